@@ -1,0 +1,36 @@
+/* A borrowed run of bytes: never freed through this struct. */
+#ifndef BASE_BYTES_H
+#define BASE_BYTES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+#include <strings.h>
+
+struct bytes {
+    const void *data;
+    size_t size;
+};
+
+static inline struct bytes bytes_of(const void *data, size_t size)
+{
+    return (struct bytes){data, size};
+}
+
+static inline struct bytes bytes_from_string(const char *string)
+{
+    return (struct bytes){string, strlen(string)};
+}
+
+static inline bool bytes_equal(struct bytes a, struct bytes b)
+{
+    return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
+}
+
+/* Compares with a C string, ignoring ASCII case: command and option names. */
+static inline bool bytes_is(struct bytes a, const char *word)
+{
+    return a.size == strlen(word) && strncasecmp(a.data, word, a.size) == 0;
+}
+
+#endif

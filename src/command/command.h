@@ -1,0 +1,91 @@
+/* From words to a reply.  One row per command in table.c; one file per family.
+ *
+ * This directory knows no sockets, no clock and no randomness of its own: time and seed of a write
+ * travel in its log entry, time of a local command is given with the call. */
+#ifndef COMMAND_COMMAND_H
+#define COMMAND_COMMAND_H
+
+#include <stdint.h>
+
+#include "base/blob.h"
+#include "base/buffer.h"
+#include "base/bytes.h"
+#include "data/db.h"
+#include "resp/writer.h"
+
+struct session; /* session.h: one connection's state */
+struct server;  /* server.h: what local commands may ask of the rest of the process */
+
+/* One execution of one command. */
+struct call {
+    const struct command *command;
+    const struct bytes *argv; /* argv[0] is the name; all borrowed */
+    uint32_t argc;
+    struct db *db;           /* NULL for a local command */
+    struct reply *reply;     /* exactly one reply is written to it */
+    struct session *session; /* NULL unless local */
+    struct server *server;   /* NULL unless local */
+    int64_t now_ms;          /* the only clock a command may use: Unix time, milliseconds */
+    uint64_t seed;           /* the only randomness a command may use */
+};
+
+typedef void command_fn(struct call *call);
+
+enum command_flags {
+    /* Exactly one of three: where the command runs. */
+    CMD_LOCAL = 1 << 0, /* at once, on the node that the client is connected to: PING, INFO */
+    CMD_READ = 1 << 1,  /* on the leader, after it confirmed that it is one */
+    CMD_WRITE = 1 << 2, /* through the log, on every node */
+
+    CMD_NO_AUTH = 1 << 3, /* allowed before AUTH */
+    CMD_ADMIN = 1 << 4,
+    CMD_FAST = 1 << 5, /* these two only for COMMAND's sake */
+    CMD_DENYOOM = 1 << 6
+};
+
+struct command {
+    const char *name; /* lower case */
+    int arity;        /* n: exactly n words with the name; -n: at least n */
+    unsigned flags;
+    struct {
+        int first, last, step; /* last < 0 counts from the end; first 0: no keys */
+    } keys;
+    command_fn *execute;
+    const char *group;   /* for COMMAND DOCS */
+    const char *summary;
+    const char *since;
+};
+
+const struct command *command_lookup(struct bytes name);
+const struct command *command_table(uint32_t *count);
+
+/* ---- what the network calls ---------------------------------------------- */
+
+enum command_class {
+    COMMAND_LOCAL, /* command_run_local() */
+    COMMAND_READ,  /* through replica_submit(), as a read */
+    COMMAND_WRITE, /* through replica_submit(), as a write */
+    COMMAND_REFUSED /* the error reply was written to session->out; done */
+};
+
+/* Finds the command and checks name, arity, authentication, key and value sizes: everything that
+ * can be refused without the data, in Redis's order and words. */
+enum command_class command_classify(struct session *session, const struct bytes *argv,
+                                    uint32_t argc, const struct command **command);
+void command_run_local(struct session *session, struct server *server,
+                       const struct command *command, const struct bytes *argv, uint32_t argc);
+
+/* The form in which a read or write travels to the leader and (writes) into the log:
+ *   u32 argc, then argc times u32 size, bytes; little endian. */
+struct blob *command_encode(const struct bytes *argv, uint32_t argc);
+/* False if malformed; `argv` is a growing array owned by the caller (start with NULL, 0). */
+bool command_decode(struct bytes encoded, struct bytes **argv, uint32_t *argc, uint32_t *capacity);
+
+/* ---- what the replica calls: see apply.c ---------------------------------- */
+
+struct state_machine;
+/* Executes committed writes and confirmed reads on `db` (borrowed). */
+struct state_machine *command_machine_new(struct db *db);
+void command_machine_free(struct state_machine *machine);
+
+#endif

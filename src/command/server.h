@@ -1,0 +1,81 @@
+/* What local commands (INFO, CONFIG, CLIENT, RAFT.STATUS) may ask of the rest of the process:
+ * a port, filled in by main.c and net/, faked in unit tests. */
+#ifndef COMMAND_SERVER_H
+#define COMMAND_SERVER_H
+
+#include <stdint.h>
+
+#include "base/buffer.h"
+#include "base/bytes.h"
+#include "command/session.h"
+#include "raft/raft.h"
+
+/* Counters that net/ keeps, and facts that only the process knows; INFO prints them. */
+struct server_stats {
+    int64_t start_ms; /* Unix time of the start */
+    uint64_t connections_received, connections_rejected;
+    uint64_t commands_processed, reads, writes, forwarded;
+    uint64_t net_input_bytes, net_output_bytes;
+    uint64_t clients_connected, clients_max, clients_blocked;
+    uint64_t client_biggest_input, client_biggest_output;
+    uint64_t errors_replied;
+    uint64_t ops_per_second;
+    uint64_t memory_used, memory_peak, memory_rss; /* bytes */
+    double cpu_user_s, cpu_system_s;
+};
+
+/* Everything RAFT.STATUS and INFO raft/replication/persistence say. */
+struct server_raft_peer {
+    raft_node_id id;
+    char client_address[RAFT_ADDRESS_SIZE]; /* host:port for clients; "" if not known yet */
+    char peer_address[RAFT_ADDRESS_SIZE];
+    bool voter, active, fell_off, connected;
+    raft_index match;
+};
+
+struct server_raft {
+    struct raft_status status;
+    raft_node_id id;
+    uint64_t cluster;
+    struct server_raft_peer members[RAFT_MEMBERS_MAX]; /* all, this node too */
+    uint32_t members_count;
+    uint64_t log_entries, syncs, sync_us_total, sync_us_max;
+    uint64_t checkpoints, persisted_index, dirty_bytes;
+    bool checkpoint_under_way;
+    uint64_t keys;     /* in this node's applied state */
+    uint64_t sessions; /* exactly-once clients */
+    uint64_t elections, requests_waiting, requests_forwarded;
+};
+
+/* One client in CLIENT LIST order; return false to stop. */
+typedef bool server_client_fn(void *context, struct session *session);
+
+struct server_ops {
+    int64_t (*now_ms)(struct server *server);  /* Unix time */
+    int64_t (*now_us)(struct server *server);
+    void (*stats)(struct server *server, struct server_stats *stats);
+    void (*stats_reset)(struct server *server); /* CONFIG RESETSTAT */
+    void (*raft)(struct server *server, struct server_raft *raft);
+    void (*each_client)(struct server *server, server_client_fn *each, void *context);
+    void (*kill_client)(struct server *server, struct session *session);
+    /* CONFIG: each directive's name and present value in the form the file would have. */
+    void (*config_each)(struct server *server,
+                        void (*each)(void *context, const char *name, const char *value),
+                        void *context);
+    /* False with a reason in `error` when the directive is not known, fixed, or the value is bad. */
+    bool (*config_set)(struct server *server, struct bytes name, struct bytes value, char *error,
+                       size_t error_size);
+    const char *(*password)(struct server *server); /* "" when none is required */
+    uint64_t (*bulk_max)(struct server *server);    /* proto-max-bulk-len */
+};
+
+struct server {
+    const struct server_ops *ops;
+    int port;
+    const char *config_file; /* "" if none */
+    const char *executable;
+    const char *directory;
+    char run_id[41];         /* 40 hex digits, new at each start */
+};
+
+#endif

@@ -1,0 +1,37 @@
+/* One client connection, as the commands see it.  Owned by net/client.c. */
+#ifndef COMMAND_SESSION_H
+#define COMMAND_SESSION_H
+
+#include <stdint.h>
+
+#include "base/buffer.h"
+
+enum session_reply_mode { SESSION_REPLY_ON, SESSION_REPLY_OFF, SESSION_REPLY_SKIP_NEXT,
+                          SESSION_REPLY_SKIP };
+
+struct session {
+    uint64_t id;        /* CLIENT ID */
+    int protocol;       /* 2 or 3 */
+    bool authenticated; /* true when no password is configured */
+    bool no_evict, no_touch;
+    bool close_after_reply; /* QUIT, a protocol error, CLIENT KILL of oneself */
+    enum session_reply_mode reply_mode;
+    char *name;         /* CLIENT SETNAME; owned, NULL: none */
+    char *lib_name;     /* CLIENT SETINFO; owned, NULL: none */
+    char *lib_version;
+    char address[64];   /* ip:port of the client */
+    char local_address[64];
+    int64_t created_ms; /* Unix time */
+    int64_t last_active_ms;
+    const char *last_command; /* name in the table, NULL: none yet */
+    uint64_t commands;  /* processed */
+    struct buffer out;  /* replies not yet sent */
+    int fd;
+};
+
+void session_init(struct session *session); /* protocol 2, nothing set */
+void session_deinit(struct session *session);
+/* RESET: back to the state after the connection was accepted. */
+void session_reset(struct session *session, bool needs_password);
+
+#endif

@@ -1,0 +1,86 @@
+/* The keyspace, as the commands see it, on the data family.
+ *
+ * Changes are absorbed in memory (the Raft log already makes them durable) and moved to the kv in
+ * sorted runs by checkpoints, each together with the applied index, atomically: after a crash the
+ * stored state is exactly the one at that index, and replay starts there.
+ *
+ * Everything here is deterministic and equal on all nodes at an equal applied index; only the loop
+ * thread calls it.  Keys are ordered by a 64-bit hash (XXH3, seeded with the cluster id), so that a
+ * SCAN cursor is a place in hash order: stateless, valid on any node and across failovers. */
+#ifndef DATA_DB_H
+#define DATA_DB_H
+
+#include <stdint.h>
+
+#include "base/buffer.h"
+#include "base/bytes.h"
+#include "storage/kv.h"
+
+enum db_type { DB_NONE, DB_STRING }; /* collections come later; the type is stored with each value */
+
+struct db;
+
+struct db_options {
+    uint64_t hash_seed;            /* the cluster id */
+    uint64_t checkpoint_bytes;     /* start a checkpoint when this much has changed */
+    void (*wake)(void *context);   /* from the checkpoint's thread: call db_poll() soon; NULL: run
+                                      checkpoints at once in the caller (tests, simulator) */
+    void *wake_context;
+};
+
+struct db *db_open(struct kv *kv, const struct db_options *options);
+void db_close(struct db *db); /* waits for a checkpoint under way; starts none */
+
+/* ---- one command at a time --------------------------------------------- */
+
+/* Type of the key, DB_NONE if absent. `value` (may be NULL) is borrowed until the next db_* call. */
+enum db_type db_get(struct db *db, struct bytes key, struct bytes *value);
+void db_put(struct db *db, struct bytes key, enum db_type type, struct bytes value);
+bool db_delete(struct db *db, struct bytes key); /* false: there was none */
+uint64_t db_size(const struct db *db);           /* keys; O(1) */
+void db_flush(struct db *db);                    /* delete all keys; O(1), space comes back later */
+bool db_random(struct db *db, uint64_t seed, struct buffer *key); /* false: no keys */
+
+/* Calls `each` for at least `count` keys (fewer at the end) from `cursor` on, in hash order, never
+ * splitting keys of equal hash; `each` must not change the db.  Returns the next cursor, 0 at the
+ * end.  Every key present during the whole scan is given at least once. */
+uint64_t db_scan(struct db *db, uint64_t cursor, uint64_t count,
+                 void (*each)(void *context, struct bytes key, enum db_type type), void *context);
+
+/* ---- exactly-once sessions ---------------------------------------------- */
+
+/* The last request of a client and its reply (RESP3 bytes), part of the replicated state. */
+bool db_session_get(struct db *db, struct bytes client, uint64_t *request_id, struct bytes *reply);
+void db_session_put(struct db *db, struct bytes client, uint64_t request_id, struct bytes reply,
+                    int64_t now_ms);
+/* Ends sessions not used since `before_ms`, a bounded number at a time. Returns how many. */
+uint32_t db_session_expire(struct db *db, int64_t before_ms, uint32_t count_max);
+
+/* ---- log position and checkpoints ---------------------------------------- */
+
+/* After each applied entry: all changes since the last call belong to it. */
+void db_applied(struct db *db, uint64_t index, uint64_t term, int64_t now_ms);
+uint64_t db_applied_index(const struct db *db);
+int64_t db_time_ms(const struct db *db); /* highest stamp applied so far */
+/* Everything up to here is in the kv for good: the log may be cut up to it. */
+uint64_t db_persisted_index(const struct db *db);
+/* False while the changes in memory are at their bound and a checkpoint is under way: stop applying
+ * until db_poll() made room. */
+bool db_ready(const struct db *db);
+void db_checkpoint(struct db *db); /* start one now, unless one is under way or nothing changed */
+void db_poll(struct db *db);       /* take notice of a finished checkpoint */
+/* Order-independent hash of all keys, types, values, sessions: equal on nodes at equal index.
+ * Reads everything: tests and the simulator. */
+uint64_t db_hash(struct db *db);
+
+struct db_stats {
+    uint64_t keys;
+    uint64_t dirty_bytes;
+    uint64_t dirty_keys;
+    uint64_t checkpoints;
+    uint64_t sessions;
+    bool checkpoint_under_way;
+};
+void db_stats(const struct db *db, struct db_stats *stats);
+
+#endif

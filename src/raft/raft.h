@@ -1,0 +1,246 @@
+/* The consensus core.
+ *
+ * A `struct raft` is a deterministic state machine.  It owns no thread, file, socket, clock or
+ * source of randomness.  All it learns arrives as an input, all it wants done leaves as an output:
+ *
+ *     raft_step(raft, &input, &output);
+ *
+ * The same inputs give the same outputs, so a seed is a bug report.
+ *
+ * Two rules make the caller's work small:
+ *
+ *   1. Whatever is in an output may be done at once and in any order.  The core itself withholds
+ *      what depends on an unfinished disk write (a vote, a vote request, the answer to an append,
+ *      the leader's own part of a majority) until the caller says that the write is durable.
+ *
+ *   2. Commands pass beside the core, not through it.  It keeps the term, type and size of every
+ *      entry, never the bytes; an outgoing append names a range of indices and the caller fills it
+ *      from the log.
+ *
+ * Section numbers (3.6.2) refer to Ongaro's thesis, "Consensus: Bridging Theory and Practice".
+ */
+#ifndef RAFT_RAFT_H
+#define RAFT_RAFT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef uint64_t raft_term;    /* 0: before the first election */
+typedef uint64_t raft_index;   /* 0: before the first entry */
+typedef uint64_t raft_node_id; /* from 0 */
+
+#define RAFT_NOBODY UINT64_MAX /* no node: not voted, no leader known */
+
+enum { RAFT_MEMBERS_MAX = 9, RAFT_ADDRESS_SIZE = 64 };
+
+/* A place in a log.  Term and index always travel together, because two bare integers side by side
+ * will one day be swapped. */
+struct raft_pos {
+    raft_term term;
+    raft_index index;
+};
+
+enum raft_entry_type {
+    RAFT_ENTRY_COMMAND, /* for the state machine */
+    RAFT_ENTRY_NOOP,    /* first entry of a leader's term (6.4) */
+    RAFT_ENTRY_CONFIG   /* new membership; in force once appended (4.1) */
+};
+
+struct raft_entry {
+    struct raft_pos pos;
+    enum raft_entry_type type;
+    uint32_t size; /* of the payload, bytes */
+    void *payload; /* the caller's handle (a struct blob); the core only hands it through */
+};
+
+struct raft_member {
+    raft_node_id id;
+    bool voter;                      /* false: a learner, replicated to but not counted */
+    char address[RAFT_ADDRESS_SIZE]; /* host:port of the peer channel; opaque to the core */
+};
+
+struct raft_members {
+    uint32_t count;
+    struct raft_member list[RAFT_MEMBERS_MAX];
+};
+
+enum raft_role { RAFT_FOLLOWER, RAFT_PRE_CANDIDATE, RAFT_CANDIDATE, RAFT_LEADER };
+
+/* ---- messages between nodes ------------------------------------------- */
+
+enum raft_message_type {
+    RAFT_VOTE_REQUEST,
+    RAFT_VOTE_RESPONSE,
+    RAFT_APPEND_REQUEST, /* with count 0: a heartbeat */
+    RAFT_APPEND_RESPONSE,
+    RAFT_TIMEOUT_NOW /* leadership transfer (3.10) */
+};
+
+struct raft_message {
+    enum raft_message_type type;
+    raft_node_id from;
+    raft_node_id to;
+    raft_term term; /* of the sender; a pre-vote request: the term it would campaign in */
+    union {
+        struct {
+            struct raft_pos last;
+            bool pre_vote;
+            bool transfer; /* the leader asked for it: do not hold to the leader (4.2.3) */
+        } vote_request;
+        struct {
+            bool granted;
+            bool pre_vote;
+        } vote_response;
+        struct {
+            struct raft_pos prev;
+            raft_index commit;
+            uint64_t round; /* echoed; confirms leadership for reads (6.4) */
+            uint32_t count; /* entries prev.index + 1 .. prev.index + count */
+            const struct raft_entry *entries; /* incoming only, borrowed; NULL in an output */
+        } append_request;
+        struct {
+            bool matched;
+            struct raft_pos hint; /* matched: agreed and durable up to here; else where to probe */
+            uint64_t round;
+        } append_response;
+    };
+};
+
+/* ---- what happens: inputs ---------------------------------------------- */
+
+enum raft_input_type {
+    RAFT_INPUT_TICK,        /* one tick of time passed */
+    RAFT_INPUT_MESSAGE,     /* another node spoke */
+    RAFT_INPUT_PROPOSE,     /* append commands */
+    RAFT_INPUT_READ,        /* a linearizable read, or many at once */
+    RAFT_INPUT_PERSISTED,   /* write `seq`, and all before it, is durable */
+    RAFT_INPUT_APPLIED,     /* the state machine reached `index` */
+    RAFT_INPUT_COMPACTED,   /* the log below and up to `index` is gone from disk */
+    RAFT_INPUT_UNREACHABLE, /* the connection to `node` broke: messages may be lost */
+    RAFT_INPUT_TRANSFER     /* hand the leadership to `node`, or to the best if RAFT_NOBODY */
+};
+
+struct raft_input {
+    enum raft_input_type type;
+    union {
+        const struct raft_message *message;
+        struct {
+            struct raft_entry *entries; /* type, size, payload given; pos assigned by the core */
+            uint32_t count;
+        } propose;
+        struct {
+            uint64_t id; /* given back in raft_output.reads or .reads_failed; never 0 */
+        } read;
+        struct {
+            uint64_t seq;
+        } persisted;
+        raft_index index;  /* APPLIED, COMPACTED */
+        raft_node_id node; /* UNREACHABLE, TRANSFER */
+    };
+};
+
+/* ---- what to do about it: outputs -------------------------------------- */
+
+/* One atomic durable write.  Writes are numbered from 1, and acknowledged by number and not by
+ * index, so that an old acknowledgement can never be mistaken for one of a later entry at the same
+ * index. */
+struct raft_write {
+    uint64_t seq; /* 0: nothing to write */
+    raft_term term;
+    raft_node_id voted_for;
+    const struct raft_entry *entries; /* cut the log at entries[0].pos.index, then append */
+    uint32_t count;
+};
+
+struct raft_read {
+    uint64_t id;
+    raft_index index; /* serve once applied >= index */
+};
+
+/* Everything here is borrowed from the raft (write.entries: from the input or the raft), valid until
+ * the next step. */
+struct raft_output {
+    struct raft_write write;
+    const struct raft_message *messages;
+    uint32_t messages_count;
+    const struct raft_read *reads;
+    uint32_t reads_count;
+    const uint64_t *reads_failed; /* leadership was lost before they were confirmed */
+    uint32_t reads_failed_count;
+    raft_index apply_to; /* committed and durable here: safe to apply */
+    bool role_changed;   /* role, term or leader changed: see raft_status() */
+};
+
+/* The fate of the caller's own request.  Inputs that are no request (a tick, a message, an
+ * acknowledgement) always give RAFT_OK. */
+enum raft_result {
+    RAFT_OK,
+    RAFT_NOT_LEADER, /* nothing was appended */
+    RAFT_BUSY        /* nothing was appended; try again later: window full, or a transfer is on */
+};
+
+struct raft_status {
+    enum raft_role role;
+    raft_term term;
+    raft_node_id voted_for;
+    raft_node_id leader;
+    raft_index commit;
+    raft_index applied;
+    raft_index durable; /* our own log is durable up to here */
+    struct raft_pos first; /* the position before the first entry we still hold */
+    struct raft_pos last;
+    bool transferring;
+};
+
+/* What a leader knows of another member. */
+struct raft_peer_status {
+    raft_node_id id;
+    raft_index match;
+    raft_index next;
+    bool active;      /* heard from within the last election timeout */
+    bool replicating; /* false: probing */
+    bool fell_off;    /* needs entries that our log no longer holds */
+};
+
+struct raft_config {
+    raft_node_id id;
+    uint32_t election_ticks;     /* randomised between one and two times this */
+    uint32_t heartbeat_ticks;    /* less than election_ticks */
+    uint32_t inflight_max;       /* append requests under way per follower, <= 64 */
+    uint32_t append_entries_max; /* entries in one append request */
+    uint64_t append_bytes_max;   /* payload in one append request; always at least one entry */
+    uint64_t uncommitted_bytes_max; /* proposals beyond it are refused with RAFT_BUSY */
+    uint64_t seed;
+};
+
+/* What the disk remembered, for a restart; all zero but voted_for = RAFT_NOBODY and members for a
+ * first start. */
+struct raft_saved {
+    raft_term term;
+    raft_node_id voted_for;
+    struct raft_pos first; /* position before entries[0] */
+    struct raft_members members;
+    const struct raft_entry *entries; /* all after `first`, contiguous; payload not looked at */
+    uint64_t entries_count;
+    raft_index applied; /* first.index <= applied <= last index */
+};
+
+struct raft;
+
+struct raft *raft_new(const struct raft_config *config, const struct raft_saved *saved);
+void raft_free(struct raft *raft);
+enum raft_result raft_step(struct raft *raft, const struct raft_input *input,
+                           struct raft_output *output);
+void raft_status(const struct raft *raft, struct raft_status *status);
+/* Fills at most RAFT_MEMBERS_MAX peers (not itself); returns how many.  Only meaningful on a leader. */
+uint32_t raft_peers(const struct raft *raft, struct raft_peer_status *peers);
+const struct raft_members *raft_members(const struct raft *raft);
+/* Term of an entry we hold (or of `first`); 0 when we do not hold it. */
+raft_term raft_term_at(const struct raft *raft, raft_index index);
+/* The lowest match index of the other voters, for log retention; own last index when alone. */
+raft_index raft_slowest_match(const struct raft *raft);
+
+const char *raft_role_name(enum raft_role role);
+
+#endif

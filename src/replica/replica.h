@@ -1,0 +1,187 @@
+/* A replica joins the consensus core to a log, a transport and a state machine, and carries client
+ * requests to an outcome: here when this node leads, through the leader when another does, later
+ * when nobody does.  It knows nothing of Redis, RocksDB or sockets, reads no clock and draws no
+ * random number: the ports below are all it asks of the world, so the simulator runs it unchanged.
+ *
+ * Nothing here calls back into the caller from replica_submit() or replica_receive(): inputs queue,
+ * and replica_run(), called once at the end of each turn of the event loop, does all the work, so
+ * that one log write, one message a peer and one read round serve everything that came in a turn. */
+#ifndef REPLICA_REPLICA_H
+#define REPLICA_REPLICA_H
+
+#include <stdint.h>
+
+#include "base/blob.h"
+#include "base/buffer.h"
+#include "base/bytes.h"
+#include "raft/raft.h"
+#include "storage/log_writer.h"
+#include "storage/raft_log.h"
+
+struct replica;
+
+/* ---- requests ------------------------------------------------------------- */
+
+enum request_kind { REQUEST_READ, REQUEST_WRITE };
+
+enum request_outcome {
+    REQUEST_DONE,     /* `reply` holds the RESP reply */
+    REQUEST_NOT_DONE, /* certainly not executed, now or later: no leader within the time allowed */
+    REQUEST_UNKNOWN   /* may or may not have been, or be yet, executed */
+};
+
+struct request;
+/* Called from replica_run() or replica_tick(), exactly once.  `reply` is borrowed for the call. */
+typedef void request_done(void *context, struct request *request, enum request_outcome outcome,
+                          struct bytes reply);
+
+/* Owned by the replica from replica_submit() on, until after `done`. */
+struct request {
+    enum request_kind kind;
+    int protocol;         /* RESP version of the reply: 2 or 3 */
+    uint64_t client;      /* requests of one client keep their order: never 0 */
+    struct blob *command; /* command_encode(); owned */
+    request_done *done;
+    void *context;        /* set to NULL with replica_abandon() when the client went away */
+    int64_t deadline_ms;  /* replica time */
+    /* The rest is the replica's. */
+    struct request *next, *previous;
+    uint64_t id;
+    struct raft_pos pos;
+    raft_term sent_in_term;
+    raft_node_id origin;  /* RAFT_NOBODY: submitted here; else forwarded by that node */
+    uint64_t origin_id;
+    uint64_t origin_session;
+    int state;
+};
+
+struct request *request_new(enum request_kind kind, int protocol, uint64_t client,
+                            struct blob *command, request_done *done, void *context);
+
+/* ---- ports ------------------------------------------------------------------ */
+
+/* What a committed command is executed with; equal on every node. */
+struct apply_context {
+    struct raft_pos pos;
+    int64_t now_ms; /* stamped by the leader, never read from a clock here */
+    uint64_t seed;
+};
+
+struct state_machine_ops {
+    /* Executes a committed command.  `reply` is NULL where nobody waits.  Called in log order for
+     * every COMMAND entry; `applied` follows for every entry of any type. */
+    void (*apply)(struct state_machine *machine, const struct apply_context *context,
+                  struct bytes command, int protocol, struct buffer *reply);
+    void (*applied)(struct state_machine *machine, struct raft_pos pos, int64_t now_ms);
+    /* A read on the present state. `now_ms` is the leader's clock. */
+    void (*read)(struct state_machine *machine, int64_t now_ms, struct bytes command, int protocol,
+                 struct buffer *reply);
+    bool (*ready)(struct state_machine *machine); /* false: stop applying for now */
+    raft_index (*applied_index)(struct state_machine *machine);
+    raft_index (*persisted_index)(struct state_machine *machine);
+};
+
+struct state_machine {
+    const struct state_machine_ops *ops;
+};
+
+/* A client's command on its way to the leader. */
+struct forward {
+    uint64_t session; /* of the sending replica: new at each start */
+    uint64_t id;
+    raft_term term;   /* the sender's: the receiver refuses unless it leads in that very term */
+    enum request_kind kind;
+    int protocol;
+    uint64_t client;
+    struct blob *command;
+};
+
+/* What became of it. */
+struct forward_reply {
+    uint64_t session; /* the one of the forward: a reply to an earlier life is dropped */
+    uint64_t id;
+    bool refused;     /* not this term's leader: certainly not executed */
+    enum request_outcome outcome;
+    struct bytes reply;
+};
+
+struct transport_ops {
+    /* `entries`: the count entries of an append request, payloads are blobs (NULL if size 0);
+     * borrowed for the call. May drop the message. */
+    void (*send)(struct transport *transport, const struct raft_message *message,
+                 const struct raft_entry *entries);
+    /* False: not connected to that node or too much is queued; certainly not sent. */
+    bool (*forward)(struct transport *transport, raft_node_id to, const struct forward *forward);
+    void (*forward_reply)(struct transport *transport, raft_node_id to,
+                          const struct forward_reply *reply);
+};
+
+struct transport {
+    const struct transport_ops *ops;
+};
+
+/* ---- the replica --------------------------------------------------------------- */
+
+struct replica_options {
+    struct raft_config raft;
+    struct raft_members members;
+    uint32_t tick_ms;
+    uint64_t session;          /* random, new at each start: tells our forwards from an earlier life's */
+    uint64_t seed;             /* for the seeds stamped into entries */
+    uint64_t cache_bytes;      /* payloads of recent entries kept in memory */
+    uint64_t log_bytes_max;    /* retention: keep at most this much for a slow member */
+    uint64_t log_entries_max;
+    uint64_t log_entries_min;  /* keep at least this many behind the persisted applied index */
+    struct raft_log *log;      /* borrowed, like all below */
+    struct log_writer *writer;
+    struct transport *transport;
+    struct state_machine *machine;
+};
+
+struct replica *replica_new(const struct replica_options *options, int64_t now_ms,
+                            int64_t unix_ms);
+void replica_free(struct replica *replica); /* every request left ends with its outcome first */
+
+/* All times: `now_ms` is monotonic, `unix_ms` is wall-clock time for stamps.  tick: call every
+ * tick_ms; late calls are caught up with at most a few ticks, so that a process that was stopped
+ * reads its messages before it calls an election. */
+void replica_tick(struct replica *replica, int64_t now_ms, int64_t unix_ms);
+/* Takes the payload blobs it keeps (blob_take). */
+void replica_receive(struct replica *replica, const struct raft_message *message);
+void replica_receive_forward(struct replica *replica, raft_node_id from,
+                             const struct forward *forward);
+void replica_receive_forward_reply(struct replica *replica, raft_node_id from,
+                                   const struct forward_reply *reply);
+/* The connections to a node broke: `raft`: messages to it may be lost; `forwards`: forwarded
+ * commands without a reply end as unknown (writes) or are tried again (reads). */
+void replica_disconnected(struct replica *replica, raft_node_id node, bool raft, bool forwards);
+void replica_persisted(struct replica *replica, uint64_t seq);
+
+/* deadline_ms is monotonic, like now_ms.  Takes the request. */
+void replica_submit(struct replica *replica, struct request *request);
+/* The client of this context is gone: its requests run on, but `done` is not called for them. */
+void replica_abandon(struct replica *replica, void *context);
+/* True while there is so much under way that clients should not be read from. */
+bool replica_congested(const struct replica *replica);
+
+/* Do everything that came in since the last call.  Returns true if there is more to do at once
+ * (a long replay is done in slices). */
+bool replica_run(struct replica *replica);
+
+/* Hand the leadership over, for a planned stop; poll replica_status() to see it happen. */
+void replica_transfer(struct replica *replica);
+
+struct replica_status {
+    struct raft_status raft;
+    uint32_t peers_count;
+    struct raft_peer_status peers[RAFT_MEMBERS_MAX];
+    bool serving; /* this node leads and has applied an entry of its term */
+    uint64_t requests_waiting;   /* for a leader */
+    uint64_t requests_under_way; /* proposed, reading, or forwarded */
+    uint64_t requests_forwarded; /* since the start */
+    uint64_t elections;          /* terms in which this node became leader */
+    uint64_t reads_done, writes_done;
+};
+void replica_status(const struct replica *replica, struct replica_status *status);
+
+#endif

@@ -1,0 +1,82 @@
+/* The one door to the disk: an ordered map in three families with atomic batches.  kv_rocksdb.c is
+ * the only file that includes <rocksdb/c.h>; the simulator's store forgets unsynced batches when it
+ * is told to crash.
+ *
+ * There are no error codes after opening: a node that cannot read or write its disk must stop
+ * (fatal()), because to go on would be to forget a promise to its peers.  A failed sync is never
+ * retried. */
+#ifndef STORAGE_KV_H
+#define STORAGE_KV_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buffer.h"
+#include "base/bytes.h"
+
+enum kv_family { KV_LOG, KV_META, KV_DATA, KV_FAMILIES };
+
+struct kv;       /* an open store */
+struct kv_batch; /* puts and deletes that happen together or not at all */
+struct kv_iter;  /* scan of one family, as of its creation */
+struct kv_bulk;  /* a sorted run on its way into one family */
+
+struct kv_ops {
+    /* Any thread.  False: no such key.  The value is appended to the cleared `value`. */
+    bool (*get)(struct kv *kv, enum kv_family family, struct bytes key, struct buffer *value);
+
+    struct kv_batch *(*batch_new)(struct kv *kv);
+    void (*batch_put)(struct kv_batch *batch, enum kv_family family, struct bytes key,
+                      struct bytes value);
+    void (*batch_delete)(struct kv_batch *batch, enum kv_family family, struct bytes key);
+    /* Deletes from <= key < to. */
+    void (*batch_delete_range)(struct kv_batch *batch, enum kv_family family, struct bytes from,
+                               struct bytes to);
+    void (*batch_free)(struct kv_batch *batch);
+    /* Any thread.  When `sync`, returns once the batch, and every batch committed before it,
+     * survives a power cut. */
+    void (*commit)(struct kv *kv, struct kv_batch *batch, bool sync);
+
+    /* A hint after batch_delete_range: give the space of whole files in [from, to) back now. */
+    void (*drop_files)(struct kv *kv, enum kv_family family, struct bytes from, struct bytes to);
+
+    /* Keys >= from in order.  Key and value are borrowed until the next call on the iterator.
+     * An iterator must be freed before close. */
+    struct kv_iter *(*iter_new)(struct kv *kv, enum kv_family family, struct bytes from);
+    bool (*iter_next)(struct kv_iter *iter, struct bytes *key, struct bytes *value);
+    void (*iter_free)(struct kv_iter *iter);
+
+    /* A checkpoint's way in: keys strictly ascending, puts and deletes; nothing is visible before
+     * bulk_commit, which returns once all of it is durable, atomically.  Meant for another thread
+     * than the loop; does not hold up readers. (RocksDB: an SST file, ingested.) */
+    struct kv_bulk *(*bulk_new)(struct kv *kv, enum kv_family family);
+    void (*bulk_put)(struct kv_bulk *bulk, struct bytes key, struct bytes value);
+    void (*bulk_delete)(struct kv_bulk *bulk, struct bytes key);
+    void (*bulk_commit)(struct kv_bulk *bulk); /* also frees it */
+
+    /* One number of the engine's, for INFO; 0 if it is not known. */
+    uint64_t (*property)(struct kv *kv, enum kv_family family, const char *name);
+    void (*close)(struct kv *kv);
+};
+
+struct kv {
+    const struct kv_ops *ops;
+};
+
+struct kv_options {
+    uint64_t cache_bytes;        /* block cache, shared by the families */
+    uint64_t log_memtable_bytes; /* memtable of the log family */
+    uint64_t wal_bytes_max;      /* total write-ahead log before families are flushed */
+};
+
+/* NULL on failure, with a message for the user in `error` (size bytes).  Creates the directory and
+ * takes RocksDB's lock on it: a second process is refused. */
+struct kv *kv_rocksdb_open(const char *directory, const struct kv_options *options, char *error,
+                           size_t size);
+
+/* An ordinary ordered map in memory, same contract, for tests and the simulator: kv_memory_crash()
+ * forgets everything not synced. */
+struct kv *kv_memory_open(void);
+void kv_memory_crash(struct kv *kv);
+
+#endif

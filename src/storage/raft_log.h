@@ -1,0 +1,52 @@
+/* The Raft log and the node's promises (term, vote, identity) on a kv.
+ *
+ * Family log: key = big-endian index of a chunk's first entry; value = one chunk: all entries of
+ * one group commit, with a checksum.  A chunk holds up to the next chunk's first index - 1 (a cut
+ * may leave a longer chunk behind).  Family meta: term and vote, identity, membership, the position
+ * before the first entry.  Byte tables are in raft_log.c. */
+#ifndef STORAGE_RAFT_LOG_H
+#define STORAGE_RAFT_LOG_H
+
+#include <stdint.h>
+
+#include "base/blob.h"
+#include "raft/raft.h"
+#include "storage/kv.h"
+
+/* Who this directory belongs to; written once. */
+struct raft_log_identity {
+    raft_node_id node;
+    uint64_t cluster; /* hash of the member list at the first start */
+};
+
+struct raft_log;
+
+/* Reads everything but the payloads.  Dies on a log that does not check out (bad checksum, hole):
+ * what was acknowledged must be there. */
+struct raft_log *raft_log_open(struct kv *kv);
+void raft_log_close(struct raft_log *log);
+
+/* False if this is a fresh directory. */
+bool raft_log_identity(struct kv *kv, struct raft_log_identity *identity);
+void raft_log_set_identity(struct kv *kv, const struct raft_log_identity *identity); /* synced */
+
+/* Fills what raft_new() needs but members and applied; borrowed from `log` until the first append,
+ * cut or raft_log_forget_saved(). */
+void raft_log_saved(const struct raft_log *log, struct raft_saved *saved);
+void raft_log_forget_saved(struct raft_log *log);
+
+/* One group commit, synced: `writes` in the order the core numbered them.  Each payload is a
+ * struct blob.  Called by the log writer's thread (or at once, in the simulator); at most one call
+ * at a time.  Later writes may cut what earlier ones appended: only the final outcome is stored. */
+void raft_log_write(struct raft_log *log, const struct raft_write *writes, uint32_t count);
+
+/* Entries first .. first+count-1 as far as bytes_max allows (always at least one), appended to
+ * `entries` (caller's array of `count`), each payload a new blob (NULL if size 0).  Returns how many.
+ * All of them must be durable.  Loop thread; safe beside raft_log_write. */
+uint32_t raft_log_read(struct raft_log *log, raft_index first, uint32_t count, uint64_t bytes_max,
+                       struct raft_entry *entries);
+
+/* Forget entries up to and including `pos`.  Loop thread.  Not synced: a crash may bring them back. */
+void raft_log_trim(struct raft_log *log, struct raft_pos pos);
+
+#endif
