@@ -16,15 +16,17 @@
 #include "base/bytes.h"
 #include "storage/kv.h"
 
-enum db_type { DB_NONE, DB_STRING }; /* collections come later; the type is stored with each value */
+/* Stored with each value: numbers stay as they are.  Collections come later. */
+enum db_type { DB_NONE, DB_STRING };
 
 struct db;
 
 struct db_options {
-    uint64_t hash_seed;            /* the cluster id */
-    uint64_t checkpoint_bytes;     /* start a checkpoint when this much has changed */
-    void (*wake)(void *context);   /* from the checkpoint's thread: call db_poll() soon; NULL: run
-                                      checkpoints at once in the caller (tests, simulator) */
+    uint64_t hash_seed;        /* the cluster id */
+    uint64_t checkpoint_bytes; /* start a checkpoint when this much memory holds changes */
+    /* From the checkpoint's thread: call db_poll() soon.  NULL: run checkpoints at once in the
+     * caller (tests, simulator). */
+    void (*wake)(void *context);
     void *wake_context;
 };
 
@@ -33,32 +35,40 @@ void db_close(struct db *db); /* waits for a checkpoint under way; starts none *
 
 /* ---- one command at a time --------------------------------------------- */
 
-/* Type of the key, DB_NONE if absent. `value` (may be NULL) is borrowed until the next db_* call. */
+/* Type of the key, DB_NONE if absent.  `value` (may be NULL) is borrowed until the next call on the
+ * db, another db_get() included. */
 enum db_type db_get(struct db *db, struct bytes key, struct bytes *value);
+/* Keys and values are copied.  A value that db_get() just lent may be put again, whole or in part. */
 void db_put(struct db *db, struct bytes key, enum db_type type, struct bytes value);
 bool db_delete(struct db *db, struct bytes key); /* false: there was none */
 uint64_t db_size(const struct db *db);           /* keys; O(1) */
 void db_flush(struct db *db);                    /* delete all keys; O(1), space comes back later */
 bool db_random(struct db *db, uint64_t seed, struct buffer *key); /* false: no keys */
 
-/* Calls `each` for at least `count` keys (fewer at the end) from `cursor` on, in hash order, never
- * splitting keys of equal hash; `each` must not change the db.  Returns the next cursor, 0 at the
- * end.  Every key present during the whole scan is given at least once. */
+/* Calls `each` for at least `count` keys (at least 1; fewer at the end) from `cursor` on, in hash
+ * order, never splitting keys of equal hash; `each` must not change the db.  Returns the next
+ * cursor, 0 at the end.  Every key present during the whole scan is given at least once.  A cursor
+ * is below 2^53, because some client libraries keep it in a double; any number is safe to give. */
 uint64_t db_scan(struct db *db, uint64_t cursor, uint64_t count,
                  void (*each)(void *context, struct bytes key, enum db_type type), void *context);
 
 /* ---- exactly-once sessions ---------------------------------------------- */
 
-/* The last request of a client and its reply (RESP3 bytes), part of the replicated state. */
+/* The last request of a client and its reply (RESP3 bytes), part of the replicated state; flushing
+ * the keys leaves it alone.  get: false if there is none; `reply` is borrowed until the next call on
+ * the db.  put: `reply` is copied, and must not be one that the db lent. */
 bool db_session_get(struct db *db, struct bytes client, uint64_t *request_id, struct bytes *reply);
 void db_session_put(struct db *db, struct bytes client, uint64_t request_id, struct bytes reply,
                     int64_t now_ms);
-/* Ends sessions not used since `before_ms`, a bounded number at a time. Returns how many. */
+/* Ends sessions last used before `before_ms`, longest known first.  Looks at no more than
+ * `count_max` in one call (0 ended does not mean that none is left); cheap when none is due.
+ * Returns how many it ended. */
 uint32_t db_session_expire(struct db *db, int64_t before_ms, uint32_t count_max);
 
 /* ---- log position and checkpoints ---------------------------------------- */
 
-/* After each applied entry: all changes since the last call belong to it. */
+/* After each applied entry, of any kind, with rising indices: all changes since the last call belong
+ * to it.  May start a checkpoint. */
 void db_applied(struct db *db, uint64_t index, uint64_t term, int64_t now_ms);
 uint64_t db_applied_index(const struct db *db);
 int64_t db_time_ms(const struct db *db); /* highest stamp applied so far */
@@ -67,8 +77,10 @@ uint64_t db_persisted_index(const struct db *db);
 /* False while the changes in memory are at their bound and a checkpoint is under way: stop applying
  * until db_poll() made room. */
 bool db_ready(const struct db *db);
-void db_checkpoint(struct db *db); /* start one now, unless one is under way or nothing changed */
-void db_poll(struct db *db);       /* take notice of a finished checkpoint */
+/* Start one now, unless one is under way or nothing was applied since the last.  Like db_poll(),
+ * to be called between entries. */
+void db_checkpoint(struct db *db);
+void db_poll(struct db *db); /* take notice of a finished checkpoint; may start the next */
 /* Order-independent hash of all keys, types, values, sessions: equal on nodes at equal index.
  * Reads everything: tests and the simulator. */
 uint64_t db_hash(struct db *db);

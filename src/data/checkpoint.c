@@ -1,0 +1,111 @@
+/* A checkpoint: one bulk with the state record and all changes of a frozen layer, in key order.
+ *
+ * Everything in here runs in the checkpoint's own thread (in the caller's, without `wake`), except
+ * checkpoint_start, _is_done and _finish, which are the loop's.  The two threads share the layer,
+ * read-only, and the flag `is_done`; a thread lives for one checkpoint, and joining it is all the
+ * synchronisation there is.
+ *
+ * The state record goes into the same bulk as the changes that it speaks of: after a crash either
+ * both are there or neither.  Keys of dead epochs are deleted only after the bulk that made their
+ * epoch dead for good; nothing depends on that deletion, which a crash may undo: db_open() looks
+ * for such keys and has them deleted again. */
+#include "data/checkpoint.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/fatal.h"
+#include "base/memory.h"
+
+struct checkpoint {
+    struct checkpoint_job job;
+    pthread_t thread;
+    atomic_bool is_done;
+};
+
+static void write_table(struct kv_bulk *bulk, const struct checkpoint_job *job, enum table table,
+                        struct buffer *key)
+{
+    const struct kv_ops *ops = job->kv->ops;
+    struct overlay_iter iter;
+    for (overlay_seek(&iter, &job->layer->tables[table], 0); iter.entry; overlay_step(&iter)) {
+        record_key(key, table, job->layer->state.epoch, iter.word, entry_name(iter.entry));
+        if (iter.entry->is_tombstone)
+            ops->bulk_delete(bulk, buffer_bytes(key));
+        else
+            ops->bulk_put(bulk, buffer_bytes(key), entry_record(iter.entry));
+    }
+}
+
+static void write_layer(const struct checkpoint_job *job)
+{
+    const struct kv_ops *ops = job->kv->ops;
+    struct kv_bulk *bulk = ops->bulk_new(job->kv, KV_DATA);
+    unsigned char state[RECORD_STATE_SIZE];
+    record_state_encode(state, &job->layer->state, job->hash_seed);
+    ops->bulk_put(bulk, record_state_key(), bytes_of(state, sizeof state));
+    struct buffer key = {0};
+    for (int table = 0; table < TABLES; table++)
+        write_table(bulk, job, (enum table)table, &key);
+    buffer_deinit(&key);
+    ops->bulk_commit(bulk);
+}
+
+/* Not synced, and in no hurry: see above. */
+static void sweep(const struct checkpoint_job *job)
+{
+    const struct kv_ops *ops = job->kv->ops;
+    struct buffer from = {0}, to = {0};
+    record_key(&from, TABLE_KEYS, 0, 0, (struct bytes){0});
+    record_key(&to, TABLE_KEYS, job->layer->state.epoch, 0, (struct bytes){0});
+    struct kv_batch *batch = ops->batch_new(job->kv);
+    ops->batch_delete_range(batch, KV_DATA, buffer_bytes(&from), buffer_bytes(&to));
+    ops->commit(job->kv, batch, false);
+    ops->batch_free(batch);
+    ops->drop_files(job->kv, KV_DATA, buffer_bytes(&from), buffer_bytes(&to));
+    buffer_deinit(&from);
+    buffer_deinit(&to);
+}
+
+static void run(struct checkpoint *checkpoint)
+{
+    struct checkpoint_job *job = &checkpoint->job;
+    layer_free(job->discarded);
+    job->discarded = NULL;
+    write_layer(job);
+    if (job->sweep)
+        sweep(job);
+    atomic_store(&checkpoint->is_done, true);
+}
+
+static void *thread_main(void *context)
+{
+    struct checkpoint *checkpoint = context;
+    run(checkpoint);
+    checkpoint->job.wake(checkpoint->job.wake_context);
+    return NULL;
+}
+
+struct checkpoint *checkpoint_start(const struct checkpoint_job *job)
+{
+    struct checkpoint *checkpoint = memory_new(sizeof *checkpoint);
+    checkpoint->job = *job;
+    if (!job->wake)
+        run(checkpoint);
+    else if (pthread_create(&checkpoint->thread, NULL, thread_main, checkpoint) != 0)
+        fatal("cannot start a thread for a checkpoint");
+    return checkpoint;
+}
+
+bool checkpoint_is_done(const struct checkpoint *checkpoint)
+{
+    return atomic_load(&checkpoint->is_done);
+}
+
+void checkpoint_finish(struct checkpoint *checkpoint)
+{
+    if (checkpoint->job.wake && pthread_join(checkpoint->thread, NULL) != 0)
+        fatal("cannot join the thread of a checkpoint");
+    check(checkpoint_is_done(checkpoint));
+    memory_free(checkpoint);
+}

@@ -1,0 +1,22 @@
+/* Writing a frozen layer to the kv, beside the loop. */
+#ifndef DATA_CHECKPOINT_H
+#define DATA_CHECKPOINT_H
+
+#include "data/layers.h"
+
+struct checkpoint_job {
+    struct kv *kv;             /* borrowed, like layer and wake_context */
+    const struct layer *layer; /* nobody changes it until the checkpoint is finished */
+    struct layer *discarded;   /* a list to be freed; taken */
+    uint64_t hash_seed;
+    bool sweep; /* delete the keys of epochs before the layer's */
+    void (*wake)(void *context);
+    void *wake_context;
+};
+
+/* With job->wake NULL it is done when this returns. */
+struct checkpoint *checkpoint_start(const struct checkpoint_job *job);
+bool checkpoint_is_done(const struct checkpoint *checkpoint);
+void checkpoint_finish(struct checkpoint *checkpoint); /* waits if it must; frees */
+
+#endif

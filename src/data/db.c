@@ -1,0 +1,248 @@
+/* The db: opening, keys, flushing, and the rhythm of checkpoints.  Loop thread.
+ *
+ * A checkpoint takes whole log entries: it starts in db_applied() or db_poll(), never between the
+ * changes of one entry.  To freeze is to move one pointer; the layer frozen before is freed by the
+ * checkpoint's thread, as is what FLUSHALL discards.
+ *
+ * FLUSHALL starts a new epoch, which is part of every stored key: what was there becomes invisible
+ * at once and is deleted from the kv after the next checkpoint.  An epoch is named by the index of
+ * the entry that began it, so it is above every epoch that frozen or the kv can hold; a second
+ * flush in one entry keeps the name, since then all keys of the epoch are in active. */
+#include <xxhash.h>
+
+#include "base/fatal.h"
+#include "base/memory.h"
+#include "data/checkpoint.h"
+
+enum {
+    ACTIVE_BYTES_FACTOR = 2,  /* of checkpoint_bytes: the bound of db_ready() */
+    CHANGED_BYTES_FACTOR = 8, /* a checkpoint also after this much was overwritten in place, or */
+    ENTRIES_MAX = 1000000     /* after so many entries: the log to replay must not grow for ever */
+};
+
+static uint64_t hash_name(struct bytes name, uint64_t seed)
+{
+    return XXH3_64bits_withSeed(name.data, name.size, seed);
+}
+
+/* ---- open and close -------------------------------------------------------- */
+
+static void load_state(struct db *db)
+{
+    struct bytes key = record_state_key();
+    if (db->kv->ops->get(db->kv, KV_DATA, key, &db->value)) {
+        db->persisted = record_state_decode(buffer_bytes(&db->value), db->options.hash_seed);
+    } else {
+        struct kv_iter *iter = db->kv->ops->iter_new(db->kv, KV_DATA, key);
+        struct bytes first, value;
+        if (db->kv->ops->iter_next(iter, &first, &value))
+            fatal("data: there are keys, but no state record");
+        db->kv->ops->iter_free(iter);
+    }
+    db->state = db->persisted;
+}
+
+/* Are there keys of earlier epochs, because a crash came before they were deleted? */
+static bool has_dead_keys(struct db *db)
+{
+    uint64_t word;
+    struct bytes key, value, name;
+    record_key(&db->key, TABLE_KEYS, 0, 0, (struct bytes){0});
+    struct kv_iter *iter = db->kv->ops->iter_new(db->kv, KV_DATA, buffer_bytes(&db->key));
+    bool is_found = db->kv->ops->iter_next(iter, &key, &value) && key.size > 0 &&
+                    *(const char *)key.data == *db->key.data &&
+                    !record_key_parse(key, TABLE_KEYS, db->state.epoch, &word, &name);
+    db->kv->ops->iter_free(iter);
+    return is_found;
+}
+
+struct db *db_open(struct kv *kv, const struct db_options *options)
+{
+    struct db *db = memory_new(sizeof *db);
+    db->kv = kv;
+    db->options = *options;
+    db->hash = hash_name;
+    db->active = layer_new();
+    load_state(db);
+    db->swept_epoch = has_dead_keys(db) ? 0 : db->state.epoch;
+    return db;
+}
+
+void db_close(struct db *db)
+{
+    if (db->checkpoint)
+        checkpoint_finish(db->checkpoint);
+    layer_free(db->active);
+    layer_free(db->frozen);
+    layer_free(db->discarded);
+    buffer_deinit(&db->key);
+    buffer_deinit(&db->value);
+    memory_free(db);
+}
+
+/* ---- keys -------------------------------------------------------------------- */
+
+enum db_type db_get(struct db *db, struct bytes key, struct bytes *value)
+{
+    struct bytes record, payload;
+    if (!layers_get(db, TABLE_KEYS, layers_hash(db, key), key, &record))
+        return DB_NONE;
+    enum db_type type = (enum db_type)record_value_parse(record, &payload);
+    if (value)
+        *value = payload;
+    return type;
+}
+
+void db_put(struct db *db, struct bytes key, enum db_type type, struct bytes value)
+{
+    unsigned char header[RECORD_VALUE_HEADER];
+    record_value_header(header, type);
+    bool was_there = layers_put(db, TABLE_KEYS, layers_hash(db, key), key,
+                                bytes_of(header, sizeof header), value);
+    if (!was_there)
+        db->state.keys++;
+}
+
+bool db_delete(struct db *db, struct bytes key)
+{
+    if (!layers_delete(db, TABLE_KEYS, layers_hash(db, key), key))
+        return false;
+    check(db->state.keys > 0);
+    db->state.keys--;
+    return true;
+}
+
+uint64_t db_size(const struct db *db)
+{
+    return db->state.keys;
+}
+
+static void discard(struct db *db, struct layer *layer)
+{
+    check(!layer->next);
+    layer->next = db->discarded;
+    db->discarded = layer;
+}
+
+void db_flush(struct db *db)
+{
+    struct layer *flushed = layer_new();
+    flushed->tables[TABLE_KEYS] = db->active->tables[TABLE_KEYS];
+    db->active->tables[TABLE_KEYS] = (struct overlay){0};
+    discard(db, flushed);
+    db->state.epoch = db->state.index + 1;
+    db->state.keys = 0;
+    db->is_in_entry = true;
+}
+
+/* ---- log position and checkpoints ----------------------------------------------- */
+
+static uint64_t dirty_bytes(const struct db *db)
+{
+    uint64_t bytes = layer_bytes(db->active);
+    for (const struct layer *layer = db->discarded; layer; layer = layer->next)
+        bytes += layer_bytes(layer);
+    return bytes;
+}
+
+static void freeze(struct db *db)
+{
+    if (db->frozen)
+        discard(db, db->frozen);
+    db->frozen = db->active;
+    db->frozen->state = db->state;
+    db->active = layer_new();
+    db->changed_bytes = 0;
+}
+
+static void start(struct db *db)
+{
+    check(!db->checkpoint);
+    check(!db->is_in_entry);
+    freeze(db);
+    struct checkpoint_job job = {.kv = db->kv,
+                                 .layer = db->frozen,
+                                 .discarded = db->discarded,
+                                 .hash_seed = db->options.hash_seed,
+                                 .sweep = db->swept_epoch < db->state.epoch,
+                                 .wake = db->options.wake,
+                                 .wake_context = db->options.wake_context};
+    db->discarded = NULL;
+    db->checkpoint = checkpoint_start(&job);
+}
+
+static void finish(struct db *db)
+{
+    checkpoint_finish(db->checkpoint);
+    db->checkpoint = NULL;
+    db->checkpoints++;
+    db->persisted = db->frozen->state; /* L1 */
+    db->swept_epoch = db->persisted.epoch;
+}
+
+static bool is_due(const struct db *db)
+{
+    uint64_t bytes = db->options.checkpoint_bytes;
+    return dirty_bytes(db) >= bytes || db->changed_bytes / CHANGED_BYTES_FACTOR >= bytes ||
+           db->state.index - db->persisted.index >= ENTRIES_MAX;
+}
+
+void db_checkpoint(struct db *db)
+{
+    if (db->checkpoint || db->state.index == db->persisted.index)
+        return;
+    start(db);
+    if (!db->options.wake)
+        finish(db);
+}
+
+void db_poll(struct db *db)
+{
+    if (db->checkpoint && checkpoint_is_done(db->checkpoint))
+        finish(db);
+    if (!db->checkpoint && !db->is_in_entry && is_due(db))
+        db_checkpoint(db);
+}
+
+void db_applied(struct db *db, uint64_t index, uint64_t term, int64_t now_ms)
+{
+    check(index > db->state.index);
+    check(term >= db->state.term);
+    db->state.index = index;
+    db->state.term = term;
+    if (now_ms > db->state.time_ms)
+        db->state.time_ms = now_ms;
+    db->is_in_entry = false;
+    if (!db->checkpoint && is_due(db))
+        db_checkpoint(db);
+}
+
+uint64_t db_applied_index(const struct db *db)
+{
+    return db->state.index;
+}
+
+int64_t db_time_ms(const struct db *db)
+{
+    return db->state.time_ms;
+}
+
+uint64_t db_persisted_index(const struct db *db)
+{
+    return db->persisted.index;
+}
+
+bool db_ready(const struct db *db)
+{
+    return !db->checkpoint || dirty_bytes(db) < ACTIVE_BYTES_FACTOR * db->options.checkpoint_bytes;
+}
+
+void db_stats(const struct db *db, struct db_stats *stats)
+{
+    *stats = (struct db_stats){.keys = db->state.keys,
+                               .dirty_bytes = dirty_bytes(db),
+                               .checkpoints = db->checkpoints,
+                               .sessions = db->state.sessions,
+                               .checkpoint_under_way = db->checkpoint != NULL};
+    stats->dirty_keys = db->active->tables[TABLE_KEYS].entries;
+}

@@ -1,0 +1,164 @@
+/* Formats of the data family.  Numbers in keys are big endian, so that they sort; numbers in values
+ * are little endian.  Loop and checkpoint thread; no state.
+ *
+ *   state record, first of all keys      keys                        sessions, due
+ *   key    00                            0  1  'k'                   0  1  's', 't'
+ *   value  0  4  version, 1              1  8  epoch                 1  8  word
+ *          4  8  hash seed               9  8  word = hash           9     client id
+ *         12  8  applied index          17     key
+ *         20  8  applied term
+ *         28  8  highest stamp, ms       0  1  type                  0  1  version, 1
+ *         36  8  epoch                   1  1  flags, 0              1  1  flags, 0
+ *         44  8  keys                    2     value                 2  8  request id
+ *         52  8  sessions                                           10  8  last use, ms
+ *                                                                   18  8  time in its 't' record
+ *                                                                   26     reply
+ *                                        ('t' has no value)
+ *
+ * A flag set is a field more between header and payload in a version to come (a deadline, the
+ * version of a collection); this version refuses to read such a record rather than misread it.
+ *
+ * The word of a 't' record is 44 bits of time (until the year 2527) and the upper 20 of the hash:
+ * in order of time, and sessions of one millisecond do not pile up on one word. */
+#include "data/record.h"
+
+#include "base/codec.h"
+#include "base/fatal.h"
+
+enum { STATE_VERSION = 1, SESSION_VERSION = 1, DUE_HASH_BITS = 20, PREFIX_MAX = 17 };
+
+static const int64_t due_time_max = ((int64_t)1 << (64 - DUE_HASH_BITS)) - 1;
+static const char table_kind[TABLES] = {'k', 's', 't'};
+
+/* Everything before the name. */
+static size_t put_prefix(unsigned char *out, enum table table, uint64_t epoch, uint64_t word)
+{
+    size_t size = 0;
+    out[size++] = (unsigned char)table_kind[table];
+    if (table == TABLE_KEYS) {
+        put_u64_ordered(out + size, epoch);
+        size += 8;
+    }
+    put_u64_ordered(out + size, word);
+    return size + 8;
+}
+
+void record_key(struct buffer *key, enum table table, uint64_t epoch, uint64_t word,
+                struct bytes name)
+{
+    unsigned char prefix[PREFIX_MAX];
+    size_t size = put_prefix(prefix, table, epoch, word);
+    buffer_clear(key);
+    buffer_append(key, prefix, size);
+    buffer_append_bytes(key, name);
+}
+
+bool record_key_parse(struct bytes key, enum table table, uint64_t epoch, uint64_t *word,
+                      struct bytes *name)
+{
+    unsigned char prefix[PREFIX_MAX];
+    size_t size = put_prefix(prefix, table, epoch, 0);
+    const unsigned char *at = key.data;
+    if (key.size < size || memcmp(at, prefix, size - 8) != 0)
+        return false;
+    *word = get_u64_ordered(at + size - 8);
+    *name = bytes_of(at + size, key.size - size);
+    return true;
+}
+
+struct bytes record_state_key(void)
+{
+    return bytes_of("\0", 1);
+}
+
+void record_state_encode(unsigned char *out, const struct state *state, uint64_t hash_seed)
+{
+    put_u32(out, STATE_VERSION);
+    put_u64(out + 4, hash_seed);
+    put_u64(out + 12, state->index);
+    put_u64(out + 20, state->term);
+    put_u64(out + 28, (uint64_t)state->time_ms);
+    put_u64(out + 36, state->epoch);
+    put_u64(out + 44, state->keys);
+    put_u64(out + 52, state->sessions);
+}
+
+struct state record_state_decode(struct bytes record, uint64_t hash_seed)
+{
+    const unsigned char *at = record.data;
+    if (record.size < 4)
+        fatal("data: the state record is damaged (%zu bytes)", record.size);
+    if (get_u32(at) != STATE_VERSION)
+        fatal("data: written in format %u, this version reads format %u", get_u32(at),
+              STATE_VERSION);
+    if (record.size != RECORD_STATE_SIZE)
+        fatal("data: the state record is damaged (%zu bytes)", record.size);
+    if (get_u64(at + 4) != hash_seed)
+        fatal("data: belongs to another cluster (%016llx, not %016llx)",
+              (unsigned long long)get_u64(at + 4), (unsigned long long)hash_seed);
+    return (struct state){.index = get_u64(at + 12),
+                          .term = get_u64(at + 20),
+                          .time_ms = (int64_t)get_u64(at + 28),
+                          .epoch = get_u64(at + 36),
+                          .keys = get_u64(at + 44),
+                          .sessions = get_u64(at + 52)};
+}
+
+void record_value_header(unsigned char *out, unsigned type)
+{
+    check(type > 0);
+    check(type < 256);
+    out[0] = (unsigned char)type;
+    out[1] = 0;
+}
+
+unsigned record_value_parse(struct bytes record, struct bytes *payload)
+{
+    const unsigned char *at = record.data;
+    if (record.size < RECORD_VALUE_HEADER || at[0] == 0)
+        fatal("data: the record of a key is damaged (%zu bytes)", record.size);
+    if (at[1] != 0)
+        fatal("data: the record of a key has unknown flags %u: written by a newer version?", at[1]);
+    *payload = bytes_of(at + RECORD_VALUE_HEADER, record.size - RECORD_VALUE_HEADER);
+    return at[0];
+}
+
+void record_session_header(unsigned char *out, const struct session_record *session)
+{
+    out[0] = SESSION_VERSION;
+    out[1] = 0;
+    put_u64(out + 2, session->request_id);
+    put_u64(out + 10, (uint64_t)session->used_ms);
+    put_u64(out + 18, (uint64_t)session->due_ms);
+}
+
+void record_session_parse(struct bytes record, struct session_record *session)
+{
+    const unsigned char *at = record.data;
+    if (record.size < RECORD_SESSION_HEADER || at[0] != SESSION_VERSION || at[1] != 0)
+        fatal("data: the record of a session is damaged or of a newer version (%zu bytes)",
+              record.size);
+    *session = (struct session_record){
+        .request_id = get_u64(at + 2),
+        .used_ms = (int64_t)get_u64(at + 10),
+        .due_ms = (int64_t)get_u64(at + 18),
+        .reply = bytes_of(at + RECORD_SESSION_HEADER, record.size - RECORD_SESSION_HEADER)};
+}
+
+int64_t record_due_clamp(int64_t time_ms)
+{
+    if (time_ms < 0)
+        return 0;
+    return time_ms < due_time_max ? time_ms : due_time_max;
+}
+
+uint64_t record_due_word(int64_t time_ms, uint64_t hash)
+{
+    check(time_ms == record_due_clamp(time_ms));
+    return (uint64_t)time_ms << DUE_HASH_BITS | hash >> (64 - DUE_HASH_BITS);
+}
+
+int64_t record_due_time(uint64_t word)
+{
+    return (int64_t)(word >> DUE_HASH_BITS);
+}

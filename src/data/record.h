@@ -1,0 +1,64 @@
+/* What the data family holds, byte by byte: see the tables in record.c.  Three tables share the
+ * family; each is ordered by a 64-bit word and then by the bytes of a name. */
+#ifndef DATA_RECORD_H
+#define DATA_RECORD_H
+
+#include <stdint.h>
+
+#include "base/buffer.h"
+#include "base/bytes.h"
+
+enum table {
+    TABLE_KEYS,     /* word = hash of the key, name = key */
+    TABLE_SESSIONS, /* word = hash of the client id, name = client id */
+    TABLE_DUE,      /* word = time and hash (record_due_word), name = client id: oldest first */
+    TABLES
+};
+
+/* The state record: what must agree with the tables after a crash, hence written with them. */
+struct state {
+    uint64_t index; /* applied up to here */
+    uint64_t term;
+    int64_t time_ms; /* highest stamp applied */
+    uint64_t epoch;  /* keys of other epochs are dead: see db_flush() */
+    uint64_t keys;
+    uint64_t sessions;
+};
+
+enum {
+    RECORD_STATE_SIZE = 60,
+    RECORD_VALUE_HEADER = 2,   /* before the payload of a key's record */
+    RECORD_SESSION_HEADER = 26 /* before the reply of a session's record */
+};
+
+struct session_record {
+    uint64_t request_id;
+    int64_t used_ms; /* last use */
+    int64_t due_ms;  /* place in TABLE_DUE: <= used_ms */
+    struct bytes reply;
+};
+
+/* Fills the cleared `key`. `epoch` counts for TABLE_KEYS only. */
+void record_key(struct buffer *key, enum table table, uint64_t epoch, uint64_t word,
+                struct bytes name);
+/* False: the key is of another table or epoch.  `name` points into `key`. */
+bool record_key_parse(struct bytes key, enum table table, uint64_t epoch, uint64_t *word,
+                      struct bytes *name);
+
+struct bytes record_state_key(void);
+void record_state_encode(unsigned char *out, const struct state *state, uint64_t hash_seed);
+/* Dies on a record that is damaged, of a newer version, or of another cluster. */
+struct state record_state_decode(struct bytes record, uint64_t hash_seed);
+
+void record_value_header(unsigned char *out, unsigned type);
+/* Dies on a record that is damaged or of a newer version. Returns the type. */
+unsigned record_value_parse(struct bytes record, struct bytes *payload);
+
+void record_session_header(unsigned char *out, const struct session_record *session);
+void record_session_parse(struct bytes record, struct session_record *session);
+
+uint64_t record_due_word(int64_t time_ms, uint64_t hash);
+int64_t record_due_time(uint64_t word);
+int64_t record_due_clamp(int64_t time_ms); /* into the range that a word can hold */
+
+#endif

@@ -1,0 +1,82 @@
+/* SCAN, RANDOMKEY and the hash of everything: walks over all layers in hash order.  Loop thread.
+ *
+ * A cursor is a place in hash order: the upper 53 bits of the first hash not yet looked at, and
+ * keys that share those are given together.  53, because some client libraries hold the cursor in
+ * a double, others in a signed integer: all of them can hold these. */
+#include <xxhash.h>
+
+#include "base/fatal.h"
+#include "base/prng.h"
+#include "data/merge.h"
+
+enum { CURSOR_BITS = 53, CURSOR_SHIFT = 64 - CURSOR_BITS };
+
+uint64_t db_scan(struct db *db, uint64_t cursor, uint64_t count,
+                 void (*each)(void *context, struct bytes key, enum db_type type), void *context)
+{
+    if (cursor >> CURSOR_BITS) /* none of ours: behind the end */
+        return 0;
+    uint64_t given = 0, place = 0, next = 0;
+    struct merge merge;
+    merge_open(&merge, db, TABLE_KEYS, cursor << CURSOR_SHIFT);
+    while (merge_next(&merge)) {
+        uint64_t here = merge.word >> CURSOR_SHIFT;
+        if (given > 0 && given >= count && here != place) {
+            next = place + 1; /* <= here: neither 0 nor too large */
+            break;
+        }
+        struct bytes payload;
+        each(context, merge.name, (enum db_type)record_value_parse(merge.record, &payload));
+        place = here;
+        given++;
+    }
+    merge_close(&merge);
+    return next;
+}
+
+static bool first_key_from(struct db *db, uint64_t word_from, struct buffer *key)
+{
+    struct merge merge;
+    merge_open(&merge, db, TABLE_KEYS, word_from);
+    bool is_found = merge_next(&merge);
+    if (is_found)
+        buffer_append_bytes(key, merge.name);
+    merge_close(&merge);
+    return is_found;
+}
+
+bool db_random(struct db *db, uint64_t seed, struct buffer *key)
+{
+    buffer_clear(key);
+    if (db->state.keys == 0)
+        return false;
+    bool is_found = first_key_from(db, prng_next(&seed), key) || first_key_from(db, 0, key);
+    check(is_found);
+    return true;
+}
+
+/* Sum over the records of a table: independent of their order. */
+static uint64_t table_hash(struct db *db, enum table table, uint64_t *count)
+{
+    uint64_t sum = 0;
+    struct merge merge;
+    merge_open(&merge, db, table, 0);
+    for (*count = 0; merge_next(&merge); ++*count) {
+        uint64_t name = XXH3_64bits_withSeed(merge.name.data, merge.name.size, merge.word);
+        sum += XXH3_64bits_withSeed(merge.record.data, merge.record.size, name + (uint64_t)table);
+    }
+    merge_close(&merge);
+    return sum;
+}
+
+uint64_t db_hash(struct db *db)
+{
+    uint64_t keys, sessions, due;
+    uint64_t sum = table_hash(db, TABLE_KEYS, &keys);
+    sum += table_hash(db, TABLE_SESSIONS, &sessions);
+    sum += table_hash(db, TABLE_DUE, &due);
+    check(keys == db->state.keys);
+    check(sessions == db->state.sessions);
+    check(due == sessions); /* L5 */
+    return sum;
+}

@@ -1,0 +1,130 @@
+/* Sessions: the last request of each client and its reply.  Loop thread.
+ *
+ * TABLE_DUE orders them by time, so that ending the idle ones looks at few others.  A session's
+ * place there is not moved at each use (that would double the cost of every request), but when it
+ * comes up: used since, it goes to the time of its last use; else it ends. */
+#include "base/fatal.h"
+#include "data/merge.h"
+
+static bool find(struct db *db, uint64_t hash, struct bytes client, struct session_record *session)
+{
+    struct bytes record;
+    if (!layers_get(db, TABLE_SESSIONS, hash, client, &record))
+        return false;
+    record_session_parse(record, session);
+    return true;
+}
+
+bool db_session_get(struct db *db, struct bytes client, uint64_t *request_id, struct bytes *reply)
+{
+    struct session_record session;
+    if (!find(db, layers_hash(db, client), client, &session))
+        return false;
+    *request_id = session.request_id;
+    *reply = session.reply;
+    return true;
+}
+
+static void store(struct db *db, uint64_t hash, struct bytes client,
+                  const struct session_record *session)
+{
+    unsigned char header[RECORD_SESSION_HEADER];
+    record_session_header(header, session);
+    layers_put(db, TABLE_SESSIONS, hash, client, bytes_of(header, sizeof header), session->reply);
+}
+
+static void store_due(struct db *db, int64_t due_ms, uint64_t hash, struct bytes client)
+{
+    struct bytes nothing = {0};
+    bool was_there =
+        layers_put(db, TABLE_DUE, record_due_word(due_ms, hash), client, nothing, nothing);
+    check(!was_there); /* L5 */
+    if (due_ms < db->due_from_ms)
+        db->due_from_ms = due_ms;
+}
+
+void db_session_put(struct db *db, struct bytes client, uint64_t request_id, struct bytes reply,
+                    int64_t now_ms)
+{
+    uint64_t hash = layers_hash(db, client);
+    struct session_record session, before;
+    session = (struct session_record){.request_id = request_id,
+                                      .used_ms = record_due_clamp(now_ms),
+                                      .due_ms = record_due_clamp(now_ms),
+                                      .reply = reply};
+    bool is_known = find(db, hash, client, &before);
+    if (is_known)
+        session.due_ms = before.due_ms;
+    store(db, hash, client, &session);
+    if (is_known)
+        return;
+    store_due(db, session.due_ms, hash, client);
+    db->state.sessions++;
+}
+
+/* The sessions whose time in TABLE_DUE is before `before_ms`, the oldest first, at most `count` of
+ * them: their clients, each behind its size. */
+static uint32_t collect_due(struct db *db, int64_t before_ms, uint32_t count,
+                            struct buffer *clients)
+{
+    uint32_t found = 0;
+    struct merge merge;
+    merge_open(&merge, db, TABLE_DUE, 0);
+    bool is_more = merge_next(&merge);
+    for (; is_more && found < count && record_due_time(merge.word) < before_ms; found++) {
+        buffer_append(clients, &merge.name.size, sizeof merge.name.size);
+        buffer_append_bytes(clients, merge.name);
+        is_more = merge_next(&merge);
+    }
+    if (found < count) /* so this is the first that is left */
+        db->due_from_ms = is_more ? record_due_time(merge.word) : INT64_MAX;
+    merge_close(&merge);
+    return found;
+}
+
+static void move(struct db *db, uint64_t hash, struct bytes client, struct session_record *session)
+{
+    session->due_ms = session->used_ms;
+    store(db, hash, client, session);
+    store_due(db, session->due_ms, hash, client);
+}
+
+/* A session that is due ends, or moves to the time of its last use.  True: it ended. */
+static bool end_or_move(struct db *db, struct bytes client, int64_t before_ms)
+{
+    uint64_t hash = layers_hash(db, client);
+    struct session_record session;
+    bool is_known = find(db, hash, client, &session);
+    check(is_known); /* L5 */
+    int64_t due_ms = session.due_ms;
+    bool is_ending = session.used_ms < before_ms;
+    if (is_ending)
+        layers_delete(db, TABLE_SESSIONS, hash, client);
+    else /* at once: its reply is on loan */
+        move(db, hash, client, &session);
+    bool was_due = layers_delete(db, TABLE_DUE, record_due_word(due_ms, hash), client);
+    check(was_due); /* L5 */
+    if (is_ending)
+        db->state.sessions--;
+    return is_ending;
+}
+
+uint32_t db_session_expire(struct db *db, int64_t before_ms, uint32_t count_max)
+{
+    if (before_ms <= db->due_from_ms)
+        return 0;
+    /* Collected first, because a table must not change under a merge. */
+    struct buffer clients = {0};
+    uint32_t count = collect_due(db, before_ms, count_max, &clients);
+    uint32_t ended = 0;
+    const char *at = clients.data;
+    for (uint32_t i = 0; i < count; i++) {
+        size_t size;
+        memcpy(&size, at, sizeof size);
+        if (end_or_move(db, bytes_of(at + sizeof size, size), before_ms))
+            ended++;
+        at += sizeof size + size;
+    }
+    buffer_deinit(&clients);
+    return ended;
+}
