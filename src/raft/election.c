@@ -1,0 +1,190 @@
+/* Who leads: timers, pre-votes, votes (3.4, 3.6, 9.6).
+ *
+ * A node asks first whether it could win (pre-vote) and only then raises its term, so that a node
+ * which comes back from a partition does not depose a working leader.  Members that hear a leader
+ * grant neither (4.2.3), unless that leader itself asked for the change.
+ *
+ * The timer restarts only when the leader of our term spoke or a vote was given away. */
+#include "base/fatal.h"
+#include "base/prng.h"
+#include "raft/raft_internal.h"
+
+static void restart_timer(struct raft *raft)
+{
+    uint32_t base = raft->config.election_ticks;
+    raft->state.election_elapsed = 0;
+    raft->state.election_timeout = base + (uint32_t)prng_below(&raft->state.prng, base);
+}
+
+void become_follower(struct raft *raft, raft_node_id leader)
+{
+    struct raft_state *state = &raft->state;
+    bool was_leader = state->role == RAFT_LEADER;
+    if (was_leader)
+        fail_reads(raft);
+    state->transfer_to = RAFT_NOBODY;
+    state->role = RAFT_FOLLOWER;
+    state->leader = leader;
+    raft->role_changed = true;
+    if (was_leader || leader != RAFT_NOBODY || state->election_timeout == 0)
+        restart_timer(raft);
+}
+
+bool holds_to_leader(const struct raft *raft)
+{
+    const struct raft_state *state = &raft->state;
+    if (state->role == RAFT_LEADER)
+        return true;
+    return state->leader != RAFT_NOBODY &&
+           state->election_elapsed < raft->config.election_ticks;
+}
+
+static uint32_t votes_of(const struct raft *raft, enum vote_state vote)
+{
+    uint32_t count = 0;
+    for (uint32_t place = 0; place < raft->members.count; place++)
+        count += is_voter(raft, place) && raft->state.votes[place] == vote;
+    return count;
+}
+
+static bool has_majority(const struct raft *raft, enum vote_state vote)
+{
+    return votes_of(raft, vote) >= quorum_size(voters_count(raft));
+}
+
+static void begin_votes(struct raft *raft, enum raft_role role)
+{
+    struct raft_state *state = &raft->state;
+    state->role = role;
+    state->leader = RAFT_NOBODY;
+    for (uint32_t place = 0; place < RAFT_MEMBERS_MAX; place++)
+        state->votes[place] = VOTE_NONE;
+    restart_timer(raft);
+    raft->role_changed = true;
+}
+
+/* Calls `send` for a vote request to every other voter. */
+static void ask_for_votes(struct raft *raft, bool pre_vote,
+                          void (*send)(struct raft *raft, const struct raft_message *message))
+{
+    for (uint32_t place = 0; place < raft->members.count; place++) {
+        if (place == raft->self || !is_voter(raft, place))
+            continue;
+        struct raft_message message =
+            message_to(raft, raft->members.list[place].id, RAFT_VOTE_REQUEST);
+        message.vote_request.last = log_last(&raft->log);
+        message.vote_request.pre_vote = pre_vote;
+        message.vote_request.transfer = !pre_vote && raft->state.campaign_transfer;
+        if (pre_vote)
+            message.term = raft->state.term + 1;
+        send(raft, &message);
+    }
+}
+
+/* Our own vote counts, and the others are asked, only once it is on disk: after a crash in between
+ * we could campaign again in this very term with a shorter log, and collect votes that were given
+ * to the longer one. */
+void campaign(struct raft *raft, bool transfer)
+{
+    set_term(raft, raft->state.term + 1, raft->config.id);
+    begin_votes(raft, RAFT_CANDIDATE);
+    raft->state.campaign_seq = raft->state.write_seq + 1; /* this step's write */
+    raft->state.campaign_transfer = transfer;
+    ask_for_votes(raft, false, send_after_hard_state);
+}
+
+static void campaign_pre(struct raft *raft)
+{
+    begin_votes(raft, RAFT_PRE_CANDIDATE);
+    raft->state.votes[raft->self] = VOTE_GRANTED;
+    if (has_majority(raft, VOTE_GRANTED))
+        campaign(raft, false);
+    else
+        ask_for_votes(raft, true, send_now);
+}
+
+void own_vote_durable(struct raft *raft)
+{
+    struct raft_state *state = &raft->state;
+    if (state->role != RAFT_CANDIDATE || state->durable_seq < state->campaign_seq)
+        return;
+    state->votes[raft->self] = VOTE_GRANTED;
+    if (has_majority(raft, VOTE_GRANTED))
+        become_leader(raft);
+}
+
+void tick_follower(struct raft *raft)
+{
+    struct raft_state *state = &raft->state;
+    state->election_elapsed++;
+    if (state->election_elapsed >= state->election_timeout && is_voter(raft, raft->self))
+        campaign_pre(raft);
+}
+
+static bool up_to_date(const struct raft *raft, struct raft_pos last) /* 3.6.1 */
+{
+    struct raft_pos ours = log_last(&raft->log);
+    return last.term > ours.term || (last.term == ours.term && last.index >= ours.index);
+}
+
+static void on_pre_vote_request(struct raft *raft, const struct raft_message *message)
+{
+    bool grant = message->term > raft->state.term && !holds_to_leader(raft) &&
+                 up_to_date(raft, message->vote_request.last);
+    struct raft_message answer = message_to(raft, message->from, RAFT_VOTE_RESPONSE);
+    answer.vote_response.pre_vote = true;
+    answer.vote_response.granted = grant;
+    if (grant)
+        answer.term = message->term; /* says which question it answers */
+    send_after_hard_state(raft, &answer);
+}
+
+void on_vote_request(struct raft *raft, const struct raft_message *message)
+{
+    struct raft_state *state = &raft->state;
+    if (message->vote_request.pre_vote) {
+        on_pre_vote_request(raft, message);
+        return;
+    }
+    check(message->term == state->term);
+    bool free = state->voted_for == RAFT_NOBODY || state->voted_for == message->from;
+    bool grant = free && up_to_date(raft, message->vote_request.last);
+    if (grant) {
+        if (state->voted_for == RAFT_NOBODY)
+            set_term(raft, state->term, message->from);
+        if (state->role == RAFT_PRE_CANDIDATE)
+            become_follower(raft, RAFT_NOBODY);
+        restart_timer(raft);
+    }
+    struct raft_message answer = message_to(raft, message->from, RAFT_VOTE_RESPONSE);
+    answer.vote_response.granted = grant;
+    send_after_hard_state(raft, &answer);
+}
+
+void on_vote_response(struct raft *raft, const struct raft_message *message)
+{
+    struct raft_state *state = &raft->state;
+    bool pre_vote = message->vote_response.pre_vote;
+    bool granted = message->vote_response.granted;
+    raft_term asked = pre_vote && granted ? state->term + 1 : state->term;
+    if (state->role != (pre_vote ? RAFT_PRE_CANDIDATE : RAFT_CANDIDATE) ||
+        message->term != asked)
+        return;
+    state->votes[member_place(raft, message->from)] = granted ? VOTE_GRANTED : VOTE_REFUSED;
+    if (has_majority(raft, VOTE_GRANTED)) {
+        if (pre_vote)
+            campaign(raft, false);
+        else if (state->votes[raft->self] == VOTE_GRANTED)
+            become_leader(raft);
+    } else if (has_majority(raft, VOTE_REFUSED)) {
+        become_follower(raft, RAFT_NOBODY);
+    }
+}
+
+void on_timeout_now(struct raft *raft, const struct raft_message *message)
+{
+    if (raft->state.role != RAFT_FOLLOWER || raft->state.leader != message->from)
+        return;
+    if (is_voter(raft, raft->self))
+        campaign(raft, true);
+}

@@ -1,0 +1,125 @@
+/* What the core keeps of the log: terms as runs (a log has few terms and many entries) and the size
+ * of each entry, four bytes.  Payloads never come here. */
+#include "base/fatal.h"
+#include "base/memory.h"
+#include "raft/raft_internal.h"
+
+#include <string.h>
+
+enum { SIZES_FIRST = 1024, RUNS_FIRST = 8 };
+
+void log_init(struct log *log, struct raft_pos first)
+{
+    *log = (struct log){.first = first, .last = first.index, .sizes_base = first.index + 1};
+}
+
+void log_deinit(struct log *log)
+{
+    memory_free(log->runs);
+    memory_free(log->sizes);
+    *log = (struct log){0};
+}
+
+/* The run that holds `index`, which must be in first.index < index <= last. */
+static uint32_t run_of(const struct log *log, raft_index index)
+{
+    uint32_t low = 0, high = log->runs_count;
+    while (high - low > 1) {
+        uint32_t middle = low + (high - low) / 2;
+        if (log->runs[middle].start <= index)
+            low = middle;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+raft_term log_term_at(const struct log *log, raft_index index)
+{
+    if (index == log->first.index)
+        return log->first.term;
+    if (index < log->first.index || index > log->last)
+        return 0;
+    return log->runs[run_of(log, index)].term;
+}
+
+struct raft_pos log_last(const struct log *log)
+{
+    return (struct raft_pos){log_term_at(log, log->last), log->last};
+}
+
+uint32_t log_size_at(const struct log *log, raft_index index)
+{
+    check(index > log->first.index);
+    check(index <= log->last);
+    return log->sizes[index - log->sizes_base];
+}
+
+/* Room for one more size.  Space before `first` is taken back first, when it is the larger part. */
+static void reserve_size(struct log *log)
+{
+    uint64_t used = log->last + 1 - log->sizes_base;
+    if (used < log->sizes_capacity)
+        return;
+    uint64_t dead = log->first.index + 1 - log->sizes_base;
+    if (dead > used / 2) {
+        memmove(log->sizes, log->sizes + dead, (size_t)(used - dead) * sizeof *log->sizes);
+        log->sizes_base += dead;
+        return;
+    }
+    log->sizes_capacity = log->sizes_capacity ? log->sizes_capacity * 2 : SIZES_FIRST;
+    log->sizes = memory_resize(log->sizes, (size_t)log->sizes_capacity * sizeof *log->sizes);
+}
+
+void log_append(struct log *log, raft_term term, uint32_t size)
+{
+    check(term >= log_term_at(log, log->last)); /* I3 */
+    reserve_size(log);
+    log->last++;
+    log->sizes[log->last - log->sizes_base] = size;
+    if (log->runs_count > 0 && log->runs[log->runs_count - 1].term == term)
+        return;
+    if (log->runs_count == log->runs_capacity) {
+        log->runs_capacity = log->runs_capacity ? log->runs_capacity * 2 : RUNS_FIRST;
+        log->runs = memory_resize(log->runs, log->runs_capacity * sizeof *log->runs);
+    }
+    log->runs[log->runs_count++] = (struct log_run){log->last, term};
+}
+
+void log_cut(struct log *log, raft_index from)
+{
+    check(from > log->first.index);
+    if (from > log->last)
+        return;
+    log->last = from - 1;
+    while (log->runs_count > 0 && log->runs[log->runs_count - 1].start > log->last)
+        log->runs_count--;
+}
+
+void log_compact(struct log *log, raft_index up_to)
+{
+    check(up_to <= log->last);
+    if (up_to <= log->first.index)
+        return;
+    log->first = (struct raft_pos){log_term_at(log, up_to), up_to};
+    uint32_t dead = 0; /* runs that end at or before `first` */
+    while (dead < log->runs_count &&
+           (dead + 1 < log->runs_count ? log->runs[dead + 1].start - 1 : log->last) <= up_to)
+        dead++;
+    log->runs_count -= dead;
+    memmove(log->runs, log->runs + dead, log->runs_count * sizeof *log->runs);
+}
+
+struct raft_pos log_probe_below(const struct log *log, struct raft_pos limit)
+{
+    raft_index index = limit.index < log->last ? limit.index : log->last;
+    while (index > log->first.index) {
+        uint32_t run = run_of(log, index);
+        if (log->runs[run].term <= limit.term)
+            return (struct raft_pos){log->runs[run].term, index};
+        index = log->runs[run].start - 1;
+        if (index < log->first.index)
+            index = log->first.index;
+    }
+    return log->first;
+}

@@ -1,0 +1,51 @@
+/* How far another member is, and how much is on its way to it. */
+#include "base/fatal.h"
+#include "raft/raft_internal.h"
+
+void progress_reset(struct progress *progress, raft_index next, uint32_t resend_ticks)
+{
+    *progress = (struct progress){.next = next, .resend_ticks = resend_ticks};
+}
+
+void progress_probe(struct progress *progress, raft_index next)
+{
+    check(next > progress->match);
+    progress->replicating = false;
+    progress->next = next;
+    progress->inflight_count = 0;
+    progress->silent_ticks = 0;
+}
+
+void progress_replicate(struct progress *progress)
+{
+    progress->replicating = true;
+    progress->next = progress->match + 1;
+    progress->inflight_count = 0;
+    progress->silent_ticks = 0;
+}
+
+void progress_sent(struct progress *progress, raft_index last)
+{
+    check(progress->replicating);
+    check(progress->inflight_count < RAFT_INFLIGHT_MAX);
+    uint32_t at = (progress->inflight_start + progress->inflight_count) % RAFT_INFLIGHT_MAX;
+    progress->inflight[at] = last;
+    progress->inflight_count++;
+    progress->next = last + 1;
+}
+
+bool progress_matched(struct progress *progress, raft_index index, uint32_t resend_ticks)
+{
+    if (index <= progress->match)
+        return false;
+    progress->match = index;
+    if (progress->next <= index)
+        progress->next = index + 1;
+    while (progress->inflight_count > 0 && progress->inflight[progress->inflight_start] <= index) {
+        progress->inflight_start = (progress->inflight_start + 1) % RAFT_INFLIGHT_MAX;
+        progress->inflight_count--;
+    }
+    progress->silent_ticks = 0;
+    progress->resend_ticks = resend_ticks;
+    return true;
+}

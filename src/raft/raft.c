@@ -1,0 +1,425 @@
+/* One step: adopt a higher term first, then handle the input at equal terms, one function for each
+ * kind, then number the disk write and collect the output.  The same micro-steps as the model in
+ * proofs/: every path through here is a sequence of them. */
+#include "raft/raft.h"
+
+#include <string.h>
+
+#include "base/fatal.h"
+#include "base/memory.h"
+#include "base/prng.h"
+#include "raft/raft_internal.h"
+
+/* A peer that has proved who it is can still be broken: terms beyond this are not believed, so that
+ * term + 1 never wraps. */
+#define RAFT_TERM_MAX (UINT64_MAX / 4)
+
+uint32_t member_place(const struct raft *raft, raft_node_id id)
+{
+    uint32_t place = 0;
+    while (place < raft->members.count && raft->members.list[place].id != id)
+        place++;
+    return place;
+}
+
+uint32_t voters_count(const struct raft *raft)
+{
+    uint32_t count = 0;
+    for (uint32_t place = 0; place < raft->members.count; place++)
+        count += is_voter(raft, place);
+    return count;
+}
+
+struct raft_message message_to(const struct raft *raft, raft_node_id to,
+                               enum raft_message_type type)
+{
+    struct raft_message message;
+    memset(&message, 0, sizeof message);
+    message.type = type;
+    message.from = raft->config.id;
+    message.to = to;
+    message.term = raft->state.term;
+    return message;
+}
+
+void send_now(struct raft *raft, const struct raft_message *message)
+{
+    check(raft->messages_count < RAFT_MESSAGES_MAX);
+    raft->messages[raft->messages_count++] = *message;
+}
+
+static void send_after(struct raft *raft, const struct raft_message *message, uint64_t seq)
+{
+    struct raft_state *state = &raft->state;
+    if (seq <= state->durable_seq) {
+        send_now(raft, message);
+        return;
+    }
+    if (state->withheld_count == RAFT_WITHHELD_MAX) {
+        /* The oldest goes: to the others it is a lost message. */
+        state->withheld_count--;
+        memmove(state->withheld, state->withheld + 1,
+                state->withheld_count * sizeof state->withheld[0]);
+    }
+    state->withheld[state->withheld_count++] = (struct withheld){seq, *message};
+}
+
+/* The number that this step's write will get. */
+static uint64_t next_seq(const struct raft *raft)
+{
+    return raft->state.write_seq + 1;
+}
+
+void send_after_hard_state(struct raft *raft, const struct raft_message *message)
+{
+    send_after(raft, message,
+               raft->hard_state_changed ? next_seq(raft) : raft->state.hard_state_seq);
+}
+
+void send_after_writes(struct raft *raft, const struct raft_message *message)
+{
+    bool writing = raft->hard_state_changed || raft->write_count > 0;
+    send_after(raft, message, writing ? next_seq(raft) : raft->state.write_seq);
+}
+
+void set_term(struct raft *raft, raft_term term, raft_node_id voted_for)
+{
+    check(term >= raft->state.term);
+    raft->state.term = term;
+    raft->state.voted_for = voted_for;
+    raft->hard_state_changed = true;
+}
+
+/* Writes under way from now on count only for what they share with the new log: a late
+ * acknowledgement of the old entry 7 must not count for the new entry 7. */
+void cut_log(struct raft *raft, raft_index from)
+{
+    struct raft_state *state = &raft->state;
+    check(from > state->commit);
+    log_cut(&raft->log, from);
+    if (state->durable >= from)
+        state->durable = from - 1;
+    for (uint32_t i = 0; i < state->writes_count; i++) {
+        struct write_under_way *write =
+            &state->writes[(state->writes_start + i) % RAFT_WRITES_MAX];
+        if (write->end >= from)
+            write->end = from - 1;
+    }
+}
+
+/* ---- inputs ------------------------------------------------------------------- */
+
+static void on_stale_message(struct raft *raft, const struct raft_message *message)
+{
+    struct raft_message answer;
+    if (message->type == RAFT_APPEND_REQUEST) {
+        /* A leader of an earlier term learns ours, so that it cannot hold us out for ever. */
+        answer = message_to(raft, message->from, RAFT_APPEND_RESPONSE);
+        send_after_hard_state(raft, &answer);
+    } else if (message->type == RAFT_VOTE_REQUEST) {
+        answer = message_to(raft, message->from, RAFT_VOTE_RESPONSE);
+        send_after_hard_state(raft, &answer);
+    }
+}
+
+static void on_current_message(struct raft *raft, const struct raft_message *message)
+{
+    switch (message->type) {
+    case RAFT_VOTE_REQUEST: on_vote_request(raft, message); break;
+    case RAFT_VOTE_RESPONSE: on_vote_response(raft, message); break;
+    case RAFT_APPEND_REQUEST: on_append_request(raft, message); break;
+    case RAFT_APPEND_RESPONSE: on_append_response(raft, message); break;
+    case RAFT_TIMEOUT_NOW: on_timeout_now(raft, message); break;
+    }
+}
+
+static void on_message(struct raft *raft, const struct raft_message *message)
+{
+    if (message->to != raft->config.id || message->from == raft->config.id)
+        return;
+    if (member_place(raft, message->from) == raft->members.count)
+        return;
+    if (message->term > RAFT_TERM_MAX)
+        return;
+    /* Pre-votes speak of a term that nobody is in yet. */
+    if (message->type == RAFT_VOTE_REQUEST && message->vote_request.pre_vote) {
+        on_vote_request(raft, message);
+        return;
+    }
+    if (message->type == RAFT_VOTE_RESPONSE && message->vote_response.pre_vote &&
+        message->vote_response.granted) {
+        on_vote_response(raft, message);
+        return;
+    }
+    if (message->term > raft->state.term) {
+        if (message->type == RAFT_VOTE_REQUEST && !message->vote_request.transfer &&
+            holds_to_leader(raft))
+            return;
+        set_term(raft, message->term, RAFT_NOBODY);
+        become_follower(raft, RAFT_NOBODY);
+    }
+    if (message->term < raft->state.term)
+        on_stale_message(raft, message);
+    else
+        on_current_message(raft, message);
+}
+
+static void release_withheld(struct raft *raft)
+{
+    struct raft_state *state = &raft->state;
+    uint32_t kept = 0;
+    struct raft_message *last = NULL; /* the newest released answer to an append */
+    for (uint32_t i = 0; i < state->withheld_count; i++) {
+        const struct withheld *held = &state->withheld[i];
+        const struct raft_message *message = &held->message;
+        if (message->term != state->term)
+            continue; /* what we promised in an earlier term is of no use any more */
+        if (held->after_seq > state->durable_seq) {
+            state->withheld[kept++] = *held;
+            continue;
+        }
+        bool matched =
+            message->type == RAFT_APPEND_RESPONSE && message->append_response.matched;
+        if (matched && last && last->to == message->to) {
+            /* One sync made both true: the higher answer says all. */
+            if (message->append_response.hint.index > last->append_response.hint.index)
+                last->append_response.hint = message->append_response.hint;
+            if (message->append_response.round > last->append_response.round)
+                last->append_response.round = message->append_response.round;
+            continue;
+        }
+        send_now(raft, message);
+        last = matched ? &raft->messages[raft->messages_count - 1] : NULL;
+    }
+    state->withheld_count = kept;
+}
+
+static void on_persisted(struct raft *raft, uint64_t seq)
+{
+    struct raft_state *state = &raft->state;
+    check(seq <= state->write_seq);
+    if (seq <= state->durable_seq)
+        return;
+    state->durable_seq = seq;
+    while (state->writes_count > 0 && state->writes[state->writes_start].seq <= seq) {
+        state->durable = state->writes[state->writes_start].end;
+        state->writes_start = (state->writes_start + 1) % RAFT_WRITES_MAX;
+        state->writes_count--;
+    }
+    release_withheld(raft);
+    own_vote_durable(raft);
+    if (state->role == RAFT_LEADER)
+        advance_commit(raft);
+}
+
+static void on_applied(struct raft *raft, raft_index index)
+{
+    struct raft_state *state = &raft->state;
+    check(index >= state->applied);
+    check(index <= state->commit);
+    check(index <= state->durable);
+    state->applied = index;
+}
+
+static void on_compacted(struct raft *raft, raft_index index)
+{
+    check(index <= raft->state.applied);
+    log_compact(&raft->log, index);
+}
+
+static void on_tick(struct raft *raft)
+{
+    if (raft->state.role == RAFT_LEADER)
+        tick_leader(raft);
+    else
+        tick_follower(raft);
+}
+
+static enum raft_result dispatch(struct raft *raft, const struct raft_input *input)
+{
+    switch (input->type) {
+    case RAFT_INPUT_TICK: on_tick(raft); break;
+    case RAFT_INPUT_MESSAGE: on_message(raft, input->message); break;
+    case RAFT_INPUT_PROPOSE: return on_propose(raft, input->propose.entries, input->propose.count);
+    case RAFT_INPUT_READ: return on_read(raft, input->read.id);
+    case RAFT_INPUT_PERSISTED: on_persisted(raft, input->persisted.seq); break;
+    case RAFT_INPUT_APPLIED: on_applied(raft, input->index); break;
+    case RAFT_INPUT_COMPACTED: on_compacted(raft, input->index); break;
+    case RAFT_INPUT_UNREACHABLE: on_unreachable(raft, input->node); break;
+    case RAFT_INPUT_TRANSFER: return on_transfer(raft, input->node);
+    }
+    return RAFT_OK;
+}
+
+/* ---- output -------------------------------------------------------------------- */
+
+static void begin_output(struct raft *raft)
+{
+    raft->hard_state_changed = false;
+    raft->write_entries = NULL;
+    raft->write_count = 0;
+    raft->messages_count = 0;
+    raft->reads_out_count = 0;
+    raft->reads_failed_count = 0;
+    raft->role_changed = false;
+}
+
+static void number_write(struct raft *raft, struct raft_write *write)
+{
+    struct raft_state *state = &raft->state;
+    if (!raft->hard_state_changed && raft->write_count == 0)
+        return;
+    state->write_seq++;
+    if (raft->hard_state_changed)
+        state->hard_state_seq = state->write_seq;
+    *write = (struct raft_write){
+        .seq = state->write_seq,
+        .term = state->term,
+        .voted_for = state->voted_for,
+        .entries = raft->write_entries,
+        .count = raft->write_count,
+    };
+    /* Full: the newest place stands for both, and is acknowledged with the later one. */
+    if (state->writes_count < RAFT_WRITES_MAX)
+        state->writes_count++;
+    uint32_t at = (state->writes_start + state->writes_count - 1) % RAFT_WRITES_MAX;
+    state->writes[at] = (struct write_under_way){state->write_seq, raft->log.last};
+}
+
+static raft_index apply_to(const struct raft *raft)
+{
+    const struct raft_state *state = &raft->state;
+    return state->commit < state->durable ? state->commit : state->durable;
+}
+
+static void finish_output(struct raft *raft, struct raft_output *output)
+{
+    *output = (struct raft_output){0};
+    number_write(raft, &output->write);
+    output->messages = raft->messages;
+    output->messages_count = raft->messages_count;
+    output->reads = raft->reads_out;
+    output->reads_count = raft->reads_out_count;
+    output->reads_failed = raft->reads_failed;
+    output->reads_failed_count = raft->reads_failed_count;
+    output->apply_to = apply_to(raft);
+    output->role_changed = raft->role_changed;
+}
+
+enum raft_result raft_step(struct raft *raft, const struct raft_input *input,
+                           struct raft_output *output)
+{
+    begin_output(raft);
+    enum raft_result result = dispatch(raft, input);
+    finish_output(raft, output);
+    raft_check_invariants(raft);
+    return result;
+}
+
+/* ---- life and status --------------------------------------------------------------- */
+
+struct raft *raft_new(const struct raft_config *config, const struct raft_saved *saved)
+{
+    check(config->heartbeat_ticks > 0);
+    check(config->heartbeat_ticks < config->election_ticks);
+    check(config->inflight_max > 0);
+    check(config->inflight_max <= RAFT_INFLIGHT_MAX);
+    check(config->append_entries_max > 0);
+    struct raft *raft = memory_new(sizeof *raft);
+    raft->config = *config;
+    raft->members = saved->members;
+    raft->self = member_place(raft, config->id);
+    check(raft->self < raft->members.count);
+    log_init(&raft->log, saved->first);
+    for (uint64_t i = 0; i < saved->entries_count; i++) {
+        check(saved->entries[i].pos.index == raft->log.last + 1);
+        log_append(&raft->log, saved->entries[i].pos.term, saved->entries[i].size);
+    }
+    struct raft_state *state = &raft->state;
+    state->term = saved->term;
+    state->voted_for = saved->voted_for;
+    state->leader = RAFT_NOBODY;
+    state->transfer_to = RAFT_NOBODY;
+    state->applied = state->commit = saved->applied;
+    state->durable = raft->log.last;
+    state->prng = config->seed;
+    check(saved->applied >= saved->first.index);
+    check(saved->applied <= raft->log.last);
+    check(state->term >= log_last(&raft->log).term);
+    become_follower(raft, RAFT_NOBODY);
+    raft_check_invariants(raft);
+    return raft;
+}
+
+void raft_free(struct raft *raft)
+{
+    log_deinit(&raft->log);
+    memory_free(raft);
+}
+
+void raft_status(const struct raft *raft, struct raft_status *status)
+{
+    const struct raft_state *state = &raft->state;
+    *status = (struct raft_status){
+        .role = state->role,
+        .term = state->term,
+        .voted_for = state->voted_for,
+        .leader = state->leader,
+        .commit = state->commit,
+        .applied = state->applied,
+        .durable = state->durable,
+        .first = raft->log.first,
+        .last = log_last(&raft->log),
+        .transferring = state->transfer_to != RAFT_NOBODY,
+    };
+}
+
+uint32_t raft_peers(const struct raft *raft, struct raft_peer_status *peers)
+{
+    uint32_t count = 0;
+    for (uint32_t place = 0; place < raft->members.count; place++) {
+        if (place == raft->self)
+            continue;
+        const struct progress *progress = &raft->state.progress[place];
+        peers[count++] = (struct raft_peer_status){
+            .id = raft->members.list[place].id,
+            .match = progress->match,
+            .next = progress->next,
+            .active = progress->active,
+            .replicating = progress->replicating,
+            .fell_off = progress->fell_off,
+        };
+    }
+    return count;
+}
+
+const struct raft_members *raft_members(const struct raft *raft)
+{
+    return &raft->members;
+}
+
+raft_term raft_term_at(const struct raft *raft, raft_index index)
+{
+    return log_term_at(&raft->log, index);
+}
+
+raft_index raft_slowest_match(const struct raft *raft)
+{
+    raft_index slowest = raft->log.last;
+    for (uint32_t place = 0; place < raft->members.count; place++)
+        if (place != raft->self && is_voter(raft, place) &&
+            raft->state.progress[place].match < slowest)
+            slowest = raft->state.progress[place].match;
+    return slowest;
+}
+
+const char *raft_role_name(enum raft_role role)
+{
+    switch (role) {
+    case RAFT_FOLLOWER: return "follower";
+    case RAFT_PRE_CANDIDATE: return "pre-candidate";
+    case RAFT_CANDIDATE: return "candidate";
+    case RAFT_LEADER: return "leader";
+    }
+    return "?";
+}

@@ -1,0 +1,241 @@
+/* The state of one core, and what its files share.  Outside src/raft only the explorer and the
+ * invariant tests may look in here.
+ *
+ * Roles, with the function of each transition:
+ *
+ *                 timer: campaign_pre()            majority: campaign()
+ *   FOLLOWER ---------------------------> PRE_CANDIDATE ----------------> CANDIDATE
+ *      ^  ^                                    |                             |  majority,
+ *      |  +------------------------------------+                             |  vote durable:
+ *      |     a leader, a higher term, refused by a majority                  |  become_leader()
+ *      +------------------------ become_follower() <---- LEADER <------------+
+ *                    a higher term, or no majority heard: check_quorum()
+ *
+ * Invariants, checked by raft_check_invariants() after every step:
+ *   I1  first.index <= applied <= apply_to = min(commit, durable) <= last.index
+ *       (applied <= commit; a restart begins with commit = applied)
+ *   I2  first.index <= durable <= last.index
+ *   I3  terms never fall along the log; none is above our term
+ *   I4  a leader or candidate voted for itself
+ *   I5  a leader knows match < next <= last + 1 for every other member, and match <= last
+ *   I6  writes under way are numbered durable_seq < seq <= write_seq, rising, and none counts for
+ *       more than the log holds
+ *   I7  a leader's term_start entry is of its term; what it commits by counting is of its term
+ *   I8  reads wait only on a leader
+ */
+#ifndef RAFT_RAFT_INTERNAL_H
+#define RAFT_RAFT_INTERNAL_H
+
+#include "raft/raft.h"
+
+enum {
+    RAFT_INFLIGHT_MAX = 64,
+    RAFT_WRITES_MAX = 1024,  /* disk writes under way */
+    RAFT_WITHHELD_MAX = 256, /* messages waiting for the disk */
+    RAFT_READS_MAX = 1024,   /* reads waiting for confirmation */
+    /* The most one step can send: every peer a full window, a heartbeat, and the withheld. */
+    RAFT_MESSAGES_MAX = RAFT_MEMBERS_MAX * (RAFT_INFLIGHT_MAX + 4) + RAFT_WITHHELD_MAX
+};
+
+/* ---- log.c: what the core keeps of the log ------------------------------------- */
+
+struct log_run { /* entries from `start` to the next run have this term */
+    raft_index start;
+    raft_term term;
+};
+
+struct log {
+    struct raft_pos first; /* the position before the first entry held */
+    raft_index last;
+    struct log_run *runs; /* owned */
+    uint32_t runs_count, runs_capacity;
+    uint32_t *sizes;      /* owned; of entry i at sizes[i - sizes_base] */
+    raft_index sizes_base;
+    uint64_t sizes_capacity;
+};
+
+void log_init(struct log *log, struct raft_pos first);
+void log_deinit(struct log *log);
+raft_term log_term_at(const struct log *log, raft_index index); /* 0: not held */
+struct raft_pos log_last(const struct log *log);
+uint32_t log_size_at(const struct log *log, raft_index index);
+void log_append(struct log *log, raft_term term, uint32_t size);
+void log_cut(struct log *log, raft_index from); /* forget `from` and all after it */
+void log_compact(struct log *log, raft_index up_to);
+/* The last position not after `limit` whose term is not above limit.term: where two logs that
+ * disagree at `limit` may agree (5.3 of the paper, by whole terms). */
+struct raft_pos log_probe_below(const struct log *log, struct raft_pos limit);
+
+/* ---- what a leader knows of another member: progress.c ----------------------------- */
+
+/*   probing ----- matched: progress_replicate() -----> replicating
+ *      ^                                                   |
+ *      +-- rejected, unreachable, silent: progress_probe() +
+ *
+ * Probing, the heartbeat itself asks whether the log agrees at next - 1, and no entry is sent.
+ * Replicating, entries are sent ahead of the answers, a bounded number of requests at a time. */
+struct progress {
+    raft_index match; /* agreed with us and durable there */
+    raft_index next;  /* first index not sent */
+    bool replicating;
+    bool active;   /* heard from since the last quorum check */
+    bool fell_off; /* needs what our log no longer holds */
+    uint64_t round_acked;
+    raft_index inflight[RAFT_INFLIGHT_MAX]; /* last index of each request under way, a ring */
+    uint32_t inflight_start, inflight_count;
+    uint32_t silent_ticks; /* since match last rose while requests were under way */
+    uint32_t resend_ticks; /* then give them up as lost; doubles each time */
+};
+
+void progress_reset(struct progress *progress, raft_index next, uint32_t resend_ticks);
+void progress_probe(struct progress *progress, raft_index next);
+void progress_replicate(struct progress *progress);
+void progress_sent(struct progress *progress, raft_index last);
+/* True if match rose. */
+bool progress_matched(struct progress *progress, raft_index index, uint32_t resend_ticks);
+
+/* ---- the whole ------------------------------------------------------------------------ */
+
+enum vote_state { VOTE_NONE, VOTE_GRANTED, VOTE_REFUSED };
+
+struct write_under_way {
+    uint64_t seq;
+    raft_index end; /* our log is durable up to here when it is done */
+};
+
+struct withheld {
+    uint64_t after_seq;
+    struct raft_message message;
+};
+
+struct pending_read {
+    uint64_t id;
+    raft_index index;
+    uint64_t round;
+};
+
+/* Flat: no pointers, so that it can be copied, compared and hashed. */
+struct raft_state {
+    enum raft_role role;
+    raft_term term;
+    raft_node_id voted_for;
+    raft_node_id leader;
+    raft_index commit;
+    raft_index applied;
+    raft_index durable;
+
+    /* disk writes */
+    uint64_t write_seq;      /* last number given */
+    uint64_t durable_seq;    /* last number acknowledged */
+    uint64_t hard_state_seq; /* the last write that changed term or vote */
+    struct write_under_way writes[RAFT_WRITES_MAX]; /* a ring */
+    uint32_t writes_start, writes_count;
+    struct withheld withheld[RAFT_WITHHELD_MAX]; /* in the order of after_seq */
+    uint32_t withheld_count;
+
+    /* time, in ticks */
+    uint32_t election_elapsed; /* followers: since a leader spoke; leaders: since the quorum check */
+    uint32_t election_timeout; /* drawn anew for each wait */
+    uint32_t heartbeat_elapsed;
+    uint64_t prng;
+
+    /* candidates */
+    enum vote_state votes[RAFT_MEMBERS_MAX]; /* by place in members */
+    uint64_t campaign_seq; /* the write that holds our own vote */
+    bool campaign_transfer;
+
+    /* leaders */
+    struct progress progress[RAFT_MEMBERS_MAX]; /* by place in members; own place unused */
+    raft_index term_start; /* our no-op */
+    uint64_t uncommitted_bytes;
+    uint64_t round; /* last confirmation round begun */
+    uint64_t round_confirmed;
+    struct pending_read reads[RAFT_READS_MAX]; /* a ring, rounds rising */
+    uint32_t reads_start, reads_count;
+    raft_node_id transfer_to;
+    uint32_t transfer_elapsed;
+    bool transfer_sent;
+};
+
+struct raft {
+    struct raft_config config;
+    struct raft_members members;
+    uint32_t self; /* our place in members */
+    struct raft_state state;
+    struct log log;
+
+    /* the output under construction */
+    bool hard_state_changed;
+    const struct raft_entry *write_entries;
+    uint32_t write_count;
+    struct raft_entry noop;
+    struct raft_message messages[RAFT_MESSAGES_MAX];
+    uint32_t messages_count;
+    struct raft_read reads_out[RAFT_READS_MAX];
+    uint32_t reads_out_count;
+    uint64_t reads_failed[RAFT_READS_MAX];
+    uint32_t reads_failed_count;
+    bool role_changed;
+};
+
+/* ---- between the files ----------------------------------------------------------------- */
+
+/* raft.c */
+uint32_t member_place(const struct raft *raft, raft_node_id id); /* members.count: no member */
+struct raft_message message_to(const struct raft *raft, raft_node_id to,
+                               enum raft_message_type type);
+void send_now(struct raft *raft, const struct raft_message *message);
+/* After our term and vote, as they are now, are durable. */
+void send_after_hard_state(struct raft *raft, const struct raft_message *message);
+/* After everything written so far, this step's write included, is durable. */
+void send_after_writes(struct raft *raft, const struct raft_message *message);
+void set_term(struct raft *raft, raft_term term, raft_node_id voted_for);
+void cut_log(struct raft *raft, raft_index from);
+
+/* election.c */
+void become_follower(struct raft *raft, raft_node_id leader);
+void tick_follower(struct raft *raft);
+bool holds_to_leader(const struct raft *raft); /* 4.2.3 */
+void campaign(struct raft *raft, bool transfer);
+void on_vote_request(struct raft *raft, const struct raft_message *message);
+void on_vote_response(struct raft *raft, const struct raft_message *message);
+void on_timeout_now(struct raft *raft, const struct raft_message *message);
+void own_vote_durable(struct raft *raft);
+
+/* replication.c */
+void become_leader(struct raft *raft);
+void tick_leader(struct raft *raft);
+void send_entries(struct raft *raft, uint32_t place);
+void send_heartbeats(struct raft *raft);
+void advance_commit(struct raft *raft);
+void on_append_request(struct raft *raft, const struct raft_message *message);
+void on_append_response(struct raft *raft, const struct raft_message *message);
+enum raft_result on_propose(struct raft *raft, struct raft_entry *entries, uint32_t count);
+void on_unreachable(struct raft *raft, raft_node_id node);
+
+/* read_index.c */
+enum raft_result on_read(struct raft *raft, uint64_t id);
+void confirm_reads(struct raft *raft);
+void fail_reads(struct raft *raft);
+
+/* transfer.c */
+enum raft_result on_transfer(struct raft *raft, raft_node_id to);
+void tick_transfer(struct raft *raft);
+void continue_transfer(struct raft *raft, uint32_t place);
+
+/* quorum.c: pure arithmetic */
+uint32_t quorum_size(uint32_t voters);
+/* The largest value that at least quorum_size(count) of the values reach; count > 0. */
+uint64_t quorum_reached(const uint64_t *values, uint32_t count);
+
+/* members that count */
+uint32_t voters_count(const struct raft *raft);
+static inline bool is_voter(const struct raft *raft, uint32_t place)
+{
+    return raft->members.list[place].voter;
+}
+
+/* invariants.c */
+void raft_check_invariants(const struct raft *raft);
+
+#endif

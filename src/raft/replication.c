@@ -1,0 +1,353 @@
+/* A leader's work, and a follower's answer to it (3.5, 3.6.2).
+ *
+ * Entries flow to a follower that is known to agree with us, several requests ahead of its answers.
+ * When one is refused, or the connection breaks, or nothing comes back for long, the leader goes
+ * back to asking where the logs agree, with heartbeats, by whole terms at a time. */
+#include "base/fatal.h"
+#include "raft/raft_internal.h"
+
+enum { RESEND_ELECTIONS = 2, RESEND_DOUBLINGS_MAX = 64 };
+
+static uint32_t resend_ticks_first(const struct raft *raft)
+{
+    return RESEND_ELECTIONS * raft->config.election_ticks;
+}
+
+/* ---- leading -------------------------------------------------------------------------- */
+
+static void append_noop(struct raft *raft)
+{
+    struct raft_state *state = &raft->state;
+    log_append(&raft->log, state->term, 0);
+    raft->noop = (struct raft_entry){
+        .pos = log_last(&raft->log),
+        .type = RAFT_ENTRY_NOOP,
+    };
+    raft->write_entries = &raft->noop;
+    raft->write_count = 1;
+    state->term_start = raft->log.last;
+}
+
+void become_leader(struct raft *raft)
+{
+    struct raft_state *state = &raft->state;
+    check(state->role == RAFT_CANDIDATE);
+    check(raft->write_count == 0);
+    state->role = RAFT_LEADER;
+    state->leader = raft->config.id;
+    state->election_elapsed = 0;
+    state->round = 0;
+    state->round_confirmed = 0;
+    state->uncommitted_bytes = 0;
+    for (raft_index i = state->commit + 1; i <= raft->log.last; i++)
+        state->uncommitted_bytes += log_size_at(&raft->log, i);
+    for (uint32_t place = 0; place < raft->members.count; place++) {
+        progress_reset(&state->progress[place], raft->log.last + 1, resend_ticks_first(raft));
+        state->progress[place].active = true; /* the votes are fresh */
+    }
+    raft->role_changed = true;
+    append_noop(raft);
+    send_heartbeats(raft);
+}
+
+static void send_heartbeat(struct raft *raft, uint32_t place)
+{
+    struct raft_state *state = &raft->state;
+    struct progress *progress = &state->progress[place];
+    raft_index at = progress->replicating ? progress->match : progress->next - 1;
+    struct raft_message message =
+        message_to(raft, raft->members.list[place].id, RAFT_APPEND_REQUEST);
+    message.append_request.round = state->round;
+    if (at >= raft->log.first.index) {
+        message.append_request.prev = (struct raft_pos){log_term_at(&raft->log, at), at};
+        message.append_request.commit = state->commit;
+    } else {
+        /* It needs what we no longer hold; all logs agree at 0. */
+        progress->fell_off = true;
+    }
+    send_now(raft, &message);
+}
+
+void send_heartbeats(struct raft *raft)
+{
+    raft->state.heartbeat_elapsed = 0;
+    for (uint32_t place = 0; place < raft->members.count; place++)
+        if (place != raft->self)
+            send_heartbeat(raft, place);
+}
+
+/* How many entries from `next` on fit one request: at least one. */
+static uint32_t count_that_fits(const struct raft *raft, raft_index next)
+{
+    uint64_t bytes = 0;
+    uint32_t count = 0;
+    while (next + count <= raft->log.last && count < raft->config.append_entries_max) {
+        bytes += log_size_at(&raft->log, next + count);
+        if (count > 0 && bytes > raft->config.append_bytes_max)
+            break;
+        count++;
+    }
+    return count;
+}
+
+void send_entries(struct raft *raft, uint32_t place)
+{
+    struct raft_state *state = &raft->state;
+    struct progress *progress = &state->progress[place];
+    if (place == raft->self)
+        return;
+    while (progress->replicating && progress->next <= raft->log.last &&
+           progress->inflight_count < raft->config.inflight_max) {
+        raft_index prev = progress->next - 1;
+        progress->fell_off = prev < raft->log.first.index;
+        if (progress->fell_off)
+            return;
+        uint32_t count = count_that_fits(raft, progress->next);
+        struct raft_message message =
+            message_to(raft, raft->members.list[place].id, RAFT_APPEND_REQUEST);
+        message.append_request.prev = (struct raft_pos){log_term_at(&raft->log, prev), prev};
+        message.append_request.commit = state->commit;
+        message.append_request.round = state->round;
+        message.append_request.count = count;
+        send_now(raft, &message);
+        progress_sent(progress, prev + count);
+    }
+}
+
+enum raft_result on_propose(struct raft *raft, struct raft_entry *entries, uint32_t count)
+{
+    struct raft_state *state = &raft->state;
+    check(count > 0);
+    if (state->role != RAFT_LEADER)
+        return RAFT_NOT_LEADER;
+    if (state->transfer_to != RAFT_NOBODY || state->writes_count >= RAFT_WRITES_MAX / 2)
+        return RAFT_BUSY;
+    if (state->uncommitted_bytes >= raft->config.uncommitted_bytes_max)
+        return RAFT_BUSY;
+    for (uint32_t i = 0; i < count; i++) {
+        log_append(&raft->log, state->term, entries[i].size);
+        entries[i].pos = log_last(&raft->log);
+        state->uncommitted_bytes += entries[i].size;
+    }
+    raft->write_entries = entries;
+    raft->write_count = count;
+    for (uint32_t place = 0; place < raft->members.count; place++)
+        send_entries(raft, place);
+    return RAFT_OK;
+}
+
+/* Only an entry of our own term is committed by counting; what lies below it follows (3.6.2). Our
+ * own part counts as far as our disk has it. */
+void advance_commit(struct raft *raft)
+{
+    struct raft_state *state = &raft->state;
+    raft_index matches[RAFT_MEMBERS_MAX];
+    uint32_t count = 0;
+    for (uint32_t place = 0; place < raft->members.count; place++)
+        if (is_voter(raft, place))
+            matches[count++] =
+                place == raft->self ? state->durable : state->progress[place].match;
+    raft_index reached = quorum_reached(matches, count);
+    if (reached <= state->commit || log_term_at(&raft->log, reached) != state->term)
+        return;
+    for (raft_index i = state->commit + 1; i <= reached; i++)
+        state->uncommitted_bytes -= log_size_at(&raft->log, i);
+    state->commit = reached;
+}
+
+/* A leader that no majority answers steps down, so that its clients look elsewhere (6.2). */
+static void check_quorum(struct raft *raft)
+{
+    struct raft_state *state = &raft->state;
+    uint32_t active = 0;
+    for (uint32_t place = 0; place < raft->members.count; place++) {
+        active += is_voter(raft, place) && (place == raft->self || state->progress[place].active);
+        state->progress[place].active = false;
+    }
+    state->election_elapsed = 0;
+    if (active < quorum_size(voters_count(raft)))
+        become_follower(raft, RAFT_NOBODY);
+}
+
+/* The transport reports broken connections; this is for messages that vanish without a word.  The
+ * wait doubles, because a large value on a slow line is not lost. */
+static void tick_progress(struct raft *raft, struct progress *progress)
+{
+    if (progress->inflight_count == 0)
+        return;
+    if (++progress->silent_ticks < progress->resend_ticks)
+        return;
+    uint32_t longest = resend_ticks_first(raft) * RESEND_DOUBLINGS_MAX;
+    if (progress->resend_ticks < longest)
+        progress->resend_ticks *= 2;
+    progress_probe(progress, progress->match + 1);
+}
+
+void tick_leader(struct raft *raft)
+{
+    struct raft_state *state = &raft->state;
+    if (++state->election_elapsed >= raft->config.election_ticks) {
+        check_quorum(raft);
+        if (state->role != RAFT_LEADER)
+            return;
+    }
+    tick_transfer(raft);
+    for (uint32_t place = 0; place < raft->members.count; place++)
+        tick_progress(raft, &state->progress[place]);
+    if (++state->heartbeat_elapsed >= raft->config.heartbeat_ticks)
+        send_heartbeats(raft);
+}
+
+void on_unreachable(struct raft *raft, raft_node_id node)
+{
+    uint32_t place = member_place(raft, node);
+    if (raft->state.role != RAFT_LEADER || place == raft->members.count || place == raft->self)
+        return;
+    struct progress *progress = &raft->state.progress[place];
+    if (progress->replicating)
+        progress_probe(progress, progress->match + 1);
+}
+
+static void on_matched(struct raft *raft, uint32_t place, struct raft_pos hint)
+{
+    struct progress *progress = &raft->state.progress[place];
+    if (hint.index >= raft->log.first.index && log_term_at(&raft->log, hint.index) != hint.term)
+        return; /* not an answer to anything we asked */
+    bool rose = progress_matched(progress, hint.index, resend_ticks_first(raft));
+    if (!progress->replicating)
+        progress_replicate(progress);
+    if (rose)
+        advance_commit(raft);
+    send_entries(raft, place);
+    continue_transfer(raft, place);
+}
+
+static void on_rejected(struct raft *raft, uint32_t place, struct raft_pos hint)
+{
+    struct progress *progress = &raft->state.progress[place];
+    /* An answer to an earlier question: what it says is known, or was overtaken. */
+    if (progress->replicating ? hint.index < progress->match : hint.index + 1 >= progress->next)
+        return;
+    struct raft_pos probe = log_probe_below(&raft->log, hint);
+    raft_index next = probe.index > progress->match ? probe.index + 1 : progress->match + 1;
+    progress_probe(progress, next);
+    send_heartbeat(raft, place);
+}
+
+void on_append_response(struct raft *raft, const struct raft_message *message)
+{
+    struct raft_state *state = &raft->state;
+    if (state->role != RAFT_LEADER)
+        return;
+    struct raft_pos hint = message->append_response.hint;
+    uint64_t round = message->append_response.round;
+    if (hint.index > raft->log.last || round > state->round)
+        return; /* not an answer to anything we asked */
+    uint32_t place = member_place(raft, message->from);
+    struct progress *progress = &state->progress[place];
+    progress->active = true;
+    if (message->append_response.matched)
+        on_matched(raft, place, hint);
+    else
+        on_rejected(raft, place, hint);
+    if (round > progress->round_acked) {
+        progress->round_acked = round;
+        confirm_reads(raft);
+    }
+}
+
+/* ---- following --------------------------------------------------------------------------- */
+
+/* A leader's entries continue its prev without a gap, and no term falls or exceeds the leader's. */
+static bool well_formed(const struct raft_message *message)
+{
+    struct raft_pos at = message->append_request.prev;
+    if (at.term > message->term || at.index > UINT64_MAX / 2)
+        return false;
+    for (uint32_t i = 0; i < message->append_request.count; i++) {
+        const struct raft_entry *entry = &message->append_request.entries[i];
+        if (entry->pos.index != at.index + 1 || entry->pos.term < at.term ||
+            entry->pos.term > message->term)
+            return false;
+        at = entry->pos;
+    }
+    return true;
+}
+
+/* What lies at or below `first` was committed: every later leader has the same there. */
+static bool agrees_at(const struct raft *raft, struct raft_pos pos)
+{
+    if (pos.index < raft->log.first.index)
+        return true;
+    return pos.index <= raft->log.last && log_term_at(&raft->log, pos.index) == pos.term;
+}
+
+/* Takes over what we lack.  False if that would change what we know to be committed: the sender is
+ * not of our cluster's history, and must not be obeyed. */
+static bool take_entries(struct raft *raft, const struct raft_message *message)
+{
+    const struct raft_entry *entries = message->append_request.entries;
+    uint32_t count = message->append_request.count;
+    uint32_t known = 0;
+    while (known < count && agrees_at(raft, entries[known].pos))
+        known++;
+    if (known == count)
+        return true;
+    if (entries[known].pos.index <= raft->state.commit)
+        return false;
+    if (entries[known].pos.index <= raft->log.last)
+        cut_log(raft, entries[known].pos.index);
+    for (uint32_t i = known; i < count; i++)
+        log_append(&raft->log, entries[i].pos.term, entries[i].size);
+    raft->write_entries = entries + known;
+    raft->write_count = count - known;
+    return true;
+}
+
+static void answer_matched(struct raft *raft, const struct raft_message *message,
+                           struct raft_pos hint)
+{
+    struct raft_message answer = message_to(raft, message->from, RAFT_APPEND_RESPONSE);
+    answer.append_response.matched = true;
+    answer.append_response.hint = hint;
+    answer.append_response.round = message->append_request.round;
+    if (hint.index <= raft->state.durable)
+        send_after_hard_state(raft, &answer);
+    else
+        send_after_writes(raft, &answer);
+}
+
+static void answer_rejected(struct raft *raft, const struct raft_message *message)
+{
+    struct raft_pos prev = message->append_request.prev;
+    struct raft_message answer = message_to(raft, message->from, RAFT_APPEND_RESPONSE);
+    answer.append_response.hint =
+        log_probe_below(&raft->log, (struct raft_pos){prev.term, prev.index - 1});
+    answer.append_response.round = message->append_request.round;
+    send_after_hard_state(raft, &answer);
+}
+
+void on_append_request(struct raft *raft, const struct raft_message *message)
+{
+    struct raft_state *state = &raft->state;
+    if (state->role == RAFT_LEADER || !well_formed(message))
+        return;
+    if (state->role != RAFT_FOLLOWER || state->leader != message->from)
+        become_follower(raft, message->from);
+    state->election_elapsed = 0;
+    struct raft_pos prev = message->append_request.prev;
+    if (!agrees_at(raft, prev)) {
+        answer_rejected(raft, message);
+        return;
+    }
+    if (!take_entries(raft, message))
+        return;
+    uint32_t count = message->append_request.count;
+    struct raft_pos end = count > 0 ? message->append_request.entries[count - 1].pos : prev;
+    raft_index commit = message->append_request.commit;
+    if (commit > end.index)
+        commit = end.index;
+    if (commit > state->commit)
+        state->commit = commit;
+    answer_matched(raft, message, end);
+}

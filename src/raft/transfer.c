@@ -1,0 +1,55 @@
+/* Handing the leadership over (3.10): stop taking proposals, bring the target up to date, tell it to
+ * campaign at once.  If that takes longer than an election timeout, go on leading. */
+#include "base/fatal.h"
+#include "raft/raft_internal.h"
+
+static uint32_t best_target(const struct raft *raft)
+{
+    uint32_t best = raft->members.count;
+    for (uint32_t place = 0; place < raft->members.count; place++) {
+        const struct progress *progress = &raft->state.progress[place];
+        if (place == raft->self || !is_voter(raft, place) || !progress->active)
+            continue;
+        if (best == raft->members.count || progress->match > raft->state.progress[best].match)
+            best = place;
+    }
+    return best;
+}
+
+enum raft_result on_transfer(struct raft *raft, raft_node_id to)
+{
+    struct raft_state *state = &raft->state;
+    if (state->role != RAFT_LEADER)
+        return RAFT_NOT_LEADER;
+    uint32_t place = to == RAFT_NOBODY ? best_target(raft) : member_place(raft, to);
+    if (place == raft->members.count || place == raft->self || !is_voter(raft, place))
+        return RAFT_BUSY;
+    state->transfer_to = raft->members.list[place].id;
+    state->transfer_elapsed = 0;
+    state->transfer_sent = false;
+    continue_transfer(raft, place);
+    return RAFT_OK;
+}
+
+void continue_transfer(struct raft *raft, uint32_t place)
+{
+    struct raft_state *state = &raft->state;
+    if (state->transfer_to != raft->members.list[place].id || state->transfer_sent)
+        return;
+    if (state->progress[place].match != raft->log.last)
+        return;
+    struct raft_message message = message_to(raft, state->transfer_to, RAFT_TIMEOUT_NOW);
+    send_now(raft, &message);
+    state->transfer_sent = true;
+}
+
+void tick_transfer(struct raft *raft)
+{
+    struct raft_state *state = &raft->state;
+    if (state->transfer_to == RAFT_NOBODY)
+        return;
+    if (++state->transfer_elapsed >= raft->config.election_ticks) {
+        state->transfer_to = RAFT_NOBODY;
+        raft->role_changed = true; /* proposals that waited may go on */
+    }
+}
