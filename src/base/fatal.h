@@ -9,7 +9,6 @@
 _Noreturn void fatal(const char *format, ...) __attribute__((format(printf, 1, 2)));
 _Noreturn void check_failed(const char *expression, const char *file, int line);
 
-#define check(expression)                                                                          \
-    ((expression) ? (void)0 : check_failed(#expression, __FILE__, __LINE__))
+#define check(expression) ((expression) ? (void)0 : check_failed(#expression, __FILE__, __LINE__))
 
 #endif

@@ -10,8 +10,7 @@ void log_set_level(enum log_level level);
 enum log_level log_get_level(void);
 /* Append to `path`; "" means standard output.  False if it cannot be opened (errno says why). */
 bool log_open(const char *path);
-void log_write(enum log_level level, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
+void log_write(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #define log_at(level, ...)                                                                         \
     do {                                                                                           \

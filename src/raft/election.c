@@ -35,8 +35,7 @@ bool holds_to_leader(const struct raft *raft)
     const struct raft_state *state = &raft->state;
     if (state->role == RAFT_LEADER)
         return true;
-    return state->leader != RAFT_NOBODY &&
-           state->election_elapsed < raft->config.election_ticks;
+    return state->leader != RAFT_NOBODY && state->election_elapsed < raft->config.election_ticks;
 }
 
 static uint32_t votes_of(const struct raft *raft, enum vote_state vote)
@@ -167,8 +166,7 @@ void on_vote_response(struct raft *raft, const struct raft_message *message)
     bool pre_vote = message->vote_response.pre_vote;
     bool granted = message->vote_response.granted;
     raft_term asked = pre_vote && granted ? state->term + 1 : state->term;
-    if (state->role != (pre_vote ? RAFT_PRE_CANDIDATE : RAFT_CANDIDATE) ||
-        message->term != asked)
+    if (state->role != (pre_vote ? RAFT_PRE_CANDIDATE : RAFT_CANDIDATE) || message->term != asked)
         return;
     state->votes[member_place(raft, message->from)] = granted ? VOTE_GRANTED : VOTE_REFUSED;
     if (has_majority(raft, VOTE_GRANTED)) {

@@ -77,6 +77,7 @@ void log_append(struct log *log, raft_term term, uint32_t size)
     reserve_size(log);
     log->last++;
     log->sizes[log->last - log->sizes_base] = size;
+    log->bytes += size;
     if (log->runs_count > 0 && log->runs[log->runs_count - 1].term == term)
         return;
     if (log->runs_count == log->runs_capacity) {
@@ -89,9 +90,8 @@ void log_append(struct log *log, raft_term term, uint32_t size)
 void log_cut(struct log *log, raft_index from)
 {
     check(from > log->first.index);
-    if (from > log->last)
-        return;
-    log->last = from - 1;
+    while (log->last >= from)
+        log->bytes -= log_size_at(log, log->last--);
     while (log->runs_count > 0 && log->runs[log->runs_count - 1].start > log->last)
         log->runs_count--;
 }
@@ -101,6 +101,8 @@ void log_compact(struct log *log, raft_index up_to)
     check(up_to <= log->last);
     if (up_to <= log->first.index)
         return;
+    for (raft_index i = log->first.index + 1; i <= up_to; i++)
+        log->bytes -= log_size_at(log, i);
     log->first = (struct raft_pos){log_term_at(log, up_to), up_to};
     uint32_t dead = 0; /* runs that end at or before `first` */
     while (dead < log->runs_count &&

@@ -100,8 +100,7 @@ void cut_log(struct raft *raft, raft_index from)
     if (state->durable >= from)
         state->durable = from - 1;
     for (uint32_t i = 0; i < state->writes_count; i++) {
-        struct write_under_way *write =
-            &state->writes[(state->writes_start + i) % RAFT_WRITES_MAX];
+        struct write_under_way *write = &state->writes[(state->writes_start + i) % RAFT_WRITES_MAX];
         if (write->end >= from)
             write->end = from - 1;
     }
@@ -178,8 +177,7 @@ static void release_withheld(struct raft *raft)
             state->withheld[kept++] = *held;
             continue;
         }
-        bool matched =
-            message->type == RAFT_APPEND_RESPONSE && message->append_response.matched;
+        bool matched = message->type == RAFT_APPEND_RESPONSE && message->append_response.matched;
         if (matched && last && last->to == message->to) {
             /* One sync made both true: the higher answer says all. */
             if (message->append_response.hint.index > last->append_response.hint.index)
@@ -370,6 +368,7 @@ void raft_status(const struct raft *raft, struct raft_status *status)
         .durable = state->durable,
         .first = raft->log.first,
         .last = log_last(&raft->log),
+        .log_bytes = raft->log.bytes,
         .transferring = state->transfer_to != RAFT_NOBODY,
     };
 }
@@ -401,6 +400,11 @@ const struct raft_members *raft_members(const struct raft *raft)
 raft_term raft_term_at(const struct raft *raft, raft_index index)
 {
     return log_term_at(&raft->log, index);
+}
+
+uint32_t raft_size_at(const struct raft *raft, raft_index index)
+{
+    return log_size_at(&raft->log, index);
 }
 
 raft_index raft_slowest_match(const struct raft *raft)

@@ -95,8 +95,8 @@ struct raft_message {
         struct {
             struct raft_pos prev;
             raft_index commit;
-            uint64_t round; /* echoed; confirms leadership for reads (6.4) */
-            uint32_t count; /* entries prev.index + 1 .. prev.index + count */
+            uint64_t round;                   /* echoed; confirms leadership for reads (6.4) */
+            uint32_t count;                   /* entries prev.index + 1 .. prev.index + count */
             const struct raft_entry *entries; /* incoming only, borrowed; NULL in an output */
         } append_request;
         struct {
@@ -187,9 +187,10 @@ struct raft_status {
     raft_node_id leader;
     raft_index commit;
     raft_index applied;
-    raft_index durable; /* our own log is durable up to here */
+    raft_index durable;    /* our own log is durable up to here */
     struct raft_pos first; /* the position before the first entry we still hold */
     struct raft_pos last;
+    uint64_t log_bytes; /* payload of the entries we hold */
     bool transferring;
 };
 
@@ -205,11 +206,11 @@ struct raft_peer_status {
 
 struct raft_config {
     raft_node_id id;
-    uint32_t election_ticks;     /* randomised between one and two times this */
-    uint32_t heartbeat_ticks;    /* less than election_ticks */
-    uint32_t inflight_max;       /* append requests under way per follower, <= 64 */
-    uint32_t append_entries_max; /* entries in one append request */
-    uint64_t append_bytes_max;   /* payload in one append request; always at least one entry */
+    uint32_t election_ticks;        /* randomised between one and two times this */
+    uint32_t heartbeat_ticks;       /* less than election_ticks */
+    uint32_t inflight_max;          /* append requests under way per follower, <= 64 */
+    uint32_t append_entries_max;    /* entries in one append request */
+    uint64_t append_bytes_max;      /* payload in one append request; always at least one entry */
     uint64_t uncommitted_bytes_max; /* proposals beyond it are refused with RAFT_BUSY */
     uint64_t seed;
 };
@@ -238,6 +239,8 @@ uint32_t raft_peers(const struct raft *raft, struct raft_peer_status *peers);
 const struct raft_members *raft_members(const struct raft *raft);
 /* Term of an entry we hold (or of `first`); 0 when we do not hold it. */
 raft_term raft_term_at(const struct raft *raft, raft_index index);
+/* Payload size of an entry we hold. */
+uint32_t raft_size_at(const struct raft *raft, raft_index index);
 /* The lowest match index of the other voters, for log retention; own last index when alone. */
 raft_index raft_slowest_match(const struct raft *raft);
 

@@ -49,9 +49,10 @@ struct log {
     raft_index last;
     struct log_run *runs; /* owned */
     uint32_t runs_count, runs_capacity;
-    uint32_t *sizes;      /* owned; of entry i at sizes[i - sizes_base] */
+    uint32_t *sizes; /* owned; of entry i at sizes[i - sizes_base] */
     raft_index sizes_base;
     uint64_t sizes_capacity;
+    uint64_t bytes; /* sum of the sizes held */
 };
 
 void log_init(struct log *log, struct raft_pos first);
@@ -125,28 +126,29 @@ struct raft_state {
     raft_index durable;
 
     /* disk writes */
-    uint64_t write_seq;      /* last number given */
-    uint64_t durable_seq;    /* last number acknowledged */
-    uint64_t hard_state_seq; /* the last write that changed term or vote */
+    uint64_t write_seq;                             /* last number given */
+    uint64_t durable_seq;                           /* last number acknowledged */
+    uint64_t hard_state_seq;                        /* the last write that changed term or vote */
     struct write_under_way writes[RAFT_WRITES_MAX]; /* a ring */
     uint32_t writes_start, writes_count;
     struct withheld withheld[RAFT_WITHHELD_MAX]; /* in the order of after_seq */
     uint32_t withheld_count;
 
     /* time, in ticks */
-    uint32_t election_elapsed; /* followers: since a leader spoke; leaders: since the quorum check */
+    uint32_t
+        election_elapsed; /* followers: since a leader spoke; leaders: since the quorum check */
     uint32_t election_timeout; /* drawn anew for each wait */
     uint32_t heartbeat_elapsed;
     uint64_t prng;
 
     /* candidates */
     enum vote_state votes[RAFT_MEMBERS_MAX]; /* by place in members */
-    uint64_t campaign_seq; /* the write that holds our own vote */
+    uint64_t campaign_seq;                   /* the write that holds our own vote */
     bool campaign_transfer;
 
     /* leaders */
     struct progress progress[RAFT_MEMBERS_MAX]; /* by place in members; own place unused */
-    raft_index term_start; /* our no-op */
+    raft_index term_start;                      /* our no-op */
     uint64_t uncommitted_bytes;
     uint64_t round; /* last confirmation round begun */
     uint64_t round_confirmed;

@@ -46,8 +46,8 @@ static uint64_t round_reached(const struct raft *raft)
     uint32_t count = 0;
     for (uint32_t place = 0; place < raft->members.count; place++)
         if (is_voter(raft, place))
-            acked[count++] = place == raft->self ? raft->state.round
-                                                 : raft->state.progress[place].round_acked;
+            acked[count++] =
+                place == raft->self ? raft->state.round : raft->state.progress[place].round_acked;
     return quorum_reached(acked, count);
 }
 

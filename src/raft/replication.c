@@ -145,8 +145,7 @@ void advance_commit(struct raft *raft)
     uint32_t count = 0;
     for (uint32_t place = 0; place < raft->members.count; place++)
         if (is_voter(raft, place))
-            matches[count++] =
-                place == raft->self ? state->durable : state->progress[place].match;
+            matches[count++] = place == raft->self ? state->durable : state->progress[place].match;
     raft_index reached = quorum_reached(matches, count);
     if (reached <= state->commit || log_term_at(&raft->log, reached) != state->term)
         return;

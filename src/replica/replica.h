@@ -10,6 +10,7 @@
 #define REPLICA_REPLICA_H
 
 #include <stdint.h>
+#include <uthash.h>
 
 #include "base/blob.h"
 #include "base/buffer.h"
@@ -19,6 +20,8 @@
 #include "storage/raft_log.h"
 
 struct replica;
+struct state_machine;
+struct transport;
 
 /* ---- requests ------------------------------------------------------------- */
 
@@ -42,17 +45,18 @@ struct request {
     uint64_t client;      /* requests of one client keep their order: never 0 */
     struct blob *command; /* command_encode(); owned */
     request_done *done;
-    void *context;        /* set to NULL with replica_abandon() when the client went away */
-    int64_t deadline_ms;  /* replica time */
+    void *context;       /* set to NULL with replica_abandon() when the client went away */
+    int64_t deadline_ms; /* replica time */
     /* The rest is the replica's. */
-    struct request *next, *previous;
-    uint64_t id;
-    struct raft_pos pos;
+    struct request *prev, *next; /* in one of its queues */
+    UT_hash_handle hh;           /* by id, while forwarded */
+    uint64_t id;                 /* rises with the order of arrival */
+    struct raft_pos pos;         /* proposed: where its entry stands */
+    raft_node_id sent_to;        /* forwarded: to whom, in which term */
     raft_term sent_in_term;
-    raft_node_id origin;  /* RAFT_NOBODY: submitted here; else forwarded by that node */
+    raft_node_id origin; /* RAFT_NOBODY: submitted here; else forwarded by that node */
     uint64_t origin_id;
     uint64_t origin_session;
-    int state;
 };
 
 struct request *request_new(enum request_kind kind, int protocol, uint64_t client,
@@ -89,7 +93,7 @@ struct state_machine {
 struct forward {
     uint64_t session; /* of the sending replica: new at each start */
     uint64_t id;
-    raft_term term;   /* the sender's: the receiver refuses unless it leads in that very term */
+    raft_term term; /* the sender's: the receiver refuses unless it leads in that very term */
     enum request_kind kind;
     int protocol;
     uint64_t client;
@@ -100,7 +104,7 @@ struct forward {
 struct forward_reply {
     uint64_t session; /* the one of the forward: a reply to an earlier life is dropped */
     uint64_t id;
-    bool refused;     /* not this term's leader: certainly not executed */
+    bool refused; /* not this term's leader: certainly not executed */
     enum request_outcome outcome;
     struct bytes reply;
 };
@@ -126,20 +130,19 @@ struct replica_options {
     struct raft_config raft;
     struct raft_members members;
     uint32_t tick_ms;
-    uint64_t session;          /* random, new at each start: tells our forwards from an earlier life's */
-    uint64_t seed;             /* for the seeds stamped into entries */
-    uint64_t cache_bytes;      /* payloads of recent entries kept in memory */
-    uint64_t log_bytes_max;    /* retention: keep at most this much for a slow member */
+    uint64_t session;     /* random, new at each start: tells our forwards from an earlier life's */
+    uint64_t seed;        /* for the seeds stamped into entries */
+    uint64_t cache_bytes; /* payloads of recent entries kept in memory */
+    uint64_t log_bytes_max; /* retention: keep at most this much for a slow member */
     uint64_t log_entries_max;
-    uint64_t log_entries_min;  /* keep at least this many behind the persisted applied index */
-    struct raft_log *log;      /* borrowed, like all below */
+    uint64_t log_entries_min; /* keep at least this many behind the persisted applied index */
+    struct raft_log *log;     /* borrowed, like all below */
     struct log_writer *writer;
     struct transport *transport;
     struct state_machine *machine;
 };
 
-struct replica *replica_new(const struct replica_options *options, int64_t now_ms,
-                            int64_t unix_ms);
+struct replica *replica_new(const struct replica_options *options, int64_t now_ms, int64_t unix_ms);
 void replica_free(struct replica *replica); /* every request left ends with its outcome first */
 
 /* All times: `now_ms` is monotonic, `unix_ms` is wall-clock time for stamps.  tick: call every
@@ -175,7 +178,7 @@ struct replica_status {
     struct raft_status raft;
     uint32_t peers_count;
     struct raft_peer_status peers[RAFT_MEMBERS_MAX];
-    bool serving; /* this node leads and has applied an entry of its term */
+    bool serving;                /* this node leads and has applied an entry of its term */
     uint64_t requests_waiting;   /* for a leader */
     uint64_t requests_under_way; /* proposed, reading, or forwarded */
     uint64_t requests_forwarded; /* since the start */

@@ -1,0 +1,143 @@
+/* Committed entries to the state machine, in order, and reads once the state is new enough. */
+#include <utlist.h>
+
+#include "base/fatal.h"
+#include "base/memory.h"
+#include "replica/replica_internal.h"
+
+/* How much is applied before the event loop gets its turn again. */
+enum { APPLY_ENTRIES_MAX = 4096, APPLY_BYTES_MAX = 32 << 20, APPLY_READ_MAX = 256 };
+
+/* The request, if one waits here, whose entry is at `pos`. */
+static struct request *request_at(struct replica *replica, struct raft_pos pos)
+{
+    struct request *request = replica->proposed;
+    if (!request || request->pos.index != pos.index)
+        return NULL;
+    check(request->pos.term == pos.term); /* else the leadership was lost, and the queue emptied */
+    return request;
+}
+
+static void apply_command(struct replica *replica, const struct raft_entry *entry)
+{
+    struct state_machine *machine = replica->options.machine;
+    struct apply_context context = {.pos = entry->pos};
+    struct bytes command;
+    const struct blob *payload = entry->payload;
+    if (!payload || !entry_unstamp(blob_bytes(payload), &context, &command))
+        fatal("log entry %llu cannot be understood", (unsigned long long)entry->pos.index);
+    struct request *request = request_at(replica, entry->pos);
+    buffer_clear(&replica->reply);
+    machine->ops->apply(machine, &context, command, request ? request->protocol : 2,
+                        request ? &replica->reply : NULL);
+    machine->ops->applied(machine, entry->pos, context.now_ms);
+    if (request) {
+        DL_DELETE(replica->proposed, request);
+        replica->writes_done++;
+        request_finish(replica, request, REQUEST_DONE, buffer_bytes(&replica->reply));
+    }
+}
+
+static void apply_entry(struct replica *replica, const struct raft_entry *entry)
+{
+    struct state_machine *machine = replica->options.machine;
+    switch (entry->type) {
+    case RAFT_ENTRY_COMMAND: apply_command(replica, entry); break;
+    case RAFT_ENTRY_NOOP:
+    case RAFT_ENTRY_CONFIG: machine->ops->applied(machine, entry->pos, 0); break;
+    }
+}
+
+static void tell_applied(struct replica *replica, raft_index index)
+{
+    struct raft_input input = {.type = RAFT_INPUT_APPLIED, .index = index};
+    replica_step(replica, &input);
+}
+
+/* A replay after a restart reads entries back from disk, some at a time. */
+static raft_index apply_from_disk(struct replica *replica, raft_index first, raft_index to)
+{
+    struct raft_entry entries[APPLY_READ_MAX];
+    struct state_machine *machine = replica->options.machine;
+    uint64_t wanted = to - first + 1;
+    uint32_t count =
+        raft_log_read(replica->options.log, first,
+                      wanted < APPLY_READ_MAX ? (uint32_t)wanted : (uint32_t)APPLY_READ_MAX,
+                      APPLY_BYTES_MAX, entries);
+    check(count > 0);
+    raft_index applied = first - 1;
+    for (uint32_t i = 0; i < count; i++) {
+        if (machine->ops->ready(machine)) {
+            apply_entry(replica, &entries[i]);
+            applied = entries[i].pos.index;
+        } else {
+            i = count; /* the rest is read again later */
+        }
+    }
+    for (uint32_t i = 0; i < count; i++)
+        blob_release(entries[i].payload);
+    return applied;
+}
+
+bool apply_some(struct replica *replica)
+{
+    struct state_machine *machine = replica->options.machine;
+    raft_index applied = replica->status.applied;
+    raft_index before = applied;
+    uint64_t bytes = 0;
+    while (applied < replica->apply_to && applied - before < APPLY_ENTRIES_MAX &&
+           bytes < APPLY_BYTES_MAX && machine->ops->ready(machine)) {
+        const struct raft_entry *entry = entry_cache_get(&replica->cache, applied + 1);
+        if (entry) {
+            bytes += entry->size;
+            apply_entry(replica, entry);
+            applied++;
+        } else {
+            applied = apply_from_disk(replica, applied + 1, replica->apply_to);
+        }
+    }
+    if (applied > before)
+        tell_applied(replica, applied);
+    return applied < replica->apply_to && machine->ops->ready(machine);
+}
+
+void reads_confirmed(struct replica *replica, const struct raft_read *read)
+{
+    struct read_batch *batch;
+    DL_FOREACH(replica->batches, batch)
+    {
+        if (batch->id != read->id)
+            continue;
+        batch->confirmed = true;
+        batch->index = read->index;
+        return;
+    }
+}
+
+static void serve_batch(struct replica *replica, struct read_batch *batch)
+{
+    struct state_machine *machine = replica->options.machine;
+    struct request *request, *following;
+    DL_FOREACH_SAFE(batch->requests, request, following)
+    {
+        DL_DELETE(batch->requests, request);
+        buffer_clear(&replica->reply);
+        machine->ops->read(machine, replica->unix_ms, blob_bytes(request->command),
+                           request->protocol, &replica->reply);
+        replica->reads_done++;
+        request_finish(replica, request, REQUEST_DONE, buffer_bytes(&replica->reply));
+    }
+}
+
+void serve_reads(struct replica *replica)
+{
+    struct read_batch *batch, *following;
+    DL_FOREACH_SAFE(replica->batches, batch, following)
+    {
+        if (!batch->confirmed || batch->index > replica->status.applied)
+            continue;
+        serve_batch(replica, batch);
+        DL_DELETE(replica->batches, batch);
+        memory_free(batch);
+    }
+}

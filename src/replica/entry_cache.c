@@ -1,0 +1,75 @@
+/* Payloads of recent entries: everything not yet durable and applied, and as much before that as the
+ * bound allows, so that peers that keep up are served from memory. */
+#include "base/fatal.h"
+#include "base/memory.h"
+#include "replica/replica_internal.h"
+
+enum { CACHE_FIRST = 1024 };
+
+void entry_cache_init(struct entry_cache *cache, raft_index last)
+{
+    *cache = (struct entry_cache){.first = last + 1, .last = last, .capacity = CACHE_FIRST};
+    cache->entries = memory_new(cache->capacity * sizeof *cache->entries);
+}
+
+static struct raft_entry *slot(const struct entry_cache *cache, raft_index index)
+{
+    return &cache->entries[index & (cache->capacity - 1)];
+}
+
+static void drop(struct entry_cache *cache, raft_index index)
+{
+    struct raft_entry *entry = slot(cache, index);
+    cache->bytes -= entry->size + ENTRY_OVERHEAD_BYTES;
+    blob_release(entry->payload);
+    entry->payload = NULL;
+}
+
+void entry_cache_deinit(struct entry_cache *cache)
+{
+    for (raft_index i = cache->first; i <= cache->last; i++)
+        drop(cache, i);
+    memory_free(cache->entries);
+    *cache = (struct entry_cache){0};
+}
+
+static void grow(struct entry_cache *cache)
+{
+    struct entry_cache larger = *cache;
+    larger.capacity = cache->capacity * 2;
+    larger.entries = memory_new(larger.capacity * sizeof *larger.entries);
+    for (raft_index i = cache->first; i <= cache->last; i++)
+        *slot(&larger, i) = *slot(cache, i);
+    memory_free(cache->entries);
+    *cache = larger;
+}
+
+void entry_cache_put(struct entry_cache *cache, const struct raft_entry *entry)
+{
+    raft_index index = entry->pos.index;
+    check(index <= cache->last + 1);
+    while (cache->last >= index && cache->last >= cache->first)
+        drop(cache, cache->last--);
+    if (cache->last >= index) { /* cut below the window */
+        cache->first = index;
+        cache->last = index - 1;
+    }
+    if (cache->last + 1 - cache->first == cache->capacity)
+        grow(cache);
+    cache->last = index;
+    *slot(cache, index) = *entry;
+    if (entry->payload)
+        blob_take(entry->payload);
+    cache->bytes += entry->size + ENTRY_OVERHEAD_BYTES;
+}
+
+const struct raft_entry *entry_cache_get(const struct entry_cache *cache, raft_index index)
+{
+    return index >= cache->first && index <= cache->last ? slot(cache, index) : NULL;
+}
+
+void entry_cache_shrink(struct entry_cache *cache, raft_index keep_after, uint64_t bytes_max)
+{
+    while (cache->bytes > bytes_max && cache->first <= cache->last && cache->first <= keep_after)
+        drop(cache, cache->first++);
+}

@@ -1,0 +1,261 @@
+/* Life, inputs, and what becomes of one core step's output.
+ *
+ * Every input is one step of the core, never nested: what the step wants done goes to ports that do
+ * not call back.  Replies, reads and proposals are done in replica_run(). */
+#include "replica/replica.h"
+
+#include "base/fatal.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/prng.h"
+#include "replica/replica_internal.h"
+
+/* After a pause (a stopped process, a starved machine) time is caught up with only this far at a
+ * time, so that what peers sent meanwhile is read before an election is called. */
+enum { TICKS_AT_ONCE_MAX = 4 };
+
+enum { WAITING_MAX = 100000, WAITING_BYTES_MAX = 256 << 20 };
+
+/* ---- one step ---------------------------------------------------------------------- */
+
+static void keep_entries(struct replica *replica, const struct raft_write *write)
+{
+    for (uint32_t i = 0; i < write->count; i++)
+        entry_cache_put(&replica->cache, &write->entries[i]);
+}
+
+/* Gives the payloads to an outgoing append: from memory, or, for a peer that is behind, from disk. */
+static void send_append(struct replica *replica, const struct raft_message *message)
+{
+    struct transport *transport = replica->options.transport;
+    raft_index first = message->append_request.prev.index + 1;
+    uint32_t count = message->append_request.count;
+    check(count <= REPLICA_ENTRIES_MAX);
+    uint32_t from_disk = 0;
+    if (!entry_cache_get(&replica->cache, first)) {
+        from_disk = raft_log_read(replica->options.log, first, count,
+                                  replica->options.raft.append_bytes_max, replica->scratch);
+        check(from_disk > 0);
+    }
+    uint32_t filled = from_disk;
+    for (; filled < count; filled++) {
+        const struct raft_entry *entry = entry_cache_get(&replica->cache, first + filled);
+        if (!entry)
+            break; /* the disk gave less than asked for: the rest counts as lost */
+        replica->scratch[filled] = *entry;
+    }
+    struct raft_message sent = *message;
+    sent.append_request.count = filled;
+    for (uint32_t i = 0; i < filled; i++)
+        check(replica->scratch[i].pos.index == first + i);
+    check(replica->scratch[0].pos.term >= message->append_request.prev.term);
+    transport->ops->send(transport, &sent, replica->scratch);
+    for (uint32_t i = 0; i < from_disk; i++)
+        blob_release(replica->scratch[i].payload);
+}
+
+static void do_output(struct replica *replica, const struct raft_output *output)
+{
+    struct transport *transport = replica->options.transport;
+    if (output->write.seq) {
+        keep_entries(replica, &output->write);
+        replica->options.writer->ops->submit(replica->options.writer, &output->write);
+    }
+    for (uint32_t i = 0; i < output->messages_count; i++) {
+        const struct raft_message *message = &output->messages[i];
+        if (message->type == RAFT_APPEND_REQUEST && message->append_request.count > 0)
+            send_append(replica, message);
+        else
+            transport->ops->send(transport, message, NULL);
+    }
+    for (uint32_t i = 0; i < output->reads_count; i++)
+        reads_confirmed(replica, &output->reads[i]);
+    for (uint32_t i = 0; i < output->reads_failed_count; i++)
+        reads_failed(replica, output->reads_failed[i]);
+    replica->apply_to = output->apply_to;
+}
+
+bool replica_leads(const struct replica *replica)
+{
+    return replica->status.role == RAFT_LEADER;
+}
+
+static void note_role(struct replica *replica, const struct raft_status *before)
+{
+    const struct raft_status *now = &replica->status;
+    if (before->role != now->role || before->term != now->term)
+        log_verbose("%s in term %llu", raft_role_name(now->role), (unsigned long long)now->term);
+    if (now->leader != before->leader && now->leader != RAFT_NOBODY)
+        log_notice("leader of term %llu is node %llu", (unsigned long long)now->term,
+                   (unsigned long long)now->leader);
+    if (now->role == RAFT_LEADER && before->role != RAFT_LEADER)
+        replica->elections++;
+    replica->try_waiting = true;
+}
+
+enum raft_result replica_step(struct replica *replica, const struct raft_input *input)
+{
+    struct raft_output output;
+    struct raft_status before = replica->status;
+    check(!replica->stepping);
+    replica->stepping = true;
+    enum raft_result result = raft_step(replica->raft, input, &output);
+    do_output(replica, &output);
+    raft_status(replica->raft, &replica->status);
+    if (output.role_changed)
+        note_role(replica, &before);
+    replica->stepping = false;
+    return result;
+}
+
+/* ---- inputs ---------------------------------------------------------------------------- */
+
+void replica_tick(struct replica *replica, int64_t now_ms, int64_t unix_ms)
+{
+    replica->now_ms = now_ms;
+    replica->unix_ms = unix_ms;
+    struct raft_input input = {.type = RAFT_INPUT_TICK};
+    int64_t tick_ms = replica->options.tick_ms;
+    int64_t ticks = (now_ms - replica->last_tick_ms) / tick_ms;
+    if (ticks > TICKS_AT_ONCE_MAX) {
+        ticks = TICKS_AT_ONCE_MAX;
+        replica->last_tick_ms = now_ms;
+    } else if (ticks > 0) {
+        replica->last_tick_ms += ticks * tick_ms;
+    }
+    for (int64_t i = 0; i < ticks; i++)
+        replica_step(replica, &input);
+    if (ticks > 0) {
+        replica->try_waiting = true;
+        expire_requests(replica);
+        trim_log(replica);
+    }
+}
+
+void replica_receive(struct replica *replica, const struct raft_message *message)
+{
+    struct raft_input input = {.type = RAFT_INPUT_MESSAGE, .message = message};
+    replica_step(replica, &input);
+}
+
+void replica_persisted(struct replica *replica, uint64_t seq)
+{
+    if (seq == 0)
+        return;
+    struct raft_input input = {.type = RAFT_INPUT_PERSISTED, .persisted = {seq}};
+    replica_step(replica, &input);
+    replica->try_waiting = true;
+}
+
+void replica_disconnected(struct replica *replica, raft_node_id node, bool raft, bool forwards)
+{
+    const struct raft_members *members = raft_members(replica->raft);
+    for (uint32_t place = 0; place < members->count; place++) {
+        if (members->list[place].id != node)
+            continue;
+        replica->unreachable[place] |= raft;
+        replica->forwards_lost[place] |= forwards;
+    }
+}
+
+static void handle_disconnections(struct replica *replica)
+{
+    const struct raft_members *members = raft_members(replica->raft);
+    for (uint32_t place = 0; place < members->count; place++) {
+        raft_node_id node = members->list[place].id;
+        if (replica->unreachable[place]) {
+            replica->unreachable[place] = false;
+            struct raft_input input = {.type = RAFT_INPUT_UNREACHABLE, .node = node};
+            replica_step(replica, &input);
+        }
+        if (replica->forwards_lost[place]) {
+            replica->forwards_lost[place] = false;
+            forwards_lost_to(replica, node);
+        }
+    }
+}
+
+bool replica_run(struct replica *replica)
+{
+    handle_disconnections(replica);
+    bool more = apply_some(replica);
+    /* After applying: what was committed before the leadership went still gets its reply. */
+    bool lost = replica->was_leader &&
+                (!replica_leads(replica) || replica->status.term != replica->leader_term);
+    replica->was_leader = replica_leads(replica);
+    replica->leader_term = replica->status.term;
+    if (lost)
+        leadership_lost(replica);
+    dispatch_waiting(replica);
+    if (apply_some(replica)) /* alone, a write may be durable by now */
+        more = true;
+    serve_reads(replica);
+    entry_cache_shrink(&replica->cache, replica->status.applied, replica->options.cache_bytes);
+    return more;
+}
+
+void replica_transfer(struct replica *replica)
+{
+    struct raft_input input = {.type = RAFT_INPUT_TRANSFER, .node = RAFT_NOBODY};
+    if (!replica->status.transferring)
+        replica_step(replica, &input);
+}
+
+bool replica_congested(const struct replica *replica)
+{
+    return replica->waiting_count >= WAITING_MAX || replica->waiting_bytes >= WAITING_BYTES_MAX;
+}
+
+/* ---- life -------------------------------------------------------------------------------- */
+
+struct replica *replica_new(const struct replica_options *options, int64_t now_ms, int64_t unix_ms)
+{
+    struct replica *replica = memory_new(sizeof *replica);
+    replica->options = *options;
+    replica->now_ms = replica->last_tick_ms = now_ms;
+    replica->unix_ms = unix_ms;
+    replica->prng = options->seed;
+    check(options->raft.append_entries_max <= REPLICA_ENTRIES_MAX);
+
+    struct raft_saved saved;
+    raft_log_saved(options->log, &saved);
+    saved.members = options->members;
+    saved.applied = options->machine->ops->applied_index(options->machine);
+    raft_index last = saved.first.index + saved.entries_count;
+    /* The state machine's own position is durable only together with its data, and the log was cut
+     * only below it; anything else means that files of different lives were mixed. */
+    if (saved.applied < saved.first.index || saved.applied > last)
+        fatal("the data was applied up to index %llu, but the log holds %llu to %llu",
+              (unsigned long long)saved.applied, (unsigned long long)saved.first.index,
+              (unsigned long long)last);
+    replica->raft = raft_new(&options->raft, &saved);
+    raft_log_forget_saved(options->log);
+    raft_status(replica->raft, &replica->status);
+    entry_cache_init(&replica->cache, last);
+    return replica;
+}
+
+void replica_free(struct replica *replica)
+{
+    finish_everything(replica);
+    entry_cache_deinit(&replica->cache);
+    buffer_deinit(&replica->reply);
+    raft_free(replica->raft);
+    memory_free(replica);
+}
+
+void replica_status(const struct replica *replica, struct replica_status *status)
+{
+    *status = (struct replica_status){
+        .raft = replica->status,
+        .requests_waiting = replica->waiting_count,
+        .requests_under_way = replica->under_way_count,
+        .requests_forwarded = replica->requests_forwarded,
+        .elections = replica->elections,
+        .reads_done = replica->reads_done,
+        .writes_done = replica->writes_done,
+    };
+    status->peers_count = raft_peers(replica->raft, status->peers);
+    status->serving = replica_leads(replica) &&
+                      raft_term_at(replica->raft, replica->status.applied) == replica->status.term;
+}

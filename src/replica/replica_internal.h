@@ -1,0 +1,118 @@
+/* The state of one replica, and what its files share.
+ *
+ *   replica.c      life, inputs from outside, one core step and its output
+ *   dispatch.c     waiting requests: propose, read, or forward; deadlines
+ *   apply.c        committed entries and confirmed reads to the state machine
+ *   entry_cache.c  payloads of recent entries
+ *   entry.c        the stamp in front of a command
+ *   retention.c    cutting the log
+ *
+ * A request is in exactly one queue:
+ *
+ *   waiting --propose--> proposed --applied--> done
+ *      |  \---read-----> reading  --applied--> done
+ *      |  \---forward--> forwarded -reply----> done
+ *      ^-- not leader, reads failed, refused --'
+ *
+ * What leaves `proposed` or (a write) `forwarded` otherwise ends as unknown; what ends in `waiting`
+ * or is a read was certainly not done.
+ */
+#ifndef REPLICA_REPLICA_INTERNAL_H
+#define REPLICA_REPLICA_INTERNAL_H
+
+#include "replica/replica.h"
+
+/* ---- entry_cache.c ---------------------------------------------------------------- */
+
+/* Payloads of the entries first .. last, contiguous, as the core knows them: a window on the log. */
+struct entry_cache {
+    struct raft_entry *entries; /* owned ring; payload: an owned struct blob reference or NULL */
+    uint64_t capacity;          /* a power of two */
+    raft_index first, last;     /* empty: first == last + 1 */
+    uint64_t bytes;
+};
+
+void entry_cache_init(struct entry_cache *cache, raft_index last);
+void entry_cache_deinit(struct entry_cache *cache);
+/* Replaces what was at and after entry->pos.index; takes a reference to the payload. */
+void entry_cache_put(struct entry_cache *cache, const struct raft_entry *entry);
+/* NULL: not in the window. */
+const struct raft_entry *entry_cache_get(const struct entry_cache *cache, raft_index index);
+/* Forget the oldest, but none after `keep_after`, until at most `bytes_max` are held. */
+void entry_cache_shrink(struct entry_cache *cache, raft_index keep_after, uint64_t bytes_max);
+
+/* ---- entry.c ------------------------------------------------------------------------ */
+
+struct blob *entry_stamp(int64_t unix_ms, uint64_t seed, const struct blob *command);
+/* False if malformed. `command` is borrowed from `payload`. */
+bool entry_unstamp(struct bytes payload, struct apply_context *context, struct bytes *command);
+
+/* ---- the whole ------------------------------------------------------------------------ */
+
+/* Reads that were confirmed, or are being confirmed, together. */
+struct read_batch {
+    struct read_batch *prev, *next;
+    uint64_t id;
+    bool confirmed;
+    raft_index index;         /* confirmed: serve once applied */
+    struct request *requests; /* in order */
+};
+
+enum { REPLICA_ENTRIES_MAX = 1024 }; /* in one append or proposal */
+
+struct replica {
+    struct replica_options options;
+    struct raft *raft;
+    struct raft_status status; /* after the last step */
+    int64_t now_ms, unix_ms;
+    int64_t last_tick_ms;
+    uint64_t prng;
+    bool stepping;
+
+    struct entry_cache cache;
+    struct raft_entry scratch[REPLICA_ENTRIES_MAX]; /* for one outgoing append or proposal */
+    raft_index apply_to;
+    struct buffer reply;
+
+    struct request *waiting, *proposed, *forwarded; /* queues, ids rising */
+    struct request *forwarded_by_id;                /* hash over the same */
+    struct read_batch *batches;                     /* oldest first */
+    uint64_t waiting_count, waiting_bytes, under_way_count;
+    uint64_t next_request_id, next_read_id;
+    bool try_waiting; /* something changed that may let waiting requests go */
+
+    bool was_leader;
+    raft_term leader_term;              /* of was_leader */
+    bool unreachable[RAFT_MEMBERS_MAX]; /* by place in members: noted, not yet told to the core */
+    bool forwards_lost[RAFT_MEMBERS_MAX];
+
+    uint64_t elections, requests_forwarded, reads_done, writes_done;
+};
+
+/* replica.c */
+enum raft_result replica_step(struct replica *replica, const struct raft_input *input);
+bool replica_leads(const struct replica *replica);
+
+/* dispatch.c */
+void dispatch_waiting(struct replica *replica);
+void expire_requests(struct replica *replica);
+void leadership_lost(struct replica *replica);
+void forwards_lost_to(struct replica *replica, raft_node_id node);
+/* Confirmation of these reads failed: they wait again. */
+void reads_failed(struct replica *replica, uint64_t batch_id);
+void request_wait(struct replica *replica, struct request *request);
+/* Ends the request with its outcome, here or at its origin; frees it. */
+void request_finish(struct replica *replica, struct request *request, enum request_outcome outcome,
+                    struct bytes reply);
+void finish_everything(struct replica *replica);
+
+/* apply.c */
+bool apply_some(struct replica *replica); /* true: there is more to apply now */
+void serve_reads(struct replica *replica);
+void reads_confirmed(struct replica *replica, const struct raft_read *read);
+
+/* retention.c */
+void trim_log(struct replica *replica);
+enum { ENTRY_OVERHEAD_BYTES = 32 }; /* what an entry costs beside its payload, about */
+
+#endif

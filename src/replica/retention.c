@@ -1,0 +1,32 @@
+/* Cutting the log (architecture: storage).
+ *
+ * Only below the persisted applied index, which is where a restart begins to replay; and of that
+ * only what exceeds the bounds: the rest is kept for members that are behind.  Every node keeps
+ * it, because any of them may lead next. */
+#include "replica/replica_internal.h"
+
+/* In pieces, so that one pass stays short: it is called on every tick. */
+enum { TRIM_ENTRIES_MAX = 1 << 16 };
+
+void trim_log(struct replica *replica)
+{
+    const struct replica_options *options = &replica->options;
+    raft_index persisted = options->machine->ops->persisted_index(options->machine);
+    raft_index first = replica->status.first.index;
+    raft_index last = replica->status.last.index;
+    uint64_t bytes = replica->status.log_bytes + (last - first) * ENTRY_OVERHEAD_BYTES;
+    if (bytes <= options->log_bytes_max && last - first <= options->log_entries_max)
+        return;
+    raft_index cut = first;
+    while (cut < persisted && last - cut > options->log_entries_min &&
+           cut - first < TRIM_ENTRIES_MAX &&
+           (bytes > options->log_bytes_max || last - cut > options->log_entries_max)) {
+        cut++;
+        bytes -= raft_size_at(replica->raft, cut) + ENTRY_OVERHEAD_BYTES;
+    }
+    if (cut == first)
+        return;
+    raft_log_trim(options->log, (struct raft_pos){raft_term_at(replica->raft, cut), cut});
+    struct raft_input input = {.type = RAFT_INPUT_COMPACTED, .index = cut};
+    replica_step(replica, &input);
+}
