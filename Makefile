@@ -28,7 +28,7 @@ UNIT = $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/tes
 
 all: $(BUILD)/redis-raft
 
-$(BUILD)/redis-raft: $(BUILD)/main.o $(BUILD)/config.o $(LIBS)
+$(BUILD)/redis-raft: $(BUILD)/main.o $(BUILD)/config.o $(BUILD)/config_load.o $(LIBS)
 	$(CC) $(LDFLAGS) -o $@ $^ $(EXTLIBS)
 
 define library
