@@ -1,0 +1,433 @@
+/* An ordered map in memory with the contract of kv.h, for tests and the simulator.  Any thread; one
+ * mutex.
+ *
+ * Every family is kept twice: as it looks, and as it would look after a power cut.  Batches are
+ * applied to the first at once and queue as changes for the second, until a synced commit (or a
+ * crash, which throws them away).  Keys and values are shared by both through a counter, so the
+ * second costs a pointer an item.
+ *
+ * It behaves as badly as a disk may: drop_files takes effect at once and survives a crash even when
+ * the batch before it does not, and a bulk run is durable before earlier batches are, unless they
+ * touch the same family. */
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "base/fatal.h"
+#include "base/memory.h"
+#include "storage/kv.h"
+
+struct item {
+    uint32_t references; /* under the store's mutex */
+    size_t key_size;
+    size_t value_size;
+    unsigned char data[]; /* key, value */
+};
+
+/* Sorted by key. */
+struct map {
+    struct item **items; /* owned */
+    size_t count;
+    size_t capacity;
+};
+
+enum change_type { CHANGE_PUT, CHANGE_DELETE, CHANGE_DELETE_RANGE };
+
+struct change {
+    enum change_type type;
+    enum kv_family family;
+    struct item *item; /* DELETE: no value; DELETE_RANGE: from is the key, to the value */
+};
+
+struct changes {
+    struct change *list; /* owned */
+    size_t count;
+    size_t capacity;
+};
+
+struct memory_kv {
+    struct kv base;
+    pthread_mutex_t mutex; /* guards everything below and all reference counters */
+    struct map present[KV_FAMILIES];
+    struct map durable[KV_FAMILIES];
+    struct changes unsynced;
+};
+
+struct kv_batch {
+    struct memory_kv *kv; /* borrowed */
+    struct changes changes;
+};
+
+struct kv_bulk {
+    struct memory_kv *kv; /* borrowed */
+    enum kv_family family;
+    struct changes changes;
+};
+
+struct kv_iter {
+    struct memory_kv *kv; /* borrowed */
+    struct map map;
+    size_t next;
+};
+
+static struct memory_kv *memory_kv_of(struct kv *kv)
+{
+    return (struct memory_kv *)kv;
+}
+
+/* ---- items and maps ------------------------------------------------------------ */
+
+static struct item *item_new(struct bytes key, struct bytes value)
+{
+    struct item *item = memory_resize(NULL, sizeof *item + key.size + value.size);
+    *item = (struct item){.references = 1, .key_size = key.size, .value_size = value.size};
+    if (key.size)
+        memcpy(item->data, key.data, key.size);
+    if (value.size)
+        memcpy(item->data + key.size, value.data, value.size);
+    return item;
+}
+
+static struct item *item_take(struct item *item)
+{
+    item->references++;
+    return item;
+}
+
+static void item_release(struct item *item)
+{
+    if (--item->references == 0)
+        memory_free(item);
+}
+
+static struct bytes item_key(const struct item *item)
+{
+    return bytes_of(item->data, item->key_size);
+}
+
+static struct bytes item_value(const struct item *item)
+{
+    return bytes_of(item->data + item->key_size, item->value_size);
+}
+
+static int compare(struct bytes a, struct bytes b)
+{
+    size_t common = a.size < b.size ? a.size : b.size;
+    int order = common ? memcmp(a.data, b.data, common) : 0;
+    return order ? order : (a.size > b.size) - (a.size < b.size);
+}
+
+/* Place of the first key >= `key`. */
+static size_t map_find(const struct map *map, struct bytes key)
+{
+    size_t low = 0, high = map->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (compare(item_key(map->items[middle]), key) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static bool map_has(const struct map *map, size_t place, struct bytes key)
+{
+    return place < map->count && bytes_equal(item_key(map->items[place]), key);
+}
+
+static void map_put(struct map *map, struct item *item)
+{
+    size_t place = map_find(map, item_key(item));
+    if (map_has(map, place, item_key(item))) {
+        item_release(map->items[place]);
+        map->items[place] = item_take(item);
+        return;
+    }
+    if (map->count == map->capacity) {
+        map->capacity = map->capacity ? 2 * map->capacity : 16;
+        map->items = memory_resize(map->items, map->capacity * sizeof *map->items);
+    }
+    memmove(map->items + place + 1, map->items + place, (map->count - place) * sizeof *map->items);
+    map->items[place] = item_take(item);
+    map->count++;
+}
+
+static void map_remove(struct map *map, size_t from, size_t to)
+{
+    if (from >= to)
+        return;
+    for (size_t i = from; i < to; i++)
+        item_release(map->items[i]);
+    memmove(map->items + from, map->items + to, (map->count - to) * sizeof *map->items);
+    map->count -= to - from;
+}
+
+static void map_copy(struct map *map, const struct map *from, size_t first)
+{
+    map->count = map->capacity = from->count - first;
+    map->items = memory_resize(NULL, map->count * sizeof *map->items);
+    for (size_t i = 0; i < map->count; i++)
+        map->items[i] = item_take(from->items[first + i]);
+}
+
+static void map_deinit(struct map *map)
+{
+    map_remove(map, 0, map->count);
+    memory_free(map->items);
+    *map = (struct map){0};
+}
+
+/* ---- changes --------------------------------------------------------------------- */
+
+static void changes_add(struct changes *changes, struct change change)
+{
+    check((unsigned)change.family < KV_FAMILIES);
+    if (changes->count == changes->capacity) {
+        changes->capacity = changes->capacity ? 2 * changes->capacity : 16;
+        changes->list = memory_resize(changes->list, changes->capacity * sizeof *changes->list);
+    }
+    changes->list[changes->count++] = change;
+}
+
+static void changes_clear(struct changes *changes)
+{
+    for (size_t i = 0; i < changes->count; i++)
+        item_release(changes->list[i].item);
+    changes->count = 0;
+}
+
+static void changes_deinit(struct changes *changes)
+{
+    changes_clear(changes);
+    memory_free(changes->list);
+}
+
+static void apply(struct map *maps, const struct change *change)
+{
+    struct map *map = &maps[change->family];
+    struct bytes key = item_key(change->item);
+    size_t place = map_find(map, key);
+    switch (change->type) {
+    case CHANGE_PUT: map_put(map, change->item); break;
+    case CHANGE_DELETE: map_remove(map, place, place + map_has(map, place, key)); break;
+    case CHANGE_DELETE_RANGE:
+        map_remove(map, place, map_find(map, item_value(change->item)));
+        break;
+    }
+}
+
+static void sync_changes(struct memory_kv *kv)
+{
+    for (size_t i = 0; i < kv->unsynced.count; i++)
+        apply(kv->durable, &kv->unsynced.list[i]);
+    changes_clear(&kv->unsynced);
+}
+
+/* ---- the port ---------------------------------------------------------------------- */
+
+static bool get(struct kv *base, enum kv_family family, struct bytes key, struct buffer *value)
+{
+    struct memory_kv *kv = memory_kv_of(base);
+    buffer_clear(value);
+    pthread_mutex_lock(&kv->mutex);
+    const struct map *map = &kv->present[family];
+    size_t place = map_find(map, key);
+    bool found = map_has(map, place, key);
+    if (found)
+        buffer_append_bytes(value, item_value(map->items[place]));
+    pthread_mutex_unlock(&kv->mutex);
+    return found;
+}
+
+static struct kv_batch *batch_new(struct kv *base)
+{
+    struct kv_batch *batch = memory_new(sizeof *batch);
+    batch->kv = memory_kv_of(base);
+    return batch;
+}
+
+static void batch_put(struct kv_batch *batch, enum kv_family family, struct bytes key,
+                      struct bytes value)
+{
+    changes_add(&batch->changes, (struct change){CHANGE_PUT, family, item_new(key, value)});
+}
+
+static void batch_delete(struct kv_batch *batch, enum kv_family family, struct bytes key)
+{
+    changes_add(&batch->changes,
+                (struct change){CHANGE_DELETE, family, item_new(key, bytes_of(NULL, 0))});
+}
+
+static void batch_delete_range(struct kv_batch *batch, enum kv_family family, struct bytes from,
+                               struct bytes to)
+{
+    changes_add(&batch->changes, (struct change){CHANGE_DELETE_RANGE, family, item_new(from, to)});
+}
+
+static void batch_free(struct kv_batch *batch)
+{
+    pthread_mutex_lock(&batch->kv->mutex);
+    changes_deinit(&batch->changes);
+    pthread_mutex_unlock(&batch->kv->mutex);
+    memory_free(batch);
+}
+
+static void commit(struct kv *base, struct kv_batch *batch, bool sync)
+{
+    struct memory_kv *kv = memory_kv_of(base);
+    pthread_mutex_lock(&kv->mutex);
+    for (size_t i = 0; i < batch->changes.count; i++) {
+        struct change change = batch->changes.list[i];
+        apply(kv->present, &change);
+        item_take(change.item);
+        changes_add(&kv->unsynced, change);
+    }
+    if (sync)
+        sync_changes(kv);
+    pthread_mutex_unlock(&kv->mutex);
+}
+
+static void drop_files(struct kv *base, enum kv_family family, struct bytes from, struct bytes to)
+{
+    struct memory_kv *kv = memory_kv_of(base);
+    pthread_mutex_lock(&kv->mutex);
+    struct change change = {CHANGE_DELETE_RANGE, family, item_new(from, to)};
+    apply(kv->present, &change);
+    apply(kv->durable, &change);
+    item_release(change.item);
+    pthread_mutex_unlock(&kv->mutex);
+}
+
+static struct kv_iter *iter_new(struct kv *base, enum kv_family family, struct bytes from)
+{
+    struct memory_kv *kv = memory_kv_of(base);
+    struct kv_iter *iter = memory_new(sizeof *iter);
+    iter->kv = kv;
+    pthread_mutex_lock(&kv->mutex);
+    map_copy(&iter->map, &kv->present[family], map_find(&kv->present[family], from));
+    pthread_mutex_unlock(&kv->mutex);
+    return iter;
+}
+
+static bool iter_next(struct kv_iter *iter, struct bytes *key, struct bytes *value)
+{
+    if (iter->next == iter->map.count)
+        return false;
+    const struct item *item = iter->map.items[iter->next++];
+    *key = item_key(item);
+    *value = item_value(item);
+    return true;
+}
+
+static void iter_free(struct kv_iter *iter)
+{
+    pthread_mutex_lock(&iter->kv->mutex);
+    map_deinit(&iter->map);
+    pthread_mutex_unlock(&iter->kv->mutex);
+    memory_free(iter);
+}
+
+static struct kv_bulk *bulk_new(struct kv *base, enum kv_family family)
+{
+    struct kv_bulk *bulk = memory_new(sizeof *bulk);
+    bulk->kv = memory_kv_of(base);
+    bulk->family = family;
+    return bulk;
+}
+
+static void bulk_add(struct kv_bulk *bulk, enum change_type type, struct item *item)
+{
+    const struct changes *changes = &bulk->changes;
+    if (changes->count)
+        check(compare(item_key(changes->list[changes->count - 1].item), item_key(item)) < 0);
+    changes_add(&bulk->changes, (struct change){type, bulk->family, item});
+}
+
+static void bulk_put(struct kv_bulk *bulk, struct bytes key, struct bytes value)
+{
+    bulk_add(bulk, CHANGE_PUT, item_new(key, value));
+}
+
+static void bulk_delete(struct kv_bulk *bulk, struct bytes key)
+{
+    bulk_add(bulk, CHANGE_DELETE, item_new(key, bytes_of(NULL, 0)));
+}
+
+static void bulk_commit(struct kv_bulk *bulk)
+{
+    struct memory_kv *kv = bulk->kv;
+    pthread_mutex_lock(&kv->mutex);
+    /* A later change must not become durable before an earlier one of the same key. */
+    for (size_t i = 0; i < kv->unsynced.count; i++)
+        if (kv->unsynced.list[i].family == bulk->family) {
+            sync_changes(kv);
+            break;
+        }
+    for (size_t i = 0; i < bulk->changes.count; i++) {
+        apply(kv->present, &bulk->changes.list[i]);
+        apply(kv->durable, &bulk->changes.list[i]);
+    }
+    changes_deinit(&bulk->changes);
+    pthread_mutex_unlock(&kv->mutex);
+    memory_free(bulk);
+}
+
+static uint64_t property(struct kv *kv, enum kv_family family, const char *name)
+{
+    (void)kv;
+    (void)family;
+    (void)name;
+    return 0;
+}
+
+static void close_kv(struct kv *base)
+{
+    struct memory_kv *kv = memory_kv_of(base);
+    for (int i = 0; i < KV_FAMILIES; i++) {
+        map_deinit(&kv->present[i]);
+        map_deinit(&kv->durable[i]);
+    }
+    changes_deinit(&kv->unsynced);
+    pthread_mutex_destroy(&kv->mutex);
+    memory_free(kv);
+}
+
+static const struct kv_ops memory_ops = {
+    .get = get,
+    .batch_new = batch_new,
+    .batch_put = batch_put,
+    .batch_delete = batch_delete,
+    .batch_delete_range = batch_delete_range,
+    .batch_free = batch_free,
+    .commit = commit,
+    .drop_files = drop_files,
+    .iter_new = iter_new,
+    .iter_next = iter_next,
+    .iter_free = iter_free,
+    .bulk_new = bulk_new,
+    .bulk_put = bulk_put,
+    .bulk_delete = bulk_delete,
+    .bulk_commit = bulk_commit,
+    .property = property,
+    .close = close_kv,
+};
+
+struct kv *kv_memory_open(void)
+{
+    struct memory_kv *kv = memory_new(sizeof *kv);
+    kv->base.ops = &memory_ops;
+    pthread_mutex_init(&kv->mutex, NULL);
+    return &kv->base;
+}
+
+void kv_memory_crash(struct kv *base)
+{
+    struct memory_kv *kv = memory_kv_of(base);
+    pthread_mutex_lock(&kv->mutex);
+    changes_clear(&kv->unsynced);
+    for (int i = 0; i < KV_FAMILIES; i++) {
+        map_deinit(&kv->present[i]);
+        map_copy(&kv->present[i], &kv->durable[i], 0);
+    }
+    pthread_mutex_unlock(&kv->mutex);
+}

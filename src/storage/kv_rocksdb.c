@@ -1,0 +1,591 @@
+/* The store on RocksDB: one database, a column family for each kv_family.  The only file that
+ * includes <rocksdb/c.h>.  Any thread may call it; RocksDB orders the writes.
+ *
+ * What keeps the promises of kv.h:
+ *
+ *   1. The write-ahead log is on for every batch, and a synced commit ends with fdatasync.  What an
+ *      open store shows is durable as well: recovery writes the replayed log into synced files
+ *      before open returns, so a batch that only the page cache held when the process was killed
+ *      is either gone or safe from then on.
+ *   2. Recovery stops at the first damaged record of the write-ahead log, because a power cut may
+ *      leave one behind.  Damage in the middle would make acknowledged writes vanish without a
+ *      word; the file SYNCED is there to tell.  It holds a sequence number that is known to be
+ *      durable, and a store that recovers less than that is refused.  It is mapped and written
+ *      after each sync, never synced itself: an old number in it does no harm.
+ *   3. Any error after opening is fatal(), background errors included: they are asked for after
+ *      each synced commit, so that RocksDB's own retries do not hide a failing disk.
+ *
+ * Debian's library has its asserts compiled in: column family handles, iterators and pinned values
+ * must be gone before rocksdb_close, or the process aborts.
+ *
+ * Bulk runs are written to DIRECTORY/ingest, then moved into the data family in one step; what a
+ * crash left there is removed when the store opens, under RocksDB's lock. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <rocksdb/c.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fatal.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "storage/kv.h"
+
+enum {
+    /* RocksDB insists on a family named "default"; ours come after it. */
+    FAMILIES_ON_DISK = KV_FAMILIES + 1,
+    PATH_SIZE = 4096,
+    RECOVER_TO_POINT_IN_TIME = 2, /* WALRecoveryMode::kPointInTimeRecovery */
+    INFO_LOG_WARN = 2,
+    BLOOM_BITS = 10
+};
+
+static const char *const family_names[FAMILIES_ON_DISK] = {"default", "log", "meta", "data"};
+
+struct rocksdb_kv {
+    struct kv base;
+    char *directory; /* owned */
+    rocksdb_t *db;
+    rocksdb_column_family_handle_t *families[FAMILIES_ON_DISK];
+    rocksdb_options_t *db_options;
+    rocksdb_options_t *family_options[FAMILIES_ON_DISK];
+    rocksdb_cache_t *cache;
+    rocksdb_writeoptions_t *write_synced;
+    rocksdb_writeoptions_t *write_unsynced;
+    rocksdb_readoptions_t *read;
+    rocksdb_readoptions_t *scan_log; /* keeps the log out of the block cache */
+    rocksdb_envoptions_t *env;
+    rocksdb_ingestexternalfileoptions_t *ingest;
+    uint64_t *synced; /* the mapped file SYNCED; atomic */
+    uint64_t bulks;   /* names of files in ingest/; atomic */
+};
+
+struct kv_batch {
+    struct rocksdb_kv *kv; /* borrowed */
+    rocksdb_writebatch_t *batch;
+};
+
+struct kv_iter {
+    rocksdb_iterator_t *iterator;
+    bool started;
+};
+
+struct kv_bulk {
+    struct rocksdb_kv *kv; /* borrowed */
+    enum kv_family family;
+    rocksdb_sstfilewriter_t *writer; /* NULL until the first key: RocksDB has no empty files */
+    char path[PATH_SIZE];
+};
+
+static struct rocksdb_kv *rocksdb_kv_of(struct kv *kv)
+{
+    return (struct rocksdb_kv *)kv;
+}
+
+static rocksdb_column_family_handle_t *family_of(const struct rocksdb_kv *kv, enum kv_family family)
+{
+    check((unsigned)family < KV_FAMILIES);
+    return kv->families[family + 1];
+}
+
+static void must(char *error, const struct rocksdb_kv *kv, const char *what)
+{
+    if (error)
+        fatal("cannot %s the store in %s: %s", what, kv->directory, error);
+}
+
+/* RocksDB's C API wants a pointer even for no bytes. */
+static const char *data_of(struct bytes bytes)
+{
+    return bytes.data ? bytes.data : "";
+}
+
+/* ---- reading and writing ------------------------------------------------- */
+
+static bool get(struct kv *base, enum kv_family family, struct bytes key, struct buffer *value)
+{
+    struct rocksdb_kv *kv = rocksdb_kv_of(base);
+    char *error = NULL;
+    buffer_clear(value);
+    rocksdb_pinnableslice_t *slice = rocksdb_get_pinned_cf(kv->db, kv->read, family_of(kv, family),
+                                                           data_of(key), key.size, &error);
+    must(error, kv, "read");
+    if (!slice)
+        return false;
+    size_t size;
+    const char *data = rocksdb_pinnableslice_value(slice, &size);
+    buffer_append(value, data, size);
+    rocksdb_pinnableslice_destroy(slice);
+    return true;
+}
+
+static struct kv_batch *batch_new(struct kv *base)
+{
+    struct kv_batch *batch = memory_new(sizeof *batch);
+    batch->kv = rocksdb_kv_of(base);
+    batch->batch = rocksdb_writebatch_create();
+    return batch;
+}
+
+static void batch_put(struct kv_batch *batch, enum kv_family family, struct bytes key,
+                      struct bytes value)
+{
+    rocksdb_writebatch_put_cf(batch->batch, family_of(batch->kv, family), data_of(key), key.size,
+                              data_of(value), value.size);
+}
+
+static void batch_delete(struct kv_batch *batch, enum kv_family family, struct bytes key)
+{
+    rocksdb_writebatch_delete_cf(batch->batch, family_of(batch->kv, family), data_of(key),
+                                 key.size);
+}
+
+static void batch_delete_range(struct kv_batch *batch, enum kv_family family, struct bytes from,
+                               struct bytes to)
+{
+    rocksdb_writebatch_delete_range_cf(batch->batch, family_of(batch->kv, family), data_of(from),
+                                       from.size, data_of(to), to.size);
+}
+
+static void batch_free(struct kv_batch *batch)
+{
+    rocksdb_writebatch_destroy(batch->batch);
+    memory_free(batch);
+}
+
+static void raise_synced(struct rocksdb_kv *kv, uint64_t sequence)
+{
+    uint64_t present = __atomic_load_n(kv->synced, __ATOMIC_RELAXED);
+    while (present < sequence && !__atomic_compare_exchange_n(kv->synced, &present, sequence, true,
+                                                              __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+        ;
+}
+
+static void check_background(struct rocksdb_kv *kv)
+{
+    uint64_t errors = 0;
+    rocksdb_property_int_cf(kv->db, kv->families[0], "rocksdb.background-errors", &errors);
+    if (errors)
+        fatal("the store in %s failed to write in the background (see %s/LOG)", kv->directory,
+              kv->directory);
+}
+
+static void commit(struct kv *base, struct kv_batch *batch, bool sync)
+{
+    struct rocksdb_kv *kv = rocksdb_kv_of(base);
+    /* Sequence numbers go up by one for each change, in the order of the write-ahead log: this
+     * batch will end at least here, whatever other threads write meanwhile. */
+    uint64_t end = rocksdb_get_latest_sequence_number(kv->db) +
+                   (uint64_t)rocksdb_writebatch_count(batch->batch);
+    char *error = NULL;
+    rocksdb_write(kv->db, sync ? kv->write_synced : kv->write_unsynced, batch->batch, &error);
+    must(error, kv, "write");
+    if (!sync)
+        return;
+    raise_synced(kv, end);
+    check_background(kv);
+}
+
+/* RocksDB deletes files that lie within a range whose end belongs to it; ours does not.  The key
+ * just before `to`, or some key still before it but behind all that are likely to exist. */
+static void key_before(struct bytes to, struct buffer *key)
+{
+    static const char tail[16] = "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff";
+    buffer_append_bytes(key, to);
+    if (key->data[key->size - 1] == 0) {
+        key->size--;
+    } else {
+        key->data[key->size - 1]--;
+        buffer_append(key, tail, sizeof tail - 1);
+    }
+}
+
+static void drop_files(struct kv *base, enum kv_family family, struct bytes from, struct bytes to)
+{
+    struct rocksdb_kv *kv = rocksdb_kv_of(base);
+    if (to.size == 0)
+        return;
+    struct buffer last = {0};
+    key_before(to, &last);
+    char *error = NULL;
+    rocksdb_delete_file_in_range_cf(kv->db, family_of(kv, family), data_of(from), from.size,
+                                    last.data, last.size, &error);
+    buffer_deinit(&last);
+    must(error, kv, "delete from");
+}
+
+/* ---- scanning --------------------------------------------------------------- */
+
+static struct kv_iter *iter_new(struct kv *base, enum kv_family family, struct bytes from)
+{
+    struct rocksdb_kv *kv = rocksdb_kv_of(base);
+    struct kv_iter *iter = memory_new(sizeof *iter);
+    iter->iterator = rocksdb_create_iterator_cf(kv->db, family == KV_LOG ? kv->scan_log : kv->read,
+                                                family_of(kv, family));
+    rocksdb_iter_seek(iter->iterator, data_of(from), from.size);
+    return iter;
+}
+
+static bool iter_next(struct kv_iter *iter, struct bytes *key, struct bytes *value)
+{
+    if (iter->started && rocksdb_iter_valid(iter->iterator))
+        rocksdb_iter_next(iter->iterator);
+    iter->started = true;
+    if (rocksdb_iter_valid(iter->iterator)) {
+        key->data = rocksdb_iter_key(iter->iterator, &key->size);
+        value->data = rocksdb_iter_value(iter->iterator, &value->size);
+        return true;
+    }
+    char *error = NULL;
+    rocksdb_iter_get_error(iter->iterator, &error);
+    if (error)
+        fatal("cannot scan the store: %s", error);
+    return false;
+}
+
+static void iter_free(struct kv_iter *iter)
+{
+    rocksdb_iter_destroy(iter->iterator);
+    memory_free(iter);
+}
+
+/* ---- bulk ------------------------------------------------------------------- */
+
+static struct kv_bulk *bulk_new(struct kv *base, enum kv_family family)
+{
+    struct rocksdb_kv *kv = rocksdb_kv_of(base);
+    struct kv_bulk *bulk = memory_new(sizeof *bulk);
+    bulk->kv = kv;
+    bulk->family = family;
+    uint64_t number = __atomic_add_fetch(&kv->bulks, 1, __ATOMIC_RELAXED);
+    int length = snprintf(bulk->path, sizeof bulk->path, "%s/ingest/%llu.sst", kv->directory,
+                          (unsigned long long)number);
+    check(length > 0 && (size_t)length < sizeof bulk->path);
+    return bulk;
+}
+
+static rocksdb_sstfilewriter_t *bulk_writer(struct kv_bulk *bulk)
+{
+    if (bulk->writer)
+        return bulk->writer;
+    bulk->writer =
+        rocksdb_sstfilewriter_create(bulk->kv->env, bulk->kv->family_options[bulk->family + 1]);
+    char *error = NULL;
+    rocksdb_sstfilewriter_open(bulk->writer, bulk->path, &error);
+    must(error, bulk->kv, "write a sorted file for");
+    return bulk->writer;
+}
+
+static void bulk_put(struct kv_bulk *bulk, struct bytes key, struct bytes value)
+{
+    char *error = NULL;
+    rocksdb_sstfilewriter_put(bulk_writer(bulk), data_of(key), key.size, data_of(value), value.size,
+                              &error);
+    must(error, bulk->kv, "write a sorted file for");
+}
+
+static void bulk_delete(struct kv_bulk *bulk, struct bytes key)
+{
+    char *error = NULL;
+    rocksdb_sstfilewriter_delete(bulk_writer(bulk), data_of(key), key.size, &error);
+    must(error, bulk->kv, "write a sorted file for");
+}
+
+/* finish() syncs the file, ingest syncs the directory and the manifest. */
+static void bulk_commit(struct kv_bulk *bulk)
+{
+    if (bulk->writer) {
+        struct rocksdb_kv *kv = bulk->kv;
+        const char *const paths[] = {bulk->path};
+        char *error = NULL;
+        rocksdb_sstfilewriter_finish(bulk->writer, &error);
+        must(error, kv, "write a sorted file for");
+        rocksdb_ingest_external_file_cf(kv->db, family_of(kv, bulk->family), paths, 1, kv->ingest,
+                                        &error);
+        must(error, kv, "take a sorted file into");
+        rocksdb_sstfilewriter_destroy(bulk->writer);
+    }
+    memory_free(bulk);
+}
+
+/* ---- opening and closing ----------------------------------------------------- */
+
+static uint64_t property(struct kv *base, enum kv_family family, const char *name)
+{
+    struct rocksdb_kv *kv = rocksdb_kv_of(base);
+    uint64_t value = 0;
+    if (rocksdb_property_int_cf(kv->db, family_of(kv, family), name, &value) != 0)
+        return 0;
+    return value;
+}
+
+/* Also undoes a half-done open. */
+static void close_kv(struct kv *base)
+{
+    struct rocksdb_kv *kv = rocksdb_kv_of(base);
+    for (int i = 0; i < FAMILIES_ON_DISK; i++)
+        if (kv->families[i])
+            rocksdb_column_family_handle_destroy(kv->families[i]);
+    if (kv->db)
+        rocksdb_close(kv->db);
+    if (kv->synced)
+        munmap(kv->synced, sizeof *kv->synced);
+    for (int i = 0; i < FAMILIES_ON_DISK; i++)
+        rocksdb_options_destroy(kv->family_options[i]);
+    rocksdb_options_destroy(kv->db_options);
+    rocksdb_cache_destroy(kv->cache);
+    rocksdb_writeoptions_destroy(kv->write_synced);
+    rocksdb_writeoptions_destroy(kv->write_unsynced);
+    rocksdb_readoptions_destroy(kv->read);
+    rocksdb_readoptions_destroy(kv->scan_log);
+    rocksdb_envoptions_destroy(kv->env);
+    rocksdb_ingestexternalfileoptions_destroy(kv->ingest);
+    memory_free(kv->directory);
+    memory_free(kv);
+}
+
+static const struct kv_ops rocksdb_ops = {
+    .get = get,
+    .batch_new = batch_new,
+    .batch_put = batch_put,
+    .batch_delete = batch_delete,
+    .batch_delete_range = batch_delete_range,
+    .batch_free = batch_free,
+    .commit = commit,
+    .drop_files = drop_files,
+    .iter_new = iter_new,
+    .iter_next = iter_next,
+    .iter_free = iter_free,
+    .bulk_new = bulk_new,
+    .bulk_put = bulk_put,
+    .bulk_delete = bulk_delete,
+    .bulk_commit = bulk_commit,
+    .property = property,
+    .close = close_kv,
+};
+
+/* Big memtables so that entries are trimmed before they are ever flushed; the rest only has to
+ * follow: compaction moves files down whole, which is what lets drop_files find them. */
+static rocksdb_options_t *log_family_options(const struct kv_options *options)
+{
+    rocksdb_options_t *family = rocksdb_options_create();
+    rocksdb_options_set_write_buffer_size(family, options->log_memtable_bytes);
+    rocksdb_options_set_max_write_buffer_number(family, 4);
+    rocksdb_options_set_compression(family, rocksdb_no_compression);
+    rocksdb_options_set_level0_slowdown_writes_trigger(family, 64);
+    rocksdb_options_set_level0_stop_writes_trigger(family, 128);
+    rocksdb_block_based_table_options_t *table = rocksdb_block_based_options_create();
+    rocksdb_block_based_options_set_no_block_cache(table, 1);
+    rocksdb_options_set_block_based_table_factory(family, table);
+    rocksdb_block_based_options_destroy(table);
+    return family;
+}
+
+/* Filled by bulk runs, so its memtable stays empty; but write stalls concern the whole database,
+ * hence the wide triggers: ingested files that overlap land in level 0. */
+static rocksdb_options_t *data_family_options(rocksdb_cache_t *cache, bool data)
+{
+    rocksdb_options_t *family = rocksdb_options_create();
+    rocksdb_options_set_write_buffer_size(family, 16u << 20);
+    rocksdb_options_set_max_write_buffer_number(family, 6);
+    rocksdb_options_set_compression(family,
+                                    data ? rocksdb_lz4_compression : rocksdb_no_compression);
+    rocksdb_options_set_level0_slowdown_writes_trigger(family, 40);
+    rocksdb_options_set_level0_stop_writes_trigger(family, 60);
+    rocksdb_block_based_table_options_t *table = rocksdb_block_based_options_create();
+    rocksdb_block_based_options_set_block_cache(table, cache);
+    if (data)
+        rocksdb_block_based_options_set_filter_policy(
+            table, rocksdb_filterpolicy_create_bloom_full(BLOOM_BITS));
+    rocksdb_options_set_block_based_table_factory(family, table);
+    rocksdb_block_based_options_destroy(table);
+    return family;
+}
+
+static rocksdb_options_t *db_options_new(const struct kv_options *options, bool fresh)
+{
+    rocksdb_options_t *db = rocksdb_options_create();
+    rocksdb_options_set_create_if_missing(db, fresh);
+    rocksdb_options_set_create_missing_column_families(db, 1);
+    rocksdb_options_set_paranoid_checks(db, 1);
+    rocksdb_options_set_max_background_jobs(db, 2);
+    rocksdb_options_set_max_total_wal_size(db, options->wal_bytes_max);
+    rocksdb_options_set_wal_recovery_mode(db, RECOVER_TO_POINT_IN_TIME);
+    rocksdb_options_set_bytes_per_sync(db, 1u << 20);
+    rocksdb_options_set_info_log_level(db, INFO_LOG_WARN);
+    rocksdb_options_set_max_log_file_size(db, 16u << 20);
+    rocksdb_options_set_keep_log_file_num(db, 4);
+    rocksdb_options_set_stats_dump_period_sec(db, 0);
+    rocksdb_options_set_stats_persist_period_sec(db, 0);
+    return db;
+}
+
+static struct rocksdb_kv *options_new(const char *directory, const struct kv_options *options,
+                                      bool fresh)
+{
+    struct rocksdb_kv *kv = memory_new(sizeof *kv);
+    kv->base.ops = &rocksdb_ops;
+    kv->directory = memory_string(directory);
+    kv->cache = rocksdb_cache_create_lru(options->cache_bytes);
+    kv->db_options = db_options_new(options, fresh);
+    kv->family_options[0] = data_family_options(kv->cache, false);
+    kv->family_options[KV_LOG + 1] = log_family_options(options);
+    kv->family_options[KV_META + 1] = data_family_options(kv->cache, false);
+    kv->family_options[KV_DATA + 1] = data_family_options(kv->cache, true);
+    kv->write_synced = rocksdb_writeoptions_create();
+    rocksdb_writeoptions_set_sync(kv->write_synced, 1);
+    kv->write_unsynced = rocksdb_writeoptions_create();
+    kv->read = rocksdb_readoptions_create();
+    kv->scan_log = rocksdb_readoptions_create();
+    rocksdb_readoptions_set_fill_cache(kv->scan_log, 0);
+    kv->env = rocksdb_envoptions_create();
+    kv->ingest = rocksdb_ingestexternalfileoptions_create();
+    rocksdb_ingestexternalfileoptions_set_move_files(kv->ingest, 1);
+    return kv;
+}
+
+/* False, with a message, unless the directory is there and may be written.  A new one is made
+ * durable in its parent. */
+static bool directory_ready(const char *directory, char *error, size_t size)
+{
+    struct stat status;
+    if (mkdir(directory, 0750) == 0) {
+        char parent[PATH_SIZE];
+        snprintf(parent, sizeof parent, "%s/..", directory);
+        int fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        bool synced = fd >= 0 && fsync(fd) == 0;
+        int reason = errno;
+        if (fd >= 0)
+            close(fd);
+        if (synced)
+            return true;
+        snprintf(error, size, "cannot sync the directory above %s: %s", directory,
+                 strerror(reason));
+        return false;
+    }
+    if (errno != EEXIST)
+        snprintf(error, size, "cannot create the data directory %s: %s", directory,
+                 strerror(errno));
+    else if (stat(directory, &status) != 0)
+        snprintf(error, size, "cannot use the data directory %s: %s", directory, strerror(errno));
+    else if (!S_ISDIR(status.st_mode))
+        snprintf(error, size, "%s is not a directory", directory);
+    else if (access(directory, R_OK | W_OK | X_OK) != 0)
+        snprintf(error, size, "cannot write in the data directory %s: %s", directory,
+                 strerror(errno));
+    else
+        return true;
+    return false;
+}
+
+static bool file_exists(const char *directory, const char *name)
+{
+    char path[PATH_SIZE];
+    snprintf(path, sizeof path, "%s/%s", directory, name);
+    return access(path, F_OK) == 0;
+}
+
+/* Maps the file SYNCED, which is created with its block allocated: a write to a mapped hole would
+ * kill the process when the disk is full. */
+static bool map_synced(struct rocksdb_kv *kv, char *error, size_t size)
+{
+    char path[PATH_SIZE];
+    struct stat status;
+    const uint64_t zero = 0;
+    snprintf(path, sizeof path, "%s/SYNCED", kv->directory);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+    if (fd < 0 || fstat(fd, &status) != 0)
+        goto failed;
+    if (status.st_size != sizeof zero) {
+        if (pwrite(fd, &zero, sizeof zero, 0) != sizeof zero || ftruncate(fd, sizeof zero) != 0 ||
+            fsync(fd) != 0)
+            goto failed;
+    }
+    void *map = mmap(NULL, sizeof zero, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (map == MAP_FAILED)
+        goto failed;
+    close(fd);
+    kv->synced = map;
+    return true;
+failed:
+    snprintf(error, size, "cannot use %s: %s", path, strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    return false;
+}
+
+static bool ingest_directory_ready(struct rocksdb_kv *kv, char *error, size_t size)
+{
+    char path[PATH_SIZE];
+    snprintf(path, sizeof path, "%s/ingest", kv->directory);
+    DIR *stream = NULL;
+    if ((mkdir(path, 0750) != 0 && errno != EEXIST) || !(stream = opendir(path))) {
+        snprintf(error, size, "cannot use %s: %s", path, strerror(errno));
+        return false;
+    }
+    bool emptied = true;
+    for (struct dirent *entry; emptied && (entry = readdir(stream));)
+        if (entry->d_name[0] != '.' && unlinkat(dirfd(stream), entry->d_name, 0) != 0) {
+            snprintf(error, size, "cannot remove %s/%s: %s", path, entry->d_name, strerror(errno));
+            emptied = false;
+        }
+    closedir(stream);
+    return emptied;
+}
+
+static bool open_db(struct rocksdb_kv *kv, char *error, size_t size)
+{
+    char *reason = NULL;
+    kv->db = rocksdb_open_column_families(
+        kv->db_options, kv->directory, FAMILIES_ON_DISK, family_names,
+        (const rocksdb_options_t *const *)kv->family_options, kv->families, &reason);
+    if (!reason)
+        return true;
+    kv->db = NULL;
+    if (strstr(reason, "/LOCK"))
+        snprintf(error, size, "the data directory %s is in use by another process (%s)",
+                 kv->directory, reason);
+    else
+        snprintf(error, size, "cannot open the store in %s: %s", kv->directory, reason);
+    rocksdb_free(reason);
+    return false;
+}
+
+static bool nothing_lost(struct rocksdb_kv *kv, char *error, size_t size)
+{
+    uint64_t found = rocksdb_get_latest_sequence_number(kv->db);
+    uint64_t synced = *kv->synced;
+    if (found >= synced)
+        return true;
+    snprintf(error, size,
+             "the store in %s is damaged: it ends at change %llu, but had synced change %llu; "
+             "acknowledged writes are missing",
+             kv->directory, (unsigned long long)found, (unsigned long long)synced);
+    return false;
+}
+
+struct kv *kv_rocksdb_open(const char *directory, const struct kv_options *options, char *error,
+                           size_t size)
+{
+    if (strlen(directory) > PATH_SIZE - 64) {
+        snprintf(error, size, "the name of the data directory is too long");
+        return NULL;
+    }
+    if (!directory_ready(directory, error, size))
+        return NULL;
+    bool fresh = !file_exists(directory, "CURRENT");
+    if (fresh && file_exists(directory, "SYNCED")) {
+        snprintf(error, size, "the store in %s is damaged: the file CURRENT is missing", directory);
+        return NULL;
+    }
+    struct rocksdb_kv *kv = options_new(directory, options, fresh);
+    if (open_db(kv, error, size) && map_synced(kv, error, size) && nothing_lost(kv, error, size) &&
+        ingest_directory_ready(kv, error, size))
+        return &kv->base;
+    close_kv(&kv->base);
+    return NULL;
+}

@@ -1,0 +1,550 @@
+/* The Raft log and the node's promises on a kv.
+ *
+ * Records, little endian, each ending with the XXH3-64 of all bytes before:
+ *
+ *     family  key         size  value
+ *     log     8 bytes     ...   a chunk (chunk.c); the key is the big-endian index of its first entry
+ *     meta    "vote"      25    version 1 · u64 term · u64 voted for (all ones: nobody)
+ *     meta    "first"     33    version 1 · u64 term and u64 index of the position before the first
+ *                               entry · u64 key of the first chunk to be looked at
+ *     meta    "identity"  25    version 1 · u64 node · u64 cluster
+ *
+ * Cutting.  The log is cut at i by writing a chunk with key i: it shadows the end of the chunk before
+ * it, which stays as it is, and the chunks behind i are deleted in the same batch.  So a chunk is
+ * valid up to the next chunk's first index - 1, or to its own end if it is the last.
+ *
+ * Trimming.  raft_log_trim() only notes the position.  The next group commit carries it out, in its
+ * own synced batch: deletes and the new first position together.  The loop thread never waits for
+ * the disk, and by the time whole files are dropped, which RocksDB does at once and for good, the new
+ * first position is durable; the other way round, a power cut could bring back a first position
+ * whose entries are gone.  A crash before the commit brings the entries back, nothing else.
+ * The chunk that holds the first entry we want may begin before it; positions up to `first` are
+ * ignored.  Opening starts at the chunk named in "first" and never walks over what was deleted.
+ *
+ * Threads.  raft_log_write runs in the log writer's thread, everything else in the loop's.  They share
+ * the list of chunks (their first indices), under a mutex that is never held over a disk access.
+ * The writer changes the list only after its commit; the loop reads durable entries only, and those
+ * lie below any cut that is under way (the core said so when it numbered the write).
+ *
+ * Invariants: L1 chunks ascend strictly and leave no hole between first.index + 1 and last;
+ *             L2 the first chunk listed, if any, begins at or before first.index + 1;
+ *             L3 a cut is above first.index (what was trimmed was committed). */
+#include "storage/raft_log.h"
+
+#include <pthread.h>
+#include <xxhash.h>
+
+#include "base/codec.h"
+#include "base/fatal.h"
+#include "base/memory.h"
+#include "storage/chunk.h"
+
+enum {
+    KEY_SIZE = 8,
+    RECORD_VERSION = 1,
+    RECORD_WORDS_MAX = 3,
+    RECORD_SIZE_MAX = 1 + 8 * RECORD_WORDS_MAX + 8,
+    CHUNK_BYTES_MAX = 8 << 20, /* a chunk is cut in two above this; a bigger entry stands alone */
+    KEEP_BYTES_MAX = 16 << 20  /* buffers that grew above this are given back */
+};
+
+/* First indices of the chunks, list[begin] .. list[end - 1]. */
+struct chunk_list {
+    raft_index *list; /* owned */
+    size_t begin;
+    size_t end;
+    size_t capacity;
+};
+
+struct raft_log {
+    struct kv *kv; /* borrowed */
+
+    /* -- both threads, under the mutex ------------------------------------- */
+    pthread_mutex_t mutex;
+    struct raft_pos first;    /* position before the first entry; set by the loop */
+    raft_index last;          /* first.index if there are none; set by the writer */
+    struct chunk_list chunks; /* the loop takes from the front, the writer works at the back */
+    uint64_t cuts;            /* goes up when a chunk may have been replaced; set by the writer */
+
+    /* -- writer ------------------------------------------------------------- */
+    raft_term term; /* as stored, like the next three */
+    raft_node_id voted_for;
+    struct raft_pos first_stored;
+    raft_index chunk_stored;    /* nothing is left before this key */
+    struct raft_entry *entries; /* owned: the outcome of a group of writes */
+    size_t entries_count;
+    size_t entries_capacity;
+    raft_index *new_chunks; /* owned: first indices of the chunks of this commit */
+    size_t new_chunks_count;
+    size_t new_chunks_capacity;
+    struct buffer bytes; /* the chunk that is being written */
+
+    /* -- loop ---------------------------------------------------------------- */
+    struct raft_entry *saved; /* owned: all entries as they were at open, until forgotten */
+    size_t saved_count;
+    size_t saved_capacity;
+    struct buffer value; /* the last chunk read */
+    struct chunk chunk;  /* in `value`; count 0: none */
+    uint64_t chunk_cuts; /* `cuts` before it was read */
+    uint32_t cursor;     /* entry of `chunk` whose payload is at cursor_payload */
+    const unsigned char *cursor_payload;
+};
+
+/* A bigger array, by doubling. */
+static void *grow(void *array, size_t *capacity, size_t needed, size_t size)
+{
+    if (needed <= *capacity)
+        return array;
+    size_t larger = *capacity ? *capacity : 64;
+    while (larger < needed)
+        larger *= 2;
+    *capacity = larger;
+    return memory_resize(array, larger * size);
+}
+
+/* ---- records ------------------------------------------------------------------ */
+
+static void put_record(struct kv *kv, struct kv_batch *batch, const char *key,
+                       const uint64_t *words, size_t count)
+{
+    unsigned char record[RECORD_SIZE_MAX];
+    check(count <= RECORD_WORDS_MAX);
+    record[0] = RECORD_VERSION;
+    for (size_t i = 0; i < count; i++)
+        put_u64(record + 1 + 8 * i, words[i]);
+    size_t covered = 1 + 8 * count;
+    put_u64(record + covered, XXH3_64bits(record, covered));
+    kv->ops->batch_put(batch, KV_META, bytes_from_string(key), bytes_of(record, covered + 8));
+}
+
+/* False if there is none. */
+static bool get_record(struct kv *kv, const char *key, uint64_t *words, size_t count)
+{
+    struct buffer value = {0};
+    bool found = kv->ops->get(kv, KV_META, bytes_from_string(key), &value);
+    if (found) {
+        const unsigned char *record = (const unsigned char *)value.data;
+        size_t covered = 1 + 8 * count;
+        if (value.size > 0 && record[0] != RECORD_VERSION)
+            fatal("the record \"%s\" in the store is of version %d, which is unknown here", key,
+                  record[0]);
+        if (value.size != covered + 8 || get_u64(record + covered) != XXH3_64bits(record, covered))
+            fatal("the record \"%s\" in the store is damaged", key);
+        for (size_t i = 0; i < count; i++)
+            words[i] = get_u64(record + 1 + 8 * i);
+    }
+    buffer_deinit(&value);
+    return found;
+}
+
+bool raft_log_identity(struct kv *kv, struct raft_log_identity *identity)
+{
+    uint64_t words[2];
+    if (!get_record(kv, "identity", words, 2))
+        return false;
+    *identity = (struct raft_log_identity){.node = words[0], .cluster = words[1]};
+    return true;
+}
+
+void raft_log_set_identity(struct kv *kv, const struct raft_log_identity *identity)
+{
+    struct raft_log_identity present;
+    check(!raft_log_identity(kv, &present));
+    struct kv_batch *batch = kv->ops->batch_new(kv);
+    const uint64_t words[] = {identity->node, identity->cluster};
+    put_record(kv, batch, "identity", words, 2);
+    kv->ops->commit(kv, batch, true);
+    kv->ops->batch_free(batch);
+}
+
+/* ---- the list of chunks --------------------------------------------------------- */
+
+static void chunks_append(struct chunk_list *chunks, raft_index first)
+{
+    check(chunks->begin == chunks->end || chunks->list[chunks->end - 1] < first); /* L1 */
+    if (chunks->begin > chunks->end / 2) {
+        chunks->end -= chunks->begin;
+        memmove(chunks->list, chunks->list + chunks->begin, chunks->end * sizeof *chunks->list);
+        chunks->begin = 0;
+    }
+    chunks->list = grow(chunks->list, &chunks->capacity, chunks->end + 1, sizeof *chunks->list);
+    chunks->list[chunks->end++] = first;
+}
+
+/* Place of the first chunk that begins after `index`; the one before it holds `index`. */
+static size_t chunks_after(const struct chunk_list *chunks, raft_index index)
+{
+    size_t low = chunks->begin, high = chunks->end;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (chunks->list[middle] <= index)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* ---- opening ------------------------------------------------------------------------ */
+
+/* Adds the entries of a chunk to log->saved; those before it that it shadows go. */
+static void take_chunk(struct raft_log *log, const struct chunk *chunk)
+{
+    raft_index next = log->first.index + 1 + log->saved_count;
+    if (chunk->first > next)
+        fatal("the Raft log has a hole: entries %llu to %llu are missing", (unsigned long long)next,
+              (unsigned long long)chunk->first - 1);
+    if (chunk->first > log->first.index)
+        log->saved_count = chunk->first - log->first.index - 1;
+    chunks_append(&log->chunks, chunk->first);
+    log->saved =
+        grow(log->saved, &log->saved_capacity, log->saved_count + chunk->count, sizeof *log->saved);
+    for (uint32_t i = 0; i < chunk->count; i++) {
+        struct raft_entry entry = chunk_entry(chunk, i);
+        if (entry.pos.index > log->first.index)
+            log->saved[log->saved_count++] = entry;
+    }
+}
+
+static void check_terms(const struct raft_log *log)
+{
+    raft_term term = log->first.term;
+    for (size_t i = 0; i < log->saved_count; i++) {
+        const struct raft_pos *pos = &log->saved[i].pos;
+        if (pos->term < term)
+            fatal("the Raft log is damaged: entry %llu is of term %llu, after one of term %llu",
+                  (unsigned long long)pos->index, (unsigned long long)pos->term,
+                  (unsigned long long)term);
+        term = pos->term;
+    }
+    if (term > log->term)
+        fatal("the Raft log is damaged: its last entry is of term %llu, but the node only knew "
+              "term %llu",
+              (unsigned long long)term, (unsigned long long)log->term);
+}
+
+/* One chunk in memory at a time. */
+static void scan(struct raft_log *log)
+{
+    struct kv *kv = log->kv;
+    unsigned char from[KEY_SIZE];
+    struct bytes key, value;
+    put_u64_ordered(from, log->chunk_stored);
+    struct kv_iter *iter = kv->ops->iter_new(kv, KV_LOG, bytes_of(from, sizeof from));
+    while (kv->ops->iter_next(iter, &key, &value)) {
+        struct chunk chunk;
+        if (key.size != KEY_SIZE)
+            fatal("the Raft log holds a key of %zu bytes: it is not ours", key.size);
+        raft_index first = get_u64_ordered(key.data);
+        enum chunk_result result = chunk_decode(&chunk, first, value);
+        if (result != CHUNK_OK)
+            fatal("the Raft log is damaged: the chunk at entry %llu is %s",
+                  (unsigned long long)first, chunk_result_text(result));
+        take_chunk(log, &chunk);
+    }
+    kv->ops->iter_free(iter);
+    if (log->chunk_stored <= log->first.index && log->chunks.begin == log->chunks.end)
+        fatal("the Raft log is damaged: the chunk at entry %llu is missing",
+              (unsigned long long)log->chunk_stored);
+    log->last = log->first.index + log->saved_count;
+}
+
+struct raft_log *raft_log_open(struct kv *kv)
+{
+    struct raft_log *log = memory_new(sizeof *log);
+    uint64_t words[RECORD_WORDS_MAX];
+    log->kv = kv;
+    pthread_mutex_init(&log->mutex, NULL);
+    log->voted_for = RAFT_NOBODY;
+    log->chunk_stored = 1;
+    if (get_record(kv, "vote", words, 2)) {
+        log->term = words[0];
+        log->voted_for = words[1];
+    }
+    if (get_record(kv, "first", words, 3)) {
+        log->first = (struct raft_pos){.term = words[0], .index = words[1]};
+        log->chunk_stored = words[2];
+    }
+    log->first_stored = log->first;
+    scan(log);
+    check_terms(log);
+    return log;
+}
+
+void raft_log_saved(const struct raft_log *log, struct raft_saved *saved)
+{
+    saved->term = log->term;
+    saved->voted_for = log->voted_for;
+    saved->first = log->first;
+    saved->entries = log->saved;
+    saved->entries_count = log->saved_count;
+}
+
+void raft_log_forget_saved(struct raft_log *log)
+{
+    memory_free(log->saved);
+    log->saved = NULL;
+    log->saved_count = log->saved_capacity = 0;
+}
+
+/* ---- writing ---------------------------------------------------------------------------- */
+
+/* The outcome of all writes as one run of entries: a write cuts what came before it, and cannot
+ * begin behind its end, so there is never more than one run. */
+static void merge(struct raft_log *log, const struct raft_write *writes, uint32_t count)
+{
+    log->entries_count = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct raft_write *write = &writes[i];
+        if (write->count == 0)
+            continue;
+        raft_index cut = write->entries[0].pos.index;
+        raft_index begin = log->entries_count ? log->entries[0].pos.index : cut;
+        size_t kept = cut > begin ? cut - begin : 0;
+        check(kept <= log->entries_count);
+        log->entries =
+            grow(log->entries, &log->entries_capacity, kept + write->count, sizeof *log->entries);
+        memcpy(log->entries + kept, write->entries, write->count * sizeof *log->entries);
+        log->entries_count = kept + write->count;
+    }
+}
+
+/* How many of the entries make the next chunk. */
+static uint32_t chunk_length(const struct raft_entry *entries, size_t count)
+{
+    uint64_t bytes = 0;
+    uint32_t length = 0;
+    while (length < count) {
+        bytes += chunk_entry_bytes(&entries[length]);
+        if (length > 0 && bytes > CHUNK_BYTES_MAX)
+            break;
+        length++;
+    }
+    return length;
+}
+
+static void put_chunks(struct raft_log *log, struct kv_batch *batch)
+{
+    log->new_chunks_count = 0;
+    for (size_t i = 0; i < log->entries_count;) {
+        uint32_t length = chunk_length(log->entries + i, log->entries_count - i);
+        unsigned char key[KEY_SIZE];
+        check(log->entries[i].pos.index == log->entries[0].pos.index + i);
+        put_u64_ordered(key, log->entries[i].pos.index);
+        chunk_encode(&log->bytes, log->entries + i, length);
+        log->kv->ops->batch_put(batch, KV_LOG, bytes_of(key, sizeof key),
+                                buffer_bytes(&log->bytes));
+        log->new_chunks = grow(log->new_chunks, &log->new_chunks_capacity,
+                               log->new_chunks_count + 1, sizeof *log->new_chunks);
+        log->new_chunks[log->new_chunks_count++] = log->entries[i].pos.index;
+        i += length;
+    }
+    if (log->bytes.capacity > KEEP_BYTES_MAX)
+        buffer_deinit(&log->bytes);
+}
+
+/* Deletes the chunks at and behind the cut, before the new ones are put into the same batch. */
+static void delete_cut_chunks(struct raft_log *log, struct kv_batch *batch, raft_index cut)
+{
+    pthread_mutex_lock(&log->mutex);
+    check(cut > log->first.index); /* L3 */
+    check(cut <= log->last + 1);   /* L1 */
+    for (size_t i = log->chunks.end; i > log->chunks.begin && log->chunks.list[i - 1] >= cut; i--) {
+        unsigned char key[KEY_SIZE];
+        put_u64_ordered(key, log->chunks.list[i - 1]);
+        log->kv->ops->batch_delete(batch, KV_LOG, bytes_of(key, sizeof key));
+    }
+    pthread_mutex_unlock(&log->mutex);
+}
+
+/* Puts a trim that was asked for into the batch.  True if there was one. */
+static bool put_trim(struct raft_log *log, struct kv_batch *batch)
+{
+    struct kv *kv = log->kv;
+    pthread_mutex_lock(&log->mutex);
+    struct raft_pos first = log->first;
+    raft_index chunk =
+        log->chunks.begin < log->chunks.end ? log->chunks.list[log->chunks.begin] : first.index + 1;
+    pthread_mutex_unlock(&log->mutex);
+    if (first.index == log->first_stored.index)
+        return false;
+    check(chunk >= log->chunk_stored);
+    if (chunk > log->chunk_stored) {
+        unsigned char from[KEY_SIZE], to[KEY_SIZE];
+        put_u64_ordered(from, log->chunk_stored);
+        put_u64_ordered(to, chunk);
+        kv->ops->batch_delete_range(batch, KV_LOG, bytes_of(from, sizeof from),
+                                    bytes_of(to, sizeof to));
+    }
+    const uint64_t words[] = {first.term, first.index, chunk};
+    put_record(kv, batch, "first", words, 3);
+    log->first_stored = first;
+    log->chunk_stored = chunk;
+    return true;
+}
+
+static void drop_trimmed_files(struct raft_log *log)
+{
+    unsigned char from[KEY_SIZE] = {0}, to[KEY_SIZE];
+    put_u64_ordered(to, log->chunk_stored);
+    log->kv->ops->drop_files(log->kv, KV_LOG, bytes_of(from, sizeof from), bytes_of(to, sizeof to));
+}
+
+/* The commit is done: from here on the entries may be read. */
+static void list_new_chunks(struct raft_log *log)
+{
+    if (log->entries_count == 0)
+        return;
+    raft_index cut = log->entries[0].pos.index;
+    struct chunk_list *chunks = &log->chunks;
+    pthread_mutex_lock(&log->mutex);
+    if (cut <= log->last)
+        log->cuts++;
+    while (chunks->end > chunks->begin && chunks->list[chunks->end - 1] >= cut)
+        chunks->end--;
+    for (size_t i = 0; i < log->new_chunks_count; i++)
+        chunks_append(chunks, log->new_chunks[i]);
+    log->last = cut + log->entries_count - 1;
+    pthread_mutex_unlock(&log->mutex);
+}
+
+void raft_log_write(struct raft_log *log, const struct raft_write *writes, uint32_t count)
+{
+    check(count > 0);
+    const struct raft_write *last = &writes[count - 1];
+    struct kv *kv = log->kv;
+    struct kv_batch *batch = kv->ops->batch_new(kv);
+    check(last->term >= log->term);
+    merge(log, writes, count);
+    if (log->entries_count)
+        check(log->entries[log->entries_count - 1].pos.term <= last->term);
+    bool trimmed = put_trim(log, batch);
+    if (log->entries_count)
+        delete_cut_chunks(log, batch, log->entries[0].pos.index);
+    put_chunks(log, batch);
+    /* The same term and vote again would only fill the meta family. */
+    if (last->term != log->term || last->voted_for != log->voted_for || log->entries_count == 0) {
+        const uint64_t words[] = {last->term, last->voted_for};
+        put_record(kv, batch, "vote", words, 2);
+        log->term = last->term;
+        log->voted_for = last->voted_for;
+    }
+    kv->ops->commit(kv, batch, true);
+    kv->ops->batch_free(batch);
+    list_new_chunks(log);
+    if (trimmed)
+        drop_trimmed_files(log);
+}
+
+/* ---- reading ------------------------------------------------------------------------------ */
+
+/* Makes log->chunk the chunk that holds `index`; returns its last valid index. */
+static raft_index load_chunk(struct raft_log *log, raft_index index)
+{
+    pthread_mutex_lock(&log->mutex);
+    check(index > log->first.index);
+    check(index <= log->last);
+    size_t after = chunks_after(&log->chunks, index);
+    check(after > log->chunks.begin); /* L2 */
+    raft_index first = log->chunks.list[after - 1];
+    raft_index valid = after < log->chunks.end ? log->chunks.list[after] - 1 : log->last;
+    uint64_t cuts = log->cuts;
+    pthread_mutex_unlock(&log->mutex);
+
+    if (log->chunk.count && log->chunk.first == first && log->chunk_cuts == cuts)
+        return valid;
+    unsigned char key[KEY_SIZE];
+    put_u64_ordered(key, first);
+    log->chunk.count = 0;
+    if (!log->kv->ops->get(log->kv, KV_LOG, bytes_of(key, sizeof key), &log->value))
+        fatal("the Raft log is damaged: the chunk at entry %llu is gone",
+              (unsigned long long)first);
+    enum chunk_result result = chunk_decode(&log->chunk, first, buffer_bytes(&log->value));
+    if (result != CHUNK_OK)
+        fatal("the Raft log is damaged: the chunk at entry %llu is %s", (unsigned long long)first,
+              chunk_result_text(result));
+    log->chunk_cuts = cuts;
+    log->cursor = 0;
+    log->cursor_payload = log->chunk.payloads;
+    check(valid - first < log->chunk.count);
+    return valid;
+}
+
+static void move_cursor(struct raft_log *log, uint32_t number)
+{
+    if (number < log->cursor) {
+        log->cursor = 0;
+        log->cursor_payload = log->chunk.payloads;
+    }
+    for (; log->cursor < number; log->cursor++)
+        log->cursor_payload += chunk_entry(&log->chunk, log->cursor).size;
+}
+
+static void forget_chunk(struct raft_log *log)
+{
+    log->chunk.count = 0;
+    if (log->value.capacity > KEEP_BYTES_MAX)
+        buffer_deinit(&log->value);
+}
+
+uint32_t raft_log_read(struct raft_log *log, raft_index first, uint32_t count, uint64_t bytes_max,
+                       struct raft_entry *entries)
+{
+    uint64_t bytes = 0;
+    raft_index valid = 0;
+    uint32_t done = 0;
+    for (; done < count; done++) {
+        raft_index index = first + done;
+        if (index > valid)
+            valid = load_chunk(log, index);
+        uint32_t number = (uint32_t)(index - log->chunk.first);
+        struct raft_entry entry = chunk_entry(&log->chunk, number);
+        bytes += entry.size;
+        if (done > 0 && bytes > bytes_max)
+            break;
+        if (entry.size) {
+            move_cursor(log, number);
+            entry.payload = blob_copy(bytes_of(log->cursor_payload, entry.size));
+        }
+        entries[done] = entry;
+    }
+    if (log->value.capacity > KEEP_BYTES_MAX)
+        forget_chunk(log);
+    return done;
+}
+
+/* ---- trimming and closing -------------------------------------------------------------------- */
+
+void raft_log_trim(struct raft_log *log, struct raft_pos pos)
+{
+    struct chunk_list *chunks = &log->chunks;
+    pthread_mutex_lock(&log->mutex);
+    check(pos.index >= log->first.index);
+    check(pos.index <= log->last);
+    log->first = pos;
+    /* Keep the chunk that holds the next entry; when there is none, keep nothing. */
+    size_t after = chunks_after(chunks, pos.index + 1);
+    if (pos.index == log->last)
+        chunks->begin = chunks->end;
+    else
+        chunks->begin = after - 1;
+    pthread_mutex_unlock(&log->mutex);
+    forget_chunk(log);
+}
+
+void raft_log_close(struct raft_log *log)
+{
+    struct kv *kv = log->kv;
+    struct kv_batch *batch = kv->ops->batch_new(kv);
+    if (put_trim(log, batch))
+        kv->ops->commit(kv, batch, false);
+    kv->ops->batch_free(batch);
+    raft_log_forget_saved(log);
+    pthread_mutex_destroy(&log->mutex);
+    memory_free(log->chunks.list);
+    memory_free(log->entries);
+    memory_free(log->new_chunks);
+    buffer_deinit(&log->bytes);
+    buffer_deinit(&log->value);
+    memory_free(log);
+}
