@@ -12,9 +12,9 @@ enum { APPLY_ENTRIES_MAX = 4096, APPLY_BYTES_MAX = 32 << 20, APPLY_READ_MAX = 25
 static struct request *request_at(struct replica *replica, struct raft_pos pos)
 {
     struct request *request = replica->proposed;
-    if (!request || request->pos.index != pos.index)
+    /* Another term: ours was overwritten in this very turn; leadership_lost() comes next. */
+    if (!request || request->pos.index != pos.index || request->pos.term != pos.term)
         return NULL;
-    check(request->pos.term == pos.term); /* else the leadership was lost, and the queue emptied */
     return request;
 }
 
