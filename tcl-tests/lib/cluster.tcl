@@ -1,0 +1,345 @@
+# Clusters of real processes on this machine.
+#
+#     start_cluster 3 {request-timeout 2000} {
+#         kill_node [leader_id]
+#     }
+#
+# Node I listens on port-base + I for clients and port-base + 10 + I for peers, and lives in
+# build/tcl/SUITE/nodeI, which is fresh for each cluster.  The second argument holds directives for
+# every node's file.  What is started is told to reaper.sh, so that nothing outlives the run.
+
+namespace eval cluster {
+    variable n 0          ;# nodes of the cluster that runs, 0: none
+    variable options {}
+    variable expected     ;# expected($id): up, down or paused
+    variable pid
+    variable client       ;# cached connections
+    variable reaper {}
+    variable extra {}     ;# pids of other processes we started
+    array set expected {}
+    array set pid {}
+    array set client {}
+}
+
+# ---- processes -------------------------------------------------------------------------------
+
+proc reaper_tell {verb pid mark} {
+    if {$::cluster::reaper eq {}} {
+        set ::cluster::reaper [open "|sh [list [file join $::tst::lib reaper.sh]]" w]
+        fconfigure $::cluster::reaper -buffering line
+    }
+    puts $::cluster::reaper "$verb $pid $mark"
+}
+
+# Starts a program in the background, output appended to a file; gives its pid.  `mark` is a word
+# of its command line.
+proc spawn {mark output args} {
+    set pid [exec {*}$args </dev/null >>& $output &]
+    reaper_tell add $pid $mark
+    return $pid
+}
+
+proc process_alive {pid} {
+    if {[catch { open /proc/$pid/stat } file]} { return 0 }
+    try { set stat [read $file] } on error {} { return 0 } finally { close $file }
+    # pid (name) state: a zombie has ended, though nobody has asked for its status yet.
+    return [expr {[string index $stat [expr {[string last ) $stat] + 2}]] ni {Z X}}]
+}
+
+proc signal_process {pid signal} { exec kill -$signal $pid }
+
+proc end_process {pid {signal KILL}} {
+    catch { signal_process $pid $signal }
+    wait_for_condition 500 10 { ![process_alive $pid] } else {
+        catch { signal_process $pid KILL }
+        fail "process $pid did not end within 5 s of SIG$signal"
+    }
+    reaper_tell del $pid -
+}
+
+proc process_rss_mb {pid} {
+    set file [open /proc/$pid/status]
+    try {
+        regexp {VmRSS:\s+(\d+) kB} [read $file] -> kb
+    } finally { close $file }
+    return [expr {$kb / 1024}]
+}
+
+# ---- one node --------------------------------------------------------------------------------
+
+proc client_port {id} { return [expr {[option --port-base] + $id}] }
+proc peer_port {id} { return [expr {[option --port-base] + 10 + $id}] }
+proc suite_dir {} { return [file join $::tst::root build tcl $::tst::suite] }
+proc node_dir {id} { return [file join [suite_dir] node$id] }
+proc node_log {id} { return [file join [node_dir $id] log] }
+proc node_pid {id} { return $::cluster::pid($id) }
+proc node_ids {} {
+    set ids {}
+    for {set id 0} {$id < $::cluster::n} {incr id} { lappend ids $id }
+    return $ids
+}
+proc alive {id} {
+    return [expr {[info exists ::cluster::pid($id)] && [process_alive $::cluster::pid($id)]}]
+}
+proc up_ids {} { return [lmap id [node_ids] { if {$::cluster::expected($id) ne "up"} continue; set id }] }
+
+proc read_file {path} {
+    if {![file exists $path]} { return {} }
+    set file [open $path rb]
+    try { return [read $file] } finally { close $file }
+}
+
+proc write_file {path text} {
+    set file [open $path wb]
+    try { puts -nonewline $file $text } finally { close $file }
+}
+
+proc port_taken {port} {
+    if {[catch { socket 127.0.0.1 $port } fd]} { return 0 }
+    close $fd
+    return 1
+}
+
+proc node_config {id options} {
+    set text "me $id\nport [client_port $id]\nbind 127.0.0.1\ndir [node_dir $id]/data\n"
+    for {set peer 0} {$peer < $::cluster::n} {incr peer} {
+        append text "node $peer 127.0.0.1:[peer_port $peer]\n"
+    }
+    foreach {name value} $options { append text "$name $value\n" }
+    return $text
+}
+
+proc start_node {id {more {}}} {
+    file mkdir [node_dir $id]
+    set file [file join [node_dir $id] redis-raft.conf]
+    write_file $file [node_config $id [concat $::cluster::options $more]]
+    foreach port [list [client_port $id] [peer_port $id]] {
+        if {[port_taken $port]} { fail "port $port is taken by another process" }
+    }
+    set ::cluster::pid($id) [spawn $file [node_log $id] [option --binary] $file]
+    set ::cluster::expected($id) up
+}
+
+proc wait_until_answers {id} {
+    wait_for_condition 400 25 { ![alive $id] || [answers $id] } else {
+        fail "node $id does not answer 10 s after its start"
+    }
+    if {![alive $id]} { fail "node $id ended at its start: [tail [node_log $id] 3]" }
+}
+
+# Any reply to PING will do: +PONG, or that a password is missing.
+proc answers {id} {
+    set c [resp::connect 127.0.0.1 [client_port $id] 1000]
+    try {
+        return [expr {[$c -typed PING] in {+PONG {-NOAUTH Authentication required.}}}]
+    } finally { $c -close }
+}
+
+proc drop_client {id} {
+    if {[info exists ::cluster::client($id)]} { catch { $::cluster::client($id) -close } }
+    unset -nocomplain ::cluster::client($id)
+}
+
+proc kill_node {id {signal KILL}} {
+    set ::cluster::expected($id) down
+    end_process $::cluster::pid($id) $signal
+    drop_client $id
+}
+
+proc pause_node {id} {
+    signal_process $::cluster::pid($id) STOP
+    set ::cluster::expected($id) paused
+}
+
+proc resume_node {id} {
+    signal_process $::cluster::pid($id) CONT
+    set ::cluster::expected($id) up
+}
+
+# Starts a node again on its data; kills it first if it runs.
+proc restart_node {id {more {}}} {
+    if {[alive $id]} { kill_node $id }
+    start_node $id $more
+    wait_until_answers $id
+}
+
+# ---- clusters --------------------------------------------------------------------------------
+
+proc start_cluster {n options body} {
+    if {![catch { begin_cluster $n $options } problem details]} {
+        set code [catch { uplevel 1 $body } result trouble]
+        if {$code == 1} {
+            test "what stands between the tests" [list return -options $trouble $result]
+        }
+    } else {
+        test "a cluster of $n starts ($options)" [list throw ASSERT $problem]
+    }
+    end_cluster
+}
+
+proc begin_cluster {n options} {
+    file delete -force [suite_dir]
+    file mkdir [suite_dir]
+    set ::cluster::n $n
+    set ::cluster::options $options
+    foreach id [node_ids] { start_node $id }
+    foreach id [node_ids] { wait_until_answers $id }
+}
+
+# Every cluster ends with a test of its own: no node has died that was not killed, each one ends
+# when it is told to, and no log tells of a broken invariant or a sanitizer's finding.
+proc end_cluster {} {
+    foreach id [node_ids] { if {$::cluster::expected($id) eq "paused"} { catch { resume_node $id } } }
+    set dead [lmap id [up_ids] { if {[alive $id]} continue; set id }]
+    set title "no node died or complained"
+    if {[llength $::cluster::options]} { append title " ($::cluster::options)" }
+    set all [option --test]
+    set ::tst::options(--test) *
+    test [shorten $title] {
+        set slow_to_end {}
+        foreach id [up_ids] {
+            if {[catch { kill_node $id TERM }]} { lappend slow_to_end $id }
+        }
+        if {[llength $dead]} { fail "died on their own: nodes $dead" }
+        if {[llength $slow_to_end]} { fail "did not end within 5 s of SIGTERM: $slow_to_end" }
+        foreach id [node_ids] {
+            foreach line [split [read_file [node_log $id]] \n] {
+                if {[regexp {Sanitizer|runtime error:|check failed|[Aa]ssert|fatal|FATAL} $line]} {
+                    fail "node $id: $line"
+                }
+            }
+        }
+    }
+    set ::tst::options(--test) $all
+    foreach id [node_ids] { drop_client $id }
+    set ::cluster::n 0
+}
+
+proc stop_everything {} {
+    foreach id [node_ids] { if {[alive $id]} { catch { kill_node $id } } }
+    if {$::cluster::reaper ne {}} { catch { close $::cluster::reaper }; set ::cluster::reaper {} }
+}
+
+proc tail {path lines} {
+    return [join [lrange [split [string trimright [read_file $path]] \n] end-[expr {$lines - 1}] end] \n]
+}
+
+proc cluster_logs {lines} {
+    set out {}
+    foreach id [node_ids] {
+        append out "      -- node $id ($::cluster::expected($id)): [node_log $id]\n"
+        foreach line [split [tail [node_log $id] $lines] \n] { append out "         $line\n" }
+    }
+    return [string trimright $out \n]
+}
+
+# ---- talking to nodes ------------------------------------------------------------------------
+
+# A new connection; a test that opens one closes it.
+proc connect {id {timeout_ms 10000}} {
+    return [resp::connect 127.0.0.1 [client_port $id] [slow $timeout_ms]]
+}
+
+# The connection that is kept for a node; a broken one is replaced.
+proc node {id} {
+    if {[info exists ::cluster::client($id)]} {
+        set c $::cluster::client($id)
+        if {![eof [$c -fd]] && [catch { $c -quiet 0 } quiet] == 0 && $quiet} { return $c }
+        drop_client $id
+    }
+    return [set ::cluster::client($id) [connect $id]]
+}
+
+# What a node says of itself: a dict of the fields of INFO raft.
+proc raft_info {id} { return [info_fields $id raft] }
+
+proc info_fields {id section} {
+    set fields {}
+    foreach line [split [string map {\r {}} [[node $id] INFO $section]] \n] {
+        if {[regexp {^([^#:]+):(.*)$} $line -> name value]} { dict set fields $name $value }
+    }
+    return $fields
+}
+
+proc raft_field {id field} { return [dict get [raft_info $id] $field] }
+proc term {id} { return [raft_field $id raft_current_term] }
+
+# The node that leads, in the highest term that any running node knows of; waits until there is one.
+proc leader_id {} {
+    wait_for_condition 400 25 { [set found [find_leader]] ne {} } else {
+        fail "no leader within 10 s"
+    }
+    return $found
+}
+
+proc find_leader {} {
+    set found {}
+    set highest 0
+    foreach id [up_ids] {
+        if {[catch { raft_info $id } info]} continue
+        set term [dict get $info raft_current_term]
+        if {$term > $highest} { set highest $term; set found {} }
+        if {$term == $highest && [dict get $info raft_role] eq "leader"} { set found $id }
+    }
+    return $found
+}
+
+proc leader {} { return [node [leader_id]] }
+
+proc follower_ids {} {
+    set leader [leader_id]
+    return [lmap id [up_ids] { if {$id == $leader} continue; set id }]
+}
+
+proc follower_id {} { return [lindex [follower_ids] 0] }
+proc follower {} { return [node [follower_id]] }
+
+# All running nodes follow one leader and have applied the same entries.
+proc settled {} {
+    set leaders {}
+    set applied {}
+    foreach id [up_ids] {
+        set info [raft_info $id]
+        lappend leaders [dict get $info raft_leader_id]
+        lappend applied [dict get $info raft_last_applied_index] [dict get $info raft_current_index]
+    }
+    return [expr {[llength [lsort -unique $leaders]] == 1 && [lindex $leaders 0] >= 0
+        && [llength [lsort -unique $applied]] == 1}]
+}
+
+proc wait_until_settled {} {
+    wait_for_condition 400 25 { [settled] } else {
+        fail "the nodes do not agree after 10 s: [lmap id [up_ids] { raft_info $id }]"
+    }
+}
+
+# ---- load ------------------------------------------------------------------------------------
+
+# load.py in the background; see there for its options and its report.
+proc start_load {args} {
+    set load [open "|[list python3 [file join $::tst::lib load.py] --slow [option --slow] \
+        {*}$args] 2>@ stderr" r+]
+    fconfigure $load -buffering line
+    reaper_tell add [pid $load] load.py
+    if {[gets $load] ne "ready"} { fail "load.py did not start" }
+    return $load
+}
+
+# Ends the load and gives its report as a dict; a load that found something wrong fails the test.
+proc stop_load {load} {
+    puts $load stop
+    set report {}
+    while {[gets $load line] >= 0} {
+        dict set report [lindex $line 0] [join [lrange $line 1 end]]
+    }
+    set pid [pid $load]
+    if {[catch { close $load } problem]} {
+        reaper_tell del $pid -
+        fail "load.py: $problem [expr {[dict exists $report violation] ?
+            [dict get $report violation] : {}}]"
+    }
+    reaper_tell del $pid -
+    return $report
+}
+
+proc all_ports {} { return [join [lmap id [node_ids] { client_port $id }] ,] }
