@@ -1,0 +1,759 @@
+/* The db, one promise of db.h at a time; test_db_model.c has the random runs. */
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "test_db.h"
+
+#include "data/layers.h"
+
+enum { CLUSTER = 5 };
+
+struct fixture {
+    struct kv *kv;
+    struct db *db;
+    struct db_options options;
+    uint64_t index;
+};
+
+static unsigned woken; /* atomic */
+
+static void wake(void *context)
+{
+    (void)context;
+    __atomic_add_fetch(&woken, 1, __ATOMIC_RELEASE);
+}
+
+static void setup(struct fixture *f, uint64_t checkpoint_bytes, bool has_thread)
+{
+    *f = (struct fixture){.options = {.hash_seed = CLUSTER, .checkpoint_bytes = checkpoint_bytes}};
+    if (has_thread)
+        f->options.wake = wake;
+    f->kv = mortal_open(kv_memory_open());
+    f->db = db_open(f->kv, &f->options);
+}
+
+static void teardown(struct fixture *f)
+{
+    db_close(f->db);
+    f->kv->ops->close(f->kv);
+}
+
+static void restart(struct fixture *f)
+{
+    db_close(f->db);
+    kv_memory_crash(mortal_of(f->kv)->inner);
+    mortal_set_lives(f->kv, -1);
+    f->db = db_open(f->kv, &f->options);
+    f->index = db_applied_index(f->db);
+}
+
+static struct bytes str(const char *text)
+{
+    return bytes_from_string(text);
+}
+
+static void put(struct fixture *f, const char *key, const char *value)
+{
+    db_put(f->db, str(key), DB_STRING, str(value));
+}
+
+static void applied(struct fixture *f)
+{
+    f->index++;
+    db_applied(f->db, f->index, 1, (int64_t)f->index);
+}
+
+static void expect(struct fixture *f, const char *key, const char *value)
+{
+    struct bytes found;
+    enum db_type type = db_get(f->db, str(key), &found);
+    assert_int_equal(type, value ? DB_STRING : DB_NONE);
+    if (value)
+        assert_true(bytes_equal(found, str(value)));
+}
+
+static void wait_for_checkpoint(struct fixture *f)
+{
+    while (db_persisted_index(f->db) != f->index) {
+        sched_yield();
+        db_poll(f->db);
+    }
+}
+
+/* ---- keys ------------------------------------------------------------------------ */
+
+static void test_keys(void **state)
+{
+    (void)state;
+    struct fixture f;
+    setup(&f, 1 << 20, false);
+    expect(&f, "a", NULL);
+    assert_false(db_delete(f.db, str("a")));
+    put(&f, "a", "1");
+    put(&f, "", "empty key");
+    put(&f, "a", "a longer value than before, so that it moves");
+    put(&f, "a", "short");
+    assert_int_equal(db_size(f.db), 2);
+    expect(&f, "a", "short");
+    expect(&f, "", "empty key");
+    db_put(f.db, bytes_of("a\0b", 3), DB_STRING, bytes_of("\0\0", 2));
+    struct bytes value;
+    assert_int_equal(db_get(f.db, bytes_of("a\0b", 3), &value), DB_STRING);
+    assert_true(bytes_equal(value, bytes_of("\0\0", 2)));
+    assert_int_equal(db_get(f.db, str("a"), NULL), DB_STRING);
+    assert_true(db_delete(f.db, str("a")));
+    assert_false(db_delete(f.db, str("a")));
+    assert_int_equal(db_size(f.db), 2);
+    applied(&f);
+    teardown(&f);
+}
+
+/* A value that was lent may be put under any key, from every layer, in whole or in part. */
+static void test_put_of_a_lent_value(void **state)
+{
+    (void)state;
+    struct fixture f;
+    setup(&f, 1 << 20, false);
+    for (int layer = 0; layer < 3; layer++) {
+        struct bytes value;
+        put(&f, "from", "0123456789");
+        put(&f, "to", "old");
+        applied(&f);
+        if (layer > 0)
+            db_checkpoint(f.db);
+        if (layer > 1)
+            restart(&f);
+        assert_int_equal(db_get(f.db, str("from"), &value), DB_STRING);
+        db_put(f.db, str("to"), DB_STRING, value);
+        expect(&f, "to", "0123456789");
+        assert_int_equal(db_get(f.db, str("from"), &value), DB_STRING);
+        db_put(f.db, str("from"), DB_STRING, bytes_of((const char *)value.data + 3, 4));
+        expect(&f, "from", "3456");
+        applied(&f);
+    }
+    teardown(&f);
+}
+
+/* The layers hide what is below them, while a checkpoint is under way and after it. */
+static void test_layers(void **state)
+{
+    (void)state;
+    struct fixture f;
+    setup(&f, 1 << 20, true);
+    put(&f, "kept", "stored");
+    put(&f, "changed", "stored");
+    put(&f, "deleted", "stored");
+    applied(&f);
+    db_checkpoint(f.db);
+    wait_for_checkpoint(&f);
+
+    mortal_hold(f.kv, true);
+    put(&f, "changed", "frozen");
+    db_delete(f.db, str("deleted"));
+    put(&f, "new", "frozen");
+    applied(&f);
+    db_checkpoint(f.db);
+    for (int done = 0; done < 2; done++) {
+        expect(&f, "kept", "stored");
+        expect(&f, "changed", "frozen");
+        expect(&f, "deleted", NULL);
+        expect(&f, "new", "frozen");
+        assert_int_equal(db_size(f.db), 3);
+        mortal_hold(f.kv, false);
+        wait_for_checkpoint(&f);
+    }
+
+    mortal_hold(f.kv, true);
+    put(&f, "deleted", "again");
+    assert_true(db_delete(f.db, str("kept")));
+    assert_true(db_delete(f.db, str("new")));
+    put(&f, "brief", "never stored");
+    assert_true(db_delete(f.db, str("brief")));
+    applied(&f);
+    struct db_stats stats;
+    db_stats(f.db, &stats);
+    assert_int_equal(stats.dirty_keys, 3); /* "brief" left nothing behind */
+    db_checkpoint(f.db);
+    for (int done = 0; done < 2; done++) {
+        expect(&f, "kept", NULL);
+        expect(&f, "new", NULL);
+        expect(&f, "changed", "frozen");
+        expect(&f, "deleted", "again");
+        assert_int_equal(db_size(f.db), 2);
+        mortal_hold(f.kv, false);
+        wait_for_checkpoint(&f);
+    }
+    restart(&f);
+    assert_int_equal(db_size(f.db), 2);
+    expect(&f, "changed", "frozen");
+    expect(&f, "deleted", "again");
+    teardown(&f);
+}
+
+/* 64 MB are copied once, into the buffer that is lent, and do not stay there. */
+static void test_large_value(void **state)
+{
+    (void)state;
+    struct fixture f;
+    setup(&f, 1 << 20, false);
+    size_t size = (size_t)64 << 20;
+    char *large = memory_resize(NULL, size);
+    memset(large, 'x', size);
+    db_put(f.db, str("large"), DB_STRING, bytes_of(large, size));
+    put(&f, "small", "1");
+    applied(&f);
+    restart(&f);
+    struct bytes value;
+    assert_int_equal(db_get(f.db, str("large"), &value), DB_STRING);
+    assert_true(bytes_equal(value, bytes_of(large, size)));
+    assert_ptr_equal(value.data, f.db->value.data + RECORD_VALUE_HEADER);
+    expect(&f, "small", "1");
+    assert_true(f.db->value.capacity < size);
+    memory_free(large);
+    teardown(&f);
+}
+
+/* ---- flush ------------------------------------------------------------------------- */
+
+static void test_flush(void **state)
+{
+    (void)state;
+    struct fixture f;
+    setup(&f, 1 << 20, true);
+    put(&f, "stored", "1");
+    applied(&f);
+    db_checkpoint(f.db);
+    wait_for_checkpoint(&f);
+    put(&f, "frozen", "1");
+    applied(&f);
+    mortal_hold(f.kv, true);
+    db_checkpoint(f.db);
+    put(&f, "active", "1");
+    db_flush(f.db);
+    put(&f, "between", "1");
+    db_flush(f.db);
+    expect(&f, "stored", NULL);
+    expect(&f, "frozen", NULL);
+    expect(&f, "active", NULL);
+    expect(&f, "between", NULL);
+    assert_int_equal(db_size(f.db), 0);
+    assert_false(db_delete(f.db, str("stored")));
+    put(&f, "frozen", "2");
+    assert_int_equal(db_size(f.db), 1);
+    applied(&f);
+    mortal_hold(f.kv, false);
+    while (db_persisted_index(f.db) != f.index - 1) {
+        sched_yield();
+        db_poll(f.db);
+    }
+    assert_int_equal(stored_keys(f.kv, str("k")), 2);
+    expect(&f, "stored", NULL);
+    db_checkpoint(f.db);
+    wait_for_checkpoint(&f);
+    assert_int_equal(stored_keys(f.kv, str("k")), 1);
+    expect(&f, "frozen", "2");
+    teardown(&f);
+}
+
+/* Wherever a crash falls in the checkpoint after a flush: the flush is there as a whole or not at
+ * all, and the dead keys go sooner or later. */
+static void test_flush_and_crash(void **state)
+{
+    (void)state;
+    bool was_lost = false, was_left = false;
+    for (int lives = 0; lives < 4; lives++) {
+        struct fixture f;
+        setup(&f, 1 << 20, false);
+        put(&f, "old", "1");
+        applied(&f);
+        db_checkpoint(f.db);
+        db_flush(f.db);
+        put(&f, "new", "1");
+        applied(&f);
+        mortal_set_lives(f.kv, lives);
+        db_checkpoint(f.db);
+        restart(&f);
+        assert_int_equal(db_size(f.db), 1);
+        expect(&f, "old", f.index == 1 ? "1" : NULL);
+        expect(&f, "new", f.index == 1 ? NULL : "1");
+        was_lost |= f.index == 1;
+        was_left |= f.index == 2 && stored_keys(f.kv, str("k")) == 2;
+        if (f.index == 1)
+            db_flush(f.db);
+        applied(&f);
+        db_checkpoint(f.db);
+        expect(&f, "old", NULL);
+        assert_int_equal(stored_keys(f.kv, str("k")), db_size(f.db));
+        teardown(&f);
+    }
+    assert_true(was_lost);
+    assert_true(was_left);
+}
+
+/* ---- scan ---------------------------------------------------------------------------- */
+
+enum { STABLE = 300, PASSING = 300 };
+
+struct counts {
+    unsigned stable[STABLE];
+    unsigned passing;
+};
+
+static void count_key(void *context, struct bytes key, enum db_type type)
+{
+    struct counts *counts = context;
+    char text[32] = {0};
+    assert_int_equal(type, DB_STRING);
+    assert_true(key.size < sizeof text);
+    memcpy(text, key.data, key.size);
+    if (text[0] == 's')
+        counts->stable[atoi(text + 1)]++;
+    else
+        counts->passing++;
+}
+
+static void change_something(struct fixture *f, uint64_t *dice)
+{
+    for (int i = 0; i < 10; i++) {
+        char key[32];
+        snprintf(key, sizeof key, "p%llu", (unsigned long long)prng_below(dice, PASSING));
+        if (prng_below(dice, 2))
+            put(f, key, "x");
+        else
+            db_delete(f->db, str(key));
+        snprintf(key, sizeof key, "s%llu", (unsigned long long)prng_below(dice, STABLE));
+        put(f, key, "changed");
+    }
+    applied(f);
+    if (prng_below(dice, 3) == 0)
+        db_checkpoint(f->db);
+    if (prng_below(dice, 3) == 0)
+        db_poll(f->db);
+}
+
+/* Keys that are there all the time are given exactly once: hash order does not change. */
+static void test_scan_while_keys_change(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 0; seed < 20; seed++) {
+        struct fixture f;
+        uint64_t dice = seed, cursor = 0;
+        struct counts counts = {0};
+        setup(&f, seed % 2 ? 4000 : 1 << 20, seed % 3 == 0);
+        for (int i = 0; i < STABLE; i++) {
+            char key[32];
+            snprintf(key, sizeof key, "s%d", i);
+            put(&f, key, "x");
+        }
+        applied(&f);
+        do {
+            cursor = db_scan(f.db, cursor, 1 + prng_below(&dice, 30), count_key, &counts);
+            change_something(&f, &dice);
+            if (prng_below(&dice, 20) == 0 && db_persisted_index(f.db) == f.index)
+                restart(&f);
+        } while (cursor != 0);
+        for (int i = 0; i < STABLE; i++)
+            assert_int_equal(counts.stable[i], 1);
+        assert_true(counts.passing <= PASSING);
+        teardown(&f);
+    }
+}
+
+static void count_one(void *context, struct bytes key, enum db_type type)
+{
+    (void)key;
+    (void)type;
+    ++*(uint64_t *)context;
+}
+
+static uint64_t fixed_hash; /* what every name hashes to */
+
+static uint64_t hash_to_fixed(struct bytes name, uint64_t seed)
+{
+    (void)name;
+    (void)seed;
+    return fixed_hash;
+}
+
+static void test_scan_cursors(void **state)
+{
+    (void)state;
+    struct fixture f;
+    setup(&f, 1 << 20, false);
+    static const uint64_t hashes[] = {0, 1, 2047, 2048, 1ull << 63, UINT64_MAX - 2048, UINT64_MAX};
+    f.db->hash = hash_to_fixed;
+    for (size_t i = 0; i < sizeof hashes / sizeof hashes[0]; i++) {
+        fixed_hash = hashes[i];
+        put(&f, "one", "x");
+        put(&f, "two", "x");
+    }
+    /* Hashes that share their upper 53 bits come together: 0, 1 and 2047. */
+    static const uint64_t given[] = {6, 8, 10, 12, 14};
+    uint64_t cursor = 0, seen = 0;
+    for (size_t i = 0; i < 5; i++) {
+        cursor = db_scan(f.db, cursor, 1, count_one, &seen);
+        assert_int_equal(seen, given[i]);
+        assert_true(cursor < (uint64_t)1 << 53);
+        assert_int_equal(cursor == 0, i == 4);
+    }
+    /* Any number may come from a client. */
+    seen = 0;
+    assert_int_equal(db_scan(f.db, UINT64_MAX, 10, count_one, &seen), 0);
+    assert_int_equal(db_scan(f.db, (uint64_t)1 << 53, 10, count_one, &seen), 0);
+    assert_int_equal(seen, 0);
+    assert_int_equal(db_scan(f.db, ((uint64_t)1 << 53) - 1, 10, count_one, &seen), 0);
+    assert_int_equal(seen, 2);
+    seen = 0;
+    assert_int_equal(db_scan(f.db, 0, UINT64_MAX, count_one, &seen), 0);
+    assert_int_equal(seen, 14);
+    seen = 0;
+    assert_int_not_equal(db_scan(f.db, 0, 0, count_one, &seen), 0);
+    assert_int_equal(seen, 6);
+    applied(&f);
+    teardown(&f);
+}
+
+/* The same seed gives the same key whatever the checkpoints; over seeds every key comes up. */
+static void test_random(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct buffer first = {0}, second = {0};
+    setup(&f, 1 << 20, false);
+    assert_false(db_random(f.db, 1, &first));
+    put(&f, "a", "x");
+    put(&f, "b", "x");
+    put(&f, "c", "x");
+    unsigned seen = 0;
+    for (uint64_t seed = 0; seed < 200; seed++) {
+        assert_true(db_random(f.db, seed, &first));
+        if (seed == 100) {
+            applied(&f);
+            db_checkpoint(f.db);
+            restart(&f);
+        }
+        assert_true(db_random(f.db, seed, &second));
+        assert_true(bytes_equal(buffer_bytes(&first), buffer_bytes(&second)));
+        seen |= 1u << (first.data[0] - 'a');
+    }
+    assert_int_equal(seen, 7);
+    buffer_deinit(&first);
+    buffer_deinit(&second);
+    teardown(&f);
+}
+
+/* ---- sessions --------------------------------------------------------------------------- */
+
+static void expect_session(struct fixture *f, const char *client, uint64_t request,
+                           const char *reply)
+{
+    uint64_t found;
+    struct bytes bytes;
+    assert_int_equal(db_session_get(f->db, str(client), &found, &bytes), reply != NULL);
+    if (!reply)
+        return;
+    assert_int_equal(found, request);
+    assert_true(bytes_equal(bytes, str(reply)));
+}
+
+static void test_sessions(void **state)
+{
+    (void)state;
+    struct fixture f;
+    setup(&f, 1 << 20, false);
+    expect_session(&f, "alice", 0, NULL);
+    db_session_put(f.db, str("alice"), 1, str("+OK"), 1000);
+    db_session_put(f.db, str("bob"), 7, str(""), 1001);
+    db_session_put(f.db, str("alice"), 2, str("+2"), 1002);
+    db_flush(f.db);
+    put(&f, "alice", "a key, not a session");
+    applied(&f);
+    for (int restarted = 0; restarted < 2; restarted++) {
+        expect_session(&f, "alice", 2, "+2");
+        expect_session(&f, "bob", 7, "");
+        expect(&f, "alice", "a key, not a session");
+        db_checkpoint(f.db);
+        restart(&f);
+    }
+    /* Alice was used again at 1002, so she stays when what is older than that ends. */
+    assert_int_equal(db_session_expire(f.db, 1000, 10), 0);
+    assert_int_equal(db_session_expire(f.db, 1002, 10), 1);
+    expect_session(&f, "alice", 2, "+2");
+    expect_session(&f, "bob", 0, NULL);
+    assert_int_equal(db_session_expire(f.db, 1003, 10), 1);
+    expect_session(&f, "alice", 0, NULL);
+    assert_int_equal(db_session_expire(f.db, INT64_MAX, 10), 0);
+    applied(&f);
+    db_checkpoint(f.db);
+    assert_int_equal(stored_keys(f.kv, str("s")), 0);
+    assert_int_equal(stored_keys(f.kv, str("t")), 0);
+    teardown(&f);
+}
+
+/* Many sessions of one millisecond end a few at a time; strange times do no harm. */
+static void test_sessions_end_in_slices(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct db_stats stats;
+    setup(&f, 1000, false);
+    for (uint64_t i = 0; i < 1000; i++) {
+        char client[32];
+        snprintf(client, sizeof client, "client %d", (int)i);
+        db_session_put(f.db, str(client), i, str("+OK"), 5000);
+        applied(&f);
+    }
+    db_session_put(f.db, str("past"), 1, str("+OK"), INT64_MIN);
+    db_session_put(f.db, str("future"), 1, str("+OK"), INT64_MAX);
+    assert_int_equal(db_session_expire(f.db, 5001, 0), 0);
+    assert_int_equal(db_session_expire(f.db, 5000, 100), 1);
+    for (int i = 0; i < 10; i++)
+        assert_int_equal(db_session_expire(f.db, 5001, 100), 100);
+    assert_int_equal(db_session_expire(f.db, 5001, 100), 0);
+    db_stats(f.db, &stats);
+    assert_int_equal(stats.sessions, 1);
+    expect_session(&f, "future", 1, "+OK");
+    applied(&f);
+    teardown(&f);
+}
+
+/* ---- checkpoints --------------------------------------------------------------------------- */
+
+static void test_bound(void **state)
+{
+    (void)state;
+    struct fixture f;
+    setup(&f, 100000, true);
+    mortal_hold(f.kv, true);
+    uint64_t puts = 0;
+    while (db_ready(f.db)) {
+        char key[32];
+        snprintf(key, sizeof key, "key %llu", (unsigned long long)puts);
+        put(&f, key, "some value or other");
+        applied(&f);
+        assert_true(++puts < 10000);
+    }
+    struct db_stats stats;
+    db_stats(f.db, &stats);
+    assert_true(stats.checkpoint_under_way);
+    assert_true(stats.dirty_bytes >= 200000 && stats.dirty_bytes < 201000);
+    assert_int_equal(db_persisted_index(f.db), 0);
+    db_poll(f.db); /* too early */
+    assert_false(db_ready(f.db));
+    unsigned before = __atomic_load_n(&woken, __ATOMIC_ACQUIRE);
+    mortal_hold(f.kv, false);
+    while (__atomic_load_n(&woken, __ATOMIC_ACQUIRE) == before)
+        sched_yield();
+    db_poll(f.db);
+    assert_true(db_ready(f.db));
+    assert_true(db_persisted_index(f.db) > 0);
+    wait_for_checkpoint(&f); /* db_poll() started the next by itself */
+    db_stats(f.db, &stats);
+    assert_int_equal(stats.checkpoints, 2);
+    assert_int_equal(stats.dirty_bytes, 0);
+    assert_int_equal(stats.keys, puts);
+    teardown(&f);
+}
+
+/* The log can be cut even if nothing new is kept in memory. */
+static void test_persisted_index_advances(void **state)
+{
+    (void)state;
+    struct fixture f;
+    setup(&f, 1 << 20, false);
+    for (int i = 0; i < 1000000; i++)
+        applied(&f);
+    assert_int_equal(db_persisted_index(f.db), f.index);
+    char value[1000] = {0};
+    for (int i = 0; i < 10000; i++) {
+        db_put(f.db, str("hot"), DB_STRING, bytes_of(value, sizeof value));
+        applied(&f);
+    }
+    assert_true(db_persisted_index(f.db) > 1000000);
+    /* No change and no entry: no checkpoint. */
+    struct db_stats stats, again;
+    db_checkpoint(f.db);
+    db_stats(f.db, &stats);
+    db_checkpoint(f.db);
+    db_poll(f.db);
+    db_stats(f.db, &again);
+    assert_int_equal(stats.checkpoints, again.checkpoints);
+    teardown(&f);
+}
+
+static void test_position(void **state)
+{
+    (void)state;
+    struct fixture f;
+    setup(&f, 1 << 20, false);
+    assert_int_equal(db_applied_index(f.db), 0);
+    assert_int_equal(db_persisted_index(f.db), 0);
+    db_applied(f.db, 7, 2, 5000);
+    db_applied(f.db, 9, 3, 4000);
+    assert_int_equal(db_applied_index(f.db), 9);
+    assert_int_equal(db_time_ms(f.db), 5000);
+    db_checkpoint(f.db);
+    restart(&f);
+    assert_int_equal(db_applied_index(f.db), 9);
+    assert_int_equal(db_persisted_index(f.db), 9);
+    assert_int_equal(db_time_ms(f.db), 5000);
+    teardown(&f);
+}
+
+/* ---- formats ---------------------------------------------------------------------------------- */
+
+/* What record.c's table says, to the byte: later versions must read it. */
+static void test_format(void **state)
+{
+    (void)state;
+    static const struct {
+        struct bytes key, value;
+    } expected[] = {
+#define ROW(key, value)                                                                            \
+    {                                                                                              \
+        {key, sizeof(key) - 1},                                                                    \
+        {                                                                                          \
+            value, sizeof(value) - 1                                                               \
+        }                                                                                          \
+    }
+        ROW("\0", "\1\0\0\0"
+                  "\5\0\0\0\0\0\0\0"
+                  "\2\0\0\0\0\0\0\0"
+                  "\4\0\0\0\0\0\0\0"
+                  "\3\0\0\0\0\0\0\0"
+                  "\2\0\0\0\0\0\0\0"
+                  "\1\0\0\0\0\0\0\0"
+                  "\1\0\0\0\0\0\0\0"),
+        ROW("k\0\0\0\0\0\0\0\2\xab\0\0\0\0\0\0\xcdkey", "\1\0value"),
+        ROW("s\xab\0\0\0\0\0\0\xcd"
+            "client",
+            "\1\0\x0b\0\0\0\0\0\0\0\3\0\0\0\0\0\0\0\3\0\0\0\0\0\0\0+OK"),
+        ROW("t\0\0\0\0\0\x3a\xb0\0"
+            "client",
+            ""),
+#undef ROW
+    };
+    struct fixture f;
+    setup(&f, 1 << 20, false);
+    fixed_hash = 0xab000000000000cd;
+    f.db->hash = hash_to_fixed;
+    db_applied(f.db, 1, 4, 1);
+    db_flush(f.db);
+    put(&f, "key", "value");
+    db_session_put(f.db, str("client"), 11, str("+OK"), 3);
+    db_applied(f.db, 2, 4, 3);
+    db_checkpoint(f.db);
+    struct kv_iter *iter = f.kv->ops->iter_new(f.kv, KV_DATA, (struct bytes){0});
+    struct bytes key, value;
+    for (size_t i = 0; i < sizeof expected / sizeof expected[0]; i++) {
+        assert_true(f.kv->ops->iter_next(iter, &key, &value));
+        assert_true(bytes_equal(key, expected[i].key));
+        assert_true(bytes_equal(value, expected[i].value));
+    }
+    assert_false(f.kv->ops->iter_next(iter, &key, &value));
+    f.kv->ops->iter_free(iter);
+    teardown(&f);
+}
+
+static void store(struct kv *kv, struct bytes key, struct bytes value)
+{
+    struct kv_batch *batch = kv->ops->batch_new(kv);
+    kv->ops->batch_put(batch, KV_DATA, key, value);
+    kv->ops->commit(kv, batch, true);
+    kv->ops->batch_free(batch);
+}
+
+/* Opens the store and reads the key "key" in a process of its own; true: it ended with fatal(). */
+static bool is_refused(struct kv *kv, const struct db_options *options)
+{
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        close(STDOUT_FILENO); /* the message */
+        struct db *db = db_open(kv, options);
+        db->hash = hash_to_fixed;
+        uint64_t request;
+        struct bytes value;
+        db_get(db, str("key"), &value);
+        db_session_get(db, str("client"), &request, &value);
+        _Exit(0);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_true(WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == 70);
+    return WEXITSTATUS(status) == 70;
+}
+
+static void test_damage_is_refused(void **state)
+{
+    (void)state;
+    struct fixture f;
+    setup(&f, 1 << 20, false);
+    fixed_hash = 0;
+    f.db->hash = hash_to_fixed;
+    put(&f, "key", "value");
+    db_session_put(f.db, str("client"), 1, str("+OK"), 0);
+    applied(&f);
+    db_checkpoint(f.db);
+    assert_false(is_refused(f.kv, &f.options));
+    f.options.hash_seed++;
+    assert_true(is_refused(f.kv, &f.options));
+    f.options.hash_seed--;
+
+    struct bytes key = bytes_of("k\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0key", 20);
+    struct bytes session = bytes_of("s\0\0\0\0\0\0\0\0client", 15);
+    struct buffer value = {0};
+    assert_true(f.kv->ops->get(f.kv, KV_DATA, key, &value));
+    store(f.kv, key, bytes_of("\1\1value", 7)); /* a flag of a later version */
+    assert_true(is_refused(f.kv, &f.options));
+    store(f.kv, key, bytes_of("\1", 1));
+    assert_true(is_refused(f.kv, &f.options));
+    store(f.kv, key, buffer_bytes(&value));
+    assert_false(is_refused(f.kv, &f.options));
+    assert_true(f.kv->ops->get(f.kv, KV_DATA, session, &value));
+    store(f.kv, session, bytes_of(value.data, 25));
+    assert_true(is_refused(f.kv, &f.options));
+    store(f.kv, session, buffer_bytes(&value));
+    assert_false(is_refused(f.kv, &f.options));
+
+    assert_true(f.kv->ops->get(f.kv, KV_DATA, bytes_of("\0", 1), &value));
+    store(f.kv, bytes_of("\0", 1), bytes_of(value.data, 59));
+    assert_true(is_refused(f.kv, &f.options));
+    value.data[0] = 2;
+    store(f.kv, bytes_of("\0", 1), buffer_bytes(&value));
+    assert_true(is_refused(f.kv, &f.options));
+    struct kv_batch *batch = f.kv->ops->batch_new(f.kv);
+    f.kv->ops->batch_delete(batch, KV_DATA, bytes_of("\0", 1));
+    f.kv->ops->commit(f.kv, batch, true);
+    f.kv->ops->batch_free(batch);
+    assert_true(is_refused(f.kv, &f.options));
+    buffer_deinit(&value);
+    teardown(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_keys),
+        cmocka_unit_test(test_put_of_a_lent_value),
+        cmocka_unit_test(test_layers),
+        cmocka_unit_test(test_large_value),
+        cmocka_unit_test(test_flush),
+        cmocka_unit_test(test_flush_and_crash),
+        cmocka_unit_test(test_scan_while_keys_change),
+        cmocka_unit_test(test_scan_cursors),
+        cmocka_unit_test(test_random),
+        cmocka_unit_test(test_sessions),
+        cmocka_unit_test(test_sessions_end_in_slices),
+        cmocka_unit_test(test_bound),
+        cmocka_unit_test(test_persisted_index_advances),
+        cmocka_unit_test(test_position),
+        cmocka_unit_test(test_format),
+        cmocka_unit_test(test_damage_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,495 @@
+/* The db against a plain model, with checkpoints and crashes at random places.
+ *
+ * A log of entries is made up from a seed: what entry i does depends on nothing but seed and i, so
+ * it can be applied again after a crash, from the persisted index on, as a node does.  A second db
+ * that never checkpoints applies the same entries: the two must be equal at every index. */
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <xxhash.h>
+
+#include "test_db.h"
+
+#include "data/layers.h"
+
+enum { KEYS = 120, CLIENTS = 12, VALUE_MAX = 6000, CLUSTER = 77 };
+
+struct model_key {
+    bool is_present;
+    uint64_t seed; /* of the value */
+    uint32_t size;
+};
+
+struct model_session {
+    bool is_present;
+    uint64_t request_id;
+    int64_t used_ms, due_ms;
+};
+
+struct model {
+    uint64_t index;
+    uint64_t keys, sessions;
+    struct model_key key[KEYS];
+    struct model_session session[CLIENTS];
+};
+
+struct run {
+    uint64_t seed;
+    uint64_t dice; /* what happens beside the log: checkpoints, crashes */
+    bool has_thread;
+    uint64_t checkpoint_bytes;
+    uint64_t (*hash)(struct bytes, uint64_t); /* NULL: the db's own */
+    bool is_rocksdb;
+    uint64_t entries;
+
+    struct kv *kv;
+    struct db *db;
+    struct kv *reference_kv;
+    struct db *reference; /* never checkpoints */
+    struct model model;
+    uint64_t crashes;
+};
+
+static unsigned woken; /* atomic */
+
+static void wake(void *context)
+{
+    (void)context;
+    __atomic_add_fetch(&woken, 1, __ATOMIC_RELEASE);
+}
+
+/* ---- names and values ------------------------------------------------------------ */
+
+static struct bytes key_name(uint64_t key)
+{
+    static char text[32];
+    if (key == 0)
+        return bytes_of(text, 0);
+    int size = snprintf(text, sizeof text, "%c%c%llu", (char)(key % 3), (char)(255 - key % 2),
+                        (unsigned long long)key);
+    return bytes_of(text, (size_t)size);
+}
+
+static struct bytes client_name(uint64_t client)
+{
+    static char text[32];
+    return bytes_of(text,
+                    (size_t)snprintf(text, sizeof text, "client-%llu", (unsigned long long)client));
+}
+
+static struct bytes value_of(const struct model_key *key)
+{
+    static char value[VALUE_MAX];
+    uint64_t seed = key->seed;
+    for (uint32_t i = 0; i < key->size; i++)
+        value[i] = (char)prng_next(&seed);
+    return bytes_of(value, key->size);
+}
+
+static struct bytes reply_of(const struct model_session *session)
+{
+    static char text[64];
+    return bytes_of(text, (size_t)snprintf(text, sizeof text, "reply to %llu at %lld",
+                                           (unsigned long long)session->request_id,
+                                           (long long)session->used_ms));
+}
+
+static uint64_t clashing_hash(struct bytes name, uint64_t seed)
+{
+    static const uint64_t hashes[] = {0, 1, (uint64_t)1 << 63, UINT64_MAX - 1, UINT64_MAX};
+    return hashes[XXH3_64bits_withSeed(name.data, name.size, seed) % 5];
+}
+
+static uint64_t hash_of(const struct run *run, struct bytes name)
+{
+    return run->reference->hash(name, CLUSTER);
+}
+
+/* ---- the log ------------------------------------------------------------------------ */
+
+/* `dbs`: those to be changed with the model, up to a NULL. */
+static void apply_put(struct run *run, struct db **dbs, uint64_t *dice)
+{
+    uint64_t number = prng_below(dice, KEYS);
+    struct model_key *key = &run->model.key[number];
+    key->seed = prng_next(dice);
+    key->size = (uint32_t)prng_below(dice, prng_below(dice, 20) ? 60 : VALUE_MAX);
+    for (; *dbs; dbs++)
+        db_put(*dbs, key_name(number), DB_STRING, value_of(key));
+    run->model.keys += !key->is_present;
+    key->is_present = true;
+}
+
+/* The value of one key goes to another, straight from where it lies. */
+static void apply_copy(struct run *run, struct db **dbs, uint64_t *dice)
+{
+    uint64_t from = prng_below(dice, KEYS), to = prng_below(dice, KEYS);
+    struct model_key *key = &run->model.key[from];
+    for (; *dbs; dbs++) {
+        struct bytes value;
+        enum db_type type = db_get(*dbs, key_name(from), &value);
+        assert_int_equal(type, key->is_present ? DB_STRING : DB_NONE);
+        if (type != DB_NONE)
+            db_put(*dbs, key_name(to), type, value);
+    }
+    if (!key->is_present)
+        return;
+    run->model.keys += !run->model.key[to].is_present;
+    run->model.key[to] = *key;
+}
+
+static void apply_delete(struct run *run, struct db **dbs, uint64_t *dice)
+{
+    uint64_t number = prng_below(dice, KEYS);
+    struct model_key *key = &run->model.key[number];
+    for (; *dbs; dbs++)
+        assert_int_equal(db_delete(*dbs, key_name(number)), key->is_present);
+    run->model.keys -= key->is_present;
+    key->is_present = false;
+}
+
+static void apply_flush(struct run *run, struct db **dbs)
+{
+    for (; *dbs; dbs++)
+        db_flush(*dbs);
+    memset(run->model.key, 0, sizeof run->model.key);
+    run->model.keys = 0;
+}
+
+static void apply_session(struct run *run, struct db **dbs, uint64_t *dice, int64_t now_ms)
+{
+    uint64_t client = prng_below(dice, CLIENTS);
+    struct model_session *session = &run->model.session[client];
+    session->request_id = prng_next(dice);
+    session->used_ms = now_ms;
+    if (!session->is_present)
+        session->due_ms = now_ms;
+    for (; *dbs; dbs++)
+        db_session_put(*dbs, client_name(client), session->request_id, reply_of(session), now_ms);
+    run->model.sessions += !session->is_present;
+    session->is_present = true;
+}
+
+/* The present session that is first in order of due time and name; CLIENTS if there is none. */
+static uint64_t first_due(const struct run *run, const bool *done)
+{
+    uint64_t first = CLIENTS, first_word = 0;
+    for (uint64_t i = 0; i < CLIENTS; i++) {
+        const struct model_session *session = &run->model.session[i];
+        if (!session->is_present || done[i])
+            continue;
+        uint64_t word = record_due_word(session->due_ms, hash_of(run, client_name(i)));
+        bool is_before = first == CLIENTS || word < first_word;
+        if (!is_before && word == first_word) {
+            char name[32] = {0};
+            struct bytes other = client_name(first);
+            memcpy(name, other.data, other.size);
+            is_before = name_compare(client_name(i), bytes_of(name, other.size)) < 0;
+        }
+        if (is_before) {
+            first = i;
+            first_word = word;
+        }
+    }
+    return first;
+}
+
+static void apply_expire(struct run *run, struct db **dbs, uint64_t *dice, int64_t now_ms)
+{
+    int64_t before_ms = now_ms - (int64_t)prng_below(dice, 400);
+    uint32_t count = (uint32_t)prng_below(dice, 5), ended = 0;
+    bool done[CLIENTS] = {0};
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t client = first_due(run, done);
+        if (client == CLIENTS || run->model.session[client].due_ms >= before_ms)
+            break;
+        struct model_session *session = &run->model.session[client];
+        done[client] = true;
+        session->due_ms = session->used_ms;
+        session->is_present = session->used_ms >= before_ms;
+        ended += !session->is_present;
+    }
+    run->model.sessions -= ended;
+    for (; *dbs; dbs++)
+        assert_int_equal(db_session_expire(*dbs, before_ms, count), ended);
+}
+
+static void apply_one(struct run *run, struct db **dbs, uint64_t *dice, int64_t now_ms)
+{
+    uint64_t what = prng_below(dice, 1000);
+    if (what < 450)
+        apply_put(run, dbs, dice);
+    else if (what < 550)
+        apply_copy(run, dbs, dice);
+    else if (what < 800)
+        apply_delete(run, dbs, dice);
+    else if (what < 804)
+        apply_flush(run, dbs);
+    else if (what < 900)
+        apply_session(run, dbs, dice, now_ms);
+    else if (what < 950)
+        apply_expire(run, dbs, dice, now_ms);
+}
+
+/* The next entry of the log, on the model and on `dbs`. */
+static void apply_entry(struct run *run, struct db **dbs)
+{
+    uint64_t index = ++run->model.index;
+    uint64_t dice = run->seed * 1000003 + index;
+    int64_t now_ms = 1700000000000 + (int64_t)index * 5;
+    for (uint64_t count = prng_below(&dice, 5); count > 0; count--)
+        apply_one(run, dbs, &dice, now_ms);
+    for (; *dbs; dbs++)
+        db_applied(*dbs, index, index / 100, now_ms);
+}
+
+/* ---- comparing ------------------------------------------------------------------------- */
+
+struct seen {
+    uint64_t count;
+    bool key[KEYS];
+};
+
+static void see(void *context, struct bytes name, enum db_type type)
+{
+    struct seen *seen = context;
+    assert_int_equal(type, DB_STRING);
+    for (uint64_t i = 0; i < KEYS; i++)
+        if (bytes_equal(key_name(i), name)) {
+            assert_false(seen->key[i]);
+            seen->key[i] = true;
+            seen->count++;
+            return;
+        }
+    fail_msg("scan gave an unknown key");
+}
+
+static void verify_scan(struct run *run)
+{
+    struct seen seen = {0};
+    uint64_t cursor = 0, calls = 0;
+    do {
+        uint64_t before = seen.count, count = prng_below(&run->dice, 20);
+        cursor = db_scan(run->db, cursor, count, see, &seen);
+        assert_true(cursor == 0 || seen.count - before >= (count ? count : 1));
+        assert_true(++calls <= KEYS + 1);
+    } while (cursor != 0);
+    for (uint64_t i = 0; i < KEYS; i++)
+        assert_int_equal(seen.key[i], run->model.key[i].is_present);
+}
+
+static void verify_random(struct run *run)
+{
+    struct buffer key = {0};
+    struct bytes value;
+    bool is_found = db_random(run->db, prng_next(&run->dice), &key);
+    assert_int_equal(is_found, run->model.keys > 0);
+    if (is_found)
+        assert_int_equal(db_get(run->db, buffer_bytes(&key), &value), DB_STRING);
+    buffer_deinit(&key);
+}
+
+static void verify(struct run *run)
+{
+    assert_int_equal(db_applied_index(run->db), run->model.index);
+    assert_int_equal(db_size(run->db), run->model.keys);
+    for (uint64_t i = 0; i < KEYS; i++) {
+        struct bytes value;
+        bool is_present = db_get(run->db, key_name(i), &value) != DB_NONE;
+        assert_int_equal(is_present, run->model.key[i].is_present);
+        if (is_present)
+            assert_true(bytes_equal(value, value_of(&run->model.key[i])));
+    }
+    for (uint64_t i = 0; i < CLIENTS; i++) {
+        const struct model_session *session = &run->model.session[i];
+        uint64_t request_id;
+        struct bytes reply;
+        bool is_present = db_session_get(run->db, client_name(i), &request_id, &reply);
+        assert_int_equal(is_present, session->is_present);
+        if (!is_present)
+            continue;
+        assert_int_equal(request_id, session->request_id);
+        assert_true(bytes_equal(reply, reply_of(session)));
+    }
+    struct db_stats stats;
+    db_stats(run->db, &stats);
+    assert_int_equal(stats.sessions, run->model.sessions);
+    verify_scan(run);
+    verify_random(run);
+    if (db_applied_index(run->reference) == run->model.index)
+        assert_int_equal(db_hash(run->db), db_hash(run->reference));
+}
+
+/* ---- the run ---------------------------------------------------------------------------- */
+
+static struct db *open_db(const struct run *run, struct kv *kv, uint64_t checkpoint_bytes)
+{
+    struct db_options options = {.hash_seed = CLUSTER, .checkpoint_bytes = checkpoint_bytes};
+    if (run->has_thread)
+        options.wake = wake;
+    struct db *db = db_open(kv, &options);
+    if (run->hash)
+        db->hash = run->hash;
+    return db;
+}
+
+static void wait_until_ready(struct run *run)
+{
+    while (!db_ready(run->db)) {
+        sched_yield();
+        db_poll(run->db);
+    }
+}
+
+static void step(struct run *run)
+{
+    struct db *both[] = {run->db, run->reference, NULL};
+    if (run->model.index < db_applied_index(run->reference))
+        both[1] = NULL; /* a replay: the reference has been here */
+    apply_entry(run, both);
+    if (prng_below(&run->dice, 60) == 0)
+        db_checkpoint(run->db);
+    if (prng_below(&run->dice, 10) == 0)
+        db_poll(run->db);
+    wait_until_ready(run);
+}
+
+static void model_at(struct run *run, uint64_t index)
+{
+    struct db *none[] = {NULL};
+    run->model = (struct model){0};
+    while (run->model.index < index)
+        apply_entry(run, none);
+}
+
+/* The store dies a few writes from now.  What the db says when it is dead does not count. */
+static void crash(struct run *run)
+{
+    uint64_t promised = db_persisted_index(run->db);
+    mortal_set_lives(run->kv, (int)prng_below(&run->dice, 5));
+    for (uint64_t more = prng_below(&run->dice, 60); more > 0 && !mortal_is_dead(run->kv); more--) {
+        promised = db_persisted_index(run->db);
+        step(run);
+    }
+    db_close(run->db);
+    if (!run->is_rocksdb)
+        kv_memory_crash(mortal_of(run->kv)->inner);
+    mortal_set_lives(run->kv, -1);
+    run->db = open_db(run, run->kv, run->checkpoint_bytes);
+    uint64_t persisted = db_persisted_index(run->db);
+    assert_true(persisted >= promised);
+    assert_int_equal(db_applied_index(run->db), persisted);
+    model_at(run, persisted);
+    verify(run);
+    run->crashes++;
+}
+
+static void settle(struct run *run)
+{
+    while (db_persisted_index(run->db) != db_applied_index(run->db)) {
+        db_checkpoint(run->db);
+        sched_yield();
+        db_poll(run->db);
+    }
+}
+
+static struct kv *open_rocksdb(char *directory)
+{
+    const struct kv_options options = {1 << 20, 1 << 20, 8 << 20};
+    char error[256];
+    const char *parent = getenv("TMPDIR");
+    snprintf(directory, 256, "%s/test_db_XXXXXX", parent ? parent : "/tmp");
+    assert_non_null(mkdtemp(directory));
+    struct kv *kv = kv_rocksdb_open(directory, &options, error, sizeof error);
+    if (!kv)
+        fail_msg("%s", error);
+    return kv;
+}
+
+static void remove_directory(const char *directory)
+{
+    char command[300];
+    snprintf(command, sizeof command, "rm -rf '%s'", directory);
+    assert_int_equal(system(command), 0);
+}
+
+static void execute(struct run *run)
+{
+    char directory[256] = "";
+    run->dice = run->seed * 31;
+    run->kv = mortal_open(run->is_rocksdb ? open_rocksdb(directory) : kv_memory_open());
+    run->db = open_db(run, run->kv, run->checkpoint_bytes);
+    run->reference_kv = kv_memory_open();
+    run->reference = open_db(run, run->reference_kv, UINT64_MAX / 4);
+    while (run->model.index < run->entries) {
+        step(run);
+        if (prng_below(&run->dice, 100) == 0)
+            verify(run);
+        if (prng_below(&run->dice, 200) == 0)
+            crash(run);
+    }
+    verify(run);
+    settle(run);
+    verify(run);
+    /* Nothing is left over: no dead epoch, no tombstone kept as a key, one place in time each. */
+    assert_int_equal(stored_keys(run->kv, bytes_of("k", 1)), run->model.keys);
+    assert_int_equal(stored_keys(run->kv, bytes_of("s", 1)), run->model.sessions);
+    assert_int_equal(stored_keys(run->kv, bytes_of("t", 1)), run->model.sessions);
+    assert_true(run->crashes > 0);
+    assert_int_equal(db_persisted_index(run->reference), 0);
+    db_close(run->db);
+    db_close(run->reference);
+    run->kv->ops->close(run->kv);
+    run->reference_kv->ops->close(run->reference_kv);
+    if (run->is_rocksdb)
+        remove_directory(directory);
+}
+
+static void execute_all(const struct run *plan, uint64_t seeds)
+{
+    static const uint64_t checkpoint_bytes[] = {0, 2000, 20000, UINT64_MAX / 4};
+    for (uint64_t seed = 1; seed <= seeds; seed++) {
+        struct run *run = memory_copy(plan, sizeof *run);
+        run->seed = seed;
+        run->checkpoint_bytes = checkpoint_bytes[seed % 4];
+        execute(run);
+        memory_free(run);
+    }
+}
+
+static void test_in_caller(void **state)
+{
+    (void)state;
+    execute_all(&(struct run){.entries = 2500}, 12);
+}
+
+static void test_in_thread(void **state)
+{
+    (void)state;
+    execute_all(&(struct run){.entries = 2500, .has_thread = true}, 8);
+    assert_true(woken > 0);
+}
+
+static void test_equal_hashes(void **state)
+{
+    (void)state;
+    execute_all(&(struct run){.entries = 2500, .hash = clashing_hash}, 12);
+}
+
+static void test_on_rocksdb(void **state)
+{
+    (void)state;
+    execute_all(&(struct run){.entries = 1200, .is_rocksdb = true}, 2);
+    execute_all(&(struct run){.entries = 1200, .is_rocksdb = true, .has_thread = true}, 2);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_in_caller),
+        cmocka_unit_test(test_in_thread),
+        cmocka_unit_test(test_equal_hashes),
+        cmocka_unit_test(test_on_rocksdb),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
