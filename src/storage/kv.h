@@ -37,7 +37,8 @@ struct kv_ops {
      * survives a power cut. */
     void (*commit)(struct kv *kv, struct kv_batch *batch, bool sync);
 
-    /* A hint after batch_delete_range: give the space of whole files in [from, to) back now. */
+    /* A hint after batch_delete_range: give the space of whole files in [from, to) back now.  Takes
+     * effect at once and for good, so the batch must be durable before. */
     void (*drop_files)(struct kv *kv, enum kv_family family, struct bytes from, struct bytes to);
 
     /* Keys >= from in order.  Key and value are borrowed until the next call on the iterator.
@@ -47,8 +48,9 @@ struct kv_ops {
     void (*iter_free)(struct kv_iter *iter);
 
     /* A checkpoint's way in: keys strictly ascending, puts and deletes; nothing is visible before
-     * bulk_commit, which returns once all of it is durable, atomically.  Meant for another thread
-     * than the loop; does not hold up readers. (RocksDB: an SST file, ingested.) */
+     * bulk_commit, which returns once all of it is durable, atomically (earlier unsynced batches of
+     * other families need not be).  Meant for another thread than the loop; does not hold up
+     * readers. (RocksDB: an SST file, ingested.) */
     struct kv_bulk *(*bulk_new)(struct kv *kv, enum kv_family family);
     void (*bulk_put)(struct kv_bulk *bulk, struct bytes key, struct bytes value);
     void (*bulk_delete)(struct kv_bulk *bulk, struct bytes key);
@@ -69,8 +71,9 @@ struct kv_options {
     uint64_t wal_bytes_max;      /* total write-ahead log before families are flushed */
 };
 
-/* NULL on failure, with a message for the user in `error` (size bytes).  Creates the directory and
- * takes RocksDB's lock on it: a second process is refused. */
+/* NULL on failure, with a message for the user in `error` (size bytes).  Creates the directory (but
+ * not the one above it) and takes RocksDB's lock on it: a second process is refused.  What an open
+ * store shows is durable, also what a killed process had not synced. */
 struct kv *kv_rocksdb_open(const char *directory, const struct kv_options *options, char *error,
                            size_t size);
 

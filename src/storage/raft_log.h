@@ -3,7 +3,7 @@
  * Family log: key = big-endian index of a chunk's first entry; value = one chunk: all entries of
  * one group commit, with a checksum.  A chunk holds up to the next chunk's first index - 1 (a cut
  * may leave a longer chunk behind).  Family meta: term and vote, identity, membership, the position
- * before the first entry.  Byte tables are in raft_log.c. */
+ * before the first entry.  Byte tables are in raft_log.c and chunk.c. */
 #ifndef STORAGE_RAFT_LOG_H
 #define STORAGE_RAFT_LOG_H
 
@@ -46,7 +46,8 @@ void raft_log_write(struct raft_log *log, const struct raft_write *writes, uint3
 uint32_t raft_log_read(struct raft_log *log, raft_index first, uint32_t count, uint64_t bytes_max,
                        struct raft_entry *entries);
 
-/* Forget entries up to and including `pos`.  Loop thread.  Not synced: a crash may bring them back. */
+/* Forget entries up to and including `pos`, which is committed and durable.  Loop thread; does not
+ * touch the disk: the next group commit carries it out, and a crash before it brings them back. */
 void raft_log_trim(struct raft_log *log, struct raft_pos pos);
 
 #endif

@@ -1,0 +1,561 @@
+/* The contract of kv.h, run on both stores; then what each store promises by itself: the one in
+ * memory forgets at a crash exactly what was not synced, the one on RocksDB says what is wrong with
+ * a directory and touches nothing it should not. */
+#include "test_storage.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/stat.h>
+
+#include "base/memory.h"
+#include "base/prng.h"
+
+struct fixture {
+    char *directory; /* NULL: in memory */
+    struct kv *kv;
+};
+
+static int setup_memory(void **state)
+{
+    struct fixture *fixture = memory_new(sizeof *fixture);
+    fixture->kv = kv_memory_open();
+    *state = fixture;
+    return 0;
+}
+
+static int setup_rocksdb(void **state)
+{
+    struct fixture *fixture = memory_new(sizeof *fixture);
+    fixture->directory = temporary_new();
+    fixture->kv = open_rocksdb(fixture->directory);
+    *state = fixture;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *fixture = *state;
+    if (fixture->kv)
+        fixture->kv->ops->close(fixture->kv);
+    if (fixture->directory)
+        temporary_remove(fixture->directory);
+    memory_free(fixture);
+    return 0;
+}
+
+static struct kv *kv_of(void **state)
+{
+    return ((struct fixture *)*state)->kv;
+}
+
+static struct bytes text(const char *string)
+{
+    return bytes_from_string(string);
+}
+
+static void put(struct kv *kv, enum kv_family family, const char *key, const char *value, bool sync)
+{
+    struct kv_batch *batch = kv->ops->batch_new(kv);
+    kv->ops->batch_put(batch, family, text(key), text(value));
+    kv->ops->commit(kv, batch, sync);
+    kv->ops->batch_free(batch);
+}
+
+/* NULL: the key must be absent. */
+static void assert_value(struct kv *kv, enum kv_family family, const char *key, const char *value)
+{
+    struct buffer found = {0};
+    buffer_append(&found, "old", 3); /* get must clear it */
+    if (kv->ops->get(kv, family, text(key), &found)) {
+        buffer_append_byte(&found, '\0');
+        if (value)
+            assert_string_equal(found.data, value);
+        else
+            fail_msg("%s is \"%s\" and should not be there", key, found.data);
+    } else {
+        assert_int_equal(found.size, 0);
+        if (value)
+            fail_msg("%s is absent", key);
+    }
+    buffer_deinit(&found);
+}
+
+/* All keys from `from` on, as "key=value key=value ". */
+static void assert_scan(struct kv *kv, enum kv_family family, const char *from,
+                        const char *expected)
+{
+    struct buffer found = {0};
+    struct bytes key, value;
+    struct kv_iter *iter = kv->ops->iter_new(kv, family, text(from));
+    while (kv->ops->iter_next(iter, &key, &value))
+        buffer_printf(&found, "%.*s=%.*s ", (int)key.size, (const char *)key.data, (int)value.size,
+                      (const char *)value.data);
+    assert_false(kv->ops->iter_next(iter, &key, &value)); /* and stays at the end */
+    kv->ops->iter_free(iter);
+    buffer_append_byte(&found, '\0');
+    assert_string_equal(found.data, expected);
+    buffer_deinit(&found);
+}
+
+/* ---- both stores -------------------------------------------------------------- */
+
+static void test_batch(void **state)
+{
+    struct kv *kv = kv_of(state);
+    assert_value(kv, KV_META, "a", NULL);
+    struct kv_batch *batch = kv->ops->batch_new(kv);
+    kv->ops->batch_put(batch, KV_META, text("a"), text("1"));
+    kv->ops->batch_put(batch, KV_DATA, text("a"), text("2"));
+    kv->ops->batch_put(batch, KV_META, text("b"), text("3"));
+    kv->ops->batch_delete(batch, KV_META, text("b"));
+    kv->ops->batch_delete(batch, KV_META, text("absent"));
+    kv->ops->batch_put(batch, KV_LOG, text("c"), text("4"));
+    kv->ops->batch_put(batch, KV_LOG, text("c"), text(""));
+    assert_value(kv, KV_META, "a", NULL); /* not before the commit */
+    kv->ops->commit(kv, batch, true);
+    kv->ops->batch_free(batch);
+    assert_value(kv, KV_META, "a", "1");
+    assert_value(kv, KV_DATA, "a", "2");
+    assert_value(kv, KV_LOG, "a", NULL);
+    assert_value(kv, KV_META, "b", NULL);
+    assert_value(kv, KV_LOG, "c", "");
+    batch = kv->ops->batch_new(kv);
+    kv->ops->batch_put(batch, KV_META, text("a"), text("9"));
+    kv->ops->batch_free(batch); /* never committed */
+    assert_value(kv, KV_META, "a", "1");
+    batch = kv->ops->batch_new(kv);
+    kv->ops->commit(kv, batch, true); /* nothing in it */
+    kv->ops->batch_free(batch);
+}
+
+static void test_delete_range(void **state)
+{
+    struct kv *kv = kv_of(state);
+    for (char key[] = "a"; key[0] <= 'f'; key[0]++)
+        put(kv, KV_LOG, key, "x", false);
+    put(kv, KV_META, "c", "x", false);
+    struct kv_batch *batch = kv->ops->batch_new(kv);
+    kv->ops->batch_delete_range(batch, KV_LOG, text("b"), text("e"));
+    kv->ops->batch_put(batch, KV_LOG, text("c"), text("new"));
+    kv->ops->commit(kv, batch, true);
+    kv->ops->batch_free(batch);
+    assert_scan(kv, KV_LOG, "", "a=x c=new e=x f=x ");
+    assert_value(kv, KV_META, "c", "x");
+}
+
+/* A bulk run is a file of its own, at the bottom level: the kind that drop_files drops. */
+static void test_drop_files(void **state)
+{
+    struct kv *kv = kv_of(state);
+    for (char key[] = "b"; key[0] <= 'd'; key[0]++) {
+        struct kv_bulk *bulk = kv->ops->bulk_new(kv, KV_LOG);
+        kv->ops->bulk_put(bulk, text(key), text("x"));
+        kv->ops->bulk_commit(bulk);
+    }
+    kv->ops->drop_files(kv, KV_LOG, text("a"), text("c"));
+    assert_scan(kv, KV_LOG, "", "c=x d=x "); /* the end is not in the range */
+    kv->ops->drop_files(kv, KV_LOG, text("a"), bytes_of("c\0", 2));
+    assert_scan(kv, KV_LOG, "", "d=x ");
+}
+
+static void test_scan(void **state)
+{
+    struct kv *kv = kv_of(state);
+    assert_scan(kv, KV_DATA, "", "");
+    put(kv, KV_DATA, "b", "2", false);
+    put(kv, KV_DATA, "a", "1", true);
+    put(kv, KV_DATA, "ab", "3", false);
+    put(kv, KV_META, "ac", "other", false);
+    assert_scan(kv, KV_DATA, "", "a=1 ab=3 b=2 ");
+    assert_scan(kv, KV_DATA, "aa", "ab=3 b=2 ");
+    assert_scan(kv, KV_DATA, "ab", "ab=3 b=2 ");
+    assert_scan(kv, KV_DATA, "c", "");
+
+    struct bytes key, value;
+    struct kv_iter *iter = kv->ops->iter_new(kv, KV_DATA, text("a"));
+    assert_true(kv->ops->iter_next(iter, &key, &value));
+    put(kv, KV_DATA, "aa", "later", true);
+    put(kv, KV_DATA, "ab", "later", true);
+    assert_true(kv->ops->iter_next(iter, &key, &value)); /* as of its creation */
+    assert_true(bytes_equal(key, text("ab")));
+    assert_true(bytes_equal(value, text("3")));
+    kv->ops->iter_free(iter);
+}
+
+static void test_binary(void **state)
+{
+    struct kv *kv = kv_of(state);
+    const struct bytes keys[] = {bytes_of("\0", 1),   bytes_of("\0\0", 2), bytes_of("\0\1", 2),
+                                 bytes_of("\x7f", 1), bytes_of("\x80", 1), bytes_of("\xff\0", 2)};
+    const size_t count = sizeof keys / sizeof keys[0];
+    struct kv_batch *batch = kv->ops->batch_new(kv);
+    for (size_t i = count; i-- > 0;)
+        kv->ops->batch_put(batch, KV_LOG, keys[i], bytes_of("v\0w", 3));
+    kv->ops->commit(kv, batch, true);
+    kv->ops->batch_free(batch);
+    struct bytes key, value;
+    struct kv_iter *iter = kv->ops->iter_new(kv, KV_LOG, text(""));
+    for (size_t i = 0; i < count; i++) {
+        assert_true(kv->ops->iter_next(iter, &key, &value));
+        assert_true(bytes_equal(key, keys[i])); /* unsigned bytes, the shorter first */
+        assert_true(bytes_equal(value, bytes_of("v\0w", 3)));
+    }
+    assert_false(kv->ops->iter_next(iter, &key, &value));
+    kv->ops->iter_free(iter);
+}
+
+static void test_bulk(void **state)
+{
+    struct kv *kv = kv_of(state);
+    put(kv, KV_DATA, "b", "old", false); /* RocksDB: in the memtable, below the bulk */
+    put(kv, KV_DATA, "c", "old", false);
+    struct kv_bulk *bulk = kv->ops->bulk_new(kv, KV_DATA);
+    struct kv_bulk *other = kv->ops->bulk_new(kv, KV_DATA);
+    kv->ops->bulk_put(bulk, text("a"), text("1"));
+    kv->ops->bulk_delete(bulk, text("b"));
+    kv->ops->bulk_put(bulk, text("c"), text("2"));
+    kv->ops->bulk_delete(bulk, text("never"));
+    kv->ops->bulk_put(other, text("d"), text(""));
+    assert_scan(kv, KV_DATA, "", "b=old c=old ");
+    kv->ops->bulk_commit(bulk);
+    assert_scan(kv, KV_DATA, "", "a=1 c=2 ");
+    kv->ops->bulk_commit(other);
+    assert_scan(kv, KV_DATA, "", "a=1 c=2 d= ");
+    kv->ops->bulk_commit(kv->ops->bulk_new(kv, KV_DATA)); /* empty */
+    put(kv, KV_DATA, "a", "3", false);
+    assert_scan(kv, KV_DATA, "", "a=3 c=2 d= ");
+}
+
+/* Random changes of all kinds against a table of 64 keys. */
+static void test_random(void **state)
+{
+    struct kv *kv = kv_of(state);
+    enum { KEYS = 64, STEPS = 1500 };
+    uint64_t seed = 7, model[KV_FAMILIES][KEYS] = {{0}};
+    for (uint64_t step = 1; step <= STEPS; step++) {
+        enum kv_family family = (enum kv_family)prng_below(&seed, KV_FAMILIES);
+        unsigned char from = (unsigned char)prng_below(&seed, KEYS);
+        unsigned char to = (unsigned char)(from + prng_below(&seed, KEYS + 1u - from));
+        struct bytes key = bytes_of(&from, 1), end = bytes_of(&to, 1);
+        struct kv_batch *batch = kv->ops->batch_new(kv);
+        switch (prng_below(&seed, 8)) {
+        case 0:
+            kv->ops->batch_delete_range(batch, family, key, end);
+            for (unsigned i = from; i < to; i++)
+                model[family][i] = 0;
+            break;
+        case 1: {
+            struct kv_bulk *bulk = kv->ops->bulk_new(kv, family);
+            for (; from < to; from = (unsigned char)(from + 3)) {
+                kv->ops->bulk_put(bulk, key, bytes_of(&step, sizeof step));
+                model[family][from] = step;
+            }
+            kv->ops->bulk_commit(bulk);
+            break;
+        }
+        case 2:
+            kv->ops->batch_delete(batch, family, key);
+            model[family][from] = 0;
+            break;
+        default:
+            kv->ops->batch_put(batch, family, key, bytes_of(&step, sizeof step));
+            model[family][from] = step;
+        }
+        kv->ops->commit(kv, batch, step % 16 == 0);
+        kv->ops->batch_free(batch);
+        if (step % 10)
+            continue;
+        struct bytes value;
+        struct kv_iter *iter = kv->ops->iter_new(kv, family, text(""));
+        for (unsigned i = 0; i < KEYS; i++) {
+            if (!model[family][i])
+                continue;
+            assert_true(kv->ops->iter_next(iter, &key, &value));
+            assert_int_equal(*(const unsigned char *)key.data, i);
+            assert_memory_equal(value.data, &model[family][i], sizeof step);
+        }
+        assert_false(kv->ops->iter_next(iter, &key, &value));
+        kv->ops->iter_free(iter);
+    }
+}
+
+struct racer {
+    struct kv *kv;
+    pthread_t thread;
+    char key[8];
+};
+
+static void *race(void *context)
+{
+    struct racer *racer = context;
+    char value[16];
+    for (int i = 0; i < 300; i++) {
+        snprintf(value, sizeof value, "%d", i);
+        put(racer->kv, KV_META, racer->key, value, i % 100 == 0);
+        assert_value(racer->kv, KV_META, racer->key, value);
+        if (i % 50 == 0) {
+            struct kv_bulk *bulk = racer->kv->ops->bulk_new(racer->kv, KV_DATA);
+            racer->kv->ops->bulk_put(bulk, text(racer->key), text(value));
+            racer->kv->ops->bulk_commit(bulk);
+            assert_value(racer->kv, KV_DATA, racer->key, value);
+        }
+    }
+    return NULL;
+}
+
+static void test_threads(void **state)
+{
+    struct racer racers[3];
+    for (int i = 0; i < 3; i++) {
+        racers[i].kv = kv_of(state);
+        snprintf(racers[i].key, sizeof racers[i].key, "key%d", i);
+        assert_int_equal(pthread_create(&racers[i].thread, NULL, race, &racers[i]), 0);
+    }
+    for (int i = 0; i < 3; i++)
+        pthread_join(racers[i].thread, NULL);
+    assert_scan(kv_of(state), KV_META, "", "key0=299 key1=299 key2=299 ");
+    assert_scan(kv_of(state), KV_DATA, "", "key0=250 key1=250 key2=250 ");
+}
+
+/* ---- in memory -------------------------------------------------------------------- */
+
+static void test_crash(void **state)
+{
+    struct kv *kv = kv_of(state);
+    put(kv, KV_LOG, "a", "1", false);
+    put(kv, KV_META, "a", "1", true); /* makes the one before durable, too */
+    put(kv, KV_LOG, "b", "2", false);
+    struct kv_batch *batch = kv->ops->batch_new(kv);
+    kv->ops->batch_delete_range(batch, KV_LOG, text("a"), text("b"));
+    kv->ops->commit(kv, batch, false);
+    kv->ops->batch_free(batch);
+    assert_scan(kv, KV_LOG, "", "b=2 ");
+    kv_memory_crash(kv);
+    assert_scan(kv, KV_LOG, "", "a=1 ");
+    assert_value(kv, KV_META, "a", "1");
+    put(kv, KV_LOG, "c", "3", true);
+    kv_memory_crash(kv);
+    assert_scan(kv, KV_LOG, "", "a=1 c=3 "); /* the forgotten ones do not come back */
+}
+
+static void test_crash_bulk(void **state)
+{
+    struct kv *kv = kv_of(state);
+    put(kv, KV_LOG, "a", "1", false);
+    struct kv_bulk *bulk = kv->ops->bulk_new(kv, KV_DATA);
+    kv->ops->bulk_put(bulk, text("k"), text("2"));
+    kv->ops->bulk_commit(bulk);
+    kv_memory_crash(kv);
+    assert_value(kv, KV_LOG, "a", NULL);
+    assert_value(kv, KV_DATA, "k", "2");
+    put(kv, KV_LOG, "a", "3", true);
+    kv->ops->drop_files(kv, KV_LOG, text("a"), text("b"));
+    kv_memory_crash(kv);
+    assert_value(kv, KV_LOG, "a", NULL); /* files that are dropped are gone */
+}
+
+/* ---- on RocksDB --------------------------------------------------------------------- */
+
+static void reopen(void **state)
+{
+    struct fixture *fixture = *state;
+    if (fixture->kv)
+        fixture->kv->ops->close(fixture->kv);
+    fixture->kv = open_rocksdb(fixture->directory);
+}
+
+static void test_reopen(void **state)
+{
+    put(kv_of(state), KV_LOG, "a", "1", false);
+    put(kv_of(state), KV_META, "b", "2", true);
+    struct kv_bulk *bulk = kv_of(state)->ops->bulk_new(kv_of(state), KV_DATA);
+    kv_of(state)->ops->bulk_put(bulk, text("c"), text("3"));
+    kv_of(state)->ops->bulk_commit(bulk);
+    reopen(state);
+    assert_value(kv_of(state), KV_LOG, "a", "1");
+    assert_value(kv_of(state), KV_META, "b", "2");
+    assert_value(kv_of(state), KV_DATA, "c", "3");
+}
+
+/* What a killed process leaves in ingest/ goes, what was ingested stays. */
+static void test_ingest_leftovers(void **state)
+{
+    struct fixture *fixture = *state;
+    char path[512];
+    struct kv_bulk *bulk = fixture->kv->ops->bulk_new(fixture->kv, KV_DATA);
+    fixture->kv->ops->bulk_put(bulk, text("c"), text("3"));
+    fixture->kv->ops->bulk_commit(bulk);
+    snprintf(path, sizeof path, "%s/ingest/1.sst", fixture->directory);
+    assert_int_not_equal(access(path, F_OK), 0); /* moved, not copied */
+    close(open(path, O_WRONLY | O_CREAT, 0600));
+    reopen(state);
+    assert_int_not_equal(access(path, F_OK), 0);
+    assert_value(fixture->kv, KV_DATA, "c", "3");
+}
+
+static void test_big_value(void **state)
+{
+    const size_t size = 100u << 20;
+    char *data = memory_new(size);
+    data[size - 1] = 'z';
+    struct kv_batch *batch = kv_of(state)->ops->batch_new(kv_of(state));
+    kv_of(state)->ops->batch_put(batch, KV_LOG, text("big"), bytes_of(data, size));
+    kv_of(state)->ops->commit(kv_of(state), batch, true);
+    kv_of(state)->ops->batch_free(batch);
+    reopen(state);
+    struct buffer value = {0};
+    assert_true(kv_of(state)->ops->get(kv_of(state), KV_LOG, text("big"), &value));
+    assert_int_equal(value.size, size);
+    assert_memory_equal(value.data, data, size);
+    buffer_deinit(&value);
+    memory_free(data);
+}
+
+static void test_property(void **state)
+{
+    struct kv *kv = kv_of(state);
+    assert_int_equal(kv->ops->property(kv, KV_DATA, "no such"), 0);
+    assert_true(kv->ops->property(kv, KV_LOG, "rocksdb.cur-size-all-mem-tables") > 0);
+}
+
+static void assert_refused(const char *directory, const char *why)
+{
+    char error[1024] = "";
+    struct kv *kv = kv_rocksdb_open(directory, &test_options, error, sizeof error);
+    assert_null(kv);
+    if (!strstr(error, why))
+        fail_msg("expected \"%s\", got: %s", why, error);
+}
+
+static void test_open_refused(void **state)
+{
+    (void)state;
+    char *directory = temporary_new();
+    char path[600];
+    snprintf(path, sizeof path, "%s/missing/db", directory);
+    assert_refused(path, "No such file or directory");
+    snprintf(path, sizeof path, "%s/file", directory);
+    close(open(path, O_WRONLY | O_CREAT, 0600));
+    assert_refused(path, "is not a directory");
+    snprintf(path, sizeof path, "%s/file/db", directory);
+    assert_refused(path, "Not a directory");
+    char *long_name = memory_new(5000);
+    memset(long_name, 'a', 4999);
+    assert_refused(long_name, "too long");
+    memory_free(long_name);
+    if (geteuid() != 0) { /* root may write everywhere */
+        snprintf(path, sizeof path, "%s/locked", directory);
+        mkdir(path, 0500);
+        assert_refused(path, "cannot write");
+    }
+    temporary_remove(directory);
+}
+
+static void open_in_child(void *context)
+{
+    char error[1024] = "";
+    struct kv *kv = kv_rocksdb_open(context, &test_options, error, sizeof error);
+    printf("%s", kv ? "opened" : error);
+    fflush(stdout);
+}
+
+static void test_open_locked(void **state)
+{
+    struct fixture *fixture = *state;
+    char output[2048];
+    int status = run_child(open_in_child, fixture->directory, output, sizeof output);
+    assert_int_equal(status, 0);
+    if (!strstr(output, "in use by another process"))
+        fail_msg("got: %s", output);
+    assert_refused(fixture->directory, "in use by another process"); /* the same one, too */
+    put(fixture->kv, KV_META, "a", "1", true);                       /* and no harm done */
+    reopen(state);
+    assert_value(fixture->kv, KV_META, "a", "1");
+}
+
+/* A store that lost its head is refused, and not begun anew over what is left. */
+static void test_open_damaged(void **state)
+{
+    struct fixture *fixture = *state;
+    char path[600], aside[600];
+    put(fixture->kv, KV_META, "a", "1", true);
+    fixture->kv->ops->close(fixture->kv);
+    fixture->kv = NULL;
+    snprintf(path, sizeof path, "%s/CURRENT", fixture->directory);
+    snprintf(aside, sizeof aside, "%s/ASIDE", fixture->directory);
+    assert_int_equal(rename(path, aside), 0);
+    assert_refused(fixture->directory, "CURRENT is missing");
+    assert_int_not_equal(access(path, F_OK), 0);
+    FILE *file = fopen(path, "w");
+    fputs("MANIFEST-999999\n", file);
+    fclose(file);
+    assert_refused(fixture->directory, "cannot open the store");
+    assert_int_equal(rename(aside, path), 0);
+    reopen(state);
+    assert_value(fixture->kv, KV_META, "a", "1");
+}
+
+/* Finds the newest write-ahead log. */
+static void wal_path(const char *directory, char *path, size_t size)
+{
+    char command[700], name[300] = "";
+    snprintf(command, sizeof command, "ls %s | grep '[.]log$' | tail -1", directory);
+    FILE *pipe = popen(command, "r");
+    assert_non_null(fgets(name, sizeof name, pipe));
+    pclose(pipe);
+    name[strcspn(name, "\n")] = '\0';
+    snprintf(path, size, "%s/%s", directory, name);
+}
+
+/* Acknowledged writes that recovery cannot find must not be forgotten in silence. */
+static void test_open_lost_writes(void **state)
+{
+    struct fixture *fixture = *state;
+    char path[600];
+    struct stat status;
+    for (int i = 0; i < 10; i++)
+        put(fixture->kv, KV_META, "a", "1", true);
+    fixture->kv->ops->close(fixture->kv);
+    fixture->kv = NULL;
+    wal_path(fixture->directory, path, sizeof path);
+    assert_int_equal(stat(path, &status), 0);
+    int fd = open(path, O_RDWR);
+    char byte;
+    assert_int_equal(pread(fd, &byte, 1, status.st_size / 2), 1);
+    byte ^= 1;
+    assert_int_equal(pwrite(fd, &byte, 1, status.st_size / 2), 1);
+    assert_refused(fixture->directory, "acknowledged writes are missing");
+    assert_refused(fixture->directory, "acknowledged writes are missing"); /* still */
+    close(fd);
+}
+
+#define BOTH(test)                                                                                 \
+    {#test " memory", test, setup_memory, teardown, NULL},                                         \
+    {                                                                                              \
+#test " rocksdb", test, setup_rocksdb, teardown, NULL                                      \
+    }
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        BOTH(test_batch),
+        BOTH(test_delete_range),
+        BOTH(test_drop_files),
+        BOTH(test_scan),
+        BOTH(test_binary),
+        BOTH(test_bulk),
+        BOTH(test_random),
+        BOTH(test_threads),
+        cmocka_unit_test_setup_teardown(test_crash, setup_memory, teardown),
+        cmocka_unit_test_setup_teardown(test_crash_bulk, setup_memory, teardown),
+        cmocka_unit_test_setup_teardown(test_reopen, setup_rocksdb, teardown),
+        cmocka_unit_test_setup_teardown(test_ingest_leftovers, setup_rocksdb, teardown),
+        cmocka_unit_test_setup_teardown(test_big_value, setup_rocksdb, teardown),
+        cmocka_unit_test_setup_teardown(test_property, setup_rocksdb, teardown),
+        cmocka_unit_test(test_open_refused),
+        cmocka_unit_test_setup_teardown(test_open_locked, setup_rocksdb, teardown),
+        cmocka_unit_test_setup_teardown(test_open_damaged, setup_rocksdb, teardown),
+        cmocka_unit_test_setup_teardown(test_open_lost_writes, setup_rocksdb, teardown),
+    };
+    return cmocka_run_group_tests_name("kv", tests, NULL, NULL);
+}
