@@ -1,0 +1,410 @@
+/* redis-raft-ctl: a cluster from the command line, given as a list of its nodes.
+ *
+ *     redis-raft-ctl --cluster host:port,host:port,... status
+ *     redis-raft-ctl --cluster host:port,host:port,... get KEY
+ *     redis-raft-ctl --cluster host:port,host:port,... put KEY VALUE
+ *
+ * What redis-cli cannot do: it goes on to the next node when one does not answer, and it never
+ * leaves in doubt what became of a write.  A write that was sent to a node which then did not
+ * answer may or may not have happened; sending it to another node could do it twice, or undo what
+ * someone else wrote in between.  So it is not sent again: the tool says that the outcome is
+ * unknown and exits with 2.  With --retry the write travels as ONCE <client> <request> ..., which
+ * the cluster executes once however often it arrives, and the same bytes go from node to node
+ * until one answers.
+ *
+ * A verb is a row of the table below.  One thread, blocking connections, one command at a time. */
+#include <getopt.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/random.h>
+#include <time.h>
+
+#include "nodes.h"
+
+enum exit_code {
+    EXIT_DONE = 0,     /* it was done; get: the key was there; status: some node leads */
+    EXIT_NO = 1,       /* the cluster answered no: no such key, or the value differs */
+    EXIT_UNKNOWN = 2,  /* a write that may or may not have been done, or be yet done */
+    EXIT_NOT_DONE = 3, /* certainly not done: nobody could be asked, or it was refused */
+    EXIT_USAGE = 64
+};
+
+enum { RETRY_MS = 30000, RETRY_PAUSE_MS = 50, CONNECT_MS = 1000, REPLY_MS = 5000 };
+enum { WORDS_MAX = 8 };
+
+struct ctl {
+    struct node_address nodes[NODES_MAX];
+    uint32_t nodes_count;
+    const char *password; /* NULL: none */
+    bool is_retried;
+    int reply_ms;
+};
+
+struct verb {
+    const char *name;
+    int arguments; /* after the verb */
+    const char *usage;
+    const char *command; /* what is sent, before the arguments; NULL: `run` does it all */
+    bool is_write;
+    enum exit_code (*print)(const redisReply *reply);
+    enum exit_code (*run)(const struct ctl *ctl);
+};
+
+static int64_t clock_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static void pause_ms(int ms)
+{
+    struct timespec time = {.tv_sec = ms / 1000, .tv_nsec = (ms % 1000) * 1000000L};
+    nanosleep(&time, NULL);
+}
+
+/* ---- asking the nodes in turn -------------------------------------------- */
+
+enum answer {
+    ANSWER_REPLY,     /* the cluster's own answer to the command */
+    ANSWER_ELSEWHERE, /* this node cannot, and has certainly not done it: ask another */
+    ANSWER_UNKNOWN,   /* it was sent, and what became of it is not known */
+    ANSWER_REFUSED    /* an error that every node would give: certainly not done */
+};
+
+static bool begins_with(const char *text, const char *word)
+{
+    size_t size = strlen(word);
+    return strncmp(text, word, size) == 0 && (text[size] == ' ' || text[size] == '\0');
+}
+
+static enum answer classify_error(const char *text)
+{
+    static const char *const elsewhere[] = {"MOVED",   "READONLY",   "CLUSTERDOWN", "NOLEADER",
+                                            "LOADING", "MASTERDOWN", "TRYAGAIN",    "BUSY"};
+    /* The two errors after which a write may still happen. */
+    if (begins_with(text, "TIMEOUT") || begins_with(text, "UNKNOWN"))
+        return ANSWER_UNKNOWN;
+    for (size_t i = 0; i < sizeof elsewhere / sizeof elsewhere[0]; i++)
+        if (begins_with(text, elsewhere[i]))
+            return ANSWER_ELSEWHERE;
+    return ANSWER_REFUSED;
+}
+
+struct attempt {
+    enum answer answer;
+    redisReply *reply; /* owned; with ANSWER_REPLY only */
+    char error[NODE_ERROR_SIZE];
+    struct node_address moved; /* where a -MOVED points; port 0: nowhere */
+};
+
+static void attempt_on(const struct ctl *ctl, const struct node_address *node, int argc,
+                       const char **argv, struct attempt *attempt)
+{
+    *attempt = (struct attempt){.answer = ANSWER_ELSEWHERE};
+    redisContext *connection =
+        node_connect(node, ctl->password, CONNECT_MS, ctl->reply_ms, attempt->error);
+    if (!connection)
+        return;
+    redisReply *reply = redisCommandArgv(connection, argc, argv, NULL);
+    if (!reply) {
+        attempt->answer = ANSWER_UNKNOWN;
+        snprintf(attempt->error, sizeof attempt->error, "no answer: %s", connection->errstr);
+    } else if (reply->type == REDIS_REPLY_ERROR) {
+        attempt->answer = classify_error(reply->str);
+        snprintf(attempt->error, sizeof attempt->error, "%.250s", reply->str);
+        char ignored[NODE_ERROR_SIZE];
+        if (begins_with(reply->str, "MOVED") &&
+            !node_address_parse(&attempt->moved, strrchr(reply->str, ' ') + 1, ignored))
+            attempt->moved.port = 0;
+        freeReplyObject(reply);
+    } else {
+        attempt->answer = ANSWER_REPLY;
+        attempt->reply = reply;
+    }
+    redisFree(connection);
+}
+
+/* One node, and where it sends us if it does. */
+static void attempt_following(const struct ctl *ctl, const struct node_address *node, int argc,
+                              const char **argv, struct attempt *attempt)
+{
+    attempt_on(ctl, node, argc, argv, attempt);
+    if (attempt->moved.port != 0) {
+        struct node_address moved = attempt->moved;
+        attempt_on(ctl, &moved, argc, argv, attempt);
+    }
+}
+
+static void explain(const struct node_address *node, const struct attempt *attempt)
+{
+    fprintf(stderr, "%s:%d: %s\n", node->host, node->port, attempt->error);
+}
+
+/* Sends a command to the nodes in turn until one answers it.  `is_repeatable`: it does no harm to
+ * send it again when its outcome is unknown (a read, or a write within ONCE). */
+static enum answer ask(const struct ctl *ctl, bool is_repeatable, int argc, const char **argv,
+                       redisReply **reply)
+{
+    int64_t deadline_ms = clock_ms() + (ctl->is_retried ? RETRY_MS : 0);
+    bool is_unknown = false;
+    while (true) {
+        for (uint32_t i = 0; i < ctl->nodes_count; i++) {
+            struct attempt attempt;
+            attempt_following(ctl, &ctl->nodes[i], argc, argv, &attempt);
+            *reply = attempt.reply;
+            if (attempt.answer == ANSWER_REPLY)
+                return ANSWER_REPLY;
+            explain(&ctl->nodes[i], &attempt);
+            if (attempt.answer == ANSWER_UNKNOWN)
+                is_unknown = true;
+            /* A refusal now says nothing about the copy that was sent before. */
+            if (attempt.answer == ANSWER_REFUSED || (is_unknown && !is_repeatable))
+                return is_unknown ? ANSWER_UNKNOWN : ANSWER_REFUSED;
+        }
+        if (clock_ms() >= deadline_ms)
+            return is_unknown ? ANSWER_UNKNOWN : ANSWER_ELSEWHERE;
+        pause_ms(RETRY_PAUSE_MS);
+    }
+}
+
+/* ---- the verbs that are one command ---------------------------------------- */
+
+static enum exit_code print_status_reply(const redisReply *reply)
+{
+    printf("%s\n", reply->type == REDIS_REPLY_STATUS ? reply->str : "done");
+    return EXIT_DONE;
+}
+
+static enum exit_code print_value(const redisReply *reply)
+{
+    if (reply->type != REDIS_REPLY_STRING) {
+        fprintf(stderr, "no such key\n");
+        return EXIT_NO;
+    }
+    fwrite(reply->str, 1, reply->len, stdout);
+    putchar('\n');
+    return EXIT_DONE;
+}
+
+static enum exit_code print_deleted(const redisReply *reply)
+{
+    bool was_there = reply->type == REDIS_REPLY_INTEGER && reply->integer > 0;
+    printf("%s\n", was_there ? "deleted" : "no such key");
+    return was_there ? EXIT_DONE : EXIT_NO;
+}
+
+static enum exit_code print_compared(const redisReply *reply)
+{
+    bool is_done = reply->type == REDIS_REPLY_INTEGER && reply->integer == 1;
+    bool is_missing = reply->type == REDIS_REPLY_INTEGER && reply->integer == -1;
+    printf("%s\n", is_done ? "done" : is_missing ? "no such key" : "the value differs");
+    return is_done ? EXIT_DONE : EXIT_NO;
+}
+
+/* The client id of ONCE: 128 random bits, so that no two runs share a session. */
+static void random_id(char *text)
+{
+    unsigned char bytes[16];
+    if (getrandom(bytes, sizeof bytes, 0) != sizeof bytes) {
+        perror("getrandom");
+        exit(EXIT_NOT_DONE);
+    }
+    for (size_t i = 0; i < sizeof bytes; i++)
+        snprintf(text + 2 * i, 3, "%02x", bytes[i]);
+}
+
+static enum exit_code run_command(const struct ctl *ctl, const struct verb *verb, char **arguments)
+{
+    const char *words[WORDS_MAX];
+    int count = 0;
+    char client[33];
+    bool is_once = verb->is_write && ctl->is_retried;
+    if (is_once) {
+        random_id(client);
+        words[count++] = "ONCE";
+        words[count++] = client;
+        words[count++] = "1";
+    }
+    words[count++] = verb->command;
+    for (int i = 0; i < verb->arguments; i++)
+        words[count++] = arguments[i];
+
+    redisReply *reply;
+    enum answer answer = ask(ctl, !verb->is_write || is_once, count, words, &reply);
+    if (answer == ANSWER_REPLY) {
+        enum exit_code code = verb->print(reply);
+        freeReplyObject(reply);
+        return code;
+    }
+    if (answer == ANSWER_UNKNOWN && verb->is_write) {
+        fprintf(stderr, "the outcome is unknown: it may or may not have been done, or be yet\n");
+        return EXIT_UNKNOWN;
+    }
+    fprintf(stderr, "not done\n");
+    return EXIT_NOT_DONE;
+}
+
+/* ---- status ------------------------------------------------------------------- */
+
+static const char *cell(int64_t value, char *text)
+{
+    if (value < 0)
+        return "-";
+    sprintf(text, "%" PRId64, value);
+    return text;
+}
+
+static void print_row(const char *address, const struct node_status *status)
+{
+    char text[5][24];
+    printf("%-5s %-22s %-13s %6s %7s %11s %11s\n", cell(status->node, text[0]), address,
+           status->role, cell(status->term, text[1]), cell(status->leader, text[2]),
+           cell(status->commit, text[3]), cell(status->applied, text[4]));
+}
+
+struct leader {
+    int64_t node, term;
+    char address[NODE_HOST_SIZE + 8];
+};
+
+/* Two nodes can both say they lead for a moment: the one of the higher term is right. */
+static void leader_note(struct leader *leader, const struct node_status *status,
+                        const char *address)
+{
+    if (strcmp(status->role, "leader") != 0 || status->term <= leader->term)
+        return;
+    leader->node = status->node;
+    leader->term = status->term;
+    snprintf(leader->address, sizeof leader->address, "%s", address);
+}
+
+static enum exit_code run_status(const struct ctl *ctl)
+{
+    struct leader leader = {.node = -1, .term = -1};
+    uint32_t answered = 0;
+    printf("%-5s %-22s %-13s %6s %7s %11s %11s\n", "node", "address", "role", "term", "leader",
+           "commit", "applied");
+    for (uint32_t i = 0; i < ctl->nodes_count; i++) {
+        char address[NODE_HOST_SIZE + 8];
+        char error[NODE_ERROR_SIZE];
+        snprintf(address, sizeof address, "%s:%d", ctl->nodes[i].host, ctl->nodes[i].port);
+        redisContext *connection =
+            node_connect(&ctl->nodes[i], ctl->password, CONNECT_MS, ctl->reply_ms, error);
+        struct node_status status;
+        if (!connection || !node_status_read(connection, &status, error)) {
+            printf("%-5s %-22s %s\n", "-", address, error);
+        } else {
+            answered++;
+            print_row(address, &status);
+            leader_note(&leader, &status, address);
+            node_status_deinit(&status);
+        }
+        if (connection)
+            redisFree(connection);
+    }
+    if (leader.term < 0) {
+        printf("nobody leads; %" PRIu32 " of %" PRIu32 " nodes answer\n", answered,
+               ctl->nodes_count);
+        return EXIT_NOT_DONE;
+    }
+    printf("node %" PRId64 " leads, at %s, in term %" PRId64 "; %" PRIu32 " of %" PRIu32
+           " nodes answer\n",
+           leader.node, leader.address, leader.term, answered, ctl->nodes_count);
+    return EXIT_DONE;
+}
+
+/* ---- the table and the command line ------------------------------------------- */
+
+static const struct verb verbs[] = {
+    {"status", 0, "status", NULL, false, NULL, run_status},
+    {"get", 1, "get KEY", "GET", false, print_value, NULL},
+    {"put", 2, "put KEY VALUE", "SET", true, print_status_reply, NULL},
+    {"del", 1, "del KEY", "DEL", true, print_deleted, NULL},
+    {"cas", 3, "cas KEY OLD NEW", "CAS", true, print_compared, NULL},
+    {"cad", 2, "cad KEY VALUE", "CAD", true, print_compared, NULL},
+};
+
+static void print_usage(FILE *file)
+{
+    fprintf(file, "usage: redis-raft-ctl --cluster host:port,host:port,... [options] VERB ...\n");
+    for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++)
+        fprintf(file, "  %s\n", verbs[i].usage);
+    fprintf(file,
+            "options:\n"
+            "  --password P   authenticate; otherwise the environment's REDISCLI_AUTH is used\n"
+            "  --timeout MS   how long one node may take to answer (default %d)\n"
+            "  --retry        send a write as ONCE, and again until it is answered or %d s passed\n"
+            "exit status:\n"
+            "  %d  done; the key was there; somebody leads\n"
+            "  %d  answered with no: no such key, or the value differs\n"
+            "  %d  a write whose outcome is unknown: it may or may not have been done\n"
+            "  %d  certainly not done; nobody leads\n"
+            "  %d  wrong usage\n",
+            REPLY_MS, RETRY_MS / 1000, EXIT_DONE, EXIT_NO, EXIT_UNKNOWN, EXIT_NOT_DONE, EXIT_USAGE);
+}
+
+_Noreturn static void usage_error(const char *what, const char *about)
+{
+    fprintf(stderr, "redis-raft-ctl: %s%s%s\n", what, about ? ": " : "", about ? about : "");
+    print_usage(stderr);
+    exit(EXIT_USAGE);
+}
+
+static void options_parse(struct ctl *ctl, int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"cluster", required_argument, NULL, 'c'}, {"password", required_argument, NULL, 'p'},
+        {"timeout", required_argument, NULL, 't'}, {"retry", no_argument, NULL, 'r'},
+        {"help", no_argument, NULL, 'h'},          {NULL, 0, NULL, 0}};
+    char error[NODE_ERROR_SIZE];
+    int option;
+    /* '+': options end at the verb, so that a value may begin with a dash. */
+    while ((option = getopt_long(argc, argv, "+", options, NULL)) != -1) {
+        switch (option) {
+        case 'c':
+            if (!node_addresses_parse(ctl->nodes, &ctl->nodes_count, optarg, error))
+                usage_error("--cluster", error);
+            break;
+        case 'p': ctl->password = optarg; break;
+        case 't':
+            ctl->reply_ms = atoi(optarg);
+            if (ctl->reply_ms < 1)
+                usage_error("--timeout", "a number of milliseconds, at least 1");
+            break;
+        case 'r': ctl->is_retried = true; break;
+        case 'h': print_usage(stdout); exit(EXIT_DONE);
+        default: usage_error("unknown option", NULL);
+        }
+    }
+    if (ctl->nodes_count == 0)
+        usage_error("--cluster is needed", NULL);
+}
+
+static const struct verb *verb_lookup(const char *name)
+{
+    for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++)
+        if (strcasecmp(name, verbs[i].name) == 0)
+            return &verbs[i];
+    return NULL;
+}
+
+int main(int argc, char **argv)
+{
+    static struct ctl ctl = {.reply_ms = REPLY_MS};
+    signal(SIGPIPE, SIG_IGN);
+    ctl.password = getenv("REDISCLI_AUTH"); /* as redis-cli: keeps it out of the process list */
+    options_parse(&ctl, argc, argv);
+    if (optind == argc)
+        usage_error("a verb is needed", NULL);
+    const struct verb *verb = verb_lookup(argv[optind]);
+    if (!verb)
+        usage_error("unknown verb", argv[optind]);
+    if (argc - optind - 1 != verb->arguments)
+        usage_error("wrong number of arguments", verb->usage);
+    return verb->run ? verb->run(&ctl) : run_command(&ctl, verb, argv + optind + 1);
+}

@@ -1,0 +1,38 @@
+# The command-line client and the benchmark; included from the Makefile.
+#
+# They share nothing with the server but src/base: what they test should not test itself.
+
+TOOLS_CFLAGS = $(CFLAGS) -Iutils
+CTL_OBJ = $(BUILD)/utils/redis-raft-ctl.o $(BUILD)/utils/nodes.o
+BENCH_PARTS = bench histogram load options process report service_etcd service_redis
+BENCH_OBJ = $(BENCH_PARTS:%=$(BUILD)/utils/bench/%.o) $(BUILD)/utils/nodes.o
+BENCH_EXTLIBS = -lhiredis -levent -ljansson -lcrypto -lpthread -lm
+
+$(BUILD)/utils/%.o: utils/%.c
+	@mkdir -p $(@D)
+	$(CC) $(TOOLS_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/redis-raft-ctl: $(CTL_OBJ)
+	$(CC) $(LDFLAGS) -o $@ $^ -lhiredis
+
+$(BUILD)/redis-raft-bench: $(BENCH_OBJ) $(BUILD)/libbase.a
+	$(CC) $(LDFLAGS) -o $@ $^ $(BENCH_EXTLIBS)
+
+$(BUILD)/tests/tools/%: tests/tools/%.c $(BUILD)/utils/bench/histogram.o
+	@mkdir -p $(@D)
+	$(CC) $(TOOLS_CFLAGS) -MMD -MP $(LDFLAGS) -o $@ $< $(BUILD)/utils/bench/histogram.o -lcmocka -lm
+
+TOOLS = $(BUILD)/redis-raft-ctl $(BUILD)/redis-raft-bench
+
+# The tools against live servers, each on a cluster of its own (ports: tests/tools/run).
+test-tools: $(BUILD)/redis-raft $(TOOLS) $(BUILD)/tests/tools/test_histogram ## tests of the tools
+	@tests/tools/run --build $(BUILD)
+
+bench: $(BUILD)/redis-raft $(TOOLS) ## compare with redis-server and etcd (QUICK=1: two minutes)
+	@utils/bench/run --build $(BUILD) $(if $(QUICK),--quick)
+
+failover: $(BUILD)/redis-raft $(TOOLS) ## how long writes stop when the leader is killed
+	@utils/bench/failover --build $(BUILD)
+
+.PHONY: test-tools bench failover
+-include $(CTL_OBJ:.o=.d) $(BENCH_OBJ:.o=.d)
