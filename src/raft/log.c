@@ -90,8 +90,8 @@ void log_append(struct log *log, raft_term term, uint32_t size)
 void log_cut(struct log *log, raft_index from)
 {
     check(from > log->first.index);
-    while (log->last >= from)
-        log->bytes -= log_size_at(log, log->last--);
+    for (; log->last >= from; log->last--)
+        log->bytes -= log_size_at(log, log->last);
     while (log->runs_count > 0 && log->runs[log->runs_count - 1].start > log->last)
         log->runs_count--;
 }

@@ -11,6 +11,7 @@
  *   drop A->B [COUNT]     duplicate A->B   the oldest is put in line twice
  *   delay A->B            the oldest goes to the end of the line
  *   persist N [COUNT]     N's oldest disk writes are done (default: all)
+ *   forge A->B term=T prev=T:I [commit=C] [entries=T,T,...]   puts an append request in line
  *   settle [quiet]        everything is delivered and persisted until nothing moves
  *   isolate N             messages to and from N vanish in settle, until `heal`
  *   heal    crash N    restart N    status
@@ -219,13 +220,19 @@ static void end_world(void)
 
 /* ---- commands ------------------------------------------------------------------ */
 
-static uint32_t option(char **words, uint32_t count, const char *name, uint32_t otherwise)
+static const char *text_option(char **words, uint32_t count, const char *name)
 {
     size_t length = strlen(name);
     for (uint32_t i = 1; i < count; i++)
         if (strncmp(words[i], name, length) == 0 && words[i][length] == '=')
-            return (uint32_t)atoi(words[i] + length + 1);
-    return otherwise;
+            return words[i] + length + 1;
+    return NULL;
+}
+
+static uint32_t option(char **words, uint32_t count, const char *name, uint32_t otherwise)
+{
+    const char *text = text_option(words, count, name);
+    return text ? (uint32_t)atoi(text) : otherwise;
 }
 
 static void do_cluster(char **words, uint32_t count)
@@ -311,11 +318,40 @@ static void do_settle(bool quiet)
         buffer_printf(world.out, "ok\n");
 }
 
+/* A request that no correct leader of this story sent: old, or from a broken peer. */
+static void do_forge(char **words, uint32_t count, uint32_t from, uint32_t to)
+{
+    struct queued *queued = &world.queues[from][to][world.queued[from][to]++];
+    struct raft_message *message = &queued->message;
+    *queued = (struct queued){.message = {.type = RAFT_APPEND_REQUEST, .from = from, .to = to}};
+    message->term = option(words, count, "term", 1);
+    message->append_request.commit = option(words, count, "commit", 0);
+    message->append_request.prev.term = option(words, count, "prev", 0);
+    const char *prev = text_option(words, count, "prev"), *entries;
+    if (prev && strchr(prev, ':'))
+        message->append_request.prev.index = (raft_index)atoi(strchr(prev, ':') + 1);
+    queued->entries = memory_new(LOG_MAX * sizeof *queued->entries);
+    entries = text_option(words, count, "entries");
+    while (entries && *entries) {
+        uint32_t at = message->append_request.count++;
+        queued->entries[at] = (struct raft_entry){
+            .pos = {(raft_term)atoi(entries), message->append_request.prev.index + at + 1},
+            .size = 10};
+        entries = strchr(entries, ',');
+        entries = entries ? entries + 1 : NULL;
+    }
+    buffer_printf(world.out, "ok\n");
+}
+
 static void do_link(char **words, uint32_t count)
 {
     uint32_t from = (uint32_t)atoi(words[1]), to = (uint32_t)atoi(strstr(words[1], "->") + 2);
     node_at(from);
     node_at(to);
+    if (strcmp(words[0], "forge") == 0) {
+        do_forge(words, count, from, to);
+        return;
+    }
     uint32_t there = world.queued[from][to];
     uint32_t times = count > 2 ? (uint32_t)atoi(words[2]) : there;
     if (there == 0) {
