@@ -1,18 +1,26 @@
 # redis-raft.  `make help` lists the targets.
 #
-# One flat makefile.  Every directory of src is one static library; a program
-# links only the libraries it needs, so that the link line says what it knows.
+# One flat makefile.  Every directory of src is one static library; a program links only the
+# libraries it needs, so that the link line says what it knows.
 
 O ?= 2
 SAN ?=
-BUILD := build$(if $(SAN),-$(subst $() $(),-,$(subst $(COMMA),-,$(SAN))))
+COMMA := ,
+BUILD := build$(if $(SAN),-$(subst $(COMMA),-,$(SAN)))
+PREFIX ?= /usr/local
+DESTDIR ?=
+# Where the distribution looks for configuration and units; with another PREFIX, below it.
+SYSCONFDIR ?= $(if $(filter /usr /usr/local,$(PREFIX)),/etc,$(PREFIX)/etc)
+UNITDIR ?= $(if $(filter /usr,$(PREFIX)),/lib/systemd/system,$(SYSCONFDIR)/systemd/system)
 
 CC = gcc
 WARN = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition \
        -Wvla -Wcast-qual -Wwrite-strings -Wswitch-enum -Wimplicit-fallthrough -Wundef -Wconversion \
        -Wno-sign-conversion $(if $(WERROR),-Werror)
+# The sanitizers' instrumentation makes GCC guess wrongly about formats.
 CFLAGS = -std=gnu11 -O$(O) -g $(WARN) -fno-common -fno-strict-aliasing -fno-omit-frame-pointer \
-         -fstack-protector-strong $(if $(SAN),-fsanitize=$(SAN),$(if $(filter-out 0,$(O)),-D_FORTIFY_SOURCE=2)) \
+         -fstack-protector-strong \
+         $(if $(SAN),-fsanitize=$(SAN) -Wno-format-truncation,$(if $(filter-out 0,$(O)),-D_FORTIFY_SOURCE=2)) \
          -Isrc -D_GNU_SOURCE
 LDFLAGS = $(if $(SAN),-fsanitize=$(SAN))
 
@@ -20,15 +28,28 @@ LDFLAGS = $(if $(SAN),-fsanitize=$(SAN))
 DIRS = base resp raft storage data replica command net
 # The linker wants the reverse.
 LIBS = $(foreach d,net command replica data storage raft resp base,$(BUILD)/lib$(d).a)
+CONFIG = $(BUILD)/config.o $(BUILD)/config_load.o
 EXTLIBS = -levent -lrocksdb -lJudy -lxxhash -lcrypto -lpthread -lm
 
 SRC = $(wildcard src/*.c src/*/*.c)
+HEADERS = $(wildcard src/*.h src/*/*.h)
 OBJ = $(SRC:src/%.c=$(BUILD)/%.o)
+# Each tests/unit/test_X.c is a program; the other files there are linked to all of them.
 UNIT = $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/test_*.c))
+UNIT_HELP = $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%.o,\
+            $(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c)))
+BENCH_OBJ = $(patsubst utils/%.c,$(BUILD)/utils/%.o,$(wildcard utils/bench/*.c))
+SCRIPTS = $(wildcard tests/raft/*.txt)
+FORMATTED = $(SRC) $(HEADERS) $(wildcard tests/*/*.[ch] utils/*.[ch] utils/*/*.[ch])
+TIDY = $(SRC:src/%.c=build/tidy/%.ok)
 
-all: $(BUILD)/redis-raft
+CREATE_CLUSTER = utils/create-cluster --binary $(BUILD)/redis-raft
 
-$(BUILD)/redis-raft: $(BUILD)/main.o $(BUILD)/config.o $(BUILD)/config_load.o $(LIBS)
+all: $(BUILD)/redis-raft $(BUILD)/redis-raft-ctl ## build the server and redis-raft-ctl
+
+# ---- programs ---------------------------------------------------------------
+
+$(BUILD)/redis-raft: $(BUILD)/main.o $(CONFIG) $(LIBS)
 	$(CC) $(LDFLAGS) -o $@ $^ $(EXTLIBS)
 
 define library
@@ -41,16 +62,124 @@ $(BUILD)/%.o: src/%.c
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
 
-$(BUILD)/tests/unit/%: tests/unit/%.c $(LIBS)
+$(BUILD)/utils/%.o: utils/%.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -MMD -MP $(LDFLAGS) -o $@ $< $(LIBS) -lcmocka $(EXTLIBS)
+	$(CC) $(CFLAGS) -Iutils -MMD -MP -c -o $@ $<
 
-unit: $(UNIT)
-	@set -e; for t in $(UNIT); do $$t; done
+$(BUILD)/redis-raft-ctl: $(BUILD)/utils/redis-raft-ctl.o $(BUILD)/utils/nodes.o
+	$(CC) $(LDFLAGS) -o $@ $^ -lhiredis
 
-clean:
+$(BUILD)/redis-raft-bench: $(BENCH_OBJ) $(BUILD)/utils/nodes.o
+	$(CC) $(LDFLAGS) -o $@ $^ -lhiredis -lcurl -ljansson -lpthread -lm
+
+# That this links is the proof that the core needs nothing of the outside.
+$(BUILD)/tests/raft/golden: tests/raft/golden.c $(BUILD)/libraft.a $(BUILD)/libbase.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -MMD -MP $(LDFLAGS) -o $@ $^
+
+$(BUILD)/tests/unit/%.o: tests/unit/%.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/tests/unit/test_%: $(BUILD)/tests/unit/test_%.o $(UNIT_HELP) $(CONFIG) $(LIBS)
+	$(CC) $(LDFLAGS) -o $@ $^ -lcmocka $(EXTLIBS)
+
+# ---- a cluster on this machine ----------------------------------------------
+
+start: ## install what is missing, build, start three nodes on 127.0.0.1:7001-7003, data in run/
+	@deps/install build
+	@$(MAKE) --no-print-directory -s -j$(shell nproc) all
+	@$(CREATE_CLUSTER) start
+
+stop: ## stop them
+	@$(CREATE_CLUSTER) stop
+
+status: ## show their state
+	@$(CREATE_CLUSTER) status
+
+debug: ## three nodes with debug logging in tmux, a pane each, redis-cli in the fourth
+	@deps/install build debug
+	@$(MAKE) --no-print-directory -s -j$(shell nproc) all
+	@utils/debug-cluster --binary $(BUILD)/redis-raft
+
+# ---- tests: each suite ends with "N passed, N failed" -------------------------
+
+test: ## install what is missing, build, run every suite (SUITES="unit lint": only those)
+	@deps/install build test lint
+	@utils/run-tests $(SUITES)
+
+unit: $(UNIT) ## unit tests
+	@utils/run-unit $(UNIT)
+
+scripts: $(BUILD)/tests/raft/golden ## the scripts of the core, tests/raft/*.txt
+	@$(BUILD)/tests/raft/golden $(SCRIPTS)
+
+golden: $(BUILD)/tests/raft/golden ## write what the scripts expect anew: read the difference
+	@$(BUILD)/tests/raft/golden --rewrite $(SCRIPTS)
+
+cluster: all ## tests on real processes (ONLY=suite,suite: only those)
+	@tclsh tcl-tests/run.tcl --binary $(abspath $(BUILD)/redis-raft) $(if $(ONLY),--only $(ONLY))
+
+clients: all ## client libraries against a cluster while a node dies
+	@tests/clients/run --binary $(abspath $(BUILD)/redis-raft)
+
+tools: all ## tests of the tools in utils/
+	@BINARY=$(abspath $(BUILD)/redis-raft) CTL=$(abspath $(BUILD)/redis-raft-ctl) utils/run-tools
+
+soak: all ## kill loops for SECONDS=600
+	@tclsh tcl-tests/run.tcl --binary $(abspath $(BUILD)/redis-raft) --only killloop --slow 20
+
+bench: ## compare with redis-server and, if it is installed, etcd
+	@deps/install build bench
+	@$(MAKE) --no-print-directory -s all $(BUILD)/redis-raft-bench
+	@utils/run-bench
+
+# ---- what reads the code -------------------------------------------------------
+
+lint: build/lint-libs ## layout, common mistakes, layers, purity, length of functions
+	@utils/lint $(FORMATTED)
+
+# utils/lint wants the libraries as they are shipped.
+build/lint-libs: $(LIBS)
+	@touch $@
+
+tidy: $(TIDY)
+
+build/tidy/%.ok: src/%.c .clang-tidy $(HEADERS)
+	@mkdir -p $(@D)
+	@clang-tidy --quiet $< -- -std=gnu11 -Isrc -D_GNU_SOURCE 2>/dev/null >$(@:.ok=.out) || \
+	    { cat $(@:.ok=.out); exit 1; }
+	@touch $@
+
+format: ## lay out the code as .clang-format says
+	@clang-format -i $(FORMATTED)
+
+# ---- installation ----------------------------------------------------------------
+
+install: all ## install below PREFIX (/usr/local); DESTDIR is honoured
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(SYSCONFDIR)/redis-raft $(DESTDIR)$(UNITDIR)
+	install -m 755 $(BUILD)/redis-raft $(BUILD)/redis-raft-ctl $(DESTDIR)$(PREFIX)/bin
+	@# A configuration that was edited stays; the new one lies beside it.
+	@conf=$(DESTDIR)$(SYSCONFDIR)/redis-raft/redis-raft.conf; \
+	if [ -e $$conf ] && ! cmp -s redis-raft.conf $$conf; then conf=$$conf.new; fi; \
+	echo install -m 640 redis-raft.conf $$conf; install -m 640 redis-raft.conf $$conf
+	sed -e 's|@BINDIR@|$(PREFIX)/bin|' -e 's|@SYSCONFDIR@|$(SYSCONFDIR)|' utils/redis-raft.service \
+	    >$(DESTDIR)$(UNITDIR)/redis-raft.service
+
+uninstall: ## remove what install put there, but for the configuration
+	rm -f $(DESTDIR)$(PREFIX)/bin/redis-raft $(DESTDIR)$(PREFIX)/bin/redis-raft-ctl \
+	    $(DESTDIR)$(UNITDIR)/redis-raft.service
+
+clean: ## remove what was built; data in run/ stays
 	rm -rf build build-*
 
-.PHONY: all unit clean
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1@\2/p' Makefile | awk -F@ '{ printf "%-10s %s\n", $$1, $$2 }'
+	@echo 'variables: O=0..3 SAN=address,undefined|thread WERROR=1 PREFIX= DESTDIR='
+
+.PHONY: all start stop status debug test unit scripts golden cluster clients tools soak bench lint \
+        tidy format install uninstall clean help
 .SECONDARY:
--include $(OBJ:.o=.d) $(UNIT:=.d)
+.DELETE_ON_ERROR:
+-include $(OBJ:.o=.d) $(UNIT:=.d) $(UNIT_HELP:.o=.d) $(BENCH_OBJ:.o=.d) $(BUILD)/tests/raft/golden.d \
+         $(BUILD)/utils/redis-raft-ctl.d $(BUILD)/utils/nodes.d
