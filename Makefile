@@ -38,7 +38,6 @@ OBJ = $(SRC:src/%.c=$(BUILD)/%.o)
 UNIT = $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 UNIT_HELP = $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%.o,\
             $(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c)))
-BENCH_OBJ = $(patsubst utils/%.c,$(BUILD)/utils/%.o,$(wildcard utils/bench/*.c))
 SCRIPTS = $(wildcard tests/raft/*.txt)
 FORMATTED = $(SRC) $(HEADERS) $(wildcard tests/*/*.[ch] utils/*.[ch] utils/*/*.[ch])
 TIDY = $(SRC:src/%.c=build/tidy/%.ok)
@@ -62,15 +61,7 @@ $(BUILD)/%.o: src/%.c
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
 
-$(BUILD)/utils/%.o: utils/%.c
-	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -Iutils -MMD -MP -c -o $@ $<
-
-$(BUILD)/redis-raft-ctl: $(BUILD)/utils/redis-raft-ctl.o $(BUILD)/utils/nodes.o
-	$(CC) $(LDFLAGS) -o $@ $^ -lhiredis
-
-$(BUILD)/redis-raft-bench: $(BENCH_OBJ) $(BUILD)/utils/nodes.o
-	$(CC) $(LDFLAGS) -o $@ $^ -lhiredis -lcurl -ljansson -lpthread -lm
+include utils/tools.mk
 
 # That this links is the proof that the core needs nothing of the outside.
 $(BUILD)/tests/raft/golden: tests/raft/golden.c $(BUILD)/libraft.a $(BUILD)/libbase.a
@@ -123,16 +114,11 @@ cluster: all ## tests on real processes (ONLY=suite,suite: only those)
 clients: all ## client libraries against a cluster while a node dies
 	@tests/clients/run --binary $(abspath $(BUILD)/redis-raft)
 
-tools: all ## tests of the tools in utils/
-	@BINARY=$(abspath $(BUILD)/redis-raft) CTL=$(abspath $(BUILD)/redis-raft-ctl) utils/run-tools
+test-utils: all ## the scripts in utils/: create-cluster, and that each check can fail
+	@tests/utils/run --binary $(abspath $(BUILD)/redis-raft)
 
 soak: all ## kill loops for SECONDS=600
 	@tclsh tcl-tests/run.tcl --binary $(abspath $(BUILD)/redis-raft) --only killloop --slow 20
-
-bench: ## compare with redis-server and, if it is installed, etcd
-	@deps/install build bench
-	@$(MAKE) --no-print-directory -s all $(BUILD)/redis-raft-bench
-	@utils/run-bench
 
 # ---- what reads the code -------------------------------------------------------
 
@@ -174,12 +160,11 @@ clean: ## remove what was built; data in run/ stays
 	rm -rf build build-*
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1@\2/p' Makefile | awk -F@ '{ printf "%-10s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1@\2/p' $(filter-out %.d,$(MAKEFILE_LIST)) | awk -F@ '{ printf "%-10s %s\n", $$1, $$2 }'
 	@echo 'variables: O=0..3 SAN=address,undefined|thread WERROR=1 PREFIX= DESTDIR='
 
-.PHONY: all start stop status debug test unit scripts golden cluster clients tools soak bench lint \
+.PHONY: all start stop status debug test unit scripts golden cluster clients test-utils soak lint \
         tidy format install uninstall clean help
 .SECONDARY:
 .DELETE_ON_ERROR:
--include $(OBJ:.o=.d) $(UNIT:=.d) $(UNIT_HELP:.o=.d) $(BENCH_OBJ:.o=.d) $(BUILD)/tests/raft/golden.d \
-         $(BUILD)/utils/redis-raft-ctl.d $(BUILD)/utils/nodes.d
+-include $(OBJ:.o=.d) $(UNIT:=.d) $(UNIT_HELP:.o=.d) $(BUILD)/tests/raft/golden.d
