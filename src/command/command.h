@@ -37,47 +37,64 @@ enum command_flags {
     CMD_READ = 1 << 1,  /* on the leader, after it confirmed that it is one */
     CMD_WRITE = 1 << 2, /* through the log, on every node */
 
-    CMD_NO_AUTH = 1 << 3, /* allowed before AUTH */
-    CMD_ADMIN = 1 << 4,
-    CMD_FAST = 1 << 5, /* these two only for COMMAND's sake */
-    CMD_DENYOOM = 1 << 6
+    CMD_NO_AUTH = 1 << 3,   /* allowed before AUTH */
+    CMD_CONTAINER = 1 << 4, /* its second word names the command: CLIENT, CONFIG, COMMAND */
+
+    /* The rest only for COMMAND's sake: Redis's flags and categories. */
+    CMD_ADMIN = 1 << 5,
+    CMD_FAST = 1 << 6,
+    CMD_DENYOOM = 1 << 7,
+    CMD_NOSCRIPT = 1 << 8,
+    CMD_LOADING = 1 << 9,
+    CMD_STALE = 1 << 10,
+    CMD_ALLOW_BUSY = 1 << 11,
+    CMD_KEYSPACE = 1 << 12,
+    CMD_STRING = 1 << 13,
+    CMD_CONNECTION = 1 << 14,
+    CMD_DANGEROUS = 1 << 15
 };
 
 struct command {
-    const char *name; /* lower case */
+    const char *name; /* lower case; of a subcommand "client|setname" */
     int arity;        /* n: exactly n words with the name; -n: at least n */
     unsigned flags;
     struct {
         int first, last, step; /* last < 0 counts from the end; first 0: no keys */
     } keys;
-    command_fn *execute;
-    const char *group;   /* for COMMAND DOCS */
-    const char *summary;
-    const char *since;
+    command_fn *execute; /* NULL: a container whose second word is never missing */
 };
 
+/* Whether `argc` words, name included, are a number that the command takes. */
+bool command_takes(const struct command *command, uint32_t argc);
+/* By full name in any case ("get", "client|setname"); NULL: no such command. */
 const struct command *command_lookup(struct bytes name);
+/* By the words of a call: a container's subcommand is looked up, too.  NULL: no such command, or no
+ * such subcommand. */
+const struct command *command_find(const struct bytes *argv, uint32_t argc);
 const struct command *command_table(uint32_t *count);
 
 /* ---- what the network calls ---------------------------------------------- */
 
 enum command_class {
-    COMMAND_LOCAL, /* command_run_local() */
-    COMMAND_READ,  /* through replica_submit(), as a read */
-    COMMAND_WRITE, /* through replica_submit(), as a write */
+    COMMAND_LOCAL,  /* command_run_local() */
+    COMMAND_READ,   /* through replica_submit(), as a read */
+    COMMAND_WRITE,  /* through replica_submit(), as a write */
     COMMAND_REFUSED /* the error reply was written to session->out; done */
 };
 
 /* Finds the command and checks name, arity, authentication, key and value sizes: everything that
- * can be refused without the data, in Redis's order and words. */
+ * can be refused without the data, in Redis's order and words.  argc > 0.  Also takes CLIENT REPLY's
+ * step from one command to the next, so session_is_silent() afterwards speaks of this command. */
 enum command_class command_classify(struct session *session, const struct bytes *argv,
                                     uint32_t argc, const struct command **command);
+/* Appends the reply to session->out, nothing if session_is_silent(). */
 void command_run_local(struct session *session, struct server *server,
                        const struct command *command, const struct bytes *argv, uint32_t argc);
 
 /* The form in which a read or write travels to the leader and (writes) into the log:
  *   u32 argc, then argc times u32 size, bytes; little endian. */
 struct blob *command_encode(const struct bytes *argv, uint32_t argc);
+enum { COMMAND_ENCODED_MAX = 1 << 30 }; /* a larger one is refused by command_classify() */
 /* False if malformed; `argv` is a growing array owned by the caller (start with NULL, 0). */
 bool command_decode(struct bytes encoded, struct bytes **argv, uint32_t *argc, uint32_t *capacity);
 

@@ -51,7 +51,7 @@ struct server_raft {
 typedef bool server_client_fn(void *context, struct session *session);
 
 struct server_ops {
-    int64_t (*now_ms)(struct server *server);  /* Unix time */
+    int64_t (*now_ms)(struct server *server); /* Unix time */
     int64_t (*now_us)(struct server *server);
     void (*stats)(struct server *server, struct server_stats *stats);
     void (*stats_reset)(struct server *server); /* CONFIG RESETSTAT */
@@ -75,7 +75,9 @@ struct server {
     const char *config_file; /* "" if none */
     const char *executable;
     const char *directory;
-    char run_id[41];         /* 40 hex digits, new at each start */
+    const char *version; /* of redis-raft */
+    int64_t process_id;
+    char run_id[41]; /* 40 hex digits, new at each start */
 };
 
 #endif

@@ -6,8 +6,13 @@
 
 #include "base/buffer.h"
 
-enum session_reply_mode { SESSION_REPLY_ON, SESSION_REPLY_OFF, SESSION_REPLY_SKIP_NEXT,
-                          SESSION_REPLY_SKIP };
+/* CLIENT REPLY: SKIP silences the present command, SKIP_NEXT the present and the next one. */
+enum session_reply_mode {
+    SESSION_REPLY_ON,
+    SESSION_REPLY_OFF,
+    SESSION_REPLY_SKIP_NEXT,
+    SESSION_REPLY_SKIP
+};
 
 struct session {
     uint64_t id;        /* CLIENT ID */
@@ -16,18 +21,25 @@ struct session {
     bool no_evict, no_touch;
     bool close_after_reply; /* QUIT, a protocol error, CLIENT KILL of oneself */
     enum session_reply_mode reply_mode;
-    char *name;         /* CLIENT SETNAME; owned, NULL: none */
-    char *lib_name;     /* CLIENT SETINFO; owned, NULL: none */
+    char *name;     /* CLIENT SETNAME; owned, NULL: none */
+    char *lib_name; /* CLIENT SETINFO; owned, NULL: none */
     char *lib_version;
-    char address[64];   /* ip:port of the client */
+    char address[64]; /* ip:port of the client */
     char local_address[64];
     int64_t created_ms; /* Unix time */
     int64_t last_active_ms;
     const char *last_command; /* name in the table, NULL: none yet */
-    uint64_t commands;  /* processed */
-    struct buffer out;  /* replies not yet sent */
+    uint64_t commands;        /* processed */
+    struct buffer out;        /* replies not yet sent */
     int fd;
+    uint64_t value_max; /* proto-max-bulk-len; 0: only the state machine's own limit */
 };
+
+/* Whether the reply of the command last classified is to be thrown away. */
+static inline bool session_is_silent(const struct session *session)
+{
+    return session->reply_mode != SESSION_REPLY_ON;
+}
 
 void session_init(struct session *session); /* protocol 2, nothing set */
 void session_deinit(struct session *session);

@@ -1,0 +1,79 @@
+/* What the files of this directory share and nobody else needs: one function a command, and the
+ * words that many of them answer. */
+#ifndef COMMAND_COMMANDS_H
+#define COMMAND_COMMANDS_H
+
+#include "command/command.h"
+
+enum {
+    /* Largest string in the state machine.  A constant, not the configured proto-max-bulk-len: a
+     * write must end the same on every node. */
+    VALUE_SIZE_MAX = 512 * 1024 * 1024,
+    /* Largest client id of ONCE. */
+    ONCE_CLIENT_MAX = 128,
+    /* A client that sent no ONCE for this long is forgotten, by the time in the log. */
+    ONCE_SESSION_MS = 3600 * 1000,
+    ONCE_EXPIRE_SLICE = 16 /* sessions looked at for that by each ONCE */
+};
+
+#define REDIS_VERSION "7.2.4" /* what clients that look at it are to expect */
+
+#define ERROR_SYNTAX "ERR syntax error"
+#define ERROR_NOT_INTEGER "ERR value is not an integer or out of range"
+#define ERROR_TOO_LARGE "ERR string exceeds maximum allowed size (proto-max-bulk-len)"
+#define ERROR_OVERFLOW "ERR increment or decrement would overflow"
+#define ERROR_WRONG_TYPE "WRONGTYPE Operation against a key holding the wrong kind of value"
+#define ERROR_CLIENT_NAME "ERR Client names cannot contain spaces, newlines or special characters."
+#define ERROR_NO_EXPIRY "ERR expiry options are not supported yet"
+
+/* call.c.  Reads argv[i] as an integer; false: answered with the error. */
+bool call_integer(struct call *call, uint32_t i, int64_t *value);
+void call_wrong_arity(struct call *call);
+/* The string at `key`, borrowed until the next db_* call, empty if there is none; false: it is of
+ * another type, answered with the error. */
+bool call_get_string(struct call *call, struct bytes key, struct bytes *value, bool *exists);
+void call_put_string(struct call *call, struct bytes key, struct bytes value);
+void reply_value(struct reply *reply, struct bytes value, bool exists); /* bulk or null */
+void reply_ok(struct reply *reply);
+
+/* connection.c.  No blanks and control bytes, as CLIENT LIST demands. */
+bool is_client_word(struct bytes word);
+void set_client_word(char **field, struct bytes word); /* an empty word: NULL */
+
+/* glob.c: Redis's patterns (* ? [a-z] [^a] \x). */
+bool glob_match(struct bytes pattern, struct bytes text, bool ignore_case);
+
+/* table.c */
+extern const struct command command_rows[];
+extern const uint32_t command_rows_count;
+
+/* strings.c */
+command_fn cmd_get, cmd_set, cmd_setnx, cmd_getset, cmd_getdel, cmd_mget, cmd_mset, cmd_msetnx;
+command_fn cmd_append, cmd_strlen, cmd_getrange, cmd_setrange;
+/* counters.c */
+command_fn cmd_incr, cmd_incrby, cmd_decr, cmd_decrby, cmd_incrbyfloat;
+/* compare.c */
+command_fn cmd_cas, cmd_cad, cmd_delex, cmd_delifeq;
+/* keys.c */
+command_fn cmd_del, cmd_exists, cmd_type, cmd_keys, cmd_scan, cmd_randomkey, cmd_rename;
+command_fn cmd_renamenx, cmd_flushall, cmd_dbsize;
+/* once.c */
+command_fn cmd_once;
+/* connection.c */
+command_fn cmd_ping, cmd_echo, cmd_quit, cmd_reset, cmd_hello, cmd_auth, cmd_select;
+/* client.c */
+command_fn cmd_client_id, cmd_client_setname, cmd_client_getname, cmd_client_setinfo;
+command_fn cmd_client_info, cmd_client_list, cmd_client_kill, cmd_client_no_evict;
+command_fn cmd_client_no_touch, cmd_client_reply, cmd_client_help;
+/* config_command.c */
+command_fn cmd_config_get, cmd_config_set, cmd_config_resetstat, cmd_config_rewrite;
+command_fn cmd_config_help;
+/* introspect.c */
+command_fn cmd_command, cmd_command_count, cmd_command_info, cmd_command_docs, cmd_command_list;
+command_fn cmd_command_getkeys, cmd_command_help;
+/* info.c */
+command_fn cmd_info, cmd_time, cmd_role;
+/* raft_command.c */
+command_fn cmd_raft_status, cmd_cluster;
+
+#endif

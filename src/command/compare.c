@@ -1,0 +1,85 @@
+/* Compare, then set or delete: one step in the log, so no client can come in between.
+ *
+ *     CAS key old new     CAD key value             as in Tair and Kvrocks: 1 done, 0 the value
+ *                                                   differs, -1 there is no such key
+ *     DELEX key [IFEQ v | IFNE v]                   as in Redis 8.4: 1 deleted, 0 not
+ *     DELIFEQ key v                                 as in Valkey 9: 1 deleted, 0 not
+ *
+ * SET's conditions are in strings.c.  Deterministic; loop thread only. */
+#include "command/commands.h"
+#include "command/set_options.h"
+
+enum comparison { NO_KEY = -1, DIFFERS = 0, EQUAL = 1 };
+
+/* False: wrong type, answered. */
+static bool compare(struct call *call, struct bytes wanted, enum comparison *comparison)
+{
+    struct bytes value;
+    bool exists;
+    if (!call_get_string(call, call->argv[1], &value, &exists))
+        return false;
+    if (!exists)
+        *comparison = NO_KEY;
+    else
+        *comparison = bytes_equal(value, wanted) ? EQUAL : DIFFERS;
+    return true;
+}
+
+void cmd_cas(struct call *call)
+{
+    enum comparison comparison;
+    if (!compare(call, call->argv[2], &comparison))
+        return;
+    if (comparison == EQUAL)
+        call_put_string(call, call->argv[1], call->argv[3]);
+    reply_integer(call->reply, comparison);
+}
+
+void cmd_cad(struct call *call)
+{
+    enum comparison comparison;
+    if (!compare(call, call->argv[2], &comparison))
+        return;
+    if (comparison == EQUAL)
+        db_delete(call->db, call->argv[1]);
+    reply_integer(call->reply, comparison);
+}
+
+void cmd_delifeq(struct call *call)
+{
+    enum comparison comparison;
+    if (!compare(call, call->argv[2], &comparison))
+        return;
+    if (comparison == EQUAL)
+        db_delete(call->db, call->argv[1]);
+    reply_integer(call->reply, comparison == EQUAL);
+}
+
+void cmd_delex(struct call *call)
+{
+    enum set_condition condition = SET_ALWAYS;
+    if (call->argc == 2) {
+        reply_integer(call->reply, db_delete(call->db, call->argv[1]));
+        return;
+    }
+    if (call->argc != 4) {
+        call_wrong_arity(call);
+        return;
+    }
+    if (bytes_is(call->argv[2], "ifeq"))
+        condition = SET_IFEQ;
+    else if (bytes_is(call->argv[2], "ifne"))
+        condition = SET_IFNE;
+    if (condition == SET_ALWAYS) {
+        reply_error(call->reply, ERROR_SYNTAX);
+        return;
+    }
+    struct bytes value;
+    bool exists;
+    if (!call_get_string(call, call->argv[1], &value, &exists))
+        return;
+    bool deletes = exists && set_condition_holds(condition, call->argv[3], value, exists);
+    if (deletes)
+        db_delete(call->db, call->argv[1]);
+    reply_integer(call->reply, deletes);
+}

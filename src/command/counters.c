@@ -1,0 +1,82 @@
+/* Counters: strings that are numbers (Redis 7.2 t_string.c).
+ *
+ * INCRBYFLOAT adds long doubles and keeps 17 digits behind the point, as Redis does; every node
+ * computes the sum itself, which is the same sum on machines of one architecture.
+ *
+ * Deterministic; loop thread only. */
+#include <math.h>
+
+#include "command/commands.h"
+#include "resp/number.h"
+
+static void add(struct call *call, int64_t increment)
+{
+    struct bytes value;
+    bool exists;
+    int64_t number = 0;
+    if (!call_get_string(call, call->argv[1], &value, &exists))
+        return;
+    if (exists && !number_parse_i64(value, &number)) {
+        reply_error(call->reply, ERROR_NOT_INTEGER);
+        return;
+    }
+    if (__builtin_add_overflow(number, increment, &number)) {
+        reply_error(call->reply, ERROR_OVERFLOW);
+        return;
+    }
+    char text[NUMBER_I64_SIZE];
+    call_put_string(call, call->argv[1], bytes_of(text, number_format_i64(number, text)));
+    reply_integer(call->reply, number);
+}
+
+void cmd_incr(struct call *call)
+{
+    add(call, 1);
+}
+
+void cmd_decr(struct call *call)
+{
+    add(call, -1);
+}
+
+void cmd_incrby(struct call *call)
+{
+    int64_t increment;
+    if (call_integer(call, 2, &increment))
+        add(call, increment);
+}
+
+void cmd_decrby(struct call *call)
+{
+    int64_t decrement;
+    if (!call_integer(call, 2, &decrement))
+        return;
+    if (decrement == INT64_MIN) {
+        reply_error(call->reply, "ERR decrement would overflow");
+        return;
+    }
+    add(call, -decrement);
+}
+
+void cmd_incrbyfloat(struct call *call)
+{
+    struct bytes value;
+    bool exists;
+    long double number = 0, increment;
+    if (!call_get_string(call, call->argv[1], &value, &exists))
+        return;
+    if ((exists && !number_parse_long_double(value, &number)) ||
+        !number_parse_long_double(call->argv[2], &increment)) {
+        reply_error(call->reply, "ERR value is not a valid float");
+        return;
+    }
+    number += increment;
+    if (isnan(number) || isinf(number)) {
+        reply_error(call->reply, "ERR increment would produce NaN or Infinity");
+        return;
+    }
+    char text[NUMBER_LONG_DOUBLE_SIZE];
+    struct bytes sum = bytes_of(text, number_format_long_double(number, text));
+    call_put_string(call, call->argv[1], sum);
+    reply_bulk(call->reply, sum);
+}

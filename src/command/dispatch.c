@@ -1,0 +1,243 @@
+/* From words to the function that executes them.
+ *
+ * command_classify() refuses what can be refused without the data, in the order of Redis's
+ * processCommand (7.2 server.c): unknown command, arity, authentication; then what our log cannot
+ * carry.  The same lookup serves the state machine, so a command means the same everywhere.
+ *
+ * Loop thread only. */
+#include "base/fatal.h"
+#include "base/memory.h"
+#include "command/commands.h"
+#include "command/server.h"
+#include "command/session.h"
+#include "resp/number.h"
+
+#define uthash_malloc(size) memory_new(size)
+#define uthash_free(at, size) memory_free(at)
+#define uthash_fatal(text) fatal("command table: %s", text)
+#include <uthash.h>
+
+enum { NAME_MAX_SIZE = 48, ERROR_WORDS_MAX = 128 };
+
+/* ---- lookup ------------------------------------------------------------------ */
+
+struct row {
+    const struct command *command;
+    UT_hash_handle hh;
+};
+
+/* Built at the first lookup; the table never changes. */
+static struct row *rows;
+
+static void index_rows(void)
+{
+    for (uint32_t i = 0; i < command_rows_count; i++) {
+        struct row *row = memory_new(sizeof(*row));
+        row->command = &command_rows[i];
+        check(strlen(row->command->name) < NAME_MAX_SIZE);
+        HASH_ADD_KEYPTR(hh, rows, row->command->name, strlen(row->command->name), row);
+    }
+}
+
+/* Appends `name` in lower case to `lower`; false: too long for any command. */
+static bool lower_name(struct bytes name, char *lower, size_t *size)
+{
+    const char *letters = name.data;
+    if (name.size > NAME_MAX_SIZE - *size)
+        return false;
+    for (size_t i = 0; i < name.size; i++) {
+        char c = letters[i];
+        lower[(*size)++] = c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
+    }
+    return true;
+}
+
+static const struct command *find_row(const char *lower, size_t size)
+{
+    if (!rows)
+        index_rows();
+    struct row *row;
+    HASH_FIND(hh, rows, lower, size, row);
+    return row ? row->command : NULL;
+}
+
+const struct command *command_lookup(struct bytes name)
+{
+    char lower[NAME_MAX_SIZE];
+    size_t size = 0;
+    return lower_name(name, lower, &size) ? find_row(lower, size) : NULL;
+}
+
+const struct command *command_find(const struct bytes *argv, uint32_t argc)
+{
+    char lower[NAME_MAX_SIZE];
+    size_t size = 0;
+    if (argc == 0 || memchr(argv[0].data, '|', argv[0].size))
+        return NULL; /* "client|id" is a name to talk about a command, not to call it */
+    if (!lower_name(argv[0], lower, &size))
+        return NULL;
+    const struct command *command = find_row(lower, size);
+    if (!command || !(command->flags & CMD_CONTAINER) || argc == 1)
+        return command;
+    if (!lower_name(bytes_from_string("|"), lower, &size) || !lower_name(argv[1], lower, &size))
+        return NULL;
+    return find_row(lower, size);
+}
+
+const struct command *command_table(uint32_t *count)
+{
+    *count = command_rows_count;
+    return command_rows;
+}
+
+bool command_takes(const struct command *command, uint32_t argc)
+{
+    int64_t words = argc;
+    return command->arity >= 0 ? words == command->arity : words >= -command->arity;
+}
+
+/* ---- refusals ------------------------------------------------------------------ */
+
+/* How much of a word Redis prints into an error: it takes words for C strings. */
+static int printed_size(struct bytes word, size_t max)
+{
+    if (word.size < max)
+        max = word.size;
+    return (int)strnlen(word.data ? word.data : "", max);
+}
+
+static void refuse_unknown(struct reply *reply, const struct bytes *argv, uint32_t argc)
+{
+    const struct command *container = command_lookup(argv[0]);
+    int size = printed_size(argv[0], ERROR_WORDS_MAX);
+    if (container && container->flags & CMD_CONTAINER) {
+        char upper[NAME_MAX_SIZE] = "";
+        for (int i = 0; i < size; i++)
+            upper[i] = container->name[i] >= 'a' && container->name[i] <= 'z'
+                           ? (char)(container->name[i] - ('a' - 'A'))
+                           : container->name[i];
+        reply_error(reply, "ERR unknown subcommand '%.*s'. Try %s HELP.",
+                    printed_size(argv[1], ERROR_WORDS_MAX), (const char *)argv[1].data, upper);
+        return;
+    }
+    struct buffer words = {0};
+    for (uint32_t i = 1; i < argc && words.size < ERROR_WORDS_MAX; i++)
+        buffer_printf(&words, "'%.*s' ", printed_size(argv[i], ERROR_WORDS_MAX - words.size),
+                      (const char *)argv[i].data);
+    reply_error(reply, "ERR unknown command '%.*s', with args beginning with: %.*s", size,
+                (const char *)argv[0].data, (int)words.size, words.size ? words.data : "");
+    buffer_deinit(&words);
+}
+
+static bool is_too_large(const struct bytes *argv, uint32_t argc)
+{
+    uint64_t size = 4;
+    for (uint32_t i = 0; i < argc; i++) {
+        if (argv[i].size > VALUE_SIZE_MAX)
+            return true;
+        size += 4 + argv[i].size;
+    }
+    return size > COMMAND_ENCODED_MAX;
+}
+
+/* What SETRANGE would make can be seen before it is in the log. */
+static bool makes_too_large(const struct session *session, const struct command *command,
+                            const struct bytes *argv)
+{
+    int64_t offset;
+    if (command->execute != cmd_setrange || session->value_max == 0 || argv[3].size == 0)
+        return false;
+    if (!number_parse_i64(argv[2], &offset) || offset < 0)
+        return false;
+    return (uint64_t)offset + argv[3].size > session->value_max;
+}
+
+/* Writes the refusal of what is known from the words alone; false: there is none. */
+static bool refuse_words(struct reply *reply, const struct bytes *argv, uint32_t argc,
+                         const struct command **command)
+{
+    *command = command_find(argv, argc);
+    if (!*command) {
+        refuse_unknown(reply, argv, argc);
+        return true;
+    }
+    if (!command_takes(*command, argc)) {
+        reply_error(reply, "ERR wrong number of arguments for '%s' command", (*command)->name);
+        return true;
+    }
+    return false;
+}
+
+/* ONCE is refused at once for what its command would be refused for. */
+static bool refuse_once(struct reply *reply, const struct bytes *argv, uint32_t argc)
+{
+    const struct command *inner;
+    if (refuse_words(reply, argv + 3, argc - 3, &inner))
+        return true;
+    if (inner->flags & (CMD_READ | CMD_WRITE) && inner->execute != cmd_once)
+        return false;
+    reply_error(reply, "ERR ONCE cannot carry '%s'", inner->name);
+    return true;
+}
+
+static bool refuse(struct session *session, struct reply *reply, const struct bytes *argv,
+                   uint32_t argc, const struct command **command)
+{
+    if (refuse_words(reply, argv, argc, command))
+        return true;
+    if (!session->authenticated && !((*command)->flags & CMD_NO_AUTH)) {
+        reply_error(reply, "NOAUTH Authentication required.");
+        return true;
+    }
+    if ((*command)->execute == cmd_once && refuse_once(reply, argv, argc))
+        return true;
+    if ((*command)->flags & (CMD_READ | CMD_WRITE) && is_too_large(argv, argc)) {
+        reply_error(reply, "ERR command is too large");
+        return true;
+    }
+    if (makes_too_large(session, *command, argv)) {
+        reply_error(reply, ERROR_TOO_LARGE);
+        return true;
+    }
+    return false;
+}
+
+/* ---- what the network calls -------------------------------------------------------- */
+
+static void step_reply_mode(struct session *session)
+{
+    if (session->reply_mode == SESSION_REPLY_SKIP_NEXT)
+        session->reply_mode = SESSION_REPLY_SKIP;
+    else if (session->reply_mode == SESSION_REPLY_SKIP)
+        session->reply_mode = SESSION_REPLY_ON;
+}
+
+enum command_class command_classify(struct session *session, const struct bytes *argv,
+                                    uint32_t argc, const struct command **command)
+{
+    check(argc > 0);
+    step_reply_mode(session);
+    struct reply reply = {session_is_silent(session) ? NULL : &session->out, session->protocol};
+    *command = NULL;
+    if (refuse(session, &reply, argv, argc, command))
+        return COMMAND_REFUSED;
+    session->last_command = (*command)->name;
+    if ((*command)->flags & CMD_LOCAL)
+        return COMMAND_LOCAL;
+    return (*command)->flags & CMD_READ ? COMMAND_READ : COMMAND_WRITE;
+}
+
+void command_run_local(struct session *session, struct server *server,
+                       const struct command *command, const struct bytes *argv, uint32_t argc)
+{
+    check(command->flags & CMD_LOCAL);
+    struct reply reply = {session_is_silent(session) ? NULL : &session->out, session->protocol};
+    struct call call = {.command = command,
+                        .argv = argv,
+                        .argc = argc,
+                        .reply = &reply,
+                        .session = session,
+                        .server = server,
+                        .now_ms = server->ops->now_ms(server)};
+    command->execute(&call);
+}

@@ -1,0 +1,223 @@
+/* The keyspace as a whole: delete, look for, walk through, rename (Redis 7.2 db.c).
+ *
+ * A cursor is a place in hash order and holds no state, so a SCAN may go on at any node, through
+ * any failover.  Deterministic; loop thread only. */
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#include "command/commands.h"
+#include "resp/number.h"
+
+void cmd_del(struct call *call)
+{
+    int64_t deleted = 0;
+    for (uint32_t i = 1; i < call->argc; i++)
+        deleted += db_delete(call->db, call->argv[i]);
+    reply_integer(call->reply, deleted);
+}
+
+void cmd_exists(struct call *call)
+{
+    int64_t found = 0;
+    for (uint32_t i = 1; i < call->argc; i++)
+        found += db_get(call->db, call->argv[i], NULL) != DB_NONE;
+    reply_integer(call->reply, found);
+}
+
+static const char *type_name(enum db_type type)
+{
+    switch (type) {
+    case DB_NONE: return "none";
+    case DB_STRING: return "string";
+    }
+    return "unknown";
+}
+
+void cmd_type(struct call *call)
+{
+    reply_simple(call->reply, type_name(db_get(call->db, call->argv[1], NULL)));
+}
+
+/* ---- walking ------------------------------------------------------------------ */
+
+/* Keys found so far, as bulk strings; their number must stand before them. */
+struct walk {
+    struct reply found; /* into `keys` */
+    struct buffer keys;
+    uint64_t count;
+    struct bytes pattern;
+    bool match_all;
+    struct bytes type; /* name; size 0: any */
+};
+
+static void walk_key(void *context, struct bytes key, enum db_type type)
+{
+    struct walk *walk = context;
+    if (!walk->match_all && !glob_match(walk->pattern, key, false))
+        return;
+    if (walk->type.data && !bytes_is(walk->type, type_name(type)))
+        return;
+    reply_bulk(&walk->found, key);
+    walk->count++;
+}
+
+static void walk_init(struct walk *walk, const struct call *call)
+{
+    *walk = (struct walk){.match_all = true};
+    walk->found = (struct reply){&walk->keys, call->reply->protocol};
+}
+
+static void walk_match(struct walk *walk, struct bytes pattern)
+{
+    walk->pattern = pattern;
+    walk->match_all = bytes_equal(pattern, bytes_of("*", 1));
+}
+
+static void walk_reply(struct walk *walk, struct reply *reply)
+{
+    reply_array(reply, walk->count);
+    reply_raw(reply, buffer_bytes(&walk->keys));
+    buffer_deinit(&walk->keys);
+}
+
+void cmd_keys(struct call *call)
+{
+    struct walk walk;
+    walk_init(&walk, call);
+    walk_match(&walk, call->argv[1]);
+    uint64_t cursor = db_scan(call->db, 0, UINT64_MAX, walk_key, &walk);
+    while (cursor)
+        cursor = db_scan(call->db, cursor, UINT64_MAX, walk_key, &walk);
+    walk_reply(&walk, call->reply);
+}
+
+/* As strtoul takes it: Redis's clients send back what they got, people type what they like. */
+static bool parse_cursor(struct bytes word, uint64_t *cursor)
+{
+    char text[64], *end;
+    if (word.size >= sizeof(text))
+        return false;
+    if (word.size)
+        memcpy(text, word.data, word.size);
+    text[word.size] = '\0';
+    if (isspace((unsigned char)text[0]))
+        return false;
+    errno = 0;
+    *cursor = strtoull(text, &end, 10);
+    return *end == '\0' && errno != ERANGE;
+}
+
+/* False: answered with the error. */
+static bool scan_options(struct call *call, struct walk *walk, int64_t *count)
+{
+    for (uint32_t i = 2; i < call->argc; i += 2) {
+        bool has_operand = i + 1 < call->argc;
+        if (has_operand && bytes_is(call->argv[i], "count")) {
+            if (!call_integer(call, i + 1, count))
+                return false;
+            if (*count < 1) {
+                reply_error(call->reply, ERROR_SYNTAX);
+                return false;
+            }
+        } else if (has_operand && bytes_is(call->argv[i], "match")) {
+            walk_match(walk, call->argv[i + 1]);
+        } else if (has_operand && bytes_is(call->argv[i], "type")) {
+            walk->type = call->argv[i + 1];
+        } else {
+            reply_error(call->reply, ERROR_SYNTAX);
+            return false;
+        }
+    }
+    return true;
+}
+
+void cmd_scan(struct call *call)
+{
+    uint64_t cursor;
+    int64_t count = 10;
+    struct walk walk;
+    if (!parse_cursor(call->argv[1], &cursor)) {
+        reply_error(call->reply, "ERR invalid cursor");
+        return;
+    }
+    walk_init(&walk, call);
+    if (!scan_options(call, &walk, &count))
+        return;
+    cursor = db_scan(call->db, cursor, (uint64_t)count, walk_key, &walk);
+    struct buffer text = {0};
+    buffer_printf(&text, "%llu", (unsigned long long)cursor);
+    reply_array(call->reply, 2);
+    reply_bulk(call->reply, buffer_bytes(&text));
+    buffer_deinit(&text);
+    walk_reply(&walk, call->reply);
+}
+
+void cmd_randomkey(struct call *call)
+{
+    struct buffer key = {0};
+    bool exists = db_random(call->db, call->seed, &key);
+    reply_value(call->reply, buffer_bytes(&key), exists);
+    buffer_deinit(&key);
+}
+
+/* ---- renaming --------------------------------------------------------------------- */
+
+static void rename_key(struct call *call)
+{
+    struct bytes value;
+    enum db_type type = db_get(call->db, call->argv[1], &value);
+    struct buffer copy = {0};
+    buffer_append_bytes(&copy, value);
+    db_delete(call->db, call->argv[1]);
+    db_put(call->db, call->argv[2], type, buffer_bytes(&copy));
+    buffer_deinit(&copy);
+}
+
+static bool has_source(struct call *call)
+{
+    if (db_get(call->db, call->argv[1], NULL) != DB_NONE)
+        return true;
+    reply_error(call->reply, "ERR no such key");
+    return false;
+}
+
+void cmd_rename(struct call *call)
+{
+    if (!has_source(call))
+        return;
+    if (!bytes_equal(call->argv[1], call->argv[2]))
+        rename_key(call);
+    reply_ok(call->reply);
+}
+
+void cmd_renamenx(struct call *call)
+{
+    if (!has_source(call))
+        return;
+    bool free_name = db_get(call->db, call->argv[2], NULL) == DB_NONE;
+    if (free_name)
+        rename_key(call);
+    reply_integer(call->reply, free_name);
+}
+
+/* ---- all of it -------------------------------------------------------------------- */
+
+/* ASYNC and SYNC are the same here: the db gives the space back later in any case. */
+void cmd_flushall(struct call *call)
+{
+    bool valid =
+        call->argc == 1 ||
+        (call->argc == 2 && (bytes_is(call->argv[1], "async") || bytes_is(call->argv[1], "sync")));
+    if (!valid) {
+        reply_error(call->reply, ERROR_SYNTAX);
+        return;
+    }
+    db_flush(call->db);
+    reply_ok(call->reply);
+}
+
+void cmd_dbsize(struct call *call)
+{
+    reply_integer(call->reply, (int64_t)db_size(call->db));
+}

@@ -1,0 +1,95 @@
+/* ONCE client-id request-id command ...: execute a command at most once, however often it is sent.
+ *
+ * The replicated state keeps, for each client id, the last request id and its reply.  A client that
+ * got no answer (a failover, a broken connection) sends the same bytes again, to any node: if the
+ * first sending was executed, its reply comes back and nothing happens twice.
+ *
+ *     request-id   greater than the last: executed, reply kept
+ *                  equal:                 the kept reply
+ *                  less:                  STALEREQ, not executed
+ *
+ * A client therefore waits for the reply of one request before it sends the next.  Replies are kept
+ * as RESP3, whatever the client speaks, so that the state is the same on every node and a client may
+ * come back in the other protocol.  A client not heard of for ONCE_SESSION_MS of the log's time is
+ * forgotten, on every node at the same entry.
+ *
+ * Deterministic; loop thread only. */
+#include "base/fatal.h"
+#include "command/commands.h"
+#include "resp/number.h"
+
+/* Writes a RESP3 reply in the caller's protocol. */
+static void reply_resp3(struct reply *reply, struct bytes resp3)
+{
+    if (!reply->out)
+        return;
+    if (reply->protocol >= 3)
+        reply_raw(reply, resp3);
+    else
+        check(resp3_to_resp2(resp3, reply->out)); /* ours: written by a command below */
+}
+
+/* False: not a call that can be executed here; answered. */
+static bool prepare(struct call *call, struct call *inner)
+{
+    inner->argv = call->argv + 3;
+    inner->argc = call->argc - 3;
+    inner->command = command_find(inner->argv, inner->argc);
+    if (!inner->command || inner->command->execute == cmd_once ||
+        !(inner->command->flags & (CMD_READ | CMD_WRITE))) {
+        reply_error(call->reply, "ERR ONCE cannot carry this command");
+        return false;
+    }
+    if (!command_takes(inner->command, inner->argc)) {
+        call_wrong_arity(inner);
+        return false;
+    }
+    return true;
+}
+
+static void execute(struct call *call, struct call *inner, uint64_t request_id)
+{
+    struct buffer out = {0};
+    struct reply reply = {&out, 3};
+    inner->reply = &reply;
+    inner->command->execute(inner);
+    db_session_put(call->db, call->argv[1], request_id, buffer_bytes(&out), call->now_ms);
+    reply_resp3(call->reply, buffer_bytes(&out));
+    buffer_deinit(&out);
+}
+
+/* A repetition shows that the client is there: it counts as use. */
+static void repeat(struct call *call, uint64_t request_id, struct bytes kept)
+{
+    struct buffer copy = {0};
+    buffer_append_bytes(&copy, kept);
+    db_session_put(call->db, call->argv[1], request_id, buffer_bytes(&copy), call->now_ms);
+    reply_resp3(call->reply, buffer_bytes(&copy));
+    buffer_deinit(&copy);
+}
+
+void cmd_once(struct call *call)
+{
+    struct bytes client = call->argv[1];
+    uint64_t request_id, last_id;
+    struct bytes kept;
+    struct call inner = *call;
+    if (client.size == 0 || client.size > ONCE_CLIENT_MAX) {
+        reply_error(call->reply, "ERR ONCE client id must have 1 to %d bytes", ONCE_CLIENT_MAX);
+        return;
+    }
+    if (!number_parse_u64(call->argv[2], &request_id)) {
+        reply_error(call->reply, "ERR ONCE request id is not an integer or out of range");
+        return;
+    }
+    if (!prepare(call, &inner))
+        return;
+    db_session_expire(call->db, call->now_ms - ONCE_SESSION_MS, ONCE_EXPIRE_SLICE);
+    if (!db_session_get(call->db, client, &last_id, &kept) || request_id > last_id)
+        execute(call, &inner, request_id);
+    else if (request_id == last_id)
+        repeat(call, request_id, kept);
+    else
+        reply_error(call->reply, "STALEREQ this client's request %llu came later",
+                    (unsigned long long)last_id);
+}

@@ -1,0 +1,179 @@
+/* RAFT.STATUS and what INFO, ROLE and HELLO say of the consensus, and the commands of Redis Cluster,
+ * which this is not: clients that ask must hear Redis's refusal, or they would shard their keys.
+ *
+ * Local, loop thread only. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "command/commands.h"
+#include "command/raft_info.h"
+
+void raft_client_address(const struct server_raft_peer *member, struct raft_client_address *address)
+{
+    *address = (struct raft_client_address){0};
+    const char *colon = strrchr(member->client_address, ':');
+    if (!colon)
+        return;
+    const char *host = member->client_address;
+    size_t size = (size_t)(colon - host);
+    if (size >= 2 && host[0] == '[' && host[size - 1] == ']') {
+        host++;
+        size -= 2;
+    }
+    memcpy(address->host, host, size);
+    address->port = (int)strtol(colon + 1, NULL, 10);
+}
+
+bool raft_leader_address(const struct server_raft *raft, struct raft_client_address *address)
+{
+    *address = (struct raft_client_address){0};
+    if (raft->status.leader == RAFT_NOBODY)
+        return false;
+    for (uint32_t i = 0; i < raft->members_count; i++)
+        if (raft->members[i].id == raft->status.leader)
+            raft_client_address(&raft->members[i], address);
+    return true;
+}
+
+uint32_t raft_active_followers(const struct server_raft *raft)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < raft->members_count; i++)
+        count += raft->members[i].id != raft->id && raft->members[i].active;
+    return count;
+}
+
+/* How far a member is behind the leader's log; 0 where it is not known. */
+static raft_index lag_of(const struct server_raft *raft, const struct server_raft_peer *member)
+{
+    if (raft->status.role != RAFT_LEADER || member->id == raft->id)
+        return 0;
+    raft_index last = raft->status.last.index;
+    return last > member->match ? last - member->match : 0;
+}
+
+static raft_index match_of(const struct server_raft *raft, const struct server_raft_peer *member)
+{
+    return member->id == raft->id ? raft->status.durable : member->match;
+}
+
+/* ---- INFO raft ------------------------------------------------------------------- */
+
+static void line(struct buffer *out, const char *name, uint64_t value)
+{
+    buffer_printf(out, "raft_%s:%" PRIu64 "\r\n", name, value);
+}
+
+static void info_members(const struct server_raft *raft, struct buffer *out)
+{
+    for (uint32_t i = 0; i < raft->members_count; i++) {
+        const struct server_raft_peer *member = &raft->members[i];
+        buffer_printf(out,
+                      "raft_member%" PRIu32 ":id=%" PRIu64 ",client=%s,peer=%s,voter=%d,active=%d,"
+                      "connected=%d,fell_off=%d,match=%" PRIu64 ",lag=%" PRIu64 "\r\n",
+                      i, member->id, member->client_address, member->peer_address, member->voter,
+                      member->active, member->connected, member->fell_off, match_of(raft, member),
+                      lag_of(raft, member));
+    }
+}
+
+void raft_info_lines(const struct server_raft *raft, struct buffer *out)
+{
+    const struct raft_status *status = &raft->status;
+    line(out, "node_id", raft->id);
+    buffer_printf(out, "raft_cluster_id:%016" PRIx64 "\r\n", raft->cluster);
+    buffer_printf(out, "raft_role:%s\r\n", raft_role_name(status->role));
+    line(out, "current_term", status->term);
+    if (status->leader == RAFT_NOBODY)
+        buffer_printf(out, "raft_leader_id:-1\r\n");
+    else
+        line(out, "leader_id", status->leader);
+    line(out, "num_nodes", raft->members_count);
+    info_members(raft, out);
+    line(out, "commit_index", status->commit);
+    line(out, "last_applied_index", status->applied);
+    line(out, "durable_index", status->durable);
+    line(out, "persisted_index", raft->persisted_index);
+    line(out, "log_first_index", status->first.index + 1);
+    line(out, "log_last_index", status->last.index);
+    line(out, "log_entries", raft->log_entries);
+    line(out, "log_bytes", status->log_bytes);
+    line(out, "fsync_count", raft->syncs);
+    line(out, "fsync_avg_microseconds", raft->syncs ? raft->sync_us_total / raft->syncs : 0);
+    line(out, "fsync_max_microseconds", raft->sync_us_max);
+    line(out, "checkpoints", raft->checkpoints);
+    line(out, "checkpoint_in_progress", raft->checkpoint_under_way);
+    line(out, "dirty_bytes", raft->dirty_bytes);
+    line(out, "once_clients", raft->sessions);
+    line(out, "elections_won", raft->elections);
+    line(out, "requests_waiting", raft->requests_waiting);
+    line(out, "requests_forwarded", raft->requests_forwarded);
+}
+
+/* ---- RAFT.STATUS ------------------------------------------------------------------- */
+
+static void pair_u64(struct reply *reply, const char *name, uint64_t value)
+{
+    reply_bulk_string(reply, name);
+    reply_integer(reply, (int64_t)value);
+}
+
+static void pair_string(struct reply *reply, const char *name, const char *value)
+{
+    reply_bulk_string(reply, name);
+    reply_bulk_string(reply, value);
+}
+
+static void pair_bool(struct reply *reply, const char *name, bool value)
+{
+    reply_bulk_string(reply, name);
+    reply_bool(reply, value);
+}
+
+static void reply_member(struct reply *reply, const struct server_raft *raft,
+                         const struct server_raft_peer *member)
+{
+    reply_map(reply, 9);
+    pair_u64(reply, "id", member->id);
+    pair_string(reply, "client", member->client_address);
+    pair_string(reply, "peer", member->peer_address);
+    pair_bool(reply, "voter", member->voter);
+    pair_bool(reply, "active", member->active);
+    pair_bool(reply, "connected", member->connected);
+    pair_bool(reply, "fell-off", member->fell_off);
+    pair_u64(reply, "match", match_of(raft, member));
+    pair_u64(reply, "lag", lag_of(raft, member));
+}
+
+void cmd_raft_status(struct call *call)
+{
+    struct reply *reply = call->reply;
+    struct server_raft raft;
+    call->server->ops->raft(call->server, &raft);
+    const struct raft_status *status = &raft.status;
+    reply_map(reply, 11);
+    pair_u64(reply, "node", raft.id);
+    pair_string(reply, "role", raft_role_name(status->role));
+    pair_u64(reply, "term", status->term);
+    reply_bulk_string(reply, "leader");
+    if (status->leader == RAFT_NOBODY)
+        reply_null(reply);
+    else
+        reply_integer(reply, (int64_t)status->leader);
+    pair_u64(reply, "commit", status->commit);
+    pair_u64(reply, "applied", status->applied);
+    pair_u64(reply, "durable", status->durable);
+    pair_u64(reply, "persisted", raft.persisted_index);
+    pair_u64(reply, "log-first", status->first.index + 1);
+    pair_u64(reply, "log-last", status->last.index);
+    reply_bulk_string(reply, "members");
+    reply_array(reply, raft.members_count);
+    for (uint32_t i = 0; i < raft.members_count; i++)
+        reply_member(reply, &raft, &raft.members[i]);
+}
+
+void cmd_cluster(struct call *call)
+{
+    reply_error(call->reply, "ERR This instance has cluster support disabled");
+}

@@ -1,0 +1,257 @@
+/* Strings: set, get, cut and paste (Redis 7.2 t_string.c).
+ *
+ * A value read from the db is borrowed until the next db_* call, so whoever changes a value in part
+ * copies it first.  Deterministic; loop thread only. */
+#include "command/commands.h"
+#include "command/set_options.h"
+
+void cmd_get(struct call *call)
+{
+    struct bytes value;
+    bool exists;
+    if (call_get_string(call, call->argv[1], &value, &exists))
+        reply_value(call->reply, value, exists);
+}
+
+/* ---- SET -------------------------------------------------------------------- */
+
+struct set_options {
+    enum set_condition condition;
+    struct bytes operand; /* of IFEQ and IFNE */
+    bool get;
+    bool keep_ttl;
+    bool expiry;
+};
+
+static bool take_condition(struct set_options *options, enum set_condition condition)
+{
+    if (options->condition != SET_ALWAYS && options->condition != condition)
+        return false;
+    options->condition = condition;
+    return true;
+}
+
+static bool is_expiry(struct bytes word)
+{
+    return bytes_is(word, "ex") || bytes_is(word, "px") || bytes_is(word, "exat") ||
+           bytes_is(word, "pxat");
+}
+
+/* Takes the option at argv[*i], and its operand; false: there is none of that kind there. */
+static bool take_option(struct call *call, struct set_options *options, uint32_t *i)
+{
+    struct bytes word = call->argv[*i];
+    bool has_operand = *i + 1 < call->argc;
+    if (bytes_is(word, "nx"))
+        return take_condition(options, SET_NX);
+    if (bytes_is(word, "xx"))
+        return take_condition(options, SET_XX);
+    if (bytes_is(word, "get"))
+        return options->get = true;
+    if (bytes_is(word, "keepttl") && !options->expiry)
+        return options->keep_ttl = true;
+    if (!has_operand)
+        return false;
+    if (is_expiry(word) && !options->expiry && !options->keep_ttl) {
+        ++*i;
+        return options->expiry = true;
+    }
+    bool equal = bytes_is(word, "ifeq");
+    if (!equal && !bytes_is(word, "ifne"))
+        return false;
+    if (options->condition != SET_ALWAYS) /* a second operand would be ambiguous */
+        return false;
+    options->operand = call->argv[++*i];
+    return take_condition(options, equal ? SET_IFEQ : SET_IFNE);
+}
+
+void cmd_set(struct call *call)
+{
+    struct set_options options = {0};
+    for (uint32_t i = 3; i < call->argc; i++)
+        if (!take_option(call, &options, &i)) {
+            reply_error(call->reply, ERROR_SYNTAX);
+            return;
+        }
+    if (options.expiry) {
+        reply_error(call->reply, ERROR_NO_EXPIRY);
+        return;
+    }
+    struct bytes value = {0};
+    bool exists = false;
+    bool looks = options.get || options.condition == SET_IFEQ || options.condition == SET_IFNE;
+    if (looks && !call_get_string(call, call->argv[1], &value, &exists))
+        return;
+    if (!looks && options.condition != SET_ALWAYS)
+        exists = db_get(call->db, call->argv[1], NULL) != DB_NONE;
+    bool set = set_condition_holds(options.condition, options.operand, value, exists);
+    if (options.get)
+        reply_value(call->reply, value, exists);
+    else if (set)
+        reply_ok(call->reply);
+    else
+        reply_null(call->reply);
+    if (set)
+        call_put_string(call, call->argv[1], call->argv[2]);
+}
+
+/* ---- the older forms ----------------------------------------------------------- */
+
+void cmd_setnx(struct call *call)
+{
+    bool absent = db_get(call->db, call->argv[1], NULL) == DB_NONE;
+    if (absent)
+        call_put_string(call, call->argv[1], call->argv[2]);
+    reply_integer(call->reply, absent);
+}
+
+void cmd_getset(struct call *call)
+{
+    struct bytes value;
+    bool exists;
+    if (!call_get_string(call, call->argv[1], &value, &exists))
+        return;
+    reply_value(call->reply, value, exists);
+    call_put_string(call, call->argv[1], call->argv[2]);
+}
+
+void cmd_getdel(struct call *call)
+{
+    struct bytes value;
+    bool exists;
+    if (!call_get_string(call, call->argv[1], &value, &exists))
+        return;
+    reply_value(call->reply, value, exists);
+    if (exists)
+        db_delete(call->db, call->argv[1]);
+}
+
+/* ---- many keys ------------------------------------------------------------------ */
+
+void cmd_mget(struct call *call)
+{
+    reply_array(call->reply, call->argc - 1);
+    for (uint32_t i = 1; i < call->argc; i++) {
+        struct bytes value;
+        enum db_type type = db_get(call->db, call->argv[i], &value);
+        reply_value(call->reply, value, type == DB_STRING);
+    }
+}
+
+static void set_pairs(struct call *call)
+{
+    for (uint32_t i = 1; i < call->argc; i += 2)
+        call_put_string(call, call->argv[i], call->argv[i + 1]);
+}
+
+void cmd_mset(struct call *call)
+{
+    if (call->argc % 2 == 0) {
+        call_wrong_arity(call);
+        return;
+    }
+    set_pairs(call);
+    reply_ok(call->reply);
+}
+
+void cmd_msetnx(struct call *call)
+{
+    if (call->argc % 2 == 0) {
+        call_wrong_arity(call);
+        return;
+    }
+    for (uint32_t i = 1; i < call->argc; i += 2)
+        if (db_get(call->db, call->argv[i], NULL) != DB_NONE) {
+            reply_integer(call->reply, 0);
+            return;
+        }
+    set_pairs(call);
+    reply_integer(call->reply, 1);
+}
+
+/* ---- parts of a string ------------------------------------------------------------ */
+
+void cmd_strlen(struct call *call)
+{
+    struct bytes value;
+    bool exists;
+    if (call_get_string(call, call->argv[1], &value, &exists))
+        reply_integer(call->reply, (int64_t)value.size);
+}
+
+void cmd_append(struct call *call)
+{
+    struct bytes value;
+    bool exists;
+    if (!call_get_string(call, call->argv[1], &value, &exists))
+        return;
+    if (value.size + call->argv[2].size > VALUE_SIZE_MAX) {
+        reply_error(call->reply, ERROR_TOO_LARGE);
+        return;
+    }
+    struct buffer joined = {0};
+    buffer_reserve(&joined, value.size + call->argv[2].size);
+    buffer_append_bytes(&joined, value);
+    buffer_append_bytes(&joined, call->argv[2]);
+    call_put_string(call, call->argv[1], buffer_bytes(&joined));
+    reply_integer(call->reply, (int64_t)joined.size);
+    buffer_deinit(&joined);
+}
+
+void cmd_getrange(struct call *call)
+{
+    int64_t start, end;
+    struct bytes value;
+    bool exists;
+    if (!call_integer(call, 2, &start) || !call_integer(call, 3, &end) ||
+        !call_get_string(call, call->argv[1], &value, &exists))
+        return;
+    int64_t size = (int64_t)value.size;
+    bool reversed = start < 0 && end < 0 && start > end;
+    if (start < 0)
+        start = start + size > 0 ? start + size : 0;
+    if (end < 0)
+        end = end + size > 0 ? end + size : 0;
+    if (end >= size)
+        end = size - 1;
+    if (reversed || size == 0 || start > end)
+        reply_bulk(call->reply, bytes_of("", 0));
+    else
+        reply_bulk(call->reply,
+                   bytes_of((const char *)value.data + start, (size_t)(end - start + 1)));
+}
+
+void cmd_setrange(struct call *call)
+{
+    int64_t offset;
+    struct bytes value, part = call->argv[3];
+    bool exists;
+    if (!call_integer(call, 2, &offset))
+        return;
+    if (offset < 0) {
+        reply_error(call->reply, "ERR offset is out of range");
+        return;
+    }
+    if (!call_get_string(call, call->argv[1], &value, &exists))
+        return;
+    if (part.size == 0) {
+        reply_integer(call->reply, (int64_t)value.size);
+        return;
+    }
+    if ((uint64_t)offset + part.size > VALUE_SIZE_MAX) {
+        reply_error(call->reply, ERROR_TOO_LARGE);
+        return;
+    }
+    size_t end = (size_t)offset + part.size;
+    struct buffer changed = {0};
+    buffer_reserve(&changed, value.size > end ? value.size : end);
+    buffer_append_bytes(&changed, value);
+    if (changed.size < end) {
+        memset(changed.data + changed.size, 0, end - changed.size);
+        changed.size = end;
+    }
+    memcpy(changed.data + offset, part.data, part.size);
+    call_put_string(call, call->argv[1], buffer_bytes(&changed));
+    reply_integer(call->reply, (int64_t)changed.size);
+    buffer_deinit(&changed);
+}
