@@ -1,0 +1,282 @@
+/* The group-commit thread: what is reported is durable and in order, groups form while the disk is
+ * busy, blobs stay until the loop thread releases them, and stop drains. */
+#include "test_raft_log_model.h"
+
+#include <pthread.h>
+#include <semaphore.h>
+
+#include "storage/log_writer.h"
+
+/* ---- a store whose commits wait at a gate ------------------------------------------- */
+
+struct gated_kv {
+    struct kv base;
+    struct kv_ops ops;
+    struct kv *below; /* in memory */
+    sem_t arrived;    /* a commit is at the gate */
+    sem_t open;       /* one commit may pass */
+    int commits;      /* atomic */
+};
+
+static struct gated_kv *gate; /* ops have no room for a context but the kv itself */
+
+static bool gated_get(struct kv *kv, enum kv_family family, struct bytes key, struct buffer *value)
+{
+    (void)kv;
+    return gate->below->ops->get(gate->below, family, key, value);
+}
+
+static struct kv_batch *gated_batch_new(struct kv *kv)
+{
+    (void)kv;
+    return gate->below->ops->batch_new(gate->below);
+}
+
+static struct kv_iter *gated_iter_new(struct kv *kv, enum kv_family family, struct bytes from)
+{
+    (void)kv;
+    return gate->below->ops->iter_new(gate->below, family, from);
+}
+
+static void gated_commit(struct kv *kv, struct kv_batch *batch, bool sync)
+{
+    (void)kv;
+    sem_post(&gate->arrived);
+    sem_wait(&gate->open);
+    gate->below->ops->commit(gate->below, batch, sync);
+    __atomic_add_fetch(&gate->commits, 1, __ATOMIC_SEQ_CST);
+}
+
+static struct kv *gated_open(void)
+{
+    gate = memory_new(sizeof *gate);
+    gate->below = kv_memory_open();
+    gate->ops = *gate->below->ops;
+    gate->ops.get = gated_get;
+    gate->ops.batch_new = gated_batch_new;
+    gate->ops.iter_new = gated_iter_new;
+    gate->ops.commit = gated_commit;
+    gate->base.ops = &gate->ops;
+    sem_init(&gate->arrived, 0, 0);
+    sem_init(&gate->open, 0, 0);
+    return &gate->base;
+}
+
+static void gated_close(void)
+{
+    gate->below->ops->close(gate->below);
+    sem_destroy(&gate->arrived);
+    sem_destroy(&gate->open);
+    memory_free(gate);
+    gate = NULL;
+}
+
+/* ---- what the loop would do ----------------------------------------------------------- */
+
+struct loop {
+    sem_t woken;
+};
+
+static void wake(void *context)
+{
+    sem_post(&((struct loop *)context)->woken);
+}
+
+static void submit_one(struct log_writer *writer, uint64_t seq, struct blob *blob)
+{
+    struct raft_entry entry = {
+        .pos = {1, seq}, .size = blob ? (uint32_t)blob->size : 0, .payload = blob};
+    struct raft_write write = {
+        .seq = seq, .term = 1, .voted_for = 0, .entries = &entry, .count = 1};
+    writer->ops->submit(writer, &write);
+    memset(&entry, 0xee, sizeof entry); /* the writer has its own copy */
+}
+
+static void test_groups(void **state)
+{
+    (void)state;
+    struct kv *kv = gated_open();
+    struct raft_log *log = raft_log_open(kv);
+    struct loop loop;
+    struct log_writer_stats stats;
+    sem_init(&loop.woken, 0, 0);
+    struct log_writer *writer = log_writer_start(log, wake, &loop);
+    struct blob *blob = blob_copy(bytes_from_string("payload"));
+
+    assert_int_equal(log_writer_poll(writer), 0);
+    submit_one(writer, 1, blob);
+    sem_wait(&gate->arrived); /* the first write is at the disk: all others gather behind it */
+    for (uint64_t seq = 2; seq <= 11; seq++)
+        submit_one(writer, seq, seq % 2 ? blob : NULL);
+    assert_int_equal(blob->references, 1 + 1 + 5);
+    assert_int_equal(log_writer_poll(writer), 0); /* nothing is durable */
+    log_writer_stats(writer, &stats);
+    assert_int_equal(stats.syncs, 0);
+    assert_int_equal(stats.queued_bytes, 11 * 16 + 6 * 7);
+
+    sem_post(&gate->open);
+    sem_wait(&loop.woken);
+    sem_wait(&gate->arrived);
+    assert_int_equal(blob->references, 1 + 1 + 5); /* released by the loop, not before */
+    assert_int_equal(log_writer_poll(writer), 1);
+    assert_int_equal(blob->references, 1 + 5);
+
+    sem_post(&gate->open);
+    sem_wait(&loop.woken);
+    assert_int_equal(log_writer_poll(writer), 11);
+    assert_int_equal(gate->commits, 2);
+    assert_int_equal(blob->references, 1);
+    log_writer_stats(writer, &stats);
+    assert_int_equal(stats.syncs, 2);
+    assert_int_equal(stats.queued_bytes, 0);
+    assert_true(stats.sync_us_max <= stats.sync_us_total);
+
+    log_writer_stop(writer);
+    kv_memory_crash(gate->below);
+    raft_log_close(log);
+    log = raft_log_open(kv);
+    struct raft_saved saved = {0};
+    raft_log_saved(log, &saved);
+    assert_int_equal(saved.entries_count, 11);
+    raft_log_close(log);
+    blob_release(blob);
+    gated_close();
+    sem_destroy(&loop.woken);
+}
+
+static void *open_gate(void *context)
+{
+    (void)context;
+    usleep(20000);
+    for (int i = 0; i < 10; i++)
+        sem_post(&gate->open);
+    return NULL;
+}
+
+/* stop() returns only once everything submitted is on disk, and gives all blobs back. */
+static void test_stop_drains(void **state)
+{
+    (void)state;
+    struct kv *kv = gated_open();
+    struct raft_log *log = raft_log_open(kv);
+    struct loop loop;
+    sem_init(&loop.woken, 0, 0);
+    struct log_writer *writer = log_writer_start(log, wake, &loop);
+    struct blob *blob = blob_copy(bytes_from_string("payload"));
+    for (uint64_t seq = 1; seq <= 5; seq++)
+        submit_one(writer, seq, blob);
+    pthread_t opener;
+    pthread_create(&opener, NULL, open_gate, NULL);
+    log_writer_stop(writer);
+    assert_int_equal(blob->references, 1);
+    pthread_join(opener, NULL);
+    kv_memory_crash(gate->below);
+    raft_log_close(log);
+    log = raft_log_open(kv);
+    struct raft_saved saved = {0};
+    raft_log_saved(log, &saved);
+    assert_int_equal(saved.entries_count, 5);
+    raft_log_close(log);
+    blob_release(blob);
+    gated_close();
+    sem_destroy(&loop.woken);
+}
+
+static void test_stop_idle(void **state)
+{
+    (void)state;
+    struct kv *kv = kv_memory_open();
+    struct raft_log *log = raft_log_open(kv);
+    struct loop loop;
+    sem_init(&loop.woken, 0, 0);
+    log_writer_stop(log_writer_start(log, wake, &loop));
+    raft_log_close(log);
+    kv->ops->close(kv);
+    sem_destroy(&loop.woken);
+}
+
+/* The loop writes, polls, reads and trims while the writer works, as a replica does. */
+static void busy_loop(struct kv *kv, uint64_t seed, uint64_t count)
+{
+    struct loop loop;
+    struct model *model = model_new(seed); /* as submitted */
+    struct raft_log *log = raft_log_open(kv);
+    sem_init(&loop.woken, 0, 0);
+    struct log_writer *writer = log_writer_start(log, wake, &loop);
+    uint64_t durable = 0;
+    raft_index *ends = memory_new((count + 1) * sizeof *ends); /* last index after each write */
+    raft_index readable = 0; /* durable and not cut by anything submitted since */
+    for (uint64_t seq = 1; seq <= count; seq++) {
+        struct model_write write;
+        raft_index before = model->last;
+        model_write(model, &write);
+        write.write.seq = seq;
+        writer->ops->submit(writer, &write.write);
+        model_write_release(&write);
+        raft_index kept = model->last - write.write.count;
+        if (kept < before && readable > kept)
+            readable = kept;
+        ends[seq] = model->last;
+        for (uint64_t i = durable + 1; i < seq; i++) /* under way: counts up to the cut only */
+            if (ends[i] > kept)
+                ends[i] = kept;
+        uint64_t now = log_writer_poll(writer);
+        assert_true(now >= durable);
+        assert_true(now <= seq);
+        for (; durable < now; durable++)
+            if (ends[durable + 1] > readable)
+                readable = ends[durable + 1];
+        if (readable > model->committed && prng_below(&model->prng, 4) == 0)
+            model->committed += prng_below(&model->prng, readable - model->committed + 1);
+        if (readable > model->first.index) {
+            raft_index first =
+                model->first.index + 1 + prng_below(&model->prng, readable - model->first.index);
+            uint32_t most = readable - first + 1 > 50 ? 50 : (uint32_t)(readable - first + 1);
+            assert_read(model, log, first, most, UINT64_MAX);
+        }
+        if (prng_below(&model->prng, 30) == 0)
+            raft_log_trim(log, model_trim(model));
+        if (prng_below(&model->prng, 50) == 0)
+            usleep(1000);
+    }
+    while (log_writer_poll(writer) < count)
+        sem_wait(&loop.woken);
+    log_writer_stop(writer);
+    raft_log_close(log);
+    log = raft_log_open(kv);
+    assert_saved(model, log);
+    raft_log_close(log);
+    memory_free(ends);
+    memory_free(model);
+    sem_destroy(&loop.woken);
+}
+
+static void test_busy_memory(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 3; seed++) {
+        struct kv *kv = kv_memory_open();
+        busy_loop(kv, seed, 3000);
+        kv->ops->close(kv);
+    }
+}
+
+static void test_busy_rocksdb(void **state)
+{
+    (void)state;
+    char *directory = temporary_new();
+    struct kv *kv = open_rocksdb(directory);
+    busy_loop(kv, 9, 3000);
+    kv->ops->close(kv);
+    temporary_remove(directory);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_groups),       cmocka_unit_test(test_stop_drains),
+        cmocka_unit_test(test_stop_idle),    cmocka_unit_test(test_busy_memory),
+        cmocka_unit_test(test_busy_rocksdb),
+    };
+    return cmocka_run_group_tests_name("log_writer", tests, NULL, NULL);
+}
