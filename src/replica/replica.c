@@ -32,8 +32,10 @@ static void send_append(struct replica *replica, const struct raft_message *mess
     uint32_t count = message->append_request.count;
     check(count <= REPLICA_ENTRIES_MAX);
     uint32_t from_disk = 0;
-    if (!entry_cache_get(&replica->cache, first)) {
-        from_disk = raft_log_read(replica->options.log, first, count,
+    if (first < replica->cache.first) {
+        raft_index before_cache = replica->cache.first - first;
+        from_disk = raft_log_read(replica->options.log, first,
+                                  before_cache < count ? (uint32_t)before_cache : count,
                                   replica->options.raft.append_bytes_max, replica->scratch);
         check(from_disk > 0);
     }

@@ -1,0 +1,262 @@
+/* Clients with one operation at a time: they pick a node, a key and a command, note when they asked,
+ * when they were answered and what, and go on; after an outcome they cannot know they begin a new
+ * operation elsewhere, except ONCE, which they repeat until it is answered. */
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "base/fatal.h"
+#include "base/memory.h"
+#include "sim.h"
+
+enum { TIMEOUT_MS = 1500, THINK_US = 20000, CHECK_STEPS_MAX = 20000000, WORDS_MAX = 8 };
+
+struct operation {
+    struct linear_op seen;
+    uint32_t key;
+    struct buffer text; /* backs seen.argv and seen.reply; owned */
+};
+
+struct client {
+    uint32_t id;
+    bool busy;
+    uint64_t request_id; /* of ONCE */
+    bool repeat;
+    uint64_t token; /* of the operation under way: a late answer to an earlier one is ignored */
+    raft_node_id node;
+    char words[WORDS_MAX][64];
+    uint32_t words_count;
+    int64_t called;
+    uint32_t key;
+};
+
+static struct client clients[SIM_CLIENTS_MAX];
+static struct operation *history;
+static uint32_t history_count, history_capacity;
+static bool stopped;
+static uint64_t done_count;
+
+static void next_operation(struct sim_node *node, void *data);
+
+struct ticket { /* the context of a request: outlives the client's interest in it */
+    struct client *client;
+    uint64_t token;
+};
+
+/* ---- history ---------------------------------------------------------------------------- */
+
+/* The words without the key and without ONCE's own. */
+static void record(const struct client *client, bool known, struct bytes reply)
+{
+    uint32_t first = strcmp(client->words[0], "ONCE") == 0 ? 3 : 0;
+    if (history_count == history_capacity) {
+        history_capacity = history_capacity ? history_capacity * 2 : 1024;
+        history = memory_resize(history, history_capacity * sizeof *history);
+    }
+    struct operation *operation = &history[history_count++];
+    memset(operation, 0, sizeof *operation);
+    operation->key = client->key;
+    operation->seen.client = client->id;
+    operation->seen.called = client->called;
+    operation->seen.returned = known ? sim.now_us : LINEAR_NEVER;
+    buffer_reserve(&operation->text, WORDS_MAX * 64 + reply.size);
+    for (uint32_t i = first; i < client->words_count; i++) {
+        if (i == first + 1)
+            continue; /* the key */
+        size_t at = operation->text.size;
+        buffer_append(&operation->text, client->words[i], strlen(client->words[i]));
+        operation->seen.argv[operation->seen.argc++] =
+            bytes_of(operation->text.data + at, operation->text.size - at);
+    }
+    size_t at = operation->text.size;
+    buffer_append_bytes(&operation->text, reply);
+    operation->seen.reply = bytes_of(operation->text.data + at, reply.size);
+}
+
+static void think(struct client *client)
+{
+    struct client **data = memory_new(sizeof *data);
+    *data = client;
+    sim_schedule(1 + (int64_t)sim_below(THINK_US), NULL, next_operation, data);
+}
+
+static void finish(struct client *client, enum request_outcome outcome, struct bytes reply)
+{
+    bool write = strcmp(client->words[0], "GET") != 0;
+    bool once = strcmp(client->words[0], "ONCE") == 0;
+    client->busy = false;
+    client->token++;
+    client->repeat = false;
+    switch (outcome) {
+    case REQUEST_DONE:
+        record(client, true, reply);
+        *(write ? &sim.coverage.writes_done : &sim.coverage.reads_done) += 1;
+        done_count++;
+        break;
+    case REQUEST_NOT_DONE:
+        sim.coverage.not_done++;
+        /* An earlier try of it may have been done. */
+        client->repeat = once;
+        break;
+    case REQUEST_UNKNOWN:
+        sim.coverage.unknown++;
+        client->repeat = once;
+        if (write && !once)
+            record(client, false, bytes_of(NULL, 0));
+        break;
+    }
+    think(client);
+}
+
+static void answered(void *context, struct request *request, enum request_outcome outcome,
+                     struct bytes reply)
+{
+    struct ticket *ticket = context;
+    (void)request;
+    if (ticket->client->token == ticket->token && ticket->client->busy)
+        finish(ticket->client, outcome, reply);
+    memory_free(ticket);
+    request->context = NULL;
+}
+
+/* ---- operations ----------------------------------------------------------------------------- */
+
+static void words(struct client *client, uint32_t count, ...)
+{
+    va_list arguments;
+    va_start(arguments, count);
+    client->words_count = count;
+    for (uint32_t i = 0; i < count; i++)
+        snprintf(client->words[i], sizeof client->words[i], "%s", va_arg(arguments, char *));
+    va_end(arguments);
+}
+
+static const char *some_value(void)
+{
+    static char value[64];
+    /* Few values, so that CAS meets equal ones; some long, so that appends are split. */
+    if (sim_chance(0.1))
+        snprintf(value, sizeof value, "%060" PRIu64, sim_below(1000));
+    else
+        snprintf(value, sizeof value, "%" PRIu64, sim_below(5));
+    return value;
+}
+
+static void choose_operation(struct client *client)
+{
+    char key[16], old[64], request[24], name[16];
+    client->key = (uint32_t)sim_below(sim.options.keys);
+    snprintf(key, sizeof key, "key%u", client->key);
+    snprintf(old, sizeof old, "%s", some_value());
+    snprintf(name, sizeof name, "c%u", client->id);
+    switch (sim_below(10)) {
+    case 0:
+    case 1:
+    case 2: words(client, 2, "GET", key); break;
+    case 3:
+    case 4: words(client, 3, "SET", key, some_value()); break;
+    case 5: words(client, 4, "CAS", key, old, some_value()); break;
+    case 6: words(client, 3, "CAD", key, old); break;
+    case 7: words(client, 2, "DEL", key); break;
+    case 8: words(client, 3, "SETNX", key, some_value()); break;
+    default:
+        snprintf(request, sizeof request, "%" PRIu64, ++client->request_id);
+        words(client, 5, "ONCE", name, request, "INCR", key);
+        break;
+    }
+    client->called = sim.now_us;
+}
+
+static void submit(struct client *client, struct sim_node *node)
+{
+    struct bytes argv[WORDS_MAX];
+    for (uint32_t i = 0; i < client->words_count; i++)
+        argv[i] = bytes_from_string(client->words[i]);
+    bool read = strcmp(client->words[0], "GET") == 0;
+    struct ticket *ticket = memory_new(sizeof *ticket);
+    *ticket = (struct ticket){client, client->token};
+    struct request *request =
+        request_new(read ? REQUEST_READ : REQUEST_WRITE, 2, client->id + 1,
+                    command_encode(argv, client->words_count), answered, ticket);
+    request->deadline_ms = sim_node_now_ms(node) + TIMEOUT_MS;
+    client->busy = true;
+    client->node = node->id;
+    replica_submit(node->replica, request);
+    sim_node_run(node);
+}
+
+static void next_operation(struct sim_node *unused, void *data)
+{
+    struct client *client = *(struct client **)data;
+    (void)unused;
+    struct sim_node *node = &sim.nodes[sim_below(sim.options.nodes)];
+    memory_free(data);
+    if (stopped && !client->repeat)
+        return;
+    if (client->repeat)
+        sim.coverage.once_repeats++;
+    if (!node->alive || node->paused) {
+        think(client);
+        return;
+    }
+    if (!client->repeat)
+        choose_operation(client);
+    submit(client, node);
+}
+
+void sim_clients_start(void)
+{
+    for (uint32_t i = 0; i < sim.options.clients; i++) {
+        clients[i].id = i;
+        think(&clients[i]);
+    }
+}
+
+/* Its connections broke: what was asked there has an unknown outcome. */
+void sim_clients_node_gone(struct sim_node *node)
+{
+    for (uint32_t i = 0; i < sim.options.clients; i++)
+        if (clients[i].busy && clients[i].node == node->id)
+            finish(&clients[i],
+                   strcmp(clients[i].words[0], "GET") == 0 ? REQUEST_NOT_DONE : REQUEST_UNKNOWN,
+                   bytes_of(NULL, 0));
+}
+
+void sim_clients_stop(void)
+{
+    stopped = true;
+}
+
+uint64_t sim_clients_done(void)
+{
+    return done_count;
+}
+
+void sim_clients_check(void)
+{
+    struct linear_op *ops = memory_new(history_count * sizeof *ops);
+    struct buffer why = {0};
+    for (uint32_t i = 0; i < sim.options.clients; i++)
+        if (clients[i].busy || clients[i].repeat) /* still out: outcome unknown */
+            record(&clients[i], false, bytes_of(NULL, 0));
+    for (uint32_t key = 0; key < sim.options.keys; key++) {
+        uint32_t count = 0;
+        for (uint32_t i = 0; i < history_count; i++)
+            if (history[i].key == key)
+                ops[count++] = history[i].seen;
+        enum linear_verdict verdict = linear_check(ops, count, CHECK_STEPS_MAX, &why);
+        if (verdict == LINEAR_NO)
+            sim_fail("the history of key%u is not linearizable:\n%.*s", key, (int)why.size,
+                     why.data);
+        if (verdict == LINEAR_GAVE_UP)
+            sim_say("gave up on the history of key%u, %u operations", key, count);
+    }
+    buffer_deinit(&why);
+    memory_free(ops);
+}
+
+void sim_clients_free(void)
+{
+    for (uint32_t i = 0; i < history_count; i++)
+        buffer_deinit(&history[i].text);
+    memory_free(history);
+}

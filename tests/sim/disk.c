@@ -1,0 +1,85 @@
+/* The log writer without its thread.  Writes gather while one batch is under way; a batch takes a
+ * while; a crash loses what was not written, and what was just being written either way. */
+#include <stdlib.h>
+
+#include "base/fatal.h"
+#include "base/memory.h"
+#include "sim.h"
+
+enum { WRITE_US_MIN = 80, WRITE_US_SPREAD = 400, SLOW_US = 20000 };
+
+static void begin(struct sim_disk *disk);
+
+static void free_write(struct raft_write *write)
+{
+    for (uint32_t i = 0; i < write->count; i++)
+        blob_release(write->entries[i].payload);
+    memory_free((void *)(uintptr_t)write->entries);
+}
+
+static void forget_first(struct sim_disk *disk, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        free_write(&disk->writes[i]);
+    disk->count -= count;
+    memmove(disk->writes, disk->writes + count, disk->count * sizeof *disk->writes);
+}
+
+static void done(struct sim_node *node, void *data)
+{
+    struct sim_disk *disk = &node->disk;
+    (void)data;
+    uint64_t seq = disk->writes[disk->batch - 1].seq;
+    raft_log_write(node->log, disk->writes, disk->batch);
+    forget_first(disk, disk->batch);
+    disk->busy = false;
+    if (disk->count > 0)
+        begin(disk);
+    replica_persisted(node->replica, seq);
+    sim_node_run(node);
+}
+
+static void begin(struct sim_disk *disk)
+{
+    disk->busy = true;
+    disk->batch = disk->count;
+    int64_t delay = WRITE_US_MIN + (int64_t)sim_below(WRITE_US_SPREAD);
+    if (!sim.healing && sim_chance(0.01))
+        delay += (int64_t)sim_below(SLOW_US);
+    sim_schedule(delay, disk->node, done, NULL);
+}
+
+static void submit(struct log_writer *port, const struct raft_write *write)
+{
+    struct sim_disk *disk = (struct sim_disk *)port;
+    if (disk->count == disk->capacity) {
+        disk->capacity = disk->capacity ? disk->capacity * 2 : 64;
+        disk->writes = memory_resize(disk->writes, disk->capacity * sizeof *disk->writes);
+    }
+    struct raft_write *kept = &disk->writes[disk->count++];
+    *kept = *write;
+    kept->entries = memory_copy(write->entries, write->count * sizeof *write->entries);
+    for (uint32_t i = 0; i < write->count; i++)
+        if (kept->entries[i].payload)
+            blob_take(kept->entries[i].payload);
+    if (!disk->busy)
+        begin(disk);
+}
+
+static const struct log_writer_ops disk_ops = {submit};
+
+void sim_disk_init(struct sim_disk *disk, struct sim_node *node)
+{
+    memory_free(disk->writes);
+    *disk = (struct sim_disk){.port = {&disk_ops}, .node = node};
+}
+
+void sim_disk_crash(struct sim_disk *disk)
+{
+    if (disk->busy && sim_chance(0.5)) {
+        raft_log_write(disk->node->log, disk->writes, disk->batch);
+        sim.coverage.crashes_in_write++;
+    }
+    forget_first(disk, disk->count);
+    disk->busy = false;
+}

@@ -1,0 +1,156 @@
+/* One process: the same parts that main.c puts together, on simulated ports. */
+#include <inttypes.h>
+
+#include "base/fatal.h"
+#include "base/memory.h"
+#include "sim.h"
+
+enum { CHECKPOINT_BYTES = 6000, LOG_BYTES_MAX = 1 << 20, CACHE_BYTES = 8192 };
+
+int64_t sim_node_now_ms(const struct sim_node *node)
+{
+    return (int64_t)((double)sim.now_us / 1000 * node->clock_rate) + 1000;
+}
+
+int64_t sim_node_unix_ms(const struct sim_node *node)
+{
+    return 1700000000000 + (sim.now_us + node->clock_skew_us) / 1000;
+}
+
+/* ---- our state machine in front of the shipped one: sees what is applied -------------- */
+
+static struct sim_node *node_of(struct state_machine *port)
+{
+    return (struct sim_node *)((char *)port - offsetof(struct sim_node, port));
+}
+
+static void machine_apply(struct state_machine *port, const struct apply_context *context,
+                          struct bytes command, int protocol, struct buffer *reply)
+{
+    struct sim_node *node = node_of(port);
+    sim_check_applied(node, context->pos, command);
+    node->machine->ops->apply(node->machine, context, command, protocol, reply);
+}
+
+static void machine_applied(struct state_machine *port, struct raft_pos pos, int64_t now_ms)
+{
+    struct sim_node *node = node_of(port);
+    node->machine->ops->applied(node->machine, pos, now_ms);
+}
+
+static void machine_read(struct state_machine *port, int64_t now_ms, struct bytes command,
+                         int protocol, struct buffer *reply)
+{
+    struct sim_node *node = node_of(port);
+    node->machine->ops->read(node->machine, now_ms, command, protocol, reply);
+}
+
+static bool machine_ready(struct state_machine *port)
+{
+    return node_of(port)->machine->ops->ready(node_of(port)->machine);
+}
+
+static raft_index machine_applied_index(struct state_machine *port)
+{
+    return node_of(port)->machine->ops->applied_index(node_of(port)->machine);
+}
+
+static raft_index machine_persisted_index(struct state_machine *port)
+{
+    return node_of(port)->machine->ops->persisted_index(node_of(port)->machine);
+}
+
+static const struct state_machine_ops machine_ops = {
+    .apply = machine_apply,
+    .applied = machine_applied,
+    .read = machine_read,
+    .ready = machine_ready,
+    .applied_index = machine_applied_index,
+    .persisted_index = machine_persisted_index,
+};
+
+/* ---- life ------------------------------------------------------------------------------- */
+
+void sim_node_run(struct sim_node *node)
+{
+    while (replica_run(node->replica))
+        ;
+}
+
+static void tick(struct sim_node *node, void *data)
+{
+    (void)data;
+    if (!node->paused) {
+        replica_tick(node->replica, sim_node_now_ms(node), sim_node_unix_ms(node));
+        sim_node_run(node);
+    }
+    sim_schedule(SIM_TICK_US, node, tick, NULL);
+}
+
+static struct raft_members all_members(void)
+{
+    struct raft_members members = {.count = sim.options.nodes};
+    for (uint32_t i = 0; i < members.count; i++)
+        members.list[i] = (struct raft_member){.id = i, .voter = true};
+    return members;
+}
+
+void sim_node_start(struct sim_node *node)
+{
+    struct db_options db_options = {.hash_seed = 42, .checkpoint_bytes = CHECKPOINT_BYTES};
+    if (!node->kv)
+        node->kv = kv_memory_open();
+    node->life++;
+    node->alive = true;
+    node->paused = false;
+    node->log = raft_log_open(node->kv);
+    node->db = db_open(node->kv, &db_options);
+    node->machine = command_machine_new(node->db);
+    node->port.ops = &machine_ops;
+    sim_disk_init(&node->disk, node);
+    sim_network_init(node);
+    struct replica_options options = {
+        .raft =
+            {
+                .id = node->id,
+                .election_ticks = 40,
+                .heartbeat_ticks = 5,
+                .inflight_max = 8,
+                .append_entries_max = 64,
+                .append_bytes_max = 2000,
+                .uncommitted_bytes_max = 20000,
+                .seed = prng_next(&sim.prng),
+            },
+        .members = all_members(),
+        .tick_ms = SIM_TICK_US / 1000,
+        .session = prng_next(&sim.prng),
+        .seed = prng_next(&sim.prng),
+        .cache_bytes = CACHE_BYTES,
+        .log_bytes_max = LOG_BYTES_MAX,
+        .log_entries_max = 1 << 20,
+        .log_entries_min = 10,
+        .log = node->log,
+        .writer = &node->disk.port,
+        .transport = &node->transport,
+        .machine = &node->port,
+    };
+    node->replica = replica_new(&options, sim_node_now_ms(node), sim_node_unix_ms(node));
+    sim_say("node %" PRIu64 " starts, applied %" PRIu64, node->id, db_applied_index(node->db));
+    sim_schedule((int64_t)sim_below(SIM_TICK_US), node, tick, NULL);
+}
+
+void sim_node_crash(struct sim_node *node)
+{
+    sim_say("node %" PRIu64 " crashes", node->id);
+    sim.coverage.crashes++;
+    sim_clients_node_gone(node); /* their connections break first: nothing is answered */
+    sim_network_node_gone(node);
+    node->alive = false; /* and what the end of the replica says is heard by nobody */
+    replica_free(node->replica);
+    sim_disk_crash(&node->disk);
+    command_machine_free(node->machine);
+    db_close(node->db);
+    raft_log_close(node->log);
+    kv_memory_crash(node->kv);
+    node->replica = NULL;
+}
