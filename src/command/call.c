@@ -1,5 +1,8 @@
 /* What many commands do with their words.  Loop thread only. */
+#include <ctype.h>
+
 #include "base/buffer.h"
+#include "base/fatal.h"
 #include "command/commands.h"
 #include "resp/number.h"
 
@@ -45,4 +48,28 @@ void reply_value(struct reply *reply, struct bytes value, bool exists)
 void reply_ok(struct reply *reply)
 {
     reply_simple(reply, "OK");
+}
+
+void reply_help(struct call *call, const char *const *lines)
+{
+    const char *name = call->command->name;
+    char title[64];
+    size_t size = strcspn(name, "|");
+    check(size < sizeof(title));
+    for (size_t i = 0; i < size; i++)
+        title[i] = (char)toupper((unsigned char)name[i]);
+    title[size] = '\0';
+    struct buffer first = {0};
+    buffer_printf(&first, "%s <subcommand> [<arg> [value] [opt] ...]. Subcommands are:", title);
+    buffer_append_byte(&first, '\0');
+    uint64_t count = 0;
+    while (lines[count])
+        count++;
+    reply_array(call->reply, count + 3);
+    reply_simple(call->reply, first.data);
+    for (uint64_t i = 0; i < count; i++)
+        reply_simple(call->reply, lines[i]);
+    reply_simple(call->reply, "HELP");
+    reply_simple(call->reply, "    Prints this help.");
+    buffer_deinit(&first);
 }

@@ -51,7 +51,9 @@ enum command_flags {
     CMD_KEYSPACE = 1 << 12,
     CMD_STRING = 1 << 13,
     CMD_CONNECTION = 1 << 14,
-    CMD_DANGEROUS = 1 << 15
+    CMD_DANGEROUS = 1 << 15,
+    CMD_ADMIN_CATEGORY = 1 << 16, /* without the flag */
+    CMD_MOVABLE_KEYS = 1 << 17    /* `keys` does not tell them */
 };
 
 struct command {

@@ -35,6 +35,8 @@ bool call_get_string(struct call *call, struct bytes key, struct bytes *value, b
 void call_put_string(struct call *call, struct bytes key, struct bytes value);
 void reply_value(struct reply *reply, struct bytes value, bool exists); /* bulk or null */
 void reply_ok(struct reply *reply);
+/* HELP of a container: a title line, `lines` (ended by NULL), and a line on HELP itself. */
+void reply_help(struct call *call, const char *const *lines);
 
 /* connection.c.  No blanks and control bytes, as CLIENT LIST demands. */
 bool is_client_word(struct bytes word);

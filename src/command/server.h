@@ -50,6 +50,8 @@ struct server_raft {
 /* One client in CLIENT LIST order; return false to stop. */
 typedef bool server_client_fn(void *context, struct session *session);
 
+struct server;
+
 struct server_ops {
     int64_t (*now_ms)(struct server *server); /* Unix time */
     int64_t (*now_us)(struct server *server);

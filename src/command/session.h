@@ -32,6 +32,7 @@ struct session {
     uint64_t commands;        /* processed */
     struct buffer out;        /* replies not yet sent */
     int fd;
+    size_t query_bytes, query_free_bytes; /* of the input buffer, for CLIENT LIST */
     uint64_t value_max; /* proto-max-bulk-len; 0: only the state machine's own limit */
 };
 

@@ -15,6 +15,7 @@
  * demands) and a declaration in commands.h. */
 #include "command/commands.h"
 
+/* clang-format off */
 #define L CMD_LOCAL
 #define R CMD_READ
 #define W CMD_WRITE
@@ -26,91 +27,101 @@
 #define CONN CMD_CONNECTION
 #define ADMIN CMD_ADMIN
 #define BOX CMD_CONTAINER
-#define ANY (CMD_LOADING | CMD_STALE) /* whatever state the server is in */
-#define META (ANY | CMD_NOSCRIPT)     /* about the connection, not the data */
+#define ANY (CMD_LOADING | CMD_STALE)                            /* in whatever state the server is */
+#define META (ANY | CMD_NOSCRIPT)                                /* not about the data */
 #define DOOR (META | FAST | CONN | CMD_NO_AUTH | CMD_ALLOW_BUSY) /* before AUTH */
-#define NO_KEYS                                                                                    \
-    {                                                                                              \
-        0, 0, 0                                                                                    \
-    }
-#define ONE_KEY                                                                                    \
-    {                                                                                              \
-        1, 1, 1                                                                                    \
-    }
-#define TWO_KEYS                                                                                   \
-    {                                                                                              \
-        1, 2, 1                                                                                    \
-    }
-#define ALL_KEYS                                                                                   \
-    {                                                                                              \
-        1, -1, 1                                                                                   \
-    }
-#define PAIRS                                                                                      \
-    {                                                                                              \
-        1, -1, 2                                                                                   \
-    }
+#define NO_KEYS {0, 0, 0}
+#define ONE_KEY {1, 1, 1}
+#define TWO_KEYS {1, 2, 1}
+#define ALL_KEYS {1, -1, 1}
+#define PAIRS {1, -1, 2}
 
-/* clang-format off */
 const struct command command_rows[] = {
     /* Strings. */
-    {"get",           2, R | STR | FAST,                    ONE_KEY,  cmd_get},
-    {"set",          -3, W | STR | OOM,                     ONE_KEY,  cmd_set},
-    {"setnx",         3, W | STR | OOM | FAST,              ONE_KEY,  cmd_setnx},
-    {"getset",        3, W | STR | OOM | FAST,              ONE_KEY,  cmd_getset},
-    {"getdel",        2, W | STR | FAST,                    ONE_KEY,  cmd_getdel},
-    {"mget",         -2, R | STR | FAST,                    ALL_KEYS, cmd_mget},
-    {"mset",         -3, W | STR | OOM,                     PAIRS,    cmd_mset},
-    {"msetnx",       -3, W | STR | OOM,                     PAIRS,    cmd_msetnx},
-    {"append",        3, W | STR | OOM | FAST,              ONE_KEY,  cmd_append},
-    {"strlen",        2, R | STR | FAST,                    ONE_KEY,  cmd_strlen},
-    {"getrange",      4, R | STR,                           ONE_KEY,  cmd_getrange},
-    {"substr",        4, R | STR,                           ONE_KEY,  cmd_getrange},
-    {"setrange",      4, W | STR | OOM,                     ONE_KEY,  cmd_setrange},
-    {"incr",          2, W | STR | OOM | FAST,              ONE_KEY,  cmd_incr},
-    {"incrby",        3, W | STR | OOM | FAST,              ONE_KEY,  cmd_incrby},
-    {"decr",          2, W | STR | OOM | FAST,              ONE_KEY,  cmd_decr},
-    {"decrby",        3, W | STR | OOM | FAST,              ONE_KEY,  cmd_decrby},
-    {"incrbyfloat",   3, W | STR | OOM | FAST,              ONE_KEY,  cmd_incrbyfloat},
+    {"get",                2, R | STR | FAST,                    ONE_KEY,  cmd_get},
+    {"set",               -3, W | STR | OOM,                     ONE_KEY,  cmd_set},
+    {"setnx",              3, W | STR | OOM | FAST,              ONE_KEY,  cmd_setnx},
+    {"getset",             3, W | STR | OOM | FAST,              ONE_KEY,  cmd_getset},
+    {"getdel",             2, W | STR | FAST,                    ONE_KEY,  cmd_getdel},
+    {"mget",              -2, R | STR | FAST,                    ALL_KEYS, cmd_mget},
+    {"mset",              -3, W | STR | OOM,                     PAIRS,    cmd_mset},
+    {"msetnx",            -3, W | STR | OOM,                     PAIRS,    cmd_msetnx},
+    {"append",             3, W | STR | OOM | FAST,              ONE_KEY,  cmd_append},
+    {"strlen",             2, R | STR | FAST,                    ONE_KEY,  cmd_strlen},
+    {"getrange",           4, R | STR,                           ONE_KEY,  cmd_getrange},
+    {"substr",             4, R | STR,                           ONE_KEY,  cmd_getrange},
+    {"setrange",           4, W | STR | OOM,                     ONE_KEY,  cmd_setrange},
+    {"incr",               2, W | STR | OOM | FAST,              ONE_KEY,  cmd_incr},
+    {"incrby",             3, W | STR | OOM | FAST,              ONE_KEY,  cmd_incrby},
+    {"decr",               2, W | STR | OOM | FAST,              ONE_KEY,  cmd_decr},
+    {"decrby",             3, W | STR | OOM | FAST,              ONE_KEY,  cmd_decrby},
+    {"incrbyfloat",        3, W | STR | OOM | FAST,              ONE_KEY,  cmd_incrbyfloat},
 
     /* Compare, then set or delete. */
-    {"cas",           4, W | STR | OOM | FAST,              ONE_KEY,  cmd_cas},
-    {"cad",           3, W | STR | FAST,                    ONE_KEY,  cmd_cad},
-    {"delex",        -2, W | STR | FAST,                    ONE_KEY,  cmd_delex},
-    {"delifeq",       3, W | STR | FAST,                    ONE_KEY,  cmd_delifeq},
+    {"cas",                4, W | STR | OOM | FAST,              ONE_KEY,  cmd_cas},
+    {"cad",                3, W | STR | FAST,                    ONE_KEY,  cmd_cad},
+    {"delex",             -2, W | STR | FAST,                    ONE_KEY,  cmd_delex},
+    {"delifeq",            3, W | STR | FAST,                    ONE_KEY,  cmd_delifeq},
 
     /* Keys. */
-    {"del",          -2, W | KSP,                           ALL_KEYS, cmd_del},
-    {"unlink",       -2, W | KSP | FAST,                    ALL_KEYS, cmd_del},
-    {"exists",       -2, R | KSP | FAST,                    ALL_KEYS, cmd_exists},
-    {"touch",        -2, R | KSP | FAST,                    ALL_KEYS, cmd_exists},
-    {"type",          2, R | KSP | FAST,                    ONE_KEY,  cmd_type},
-    {"keys",          2, R | KSP | RISKY,                   NO_KEYS,  cmd_keys},
-    {"scan",         -2, R | KSP,                           NO_KEYS,  cmd_scan},
-    {"randomkey",     1, R | KSP,                           NO_KEYS,  cmd_randomkey},
-    {"rename",        3, W | KSP,                           TWO_KEYS, cmd_rename},
-    {"renamenx",      3, W | KSP | FAST,                    TWO_KEYS, cmd_renamenx},
-    {"flushdb",      -1, W | KSP | RISKY,                   NO_KEYS,  cmd_flushall},
-    {"flushall",     -1, W | KSP | RISKY,                   NO_KEYS,  cmd_flushall},
-    {"dbsize",        1, R | KSP | FAST,                    NO_KEYS,  cmd_dbsize},
+    {"del",               -2, W | KSP,                           ALL_KEYS, cmd_del},
+    {"unlink",            -2, W | KSP | FAST,                    ALL_KEYS, cmd_del},
+    {"exists",            -2, R | KSP | FAST,                    ALL_KEYS, cmd_exists},
+    {"touch",             -2, R | KSP | FAST,                    ALL_KEYS, cmd_exists},
+    {"type",               2, R | KSP | FAST,                    ONE_KEY,  cmd_type},
+    {"keys",               2, R | KSP | RISKY,                   NO_KEYS,  cmd_keys},
+    {"scan",              -2, R | KSP,                           NO_KEYS,  cmd_scan},
+    {"randomkey",          1, R | KSP,                           NO_KEYS,  cmd_randomkey},
+    {"rename",             3, W | KSP,                           TWO_KEYS, cmd_rename},
+    {"renamenx",           3, W | KSP | FAST,                    TWO_KEYS, cmd_renamenx},
+    {"flushdb",           -1, W | KSP | RISKY,                   NO_KEYS,  cmd_flushall},
+    {"flushall",          -1, W | KSP | RISKY,                   NO_KEYS,  cmd_flushall},
+    {"dbsize",             1, R | KSP | FAST,                    NO_KEYS,  cmd_dbsize},
 
     /* Exactly once: carries one of the above. */
-    {"once",         -4, W | OOM,                           NO_KEYS,  cmd_once},
+    {"once",              -4, W | OOM | CMD_MOVABLE_KEYS,        NO_KEYS,  cmd_once},
 
     /* Connection. */
-    {"ping",         -1, L | CONN | FAST,                   NO_KEYS,  cmd_ping},
-    {"echo",          2, L | CONN | FAST | ANY,             NO_KEYS,  cmd_echo},
-    {"quit",         -1, L | DOOR,                          NO_KEYS,  cmd_quit},
-    {"reset",         1, L | DOOR,                          NO_KEYS,  cmd_reset},
-    {"hello",        -1, L | DOOR,                          NO_KEYS,  cmd_hello},
-    {"auth",         -2, L | DOOR,                          NO_KEYS,  cmd_auth},
-    {"select",        2, L | CONN | FAST | ANY,             NO_KEYS,  cmd_select},
+    {"ping",              -1, L | CONN | FAST,                   NO_KEYS,  cmd_ping},
+    {"echo",               2, L | CONN | FAST | ANY,             NO_KEYS,  cmd_echo},
+    {"quit",              -1, L | DOOR,                          NO_KEYS,  cmd_quit},
+    {"reset",              1, L | DOOR,                          NO_KEYS,  cmd_reset},
+    {"hello",             -1, L | DOOR,                          NO_KEYS,  cmd_hello},
+    {"auth",              -2, L | DOOR,                          NO_KEYS,  cmd_auth},
+    {"select",             2, L | CONN | FAST | ANY,             NO_KEYS,  cmd_select},
+
+    {"client",            -2, L | BOX,                           NO_KEYS,  NULL},
+    {"client|getname",     2, L | META | CONN,                   NO_KEYS,  cmd_client_getname},
+    {"client|help",        2, L | ANY | CONN,                    NO_KEYS,  cmd_client_help},
+    {"client|id",          2, L | META | CONN,                   NO_KEYS,  cmd_client_id},
+    {"client|info",        2, L | META | CONN,                   NO_KEYS,  cmd_client_info},
+    {"client|kill",       -3, L | META | CONN | ADMIN,           NO_KEYS,  cmd_client_kill},
+    {"client|list",       -2, L | META | CONN | ADMIN,           NO_KEYS,  cmd_client_list},
+    {"client|no-evict",    3, L | META | CONN | ADMIN,           NO_KEYS,  cmd_client_no_evict},
+    {"client|no-touch",    3, L | META | CONN,                   NO_KEYS,  cmd_client_no_touch},
+    {"client|reply",       3, L | META | CONN,                   NO_KEYS,  cmd_client_reply},
+    {"client|setinfo",     4, L | META | CONN,                   NO_KEYS,  cmd_client_setinfo},
+    {"client|setname",     3, L | META | CONN,                   NO_KEYS,  cmd_client_setname},
 
     /* Server. */
-    {"info",         -1, L | ANY | RISKY,                   NO_KEYS,  cmd_info},
-    {"time",          1, L | ANY | FAST,                    NO_KEYS,  cmd_time},
-    {"role",          1, L | META | FAST | ADMIN | RISKY,   NO_KEYS,  cmd_role},
-    {"raft.status",   1, L | META,                          NO_KEYS,  cmd_raft_status},
-    {"cluster",      -2, L | ANY,                           NO_KEYS,  cmd_cluster},
+    {"command",           -1, L | BOX | ANY | CONN,              NO_KEYS,  cmd_command},
+    {"command|count",      2, L | ANY | CONN,                    NO_KEYS,  cmd_command_count},
+    {"command|docs",      -2, L | ANY | CONN,                    NO_KEYS,  cmd_command_docs},
+    {"command|getkeys",   -3, L | ANY | CONN,                    NO_KEYS,  cmd_command_getkeys},
+    {"command|help",       2, L | ANY | CONN,                    NO_KEYS,  cmd_command_help},
+    {"command|info",      -2, L | ANY | CONN,                    NO_KEYS,  cmd_command_info},
+    {"command|list",      -2, L | ANY | CONN,                    NO_KEYS,  cmd_command_list},
+    {"config",            -2, L | BOX,                           NO_KEYS,  NULL},
+    {"config|get",        -3, L | META | ADMIN,                  NO_KEYS,  cmd_config_get},
+    {"config|help",        2, L | ANY,                           NO_KEYS,  cmd_config_help},
+    {"config|resetstat",   2, L | META | ADMIN,                  NO_KEYS,  cmd_config_resetstat},
+    {"config|rewrite",     2, L | META | ADMIN,                  NO_KEYS,  cmd_config_rewrite},
+    {"config|set",        -4, L | META | ADMIN,                  NO_KEYS,  cmd_config_set},
+    {"info",              -1, L | ANY | RISKY,                   NO_KEYS,  cmd_info},
+    {"time",               1, L | ANY | FAST,                    NO_KEYS,  cmd_time},
+    {"role",               1, L | META | FAST | RISKY | CMD_ADMIN_CATEGORY, NO_KEYS,  cmd_role},
+    {"raft.status",        1, L | META,                          NO_KEYS,  cmd_raft_status},
+    {"cluster",           -2, L | ANY,                           NO_KEYS,  cmd_cluster},
 };
 /* clang-format on */
 

@@ -1,0 +1,351 @@
+/* CLIENT: who is connected, and what they call themselves (Redis 7.2 networking.c).
+ *
+ * A client's own state is in its session; other clients are reached through the server port.  Local
+ * commands, loop thread only. */
+#include <inttypes.h>
+
+#include "base/memory.h"
+#include "command/commands.h"
+#include "command/server.h"
+#include "command/session.h"
+#include "resp/number.h"
+
+void cmd_client_id(struct call *call)
+{
+    reply_integer(call->reply, (int64_t)call->session->id);
+}
+
+void cmd_client_setname(struct call *call)
+{
+    if (!is_client_word(call->argv[2])) {
+        reply_error(call->reply, ERROR_CLIENT_NAME);
+        return;
+    }
+    set_client_word(&call->session->name, call->argv[2]);
+    reply_ok(call->reply);
+}
+
+void cmd_client_getname(struct call *call)
+{
+    if (call->session->name)
+        reply_bulk_string(call->reply, call->session->name);
+    else
+        reply_null(call->reply);
+}
+
+void cmd_client_setinfo(struct call *call)
+{
+    struct bytes attribute = call->argv[2];
+    int size = (int)(attribute.size < 128 ? attribute.size : 128);
+    char **field = NULL;
+    if (bytes_is(attribute, "lib-name"))
+        field = &call->session->lib_name;
+    else if (bytes_is(attribute, "lib-ver"))
+        field = &call->session->lib_version;
+    if (!field) {
+        reply_error(call->reply, "ERR Unrecognized option '%.*s'", size,
+                    (const char *)attribute.data);
+        return;
+    }
+    if (!is_client_word(call->argv[3])) {
+        reply_error(call->reply, "ERR %.*s cannot contain spaces, newlines or special characters.",
+                    size, (const char *)attribute.data);
+        return;
+    }
+    set_client_word(field, call->argv[3]);
+    reply_ok(call->reply);
+}
+
+/* ---- switches ------------------------------------------------------------------- */
+
+static void set_switch(struct call *call, bool *field)
+{
+    bool on = bytes_is(call->argv[2], "on");
+    if (!on && !bytes_is(call->argv[2], "off")) {
+        reply_error(call->reply, ERROR_SYNTAX);
+        return;
+    }
+    *field = on;
+    reply_ok(call->reply);
+}
+
+void cmd_client_no_evict(struct call *call)
+{
+    set_switch(call, &call->session->no_evict);
+}
+
+void cmd_client_no_touch(struct call *call)
+{
+    set_switch(call, &call->session->no_touch);
+}
+
+void cmd_client_reply(struct call *call)
+{
+    struct session *session = call->session;
+    if (bytes_is(call->argv[2], "on")) {
+        session->reply_mode = SESSION_REPLY_ON;
+        call->reply->out = &session->out; /* this very command is answered again */
+        reply_ok(call->reply);
+    } else if (bytes_is(call->argv[2], "off")) {
+        session->reply_mode = SESSION_REPLY_OFF;
+    } else if (bytes_is(call->argv[2], "skip")) {
+        if (session->reply_mode != SESSION_REPLY_OFF)
+            session->reply_mode = SESSION_REPLY_SKIP_NEXT;
+    } else {
+        reply_error(call->reply, ERROR_SYNTAX);
+    }
+}
+
+/* ---- INFO and LIST ------------------------------------------------------------------- */
+
+static const char *or_empty(const char *text)
+{
+    return text ? text : "";
+}
+
+static int64_t seconds_since(int64_t then_ms, int64_t now_ms)
+{
+    return now_ms > then_ms ? (now_ms - then_ms) / 1000 : 0;
+}
+
+/* Redis's flags that can be true here: e no-evict, T no-touch, N none of all. */
+static const char *flags_of(const struct session *session)
+{
+    if (session->no_evict)
+        return session->no_touch ? "eT" : "e";
+    return session->no_touch ? "T" : "N";
+}
+
+static void describe(const struct session *session, int64_t now_ms, struct buffer *out)
+{
+    buffer_printf(out, "id=%" PRIu64 " addr=%s laddr=%s fd=%d name=%s", session->id,
+                  session->address, session->local_address, session->fd, or_empty(session->name));
+    buffer_printf(out,
+                  " age=%" PRId64 " idle=%" PRId64 " flags=%s db=0 sub=0 psub=0 ssub=0 multi=-1",
+                  seconds_since(session->created_ms, now_ms),
+                  seconds_since(session->last_active_ms, now_ms), flags_of(session));
+    buffer_printf(out, " qbuf=%zu qbuf-free=%zu argv-mem=0 multi-mem=0", session->query_bytes,
+                  session->query_free_bytes);
+    buffer_printf(out, " rbs=%zu rbp=%zu obl=%zu oll=0 omem=0 tot-mem=%zu events=r",
+                  session->out.capacity, session->out.capacity, session->out.size,
+                  session->out.capacity + session->query_bytes + session->query_free_bytes +
+                      sizeof(*session));
+    buffer_printf(out, " cmd=%s user=default redir=-1 resp=%d lib-name=%s lib-ver=%s\n",
+                  session->last_command ? session->last_command : "NULL", session->protocol,
+                  or_empty(session->lib_name), or_empty(session->lib_version));
+}
+
+void cmd_client_info(struct call *call)
+{
+    struct buffer text = {0};
+    describe(call->session, call->now_ms, &text);
+    reply_verbatim(call->reply, buffer_bytes(&text));
+    buffer_deinit(&text);
+}
+
+/* Clients are all of one kind here; the other kinds of Redis are known and empty. */
+static bool parse_client_type(struct call *call, struct bytes word, bool *normal)
+{
+    static const char *const others[] = {"replica", "slave", "master", "pubsub"};
+    *normal = bytes_is(word, "normal");
+    bool known = *normal;
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+        known |= bytes_is(word, others[i]);
+    if (!known)
+        reply_error(call->reply, "ERR Unknown client type '%.*s'",
+                    (int)(word.size < 128 ? word.size : 128), (const char *)word.data);
+    return known;
+}
+
+struct listing {
+    struct buffer text;
+    int64_t now_ms;
+    uint64_t id; /* 0: all */
+};
+
+static bool list_client(void *context, struct session *session)
+{
+    struct listing *listing = context;
+    if (listing->id == 0 || listing->id == session->id)
+        describe(session, listing->now_ms, &listing->text);
+    return true;
+}
+
+/* False: answered with the error. */
+static bool list_ids(struct call *call, struct listing *listing)
+{
+    for (uint32_t i = 3; i < call->argc; i++) {
+        int64_t id;
+        if (!number_parse_i64(call->argv[i], &id)) {
+            reply_error(call->reply, "ERR Invalid client ID");
+            return false;
+        }
+        if (id <= 0)
+            continue;
+        listing->id = (uint64_t)id;
+        call->server->ops->each_client(call->server, list_client, listing);
+    }
+    return true;
+}
+
+/* False: answered with the error. */
+static bool list_clients(struct call *call, struct listing *listing)
+{
+    bool normal = true;
+    if (call->argc == 4 && bytes_is(call->argv[2], "type")) {
+        if (!parse_client_type(call, call->argv[3], &normal))
+            return false;
+    } else if (call->argc > 3 && bytes_is(call->argv[2], "id")) {
+        return list_ids(call, listing);
+    } else if (call->argc != 2) {
+        reply_error(call->reply, ERROR_SYNTAX);
+        return false;
+    }
+    if (normal)
+        call->server->ops->each_client(call->server, list_client, listing);
+    return true;
+}
+
+void cmd_client_list(struct call *call)
+{
+    struct listing listing = {.now_ms = call->now_ms};
+    if (list_clients(call, &listing))
+        reply_verbatim(call->reply, buffer_bytes(&listing.text));
+    buffer_deinit(&listing.text);
+}
+
+/* ---- KILL --------------------------------------------------------------------------- */
+
+/* Which clients to kill, and those found: killing waits until the list is no longer walked. */
+struct kill {
+    struct call *call;
+    uint64_t id;                         /* 0: any */
+    struct bytes address, local_address; /* data NULL: any */
+    bool normal;                         /* false: of a type that no client here has */
+    bool skip_me;
+    struct session **found;
+    uint32_t found_count;
+};
+
+static bool is_other_text(struct bytes wanted, const char *text)
+{
+    return wanted.data && !bytes_equal(wanted, bytes_from_string(text));
+}
+
+static bool find_client(void *context, struct session *session)
+{
+    struct kill *kill = context;
+    if (kill->id && kill->id != session->id)
+        return true;
+    if (is_other_text(kill->address, session->address) ||
+        is_other_text(kill->local_address, session->local_address))
+        return true;
+    if (kill->skip_me && session == kill->call->session)
+        return true;
+    kill->found = memory_resize(kill->found, (kill->found_count + 1) * sizeof(kill->found[0]));
+    kill->found[kill->found_count++] = session;
+    return true;
+}
+
+static void kill_clients(struct kill *kill)
+{
+    struct call *call = kill->call;
+    if (kill->normal)
+        call->server->ops->each_client(call->server, find_client, kill);
+    for (uint32_t i = 0; i < kill->found_count; i++) {
+        if (kill->found[i] == call->session)
+            call->session->close_after_reply = true;
+        else
+            call->server->ops->kill_client(call->server, kill->found[i]);
+    }
+    memory_free(kill->found);
+}
+
+/* Takes one option of the new form.  False: answered with the error. */
+static bool kill_option(struct call *call, struct kill *kill, struct bytes name, struct bytes value)
+{
+    int64_t id;
+    if (bytes_is(name, "id")) {
+        bool valid = number_parse_i64(value, &id) && id > 0;
+        if (!valid)
+            reply_error(call->reply, "ERR client-id should be greater than 0");
+        else
+            kill->id = (uint64_t)id;
+        return valid;
+    }
+    if (bytes_is(name, "type")) {
+        bool normal;
+        bool valid = parse_client_type(call, value, &normal);
+        kill->normal = kill->normal && normal;
+        return valid;
+    }
+    if (bytes_is(name, "addr")) {
+        kill->address = value;
+    } else if (bytes_is(name, "laddr")) {
+        kill->local_address = value;
+    } else if (bytes_is(name, "user")) {
+        if (!bytes_equal(value, bytes_from_string("default"))) {
+            reply_error(call->reply, "ERR No such user '%.*s'",
+                        (int)(value.size < 128 ? value.size : 128), (const char *)value.data);
+            return false;
+        }
+    } else if (bytes_is(name, "skipme") && (bytes_is(value, "yes") || bytes_is(value, "no"))) {
+        kill->skip_me = bytes_is(value, "yes");
+    } else {
+        reply_error(call->reply, ERROR_SYNTAX);
+        return false;
+    }
+    return true;
+}
+
+void cmd_client_kill(struct call *call)
+{
+    struct kill kill = {.call = call, .normal = true, .skip_me = true};
+    if (call->argc == 3) { /* the old form, in which one may kill oneself */
+        kill.address = call->argv[2];
+        kill.skip_me = false;
+        kill_clients(&kill);
+        if (kill.found_count)
+            reply_ok(call->reply);
+        else
+            reply_error(call->reply, "ERR No such client");
+        return;
+    }
+    for (uint32_t i = 2; i < call->argc; i += 2) {
+        if (i + 1 == call->argc) {
+            reply_error(call->reply, ERROR_SYNTAX);
+            return;
+        }
+        if (!kill_option(call, &kill, call->argv[i], call->argv[i + 1]))
+            return;
+    }
+    kill_clients(&kill);
+    reply_integer(call->reply, kill.found_count);
+}
+
+void cmd_client_help(struct call *call)
+{
+    static const char *const lines[] = {
+        "GETNAME",
+        "    The name given with SETNAME.",
+        "ID",
+        "    The number of this connection.",
+        "INFO",
+        "    The line that LIST prints for this connection.",
+        "KILL (<ip:port> | <option> <value> [<option> <value> [...]])",
+        "    Close connections. Options: ID, ADDR, LADDR, TYPE, USER, SKIPME (YES|NO).",
+        "LIST [TYPE (NORMAL|MASTER|REPLICA|PUBSUB) | ID <id> [<id> [...]]]",
+        "    One line for each connection.",
+        "NO-EVICT (ON|OFF)",
+        "    Accepted; no client is ever evicted.",
+        "NO-TOUCH (ON|OFF)",
+        "    Accepted; keys have no access time.",
+        "REPLY (ON|OFF|SKIP)",
+        "    Whether this connection gets replies.",
+        "SETINFO (LIB-NAME|LIB-VER) <value>",
+        "    Tell which library this client uses.",
+        "SETNAME <name>",
+        "    Give this connection a name.",
+        NULL};
+    reply_help(call, lines);
+}

@@ -1,0 +1,166 @@
+/* CONFIG GET, SET, RESETSTAT (Redis 7.2 config.c), on the directives that the server port offers.
+ *
+ * The server changes one directive at a time; SET of several is all or nothing all the same: what
+ * was changed before a failure is set back.  Local commands, loop thread only. */
+#include "base/memory.h"
+#include "command/commands.h"
+#include "command/server.h"
+
+/* ---- GET -------------------------------------------------------------------------- */
+
+struct getting {
+    const struct call *call;
+    struct buffer text;
+    struct reply found; /* into `text` */
+    uint64_t count;
+};
+
+static bool is_pattern(struct bytes word)
+{
+    const char *letters = word.data;
+    for (size_t i = 0; i < word.size; i++)
+        if (strchr("[*?", letters[i]) && letters[i])
+            return true;
+    return false;
+}
+
+static void get_directive(void *context, const char *name, const char *value)
+{
+    struct getting *getting = context;
+    bool wanted = false;
+    for (uint32_t i = 2; i < getting->call->argc && !wanted; i++) {
+        struct bytes word = getting->call->argv[i];
+        wanted = is_pattern(word) ? glob_match(word, bytes_from_string(name), true)
+                                  : bytes_is(word, name);
+    }
+    if (!wanted)
+        return;
+    reply_bulk_string(&getting->found, name);
+    reply_bulk_string(&getting->found, value);
+    getting->count++;
+}
+
+void cmd_config_get(struct call *call)
+{
+    struct getting getting = {.call = call};
+    getting.found = (struct reply){&getting.text, call->reply->protocol};
+    call->server->ops->config_each(call->server, get_directive, &getting);
+    reply_map(call->reply, getting.count);
+    reply_raw(call->reply, buffer_bytes(&getting.text));
+    buffer_deinit(&getting.text);
+}
+
+/* ---- SET -------------------------------------------------------------------------- */
+
+struct lookup {
+    struct bytes name;
+    char *value; /* owned; NULL: not found */
+};
+
+static void look_up(void *context, const char *name, const char *value)
+{
+    struct lookup *lookup = context;
+    if (!lookup->value && bytes_is(lookup->name, name))
+        lookup->value = memory_string(value);
+}
+
+static char *value_of(struct server *server, struct bytes name)
+{
+    struct lookup lookup = {.name = name};
+    server->ops->config_each(server, look_up, &lookup);
+    return lookup.value;
+}
+
+static bool same_name(struct bytes a, struct bytes b)
+{
+    return a.size == b.size && strncasecmp(a.data, b.data, a.size) == 0;
+}
+
+/* False: answered with the error. */
+static bool names_differ(struct call *call)
+{
+    for (uint32_t i = 2; i < call->argc; i += 2)
+        for (uint32_t j = 2; j < i; j += 2)
+            if (same_name(call->argv[i], call->argv[j])) {
+                reply_error(call->reply,
+                            "ERR CONFIG SET failed (possibly related to argument '%.*s') - "
+                            "duplicate parameter",
+                            (int)(call->argv[i].size < 128 ? call->argv[i].size : 128),
+                            (const char *)call->argv[i].data);
+                return false;
+            }
+    return true;
+}
+
+/* Sets the directives one by one; on a failure answers with the error.  Returns how many were set,
+ * their former values in `former`. */
+static uint32_t set_directives(struct call *call, char **former)
+{
+    struct server *server = call->server;
+    uint32_t count = (call->argc - 2) / 2;
+    for (uint32_t i = 0; i < count; i++) {
+        struct bytes name = call->argv[2 + 2 * i];
+        char error[512] = "";
+        former[i] = value_of(server, name);
+        if (!server->ops->config_set(server, name, call->argv[3 + 2 * i], error, sizeof(error))) {
+            reply_error(call->reply, "ERR %s", error);
+            memory_free(former[i]);
+            return i;
+        }
+    }
+    return count;
+}
+
+static void set_back(struct call *call, char **former, uint32_t count)
+{
+    char error[512];
+    for (uint32_t i = count; i-- > 0;)
+        if (former[i])
+            (void)call->server->ops->config_set(call->server, call->argv[2 + 2 * i],
+                                                bytes_from_string(former[i]), error, sizeof(error));
+}
+
+void cmd_config_set(struct call *call)
+{
+    if (call->argc % 2 == 1) {
+        call_wrong_arity(call);
+        return;
+    }
+    if (!names_differ(call))
+        return;
+    uint32_t wanted = (call->argc - 2) / 2;
+    char **former = memory_new(wanted * sizeof(*former));
+    uint32_t count = set_directives(call, former);
+    if (count < wanted)
+        set_back(call, former, count);
+    else
+        reply_ok(call->reply);
+    for (uint32_t i = 0; i < count; i++)
+        memory_free(former[i]);
+    memory_free(former);
+}
+
+/* ---- the rest ----------------------------------------------------------------------- */
+
+void cmd_config_resetstat(struct call *call)
+{
+    call->server->ops->stats_reset(call->server);
+    reply_ok(call->reply);
+}
+
+void cmd_config_rewrite(struct call *call)
+{
+    reply_error(call->reply, "ERR CONFIG REWRITE is not supported: edit the configuration file");
+}
+
+void cmd_config_help(struct call *call)
+{
+    static const char *const lines[] = {"GET <pattern> [<pattern> [...]]",
+                                        "    Directives and their present values.",
+                                        "SET <directive> <value> [<directive> <value> [...]]",
+                                        "    Change directives, all or none, until the restart.",
+                                        "RESETSTAT",
+                                        "    Start the counters of INFO again from zero.",
+                                        NULL};
+    reply_help(call, lines);
+}

@@ -1,0 +1,418 @@
+/* COMMAND: the table, told to clients in the shape of Redis 7.2 (server.c addReplyCommandInfo,
+ * addReplyCommandDocs): ten elements a command.
+ *
+ * Cluster-aware proxies and redis-cli's help read this.  Local commands, loop thread only. */
+#include <ctype.h>
+
+#include "base/buffer.h"
+#include "command/commands.h"
+#include "command/docs.h"
+
+/* ---- walking the table --------------------------------------------------------- */
+
+static bool is_subcommand(const struct command *command)
+{
+    return strchr(command->name, '|') != NULL;
+}
+
+static bool belongs_to(const struct command *command, const struct command *container)
+{
+    size_t size = strlen(container->name);
+    return strncmp(command->name, container->name, size) == 0 && command->name[size] == '|';
+}
+
+static uint32_t subcommands_count(const struct command *container)
+{
+    uint32_t total, count = 0;
+    const struct command *table = command_table(&total);
+    for (uint32_t i = 0; i < total; i++)
+        count += belongs_to(&table[i], container);
+    return count;
+}
+
+static uint32_t commands_count(void)
+{
+    uint32_t total, count = 0;
+    const struct command *table = command_table(&total);
+    for (uint32_t i = 0; i < total; i++)
+        count += !is_subcommand(&table[i]);
+    return count;
+}
+
+/* ---- words in sets --------------------------------------------------------------- */
+
+/* A set is written behind its size, so its words are collected first. */
+struct word_set {
+    struct reply words; /* into `text` */
+    struct buffer text;
+    uint64_t count;
+};
+
+static void word_set_init(struct word_set *set, const struct reply *reply)
+{
+    *set = (struct word_set){0};
+    set->words = (struct reply){&set->text, reply->protocol};
+}
+
+static void word_set_finish(struct word_set *set, struct reply *reply)
+{
+    reply_set(reply, set->count);
+    reply_raw(reply, buffer_bytes(&set->text));
+    buffer_deinit(&set->text);
+}
+
+static void word_if(struct word_set *set, bool condition, const char *word)
+{
+    if (!condition)
+        return;
+    reply_simple(&set->words, word);
+    set->count++;
+}
+
+/* The blank-separated words of `text`, up to `end` or its end. */
+static void words_of(struct word_set *set, const char *text, char end, bool as_bulk)
+{
+    while (*text && *text != end) {
+        char word[64];
+        size_t size = 0;
+        while (*text && *text != ' ' && *text != end && size + 1 < sizeof(word))
+            word[size++] = *text++;
+        word[size] = '\0';
+        if (as_bulk)
+            reply_bulk_string(&set->words, word);
+        else
+            reply_simple(&set->words, word);
+        set->count++;
+        if (*text == ' ')
+            text++;
+    }
+}
+
+/* ---- COMMAND INFO ------------------------------------------------------------------ */
+
+static void reply_flags(const struct command *command, struct reply *reply)
+{
+    unsigned flags = command->flags;
+    struct word_set set;
+    word_set_init(&set, reply);
+    word_if(&set, flags & CMD_WRITE, "write");
+    word_if(&set, flags & CMD_READ, "readonly");
+    word_if(&set, flags & CMD_DENYOOM, "denyoom");
+    word_if(&set, flags & CMD_ADMIN, "admin");
+    word_if(&set, flags & CMD_NOSCRIPT, "noscript");
+    word_if(&set, flags & CMD_LOADING, "loading");
+    word_if(&set, flags & CMD_STALE, "stale");
+    word_if(&set, flags & CMD_FAST, "fast");
+    word_if(&set, flags & CMD_NO_AUTH, "no_auth");
+    word_if(&set, flags & CMD_MOVABLE_KEYS, "movablekeys");
+    word_if(&set, flags & CMD_ALLOW_BUSY, "allow_busy");
+    word_set_finish(&set, reply);
+}
+
+static void categories_of(const struct command *command, struct word_set *set)
+{
+    unsigned flags = command->flags;
+    word_if(set, flags & CMD_KEYSPACE, "@keyspace");
+    word_if(set, flags & CMD_READ, "@read");
+    word_if(set, flags & CMD_WRITE, "@write");
+    word_if(set, flags & CMD_STRING, "@string");
+    word_if(set, flags & (CMD_ADMIN | CMD_ADMIN_CATEGORY), "@admin");
+    word_if(set, flags & CMD_FAST, "@fast");
+    word_if(set, !(flags & CMD_FAST), "@slow");
+    word_if(set, flags & (CMD_ADMIN | CMD_DANGEROUS), "@dangerous");
+    word_if(set, flags & CMD_CONNECTION, "@connection");
+}
+
+static void pair_integer(struct reply *reply, const char *name, int64_t value)
+{
+    reply_bulk_string(reply, name);
+    reply_integer(reply, value);
+}
+
+/* One key specification: where its keys begin and which words they are. */
+static void reply_key_spec(struct reply *reply, const char *flags, int first, int last, int step)
+{
+    struct word_set set;
+    reply_map(reply, 3);
+    reply_bulk_string(reply, "flags");
+    word_set_init(&set, reply);
+    words_of(&set, flags, '|', false);
+    word_set_finish(&set, reply);
+    reply_bulk_string(reply, "begin_search");
+    reply_map(reply, 2);
+    reply_bulk_string(reply, "type");
+    reply_bulk_string(reply, "index");
+    reply_bulk_string(reply, "spec");
+    reply_map(reply, 1);
+    pair_integer(reply, "index", first);
+    reply_bulk_string(reply, "find_keys");
+    reply_map(reply, 2);
+    reply_bulk_string(reply, "type");
+    reply_bulk_string(reply, "range");
+    reply_bulk_string(reply, "spec");
+    reply_map(reply, 3);
+    pair_integer(reply, "lastkey", last);
+    pair_integer(reply, "keystep", step);
+    pair_integer(reply, "limit", 0);
+}
+
+static void reply_key_specs(const struct command *command, const struct command_docs *docs,
+                            struct reply *reply)
+{
+    const char *flags = docs ? docs->key_flags : "";
+    if (command->keys.first == 0) {
+        reply_set(reply, 0);
+        return;
+    }
+    const char *second = strchr(flags, '|');
+    reply_set(reply, second ? 2 : 1);
+    /* as Redis counts: the last key is relative to the first, if not to the end */
+    int last = command->keys.last < 0 ? command->keys.last : 0;
+    reply_key_spec(reply, flags, command->keys.first, last, command->keys.step);
+    if (second)
+        reply_key_spec(reply, second + 1, command->keys.first + 1, last, command->keys.step);
+}
+
+static void reply_row(const struct command *command, struct reply *reply);
+
+static void reply_subcommand_rows(const struct command *container, struct reply *reply)
+{
+    uint32_t total;
+    const struct command *table = command_table(&total);
+    reply_set(reply, subcommands_count(container));
+    for (uint32_t i = 0; i < total; i++)
+        if (belongs_to(&table[i], container))
+            reply_row(&table[i], reply);
+}
+
+static void reply_row(const struct command *command, struct reply *reply)
+{
+    const struct command_docs *docs = command_docs_find(bytes_from_string(command->name));
+    struct word_set set;
+    reply_array(reply, 10);
+    reply_bulk_string(reply, command->name);
+    reply_integer(reply, command->arity);
+    reply_flags(command, reply);
+    reply_integer(reply, command->keys.first);
+    reply_integer(reply, command->keys.last);
+    reply_integer(reply, command->keys.step);
+    word_set_init(&set, reply);
+    categories_of(command, &set);
+    word_set_finish(&set, reply);
+    word_set_init(&set, reply);
+    words_of(&set, docs ? docs->tips : "", '\0', true);
+    word_set_finish(&set, reply);
+    reply_key_specs(command, docs, reply);
+    reply_subcommand_rows(command, reply);
+}
+
+void cmd_command(struct call *call)
+{
+    uint32_t total;
+    const struct command *table = command_table(&total);
+    reply_array(call->reply, commands_count());
+    for (uint32_t i = 0; i < total; i++)
+        if (!is_subcommand(&table[i]))
+            reply_row(&table[i], call->reply);
+}
+
+void cmd_command_info(struct call *call)
+{
+    if (call->argc == 2) {
+        cmd_command(call);
+        return;
+    }
+    reply_array(call->reply, call->argc - 2);
+    for (uint32_t i = 2; i < call->argc; i++) {
+        const struct command *command = command_lookup(call->argv[i]);
+        if (command)
+            reply_row(command, call->reply);
+        else
+            reply_null_array(call->reply);
+    }
+}
+
+void cmd_command_count(struct call *call)
+{
+    reply_integer(call->reply, commands_count());
+}
+
+/* ---- COMMAND DOCS -------------------------------------------------------------------- */
+
+static void pair_string(struct reply *reply, const char *name, const char *value)
+{
+    reply_bulk_string(reply, name);
+    reply_bulk_string(reply, value);
+}
+
+static void reply_docs(const struct command *command, struct reply *reply)
+{
+    static const struct command_docs none = {"", "", "", "", "", "", "", ""};
+    const struct command_docs *docs = command_docs_find(bytes_from_string(command->name));
+    if (!docs)
+        docs = &none;
+    struct buffer text = {0};
+    struct reply arguments = {&text, reply->protocol};
+    uint64_t arguments_count = docs_arguments(docs->syntax, &arguments);
+    uint32_t subcommands = subcommands_count(command);
+    reply_bulk_string(reply, command->name);
+    reply_map(reply, 4u + (arguments_count > 0) + (subcommands > 0));
+    pair_string(reply, "summary", docs->summary);
+    pair_string(reply, "since", docs->since);
+    pair_string(reply, "group", docs->group);
+    pair_string(reply, "complexity", docs->complexity);
+    if (arguments_count) {
+        reply_bulk_string(reply, "arguments");
+        reply_array(reply, arguments_count);
+        reply_raw(reply, buffer_bytes(&text));
+    }
+    buffer_deinit(&text);
+    if (!subcommands)
+        return;
+    uint32_t total;
+    const struct command *table = command_table(&total);
+    reply_bulk_string(reply, "subcommands");
+    reply_map(reply, subcommands);
+    for (uint32_t i = 0; i < total; i++)
+        if (belongs_to(&table[i], command))
+            reply_docs(&table[i], reply);
+}
+
+void cmd_command_docs(struct call *call)
+{
+    uint32_t total, found = 0;
+    const struct command *table = command_table(&total);
+    if (call->argc == 2) {
+        reply_map(call->reply, commands_count());
+        for (uint32_t i = 0; i < total; i++)
+            if (!is_subcommand(&table[i]))
+                reply_docs(&table[i], call->reply);
+        return;
+    }
+    for (uint32_t i = 2; i < call->argc; i++)
+        found += command_lookup(call->argv[i]) != NULL;
+    reply_map(call->reply, found);
+    for (uint32_t i = 2; i < call->argc; i++) {
+        const struct command *command = command_lookup(call->argv[i]);
+        if (command)
+            reply_docs(command, call->reply);
+    }
+}
+
+/* ---- COMMAND LIST -------------------------------------------------------------------- */
+
+enum filter { FILTER_NONE, FILTER_MODULE, FILTER_CATEGORY, FILTER_PATTERN };
+
+static bool has_category(const struct command *command, struct bytes category)
+{
+    struct word_set set;
+    struct reply reply = {.protocol = 2};
+    struct buffer wanted = {0};
+    word_set_init(&set, &reply);
+    categories_of(command, &set);
+    buffer_printf(&wanted, "+@");
+    for (size_t i = 0; i < category.size; i++)
+        buffer_append_byte(&wanted, (char)tolower((unsigned char)((const char *)category.data)[i]));
+    buffer_append(&wanted, "\r\n", 2);
+    bool found = memmem(set.text.data, set.text.size, wanted.data, wanted.size) != NULL;
+    buffer_deinit(&wanted);
+    buffer_deinit(&set.text);
+    return found;
+}
+
+static bool passes(const struct command *command, enum filter filter, struct bytes operand)
+{
+    switch (filter) {
+    case FILTER_NONE: return true;
+    case FILTER_MODULE: return false; /* there are no modules */
+    case FILTER_CATEGORY: return has_category(command, operand);
+    case FILTER_PATTERN: return glob_match(operand, bytes_from_string(command->name), true);
+    }
+    return false;
+}
+
+static bool parse_filter(struct call *call, enum filter *filter)
+{
+    *filter = FILTER_NONE;
+    if (call->argc == 2)
+        return true;
+    if (call->argc != 5 || !bytes_is(call->argv[2], "filterby"))
+        return false;
+    if (bytes_is(call->argv[3], "module"))
+        *filter = FILTER_MODULE;
+    else if (bytes_is(call->argv[3], "aclcat"))
+        *filter = FILTER_CATEGORY;
+    else if (bytes_is(call->argv[3], "pattern"))
+        *filter = FILTER_PATTERN;
+    return *filter != FILTER_NONE;
+}
+
+void cmd_command_list(struct call *call)
+{
+    enum filter filter;
+    uint32_t total;
+    const struct command *table = command_table(&total);
+    if (!parse_filter(call, &filter)) {
+        reply_error(call->reply, ERROR_SYNTAX);
+        return;
+    }
+    struct bytes operand = filter == FILTER_NONE ? bytes_of(NULL, 0) : call->argv[4];
+    struct word_set set;
+    word_set_init(&set, call->reply);
+    for (uint32_t i = 0; i < total; i++)
+        if (passes(&table[i], filter, operand)) {
+            reply_bulk_string(&set.words, table[i].name);
+            set.count++;
+        }
+    word_set_finish(&set, call->reply);
+}
+
+/* ---- COMMAND GETKEYS ------------------------------------------------------------------ */
+
+void cmd_command_getkeys(struct call *call)
+{
+    const struct bytes *argv = call->argv + 2;
+    uint32_t argc = call->argc - 2;
+    const struct command *command = command_find(argv, argc);
+    if (command && command->execute == cmd_once && command_takes(command, argc)) {
+        argv += 3;
+        argc -= 3;
+        command = command_find(argv, argc);
+    }
+    if (!command) {
+        reply_error(call->reply, "ERR Invalid command specified");
+        return;
+    }
+    if (command->keys.first == 0) {
+        reply_error(call->reply, "ERR The command has no key arguments");
+        return;
+    }
+    if (!command_takes(command, argc)) {
+        reply_error(call->reply, "ERR Invalid number of arguments specified for command");
+        return;
+    }
+    uint32_t first = (uint32_t)command->keys.first, step = (uint32_t)command->keys.step;
+    uint32_t last = command->keys.last < 0 ? argc - (uint32_t)-command->keys.last
+                                           : (uint32_t)command->keys.last;
+    reply_array(call->reply, last < first ? 0 : (last - first) / step + 1);
+    for (uint32_t i = first; i <= last; i += step)
+        reply_bulk(call->reply, argv[i]);
+}
+
+void cmd_command_help(struct call *call)
+{
+    static const char *const lines[] = {"(no subcommand)",
+                                        "    Describe all commands.",
+                                        "COUNT",
+                                        "    The number of commands.",
+                                        "DOCS [<command-name> ...]",
+                                        "    Document these commands, or all.",
+                                        "GETKEYS <full-command>",
+                                        "    The keys of a command.",
+                                        "INFO [<command-name> ...]",
+                                        "    Describe these commands, or all.",
+                                        "LIST [FILTERBY (MODULE|ACLCAT|PATTERN) <value>]",
+                                        "    The names of the commands.",
+                                        NULL};
+    reply_help(call, lines);
+}
