@@ -994,23 +994,8 @@ proc protocol_tests {open who real} {
 
 # ---- Redis itself first ----------------------------------------------------------------------
 
-proc with_redis_server {body} {
-    if {[auto_execok redis-server] eq {}} {
-        test "the tables hold on redis-server" { skip "redis-server is not installed" }
-        return
-    }
-    set port [expr {[option --port-base] + 30}]
-    set dir [file join $::tst::root build tcl redis]
-    file delete -force $dir
-    file mkdir $dir
-    set pid [spawn redis-server [file join $dir log] redis-server --port $port --bind 127.0.0.1 \
-        --save {} --dir $dir --daemonize no]
-    wait_for_condition 200 25 { [port_taken $port] } else { fail "redis-server did not start" }
-    set ::reference [list resp::connect 127.0.0.1 $port]
-    try { uplevel 1 $body } finally { end_process $pid TERM }
-}
-
-with_redis_server {
+source [file join $::tst::lib reference.tcl]
+with_redis_server {} {
     run_tables $reference redis-server {2 3} 0
     protocol_tests $reference redis-server 1
 }

@@ -301,7 +301,7 @@ proc settled {} {
     foreach id [up_ids] {
         set info [raft_info $id]
         lappend leaders [dict get $info raft_leader_id]
-        lappend applied [dict get $info raft_last_applied_index] [dict get $info raft_current_index]
+        lappend applied [dict get $info raft_last_applied_index] [dict get $info raft_log_last_index]
     }
     return [expr {[llength [lsort -unique $leaders]] == 1 && [lindex $leaders 0] >= 0
         && [llength [lsort -unique $applied]] == 1}]
@@ -343,3 +343,14 @@ proc stop_load {load} {
 }
 
 proc all_ports {} { return [join [lmap id [node_ids] { client_port $id }] ,] }
+
+# ---- what refusals say -----------------------------------------------------------------------
+
+# Keep in step with load.py.
+proc says_unknown {reply} {
+    return [string match "*may or may not have been executed*" $reply]
+}
+
+proc says_not_done {reply} {
+    return [string match "*was not executed*" $reply]
+}
