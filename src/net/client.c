@@ -1,0 +1,254 @@
+/* One client connection: reading, writing, closing.  See client_internal.h for its states. */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+#include <utlist.h>
+
+#include "base/fatal.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "net/client_internal.h"
+#include "net/listener.h"
+#include "net/wire.h"
+
+enum {
+    READ_MIN = 16 * 1024,   /* room for one read() */
+    READ_MAX = 1024 * 1024, /* of one turn: a large value must not keep the others waiting */
+    IN_KEEP = 64 * 1024,    /* capacities kept while empty */
+    OUT_KEEP = 256 * 1024,
+    INLINE_MAX = 64 * 1024, /* Redis's PROTO_INLINE_MAX_SIZE */
+    ARGC_MAX = 1024 * 1024
+};
+
+/* ---- life --------------------------------------------------------------------------- */
+
+static struct resp_limits limits_of(const struct client *client)
+{
+    const struct config *config = client->clients->options.config;
+    size_t command_max = config->client_query_buffer_limit;
+    if (command_max == 0 || command_max > WIRE_COMMAND_MAX)
+        command_max = WIRE_COMMAND_MAX;
+    return (struct resp_limits){.bulk_max = config->proto_max_bulk_len,
+                                .inline_max = INLINE_MAX,
+                                .argc_max = ARGC_MAX,
+                                .command_max = command_max,
+                                .allow_inline = true,
+                                .unauthenticated = !client->session.authenticated};
+}
+
+void client_update_limits(struct client *client)
+{
+    struct resp_limits limits = limits_of(client);
+    resp_parser_set_limits(client->parser, &limits);
+    client->limits_authenticated = client->session.authenticated;
+    client->session.value_max = client->clients->options.config->proto_max_bulk_len;
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *context);
+static void on_writable(evutil_socket_t fd, short what, void *context);
+
+struct client *client_new(struct clients *clients, int fd)
+{
+    struct client *client = memory_new(sizeof *client);
+    struct session *session = &client->session;
+    struct event_base *base = loop_base(clients->options.loop);
+    session_init(session);
+    client->clients = clients;
+    session->id = ++clients->next_id;
+    session->fd = fd;
+    session->authenticated = clients->options.config->requirepass[0] == '\0';
+    session->created_ms = session->last_active_ms = loop_unix_ms(clients->options.loop);
+    socket_peer_name(fd, session->address, sizeof session->address);
+    socket_local_name(fd, session->local_address, sizeof session->local_address);
+    client->active_ms = loop_now_ms(clients->options.loop);
+    struct resp_limits limits = limits_of(client);
+    client->parser = resp_parser_new(&limits);
+    client_update_limits(client);
+    socket_keepalive(fd, clients->options.config->tcp_keepalive);
+    event_assign(&client->readable, base, fd, EV_READ | EV_PERSIST, on_readable, client);
+    event_assign(&client->writable, base, fd, EV_WRITE | EV_PERSIST, on_writable, client);
+    event_add(&client->readable, NULL);
+    client->reading = true;
+    return client;
+}
+
+void client_free(struct client *client)
+{
+    struct clients *clients = client->clients;
+    if (client->pipeline.count)
+        replica_abandon(clients->options.replica, client);
+    if (client->stalled)
+        clients->stalled_count--;
+    event_del(&client->readable);
+    event_del(&client->writable);
+    close(client->session.fd);
+    pipeline_deinit(&client->pipeline);
+    resp_parser_free(client->parser);
+    buffer_deinit(&client->in);
+    session_deinit(&client->session);
+    memory_free(client);
+}
+
+void client_doom(struct client *client, const char *why)
+{
+    if (client->doom)
+        return;
+    client->doom = why;
+    client_wants_turn(client);
+}
+
+void client_wants_turn(struct client *client)
+{
+    if (client->in_turn)
+        return;
+    client->in_turn = true;
+    DL_APPEND2(client->clients->turn, client, turn_prev, turn_next);
+}
+
+bool client_is_open(const struct client *client)
+{
+    return !client->blocked && !client->doom && !client->invalid[0] &&
+           !client->session.close_after_reply && !client->clients->quiet &&
+           client_unsent(client) < CLIENT_UNSENT_MAX;
+}
+
+/* ---- reading --------------------------------------------------------------------------- */
+
+/* Room for the next read: what the command under way still needs, but never more than has come
+ * already, so that memory follows bytes and not announcements. */
+static void make_room(struct client *client)
+{
+    buffer_consume(&client->in, client->parsed);
+    client->parsed = 0;
+    size_t have = client->in.size;
+    size_t wanted = resp_wanted(client->parser);
+    size_t room = wanted > have ? wanted - have : 0;
+    if (room > have)
+        room = have;
+    buffer_reserve(&client->in, room > READ_MIN ? room : READ_MIN);
+}
+
+/* Bytes read; 0: nothing now; the end or an error shows in the client's state. */
+static size_t fill(struct client *client)
+{
+    make_room(client);
+    size_t room = client->in.capacity - client->in.size;
+    if (room > READ_MAX)
+        room = READ_MAX;
+    ssize_t taken = read(client->session.fd, client->in.data + client->in.size, room);
+    if (taken > 0) {
+        client->in.size += (size_t)taken;
+        client->clients->stats.input_bytes += (uint64_t)taken;
+        return (size_t)taken;
+    }
+    if (taken == 0)
+        client->ended = true;
+    else if (errno != EAGAIN && errno != EINTR)
+        client_doom(client, strerror(errno));
+    return 0;
+}
+
+static void check_input_limit(struct client *client)
+{
+    uint64_t limit = client->clients->options.config->client_query_buffer_limit;
+    if (limit == 0 || client->in.size - client->parsed <= limit)
+        return;
+    log_warning("closing client %s (id %llu): its unexecuted input passed "
+                "client-query-buffer-limit",
+                client->session.address, (unsigned long long)client->session.id);
+    client_doom(client, "client-query-buffer-limit");
+}
+
+static void stop_reading(struct client *client)
+{
+    event_del(&client->readable);
+    client->reading = false;
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *context)
+{
+    struct client *client = context;
+    struct clients *clients = client->clients;
+    (void)fd;
+    (void)what;
+    if (!client_is_open(client)) {
+        stop_reading(client); /* clients_turn() watches it again when it is open */
+        return;
+    }
+    size_t size = fill(client);
+    if (client->ended)
+        stop_reading(client);
+    if (size) {
+        client->active_ms = loop_now_ms(clients->options.loop);
+        client->session.last_active_ms = loop_unix_ms(clients->options.loop);
+        execute_commands(client);
+        check_input_limit(client);
+    }
+    if (client->parsed == client->in.size) {
+        client->parsed = 0;
+        if (client->in.capacity > IN_KEEP)
+            buffer_deinit(&client->in);
+        else
+            buffer_clear(&client->in);
+    }
+    if (client->ended || client_unsent(client) || client->doom || client->session.close_after_reply)
+        client_wants_turn(client);
+}
+
+/* ---- writing --------------------------------------------------------------------------- */
+
+static void on_writable(evutil_socket_t fd, short what, void *context)
+{
+    struct client *client = context;
+    (void)fd;
+    (void)what;
+    event_del(&client->writable);
+    client->writing = false;
+    client_wants_turn(client);
+}
+
+static void forget_sent(struct client *client)
+{
+    struct buffer *out = &client->session.out;
+    if (client->sent == out->size) {
+        client->sent = 0;
+        if (out->capacity > OUT_KEEP)
+            buffer_deinit(out);
+        else
+            buffer_clear(out);
+    } else if (client->sent > OUT_KEEP && client->sent > out->size / 2) {
+        buffer_consume(out, client->sent);
+        client->sent = 0;
+    }
+}
+
+void client_flush(struct client *client)
+{
+    size_t unsent = client_unsent(client);
+    if (unsent == 0 || client->writing || client->doom)
+        return;
+    ssize_t taken = write(client->session.fd, client->session.out.data + client->sent, unsent);
+    if (taken < 0 && errno != EAGAIN && errno != EINTR) {
+        client_doom(client, strerror(errno));
+        return;
+    }
+    if (taken > 0) {
+        client->sent += (size_t)taken;
+        client->clients->stats.output_bytes += (uint64_t)taken;
+    }
+    forget_sent(client);
+    if (client_unsent(client)) {
+        event_add(&client->writable, NULL);
+        client->writing = true;
+    }
+}
+
+void client_shrink(struct client *client)
+{
+    if (client->in.size == 0)
+        buffer_deinit(&client->in);
+    if (client->session.out.size == 0)
+        buffer_deinit(&client->session.out);
+    if (client->pipeline.count == 0)
+        pipeline_deinit(&client->pipeline);
+}

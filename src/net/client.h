@@ -1,0 +1,56 @@
+/* The clients of this node: connections that speak Redis's protocol.
+ *
+ * A client's bytes are parsed into commands; local ones are executed at once, reads and writes are
+ * given to the replica, and their replies come back through pipeline.h in order.  Output is written
+ * once a turn. */
+#ifndef NET_CLIENT_H
+#define NET_CLIENT_H
+
+#include <stdint.h>
+
+#include "command/server.h"
+#include "command/session.h"
+#include "config.h"
+#include "net/loop.h"
+#include "net/peer.h"
+#include "replica/replica.h"
+
+struct clients; /* all of them */
+
+struct clients_stats {
+    uint64_t connections_received, connections_rejected;
+    uint64_t commands, reads, writes, errors;
+    uint64_t input_bytes, output_bytes;
+    uint64_t ops_per_second;
+};
+
+struct clients_options {
+    struct loop *loop;
+    const struct config *config;
+    struct replica *replica;
+    struct server *server;
+    const struct peers *peers; /* for follower-mode redirect: who is where */
+};
+
+struct clients *clients_new(const struct clients_options *options);
+void clients_free(struct clients *clients); /* closes all; their requests are abandoned */
+void clients_accept(void *clients, int fd); /* a listener_accept */
+/* The end of a turn: go on with commands that waited, write what is to be written.  True if that gave
+ * the replica something to do. */
+bool clients_turn(struct clients *clients);
+void clients_tick(struct clients *clients); /* every LOOP_TICK_MS */
+/* From now on nothing is read: a stop is under way. */
+void clients_quiesce(struct clients *clients);
+/* Requests under way, and replies that wait for a socket. */
+uint64_t clients_unanswered(const struct clients *clients);
+void clients_config_changed(struct clients *clients);
+
+void clients_each(struct clients *clients, server_client_fn *each, void *context);
+void clients_kill(struct clients *clients, struct session *session); /* soon */
+uint32_t clients_count(const struct clients *clients);
+uint32_t clients_waiting(const struct clients *clients); /* with a request under way */
+void clients_biggest(const struct clients *clients, uint64_t *input, uint64_t *output);
+const struct clients_stats *clients_stats(const struct clients *clients);
+void clients_reset_stats(struct clients *clients);
+
+#endif

@@ -1,0 +1,94 @@
+/* One client, and what its files share.
+ *
+ *   clients.c   all clients: accepting, the end of a turn, limits, time
+ *   client.c    one connection: reading, writing, closing
+ *   execute.c   commands: parse, classify, order, execute
+ *
+ * States of a connection, with the function of each transition:
+ *
+ *   serving --QUIT, protocol error--> leaving: no more is read, closed when all is sent
+ *      |   \--end of input----------> ending: what was read is still executed, then leaving
+ *      |    \-a command must wait---> blocked: execute_commands() .. a reply .. clients_turn()
+ *      +--error, kill, limit--------> doomed: closed by clients_turn(), unsent output is lost
+ *
+ * Callbacks of the replica never close a client, they only doom it: its memory stays valid until
+ * clients_turn(). */
+#ifndef NET_CLIENT_INTERNAL_H
+#define NET_CLIENT_INTERNAL_H
+
+#include <event2/event_struct.h>
+
+#include "net/client.h"
+#include "net/pipeline.h"
+#include "resp/parser.h"
+
+struct client {
+    struct session session; /* first: session_client() */
+    struct clients *clients;
+    struct client *prev, *next;           /* in clients->all */
+    struct client *turn_prev, *turn_next; /* in clients->turn while in_turn */
+    struct event readable, writable;
+    struct resp_parser *parser;
+    struct buffer in;
+    size_t parsed; /* bytes of `in` that were executed */
+    size_t sent;   /* bytes of session.out that were sent */
+    struct pipeline pipeline;
+    int64_t active_ms; /* monotonic: the last bytes from the client */
+    int64_t soft_ms;   /* output has been over the soft limit since; 0: it is not */
+    const char *doom;  /* why it is to be closed; NULL: it is not */
+    bool in_turn;
+    bool reading; /* `readable` is watched */
+    bool writing; /* `writable` is watched: the socket is full */
+    bool blocked; /* a complete command waits for the pipeline to drain */
+    bool stalled; /* blocked because the replica has no room */
+    bool full;    /* commands wait for replies to be sent */
+    bool ended;   /* the client sent its last byte */
+    bool limits_authenticated;
+    char invalid[96]; /* protocol error to be sent once the pipeline has drained; "": none */
+};
+
+struct clients {
+    struct clients_options options;
+    struct client *all;  /* utlist */
+    struct client *turn; /* those with something to do at the end of the turn */
+    uint32_t count;
+    uint32_t stalled_count;
+    uint64_t next_id;
+    bool quiet; /* a stop is under way: nothing is read */
+    struct clients_stats stats;
+    /* of the present turn; follower-mode other than proxy asks for every command */
+    struct replica_status status;
+    bool status_known;
+    bool submitted; /* the replica got something */
+    int64_t cron_ms;
+    struct {
+        uint64_t commands;
+        int64_t at_ms;
+        uint64_t rates[16];
+        uint32_t next;
+    } sampler;
+};
+
+/* client.c */
+struct client *client_new(struct clients *clients, int fd);
+void client_free(struct client *client); /* closes */
+void client_doom(struct client *client, const char *why);
+void client_wants_turn(struct client *client);
+void client_flush(struct client *client);
+void client_update_limits(struct client *client);
+void client_shrink(struct client *client);
+
+enum { CLIENT_UNSENT_MAX = 1024 * 1024 }; /* over it no more commands are executed */
+
+static inline size_t client_unsent(const struct client *client)
+{
+    return client->session.out.size - client->sent;
+}
+
+/* May commands be read and executed now? */
+bool client_is_open(const struct client *client);
+
+/* execute.c */
+void execute_commands(struct client *client);
+
+#endif

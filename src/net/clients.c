@@ -1,0 +1,299 @@
+/* All clients: accepting, the end of a turn, limits and time. */
+#include <string.h>
+#include <unistd.h>
+#include <utlist.h>
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "net/client_internal.h"
+#include "net/listener.h"
+
+enum { CRON_MS = 100, RATE_SAMPLES = 16, IDLE_SHRINK_MS = 2000 };
+
+struct clients *clients_new(const struct clients_options *options)
+{
+    struct clients *clients = memory_new(sizeof *clients);
+    clients->options = *options;
+    clients->sampler.at_ms = clients->cron_ms = loop_now_ms(options->loop);
+    return clients;
+}
+
+static void remove_client(struct client *client)
+{
+    struct clients *clients = client->clients;
+    DL_DELETE(clients->all, client);
+    if (client->in_turn && clients->turn)
+        DL_DELETE2(clients->turn, client, turn_prev, turn_next);
+    clients->count--;
+    client_free(client);
+}
+
+void clients_free(struct clients *clients)
+{
+    struct client *client, *following;
+    DL_FOREACH_SAFE(clients->all, client, following)
+    {
+        client_free(client);
+    }
+    memory_free(clients);
+}
+
+/* ---- accepting ------------------------------------------------------------------------ */
+
+static void turn_away(struct clients *clients, int fd, const char *text)
+{
+    /* One try: a fresh connection has room for a line, and if not, nothing is lost. */
+    ssize_t ignored = write(fd, text, strlen(text));
+    (void)ignored;
+    close(fd);
+    clients->stats.connections_rejected++;
+}
+
+/* Redis's protected mode (7.2): without a password only this machine may connect. */
+static bool is_protected_from(const struct config *config, int fd)
+{
+    return config->protected_mode && config->requirepass[0] == '\0' && !socket_is_loopback(fd);
+}
+
+void clients_accept(void *context, int fd)
+{
+    struct clients *clients = context;
+    const struct config *config = clients->options.config;
+    clients->stats.connections_received++;
+    if (clients->count >= (uint64_t)config->maxclients) {
+        turn_away(clients, fd, "-ERR max number of clients reached\r\n");
+        return;
+    }
+    if (is_protected_from(config, fd)) {
+        turn_away(clients, fd,
+                  "-DENIED redis-raft is in protected mode: no password is set, so only "
+                  "connections from this machine are accepted. Set requirepass, or turn "
+                  "protected-mode off (CONFIG SET protected-mode no, from this machine) if the "
+                  "network is trusted.\r\n");
+        return;
+    }
+    struct client *client = client_new(clients, fd);
+    DL_APPEND(clients->all, client);
+    clients->count++;
+}
+
+/* ---- the end of a turn -------------------------------------------------------------------- */
+
+static void check_output_limit(struct client *client)
+{
+    const struct config_output_limit *limit =
+        &client->clients->options.config->client_output_buffer_limit;
+    int64_t now_ms = loop_now_ms(client->clients->options.loop);
+    size_t unsent = client_unsent(client);
+    bool over_soft = limit->soft_bytes && unsent > limit->soft_bytes;
+    if (!over_soft)
+        client->soft_ms = 0;
+    else if (client->soft_ms == 0)
+        client->soft_ms = now_ms;
+    bool over = limit->hard_bytes && unsent > limit->hard_bytes;
+    if (over_soft && now_ms - client->soft_ms >= limit->soft_seconds * 1000)
+        over = true;
+    if (!over || client->doom)
+        return;
+    log_warning("closing client %s (id %llu): %zu bytes of replies wait for it, over "
+                "client-output-buffer-limit",
+                client->session.address, (unsigned long long)client->session.id, unsent);
+    client_doom(client, "client-output-buffer-limit");
+}
+
+static bool is_finished(const struct client *client)
+{
+    if (client->doom)
+        return true;
+    if (client->pipeline.count || client_unsent(client))
+        return false;
+    if (client->session.close_after_reply)
+        return true;
+    return client->ended && !client->blocked && !client->stalled;
+}
+
+static void take_turn(struct client *client)
+{
+    if (client->in.size > client->parsed)
+        execute_commands(client);
+    client_flush(client);
+    check_output_limit(client);
+    if (is_finished(client)) {
+        if (client->doom)
+            log_debug("closing client %s: %s", client->session.address, client->doom);
+        remove_client(client);
+        return;
+    }
+    if (!client_is_open(client))
+        return;
+    if (!client->reading && !client->ended) {
+        event_add(&client->readable, NULL);
+        client->reading = true;
+    }
+    if (client->full) /* the replies that were in the way are sent */
+        client_wants_turn(client);
+}
+
+static void wake_stalled(struct clients *clients)
+{
+    struct client *client;
+    if (clients->stalled_count == 0 || replica_congested(clients->options.replica))
+        return;
+    DL_FOREACH(clients->all, client)
+    {
+        if (!client->stalled)
+            continue;
+        client->stalled = false;
+        clients->stalled_count--;
+        client_wants_turn(client);
+    }
+}
+
+bool clients_turn(struct clients *clients)
+{
+    wake_stalled(clients);
+    /* Those who want another turn get the next one: nobody can keep the loop here. */
+    struct client *list = clients->turn;
+    clients->turn = NULL;
+    while (list) {
+        struct client *client = list;
+        DL_DELETE2(list, client, turn_prev, turn_next);
+        client->in_turn = false;
+        take_turn(client);
+    }
+    bool more = clients->submitted || clients->turn;
+    clients->submitted = false;
+    clients->status_known = false;
+    return more;
+}
+
+/* ---- time ------------------------------------------------------------------------------- */
+
+static void sample_rate(struct clients *clients, int64_t now_ms)
+{
+    int64_t passed_ms = now_ms - clients->sampler.at_ms;
+    uint64_t commands = clients->stats.commands - clients->sampler.commands;
+    if (passed_ms <= 0)
+        return;
+    clients->sampler.rates[clients->sampler.next++ % RATE_SAMPLES] =
+        commands * 1000 / (uint64_t)passed_ms;
+    clients->sampler.commands = clients->stats.commands;
+    clients->sampler.at_ms = now_ms;
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < RATE_SAMPLES; i++)
+        sum += clients->sampler.rates[i];
+    clients->stats.ops_per_second = sum / RATE_SAMPLES;
+}
+
+static void look_after(struct client *client, int64_t now_ms)
+{
+    int64_t timeout_ms = client->clients->options.config->timeout * 1000;
+    int64_t idle_ms = now_ms - client->active_ms;
+    check_output_limit(client);
+    if (client->pipeline.count || client_unsent(client))
+        return;
+    if (timeout_ms > 0 && idle_ms > timeout_ms) {
+        log_verbose("closing idle client %s", client->session.address);
+        client_doom(client, "idle");
+    } else if (idle_ms > IDLE_SHRINK_MS) {
+        client_shrink(client);
+    }
+}
+
+void clients_tick(struct clients *clients)
+{
+    int64_t now_ms = loop_now_ms(clients->options.loop);
+    struct client *client;
+    if (now_ms - clients->sampler.at_ms >= CRON_MS)
+        sample_rate(clients, now_ms);
+    if (now_ms - clients->cron_ms < 10 * CRON_MS)
+        return;
+    clients->cron_ms = now_ms;
+    DL_FOREACH(clients->all, client)
+    {
+        look_after(client, now_ms);
+    }
+}
+
+/* ---- asked by others --------------------------------------------------------------------- */
+
+void clients_quiesce(struct clients *clients)
+{
+    clients->quiet = true;
+}
+
+uint64_t clients_unanswered(const struct clients *clients)
+{
+    uint64_t count = 0;
+    struct client *client;
+    DL_FOREACH(clients->all, client)
+    {
+        count += client->pipeline.count + (client_unsent(client) ? 1 : 0);
+    }
+    return count;
+}
+
+void clients_config_changed(struct clients *clients)
+{
+    struct client *client;
+    DL_FOREACH(clients->all, client)
+    {
+        client_update_limits(client);
+    }
+}
+
+void clients_each(struct clients *clients, server_client_fn *each, void *context)
+{
+    struct client *client;
+    DL_FOREACH(clients->all, client)
+    {
+        if (!each(context, &client->session))
+            return;
+    }
+}
+
+void clients_kill(struct clients *clients, struct session *session)
+{
+    (void)clients;
+    client_doom((struct client *)session, "killed"); /* session is the first member */
+}
+
+uint32_t clients_count(const struct clients *clients)
+{
+    return clients->count;
+}
+
+uint32_t clients_waiting(const struct clients *clients)
+{
+    uint32_t waiting = 0;
+    struct client *client;
+    DL_FOREACH(clients->all, client)
+    {
+        waiting += client->pipeline.count > 0;
+    }
+    return waiting;
+}
+
+void clients_biggest(const struct clients *clients, uint64_t *input, uint64_t *output)
+{
+    struct client *client;
+    *input = *output = 0;
+    DL_FOREACH(clients->all, client)
+    {
+        if (client->in.size > *input)
+            *input = client->in.size;
+        if (client_unsent(client) > *output)
+            *output = client_unsent(client);
+    }
+}
+
+const struct clients_stats *clients_stats(const struct clients *clients)
+{
+    return &clients->stats;
+}
+
+void clients_reset_stats(struct clients *clients)
+{
+    clients->stats = (struct clients_stats){0};
+    clients->sampler.commands = 0;
+}

@@ -1,0 +1,223 @@
+/* From a client's bytes to executed commands.
+ *
+ * A command that must wait (for requests of another kind, for a full pipeline) is not kept: its
+ * bytes stay where they are and it is parsed again when its time has come.  So there is one place
+ * that holds unexecuted commands, the input buffer, and one rule that bounds it.  Classifying has
+ * side effects on the session (CLIENT REPLY SKIP); they are undone for a command that waits. */
+#include <stdio.h>
+
+#include "base/log.h"
+#include "command/command.h"
+#include "net/client_internal.h"
+#include "resp/writer.h"
+
+/* The first byte of a reply says whether it is an error. */
+static void count_error(struct client *client, size_t before)
+{
+    const struct buffer *out = &client->session.out;
+    if (out->size > before && out->data[before] == '-')
+        client->clients->stats.errors++;
+}
+
+/* ---- reads and writes ------------------------------------------------------------ */
+
+static struct bytes failure_text(enum request_outcome outcome)
+{
+    /* Definite only when it is certain: a client may repeat what was not executed, but must not
+     * repeat blindly what may have been. */
+    return outcome == REQUEST_NOT_DONE
+               ? bytes_from_string("-CLUSTERDOWN No leader within request-timeout; the command was "
+                                   "not executed\r\n")
+               : bytes_from_string("-TIMEOUT No answer from the cluster; the command may or may "
+                                   "not have been executed\r\n");
+}
+
+static void on_done(void *context, struct request *request, enum request_outcome outcome,
+                    struct bytes reply)
+{
+    struct client *client = context;
+    if (outcome != REQUEST_DONE)
+        reply = failure_text(outcome);
+    if (reply.size && *(const char *)reply.data == '-')
+        client->clients->stats.errors++;
+    pipeline_finish(&client->pipeline, request, reply, &client->session.out);
+    client_wants_turn(client);
+}
+
+static void submit(struct client *client, enum request_kind kind, const struct bytes *argv,
+                   uint32_t argc)
+{
+    struct clients *clients = client->clients;
+    struct session *session = &client->session;
+    struct request *request = request_new(kind, session->protocol, session->id,
+                                          command_encode(argv, argc), on_done, client);
+    request->deadline_ms =
+        loop_now_ms(clients->options.loop) + clients->options.config->request_timeout;
+    pipeline_add(&client->pipeline, request, kind, session_is_silent(session));
+    if (kind == REQUEST_READ)
+        clients->stats.reads++;
+    else
+        clients->stats.writes++;
+    clients->submitted = true;
+    replica_submit(clients->options.replica, request);
+}
+
+/* ---- follower-mode ----------------------------------------------------------------- */
+
+static const struct raft_status *raft_now(struct clients *clients)
+{
+    if (!clients->status_known)
+        replica_status(clients->options.replica, &clients->status);
+    clients->status_known = true;
+    return &clients->status.raft;
+}
+
+static bool is_refused_by_mode(struct clients *clients, enum request_kind kind)
+{
+    int mode = clients->options.config->follower_mode;
+    if (mode == FOLLOWER_PROXY || (mode == FOLLOWER_READONLY && kind == REQUEST_READ))
+        return false;
+    return raft_now(clients)->role != RAFT_LEADER;
+}
+
+static void refuse_by_mode(struct client *client)
+{
+    struct clients *clients = client->clients;
+    struct session *session = &client->session;
+    struct reply reply = {session_is_silent(session) ? NULL : &session->out, session->protocol};
+    const struct raft_status *raft = raft_now(clients);
+    const char *leader = "";
+    if (raft->leader != RAFT_NOBODY)
+        leader = peers_client_address(clients->options.peers, raft->leader);
+    if (clients->options.config->follower_mode == FOLLOWER_READONLY)
+        reply_error(&reply, "READONLY You can't write against a read only replica.");
+    else if (leader[0])
+        reply_error(&reply, "MOVED 0 %s", leader);
+    else
+        reply_error(&reply, "CLUSTERDOWN No leader is known; the command was not executed");
+}
+
+/* ---- one command ---------------------------------------------------------------------- */
+
+/* A node that was given our client port for our peer port is told so. */
+static bool refuse_peer(struct client *client, struct bytes name)
+{
+    if (!bytes_is(name, "RR.HELLO") || client->pipeline.count)
+        return false;
+    struct reply reply = {&client->session.out, 2};
+    reply_error(&reply, "ERR this is a redis-raft client port, not a peer port");
+    log_warning("%s speaks the peer protocol to our client port", client->session.address);
+    client->session.close_after_reply = true;
+    return true;
+}
+
+static void stall(struct client *client)
+{
+    if (!client->stalled)
+        client->clients->stalled_count++;
+    client->stalled = true;
+}
+
+static bool must_wait(struct client *client, enum command_class class)
+{
+    enum request_kind kind = class == COMMAND_WRITE ? REQUEST_WRITE : REQUEST_READ;
+    bool is_local = class == COMMAND_LOCAL || class == COMMAND_REFUSED;
+    if (!is_local && replica_congested(client->clients->options.replica)) {
+        stall(client);
+        return true;
+    }
+    if (client->pipeline.count == 0)
+        return false;
+    if (is_local)
+        return true;
+    return !pipeline_takes(&client->pipeline, kind) || is_refused_by_mode(client->clients, kind);
+}
+
+static void run(struct client *client, enum command_class class, const struct command *command,
+                const struct bytes *argv, uint32_t argc)
+{
+    struct clients *clients = client->clients;
+    enum request_kind kind = class == COMMAND_WRITE ? REQUEST_WRITE : REQUEST_READ;
+    switch (class) {
+    case COMMAND_REFUSED: break;
+    case COMMAND_LOCAL:
+        command_run_local(&client->session, clients->options.server, command, argv, argc);
+        break;
+    case COMMAND_READ:
+    case COMMAND_WRITE:
+        if (is_refused_by_mode(clients, kind))
+            refuse_by_mode(client);
+        else
+            submit(client, kind, argv, argc);
+        break;
+    }
+}
+
+/* False: it has to wait, and nothing happened. */
+static bool execute(struct client *client, const struct bytes *argv, uint32_t argc)
+{
+    struct session *session = &client->session;
+    enum session_reply_mode mode = session->reply_mode;
+    const char *last_command = session->last_command;
+    size_t before = session->out.size;
+    const struct command *command;
+    if (refuse_peer(client, argv[0]))
+        return true;
+    enum command_class class = command_classify(session, argv, argc, &command);
+    if (must_wait(client, class)) {
+        session->reply_mode = mode;
+        session->last_command = last_command;
+        session->out.size = before;
+        return false;
+    }
+    session->commands++;
+    client->clients->stats.commands++;
+    run(client, class, command, argv, argc);
+    count_error(client, before);
+    return true;
+}
+
+static void give_up(struct client *client, const char *error)
+{
+    snprintf(client->invalid, sizeof client->invalid, "%s", error);
+    log_verbose("closing client %s: %s", client->session.address, error);
+}
+
+/* What is to be said last, once every reply before it is there. */
+static void finish_invalid(struct client *client)
+{
+    if (client->invalid[0] == '\0' || client->pipeline.count || client->session.close_after_reply)
+        return;
+    struct reply reply = {&client->session.out, client->session.protocol};
+    reply_error(&reply, "ERR %s", client->invalid);
+    client->clients->stats.errors++;
+    client->session.close_after_reply = true;
+}
+
+void execute_commands(struct client *client)
+{
+    client->blocked = false;
+    client->full = false;
+    while (client_is_open(client) && client->in.size > client->parsed) {
+        size_t consumed;
+        uint32_t argc;
+        if (client->session.authenticated != client->limits_authenticated)
+            client_update_limits(client);
+        enum resp_result result = resp_parse(client->parser, client->in.data + client->parsed,
+                                             client->in.size - client->parsed, &consumed);
+        if (result == RESP_INCOMPLETE)
+            break;
+        if (result == RESP_INVALID) {
+            give_up(client, resp_error(client->parser));
+            break;
+        }
+        const struct bytes *argv = resp_argv(client->parser, &argc);
+        if (argc > 0 && !execute(client, argv, argc)) {
+            client->blocked = true;
+            break;
+        }
+        client->parsed += consumed;
+    }
+    client->full = client->in.size > client->parsed && client_unsent(client) >= CLIENT_UNSENT_MAX;
+    finish_invalid(client);
+}

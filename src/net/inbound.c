@@ -1,0 +1,288 @@
+/* One incoming connection on the peer port: a handshake, then messages.
+ *
+ * Before the handshake is complete it is a stranger: short limits on what it may send and for how
+ * long, and a bound on how many there may be.  Whatever is wrong closes this connection, with a
+ * line in the log that says why, and touches nothing else. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include <utlist.h>
+
+#include "base/fatal.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "net/listener.h"
+#include "net/peer_internal.h"
+
+enum {
+    STRANGERS_MAX = 128,
+    STRANGER_BYTES = 2048, /* largest command before the handshake is complete */
+    KEEPALIVE_S = 5,
+    READ_MIN = 64 * 1024,
+    READ_MAX = 2 * 1024 * 1024, /* of one turn */
+    IN_KEEP = 1024 * 1024       /* capacity kept while empty */
+};
+
+void inbound_free(struct inbound *inbound)
+{
+    struct peers *peers = inbound->peers;
+    DL_DELETE(peers->inbounds, inbound);
+    if (!inbound->peer)
+        peers->strangers--;
+    event_del(&inbound->readable);
+    close(inbound->fd);
+    resp_parser_free(inbound->parser);
+    buffer_deinit(&inbound->in);
+    memory_free(inbound);
+}
+
+/* The inbound is gone afterwards. */
+static void hang_up(struct inbound *inbound)
+{
+    struct peer *peer = inbound->peer;
+    enum channel channel = inbound->handshake.channel;
+    bool current = peer && peer->inbounds[channel] == inbound;
+    if (current)
+        peer->inbounds[channel] = NULL;
+    inbound_free(inbound);
+    if (current)
+        peer_inbound_lost(peer, channel);
+}
+
+static void close_for(struct inbound *inbound, enum log_level level, const char *why)
+{
+    if (inbound->peer)
+        log_at(level, "closing the %s connection of node %llu (%s): %s",
+               channel_name(inbound->handshake.channel),
+               (unsigned long long)inbound->peer->member->id, inbound->address, why);
+    else
+        log_at(level, "closing a connection to the peer port (%s): %s", inbound->address, why);
+    hang_up(inbound);
+}
+
+/* ---- the handshake ------------------------------------------------------------------------ */
+
+/* A fresh connection has room for a line; if not, it is not one of ours. */
+static bool say(struct inbound *inbound, struct buffer *text)
+{
+    bool written = write(inbound->fd, text->data, text->size) == (ssize_t)text->size;
+    buffer_deinit(text);
+    return written;
+}
+
+static void refuse(struct inbound *inbound, const char *why)
+{
+    struct buffer text = {0};
+    buffer_printf(&text, "-ERR %s\r\n", why);
+    (void)say(inbound, &text);
+    close_for(inbound, LOG_LEVEL_WARNING, why);
+}
+
+/* NULL, or why this hello is not for us. */
+static const char *check_hello(struct inbound *inbound, char *text, size_t size)
+{
+    const struct peers *peers = inbound->peers;
+    const struct handshake *hello = &inbound->handshake;
+    raft_node_id me = (raft_node_id)peers->options.config->me;
+    if (hello->cluster != peers->options.cluster) {
+        snprintf(text, size,
+                 "node %llu belongs to cluster %016llx, this is cluster %016llx (the member lists "
+                 "differ)",
+                 (unsigned long long)hello->dialer, (unsigned long long)hello->cluster,
+                 (unsigned long long)peers->options.cluster);
+        return text;
+    }
+    if (hello->acceptor != me) {
+        snprintf(text, size, "this is node %llu, not node %llu", (unsigned long long)me,
+                 (unsigned long long)hello->acceptor);
+        return text;
+    }
+    if (hello->dialer == me)
+        return "the other side calls itself what this node is called";
+    return peer_find(inbound->peers, hello->dialer) ? NULL : "the other side is not a member";
+}
+
+static bool on_hello(struct inbound *inbound, const struct bytes *argv, uint32_t argc)
+{
+    char text[200];
+    const char *error = handshake_read_hello(&inbound->handshake, argv, argc);
+    if (!error)
+        error = check_hello(inbound, text, sizeof text);
+    if (error) {
+        refuse(inbound, error);
+        return false;
+    }
+    struct buffer welcome = {0};
+    handshake_nonce(inbound->handshake.acceptor_nonce);
+    handshake_write_welcome(&welcome, &inbound->handshake,
+                            inbound->peers->options.config->peer_secret);
+    inbound->welcomed = true;
+    if (say(inbound, &welcome))
+        return true;
+    close_for(inbound, LOG_LEVEL_VERBOSE, "it does not listen");
+    return false;
+}
+
+static bool on_proof(struct inbound *inbound, const struct bytes *argv, uint32_t argc)
+{
+    struct peers *peers = inbound->peers;
+    enum channel channel = inbound->handshake.channel;
+    const char *error =
+        handshake_read_proof(&inbound->handshake, argv, argc, peers->options.config->peer_secret);
+    if (error) {
+        refuse(inbound, error);
+        return false;
+    }
+    struct buffer text = {0};
+    buffer_printf(&text, "+OK\r\n");
+    if (!say(inbound, &text)) {
+        close_for(inbound, LOG_LEVEL_VERBOSE, "it does not listen");
+        return false;
+    }
+    struct peer *peer = peer_find(peers, inbound->handshake.dialer);
+    check(peer);
+    if (peer->inbounds[channel])
+        close_for(peer->inbounds[channel], LOG_LEVEL_VERBOSE, "replaced by a newer one");
+    peers->strangers--;
+    inbound->peer = peer;
+    peer->inbounds[channel] = inbound;
+    memcpy(peer->client_address, inbound->handshake.client_address, sizeof peer->client_address);
+    struct resp_limits limits = wire_limits();
+    resp_parser_set_limits(inbound->parser, &limits);
+    return true;
+}
+
+/* ---- messages ------------------------------------------------------------------------------ */
+
+/* False: it is closed. */
+static bool on_message(struct inbound *inbound, const struct bytes *argv, uint32_t argc)
+{
+    struct peers *peers = inbound->peers;
+    struct wire_input *input = &peers->input;
+    raft_node_id node = inbound->peer->member->id;
+    bool is_commands = inbound->handshake.channel == CHANNEL_COMMANDS;
+    const char *error = NULL;
+    enum wire_kind kind =
+        wire_decode(input, argv, argc, node, (raft_node_id)peers->options.config->me);
+    if (kind == WIRE_INVALID)
+        error = input->error;
+    else if (is_commands != (kind != WIRE_MESSAGE))
+        error = "a message on the wrong channel";
+    else if (kind == WIRE_MESSAGE)
+        replica_receive(peers->replica, &input->message);
+    else if (kind == WIRE_FORWARD)
+        replica_receive_forward(peers->replica, node, &input->forward);
+    else
+        replica_receive_forward_reply(peers->replica, node, &input->forward_reply);
+    wire_release(input);
+    if (error)
+        close_for(inbound, LOG_LEVEL_WARNING, error);
+    return error == NULL;
+}
+
+static bool on_command(struct inbound *inbound, const struct bytes *argv, uint32_t argc)
+{
+    if (inbound->peer)
+        return on_message(inbound, argv, argc);
+    return inbound->welcomed ? on_proof(inbound, argv, argc) : on_hello(inbound, argv, argc);
+}
+
+/* Everything complete in the buffer.  False: the connection is closed. */
+static bool read_commands(struct inbound *inbound)
+{
+    while (inbound->in.size > inbound->parsed) {
+        size_t consumed;
+        uint32_t argc;
+        switch (resp_parse(inbound->parser, inbound->in.data + inbound->parsed,
+                           inbound->in.size - inbound->parsed, &consumed)) {
+        case RESP_INCOMPLETE: return true;
+        case RESP_INVALID:
+            if (inbound->peer)
+                close_for(inbound, LOG_LEVEL_WARNING, resp_error(inbound->parser));
+            else
+                refuse(inbound, "this is a redis-raft peer port, clients connect to another");
+            return false;
+        case RESP_COMMAND: break;
+        }
+        const struct bytes *argv = resp_argv(inbound->parser, &argc);
+        if (!on_command(inbound, argv, argc))
+            return false;
+        inbound->parsed += consumed;
+    }
+    inbound->parsed = 0;
+    if (inbound->in.capacity > IN_KEEP)
+        buffer_deinit(&inbound->in);
+    else
+        buffer_clear(&inbound->in);
+    return true;
+}
+
+/* As in client.c: memory follows the bytes that came, not those that were announced. */
+static size_t make_room(struct inbound *inbound)
+{
+    buffer_consume(&inbound->in, inbound->parsed);
+    inbound->parsed = 0;
+    size_t have = inbound->in.size;
+    size_t wanted = resp_wanted(inbound->parser);
+    size_t room = wanted > have ? wanted - have : 0;
+    if (room > have)
+        room = have;
+    buffer_reserve(&inbound->in, room > READ_MIN ? room : READ_MIN);
+    room = inbound->in.capacity - have;
+    return room < READ_MAX ? room : READ_MAX;
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *context)
+{
+    struct inbound *inbound = context;
+    (void)what;
+    size_t room = make_room(inbound);
+    ssize_t taken = read(fd, inbound->in.data + inbound->in.size, room);
+    if (taken > 0) {
+        inbound->in.size += (size_t)taken;
+        read_commands(inbound);
+    } else if (taken == 0) {
+        close_for(inbound, LOG_LEVEL_VERBOSE, "closed by the other side");
+    } else if (errno != EAGAIN && errno != EINTR) {
+        close_for(inbound, LOG_LEVEL_VERBOSE, strerror(errno));
+    }
+}
+
+/* ---- life ------------------------------------------------------------------------------------ */
+
+void inbound_accept(struct peers *peers, int fd)
+{
+    struct loop *loop = peers->options.loop;
+    int64_t now_ms = loop_now_ms(loop);
+    if (peers->strangers >= STRANGERS_MAX) {
+        if (now_ms - peers->complained_ms > 1000)
+            log_warning("too many connections to the peer port have not proved anything yet");
+        peers->complained_ms = now_ms;
+        close(fd);
+        return;
+    }
+    struct inbound *inbound = memory_new(sizeof *inbound);
+    struct resp_limits limits = {.bulk_max = STRANGER_BYTES,
+                                 .inline_max = 64,
+                                 .argc_max = 16,
+                                 .command_max = STRANGER_BYTES,
+                                 .allow_inline = false};
+    inbound->peers = peers;
+    inbound->fd = fd;
+    inbound->accepted_ms = now_ms;
+    inbound->parser = resp_parser_new(&limits);
+    socket_peer_name(fd, inbound->address, sizeof inbound->address);
+    socket_keepalive(fd, KEEPALIVE_S);
+    event_assign(&inbound->readable, loop_base(loop), fd, EV_READ | EV_PERSIST, on_readable,
+                 inbound);
+    event_add(&inbound->readable, NULL);
+    DL_APPEND(peers->inbounds, inbound);
+    peers->strangers++;
+}
+
+void inbound_tick(struct inbound *inbound, int64_t now_ms)
+{
+    if (!inbound->peer && now_ms - inbound->accepted_ms > PEER_HANDSHAKE_MS)
+        close_for(inbound, LOG_LEVEL_NOTICE, "no handshake in time");
+}

@@ -1,0 +1,331 @@
+/* One outgoing connection to a peer: dial, prove, then write what the outbox holds.
+ *
+ * Failures are met by dialing again, after 50 ms at first and then ever later up to a second: long
+ * enough to cost nothing, short enough that a peer's return is noticed within an election timeout or
+ * two.  Each new reason for a failure is logged once, not at every attempt. */
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fatal.h"
+#include "base/log.h"
+#include "base/prng.h"
+#include "net/address.h"
+#include "net/peer_internal.h"
+
+enum { BACKOFF_FIRST_MS = 50, BACKOFF_MAX_MS = 1000 };
+
+static const struct config *config_of(const struct link *link)
+{
+    return link->peer->peers->options.config;
+}
+
+static int64_t now_of(const struct link *link)
+{
+    return loop_now_ms(link->peer->peers->options.loop);
+}
+
+/* ---- failing ------------------------------------------------------------------------- */
+
+static void complain(struct link *link, const char *why)
+{
+    if (strncmp(link->complaint, why, sizeof link->complaint - 1) == 0)
+        return;
+    snprintf(link->complaint, sizeof link->complaint, "%s", why);
+    /* The three connections mostly fail together: one line is enough. */
+    log_at(link->channel == CHANNEL_CONTROL ? LOG_LEVEL_NOTICE : LOG_LEVEL_VERBOSE,
+           "node %llu (%s), %s connection: %s", (unsigned long long)link->peer->member->id,
+           link->peer->member->address, channel_name(link->channel), why);
+}
+
+static void retry_later(struct link *link)
+{
+    link->backoff_ms = link->backoff_ms ? link->backoff_ms * 2 : BACKOFF_FIRST_MS;
+    if (link->backoff_ms > BACKOFF_MAX_MS)
+        link->backoff_ms = BACKOFF_MAX_MS;
+    uint64_t jitter = prng_below(&link->peer->peers->prng, link->backoff_ms / 4 + 1);
+    link->retry_ms = now_of(link) + link->backoff_ms + (int64_t)jitter;
+}
+
+static void hang_up(struct link *link)
+{
+    if (link->resolving)
+        evdns_getaddrinfo_cancel(link->resolving);
+    link->resolving = NULL;
+    if (link->fd >= 0) {
+        event_del(&link->readable);
+        event_del(&link->writable);
+        close(link->fd);
+    }
+    link->fd = -1;
+    link->writing = false;
+    link->state = LINK_DOWN;
+    outbox_deinit(&link->out);
+    buffer_deinit(&link->in);
+}
+
+void link_close(struct link *link, const char *why)
+{
+    bool was_up = link->state == LINK_UP;
+    complain(link, why);
+    hang_up(link);
+    retry_later(link);
+    if (was_up)
+        peer_link_lost(link);
+}
+
+/* ---- output ---------------------------------------------------------------------------- */
+
+void link_flush(struct link *link)
+{
+    size_t written;
+    if (link->out.size == 0 || link->writing || link->state < LINK_HELLO)
+        return;
+    switch (outbox_write(&link->out, link->fd, &written)) {
+    case OUTBOX_EMPTY: break;
+    case OUTBOX_MORE:
+        link->progress_ms = now_of(link);
+        link->writing = true;
+        event_add(&link->writable, NULL);
+        break;
+    case OUTBOX_FAILED: link_close(link, strerror(errno)); break;
+    }
+}
+
+/* ---- the handshake ------------------------------------------------------------------------ */
+
+static void say(struct link *link, struct buffer *text)
+{
+    outbox_append(&link->out, text->data, text->size);
+    buffer_deinit(text);
+    link_flush(link);
+}
+
+static void say_hello(struct link *link)
+{
+    const struct config *config = config_of(link);
+    struct buffer text = {0};
+    link->handshake = (struct handshake){
+        .version = WIRE_VERSION,
+        .cluster = link->peer->peers->options.cluster,
+        .dialer = (raft_node_id)config->me,
+        .acceptor = link->peer->member->id,
+        .channel = link->channel,
+    };
+    snprintf(link->handshake.client_address, sizeof link->handshake.client_address, "%s",
+             config->announce_client);
+    handshake_nonce(link->handshake.dialer_nonce);
+    handshake_write_hello(&text, &link->handshake);
+    link->state = LINK_HELLO;
+    say(link, &text);
+}
+
+static void go_up(struct link *link)
+{
+    link->state = LINK_UP;
+    link->backoff_ms = 0;
+    link->complaint[0] = '\0';
+    log_at(link->channel == CHANNEL_CONTROL ? LOG_LEVEL_NOTICE : LOG_LEVEL_VERBOSE,
+           "node %llu (%s): %s connection is up", (unsigned long long)link->peer->member->id,
+           link->peer->member->address, channel_name(link->channel));
+}
+
+static void on_refusal(struct link *link, struct bytes line)
+{
+    char why[160];
+    snprintf(why, sizeof why, "refused: %.*s", line.size > 120 ? 120 : (int)line.size,
+             (const char *)line.data);
+    link_close(link, why);
+}
+
+static void on_line(struct link *link, struct bytes line)
+{
+    const char *secret = config_of(link)->peer_secret;
+    if (line.size && *(const char *)line.data == '-') {
+        on_refusal(link, line);
+    } else if (link->state == LINK_HELLO) {
+        const char *error = handshake_read_welcome(&link->handshake, line, secret);
+        if (error) {
+            link_close(link, error);
+            return;
+        }
+        struct buffer text = {0};
+        handshake_write_proof(&text, &link->handshake, secret);
+        link->state = LINK_PROVE;
+        say(link, &text);
+    } else if (link->state == LINK_PROVE && bytes_equal(line, bytes_of("+OK", 3))) {
+        go_up(link);
+    } else {
+        link_close(link, "it speaks out of turn");
+    }
+}
+
+/* Each complete line, as long as the link lives. */
+static void read_lines(struct link *link)
+{
+    while (link->in.size) {
+        char *end = memchr(link->in.data, '\n', link->in.size);
+        if (!end) {
+            if (link->in.size > HANDSHAKE_LINE_MAX)
+                link_close(link, "it answers at too great a length");
+            return;
+        }
+        size_t size = (size_t)(end - link->in.data);
+        size_t text = size > 0 && end[-1] == '\r' ? size - 1 : size;
+        on_line(link, bytes_of(link->in.data, text));
+        if (link->state == LINK_DOWN)
+            return;
+        buffer_consume(&link->in, size + 1);
+    }
+    buffer_deinit(&link->in);
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *context)
+{
+    struct link *link = context;
+    char bytes[HANDSHAKE_LINE_MAX];
+    (void)what;
+    ssize_t taken = read(fd, bytes, sizeof bytes);
+    if (taken > 0) {
+        buffer_append(&link->in, bytes, (size_t)taken);
+        read_lines(link);
+    } else if (taken == 0) {
+        link_close(link, "closed by the other side");
+    } else if (errno != EAGAIN && errno != EINTR) {
+        link_close(link, strerror(errno));
+    }
+}
+
+static void on_writable(evutil_socket_t fd, short what, void *context)
+{
+    struct link *link = context;
+    (void)what;
+    event_del(&link->writable);
+    link->writing = false;
+    if (link->state != LINK_DIALING) {
+        link_flush(link);
+        return;
+    }
+    int failure = 0;
+    socklen_t size = sizeof failure;
+    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &failure, &size) != 0)
+        failure = errno;
+    if (failure) {
+        link_close(link, strerror(failure));
+        return;
+    }
+    event_add(&link->readable, NULL);
+    say_hello(link);
+}
+
+/* ---- dialing ------------------------------------------------------------------------------- */
+
+static void connect_to(struct link *link, const struct sockaddr *address, socklen_t size)
+{
+    int on = 1;
+    int stalled_ms = PEER_STALLED_MS;
+    struct event_base *base = loop_base(link->peer->peers->options.loop);
+    int fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        link_close(link, strerror(errno));
+        return;
+    }
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &stalled_ms, sizeof stalled_ms);
+    link->fd = fd;
+    event_assign(&link->readable, base, fd, EV_READ | EV_PERSIST, on_readable, link);
+    event_assign(&link->writable, base, fd, EV_WRITE | EV_PERSIST, on_writable, link);
+    if (connect(fd, address, size) != 0 && errno != EINPROGRESS)
+        link_close(link, strerror(errno));
+    else
+        event_add(&link->writable, NULL);
+}
+
+static void on_resolved(int result, struct evutil_addrinfo *found, void *context)
+{
+    struct link *link = context;
+    if (result == EVUTIL_EAI_CANCEL)
+        return;
+    link->resolving = NULL;
+    if (result != 0 || !found)
+        link_close(link, evutil_gai_strerror(result));
+    else
+        connect_to(link, found->ai_addr, found->ai_addrlen);
+    if (found)
+        evutil_freeaddrinfo(found);
+}
+
+/* A name is looked up without blocking the loop; it may mean another machine each time. */
+static void resolve(struct link *link)
+{
+    struct peers *peers = link->peer->peers;
+    char host[CONFIG_HOST_SIZE], service[8];
+    int port;
+    if (!address_split(link->peer->member->address, host, sizeof host, &port)) {
+        link_close(link, "its address is not host:port");
+        return;
+    }
+    if (!peers->dns)
+        peers->dns =
+            evdns_base_new(loop_base(peers->options.loop),
+                           EVDNS_BASE_INITIALIZE_NAMESERVERS | EVDNS_BASE_DISABLE_WHEN_INACTIVE);
+    if (!peers->dns) {
+        link_close(link, "no name server is configured");
+        return;
+    }
+    snprintf(service, sizeof service, "%d", port);
+    struct evutil_addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+    struct evdns_getaddrinfo_request *request =
+        evdns_getaddrinfo(peers->dns, host, service, &hints, on_resolved, link);
+    /* NULL: answered at once, in on_resolved(). */
+    if (request)
+        link->resolving = request;
+}
+
+static void dial(struct link *link)
+{
+    struct sockaddr_storage address;
+    int size = sizeof address;
+    link->state = LINK_DIALING;
+    link->dialed_ms = now_of(link);
+    if (evutil_parse_sockaddr_port(link->peer->member->address, (struct sockaddr *)&address,
+                                   &size) == 0)
+        connect_to(link, (struct sockaddr *)&address, (socklen_t)size);
+    else
+        resolve(link);
+}
+
+/* ---- life ------------------------------------------------------------------------------------ */
+
+void link_init(struct link *link, struct peer *peer, enum channel channel)
+{
+    *link = (struct link){.peer = peer, .channel = channel, .fd = -1};
+}
+
+void link_deinit(struct link *link)
+{
+    hang_up(link);
+}
+
+void link_tick(struct link *link, int64_t now_ms)
+{
+    switch (link->state) {
+    case LINK_DOWN:
+        if (now_ms >= link->retry_ms)
+            dial(link);
+        break;
+    case LINK_DIALING:
+    case LINK_HELLO:
+    case LINK_PROVE:
+        if (now_ms - link->dialed_ms > PEER_HANDSHAKE_MS)
+            link_close(link, "no answer in time");
+        break;
+    case LINK_UP:
+        if (link->writing && now_ms - link->progress_ms > PEER_STALLED_MS)
+            link_close(link, "it takes no more bytes");
+        break;
+    }
+}

@@ -1,0 +1,258 @@
+/* See listener.h.  When the process has no file descriptor left, accepting stops for a moment: the
+ * socket would be reported readable again and again, and the loop would spin. */
+#include "net/listener.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fatal.h"
+#include "base/log.h"
+#include "base/memory.h"
+
+enum {
+    LISTENER_SOCKETS_MAX = 2 * CONFIG_BIND_MAX,
+    LISTENER_ACCEPTS_MAX = 128, /* in one turn */
+    LISTENER_PAUSE_MS = 100
+};
+
+struct listener {
+    struct loop *loop;
+    const char *name; /* for the log: "client", "peer" */
+    listener_accept *accept;
+    void *context;
+    struct {
+        int fd;
+        struct event *event;
+    } sockets[LISTENER_SOCKETS_MAX];
+    uint32_t count;
+    struct event *pause; /* ends a pause */
+    bool complained;     /* about the present lack of descriptors */
+};
+
+/* ---- facts about sockets ---------------------------------------------------------- */
+
+static void set_option(int fd, int level, int option, int value)
+{
+    /* Best effort: the connection works without it, and EINVAL means that it is gone already. */
+    (void)setsockopt(fd, level, option, &value, sizeof value);
+}
+
+void socket_keepalive(int fd, int64_t seconds)
+{
+    set_option(fd, SOL_SOCKET, SO_KEEPALIVE, seconds > 0);
+    if (seconds <= 0)
+        return;
+    int interval = (int)(seconds / 3 > 0 ? seconds / 3 : 1);
+    set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, (int)seconds);
+    set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, interval);
+    set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, 3);
+}
+
+static void name_of(const struct sockaddr_storage *address, char *text, size_t size)
+{
+    char host[INET6_ADDRSTRLEN] = "?";
+    if (address->ss_family == AF_INET) {
+        const struct sockaddr_in *in = (const struct sockaddr_in *)address;
+        inet_ntop(AF_INET, &in->sin_addr, host, sizeof host);
+        snprintf(text, size, "%s:%u", host, ntohs(in->sin_port));
+    } else if (address->ss_family == AF_INET6) {
+        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)address;
+        inet_ntop(AF_INET6, &in6->sin6_addr, host, sizeof host);
+        snprintf(text, size, "[%s]:%u", host, ntohs(in6->sin6_port));
+    } else {
+        snprintf(text, size, "?:0");
+    }
+}
+
+void socket_peer_name(int fd, char *text, size_t size)
+{
+    struct sockaddr_storage address = {0};
+    socklen_t length = sizeof address;
+    if (getpeername(fd, (struct sockaddr *)&address, &length) != 0)
+        address.ss_family = AF_UNSPEC;
+    name_of(&address, text, size);
+}
+
+void socket_local_name(int fd, char *text, size_t size)
+{
+    struct sockaddr_storage address = {0};
+    socklen_t length = sizeof address;
+    if (getsockname(fd, (struct sockaddr *)&address, &length) != 0)
+        address.ss_family = AF_UNSPEC;
+    name_of(&address, text, size);
+}
+
+bool socket_is_loopback(int fd)
+{
+    struct sockaddr_storage address = {0};
+    socklen_t length = sizeof address;
+    if (getpeername(fd, (struct sockaddr *)&address, &length) != 0)
+        return false;
+    if (address.ss_family == AF_INET) {
+        const struct sockaddr_in *in = (const struct sockaddr_in *)&address;
+        return (ntohl(in->sin_addr.s_addr) >> 24) == 127;
+    }
+    if (address.ss_family != AF_INET6)
+        return false;
+    const struct in6_addr *in6 = &((const struct sockaddr_in6 *)&address)->sin6_addr;
+    return IN6_IS_ADDR_LOOPBACK(in6) || (IN6_IS_ADDR_V4MAPPED(in6) && in6->s6_addr[12] == 127);
+}
+
+/* ---- accepting ---------------------------------------------------------------------- */
+
+static void pause_accepting(struct listener *listener)
+{
+    if (!listener->complained)
+        log_warning("cannot accept %s connections: %s", listener->name, strerror(errno));
+    listener->complained = true;
+    for (uint32_t i = 0; i < listener->count; i++)
+        event_del(listener->sockets[i].event);
+    struct timeval pause = {.tv_usec = LISTENER_PAUSE_MS * 1000};
+    event_add(listener->pause, &pause);
+}
+
+static void on_pause_over(evutil_socket_t fd, short what, void *context)
+{
+    struct listener *listener = context;
+    (void)fd;
+    (void)what;
+    for (uint32_t i = 0; i < listener->count; i++)
+        event_add(listener->sockets[i].event, NULL);
+}
+
+static void on_acceptable(evutil_socket_t listening, short what, void *context)
+{
+    struct listener *listener = context;
+    (void)what;
+    for (unsigned i = 0; i < LISTENER_ACCEPTS_MAX; i++) {
+        int fd = accept4(listening, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd >= 0) {
+            listener->complained = false;
+            set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+            listener->accept(listener->context, fd);
+            continue;
+        }
+        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+            pause_accepting(listener);
+        if (errno != EINTR && errno != ECONNABORTED)
+            return;
+    }
+}
+
+/* ---- binding ------------------------------------------------------------------------- */
+
+struct listener *listener_new(struct loop *loop, const char *name, listener_accept *accept,
+                              void *context)
+{
+    struct listener *listener = memory_new(sizeof *listener);
+    listener->loop = loop;
+    listener->name = name;
+    listener->accept = accept;
+    listener->context = context;
+    listener->pause = event_new(loop_base(loop), -1, 0, on_pause_over, listener);
+    if (!listener->pause)
+        fatal("cannot create a timer");
+    return listener;
+}
+
+void listener_free(struct listener *listener)
+{
+    if (!listener)
+        return;
+    for (uint32_t i = 0; i < listener->count; i++) {
+        event_free(listener->sockets[i].event);
+        close(listener->sockets[i].fd);
+    }
+    event_free(listener->pause);
+    memory_free(listener);
+}
+
+/* A listening socket on one address, or -1 with errno. */
+static int listen_on(const struct addrinfo *address, int backlog)
+{
+    int fd = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -1;
+    set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+    if (address->ai_family == AF_INET6)
+        set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1); /* "*" binds IPv4 separately */
+    if (bind(fd, address->ai_addr, address->ai_addrlen) == 0 && listen(fd, backlog) == 0)
+        return fd;
+    int failure = errno;
+    close(fd);
+    errno = failure;
+    return -1;
+}
+
+static bool add_socket(struct listener *listener, int fd)
+{
+    if (listener->count == LISTENER_SOCKETS_MAX) {
+        close(fd);
+        return false;
+    }
+    struct event *event =
+        event_new(loop_base(listener->loop), fd, EV_READ | EV_PERSIST, on_acceptable, listener);
+    if (!event)
+        fatal("cannot watch a socket");
+    listener->sockets[listener->count].fd = fd;
+    listener->sockets[listener->count++].event = event;
+    return true;
+}
+
+static bool bind_one(struct listener *listener, const struct config_bind *bind, const char *port,
+                     int backlog, char *error, size_t error_size)
+{
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
+    struct addrinfo *found = NULL;
+    const char *host = bind->host;
+    if (strcmp(host, "*") == 0 || strcmp(host, "::*") == 0) {
+        hints.ai_family = host[0] == '*' ? AF_INET : AF_INET6;
+        host = NULL;
+    }
+    int failure = getaddrinfo(host, port, &hints, &found);
+    if (failure != 0) {
+        snprintf(error, error_size, "cannot resolve %s: %s", bind->host, gai_strerror(failure));
+        return bind->optional;
+    }
+    int fd = listen_on(found, backlog);
+    freeaddrinfo(found);
+    if (fd < 0) {
+        bool optional = bind->optional && (errno == EADDRNOTAVAIL || errno == EAFNOSUPPORT);
+        snprintf(error, error_size, "cannot listen on %s:%s: %s", bind->host, port,
+                 strerror(errno));
+        return optional;
+    }
+    if (!add_socket(listener, fd)) {
+        snprintf(error, error_size, "too many addresses to listen on");
+        return false;
+    }
+    return true;
+}
+
+bool listener_bind(struct listener *listener, const struct config_bind_list *bind, int64_t port,
+                   int64_t backlog, char *error, size_t error_size)
+{
+    char service[8];
+    snprintf(service, sizeof service, "%u", (unsigned)port % 65536);
+    for (uint32_t i = 0; i < bind->count; i++) {
+        if (!bind_one(listener, &bind->list[i], service, (int)backlog, error, error_size))
+            return false;
+    }
+    if (listener->count == 0) {
+        snprintf(error, error_size, "no address to listen on for %s connections", listener->name);
+        return false;
+    }
+    return true;
+}
+
+void listener_start(struct listener *listener)
+{
+    for (uint32_t i = 0; i < listener->count; i++)
+        event_add(listener->sockets[i].event, NULL);
+}

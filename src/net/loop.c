@@ -1,0 +1,168 @@
+/* See loop.h.  The tick is not a libevent timer: timers of the same priority run among the socket
+ * callbacks and could be put off by lower ones.  A timer only ends the wait; the clock decides.
+ * libevent is asked for one pass at a time, without locks (one thread). */
+#include "net/loop.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/fatal.h"
+#include "base/memory.h"
+
+/* After so long a silence of our own, one more look at the sockets comes before the tick: epoll
+ * hands out a bounded number of them at a time. */
+enum { LOOP_LATE_MS = 100 };
+
+struct waker {
+    int fd;
+    struct event *event;
+    void (*wake)(void *context);
+    void *context;
+    struct waker *next;
+};
+
+struct loop {
+    struct event_base *base;
+    struct event *timer; /* ends the wait */
+    struct waker *wakers;
+    int64_t now_ms, unix_ms;
+    bool now_known, stopped;
+};
+
+static void on_timer(evutil_socket_t fd, short what, void *context)
+{
+    (void)fd;
+    (void)what;
+    (void)context;
+}
+
+struct loop *loop_new(void)
+{
+    struct loop *loop = memory_new(sizeof *loop);
+    struct event_config *config = event_config_new();
+    if (!config)
+        fatal("cannot set up libevent");
+    event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
+    loop->base = event_base_new_with_config(config);
+    event_config_free(config);
+    if (!loop->base)
+        fatal("cannot create an event base");
+    loop->timer = event_new(loop->base, -1, EV_PERSIST, on_timer, NULL);
+    struct timeval interval = {.tv_usec = LOOP_TICK_MS * 1000};
+    if (!loop->timer || event_add(loop->timer, &interval) != 0)
+        fatal("cannot create a timer");
+    return loop;
+}
+
+void loop_free(struct loop *loop)
+{
+    while (loop->wakers) {
+        struct waker *waker = loop->wakers;
+        loop->wakers = waker->next;
+        event_free(waker->event);
+        close(waker->fd);
+        memory_free(waker);
+    }
+    event_free(loop->timer);
+    event_base_free(loop->base);
+    memory_free(loop);
+}
+
+struct event_base *loop_base(struct loop *loop)
+{
+    return loop->base;
+}
+
+static void read_clocks(struct loop *loop)
+{
+    struct timespec monotonic, wall;
+    clock_gettime(CLOCK_MONOTONIC, &monotonic);
+    clock_gettime(CLOCK_REALTIME, &wall);
+    loop->now_ms = (int64_t)monotonic.tv_sec * 1000 + monotonic.tv_nsec / 1000000;
+    loop->unix_ms = (int64_t)wall.tv_sec * 1000 + wall.tv_nsec / 1000000;
+    loop->now_known = true;
+}
+
+int64_t loop_now_ms(struct loop *loop)
+{
+    if (!loop->now_known)
+        read_clocks(loop);
+    return loop->now_ms;
+}
+
+int64_t loop_unix_ms(struct loop *loop)
+{
+    if (!loop->now_known)
+        read_clocks(loop);
+    return loop->unix_ms;
+}
+
+static void pass(struct loop *loop, int flags)
+{
+    loop->now_known = false;
+    if (event_base_loop(loop->base, flags) < 0)
+        fatal("the event loop failed: %s", strerror(errno));
+    read_clocks(loop);
+}
+
+void loop_run(struct loop *loop, const struct loop_hooks *hooks)
+{
+    int64_t ticked_ms = loop_now_ms(loop);
+    bool more = true;
+    while (!loop->stopped) {
+        pass(loop, more ? EVLOOP_NONBLOCK : EVLOOP_ONCE);
+        if (loop->now_ms - ticked_ms > LOOP_LATE_MS)
+            pass(loop, EVLOOP_NONBLOCK);
+        if (loop->now_ms - ticked_ms >= LOOP_TICK_MS) {
+            ticked_ms = loop->now_ms;
+            hooks->tick(hooks->context);
+        }
+        more = hooks->turn(hooks->context);
+    }
+}
+
+void loop_stop(struct loop *loop)
+{
+    loop->stopped = true;
+}
+
+/* ---- wakers ------------------------------------------------------------------- */
+
+static void on_wake(evutil_socket_t fd, short what, void *context)
+{
+    struct waker *waker = context;
+    uint64_t count;
+    (void)what;
+    ssize_t taken = read(fd, &count, sizeof count);
+    if (taken < 0 && errno != EAGAIN)
+        fatal("eventfd: %s", strerror(errno));
+    waker->wake(waker->context);
+}
+
+struct waker *loop_waker(struct loop *loop, void (*wake)(void *context), void *context)
+{
+    struct waker *waker = memory_new(sizeof *waker);
+    waker->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (waker->fd < 0)
+        fatal("eventfd: %s", strerror(errno));
+    waker->wake = wake;
+    waker->context = context;
+    waker->event = event_new(loop->base, waker->fd, EV_READ | EV_PERSIST, on_wake, waker);
+    if (!waker->event || event_add(waker->event, NULL) != 0)
+        fatal("cannot watch an eventfd");
+    waker->next = loop->wakers;
+    loop->wakers = waker;
+    return waker;
+}
+
+void waker_wake(struct waker *waker)
+{
+    uint64_t one = 1;
+    /* EAGAIN: the counter is full, so the loop is going to wake anyway. */
+    if (write(waker->fd, &one, sizeof one) < 0 && errno != EAGAIN)
+        fatal("eventfd: %s", strerror(errno));
+}

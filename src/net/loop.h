@@ -1,0 +1,45 @@
+/* The event loop: one thread, one turn after another.
+ *
+ *     turn:   wait for sockets, eventfds, signals, at most until the next tick
+ *          -> their callbacks: read, parse, hand to the replica's queue
+ *          -> tick, if one is due         (after the sockets: see below)
+ *          -> turn: the replica runs once, then everything it said is written out
+ *
+ * So whatever came in during a turn shares one log write, one message a peer and one write() a
+ * client.  The tick is taken behind the sockets on purpose: a process that was stopped for a while
+ * must hear its leader, whose messages wait in the sockets, before it finds that the leader was
+ * silent.  And it is looked at in every turn, whatever else happens: no traffic can put it off. */
+#ifndef NET_LOOP_H
+#define NET_LOOP_H
+
+#include <event2/event.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct loop;
+
+enum { LOOP_TICK_MS = 10 };
+
+struct loop_hooks {
+    void (*tick)(void *context); /* about every LOOP_TICK_MS, never twice for one */
+    bool (*turn)(void *context); /* true: there is more to do, do not sleep */
+    void *context;
+};
+
+struct loop *loop_new(void);
+void loop_free(struct loop *loop);
+void loop_run(struct loop *loop, const struct loop_hooks *hooks); /* until loop_stop() */
+void loop_stop(struct loop *loop);
+struct event_base *loop_base(struct loop *loop);
+
+/* Monotonic and Unix time; read once a turn. */
+int64_t loop_now_ms(struct loop *loop);
+int64_t loop_unix_ms(struct loop *loop);
+
+/* waker_wake(), from any thread, has `wake` called in the loop thread soon; many calls may become
+ * one.  Lives as long as the loop. */
+struct waker;
+struct waker *loop_waker(struct loop *loop, void (*wake)(void *context), void *context);
+void waker_wake(struct waker *waker);
+
+#endif

@@ -1,0 +1,255 @@
+/* See net.h.  The stop, step by step:
+ *
+ *   SERVING --SIGTERM, SIGINT--> LEAVING: no new connection, no new command; a leader with live
+ *                                peers hands over
+ *   LEAVING --all answered, another node leads (or 2 s, or a second signal)--> the loop ends
+ *
+ * A stop that waits for the handover costs the cluster no election timeout. */
+#include "net/net.h"
+
+#include <signal.h>
+#include <stdio.h>
+
+#include "base/fatal.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "net/address.h"
+#include "net/client.h"
+#include "net/listener.h"
+#include "net/loop.h"
+#include "net/peer.h"
+#include "net/server_port.h"
+
+enum { LEAVE_MS = 2000 };
+
+struct net {
+    struct net_options options;
+    struct loop *loop;
+    struct listener *client_listener, *peer_listener;
+    struct clients *clients;
+    struct peers *peers;
+    struct server_port *port;
+    struct replica *replica;
+    struct event *term, *interrupt;
+    bool leaving;
+    int64_t leave_by_ms;
+};
+
+/* ---- a planned stop -------------------------------------------------------------------- */
+
+static bool has_live_peer(const struct replica_status *status)
+{
+    for (uint32_t i = 0; i < status->peers_count; i++) {
+        if (status->peers[i].active)
+            return true;
+    }
+    return false;
+}
+
+static void leave(struct net *net)
+{
+    struct replica_status status;
+    replica_status(net->replica, &status);
+    net->leaving = true;
+    net->leave_by_ms = loop_now_ms(net->loop) + LEAVE_MS;
+    listener_free(net->client_listener);
+    net->client_listener = NULL;
+    clients_quiesce(net->clients);
+    if (status.raft.role == RAFT_LEADER && has_live_peer(&status)) {
+        log_notice("handing the leadership over");
+        replica_transfer(net->replica);
+    }
+}
+
+static bool may_end(struct net *net)
+{
+    struct replica_status status;
+    if (loop_now_ms(net->loop) >= net->leave_by_ms)
+        return true;
+    if (clients_unanswered(net->clients))
+        return false;
+    replica_status(net->replica, &status);
+    if (status.raft.role == RAFT_LEADER)
+        return !has_live_peer(&status);
+    return status.raft.leader != RAFT_NOBODY || net->options.config->nodes.count == 1;
+}
+
+static void on_signal(evutil_socket_t number, short what, void *context)
+{
+    struct net *net = context;
+    (void)what;
+    if (net->leaving) {
+        log_warning("a second signal: not waiting any longer");
+        net->leave_by_ms = 0;
+        return;
+    }
+    log_notice("stopping: %s", number == SIGINT ? "SIGINT" : "SIGTERM");
+    leave(net);
+}
+
+static void watch_signals(struct net *net)
+{
+    struct event_base *base = loop_base(net->loop);
+    signal(SIGPIPE, SIG_IGN); /* a write to a closed connection is an error like any other */
+    signal(SIGHUP, SIG_IGN);  /* a closed terminal is no reason to stop */
+    net->term = evsignal_new(base, SIGTERM, on_signal, net);
+    net->interrupt = evsignal_new(base, SIGINT, on_signal, net);
+    if (!net->term || !net->interrupt || evsignal_add(net->term, NULL) != 0 ||
+        evsignal_add(net->interrupt, NULL) != 0)
+        fatal("cannot watch signals");
+}
+
+/* ---- the turn ----------------------------------------------------------------------------- */
+
+static void on_tick(void *context)
+{
+    struct net *net = context;
+    replica_tick(net->replica, loop_now_ms(net->loop), loop_unix_ms(net->loop));
+    peers_tick(net->peers);
+    clients_tick(net->clients);
+}
+
+static bool on_turn(void *context)
+{
+    struct net *net = context;
+    bool more = replica_run(net->replica);
+    peers_flush(net->peers);
+    if (clients_turn(net->clients))
+        more = true;
+    if (net->leaving && may_end(net))
+        loop_stop(net->loop);
+    return more;
+}
+
+void net_run(struct net *net, struct replica *replica)
+{
+    struct loop_hooks hooks = {.tick = on_tick, .turn = on_turn, .context = net};
+    net->replica = replica;
+    struct clients_options options = {
+        .loop = net->loop,
+        .config = net->options.config,
+        .replica = replica,
+        .server = server_port_server(net->port),
+        .peers = net->peers,
+    };
+    net->clients = clients_new(&options);
+    server_port_connect(net->port, net->clients, net->peers, replica);
+    watch_signals(net);
+    peers_start(net->peers, replica);
+    listener_start(net->peer_listener);
+    listener_start(net->client_listener);
+    loop_run(net->loop, &hooks);
+    peers_flush(net->peers);
+    clients_free(net->clients);
+    net->clients = NULL;
+}
+
+/* ---- life ------------------------------------------------------------------------------------ */
+
+static void accept_client(void *context, int fd)
+{
+    struct net *net = context;
+    clients_accept(net->clients, fd);
+}
+
+static void accept_peer(void *context, int fd)
+{
+    struct net *net = context;
+    peers_accept(net->peers, fd);
+}
+
+struct net *net_new(const struct net_options *options)
+{
+    struct net *net = memory_new(sizeof *net);
+    net->options = *options;
+    net->loop = loop_new();
+    net->client_listener = listener_new(net->loop, "client", accept_client, net);
+    net->peer_listener = listener_new(net->loop, "peer", accept_peer, net);
+    struct peers_options peers = {
+        .loop = net->loop, .config = options->config, .cluster = options->cluster};
+    net->peers = peers_new(&peers);
+    struct server_port_options port = {
+        .loop = net->loop,
+        .config = options->config,
+        .cluster = options->cluster,
+        .executable = options->executable,
+        .storage = options->storage,
+        .storage_context = options->storage_context,
+    };
+    net->port = server_port_new(&port);
+    return net;
+}
+
+void net_free(struct net *net)
+{
+    listener_free(net->client_listener);
+    listener_free(net->peer_listener);
+    peers_free(net->peers);
+    server_port_free(net->port);
+    if (net->term)
+        event_free(net->term);
+    if (net->interrupt)
+        event_free(net->interrupt);
+    loop_free(net->loop);
+    memory_free(net);
+}
+
+/* Where peers connect: peer-bind, or the host of our own node line. */
+static bool bind_peers(struct net *net, char *error, size_t error_size)
+{
+    const struct config *config = net->options.config;
+    struct config_bind_list hosts = config->peer_bind;
+    for (uint32_t i = 0; i < config->nodes.count; i++) {
+        const struct raft_member *member = &config->nodes.list[i];
+        char host[CONFIG_HOST_SIZE];
+        int port;
+        if (member->id != (raft_node_id)config->me)
+            continue;
+        if (!address_split(member->address, host, sizeof host, &port)) {
+            snprintf(error, error_size, "node %lld has no usable address: %s",
+                     (long long)config->me, member->address);
+            return false;
+        }
+        if (hosts.count == 0) {
+            hosts.count = 1;
+            memcpy(hosts.list[0].host, host, sizeof host);
+        }
+        return listener_bind(net->peer_listener, &hosts, port, config->tcp_backlog, error,
+                             error_size);
+    }
+    snprintf(error, error_size, "node %lld is not among the nodes", (long long)config->me);
+    return false;
+}
+
+bool net_bind(struct net *net, char *error, size_t error_size)
+{
+    const struct config *config = net->options.config;
+    return listener_bind(net->client_listener, &config->bind, config->port, config->tcp_backlog,
+                         error, error_size) &&
+           bind_peers(net, error, error_size);
+}
+
+struct transport *net_transport(struct net *net)
+{
+    return peers_transport(net->peers);
+}
+
+int64_t net_now_ms(struct net *net)
+{
+    return loop_now_ms(net->loop);
+}
+
+int64_t net_unix_ms(struct net *net)
+{
+    return loop_unix_ms(net->loop);
+}
+
+void *net_waker(struct net *net, void (*wake)(void *context), void *context)
+{
+    return loop_waker(net->loop, wake, context);
+}
+
+void net_wake(void *handle)
+{
+    waker_wake(handle);
+}

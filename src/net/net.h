@@ -1,0 +1,43 @@
+/* The network of one node: its loop, its clients, its peers.  The only public header of this
+ * directory besides wire.h and what unit tests look into.
+ *
+ * Order of use: net_new, net_bind, (storage, replica), net_run, (replica, storage end), net_free.
+ * Everything runs in the thread that calls net_run(), except net_wake(). */
+#ifndef NET_NET_H
+#define NET_NET_H
+
+#include <stdbool.h>
+
+#include "command/server.h"
+#include "config.h"
+#include "replica/replica.h"
+
+struct net;
+
+struct net_options {
+    struct config *config; /* borrowed; CONFIG SET changes it */
+    uint64_t cluster;
+    const char *executable;
+    /* Fills in what INFO and RAFT.STATUS say of the disk and the data. */
+    void (*storage)(void *context, struct server_raft *raft);
+    void *storage_context;
+};
+
+struct net *net_new(const struct net_options *options);
+void net_free(struct net *net);
+/* Takes the ports; nobody is answered before net_run().  False: `error` says why. */
+bool net_bind(struct net *net, char *error, size_t error_size) __attribute__((warn_unused_result));
+
+struct transport *net_transport(struct net *net);
+int64_t net_now_ms(struct net *net); /* monotonic */
+int64_t net_unix_ms(struct net *net);
+
+/* A handle for another thread: net_wake(handle) has `wake(context)` called in the loop thread. */
+void *net_waker(struct net *net, void (*wake)(void *context), void *context);
+void net_wake(void *handle);
+
+/* Serves until SIGTERM or SIGINT, then hands leadership over, answers what is under way (about two
+ * seconds at most; a second signal ends the wait), and closes all connections. */
+void net_run(struct net *net, struct replica *replica);
+
+#endif

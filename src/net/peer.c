@@ -1,0 +1,213 @@
+/* All other members: the replica's transport on top of links and inbounds.
+ *
+ * What is dropped and who hears of it:
+ *   a Raft message without a connection, or over the bound: lost, as on any network; the core sends
+ *     again.  A dropped append with entries is reported (replica_disconnected), so that it asks
+ *     where the follower is instead of waiting for an answer that will not come;
+ *   a forward: refused, so certainly not sent;
+ *   a reply to a forward: must not be lost in silence.  Without room for it the connection is closed,
+ *     and its loss tells the other side that outcomes are unknown. */
+#include "net/peer.h"
+
+#include <openssl/rand.h>
+#include <utlist.h>
+
+#include "base/fatal.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "net/peer_internal.h"
+
+/* Bounds on what may wait for a peer that does not read, each plus one message. */
+static const size_t queued_max[CHANNELS] = {
+    [CHANNEL_CONTROL] = 4 << 20,
+    [CHANNEL_ENTRIES] = 64 << 20,
+    [CHANNEL_COMMANDS] = 64 << 20,
+};
+static const size_t replies_queued_max = 256 << 20;
+
+struct peer *peer_find(struct peers *peers, raft_node_id node)
+{
+    for (uint32_t i = 0; i < peers->count; i++) {
+        if (peers->list[i].member->id == node)
+            return &peers->list[i];
+    }
+    return NULL;
+}
+
+/* ---- losses ----------------------------------------------------------------------------- */
+
+void peer_link_lost(struct link *link)
+{
+    struct peer *peer = link->peer;
+    bool is_commands = link->channel == CHANNEL_COMMANDS;
+    if (peer->peers->replica)
+        replica_disconnected(peer->peers->replica, peer->member->id, !is_commands, is_commands);
+}
+
+/* Replies to our forwards came on it. */
+void peer_inbound_lost(struct peer *peer, enum channel channel)
+{
+    if (channel == CHANNEL_COMMANDS && peer->peers->replica)
+        replica_disconnected(peer->peers->replica, peer->member->id, false, true);
+}
+
+/* ---- the transport ------------------------------------------------------------------------ */
+
+static struct peers *peers_of(struct transport *transport)
+{
+    return (struct peers *)transport;
+}
+
+static bool has_room(const struct link *link)
+{
+    return link->state == LINK_UP && link->out.size <= queued_max[link->channel];
+}
+
+static void send_message(struct transport *transport, const struct raft_message *message,
+                         const struct raft_entry *entries)
+{
+    struct peer *peer = peer_find(peers_of(transport), message->to);
+    bool has_entries = message->type == RAFT_APPEND_REQUEST && message->append_request.count > 0;
+    if (!peer)
+        return;
+    struct link *link = &peer->links[has_entries ? CHANNEL_ENTRIES : CHANNEL_CONTROL];
+    if (has_room(link))
+        wire_encode_message(&link->out, message, entries);
+    else if (has_entries)
+        peer->lost_entries = true;
+}
+
+static bool send_forward(struct transport *transport, raft_node_id to,
+                         const struct forward *forward)
+{
+    struct peer *peer = peer_find(peers_of(transport), to);
+    /* Without the way back an answer could not come, and nobody would say so. */
+    if (!peer || !peer->inbounds[CHANNEL_COMMANDS] || !has_room(&peer->links[CHANNEL_COMMANDS]))
+        return false;
+    wire_encode_forward(&peer->links[CHANNEL_COMMANDS].out, forward);
+    return true;
+}
+
+static void send_forward_reply(struct transport *transport, raft_node_id to,
+                               const struct forward_reply *reply)
+{
+    struct peer *peer = peer_find(peers_of(transport), to);
+    if (!peer)
+        return;
+    struct link *link = &peer->links[CHANNEL_COMMANDS];
+    if (link->state != LINK_UP)
+        return; /* its loss was noticed over there, or will be */
+    if (link->out.size > replies_queued_max || reply->reply.size > WIRE_COMMAND_MAX)
+        link_close(link, "too many replies wait for it");
+    else
+        wire_encode_forward_reply(&link->out, reply);
+}
+
+static const struct transport_ops transport_ops = {
+    .send = send_message,
+    .forward = send_forward,
+    .forward_reply = send_forward_reply,
+};
+
+/* ---- life ------------------------------------------------------------------------------------ */
+
+struct peers *peers_new(const struct peers_options *options)
+{
+    struct peers *peers = memory_new(sizeof *peers);
+    const struct raft_members *nodes = &options->config->nodes;
+    peers->transport.ops = &transport_ops;
+    peers->options = *options;
+    if (RAND_bytes((unsigned char *)&peers->prng, sizeof peers->prng) != 1)
+        fatal("the system has no random bytes to give");
+    for (uint32_t i = 0; i < nodes->count; i++) {
+        if (nodes->list[i].id == (raft_node_id)options->config->me)
+            continue;
+        struct peer *peer = &peers->list[peers->count++];
+        peer->peers = peers;
+        peer->member = &nodes->list[i];
+        for (unsigned channel = 0; channel < CHANNELS; channel++)
+            link_init(&peer->links[channel], peer, (enum channel)channel);
+    }
+    return peers;
+}
+
+void peers_free(struct peers *peers)
+{
+    struct inbound *inbound, *following;
+    DL_FOREACH_SAFE(peers->inbounds, inbound, following)
+    {
+        inbound_free(inbound);
+    }
+    for (uint32_t i = 0; i < peers->count; i++) {
+        for (unsigned channel = 0; channel < CHANNELS; channel++)
+            link_deinit(&peers->list[i].links[channel]);
+    }
+    if (peers->dns)
+        evdns_base_free(peers->dns, 0);
+    wire_input_deinit(&peers->input);
+    memory_free(peers);
+}
+
+struct transport *peers_transport(struct peers *peers)
+{
+    return &peers->transport;
+}
+
+void peers_start(struct peers *peers, struct replica *replica)
+{
+    peers->replica = replica;
+    peers_tick(peers);
+}
+
+void peers_accept(void *context, int fd)
+{
+    inbound_accept(context, fd);
+}
+
+void peers_tick(struct peers *peers)
+{
+    int64_t now_ms = loop_now_ms(peers->options.loop);
+    struct inbound *inbound, *following;
+    for (uint32_t i = 0; i < peers->count; i++) {
+        for (unsigned channel = 0; channel < CHANNELS; channel++)
+            link_tick(&peers->list[i].links[channel], now_ms);
+    }
+    if (peers->strangers == 0)
+        return;
+    DL_FOREACH_SAFE(peers->inbounds, inbound, following)
+    {
+        inbound_tick(inbound, now_ms);
+    }
+}
+
+void peers_flush(struct peers *peers)
+{
+    for (uint32_t i = 0; i < peers->count; i++) {
+        struct peer *peer = &peers->list[i];
+        for (unsigned channel = 0; channel < CHANNELS; channel++)
+            link_flush(&peer->links[channel]);
+        if (!peer->lost_entries)
+            continue;
+        peer->lost_entries = false;
+        log_debug("an append to node %llu was dropped", (unsigned long long)peer->member->id);
+        replica_disconnected(peers->replica, peer->member->id, true, false);
+    }
+}
+
+const char *peers_client_address(const struct peers *peers, raft_node_id node)
+{
+    for (uint32_t i = 0; i < peers->count; i++) {
+        if (peers->list[i].member->id == node)
+            return peers->list[i].client_address;
+    }
+    return "";
+}
+
+bool peers_is_connected(const struct peers *peers, raft_node_id node)
+{
+    for (uint32_t i = 0; i < peers->count; i++) {
+        if (peers->list[i].member->id == node)
+            return peers->list[i].links[CHANNEL_CONTROL].state == LINK_UP;
+    }
+    return false;
+}

@@ -1,0 +1,42 @@
+/* The other members, as this node talks to them.
+ *
+ *                 this node                      that member
+ *     links    control  entries  commands  --->  inbounds        what we say; we dial
+ *     inbounds control  entries  commands  <---  links           what it says; it dials
+ *
+ * Six connections a pair, each one way after the handshake: neither a large value nor a queue of
+ * commands can delay a heartbeat, and a message needs no thought about who dialed.  This is the
+ * transport of the replica: messages may be lost with a connection (the core sends again), forwarded
+ * commands may not (the replica is told). */
+#ifndef NET_PEER_H
+#define NET_PEER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "config.h"
+#include "net/loop.h"
+#include "replica/replica.h"
+
+struct peers;
+
+struct peers_options {
+    struct loop *loop;
+    const struct config *config;
+    uint64_t cluster;
+};
+
+struct peers *peers_new(const struct peers_options *options);
+void peers_free(struct peers *peers);
+struct transport *peers_transport(struct peers *peers);
+/* From now on: dial, and hand over what comes in. */
+void peers_start(struct peers *peers, struct replica *replica);
+void peers_accept(void *peers, int fd); /* a listener_accept */
+void peers_tick(struct peers *peers);   /* every LOOP_TICK_MS: dialing, time limits */
+void peers_flush(struct peers *peers);  /* the end of a turn: write out what was said */
+
+/* host:port where clients reach that member, "" if it did not say yet. */
+const char *peers_client_address(const struct peers *peers, raft_node_id node);
+bool peers_is_connected(const struct peers *peers, raft_node_id node);
+
+#endif

@@ -1,0 +1,101 @@
+/* One other member, and what its files share.
+ *
+ *   peer.c     all members; the transport; losses
+ *   link.c     one outgoing connection: dialing, handshake, output
+ *   inbound.c  one incoming connection: handshake, messages
+ */
+#ifndef NET_PEER_INTERNAL_H
+#define NET_PEER_INTERNAL_H
+
+#include <event2/dns.h>
+#include <event2/event_struct.h>
+
+#include "net/handshake.h"
+#include "net/outbox.h"
+#include "net/peer.h"
+#include "net/wire.h"
+#include "resp/parser.h"
+
+enum {
+    PEER_HANDSHAKE_MS = 5000, /* for all of it, dialing included */
+    PEER_STALLED_MS = 5000    /* without a byte taken by the other end */
+};
+
+/*                link_tick()            connected           +OK nonce proof         +OK
+ *   LINK_DOWN --------------> LINK_DIALING --------> LINK_HELLO ----------> LINK_PROVE ----> LINK_UP
+ *      ^                           |                     |                      |              |
+ *      +---- link_close(): failed, refused, timed out, closed, stalled ---------+--------------+
+ */
+enum link_state { LINK_DOWN, LINK_DIALING, LINK_HELLO, LINK_PROVE, LINK_UP };
+
+struct link {
+    struct peer *peer;
+    enum channel channel;
+    enum link_state state;
+    int fd; /* -1: none */
+    struct event readable, writable;
+    struct evdns_getaddrinfo_request *resolving; /* while a host name is looked up */
+    struct handshake handshake;
+    struct buffer in; /* the acceptor's lines */
+    struct outbox out;
+    bool writing;        /* `writable` is watched: the socket is full */
+    int64_t progress_ms; /* while writing: when the socket last took something */
+    int64_t dialed_ms;   /* not DOWN, not UP: the handshake's time runs from here */
+    int64_t retry_ms;    /* DOWN: not before this */
+    uint32_t backoff_ms; /* 0: the next failure is the first */
+    char complaint[160]; /* the last failure that was logged: not logged twice in a row */
+};
+
+struct inbound {
+    struct peers *peers;
+    struct inbound *prev, *next; /* in peers->inbounds */
+    struct peer *peer;           /* NULL: nothing proved yet */
+    int fd;
+    struct event readable;
+    struct resp_parser *parser;
+    struct buffer in;
+    size_t parsed;
+    bool welcomed; /* RR.HELLO was accepted; RR.PROVE is awaited */
+    struct handshake handshake;
+    int64_t accepted_ms;
+    char address[64];
+};
+
+struct peer {
+    struct peers *peers;
+    const struct raft_member *member;
+    struct link links[CHANNELS];
+    struct inbound *inbounds[CHANNELS]; /* NULL: not connected */
+    char client_address[RAFT_ADDRESS_SIZE];
+    bool lost_entries; /* an append was dropped in this turn */
+};
+
+struct peers {
+    struct transport transport; /* first */
+    struct peers_options options;
+    struct replica *replica;
+    struct peer list[RAFT_MEMBERS_MAX];
+    uint32_t count;
+    struct inbound *inbounds; /* all of them; utlist */
+    uint32_t strangers;       /* of them, without a peer */
+    int64_t complained_ms;    /* about too many strangers */
+    struct wire_input input;  /* of the message being read */
+    struct evdns_base *dns;   /* NULL until a host name must be looked up */
+    uint64_t prng;            /* for jitter */
+};
+
+struct peer *peer_find(struct peers *peers, raft_node_id node); /* NULL: not a member, or us */
+void peer_link_lost(struct link *link);                         /* it was up */
+void peer_inbound_lost(struct peer *peer, enum channel channel);
+
+void link_init(struct link *link, struct peer *peer, enum channel channel);
+void link_deinit(struct link *link);
+void link_tick(struct link *link, int64_t now_ms);
+void link_flush(struct link *link);
+void link_close(struct link *link, const char *why);
+
+void inbound_accept(struct peers *peers, int fd);
+void inbound_tick(struct inbound *inbound, int64_t now_ms); /* may free it */
+void inbound_free(struct inbound *inbound);
+
+#endif

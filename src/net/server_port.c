@@ -1,0 +1,256 @@
+/* See server_port.h.  Nothing is kept here but the peak of memory and where counters stood at
+ * CONFIG RESETSTAT; everything else is asked for when a command asks. */
+#include "net/server_port.h"
+
+#include <malloc.h>
+#include <openssl/rand.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/fatal.h"
+#include "base/log.h"
+#include "base/memory.h"
+
+struct server_port {
+    struct server server; /* first */
+    struct server_port_options options;
+    struct clients *clients;
+    struct peers *peers;
+    struct replica *replica;
+    int64_t start_ms;
+    uint64_t memory_peak;
+};
+
+static struct server_port *port_of(struct server *server)
+{
+    return (struct server_port *)server;
+}
+
+/* ---- time --------------------------------------------------------------------------- */
+
+static int64_t now_ms(struct server *server)
+{
+    return loop_unix_ms(port_of(server)->options.loop);
+}
+
+static int64_t now_us(struct server *server)
+{
+    struct timespec now;
+    (void)server;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+/* ---- numbers ------------------------------------------------------------------------- */
+
+/* Resident memory in bytes; 0 if /proc does not say. */
+static uint64_t resident_bytes(void)
+{
+    unsigned long long size = 0, resident = 0;
+    FILE *file = fopen("/proc/self/statm", "re");
+    if (!file)
+        return 0;
+    if (fscanf(file, "%llu %llu", &size, &resident) != 2)
+        resident = 0;
+    fclose(file);
+    return resident * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+static double seconds_of(struct timeval time)
+{
+    return (double)time.tv_sec + (double)time.tv_usec / 1e6;
+}
+
+static void fill_machine(struct server_port *port, struct server_stats *stats)
+{
+    struct mallinfo2 heap = mallinfo2();
+    struct rusage usage = {0};
+    stats->memory_used = heap.uordblks + heap.hblkhd;
+    if (stats->memory_used > port->memory_peak)
+        port->memory_peak = stats->memory_used;
+    stats->memory_peak = port->memory_peak;
+    stats->memory_rss = resident_bytes();
+    if (getrusage(RUSAGE_SELF, &usage) == 0) {
+        stats->cpu_user_s = seconds_of(usage.ru_utime);
+        stats->cpu_system_s = seconds_of(usage.ru_stime);
+    }
+}
+
+static void get_stats(struct server *server, struct server_stats *stats)
+{
+    struct server_port *port = port_of(server);
+    const struct clients_stats *counted = clients_stats(port->clients);
+    struct replica_status replica;
+    replica_status(port->replica, &replica);
+    *stats = (struct server_stats){
+        .start_ms = port->start_ms,
+        .connections_received = counted->connections_received,
+        .connections_rejected = counted->connections_rejected,
+        .commands_processed = counted->commands,
+        .reads = counted->reads,
+        .writes = counted->writes,
+        .forwarded = replica.requests_forwarded,
+        .net_input_bytes = counted->input_bytes,
+        .net_output_bytes = counted->output_bytes,
+        .clients_connected = clients_count(port->clients),
+        .clients_max = (uint64_t)port->options.config->maxclients,
+        .clients_blocked = 0, /* no blocking commands yet: waiting for the log is not it */
+        .errors_replied = counted->errors,
+        .ops_per_second = counted->ops_per_second,
+    };
+    clients_biggest(port->clients, &stats->client_biggest_input, &stats->client_biggest_output);
+    fill_machine(port, stats);
+}
+
+static void reset_stats(struct server *server)
+{
+    clients_reset_stats(port_of(server)->clients);
+}
+
+/* ---- the cluster ----------------------------------------------------------------------- */
+
+static void fill_member(const struct server_port *port, const struct replica_status *status,
+                        const struct raft_member *member, struct server_raft_peer *peer)
+{
+    bool is_self = member->id == (raft_node_id)port->options.config->me;
+    const char *client_address = is_self ? port->options.config->announce_client
+                                         : peers_client_address(port->peers, member->id);
+    *peer = (struct server_raft_peer){.id = member->id, .voter = member->voter};
+    snprintf(peer->client_address, sizeof peer->client_address, "%s", client_address);
+    snprintf(peer->peer_address, sizeof peer->peer_address, "%s", member->address);
+    peer->connected = is_self || peers_is_connected(port->peers, member->id);
+    peer->active = peer->connected;
+    if (is_self)
+        peer->match = status->raft.durable;
+    for (uint32_t i = 0; i < status->peers_count && status->raft.role == RAFT_LEADER; i++) {
+        if (status->peers[i].id != member->id)
+            continue;
+        peer->match = status->peers[i].match;
+        peer->active = status->peers[i].active;
+        peer->fell_off = status->peers[i].fell_off;
+    }
+}
+
+static void get_raft(struct server *server, struct server_raft *raft)
+{
+    struct server_port *port = port_of(server);
+    const struct config *config = port->options.config;
+    struct replica_status status;
+    replica_status(port->replica, &status);
+    *raft = (struct server_raft){
+        .status = status.raft,
+        .id = (raft_node_id)config->me,
+        .cluster = port->options.cluster,
+        .members_count = config->nodes.count,
+        .log_entries = status.raft.last.index - status.raft.first.index,
+        .elections = status.elections,
+        .requests_waiting = status.requests_waiting,
+        .requests_forwarded = status.requests_forwarded,
+    };
+    for (uint32_t i = 0; i < config->nodes.count; i++)
+        fill_member(port, &status, &config->nodes.list[i], &raft->members[i]);
+    port->options.storage(port->options.storage_context, raft);
+}
+
+/* ---- clients and configuration ------------------------------------------------------------ */
+
+static void each_client(struct server *server, server_client_fn *each, void *context)
+{
+    clients_each(port_of(server)->clients, each, context);
+}
+
+static void kill_client(struct server *server, struct session *session)
+{
+    clients_kill(port_of(server)->clients, session);
+}
+
+static void config_each_value(struct server *server,
+                              void (*each)(void *context, const char *name, const char *value),
+                              void *context)
+{
+    config_each(port_of(server)->options.config, each, context);
+}
+
+static bool set_config(struct server *server, struct bytes name, struct bytes value, char *error,
+                       size_t error_size)
+{
+    struct server_port *port = port_of(server);
+    if (config_set(port->options.config, name, value, error, error_size) != CONFIG_SET_OK)
+        return false;
+    log_set_level((enum log_level)port->options.config->loglevel);
+    clients_config_changed(port->clients);
+    return true;
+}
+
+static const char *get_password(struct server *server)
+{
+    return port_of(server)->options.config->requirepass;
+}
+
+static uint64_t get_bulk_max(struct server *server)
+{
+    return port_of(server)->options.config->proto_max_bulk_len;
+}
+
+static const struct server_ops server_port_ops = {
+    .now_ms = now_ms,
+    .now_us = now_us,
+    .stats = get_stats,
+    .stats_reset = reset_stats,
+    .raft = get_raft,
+    .each_client = each_client,
+    .kill_client = kill_client,
+    .config_each = config_each_value,
+    .config_set = set_config,
+    .password = get_password,
+    .bulk_max = get_bulk_max,
+};
+
+/* ---- life ------------------------------------------------------------------------------------ */
+
+static void draw_run_id(char run_id[41])
+{
+    unsigned char random[20];
+    if (RAND_bytes(random, sizeof random) != 1)
+        fatal("the system has no random bytes to give");
+    for (unsigned i = 0; i < sizeof random; i++)
+        snprintf(run_id + 2 * i, 3, "%02x", random[i]);
+}
+
+struct server_port *server_port_new(const struct server_port_options *options)
+{
+    struct server_port *port = memory_new(sizeof *port);
+    port->options = *options;
+    port->start_ms = loop_unix_ms(options->loop);
+    port->server = (struct server){
+        .ops = &server_port_ops,
+        .port = (int)options->config->port,
+        .config_file = options->config->file,
+        .executable = options->executable,
+        .directory = options->config->dir,
+        .version = REDIS_RAFT_VERSION,
+        .process_id = getpid(),
+    };
+    draw_run_id(port->server.run_id);
+    return port;
+}
+
+void server_port_free(struct server_port *port)
+{
+    memory_free(port);
+}
+
+struct server *server_port_server(struct server_port *port)
+{
+    return &port->server;
+}
+
+void server_port_connect(struct server_port *port, struct clients *clients, struct peers *peers,
+                         struct replica *replica)
+{
+    port->clients = clients;
+    port->peers = peers;
+    port->replica = replica;
+}

@@ -1,0 +1,32 @@
+/* What local commands may ask of the process: struct server (command/server.h), filled in here from
+ * the clients, the peers, the replica and the configuration. */
+#ifndef NET_SERVER_PORT_H
+#define NET_SERVER_PORT_H
+
+#include "command/server.h"
+#include "config.h"
+#include "net/client.h"
+#include "net/loop.h"
+#include "net/peer.h"
+#include "replica/replica.h"
+
+struct server_port;
+
+struct server_port_options {
+    struct loop *loop;
+    struct config *config;
+    uint64_t cluster;
+    const char *executable;
+    /* Fills in what only main.c knows: the disk and the data. */
+    void (*storage)(void *context, struct server_raft *raft);
+    void *storage_context;
+};
+
+struct server_port *server_port_new(const struct server_port_options *options);
+void server_port_free(struct server_port *port);
+struct server *server_port_server(struct server_port *port);
+/* Must come before the first command. */
+void server_port_connect(struct server_port *port, struct clients *clients, struct peers *peers,
+                         struct replica *replica);
+
+#endif

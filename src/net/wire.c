@@ -1,0 +1,469 @@
+/* See wire.h.  The formats, little endian; `POS` is term u64, index u64.
+ *
+ *   argv[0]     argv[1]: fixed fields                                   argv[2]
+ *   VOTE        from u64 to u64 term u64 | last POS, flags u8            -
+ *   VOTED       from u64 to u64 term u64 | flags u8                      -
+ *   APPEND      from u64 to u64 term u64 | prev POS, commit u64,         entries, if count > 0
+ *                                          round u64, count u32
+ *   APPENDED    from u64 to u64 term u64 | hint POS, round u64,          -
+ *                                          matched u8
+ *   TIMEOUTNOW  from u64 to u64 term u64                                 -
+ *   FORWARD     session u64 id u64 term u64 client u64 kind u8           command_encode()
+ *               protocol u8
+ *   FORWARDED   session u64 id u64 refused u8 outcome u8                 the reply, RESP
+ *
+ *   flags of VOTE: 1 pre-vote, 2 transfer; of VOTED: 1 granted, 2 pre-vote.
+ *   entries: count times  term u64, type u8, size u32, payload; index = prev.index + 1, 2, ...
+ *
+ * The version of all this is agreed on in the handshake (handshake.h).  Each decoder below first
+ * checks the sizes, then every value that the core or the replica relies on. */
+#include "net/wire.h"
+
+#include "base/codec.h"
+#include "base/fatal.h"
+#include "base/memory.h"
+
+enum {
+    ROUTE_SIZE = 24,
+    VOTE_SIZE = ROUTE_SIZE + 17,
+    VOTED_SIZE = ROUTE_SIZE + 1,
+    APPEND_SIZE = ROUTE_SIZE + 36,
+    APPENDED_SIZE = ROUTE_SIZE + 25,
+    FORWARD_SIZE = 34,
+    FORWARDED_SIZE = 18,
+    ENTRY_SIZE = 13
+};
+
+/* Far above what a cluster reaches, far below where a sum of two wraps around. */
+#define NUMBER_MAX ((uint64_t)1 << 62)
+
+struct resp_limits wire_limits(void)
+{
+    return (struct resp_limits){.bulk_max = WIRE_BULK_MAX,
+                                .inline_max = 64,
+                                .argc_max = 16,
+                                .command_max = WIRE_BULK_MAX + 4096,
+                                .allow_inline = false};
+}
+
+/* ---- encoding ------------------------------------------------------------------ */
+
+static void append_bulk(struct outbox *out, const void *data, size_t size)
+{
+    outbox_append_bulk_header(out, size);
+    outbox_append(out, data, size);
+    outbox_append(out, "\r\n", 2);
+}
+
+static void append_head(struct outbox *out, uint32_t argc, const char *name, const void *fields,
+                        size_t size)
+{
+    outbox_append_array_header(out, argc);
+    append_bulk(out, name, strlen(name));
+    append_bulk(out, fields, size);
+}
+
+static void put_route(unsigned char *at, const struct raft_message *message)
+{
+    put_u64(at, message->from);
+    put_u64(at + 8, message->to);
+    put_u64(at + 16, message->term);
+}
+
+static void put_pos(unsigned char *at, struct raft_pos pos)
+{
+    put_u64(at, pos.term);
+    put_u64(at + 8, pos.index);
+}
+
+static void encode_entries(struct outbox *out, const struct raft_entry *entries, uint32_t count,
+                           size_t size)
+{
+    outbox_append_bulk_header(out, size);
+    for (uint32_t i = 0; i < count; i++) {
+        unsigned char head[ENTRY_SIZE];
+        put_u64(head, entries[i].pos.term);
+        head[8] = (unsigned char)entries[i].type;
+        put_u32(head + 9, entries[i].size);
+        outbox_append(out, head, sizeof head);
+        if (entries[i].size)
+            outbox_append_blob(out, entries[i].payload);
+    }
+    outbox_append(out, "\r\n", 2);
+}
+
+/* One append of entries[0 .. count), as one frame. */
+static void encode_append_frame(struct outbox *out, const struct raft_message *message,
+                                struct raft_pos prev, const struct raft_entry *entries,
+                                uint32_t count, size_t size)
+{
+    unsigned char fields[APPEND_SIZE];
+    put_route(fields, message);
+    put_pos(fields + 24, prev);
+    put_u64(fields + 40, message->append_request.commit);
+    put_u64(fields + 48, message->append_request.round);
+    put_u32(fields + 56, count);
+    append_head(out, count ? 3 : 2, "APPEND", fields, sizeof fields);
+    if (count)
+        encode_entries(out, entries, count, size);
+}
+
+/* Splitting keeps the meaning: an append of n entries and one of m behind it are what a leader
+ * would have sent with smaller bounds. */
+static void encode_append(struct outbox *out, const struct raft_message *message,
+                          const struct raft_entry *entries)
+{
+    uint32_t count = message->append_request.count;
+    struct raft_pos prev = message->append_request.prev;
+    uint32_t from = 0;
+    do {
+        uint32_t to = from;
+        size_t size = 0;
+        while (to < count && to - from < WIRE_ENTRIES_MAX) {
+            const struct raft_entry *entry = &entries[to];
+            check(entry->pos.index == message->append_request.prev.index + 1 + to);
+            check(entry->size == 0 || ((struct blob *)entry->payload)->size == entry->size);
+            if (to > from && size + entry->size > WIRE_FRAME_PAYLOAD)
+                break;
+            size += ENTRY_SIZE + entry->size;
+            to++;
+        }
+        encode_append_frame(out, message, prev, entries + from, to - from, size);
+        if (to > from)
+            prev = entries[to - 1].pos;
+        from = to;
+    } while (from < count);
+}
+
+static void encode_vote_request(struct outbox *out, const struct raft_message *message)
+{
+    unsigned char fields[VOTE_SIZE];
+    put_route(fields, message);
+    put_pos(fields + 24, message->vote_request.last);
+    fields[40] = (unsigned char)((message->vote_request.pre_vote ? 1 : 0) |
+                                 (message->vote_request.transfer ? 2 : 0));
+    append_head(out, 2, "VOTE", fields, sizeof fields);
+}
+
+static void encode_vote_response(struct outbox *out, const struct raft_message *message)
+{
+    unsigned char fields[VOTED_SIZE];
+    put_route(fields, message);
+    fields[24] = (unsigned char)((message->vote_response.granted ? 1 : 0) |
+                                 (message->vote_response.pre_vote ? 2 : 0));
+    append_head(out, 2, "VOTED", fields, sizeof fields);
+}
+
+static void encode_append_response(struct outbox *out, const struct raft_message *message)
+{
+    unsigned char fields[APPENDED_SIZE];
+    put_route(fields, message);
+    put_pos(fields + 24, message->append_response.hint);
+    put_u64(fields + 40, message->append_response.round);
+    fields[48] = message->append_response.matched ? 1 : 0;
+    append_head(out, 2, "APPENDED", fields, sizeof fields);
+}
+
+void wire_encode_message(struct outbox *out, const struct raft_message *message,
+                         const struct raft_entry *entries)
+{
+    unsigned char route[ROUTE_SIZE];
+    switch (message->type) {
+    case RAFT_VOTE_REQUEST: encode_vote_request(out, message); break;
+    case RAFT_VOTE_RESPONSE: encode_vote_response(out, message); break;
+    case RAFT_APPEND_REQUEST: encode_append(out, message, entries); break;
+    case RAFT_APPEND_RESPONSE: encode_append_response(out, message); break;
+    case RAFT_TIMEOUT_NOW:
+        put_route(route, message);
+        append_head(out, 2, "TIMEOUTNOW", route, sizeof route);
+        break;
+    }
+}
+
+void wire_encode_forward(struct outbox *out, const struct forward *forward)
+{
+    unsigned char fields[FORWARD_SIZE];
+    put_u64(fields, forward->session);
+    put_u64(fields + 8, forward->id);
+    put_u64(fields + 16, forward->term);
+    put_u64(fields + 24, forward->client);
+    fields[32] = (unsigned char)forward->kind;
+    fields[33] = (unsigned char)forward->protocol;
+    append_head(out, 3, "FORWARD", fields, sizeof fields);
+    outbox_append_bulk_header(out, forward->command->size);
+    outbox_append_blob(out, forward->command);
+    outbox_append(out, "\r\n", 2);
+}
+
+void wire_encode_forward_reply(struct outbox *out, const struct forward_reply *reply)
+{
+    unsigned char fields[FORWARDED_SIZE];
+    put_u64(fields, reply->session);
+    put_u64(fields + 8, reply->id);
+    fields[16] = reply->refused ? 1 : 0;
+    fields[17] = (unsigned char)reply->outcome;
+    append_head(out, 3, "FORWARDED", fields, sizeof fields);
+    append_bulk(out, reply->reply.data, reply->reply.size);
+}
+
+/* ---- decoding -------------------------------------------------------------------- */
+
+static enum wire_kind invalid(struct wire_input *input, const char *error)
+{
+    input->error = error;
+    input->kind = WIRE_INVALID;
+    return WIRE_INVALID;
+}
+
+static struct raft_pos get_pos(const unsigned char *at)
+{
+    return (struct raft_pos){.term = get_u64(at), .index = get_u64(at + 8)};
+}
+
+/* A place that an entry can have, or the one before the first entry. */
+static bool is_place(struct raft_pos pos)
+{
+    return pos.term < NUMBER_MAX && pos.index < NUMBER_MAX && (pos.term == 0) == (pos.index == 0);
+}
+
+static struct raft_entry *add_entry(struct wire_input *input)
+{
+    if (input->entries_count == input->entries_capacity) {
+        input->entries_capacity = input->entries_capacity ? input->entries_capacity * 2 : 64;
+        input->entries =
+            memory_resize(input->entries, input->entries_capacity * sizeof *input->entries);
+    }
+    return &input->entries[input->entries_count++];
+}
+
+static enum wire_kind decode_entries(struct wire_input *input, struct bytes packed, uint32_t count)
+{
+    const struct raft_message *message = &input->message;
+    const unsigned char *at = packed.data;
+    size_t left = packed.size;
+    struct raft_pos pos = message->append_request.prev;
+    for (uint32_t i = 0; i < count; i++) {
+        if (left < ENTRY_SIZE)
+            return invalid(input, "fewer entries than announced");
+        raft_term term = get_u64(at);
+        unsigned type = at[8];
+        uint32_t size = get_u32(at + 9);
+        at += ENTRY_SIZE;
+        left -= ENTRY_SIZE;
+        if (size > left)
+            return invalid(input, "an entry is longer than its message");
+        if (term < pos.term || term > message->term || term == 0)
+            return invalid(input, "an entry of an impossible term");
+        if (type > RAFT_ENTRY_CONFIG)
+            return invalid(input, "an entry of unknown type");
+        pos = (struct raft_pos){.term = term, .index = pos.index + 1};
+        *add_entry(input) = (struct raft_entry){
+            .pos = pos,
+            .type = (enum raft_entry_type)type,
+            .size = size,
+            .payload = size ? blob_copy(bytes_of(at, size)) : NULL,
+        };
+        at += size;
+        left -= size;
+    }
+    if (left)
+        return invalid(input, "bytes behind the last entry");
+    return WIRE_MESSAGE;
+}
+
+static enum wire_kind decode_append(struct wire_input *input, const unsigned char *at,
+                                    const struct bytes *argv, uint32_t argc)
+{
+    struct raft_message *message = &input->message;
+    message->append_request.prev = get_pos(at + 24);
+    message->append_request.commit = get_u64(at + 40);
+    message->append_request.round = get_u64(at + 48);
+    message->append_request.count = get_u32(at + 56);
+    message->append_request.entries = NULL;
+    uint32_t count = message->append_request.count;
+    if (count > WIRE_ENTRIES_MAX)
+        return invalid(input, "too many entries");
+    if (argc != (count ? 3u : 2u))
+        return invalid(input, "entries without a count or a count without entries");
+    if (message->term == 0 || !is_place(message->append_request.prev) ||
+        message->append_request.prev.term > message->term)
+        return invalid(input, "an append at an impossible position");
+    if (message->append_request.commit >= NUMBER_MAX)
+        return invalid(input, "an impossible commit index");
+    if (count == 0)
+        return WIRE_MESSAGE;
+    enum wire_kind kind = decode_entries(input, argv[2], count);
+    message->append_request.entries = input->entries;
+    return kind;
+}
+
+static enum wire_kind decode_vote_request(struct wire_input *input, const unsigned char *at)
+{
+    struct raft_message *message = &input->message;
+    message->vote_request.last = get_pos(at + 24);
+    message->vote_request.pre_vote = at[40] & 1;
+    message->vote_request.transfer = at[40] & 2;
+    if (at[40] > 3)
+        return invalid(input, "unknown flags");
+    if (!is_place(message->vote_request.last) || message->vote_request.last.term >= message->term)
+        return invalid(input, "a vote request for an impossible position");
+    return WIRE_MESSAGE;
+}
+
+static enum wire_kind decode_vote_response(struct wire_input *input, const unsigned char *at)
+{
+    input->message.vote_response.granted = at[24] & 1;
+    input->message.vote_response.pre_vote = at[24] & 2;
+    return at[24] > 3 ? invalid(input, "unknown flags") : WIRE_MESSAGE;
+}
+
+static enum wire_kind decode_append_response(struct wire_input *input, const unsigned char *at)
+{
+    struct raft_message *message = &input->message;
+    message->append_response.hint = get_pos(at + 24);
+    message->append_response.round = get_u64(at + 40);
+    message->append_response.matched = at[48];
+    struct raft_pos hint = message->append_response.hint;
+    if (at[48] > 1)
+        return invalid(input, "unknown flags");
+    if (hint.term >= NUMBER_MAX || hint.index >= NUMBER_MAX)
+        return invalid(input, "an answer for an impossible position");
+    return WIRE_MESSAGE;
+}
+
+struct message_form {
+    const char *name;
+    size_t size;
+    uint32_t argc_min, argc_max;
+};
+
+static const struct message_form message_forms[] = {
+    [RAFT_VOTE_REQUEST] = {"VOTE", VOTE_SIZE, 2, 2},
+    [RAFT_VOTE_RESPONSE] = {"VOTED", VOTED_SIZE, 2, 2},
+    [RAFT_APPEND_REQUEST] = {"APPEND", APPEND_SIZE, 2, 3},
+    [RAFT_APPEND_RESPONSE] = {"APPENDED", APPENDED_SIZE, 2, 2},
+    [RAFT_TIMEOUT_NOW] = {"TIMEOUTNOW", ROUTE_SIZE, 2, 2},
+};
+
+static enum wire_kind decode_fields(struct wire_input *input, const struct bytes *argv,
+                                    uint32_t argc)
+{
+    const unsigned char *at = argv[1].data;
+    switch (input->message.type) {
+    case RAFT_VOTE_REQUEST: return decode_vote_request(input, at);
+    case RAFT_VOTE_RESPONSE: return decode_vote_response(input, at);
+    case RAFT_APPEND_REQUEST: return decode_append(input, at, argv, argc);
+    case RAFT_APPEND_RESPONSE: return decode_append_response(input, at);
+    case RAFT_TIMEOUT_NOW:
+        return input->message.term ? WIRE_MESSAGE : invalid(input, "an impossible term");
+    }
+    return invalid(input, "unknown message");
+}
+
+static enum wire_kind decode_message(struct wire_input *input, enum raft_message_type type,
+                                     const struct bytes *argv, uint32_t argc, raft_node_id from,
+                                     raft_node_id to)
+{
+    const struct message_form *form = &message_forms[type];
+    struct raft_message *message = &input->message;
+    *message = (struct raft_message){.type = type};
+    if (argc < form->argc_min || argc > form->argc_max || argv[1].size != form->size)
+        return invalid(input, "a message of the wrong size");
+    const unsigned char *at = argv[1].data;
+    message->from = get_u64(at);
+    message->to = get_u64(at + 8);
+    message->term = get_u64(at + 16);
+    if (message->from != from)
+        return invalid(input, "a message in another node's name");
+    if (message->to != to)
+        return invalid(input, "a message for another node");
+    if (message->term >= NUMBER_MAX)
+        return invalid(input, "an impossible term");
+    return decode_fields(input, argv, argc);
+}
+
+static enum wire_kind decode_forward(struct wire_input *input, const struct bytes *argv,
+                                     uint32_t argc)
+{
+    if (argc != 3 || argv[1].size != FORWARD_SIZE || argv[2].size > WIRE_COMMAND_MAX)
+        return invalid(input, "a forward of the wrong size");
+    const unsigned char *at = argv[1].data;
+    unsigned kind = at[32], protocol = at[33];
+    if (kind > REQUEST_WRITE || (protocol != 2 && protocol != 3))
+        return invalid(input, "a forward of unknown kind or protocol");
+    if (get_u64(at + 8) == 0 || get_u64(at + 16) >= NUMBER_MAX || get_u64(at + 24) == 0)
+        return invalid(input, "a forward without id, term or client");
+    input->forward = (struct forward){
+        .session = get_u64(at),
+        .id = get_u64(at + 8),
+        .term = get_u64(at + 16),
+        .client = get_u64(at + 24),
+        .kind = (enum request_kind)kind,
+        .protocol = (int)protocol,
+        .command = blob_copy(argv[2]),
+    };
+    input->kind = WIRE_FORWARD;
+    return WIRE_FORWARD;
+}
+
+static enum wire_kind decode_forward_reply(struct wire_input *input, const struct bytes *argv,
+                                           uint32_t argc)
+{
+    if (argc != 3 || argv[1].size != FORWARDED_SIZE || argv[2].size > WIRE_COMMAND_MAX)
+        return invalid(input, "a reply of the wrong size");
+    const unsigned char *at = argv[1].data;
+    unsigned refused = at[16], outcome = at[17];
+    if (refused > 1 || outcome > REQUEST_UNKNOWN)
+        return invalid(input, "a reply of unknown outcome");
+    if (!refused && outcome == REQUEST_DONE && argv[2].size == 0)
+        return invalid(input, "an empty reply");
+    input->forward_reply = (struct forward_reply){
+        .session = get_u64(at),
+        .id = get_u64(at + 8),
+        .refused = refused,
+        .outcome = (enum request_outcome)outcome,
+        .reply = argv[2],
+    };
+    input->kind = WIRE_FORWARD_REPLY;
+    return WIRE_FORWARD_REPLY;
+}
+
+enum wire_kind wire_decode(struct wire_input *input, const struct bytes *argv, uint32_t argc,
+                           raft_node_id from, raft_node_id to)
+{
+    check(input->entries_count == 0); /* the last input was released */
+    if (argc == 0)
+        return invalid(input, "an empty message");
+    if (argc < 2)
+        return invalid(input, "a message without fields");
+    if (bytes_equal(argv[0], bytes_of("FORWARD", 7)))
+        return decode_forward(input, argv, argc);
+    if (bytes_equal(argv[0], bytes_of("FORWARDED", 9)))
+        return decode_forward_reply(input, argv, argc);
+    for (unsigned type = 0; type < sizeof message_forms / sizeof *message_forms; type++) {
+        if (!bytes_equal(argv[0], bytes_from_string(message_forms[type].name)))
+            continue;
+        enum wire_kind kind =
+            decode_message(input, (enum raft_message_type)type, argv, argc, from, to);
+        input->kind = kind;
+        return kind;
+    }
+    return invalid(input, "an unknown message");
+}
+
+void wire_release(struct wire_input *input)
+{
+    for (uint32_t i = 0; i < input->entries_count; i++)
+        blob_release(input->entries[i].payload);
+    input->entries_count = 0;
+    if (input->kind == WIRE_FORWARD)
+        blob_release(input->forward.command);
+    input->kind = WIRE_INVALID;
+}
+
+void wire_input_deinit(struct wire_input *input)
+{
+    wire_release(input);
+    memory_free(input->entries);
+    *input = (struct wire_input){.kind = WIRE_INVALID};
+}
