@@ -28,26 +28,23 @@ static uint64_t entry_bytes(const struct entry *entry)
     return sizeof *entry + entry->name_size + entry->record_capacity + ENTRY_OVERHEAD;
 }
 
-/* The link that holds, or would hold, the entry of this name in a chain. */
-static struct entry **chain_link(struct entry **link, struct bytes name)
+/* The link that holds, or would hold, the entry of this name in a chain; the entry, or NULL. */
+static struct entry **chain_link(struct entry **link, struct bytes name, struct entry **found)
 {
-    while (*link && name_compare(entry_name(*link), name) < 0)
+    int order = -1;
+    while (*link && (order = name_compare(entry_name(*link), name)) < 0)
         link = &(*link)->next;
+    *found = order == 0 ? *link : NULL;
     return link;
-}
-
-static bool is_named(const struct entry *entry, struct bytes name)
-{
-    return entry && bytes_equal(entry_name(entry), name);
 }
 
 struct entry *overlay_find(const struct overlay *overlay, uint64_t word, struct bytes name)
 {
     PPvoid_t slot = JudyLGet(overlay->map, word, PJE0);
-    if (!slot)
-        return NULL;
-    struct entry *entry = *chain_link((struct entry **)slot, name);
-    return is_named(entry, name) ? entry : NULL;
+    struct entry *entry = NULL;
+    if (slot)
+        chain_link((struct entry **)slot, name, &entry);
+    return entry;
 }
 
 static struct entry *entry_new(struct bytes name, size_t record_size)
@@ -83,8 +80,8 @@ static struct entry *place(struct overlay *overlay, uint64_t word, struct bytes 
     PPvoid_t slot = JudyLIns(&overlay->map, word, PJE0);
     if (slot == PPJERR)
         fatal("out of memory");
-    struct entry **link = chain_link((struct entry **)slot, name);
-    struct entry *old = is_named(*link, name) ? *link : NULL;
+    struct entry *old;
+    struct entry **link = chain_link((struct entry **)slot, name, &old);
     *before = !old ? OVERLAY_ABSENT : old->is_tombstone ? OVERLAY_DEAD : OVERLAY_LIVE;
 
     size_t record_size = header.size + payload.size;
@@ -128,9 +125,9 @@ void overlay_remove(struct overlay *overlay, uint64_t word, struct bytes name)
 {
     PPvoid_t slot = JudyLGet(overlay->map, word, PJE0);
     check(slot);
-    struct entry **link = chain_link((struct entry **)slot, name);
-    struct entry *entry = *link;
-    check(is_named(entry, name));
+    struct entry *entry;
+    struct entry **link = chain_link((struct entry **)slot, name, &entry);
+    check(entry);
     *link = entry->next;
     overlay->bytes -= entry_bytes(entry);
     overlay->entries--;

@@ -76,8 +76,8 @@ static uint32_t collect_due(struct db *db, int64_t before_ms, uint32_t count,
         buffer_append_bytes(clients, merge.name);
         is_more = merge_next(&merge);
     }
-    if (found < count) /* so this is the first that is left */
-        db->due_from_ms = is_more ? record_due_time(merge.word) : INT64_MAX;
+    /* Where the merge stands now is the first that will be left. */
+    db->due_from_ms = is_more ? record_due_time(merge.word) : INT64_MAX;
     merge_close(&merge);
     return found;
 }

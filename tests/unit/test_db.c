@@ -190,6 +190,8 @@ static void test_layers(void **state)
     assert_int_equal(db_size(f.db), 2);
     expect(&f, "changed", "frozen");
     expect(&f, "deleted", "again");
+    expect(&f, "kept", NULL);
+    expect(&f, "new", NULL);
     teardown(&f);
 }
 
