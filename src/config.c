@@ -1,15 +1,13 @@
 /* The directives: what they are called, what values they take, and what they are when left out.
  *
- * Each kind of value has a parser and a printer; a row of the table names its kind, limits, default
- * (as text, parsed like any other) and one line of explanation.  The texts of refusals are those of
- * Redis 7.2's CONFIG SET where Redis has one.
+ * A row of the table names the kind of value (config_value.c), limits, default (as text, parsed like
+ * any other) and one line of explanation.
  *
  * A row of kind VALUE_CONSTANT is a directive of Redis's with only one possible value here: a Redis
  * file may say it, clients may CONFIG GET it, and any other value is refused with the reason. */
 #include "config.h"
 
 #include <ctype.h>
-#include <errno.h>
 #include <inttypes.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -18,46 +16,16 @@
 #include "base/buffer.h"
 #include "base/fatal.h"
 #include "base/memory.h"
+#include "config_value.h"
 
-enum value_kind {
-    VALUE_BOOL,
-    VALUE_INTEGER,
-    VALUE_SIZE, /* bytes; in text also 1k 1kb 1m 1mb 1g 1gb */
-    VALUE_ENUM,
-    VALUE_STRING,
-    VALUE_ADDRESS, /* host:port, or "" */
-    VALUE_BIND,
-    VALUE_OUTPUT_LIMIT,
-    VALUE_NODE, /* repeated */
-    VALUE_FLAG, /* no value: an abbreviation */
-    VALUE_CONSTANT
-};
-
-enum { FIXED = 0, SETTABLE = 1, HIDDEN = 2 };
 enum { PEER_PORT_DISTANCE = 10000 }; /* the peer port of a node alone: port + this */
 enum { NOT_SAID = -1 };              /* config.me between config_init() and config_finish() */
-
-struct directive {
-    const char *name;
-    const char *alias; /* NULL: none */
-    enum value_kind kind;
-    unsigned flags;
-    size_t offset; /* in struct config */
-    uint64_t min, max;
-    const char *fallback;
-    const char *const *choices; /* VALUE_ENUM: names in the order of the enum, then NULL */
-    const char *summary;        /* VALUE_CONSTANT: why there is no other value */
-};
 
 static const char *const loglevels[] = {"debug", "verbose", "notice", "warning", NULL};
 static const char *const follower_modes[] = {"proxy", "redirect", "readonly", NULL};
 
 _Static_assert(LOG_LEVEL_DEBUG == 0 && LOG_LEVEL_WARNING == 3, "the order of loglevels");
 _Static_assert(FOLLOWER_PROXY == 0 && FOLLOWER_READONLY == 2, "the order of follower_modes");
-
-#define KB ((uint64_t)1 << 10)
-#define MB ((uint64_t)1 << 20)
-#define GB ((uint64_t)1 << 30)
 
 #define AT(field) offsetof(struct config, field)
 
@@ -160,316 +128,6 @@ static const struct directive directives[] = {
 
 enum { DIRECTIVES = sizeof directives / sizeof directives[0] };
 
-/* ---- values -------------------------------------------------------------- */
-
-static bool refuse(char *error, size_t error_size, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-
-static bool refuse(char *error, size_t error_size, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(error, error_size, format, arguments);
-    va_end(arguments);
-    return false;
-}
-
-/* Decimal digits and nothing else; *end is set behind them. */
-static bool parse_digits(const char *text, uint64_t *value, const char **end)
-{
-    uint64_t result = 0;
-    const char *at = text;
-    for (; isdigit((unsigned char)*at); at++) {
-        uint64_t digit = (uint64_t)(*at - '0');
-        if (result > (UINT64_MAX - digit) / 10)
-            return false;
-        result = result * 10 + digit;
-    }
-    *value = result;
-    *end = at;
-    return at > text;
-}
-
-/* Redis's units: k, m, g are powers of 1000, kb, mb, gb of 1024, b is one; any case. */
-static bool parse_size(const char *text, uint64_t *value)
-{
-    static const struct {
-        const char *name;
-        uint64_t bytes;
-    } units[] = {{"", 1},        {"b", 1},   {"k", 1000},       {"kb", KB},
-                 {"m", 1000000}, {"mb", MB}, {"g", 1000000000}, {"gb", GB}};
-    const char *unit;
-    uint64_t count;
-    if (!parse_digits(text, &count, &unit))
-        return false;
-    for (uint32_t i = 0; i < sizeof units / sizeof units[0]; i++)
-        if (strcasecmp(unit, units[i].name) == 0) {
-            if (count > UINT64_MAX / units[i].bytes)
-                return false;
-            *value = count * units[i].bytes;
-            return true;
-        }
-    return false;
-}
-
-/* host:port, with an IPv6 host in brackets. */
-static bool is_address(const char *text)
-{
-    const char *colon = strrchr(text, ':');
-    const char *end;
-    uint64_t port;
-    if (!colon || colon == text || strlen(text) >= RAFT_ADDRESS_SIZE)
-        return false;
-    if (!parse_digits(colon + 1, &port, &end) || *end != '\0' || port < 1 || port > 65535)
-        return false;
-    size_t host_size = (size_t)(colon - text);
-    if (text[0] == '[')
-        return host_size > 2 && colon[-1] == ']';
-    /* A second colon is an IPv6 address without brackets; a comma, two values run together. */
-    return !memchr(text, ':', host_size) && !strpbrk(text, ", \t\"'");
-}
-
-static void *field_of(struct config *config, const struct directive *directive)
-{
-    return (char *)config + directive->offset;
-}
-
-static const void *value_of(const struct config *config, const struct directive *directive)
-{
-    return (const char *)config + directive->offset;
-}
-
-/* Each parse_x() takes the words after the name. */
-
-static bool parse_bool(bool *field, const char *word, char *error, size_t error_size)
-{
-    if (strcasecmp(word, "yes") != 0 && strcasecmp(word, "no") != 0)
-        return refuse(error, error_size, "argument must be 'yes' or 'no'");
-    *field = strcasecmp(word, "yes") == 0;
-    return true;
-}
-
-static bool parse_integer(const struct directive *directive, int64_t *field, const char *word,
-                          char *error, size_t error_size)
-{
-    const char *end;
-    uint64_t value;
-    bool negative = word[0] == '-';
-    if (!parse_digits(word + negative, &value, &end) || *end != '\0')
-        return refuse(error, error_size, "argument couldn't be parsed into an integer");
-    if (negative || value < directive->min || value > directive->max)
-        return refuse(error, error_size,
-                      "argument must be between %" PRIu64 " and %" PRIu64 " inclusive",
-                      directive->min, directive->max);
-    *field = (int64_t)value;
-    return true;
-}
-
-static bool parse_bytes(const struct directive *directive, uint64_t *field, const char *word,
-                        char *error, size_t error_size)
-{
-    uint64_t value;
-    if (!parse_size(word, &value))
-        return refuse(error, error_size, "argument must be a memory value");
-    if (value < directive->min || value > directive->max)
-        return refuse(error, error_size,
-                      "argument must be between %" PRIu64 " and %" PRIu64 " inclusive",
-                      directive->min, directive->max);
-    *field = value;
-    return true;
-}
-
-static bool parse_enum(const struct directive *directive, int *field, const char *word, char *error,
-                       size_t error_size)
-{
-    struct buffer names = {0};
-    for (int i = 0; directive->choices[i]; i++) {
-        if (strcasecmp(word, directive->choices[i]) == 0) {
-            buffer_deinit(&names);
-            *field = i;
-            return true;
-        }
-        buffer_printf(&names, "%s%s", i ? ", " : "", directive->choices[i]);
-    }
-    refuse(error, error_size, "argument(s) must be one of the following: %.*s", (int)names.size,
-           names.data);
-    buffer_deinit(&names);
-    return false;
-}
-
-static bool parse_bind(struct config_bind_list *field, char **words, uint32_t count, char *error,
-                       size_t error_size)
-{
-    struct config_bind_list bind = {0};
-    for (uint32_t i = 0; i < count; i++) {
-        bool optional = words[i][0] == '-';
-        const char *host = words[i] + optional;
-        if (count == 1 && words[i][0] == '\0')
-            break; /* "": none */
-        if (host[0] == '\0')
-            return refuse(error, error_size, "an address is empty");
-        if (strlen(host) >= CONFIG_HOST_SIZE)
-            return refuse(error, error_size, "an address is longer than %d characters",
-                          CONFIG_HOST_SIZE - 1);
-        if (bind.count == CONFIG_BIND_MAX)
-            return refuse(error, error_size, "more than %d addresses", CONFIG_BIND_MAX);
-        bind.list[bind.count].optional = optional;
-        strcpy(bind.list[bind.count].host, host);
-        bind.count++;
-    }
-    *field = bind;
-    return true;
-}
-
-static bool parse_output_limit(struct config_output_limit *field, char **words, uint32_t count,
-                               char *error, size_t error_size)
-{
-    struct config_output_limit limit;
-    const char *end;
-    uint64_t seconds;
-    if (count != 4)
-        return refuse(error, error_size,
-                      "Wrong number of arguments in buffer limit configuration.");
-    if (strcasecmp(words[0], "normal") != 0)
-        return refuse(error, error_size,
-                      "Invalid client class specified in buffer limit configuration.");
-    if (!parse_size(words[1], &limit.hard_bytes) || !parse_size(words[2], &limit.soft_bytes) ||
-        !parse_digits(words[3], &seconds, &end) || *end != '\0' || seconds > INT32_MAX)
-        return refuse(error, error_size,
-                      "Error in hard, soft or soft_seconds setting in buffer limit configuration.");
-    limit.soft_seconds = (int64_t)seconds;
-    *field = limit;
-    return true;
-}
-
-static bool parse_node(struct raft_members *nodes, char **words, uint32_t count, char *error,
-                       size_t error_size)
-{
-    char *comma = count == 1 ? strchr(words[0], ',') : NULL;
-    const char *address = comma ? comma + 1 : words[count - 1];
-    const char *end;
-    uint64_t id;
-    if (!comma && count != 2)
-        return refuse(error, error_size, "expected NAME IP:PORT or NAME,IP:PORT");
-    if (!parse_digits(words[0], &id, &end) ||
-        end != (comma ? comma : words[0] + strlen(words[0])) || id > INT32_MAX)
-        return refuse(error, error_size, "a node's name must be an integer from 0 on");
-    if (!is_address(address))
-        return refuse(error, error_size, "'%s' is not an address of the form IP:PORT", address);
-    if (nodes->count == RAFT_MEMBERS_MAX)
-        return refuse(error, error_size, "more than %d nodes", RAFT_MEMBERS_MAX);
-    uint32_t place = 0;
-    for (uint32_t i = 0; i < nodes->count; i++) {
-        if (nodes->list[i].id == id)
-            return refuse(error, error_size, "node %" PRIu64 " is given twice", id);
-        if (strcmp(nodes->list[i].address, address) == 0)
-            return refuse(error, error_size, "nodes %" PRIu64 " and %" PRIu64 " have one address",
-                          nodes->list[i].id, id);
-        place += nodes->list[i].id < id;
-    }
-    memmove(nodes->list + place + 1, nodes->list + place,
-            (nodes->count - place) * sizeof nodes->list[0]);
-    nodes->list[place] = (struct raft_member){.id = id, .voter = true};
-    strcpy(nodes->list[place].address, address);
-    nodes->count++;
-    return true;
-}
-
-static void set_string(char **field, const char *word)
-{
-    char *copy = memory_string(word);
-    memory_free(*field);
-    *field = copy;
-}
-
-static bool parse_address(char **field, const char *word, char *error, size_t error_size)
-{
-    if (word[0] != '\0' && !is_address(word))
-        return refuse(error, error_size, "'%s' is not an address of the form HOST:PORT", word);
-    set_string(field, word);
-    return true;
-}
-
-static bool check_constant(const struct directive *directive, const char *word, char *error,
-                           size_t error_size)
-{
-    if (strcasecmp(word, directive->fallback) == 0)
-        return true;
-    return refuse(error, error_size, "can only be '%s': %s", directive->fallback,
-                  directive->summary);
-}
-
-static bool takes_one_word(enum value_kind kind)
-{
-    return kind != VALUE_BIND && kind != VALUE_OUTPUT_LIMIT && kind != VALUE_NODE &&
-           kind != VALUE_FLAG;
-}
-
-static bool parse_value(const struct directive *directive, struct config *config, char **words,
-                        uint32_t count, char *error, size_t error_size)
-{
-    void *field = field_of(config, directive);
-    if (directive->kind == VALUE_FLAG     ? count != 0
-        : takes_one_word(directive->kind) ? count != 1
-                                          : count == 0)
-        return refuse(error, error_size, "wrong number of arguments");
-    switch (directive->kind) {
-    case VALUE_BOOL: return parse_bool(field, words[0], error, error_size);
-    case VALUE_INTEGER: return parse_integer(directive, field, words[0], error, error_size);
-    case VALUE_SIZE: return parse_bytes(directive, field, words[0], error, error_size);
-    case VALUE_ENUM: return parse_enum(directive, field, words[0], error, error_size);
-    case VALUE_STRING: set_string(field, words[0]); return true;
-    case VALUE_ADDRESS: return parse_address(field, words[0], error, error_size);
-    case VALUE_BIND: return parse_bind(field, words, count, error, error_size);
-    case VALUE_OUTPUT_LIMIT: return parse_output_limit(field, words, count, error, error_size);
-    case VALUE_NODE: return parse_node(field, words, count, error, error_size);
-    case VALUE_FLAG: *(int *)field = LOG_LEVEL_DEBUG; return true;
-    case VALUE_CONSTANT: return check_constant(directive, words[0], error, error_size);
-    }
-    check(!"a kind of value");
-    return false;
-}
-
-/* ---- values as text ------------------------------------------------------ */
-
-static void print_bind(const struct config_bind_list *bind, struct buffer *out)
-{
-    for (uint32_t i = 0; i < bind->count; i++)
-        buffer_printf(out, "%s%s%s", i ? " " : "", bind->list[i].optional ? "-" : "",
-                      bind->list[i].host);
-}
-
-static void print_nodes(const struct raft_members *nodes, struct buffer *out)
-{
-    for (uint32_t i = 0; i < nodes->count; i++)
-        buffer_printf(out, "%s%" PRIu64 ",%s", i ? " " : "", nodes->list[i].id,
-                      nodes->list[i].address);
-}
-
-static void print_value(const struct directive *directive, const struct config *config,
-                        struct buffer *out)
-{
-    const void *field = value_of(config, directive);
-    const struct config_output_limit *limit = field;
-    switch (directive->kind) {
-    case VALUE_BOOL: buffer_printf(out, "%s", *(const bool *)field ? "yes" : "no"); break;
-    case VALUE_INTEGER: buffer_printf(out, "%" PRId64, *(const int64_t *)field); break;
-    case VALUE_SIZE: buffer_printf(out, "%" PRIu64, *(const uint64_t *)field); break;
-    case VALUE_ENUM: buffer_printf(out, "%s", directive->choices[*(const int *)field]); break;
-    case VALUE_STRING:
-    case VALUE_ADDRESS: buffer_printf(out, "%s", *(char *const *)field); break;
-    case VALUE_BIND: print_bind(field, out); break;
-    case VALUE_OUTPUT_LIMIT:
-        buffer_printf(out, "normal %" PRIu64 " %" PRIu64 " %" PRId64, limit->hard_bytes,
-                      limit->soft_bytes, limit->soft_seconds);
-        break;
-    case VALUE_NODE: print_nodes(field, out); break;
-    case VALUE_FLAG: break;
-    case VALUE_CONSTANT: buffer_printf(out, "%s", directive->fallback); break;
-    }
-    buffer_append_byte(out, '\0');
-}
-
 /* ---- the table's users ---------------------------------------------------- */
 
 static const struct directive *find(const char *name)
@@ -535,13 +193,14 @@ bool config_apply(struct config *config, char **words, uint32_t count, char *err
     const struct directive *directive = find(words[0]);
     if (!directive) {
         const char *nearest = config_nearest(words[0]);
-        return nearest ? refuse(error, error_size, "unknown directive '%s'; did you mean '%s'?",
-                                words[0], nearest)
-                       : refuse(error, error_size, "unknown directive '%s'", words[0]);
+        return nearest
+                   ? config_refuse(error, error_size, "unknown directive '%s'; did you mean '%s'?",
+                                   words[0], nearest)
+                   : config_refuse(error, error_size, "unknown directive '%s'", words[0]);
     }
     char reason[CONFIG_ERROR_SIZE];
-    if (!parse_value(directive, config, words + 1, count - 1, reason, sizeof reason))
-        return refuse(error, error_size, "%s: %s", directive->name, reason);
+    if (!directive_parse(directive, config, words + 1, count - 1, reason, sizeof reason))
+        return config_refuse(error, error_size, "%s: %s", directive->name, reason);
     return true;
 }
 
@@ -557,12 +216,12 @@ void config_init(struct config *config)
             continue;
         check(strlen(directive->fallback) < sizeof copy);
         strcpy(copy, directive->fallback);
-        if (takes_one_word(directive->kind) || copy[0] == '\0')
+        if (directive_takes_one_word(directive) || copy[0] == '\0')
             words[count++] = copy;
         else
             while ((words[count] = strsep(&rest, " ")))
                 check(++count < 8);
-        check(parse_value(directive, config, words, count, error, sizeof error));
+        check(directive_parse(directive, config, words, count, error, sizeof error));
     }
     config->me = NOT_SAID;
 }
@@ -570,8 +229,8 @@ void config_init(struct config *config)
 void config_deinit(struct config *config)
 {
     for (uint32_t i = 0; i < DIRECTIVES; i++)
-        if (directives[i].kind == VALUE_STRING || directives[i].kind == VALUE_ADDRESS)
-            memory_free(*(char **)field_of(config, &directives[i]));
+        if (directive_has_string(&directives[i]))
+            memory_free(*directive_string(&directives[i], config));
     memory_free(config->file);
     memset(config, 0, sizeof *config);
 }
@@ -584,7 +243,8 @@ void config_each(const struct config *config,
         if (directives[i].flags & HIDDEN || directives[i].kind == VALUE_FLAG)
             continue;
         buffer_clear(&value);
-        print_value(&directives[i], config, &value);
+        directive_print(&directives[i], config, &value);
+        buffer_append_byte(&value, '\0');
         each(context, directives[i].name, value.data);
     }
     buffer_deinit(&value);
@@ -600,15 +260,15 @@ static bool set_value(struct config *config, const struct directive *directive, 
     char *words[WORDS_MAX], *rest = NULL;
     uint32_t count = 0;
     if (!(directive->flags & SETTABLE))
-        return refuse(error, error_size, "can't set immutable config");
-    if (takes_one_word(directive->kind))
-        return parse_value(directive, config, &value, 1, error, error_size);
+        return config_refuse(error, error_size, "can't set immutable config");
+    if (directive_takes_one_word(directive))
+        return directive_parse(directive, config, &value, 1, error, error_size);
     for (char *word = strtok_r(value, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
         if (count == WORDS_MAX)
-            return refuse(error, error_size, "wrong number of arguments");
+            return config_refuse(error, error_size, "wrong number of arguments");
         words[count++] = word;
     }
-    return parse_value(directive, config, words, count, error, error_size);
+    return directive_parse(directive, config, words, count, error, error_size);
 }
 
 enum config_set_result config_set(struct config *config, struct bytes name, struct bytes value,
@@ -619,8 +279,8 @@ enum config_set_result config_set(struct config *config, struct bytes name, stru
     snprintf(name_text, sizeof name_text, "%.*s", shown, (const char *)name.data);
     const struct directive *directive = find(name_text);
     if (!directive || strlen(name_text) != name.size || directive->kind == VALUE_FLAG) {
-        refuse(error, error_size, "Unknown option or number of arguments for CONFIG SET - '%s'",
-               name_text);
+        config_refuse(error, error_size,
+                      "Unknown option or number of arguments for CONFIG SET - '%s'", name_text);
         return CONFIG_SET_UNKNOWN;
     }
     char *text = memory_new(value.size + 1);
@@ -628,13 +288,14 @@ enum config_set_result config_set(struct config *config, struct bytes name, stru
         memcpy(text, value.data, value.size);
     bool done;
     if (strlen(text) != value.size)
-        done = refuse(reason, sizeof reason, "argument must not hold a NUL byte");
+        done = config_refuse(reason, sizeof reason, "argument must not hold a NUL byte");
     else
         done = set_value(config, directive, text, reason, sizeof reason);
     memory_free(text);
     if (!done)
-        refuse(error, error_size, "CONFIG SET failed (possibly related to argument '%s') - %s",
-               name_text, reason);
+        config_refuse(error, error_size,
+                      "CONFIG SET failed (possibly related to argument '%s') - %s", name_text,
+                      reason);
     return done ? CONFIG_SET_OK : CONFIG_SET_REFUSED;
 }
 
@@ -662,7 +323,8 @@ static void announce_default(struct config *config, const char *own_address)
         buffer_printf(&text, strchr(host, ':') ? "[%s]" : "%s", host);
     buffer_printf(&text, ":%" PRId64, config->port); /* too long: config_finish() says so */
     buffer_append_byte(&text, '\0');
-    set_string(&config->announce_client, text.data);
+    memory_free(config->announce_client);
+    config->announce_client = memory_string(text.data);
     buffer_deinit(&text);
 }
 
@@ -672,31 +334,33 @@ static bool add_node_alone(struct config *config, char *error, size_t error_size
     char name[24], address[RAFT_ADDRESS_SIZE];
     char *words[] = {name, address};
     if (config->port + PEER_PORT_DISTANCE > 65535)
-        return refuse(error, error_size,
-                      "port: %" PRId64 " + %d, the peer port of a node without `node` lines, is "
-                      "above 65535: give the node with `node`",
-                      config->port, PEER_PORT_DISTANCE);
+        return config_refuse(error, error_size,
+                             "port: %" PRId64
+                             " + %d, the peer port of a node without `node` lines, is "
+                             "above 65535: give the node with `node`",
+                             config->port, PEER_PORT_DISTANCE);
     if (config->me == NOT_SAID)
         config->me = 0;
     snprintf(name, sizeof name, "%" PRId64, config->me);
     snprintf(address, sizeof address, "127.0.0.1:%" PRId64, config->port + PEER_PORT_DISTANCE);
-    return parse_node(&config->nodes, words, 2, error, error_size);
+    return directive_parse(find("node"), config, words, 2, error, error_size);
 }
 
 /* Which of the nodes we are.  Never guessed among several: two processes that take themselves for
  * the same node would vote twice. */
-static bool choose_me(struct config *config, char *error, size_t error_size)
+static const struct raft_member *choose_me(struct config *config, char *error, size_t error_size)
 {
     if (config->me == NOT_SAID && config->nodes.count == 1)
         config->me = (int64_t)config->nodes.list[0].id;
+    const struct raft_member *own = find_node(&config->nodes, config->me);
     if (config->me == NOT_SAID)
-        return refuse(error, error_size, "me: say which of the %u nodes this one is",
+        config_refuse(error, error_size, "me: say which of the %u nodes this one is",
                       config->nodes.count);
-    if (!find_node(&config->nodes, config->me))
-        return refuse(error, error_size,
+    else if (!own)
+        config_refuse(error, error_size,
                       "me: there is no node of the name %" PRId64 " among the %u given", config->me,
                       config->nodes.count);
-    return true;
+    return own;
 }
 
 bool config_finish(struct config *config, const char **culprit, char *error, size_t error_size)
@@ -705,28 +369,32 @@ bool config_finish(struct config *config, const char **culprit, char *error, siz
     if (config->nodes.count == 0 && !add_node_alone(config, error, error_size))
         return false;
     *culprit = "me";
-    if (!choose_me(config, error, error_size))
+    const struct raft_member *own = choose_me(config, error, error_size);
+    if (!own)
         return false;
     *culprit = "heartbeat-interval";
     if (config->heartbeat_interval >= config->election_timeout)
-        return refuse(error, error_size,
-                      "heartbeat-interval: %" PRId64 " ms is not less than election-timeout, "
-                      "%" PRId64 " ms",
-                      config->heartbeat_interval, config->election_timeout);
+        return config_refuse(error, error_size,
+                             "heartbeat-interval: %" PRId64
+                             " ms is not less than election-timeout, "
+                             "%" PRId64 " ms",
+                             config->heartbeat_interval, config->election_timeout);
     *culprit = "bind";
     if (config->bind.count == 0)
-        return refuse(error, error_size, "bind: there must be an address for clients");
+        return config_refuse(error, error_size, "bind: there must be an address for clients");
     *culprit = "port";
-    const char *own = find_node(&config->nodes, config->me)->address;
-    if (strtol(strrchr(own, ':') + 1, NULL, 10) == config->port)
-        return refuse(error, error_size, "port: clients and peers cannot share port %" PRId64,
-                      config->port);
+    const char *colon = strrchr(own->address, ':');
+    check(colon);
+    if (strtol(colon + 1, NULL, 10) == config->port)
+        return config_refuse(error, error_size,
+                             "port: clients and peers cannot share port %" PRId64, config->port);
     *culprit = "announce-client";
     if (config->announce_client[0] == '\0')
-        announce_default(config, own);
-    if (!is_address(config->announce_client))
-        return refuse(error, error_size, "announce-client: '%s' does not do as HOST:PORT: set it",
-                      config->announce_client);
+        announce_default(config, own->address);
+    if (!config_is_address(config->announce_client))
+        return config_refuse(error, error_size,
+                             "announce-client: '%s' does not do as HOST:PORT: set it",
+                             config->announce_client);
     return true;
 }
 
