@@ -145,8 +145,6 @@ bool node_status_read(redisContext *connection, struct node_status *status, char
         .leader = node_integer(node_field(reply, "leader"), -1),
         .commit = node_integer(node_field(reply, "commit"), -1),
         .applied = node_integer(node_field(reply, "applied"), -1),
-        .log_first = node_integer(node_field(reply, "log_first"), -1),
-        .log_last = node_integer(node_field(reply, "log_last"), -1),
         .reply = reply,
     };
     snprintf(status->role, sizeof status->role, "%s", name);

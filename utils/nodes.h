@@ -39,8 +39,6 @@ struct node_status {
     int64_t leader; /* -1: it knows none */
     int64_t commit;
     int64_t applied;
-    int64_t log_first;
-    int64_t log_last;
     redisReply *reply; /* owned: the whole answer, for what the fields above leave out */
 };
 

@@ -267,54 +267,87 @@ static void print_row(const char *address, const struct node_status *status)
            cell(status->commit, text[3]), cell(status->applied, text[4]));
 }
 
-struct leader {
-    int64_t node, term;
-    char address[NODE_HOST_SIZE + 8];
+/* The leader's view of the members: how far each one's log agrees with its own. */
+static void print_members(const redisReply *members)
+{
+    printf("\n%-5s %-22s %-9s %-9s %11s %11s\n", "node", "peer address", "connected", "active",
+           "match", "lag");
+    for (size_t i = 0; i < members->elements; i++) {
+        const redisReply *member = members->element[i];
+        const redisReply *peer = node_field(member, "peer");
+        char text[3][24];
+        printf("%-5s %-22s %-9s %-9s %11s %11s\n",
+               cell(node_integer(node_field(member, "id"), -1), text[0]),
+               peer && peer->str ? peer->str : "-",
+               node_integer(node_field(member, "connected"), 0) ? "yes" : "no",
+               node_integer(node_field(member, "active"), 0) ? "yes" : "no",
+               cell(node_integer(node_field(member, "match"), -1), text[1]),
+               cell(node_integer(node_field(member, "lag"), -1), text[2]));
+    }
+}
+
+struct survey {
+    uint32_t answered;
+    bool has_leader;
+    struct node_status leader; /* owned if has_leader */
+    const struct node_address *address;
 };
 
 /* Two nodes can both say they lead for a moment: the one of the higher term is right. */
-static void leader_note(struct leader *leader, const struct node_status *status,
-                        const char *address)
+static void survey_note(struct survey *survey, struct node_status *status,
+                        const struct node_address *address)
 {
-    if (strcmp(status->role, "leader") != 0 || status->term <= leader->term)
+    survey->answered++;
+    if (strcmp(status->role, "leader") != 0 ||
+        (survey->has_leader && status->term <= survey->leader.term)) {
+        node_status_deinit(status);
         return;
-    leader->node = status->node;
-    leader->term = status->term;
-    snprintf(leader->address, sizeof leader->address, "%s", address);
+    }
+    if (survey->has_leader)
+        node_status_deinit(&survey->leader);
+    survey->has_leader = true;
+    survey->leader = *status;
+    survey->address = address;
+}
+
+static void survey_node(const struct ctl *ctl, const struct node_address *node,
+                        struct survey *survey)
+{
+    char address[NODE_HOST_SIZE + 8];
+    char error[NODE_ERROR_SIZE];
+    snprintf(address, sizeof address, "%s:%d", node->host, node->port);
+    redisContext *connection = node_connect(node, ctl->password, CONNECT_MS, ctl->reply_ms, error);
+    struct node_status status;
+    if (!connection || !node_status_read(connection, &status, error)) {
+        printf("%-5s %-22s %s\n", "-", address, error);
+    } else {
+        print_row(address, &status);
+        survey_note(survey, &status, node);
+    }
+    if (connection)
+        redisFree(connection);
 }
 
 static enum exit_code run_status(const struct ctl *ctl)
 {
-    struct leader leader = {.node = -1, .term = -1};
-    uint32_t answered = 0;
+    struct survey survey = {0};
     printf("%-5s %-22s %-13s %6s %7s %11s %11s\n", "node", "address", "role", "term", "leader",
            "commit", "applied");
-    for (uint32_t i = 0; i < ctl->nodes_count; i++) {
-        char address[NODE_HOST_SIZE + 8];
-        char error[NODE_ERROR_SIZE];
-        snprintf(address, sizeof address, "%s:%d", ctl->nodes[i].host, ctl->nodes[i].port);
-        redisContext *connection =
-            node_connect(&ctl->nodes[i], ctl->password, CONNECT_MS, ctl->reply_ms, error);
-        struct node_status status;
-        if (!connection || !node_status_read(connection, &status, error)) {
-            printf("%-5s %-22s %s\n", "-", address, error);
-        } else {
-            answered++;
-            print_row(address, &status);
-            leader_note(&leader, &status, address);
-            node_status_deinit(&status);
-        }
-        if (connection)
-            redisFree(connection);
-    }
-    if (leader.term < 0) {
-        printf("nobody leads; %" PRIu32 " of %" PRIu32 " nodes answer\n", answered,
+    for (uint32_t i = 0; i < ctl->nodes_count; i++)
+        survey_node(ctl, &ctl->nodes[i], &survey);
+    if (!survey.has_leader) {
+        printf("\nnobody leads; %" PRIu32 " of %" PRIu32 " nodes answer\n", survey.answered,
                ctl->nodes_count);
         return EXIT_NOT_DONE;
     }
-    printf("node %" PRId64 " leads, at %s, in term %" PRId64 "; %" PRIu32 " of %" PRIu32
+    const redisReply *members = node_field(survey.leader.reply, "members");
+    if (members && members->type == REDIS_REPLY_ARRAY)
+        print_members(members);
+    printf("\nnode %" PRId64 " leads, at %s:%d, in term %" PRId64 "; %" PRIu32 " of %" PRIu32
            " nodes answer\n",
-           leader.node, leader.address, leader.term, answered, ctl->nodes_count);
+           survey.leader.node, survey.address->host, survey.address->port, survey.leader.term,
+           survey.answered, ctl->nodes_count);
+    node_status_deinit(&survey.leader);
     return EXIT_DONE;
 }
 
