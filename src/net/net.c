@@ -21,6 +21,7 @@
 #include "net/server_port.h"
 
 enum { LEAVE_MS = 2000 };
+_Static_assert((int)NET_TICK_MS == (int)LOOP_TICK_MS, "one tick");
 
 struct net {
     struct net_options options;

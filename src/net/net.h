@@ -14,6 +14,8 @@
 
 struct net;
 
+enum { NET_TICK_MS = 10 }; /* the replica's tick */
+
 struct net_options {
     struct config *config; /* borrowed; CONFIG SET changes it */
     uint64_t cluster;

@@ -95,8 +95,10 @@ static void send_forward_reply(struct transport *transport, raft_node_id to,
     if (!peer)
         return;
     struct link *link = &peer->links[CHANNEL_COMMANDS];
-    if (link->state != LINK_UP)
-        return; /* its loss was noticed over there, or will be */
+    /* From the proof on the other side takes it for connected and may have forwarded something.
+     * Before, the loss of the last connection told it what this reply would have. */
+    if (link->state < LINK_PROVE)
+        return;
     if (link->out.size > replies_queued_max || reply->reply.size > WIRE_COMMAND_MAX)
         link_close(link, "too many replies wait for it");
     else
