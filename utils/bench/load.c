@@ -140,6 +140,8 @@ static void on_reply(void *context, void *request_pointer, enum link_result outc
     case LINK_ERROR:
         result->errors++;
         note_error(worker, lane, text);
+        if (worker->load->kind == LOAD_FILL)
+            fail(worker, lane, text);
         break;
     case LINK_MISS:
         result->misses++;

@@ -65,9 +65,17 @@ static void probe_parse(struct node_facts *facts, const char *text, size_t size)
     json_decref(root);
 }
 
+struct probe {
+    struct event_base *base;
+    struct node_facts *facts;
+};
+
 static void on_probe(struct evhttp_request *request, void *context)
 {
-    struct node_facts *facts = context;
+    struct probe *probe = context;
+    struct node_facts *facts = probe->facts;
+    /* The connection is kept alive, and with it the loop. */
+    event_base_loopbreak(probe->base);
     if (!request || evhttp_request_get_response_code(request) != HTTP_STATUS_OK) {
         snprintf(facts->error, sizeof facts->error, "/v3/maintenance/status: %s",
                  request && evhttp_request_get_response_code(request) != 0
@@ -89,7 +97,8 @@ static void probe(const struct node_address *node, const char *password, struct 
     struct evhttp_connection *connection =
         evhttp_connection_base_new(base, NULL, node->host, (ev_uint16_t)node->port);
     evhttp_connection_set_timeout(connection, PROBE_SECONDS);
-    struct evhttp_request *request = evhttp_request_new(on_probe, facts);
+    struct probe under_way = {.base = base, .facts = facts};
+    struct evhttp_request *request = evhttp_request_new(on_probe, &under_way);
     evbuffer_add(evhttp_request_get_output_buffer(request), "{}", 2);
     if (post(connection, request, node->host, "/v3/maintenance/status"))
         event_base_dispatch(base);

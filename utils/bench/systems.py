@@ -125,7 +125,7 @@ class System:
         for process in self.processes.values():
             process.terminate()
         for node in list(self.processes):
-            self.end_node(node, grace=5)
+            self.end_node(node, grace=2)
 
     def end_node(self, node, grace=0):
         """Waits `grace` seconds for an end under way, then kills."""
