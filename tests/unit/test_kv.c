@@ -352,6 +352,14 @@ static void test_crash_bulk(void **state)
     kv->ops->drop_files(kv, KV_LOG, text("a"), text("b"));
     kv_memory_crash(kv);
     assert_value(kv, KV_LOG, "a", NULL); /* files that are dropped are gone */
+
+    put(kv, KV_DATA, "k", "4", false); /* an earlier change must not come out on top later */
+    bulk = kv->ops->bulk_new(kv, KV_DATA);
+    kv->ops->bulk_put(bulk, text("k"), text("5"));
+    kv->ops->bulk_commit(bulk);
+    put(kv, KV_LOG, "a", "6", true);
+    kv_memory_crash(kv);
+    assert_value(kv, KV_DATA, "k", "5");
 }
 
 /* ---- on RocksDB --------------------------------------------------------------------- */

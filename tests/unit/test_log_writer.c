@@ -10,65 +10,35 @@
 /* ---- a store whose commits wait at a gate ------------------------------------------- */
 
 struct gated_kv {
-    struct kv base;
-    struct kv_ops ops;
-    struct kv *below; /* in memory */
-    sem_t arrived;    /* a commit is at the gate */
-    sem_t open;       /* one commit may pass */
-    int commits;      /* atomic */
+    struct proxy_kv proxy; /* of a store in memory */
+    sem_t arrived;         /* a commit is at the gate */
+    sem_t open;            /* one commit may pass */
+    int commits;           /* atomic */
 };
-
-static struct gated_kv *gate; /* ops have no room for a context but the kv itself */
-
-static bool gated_get(struct kv *kv, enum kv_family family, struct bytes key, struct buffer *value)
-{
-    (void)kv;
-    return gate->below->ops->get(gate->below, family, key, value);
-}
-
-static struct kv_batch *gated_batch_new(struct kv *kv)
-{
-    (void)kv;
-    return gate->below->ops->batch_new(gate->below);
-}
-
-static struct kv_iter *gated_iter_new(struct kv *kv, enum kv_family family, struct bytes from)
-{
-    (void)kv;
-    return gate->below->ops->iter_new(gate->below, family, from);
-}
 
 static void gated_commit(struct kv *kv, struct kv_batch *batch, bool sync)
 {
-    (void)kv;
+    struct gated_kv *gate = (struct gated_kv *)kv;
     sem_post(&gate->arrived);
     sem_wait(&gate->open);
-    gate->below->ops->commit(gate->below, batch, sync);
+    proxy_commit(kv, batch, sync);
     __atomic_add_fetch(&gate->commits, 1, __ATOMIC_SEQ_CST);
 }
 
-static struct kv *gated_open(void)
+static void gated_open(struct gated_kv *gate)
 {
-    gate = memory_new(sizeof *gate);
-    gate->below = kv_memory_open();
-    gate->ops = *gate->below->ops;
-    gate->ops.get = gated_get;
-    gate->ops.batch_new = gated_batch_new;
-    gate->ops.iter_new = gated_iter_new;
-    gate->ops.commit = gated_commit;
-    gate->base.ops = &gate->ops;
+    *gate = (struct gated_kv){.commits = 0};
+    proxy_init(&gate->proxy, kv_memory_open());
+    gate->proxy.ops.commit = gated_commit;
     sem_init(&gate->arrived, 0, 0);
     sem_init(&gate->open, 0, 0);
-    return &gate->base;
 }
 
-static void gated_close(void)
+static void gated_close(struct gated_kv *gate)
 {
-    gate->below->ops->close(gate->below);
+    gate->proxy.below->ops->close(gate->proxy.below);
     sem_destroy(&gate->arrived);
     sem_destroy(&gate->open);
-    memory_free(gate);
-    gate = NULL;
 }
 
 /* ---- what the loop would do ----------------------------------------------------------- */
@@ -95,8 +65,9 @@ static void submit_one(struct log_writer *writer, uint64_t seq, struct blob *blo
 static void test_groups(void **state)
 {
     (void)state;
-    struct kv *kv = gated_open();
-    struct raft_log *log = raft_log_open(kv);
+    struct gated_kv gate;
+    gated_open(&gate);
+    struct raft_log *log = raft_log_open(&gate.proxy.base);
     struct loop loop;
     struct log_writer_stats stats;
     sem_init(&loop.woken, 0, 0);
@@ -105,7 +76,7 @@ static void test_groups(void **state)
 
     assert_int_equal(log_writer_poll(writer), 0);
     submit_one(writer, 1, blob);
-    sem_wait(&gate->arrived); /* the first write is at the disk: all others gather behind it */
+    sem_wait(&gate.arrived); /* the first write is at the disk: all others gather behind it */
     for (uint64_t seq = 2; seq <= 11; seq++)
         submit_one(writer, seq, seq % 2 ? blob : NULL);
     assert_int_equal(blob->references, 1 + 1 + 5);
@@ -114,17 +85,17 @@ static void test_groups(void **state)
     assert_int_equal(stats.syncs, 0);
     assert_int_equal(stats.queued_bytes, 11 * 16 + 6 * 7);
 
-    sem_post(&gate->open);
+    sem_post(&gate.open);
     sem_wait(&loop.woken);
-    sem_wait(&gate->arrived);
+    sem_wait(&gate.arrived);
     assert_int_equal(blob->references, 1 + 1 + 5); /* released by the loop, not before */
     assert_int_equal(log_writer_poll(writer), 1);
     assert_int_equal(blob->references, 1 + 5);
 
-    sem_post(&gate->open);
+    sem_post(&gate.open);
     sem_wait(&loop.woken);
     assert_int_equal(log_writer_poll(writer), 11);
-    assert_int_equal(gate->commits, 2);
+    assert_int_equal(gate.commits, 2);
     assert_int_equal(blob->references, 1);
     log_writer_stats(writer, &stats);
     assert_int_equal(stats.syncs, 2);
@@ -132,21 +103,21 @@ static void test_groups(void **state)
     assert_true(stats.sync_us_max <= stats.sync_us_total);
 
     log_writer_stop(writer);
-    kv_memory_crash(gate->below);
+    kv_memory_crash(gate.proxy.below);
     raft_log_close(log);
-    log = raft_log_open(kv);
+    log = raft_log_open(&gate.proxy.base);
     struct raft_saved saved = {0};
     raft_log_saved(log, &saved);
     assert_int_equal(saved.entries_count, 11);
     raft_log_close(log);
     blob_release(blob);
-    gated_close();
+    gated_close(&gate);
     sem_destroy(&loop.woken);
 }
 
 static void *open_gate(void *context)
 {
-    (void)context;
+    struct gated_kv *gate = context;
     usleep(20000);
     for (int i = 0; i < 10; i++)
         sem_post(&gate->open);
@@ -157,8 +128,9 @@ static void *open_gate(void *context)
 static void test_stop_drains(void **state)
 {
     (void)state;
-    struct kv *kv = gated_open();
-    struct raft_log *log = raft_log_open(kv);
+    struct gated_kv gate;
+    gated_open(&gate);
+    struct raft_log *log = raft_log_open(&gate.proxy.base);
     struct loop loop;
     sem_init(&loop.woken, 0, 0);
     struct log_writer *writer = log_writer_start(log, wake, &loop);
@@ -166,19 +138,19 @@ static void test_stop_drains(void **state)
     for (uint64_t seq = 1; seq <= 5; seq++)
         submit_one(writer, seq, blob);
     pthread_t opener;
-    pthread_create(&opener, NULL, open_gate, NULL);
+    pthread_create(&opener, NULL, open_gate, &gate);
     log_writer_stop(writer);
     assert_int_equal(blob->references, 1);
     pthread_join(opener, NULL);
-    kv_memory_crash(gate->below);
+    kv_memory_crash(gate.proxy.below);
     raft_log_close(log);
-    log = raft_log_open(kv);
+    log = raft_log_open(&gate.proxy.base);
     struct raft_saved saved = {0};
     raft_log_saved(log, &saved);
     assert_int_equal(saved.entries_count, 5);
     raft_log_close(log);
     blob_release(blob);
-    gated_close();
+    gated_close(&gate);
     sem_destroy(&loop.woken);
 }
 

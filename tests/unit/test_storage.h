@@ -100,4 +100,58 @@ static inline void assert_fatal(void (*function)(void *context), void *context, 
                  (unsigned)status, output);
 }
 
+/* ---- a store in front of another, for tests to put something in between -------------------- */
+
+struct proxy_kv {
+    struct kv base;
+    struct kv_ops ops;
+    struct kv *below;
+};
+
+static inline struct kv *proxy_below(struct kv *kv)
+{
+    return ((struct proxy_kv *)kv)->below;
+}
+
+static inline bool proxy_get(struct kv *kv, enum kv_family family, struct bytes key,
+                             struct buffer *value)
+{
+    return proxy_below(kv)->ops->get(proxy_below(kv), family, key, value);
+}
+
+static inline struct kv_batch *proxy_batch_new(struct kv *kv)
+{
+    return proxy_below(kv)->ops->batch_new(proxy_below(kv));
+}
+
+static inline void proxy_commit(struct kv *kv, struct kv_batch *batch, bool sync)
+{
+    proxy_below(kv)->ops->commit(proxy_below(kv), batch, sync);
+}
+
+static inline void proxy_drop_files(struct kv *kv, enum kv_family family, struct bytes from,
+                                    struct bytes to)
+{
+    proxy_below(kv)->ops->drop_files(proxy_below(kv), family, from, to);
+}
+
+static inline struct kv_iter *proxy_iter_new(struct kv *kv, enum kv_family family,
+                                             struct bytes from)
+{
+    return proxy_below(kv)->ops->iter_new(proxy_below(kv), family, from);
+}
+
+/* Passes on what the log needs; overwrite in `ops` what is to be different. */
+static inline void proxy_init(struct proxy_kv *proxy, struct kv *below)
+{
+    proxy->below = below;
+    proxy->ops = *below->ops;
+    proxy->ops.get = proxy_get;
+    proxy->ops.batch_new = proxy_batch_new;
+    proxy->ops.commit = proxy_commit;
+    proxy->ops.drop_files = proxy_drop_files;
+    proxy->ops.iter_new = proxy_iter_new;
+    proxy->base.ops = &proxy->ops;
+}
+
 #endif
