@@ -215,7 +215,7 @@ static bool inline_word(struct resp_parser *parser, const char **at, const char 
 static enum resp_result parse_inline(struct resp_parser *parser, const char *data, size_t size,
                                      size_t *consumed)
 {
-    size_t newline;
+    size_t newline = 0;
     enum resp_result result =
         find_line_end(parser, data, size, '\n', "too big inline request", &newline);
     if (result != RESP_COMMAND)
@@ -242,14 +242,14 @@ static enum resp_result parse_header(struct resp_parser *parser, const char *dat
                                      char mark, const char *too_big, const char *not_a_number,
                                      int64_t *value)
 {
-    size_t end;
+    size_t end = 0;
     enum resp_result result = find_line_end(parser, data, size, '\r', too_big, &end);
     if (result != RESP_COMMAND)
         return result;
     if (end + 1 >= size)
         return RESP_INCOMPLETE;
     if (!parser->limits.allow_inline && data[end + 1] != '\n')
-        return expected(parser, '\n', data[end + 1]);
+        return invalid(parser, "expected LF after CR");
     size_t start = parser->position;
     if (data[start] != mark) /* only now: Redis, too, waits for the whole line */
         return expected(parser, mark, data[start]);
