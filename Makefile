@@ -62,6 +62,7 @@ $(BUILD)/%.o: src/%.c
 	$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 include utils/tools.mk
+include tests/sim/sim.mk
 
 # That this links is the proof that the core needs nothing of the outside.
 $(BUILD)/tests/raft/golden: tests/raft/golden.c $(BUILD)/libraft.a $(BUILD)/libbase.a
