@@ -1,6 +1,6 @@
 (* At most one leader in a term. *)
 From Coq Require Import List Arith Lia Bool.
-Require Export Invariant.
+Require Export Steps.
 Import ListNotations.
 
 Section ElectionSafety.

@@ -5,7 +5,7 @@ Import ListNotations.
 
 Section Entry.
 Context {params : Params}.
-Record entry := E { eterm : nat; eval : value }.
+Record entry := E { eterm : nat; eval : option value }.   (* None: the entry that opens a leader's term *)
 End Entry.
 Notation log_t := (list entry).
 
@@ -64,6 +64,16 @@ Proof.
   assert (i < j) by (assert (i < length (firstn j T)) by (apply nth_error_Some; congruence); rewrite firstn_length in *; lia).
   assert (agree (S i) (firstn j T) T) as A by (apply agree_firstn; lia).
   rewrite (agree_nth _ _ _ i A) in N by lia; eapply agree_trans; eauto.
+Qed.
+
+Lemma LM_snoc tl l e : LM tl l -> (exists x, tl (eterm e) = l ++ e :: x) -> LM tl (l ++ [e]).
+Proof.
+  intros H [x X] i f N; destruct (le_lt_dec (length l) i) as [G|G].
+  - assert (i = length l /\ e = f) as [-> <-].
+    { rewrite nth_error_app2 in N by auto; destruct (i - length l) as [|[]] eqn:Z; simpl in N; inversion N; split; auto; lia. }
+    rewrite X; change (e :: x) with ([e] ++ x); rewrite app_assoc; apply agree_app, agree_refl.
+    rewrite app_length; simpl; lia.
+  - rewrite nth_error_app1 in N by auto; apply agree_app_l; auto.
 Qed.
 
 (* ---------- the AppendEntries log update ---------- *)

@@ -1,4 +1,10 @@
-(* One node's state and transitions; the world; what one step is. *)
+(* One node's state and transitions; the world; what one step is.
+
+   A node works on its volatile image and writes images of it to its disk. Writes reach the disk in the order in which
+   they were issued, at any later time (s_write, s_sync); a crash loses those that have not (s_crash). Votes and append
+   acknowledgements are read off the durable image, so they cannot leave before it says what they say.
+   The network is the set of all packets ever sent, and delivery leaves them there: loss, delay, duplication and
+   reordering are free. A handler of the real node is a sequence of these steps (see Handlers.v). *)
 From Coq Require Import List Arith Lia Bool.
 Require Export Log.
 Import ListNotations.
@@ -6,74 +12,159 @@ Import ListNotations.
 Section Model.
 Context {params : Params}.
 
+(* ---------- what a node holds ---------- *)
+Record img := Img {
+  term : nat;
+  vote : option node;
+  log : log_t;
+  mat : nat;              (* up to here the log is known to be that of this term's leader *)
+  ci : nat }.             (* commit index; on disk it is the index applied to the data *)
+
 Inductive role := Follower | Candidate | Leader.
-Record st := St { cur : nat; vf : option node; log : log_t;      (* persistent *)
-                  rl : role; votes : list node; mt : node -> nat; ci : nat }.
-Inductive msg :=
-| RV (t : nat) (c : node) (li lt : nat)                  (* RequestVote *)
-| RVR (t : nat) (v c : node)                             (* vote granted by v to c *)
-| AE (t p pt : nat) (es : log_t) (lc : nat)              (* AppendEntries; also heartbeat *)
-| AER (t : nat) (n : node) (k : nat).                    (* n holds the leader's log up to k *)
+
+Record st := St {
+  vol : img;              (* what the node works on *)
+  pend : list img;        (* writes under way, newest first *)
+  dur : img;              (* what a crash leaves *)
+  rl : role;
+  votes : list node;      (* votes counted so far *)
+  mt : node -> nat;       (* acknowledged by each node in this term, the leader itself included *)
+  rnd : nat }.            (* last round of read confirmations *)
+
+Definition images s := vol s :: pend s ++ [dur s].
+
+(* ---------- the transitions of an image ---------- *)
+Definition bump t d := Img t None (log d) 0 (ci d).
+Definition campaign n d := Img (S (term d)) (Some n) (log d) 0 (ci d).
+Definition grant c d := Img (term d) (Some c) (log d) (mat d) (ci d).
+Definition win d := Img (term d) (vote d) (log d) (length (log d)) (ci d).
+Definition append v d := Img (term d) (vote d) (log d ++ [E (term d) v]) (S (length (log d))) (ci d).
+Definition accept p es lc d := Img (term d) (vote d) (new_log (log d) p es) (Nat.max (mat d) (p + length es))
+  (Nat.max (ci d) (Nat.min lc (p + length es))).
+Definition commit k d := Img (term d) (vote d) (log d) (mat d) k.
+Definition recover k d := Img (term d) (vote d) (log d) 0 k.
+
+Definition up_to_date li lt l := last_term l < lt \/ last_term l = lt /\ length l <= li.
+Definition holders k s := filter (fun m => k <=? mt s m) voters.
 
 Definition upd {A} (f : node -> A) n x m := if node_eq_dec m n then x else f m.
 Definition updt {A} (f : nat -> A) t x u := if Nat.eq_dec u t then x else f u.
 
-Definition bump t s := St t None (log s) Follower [] (mt s) (ci s).
-Definition campaign n s := St (S (cur s)) (Some n) (log s) Candidate [n] (mt s) (ci s).
-Definition grant c s := St (cur s) (Some c) (log s) (rl s) (votes s) (mt s) (ci s).
-Definition tally v s := St (cur s) (vf s) (log s) (rl s) (v :: votes s) (mt s) (ci s).
-Definition win s := St (cur s) (vf s) (log s) Leader (votes s) (fun _ => 0) (ci s).
-Definition append v s := St (cur s) (vf s) (log s ++ [E (cur s) v]) (rl s) (votes s) (mt s) (ci s).
-Definition accept p es lc s := St (cur s) (vf s) (new_log (log s) p es) Follower [] (mt s)
-  (Nat.max (ci s) (Nat.min lc (p + length es))).
-Definition got_ack m k s := St (cur s) (vf s) (log s) (rl s) (votes s) (upd (mt s) m (Nat.max (mt s m) k)) (ci s).
-Definition commit k s := St (cur s) (vf s) (log s) (rl s) (votes s) (mt s) k.
-Definition reboot k s := St (cur s) (vf s) (log s) Follower [] (mt s) k.  (* also: step down *)
+(* ---------- the transitions of a node ---------- *)
+Definition to_follower d s := St d (pend s) (dur s) Follower [] (mt s) (rnd s).
+Definition set_vol d s := St d (pend s) (dur s) (rl s) (votes s) (mt s) (rnd s).
+Definition to_candidate d s := St d (pend s) (dur s) Candidate [] (mt s) (rnd s).
+Definition to_leader d s := St d (pend s) (dur s) Leader (votes s) (fun _ => 0) 0.
+Definition tally v s := St (vol s) (pend s) (dur s) (rl s) (v :: votes s) (mt s) (rnd s).
+Definition got_ack m k s := St (vol s) (pend s) (dur s) (rl s) (votes s) (upd (mt s) m (Nat.max (mt s m) k)) (rnd s).
+Definition next_round s := St (vol s) (pend s) (dur s) (rl s) (votes s) (mt s) (S (rnd s)).
+Definition write s := St (vol s) (vol s :: pend s) (dur s) (rl s) (votes s) (mt s) (rnd s).
+Definition sync newer d s := St (vol s) newer d (rl s) (votes s) (mt s) (rnd s).
+Definition crash k s := St (recover k (dur s)) [] (dur s) Follower [] (mt s) (rnd s).
 
-Definition up_to_date li lt l := last_term l < lt \/ last_term l = lt /\ length l <= li.
-Definition holders n k s := filter (fun m => if node_eq_dec m n then true else k <=? mt s m) nodes.
+(* ---------- messages ---------- *)
+Inductive msg :=
+| RV (t : nat) (c : node) (li lt : nat)                  (* c asks for votes; its last index and term *)
+| RVR (t : nat) (v c : node)                             (* v votes for c *)
+| AE (t p pt : nat) (es : log_t) (lc : nat)              (* AppendEntries; an empty one is a heartbeat *)
+| AER (t : nat) (n : node) (k : nat)                     (* n holds the leader's log up to k, on its disk *)
+| HB (t r : nat)                                         (* the leader of t asks who is with it: round r *)
+| HBR (t : nat) (n : node) (r : nat)                     (* n is at term t and answers round r *)
+| PV (t : nat) (c : node) (li lt : nat)                  (* PreVote *)
+| PVR (t : nat) (v c : node) (granted : bool)
+| TN (t : nat) (to : node).                              (* TimeoutNow: leadership transfer *)
+Definition chatter m := match m with PV _ _ _ _ | PVR _ _ _ _ | TN _ _ => True | _ => False end.
 
-(* ---------- the world; vr, cl, el, tl, ak are ghosts that never influence ns or net ---------- *)
+(* ---------- the world ---------- *)
+(* A read that a leader has taken: its name, the leader's term, the first round that may confirm it, the read index;
+   and two ghosts, the leaders' commit indices and the durable terms at that moment. *)
+Record read := Rd { r_id : rid; r_term : nat; r_rnd : nat; r_idx : nat; r_cm : nat -> nat; r_dur : node -> nat }.
+
+(* Everything but ns, net and the first four fields of the reads is a ghost: no step asks it anything. *)
 Record world := W { ns : node -> st; net : list msg;
-  vr : list (nat * node * node);        (* votes ever cast: term, voter, candidate *)
-  cl : node -> nat -> log_t;            (* log of candidate c when it campaigned for term t *)
+  vr : list (nat * node * node);        (* votes that left: term, voter, candidate *)
+  cl : node -> nat -> log_t;            (* log of candidate c when it last campaigned for term t *)
   el : nat -> option node;              (* leader of term t *)
-  tl : nat -> log_t;                    (* log of the leader of term t (append only) *)
-  ak : list (node * nat * nat) }.       (* n acknowledged term t's log up to k *)
+  tl : nat -> log_t;                    (* log of the leader of term t (only grows) *)
+  ak : list (node * nat * nat);         (* n acknowledged term t's log up to k *)
+  cm : nat -> nat;                      (* commit index that the leader of term t reached by counting *)
+  rd : list read }.                     (* reads taken *)
 
-Inductive step (ok : value -> Prop) (w : world) : world -> Prop :=  (* ok: commands a leader may append *)
-| s_bump n t : cur (ns w n) < t ->
-    step ok w (W (upd (ns w) n (bump t (ns w n))) (net w) (vr w) (cl w) (el w) (tl w) (ak w))
-| s_campaign n : let s := ns w n in let t := S (cur s) in
-    step ok w (W (upd (ns w) n (campaign n s)) (RV t n (length (log s)) (last_term (log s)) :: net w)
-      ((t, n, n) :: vr w) (upd (cl w) n (updt (cl w n) t (log s))) (el w) (tl w) (ak w))
-| s_grant n c t li lt : In (RV t c li lt) (net w) -> t = cur (ns w n) ->
-    vf (ns w n) = None \/ vf (ns w n) = Some c -> up_to_date li lt (log (ns w n)) ->
-    step ok w (W (upd (ns w) n (grant c (ns w n))) (RVR t n c :: net w) ((t, n, c) :: vr w)
-      (cl w) (el w) (tl w) (ak w))
-| s_tally n v : rl (ns w n) = Candidate -> In (RVR (cur (ns w n)) v n) (net w) -> ~ In v (votes (ns w n)) ->
-    step ok w (W (upd (ns w) n (tally v (ns w n))) (net w) (vr w) (cl w) (el w) (tl w) (ak w))
-| s_win n : let s := ns w n in rl s = Candidate -> length nodes < 2 * length (votes s) ->
-    step ok w (W (upd (ns w) n (win s)) (net w) (vr w) (cl w) (updt (el w) (cur s) (Some n))
-      (updt (tl w) (cur s) (log s)) (ak w))
-| s_client n v : let s := ns w n in ok v -> rl s = Leader ->
-    step ok w (W (upd (ns w) n (append v s)) (net w) (vr w) (cl w) (el w)
-      (updt (tl w) (cur s) (log s ++ [E (cur s) v])) (ak w))
-| s_send n p m : let s := ns w n in rl s = Leader -> p + m <= length (log s) ->
-    step ok w (W (upd (ns w) n s) (AE (cur s) p (term_at (log s) p) (firstn m (skipn p (log s))) (ci s) :: net w)
-      (vr w) (cl w) (el w) (tl w) (ak w))
+Notation cur s := (term (vol s)).
+
+Inductive step (asked : value + rid -> Prop) (w : world) : world -> Prop :=   (* asked: what clients have invoked *)
+(* terms and elections *)
+| s_bump n t : let s := ns w n in cur s < t ->
+    step asked w (W (upd (ns w) n (to_follower (bump t (vol s)) s)) (net w) (vr w) (cl w) (el w) (tl w) (ak w) (cm w) (rd w))
+| s_step_down n : let s := ns w n in
+    step asked w (W (upd (ns w) n (to_follower (vol s) s)) (net w) (vr w) (cl w) (el w) (tl w) (ak w) (cm w) (rd w))
+| s_campaign n : let s := ns w n in       (* at any time: a timeout, PreVote won, or TimeoutNow *)
+    step asked w (W (upd (ns w) n (to_candidate (campaign n (vol s)) s)) (net w) (vr w)
+      (upd (cl w) n (updt (cl w n) (S (cur s)) (log (vol s)))) (el w) (tl w) (ak w) (cm w) (rd w))
+| s_ask_votes n : let s := ns w n in rl s = Candidate -> term (dur s) = cur s ->
+    step asked w (W (upd (ns w) n s) (RV (cur s) n (length (log (vol s))) (last_term (log (vol s))) :: net w)
+      (vr w) (cl w) (el w) (tl w) (ak w) (cm w) (rd w))
+| s_grant n c t li lt : let s := ns w n in In (RV t c li lt) (net w) -> t = cur s ->
+    vote (vol s) = None \/ vote (vol s) = Some c -> up_to_date li lt (log (vol s)) ->
+    step asked w (W (upd (ns w) n (set_vol (grant c (vol s)) s)) (net w) (vr w) (cl w) (el w) (tl w) (ak w) (cm w) (rd w))
+| s_send_vote n c : let s := ns w n in vote (dur s) = Some c ->
+    step asked w (W (upd (ns w) n s) (RVR (term (dur s)) n c :: net w) ((term (dur s), n, c) :: vr w)
+      (cl w) (el w) (tl w) (ak w) (cm w) (rd w))
+| s_tally n v : let s := ns w n in rl s = Candidate -> In (RVR (cur s) v n) (net w) -> In v voters -> ~ In v (votes s) ->
+    step asked w (W (upd (ns w) n (tally v s)) (net w) (vr w) (cl w) (el w) (tl w) (ak w) (cm w) (rd w))
+| s_win n : let s := ns w n in rl s = Candidate -> length voters < 2 * length (votes s) ->
+    step asked w (W (upd (ns w) n (to_leader (win (vol s)) s)) (net w) (vr w) (cl w) (updt (el w) (cur s) (Some n))
+      (updt (tl w) (cur s) (log (vol s))) (ak w) (cm w) (rd w))
+(* the log *)
+| s_append n v : let s := ns w n in rl s = Leader -> (forall x, v = Some x -> asked (inl x)) ->
+    step asked w (W (upd (ns w) n (set_vol (append v (vol s)) s)) (net w) (vr w) (cl w) (el w)
+      (updt (tl w) (cur s) (log (vol s) ++ [E (cur s) v])) (ak w) (cm w) (rd w))
+| s_send n p m : let s := ns w n in rl s = Leader -> p + m <= length (log (vol s)) ->   (* synced here or not *)
+    step asked w (W (upd (ns w) n s)
+      (AE (cur s) p (term_at (log (vol s)) p) (firstn m (skipn p (log (vol s)))) (ci (vol s)) :: net w)
+      (vr w) (cl w) (el w) (tl w) (ak w) (cm w) (rd w))
 | s_accept n t p pt es lc : let s := ns w n in In (AE t p pt es lc) (net w) -> t = cur s -> rl s <> Leader ->
-    p <= length (log s) -> term_at (log s) p = pt ->
-    step ok w (W (upd (ns w) n (accept p es lc s)) (AER t n (p + length es) :: net w)
-      (vr w) (cl w) (el w) (tl w) ((n, t, p + length es) :: ak w))
-| s_got_ack n m k : rl (ns w n) = Leader -> In (AER (cur (ns w n)) m k) (net w) ->
-    step ok w (W (upd (ns w) n (got_ack m k (ns w n))) (net w) (vr w) (cl w) (el w) (tl w) (ak w))
-| s_commit n k : let s := ns w n in rl s = Leader -> ci s < k -> k <= length (log s) -> term_at (log s) k = cur s ->
-    length nodes < 2 * length (holders n k s) ->
-    step ok w (W (upd (ns w) n (commit k s)) (net w) (vr w) (cl w) (el w) (tl w) ((n, cur s, length (log s)) :: ak w))
-| s_reboot n k : k <= ci (ns w n) ->
-    step ok w (W (upd (ns w) n (reboot k (ns w n))) (net w) (vr w) (cl w) (el w) (tl w) (ak w)).
+    p <= length (log (vol s)) -> term_at (log (vol s)) p = pt ->
+    step asked w (W (upd (ns w) n (to_follower (accept p es lc (vol s)) s)) (net w)
+      (vr w) (cl w) (el w) (tl w) (ak w) (cm w) (rd w))
+| s_send_ack n k : let s := ns w n in k <= mat (dur s) ->     (* a leader's own acknowledgement too *)
+    step asked w (W (upd (ns w) n s) (AER (term (dur s)) n k :: net w)
+      (vr w) (cl w) (el w) (tl w) ((n, term (dur s), k) :: ak w) (cm w) (rd w))
+| s_got_ack n m k : let s := ns w n in rl s = Leader -> In (AER (cur s) m k) (net w) ->
+    step asked w (W (upd (ns w) n (got_ack m k s)) (net w) (vr w) (cl w) (el w) (tl w) (ak w) (cm w) (rd w))
+| s_commit n k : let s := ns w n in rl s = Leader -> ci (vol s) < k -> k <= length (log (vol s)) ->
+    term_at (log (vol s)) k = cur s -> length voters < 2 * length (holders k s) ->
+    step asked w (W (upd (ns w) n (set_vol (commit k (vol s)) s)) (net w) (vr w) (cl w) (el w) (tl w) (ak w)
+      (updt (cm w) (cur s) k) (rd w))
+(* the disk *)
+| s_write n : let s := ns w n in
+    step asked w (W (upd (ns w) n (write s)) (net w) (vr w) (cl w) (el w) (tl w) (ak w) (cm w) (rd w))
+| s_sync n newer d older : let s := ns w n in pend s = newer ++ d :: older ->
+    step asked w (W (upd (ns w) n (sync newer d s)) (net w) (vr w) (cl w) (el w) (tl w) (ak w) (cm w) (rd w))
+| s_crash n k : let s := ns w n in k <= ci (dur s) ->
+    step asked w (W (upd (ns w) n (crash k s)) (net w) (vr w) (cl w) (el w) (tl w) (ak w) (cm w) (rd w))
+(* reads *)
+| s_read n i : let s := ns w n in rl s = Leader -> term_at (log (vol s)) (ci (vol s)) = cur s -> asked (inr i) ->
+    step asked w (W (upd (ns w) n s) (net w) (vr w) (cl w) (el w) (tl w) (ak w) (cm w)
+      (Rd i (cur s) (S (rnd s)) (ci (vol s)) (cm w) (fun m => term (dur (ns w m))) :: rd w))
+| s_round n : let s := ns w n in rl s = Leader ->
+    step asked w (W (upd (ns w) n (next_round s)) (HB (cur s) (S (rnd s)) :: net w)
+      (vr w) (cl w) (el w) (tl w) (ak w) (cm w) (rd w))
+| s_answer n t r : let s := ns w n in In (HB t r) (net w) -> t = cur s ->
+    step asked w (W (upd (ns w) n s) (HBR t n r :: net w) (vr w) (cl w) (el w) (tl w) (ak w) (cm w) (rd w))
+(* what does not matter *)
+| s_chatter n m : let s := ns w n in chatter m ->
+    step asked w (W (upd (ns w) n s) (m :: net w) (vr w) (cl w) (el w) (tl w) (ak w) (cm w) (rd w)).
 
-Definition init := W (fun _ => St 0 None [] Follower [] (fun _ => 0) 0) [] [] (fun _ _ => []) (fun _ => None) (fun _ => []) [].
-Inductive reach : world -> Prop := r0 : reach init | rS w w' : reach w -> step (fun _ => True) w w' -> reach w'.
+Definition img0 := Img 0 None [] 0 0.
+Definition init := W (fun _ => St img0 [] img0 Follower [] (fun _ => 0) 0) [] [] (fun _ _ => []) (fun _ => None)
+  (fun _ => []) [] (fun _ => 0) [].
+Inductive reach : world -> Prop :=
+| r0 : reach init
+| rS w w' : reach w -> step (fun _ => True) w w' -> reach w'.
+
+(* A majority has answered round r of term t, or a later one. *)
+Definition confirmed w t r := exists q, quorum q /\
+  forall m, In m q -> exists r', r <= r' /\ In (HBR t m r') (net w).
 End Model.
+Notation cur s := (term (vol s)).
