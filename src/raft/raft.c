@@ -22,6 +22,11 @@ uint32_t member_place(const struct raft *raft, raft_node_id id)
     return place;
 }
 
+bool is_active(const struct raft *raft, uint32_t place)
+{
+    return raft->state.progress[place].idle_ticks < raft->config.election_ticks;
+}
+
 uint32_t voters_count(const struct raft *raft)
 {
     uint32_t count = 0;
@@ -384,7 +389,7 @@ uint32_t raft_peers(const struct raft *raft, struct raft_peer_status *peers)
             .id = raft->members.list[place].id,
             .match = progress->match,
             .next = progress->next,
-            .active = progress->active,
+            .active = is_active(raft, place),
             .replicating = progress->replicating,
             .fell_off = progress->fell_off,
         };

@@ -79,8 +79,8 @@ struct progress {
     raft_index match; /* agreed with us and durable there */
     raft_index next;  /* first index not sent */
     bool replicating;
-    bool active;   /* heard from since the last quorum check */
-    bool fell_off; /* needs what our log no longer holds */
+    uint32_t idle_ticks; /* since it last answered */
+    bool fell_off;       /* needs what our log no longer holds */
     uint64_t round_acked;
     raft_index inflight[RAFT_INFLIGHT_MAX]; /* last index of each request under way, a ring */
     uint32_t inflight_start, inflight_count;
@@ -183,6 +183,7 @@ struct raft {
 /* ---- between the files ----------------------------------------------------------------- */
 
 /* raft.c */
+bool is_active(const struct raft *raft, uint32_t place); /* answered within an election timeout */
 uint32_t member_place(const struct raft *raft, raft_node_id id); /* members.count: no member */
 struct raft_message message_to(const struct raft *raft, raft_node_id to,
                                enum raft_message_type type);

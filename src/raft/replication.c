@@ -35,16 +35,13 @@ void become_leader(struct raft *raft)
     check(raft->write_count == 0);
     state->role = RAFT_LEADER;
     state->leader = raft->config.id;
-    state->election_elapsed = 0;
     state->round = 0;
     state->round_confirmed = 0;
     state->uncommitted_bytes = 0;
     for (raft_index i = state->commit + 1; i <= raft->log.last; i++)
         state->uncommitted_bytes += log_size_at(&raft->log, i);
-    for (uint32_t place = 0; place < raft->members.count; place++) {
+    for (uint32_t place = 0; place < raft->members.count; place++)
         progress_reset(&state->progress[place], raft->log.last + 1, resend_ticks_first(raft));
-        state->progress[place].active = true; /* the votes are fresh */
-    }
     raft->role_changed = true;
     append_noop(raft);
     send_heartbeats(raft);
@@ -154,16 +151,13 @@ void advance_commit(struct raft *raft)
     state->commit = reached;
 }
 
-/* A leader that no majority answers steps down, so that its clients look elsewhere (6.2). */
+/* A leader that no majority answered for an election timeout steps down, so that its clients look
+ * elsewhere (6.2). */
 static void check_quorum(struct raft *raft)
 {
-    struct raft_state *state = &raft->state;
     uint32_t active = 0;
-    for (uint32_t place = 0; place < raft->members.count; place++) {
-        active += is_voter(raft, place) && (place == raft->self || state->progress[place].active);
-        state->progress[place].active = false;
-    }
-    state->election_elapsed = 0;
+    for (uint32_t place = 0; place < raft->members.count; place++)
+        active += is_voter(raft, place) && (place == raft->self || is_active(raft, place));
     if (active < quorum_size(voters_count(raft)))
         become_follower(raft, RAFT_NOBODY);
 }
@@ -172,6 +166,8 @@ static void check_quorum(struct raft *raft)
  * wait doubles, because a large value on a slow line is not lost. */
 static void tick_progress(struct raft *raft, struct progress *progress)
 {
+    if (progress->idle_ticks < UINT32_MAX)
+        progress->idle_ticks++;
     if (progress->inflight_count == 0)
         return;
     if (++progress->silent_ticks < progress->resend_ticks)
@@ -185,14 +181,12 @@ static void tick_progress(struct raft *raft, struct progress *progress)
 void tick_leader(struct raft *raft)
 {
     struct raft_state *state = &raft->state;
-    if (++state->election_elapsed >= raft->config.election_ticks) {
-        check_quorum(raft);
-        if (state->role != RAFT_LEADER)
-            return;
-    }
-    tick_transfer(raft);
     for (uint32_t place = 0; place < raft->members.count; place++)
         tick_progress(raft, &state->progress[place]);
+    check_quorum(raft);
+    if (state->role != RAFT_LEADER)
+        return;
+    tick_transfer(raft);
     if (++state->heartbeat_elapsed >= raft->config.heartbeat_ticks)
         send_heartbeats(raft);
 }
@@ -244,7 +238,7 @@ void on_append_response(struct raft *raft, const struct raft_message *message)
         return; /* not an answer to anything we asked */
     uint32_t place = member_place(raft, message->from);
     struct progress *progress = &state->progress[place];
-    progress->active = true;
+    progress->idle_ticks = 0;
     if (message->append_response.matched)
         on_matched(raft, place, hint);
     else

@@ -8,7 +8,7 @@ static uint32_t best_target(const struct raft *raft)
     uint32_t best = raft->members.count;
     for (uint32_t place = 0; place < raft->members.count; place++) {
         const struct progress *progress = &raft->state.progress[place];
-        if (place == raft->self || !is_voter(raft, place) || !progress->active)
+        if (place == raft->self || !is_voter(raft, place) || !is_active(raft, place))
             continue;
         if (best == raft->members.count || progress->match > raft->state.progress[best].match)
             best = place;
