@@ -7,8 +7,8 @@
  *
  * The state record goes into the same bulk as the changes that it speaks of: after a crash either
  * both are there or neither.  Keys of dead epochs are deleted only after the bulk that made their
- * epoch dead for good; nothing depends on that deletion, which a crash may undo: db_open() looks
- * for such keys and has them deleted again. */
+ * epoch dead for good; nothing depends on that deletion, and a crash may come before it: db_open()
+ * looks for such keys and has them deleted. */
 #include "data/checkpoint.h"
 
 #include <pthread.h>
@@ -51,7 +51,6 @@ static void write_layer(const struct checkpoint_job *job)
     ops->bulk_commit(bulk);
 }
 
-/* Not synced, and in no hurry: see above. */
 static void sweep(const struct checkpoint_job *job)
 {
     const struct kv_ops *ops = job->kv->ops;
@@ -60,7 +59,7 @@ static void sweep(const struct checkpoint_job *job)
     record_key(&to, TABLE_KEYS, job->layer->state.epoch, 0, (struct bytes){0});
     struct kv_batch *batch = ops->batch_new(job->kv);
     ops->batch_delete_range(batch, KV_DATA, buffer_bytes(&from), buffer_bytes(&to));
-    ops->commit(job->kv, batch, false);
+    ops->commit(job->kv, batch, true); /* drop_files asks for it */
     ops->batch_free(batch);
     ops->drop_files(job->kv, KV_DATA, buffer_bytes(&from), buffer_bytes(&to));
     buffer_deinit(&from);

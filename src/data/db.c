@@ -122,14 +122,17 @@ static void discard(struct db *db, struct layer *layer)
     check(!layer->next);
     layer->next = db->discarded;
     db->discarded = layer;
+    db->discarded_bytes += sizeof *layer + layer_bytes(layer);
 }
 
 void db_flush(struct db *db)
 {
-    struct layer *flushed = layer_new();
-    flushed->tables[TABLE_KEYS] = db->active->tables[TABLE_KEYS];
-    db->active->tables[TABLE_KEYS] = (struct overlay){0};
-    discard(db, flushed);
+    if (db->active->tables[TABLE_KEYS].entries > 0) {
+        struct layer *flushed = layer_new();
+        flushed->tables[TABLE_KEYS] = db->active->tables[TABLE_KEYS];
+        db->active->tables[TABLE_KEYS] = (struct overlay){0};
+        discard(db, flushed);
+    }
     db->state.epoch = db->state.index + 1;
     db->state.keys = 0;
     db->is_in_entry = true;
@@ -139,10 +142,7 @@ void db_flush(struct db *db)
 
 static uint64_t dirty_bytes(const struct db *db)
 {
-    uint64_t bytes = layer_bytes(db->active);
-    for (const struct layer *layer = db->discarded; layer; layer = layer->next)
-        bytes += layer_bytes(layer);
-    return bytes;
+    return layer_bytes(db->active) + db->discarded_bytes;
 }
 
 static void freeze(struct db *db)
@@ -168,6 +168,7 @@ static void start(struct db *db)
                                  .wake = db->options.wake,
                                  .wake_context = db->options.wake_context};
     db->discarded = NULL;
+    db->discarded_bytes = 0;
     db->checkpoint = checkpoint_start(&job);
 }
 

@@ -37,7 +37,8 @@ struct db {
     struct layer *active;    /* owned, like the layers below */
     struct layer *frozen;    /* NULL before the first freeze */
     struct layer *discarded; /* waiting to be freed by the next checkpoint */
-    bool is_in_entry;        /* changed since the last db_applied() */
+    uint64_t discarded_bytes;
+    bool is_in_entry; /* changed since the last db_applied() */
 
     uint64_t changed_bytes;        /* written since the freeze, overwritten or not */
     uint64_t swept_epoch;          /* the kv has no keys of epochs below this one */

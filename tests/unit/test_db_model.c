@@ -4,8 +4,11 @@
  * it can be applied again after a crash, from the persisted index on, as a node does.  A second db
  * that never checkpoints applies the same entries: the two must be equal at every index. */
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include <xxhash.h>
 
 #include "test_db.h"
@@ -354,7 +357,7 @@ static void wait_until_ready(struct run *run)
 static void step(struct run *run)
 {
     struct db *both[] = {run->db, run->reference, NULL};
-    if (run->model.index < db_applied_index(run->reference))
+    if (run->model.index != db_applied_index(run->reference))
         both[1] = NULL; /* a replay: the reference has been here */
     apply_entry(run, both);
     if (prng_below(&run->dice, 60) == 0)
@@ -403,17 +406,27 @@ static void settle(struct run *run)
     }
 }
 
-static struct kv *open_rocksdb(char *directory)
+static void make_directory(char *directory)
 {
-    const struct kv_options options = {1 << 20, 1 << 20, 8 << 20};
-    char error[256];
     const char *parent = getenv("TMPDIR");
     snprintf(directory, 256, "%s/test_db_XXXXXX", parent ? parent : "/tmp");
     assert_non_null(mkdtemp(directory));
+}
+
+static struct kv *open_rocksdb_in(const char *directory)
+{
+    const struct kv_options options = {1 << 20, 1 << 20, 8 << 20};
+    char error[256];
     struct kv *kv = kv_rocksdb_open(directory, &options, error, sizeof error);
     if (!kv)
         fail_msg("%s", error);
     return kv;
+}
+
+static struct kv *open_rocksdb(char *directory)
+{
+    make_directory(directory);
+    return open_rocksdb_in(directory);
 }
 
 static void remove_directory(const char *directory)
@@ -467,6 +480,70 @@ static void execute_all(const struct run *plan, uint64_t seeds)
     }
 }
 
+/* ---- killed in earnest --------------------------------------------------------------------- */
+
+/* Compares what is there with the model, then changes it for ever; sends its persisted index. */
+_Noreturn static void live(uint64_t life, const char *directory, uint64_t promised, int out)
+{
+    struct run run = {.seed = 1, .dice = life, .has_thread = true, .is_rocksdb = true};
+    run.kv = open_rocksdb_in(directory);
+    run.db = open_db(&run, run.kv, 3000);
+    run.reference_kv = kv_memory_open();
+    run.reference = open_db(&run, run.reference_kv, UINT64_MAX / 4); /* for its hash alone */
+    assert_true(db_persisted_index(run.db) >= promised);
+    model_at(&run, db_persisted_index(run.db));
+    run.reference->state.index = UINT64_MAX; /* it is nowhere */
+    verify(&run);
+    for (;;) {
+        uint64_t persisted = db_persisted_index(run.db);
+        if (write(out, &persisted, sizeof persisted) != sizeof persisted)
+            _Exit(1);
+        for (uint64_t steps = prng_below(&run.dice, 50); steps > 0; steps--)
+            step(&run);
+    }
+}
+
+/* The last persisted index that the process sent before it was killed. */
+static uint64_t live_and_die(uint64_t life, const char *directory, uint64_t promised)
+{
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0)
+        live(life, directory, promised, ends[1]);
+    close(ends[1]);
+    uint64_t persisted = 0, dice = life * 7919;
+    uint64_t enough = promised + prng_below(&dice, 300);
+    ssize_t size;
+    do
+        size = read(ends[0], &persisted, sizeof persisted);
+    while (size == sizeof persisted && persisted < enough);
+    usleep((useconds_t)prng_below(&dice, 10000));
+    kill(child, SIGKILL);
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(size, sizeof persisted); /* else it did not get through verify() */
+    assert_true(WIFSIGNALED(status));
+    while (read(ends[0], &persisted, sizeof persisted) == sizeof persisted)
+        ;
+    close(ends[0]);
+    return persisted;
+}
+
+/* The parent opens no store: RocksDB's threads do not survive a fork. */
+static void test_killed(void **state)
+{
+    (void)state;
+    char directory[256];
+    uint64_t promised = 0;
+    make_directory(directory);
+    for (uint64_t life = 1; life <= 15; life++)
+        promised = live_and_die(life, directory, promised);
+    assert_true(promised > 500);
+    remove_directory(directory);
+}
+
 static void test_in_caller(void **state)
 {
     (void)state;
@@ -496,10 +573,9 @@ static void test_on_rocksdb(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_in_caller),
-        cmocka_unit_test(test_in_thread),
-        cmocka_unit_test(test_equal_hashes),
-        cmocka_unit_test(test_on_rocksdb),
+        cmocka_unit_test(test_killed), /* before this process has threads */
+        cmocka_unit_test(test_in_caller),    cmocka_unit_test(test_in_thread),
+        cmocka_unit_test(test_equal_hashes), cmocka_unit_test(test_on_rocksdb),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
