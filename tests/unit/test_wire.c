@@ -1,0 +1,514 @@
+/* Messages between nodes as bytes: what goes in comes out, whatever the sizes; and what was cut short
+ * or changed on the way is refused or is another valid message, never a crash (run it under
+ * SAN=address,undefined). */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "base/codec.h"
+#include "base/memory.h"
+#include "base/prng.h"
+#include "net/wire.h"
+
+enum { FROM = 3, TO = 1, ROUNDS = 2000, ENTRIES_MAX = 40 };
+
+static uint64_t prng = 20260101;
+
+static uint64_t draw(uint64_t bound)
+{
+    return prng_below(&prng, bound);
+}
+
+/* ---- bytes of an outbox, and back ------------------------------------------------------- */
+
+/* As the socket would see them. */
+static struct buffer drain(struct outbox *out)
+{
+    struct buffer bytes = {0};
+    for (uint32_t i = 0, at = 0; i <= out->count; i++) {
+        size_t end = i < out->count ? out->references[i].at : out->bytes.size;
+        if (end > at)
+            buffer_append(&bytes, out->bytes.data + at, end - at);
+        at = (uint32_t)end;
+        if (i < out->count)
+            buffer_append_bytes(&bytes, blob_bytes(out->references[i].blob));
+    }
+    assert_int_equal(bytes.size, out->size);
+    outbox_deinit(out);
+    return bytes;
+}
+
+struct reader {
+    struct resp_parser *parser;
+    struct wire_input input;
+};
+
+static void reader_init(struct reader *reader)
+{
+    struct resp_limits limits = wire_limits();
+    *reader = (struct reader){.parser = resp_parser_new(&limits)};
+}
+
+static void reader_deinit(struct reader *reader)
+{
+    resp_parser_free(reader->parser);
+    wire_input_deinit(&reader->input);
+}
+
+/* The message at `at`, which moves behind it. */
+static enum wire_kind read_one(struct reader *reader, struct bytes *at)
+{
+    size_t consumed;
+    uint32_t argc;
+    assert_int_equal(resp_parse(reader->parser, at->data, at->size, &consumed), RESP_COMMAND);
+    const struct bytes *argv = resp_argv(reader->parser, &argc);
+    *at = bytes_of((const char *)at->data + consumed, at->size - consumed);
+    return wire_decode(&reader->input, argv, argc, FROM, TO);
+}
+
+/* ---- random messages ---------------------------------------------------------------------- */
+
+struct sample {
+    struct raft_message message;
+    struct raft_entry entries[ENTRIES_MAX];
+};
+
+static struct blob *random_payload(size_t size)
+{
+    struct blob *blob = blob_new(size);
+    for (size_t i = 0; i < size; i++)
+        blob->data[i] = (unsigned char)prng_next(&prng);
+    return blob;
+}
+
+static struct raft_pos random_pos(raft_term term_max)
+{
+    if (term_max == 0 || draw(8) == 0)
+        return (struct raft_pos){0};
+    return (struct raft_pos){.term = 1 + draw(term_max), .index = 1 + draw(1000000)};
+}
+
+static void fill_entries(struct sample *sample)
+{
+    struct raft_pos pos = sample->message.append_request.prev;
+    uint32_t count = (uint32_t)draw(ENTRIES_MAX + 1);
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t size = draw(4) ? (uint32_t)draw(100) : draw(4) ? 0 : (uint32_t)draw(20000);
+        pos.index++;
+        pos.term = pos.term ? pos.term + draw(sample->message.term - pos.term + 1)
+                            : 1 + draw(sample->message.term);
+        sample->entries[i] = (struct raft_entry){
+            .pos = pos,
+            .type = (enum raft_entry_type)draw(3),
+            .size = size,
+            .payload = size ? random_payload(size) : NULL,
+        };
+    }
+    sample->message.append_request.count = count;
+}
+
+static void random_sample(struct sample *sample)
+{
+    struct raft_message *message = &sample->message;
+    *sample = (struct sample){0};
+    *message = (struct raft_message){
+        .type = (enum raft_message_type)draw(5), .from = FROM, .to = TO, .term = 1 + draw(1000)};
+    switch (message->type) {
+    case RAFT_VOTE_REQUEST:
+        message->vote_request.last = random_pos(message->term - 1);
+        message->vote_request.pre_vote = draw(2);
+        message->vote_request.transfer = draw(2);
+        break;
+    case RAFT_VOTE_RESPONSE:
+        message->vote_response.granted = draw(2);
+        message->vote_response.pre_vote = draw(2);
+        break;
+    case RAFT_APPEND_REQUEST:
+        message->append_request.prev = random_pos(message->term);
+        message->append_request.commit = draw(1000000);
+        message->append_request.round = prng_next(&prng);
+        fill_entries(sample);
+        break;
+    case RAFT_APPEND_RESPONSE:
+        message->append_response.matched = draw(2);
+        message->append_response.hint = random_pos(message->term);
+        message->append_response.round = prng_next(&prng);
+        break;
+    case RAFT_TIMEOUT_NOW: break;
+    }
+}
+
+static void release_sample(struct sample *sample)
+{
+    for (uint32_t i = 0; i < ENTRIES_MAX; i++)
+        blob_release(sample->entries[i].payload);
+}
+
+static struct buffer encode_sample(const struct sample *sample)
+{
+    struct outbox out = {0};
+    wire_encode_message(&out, &sample->message, sample->entries);
+    return drain(&out);
+}
+
+static void assert_entries(const struct raft_entry *got, const struct raft_entry *wanted,
+                           uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        assert_int_equal(got[i].pos.term, wanted[i].pos.term);
+        assert_int_equal(got[i].pos.index, wanted[i].pos.index);
+        assert_int_equal(got[i].type, wanted[i].type);
+        assert_int_equal(got[i].size, wanted[i].size);
+        if (wanted[i].size == 0)
+            assert_null(got[i].payload);
+        else
+            assert_true(bytes_equal(blob_bytes(got[i].payload), blob_bytes(wanted[i].payload)));
+    }
+}
+
+static void assert_message(const struct raft_message *got, const struct sample *sample)
+{
+    const struct raft_message *wanted = &sample->message;
+    assert_int_equal(got->type, wanted->type);
+    assert_int_equal(got->from, FROM);
+    assert_int_equal(got->to, TO);
+    assert_int_equal(got->term, wanted->term);
+    switch (wanted->type) {
+    case RAFT_VOTE_REQUEST:
+        assert_int_equal(got->vote_request.last.term, wanted->vote_request.last.term);
+        assert_int_equal(got->vote_request.last.index, wanted->vote_request.last.index);
+        assert_int_equal(got->vote_request.pre_vote, wanted->vote_request.pre_vote);
+        assert_int_equal(got->vote_request.transfer, wanted->vote_request.transfer);
+        break;
+    case RAFT_VOTE_RESPONSE:
+        assert_int_equal(got->vote_response.granted, wanted->vote_response.granted);
+        assert_int_equal(got->vote_response.pre_vote, wanted->vote_response.pre_vote);
+        break;
+    case RAFT_APPEND_REQUEST:
+        assert_int_equal(got->append_request.prev.term, wanted->append_request.prev.term);
+        assert_int_equal(got->append_request.prev.index, wanted->append_request.prev.index);
+        assert_int_equal(got->append_request.commit, wanted->append_request.commit);
+        assert_int_equal(got->append_request.round, wanted->append_request.round);
+        assert_int_equal(got->append_request.count, wanted->append_request.count);
+        assert_entries(got->append_request.entries, sample->entries, wanted->append_request.count);
+        break;
+    case RAFT_APPEND_RESPONSE:
+        assert_int_equal(got->append_response.matched, wanted->append_response.matched);
+        assert_int_equal(got->append_response.hint.term, wanted->append_response.hint.term);
+        assert_int_equal(got->append_response.hint.index, wanted->append_response.hint.index);
+        assert_int_equal(got->append_response.round, wanted->append_response.round);
+        break;
+    case RAFT_TIMEOUT_NOW: break;
+    }
+}
+
+/* ---- tests -------------------------------------------------------------------------------- */
+
+static void messages_come_out_as_they_went_in(void **state)
+{
+    struct reader reader;
+    (void)state;
+    reader_init(&reader);
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        struct sample sample;
+        random_sample(&sample);
+        struct buffer bytes = encode_sample(&sample);
+        struct bytes at = buffer_bytes(&bytes);
+        assert_int_equal(read_one(&reader, &at), WIRE_MESSAGE);
+        assert_int_equal(at.size, 0);
+        assert_message(&reader.input.message, &sample);
+        wire_release(&reader.input);
+        buffer_deinit(&bytes);
+        release_sample(&sample);
+    }
+    reader_deinit(&reader);
+}
+
+static void a_large_append_is_split(void **state)
+{
+    enum { COUNT = 20, SIZE = 1 << 20 };
+    struct raft_entry entries[COUNT];
+    struct raft_message message = {.type = RAFT_APPEND_REQUEST, .from = FROM, .to = TO, .term = 9};
+    struct reader reader;
+    struct outbox out = {0};
+    (void)state;
+    message.append_request.prev = (struct raft_pos){.term = 2, .index = 100};
+    message.append_request.count = COUNT;
+    for (uint32_t i = 0; i < COUNT; i++)
+        entries[i] = (struct raft_entry){.pos = {.term = 3 + i / 7, .index = 101 + i},
+                                         .size = SIZE,
+                                         .payload = random_payload(SIZE)};
+    wire_encode_message(&out, &message, entries);
+    struct buffer bytes = drain(&out);
+    struct bytes at = buffer_bytes(&bytes);
+    uint32_t seen = 0, frames = 0;
+    reader_init(&reader);
+    while (at.size) {
+        assert_int_equal(read_one(&reader, &at), WIRE_MESSAGE);
+        const struct raft_message *got = &reader.input.message;
+        struct raft_pos prev = seen ? entries[seen - 1].pos : message.append_request.prev;
+        assert_int_equal(got->append_request.prev.term, prev.term);
+        assert_int_equal(got->append_request.prev.index, prev.index);
+        assert_true(got->append_request.count * (size_t)SIZE <= WIRE_FRAME_PAYLOAD);
+        assert_entries(got->append_request.entries, entries + seen, got->append_request.count);
+        seen += got->append_request.count;
+        frames++;
+        wire_release(&reader.input);
+    }
+    assert_int_equal(seen, COUNT);
+    assert_true(frames > 1);
+    for (uint32_t i = 0; i < COUNT; i++)
+        blob_release(entries[i].payload);
+    buffer_deinit(&bytes);
+    reader_deinit(&reader);
+}
+
+static void one_huge_entry_travels_alone(void **state)
+{
+    size_t size = WIRE_FRAME_PAYLOAD + 12345;
+    struct raft_entry entry = {.pos = {.term = 1, .index = 1}, .size = (uint32_t)size};
+    struct raft_message message = {.type = RAFT_APPEND_REQUEST, .from = FROM, .to = TO, .term = 1};
+    struct reader reader;
+    struct outbox out = {0};
+    (void)state;
+    entry.payload = random_payload(size);
+    message.append_request.count = 1;
+    wire_encode_message(&out, &message, &entry);
+    assert_int_equal(out.count, 1); /* referenced, not copied */
+    assert_true(out.bytes.size < 1000);
+    struct buffer bytes = drain(&out);
+    struct bytes at = buffer_bytes(&bytes);
+    reader_init(&reader);
+    assert_int_equal(read_one(&reader, &at), WIRE_MESSAGE);
+    assert_entries(reader.input.message.append_request.entries, &entry, 1);
+    assert_int_equal(((struct blob *)entry.payload)->references, 1);
+    blob_release(entry.payload);
+    buffer_deinit(&bytes);
+    reader_deinit(&reader);
+}
+
+static void forwards_come_out_as_they_went_in(void **state)
+{
+    struct reader reader;
+    (void)state;
+    reader_init(&reader);
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        struct forward forward = {.session = prng_next(&prng),
+                                  .id = 1 + draw(1000),
+                                  .term = draw(1000),
+                                  .kind = (enum request_kind)draw(2),
+                                  .protocol = 2 + (int)draw(2),
+                                  .client = 1 + draw(1000),
+                                  .command = random_payload(draw(20000))};
+        struct outbox out = {0};
+        wire_encode_forward(&out, &forward);
+        struct buffer bytes = drain(&out);
+        struct bytes at = buffer_bytes(&bytes);
+        assert_int_equal(read_one(&reader, &at), WIRE_FORWARD);
+        const struct forward *got = &reader.input.forward;
+        assert_int_equal(got->session, forward.session);
+        assert_int_equal(got->id, forward.id);
+        assert_int_equal(got->term, forward.term);
+        assert_int_equal(got->kind, forward.kind);
+        assert_int_equal(got->protocol, forward.protocol);
+        assert_int_equal(got->client, forward.client);
+        assert_true(bytes_equal(blob_bytes(got->command), blob_bytes(forward.command)));
+        wire_release(&reader.input);
+        blob_release(forward.command);
+        buffer_deinit(&bytes);
+    }
+    reader_deinit(&reader);
+}
+
+static void replies_come_out_as_they_went_in(void **state)
+{
+    struct reader reader;
+    (void)state;
+    reader_init(&reader);
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        struct blob *text = random_payload(1 + draw(20000));
+        struct forward_reply reply = {.session = prng_next(&prng),
+                                      .id = draw(1000),
+                                      .refused = draw(2),
+                                      .outcome = (enum request_outcome)draw(3),
+                                      .reply = blob_bytes(text)};
+        struct outbox out = {0};
+        wire_encode_forward_reply(&out, &reply);
+        struct buffer bytes = drain(&out);
+        struct bytes at = buffer_bytes(&bytes);
+        assert_int_equal(read_one(&reader, &at), WIRE_FORWARD_REPLY);
+        const struct forward_reply *got = &reader.input.forward_reply;
+        assert_int_equal(got->session, reply.session);
+        assert_int_equal(got->id, reply.id);
+        assert_int_equal(got->refused, reply.refused);
+        assert_int_equal(got->outcome, reply.outcome);
+        assert_true(bytes_equal(got->reply, reply.reply));
+        wire_release(&reader.input);
+        blob_release(text);
+        buffer_deinit(&bytes);
+    }
+    reader_deinit(&reader);
+}
+
+/* What the core relies on of anything that was decoded. */
+static void assert_sound(const struct raft_message *message)
+{
+    assert_int_equal(message->from, FROM);
+    assert_int_equal(message->to, TO);
+    assert_true(message->type <= RAFT_TIMEOUT_NOW);
+    if (message->type != RAFT_APPEND_REQUEST)
+        return;
+    struct raft_pos pos = message->append_request.prev;
+    assert_true((pos.term == 0) == (pos.index == 0));
+    for (uint32_t i = 0; i < message->append_request.count; i++) {
+        const struct raft_entry *entry = &message->append_request.entries[i];
+        assert_int_equal(entry->pos.index, pos.index + 1);
+        assert_true(entry->pos.term >= pos.term && entry->pos.term <= message->term);
+        assert_true((entry->payload == NULL) == (entry->size == 0));
+        assert_true(!entry->payload || ((struct blob *)entry->payload)->size == entry->size);
+        pos = entry->pos;
+    }
+}
+
+/* Damaged bytes: incomplete, refused, or sound; in a buffer of exactly their size, so that the
+ * sanitizer sees any step beyond. */
+static void try_bytes(struct bytes damaged)
+{
+    struct reader reader;
+    size_t consumed;
+    uint32_t argc;
+    char *exact = memory_copy(damaged.data, damaged.size);
+    reader_init(&reader);
+    if (resp_parse(reader.parser, exact, damaged.size, &consumed) == RESP_COMMAND) {
+        const struct bytes *argv = resp_argv(reader.parser, &argc);
+        if (wire_decode(&reader.input, argv, argc, FROM, TO) == WIRE_MESSAGE)
+            assert_sound(&reader.input.message);
+        else if (reader.input.kind == WIRE_INVALID)
+            assert_non_null(reader.input.error);
+        wire_release(&reader.input);
+    }
+    reader_deinit(&reader);
+    memory_free(exact);
+}
+
+static struct buffer random_message(void)
+{
+    struct outbox out = {0};
+    struct sample sample;
+    struct blob *text = random_payload(draw(60));
+    unsigned kind = (unsigned)draw(8);
+    struct forward forward = {
+        .id = 1, .term = 1, .client = 1, .protocol = 3, .kind = REQUEST_WRITE, .command = text};
+    struct forward_reply reply = {.outcome = REQUEST_UNKNOWN, .reply = blob_bytes(text)};
+    if (kind == 0)
+        wire_encode_forward(&out, &forward);
+    else if (kind == 1)
+        wire_encode_forward_reply(&out, &reply);
+    blob_release(text);
+    if (kind <= 1)
+        return drain(&out);
+    do {
+        random_sample(&sample);
+        struct buffer bytes = encode_sample(&sample);
+        release_sample(&sample);
+        if (bytes.size < 600)
+            return bytes;
+        buffer_deinit(&bytes);
+    } while (true);
+}
+
+static void cut_short_it_is_never_a_message(void **state)
+{
+    (void)state;
+    for (unsigned round = 0; round < 60; round++) {
+        struct buffer bytes = random_message();
+        for (size_t size = 0; size < bytes.size; size++) {
+            struct resp_limits limits = wire_limits();
+            struct resp_parser *parser = resp_parser_new(&limits);
+            char *exact = memory_copy(bytes.data, size);
+            size_t consumed;
+            assert_int_equal(resp_parse(parser, exact, size, &consumed), RESP_INCOMPLETE);
+            memory_free(exact);
+            resp_parser_free(parser);
+        }
+        buffer_deinit(&bytes);
+    }
+}
+
+static void with_any_byte_changed_it_is_refused_or_sound(void **state)
+{
+    (void)state;
+    for (unsigned round = 0; round < 60; round++) {
+        struct buffer bytes = random_message();
+        for (size_t at = 0; at < bytes.size; at++) {
+            static const unsigned char masks[] = {0x01, 0x80, 0xFF, 0x10};
+            for (size_t i = 0; i < sizeof masks; i++) {
+                bytes.data[at] ^= (char)masks[i];
+                try_bytes(buffer_bytes(&bytes));
+                bytes.data[at] ^= (char)masks[i];
+            }
+        }
+        buffer_deinit(&bytes);
+    }
+}
+
+/* ---- refusals by name -------------------------------------------------------------------------- */
+
+/* Encodes, changes the fixed fields at `offset` to `value`, decodes. */
+static void assert_refused(const struct sample *sample, size_t offset, uint64_t value,
+                           const char *error)
+{
+    struct reader reader;
+    struct buffer bytes = encode_sample(sample);
+    struct bytes at = buffer_bytes(&bytes);
+    size_t consumed;
+    uint32_t argc;
+    reader_init(&reader);
+    assert_int_equal(resp_parse(reader.parser, at.data, at.size, &consumed), RESP_COMMAND);
+    const struct bytes *argv = resp_argv(reader.parser, &argc);
+    size_t start = (size_t)((const char *)argv[1].data - bytes.data);
+    put_u64((unsigned char *)bytes.data + start + offset, value);
+    assert_int_equal(wire_decode(&reader.input, argv, argc, FROM, TO), WIRE_INVALID);
+    assert_string_equal(reader.input.error, error);
+    wire_release(&reader.input);
+    buffer_deinit(&bytes);
+    reader_deinit(&reader);
+}
+
+static void what_a_correct_node_never_says_is_refused(void **state)
+{
+    struct sample append = {
+        .message = {.type = RAFT_APPEND_REQUEST, .from = FROM, .to = TO, .term = 5}};
+    struct sample vote = {
+        .message = {.type = RAFT_VOTE_REQUEST, .from = FROM, .to = TO, .term = 5}};
+    (void)state;
+    append.message.append_request.prev = (struct raft_pos){.term = 4, .index = 10};
+    vote.message.vote_request.last = (struct raft_pos){.term = 4, .index = 10};
+    assert_refused(&append, 0, FROM + 1, "a message in another node's name");
+    assert_refused(&append, 8, TO + 1, "a message for another node");
+    assert_refused(&append, 16, 0, "an append at an impossible position");
+    assert_refused(&append, 16, UINT64_MAX, "an impossible term");
+    assert_refused(&append, 24, 6, "an append at an impossible position");
+    assert_refused(&append, 24, 0, "an append at an impossible position");
+    assert_refused(&append, 32, UINT64_MAX - 1, "an append at an impossible position");
+    assert_refused(&append, 40, UINT64_MAX, "an impossible commit index");
+    assert_refused(&vote, 24, 5, "a vote request for an impossible position");
+    assert_refused(&vote, 32, 0, "a vote request for an impossible position");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(messages_come_out_as_they_went_in),
+        cmocka_unit_test(a_large_append_is_split),
+        cmocka_unit_test(one_huge_entry_travels_alone),
+        cmocka_unit_test(forwards_come_out_as_they_went_in),
+        cmocka_unit_test(replies_come_out_as_they_went_in),
+        cmocka_unit_test(cut_short_it_is_never_a_message),
+        cmocka_unit_test(with_any_byte_changed_it_is_refused_or_sound),
+        cmocka_unit_test(what_a_correct_node_never_says_is_refused),
+    };
+    return cmocka_run_group_tests_name("wire", tests, NULL, NULL);
+}
