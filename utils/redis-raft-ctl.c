@@ -47,9 +47,9 @@ struct ctl {
 struct verb {
     const char *name;
     int arguments; /* after the verb */
+    bool is_write;
     const char *usage;
     const char *command; /* what is sent, before the arguments; NULL: `run` does it all */
-    bool is_write;
     enum exit_code (*print)(const redisReply *reply);
     enum exit_code (*run)(const struct ctl *ctl);
 };
@@ -354,12 +354,12 @@ static enum exit_code run_status(const struct ctl *ctl)
 /* ---- the table and the command line ------------------------------------------- */
 
 static const struct verb verbs[] = {
-    {"status", 0, "status", NULL, false, NULL, run_status},
-    {"get", 1, "get KEY", "GET", false, print_value, NULL},
-    {"put", 2, "put KEY VALUE", "SET", true, print_status_reply, NULL},
-    {"del", 1, "del KEY", "DEL", true, print_deleted, NULL},
-    {"cas", 3, "cas KEY OLD NEW", "CAS", true, print_compared, NULL},
-    {"cad", 2, "cad KEY VALUE", "CAD", true, print_compared, NULL},
+    {"status", 0, false, "status", NULL, NULL, run_status},
+    {"get", 1, false, "get KEY", "GET", print_value, NULL},
+    {"put", 2, true, "put KEY VALUE", "SET", print_status_reply, NULL},
+    {"del", 1, true, "del KEY", "DEL", print_deleted, NULL},
+    {"cas", 3, true, "cas KEY OLD NEW", "CAS", print_compared, NULL},
+    {"cad", 2, true, "cad KEY VALUE", "CAD", print_compared, NULL},
 };
 
 static void print_usage(FILE *file)
