@@ -12,6 +12,7 @@
 #include "test_raft_log_model.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -191,6 +192,7 @@ _Noreturn static void child(char **argv)
     raft_log_forget_saved(log);
     struct log_writer *writer = log_writer_start(log, no_wake, NULL);
     uint64_t reported = 0;
+    report(pipe_fd, 0, bulk);
     for (uint64_t seq = 1; model->last < MODEL_ENTRIES_MAX - 1000; seq++) {
         struct model_write write;
         while (seq % WAIT_EVERY == 0 && reported < seq - 1) {
@@ -231,7 +233,8 @@ static void start_child(const char *directory, uint64_t bulk, int pipe_fd)
     _exit(4);
 }
 
-static struct report kill_round(const char *directory, uint64_t bulk, uint64_t delay_us)
+static struct report kill_round(const char *directory, uint64_t bulk, uint64_t delay_us,
+                                bool while_opening)
 {
     int ends[2];
     struct report last = {.bulk = bulk}, next;
@@ -245,6 +248,11 @@ static struct report kill_round(const char *directory, uint64_t bulk, uint64_t d
     }
     close(ends[1]);
     fcntl(ends[0], F_SETPIPE_SZ, 1 << 20); /* the child must not wait for us */
+    struct pollfd first = {.fd = ends[0], .events = POLLIN};
+    if (while_opening)
+        delay_us /= 4;
+    else
+        assert_int_equal(poll(&first, 1, 30000), 1);
     usleep((useconds_t)delay_us);
     assert_int_equal(kill(pid, SIGKILL), 0);
     int status;
@@ -311,7 +319,8 @@ static void rounds(uint64_t seed, uint32_t count, bool power)
     uint64_t bulk = 0, writes = 0, delays = seed;
     print_message("seed %llu\n", (unsigned long long)seed);
     for (uint32_t i = 0; i < count && model->last < MODEL_ENTRIES_MAX / 2; i++) {
-        struct report last = kill_round(directory, bulk, 2000 + prng_below(&delays, 200000));
+        struct report last =
+            kill_round(directory, bulk, 1000 + prng_below(&delays, 120000), i % 4 == 3);
         if (power)
             cut_power(directory);
         struct kv *kv = open_small(directory);
