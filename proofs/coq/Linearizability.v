@@ -415,3 +415,5 @@ Proof.
       * left; auto.
 Qed.
 End Linearizability.
+Arguments Wr {params qry}. Arguments Rd {params qry}.
+Arguments Inv {params id qry out}. Arguments Res {params id qry out}.

@@ -1,5 +1,5 @@
 (* What the main theorems rest on: each must print "Closed under the global context". *)
-Require Import ElectionSafety LogMatching LeaderCompleteness StateMachineSafety Reads Linearizability.
+Require Import ElectionSafety LogMatching LeaderCompleteness StateMachineSafety Reads Linearizability Witness.
 Goal True. idtac "election_safety:". Abort.
 Print Assumptions election_safety.
 Goal True. idtac "log_matching:". Abort.
@@ -14,3 +14,5 @@ Goal True. idtac "read_index_safety:". Abort.
 Print Assumptions read_index_safety.
 Goal True. idtac "raft_linearizable:". Abort.
 Print Assumptions raft_linearizable.
+Goal True. idtac "the_run:". Abort.
+Print Assumptions the_run.
