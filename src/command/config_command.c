@@ -24,20 +24,23 @@ static bool is_pattern(struct bytes word)
     return false;
 }
 
+/* As Redis: whoever asks for one directive by name gets it back in his own spelling. */
 static void get_directive(void *context, const char *name, const char *value)
 {
     struct getting *getting = context;
-    bool wanted = false;
-    for (uint32_t i = 2; i < getting->call->argc && !wanted; i++) {
+    for (uint32_t i = 2; i < getting->call->argc; i++) {
         struct bytes word = getting->call->argv[i];
-        wanted = is_pattern(word) ? glob_match(word, bytes_from_string(name), true)
-                                  : bytes_is(word, name);
-    }
-    if (!wanted)
+        if (bytes_is(word, name)) {
+            reply_bulk(&getting->found, word);
+        } else if (is_pattern(word) && glob_match(word, bytes_from_string(name), true)) {
+            reply_bulk_string(&getting->found, name);
+        } else {
+            continue;
+        }
+        reply_bulk_string(&getting->found, value);
+        getting->count++;
         return;
-    reply_bulk_string(&getting->found, name);
-    reply_bulk_string(&getting->found, value);
-    getting->count++;
+    }
 }
 
 void cmd_config_get(struct call *call)

@@ -72,6 +72,8 @@ bool glob_match(struct bytes pattern, struct bytes text, bool ignore_case)
     struct glob glob = {start, start + pattern.size, ignore_case};
     const char *star = NULL;    /* the pattern behind the last star */
     const char *star_at = NULL; /* where the text behind that star begins, as tried now */
+    if (text.size == 0)         /* even for stars: Redis never looks at the pattern then */
+        return pattern.size == 0;
     while (p < end) {
         if (glob.at < glob.end && *glob.at == '*') {
             star = ++glob.at;

@@ -228,7 +228,7 @@ void cmd_command_info(struct call *call)
         if (command)
             reply_row(command, call->reply);
         else
-            reply_null_array(call->reply);
+            reply_null(call->reply);
     }
 }
 
@@ -364,7 +364,9 @@ void cmd_command_list(struct call *call)
             reply_bulk_string(&set.words, table[i].name);
             set.count++;
         }
-    word_set_finish(&set, call->reply);
+    reply_array(call->reply, set.count); /* not a set: so does Redis */
+    reply_raw(call->reply, buffer_bytes(&set.text));
+    buffer_deinit(&set.text);
 }
 
 /* ---- COMMAND GETKEYS ------------------------------------------------------------------ */

@@ -1,0 +1,286 @@
+/* A server without network and consensus, for the tests of the commands: what a client types runs
+ * through parser, classification, the encoded form and the state machine, on a db in memory. */
+#ifndef TEST_COMMAND_H
+#define TEST_COMMAND_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "base/memory.h"
+#include "base/prng.h"
+#include "command/command.h"
+#include "command/server.h"
+#include "command/session.h"
+#include "data/db.h"
+#include "replica/replica.h"
+#include "resp/parser.h"
+#include "storage/kv.h"
+
+enum { WORLD_CLIENTS_MAX = 4, WORLD_DIRECTIVES = 4 };
+
+struct world {
+    struct server server; /* first: the port's handle */
+    struct kv *kv;
+    struct db *db;
+    struct state_machine *machine;
+    struct resp_parser *parser;
+    struct session session; /* the client that types */
+    uint64_t index;
+    int64_t now_ms;
+    enum command_class last_class;
+
+    /* What the fake server answers. */
+    char password[32];
+    struct server_stats stats;
+    struct server_raft raft;
+    struct session *clients[WORLD_CLIENTS_MAX];
+    uint32_t clients_count;
+    uint64_t killed; /* bit i: clients[i] */
+    uint32_t stats_resets;
+    struct {
+        const char *name;
+        char value[32];
+        bool fixed;
+    } directives[WORLD_DIRECTIVES];
+};
+
+/* ---- the fake server --------------------------------------------------------------- */
+
+static inline struct world *world_of(struct server *server)
+{
+    return (struct world *)server;
+}
+
+static inline int64_t world_now_ms(struct server *server)
+{
+    return world_of(server)->now_ms;
+}
+
+static inline int64_t world_now_us(struct server *server)
+{
+    return world_of(server)->now_ms * 1000 + 7;
+}
+
+static inline void world_stats(struct server *server, struct server_stats *stats)
+{
+    *stats = world_of(server)->stats;
+}
+
+static inline void world_stats_reset(struct server *server)
+{
+    world_of(server)->stats_resets++;
+}
+
+static inline void world_raft(struct server *server, struct server_raft *raft)
+{
+    *raft = world_of(server)->raft;
+}
+
+static inline void world_each_client(struct server *server, server_client_fn *each, void *context)
+{
+    struct world *world = world_of(server);
+    for (uint32_t i = 0; i < world->clients_count; i++)
+        if (!each(context, world->clients[i]))
+            return;
+}
+
+static inline void world_kill_client(struct server *server, struct session *session)
+{
+    struct world *world = world_of(server);
+    for (uint32_t i = 0; i < world->clients_count; i++)
+        if (world->clients[i] == session)
+            world->killed |= 1u << i;
+}
+
+static inline void
+world_config_each(struct server *server,
+                  void (*each)(void *context, const char *name, const char *value), void *context)
+{
+    struct world *world = world_of(server);
+    for (int i = 0; i < WORLD_DIRECTIVES; i++)
+        each(context, world->directives[i].name, world->directives[i].value);
+}
+
+static inline bool world_config_set(struct server *server, struct bytes name, struct bytes value,
+                                    char *error, size_t error_size)
+{
+    struct world *world = world_of(server);
+    for (int i = 0; i < WORLD_DIRECTIVES; i++) {
+        if (!bytes_is(name, world->directives[i].name))
+            continue;
+        if (world->directives[i].fixed || value.size >= sizeof(world->directives[i].value)) {
+            snprintf(error, error_size, "CONFIG SET failed (%s)", world->directives[i].name);
+            return false;
+        }
+        memcpy(world->directives[i].value, value.data, value.size);
+        world->directives[i].value[value.size] = '\0';
+        return true;
+    }
+    snprintf(error, error_size, "Unknown option");
+    return false;
+}
+
+static inline const char *world_password(struct server *server)
+{
+    return world_of(server)->password;
+}
+
+static inline uint64_t world_bulk_max(struct server *server)
+{
+    (void)server;
+    return 512ull << 20;
+}
+
+static const struct server_ops world_ops = {.now_ms = world_now_ms,
+                                            .now_us = world_now_us,
+                                            .stats = world_stats,
+                                            .stats_reset = world_stats_reset,
+                                            .raft = world_raft,
+                                            .each_client = world_each_client,
+                                            .kill_client = world_kill_client,
+                                            .config_each = world_config_each,
+                                            .config_set = world_config_set,
+                                            .password = world_password,
+                                            .bulk_max = world_bulk_max};
+
+/* ---- life ------------------------------------------------------------------------------ */
+
+static inline void world_init(struct world *world)
+{
+    static const struct db_options db_options = {.hash_seed = 1, .checkpoint_bytes = 1 << 20};
+    static const struct resp_limits limits = {.bulk_max = 512 << 20,
+                                              .inline_max = 64 << 10,
+                                              .argc_max = 1 << 20,
+                                              .command_max = 1 << 30,
+                                              .allow_inline = true};
+    memset(world, 0, sizeof(*world));
+    world->server = (struct server){.ops = &world_ops,
+                                    .port = 7001,
+                                    .config_file = "",
+                                    .executable = "redis-raft",
+                                    .directory = "/data",
+                                    .version = "0.1.0",
+                                    .process_id = 42,
+                                    .run_id = "0123456789012345678901234567890123456789"};
+    world->kv = kv_memory_open();
+    world->db = db_open(world->kv, &db_options);
+    world->machine = command_machine_new(world->db);
+    world->parser = resp_parser_new(&limits);
+    world->now_ms = 1700000000000;
+    session_init(&world->session);
+    world->session.id = 5;
+    world->session.fd = 8;
+    world->session.authenticated = true;
+    world->session.created_ms = world->now_ms - 3500;
+    world->session.last_active_ms = world->now_ms;
+    strcpy(world->session.address, "127.0.0.1:4000");
+    strcpy(world->session.local_address, "127.0.0.1:7001");
+    world->clients[world->clients_count++] = &world->session;
+    world->directives[0].name = "maxclients";
+    strcpy(world->directives[0].value, "100");
+    world->directives[1].name = "timeout";
+    strcpy(world->directives[1].value, "0");
+    world->directives[2].name = "port";
+    strcpy(world->directives[2].value, "7001");
+    world->directives[2].fixed = true;
+    world->directives[3].name = "save";
+    world->directives[3].fixed = true;
+}
+
+static inline void world_deinit(struct world *world)
+{
+    session_deinit(&world->session);
+    resp_parser_free(world->parser);
+    command_machine_free(world->machine);
+    db_close(world->db);
+    world->kv->ops->close(world->kv);
+}
+
+/* ---- typing ----------------------------------------------------------------------------- */
+
+static inline void world_apply(struct world *world, struct bytes encoded, struct buffer *out)
+{
+    struct apply_context context = {.pos = {.term = 1, .index = ++world->index},
+                                    .now_ms = world->now_ms,
+                                    .seed = world->index * 77};
+    world->machine->ops->apply(world->machine, &context, encoded, world->session.protocol, out);
+    world->machine->ops->applied(world->machine, context.pos, context.now_ms);
+}
+
+/* Runs one command; its reply is appended to session.out. */
+static inline void world_run(struct world *world, const struct bytes *argv, uint32_t argc)
+{
+    const struct command *command;
+    struct session *session = &world->session;
+    world->last_class = command_classify(session, argv, argc, &command);
+    if (world->last_class == COMMAND_LOCAL)
+        command_run_local(session, &world->server, command, argv, argc);
+    if (world->last_class != COMMAND_READ && world->last_class != COMMAND_WRITE)
+        return;
+    struct blob *blob = command_encode(argv, argc);
+    struct buffer *out = session_is_silent(session) ? NULL : &session->out;
+    if (world->last_class == COMMAND_WRITE)
+        world_apply(world, blob_bytes(blob), out);
+    else
+        world->machine->ops->read(world->machine, world->now_ms, blob_bytes(blob),
+                                  session->protocol, out);
+    blob_release(blob);
+}
+
+/* Types a line, in the inline form; the reply is borrowed until the next line. */
+static inline struct bytes world_type(struct world *world, const char *line)
+{
+    struct buffer input = {0};
+    size_t consumed;
+    uint32_t argc;
+    buffer_printf(&input, "%s\r\n", line);
+    assert_int_equal(resp_parse(world->parser, input.data, input.size, &consumed), RESP_COMMAND);
+    assert_int_equal(consumed, input.size);
+    const struct bytes *argv = resp_argv(world->parser, &argc);
+    buffer_clear(&world->session.out);
+    world_run(world, argv, argc);
+    buffer_deinit(&input);
+    return buffer_bytes(&world->session.out);
+}
+
+static inline void world_expect(struct world *world, const char *line, struct bytes wanted)
+{
+    struct bytes got = world_type(world, line);
+    if (!bytes_equal(got, wanted))
+        fail_msg("%s\n   got %.*s\nwanted %.*s", line, (int)got.size, (const char *)got.data,
+                 (int)wanted.size, (const char *)wanted.data);
+}
+
+#define EXPECT(world, line, wanted) world_expect((world), (line), bytes_from_string(wanted))
+
+/* A row of a table of commands typed one after the other. */
+struct typed {
+    const char *line;
+    const char *resp2;
+    const char *resp3; /* NULL: the same */
+};
+
+/* The table twice, in both protocols, each time on an empty keyspace. */
+static inline void world_expect_all(struct world *world, const struct typed *rows, size_t count)
+{
+    for (int protocol = 2; protocol <= 3; protocol++) {
+        world->session.protocol = protocol;
+        EXPECT(world, "FLUSHALL", "+OK\r\n");
+        for (size_t i = 0; i < count; i++)
+            EXPECT(world, rows[i].line,
+                   protocol == 3 && rows[i].resp3 ? rows[i].resp3 : rows[i].resp2);
+    }
+}
+
+#define NIL2 "$-1\r\n"
+#define NIL3 "_\r\n"
+#define OK "+OK\r\n"
+#define SYNTAX "-ERR syntax error\r\n"
+#define NOT_INTEGER "-ERR value is not an integer or out of range\r\n"
+
+#endif

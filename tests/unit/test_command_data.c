@@ -1,0 +1,349 @@
+/* The commands on keys and strings, reply by reply, in both protocols. */
+#include "test_command.h"
+
+static const struct typed gets_and_sets[] = {
+    {"GET k", NIL2, NIL3},
+    {"SET k v", OK, NULL},
+    {"get K", NIL2, NIL3},
+    {"GET k", "$1\r\nv\r\n", NULL},
+    {"SET k \"\"", OK, NULL},
+    {"GET k", "$0\r\n\r\n", NULL},
+    {"SET k w NX", NIL2, NIL3},
+    {"SET k w XX", OK, NULL},
+    {"SET no w XX", NIL2, NIL3},
+    {"SET new w nx", OK, NULL},
+    {"SET k x GET", "$1\r\nw\r\n", NULL},
+    {"SET other x GET", NIL2, NIL3},
+    {"SET k y NX GET", "$1\r\nx\r\n", NULL},
+    {"GET k", "$1\r\nx\r\n", NULL},
+    {"SET third y GET NX", NIL2, NIL3},
+    {"GET third", "$1\r\ny\r\n", NULL},
+    {"SET fourth y XX GET", NIL2, NIL3},
+    {"EXISTS fourth", ":0\r\n", NULL},
+    {"SET k z KEEPTTL", OK, NULL},
+    {"SET k z NX XX", SYNTAX, NULL},
+    {"SET k z XX NX", SYNTAX, NULL},
+    {"SET k z NX NX", NIL2, NIL3},
+    {"SET k z BAD", SYNTAX, NULL},
+    {"SET k z EX", SYNTAX, NULL},
+    {"SET k z EX 10 PX 10", SYNTAX, NULL},
+    {"SET k z EX 10 KEEPTTL", SYNTAX, NULL},
+    {"SET k z KEEPTTL EX 10", SYNTAX, NULL},
+    {"SET k gone EX 10", "-ERR expiry options are not supported yet\r\n", NULL},
+    {"SET k gone PXAT 10 NX GET", "-ERR expiry options are not supported yet\r\n", NULL},
+    {"GET k", "$1\r\nz\r\n", NULL},
+    {"SET k", "-ERR wrong number of arguments for 'set' command\r\n", NULL},
+    {"GET", "-ERR wrong number of arguments for 'get' command\r\n", NULL},
+    {"GET a b", "-ERR wrong number of arguments for 'get' command\r\n", NULL},
+    {"SETNX k a", ":0\r\n", NULL},
+    {"SETNX fifth a", ":1\r\n", NULL},
+    {"GETSET k a", "$1\r\nz\r\n", NULL},
+    {"GETSET sixth a", NIL2, NIL3},
+    {"GETDEL k", "$1\r\na\r\n", NULL},
+    {"GETDEL k", NIL2, NIL3},
+    {"EXISTS k sixth sixth", ":2\r\n", NULL},
+};
+
+static const struct typed conditions[] = {
+    {"SET k v IFEQ v", NIL2, NIL3},
+    {"EXISTS k", ":0\r\n", NULL},
+    {"SET k v IFNE v", OK, NULL},
+    {"SET k w IFNE v", NIL2, NIL3},
+    {"SET k w IFEQ x", NIL2, NIL3},
+    {"SET k w IFEQ v", OK, NULL},
+    {"GET k", "$1\r\nw\r\n", NULL},
+    {"SET k x IFEQ w GET", "$1\r\nw\r\n", NULL},
+    {"SET k y GET IFEQ w", "$1\r\nx\r\n", NULL},
+    {"GET k", "$1\r\nx\r\n", NULL},
+    {"SET k y IFNE w", OK, NULL},
+    {"SET k y IFEQ", SYNTAX, NULL},
+    {"SET k y IFEQ y NX", SYNTAX, NULL},
+    {"SET k y XX IFEQ y", SYNTAX, NULL},
+    {"SET k y IFEQ a IFEQ y", SYNTAX, NULL},
+    {"SET k y IFEQ a IFNE y", SYNTAX, NULL},
+    {"CAS no a b", ":-1\r\n", NULL},
+    {"CAS k a b", ":0\r\n", NULL},
+    {"CAS k y b", ":1\r\n", NULL},
+    {"GET k", "$1\r\nb\r\n", NULL},
+    {"CAS k b", "-ERR wrong number of arguments for 'cas' command\r\n", NULL},
+    {"CAD no a", ":-1\r\n", NULL},
+    {"CAD k a", ":0\r\n", NULL},
+    {"CAD k b", ":1\r\n", NULL},
+    {"EXISTS k", ":0\r\n", NULL},
+    {"SET k v", OK, NULL},
+    {"DELIFEQ no v", ":0\r\n", NULL},
+    {"DELIFEQ k a", ":0\r\n", NULL},
+    {"DELIFEQ k v", ":1\r\n", NULL},
+    {"DELIFEQ k v", ":0\r\n", NULL},
+    {"SET k v", OK, NULL},
+    {"DELEX no", ":0\r\n", NULL},
+    {"DELEX k IFEQ a", ":0\r\n", NULL},
+    {"DELEX k IFNE v", ":0\r\n", NULL},
+    {"DELEX no IFNE v", ":0\r\n", NULL},
+    {"DELEX k ifeq v", ":1\r\n", NULL},
+    {"SET k v", OK, NULL},
+    {"DELEX k IFNE w", ":1\r\n", NULL},
+    {"SET k v", OK, NULL},
+    {"DELEX k", ":1\r\n", NULL},
+    {"DELEX k IFEQ", "-ERR wrong number of arguments for 'delex' command\r\n", NULL},
+    {"DELEX k IFEQ a b", "-ERR wrong number of arguments for 'delex' command\r\n", NULL},
+    {"DELEX k WHEN a", SYNTAX, NULL},
+};
+
+static const struct typed many_keys[] = {
+    {"MSET a 1 b 2 a 3", OK, NULL},
+    {"MGET a b c", "*3\r\n$1\r\n3\r\n$1\r\n2\r\n$-1\r\n", "*3\r\n$1\r\n3\r\n$1\r\n2\r\n_\r\n"},
+    {"MSET a 1 b", "-ERR wrong number of arguments for 'mset' command\r\n", NULL},
+    {"MSETNX c 1 a 2", ":0\r\n", NULL},
+    {"MSETNX c 1 d 2", ":1\r\n", NULL},
+    {"MSETNX c 1 d", "-ERR wrong number of arguments for 'msetnx' command\r\n", NULL},
+    {"DBSIZE", ":4\r\n", NULL},
+    {"EXISTS a b c d e a", ":5\r\n", NULL},
+    {"TOUCH a e a", ":2\r\n", NULL},
+    {"DEL a a e", ":1\r\n", NULL},
+    {"UNLINK b c", ":2\r\n", NULL},
+    {"DBSIZE", ":1\r\n", NULL},
+    {"TYPE d", "+string\r\n", NULL},
+    {"TYPE a", "+none\r\n", NULL},
+    {"RENAME d e", OK, NULL},
+    {"GET e", "$1\r\n2\r\n", NULL},
+    {"RENAME d e", "-ERR no such key\r\n", NULL},
+    {"RENAME e e", OK, NULL},
+    {"RENAMENX e e", ":0\r\n", NULL},
+    {"RENAMENX no e", "-ERR no such key\r\n", NULL},
+    {"SET f 1", OK, NULL},
+    {"RENAMENX e f", ":0\r\n", NULL},
+    {"RENAMENX e g", ":1\r\n", NULL},
+    {"RENAME g f", OK, NULL},
+    {"GET f", "$1\r\n2\r\n", NULL},
+    {"DBSIZE", ":1\r\n", NULL},
+    {"RANDOMKEY", "$1\r\nf\r\n", NULL},
+    {"FLUSHDB NOW", SYNTAX, NULL},
+    {"FLUSHDB SYNC ASYNC", SYNTAX, NULL},
+    {"FLUSHDB async", OK, NULL},
+    {"RANDOMKEY", NIL2, NIL3},
+    {"DBSIZE", ":0\r\n", NULL},
+};
+
+static const struct typed parts[] = {
+    {"APPEND k ab", ":2\r\n", NULL},
+    {"APPEND k cd", ":4\r\n", NULL},
+    {"STRLEN k", ":4\r\n", NULL},
+    {"STRLEN no", ":0\r\n", NULL},
+    {"GETRANGE k 0 -1", "$4\r\nabcd\r\n", NULL},
+    {"GETRANGE k 1 2", "$2\r\nbc\r\n", NULL},
+    {"SUBSTR k -2 -1", "$2\r\ncd\r\n", NULL},
+    {"GETRANGE k -1 -2", "$0\r\n\r\n", NULL},
+    {"GETRANGE k 3 1", "$0\r\n\r\n", NULL},
+    {"GETRANGE k -100 100", "$4\r\nabcd\r\n", NULL},
+    {"GETRANGE k -100 -50", "$1\r\na\r\n", NULL},
+    {"GETRANGE k 4 10", "$0\r\n\r\n", NULL},
+    {"GETRANGE k -9223372036854775808 9223372036854775807", "$4\r\nabcd\r\n", NULL},
+    {"GETRANGE no 0 -1", "$0\r\n\r\n", NULL},
+    {"GETRANGE k a 1", NOT_INTEGER, NULL},
+    {"GETRANGE k 0 1.5", NOT_INTEGER, NULL},
+    {"SETRANGE k 2 XYZ", ":5\r\n", NULL},
+    {"GET k", "$5\r\nabXYZ\r\n", NULL},
+    {"SETRANGE k 0 Q", ":5\r\n", NULL},
+    {"GET k", "$5\r\nQbXYZ\r\n", NULL},
+    {"SETRANGE k 0 \"\"", ":5\r\n", NULL},
+    {"SETRANGE no 5 \"\"", ":0\r\n", NULL},
+    {"EXISTS no", ":0\r\n", NULL},
+    {"SETRANGE k -1 a", "-ERR offset is out of range\r\n", NULL},
+    {"SETRANGE k x a", NOT_INTEGER, NULL},
+    {"SETRANGE k 536870911 ab", "-ERR string exceeds maximum allowed size (proto-max-bulk-len)\r\n",
+     NULL},
+    {"SETRANGE no 9223372036854775807 a",
+     "-ERR string exceeds maximum allowed size (proto-max-bulk-len)\r\n", NULL},
+    {"EXISTS no", ":0\r\n", NULL},
+};
+
+static const struct typed counters[] = {
+    {"INCR n", ":1\r\n", NULL},
+    {"INCRBY n 41", ":42\r\n", NULL},
+    {"DECR n", ":41\r\n", NULL},
+    {"DECRBY n 50", ":-9\r\n", NULL},
+    {"GET n", "$2\r\n-9\r\n", NULL},
+    {"INCRBY n x", NOT_INTEGER, NULL},
+    {"INCRBY n 1.5", NOT_INTEGER, NULL},
+    {"SET n 9223372036854775807", OK, NULL},
+    {"INCR n", "-ERR increment or decrement would overflow\r\n", NULL},
+    {"DECRBY n -9223372036854775808", "-ERR decrement would overflow\r\n", NULL},
+    {"SET n -9223372036854775808", OK, NULL},
+    {"DECR n", "-ERR increment or decrement would overflow\r\n", NULL},
+    {"INCRBY n 9223372036854775807", ":-1\r\n", NULL},
+    {"SET n \" 1\"", OK, NULL},
+    {"INCR n", NOT_INTEGER, NULL},
+    {"SET n \"\"", OK, NULL},
+    {"INCR n", NOT_INTEGER, NULL},
+    {"GET n", "$0\r\n\r\n", NULL},
+    {"INCRBYFLOAT f 10.5", "$4\r\n10.5\r\n", NULL},
+    {"INCRBYFLOAT f 0.1", "$4\r\n10.6\r\n", NULL},
+    {"INCRBYFLOAT f -5", "$3\r\n5.6\r\n", NULL},
+    {"INCRBYFLOAT f 5.0e3", "$22\r\n5005.60000000000000009\r\n", NULL},
+    {"SET f 3.0", OK, NULL},
+    {"INCRBYFLOAT f 0", "$1\r\n3\r\n", NULL},
+    {"INCRBYFLOAT f x", "-ERR value is not a valid float\r\n", NULL},
+    {"INCRBYFLOAT f nan", "-ERR value is not a valid float\r\n", NULL},
+    {"INCRBYFLOAT f inf", "-ERR increment would produce NaN or Infinity\r\n", NULL},
+    {"SET f abc", OK, NULL},
+    {"INCRBYFLOAT f 1", "-ERR value is not a valid float\r\n", NULL},
+    {"SET f -0.5", OK, NULL},
+    {"INCRBYFLOAT f 0.5", "$1\r\n0\r\n", NULL},
+};
+
+static const struct typed walks[] = {
+    {"KEYS *", "*0\r\n", NULL},
+    {"SCAN 0", "*2\r\n$1\r\n0\r\n*0\r\n", NULL},
+    {"SET foo 1", OK, NULL},
+    {"KEYS *", "*1\r\n$3\r\nfoo\r\n", NULL},
+    {"KEYS f?o", "*1\r\n$3\r\nfoo\r\n", NULL},
+    {"KEYS F*", "*0\r\n", NULL},
+    {"SCAN 0", "*2\r\n$1\r\n0\r\n*1\r\n$3\r\nfoo\r\n", NULL},
+    {"SCAN 0 MATCH b* COUNT 100", "*2\r\n$1\r\n0\r\n*0\r\n", NULL},
+    {"SCAN 0 TYPE string", "*2\r\n$1\r\n0\r\n*1\r\n$3\r\nfoo\r\n", NULL},
+    {"SCAN 0 TYPE STRING match foo", "*2\r\n$1\r\n0\r\n*1\r\n$3\r\nfoo\r\n", NULL},
+    {"SCAN 0 TYPE hash", "*2\r\n$1\r\n0\r\n*0\r\n", NULL},
+    {"SCAN x", "-ERR invalid cursor\r\n", NULL},
+    {"SCAN \" 1\"", "-ERR invalid cursor\r\n", NULL},
+    {"SCAN 18446744073709551616", "-ERR invalid cursor\r\n", NULL},
+    {"SCAN 18446744073709551615", "*2\r\n$1\r\n0\r\n*0\r\n", NULL},
+    {"SCAN 0 COUNT 0", SYNTAX, NULL},
+    {"SCAN 0 COUNT x", NOT_INTEGER, NULL},
+    {"SCAN 0 COUNT", SYNTAX, NULL},
+    {"SCAN 0 FOO bar", SYNTAX, NULL},
+    {"DBSIZE x", "-ERR wrong number of arguments for 'dbsize' command\r\n", NULL},
+};
+
+#define EXPECT_ALL(state, rows) world_expect_all(*(state), rows, sizeof(rows) / sizeof((rows)[0]))
+
+static void test_gets_and_sets(void **state)
+{
+    EXPECT_ALL(state, gets_and_sets);
+}
+
+static void test_conditions(void **state)
+{
+    EXPECT_ALL(state, conditions);
+}
+
+static void test_many_keys(void **state)
+{
+    EXPECT_ALL(state, many_keys);
+}
+
+static void test_parts(void **state)
+{
+    EXPECT_ALL(state, parts);
+}
+
+static void test_counters(void **state)
+{
+    EXPECT_ALL(state, counters);
+}
+
+static void test_walks(void **state)
+{
+    EXPECT_ALL(state, walks);
+}
+
+/* Binary keys and values go through as they are. */
+static void test_binary(void **state)
+{
+    struct world *world = *state;
+    EXPECT(world, "SET \"a\\x00\\r\\n\" \"\\x00\\xff\\r\\n\"", OK);
+    world_expect(world, "GET \"a\\x00\\r\\n\"", bytes_of("$4\r\n\0\xff\r\n\r\n", 10));
+    EXPECT(world, "EXISTS a", ":0\r\n");
+    world_expect(world, "KEYS *", bytes_of("*1\r\n$4\r\na\0\r\n\r\n", 14));
+    EXPECT(world, "SETRANGE \"a\\x00\\r\\n\" 5 x", ":6\r\n");
+    world_expect(world, "GET \"a\\x00\\r\\n\"", bytes_of("$6\r\n\0\xff\r\n\0x\r\n", 12));
+}
+
+/* The state machine's own limit, where no word of the command is too large. */
+static void test_too_large(void **state)
+{
+    struct world *world = *state;
+    const char *error = "-ERR string exceeds maximum allowed size (proto-max-bulk-len)\r\n";
+    EXPECT(world, "SETRANGE big 536870911 x", ":536870912\r\n");
+    EXPECT(world, "APPEND big x", error);
+    EXPECT(world, "STRLEN big", ":536870912\r\n");
+    EXPECT(world, "APPEND big \"\"", ":536870912\r\n");
+    EXPECT(world, "SETRANGE big 536870912 x", error);
+    EXPECT(world, "DEL big", ":1\r\n");
+
+    world->session.value_max = 1000;
+    EXPECT(world, "SETRANGE k 1000 x", error);
+    assert_int_equal(world->last_class, COMMAND_REFUSED);
+    EXPECT(world, "SETRANGE k 999 x", ":1000\r\n");
+}
+
+/* Every key exactly once when nothing changes, whatever the step. */
+static void test_scan_is_complete(void **state)
+{
+    struct world *world = *state;
+    enum { KEYS = 300 };
+    for (int i = 0; i < KEYS; i++) {
+        char line[64];
+        snprintf(line, sizeof(line), "SET key:%d v", i);
+        EXPECT(world, line, OK);
+    }
+    unsigned char seen[KEYS] = {0};
+    char cursor[32] = "0";
+    int steps = 0;
+    do {
+        char line[64];
+        int offset, number;
+        snprintf(line, sizeof(line), "SCAN %s COUNT 7", cursor);
+        struct bytes reply = world_type(world, line);
+        buffer_append(&world->session.out, "", 1);
+        const char *text = reply.data;
+        assert_int_equal(sscanf(text, "*2\r\n$%*d\r\n%31[0-9]\r\n*%*d\r\n%n", cursor, &offset), 1);
+        for (text += offset; sscanf(text, "$%*d\r\nkey:%d\r\n%n", &number, &offset) == 1;
+             text += offset)
+            seen[number]++;
+        assert_int_equal(*text, '\0');
+        assert_true(++steps < KEYS);
+    } while (strcmp(cursor, "0") != 0);
+    assert_true(steps > KEYS / 20);
+    for (int i = 0; i < KEYS; i++)
+        assert_int_equal(seen[i], 1);
+}
+
+static void test_randomkey_varies(void **state)
+{
+    struct world *world = *state;
+    EXPECT(world, "MSET a 1 b 1 c 1 d 1 e 1 f 1 g 1 h 1", OK);
+    unsigned seen = 0;
+    for (int i = 0; i < 200; i++) {
+        struct bytes reply = world_type(world, "RANDOMKEY");
+        assert_int_equal(reply.size, 7);
+        seen |= 1u << (((const char *)reply.data)[4] - 'a');
+    }
+    assert_true(__builtin_popcount(seen) > 4);
+}
+
+static int setup(void **state)
+{
+    *state = memory_new(sizeof(struct world));
+    world_init(*state);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    world_deinit(*state);
+    memory_free(*state);
+    return 0;
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {TEST(test_gets_and_sets),    TEST(test_conditions),
+                                       TEST(test_many_keys),        TEST(test_parts),
+                                       TEST(test_counters),         TEST(test_walks),
+                                       TEST(test_binary),           TEST(test_too_large),
+                                       TEST(test_scan_is_complete), TEST(test_randomkey_varies)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
