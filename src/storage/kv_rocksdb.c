@@ -410,7 +410,7 @@ static rocksdb_options_t *db_options_new(const struct kv_options *options, bool 
 {
     rocksdb_options_t *db = rocksdb_options_create();
     rocksdb_options_set_create_if_missing(db, fresh);
-    rocksdb_options_set_create_missing_column_families(db, 1);
+    rocksdb_options_set_create_missing_column_families(db, fresh);
     rocksdb_options_set_paranoid_checks(db, 1);
     rocksdb_options_set_max_background_jobs(db, 2);
     rocksdb_options_set_max_total_wal_size(db, options->wal_bytes_max);
@@ -577,8 +577,10 @@ struct kv *kv_rocksdb_open(const char *directory, const struct kv_options *optio
     }
     if (!directory_ready(directory, error, size))
         return NULL;
-    bool fresh = !file_exists(directory, "CURRENT");
-    if (fresh && file_exists(directory, "SYNCED")) {
+    /* SYNCED is made once all families exist.  Without this RocksDB would begin anew over what is
+     * left when its own files are missing or cut short. */
+    bool fresh = !file_exists(directory, "SYNCED");
+    if (!fresh && !file_exists(directory, "CURRENT")) {
         snprintf(error, size, "the store in %s is damaged: the file CURRENT is missing", directory);
         return NULL;
     }

@@ -509,16 +509,49 @@ static void test_open_damaged(void **state)
     assert_value(fixture->kv, KV_META, "a", "1");
 }
 
-/* Finds the newest write-ahead log. */
-static void wal_path(const char *directory, char *path, size_t size)
+/* Finds the newest file whose name matches the pattern (of grep). */
+static void newest_file(const char *directory, const char *pattern, char *path, size_t size)
 {
     char command[700], name[300] = "";
-    snprintf(command, sizeof command, "ls %s | grep '[.]log$' | tail -1", directory);
+    snprintf(command, sizeof command, "ls %s | grep '%s' | tail -1", directory, pattern);
     FILE *pipe = popen(command, "r");
     assert_non_null(fgets(name, sizeof name, pipe));
     pclose(pipe);
     name[strcspn(name, "\n")] = '\0';
     snprintf(path, size, "%s/%s", directory, name);
+}
+
+/* A manifest that lost its end no longer knows our families: they must not be created again, empty. */
+static void test_open_short_manifest(void **state)
+{
+    struct fixture *fixture = *state;
+    char path[600], command[700], error[1024];
+    struct stat status;
+    int refused = 0;
+    put(fixture->kv, KV_META, "a", "1", true);
+    fixture->kv->ops->close(fixture->kv);
+    fixture->kv = NULL;
+    char *copy = temporary_new();
+    for (off_t cut = 20;; cut += 40) {
+        snprintf(command, sizeof command, "rm -r %s && cp -a %s %s", copy, fixture->directory,
+                 copy);
+        assert_int_equal(system(command), 0);
+        newest_file(copy, "^MANIFEST", path, sizeof path);
+        assert_int_equal(stat(path, &status), 0);
+        if (cut >= status.st_size)
+            break;
+        assert_int_equal(truncate(path, status.st_size - cut), 0);
+        struct kv *kv = kv_rocksdb_open(copy, &test_options, error, sizeof error);
+        if (kv) {
+            assert_value(kv, KV_META, "a", "1");
+            kv->ops->close(kv);
+        } else {
+            assert_non_null(strstr(error, copy));
+            refused++;
+        }
+    }
+    assert_true(refused > 3);
+    temporary_remove(copy);
 }
 
 /* Acknowledged writes that recovery cannot find must not be forgotten in silence. */
@@ -531,7 +564,7 @@ static void test_open_lost_writes(void **state)
         put(fixture->kv, KV_META, "a", "1", true);
     fixture->kv->ops->close(fixture->kv);
     fixture->kv = NULL;
-    wal_path(fixture->directory, path, sizeof path);
+    newest_file(fixture->directory, "[.]log$", path, sizeof path);
     assert_int_equal(stat(path, &status), 0);
     int fd = open(path, O_RDWR);
     char byte;
@@ -571,6 +604,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_open_refused),
         cmocka_unit_test_setup_teardown(test_open_locked, setup_rocksdb, teardown),
         cmocka_unit_test_setup_teardown(test_open_damaged, setup_rocksdb, teardown),
+        cmocka_unit_test_setup_teardown(test_open_short_manifest, setup_rocksdb, teardown),
         cmocka_unit_test_setup_teardown(test_open_lost_writes, setup_rocksdb, teardown),
     };
     return cmocka_run_group_tests_name("kv", tests, NULL, NULL);
