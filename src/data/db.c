@@ -47,10 +47,10 @@ static bool has_dead_keys(struct db *db)
 {
     uint64_t word;
     struct bytes key, value, name;
-    record_key(&db->key, TABLE_KEYS, 0, 0, (struct bytes){0});
-    struct kv_iter *iter = db->kv->ops->iter_new(db->kv, KV_DATA, buffer_bytes(&db->key));
+    record_key(&db->place, TABLE_KEYS, 0, 0, (struct bytes){0});
+    struct kv_iter *iter = db->kv->ops->iter_new(db->kv, KV_DATA, buffer_bytes(&db->place));
     bool is_found = db->kv->ops->iter_next(iter, &key, &value) && key.size > 0 &&
-                    *(const char *)key.data == *db->key.data &&
+                    *(const char *)key.data == *db->place.data &&
                     !record_key_parse(key, TABLE_KEYS, db->state.epoch, &word, &name);
     db->kv->ops->iter_free(iter);
     return is_found;
@@ -77,6 +77,7 @@ void db_close(struct db *db)
     layer_free(db->discarded);
     buffer_deinit(&db->key);
     buffer_deinit(&db->value);
+    buffer_deinit(&db->place);
     memory_free(db);
 }
 
@@ -178,6 +179,7 @@ static void finish(struct db *db)
     db->checkpoint = NULL;
     db->checkpoints++;
     db->persisted = db->frozen->state; /* L1 */
+    db->is_read = false;               /* by now the kv may say something else */
     db->swept_epoch = db->persisted.epoch;
 }
 

@@ -52,18 +52,30 @@ bool layers_kv_counts(const struct db *db, enum table table)
     return db->persisted.sessions > 0;
 }
 
+/* Reads the key in db->place. */
+static void read_from_kv(struct db *db)
+{
+    struct buffer key = db->key;
+    db->key = db->place;
+    db->place = key;
+    if (db->value.capacity > SCRATCH_MAX)
+        buffer_deinit(&db->value);
+    db->is_found = db->kv->ops->get(db->kv, KV_DATA, buffer_bytes(&db->key), &db->value);
+    db->is_read = true;
+}
+
+/* What was read stays true until a checkpoint is done: what the kv learns while one is under way is
+ * hidden by frozen. */
 static bool get_from_kv(struct db *db, enum table table, uint64_t word, struct bytes name,
                         struct bytes *record)
 {
     if (!layers_kv_counts(db, table))
         return false;
-    if (db->value.capacity > SCRATCH_MAX)
-        buffer_deinit(&db->value);
-    record_key(&db->key, table, db->state.epoch, word, name);
-    if (!db->kv->ops->get(db->kv, KV_DATA, buffer_bytes(&db->key), &db->value))
-        return false;
+    record_key(&db->place, table, db->state.epoch, word, name);
+    if (!db->is_read || !bytes_equal(buffer_bytes(&db->key), buffer_bytes(&db->place)))
+        read_from_kv(db);
     *record = buffer_bytes(&db->value);
-    return true;
+    return db->is_found;
 }
 
 static bool get_below(struct db *db, enum table table, uint64_t word, struct bytes name,

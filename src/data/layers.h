@@ -46,8 +46,13 @@ struct db {
     struct checkpoint *checkpoint; /* under way; else NULL; owned */
     uint64_t checkpoints;          /* done */
 
-    struct buffer key;   /* scratch: an encoded key of the kv */
-    struct buffer value; /* scratch: a value from the kv, lent to the caller */
+    /* The last read from the kv, lent to the caller, and kept for the next call: most commands
+     * that change a key look at it first. */
+    struct buffer key;
+    struct buffer value;
+    bool is_read;        /* false: key and value say nothing */
+    bool is_found;       /* there was such a key */
+    struct buffer place; /* scratch: a key of the kv to look for */
 };
 
 struct layer *layer_new(void);

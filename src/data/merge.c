@@ -25,8 +25,8 @@ void merge_open(struct merge *merge, struct db *db, enum table table, uint64_t w
         overlay_seek(&merge->frozen, frozen, word_from);
     if (!layers_kv_counts(db, table))
         return;
-    record_key(&db->key, table, db->state.epoch, word_from, (struct bytes){0});
-    merge->kv_iter = db->kv->ops->iter_new(db->kv, KV_DATA, buffer_bytes(&db->key));
+    record_key(&db->place, table, db->state.epoch, word_from, (struct bytes){0});
+    merge->kv_iter = db->kv->ops->iter_new(db->kv, KV_DATA, buffer_bytes(&db->place));
     advance_kv(merge);
 }
 

@@ -218,6 +218,38 @@ static void test_large_value(void **state)
     teardown(&f);
 }
 
+/* To look at a key and then change it costs one read of the store; what was read is forgotten when
+ * the store may say something else. */
+static void test_one_read(void **state)
+{
+    (void)state;
+    struct fixture f;
+    setup(&f, 1 << 20, false);
+    put(&f, "cold", "1");
+    put(&f, "other", "1");
+    applied(&f);
+    db_checkpoint(f.db);
+    restart(&f);
+    uint64_t before = mortal_of(f.kv)->gets;
+    expect(&f, "cold", "1");
+    put(&f, "cold", "2");
+    assert_int_equal(mortal_of(f.kv)->gets, before + 1);
+    expect(&f, "absent", NULL);
+    put(&f, "absent", "1");
+    assert_int_equal(mortal_of(f.kv)->gets, before + 2);
+    applied(&f);
+    expect(&f, "other", "1");
+    put(&f, "other", "2");
+    applied(&f);
+    db_checkpoint(f.db);
+    applied(&f);
+    db_checkpoint(f.db); /* an empty layer is frozen now: all is in the store alone */
+    expect(&f, "other", "2");
+    expect(&f, "cold", "2");
+    expect(&f, "absent", "1");
+    teardown(&f);
+}
+
 /* ---- flush ------------------------------------------------------------------------- */
 
 static void test_flush(void **state)
@@ -744,6 +776,7 @@ int main(void)
         cmocka_unit_test(test_put_of_a_lent_value),
         cmocka_unit_test(test_layers),
         cmocka_unit_test(test_large_value),
+        cmocka_unit_test(test_one_read),
         cmocka_unit_test(test_flush),
         cmocka_unit_test(test_flush_and_crash),
         cmocka_unit_test(test_scan_while_keys_change),

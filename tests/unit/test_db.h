@@ -21,11 +21,13 @@
 
 struct mortal_kv {
     struct kv base;
-    struct kv *inner; /* owned */
+    struct kv_ops ops; /* the inner store's, but for those below */
+    struct kv *inner;  /* owned */
     pthread_mutex_t mutex;
     pthread_cond_t released;
     bool is_held; /* bulks wait */
     int lives;    /* writes that still succeed; negative: immortal */
+    uint64_t gets;
 };
 
 /* What a bulk will do, until it is known whether the store lives. */
@@ -61,6 +63,7 @@ static inline bool mortal_get(struct kv *kv, enum kv_family family, struct bytes
                               struct buffer *value)
 {
     struct kv *inner = mortal_of(kv)->inner;
+    mortal_of(kv)->gets++; /* the loop's thread alone reads */
     return inner->ops->get(inner, family, key, value);
 }
 
@@ -151,7 +154,6 @@ static inline void mortal_close(struct kv *kv)
     mortal->inner->ops->close(mortal->inner);
     pthread_mutex_destroy(&mortal->mutex);
     pthread_cond_destroy(&mortal->released);
-    memory_free((void *)kv->ops);
     memory_free(mortal);
 }
 
@@ -159,7 +161,8 @@ static inline void mortal_close(struct kv *kv)
 static inline struct kv *mortal_open(struct kv *inner)
 {
     struct mortal_kv *mortal = memory_new(sizeof *mortal);
-    struct kv_ops *ops = memory_copy(inner->ops, sizeof *ops);
+    struct kv_ops *ops = &mortal->ops;
+    *ops = *inner->ops;
     ops->get = mortal_get;
     ops->batch_new = mortal_batch_new; /* batches are the inner store's own */
     ops->commit = mortal_commit;
