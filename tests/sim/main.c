@@ -180,6 +180,7 @@ static void run(void)
     for (uint32_t i = 0; i < sim.options.nodes; i++)
         sim_node_start(&sim.nodes[i]);
     sim_clients_start();
+    sim_streams_start();
     sim_schedule(500000, NULL, inject, NULL);
     run_until(sim.options.fault_us);
     heal_everything();
@@ -189,12 +190,14 @@ static void run(void)
         sim_fail("no progress: %" PRIu64 " operations in %d s after everything healed",
                  sim_clients_done() - before, HEAL_US / 1000000);
     sim_clients_stop();
+    sim_streams_stop();
     run_until(sim.now_us + SETTLE_US);
     for (uint32_t i = 1; i < sim.options.nodes; i++)
         if (db_applied_index(sim.nodes[i].db) != db_applied_index(sim.nodes[0].db))
             sim_fail("node %u has applied %" PRIu64 ", node 0 %" PRIu64, i,
                      db_applied_index(sim.nodes[i].db), db_applied_index(sim.nodes[0].db));
     sim_check_data();
+    sim_streams_check();
     sim_clients_check();
 }
 
@@ -208,6 +211,7 @@ static void end_run(void)
     sim_drop_events();
     sim_checks_free();
     sim_clients_free();
+    sim_streams_free();
     memory_free(sim.nodes);
     buffer_deinit(&sim.recent);
 }

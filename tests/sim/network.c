@@ -63,19 +63,68 @@ static void arrive_message(struct sim_node *node, void *data)
     memory_free(parcel);
 }
 
+/* What arrived on a connection and was not read yet: a paused process reads it later, in order. */
+struct inbox {
+    struct parcel **parcels; /* owned */
+    uint32_t count, capacity;
+    bool polled; /* an event comes back to it */
+};
+
+static struct inbox inboxes[SIM_NODES_MAX][SIM_NODES_MAX];
+
+static void read_inbox(struct sim_node *node, uint32_t from)
+{
+    struct inbox *inbox = &inboxes[from][node->id];
+    for (uint32_t i = 0; i < inbox->count; i++) {
+        struct parcel *parcel = inbox->parcels[i];
+        if (parcel->connection == connection[from][node->id]) /* else it broke meanwhile */
+            deliver(parcel);
+        memory_free(parcel);
+    }
+    inbox->count = 0;
+}
+
+static void poll_inbox(struct sim_node *node, void *data)
+{
+    uint32_t from = *(uint32_t *)data;
+    if (node->paused) {
+        sim_schedule(5000, node, poll_inbox, data);
+        return;
+    }
+    memory_free(data);
+    inboxes[from][node->id].polled = false;
+    read_inbox(node, from);
+}
+
 static void arrive_in_order(struct sim_node *node, void *data)
 {
     struct parcel *parcel = data;
-    if (parcel->connection != connection[parcel->from][parcel->to]) {
-        memory_free(parcel); /* that connection broke */
-        return;
+    uint32_t from = parcel->from;
+    struct inbox *inbox = &inboxes[from][node->id];
+    if (inbox->count == inbox->capacity) {
+        inbox->capacity = inbox->capacity ? inbox->capacity * 2 : 16;
+        inbox->parcels = memory_resize(inbox->parcels, inbox->capacity * sizeof(struct parcel *));
     }
-    if (node->paused) {
-        sim_schedule(5000, node, arrive_in_order, parcel);
-        return;
+    inbox->parcels[inbox->count++] = parcel;
+    if (!node->paused) {
+        read_inbox(node, from);
+    } else if (!inbox->polled) {
+        uint32_t *poll = memory_new(sizeof *poll);
+        *poll = from;
+        inbox->polled = true;
+        sim_schedule(5000, node, poll_inbox, poll);
     }
-    deliver(parcel);
-    memory_free(parcel);
+}
+
+static void empty_inboxes(const struct sim_node *node)
+{
+    for (uint32_t from = 0; from < sim.options.nodes; from++) {
+        struct inbox *inbox = &inboxes[from][node->id];
+        for (uint32_t i = 0; i < inbox->count; i++)
+            memory_free(inbox->parcels[i]);
+        memory_free(inbox->parcels);
+        *inbox = (struct inbox){0};
+    }
 }
 
 static void flatten(const struct outbox *box, struct buffer *out)
@@ -225,6 +274,7 @@ void sim_network_heal(void)
 
 void sim_network_node_gone(struct sim_node *node)
 {
+    empty_inboxes(node);
     for (uint32_t other = 0; other < sim.options.nodes; other++)
         if (other != node->id)
             break_connection((uint32_t)node->id, other, 1000);

@@ -143,6 +143,7 @@ void sim_node_crash(struct sim_node *node)
 {
     sim_say("node %" PRIu64 " crashes", node->id);
     sim.coverage.crashes++;
+    sim_streams_node_gone(node);
     sim_clients_node_gone(node); /* their connections break first: nothing is answered */
     sim_network_node_gone(node);
     node->alive = false; /* and what the end of the replica says is heard by nobody */

@@ -6,6 +6,7 @@
  *   disk.c     the log writer's port: delay, loss of what was not synced, a crash in mid-write
  *   network.c  messages: delay, loss, duplication, reordering, partitions; forwards as TCP carries them
  *   client.c   clients that record what they saw
+ *   stream.c   clients that send ahead of the answers, for the order of one connection
  *   checks.c   what must hold across nodes after every event
  *   main.c     options, faults, the end: heal, progress, linearizability
  */
@@ -132,6 +133,14 @@ void sim_clients_stop(void); /* no new operations */
 uint64_t sim_clients_done(void);
 void sim_clients_check(void); /* linearizability of all histories */
 void sim_clients_free(void);
+
+/* ---- stream.c ---------------------------------------------------------------------------- */
+
+void sim_streams_start(void);
+void sim_streams_node_gone(struct sim_node *node);
+void sim_streams_stop(void);
+void sim_streams_check(void); /* order and completeness of every connection's writes */
+void sim_streams_free(void);
 
 /* ---- checks.c -------------------------------------------------------------------------------- */
 
