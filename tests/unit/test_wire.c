@@ -393,6 +393,24 @@ static void try_bytes(struct bytes damaged)
     memory_free(exact);
 }
 
+/* An append of a few small entries: short enough to damage every byte of it. */
+static void small_append(struct sample *sample)
+{
+    struct raft_pos pos = {.term = 2, .index = 7};
+    *sample = (struct sample){0};
+    sample->message =
+        (struct raft_message){.type = RAFT_APPEND_REQUEST, .from = FROM, .to = TO, .term = 5};
+    sample->message.append_request.prev = pos;
+    sample->message.append_request.count = 1 + (uint32_t)draw(4);
+    for (uint32_t i = 0; i < sample->message.append_request.count; i++) {
+        uint32_t size = (uint32_t)draw(30);
+        pos.index++;
+        pos.term += draw(2) && pos.term < 5;
+        sample->entries[i] = (struct raft_entry){
+            .pos = pos, .size = size, .payload = size ? random_payload(size) : NULL};
+    }
+}
+
 static struct buffer random_message(void)
 {
     struct outbox out = {0};
@@ -409,14 +427,17 @@ static struct buffer random_message(void)
     blob_release(text);
     if (kind <= 1)
         return drain(&out);
-    do {
-        random_sample(&sample);
-        struct buffer bytes = encode_sample(&sample);
+    if (kind < 5)
+        small_append(&sample);
+    else
+        do {
+            random_sample(&sample);
+            release_sample(&sample);
+        } while (sample.message.type == RAFT_APPEND_REQUEST);
+    struct buffer bytes = encode_sample(&sample);
+    if (kind < 5)
         release_sample(&sample);
-        if (bytes.size < 600)
-            return bytes;
-        buffer_deinit(&bytes);
-    } while (true);
+    return bytes;
 }
 
 static void cut_short_it_is_never_a_message(void **state)
@@ -498,6 +519,74 @@ static void what_a_correct_node_never_says_is_refused(void **state)
     assert_refused(&vote, 32, 0, "a vote request for an impossible position");
 }
 
+/* Words given by hand, each in memory of exactly its size. */
+static void assert_words_refused(const char *name, size_t fields, const char *tail,
+                                 size_t tail_size, const char *error)
+{
+    struct wire_input input = {0};
+    unsigned char *packed = memory_new(fields ? fields : 1);
+    char *behind = memory_copy(tail ? tail : "", tail_size);
+    struct bytes argv[3] = {bytes_from_string(name), bytes_of(packed, fields),
+                            bytes_of(behind, tail_size)};
+    if (fields >= 24) {
+        put_u64(packed, FROM);
+        put_u64(packed + 8, TO);
+        put_u64(packed + 16, 5);
+    }
+    if (fields == 60 && tail)
+        put_u32(packed + 56, 1);
+    assert_int_equal(wire_decode(&input, argv, tail ? 3 : 2, FROM, TO), WIRE_INVALID);
+    assert_string_equal(input.error, error);
+    wire_release(&input);
+    wire_input_deinit(&input);
+    memory_free(packed);
+    memory_free(behind);
+}
+
+static void a_message_of_another_size_is_refused(void **state)
+{
+    static const struct {
+        const char *name;
+        size_t size;
+    } forms[] = {{"VOTE", 41}, {"VOTED", 25}, {"APPEND", 60}, {"APPENDED", 49}, {"TIMEOUTNOW", 24}};
+    (void)state;
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+        const char *error = "a message of the wrong size";
+        assert_words_refused(forms[i].name, forms[i].size - 1, NULL, 0, error);
+        assert_words_refused(forms[i].name, forms[i].size + 1, NULL, 0, error);
+        assert_words_refused(forms[i].name, 0, NULL, 0, error);
+        if (forms[i].size != 60)
+            assert_words_refused(forms[i].name, forms[i].size, "x", 1, error);
+    }
+    for (size_t size = 0; size < 60; size++) {
+        if (size != 34)
+            assert_words_refused("FORWARD", size, "x", 1, "a forward of the wrong size");
+        if (size != 18)
+            assert_words_refused("FORWARDED", size, "x", 1, "a reply of the wrong size");
+    }
+    assert_words_refused("FORWARD", 34, NULL, 0, "a forward of the wrong size");
+    assert_words_refused("FORWARDED", 18, NULL, 0, "a reply of the wrong size");
+    assert_words_refused("VOTES", 41, NULL, 0, "an unknown message");
+}
+
+static void malformed_entries_are_refused(void **state)
+{
+    char entry[13 + 5] = {0};
+    (void)state;
+    put_u64((unsigned char *)entry, 5);
+    put_u32((unsigned char *)entry + 9, 4);
+    assert_words_refused("APPEND", 60, entry, 18, "bytes behind the last entry");
+    assert_words_refused("APPEND", 60, entry, 16, "an entry is longer than its message");
+    assert_words_refused("APPEND", 60, entry, 12, "fewer entries than announced");
+    entry[8] = 3;
+    assert_words_refused("APPEND", 60, entry, 17, "an entry of unknown type");
+    entry[8] = 0;
+    entry[0] = 6;
+    assert_words_refused("APPEND", 60, entry, 17, "an entry of an impossible term");
+    entry[0] = 0;
+    assert_words_refused("APPEND", 60, entry, 17, "an entry of an impossible term");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -509,6 +598,8 @@ int main(void)
         cmocka_unit_test(cut_short_it_is_never_a_message),
         cmocka_unit_test(with_any_byte_changed_it_is_refused_or_sound),
         cmocka_unit_test(what_a_correct_node_never_says_is_refused),
+        cmocka_unit_test(a_message_of_another_size_is_refused),
+        cmocka_unit_test(malformed_entries_are_refused),
     };
     return cmocka_run_group_tests_name("wire", tests, NULL, NULL);
 }
