@@ -171,7 +171,8 @@ Lemma inv_node w n s' ms vs ks cl' cm' rd' : let s := ns w n in
      choosable w t0 k -> may_ack w n t0 k -> t0 < term (vol s') -> agree k (cl' c (term (vol s'))) (tl w t0)) ->
   (* votes and acknowledgements that leave *)
   (forall t m c, In (t, m, c) vs -> m = n /\ t = term (dur s) /\ dur s' = dur s /\ vote (dur s) = Some c) ->
-  (forall m t k, In (m, t, k) ks -> m = n /\ t = term (dur s) /\ dur s' = dur s /\ k <= mat (dur s)) ->
+  (forall m t k, In (m, t, k) ks -> m = n /\ t = term (dur s) /\ dur s' = dur s /\ agree k (log (dur s)) (tl w t) /\
+     exists d, In d (images s) /\ term d = t /\ k <= mat d) ->
   (* messages *)
   (forall t v c, In (RVR t v c) ms -> In (t, v, c) vs) ->
   (forall t c li lt, In (RV t c li lt) ms -> c = n /\ t <= term (dur s') /\ li = length (cl' c t) /\ lt = last_term (cl' c t)) ->
@@ -204,12 +205,13 @@ Proof.
   assert (KC : forall c u, u <= term (dur (ns w c)) -> cl' c u = cl w c u).
   { intros c u U; apply Hcl; destruct (node_eq_dec c n) as [->|]; auto; right; lia. }
   assert (AK : forall m t k, acked w' m t k -> acked w m t k \/
-     m = n /\ t = term (dur (ns w n)) /\ dur s' = dur (ns w n) /\ k <= mat (dur (ns w n))).
+     m = n /\ t = term (dur (ns w n)) /\ dur s' = dur (ns w n) /\ agree k (log (dur (ns w n))) (tl w t) /\ may_ack w n t k).
   { intros m t k (j & L & J); simpl in J; apply in_app_or in J as [J|J]; [|left; exists j; auto].
-    apply Hks in J as (? & ? & ? & ?); right; repeat split; auto; lia. }
+    apply Hks in J as (? & ? & ? & A & d & ? & ? & ?); right; split; [auto | split; [auto | split; [auto | split]]]; [eapply agree_le; eauto|].
+    right; exists d; repeat split; auto; lia. }
   assert (MA : forall t k, may_ack w' n t k -> may_ack w n t k \/ t = term (vol s')).
   { intros t k [A|(d & D & X & K)].
-    - apply AK in A as [A|(_ & -> & _ & K)]; [left; left; auto | left; right; exists (dur (ns w n)); split; [apply in_dur | auto]].
+    - apply AK in A as [A|(_ & _ & _ & _ & K)]; left; [left; auto | auto].
     - assert (In d (images s')) as D' by (simpl in D; uc; congruence).
       destruct (Himg d D') as [E| ->]; [left; right; exists d; auto | right; auto]. }
   assert (MO : forall m t k, m <> n -> may_ack w' m t k -> may_ack w m t k).
@@ -261,15 +263,14 @@ Proof.
   - assert (K : forall t l x, known w t l x -> known w' t l x) by (intros; apply known_mono with w t0; auto).
     simpl in *; apply in_app_or in H as [H|H]; [apply Hae in H as (? & ? & ?) | apply Iae in H as (? & ? & ?)]; auto.
   - simpl in *; specialize (C n0); apply in_app_or in H as [H|H].
-    + apply Hks in H as (-> & -> & E & K); uc; [rewrite E in *; split; auto | congruence].
-      destruct (Iimg _ _ (in_dur (ns w n))) as (_ & _ & (_ & ? & _) & _); lia.
+    + apply Hks in H as (-> & -> & E & (_ & K & _) & _); uc; [rewrite E in *; split; auto | congruence].
     + apply Iak in H as []; split; auto; lia.
   - simpl in *; rewrite in_app_iff in *; destruct H; eauto.
   - simpl in *; uc; [destruct (Hl H) as (_ & _ & _ & X); destruct (X m) | destruct (Imt _ H m)]; auto using in_or_app.
-  - simpl; destruct (AK _ _ _ H0) as [A|(-> & -> & E & K)].
+  - simpl; destruct (AK _ _ _ H0) as [A|(-> & -> & E & K & _)].
     + specialize (I1 _ _ _ (B _ _ H) A); uc; auto; apply Hdur; auto.
       destruct A as (j & _ & A); apply (Iak _ _ _ A).
-    + uc; [rewrite E; apply agree_le with (mat (dur (ns w n))); auto; apply (Iimg _ _ (in_dur (ns w n))) | congruence].
+    + uc; congruence.
   - simpl; eauto.
   - simpl in *; apply in_app_or in H1 as [H1|H1]; destruct (AK _ _ _ H0) as [A|(-> & -> & E & K)].
     + apply Hvs in H1 as (-> & -> & ? & X); destruct (Ivote _ _ _ (in_dur (ns w n)) X) as [V1 V2].

@@ -127,7 +127,8 @@ Inductive step (asked : value + rid -> Prop) (w : world) : world -> Prop :=   (*
     p <= length (log (vol s)) -> term_at (log (vol s)) p = pt ->
     step asked w (W (upd (ns w) n (to_follower (accept p es lc (vol s)) s)) (net w)
       (vr w) (cl w) (el w) (tl w) (ak w) (cm w) (rd w))
-| s_send_ack n k : let s := ns w n in k <= mat (dur s) ->     (* a leader's own acknowledgement too *)
+| s_send_ack n k : let s := ns w n in     (* a leader's own acknowledgement too *)
+    k <= mat (dur s) \/ term (dur s) = cur s /\ k <= mat (vol s) /\ agree k (log (dur s)) (log (vol s)) ->
     step asked w (W (upd (ns w) n s) (AER (term (dur s)) n k :: net w)
       (vr w) (cl w) (el w) (tl w) ((n, term (dur s), k) :: ak w) (cm w) (rd w))
 | s_got_ack n m k : let s := ns w n in rl s = Leader -> In (AER (cur s) m k) (net w) ->
@@ -144,9 +145,9 @@ Inductive step (asked : value + rid -> Prop) (w : world) : world -> Prop :=   (*
 | s_crash n k : let s := ns w n in k <= ci (dur s) ->
     step asked w (W (upd (ns w) n (crash k s)) (net w) (vr w) (cl w) (el w) (tl w) (ak w) (cm w) (rd w))
 (* reads *)
-| s_read n i : let s := ns w n in rl s = Leader -> term_at (log (vol s)) (ci (vol s)) = cur s -> asked (inr i) ->
+| s_read n i k : let s := ns w n in rl s = Leader -> ci (vol s) <= k -> term_at (log (vol s)) k = cur s -> asked (inr i) ->
     step asked w (W (upd (ns w) n s) (net w) (vr w) (cl w) (el w) (tl w) (ak w) (cm w)
-      (Rd i (cur s) (S (rnd s)) (ci (vol s)) (cm w) (fun m => term (dur (ns w m))) :: rd w))
+      (Rd i (cur s) (S (rnd s)) k (cm w) (fun m => term (dur (ns w m))) :: rd w))
 | s_round n : let s := ns w n in rl s = Leader ->
     step asked w (W (upd (ns w) n (next_round s)) (HB (cur s) (S (rnd s)) :: net w)
       (vr w) (cl w) (el w) (tl w) (ak w) (cm w) (rd w))

@@ -27,16 +27,15 @@ Proof.
   rewrite <- app_assoc in Q; simpl in Q; rewrite app_comm_cons in Q; apply sorted_last in Q; apply Q.
 Qed.
 
-(* a leader's commit index that is an entry of its own term is not behind any earlier leader's *)
-Lemma cm_le_ci w n t : inv w -> rl (ns w n) = Leader -> term_at (log (vol (ns w n))) (ci (vol (ns w n))) = cur (ns w n) ->
-  t <= cur (ns w n) -> cm w t <= ci (vol (ns w n)).
+(* an entry of a leader's own term, at its commit index or above, is not behind any earlier leader's commit index *)
+Lemma cm_le w n k t : inv w -> rl (ns w n) = Leader -> ci (vol (ns w n)) <= k ->
+  term_at (log (vol (ns w n))) k = cur (ns w n) -> t <= cur (ns w n) -> cm w t <= k.
 Proof.
-  intros I R X L; destruct (i_lead _ I _ R) as (E & Y & Z), (Nat.eq_dec t (cur (ns w n))) as [->|N]; auto.
-  destruct (le_lt_dec (cm w t) (ci (vol (ns w n)))) as [|F]; auto; exfalso.
+  intros I R G X L; destruct (i_lead _ I _ R) as (E & Y & Z), (Nat.eq_dec t (cur (ns w n))) as [->|N]; [lia|].
+  destruct (le_lt_dec (cm w t) k) as [|F]; auto; exfalso.
   assert (agree (cm w t) (tl w (cur (ns w n))) (tl w t)) as A.
   { apply (i_2 _ I); [apply cm_choosable with (cm w t); auto; lia | lia | congruence]. }
-  rewrite Y, (agree_term _ _ _ (ci (vol (ns w n))) A) in X by lia.
-  destruct (ci (vol (ns w n))) as [|i]; simpl in X; [lia|].
+  rewrite Y, (agree_term _ _ _ k A) in X by lia; destruct k as [|i]; simpl in X; [lia|].
   destruct (nth_error (tl w t) i) as [e|] eqn:M; [|lia]; apply nth_error_In, (i_tt _ I) in M; lia.
 Qed.
 
@@ -70,7 +69,7 @@ Proof.
     + intros R [<-|X] t G A; simpl in *; [|eauto].
       destruct (i_cm _ I t) as [|[_ (q & Q & B)]]; [lia|]; exists q; split; auto.
       intros m M; destruct (B m M) as (j & _ & J); apply (i_ak _ I _ _ _ J).
-    + intros R [<-|X] t G; simpl in *; [apply cm_le_ci; auto | eauto].
+    + intros R [<-|X] t G; simpl in *; [apply cm_le with n; auto | eauto].
     + intros R [<-|X] m; simpl in *; [auto | eauto using Nat.le_trans].
   - (* a round *)
     open_rinv V; constructor; simpl; auto.

@@ -307,6 +307,11 @@ Proof.
         apply agree_trans with (tl w (cur (ns w n))); auto; apply N3; eapply agree_trans; eauto using agree_sym.
   - (* an acknowledgement leaves *)
     apply (inv_node w n (ns w n) [AER (term (dur (ns w n))) n k] [] [(n, term (dur (ns w n)), k)]); plain I.
+    intros m t j [X|[]]; inversion X; subst; clear X; split; [auto | split; [auto | split; [auto | split]]]; destruct H as [H|(E & H & A)].
+    + apply agree_le with (mat (dur (ns w m))); auto; apply (i_img _ I m), in_dur.
+    + rewrite E; apply agree_trans with (log (vol (ns w m))); auto; eapply agree_le; eauto.
+    + exists (dur (ns w m)); split; [apply in_dur | auto].
+    + exists (vol (ns w m)); split; [apply in_vol | auto].
   - (* an acknowledgement is counted *)
     destruct (i_lead _ I _ H) as (? & ? & ?).
     apply (inv_node w n (got_ack m k (ns w n)) [] [] []); plain I.

@@ -61,7 +61,7 @@ Derive w28 SuchThat (step (asked h1) w27 w28) As s28. Proof. by_step (s_send_ack
 Derive w29 SuchThat (step (asked h1) w28 w29) As s29. Proof. by_step (s_got_ack (asked h1) w28 0 0 2). Qed.
 Derive w30 SuchThat (step (asked h1) w29 w30) As s30. Proof. by_step (s_got_ack (asked h1) w29 0 1 2). Qed.
 Derive w31 SuchThat (step (asked h1) w30 w31) As s31. Proof. by_step (s_commit (asked h1) w30 0 2). Qed.
-Derive w32 SuchThat (step (asked h3) w31 w32) As s32. Proof. by_step (s_read (asked h3) w31 0 7). Qed.   (* read 7 is taken at index 2 *)
+Derive w32 SuchThat (step (asked h3) w31 w32) As s32. Proof. by_step (s_read (asked h3) w31 0 7 2). Qed.   (* read 7 is taken at index 2 *)
 Derive w33 SuchThat (step (asked h3) w32 w33) As s33. Proof. by_step (s_round (asked h3) w32 0). Qed.   (* round 1 *)
 Derive w34 SuchThat (step (asked h3) w33 w34) As s34. Proof. by_step (s_answer (asked h3) w33 0 1 1). Qed.
 Derive w35 SuchThat (step (asked h3) w34 w35) As s35. Proof. by_step (s_answer (asked h3) w34 1 1 1). Qed.
