@@ -309,6 +309,47 @@ static void test_scan_is_complete(void **state)
         assert_int_equal(seen[i], 1);
 }
 
+static const struct typed patterns[] = {
+    {"MSET abc 1 a]c 1 a-c 1 \"a\\xe9c\" 1 a*c 1", OK, NULL},
+    {"KEYS a[b]c", "*1\r\n$3\r\nabc\r\n", NULL},
+    {"KEYS a[^b]?x", "*0\r\n", NULL},
+    {"KEYS a\\*c", "*1\r\n$3\r\na*c\r\n", NULL},
+    {"KEYS a[\\]]c", "*1\r\n$3\r\na]c\r\n", NULL},
+    {"KEYS a[c-a]c", "*1\r\n$3\r\nabc\r\n", NULL},
+    {"KEYS *[-]*", "*1\r\n$3\r\na-c\r\n", NULL},
+    {"KEYS \"a[\\x80-\\xff]c\"",
+     "*1\r\n$3\r\na\xe9"
+     "c\r\n",
+     NULL},
+    {"KEYS [a", "*0\r\n", NULL},
+    {"KEYS **b*c**", "*1\r\n$3\r\nabc\r\n", NULL},
+    {"KEYS ABC", "*0\r\n", NULL},
+    {"KEYS \"\"", "*0\r\n", NULL},
+};
+
+static void test_patterns(void **state)
+{
+    EXPECT_ALL(state, patterns);
+}
+
+/* A matcher that tries every star in turn would still be at it when the sun goes out. */
+static void test_patterns_take_no_time(void **state)
+{
+    struct world *world = *state;
+    char key[201], line[400] = "KEYS ";
+    memset(key, 'a', sizeof(key) - 1);
+    key[sizeof(key) - 1] = '\0';
+    for (int i = 0; i < 60; i++)
+        strcat(line, "a*");
+    struct buffer set = {0};
+    buffer_printf(&set, "SET %s v%c", key, 0);
+    EXPECT(world, set.data, OK);
+    buffer_deinit(&set);
+    assert_int_equal(world_type(world, line).size, 4 + 6 + 202);
+    strcat(line, "b");
+    EXPECT(world, line, "*0\r\n");
+}
+
 static void test_randomkey_varies(void **state)
 {
     struct world *world = *state;
@@ -340,10 +381,12 @@ static int teardown(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(test_gets_and_sets),    TEST(test_conditions),
-                                       TEST(test_many_keys),        TEST(test_parts),
-                                       TEST(test_counters),         TEST(test_walks),
-                                       TEST(test_binary),           TEST(test_too_large),
-                                       TEST(test_scan_is_complete), TEST(test_randomkey_varies)};
+    const struct CMUnitTest tests[] = {
+        TEST(test_gets_and_sets),    TEST(test_conditions),
+        TEST(test_many_keys),        TEST(test_parts),
+        TEST(test_counters),         TEST(test_walks),
+        TEST(test_binary),           TEST(test_too_large),
+        TEST(test_scan_is_complete), TEST(test_randomkey_varies),
+        TEST(test_patterns),         TEST(test_patterns_take_no_time)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

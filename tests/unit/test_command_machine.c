@@ -1,0 +1,381 @@
+/* The state machine: exactly-once requests, the same state on every node, and input that no honest
+ * node would send. */
+#include <stdlib.h>
+
+#include "test_command.h"
+
+static const struct typed repeated[] = {
+    {"ONCE c1 1 INCR n", ":1\r\n", NULL},
+    {"ONCE c1 1 INCR n", ":1\r\n", NULL},
+    {"GET n", "$1\r\n1\r\n", NULL},
+    {"ONCE c1 2 INCR n", ":2\r\n", NULL},
+    {"ONCE c1 1 INCR n", "-STALEREQ this client's request 2 came later\r\n", NULL},
+    {"ONCE c1 2 INCR n", ":2\r\n", NULL},
+    {"ONCE c2 1 INCR n", ":3\r\n", NULL},
+    {"ONCE c1 2 INCR n", ":2\r\n", NULL},
+    /* The identical id is what counts, not the words behind it. */
+    {"ONCE c1 2 DEL n", ":2\r\n", NULL},
+    {"GET n", "$1\r\n3\r\n", NULL},
+    /* Gaps are allowed, and the largest id there is. */
+    {"ONCE c1 10 GET n", "$1\r\n3\r\n", NULL},
+    {"ONCE c1 10 SET n 7", "$1\r\n3\r\n", NULL},
+    {"ONCE c1 18446744073709551615 SET k v GET", NIL2, NIL3},
+    {"ONCE c1 18446744073709551615 SET k v GET", NIL2, NIL3},
+    {"ONCE c1 11 GET n", "-STALEREQ this client's request 18446744073709551615 came later\r\n",
+     NULL},
+    /* An error of the command is its reply. */
+    {"ONCE c2 2 INCR k", NOT_INTEGER, NULL},
+    {"SET k 5", OK, NULL},
+    {"ONCE c2 2 INCR k", NOT_INTEGER, NULL},
+    {"ONCE c2 3 INCR k", ":6\r\n", NULL},
+    {"ONCE c2 4 MGET k no", "*2\r\n$1\r\n6\r\n$-1\r\n", "*2\r\n$1\r\n6\r\n_\r\n"},
+    {"ONCE c2 4 MGET k no", "*2\r\n$1\r\n6\r\n$-1\r\n", "*2\r\n$1\r\n6\r\n_\r\n"},
+    {"ONCE \"c\\x00\" 1 INCR k", ":7\r\n", NULL},
+    {"ONCE \"c\\x00\" 1 INCR k", ":7\r\n", NULL},
+};
+
+static const struct typed refused[] = {
+    {"ONCE", "-ERR wrong number of arguments for 'once' command\r\n", NULL},
+    {"ONCE c 1", "-ERR wrong number of arguments for 'once' command\r\n", NULL},
+    {"ONCE c 1 NOSUCH a", "-ERR unknown command 'NOSUCH', with args beginning with: 'a' \r\n",
+     NULL},
+    {"ONCE c 1 SET k", "-ERR wrong number of arguments for 'set' command\r\n", NULL},
+    {"ONCE c 1 PING", "-ERR ONCE cannot carry 'ping'\r\n", NULL},
+    {"ONCE c 1 CLIENT ID", "-ERR ONCE cannot carry 'client|id'\r\n", NULL},
+    {"ONCE c 1 ONCE c 2 GET k", "-ERR ONCE cannot carry 'once'\r\n", NULL},
+    {"ONCE c x SET k v", "-ERR ONCE request id is not an integer or out of range\r\n", NULL},
+    {"ONCE c -1 SET k v", "-ERR ONCE request id is not an integer or out of range\r\n", NULL},
+    {"ONCE \"\" 1 SET k v", "-ERR ONCE client id must have 1 to 128 bytes\r\n", NULL},
+    /* None of these was a request: 1 is still free. */
+    {"ONCE c 1 EXISTS k", ":0\r\n", NULL},
+};
+
+static void expect_rows(struct world *world, const struct typed *rows, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        EXPECT(world, rows[i].line,
+               world->session.protocol == 3 && rows[i].resp3 ? rows[i].resp3 : rows[i].resp2);
+}
+
+static void test_once(void **state)
+{
+    expect_rows(*state, repeated, sizeof(repeated) / sizeof(repeated[0]));
+}
+
+static void test_once_resp3(void **state)
+{
+    struct world *world = *state;
+    world->session.protocol = 3;
+    expect_rows(world, repeated, sizeof(repeated) / sizeof(repeated[0]));
+}
+
+static void test_once_refused(void **state)
+{
+    expect_rows(*state, refused, sizeof(refused) / sizeof(refused[0]));
+}
+
+/* A client may come back in the other protocol. */
+static void test_once_changes_protocol(void **state)
+{
+    struct world *world = *state;
+    EXPECT(world, "ONCE c 1 GETSET k v", NIL2);
+    world->session.protocol = 3;
+    EXPECT(world, "ONCE c 1 GETSET k v", NIL3);
+    EXPECT(world, "ONCE c 2 GETSET l v", NIL3);
+    world->session.protocol = 2;
+    EXPECT(world, "ONCE c 2 GETSET l v", NIL2);
+}
+
+/* What FLUSHALL deletes is the keys: a repeated FLUSHALL must not delete what came after it. */
+static void test_once_survives_flushall(void **state)
+{
+    struct world *world = *state;
+    EXPECT(world, "ONCE c 1 FLUSHALL", OK);
+    EXPECT(world, "SET k v", OK);
+    EXPECT(world, "ONCE c 1 FLUSHALL", OK);
+    EXPECT(world, "GET k", "$1\r\nv\r\n");
+}
+
+static void test_once_sessions_end(void **state)
+{
+    struct world *world = *state;
+    struct db_stats stats;
+    const int64_t hour_ms = 3600 * 1000;
+    EXPECT(world, "ONCE quiet 5 INCR n", ":1\r\n");
+    EXPECT(world, "ONCE busy 5 INCR n", ":2\r\n");
+    world->now_ms += hour_ms - 1;
+    EXPECT(world, "ONCE busy 5 INCR n", ":2\r\n");
+    EXPECT(world, "ONCE quiet 5 INCR n", ":1\r\n");
+    world->now_ms += hour_ms - 1;
+    EXPECT(world, "ONCE busy 6 INCR n", ":3\r\n");
+    db_stats(world->db, &stats);
+    assert_int_equal(stats.sessions, 2);
+    world->now_ms += 2;
+    EXPECT(world, "ONCE busy 6 INCR n", ":3\r\n");
+    db_stats(world->db, &stats);
+    assert_int_equal(stats.sessions, 1);
+    EXPECT(world, "ONCE quiet 1 INCR n", ":4\r\n");
+}
+
+/* A crowd that left is forgotten in slices, not by one unlucky request. */
+static void test_once_sessions_end_in_slices(void **state)
+{
+    struct world *world = *state;
+    struct db_stats before, after;
+    for (int i = 0; i < 100; i++) {
+        char line[64];
+        snprintf(line, sizeof(line), "ONCE client:%d 1 GET k", i);
+        EXPECT(world, line, NIL2);
+    }
+    world->now_ms += 2 * 3600 * 1000;
+    db_stats(world->db, &before);
+    EXPECT(world, "ONCE late 1 GET k", NIL2);
+    db_stats(world->db, &after);
+    assert_in_range(before.sessions - after.sessions, 1, 20);
+    for (int i = 0; i < 20; i++) {
+        EXPECT(world, "ONCE late 1 GET k", NIL2);
+    }
+    db_stats(world->db, &after);
+    assert_int_equal(after.sessions, 1);
+}
+
+/* ---- the same on every node ---------------------------------------------------------- */
+
+static const char *const words[] = {"a",
+                                    "b",
+                                    "c",
+                                    "d",
+                                    "",
+                                    "1",
+                                    "-7",
+                                    "2.5",
+                                    "nx",
+                                    "xx",
+                                    "get",
+                                    "ifeq",
+                                    "ifne",
+                                    "ex",
+                                    "*",
+                                    "0",
+                                    "9223372036854775807",
+                                    "match",
+                                    "count",
+                                    "once",
+                                    "x",
+                                    "3"};
+
+/* A command of the table with random words, now and then one too many or too few. */
+static uint32_t random_command(uint64_t *seed, struct bytes *argv)
+{
+    uint32_t rows, argc = 0;
+    const struct command *table = command_table(&rows);
+    const struct command *command;
+    do
+        command = &table[prng_below(seed, rows)];
+    while (command->flags & CMD_LOCAL);
+    if (prng_below(seed, 4) == 0) {
+        argv[argc++] = bytes_from_string("once");
+        argv[argc++] = bytes_from_string(words[prng_below(seed, 4)]);
+        argv[argc++] = bytes_from_string(words[prng_below(seed, 2) ? 5 : 21]);
+    }
+    argv[argc++] = bytes_from_string(command->name);
+    uint32_t wanted = (uint32_t)abs(command->arity) - 1;
+    if (command->arity < 0 || prng_below(seed, 10) == 0)
+        wanted += (uint32_t)prng_below(seed, 4);
+    for (uint32_t i = 0; i < wanted; i++) {
+        uint64_t word = prng_below(seed, i ? sizeof(words) / sizeof(words[0]) : 4);
+        argv[argc++] = bytes_from_string(words[word]);
+    }
+    return argc;
+}
+
+/* One entry, as it is applied on a node where somebody waits (in some protocol) or nobody does. */
+static void apply_on(struct world *world, int protocol, bool waits, struct bytes entry,
+                     struct buffer *out)
+{
+    world->session.protocol = protocol;
+    buffer_clear(out);
+    world_apply(world, entry, waits ? out : NULL);
+}
+
+static void test_deterministic(void **state)
+{
+    struct world *here = *state;
+    struct world there;
+    struct buffer resp2 = {0}, resp3 = {0}, converted = {0};
+    world_init(&there);
+    for (uint64_t round = 0; round < 6000; round++) {
+        uint64_t seed = round;
+        struct bytes argv[16];
+        uint32_t argc = random_command(&seed, argv);
+        struct blob *entry = command_encode(argv, argc);
+        here->now_ms = there.now_ms = here->now_ms + (int64_t)prng_below(&seed, 900000);
+        bool waits = prng_below(&seed, 2);
+        apply_on(here, 3, true, blob_bytes(entry), &resp3);
+        apply_on(&there, 2, waits, blob_bytes(entry), &resp2);
+        /* Exactly one well-formed reply, the same in both protocols. */
+        buffer_clear(&converted);
+        assert_true(resp3_to_resp2(buffer_bytes(&resp3), &converted));
+        if (waits)
+            assert_true(bytes_equal(buffer_bytes(&converted), buffer_bytes(&resp2)));
+        if (round % 500 == 0)
+            assert_true(db_hash(here->db) == db_hash(there.db));
+        blob_release(entry);
+    }
+    assert_true(db_size(here->db) > 0);
+    assert_true(db_hash(here->db) == db_hash(there.db));
+    buffer_deinit(&resp2);
+    buffer_deinit(&resp3);
+    buffer_deinit(&converted);
+    world_deinit(&there);
+}
+
+/* A read through the read path gives what a read through the log gives, and changes nothing. */
+static void test_reads_change_nothing(void **state)
+{
+    struct world *world = *state;
+    struct buffer out = {0};
+    EXPECT(world, "MSET a 1 b 2", OK);
+    uint64_t hash = db_hash(world->db);
+    for (uint64_t round = 0; round < 3000; round++) {
+        uint64_t seed = round;
+        struct bytes argv[16];
+        uint32_t argc = random_command(&seed, argv);
+        struct blob *entry = command_encode(argv, argc);
+        buffer_clear(&out);
+        world->machine->ops->read(world->machine, world->now_ms, blob_bytes(entry), 2, &out);
+        assert_true(out.size > 0);
+        blob_release(entry);
+    }
+    assert_true(db_hash(world->db) == hash);
+    buffer_deinit(&out);
+}
+
+/* ---- what no honest node would send ---------------------------------------------------- */
+
+static void assert_applies_to(struct world *world, struct bytes entry, const char *wanted)
+{
+    struct buffer out = {0};
+    world_apply(world, entry, &out);
+    if (!bytes_equal(buffer_bytes(&out), bytes_from_string(wanted)))
+        fail_msg("got %.*s", (int)out.size, out.data);
+    buffer_deinit(&out);
+}
+
+static void assert_words_apply_to(struct world *world, const char *word, const char *wanted)
+{
+    struct bytes argv[] = {bytes_from_string(word)};
+    struct blob *entry = command_encode(argv, 1);
+    assert_applies_to(world, blob_bytes(entry), wanted);
+    blob_release(entry);
+}
+
+static void test_strange_entries(void **state)
+{
+    struct world *world = *state;
+    uint64_t hash = db_hash(world->db);
+    const char *cannot = "-ERR this command cannot be executed through the log\r\n";
+    assert_words_apply_to(world, "ping", cannot);
+    assert_words_apply_to(world, "client", cannot);
+    assert_words_apply_to(world, "nosuch", cannot);
+    assert_words_apply_to(world, "", cannot);
+    assert_words_apply_to(world, "config|set", cannot);
+    assert_words_apply_to(world, "set", "-ERR wrong number of arguments for 'set' command\r\n");
+    assert_applies_to(world, bytes_of("", 0), "-ERR malformed command\r\n");
+    assert_true(db_hash(world->db) == hash);
+
+    struct buffer out = {0};
+    struct bytes argv[] = {bytes_from_string("set"), bytes_from_string("k"),
+                           bytes_from_string("v")};
+    struct blob *write = command_encode(argv, 3);
+    world->machine->ops->read(world->machine, 0, blob_bytes(write), 2, &out);
+    assert_memory_equal(out.data, "-ERR", 4);
+    assert_int_equal(db_size(world->db), 0);
+    buffer_deinit(&out);
+    blob_release(write);
+}
+
+/* Every cut and every changed byte of an encoded command is refused or read as another command; no
+ * byte outside is read (the copy is exact, for the address sanitizer). */
+static void test_encoding(void **state)
+{
+    (void)state;
+    struct bytes words_in[] = {bytes_from_string("set"), bytes_of("", 0), bytes_of("\0\xff", 2)};
+    struct blob *blob = command_encode(words_in, 3);
+    struct bytes *argv = NULL;
+    uint32_t argc, capacity = 0;
+    assert_true(command_decode(blob_bytes(blob), &argv, &argc, &capacity));
+    assert_int_equal(argc, 3);
+    for (uint32_t i = 0; i < argc; i++)
+        assert_true(bytes_equal(argv[i], words_in[i]));
+    for (size_t size = 0; size < blob->size; size++) {
+        void *copy = memory_copy(blob->data, size);
+        assert_false(command_decode(bytes_of(copy, size), &argv, &argc, &capacity));
+        memory_free(copy);
+    }
+    for (size_t place = 0; place < blob->size; place++)
+        for (int value = 0; value < 256; value++) {
+            unsigned char *copy = memory_copy(blob->data, blob->size);
+            copy[place] = (unsigned char)value;
+            if (command_decode(bytes_of(copy, blob->size), &argv, &argc, &capacity))
+                for (uint32_t i = 0; i < argc; i++)
+                    assert_true((const unsigned char *)argv[i].data + argv[i].size <=
+                                copy + blob->size);
+            memory_free(copy);
+        }
+    /* a count that nothing backs must not make room for itself */
+    assert_false(command_decode(bytes_of("\xff\xff\xff\xff\0\0\0\0", 8), &argv, &argc, &capacity));
+    assert_true(capacity < 100);
+    memory_free(argv);
+    blob_release(blob);
+}
+
+static void test_indices(void **state)
+{
+    struct world *world = *state;
+    const struct state_machine_ops *ops = world->machine->ops;
+    EXPECT(world, "SET a 1", OK);
+    EXPECT(world, "SET b 1", OK);
+    assert_int_equal(ops->applied_index(world->machine), 2);
+    assert_int_equal(ops->persisted_index(world->machine), 0);
+    assert_true(ops->ready(world->machine));
+    db_checkpoint(world->db);
+    db_poll(world->db);
+    assert_int_equal(ops->persisted_index(world->machine), 2);
+    ops->applied(world->machine, (struct raft_pos){.term = 2, .index = 3}, world->now_ms + 5);
+    assert_int_equal(ops->applied_index(world->machine), 3);
+    assert_int_equal(db_time_ms(world->db), world->now_ms + 5);
+}
+
+static int setup(void **state)
+{
+    *state = memory_new(sizeof(struct world));
+    world_init(*state);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    world_deinit(*state);
+    memory_free(*state);
+    return 0;
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {TEST(test_once),
+                                       TEST(test_once_resp3),
+                                       TEST(test_once_refused),
+                                       TEST(test_once_changes_protocol),
+                                       TEST(test_once_survives_flushall),
+                                       TEST(test_once_sessions_end),
+                                       TEST(test_once_sessions_end_in_slices),
+                                       TEST(test_deterministic),
+                                       TEST(test_reads_change_nothing),
+                                       TEST(test_strange_entries),
+                                       TEST(test_encoding),
+                                       TEST(test_indices)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
