@@ -1,0 +1,580 @@
+/* What becomes of requests: one replica, whose peers, disk and state machine are played by the test. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+// cmocka wants these first
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "base/memory.h"
+#include "replica/replica.h"
+#include "storage/kv.h"
+
+enum { TICK_MS = 10, ELECTION_TICKS = 10, FORWARDS_MAX = 64, DEADLINE_MS = 500 };
+
+struct world {
+    struct kv *kv;
+    struct raft_log *log;
+    struct log_writer writer;
+    struct transport transport;
+    struct state_machine machine;
+    struct replica *replica;
+    int64_t now_ms;
+    uint64_t written; /* last seq */
+
+    char applied[256]; /* the commands, one after the other */
+    raft_index applied_index;
+
+    struct forward forwards[FORWARDS_MAX];
+    char forwarded[256]; /* their commands */
+    raft_node_id forwarded_to;
+    uint32_t forwards_count;
+    bool connected;
+    struct forward_reply replies[FORWARDS_MAX];
+    uint32_t replies_count;
+    uint64_t round;
+};
+
+static struct world world;
+
+/* ---- the parts played ------------------------------------------------------------- */
+
+static void submit(struct log_writer *writer, const struct raft_write *write)
+{
+    (void)writer;
+    raft_log_write(world.log, write, 1);
+    world.written = write->seq;
+}
+
+static void send_message(struct transport *transport, const struct raft_message *message,
+                         const struct raft_entry *entries)
+{
+    (void)transport;
+    (void)entries;
+    if (message->type == RAFT_APPEND_REQUEST)
+        world.round = message->append_request.round;
+}
+
+static bool send_forward(struct transport *transport, raft_node_id to,
+                         const struct forward *forward)
+{
+    (void)transport;
+    if (!world.connected)
+        return false;
+    world.forwards[world.forwards_count++] = *forward;
+    strncat(world.forwarded, (const char *)forward->command->data, forward->command->size);
+    world.forwarded_to = to;
+    return true;
+}
+
+static void send_reply(struct transport *transport, raft_node_id to,
+                       const struct forward_reply *reply)
+{
+    (void)transport;
+    (void)to;
+    world.replies[world.replies_count++] = *reply;
+}
+
+static void apply(struct state_machine *machine, const struct apply_context *context,
+                  struct bytes command, int protocol, struct buffer *reply)
+{
+    (void)machine;
+    (void)context;
+    (void)protocol;
+    strncat(world.applied, command.data, command.size);
+    if (reply)
+        buffer_append_bytes(reply, command);
+}
+
+static void applied(struct state_machine *machine, struct raft_pos pos, int64_t now_ms)
+{
+    (void)machine;
+    (void)now_ms;
+    world.applied_index = pos.index;
+}
+
+static void serve(struct state_machine *machine, int64_t now_ms, struct bytes command, int protocol,
+                  struct buffer *reply)
+{
+    (void)machine;
+    (void)now_ms;
+    (void)command;
+    (void)protocol;
+    buffer_printf(reply, "read at %llu", (unsigned long long)world.applied_index);
+}
+
+static bool ready(struct state_machine *machine)
+{
+    (void)machine;
+    return true;
+}
+
+static raft_index applied_index(struct state_machine *machine)
+{
+    (void)machine;
+    return world.applied_index;
+}
+
+static const struct log_writer_ops writer_ops = {submit};
+static const struct transport_ops transport_ops = {send_message, send_forward, send_reply};
+static const struct state_machine_ops machine_ops = {apply, applied,       serve,
+                                                     ready, applied_index, applied_index};
+
+static int set_up(void **state)
+{
+    (void)state;
+    memset(&world, 0, sizeof world);
+    world.kv = kv_memory_open();
+    world.log = raft_log_open(world.kv);
+    world.writer.ops = &writer_ops;
+    world.transport.ops = &transport_ops;
+    world.machine.ops = &machine_ops;
+    world.connected = true;
+    struct replica_options options = {
+        .raft = {.id = 0,
+                 .election_ticks = ELECTION_TICKS,
+                 .heartbeat_ticks = 2,
+                 .inflight_max = 8,
+                 .append_entries_max = 64,
+                 .append_bytes_max = 1 << 20,
+                 .uncommitted_bytes_max = 1 << 20,
+                 .seed = 1},
+        .members = {.count = 3,
+                    .list = {{.id = 0, .voter = true},
+                             {.id = 1, .voter = true},
+                             {.id = 2, .voter = true}}},
+        .tick_ms = TICK_MS,
+        .session = 77,
+        .log_bytes_max = 1 << 20,
+        .log_entries_max = 1000,
+        .log = world.log,
+        .writer = &world.writer,
+        .transport = &world.transport,
+        .machine = &world.machine,
+    };
+    world.replica = replica_new(&options, 0, 0);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    replica_free(world.replica);
+    raft_log_close(world.log);
+    world.kv->ops->close(world.kv);
+    return 0;
+}
+
+/* ---- verbs ----------------------------------------------------------------------------- */
+
+static void run(void)
+{
+    while (replica_run(world.replica))
+        ;
+}
+
+static void persist(void)
+{
+    replica_persisted(world.replica, world.written);
+    run();
+}
+
+static void receive(struct raft_message message)
+{
+    message.to = 0;
+    replica_receive(world.replica, &message);
+    run();
+}
+
+static void pass(int64_t ms)
+{
+    for (int64_t i = 0; i < ms; i += TICK_MS) {
+        world.now_ms += TICK_MS;
+        replica_tick(world.replica, world.now_ms, world.now_ms);
+        run();
+    }
+}
+
+static struct raft_status status(void)
+{
+    struct replica_status now;
+    replica_status(world.replica, &now);
+    return now.raft;
+}
+
+/* Node `leader` leads `term`, and says so. */
+static void follow(raft_node_id leader, raft_term term)
+{
+    receive((struct raft_message){
+        .type = RAFT_APPEND_REQUEST, .from = leader, .term = term, .append_request = {.count = 0}});
+    persist();
+    assert_int_equal(status().leader, leader);
+}
+
+/* Time passes until node 0 campaigns; node 1 votes for it. */
+static void lead(void)
+{
+    for (int i = 0; i < 100 && status().role != RAFT_PRE_CANDIDATE; i++)
+        pass(TICK_MS);
+    receive((struct raft_message){.type = RAFT_VOTE_RESPONSE,
+                                  .from = 1,
+                                  .term = status().term + 1,
+                                  .vote_response = {.granted = true, .pre_vote = true}});
+    persist();
+    receive((struct raft_message){.type = RAFT_VOTE_RESPONSE,
+                                  .from = 1,
+                                  .term = status().term,
+                                  .vote_response = {.granted = true}});
+    assert_int_equal(status().role, RAFT_LEADER);
+}
+
+/* Node 1 has everything, and answers the present round. */
+static void acknowledge(void)
+{
+    persist();
+    receive((struct raft_message){
+        .type = RAFT_APPEND_RESPONSE,
+        .from = 1,
+        .term = status().term,
+        .append_response = {.matched = true, .hint = status().last, .round = world.round}});
+}
+
+struct result {
+    int calls;
+    enum request_outcome outcome;
+    char reply[64];
+};
+
+static void on_done(void *context, struct request *request, enum request_outcome outcome,
+                    struct bytes reply)
+{
+    struct result *result = context;
+    (void)request;
+    result->calls++;
+    result->outcome = outcome;
+    memcpy(result->reply, reply.data ? reply.data : "", reply.size);
+    result->reply[reply.size] = '\0';
+}
+
+static void ask(struct result *result, enum request_kind kind, uint64_t client, const char *command)
+{
+    *result = (struct result){0};
+    struct request *request =
+        request_new(kind, 2, client, blob_copy(bytes_from_string(command)), on_done, result);
+    request->deadline_ms = world.now_ms + DEADLINE_MS;
+    replica_submit(world.replica, request);
+}
+
+static void answer(uint32_t forward, bool refused, const char *reply)
+{
+    struct forward_reply message = {.session = world.forwards[forward].session,
+                                    .id = world.forwards[forward].id,
+                                    .refused = refused,
+                                    .outcome = REQUEST_DONE,
+                                    .reply = bytes_from_string(reply)};
+    replica_receive_forward_reply(world.replica, world.forwarded_to, &message);
+    run();
+}
+
+#define assert_ended(result, how)                                                                  \
+    do {                                                                                           \
+        assert_int_equal((result).calls, 1);                                                       \
+        assert_int_equal((result).outcome, how);                                                   \
+    } while (0)
+
+/* ---- leading --------------------------------------------------------------------------------- */
+
+static void a_write_is_answered_when_it_is_applied(void **state)
+{
+    static struct result a;
+    (void)state;
+    lead();
+    ask(&a, REQUEST_WRITE, 1, "a");
+    run();
+    persist(); /* on our disk alone */
+    assert_int_equal(a.calls, 0);
+    acknowledge();
+    assert_ended(a, REQUEST_DONE);
+    assert_string_equal(a.reply, "a");
+    assert_string_equal(world.applied, "a");
+}
+
+static void a_read_waits_for_confirmation_and_for_the_noop(void **state)
+{
+    static struct result a;
+    (void)state;
+    lead();
+    ask(&a, REQUEST_READ, 1, "a");
+    run();
+    receive((struct raft_message){
+        .type = RAFT_APPEND_RESPONSE,
+        .from = 1,
+        .term = status().term,
+        .append_response = {.matched = true, .hint = {0, 0}, .round = world.round}});
+    assert_int_equal(a.calls, 0); /* confirmed, but the no-op is not committed */
+    acknowledge();
+    assert_ended(a, REQUEST_DONE);
+    assert_string_equal(a.reply, "read at 1");
+}
+
+static void a_deposed_leader_does_not_know(void **state)
+{
+    static struct result appended, waiting, reading;
+    (void)state;
+    lead();
+    acknowledge();
+    ask(&appended, REQUEST_WRITE, 1, "a");
+    ask(&reading, REQUEST_READ, 2, "r");
+    run();
+    ask(&waiting, REQUEST_WRITE, 3, "w");
+    /* In one turn: the news of the next leader, and a write that was not yet proposed. */
+    receive((struct raft_message){.type = RAFT_APPEND_REQUEST,
+                                  .from = 2,
+                                  .term = status().term + 1,
+                                  .append_request = {.prev = {1, 1}}});
+    assert_ended(appended, REQUEST_UNKNOWN);
+    assert_int_equal(waiting.calls, 0);
+    assert_int_equal(reading.calls, 0);
+    persist();
+    assert_int_equal(world.forwarded_to, 2);
+    assert_string_equal(world.forwarded, "rw");
+    answer(0, false, "from 2");
+    answer(1, false, "from 2");
+    assert_ended(reading, REQUEST_DONE);
+    assert_ended(waiting, REQUEST_DONE);
+}
+
+static void replies_meet_their_requests(void **state)
+{
+    static struct result a, b, c;
+    (void)state;
+    lead();
+    acknowledge();
+    ask(&a, REQUEST_WRITE, 1, "a");
+    ask(&b, REQUEST_WRITE, 2, "b");
+    run();
+    ask(&c, REQUEST_WRITE, 3, "c");
+    run();
+    acknowledge();
+    assert_string_equal(a.reply, "a");
+    assert_string_equal(b.reply, "b");
+    assert_string_equal(c.reply, "c");
+}
+
+static void a_forward_of_another_term_is_refused(void **state)
+{
+    (void)state;
+    lead();
+    struct forward forward = {.session = 5,
+                              .id = 9,
+                              .term = status().term - 1,
+                              .kind = REQUEST_WRITE,
+                              .protocol = 2,
+                              .client = 1,
+                              .command = blob_copy(bytes_from_string("x"))};
+    replica_receive_forward(world.replica, 1, &forward);
+    run();
+    assert_int_equal(world.replies_count, 1);
+    assert_true(world.replies[0].refused);
+    assert_int_equal(world.replies[0].id, 9);
+    assert_int_equal(world.replies[0].session, 5);
+    assert_int_equal(status().last.index, 1); /* nothing but the no-op */
+    forward.term = status().term;
+    replica_receive_forward(world.replica, 1, &forward);
+    blob_release(forward.command);
+    run();
+    acknowledge();
+    assert_int_equal(world.replies_count, 2);
+    assert_false(world.replies[1].refused);
+    assert_string_equal(world.applied, "x");
+}
+
+/* ---- following --------------------------------------------------------------------------------- */
+
+static void a_forward_is_answered_by_its_number(void **state)
+{
+    static struct result a, b;
+    (void)state;
+    follow(1, 1);
+    ask(&a, REQUEST_WRITE, 1, "a");
+    ask(&b, REQUEST_WRITE, 2, "b");
+    run();
+    answer(1, false, "for b");
+    assert_int_equal(a.calls, 0);
+    assert_string_equal(b.reply, "for b");
+    answer(0, false, "for a");
+    assert_string_equal(a.reply, "for a");
+    answer(0, false, "again"); /* nobody waits for it any more */
+    assert_int_equal(a.calls, 1);
+}
+
+static void replies_to_an_earlier_life_are_dropped(void **state)
+{
+    static struct result a;
+    (void)state;
+    follow(1, 1);
+    ask(&a, REQUEST_WRITE, 1, "a");
+    run();
+    world.forwards[0].session++;
+    answer(0, false, "not ours");
+    assert_int_equal(a.calls, 0);
+    world.forwards[0].session--;
+    world.forwarded_to = 2;
+    answer(0, false, "not from whom we asked");
+    assert_int_equal(a.calls, 0);
+}
+
+static void what_is_refused_goes_on_in_order(void **state)
+{
+    static struct result a, b, c;
+    (void)state;
+    follow(1, 1);
+    ask(&a, REQUEST_WRITE, 1, "a");
+    ask(&b, REQUEST_WRITE, 1, "b");
+    run();
+    follow(2, 2);
+    ask(&c, REQUEST_WRITE, 1, "c");
+    run();
+    assert_string_equal(world.forwarded, "ab"); /* c would overtake */
+    world.forwarded_to = 1;
+    answer(0, true, "");
+    assert_string_equal(world.forwarded, "ab"); /* b is still out */
+    answer(1, true, "");
+    assert_string_equal(world.forwarded, "ababc");
+    assert_int_equal(world.forwards[4].term, 2);
+}
+
+static void another_client_does_not_wait(void **state)
+{
+    static struct result a, b;
+    (void)state;
+    follow(1, 1);
+    ask(&a, REQUEST_WRITE, 1, "a");
+    run();
+    follow(2, 2);
+    ask(&b, REQUEST_WRITE, 2, "b");
+    run();
+    assert_string_equal(world.forwarded, "ab");
+}
+
+static void a_broken_connection_leaves_writes_unknown(void **state)
+{
+    static struct result write, read;
+    (void)state;
+    follow(1, 1);
+    ask(&write, REQUEST_WRITE, 1, "w");
+    ask(&read, REQUEST_READ, 2, "r");
+    run();
+    world.connected = false;
+    replica_disconnected(world.replica, 1, false, true);
+    run();
+    assert_ended(write, REQUEST_UNKNOWN);
+    assert_int_equal(read.calls, 0); /* a read may be asked again */
+    world.connected = true;
+    pass(TICK_MS);
+    assert_string_equal(world.forwarded, "wrr");
+}
+
+/* ---- time ----------------------------------------------------------------------------------------- */
+
+static void nobody_leads(void **state)
+{
+    static struct result write, read;
+    (void)state;
+    ask(&write, REQUEST_WRITE, 1, "w");
+    ask(&read, REQUEST_READ, 2, "r");
+    pass(DEADLINE_MS - TICK_MS);
+    assert_int_equal(write.calls, 0);
+    pass(2 * TICK_MS);
+    assert_ended(write, REQUEST_NOT_DONE);
+    assert_ended(read, REQUEST_NOT_DONE);
+}
+
+static void the_leader_is_silent(void **state)
+{
+    static struct result write, read;
+    (void)state;
+    follow(1, 1);
+    ask(&write, REQUEST_WRITE, 1, "w");
+    ask(&read, REQUEST_READ, 2, "r");
+    pass(DEADLINE_MS + TICK_MS);
+    assert_ended(write, REQUEST_UNKNOWN);
+    assert_ended(read, REQUEST_NOT_DONE);
+}
+
+static void a_late_commit_answers_nobody(void **state)
+{
+    static struct result a, b;
+    (void)state;
+    lead();
+    acknowledge();
+    ask(&a, REQUEST_WRITE, 1, "a");
+    run();
+    persist();
+    for (int i = 0; i < DEADLINE_MS / TICK_MS + 1; i++) { /* node 2 keeps it in office */
+        pass(TICK_MS);
+        receive((struct raft_message){.type = RAFT_APPEND_RESPONSE,
+                                      .from = 2,
+                                      .term = status().term,
+                                      .append_response = {.matched = true, .round = 0}});
+    }
+    assert_int_equal(status().role, RAFT_LEADER);
+    assert_ended(a, REQUEST_UNKNOWN);
+    ask(&b, REQUEST_WRITE, 1, "b");
+    run();
+    acknowledge();
+    assert_int_equal(a.calls, 1);
+    assert_ended(b, REQUEST_DONE);
+    assert_string_equal(b.reply, "b");
+    assert_string_equal(world.applied, "ab");
+}
+
+static void an_abandoned_request_runs_on(void **state)
+{
+    static struct result a;
+    (void)state;
+    lead();
+    acknowledge();
+    ask(&a, REQUEST_WRITE, 1, "a");
+    run();
+    replica_abandon(world.replica, &a);
+    acknowledge();
+    assert_int_equal(a.calls, 0);
+    assert_string_equal(world.applied, "a");
+}
+
+static void a_process_that_slept_listens_first(void **state)
+{
+    (void)state;
+    follow(1, 1);
+    world.now_ms += 100 * ELECTION_TICKS * TICK_MS;
+    replica_tick(world.replica, world.now_ms, world.now_ms);
+    assert_int_equal(status().role, RAFT_FOLLOWER);
+    pass(3 * ELECTION_TICKS * TICK_MS);
+    assert_int_equal(status().role, RAFT_PRE_CANDIDATE);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(a_write_is_answered_when_it_is_applied),
+        TEST(a_read_waits_for_confirmation_and_for_the_noop),
+        TEST(a_deposed_leader_does_not_know),
+        TEST(replies_meet_their_requests),
+        TEST(a_forward_of_another_term_is_refused),
+        TEST(a_forward_is_answered_by_its_number),
+        TEST(replies_to_an_earlier_life_are_dropped),
+        TEST(what_is_refused_goes_on_in_order),
+        TEST(another_client_does_not_wait),
+        TEST(a_broken_connection_leaves_writes_unknown),
+        TEST(nobody_leads),
+        TEST(the_leader_is_silent),
+        TEST(a_late_commit_answers_nobody),
+        TEST(an_abandoned_request_runs_on),
+        TEST(a_process_that_slept_listens_first),
+    };
+    return cmocka_run_group_tests_name("replica", tests, NULL, NULL);
+}
