@@ -76,7 +76,7 @@ test {bad options on the command line} {
     set dir [scratch]
     foreach arguments {
         {--nonsense yes} {--port} {--port x} {-port x} {--election-timeout 0} {-me} {-node 1}
-        {-node 0,127.0.0.1} {-me 3} {stray -me 0}
+        {-node 0,127.0.0.1} {-me 3 -node 0,127.0.0.1:24010} {stray -me 0}
     } {
         lassign [run_binary --dir $dir/data {*}$arguments] code output
         assert_equal 1 $code " as exit code for $arguments: $output"

@@ -67,7 +67,12 @@ proc random_command {} {
         38 { return [list [pick NOSUCH get! {} "x\r\ny" [string repeat z 200]] {*}[some value]] }
         39 { return [list SELECT [pick 0 0 0 x {} -1 99]] }
         40 { return [list [pick COMMAND CLIENT CONFIG] [pick nosuch GETNAME COUNT0 GETKEYS] {*}[lrange [some value] 2 end]] }
-        41 { return [list COMMAND GETKEYS {*}[random_command]] }
+        41 {
+            # (of commands with arguments: the arity of GETKEYS itself has changed)
+            set words [random_command]
+            if {[llength $words] < 2} { lappend words x y }
+            return [list COMMAND GETKEYS {*}$words]
+        }
         42 { return [expr {[below 40] ? [list EXISTS [key]] : [list [pick FLUSHALL FLUSHDB] {*}[pick {} ASYNC SYNC x]]}] }
         43 { return [list KEYS [pick \[abc\] zz* a {*nothing*}]] }
     }
@@ -94,17 +99,24 @@ proc run_differential {id proto from count} {
         for {set i 0} {$i < 100} {incr i} { lappend commands [random_command] }
         $theirs -pipeline $commands
         $ours -pipeline $commands
+        set difference {}
         foreach command $commands {
             set expected [comparable $command [$theirs -readtyped]]
             set actual [comparable $command [$ours -readtyped]]
             lappend history $command
-            if {$expected ne $actual} {
+            if {$expected ne $actual && $difference eq {}} {
                 set key [lindex $command 1]
                 set about [lrange [lmap c $history { if {$key ni $c} continue; set c }] end-6 end]
-                fail "redis-server: [shorten $expected]\n  the cluster: [shorten $actual]\n           to\
+                set difference "redis-server: [shorten $expected]\n  the cluster: [shorten $actual]\n           to\
                     [shorten [resp::quote $command]]\n   (seed $from; the last commands on that key:\n   [join \
                     [lmap c $about { resp::quote $c }] "\n   "])"
             }
+        }
+        # All replies have been read: what is left over would disturb the next test.
+        if {$difference ne {}} {
+            $theirs -close
+            $ours -close
+            fail $difference
         }
     }
     # And both must hold the same in the end.

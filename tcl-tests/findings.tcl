@@ -20,6 +20,12 @@ proc insist {id args} {
     return $::reply
 }
 
+# As far as that goes under load.
+proc wait_for_one_leader {} {
+    wait_for_condition 400 25 { [llength [lsort -unique [lmap id [up_ids] {
+        raft_field $id raft_leader_id }]]] == 1 } else { fail "no common leader" }
+}
+
 proc fill {c count prefix} {
     set commands {}
     for {set i 0} {$i < $count} {incr i} { lappend commands [list SET $prefix:$i $prefix-value-$i] }
@@ -97,7 +103,7 @@ start_cluster 3 {} {
             kill_node $leader TERM
             hold 150
             restart_node $leader
-            wait_until_settled_roughly
+            wait_for_one_leader
         }
         set report [stop_load $load]
         note "[dict get $report reads] reads"
@@ -185,11 +191,6 @@ start_cluster 3 {} {
         assert {$after - $before < 60}
         $c -close
     }
-}
-
-proc wait_until_settled_roughly {} {
-    wait_for_condition 400 25 { [llength [lsort -unique [lmap id [up_ids] {
-        raft_field $id raft_leader_id }]]] == 1 } else { fail "no common leader" }
 }
 
 start_cluster 3 {request-timeout 600} {

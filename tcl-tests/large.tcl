@@ -13,7 +13,8 @@ proc large_value {size} {
     return [string range $value 0 [expr {$size - 1}]]
 }
 
-start_cluster 3 {} {
+# A busy disk may need its time for 64 MB: what is tested is what happens meanwhile.
+start_cluster 3 {request-timeout 60000} {
     foreach size {1 16 64} {
         test "a value of $size MB replicates without a change of leader" {
             wait_until_settled

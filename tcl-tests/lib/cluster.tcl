@@ -15,7 +15,7 @@ namespace eval cluster {
     variable pid
     variable client       ;# cached connections
     variable reaper {}
-    variable extra {}     ;# pids of other processes we started
+    variable loads {}     ;# channels of load.py
     array set expected {}
     array set pid {}
     array set client {}
@@ -39,11 +39,14 @@ proc spawn {mark output args} {
     return $pid
 }
 
+# A process has ended when it is a zombie (nobody has asked for its status yet), but not while other
+# threads of it are still on their way out: its ports and locks are theirs, too.
 proc process_alive {pid} {
     if {[catch { open /proc/$pid/stat } file]} { return 0 }
     try { set stat [read $file] } on error {} { return 0 } finally { close $file }
-    # pid (name) state: a zombie has ended, though nobody has asked for its status yet.
-    return [expr {[string index $stat [expr {[string last ) $stat] + 2}]] ni {Z X}}]
+    # pid (name) state
+    if {[string index $stat [expr {[string last ) $stat] + 2}]] ni {Z X}} { return 1 }
+    return [expr {[llength [glob -nocomplain /proc/$pid/task/*]] > 1}]
 }
 
 proc signal_process {pid signal} { exec kill -$signal $pid }
@@ -197,7 +200,9 @@ proc end_cluster {} {
     set ::tst::options(--test) *
     test [shorten $title] {
         set slow_to_end {}
-        foreach id [up_ids] {
+        set ids [up_ids]
+        foreach id $ids { catch { signal_process [node_pid $id] TERM } }
+        foreach id $ids {
             if {[catch { kill_node $id TERM }]} { lappend slow_to_end $id }
         }
         if {[llength $dead]} { fail "died on their own: nodes $dead" }
@@ -215,7 +220,22 @@ proc end_cluster {} {
     set ::cluster::n 0
 }
 
+# After a test that failed in the middle: no load, every node runs, there is a leader.
+proc recover_cluster {} {
+    foreach load $::cluster::loads { end_load $load }
+    foreach id [node_ids] {
+        if {$::cluster::expected($id) eq "paused"} { resume_node $id }
+        if {![alive $id]} {
+            drop_client $id
+            start_node $id
+        }
+    }
+    foreach id [node_ids] { wait_until_answers $id }
+    if {$::cluster::n} { leader_id }
+}
+
 proc stop_everything {} {
+    foreach load $::cluster::loads { end_load $load }
     foreach id [node_ids] { if {[alive $id]} { catch { kill_node $id } } }
     if {$::cluster::reaper ne {}} { catch { close $::cluster::reaper }; set ::cluster::reaper {} }
 }
@@ -309,7 +329,13 @@ proc settled {} {
 
 proc wait_until_settled {} {
     wait_for_condition 400 25 { [settled] } else {
-        fail "the nodes do not agree after 10 s: [lmap id [up_ids] { raft_info $id }]"
+        fail "the nodes do not agree after 10 s:[join [lmap id [up_ids] {
+            set what "\nnode $id:"
+            foreach field {role current_term leader_id commit_index last_applied_index log_last_index} {
+                append what " $field [raft_field $id raft_$field]"
+            }
+            set what
+        }] {}]"
     }
 }
 
@@ -321,24 +347,37 @@ proc start_load {args} {
         {*}$args] 2>@ stderr" r+]
     fconfigure $load -buffering line
     reaper_tell add [pid $load] load.py
+    lappend ::cluster::loads $load
     if {[gets $load] ne "ready"} { fail "load.py did not start" }
     return $load
+}
+
+proc end_load {load} {
+    set pid [pid $load]
+    catch { signal_process $pid KILL }
+    catch { close $load }
+    forget_load $load $pid
+}
+
+proc forget_load {load pid} {
+    reaper_tell del $pid -
+    set ::cluster::loads [lmap l $::cluster::loads { if {$l eq $load} continue; set l }]
 }
 
 # Ends the load and gives its report as a dict; a load that found something wrong fails the test.
 proc stop_load {load} {
     puts $load stop
     set report {}
+    set violations {}
     while {[gets $load line] >= 0} {
-        dict set report [lindex $line 0] [join [lrange $line 1 end]]
+        regexp {^(\S+) ?(.*)$} $line -> name value
+        if {$name eq "violation"} { lappend violations $value } else { dict set report $name $value }
     }
     set pid [pid $load]
-    if {[catch { close $load } problem]} {
-        reaper_tell del $pid -
-        fail "load.py: $problem [expr {[dict exists $report violation] ?
-            [dict get $report violation] : {}}]"
-    }
-    reaper_tell del $pid -
+    set ended [catch { close $load } problem]
+    forget_load $load $pid
+    if {[llength $violations]} { fail [join $violations \n] }
+    if {$ended} { fail "load.py: $problem" }
     return $report
 }
 

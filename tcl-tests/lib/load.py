@@ -27,6 +27,7 @@ done (an error that says so: then it must never show up).  Any other error is a 
 --allow-errors matches it.
 """
 import argparse
+import os
 import re
 import socket
 import sys
@@ -130,6 +131,8 @@ class Load:
         self.longest_gap = 0.0
         self.latest = Counter()
         self.clients = []
+        # No other load on the same cluster has these keys, or ids for ONCE.
+        self.prefix = "load%d:" % os.getpid()
         number = 0
         for kind in (ListClient, PipelineClient, OwnClient, CounterClient, OnceClient, EchoClient):
             for _ in range(getattr(options, kind.option)):
@@ -380,7 +383,7 @@ class ListClient(Client):
         # time, so that they are of use to several clients each.
         options = self.load.options
         now = int(time.monotonic() / options.key_seconds)
-        return "list:%d:%d" % (now, self.n % options.keys)
+        return "%slist:%d:%d" % (self.load.prefix, now, self.n % options.keys)
 
     def step(self):
         commands, ops = [], []
@@ -541,7 +544,7 @@ class OwnClient(Client):
 
     def step(self):
         self.n += 1
-        key = "own:%d:%d" % (self.number, self.n % self.KEYS)
+        key = "%sown:%d:%d" % (self.load.prefix, self.number, self.n % self.KEYS)
         op = Op(key, str(self.n), self, 0)
         replies, came = self.exchange([("SET", key, self.value(key, self.n))])
         self.finish_writes([op], replies, came)
@@ -581,18 +584,18 @@ class OwnClient(Client):
 
 class CounterClient(Client):
     option = "counter"
-    KEY = "counter"
 
     def __init__(self, load, number):
         super().__init__(load, number)
         self.seen = []
+        self.key = load.prefix + "counter"
 
     def keys(self):
-        return {self.KEY}
+        return {self.key}
 
     def step(self):
-        op = Op(self.KEY, None, self, 0)
-        replies, came = self.exchange([("INCR", self.KEY)])
+        op = Op(self.key, None, self, 0)
+        replies, came = self.exchange([("INCR", self.key)])
         self.finish_writes([op], replies, came)
         if op.outcome == ACKED:
             self.seen.append(op.reply)
@@ -601,7 +604,7 @@ class CounterClient(Client):
     def judge(clients, finals):
         if not clients:
             return []
-        final = int(finals[CounterClient.KEY] or 0)
+        final = int(finals[clients[0].key] or 0)
         seen = [n for c in clients for n in c.seen]
         unknown = sum(c.totals[UNKNOWN] for c in clients)
         problems = []
@@ -619,24 +622,24 @@ class CounterClient(Client):
 class OnceClient(Client):
     """Repeats ONCE with the same id until it has a reply: exactly one increment each."""
     option = "once"
-    KEY = "once"
 
     def __init__(self, load, number):
         super().__init__(load, number)
         self.n = 0
         self.pending = False
         self.replies = []
+        self.key = load.prefix + "once"
 
     def keys(self):
-        return {self.KEY}
+        return {self.key}
 
     def step(self):
         if not self.pending:
             self.n += 1
             self.pending = True
-        op = Op(self.KEY, None, self, 0)
+        op = Op(self.key, None, self, 0)
         replies, came = self.exchange(
-            [("ONCE", "%s-%d" % (self.name, self.load.ports[0]), str(self.n), "INCR", self.KEY)])
+            [("ONCE", self.load.prefix + self.name, str(self.n), "INCR", self.key)])
         self.finish_writes([op], replies, came)
         if op.outcome == ACKED:
             self.replies.append(op.reply)
@@ -646,7 +649,7 @@ class OnceClient(Client):
     def judge(clients, finals):
         if not clients:
             return []
-        final = int(finals[OnceClient.KEY] or 0)
+        final = int(finals[clients[0].key] or 0)
         seen = sorted(n for c in clients for n in c.replies)
         pending = sum(c.pending for c in clients)
         problems = []
@@ -668,7 +671,7 @@ class EchoClient(Client):
         self.written = False
 
     def step(self):
-        key = "echo:%d" % self.number
+        key = "%secho:%d" % (self.load.prefix, self.number)
         if not self.written:
             replies, came = self.exchange([("SET", key, key)])
             self.written = came == 1 and replies[0][0] == b"OK"
@@ -779,13 +782,13 @@ def self_test():
     counter = CounterClient(load, 0)
     counter.seen = [1, 2]
     counter.totals[UNKNOWN] = 1
-    expect("counter: right", CounterClient.judge([counter], {"counter": b"3"}), None)
-    expect("counter: lost", CounterClient.judge([counter], {"counter": b"1"}), "after 2")
-    expect("counter: twice", CounterClient.judge([counter], {"counter": b"4"}), "after 2")
+    expect("counter: right", CounterClient.judge([counter], {counter.key: b"3"}), None)
+    expect("counter: lost", CounterClient.judge([counter], {counter.key: b"1"}), "after 2")
+    expect("counter: twice", CounterClient.judge([counter], {counter.key: b"4"}), "after 2")
     once = OnceClient(load, 0)
     once.replies = [1, 2]
-    expect("once: right", OnceClient.judge([once], {"once": b"2"}), None)
-    expect("once: twice", OnceClient.judge([once], {"once": b"3"}), "after 2")
+    expect("once: right", OnceClient.judge([once], {once.key: b"2"}), None)
+    expect("once: twice", OnceClient.judge([once], {once.key: b"3"}), "after 2")
     print("self-test passed")
 
 

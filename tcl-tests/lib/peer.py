@@ -35,9 +35,9 @@ def multibulk(*words):
     return out
 
 
-def hello(nonce, **changes):
+def hello(own, **changes):
     words = {"version": str(VERSION), "cluster": options.cluster, "me": str(options.me),
-             "target": str(options.target), "channel": "control", "nonce": nonce.hex(),
+             "target": str(options.target), "channel": "control", "nonce": own.hex(),
              "address": "127.0.0.1:1"}
     words.update(changes)
     return multibulk("RR.HELLO", *words.values())
@@ -228,9 +228,9 @@ def wrong_words():
         "an inline command": ("control", b"PING\r\n", True),
         "a vote that is too short": ("control", multibulk("VOTE", b"abc"), True),
         "a vote without fields": ("control", multibulk("VOTE"), True),
-        "a vote in another's name": ("control", multibulk("VOTE", route(sender=1)
+        "a vote in another's name": ("control", multibulk("VOTE", route(sender=78)
                                                           + struct.pack("<QQB", 0, 0, 1)), True),
-        "a vote for another node": ("control", multibulk("VOTE", route(receiver=1)
+        "a vote for another node": ("control", multibulk("VOTE", route(receiver=77)
                                                          + struct.pack("<QQB", 0, 0, 1)), True),
         "a vote of term 2^63": ("control", multibulk("VOTE", route(term=big)
                                                      + struct.pack("<QQB", 0, 0, 1)), True),

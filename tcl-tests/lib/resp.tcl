@@ -141,7 +141,16 @@ proc resp::take {id} {
         if {$left <= 0 || ![more $id $left]} {
             throw {RESP TIMEOUT} "no reply within $conn($id,timeout) ms"
         }
+        # An array is parsed from its start again: let it come in large pieces.
+        while {[more_at_once $id]} {}
     }
+}
+
+proc resp::more_at_once {id} {
+    variable conn
+    set bytes [read $conn($id,fd)]
+    append conn($id,buf) $bytes
+    return [expr {[string length $bytes] > 1000}]
 }
 
 # True if nothing arrives for so long (and nothing is left over).

@@ -66,7 +66,9 @@ proc test {title body} {
         if {$code == 1 && [lindex [dict get $details -errorcode] 0] ne "ASSERT"} {
             puts "      [string map {\n "\n      "} [dict get $details -errorinfo]]"
         }
-        if {[llength [info commands cluster_logs]]} { puts [cluster_logs 12] }
+        puts [cluster_logs 12]
+        # So that one failure is not the reason of the next.
+        if {[catch { recover_cluster } problem]} { puts "      and after that: $problem" }
     }
     flush stdout
 }
