@@ -38,10 +38,12 @@ struct net {
 
 /* ---- a planned stop -------------------------------------------------------------------- */
 
-static bool has_live_peer(const struct replica_status *status)
+/* Someone to hand over to, as far as we know. */
+static bool has_live_peer(const struct net *net, const struct replica_status *status)
 {
     for (uint32_t i = 0; i < status->peers_count; i++) {
-        if (status->peers[i].active)
+        const struct raft_peer_status *peer = &status->peers[i];
+        if (peer->active && peers_is_connected(net->peers, peer->id))
             return true;
     }
     return false;
@@ -56,7 +58,7 @@ static void leave(struct net *net)
     listener_free(net->client_listener);
     net->client_listener = NULL;
     clients_quiesce(net->clients);
-    if (status.raft.role == RAFT_LEADER && has_live_peer(&status)) {
+    if (status.raft.role == RAFT_LEADER && has_live_peer(net, &status)) {
         log_notice("handing the leadership over");
         replica_transfer(net->replica);
     }
@@ -71,7 +73,7 @@ static bool may_end(struct net *net)
         return false;
     replica_status(net->replica, &status);
     if (status.raft.role == RAFT_LEADER)
-        return !has_live_peer(&status);
+        return !has_live_peer(net, &status);
     return status.raft.leader != RAFT_NOBODY || net->options.config->nodes.count == 1;
 }
 
