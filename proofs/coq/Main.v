@@ -1,5 +1,5 @@
 (* What the main theorems rest on: each must print "Closed under the global context". *)
-Require Import ElectionSafety LogMatching LeaderCompleteness StateMachineSafety Reads Linearizability Witness.
+Require Import ElectionSafety LogMatching LeaderCompleteness StateMachineSafety Reads Linearizability Witness Handlers.
 Goal True. idtac "election_safety:". Abort.
 Print Assumptions election_safety.
 Goal True. idtac "log_matching:". Abort.
@@ -16,3 +16,19 @@ Goal True. idtac "raft_linearizable:". Abort.
 Print Assumptions raft_linearizable.
 Goal True. idtac "the_run:". Abort.
 Print Assumptions the_run.
+Goal True. idtac "ok_timeout:". Abort.
+Print Assumptions ok_timeout.
+Goal True. idtac "ok_vote_request:". Abort.
+Print Assumptions ok_vote_request.
+Goal True. idtac "ok_vote_response:". Abort.
+Print Assumptions ok_vote_response.
+Goal True. idtac "ok_append_request:". Abort.
+Print Assumptions ok_append_request.
+Goal True. idtac "ok_append_response:". Abort.
+Print Assumptions ok_append_response.
+Goal True. idtac "ok_propose:". Abort.
+Print Assumptions ok_propose.
+Goal True. idtac "ok_persisted:". Abort.
+Print Assumptions ok_persisted.
+Goal True. idtac "ok_reboot:". Abort.
+Print Assumptions ok_reboot.
