@@ -11,7 +11,13 @@
  *   drop A->B [COUNT]     duplicate A->B   the oldest is put in line twice
  *   delay A->B            the oldest goes to the end of the line
  *   persist N [COUNT]     N's oldest disk writes are done (default: all)
- *   forge A->B term=T prev=T:I [commit=C] [entries=T,T,...]   puts an append request in line
+ *   forge A->B term=T ...   puts a message in line that no correct node of this story sent:
+ *       prev=T:I [commit=C] [entries=T,T,...]   an append request
+ *       matched=T:I | rejected=T:I [round=R]    an answer to one
+ *       last=T:I [pre] [transfer]               a vote request
+ *       granted | refused [pre]                 an answer to one
+ *       timeout_now
+ *     and with to=C it is addressed to C, but comes to B
  *   settle [quiet]        everything is delivered and persisted until nothing moves
  *   isolate N             messages to and from N vanish in settle, until `heal`
  *   heal    crash N    restart N    status
@@ -318,20 +324,32 @@ static void do_settle(bool quiet)
         buffer_printf(world.out, "ok\n");
 }
 
-/* A request that no correct leader of this story sent: old, or from a broken peer. */
-static void do_forge(char **words, uint32_t count, uint32_t from, uint32_t to)
+static bool has_word(char **words, uint32_t count, const char *word)
 {
-    struct queued *queued = &world.queues[from][to][world.queued[from][to]++];
+    for (uint32_t i = 2; i < count; i++)
+        if (strcmp(words[i], word) == 0)
+            return true;
+    return false;
+}
+
+static struct raft_pos pos_option(char **words, uint32_t count, const char *name)
+{
+    const char *text = text_option(words, count, name);
+    const char *colon = text ? strchr(text, ':') : NULL;
+    struct raft_pos pos = {option(words, count, name, 0), 0};
+    if (colon)
+        pos.index = (raft_index)atoi(colon + 1);
+    return pos;
+}
+
+static void forge_append(struct queued *queued, char **words, uint32_t count)
+{
     struct raft_message *message = &queued->message;
-    *queued = (struct queued){.message = {.type = RAFT_APPEND_REQUEST, .from = from, .to = to}};
-    message->term = option(words, count, "term", 1);
+    message->type = RAFT_APPEND_REQUEST;
     message->append_request.commit = option(words, count, "commit", 0);
-    message->append_request.prev.term = option(words, count, "prev", 0);
-    const char *prev = text_option(words, count, "prev"), *entries;
-    if (prev && strchr(prev, ':'))
-        message->append_request.prev.index = (raft_index)atoi(strchr(prev, ':') + 1);
+    message->append_request.prev = pos_option(words, count, "prev");
     queued->entries = memory_new(LOG_MAX * sizeof *queued->entries);
-    entries = text_option(words, count, "entries");
+    const char *entries = text_option(words, count, "entries");
     while (entries && *entries) {
         uint32_t at = message->append_request.count++;
         queued->entries[at] = (struct raft_entry){
@@ -340,6 +358,42 @@ static void do_forge(char **words, uint32_t count, uint32_t from, uint32_t to)
         entries = strchr(entries, ',');
         entries = entries ? entries + 1 : NULL;
     }
+}
+
+static void forge_other(struct raft_message *message, char **words, uint32_t count)
+{
+    bool granted = has_word(words, count, "granted"), pre = has_word(words, count, "pre");
+    bool matched = text_option(words, count, "matched") != NULL;
+    if (has_word(words, count, "timeout_now")) {
+        message->type = RAFT_TIMEOUT_NOW;
+    } else if (text_option(words, count, "last")) {
+        message->type = RAFT_VOTE_REQUEST;
+        message->vote_request.last = pos_option(words, count, "last");
+        message->vote_request.pre_vote = pre;
+        message->vote_request.transfer = has_word(words, count, "transfer");
+    } else if (granted || has_word(words, count, "refused")) {
+        message->type = RAFT_VOTE_RESPONSE;
+        message->vote_response.granted = granted;
+        message->vote_response.pre_vote = pre;
+    } else {
+        message->type = RAFT_APPEND_RESPONSE;
+        message->append_response.matched = matched;
+        message->append_response.hint = pos_option(words, count, matched ? "matched" : "rejected");
+        message->append_response.round = option(words, count, "round", 0);
+    }
+}
+
+/* A message that no correct node of this story sent: old, or from a broken peer. */
+static void do_forge(char **words, uint32_t count, uint32_t from, uint32_t to)
+{
+    struct queued *queued = &world.queues[from][to][world.queued[from][to]++];
+    *queued = (struct queued){.message = {.from = from}};
+    queued->message.to = option(words, count, "to", to);
+    queued->message.term = option(words, count, "term", 1);
+    if (text_option(words, count, "prev"))
+        forge_append(queued, words, count);
+    else
+        forge_other(&queued->message, words, count);
     buffer_printf(world.out, "ok\n");
 }
 
