@@ -3,9 +3,14 @@
  * a directory and touches nothing it should not. */
 #include "test_storage.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 #include "base/memory.h"
 #include "base/prng.h"
@@ -509,6 +514,127 @@ static void test_open_damaged(void **state)
     assert_value(fixture->kv, KV_META, "a", "1");
 }
 
+/* ---- a disk that fails: in a child, which must end with a message ------------------------------ */
+
+static const char *failing; /* syncs of files with this in their names fail */
+static int failing_with = EIO;
+static const char *failing_thread = ""; /* its name's beginning */
+static int failed_syncs;
+
+/* In place of the C library's, also for RocksDB. */
+int fdatasync(int fd)
+{
+    char link[64], path[512];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    ssize_t length = readlink(link, path, sizeof path - 1);
+    path[length < 0 ? 0 : length] = '\0';
+    char thread[16] = "";
+    prctl(PR_GET_NAME, thread);
+    if (!failing || !strstr(path, failing) ||
+        strncmp(thread, failing_thread, strlen(failing_thread)) != 0)
+        return (int)syscall(SYS_fdatasync, fd);
+    __atomic_add_fetch(&failed_syncs, 1, __ATOMIC_SEQ_CST);
+    errno = failing_with;
+    return -1;
+}
+
+static void put_4k(struct kv *kv, int number)
+{
+    char key[16], value[4096];
+    memset(value, number, sizeof value);
+    snprintf(key, sizeof key, "%08d", number);
+    struct kv_batch *batch = kv->ops->batch_new(kv);
+    kv->ops->batch_put(batch, KV_LOG, text(key), bytes_of(value, sizeof value));
+    kv->ops->commit(kv, batch, true);
+    kv->ops->batch_free(batch);
+    if (failed_syncs && strcmp(failing, ".log") == 0)
+        printf("went on after a failed sync\n");
+    printf("put %d\n", number);
+    fflush(stdout);
+}
+
+static int fill(const char *directory, const char *how)
+{
+    struct kv *kv = open_rocksdb(directory);
+    put_4k(kv, 1);
+    if (strcmp(how, "full") == 0) {
+        signal(SIGXFSZ, SIG_IGN);
+        setrlimit(RLIMIT_FSIZE, &(struct rlimit){1 << 20, 1 << 20});
+    } else if (strcmp(how, "flush-full") == 0) {
+        failing = ".sst";
+        failing_with = ENOSPC;
+    } else if (strcmp(how, "compaction-full") == 0) {
+        failing = ".sst";
+        failing_with = ENOSPC;
+        failing_thread = "rocksdb:low";
+    } else {
+        failing = how;
+    }
+    for (int number = 2; number < 20000; number++) {
+        if (strcmp(how, "ingest") == 0 || strcmp(how, "compaction-full") == 0) {
+            struct kv_bulk *bulk = kv->ops->bulk_new(kv, KV_DATA);
+            kv->ops->bulk_put(bulk, text("a"), text("1"));
+            kv->ops->bulk_put(bulk, text("z"), text("1"));
+            kv->ops->bulk_commit(bulk);
+        }
+        put_4k(kv, number);
+    }
+    return 0;
+}
+
+struct fill {
+    const char *directory;
+    const char *how;
+};
+
+static void fill_in_child(void *context)
+{
+    struct fill *fill = context;
+    execl("/proc/self/exe", "test_kv", "fill", fill->directory, fill->how, NULL);
+}
+
+/* The child dies with `message`, and all it had reported is there. */
+static void assert_dies_filling(const char *how, const char *message)
+{
+    static char output[1 << 20];
+    char *directory = temporary_new();
+    struct fill fill = {directory, how};
+    int status = run_child(fill_in_child, &fill, output, sizeof output);
+    const char *end = strstr(output, message);
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != EXIT_FATAL || !end ||
+        strstr(output, "went on"))
+        fail_msg("%s: status 0x%x, %s", how, (unsigned)status,
+                 output + strspn(output, "put 0123456789\n"));
+    int last = 0;
+    for (const char *line = output; line < end && sscanf(line, "put %d\n", &last) == 1;)
+        line += strcspn(line, "\n") + 1;
+    assert_true(last >= 1);
+    struct kv *kv = open_rocksdb(directory);
+    struct buffer value = {0};
+    char key[16];
+    for (int number = 1; number <= last; number++) {
+        snprintf(key, sizeof key, "%08d", number);
+        assert_true(kv->ops->get(kv, KV_LOG, text(key), &value));
+    }
+    buffer_deinit(&value);
+    kv->ops->close(kv);
+    temporary_remove(directory);
+}
+
+static void test_disk_fails(void **state)
+{
+    (void)state;
+    assert_dies_filling("full", "cannot write the store");
+    assert_dies_filling(".log", "cannot write the store");
+    assert_dies_filling("ingest", "cannot write a sorted file for the store");
+    /* A flush in the background: the next commit hears of it in one way or the other. */
+    assert_dies_filling(".sst", "the store in");
+    assert_dies_filling("flush-full", "the store in");
+    assert_dies_filling("compaction-full", "failed to write in the background");
+}
+
+/* ---- damage ------------------------------------------------------------------------------------ */
+
 /* Finds the newest file whose name matches the pattern (of grep). */
 static void newest_file(const char *directory, const char *pattern, char *path, size_t size)
 {
@@ -586,6 +712,8 @@ int main(int argc, char **argv)
 {
     if (argc == 3 && strcmp(argv[1], "open") == 0)
         return open_and_say(argv[2]);
+    if (argc == 4 && strcmp(argv[1], "fill") == 0)
+        return fill(argv[2], argv[3]);
     const struct CMUnitTest tests[] = {
         BOTH(test_batch),
         BOTH(test_delete_range),
@@ -601,6 +729,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_ingest_leftovers, setup_rocksdb, teardown),
         cmocka_unit_test_setup_teardown(test_big_value, setup_rocksdb, teardown),
         cmocka_unit_test_setup_teardown(test_property, setup_rocksdb, teardown),
+        cmocka_unit_test(test_disk_fails),
         cmocka_unit_test(test_open_refused),
         cmocka_unit_test_setup_teardown(test_open_locked, setup_rocksdb, teardown),
         cmocka_unit_test_setup_teardown(test_open_damaged, setup_rocksdb, teardown),
