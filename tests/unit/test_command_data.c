@@ -134,6 +134,7 @@ static const struct typed parts[] = {
     {"GETRANGE k 1 2", "$2\r\nbc\r\n", NULL},
     {"SUBSTR k -2 -1", "$2\r\ncd\r\n", NULL},
     {"GETRANGE k -1 -2", "$0\r\n\r\n", NULL},
+    {"GETRANGE k -50 -100", "$0\r\n\r\n", NULL},
     {"GETRANGE k 3 1", "$0\r\n\r\n", NULL},
     {"GETRANGE k -100 100", "$4\r\nabcd\r\n", NULL},
     {"GETRANGE k -100 -50", "$1\r\na\r\n", NULL},
