@@ -184,7 +184,11 @@ Proof. apply ok_then; auto with handlers; intros s; by_step s_campaign. Qed.
 Theorem ok_step_down asked n : ok asked n [] on_step_down.
 Proof. intros s; by_step s_step_down. Qed.
 Theorem ok_ask_votes asked n : ok asked n [] (ask_votes n).
-Proof. one s_ask_votes. Qed.
+Proof.
+  apply ok_when; intros s X; b2p; simpl; apply does_step; intros w I E N; subst.
+  destruct (i_cand _ I n) as (L & _); auto; rewrite L.
+  eexists; split; [eapply s_ask_votes; eauto | split; reflexivity].
+Qed.
 Theorem ok_vote_request asked n t c li lt : ok asked n [RV t c li lt] (on_vote_request t c li lt).
 Proof.
   apply ok_then; auto with handlers; apply ok_then; auto with handlers.

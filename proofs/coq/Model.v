@@ -80,7 +80,8 @@ Definition chatter m := match m with PV _ _ _ _ | PVR _ _ _ _ | TN _ _ => True |
    and two ghosts, the leaders' commit indices and the durable terms at that moment. *)
 Record read := Rd { r_id : rid; r_term : nat; r_rnd : nat; r_idx : nat; r_cm : nat -> nat; r_dur : node -> nat }.
 
-(* Everything but ns, net and the first four fields of the reads is a ghost: no step asks it anything. *)
+(* Everything but ns, net and the first four fields of the reads is a ghost: no step asks it anything. One exception: a
+   vote request that has waited for the disk says what cl says, which the request has held since the campaign. *)
 Record world := W { ns : node -> st; net : list msg;
   vr : list (nat * node * node);        (* votes that left: term, voter, candidate *)
   cl : node -> nat -> log_t;            (* log of candidate c when it last campaigned for term t *)
@@ -101,8 +102,8 @@ Inductive step (asked : value + rid -> Prop) (w : world) : world -> Prop :=   (*
 | s_campaign n : let s := ns w n in       (* at any time: a timeout, PreVote won, or TimeoutNow *)
     step asked w (W (upd (ns w) n (to_candidate (campaign n (vol s)) s)) (net w) (vr w)
       (upd (cl w) n (updt (cl w n) (S (cur s)) (log (vol s)))) (el w) (tl w) (ak w) (cm w) (rd w))
-| s_ask_votes n : let s := ns w n in rl s = Candidate -> term (dur s) = cur s ->
-    step asked w (W (upd (ns w) n s) (RV (cur s) n (length (log (vol s))) (last_term (log (vol s))) :: net w)
+| s_ask_votes n : let s := ns w n in term (dur s) = cur s ->      (* as it stood when n campaigned; it may wait for the disk *)
+    step asked w (W (upd (ns w) n s) (RV (cur s) n (length (cl w n (cur s))) (last_term (cl w n (cur s))) :: net w)
       (vr w) (cl w) (el w) (tl w) (ak w) (cm w) (rd w))
 | s_grant n c t li lt : let s := ns w n in In (RV t c li lt) (net w) -> t = cur s ->
     vote (vol s) = None \/ vote (vol s) = Some c -> up_to_date li lt (log (vol s)) ->

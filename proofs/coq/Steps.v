@@ -258,9 +258,8 @@ Proof.
       * intros X; apply (i_el _ I) in X as (X & _); lia.
       * uc; [|congruence]; destruct Nat.eq_dec; congruence.
   - (* ask for votes *)
-    destruct (i_cand _ I _ H) as (L & _).
-    apply (inv_node w n (ns w n) [RV (cur (ns w n)) n (length (log (vol (ns w n)))) (last_term (log (vol (ns w n))))] [] []); plain I.
-    intros t c li lt [X|[]]; inversion X; subst; rewrite <- L; repeat split; auto; lia.
+    apply (inv_node w n (ns w n) [RV (cur (ns w n)) n (length (cl w n (cur (ns w n)))) (last_term (cl w n (cur (ns w n))))] [] []); plain I.
+    intros t c li lt [X|[]]; inversion X; subst; repeat split; auto; lia.
   - (* grant *)
     subst t; apply (inv_node w n (set_vol (grant c (vol (ns w n))) (ns w n)) [] [] []); plain I.
     + apply seq_vol; auto; split; [|split]; simpl; auto.

@@ -1,0 +1,2 @@
+# Model.v: a vote leaves from memory
+/| s_send_vote/,/((term (dur s), n, c)/s/dur s/vol s/g
