@@ -99,6 +99,7 @@ class System:
 
     name = "?"
     ports = ()  # where clients connect
+    peer_ports = ()
 
     def __init__(self, directory):
         self.directory = os.path.join(directory, self.name)
@@ -108,10 +109,19 @@ class System:
         raise NotImplementedError
 
     def start(self):
+        self.check_ports()
         shutil.rmtree(self.directory, ignore_errors=True)
         for node in range(len(self.ports)):
             self.start_node(node)
         self.leader_port()
+
+    def check_ports(self):
+        """Before anything is removed: another run may be using the ports and the directory."""
+        for port in self.ports + self.peer_ports:
+            try:
+                socket.create_server(("127.0.0.1", port)).close()
+            except OSError as error:
+                raise RuntimeError(f"{self.name}: port {port} of 127.0.0.1: {error}") from error
 
     def start_node(self, node):
         directory = os.path.join(self.directory, str(node))
