@@ -54,13 +54,13 @@ static const struct command_docs rows[] = {
      "key increment:double", CHANGES, ""},
 
     /* Compare, then set or delete. */
-    {"cas", "string", "7.2.0", "O(1)", "Sets a key to a new value if it has the old one.",
+    {"cas", "string", "0.1.0", "O(1)", "Sets a key to a new value if it has the old one.",
      "key old-value new-value", CHANGES, ""},
-    {"cad", "string", "7.2.0", "O(1)", "Deletes a key if it has the value.",
+    {"cad", "string", "0.1.0", "O(1)", "Deletes a key if it has the value.",
      "key value", "RW access delete", ""},
-    {"delex", "string", "7.2.0", "O(1)", "Deletes a key, on a condition if wanted.",
+    {"delex", "string", "0.1.0", "O(1)", "Deletes a key, on a condition if wanted.",
      "key [condition=(IFEQ comparison-value|IFNE comparison-value)]", "RW access delete", ""},
-    {"delifeq", "string", "7.2.0", "O(1)", "Deletes a key if it has the value.",
+    {"delifeq", "string", "0.1.0", "O(1)", "Deletes a key if it has the value.",
      "key value", "RW access delete", ""},
 
     /* Keys. */
@@ -92,7 +92,7 @@ static const struct command_docs rows[] = {
     {"dbsize", "server", "1.0.0", "O(1)", "Returns the number of keys.",
      "", "", "request_policy:all_shards response_policy:agg_sum"},
 
-    {"once", "string", "7.2.0", "that of the command",
+    {"once", "string", "0.1.0", "that of the command",
      "Executes a command at most once, however often it is sent, and repeats its reply.",
      "client-id request-id:integer command [arg...]", "", ""},
 
@@ -166,7 +166,7 @@ static const struct command_docs rows[] = {
      "[section...]", "", VARYING " request_policy:all_shards response_policy:special"},
     {"time", "server", "2.6.0", "O(1)", "Returns the server's time.", "", "", VARYING},
     {"role", "server", "2.8.12", "O(1)", "Returns the node's place in the replication.", "", "", ""},
-    {"raft.status", "server", "7.2.0", "O(N) with N members", "Returns the state of the consensus.",
+    {"raft.status", "server", "0.1.0", "O(N) with N members", "Returns the state of the consensus.",
      "", "", VARYING},
     {"cluster", "cluster", "3.0.0", "O(1)", "Refused: this is no Redis Cluster.",
      "subcommand [arg...]", "", ""},

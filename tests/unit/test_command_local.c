@@ -453,6 +453,47 @@ static void test_whole_replies(void **state)
     }
 }
 
+/* Whatever is asked of a local command: one well-formed reply. */
+static void test_local_garbage(void **state)
+{
+    static const char *const words[] = {
+        "get",     "set",      "3",       "2",          "auth",     "setname", "id",     "addr",
+        "type",    "normal",   "yes",     "no",         "*",        "",        "on",     "off",
+        "a b",     "filterby", "pattern", "[",          "raft",     "all",     "skipme", "-1",
+        "default", "aclcat",   "\r\n",    "maxclients", "client|id"};
+    struct world *world = *state;
+    struct buffer converted = {0};
+    uint32_t rows;
+    const struct command *table = command_table(&rows);
+    fill_raft(world);
+    for (uint64_t round = 0; round < 8000; round++) {
+        uint64_t seed = round;
+        const struct command *row = &table[prng_below(&seed, rows)];
+        struct bytes argv[8];
+        const char *bar = strchr(row->name, '|');
+        uint32_t argc = 1;
+        argv[0] = bytes_of(row->name, bar ? (size_t)(bar - row->name) : strlen(row->name));
+        if (bar)
+            argv[argc++] = bytes_from_string(bar + 1);
+        for (uint64_t more = prng_below(&seed, 5); more; more--)
+            argv[argc++] =
+                bytes_from_string(words[prng_below(&seed, sizeof(words) / sizeof(words[0]))]);
+        if (!(row->flags & CMD_LOCAL))
+            continue;
+        session_reset(&world->session, false);
+        world->session.protocol = 3;
+        buffer_clear(&world->session.out);
+        buffer_clear(&converted);
+        world_run(world, argv, argc);
+        if (world->session.out.size == 0)
+            assert_string_equal(row->name, "client|reply");
+        else if (!resp3_to_resp2(buffer_bytes(&world->session.out), &converted))
+            fail_msg("round %d, %s: %.*s", (int)round, row->name, (int)world->session.out.size,
+                     world->session.out.data);
+    }
+    buffer_deinit(&converted);
+}
+
 /* ---- INFO, ROLE, RAFT.STATUS ------------------------------------------------------------------ */
 
 static void assert_info(struct world *world, const char *line, const char *wanted, bool is_there)
@@ -568,11 +609,11 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_connection),     TEST(test_hello),       TEST(test_auth),
-        TEST(test_unknown_is_cut), TEST(test_reply_modes), TEST(test_client_words),
-        TEST(test_client_list),    TEST(test_client_kill), TEST(test_config),
-        TEST(test_command),        TEST(test_docs_syntax), TEST(test_table),
-        TEST(test_whole_replies),  TEST(test_info),        TEST(test_role),
-        TEST(test_raft_status)};
+        TEST(test_connection),     TEST(test_hello),         TEST(test_auth),
+        TEST(test_unknown_is_cut), TEST(test_reply_modes),   TEST(test_client_words),
+        TEST(test_client_list),    TEST(test_client_kill),   TEST(test_config),
+        TEST(test_command),        TEST(test_docs_syntax),   TEST(test_table),
+        TEST(test_whole_replies),  TEST(test_local_garbage), TEST(test_info),
+        TEST(test_role),           TEST(test_raft_status)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
