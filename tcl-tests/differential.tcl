@@ -66,7 +66,7 @@ proc random_command {} {
         37 { return [list [pick PING ECHO] {*}[lrange [some value] 1 end]] }
         38 { return [list [pick NOSUCH get! {} "x\r\ny" [string repeat z 200]] {*}[some value]] }
         39 { return [list SELECT [pick 0 0 0 x {} -1 99]] }
-        40 { return [list [pick COMMAND CLIENT CONFIG] [pick nosuch GETNAME COUNT0 GETKEYS] {*}[lrange [some value] 2 end]] }
+        40 { return [list [pick COMMAND CLIENT CONFIG] [pick nosuch GETNAME COUNT0] {*}[lrange [some value] 2 end]] }
         41 {
             # (of commands with arguments: the arity of GETKEYS itself has changed)
             set words [random_command]

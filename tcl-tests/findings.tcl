@@ -215,20 +215,34 @@ start_cluster 3 {request-timeout 600} {
     }
 }
 
-start_cluster 3 {checkpoint-size 64kb log-keep-entries 0 rocksdb-memtable-size 1mb} {
+start_cluster 3 {checkpoint-size 64kb log-keep-entries 0 log-retention-bytes 8mb
+    rocksdb-memtable-size 1mb} {
+    # More than the log may keep.
+    proc outgrow {c} {
+        set value [string repeat v 500000]
+        for {set i 0} {$i < 30} {incr i} { assert_equal +OK [$c -typed SET outgrow:[expr {$i % 5}] $value$i] }
+    }
+
     test {RedisRaft 42, 43: the log is cut under load, and every restart finds log and data in step} {
-        set value [string repeat v 2000]
-        set load [start_load --ports [all_ports] --pipeline 3 --own 3 --big]
-        for {set i 0} {$i < 8} {incr i} {
-            hold 250
+        set load [start_load --ports [all_ports] --pipeline 2 --own 3 --big --delay 1]
+        for {set i 0} {$i < 6} {incr i} {
+            hold 200
+            set c [connect [leader_id]]
+            outgrow $c
+            $c -close
+            wait_for_condition 200 20 { [llength [lsort -unique [lmap id [node_ids] {
+                expr {[raft_field $id raft_log_first_index] > 1} }]]] == 1 } else {
+                fail "not cut: [lmap id [node_ids] { raft_field $id raft_log_first_index }]"
+            }
             restart_node [expr {$i % 3}]
-            if {$i == 5} { foreach id [node_ids] { kill_node $id }; start_all }
+            if {$i == 3} { foreach id [node_ids] { kill_node $id }; start_all }
         }
         set report [stop_load $load]
         wait_until_settled
         foreach id [node_ids] {
-            assert {[raft_field $id raft_checkpoints] > 0} "checkpoints of node $id"
             assert {[raft_field $id raft_log_first_index] > 1} "the log of node $id was cut"
+            assert_match *fell_off=0* [raft_field [leader_id] raft_member$id]
+            assert {[[node $id] GET outgrow:4] eq "[string repeat v 500000]29"}
         }
         note "[dict get $report acked] writes, log from [raft_field 0 raft_log_first_index]\
             to [raft_field 0 raft_log_last_index]"
@@ -238,6 +252,7 @@ start_cluster 3 {checkpoint-size 64kb log-keep-entries 0 rocksdb-memtable-size 1
         wait_until_settled
         set before [lmap id [node_ids] { term $id }]
         fill [leader] 2000 fiftytwo
+        outgrow [leader]
         foreach id [node_ids] { kill_node $id }
         # Each alone: nobody can tell it a term but its own disk.
         foreach id [node_ids] old $before {
@@ -251,18 +266,25 @@ start_cluster 3 {checkpoint-size 64kb log-keep-entries 0 rocksdb-memtable-size 1
         assert_equal fiftytwo-value-0 [insist [follower_id] GET fiftytwo:0]
     }
 
-    test {a member that was away while the log was cut is served from what is kept for it} {
+    test {a member that was away for longer than the log is kept: INFO says so, the others go on} {
         wait_until_settled
+        set leader [leader_id]
         set away [follower_id]
         kill_node $away
-        set c [connect [leader_id]]
-        for {set i 0} {$i < 5} {incr i} { fill $c 2000 kept$i }
-        $c -close
-        hold 500
+        outgrow [node $leader]
+        wait_for_condition 200 20 { [raft_field $leader raft_log_first_index] >
+            [dict get [split [raft_field $leader raft_member$away] ,=] match] + 1 } else {
+            fail "the log is kept: [raft_info $leader]"
+        }
         restart_node $away
-        wait_until_settled
-        assert_equal [dict get [info_fields [leader_id] keyspace] db0] \
-            [dict get [info_fields $away keyspace] db0]
+        wait_for_condition 200 20 { [string match *fell_off=1* [raft_field $leader raft_member$away]] } else {
+            fail [raft_field $leader raft_member$away]
+        }
+        # It still serves, by asking the leader.
+        assert_equal OK [insist $away SET fell off]
+        assert_equal off [[node $leader] GET fell]
+        assert_equal $leader [leader_id]
+        assert {[alive $away]}
     }
 }
 finish
