@@ -108,7 +108,7 @@ enum config_set_result {
 void config_init(struct config *config); /* every default; a node 0 alone is not yet filled in */
 void config_deinit(struct config *config);
 
-/* config_init() comes first; config_deinit() is due whatever the result.
+/* On a config fresh from config_init(); config_deinit() is due whatever the result.
  *     redis-raft [FILE] [--directive value ...]
  * and vard's options with one dash or two: -me -port -dbpath -node -debug. */
 enum config_load_result config_load(struct config *config, int argc, char **argv, char *error,

@@ -246,7 +246,6 @@ enum config_load_result config_load(struct config *config, int argc, char **argv
                                     size_t error_size)
 {
     struct loader loader = {.config = config, .error = error, .error_size = error_size};
-    config_init(config);
     if (argc == 2 && is_any(argv[1], "--help", "-help", "-h")) {
         config_print_help();
         return CONFIG_STOP;

@@ -52,6 +52,7 @@ static enum config_load_result load(struct fixture *fixture, ...)
     while ((argv[argc] = va_arg(arguments, char *)))
         argc++;
     va_end(arguments);
+    config_init(&fixture->config);
     return config_load(&fixture->config, argc, argv, fixture->error, sizeof fixture->error);
 }
 
