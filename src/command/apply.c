@@ -17,7 +17,8 @@ struct machine {
     struct db *db;             /* borrowed */
     struct bytes *argv;        /* of the command under way */
     uint32_t argv_capacity;
-    uint64_t read_seed; /* reads are not in the log; only they may draw from here */
+    struct walk_state walk; /* of the read under way */
+    uint64_t read_seed;     /* reads are not in the log; only they may draw from here */
 };
 
 static struct machine *machine_of(struct state_machine *base)
@@ -62,7 +63,7 @@ static void applied(struct state_machine *base, struct raft_pos pos, int64_t now
     db_applied(machine_of(base)->db, pos.index, pos.term, now_ms);
 }
 
-static void read_now(struct state_machine *base, int64_t now_ms, struct bytes command, int protocol,
+static bool read_now(struct state_machine *base, int64_t now_ms, struct bytes command, int protocol,
                      struct buffer *out)
 {
     struct machine *machine = machine_of(base);
@@ -72,8 +73,10 @@ static void read_now(struct state_machine *base, int64_t now_ms, struct bytes co
                         .reply = &reply,
                         .now_ms = now_ms,
                         .seed = prng_next(&machine->read_seed)};
+    call.walk = &machine->walk;
     if (prepare(machine, command, CMD_READ, &call))
         call.command->execute(&call);
+    return !machine->walk.unfinished;
 }
 
 static bool is_ready(struct state_machine *base)
@@ -111,6 +114,7 @@ void command_machine_free(struct state_machine *base)
     if (!base)
         return;
     struct machine *machine = machine_of(base);
+    buffer_deinit(&machine->walk.keys);
     memory_free(machine->argv);
     memory_free(machine);
 }

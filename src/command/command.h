@@ -16,6 +16,15 @@
 struct session; /* session.h: one connection's state */
 struct server;  /* server.h: what local commands may ask of the rest of the process */
 
+/* How far a long walk over the keyspace has come.  The state machine is asked again until it is
+ * finished; the data does not change in between. */
+struct walk_state {
+    bool unfinished;
+    uint64_t cursor;
+    uint64_t count;     /* keys found so far */
+    struct buffer keys; /* as bulk strings */
+};
+
 /* One execution of one command. */
 struct call {
     const struct command *command;
@@ -27,6 +36,7 @@ struct call {
     struct server *server;   /* NULL unless local */
     int64_t now_ms;          /* the only clock a command may use: Unix time, milliseconds */
     uint64_t seed;           /* the only randomness a command may use */
+    struct walk_state *walk; /* of a read that may be done in slices; else NULL */
 };
 
 typedef void command_fn(struct call *call);

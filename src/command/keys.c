@@ -41,11 +41,15 @@ void cmd_type(struct call *call)
 
 /* ---- walking ------------------------------------------------------------------ */
 
+/* A client may ask for any number of keys; what one turn of the event loop walks over is bounded, so
+ * that a leader does not miss its heartbeats. */
+enum { WALK_SLICE = 2000 };
+
 /* Keys found so far, as bulk strings; their number must stand before them. */
 struct walk {
-    struct reply found; /* into `keys` */
-    struct buffer keys;
-    uint64_t count;
+    struct walk_state own;    /* when the caller gave none */
+    struct walk_state *state; /* that, or the caller's */
+    struct reply found;       /* into state->keys */
     struct bytes pattern;
     bool match_all;
     struct bytes type; /* name; size 0: any */
@@ -59,13 +63,14 @@ static void walk_key(void *context, struct bytes key, enum db_type type)
     if (walk->type.data && !bytes_is(walk->type, type_name(type)))
         return;
     reply_bulk(&walk->found, key);
-    walk->count++;
+    walk->state->count++;
 }
 
 static void walk_init(struct walk *walk, const struct call *call)
 {
     *walk = (struct walk){.match_all = true};
-    walk->found = (struct reply){&walk->keys, call->reply->protocol};
+    walk->state = call->walk ? call->walk : &walk->own;
+    walk->found = (struct reply){&walk->state->keys, call->reply->protocol};
 }
 
 static void walk_match(struct walk *walk, struct bytes pattern)
@@ -76,9 +81,10 @@ static void walk_match(struct walk *walk, struct bytes pattern)
 
 static void walk_reply(struct walk *walk, struct reply *reply)
 {
-    reply_array(reply, walk->count);
-    reply_raw(reply, buffer_bytes(&walk->keys));
-    buffer_deinit(&walk->keys);
+    reply_array(reply, walk->state->count);
+    reply_raw(reply, buffer_bytes(&walk->state->keys));
+    buffer_deinit(&walk->state->keys);
+    *walk->state = (struct walk_state){0};
 }
 
 void cmd_keys(struct call *call)
@@ -86,10 +92,13 @@ void cmd_keys(struct call *call)
     struct walk walk;
     walk_init(&walk, call);
     walk_match(&walk, call->argv[1]);
-    uint64_t cursor = db_scan(call->db, 0, UINT64_MAX, walk_key, &walk);
-    while (cursor)
-        cursor = db_scan(call->db, cursor, UINT64_MAX, walk_key, &walk);
-    walk_reply(&walk, call->reply);
+    struct walk_state *state = walk.state;
+    do
+        state->cursor = db_scan(call->db, state->cursor, WALK_SLICE, walk_key, &walk);
+    while (state->cursor && !call->walk); /* through the log it has to be done at once */
+    state->unfinished = state->cursor != 0;
+    if (!state->unfinished)
+        walk_reply(&walk, call->reply);
 }
 
 /* As strtoul takes it: Redis's clients send back what they got, people type what they like. */
@@ -144,6 +153,9 @@ void cmd_scan(struct call *call)
     walk_init(&walk, call);
     if (!scan_options(call, &walk, &count))
         return;
+    /* COUNT is a hint, also in Redis. */
+    if (count > WALK_SLICE)
+        count = WALK_SLICE;
     cursor = db_scan(call->db, cursor, (uint64_t)count, walk_key, &walk);
     struct buffer text = {0};
     buffer_printf(&text, "%llu", (unsigned long long)cursor);

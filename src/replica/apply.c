@@ -85,6 +85,8 @@ bool apply_some(struct replica *replica)
     raft_index applied = replica->status.applied;
     raft_index before = applied;
     uint64_t bytes = 0;
+    if (replica->reading) /* the state must stay as it is until that is finished */
+        return false;
     while (applied < replica->apply_to && applied - before < APPLY_ENTRIES_MAX &&
            bytes < APPLY_BYTES_MAX && machine->ops->ready(machine)) {
         const struct raft_entry *entry = entry_cache_get(&replica->cache, applied + 1);
@@ -114,30 +116,48 @@ void reads_confirmed(struct replica *replica, const struct raft_read *read)
     }
 }
 
-static void serve_batch(struct replica *replica, struct read_batch *batch)
+/* Serves as much of the read as one turn allows.  True: it is finished. */
+static bool serve_one(struct replica *replica, struct request *request)
 {
     struct state_machine *machine = replica->options.machine;
+    buffer_clear(&replica->reply);
+    replica->reading = NULL;
+    if (!machine->ops->read(machine, replica->unix_ms, blob_bytes(request->command),
+                            request->protocol, &replica->reply)) {
+        replica->reading = request;
+        return false;
+    }
+    replica->reads_done++;
+    request_finish(replica, request, REQUEST_DONE, buffer_bytes(&replica->reply));
+    return true;
+}
+
+/* False: a long read came, the rest has to wait. */
+static bool serve_batch(struct replica *replica, struct read_batch *batch)
+{
     struct request *request, *following;
     DL_FOREACH_SAFE(batch->requests, request, following)
     {
         DL_DELETE(batch->requests, request);
-        buffer_clear(&replica->reply);
-        machine->ops->read(machine, replica->unix_ms, blob_bytes(request->command),
-                           request->protocol, &replica->reply);
-        replica->reads_done++;
-        request_finish(replica, request, REQUEST_DONE, buffer_bytes(&replica->reply));
+        if (!serve_one(replica, request))
+            return false;
     }
+    return true;
 }
 
-void serve_reads(struct replica *replica)
+bool serve_reads(struct replica *replica)
 {
     struct read_batch *batch, *following;
+    if (replica->reading && !serve_one(replica, replica->reading))
+        return true;
     DL_FOREACH_SAFE(replica->batches, batch, following)
     {
         if (!batch->confirmed || batch->index > replica->status.applied)
             continue;
-        serve_batch(replica, batch);
+        if (!serve_batch(replica, batch))
+            return true;
         DL_DELETE(replica->batches, batch);
         memory_free(batch);
     }
+    return false;
 }

@@ -128,6 +128,8 @@ void replica_abandon(struct replica *replica, void *context)
     forget_context(replica->waiting, context);
     forget_context(replica->proposed, context);
     forget_context(replica->forwarded, context);
+    if (replica->reading && replica->reading->context == context)
+        replica->reading->context = NULL;
     DL_FOREACH(replica->batches, batch)
     forget_context(batch->requests, context);
 }
@@ -441,6 +443,9 @@ static void finish_queue(struct replica *replica, struct request **queue,
 void finish_everything(struct replica *replica)
 {
     struct read_batch *batch, *following;
+    if (replica->reading)
+        request_finish(replica, replica->reading, REQUEST_NOT_DONE, no_reply);
+    replica->reading = NULL;
     finish_queue(replica, &replica->waiting, REQUEST_NOT_DONE);
     finish_queue(replica, &replica->proposed, REQUEST_UNKNOWN);
     HASH_CLEAR(hh, replica->forwarded_by_id);

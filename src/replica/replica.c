@@ -191,7 +191,10 @@ bool replica_run(struct replica *replica)
     dispatch_waiting(replica);
     if (apply_some(replica)) /* alone, a write may be durable by now */
         more = true;
-    serve_reads(replica);
+    /* A long read that ends here lets apply_some() go on. */
+    bool held = replica->reading != NULL;
+    if (serve_reads(replica) || held)
+        more = true;
     entry_cache_shrink(&replica->cache, replica->status.applied, replica->options.cache_bytes);
     return more;
 }

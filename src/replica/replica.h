@@ -77,8 +77,10 @@ struct state_machine_ops {
     void (*apply)(struct state_machine *machine, const struct apply_context *context,
                   struct bytes command, int protocol, struct buffer *reply);
     void (*applied)(struct state_machine *machine, struct raft_pos pos, int64_t now_ms);
-    /* A read on the present state. `now_ms` is the leader's clock. */
-    void (*read)(struct state_machine *machine, int64_t now_ms, struct bytes command, int protocol,
+    /* A read on the present state. `now_ms` is the leader's clock.  False: not finished, nothing is
+     * in `reply` yet; it is called again with the same command, and nothing is applied or read in
+     * between. */
+    bool (*read)(struct state_machine *machine, int64_t now_ms, struct bytes command, int protocol,
                  struct buffer *reply);
     bool (*ready)(struct state_machine *machine); /* false: stop applying for now */
     raft_index (*applied_index)(struct state_machine *machine);

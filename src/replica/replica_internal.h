@@ -77,6 +77,7 @@ struct replica {
     struct request *waiting, *proposed, *forwarded; /* queues, ids rising */
     struct request *forwarded_by_id;                /* hash over the same */
     struct read_batch *batches;                     /* oldest first */
+    struct request *reading; /* a long read, served in slices; in no queue meanwhile */
     uint64_t waiting_count, waiting_bytes, under_way_count;
     uint64_t next_request_id, next_read_id;
     bool try_waiting; /* something changed that may let waiting requests go */
@@ -107,8 +108,8 @@ void request_finish(struct replica *replica, struct request *request, enum reque
 void finish_everything(struct replica *replica);
 
 /* apply.c */
-bool apply_some(struct replica *replica); /* true: there is more to apply now */
-void serve_reads(struct replica *replica);
+bool apply_some(struct replica *replica);  /* true: there is more to apply now */
+bool serve_reads(struct replica *replica); /* true: a long one goes on in the next turn */
 void reads_confirmed(struct replica *replica, const struct raft_read *read);
 
 /* retention.c */

@@ -26,6 +26,7 @@ struct world {
 
     char applied[256]; /* the commands, one after the other */
     raft_index applied_index;
+    int read_slices; /* calls that the next read takes */
 
     struct forward forwards[FORWARDS_MAX];
     char forwarded[256]; /* their commands */
@@ -95,14 +96,17 @@ static void applied(struct state_machine *machine, struct raft_pos pos, int64_t 
     world.applied_index = pos.index;
 }
 
-static void serve(struct state_machine *machine, int64_t now_ms, struct bytes command, int protocol,
+static bool serve(struct state_machine *machine, int64_t now_ms, struct bytes command, int protocol,
                   struct buffer *reply)
 {
     (void)machine;
     (void)now_ms;
     (void)command;
     (void)protocol;
+    if (world.read_slices > 0 && --world.read_slices > 0)
+        return false;
     buffer_printf(reply, "read at %llu", (unsigned long long)world.applied_index);
+    return true;
 }
 
 static bool ready(struct state_machine *machine)
@@ -317,6 +321,37 @@ static void a_read_waits_for_confirmation_and_for_the_noop(void **state)
     acknowledge();
     assert_ended(a, REQUEST_DONE);
     assert_string_equal(a.reply, "read at 1");
+}
+
+static void a_long_read_sees_one_state(void **state)
+{
+    static struct result a, b;
+    (void)state;
+    lead();
+    acknowledge();
+    ask(&a, REQUEST_READ, 1, "a");
+    replica_run(world.replica);
+    ask(&b, REQUEST_WRITE, 2, "b");
+    replica_run(world.replica);
+    persist();
+    world.read_slices = 3;
+    struct raft_message answer = {
+        .type = RAFT_APPEND_RESPONSE,
+        .from = 1,
+        .to = 0,
+        .term = status().term,
+        .append_response = {.matched = true, .hint = {1, 1}, .round = world.round}};
+    replica_receive(world.replica, &answer);
+    assert_true(replica_run(world.replica)); /* one slice: there is more to do */
+    answer.append_response.hint = status().last;
+    replica_receive(world.replica, &answer); /* b is committed */
+    assert_true(replica_run(world.replica));
+    assert_int_equal(a.calls + b.calls, 0);
+    assert_string_equal(world.applied, "");
+    run();
+    assert_ended(a, REQUEST_DONE);
+    assert_string_equal(a.reply, "read at 1");
+    assert_ended(b, REQUEST_DONE);
 }
 
 static void a_deposed_leader_does_not_know(void **state)
@@ -562,6 +597,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_write_is_answered_when_it_is_applied),
         TEST(a_read_waits_for_confirmation_and_for_the_noop),
+        TEST(a_long_read_sees_one_state),
         TEST(a_deposed_leader_does_not_know),
         TEST(replies_meet_their_requests),
         TEST(a_forward_of_another_term_is_refused),
