@@ -199,6 +199,8 @@ _Noreturn static void child(char **argv)
             uint64_t durable = log_writer_poll(writer);
             if (durable > reported)
                 report(pipe_fd, reported = durable, bulk);
+            else
+                usleep(20);
         }
         if (advance(model, seq, &write)) {
             raft_log_trim(log, model->first);
