@@ -110,16 +110,16 @@ golden: $(BUILD)/tests/raft/golden ## write what the scripts expect anew: read t
 	@$(BUILD)/tests/raft/golden --rewrite $(SCRIPTS)
 
 cluster: all ## tests on real processes (ONLY=suite,suite: only those)
-	@tclsh tcl-tests/run.tcl --binary $(abspath $(BUILD)/redis-raft) $(if $(ONLY),--only $(ONLY))
+	@tclsh tcl-tests/run.tcl --binary $(abspath $(BUILD)/redis-raft) $(if $(ONLY),--only $(ONLY)) $(CLUSTER_FLAGS)
 
 clients: all ## client libraries against a cluster while a node dies
-	@tests/clients/run --binary $(abspath $(BUILD)/redis-raft)
+	@tests/clients/run --binary $(abspath $(BUILD)/redis-raft) $(CLUSTER_FLAGS)
 
 test-utils: all ## the scripts in utils/: create-cluster, and that each check can fail
 	@tests/utils/run --binary $(abspath $(BUILD)/redis-raft)
 
-soak: all ## kill loops for SECONDS=600
-	@tclsh tcl-tests/run.tcl --binary $(abspath $(BUILD)/redis-raft) --only killloop --slow 20
+soak: all ## kill loops for HOURS=1
+	@HOURS=$(or $(HOURS),1) tclsh tcl-tests/run.tcl --binary $(abspath $(BUILD)/redis-raft) --only killloop $(CLUSTER_FLAGS)
 
 # ---- what reads the code -------------------------------------------------------
 
@@ -163,6 +163,7 @@ clean: ## remove what was built; data in run/ stays
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1@\2/p' $(filter-out %.d,$(MAKEFILE_LIST)) | awk -F@ '{ printf "%-10s %s\n", $$1, $$2 }'
 	@echo 'variables: O=0..3 SAN=address,undefined|thread WERROR=1 PREFIX= DESTDIR='
+	@echo '           CLUSTER_FLAGS="--port-base N --slow FACTOR" for cluster and clients'
 
 .PHONY: all start stop status debug test unit scripts golden cluster clients test-utils soak lint \
         tidy format install uninstall clean help
