@@ -63,6 +63,7 @@ $(BUILD)/%.o: src/%.c
 
 include utils/tools.mk
 include tests/sim/sim.mk
+include tests/mutants/mutants.mk
 
 # That this links is the proof that the core needs nothing of the outside.
 $(BUILD)/tests/raft/golden: tests/raft/golden.c $(BUILD)/libraft.a $(BUILD)/libbase.a

@@ -98,6 +98,13 @@ static void check_completeness(const struct sim_node *leader, const struct raft_
     }
 }
 
+static void note_trim(struct sim_node *node, const struct raft_status *status)
+{
+    if (status->first.index > node->first_seen)
+        sim.coverage.trims++;
+    node->first_seen = status->first.index;
+}
+
 void sim_check_world(void)
 {
     struct raft_status status;
@@ -105,6 +112,7 @@ void sim_check_world(void)
         if (!sim.nodes[i].alive)
             continue;
         raft_status(sim_raft_of(sim.nodes[i].replica), &status);
+        note_trim(&sim.nodes[i], &status);
         if (status.role == RAFT_LEADER) {
             check_leader(&sim.nodes[i], &status);
             check_completeness(&sim.nodes[i], &status);

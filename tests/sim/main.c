@@ -171,7 +171,10 @@ static void heal_everything(void)
 
 static void run(void)
 {
+    static const uint64_t log_bounds[] = {10, 60, 500, 1 << 20};
     sim.prng = sim.options.seed;
+    if (sim.options.log_entries_max == 0)
+        sim.options.log_entries_max = log_bounds[sim_below(4)];
     sim.nodes = memory_new(sim.options.nodes * sizeof *sim.nodes);
     for (uint32_t i = 0; i < sim.options.nodes; i++) {
         sim.nodes[i].id = i;
@@ -223,11 +226,11 @@ static void print_coverage(void)
            " reads %" PRIu64 " unknown %" PRIu64 " not-done %" PRIu64 " elections %" PRIu64
            " crashes %" PRIu64 " in-write %" PRIu64 " partitions %" PRIu64 " one-way %" PRIu64
            " pauses %" PRIu64 " transfers %" PRIu64 " lost %" PRIu64 " doubled %" PRIu64
-           " refused %" PRIu64 " once-repeats %" PRIu64 "\n",
+           " refused %" PRIu64 " once-repeats %" PRIu64 " trims %" PRIu64 "\n",
            sim.options.seed, sim.options.nodes, sim.transcript_hash, c->events, c->writes_done,
            c->reads_done, c->unknown, c->not_done, c->elections, c->crashes, c->crashes_in_write,
            c->partitions, c->one_way, c->pauses, c->transfers, c->lost, c->duplicated,
-           c->refused_forwards, c->once_repeats);
+           c->refused_forwards, c->once_repeats, c->trims);
 }
 
 static int run_seeds(uint64_t from, uint64_t to)

@@ -5,7 +5,7 @@
 #include "base/memory.h"
 #include "sim.h"
 
-enum { CHECKPOINT_BYTES = 6000, LOG_BYTES_MAX = 1 << 20, CACHE_BYTES = 8192 };
+enum { CHECKPOINT_BYTES = 6000, LOG_BYTES_MAX = 64 << 20, CACHE_BYTES = 8192 };
 
 int64_t sim_node_now_ms(const struct sim_node *node)
 {
@@ -35,14 +35,16 @@ static void machine_apply(struct state_machine *port, const struct apply_context
 static void machine_applied(struct state_machine *port, struct raft_pos pos, int64_t now_ms)
 {
     struct sim_node *node = node_of(port);
+    if (pos.index > node->applied_seen)
+        node->applied_seen = pos.index;
     node->machine->ops->applied(node->machine, pos, now_ms);
 }
 
-static void machine_read(struct state_machine *port, int64_t now_ms, struct bytes command,
+static bool machine_read(struct state_machine *port, int64_t now_ms, struct bytes command,
                          int protocol, struct buffer *reply)
 {
     struct sim_node *node = node_of(port);
-    node->machine->ops->read(node->machine, now_ms, command, protocol, reply);
+    return node->machine->ops->read(node->machine, now_ms, command, protocol, reply);
 }
 
 static bool machine_ready(struct state_machine *port)
@@ -55,9 +57,17 @@ static raft_index machine_applied_index(struct state_machine *port)
     return node_of(port)->machine->ops->applied_index(node_of(port)->machine);
 }
 
+/* A member that falls off the log is lost until snapshots are sent, so here the bounds of the log
+ * may be small, and yet nobody is ever cut off: nodes say less than they have stored while another
+ * lacks it.  What a node applied in an earlier life is on its disk. */
 static raft_index machine_persisted_index(struct state_machine *port)
 {
-    return node_of(port)->machine->ops->persisted_index(node_of(port)->machine);
+    struct sim_node *node = node_of(port);
+    raft_index index = node->machine->ops->persisted_index(node->machine);
+    for (uint32_t i = 0; i < sim.options.nodes; i++)
+        if (sim.nodes[i].applied_seen < index)
+            index = sim.nodes[i].applied_seen;
+    return index;
 }
 
 static const struct state_machine_ops machine_ops = {
@@ -103,6 +113,7 @@ void sim_node_start(struct sim_node *node)
     node->life++;
     node->alive = true;
     node->paused = false;
+    node->first_seen = UINT64_MAX;
     node->log = raft_log_open(node->kv);
     node->db = db_open(node->kv, &db_options);
     node->machine = command_machine_new(node->db);
@@ -127,8 +138,8 @@ void sim_node_start(struct sim_node *node)
         .seed = prng_next(&sim.prng),
         .cache_bytes = CACHE_BYTES,
         .log_bytes_max = LOG_BYTES_MAX,
-        .log_entries_max = 1 << 20,
-        .log_entries_min = 10,
+        .log_entries_max = sim.options.log_entries_max,
+        .log_entries_min = 4,
         .log = node->log,
         .writer = &node->disk.port,
         .transport = &node->transport,

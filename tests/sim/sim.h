@@ -39,7 +39,8 @@ typedef void sim_event_fn(struct sim_node *node, void *data);
 struct sim_options {
     uint64_t seed;
     uint32_t nodes, clients, keys;
-    int64_t fault_us; /* how long faults go on */
+    int64_t fault_us;         /* how long faults go on */
+    uint64_t log_entries_max; /* 0: the seed chooses */
     double loss, duplication;
     bool crashes, partitions, pauses, skew;
     bool verbose;
@@ -49,7 +50,7 @@ struct sim_options {
 struct sim_coverage {
     uint64_t events, elections, truncations, crashes, crashes_in_write, restarts, partitions;
     uint64_t one_way, pauses, lost, duplicated, writes_done, reads_done, unknown, not_done;
-    uint64_t trims, checkpoints, refused_forwards, once_repeats, transfers;
+    uint64_t trims, refused_forwards, once_repeats, transfers;
 };
 
 struct sim_world {
@@ -107,7 +108,8 @@ struct sim_node {
     struct replica *replica;
     struct sim_disk disk;
     struct transport transport;
-    raft_index applied_seen;
+    raft_index applied_seen; /* the highest of all its lives: durable and committed */
+    raft_index first_seen;   /* of this life: rises when the log is cut */
 };
 
 void sim_node_start(struct sim_node *node);
