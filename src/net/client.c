@@ -114,8 +114,8 @@ bool client_is_open(const struct client *client)
 
 /* ---- reading --------------------------------------------------------------------------- */
 
-/* Room for the next read: what the command under way still needs, but never more than has come
- * already, so that memory follows bytes and not announcements. */
+/* Room for the next read: for all of the command under way, at once, so that a large value is never
+ * moved.  Announcing one and not sending it costs addresses, not memory: the room is not touched. */
 static void make_room(struct client *client)
 {
     buffer_consume(&client->in, client->parsed);
@@ -123,8 +123,6 @@ static void make_room(struct client *client)
     size_t have = client->in.size;
     size_t wanted = resp_wanted(client->parser);
     size_t room = wanted > have ? wanted - have : 0;
-    if (room > have)
-        room = have;
     buffer_reserve(&client->in, room > READ_MIN ? room : READ_MIN);
 }
 

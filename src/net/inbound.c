@@ -20,8 +20,8 @@ enum {
     STRANGER_BYTES = 2048, /* largest command before the handshake is complete */
     KEEPALIVE_S = 5,
     READ_MIN = 64 * 1024,
-    READ_MAX = 2 * 1024 * 1024, /* of one turn */
-    IN_KEEP = 1024 * 1024       /* capacity kept while empty */
+    READ_MAX = 256 * 1024, /* of one turn: see client.c */
+    IN_KEEP = 1024 * 1024  /* capacity kept while empty */
 };
 
 void inbound_free(struct inbound *inbound)
@@ -218,7 +218,7 @@ static bool read_commands(struct inbound *inbound)
     return true;
 }
 
-/* As in client.c: memory follows the bytes that came, not those that were announced. */
+/* As in client.c. */
 static size_t make_room(struct inbound *inbound)
 {
     buffer_consume(&inbound->in, inbound->parsed);
@@ -226,8 +226,6 @@ static size_t make_room(struct inbound *inbound)
     size_t have = inbound->in.size;
     size_t wanted = resp_wanted(inbound->parser);
     size_t room = wanted > have ? wanted - have : 0;
-    if (room > have)
-        room = have;
     buffer_reserve(&inbound->in, room > READ_MIN ? room : READ_MIN);
     room = inbound->in.capacity - have;
     return room < READ_MAX ? room : READ_MAX;

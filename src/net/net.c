@@ -7,6 +7,7 @@
  * A stop that waits for the handover costs the cluster no election timeout. */
 #include "net/net.h"
 
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 
@@ -20,7 +21,7 @@
 #include "net/peer.h"
 #include "net/server_port.h"
 
-enum { LEAVE_MS = 2000 };
+enum { LEAVE_MS = 2000, TRIM_MS = 30000, TRIM_BYTES = 128 << 20 };
 _Static_assert((int)NET_TICK_MS == (int)LOOP_TICK_MS, "one tick");
 
 struct net {
@@ -34,6 +35,7 @@ struct net {
     struct event *term, *interrupt;
     bool leaving;
     int64_t leave_by_ms;
+    int64_t trimmed_ms;
 };
 
 /* ---- a planned stop -------------------------------------------------------------------- */
@@ -104,12 +106,26 @@ static void watch_signals(struct net *net)
 
 /* ---- the turn ----------------------------------------------------------------------------- */
 
+/* After large values malloc keeps much that nobody uses (main.c asked it to). */
+static void trim_memory(struct net *net)
+{
+    int64_t now_ms = loop_now_ms(net->loop);
+    if (now_ms - net->trimmed_ms < TRIM_MS)
+        return;
+    net->trimmed_ms = now_ms;
+    if (mallinfo2().fordblks > TRIM_BYTES)
+        malloc_trim(TRIM_BYTES / 4);
+}
+
 static void on_tick(void *context)
 {
     struct net *net = context;
     replica_tick(net->replica, loop_now_ms(net->loop), loop_unix_ms(net->loop));
     peers_tick(net->peers);
+    /* A heartbeat does not wait for what this turn brought, which may be a large value. */
+    peers_flush(net->peers);
     clients_tick(net->clients);
+    trim_memory(net);
 }
 
 static bool on_turn(void *context)
