@@ -168,7 +168,9 @@ void on_vote_response(struct raft *raft, const struct raft_message *message)
     raft_term asked = pre_vote && granted ? state->term + 1 : state->term;
     if (state->role != (pre_vote ? RAFT_PRE_CANDIDATE : RAFT_CANDIDATE) || message->term != asked)
         return;
-    state->votes[member_place(raft, message->from)] = granted ? VOTE_GRANTED : VOTE_REFUSED;
+    enum vote_state *vote = &state->votes[member_place(raft, message->from)];
+    if (*vote == VOTE_NONE) /* a late answer does not take a vote back */
+        *vote = granted ? VOTE_GRANTED : VOTE_REFUSED;
     if (has_majority(raft, VOTE_GRANTED)) {
         if (pre_vote)
             campaign(raft, false);

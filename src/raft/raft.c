@@ -289,9 +289,13 @@ static void number_write(struct raft *raft, struct raft_write *write)
     state->writes[at] = (struct write_under_way){state->write_seq, raft->log.last};
 }
 
+/* Nothing while our term is on its way to the disk: the applied index that is stored with the data
+ * must not be there before the term in which it was learned (see proofs/README.md, Disk). */
 static raft_index apply_to(const struct raft *raft)
 {
     const struct raft_state *state = &raft->state;
+    if (state->hard_state_seq > state->durable_seq)
+        return state->applied;
     return state->commit < state->durable ? state->commit : state->durable;
 }
 

@@ -12,7 +12,7 @@
  *                    a higher term, or no majority heard: check_quorum()
  *
  * Invariants, checked by raft_check_invariants() after every step:
- *   I1  first.index <= applied <= apply_to = min(commit, durable) <= last.index
+ *   I1  first.index <= applied <= apply_to <= min(commit, durable) <= last.index
  *       (applied <= commit; a restart begins with commit = applied)
  *   I2  first.index <= durable <= last.index
  *   I3  terms never fall along the log; none is above our term

@@ -1,3 +1,4 @@
+/* The world: events in the order of time, one source of randomness, one transcript. */
 #include <Judy.h>
 #include <inttypes.h>
 #include <stdarg.h>
