@@ -5,7 +5,7 @@
 #     }
 #
 # Node I listens on port-base + I for clients and port-base + 10 + I for peers, and lives in
-# build/tcl/SUITE/nodeI, which is fresh for each cluster.  The second argument holds directives for
+# build/tcl/SUITE-PORT/nodeI, which is fresh for each cluster.  The second argument holds directives for
 # every node's file.  What is started is told to reaper.sh, so that nothing outlives the run.
 
 namespace eval cluster {
@@ -72,7 +72,9 @@ proc process_rss_mb {pid} {
 
 proc client_port {id} { return [expr {[option --port-base] + $id}] }
 proc peer_port {id} { return [expr {[option --port-base] + 10 + $id}] }
-proc suite_dir {} { return [file join $::tst::root build tcl $::tst::suite] }
+proc suite_dir {} {
+    return [file join $::tst::root build tcl $::tst::suite-[option --port-base]]
+}
 proc node_dir {id} { return [file join [suite_dir] node$id] }
 proc node_log {id} { return [file join [node_dir $id] log] }
 proc node_pid {id} { return $::cluster::pid($id) }

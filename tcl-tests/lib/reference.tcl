@@ -8,7 +8,7 @@ proc with_redis_server {arguments script} {
         return
     }
     set port [expr {[option --port-base] + 30}]
-    set dir [file join $::tst::root build tcl redis]
+    set dir [file join $::tst::root build tcl redis-$port]
     file delete -force $dir
     file mkdir $dir
     set pid [spawn redis-server [file join $dir log] redis-server --port $port --bind 127.0.0.1 \

@@ -129,7 +129,8 @@ proc resp::take {id} {
         if {[string length $conn($id,buf)] - $pos >= $conn($id,need)} {
             set conn($id,need) 0
             if {[parse $id pos tree]} {
-                if {$pos > 65536 || $pos == [string length $conn($id,buf)]} {
+                # (In halves: taking each reply off the front would copy the rest each time.)
+                if {2 * $pos >= [string length $conn($id,buf)]} {
                     set conn($id,buf) [string range $conn($id,buf) $pos end]
                     set pos 0
                 }
