@@ -7,9 +7,9 @@
 #include "base/fatal.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "command/command.h"
 #include "net/client_internal.h"
 #include "net/listener.h"
-#include "net/wire.h"
 
 enum {
     READ_MIN = 16 * 1024,   /* room for one read() */
@@ -26,8 +26,8 @@ static struct resp_limits limits_of(const struct client *client)
 {
     const struct config *config = client->clients->options.config;
     size_t command_max = config->client_query_buffer_limit;
-    if (command_max == 0 || command_max > WIRE_COMMAND_MAX)
-        command_max = WIRE_COMMAND_MAX;
+    if (command_max == 0 || command_max > COMMAND_ENCODED_MAX)
+        command_max = COMMAND_ENCODED_MAX; /* encoded it is not longer */
     return (struct resp_limits){.bulk_max = config->proto_max_bulk_len,
                                 .inline_max = INLINE_MAX,
                                 .argc_max = ARGC_MAX,

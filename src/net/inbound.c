@@ -34,6 +34,7 @@ void inbound_free(struct inbound *inbound)
     close(inbound->fd);
     resp_parser_free(inbound->parser);
     buffer_deinit(&inbound->in);
+    wire_input_deinit(&inbound->input);
     memory_free(inbound);
 }
 
@@ -155,25 +156,31 @@ static bool on_proof(struct inbound *inbound, const struct bytes *argv, uint32_t
 
 /* ---- messages ------------------------------------------------------------------------------ */
 
+static bool belongs(enum wire_kind kind, enum channel channel)
+{
+    if (kind == WIRE_PIECE)
+        return channel != CHANNEL_CONTROL;
+    return (kind == WIRE_MESSAGE) == (channel != CHANNEL_COMMANDS);
+}
+
 /* False: it is closed. */
 static bool on_message(struct inbound *inbound, const struct bytes *argv, uint32_t argc)
 {
     struct peers *peers = inbound->peers;
-    struct wire_input *input = &peers->input;
+    struct wire_input *input = &inbound->input;
     raft_node_id node = inbound->peer->member->id;
-    bool is_commands = inbound->handshake.channel == CHANNEL_COMMANDS;
     const char *error = NULL;
     enum wire_kind kind =
         wire_decode(input, argv, argc, node, (raft_node_id)peers->options.config->me);
     if (kind == WIRE_INVALID)
         error = input->error;
-    else if (is_commands != (kind != WIRE_MESSAGE))
+    else if (!belongs(kind, inbound->handshake.channel))
         error = "a message on the wrong channel";
     else if (kind == WIRE_MESSAGE)
         replica_receive(peers->replica, &input->message);
     else if (kind == WIRE_FORWARD)
         replica_receive_forward(peers->replica, node, &input->forward);
-    else
+    else if (kind == WIRE_FORWARD_REPLY)
         replica_receive_forward_reply(peers->replica, node, &input->forward_reply);
     wire_release(input);
     if (error)

@@ -42,10 +42,12 @@ void outbox_append(struct outbox *outbox, const void *data, size_t size)
     outbox->size += size;
 }
 
-void outbox_append_blob(struct outbox *outbox, struct blob *blob)
+void outbox_append_part(struct outbox *outbox, struct blob *blob, size_t offset, size_t size)
 {
-    if (blob->size < OUTBOX_REFERENCE_MIN) {
-        outbox_append(outbox, blob->data, blob->size);
+    check(offset <= blob->size);
+    check(size <= blob->size - offset);
+    if (size < OUTBOX_REFERENCE_MIN) {
+        outbox_append(outbox, blob->data + offset, size);
         return;
     }
     if (outbox->count == outbox->capacity) {
@@ -53,9 +55,16 @@ void outbox_append_blob(struct outbox *outbox, struct blob *blob)
         outbox->references =
             memory_resize(outbox->references, outbox->capacity * sizeof *outbox->references);
     }
-    outbox->references[outbox->count++] =
-        (struct outbox_reference){.at = outbox->bytes.size, .blob = blob_take(blob)};
-    outbox->size += blob->size;
+    outbox->references[outbox->count++] = (struct outbox_reference){.at = outbox->bytes.size,
+                                                                    .blob = blob_take(blob),
+                                                                    .data = blob->data + offset,
+                                                                    .size = size};
+    outbox->size += size;
+}
+
+void outbox_append_blob(struct outbox *outbox, struct blob *blob)
+{
+    outbox_append_part(outbox, blob, 0, blob->size);
 }
 
 static void append_header(struct outbox *outbox, char sign, uint64_t value)
@@ -89,13 +98,14 @@ static int gather(const struct outbox *outbox, struct iovec *vector)
 {
     int used = 0;
     size_t at = outbox->sent;
-    size_t skip = outbox->sent_of_blob;
+    size_t skip = outbox->sent_of_reference;
     uint32_t i = outbox->first;
     for (; i < outbox->count && used + 2 < OUTBOX_IOVEC_MAX; i++) {
         const struct outbox_reference *reference = &outbox->references[i];
         if (reference->at > at)
             vector[used++] = (struct iovec){outbox->bytes.data + at, reference->at - at};
-        vector[used++] = (struct iovec){reference->blob->data + skip, reference->blob->size - skip};
+        vector[used++] =
+            (struct iovec){(void *)(uintptr_t)(reference->data + skip), reference->size - skip};
         at = reference->at;
         skip = 0;
     }
@@ -109,9 +119,9 @@ static void advance(struct outbox *outbox, size_t written)
     check(written <= outbox->size);
     outbox->size -= written;
     while (written) {
-        bool at_blob =
+        bool at_reference =
             outbox->first < outbox->count && outbox->references[outbox->first].at == outbox->sent;
-        if (!at_blob) {
+        if (!at_reference) {
             size_t end = outbox->first < outbox->count ? outbox->references[outbox->first].at
                                                        : outbox->bytes.size;
             size_t step = end - outbox->sent < written ? end - outbox->sent : written;
@@ -119,15 +129,15 @@ static void advance(struct outbox *outbox, size_t written)
             written -= step;
             continue;
         }
-        struct blob *blob = outbox->references[outbox->first].blob;
-        size_t left = blob->size - outbox->sent_of_blob;
+        struct outbox_reference *reference = &outbox->references[outbox->first];
+        size_t left = reference->size - outbox->sent_of_reference;
         if (written < left) {
-            outbox->sent_of_blob += written;
+            outbox->sent_of_reference += written;
             return;
         }
         written -= left;
-        outbox->sent_of_blob = 0;
-        blob_release(blob);
+        outbox->sent_of_reference = 0;
+        blob_release(reference->blob);
         outbox->first++;
     }
 }

@@ -13,8 +13,10 @@
 #include "base/buffer.h"
 
 struct outbox_reference {
-    size_t at;         /* the blob's bytes come before bytes.data[at] */
+    size_t at;         /* these bytes come before bytes.data[at] */
     struct blob *blob; /* one reference of ours */
+    const unsigned char *data;
+    size_t size; /* never 0 */
 };
 
 struct outbox {
@@ -22,7 +24,7 @@ struct outbox {
     struct outbox_reference *references; /* owned; ascending `at` */
     uint32_t first, count, capacity;     /* references[first .. count) are not yet sent */
     size_t sent;                         /* of bytes.data */
-    size_t sent_of_blob;                 /* of references[first] */
+    size_t sent_of_reference;            /* of references[first] */
     size_t size;                         /* bytes still to send, blobs included */
 };
 
@@ -31,6 +33,7 @@ void outbox_deinit(struct outbox *outbox); /* and ready for use again */
 void outbox_append(struct outbox *outbox, const void *data, size_t size);
 /* Copies a small blob, references (blob_take) a large one. */
 void outbox_append_blob(struct outbox *outbox, struct blob *blob);
+void outbox_append_part(struct outbox *outbox, struct blob *blob, size_t offset, size_t size);
 void outbox_append_bulk_header(struct outbox *outbox, size_t size); /* $<size>\r\n */
 void outbox_append_array_header(struct outbox *outbox, uint32_t count);
 

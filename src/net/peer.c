@@ -99,10 +99,14 @@ static void send_forward_reply(struct transport *transport, raft_node_id to,
      * Before, the loss of the last connection told it what this reply would have. */
     if (link->state < LINK_PROVE)
         return;
-    if (link->out.size > replies_queued_max || reply->reply.size > WIRE_COMMAND_MAX)
+    if (link->out.size > replies_queued_max) {
         link_close(link, "too many replies wait for it");
-    else
-        wire_encode_forward_reply(&link->out, reply);
+        return;
+    }
+    struct forward_reply sent = *reply;
+    if (sent.reply.size > WIRE_PAYLOAD_MAX)
+        sent.reply = bytes_from_string("-ERR the reply is too large to be passed on\r\n");
+    wire_encode_forward_reply(&link->out, &sent);
 }
 
 static const struct transport_ops transport_ops = {
@@ -146,7 +150,6 @@ void peers_free(struct peers *peers)
     }
     if (peers->dns)
         evdns_base_free(peers->dns, 0);
-    wire_input_deinit(&peers->input);
     memory_free(peers);
 }
 

@@ -55,6 +55,7 @@ struct inbound {
     struct resp_parser *parser;
     struct buffer in;
     size_t parsed;
+    struct wire_input input;
     bool welcomed; /* RR.HELLO was accepted; RR.PROVE is awaited */
     struct handshake handshake;
     int64_t accepted_ms;
@@ -79,7 +80,6 @@ struct peers {
     struct inbound *inbounds; /* all of them; utlist */
     uint32_t strangers;       /* of them, without a peer */
     int64_t complained_ms;    /* about too many strangers */
-    struct wire_input input;  /* of the message being read */
     struct evdns_base *dns;   /* NULL until a host name must be looked up */
     uint64_t prng;            /* for jitter */
 };

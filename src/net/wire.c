@@ -11,9 +11,14 @@
  *   FORWARD     session u64 id u64 term u64 client u64 kind u8           command_encode()
  *               protocol u8
  *   FORWARDED   session u64 id u64 refused u8 outcome u8                 the reply, RESP
+ *   PIECE       total u32, offset u32                                    up to WIRE_PIECE_MAX bytes
  *
  *   flags of VOTE: 1 pre-vote, 2 transfer; of VOTED: 1 granted, 2 pre-vote.
  *   entries: count times  term u64, type u8, size u32, payload; index = prev.index + 1, 2, ...
+ *
+ * A payload (of an entry, a FORWARD, a FORWARDED) of more than WIRE_PIECE_MAX is sent as PIECEs, in
+ * order, none but the last shorter than WIRE_PIECE_MAX, and then left out of the message that
+ * follows them: argv[2] is missing, or is the head of one entry alone.
  *
  * The version of all this is agreed on in the handshake (handshake.h).  Each decoder below first
  * checks the sizes, then every value that the core or the replica relies on. */
@@ -31,6 +36,7 @@ enum {
     APPENDED_SIZE = ROUTE_SIZE + 25,
     FORWARD_SIZE = 34,
     FORWARDED_SIZE = 18,
+    PIECE_SIZE = 8,
     ENTRY_SIZE = 13
 };
 
@@ -41,7 +47,7 @@ struct resp_limits wire_limits(void)
 {
     return (struct resp_limits){.bulk_max = WIRE_BULK_MAX,
                                 .inline_max = 64,
-                                .argc_max = 16,
+                                .argc_max = 3,
                                 .command_max = WIRE_BULK_MAX + 4096,
                                 .allow_inline = false};
 }
@@ -76,6 +82,33 @@ static void put_pos(unsigned char *at, struct raft_pos pos)
     put_u64(at + 8, pos.index);
 }
 
+/* A large payload ahead of its message; `blob` may be NULL: then the bytes are copied. */
+static void encode_pieces(struct outbox *out, struct bytes payload, struct blob *blob)
+{
+    size_t offset = 0;
+    check(payload.size <= WIRE_PAYLOAD_MAX);
+    while (offset < payload.size) {
+        unsigned char fields[PIECE_SIZE];
+        size_t left = payload.size - offset;
+        size_t size = left < WIRE_PIECE_MAX ? left : WIRE_PIECE_MAX;
+        put_u32(fields, (uint32_t)payload.size);
+        put_u32(fields + 4, (uint32_t)offset);
+        append_head(out, 3, "PIECE", fields, sizeof fields);
+        outbox_append_bulk_header(out, size);
+        if (blob)
+            outbox_append_part(out, blob, offset, size);
+        else
+            outbox_append(out, (const char *)payload.data + offset, size);
+        outbox_append(out, "\r\n", 2);
+        offset += size;
+    }
+}
+
+static bool is_large(size_t size)
+{
+    return size > WIRE_PIECE_MAX;
+}
+
 static void encode_entries(struct outbox *out, const struct raft_entry *entries, uint32_t count,
                            size_t size)
 {
@@ -86,7 +119,7 @@ static void encode_entries(struct outbox *out, const struct raft_entry *entries,
         head[8] = (unsigned char)entries[i].type;
         put_u32(head + 9, entries[i].size);
         outbox_append(out, head, sizeof head);
-        if (entries[i].size)
+        if (entries[i].size && !is_large(entries[i].size))
             outbox_append_blob(out, entries[i].payload);
     }
     outbox_append(out, "\r\n", 2);
@@ -108,6 +141,26 @@ static void encode_append_frame(struct outbox *out, const struct raft_message *m
         encode_entries(out, entries, count, size);
 }
 
+/* How many of entries[0 .. count) make the next frame, and the size of their bulk. */
+static uint32_t frame_of(const struct raft_entry *entries, uint32_t count, size_t *size)
+{
+    uint32_t taken = 0;
+    *size = 0;
+    while (taken < count && taken < WIRE_ENTRIES_MAX) {
+        const struct raft_entry *entry = &entries[taken];
+        check(entry->pos.index == entries[0].pos.index + taken);
+        check(entry->size == 0 || ((struct blob *)entry->payload)->size == entry->size);
+        if (taken > 0 && (is_large(entry->size) || *size + entry->size > WIRE_FRAME_MAX))
+            break;
+        taken++;
+        *size += ENTRY_SIZE;
+        if (is_large(entry->size))
+            break;
+        *size += entry->size;
+    }
+    return taken;
+}
+
 /* Splitting keeps the meaning: an append of n entries and one of m behind it are what a leader
  * would have sent with smaller bounds. */
 static void encode_append(struct outbox *out, const struct raft_message *message,
@@ -115,23 +168,17 @@ static void encode_append(struct outbox *out, const struct raft_message *message
 {
     uint32_t count = message->append_request.count;
     struct raft_pos prev = message->append_request.prev;
+    check(count == 0 || entries[0].pos.index == prev.index + 1);
     uint32_t from = 0;
     do {
-        uint32_t to = from;
-        size_t size = 0;
-        while (to < count && to - from < WIRE_ENTRIES_MAX) {
-            const struct raft_entry *entry = &entries[to];
-            check(entry->pos.index == message->append_request.prev.index + 1 + to);
-            check(entry->size == 0 || ((struct blob *)entry->payload)->size == entry->size);
-            if (to > from && size + entry->size > WIRE_FRAME_PAYLOAD)
-                break;
-            size += ENTRY_SIZE + entry->size;
-            to++;
-        }
-        encode_append_frame(out, message, prev, entries + from, to - from, size);
-        if (to > from)
-            prev = entries[to - 1].pos;
-        from = to;
+        size_t size;
+        uint32_t taken = frame_of(entries + from, count - from, &size);
+        if (taken == 1 && is_large(entries[from].size))
+            encode_pieces(out, blob_bytes(entries[from].payload), entries[from].payload);
+        encode_append_frame(out, message, prev, entries + from, taken, size);
+        from += taken;
+        if (from)
+            prev = entries[from - 1].pos;
     } while (from < count);
 }
 
@@ -189,7 +236,12 @@ void wire_encode_forward(struct outbox *out, const struct forward *forward)
     put_u64(fields + 24, forward->client);
     fields[32] = (unsigned char)forward->kind;
     fields[33] = (unsigned char)forward->protocol;
-    append_head(out, 3, "FORWARD", fields, sizeof fields);
+    bool large = is_large(forward->command->size);
+    if (large)
+        encode_pieces(out, blob_bytes(forward->command), forward->command);
+    append_head(out, large ? 2 : 3, "FORWARD", fields, sizeof fields);
+    if (large)
+        return;
     outbox_append_bulk_header(out, forward->command->size);
     outbox_append_blob(out, forward->command);
     outbox_append(out, "\r\n", 2);
@@ -202,8 +254,12 @@ void wire_encode_forward_reply(struct outbox *out, const struct forward_reply *r
     put_u64(fields + 8, reply->id);
     fields[16] = reply->refused ? 1 : 0;
     fields[17] = (unsigned char)reply->outcome;
-    append_head(out, 3, "FORWARDED", fields, sizeof fields);
-    append_bulk(out, reply->reply.data, reply->reply.size);
+    bool large = is_large(reply->reply.size);
+    if (large)
+        encode_pieces(out, reply->reply, NULL);
+    append_head(out, large ? 2 : 3, "FORWARDED", fields, sizeof fields);
+    if (!large)
+        append_bulk(out, reply->reply.data, reply->reply.size);
 }
 
 /* ---- decoding -------------------------------------------------------------------- */
@@ -211,9 +267,50 @@ void wire_encode_forward_reply(struct outbox *out, const struct forward_reply *r
 static enum wire_kind invalid(struct wire_input *input, const char *error)
 {
     input->error = error;
-    input->kind = WIRE_INVALID;
     return WIRE_INVALID;
 }
+
+/* ---- pieces ----------------------------------------------------------------------- */
+
+static enum wire_kind decode_piece(struct wire_input *input, const struct bytes *argv,
+                                   uint32_t argc)
+{
+    if (argc != 3 || argv[1].size != PIECE_SIZE)
+        return invalid(input, "a piece of the wrong size");
+    size_t total = get_u32(argv[1].data);
+    size_t offset = get_u32((const unsigned char *)argv[1].data + 4);
+    if (!is_large(total) || total > WIRE_PAYLOAD_MAX)
+        return invalid(input, "a piece of a payload of the wrong size");
+    if (offset != input->assembled || (input->assembly && input->assembly->size != total))
+        return invalid(input, "a piece out of order");
+    size_t left = total - offset;
+    if (left == 0 || argv[2].size != (left < WIRE_PIECE_MAX ? left : WIRE_PIECE_MAX))
+        return invalid(input, "a piece of the wrong size");
+    if (!input->assembly)
+        input->assembly = blob_new(total);
+    memcpy(input->assembly->data + offset, argv[2].data, argv[2].size);
+    input->assembled += argv[2].size;
+    return WIRE_PIECE;
+}
+
+/* The payload that came ahead, complete; the caller's from now on.  NULL: there is none. */
+static struct blob *take_assembly(struct wire_input *input)
+{
+    struct blob *assembly = input->assembly;
+    if (!assembly || input->assembled != assembly->size)
+        return NULL;
+    input->assembly = NULL;
+    input->assembled = 0;
+    return assembly;
+}
+
+/* argv[2], or what came ahead of it in pieces.  NULL: it is missing. */
+static struct blob *take_payload(struct wire_input *input, const struct bytes *argv, uint32_t argc)
+{
+    return argc == 3 ? blob_copy(argv[2]) : take_assembly(input);
+}
+
+/* ---- Raft messages ------------------------------------------------------------------ */
 
 static struct raft_pos get_pos(const unsigned char *at)
 {
@@ -236,39 +333,65 @@ static struct raft_entry *add_entry(struct wire_input *input)
     return &input->entries[input->entries_count++];
 }
 
+/* The head of the entry behind `*pos`, which moves to it.  NULL or what is wrong. */
+static const char *read_head(const unsigned char *at, raft_term term_max, struct raft_pos *pos,
+                             struct raft_entry *entry)
+{
+    raft_term term = get_u64(at);
+    unsigned type = at[8];
+    if (term < pos->term || term > term_max || term == 0)
+        return "an entry of an impossible term";
+    if (type > RAFT_ENTRY_CONFIG)
+        return "an entry of unknown type";
+    *pos = (struct raft_pos){.term = term, .index = pos->index + 1};
+    *entry = (struct raft_entry){
+        .pos = *pos, .type = (enum raft_entry_type)type, .size = get_u32(at + 9)};
+    return NULL;
+}
+
+/* One entry whose payload came in pieces. */
+static enum wire_kind decode_large_entry(struct wire_input *input, struct bytes packed,
+                                         uint32_t count)
+{
+    struct raft_pos pos = input->message.append_request.prev;
+    struct raft_entry entry;
+    if (count != 1 || packed.size != ENTRY_SIZE)
+        return invalid(input, "pieces without their message");
+    const char *error = read_head(packed.data, input->message.term, &pos, &entry);
+    if (error)
+        return invalid(input, error);
+    if (entry.size != input->assembly->size)
+        return invalid(input, "pieces of another size than their entry");
+    entry.payload = take_assembly(input);
+    if (!entry.payload)
+        return invalid(input, "pieces are missing");
+    *add_entry(input) = entry;
+    return WIRE_MESSAGE;
+}
+
 static enum wire_kind decode_entries(struct wire_input *input, struct bytes packed, uint32_t count)
 {
-    const struct raft_message *message = &input->message;
+    struct raft_pos pos = input->message.append_request.prev;
     const unsigned char *at = packed.data;
     size_t left = packed.size;
-    struct raft_pos pos = message->append_request.prev;
     for (uint32_t i = 0; i < count; i++) {
+        struct raft_entry entry;
         if (left < ENTRY_SIZE)
             return invalid(input, "fewer entries than announced");
-        raft_term term = get_u64(at);
-        unsigned type = at[8];
-        uint32_t size = get_u32(at + 9);
+        const char *error = read_head(at, input->message.term, &pos, &entry);
+        if (error)
+            return invalid(input, error);
         at += ENTRY_SIZE;
         left -= ENTRY_SIZE;
-        if (size > left)
+        if (entry.size > left)
             return invalid(input, "an entry is longer than its message");
-        if (term < pos.term || term > message->term || term == 0)
-            return invalid(input, "an entry of an impossible term");
-        if (type > RAFT_ENTRY_CONFIG)
-            return invalid(input, "an entry of unknown type");
-        pos = (struct raft_pos){.term = term, .index = pos.index + 1};
-        *add_entry(input) = (struct raft_entry){
-            .pos = pos,
-            .type = (enum raft_entry_type)type,
-            .size = size,
-            .payload = size ? blob_copy(bytes_of(at, size)) : NULL,
-        };
-        at += size;
-        left -= size;
+        if (entry.size)
+            entry.payload = blob_copy(bytes_of(at, entry.size));
+        *add_entry(input) = entry;
+        at += entry.size;
+        left -= entry.size;
     }
-    if (left)
-        return invalid(input, "bytes behind the last entry");
-    return WIRE_MESSAGE;
+    return left ? invalid(input, "bytes behind the last entry") : WIRE_MESSAGE;
 }
 
 static enum wire_kind decode_append(struct wire_input *input, const unsigned char *at,
@@ -292,7 +415,8 @@ static enum wire_kind decode_append(struct wire_input *input, const unsigned cha
         return invalid(input, "an impossible commit index");
     if (count == 0)
         return WIRE_MESSAGE;
-    enum wire_kind kind = decode_entries(input, argv[2], count);
+    enum wire_kind kind = input->assembly ? decode_large_entry(input, argv[2], count)
+                                          : decode_entries(input, argv[2], count);
     message->append_request.entries = input->entries;
     return kind;
 }
@@ -382,10 +506,12 @@ static enum wire_kind decode_message(struct wire_input *input, enum raft_message
     return decode_fields(input, argv, argc);
 }
 
+/* ---- forwarded commands --------------------------------------------------------------- */
+
 static enum wire_kind decode_forward(struct wire_input *input, const struct bytes *argv,
                                      uint32_t argc)
 {
-    if (argc != 3 || argv[1].size != FORWARD_SIZE || argv[2].size > WIRE_COMMAND_MAX)
+    if (argv[1].size != FORWARD_SIZE)
         return invalid(input, "a forward of the wrong size");
     const unsigned char *at = argv[1].data;
     unsigned kind = at[32], protocol = at[33];
@@ -393,6 +519,9 @@ static enum wire_kind decode_forward(struct wire_input *input, const struct byte
         return invalid(input, "a forward of unknown kind or protocol");
     if (get_u64(at + 8) == 0 || get_u64(at + 16) >= NUMBER_MAX || get_u64(at + 24) == 0)
         return invalid(input, "a forward without id, term or client");
+    struct blob *command = take_payload(input, argv, argc);
+    if (!command)
+        return invalid(input, "a forward without its command");
     input->forward = (struct forward){
         .session = get_u64(at),
         .id = get_u64(at + 8),
@@ -400,55 +529,72 @@ static enum wire_kind decode_forward(struct wire_input *input, const struct byte
         .client = get_u64(at + 24),
         .kind = (enum request_kind)kind,
         .protocol = (int)protocol,
-        .command = blob_copy(argv[2]),
+        .command = command,
     };
-    input->kind = WIRE_FORWARD;
     return WIRE_FORWARD;
 }
 
 static enum wire_kind decode_forward_reply(struct wire_input *input, const struct bytes *argv,
                                            uint32_t argc)
 {
-    if (argc != 3 || argv[1].size != FORWARDED_SIZE || argv[2].size > WIRE_COMMAND_MAX)
+    if (argv[1].size != FORWARDED_SIZE)
         return invalid(input, "a reply of the wrong size");
     const unsigned char *at = argv[1].data;
     unsigned refused = at[16], outcome = at[17];
     if (refused > 1 || outcome > REQUEST_UNKNOWN)
         return invalid(input, "a reply of unknown outcome");
-    if (!refused && outcome == REQUEST_DONE && argv[2].size == 0)
+    if (argc == 2)
+        input->reply = take_assembly(input);
+    if (argc == 2 && !input->reply)
+        return invalid(input, "a reply without its text");
+    struct bytes reply = input->reply ? blob_bytes(input->reply) : argv[2];
+    if (!refused && outcome == REQUEST_DONE && reply.size == 0)
         return invalid(input, "an empty reply");
     input->forward_reply = (struct forward_reply){
         .session = get_u64(at),
         .id = get_u64(at + 8),
         .refused = refused,
         .outcome = (enum request_outcome)outcome,
-        .reply = argv[2],
+        .reply = reply,
     };
-    input->kind = WIRE_FORWARD_REPLY;
     return WIRE_FORWARD_REPLY;
+}
+
+/* ---- all of them ------------------------------------------------------------------------- */
+
+static bool is_name(struct bytes word, const char *name)
+{
+    return bytes_equal(word, bytes_from_string(name));
+}
+
+static enum wire_kind decode_by_name(struct wire_input *input, const struct bytes *argv,
+                                     uint32_t argc, raft_node_id from, raft_node_id to)
+{
+    bool is_forward = is_name(argv[0], "FORWARD"), is_reply = is_name(argv[0], "FORWARDED");
+    bool is_append = is_name(argv[0], "APPEND");
+    if (is_name(argv[0], "PIECE"))
+        return decode_piece(input, argv, argc);
+    if (input->assembly && !((is_forward || is_reply) && argc == 2) && !(is_append && argc == 3))
+        return invalid(input, "pieces without their message");
+    if (is_forward)
+        return decode_forward(input, argv, argc);
+    if (is_reply)
+        return decode_forward_reply(input, argv, argc);
+    for (unsigned type = 0; type < sizeof message_forms / sizeof *message_forms; type++) {
+        if (is_name(argv[0], message_forms[type].name))
+            return decode_message(input, (enum raft_message_type)type, argv, argc, from, to);
+    }
+    return invalid(input, "an unknown message");
 }
 
 enum wire_kind wire_decode(struct wire_input *input, const struct bytes *argv, uint32_t argc,
                            raft_node_id from, raft_node_id to)
 {
-    check(input->entries_count == 0); /* the last input was released */
-    if (argc == 0)
-        return invalid(input, "an empty message");
-    if (argc < 2)
-        return invalid(input, "a message without fields");
-    if (bytes_equal(argv[0], bytes_of("FORWARD", 7)))
-        return decode_forward(input, argv, argc);
-    if (bytes_equal(argv[0], bytes_of("FORWARDED", 9)))
-        return decode_forward_reply(input, argv, argc);
-    for (unsigned type = 0; type < sizeof message_forms / sizeof *message_forms; type++) {
-        if (!bytes_equal(argv[0], bytes_from_string(message_forms[type].name)))
-            continue;
-        enum wire_kind kind =
-            decode_message(input, (enum raft_message_type)type, argv, argc, from, to);
-        input->kind = kind;
-        return kind;
-    }
-    return invalid(input, "an unknown message");
+    check(input->entries_count == 0); /* the last message was released */
+    check(!input->reply);
+    input->kind = argc == 2 || argc == 3 ? decode_by_name(input, argv, argc, from, to)
+                                         : invalid(input, "a message of the wrong number of words");
+    return input->kind;
 }
 
 void wire_release(struct wire_input *input)
@@ -458,12 +604,15 @@ void wire_release(struct wire_input *input)
     input->entries_count = 0;
     if (input->kind == WIRE_FORWARD)
         blob_release(input->forward.command);
+    blob_release(input->reply);
+    input->reply = NULL;
     input->kind = WIRE_INVALID;
 }
 
 void wire_input_deinit(struct wire_input *input)
 {
     wire_release(input);
+    blob_release(input->assembly);
     memory_free(input->entries);
     *input = (struct wire_input){.kind = WIRE_INVALID};
 }

@@ -5,6 +5,9 @@
  * answered in words.  The fixed fields of a message travel packed in one bulk string, the entries of
  * an append in one more: 6 ns an entry instead of 24 as RESP integers (and one allocation less).
  *
+ * A payload of more than WIRE_PIECE_MAX goes ahead of its message in pieces, which the receiver puts
+ * together as they come: no message is large, so none has to be kept or copied whole in between.
+ *
  * Decoding is strict, because the core asserts what it is told: every size, range and order that a
  * correct node keeps is checked here, and whatever breaks one is an error, never a crash. */
 #ifndef NET_WIRE_H
@@ -21,18 +24,19 @@ enum { WIRE_VERSION = 1 };
 
 /* Hard limits of the protocol, equal on every node whatever its configuration says: a leader must
  * never have an entry that a follower refuses to read. */
-#define WIRE_COMMAND_MAX ((size_t)1 << 30)   /* one encoded command, one reply to a forward */
-#define WIRE_FRAME_PAYLOAD ((size_t)8 << 20) /* entries of one append, unless one alone is larger */
-#define WIRE_ENTRIES_MAX 65536u              /* entries of one append */
-#define WIRE_BULK_MAX (WIRE_COMMAND_MAX + ((size_t)2 << 20)) /* largest argument of a message */
+#define WIRE_PAYLOAD_MAX (((size_t)1 << 30) + 4096) /* a command with its stamp, a reply */
+#define WIRE_PIECE_MAX ((size_t)1 << 20)
+#define WIRE_FRAME_MAX ((size_t)1 << 20) /* entries of one append message, about */
+#define WIRE_BULK_MAX ((size_t)2 << 20)  /* largest argument of a message */
+enum { WIRE_ENTRIES_MAX = 16384 };       /* entries of one append message */
 
 /* Limits for the parser of a connection between nodes. */
 struct resp_limits wire_limits(void);
 
 /* ---- encoding ----------------------------------------------------------------- */
 
-/* `entries`: as in transport_ops.send.  An append of more than WIRE_FRAME_PAYLOAD or
- * WIRE_ENTRIES_MAX becomes several. */
+/* `entries`: as in transport_ops.send.  An append of more than WIRE_FRAME_MAX or WIRE_ENTRIES_MAX
+ * becomes several; a large entry travels alone. */
 void wire_encode_message(struct outbox *out, const struct raft_message *message,
                          const struct raft_entry *entries);
 void wire_encode_forward(struct outbox *out, const struct forward *forward);
@@ -40,17 +44,26 @@ void wire_encode_forward_reply(struct outbox *out, const struct forward_reply *r
 
 /* ---- decoding ------------------------------------------------------------------ */
 
-enum wire_kind { WIRE_MESSAGE, WIRE_FORWARD, WIRE_FORWARD_REPLY, WIRE_INVALID };
+enum wire_kind {
+    WIRE_PIECE, /* kept; the message it belongs to is still to come */
+    WIRE_MESSAGE,
+    WIRE_FORWARD,
+    WIRE_FORWARD_REPLY,
+    WIRE_INVALID
+};
 
-/* What a connection brought.  Owns the payload blobs until wire_release(). */
+/* What a connection brought: one for each.  Owns the payload blobs until wire_release(). */
 struct wire_input {
     enum wire_kind kind;
     union {
         struct raft_message message;
         struct forward forward;             /* .command is owned here */
-        struct forward_reply forward_reply; /* .reply points into argv */
+        struct forward_reply forward_reply; /* .reply is borrowed until wire_release() */
     };
-    struct raft_entry *entries; /* owned, reused from message to message */
+    struct blob *assembly;      /* owned: the payload that comes in pieces; NULL: none */
+    size_t assembled;           /* how much of it has come */
+    struct blob *reply;         /* owned: of a forward_reply that came in pieces */
+    struct raft_entry *entries; /* owned, used again for the next message */
     uint32_t entries_count, entries_capacity;
     const char *error; /* WIRE_INVALID: what is wrong, static text */
 };
@@ -59,7 +72,7 @@ struct wire_input {
  * {0} is a fresh input. */
 enum wire_kind wire_decode(struct wire_input *input, const struct bytes *argv, uint32_t argc,
                            raft_node_id from, raft_node_id to);
-void wire_release(struct wire_input *input); /* after each decode: gives the blobs back */
+void wire_release(struct wire_input *input); /* after each decode: gives the message's blobs back */
 void wire_input_deinit(struct wire_input *input);
 
 #endif

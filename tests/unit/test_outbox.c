@@ -66,11 +66,16 @@ static void any_mix_arrives_once_and_in_order(void **state)
             size_t written;
             size_t size = prng_below(&prng, 10) ? prng_below(&prng, 500) : prng_below(&prng, 60000);
             struct blob *blob = random_blob(size);
+            size_t offset = prng_below(&prng, size + 1);
             buffer_append_bytes(&sent, blob_bytes(blob));
-            if (prng_below(&prng, 2))
-                outbox_append_blob(&out, blob);
-            else
-                outbox_append(&out, blob->data, blob->size);
+            switch (prng_below(&prng, 3)) {
+            case 0: outbox_append_blob(&out, blob); break;
+            case 1: outbox_append(&out, blob->data, blob->size); break;
+            default:
+                outbox_append_part(&out, blob, 0, offset);
+                outbox_append_part(&out, blob, offset, size - offset);
+                break;
+            }
             blob_release(blob);
             assert_int_equal(out.size, sent.size - total);
             if (prng_below(&prng, 3) == 0) {

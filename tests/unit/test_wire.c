@@ -33,7 +33,7 @@ static struct buffer drain(struct outbox *out)
             buffer_append(&bytes, out->bytes.data + at, end - at);
         at = (uint32_t)end;
         if (i < out->count)
-            buffer_append_bytes(&bytes, blob_bytes(out->references[i].blob));
+            buffer_append(&bytes, out->references[i].data, out->references[i].size);
     }
     assert_int_equal(bytes.size, out->size);
     outbox_deinit(out);
@@ -66,6 +66,17 @@ static enum wire_kind read_one(struct reader *reader, struct bytes *at)
     const struct bytes *argv = resp_argv(reader->parser, &argc);
     *at = bytes_of((const char *)at->data + consumed, at->size - consumed);
     return wire_decode(&reader->input, argv, argc, FROM, TO);
+}
+
+/* The next message that is no piece. */
+static enum wire_kind read_whole(struct reader *reader, struct bytes *at, uint32_t *pieces)
+{
+    enum wire_kind kind = read_one(reader, at);
+    for (*pieces = 0; kind == WIRE_PIECE; ++*pieces) {
+        wire_release(&reader->input);
+        kind = read_one(reader, at);
+    }
+    return kind;
 }
 
 /* ---- random messages ---------------------------------------------------------------------- */
@@ -226,9 +237,10 @@ static void messages_come_out_as_they_went_in(void **state)
     reader_deinit(&reader);
 }
 
+/* Small and large entries in one append: many messages, none large, the same entries. */
 static void a_large_append_is_split(void **state)
 {
-    enum { COUNT = 20, SIZE = 1 << 20 };
+    enum { COUNT = 40 };
     struct raft_entry entries[COUNT];
     struct raft_message message = {.type = RAFT_APPEND_REQUEST, .from = FROM, .to = TO, .term = 9};
     struct reader reader;
@@ -236,57 +248,85 @@ static void a_large_append_is_split(void **state)
     (void)state;
     message.append_request.prev = (struct raft_pos){.term = 2, .index = 100};
     message.append_request.count = COUNT;
-    for (uint32_t i = 0; i < COUNT; i++)
+    for (uint32_t i = 0; i < COUNT; i++) {
+        size_t size = i % 5 == 0 ? WIRE_PIECE_MAX * (1 + i / 10) + draw(3) : draw(300000);
         entries[i] = (struct raft_entry){.pos = {.term = 3 + i / 7, .index = 101 + i},
-                                         .size = SIZE,
-                                         .payload = random_payload(SIZE)};
+                                         .size = (uint32_t)size,
+                                         .payload = size ? random_payload(size) : NULL};
+    }
     wire_encode_message(&out, &message, entries);
+    assert_true(out.bytes.size < COUNT * WIRE_FRAME_MAX / 4); /* large ones are not copied */
     struct buffer bytes = drain(&out);
     struct bytes at = buffer_bytes(&bytes);
-    uint32_t seen = 0, frames = 0;
+    uint32_t seen = 0, frames = 0, pieces;
     reader_init(&reader);
     while (at.size) {
-        assert_int_equal(read_one(&reader, &at), WIRE_MESSAGE);
+        assert_int_equal(read_whole(&reader, &at, &pieces), WIRE_MESSAGE);
         const struct raft_message *got = &reader.input.message;
         struct raft_pos prev = seen ? entries[seen - 1].pos : message.append_request.prev;
         assert_int_equal(got->append_request.prev.term, prev.term);
         assert_int_equal(got->append_request.prev.index, prev.index);
-        assert_true(got->append_request.count * (size_t)SIZE <= WIRE_FRAME_PAYLOAD);
+        assert_true(got->append_request.count > 0);
+        assert_true(pieces == 0 || got->append_request.count == 1);
         assert_entries(got->append_request.entries, entries + seen, got->append_request.count);
         seen += got->append_request.count;
         frames++;
         wire_release(&reader.input);
     }
     assert_int_equal(seen, COUNT);
-    assert_true(frames > 1);
-    for (uint32_t i = 0; i < COUNT; i++)
+    assert_true(frames > 8);
+    for (uint32_t i = 0; i < COUNT; i++) {
+        assert_true(!entries[i].payload || ((struct blob *)entries[i].payload)->references == 1);
         blob_release(entries[i].payload);
+    }
     buffer_deinit(&bytes);
     reader_deinit(&reader);
 }
 
-static void one_huge_entry_travels_alone(void **state)
+/* Sizes around those at which the form changes, for each kind of payload. */
+static void large_payloads_come_in_pieces(void **state)
 {
-    size_t size = WIRE_FRAME_PAYLOAD + 12345;
-    struct raft_entry entry = {.pos = {.term = 1, .index = 1}, .size = (uint32_t)size};
-    struct raft_message message = {.type = RAFT_APPEND_REQUEST, .from = FROM, .to = TO, .term = 1};
-    struct reader reader;
-    struct outbox out = {0};
+    static const size_t sizes[] = {WIRE_PIECE_MAX - 1, WIRE_PIECE_MAX,         WIRE_PIECE_MAX + 1,
+                                   2 * WIRE_PIECE_MAX, 2 * WIRE_PIECE_MAX + 1, 5000000};
     (void)state;
-    entry.payload = random_payload(size);
-    message.append_request.count = 1;
-    wire_encode_message(&out, &message, &entry);
-    assert_int_equal(out.count, 1); /* referenced, not copied */
-    assert_true(out.bytes.size < 1000);
-    struct buffer bytes = drain(&out);
-    struct bytes at = buffer_bytes(&bytes);
-    reader_init(&reader);
-    assert_int_equal(read_one(&reader, &at), WIRE_MESSAGE);
-    assert_entries(reader.input.message.append_request.entries, &entry, 1);
-    assert_int_equal(((struct blob *)entry.payload)->references, 1);
-    blob_release(entry.payload);
-    buffer_deinit(&bytes);
-    reader_deinit(&reader);
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        struct blob *text = random_payload(sizes[i]);
+        struct raft_entry entry = {
+            .pos = {.term = 1, .index = 1}, .size = (uint32_t)sizes[i], .payload = text};
+        struct raft_message message = {
+            .type = RAFT_APPEND_REQUEST, .from = FROM, .to = TO, .term = 1};
+        struct forward forward = {.id = 7, .client = 1, .protocol = 2, .command = text};
+        struct forward_reply reply = {.id = 8, .reply = blob_bytes(text)};
+        struct outbox out = {0};
+        struct reader reader;
+        uint32_t pieces;
+        uint32_t wanted = sizes[i] <= WIRE_PIECE_MAX
+                              ? 0
+                              : (uint32_t)((sizes[i] + WIRE_PIECE_MAX - 1) / WIRE_PIECE_MAX);
+        message.append_request.count = 1;
+        wire_encode_message(&out, &message, &entry);
+        wire_encode_forward(&out, &forward);
+        wire_encode_forward_reply(&out, &reply);
+        struct buffer bytes = drain(&out);
+        struct bytes at = buffer_bytes(&bytes);
+        reader_init(&reader);
+        assert_int_equal(read_whole(&reader, &at, &pieces), WIRE_MESSAGE);
+        assert_int_equal(pieces, wanted);
+        assert_entries(reader.input.message.append_request.entries, &entry, 1);
+        wire_release(&reader.input);
+        assert_int_equal(read_whole(&reader, &at, &pieces), WIRE_FORWARD);
+        assert_int_equal(pieces, wanted);
+        assert_true(bytes_equal(blob_bytes(reader.input.forward.command), blob_bytes(text)));
+        wire_release(&reader.input);
+        assert_int_equal(read_whole(&reader, &at, &pieces), WIRE_FORWARD_REPLY);
+        assert_int_equal(pieces, wanted);
+        assert_true(bytes_equal(reader.input.forward_reply.reply, blob_bytes(text)));
+        wire_release(&reader.input);
+        assert_int_equal(at.size, 0);
+        blob_release(text);
+        buffer_deinit(&bytes);
+        reader_deinit(&reader);
+    }
 }
 
 static void forwards_come_out_as_they_went_in(void **state)
@@ -564,9 +604,101 @@ static void a_message_of_another_size_is_refused(void **state)
         if (size != 18)
             assert_words_refused("FORWARDED", size, "x", 1, "a reply of the wrong size");
     }
-    assert_words_refused("FORWARD", 34, NULL, 0, "a forward of the wrong size");
-    assert_words_refused("FORWARDED", 18, NULL, 0, "a reply of the wrong size");
+    assert_words_refused("FORWARDED", 18, NULL, 0, "a reply without its text");
+    assert_words_refused("PIECE", 8, NULL, 0, "a piece of the wrong size");
+    assert_words_refused("PIECE", 7, "x", 1, "a piece of the wrong size");
     assert_words_refused("VOTES", 41, NULL, 0, "an unknown message");
+}
+
+/* One message by hand: `fields` packed, `tail` may be missing. */
+static enum wire_kind decode_words(struct wire_input *input, const char *name, struct bytes fields,
+                                   struct bytes tail)
+{
+    struct bytes argv[3] = {bytes_from_string(name), fields, tail};
+    wire_release(input);
+    return wire_decode(input, argv, tail.data ? 3 : 2, FROM, TO);
+}
+
+static enum wire_kind decode_piece(struct wire_input *input, size_t total, size_t offset,
+                                   struct bytes bytes)
+{
+    unsigned char fields[8];
+    put_u32(fields, (uint32_t)total);
+    put_u32(fields + 4, (uint32_t)offset);
+    return decode_words(input, "PIECE", bytes_of(fields, sizeof fields), bytes);
+}
+
+static void pieces_out_of_order_are_refused(void **state)
+{
+    const size_t full = WIRE_PIECE_MAX, total = 2 * WIRE_PIECE_MAX + 100;
+    const struct bytes none = {NULL, 0};
+    char *piece = memory_new(full + 1);
+    unsigned char reply[18] = {0}, append[60] = {0}, entry[13] = {0};
+    struct wire_input input = {0};
+    (void)state;
+    put_u64(append, FROM);
+    put_u64(append + 8, TO);
+    put_u64(append + 16, 1);
+    put_u32(append + 56, 1);
+    put_u64(entry, 1);
+
+    /* Of a payload that needs no pieces, or that is too large; the wrong place; the wrong size. */
+    assert_int_equal(decode_piece(&input, full, 0, bytes_of(piece, full)), WIRE_INVALID);
+    assert_int_equal(decode_piece(&input, 0, 0, bytes_of(piece, 0)), WIRE_INVALID);
+    assert_int_equal(decode_piece(&input, WIRE_PAYLOAD_MAX + 1, 0, bytes_of(piece, full)),
+                     WIRE_INVALID);
+    assert_int_equal(decode_piece(&input, total, full, bytes_of(piece, full)), WIRE_INVALID);
+    assert_int_equal(decode_piece(&input, total, 0, bytes_of(piece, full - 1)), WIRE_INVALID);
+    assert_int_equal(decode_piece(&input, total, 0, bytes_of(piece, full + 1)), WIRE_INVALID);
+    assert_null(input.assembly);
+
+    /* The first was taken: another total, the same place again, another message in between. */
+    assert_int_equal(decode_piece(&input, total, 0, bytes_of(piece, full)), WIRE_PIECE);
+    assert_int_equal(decode_piece(&input, total + 1, full, bytes_of(piece, full)), WIRE_INVALID);
+    assert_int_equal(decode_piece(&input, total, 0, bytes_of(piece, full)), WIRE_INVALID);
+    assert_int_equal(decode_words(&input, "TIMEOUTNOW", bytes_of(append, 24), none), WIRE_INVALID);
+    assert_string_equal(input.error, "pieces without their message");
+    assert_int_equal(decode_words(&input, "FORWARDED", bytes_of(reply, 18), bytes_of("x", 1)),
+                     WIRE_INVALID);
+
+    /* Its message before the last piece. */
+    assert_int_equal(decode_words(&input, "FORWARDED", bytes_of(reply, 18), none), WIRE_INVALID);
+    assert_string_equal(input.error, "a reply without its text");
+    put_u32(entry + 9, (uint32_t)total);
+    assert_int_equal(
+        decode_words(&input, "APPEND", bytes_of(append, 60), bytes_of(entry, sizeof entry)),
+        WIRE_INVALID);
+    assert_string_equal(input.error, "pieces are missing");
+
+    /* All pieces, then one too many; then an entry of another size; then the right one. */
+    assert_int_equal(decode_piece(&input, total, full, bytes_of(piece, full)), WIRE_PIECE);
+    assert_int_equal(decode_piece(&input, total, 2 * full, bytes_of(piece, 100)), WIRE_PIECE);
+    assert_int_equal(decode_piece(&input, total, total, bytes_of(piece, 0)), WIRE_INVALID);
+    put_u32(entry + 9, (uint32_t)total - 1);
+    assert_int_equal(
+        decode_words(&input, "APPEND", bytes_of(append, 60), bytes_of(entry, sizeof entry)),
+        WIRE_INVALID);
+    assert_string_equal(input.error, "pieces of another size than their entry");
+    put_u32(entry + 9, (uint32_t)total);
+    assert_int_equal(decode_words(&input, "APPEND", bytes_of(append, 60), bytes_of(piece, 14)),
+                     WIRE_INVALID);
+    put_u32(append + 56, 2);
+    assert_int_equal(
+        decode_words(&input, "APPEND", bytes_of(append, 60), bytes_of(entry, sizeof entry)),
+        WIRE_INVALID);
+    assert_string_equal(input.error, "pieces without their message");
+    put_u32(append + 56, 1);
+    assert_int_equal(
+        decode_words(&input, "APPEND", bytes_of(append, 60), bytes_of(entry, sizeof entry)),
+        WIRE_MESSAGE);
+    assert_null(input.assembly);
+    assert_int_equal(input.assembled, 0);
+    assert_int_equal(decode_words(&input, "FORWARDED", bytes_of(reply, 18), none), WIRE_INVALID);
+
+    /* The connection may end half way: the sanitizer sees that nothing is left. */
+    assert_int_equal(decode_piece(&input, total, 0, bytes_of(piece, full)), WIRE_PIECE);
+    wire_input_deinit(&input);
+    memory_free(piece);
 }
 
 static void malformed_entries_are_refused(void **state)
@@ -592,7 +724,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(messages_come_out_as_they_went_in),
         cmocka_unit_test(a_large_append_is_split),
-        cmocka_unit_test(one_huge_entry_travels_alone),
+        cmocka_unit_test(large_payloads_come_in_pieces),
+        cmocka_unit_test(pieces_out_of_order_are_refused),
         cmocka_unit_test(forwards_come_out_as_they_went_in),
         cmocka_unit_test(replies_come_out_as_they_went_in),
         cmocka_unit_test(cut_short_it_is_never_a_message),
