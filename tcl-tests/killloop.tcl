@@ -20,7 +20,14 @@ proc shuffled {list} {
 # All keys and values of the node's own state: it is made the leader, so that it is its own state
 # that answers.  The others get long election timeouts for that.
 proc digest_of {id} {
-    foreach other [node_ids] { if {[alive $other]} { kill_node $other TERM } }
+    # All at once, with equal logs: a handover would leave the first with the shorter log, which cannot
+    # win.
+    wait_for_condition 100 100 {
+        [llength [lsort -unique [lmap other [node_ids] {
+            raft_field $other raft_durable_index
+        }]]] == 1
+    } else { fail "the logs do not become equal" }
+    foreach other [node_ids] { if {[alive $other]} { kill_node $other } }
     start_node $id
     foreach other [node_ids] {
         if {$other != $id} { start_node $other {election-timeout 8000 heartbeat-interval 50} }

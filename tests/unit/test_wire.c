@@ -638,8 +638,7 @@ static void pieces_out_of_order_are_refused(void **state)
     (void)state;
     put_u64(append, FROM);
     put_u64(append + 8, TO);
-    put_u64(append + 16, 1);
-    put_u32(append + 56, 1);
+    put_u64(append + 16, 1), put_u32(append + 56, 1);
     put_u64(entry, 1);
 
     /* Of a payload that needs no pieces, or that is too large; the wrong place; the wrong size. */
