@@ -133,10 +133,9 @@ build/lint-libs: $(LIBS)
 
 tidy: $(TIDY)
 
-build/tidy/%.ok: src/%.c .clang-tidy $(HEADERS)
+build/tidy/%.ok: src/%.c .clang-tidy utils/tidy $(HEADERS)
 	@mkdir -p $(@D)
-	@clang-tidy --quiet $< -- -std=gnu11 -Isrc -D_GNU_SOURCE 2>/dev/null >$(@:.ok=.out) || \
-	    { cat $(@:.ok=.out); exit 1; }
+	@utils/tidy $<
 	@touch $@
 
 format: ## lay out the code as .clang-format says
