@@ -4,7 +4,7 @@
 source [file join [file dirname [file normalize [info script]]] lib test.tcl]
 
 proc peer {mode args} {
-    return [exec python3 [file join $::tst::lib peer.py] $mode {*}$args 2>@1]
+    return [exec [python] [file join $::tst::lib peer.py] $mode {*}$args 2>@1]
 }
 
 proc assert_no_failures {report at_least} {
@@ -179,7 +179,7 @@ start_cluster 3 {} {
         set away [follower_id]
         kill_node $away
         set term [term [leader_id]]
-        set pipe [open "|[list python3 [file join $::tst::lib peer.py] bad-acceptor \
+        set pipe [open "|[list [python] [file join $::tst::lib peer.py] bad-acceptor \
             --port [peer_port $away] --seconds 3] 2>@1" r]
         for {set i 0} {$i < 30} {incr i} {
             foreach id [up_ids] { assert_equal +OK [[node $id] -typed SET k $i] }

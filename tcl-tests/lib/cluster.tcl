@@ -6,7 +6,8 @@
 #
 # Node I listens on port-base + I for clients and port-base + 10 + I for peers, and lives in
 # build/tcl/SUITE-PORT/nodeI, which is fresh for each cluster.  The second argument holds directives for
-# every node's file.  What is started is told to reaper.sh, so that nothing outlives the run.
+# every node's file; {network cuttable} among them puts net.py between the nodes (cut, heal, isolate
+# below).  What is started is told to reaper.sh, so that nothing outlives the run.
 
 namespace eval cluster {
     variable n 0          ;# nodes of the cluster that runs, 0: none
@@ -16,6 +17,7 @@ namespace eval cluster {
     variable client       ;# cached connections
     variable reaper {}
     variable loads {}     ;# channels of load.py
+    variable network {}   ;# channel of net.py
     array set expected {}
     array set pid {}
     array set client {}
@@ -68,6 +70,11 @@ proc process_rss_mb {pid} {
     return [expr {$kb / 1024}]
 }
 
+# The system's, if there is one: others on the path may be wrappers that take long to start.
+proc python {} {
+    return [expr {[file executable /usr/bin/python3] ? {/usr/bin/python3} : {python3}}]
+}
+
 # ---- one node --------------------------------------------------------------------------------
 
 proc client_port {id} { return [expr {[option --port-base] + $id}] }
@@ -99,18 +106,16 @@ proc write_file {path text} {
     try { puts -nonewline $file $text } finally { close $file }
 }
 
-proc port_taken {port} {
-    if {[catch { socket 127.0.0.1 $port } fd]} { return 0 }
-    close $fd
-    return 1
-}
-
 proc node_config {id options} {
     set text "me $id\nport [client_port $id]\nbind 127.0.0.1\ndir [node_dir $id]/data\n"
     for {set peer 0} {$peer < $::cluster::n} {incr peer} {
         append text "node $peer 127.0.0.1:[peer_port $peer]\n"
     }
-    foreach {name value} $options { append text "$name $value\n" }
+    foreach {name value} $options {
+        # The network has the nodes' addresses then, and they listen beside it.
+        if {$name eq "network"} { set name peer-bind; set value 127.0.1.1 }
+        append text "$name $value\n"
+    }
     return $text
 }
 
@@ -119,6 +124,7 @@ proc start_node {id {more {}}} {
     set file [file join [node_dir $id] redis-raft.conf]
     write_file $file [node_config $id [concat $::cluster::options $more]]
     foreach port [list [client_port $id] [peer_port $id]] {
+        if {$::cluster::network ne {} && $port == [peer_port $id]} continue
         if {[port_taken $port]} { fail "port $port is taken by another process" }
     }
     set ::cluster::pid($id) [spawn $file [node_log $id] [option --binary] $file]
@@ -187,6 +193,8 @@ proc begin_cluster {n options} {
     file mkdir [suite_dir]
     set ::cluster::n $n
     set ::cluster::options $options
+    foreach id [node_ids] { set ::cluster::expected($id) down }
+    if {[dict exists $options network]} start_network
     foreach id [node_ids] { start_node $id }
     foreach id [node_ids] { wait_until_answers $id }
 }
@@ -219,12 +227,14 @@ proc end_cluster {} {
     }
     set ::tst::options(--test) $all
     foreach id [node_ids] { drop_client $id }
+    end_network
     set ::cluster::n 0
 }
 
 # After a test that failed in the middle: no load, every node runs, there is a leader.
 proc recover_cluster {} {
     foreach load $::cluster::loads { end_load $load }
+    if {$::cluster::network ne {}} { network reset; network delay 0 }
     foreach id [node_ids] {
         if {$::cluster::expected($id) eq "paused"} { resume_node $id }
         if {![alive $id]} {
@@ -239,6 +249,7 @@ proc recover_cluster {} {
 proc stop_everything {} {
     foreach load $::cluster::loads { end_load $load }
     foreach id [node_ids] { if {[alive $id]} { catch { kill_node $id } } }
+    end_network
     if {$::cluster::reaper ne {}} { catch { close $::cluster::reaper }; set ::cluster::reaper {} }
 }
 
@@ -345,7 +356,7 @@ proc wait_until_settled {} {
 
 # load.py in the background; see there for its options and its report.
 proc start_load {args} {
-    set load [open "|[list python3 [file join $::tst::lib load.py] --slow [option --slow] \
+    set load [open "|[list [python] [file join $::tst::lib load.py] --slow [option --slow] \
         {*}$args] 2>@ stderr" r+]
     fconfigure $load -buffering line
     reaper_tell add [pid $load] load.py
@@ -394,4 +405,37 @@ proc says_unknown {reply} {
 
 proc says_not_done {reply} {
     return [string match "*was not executed*" $reply]
+}
+
+# ---- the network -----------------------------------------------------------------------------
+
+proc start_network {} {
+    set ports [lmap id [node_ids] { peer_port $id }]
+    set ::cluster::network [open "|[list [python] [file join $::tst::lib net.py] --listen 127.0.0.1 \
+        --target 127.0.1.1 {*}$ports] 2>@ stderr" r+]
+    fconfigure $::cluster::network -buffering line
+    reaper_tell add [pid $::cluster::network] net.py
+    if {[gets $::cluster::network] ne "ready"} { fail "net.py did not start" }
+}
+
+proc end_network {} {
+    if {$::cluster::network eq {}} return
+    reaper_tell del [pid $::cluster::network] -
+    catch { close $::cluster::network }
+    set ::cluster::network {}
+}
+
+# An order to net.py: see there.
+proc network {args} {
+    puts $::cluster::network $args
+    if {[gets $::cluster::network] ne "ok"} { fail "net.py has ended" }
+}
+
+# Both directions between the node and each of the others.
+proc isolate {id {others {}}} {
+    if {$others eq {}} { set others [lmap o [node_ids] { if {$o == $id} continue; set o }] }
+    foreach other $others {
+        network cut $id $other
+        network cut $other $id
+    }
 }

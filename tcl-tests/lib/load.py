@@ -163,8 +163,9 @@ class Load:
 
     def stop_clients(self):
         self.stopping.set()
+        deadline = time.monotonic() + self.options.timeout * 4
         for client in self.clients:
-            client.thread.join(self.options.timeout * 4)
+            client.thread.join(max(0, deadline - time.monotonic()))
             if client.thread.is_alive():
                 self.violation("client %s does not come to an end" % client.name)
 

@@ -41,6 +41,26 @@ proc tst::parse_arguments {} {
     }
 }
 
+# Two runs must not share ports: each holds one of its fifty for as long as it lives, and moves on
+# to the next fifty while that, or one that is needed, is taken.
+proc tst::claim_ports {} {
+    variable options
+    for {set tries 0} {$tries < 20} {incr tries} {
+        set base $options(--port-base)
+        if {![catch { socket -server {apply {{args} {}}} -myaddr 127.0.0.1 [expr {$base + 45}] }]
+            && ![port_taken $base] && ![port_taken [expr {$base + 10}]]} return
+        incr options(--port-base) 50
+    }
+    puts stderr "no free ports from $options(--port-base) on"
+    exit 2
+}
+
+proc port_taken {port} {
+    if {[catch { socket 127.0.0.1 $port } fd]} { return 0 }
+    close $fd
+    return 1
+}
+
 proc option {name} { return $::tst::options($name) }
 proc slow {number} { return [expr {int($number * [option --slow])}] }
 
@@ -158,5 +178,6 @@ proc random_bytes {count} {
 }
 
 tst::parse_arguments
+tst::claim_ports
 source [file join $tst::lib resp.tcl]
 source [file join $tst::lib cluster.tcl]
