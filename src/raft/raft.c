@@ -222,6 +222,7 @@ static void on_applied(struct raft *raft, raft_index index)
     check(index <= state->commit);
     check(index <= state->durable);
     state->applied = index;
+    continue_transfer(raft);
 }
 
 static void on_compacted(struct raft *raft, raft_index index)

@@ -224,7 +224,7 @@ void fail_reads(struct raft *raft);
 /* transfer.c */
 enum raft_result on_transfer(struct raft *raft, raft_node_id to);
 void tick_transfer(struct raft *raft);
-void continue_transfer(struct raft *raft, uint32_t place);
+void continue_transfer(struct raft *raft); /* once all is applied here and matched there */
 
 /* quorum.c: pure arithmetic */
 uint32_t quorum_size(uint32_t voters);

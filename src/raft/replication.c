@@ -212,7 +212,7 @@ static void on_matched(struct raft *raft, uint32_t place, struct raft_pos hint)
     if (rose)
         advance_commit(raft);
     send_entries(raft, place);
-    continue_transfer(raft, place);
+    continue_transfer(raft);
 }
 
 static void on_rejected(struct raft *raft, uint32_t place, struct raft_pos hint)
