@@ -19,6 +19,7 @@
 #include <sys/syscall.h>
 
 #include "base/codec.h"
+#include "base/fatal.h"
 #include "storage/log_writer.h"
 
 /* ---- what was synced ------------------------------------------------------------------ */
@@ -57,7 +58,7 @@ static int note_sync(int fd, long call)
     struct statx before;
     int known = statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS | STATX_BTIME, &before);
     long result = syscall(call, fd);
-    if (!synced || known != 0 || result != 0)
+    if (known != 0 || !synced || result != 0)
         return (int)result;
     while (__atomic_exchange_n(&synced->lock, 1, __ATOMIC_ACQUIRE))
         ;
@@ -174,7 +175,7 @@ static void bulk_write(struct kv *kv, uint64_t number)
 static void *map_file(int fd, size_t size, int flags)
 {
     void *map = mmap(NULL, size, PROT_READ | PROT_WRITE, flags, fd, 0);
-    assert_true(map != MAP_FAILED);
+    check(map != MAP_FAILED);
     return map;
 }
 
@@ -222,6 +223,7 @@ _Noreturn static void child(char **argv)
 /* ---- the parent ------------------------------------------------------------------------------ */
 
 static int model_fd = -1, synced_fd = -1; /* memory shared with the child */
+static bool child_notes_syncs;
 
 static void start_child(const char *directory, uint64_t bulk, int pipe_fd)
 {
@@ -229,7 +231,7 @@ static void start_child(const char *directory, uint64_t bulk, int pipe_fd)
     const uint64_t values[] = {bulk, (uint64_t)pipe_fd, (uint64_t)model_fd};
     for (int i = 0; i < 3; i++)
         snprintf(numbers[i], sizeof numbers[i], "%llu", (unsigned long long)values[i]);
-    snprintf(numbers[3], sizeof numbers[3], "%d", synced ? synced_fd : -1);
+    snprintf(numbers[3], sizeof numbers[3], "%d", child_notes_syncs ? synced_fd : -1);
     execl("/proc/self/exe", "test_raft_log_kill", "child", directory, numbers[0], numbers[1],
           numbers[2], numbers[3], NULL);
     _exit(4);
@@ -318,6 +320,7 @@ static void rounds(uint64_t seed, uint32_t count, bool power)
     struct model *model = map_file(model_fd, sizeof *model, MAP_SHARED);
     model->prng = seed;
     model->voted_for = RAFT_NOBODY;
+    child_notes_syncs = power;
     uint64_t bulk = 0, writes = 0, delays = seed;
     print_message("seed %llu\n", (unsigned long long)seed);
     for (uint32_t i = 0; i < count && model->last < MODEL_ENTRIES_MAX / 2; i++) {
@@ -357,20 +360,24 @@ static void test_kill(void **state)
 static void test_power_cut(void **state)
 {
     (void)state;
-    synced_fd = memfd_create("synced", 0);
-    assert_int_equal(ftruncate(synced_fd, sizeof *synced), 0);
-    synced = map_file(synced_fd, sizeof *synced, MAP_SHARED);
     rounds(2, 20, true);
     assert_true(cut_bytes > 0);
-    munmap(synced, sizeof *synced);
-    synced = NULL;
-    close(synced_fd);
+}
+
+/* Before RocksDB has threads, which outlive the store that started them and call fsync() above. */
+static void share_synced(void)
+{
+    synced_fd = memfd_create("synced", 0);
+    check(synced_fd >= 0);
+    check(ftruncate(synced_fd, sizeof *synced) == 0);
+    synced = map_file(synced_fd, sizeof *synced, MAP_SHARED);
 }
 
 int main(int argc, char **argv)
 {
     if (argc == 7 && strcmp(argv[1], "child") == 0)
         child(argv);
+    share_synced();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_kill),
         cmocka_unit_test(test_power_cut),
