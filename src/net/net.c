@@ -21,7 +21,9 @@
 #include "net/peer.h"
 #include "net/server_port.h"
 
-enum { LEAVE_MS = 2000, TRIM_MS = 30000, TRIM_BYTES = 128 << 20 };
+/* STAY_MS: after another leads, so that those who have not heard of it, and still send us what is for
+ * the leader, are told that we did not take it. */
+enum { LEAVE_MS = 2000, STAY_MS = 100, TRIM_MS = 30000, TRIM_BYTES = 128 << 20 };
 _Static_assert((int)NET_TICK_MS == (int)LOOP_TICK_MS, "one tick");
 
 struct net {
@@ -33,8 +35,9 @@ struct net {
     struct server_port *port;
     struct replica *replica;
     struct event *term, *interrupt;
-    bool leaving;
+    bool leaving, handed_over;
     int64_t leave_by_ms;
+    int64_t stay_until_ms; /* 0: nobody else leads yet */
     int64_t trimmed_ms;
 };
 
@@ -61,6 +64,7 @@ static void leave(struct net *net)
     net->client_listener = NULL;
     clients_quiesce(net->clients);
     if (status.raft.role == RAFT_LEADER && has_live_peer(net, &status)) {
+        net->handed_over = true;
         log_notice("handing the leadership over");
         replica_transfer(net->replica);
     }
@@ -76,7 +80,11 @@ static bool may_end(struct net *net)
     replica_status(net->replica, &status);
     if (status.raft.role == RAFT_LEADER)
         return !has_live_peer(net, &status);
-    return status.raft.leader != RAFT_NOBODY || net->options.config->nodes.count == 1;
+    if (status.raft.leader == RAFT_NOBODY)
+        return net->options.config->nodes.count == 1;
+    if (net->stay_until_ms == 0)
+        net->stay_until_ms = loop_now_ms(net->loop) + (net->handed_over ? STAY_MS : 0);
+    return loop_now_ms(net->loop) >= net->stay_until_ms;
 }
 
 static void on_signal(evutil_socket_t number, short what, void *context)
