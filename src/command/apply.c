@@ -94,12 +94,18 @@ static raft_index persisted_index(struct state_machine *base)
     return db_persisted_index(machine_of(base)->db);
 }
 
+static int64_t time_ms(struct state_machine *base)
+{
+    return db_time_ms(machine_of(base)->db);
+}
+
 static const struct state_machine_ops ops = {.apply = apply,
                                              .applied = applied,
                                              .read = read_now,
                                              .ready = is_ready,
                                              .applied_index = applied_index,
-                                             .persisted_index = persisted_index};
+                                             .persisted_index = persisted_index,
+                                             .time_ms = time_ms};
 
 struct state_machine *command_machine_new(struct db *db)
 {

@@ -18,6 +18,14 @@ static struct request *request_at(struct replica *replica, struct raft_pos pos)
     return request;
 }
 
+/* Leaders' clocks differ, and each may be set back; the log's time only grows.  The same on every
+ * node, because the machine's time is part of its state. */
+static int64_t never_earlier(struct state_machine *machine, int64_t unix_ms)
+{
+    int64_t latest = machine->ops->time_ms(machine);
+    return unix_ms > latest ? unix_ms : latest;
+}
+
 static void apply_command(struct replica *replica, const struct raft_entry *entry)
 {
     struct state_machine *machine = replica->options.machine;
@@ -26,6 +34,7 @@ static void apply_command(struct replica *replica, const struct raft_entry *entr
     const struct blob *payload = entry->payload;
     if (!payload || !entry_unstamp(blob_bytes(payload), &context, &command))
         fatal("log entry %llu cannot be understood", (unsigned long long)entry->pos.index);
+    context.now_ms = never_earlier(machine, context.now_ms);
     struct request *request = request_at(replica, entry->pos);
     buffer_clear(&replica->reply);
     machine->ops->apply(machine, &context, command, request ? request->protocol : 2,
@@ -122,8 +131,8 @@ static bool serve_one(struct replica *replica, struct request *request)
     struct state_machine *machine = replica->options.machine;
     buffer_clear(&replica->reply);
     replica->reading = NULL;
-    if (!machine->ops->read(machine, replica->unix_ms, blob_bytes(request->command),
-                            request->protocol, &replica->reply)) {
+    if (!machine->ops->read(machine, never_earlier(machine, replica->unix_ms),
+                            blob_bytes(request->command), request->protocol, &replica->reply)) {
         replica->reading = request;
         return false;
     }

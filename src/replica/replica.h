@@ -67,7 +67,7 @@ struct request *request_new(enum request_kind kind, int protocol, uint64_t clien
 /* What a committed command is executed with; equal on every node. */
 struct apply_context {
     struct raft_pos pos;
-    int64_t now_ms; /* stamped by the leader, never read from a clock here */
+    int64_t now_ms; /* stamped by the leader, never read from a clock here; never falls */
     uint64_t seed;
 };
 
@@ -77,7 +77,8 @@ struct state_machine_ops {
     void (*apply)(struct state_machine *machine, const struct apply_context *context,
                   struct bytes command, int protocol, struct buffer *reply);
     void (*applied)(struct state_machine *machine, struct raft_pos pos, int64_t now_ms);
-    /* A read on the present state. `now_ms` is the leader's clock.  False: not finished, nothing is
+    /* A read on the present state. `now_ms` is the leader's clock, and
+     * no earlier than any entry's time.  False: not finished, nothing is
      * in `reply` yet; it is called again with the same command, and nothing is applied or read in
      * between. */
     bool (*read)(struct state_machine *machine, int64_t now_ms, struct bytes command, int protocol,
@@ -85,6 +86,8 @@ struct state_machine_ops {
     bool (*ready)(struct state_machine *machine); /* false: stop applying for now */
     raft_index (*applied_index)(struct state_machine *machine);
     raft_index (*persisted_index)(struct state_machine *machine);
+    /* The highest now_ms applied so far, part of the replicated state. */
+    int64_t (*time_ms)(struct state_machine *machine);
 };
 
 struct state_machine {

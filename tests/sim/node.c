@@ -70,6 +70,11 @@ static raft_index machine_persisted_index(struct state_machine *port)
     return index;
 }
 
+static int64_t machine_time_ms(struct state_machine *port)
+{
+    return node_of(port)->machine->ops->time_ms(node_of(port)->machine);
+}
+
 static const struct state_machine_ops machine_ops = {
     .apply = machine_apply,
     .applied = machine_applied,
@@ -77,6 +82,7 @@ static const struct state_machine_ops machine_ops = {
     .ready = machine_ready,
     .applied_index = machine_applied_index,
     .persisted_index = machine_persisted_index,
+    .time_ms = machine_time_ms,
 };
 
 /* ---- life ------------------------------------------------------------------------------- */

@@ -26,6 +26,8 @@ struct world {
 
     char applied[256]; /* the commands, one after the other */
     raft_index applied_index;
+    int64_t time_ms; /* of the last command applied, and the highest */
+    int64_t highest_ms, read_ms;
     int read_slices; /* calls that the next read takes */
 
     struct forward forwards[FORWARDS_MAX];
@@ -82,8 +84,8 @@ static void apply(struct state_machine *machine, const struct apply_context *con
                   struct bytes command, int protocol, struct buffer *reply)
 {
     (void)machine;
-    (void)context;
     (void)protocol;
+    world.time_ms = context->now_ms;
     strncat(world.applied, command.data, command.size);
     if (reply)
         buffer_append_bytes(reply, command);
@@ -92,7 +94,8 @@ static void apply(struct state_machine *machine, const struct apply_context *con
 static void applied(struct state_machine *machine, struct raft_pos pos, int64_t now_ms)
 {
     (void)machine;
-    (void)now_ms;
+    if (now_ms > world.highest_ms)
+        world.highest_ms = now_ms;
     world.applied_index = pos.index;
 }
 
@@ -100,9 +103,9 @@ static bool serve(struct state_machine *machine, int64_t now_ms, struct bytes co
                   struct buffer *reply)
 {
     (void)machine;
-    (void)now_ms;
     (void)command;
     (void)protocol;
+    world.read_ms = now_ms;
     if (world.read_slices > 0 && --world.read_slices > 0)
         return false;
     buffer_printf(reply, "read at %llu", (unsigned long long)world.applied_index);
@@ -121,10 +124,16 @@ static raft_index applied_index(struct state_machine *machine)
     return world.applied_index;
 }
 
+static int64_t time_ms(struct state_machine *machine)
+{
+    (void)machine;
+    return world.highest_ms;
+}
+
 static const struct log_writer_ops writer_ops = {submit};
 static const struct transport_ops transport_ops = {send_message, send_forward, send_reply};
-static const struct state_machine_ops machine_ops = {apply, applied,       serve,
-                                                     ready, applied_index, applied_index};
+static const struct state_machine_ops machine_ops = {apply,         applied,       serve,  ready,
+                                                     applied_index, applied_index, time_ms};
 
 static int set_up(void **state)
 {
@@ -580,6 +589,28 @@ static void an_abandoned_request_runs_on(void **state)
     assert_string_equal(world.applied, "a");
 }
 
+static void the_log_knows_no_earlier_time(void **state)
+{
+    static struct result a, b, c;
+    (void)state;
+    lead();
+    acknowledge();
+    replica_tick(world.replica, world.now_ms, 9000000);
+    ask(&a, REQUEST_WRITE, 1, "a");
+    run();
+    acknowledge();
+    assert_int_equal(world.time_ms, 9000000);
+    replica_tick(world.replica, world.now_ms, 1000); /* the clock is set back */
+    ask(&b, REQUEST_WRITE, 1, "b");
+    ask(&c, REQUEST_READ, 2, "c");
+    run();
+    acknowledge();
+    assert_ended(b, REQUEST_DONE);
+    assert_int_equal(world.time_ms, 9000000);
+    assert_ended(c, REQUEST_DONE);
+    assert_int_equal(world.read_ms, 9000000);
+}
+
 static void a_process_that_slept_listens_first(void **state)
 {
     (void)state;
@@ -610,6 +641,7 @@ int main(void)
         TEST(the_leader_is_silent),
         TEST(a_late_commit_answers_nobody),
         TEST(an_abandoned_request_runs_on),
+        TEST(the_log_knows_no_earlier_time),
         TEST(a_process_that_slept_listens_first),
     };
     return cmocka_run_group_tests_name("replica", tests, NULL, NULL);
