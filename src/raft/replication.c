@@ -54,14 +54,14 @@ static void send_heartbeat(struct raft *raft, uint32_t place)
     raft_index at = progress->replicating ? progress->match : progress->next - 1;
     struct raft_message message =
         message_to(raft, raft->members.list[place].id, RAFT_APPEND_REQUEST);
-    message.append_request.round = state->round;
-    if (at >= raft->log.first.index) {
-        message.append_request.prev = (struct raft_pos){log_term_at(&raft->log, at), at};
-        message.append_request.commit = state->commit;
-    } else {
-        /* It needs what we no longer hold; all logs agree at 0. */
+    if (at < raft->log.first.index) {
+        /* It needs what we no longer hold, unless it has more than it could tell us. */
+        at = raft->log.first.index;
         progress->fell_off = true;
     }
+    message.append_request.prev = (struct raft_pos){log_term_at(&raft->log, at), at};
+    message.append_request.commit = state->commit;
+    message.append_request.round = state->round;
     send_now(raft, &message);
 }
 
@@ -224,7 +224,10 @@ static void on_rejected(struct raft *raft, uint32_t place, struct raft_pos hint)
     struct raft_pos probe = log_probe_below(&raft->log, hint);
     raft_index next = probe.index > progress->match ? probe.index + 1 : progress->match + 1;
     progress_probe(progress, next);
-    send_heartbeat(raft, place);
+    /* It does not have even the first position that we hold: asking at once would give the same. */
+    progress->fell_off = next == raft->log.first.index + 1 && hint.index < raft->log.first.index;
+    if (!progress->fell_off)
+        send_heartbeat(raft, place);
 }
 
 void on_append_response(struct raft *raft, const struct raft_message *message)
