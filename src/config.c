@@ -65,7 +65,7 @@ static const struct directive directives[] = {
     INTEGER("timeout", timeout, SETTABLE, 0, INT32_MAX, "0", "seconds a client may idle; 0: for ever"),
     INTEGER("tcp-keepalive", tcp_keepalive, SETTABLE, 0, INT32_MAX, "300",
             "seconds of silence before a connection is probed; 0: never"),
-    SIZE("proto-max-bulk-len", proto_max_bulk_len, SETTABLE, MB, GB, "64mb", "largest key or value"),
+    SIZE("proto-max-bulk-len", proto_max_bulk_len, SETTABLE, MB, GB / 2, "64mb", "largest key or value"),
     SIZE("client-query-buffer-limit", client_query_buffer_limit, SETTABLE, MB, INT64_MAX, "1gb",
          "most bytes of unanswered commands a client may have sent"),
     SPECIAL("client-output-buffer-limit", VALUE_OUTPUT_LIMIT, client_output_buffer_limit, SETTABLE,

@@ -5,7 +5,7 @@
  * gets an error, the same on every node, and changes nothing.
  *
  * Same entry, same state, same result on every node: no clock but apply_context.now_ms, no
- * randomness but its seed, no configuration.  Loop thread only. */
+ * randomness but its seed, no configuration but what the leader stamped into the entry.  Loop thread only. */
 #include "base/fatal.h"
 #include "base/memory.h"
 #include "base/prng.h"
@@ -52,8 +52,13 @@ static void apply(struct state_machine *base, const struct apply_context *contex
 {
     struct machine *machine = machine_of(base);
     struct reply reply = {out, protocol};
-    struct call call = {
-        .db = machine->db, .reply = &reply, .now_ms = context->now_ms, .seed = context->seed};
+    struct call call = {.db = machine->db,
+                        .reply = &reply,
+                        .now_ms = context->now_ms,
+                        .seed = context->seed,
+                        .value_max = VALUE_SIZE_MAX};
+    if (context->value_max && context->value_max < VALUE_SIZE_MAX)
+        call.value_max = context->value_max;
     if (prepare(machine, command, CMD_READ | CMD_WRITE, &call))
         call.command->execute(&call);
 }

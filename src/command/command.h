@@ -36,6 +36,7 @@ struct call {
     struct server *server;   /* NULL unless local */
     int64_t now_ms;          /* the only clock a command may use: Unix time, milliseconds */
     uint64_t seed;           /* the only randomness a command may use */
+    size_t value_max;        /* of a write: the largest string that it may make */
     struct walk_state *walk; /* of a read that may be done in slices; else NULL */
 };
 

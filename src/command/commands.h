@@ -6,8 +6,7 @@
 #include "command/command.h"
 
 enum {
-    /* Largest string in the state machine.  A constant, not the configured proto-max-bulk-len: a
-     * write must end the same on every node. */
+    /* Largest string in the state machine, whatever an entry says. */
     VALUE_SIZE_MAX = 512 * 1024 * 1024,
     /* Largest client id of ONCE. */
     ONCE_CLIENT_MAX = 128,

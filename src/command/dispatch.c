@@ -10,7 +10,6 @@
 #include "command/commands.h"
 #include "command/server.h"
 #include "command/session.h"
-#include "resp/number.h"
 
 #define uthash_malloc(size) memory_new(size)
 #define uthash_free(at, size) memory_free(at)
@@ -140,18 +139,6 @@ static bool is_too_large(const struct bytes *argv, uint32_t argc)
     return size > COMMAND_ENCODED_MAX;
 }
 
-/* What SETRANGE would make can be seen before it is in the log. */
-static bool makes_too_large(const struct session *session, const struct command *command,
-                            const struct bytes *argv)
-{
-    int64_t offset;
-    if (command->execute != cmd_setrange || session->value_max == 0 || argv[3].size == 0)
-        return false;
-    if (!number_parse_i64(argv[2], &offset) || offset < 0)
-        return false;
-    return (uint64_t)offset + argv[3].size > session->value_max;
-}
-
 /* Writes the refusal of what is known from the words alone; false: there is none. */
 static bool refuse_words(struct reply *reply, const struct bytes *argv, uint32_t argc,
                          const struct command **command)
@@ -193,10 +180,6 @@ static bool refuse(struct session *session, struct reply *reply, const struct by
         return true;
     if ((*command)->flags & (CMD_READ | CMD_WRITE) && is_too_large(argv, argc)) {
         reply_error(reply, "ERR command is too large");
-        return true;
-    }
-    if (makes_too_large(session, *command, argv)) {
-        reply_error(reply, ERROR_TOO_LARGE);
         return true;
     }
     return false;

@@ -68,7 +68,6 @@ struct server_ops {
     bool (*config_set)(struct server *server, struct bytes name, struct bytes value, char *error,
                        size_t error_size);
     const char *(*password)(struct server *server); /* "" when none is required */
-    uint64_t (*bulk_max)(struct server *server);    /* proto-max-bulk-len */
 };
 
 struct server {

@@ -33,7 +33,6 @@ struct session {
     struct buffer out;        /* replies not yet sent */
     int fd;
     size_t query_bytes, query_free_bytes; /* of the input buffer, for CLIENT LIST */
-    uint64_t value_max; /* proto-max-bulk-len; 0: only the state machine's own limit */
 };
 
 /* Whether the reply of the command last classified is to be thrown away. */

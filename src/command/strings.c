@@ -185,7 +185,7 @@ void cmd_append(struct call *call)
     bool exists;
     if (!call_get_string(call, call->argv[1], &value, &exists))
         return;
-    if (value.size + call->argv[2].size > VALUE_SIZE_MAX) {
+    if (value.size + call->argv[2].size > call->value_max) {
         reply_error(call->reply, ERROR_TOO_LARGE);
         return;
     }
@@ -238,7 +238,7 @@ void cmd_setrange(struct call *call)
         reply_integer(call->reply, (int64_t)value.size);
         return;
     }
-    if ((uint64_t)offset + part.size > VALUE_SIZE_MAX) {
+    if ((uint64_t)offset + part.size > call->value_max) {
         reply_error(call->reply, ERROR_TOO_LARGE);
         return;
     }

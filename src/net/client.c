@@ -41,7 +41,6 @@ void client_update_limits(struct client *client)
     struct resp_limits limits = limits_of(client);
     resp_parser_set_limits(client->parser, &limits);
     client->limits_authenticated = client->session.authenticated;
-    client->session.value_max = client->clients->options.config->proto_max_bulk_len;
 }
 
 static void on_readable(evutil_socket_t fd, short what, void *context);

@@ -181,17 +181,13 @@ static bool set_config(struct server *server, struct bytes name, struct bytes va
         return false;
     log_set_level((enum log_level)port->options.config->loglevel);
     clients_config_changed(port->clients);
+    replica_set_value_max(port->replica, (uint32_t)port->options.config->proto_max_bulk_len);
     return true;
 }
 
 static const char *get_password(struct server *server)
 {
     return port_of(server)->options.config->requirepass;
-}
-
-static uint64_t get_bulk_max(struct server *server)
-{
-    return port_of(server)->options.config->proto_max_bulk_len;
 }
 
 static const struct server_ops server_port_ops = {
@@ -205,7 +201,6 @@ static const struct server_ops server_port_ops = {
     .config_each = config_each_value,
     .config_set = set_config,
     .password = get_password,
-    .bulk_max = get_bulk_max,
 };
 
 /* ---- life ------------------------------------------------------------------------------------ */
@@ -253,4 +248,5 @@ void server_port_connect(struct server_port *port, struct clients *clients, stru
     port->clients = clients;
     port->peers = peers;
     port->replica = replica;
+    replica_set_value_max(replica, (uint32_t)port->options.config->proto_max_bulk_len);
 }

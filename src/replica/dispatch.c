@@ -161,8 +161,10 @@ struct proposal {
 static void add_to_proposal(struct replica *replica, struct proposal *proposal,
                             struct request *request)
 {
-    struct blob *payload =
-        entry_stamp(replica->unix_ms, prng_next(&replica->prng), request->command);
+    struct apply_context context = {.now_ms = replica->unix_ms,
+                                    .seed = prng_next(&replica->prng),
+                                    .value_max = replica->value_max};
+    struct blob *payload = entry_stamp(&context, request->command);
     replica->scratch[proposal->count] = (struct raft_entry){
         .type = RAFT_ENTRY_COMMAND,
         .size = (uint32_t)payload->size,

@@ -199,6 +199,11 @@ bool replica_run(struct replica *replica)
     return more;
 }
 
+void replica_set_value_max(struct replica *replica, uint32_t value_max)
+{
+    replica->value_max = value_max;
+}
+
 void replica_transfer(struct replica *replica)
 {
     struct raft_input input = {.type = RAFT_INPUT_TRANSFER, .node = RAFT_NOBODY};

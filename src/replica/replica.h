@@ -67,8 +67,10 @@ struct request *request_new(enum request_kind kind, int protocol, uint64_t clien
 /* What a committed command is executed with; equal on every node. */
 struct apply_context {
     struct raft_pos pos;
-    int64_t now_ms; /* stamped by the leader, never read from a clock here; never falls */
+    /* The rest is stamped by the leader, never taken from this node's clock or configuration. */
+    int64_t now_ms; /* never falls */
     uint64_t seed;
+    uint32_t value_max; /* the largest string that the command may make; 0: not limited by it */
 };
 
 struct state_machine_ops {
@@ -175,6 +177,9 @@ bool replica_congested(const struct replica *replica);
 /* Do everything that came in since the last call.  Returns true if there is more to do at once
  * (a long replay is done in slices). */
 bool replica_run(struct replica *replica);
+
+/* From now on stamped into what is proposed here. */
+void replica_set_value_max(struct replica *replica, uint32_t value_max);
 
 /* Hand the leadership over, for a planned stop; poll replica_status() to see it happen. */
 void replica_transfer(struct replica *replica);

@@ -43,7 +43,7 @@ void entry_cache_shrink(struct entry_cache *cache, raft_index keep_after, uint64
 
 /* ---- entry.c ------------------------------------------------------------------------ */
 
-struct blob *entry_stamp(int64_t unix_ms, uint64_t seed, const struct blob *command);
+struct blob *entry_stamp(const struct apply_context *context, const struct blob *command);
 /* False if malformed. `command` is borrowed from `payload`. */
 bool entry_unstamp(struct bytes payload, struct apply_context *context, struct bytes *command);
 
@@ -67,6 +67,7 @@ struct replica {
     int64_t now_ms, unix_ms;
     int64_t last_tick_ms;
     uint64_t prng;
+    uint32_t value_max;
     bool stepping;
 
     struct entry_cache cache;

@@ -22,7 +22,7 @@ import sys
 import time
 
 CHANNELS = ["control", "entries", "commands"]
-VERSION = 1
+VERSION = 2
 options = None
 
 

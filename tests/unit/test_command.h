@@ -32,6 +32,7 @@ struct world {
     struct session session; /* the client that types */
     uint64_t index;
     int64_t now_ms;
+    uint32_t value_max; /* of the entries */
     enum command_class last_class;
 
     /* What the fake server answers. */
@@ -130,12 +131,6 @@ static inline const char *world_password(struct server *server)
     return world_of(server)->password;
 }
 
-static inline uint64_t world_bulk_max(struct server *server)
-{
-    (void)server;
-    return 512ull << 20;
-}
-
 static const struct server_ops world_ops = {.now_ms = world_now_ms,
                                             .now_us = world_now_us,
                                             .stats = world_stats,
@@ -145,8 +140,7 @@ static const struct server_ops world_ops = {.now_ms = world_now_ms,
                                             .kill_client = world_kill_client,
                                             .config_each = world_config_each,
                                             .config_set = world_config_set,
-                                            .password = world_password,
-                                            .bulk_max = world_bulk_max};
+                                            .password = world_password};
 
 /* ---- life ------------------------------------------------------------------------------ */
 
@@ -207,7 +201,8 @@ static inline void world_apply(struct world *world, struct bytes encoded, struct
 {
     struct apply_context context = {.pos = {.term = 1, .index = ++world->index},
                                     .now_ms = world->now_ms,
-                                    .seed = world->index * 77};
+                                    .seed = world->index * 77,
+                                    .value_max = world->value_max};
     world->machine->ops->apply(world->machine, &context, encoded, world->session.protocol, out);
     world->machine->ops->applied(world->machine, context.pos, context.now_ms);
 }

@@ -260,7 +260,7 @@ static void test_binary(void **state)
     world_expect(world, "GET \"a\\x00\\r\\n\"", bytes_of("$6\r\n\0\xff\r\n\0x\r\n", 12));
 }
 
-/* The state machine's own limit, where no word of the command is too large. */
+/* The limit that the entry carries, and the state machine's own. */
 static void test_too_large(void **state)
 {
     struct world *world = *state;
@@ -272,10 +272,15 @@ static void test_too_large(void **state)
     EXPECT(world, "SETRANGE big 536870912 x", error);
     EXPECT(world, "DEL big", ":1\r\n");
 
-    world->session.value_max = 1000;
+    world->value_max = 1000;
     EXPECT(world, "SETRANGE k 1000 x", error);
-    assert_int_equal(world->last_class, COMMAND_REFUSED);
+    EXPECT(world, "ONCE c 1 SETRANGE k 1000 x", error);
     EXPECT(world, "SETRANGE k 999 x", ":1000\r\n");
+    EXPECT(world, "APPEND k x", error);
+    EXPECT(world, "SETRANGE k 998 xyz", error);
+    EXPECT(world, "STRLEN k", ":1000\r\n");
+    world->value_max = UINT32_MAX;
+    EXPECT(world, "SETRANGE k 536870912 x", error);
 }
 
 /* Every key exactly once when nothing changes, whatever the step. */

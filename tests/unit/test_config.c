@@ -293,16 +293,17 @@ static void sizes_have_the_units_of_redis(void **state)
         char error[CONFIG_ERROR_SIZE];
         config_init(&config);
         enum config_set_result result =
-            config_set(&config, bytes_from_string("proto-max-bulk-len"),
+            config_set(&config, bytes_from_string("client-query-buffer-limit"),
                        bytes_from_string(cases[i].text), error, sizeof error);
         if (cases[i].bytes) {
             assert_int_equal(result, CONFIG_SET_OK);
-            assert_int_equal(config.proto_max_bulk_len, cases[i].bytes);
+            assert_int_equal(config.client_query_buffer_limit, cases[i].bytes);
         } else {
             assert_int_equal(result, CONFIG_SET_REFUSED);
-            assert_string_equal(error, "CONFIG SET failed (possibly related to argument "
-                                       "'proto-max-bulk-len') - argument must be a memory value");
-            assert_int_equal(config.proto_max_bulk_len, 64 << 20);
+            assert_string_equal(error,
+                                "CONFIG SET failed (possibly related to argument "
+                                "'client-query-buffer-limit') - argument must be a memory value");
+            assert_int_equal(config.client_query_buffer_limit, 1 << 30);
         }
         config_deinit(&config);
     }
@@ -319,7 +320,7 @@ static void values_out_of_bounds(void **state)
     expect_file_error(fixture, "port 99999999999999999999", 1,
                       "port: argument couldn't be parsed into an integer");
     expect_file_error(fixture, "proto-max-bulk-len 2gb", 1,
-                      "proto-max-bulk-len: argument must be between 1048576 and 1073741824 "
+                      "proto-max-bulk-len: argument must be between 1048576 and 536870912 "
                       "inclusive");
     expect_file_error(fixture, "protected-mode maybe", 1,
                       "protected-mode: argument must be 'yes' or 'no'");

@@ -158,7 +158,7 @@ static void assert_hello_refused(const char *const words[8], uint32_t argc, cons
 static void a_malformed_hello_is_refused(void **state)
 {
     static const char *const good[8] = {"RR.HELLO",
-                                        "1",
+                                        "2",
                                         "00000000000000ff",
                                         "0",
                                         "1",
@@ -172,7 +172,7 @@ static void a_malformed_hello_is_refused(void **state)
         {0, "PING",
          "expected RR.HELLO: this is a redis-raft peer port, clients connect to another"},
         {1, "x", "RR.HELLO without a protocol version"},
-        {1, "2", "another version of the peer protocol"},
+        {1, "1", "another version of the peer protocol"},
         {1, "99999999999999999999", "RR.HELLO without a protocol version"},
         {2, "", "RR.HELLO with a malformed cluster id"},
         {2, "xyz", "RR.HELLO with a malformed cluster id"},

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "replica/replica.h"
+#include "replica/replica_internal.h"
 #include "storage/kv.h"
 
 enum { TICK_MS = 10, ELECTION_TICKS = 10, FORWARDS_MAX = 64, DEADLINE_MS = 500 };
@@ -38,6 +38,7 @@ struct world {
     struct forward_reply replies[FORWARDS_MAX];
     uint32_t replies_count;
     uint64_t round;
+    uint32_t value_max; /* of the entry applied last */
 };
 
 static struct world world;
@@ -86,6 +87,7 @@ static void apply(struct state_machine *machine, const struct apply_context *con
     (void)machine;
     (void)protocol;
     world.time_ms = context->now_ms;
+    world.value_max = context->value_max;
     strncat(world.applied, command.data, command.size);
     if (reply)
         buffer_append_bytes(reply, command);
@@ -312,6 +314,44 @@ static void a_write_is_answered_when_it_is_applied(void **state)
     assert_ended(a, REQUEST_DONE);
     assert_string_equal(a.reply, "a");
     assert_string_equal(world.applied, "a");
+}
+
+/* Not the configuration of the node that executes it. */
+static void the_limit_of_values_is_the_leaders(void **state)
+{
+    static struct result a, b;
+    (void)state;
+    replica_set_value_max(world.replica, 1 << 29);
+    lead();
+    ask(&a, REQUEST_WRITE, 1, "a");
+    run();
+    replica_set_value_max(world.replica, 1 << 20); /* CONFIG SET: for what comes from now on */
+    acknowledge();
+    assert_ended(a, REQUEST_DONE);
+    assert_int_equal(world.value_max, 1 << 29);
+    ask(&b, REQUEST_WRITE, 1, "b");
+    run();
+    acknowledge();
+    assert_int_equal(world.value_max, 1 << 20);
+}
+
+/* By a node of the version before: without a limit. */
+static void an_entry_of_the_first_version_is_understood(void **state)
+{
+    unsigned char bytes[] = {1, 0, 0, 0, 0, 0, 0, 0, 5, 0, 0, 0,  0,
+                             0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0, 'x'};
+    struct apply_context context;
+    struct bytes command;
+    (void)state;
+    assert_true(entry_unstamp(bytes_of(bytes, sizeof bytes), &context, &command));
+    assert_int_equal(context.now_ms, 5);
+    assert_int_equal(context.seed, 7);
+    assert_int_equal(context.value_max, 0);
+    assert_int_equal(command.size, 1);
+    bytes[0] = 3;
+    assert_false(entry_unstamp(bytes_of(bytes, sizeof bytes), &context, &command));
+    bytes[0] = 0;
+    assert_false(entry_unstamp(bytes_of(bytes, sizeof bytes), &context, &command));
 }
 
 static void a_read_waits_for_confirmation_and_for_the_noop(void **state)
@@ -627,6 +667,8 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(a_write_is_answered_when_it_is_applied),
+        TEST(the_limit_of_values_is_the_leaders),
+        TEST(an_entry_of_the_first_version_is_understood),
         TEST(a_read_waits_for_confirmation_and_for_the_noop),
         TEST(a_long_read_sees_one_state),
         TEST(a_deposed_leader_does_not_know),
