@@ -90,5 +90,6 @@ bool client_is_open(const struct client *client);
 
 /* execute.c */
 void execute_commands(struct client *client);
+void execute_put_off(struct client *client);
 
 #endif

@@ -117,6 +117,8 @@ static void take_turn(struct client *client)
     if (client->in.size > client->parsed)
         execute_commands(client);
     client_flush(client);
+    if (!client->doom)
+        execute_put_off(client);
     check_output_limit(client);
     if (is_finished(client)) {
         if (client->doom)

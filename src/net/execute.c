@@ -36,30 +36,56 @@ static void on_done(void *context, struct request *request, enum request_outcome
                     struct bytes reply)
 {
     struct client *client = context;
+    client_wants_turn(client);
+    if (outcome == REQUEST_TOO_LARGE) {
+        pipeline_put_off(&client->pipeline, request);
+        return;
+    }
     if (outcome != REQUEST_DONE)
         reply = failure_text(outcome);
     if (reply.size && *(const char *)reply.data == '-')
         client->clients->stats.errors++;
     pipeline_finish(&client->pipeline, request, reply, &client->session.out);
-    client_wants_turn(client);
+}
+
+/* Takes the command. */
+static struct request *make_request(struct client *client, enum request_kind kind,
+                                    struct blob *command)
+{
+    struct clients *clients = client->clients;
+    struct request *request =
+        request_new(kind, client->session.protocol, client->session.id, command, on_done, client);
+    request->deadline_ms =
+        loop_now_ms(clients->options.loop) + clients->options.config->request_timeout;
+    return request;
 }
 
 static void submit(struct client *client, enum request_kind kind, const struct bytes *argv,
                    uint32_t argc)
 {
     struct clients *clients = client->clients;
-    struct session *session = &client->session;
-    struct request *request = request_new(kind, session->protocol, session->id,
-                                          command_encode(argv, argc), on_done, client);
-    request->deadline_ms =
-        loop_now_ms(clients->options.loop) + clients->options.config->request_timeout;
-    pipeline_add(&client->pipeline, request, kind, session_is_silent(session));
+    struct request *request = make_request(client, kind, command_encode(argv, argc));
+    pipeline_add(&client->pipeline, request, session_is_silent(&client->session));
     if (kind == REQUEST_READ)
         clients->stats.reads++;
     else
         clients->stats.writes++;
     clients->submitted = true;
     replica_submit(clients->options.replica, request);
+}
+
+/* Reads whose replies were too large to be taken before the client fetched others. */
+void execute_put_off(struct client *client)
+{
+    struct clients *clients = client->clients;
+    struct blob *command;
+    while (client_unsent(client) < CLIENT_UNSENT_MAX &&
+           (command = pipeline_next(&client->pipeline))) {
+        struct request *request = make_request(client, REQUEST_READ, blob_take(command));
+        pipeline_ask_again(&client->pipeline, request);
+        clients->submitted = true;
+        replica_submit(clients->options.replica, request);
+    }
 }
 
 /* ---- follower-mode ----------------------------------------------------------------- */

@@ -24,6 +24,7 @@ static const size_t queued_max[CHANNELS] = {
     [CHANNEL_COMMANDS] = 64 << 20,
 };
 static const size_t replies_queued_max = 256 << 20;
+static const size_t replies_ahead_max = 4 << 20; /* then no more reads are served for it */
 
 struct peer *peer_find(struct peers *peers, raft_node_id node)
 {
@@ -109,10 +110,18 @@ static void send_forward_reply(struct transport *transport, raft_node_id to,
     wire_encode_forward_reply(&link->out, &sent);
 }
 
+/* Of a node that is not there the replies are dropped: there is room for them. */
+static bool has_room_for_replies(struct transport *transport, raft_node_id to)
+{
+    struct peer *peer = peer_find(peers_of(transport), to);
+    return !peer || peer->links[CHANNEL_COMMANDS].out.size < replies_ahead_max;
+}
+
 static const struct transport_ops transport_ops = {
     .send = send_message,
     .forward = send_forward,
     .forward_reply = send_forward_reply,
+    .has_room = has_room_for_replies,
 };
 
 /* ---- life ------------------------------------------------------------------------------------ */

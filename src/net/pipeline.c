@@ -1,6 +1,7 @@
 /* See pipeline.h.  Invariants:
  *   L1  the oldest slot is never done (its reply left with it);
- *   L2  slots outside start .. start + count hold no buffer. */
+ *   L2  slots outside start .. start + count hold no buffer and no command;
+ *   L3  a slot from `asked` on is not done; `stale` of them have a request. */
 #include "net/pipeline.h"
 
 #include "base/fatal.h"
@@ -18,20 +19,32 @@ static struct pipeline_slot *slot_at(const struct pipeline *pipeline, uint32_t p
     return &pipeline->ring[(pipeline->start + place) & (pipeline->capacity - 1)];
 }
 
+static void empty_slot(struct pipeline_slot *slot)
+{
+    buffer_deinit(&slot->reply);
+    blob_release(slot->command);
+    slot->command = NULL;
+}
+
 void pipeline_deinit(struct pipeline *pipeline)
 {
     for (uint32_t i = 0; i < pipeline->count; i++)
-        buffer_deinit(&slot_at(pipeline, i)->reply);
+        empty_slot(slot_at(pipeline, i));
     memory_free(pipeline->ring);
     *pipeline = (struct pipeline){0};
+}
+
+static uint32_t allowed_now(const struct pipeline *pipeline)
+{
+    return pipeline->allowed ? pipeline->allowed : PIPELINE_FIRST;
 }
 
 bool pipeline_takes(const struct pipeline *pipeline, enum request_kind kind)
 {
     if (pipeline->count == 0)
         return true;
-    uint32_t allowed = pipeline->allowed ? pipeline->allowed : PIPELINE_FIRST;
-    return pipeline->kind == kind && pipeline->count < allowed;
+    return pipeline->kind == kind && pipeline->asked == pipeline->count &&
+           pipeline->count < allowed_now(pipeline);
 }
 
 static void grow(struct pipeline *pipeline)
@@ -46,15 +59,33 @@ static void grow(struct pipeline *pipeline)
     pipeline->capacity = capacity;
 }
 
-void pipeline_add(struct pipeline *pipeline, struct request *request, enum request_kind kind,
-                  bool silent)
+/* Of the read at `place`: what is allowed at a time keeps adapt() from making it too little twice. */
+static uint32_t share_of(uint32_t place)
 {
-    check(pipeline_takes(pipeline, kind));
+    uint32_t share = PIPELINE_REPLIES / (place + 1);
+    if (place == 0)
+        return 0;
+    return share > PIPELINE_LARGE ? share : PIPELINE_LARGE;
+}
+
+static void ask(struct pipeline *pipeline, struct request *request)
+{
+    if (request->kind == REQUEST_READ)
+        request->reply_max = share_of(pipeline->asked);
+    slot_at(pipeline, pipeline->asked++)->request = request;
+}
+
+void pipeline_add(struct pipeline *pipeline, struct request *request, bool silent)
+{
+    check(pipeline_takes(pipeline, request->kind));
     if (pipeline->count == pipeline->capacity)
         grow(pipeline);
-    pipeline->kind = kind;
-    *slot_at(pipeline, pipeline->count++) =
-        (struct pipeline_slot){.request = request, .silent = silent};
+    pipeline->kind = request->kind;
+    struct pipeline_slot *slot = slot_at(pipeline, pipeline->count++);
+    *slot = (struct pipeline_slot){.silent = silent};
+    if (request->kind == REQUEST_READ)
+        slot->command = blob_take(request->command);
+    ask(pipeline, request);
 }
 
 static void adapt(struct pipeline *pipeline, size_t reply_size)
@@ -71,6 +102,8 @@ static void adapt(struct pipeline *pipeline, size_t reply_size)
 
 static void drop_first(struct pipeline *pipeline)
 {
+    empty_slot(slot_at(pipeline, 0));
+    pipeline->asked--;
     pipeline->start = (pipeline->start + 1) & (pipeline->capacity - 1);
     pipeline->count--;
     if (pipeline->count == 0 && pipeline->capacity > PIPELINE_KEEP) {
@@ -84,32 +117,74 @@ static void drop_first(struct pipeline *pipeline)
 static void release_done(struct pipeline *pipeline, struct buffer *out)
 {
     while (pipeline->count && slot_at(pipeline, 0)->done) {
-        struct pipeline_slot *slot = slot_at(pipeline, 0);
-        buffer_append_bytes(out, buffer_bytes(&slot->reply));
-        buffer_deinit(&slot->reply);
+        buffer_append_bytes(out, buffer_bytes(&slot_at(pipeline, 0)->reply));
         drop_first(pipeline);
     }
 }
 
-void pipeline_finish(struct pipeline *pipeline, const struct request *request, struct bytes reply,
-                     struct buffer *out)
+static uint32_t place_of(const struct pipeline *pipeline, const struct request *request)
 {
     uint32_t place = 0;
     while (place < pipeline->count && slot_at(pipeline, place)->request != request)
         place++;
     check(place < pipeline->count);
+    check(!slot_at(pipeline, place)->done);
+    slot_at(pipeline, place)->request = NULL; /* its address may come back as a new request */
+    return place;
+}
+
+void pipeline_finish(struct pipeline *pipeline, const struct request *request, struct bytes reply,
+                     struct buffer *out)
+{
+    uint32_t place = place_of(pipeline, request);
+    if (place >= pipeline->asked) { /* one before it was put off: it would overtake */
+        pipeline->stale--;
+        return;
+    }
     struct pipeline_slot *slot = slot_at(pipeline, place);
-    check(!slot->done);
     adapt(pipeline, reply.size);
     if (slot->silent)
         reply.size = 0;
     if (place > 0) {
         slot->done = true;
-        slot->request = NULL; /* its address may come back as a new request */
         buffer_append_bytes(&slot->reply, reply);
         return;
     }
     buffer_append_bytes(out, reply);
     drop_first(pipeline);
     release_done(pipeline, out);
+}
+
+/* ---- asking again --------------------------------------------------------------- */
+
+void pipeline_put_off(struct pipeline *pipeline, const struct request *request)
+{
+    uint32_t place = place_of(pipeline, request);
+    if (place >= pipeline->asked) {
+        pipeline->stale--;
+        return;
+    }
+    for (uint32_t i = place; i < pipeline->asked; i++) {
+        struct pipeline_slot *slot = slot_at(pipeline, i);
+        slot->done = false;
+        buffer_deinit(&slot->reply);
+        pipeline->stale += slot->request != NULL;
+    }
+    pipeline->asked = place;
+    pipeline->allowed = 1;
+}
+
+struct blob *pipeline_next(const struct pipeline *pipeline)
+{
+    /* Requests of before must end first: the new ones would be behind them. */
+    if (pipeline->asked == pipeline->count || pipeline->stale ||
+        pipeline->asked >= allowed_now(pipeline))
+        return NULL;
+    return slot_at(pipeline, pipeline->asked)->command;
+}
+
+void pipeline_ask_again(struct pipeline *pipeline, struct request *request)
+{
+    check(pipeline_next(pipeline) == request->command);
+    ask(pipeline, request);
 }

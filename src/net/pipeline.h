@@ -5,20 +5,28 @@
  * of one kind are under way at a time (reads commute with reads, and writes are ordered by the
  * log); anything else waits until the pipeline is empty.
  *
- * How many may be under way grows with good use, and shrinks when replies are large: a client that
- * asks for many large values at once gets them a few at a time, instead of all in memory. */
+ * How many may be under way grows with good use, and shrinks when replies are large.  Only the
+ * oldest read may bring a reply of any size; one behind it has a share of PIPELINE_REPLIES.  If that
+ * is too little, it and all that follow are put off and asked again, in their order, when those
+ * before them are done: so what one client can have in memory is bounded before any size is known.
+ *
+ *     oldest  | asked, replies count        | put off, or asked and the reply will be dropped
+ *     start   ...                           asked                                        count
+ */
 #ifndef NET_PIPELINE_H
 #define NET_PIPELINE_H
 
 #include <stdint.h>
 
+#include "base/blob.h"
 #include "base/buffer.h"
 #include "replica/replica.h"
 
 enum { PIPELINE_MAX = 1024 };
 
 struct pipeline_slot {
-    struct request *request; /* the replica's; only compared */
+    struct request *request; /* the replica's, only compared; NULL: not under way */
+    struct blob *command;    /* of a read: to ask again; one reference of ours */
     bool silent;             /* CLIENT REPLY OFF or SKIP: the reply is thrown away */
     bool done;
     struct buffer reply; /* done, but earlier ones are not */
@@ -28,17 +36,24 @@ struct pipeline_slot {
 struct pipeline {
     struct pipeline_slot *ring; /* owned; capacity is a power of two */
     uint32_t start, count, capacity;
-    uint32_t allowed;       /* at most this many at a time; 0: not yet known */
+    uint32_t asked;   /* the first `asked` of them count; asked < count: the rest is put off */
+    uint32_t stale;   /* requests under way among the rest */
+    uint32_t allowed; /* at most this many at a time; 0: not yet known */
     enum request_kind kind; /* of all of them */
 };
 
 void pipeline_deinit(struct pipeline *pipeline); /* and ready for use again */
 bool pipeline_takes(const struct pipeline *pipeline, enum request_kind kind);
-/* pipeline_takes() must hold. */
-void pipeline_add(struct pipeline *pipeline, struct request *request, enum request_kind kind,
-                  bool silent);
+/* pipeline_takes() must hold.  Sets the request's reply_max. */
+void pipeline_add(struct pipeline *pipeline, struct request *request, bool silent);
 /* Appends the reply to `out` if it is its turn, and those that waited for it. */
 void pipeline_finish(struct pipeline *pipeline, const struct request *request, struct bytes reply,
                      struct buffer *out);
+/* The reply was too large (REQUEST_TOO_LARGE). */
+void pipeline_put_off(struct pipeline *pipeline, const struct request *request);
+/* The next read to ask again, borrowed; NULL: none, or not yet. */
+struct blob *pipeline_next(const struct pipeline *pipeline);
+/* It is under way as `request`.  Sets its reply_max. */
+void pipeline_ask_again(struct pipeline *pipeline, struct request *request);
 
 #endif

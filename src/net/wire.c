@@ -9,7 +9,7 @@
  *                                          matched u8
  *   TIMEOUTNOW  from u64 to u64 term u64                                 -
  *   FORWARD     session u64 id u64 term u64 client u64 kind u8           command_encode()
- *               protocol u8
+ *               protocol u8 reply_max u32
  *   FORWARDED   session u64 id u64 refused u8 outcome u8                 the reply, RESP
  *   PIECE       total u32, offset u32                                    up to WIRE_PIECE_MAX bytes
  *
@@ -34,7 +34,7 @@ enum {
     VOTED_SIZE = ROUTE_SIZE + 1,
     APPEND_SIZE = ROUTE_SIZE + 36,
     APPENDED_SIZE = ROUTE_SIZE + 25,
-    FORWARD_SIZE = 34,
+    FORWARD_SIZE = 38,
     FORWARDED_SIZE = 18,
     PIECE_SIZE = 8,
     ENTRY_SIZE = 13
@@ -236,6 +236,7 @@ void wire_encode_forward(struct outbox *out, const struct forward *forward)
     put_u64(fields + 24, forward->client);
     fields[32] = (unsigned char)forward->kind;
     fields[33] = (unsigned char)forward->protocol;
+    put_u32(fields + 34, forward->reply_max);
     bool large = is_large(forward->command->size);
     if (large)
         encode_pieces(out, blob_bytes(forward->command), forward->command);
@@ -529,6 +530,7 @@ static enum wire_kind decode_forward(struct wire_input *input, const struct byte
         .client = get_u64(at + 24),
         .kind = (enum request_kind)kind,
         .protocol = (int)protocol,
+        .reply_max = get_u32(at + 34),
         .command = command,
     };
     return WIRE_FORWARD;
@@ -541,7 +543,7 @@ static enum wire_kind decode_forward_reply(struct wire_input *input, const struc
         return invalid(input, "a reply of the wrong size");
     const unsigned char *at = argv[1].data;
     unsigned refused = at[16], outcome = at[17];
-    if (refused > 1 || outcome > REQUEST_UNKNOWN)
+    if (refused > 1 || outcome > REQUEST_TOO_LARGE)
         return invalid(input, "a reply of unknown outcome");
     if (argc == 2)
         input->reply = take_assembly(input);

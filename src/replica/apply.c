@@ -6,7 +6,12 @@
 #include "replica/replica_internal.h"
 
 /* How much is applied before the event loop gets its turn again. */
-enum { APPLY_ENTRIES_MAX = 4096, APPLY_BYTES_MAX = 32 << 20, APPLY_READ_MAX = 256 };
+enum {
+    APPLY_ENTRIES_MAX = 4096,
+    APPLY_BYTES_MAX = 32 << 20,
+    APPLY_READ_MAX = 256,
+    SERVE_BYTES_MAX = 4 << 20 /* of replies to reads */
+};
 
 /* The request, if one waits here, whose entry is at `pos`. */
 static struct request *request_at(struct replica *replica, struct raft_pos pos)
@@ -125,6 +130,17 @@ void reads_confirmed(struct replica *replica, const struct raft_read *read)
     }
 }
 
+static void answer_read(struct replica *replica, struct request *request)
+{
+    struct bytes reply = buffer_bytes(&replica->reply);
+    if (request->reply_max && reply.size > request->reply_max) {
+        request_finish(replica, request, REQUEST_TOO_LARGE, bytes_of(NULL, 0));
+        return;
+    }
+    replica->reads_done++;
+    request_finish(replica, request, REQUEST_DONE, reply);
+}
+
 /* Serves as much of the read as one turn allows.  True: it is finished. */
 static bool serve_one(struct replica *replica, struct request *request)
 {
@@ -136,20 +152,31 @@ static bool serve_one(struct replica *replica, struct request *request)
         replica->reading = request;
         return false;
     }
-    replica->reads_done++;
-    request_finish(replica, request, REQUEST_DONE, buffer_bytes(&replica->reply));
+    answer_read(replica, request);
     return true;
 }
 
-/* False: a long read came, the rest has to wait. */
-static bool serve_batch(struct replica *replica, struct read_batch *batch)
+/* A node that takes its replies slowly is not served ahead; the others are. */
+static bool origin_has_room(const struct replica *replica, const struct request *request)
+{
+    struct transport *transport = replica->options.transport;
+    return request->origin == RAFT_NOBODY || transport->ops->has_room(transport, request->origin);
+}
+
+/* False: a long read came or `bytes` are used up, the rest has to wait. */
+static bool serve_batch(struct replica *replica, struct read_batch *batch, uint64_t *bytes)
 {
     struct request *request, *following;
     DL_FOREACH_SAFE(batch->requests, request, following)
     {
+        if (*bytes >= SERVE_BYTES_MAX)
+            return false;
+        if (!origin_has_room(replica, request))
+            continue;
         DL_DELETE(batch->requests, request);
         if (!serve_one(replica, request))
             return false;
+        *bytes += replica->reply.size;
     }
     return true;
 }
@@ -157,14 +184,17 @@ static bool serve_batch(struct replica *replica, struct read_batch *batch)
 bool serve_reads(struct replica *replica)
 {
     struct read_batch *batch, *following;
+    uint64_t bytes = 0;
     if (replica->reading && !serve_one(replica, replica->reading))
         return true;
     DL_FOREACH_SAFE(replica->batches, batch, following)
     {
         if (!batch->confirmed || batch->index > replica->status.applied)
             continue;
-        if (!serve_batch(replica, batch))
+        if (!serve_batch(replica, batch, &bytes))
             return true;
+        if (batch->requests)
+            continue;
         DL_DELETE(replica->batches, batch);
         memory_free(batch);
     }

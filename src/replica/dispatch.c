@@ -270,6 +270,7 @@ static void forward_one(struct replica *replica, struct request *request)
         .kind = request->kind,
         .protocol = request->protocol,
         .client = request->client,
+        .reply_max = request->reply_max,
         .command = request->command,
     };
     if (!transport->ops->forward(transport, replica->status.leader, &forward)) {
@@ -320,6 +321,7 @@ void replica_receive_forward(struct replica *replica, raft_node_id from,
     request->origin = from;
     request->origin_id = forward->id;
     request->origin_session = forward->session;
+    request->reply_max = forward->reply_max;
     request->id = ++replica->next_request_id;
     request->deadline_ms = INT64_MAX; /* its origin keeps the time */
     replica->under_way_count++;

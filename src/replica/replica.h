@@ -30,7 +30,8 @@ enum request_kind { REQUEST_READ, REQUEST_WRITE };
 enum request_outcome {
     REQUEST_DONE,     /* `reply` holds the RESP reply */
     REQUEST_NOT_DONE, /* certainly not executed, now or later: no leader within the time allowed */
-    REQUEST_UNKNOWN   /* may or may not have been, or be yet, executed */
+    REQUEST_UNKNOWN,  /* may or may not have been, or be yet, executed */
+    REQUEST_TOO_LARGE /* a read whose reply is larger than its reply_max: ask again with more */
 };
 
 struct request;
@@ -47,6 +48,7 @@ struct request {
     request_done *done;
     void *context;       /* set to NULL with replica_abandon() when the client went away */
     int64_t deadline_ms; /* replica time */
+    uint32_t reply_max;  /* of a read: a larger reply is not wanted now; 0: any size */
     /* The rest is the replica's. */
     struct request *prev, *next; /* in one of its queues */
     UT_hash_handle hh;           /* by id, while forwarded */
@@ -104,6 +106,7 @@ struct forward {
     enum request_kind kind;
     int protocol;
     uint64_t client;
+    uint32_t reply_max;
     struct blob *command;
 };
 
@@ -125,6 +128,8 @@ struct transport_ops {
     bool (*forward)(struct transport *transport, raft_node_id to, const struct forward *forward);
     void (*forward_reply)(struct transport *transport, raft_node_id to,
                           const struct forward_reply *reply);
+    /* False: so much waits to be sent to that node that its reads should not be served now. */
+    bool (*has_room)(struct transport *transport, raft_node_id to);
 };
 
 struct transport {

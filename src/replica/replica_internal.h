@@ -110,7 +110,7 @@ void finish_everything(struct replica *replica);
 
 /* apply.c */
 bool apply_some(struct replica *replica);  /* true: there is more to apply now */
-bool serve_reads(struct replica *replica); /* true: a long one goes on in the next turn */
+bool serve_reads(struct replica *replica); /* true: it goes on in the next turn */
 void reads_confirmed(struct replica *replica, const struct raft_read *read);
 
 /* retention.c */

@@ -209,8 +209,8 @@ def entry(term, kind=0, size=0, payload=b""):
 
 
 def forward(kind=1, protocol=2, ident=1, term=None, client=1):
-    return struct.pack("<4QBB", 1, ident, options.term if term is None else term, client, kind,
-                       protocol)
+    return struct.pack("<4QBBI", 1, ident, options.term if term is None else term, client, kind,
+                       protocol, 0)
 
 
 def command(*words):

@@ -221,10 +221,18 @@ static void send_forward_reply(struct transport *transport, raft_node_id to,
     outbox_deinit(&box);
 }
 
+static bool has_room(struct transport *transport, raft_node_id to)
+{
+    (void)transport;
+    (void)to;
+    return true;
+}
+
 static const struct transport_ops transport_ops = {
     .send = send_message,
     .forward = send_forward,
     .forward_reply = send_forward_reply,
+    .has_room = has_room,
 };
 
 void sim_network_init(struct sim_node *node)

@@ -14,12 +14,18 @@
 
 static uint64_t prng = 99;
 
-/* Requests are only compared: any address will do. */
-static char places[4 * PIPELINE_MAX];
+static struct request requests[4 * PIPELINE_MAX];
+static struct blob *command; /* of all of them */
 
 static struct request *request_at(uint32_t place)
 {
-    return (struct request *)(void *)&places[place];
+    return &requests[place];
+}
+
+static void add(struct pipeline *pipeline, uint32_t place, enum request_kind kind, bool silent)
+{
+    requests[place] = (struct request){.kind = kind, .command = command};
+    pipeline_add(pipeline, &requests[place], silent);
 }
 
 static void finish(struct pipeline *pipeline, uint32_t place, const char *text, struct buffer *out)
@@ -38,7 +44,7 @@ static void replies_wait_for_their_turn(void **state)
     struct buffer out = {0};
     (void)state;
     for (uint32_t i = 0; i < 4; i++)
-        pipeline_add(&pipeline, request_at(i), REQUEST_READ, i == 1);
+        add(&pipeline, i, REQUEST_READ, i == 1);
     finish(&pipeline, 2, "c", &out);
     finish(&pipeline, 1, "silent", &out);
     assert_text(&out, "");
@@ -58,7 +64,7 @@ static void kinds_do_not_mix(void **state)
     struct buffer out = {0};
     (void)state;
     assert_true(pipeline_takes(&pipeline, REQUEST_READ));
-    pipeline_add(&pipeline, request_at(0), REQUEST_WRITE, false);
+    add(&pipeline, 0, REQUEST_WRITE, false);
     assert_true(pipeline_takes(&pipeline, REQUEST_WRITE));
     assert_false(pipeline_takes(&pipeline, REQUEST_READ));
     finish(&pipeline, 0, "x", &out);
@@ -71,7 +77,7 @@ static uint32_t fill(struct pipeline *pipeline)
 {
     uint32_t count = 0;
     while (pipeline_takes(pipeline, REQUEST_READ))
-        pipeline_add(pipeline, request_at(count++), REQUEST_READ, false);
+        add(pipeline, count++, REQUEST_READ, false);
     return count;
 }
 
@@ -92,7 +98,7 @@ static void it_grows_with_use_and_shrinks_with_large_replies(void **state)
     for (uint32_t i = 0; i < allowed; i++)
         pipeline_finish(&pipeline, request_at(i), bytes_of(large, i ? 1 : sizeof large), &out);
     pipeline_deinit(&pipeline);
-    pipeline_add(&pipeline, request_at(0), REQUEST_READ, false);
+    add(&pipeline, 0, REQUEST_READ, false);
     pipeline_finish(&pipeline, request_at(0), bytes_of(large, sizeof large), &out);
     assert_true(fill(&pipeline) <= 4);
     pipeline_deinit(&pipeline);
@@ -110,7 +116,7 @@ static void any_order_gives_the_order_of_requests(void **state)
         while (next < 300 || count) {
             if (next < 300 && pipeline_takes(&pipeline, REQUEST_READ) && prng_below(&prng, 2)) {
                 bool silent = prng_below(&prng, 5) == 0;
-                pipeline_add(&pipeline, request_at(next), REQUEST_READ, silent);
+                add(&pipeline, next, REQUEST_READ, silent);
                 if (!silent)
                     buffer_printf(&wanted, "%u,", next);
                 open[count++] = next++;
@@ -135,20 +141,127 @@ static void it_can_be_given_up_half_way(void **state)
     struct buffer out = {0};
     (void)state;
     for (uint32_t i = 0; i < 20; i++)
-        pipeline_add(&pipeline, request_at(i), REQUEST_READ, false);
+        add(&pipeline, i, REQUEST_READ, false);
     finish(&pipeline, 10, "kept back", &out);
     pipeline_deinit(&pipeline); /* the sanitizer sees that nothing is left */
     assert_int_equal(pipeline.count, 0);
 }
 
+static uint32_t ask_again(struct pipeline *pipeline, uint32_t from)
+{
+    uint32_t count = 0;
+    while (pipeline_next(pipeline)) {
+        requests[from + count] = (struct request){.kind = REQUEST_READ, .command = command};
+        pipeline_ask_again(pipeline, &requests[from + count++]);
+    }
+    return count;
+}
+
+/* What comes behind one that was put off would overtake it: it is put off as well. */
+static void too_large_a_reply_puts_off_all_behind_it(void **state)
+{
+    struct pipeline pipeline = {0};
+    struct buffer out = {0};
+    (void)state;
+    for (uint32_t i = 0; i < 6; i++)
+        add(&pipeline, i, REQUEST_READ, false);
+    assert_int_equal(requests[0].reply_max, 0); /* any size */
+    assert_true(requests[5].reply_max > 0);
+    finish(&pipeline, 0, "0", &out);
+    finish(&pipeline, 1, "1", &out);
+    finish(&pipeline, 3, "not yet", &out);
+    pipeline_put_off(&pipeline, request_at(2));
+    assert_false(pipeline_takes(&pipeline, REQUEST_READ));
+    assert_null(pipeline_next(&pipeline)); /* 4 and 5 are under way */
+    finish(&pipeline, 4, "not yet", &out);
+    assert_null(pipeline_next(&pipeline));
+    pipeline_put_off(&pipeline, request_at(5)); /* too large in its turn: the same */
+    assert_text(&out, "01");
+    assert_int_equal(ask_again(&pipeline, 12), 1); /* alone, until it is known what comes */
+    assert_int_equal(requests[12].reply_max, 0);
+    finish(&pipeline, 12, "2", &out);
+    assert_int_equal(ask_again(&pipeline, 13), 2);
+    finish(&pipeline, 14, "4", &out);
+    finish(&pipeline, 13, "3", &out);
+    assert_int_equal(ask_again(&pipeline, 15), 1);
+    assert_true(pipeline_takes(&pipeline, REQUEST_READ));
+    finish(&pipeline, 15, "5", &out);
+    assert_text(&out, "012345");
+    assert_int_equal(pipeline.count, 0);
+    assert_int_equal(command->references, 1);
+    buffer_deinit(&out);
+}
+
+/* Any order of answers, some of them too large for their place: all replies come, in order, and
+ * what is held at any time stays within the bound. */
+static void what_is_put_off_keeps_the_order(void **state)
+{
+    enum { READS = 400, LARGE = 1 << 20 };
+    static char text[LARGE];
+    (void)state;
+    for (unsigned round = 0; round < 30; round++) {
+        struct pipeline pipeline = {0};
+        struct buffer out = {0};
+        uint32_t open[PIPELINE_MAX], open_number[PIPELINE_MAX], count = 0;
+        uint32_t given = 0, next = 0, written = 0, first = 0;
+        size_t sizes[READS], held;
+        for (uint32_t i = 0; i < READS; i++)
+            sizes[i] = prng_below(&prng, 8) ? 1 + prng_below(&prng, 100) : prng_below(&prng, LARGE);
+        while (written < READS) {
+            if (given < READS && pipeline_takes(&pipeline, REQUEST_READ) && prng_below(&prng, 2)) {
+                add(&pipeline, next, REQUEST_READ, false);
+                open_number[count] = given++;
+                open[count++] = next++;
+            } else if (pipeline_next(&pipeline)) {
+                open_number[count] = first + pipeline.asked;
+                requests[next] = (struct request){.kind = REQUEST_READ, .command = command};
+                pipeline_ask_again(&pipeline, &requests[next]);
+                open[count++] = next++;
+            } else if (count) {
+                uint32_t pick = (uint32_t)prng_below(&prng, count);
+                struct request *request = request_at(open[pick]);
+                uint32_t number = open_number[pick];
+                count--;
+                open[pick] = open[count];
+                open_number[pick] = open_number[count];
+                text[0] = (char)number;
+                if (request->reply_max && sizes[number] + 1 > request->reply_max)
+                    pipeline_put_off(&pipeline, request);
+                else
+                    pipeline_finish(&pipeline, request, bytes_of(text, sizes[number] + 1), &out);
+            }
+            held = out.size;
+            for (size_t at = 0; at < out.size; at += sizes[written++] + 1)
+                assert_int_equal(out.data[at], (char)written);
+            for (uint32_t i = 0; i < pipeline.count; i++)
+                held += pipeline.ring[(pipeline.start + i) & (pipeline.capacity - 1)].reply.size;
+            assert_true(held < (20 << 20));
+            buffer_clear(&out);
+            first = given - pipeline.count;
+            if (next > 3 * PIPELINE_MAX && count == 0)
+                next = 0;
+            assert_true(next < 4 * PIPELINE_MAX);
+        }
+        assert_int_equal(written, READS);
+        pipeline_deinit(&pipeline);
+        assert_int_equal(command->references, 1);
+        buffer_deinit(&out);
+    }
+}
+
 int main(void)
 {
+    command = blob_copy(bytes_from_string("GET k"));
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(replies_wait_for_their_turn),
         cmocka_unit_test(kinds_do_not_mix),
         cmocka_unit_test(it_grows_with_use_and_shrinks_with_large_replies),
         cmocka_unit_test(any_order_gives_the_order_of_requests),
         cmocka_unit_test(it_can_be_given_up_half_way),
+        cmocka_unit_test(too_large_a_reply_puts_off_all_behind_it),
+        cmocka_unit_test(what_is_put_off_keeps_the_order),
     };
-    return cmocka_run_group_tests_name("pipeline", tests, NULL, NULL);
+    int failures = cmocka_run_group_tests_name("pipeline", tests, NULL, NULL);
+    blob_release(command);
+    return failures;
 }

@@ -39,6 +39,8 @@ struct world {
     uint32_t replies_count;
     uint64_t round;
     uint32_t value_max; /* of the entry applied last */
+    bool full;          /* the connection to the other nodes */
+    size_t padding;     /* of the replies to reads */
 };
 
 static struct world world;
@@ -81,6 +83,13 @@ static void send_reply(struct transport *transport, raft_node_id to,
     world.replies[world.replies_count++] = *reply;
 }
 
+static bool has_room(struct transport *transport, raft_node_id to)
+{
+    (void)transport;
+    (void)to;
+    return !world.full;
+}
+
 static void apply(struct state_machine *machine, const struct apply_context *context,
                   struct bytes command, int protocol, struct buffer *reply)
 {
@@ -111,6 +120,9 @@ static bool serve(struct state_machine *machine, int64_t now_ms, struct bytes co
     if (world.read_slices > 0 && --world.read_slices > 0)
         return false;
     buffer_printf(reply, "read at %llu", (unsigned long long)world.applied_index);
+    buffer_reserve(reply, world.padding);
+    memset(reply->data + reply->size, '.', world.padding);
+    reply->size += world.padding;
     return true;
 }
 
@@ -133,7 +145,8 @@ static int64_t time_ms(struct state_machine *machine)
 }
 
 static const struct log_writer_ops writer_ops = {submit};
-static const struct transport_ops transport_ops = {send_message, send_forward, send_reply};
+static const struct transport_ops transport_ops = {send_message, send_forward, send_reply,
+                                                   has_room};
 static const struct state_machine_ops machine_ops = {apply,         applied,       serve,  ready,
                                                      applied_index, applied_index, time_ms};
 
@@ -196,10 +209,15 @@ static void persist(void)
     run();
 }
 
-static void receive(struct raft_message message)
+static void receive_without_running(struct raft_message message)
 {
     message.to = 0;
     replica_receive(world.replica, &message);
+}
+
+static void receive(struct raft_message message)
+{
+    receive_without_running(message);
     run();
 }
 
@@ -269,8 +287,9 @@ static void on_done(void *context, struct request *request, enum request_outcome
     (void)request;
     result->calls++;
     result->outcome = outcome;
-    memcpy(result->reply, reply.data ? reply.data : "", reply.size);
-    result->reply[reply.size] = '\0';
+    size_t kept = reply.size < sizeof result->reply ? reply.size : sizeof result->reply - 1;
+    memcpy(result->reply, reply.data ? reply.data : "", kept);
+    result->reply[kept] = '\0';
 }
 
 static void ask(struct result *result, enum request_kind kind, uint64_t client, const char *command)
@@ -401,6 +420,82 @@ static void a_long_read_sees_one_state(void **state)
     assert_ended(a, REQUEST_DONE);
     assert_string_equal(a.reply, "read at 1");
     assert_ended(b, REQUEST_DONE);
+}
+
+static void a_reply_larger_than_wanted_is_not_given(void **state)
+{
+    static struct result a, b;
+    (void)state;
+    lead();
+    acknowledge();
+    ask(&a, REQUEST_READ, 1, "a");
+    world.replica->waiting->prev->reply_max = 8;
+    ask(&b, REQUEST_READ, 2, "b");
+    world.replica->waiting->prev->reply_max = 9;
+    run();
+    acknowledge();
+    assert_ended(a, REQUEST_TOO_LARGE);
+    assert_string_equal(a.reply, "");
+    assert_ended(b, REQUEST_DONE);
+    assert_string_equal(b.reply, "read at 1");
+}
+
+/* The rest goes on in the next turn, when heartbeats were sent. */
+static void large_replies_are_spread_over_turns(void **state)
+{
+    static struct result reads[5];
+    (void)state;
+    lead();
+    acknowledge();
+    world.padding = 2 << 20;
+    for (int i = 0; i < 5; i++)
+        ask(&reads[i], REQUEST_READ, 1 + (uint64_t)i, "r");
+    run();
+    receive_without_running((struct raft_message){
+        .type = RAFT_APPEND_RESPONSE,
+        .from = 1,
+        .term = status().term,
+        .append_response = {.matched = true, .hint = status().last, .round = world.round}});
+    assert_true(replica_run(world.replica));
+    assert_int_equal(reads[1].calls, 1);
+    assert_int_equal(reads[2].calls, 0);
+    assert_true(replica_run(world.replica));
+    assert_int_equal(reads[3].calls, 1);
+    assert_int_equal(reads[4].calls, 0);
+    run();
+    for (int i = 0; i < 5; i++)
+        assert_ended(reads[i], REQUEST_DONE);
+}
+
+static void a_node_that_takes_its_replies_slowly_waits_alone(void **state)
+{
+    static struct result a;
+    struct forward forward = {.session = 5,
+                              .id = 1,
+                              .kind = REQUEST_READ,
+                              .protocol = 2,
+                              .client = 9,
+                              .command = blob_copy(bytes_from_string("f"))};
+    (void)state;
+    lead();
+    acknowledge();
+    forward.term = status().term;
+    world.full = true;
+    replica_receive_forward(world.replica, 2, &forward);
+    forward.id = 2;
+    replica_receive_forward(world.replica, 2, &forward);
+    ask(&a, REQUEST_READ, 1, "a");
+    run();
+    acknowledge();
+    assert_ended(a, REQUEST_DONE);
+    assert_int_equal(world.replies_count, 0);
+    world.full = false;
+    run();
+    assert_int_equal(world.replies_count, 2);
+    assert_int_equal(world.replies[0].id, 1);
+    assert_int_equal(world.replies[0].outcome, REQUEST_DONE);
+    assert_int_equal(world.replies[1].id, 2);
+    blob_release(forward.command);
 }
 
 static void a_deposed_leader_does_not_know(void **state)
@@ -671,6 +766,9 @@ int main(void)
         TEST(an_entry_of_the_first_version_is_understood),
         TEST(a_read_waits_for_confirmation_and_for_the_noop),
         TEST(a_long_read_sees_one_state),
+        TEST(a_reply_larger_than_wanted_is_not_given),
+        TEST(large_replies_are_spread_over_turns),
+        TEST(a_node_that_takes_its_replies_slowly_waits_alone),
         TEST(a_deposed_leader_does_not_know),
         TEST(replies_meet_their_requests),
         TEST(a_forward_of_another_term_is_refused),

@@ -341,6 +341,7 @@ static void forwards_come_out_as_they_went_in(void **state)
                                   .kind = (enum request_kind)draw(2),
                                   .protocol = 2 + (int)draw(2),
                                   .client = 1 + draw(1000),
+                                  .reply_max = (uint32_t)prng_next(&prng),
                                   .command = random_payload(draw(20000))};
         struct outbox out = {0};
         wire_encode_forward(&out, &forward);
@@ -354,6 +355,7 @@ static void forwards_come_out_as_they_went_in(void **state)
         assert_int_equal(got->kind, forward.kind);
         assert_int_equal(got->protocol, forward.protocol);
         assert_int_equal(got->client, forward.client);
+        assert_int_equal(got->reply_max, forward.reply_max);
         assert_true(bytes_equal(blob_bytes(got->command), blob_bytes(forward.command)));
         wire_release(&reader.input);
         blob_release(forward.command);
@@ -372,7 +374,7 @@ static void replies_come_out_as_they_went_in(void **state)
         struct forward_reply reply = {.session = prng_next(&prng),
                                       .id = draw(1000),
                                       .refused = draw(2),
-                                      .outcome = (enum request_outcome)draw(3),
+                                      .outcome = (enum request_outcome)draw(4),
                                       .reply = blob_bytes(text)};
         struct outbox out = {0};
         wire_encode_forward_reply(&out, &reply);
@@ -599,7 +601,7 @@ static void a_message_of_another_size_is_refused(void **state)
             assert_words_refused(forms[i].name, forms[i].size, "x", 1, error);
     }
     for (size_t size = 0; size < 60; size++) {
-        if (size != 34)
+        if (size != 38)
             assert_words_refused("FORWARD", size, "x", 1, "a forward of the wrong size");
         if (size != 18)
             assert_words_refused("FORWARDED", size, "x", 1, "a reply of the wrong size");
