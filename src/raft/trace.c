@@ -1,0 +1,346 @@
+/* Traces: plain numbers, as trace.h says, written without the C library's formatting, because every
+ * transition of an exhaustive search passes here. */
+#include "raft/trace.h"
+
+#include "raft/raft_internal.h"
+
+static void put(struct buffer *out, uint64_t number)
+{
+    char digits[24];
+    size_t at = sizeof digits;
+    do {
+        digits[--at] = (char)('0' + number % 10);
+        number /= 10;
+    } while (number > 0);
+    digits[--at] = ' ';
+    buffer_append(out, digits + at, sizeof digits - at);
+}
+
+static void put_node(struct buffer *out, raft_node_id id)
+{
+    if (id == RAFT_NOBODY)
+        buffer_append(out, " -1", 3);
+    else
+        put(out, id);
+}
+
+static void put_pos(struct buffer *out, struct raft_pos pos)
+{
+    put(out, pos.index);
+    put(out, pos.term);
+}
+
+static void kind(struct buffer *out, char letter, const struct raft *raft)
+{
+    buffer_append_byte(out, letter);
+    put_node(out, raft->config.id);
+}
+
+static void next_section(struct buffer *out)
+{
+    buffer_append(out, " |", 2);
+}
+
+static void end_line(struct buffer *out)
+{
+    buffer_append_byte(out, '\n');
+}
+
+/* Between the members of a list. */
+static void separate(struct buffer *out, uint32_t place)
+{
+    if (place > 0)
+        buffer_append(out, " ;", 2);
+}
+
+/* ---- logs, as runs of equal terms --------------------------------------------------- */
+
+static void put_run(struct buffer *out, uint64_t count, raft_term term)
+{
+    if (count == 0)
+        return;
+    put(out, count);
+    put(out, term);
+}
+
+static void put_terms(struct buffer *out, const raft_term *terms, uint64_t count)
+{
+    uint64_t start = 0;
+    for (uint64_t i = 1; i <= count; i++)
+        if (i == count || terms[i] != terms[start]) {
+            put_run(out, i - start, terms[start]);
+            start = i;
+        }
+}
+
+static void put_entries(struct buffer *out, const struct raft_entry *entries, uint32_t count)
+{
+    uint32_t start = 0;
+    for (uint32_t i = 1; i <= count; i++)
+        if (i == count || entries[i].pos.term != entries[start].pos.term) {
+            put_run(out, i - start, entries[start].pos.term);
+            start = i;
+        }
+}
+
+/* The core's own log from `from` on. */
+static void put_log(struct buffer *out, const struct raft *raft, raft_index from)
+{
+    raft_index start = from;
+    for (raft_index i = from; i <= raft->log.last; i++) {
+        raft_term term = log_term_at(&raft->log, i);
+        if (i == raft->log.last || log_term_at(&raft->log, i + 1) != term) {
+            put_run(out, i + 1 - start, term);
+            start = i + 1;
+        }
+    }
+}
+
+/* ---- parts of a line ---------------------------------------------------------------------- */
+
+static void put_voters(struct buffer *out, const struct raft_members *members)
+{
+    next_section(out);
+    for (uint32_t place = 0; place < members->count; place++)
+        if (members->list[place].voter)
+            put_node(out, members->list[place].id);
+}
+
+static void put_message(struct buffer *out, const struct raft_message *message)
+{
+    put(out, message->type);
+    put_node(out, message->from);
+    put_node(out, message->to);
+    put(out, message->term);
+    switch (message->type) {
+    case RAFT_VOTE_REQUEST:
+        put_pos(out, message->vote_request.last);
+        put(out, message->vote_request.pre_vote);
+        break;
+    case RAFT_VOTE_RESPONSE:
+        put(out, message->vote_response.granted);
+        put(out, message->vote_response.pre_vote);
+        break;
+    case RAFT_APPEND_REQUEST:
+        put_pos(out, message->append_request.prev);
+        put(out, message->append_request.commit);
+        put(out, message->append_request.round);
+        put(out, message->append_request.count);
+        break;
+    case RAFT_APPEND_RESPONSE:
+        put(out, message->append_response.matched);
+        put_pos(out, message->append_response.hint);
+        put(out, message->append_response.round);
+        break;
+    case RAFT_TIMEOUT_NOW: break;
+    }
+}
+
+static void put_input(struct buffer *out, const struct raft_input *input)
+{
+    put(out, input->type);
+    switch (input->type) {
+    case RAFT_INPUT_TICK: break;
+    case RAFT_INPUT_MESSAGE:
+        put_message(out, input->message);
+        if (input->message->type == RAFT_APPEND_REQUEST)
+            put_entries(out, input->message->append_request.entries,
+                        input->message->append_request.count);
+        break;
+    case RAFT_INPUT_PROPOSE: put(out, input->propose.count); break;
+    case RAFT_INPUT_READ: put(out, input->read.id); break;
+    case RAFT_INPUT_PERSISTED: put(out, input->persisted.seq); break;
+    case RAFT_INPUT_APPLIED:
+    case RAFT_INPUT_COMPACTED: put(out, input->index); break;
+    case RAFT_INPUT_UNREACHABLE:
+    case RAFT_INPUT_TRANSFER: put_node(out, input->node); break;
+    }
+}
+
+/* `output`: NULL where there was no step. */
+static void put_state(struct buffer *out, const struct raft *raft, const struct raft_output *output)
+{
+    const struct raft_state *state = &raft->state;
+    put(out, state->role);
+    put(out, state->term);
+    put_node(out, state->voted_for);
+    put(out, state->commit);
+    put(out, state->durable);
+    put(out, state->applied);
+    put_node(out, output ? output->apply_to : RAFT_NOBODY);
+    put(out, state->write_seq);
+    put_pos(out, raft->log.first);
+    put_pos(out, log_last(&raft->log));
+}
+
+static void put_write(struct buffer *out, const struct raft_write *write)
+{
+    next_section(out);
+    if (write->seq == 0)
+        return;
+    put(out, write->seq);
+    put(out, write->term);
+    put_node(out, write->voted_for);
+    if (write->count == 0)
+        return;
+    put(out, write->entries[0].pos.index);
+    put_entries(out, write->entries, write->count);
+}
+
+/* The log as it is now, where a write says that it changed. */
+static void put_change(struct buffer *out, const struct raft *raft, const struct raft_write *write)
+{
+    next_section(out);
+    if (write->seq == 0 || write->count == 0)
+        return;
+    put(out, write->entries[0].pos.index);
+    put_log(out, raft, write->entries[0].pos.index);
+}
+
+static void put_results(struct buffer *out, const struct raft_output *output)
+{
+    next_section(out);
+    for (uint32_t i = 0; i < output->messages_count; i++) {
+        separate(out, i);
+        put_message(out, &output->messages[i]);
+    }
+    next_section(out);
+    for (uint32_t i = 0; i < output->reads_count; i++) {
+        separate(out, i);
+        put(out, output->reads[i].id);
+        put(out, output->reads[i].index);
+    }
+    next_section(out);
+    for (uint32_t i = 0; i < output->reads_failed_count; i++)
+        put(out, output->reads_failed[i]);
+}
+
+/* ---- lines -------------------------------------------------------------------------------- */
+
+void raft_trace_world(struct buffer *out, bool closed, const struct raft_members *members)
+{
+    buffer_append_byte(out, 'I');
+    put(out, closed);
+    put_voters(out, members);
+    end_line(out);
+}
+
+void raft_trace_boot(struct buffer *out, const struct raft *raft)
+{
+    kind(out, 'B', raft);
+    put(out, raft->state.term);
+    put_node(out, raft->state.voted_for);
+    put(out, raft->state.applied);
+    put_pos(out, raft->log.first);
+    next_section(out);
+    put_log(out, raft, raft->log.first.index + 1);
+    put_voters(out, &raft->members);
+    end_line(out);
+}
+
+void raft_trace_step(struct buffer *out, const struct raft *raft, const struct raft_input *input,
+                     const struct raft_output *output)
+{
+    kind(out, 'X', raft);
+    put_input(out, input);
+    next_section(out);
+    put_state(out, raft, output);
+    put_change(out, raft, &output->write);
+    put_write(out, &output->write);
+    put_results(out, output);
+    end_line(out);
+}
+
+/* ---- a state by itself ----------------------------------------------------------------------- */
+
+/* What the messages that wait for the disk will say. */
+struct promises {
+    struct raft_pos campaign;
+    uint64_t answered;
+    raft_index matched;
+};
+
+static struct promises promises_of(const struct raft_state *state)
+{
+    struct promises promises = {.answered = 0};
+    for (uint32_t i = 0; i < state->withheld_count; i++) {
+        const struct raft_message *message = &state->withheld[i].message;
+        if (message->term != state->term)
+            continue;
+        if (message->type == RAFT_VOTE_REQUEST)
+            promises.campaign = message->vote_request.last;
+        if (message->type != RAFT_APPEND_RESPONSE)
+            continue;
+        if (message->append_response.round > promises.answered)
+            promises.answered = message->append_response.round;
+        if (message->append_response.matched &&
+            message->append_response.hint.index > promises.matched)
+            promises.matched = message->append_response.hint.index;
+    }
+    return promises;
+}
+
+static void put_granted(struct buffer *out, const struct raft *raft)
+{
+    next_section(out);
+    if (raft->state.role != RAFT_CANDIDATE)
+        return;
+    for (uint32_t place = 0; place < raft->members.count; place++)
+        if (raft->state.votes[place] == VOTE_GRANTED)
+            put_node(out, raft->members.list[place].id);
+}
+
+static void put_progress(struct buffer *out, const struct raft *raft)
+{
+    uint32_t listed = 0;
+    next_section(out);
+    for (uint32_t place = 0; place < raft->members.count; place++) {
+        if (place == raft->self || raft->state.role != RAFT_LEADER)
+            continue;
+        separate(out, listed++);
+        put_node(out, raft->members.list[place].id);
+        put(out, raft->state.progress[place].match);
+        put(out, raft->state.progress[place].round_acked);
+    }
+}
+
+static void put_reads(struct buffer *out, const struct raft_state *state)
+{
+    next_section(out);
+    for (uint32_t i = 0; i < state->reads_count; i++) {
+        const struct pending_read *read = &state->reads[(state->reads_start + i) % RAFT_READS_MAX];
+        separate(out, i);
+        put(out, read->id);
+        put(out, read->index);
+        put(out, read->round);
+    }
+}
+
+void raft_trace_state(struct buffer *out, const struct raft *raft,
+                      const struct raft_trace_image *images, uint32_t count)
+{
+    struct promises promises = promises_of(&raft->state);
+    kind(out, 'S', raft);
+    put_state(out, raft, NULL);
+    next_section(out);
+    put_log(out, raft, raft->log.first.index + 1);
+    put_voters(out, &raft->members);
+    put_granted(out, raft);
+    next_section(out);
+    put(out, raft->state.role == RAFT_LEADER ? raft->state.round : 0);
+    put_pos(out, promises.campaign);
+    put(out, promises.answered);
+    put(out, promises.matched);
+    put_progress(out, raft);
+    put_reads(out, &raft->state);
+    next_section(out);
+    for (uint32_t i = 0; i < count; i++) {
+        separate(out, i);
+        put(out, images[i].seq);
+        put(out, images[i].term);
+        put_node(out, images[i].voted_for);
+        put(out, images[i].commit);
+        put_terms(out, images[i].terms, images[i].count);
+    }
+    end_line(out);
+}

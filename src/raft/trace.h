@@ -1,0 +1,71 @@
+/* What a core did, one line a step, for build/trace-check, which replays it on the proved handlers
+ * (proofs/README.md).  The caller asks for a line after raft_step(), if it wants one; the core itself
+ * knows nothing of traces.
+ *
+ * Decimal numbers with one blank between them, in sections that end with " |", or with the line.
+ *
+ *   I MODE | VOTER...
+ *       A new world.  MODE 1: every message that arrives was sent by a node of this trace, earlier;
+ *       and a node's first boot is from an empty disk.  MODE 0: strangers speak too.  A trace without
+ *       this line is of single processes: see trace-check --help.
+ *   B NODE TERM VOTE APPLIED BASE BASE_TERM | RUN... | VOTER...
+ *       NODE boots with this on its disk: its log holds the entries after BASE.
+ *   X NODE INPUT | STATE | CHANGE | WRITE | MESSAGE ; ... | READ INDEX ; ... | READ ...
+ *       One step: what went in, the state after it, the log's change, the durable write that was
+ *       asked for, messages that left, reads that may be served, reads that failed.
+ *   S NODE STATE | RUN... | VOTER... | GRANTED... | ROUND CAMPAIGN_INDEX CAMPAIGN_TERM ANSWERED MATCHED
+ *       | NODE MATCH ROUND ; ... | READ INDEX ROUND ; ...
+ *       | SEQ TERM VOTE COMMIT RUN... ; ...
+ *       NODE is in this state, whatever came before: to check one step by itself, put this before
+ *       its line (X or B).  The log; who voted for it in its campaign; its last read round; what its
+ *       withheld messages say (last index and term in vote requests, highest round and index in
+ *       append responses); what it knows of each other member; its reads; what its disk holds, and
+ *       then would hold after each write under way, oldest first.
+ *
+ *   RUN      COUNT TERM: so many entries of this term
+ *   VOTE     the node, -1 for none
+ *   STATE    ROLE TERM VOTE COMMIT DURABLE APPLIED APPLY_TO SEQ BASE BASE_TERM LAST LAST_TERM
+ *            ROLE as enum raft_role; APPLY_TO as in raft_output (S: -1); SEQ the last write asked for
+ *   CHANGE   empty, or CUT RUN...: the log from index CUT on is now this
+ *   WRITE    empty, or SEQ TERM VOTE [CUT RUN...]
+ *   INPUT    0                    a tick
+ *            1 MESSAGE [RUN...]   a message, with the terms of its entries
+ *            2 COUNT              so many commands proposed
+ *            3 READ               a read
+ *            4 SEQ                writes up to SEQ are durable
+ *            5 INDEX              applied so far
+ *            6 INDEX              the log was compacted to here
+ *            7 NODE               unreachable
+ *            8 NODE               hand the leadership over (-1: to the best)
+ *   MESSAGE  0 FROM TO TERM LAST LAST_TERM PRE_VOTE           a vote request
+ *            1 FROM TO TERM GRANTED PRE_VOTE                  its answer
+ *            2 FROM TO TERM PREV PREV_TERM COMMIT ROUND COUNT an append request
+ *            3 FROM TO TERM MATCHED INDEX INDEX_TERM ROUND    its answer
+ *            4 FROM TO TERM                                   timeout now */
+#ifndef RAFT_TRACE_H
+#define RAFT_TRACE_H
+
+#include "base/buffer.h"
+#include "raft/raft.h"
+
+/* What a disk would give back at the next start, if this write was the last to reach it. */
+struct raft_trace_image {
+    uint64_t seq; /* of the write; what is on the disk already: of the last acknowledged, or 0 */
+    raft_term term;
+    raft_node_id voted_for;
+    raft_index commit;      /* the highest apply_to so far */
+    const raft_term *terms; /* of the entries after the log's first, see raft_status.first */
+    uint64_t count;
+};
+
+void raft_trace_world(struct buffer *out, bool closed, const struct raft_members *members);
+/* Of a core that raft_new() just made. */
+void raft_trace_boot(struct buffer *out, const struct raft *raft);
+/* After raft_step(), before the output is acted upon. */
+void raft_trace_step(struct buffer *out, const struct raft *raft, const struct raft_input *input,
+                     const struct raft_output *output);
+/* Images: first what is on the disk, then one for each write under way, oldest first. */
+void raft_trace_state(struct buffer *out, const struct raft *raft,
+                      const struct raft_trace_image *images, uint32_t count);
+
+#endif
