@@ -169,7 +169,8 @@ void on_vote_response(struct raft *raft, const struct raft_message *message)
     if (state->role != (pre_vote ? RAFT_PRE_CANDIDATE : RAFT_CANDIDATE) || message->term != asked)
         return;
     enum vote_state *vote = &state->votes[member_place(raft, message->from)];
-    if (*vote == VOTE_NONE) /* a late answer does not take a vote back */
+    /* A vote that was given is given; a refusal may be the answer to an older question. */
+    if (granted || *vote == VOTE_NONE)
         *vote = granted ? VOTE_GRANTED : VOTE_REFUSED;
     if (has_majority(raft, VOTE_GRANTED)) {
         if (pre_vote)
