@@ -62,6 +62,7 @@ $(BUILD)/%.o: src/%.c
 	$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 include utils/tools.mk
+include tests/linear/linear.mk
 include tests/sim/sim.mk
 include tests/mutants/mutants.mk
 

@@ -1,137 +1,80 @@
-/* The search keeps a list of call and return events in time order.  It takes the first call whose
- * effect fits the reply, removes both its events and begins anew; at a return event of a call that
- * was not taken it has to go back.  A configuration (which operations are done, what the value is)
- * that was seen before is not entered again. */
+/* The search of Wing and Gong, with Lowe's memory of the configurations that were visited.
+ *
+ * The calls and returns of the answered operations are a list in time order.  Any call before the first
+ * return may come next in the order if its effect fits its answer; then both its events leave the list.
+ * When nothing fits, the search goes back.  A configuration (what was done, and the value) that was seen
+ * before is not entered again.  The history is linearizable as soon as every answered operation is done.
+ *
+ * Three rules keep it from trying what cannot matter:
+ *
+ *   - An answered operation that changes nothing (a read) is taken at once where it fits: whatever order
+ *     exists from here, it may stand at its beginning.
+ *   - Operations of unknown outcome are tried last, and of equal ones the one that was called first.
+ *   - One of unknown outcome that the next operation does not depend on is in vain: that next one was
+ *     tried without it already. */
 #include "linear.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <uthash.h>
 
 #include "base/fatal.h"
 #include "base/memory.h"
-
-/* ---- the value of one key --------------------------------------------------------- */
-
-struct value { /* interned: equal values are the same pointer; absent is NULL */
-    struct bytes bytes;
-    UT_hash_handle hh;
-};
-
-struct values {
-    struct value *table;
-};
-
-static const struct value *intern(struct values *values, struct bytes bytes)
-{
-    struct value *value;
-    HASH_FIND(hh, values->table, bytes.data, bytes.size, value);
-    if (value)
-        return value;
-    value = memory_new(sizeof *value);
-    value->bytes = bytes_of(memory_copy(bytes.data, bytes.size), bytes.size);
-    HASH_ADD_KEYPTR(hh, values->table, value->bytes.data, value->bytes.size, value);
-    return value;
-}
-
-static void values_free(struct values *values)
-{
-    struct value *value, *next;
-    HASH_ITER(hh, values->table, value, next)
-    {
-        HASH_DEL(values->table, value);
-        memory_free((void *)(uintptr_t)value->bytes.data);
-        memory_free(value);
-    }
-}
-
-static void reply_bulk_or_nil(struct buffer *reply, const struct value *value)
-{
-    if (!value) {
-        buffer_printf(reply, "$-1\r\n");
-        return;
-    }
-    buffer_printf(reply, "$%zu\r\n", value->bytes.size);
-    buffer_append_bytes(reply, value->bytes);
-    buffer_printf(reply, "\r\n");
-}
-
-static const struct value *increment(struct values *values, const struct value *value,
-                                     struct buffer *reply)
-{
-    char text[32] = "0", *end;
-    if (value && (value->bytes.size == 0 || value->bytes.size >= sizeof text)) {
-        buffer_printf(reply, "-ERR value is not an integer or out of range\r\n");
-        return value;
-    }
-    if (value) {
-        memcpy(text, value->bytes.data, value->bytes.size);
-        text[value->bytes.size] = '\0';
-    }
-    long long number = strtoll(text, &end, 10);
-    if (*end) {
-        buffer_printf(reply, "-ERR value is not an integer or out of range\r\n");
-        return value;
-    }
-    int size = snprintf(text, sizeof text, "%lld", number + 1);
-    buffer_printf(reply, ":%lld\r\n", number + 1);
-    return intern(values, bytes_of(text, (size_t)size));
-}
-
-/* What the operation makes of the value, and the reply that it then has. */
-static const struct value *execute(struct values *values, const struct linear_op *op,
-                                   const struct value *value, struct buffer *reply)
-{
-    struct bytes name = op->argv[0];
-    buffer_clear(reply);
-    if (bytes_is(name, "GET")) {
-        reply_bulk_or_nil(reply, value);
-        return value;
-    }
-    if (bytes_is(name, "SET")) {
-        buffer_printf(reply, "+OK\r\n");
-        return intern(values, op->argv[1]);
-    }
-    if (bytes_is(name, "SETNX")) {
-        buffer_printf(reply, value ? ":0\r\n" : ":1\r\n");
-        return value ? value : intern(values, op->argv[1]);
-    }
-    if (bytes_is(name, "DEL")) {
-        buffer_printf(reply, value ? ":1\r\n" : ":0\r\n");
-        return NULL;
-    }
-    if (bytes_is(name, "CAS") || bytes_is(name, "CAD")) {
-        bool equal = value && bytes_equal(value->bytes, op->argv[1]);
-        buffer_printf(reply, !value ? ":-1\r\n" : equal ? ":1\r\n" : ":0\r\n");
-        if (!equal)
-            return value;
-        return bytes_is(name, "CAD") ? NULL : intern(values, op->argv[2]);
-    }
-    if (bytes_is(name, "APPEND")) {
-        struct buffer joined = {0};
-        if (value)
-            buffer_append_bytes(&joined, value->bytes);
-        buffer_append_bytes(&joined, op->argv[1]);
-        buffer_printf(reply, ":%zu\r\n", joined.size);
-        const struct value *result = intern(values, buffer_bytes(&joined));
-        buffer_deinit(&joined);
-        return result;
-    }
-    check(bytes_is(name, "INCR"));
-    return increment(values, value, reply);
-}
-
-/* ---- events, in time order, as a doubly linked list ---------------------------------- */
+#include "base/prng.h"
+#include "register.h"
+#include "search.h"
 
 struct event {
     int64_t time;
-    uint32_t op;
+    uint32_t item;
     bool is_return;
     struct event *prev, *next;
-    struct event *match; /* of a call: its return */
 };
+
+struct item { /* an operation that takes part */
+    uint32_t number;
+    struct action action;
+    int64_t called, returned;
+    struct event *call, *end; /* if it was answered */
+    int32_t earlier;          /* if not: the equal one that was called before it; -1: none */
+    bool done, idle;
+    uint64_t key[2]; /* random: configurations are told apart by the sum of their items' keys */
+};
+
+/* A configuration: 128 bits of what was done, and the value. */
+struct configuration {
+    uint64_t done[2];
+    uint64_t value;
+};
+
+struct seen {
+    struct configuration configuration;
+    UT_hash_handle hh;
+};
+
+struct taken {
+    uint32_t item;
+    const struct value *before;
+    bool forced; /* nothing else has to be tried in its place */
+};
+
+struct search {
+    struct values values;
+    struct item *items;
+    uint32_t count;
+    struct event *events; /* [0] is the head of the list */
+    uint32_t *unknown;    /* items of unknown outcome, by time of call */
+    uint32_t unknown_count, answered_left;
+    const struct value *value;
+    struct configuration now;
+    struct seen *seen;
+    struct taken *taken;
+    uint32_t taken_count;
+    uint64_t steps_left;
+    uint32_t *best; /* may be NULL */
+    uint32_t best_count;
+};
+
+/* ---- preparation ------------------------------------------------------------------------ */
 
 static int by_time(const void *left, const void *right)
 {
@@ -139,8 +82,109 @@ static int by_time(const void *left, const void *right)
     if (a->time != b->time)
         return a->time < b->time ? -1 : 1;
     /* At the same instant calls come first: the operations overlap. */
-    return (int)a->is_return - (int)b->is_return;
+    if (a->is_return != b->is_return)
+        return a->is_return ? 1 : -1;
+    return a->item < b->item ? -1 : 1;
 }
+
+static void link_events(struct search *search)
+{
+    uint32_t count = 1;
+    for (uint32_t i = 0; i < search->count; i++) {
+        const struct item *item = &search->items[i];
+        if (item->returned == LINEAR_NEVER)
+            continue;
+        search->events[count++] = (struct event){.time = item->called, .item = i};
+        search->events[count++] =
+            (struct event){.time = item->returned, .item = i, .is_return = true};
+    }
+    qsort(search->events + 1, count - 1, sizeof *search->events, by_time);
+    for (uint32_t i = 1; i < count; i++) {
+        struct event *event = &search->events[i];
+        struct item *item = &search->items[event->item];
+        event->prev = event - 1;
+        event->next = i + 1 < count ? event + 1 : NULL;
+        *(event->is_return ? &item->end : &item->call) = event;
+    }
+    search->events[0].next = count > 1 ? &search->events[1] : NULL;
+    search->answered_left = (count - 1) / 2;
+}
+
+static const struct item *items_to_sort;
+
+static int by_call(const void *left, const void *right)
+{
+    uint32_t a = *(const uint32_t *)left, b = *(const uint32_t *)right;
+    if (items_to_sort[a].called != items_to_sort[b].called)
+        return items_to_sort[a].called < items_to_sort[b].called ? -1 : 1;
+    return a < b ? -1 : 1;
+}
+
+static bool same_action(const struct action *a, const struct action *b)
+{
+    return a->command == b->command && a->condition == b->condition && a->first == b->first &&
+           a->second == b->second && a->number == b->number;
+}
+
+static void list_unknown(struct search *search)
+{
+    for (uint32_t i = 0; i < search->count; i++)
+        if (search->items[i].returned == LINEAR_NEVER)
+            search->unknown[search->unknown_count++] = i;
+    items_to_sort = search->items;
+    qsort(search->unknown, search->unknown_count, sizeof *search->unknown, by_call);
+    for (uint32_t i = 0; i < search->unknown_count; i++) {
+        struct item *item = &search->items[search->unknown[i]];
+        item->earlier = -1;
+        for (uint32_t j = i; j-- > 0 && item->earlier < 0;)
+            if (same_action(&search->items[search->unknown[j]].action, &item->action))
+                item->earlier = (int32_t)search->unknown[j];
+    }
+}
+
+static void prepare(struct search *search, const struct problem *problem)
+{
+    uint64_t prng = 1;
+    search->count = problem->count;
+    search->items = memory_new((problem->count + 1) * sizeof *search->items);
+    search->events = memory_new((2 * (size_t)problem->count + 1) * sizeof *search->events);
+    search->unknown = memory_new((problem->count + 1) * sizeof *search->unknown);
+    search->taken = memory_new((problem->count + 1) * sizeof *search->taken);
+    search->value = problem->starts_from_nothing ? NULL : value_unknown;
+    for (uint32_t i = 0; i < problem->count; i++) {
+        uint32_t number = problem->chosen[i];
+        const struct linear_op *op = &problem->ops[number];
+        struct item *item = &search->items[i];
+        *item = (struct item){.number = number, .called = op->called, .returned = op->returned};
+        check(action_of(&search->values, op, &item->action));
+        if (op->returned > problem->until || (problem->loose && problem->loose[number])) {
+            item->returned = LINEAR_NEVER;
+            item->action.reply = (struct linear_reply){.type = REPLY_ANY};
+        }
+        item->idle = action_is_idle(&item->action);
+        item->key[0] = prng_next(&prng);
+        item->key[1] = prng_next(&prng);
+    }
+    link_events(search);
+    list_unknown(search);
+}
+
+static void search_deinit(struct search *search)
+{
+    struct seen *seen, *next;
+    HASH_ITER(hh, search->seen, seen, next)
+    {
+        HASH_DEL(search->seen, seen);
+        memory_free(seen);
+    }
+    values_deinit(&search->values);
+    memory_free(search->items);
+    memory_free(search->events);
+    memory_free(search->unknown);
+    memory_free(search->taken);
+}
+
+/* ---- to and fro ------------------------------------------------------------------------------ */
 
 static void unlink_event(struct event *event)
 {
@@ -156,223 +200,207 @@ static void relink_event(struct event *event)
         event->next->prev = event;
 }
 
-/* `events` has 2 * count + 1 places; [0] becomes the head. */
-static void link_events(struct event *events, const struct linear_op *ops, uint32_t count)
+/* False: this configuration was here before. */
+static bool is_new(struct search *search)
 {
-    struct event **returns = memory_new(count * sizeof *returns);
-    for (uint32_t i = 0; i < count; i++) {
-        events[1 + 2 * i] = (struct event){.time = ops[i].called, .op = i};
-        events[2 + 2 * i] = (struct event){.time = ops[i].returned, .op = i, .is_return = true};
-    }
-    qsort(events + 1, 2 * (size_t)count, sizeof *events, by_time);
-    for (uint32_t i = 1; i <= 2 * count; i++) {
-        events[i].prev = &events[i - 1];
-        events[i].next = i < 2 * count ? &events[i + 1] : NULL;
-        if (events[i].is_return)
-            returns[events[i].op] = &events[i];
-    }
-    events[0].next = count > 0 ? &events[1] : NULL;
-    for (uint32_t i = 1; i <= 2 * count; i++)
-        if (!events[i].is_return)
-            events[i].match = returns[events[i].op];
-    memory_free(returns);
-}
-
-/* ---- the search --------------------------------------------------------------------------- */
-
-struct seen { /* key: done bits followed by the value's address */
-    UT_hash_handle hh;
-    unsigned char key[];
-};
-
-struct taken {
-    struct event *call;
-    const struct value *before;
-};
-
-struct search {
-    const struct linear_op *ops;
-    uint32_t count;
-    struct values values;
     struct seen *seen;
-    unsigned char *key; /* the present configuration, as in struct seen */
-    size_t key_size;
-    struct taken *taken;
-    uint32_t taken_count;
-    uint32_t *best; /* the longest order found */
-    uint32_t best_count;
-};
-
-static void mark(struct search *search, uint32_t op, bool done)
-{
-    unsigned char bit = (unsigned char)(1u << (op % 8));
-    search->key[op / 8] =
-        (unsigned char)(done ? search->key[op / 8] | bit : search->key[op / 8] & ~bit);
+    HASH_FIND(hh, search->seen, &search->now, sizeof search->now, seen);
+    if (seen)
+        return false;
+    seen = memory_new(sizeof *seen);
+    seen->configuration = search->now;
+    HASH_ADD(hh, search->seen, configuration, sizeof seen->configuration, seen);
+    return true;
 }
 
 static void set_value(struct search *search, const struct value *value)
 {
-    memcpy(search->key + search->key_size - sizeof value, &value, sizeof value);
-}
-
-/* False: this configuration was here before. */
-static bool enter(struct search *search)
-{
-    struct seen *seen;
-    HASH_FIND(hh, search->seen, search->key, search->key_size, seen);
-    if (seen)
-        return false;
-    seen = memory_new(sizeof *seen + search->key_size);
-    memcpy(seen->key, search->key, search->key_size);
-    HASH_ADD_KEYPTR(hh, search->seen, seen->key, search->key_size, seen);
-    return true;
+    search->value = value;
+    search->now.value = value_number(value);
 }
 
 static void note_best(struct search *search)
 {
-    if (search->taken_count <= search->best_count)
+    if (!search->best || search->taken_count <= search->best_count)
         return;
     search->best_count = search->taken_count;
     for (uint32_t i = 0; i < search->taken_count; i++)
-        search->best[i] = search->taken[i].call->op;
+        search->best[i] = search->items[search->taken[i].item].number;
 }
 
-static enum linear_verdict run(struct search *search, struct event *head, uint64_t steps_max)
+static void undo(struct search *search)
 {
-    struct buffer reply = {0};
-    const struct value *value = NULL;
-    struct event *at = head->next;
-    enum linear_verdict verdict = LINEAR_YES;
-    while (head->next) {
-        if (steps_max-- == 0) {
-            verdict = LINEAR_GAVE_UP;
-            break;
-        }
-        if (!at->is_return) {
-            const struct linear_op *op = &search->ops[at->op];
-            const struct value *after = execute(&search->values, op, value, &reply);
-            bool fits =
-                op->returned == LINEAR_NEVER || bytes_equal(op->reply, buffer_bytes(&reply));
-            if (fits) {
-                mark(search, at->op, true);
-                set_value(search, after);
-                if (enter(search)) {
-                    search->taken[search->taken_count++] = (struct taken){at, value};
-                    note_best(search);
-                    value = after;
-                    unlink_event(at->match);
-                    unlink_event(at);
-                    at = head->next;
-                    continue;
-                }
-                mark(search, at->op, false);
-                set_value(search, value);
-            }
-            at = at->next;
-        } else {
-            if (search->taken_count == 0) {
-                verdict = LINEAR_NO;
-                break;
-            }
-            struct taken back = search->taken[--search->taken_count];
-            value = back.before;
-            mark(search, back.call->op, false);
-            set_value(search, value);
-            relink_event(back.call);
-            relink_event(back.call->match);
-            at = back.call->next;
-        }
+    const struct taken *last = &search->taken[--search->taken_count];
+    struct item *item = &search->items[last->item];
+    item->done = false;
+    search->now.done[0] -= item->key[0];
+    search->now.done[1] -= item->key[1];
+    set_value(search, last->before);
+    if (item->call) {
+        relink_event(item->call);
+        relink_event(item->end);
+        search->answered_left++;
     }
-    buffer_deinit(&reply);
+}
+
+/* True if the search goes on behind it. */
+static bool take(struct search *search, uint32_t number, const struct value *after, bool forced)
+{
+    struct item *item = &search->items[number];
+    search->taken[search->taken_count++] = (struct taken){number, search->value, forced};
+    item->done = true;
+    search->now.done[0] += item->key[0];
+    search->now.done[1] += item->key[1];
+    set_value(search, after);
+    if (item->call) {
+        unlink_event(item->end);
+        unlink_event(item->call);
+        search->answered_left--;
+    }
+    if (!is_new(search)) {
+        undo(search);
+        return false;
+    }
+    note_best(search);
+    return true;
+}
+
+/* ---- what may come next ------------------------------------------------------------------------ */
+
+/* The last one taken has an unknown outcome, and the item does the same without it. */
+static bool makes_last_vain(struct search *search, const struct item *item,
+                            const struct value *after)
+{
+    const struct value *otherwise;
+    if (search->taken_count == 0)
+        return false;
+    const struct taken *last = &search->taken[search->taken_count - 1];
+    return !search->items[last->item].call &&
+           action_fits(&search->values, &item->action, last->before, &otherwise) &&
+           otherwise == after;
+}
+
+static bool try_item(struct search *search, uint32_t number)
+{
+    const struct item *item = &search->items[number];
+    const struct value *after;
+    if (!action_fits(&search->values, &item->action, search->value, &after) ||
+        makes_last_vain(search, item, after))
+        return false;
+    return take(search, number, after, false);
+}
+
+/* An answered one that fits and changes nothing; NULL: none. */
+static const struct event *find_idle(struct search *search)
+{
+    for (const struct event *at = search->events[0].next; !at->is_return; at = at->next) {
+        const struct item *item = &search->items[at->item];
+        const struct value *after;
+        if (item->idle && action_fits(&search->values, &item->action, search->value, &after) &&
+            after == search->value)
+            return at;
+    }
+    return NULL;
+}
+
+/* Answered ones from `at` on, up to the first return. */
+static bool try_answered(struct search *search, const struct event *at)
+{
+    for (; !at->is_return && search->steps_left > 0; at = at->next) {
+        search->steps_left--;
+        if (try_item(search, at->item))
+            return true;
+    }
+    return false;
+}
+
+/* Those of unknown outcome from place `at` on that were called before the first return. */
+static bool try_unknown(struct search *search, uint32_t at)
+{
+    const struct event *end = search->events[0].next;
+    while (!end->is_return)
+        end = end->next;
+    for (; at < search->unknown_count && search->steps_left > 0; at++) {
+        const struct item *item = &search->items[search->unknown[at]];
+        if (item->called > end->time)
+            break;
+        if (item->done || (item->earlier >= 0 && !search->items[item->earlier].done))
+            continue;
+        search->steps_left--;
+        const struct value *after;
+        /* One that would change nothing is no help. */
+        if (action_fits(&search->values, &item->action, search->value, &after) &&
+            after != search->value && !makes_last_vain(search, item, after) &&
+            take(search, search->unknown[at], after, false))
+            return true;
+    }
+    return false;
+}
+
+static uint32_t place_of_unknown(const struct search *search, uint32_t item)
+{
+    uint32_t place = 0;
+    while (search->unknown[place] != item)
+        place++;
+    return place;
+}
+
+/* Takes the last one back and another in its place, or takes back more; false: there is no more. */
+static bool try_otherwise(struct search *search)
+{
+    while (search->taken_count > 0 && search->steps_left > 0) {
+        struct taken last = search->taken[search->taken_count - 1];
+        const struct event *call = search->items[last.item].call;
+        undo(search);
+        if (last.forced)
+            continue;
+        if (call ? try_answered(search, call->next) || try_unknown(search, 0)
+                 : try_unknown(search, place_of_unknown(search, last.item) + 1))
+            return true;
+    }
+    return false;
+}
+
+static enum linear_verdict run(struct search *search)
+{
+    while (search->answered_left > 0) {
+        if (search->steps_left == 0)
+            return LINEAR_GAVE_UP;
+        search->steps_left--;
+        const struct event *idle = find_idle(search);
+        bool forward = idle
+                           ? take(search, idle->item, search->value, true)
+                           : try_answered(search, search->events[0].next) || try_unknown(search, 0);
+        if (forward || try_otherwise(search))
+            continue;
+        return search->steps_left == 0 ? LINEAR_GAVE_UP : LINEAR_NO;
+    }
+    return LINEAR_YES;
+}
+
+enum linear_verdict problem_solve(const struct problem *problem, uint64_t steps_max,
+                                  uint32_t *order, uint32_t *order_count)
+{
+    struct search search = {.steps_left = steps_max, .best = order};
+    prepare(&search, problem);
+    enum linear_verdict verdict = run(&search);
+    if (order)
+        *order_count = search.best_count;
+    search_deinit(&search);
     return verdict;
 }
 
-/* ---- the report ------------------------------------------------------------------------------ */
-
-static void print_text(struct buffer *out, struct bytes bytes)
+enum linear_verdict linear_check(const struct linear_op *ops, uint32_t count, uint64_t steps_max)
 {
-    size_t shown = bytes.size < 40 ? bytes.size : 40;
-    for (size_t i = 0; i < shown; i++) {
-        char c = ((const char *)bytes.data)[i];
-        if (c >= ' ' && c <= '~')
-            buffer_append_byte(out, c);
-        else if (c == '\n')
-            buffer_append_byte(out, ' ');
-    }
-    if (shown < bytes.size)
-        buffer_printf(out, "... (%zu bytes)", bytes.size);
-}
-
-static void print_op(struct buffer *out, const char *label, const struct linear_op *op)
-{
-    buffer_printf(out, "  %s [%" PRId64 " .. ", label, op->called);
-    if (op->returned == LINEAR_NEVER)
-        buffer_printf(out, "never] ");
-    else
-        buffer_printf(out, "%" PRId64 "] ", op->returned);
-    buffer_printf(out, "client %u:", op->client);
-    for (uint32_t i = 0; i < op->argc; i++) {
-        buffer_append_byte(out, ' ');
-        print_text(out, op->argv[i]);
-    }
-    buffer_printf(out, " -> ");
-    if (op->returned == LINEAR_NEVER)
-        buffer_printf(out, "?");
-    else
-        print_text(out, op->reply);
-    buffer_append_byte(out, '\n');
-}
-
-enum { SHOWN_MAX = 12 };
-
-static void report(const struct search *search, struct buffer *why)
-{
-    bool *done = memory_new(search->count * sizeof *done);
-    int64_t first_left = INT64_MAX;
-    uint32_t shown = 0;
-    for (uint32_t i = 0; i < search->best_count; i++)
-        done[search->best[i]] = true;
-    buffer_printf(why, "%u of %u operations can be put in order, ending with\n", search->best_count,
-                  search->count);
-    uint32_t from = search->best_count > SHOWN_MAX ? search->best_count - SHOWN_MAX : 0;
-    for (uint32_t i = from; i < search->best_count; i++)
-        print_op(why, "ordered", &search->ops[search->best[i]]);
-    for (uint32_t i = 0; i < search->count; i++)
-        if (!done[i] && search->ops[i].returned < first_left)
-            first_left = search->ops[i].returned;
-    buffer_printf(why, "but none of these can come next:\n");
-    for (uint32_t i = 0; i < search->count && shown < SHOWN_MAX; i++) {
-        if (done[i] || search->ops[i].called > first_left)
-            continue;
-        print_op(why, "stuck", &search->ops[i]);
-        shown++;
-    }
-    memory_free(done);
-}
-
-enum linear_verdict linear_check(const struct linear_op *ops, uint32_t count, uint64_t steps_max,
-                                 struct buffer *why)
-{
-    struct search search = {.ops = ops, .count = count};
-    struct event *events = memory_new((2 * (size_t)count + 1) * sizeof *events);
-    search.key_size = (count + 7) / 8 + sizeof(const struct value *);
-    search.key = memory_new(search.key_size);
-    search.taken = memory_new(count * sizeof *search.taken);
-    search.best = memory_new(count * sizeof *search.best);
-    link_events(events, ops, count);
-    enum linear_verdict verdict = run(&search, &events[0], steps_max);
-    if (verdict == LINEAR_NO && why)
-        report(&search, why);
-    struct seen *seen, *next;
-    HASH_ITER(hh, search.seen, seen, next)
-    {
-        HASH_DEL(search.seen, seen);
-        memory_free(seen);
-    }
-    values_free(&search.values);
-    memory_free(search.key);
-    memory_free(search.taken);
-    memory_free(search.best);
-    memory_free(events);
+    uint32_t *all = memory_new((count + 1) * sizeof *all);
+    for (uint32_t i = 0; i < count; i++)
+        all[i] = i;
+    struct problem problem = {.ops = ops,
+                              .chosen = all,
+                              .count = count,
+                              .until = LINEAR_NEVER - 1,
+                              .starts_from_nothing = true};
+    enum linear_verdict verdict = problem_solve(&problem, steps_max, NULL, NULL);
+    memory_free(all);
     return verdict;
 }

@@ -232,10 +232,18 @@ uint64_t sim_clients_done(void)
     return done_count;
 }
 
+static void fail_with(uint32_t key, const struct linear_op *ops, uint32_t count)
+{
+    struct linear_window window;
+    struct buffer why = {0};
+    linear_window_find(&window, ops, count, CHECK_STEPS_MAX);
+    linear_text(&why, ops, &window);
+    sim_fail("the history of key%u is not linearizable: %.*s", key, (int)why.size, why.data);
+}
+
 void sim_clients_check(void)
 {
     struct linear_op *ops = memory_new(history_count * sizeof *ops);
-    struct buffer why = {0};
     for (uint32_t i = 0; i < sim.options.clients; i++)
         if (clients[i].busy || clients[i].repeat) /* still out: outcome unknown */
             record(&clients[i], false, bytes_of(NULL, 0));
@@ -244,14 +252,12 @@ void sim_clients_check(void)
         for (uint32_t i = 0; i < history_count; i++)
             if (history[i].key == key)
                 ops[count++] = history[i].seen;
-        enum linear_verdict verdict = linear_check(ops, count, CHECK_STEPS_MAX, &why);
+        enum linear_verdict verdict = linear_check(ops, count, CHECK_STEPS_MAX);
         if (verdict == LINEAR_NO)
-            sim_fail("the history of key%u is not linearizable:\n%.*s", key, (int)why.size,
-                     why.data);
+            fail_with(key, ops, count);
         if (verdict == LINEAR_GAVE_UP)
             sim_say("gave up on the history of key%u, %u operations", key, count);
     }
-    buffer_deinit(&why);
     memory_free(ops);
 }
 
