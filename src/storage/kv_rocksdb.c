@@ -34,6 +34,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "storage/kv.h"
+#include "storage/rocksdb_assert.h"
 
 enum {
     /* RocksDB insists on a family named "default"; ours come after it. */
@@ -586,6 +587,7 @@ struct kv *kv_rocksdb_open(const char *directory, const struct kv_options *optio
         return NULL;
     }
     struct rocksdb_kv *kv = options_new(directory, options, fresh);
+    rocksdb_assert_concerns(directory);
     if (open_db(kv, error, size) && map_synced(kv, error, size) && nothing_lost(kv, error, size) &&
         ingest_directory_ready(kv, error, size))
         return &kv->base;

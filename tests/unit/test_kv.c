@@ -3,6 +3,7 @@
  * a directory and touches nothing it should not. */
 #include "test_storage.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -14,6 +15,7 @@
 
 #include "base/memory.h"
 #include "base/prng.h"
+#include "storage/rocksdb_assert.h"
 
 struct fixture {
     char *directory; /* NULL: in memory */
@@ -633,6 +635,22 @@ static void test_disk_fails(void **state)
     assert_dies_filling("compaction-full", "failed to write in the background");
 }
 
+static void break_an_assertion(void *directory)
+{
+    rocksdb_assert_concerns(directory);
+    assert(directory == NULL);
+}
+
+/* As RocksDB's own do when a store is opened on a full disk. */
+static void test_assertion_without_room(void **state)
+{
+    char output[1024], without_room[] = "/proc", with_room[] = "/";
+    (void)state;
+    assert_fatal(break_an_assertion, without_room, "no space left on the disk of /proc");
+    int status = run_child(break_an_assertion, with_room, output, sizeof output);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+}
+
 /* ---- damage ------------------------------------------------------------------------------------ */
 
 /* Finds the newest file whose name matches the pattern (of grep). */
@@ -730,6 +748,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_big_value, setup_rocksdb, teardown),
         cmocka_unit_test_setup_teardown(test_property, setup_rocksdb, teardown),
         cmocka_unit_test(test_disk_fails),
+        cmocka_unit_test(test_assertion_without_room),
         cmocka_unit_test(test_open_refused),
         cmocka_unit_test_setup_teardown(test_open_locked, setup_rocksdb, teardown),
         cmocka_unit_test_setup_teardown(test_open_damaged, setup_rocksdb, teardown),
