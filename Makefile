@@ -64,6 +64,7 @@ $(BUILD)/%.o: src/%.c
 include utils/tools.mk
 include tests/linear/linear.mk
 include tests/sim/sim.mk
+include tests/faults/faults.mk
 include tests/mutants/mutants.mk
 
 # That this links is the proof that the core needs nothing of the outside.

@@ -1,0 +1,248 @@
+"""What goes wrong, in rounds: for some seconds one hand cuts the network and another one kills, pauses
+and fills disks, both by the seed; then everything heals, and the cluster has to make progress through
+every node within a bounded time."""
+import asyncio
+import random
+import time
+from collections import Counter
+
+from resp import BROKEN, ErrorReply, ask
+
+ROUND_S = 12
+CALM_S = 1.5
+PROGRESS_S = 20
+DISK_S = 30  # a node whose disk is full has ended by then
+
+
+def deck(rng, faults):
+    """All of them in any order, then again: a short run meets each kind as well."""
+    while True:
+        yield from rng.sample(faults, len(faults))
+
+
+class Nemesis:
+    def __init__(self, nodes, network, seed, problem, note):
+        self.nodes, self.network = nodes, network
+        self.rng = random.Random("%s/nemesis" % seed)
+        self.network_rng = random.Random("%s/network" % seed)
+        self.problem, self.note = problem, note
+        self.counts = Counter()
+        self.slowest_recovery = 0.0
+        self.pads = 0
+        self.make_decks()
+
+    # -- whom --------------------------------------------------------------------------------------
+
+    async def leader(self):
+        """The one that leads in the highest term, or None."""
+        states = await asyncio.gather(*[node.raft() for node in self.nodes])
+        leading = [(int(state["raft_current_term"]), node) for node, state in zip(self.nodes, states)
+                   if state.get("raft_role") == "leader"]
+        return max(leading, key=lambda pair: pair[0])[1] if leading else None
+
+    async def victim(self, rng):
+        """Mostly the leader."""
+        node = rng.choice(self.nodes)
+        wants_leader = rng.random() < 0.6
+        leader = await self.leader()
+        return leader if wants_leader and leader else node
+
+    def others(self, node):
+        return [other.number for other in self.nodes if other is not node]
+
+    def happens(self, kind, text):
+        self.counts[kind] += 1
+        self.note("%s: %s" % (kind, text))
+
+    # -- processes and disks ------------------------------------------------------------------------
+
+    async def kill(self):
+        node = await self.victim(self.rng)
+        self.happens("kill", "node %d" % node.number)
+        node.kill()
+        await asyncio.sleep(self.rng.uniform(0, 3))
+        node.start()
+
+    async def kill_many(self):
+        """A majority or all of them at once, again in any order."""
+        count = self.rng.randint(len(self.nodes) // 2 + 1, len(self.nodes))
+        chosen = self.rng.sample(self.nodes, count)
+        self.happens("kill many", "nodes %s" % [node.number for node in chosen])
+        for node in chosen:
+            node.kill()
+        await asyncio.sleep(self.rng.uniform(0, 1))
+        for node in chosen:
+            node.start()
+            await asyncio.sleep(self.rng.uniform(0, 0.3))
+
+    async def restart(self):
+        node = await self.victim(self.rng)
+        self.happens("restart", "node %d" % node.number)
+        node.ask_to_end()
+        for _ in range(100):
+            if not node.running():
+                break
+            await asyncio.sleep(0.1)
+        else:
+            self.problem("node %d did not end within 10 s of SIGTERM" % node.number)
+            node.kill()
+        node.start()
+
+    async def pause(self):
+        node = await self.victim(self.rng)
+        seconds = self.rng.choice([0.2, 0.7, 1.5, 4])
+        self.happens("pause", "node %d for %.1f s" % (node.number, seconds))
+        node.pause()
+        await asyncio.sleep(seconds)
+        node.resume()
+
+    async def pause_cut_off(self):
+        """A leader that sleeps through an election, and then does not hear of it."""
+        node = await self.victim(self.rng)
+        self.happens("pause cut off", "node %d" % node.number)
+        self.network.cut([(other, node.number) for other in self.others(node)]
+                         + [(node.number, other) for other in self.others(node)])
+        node.pause()
+        await asyncio.sleep(self.rng.uniform(1, 2.5))
+        node.resume()
+        await asyncio.sleep(self.rng.uniform(0.2, 1.5))
+        self.network.heal()
+
+    async def fill_disk(self):
+        small = [node for node in self.nodes if node.has_own_disk]
+        leader = await self.leader()
+        node = leader if leader in small and self.rng.random() < 0.6 else self.rng.choice(small)
+        self.happens("full disk", "node %d" % node.number)
+        node.fill()
+        deadline = time.monotonic() + DISK_S
+        while node.up and time.monotonic() < deadline:
+            await self.press()
+        if node.up:
+            self.problem("node %d still runs %d s after its disk was full" % (node.number, DISK_S))
+        else:
+            self.happens("start on a full disk", "node %d" % node.number)
+            node.start()
+            await asyncio.sleep(self.rng.uniform(0.3, 1))
+        node.make_room()
+        if not node.running():
+            node.start()
+
+    async def press(self):
+        """Data enough to need room."""
+        self.pads += 1
+        await asyncio.sleep(0.02)
+        try:
+            await ask(self.rng.choice(self.nodes).address, "SET", "pad:%d" % (self.pads % 50),
+                      "x" * 100000, timeout=1)
+        except BROKEN:
+            pass  # its answer is of no interest
+
+    # -- the network --------------------------------------------------------------------------------
+
+    def cut(self, kind, pairs):
+        self.happens(kind, "from-to %s" % " ".join("%d-%d" % pair for pair in sorted(set(pairs))))
+        self.network.cut(pairs)
+
+    def both_ways(self, left, right):
+        return [(a, b) for a in left for b in right] + [(b, a) for a in left for b in right]
+
+    async def cut_whole(self, rng):
+        """One node from the rest, or two halves."""
+        node = await self.victim(rng)
+        side = [node.number] + rng.sample(self.others(node), rng.randint(0, len(self.nodes) // 2))
+        rest = [number for number in range(len(self.nodes)) if number not in side]
+        self.cut("cut whole", self.both_ways(side, rest))
+
+    async def cut_one_way(self, rng):
+        node = await self.victim(rng)
+        others = self.others(node)
+        if rng.random() < 0.5:
+            self.cut("cut one way", [(node.number, other) for other in others])
+        else:
+            self.cut("cut one way", [(other, node.number) for other in others])
+
+    async def cut_bridge(self, rng):
+        """Two sides that both see one node."""
+        numbers = list(range(len(self.nodes)))
+        rng.shuffle(numbers)
+        half = len(numbers) // 2
+        self.cut("cut bridge", self.both_ways(numbers[:half], numbers[half + 1:]))
+
+    async def cut_some(self, rng):
+        pairs = [(a, b) for a in range(len(self.nodes)) for b in range(len(self.nodes))
+                 if a != b and rng.random() < 0.35]
+        if pairs:
+            self.cut("cut some", pairs)
+
+    async def lose(self, rng):
+        percent = rng.choice([2, 10, 30])
+        self.happens("loss", "%d percent" % percent)
+        self.network.lose(percent)
+
+    # -- rounds ---------------------------------------------------------------------------------------
+
+    def make_decks(self):
+        processes = [self.kill, self.kill, self.kill_many, self.restart, self.pause, self.pause,
+                     self.pause_cut_off]
+        networks = [self.cut_whole, self.cut_whole, self.cut_one_way, self.cut_bridge, self.cut_some]
+        if any(node.has_own_disk for node in self.nodes):
+            processes.append(self.fill_disk)
+        if self.network.lossy:
+            networks.append(self.lose)
+        self.process_deck = deck(self.rng, processes)
+        self.network_deck = deck(self.network_rng, networks)
+
+    async def process_hand(self, end):
+        while time.monotonic() < end:
+            await next(self.process_deck)()
+            await asyncio.sleep(self.rng.uniform(0.3, 1.5))
+
+    async def network_hand(self, end):
+        rng = self.network_rng
+        while time.monotonic() < end:
+            await asyncio.sleep(rng.uniform(0.2, 1.5))
+            await next(self.network_deck)(rng)
+            await asyncio.sleep(rng.uniform(0.5, 3))
+            self.network.heal()
+
+    def heal(self):
+        self.network.heal()
+        for node in self.nodes:
+            node.make_room()
+            node.resume()
+            if not node.running():
+                node.start()
+
+    async def progress(self):
+        """Everything is whole: a write through every node must succeed in time.  False: it did not."""
+        began = time.monotonic()
+        for node in self.nodes:
+            while True:
+                try:
+                    reply = await ask(node.address, "SET", "progress", node.number, timeout=3)
+                except BROKEN as error:
+                    reply = error
+                if not isinstance(reply, (ErrorReply, Exception)):
+                    break
+                if time.monotonic() - began > PROGRESS_S:
+                    self.problem("no progress through node %d within %d s of the healing: %r"
+                                 % (node.number, PROGRESS_S, reply))
+                    return False
+                await asyncio.sleep(0.1)
+        took = time.monotonic() - began
+        self.slowest_recovery = max(self.slowest_recovery, took)
+        self.note("healed: progress after %.1f s" % took)
+        return True
+
+    async def run(self, end):
+        both = [self.process_hand, self.network_hand]
+        # Each alone now and then: there its faults are not lost among the others.
+        rounds = [both, both[:1], both[1:]]
+        number = 0
+        while time.monotonic() < end:
+            stop = min(end, time.monotonic() + ROUND_S)
+            await asyncio.gather(*[hand(stop) for hand in rounds[number % len(rounds)]])
+            number += 1
+            self.heal()
+            await self.progress()
+            await asyncio.sleep(CALM_S)

@@ -1,0 +1,152 @@
+"""One server process, its disk, and what is expected of it."""
+import os
+import signal
+import subprocess
+import time
+
+from resp import BROKEN, ask
+
+# A store that cannot be used any longer (src/base/fatal.c), one that cannot be opened.
+DISK_FAILED, NOT_STARTED = 70, 1
+DISK_MB = 512
+
+# Small, so that checkpoints, cuts of the log and sorted files happen all the time.
+SETTINGS = """
+request-timeout 1500
+loglevel notice
+protected-mode no
+rocksdb-cache-size 8mb
+rocksdb-memtable-size 1mb
+rocksdb-wal-size 16mb
+checkpoint-size 128kb
+log-retention-bytes 64mb
+log-keep-entries 500
+"""
+
+
+def own_disk(directory):
+    """A small file system; False where that is not allowed."""
+    return subprocess.run(["mount", "-t", "tmpfs", "-o", "size=%dm" % DISK_MB, "none", directory],
+                          stderr=subprocess.DEVNULL).returncode == 0
+
+
+class Node:
+    def __init__(self, number, binary, directory, network, problem, note):
+        self.number, self.binary, self.network = number, binary, network
+        self.problem, self.note = problem, note
+        self.address = network.client_address(number)
+        self.log = os.path.join(directory, "node%d.log" % number)
+        self.config = os.path.join(directory, "node%d.conf" % number)
+        self.data = os.path.join(directory, "node%d" % number)
+        os.makedirs(self.data)
+        # The first keeps to the ordinary disk, whose syncs take their time.
+        self.has_own_disk = number > 0 and own_disk(self.data)
+        self.process = None
+        self.up = self.paused = self.full = False
+        with open(self.config, "w") as file:
+            file.write("me %d\ndir %s/data\n%s%s" % (
+                number, self.data, network.settings(number), SETTINGS))
+
+    # -- the process ---------------------------------------------------------------------------
+
+    def start(self):
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(
+                self.network.inside(self.number) + [self.binary, self.config], stdin=subprocess.DEVNULL,
+                stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
+        self.up = True
+        self.paused = False
+
+    def running(self):
+        return self.process is not None and self.process.poll() is None
+
+    def signal(self, number):
+        if self.running():
+            self.process.send_signal(number)
+
+    def kill(self):
+        """As a crash does."""
+        self.up = False
+        self.signal(signal.SIGKILL)
+        self.process.wait()
+
+    def pause(self):
+        self.paused = True
+        self.signal(signal.SIGSTOP)
+
+    def resume(self):
+        self.paused = False
+        self.signal(signal.SIGCONT)
+
+    def ask_to_end(self):
+        self.up = False
+        self.resume()
+        self.signal(signal.SIGTERM)
+
+    def ended(self, seconds):
+        try:
+            self.process.wait(seconds)
+            return True
+        except subprocess.TimeoutExpired:
+            return False
+
+    def watch(self):
+        """A node ends only when it is told to, or when its disk is full."""
+        if not self.up or self.running():
+            return
+        self.up = False
+        status = self.process.returncode
+        if self.full and status in (DISK_FAILED, NOT_STARTED) and "space left" in self.last_words():
+            self.note("node %d ended: its disk is full" % self.number)
+        else:
+            self.problem("node %d ended by itself, status %d: see %s"
+                         % (self.number, status, self.log))
+
+    # -- the disk ------------------------------------------------------------------------------
+
+    def ballast(self):
+        return os.path.join(self.data, "ballast")
+
+    def fill(self):
+        self.full = True
+        with open(self.ballast(), "ab") as file:
+            space = os.statvfs(self.data)
+            os.posix_fallocate(file.fileno(), 0, max(1, space.f_bavail * space.f_frsize))
+
+    def make_room(self):
+        self.full = False
+        if os.path.exists(self.ballast()):
+            os.unlink(self.ballast())
+
+    # -- what it says ---------------------------------------------------------------------------
+
+    async def raft(self):
+        """The fields of INFO raft; {} if it does not answer."""
+        try:
+            text = (await ask(self.address, "INFO", "raft", timeout=0.5)).decode()
+        except (*BROKEN, AttributeError):
+            return {}
+        return dict(line.split(":", 1) for line in text.split("\r\n") if ":" in line)
+
+    def last_words(self):
+        with open(self.log, errors="replace") as file:
+            return "".join(file.readlines()[-2:])
+
+    def complaints(self):
+        with open(self.log, errors="replace") as file:
+            return [line.strip() for line in file
+                    if "Sanitizer" in line or "runtime error" in line or "check failed" in line
+                    or "invariant" in line]
+
+
+def end_all(nodes):
+    """SIGTERM; the nodes that did not end within ten seconds, which are killed."""
+    late = []
+    for node in nodes:
+        node.ask_to_end()
+    deadline = time.monotonic() + 10
+    for node in nodes:
+        if node.process and not node.ended(max(0.1, deadline - time.monotonic())):
+            late.append(node.number)
+            node.kill()
+    return late

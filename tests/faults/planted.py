@@ -1,0 +1,41 @@
+"""The whole way from what clients saw to a verdict, seen to fail: a read of a value that was overwritten
+for certain is added to a history that the run has recorded."""
+import os
+import subprocess
+
+
+def overwritten(lines):
+    """A key and a unique value of it that was acknowledged, and after that read to be another."""
+    written = {}
+    for line in lines:
+        left, _, reply = line.strip().partition(" -> ")
+        words = left.split(" ")
+        called, returned, command = words[1], words[2], words[3:]
+        if returned == "-" or not command[1].startswith("register:"):
+            continue
+        if command[0] == "SET" and len(command) == 3 and reply == "+OK":
+            written.setdefault(command[1], (int(returned), command[2]))
+        elif command[0] == "GET" and command[1] in written:
+            when, value = written[command[1]]
+            if int(called) > when and reply.startswith('"') and reply != '"%s"' % value:
+                return command[1], value
+    return None
+
+
+def stale_read(history, linear):
+    """The reasons why this test failed: none."""
+    for epoch in history.epochs.values():
+        found = overwritten(epoch.lines)
+        if found:
+            break
+    else:
+        return ["no history has an overwritten value"]
+    path = os.path.join(history.directory, "planted.txt")
+    with open(path, "w") as file:
+        file.writelines(epoch.lines)
+        file.write('4000 %d %d GET %s -> "%s"\n' % (history.now(), history.now(), *found))
+    result = subprocess.run([linear, path], stdout=subprocess.PIPE, text=True)
+    if result.returncode != 1 or "key %s: not linearizable" % found[0] not in result.stdout:
+        return ["build/linear says of %s:\n%s" % (path, result.stdout)]
+    os.unlink(path)
+    return []
