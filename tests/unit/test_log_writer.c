@@ -135,7 +135,9 @@ static void test_stop_drains(void **state)
     sem_init(&loop.woken, 0, 0);
     struct log_writer *writer = log_writer_start(log, wake, &loop);
     struct blob *blob = blob_copy(bytes_from_string("payload"));
-    for (uint64_t seq = 1; seq <= 5; seq++)
+    submit_one(writer, 1, blob);
+    sem_wait(&gate.arrived); /* the others are in the queue when it is told to stop */
+    for (uint64_t seq = 2; seq <= 5; seq++)
         submit_one(writer, seq, blob);
     pthread_t opener;
     pthread_create(&opener, NULL, open_gate, &gate);

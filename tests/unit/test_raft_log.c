@@ -303,6 +303,45 @@ static void test_drop_files_after_commit(void **state)
     kv->ops->close(kv);
 }
 
+/* The power goes after the first commit: term, vote, cut, entries and trim are in that one, or a crash
+ * could keep some of a write and not the rest. */
+static void commit_once(struct kv *kv, struct kv_batch *batch, bool sync)
+{
+    struct dying_kv *dying = (struct dying_kv *)kv;
+    if (dying->dead)
+        return;
+    proxy_commit(kv, batch, sync);
+    dying->dead = true;
+}
+
+static void test_a_write_is_one_commit(void **state)
+{
+    (void)state;
+    for (raft_index trim = 0; trim <= 2; trim++) {
+        struct kv *kv = kv_memory_open();
+        struct dying_kv dying = {.dead = false};
+        proxy_init(&dying.proxy, kv);
+        struct raft_log *log = raft_log_open(&dying.proxy.base);
+        append(log, 1, 1, 2);
+        append(log, 1, 3, 4);
+        if (trim)
+            raft_log_trim(log, (struct raft_pos){.term = 1, .index = trim});
+        dying.proxy.ops.commit = commit_once;
+        append(log, 2, 5, 3);
+        assert_true(dying.dead);
+        raft_log_close(log);
+        kv_memory_crash(kv);
+        log = raft_log_open(kv);
+        assert_terms(log, "1111222");
+        struct raft_saved saved = {0};
+        raft_log_saved(log, &saved);
+        assert_int_equal(saved.term, 2);
+        assert_int_equal(saved.first.index, trim);
+        raft_log_close(log);
+        kv->ops->close(kv);
+    }
+}
+
 /* Trimmed to the end, closed and opened: the position before the first entry is all there is. */
 static void test_trim_all(void **state)
 {
@@ -604,6 +643,7 @@ int main(void)
         cmocka_unit_test(test_trim_is_not_synced),
         cmocka_unit_test(test_trim_deletes),
         cmocka_unit_test(test_drop_files_after_commit),
+        cmocka_unit_test(test_a_write_is_one_commit),
         cmocka_unit_test(test_trim_all),
         cmocka_unit_test(test_merge),
         cmocka_unit_test(test_split),

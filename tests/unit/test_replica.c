@@ -6,6 +6,7 @@
 // cmocka wants these first
 #include <cmocka.h>
 
+#include <limits.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -28,7 +29,10 @@ struct world {
     raft_index applied_index;
     int64_t time_ms; /* of the last command applied, and the highest */
     int64_t highest_ms, read_ms;
-    int read_slices; /* calls that the next read takes */
+    int read_slices;    /* calls that the next read takes */
+    int room;           /* entries that the state machine takes before it asks to wait */
+    bool disk_hangs;    /* nothing more reaches the log */
+    char appended[256]; /* the commands in the last append request */
 
     struct forward forwards[FORWARDS_MAX];
     char forwarded[256]; /* their commands */
@@ -50,6 +54,8 @@ static struct world world;
 static void submit(struct log_writer *writer, const struct raft_write *write)
 {
     (void)writer;
+    if (world.disk_hangs)
+        return;
     raft_log_write(world.log, write, 1);
     world.written = write->seq;
 }
@@ -58,9 +64,16 @@ static void send_message(struct transport *transport, const struct raft_message 
                          const struct raft_entry *entries)
 {
     (void)transport;
-    (void)entries;
-    if (message->type == RAFT_APPEND_REQUEST)
-        world.round = message->append_request.round;
+    if (message->type != RAFT_APPEND_REQUEST)
+        return;
+    world.round = message->append_request.round;
+    world.appended[0] = '\0';
+    for (uint32_t i = 0; i < message->append_request.count; i++) {
+        struct apply_context context;
+        struct bytes command;
+        if (entries[i].payload && entry_unstamp(blob_bytes(entries[i].payload), &context, &command))
+            strncat(world.appended, command.data, command.size);
+    }
 }
 
 static bool send_forward(struct transport *transport, raft_node_id to,
@@ -108,6 +121,7 @@ static void applied(struct state_machine *machine, struct raft_pos pos, int64_t 
     if (now_ms > world.highest_ms)
         world.highest_ms = now_ms;
     world.applied_index = pos.index;
+    world.room--;
 }
 
 static bool serve(struct state_machine *machine, int64_t now_ms, struct bytes command, int protocol,
@@ -129,7 +143,7 @@ static bool serve(struct state_machine *machine, int64_t now_ms, struct bytes co
 static bool ready(struct state_machine *machine)
 {
     (void)machine;
-    return true;
+    return world.room > 0;
 }
 
 static raft_index applied_index(struct state_machine *machine)
@@ -150,16 +164,9 @@ static const struct transport_ops transport_ops = {send_message, send_forward, s
 static const struct state_machine_ops machine_ops = {apply,         applied,       serve,  ready,
                                                      applied_index, applied_index, time_ms};
 
-static int set_up(void **state)
+static void start(void)
 {
-    (void)state;
-    memset(&world, 0, sizeof world);
-    world.kv = kv_memory_open();
     world.log = raft_log_open(world.kv);
-    world.writer.ops = &writer_ops;
-    world.transport.ops = &transport_ops;
-    world.machine.ops = &machine_ops;
-    world.connected = true;
     struct replica_options options = {
         .raft = {.id = 0,
                  .election_ticks = ELECTION_TICKS,
@@ -182,15 +189,33 @@ static int set_up(void **state)
         .transport = &world.transport,
         .machine = &world.machine,
     };
-    world.replica = replica_new(&options, 0, 0);
+    world.replica = replica_new(&options, world.now_ms, world.now_ms);
+}
+
+static void stop(void)
+{
+    replica_free(world.replica);
+    raft_log_close(world.log);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    memset(&world, 0, sizeof world);
+    world.kv = kv_memory_open();
+    world.writer.ops = &writer_ops;
+    world.transport.ops = &transport_ops;
+    world.machine.ops = &machine_ops;
+    world.connected = true;
+    world.room = INT_MAX;
+    start();
     return 0;
 }
 
 static int tear_down(void **state)
 {
     (void)state;
-    replica_free(world.replica);
-    raft_log_close(world.log);
+    stop();
     world.kv->ops->close(world.kv);
     return 0;
 }
@@ -746,6 +771,117 @@ static void the_log_knows_no_earlier_time(void **state)
     assert_int_equal(world.read_ms, 9000000);
 }
 
+/* What it applied is lost with it, and read back from the log. */
+static void restart_without_data(void)
+{
+    stop();
+    memset(world.applied, 0, sizeof world.applied);
+    world.applied_index = 0;
+    start();
+}
+
+/* A new leader has the same log, and all of it is committed. */
+static void follow_and_commit_all(raft_node_id leader, raft_term term)
+{
+    receive((struct raft_message){
+        .type = RAFT_APPEND_REQUEST,
+        .from = leader,
+        .term = term,
+        .append_request = {.prev = status().last, .commit = status().last.index}});
+    persist();
+    assert_int_equal(status().commit, status().last.index);
+}
+
+static void a_replay_waits_for_the_state_machine(void **state)
+{
+    static struct result a[4];
+    (void)state;
+    lead();
+    for (int i = 0; i < 4; i++)
+        ask(&a[i], REQUEST_WRITE, 1, (char[]){(char)('a' + i), '\0'});
+    run();
+    acknowledge();
+    assert_string_equal(world.applied, "abcd");
+    restart_without_data();
+    world.room = 3; /* the no-op, a and b */
+    follow_and_commit_all(1, 2);
+    assert_string_equal(world.applied, "ab");
+    world.room = 1;
+    pass(TICK_MS);
+    assert_string_equal(world.applied, "abc");
+    world.room = INT_MAX;
+    pass(TICK_MS);
+    assert_string_equal(world.applied, "abcd");
+    assert_int_equal(status().applied, 5);
+}
+
+static void a_read_waits_until_its_index_is_applied(void **state)
+{
+    static struct result a, b;
+    (void)state;
+    lead();
+    world.room = 1; /* the no-op */
+    ask(&a, REQUEST_WRITE, 1, "a");
+    run();
+    acknowledge();
+    ask(&b, REQUEST_READ, 2, "b");
+    run();
+    acknowledge();
+    assert_int_equal(status().commit, 2);
+    assert_int_equal(status().applied, 1);
+    assert_int_equal(b.calls, 0);
+    world.room = INT_MAX;
+    pass(TICK_MS);
+    assert_ended(b, REQUEST_DONE);
+    assert_string_equal(b.reply, "read at 2");
+}
+
+/* The memory of entries is bounded, but what the disk does not have yet can come from nowhere else. */
+static void what_is_not_on_disk_is_sent_from_memory(void **state)
+{
+    static struct result a;
+    (void)state;
+    lead();
+    acknowledge();
+    struct raft_pos noop = status().last;
+    world.disk_hangs = true;
+    ask(&a, REQUEST_WRITE, 1, "a");
+    run();
+    assert_string_equal(world.appended, "a");
+    replica_disconnected(world.replica, 1, true, false);
+    run();
+    receive((struct raft_message){
+        .type = RAFT_APPEND_RESPONSE,
+        .from = 1,
+        .term = status().term,
+        .append_response = {.matched = true, .hint = noop, .round = world.round}});
+    assert_string_equal(world.appended, "a");
+}
+
+/* At a stop everything ends: what was appended may yet commit, what waited was never executed. */
+static void a_stop_says_what_it_knows(void **state)
+{
+    static struct result appended, read, waiting, forwarded;
+    (void)state;
+    lead();
+    ask(&appended, REQUEST_WRITE, 1, "a");
+    ask(&read, REQUEST_READ, 2, "r");
+    run();
+    ask(&waiting, REQUEST_WRITE, 3, "w");
+    stop();
+    assert_ended(appended, REQUEST_UNKNOWN);
+    assert_ended(read, REQUEST_NOT_DONE);
+    assert_ended(waiting, REQUEST_NOT_DONE);
+    start();
+    follow(1, 2);
+    ask(&forwarded, REQUEST_WRITE, 1, "f");
+    run();
+    assert_int_equal(world.forwards_count, 1);
+    stop();
+    assert_ended(forwarded, REQUEST_UNKNOWN);
+    start();
+}
+
 static void a_process_that_slept_listens_first(void **state)
 {
     (void)state;
@@ -782,6 +918,10 @@ int main(void)
         TEST(a_late_commit_answers_nobody),
         TEST(an_abandoned_request_runs_on),
         TEST(the_log_knows_no_earlier_time),
+        TEST(a_replay_waits_for_the_state_machine),
+        TEST(a_read_waits_until_its_index_is_applied),
+        TEST(what_is_not_on_disk_is_sent_from_memory),
+        TEST(a_stop_says_what_it_knows),
         TEST(a_process_that_slept_listens_first),
     };
     return cmocka_run_group_tests_name("replica", tests, NULL, NULL);
