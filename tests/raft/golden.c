@@ -3,7 +3,7 @@
  * A script is a story: comments, commands, and under each command what happened, between "----" and
  * an empty line.  `golden FILE...` compares; `golden --rewrite FILE...` writes the files anew.
  *
- *   cluster nodes=3 [election=10] [heartbeat=2] [inflight=8] [batch=100]
+ *   cluster nodes=3 [election=10] [heartbeat=2] [inflight=8] [batch=100] [bytes=100000]
  *   tick N [TIMES]        time passes for node N
  *   campaign N            time passes for N until it asks for votes
  *   propose N [COUNT]     read N ID       transfer N [TO]     unreachable N PEER    compact N INDEX
@@ -235,10 +235,15 @@ static const char *text_option(char **words, uint32_t count, const char *name)
     return NULL;
 }
 
-static uint32_t option(char **words, uint32_t count, const char *name, uint32_t otherwise)
+static uint64_t wide_option(char **words, uint32_t count, const char *name, uint64_t otherwise)
 {
     const char *text = text_option(words, count, name);
-    return text ? (uint32_t)atoi(text) : otherwise;
+    return text ? strtoull(text, NULL, 10) : otherwise;
+}
+
+static uint32_t option(char **words, uint32_t count, const char *name, uint32_t otherwise)
+{
+    return (uint32_t)wide_option(words, count, name, otherwise);
 }
 
 static void do_cluster(char **words, uint32_t count)
@@ -389,7 +394,7 @@ static void do_forge(char **words, uint32_t count, uint32_t from, uint32_t to)
     struct queued *queued = &world.queues[from][to][world.queued[from][to]++];
     *queued = (struct queued){.message = {.from = from}};
     queued->message.to = option(words, count, "to", to);
-    queued->message.term = option(words, count, "term", 1);
+    queued->message.term = wide_option(words, count, "term", 1);
     if (text_option(words, count, "prev"))
         forge_append(queued, words, count);
     else

@@ -592,6 +592,22 @@ static void test_damage(void **state)
     kv->ops->close(kv);
 }
 
+static void test_falling_terms(void **state)
+{
+    (void)state;
+    unsigned char key[8];
+    struct buffer chunk = {0};
+    struct damage damage = {.kv = kv_memory_open()};
+    damage.log = raft_log_open(damage.kv);
+    append(damage.log, 3, 1, 4);
+    raft_log_close(damage.log);
+    chunk_encode(&chunk, &(struct raft_entry){.pos = {2, 5}, .type = RAFT_ENTRY_NOOP}, 1);
+    store(damage.kv, KV_LOG, index_key(key, 5), buffer_bytes(&chunk));
+    assert_fatal(open_log, &damage, "entry 5 is of term 2, after one of term 3");
+    damage.kv->ops->close(damage.kv);
+    buffer_deinit(&chunk);
+}
+
 static void test_holes(void **state)
 {
     (void)state;
@@ -649,6 +665,7 @@ int main(void)
         cmocka_unit_test(test_split),
         cmocka_unit_test(test_damage),
         cmocka_unit_test(test_holes),
+        cmocka_unit_test(test_falling_terms),
         cmocka_unit_test(test_random_memory),
         cmocka_unit_test(test_random_rocksdb),
     };
