@@ -121,9 +121,6 @@ clients: all ## client libraries against a cluster while a node dies
 test-utils: all ## the scripts in utils/: create-cluster, and that each check can fail
 	@tests/utils/run --binary $(abspath $(BUILD)/redis-raft)
 
-soak: all ## kill loops for HOURS=1
-	@HOURS=$(or $(HOURS),1) tclsh tcl-tests/run.tcl --binary $(abspath $(BUILD)/redis-raft) --only killloop $(CLUSTER_FLAGS)
-
 # ---- what reads the code -------------------------------------------------------
 
 lint: build/lint-libs ## layout, common mistakes, layers, purity, length of functions

@@ -1,7 +1,6 @@
 /* The one look inside the replica: the checks need the core's own view. */
 #include "replica/replica_internal.h"
-
-struct raft *sim_raft_of(const struct replica *replica);
+#include "sim.h"
 
 struct raft *sim_raft_of(const struct replica *replica)
 {

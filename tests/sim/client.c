@@ -8,7 +8,13 @@
 #include "base/memory.h"
 #include "sim.h"
 
-enum { TIMEOUT_MS = 1500, THINK_US = 20000, CHECK_STEPS_MAX = 20000000, WORDS_MAX = 8 };
+enum {
+    TIMEOUT_MS = 1500,
+    THINK_US = 20000,
+    CHECK_STEPS_MAX = 20000000,
+    WORDS_MAX = 8,
+    WORD_SIZE = 256
+};
 
 struct operation {
     struct linear_op seen;
@@ -23,7 +29,7 @@ struct client {
     bool repeat;
     uint64_t token; /* of the operation under way: a late answer to an earlier one is ignored */
     raft_node_id node;
-    char words[WORDS_MAX][64];
+    char words[WORDS_MAX][WORD_SIZE];
     uint32_t words_count;
     int64_t called;
     uint32_t key;
@@ -58,7 +64,7 @@ static void record(const struct client *client, bool known, struct bytes reply)
     operation->seen.client = client->id;
     operation->seen.called = client->called;
     operation->seen.returned = known ? sim.now_us : LINEAR_NEVER;
-    buffer_reserve(&operation->text, WORDS_MAX * 64 + reply.size);
+    buffer_reserve(&operation->text, WORDS_MAX * WORD_SIZE + reply.size);
     for (uint32_t i = first; i < client->words_count; i++) {
         if (i == first + 1)
             continue; /* the key */
@@ -88,6 +94,9 @@ static void finish(struct client *client, enum request_outcome outcome, struct b
     client->repeat = false;
     switch (outcome) {
     case REQUEST_DONE:
+        /* OutputGreatestId: what this client asks now is the latest that it asked. */
+        if (reply.size > 9 && memcmp(reply.data, "-STALEREQ", 9) == 0)
+            sim_fail("client %u is told that it asked something later", client->id);
         record(client, true, reply);
         *(write ? &sim.coverage.writes_done : &sim.coverage.reads_done) += 1;
         done_count++;
@@ -112,7 +121,8 @@ static void answered(void *context, struct request *request, enum request_outcom
                      struct bytes reply)
 {
     struct ticket *ticket = context;
-    (void)request;
+    if (outcome == REQUEST_DONE && request->kind == REQUEST_WRITE)
+        sim_note_answered(blob_bytes(request->command));
     if (ticket->client->token == ticket->token && ticket->client->busy)
         finish(ticket->client, outcome, reply);
     memory_free(ticket);
@@ -133,10 +143,10 @@ static void words(struct client *client, uint32_t count, ...)
 
 static const char *some_value(void)
 {
-    static char value[64];
-    /* Few values, so that CAS meets equal ones; some long, so that appends are split. */
-    if (sim_chance(0.1))
-        snprintf(value, sizeof value, "%060" PRIu64, sim_below(1000));
+    static char value[WORD_SIZE];
+    /* Few values, so that CAS meets equal ones; some long, so that they travel in pieces. */
+    if (sim_chance(100))
+        snprintf(value, sizeof value, "%0*" PRIu64, sim_chance(500) ? 60 : 220, sim_below(3));
     else
         snprintf(value, sizeof value, "%" PRIu64, sim_below(5));
     return value;
@@ -144,7 +154,7 @@ static const char *some_value(void)
 
 static void choose_operation(struct client *client)
 {
-    char key[16], old[64], request[24], name[16];
+    char key[16], old[WORD_SIZE], request[24], name[16];
     client->key = (uint32_t)sim_below(sim.options.keys);
     snprintf(key, sizeof key, "key%u", client->key);
     snprintf(old, sizeof old, "%s", some_value());
@@ -161,7 +171,10 @@ static void choose_operation(struct client *client)
     case 8: words(client, 3, "SETNX", key, some_value()); break;
     default:
         snprintf(request, sizeof request, "%" PRIu64, ++client->request_id);
-        words(client, 5, "ONCE", name, request, "INCR", key);
+        if (sim_chance(700))
+            words(client, 5, "ONCE", name, request, "INCR", key);
+        else
+            words(client, 7, "ONCE", name, request, "CAS", key, old, some_value());
         break;
     }
     client->called = sim.now_us;
@@ -179,6 +192,8 @@ static void submit(struct client *client, struct sim_node *node)
         request_new(read ? REQUEST_READ : REQUEST_WRITE, 2, client->id + 1,
                     command_encode(argv, client->words_count), answered, ticket);
     request->deadline_ms = sim_node_now_ms(node) + TIMEOUT_MS;
+    if (!read)
+        sim_note_submitted(blob_bytes(request->command));
     client->busy = true;
     client->node = node->id;
     replica_submit(node->replica, request);
@@ -252,6 +267,7 @@ void sim_clients_check(void)
         for (uint32_t i = 0; i < history_count; i++)
             if (history[i].key == key)
                 ops[count++] = history[i].seen;
+        sim.coverage.histories_checked++;
         enum linear_verdict verdict = linear_check(ops, count, CHECK_STEPS_MAX);
         if (verdict == LINEAR_NO)
             fail_with(key, ops, count);

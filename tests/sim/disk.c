@@ -1,12 +1,13 @@
 /* The log writer without its thread.  Writes gather while one batch is under way; a batch takes a
- * while; a crash loses what was not written, and what was just being written either way. */
+ * while, a slow disk's a long while; a crash loses what was not written, and what was just being
+ * written either way. */
 #include <stdlib.h>
 
 #include "base/fatal.h"
 #include "base/memory.h"
 #include "sim.h"
 
-enum { WRITE_US_MIN = 80, WRITE_US_SPREAD = 400, SLOW_US = 20000 };
+enum { WRITE_US_MIN = 80, WRITE_US_SPREAD = 400, HICCUP_US = 20000, SLOW_US = 150000 };
 
 static void begin(struct sim_disk *disk);
 
@@ -22,15 +23,53 @@ static void forget_first(struct sim_disk *disk, uint32_t count)
     for (uint32_t i = 0; i < count; i++)
         free_write(&disk->writes[i]);
     disk->count -= count;
-    memmove(disk->writes, disk->writes + count, disk->count * sizeof *disk->writes);
+    if (disk->count > 0)
+        memmove(disk->writes, disk->writes + count, disk->count * sizeof *disk->writes);
+}
+
+/* What the disk holds once the batch is there. */
+static struct sim_image image_after(const struct sim_disk *disk)
+{
+    struct sim_image image = disk->node->image;
+    for (uint32_t i = 0; i < disk->batch; i++) {
+        const struct raft_write *write = &disk->writes[i];
+        image.term = write->term;
+        image.voted_for = write->voted_for;
+        if (write->count > 0)
+            image.tip = write->entries[write->count - 1].pos;
+    }
+    return image;
+}
+
+static void write_batch(struct sim_disk *disk)
+{
+    disk->next = image_after(disk);
+    disk->writing = disk->inside = true;
+    raft_log_write(disk->node->log, disk->writes, disk->batch);
+    disk->inside = false;
+    check(!disk->writing);
+}
+
+void sim_disk_committed(struct sim_disk *disk)
+{
+    if (!disk->writing) /* a checkpoint's */
+        return;
+    struct sim_image before = disk->node->image;
+    disk->writing = false;
+    disk->node->image = disk->next;
+    sim_check_image(disk->node, &before);
 }
 
 static void done(struct sim_node *node, void *data)
 {
     struct sim_disk *disk = &node->disk;
     (void)data;
+    if (node->paused) { /* all threads of it */
+        sim_schedule(SIM_PAUSED_US, node, done, NULL);
+        return;
+    }
     uint64_t seq = disk->writes[disk->batch - 1].seq;
-    raft_log_write(node->log, disk->writes, disk->batch);
+    write_batch(disk);
     forget_first(disk, disk->batch);
     disk->busy = false;
     if (disk->count > 0)
@@ -44,7 +83,9 @@ static void begin(struct sim_disk *disk)
     disk->busy = true;
     disk->batch = disk->count;
     int64_t delay = WRITE_US_MIN + (int64_t)sim_below(WRITE_US_SPREAD);
-    if (!sim.healing && sim_chance(0.01))
+    if (!sim.healing && sim_chance(10))
+        delay += (int64_t)sim_below(HICCUP_US);
+    if (!sim.healing && sim.now_us < disk->slow_until_us)
         delay += (int64_t)sim_below(SLOW_US);
     sim_schedule(delay, disk->node, done, NULL);
 }
@@ -52,6 +93,7 @@ static void begin(struct sim_disk *disk)
 static void submit(struct log_writer *port, const struct raft_write *write)
 {
     struct sim_disk *disk = (struct sim_disk *)port;
+    sim_check_write(disk->node, write);
     if (disk->count == disk->capacity) {
         disk->capacity = disk->capacity ? disk->capacity * 2 : 64;
         disk->writes = memory_resize(disk->writes, disk->capacity * sizeof *disk->writes);
@@ -70,16 +112,21 @@ static const struct log_writer_ops disk_ops = {submit};
 
 void sim_disk_init(struct sim_disk *disk, struct sim_node *node)
 {
+    int64_t slow_until_us = disk->slow_until_us;
     memory_free(disk->writes);
-    *disk = (struct sim_disk){.port = {&disk_ops}, .node = node};
+    *disk = (struct sim_disk){.port = {&disk_ops}, .node = node, .slow_until_us = slow_until_us};
 }
 
+/* A process that died within a write has seen what becomes of it. */
 void sim_disk_crash(struct sim_disk *disk)
 {
-    if (disk->busy && sim_chance(0.5)) {
-        raft_log_write(disk->node->log, disk->writes, disk->batch);
+    if (disk->busy && !disk->inside) {
         sim.coverage.crashes_in_write++;
+        if (sim_chance(500))
+            write_batch(disk);
+        else
+            sim.coverage.writes_torn_off++;
     }
     forget_first(disk, disk->count);
-    disk->busy = false;
+    disk->busy = disk->inside = disk->writing = false;
 }

@@ -1,311 +1,205 @@
-/* sim --seed N [--nodes 3|5] [--seconds S] [--clients N] [--keys N] [--verbose]
- *     --seeds FROM TO      runs each seed in a process of its own
- *
- * A run: faults for S simulated seconds, then all faults heal and the cluster must make progress
- * within a bounded time; then all histories are checked.  The same seed gives the same transcript. */
+/* The simulator's command line: `sim --help`. */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
-#include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "base/fatal.h"
 #include "base/log.h"
-#include "base/memory.h"
+#include "commit.h"
+#include "seeds.h"
 #include "sim.h"
 
-enum { HEAL_US = 10000000, SETTLE_US = 2000000, DATA_CHECK_EVENTS = 500 };
+static const char usage[] =
+    "usage: sim [--seed N] [option...]      one run\n"
+    "       sim --seeds FROM TO [option...] those runs, in processes of their own\n"
+    "       sim --for SECONDS [option...]   runs from --seed on until the time is over\n"
+    "       sim --shrink [option...]        looks for a smaller run that fails\n"
+    "\n"
+    "  --nodes 3|5      default: 5 for every fourth seed, else 3\n"
+    "  --clients N      1 to 16, default 8\n"
+    "  --keys N         1 to 64, default 4\n"
+    "  --streams N      pipelines, 0 to 8, default 3\n"
+    "  --seconds N      how long faults go on, in simulated time, default 30\n"
+    "  --steps N        end after N events, without the checks of the end\n"
+    "  --faults LIST    all, none, or names with commas between; -NAME takes one away:\n"
+    "                  ";
 
-/* ---- faults -------------------------------------------------------------------------------- */
-
-static void inject(struct sim_node *unused, void *data);
-
-static void restart(struct sim_node *unused, void *data)
+const char *sim_commit(void)
 {
-    raft_node_id id = *(raft_node_id *)data;
-    (void)unused;
-    memory_free(data);
-    if (!sim.nodes[id].alive) {
-        sim.coverage.restarts++;
-        sim_node_start(&sim.nodes[id]);
+    return SIM_COMMIT;
+}
+
+static void print_faults(unsigned faults)
+{
+    const char *before = "";
+    for (int i = 0; i < FAULTS; i++) {
+        if (!(faults & (1u << i)))
+            continue;
+        printf("%s%s", before, sim_fault_word((enum sim_fault)i));
+        before = ",";
+    }
+    if (!faults)
+        printf("none");
+}
+
+void sim_print_command(const struct sim_options *options)
+{
+    printf("build/sim --seed %" PRIu64 " --nodes %u --clients %u --keys %u --streams %u "
+           "--seconds %" PRId64,
+           options->seed, options->nodes, options->clients, options->keys, options->streams,
+           options->fault_us / 1000000);
+    if (options->steps)
+        printf(" --steps %" PRIu64, options->steps);
+    if (options->faults != SIM_FAULTS_ALL) {
+        printf(" --faults ");
+        print_faults(options->faults);
     }
 }
 
-static void crash_some(void)
+static void help(void)
 {
-    struct sim_node *node = &sim.nodes[sim_below(sim.options.nodes)];
-    if (!node->alive)
-        return;
-    sim_node_crash(node);
-    raft_node_id *id = memory_new(sizeof *id);
-    *id = node->id;
-    sim_schedule(1000 + (int64_t)sim_below(1500000), NULL, restart, id);
+    fputs(usage, stdout);
+    for (int i = 0; i < FAULTS; i++)
+        printf(" %s", sim_fault_word((enum sim_fault)i));
+    printf("\n"
+           "  --jobs N         processes at a time, default: one a CPU\n"
+           "  --brief          print failures and the sum alone\n"
+           "  --verbose        print the transcript\n"
+           "\n"
+           "The same seed and options give the same transcript, on every build.\n");
 }
 
-static void resume(struct sim_node *node, void *data)
+_Noreturn static void refuse(const char *option, const char *why)
 {
-    (void)data;
-    node->paused = false;
-    sim_say("node %" PRIu64 " goes on", node->id);
+    fprintf(stderr, "sim: %s: %s (sim --help)\n", option, why);
+    exit(2);
 }
 
-static void pause_some(void)
+/* ---- words to numbers ------------------------------------------------------------------- */
+
+static uint64_t number(const char *option, const char *word, uint64_t low, uint64_t high)
 {
-    struct sim_node *node = &sim.nodes[sim_below(sim.options.nodes)];
-    if (!node->alive || node->paused)
-        return;
-    sim.coverage.pauses++;
-    sim_say("node %" PRIu64 " is paused", node->id);
-    node->paused = true;
-    sim_schedule(1000 + (int64_t)sim_below(2000000), node, resume, NULL);
+    char *end;
+    char why[96];
+    errno = 0;
+    uint64_t value = word ? strtoull(word, &end, 10) : 0;
+    if (word && *word >= '0' && *word <= '9' && *end == '\0' && errno == 0 && value >= low &&
+        value <= high)
+        return value;
+    snprintf(why, sizeof why, "wants a number from %" PRIu64 " to %" PRIu64, low, high);
+    refuse(option, why);
 }
 
-static void heal_network(struct sim_node *unused, void *data)
+static unsigned fault_bit(const char *word)
 {
-    (void)unused;
-    (void)data;
-    sim_network_heal();
-    sim_say("the network heals");
+    for (int i = 0; i < FAULTS; i++)
+        if (strcmp(word, sim_fault_word((enum sim_fault)i)) == 0)
+            return 1u << i;
+    refuse(word, "there is no such fault");
 }
 
-static void partition_some(void)
+static unsigned fault_bits(const char *list)
 {
-    uint32_t nodes = sim.options.nodes;
-    uint32_t a = (uint32_t)sim_below(nodes), b = (uint32_t)sim_below(nodes);
-    sim.coverage.partitions++;
-    switch (sim_below(3)) {
-    case 0: /* one node against all */
-        sim_say("node %u is cut off", a);
-        for (uint32_t other = 0; other < nodes; other++)
-            if (other != a) {
-                sim_network_cut(a, other, true);
-                sim_network_cut(other, a, true);
-            }
-        break;
-    case 1: /* one line */
-        if (a == b)
-            return;
-        sim_say("nodes %u and %u are cut from each other", a, b);
-        sim_network_cut(a, b, true);
-        sim_network_cut(b, a, true);
-        break;
-    default: /* one direction */
-        if (a == b)
-            return;
-        sim.coverage.one_way++;
-        sim_say("nothing goes from %u to %u", a, b);
-        sim_network_cut(a, b, true);
-        break;
+    if (!list)
+        refuse("--faults", "wants a list");
+    char *copy = strdup(list), *rest = copy;
+    unsigned faults = *list == '-' ? SIM_FAULTS_ALL : 0;
+    for (char *word; (word = strsep(&rest, ","));) {
+        if (strcmp(word, "all") == 0)
+            faults = SIM_FAULTS_ALL;
+        else if (*word == '-')
+            faults &= ~fault_bit(word + 1);
+        else if (strcmp(word, "none") != 0)
+            faults |= fault_bit(word);
     }
-    sim_schedule(1000 + (int64_t)sim_below(3000000), NULL, heal_network, NULL);
+    free(copy);
+    return faults;
 }
 
-static void transfer_some(void)
+/* ---- options ------------------------------------------------------------------------------- */
+
+enum { OPTION_SECONDS_MAX = 100000 };
+
+/* An option that takes one word; false: it is none. */
+static bool take_value(struct seeds *seeds, const char *option, const char *word)
 {
-    struct sim_node *node = &sim.nodes[sim_below(sim.options.nodes)];
-    if (!node->alive || node->paused)
-        return;
-    sim.coverage.transfers++;
-    replica_transfer(node->replica);
-    sim_node_run(node);
+    struct sim_options *options = &seeds->options;
+    if (strcmp(option, "--seed") == 0)
+        options->seed = seeds->from = number(option, word, 0, UINT64_MAX);
+    else if (strcmp(option, "--nodes") == 0)
+        options->nodes = (uint32_t)number(option, word, 3, SIM_NODES_MAX);
+    else if (strcmp(option, "--clients") == 0)
+        options->clients = (uint32_t)number(option, word, 1, SIM_CLIENTS_MAX);
+    else if (strcmp(option, "--keys") == 0)
+        options->keys = (uint32_t)number(option, word, 1, SIM_KEYS_MAX);
+    else if (strcmp(option, "--streams") == 0)
+        options->streams = (uint32_t)number(option, word, 0, SIM_STREAMS_MAX);
+    else if (strcmp(option, "--seconds") == 0)
+        options->fault_us = (int64_t)number(option, word, 1, OPTION_SECONDS_MAX) * 1000000;
+    else if (strcmp(option, "--steps") == 0)
+        options->steps = number(option, word, 1, UINT64_MAX);
+    else if (strcmp(option, "--faults") == 0)
+        options->faults = fault_bits(word);
+    else if (strcmp(option, "--for") == 0)
+        seeds->seconds = number(option, word, 1, UINT32_MAX);
+    else if (strcmp(option, "--jobs") == 0)
+        seeds->jobs = (uint32_t)number(option, word, 1, SEEDS_JOBS_MAX);
+    else
+        return false;
+    if (options->nodes == 4)
+        refuse(option, "3 or 5");
+    return true;
 }
 
-static void skew_some(void)
+static void take_options(struct seeds *seeds, int argc, char **argv)
 {
-    struct sim_node *node = &sim.nodes[sim_below(sim.options.nodes)];
-    node->clock_skew_us = (int64_t)sim_below(20000000) - 10000000;
-}
-
-static void inject(struct sim_node *unused, void *data)
-{
-    (void)unused;
-    (void)data;
-    if (sim.healing)
-        return;
-    switch (sim_below(6)) {
-    case 0:
-    case 1:
-        if (sim.options.crashes)
-            crash_some();
-        break;
-    case 2:
-        if (sim.options.pauses)
-            pause_some();
-        break;
-    case 3:
-        if (sim.options.partitions)
-            partition_some();
-        break;
-    case 4: transfer_some(); break;
-    default:
-        if (sim.options.skew)
-            skew_some();
-        break;
-    }
-    sim_schedule(1000 + (int64_t)sim_below(600000), NULL, inject, NULL);
-}
-
-/* ---- one run --------------------------------------------------------------------------------- */
-
-static void run_until(int64_t until_us)
-{
-    while (sim.now_us < until_us && sim_step()) {
-        sim_check_world();
-        if (sim.coverage.events % DATA_CHECK_EVENTS == 0)
-            sim_check_data();
-    }
-}
-
-static void heal_everything(void)
-{
-    sim.healing = true;
-    sim_network_heal();
-    sim_say("everything heals");
-    for (uint32_t i = 0; i < sim.options.nodes; i++) {
-        sim.nodes[i].paused = false;
-        sim.nodes[i].clock_rate = 1;
-        if (!sim.nodes[i].alive)
-            sim_node_start(&sim.nodes[i]);
-    }
-}
-
-static void run(void)
-{
-    static const uint64_t log_bounds[] = {10, 60, 500, 1 << 20};
-    sim.prng = sim.options.seed;
-    if (sim.options.log_entries_max == 0)
-        sim.options.log_entries_max = log_bounds[sim_below(4)];
-    sim.nodes = memory_new(sim.options.nodes * sizeof *sim.nodes);
-    for (uint32_t i = 0; i < sim.options.nodes; i++) {
-        sim.nodes[i].id = i;
-        sim.nodes[i].clock_rate = sim.options.skew ? 0.9 + 0.2 * (double)sim_below(100) / 100 : 1;
-    }
-    for (uint32_t i = 0; i < sim.options.nodes; i++)
-        sim_node_start(&sim.nodes[i]);
-    sim_clients_start();
-    sim_streams_start();
-    sim_schedule(500000, NULL, inject, NULL);
-    run_until(sim.options.fault_us);
-    heal_everything();
-    uint64_t before = sim_clients_done();
-    run_until(sim.options.fault_us + HEAL_US);
-    if (sim_clients_done() < before + 10 * sim.options.clients)
-        sim_fail("no progress: %" PRIu64 " operations in %d s after everything healed",
-                 sim_clients_done() - before, HEAL_US / 1000000);
-    sim_clients_stop();
-    sim_streams_stop();
-    run_until(sim.now_us + SETTLE_US);
-    for (uint32_t i = 1; i < sim.options.nodes; i++)
-        if (db_applied_index(sim.nodes[i].db) != db_applied_index(sim.nodes[0].db))
-            sim_fail("node %u has applied %" PRIu64 ", node 0 %" PRIu64, i,
-                     db_applied_index(sim.nodes[i].db), db_applied_index(sim.nodes[0].db));
-    sim_check_data();
-    sim_streams_check();
-    sim_clients_check();
-}
-
-static void end_run(void)
-{
-    for (uint32_t i = 0; i < sim.options.nodes; i++) {
-        sim_node_crash(&sim.nodes[i]);
-        sim.nodes[i].kv->ops->close(sim.nodes[i].kv);
-        memory_free(sim.nodes[i].disk.writes);
-    }
-    sim_drop_events();
-    sim_checks_free();
-    sim_clients_free();
-    sim_streams_free();
-    memory_free(sim.nodes);
-    buffer_deinit(&sim.recent);
-}
-
-static void print_coverage(void)
-{
-    const struct sim_coverage *c = &sim.coverage;
-    printf("seed %" PRIu64 " nodes %u transcript %016" PRIx64 " events %" PRIu64 " writes %" PRIu64
-           " reads %" PRIu64 " unknown %" PRIu64 " not-done %" PRIu64 " elections %" PRIu64
-           " crashes %" PRIu64 " in-write %" PRIu64 " partitions %" PRIu64 " one-way %" PRIu64
-           " pauses %" PRIu64 " transfers %" PRIu64 " lost %" PRIu64 " doubled %" PRIu64
-           " refused %" PRIu64 " once-repeats %" PRIu64 " trims %" PRIu64 "\n",
-           sim.options.seed, sim.options.nodes, sim.transcript_hash, c->events, c->writes_done,
-           c->reads_done, c->unknown, c->not_done, c->elections, c->crashes, c->crashes_in_write,
-           c->partitions, c->one_way, c->pauses, c->transfers, c->lost, c->duplicated,
-           c->refused_forwards, c->once_repeats, c->trims);
-}
-
-static int run_seeds(uint64_t from, uint64_t to)
-{
-    unsigned passed = 0, failed = 0;
-    for (uint64_t seed = from; seed <= to; seed++) {
-        fflush(stdout);
-        pid_t child = fork();
-        check(child >= 0);
-        if (child == 0) {
-            sim.options.seed = seed;
-            sim.options.nodes = seed % 4 == 3 ? 5 : 3;
-            run();
-            print_coverage();
+    for (int i = 1; i < argc; i++) {
+        const char *next = i + 1 < argc ? argv[i + 1] : NULL;
+        if (strcmp(argv[i], "--help") == 0) {
+            help();
             exit(0);
+        } else if (strcmp(argv[i], "--verbose") == 0) {
+            seeds->options.verbose = true;
+        } else if (strcmp(argv[i], "--brief") == 0) {
+            seeds->brief = true;
+        } else if (strcmp(argv[i], "--shrink") == 0) {
+            seeds->shrink = true;
+        } else if (strcmp(argv[i], "--seeds") == 0) {
+            seeds->from = number("--seeds", next, 0, UINT64_MAX);
+            seeds->to =
+                number("--seeds", i + 2 < argc ? argv[i + 2] : NULL, seeds->from, UINT64_MAX);
+            seeds->many = true;
+            i += 2;
+        } else if (take_value(seeds, argv[i], next)) {
+            i++;
+        } else {
+            refuse(argv[i], "there is no such option");
         }
-        int status;
-        check(waitpid(child, &status, 0) == child);
-        bool good = WIFEXITED(status) && WEXITSTATUS(status) == 0;
-        if (!good && WIFSIGNALED(status))
-            printf("FAILED seed %" PRIu64 ": signal %d; again: sim --seed %" PRIu64 " --nodes %u\n",
-                   seed, WTERMSIG(status), seed, seed % 4 == 3 ? 5 : 3);
-        *(good ? &passed : &failed) += 1;
     }
-    printf("%u passed, %u failed\n", passed, failed);
-    return failed > 0;
+}
+
+static struct seeds defaults(void)
+{
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    return (struct seeds){
+        .from = 1,
+        .jobs = processors > 0 && processors < SEEDS_JOBS_MAX ? (uint32_t)processors : 1,
+        .options = {.seed = 1,
+                    .clients = 8,
+                    .keys = 4,
+                    .streams = 3,
+                    .fault_us = 30000000,
+                    .faults = SIM_FAULTS_ALL}};
 }
 
 int main(int argc, char **argv)
 {
-    uint64_t from = 0, to = 0;
-    sim.options = (struct sim_options){
-        .seed = 1,
-        .nodes = 3,
-        .clients = 8,
-        .keys = 4,
-        .fault_us = 30000000,
-        .loss = 0.02,
-        .duplication = 0.02,
-        .crashes = true,
-        .partitions = true,
-        .pauses = true,
-        .skew = true,
-    };
-    log_set_level(LOG_LEVEL_WARNING);
-    for (int i = 1; i < argc; i++) {
-        bool value = i + 1 < argc;
-        if (strcmp(argv[i], "--verbose") == 0)
-            sim.options.verbose = true;
-        else if (value && strcmp(argv[i], "--seed") == 0)
-            sim.options.seed = strtoull(argv[++i], NULL, 10);
-        else if (value && strcmp(argv[i], "--nodes") == 0)
-            sim.options.nodes = (uint32_t)atoi(argv[++i]);
-        else if (value && strcmp(argv[i], "--clients") == 0)
-            sim.options.clients = (uint32_t)atoi(argv[++i]);
-        else if (value && strcmp(argv[i], "--keys") == 0)
-            sim.options.keys = (uint32_t)atoi(argv[++i]);
-        else if (value && strcmp(argv[i], "--seconds") == 0)
-            sim.options.fault_us = (int64_t)atoi(argv[++i]) * 1000000;
-        else if (i + 2 < argc && strcmp(argv[i], "--seeds") == 0) {
-            from = strtoull(argv[++i], NULL, 10);
-            to = strtoull(argv[++i], NULL, 10);
-        } else {
-            fprintf(stderr, "what is %s?\n", argv[i]);
-            return 2;
-        }
-    }
-    if (sim.options.nodes > SIM_NODES_MAX || sim.options.clients > SIM_CLIENTS_MAX) {
-        fprintf(stderr, "at most %d nodes, %d clients\n", SIM_NODES_MAX, SIM_CLIENTS_MAX);
-        return 2;
-    }
-    if (to > 0)
-        return run_seeds(from, to);
-    run();
-    print_coverage();
-    end_run();
-    return 0;
+    struct seeds seeds = defaults();
+    take_options(&seeds, argc, argv);
+    log_set_level(LOG_LEVEL_WARNING + 1); /* a process that dies says so in the transcript */
+    if (seeds.shrink)
+        return seeds_shrink(&seeds);
+    if (seeds.many || seeds.seconds > 0)
+        return seeds_run(&seeds);
+    return seeds_run_one(&seeds);
 }

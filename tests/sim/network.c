@@ -1,5 +1,10 @@
-/* Raft messages may be lost, doubled, delayed and reordered at will.  Forwards and their replies ride
- * on TCP: in order, never doubled, lost only together with the connection, which both ends notice. */
+/* Between the nodes, with the shipped codec on both ends: what is not encoded is not delivered.
+ *
+ * A connection is a stream of bytes: in order, never doubled, cut anywhere into segments, lost only
+ * together with the connection, which both ends notice; a new one begins with a fresh reader, so
+ * half a message, or some pieces of a payload, are lost with it.  Forwards and their replies ride on
+ * one of their own.  Raft messages do so too in half of all runs; in the others they may be doubled,
+ * delayed and overtake each other at will.  In both the sender may drop one. */
 #include <inttypes.h>
 
 #include "base/fatal.h"
@@ -7,125 +12,186 @@
 #include "sim.h"
 
 enum { DELAY_US_MIN = 30, DELAY_US_SPREAD = 300, LATE_US = 80000, NOTICE_US = 200000 };
+enum { SEGMENTS_MAX = 4, LOSS_OF_1000 = 20, DUPLICATE_OF_1000 = 20 };
 
-static bool cut[SIM_NODES_MAX][SIM_NODES_MAX];
-static uint64_t connection[SIM_NODES_MAX][SIM_NODES_MAX]; /* number; rises when it breaks */
-static int64_t last_arrival[SIM_NODES_MAX][SIM_NODES_MAX];
+enum channel { CHANNEL_RAFT, CHANNEL_COMMANDS, CHANNELS };
 
-struct parcel {
+/* Some bytes under way: of a stream, or one message. */
+struct segment {
     uint32_t from, to;
+    enum channel channel;
     uint64_t connection;
     size_t size;
-    char bytes[]; /* one message as net/wire.c writes it */
+    char bytes[];
 };
 
-/* The shipped codec in between: what is not encoded is not delivered. */
-static void deliver(struct parcel *parcel)
-{
-    struct sim_node *node = &sim.nodes[parcel->to];
-    struct resp_limits limits = wire_limits();
-    struct resp_parser *parser = resp_parser_new(&limits);
-    struct wire_input input = {0};
-    size_t at = 0, consumed;
-    while (at < parcel->size) {
-        uint32_t argc;
-        if (resp_parse(parser, parcel->bytes + at, parcel->size - at, &consumed) != RESP_COMMAND)
-            sim_fail("a message does not parse: %s", resp_error(parser));
-        const struct bytes *argv = resp_argv(parser, &argc);
-        switch (wire_decode(&input, argv, argc, parcel->from, parcel->to)) {
-        case WIRE_MESSAGE: replica_receive(node->replica, &input.message); break;
-        case WIRE_FORWARD:
-            replica_receive_forward(node->replica, parcel->from, &input.forward);
-            break;
-        case WIRE_FORWARD_REPLY:
-            sim.coverage.refused_forwards += input.forward_reply.refused;
-            replica_receive_forward_reply(node->replica, parcel->from, &input.forward_reply);
-            break;
-        case WIRE_INVALID: sim_fail("a message is refused: %s", input.error);
-        }
-        wire_release(&input);
-        at += consumed;
-    }
-    wire_input_deinit(&input);
-    resp_parser_free(parser);
-    sim_node_run(node);
-}
-
-static void arrive_message(struct sim_node *node, void *data)
-{
-    struct parcel *parcel = data;
-    if (node->paused) { /* it waits in the socket */
-        sim_schedule(5000, node, arrive_message, parcel);
-        return;
-    }
-    if (!cut[parcel->from][parcel->to])
-        deliver(parcel);
-    memory_free(parcel);
-}
-
-/* What arrived on a connection and was not read yet: a paused process reads it later, in order. */
-struct inbox {
-    struct parcel **parcels; /* owned */
+/* One direction of a connection. */
+struct pipe {
+    uint64_t connection; /* number; rises when it breaks */
+    int64_t last_arrival_us;
+    struct segment **inbox; /* arrived and not read: a paused process reads them later, in order */
     uint32_t count, capacity;
-    bool polled; /* an event comes back to it */
+    bool polled;      /* an event comes back to it */
+    bool fragile;     /* breaks when some pieces of a payload have come and not all */
+    uint64_t reading; /* the connection that the reader belongs to */
+    struct resp_parser *parser;
+    struct wire_input input;
+    struct buffer in;
 };
 
-static struct inbox inboxes[SIM_NODES_MAX][SIM_NODES_MAX];
+static bool cut[SIM_NODES_MAX][SIM_NODES_MAX];
+static struct pipe pipes[CHANNELS][SIM_NODES_MAX][SIM_NODES_MAX]; /* from, to */
 
-static void read_inbox(struct sim_node *node, uint32_t from)
+static void break_connections(uint32_t one, uint32_t other, bool raft, bool commands,
+                              int64_t notice_us);
+
+/* ---- reading ------------------------------------------------------------------------------ */
+
+static void hear(struct sim_node *node, uint32_t from, struct wire_input *input,
+                 const struct bytes *argv, uint32_t argc)
 {
-    struct inbox *inbox = &inboxes[from][node->id];
-    for (uint32_t i = 0; i < inbox->count; i++) {
-        struct parcel *parcel = inbox->parcels[i];
-        if (parcel->connection == connection[from][node->id]) /* else it broke meanwhile */
-            deliver(parcel);
-        memory_free(parcel);
+    switch (wire_decode(input, argv, argc, from, node->id)) {
+    case WIRE_PIECE: sim.coverage.pieces++; break;
+    case WIRE_MESSAGE: replica_receive(node->replica, &input->message); break;
+    case WIRE_FORWARD: replica_receive_forward(node->replica, from, &input->forward); break;
+    case WIRE_FORWARD_REPLY:
+        sim.coverage.refused_forwards += input->forward_reply.refused;
+        replica_receive_forward_reply(node->replica, from, &input->forward_reply);
+        break;
+    case WIRE_INVALID: sim_fail("a message is refused: %s", input->error);
     }
-    inbox->count = 0;
+    wire_release(input);
+}
+
+/* All complete messages in `in`; returns how many. */
+static uint32_t hear_all(struct sim_node *node, uint32_t from, struct resp_parser *parser,
+                         struct wire_input *input, struct buffer *in)
+{
+    size_t at = 0, consumed;
+    uint32_t heard = 0;
+    while (at < in->size) {
+        uint32_t argc;
+        enum resp_result result = resp_parse(parser, in->data + at, in->size - at, &consumed);
+        if (result == RESP_INVALID)
+            sim_fail("a message does not parse: %s", resp_error(parser));
+        if (result == RESP_INCOMPLETE)
+            break;
+        const struct bytes *argv = resp_argv(parser, &argc);
+        hear(node, from, input, argv, argc);
+        at += consumed;
+        heard++;
+    }
+    buffer_consume(in, at);
+    sim_node_run(node);
+    return heard;
+}
+
+static void pipe_forget(struct pipe *pipe)
+{
+    sim.coverage.pieces_cut_off += pipe->input.assembly != NULL;
+    wire_input_deinit(&pipe->input);
+    buffer_deinit(&pipe->in);
+    if (pipe->parser)
+        resp_parser_free(pipe->parser);
+    pipe->parser = NULL;
+}
+
+static void pipe_read(struct sim_node *node, struct pipe *pipe, const struct segment *segment)
+{
+    if (segment->connection != pipe->connection)
+        return; /* it broke meanwhile */
+    if (pipe->reading != pipe->connection || !pipe->parser) {
+        struct resp_limits limits = wire_limits();
+        pipe_forget(pipe);
+        pipe->parser = resp_parser_new(&limits);
+        pipe->reading = pipe->connection;
+    }
+    buffer_append(&pipe->in, segment->bytes, segment->size);
+    hear_all(node, segment->from, pipe->parser, &pipe->input, &pipe->in);
+    if (pipe->fragile && pipe->input.assembly) {
+        pipe->fragile = false;
+        sim_say("a connection breaks between pieces");
+        break_connections(segment->from, segment->to, segment->channel == CHANNEL_RAFT,
+                          segment->channel == CHANNEL_COMMANDS, 1000);
+    }
+}
+
+/* The process may die of what it reads: nothing is left in two places then. */
+static void read_inbox(struct sim_node *node, struct pipe *pipe)
+{
+    while (pipe->count > 0) {
+        struct segment *segment = pipe->inbox[0];
+        memmove(pipe->inbox, pipe->inbox + 1, --pipe->count * sizeof(struct segment *));
+        pipe_read(node, pipe, segment);
+        memory_free(segment);
+    }
 }
 
 static void poll_inbox(struct sim_node *node, void *data)
 {
-    uint32_t from = *(uint32_t *)data;
+    struct pipe *pipe = *(struct pipe **)data;
     if (node->paused) {
-        sim_schedule(5000, node, poll_inbox, data);
+        sim_schedule(SIM_PAUSED_US, node, poll_inbox, data);
         return;
     }
     memory_free(data);
-    inboxes[from][node->id].polled = false;
-    read_inbox(node, from);
+    pipe->polled = false;
+    read_inbox(node, pipe);
 }
 
 static void arrive_in_order(struct sim_node *node, void *data)
 {
-    struct parcel *parcel = data;
-    uint32_t from = parcel->from;
-    struct inbox *inbox = &inboxes[from][node->id];
-    if (inbox->count == inbox->capacity) {
-        inbox->capacity = inbox->capacity ? inbox->capacity * 2 : 16;
-        inbox->parcels = memory_resize(inbox->parcels, inbox->capacity * sizeof(struct parcel *));
+    struct segment *segment = data;
+    struct pipe *pipe = &pipes[segment->channel][segment->from][node->id];
+    if (pipe->count == pipe->capacity) {
+        pipe->capacity = pipe->capacity ? pipe->capacity * 2 : 16;
+        pipe->inbox = memory_resize(pipe->inbox, pipe->capacity * sizeof(struct segment *));
     }
-    inbox->parcels[inbox->count++] = parcel;
+    pipe->inbox[pipe->count++] = segment;
     if (!node->paused) {
-        read_inbox(node, from);
-    } else if (!inbox->polled) {
-        uint32_t *poll = memory_new(sizeof *poll);
-        *poll = from;
-        inbox->polled = true;
-        sim_schedule(5000, node, poll_inbox, poll);
+        read_inbox(node, pipe);
+    } else if (!pipe->polled) {
+        struct pipe **poll = memory_new(sizeof(struct pipe *));
+        *poll = pipe;
+        pipe->polled = true;
+        sim_schedule(SIM_PAUSED_US, node, poll_inbox, poll);
     }
 }
 
-static void empty_inboxes(const struct sim_node *node)
+static void empty_inbox(struct pipe *pipe)
 {
-    for (uint32_t from = 0; from < sim.options.nodes; from++) {
-        struct inbox *inbox = &inboxes[from][node->id];
-        for (uint32_t i = 0; i < inbox->count; i++)
-            memory_free(inbox->parcels[i]);
-        memory_free(inbox->parcels);
-        *inbox = (struct inbox){0};
-    }
+    for (uint32_t i = 0; i < pipe->count; i++)
+        memory_free(pipe->inbox[i]);
+    pipe->count = 0;
+    pipe->polled = false;
 }
+
+/* A message by itself, outside of any stream. */
+static void arrive_alone(struct sim_node *node, void *data)
+{
+    struct segment *segment = data;
+    if (node->paused) {
+        sim_schedule(SIM_PAUSED_US, node, arrive_alone, segment);
+        return;
+    }
+    if (!cut[segment->from][segment->to]) {
+        struct resp_limits limits = wire_limits();
+        struct resp_parser *parser = resp_parser_new(&limits);
+        struct wire_input input = {0};
+        struct buffer in = {0};
+        buffer_append(&in, segment->bytes, segment->size);
+        uint64_t pieces = sim.coverage.pieces;
+        uint32_t heard = hear_all(node, segment->from, parser, &input, &in);
+        sim.coverage.split_appends += heard > 1 + sim.coverage.pieces - pieces;
+        check(in.size == 0);
+        wire_input_deinit(&input);
+        buffer_deinit(&in);
+        resp_parser_free(parser);
+    }
+    memory_free(segment);
+}
+
+/* ---- sending --------------------------------------------------------------------------------- */
 
 static void flatten(const struct outbox *box, struct buffer *out)
 {
@@ -133,32 +199,64 @@ static void flatten(const struct outbox *box, struct buffer *out)
     for (uint32_t i = box->first; i < box->count; i++) {
         const struct outbox_reference *reference = &box->references[i];
         buffer_append(out, box->bytes.data + at, reference->at - at);
-        buffer_append_bytes(out, blob_bytes(reference->blob));
+        buffer_append(out, reference->data, reference->size);
         at = reference->at;
     }
     buffer_append(out, box->bytes.data + at, box->bytes.size - at);
 }
 
-static struct parcel *pack(struct outbox *box, uint32_t from, uint32_t to)
+static struct segment *segment_new(uint32_t from, uint32_t to, enum channel channel,
+                                   struct bytes bytes)
 {
-    struct buffer bytes = {0};
-    flatten(box, &bytes);
-    struct parcel *parcel = memory_new(sizeof *parcel + bytes.size);
-    parcel->from = from;
-    parcel->to = to;
-    parcel->connection = connection[from][to];
-    parcel->size = bytes.size;
-    memcpy(parcel->bytes, bytes.data, bytes.size);
-    buffer_deinit(&bytes);
-    return parcel;
+    struct segment *segment = memory_new(sizeof *segment + bytes.size);
+    segment->from = from;
+    segment->to = to;
+    segment->channel = channel;
+    segment->connection = pipes[channel][from][to].connection;
+    segment->size = bytes.size;
+    memcpy(segment->bytes, bytes.data, bytes.size);
+    return segment;
 }
 
 static int64_t some_delay(void)
 {
     int64_t delay = DELAY_US_MIN + (int64_t)sim_below(DELAY_US_SPREAD);
-    if (!sim.healing && sim_chance(0.01))
+    if (sim_fault_on(FAULT_DELAY) && sim_chance(10)) {
         delay += (int64_t)sim_below(LATE_US);
+        sim.coverage.delayed++;
+    }
     return delay;
+}
+
+static void send_in_order(uint32_t from, uint32_t to, enum channel channel, struct bytes bytes)
+{
+    struct pipe *pipe = &pipes[channel][from][to];
+    uint64_t segments = sim_chance(200) ? 1 + sim_below(SEGMENTS_MAX) : 1;
+    const char *at = bytes.data;
+    size_t left = bytes.size;
+    for (; segments > 0 && left > 0; segments--) {
+        size_t size = segments == 1 ? left : 1 + sim_below(left);
+        int64_t arrival_us = sim.now_us + some_delay();
+        if (arrival_us <= pipe->last_arrival_us)
+            arrival_us = pipe->last_arrival_us + 1;
+        pipe->last_arrival_us = arrival_us;
+        sim_schedule(arrival_us - sim.now_us, &sim.nodes[to], arrive_in_order,
+                     segment_new(from, to, channel, bytes_of(at, size)));
+        at += size;
+        left -= size;
+    }
+}
+
+static void send_alone(uint32_t from, uint32_t to, struct bytes bytes)
+{
+    int copies = 1;
+    if (sim_fault_on(FAULT_DUPLICATE) && sim_chance(DUPLICATE_OF_1000)) {
+        sim.coverage.duplicated++;
+        copies = 2;
+    }
+    for (; copies > 0; copies--)
+        sim_schedule(some_delay(), &sim.nodes[to], arrive_alone,
+                     segment_new(from, to, CHANNEL_RAFT, bytes));
 }
 
 static struct sim_node *node_of(struct transport *transport)
@@ -171,54 +269,60 @@ static void send_message(struct transport *transport, const struct raft_message 
 {
     struct sim_node *node = node_of(transport);
     uint32_t from = (uint32_t)node->id, to = (uint32_t)message->to;
-    if (!node->alive || cut[from][to])
+    if (!node->alive)
         return;
-    if (!sim.healing && sim_chance(sim.options.loss)) {
+    sim_check_sent(node, message, entries);
+    if (cut[from][to])
+        return;
+    if (sim_fault_on(FAULT_LOSS) && sim_chance(LOSS_OF_1000)) {
         sim.coverage.lost++;
         return;
     }
     struct outbox box = {0};
+    struct buffer bytes = {0};
     wire_encode_message(&box, message, entries);
-    sim_schedule(some_delay(), &sim.nodes[to], arrive_message, pack(&box, from, to));
-    if (!sim.healing && sim_chance(sim.options.duplication)) {
-        sim.coverage.duplicated++;
-        sim_schedule(some_delay(), &sim.nodes[to], arrive_message, pack(&box, from, to));
-    }
+    flatten(&box, &bytes);
+    if (sim.raft_in_order)
+        send_in_order(from, to, CHANNEL_RAFT, buffer_bytes(&bytes));
+    else
+        send_alone(from, to, buffer_bytes(&bytes));
+    buffer_deinit(&bytes);
     outbox_deinit(&box);
 }
 
-static void send_in_order(uint32_t from, uint32_t to, struct outbox *box)
+static bool is_connected(const struct sim_node *node, raft_node_id to)
 {
-    int64_t arrival = sim.now_us + some_delay();
-    if (arrival <= last_arrival[from][to])
-        arrival = last_arrival[from][to] + 1;
-    last_arrival[from][to] = arrival;
-    sim_schedule(arrival - sim.now_us, &sim.nodes[to], arrive_in_order, pack(box, from, to));
+    return node->alive && !cut[node->id][to] && sim.nodes[to].alive;
+}
+
+static void send_command(const struct sim_node *node, raft_node_id to, struct outbox *box)
+{
+    struct buffer bytes = {0};
+    flatten(box, &bytes);
+    send_in_order((uint32_t)node->id, (uint32_t)to, CHANNEL_COMMANDS, buffer_bytes(&bytes));
+    buffer_deinit(&bytes);
+    outbox_deinit(box);
 }
 
 static bool send_forward(struct transport *transport, raft_node_id to,
                          const struct forward *forward)
 {
-    struct sim_node *node = node_of(transport);
-    if (!node->alive || cut[node->id][to] || !sim.nodes[to].alive)
-        return false;
     struct outbox box = {0};
+    if (!is_connected(node_of(transport), to))
+        return false;
     wire_encode_forward(&box, forward);
-    send_in_order((uint32_t)node->id, (uint32_t)to, &box);
-    outbox_deinit(&box);
+    send_command(node_of(transport), to, &box);
     return true;
 }
 
 static void send_forward_reply(struct transport *transport, raft_node_id to,
                                const struct forward_reply *reply)
 {
-    struct sim_node *node = node_of(transport);
-    if (!node->alive || cut[node->id][to] || !sim.nodes[to].alive)
-        return;
     struct outbox box = {0};
+    if (!is_connected(node_of(transport), to))
+        return;
     wire_encode_forward_reply(&box, reply);
-    send_in_order((uint32_t)node->id, (uint32_t)to, &box);
-    outbox_deinit(&box);
+    send_command(node_of(transport), to, &box);
 }
 
 static bool has_room(struct transport *transport, raft_node_id to)
@@ -240,30 +344,39 @@ void sim_network_init(struct sim_node *node)
     node->transport.ops = &transport_ops;
 }
 
+/* ---- breaking ---------------------------------------------------------------------------------- */
+
 struct notice {
     raft_node_id peer;
+    bool raft, commands;
 };
 
 static void notice_break(struct sim_node *node, void *data)
 {
     struct notice *notice = data;
-    replica_disconnected(node->replica, notice->peer, true, true);
+    if (node->paused) {
+        sim_schedule(SIM_PAUSED_US, node, notice_break, notice);
+        return;
+    }
+    replica_disconnected(node->replica, notice->peer, notice->raft, notice->commands);
     memory_free(notice);
     sim_node_run(node);
 }
 
 /* Both directions of the pair are one matter to TCP: without acknowledgements neither lives. */
-static void break_connection(uint32_t one, uint32_t other, int64_t notice_us)
+static void break_connections(uint32_t one, uint32_t other, bool raft, bool commands,
+                              int64_t notice_us)
 {
     uint32_t ends[2] = {one, other};
-    connection[one][other]++;
-    connection[other][one]++;
     for (int i = 0; i < 2; i++) {
-        if (!sim.nodes[ends[i]].alive)
+        uint32_t from = ends[i], to = ends[1 - i];
+        pipes[CHANNEL_RAFT][from][to].connection += raft;
+        pipes[CHANNEL_COMMANDS][from][to].connection += commands;
+        if (!sim.nodes[from].alive)
             continue;
         struct notice *notice = memory_new(sizeof *notice);
-        notice->peer = ends[1 - i];
-        sim_schedule((int64_t)sim_below((uint64_t)notice_us) + 1, &sim.nodes[ends[i]], notice_break,
+        *notice = (struct notice){to, raft, commands};
+        sim_schedule((int64_t)sim_below((uint64_t)notice_us) + 1, &sim.nodes[from], notice_break,
                      notice);
     }
 }
@@ -271,8 +384,16 @@ static void break_connection(uint32_t one, uint32_t other, int64_t notice_us)
 void sim_network_cut(uint32_t from, uint32_t to, bool now_cut)
 {
     if (now_cut && !cut[from][to])
-        break_connection(from, to, NOTICE_US);
+        break_connections(from, to, true, true, NOTICE_US);
     cut[from][to] = now_cut;
+}
+
+void sim_network_reset(uint32_t one, uint32_t other, bool raft, bool commands)
+{
+    sim.coverage.reconnects++;
+    pipes[CHANNEL_RAFT][one][other].fragile = raft;
+    pipes[CHANNEL_COMMANDS][one][other].fragile = commands;
+    break_connections(one, other, raft, commands, 1000);
 }
 
 void sim_network_heal(void)
@@ -282,8 +403,23 @@ void sim_network_heal(void)
 
 void sim_network_node_gone(struct sim_node *node)
 {
-    empty_inboxes(node);
-    for (uint32_t other = 0; other < sim.options.nodes; other++)
-        if (other != node->id)
-            break_connection((uint32_t)node->id, other, 1000);
+    for (uint32_t other = 0; other < sim.options.nodes; other++) {
+        if (other == node->id)
+            continue;
+        for (int channel = 0; channel < CHANNELS; channel++)
+            empty_inbox(&pipes[channel][other][node->id]);
+        break_connections((uint32_t)node->id, other, true, true, 1000);
+    }
+}
+
+void sim_network_free(void)
+{
+    for (int channel = 0; channel < CHANNELS; channel++)
+        for (uint32_t from = 0; from < SIM_NODES_MAX; from++)
+            for (uint32_t to = 0; to < SIM_NODES_MAX; to++) {
+                struct pipe *pipe = &pipes[channel][from][to];
+                empty_inbox(pipe);
+                memory_free(pipe->inbox);
+                pipe_forget(pipe);
+            }
 }

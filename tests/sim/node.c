@@ -7,9 +7,22 @@
 
 enum { CHECKPOINT_BYTES = 6000, LOG_BYTES_MAX = 64 << 20, CACHE_BYTES = 8192 };
 
+static int64_t monotonic_us(const struct sim_node *node)
+{
+    int64_t passed_us = sim.now_us - node->clock_at_us;
+    return node->clock_base_us + passed_us + passed_us / 1000 * node->clock_ppm / 1000;
+}
+
 int64_t sim_node_now_ms(const struct sim_node *node)
 {
-    return (int64_t)((double)sim.now_us / 1000 * node->clock_rate) + 1000;
+    return monotonic_us(node) / 1000 + 1000;
+}
+
+void sim_node_set_rate(struct sim_node *node, int64_t ppm)
+{
+    node->clock_base_us = monotonic_us(node);
+    node->clock_at_us = sim.now_us;
+    node->clock_ppm = ppm;
 }
 
 int64_t sim_node_unix_ms(const struct sim_node *node)
@@ -27,9 +40,12 @@ static struct sim_node *node_of(struct state_machine *port)
 static void machine_apply(struct state_machine *port, const struct apply_context *context,
                           struct bytes command, int protocol, struct buffer *reply)
 {
+    static struct buffer unasked; /* every node has to come to the same reply */
     struct sim_node *node = node_of(port);
-    sim_check_applied(node, context->pos, command);
-    node->machine->ops->apply(node->machine, context, command, protocol, reply);
+    struct buffer *out = reply ? reply : &unasked;
+    buffer_clear(out);
+    node->machine->ops->apply(node->machine, context, command, protocol, out);
+    sim_check_applied(node, context, command, buffer_bytes(out));
 }
 
 static void machine_applied(struct state_machine *port, struct raft_pos pos, int64_t now_ms)
@@ -38,6 +54,7 @@ static void machine_applied(struct state_machine *port, struct raft_pos pos, int
     if (pos.index > node->applied_seen)
         node->applied_seen = pos.index;
     node->machine->ops->applied(node->machine, pos, now_ms);
+    sim_check_data(node, pos, now_ms);
 }
 
 static bool machine_read(struct state_machine *port, int64_t now_ms, struct bytes command,
@@ -89,6 +106,7 @@ static const struct state_machine_ops machine_ops = {
 
 void sim_node_run(struct sim_node *node)
 {
+    sim.touched = node;
     while (replica_run(node->replica))
         ;
 }
@@ -111,20 +129,28 @@ static struct raft_members all_members(void)
     return members;
 }
 
+static void open_disk(struct sim_node *node)
+{
+    struct db_options options = {.hash_seed = SIM_HASH_SEED, .checkpoint_bytes = CHECKPOINT_BYTES};
+    if (!node->store) {
+        node->store = sim_store_new(node);
+        node->image.voted_for = RAFT_NOBODY;
+    }
+    node->log = raft_log_open(&node->store->base);
+    node->db = db_open(&node->store->base, &options);
+    node->machine = command_machine_new(node->db);
+    node->applied_last = db_applied_index(node->db);
+    node->log_time_ms = db_time_ms(node->db);
+    sim_disk_init(&node->disk, node);
+}
+
 void sim_node_start(struct sim_node *node)
 {
-    struct db_options db_options = {.hash_seed = 42, .checkpoint_bytes = CHECKPOINT_BYTES};
-    if (!node->kv)
-        node->kv = kv_memory_open();
     node->life++;
     node->alive = true;
     node->paused = false;
-    node->first_seen = UINT64_MAX;
-    node->log = raft_log_open(node->kv);
-    node->db = db_open(node->kv, &db_options);
-    node->machine = command_machine_new(node->db);
     node->port.ops = &machine_ops;
-    sim_disk_init(&node->disk, node);
+    open_disk(node);
     sim_network_init(node);
     struct replica_options options = {
         .raft =
@@ -144,7 +170,7 @@ void sim_node_start(struct sim_node *node)
         .seed = prng_next(&sim.prng),
         .cache_bytes = CACHE_BYTES,
         .log_bytes_max = LOG_BYTES_MAX,
-        .log_entries_max = sim.options.log_entries_max,
+        .log_entries_max = sim.log_entries_max,
         .log_entries_min = 4,
         .log = node->log,
         .writer = &node->disk.port,
@@ -152,23 +178,43 @@ void sim_node_start(struct sim_node *node)
         .machine = &node->port,
     };
     node->replica = replica_new(&options, sim_node_now_ms(node), sim_node_unix_ms(node));
+    sim_check_recovered(node);
     sim_say("node %" PRIu64 " starts, applied %" PRIu64, node->id, db_applied_index(node->db));
     sim_schedule((int64_t)sim_below(SIM_TICK_US), node, tick, NULL);
+}
+
+/* Their connections break first: nothing is answered.  What the end of the replica says is heard by
+ * nobody. */
+static void fall_silent(struct sim_node *node)
+{
+    sim_streams_node_gone(node);
+    sim_clients_node_gone(node);
+    sim_network_node_gone(node);
+    node->alive = false;
 }
 
 void sim_node_crash(struct sim_node *node)
 {
     sim_say("node %" PRIu64 " crashes", node->id);
     sim.coverage.crashes++;
-    sim_streams_node_gone(node);
-    sim_clients_node_gone(node); /* their connections break first: nothing is answered */
-    sim_network_node_gone(node);
-    node->alive = false; /* and what the end of the replica says is heard by nobody */
+    fall_silent(node);
     replica_free(node->replica);
     sim_disk_crash(&node->disk);
     command_machine_free(node->machine);
     db_close(node->db);
     raft_log_close(node->log);
-    kv_memory_crash(node->kv);
+    sim_store_crash(node->store);
     node->replica = NULL;
+}
+
+void sim_node_died(struct sim_node *node)
+{
+    sim.coverage.crashes++;
+    if (node->replica) /* what it learned in its last moments may be on its disk */
+        sim_check_commit(node);
+    fall_silent(node);
+    sim_disk_crash(&node->disk);
+    sim_store_crash(node->store);
+    node->replica = NULL;
+    sim_restart_later(node);
 }

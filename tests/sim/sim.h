@@ -1,18 +1,23 @@
-/* A deterministic world for the shipped replica, log, data and command code: simulated disk, network,
- * clocks and clients, one thread, one seed.
+/* The simulator: a deterministic, single-threaded world that runs the shipped replica, log, core,
+ * commands and data over simulated disks, network and clocks.
  *
- *   world.c    events in time order, the random numbers, the transcript
- *   node.c     one process: what main.c builds, on simulated parts; crash, restart, pause
- *   disk.c     the log writer's port: delay, loss of what was not synced, a crash in mid-write
- *   network.c  messages: delay, loss, duplication, reordering, partitions; forwards as TCP carries them
- *   client.c   clients that record what they saw
- *   stream.c   clients that send ahead of the answers, for the order of one connection
- *   checks.c   what must hold across nodes after every event
- *   main.c     options, faults, the end: heal, progress, linearizability
- */
+ *   main.c     options; seeds.c many runs, shrinking node.c     one process: the shipped parts
+ *   world.c    time, randomness, the transcript      store.c    its disk: loses, tears, fails, fills up
+ *   run.c      one run from start to verdict         disk.c     its log writer, with delays
+ *   faults.c   what goes wrong, and when             death.c    what fatal() and check() mean here
+ *   client.c   one operation at a time               network.c  messages, streams, pieces, cuts
+ *   stream.c   pipelines, for order                  coverage.c what a run came by
+ *
+ *   history.c         ghosts: what the world has seen, which no node may contradict later
+ *   checks_step.c     each write and each message of a core against the ghosts
+ *   checks_state.c    each node's state after every event
+ *   checks_data.c     what is applied: the same on all nodes, in one order, as it was asked for
+ *
+ * proofs/invariants.md names, for each invariant, the function that checks it. */
 #ifndef TESTS_SIM_SIM_H
 #define TESTS_SIM_SIM_H
 
+#include <setjmp.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -27,9 +32,102 @@
 #include "storage/log_writer.h"
 #include "storage/raft_log.h"
 
-enum { SIM_NODES_MAX = 5, SIM_CLIENTS_MAX = 16, SIM_TICK_US = 10000 };
+enum {
+    SIM_NODES_MAX = 5,
+    SIM_CLIENTS_MAX = 16,
+    SIM_KEYS_MAX = 64,
+    SIM_STREAMS_MAX = 8,
+    SIM_TICK_US = 10000
+};
+enum { SIM_HASH_SEED = 42 };
+enum { SIM_PAUSED_US = 5000 }; /* what comes to a paused process looks again so much later */
+enum { SIM_FAULTS_BEGIN_US = 500000 };
 
 struct sim_node;
+
+/* ---- coverage.c ---------------------------------------------------------------------- */
+
+/* What a run came by; over a minute's seeds each must be above zero. */
+#define SIM_COUNTERS(X)                                                                            \
+    X(events)                                                                                      \
+    X(elections)                                                                                   \
+    X(truncations)                                                                                 \
+    X(crashes)                                                                                     \
+    X(crashes_in_write)                                                                            \
+    X(crashes_in_checkpoint)                                                                       \
+    X(writes_torn_off)                                                                             \
+    X(disk_errors)                                                                                 \
+    X(disk_read_errors)                                                                            \
+    X(disk_full)                                                                                   \
+    X(disk_slow)                                                                                   \
+    X(checkpoints)                                                                                 \
+    X(restarts)                                                                                    \
+    X(partitions)                                                                                  \
+    X(one_way)                                                                                     \
+    X(partial)                                                                                     \
+    X(reconnects)                                                                                  \
+    X(lost)                                                                                        \
+    X(duplicated)                                                                                  \
+    X(delayed)                                                                                     \
+    X(pieces)                                                                                      \
+    X(pieces_cut_off)                                                                              \
+    X(split_appends)                                                                               \
+    X(pauses)                                                                                      \
+    X(clock_jumps)                                                                                 \
+    X(clock_jumps_back)                                                                            \
+    X(log_time_held)                                                                               \
+    X(trims)                                                                                       \
+    X(transfers)                                                                                   \
+    X(writes_done)                                                                                 \
+    X(reads_done)                                                                                  \
+    X(unknown)                                                                                     \
+    X(not_done)                                                                                    \
+    X(refused_forwards)                                                                            \
+    X(once_repeats)                                                                                \
+    X(once_kept_replies)                                                                           \
+    X(histories_checked)                                                                           \
+    X(data_compared)
+
+struct sim_coverage {
+#define X(name) uint64_t name;
+    SIM_COUNTERS(X)
+#undef X
+};
+
+void sim_coverage_add(struct sim_coverage *sum, const struct sim_coverage *more);
+void sim_coverage_print(const struct sim_coverage *coverage);
+uint32_t sim_coverage_zeros(const struct sim_coverage *coverage); /* prints their names */
+
+/* ---- faults.c ------------------------------------------------------------------------- */
+
+#define SIM_FAULTS(X)                                                                              \
+    X(CRASH, "crash")                                                                              \
+    X(PAUSE, "pause")                                                                              \
+    X(PARTITION, "partition")                                                                      \
+    X(RESET, "reset")                                                                              \
+    X(LOSS, "loss")                                                                                \
+    X(DUPLICATE, "duplicate")                                                                      \
+    X(DELAY, "delay")                                                                              \
+    X(CLOCK, "clock")                                                                              \
+    X(DISK_ERROR, "disk-error")                                                                    \
+    X(DISK_FULL, "disk-full")                                                                      \
+    X(DISK_SLOW, "disk-slow")                                                                      \
+    X(TRANSFER, "transfer")
+
+enum sim_fault {
+#define X(name, word) FAULT_##name,
+    SIM_FAULTS(X)
+#undef X
+        FAULTS
+};
+
+#define SIM_FAULTS_ALL ((1u << FAULTS) - 1)
+
+/* True: faults of this kind may happen now. */
+bool sim_fault_on(enum sim_fault fault);
+const char *sim_fault_word(enum sim_fault fault);
+void sim_faults_start(void);
+void sim_restart_later(struct sim_node *node);
 
 /* ---- world.c ------------------------------------------------------------------------- */
 
@@ -38,23 +136,17 @@ typedef void sim_event_fn(struct sim_node *node, void *data);
 
 struct sim_options {
     uint64_t seed;
-    uint32_t nodes, clients, keys;
-    int64_t fault_us;         /* how long faults go on */
-    uint64_t log_entries_max; /* 0: the seed chooses */
-    double loss, duplication;
-    bool crashes, partitions, pauses, skew;
+    uint32_t nodes, clients, keys, streams;
+    int64_t fault_us; /* how long faults go on */
+    uint64_t steps;   /* end after so many events, whatever there is to be checked; 0: do not */
+    unsigned faults;  /* 1 << enum sim_fault */
     bool verbose;
-};
-
-/* What a run came by; a soak must see all of it. */
-struct sim_coverage {
-    uint64_t events, elections, truncations, crashes, crashes_in_write, restarts, partitions;
-    uint64_t one_way, pauses, lost, duplicated, writes_done, reads_done, unknown, not_done;
-    uint64_t trims, refused_forwards, once_repeats, transfers;
 };
 
 struct sim_world {
     struct sim_options options;
+    uint64_t log_entries_max; /* the seed chose */
+    bool raft_in_order;       /* likewise: Raft messages ride on TCP; else any order */
     uint64_t prng;
     int64_t now_us;
     void *events; /* JudyL: time and order -> struct sim_event */
@@ -63,7 +155,10 @@ struct sim_world {
     struct sim_coverage coverage;
     struct buffer recent; /* the last lines of the transcript */
     uint64_t transcript_hash;
-    bool healing; /* no more faults */
+    bool healing;             /* no more faults */
+    struct sim_node *failing; /* its disk failed just now: fatal() is its end */
+    struct sim_node *touched; /* what ran in this event */
+    jmp_buf death;
 };
 
 extern struct sim_world sim;
@@ -73,11 +168,38 @@ void sim_schedule(int64_t delay_us, struct sim_node *node, sim_event_fn *fn, voi
 bool sim_step(void);
 void sim_drop_events(void); /* at the very end */
 uint64_t sim_below(uint64_t bound);
-bool sim_chance(double probability);
+bool sim_chance(uint32_t of_1000);
 void sim_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 _Noreturn void sim_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* ---- node.c, disk.c -------------------------------------------------------------------- */
+/* ---- main.c, seeds.c, run.c ---------------------------------------------------------------------- */
+
+void sim_run(void);                                        /* returns if all is well */
+void sim_run_end(void);                                    /* gives everything back */
+void sim_print_command(const struct sim_options *options); /* what gives this run again */
+const char *sim_commit(void);
+void sim_ended(void); /* well or badly: leaves the run's numbers to whoever started it */
+
+/* ---- node.c, store.c, disk.c --------------------------------------------------------------- */
+
+enum sim_break { BREAK_NONE, BREAK_POWER, BREAK_WRITE, BREAK_READ };
+
+struct sim_store {  /* the node's kv, in front of kv_memory */
+    struct kv base; /* first */
+    struct kv *inner;
+    struct sim_node *node;
+    enum sim_break how; /* what breaks at the operation that counts `fuse` down to 0 */
+    uint64_t fuse;
+    bool only_checkpoints; /* count those alone */
+    int64_t full_until_us;
+};
+
+/* What the disk holds; a node that starts has to find it. */
+struct sim_image {
+    raft_term term;
+    raft_node_id voted_for;
+    struct raft_pos tip;
+};
 
 struct sim_disk {
     struct log_writer port; /* first */
@@ -86,21 +208,21 @@ struct sim_disk {
     uint32_t count, capacity;
     bool busy; /* a DONE event is under way for the first `batch` of them */
     uint32_t batch;
-};
-
-struct sim_applied { /* what the node applied: index -> term and hash of the payload */
-    raft_index index;
-    raft_term term;
-    uint64_t hash;
+    struct sim_image next; /* what is there once the batch is written */
+    bool writing;          /* the next commit is of this batch */
+    bool inside;           /* raft_log_write() has not come back */
+    int64_t slow_until_us;
 };
 
 struct sim_node {
     raft_node_id id;
     uint64_t life; /* rises with each start; events of an earlier life are void */
     bool alive, paused;
-    int64_t clock_skew_us; /* of the wall clock */
-    double clock_rate;     /* of the monotonic one */
-    struct kv *kv;         /* survives */
+    int64_t clock_skew_us;              /* of the wall clock */
+    int64_t clock_ppm;                  /* how fast the monotonic clock goes wrong */
+    int64_t clock_base_us, clock_at_us; /* what it showed at a time of the world's */
+    struct sim_store *store;            /* survives, as does the image */
+    struct sim_image image;
     struct raft_log *log;
     struct db *db;
     struct state_machine *machine; /* the shipped one, behind ours */
@@ -109,15 +231,30 @@ struct sim_node {
     struct sim_disk disk;
     struct transport transport;
     raft_index applied_seen; /* the highest of all its lives: durable and committed */
-    raft_index first_seen;   /* of this life: rises when the log is cut */
+
+    /* of this life, for the checks */
+    struct raft_pos tip; /* of its log, as its writes made it */
+    raft_index applied_last;
+    int64_t log_time_ms;
+    struct raft_status before; /* after the last event */
 };
 
 void sim_node_start(struct sim_node *node);
 void sim_node_crash(struct sim_node *node);
+void sim_node_died(struct sim_node *node); /* by fatal(): its memory is left as it is */
 void sim_node_run(struct sim_node *node);
 int64_t sim_node_now_ms(const struct sim_node *node);
 int64_t sim_node_unix_ms(const struct sim_node *node);
+void sim_node_set_rate(struct sim_node *node, int64_t ppm);
+struct raft *sim_raft_of(const struct replica *replica); /* access.c */
+
+struct sim_store *sim_store_new(struct sim_node *node);
+void sim_store_break(struct sim_store *store, enum sim_break how, uint64_t fuse);
+void sim_store_crash(struct sim_store *store);
+void sim_store_free(struct sim_store *store);
+
 void sim_disk_init(struct sim_disk *disk, struct sim_node *node);
+void sim_disk_committed(struct sim_disk *disk); /* the store did it */
 void sim_disk_crash(struct sim_disk *disk);
 
 /* ---- network.c --------------------------------------------------------------------------- */
@@ -125,9 +262,11 @@ void sim_disk_crash(struct sim_disk *disk);
 void sim_network_init(struct sim_node *node);
 void sim_network_node_gone(struct sim_node *node);
 void sim_network_cut(uint32_t from, uint32_t to, bool cut);
+void sim_network_reset(uint32_t one, uint32_t other, bool raft, bool commands);
 void sim_network_heal(void);
+void sim_network_free(void);
 
-/* ---- client.c ---------------------------------------------------------------------------- */
+/* ---- client.c, stream.c -------------------------------------------------------------------- */
 
 void sim_clients_start(void);
 void sim_clients_node_gone(struct sim_node *node);
@@ -136,19 +275,76 @@ uint64_t sim_clients_done(void);
 void sim_clients_check(void); /* linearizability of all histories */
 void sim_clients_free(void);
 
-/* ---- stream.c ---------------------------------------------------------------------------- */
-
 void sim_streams_start(void);
 void sim_streams_node_gone(struct sim_node *node);
 void sim_streams_stop(void);
 void sim_streams_check(void); /* order and completeness of every connection's writes */
 void sim_streams_free(void);
 
-/* ---- checks.c -------------------------------------------------------------------------------- */
+/* ---- history.c ------------------------------------------------------------------------------ */
 
-void sim_check_applied(struct sim_node *node, struct raft_pos pos, struct bytes payload);
-void sim_check_world(void);
-void sim_check_data(void); /* equal data at equal applied index */
-void sim_checks_free(void);
+struct sim_vote {
+    bool given;
+    raft_node_id to;
+    struct raft_pos last; /* of the voter's log when it gave it */
+};
+
+struct sim_created { /* an entry, as its leader made it */
+    uint64_t hash;
+    enum raft_entry_type type;
+};
+
+/* One term.  The log of its leader is `base`, with all below it, and then its own entries up to
+ * `last`: since every entry has one creator, a position names everything below it too, and the
+ * logs of all terms make a tree. */
+struct sim_term {
+    bool led;
+    uint32_t leader;
+    struct raft_pos base;
+    raft_index last;
+    struct sim_created *created; /* owned; of base.index + 1 and following */
+    uint64_t capacity;
+    raft_index committed; /* the highest that its leader committed by counting */
+    struct sim_vote votes[SIM_NODES_MAX];
+    bool stood[SIM_NODES_MAX];                 /* was a candidate, */
+    struct raft_pos stood_with[SIM_NODES_MAX]; /* with this log */
+    raft_index asked_to[SIM_NODES_MAX];        /* the end of what its leader sent to each */
+    raft_index acknowledged[SIM_NODES_MAX];    /* and what each answered to have */
+};
+
+struct sim_term *sim_term(raft_term term); /* valid until the next call with a higher term */
+raft_term sim_terms(void);                 /* all below this have been seen */
+const struct sim_created *sim_created_at(struct raft_pos pos); /* NULL: nobody created it */
+/* Is `pos` a place in the log that ends with `tip`? */
+bool sim_log_has(struct raft_pos tip, struct raft_pos pos);
+struct raft_pos sim_place_on(struct raft_pos tip, raft_index index); /* index <= tip.index */
+struct raft_pos sim_leader_tip(raft_term term); /* the end of the log of that term's leader */
+uint64_t sim_entry_hash(const struct raft_entry *entry); /* of its type and payload */
+void sim_term_append(struct sim_term *term, const struct raft_entry *entry);
+void sim_forget_lost_votes(const struct sim_node *node);
+uint32_t sim_images_with(struct raft_pos pos); /* on how many disks it is */
+struct raft_pos sim_committed(void);           /* the highest that any node knew to be committed */
+void sim_set_committed(struct raft_pos pos);
+void sim_history_free(void);
+
+/* ---- checks_step.c, checks_state.c, checks_data.c ------------------------------------------------ */
+
+void sim_check_write(struct sim_node *node, const struct raft_write *write);
+void sim_check_sent(struct sim_node *node, const struct raft_message *message,
+                    const struct raft_entry *entries);
+void sim_check_recovered(struct sim_node *node);
+void sim_check_image(const struct sim_node *node, const struct sim_image *before);
+void sim_check_commit(struct sim_node *node);
+void sim_check_node(struct sim_node *node);
+bool sim_same(struct raft_pos one, struct raft_pos other);
+
+void sim_note_submitted(struct bytes command);
+void sim_note_answered(struct bytes command); /* a write was acknowledged */
+void sim_check_applied(struct sim_node *node, const struct apply_context *context,
+                       struct bytes command, struct bytes reply);
+/* Every entry, of any type; also equal data at equal index. */
+void sim_check_data(struct sim_node *node, struct raft_pos pos, int64_t now_ms);
+void sim_check_settled(void); /* at the end: all have all, and recomputing gives the same */
+void sim_data_free(void);
 
 #endif

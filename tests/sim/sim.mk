@@ -1,20 +1,45 @@
 # The simulator; the Makefile includes this.
 
-SIM_OBJ = $(patsubst tests/%.c,$(BUILD)/tests/%.o,$(wildcard tests/sim/*.c))
-SIM_SEEDS ?= 1 24
+SIM_OBJ = $(patsubst tests/%.c,$(BUILD)/tests/%.o,$(wildcard tests/sim/*.c)) \
+          $(BUILD)/tests/sim/wire.o
+# Payloads above the one travel in pieces, appends above the other in several frames: so small that
+# ordinary commands do.
+SIM_WIRE = -D'WIRE_PIECE_MAX=((size_t)64)' -D'WIRE_FRAME_MAX=((size_t)400)'
+SIM_SECONDS ?= 60
+SIM_OTHER = build-address-undefined/sim
 
 $(BUILD)/tests/sim/%.o: CFLAGS += -Itests/sim -Itests/linear
+$(BUILD)/tests/sim/%.o: CFLAGS += $(SIM_WIRE)
+$(BUILD)/tests/sim/main.o: CFLAGS += -I$(BUILD)/tests/sim
+$(BUILD)/tests/sim/main.o: $(BUILD)/tests/sim/commit.h
 
 $(BUILD)/tests/sim/%.o: tests/sim/%.c
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
 
-# Of net/ only the wire format is linked: it needs no event loop.
+$(BUILD)/tests/sim/wire.o: src/net/wire.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+# A failure names the commit that it was seen with.
+$(BUILD)/tests/sim/commit.h: sim-commit
+	@mkdir -p $(@D)
+	@echo "#define SIM_COMMIT \"$$(git describe --always --dirty --abbrev=12 2>/dev/null || echo unknown)\"" >$@.new
+	@cmp -s $@.new $@ || cp $@.new $@
+	@rm $@.new
+
+# Of net/ only the wire format is linked: it needs no event loop.  fatal() and check() are the
+# simulator's own (death.c).
 $(BUILD)/sim: $(SIM_OBJ) $(LINEAR_OBJ) $(LIBS)
 	$(CC) $(LDFLAGS) -o $@ $(SIM_OBJ) $(LINEAR_OBJ) $(LIBS) $(EXTLIBS)
 
-sim: $(BUILD)/sim ## the simulator, SIM_SEEDS="FROM TO"
-	@tests/sim/run $(BUILD)/sim $(SIM_SEEDS)
+sim: $(BUILD)/sim ## the simulator for SIM_SECONDS=60, the same seeds on two builds
+	@$(MAKE) --no-print-directory -s SAN=address,undefined $(SIM_OTHER)
+	@tests/sim/run $(BUILD)/sim $(SIM_OTHER) $(SIM_SECONDS)
 
-.PHONY: sim
+soak: $(BUILD)/sim ## the simulator for HOURS=1; what it covered: build/soak/coverage.txt
+	@mkdir -p build/soak
+	@bash -o pipefail -c '$(BUILD)/sim --seed $(or $(SEED),$$(date +%s)) --for $$(($(or $(HOURS),1) * 3600)) --brief | tee build/soak/coverage.txt'
+
+.PHONY: sim soak sim-commit
 -include $(SIM_OBJ:.o=.d)

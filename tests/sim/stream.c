@@ -9,7 +9,7 @@
 #include "base/memory.h"
 #include "sim.h"
 
-enum { STREAMS = 3, AHEAD_MAX = 8, PAUSE_US = 30000, DEADLINE_MS = 1500 };
+enum { AHEAD_MAX = 8, PAUSE_US = 30000, DEADLINE_MS = 1500 };
 
 struct connection {
     uint32_t stream, number;
@@ -22,7 +22,7 @@ struct connection {
 
 static struct connection **connections; /* all there ever were */
 static uint32_t connections_count;
-static struct connection *current[STREAMS];
+static struct connection *current[SIM_STREAMS_MAX];
 static bool stopped;
 
 struct slot {
@@ -43,8 +43,9 @@ static void answered(void *context, struct request *request, enum request_outcom
                      struct bytes reply)
 {
     struct slot *slot = context;
-    (void)request;
     (void)reply;
+    if (outcome == REQUEST_DONE)
+        sim_note_answered(blob_bytes(request->command));
     slot->connection->outstanding--;
     if (outcome == REQUEST_DONE)
         slot->connection->acknowledged[slot->number] = true;
@@ -70,6 +71,7 @@ static void send_one(struct connection *connection)
                                           command_encode(argv, 3), answered, slot);
     request->deadline_ms = sim_node_now_ms(connection->node) + DEADLINE_MS;
     connection->outstanding++;
+    sim_note_submitted(blob_bytes(request->command));
     replica_submit(connection->node->replica, request);
 }
 
@@ -91,31 +93,31 @@ static void send_some(struct sim_node *unused, void *data)
     memory_free(data);
     if (stopped)
         return;
+    later(stream); /* first, because the process may die of what we send */
     if ((!current[stream] || !current[stream]->open) && node->alive && !node->paused)
         current[stream] = connect_to(node, stream);
     struct connection *connection = current[stream];
     if (connection && connection->open && !connection->node->paused) {
         /* In one turn or in several: what gathers makes one proposal. */
-        bool together = sim_chance(0.5);
-        while (connection->outstanding < AHEAD_MAX && sim_chance(0.8)) {
+        bool together = sim_chance(500);
+        while (connection->outstanding < AHEAD_MAX && sim_chance(800)) {
             send_one(connection);
             if (!together)
                 sim_node_run(connection->node);
         }
         sim_node_run(connection->node);
     }
-    later(stream);
 }
 
 void sim_streams_start(void)
 {
-    for (uint32_t stream = 0; stream < STREAMS; stream++)
+    for (uint32_t stream = 0; stream < sim.options.streams; stream++)
         later(stream);
 }
 
 void sim_streams_node_gone(struct sim_node *node)
 {
-    for (uint32_t stream = 0; stream < STREAMS; stream++)
+    for (uint32_t stream = 0; stream < sim.options.streams; stream++)
         if (current[stream] && current[stream]->node == node)
             current[stream]->open = false;
 }

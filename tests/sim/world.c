@@ -7,6 +7,7 @@
 
 #include "base/fatal.h"
 #include "base/memory.h"
+#include "raft/print.h"
 #include "sim.h"
 
 enum { RECENT_BYTES = 16384 };
@@ -25,9 +26,9 @@ uint64_t sim_below(uint64_t bound)
     return prng_below(&sim.prng, bound);
 }
 
-bool sim_chance(double probability)
+bool sim_chance(uint32_t of_1000)
 {
-    return (double)(prng_next(&sim.prng) >> 11) * 0x1p-53 < probability;
+    return prng_below(&sim.prng, 1000) < of_1000;
 }
 
 void sim_schedule(int64_t delay_us, struct sim_node *node, sim_event_fn *fn, void *data)
@@ -47,6 +48,16 @@ void sim_schedule(int64_t delay_us, struct sim_node *node, sim_event_fn *fn, voi
     *slot = event;
 }
 
+static void run_event(struct sim_event *event)
+{
+    sim.touched = event->node;
+    if (setjmp(sim.death) == 0)
+        event->fn(event->node, event->data);
+    else
+        sim_node_died(sim.failing);
+    sim.failing = NULL;
+}
+
 bool sim_step(void)
 {
     Word_t key = 0;
@@ -63,7 +74,7 @@ bool sim_step(void)
     if (node && (event->life != node->life || !node->alive))
         memory_free(event->data);
     else
-        event->fn(node, event->data);
+        run_event(event);
     memory_free(event);
     sim.coverage.events++;
     return true;
@@ -103,6 +114,26 @@ void sim_say(const char *format, ...)
     buffer_append_byte(&sim.recent, '\n');
 }
 
+static void print_node(const struct sim_node *node)
+{
+    struct replica_status status;
+    struct buffer text = {0};
+    if (!node->alive || !node->replica) {
+        printf("node %" PRIu64 " is down\n", node->id);
+        return;
+    }
+    replica_status(node->replica, &status);
+    raft_print_status(&text, &status.raft);
+    printf("node %" PRIu64 " %.*s\n", node->id, (int)text.size, text.data);
+    buffer_deinit(&text);
+    for (uint32_t i = 0; status.raft.role == RAFT_LEADER && i < status.peers_count; i++) {
+        const struct raft_peer_status *peer = &status.peers[i];
+        printf("    of node %" PRIu64 ": match %" PRIu64 " next %" PRIu64 "%s%s%s\n", peer->id,
+               peer->match, peer->next, peer->active ? " active" : "",
+               peer->replicating ? " replicating" : "", peer->fell_off ? " fell off" : "");
+    }
+}
+
 void sim_fail(const char *format, ...)
 {
     va_list arguments;
@@ -112,8 +143,13 @@ void sim_fail(const char *format, ...)
     va_start(arguments, format);
     vprintf(format, arguments);
     va_end(arguments);
-    printf("\nagain: sim --seed %" PRIu64 " --nodes %u --verbose\n", sim.options.seed,
-           sim.options.nodes);
+    printf("\n");
+    for (uint32_t i = 0; sim.nodes && i < sim.options.nodes; i++)
+        print_node(&sim.nodes[i]);
+    sim_ended();
+    printf("commit %s; again: ", sim_commit());
+    sim_print_command(&sim.options);
+    printf(" --verbose\n");
     fflush(stdout);
-    exit(1);
+    _Exit(1);
 }

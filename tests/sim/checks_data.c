@@ -1,0 +1,213 @@
+/* What is applied: the same on every node, in one order, nothing that was not asked for, nothing
+ * twice; and the data that come of it. */
+#include <Judy.h>
+#include <inttypes.h>
+#include <xxhash.h>
+
+#include "base/blob.h"
+#include "base/fatal.h"
+#include "base/memory.h"
+#include "sim.h"
+
+enum { DATA_EVERY = 1 }; /* entries between two comparisons of all data */
+
+/* What was applied at an index, first by whoever came first. */
+struct applied {
+    struct raft_pos pos;
+    int64_t now_ms;
+    uint64_t seed, reply;
+    uint32_t value_max;
+    struct blob *command; /* owned; NULL: no command */
+    bool hashed;
+    uint64_t data;
+};
+
+/* One command, by its bytes; clients may have sent equal ones. */
+struct command_seen {
+    uint32_t submitted, applied, answered;
+    raft_index last;  /* where it was applied */
+    raft_index floor; /* what had been acknowledged when it was first sent */
+};
+
+static struct applied *applied; /* owned */
+static raft_index applied_count, applied_capacity;
+static void *commands; /* JudyL: hash -> struct command_seen */
+static raft_index acknowledged;
+
+static struct command_seen *command_of(struct bytes command)
+{
+    PPvoid_t slot;
+    JLI(slot, commands, XXH3_64bits(command.data, command.size));
+    check(slot != PPJERR);
+    if (!*slot)
+        *slot = memory_new(sizeof(struct command_seen));
+    return *slot;
+}
+
+void sim_note_submitted(struct bytes command)
+{
+    struct command_seen *seen = command_of(command);
+    if (seen->submitted++ == 0)
+        seen->floor = acknowledged;
+}
+
+/* OutputImpliesApplied, InputBeforeOutput. */
+void sim_note_answered(struct bytes command)
+{
+    struct command_seen *seen = command_of(command);
+    if (++seen->answered > seen->applied)
+        sim_fail("%.*s was answered and not applied", (int)command.size,
+                 (const char *)command.data);
+    if (seen->submitted == 1 && seen->last > acknowledged)
+        acknowledged = seen->last;
+}
+
+/* AppliedImpliesInput, CausalOrderPreserved; at most once for each time it was sent. */
+static void check_first_application(const struct apply_context *context, struct bytes command)
+{
+    struct command_seen *seen = command_of(command);
+    if (++seen->applied > seen->submitted)
+        sim_fail("entry %" PRIu64 " holds a command that was sent %u times, for the %u. time",
+                 context->pos.index, seen->submitted, seen->applied);
+    if (context->pos.index <= seen->floor)
+        sim_fail("entry %" PRIu64 " was sent after the answer of entry %" PRIu64,
+                 context->pos.index, seen->floor);
+    if (seen->applied > 1 && command.size > 12 && memmem(command.data, command.size, "ONCE", 4))
+        sim.coverage.once_kept_replies++;
+    seen->last = context->pos.index;
+}
+
+static struct applied *applied_at(raft_index index)
+{
+    while (applied_count <= index) {
+        if (applied_count == applied_capacity) {
+            applied_capacity = applied_capacity ? applied_capacity * 2 : 1024;
+            applied = memory_resize(applied, applied_capacity * sizeof *applied);
+        }
+        applied[applied_count++] = (struct applied){0};
+    }
+    return &applied[index];
+}
+
+/* State Machine Safety: one command at an index, ever, with one time, one seed and one reply. */
+void sim_check_applied(struct sim_node *node, const struct apply_context *context,
+                       struct bytes command, struct bytes reply)
+{
+    struct applied *known = applied_at(context->pos.index);
+    uint64_t reply_hash = XXH3_64bits(reply.data, reply.size);
+    if (!known->command) {
+        known->pos = context->pos;
+        known->now_ms = context->now_ms;
+        known->seed = context->seed;
+        known->value_max = context->value_max;
+        known->reply = reply_hash;
+        known->command = blob_copy(command);
+        check_first_application(context, command);
+    }
+    if (!sim_same(known->pos, context->pos) || !bytes_equal(blob_bytes(known->command), command))
+        sim_fail("state machine safety: node %" PRIu64 " applies another command at %" PRIu64,
+                 node->id, context->pos.index);
+    if (known->now_ms != context->now_ms || known->seed != context->seed ||
+        known->value_max != context->value_max)
+        sim_fail("node %" PRIu64 " applies entry %" PRIu64 " with another stamp", node->id,
+                 context->pos.index);
+    if (known->reply != reply_hash)
+        sim_fail("node %" PRIu64 " gives another reply at %" PRIu64 ": %.*s", node->id,
+                 context->pos.index, (int)reply.size, (const char *)reply.data);
+    if (context->now_ms < node->log_time_ms)
+        sim_fail("the log's time falls at entry %" PRIu64, context->pos.index);
+    node->log_time_ms = context->now_ms;
+}
+
+/* AppliedEntriesMonotonic, and the same data after the same entry. */
+void sim_check_data(struct sim_node *node, struct raft_pos pos, int64_t now_ms)
+{
+    struct applied *known = applied_at(pos.index);
+    (void)now_ms;
+    if (pos.index != node->applied_last + 1)
+        sim_fail("node %" PRIu64 " applies %" PRIu64 " after %" PRIu64, node->id, pos.index,
+                 node->applied_last);
+    node->applied_last = pos.index;
+    sim_check_commit(node);
+    if (!sim_log_has(sim_committed(), pos))
+        sim_fail("node %" PRIu64 " applies %" PRIu64 ":%" PRIu64 ", which is not committed",
+                 node->id, pos.term, pos.index);
+    if (known->pos.index == 0)
+        known->pos = pos;
+    if (!sim_same(known->pos, pos))
+        sim_fail("state machine safety: node %" PRIu64 " applies another entry at %" PRIu64,
+                 node->id, pos.index);
+    if (pos.index % DATA_EVERY != 0)
+        return;
+    uint64_t data = db_hash(node->db);
+    if (!known->hashed) {
+        known->hashed = true;
+        known->data = data;
+    } else {
+        sim.coverage.data_compared++;
+    }
+    if (known->data != data)
+        sim_fail("node %" PRIu64 " has other data than another had at index %" PRIu64, node->id,
+                 pos.index);
+}
+
+/* StateMachineCorrect: the log applied from the beginning, without crashes or checkpoints. */
+static uint64_t recompute(raft_index last)
+{
+    struct kv *kv = kv_memory_open();
+    struct db_options options = {.hash_seed = SIM_HASH_SEED, .checkpoint_bytes = SIZE_MAX / 4};
+    struct db *db = db_open(kv, &options);
+    struct state_machine *machine = command_machine_new(db);
+    struct buffer reply = {0};
+    for (raft_index i = 1; i <= last; i++) {
+        const struct applied *entry = applied_at(i);
+        if (entry->command) {
+            struct apply_context context = {.pos = entry->pos,
+                                            .now_ms = entry->now_ms,
+                                            .seed = entry->seed,
+                                            .value_max = entry->value_max};
+            buffer_clear(&reply);
+            machine->ops->apply(machine, &context, blob_bytes(entry->command), 2, &reply);
+            if (XXH3_64bits(reply.data, reply.size) != entry->reply)
+                sim_fail("recomputing gives another reply at %" PRIu64, i);
+        }
+        machine->ops->applied(machine, entry->pos, entry->now_ms);
+    }
+    uint64_t hash = db_hash(db);
+    buffer_deinit(&reply);
+    command_machine_free(machine);
+    db_close(db);
+    kv->ops->close(kv);
+    return hash;
+}
+
+void sim_check_settled(void)
+{
+    raft_index last = sim_committed().index;
+    uint64_t expected = recompute(last);
+    if (acknowledged > last)
+        sim_fail("entry %" PRIu64 " was acknowledged and is lost", acknowledged);
+    for (uint32_t i = 0; i < sim.options.nodes; i++) {
+        if (db_applied_index(sim.nodes[i].db) != last)
+            sim_fail("node %u has applied %" PRIu64 " of %" PRIu64 " at the end", i,
+                     db_applied_index(sim.nodes[i].db), last);
+        if (db_hash(sim.nodes[i].db) != expected)
+            sim_fail("node %u ends with other data than its log gives", i);
+    }
+}
+
+void sim_data_free(void)
+{
+    Word_t key = 0, freed;
+    PPvoid_t slot;
+    for (raft_index i = 0; i < applied_count; i++)
+        blob_release(applied[i].command);
+    memory_free(applied);
+    JLF(slot, commands, key);
+    while (slot) {
+        memory_free(*slot);
+        JLN(slot, commands, key);
+    }
+    JLFA(freed, commands);
+    (void)freed;
+}

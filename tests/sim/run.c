@@ -1,0 +1,102 @@
+/* One run: faults for a while, then all of them heal and the cluster must make progress within a
+ * bounded time; then nobody asks any more, all nodes come to the same, and everything that was seen
+ * is checked. */
+#include <inttypes.h>
+
+#include "base/fatal.h"
+#include "base/memory.h"
+#include "sim.h"
+
+enum { HEAL_US = 10000000, SETTLE_US = 2000000, PROGRESS_EACH = 10 };
+
+/* True: that many steps were asked for, and are done. */
+static bool is_enough(void)
+{
+    return sim.options.steps > 0 && sim.coverage.events >= sim.options.steps;
+}
+
+static void run_until(int64_t until_us)
+{
+    while (sim.now_us < until_us && !is_enough() && sim_step())
+        if (sim.touched && sim.touched->alive)
+            sim_check_node(sim.touched);
+}
+
+static void heal_everything(void)
+{
+    sim.healing = true;
+    sim_network_heal();
+    sim_say("everything heals");
+    for (uint32_t i = 0; i < sim.options.nodes; i++) {
+        struct sim_node *node = &sim.nodes[i];
+        node->paused = false;
+        sim_node_set_rate(node, 0);
+        sim_store_break(node->store, BREAK_NONE, 0);
+        node->store->full_until_us = 0;
+        if (!node->alive)
+            sim_node_start(node);
+    }
+}
+
+static void begin(void)
+{
+    static const uint64_t log_bounds[] = {10, 60, 500, 1 << 20};
+    sim.prng = sim.options.seed;
+    sim.log_entries_max = log_bounds[sim_below(4)];
+    sim.raft_in_order = sim_chance(500);
+    sim.nodes = memory_new(sim.options.nodes * sizeof *sim.nodes);
+    for (uint32_t i = 0; i < sim.options.nodes; i++)
+        sim.nodes[i].id = i;
+    for (uint32_t i = 0; i < sim.options.nodes; i++)
+        sim_node_start(&sim.nodes[i]);
+    sim_clients_start();
+    sim_streams_start();
+    sim_faults_start();
+}
+
+static void check_progress(uint64_t before)
+{
+    if (sim_clients_done() < before + PROGRESS_EACH * sim.options.clients)
+        sim_fail("no progress: %" PRIu64 " operations in %d s after everything healed",
+                 sim_clients_done() - before, HEAL_US / 1000000);
+}
+
+void sim_run(void)
+{
+    begin();
+    run_until(sim.options.fault_us);
+    if (is_enough())
+        return;
+    heal_everything();
+    uint64_t before = sim_clients_done();
+    run_until(sim.now_us + HEAL_US);
+    if (is_enough())
+        return;
+    check_progress(before);
+    sim_clients_stop();
+    sim_streams_stop();
+    run_until(sim.now_us + SETTLE_US);
+    if (is_enough())
+        return;
+    sim_check_settled();
+    sim_streams_check();
+    sim_clients_check();
+}
+
+void sim_run_end(void)
+{
+    for (uint32_t i = 0; i < sim.options.nodes; i++) {
+        if (sim.nodes[i].alive)
+            sim_node_crash(&sim.nodes[i]);
+        sim_store_free(sim.nodes[i].store);
+        memory_free(sim.nodes[i].disk.writes);
+    }
+    sim_drop_events();
+    sim_network_free();
+    sim_history_free();
+    sim_data_free();
+    sim_clients_free();
+    sim_streams_free();
+    memory_free(sim.nodes);
+    buffer_deinit(&sim.recent);
+}

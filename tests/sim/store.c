@@ -1,0 +1,172 @@
+/* A node's kv: kv_memory behind a disk that can fail.
+ *
+ * Something breaks at the operation that counts the fuse down to zero, as kv_rocksdb.c would tell
+ * it: by fatal().  A write that fails may be there all the same, whole (a batch is one record of
+ * RocksDB's write-ahead log with a checksum, so a torn one is dropped at the next start), and
+ * nothing that is told after it can be relied on.  A disk that is full fails every write until it
+ * has room again, also after a restart. */
+#include "base/fatal.h"
+#include "base/memory.h"
+#include "sim.h"
+
+static struct sim_store *bulk_in; /* bulks carry no store; checkpoints run at once, one at a time */
+
+static struct sim_store *store_of(struct kv *kv)
+{
+    return (struct sim_store *)kv;
+}
+
+_Noreturn static void fail(const struct sim_store *store, const char *what, const char *why)
+{
+    sim.failing = store->node;
+    fatal("cannot %s the store: %s", what, why);
+}
+
+/* What a dead process still has on its way (disk.c) was decided when it died. */
+static bool burns_down(struct sim_store *store)
+{
+    return store->node->alive && store->fuse > 0 && --store->fuse == 0;
+}
+
+static void count_break(const struct sim_store *store, enum kv_family family)
+{
+    if (store->how == BREAK_WRITE)
+        sim.coverage.disk_errors++;
+    else if (family == KV_DATA)
+        sim.coverage.crashes_in_checkpoint++;
+    else
+        sim.coverage.crashes_in_write++;
+}
+
+/* Before a write.  True: it fails, but only after it was done. */
+static bool fails_after(struct sim_store *store, enum kv_family family)
+{
+    if (sim.now_us < store->full_until_us && store->node->alive) {
+        sim.coverage.disk_full++;
+        fail(store, "write", "No space left on device");
+    }
+    if (store->how != BREAK_POWER && store->how != BREAK_WRITE)
+        return false;
+    if ((store->only_checkpoints && family != KV_DATA) || !burns_down(store))
+        return false;
+    count_break(store, family);
+    if (sim_chance(500))
+        return true;
+    sim.coverage.writes_torn_off++;
+    fail(store, "write", store->how == BREAK_POWER ? "the power is cut" : "Input/output error");
+}
+
+static void check_read(struct sim_store *store)
+{
+    if (store->how != BREAK_READ || !burns_down(store))
+        return;
+    sim.coverage.disk_read_errors++;
+    fail(store, "read", "Input/output error");
+}
+
+static bool get(struct kv *kv, enum kv_family family, struct bytes key, struct buffer *value)
+{
+    struct sim_store *store = store_of(kv);
+    check_read(store);
+    return store->inner->ops->get(store->inner, family, key, value);
+}
+
+static struct kv_batch *batch_new(struct kv *kv)
+{
+    return store_of(kv)->inner->ops->batch_new(store_of(kv)->inner);
+}
+
+static void commit(struct kv *kv, struct kv_batch *batch, bool sync)
+{
+    struct sim_store *store = store_of(kv);
+    bool fails = fails_after(store, KV_LOG);
+    store->inner->ops->commit(store->inner, batch, sync);
+    if (sync)
+        sim_disk_committed(&store->node->disk);
+    if (fails)
+        fail(store, "write", "the answer to the sync does not come");
+}
+
+static void drop_files(struct kv *kv, enum kv_family family, struct bytes from, struct bytes to)
+{
+    struct sim_store *store = store_of(kv);
+    bool fails = fails_after(store, family);
+    store->inner->ops->drop_files(store->inner, family, from, to);
+    if (fails)
+        fail(store, "write", "the power is cut after files were dropped");
+}
+
+static struct kv_iter *iter_new(struct kv *kv, enum kv_family family, struct bytes from)
+{
+    struct sim_store *store = store_of(kv);
+    check_read(store);
+    return store->inner->ops->iter_new(store->inner, family, from);
+}
+
+static struct kv_bulk *bulk_new(struct kv *kv, enum kv_family family)
+{
+    bulk_in = store_of(kv);
+    return bulk_in->inner->ops->bulk_new(bulk_in->inner, family);
+}
+
+static void bulk_commit(struct kv_bulk *bulk)
+{
+    struct sim_store *store = bulk_in;
+    bool fails = fails_after(store, KV_DATA);
+    store->inner->ops->bulk_commit(bulk);
+    sim.coverage.checkpoints++;
+    if (fails)
+        fail(store, "write", "the answer to the checkpoint does not come");
+}
+
+static uint64_t property(struct kv *kv, enum kv_family family, const char *name)
+{
+    return store_of(kv)->inner->ops->property(store_of(kv)->inner, family, name);
+}
+
+/* Batches, iterators and bulks are kv_memory's own. */
+static struct kv_ops store_ops;
+
+struct sim_store *sim_store_new(struct sim_node *node)
+{
+    struct sim_store *store = memory_new(sizeof *store);
+    store->inner = kv_memory_open();
+    store->node = node;
+    store_ops = *store->inner->ops;
+    store_ops.get = get;
+    store_ops.batch_new = batch_new;
+    store_ops.commit = commit;
+    store_ops.drop_files = drop_files;
+    store_ops.iter_new = iter_new;
+    store_ops.bulk_new = bulk_new;
+    store_ops.bulk_commit = bulk_commit;
+    store_ops.property = property;
+    store->base.ops = &store_ops;
+    return store;
+}
+
+void sim_store_break(struct sim_store *store, enum sim_break how, uint64_t fuse)
+{
+    store->how = how;
+    store->fuse = fuse;
+    store->only_checkpoints = sim_chance(300);
+}
+
+/* Power lost: what was not synced is gone.  A killed process only loses what it had not written. */
+void sim_store_crash(struct sim_store *store)
+{
+    store->how = BREAK_NONE;
+    if (!sim_chance(500)) {
+        kv_memory_crash(store->inner);
+        return;
+    }
+    struct kv_batch *nothing = store->inner->ops->batch_new(store->inner);
+    store->inner->ops->commit(store->inner, nothing, true);
+    store->inner->ops->batch_free(nothing);
+}
+
+void sim_store_free(struct sim_store *store)
+{
+    store->inner->ops->close(store->inner);
+    memory_free(store);
+}
