@@ -121,6 +121,9 @@ clients: all ## client libraries against a cluster while a node dies
 test-utils: all ## the scripts in utils/: create-cluster, and that each check can fail
 	@tests/utils/run --binary $(abspath $(BUILD)/redis-raft)
 
+soak-cluster: all ## kill loops on real processes for HOURS=1
+	@HOURS=$(or $(HOURS),1) tclsh tcl-tests/run.tcl --binary $(abspath $(BUILD)/redis-raft) --only killloop $(CLUSTER_FLAGS)
+
 # ---- what reads the code -------------------------------------------------------
 
 lint: build/lint-libs ## layout, common mistakes, layers, purity, length of functions
@@ -164,7 +167,7 @@ help: ## this list
 	@echo 'variables: O=0..3 SAN=address,undefined|thread WERROR=1 PREFIX= DESTDIR='
 	@echo '           CLUSTER_FLAGS="--port-base N --slow FACTOR" for cluster and clients'
 
-.PHONY: all start stop status debug test unit scripts golden cluster clients test-utils soak lint \
+.PHONY: all start stop status debug test unit scripts golden cluster clients test-utils soak-cluster lint \
         tidy format install uninstall clean help
 .SECONDARY:
 .DELETE_ON_ERROR:

@@ -1,7 +1,7 @@
 # Nodes killed with -9 again and again under load: nothing acknowledged is lost, nothing is done
 # twice, reads are linearizable, and in the end all nodes hold the same.
 #
-#     KILLS=55 (how many; `make soak` sets more or HOURS=)    SEED=number (which nodes, when)
+#     KILLS=55 (how many; `make soak-cluster` sets more or HOURS=)    SEED=number (which nodes, when)
 
 source [file join [file dirname [file normalize [info script]]] lib test.tcl]
 

@@ -116,6 +116,9 @@ static void check_candidate(const struct sim_node *node, const struct raft *raft
                             const struct raft_status *status)
 {
     const struct sim_term *term = sim_term(status->term);
+    if (term->led && term->leader == node->id)
+        sim_fail("node %" PRIu64 " stands again in term %" PRIu64 ", which it has led", node->id,
+                 status->term);
     if (status->last.term >= status->term || status->voted_for != node->id ||
         !sim_same(term->stood_with[node->id], status->last))
         sim_fail("node %" PRIu64 " stands with another log than it began with", node->id);

@@ -43,6 +43,8 @@ static void check_vote(const struct sim_node *node, const struct raft_write *wri
         sim_fail("votes: node %" PRIu64 " votes twice in term %" PRIu64, node->id, write->term);
     if (to == RAFT_NOBODY || vote->given)
         return;
+    if (status->last.index > 0 && !sim_created_at(status->last))
+        sim_fail("votes: node %" PRIu64 " votes with a log that nobody made", node->id);
     *vote = (struct sim_vote){true, to, status->last};
     if (to == node->id) {
         term->stood[to] = true;
@@ -242,7 +244,7 @@ static void check_vote_response(const struct sim_node *node, const struct raft_m
 }
 
 /* AppendEntriesRequestsCameFromLeaders, AppendEntriesLeader, PrevLogLeaderSublog,
- * AppendEntriesRequestTermSanity, NoAppendEntriesToLeader. */
+ * AppendEntriesRequestTermSanity, NoAppendEntriesToLeader, StateMachineSafetyPrime. */
 static void check_append_request(struct sim_node *node, const struct raft_message *message,
                                  const struct raft_entry *entries)
 {
@@ -254,8 +256,15 @@ static void check_append_request(struct sim_node *node, const struct raft_messag
                  node->id, message->term);
     if (!sim_log_has(sim_leader_tip(message->term), prev))
         sim_fail("an append of node %" PRIu64 " begins where its log is not", node->id);
+    if (term->leader == message->to)
+        sim_fail("NoAppendEntriesToLeader: node %" PRIu64, message->to);
     check_run("an append", node, sim_leader_tip(message->term), prev, entries, count);
     sim_check_commit(node);
+    if (message->term > sim_committed().term &&
+        !sim_log_has(sim_leader_tip(message->term), sim_committed()))
+        sim_fail("StateMachineSafetyPrime: an append of term %" PRIu64
+                 " contradicts committed entry %" PRIu64,
+                 message->term, sim_committed().index);
     if (message->append_request.commit > sim_committed().index)
         sim_fail("node %" PRIu64 " tells of a commit that is none", node->id);
     if (term->asked_to[message->to] < prev.index + count)

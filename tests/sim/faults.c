@@ -58,8 +58,24 @@ void sim_restart_later(struct sim_node *node)
     sim_schedule(1000 + (int64_t)sim_below(DOWN_US), NULL, restart, id);
 }
 
+static void crash_all(void)
+{
+    sim.coverage.blackouts++;
+    sim_say("the power fails everywhere");
+    for (uint32_t i = 0; i < sim.options.nodes; i++) {
+        if (!sim.nodes[i].alive)
+            continue;
+        sim_node_crash(&sim.nodes[i]);
+        sim_restart_later(&sim.nodes[i]);
+    }
+}
+
 static void crash(struct sim_node *node)
 {
+    if (sim_chance(50)) {
+        crash_all();
+        return;
+    }
     if (!node->alive)
         return;
     if (sim_chance(500)) { /* within a write that is still to come */

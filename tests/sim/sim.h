@@ -55,6 +55,7 @@ struct sim_node;
     X(crashes)                                                                                     \
     X(crashes_in_write)                                                                            \
     X(crashes_in_checkpoint)                                                                       \
+    X(blackouts)                                                                                   \
     X(writes_torn_off)                                                                             \
     X(disk_errors)                                                                                 \
     X(disk_read_errors)                                                                            \

@@ -39,7 +39,8 @@ sim: $(BUILD)/sim ## the simulator for SIM_SECONDS=60, the same seeds on two bui
 
 soak: $(BUILD)/sim ## the simulator for HOURS=1; what it covered: build/soak/coverage.txt
 	@mkdir -p build/soak
-	@bash -o pipefail -c '$(BUILD)/sim --seed $(or $(SEED),$$(date +%s)) --for $$(($(or $(HOURS),1) * 3600)) --brief | tee build/soak/coverage.txt'
+	@bash -o pipefail -c '$(BUILD)/sim --seed $(or $(SEED),$$(date +%s)) --brief \
+	    --for $$(awk "BEGIN { print int($(or $(HOURS),1) * 3600) }") | tee build/soak/coverage.txt'
 
 .PHONY: sim soak sim-commit
 -include $(SIM_OBJ:.o=.d)
