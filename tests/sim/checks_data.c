@@ -44,6 +44,22 @@ static struct command_seen *command_of(struct bytes command)
     return *slot;
 }
 
+/* The words of a command, for people. */
+static const char *words_of(struct bytes command)
+{
+    static char text[160];
+    size_t size = 0;
+    const char *at = command.data;
+    for (size_t i = 0; i < command.size && size < sizeof text - 1; i++) {
+        if (at[i] > ' ' && at[i] <= '~')
+            text[size++] = at[i];
+        else if (size > 0 && text[size - 1] != ' ')
+            text[size++] = ' ';
+    }
+    text[size] = '\0';
+    return text;
+}
+
 void sim_note_submitted(struct bytes command)
 {
     struct command_seen *seen = command_of(command);
@@ -56,8 +72,7 @@ void sim_note_answered(struct bytes command)
 {
     struct command_seen *seen = command_of(command);
     if (++seen->answered > seen->applied)
-        sim_fail("%.*s was answered and not applied", (int)command.size,
-                 (const char *)command.data);
+        sim_fail("%s was answered and not applied", words_of(command));
     if (seen->submitted == 1 && seen->last > acknowledged)
         acknowledged = seen->last;
 }
@@ -67,8 +82,8 @@ static void check_first_application(const struct apply_context *context, struct 
 {
     struct command_seen *seen = command_of(command);
     if (++seen->applied > seen->submitted)
-        sim_fail("entry %" PRIu64 " holds a command that was sent %u times, for the %u. time",
-                 context->pos.index, seen->submitted, seen->applied);
+        sim_fail("entry %" PRIu64 " holds %s, which was sent %u times, for the %u. time",
+                 context->pos.index, words_of(command), seen->submitted, seen->applied);
     if (context->pos.index <= seen->floor)
         sim_fail("entry %" PRIu64 " was sent after the answer of entry %" PRIu64,
                  context->pos.index, seen->floor);

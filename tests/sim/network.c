@@ -11,7 +11,7 @@
 #include "base/memory.h"
 #include "sim.h"
 
-enum { DELAY_US_MIN = 30, DELAY_US_SPREAD = 300, LATE_US = 80000, NOTICE_US = 200000 };
+enum { DELAY_US_MIN = 30, LATE_US = 80000, NOTICE_US = 200000 };
 enum { SEGMENTS_MAX = 4, LOSS_OF_1000 = 20, DUPLICATE_OF_1000 = 20 };
 
 enum channel { CHANNEL_RAFT, CHANNEL_COMMANDS, CHANNELS };
@@ -220,7 +220,7 @@ static struct segment *segment_new(uint32_t from, uint32_t to, enum channel chan
 
 static int64_t some_delay(void)
 {
-    int64_t delay = DELAY_US_MIN + (int64_t)sim_below(DELAY_US_SPREAD);
+    int64_t delay = DELAY_US_MIN + (int64_t)sim_below((uint64_t)sim.latency_us);
     if (sim_fault_on(FAULT_DELAY) && sim_chance(10)) {
         delay += (int64_t)sim_below(LATE_US);
         sim.coverage.delayed++;

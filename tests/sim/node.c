@@ -156,8 +156,8 @@ void sim_node_start(struct sim_node *node)
         .raft =
             {
                 .id = node->id,
-                .election_ticks = 40,
-                .heartbeat_ticks = 5,
+                .election_ticks = sim.election_ticks,
+                .heartbeat_ticks = sim.election_ticks / 8 + 1,
                 .inflight_max = 8,
                 .append_entries_max = 64,
                 .append_bytes_max = 2000,

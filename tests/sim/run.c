@@ -41,8 +41,12 @@ static void heal_everything(void)
 static void begin(void)
 {
     static const uint64_t log_bounds[] = {10, 60, 500, 1 << 20};
+    static const uint32_t election_ticks[] = {10, 20, 40};
+    static const int64_t latencies_us[] = {300, 300, 3000, 20000};
     sim.prng = sim.options.seed;
     sim.log_entries_max = log_bounds[sim_below(4)];
+    sim.election_ticks = election_ticks[sim_below(3)];
+    sim.latency_us = latencies_us[sim_below(4)];
     sim.raft_in_order = sim_chance(500);
     sim.nodes = memory_new(sim.options.nodes * sizeof *sim.nodes);
     for (uint32_t i = 0; i < sim.options.nodes; i++)

@@ -88,6 +88,7 @@ static void start(struct slot *slot, const struct sim_options *options, bool sil
     setvbuf(stdout, output, _IOFBF, sizeof output);
     my_slot = slot;
     sim.options = *options;
+    sim_watch();
     sim_run();
     sim_ended();
     if (!brief)
@@ -116,6 +117,7 @@ int seeds_run_one(const struct seeds *seeds)
     struct slot slot = {0};
     my_slot = &slot;
     sim.options = options_of(seeds, seeds->options.seed);
+    sim_watch();
     sim_run();
     sim_ended();
     print_run();

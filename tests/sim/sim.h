@@ -147,6 +147,8 @@ struct sim_options {
 struct sim_world {
     struct sim_options options;
     uint64_t log_entries_max; /* the seed chose */
+    uint32_t election_ticks;  /* likewise */
+    int64_t latency_us;       /* likewise: a message takes up to so long */
     bool raft_in_order;       /* likewise: Raft messages ride on TCP; else any order */
     uint64_t prng;
     int64_t now_us;
@@ -179,6 +181,7 @@ void sim_run(void);                                        /* returns if all is 
 void sim_run_end(void);                                    /* gives everything back */
 void sim_print_command(const struct sim_options *options); /* what gives this run again */
 const char *sim_commit(void);
+void sim_watch(void); /* death.c: a signal, or no end, is a failure with words */
 void sim_ended(void); /* well or badly: leaves the run's numbers to whoever started it */
 
 /* ---- node.c, store.c, disk.c --------------------------------------------------------------- */
