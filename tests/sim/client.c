@@ -272,7 +272,7 @@ void sim_clients_check(void)
         if (verdict == LINEAR_NO)
             fail_with(key, ops, count);
         if (verdict == LINEAR_GAVE_UP)
-            sim_say("gave up on the history of key%u, %u operations", key, count);
+            sim_fail("the history of key%u, %u operations, is too much to decide", key, count);
     }
     memory_free(ops);
 }
