@@ -28,6 +28,7 @@ def sh(*words, text=None):
 
 class Namespaces:
     name = "network namespaces"
+    private = True  # mounts as well
 
     def __init__(self, nodes):
         self.nodes = range(nodes)

@@ -185,7 +185,8 @@ class Nemesis:
         processes = [self.kill, self.kill, self.kill_many, self.restart, self.pause, self.pause,
                      self.pause_cut_off]
         networks = [self.cut_whole, self.cut_whole, self.cut_one_way, self.cut_bridge, self.cut_some]
-        if any(node.has_own_disk for node in self.nodes):
+        self.has_disks = any(node.has_own_disk for node in self.nodes)
+        if self.has_disks:
             processes.append(self.fill_disk)
         if self.network.lossy:
             networks.append(self.lose)

@@ -40,7 +40,7 @@ class Node:
         self.data = os.path.join(directory, "node%d" % number)
         os.makedirs(self.data)
         # The first keeps to the ordinary disk, whose syncs take their time.
-        self.has_own_disk = number > 0 and own_disk(self.data)
+        self.has_own_disk = number > 0 and network.private and own_disk(self.data)
         self.process = None
         self.up = self.paused = self.full = False
         with open(self.config, "w") as file:

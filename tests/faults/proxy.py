@@ -8,14 +8,16 @@ TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))
 
 class Proxy:
     name = "a proxy between the nodes"
+    private = False  # a mount would be everybody's, and outlive us
     lossy = False
 
     def __init__(self, nodes, port_base):
         self.nodes = range(nodes)
         self.port_base = port_base
         self.process = subprocess.Popen(
-            self.inside(None) + [sys.executable, os.path.join(TOP, "tcl-tests/lib/net.py"), "--listen", "127.0.0.1",
-             "--target", "127.0.1.1"] + [str(self.peer_port(node)) for node in self.nodes],
+            self.inside(None) + [
+                sys.executable, os.path.join(TOP, "tcl-tests/lib/net.py"), "--listen", "127.0.0.1",
+                "--target", "127.0.1.1"] + [str(self.peer_port(node)) for node in self.nodes],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True)
         if self.process.stdout.readline() != "ready\n":
             raise RuntimeError("net.py did not start")
