@@ -44,7 +44,7 @@ class Epoch:
         self.lines = []
         self.under_way = 0
         self.keys = set()
-        self.judged = False
+        self.judged = self.impossible = False
 
 
 class History:
@@ -106,7 +106,6 @@ class History:
         return os.path.join(self.directory, "%06d.txt" % number)
 
     async def judge(self, number):
-        """False if the history is impossible."""
         epoch, path = self.epochs[number], self.path(number)
         page = path.replace(".txt", ".html")
         epoch.judged = True
@@ -124,9 +123,9 @@ class History:
         self.lines += len(epoch.lines)
         if process.returncode == 0:
             os.unlink(path)
-            return True
+            return
+        epoch.impossible = True
         self.problem("the history in %s:\n%s" % (path, output))
-        return False
 
     async def judge_what_is_over(self):
         """For ever, beside the run."""
@@ -141,5 +140,6 @@ class History:
 
     async def judge_all(self):
         self.judged = self.lines = 0
-        for number in sorted(self.epochs):
-            await self.judge(number)
+        for number, epoch in sorted(self.epochs.items()):
+            if not epoch.impossible:
+                await self.judge(number)
