@@ -83,7 +83,8 @@ class History:
 
     def answered(self, client, called, words, key, reply):
         once = words[0] == "ONCE"
-        self.commands[words[3] + " by ONCE" if once else words[0]] += 1
+        self.commands[words[3] if once else words[0]] += 1
+        self.totals["of them by ONCE"] += once
         self.note(client, called, self.now(), words, key, reply_text(reply))
         self.end("answered", key)
 

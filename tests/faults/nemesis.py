@@ -21,10 +21,11 @@ def deck(rng, faults):
 
 
 class Nemesis:
-    def __init__(self, nodes, network, seed, problem, note):
+    def __init__(self, nodes, network, options, problem, note):
         self.nodes, self.network = nodes, network
-        self.rng = random.Random("%s/nemesis" % seed)
-        self.network_rng = random.Random("%s/network" % seed)
+        self.rng = random.Random("%s/nemesis" % options.seed)
+        self.network_rng = random.Random("%s/network" % options.seed)
+        self.progress_s = PROGRESS_S * options.slow
         self.problem, self.note = problem, note
         self.counts = Counter()
         self.slowest_recovery = 0.0
@@ -225,9 +226,9 @@ class Nemesis:
                     reply = error
                 if not isinstance(reply, (ErrorReply, Exception)):
                     break
-                if time.monotonic() - began > PROGRESS_S:
-                    self.problem("no progress through node %d within %d s of the healing: %r"
-                                 % (node.number, PROGRESS_S, reply))
+                if time.monotonic() - began > self.progress_s:
+                    self.problem("no progress through node %d within %g s of the healing: %r"
+                                 % (node.number, self.progress_s, reply))
                     return False
                 await asyncio.sleep(0.1)
         took = time.monotonic() - began
