@@ -70,6 +70,9 @@ class History:
         self.epoch_of(key).keys.add(key)
         return key
 
+    def keys(self):
+        return sorted(key for epoch in self.epochs.values() for key in epoch.keys)
+
     def epoch_of(self, key):
         return self.epochs.setdefault(int(key.split(":")[1]), Epoch())
 
