@@ -99,7 +99,7 @@ class Nemesis:
 
     async def pause_cut_off(self):
         """A leader that sleeps through an election, and then does not hear of it."""
-        node = await self.victim(self.rng)
+        node = await self.leader() or self.rng.choice(self.nodes)
         self.happens("pause cut off", "node %d" % node.number)
         self.network.cut([(other, node.number) for other in self.others(node)]
                          + [(node.number, other) for other in self.others(node)])
@@ -157,10 +157,11 @@ class Nemesis:
     async def cut_one_way(self, rng):
         node = await self.victim(rng)
         others = self.others(node)
+        pairs = [(node.number, other) for other in others]
         if rng.random() < 0.5:
-            self.cut("cut one way", [(node.number, other) for other in others])
-        else:
-            self.cut("cut one way", [(other, node.number) for other in others])
+            pairs = [(b, a) for a, b in pairs]
+        # From all, or from one: then the leader goes on, and its answers to that one are lost.
+        self.cut("cut one way", pairs if rng.random() < 0.6 else rng.sample(pairs, 1))
 
     async def cut_bridge(self, rng):
         """Two sides that both see one node."""
@@ -185,7 +186,8 @@ class Nemesis:
     def make_decks(self):
         processes = [self.kill, self.kill, self.kill_many, self.restart, self.pause, self.pause,
                      self.pause_cut_off]
-        networks = [self.cut_whole, self.cut_whole, self.cut_one_way, self.cut_bridge, self.cut_some]
+        networks = [self.cut_whole, self.cut_whole, self.cut_one_way, self.cut_one_way,
+                    self.cut_bridge, self.cut_some]
         self.has_disks = any(node.has_own_disk for node in self.nodes)
         if self.has_disks:
             processes.append(self.fill_disk)
