@@ -14,9 +14,17 @@
 #include "base/log.h"
 #include "base/prng.h"
 #include "net/address.h"
+#include "net/listener.h"
 #include "net/peer_internal.h"
 
-enum { BACKOFF_FIRST_MS = 50, BACKOFF_MAX_MS = 1000 };
+enum {
+    BACKOFF_FIRST_MS = 50,
+    BACKOFF_MAX_MS = 1000,
+    /* A connection on which nothing is sent would never notice that the other side has given it up
+     * while the network was cut.  The other side then forwards nothing, because answers could not come,
+     * so nothing would be sent, ever. */
+    KEEPALIVE_S = 1
+};
 
 static const struct config *config_of(const struct link *link)
 {
@@ -235,6 +243,7 @@ static void connect_to(struct link *link, const struct sockaddr *address, sockle
     }
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &stalled_ms, sizeof stalled_ms);
+    socket_keepalive(fd, KEEPALIVE_S);
     link->fd = fd;
     event_assign(&link->readable, base, fd, EV_READ | EV_PERSIST, on_readable, link);
     event_assign(&link->writable, base, fd, EV_WRITE | EV_PERSIST, on_writable, link);

@@ -10,6 +10,7 @@ from resp import BROKEN, ErrorReply, ask
 
 ROUND_S = 12
 CALM_S = 1.5
+IDLE_S = 10  # TCP gives up a connection before
 PROGRESS_S = 20
 DISK_S = 30  # a node whose disk is full has ended by then
 
@@ -180,6 +181,18 @@ class Nemesis:
         percent = rng.choice([2, 10, 30])
         self.happens("loss", "%d percent" % percent)
         self.network.lose(percent)
+
+    async def cut_idle(self):
+        """Before there are clients: a cut that lasts until one side has given up a connection on which
+        nothing was under way, so that the other side did not notice.  After it, every node must serve."""
+        if not await self.progress():
+            return False
+        leader = await self.leader() or self.nodes[0]
+        await asyncio.sleep(1)  # what was under way has arrived
+        self.cut("cut idle", self.both_ways([leader.number], self.others(leader)[:1]))
+        await asyncio.sleep(IDLE_S)
+        self.network.heal()
+        return await self.progress()
 
     # -- rounds ---------------------------------------------------------------------------------------
 
