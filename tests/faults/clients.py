@@ -7,7 +7,7 @@ import asyncio
 import random
 import re
 
-from resp import BROKEN, Connection, ErrorReply
+from resp import BROKEN, Connection, ErrorReply, ask
 
 # README: "An error says what it knows".
 UNKNOWN = re.compile(r"may or may not have been executed")
@@ -151,6 +151,19 @@ def make_clients(addresses, history, problem, seed):
         clients.append(Client(number, addresses, history, problem, seed,
                               burst=4 if number % 4 == 3 else 1, once=number % 2 == 0))
     return clients
+
+
+async def ballast(addresses):
+    """For ever: data that nobody judges, so that there are checkpoints, and disks do fill up."""
+    number = 0
+    while True:
+        number += 1
+        try:
+            await ask(addresses[number % len(addresses)], "SET", "ballast:%d" % (number % 200),
+                      "x" * 8000, timeout=1)
+        except BROKEN:
+            pass  # its answer is of no interest
+        await asyncio.sleep(0.1)
 
 
 async def read_back(addresses, history, problem):

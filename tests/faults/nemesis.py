@@ -30,7 +30,6 @@ class Nemesis:
         self.problem, self.note = problem, note
         self.counts = Counter()
         self.slowest_recovery = 0.0
-        self.pads = 0
         self.make_decks()
 
     # -- whom --------------------------------------------------------------------------------------
@@ -118,7 +117,7 @@ class Nemesis:
         node.fill()
         deadline = time.monotonic() + DISK_S
         while node.up and time.monotonic() < deadline:
-            await self.press()
+            await asyncio.sleep(0.05)
         if node.up:
             self.problem("node %d still runs %d s after its disk was full" % (node.number, DISK_S))
         else:
@@ -128,16 +127,6 @@ class Nemesis:
         node.make_room()
         if not node.running():
             node.start()
-
-    async def press(self):
-        """Data enough to need room."""
-        self.pads += 1
-        await asyncio.sleep(0.02)
-        try:
-            await ask(self.rng.choice(self.nodes).address, "SET", "pad:%d" % (self.pads % 50),
-                      "x" * 100000, timeout=1)
-        except BROKEN:
-            pass  # its answer is of no interest
 
     # -- the network --------------------------------------------------------------------------------
 

@@ -1,4 +1,5 @@
 """One server process, its disk, and what is expected of it."""
+import errno
 import os
 import signal
 import subprocess
@@ -10,7 +11,8 @@ from resp import BROKEN, ask
 DISK_FAILED, NOT_STARTED = 70, 1
 DISK_MB = 512
 
-# Small, so that checkpoints, cuts of the log and sorted files happen all the time.
+# Small, so that checkpoints, cuts of the log and sorted files happen all the time.  The log is kept for
+# a minute or two: longer than any node is away.
 SETTINGS = """
 request-timeout 1500
 loglevel notice
@@ -18,8 +20,8 @@ protected-mode no
 rocksdb-cache-size 8mb
 rocksdb-memtable-size 1mb
 rocksdb-wal-size 16mb
-checkpoint-size 128kb
-log-retention-bytes 64mb
+checkpoint-size 64kb
+log-retention-bytes 24mb
 log-keep-entries 500
 """
 
@@ -109,9 +111,19 @@ class Node:
 
     def fill(self):
         self.full = True
-        with open(self.ballast(), "ab") as file:
-            space = os.statvfs(self.data)
-            os.posix_fallocate(file.fileno(), 0, max(1, space.f_bavail * space.f_frsize))
+        with open(self.ballast(), "wb") as file:
+            size = 0
+            for _ in range(20):  # the node takes from the same room meanwhile
+                space = os.statvfs(self.data)
+                room = space.f_bavail * space.f_frsize
+                if room == 0:
+                    break
+                try:
+                    os.posix_fallocate(file.fileno(), size, room)
+                    size += room
+                except OSError as error:
+                    if error.errno != errno.ENOSPC:
+                        raise
 
     def make_room(self):
         self.full = False
