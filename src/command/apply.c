@@ -12,13 +12,17 @@
 #include "command/commands.h"
 #include "replica/replica.h"
 
+enum { ARGV_KEEP = 64 * 1024 }; /* words whose room is kept between commands */
+
 struct machine {
     struct state_machine base; /* first: the port's handle */
     struct db *db;             /* borrowed */
     struct bytes *argv;        /* of the command under way */
     uint32_t argv_capacity;
-    struct walk_state walk; /* of the read under way */
-    uint64_t read_seed;     /* reads are not in the log; only they may draw from here */
+    const struct command *command; /* while walk.unfinished: that it is, and how many words */
+    uint32_t argc;
+    struct walk_state walk;
+    uint64_t read_seed; /* reads are not in the log; only they may draw from here */
 };
 
 static struct machine *machine_of(struct state_machine *base)
@@ -47,20 +51,51 @@ static bool prepare(struct machine *machine, struct bytes encoded, unsigned flag
     return true;
 }
 
-static void apply(struct state_machine *base, const struct apply_context *context,
+/* After the last slice. */
+static void forget(struct machine *machine)
+{
+    struct walk_state *walk = &machine->walk;
+    buffer_deinit(&walk->found);
+    *walk = (struct walk_state){0};
+    if (machine->argv_capacity > ARGV_KEEP) {
+        memory_free(machine->argv);
+        machine->argv = NULL;
+        machine->argv_capacity = 0;
+    }
+}
+
+/* One slice.  False: not finished; the words of the command stay where they are. */
+static bool run(struct machine *machine, struct bytes encoded, unsigned flags, struct call *call)
+{
+    if (machine->walk.unfinished) {
+        call->command = machine->command;
+        call->argv = machine->argv;
+        call->argc = machine->argc;
+    } else if (!prepare(machine, encoded, flags, call)) {
+        return true;
+    }
+    call->db = machine->db;
+    call->walk = &machine->walk;
+    call->command->execute(call);
+    machine->command = call->command;
+    machine->argc = call->argc;
+    if (machine->walk.unfinished)
+        return false;
+    forget(machine);
+    return true;
+}
+
+static bool apply(struct state_machine *base, const struct apply_context *context,
                   struct bytes command, int protocol, struct buffer *out)
 {
-    struct machine *machine = machine_of(base);
     struct reply reply = {out, protocol};
-    struct call call = {.db = machine->db,
-                        .reply = &reply,
+    struct call call = {.reply = &reply,
                         .now_ms = context->now_ms,
                         .seed = context->seed,
                         .value_max = VALUE_SIZE_MAX};
     if (context->value_max && context->value_max < VALUE_SIZE_MAX)
         call.value_max = context->value_max;
-    if (prepare(machine, command, CMD_READ | CMD_WRITE, &call))
-        call.command->execute(&call);
+    return run(machine_of(base), command, CMD_READ | CMD_WRITE, &call);
 }
 
 static void applied(struct state_machine *base, struct raft_pos pos, int64_t now_ms)
@@ -74,14 +109,8 @@ static bool read_now(struct state_machine *base, int64_t now_ms, struct bytes co
     struct machine *machine = machine_of(base);
     struct reply reply = {out, protocol};
     machine->read_seed ^= (uint64_t)now_ms;
-    struct call call = {.db = machine->db,
-                        .reply = &reply,
-                        .now_ms = now_ms,
-                        .seed = prng_next(&machine->read_seed)};
-    call.walk = &machine->walk;
-    if (prepare(machine, command, CMD_READ, &call))
-        call.command->execute(&call);
-    return !machine->walk.unfinished;
+    struct call call = {.reply = &reply, .now_ms = now_ms, .seed = prng_next(&machine->read_seed)};
+    return run(machine, command, CMD_READ, &call);
 }
 
 static bool is_ready(struct state_machine *base)
@@ -125,7 +154,7 @@ void command_machine_free(struct state_machine *base)
     if (!base)
         return;
     struct machine *machine = machine_of(base);
-    buffer_deinit(&machine->walk.keys);
+    buffer_deinit(&machine->walk.found);
     memory_free(machine->argv);
     memory_free(machine);
 }

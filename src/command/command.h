@@ -16,13 +16,16 @@
 struct session; /* session.h: one connection's state */
 struct server;  /* server.h: what local commands may ask of the rest of the process */
 
-/* How far a long walk over the keyspace has come.  The state machine is asked again until it is
- * finished; the data does not change in between. */
+/* How far a long command has come: a walk over the keyspace, or over its own words.  While it is
+ * unfinished it has replied nothing, and the state machine is asked again; nobody else reads or
+ * changes the data in between. */
 struct walk_state {
     bool unfinished;
+    bool second_round; /* of a command that goes over its words twice */
     uint64_t cursor;
-    uint64_t count;     /* keys found so far */
-    struct buffer keys; /* as bulk strings */
+    uint64_t count;      /* what it counts */
+    struct buffer found; /* parts of the reply, whose number must stand before them */
+    int64_t budget;      /* of the present slice: see call_slice() */
 };
 
 /* One execution of one command. */
@@ -37,7 +40,7 @@ struct call {
     int64_t now_ms;          /* the only clock a command may use: Unix time, milliseconds */
     uint64_t seed;           /* the only randomness a command may use */
     size_t value_max;        /* of a write: the largest string that it may make */
-    struct walk_state *walk; /* of a read that may be done in slices; else NULL */
+    struct walk_state *walk; /* of a read or write: it may be done in slices; NULL if local */
 };
 
 typedef void command_fn(struct call *call);

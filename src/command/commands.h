@@ -8,6 +8,8 @@
 enum {
     /* Largest string in the state machine, whatever an entry says. */
     VALUE_SIZE_MAX = 512 * 1024 * 1024,
+    /* Larger ones are not passed on between nodes, so nobody gets them. */
+    REPLY_SIZE_MAX = 1 << 30,
     /* Largest client id of ONCE. */
     ONCE_CLIENT_MAX = 128,
     /* A client that sent no ONCE for this long is forgotten, by the time in the log. */
@@ -32,6 +34,17 @@ void call_wrong_arity(struct call *call);
  * another type, answered with the error. */
 bool call_get_string(struct call *call, struct bytes key, struct bytes *value, bool *exists);
 void call_put_string(struct call *call, struct bytes key, struct bytes value);
+/* A command on any number of words does some at a time, so that the event loop gets its turn:
+ *
+ *     for (uint32_t i = call_slice(call, first); call_takes(call, i); i += step)
+ *         ...
+ *     if (call->walk->unfinished)
+ *         return;
+ *
+ * takes: the word at `i` is there and may be done in this slice.  Whoever handles much data for a
+ * word subtracts its bytes from walk->budget. */
+uint32_t call_slice(struct call *call, uint32_t first);
+bool call_takes(struct call *call, uint32_t i);
 void reply_value(struct reply *reply, struct bytes value, bool exists); /* bulk or null */
 void reply_ok(struct reply *reply);
 /* HELP of a container: a title line, `lines` (ended by NULL), and a line on HELP itself. */

@@ -11,18 +11,18 @@
 
 void cmd_del(struct call *call)
 {
-    int64_t deleted = 0;
-    for (uint32_t i = 1; i < call->argc; i++)
-        deleted += db_delete(call->db, call->argv[i]);
-    reply_integer(call->reply, deleted);
+    for (uint32_t i = call_slice(call, 1); call_takes(call, i); i++)
+        call->walk->count += db_delete(call->db, call->argv[i]);
+    if (!call->walk->unfinished)
+        reply_integer(call->reply, (int64_t)call->walk->count);
 }
 
 void cmd_exists(struct call *call)
 {
-    int64_t found = 0;
-    for (uint32_t i = 1; i < call->argc; i++)
-        found += db_get(call->db, call->argv[i], NULL) != DB_NONE;
-    reply_integer(call->reply, found);
+    for (uint32_t i = call_slice(call, 1); call_takes(call, i); i++)
+        call->walk->count += db_get(call->db, call->argv[i], NULL) != DB_NONE;
+    if (!call->walk->unfinished)
+        reply_integer(call->reply, (int64_t)call->walk->count);
 }
 
 static const char *type_name(enum db_type type)
@@ -47,9 +47,8 @@ enum { WALK_SLICE = 2000 };
 
 /* Keys found so far, as bulk strings; their number must stand before them. */
 struct walk {
-    struct walk_state own;    /* when the caller gave none */
-    struct walk_state *state; /* that, or the caller's */
-    struct reply found;       /* into state->keys */
+    struct walk_state *state;
+    struct reply found; /* into state->found */
     struct bytes pattern;
     bool match_all;
     struct bytes type; /* name; size 0: any */
@@ -69,8 +68,8 @@ static void walk_key(void *context, struct bytes key, enum db_type type)
 static void walk_init(struct walk *walk, const struct call *call)
 {
     *walk = (struct walk){.match_all = true};
-    walk->state = call->walk ? call->walk : &walk->own;
-    walk->found = (struct reply){&walk->state->keys, call->reply->protocol};
+    walk->state = call->walk;
+    walk->found = (struct reply){&walk->state->found, call->reply->protocol};
 }
 
 static void walk_match(struct walk *walk, struct bytes pattern)
@@ -82,9 +81,7 @@ static void walk_match(struct walk *walk, struct bytes pattern)
 static void walk_reply(struct walk *walk, struct reply *reply)
 {
     reply_array(reply, walk->state->count);
-    reply_raw(reply, buffer_bytes(&walk->state->keys));
-    buffer_deinit(&walk->state->keys);
-    *walk->state = (struct walk_state){0};
+    reply_raw(reply, buffer_bytes(&walk->state->found));
 }
 
 void cmd_keys(struct call *call)
@@ -93,9 +90,7 @@ void cmd_keys(struct call *call)
     walk_init(&walk, call);
     walk_match(&walk, call->argv[1]);
     struct walk_state *state = walk.state;
-    do
-        state->cursor = db_scan(call->db, state->cursor, WALK_SLICE, walk_key, &walk);
-    while (state->cursor && !call->walk); /* through the log it has to be done at once */
+    state->cursor = db_scan(call->db, state->cursor, WALK_SLICE, walk_key, &walk);
     state->unfinished = state->cursor != 0;
     if (!state->unfinished)
         walk_reply(&walk, call->reply);

@@ -53,6 +53,8 @@ static void execute(struct call *call, struct call *inner, uint64_t request_id)
     struct reply reply = {&out, 3};
     inner->reply = &reply;
     inner->command->execute(inner);
+    if (call->walk->unfinished)
+        return;
     db_session_put(call->db, call->argv[1], request_id, buffer_bytes(&out), call->now_ms);
     reply_resp3(call->reply, buffer_bytes(&out));
     buffer_deinit(&out);
@@ -84,7 +86,8 @@ void cmd_once(struct call *call)
     }
     if (!prepare(call, &inner))
         return;
-    db_session_expire(call->db, call->now_ms - ONCE_SESSION_MS, ONCE_EXPIRE_SLICE);
+    if (!call->walk->unfinished)
+        db_session_expire(call->db, call->now_ms - ONCE_SESSION_MS, ONCE_EXPIRE_SLICE);
     if (!db_session_get(call->db, client, &last_id, &kept) || request_id > last_id)
         execute(call, &inner, request_id);
     else if (request_id == last_id)

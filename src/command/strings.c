@@ -130,18 +130,33 @@ void cmd_getdel(struct call *call)
 
 void cmd_mget(struct call *call)
 {
-    reply_array(call->reply, call->argc - 1);
-    for (uint32_t i = 1; i < call->argc; i++) {
+    struct walk_state *walk = call->walk;
+    struct reply values = {&walk->found, call->reply->protocol};
+    for (uint32_t i = call_slice(call, 1); call_takes(call, i); i++) {
         struct bytes value;
-        enum db_type type = db_get(call->db, call->argv[i], &value);
-        reply_value(call->reply, value, type == DB_STRING);
+        bool exists = db_get(call->db, call->argv[i], &value) == DB_STRING;
+        if (exists && walk->found.size + value.size > REPLY_SIZE_MAX) {
+            reply_error(call->reply, "ERR the reply is too large");
+            return;
+        }
+        reply_value(&values, value, exists);
+        if (exists)
+            walk->budget -= (int64_t)value.size;
     }
+    if (walk->unfinished)
+        return;
+    reply_array(call->reply, call->argc - 1);
+    reply_raw(call->reply, buffer_bytes(&walk->found));
 }
 
-static void set_pairs(struct call *call)
+/* False: not all of them yet. */
+static bool set_pairs(struct call *call)
 {
-    for (uint32_t i = 1; i < call->argc; i += 2)
+    for (uint32_t i = call_slice(call, 1); call_takes(call, i); i += 2) {
         call_put_string(call, call->argv[i], call->argv[i + 1]);
+        call->walk->budget -= (int64_t)call->argv[i + 1].size;
+    }
+    return !call->walk->unfinished;
 }
 
 void cmd_mset(struct call *call)
@@ -150,8 +165,19 @@ void cmd_mset(struct call *call)
         call_wrong_arity(call);
         return;
     }
-    set_pairs(call);
-    reply_ok(call->reply);
+    if (set_pairs(call))
+        reply_ok(call->reply);
+}
+
+/* False: one of the keys is there, or not all were looked at yet. */
+static bool are_free(struct call *call)
+{
+    for (uint32_t i = call_slice(call, 1); call_takes(call, i); i += 2)
+        if (db_get(call->db, call->argv[i], NULL) != DB_NONE) {
+            reply_integer(call->reply, 0);
+            return false;
+        }
+    return !call->walk->unfinished;
 }
 
 void cmd_msetnx(struct call *call)
@@ -160,13 +186,12 @@ void cmd_msetnx(struct call *call)
         call_wrong_arity(call);
         return;
     }
-    for (uint32_t i = 1; i < call->argc; i += 2)
-        if (db_get(call->db, call->argv[i], NULL) != DB_NONE) {
-            reply_integer(call->reply, 0);
-            return;
-        }
-    set_pairs(call);
-    reply_integer(call->reply, 1);
+    bool *sets = &call->walk->second_round;
+    if (!*sets && !are_free(call))
+        return;
+    *sets = true;
+    if (set_pairs(call))
+        reply_integer(call->reply, 1);
 }
 
 /* ---- parts of a string ------------------------------------------------------------ */

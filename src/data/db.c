@@ -192,7 +192,7 @@ static bool is_due(const struct db *db)
 
 void db_checkpoint(struct db *db)
 {
-    if (db->checkpoint || db->state.index == db->persisted.index)
+    if (db->checkpoint || db->is_in_entry || db->state.index == db->persisted.index)
         return;
     start(db);
     if (!db->options.wake)

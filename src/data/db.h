@@ -77,8 +77,8 @@ uint64_t db_persisted_index(const struct db *db);
 /* False while the changes in memory are at their bound and a checkpoint is under way: stop applying
  * until db_poll() made room. */
 bool db_ready(const struct db *db);
-/* Start one now, unless one is under way or nothing was applied since the last.  Like db_poll(),
- * to be called between entries. */
+/* Start one now, unless one is under way, nothing was applied since the last, or an entry is half
+ * done. */
 void db_checkpoint(struct db *db);
 void db_poll(struct db *db); /* take notice of a finished checkpoint; may start the next */
 /* Order-independent hash of all keys, types, values, sessions: equal on nodes at equal index.

@@ -31,7 +31,8 @@ static int64_t never_earlier(struct state_machine *machine, int64_t unix_ms)
     return unix_ms > latest ? unix_ms : latest;
 }
 
-static void apply_command(struct replica *replica, const struct raft_entry *entry)
+/* False: not finished. */
+static bool apply_command(struct replica *replica, const struct raft_entry *entry)
 {
     struct state_machine *machine = replica->options.machine;
     struct apply_context context = {.pos = entry->pos};
@@ -42,30 +43,49 @@ static void apply_command(struct replica *replica, const struct raft_entry *entr
     context.now_ms = never_earlier(machine, context.now_ms);
     struct request *request = request_at(replica, entry->pos);
     buffer_clear(&replica->reply);
-    machine->ops->apply(machine, &context, command, request ? request->protocol : 2,
-                        request ? &replica->reply : NULL);
+    if (!machine->ops->apply(machine, &context, command, request ? request->protocol : 2,
+                             request ? &replica->reply : NULL))
+        return false;
     machine->ops->applied(machine, entry->pos, context.now_ms);
     if (request) {
         DL_DELETE(replica->proposed, request);
         replica->writes_done++;
         request_finish(replica, request, REQUEST_DONE, buffer_bytes(&replica->reply));
     }
+    return true;
 }
 
-static void apply_entry(struct replica *replica, const struct raft_entry *entry)
+/* False: a long write came; it goes on in the next turn, and nothing is applied or read until it
+ * is finished. */
+static bool apply_entry(struct replica *replica, const struct raft_entry *entry)
 {
     struct state_machine *machine = replica->options.machine;
-    switch (entry->type) {
-    case RAFT_ENTRY_COMMAND: apply_command(replica, entry); break;
-    case RAFT_ENTRY_NOOP:
-    case RAFT_ENTRY_CONFIG: machine->ops->applied(machine, entry->pos, 0); break;
+    if (entry->type != RAFT_ENTRY_COMMAND) {
+        machine->ops->applied(machine, entry->pos, 0);
+        return true;
     }
+    if (apply_command(replica, entry))
+        return true;
+    replica->applying = *entry;
+    blob_take(entry->payload);
+    return false;
 }
 
 static void tell_applied(struct replica *replica, raft_index index)
 {
     struct raft_input input = {.type = RAFT_INPUT_APPLIED, .index = index};
     replica_step(replica, &input);
+}
+
+/* True: the long write is finished. */
+static bool go_on_applying(struct replica *replica)
+{
+    if (!apply_command(replica, &replica->applying))
+        return false;
+    blob_release(replica->applying.payload);
+    replica->applying.payload = NULL;
+    tell_applied(replica, replica->applying.pos.index);
+    return true;
 }
 
 /* A replay after a restart reads entries back from disk, some at a time. */
@@ -81,12 +101,10 @@ static raft_index apply_from_disk(struct replica *replica, raft_index first, raf
     check(count > 0);
     raft_index applied = first - 1;
     for (uint32_t i = 0; i < count; i++) {
-        if (machine->ops->ready(machine)) {
-            apply_entry(replica, &entries[i]);
+        if (machine->ops->ready(machine) && apply_entry(replica, &entries[i]))
             applied = entries[i].pos.index;
-        } else {
+        else
             i = count; /* the rest is read again later */
-        }
     }
     for (uint32_t i = 0; i < count; i++)
         blob_release(entries[i].payload);
@@ -96,25 +114,27 @@ static raft_index apply_from_disk(struct replica *replica, raft_index first, raf
 bool apply_some(struct replica *replica)
 {
     struct state_machine *machine = replica->options.machine;
+    if (replica->reading) /* the state must stay as it is until that is finished */
+        return false;
+    if (replica->applying.payload && !go_on_applying(replica))
+        return true;
     raft_index applied = replica->status.applied;
     raft_index before = applied;
     uint64_t bytes = 0;
-    if (replica->reading) /* the state must stay as it is until that is finished */
-        return false;
     while (applied < replica->apply_to && applied - before < APPLY_ENTRIES_MAX &&
-           bytes < APPLY_BYTES_MAX && machine->ops->ready(machine)) {
+           bytes < APPLY_BYTES_MAX && !replica->applying.payload && machine->ops->ready(machine)) {
         const struct raft_entry *entry = entry_cache_get(&replica->cache, applied + 1);
         if (entry) {
             bytes += entry->size;
-            apply_entry(replica, entry);
-            applied++;
+            applied += apply_entry(replica, entry);
         } else {
             applied = apply_from_disk(replica, applied + 1, replica->apply_to);
         }
     }
     if (applied > before)
         tell_applied(replica, applied);
-    return applied < replica->apply_to && machine->ops->ready(machine);
+    return replica->applying.payload ||
+           (applied < replica->apply_to && machine->ops->ready(machine));
 }
 
 void reads_confirmed(struct replica *replica, const struct raft_read *read)
@@ -185,6 +205,8 @@ bool serve_reads(struct replica *replica)
 {
     struct read_batch *batch, *following;
     uint64_t bytes = 0;
+    if (replica->applying.payload) /* the state is between two */
+        return true;
     if (replica->reading && !serve_one(replica, replica->reading))
         return true;
     DL_FOREACH_SAFE(replica->batches, batch, following)

@@ -249,6 +249,7 @@ void replica_free(struct replica *replica)
 {
     finish_everything(replica);
     entry_cache_deinit(&replica->cache);
+    blob_release(replica->applying.payload);
     buffer_deinit(&replica->reply);
     raft_free(replica->raft);
     memory_free(replica);

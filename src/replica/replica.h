@@ -77,8 +77,8 @@ struct apply_context {
 
 struct state_machine_ops {
     /* Executes a committed command.  `reply` is NULL where nobody waits.  Called in log order for
-     * every COMMAND entry; `applied` follows for every entry of any type. */
-    void (*apply)(struct state_machine *machine, const struct apply_context *context,
+     * every COMMAND entry; `applied` follows for every entry of any type.  False: as for `read`. */
+    bool (*apply)(struct state_machine *machine, const struct apply_context *context,
                   struct bytes command, int protocol, struct buffer *reply);
     void (*applied)(struct state_machine *machine, struct raft_pos pos, int64_t now_ms);
     /* A read on the present state. `now_ms` is the leader's clock, and

@@ -78,7 +78,8 @@ struct replica {
     struct request *waiting, *proposed, *forwarded; /* queues, ids rising */
     struct request *forwarded_by_id;                /* hash over the same */
     struct read_batch *batches;                     /* oldest first */
-    struct request *reading; /* a long read, served in slices; in no queue meanwhile */
+    struct request *reading;    /* a long read, served in slices; in no queue meanwhile */
+    struct raft_entry applying; /* a long write, likewise; a reference to its payload or NULL */
     uint64_t waiting_count, waiting_bytes, under_way_count;
     uint64_t next_request_id, next_read_id;
     bool try_waiting; /* something changed that may let waiting requests go */

@@ -37,15 +37,17 @@ static struct sim_node *node_of(struct state_machine *port)
     return (struct sim_node *)((char *)port - offsetof(struct sim_node, port));
 }
 
-static void machine_apply(struct state_machine *port, const struct apply_context *context,
+static bool machine_apply(struct state_machine *port, const struct apply_context *context,
                           struct bytes command, int protocol, struct buffer *reply)
 {
     static struct buffer unasked; /* every node has to come to the same reply */
     struct sim_node *node = node_of(port);
     struct buffer *out = reply ? reply : &unasked;
     buffer_clear(out);
-    node->machine->ops->apply(node->machine, context, command, protocol, out);
+    if (!node->machine->ops->apply(node->machine, context, command, protocol, out))
+        return false;
     sim_check_applied(node, context, command, buffer_bytes(out));
+    return true;
 }
 
 static void machine_applied(struct state_machine *port, struct raft_pos pos, int64_t now_ms)

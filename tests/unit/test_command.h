@@ -33,6 +33,7 @@ struct world {
     uint64_t index;
     int64_t now_ms;
     uint32_t value_max; /* of the entries */
+    unsigned pauses;    /* slices of long commands that were not the last */
     enum command_class last_class;
 
     /* What the fake server answers. */
@@ -203,7 +204,9 @@ static inline void world_apply(struct world *world, struct bytes encoded, struct
                                     .now_ms = world->now_ms,
                                     .seed = world->index * 77,
                                     .value_max = world->value_max};
-    world->machine->ops->apply(world->machine, &context, encoded, world->session.protocol, out);
+    const struct state_machine_ops *ops = world->machine->ops;
+    while (!ops->apply(world->machine, &context, encoded, world->session.protocol, out))
+        world->pauses++;
     world->machine->ops->applied(world->machine, context.pos, context.now_ms);
 }
 
@@ -222,8 +225,9 @@ static inline void world_run(struct world *world, const struct bytes *argv, uint
     if (world->last_class == COMMAND_WRITE)
         world_apply(world, blob_bytes(blob), out);
     else
-        world->machine->ops->read(world->machine, world->now_ms, blob_bytes(blob),
-                                  session->protocol, out);
+        while (!world->machine->ops->read(world->machine, world->now_ms, blob_bytes(blob),
+                                          session->protocol, out))
+            world->pauses++;
     blob_release(blob);
 }
 

@@ -283,6 +283,73 @@ static void test_too_large(void **state)
     EXPECT(world, "SETRANGE k 536870912 x", error);
 }
 
+/* The words of `head`, then key:0 and so on, with a value each for `pairs`. */
+static struct bytes run_on_many(struct world *world, const char *head, bool pairs, uint32_t keys)
+{
+    struct buffer line = {0};
+    buffer_printf(&line, "%s", head);
+    for (uint32_t i = 0; i < keys; i++)
+        buffer_printf(&line, pairs ? " key:%u %u" : " key:%u", i, i);
+    buffer_append_byte(&line, '\0');
+    world->pauses = 0;
+    struct bytes reply = world_type(world, line.data);
+    buffer_deinit(&line);
+    return reply;
+}
+
+#define EXPECT_MANY(world, head, pairs, keys, reply)                                               \
+    do {                                                                                           \
+        struct bytes got = run_on_many(world, head, pairs, keys);                                  \
+        assert_true(bytes_equal(got, bytes_from_string(reply)));                                   \
+        assert_in_range((world)->pauses, ((keys)-1) / 256, ((keys)-1) / 250);                      \
+    } while (0)
+
+/* About 250 keys at a time; what is replied and left behind is as if it were all at once. */
+static void test_many_keys_are_done_in_slices(void **state)
+{
+    struct world *world = *state;
+    struct buffer values = {0};
+    EXPECT_MANY(world, "MSET", true, 250, OK);
+    EXPECT_MANY(world, "DEL", false, 251, ":250\r\n");
+    EXPECT_MANY(world, "MSET", true, 3500, OK);
+    EXPECT(world, "DBSIZE", ":3500\r\n");
+    EXPECT_MANY(world, "EXISTS", false, 3600, ":3500\r\n");
+    EXPECT_MANY(world, "TOUCH", false, 3500, ":3500\r\n");
+    buffer_printf(&values, "*3501\r\n");
+    for (int i = 0; i < 3500; i++)
+        buffer_printf(&values, "$%d\r\n%d\r\n", snprintf(NULL, 0, "%d", i), i);
+    buffer_printf(&values, "$-1\r\n");
+    assert_true(bytes_equal(run_on_many(world, "MGET", false, 3501), buffer_bytes(&values)));
+    assert_int_equal(world->pauses, 3500 / 256);
+    buffer_deinit(&values);
+
+    /* Exactly once: the whole of it, and its reply. */
+    EXPECT_MANY(world, "ONCE c 1 UNLINK", false, 2500, ":2500\r\n");
+    EXPECT(world, "DBSIZE", ":1000\r\n");
+    EXPECT(world, "SET key:0 0", OK);
+    assert_true(bytes_equal(run_on_many(world, "ONCE c 1 UNLINK", false, 2500),
+                            bytes_from_string(":2500\r\n")));
+    assert_int_equal(world->pauses, 0);
+    EXPECT(world, "EXISTS key:0", ":1\r\n");
+
+    /* MSETNX looks at all of them before it sets one. */
+    EXPECT(world, "FLUSHALL", OK);
+    EXPECT(world, "SET key:2999 x", OK);
+    EXPECT_MANY(world, "MSETNX", true, 3000, ":0\r\n");
+    EXPECT(world, "DBSIZE", ":1\r\n");
+    EXPECT(world, "DEL key:2999", ":1\r\n");
+    assert_true(bytes_equal(run_on_many(world, "MSETNX", true, 3000), bytes_from_string(":1\r\n")));
+    assert_int_equal(world->pauses, 2 * (3000 / 256)); /* the second begins where the first ends */
+    EXPECT(world, "DBSIZE", ":3000\r\n");
+    EXPECT(world, "GET key:2999", "$4\r\n2999\r\n");
+
+    /* Few keys with much data are a long command, too. */
+    EXPECT(world, "SETRANGE big 600000 x", ":600001\r\n");
+    world->pauses = 0;
+    assert_int_equal(world_type(world, "MGET big big big big big").size, 5 * (600001 + 11) + 4);
+    assert_int_equal(world->pauses, 2);
+}
+
 /* Every key exactly once when nothing changes, whatever the step. */
 static void test_scan_is_complete(void **state)
 {
@@ -387,12 +454,18 @@ static int teardown(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        TEST(test_gets_and_sets),    TEST(test_conditions),
-        TEST(test_many_keys),        TEST(test_parts),
-        TEST(test_counters),         TEST(test_walks),
-        TEST(test_binary),           TEST(test_too_large),
-        TEST(test_scan_is_complete), TEST(test_randomkey_varies),
-        TEST(test_patterns),         TEST(test_patterns_take_no_time)};
+    const struct CMUnitTest tests[] = {TEST(test_gets_and_sets),
+                                       TEST(test_conditions),
+                                       TEST(test_many_keys),
+                                       TEST(test_many_keys_are_done_in_slices),
+                                       TEST(test_parts),
+                                       TEST(test_counters),
+                                       TEST(test_walks),
+                                       TEST(test_binary),
+                                       TEST(test_too_large),
+                                       TEST(test_scan_is_complete),
+                                       TEST(test_randomkey_varies),
+                                       TEST(test_patterns),
+                                       TEST(test_patterns_take_no_time)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -30,6 +30,7 @@ struct world {
     int64_t time_ms; /* of the last command applied, and the highest */
     int64_t highest_ms, read_ms;
     int read_slices;    /* calls that the next read takes */
+    int apply_slices;   /* calls that the next write takes */
     int room;           /* entries that the state machine takes before it asks to wait */
     bool disk_hangs;    /* nothing more reaches the log */
     char appended[256]; /* the commands in the last append request */
@@ -42,6 +43,7 @@ struct world {
     struct forward_reply replies[FORWARDS_MAX];
     uint32_t replies_count;
     uint64_t round;
+    uint32_t appends; /* requests sent, heartbeats among them */
     uint32_t value_max; /* of the entry applied last */
     bool full;          /* the connection to the other nodes */
     size_t padding;     /* of the replies to reads */
@@ -67,6 +69,7 @@ static void send_message(struct transport *transport, const struct raft_message 
     if (message->type != RAFT_APPEND_REQUEST)
         return;
     world.round = message->append_request.round;
+    world.appends++;
     world.appended[0] = '\0';
     for (uint32_t i = 0; i < message->append_request.count; i++) {
         struct apply_context context;
@@ -103,16 +106,19 @@ static bool has_room(struct transport *transport, raft_node_id to)
     return !world.full;
 }
 
-static void apply(struct state_machine *machine, const struct apply_context *context,
+static bool apply(struct state_machine *machine, const struct apply_context *context,
                   struct bytes command, int protocol, struct buffer *reply)
 {
     (void)machine;
     (void)protocol;
     world.time_ms = context->now_ms;
     world.value_max = context->value_max;
+    if (world.apply_slices > 0 && --world.apply_slices > 0)
+        return false;
     strncat(world.applied, command.data, command.size);
     if (reply)
         buffer_append_bytes(reply, command);
+    return true;
 }
 
 static void applied(struct state_machine *machine, struct raft_pos pos, int64_t now_ms)
@@ -228,9 +234,14 @@ static void run(void)
         ;
 }
 
-static void persist(void)
+static void persist_without_running(void)
 {
     replica_persisted(world.replica, world.written);
+}
+
+static void persist(void)
+{
+    persist_without_running();
     run();
 }
 
@@ -445,6 +456,73 @@ static void a_long_read_sees_one_state(void **state)
     assert_ended(a, REQUEST_DONE);
     assert_string_equal(a.reply, "read at 1");
     assert_ended(b, REQUEST_DONE);
+}
+
+static void receive_acknowledgement(void)
+{
+    persist_without_running();
+    receive_without_running((struct raft_message){
+        .type = RAFT_APPEND_RESPONSE,
+        .from = 1,
+        .term = status().term,
+        .append_response = {.matched = true, .hint = status().last, .round = world.round}});
+}
+
+/* Nobody sees a state between two, and time and messages go on meanwhile. */
+static void nothing_comes_between_the_slices_of_a_write(void **state)
+{
+    static struct result a, b, c;
+    (void)state;
+    lead();
+    acknowledge();
+    ask(&a, REQUEST_WRITE, 1, "a");
+    ask(&c, REQUEST_READ, 3, "c");
+    replica_run(world.replica);
+    receive_acknowledgement();
+    world.apply_slices = 6;
+    assert_true(replica_run(world.replica));
+    ask(&b, REQUEST_WRITE, 2, "b");
+    assert_true(replica_run(world.replica));
+    receive_acknowledgement();
+    uint32_t appends = world.appends;
+    for (int i = 0; i < 3; i++) {
+        world.now_ms += TICK_MS;
+        replica_tick(world.replica, world.now_ms, world.now_ms);
+    }
+    assert_true(world.appends > appends); /* heartbeats */
+    assert_true(world.apply_slices > 0);
+    assert_int_equal(a.calls + b.calls + c.calls, 0);
+    assert_int_equal(status().applied, 1);
+    run();
+    assert_string_equal(world.applied, "ab");
+    assert_ended(a, REQUEST_DONE);
+    assert_ended(b, REQUEST_DONE);
+    assert_ended(c, REQUEST_DONE);
+    assert_true(strcmp(c.reply, "read at 2") == 0 || strcmp(c.reply, "read at 3") == 0);
+}
+
+/* The state machine goes on with what it has begun; nobody is told of it here any more. */
+static void a_long_write_outlives_the_leadership(void **state)
+{
+    static struct result a;
+    (void)state;
+    lead();
+    acknowledge();
+    ask(&a, REQUEST_WRITE, 1, "a");
+    replica_run(world.replica);
+    receive_acknowledgement();
+    world.apply_slices = 6;
+    assert_true(replica_run(world.replica));
+    receive_without_running((struct raft_message){.type = RAFT_APPEND_REQUEST,
+                                                  .from = 1,
+                                                  .term = status().term + 1,
+                                                  .append_request = {.count = 0}});
+    replica_run(world.replica);
+    assert_ended(a, REQUEST_UNKNOWN);
+    run();
+    assert_int_equal(a.calls, 1);
+    assert_string_equal(world.applied, "a");
+    assert_int_equal(status().applied, 2);
 }
 
 static void a_reply_larger_than_wanted_is_not_given(void **state)
@@ -902,6 +980,8 @@ int main(void)
         TEST(an_entry_of_the_first_version_is_understood),
         TEST(a_read_waits_for_confirmation_and_for_the_noop),
         TEST(a_long_read_sees_one_state),
+        TEST(nothing_comes_between_the_slices_of_a_write),
+        TEST(a_long_write_outlives_the_leadership),
         TEST(a_reply_larger_than_wanted_is_not_given),
         TEST(large_replies_are_spread_over_turns),
         TEST(a_node_that_takes_its_replies_slowly_waits_alone),
