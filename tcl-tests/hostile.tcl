@@ -165,7 +165,7 @@ start_cluster 3 {} {
         foreach target [list $leader $victim] {
             assert_no_failures [peer wrong-words --port [peer_port $target] --cluster $::cluster_id \
                 --me $away --target $target --term $term --pid [node_pid $target] \
-                --patience [slow 5]] 40
+                --patience [slow 5]] 48
             foreach id [list $leader $victim] { assert {[alive $id]} "node $id lives" }
         }
         assert_equal nil [[node $victim] -typed GET hostile]

@@ -22,6 +22,14 @@ struct blob *blob_copy(struct bytes bytes)
     return blob;
 }
 
+struct blob *blob_resize(struct blob *blob, size_t size)
+{
+    check(blob->references == 1);
+    blob = memory_resize(blob, sizeof *blob + size);
+    blob->size = size;
+    return blob;
+}
+
 struct blob *blob_take(struct blob *blob)
 {
     check(blob->references > 0);

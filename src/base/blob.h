@@ -16,6 +16,8 @@ struct blob {
 
 struct blob *blob_new(size_t size); /* one reference, contents to be filled in by the caller */
 struct blob *blob_copy(struct bytes bytes);
+/* Of a blob that nobody else holds; a larger one's new part is to be filled in. */
+struct blob *blob_resize(struct blob *blob, size_t size);
 struct blob *blob_take(struct blob *blob);
 void blob_release(struct blob *blob); /* NULL allowed */
 

@@ -14,7 +14,8 @@
 enum {
     READ_MIN = 16 * 1024,   /* room for one read() */
     READ_MAX = 1024 * 1024, /* of one turn: a large value must not keep the others waiting */
-    IN_KEEP = 64 * 1024,    /* capacities kept while empty */
+    ROOM_FACTOR = 3,
+    IN_KEEP = 64 * 1024, /* capacities kept while empty */
     OUT_KEEP = 256 * 1024,
     INLINE_MAX = 64 * 1024, /* Redis's PROTO_INLINE_MAX_SIZE */
     ARGC_MAX = 1024 * 1024
@@ -113,8 +114,8 @@ bool client_is_open(const struct client *client)
 
 /* ---- reading --------------------------------------------------------------------------- */
 
-/* Room for the next read: for all of the command under way, at once, so that a large value is never
- * moved.  Announcing one and not sending it costs addresses, not memory: the room is not touched. */
+/* Room for the next read.  Of a large command for some times what has come of it, so that it is moved
+ * seldom, and so that to announce one without sending it gets nobody anything. */
 static void make_room(struct client *client)
 {
     buffer_consume(&client->in, client->parsed);
@@ -122,6 +123,9 @@ static void make_room(struct client *client)
     size_t have = client->in.size;
     size_t wanted = resp_wanted(client->parser);
     size_t room = wanted > have ? wanted - have : 0;
+    size_t proven = ROOM_FACTOR * have > READ_MAX ? ROOM_FACTOR * have : READ_MAX;
+    if (room > proven)
+        room = proven;
     buffer_reserve(&client->in, room > READ_MIN ? room : READ_MIN);
 }
 

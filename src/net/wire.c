@@ -37,7 +37,8 @@ enum {
     FORWARD_SIZE = 38,
     FORWARDED_SIZE = 18,
     PIECE_SIZE = 8,
-    ENTRY_SIZE = 13
+    ENTRY_SIZE = 13,
+    ROOM_FACTOR = 4
 };
 
 /* Far above what a cluster reaches, far below where a sum of two wraps around. */
@@ -273,6 +274,18 @@ static enum wire_kind invalid(struct wire_input *input, const char *error)
 
 /* ---- pieces ----------------------------------------------------------------------- */
 
+/* Room for one piece more, for some times what has come. */
+static void make_room(struct wire_input *input)
+{
+    size_t have = input->assembly ? input->assembly->size : 0;
+    size_t room = have ? ROOM_FACTOR * have : WIRE_PIECE_MAX;
+    if (input->assembled + WIRE_PIECE_MAX <= have || have == input->assembly_total)
+        return;
+    if (room > input->assembly_total)
+        room = input->assembly_total;
+    input->assembly = have ? blob_resize(input->assembly, room) : blob_new(room);
+}
+
 static enum wire_kind decode_piece(struct wire_input *input, const struct bytes *argv,
                                    uint32_t argc)
 {
@@ -282,13 +295,13 @@ static enum wire_kind decode_piece(struct wire_input *input, const struct bytes 
     size_t offset = get_u32((const unsigned char *)argv[1].data + 4);
     if (!is_large(total) || total > WIRE_PAYLOAD_MAX)
         return invalid(input, "a piece of a payload of the wrong size");
-    if (offset != input->assembled || (input->assembly && input->assembly->size != total))
+    if (offset != input->assembled || (input->assembly && input->assembly_total != total))
         return invalid(input, "a piece out of order");
     size_t left = total - offset;
     if (left == 0 || argv[2].size != (left < WIRE_PIECE_MAX ? left : WIRE_PIECE_MAX))
         return invalid(input, "a piece of the wrong size");
-    if (!input->assembly)
-        input->assembly = blob_new(total);
+    input->assembly_total = total;
+    make_room(input);
     memcpy(input->assembly->data + offset, argv[2].data, argv[2].size);
     input->assembled += argv[2].size;
     return WIRE_PIECE;
@@ -298,8 +311,9 @@ static enum wire_kind decode_piece(struct wire_input *input, const struct bytes 
 static struct blob *take_assembly(struct wire_input *input)
 {
     struct blob *assembly = input->assembly;
-    if (!assembly || input->assembled != assembly->size)
+    if (!assembly || input->assembled != input->assembly_total)
         return NULL;
+    check(assembly->size == input->assembly_total);
     input->assembly = NULL;
     input->assembled = 0;
     return assembly;
@@ -361,7 +375,7 @@ static enum wire_kind decode_large_entry(struct wire_input *input, struct bytes 
     const char *error = read_head(packed.data, input->message.term, &pos, &entry);
     if (error)
         return invalid(input, error);
-    if (entry.size != input->assembly->size)
+    if (entry.size != input->assembly_total)
         return invalid(input, "pieces of another size than their entry");
     entry.payload = take_assembly(input);
     if (!entry.payload)

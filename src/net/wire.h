@@ -7,6 +7,7 @@
  *
  * A payload of more than WIRE_PIECE_MAX goes ahead of its message in pieces, which the receiver puts
  * together as they come: no message is large, so none has to be kept or copied whole in between.
+ * What is announced costs nothing before it comes: memory grows with the pieces.
  *
  * Decoding is strict, because the core asserts what it is told: every size, range and order that a
  * correct node keeps is checked here, and whatever breaks one is an error, never a crash. */
@@ -63,6 +64,7 @@ struct wire_input {
         struct forward_reply forward_reply; /* .reply is borrowed until wire_release() */
     };
     struct blob *assembly;      /* owned: the payload that comes in pieces; NULL: none */
+    size_t assembly_total;      /* its size, once complete */
     size_t assembled;           /* how much of it has come */
     struct blob *reply;         /* owned: of a forward_reply that came in pieces */
     struct raft_entry *entries; /* owned, used again for the next message */

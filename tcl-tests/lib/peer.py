@@ -271,6 +271,28 @@ def wrong_words():
         "two gigabytes announced":
             ("entries", b"*3\r\n$6\r\nAPPEND\r\n$60\r\n" + append_fields(count=1)
              + b"\r\n$2147483648\r\n", True),
+        "a gigabyte announced in pieces, and its first one":
+            ("entries", multibulk("PIECE", struct.pack("<II", 1 << 30, 0), b"x" * (1 << 20)), None),
+        "more than any payload announced in pieces":
+            ("commands", multibulk("PIECE", struct.pack("<II", 0xffffffff, 0), b"x" * (1 << 20)),
+             True),
+        "a piece from the middle":
+            ("entries", multibulk("PIECE", struct.pack("<II", 3 << 20, 1 << 20), b"x" * (1 << 20)),
+             True),
+        "the same piece twice":
+            ("commands", multibulk("PIECE", struct.pack("<II", 3 << 20, 0), b"x" * (1 << 20)) * 2,
+             True),
+        "a piece that is too short":
+            ("entries", multibulk("PIECE", struct.pack("<II", 3 << 20, 0), b"x" * 1000), True),
+        "a piece on the control channel":
+            ("control", multibulk("PIECE", struct.pack("<II", 3 << 20, 0), b"x" * (1 << 20)), True),
+        "a piece, then another message":
+            ("entries", multibulk("PIECE", struct.pack("<II", 3 << 20, 0), b"x" * (1 << 20))
+             + multibulk("APPEND", append_fields(count=1), entry(1)), True),
+        "all pieces, then an entry of another size":
+            ("entries", b"".join(multibulk("PIECE", struct.pack("<II", 2 << 20, at << 20),
+                                           b"x" * (1 << 20)) for at in (0, 1))
+             + multibulk("APPEND", append_fields(count=1), entry(1, size=(2 << 20) - 1)[:13]), True),
         "half a message": ("entries", multibulk("APPEND", append_fields())[:30], None),
         # From here on well-formed, but lies: nothing has to be closed, all must live on.
         "a reply to a forward that was never sent":

@@ -702,6 +702,98 @@ static void pieces_out_of_order_are_refused(void **state)
     memory_free(piece);
 }
 
+/* Of what is announced nothing is believed before it comes. */
+static void a_huge_payload_announced_takes_no_memory(void **state)
+{
+    const size_t full = WIRE_PIECE_MAX;
+    char *piece = memory_new(full);
+    struct wire_input input = {0};
+    (void)state;
+    for (size_t count = 1; count <= 20; count++) {
+        assert_int_equal(
+            decode_piece(&input, WIRE_PAYLOAD_MAX, (count - 1) * full, bytes_of(piece, full)),
+            WIRE_PIECE);
+        assert_true(input.assembly->size <= 4 * count * full);
+    }
+    wire_input_deinit(&input);
+    memory_free(piece);
+}
+
+/* The sender begins again on a new connection; what is left of the old one's payload does not fit. */
+static void pieces_begin_anew_with_the_connection(void **state)
+{
+    const size_t full = WIRE_PIECE_MAX, total = 2 * WIRE_PIECE_MAX + 1;
+    const struct bytes none = {NULL, 0};
+    unsigned char reply[18] = {0};
+    char *piece = memory_new(full);
+    struct wire_input before = {0}, after = {0};
+    (void)state;
+    assert_int_equal(decode_piece(&before, total, 0, bytes_of(piece, full)), WIRE_PIECE);
+    assert_int_equal(decode_piece(&before, total, full, bytes_of(piece, full)), WIRE_PIECE);
+    wire_input_deinit(&before);
+    assert_int_equal(decode_piece(&after, total, 2 * full, bytes_of(piece, 1)), WIRE_INVALID);
+    assert_string_equal(after.error, "a piece out of order");
+    for (size_t at = 0; at < total; at += full)
+        assert_int_equal(
+            decode_piece(&after, total, at, bytes_of(piece, at + full < total ? full : 1)),
+            WIRE_PIECE);
+    assert_int_equal(decode_words(&after, "FORWARDED", bytes_of(reply, 18), none),
+                     WIRE_FORWARD_REPLY);
+    assert_int_equal(after.forward_reply.reply.size, total);
+    wire_release(&after);
+    wire_input_deinit(&after);
+    memory_free(piece);
+}
+
+/* Whatever the order, places and sizes: a payload is what was sent for it, whole, or nothing. */
+static void any_pieces_make_a_whole_or_nothing(void **state)
+{
+    const size_t full = WIRE_PIECE_MAX;
+    const size_t totals[] = {2 * full, 2 * full + 7, 3 * full - 1, full, WIRE_PAYLOAD_MAX + 1};
+    const struct bytes none = {NULL, 0};
+    unsigned char reply[18] = {0};
+    char *piece = memory_new(2 * full);
+    unsigned wholes = 0, refused = 0;
+    (void)state;
+    for (unsigned round = 0; round < 400; round++) {
+        struct wire_input input = {0};
+        size_t total = 0, came = 0; /* of the payload that is right so far */
+        bool open = true;
+        while (open) {
+            /* Mostly what comes next, so that some get to the end. */
+            bool right = draw(8) != 0;
+            size_t of = total && right ? total : totals[draw(5)];
+            size_t at = right ? came : full * draw(4) + (draw(4) ? 0 : draw(99));
+            size_t left = of > at ? of - at : 0;
+            size_t size = right ? (left < full ? left : full) : draw(3) * full / 2 + draw(9);
+            bool fits = of > full && of <= WIRE_PAYLOAD_MAX && (total == 0 || of == total) &&
+                        at == came && left > 0 && size == (left < full ? left : full);
+            if (came && came == total && draw(2)) {
+                assert_int_equal(decode_words(&input, "FORWARDED", bytes_of(reply, 18), none),
+                                 WIRE_FORWARD_REPLY);
+                assert_int_equal(input.forward_reply.reply.size, total);
+                came = total = 0;
+                wholes++;
+                continue;
+            }
+            memset(piece, (int)draw(256), 16);
+            enum wire_kind kind = decode_piece(&input, of, at, bytes_of(piece, size));
+            assert_int_equal(kind, fits ? WIRE_PIECE : WIRE_INVALID);
+            open = fits;
+            refused += !fits;
+            if (fits) {
+                total = of;
+                came += size;
+                assert_true(input.assembly->size <= 4 * came);
+            }
+        }
+        wire_input_deinit(&input);
+    }
+    assert_true(wholes > 50);
+    assert_true(refused == 400);
+    memory_free(piece);
+}
+
 static void malformed_entries_are_refused(void **state)
 {
     char entry[13 + 5] = {0};
@@ -727,6 +819,9 @@ int main(void)
         cmocka_unit_test(a_large_append_is_split),
         cmocka_unit_test(large_payloads_come_in_pieces),
         cmocka_unit_test(pieces_out_of_order_are_refused),
+        cmocka_unit_test(a_huge_payload_announced_takes_no_memory),
+        cmocka_unit_test(pieces_begin_anew_with_the_connection),
+        cmocka_unit_test(any_pieces_make_a_whole_or_nothing),
         cmocka_unit_test(forwards_come_out_as_they_went_in),
         cmocka_unit_test(replies_come_out_as_they_went_in),
         cmocka_unit_test(cut_short_it_is_never_a_message),
