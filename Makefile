@@ -115,6 +115,9 @@ golden: $(BUILD)/tests/raft/golden ## write what the scripts expect anew: read t
 cluster: all ## tests on real processes (ONLY=suite,suite: only those)
 	@tclsh tcl-tests/run.tcl --binary $(abspath $(BUILD)/redis-raft) $(if $(ONLY),--only $(ONLY)) $(CLUSTER_FLAGS)
 
+cluster-sanitized: ## all of them on a build with address and undefined sanitizers
+	@$(MAKE) --no-print-directory -s SAN=address,undefined cluster CLUSTER_FLAGS="--slow 3 $(CLUSTER_FLAGS)"
+
 clients: all ## client libraries against a cluster while a node dies
 	@tests/clients/run --binary $(abspath $(BUILD)/redis-raft) $(CLUSTER_FLAGS)
 
@@ -163,11 +166,12 @@ clean: ## remove what was built; data in run/ stays
 	rm -rf build build-*
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1@\2/p' $(filter-out %.d,$(MAKEFILE_LIST)) | awk -F@ '{ printf "%-10s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1@\2/p' $(filter-out %.d,$(MAKEFILE_LIST)) | awk -F@ '{ printf "%-17s %s\n", $$1, $$2 }'
 	@echo 'variables: O=0..3 SAN=address,undefined|thread WERROR=1 PREFIX= DESTDIR='
 	@echo '           CLUSTER_FLAGS="--port-base N --slow FACTOR" for cluster and clients'
 
-.PHONY: all start stop status debug test unit scripts golden cluster clients test-utils soak-cluster lint \
+.PHONY: all start stop status debug test unit scripts golden cluster cluster-sanitized \
+        clients test-utils soak-cluster lint \
         tidy format install uninstall clean help
 .SECONDARY:
 .DELETE_ON_ERROR:

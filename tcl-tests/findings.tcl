@@ -12,14 +12,6 @@ proc start_all {} {
     foreach id [node_ids] { wait_until_answers $id }
 }
 
-# Asks until there is an answer that is no error.
-proc insist {id args} {
-    wait_for_condition 400 10 { ![catch { [node $id] {*}$args } ::reply] } else {
-        fail "$args does not succeed through node $id"
-    }
-    return $::reply
-}
-
 # As far as that goes under load.
 proc wait_for_one_leader {} {
     wait_for_condition 400 25 { [llength [lsort -unique [lmap id [up_ids] {

@@ -142,11 +142,11 @@ start_cluster 3 {} {
         foreach id [node_ids] { start_node $id }
         foreach id [node_ids] { wait_until_answers $id }
         foreach id [node_ids] {
-            assert_equal :1 [[node $id] -typed ONCE keeper 1 INCR kept]
-            assert_equal +OK [[node $id] -typed ONCE keeper2 7 SET kept2 w]
+            assert_equal 1 [insist $id ONCE keeper 1 INCR kept]
+            assert_equal OK [insist $id ONCE keeper2 7 SET kept2 w]
         }
-        assert_equal 1 [[leader] GET kept]
-        assert_equal v [[leader] GET kept2]
+        assert_equal 1 [insist [leader_id] GET kept]
+        assert_equal v [insist [leader_id] GET kept2]
     }
 
     test {INCR with unknown outcomes is done at most once each} {

@@ -283,6 +283,14 @@ proc node {id} {
     return [set ::cluster::client($id) [connect $id]]
 }
 
+# Asks until there is an answer that is no error.
+proc insist {id args} {
+    wait_for_condition 400 10 { ![catch { [node $id] {*}$args } ::reply] } else {
+        fail "$args does not succeed through node $id"
+    }
+    return $::reply
+}
+
 # What a node says of itself: a dict of the fields of INFO raft.
 proc raft_info {id} { return [info_fields $id raft] }
 
