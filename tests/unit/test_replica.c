@@ -43,7 +43,7 @@ struct world {
     struct forward_reply replies[FORWARDS_MAX];
     uint32_t replies_count;
     uint64_t round;
-    uint32_t appends; /* requests sent, heartbeats among them */
+    uint32_t appends;   /* requests sent, heartbeats among them */
     uint32_t value_max; /* of the entry applied last */
     bool full;          /* the connection to the other nodes */
     size_t padding;     /* of the replies to reads */
