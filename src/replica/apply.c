@@ -8,7 +8,7 @@
 /* How much is applied before the event loop gets its turn again. */
 enum {
     APPLY_ENTRIES_MAX = 4096,
-    APPLY_BYTES_MAX = 32 << 20,
+    APPLY_BYTES_MAX = 8 << 20,
     APPLY_READ_MAX = 256,
     SERVE_BYTES_MAX = 4 << 20 /* of replies to reads */
 };

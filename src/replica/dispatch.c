@@ -12,7 +12,7 @@
 #include "base/prng.h"
 #include "replica/replica_internal.h"
 
-enum { PROPOSE_BYTES_MAX = 16 << 20 };
+enum { PROPOSE_BYTES_MAX = 8 << 20 }; /* in one turn, about: each is copied */
 
 static const struct bytes no_reply = {NULL, 0};
 
@@ -228,12 +228,13 @@ void reads_failed(struct replica *replica, uint64_t batch_id)
     }
 }
 
-/* The queue as it stands: writes in one or more proposals, all reads in one round. */
-static void serve_waiting(struct replica *replica)
+/* The queue as it stands: writes in one or more proposals, all reads in one round.  True: large
+ * writes are left for the next turn. */
+static bool serve_waiting(struct replica *replica)
 {
     struct request *request, *following, *reads = NULL;
     struct proposal proposal = {.count = 0};
-    bool room = true;
+    bool room = true, more = false;
     DL_FOREACH_SAFE(replica->waiting, request, following)
     {
         if (overtakes(replica, request))
@@ -245,9 +246,12 @@ static void serve_waiting(struct replica *replica)
         }
         if (!room)
             continue;
-        if (proposal.count == replica->options.raft.append_entries_max ||
-            proposal.bytes >= PROPOSE_BYTES_MAX)
-            room = propose(replica, &proposal);
+        bool much = proposal.bytes >= PROPOSE_BYTES_MAX;
+        if (much || proposal.count == replica->options.raft.append_entries_max) {
+            bool taken = propose(replica, &proposal);
+            more = taken && much;
+            room = taken && !much;
+        }
         if (!room)
             continue;
         stop_waiting(replica, request);
@@ -256,6 +260,7 @@ static void serve_waiting(struct replica *replica)
     propose(replica, &proposal);
     if (reads)
         read_together(replica, reads);
+    return more;
 }
 
 /* ---- following ------------------------------------------------------------------------------ */
@@ -300,15 +305,18 @@ static void forward_waiting(struct replica *replica)
     }
 }
 
-void dispatch_waiting(struct replica *replica)
+bool dispatch_waiting(struct replica *replica)
 {
     if (!replica->waiting || !replica->try_waiting)
-        return;
+        return false;
     replica->try_waiting = false;
-    if (replica_leads(replica))
-        serve_waiting(replica);
-    else
+    if (!replica_leads(replica)) {
         forward_waiting(replica);
+        return false;
+    }
+    bool more = serve_waiting(replica);
+    replica->try_waiting |= more;
+    return more;
 }
 
 /* ---- forwards of others, and answers to ours -------------------------------------------------- */

@@ -188,7 +188,8 @@ bool replica_run(struct replica *replica)
     replica->leader_term = replica->status.term;
     if (lost)
         leadership_lost(replica);
-    dispatch_waiting(replica);
+    if (dispatch_waiting(replica))
+        more = true;
     if (apply_some(replica)) /* alone, a write may be durable by now */
         more = true;
     /* A long read that ends here lets apply_some() go on. */

@@ -97,7 +97,7 @@ enum raft_result replica_step(struct replica *replica, const struct raft_input *
 bool replica_leads(const struct replica *replica);
 
 /* dispatch.c */
-void dispatch_waiting(struct replica *replica);
+bool dispatch_waiting(struct replica *replica); /* true: it goes on in the next turn */
 void expire_requests(struct replica *replica);
 void leadership_lost(struct replica *replica);
 void forwards_lost_to(struct replica *replica, raft_node_id node);

@@ -207,7 +207,8 @@ static void what_is_put_off_keeps_the_order(void **state)
         size_t sizes[READS], held;
         for (uint32_t i = 0; i < READS; i++)
             sizes[i] = prng_below(&prng, 8) ? 1 + prng_below(&prng, 100) : prng_below(&prng, LARGE);
-        while (written < READS) {
+        for (unsigned steps = 0; written < READS; steps++) {
+            assert_true(steps < 100 * READS);
             if (given < READS && pipeline_takes(&pipeline, REQUEST_READ) && prng_below(&prng, 2)) {
                 add(&pipeline, next, REQUEST_READ, false);
                 open_number[count] = given++;

@@ -180,7 +180,7 @@ static void start(void)
                  .inflight_max = 8,
                  .append_entries_max = 64,
                  .append_bytes_max = 1 << 20,
-                 .uncommitted_bytes_max = 1 << 20,
+                 .uncommitted_bytes_max = 64 << 20,
                  .seed = 1},
         .members = {.count = 3,
                     .list = {{.id = 0, .voter = true},
@@ -568,6 +568,30 @@ static void large_replies_are_spread_over_turns(void **state)
     run();
     for (int i = 0; i < 5; i++)
         assert_ended(reads[i], REQUEST_DONE);
+}
+
+/* Each is copied for the log, and heartbeats have to be sent meanwhile. */
+static void large_writes_are_spread_over_turns(void **state)
+{
+    enum { WRITES = 5, SIZE = 5 << 20 };
+    static struct result writes[WRITES];
+    (void)state;
+    lead();
+    acknowledge();
+    raft_index before = status().last.index;
+    for (int i = 0; i < WRITES; i++) {
+        struct blob *command = blob_new(SIZE);
+        memset(command->data, 0, SIZE);
+        struct request *request = request_new(REQUEST_WRITE, 2, 1, command, on_done, &writes[i]);
+        request->deadline_ms = world.now_ms + DEADLINE_MS;
+        replica_submit(world.replica, request);
+    }
+    assert_true(replica_run(world.replica));
+    assert_int_equal(status().last.index, before + 2);
+    assert_true(replica_run(world.replica));
+    assert_int_equal(status().last.index, before + 4);
+    assert_false(replica_run(world.replica));
+    assert_int_equal(status().last.index, before + WRITES);
 }
 
 static void a_node_that_takes_its_replies_slowly_waits_alone(void **state)
@@ -984,6 +1008,7 @@ int main(void)
         TEST(a_long_write_outlives_the_leadership),
         TEST(a_reply_larger_than_wanted_is_not_given),
         TEST(large_replies_are_spread_over_turns),
+        TEST(large_writes_are_spread_over_turns),
         TEST(a_node_that_takes_its_replies_slowly_waits_alone),
         TEST(a_deposed_leader_does_not_know),
         TEST(replies_meet_their_requests),
