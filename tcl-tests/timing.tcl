@@ -14,7 +14,7 @@ proc steady {title script} {
     }
 }
 
-start_cluster 3 [list election-timeout [slow 400]] {
+start_cluster 3 [list election-timeout [slow 400] request-timeout [slow 5000]] {
     steady {rest: no term changes in 3 s without clients} { hold 3000 }
 
     steady {load from many clients through every node} {

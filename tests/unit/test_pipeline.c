@@ -189,6 +189,7 @@ static void too_large_a_reply_puts_off_all_behind_it(void **state)
     assert_text(&out, "012345");
     assert_int_equal(pipeline.count, 0);
     assert_int_equal(command->references, 1);
+    pipeline_deinit(&pipeline);
     buffer_deinit(&out);
 }
 
