@@ -118,7 +118,7 @@ proc limit_tests {open who} {
 
 with_redis_server {} { limit_tests $reference redis-server }
 
-start_cluster 3 {request-timeout 60000} {
+start_cluster 3 [list request-timeout 60000 election-timeout [slow 400]] {
     set id [follower_id]
     limit_tests [list connect [leader_id]] leader
     limit_tests [list connect $id] follower
