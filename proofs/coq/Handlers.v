@@ -70,6 +70,7 @@ Definition begin_round := when is_leader (fun s => (next_round s, [HB (cur s) (S
 Definition synced j : act := fun s => match skipn j (pend s) with [] => (s, []) | d :: _ => (sync (firstn j (pend s)) d s, []) end.
 Definition on_persisted n j c k := synced j ;; give_vote n c ;; ack n k ;; own_vote n ;; become_leader n ;; save ;;
   own_ack n ;; advance ;; save.
+Definition on_applied k := put (mark k).       (* the applied index k is on its way to the disk, by itself *)
 Definition on_reboot k := when (fun s => k <=? ci (dur s)) (put (crash k)).
 
 (* ---------- each is a sequence of steps ---------- *)
@@ -223,6 +224,8 @@ Theorem ok_begin_round asked n : ok asked n [] begin_round.
 Proof. one s_round. Qed.
 Theorem ok_persisted asked n j c k : ok asked n [] (on_persisted n j c k).
 Proof. unfold on_persisted; auto 20 with handlers. Qed.
+Theorem ok_applied asked n k : ok asked n [] (on_applied k).
+Proof. intros s; by_step s_mark. Qed.
 Theorem ok_reboot asked n k : ok asked n [] (on_reboot k).
 Proof. one s_crash. Qed.
 End Handlers.

@@ -30,5 +30,7 @@ Goal True. idtac "ok_propose:". Abort.
 Print Assumptions ok_propose.
 Goal True. idtac "ok_persisted:". Abort.
 Print Assumptions ok_persisted.
+Goal True. idtac "ok_applied:". Abort.
+Print Assumptions ok_applied.
 Goal True. idtac "ok_reboot:". Abort.
 Print Assumptions ok_reboot.

@@ -43,6 +43,9 @@ Definition accept p es lc d := Img (term d) (vote d) (new_log (log d) p es) (Nat
   (Nat.max (ci d) (Nat.min lc (p + length es))).
 Definition commit k d := Img (term d) (vote d) (log d) (mat d) k.
 Definition recover k d := Img (term d) (vote d) (log d) 0 k.
+(* k is known to be committed, by an image v of the same term with the same entries *)
+Definition know k v d := if (term d =? term v) && (k <=? ci v) && (k <=? length (log d)) && (term_at (log d) k =? term_at (log v) k)
+  then Img (term d) (vote d) (log d) (mat d) (Nat.max (ci d) k) else d.
 
 Definition up_to_date li lt l := last_term l < lt \/ last_term l = lt /\ length l <= li.
 Definition holders k s := filter (fun m => k <=? mt s m) voters.
@@ -60,6 +63,7 @@ Definition got_ack m k s := St (vol s) (pend s) (dur s) (rl s) (votes s) (upd (m
 Definition next_round s := St (vol s) (pend s) (dur s) (rl s) (votes s) (mt s) (S (rnd s)).
 Definition write s := St (vol s) (vol s :: pend s) (dur s) (rl s) (votes s) (mt s) (rnd s).
 Definition sync newer d s := St (vol s) newer d (rl s) (votes s) (mt s) (rnd s).
+Definition mark k s := St (vol s) (map (know k (vol s)) (pend s)) (know k (vol s) (dur s)) (rl s) (votes s) (mt s) (rnd s).
 Definition crash k s := St (recover k (dur s)) [] (dur s) Follower [] (mt s) (rnd s).
 
 (* ---------- messages ---------- *)
@@ -143,6 +147,8 @@ Inductive step (asked : value + rid -> Prop) (w : world) : world -> Prop :=   (*
     step asked w (W (upd (ns w) n (write s)) (net w) (vr w) (cl w) (el w) (tl w) (ak w) (cm w) (rd w))
 | s_sync n newer d older : let s := ns w n in pend s = newer ++ d :: older ->
     step asked w (W (upd (ns w) n (sync newer d s)) (net w) (vr w) (cl w) (el w) (tl w) (ak w) (cm w) (rd w))
+| s_mark n k : let s := ns w n in         (* the applied index, stored by itself *)
+    step asked w (W (upd (ns w) n (mark k s)) (net w) (vr w) (cl w) (el w) (tl w) (ak w) (cm w) (rd w))
 | s_crash n k : let s := ns w n in k <= ci (dur s) ->
     step asked w (W (upd (ns w) n (crash k s)) (net w) (vr w) (cl w) (el w) (tl w) (ak w) (cm w) (rd w))
 (* reads *)

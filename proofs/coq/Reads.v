@@ -22,7 +22,7 @@ Record rinv w : Prop := {
 
 Lemma step_dur asked w w' m : inv w -> step asked w w' -> term (dur (ns w m)) <= term (dur (ns w' m)).
 Proof.
-  intros I S; destruct S; subst s; simpl; uc; auto.
+  intros I S; destruct S; subst s; simpl; uc; rewrite ?know_term; auto.
   pose proof (i_seq _ I n) as Q; unfold images in Q; rewrite H in Q.
   rewrite <- app_assoc in Q; simpl in Q; rewrite app_comm_cons in Q; apply sorted_last in Q; apply Q.
 Qed.

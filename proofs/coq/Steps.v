@@ -230,6 +230,70 @@ Ltac plain I := simpl; try match goal with
       | let R := fresh in intros R; destruct (i_lead _ I _ R) as (? & ? & ?); repeat split; auto; apply (i_mt _ I _ R)]
   end; auto.
 
+(* ---------- the applied index ---------- *)
+Lemma know_term k v d : term (know k v d) = term d. Proof. unfold know; destruct (_ && _); auto. Qed.
+Lemma know_vote k v d : vote (know k v d) = vote d. Proof. unfold know; destruct (_ && _); auto. Qed.
+Lemma know_log k v d : log (know k v d) = log d. Proof. unfold know; destruct (_ && _); auto. Qed.
+Lemma know_mat k v d : mat (know k v d) = mat d. Proof. unfold know; destruct (_ && _); auto. Qed.
+Lemma know_self k v : know k v v = v.
+Proof.
+  unfold know; destruct (_ && _) eqn:X; auto.
+  repeat (apply andb_true_iff in X as [X ?]); match goal with H : (k <=? ci v) = true |- _ => apply Nat.leb_le in H end.
+  rewrite Nat.max_l by auto; destruct v; auto.
+Qed.
+Lemma images_mark k s : images (mark k s) = map (know k (vol s)) (images s).
+Proof. unfold images; simpl; rewrite know_self, map_app; auto. Qed.
+Lemma good_know w n k d : inv w -> In d (images (ns w n)) -> good w (know k (vol (ns w n)) d).
+Proof.
+  intros I D; pose proof (i_img _ I n _ D) as G; unfold know; destruct (_ && _) eqn:X; auto.
+  repeat (apply andb_true_iff in X as [X ?]); repeat match goal with
+    | H : (_ <=? _) = true |- _ => apply Nat.leb_le in H | H : (_ =? _) = true |- _ => apply Nat.eqb_eq in H end.
+  destruct G as (GL & GT & GM & GK), (i_img _ I n _ (in_vol (ns w n))) as (VL & _ & _ & VK).
+  split; [auto | split; [auto | split; [auto|]]]; simpl.
+  destruct (Nat.max_spec (ci d) k) as [[_ ->]|[_ ->]]; auto.
+  destruct VK as [Z|(t0 & L & C & A)]; [left; lia|]; right; exists t0; split; [lia | split; [lia|]].
+  apply agree_trans with (log (vol (ns w n))); [|eapply agree_le; eauto].
+  apply LM_agree with (tl w); auto; destruct A as (A & _); lia.
+Qed.
+Lemma inv_mark w n k : inv w ->
+  inv (W (upd (ns w) n (mark k (ns w n))) (net w) (vr w) (cl w) (el w) (tl w) (ak w) (cm w) (rd w)).
+Proof.
+  intros I; set (w' := W _ _ _ _ _ _ _ _ _).
+  assert (V : forall m, vol (ns w' m) = vol (ns w m)) by (intros; simpl; uc; auto).
+  assert (RL : forall m, rl (ns w' m) = rl (ns w m)) by (intros; simpl; uc; auto).
+  assert (VS : forall m, votes (ns w' m) = votes (ns w m)) by (intros; simpl; uc; auto).
+  assert (MT : forall m, mt (ns w' m) = mt (ns w m)) by (intros; simpl; uc; auto).
+  assert (DT : forall m, term (dur (ns w' m)) = term (dur (ns w m))) by (intros; simpl; uc; auto using know_term).
+  assert (DV : forall m, vote (dur (ns w' m)) = vote (dur (ns w m))) by (intros; simpl; uc; auto using know_vote).
+  assert (DL : forall m, log (dur (ns w' m)) = log (dur (ns w m))) by (intros; simpl; uc; auto using know_log).
+  assert (B : forall t x, choosable w' t x <-> choosable w t x).
+  { intros t x; split; intros (O & q & Q & A); (split; [exact O | exists q; split; auto]); intros m M;
+      specialize (A m M); rewrite DT in *; exact A. }
+  assert (LB : forall a b, later w a b -> later w' a b).
+  { intros a b (L1 & L2 & L3); split; [auto | split; auto]; intros t x C; apply L3, B; auto. }
+  assert (LR : forall a b, later w a b -> later w' (know k (vol (ns w n)) a) (know k (vol (ns w n)) b)).
+  { intros a b (L1 & L2 & L3); split; [|split]; rewrite ?know_term, ?know_vote, ?know_log; auto.
+    intros t x C; apply L3, B; auto. }
+  assert (IM : forall m d, In d (images (ns w' m)) -> good w' d /\ exists d0, In d0 (images (ns w m)) /\ term d0 = term d /\
+    vote d0 = vote d /\ mat d0 = mat d).
+  { intros m d D; change (ns w' m) with (upd (ns w) n (mark k (ns w n)) m) in D; unfold upd in D; destruct node_eq_dec; [subst m; rewrite images_mark in D|].
+    - apply in_map_iff in D as (d0 & <- & D); split; [apply (good_know w n k d0 I D) | exists d0].
+      rewrite know_term, know_vote, know_mat; auto.
+    - split; [apply (i_img _ I _ _ D) | exists d; auto]. }
+  assert (MA : forall m t x, may_ack w' m t x -> may_ack w m t x).
+  { intros m t x [A|(d & D & T & M)]; [left; exact A|]; right.
+    destruct (IM _ _ D) as (_ & d0 & D0 & T0 & _ & M0); exists d0; split; [auto | split; [congruence | lia]]. }
+  open_inv I; constructor; intros; rewrite ?V, ?RL, ?VS, ?MT, ?DT, ?DV, ?DL in *;
+    try match goal with H : choosable w' _ _ |- _ => apply B in H end; eauto.
+  - apply IM in H; apply H.
+  - change (ns w' n0) with (upd (ns w) n (mark k (ns w n)) n0); unfold upd; destruct node_eq_dec; [subst n0; rewrite images_mark|].
+    + specialize (Iseq n); induction Iseq as [|a l S X F]; simpl; constructor; auto.
+      rewrite Forall_forall in *; intros y Y; apply in_map_iff in Y as (z & <- & Z); auto.
+    + apply sorted_mono with (later w); auto.
+  - destruct (IM _ _ H) as (_ & d0 & D0 & T0 & V0 & _); rewrite <- T0, <- V0 in *.
+    destruct (Ivote _ _ _ D0 H0) as [A C]; split; [rewrite DT; auto|]; intros t0 x Y Z; apply C; auto; apply B; auto.
+Qed.
+
 Lemma inv_step asked w w' : inv w -> step asked w w' -> inv w'.
 Proof.
   intros I S; destruct S; subst s;
@@ -345,6 +409,7 @@ Proof.
     + unfold images; simpl.
       rewrite <- app_assoc in Q; simpl in Q; rewrite app_comm_cons in Q; rewrite app_comm_cons; apply sorted_cut in Q; auto.
     + rewrite <- app_assoc in Q; simpl in Q; rewrite app_comm_cons in Q; apply sorted_last in Q; auto.
+  - apply inv_mark; auto.
   - (* crash *)
     destruct (i_img _ I n _ (in_dur (ns w n))) as (DL & DT & DM & DK).
     apply (inv_node w n (crash k (ns w n)) [] [] []); plain I.
