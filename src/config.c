@@ -106,6 +106,7 @@ static const struct directive directives[] = {
     /* Logging. */
     ENUM("loglevel", loglevel, SETTABLE, "notice", loglevels, "least severity that is logged"),
     STRING("logfile", NULL, logfile, FIXED, "", "\"\": standard output"),
+    STRING("raft-trace", NULL, raft_trace, FIXED, "", "file for a line a step of the core; \"\": none"),
     SPECIAL("debug", VALUE_FLAG, loglevel, FIXED, "", "same as loglevel debug"),
 
     /* Redis's, with one value. */

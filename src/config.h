@@ -87,8 +87,9 @@ struct config {
     int64_t log_keep_entries;       /* kept in any case behind the persisted applied index */
 
     /* Logging. */
-    int loglevel;  /* enum log_level (set); who sets it calls log_set_level() */
-    char *logfile; /* "": standard output */
+    int loglevel;     /* enum log_level (set); who sets it calls log_set_level() */
+    char *logfile;    /* "": standard output */
+    char *raft_trace; /* file, appended to; "": none */
 
     char *file; /* the configuration file, absolute; "" if none.  Not a directive. */
 };

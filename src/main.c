@@ -9,6 +9,7 @@
  *
  * Ports are bound before the disk is touched, so that a second start by mistake changes nothing. */
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <malloc.h>
 #include <openssl/rand.h>
@@ -16,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 #include <xxhash.h>
 
 #include "base/buffer.h"
@@ -54,6 +56,7 @@ struct node {
     struct db *db;
     struct state_machine *machine;
     struct replica *replica;
+    int trace; /* descriptor; -1: none */
 };
 
 /* ---- what the parts tell each other ------------------------------------------------------ */
@@ -68,6 +71,20 @@ static void on_checkpoint(void *context)
 {
     struct node *node = context;
     db_poll(node->db);
+}
+
+/* Not kept back in a buffer: what a step did before a kill has to be in the file. */
+static void on_trace(void *context, struct bytes line)
+{
+    const struct node *node = context;
+    while (line.size > 0) {
+        ssize_t written = write(node->trace, line.data, line.size);
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written < 0)
+            fatal("cannot write the trace %s: %s", node->config.raft_trace, strerror(errno));
+        line = bytes_of(line.data + written, line.size - (size_t)written);
+    }
 }
 
 static void describe_storage(void *context, struct server_raft *raft)
@@ -165,6 +182,17 @@ static bool open_disk(struct node *node)
     return check_identity(node);
 }
 
+static bool open_trace(struct node *node)
+{
+    const char *path = node->config.raft_trace;
+    if (!path[0])
+        return true;
+    node->trace = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    if (node->trace < 0)
+        log_warning("cannot open the trace %s: %s", path, strerror(errno));
+    return node->trace >= 0;
+}
+
 static struct replica_options replica_options_of(struct node *node)
 {
     const struct config *config = &node->config;
@@ -198,6 +226,8 @@ static struct replica_options replica_options_of(struct node *node)
         .writer = node->writer,
         .transport = net_transport(node->net),
         .machine = node->machine,
+        .trace = node->trace >= 0 ? on_trace : NULL,
+        .trace_context = node,
     };
 }
 
@@ -267,7 +297,7 @@ static int run(struct node *node, const char *executable)
     node->net = net_new(&options);
     if (!net_bind(node->net, error, sizeof error)) {
         log_warning("%s", error);
-    } else if (open_disk(node)) {
+    } else if (open_trace(node) && open_disk(node)) {
         start_parts(node);
         announce(node);
         net_run(node->net, node->replica);
@@ -277,6 +307,8 @@ static int run(struct node *node, const char *executable)
     if (node->kv)
         node->kv->ops->close(node->kv);
     net_free(node->net);
+    if (node->trace >= 0)
+        close(node->trace);
     if (status == EXIT_SUCCESS)
         log_notice("stopped");
     return status;
@@ -293,7 +325,7 @@ static void keep_large_blocks(void)
 
 int main(int argc, char **argv)
 {
-    struct node node = {0};
+    struct node node = {.trace = -1};
     char error[CONFIG_ERROR_SIZE];
     keep_large_blocks();
     config_init(&node.config);

@@ -217,11 +217,10 @@ static void put_results(struct buffer *out, const struct raft_output *output)
 
 /* ---- lines -------------------------------------------------------------------------------- */
 
-void raft_trace_world(struct buffer *out, bool closed, const struct raft_members *members)
+void raft_trace_world(struct buffer *out, bool closed)
 {
     buffer_append_byte(out, 'I');
     put(out, closed);
-    put_voters(out, members);
     end_line(out);
 }
 

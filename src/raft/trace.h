@@ -4,7 +4,7 @@
  *
  * Decimal numbers with one blank between them, in sections that end with " |", or with the line.
  *
- *   I MODE | VOTER...
+ *   I MODE
  *       A new world.  MODE 1: every message that arrives was sent by a node of this trace, earlier;
  *       and a node's first boot is from an empty disk.  MODE 0: strangers speak too.  A trace without
  *       this line is of single processes: see trace-check --help.
@@ -58,7 +58,7 @@ struct raft_trace_image {
     uint64_t count;
 };
 
-void raft_trace_world(struct buffer *out, bool closed, const struct raft_members *members);
+void raft_trace_world(struct buffer *out, bool closed);
 /* Of a core that raft_new() just made. */
 void raft_trace_boot(struct buffer *out, const struct raft *raft);
 /* After raft_step(), before the output is acted upon. */

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/prng.h"
+#include "raft/trace.h"
 #include "replica/replica_internal.h"
 
 /* After a pause (a stopped process, a starved machine) time is caught up with only this far at a
@@ -77,6 +78,12 @@ static void do_output(struct replica *replica, const struct raft_output *output)
     replica->apply_to = output->apply_to;
 }
 
+static void trace(struct replica *replica)
+{
+    replica->options.trace(replica->options.trace_context, buffer_bytes(&replica->trace));
+    buffer_clear(&replica->trace);
+}
+
 bool replica_leads(const struct replica *replica)
 {
     return replica->status.role == RAFT_LEADER;
@@ -102,6 +109,10 @@ enum raft_result replica_step(struct replica *replica, const struct raft_input *
     check(!replica->stepping);
     replica->stepping = true;
     enum raft_result result = raft_step(replica->raft, input, &output);
+    if (replica->options.trace) {
+        raft_trace_step(&replica->trace, replica->raft, input, &output);
+        trace(replica);
+    }
     do_output(replica, &output);
     raft_status(replica->raft, &replica->status);
     if (output.role_changed)
@@ -241,6 +252,10 @@ struct replica *replica_new(const struct replica_options *options, int64_t now_m
               (unsigned long long)last);
     replica->raft = raft_new(&options->raft, &saved);
     raft_log_forget_saved(options->log);
+    if (options->trace) {
+        raft_trace_boot(&replica->trace, replica->raft);
+        trace(replica);
+    }
     raft_status(replica->raft, &replica->status);
     entry_cache_init(&replica->cache, last);
     return replica;
@@ -252,6 +267,7 @@ void replica_free(struct replica *replica)
     entry_cache_deinit(&replica->cache);
     blob_release(replica->applying.payload);
     buffer_deinit(&replica->reply);
+    buffer_deinit(&replica->trace);
     raft_free(replica->raft);
     memory_free(replica);
 }

@@ -152,6 +152,10 @@ struct replica_options {
     struct log_writer *writer;
     struct transport *transport;
     struct state_machine *machine;
+    /* Gets each start and step of the core as a line (raft/trace.h), before anything of it is done;
+     * NULL: nobody asks. */
+    void (*trace)(void *context, struct bytes line);
+    void *trace_context;
 };
 
 struct replica *replica_new(const struct replica_options *options, int64_t now_ms, int64_t unix_ms);

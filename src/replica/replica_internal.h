@@ -74,6 +74,7 @@ struct replica {
     struct raft_entry scratch[REPLICA_ENTRIES_MAX]; /* for one outgoing append or proposal */
     raft_index apply_to;
     struct buffer reply;
+    struct buffer trace;
 
     struct request *waiting, *proposed, *forwarded; /* queues, ids rising */
     struct request *forwarded_by_id;                /* hash over the same */

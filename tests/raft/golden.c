@@ -1,7 +1,8 @@
 /* Runs a script against a little world of cores and prints what they do.
  *
  * A script is a story: comments, commands, and under each command what happened, between "----" and
- * an empty line.  `golden FILE...` compares; `golden --rewrite FILE...` writes the files anew.
+ * an empty line.  `golden FILE...` compares; `golden --rewrite FILE...` writes the files anew;
+ * `golden --trace FILE...` prints what the cores did for build/trace-check instead.
  *
  *   cluster nodes=3 [election=10] [heartbeat=2] [inflight=8] [batch=100] [bytes=100000]
  *   tick N [TIMES]        time passes for node N
@@ -34,6 +35,7 @@
 #include "base/memory.h"
 #include "raft/print.h"
 #include "raft/raft.h"
+#include "raft/trace.h"
 
 enum { NODES_MAX = 6, QUEUE_MAX = 512, LOG_MAX = 512, WRITES_MAX = 256, WORDS_MAX = 8 };
 enum { SETTLE_ROUNDS_MAX = 1000, TICKS_MAX = 1000 };
@@ -75,6 +77,9 @@ static struct {
     struct raft_config config;
     struct buffer *out;
 } world;
+
+static bool tracing;
+static struct buffer trace;
 
 static void step(uint32_t id, const struct raft_input *input);
 
@@ -149,6 +154,8 @@ static void step(uint32_t id, const struct raft_input *input)
         return;
     raft_status(node->raft, &before);
     enum raft_result result = raft_step(node->raft, input, &output);
+    if (tracing)
+        raft_trace_step(&trace, node->raft, input, &output);
     raft_status(node->raft, &after);
     if (result != RAFT_OK)
         say(id, "%s", result == RAFT_BUSY ? "is busy" : "is not the leader");
@@ -191,6 +198,8 @@ static void start_node(uint32_t id)
     config.id = id;
     config.seed = id;
     node->raft = raft_new(&config, &saved);
+    if (tracing)
+        raft_trace_boot(&trace, node->raft);
 }
 
 static void forget_writes(struct node *node)
@@ -258,6 +267,8 @@ static void do_cluster(char **words, uint32_t count)
         .append_bytes_max = option(words, count, "bytes", 100000),
         .uncommitted_bytes_max = option(words, count, "uncommitted", 100000),
     };
+    if (tracing)
+        raft_trace_world(&trace, false);
     for (uint32_t id = 1; id <= world.count; id++) {
         world.nodes[id].voted_for = RAFT_NOBODY;
         start_node(id);
@@ -639,13 +650,35 @@ static bool run_file(const char *path, bool rewrite)
     return same || rewrite;
 }
 
+/* What the script expects is not looked at: that is the other mode's. */
+static bool trace_file(const char *path)
+{
+    struct buffer script = {0}, result = {0};
+    if (!read_file(path, &script)) {
+        fprintf(stderr, "cannot read %s\n", path);
+        return false;
+    }
+    buffer_append_byte(&script, '\0');
+    buffer_printf(&trace, "# build/tests/raft/golden --trace %s | build/trace-check\n", path);
+    run_script(script.data, &result);
+    fwrite(trace.data, 1, trace.size, stdout);
+    buffer_deinit(&trace);
+    buffer_deinit(&script);
+    buffer_deinit(&result);
+    return true;
+}
+
 int main(int argc, char **argv)
 {
     bool rewrite = argc > 1 && strcmp(argv[1], "--rewrite") == 0;
     int failed = 0, passed = 0;
+    tracing = argc > 1 && strcmp(argv[1], "--trace") == 0;
     setvbuf(stdout, NULL, _IOLBF, 0);
-    for (int i = rewrite ? 2 : 1; i < argc; i++)
-        *(run_file(argv[i], rewrite) ? &passed : &failed) += 1;
-    printf("%d passed, %d failed\n", passed, failed);
+    for (int i = rewrite || tracing ? 2 : 1; i < argc; i++) {
+        bool good = tracing ? trace_file(argv[i]) : run_file(argv[i], rewrite);
+        *(good ? &passed : &failed) += 1;
+    }
+    if (!tracing)
+        printf("%d passed, %d failed\n", passed, failed);
     return failed > 0 || passed == 0;
 }

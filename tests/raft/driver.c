@@ -1,0 +1,260 @@
+/* driver [SEED [RUNS]]: drives the core through random schedules and prints its trace, a world for
+ * each seed from SEED on, for build/trace-check.
+ *
+ * Messages are delivered in any order, any number of times or never; writes become durable late, in
+ * their order; a crash keeps the acknowledged writes and any number of those under way; what was
+ * applied is on the disk at once or never; now and then a node is cut off or compacts its log; some
+ * worlds have a learner.  Of entries there are only the terms. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/prng.h"
+#include "raft/trace.h"
+
+enum { NODES_MAX = 5, NET = 256, LOG = 512, WRITES = 4096, BATCH = 3, STEPS_A_NODE = 2000 };
+
+struct packet {
+    struct raft_message message;
+    struct raft_entry entries[BATCH];
+};
+
+struct image {
+    raft_term term;
+    raft_node_id vote;
+    uint32_t last;
+    raft_term terms[LOG]; /* by index */
+};
+
+struct node {
+    struct raft *raft;
+    struct image now;          /* with all writes, durable or not */
+    struct image kept[WRITES]; /* by number of write since the start; [0]: at the start */
+    uint64_t issued, durable;
+    raft_index applied, first; /* on the disk as well */
+};
+
+static struct {
+    uint32_t count;
+    struct raft_members members;
+    struct node nodes[NODES_MAX];
+    struct packet net[NET]; /* the last that were sent: a ring */
+    uint32_t sent;
+    uint32_t cut_off; /* this node's messages are lost; `count`: nobody's */
+    uint64_t next_read;
+    uint64_t prng;
+    struct buffer trace;
+} world;
+
+static uint32_t below(uint64_t bound)
+{
+    return (uint32_t)prng_below(&world.prng, bound);
+}
+
+static void start(uint32_t id)
+{
+    struct node *node = &world.nodes[id];
+    struct raft_entry entries[LOG];
+    struct raft_config config = {
+        .id = id,
+        .election_ticks = 10,
+        .heartbeat_ticks = 3,
+        .inflight_max = 4,
+        .append_entries_max = BATCH,
+        .append_bytes_max = 1000,
+        .uncommitted_bytes_max = 1000000,
+        .seed = prng_next(&world.prng),
+    };
+    struct raft_saved saved = {
+        .term = node->now.term,
+        .voted_for = node->now.vote,
+        .applied = node->applied,
+        .first = {node->now.terms[node->first], node->first},
+        .members = world.members,
+        .entries = entries,
+        .entries_count = node->now.last - node->first,
+    };
+    for (raft_index i = node->first + 1; i <= node->now.last; i++)
+        entries[i - node->first - 1] = (struct raft_entry){.pos = {node->now.terms[i], i}};
+    node->raft = raft_new(&config, &saved);
+    raft_trace_boot(&world.trace, node->raft);
+    node->kept[0] = node->now;
+    node->issued = node->durable = 0;
+}
+
+static void send(const struct node *node, const struct raft_message *message)
+{
+    struct packet *packet = &world.net[world.sent++ % NET];
+    packet->message = *message;
+    if (message->type != RAFT_APPEND_REQUEST)
+        return;
+    for (uint32_t i = 0; i < message->append_request.count; i++) {
+        raft_index index = message->append_request.prev.index + 1 + i;
+        packet->entries[i] = (struct raft_entry){.pos = {node->now.terms[index], index}};
+    }
+}
+
+static void keep_write(struct node *node, const struct raft_write *write)
+{
+    node->now.term = write->term;
+    node->now.vote = write->voted_for;
+    for (uint32_t i = 0; i < write->count; i++) {
+        node->now.last = (uint32_t)write->entries[i].pos.index;
+        node->now.terms[node->now.last] = write->entries[i].pos.term;
+    }
+    node->issued = write->seq;
+    node->kept[node->issued] = node->now;
+}
+
+static void step(uint32_t id, const struct raft_input *input)
+{
+    struct node *node = &world.nodes[id];
+    struct raft_output output;
+    struct raft_status status;
+    raft_step(node->raft, input, &output);
+    raft_trace_step(&world.trace, node->raft, input, &output);
+    if (output.write.seq)
+        keep_write(node, &output.write);
+    for (uint32_t i = 0; i < output.messages_count; i++)
+        send(node, &output.messages[i]);
+    raft_status(node->raft, &status);
+    if (output.apply_to > status.applied && below(2)) {
+        struct raft_input applied = {.type = RAFT_INPUT_APPLIED, .index = output.apply_to};
+        if (below(2))
+            node->applied = output.apply_to;
+        step(id, &applied);
+    }
+}
+
+static void crash(uint32_t id)
+{
+    struct node *node = &world.nodes[id];
+    node->now = node->kept[node->durable + below(node->issued - node->durable + 1)];
+    raft_free(node->raft);
+    start(id);
+}
+
+static void compact(uint32_t id)
+{
+    struct node *node = &world.nodes[id];
+    if (node->applied <= node->first)
+        return;
+    struct raft_input input = {.type = RAFT_INPUT_COMPACTED};
+    input.index = node->first = node->first + 1 + below(node->applied - node->first);
+    step(id, &input);
+}
+
+static void deliver(void)
+{
+    uint32_t old = below(3) ? 8 : NET;
+    uint32_t age = below(world.sent < old ? world.sent : old);
+    struct packet packet = world.net[(world.sent - 1 - age) % NET];
+    if (packet.message.type == RAFT_APPEND_REQUEST)
+        packet.message.append_request.entries = packet.entries;
+    if (packet.message.to == world.cut_off || packet.message.from == world.cut_off)
+        return;
+    struct raft_input input = {.type = RAFT_INPUT_MESSAGE, .message = &packet.message};
+    step((uint32_t)packet.message.to, &input);
+}
+
+static void persist(uint32_t id)
+{
+    struct node *node = &world.nodes[id];
+    if (node->issued == node->durable)
+        return;
+    node->durable += 1 + below(node->issued - node->durable);
+    struct raft_input input = {.type = RAFT_INPUT_PERSISTED, .persisted = {node->durable}};
+    step(id, &input);
+}
+
+/* To some leader, if there is one. */
+static void propose(uint32_t id)
+{
+    struct raft_entry entries[2] = {{.size = 1}, {.size = 1}};
+    struct raft_input input = {.type = RAFT_INPUT_PROPOSE, .propose = {entries, 1 + below(2)}};
+    for (uint32_t i = 0; i < world.count; i++) {
+        uint32_t at = (id + i) % world.count;
+        struct raft_status status;
+        raft_status(world.nodes[at].raft, &status);
+        if (status.role != RAFT_LEADER || status.last.index > LOG - 8)
+            continue;
+        step(at, &input);
+        return;
+    }
+}
+
+static void anything(void)
+{
+    uint32_t id = below(world.count), what = below(1000);
+    struct raft_input tick = {.type = RAFT_INPUT_TICK};
+    struct raft_input read = {.type = RAFT_INPUT_READ, .read = {world.next_read + 1}};
+    struct raft_input transfer = {.type = RAFT_INPUT_TRANSFER, .node = below(world.count)};
+    struct raft_input unreachable = {.type = RAFT_INPUT_UNREACHABLE, .node = below(world.count)};
+    if (below(800) == 0)
+        world.cut_off = below(world.count + 1);
+    if (what < 500 && world.sent > 0) {
+        deliver();
+    } else if (what < 700) {
+        persist(id);
+    } else if (what < 900) {
+        step(id, &tick);
+    } else if (what < 950) {
+        propose(id);
+    } else if (what < 975) {
+        world.next_read++;
+        step(id, &read);
+    } else if (what < 985) {
+        step(id, &transfer);
+    } else if (what < 990) {
+        step(id, &unreachable);
+    } else if (what < 992) {
+        crash(id);
+    } else {
+        compact(id);
+    }
+}
+
+static void begin_world(uint64_t seed)
+{
+    world.prng = seed;
+    world.count = seed % 4 == 3 ? 5 : 3;
+    world.cut_off = world.count;
+    world.sent = 0;
+    world.members.count = world.count;
+    for (uint32_t id = 0; id < world.count; id++)
+        world.members.list[id] = (struct raft_member){.id = id, .voter = id < 4 || seed % 8 == 3};
+    buffer_printf(&world.trace, "# build/tests/raft/driver %" PRIu64 " 1 | build/trace-check\n",
+                  seed);
+    raft_trace_world(&world.trace, true);
+    for (uint32_t id = 0; id < world.count; id++) {
+        struct node *node = &world.nodes[id];
+        memset(&node->now, 0, sizeof node->now);
+        node->now.vote = RAFT_NOBODY;
+        node->applied = node->first = 0;
+        start(id);
+    }
+}
+
+static void write_trace(void)
+{
+    fwrite(world.trace.data, 1, world.trace.size, stdout);
+    buffer_clear(&world.trace);
+}
+
+int main(int argc, char **argv)
+{
+    uint64_t seed = argc > 1 ? strtoull(argv[1], NULL, 10) : 1;
+    uint64_t runs = argc > 2 ? strtoull(argv[2], NULL, 10) : 100;
+    for (uint64_t end = seed + runs; seed < end; seed++) {
+        begin_world(seed);
+        for (uint32_t i = 0; i < STEPS_A_NODE * world.count; i++) {
+            anything();
+            write_trace();
+        }
+        for (uint32_t id = 0; id < world.count; id++)
+            raft_free(world.nodes[id].raft);
+    }
+    buffer_deinit(&world.trace);
+    return 0;
+}
