@@ -66,6 +66,7 @@ include tests/linear/linear.mk
 include tests/sim/sim.mk
 include tests/faults/faults.mk
 include tests/mutants/mutants.mk
+include proofs/proofs.mk
 
 # That this links is the proof that the core needs nothing of the outside.
 $(BUILD)/tests/raft/golden: tests/raft/golden.c $(BUILD)/libraft.a $(BUILD)/libbase.a

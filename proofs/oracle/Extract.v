@@ -1,7 +1,0 @@
-(* The handlers as OCaml functions. *)
-From Coq Require Import Extraction ExtrOcamlBasic ExtrOcamlNatInt.
-Require Import Model Handlers.
-Extraction Language OCaml.
-Extraction "handlers.ml" on_timeout on_step_down ask_votes on_vote_request on_vote_response on_append_request
-  on_append_response append save advance send_append begin_round synced give_vote ack on_persisted on_reboot see andthen
-  set_vol img0.

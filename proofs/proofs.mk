@@ -1,0 +1,31 @@
+# The proofs, and the checker of traces that is extracted from them; the Makefile includes this.
+
+TRACE_CHECK = build/trace-check
+# Handlers.v and what it needs.
+COQ_HANDLERS = $(addprefix proofs/coq/,$(addsuffix .v,Quorum Log Model Invariant Steps Handlers))
+TRACE_SEEDS ?= 1 8
+TRACE_RUNS ?= 400
+TRACE_PORT ?= 7300
+
+$(BUILD)/tests/raft/driver: tests/raft/driver.c $(BUILD)/libraft.a $(BUILD)/libbase.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -MMD -MP $(LDFLAGS) -o $@ $^
+
+build/proofs/handlers.ml: proofs/trace/Extract.v $(COQ_HANDLERS)
+	@mkdir -p $(@D)
+	$(MAKE) -s -C proofs/coq Handlers.vo
+	cp proofs/trace/Extract.v $(@D)
+	cd $(@D) && coqc -q -R ../../proofs/coq "" Extract.v
+
+# Warnings about the extracted code are not ours to heed.
+$(TRACE_CHECK): build/proofs/handlers.ml $(wildcard proofs/trace/*.ml)
+	cp proofs/trace/*.ml build/proofs
+	cd build/proofs && ocamlopt -w -a -c handlers.mli handlers.ml && \
+	  ocamlopt -inline 100 -w +a-4-9-40-41-42-44-45-70 -warn-error +a handlers.cmx line.ml words.ml terms.ml node.ml \
+	  trace_check.ml -o ../trace-check
+
+trace: $(TRACE_CHECK) $(BUILD)/sim $(BUILD)/tests/raft/golden $(BUILD)/tests/raft/driver all ## replay scripts, random runs, simulator and real processes on the proved handlers
+	@BUILD=$(BUILD) proofs/trace/run --seeds $(TRACE_SEEDS) --runs $(TRACE_RUNS) --port $(TRACE_PORT) $(SCRIPTS)
+
+.PHONY: trace
+-include $(BUILD)/tests/raft/driver.d

@@ -1,0 +1,381 @@
+(* One node: the state of its proved handlers, and what one observed step does to it.
+
+   The handlers work on lists. So that a step costs the same on a long log, they are given the end of the log only: what lies
+   below `base` is committed on all of the node's images, and left away, as compaction does. Entry base + 1 is the model's
+   first; a message that reaches below it is cut to what lies above. The terms below are kept aside and compared there. *)
+open Handlers
+open Line
+
+exception Impossible of string
+let fail fmt = Printf.ksprintf (fun s -> raise (Impossible s)) fmt
+
+let of_id (i : int) : Handlers.node = Obj.repr i
+let to_id (n : Handlers.node) : int = Obj.obj n
+let params voters = { node_eq_dec = (fun a b -> to_id a = to_id b); voters = List.map of_id voters }
+
+module Ids = Map.Make (Int)
+
+type t = {
+  id : int;
+  p : params;
+  voters : int list;
+  m : st;
+  base : int;
+  labels : int list;              (* the core's write number for each of the model's writes under way *)
+  issued : int;                   (* the last write that the core asked for *)
+  synced_to : int;                (* the last that it was told is done *)
+  terms : Terms.t;                (* of the log in memory *)
+  first : int;                    (* where the core's own log begins *)
+  campaign : int * int * int;     (* term, last index and last term of the last campaign *)
+  answered : int * int;           (* term, last round answered *)
+  acked : int Ids.t;              (* a leader: the last round that each other node has answered *)
+  reads : (int * int) Ids.t;      (* a leader's reads: round, index at least *)
+}
+
+let entry_cache = Array.init 1024 (fun t -> { eterm = t; eval = None })
+let entry t = if t >= 0 && t < 1024 then entry_cache.(t) else { eterm = t; eval = None }
+let down n k = if k <= n.base then 0 else k - n.base
+let rec drop k l = if k <= 0 then l else match l with [] -> [] | _ :: r -> drop (k - 1) r
+let rec take k = function x :: r when k > 0 -> x :: take (k - 1) r | _ -> []
+let vote_of = function -1 -> None | v -> Some (of_id v)
+let vote_id = function None -> -1 | Some v -> to_id v
+let last_of n = n.base + List.length n.m.vol.log
+let mt_of l = fun v -> match List.assoc_opt (to_id v) l with Some k -> k | None -> 0
+
+let note_answers n out =
+  List.fold_left (fun n msg -> match msg with
+    | HBR (t, _, r) when fst n.answered <> t || snd n.answered < r -> { n with answered = (t, r) }
+    | _ -> n) n out
+let run f n = let m, out = f n.m in note_answers { n with m } out
+
+(* ---------- a disk ---------- *)
+let above q labels = List.length (List.filter (fun l -> l > q) labels)
+let sync_to q n =
+  let j = above q n.labels in
+  if j = List.length n.labels then n else { (run (synced n.p j) n) with labels = take j n.labels }
+
+let same_stored (a : img) (b : img) = a.term = b.term && a.vote = b.vote && (a.log == b.log || a.log = b.log)
+let same_image a b = same_stored a b && a.mat = b.mat && a.ci = b.ci
+
+(* The model's writes of this step, in one: the core asked for one, or for none where nothing that it stores has changed. *)
+let number_write before written n =
+  let kept_count = List.length n.labels in
+  let kept = drop (List.length n.m.pend - kept_count) n.m.pend in
+  let newest = match kept with d :: _ -> d | [] -> n.m.dur in
+  let vol = n.m.vol in
+  match written with
+  | Some number ->
+    if number <> before.issued + 1 then fail "the write has number %d, the last one had %d" number before.issued;
+    { n with m = { n.m with pend = vol :: kept }; labels = number :: n.labels; issued = number }
+  | None ->
+    if not (same_stored vol newest) then fail "term, vote or log has changed, and nothing is written";
+    if same_image vol newest then { n with m = { n.m with pend = kept } }
+    else match kept, n.labels with
+      | _ :: older, l :: _ when l = n.issued -> { n with m = { n.m with pend = vol :: older } }
+      | _ -> { n with m = { n.m with pend = vol :: kept }; labels = n.issued :: n.labels }
+
+(* The applied index goes to the disk by itself. *)
+let mark k n = if n.m.dur.ci >= k then n else run (on_applied n.p k) n
+
+(* ---------- inputs ---------- *)
+(* An append request above base: what it says below was committed here, and must agree. *)
+let reach_down n prev prev_term entries =
+  if n.base = 0 || prev > n.base then Some (prev - n.base, prev_term, entries)
+  else begin
+    let rec agree i = function
+      | t :: r -> i > n.base + 1 || ((i < n.terms.first || Terms.get n.terms i = t) && agree (i + 1) r)
+      | [] -> true in
+    if not (prev < n.terms.first || Terms.get n.terms prev = prev_term) || not (agree (prev + 1) entries) then None
+    else Some (1, Terms.get n.terms (n.base + 1), drop (n.base + 1 - prev) entries)
+  end
+
+let see t n = run (andthen n.p (see n.p t) (save n.p)) n
+
+let on_message (x : step) (msg : message) entries n =
+  let t = msg.term and p = n.p in
+  match msg.kind, msg.fields with
+  | 0, [ _; _; 1 ] | 1, [ 1; 1 ] -> n                   (* pre-votes speak of a term that nobody is in *)
+  | 0, [ last; lt; _ ] ->
+    if x.after.term < t then n                          (* it holds to its leader: to the model, the request is lost *)
+    else run (on_vote_request p t (of_id msg.from) (down n last) lt) n
+  | 1, [ 1; 0 ] -> run (on_vote_response p (of_id n.id) t (of_id msg.from)) n
+  | 2, [ prev; pt; lc; round; _ ] when t >= n.m.vol.term ->
+    (match reach_down n prev pt (Terms.expand entries) with
+     | None -> fail "the request contradicts what is committed here"
+     | Some (prev, pt, es) -> run (on_append_request p (of_id n.id) t prev pt (List.map entry es) (down n lc) round) n)
+  | 3, [ 1; k; _; _ ] -> run (on_append_response p t (of_id msg.from) (down n k)) n
+  | _ -> see t n
+
+let note_round (msg : message) n =
+  match msg.kind, msg.fields with
+  | 3, [ _; _; _; round ] when n.m.rl = Leader && msg.term = n.m.vol.term ->
+    { n with acked = Ids.update msg.from (function Some r when r >= round -> Some r | _ -> Some round) n.acked }
+  | _ -> n
+
+let on_input (x : step) n =
+  match x.input with
+  | Message (msg, entries) -> note_round msg (on_message x msg entries n)
+  | Persisted q ->
+    if q > n.issued then fail "write %d was never asked for" q;
+    let j = above q n.labels in
+    let n' = run (on_persisted n.p (of_id n.id) j (of_id n.id) 0) n in
+    { n' with labels = take j n.labels; synced_to = max q n.synced_to }
+  | Tick | Propose _ | Read _ | Applied _ | Compacted _ | Unreachable _ | Transfer _ -> n
+
+(* What the core's timers decide, and what clients ask for. *)
+let on_own_accord (x : step) n =
+  let p = n.p in
+  let n =
+    if x.after.role = 2 && x.after.term = n.m.vol.term + 1 && x.after.vote = n.id then
+      let n = run (on_timeout p (of_id n.id)) n in
+      { n with campaign = (x.after.term, last_of n, last_term p n.m.vol.log) }
+    else if x.after.role < 2 && n.m.rl <> Follower then run (on_step_down p) n
+    else n in
+  match x.input with
+  | Propose _ when x.after.role = 3 && n.m.rl = Leader && x.after.last > last_of n ->
+    let more = x.after.last - last_of n in
+    let rec add k s = if k = 0 then s else add (k - 1) (set_vol p (append p None s.vol) s) in
+    run (fun s -> save p (add more s)) n
+  | _ -> n
+
+(* ---------- what must be equal ---------- *)
+let equal what seen model = if seen <> model then fail "%s is %d, in the model it is %d" what seen model
+let equal_words what seen model = if seen <> model then fail "%s is %s, in the model it is %s" what seen model
+
+let compare_log n =
+  let rec go i = function
+    | [] -> if i <= n.terms.last then fail "its log goes on to %d, the model's ends at %d" n.terms.last (i - 1)
+    | e :: r ->
+      if i > n.terms.last then fail "its log ends at %d, the model's goes on" n.terms.last;
+      if Terms.get n.terms i <> e.eterm then
+        fail "entry %d is of term %d, in the model of term %d" i (Terms.get n.terms i) e.eterm;
+      go (i + 1) r in
+  go (n.base + 1) n.m.vol.log
+
+let change_log n (x : step) =
+  match x.change with
+  | None -> ()
+  | Some (cut, runs) ->
+    if cut > n.terms.last + 1 then fail "the log has a hole before %d" cut;
+    if cut <= n.base + n.m.vol.ci then fail "entry %d was committed, and the log is cut there" cut;
+    Terms.cut n.terms cut; Terms.push_runs n.terms runs
+
+let compare_change before n (x : step) =
+  if x.change <> None || n.m.vol.log != before.m.vol.log then compare_log n;
+  equal "the last index" x.after.last (last_of n);
+  equal "the last entry's term" x.after.last_term (Terms.get n.terms n.terms.last)
+
+let compare_write n (x : step) =
+  match x.write with
+  | None -> if x.change <> None then fail "the log has changed, and nothing is written"
+  | Some w ->
+    equal "the term written" w.wterm n.m.vol.term;
+    equal "the vote written" w.wvote (vote_id n.m.vol.vote);
+    if w.wchange <> x.change then fail "what is written is not how the log has changed"
+
+let role_word = function Follower -> "follower" | Candidate -> "candidate" | Leader -> "leader"
+
+let compare_state n (x : step) =
+  let s = n.m and a = x.after in
+  equal_words "the role" (match a.role with 0 | 1 -> "follower" | r -> Words.role r) (role_word s.rl);
+  equal "the term" a.term s.vol.term;
+  equal_words "the vote" (Words.node a.vote) (Words.node (vote_id s.vol.vote));
+  equal "the commit index" (max a.commit n.base) (n.base + s.vol.ci)
+
+let compare_disk n (x : step) =
+  let s = n.m and a = x.after in
+  let d = down n a.durable in
+  if d > List.length s.dur.log || term_at n.p s.dur.log d <> term_at n.p s.vol.log d then
+    fail "it takes its log to be durable up to %d; the disk does not have that" a.durable;
+  if down n a.apply_to > s.dur.ci then fail "it may apply up to %d; its disk does not allow that yet" a.apply_to;
+  if down n a.applied > s.dur.ci then fail "it has applied %d; its disk does not allow that yet" a.applied
+
+let compare_base before (x : step) n =
+  let a = x.after in
+  if a.base <> before.first then begin
+    (match x.input with Compacted k when k >= a.base -> () | _ -> fail "its log begins after %d, it was %d" a.base before.first);
+    if a.base < before.first || a.base > a.applied then fail "the log was compacted up to %d, applied is %d" a.base a.applied
+  end;
+  if a.base > 0 && a.base >= n.terms.first then equal "the term before the log" a.base_term (Terms.get n.terms a.base);
+  { n with first = a.base }
+
+(* ---------- messages and reads that leave ---------- *)
+let begin_rounds r n =
+  let rec go n = if n.m.rl = Leader && n.m.rnd < r then go (run (begin_round n.p) n) else n in
+  go n
+
+let append_request before n (msg : message) prev pt lc count =
+  if prev + count > n.terms.last then fail "it sends entries up to %d and has %d" (prev + count) n.terms.last;
+  let commit = n.base + n.m.vol.ci and commit_before = before.base + before.m.vol.ci in
+  if lc <> commit && lc <> commit_before && not (lc = 0 && prev = 0) then
+    fail "it sends commit %d, the model has %d" lc commit;
+  if prev > n.base then
+    match send_append n.p (prev - n.base) count n.m with
+    | _, [ AE (t, _, pt', es, _) ] when t = msg.term && pt' = pt && List.length es = count -> ()
+    | _ -> fail "the model does not let this out: %s" (Words.message msg)
+  else if n.m.rl <> Leader || msg.term <> n.m.vol.term || (prev >= n.terms.first && Terms.get n.terms prev <> pt) then
+    fail "the model does not let this out: %s" (Words.message msg)
+
+let one_message before n (msg : message) =
+  let no () = fail "the model does not let this out: %s" (Words.message msg) in
+  if msg.from <> n.id then fail "it speaks for node %d" msg.from;
+  match msg.kind, msg.fields with
+  | 0, [ _; _; 1 ] -> n
+  | 0, [ li; lt; _ ] ->
+    (match ask_votes n.p (of_id n.id) n.m with
+     | _, [ RV (t, _, li', lt') ] when t = msg.term && lt' = lt && li = n.base + li' -> n
+     (* it waited for the disk, and the node is no candidate any more *)
+     | _, [] when n.campaign = (msg.term, li, lt) && n.m.vol.term = msg.term && n.m.dur.term = msg.term -> n
+     | _ -> no ())
+  | 1, [ 1; 0 ] ->
+    (match give_vote n.p (of_id n.id) (of_id msg.dst) n.m with
+     | _, [ RVR (t, _, _) ] when t = msg.term -> n
+     | _ -> no ())
+  | 1, _ -> n
+  | 2, [ prev; pt; lc; round; count ] ->
+    let n = begin_rounds round n in
+    equal "the round" round n.m.rnd;
+    append_request before n msg prev pt lc count; n
+  | 3, [ matched; k; kt; round ] ->
+    if round > 0 && (fst n.answered <> msg.term || snd n.answered < round) then
+      fail "it answers round %d of term %d, in which nobody asked it" round msg.term;
+    if matched = 1 then begin
+      if k >= n.terms.first && Terms.get n.terms k <> kt then no ();
+      match ack n.p (of_id n.id) (down n k) n.m with
+      | _, [ AER (t, _, _) ] when t = msg.term -> ()
+      | _ -> no () end;
+    n
+  | _ -> n
+
+let take_read before (x : step) n =
+  match x.input with
+  | Read name when n.m.rl = Leader && before.m.rl = Leader ->
+    { n with reads = Ids.add name (before.m.rnd + 1, before.base + before.m.vol.ci) n.reads }
+  | _ -> n
+
+let serve_read n (name, index) =
+  match Ids.find_opt name n.reads with
+  | None -> fail "read %d was not taken, or is over" name
+  | Some (round, least) ->
+    let n = begin_rounds round n in
+    if n.m.rl <> Leader then fail "read %d is served by one that does not lead" name;
+    if index < least then fail "read %d is served at %d; when it came, %d was committed" name index least;
+    if Terms.get n.terms index <> n.m.vol.term then fail "read %d is served before an entry of the leader's term" name;
+    let with_us v = v = n.id && n.m.rnd >= round ||
+      (match Ids.find_opt v n.acked with Some r -> r >= round | None -> false) in
+    let count = List.length (List.filter with_us n.voters) in
+    if not (majority n.p count) then fail "read %d is served; %d of %d have answered round %d" name count (List.length n.voters) round;
+    { n with reads = Ids.remove name n.reads }
+
+(* ---------- upkeep ---------- *)
+let window = 64
+
+(* A leader's table is a function; its updates would pile up. *)
+let tidy_table before n =
+  if n.m.mt == before.m.mt then n
+  else { n with m = { n.m with mt = mt_of (List.map (fun v -> v, n.m.mt (of_id v)) n.voters) } }
+
+let rebase n =
+  if List.length n.m.vol.log <= 2 * window then n
+  else begin
+    let least = List.fold_left (fun k d -> min k d.ci) n.m.dur.ci (n.m.vol :: n.m.pend) in
+    let d = least - 1 in
+    if d < window then n
+    else begin
+      let image (i : img) = { i with log = drop d i.log; ci = i.ci - d; mat = max 0 (i.mat - d) } in
+      let table = List.map (fun v -> v, max 0 (n.m.mt (of_id v) - d)) n.voters in
+      { n with base = n.base + d;
+        m = { n.m with vol = image n.m.vol; pend = List.map image n.m.pend; dur = image n.m.dur; mt = mt_of table } }
+    end
+  end
+
+let new_leadership before n =
+  if n.m.rl = Leader && before.m.rl = Leader && n.m.vol.term = before.m.vol.term then n
+  else if n.m.rl = Leader then { n with acked = Ids.empty; reads = Ids.empty }
+  else if Ids.is_empty n.reads && Ids.is_empty n.acked then n
+  else { n with acked = Ids.empty; reads = Ids.empty }
+
+(* ---------- one step ---------- *)
+let checked before (x : step) n =
+  let n = new_leadership before n in
+  compare_state n x;
+  let n = number_write before (Option.map (fun w -> w.number) x.write) n in
+  equal "the number of the last write" x.after.seq n.issued;
+  let n = sync_to n.synced_to n in
+  compare_change before n x;
+  compare_write n x;
+  let n = mark (down n (max x.after.apply_to x.after.applied)) n in
+  compare_disk n x;
+  let n = compare_base before x n in
+  let n = take_read before x n in
+  let n = List.fold_left (one_message before) n x.sent in
+  let n = List.fold_left serve_read n x.reads in
+  let n = List.fold_left (fun n r -> { n with reads = Ids.remove r n.reads }) n x.failed in
+  rebase (tidy_table before n)
+
+(* A stranger's message may also be disregarded, but for its term. *)
+let step ~stranger (x : step) n =
+  change_log n x;
+  let attempt after_input = checked n x (on_own_accord x after_input) in
+  match x.input with
+  | Message (msg, _) when stranger ->
+    (try attempt (on_input x n) with Impossible why ->
+       try attempt (see msg.term n) with Impossible _ ->
+         try attempt n with Impossible _ -> fail "%s" why)
+  | _ -> attempt (on_input x n)
+
+(* ---------- beginnings ---------- *)
+let windowed voters id (base, base_term) term vote ci runs =
+  let terms = Terms.make base base_term runs in
+  let sentinel = if base = 0 then [] else [ entry base_term ] in
+  let shift = if base = 0 then 0 else base - 1 in
+  let image : img = { term; vote = vote_of vote; log = sentinel @ List.map entry (Terms.expand runs); mat = 0; ci = max 0 (ci - shift) } in
+  { id; p = params voters; voters; base = shift; labels = []; issued = 0; synced_to = 0; terms; first = base;
+    m = { vol = image; pend = []; dur = image; rl = Follower; votes = []; mt = (fun _ -> 0); rnd = 0 };
+    campaign = (0, 0, 0); answered = (0, 0); acked = Ids.empty; reads = Ids.empty }
+
+let stored_log n (d : img) = fun i -> if i <= n.base then Terms.get n.terms i else match nth_error d.log (i - n.base - 1) with
+  | Some e -> e.eterm | None -> 0
+
+(* Does the disk hold this image? *)
+let holds n (d : img) ~term ~vote ~base ~base_term (log : Terms.t) =
+  let stored = stored_log n d in
+  let last = n.base + List.length d.log in
+  let rec same i = i > last || (i < n.terms.first || stored i = Terms.get log i) && same (i + 1) in
+  d.term = term && vote_id d.vote = vote && log.last = last && base <= last &&
+  (base < n.terms.first || base = 0 || stored base = base_term) && same (max (base + 1) log.first)
+
+let reboot ~term ~vote ~applied ~base ~base_term runs n =
+  let log = Terms.make base base_term runs in
+  let rec find j = function
+    | [] -> fail "no moment of its disk would give this back"
+    | d :: older -> if holds n d ~term ~vote ~base ~base_term log then j else find (j + 1) older in
+  let m, _ = synced n.p (find 0 (n.m.pend @ [ n.m.dur ])) n.m in
+  let k = down n applied in
+  let booted, _ = on_reboot n.p k m in
+  if booted == m then fail "it has applied up to %d; with this on its disk it had not committed that" applied;
+  if base > applied then fail "its log begins after %d, it has applied %d" base applied;
+  (* the commit index may have gone back further than the window reaches *)
+  rebase (windowed n.voters n.id (base, base_term) term vote applied runs)
+
+let of_state voters id (w : whole) =
+  let a = w.now in
+  let n = windowed voters id (a.base, a.base_term) a.term a.vote a.commit w.log in
+  let leads = a.role = 3 in
+  let sentinel = if a.base = 0 then [] else [ entry a.base_term ] in
+  let image (i : Line.image) : img =
+    let log = sentinel @ List.map entry (Terms.expand i.ilog) in
+    { term = i.iterm; vote = vote_of i.ivote; log; ci = min (List.length log) (down n i.icommit);
+      mat = if leads && i.iterm = a.term then List.length log else 0 } in
+  let vol = { n.m.vol with mat = if leads then List.length n.m.vol.log else down n w.matched } in
+  let under_way, dur, done_to = match w.images with
+    | [] -> fail "a state without a disk"
+    | d :: rest -> List.rev rest, image d, d.iseq in
+  let table = (id, if leads then down n a.durable else 0) :: List.map (fun (v, k, _) -> v, down n k) w.peers in
+  { n with
+    m = { vol; pend = List.map image under_way; dur; rnd = w.round; mt = mt_of table;
+      votes = List.map of_id w.granted; rl = (match a.role with 2 -> Candidate | 3 -> Leader | _ -> Follower) };
+    labels = List.map (fun i -> i.iseq) under_way; issued = a.seq; synced_to = done_to;
+    campaign = (a.term, w.campaign_last, w.campaign_term); answered = (a.term, w.answered);
+    acked = List.fold_left (fun m (v, _, r) -> Ids.add v r m) Ids.empty w.peers;
+    reads = List.fold_left (fun m (name, index, round) -> Ids.add name (round, index) m) Ids.empty w.waiting }
