@@ -24,7 +24,7 @@ type image = { iseq : int; iterm : int; ivote : int; icommit : int; ilog : run l
 type whole = { now : state; log : run list; granted : int list; round : int; campaign_last : int; campaign_term : int;
   answered : int; matched : int; peers : (int * int * int) list; waiting : (int * int * int) list; images : image list }
 type t =
-  | World of bool
+  | World of int
   | Boot of { node : int; term : int; vote : int; applied : int; base : int; base_term : int; log : run list; voters : int list }
   | Step of int * step
   | State of int * int list * whole
@@ -93,7 +93,7 @@ let parse text =
   | '#' -> Remark (String.trim (String.sub text 1 (String.length text - 1)))
   | letter ->
     match letter, sections text with
-    | 'I', [ [ [ mode ] ] ] -> World (mode = 1)
+    | 'I', [ [ [ mode ] ] ] -> World mode
     | 'B', [ [ [ node; term; vote; applied; base; base_term ] ]; [ log ]; [ voters ] ] ->
       Boot { node; term; vote; applied; base; base_term; log = runs log; voters }
     | 'X', [ [ node :: given ]; [ after ]; [ changed ]; [ written ]; messages; reads; [ failed ] ] ->

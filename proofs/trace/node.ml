@@ -260,7 +260,7 @@ let serve_read n (name, index) =
     let n = begin_rounds round n in
     if n.m.rl <> Leader then fail "read %d is served by one that does not lead" name;
     if index < least then fail "read %d is served at %d; when it came, %d was committed" name index least;
-    if Terms.get n.terms index <> n.m.vol.term then fail "read %d is served before an entry of the leader's term" name;
+    if index >= n.terms.first && Terms.get n.terms index <> n.m.vol.term then fail "read %d is served before an entry of the leader's term" name;
     let with_us v = v = n.id && n.m.rnd >= round ||
       (match Ids.find_opt v n.acked with Some r -> r >= round | None -> false) in
     let count = List.length (List.filter with_us n.voters) in

@@ -71,9 +71,9 @@ let boot id ~term ~vote ~applied ~base ~base_term log voters =
 let source = ref "" and line_no = ref 0 and remark = ref ""
 
 let line = function
-  | World closed ->
+  | World mode ->
     seen.worlds <- seen.worlds + 1;
-    order := if closed then Closed else Open;
+    order := (match mode with 0 -> Open | 1 -> Closed | _ -> Isolated);
     Hashtbl.reset nodes; Hashtbl.reset sent
   | Boot b -> boot b.node ~term:b.term ~vote:b.vote ~applied:b.applied ~base:b.base ~base_term:b.base_term b.log b.voters
   | State (id, voters, whole) ->

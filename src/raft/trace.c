@@ -217,10 +217,10 @@ static void put_results(struct buffer *out, const struct raft_output *output)
 
 /* ---- lines -------------------------------------------------------------------------------- */
 
-void raft_trace_world(struct buffer *out, bool closed)
+void raft_trace_world(struct buffer *out, enum raft_trace_world world)
 {
     buffer_append_byte(out, 'I');
-    put(out, closed);
+    put(out, world);
     end_line(out);
 }
 

@@ -5,9 +5,8 @@
  * Decimal numbers with one blank between them, in sections that end with " |", or with the line.
  *
  *   I MODE
- *       A new world.  MODE 1: every message that arrives was sent by a node of this trace, earlier;
- *       and a node's first boot is from an empty disk.  MODE 0: strangers speak too.  A trace without
- *       this line is of single processes: see trace-check --help.
+ *       A new world, as enum raft_trace_world says.  A trace without this line is of single processes:
+ *       see trace-check --help.
  *   B NODE TERM VOTE APPLIED BASE BASE_TERM | RUN... | VOTER...
  *       NODE boots with this on its disk: its log holds the entries after BASE.
  *   X NODE INPUT | STATE | CHANGE | WRITE | MESSAGE ; ... | READ INDEX ; ... | READ ...
@@ -58,7 +57,13 @@ struct raft_trace_image {
     uint64_t count;
 };
 
-void raft_trace_world(struct buffer *out, bool closed);
+enum raft_trace_world {
+    RAFT_TRACE_OPEN,   /* first boots are from empty disks, but strangers speak as well */
+    RAFT_TRACE_CLOSED, /* the same, and every message that arrives was sent here, earlier */
+    RAFT_TRACE_STATES  /* each step stands by itself, behind an S line */
+};
+
+void raft_trace_world(struct buffer *out, enum raft_trace_world world);
 /* Of a core that raft_new() just made. */
 void raft_trace_boot(struct buffer *out, const struct raft *raft);
 /* After raft_step(), before the output is acted upon. */

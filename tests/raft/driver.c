@@ -1,5 +1,6 @@
-/* driver [SEED [RUNS]]: drives the core through random schedules and prints its trace, a world for
- * each seed from SEED on, for build/trace-check.
+/* driver [--states] [SEED [RUNS]]: drives the core through random schedules and prints its trace, a
+ * world for each seed from SEED on, for build/trace-check.  With --states each step stands by itself,
+ * behind the state that it was taken in.
  *
  * Messages are delivered in any order, any number of times or never; writes become durable late, in
  * their order; a crash keeps the acknowledged writes and any number of those under way; what was
@@ -33,6 +34,7 @@ struct node {
     struct image kept[WRITES]; /* by number of write since the start; [0]: at the start */
     uint64_t issued, durable;
     raft_index applied, first; /* on the disk as well */
+    raft_index apply_to;       /* the highest so far */
 };
 
 static struct {
@@ -44,6 +46,7 @@ static struct {
     uint32_t cut_off; /* this node's messages are lost; `count`: nobody's */
     uint64_t next_read;
     uint64_t prng;
+    bool states;
     struct buffer trace;
 } world;
 
@@ -81,6 +84,7 @@ static void start(uint32_t id)
     raft_trace_boot(&world.trace, node->raft);
     node->kept[0] = node->now;
     node->issued = node->durable = 0;
+    node->apply_to = node->applied;
 }
 
 static void send(const struct node *node, const struct raft_message *message)
@@ -107,17 +111,41 @@ static void keep_write(struct node *node, const struct raft_write *write)
     node->kept[node->issued] = node->now;
 }
 
+static void print_state(const struct node *node)
+{
+    struct raft_trace_image images[WRITES];
+    struct raft_status status;
+    uint32_t count = 0;
+    raft_status(node->raft, &status);
+    for (uint64_t seq = node->durable; seq <= node->issued; seq++) {
+        const struct image *image = &node->kept[seq];
+        images[count++] = (struct raft_trace_image){
+            .seq = seq,
+            .term = image->term,
+            .voted_for = image->vote,
+            .commit = node->apply_to,
+            .terms = image->terms + status.first.index + 1,
+            .count = image->last - status.first.index,
+        };
+    }
+    raft_trace_state(&world.trace, node->raft, images, count);
+}
+
 static void step(uint32_t id, const struct raft_input *input)
 {
     struct node *node = &world.nodes[id];
     struct raft_output output;
     struct raft_status status;
+    if (world.states)
+        print_state(node);
     raft_step(node->raft, input, &output);
     raft_trace_step(&world.trace, node->raft, input, &output);
     if (output.write.seq)
         keep_write(node, &output.write);
     for (uint32_t i = 0; i < output.messages_count; i++)
         send(node, &output.messages[i]);
+    if (output.apply_to > node->apply_to)
+        node->apply_to = output.apply_to;
     raft_status(node->raft, &status);
     if (output.apply_to > status.applied && below(2)) {
         struct raft_input applied = {.type = RAFT_INPUT_APPLIED, .index = output.apply_to};
@@ -130,6 +158,8 @@ static void step(uint32_t id, const struct raft_input *input)
 static void crash(uint32_t id)
 {
     struct node *node = &world.nodes[id];
+    if (world.states)
+        print_state(node);
     node->now = node->kept[node->durable + below(node->issued - node->durable + 1)];
     raft_free(node->raft);
     start(id);
@@ -224,9 +254,9 @@ static void begin_world(uint64_t seed)
     world.members.count = world.count;
     for (uint32_t id = 0; id < world.count; id++)
         world.members.list[id] = (struct raft_member){.id = id, .voter = id < 4 || seed % 8 == 3};
-    buffer_printf(&world.trace, "# build/tests/raft/driver %" PRIu64 " 1 | build/trace-check\n",
-                  seed);
-    raft_trace_world(&world.trace, true);
+    buffer_printf(&world.trace, "# build/tests/raft/driver %s%" PRIu64 " 1 | build/trace-check\n",
+                  world.states ? "--states " : "", seed);
+    raft_trace_world(&world.trace, world.states ? RAFT_TRACE_STATES : RAFT_TRACE_CLOSED);
     for (uint32_t id = 0; id < world.count; id++) {
         struct node *node = &world.nodes[id];
         memset(&node->now, 0, sizeof node->now);
@@ -244,6 +274,9 @@ static void write_trace(void)
 
 int main(int argc, char **argv)
 {
+    world.states = argc > 1 && strcmp(argv[1], "--states") == 0;
+    argv += world.states;
+    argc -= world.states;
     uint64_t seed = argc > 1 ? strtoull(argv[1], NULL, 10) : 1;
     uint64_t runs = argc > 2 ? strtoull(argv[2], NULL, 10) : 100;
     for (uint64_t end = seed + runs; seed < end; seed++) {

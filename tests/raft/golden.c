@@ -268,7 +268,7 @@ static void do_cluster(char **words, uint32_t count)
         .uncommitted_bytes_max = option(words, count, "uncommitted", 100000),
     };
     if (tracing)
-        raft_trace_world(&trace, false);
+        raft_trace_world(&trace, RAFT_TRACE_OPEN);
     for (uint32_t id = 1; id <= world.count; id++) {
         world.nodes[id].voted_for = RAFT_NOBODY;
         start_node(id);
