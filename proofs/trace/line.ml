@@ -28,6 +28,7 @@ type t =
   | Boot of { node : int; term : int; vote : int; applied : int; base : int; base_term : int; log : run list; voters : int list }
   | Step of int * step
   | State of int * int list * whole
+  | Expect of int * whole
   | Remark of string
 
 (* What follows the letter, as sections of groups of numbers. What an honest node never says may be larger than an int. *)
@@ -99,9 +100,10 @@ let parse text =
     | 'X', [ [ node :: given ]; [ after ]; [ changed ]; [ written ]; messages; reads; [ failed ] ] ->
       Step (node, { input = input given; after = state after; change = change changed; write = write written;
         sent = List.map (fun m -> fst (message m)) (present messages); reads = List.map pair (present reads); failed })
-    | 'S', [ [ node :: now ]; [ log ]; [ voters ]; [ granted ]; [ [ round; campaign_last; campaign_term; answered; matched ] ];
-             peers; reads; images ] ->
-      State (node, voters, { now = state now; log = runs log; granted; round; campaign_last; campaign_term; answered; matched;
+    | ('S' | 'E'), [ [ node :: now ]; [ log ]; [ voters ]; [ granted ];
+                     [ [ round; campaign_last; campaign_term; answered; matched ] ]; peers; reads; images ] ->
+      let whole = { now = state now; log = runs log; granted; round; campaign_last; campaign_term; answered; matched;
         peers = List.map triple (present peers); waiting = List.map triple (present reads);
-        images = List.map image (present images) })
+        images = List.map image (present images) } in
+      if letter = 'S' then State (node, voters, whole) else Expect (node, whole)
     | _ -> raise (Bad "not a line of a trace")

@@ -379,3 +379,48 @@ let of_state voters id (w : whole) =
     campaign = (a.term, w.campaign_last, w.campaign_term); answered = (a.term, w.answered);
     acked = List.fold_left (fun m (v, _, r) -> Ids.add v r m) Ids.empty w.peers;
     reads = List.fold_left (fun m (name, index, round) -> Ids.add name (round, index) m) Ids.empty w.waiting }
+
+(* ---------- what the core knows, after a step ---------- *)
+let expect_candidate (w : whole) n =
+  if List.sort compare w.granted <> List.sort compare (List.map to_id n.m.votes) then
+    fail "it counts the votes of%s, the model those of%s" (Words.ids w.granted) (Words.ids (List.map to_id n.m.votes))
+
+let expect_leader (w : whole) n =
+  equal "the last read round" w.round n.m.rnd;
+  List.iter (fun (v, k, r) ->
+    if List.mem v n.voters then equal (Printf.sprintf "the match index of node %d" v) (max k n.base) (n.base + n.m.mt (of_id v));
+    let seen = match Ids.find_opt v n.acked with Some r -> r | None -> 0 in
+    equal (Printf.sprintf "the last round that node %d answered" v) r seen) w.peers;
+  if List.length w.waiting <> Ids.cardinal n.reads then
+    fail "%d reads wait, in the model %d" (List.length w.waiting) (Ids.cardinal n.reads);
+  List.iter (fun (name, index, round) -> match Ids.find_opt name n.reads with
+    | None -> fail "read %d waits, and was not taken" name
+    | Some (r, least) ->
+      equal (Printf.sprintf "the round of read %d" name) round r;
+      if index < least then fail "read %d waits for %d; when it came, %d was committed" name index least) w.waiting
+
+let expect_promises (w : whole) n =
+  if w.answered > 0 && (fst n.answered <> w.now.term || snd n.answered < w.answered) then
+    fail "it will answer round %d, in which nobody asked it" w.answered;
+  if down n w.matched > n.m.vol.mat then fail "it will acknowledge %d, the model %d" w.matched (n.base + n.m.vol.mat);
+  if w.campaign_last + w.campaign_term > 0 && n.campaign <> (w.now.term, w.campaign_last, w.campaign_term) then
+    fail "it will ask for votes with last entry %d of term %d" w.campaign_last w.campaign_term
+
+let expect_disk (w : whole) n =
+  let image i =
+    let d = match drop (above i.iseq n.labels) n.m.pend with d :: _ -> d | [] -> n.m.dur in
+    let log = Terms.make w.now.base w.now.base_term i.ilog in
+    if not (holds n d ~term:i.iterm ~vote:i.ivote ~base:w.now.base ~base_term:w.now.base_term log) then
+      fail "after write %d its disk holds something else than the model's" i.iseq in
+  List.iter image w.images
+
+let expect (w : whole) n =
+  let log = Terms.make w.now.base w.now.base_term w.log in
+  if not (holds n n.m.vol ~term:w.now.term ~vote:w.now.vote ~base:w.now.base ~base_term:w.now.base_term log) then
+    fail "term, vote or log are not the model's";
+  (match n.m.rl with
+   | Candidate -> expect_candidate w n
+   | Leader -> expect_leader w n
+   | Follower -> ());
+  expect_promises w n;
+  expect_disk w n

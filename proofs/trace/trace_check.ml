@@ -78,6 +78,7 @@ let line = function
   | Boot b -> boot b.node ~term:b.term ~vote:b.vote ~applied:b.applied ~base:b.base ~base_term:b.base_term b.log b.voters
   | State (id, voters, whole) ->
     seen.states <- seen.states + 1; Hashtbl.replace nodes id (Node.of_state voters id whole)
+  | Expect (id, whole) -> Node.expect whole (find id)
   | Step (id, x) -> step id x
   | Remark text -> if text <> "" then remark := text
 

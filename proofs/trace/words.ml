@@ -3,6 +3,7 @@ open Line
 
 let say = Printf.sprintf
 let node = function -1 -> "nobody" | n -> say "node %d" n
+let ids l = if l = [] then " nobody" else String.concat "" (List.map (say " %d") l)
 let role = function 0 -> "follower" | 1 -> "pre-candidate" | 2 -> "candidate" | 3 -> "leader" | n -> say "role %d" n
 let runs log = String.concat ", " (List.map (fun (count, term) -> say "%d of term %d" count term) log)
 let message (m : message) =
@@ -44,6 +45,7 @@ let line = function
   | Step (n, s) -> say "node %d: %s" n (step s)
   | Boot b -> say "node %d boots with term %d, vote for %s, applied %d, log after %d: %s\n" b.node b.term (node b.vote) b.applied
     b.base (runs b.log)
+  | Expect (n, w) -> say "node %d is now: %s\n" n (state w.now)
   | State (n, _, w) -> say "node %d is said to be: %s\n" n (state w.now)
   | World _ -> "a world begins\n"
   | Remark _ -> ""

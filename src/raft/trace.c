@@ -315,11 +315,24 @@ static void put_reads(struct buffer *out, const struct raft_state *state)
     }
 }
 
-void raft_trace_state(struct buffer *out, const struct raft *raft,
+static void put_images(struct buffer *out, const struct raft_trace_image *images, uint32_t count)
+{
+    next_section(out);
+    for (uint32_t i = 0; i < count; i++) {
+        separate(out, i);
+        put(out, images[i].seq);
+        put(out, images[i].term);
+        put_node(out, images[i].voted_for);
+        put(out, images[i].commit);
+        put_terms(out, images[i].terms, images[i].count);
+    }
+}
+
+static void put_whole(struct buffer *out, char letter, const struct raft *raft,
                       const struct raft_trace_image *images, uint32_t count)
 {
     struct promises promises = promises_of(&raft->state);
-    kind(out, 'S', raft);
+    kind(out, letter, raft);
     put_state(out, raft, NULL);
     next_section(out);
     put_log(out, raft, raft->log.first.index + 1);
@@ -332,14 +345,18 @@ void raft_trace_state(struct buffer *out, const struct raft *raft,
     put(out, promises.matched);
     put_progress(out, raft);
     put_reads(out, &raft->state);
-    next_section(out);
-    for (uint32_t i = 0; i < count; i++) {
-        separate(out, i);
-        put(out, images[i].seq);
-        put(out, images[i].term);
-        put_node(out, images[i].voted_for);
-        put(out, images[i].commit);
-        put_terms(out, images[i].terms, images[i].count);
-    }
+    put_images(out, images, count);
     end_line(out);
+}
+
+void raft_trace_state(struct buffer *out, const struct raft *raft,
+                      const struct raft_trace_image *images, uint32_t count)
+{
+    put_whole(out, 'S', raft, images, count);
+}
+
+void raft_trace_expect(struct buffer *out, const struct raft *raft,
+                       const struct raft_trace_image *images, uint32_t count)
+{
+    put_whole(out, 'E', raft, images, count);
 }

@@ -21,6 +21,10 @@
  *       append responses); what it knows of each other member; its reads; what its disk holds, and
  *       then would hold after each write under way, oldest first.
  *
+ *   E ...
+ *       The same as S, but the model must be in this state already: behind X, so that nothing that
+ *       went wrong inside the core is taken over by the next S.
+ *
  *   RUN      COUNT TERM: so many entries of this term
  *   VOTE     the node, -1 for none
  *   STATE    ROLE TERM VOTE COMMIT DURABLE APPLIED APPLY_TO SEQ BASE BASE_TERM LAST LAST_TERM
@@ -72,5 +76,8 @@ void raft_trace_step(struct buffer *out, const struct raft *raft, const struct r
 /* Images: first what is on the disk, then one for each write under way, oldest first. */
 void raft_trace_state(struct buffer *out, const struct raft *raft,
                       const struct raft_trace_image *images, uint32_t count);
+/* The same behind a step, to be compared. */
+void raft_trace_expect(struct buffer *out, const struct raft *raft,
+                       const struct raft_trace_image *images, uint32_t count);
 
 #endif

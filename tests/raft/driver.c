@@ -111,7 +111,10 @@ static void keep_write(struct node *node, const struct raft_write *write)
     node->kept[node->issued] = node->now;
 }
 
-static void print_state(const struct node *node)
+typedef void print_fn(struct buffer *out, const struct raft *raft,
+                      const struct raft_trace_image *images, uint32_t count);
+
+static void print_state(const struct node *node, print_fn *print)
 {
     struct raft_trace_image images[WRITES];
     struct raft_status status;
@@ -128,7 +131,7 @@ static void print_state(const struct node *node)
             .count = image->last - status.first.index,
         };
     }
-    raft_trace_state(&world.trace, node->raft, images, count);
+    print(&world.trace, node->raft, images, count);
 }
 
 static void step(uint32_t id, const struct raft_input *input)
@@ -137,15 +140,17 @@ static void step(uint32_t id, const struct raft_input *input)
     struct raft_output output;
     struct raft_status status;
     if (world.states)
-        print_state(node);
+        print_state(node, raft_trace_state);
     raft_step(node->raft, input, &output);
     raft_trace_step(&world.trace, node->raft, input, &output);
     if (output.write.seq)
         keep_write(node, &output.write);
-    for (uint32_t i = 0; i < output.messages_count; i++)
-        send(node, &output.messages[i]);
     if (output.apply_to > node->apply_to)
         node->apply_to = output.apply_to;
+    if (world.states)
+        print_state(node, raft_trace_expect);
+    for (uint32_t i = 0; i < output.messages_count; i++)
+        send(node, &output.messages[i]);
     raft_status(node->raft, &status);
     if (output.apply_to > status.applied && below(2)) {
         struct raft_input applied = {.type = RAFT_INPUT_APPLIED, .index = output.apply_to};
@@ -159,7 +164,7 @@ static void crash(uint32_t id)
 {
     struct node *node = &world.nodes[id];
     if (world.states)
-        print_state(node);
+        print_state(node, raft_trace_state);
     node->now = node->kept[node->durable + below(node->issued - node->durable + 1)];
     raft_free(node->raft);
     start(id);
