@@ -24,8 +24,16 @@ $(TRACE_CHECK): build/proofs/handlers.ml $(wildcard proofs/trace/*.ml)
 	  ocamlopt -inline 100 -w +a-4-9-40-41-42-44-45-70 -warn-error +a handlers.cmx line.ml words.ml terms.ml node.ml \
 	  trace_check.ml -o ../trace-check
 
-trace: $(TRACE_CHECK) $(BUILD)/sim $(BUILD)/tests/raft/golden $(BUILD)/tests/raft/driver all ## replay scripts, random runs, simulator and real processes on the proved handlers
-	@BUILD=$(BUILD) proofs/trace/run --seeds $(TRACE_SEEDS) --runs $(TRACE_RUNS) --port $(TRACE_PORT) $(SCRIPTS)
+TRACE_PRODUCERS = $(BUILD)/sim $(BUILD)/tests/raft/golden $(BUILD)/tests/raft/driver $(BUILD)/redis-raft
+TRACE_OPTIONS = --seeds $(TRACE_SEEDS) --runs $(TRACE_RUNS) --port $(TRACE_PORT) $(SCRIPTS)
 
-.PHONY: trace
+trace: $(TRACE_CHECK) $(TRACE_PRODUCERS) ## replay scripts, random runs, simulator and real processes on the proved model
+	@BUILD=$(BUILD) proofs/trace/run $(TRACE_OPTIONS)
+
+proofs: ## install Coq, check all proofs, the traces, and that each mutant breaks a proof (QUICK=1: no mutants)
+	@deps/install build coq
+	@$(MAKE) --no-print-directory -s $(TRACE_CHECK) $(TRACE_PRODUCERS)
+	@BUILD=$(BUILD) proofs/run $(if $(QUICK),--quick) -- $(TRACE_OPTIONS)
+
+.PHONY: trace proofs
 -include $(BUILD)/tests/raft/driver.d

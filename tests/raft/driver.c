@@ -10,7 +10,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/fatal.h"
 #include "base/prng.h"
 #include "raft/trace.h"
 
@@ -47,6 +49,7 @@ static struct {
     uint64_t next_read;
     uint64_t prng;
     bool states;
+    FILE *out;
     struct buffer trace;
 } world;
 
@@ -273,7 +276,7 @@ static void begin_world(uint64_t seed)
 
 static void write_trace(void)
 {
-    fwrite(world.trace.data, 1, world.trace.size, stdout);
+    fwrite(world.trace.data, 1, world.trace.size, world.out);
     buffer_clear(&world.trace);
 }
 
@@ -284,6 +287,10 @@ int main(int argc, char **argv)
     argc -= world.states;
     uint64_t seed = argc > 1 ? strtoull(argv[1], NULL, 10) : 1;
     uint64_t runs = argc > 2 ? strtoull(argv[2], NULL, 10) : 100;
+    /* What a dying core says goes elsewhere, and it leaves whole lines. */
+    world.out = fdopen(dup(STDOUT_FILENO), "w");
+    check(world.out && dup2(STDERR_FILENO, STDOUT_FILENO) >= 0);
+    setvbuf(world.out, NULL, _IOLBF, BUFSIZ);
     for (uint64_t end = seed + runs; seed < end; seed++) {
         begin_world(seed);
         for (uint32_t i = 0; i < STEPS_A_NODE * world.count; i++) {
@@ -294,5 +301,5 @@ int main(int argc, char **argv)
             raft_free(world.nodes[id].raft);
     }
     buffer_deinit(&world.trace);
-    return 0;
+    return fclose(world.out) != 0;
 }

@@ -29,6 +29,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/buffer.h"
 #include "base/fatal.h"
@@ -78,10 +79,16 @@ static struct {
     struct buffer *out;
 } world;
 
-static bool tracing;
+static FILE *tracing; /* NULL: not asked for */
 static struct buffer trace;
 
 static void step(uint32_t id, const struct raft_input *input);
+
+static void write_trace(void)
+{
+    fwrite(trace.data, 1, trace.size, tracing);
+    buffer_clear(&trace);
+}
 
 static void say(uint32_t id, const char *format, ...) __attribute__((format(printf, 2, 3)));
 static void say(uint32_t id, const char *format, ...)
@@ -154,8 +161,10 @@ static void step(uint32_t id, const struct raft_input *input)
         return;
     raft_status(node->raft, &before);
     enum raft_result result = raft_step(node->raft, input, &output);
-    if (tracing)
+    if (tracing) {
         raft_trace_step(&trace, node->raft, input, &output);
+        write_trace();
+    }
     raft_status(node->raft, &after);
     if (result != RAFT_OK)
         say(id, "%s", result == RAFT_BUSY ? "is busy" : "is not the leader");
@@ -661,7 +670,7 @@ static bool trace_file(const char *path)
     buffer_append_byte(&script, '\0');
     buffer_printf(&trace, "# build/tests/raft/golden --trace %s | build/trace-check\n", path);
     run_script(script.data, &result);
-    fwrite(trace.data, 1, trace.size, stdout);
+    write_trace();
     buffer_deinit(&trace);
     buffer_deinit(&script);
     buffer_deinit(&result);
@@ -672,13 +681,20 @@ int main(int argc, char **argv)
 {
     bool rewrite = argc > 1 && strcmp(argv[1], "--rewrite") == 0;
     int failed = 0, passed = 0;
-    tracing = argc > 1 && strcmp(argv[1], "--trace") == 0;
     setvbuf(stdout, NULL, _IOLBF, 0);
+    if (argc > 1 && strcmp(argv[1], "--trace") == 0) {
+        /* What a dying core says goes elsewhere, and it leaves whole lines. */
+        tracing = fdopen(dup(STDOUT_FILENO), "w");
+        check(tracing && dup2(STDERR_FILENO, STDOUT_FILENO) >= 0);
+        setvbuf(tracing, NULL, _IOLBF, BUFSIZ);
+    }
     for (int i = rewrite || tracing ? 2 : 1; i < argc; i++) {
         bool good = tracing ? trace_file(argv[i]) : run_file(argv[i], rewrite);
         *(good ? &passed : &failed) += 1;
     }
-    if (!tracing)
+    if (tracing)
+        check(fclose(tracing) == 0);
+    else
         printf("%d passed, %d failed\n", passed, failed);
     return failed > 0 || passed == 0;
 }
