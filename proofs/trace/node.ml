@@ -318,6 +318,7 @@ let step ~stranger (x : step) n =
   change_log n x;
   let attempt after_input = checked n x (on_own_accord x after_input) in
   match x.input with
+  | Message (msg, _) when msg.dst <> n.id || msg.from = n.id -> attempt n        (* not for this node's ears *)
   | Message (msg, _) when stranger ->
     (try attempt (on_input x n) with Impossible why ->
        try attempt (see msg.term n) with Impossible _ ->
