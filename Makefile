@@ -101,7 +101,7 @@ debug: ## three nodes with debug logging in tmux, a pane each, redis-cli in the 
 # ---- tests: each suite ends with "N passed, N failed" -------------------------
 
 test: ## install what is missing, build, run every suite (SUITES="unit lint": only those)
-	@deps/install build test lint
+	@deps/install build test lint coq
 	@utils/run-tests $(SUITES)
 
 unit: $(UNIT) ## unit tests

@@ -3,8 +3,8 @@
 TRACE_CHECK = build/trace-check
 # Handlers.v and what it needs.
 COQ_HANDLERS = $(addprefix proofs/coq/,$(addsuffix .v,Quorum Log Model Invariant Steps Handlers))
-TRACE_SEEDS ?= 1 8
-TRACE_RUNS ?= 400
+TRACE_SEEDS ?= $(if $(QUICK),1 4,1 8)
+TRACE_RUNS ?= $(if $(QUICK),200,400)
 TRACE_PORT ?= 7300
 
 $(BUILD)/tests/raft/driver: tests/raft/driver.c $(BUILD)/libraft.a $(BUILD)/libbase.a
