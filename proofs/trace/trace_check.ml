@@ -22,17 +22,31 @@ let key (m : message) = match m.kind, m.fields with
   | 2, [ prev; pt; commit; round; count ] -> { m with fields = [ prev; pt; commit; round ] }, count
   | _ -> m, 0
 let slice (terms : Terms.t) prev count = List.init count (fun i -> Terms.get terms (prev + 1 + i))
+(* The wire may cut a large request into pieces: each is one that could have been sent as well. *)
+let pieces : (message, int * int * int list) Hashtbl.t = Hashtbl.create 4096
+let but_place (m : message) = match m.fields with
+  | [ _; _; commit; round; _ ] -> { m with fields = [ commit; round ] }
+  | _ -> m
 let note_sent terms (m : message) =
   let k, count = key m in
   match Hashtbl.find_opt sent k with
   | Some (c, _) when c >= count -> ()
-  | _ -> Hashtbl.replace sent k (count, match terms with Some t when count > 0 -> slice t (List.hd m.fields) count | _ -> [])
+  | _ ->
+    let entries = match terms with Some t when count > 0 -> slice t (List.hd m.fields) count | _ -> [] in
+    Hashtbl.replace sent k (count, entries);
+    if count > 1 then Hashtbl.add pieces (but_place m) (List.hd m.fields, count, entries)
 let rec is_prefix a b = match a, b with [], _ -> true | x :: a, y :: b -> x = y && is_prefix a b | _ -> false
+let is_piece (m : message) count entries (prev, c, terms) = match m.fields with
+  | at :: at_term :: _ ->
+    at > prev && at + count <= prev + c &&
+    (!order = Any_order || List.nth terms (at - prev - 1) = at_term && is_prefix (Terms.expand entries) (Node.drop (at - prev) terms))
+  | _ -> false
 let was_sent m entries =
   let k, count = key m in
-  match Hashtbl.find_opt sent k with
-  | None -> false
-  | Some (c, terms) -> count <= c && (!order = Any_order || is_prefix (Terms.expand entries) terms)
+  let whole = match Hashtbl.find_opt sent k with
+    | None -> false
+    | Some (c, terms) -> count <= c && (!order = Any_order || is_prefix (Terms.expand entries) terms) in
+  whole || count > 0 && List.exists (is_piece m count entries) (Hashtbl.find_all pieces (but_place m))
 
 let find id = match Hashtbl.find_opt nodes id with Some n -> n | None -> Node.fail "node %d has not booted" id
 
@@ -74,7 +88,7 @@ let line = function
   | World mode ->
     seen.worlds <- seen.worlds + 1;
     order := (match mode with 0 -> Open | 1 -> Closed | _ -> Isolated);
-    Hashtbl.reset nodes; Hashtbl.reset sent
+    Hashtbl.reset nodes; Hashtbl.reset sent; Hashtbl.reset pieces
   | Boot b -> boot b.node ~term:b.term ~vote:b.vote ~applied:b.applied ~base:b.base ~base_term:b.base_term b.log b.voters
   | State (id, voters, whole) ->
     seen.states <- seen.states + 1; Hashtbl.replace nodes id (Node.of_state voters id whole)

@@ -65,6 +65,7 @@ static void help(void)
            "  --jobs N         processes at a time, default: one a CPU\n"
            "  --brief          print failures and the sum alone\n"
            "  --verbose        print the transcript\n"
+           "  --trace FILE|-   one run: what the cores did, for build/trace-check\n"
            "\n"
            "The same seed and options give the same transcript, on every build.\n");
 }
@@ -140,6 +141,8 @@ static bool take_value(struct seeds *seeds, const char *option, const char *word
         options->steps = number(option, word, 1, UINT64_MAX);
     else if (strcmp(option, "--faults") == 0)
         options->faults = fault_bits(word);
+    else if (strcmp(option, "--trace") == 0 && word)
+        seeds->trace = word;
     else if (strcmp(option, "--for") == 0)
         seeds->seconds = number(option, word, 1, UINT32_MAX);
     else if (strcmp(option, "--jobs") == 0)

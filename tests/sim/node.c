@@ -1,8 +1,10 @@
 /* One process: the same parts that main.c puts together, on simulated ports. */
 #include <inttypes.h>
+#include <unistd.h>
 
 #include "base/fatal.h"
 #include "base/memory.h"
+#include "raft/trace.h"
 #include "sim.h"
 
 enum { CHECKPOINT_BYTES = 6000, LOG_BYTES_MAX = 64 << 20, CACHE_BYTES = 8192 };
@@ -146,6 +148,33 @@ static void open_disk(struct sim_node *node)
     sim_disk_init(&node->disk, node);
 }
 
+static void write_trace(void *context, struct bytes line)
+{
+    (void)context;
+    check(fwrite(line.data, 1, line.size, sim.trace) == line.size);
+}
+
+void sim_trace_open(const char *path)
+{
+    struct buffer line = {0};
+    if (strcmp(path, "-") == 0) {
+        printf("# ");
+        sim_print_command(&sim.options);
+        printf(" --trace - | build/trace-check\n");
+        fflush(stdout);
+        sim.trace = fdopen(dup(STDOUT_FILENO), "w");
+        check(dup2(STDERR_FILENO, STDOUT_FILENO) >= 0);
+    } else {
+        sim.trace = fopen(path, "w");
+    }
+    if (!sim.trace)
+        fatal("cannot open the trace %s", path);
+    setvbuf(sim.trace, NULL, _IOLBF, BUFSIZ); /* a dying core leaves whole lines */
+    raft_trace_world(&line, RAFT_TRACE_CLOSED);
+    write_trace(NULL, buffer_bytes(&line));
+    buffer_deinit(&line);
+}
+
 void sim_node_start(struct sim_node *node)
 {
     node->life++;
@@ -178,6 +207,7 @@ void sim_node_start(struct sim_node *node)
         .writer = &node->disk.port,
         .transport = &node->transport,
         .machine = &node->port,
+        .trace = sim.trace ? write_trace : NULL,
     };
     node->replica = replica_new(&options, sim_node_now_ms(node), sim_node_unix_ms(node));
     sim_check_recovered(node);

@@ -118,6 +118,8 @@ int seeds_run_one(const struct seeds *seeds)
     my_slot = &slot;
     sim.options = options_of(seeds, seeds->options.seed);
     sim_watch();
+    if (seeds->trace)
+        sim_trace_open(seeds->trace);
     sim_run();
     sim_ended();
     print_run();

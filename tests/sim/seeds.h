@@ -12,6 +12,7 @@ struct seeds {
     uint64_t seconds; /* go on for so long; 0: up to `to` */
     uint32_t jobs;
     bool many, brief, shrink;
+    const char *trace; /* of one run; NULL: nobody asked */
 };
 
 /* Each returns the exit status. */

@@ -162,6 +162,7 @@ struct sim_world {
     struct sim_node *failing; /* its disk failed just now: fatal() is its end */
     struct sim_node *touched; /* what ran in this event */
     jmp_buf death;
+    FILE *trace; /* NULL: nobody asked */
 };
 
 extern struct sim_world sim;
@@ -244,6 +245,7 @@ struct sim_node {
 };
 
 void sim_node_start(struct sim_node *node);
+void sim_trace_open(const char *path); /* "-": standard output, and all else to standard error */
 void sim_node_crash(struct sim_node *node);
 void sim_node_died(struct sim_node *node); /* by fatal(): its memory is left as it is */
 void sim_node_run(struct sim_node *node);
