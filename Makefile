@@ -65,6 +65,7 @@ include utils/tools.mk
 include tests/linear/linear.mk
 include tests/sim/sim.mk
 include tests/faults/faults.mk
+include tests/explorer/explorer.mk
 include tests/mutants/mutants.mk
 include proofs/proofs.mk
 

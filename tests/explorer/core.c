@@ -1,0 +1,304 @@
+/* Runs the real core on a packed node: unpack, raft_step(), pack, and what must hold of any single
+ * step.  Every distinct (node, input) is run once, and kept. */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fatal.h"
+#include "base/memory.h"
+#include "core.h"
+#include "raft/print.h"
+
+static sigjmp_buf core_aborted;
+
+/* Sets the timers as the input wants them and says what to hand to the core. */
+static struct raft_input prepare(struct raft *raft, struct input input,
+                                 struct raft_message *message, struct raft_entry *entries)
+{
+    struct raft_state *state = &raft->state;
+    struct raft_input result = {.type = RAFT_INPUT_TICK};
+    switch (input.kind) {
+    case DELIVER_LATE: state->election_elapsed = ELECTION_TICKS; /* fall through */
+    case DELIVER:
+        *message = unpack_message(packet_at(input.argument), entries);
+        result.type = RAFT_INPUT_MESSAGE;
+        result.message = message;
+        break;
+    case FIRE: state->election_elapsed = state->election_timeout - 1; break;
+    case HEARTBEAT: state->heartbeat_elapsed = HEARTBEAT_TICKS - 1; break;
+    case STEP_DOWN:
+        for (uint32_t i = 0; i < NODES; i++)
+            state->progress[i].idle_ticks = ELECTION_TICKS;
+        break;
+    case PROPOSE:
+        entries[0] = (struct raft_entry){.type = RAFT_ENTRY_COMMAND};
+        result.type = RAFT_INPUT_PROPOSE;
+        result.propose.entries = entries;
+        result.propose.count = 1;
+        break;
+    case READ:
+        result.type = RAFT_INPUT_READ;
+        result.read.id = input.argument;
+        break;
+    case PERSIST:
+        result.type = RAFT_INPUT_PERSISTED;
+        result.persisted.seq = state->durable_seq + input.argument;
+        break;
+    case UNREACHABLE:
+        result.type = RAFT_INPUT_UNREACHABLE;
+        result.node = input.argument;
+        break;
+    case SILENCE: state->progress[input.argument].silent_ticks = RESEND_TICKS - 1; break;
+    case TRANSFER:
+        result.type = RAFT_INPUT_TRANSFER;
+        result.node = input.argument;
+        break;
+    case TRANSFER_ENDS: state->transfer_elapsed = ELECTION_TICKS - 1; break;
+    case CRASH: check(!"no step of the core");
+    }
+    return result;
+}
+
+/* ---- what came out --------------------------------------------------------------------- */
+
+static int compare_packets(const void *a, const void *b)
+{
+    return *(const uint16_t *)a - *(const uint16_t *)b;
+}
+
+/* As a set: sorted, each once. */
+static void pack_messages(struct outcome *outcome, const struct raft *raft,
+                          const struct raft_output *output)
+{
+    uint16_t *sent = outcome->sent;
+    check(output->messages_count <= sizeof outcome->sent / sizeof outcome->sent[0]);
+    for (uint32_t i = 0; i < output->messages_count; i++) {
+        struct packet packet = pack_message(&output->messages[i]);
+        for (uint32_t j = 0; j < packet.count; j++)
+            packet.entries[j] = (uint8_t)log_term_at(&raft->log, packet.pos_index + 1u + j);
+        sent[i] = packet_number(&packet);
+    }
+    qsort(sent, output->messages_count, sizeof *sent, compare_packets);
+    for (uint32_t i = 0; i < output->messages_count; i++)
+        if (i == 0 || sent[i] != sent[outcome->sent_count - 1])
+            sent[outcome->sent_count++] = sent[i];
+}
+
+static void pack_reads(struct outcome *outcome, const struct node *before, struct input input,
+                       const struct raft_output *output)
+{
+    for (uint32_t i = 0; i < output->reads_count; i++) {
+        uint64_t id = output->reads[i].id;
+        bool known = input.kind == READ && input.argument == id;
+        if (known)
+            outcome->read_at_once = (uint8_t)output->reads[i].index;
+        for (uint32_t j = 0; j < before->reads_count; j++)
+            known = known ||
+                    (before->reads_id[j] == id && output->reads[i].index >= before->reads_index[j]);
+        if (!known)
+            outcome->verdict = READ_FOR_NOBODY;
+        outcome->reads_released |= (uint8_t)(1u << id);
+    }
+}
+
+/* The disk after the step: what was acknowledged is behind, what was asked for comes last. */
+static void carry_disk(struct node *after, const struct node *before, uint32_t acknowledged,
+                       bool wrote)
+{
+    struct image images[WRITES_MAX + 1];
+    uint32_t count = 0;
+    for (uint32_t i = acknowledged; i < before->writes_count; i++)
+        images[count++] = before->disk[i];
+    if (wrote)
+        images[count++] = before->now;
+    check(count == after->writes_count);
+    memcpy(after->disk, images, count * sizeof images[0]);
+    after->mortal = before->mortal;
+}
+
+static void say(struct buffer *out, const struct raft *raft, const struct raft_output *output)
+{
+    if (output->write.seq != 0) {
+        buffer_printf(out, "#     ");
+        raft_print_write(out, &output->write);
+        buffer_printf(out, "\n");
+    }
+    for (uint32_t i = 0; i < output->messages_count; i++) {
+        buffer_printf(out, "#     ");
+        raft_print_message(out, &output->messages[i]);
+        buffer_printf(out, "\n");
+    }
+    for (uint32_t i = 0; i < output->reads_count; i++)
+        buffer_printf(out, "#     read %d may be served at %d\n", (int)output->reads[i].id,
+                      (int)output->reads[i].index);
+    if (output->apply_to > raft->state.applied)
+        buffer_printf(out, "#     applies up to %d\n", (int)output->apply_to);
+}
+
+/* ---- a step ----------------------------------------------------------------------------- */
+
+static void crash(const struct node *before, struct input input, struct outcome *outcome)
+{
+    uint32_t kept = input.argument / 16, applied = input.argument % 16;
+    const struct image *image = kept < before->writes_count ? &before->disk[kept] : &before->now;
+    trace_before(unpack_core(before), before);
+    struct raft *raft = new_core(before->self, image, (uint8_t)applied);
+    trace_boot(raft);
+    struct node after;
+    check(pack_core(&after, raft));
+    after.mortal = before->mortal;
+    trace_after(raft, &after);
+    raft_free(raft);
+    outcome->node = node_number(&after);
+}
+
+static void apply(struct raft *raft, raft_index up_to)
+{
+    struct raft_input input = {.type = RAFT_INPUT_APPLIED, .index = up_to};
+    struct raft_output output;
+    raft_step(raft, &input, &output);
+    trace_step(raft, &input, &output);
+}
+
+static void step_core(const struct node *before, struct input input, struct outcome *outcome,
+                      struct buffer *aloud)
+{
+    struct raft *raft = unpack_core(before);
+    struct raft_message message;
+    struct raft_entry entries[LOG_MAX], written[LOG_MAX];
+    memset(entries, 0, sizeof entries);
+    struct raft_input step = prepare(raft, input, &message, entries);
+    trace_before(raft, before);
+    struct raft_output output;
+    raft_step(raft, &step, &output);
+    if (!within_bounds(raft)) {
+        outcome->verdict = BEYOND;
+        return;
+    }
+    trace_step(raft, &step, &output);
+    if (aloud)
+        say(aloud, raft, &output);
+    pack_messages(outcome, raft, &output);
+    pack_reads(outcome, before, input, &output);
+    struct raft_write write = output.write; /* what it points to lives until the next step */
+    check(write.count <= LOG_MAX);
+    if (write.count > 0)
+        memcpy(written, write.entries, write.count * sizeof written[0]);
+    write.entries = written;
+    if (output.apply_to > raft->state.applied)
+        apply(raft, output.apply_to);
+    struct node after;
+    if (!pack_core(&after, raft)) {
+        outcome->verdict = BEYOND;
+        return;
+    }
+    carry_disk(&after, before, input.kind == PERSIST ? input.argument : 0, write.seq != 0);
+    outcome->node = node_number(&after);
+    trace_after(raft, &after);
+    if (outcome->verdict == FINE)
+        outcome->verdict = check_write(before, &after, &write);
+    if (outcome->verdict == FINE)
+        outcome->verdict = check_change(before, &after);
+    if (outcome->verdict == FINE)
+        outcome->verdict = check_promises(&after, outcome);
+}
+
+static void on_abort(int number)
+{
+    (void)number;
+    siglongjmp(core_aborted, 1);
+}
+
+/* A failed check in the core ends the step, not the search. */
+static void run_core(struct node before, struct input input, struct outcome *outcome,
+                     struct buffer *aloud)
+{
+    memset(outcome, 0, sizeof *outcome);
+    struct sigaction action = {.sa_handler = on_abort, .sa_flags = SA_NODEFER}, old;
+    sigaction(SIGABRT, &action, &old);
+    if (sigsetjmp(core_aborted, 0) != 0)
+        outcome->verdict = CORE_ABORTED;
+    else if (input.kind == CRASH)
+        crash(&before, input, outcome);
+    else
+        step_core(&before, input, outcome, aloud);
+    sigaction(SIGABRT, &old, NULL);
+}
+
+void node_step_aloud(uint32_t node, struct input input, struct buffer *out)
+{
+    struct outcome outcome;
+    run_core(*node_at(node), input, &outcome, out);
+}
+
+/* ---- each once ---------------------------------------------------------------------------- */
+
+static struct map known;
+static struct outcome *outcomes;
+static uint32_t outcomes_count, outcomes_capacity;
+
+static bool same_outcome(const struct outcome *a, const struct outcome *b)
+{
+    if (a->verdict != b->verdict || a->verdict != FINE)
+        return a->verdict == b->verdict;
+    return a->node == b->node && a->reads_released == b->reads_released &&
+           a->read_at_once == b->read_at_once && a->sent_count == b->sent_count &&
+           memcmp(a->sent, b->sent, a->sent_count * sizeof a->sent[0]) == 0;
+}
+
+static void rename_outcome(struct outcome *outcome, int renaming)
+{
+    if (outcome->verdict != FINE)
+        return;
+    outcome->node = rename_node(outcome->node, renaming);
+    for (uint32_t i = 0; i < outcome->sent_count; i++)
+        outcome->sent[i] = rename_packet(outcome->sent[i], renaming);
+    qsort(outcome->sent, outcome->sent_count, sizeof outcome->sent[0], compare_packets);
+}
+
+/* What `explorer.h` says of old fields and of names, on this very step. */
+static enum verdict check_abstraction(uint32_t node, struct input input,
+                                      const struct outcome *outcome)
+{
+    struct outcome again, renamed;
+    traces_pause(true);
+    garbage_seed = hash_bytes(node_at(node), sizeof(struct node)) | 1;
+    run_core(*node_at(node), input, &again, NULL);
+    garbage_seed = 0;
+    enum verdict verdict = same_outcome(outcome, &again) ? FINE : DEAD_FIELD_READ;
+    for (int renaming = 1; renaming < RENAMINGS; renaming++) {
+        uint32_t other = rename_node(node, renaming);
+        run_core(*node_at(other), rename_input(input, renaming), &again, NULL);
+        renamed = *outcome;
+        rename_outcome(&renamed, renaming);
+        if (!same_outcome(&renamed, &again))
+            verdict = NAMES_MATTER;
+    }
+    traces_pause(false);
+    return verdict;
+}
+
+const struct outcome *node_step(uint32_t node, struct input input)
+{
+    bool is_new;
+    uint64_t key = ((uint64_t)node << 32 | (uint64_t)input.kind << 16 | input.argument) + 1;
+    uint32_t *place = map_at(&known, key, &is_new);
+    if (!is_new)
+        return &outcomes[*place];
+    *place = outcomes_count;
+    if (outcomes_count == outcomes_capacity) {
+        outcomes_capacity = outcomes_capacity ? outcomes_capacity * 2 : 1024;
+        outcomes = memory_resize(outcomes, outcomes_capacity * sizeof *outcomes);
+    }
+    struct outcome *outcome = &outcomes[outcomes_count++];
+    run_core(*node_at(node), input, outcome, NULL);
+    if (outcome->verdict == FINE)
+        outcome->verdict = check_abstraction(node, input, outcome);
+    return outcome;
+}
+
+uint32_t core_steps(void)
+{
+    return outcomes_count;
+}

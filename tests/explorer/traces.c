@@ -1,0 +1,96 @@
+/* Every step of a core as lines for build/trace-check: the state before it, the step, the state after
+ * it, so that each is checked by itself and wholly (raft/trace.h). */
+#include "raft/trace.h"
+
+#include <stdio.h>
+
+#include "base/fatal.h"
+#include "core.h"
+
+static FILE *file;
+static bool paused;
+static struct buffer lines;
+
+static void flush(void)
+{
+    if (fwrite(lines.data, 1, lines.size, file) != lines.size)
+        fatal("cannot write the trace");
+    buffer_clear(&lines);
+}
+
+void traces_to(const char *path)
+{
+    file = fopen(path, "w");
+    if (!file)
+        fatal("cannot write %s", path);
+    raft_trace_world(&lines, RAFT_TRACE_STATES);
+    flush();
+}
+
+void traces_pause(bool pause)
+{
+    paused = pause;
+}
+
+void traces_end(void)
+{
+    if (file && fclose(file) != 0)
+        fatal("cannot write the trace");
+}
+
+static bool is_off(void)
+{
+    return !file || paused;
+}
+
+typedef void (*print_state)(struct buffer *out, const struct raft *raft,
+                            const struct raft_trace_image *images, uint32_t count);
+
+static void state_line(const struct raft *raft, const struct node *node, print_state print)
+{
+    struct raft_trace_image images[WRITES_MAX + 1];
+    raft_term terms[WRITES_MAX + 1][LOG_MAX];
+    for (uint32_t i = 0; i <= node->writes_count; i++) {
+        const struct image *image = i < node->writes_count ? &node->disk[i] : &node->now;
+        for (uint32_t j = 0; j < image->last; j++)
+            terms[i][j] = image->log[j];
+        images[i] = (struct raft_trace_image){
+            .seq = raft->state.durable_seq + i,
+            .term = image->term,
+            .voted_for = image->voted_for == NONE ? RAFT_NOBODY : image->voted_for,
+            .commit = node->applied,
+            .terms = terms[i],
+            .count = image->last};
+    }
+    print(&lines, raft, images, node->writes_count + 1u);
+    flush();
+}
+
+void trace_before(const struct raft *raft, const struct node *node)
+{
+    if (!is_off())
+        state_line(raft, node, raft_trace_state);
+}
+
+void trace_after(const struct raft *raft, const struct node *node)
+{
+    if (!is_off())
+        state_line(raft, node, raft_trace_expect);
+}
+
+void trace_step(const struct raft *raft, const struct raft_input *input,
+                const struct raft_output *output)
+{
+    if (is_off())
+        return;
+    raft_trace_step(&lines, raft, input, output);
+    flush();
+}
+
+void trace_boot(const struct raft *raft)
+{
+    if (is_off())
+        return;
+    raft_trace_boot(&lines, raft);
+    flush();
+}
