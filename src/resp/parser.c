@@ -23,13 +23,9 @@
 #include "base/buffer.h"
 #include "base/fatal.h"
 #include "base/memory.h"
-#include "resp/number.h"
+#include "resp/header.h"
 
-enum {
-    UNAUTHENTICATED_ARGC_MAX = 10,
-    UNAUTHENTICATED_BULK_MAX = 16384,
-    ARGV_KEEP = 1024 /* capacity that may stay with a connection between commands */
-};
+enum { ARGV_KEEP = 1024 }; /* capacity that may stay with a connection between commands */
 
 enum state { STATE_START, STATE_INLINE, STATE_COUNT, STATE_BULK_HEADER, STATE_BULK_DATA };
 
@@ -232,7 +228,9 @@ static enum resp_result parse_inline(struct resp_parser *parser, const char *dat
         if (!inline_word(parser, &p, end))
             return invalid(parser, "unbalanced quotes in request");
     }
-    return complete(parser, parser->words.data, newline + 1, consumed);
+    /* Words that are all empty are nowhere: not at NULL, which memcpy() and others may not be given. */
+    const char *words = parser->words.data ? parser->words.data : data;
+    return complete(parser, words, newline + 1, consumed);
 }
 
 /* ---- multibulk -------------------------------------------------------------- */
@@ -246,15 +244,14 @@ static enum resp_result parse_header(struct resp_parser *parser, const char *dat
     enum resp_result result = find_line_end(parser, data, size, '\r', too_big, &end);
     if (result != RESP_COMMAND)
         return result;
-    if (end + 1 >= size)
-        return RESP_INCOMPLETE;
-    if (!parser->limits.allow_inline && data[end + 1] != '\n')
-        return invalid(parser, "expected LF after CR");
     size_t start = parser->position;
-    if (data[start] != mark) /* only now: Redis, too, waits for the whole line */
-        return expected(parser, mark, data[start]);
-    if (!number_parse_i64(bytes_of(data + start + 1, end - start - 1), value))
-        return invalid(parser, not_a_number);
+    switch (header_read(data, size, start, end, mark, !parser->limits.allow_inline, value)) {
+    case HEADER_CUT_SHORT: return RESP_INCOMPLETE;
+    case HEADER_NO_LINE_FEED: return invalid(parser, "expected LF after CR");
+    case HEADER_OTHER_MARK: return expected(parser, mark, data[start]);
+    case HEADER_NO_NUMBER: return invalid(parser, not_a_number);
+    case HEADER_READ: break;
+    }
     parser->position = end + 2;
     parser->scanned = end + 2;
     return RESP_COMMAND;
@@ -267,10 +264,9 @@ static enum resp_result parse_count(struct resp_parser *parser, const char *data
                                            "invalid multibulk length", &count);
     if (result != RESP_COMMAND)
         return result;
-    if (count > parser->limits.argc_max)
-        return invalid(parser, "invalid multibulk length");
-    if (parser->limits.unauthenticated && count > UNAUTHENTICATED_ARGC_MAX)
-        return invalid(parser, "unauthenticated multibulk length");
+    const char *error = header_count_error(&parser->limits, count);
+    if (error)
+        return invalid(parser, error);
     parser->expected = count > 0 ? (uint32_t)count : 0;
     parser->state = STATE_BULK_HEADER;
     return RESP_COMMAND;
@@ -283,12 +279,9 @@ static enum resp_result parse_bulk_header(struct resp_parser *parser, const char
                                            "invalid bulk length", &length);
     if (result != RESP_COMMAND)
         return result;
-    if (length < 0 || (uint64_t)length > parser->limits.bulk_max)
-        return invalid(parser, "invalid bulk length");
-    if (parser->limits.unauthenticated && length > UNAUTHENTICATED_BULK_MAX)
-        return invalid(parser, "unauthenticated bulk length");
-    if (parser->position + (size_t)length + 2 > parser->limits.command_max)
-        return invalid(parser, "too big command");
+    const char *error = header_length_error(&parser->limits, parser->position, length);
+    if (error)
+        return invalid(parser, error);
     parser->bulk_size = (size_t)length;
     parser->state = STATE_BULK_DATA;
     return RESP_COMMAND;

@@ -30,6 +30,7 @@ static void note_command(struct resp_parser *parser, struct buffer *transcript)
     const struct bytes *argv = resp_argv(parser, &argc);
     buffer_printf(transcript, "(");
     for (uint32_t i = 0; i < argc; i++) {
+        assert_non_null(argv[i].data); /* an empty word, too, is somewhere */
         buffer_printf(transcript, "%s%zu:", i ? " " : "", argv[i].size);
         buffer_append_bytes(transcript, argv[i]);
     }
@@ -127,6 +128,7 @@ static const struct {
      S("(3:SET 1:k 12:a b\nA\"\\q\t\r\b\a)+0")},
     {S("SET k 'a b\\n\\'c'\n"), S("(3:SET 1:k 7:a b\\n'c)+0")},
     {S("SET k \"\" ''\n"), S("(3:SET 1:k 0: 0:)+0")},
+    {S("''\n"), S("(0:)+0")},
     {S("SET pre\"fix ed\" v\n"), S("(3:SET 9:prefix ed 1:v)+0")},
     {S("ECHO \"\\x4\" \"\\xzz\" \\x41\n"), S("(4:ECHO 2:x4 3:xzz 4:\\x41)+0")},
     {S("ECHO \"\\x00\\xFf\\x9A\"\n"), S("(4:ECHO 3:\0\xff\x9a)+0")},
