@@ -27,22 +27,18 @@
 #include "base/codec.h"
 #include "base/fatal.h"
 #include "base/memory.h"
+#include "net/fields.h"
 
 enum {
-    ROUTE_SIZE = 24,
-    VOTE_SIZE = ROUTE_SIZE + 17,
-    VOTED_SIZE = ROUTE_SIZE + 1,
-    APPEND_SIZE = ROUTE_SIZE + 36,
-    APPENDED_SIZE = ROUTE_SIZE + 25,
+    VOTE_SIZE = ROUTE_SIZE + VOTE_REQUEST_SIZE,
+    VOTED_SIZE = ROUTE_SIZE + VOTE_RESPONSE_SIZE,
+    APPEND_SIZE = ROUTE_SIZE + APPEND_REQUEST_SIZE,
+    APPENDED_SIZE = ROUTE_SIZE + APPEND_RESPONSE_SIZE,
     FORWARD_SIZE = 38,
     FORWARDED_SIZE = 18,
     PIECE_SIZE = 8,
-    ENTRY_SIZE = 13,
     ROOM_FACTOR = 4
 };
-
-/* Far above what a cluster reaches, far below where a sum of two wraps around. */
-#define NUMBER_MAX ((uint64_t)1 << 62)
 
 struct resp_limits wire_limits(void)
 {
@@ -70,17 +66,10 @@ static void append_head(struct outbox *out, uint32_t argc, const char *name, con
     append_bulk(out, fields, size);
 }
 
-static void put_route(unsigned char *at, const struct raft_message *message)
+static void route_of(unsigned char *at, const struct raft_message *message)
 {
-    put_u64(at, message->from);
-    put_u64(at + 8, message->to);
-    put_u64(at + 16, message->term);
-}
-
-static void put_pos(unsigned char *at, struct raft_pos pos)
-{
-    put_u64(at, pos.term);
-    put_u64(at + 8, pos.index);
+    struct route route = {.from = message->from, .to = message->to, .term = message->term};
+    put_route(at, &route);
 }
 
 /* A large payload ahead of its message; `blob` may be NULL: then the bytes are copied. */
@@ -115,10 +104,8 @@ static void encode_entries(struct outbox *out, const struct raft_entry *entries,
 {
     outbox_append_bulk_header(out, size);
     for (uint32_t i = 0; i < count; i++) {
-        unsigned char head[ENTRY_SIZE];
-        put_u64(head, entries[i].pos.term);
-        head[8] = (unsigned char)entries[i].type;
-        put_u32(head + 9, entries[i].size);
+        unsigned char head[ENTRY_HEAD_SIZE];
+        put_entry_head(head, &entries[i]);
         outbox_append(out, head, sizeof head);
         if (entries[i].size && !is_large(entries[i].size))
             outbox_append_blob(out, entries[i].payload);
@@ -132,11 +119,11 @@ static void encode_append_frame(struct outbox *out, const struct raft_message *m
                                 uint32_t count, size_t size)
 {
     unsigned char fields[APPEND_SIZE];
-    put_route(fields, message);
-    put_pos(fields + 24, prev);
-    put_u64(fields + 40, message->append_request.commit);
-    put_u64(fields + 48, message->append_request.round);
-    put_u32(fields + 56, count);
+    struct raft_append_request request = message->append_request;
+    request.prev = prev;
+    request.count = count;
+    route_of(fields, message);
+    put_append_request(fields + ROUTE_SIZE, &request);
     append_head(out, count ? 3 : 2, "APPEND", fields, sizeof fields);
     if (count)
         encode_entries(out, entries, count, size);
@@ -154,7 +141,7 @@ static uint32_t frame_of(const struct raft_entry *entries, uint32_t count, size_
         if (taken > 0 && (is_large(entry->size) || *size + entry->size > WIRE_FRAME_MAX))
             break;
         taken++;
-        *size += ENTRY_SIZE;
+        *size += ENTRY_HEAD_SIZE;
         if (is_large(entry->size))
             break;
         *size += entry->size;
@@ -169,46 +156,43 @@ static void encode_append(struct outbox *out, const struct raft_message *message
 {
     uint32_t count = message->append_request.count;
     struct raft_pos prev = message->append_request.prev;
-    check(count == 0 || entries[0].pos.index == prev.index + 1);
-    uint32_t from = 0;
-    do {
+    if (count == 0) {
+        encode_append_frame(out, message, prev, NULL, 0, 0);
+        return;
+    }
+    check(entries[0].pos.index == prev.index + 1);
+    for (uint32_t from = 0; from < count;) {
         size_t size;
         uint32_t taken = frame_of(entries + from, count - from, &size);
         if (taken == 1 && is_large(entries[from].size))
             encode_pieces(out, blob_bytes(entries[from].payload), entries[from].payload);
         encode_append_frame(out, message, prev, entries + from, taken, size);
         from += taken;
-        if (from)
-            prev = entries[from - 1].pos;
-    } while (from < count);
+        prev = entries[from - 1].pos;
+    }
 }
 
 static void encode_vote_request(struct outbox *out, const struct raft_message *message)
 {
     unsigned char fields[VOTE_SIZE];
-    put_route(fields, message);
-    put_pos(fields + 24, message->vote_request.last);
-    fields[40] = (unsigned char)((message->vote_request.pre_vote ? 1 : 0) |
-                                 (message->vote_request.transfer ? 2 : 0));
+    route_of(fields, message);
+    put_vote_request(fields + ROUTE_SIZE, &message->vote_request);
     append_head(out, 2, "VOTE", fields, sizeof fields);
 }
 
 static void encode_vote_response(struct outbox *out, const struct raft_message *message)
 {
     unsigned char fields[VOTED_SIZE];
-    put_route(fields, message);
-    fields[24] = (unsigned char)((message->vote_response.granted ? 1 : 0) |
-                                 (message->vote_response.pre_vote ? 2 : 0));
+    route_of(fields, message);
+    put_vote_response(fields + ROUTE_SIZE, &message->vote_response);
     append_head(out, 2, "VOTED", fields, sizeof fields);
 }
 
 static void encode_append_response(struct outbox *out, const struct raft_message *message)
 {
     unsigned char fields[APPENDED_SIZE];
-    put_route(fields, message);
-    put_pos(fields + 24, message->append_response.hint);
-    put_u64(fields + 40, message->append_response.round);
-    fields[48] = message->append_response.matched ? 1 : 0;
+    route_of(fields, message);
+    put_append_response(fields + ROUTE_SIZE, &message->append_response);
     append_head(out, 2, "APPENDED", fields, sizeof fields);
 }
 
@@ -222,7 +206,7 @@ void wire_encode_message(struct outbox *out, const struct raft_message *message,
     case RAFT_APPEND_REQUEST: encode_append(out, message, entries); break;
     case RAFT_APPEND_RESPONSE: encode_append_response(out, message); break;
     case RAFT_TIMEOUT_NOW:
-        put_route(route, message);
+        route_of(route, message);
         append_head(out, 2, "TIMEOUTNOW", route, sizeof route);
         break;
     }
@@ -327,17 +311,6 @@ static struct blob *take_payload(struct wire_input *input, const struct bytes *a
 
 /* ---- Raft messages ------------------------------------------------------------------ */
 
-static struct raft_pos get_pos(const unsigned char *at)
-{
-    return (struct raft_pos){.term = get_u64(at), .index = get_u64(at + 8)};
-}
-
-/* A place that an entry can have, or the one before the first entry. */
-static bool is_place(struct raft_pos pos)
-{
-    return pos.term < NUMBER_MAX && pos.index < NUMBER_MAX && (pos.term == 0) == (pos.index == 0);
-}
-
 static struct raft_entry *add_entry(struct wire_input *input)
 {
     if (input->entries_count == input->entries_capacity) {
@@ -348,31 +321,16 @@ static struct raft_entry *add_entry(struct wire_input *input)
     return &input->entries[input->entries_count++];
 }
 
-/* The head of the entry behind `*pos`, which moves to it.  NULL or what is wrong. */
-static const char *read_head(const unsigned char *at, raft_term term_max, struct raft_pos *pos,
-                             struct raft_entry *entry)
-{
-    raft_term term = get_u64(at);
-    unsigned type = at[8];
-    if (term < pos->term || term > term_max || term == 0)
-        return "an entry of an impossible term";
-    if (type > RAFT_ENTRY_CONFIG)
-        return "an entry of unknown type";
-    *pos = (struct raft_pos){.term = term, .index = pos->index + 1};
-    *entry = (struct raft_entry){
-        .pos = *pos, .type = (enum raft_entry_type)type, .size = get_u32(at + 9)};
-    return NULL;
-}
-
 /* One entry whose payload came in pieces. */
 static enum wire_kind decode_large_entry(struct wire_input *input, struct bytes packed,
                                          uint32_t count)
 {
-    struct raft_pos pos = input->message.append_request.prev;
+    struct raft_message *message = &input->message;
     struct raft_entry entry;
-    if (count != 1 || packed.size != ENTRY_SIZE)
+    if (count != 1 || packed.size != ENTRY_HEAD_SIZE)
         return invalid(input, "pieces without their message");
-    const char *error = read_head(packed.data, input->message.term, &pos, &entry);
+    const char *error =
+        get_entry_head(packed.data, message->append_request.prev, message->term, &entry);
     if (error)
         return invalid(input, error);
     if (entry.size != input->assembly_total)
@@ -391,15 +349,12 @@ static enum wire_kind decode_entries(struct wire_input *input, struct bytes pack
     size_t left = packed.size;
     for (uint32_t i = 0; i < count; i++) {
         struct raft_entry entry;
-        if (left < ENTRY_SIZE)
-            return invalid(input, "fewer entries than announced");
-        const char *error = read_head(at, input->message.term, &pos, &entry);
+        const char *error = get_entry(at, left, pos, input->message.term, &entry);
         if (error)
             return invalid(input, error);
-        at += ENTRY_SIZE;
-        left -= ENTRY_SIZE;
-        if (entry.size > left)
-            return invalid(input, "an entry is longer than its message");
+        pos = entry.pos;
+        at += ENTRY_HEAD_SIZE;
+        left -= ENTRY_HEAD_SIZE;
         if (entry.size)
             entry.payload = blob_copy(bytes_of(at, entry.size));
         *add_entry(input) = entry;
@@ -409,65 +364,22 @@ static enum wire_kind decode_entries(struct wire_input *input, struct bytes pack
     return left ? invalid(input, "bytes behind the last entry") : WIRE_MESSAGE;
 }
 
-static enum wire_kind decode_append(struct wire_input *input, const unsigned char *at,
-                                    const struct bytes *argv, uint32_t argc)
+static enum wire_kind decode_append(struct wire_input *input, const struct bytes *argv,
+                                    uint32_t argc)
 {
-    struct raft_message *message = &input->message;
-    message->append_request.prev = get_pos(at + 24);
-    message->append_request.commit = get_u64(at + 40);
-    message->append_request.round = get_u64(at + 48);
-    message->append_request.count = get_u32(at + 56);
-    message->append_request.entries = NULL;
-    uint32_t count = message->append_request.count;
-    if (count > WIRE_ENTRIES_MAX)
-        return invalid(input, "too many entries");
-    if (argc != (count ? 3u : 2u))
+    struct raft_append_request *request = &input->message.append_request;
+    const unsigned char *at = argv[1].data;
+    const char *error = get_append_request(at + ROUTE_SIZE, input->message.term, request);
+    if (error)
+        return invalid(input, error);
+    if (argc != (request->count ? 3u : 2u))
         return invalid(input, "entries without a count or a count without entries");
-    if (message->term == 0 || !is_place(message->append_request.prev) ||
-        message->append_request.prev.term > message->term)
-        return invalid(input, "an append at an impossible position");
-    if (message->append_request.commit >= NUMBER_MAX)
-        return invalid(input, "an impossible commit index");
-    if (count == 0)
+    if (request->count == 0)
         return WIRE_MESSAGE;
-    enum wire_kind kind = input->assembly ? decode_large_entry(input, argv[2], count)
-                                          : decode_entries(input, argv[2], count);
-    message->append_request.entries = input->entries;
+    enum wire_kind kind = input->assembly ? decode_large_entry(input, argv[2], request->count)
+                                          : decode_entries(input, argv[2], request->count);
+    request->entries = input->entries;
     return kind;
-}
-
-static enum wire_kind decode_vote_request(struct wire_input *input, const unsigned char *at)
-{
-    struct raft_message *message = &input->message;
-    message->vote_request.last = get_pos(at + 24);
-    message->vote_request.pre_vote = at[40] & 1;
-    message->vote_request.transfer = at[40] & 2;
-    if (at[40] > 3)
-        return invalid(input, "unknown flags");
-    if (!is_place(message->vote_request.last) || message->vote_request.last.term >= message->term)
-        return invalid(input, "a vote request for an impossible position");
-    return WIRE_MESSAGE;
-}
-
-static enum wire_kind decode_vote_response(struct wire_input *input, const unsigned char *at)
-{
-    input->message.vote_response.granted = at[24] & 1;
-    input->message.vote_response.pre_vote = at[24] & 2;
-    return at[24] > 3 ? invalid(input, "unknown flags") : WIRE_MESSAGE;
-}
-
-static enum wire_kind decode_append_response(struct wire_input *input, const unsigned char *at)
-{
-    struct raft_message *message = &input->message;
-    message->append_response.hint = get_pos(at + 24);
-    message->append_response.round = get_u64(at + 40);
-    message->append_response.matched = at[48];
-    struct raft_pos hint = message->append_response.hint;
-    if (at[48] > 1)
-        return invalid(input, "unknown flags");
-    if (hint.term >= NUMBER_MAX || hint.index >= NUMBER_MAX)
-        return invalid(input, "an answer for an impossible position");
-    return WIRE_MESSAGE;
 }
 
 struct message_form {
@@ -487,16 +399,19 @@ static const struct message_form message_forms[] = {
 static enum wire_kind decode_fields(struct wire_input *input, const struct bytes *argv,
                                     uint32_t argc)
 {
-    const unsigned char *at = argv[1].data;
-    switch (input->message.type) {
-    case RAFT_VOTE_REQUEST: return decode_vote_request(input, at);
-    case RAFT_VOTE_RESPONSE: return decode_vote_response(input, at);
-    case RAFT_APPEND_REQUEST: return decode_append(input, at, argv, argc);
-    case RAFT_APPEND_RESPONSE: return decode_append_response(input, at);
-    case RAFT_TIMEOUT_NOW:
-        return input->message.term ? WIRE_MESSAGE : invalid(input, "an impossible term");
+    struct raft_message *message = &input->message;
+    const unsigned char *at = (const unsigned char *)argv[1].data + ROUTE_SIZE;
+    const char *error = NULL;
+    switch (message->type) {
+    case RAFT_VOTE_REQUEST:
+        error = get_vote_request(at, message->term, &message->vote_request);
+        break;
+    case RAFT_VOTE_RESPONSE: error = get_vote_response(at, &message->vote_response); break;
+    case RAFT_APPEND_REQUEST: return decode_append(input, argv, argc);
+    case RAFT_APPEND_RESPONSE: error = get_append_response(at, &message->append_response); break;
+    case RAFT_TIMEOUT_NOW: error = message->term ? NULL : "an impossible term"; break;
     }
-    return invalid(input, "unknown message");
+    return error ? invalid(input, error) : WIRE_MESSAGE;
 }
 
 static enum wire_kind decode_message(struct wire_input *input, enum raft_message_type type,
@@ -508,15 +423,16 @@ static enum wire_kind decode_message(struct wire_input *input, enum raft_message
     *message = (struct raft_message){.type = type};
     if (argc < form->argc_min || argc > form->argc_max || argv[1].size != form->size)
         return invalid(input, "a message of the wrong size");
-    const unsigned char *at = argv[1].data;
-    message->from = get_u64(at);
-    message->to = get_u64(at + 8);
-    message->term = get_u64(at + 16);
+    struct route route;
+    get_route(argv[1].data, &route);
+    message->from = route.from;
+    message->to = route.to;
+    message->term = route.term;
     if (message->from != from)
         return invalid(input, "a message in another node's name");
     if (message->to != to)
         return invalid(input, "a message for another node");
-    if (message->term >= NUMBER_MAX)
+    if (message->term >= WIRE_NUMBER_MAX)
         return invalid(input, "an impossible term");
     return decode_fields(input, argv, argc);
 }
@@ -532,7 +448,7 @@ static enum wire_kind decode_forward(struct wire_input *input, const struct byte
     unsigned kind = at[32], protocol = at[33];
     if (kind > REQUEST_WRITE || (protocol != 2 && protocol != 3))
         return invalid(input, "a forward of unknown kind or protocol");
-    if (get_u64(at + 8) == 0 || get_u64(at + 16) >= NUMBER_MAX || get_u64(at + 24) == 0)
+    if (get_u64(at + 8) == 0 || get_u64(at + 16) >= WIRE_NUMBER_MAX || get_u64(at + 24) == 0)
         return invalid(input, "a forward without id, term or client");
     struct blob *command = take_payload(input, argv, argc);
     if (!command)

@@ -31,7 +31,6 @@ enum { WIRE_VERSION = 2 };
 #define WIRE_FRAME_MAX ((size_t)1 << 20) /* entries of one append message, about */
 #endif
 #define WIRE_BULK_MAX ((size_t)2 << 20) /* largest argument of a message */
-enum { WIRE_ENTRIES_MAX = 16384 };      /* entries of one append message */
 
 /* Limits for the parser of a connection between nodes. */
 struct resp_limits wire_limits(void);

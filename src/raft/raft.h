@@ -77,33 +77,41 @@ enum raft_message_type {
     RAFT_TIMEOUT_NOW /* leadership transfer (3.10) */
 };
 
+struct raft_vote_request {
+    struct raft_pos last;
+    bool pre_vote;
+    bool transfer; /* the leader asked for it: do not hold to the leader (4.2.3) */
+};
+
+struct raft_vote_response {
+    bool granted;
+    bool pre_vote;
+};
+
+struct raft_append_request {
+    struct raft_pos prev;
+    raft_index commit;
+    uint64_t round;                   /* echoed; confirms leadership for reads (6.4) */
+    uint32_t count;                   /* entries prev.index + 1 .. prev.index + count */
+    const struct raft_entry *entries; /* incoming only, borrowed; NULL in an output */
+};
+
+struct raft_append_response {
+    bool matched;
+    struct raft_pos hint; /* matched: agreed and durable up to here; else where to probe */
+    uint64_t round;
+};
+
 struct raft_message {
     enum raft_message_type type;
     raft_node_id from;
     raft_node_id to;
     raft_term term; /* of the sender; a pre-vote request: the term it would campaign in */
     union {
-        struct {
-            struct raft_pos last;
-            bool pre_vote;
-            bool transfer; /* the leader asked for it: do not hold to the leader (4.2.3) */
-        } vote_request;
-        struct {
-            bool granted;
-            bool pre_vote;
-        } vote_response;
-        struct {
-            struct raft_pos prev;
-            raft_index commit;
-            uint64_t round;                   /* echoed; confirms leadership for reads (6.4) */
-            uint32_t count;                   /* entries prev.index + 1 .. prev.index + count */
-            const struct raft_entry *entries; /* incoming only, borrowed; NULL in an output */
-        } append_request;
-        struct {
-            bool matched;
-            struct raft_pos hint; /* matched: agreed and durable up to here; else where to probe */
-            uint64_t round;
-        } append_response;
+        struct raft_vote_request vote_request;
+        struct raft_vote_response vote_response;
+        struct raft_append_request append_request;
+        struct raft_append_response append_response;
     };
 };
 
