@@ -9,19 +9,16 @@
  *       16    8  seed for random commands
  *       24       the command, command_encode()
  */
-#include "base/codec.h"
 #include "replica/replica_internal.h"
-
-enum { STAMP_VERSION = 2, STAMP_VERSION_OLDEST = 1, STAMP_SIZE = 24 };
+#include "replica/stamp.h"
 
 struct blob *entry_stamp(const struct apply_context *context, const struct blob *command)
 {
     struct blob *payload = blob_new(STAMP_SIZE + command->size);
-    memset(payload->data, 0, STAMP_SIZE);
-    payload->data[0] = STAMP_VERSION;
-    put_u32(payload->data + 4, context->value_max);
-    put_u64(payload->data + 8, (uint64_t)context->now_ms);
-    put_u64(payload->data + 16, context->seed);
+    struct stamp stamp = {.value_max = context->value_max,
+                          .unix_ms = (uint64_t)context->now_ms,
+                          .seed = context->seed};
+    stamp_put(payload->data, &stamp);
     memcpy(payload->data + STAMP_SIZE, command->data, command->size);
     return payload;
 }
@@ -29,11 +26,12 @@ struct blob *entry_stamp(const struct apply_context *context, const struct blob 
 bool entry_unstamp(struct bytes payload, struct apply_context *context, struct bytes *command)
 {
     const unsigned char *data = payload.data;
-    if (payload.size < STAMP_SIZE || data[0] < STAMP_VERSION_OLDEST || data[0] > STAMP_VERSION)
+    struct stamp stamp;
+    if (!stamp_get(data, payload.size, &stamp))
         return false;
-    context->value_max = get_u32(data + 4);
-    context->now_ms = (int64_t)get_u64(data + 8);
-    context->seed = get_u64(data + 16);
+    context->value_max = stamp.value_max;
+    context->now_ms = (int64_t)stamp.unix_ms;
+    context->seed = stamp.seed;
     *command = bytes_of(data + STAMP_SIZE, payload.size - STAMP_SIZE);
     return true;
 }
