@@ -140,6 +140,15 @@ static bool parse_enum(const struct directive *directive, int *field, const char
     return false;
 }
 
+/* No blanks, quotes or control characters: what CONFIG GET says could not be read again. */
+static bool is_host(const char *text)
+{
+    for (; *text; text++)
+        if (!isgraph((unsigned char)*text) || *text == '"' || *text == '\'')
+            return false;
+    return true;
+}
+
 static bool parse_bind(struct config_bind_list *field, char **words, uint32_t count, char *error,
                        size_t error_size)
 {
@@ -151,6 +160,8 @@ static bool parse_bind(struct config_bind_list *field, char **words, uint32_t co
             break; /* "": none */
         if (host[0] == '\0')
             return config_refuse(error, error_size, "an address is empty");
+        if (!is_host(host))
+            return config_refuse(error, error_size, "'%s' is not an address", host);
         if (strlen(host) >= CONFIG_HOST_SIZE)
             return config_refuse(error, error_size, "an address is longer than %d characters",
                                  CONFIG_HOST_SIZE - 1);

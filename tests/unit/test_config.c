@@ -334,6 +334,7 @@ static void values_out_of_bounds(void **state)
                       "announce-client: 'host' is not an address of the form HOST:PORT");
     expect_file_error(fixture, "bind \"\"", 1, "bind: there must be an address for clients");
     expect_file_error(fixture, "bind a \"\"", 1, "bind: an address is empty");
+    expect_file_error(fixture, "bind \"a b\"", 1, "bind: 'a b' is not an address");
 }
 
 static void output_limits(void **state)
