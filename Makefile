@@ -67,6 +67,8 @@ include tests/sim/sim.mk
 include tests/faults/faults.mk
 include tests/explorer/explorer.mk
 include tests/mutants/mutants.mk
+include tests/fuzz/fuzz.mk
+include proofs/wp/wp.mk
 include proofs/proofs.mk
 
 # That this links is the proof that the core needs nothing of the outside.

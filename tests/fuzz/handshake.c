@@ -1,0 +1,48 @@
+/* What a stranger says on a peer port: a greeting that is accepted, written again, says the same.  A
+ * proof without the secret is not accepted. */
+#include "fuzz.h"
+
+#include "base/fatal.h"
+#include "net/handshake.h"
+#include "net/wire.h"
+
+static bool same(const struct handshake *a, const struct handshake *b)
+{
+    return a->version == b->version && a->cluster == b->cluster && a->dialer == b->dialer &&
+           a->acceptor == b->acceptor && a->channel == b->channel &&
+           memcmp(a->dialer_nonce, b->dialer_nonce, sizeof a->dialer_nonce) == 0 &&
+           strcmp(a->client_address, b->client_address) == 0;
+}
+
+static void check_again(const struct handshake *hello, struct resp_parser *parser)
+{
+    struct buffer out = {0};
+    struct handshake again;
+    size_t consumed;
+    uint32_t argc;
+    handshake_write_hello(&out, hello);
+    check(resp_parse(parser, out.data, out.size, &consumed) == RESP_COMMAND);
+    const struct bytes *argv = resp_argv(parser, &argc);
+    check(!handshake_read_hello(&again, argv, argc));
+    check(same(hello, &again));
+    buffer_deinit(&out);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct resp_limits limits = {HANDSHAKE_LINE_MAX, 64, 8, 2 * HANDSHAKE_LINE_MAX,
+                                 .allow_inline = true};
+    struct resp_parser *parser = resp_parser_new(&limits);
+    struct handshake handshake = {.version = WIRE_VERSION};
+    size_t consumed;
+    check(handshake_read_welcome(&handshake, bytes_of(data, size), "secret"));
+    if (resp_parse(parser, (const char *)data, size, &consumed) == RESP_COMMAND) {
+        uint32_t argc;
+        const struct bytes *argv = resp_argv(parser, &argc);
+        check(handshake_read_proof(&handshake, argv, argc, "secret"));
+        if (!handshake_read_hello(&handshake, argv, argc))
+            check_again(&handshake, parser);
+    }
+    resp_parser_free(parser);
+    return 0;
+}

@@ -1,0 +1,94 @@
+/* Records of the data family.  What is damaged ends the process with fatal(): here that only ends
+ * the input.  What is accepted, encoded again, is the same bytes. */
+#include "fuzz.h"
+
+#include <setjmp.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/codec.h"
+#include "base/fatal.h"
+#include "data/record.h"
+
+static jmp_buf refused;
+
+/* In place of base/fatal.c. */
+void fatal(const char *format, ...)
+{
+    (void)format;
+    longjmp(refused, 1);
+}
+
+void check_failed(const char *expression, const char *file, int line)
+{
+    fprintf(stderr, "%s:%d: check failed: %s\n", file, line, expression);
+    abort();
+}
+
+static void check_key(struct bytes key)
+{
+    for (enum table table = TABLE_KEYS; table < TABLES; table++) {
+        const unsigned char *at = key.data;
+        uint64_t epoch = table == TABLE_KEYS && key.size >= 9 ? get_u64_ordered(at + 1) : 0;
+        uint64_t word;
+        struct bytes name;
+        if (!record_key_parse(key, table, epoch, &word, &name))
+            continue;
+        struct buffer again = {0};
+        record_key(&again, table, epoch, word, name);
+        check(bytes_equal(buffer_bytes(&again), key));
+        buffer_deinit(&again);
+        if (table != TABLE_DUE)
+            continue;
+        int64_t time = record_due_time(word);
+        check(time == record_due_clamp(time));
+        check(record_due_time(record_due_word(time, word << 44)) == time);
+        check(record_due_word(time, word << 44) == word);
+    }
+}
+
+static void check_state(struct bytes record)
+{
+    unsigned char again[RECORD_STATE_SIZE];
+    const unsigned char *at = record.data;
+    if (setjmp(refused))
+        return;
+    uint64_t seed = record.size >= 12 ? get_u64(at + 4) : 0;
+    struct state state = record_state_decode(record, seed);
+    record_state_encode(again, &state, seed);
+    check(bytes_equal(bytes_of(again, sizeof again), record));
+}
+
+static void check_value(struct bytes record)
+{
+    unsigned char again[RECORD_VALUE_HEADER];
+    struct bytes payload;
+    if (setjmp(refused))
+        return;
+    unsigned type = record_value_parse(record, &payload);
+    record_value_header(again, type);
+    check(payload.size + sizeof again == record.size);
+    check(memcmp(again, record.data, sizeof again) == 0);
+}
+
+static void check_session(struct bytes record)
+{
+    unsigned char again[RECORD_SESSION_HEADER];
+    struct session_record session;
+    if (setjmp(refused))
+        return;
+    record_session_parse(record, &session);
+    record_session_header(again, &session);
+    check(session.reply.size + sizeof again == record.size);
+    check(memcmp(again, record.data, sizeof again) == 0);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct bytes bytes = bytes_of(data, size);
+    check_key(bytes);
+    check_state(bytes);
+    check_value(bytes);
+    check_session(bytes);
+    return 0;
+}
