@@ -3,7 +3,6 @@
 FUZZ = chunk command config handshake number record resp wire
 FUZZ_REPLAY = $(FUZZ:%=$(BUILD)/tests/fuzz/%)
 FUZZ_LIBS = -lxxhash -lcrypto -lm
-SECONDS ?= 10
 
 $(BUILD)/tests/fuzz/%.o: tests/fuzz/%.c
 	@mkdir -p $(@D)
@@ -40,7 +39,7 @@ build/fuzz/fuzz-%: build/fuzz/target-%.o build/fuzz/code.a
 fuzz: ## look for inputs that break a fuzz target, for SECONDS each (ONLY="NAME...")
 	@deps/install build fuzz
 	@$(MAKE) --no-print-directory -s $(FUZZ:%=build/fuzz/fuzz-%)
-	@tests/fuzz/run --seconds $(SECONDS) build/fuzz $(or $(ONLY),$(FUZZ))
+	@tests/fuzz/run --seconds $(or $(SECONDS),10) build/fuzz $(or $(ONLY),$(FUZZ))
 
 .PHONY: fuzz fuzz-corpus
 .SECONDARY: $(FUZZ:%=build/fuzz/target-%.o) $(FUZZ_REPLAY:=.o)
