@@ -227,11 +227,11 @@ static enum chunk_result decode(struct chunk *chunk, raft_index first, const uns
         return CHUNK_OTHER_VERSION;
     if (size < CHUNK_HEAD + ENTRY_HEAD + CHECKSUM)
         return CHUNK_CUT_SHORT;
-    if (start[1] || start[2] || start[3])
-        return CHUNK_OTHER_VERSION;
     size_t covered = size - CHECKSUM;
     if (get_u64(start + covered) != checksum(start, covered))
         return CHUNK_BAD_CHECKSUM;
+    if (start[1] || start[2] || start[3])
+        return CHUNK_OTHER_VERSION;
     uint32_t count = get_u32(start + 4);
     size_t room = covered - CHUNK_HEAD;
     if (count == 0 || count > room / ENTRY_HEAD)
