@@ -148,7 +148,7 @@ start_cluster 3 {} {
         set ::cluster_id [raft_field $leader raft_cluster_id]
         foreach target [list $leader $victim] {
             assert_no_failures [peer wrong-hands --port [peer_port $target] --cluster $::cluster_id \
-                --me $away --target $target --pid [node_pid $target] --patience [slow 15]] 36
+                --me $away --target $target --pid [node_pid $target] --patience [slow 15]] 46
         }
         assert_all_well $leader $term
         restart_node $away
@@ -238,7 +238,7 @@ start_cluster 3 {peer-secret correct-horse} {
         set target $leader
         assert_no_failures [peer wrong-hands --port [peer_port $target] --cluster $id \
             --me $away --target $target --pid [node_pid $target] --secret correct-horse \
-            --patience [slow 15]] 37
+            --patience [slow 15]] 47
         restart_node $away
         wait_until_settled
     }

@@ -216,4 +216,25 @@ start_cluster 3 {network cuttable request-timeout 1200} {
         wait_until_settled
     }
 }
+
+start_cluster 3 {network cuttable request-timeout 8000} {
+    test {the way back of a forwarded write breaks: that its outcome is unknown is said at once} {
+        wait_until_settled
+        set leader [leader_id]
+        set other [follower_id]
+        set c [connect $other]
+        network cut $leader $other
+        $c -send SET k 1
+        wait_for_condition 200 10 { [raft_field $leader raft_commit_index] >
+            [raft_field $other raft_commit_index] } else { fail "the write does not commit" }
+        network break $leader $other
+        set began [clock milliseconds]
+        set reply [$c -readtyped]
+        set took [expr {[clock milliseconds] - $began}]
+        assert {[says_unknown $reply]} "the write that may have been executed: $reply"
+        assert {$took < 4000} "said after $took ms"
+        $c -close
+        heal
+    }
+}
 finish

@@ -11,6 +11,7 @@ input, each is answered with "ok":
                    a while would keep it in the senders' buffers)
     heal           everything flows again, what was kept first
     reset          heal, but the connections that were cut are broken instead: what was kept is lost
+    break FROM TO  the connections that FROM made to TO end; those that TO made stay
     delay MS       everything arrives so much later
 
 A direction of a connection belongs to the pair (sender, receiver), so a cut can be in one direction
@@ -81,6 +82,12 @@ async def serve(reader, writer, node, address, port):
     connections.discard(entry)
 
 
+def abort(doomed):
+    for _, _, here, there in doomed:
+        here.transport.abort()
+        there.transport.abort()
+
+
 async def orders():
     global delay_s, changed
     loop = asyncio.get_running_loop()
@@ -92,12 +99,11 @@ async def orders():
             cuts.add((int(words[1]), int(words[2])))
         elif words[0] == "delay":
             delay_s = float(words[1]) / 1000
+        elif words[0] == "break":
+            abort([c for c in connections if c[:2] == (int(words[1]), int(words[2]))])
         elif words[0] in ("heal", "reset"):
             if words[0] == "reset":
-                for dialer, node, here, there in list(connections):
-                    if (dialer, node) in cuts or (node, dialer) in cuts:
-                        here.transport.abort()
-                        there.transport.abort()
+                abort([c for c in connections if c[:2] in cuts or c[1::-1] in cuts])
             cuts.clear()
             changed.set()
             changed = asyncio.Event()

@@ -147,6 +147,16 @@ def wrong_hands():
         "a hello and a message": good + multibulk("TIMEOUTNOW", struct.pack("<3Q", 2, 0, 99)),
         "two hellos": good + good,
     }
+    # Who says hello in a wrong way is told so, before anybody proves anything.
+    for name in ("another version", "another cluster", "a malformed cluster",
+                 "a node that is no member", "the node itself", "meant for another node",
+                 "an unknown channel", "a short nonce", "an address with a line break",
+                 "a proof without a hello"):
+        sock = socket.create_connection(("127.0.0.1", options.port), timeout=5)
+        sock.sendall(cases[name])
+        line = read_line(sock)
+        report("%s, told so" % name, None if line.startswith(b"-ERR ") else "answered %r" % line)
+        sock.close()
     before = rss_mb()
     socks = {}
     for name, bytes_ in cases.items():
