@@ -13,7 +13,8 @@
 #include "replica/replica_internal.h"
 #include "storage/kv.h"
 
-enum { TICK_MS = 10, ELECTION_TICKS = 10, FORWARDS_MAX = 64, DEADLINE_MS = 500 };
+enum { TICK_MS = 10, ELECTION_TICKS = 10, FORWARDS_MAX = 64, DEADLINE_MS = 500, TEXT_MAX = 4096 };
+enum { LOG_ENTRIES_MAX = 12, LOG_ENTRIES_MIN = 4, LOG_BYTES_MAX = 4000 };
 
 struct world {
     struct kv *kv;
@@ -25,18 +26,18 @@ struct world {
     int64_t now_ms;
     uint64_t written; /* last seq */
 
-    char applied[256]; /* the commands, one after the other */
-    raft_index applied_index;
+    char applied[TEXT_MAX]; /* the commands, one after the other */
+    raft_index applied_index, persisted_index;
     int64_t time_ms; /* of the last command applied, and the highest */
     int64_t highest_ms, read_ms;
-    int read_slices;    /* calls that the next read takes */
-    int apply_slices;   /* calls that the next write takes */
-    int room;           /* entries that the state machine takes before it asks to wait */
-    bool disk_hangs;    /* nothing more reaches the log */
-    char appended[256]; /* the commands in the last append request */
+    int read_slices;         /* calls that the next read takes */
+    int apply_slices;        /* calls that the next write takes */
+    int room;                /* entries that the state machine takes before it asks to wait */
+    bool disk_hangs;         /* nothing more reaches the log */
+    char appended[TEXT_MAX]; /* the commands in the last append request */
 
     struct forward forwards[FORWARDS_MAX];
-    char forwarded[256]; /* their commands */
+    char forwarded[TEXT_MAX]; /* their commands */
     raft_node_id forwarded_to;
     uint32_t forwards_count;
     bool connected;
@@ -158,6 +159,13 @@ static raft_index applied_index(struct state_machine *machine)
     return world.applied_index;
 }
 
+/* As long as the test does not say what is stored, everything applied is. */
+static raft_index persisted_index(struct state_machine *machine)
+{
+    (void)machine;
+    return world.persisted_index ? world.persisted_index : world.applied_index;
+}
+
 static int64_t time_ms(struct state_machine *machine)
 {
     (void)machine;
@@ -167,8 +175,8 @@ static int64_t time_ms(struct state_machine *machine)
 static const struct log_writer_ops writer_ops = {submit};
 static const struct transport_ops transport_ops = {send_message, send_forward, send_reply,
                                                    has_room};
-static const struct state_machine_ops machine_ops = {apply,         applied,       serve,  ready,
-                                                     applied_index, applied_index, time_ms};
+static const struct state_machine_ops machine_ops = {apply,         applied,         serve,  ready,
+                                                     applied_index, persisted_index, time_ms};
 
 static void start(void)
 {
@@ -188,8 +196,9 @@ static void start(void)
                              {.id = 2, .voter = true}}},
         .tick_ms = TICK_MS,
         .session = 77,
-        .log_bytes_max = 1 << 20,
-        .log_entries_max = 1000,
+        .log_bytes_max = LOG_BYTES_MAX,
+        .log_entries_max = LOG_ENTRIES_MAX,
+        .log_entries_min = LOG_ENTRIES_MIN,
         .log = world.log,
         .writer = &world.writer,
         .transport = &world.transport,
@@ -313,7 +322,7 @@ static void acknowledge(void)
 struct result {
     int calls;
     enum request_outcome outcome;
-    char reply[64];
+    char reply[TEXT_MAX];
 };
 
 static void on_done(void *context, struct request *request, enum request_outcome outcome,
@@ -960,6 +969,60 @@ static void what_is_not_on_disk_is_sent_from_memory(void **state)
     assert_string_equal(world.appended, "a");
 }
 
+/* Commands of `size` bytes, each in an entry of its own, applied. */
+static void write_entries(int count, size_t size)
+{
+    static struct result result;
+    char command[TEXT_MAX] = "";
+    assert_true(size < sizeof command);
+    memset(command, 'x', size);
+    for (int i = 0; i < count; i++) {
+        world.applied[0] = '\0';
+        ask(&result, REQUEST_WRITE, 1, command);
+        run();
+        acknowledge();
+    }
+    pass(TICK_MS);
+}
+
+static void the_log_is_cut_to_its_bounds(void **state)
+{
+    (void)state;
+    lead();
+    acknowledge();
+    write_entries(LOG_ENTRIES_MAX - 1, 1);
+    assert_int_equal(status().first.index, 0); /* it just fits */
+    write_entries(3, 1);
+    assert_int_equal(status().first.index, 3);
+    assert_int_equal(status().last.index, LOG_ENTRIES_MAX + 3);
+    world.persisted_index = 5;
+    write_entries(5, 1);
+    assert_int_equal(status().first.index, 5); /* a restart reads the rest again */
+    world.persisted_index = 0;
+    write_entries(1, 1);
+    assert_int_equal(status().first.index, 9);
+    stop();
+    start();
+    assert_int_equal(status().first.index, 9);
+}
+
+/* An entry counts with its stamp and about what it costs beside it. */
+static void a_log_of_large_entries_is_cut_by_its_bytes(void **state)
+{
+    const size_t entry = 1000, command = entry - 24 - ENTRY_OVERHEAD_BYTES;
+    (void)state;
+    lead();
+    acknowledge();
+    write_entries(3, command);
+    assert_int_equal(status().first.index, 0);
+    write_entries(1, command); /* and the no-op is too much */
+    assert_int_equal(status().first.index, 1);
+    write_entries(2, command);
+    assert_int_equal(status().first.index, 3);
+    write_entries(3, 2 * entry); /* over the bound, but so many are kept whatever they weigh */
+    assert_int_equal(status().last.index - status().first.index, LOG_ENTRIES_MIN);
+}
+
 /* At a stop everything ends: what was appended may yet commit, what waited was never executed. */
 static void a_stop_says_what_it_knows(void **state)
 {
@@ -1026,6 +1089,8 @@ int main(void)
         TEST(a_replay_waits_for_the_state_machine),
         TEST(a_read_waits_until_its_index_is_applied),
         TEST(what_is_not_on_disk_is_sent_from_memory),
+        TEST(the_log_is_cut_to_its_bounds),
+        TEST(a_log_of_large_entries_is_cut_by_its_bytes),
         TEST(a_stop_says_what_it_knows),
         TEST(a_process_that_slept_listens_first),
     };
