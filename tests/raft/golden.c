@@ -11,7 +11,8 @@
  *   deliver A->B [COUNT]  the oldest messages from A to B arrive (default: all there are now)
  *   drop A->B [COUNT]     duplicate A->B   the oldest is put in line twice
  *   delay A->B            the oldest goes to the end of the line
- *   persist N [COUNT]     N's oldest disk writes are done (default: all)
+ *   persist N [COUNT]     N's oldest disk writes are done, one after the other (default: all)
+ *   sync N                all of them are done at once, as in a group commit
  *   forge A->B term=T ...   puts a message in line that no correct node of this story sent:
  *       prev=T:I [commit=C] [entries=T,T,...]   an append request
  *       matched=T:I | rejected=T:I [round=R]    an answer to one
@@ -295,7 +296,8 @@ static void deliver_one(uint32_t from, uint32_t to)
     memory_free(queued.entries);
 }
 
-static void persist_one(uint32_t id)
+/* N's oldest write reaches the disk; its number. */
+static uint64_t store_one(uint32_t id)
 {
     struct node *node = node_at(id);
     struct pending_write pending = node->writes[0];
@@ -309,8 +311,27 @@ static void persist_one(uint32_t id)
         node->durable_last = entry->pos.index;
     }
     memory_free(pending.entries);
-    struct raft_input input = {.type = RAFT_INPUT_PERSISTED, .persisted = {pending.write.seq}};
+    return pending.write.seq;
+}
+
+static void tell_persisted(uint32_t id, uint64_t seq)
+{
+    struct raft_input input = {.type = RAFT_INPUT_PERSISTED, .persisted = {seq}};
     step(id, &input);
+}
+
+static void persist_one(uint32_t id)
+{
+    tell_persisted(id, store_one(id));
+}
+
+static void persist_together(uint32_t id)
+{
+    uint64_t seq = 0;
+    while (node_at(id)->writes_count > 0)
+        seq = store_one(id);
+    if (seq > 0)
+        tell_persisted(id, seq);
 }
 
 static bool settle_once(void)
@@ -541,6 +562,8 @@ static bool run_on_node(char **words, uint32_t count)
         uint32_t times = number ? number : node_at(id)->writes_count;
         for (uint32_t i = 0; i < times && node_at(id)->writes_count > 0; i++)
             persist_one(id);
+    } else if (strcmp(words[0], "sync") == 0) {
+        persist_together(id);
     } else if (strcmp(words[0], "isolate") == 0) {
         node_at(id)->isolated = true;
     } else if (strcmp(words[0], "crash") == 0) {
