@@ -969,6 +969,23 @@ static void what_is_not_on_disk_is_sent_from_memory(void **state)
     assert_string_equal(world.appended, "a");
 }
 
+/* While the leadership is being handed over the core takes nothing. */
+static void what_the_core_has_no_room_for_waits(void **state)
+{
+    static struct result a;
+    (void)state;
+    lead();
+    acknowledge();
+    replica_transfer(world.replica);
+    ask(&a, REQUEST_WRITE, 1, "a");
+    for (int i = 0; i < 2 * ELECTION_TICKS; i++) {
+        assert_true(status().transferring == (i < ELECTION_TICKS));
+        pass(TICK_MS);
+        acknowledge();
+    }
+    assert_ended(a, REQUEST_DONE);
+}
+
 /* Commands of `size` bytes, each in an entry of its own, applied. */
 static void write_entries(int count, size_t size)
 {
@@ -1089,6 +1106,7 @@ int main(void)
         TEST(a_replay_waits_for_the_state_machine),
         TEST(a_read_waits_until_its_index_is_applied),
         TEST(what_is_not_on_disk_is_sent_from_memory),
+        TEST(what_the_core_has_no_room_for_waits),
         TEST(the_log_is_cut_to_its_bounds),
         TEST(a_log_of_large_entries_is_cut_by_its_bytes),
         TEST(a_stop_says_what_it_knows),
