@@ -337,13 +337,19 @@ static void on_done(void *context, struct request *request, enum request_outcome
     result->reply[kept] = '\0';
 }
 
-static void ask(struct result *result, enum request_kind kind, uint64_t client, const char *command)
+static void ask_within(struct result *result, enum request_kind kind, uint64_t client,
+                       const char *command, int64_t ms)
 {
     *result = (struct result){0};
     struct request *request =
         request_new(kind, 2, client, blob_copy(bytes_from_string(command)), on_done, result);
-    request->deadline_ms = world.now_ms + DEADLINE_MS;
+    request->deadline_ms = world.now_ms + ms;
     replica_submit(world.replica, request);
+}
+
+static void ask(struct result *result, enum request_kind kind, uint64_t client, const char *command)
+{
+    ask_within(result, kind, client, command, DEADLINE_MS);
 }
 
 static void answer(uint32_t forward, bool refused, const char *reply)
@@ -969,6 +975,23 @@ static void what_is_not_on_disk_is_sent_from_memory(void **state)
     assert_string_equal(world.appended, "a");
 }
 
+static void a_read_that_nobody_confirms_ends_in_time(void **state)
+{
+    static struct result a;
+    (void)state;
+    lead();
+    acknowledge();
+    ask_within(&a, REQUEST_READ, 1, "a", 3 * TICK_MS);
+    run();
+    pass(2 * TICK_MS);
+    assert_int_equal(a.calls, 0);
+    pass(2 * TICK_MS);
+    assert_int_equal(status().role, RAFT_LEADER);
+    assert_ended(a, REQUEST_NOT_DONE);
+    acknowledge(); /* the answer that came too late */
+    assert_int_equal(a.calls, 1);
+}
+
 /* While the leadership is being handed over the core takes nothing. */
 static void what_the_core_has_no_room_for_waits(void **state)
 {
@@ -1106,6 +1129,7 @@ int main(void)
         TEST(a_replay_waits_for_the_state_machine),
         TEST(a_read_waits_until_its_index_is_applied),
         TEST(what_is_not_on_disk_is_sent_from_memory),
+        TEST(a_read_that_nobody_confirms_ends_in_time),
         TEST(what_the_core_has_no_room_for_waits),
         TEST(the_log_is_cut_to_its_bounds),
         TEST(a_log_of_large_entries_is_cut_by_its_bytes),
