@@ -30,11 +30,12 @@ struct world {
     raft_index applied_index, persisted_index;
     int64_t time_ms; /* of the last command applied, and the highest */
     int64_t highest_ms, read_ms;
-    int read_slices;         /* calls that the next read takes */
+    uint64_t seed, appended_seed; /* of the last command applied, and of the last one sent */
+    int read_slices;              /* calls that the next read takes */
     int apply_slices;        /* calls that the next write takes */
-    int room;                /* entries that the state machine takes before it asks to wait */
-    bool disk_hangs;         /* nothing more reaches the log */
-    char appended[TEXT_MAX]; /* the commands in the last append request */
+    int room;                     /* entries that the state machine takes before it asks to wait */
+    bool disk_hangs;              /* nothing more reaches the log */
+    char appended[TEXT_MAX];      /* the commands in the last append request */
 
     struct forward forwards[FORWARDS_MAX];
     char forwarded[TEXT_MAX]; /* their commands */
@@ -75,8 +76,11 @@ static void send_message(struct transport *transport, const struct raft_message 
     for (uint32_t i = 0; i < message->append_request.count; i++) {
         struct apply_context context;
         struct bytes command;
-        if (entries[i].payload && entry_unstamp(blob_bytes(entries[i].payload), &context, &command))
-            strncat(world.appended, command.data, command.size);
+        if (!entries[i].payload ||
+            !entry_unstamp(blob_bytes(entries[i].payload), &context, &command))
+            continue;
+        strncat(world.appended, command.data, command.size);
+        world.appended_seed = context.seed;
     }
 }
 
@@ -113,6 +117,7 @@ static bool apply(struct state_machine *machine, const struct apply_context *con
     (void)machine;
     (void)protocol;
     world.time_ms = context->now_ms;
+    world.seed = context->seed;
     world.value_max = context->value_max;
     if (world.apply_slices > 0 && --world.apply_slices > 0)
         return false;
@@ -376,6 +381,7 @@ static void a_write_is_answered_when_it_is_applied(void **state)
     static struct result a;
     (void)state;
     lead();
+    acknowledge();
     ask(&a, REQUEST_WRITE, 1, "a");
     run();
     persist(); /* on our disk alone */
@@ -384,6 +390,8 @@ static void a_write_is_answered_when_it_is_applied(void **state)
     assert_ended(a, REQUEST_DONE);
     assert_string_equal(a.reply, "a");
     assert_string_equal(world.applied, "a");
+    assert_true(world.seed != 0);
+    assert_true(world.seed == world.appended_seed);
 }
 
 /* Not the configuration of the node that executes it. */
@@ -975,6 +983,38 @@ static void what_is_not_on_disk_is_sent_from_memory(void **state)
     assert_string_equal(world.appended, "a");
 }
 
+/* In one turn of the loop: another leader's entry takes the place, and is committed there. */
+static void an_entry_of_another_leader_answers_nobody(void **state)
+{
+    static struct result a;
+    (void)state;
+    lead();
+    acknowledge();
+    ask(&a, REQUEST_WRITE, 1, "a");
+    run();
+    struct blob *command = blob_copy(bytes_from_string("b"));
+    struct blob *payload = entry_stamp(&(struct apply_context){.now_ms = 1, .seed = 2}, command);
+    struct raft_entry entry = {.pos = {status().term + 1, status().last.index},
+                               .type = RAFT_ENTRY_COMMAND,
+                               .size = (uint32_t)payload->size,
+                               .payload = payload};
+    struct raft_message message = {.type = RAFT_APPEND_REQUEST,
+                                   .from = 1,
+                                   .to = 0,
+                                   .term = entry.pos.term,
+                                   .append_request = {.prev = {1, entry.pos.index - 1},
+                                                      .commit = entry.pos.index,
+                                                      .count = 1,
+                                                      .entries = &entry}};
+    replica_receive(world.replica, &message);
+    replica_persisted(world.replica, world.written);
+    run();
+    assert_string_equal(world.applied, "b");
+    assert_ended(a, REQUEST_UNKNOWN);
+    blob_release(command);
+    blob_release(payload);
+}
+
 static void a_read_that_nobody_confirms_ends_in_time(void **state)
 {
     static struct result a;
@@ -1129,6 +1169,7 @@ int main(void)
         TEST(a_replay_waits_for_the_state_machine),
         TEST(a_read_waits_until_its_index_is_applied),
         TEST(what_is_not_on_disk_is_sent_from_memory),
+        TEST(an_entry_of_another_leader_answers_nobody),
         TEST(a_read_that_nobody_confirms_ends_in_time),
         TEST(what_the_core_has_no_room_for_waits),
         TEST(the_log_is_cut_to_its_bounds),
