@@ -8,6 +8,8 @@
 
 #include <limits.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/memory.h"
 #include "replica/replica_internal.h"
@@ -1086,6 +1088,38 @@ static void the_log_is_cut_to_its_bounds(void **state)
     assert_int_equal(status().first.index, 9);
 }
 
+/* How a process ends that starts on data which were applied up to there. */
+static int end_of_a_start(raft_index applied)
+{
+    int status = -1;
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        world.applied_index = applied;
+        start();
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static void data_and_log_that_do_not_meet(void **state)
+{
+    enum { EXIT_FATAL = 70 };
+    (void)state;
+    lead();
+    acknowledge();
+    write_entries(LOG_ENTRIES_MAX + 3, 1);
+    raft_index first = status().first.index, last = status().last.index;
+    assert_true(first > 1);
+    stop();
+    assert_int_equal(end_of_a_start(first), 0);
+    assert_int_equal(end_of_a_start(last), 0);
+    assert_int_equal(end_of_a_start(first - 1), EXIT_FATAL);
+    assert_int_equal(end_of_a_start(last + 1), EXIT_FATAL);
+    start();
+}
+
 /* An entry counts with its stamp and about what it costs beside it. */
 static void a_log_of_large_entries_is_cut_by_its_bytes(void **state)
 {
@@ -1173,6 +1207,7 @@ int main(void)
         TEST(a_read_that_nobody_confirms_ends_in_time),
         TEST(what_the_core_has_no_room_for_waits),
         TEST(the_log_is_cut_to_its_bounds),
+        TEST(data_and_log_that_do_not_meet),
         TEST(a_log_of_large_entries_is_cut_by_its_bytes),
         TEST(a_stop_says_what_it_knows),
         TEST(a_process_that_slept_listens_first),
