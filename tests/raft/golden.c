@@ -5,6 +5,7 @@
  * `golden --trace FILE...` prints what the cores did for build/trace-check instead.
  *
  *   cluster nodes=3 [election=10] [heartbeat=2] [inflight=8] [batch=100] [bytes=100000]
+ *           [uncommitted=100000]
  *   tick N [TIMES]        time passes for node N
  *   campaign N            time passes for N until it asks for votes
  *   propose N [COUNT]     read N ID       transfer N [TO]     unreachable N PEER    compact N INDEX
@@ -446,7 +447,7 @@ static void do_forge(char **words, uint32_t count, uint32_t from, uint32_t to)
 static void do_link(char **words, uint32_t count)
 {
     uint32_t from = (uint32_t)atoi(words[1]), to = (uint32_t)atoi(strstr(words[1], "->") + 2);
-    node_at(from);
+    check(from < NODES_MAX); /* it may be a stranger */
     node_at(to);
     if (strcmp(words[0], "forge") == 0) {
         do_forge(words, count, from, to);
