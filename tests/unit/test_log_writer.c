@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 #include <semaphore.h>
+#include <time.h>
 
 #include "storage/log_writer.h"
 
@@ -52,6 +53,17 @@ static void wake(void *context)
     sem_post(&((struct loop *)context)->woken);
 }
 
+/* What does not come within so long will not come. */
+static void wait_for(sem_t *sem)
+{
+    enum { PATIENCE_S = 20 };
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += PATIENCE_S;
+    if (sem_timedwait(sem, &until) != 0)
+        fail_msg("waited for %d s in vain", PATIENCE_S);
+}
+
 static void submit_one(struct log_writer *writer, uint64_t seq, struct blob *blob)
 {
     struct raft_entry entry = {
@@ -76,7 +88,7 @@ static void test_groups(void **state)
 
     assert_int_equal(log_writer_poll(writer), 0);
     submit_one(writer, 1, blob);
-    sem_wait(&gate.arrived); /* the first write is at the disk: all others gather behind it */
+    wait_for(&gate.arrived); /* the first write is at the disk: all others gather behind it */
     for (uint64_t seq = 2; seq <= 11; seq++)
         submit_one(writer, seq, seq % 2 ? blob : NULL);
     assert_int_equal(blob->references, 1 + 1 + 5);
@@ -86,14 +98,14 @@ static void test_groups(void **state)
     assert_int_equal(stats.queued_bytes, 11 * 16 + 6 * 7);
 
     sem_post(&gate.open);
-    sem_wait(&loop.woken);
-    sem_wait(&gate.arrived);
+    wait_for(&loop.woken);
+    wait_for(&gate.arrived);
     assert_int_equal(blob->references, 1 + 1 + 5); /* released by the loop, not before */
     assert_int_equal(log_writer_poll(writer), 1);
     assert_int_equal(blob->references, 1 + 5);
 
     sem_post(&gate.open);
-    sem_wait(&loop.woken);
+    wait_for(&loop.woken);
     assert_int_equal(log_writer_poll(writer), 11);
     assert_int_equal(gate.commits, 2);
     assert_int_equal(blob->references, 1);
@@ -136,7 +148,7 @@ static void test_stop_drains(void **state)
     struct log_writer *writer = log_writer_start(log, wake, &loop);
     struct blob *blob = blob_copy(bytes_from_string("payload"));
     submit_one(writer, 1, blob);
-    sem_wait(&gate.arrived); /* the others are in the queue when it is told to stop */
+    wait_for(&gate.arrived); /* the others are in the queue when it is told to stop */
     for (uint64_t seq = 2; seq <= 5; seq++)
         submit_one(writer, seq, blob);
     pthread_t opener;
@@ -214,7 +226,7 @@ static void busy_loop(struct kv *kv, uint64_t seed, uint64_t count)
             usleep(1000);
     }
     while (log_writer_poll(writer) < count)
-        sem_wait(&loop.woken);
+        wait_for(&loop.woken);
     log_writer_stop(writer);
     raft_log_close(log);
     log = raft_log_open(kv);
