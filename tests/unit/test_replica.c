@@ -34,7 +34,7 @@ struct world {
     int64_t highest_ms, read_ms;
     uint64_t seed, appended_seed; /* of the last command applied, and of the last one sent */
     int read_slices;              /* calls that the next read takes */
-    int apply_slices;        /* calls that the next write takes */
+    int apply_slices;             /* calls that the next write takes */
     int room;                     /* entries that the state machine takes before it asks to wait */
     bool disk_hangs;              /* nothing more reaches the log */
     char appended[TEXT_MAX];      /* the commands in the last append request */
