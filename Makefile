@@ -128,6 +128,8 @@ clients: all ## client libraries against a cluster while a node dies
 test-utils: all ## the scripts in utils/: create-cluster, and that each check can fail
 	@tests/utils/run --binary $(abspath $(BUILD)/redis-raft)
 
+soak: soak-sim soak-cluster ## both, one after the other, HOURS=1 each
+
 soak-cluster: all ## kill loops on real processes for HOURS=1
 	@HOURS=$(or $(HOURS),1) tclsh tcl-tests/run.tcl --binary $(abspath $(BUILD)/redis-raft) --only killloop $(CLUSTER_FLAGS)
 
@@ -175,7 +177,7 @@ help: ## this list
 	@echo '           CLUSTER_FLAGS="--port-base N --slow FACTOR" for cluster and clients'
 
 .PHONY: all start stop status debug test unit scripts golden cluster cluster-sanitized \
-        clients test-utils soak-cluster lint \
+        clients test-utils soak soak-cluster lint \
         tidy format install uninstall clean help
 .SECONDARY:
 .DELETE_ON_ERROR:

@@ -30,7 +30,7 @@ TRACE_OPTIONS = --seeds $(TRACE_SEEDS) --runs $(TRACE_RUNS) --port $(TRACE_PORT)
 trace: $(TRACE_CHECK) $(TRACE_PRODUCERS) ## replay scripts, random runs, simulator and real processes on the proved model
 	@BUILD=$(BUILD) proofs/trace/run $(TRACE_OPTIONS)
 
-proofs: ## install Coq, check all proofs, the traces, and the mutants of both (QUICK=1: no mutants)
+proofs: ## install Coq, check all proofs, the traces, and the mutants of the model (QUICK=1: no mutants)
 	@deps/install build coq
 	@$(MAKE) --no-print-directory -s $(TRACE_CHECK) $(TRACE_PRODUCERS)
 	@BUILD=$(BUILD) proofs/run $(if $(QUICK),--quick) -- $(TRACE_OPTIONS)

@@ -37,10 +37,10 @@ sim: $(BUILD)/sim ## the simulator for SIM_SECONDS=60, the same seeds on two bui
 	@$(MAKE) --no-print-directory -s SAN=address,undefined $(SIM_OTHER)
 	@tests/sim/run $(BUILD)/sim $(SIM_OTHER) $(SIM_SECONDS)
 
-soak: $(BUILD)/sim ## the simulator for HOURS=1; what it covered: build/soak/coverage.txt
+soak-sim: $(BUILD)/sim ## the simulator for HOURS=1; what it covered: build/soak/coverage.txt
 	@mkdir -p build/soak
 	@bash -o pipefail -c '$(BUILD)/sim --seed $(or $(SEED),$$(date +%s)) --brief \
 	    --for $$(awk "BEGIN { print int($(or $(HOURS),1) * 3600) }") | tee build/soak/coverage.txt'
 
-.PHONY: sim soak sim-commit
+.PHONY: sim soak-sim sim-commit
 -include $(SIM_OBJ:.o=.d)
