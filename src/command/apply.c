@@ -5,7 +5,8 @@
  * gets an error, the same on every node, and changes nothing.
  *
  * Same entry, same state, same result on every node: no clock but apply_context.now_ms, no
- * randomness but its seed, no configuration but what the leader stamped into the entry.  Loop thread only. */
+ * randomness but its seed, no configuration but what the leader stamped into the entry.  Loop thread
+ * only. */
 #include "base/fatal.h"
 #include "base/memory.h"
 #include "base/prng.h"

@@ -37,8 +37,8 @@ void call_put_string(struct call *call, struct bytes key, struct bytes value)
     db_put(call->db, key, DB_STRING, value);
 }
 
-/* A slice: so many keys, fewer if they come with more data.  A key that has to be fetched from a busy
- * disk takes 0.1 ms. */
+/* A slice: so many keys, fewer if they come with more data.  A key that has to be fetched from a
+ * busy disk takes 0.1 ms. */
 enum { SLICE_BYTES = 1 << 20, SLICE_KEYS = 256 };
 
 uint32_t call_slice(struct call *call, uint32_t first)

@@ -81,10 +81,9 @@ struct state_machine_ops {
     bool (*apply)(struct state_machine *machine, const struct apply_context *context,
                   struct bytes command, int protocol, struct buffer *reply);
     void (*applied)(struct state_machine *machine, struct raft_pos pos, int64_t now_ms);
-    /* A read on the present state. `now_ms` is the leader's clock, and
-     * no earlier than any entry's time.  False: not finished, nothing is
-     * in `reply` yet; it is called again with the same command, and nothing is applied or read in
-     * between. */
+    /* A read on the present state. `now_ms` is the leader's clock, and no earlier than any entry's
+     * time.  False: not finished, nothing is in `reply` yet; it is called again with the same
+     * command, and nothing is applied or read in between. */
     bool (*read)(struct state_machine *machine, int64_t now_ms, struct bytes command, int protocol,
                  struct buffer *reply);
     bool (*ready)(struct state_machine *machine); /* false: stop applying for now */

@@ -13,12 +13,17 @@ static uint8_t renamed(int renaming, uint8_t name)
     return name < NODES ? renamings[renaming][name] : name;
 }
 
+/* Where a map keeps what a thing, by its number, is called under a renaming. */
+static uint32_t *known_as(struct map *known, uint32_t number, int renaming, bool *is_new)
+{
+    return map_at(known, (uint64_t)number * RENAMINGS + (uint64_t)renaming + 1, is_new);
+}
+
 uint16_t rename_packet(uint16_t number, int renaming)
 {
     static struct map known;
     bool is_new;
-    uint64_t key = (uint64_t)number * RENAMINGS + (uint64_t)renaming + 1;
-    uint32_t *place = map_at(&known, key, &is_new);
+    uint32_t *place = known_as(&known, number, renaming, &is_new);
     if (is_new) {
         struct packet packet = *packet_at(number);
         packet.from = renamed(renaming, packet.from);
@@ -54,8 +59,7 @@ uint32_t rename_node(uint32_t number, int renaming)
 {
     static struct map known;
     bool is_new;
-    uint64_t key = (uint64_t)number * RENAMINGS + (uint64_t)renaming + 1;
-    uint32_t *place = map_at(&known, key, &is_new);
+    uint32_t *place = known_as(&known, number, renaming, &is_new);
     if (is_new) {
         struct node old = *node_at(number), node = old;
         rename_parts(&node, &old, renaming);
@@ -68,8 +72,7 @@ uint32_t rename_set(uint32_t number, int renaming)
 {
     static struct map known;
     bool is_new;
-    uint64_t key = (uint64_t)number * RENAMINGS + (uint64_t)renaming + 1;
-    uint32_t *place = map_at(&known, key, &is_new);
+    uint32_t *place = known_as(&known, number, renaming, &is_new);
     if (!is_new)
         return *place;
     uint32_t result = 0;
