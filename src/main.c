@@ -30,8 +30,8 @@
 #include "net/net.h"
 #include "replica/replica.h"
 #include "storage/kv.h"
-#include "storage/log_writer.h"
 #include "storage/raft_log.h"
+#include "storage/raft_log_writer.h"
 
 enum { EXIT_NOT_STARTED = 1 };
 
@@ -52,7 +52,7 @@ struct node {
     struct net *net;
     struct kv *kv;
     struct raft_log *log;
-    struct log_writer *writer;
+    struct raft_log_writer *writer;
     struct db *db;
     struct state_machine *machine;
     struct replica *replica;
@@ -64,7 +64,7 @@ struct node {
 static void on_written(void *context)
 {
     struct node *node = context;
-    replica_persisted(node->replica, log_writer_poll(node->writer));
+    replica_persisted(node->replica, raft_log_writer_poll(node->writer));
 }
 
 static void on_checkpoint(void *context)
@@ -90,9 +90,9 @@ static void on_trace(void *context, struct bytes line)
 static void describe_storage(void *context, struct server_raft *raft)
 {
     const struct node *node = context;
-    struct log_writer_stats writer;
+    struct raft_log_writer_stats writer;
     struct db_stats data;
-    log_writer_stats(node->writer, &writer);
+    raft_log_writer_stats(node->writer, &writer);
     db_stats(node->db, &data);
     raft->syncs = writer.syncs;
     raft->sync_us_total = writer.sync_us_total;
@@ -101,7 +101,7 @@ static void describe_storage(void *context, struct server_raft *raft)
     raft->checkpoint_under_way = data.checkpoint_under_way;
     raft->dirty_bytes = data.dirty_bytes;
     raft->keys = data.keys;
-    raft->sessions = data.sessions;
+    raft->receipts = data.receipts;
     raft->persisted_index = db_persisted_index(node->db);
 }
 
@@ -216,7 +216,7 @@ static struct replica_options replica_options_of(struct node *node)
             },
         .members = config->nodes,
         .tick_ms = NET_TICK_MS,
-        .session = random_number() | 1,
+        .run_id = random_number() | 1,
         .seed = random_number(),
         .cache_bytes = ENTRY_CACHE_BYTES,
         .log_bytes_max = config->log_retention_bytes,
@@ -245,7 +245,7 @@ static void start_parts(struct node *node)
         .wake_context = net_waker(node->net, on_checkpoint, node),
     };
     node->log = raft_log_open(node->kv);
-    node->writer = log_writer_start(node->log, wake, net_waker(node->net, on_written, node));
+    node->writer = raft_log_writer_start(node->log, wake, net_waker(node->net, on_written, node));
     node->db = db_open(node->kv, &db);
     node->machine = command_machine_new(node->db);
     struct replica_options replica = replica_options_of(node);
@@ -275,7 +275,7 @@ static void announce(const struct node *node)
 static void stop_parts(struct node *node)
 {
     replica_free(node->replica);
-    log_writer_stop(node->writer);
+    raft_log_writer_stop(node->writer);
     /* Not needed for safety: it makes the next start short. */
     db_checkpoint(node->db);
     command_machine_free(node->machine);

@@ -1,6 +1,6 @@
 /* What is written is read back, as statements about pairs of the shipped functions.  For the messages
- * of several fields the lemmas in net/fields.h say it. */
-#include "net/fields.h"
+ * of several fields the lemmas in net/wire_fields.h say it. */
+#include "net/wire_fields.h"
 #include "replica/stamp.h"
 
 //@ assigns \nothing; ensures \result == value;
@@ -32,8 +32,8 @@ int round_trip_route(raft_node_id from, raft_node_id to, raft_term term)
 {
     struct route route = {from, to, term}, again;
     unsigned char at[ROUTE_SIZE];
-    put_route(at, &route);
-    get_route(at, &again);
+    wire_put_route(at, &route);
+    wire_get_route(at, &again);
     return again.from == from && again.to == to && again.term == term;
 }
 
@@ -47,8 +47,8 @@ const char *round_trip_vote_response(const struct raft_vote_response *fields,
                                      struct raft_vote_response *again)
 {
     unsigned char at[VOTE_RESPONSE_SIZE];
-    put_vote_response(at, fields);
-    return get_vote_response(at, again);
+    wire_put_vote_response(at, fields);
+    return wire_get_vote_response(at, again);
 }
 
 /*@ requires \valid_read(entry) && entry_legal(entry, before.term, term_max);
@@ -61,8 +61,8 @@ int round_trip_entry_head(const struct raft_entry *entry, struct raft_pos before
 {
     struct raft_entry again;
     unsigned char at[ENTRY_HEAD_SIZE];
-    put_entry_head(at, entry);
-    return get_entry_head(at, before, term_max, &again) == NULL &&
+    wire_put_entry_head(at, entry);
+    return wire_get_entry_head(at, before, term_max, &again) == NULL &&
            again.pos.term == entry->pos.term && again.pos.index == entry->pos.index &&
            again.type == entry->type && again.size == entry->size;
 }

@@ -65,7 +65,7 @@ bool call_takes(struct call *call, uint32_t i)
     return true;
 }
 
-void reply_value(struct reply *reply, struct bytes value, bool exists)
+void call_reply_value(struct reply *reply, struct bytes value, bool exists)
 {
     if (exists)
         reply_bulk(reply, value);
@@ -73,12 +73,12 @@ void reply_value(struct reply *reply, struct bytes value, bool exists)
         reply_null(reply);
 }
 
-void reply_ok(struct reply *reply)
+void call_reply_ok(struct reply *reply)
 {
     reply_simple(reply, "OK");
 }
 
-void reply_help(struct call *call, const char *const *lines)
+void call_reply_help(struct call *call, const char *const *lines)
 {
     const char *name = call->command->name;
     char title[64];

@@ -13,8 +13,8 @@
 #include "data/db.h"
 #include "resp/writer.h"
 
-struct session; /* session.h: one connection's state */
-struct server;  /* server.h: what local commands may ask of the rest of the process */
+struct connection; /* connection.h: one connection's state */
+struct server;     /* server.h: what local commands may ask of the rest of the process */
 
 /* How far a long command has come: a walk over the keyspace, or over its own words.  While it is
  * unfinished it has replied nothing, and the state machine is asked again; nobody else reads or
@@ -33,14 +33,14 @@ struct call {
     const struct command *command;
     const struct bytes *argv; /* argv[0] is the name; all borrowed */
     uint32_t argc;
-    struct db *db;           /* NULL for a local command */
-    struct reply *reply;     /* exactly one reply is written to it */
-    struct session *session; /* NULL unless local */
-    struct server *server;   /* NULL unless local */
-    int64_t now_ms;          /* the only clock a command may use: Unix time, milliseconds */
-    uint64_t seed;           /* the only randomness a command may use */
-    size_t value_max;        /* of a write: the largest string that it may make */
-    struct walk_state *walk; /* of a read or write: it may be done in slices; NULL if local */
+    struct db *db;                 /* NULL for a local command */
+    struct reply *reply;           /* exactly one reply is written to it */
+    struct connection *connection; /* NULL unless local */
+    struct server *server;         /* NULL unless local */
+    int64_t now_ms;                /* the only clock a command may use: Unix time, milliseconds */
+    uint64_t seed;                 /* the only randomness a command may use */
+    size_t value_max;              /* of a write: the largest string that it may make */
+    struct walk_state *walk;       /* of a read or write: it may be done in slices; NULL if local */
 };
 
 typedef void command_fn(struct call *call);
@@ -95,16 +95,16 @@ enum command_class {
     COMMAND_LOCAL,  /* command_run_local() */
     COMMAND_READ,   /* through replica_submit(), as a read */
     COMMAND_WRITE,  /* through replica_submit(), as a write */
-    COMMAND_REFUSED /* the error reply was written to session->out; done */
+    COMMAND_REFUSED /* the error reply was written to connection->out; done */
 };
 
 /* Finds the command and checks name, arity, authentication, key and value sizes: everything that
  * can be refused without the data, in Redis's order and words.  argc > 0.  Also takes CLIENT REPLY's
- * step from one command to the next, so session_is_silent() afterwards speaks of this command. */
-enum command_class command_classify(struct session *session, const struct bytes *argv,
+ * step from one command to the next, so connection_is_silent() afterwards speaks of this command. */
+enum command_class command_classify(struct connection *connection, const struct bytes *argv,
                                     uint32_t argc, const struct command **command);
-/* Appends the reply to session->out, nothing if session_is_silent(). */
-void command_run_local(struct session *session, struct server *server,
+/* Appends the reply to connection->out, nothing if connection_is_silent(). */
+void command_run_local(struct connection *connection, struct server *server,
                        const struct command *command, const struct bytes *argv, uint32_t argc);
 
 /* The form in which a read or write travels to the leader and (writes) into the log:
@@ -114,7 +114,7 @@ enum { COMMAND_ENCODED_MAX = 1 << 30 }; /* a larger one is refused by command_cl
 /* False if malformed; `argv` is a growing array owned by the caller (start with NULL, 0). */
 bool command_decode(struct bytes encoded, struct bytes **argv, uint32_t *argc, uint32_t *capacity);
 
-/* ---- what the replica calls: see apply.c ---------------------------------- */
+/* ---- what the replica calls: see machine.c ---------------------------------- */
 
 struct state_machine;
 /* Executes committed writes and confirmed reads on `db` (borrowed). */

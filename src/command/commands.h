@@ -13,8 +13,8 @@ enum {
     /* Largest client id of ONCE. */
     ONCE_CLIENT_MAX = 128,
     /* A client that sent no ONCE for this long is forgotten, by the time in the log. */
-    ONCE_SESSION_MS = 3600 * 1000,
-    ONCE_EXPIRE_SLICE = 16 /* sessions looked at for that by each ONCE */
+    ONCE_RECEIPT_MS = 3600 * 1000,
+    ONCE_EXPIRE_SLICE = 16 /* connections looked at for that by each ONCE */
 };
 
 #define REDIS_VERSION "7.2.4" /* what clients that look at it are to expect */
@@ -45,17 +45,17 @@ void call_put_string(struct call *call, struct bytes key, struct bytes value);
  * word subtracts its bytes from walk->budget. */
 uint32_t call_slice(struct call *call, uint32_t first);
 bool call_takes(struct call *call, uint32_t i);
-void reply_value(struct reply *reply, struct bytes value, bool exists); /* bulk or null */
-void reply_ok(struct reply *reply);
+void call_reply_value(struct reply *reply, struct bytes value, bool exists); /* bulk or null */
+void call_reply_ok(struct reply *reply);
 /* HELP of a container: a title line, `lines` (ended by NULL), and a line on HELP itself. */
-void reply_help(struct call *call, const char *const *lines);
+void call_reply_help(struct call *call, const char *const *lines);
 
-/* connection.c.  No blanks and control bytes, as CLIENT LIST demands. */
-bool is_client_word(struct bytes word);
-void set_client_word(char **field, struct bytes word); /* an empty word: NULL */
+/* connection_command.c.  No blanks and control bytes, as CLIENT LIST demands. */
+bool connection_is_word(struct bytes word);
+void connection_set_word(char **field, struct bytes word); /* an empty word: NULL */
 
 /* glob.c: Redis's patterns (* ? [a-z] [^a] \x). */
-bool glob_match(struct bytes pattern, struct bytes text, bool ignore_case);
+bool command_glob_match(struct bytes pattern, struct bytes text, bool ignore_case);
 
 /* table.c */
 extern const struct command command_rows[];
@@ -73,9 +73,9 @@ command_fn cmd_del, cmd_exists, cmd_type, cmd_keys, cmd_scan, cmd_randomkey, cmd
 command_fn cmd_renamenx, cmd_flushall, cmd_dbsize;
 /* once.c */
 command_fn cmd_once;
-/* connection.c */
+/* connection_command.c */
 command_fn cmd_ping, cmd_echo, cmd_quit, cmd_reset, cmd_hello, cmd_auth, cmd_select;
-/* client.c */
+/* client_command.c */
 command_fn cmd_client_id, cmd_client_setname, cmd_client_getname, cmd_client_setinfo;
 command_fn cmd_client_info, cmd_client_list, cmd_client_kill, cmd_client_no_evict;
 command_fn cmd_client_no_touch, cmd_client_reply, cmd_client_help;

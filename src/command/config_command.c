@@ -32,7 +32,7 @@ static void get_directive(void *context, const char *name, const char *value)
         struct bytes word = getting->call->argv[i];
         if (bytes_is(word, name)) {
             reply_bulk(&getting->found, word);
-        } else if (is_pattern(word) && glob_match(word, bytes_from_string(name), true)) {
+        } else if (is_pattern(word) && command_glob_match(word, bytes_from_string(name), true)) {
             reply_bulk_string(&getting->found, name);
         } else {
             continue;
@@ -137,7 +137,7 @@ void cmd_config_set(struct call *call)
     if (count < wanted)
         set_back(call, former, count);
     else
-        reply_ok(call->reply);
+        call_reply_ok(call->reply);
     for (uint32_t i = 0; i < count; i++)
         memory_free(former[i]);
     memory_free(former);
@@ -148,7 +148,7 @@ void cmd_config_set(struct call *call)
 void cmd_config_resetstat(struct call *call)
 {
     call->server->ops->stats_reset(call->server);
-    reply_ok(call->reply);
+    call_reply_ok(call->reply);
 }
 
 void cmd_config_rewrite(struct call *call)
@@ -165,5 +165,5 @@ void cmd_config_help(struct call *call)
                                         "RESETSTAT",
                                         "    Start the counters of INFO again from zero.",
                                         NULL};
-    reply_help(call, lines);
+    call_reply_help(call, lines);
 }

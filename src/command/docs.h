@@ -24,6 +24,6 @@ const struct command_docs *command_docs_find(struct bytes name);
 
 /* Appends the arguments that `syntax` describes, each a map as in COMMAND DOCS, to `reply`; returns
  * how many. */
-uint64_t docs_arguments(const char *syntax, struct reply *reply);
+uint64_t command_docs_arguments(const char *syntax, struct reply *reply);
 
 #endif

@@ -220,7 +220,7 @@ static uint64_t read_items(struct reader *reader, struct reply *out)
     return count;
 }
 
-uint64_t docs_arguments(const char *syntax, struct reply *reply)
+uint64_t command_docs_arguments(const char *syntax, struct reply *reply)
 {
     struct reader reader = {.at = syntax, .protocol = reply->protocol};
     uint64_t count = read_items(&reader, reply);

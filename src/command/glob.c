@@ -64,7 +64,7 @@ static bool match_one(struct glob *glob, char c)
     return folded(glob, head) == folded(glob, c);
 }
 
-bool glob_match(struct bytes pattern, struct bytes text, bool ignore_case)
+bool command_glob_match(struct bytes pattern, struct bytes text, bool ignore_case)
 {
     const char *start = pattern.data;
     const char *p = text.data;

@@ -9,9 +9,9 @@
 #include <stdlib.h>
 
 #include "command/commands.h"
+#include "command/connection.h"
 #include "command/raft_info.h"
 #include "command/server.h"
-#include "command/session.h"
 
 /* All that a section may print from. */
 struct info {
@@ -133,10 +133,10 @@ static void replication_slaves(struct info *info)
     unsigned n = 0;
     for (uint32_t i = 0; i < raft->members_count; i++) {
         const struct server_raft_peer *member = &raft->members[i];
-        struct raft_client_address address;
+        struct command_raft_client_address address;
         if (member->id == raft->id || !member->active)
             continue;
-        raft_client_address(member, &address);
+        command_raft_client_address(member, &address);
         raft_index lag =
             raft->status.last.index > member->match ? raft->status.last.index - member->match : 0;
         buffer_printf(info->out,
@@ -148,14 +148,14 @@ static void replication_slaves(struct info *info)
 static void replication_leader(struct info *info)
 {
     line_string(info, "role", "master");
-    line_u64(info, "connected_slaves", raft_active_followers(&info->raft));
+    line_u64(info, "connected_slaves", command_raft_active_followers(&info->raft));
     replication_slaves(info);
 }
 
 static void replication_follower(struct info *info)
 {
-    struct raft_client_address leader;
-    bool known = raft_leader_address(&info->raft, &leader);
+    struct command_raft_client_address leader;
+    bool known = command_raft_leader_address(&info->raft, &leader);
     line_string(info, "role", "slave");
     line_string(info, "master_host", leader.host);
     line_u64(info, "master_port", (uint64_t)leader.port);
@@ -199,7 +199,7 @@ static void section_keyspace(struct info *info)
 
 static void section_raft(struct info *info)
 {
-    raft_info_lines(&info->raft, info->out);
+    command_raft_info_lines(&info->raft, info->out);
 }
 
 /* ---- the command ------------------------------------------------------------------------ */
@@ -269,13 +269,13 @@ static void role_leader(struct call *call, const struct server_raft *raft)
     reply_array(reply, 3);
     reply_bulk_string(reply, "master");
     reply_integer(reply, (int64_t)raft->status.commit);
-    reply_array(reply, raft_active_followers(raft));
+    reply_array(reply, command_raft_active_followers(raft));
     for (uint32_t i = 0; i < raft->members_count; i++) {
         const struct server_raft_peer *member = &raft->members[i];
-        struct raft_client_address address;
+        struct command_raft_client_address address;
         if (member->id == raft->id || !member->active)
             continue;
-        raft_client_address(member, &address);
+        command_raft_client_address(member, &address);
         reply_array(reply, 3);
         reply_bulk_string(reply, address.host);
         reply_bulk_integer(reply, address.port);
@@ -285,8 +285,8 @@ static void role_leader(struct call *call, const struct server_raft *raft)
 
 static void role_follower(struct call *call, const struct server_raft *raft)
 {
-    struct raft_client_address leader;
-    bool known = raft_leader_address(raft, &leader);
+    struct command_raft_client_address leader;
+    bool known = command_raft_leader_address(raft, &leader);
     reply_array(call->reply, 5);
     reply_bulk_string(call->reply, "slave");
     reply_bulk_string(call->reply, leader.host);

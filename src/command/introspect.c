@@ -253,7 +253,7 @@ static void reply_docs(const struct command *command, struct reply *reply)
         docs = &none;
     struct buffer text = {0};
     struct reply arguments = {&text, reply->protocol};
-    uint64_t arguments_count = docs_arguments(docs->syntax, &arguments);
+    uint64_t arguments_count = command_docs_arguments(docs->syntax, &arguments);
     uint32_t subcommands = subcommands_count(command);
     reply_bulk_string(reply, command->name);
     reply_map(reply, 4u + (arguments_count > 0) + (subcommands > 0));
@@ -326,7 +326,7 @@ static bool passes(const struct command *command, enum filter filter, struct byt
     case FILTER_NONE: return true;
     case FILTER_MODULE: return false; /* there are no modules */
     case FILTER_CATEGORY: return has_category(command, operand);
-    case FILTER_PATTERN: return glob_match(operand, bytes_from_string(command->name), true);
+    case FILTER_PATTERN: return command_glob_match(operand, bytes_from_string(command->name), true);
     }
     return false;
 }
@@ -416,5 +416,5 @@ void cmd_command_help(struct call *call)
                                         "LIST [FILTERBY (MODULE|ACLCAT|PATTERN) <value>]",
                                         "    The names of the commands.",
                                         NULL};
-    reply_help(call, lines);
+    call_reply_help(call, lines);
 }

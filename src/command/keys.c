@@ -57,7 +57,7 @@ struct walk {
 static void walk_key(void *context, struct bytes key, enum db_type type)
 {
     struct walk *walk = context;
-    if (!walk->match_all && !glob_match(walk->pattern, key, false))
+    if (!walk->match_all && !command_glob_match(walk->pattern, key, false))
         return;
     if (walk->type.data && !bytes_is(walk->type, type_name(type)))
         return;
@@ -164,7 +164,7 @@ void cmd_randomkey(struct call *call)
 {
     struct buffer key = {0};
     bool exists = db_random(call->db, call->seed, &key);
-    reply_value(call->reply, buffer_bytes(&key), exists);
+    call_reply_value(call->reply, buffer_bytes(&key), exists);
     buffer_deinit(&key);
 }
 
@@ -195,7 +195,7 @@ void cmd_rename(struct call *call)
         return;
     if (!bytes_equal(call->argv[1], call->argv[2]))
         rename_key(call);
-    reply_ok(call->reply);
+    call_reply_ok(call->reply);
 }
 
 void cmd_renamenx(struct call *call)
@@ -221,7 +221,7 @@ void cmd_flushall(struct call *call)
         return;
     }
     db_flush(call->db);
-    reply_ok(call->reply);
+    call_reply_ok(call->reply);
 }
 
 void cmd_dbsize(struct call *call)

@@ -10,7 +10,7 @@
  *
  * A client therefore waits for the reply of one request before it sends the next.  Replies are kept
  * as RESP3, whatever the client speaks, so that the state is the same on every node and a client may
- * come back in the other protocol.  A client not heard of for ONCE_SESSION_MS of the log's time is
+ * come back in the other protocol.  A client not heard of for ONCE_RECEIPT_MS of the log's time is
  * forgotten, on every node at the same entry.
  *
  * Deterministic; loop thread only. */
@@ -26,7 +26,7 @@ static void reply_resp3(struct reply *reply, struct bytes resp3)
     if (reply->protocol >= 3)
         reply_raw(reply, resp3);
     else
-        check(resp3_to_resp2(resp3, reply->out)); /* ours: written by a command below */
+        check(resp_3_to_2(resp3, reply->out)); /* ours: written by a command below */
 }
 
 /* False: not a call that can be executed here; answered. */
@@ -55,7 +55,7 @@ static void execute(struct call *call, struct call *inner, uint64_t request_id)
     inner->command->execute(inner);
     if (call->walk->unfinished)
         return;
-    db_session_put(call->db, call->argv[1], request_id, buffer_bytes(&out), call->now_ms);
+    db_receipt_put(call->db, call->argv[1], request_id, buffer_bytes(&out), call->now_ms);
     reply_resp3(call->reply, buffer_bytes(&out));
     buffer_deinit(&out);
 }
@@ -65,7 +65,7 @@ static void repeat(struct call *call, uint64_t request_id, struct bytes kept)
 {
     struct buffer copy = {0};
     buffer_append_bytes(&copy, kept);
-    db_session_put(call->db, call->argv[1], request_id, buffer_bytes(&copy), call->now_ms);
+    db_receipt_put(call->db, call->argv[1], request_id, buffer_bytes(&copy), call->now_ms);
     reply_resp3(call->reply, buffer_bytes(&copy));
     buffer_deinit(&copy);
 }
@@ -87,8 +87,8 @@ void cmd_once(struct call *call)
     if (!prepare(call, &inner))
         return;
     if (!call->walk->unfinished)
-        db_session_expire(call->db, call->now_ms - ONCE_SESSION_MS, ONCE_EXPIRE_SLICE);
-    if (!db_session_get(call->db, client, &last_id, &kept) || request_id > last_id)
+        db_receipt_expire(call->db, call->now_ms - ONCE_RECEIPT_MS, ONCE_EXPIRE_SLICE);
+    if (!db_receipt_get(call->db, client, &last_id, &kept) || request_id > last_id)
         execute(call, &inner, request_id);
     else if (request_id == last_id)
         repeat(call, request_id, kept);

@@ -9,9 +9,10 @@
 #include "command/commands.h"
 #include "command/raft_info.h"
 
-void raft_client_address(const struct server_raft_peer *member, struct raft_client_address *address)
+void command_raft_client_address(const struct server_raft_peer *member,
+                                 struct command_raft_client_address *address)
 {
-    *address = (struct raft_client_address){0};
+    *address = (struct command_raft_client_address){0};
     const char *colon = strrchr(member->client_address, ':');
     if (!colon)
         return;
@@ -25,18 +26,19 @@ void raft_client_address(const struct server_raft_peer *member, struct raft_clie
     address->port = (int)strtol(colon + 1, NULL, 10);
 }
 
-bool raft_leader_address(const struct server_raft *raft, struct raft_client_address *address)
+bool command_raft_leader_address(const struct server_raft *raft,
+                                 struct command_raft_client_address *address)
 {
-    *address = (struct raft_client_address){0};
+    *address = (struct command_raft_client_address){0};
     if (raft->status.leader == RAFT_NOBODY)
         return false;
     for (uint32_t i = 0; i < raft->members_count; i++)
         if (raft->members[i].id == raft->status.leader)
-            raft_client_address(&raft->members[i], address);
+            command_raft_client_address(&raft->members[i], address);
     return true;
 }
 
-uint32_t raft_active_followers(const struct server_raft *raft)
+uint32_t command_raft_active_followers(const struct server_raft *raft)
 {
     uint32_t count = 0;
     for (uint32_t i = 0; i < raft->members_count; i++)
@@ -78,7 +80,7 @@ static void info_members(const struct server_raft *raft, struct buffer *out)
     }
 }
 
-void raft_info_lines(const struct server_raft *raft, struct buffer *out)
+void command_raft_info_lines(const struct server_raft *raft, struct buffer *out)
 {
     const struct raft_status *status = &raft->status;
     line(out, "node_id", raft->id);
@@ -105,7 +107,7 @@ void raft_info_lines(const struct server_raft *raft, struct buffer *out)
     line(out, "checkpoints", raft->checkpoints);
     line(out, "checkpoint_in_progress", raft->checkpoint_under_way);
     line(out, "dirty_bytes", raft->dirty_bytes);
-    line(out, "once_clients", raft->sessions);
+    line(out, "once_clients", raft->receipts);
     line(out, "elections_won", raft->elections);
     line(out, "requests_waiting", raft->requests_waiting);
     line(out, "requests_forwarded", raft->requests_forwarded);

@@ -7,7 +7,7 @@
 
 #include "base/buffer.h"
 #include "base/bytes.h"
-#include "command/session.h"
+#include "command/connection.h"
 #include "raft/raft.h"
 
 /* Counters that net/ keeps, and facts that only the process knows; INFO prints them. */
@@ -43,12 +43,12 @@ struct server_raft {
     uint64_t checkpoints, persisted_index, dirty_bytes;
     bool checkpoint_under_way;
     uint64_t keys;     /* in this node's applied state */
-    uint64_t sessions; /* exactly-once clients */
+    uint64_t receipts; /* exactly-once clients */
     uint64_t elections, requests_waiting, requests_forwarded;
 };
 
 /* One client in CLIENT LIST order; return false to stop. */
-typedef bool server_client_fn(void *context, struct session *session);
+typedef bool server_client_fn(void *context, struct connection *connection);
 
 struct server;
 
@@ -59,7 +59,7 @@ struct server_ops {
     void (*stats_reset)(struct server *server); /* CONFIG RESETSTAT */
     void (*raft)(struct server *server, struct server_raft *raft);
     void (*each_client)(struct server *server, server_client_fn *each, void *context);
-    void (*kill_client)(struct server *server, struct session *session);
+    void (*kill_client)(struct server *server, struct connection *connection);
     /* CONFIG: each directive's name and present value in the form the file would have. */
     void (*config_each)(struct server *server,
                         void (*each)(void *context, const char *name, const char *value),

@@ -10,7 +10,7 @@ void cmd_get(struct call *call)
     struct bytes value;
     bool exists;
     if (call_get_string(call, call->argv[1], &value, &exists))
-        reply_value(call->reply, value, exists);
+        call_reply_value(call->reply, value, exists);
 }
 
 /* ---- SET -------------------------------------------------------------------- */
@@ -86,9 +86,9 @@ void cmd_set(struct call *call)
         exists = db_get(call->db, call->argv[1], NULL) != DB_NONE;
     bool set = set_condition_holds(options.condition, options.operand, value, exists);
     if (options.get)
-        reply_value(call->reply, value, exists);
+        call_reply_value(call->reply, value, exists);
     else if (set)
-        reply_ok(call->reply);
+        call_reply_ok(call->reply);
     else
         reply_null(call->reply);
     if (set)
@@ -111,7 +111,7 @@ void cmd_getset(struct call *call)
     bool exists;
     if (!call_get_string(call, call->argv[1], &value, &exists))
         return;
-    reply_value(call->reply, value, exists);
+    call_reply_value(call->reply, value, exists);
     call_put_string(call, call->argv[1], call->argv[2]);
 }
 
@@ -121,7 +121,7 @@ void cmd_getdel(struct call *call)
     bool exists;
     if (!call_get_string(call, call->argv[1], &value, &exists))
         return;
-    reply_value(call->reply, value, exists);
+    call_reply_value(call->reply, value, exists);
     if (exists)
         db_delete(call->db, call->argv[1]);
 }
@@ -139,7 +139,7 @@ void cmd_mget(struct call *call)
             reply_error(call->reply, "ERR the reply is too large");
             return;
         }
-        reply_value(&values, value, exists);
+        call_reply_value(&values, value, exists);
         if (exists)
             walk->budget -= (int64_t)value.size;
     }
@@ -166,7 +166,7 @@ void cmd_mset(struct call *call)
         return;
     }
     if (set_pairs(call))
-        reply_ok(call->reply);
+        call_reply_ok(call->reply);
 }
 
 /* False: one of the keys is there, or not all were looked at yet. */

@@ -245,7 +245,7 @@ void db_stats(const struct db *db, struct db_stats *stats)
     *stats = (struct db_stats){.keys = db->state.keys,
                                .dirty_bytes = dirty_bytes(db),
                                .checkpoints = db->checkpoints,
-                               .sessions = db->state.sessions,
+                               .receipts = db->state.receipts,
                                .checkpoint_under_way = db->checkpoint != NULL};
     stats->dirty_keys = db->active->tables[TABLE_KEYS].entries;
 }

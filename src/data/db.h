@@ -52,18 +52,18 @@ bool db_random(struct db *db, uint64_t seed, struct buffer *key); /* false: no k
 uint64_t db_scan(struct db *db, uint64_t cursor, uint64_t count,
                  void (*each)(void *context, struct bytes key, enum db_type type), void *context);
 
-/* ---- exactly-once sessions ---------------------------------------------- */
+/* ---- exactly-once receipts ---------------------------------------------- */
 
 /* The last request of a client and its reply (RESP3 bytes), part of the replicated state; flushing
  * the keys leaves it alone.  get: false if there is none; `reply` is borrowed until the next call on
  * the db.  put: `reply` is copied, and must not be one that the db lent. */
-bool db_session_get(struct db *db, struct bytes client, uint64_t *request_id, struct bytes *reply);
-void db_session_put(struct db *db, struct bytes client, uint64_t request_id, struct bytes reply,
+bool db_receipt_get(struct db *db, struct bytes client, uint64_t *request_id, struct bytes *reply);
+void db_receipt_put(struct db *db, struct bytes client, uint64_t request_id, struct bytes reply,
                     int64_t now_ms);
-/* Ends sessions last used before `before_ms`, longest known first.  Looks at no more than
+/* Ends receipts last used before `before_ms`, longest known first.  Looks at no more than
  * `count_max` in one call (0 ended does not mean that none is left); cheap when none is due.
  * Returns how many it ended. */
-uint32_t db_session_expire(struct db *db, int64_t before_ms, uint32_t count_max);
+uint32_t db_receipt_expire(struct db *db, int64_t before_ms, uint32_t count_max);
 
 /* ---- log position and checkpoints ---------------------------------------- */
 
@@ -81,7 +81,7 @@ bool db_ready(const struct db *db);
  * done. */
 void db_checkpoint(struct db *db);
 void db_poll(struct db *db); /* take notice of a finished checkpoint; may start the next */
-/* Order-independent hash of all keys, types, values, sessions: equal on nodes at equal index.
+/* Order-independent hash of all keys, types, values, receipts: equal on nodes at equal index.
  * Reads everything: tests and the simulator. */
 uint64_t db_hash(struct db *db);
 
@@ -90,7 +90,7 @@ struct db_stats {
     uint64_t dirty_bytes;
     uint64_t dirty_keys;
     uint64_t checkpoints;
-    uint64_t sessions;
+    uint64_t receipts;
     bool checkpoint_under_way;
 };
 void db_stats(const struct db *db, struct db_stats *stats);

@@ -49,7 +49,7 @@ bool layers_kv_counts(const struct db *db, enum table table)
 {
     if (table == TABLE_KEYS)
         return db->persisted.epoch == db->state.epoch && db->persisted.keys > 0;
-    return db->persisted.sessions > 0;
+    return db->persisted.receipts > 0;
 }
 
 /* Reads the key in db->place. */

@@ -11,7 +11,7 @@
  * L2  kv + frozen + active is the state at db->state.index (plus the entry being applied).
  * L3  an entry of active has is_below exactly if kv + frozen have its name.
  * L4  keys of an epoch other than the db's are invisible, in every layer.
- * L5  each session has one record in TABLE_DUE, at its due_ms. */
+ * L5  each receipt has one record in TABLE_DUE, at its due_ms. */
 #ifndef DATA_LAYERS_H
 #define DATA_LAYERS_H
 
@@ -42,7 +42,7 @@ struct db {
 
     uint64_t changed_bytes;        /* written since the freeze, overwritten or not */
     uint64_t swept_epoch;          /* the kv has no keys of epochs below this one */
-    int64_t due_from_ms;           /* no session is due before this */
+    int64_t due_from_ms;           /* no receipt is due before this */
     struct checkpoint *checkpoint; /* under way; else NULL; owned */
     uint64_t checkpoints;          /* done */
 

@@ -44,7 +44,7 @@ static void offer(struct merge *merge, enum source source, uint64_t word, struct
     if (merge->spent && word != merge->word)
         order = word < merge->word ? -1 : 1;
     else if (merge->spent)
-        order = name_compare(name, merge->name);
+        order = overlay_name_compare(name, merge->name);
     if (order > 0)
         return;
     merge->spent = order < 0 ? source : merge->spent | source;

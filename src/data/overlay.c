@@ -14,7 +14,7 @@ enum {
     SLACK = 64           /* room that may be wasted in an entry beside half of it */
 };
 
-int name_compare(struct bytes a, struct bytes b)
+int overlay_name_compare(struct bytes a, struct bytes b)
 {
     size_t common = a.size < b.size ? a.size : b.size;
     int order = common ? memcmp(a.data, b.data, common) : 0;
@@ -32,7 +32,7 @@ static uint64_t entry_bytes(const struct entry *entry)
 static struct entry **chain_link(struct entry **link, struct bytes name, struct entry **found)
 {
     int order = -1;
-    while (*link && (order = name_compare(entry_name(*link), name)) < 0)
+    while (*link && (order = overlay_name_compare(entry_name(*link), name)) < 0)
         link = &(*link)->next;
     *found = order == 0 ? *link : NULL;
     return link;

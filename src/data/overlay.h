@@ -62,6 +62,6 @@ void overlay_seek(struct overlay_iter *iter, const struct overlay *overlay, uint
 void overlay_step(struct overlay_iter *iter); /* not at the end */
 
 /* Order of names within a word: that of their bytes, as in the kv. */
-int name_compare(struct bytes a, struct bytes b);
+int overlay_name_compare(struct bytes a, struct bytes b);
 
 #endif

@@ -1,7 +1,7 @@
 /* Formats of the data family.  Numbers in keys are big endian, so that they sort; numbers in values
  * are little endian.  Loop and checkpoint thread; no state.
  *
- *   state record, first of all keys      keys                        sessions, due
+ *   state record, first of all keys      keys                        receipts, due
  *   key    00                            0  1  'k'                   0  1  's', 't'
  *   value  0  4  version, 1              1  8  epoch                 1  8  word
  *          4  8  hash seed               9  8  word = hash           9     client id
@@ -10,7 +10,7 @@
  *         28  8  highest stamp, ms       0  1  type                  0  1  version, 1
  *         36  8  epoch                   1  1  flags, 0              1  1  flags, 0
  *         44  8  keys                    2     value                 2  8  request id
- *         52  8  sessions                                           10  8  last use, ms
+ *         52  8  receipts                                           10  8  last use, ms
  *                                                                   18  8  time in its 't' record
  *                                                                   26     reply
  *                                        ('t' has no value)
@@ -19,13 +19,13 @@
  * version of a collection); this version refuses to read such a record rather than misread it.
  *
  * The word of a 't' record is 44 bits of time (until the year 2527) and the upper 20 of the hash:
- * in order of time, and sessions of one millisecond do not pile up on one word. */
+ * in order of time, and receipts of one millisecond do not pile up on one word. */
 #include "data/record.h"
 
 #include "base/codec.h"
 #include "base/fatal.h"
 
-enum { STATE_VERSION = 1, SESSION_VERSION = 1, DUE_HASH_BITS = 20, PREFIX_MAX = 17 };
+enum { STATE_VERSION = 1, RECEIPT_VERSION = 1, DUE_HASH_BITS = 20, PREFIX_MAX = 17 };
 
 static const int64_t due_time_max = ((int64_t)1 << (64 - DUE_HASH_BITS)) - 1;
 static const char table_kind[TABLES] = {'k', 's', 't'};
@@ -80,7 +80,7 @@ void record_state_encode(unsigned char *out, const struct state *state, uint64_t
     put_u64(out + 28, (uint64_t)state->time_ms);
     put_u64(out + 36, state->epoch);
     put_u64(out + 44, state->keys);
-    put_u64(out + 52, state->sessions);
+    put_u64(out + 52, state->receipts);
 }
 
 struct state record_state_decode(struct bytes record, uint64_t hash_seed)
@@ -101,7 +101,7 @@ struct state record_state_decode(struct bytes record, uint64_t hash_seed)
                           .time_ms = (int64_t)get_u64(at + 28),
                           .epoch = get_u64(at + 36),
                           .keys = get_u64(at + 44),
-                          .sessions = get_u64(at + 52)};
+                          .receipts = get_u64(at + 52)};
 }
 
 void record_value_header(unsigned char *out, unsigned type)
@@ -123,26 +123,26 @@ unsigned record_value_parse(struct bytes record, struct bytes *payload)
     return at[0];
 }
 
-void record_session_header(unsigned char *out, const struct session_record *session)
+void record_receipt_header(unsigned char *out, const struct receipt_record *receipt)
 {
-    out[0] = SESSION_VERSION;
+    out[0] = RECEIPT_VERSION;
     out[1] = 0;
-    put_u64(out + 2, session->request_id);
-    put_u64(out + 10, (uint64_t)session->used_ms);
-    put_u64(out + 18, (uint64_t)session->due_ms);
+    put_u64(out + 2, receipt->request_id);
+    put_u64(out + 10, (uint64_t)receipt->used_ms);
+    put_u64(out + 18, (uint64_t)receipt->due_ms);
 }
 
-void record_session_parse(struct bytes record, struct session_record *session)
+void record_receipt_parse(struct bytes record, struct receipt_record *receipt)
 {
     const unsigned char *at = record.data;
-    if (record.size < RECORD_SESSION_HEADER || at[0] != SESSION_VERSION || at[1] != 0)
-        fatal("data: the record of a session is damaged or of a newer version (%zu bytes)",
+    if (record.size < RECORD_RECEIPT_HEADER || at[0] != RECEIPT_VERSION || at[1] != 0)
+        fatal("data: the record of a receipt is damaged or of a newer version (%zu bytes)",
               record.size);
-    *session = (struct session_record){
+    *receipt = (struct receipt_record){
         .request_id = get_u64(at + 2),
         .used_ms = (int64_t)get_u64(at + 10),
         .due_ms = (int64_t)get_u64(at + 18),
-        .reply = bytes_of(at + RECORD_SESSION_HEADER, record.size - RECORD_SESSION_HEADER)};
+        .reply = bytes_of(at + RECORD_RECEIPT_HEADER, record.size - RECORD_RECEIPT_HEADER)};
 }
 
 int64_t record_due_clamp(int64_t time_ms)

@@ -10,7 +10,7 @@
 
 enum table {
     TABLE_KEYS,     /* word = hash of the key, name = key */
-    TABLE_SESSIONS, /* word = hash of the client id, name = client id */
+    TABLE_RECEIPTS, /* word = hash of the client id, name = client id */
     TABLE_DUE,      /* word = time and hash (record_due_word), name = client id: oldest first */
     TABLES
 };
@@ -22,16 +22,16 @@ struct state {
     int64_t time_ms; /* highest stamp applied */
     uint64_t epoch;  /* keys of other epochs are dead: see db_flush() */
     uint64_t keys;
-    uint64_t sessions;
+    uint64_t receipts;
 };
 
 enum {
     RECORD_STATE_SIZE = 60,
     RECORD_VALUE_HEADER = 2,   /* before the payload of a key's record */
-    RECORD_SESSION_HEADER = 26 /* before the reply of a session's record */
+    RECORD_RECEIPT_HEADER = 26 /* before the reply of a receipt's record */
 };
 
-struct session_record {
+struct receipt_record {
     uint64_t request_id;
     int64_t used_ms; /* last use */
     int64_t due_ms;  /* place in TABLE_DUE: <= used_ms */
@@ -54,8 +54,8 @@ void record_value_header(unsigned char *out, unsigned type);
 /* Dies on a record that is damaged or of a newer version. Returns the type. */
 unsigned record_value_parse(struct bytes record, struct bytes *payload);
 
-void record_session_header(unsigned char *out, const struct session_record *session);
-void record_session_parse(struct bytes record, struct session_record *session);
+void record_receipt_header(unsigned char *out, const struct receipt_record *receipt);
+void record_receipt_parse(struct bytes record, struct receipt_record *receipt);
 
 uint64_t record_due_word(int64_t time_ms, uint64_t hash);
 int64_t record_due_time(uint64_t word);

@@ -71,12 +71,12 @@ static uint64_t table_hash(struct db *db, enum table table, uint64_t *count)
 
 uint64_t db_hash(struct db *db)
 {
-    uint64_t keys, sessions, due;
+    uint64_t keys, receipts, due;
     uint64_t sum = table_hash(db, TABLE_KEYS, &keys);
-    sum += table_hash(db, TABLE_SESSIONS, &sessions);
+    sum += table_hash(db, TABLE_RECEIPTS, &receipts);
     sum += table_hash(db, TABLE_DUE, &due);
     check(keys == db->state.keys);
-    check(sessions == db->state.sessions);
-    check(due == sessions); /* L5 */
+    check(receipts == db->state.receipts);
+    check(due == receipts); /* L5 */
     return sum;
 }

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-bool address_split(const char *address, char *host, size_t host_size, int *port)
+bool socket_address_split(const char *address, char *host, size_t host_size, int *port)
 {
     const char *colon = strrchr(address, ':');
     if (!colon || colon == address)

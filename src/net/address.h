@@ -6,6 +6,6 @@
 #include <stddef.h>
 
 /* False if it is not of that form, or the host does not fit. */
-bool address_split(const char *address, char *host, size_t host_size, int *port);
+bool socket_address_split(const char *address, char *host, size_t host_size, int *port);
 
 #endif

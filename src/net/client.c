@@ -34,14 +34,14 @@ static struct resp_limits limits_of(const struct client *client)
                                 .argc_max = ARGC_MAX,
                                 .command_max = command_max,
                                 .allow_inline = true,
-                                .unauthenticated = !client->session.authenticated};
+                                .unauthenticated = !client->connection.authenticated};
 }
 
 void client_update_limits(struct client *client)
 {
     struct resp_limits limits = limits_of(client);
     resp_parser_set_limits(client->parser, &limits);
-    client->limits_authenticated = client->session.authenticated;
+    client->limits_authenticated = client->connection.authenticated;
 }
 
 static void on_readable(evutil_socket_t fd, short what, void *context);
@@ -50,16 +50,16 @@ static void on_writable(evutil_socket_t fd, short what, void *context);
 struct client *client_new(struct clients *clients, int fd)
 {
     struct client *client = memory_new(sizeof *client);
-    struct session *session = &client->session;
+    struct connection *connection = &client->connection;
     struct event_base *base = loop_base(clients->options.loop);
-    session_init(session);
+    connection_init(connection);
     client->clients = clients;
-    session->id = ++clients->next_id;
-    session->fd = fd;
-    session->authenticated = clients->options.config->requirepass[0] == '\0';
-    session->created_ms = session->last_active_ms = loop_unix_ms(clients->options.loop);
-    socket_peer_name(fd, session->address, sizeof session->address);
-    socket_local_name(fd, session->local_address, sizeof session->local_address);
+    connection->id = ++clients->next_id;
+    connection->fd = fd;
+    connection->authenticated = clients->options.config->requirepass[0] == '\0';
+    connection->created_ms = connection->last_active_ms = loop_unix_ms(clients->options.loop);
+    socket_peer_name(fd, connection->address, sizeof connection->address);
+    socket_local_name(fd, connection->local_address, sizeof connection->local_address);
     client->active_ms = loop_now_ms(clients->options.loop);
     struct resp_limits limits = limits_of(client);
     client->parser = resp_parser_new(&limits);
@@ -81,11 +81,11 @@ void client_free(struct client *client)
         clients->stalled_count--;
     event_del(&client->readable);
     event_del(&client->writable);
-    close(client->session.fd);
+    close(client->connection.fd);
     pipeline_deinit(&client->pipeline);
     resp_parser_free(client->parser);
     buffer_deinit(&client->in);
-    session_deinit(&client->session);
+    connection_deinit(&client->connection);
     memory_free(client);
 }
 
@@ -108,7 +108,7 @@ void client_wants_turn(struct client *client)
 bool client_is_open(const struct client *client)
 {
     return !client->blocked && !client->doom && !client->invalid[0] &&
-           !client->session.close_after_reply && !client->clients->quiet &&
+           !client->connection.close_after_reply && !client->clients->quiet &&
            client_unsent(client) < CLIENT_UNSENT_MAX;
 }
 
@@ -136,7 +136,7 @@ static size_t fill(struct client *client)
     size_t room = client->in.capacity - client->in.size;
     if (room > READ_MAX)
         room = READ_MAX;
-    ssize_t taken = read(client->session.fd, client->in.data + client->in.size, room);
+    ssize_t taken = read(client->connection.fd, client->in.data + client->in.size, room);
     if (taken > 0) {
         client->in.size += (size_t)taken;
         client->clients->stats.input_bytes += (uint64_t)taken;
@@ -156,7 +156,7 @@ static void check_input_limit(struct client *client)
         return;
     log_warning("closing client %s (id %llu): its unexecuted input passed "
                 "client-query-buffer-limit",
-                client->session.address, (unsigned long long)client->session.id);
+                client->connection.address, (unsigned long long)client->connection.id);
     client_doom(client, "client-query-buffer-limit");
 }
 
@@ -181,8 +181,8 @@ static void on_readable(evutil_socket_t fd, short what, void *context)
         stop_reading(client);
     if (size) {
         client->active_ms = loop_now_ms(clients->options.loop);
-        client->session.last_active_ms = loop_unix_ms(clients->options.loop);
-        execute_commands(client);
+        client->connection.last_active_ms = loop_unix_ms(clients->options.loop);
+        client_execute(client);
         check_input_limit(client);
     }
     if (client->parsed == client->in.size) {
@@ -192,7 +192,8 @@ static void on_readable(evutil_socket_t fd, short what, void *context)
         else
             buffer_clear(&client->in);
     }
-    if (client->ended || client_unsent(client) || client->doom || client->session.close_after_reply)
+    if (client->ended || client_unsent(client) || client->doom ||
+        client->connection.close_after_reply)
         client_wants_turn(client);
 }
 
@@ -210,7 +211,7 @@ static void on_writable(evutil_socket_t fd, short what, void *context)
 
 static void forget_sent(struct client *client)
 {
-    struct buffer *out = &client->session.out;
+    struct buffer *out = &client->connection.out;
     if (client->sent == out->size) {
         client->sent = 0;
         if (out->capacity > OUT_KEEP)
@@ -228,7 +229,8 @@ void client_flush(struct client *client)
     size_t unsent = client_unsent(client);
     if (unsent == 0 || client->writing || client->doom)
         return;
-    ssize_t taken = write(client->session.fd, client->session.out.data + client->sent, unsent);
+    ssize_t taken =
+        write(client->connection.fd, client->connection.out.data + client->sent, unsent);
     if (taken < 0 && errno != EAGAIN && errno != EINTR) {
         client_doom(client, strerror(errno));
         return;
@@ -248,8 +250,8 @@ void client_shrink(struct client *client)
 {
     if (client->in.size == 0)
         buffer_deinit(&client->in);
-    if (client->session.out.size == 0)
-        buffer_deinit(&client->session.out);
+    if (client->connection.out.size == 0)
+        buffer_deinit(&client->connection.out);
     if (client->pipeline.count == 0)
         pipeline_deinit(&client->pipeline);
 }

@@ -8,8 +8,8 @@
 
 #include <stdint.h>
 
+#include "command/connection.h"
 #include "command/server.h"
-#include "command/session.h"
 #include "config.h"
 #include "net/loop.h"
 #include "net/peer.h"
@@ -46,7 +46,7 @@ uint64_t clients_unanswered(const struct clients *clients);
 void clients_config_changed(struct clients *clients);
 
 void clients_each(struct clients *clients, server_client_fn *each, void *context);
-void clients_kill(struct clients *clients, struct session *session); /* soon */
+void clients_kill(struct clients *clients, struct connection *connection); /* soon */
 uint32_t clients_count(const struct clients *clients);
 uint32_t clients_waiting(const struct clients *clients); /* with a request under way */
 void clients_biggest(const struct clients *clients, uint64_t *input, uint64_t *output);

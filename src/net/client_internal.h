@@ -2,13 +2,13 @@
  *
  *   clients.c   all clients: accepting, the end of a turn, limits, time
  *   client.c    one connection: reading, writing, closing
- *   execute.c   commands: parse, classify, order, execute
+ *   client_execute.c  commands: parse, classify, order, execute
  *
  * States of a connection, with the function of each transition:
  *
  *   serving --QUIT, protocol error--> leaving: no more is read, closed when all is sent
  *      |   \--end of input----------> ending: what was read is still executed, then leaving
- *      |    \-a command must wait---> blocked: execute_commands() .. a reply .. clients_turn()
+ *      |    \-a command must wait---> blocked: client_execute() .. a reply .. clients_turn()
  *      +--error, kill, limit--------> doomed: closed by clients_turn(), unsent output is lost
  *
  * Callbacks of the replica never close a client, they only doom it: its memory stays valid until
@@ -23,7 +23,7 @@
 #include "resp/parser.h"
 
 struct client {
-    struct session session; /* first: session_client() */
+    struct connection connection; /* first: client of its connection */
     struct clients *clients;
     struct client *prev, *next;           /* in clients->all */
     struct client *turn_prev, *turn_next; /* in clients->turn while in_turn */
@@ -31,7 +31,7 @@ struct client {
     struct resp_parser *parser;
     struct buffer in;
     size_t parsed; /* bytes of `in` that were executed */
-    size_t sent;   /* bytes of session.out that were sent */
+    size_t sent;   /* bytes of connection.out that were sent */
     struct pipeline pipeline;
     int64_t active_ms; /* monotonic: the last bytes from the client */
     int64_t soft_ms;   /* output has been over the soft limit since; 0: it is not */
@@ -82,14 +82,14 @@ enum { CLIENT_UNSENT_MAX = 1024 * 1024 }; /* over it no more commands are execut
 
 static inline size_t client_unsent(const struct client *client)
 {
-    return client->session.out.size - client->sent;
+    return client->connection.out.size - client->sent;
 }
 
 /* May commands be read and executed now? */
 bool client_is_open(const struct client *client);
 
-/* execute.c */
-void execute_commands(struct client *client);
-void execute_put_off(struct client *client);
+/* client_execute.c */
+void client_execute(struct client *client);
+void client_execute_put_off(struct client *client);
 
 #endif

@@ -97,7 +97,7 @@ static void check_output_limit(struct client *client)
         return;
     log_warning("closing client %s (id %llu): %zu bytes of replies wait for it, over "
                 "client-output-buffer-limit",
-                client->session.address, (unsigned long long)client->session.id, unsent);
+                client->connection.address, (unsigned long long)client->connection.id, unsent);
     client_doom(client, "client-output-buffer-limit");
 }
 
@@ -107,7 +107,7 @@ static bool is_finished(const struct client *client)
         return true;
     if (client->pipeline.count || client_unsent(client))
         return false;
-    if (client->session.close_after_reply)
+    if (client->connection.close_after_reply)
         return true;
     return client->ended && !client->blocked && !client->stalled;
 }
@@ -115,14 +115,14 @@ static bool is_finished(const struct client *client)
 static void take_turn(struct client *client)
 {
     if (client->in.size > client->parsed)
-        execute_commands(client);
+        client_execute(client);
     client_flush(client);
     if (!client->doom)
-        execute_put_off(client);
+        client_execute_put_off(client);
     check_output_limit(client);
     if (is_finished(client)) {
         if (client->doom)
-            log_debug("closing client %s: %s", client->session.address, client->doom);
+            log_debug("closing client %s: %s", client->connection.address, client->doom);
         remove_client(client);
         return;
     }
@@ -195,7 +195,7 @@ static void look_after(struct client *client, int64_t now_ms)
     if (client->pipeline.count || client_unsent(client))
         return;
     if (timeout_ms > 0 && idle_ms > timeout_ms) {
-        log_verbose("closing idle client %s", client->session.address);
+        log_verbose("closing idle client %s", client->connection.address);
         client_doom(client, "idle");
     } else if (idle_ms > IDLE_SHRINK_MS) {
         client_shrink(client);
@@ -249,15 +249,15 @@ void clients_each(struct clients *clients, server_client_fn *each, void *context
     struct client *client;
     DL_FOREACH(clients->all, client)
     {
-        if (!each(context, &client->session))
+        if (!each(context, &client->connection))
             return;
     }
 }
 
-void clients_kill(struct clients *clients, struct session *session)
+void clients_kill(struct clients *clients, struct connection *connection)
 {
     (void)clients;
-    client_doom((struct client *)session, "killed"); /* session is the first member */
+    client_doom((struct client *)connection, "killed"); /* connection is the first member */
 }
 
 uint32_t clients_count(const struct clients *clients)

@@ -16,7 +16,7 @@
 
 static const char *const channel_names[CHANNELS] = {"control", "entries", "commands"};
 
-const char *channel_name(enum channel channel)
+const char *wire_channel_name(enum channel channel)
 {
     return channel_names[channel];
 }
@@ -74,7 +74,7 @@ void handshake_write_hello(struct buffer *out, const struct handshake *handshake
     argument_number(out, "%016" PRIx64, handshake->cluster);
     argument_number(out, "%" PRIu64, handshake->dialer);
     argument_number(out, "%" PRIu64, handshake->acceptor);
-    resp_command_argument(out, bytes_from_string(channel_name(handshake->channel)));
+    resp_command_argument(out, bytes_from_string(wire_channel_name(handshake->channel)));
     resp_command_argument(out, bytes_from_string(nonce));
     resp_command_argument(out, bytes_from_string(handshake->client_address));
 }

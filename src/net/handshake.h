@@ -30,7 +30,7 @@ enum channel {
     CHANNELS
 };
 
-const char *channel_name(enum channel channel);
+const char *wire_channel_name(enum channel channel);
 
 enum { HANDSHAKE_NONCE_SIZE = 16, HANDSHAKE_PROOF_SIZE = 32, HANDSHAKE_LINE_MAX = 512 };
 

@@ -55,7 +55,7 @@ static void close_for(struct inbound *inbound, enum log_level level, const char 
 {
     if (inbound->peer)
         log_at(level, "closing the %s connection of node %llu (%s): %s",
-               channel_name(inbound->handshake.channel),
+               wire_channel_name(inbound->handshake.channel),
                (unsigned long long)inbound->peer->member->id, inbound->address, why);
     else
         log_at(level, "closing a connection to the peer port (%s): %s", inbound->address, why);

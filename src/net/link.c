@@ -46,7 +46,7 @@ static void complain(struct link *link, const char *why)
     /* The three connections mostly fail together: one line is enough. */
     log_at(link->channel == CHANNEL_CONTROL ? LOG_LEVEL_NOTICE : LOG_LEVEL_VERBOSE,
            "node %llu (%s), %s connection: %s", (unsigned long long)link->peer->member->id,
-           link->peer->member->address, channel_name(link->channel), why);
+           link->peer->member->address, wire_channel_name(link->channel), why);
 }
 
 static void retry_later(struct link *link)
@@ -138,7 +138,7 @@ static void go_up(struct link *link)
     link->complaint[0] = '\0';
     log_at(link->channel == CHANNEL_CONTROL ? LOG_LEVEL_NOTICE : LOG_LEVEL_VERBOSE,
            "node %llu (%s): %s connection is up", (unsigned long long)link->peer->member->id,
-           link->peer->member->address, channel_name(link->channel));
+           link->peer->member->address, wire_channel_name(link->channel));
 }
 
 static void on_refusal(struct link *link, struct bytes line)
@@ -273,7 +273,7 @@ static void resolve(struct link *link)
     struct peers *peers = link->peer->peers;
     char host[CONFIG_HOST_SIZE], service[8];
     int port;
-    if (!address_split(link->peer->member->address, host, sizeof host, &port)) {
+    if (!socket_address_split(link->peer->member->address, host, sizeof host, &port)) {
         link_close(link, "its address is not host:port");
         return;
     }

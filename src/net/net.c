@@ -232,7 +232,7 @@ static bool bind_peers(struct net *net, char *error, size_t error_size)
         int port;
         if (member->id != (raft_node_id)config->me)
             continue;
-        if (!address_split(member->address, host, sizeof host, &port)) {
+        if (!socket_address_split(member->address, host, sizeof host, &port)) {
             snprintf(error, error_size, "node %lld has no usable address: %s",
                      (long long)config->me, member->address);
             return false;

@@ -161,9 +161,9 @@ static void each_client(struct server *server, server_client_fn *each, void *con
     clients_each(port_of(server)->clients, each, context);
 }
 
-static void kill_client(struct server *server, struct session *session)
+static void kill_client(struct server *server, struct connection *connection)
 {
-    clients_kill(port_of(server)->clients, session);
+    clients_kill(port_of(server)->clients, connection);
 }
 
 static void config_each_value(struct server *server,

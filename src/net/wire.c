@@ -8,9 +8,9 @@
  *   APPENDED    from u64 to u64 term u64 | hint POS, round u64,          -
  *                                          matched u8
  *   TIMEOUTNOW  from u64 to u64 term u64                                 -
- *   FORWARD     session u64 id u64 term u64 client u64 kind u8           command_encode()
+ *   FORWARD     run_id u64 id u64 term u64 client u64 kind u8           command_encode()
  *               protocol u8 reply_max u32
- *   FORWARDED   session u64 id u64 refused u8 outcome u8                 the reply, RESP
+ *   FORWARDED   run_id u64 id u64 refused u8 outcome u8                 the reply, RESP
  *   PIECE       total u32, offset u32                                    up to WIRE_PIECE_MAX bytes
  *
  *   flags of VOTE: 1 pre-vote, 2 transfer; of VOTED: 1 granted, 2 pre-vote.
@@ -27,7 +27,7 @@
 #include "base/codec.h"
 #include "base/fatal.h"
 #include "base/memory.h"
-#include "net/fields.h"
+#include "net/wire_fields.h"
 
 enum {
     VOTE_SIZE = ROUTE_SIZE + VOTE_REQUEST_SIZE,
@@ -69,7 +69,7 @@ static void append_head(struct outbox *out, uint32_t argc, const char *name, con
 static void route_of(unsigned char *at, const struct raft_message *message)
 {
     struct route route = {.from = message->from, .to = message->to, .term = message->term};
-    put_route(at, &route);
+    wire_put_route(at, &route);
 }
 
 /* A large payload ahead of its message; `blob` may be NULL: then the bytes are copied. */
@@ -105,7 +105,7 @@ static void encode_entries(struct outbox *out, const struct raft_entry *entries,
     outbox_append_bulk_header(out, size);
     for (uint32_t i = 0; i < count; i++) {
         unsigned char head[ENTRY_HEAD_SIZE];
-        put_entry_head(head, &entries[i]);
+        wire_put_entry_head(head, &entries[i]);
         outbox_append(out, head, sizeof head);
         if (entries[i].size && !is_large(entries[i].size))
             outbox_append_blob(out, entries[i].payload);
@@ -123,7 +123,7 @@ static void encode_append_frame(struct outbox *out, const struct raft_message *m
     request.prev = prev;
     request.count = count;
     route_of(fields, message);
-    put_append_request(fields + ROUTE_SIZE, &request);
+    wire_put_append_request(fields + ROUTE_SIZE, &request);
     append_head(out, count ? 3 : 2, "APPEND", fields, sizeof fields);
     if (count)
         encode_entries(out, entries, count, size);
@@ -176,7 +176,7 @@ static void encode_vote_request(struct outbox *out, const struct raft_message *m
 {
     unsigned char fields[VOTE_SIZE];
     route_of(fields, message);
-    put_vote_request(fields + ROUTE_SIZE, &message->vote_request);
+    wire_put_vote_request(fields + ROUTE_SIZE, &message->vote_request);
     append_head(out, 2, "VOTE", fields, sizeof fields);
 }
 
@@ -184,7 +184,7 @@ static void encode_vote_response(struct outbox *out, const struct raft_message *
 {
     unsigned char fields[VOTED_SIZE];
     route_of(fields, message);
-    put_vote_response(fields + ROUTE_SIZE, &message->vote_response);
+    wire_put_vote_response(fields + ROUTE_SIZE, &message->vote_response);
     append_head(out, 2, "VOTED", fields, sizeof fields);
 }
 
@@ -192,7 +192,7 @@ static void encode_append_response(struct outbox *out, const struct raft_message
 {
     unsigned char fields[APPENDED_SIZE];
     route_of(fields, message);
-    put_append_response(fields + ROUTE_SIZE, &message->append_response);
+    wire_put_append_response(fields + ROUTE_SIZE, &message->append_response);
     append_head(out, 2, "APPENDED", fields, sizeof fields);
 }
 
@@ -215,7 +215,7 @@ void wire_encode_message(struct outbox *out, const struct raft_message *message,
 void wire_encode_forward(struct outbox *out, const struct forward *forward)
 {
     unsigned char fields[FORWARD_SIZE];
-    put_u64(fields, forward->session);
+    put_u64(fields, forward->run_id);
     put_u64(fields + 8, forward->id);
     put_u64(fields + 16, forward->term);
     put_u64(fields + 24, forward->client);
@@ -236,7 +236,7 @@ void wire_encode_forward(struct outbox *out, const struct forward *forward)
 void wire_encode_forward_reply(struct outbox *out, const struct forward_reply *reply)
 {
     unsigned char fields[FORWARDED_SIZE];
-    put_u64(fields, reply->session);
+    put_u64(fields, reply->run_id);
     put_u64(fields + 8, reply->id);
     fields[16] = reply->refused ? 1 : 0;
     fields[17] = (unsigned char)reply->outcome;
@@ -330,7 +330,7 @@ static enum wire_kind decode_large_entry(struct wire_input *input, struct bytes 
     if (count != 1 || packed.size != ENTRY_HEAD_SIZE)
         return invalid(input, "pieces without their message");
     const char *error =
-        get_entry_head(packed.data, message->append_request.prev, message->term, &entry);
+        wire_get_entry_head(packed.data, message->append_request.prev, message->term, &entry);
     if (error)
         return invalid(input, error);
     if (entry.size != input->assembly_total)
@@ -349,7 +349,7 @@ static enum wire_kind decode_entries(struct wire_input *input, struct bytes pack
     size_t left = packed.size;
     for (uint32_t i = 0; i < count; i++) {
         struct raft_entry entry;
-        const char *error = get_entry(at, left, pos, input->message.term, &entry);
+        const char *error = wire_get_entry(at, left, pos, input->message.term, &entry);
         if (error)
             return invalid(input, error);
         pos = entry.pos;
@@ -369,7 +369,7 @@ static enum wire_kind decode_append(struct wire_input *input, const struct bytes
 {
     struct raft_append_request *request = &input->message.append_request;
     const unsigned char *at = argv[1].data;
-    const char *error = get_append_request(at + ROUTE_SIZE, input->message.term, request);
+    const char *error = wire_get_append_request(at + ROUTE_SIZE, input->message.term, request);
     if (error)
         return invalid(input, error);
     if (argc != (request->count ? 3u : 2u))
@@ -404,11 +404,13 @@ static enum wire_kind decode_fields(struct wire_input *input, const struct bytes
     const char *error = NULL;
     switch (message->type) {
     case RAFT_VOTE_REQUEST:
-        error = get_vote_request(at, message->term, &message->vote_request);
+        error = wire_get_vote_request(at, message->term, &message->vote_request);
         break;
-    case RAFT_VOTE_RESPONSE: error = get_vote_response(at, &message->vote_response); break;
+    case RAFT_VOTE_RESPONSE: error = wire_get_vote_response(at, &message->vote_response); break;
     case RAFT_APPEND_REQUEST: return decode_append(input, argv, argc);
-    case RAFT_APPEND_RESPONSE: error = get_append_response(at, &message->append_response); break;
+    case RAFT_APPEND_RESPONSE:
+        error = wire_get_append_response(at, &message->append_response);
+        break;
     case RAFT_TIMEOUT_NOW: error = message->term ? NULL : "an impossible term"; break;
     }
     return error ? invalid(input, error) : WIRE_MESSAGE;
@@ -424,7 +426,7 @@ static enum wire_kind decode_message(struct wire_input *input, enum raft_message
     if (argc < form->argc_min || argc > form->argc_max || argv[1].size != form->size)
         return invalid(input, "a message of the wrong size");
     struct route route;
-    get_route(argv[1].data, &route);
+    wire_get_route(argv[1].data, &route);
     message->from = route.from;
     message->to = route.to;
     message->term = route.term;
@@ -454,7 +456,7 @@ static enum wire_kind decode_forward(struct wire_input *input, const struct byte
     if (!command)
         return invalid(input, "a forward without its command");
     input->forward = (struct forward){
-        .session = get_u64(at),
+        .run_id = get_u64(at),
         .id = get_u64(at + 8),
         .term = get_u64(at + 16),
         .client = get_u64(at + 24),
@@ -483,7 +485,7 @@ static enum wire_kind decode_forward_reply(struct wire_input *input, const struc
     if (!refused && outcome == REQUEST_DONE && reply.size == 0)
         return invalid(input, "an empty reply");
     input->forward_reply = (struct forward_reply){
-        .session = get_u64(at),
+        .run_id = get_u64(at),
         .id = get_u64(at + 8),
         .refused = refused,
         .outcome = (enum request_outcome)outcome,

@@ -16,12 +16,12 @@ static void restart_timer(struct raft *raft)
     raft->state.election_timeout = base + (uint32_t)prng_below(&raft->state.prng, base);
 }
 
-void become_follower(struct raft *raft, raft_node_id leader)
+void raft_become_follower(struct raft *raft, raft_node_id leader)
 {
     struct raft_state *state = &raft->state;
     bool was_leader = state->role == RAFT_LEADER;
     if (was_leader)
-        fail_reads(raft);
+        raft_fail_reads(raft);
     state->transfer_to = RAFT_NOBODY;
     state->role = RAFT_FOLLOWER;
     state->leader = leader;
@@ -30,7 +30,7 @@ void become_follower(struct raft *raft, raft_node_id leader)
         restart_timer(raft);
 }
 
-bool holds_to_leader(const struct raft *raft)
+bool raft_holds_to_leader(const struct raft *raft)
 {
     const struct raft_state *state = &raft->state;
     if (state->role == RAFT_LEADER)
@@ -42,13 +42,13 @@ static uint32_t votes_of(const struct raft *raft, enum vote_state vote)
 {
     uint32_t count = 0;
     for (uint32_t place = 0; place < raft->members.count; place++)
-        count += is_voter(raft, place) && raft->state.votes[place] == vote;
+        count += raft_is_voter(raft, place) && raft->state.votes[place] == vote;
     return count;
 }
 
 static bool has_majority(const struct raft *raft, enum vote_state vote)
 {
-    return votes_of(raft, vote) >= quorum_size(voters_count(raft));
+    return votes_of(raft, vote) >= raft_quorum_size(raft_voters_count(raft));
 }
 
 static void begin_votes(struct raft *raft, enum raft_role role)
@@ -67,11 +67,11 @@ static void ask_for_votes(struct raft *raft, bool pre_vote,
                           void (*send)(struct raft *raft, const struct raft_message *message))
 {
     for (uint32_t place = 0; place < raft->members.count; place++) {
-        if (place == raft->self || !is_voter(raft, place))
+        if (place == raft->self || !raft_is_voter(raft, place))
             continue;
         struct raft_message message =
-            message_to(raft, raft->members.list[place].id, RAFT_VOTE_REQUEST);
-        message.vote_request.last = log_last(&raft->log);
+            raft_message_to(raft, raft->members.list[place].id, RAFT_VOTE_REQUEST);
+        message.vote_request.last = raft_trail_last(&raft->trail);
         message.vote_request.pre_vote = pre_vote;
         message.vote_request.transfer = !pre_vote && raft->state.campaign_transfer;
         if (pre_vote)
@@ -81,15 +81,15 @@ static void ask_for_votes(struct raft *raft, bool pre_vote,
 }
 
 /* Our own vote counts, and the others are asked, only once it is on disk: after a crash in between
- * we could campaign again in this very term with a shorter log, and collect votes that were given
+ * we could raft_campaign again in this very term with a shorter log, and collect votes that were given
  * to the longer one. */
-void campaign(struct raft *raft, bool transfer)
+void raft_campaign(struct raft *raft, bool transfer)
 {
-    set_term(raft, raft->state.term + 1, raft->config.id);
+    raft_set_term(raft, raft->state.term + 1, raft->config.id);
     begin_votes(raft, RAFT_CANDIDATE);
     raft->state.campaign_seq = raft->state.write_seq + 1; /* this step's write */
     raft->state.campaign_transfer = transfer;
-    ask_for_votes(raft, false, send_after_hard_state);
+    ask_for_votes(raft, false, raft_send_after_hard_state);
 }
 
 static void campaign_pre(struct raft *raft)
@@ -97,48 +97,48 @@ static void campaign_pre(struct raft *raft)
     begin_votes(raft, RAFT_PRE_CANDIDATE);
     raft->state.votes[raft->self] = VOTE_GRANTED;
     if (has_majority(raft, VOTE_GRANTED))
-        campaign(raft, false);
+        raft_campaign(raft, false);
     else
-        ask_for_votes(raft, true, send_now);
+        ask_for_votes(raft, true, raft_send_now);
 }
 
-void own_vote_durable(struct raft *raft)
+void raft_own_vote_durable(struct raft *raft)
 {
     struct raft_state *state = &raft->state;
     if (state->role != RAFT_CANDIDATE || state->durable_seq < state->campaign_seq)
         return;
     state->votes[raft->self] = VOTE_GRANTED;
     if (has_majority(raft, VOTE_GRANTED))
-        become_leader(raft);
+        raft_become_leader(raft);
 }
 
-void tick_follower(struct raft *raft)
+void raft_tick_follower(struct raft *raft)
 {
     struct raft_state *state = &raft->state;
     state->election_elapsed++;
-    if (state->election_elapsed >= state->election_timeout && is_voter(raft, raft->self))
+    if (state->election_elapsed >= state->election_timeout && raft_is_voter(raft, raft->self))
         campaign_pre(raft);
 }
 
 static bool up_to_date(const struct raft *raft, struct raft_pos last) /* 3.6.1 */
 {
-    struct raft_pos ours = log_last(&raft->log);
+    struct raft_pos ours = raft_trail_last(&raft->trail);
     return last.term > ours.term || (last.term == ours.term && last.index >= ours.index);
 }
 
 static void on_pre_vote_request(struct raft *raft, const struct raft_message *message)
 {
-    bool grant = message->term > raft->state.term && !holds_to_leader(raft) &&
+    bool grant = message->term > raft->state.term && !raft_holds_to_leader(raft) &&
                  up_to_date(raft, message->vote_request.last);
-    struct raft_message answer = message_to(raft, message->from, RAFT_VOTE_RESPONSE);
+    struct raft_message answer = raft_message_to(raft, message->from, RAFT_VOTE_RESPONSE);
     answer.vote_response.pre_vote = true;
     answer.vote_response.granted = grant;
     if (grant)
         answer.term = message->term; /* says which question it answers */
-    send_after_hard_state(raft, &answer);
+    raft_send_after_hard_state(raft, &answer);
 }
 
-void on_vote_request(struct raft *raft, const struct raft_message *message)
+void raft_on_vote_request(struct raft *raft, const struct raft_message *message)
 {
     struct raft_state *state = &raft->state;
     if (message->vote_request.pre_vote) {
@@ -150,17 +150,17 @@ void on_vote_request(struct raft *raft, const struct raft_message *message)
     bool grant = free && up_to_date(raft, message->vote_request.last);
     if (grant) {
         if (state->voted_for == RAFT_NOBODY)
-            set_term(raft, state->term, message->from);
+            raft_set_term(raft, state->term, message->from);
         if (state->role == RAFT_PRE_CANDIDATE)
-            become_follower(raft, RAFT_NOBODY);
+            raft_become_follower(raft, RAFT_NOBODY);
         restart_timer(raft);
     }
-    struct raft_message answer = message_to(raft, message->from, RAFT_VOTE_RESPONSE);
+    struct raft_message answer = raft_message_to(raft, message->from, RAFT_VOTE_RESPONSE);
     answer.vote_response.granted = grant;
-    send_after_hard_state(raft, &answer);
+    raft_send_after_hard_state(raft, &answer);
 }
 
-void on_vote_response(struct raft *raft, const struct raft_message *message)
+void raft_on_vote_response(struct raft *raft, const struct raft_message *message)
 {
     struct raft_state *state = &raft->state;
     bool pre_vote = message->vote_response.pre_vote;
@@ -168,24 +168,24 @@ void on_vote_response(struct raft *raft, const struct raft_message *message)
     raft_term asked = pre_vote && granted ? state->term + 1 : state->term;
     if (state->role != (pre_vote ? RAFT_PRE_CANDIDATE : RAFT_CANDIDATE) || message->term != asked)
         return;
-    enum vote_state *vote = &state->votes[member_place(raft, message->from)];
+    enum vote_state *vote = &state->votes[raft_member_place(raft, message->from)];
     /* A vote that was given is given; a refusal may be the answer to an older question. */
     if (granted || *vote == VOTE_NONE)
         *vote = granted ? VOTE_GRANTED : VOTE_REFUSED;
     if (has_majority(raft, VOTE_GRANTED)) {
         if (pre_vote)
-            campaign(raft, false);
+            raft_campaign(raft, false);
         else if (state->votes[raft->self] == VOTE_GRANTED)
-            become_leader(raft);
+            raft_become_leader(raft);
     } else if (has_majority(raft, VOTE_REFUSED)) {
-        become_follower(raft, RAFT_NOBODY);
+        raft_become_follower(raft, RAFT_NOBODY);
     }
 }
 
-void on_timeout_now(struct raft *raft, const struct raft_message *message)
+void raft_on_timeout_now(struct raft *raft, const struct raft_message *message)
 {
     if (raft->state.role != RAFT_FOLLOWER || raft->state.leader != message->from)
         return;
-    if (is_voter(raft, raft->self))
-        campaign(raft, true);
+    if (raft_is_voter(raft, raft->self))
+        raft_campaign(raft, true);
 }

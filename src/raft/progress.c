@@ -2,12 +2,12 @@
 #include "base/fatal.h"
 #include "raft/raft_internal.h"
 
-void progress_reset(struct progress *progress, raft_index next, uint32_t resend_ticks)
+void raft_progress_reset(struct progress *progress, raft_index next, uint32_t resend_ticks)
 {
     *progress = (struct progress){.next = next, .resend_ticks = resend_ticks};
 }
 
-void progress_probe(struct progress *progress, raft_index next)
+void raft_progress_probe(struct progress *progress, raft_index next)
 {
     check(next > progress->match);
     progress->replicating = false;
@@ -16,7 +16,7 @@ void progress_probe(struct progress *progress, raft_index next)
     progress->silent_ticks = 0;
 }
 
-void progress_replicate(struct progress *progress)
+void raft_progress_replicate(struct progress *progress)
 {
     progress->replicating = true;
     progress->next = progress->match + 1;
@@ -24,7 +24,7 @@ void progress_replicate(struct progress *progress)
     progress->silent_ticks = 0;
 }
 
-void progress_sent(struct progress *progress, raft_index last)
+void raft_progress_sent(struct progress *progress, raft_index last)
 {
     check(progress->replicating);
     check(progress->inflight_count < RAFT_INFLIGHT_MAX);
@@ -34,7 +34,7 @@ void progress_sent(struct progress *progress, raft_index last)
     progress->next = last + 1;
 }
 
-bool progress_matched(struct progress *progress, raft_index index, uint32_t resend_ticks)
+bool raft_progress_matched(struct progress *progress, raft_index index, uint32_t resend_ticks)
 {
     if (index <= progress->match)
         return false;

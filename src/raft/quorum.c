@@ -19,7 +19,7 @@
 /*@ assigns \nothing;
     ensures \forall integer holders; holders >= \result <==> majority(holders, voters);
 */
-uint32_t quorum_size(uint32_t voters)
+uint32_t raft_quorum_size(uint32_t voters)
 {
     return voters / 2 + 1;
 }
@@ -105,7 +105,7 @@ static uint32_t holders_of(const uint64_t *values, uint32_t count, uint64_t boun
     ensures largest: \forall integer higher; higher > \result ==>
                        !majority(reaching(values, count, higher), count);
 */
-uint64_t quorum_reached(const uint64_t *values, uint32_t count)
+uint64_t raft_quorum_reached(const uint64_t *values, uint32_t count)
 {
     check(count > 0);
     uint64_t best = 0;
@@ -118,7 +118,7 @@ uint64_t quorum_reached(const uint64_t *values, uint32_t count)
         loop variant count - i;
     */
     for (uint32_t i = 0; i < count; i++)
-        if (values[i] > best && holders_of(values, count, values[i]) >= quorum_size(count))
+        if (values[i] > best && holders_of(values, count, values[i]) >= raft_quorum_size(count))
             best = values[i];
     return best;
 }

@@ -14,7 +14,7 @@
  * term + 1 never wraps. */
 #define RAFT_TERM_MAX (UINT64_MAX / 4)
 
-uint32_t member_place(const struct raft *raft, raft_node_id id)
+uint32_t raft_member_place(const struct raft *raft, raft_node_id id)
 {
     uint32_t place = 0;
     while (place < raft->members.count && raft->members.list[place].id != id)
@@ -22,21 +22,21 @@ uint32_t member_place(const struct raft *raft, raft_node_id id)
     return place;
 }
 
-bool is_active(const struct raft *raft, uint32_t place)
+bool raft_is_active(const struct raft *raft, uint32_t place)
 {
     return raft->state.progress[place].idle_ticks < raft->config.election_ticks;
 }
 
-uint32_t voters_count(const struct raft *raft)
+uint32_t raft_voters_count(const struct raft *raft)
 {
     uint32_t count = 0;
     for (uint32_t place = 0; place < raft->members.count; place++)
-        count += is_voter(raft, place);
+        count += raft_is_voter(raft, place);
     return count;
 }
 
-struct raft_message message_to(const struct raft *raft, raft_node_id to,
-                               enum raft_message_type type)
+struct raft_message raft_message_to(const struct raft *raft, raft_node_id to,
+                                    enum raft_message_type type)
 {
     struct raft_message message;
     memset(&message, 0, sizeof message);
@@ -47,7 +47,7 @@ struct raft_message message_to(const struct raft *raft, raft_node_id to,
     return message;
 }
 
-void send_now(struct raft *raft, const struct raft_message *message)
+void raft_send_now(struct raft *raft, const struct raft_message *message)
 {
     check(raft->messages_count < RAFT_MESSAGES_MAX);
     raft->messages[raft->messages_count++] = *message;
@@ -57,7 +57,7 @@ static void send_after(struct raft *raft, const struct raft_message *message, ui
 {
     struct raft_state *state = &raft->state;
     if (seq <= state->durable_seq) {
-        send_now(raft, message);
+        raft_send_now(raft, message);
         return;
     }
     if (state->withheld_count == RAFT_WITHHELD_MAX) {
@@ -75,19 +75,19 @@ static uint64_t next_seq(const struct raft *raft)
     return raft->state.write_seq + 1;
 }
 
-void send_after_hard_state(struct raft *raft, const struct raft_message *message)
+void raft_send_after_hard_state(struct raft *raft, const struct raft_message *message)
 {
     send_after(raft, message,
                raft->hard_state_changed ? next_seq(raft) : raft->state.hard_state_seq);
 }
 
-void send_after_writes(struct raft *raft, const struct raft_message *message)
+void raft_send_after_writes(struct raft *raft, const struct raft_message *message)
 {
     bool writing = raft->hard_state_changed || raft->write_count > 0;
     send_after(raft, message, writing ? next_seq(raft) : raft->state.write_seq);
 }
 
-void set_term(struct raft *raft, raft_term term, raft_node_id voted_for)
+void raft_set_term(struct raft *raft, raft_term term, raft_node_id voted_for)
 {
     check(term >= raft->state.term);
     raft->state.term = term;
@@ -97,11 +97,11 @@ void set_term(struct raft *raft, raft_term term, raft_node_id voted_for)
 
 /* Writes under way from now on count only for what they share with the new log: a late
  * acknowledgement of the old entry 7 must not count for the new entry 7. */
-void cut_log(struct raft *raft, raft_index from)
+void raft_cut_log(struct raft *raft, raft_index from)
 {
     struct raft_state *state = &raft->state;
     check(from > state->commit);
-    log_cut(&raft->log, from);
+    raft_trail_cut(&raft->trail, from);
     if (state->durable >= from)
         state->durable = from - 1;
     for (uint32_t i = 0; i < state->writes_count; i++) {
@@ -118,22 +118,22 @@ static void on_stale_message(struct raft *raft, const struct raft_message *messa
     struct raft_message answer;
     if (message->type == RAFT_APPEND_REQUEST) {
         /* A leader of an earlier term learns ours, so that it cannot hold us out for ever. */
-        answer = message_to(raft, message->from, RAFT_APPEND_RESPONSE);
-        send_after_hard_state(raft, &answer);
+        answer = raft_message_to(raft, message->from, RAFT_APPEND_RESPONSE);
+        raft_send_after_hard_state(raft, &answer);
     } else if (message->type == RAFT_VOTE_REQUEST) {
-        answer = message_to(raft, message->from, RAFT_VOTE_RESPONSE);
-        send_after_hard_state(raft, &answer);
+        answer = raft_message_to(raft, message->from, RAFT_VOTE_RESPONSE);
+        raft_send_after_hard_state(raft, &answer);
     }
 }
 
 static void on_current_message(struct raft *raft, const struct raft_message *message)
 {
     switch (message->type) {
-    case RAFT_VOTE_REQUEST: on_vote_request(raft, message); break;
-    case RAFT_VOTE_RESPONSE: on_vote_response(raft, message); break;
-    case RAFT_APPEND_REQUEST: on_append_request(raft, message); break;
-    case RAFT_APPEND_RESPONSE: on_append_response(raft, message); break;
-    case RAFT_TIMEOUT_NOW: on_timeout_now(raft, message); break;
+    case RAFT_VOTE_REQUEST: raft_on_vote_request(raft, message); break;
+    case RAFT_VOTE_RESPONSE: raft_on_vote_response(raft, message); break;
+    case RAFT_APPEND_REQUEST: raft_on_append_request(raft, message); break;
+    case RAFT_APPEND_RESPONSE: raft_on_append_response(raft, message); break;
+    case RAFT_TIMEOUT_NOW: raft_on_timeout_now(raft, message); break;
     }
 }
 
@@ -141,26 +141,26 @@ static void on_message(struct raft *raft, const struct raft_message *message)
 {
     if (message->to != raft->config.id || message->from == raft->config.id)
         return;
-    if (member_place(raft, message->from) == raft->members.count)
+    if (raft_member_place(raft, message->from) == raft->members.count)
         return;
     if (message->term > RAFT_TERM_MAX)
         return;
     /* Pre-votes speak of a term that nobody is in yet. */
     if (message->type == RAFT_VOTE_REQUEST && message->vote_request.pre_vote) {
-        on_vote_request(raft, message);
+        raft_on_vote_request(raft, message);
         return;
     }
     if (message->type == RAFT_VOTE_RESPONSE && message->vote_response.pre_vote &&
         message->vote_response.granted) {
-        on_vote_response(raft, message);
+        raft_on_vote_response(raft, message);
         return;
     }
     if (message->term > raft->state.term) {
         if (message->type == RAFT_VOTE_REQUEST && !message->vote_request.transfer &&
-            holds_to_leader(raft))
+            raft_holds_to_leader(raft))
             return;
-        set_term(raft, message->term, RAFT_NOBODY);
-        become_follower(raft, RAFT_NOBODY);
+        raft_set_term(raft, message->term, RAFT_NOBODY);
+        raft_become_follower(raft, RAFT_NOBODY);
     }
     if (message->term < raft->state.term)
         on_stale_message(raft, message);
@@ -191,7 +191,7 @@ static void release_withheld(struct raft *raft)
                 last->append_response.round = message->append_response.round;
             continue;
         }
-        send_now(raft, message);
+        raft_send_now(raft, message);
         last = matched ? &raft->messages[raft->messages_count - 1] : NULL;
     }
     state->withheld_count = kept;
@@ -210,9 +210,9 @@ static void on_persisted(struct raft *raft, uint64_t seq)
         state->writes_count--;
     }
     release_withheld(raft);
-    own_vote_durable(raft);
+    raft_own_vote_durable(raft);
     if (state->role == RAFT_LEADER)
-        advance_commit(raft);
+        raft_advance_commit(raft);
 }
 
 static void on_applied(struct raft *raft, raft_index index)
@@ -222,21 +222,21 @@ static void on_applied(struct raft *raft, raft_index index)
     check(index <= state->commit);
     check(index <= state->durable);
     state->applied = index;
-    continue_transfer(raft);
+    raft_continue_transfer(raft);
 }
 
 static void on_compacted(struct raft *raft, raft_index index)
 {
     check(index <= raft->state.applied);
-    log_compact(&raft->log, index);
+    raft_trail_compact(&raft->trail, index);
 }
 
 static void on_tick(struct raft *raft)
 {
     if (raft->state.role == RAFT_LEADER)
-        tick_leader(raft);
+        raft_tick_leader(raft);
     else
-        tick_follower(raft);
+        raft_tick_follower(raft);
 }
 
 static enum raft_result dispatch(struct raft *raft, const struct raft_input *input)
@@ -244,13 +244,14 @@ static enum raft_result dispatch(struct raft *raft, const struct raft_input *inp
     switch (input->type) {
     case RAFT_INPUT_TICK: on_tick(raft); break;
     case RAFT_INPUT_MESSAGE: on_message(raft, input->message); break;
-    case RAFT_INPUT_PROPOSE: return on_propose(raft, input->propose.entries, input->propose.count);
-    case RAFT_INPUT_READ: return on_read(raft, input->read.id);
+    case RAFT_INPUT_PROPOSE:
+        return raft_on_propose(raft, input->propose.entries, input->propose.count);
+    case RAFT_INPUT_READ: return raft_on_read(raft, input->read.id);
     case RAFT_INPUT_PERSISTED: on_persisted(raft, input->persisted.seq); break;
     case RAFT_INPUT_APPLIED: on_applied(raft, input->index); break;
     case RAFT_INPUT_COMPACTED: on_compacted(raft, input->index); break;
-    case RAFT_INPUT_UNREACHABLE: on_unreachable(raft, input->node); break;
-    case RAFT_INPUT_TRANSFER: return on_transfer(raft, input->node);
+    case RAFT_INPUT_UNREACHABLE: raft_on_unreachable(raft, input->node); break;
+    case RAFT_INPUT_TRANSFER: return raft_on_transfer(raft, input->node);
     }
     return RAFT_OK;
 }
@@ -287,7 +288,7 @@ static void number_write(struct raft *raft, struct raft_write *write)
     if (state->writes_count < RAFT_WRITES_MAX)
         state->writes_count++;
     uint32_t at = (state->writes_start + state->writes_count - 1) % RAFT_WRITES_MAX;
-    state->writes[at] = (struct write_under_way){state->write_seq, raft->log.last};
+    state->writes[at] = (struct write_under_way){state->write_seq, raft->trail.last};
 }
 
 /* Nothing while our term is on its way to the disk: the applied index that is stored with the data
@@ -336,12 +337,12 @@ struct raft *raft_new(const struct raft_config *config, const struct raft_saved 
     struct raft *raft = memory_new(sizeof *raft);
     raft->config = *config;
     raft->members = saved->members;
-    raft->self = member_place(raft, config->id);
+    raft->self = raft_member_place(raft, config->id);
     check(raft->self < raft->members.count);
-    log_init(&raft->log, saved->first);
+    raft_trail_init(&raft->trail, saved->first);
     for (uint64_t i = 0; i < saved->entries_count; i++) {
-        check(saved->entries[i].pos.index == raft->log.last + 1);
-        log_append(&raft->log, saved->entries[i].pos.term, saved->entries[i].size);
+        check(saved->entries[i].pos.index == raft->trail.last + 1);
+        raft_trail_append(&raft->trail, saved->entries[i].pos.term, saved->entries[i].size);
     }
     struct raft_state *state = &raft->state;
     state->term = saved->term;
@@ -349,19 +350,19 @@ struct raft *raft_new(const struct raft_config *config, const struct raft_saved 
     state->leader = RAFT_NOBODY;
     state->transfer_to = RAFT_NOBODY;
     state->applied = state->commit = saved->applied;
-    state->durable = raft->log.last;
+    state->durable = raft->trail.last;
     state->prng = config->seed;
     check(saved->applied >= saved->first.index);
-    check(saved->applied <= raft->log.last);
-    check(state->term >= log_last(&raft->log).term);
-    become_follower(raft, RAFT_NOBODY);
+    check(saved->applied <= raft->trail.last);
+    check(state->term >= raft_trail_last(&raft->trail).term);
+    raft_become_follower(raft, RAFT_NOBODY);
     raft_check_invariants(raft);
     return raft;
 }
 
 void raft_free(struct raft *raft)
 {
-    log_deinit(&raft->log);
+    raft_trail_deinit(&raft->trail);
     memory_free(raft);
 }
 
@@ -376,9 +377,9 @@ void raft_status(const struct raft *raft, struct raft_status *status)
         .commit = state->commit,
         .applied = state->applied,
         .durable = state->durable,
-        .first = raft->log.first,
-        .last = log_last(&raft->log),
-        .log_bytes = raft->log.bytes,
+        .first = raft->trail.first,
+        .last = raft_trail_last(&raft->trail),
+        .log_bytes = raft->trail.bytes,
         .transferring = state->transfer_to != RAFT_NOBODY,
     };
 }
@@ -394,7 +395,7 @@ uint32_t raft_peers(const struct raft *raft, struct raft_peer_status *peers)
             .id = raft->members.list[place].id,
             .match = progress->match,
             .next = progress->next,
-            .active = is_active(raft, place),
+            .active = raft_is_active(raft, place),
             .replicating = progress->replicating,
             .fell_off = progress->fell_off,
         };
@@ -409,19 +410,19 @@ const struct raft_members *raft_members(const struct raft *raft)
 
 raft_term raft_term_at(const struct raft *raft, raft_index index)
 {
-    return log_term_at(&raft->log, index);
+    return raft_trail_term_at(&raft->trail, index);
 }
 
 uint32_t raft_size_at(const struct raft *raft, raft_index index)
 {
-    return log_size_at(&raft->log, index);
+    return raft_trail_size_at(&raft->trail, index);
 }
 
 raft_index raft_slowest_match(const struct raft *raft)
 {
-    raft_index slowest = raft->log.last;
+    raft_index slowest = raft->trail.last;
     for (uint32_t place = 0; place < raft->members.count; place++)
-        if (place != raft->self && is_voter(raft, place) &&
+        if (place != raft->self && raft_is_voter(raft, place) &&
             raft->state.progress[place].match < slowest)
             slowest = raft->state.progress[place].match;
     return slowest;

@@ -106,7 +106,7 @@ struct raft_message {
     enum raft_message_type type;
     raft_node_id from;
     raft_node_id to;
-    raft_term term; /* of the sender; a pre-vote request: the term it would campaign in */
+    raft_term term; /* of the sender; a pre-vote request: the term it would raft_campaign in */
     union {
         struct raft_vote_request vote_request;
         struct raft_vote_response vote_response;

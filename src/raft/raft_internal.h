@@ -3,12 +3,12 @@
  *
  * Roles, with the function of each transition:
  *
- *                 timer: campaign_pre()            majority: campaign()
+ *                 timer: campaign_pre()            majority: raft_campaign()
  *   FOLLOWER ---------------------------> PRE_CANDIDATE ----------------> CANDIDATE
  *      ^  ^                                    |                             |  majority,
  *      |  +------------------------------------+                             |  vote durable:
- *      |     a leader, a higher term, refused by a majority                  |  become_leader()
- *      +------------------------ become_follower() <---- LEADER <------------+
+ *      |     a leader, a higher term, refused by a majority                  |  raft_become_leader()
+ *      +------------------------ raft_become_follower() <---- LEADER <------------+
  *                    a higher term, or no majority heard: check_quorum()
  *
  * Invariants, checked by raft_check_invariants() after every step:
@@ -37,17 +37,17 @@ enum {
     RAFT_MESSAGES_MAX = RAFT_MEMBERS_MAX * (RAFT_INFLIGHT_MAX + 4) + RAFT_WITHHELD_MAX
 };
 
-/* ---- log.c: what the core keeps of the log ------------------------------------- */
+/* ---- trail.c: what the core keeps of the log ------------------------------------- */
 
-struct log_run { /* entries from `start` to the next run have this term */
+struct raft_trail_run { /* entries from `start` to the next run have this term */
     raft_index start;
     raft_term term;
 };
 
-struct log {
+struct raft_trail {
     struct raft_pos first; /* the position before the first entry held */
     raft_index last;
-    struct log_run *runs; /* owned */
+    struct raft_trail_run *runs; /* owned */
     uint32_t runs_count, runs_capacity;
     uint32_t *sizes; /* owned; of entry i at sizes[i - sizes_base] */
     raft_index sizes_base;
@@ -55,23 +55,23 @@ struct log {
     uint64_t bytes; /* sum of the sizes held */
 };
 
-void log_init(struct log *log, struct raft_pos first);
-void log_deinit(struct log *log);
-raft_term log_term_at(const struct log *log, raft_index index); /* 0: not held */
-struct raft_pos log_last(const struct log *log);
-uint32_t log_size_at(const struct log *log, raft_index index);
-void log_append(struct log *log, raft_term term, uint32_t size);
-void log_cut(struct log *log, raft_index from); /* forget `from` and all after it */
-void log_compact(struct log *log, raft_index up_to);
+void raft_trail_init(struct raft_trail *trail, struct raft_pos first);
+void raft_trail_deinit(struct raft_trail *trail);
+raft_term raft_trail_term_at(const struct raft_trail *trail, raft_index index); /* 0: not held */
+struct raft_pos raft_trail_last(const struct raft_trail *trail);
+uint32_t raft_trail_size_at(const struct raft_trail *trail, raft_index index);
+void raft_trail_append(struct raft_trail *trail, raft_term term, uint32_t size);
+void raft_trail_cut(struct raft_trail *trail, raft_index from); /* forget `from` and all after it */
+void raft_trail_compact(struct raft_trail *trail, raft_index up_to);
 /* The last position not after `limit` whose term is not above limit.term: where two logs that
  * disagree at `limit` may agree (5.3 of the paper, by whole terms). */
-struct raft_pos log_probe_below(const struct log *log, struct raft_pos limit);
+struct raft_pos raft_trail_probe_below(const struct raft_trail *trail, struct raft_pos limit);
 
 /* ---- what a leader knows of another member: progress.c ----------------------------- */
 
-/*   probing ----- matched: progress_replicate() -----> replicating
+/*   probing ----- matched: raft_progress_replicate() -----> replicating
  *      ^                                                   |
- *      +-- rejected, unreachable, silent: progress_probe() +
+ *      +-- rejected, unreachable, silent: raft_progress_probe() +
  *
  * Probing, the heartbeat itself asks whether the log agrees at next - 1, and no entry is sent.
  * Replicating, entries are sent ahead of the answers, a bounded number of requests at a time. */
@@ -88,12 +88,12 @@ struct progress {
     uint32_t resend_ticks; /* then give them up as lost; doubles each time */
 };
 
-void progress_reset(struct progress *progress, raft_index next, uint32_t resend_ticks);
-void progress_probe(struct progress *progress, raft_index next);
-void progress_replicate(struct progress *progress);
-void progress_sent(struct progress *progress, raft_index last);
+void raft_progress_reset(struct progress *progress, raft_index next, uint32_t resend_ticks);
+void raft_progress_probe(struct progress *progress, raft_index next);
+void raft_progress_replicate(struct progress *progress);
+void raft_progress_sent(struct progress *progress, raft_index last);
 /* True if match rose. */
-bool progress_matched(struct progress *progress, raft_index index, uint32_t resend_ticks);
+bool raft_progress_matched(struct progress *progress, raft_index index, uint32_t resend_ticks);
 
 /* ---- the whole ------------------------------------------------------------------------ */
 
@@ -164,7 +164,7 @@ struct raft {
     struct raft_members members;
     uint32_t self; /* our place in members */
     struct raft_state state;
-    struct log log;
+    struct raft_trail trail;
 
     /* the output under construction */
     bool hard_state_changed;
@@ -183,57 +183,58 @@ struct raft {
 /* ---- between the files ----------------------------------------------------------------- */
 
 /* raft.c */
-bool is_active(const struct raft *raft, uint32_t place); /* answered within an election timeout */
-uint32_t member_place(const struct raft *raft, raft_node_id id); /* members.count: no member */
-struct raft_message message_to(const struct raft *raft, raft_node_id to,
-                               enum raft_message_type type);
-void send_now(struct raft *raft, const struct raft_message *message);
+bool raft_is_active(const struct raft *raft,
+                    uint32_t place); /* answered within an election timeout */
+uint32_t raft_member_place(const struct raft *raft, raft_node_id id); /* members.count: no member */
+struct raft_message raft_message_to(const struct raft *raft, raft_node_id to,
+                                    enum raft_message_type type);
+void raft_send_now(struct raft *raft, const struct raft_message *message);
 /* After our term and vote, as they are now, are durable. */
-void send_after_hard_state(struct raft *raft, const struct raft_message *message);
+void raft_send_after_hard_state(struct raft *raft, const struct raft_message *message);
 /* After everything written so far, this step's write included, is durable. */
-void send_after_writes(struct raft *raft, const struct raft_message *message);
-void set_term(struct raft *raft, raft_term term, raft_node_id voted_for);
-void cut_log(struct raft *raft, raft_index from);
+void raft_send_after_writes(struct raft *raft, const struct raft_message *message);
+void raft_set_term(struct raft *raft, raft_term term, raft_node_id voted_for);
+void raft_cut_log(struct raft *raft, raft_index from);
 
 /* election.c */
-void become_follower(struct raft *raft, raft_node_id leader);
-void tick_follower(struct raft *raft);
-bool holds_to_leader(const struct raft *raft); /* 4.2.3 */
-void campaign(struct raft *raft, bool transfer);
-void on_vote_request(struct raft *raft, const struct raft_message *message);
-void on_vote_response(struct raft *raft, const struct raft_message *message);
-void on_timeout_now(struct raft *raft, const struct raft_message *message);
-void own_vote_durable(struct raft *raft);
+void raft_become_follower(struct raft *raft, raft_node_id leader);
+void raft_tick_follower(struct raft *raft);
+bool raft_holds_to_leader(const struct raft *raft); /* 4.2.3 */
+void raft_campaign(struct raft *raft, bool transfer);
+void raft_on_vote_request(struct raft *raft, const struct raft_message *message);
+void raft_on_vote_response(struct raft *raft, const struct raft_message *message);
+void raft_on_timeout_now(struct raft *raft, const struct raft_message *message);
+void raft_own_vote_durable(struct raft *raft);
 
 /* replication.c */
-void become_leader(struct raft *raft);
-void tick_leader(struct raft *raft);
-void send_entries(struct raft *raft, uint32_t place);
-void send_heartbeats(struct raft *raft);
-void advance_commit(struct raft *raft);
-void on_append_request(struct raft *raft, const struct raft_message *message);
-void on_append_response(struct raft *raft, const struct raft_message *message);
-enum raft_result on_propose(struct raft *raft, struct raft_entry *entries, uint32_t count);
-void on_unreachable(struct raft *raft, raft_node_id node);
+void raft_become_leader(struct raft *raft);
+void raft_tick_leader(struct raft *raft);
+void raft_send_entries(struct raft *raft, uint32_t place);
+void raft_send_heartbeats(struct raft *raft);
+void raft_advance_commit(struct raft *raft);
+void raft_on_append_request(struct raft *raft, const struct raft_message *message);
+void raft_on_append_response(struct raft *raft, const struct raft_message *message);
+enum raft_result raft_on_propose(struct raft *raft, struct raft_entry *entries, uint32_t count);
+void raft_on_unreachable(struct raft *raft, raft_node_id node);
 
 /* read_index.c */
-enum raft_result on_read(struct raft *raft, uint64_t id);
-void confirm_reads(struct raft *raft);
-void fail_reads(struct raft *raft);
+enum raft_result raft_on_read(struct raft *raft, uint64_t id);
+void raft_confirm_reads(struct raft *raft);
+void raft_fail_reads(struct raft *raft);
 
 /* transfer.c */
-enum raft_result on_transfer(struct raft *raft, raft_node_id to);
-void tick_transfer(struct raft *raft);
-void continue_transfer(struct raft *raft); /* once all is applied here and matched there */
+enum raft_result raft_on_transfer(struct raft *raft, raft_node_id to);
+void raft_tick_transfer(struct raft *raft);
+void raft_continue_transfer(struct raft *raft); /* once all is applied here and matched there */
 
 /* quorum.c: pure arithmetic */
-uint32_t quorum_size(uint32_t voters);
-/* The largest value that at least quorum_size(count) of the values reach; count > 0. */
-uint64_t quorum_reached(const uint64_t *values, uint32_t count);
+uint32_t raft_quorum_size(uint32_t voters);
+/* The largest value that at least raft_quorum_size(count) of the values reach; count > 0. */
+uint64_t raft_quorum_reached(const uint64_t *values, uint32_t count);
 
 /* members that count */
-uint32_t voters_count(const struct raft *raft);
-static inline bool is_voter(const struct raft *raft, uint32_t place)
+uint32_t raft_voters_count(const struct raft *raft);
+static inline bool raft_is_voter(const struct raft *raft, uint32_t place)
 {
     return raft->members.list[place].voter;
 }

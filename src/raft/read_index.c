@@ -15,10 +15,10 @@
 static void begin_round(struct raft *raft)
 {
     raft->state.round++;
-    send_heartbeats(raft);
+    raft_send_heartbeats(raft);
 }
 
-enum raft_result on_read(struct raft *raft, uint64_t id)
+enum raft_result raft_on_read(struct raft *raft, uint64_t id)
 {
     struct raft_state *state = &raft->state;
     check(id != 0);
@@ -36,7 +36,7 @@ enum raft_result on_read(struct raft *raft, uint64_t id)
     state->reads_count++;
     if (idle)
         begin_round(raft);
-    confirm_reads(raft); /* alone, we are the majority */
+    raft_confirm_reads(raft); /* alone, we are the majority */
     return RAFT_OK;
 }
 
@@ -45,13 +45,13 @@ static uint64_t round_reached(const struct raft *raft)
     uint64_t acked[RAFT_MEMBERS_MAX];
     uint32_t count = 0;
     for (uint32_t place = 0; place < raft->members.count; place++)
-        if (is_voter(raft, place))
+        if (raft_is_voter(raft, place))
             acked[count++] =
                 place == raft->self ? raft->state.round : raft->state.progress[place].round_acked;
-    return quorum_reached(acked, count);
+    return raft_quorum_reached(acked, count);
 }
 
-void confirm_reads(struct raft *raft)
+void raft_confirm_reads(struct raft *raft)
 {
     struct raft_state *state = &raft->state;
     uint64_t reached = round_reached(raft);
@@ -66,11 +66,11 @@ void confirm_reads(struct raft *raft)
     }
     if (state->reads_count > 0 && state->round == state->round_confirmed) {
         begin_round(raft);
-        confirm_reads(raft);
+        raft_confirm_reads(raft);
     }
 }
 
-void fail_reads(struct raft *raft)
+void raft_fail_reads(struct raft *raft)
 {
     struct raft_state *state = &raft->state;
     while (state->reads_count > 0) {

@@ -18,17 +18,17 @@ static uint32_t resend_ticks_first(const struct raft *raft)
 static void append_noop(struct raft *raft)
 {
     struct raft_state *state = &raft->state;
-    log_append(&raft->log, state->term, 0);
+    raft_trail_append(&raft->trail, state->term, 0);
     raft->noop = (struct raft_entry){
-        .pos = log_last(&raft->log),
+        .pos = raft_trail_last(&raft->trail),
         .type = RAFT_ENTRY_NOOP,
     };
     raft->write_entries = &raft->noop;
     raft->write_count = 1;
-    state->term_start = raft->log.last;
+    state->term_start = raft->trail.last;
 }
 
-void become_leader(struct raft *raft)
+void raft_become_leader(struct raft *raft)
 {
     struct raft_state *state = &raft->state;
     check(state->role == RAFT_CANDIDATE);
@@ -38,13 +38,14 @@ void become_leader(struct raft *raft)
     state->round = 0;
     state->round_confirmed = 0;
     state->uncommitted_bytes = 0;
-    for (raft_index i = state->commit + 1; i <= raft->log.last; i++)
-        state->uncommitted_bytes += log_size_at(&raft->log, i);
+    for (raft_index i = state->commit + 1; i <= raft->trail.last; i++)
+        state->uncommitted_bytes += raft_trail_size_at(&raft->trail, i);
     for (uint32_t place = 0; place < raft->members.count; place++)
-        progress_reset(&state->progress[place], raft->log.last + 1, resend_ticks_first(raft));
+        raft_progress_reset(&state->progress[place], raft->trail.last + 1,
+                            resend_ticks_first(raft));
     raft->role_changed = true;
     append_noop(raft);
-    send_heartbeats(raft);
+    raft_send_heartbeats(raft);
 }
 
 static void send_heartbeat(struct raft *raft, uint32_t place)
@@ -53,19 +54,19 @@ static void send_heartbeat(struct raft *raft, uint32_t place)
     struct progress *progress = &state->progress[place];
     raft_index at = progress->replicating ? progress->match : progress->next - 1;
     struct raft_message message =
-        message_to(raft, raft->members.list[place].id, RAFT_APPEND_REQUEST);
-    if (at < raft->log.first.index) {
+        raft_message_to(raft, raft->members.list[place].id, RAFT_APPEND_REQUEST);
+    if (at < raft->trail.first.index) {
         /* It needs what we no longer hold, unless it has more than it could tell us. */
-        at = raft->log.first.index;
+        at = raft->trail.first.index;
         progress->fell_off = true;
     }
-    message.append_request.prev = (struct raft_pos){log_term_at(&raft->log, at), at};
+    message.append_request.prev = (struct raft_pos){raft_trail_term_at(&raft->trail, at), at};
     message.append_request.commit = state->commit;
     message.append_request.round = state->round;
-    send_now(raft, &message);
+    raft_send_now(raft, &message);
 }
 
-void send_heartbeats(struct raft *raft)
+void raft_send_heartbeats(struct raft *raft)
 {
     raft->state.heartbeat_elapsed = 0;
     for (uint32_t place = 0; place < raft->members.count; place++)
@@ -78,8 +79,8 @@ static uint32_t count_that_fits(const struct raft *raft, raft_index next)
 {
     uint64_t bytes = 0;
     uint32_t count = 0;
-    while (next + count <= raft->log.last && count < raft->config.append_entries_max) {
-        bytes += log_size_at(&raft->log, next + count);
+    while (next + count <= raft->trail.last && count < raft->config.append_entries_max) {
+        bytes += raft_trail_size_at(&raft->trail, next + count);
         if (count > 0 && bytes > raft->config.append_bytes_max)
             break;
         count++;
@@ -87,31 +88,32 @@ static uint32_t count_that_fits(const struct raft *raft, raft_index next)
     return count;
 }
 
-void send_entries(struct raft *raft, uint32_t place)
+void raft_send_entries(struct raft *raft, uint32_t place)
 {
     struct raft_state *state = &raft->state;
     struct progress *progress = &state->progress[place];
     if (place == raft->self)
         return;
-    while (progress->replicating && progress->next <= raft->log.last &&
+    while (progress->replicating && progress->next <= raft->trail.last &&
            progress->inflight_count < raft->config.inflight_max) {
         raft_index prev = progress->next - 1;
-        progress->fell_off = prev < raft->log.first.index;
+        progress->fell_off = prev < raft->trail.first.index;
         if (progress->fell_off)
             return;
         uint32_t count = count_that_fits(raft, progress->next);
         struct raft_message message =
-            message_to(raft, raft->members.list[place].id, RAFT_APPEND_REQUEST);
-        message.append_request.prev = (struct raft_pos){log_term_at(&raft->log, prev), prev};
+            raft_message_to(raft, raft->members.list[place].id, RAFT_APPEND_REQUEST);
+        message.append_request.prev =
+            (struct raft_pos){raft_trail_term_at(&raft->trail, prev), prev};
         message.append_request.commit = state->commit;
         message.append_request.round = state->round;
         message.append_request.count = count;
-        send_now(raft, &message);
-        progress_sent(progress, prev + count);
+        raft_send_now(raft, &message);
+        raft_progress_sent(progress, prev + count);
     }
 }
 
-enum raft_result on_propose(struct raft *raft, struct raft_entry *entries, uint32_t count)
+enum raft_result raft_on_propose(struct raft *raft, struct raft_entry *entries, uint32_t count)
 {
     struct raft_state *state = &raft->state;
     check(count > 0);
@@ -122,32 +124,32 @@ enum raft_result on_propose(struct raft *raft, struct raft_entry *entries, uint3
     if (state->uncommitted_bytes >= raft->config.uncommitted_bytes_max)
         return RAFT_BUSY;
     for (uint32_t i = 0; i < count; i++) {
-        log_append(&raft->log, state->term, entries[i].size);
-        entries[i].pos = log_last(&raft->log);
+        raft_trail_append(&raft->trail, state->term, entries[i].size);
+        entries[i].pos = raft_trail_last(&raft->trail);
         state->uncommitted_bytes += entries[i].size;
     }
     raft->write_entries = entries;
     raft->write_count = count;
     for (uint32_t place = 0; place < raft->members.count; place++)
-        send_entries(raft, place);
+        raft_send_entries(raft, place);
     return RAFT_OK;
 }
 
 /* Only an entry of our own term is committed by counting; what lies below it follows (3.6.2). Our
  * own part counts as far as our disk has it. */
-void advance_commit(struct raft *raft)
+void raft_advance_commit(struct raft *raft)
 {
     struct raft_state *state = &raft->state;
     raft_index matches[RAFT_MEMBERS_MAX];
     uint32_t count = 0;
     for (uint32_t place = 0; place < raft->members.count; place++)
-        if (is_voter(raft, place))
+        if (raft_is_voter(raft, place))
             matches[count++] = place == raft->self ? state->durable : state->progress[place].match;
-    raft_index reached = quorum_reached(matches, count);
-    if (reached <= state->commit || log_term_at(&raft->log, reached) != state->term)
+    raft_index reached = raft_quorum_reached(matches, count);
+    if (reached <= state->commit || raft_trail_term_at(&raft->trail, reached) != state->term)
         return;
     for (raft_index i = state->commit + 1; i <= reached; i++)
-        state->uncommitted_bytes -= log_size_at(&raft->log, i);
+        state->uncommitted_bytes -= raft_trail_size_at(&raft->trail, i);
     state->commit = reached;
 }
 
@@ -157,9 +159,10 @@ static void check_quorum(struct raft *raft)
 {
     uint32_t active = 0;
     for (uint32_t place = 0; place < raft->members.count; place++)
-        active += is_voter(raft, place) && (place == raft->self || is_active(raft, place));
-    if (active < quorum_size(voters_count(raft)))
-        become_follower(raft, RAFT_NOBODY);
+        active +=
+            raft_is_voter(raft, place) && (place == raft->self || raft_is_active(raft, place));
+    if (active < raft_quorum_size(raft_voters_count(raft)))
+        raft_become_follower(raft, RAFT_NOBODY);
 }
 
 /* The transport reports broken connections; this is for messages that vanish without a word.  The
@@ -175,10 +178,10 @@ static void tick_progress(struct raft *raft, struct progress *progress)
     uint32_t longest = resend_ticks_first(raft) * RESEND_DOUBLINGS_MAX;
     if (progress->resend_ticks < longest)
         progress->resend_ticks *= 2;
-    progress_probe(progress, progress->match + 1);
+    raft_progress_probe(progress, progress->match + 1);
 }
 
-void tick_leader(struct raft *raft)
+void raft_tick_leader(struct raft *raft)
 {
     struct raft_state *state = &raft->state;
     for (uint32_t place = 0; place < raft->members.count; place++)
@@ -186,33 +189,34 @@ void tick_leader(struct raft *raft)
     check_quorum(raft);
     if (state->role != RAFT_LEADER)
         return;
-    tick_transfer(raft);
+    raft_tick_transfer(raft);
     if (++state->heartbeat_elapsed >= raft->config.heartbeat_ticks)
-        send_heartbeats(raft);
+        raft_send_heartbeats(raft);
 }
 
-void on_unreachable(struct raft *raft, raft_node_id node)
+void raft_on_unreachable(struct raft *raft, raft_node_id node)
 {
-    uint32_t place = member_place(raft, node);
+    uint32_t place = raft_member_place(raft, node);
     if (raft->state.role != RAFT_LEADER || place == raft->members.count || place == raft->self)
         return;
     struct progress *progress = &raft->state.progress[place];
     if (progress->replicating)
-        progress_probe(progress, progress->match + 1);
+        raft_progress_probe(progress, progress->match + 1);
 }
 
 static void on_matched(struct raft *raft, uint32_t place, struct raft_pos hint)
 {
     struct progress *progress = &raft->state.progress[place];
-    if (hint.index >= raft->log.first.index && log_term_at(&raft->log, hint.index) != hint.term)
+    if (hint.index >= raft->trail.first.index &&
+        raft_trail_term_at(&raft->trail, hint.index) != hint.term)
         return; /* not an answer to anything we asked */
-    bool rose = progress_matched(progress, hint.index, resend_ticks_first(raft));
+    bool rose = raft_progress_matched(progress, hint.index, resend_ticks_first(raft));
     if (!progress->replicating)
-        progress_replicate(progress);
+        raft_progress_replicate(progress);
     if (rose)
-        advance_commit(raft);
-    send_entries(raft, place);
-    continue_transfer(raft);
+        raft_advance_commit(raft);
+    raft_send_entries(raft, place);
+    raft_continue_transfer(raft);
 }
 
 static void on_rejected(struct raft *raft, uint32_t place, struct raft_pos hint)
@@ -221,25 +225,26 @@ static void on_rejected(struct raft *raft, uint32_t place, struct raft_pos hint)
     /* An answer to an earlier question: what it says is known, or was overtaken. */
     if (progress->replicating ? hint.index < progress->match : hint.index + 1 >= progress->next)
         return;
-    struct raft_pos probe = log_probe_below(&raft->log, hint);
+    struct raft_pos probe = raft_trail_probe_below(&raft->trail, hint);
     raft_index next = probe.index > progress->match ? probe.index + 1 : progress->match + 1;
-    progress_probe(progress, next);
+    raft_progress_probe(progress, next);
     /* It does not have even the first position that we hold: asking at once would give the same. */
-    progress->fell_off = next == raft->log.first.index + 1 && hint.index < raft->log.first.index;
+    progress->fell_off =
+        next == raft->trail.first.index + 1 && hint.index < raft->trail.first.index;
     if (!progress->fell_off)
         send_heartbeat(raft, place);
 }
 
-void on_append_response(struct raft *raft, const struct raft_message *message)
+void raft_on_append_response(struct raft *raft, const struct raft_message *message)
 {
     struct raft_state *state = &raft->state;
     if (state->role != RAFT_LEADER)
         return;
     struct raft_pos hint = message->append_response.hint;
     uint64_t round = message->append_response.round;
-    if (hint.index > raft->log.last || round > state->round)
+    if (hint.index > raft->trail.last || round > state->round)
         return; /* not an answer to anything we asked */
-    uint32_t place = member_place(raft, message->from);
+    uint32_t place = raft_member_place(raft, message->from);
     struct progress *progress = &state->progress[place];
     progress->idle_ticks = 0;
     if (message->append_response.matched)
@@ -248,7 +253,7 @@ void on_append_response(struct raft *raft, const struct raft_message *message)
         on_rejected(raft, place, hint);
     if (round > progress->round_acked) {
         progress->round_acked = round;
-        confirm_reads(raft);
+        raft_confirm_reads(raft);
     }
 }
 
@@ -273,9 +278,9 @@ static bool well_formed(const struct raft_message *message)
 /* What lies at or below `first` was committed: every later leader has the same there. */
 static bool agrees_at(const struct raft *raft, struct raft_pos pos)
 {
-    if (pos.index < raft->log.first.index)
+    if (pos.index < raft->trail.first.index)
         return true;
-    return pos.index <= raft->log.last && log_term_at(&raft->log, pos.index) == pos.term;
+    return pos.index <= raft->trail.last && raft_trail_term_at(&raft->trail, pos.index) == pos.term;
 }
 
 /* Takes over what we lack.  False if that would change what we know to be committed: the sender is
@@ -291,10 +296,10 @@ static bool take_entries(struct raft *raft, const struct raft_message *message)
         return true;
     if (entries[known].pos.index <= raft->state.commit)
         return false;
-    if (entries[known].pos.index <= raft->log.last)
-        cut_log(raft, entries[known].pos.index);
+    if (entries[known].pos.index <= raft->trail.last)
+        raft_cut_log(raft, entries[known].pos.index);
     for (uint32_t i = known; i < count; i++)
-        log_append(&raft->log, entries[i].pos.term, entries[i].size);
+        raft_trail_append(&raft->trail, entries[i].pos.term, entries[i].size);
     raft->write_entries = entries + known;
     raft->write_count = count - known;
     return true;
@@ -303,33 +308,33 @@ static bool take_entries(struct raft *raft, const struct raft_message *message)
 static void answer_matched(struct raft *raft, const struct raft_message *message,
                            struct raft_pos hint)
 {
-    struct raft_message answer = message_to(raft, message->from, RAFT_APPEND_RESPONSE);
+    struct raft_message answer = raft_message_to(raft, message->from, RAFT_APPEND_RESPONSE);
     answer.append_response.matched = true;
     answer.append_response.hint = hint;
     answer.append_response.round = message->append_request.round;
     if (hint.index <= raft->state.durable)
-        send_after_hard_state(raft, &answer);
+        raft_send_after_hard_state(raft, &answer);
     else
-        send_after_writes(raft, &answer);
+        raft_send_after_writes(raft, &answer);
 }
 
 static void answer_rejected(struct raft *raft, const struct raft_message *message)
 {
     struct raft_pos prev = message->append_request.prev;
-    struct raft_message answer = message_to(raft, message->from, RAFT_APPEND_RESPONSE);
+    struct raft_message answer = raft_message_to(raft, message->from, RAFT_APPEND_RESPONSE);
     answer.append_response.hint =
-        log_probe_below(&raft->log, (struct raft_pos){prev.term, prev.index - 1});
+        raft_trail_probe_below(&raft->trail, (struct raft_pos){prev.term, prev.index - 1});
     answer.append_response.round = message->append_request.round;
-    send_after_hard_state(raft, &answer);
+    raft_send_after_hard_state(raft, &answer);
 }
 
-void on_append_request(struct raft *raft, const struct raft_message *message)
+void raft_on_append_request(struct raft *raft, const struct raft_message *message)
 {
     struct raft_state *state = &raft->state;
     if (state->role == RAFT_LEADER || !well_formed(message))
         return;
     if (state->role != RAFT_FOLLOWER || state->leader != message->from)
-        become_follower(raft, message->from);
+        raft_become_follower(raft, message->from);
     state->election_elapsed = 0;
     struct raft_pos prev = message->append_request.prev;
     if (!agrees_at(raft, prev)) {

@@ -87,9 +87,9 @@ static void put_entries(struct buffer *out, const struct raft_entry *entries, ui
 static void put_log(struct buffer *out, const struct raft *raft, raft_index from)
 {
     raft_index start = from;
-    for (raft_index i = from; i <= raft->log.last; i++) {
-        raft_term term = log_term_at(&raft->log, i);
-        if (i == raft->log.last || log_term_at(&raft->log, i + 1) != term) {
+    for (raft_index i = from; i <= raft->trail.last; i++) {
+        raft_term term = raft_trail_term_at(&raft->trail, i);
+        if (i == raft->trail.last || raft_trail_term_at(&raft->trail, i + 1) != term) {
             put_run(out, i + 1 - start, term);
             start = i + 1;
         }
@@ -169,8 +169,8 @@ static void put_state(struct buffer *out, const struct raft *raft, const struct 
     put(out, state->applied);
     put_node(out, output ? output->apply_to : RAFT_NOBODY);
     put(out, state->write_seq);
-    put_pos(out, raft->log.first);
-    put_pos(out, log_last(&raft->log));
+    put_pos(out, raft->trail.first);
+    put_pos(out, raft_trail_last(&raft->trail));
 }
 
 static void put_write(struct buffer *out, const struct raft_write *write)
@@ -230,9 +230,9 @@ void raft_trace_boot(struct buffer *out, const struct raft *raft)
     put(out, raft->state.term);
     put_node(out, raft->state.voted_for);
     put(out, raft->state.applied);
-    put_pos(out, raft->log.first);
+    put_pos(out, raft->trail.first);
     next_section(out);
-    put_log(out, raft, raft->log.first.index + 1);
+    put_log(out, raft, raft->trail.first.index + 1);
     put_voters(out, &raft->members);
     end_line(out);
 }
@@ -254,7 +254,7 @@ void raft_trace_step(struct buffer *out, const struct raft *raft, const struct r
 
 /* What the messages that wait for the disk will say. */
 struct promises {
-    struct raft_pos campaign;
+    struct raft_pos raft_campaign;
     uint64_t answered;
     raft_index matched;
 };
@@ -267,7 +267,7 @@ static struct promises promises_of(const struct raft_state *state)
         if (message->term != state->term)
             continue;
         if (message->type == RAFT_VOTE_REQUEST)
-            promises.campaign = message->vote_request.last;
+            promises.raft_campaign = message->vote_request.last;
         if (message->type != RAFT_APPEND_RESPONSE)
             continue;
         if (message->append_response.round > promises.answered)
@@ -335,12 +335,12 @@ static void put_whole(struct buffer *out, char letter, const struct raft *raft,
     kind(out, letter, raft);
     put_state(out, raft, NULL);
     next_section(out);
-    put_log(out, raft, raft->log.first.index + 1);
+    put_log(out, raft, raft->trail.first.index + 1);
     put_voters(out, &raft->members);
     put_granted(out, raft);
     next_section(out);
     put(out, raft->state.role == RAFT_LEADER ? raft->state.round : 0);
-    put_pos(out, promises.campaign);
+    put_pos(out, promises.raft_campaign);
     put(out, promises.answered);
     put(out, promises.matched);
     put_progress(out, raft);

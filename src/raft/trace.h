@@ -16,7 +16,7 @@
  *       | NODE MATCH ROUND ; ... | READ INDEX ROUND ; ...
  *       | SEQ TERM VOTE COMMIT RUN... ; ...
  *       NODE is in this state, whatever came before: to check one step by itself, put this before
- *       its line (X or B).  The log; who voted for it in its campaign; its last read round; what its
+ *       its line (X or B).  The log; who voted for it in its raft_campaign; its last read round; what its
  *       withheld messages say (last index and term in vote requests, highest round and index in
  *       append responses); what it knows of each other member; its reads; what its disk holds, and
  *       then would hold after each write under way, oldest first.

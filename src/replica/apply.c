@@ -17,7 +17,7 @@ enum {
 static struct request *request_at(struct replica *replica, struct raft_pos pos)
 {
     struct request *request = replica->proposed;
-    /* Another term: ours was overwritten in this very turn; leadership_lost() comes next. */
+    /* Another term: ours was overwritten in this very turn; replica_leadership_lost() comes next. */
     if (!request || request->pos.index != pos.index || request->pos.term != pos.term)
         return NULL;
     return request;
@@ -111,7 +111,7 @@ static raft_index apply_from_disk(struct replica *replica, raft_index first, raf
     return applied;
 }
 
-bool apply_some(struct replica *replica)
+bool replica_apply_some(struct replica *replica)
 {
     struct state_machine *machine = replica->options.machine;
     if (replica->reading) /* the state must stay as it is until that is finished */
@@ -137,7 +137,7 @@ bool apply_some(struct replica *replica)
            (applied < replica->apply_to && machine->ops->ready(machine));
 }
 
-void reads_confirmed(struct replica *replica, const struct raft_read *read)
+void replica_reads_confirmed(struct replica *replica, const struct raft_read *read)
 {
     struct read_batch *batch;
     DL_FOREACH(replica->batches, batch)
@@ -201,7 +201,7 @@ static bool serve_batch(struct replica *replica, struct read_batch *batch, uint6
     return true;
 }
 
-bool serve_reads(struct replica *replica)
+bool replica_serve_reads(struct replica *replica)
 {
     struct read_batch *batch, *following;
     uint64_t bytes = 0;

@@ -72,9 +72,9 @@ static void do_output(struct replica *replica, const struct raft_output *output)
             transport->ops->send(transport, message, NULL);
     }
     for (uint32_t i = 0; i < output->reads_count; i++)
-        reads_confirmed(replica, &output->reads[i]);
+        replica_reads_confirmed(replica, &output->reads[i]);
     for (uint32_t i = 0; i < output->reads_failed_count; i++)
-        reads_failed(replica, output->reads_failed[i]);
+        replica_reads_failed(replica, output->reads_failed[i]);
     replica->apply_to = output->apply_to;
 }
 
@@ -140,8 +140,8 @@ void replica_tick(struct replica *replica, int64_t now_ms, int64_t unix_ms)
         replica_step(replica, &input);
     if (ticks > 0) {
         replica->try_waiting = true;
-        expire_requests(replica);
-        trim_log(replica);
+        replica_expire_requests(replica);
+        replica_trim_log(replica);
     }
 }
 
@@ -183,7 +183,7 @@ static void handle_disconnections(struct replica *replica)
         }
         if (replica->forwards_lost[place]) {
             replica->forwards_lost[place] = false;
-            forwards_lost_to(replica, node);
+            replica_forwards_lost_to(replica, node);
         }
     }
 }
@@ -191,21 +191,21 @@ static void handle_disconnections(struct replica *replica)
 bool replica_run(struct replica *replica)
 {
     handle_disconnections(replica);
-    bool more = apply_some(replica);
+    bool more = replica_apply_some(replica);
     /* After applying: what was committed before the leadership went still gets its reply. */
     bool lost = replica->was_leader &&
                 (!replica_leads(replica) || replica->status.term != replica->leader_term);
     replica->was_leader = replica_leads(replica);
     replica->leader_term = replica->status.term;
     if (lost)
-        leadership_lost(replica);
-    if (dispatch_waiting(replica))
+        replica_leadership_lost(replica);
+    if (replica_route_waiting(replica))
         more = true;
-    if (apply_some(replica)) /* alone, a write may be durable by now */
+    if (replica_apply_some(replica)) /* alone, a write may be durable by now */
         more = true;
-    /* A long read that ends here lets apply_some() go on. */
+    /* A long read that ends here lets replica_apply_some() go on. */
     bool held = replica->reading != NULL;
-    if (serve_reads(replica) || held)
+    if (replica_serve_reads(replica) || held)
         more = true;
     entry_cache_shrink(&replica->cache, replica->status.applied, replica->options.cache_bytes);
     return more;
@@ -263,7 +263,7 @@ struct replica *replica_new(const struct replica_options *options, int64_t now_m
 
 void replica_free(struct replica *replica)
 {
-    finish_everything(replica);
+    replica_finish_everything(replica);
     entry_cache_deinit(&replica->cache);
     blob_release(replica->applying.payload);
     buffer_deinit(&replica->reply);

@@ -16,8 +16,8 @@
 #include "base/buffer.h"
 #include "base/bytes.h"
 #include "raft/raft.h"
-#include "storage/log_writer.h"
 #include "storage/raft_log.h"
+#include "storage/raft_log_writer.h"
 
 struct replica;
 struct state_machine;
@@ -58,7 +58,7 @@ struct request {
     raft_term sent_in_term;
     raft_node_id origin; /* RAFT_NOBODY: submitted here; else forwarded by that node */
     uint64_t origin_id;
-    uint64_t origin_session;
+    uint64_t origin_run_id;
 };
 
 struct request *request_new(enum request_kind kind, int protocol, uint64_t client,
@@ -99,7 +99,7 @@ struct state_machine {
 
 /* A client's command on its way to the leader. */
 struct forward {
-    uint64_t session; /* of the sending replica: new at each start */
+    uint64_t run_id; /* of the sending replica: new at each start */
     uint64_t id;
     raft_term term; /* the sender's: the receiver refuses unless it leads in that very term */
     enum request_kind kind;
@@ -111,7 +111,7 @@ struct forward {
 
 /* What became of it. */
 struct forward_reply {
-    uint64_t session; /* the one of the forward: a reply to an earlier life is dropped */
+    uint64_t run_id; /* the one of the forward: a reply to an earlier life is dropped */
     uint64_t id;
     bool refused; /* not this term's leader: certainly not executed */
     enum request_outcome outcome;
@@ -141,14 +141,14 @@ struct replica_options {
     struct raft_config raft;
     struct raft_members members;
     uint32_t tick_ms;
-    uint64_t session;     /* random, new at each start: tells our forwards from an earlier life's */
+    uint64_t run_id;      /* random, new at each start: tells our forwards from an earlier life's */
     uint64_t seed;        /* for the seeds stamped into entries */
     uint64_t cache_bytes; /* payloads of recent entries kept in memory */
     uint64_t log_bytes_max; /* retention: keep at most this much for a slow member */
     uint64_t log_entries_max;
     uint64_t log_entries_min; /* keep at least this many behind the persisted applied index */
     struct raft_log *log;     /* borrowed, like all below */
-    struct log_writer *writer;
+    struct raft_log_writer *writer;
     struct transport *transport;
     struct state_machine *machine;
     /* Gets each start and step of the core as a line (raft/trace.h), before anything of it is done;

@@ -1,7 +1,7 @@
 /* The state of one replica, and what its files share.
  *
  *   replica.c      life, inputs from outside, one core step and its output
- *   dispatch.c     waiting requests: propose, read, or forward; deadlines
+ *   routing.c      waiting requests: propose, read, or forward; deadlines
  *   apply.c        committed entries and confirmed reads to the state machine
  *   entry_cache.c  payloads of recent entries
  *   entry.c        the stamp in front of a command
@@ -97,26 +97,26 @@ struct replica {
 enum raft_result replica_step(struct replica *replica, const struct raft_input *input);
 bool replica_leads(const struct replica *replica);
 
-/* dispatch.c */
-bool dispatch_waiting(struct replica *replica); /* true: it goes on in the next turn */
-void expire_requests(struct replica *replica);
-void leadership_lost(struct replica *replica);
-void forwards_lost_to(struct replica *replica, raft_node_id node);
+/* routing.c */
+bool replica_route_waiting(struct replica *replica); /* true: it goes on in the next turn */
+void replica_expire_requests(struct replica *replica);
+void replica_leadership_lost(struct replica *replica);
+void replica_forwards_lost_to(struct replica *replica, raft_node_id node);
 /* Confirmation of these reads failed: they wait again. */
-void reads_failed(struct replica *replica, uint64_t batch_id);
+void replica_reads_failed(struct replica *replica, uint64_t batch_id);
 void request_wait(struct replica *replica, struct request *request);
 /* Ends the request with its outcome, here or at its origin; frees it. */
 void request_finish(struct replica *replica, struct request *request, enum request_outcome outcome,
                     struct bytes reply);
-void finish_everything(struct replica *replica);
+void replica_finish_everything(struct replica *replica);
 
 /* apply.c */
-bool apply_some(struct replica *replica);  /* true: there is more to apply now */
-bool serve_reads(struct replica *replica); /* true: it goes on in the next turn */
-void reads_confirmed(struct replica *replica, const struct raft_read *read);
+bool replica_apply_some(struct replica *replica);  /* true: there is more to apply now */
+bool replica_serve_reads(struct replica *replica); /* true: it goes on in the next turn */
+void replica_reads_confirmed(struct replica *replica, const struct raft_read *read);
 
 /* retention.c */
-void trim_log(struct replica *replica);
+void replica_trim_log(struct replica *replica);
 enum { ENTRY_OVERHEAD_BYTES = 32 }; /* what an entry costs beside its payload, about */
 
 #endif

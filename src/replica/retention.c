@@ -8,7 +8,7 @@
 /* In pieces, so that one pass stays short: it is called on every tick. */
 enum { TRIM_ENTRIES_MAX = 1 << 16 };
 
-void trim_log(struct replica *replica)
+void replica_trim_log(struct replica *replica)
 {
     const struct replica_options *options = &replica->options;
     raft_index persisted = options->machine->ops->persisted_index(options->machine);

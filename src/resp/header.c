@@ -1,7 +1,7 @@
 #include "resp/header.h"
 
-enum header_result header_read(const char *data, size_t size, size_t start, size_t end, char mark,
-                               bool strict, int64_t *value)
+enum header_result resp_header_read(const char *data, size_t size, size_t start, size_t end,
+                                    char mark, bool strict, int64_t *value)
 {
     if (end + 1 >= size)
         return HEADER_CUT_SHORT;
@@ -14,7 +14,7 @@ enum header_result header_read(const char *data, size_t size, size_t start, size
     return HEADER_READ;
 }
 
-const char *header_count_error(const struct resp_limits *limits, int64_t count)
+const char *resp_header_count_error(const struct resp_limits *limits, int64_t count)
 {
     if (count > limits->argc_max)
         return "invalid multibulk length";
@@ -23,7 +23,8 @@ const char *header_count_error(const struct resp_limits *limits, int64_t count)
     return NULL;
 }
 
-const char *header_length_error(const struct resp_limits *limits, size_t position, int64_t length)
+const char *resp_header_length_error(const struct resp_limits *limits, size_t position,
+                                     int64_t length)
 {
     if (length < 0 || (uint64_t)length > limits->bulk_max)
         return "invalid bulk length";

@@ -30,8 +30,8 @@ enum header_result {
       i64_refused(data + start + 1, end - start - 1);
     ensures refused: \result == HEADER_CUT_SHORT ==> end + 1 == size;
 */
-enum header_result header_read(const char *data, size_t size, size_t start, size_t end, char mark,
-                               bool strict, int64_t *value);
+enum header_result resp_header_read(const char *data, size_t size, size_t start, size_t end,
+                                    char mark, bool strict, int64_t *value);
 
 /* NULL, or why a command may not have so many words. */
 /*@ requires \valid_read(limits);
@@ -39,7 +39,7 @@ enum header_result header_read(const char *data, size_t size, size_t start, size
     ensures \result == \null <==> count <= limits->argc_max &&
       (limits->unauthenticated ==> count <= UNAUTHENTICATED_ARGC_MAX);
 */
-const char *header_count_error(const struct resp_limits *limits, int64_t count);
+const char *resp_header_count_error(const struct resp_limits *limits, int64_t count);
 
 /* NULL, or why a word at `position` of its command may not have that length. */
 /*@ requires \valid_read(limits) && position <= INT64_MAX;
@@ -48,6 +48,7 @@ const char *header_count_error(const struct resp_limits *limits, int64_t count);
       (limits->unauthenticated ==> length <= UNAUTHENTICATED_BULK_MAX) &&
       position + length + 2 <= limits->command_max;
 */
-const char *header_length_error(const struct resp_limits *limits, size_t position, int64_t length);
+const char *resp_header_length_error(const struct resp_limits *limits, size_t position,
+                                     int64_t length);
 
 #endif

@@ -245,7 +245,7 @@ static enum resp_result parse_header(struct resp_parser *parser, const char *dat
     if (result != RESP_COMMAND)
         return result;
     size_t start = parser->position;
-    switch (header_read(data, size, start, end, mark, !parser->limits.allow_inline, value)) {
+    switch (resp_header_read(data, size, start, end, mark, !parser->limits.allow_inline, value)) {
     case HEADER_CUT_SHORT: return RESP_INCOMPLETE;
     case HEADER_NO_LINE_FEED: return invalid(parser, "expected LF after CR");
     case HEADER_OTHER_MARK: return expected(parser, mark, data[start]);
@@ -264,7 +264,7 @@ static enum resp_result parse_count(struct resp_parser *parser, const char *data
                                            "invalid multibulk length", &count);
     if (result != RESP_COMMAND)
         return result;
-    const char *error = header_count_error(&parser->limits, count);
+    const char *error = resp_header_count_error(&parser->limits, count);
     if (error)
         return invalid(parser, error);
     parser->expected = count > 0 ? (uint32_t)count : 0;
@@ -279,7 +279,7 @@ static enum resp_result parse_bulk_header(struct resp_parser *parser, const char
                                            "invalid bulk length", &length);
     if (result != RESP_COMMAND)
         return result;
-    const char *error = header_length_error(&parser->limits, parser->position, length);
+    const char *error = resp_header_length_error(&parser->limits, parser->position, length);
     if (error)
         return invalid(parser, error);
     parser->bulk_size = (size_t)length;

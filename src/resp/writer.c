@@ -284,7 +284,7 @@ static bool convert_element(struct converter *c)
     }
 }
 
-bool resp3_to_resp2(struct bytes resp3, struct buffer *out)
+bool resp_3_to_2(struct bytes resp3, struct buffer *out)
 {
     size_t before = out->size;
     const char *data = resp3.data;

@@ -76,7 +76,8 @@ static void pack_messages(struct outcome *outcome, const struct raft *raft,
     for (uint32_t i = 0; i < output->messages_count; i++) {
         struct packet packet = pack_message(&output->messages[i]);
         for (uint32_t j = 0; j < packet.count; j++)
-            packet.entries[j] = (uint8_t)log_term_at(&raft->log, packet.pos_index + 1u + j);
+            packet.entries[j] =
+                (uint8_t)raft_trail_term_at(&raft->trail, packet.pos_index + 1u + j);
         sent[i] = packet_number(&packet);
     }
     qsort(sent, output->messages_count, sizeof *sent, compare_packets);

@@ -139,10 +139,10 @@ struct raft *unpack_core(const struct node *node)
         cores[node->self] = new_core(node->self, &(struct image){.voted_for = NONE}, 0);
     struct raft *raft = cores[node->self];
     struct raft_state *state = &raft->state;
-    if (raft->log.last > 0)
-        log_cut(&raft->log, 1);
+    if (raft->trail.last > 0)
+        raft_trail_cut(&raft->trail, 1);
     for (uint32_t i = 0; i < node->now.last; i++)
-        log_append(&raft->log, node->now.log[i], 0);
+        raft_trail_append(&raft->trail, node->now.log[i], 0);
     state->role = (enum raft_role)node->role;
     state->term = node->now.term;
     state->voted_for = id_of(node->now.voted_for);
@@ -175,9 +175,9 @@ static void pack_image(struct image *image, const struct raft *raft)
 {
     image->term = (uint8_t)raft->state.term;
     image->voted_for = name_of(raft->state.voted_for);
-    image->last = (uint8_t)raft->log.last;
-    for (raft_index i = 1; i <= raft->log.last; i++)
-        image->log[i - 1] = (uint8_t)log_term_at(&raft->log, i);
+    image->last = (uint8_t)raft->trail.last;
+    for (raft_index i = 1; i <= raft->trail.last; i++)
+        image->log[i - 1] = (uint8_t)raft_trail_term_at(&raft->trail, i);
 }
 
 static void pack_disk(struct node *node, const struct raft_state *state)
@@ -248,7 +248,7 @@ static void pack_leader(struct node *node, const struct raft_state *state)
 
 bool within_bounds(const struct raft *raft)
 {
-    return raft->state.term <= bounds.terms && raft->log.last <= bounds.log &&
+    return raft->state.term <= bounds.terms && raft->trail.last <= bounds.log &&
            raft->state.writes_count <= bounds.writes;
 }
 

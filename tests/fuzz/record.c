@@ -71,15 +71,15 @@ static void check_value(struct bytes record)
     check(memcmp(again, record.data, sizeof again) == 0);
 }
 
-static void check_session(struct bytes record)
+static void check_receipt(struct bytes record)
 {
-    unsigned char again[RECORD_SESSION_HEADER];
-    struct session_record session;
+    unsigned char again[RECORD_RECEIPT_HEADER];
+    struct receipt_record receipt;
     if (setjmp(refused))
         return;
-    record_session_parse(record, &session);
-    record_session_header(again, &session);
-    check(session.reply.size + sizeof again == record.size);
+    record_receipt_parse(record, &receipt);
+    record_receipt_header(again, &receipt);
+    check(receipt.reply.size + sizeof again == record.size);
     check(memcmp(again, record.data, sizeof again) == 0);
 }
 
@@ -89,6 +89,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check_key(bytes);
     check_state(bytes);
     check_value(bytes);
-    check_session(bytes);
+    check_receipt(bytes);
     return 0;
 }

@@ -61,8 +61,8 @@ void sim_check_commit(struct sim_node *node)
  * position names. */
 static void check_log(const struct sim_node *node, const struct raft *raft)
 {
-    const struct log *log = &raft->log;
-    struct raft_pos at = log_last(log);
+    const struct raft_trail *log = &raft->trail;
+    struct raft_pos at = raft_trail_last(log);
     if (!sim_same(at, node->tip))
         sim_fail("node %" PRIu64 " has a log that it did not write", node->id);
     for (uint32_t run = log->runs_count; run > 0 && at.index > log->first.index; run--) {

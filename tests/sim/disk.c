@@ -91,7 +91,7 @@ static void begin(struct sim_disk *disk)
     sim_schedule(delay, disk->node, done, NULL);
 }
 
-static void submit(struct log_writer *port, const struct raft_write *write)
+static void submit(struct raft_log_writer *port, const struct raft_write *write)
 {
     struct sim_disk *disk = (struct sim_disk *)port;
     sim_check_write(disk->node, write);
@@ -109,7 +109,7 @@ static void submit(struct log_writer *port, const struct raft_write *write)
         begin(disk);
 }
 
-static const struct log_writer_ops disk_ops = {submit};
+static const struct raft_log_writer_ops disk_ops = {submit};
 
 void sim_disk_init(struct sim_disk *disk, struct sim_node *node)
 {

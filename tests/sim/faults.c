@@ -11,7 +11,7 @@ enum {
     CUT_US = 3000000,
     DISK_US = 2000000
 };
-/* A session lives for an hour without use, so all clocks together stay well within one. */
+/* A receipt lives for an hour without use, so all clocks together stay well within one. */
 enum { CLOCK_SPREAD_S = 1200, RATE_PPM_MAX = 100000 };
 enum { WRITES_TO_BREAK = 40, READS_TO_BREAK = 20, READS_AT_START = 6 };
 

@@ -197,7 +197,7 @@ void sim_node_start(struct sim_node *node)
             },
         .members = all_members(),
         .tick_ms = SIM_TICK_US / 1000,
-        .session = prng_next(&sim.prng),
+        .run_id = prng_next(&sim.prng),
         .seed = prng_next(&sim.prng),
         .cache_bytes = CACHE_BYTES,
         .log_bytes_max = LOG_BYTES_MAX,

@@ -29,8 +29,8 @@
 #include "net/wire.h"
 #include "replica/replica.h"
 #include "storage/kv.h"
-#include "storage/log_writer.h"
 #include "storage/raft_log.h"
+#include "storage/raft_log_writer.h"
 
 enum {
     SIM_NODES_MAX = 5,
@@ -207,7 +207,7 @@ struct sim_image {
 };
 
 struct sim_disk {
-    struct log_writer port; /* first */
+    struct raft_log_writer port; /* first */
     struct sim_node *node;
     struct raft_write *writes; /* submitted, not written; entries owned */
     uint32_t count, capacity;

@@ -14,8 +14,8 @@
 #include "base/memory.h"
 #include "base/prng.h"
 #include "command/command.h"
+#include "command/connection.h"
 #include "command/server.h"
-#include "command/session.h"
 #include "data/db.h"
 #include "replica/replica.h"
 #include "resp/parser.h"
@@ -29,7 +29,7 @@ struct world {
     struct db *db;
     struct state_machine *machine;
     struct resp_parser *parser;
-    struct session session; /* the client that types */
+    struct connection connection; /* the client that types */
     uint64_t index;
     int64_t now_ms;
     uint32_t value_max; /* of the entries */
@@ -40,7 +40,7 @@ struct world {
     char password[32];
     struct server_stats stats;
     struct server_raft raft;
-    struct session *clients[WORLD_CLIENTS_MAX];
+    struct connection *clients[WORLD_CLIENTS_MAX];
     uint32_t clients_count;
     uint64_t killed; /* bit i: clients[i] */
     uint32_t stats_resets;
@@ -91,11 +91,11 @@ static inline void world_each_client(struct server *server, server_client_fn *ea
             return;
 }
 
-static inline void world_kill_client(struct server *server, struct session *session)
+static inline void world_kill_client(struct server *server, struct connection *connection)
 {
     struct world *world = world_of(server);
     for (uint32_t i = 0; i < world->clients_count; i++)
-        if (world->clients[i] == session)
+        if (world->clients[i] == connection)
             world->killed |= 1u << i;
 }
 
@@ -167,15 +167,15 @@ static inline void world_init(struct world *world)
     world->machine = command_machine_new(world->db);
     world->parser = resp_parser_new(&limits);
     world->now_ms = 1700000000000;
-    session_init(&world->session);
-    world->session.id = 5;
-    world->session.fd = 8;
-    world->session.authenticated = true;
-    world->session.created_ms = world->now_ms - 3500;
-    world->session.last_active_ms = world->now_ms;
-    strcpy(world->session.address, "127.0.0.1:4000");
-    strcpy(world->session.local_address, "127.0.0.1:7001");
-    world->clients[world->clients_count++] = &world->session;
+    connection_init(&world->connection);
+    world->connection.id = 5;
+    world->connection.fd = 8;
+    world->connection.authenticated = true;
+    world->connection.created_ms = world->now_ms - 3500;
+    world->connection.last_active_ms = world->now_ms;
+    strcpy(world->connection.address, "127.0.0.1:4000");
+    strcpy(world->connection.local_address, "127.0.0.1:7001");
+    world->clients[world->clients_count++] = &world->connection;
     world->directives[0].name = "maxclients";
     strcpy(world->directives[0].value, "100");
     world->directives[1].name = "timeout";
@@ -189,7 +189,7 @@ static inline void world_init(struct world *world)
 
 static inline void world_deinit(struct world *world)
 {
-    session_deinit(&world->session);
+    connection_deinit(&world->connection);
     resp_parser_free(world->parser);
     command_machine_free(world->machine);
     db_close(world->db);
@@ -205,28 +205,28 @@ static inline void world_apply(struct world *world, struct bytes encoded, struct
                                     .seed = world->index * 77,
                                     .value_max = world->value_max};
     const struct state_machine_ops *ops = world->machine->ops;
-    while (!ops->apply(world->machine, &context, encoded, world->session.protocol, out))
+    while (!ops->apply(world->machine, &context, encoded, world->connection.protocol, out))
         world->pauses++;
     world->machine->ops->applied(world->machine, context.pos, context.now_ms);
 }
 
-/* Runs one command; its reply is appended to session.out. */
+/* Runs one command; its reply is appended to connection.out. */
 static inline void world_run(struct world *world, const struct bytes *argv, uint32_t argc)
 {
     const struct command *command;
-    struct session *session = &world->session;
-    world->last_class = command_classify(session, argv, argc, &command);
+    struct connection *connection = &world->connection;
+    world->last_class = command_classify(connection, argv, argc, &command);
     if (world->last_class == COMMAND_LOCAL)
-        command_run_local(session, &world->server, command, argv, argc);
+        command_run_local(connection, &world->server, command, argv, argc);
     if (world->last_class != COMMAND_READ && world->last_class != COMMAND_WRITE)
         return;
     struct blob *blob = command_encode(argv, argc);
-    struct buffer *out = session_is_silent(session) ? NULL : &session->out;
+    struct buffer *out = connection_is_silent(connection) ? NULL : &connection->out;
     if (world->last_class == COMMAND_WRITE)
         world_apply(world, blob_bytes(blob), out);
     else
         while (!world->machine->ops->read(world->machine, world->now_ms, blob_bytes(blob),
-                                          session->protocol, out))
+                                          connection->protocol, out))
             world->pauses++;
     blob_release(blob);
 }
@@ -241,10 +241,10 @@ static inline struct bytes world_type(struct world *world, const char *line)
     assert_int_equal(resp_parse(world->parser, input.data, input.size, &consumed), RESP_COMMAND);
     assert_int_equal(consumed, input.size);
     const struct bytes *argv = resp_argv(world->parser, &argc);
-    buffer_clear(&world->session.out);
+    buffer_clear(&world->connection.out);
     world_run(world, argv, argc);
     buffer_deinit(&input);
-    return buffer_bytes(&world->session.out);
+    return buffer_bytes(&world->connection.out);
 }
 
 static inline void world_expect(struct world *world, const char *line, struct bytes wanted)
@@ -268,7 +268,7 @@ struct typed {
 static inline void world_expect_all(struct world *world, const struct typed *rows, size_t count)
 {
     for (int protocol = 2; protocol <= 3; protocol++) {
-        world->session.protocol = protocol;
+        world->connection.protocol = protocol;
         EXPECT(world, "FLUSHALL", "+OK\r\n");
         for (size_t i = 0; i < count; i++)
             EXPECT(world, rows[i].line,

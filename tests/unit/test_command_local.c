@@ -70,7 +70,7 @@ static void test_auth(void **state)
     const char *no_auth = "-NOAUTH Authentication required.\r\n";
     const char *wrong = "-WRONGPASS invalid username-password pair or user is disabled.\r\n";
     strcpy(world->password, "secret");
-    world->session.authenticated = false;
+    world->connection.authenticated = false;
     EXPECT(world, "PING", no_auth);
     EXPECT(world, "GET k", no_auth);
     EXPECT(world, "ONCE c 1 NOSUCH", no_auth);
@@ -95,7 +95,7 @@ static void test_auth(void **state)
     assert_memory_equal(world_type(world, "HELLO 3 AUTH default secret").data, "%7\r\n", 4);
     EXPECT(world, "GET k", NIL3);
     EXPECT(world, "QUIT", OK);
-    assert_true(world->session.close_after_reply);
+    assert_true(world->connection.close_after_reply);
 }
 
 static void test_unknown_is_cut(void **state)
@@ -126,7 +126,7 @@ static void test_reply_modes(void **state)
     EXPECT(world, "PING", "+PONG\r\n");
     EXPECT(world, "CLIENT REPLY SKIP", "");
     EXPECT(world, "SET k v", "");
-    assert_true(session_is_silent(&world->session));
+    assert_true(connection_is_silent(&world->connection));
     EXPECT(world, "GET k", "$1\r\nv\r\n");
     EXPECT(world, "CLIENT REPLY SKIP", "");
     EXPECT(world, "NOSUCH", "");
@@ -165,8 +165,8 @@ static void test_client_words(void **state)
     EXPECT(world, "CLIENT NO-TOUCH on", OK);
     EXPECT(world, "CLIENT NO-TOUCH x", SYNTAX);
     EXPECT(world, "CLIENT SETNAME me", OK);
-    world->session.query_bytes = 11;
-    world->session.query_free_bytes = 22;
+    world->connection.query_bytes = 11;
+    world->connection.query_free_bytes = 22;
     const char *start = "id=5 addr=127.0.0.1:4000 laddr=127.0.0.1:7001 fd=8 name=me age=3 idle=0 "
                         "flags=eT db=0 sub=0 psub=0 ssub=0 multi=-1 qbuf=11 qbuf-free=22 ";
     const char *end = "events=r cmd=client|info user=default redir=-1 resp=2 lib-name=lib "
@@ -179,10 +179,10 @@ static void test_client_words(void **state)
 }
 
 /* Two more clients beside the one that types. */
-static void add_clients(struct world *world, struct session *others)
+static void add_clients(struct world *world, struct connection *others)
 {
     for (int i = 0; i < 2; i++) {
-        session_init(&others[i]);
+        connection_init(&others[i]);
         others[i].id = 10 + (uint64_t)i;
         snprintf(others[i].address, sizeof(others[i].address), "10.0.0.%d:99", i);
         strcpy(others[i].local_address, i ? "127.0.0.1:7001" : "10.0.0.9:7001");
@@ -202,7 +202,7 @@ static unsigned lines_in(struct bytes reply)
 static void test_client_list(void **state)
 {
     struct world *world = *state;
-    struct session others[2];
+    struct connection others[2];
     add_clients(world, others);
     assert_int_equal(lines_in(world_type(world, "CLIENT LIST")), 3);
     assert_int_equal(lines_in(world_type(world, "CLIENT LIST TYPE normal")), 3);
@@ -211,14 +211,14 @@ static void test_client_list(void **state)
     EXPECT(world, "CLIENT LIST TYPE x", "-ERR Unknown client type 'x'\r\n");
     EXPECT(world, "CLIENT LIST ID 10 x", "-ERR Invalid client ID\r\n");
     EXPECT(world, "CLIENT LIST x", SYNTAX);
-    world->session.protocol = 3;
+    world->connection.protocol = 3;
     EXPECT(world, "CLIENT LIST TYPE pubsub", "=4\r\ntxt:\r\n");
 }
 
 static void test_client_kill(void **state)
 {
     struct world *world = *state;
-    struct session others[2];
+    struct connection others[2];
     add_clients(world, others);
     EXPECT(world, "CLIENT KILL 10.0.0.7:99", "-ERR No such client\r\n");
     EXPECT(world, "CLIENT KILL ID 0", "-ERR client-id should be greater than 0\r\n");
@@ -238,9 +238,9 @@ static void test_client_kill(void **state)
     EXPECT(world, "CLIENT KILL LADDR 127.0.0.1:7001", ":1\r\n");
     assert_int_equal(world->killed, 4);
     EXPECT(world, "CLIENT KILL USER default TYPE normal", ":2\r\n");
-    assert_false(world->session.close_after_reply);
+    assert_false(world->connection.close_after_reply);
     EXPECT(world, "CLIENT KILL ID 5 SKIPME no", ":1\r\n");
-    assert_true(world->session.close_after_reply);
+    assert_true(world->connection.close_after_reply);
 }
 
 /* ---- CONFIG ---------------------------------------------------------------------------- */
@@ -340,7 +340,7 @@ static void test_docs_syntax(void **state)
     (void)state;
     struct buffer out = {0};
     struct reply reply = {&out, 3};
-    assert_int_equal(docs_arguments("[c=(NX|IFEQ v)] [M p:pattern]...", &reply), 2);
+    assert_int_equal(command_docs_arguments("[c=(NX|IFEQ v)] [M p:pattern]...", &reply), 2);
     const char *wanted =
         "%4\r\n$4\r\nname\r\n$1\r\nc\r\n$4\r\ntype\r\n$5\r\noneof\r\n$5\r\nflags\r\n~1\r\n"
         "+optional\r\n$9\r\narguments\r\n*2\r\n%3\r\n$4\r\nname\r\n$2\r\nnx\r\n$4\r\ntype\r\n"
@@ -351,7 +351,7 @@ static void test_docs_syntax(void **state)
     assert_int_equal(out.size, strlen(wanted));
     assert_memory_equal(out.data, wanted, out.size);
     buffer_clear(&out);
-    assert_int_equal(docs_arguments("data=(key value)...", &reply), 1);
+    assert_int_equal(command_docs_arguments("data=(key value)...", &reply), 1);
     wanted = "%4\r\n$4\r\nname\r\n$4\r\ndata\r\n$4\r\ntype\r\n$5\r\nblock\r\n$5\r\nflags\r\n~1\r\n"
              "+multiple\r\n$9\r\narguments\r\n*2\r\n%4\r\n$4\r\nname\r\n$3\r\nkey\r\n$4\r\ntype\r\n"
              "$3\r\nkey\r\n$12\r\ndisplay_text\r\n$3\r\nkey\r\n$14\r\nkey_spec_index\r\n:0\r\n"
@@ -387,11 +387,11 @@ static void test_table(void **state)
 static void assert_protocols_agree(struct world *world, const char *line)
 {
     struct buffer converted = {0}, resp2 = {0};
-    world->session.protocol = 2;
+    world->connection.protocol = 2;
     buffer_append_bytes(&resp2, world_type(world, line));
-    world->session.protocol = 3;
+    world->connection.protocol = 3;
     struct bytes resp3 = world_type(world, line);
-    if (!resp3_to_resp2(resp3, &converted))
+    if (!resp_3_to_2(resp3, &converted))
         fail_msg("%s: not well formed: %.*s", line, (int)resp3.size, (const char *)resp3.data);
     if (!bytes_equal(buffer_bytes(&converted), buffer_bytes(&resp2)))
         fail_msg("%s: differs: %.*s", line, (int)resp3.size, (const char *)resp3.data);
@@ -480,16 +480,16 @@ static void test_local_garbage(void **state)
                 bytes_from_string(words[prng_below(&seed, sizeof(words) / sizeof(words[0]))]);
         if (!(row->flags & CMD_LOCAL))
             continue;
-        session_reset(&world->session, false);
-        world->session.protocol = 3;
-        buffer_clear(&world->session.out);
+        connection_reset(&world->connection, false);
+        world->connection.protocol = 3;
+        buffer_clear(&world->connection.out);
         buffer_clear(&converted);
         world_run(world, argv, argc);
-        if (world->session.out.size == 0)
+        if (world->connection.out.size == 0)
             assert_string_equal(row->name, "client|reply");
-        else if (!resp3_to_resp2(buffer_bytes(&world->session.out), &converted))
-            fail_msg("round %d, %s: %.*s", (int)round, row->name, (int)world->session.out.size,
-                     world->session.out.data);
+        else if (!resp_3_to_2(buffer_bytes(&world->connection.out), &converted))
+            fail_msg("round %d, %s: %.*s", (int)round, row->name, (int)world->connection.out.size,
+                     world->connection.out.data);
     }
     buffer_deinit(&converted);
 }
@@ -576,7 +576,7 @@ static void test_raft_status(void **state)
 {
     struct world *world = *state;
     fill_raft(world);
-    world->session.protocol = 3;
+    world->connection.protocol = 3;
     world->raft.members_count = 1;
     EXPECT(world, "RAFT.STATUS",
            "%11\r\n$4\r\nnode\r\n:1\r\n$4\r\nrole\r\n$6\r\nleader\r\n$4\r\nterm\r\n:7\r\n"

@@ -54,7 +54,7 @@ static void expect_rows(struct world *world, const struct typed *rows, size_t co
 {
     for (size_t i = 0; i < count; i++)
         EXPECT(world, rows[i].line,
-               world->session.protocol == 3 && rows[i].resp3 ? rows[i].resp3 : rows[i].resp2);
+               world->connection.protocol == 3 && rows[i].resp3 ? rows[i].resp3 : rows[i].resp2);
 }
 
 static void test_once(void **state)
@@ -65,7 +65,7 @@ static void test_once(void **state)
 static void test_once_resp3(void **state)
 {
     struct world *world = *state;
-    world->session.protocol = 3;
+    world->connection.protocol = 3;
     expect_rows(world, repeated, sizeof(repeated) / sizeof(repeated[0]));
 }
 
@@ -79,10 +79,10 @@ static void test_once_changes_protocol(void **state)
 {
     struct world *world = *state;
     EXPECT(world, "ONCE c 1 GETSET k v", NIL2);
-    world->session.protocol = 3;
+    world->connection.protocol = 3;
     EXPECT(world, "ONCE c 1 GETSET k v", NIL3);
     EXPECT(world, "ONCE c 2 GETSET l v", NIL3);
-    world->session.protocol = 2;
+    world->connection.protocol = 2;
     EXPECT(world, "ONCE c 2 GETSET l v", NIL2);
 }
 
@@ -96,7 +96,7 @@ static void test_once_survives_flushall(void **state)
     EXPECT(world, "GET k", "$1\r\nv\r\n");
 }
 
-static void test_once_sessions_end(void **state)
+static void test_once_receipts_end(void **state)
 {
     struct world *world = *state;
     struct db_stats stats;
@@ -109,16 +109,16 @@ static void test_once_sessions_end(void **state)
     world->now_ms += hour_ms - 1;
     EXPECT(world, "ONCE busy 6 INCR n", ":3\r\n");
     db_stats(world->db, &stats);
-    assert_int_equal(stats.sessions, 2);
+    assert_int_equal(stats.receipts, 2);
     world->now_ms += 2;
     EXPECT(world, "ONCE busy 6 INCR n", ":3\r\n");
     db_stats(world->db, &stats);
-    assert_int_equal(stats.sessions, 1);
+    assert_int_equal(stats.receipts, 1);
     EXPECT(world, "ONCE quiet 1 INCR n", ":4\r\n");
 }
 
 /* A crowd that left is forgotten in slices, not by one unlucky request. */
-static void test_once_sessions_end_in_slices(void **state)
+static void test_once_receipts_end_in_slices(void **state)
 {
     struct world *world = *state;
     struct db_stats before, after;
@@ -131,12 +131,12 @@ static void test_once_sessions_end_in_slices(void **state)
     db_stats(world->db, &before);
     EXPECT(world, "ONCE late 1 GET k", NIL2);
     db_stats(world->db, &after);
-    assert_in_range(before.sessions - after.sessions, 1, 20);
+    assert_in_range(before.receipts - after.receipts, 1, 20);
     for (int i = 0; i < 20; i++) {
         EXPECT(world, "ONCE late 1 GET k", NIL2);
     }
     db_stats(world->db, &after);
-    assert_int_equal(after.sessions, 1);
+    assert_int_equal(after.receipts, 1);
 }
 
 /* ---- the same on every node ---------------------------------------------------------- */
@@ -193,7 +193,7 @@ static uint32_t random_command(uint64_t *seed, struct bytes *argv)
 static void apply_on(struct world *world, int protocol, bool waits, struct bytes entry,
                      struct buffer *out)
 {
-    world->session.protocol = protocol;
+    world->connection.protocol = protocol;
     buffer_clear(out);
     world_apply(world, entry, waits ? out : NULL);
 }
@@ -219,7 +219,7 @@ static void test_deterministic(void **state)
         apply_on(&there, 2, waits, blob_bytes(entry), &resp2);
         /* Exactly one well-formed reply, the same in both protocols. */
         buffer_clear(&converted);
-        assert_true(resp3_to_resp2(buffer_bytes(&resp3), &converted));
+        assert_true(resp_3_to_2(buffer_bytes(&resp3), &converted));
         if (waits)
             assert_true(bytes_equal(buffer_bytes(&converted), buffer_bytes(&resp2)));
         if (round % 500 == 0)
@@ -376,8 +376,8 @@ int main(void)
                                        TEST(test_once_refused),
                                        TEST(test_once_changes_protocol),
                                        TEST(test_once_survives_flushall),
-                                       TEST(test_once_sessions_end),
-                                       TEST(test_once_sessions_end_in_slices),
+                                       TEST(test_once_receipts_end),
+                                       TEST(test_once_receipts_end_in_slices),
                                        TEST(test_deterministic),
                                        TEST(test_reads_change_nothing),
                                        TEST(test_strange_entries),

@@ -479,47 +479,47 @@ static void test_random(void **state)
     teardown(&f);
 }
 
-/* ---- sessions --------------------------------------------------------------------------- */
+/* ---- receipts --------------------------------------------------------------------------- */
 
-static void expect_session(struct fixture *f, const char *client, uint64_t request,
+static void expect_receipt(struct fixture *f, const char *client, uint64_t request,
                            const char *reply)
 {
     uint64_t found;
     struct bytes bytes;
-    assert_int_equal(db_session_get(f->db, str(client), &found, &bytes), reply != NULL);
+    assert_int_equal(db_receipt_get(f->db, str(client), &found, &bytes), reply != NULL);
     if (!reply)
         return;
     assert_int_equal(found, request);
     assert_true(bytes_equal(bytes, str(reply)));
 }
 
-static void test_sessions(void **state)
+static void test_receipts(void **state)
 {
     (void)state;
     struct fixture f;
     setup(&f, 1 << 20, false);
-    expect_session(&f, "alice", 0, NULL);
-    db_session_put(f.db, str("alice"), 1, str("+OK"), 1000);
-    db_session_put(f.db, str("bob"), 7, str(""), 1001);
-    db_session_put(f.db, str("alice"), 2, str("+2"), 1002);
+    expect_receipt(&f, "alice", 0, NULL);
+    db_receipt_put(f.db, str("alice"), 1, str("+OK"), 1000);
+    db_receipt_put(f.db, str("bob"), 7, str(""), 1001);
+    db_receipt_put(f.db, str("alice"), 2, str("+2"), 1002);
     db_flush(f.db);
-    put(&f, "alice", "a key, not a session");
+    put(&f, "alice", "a key, not a receipt");
     applied(&f);
     for (int restarted = 0; restarted < 2; restarted++) {
-        expect_session(&f, "alice", 2, "+2");
-        expect_session(&f, "bob", 7, "");
-        expect(&f, "alice", "a key, not a session");
+        expect_receipt(&f, "alice", 2, "+2");
+        expect_receipt(&f, "bob", 7, "");
+        expect(&f, "alice", "a key, not a receipt");
         db_checkpoint(f.db);
         restart(&f);
     }
     /* Alice was used again at 1002, so she stays when what is older than that ends. */
-    assert_int_equal(db_session_expire(f.db, 1000, 10), 0);
-    assert_int_equal(db_session_expire(f.db, 1002, 10), 1);
-    expect_session(&f, "alice", 2, "+2");
-    expect_session(&f, "bob", 0, NULL);
-    assert_int_equal(db_session_expire(f.db, 1003, 10), 1);
-    expect_session(&f, "alice", 0, NULL);
-    assert_int_equal(db_session_expire(f.db, INT64_MAX, 10), 0);
+    assert_int_equal(db_receipt_expire(f.db, 1000, 10), 0);
+    assert_int_equal(db_receipt_expire(f.db, 1002, 10), 1);
+    expect_receipt(&f, "alice", 2, "+2");
+    expect_receipt(&f, "bob", 0, NULL);
+    assert_int_equal(db_receipt_expire(f.db, 1003, 10), 1);
+    expect_receipt(&f, "alice", 0, NULL);
+    assert_int_equal(db_receipt_expire(f.db, INT64_MAX, 10), 0);
     applied(&f);
     db_checkpoint(f.db);
     assert_int_equal(stored_keys(f.kv, str("s")), 0);
@@ -527,8 +527,8 @@ static void test_sessions(void **state)
     teardown(&f);
 }
 
-/* Many sessions of one millisecond end a few at a time; strange times do no harm. */
-static void test_sessions_end_in_slices(void **state)
+/* Many receipts of one millisecond end a few at a time; strange times do no harm. */
+static void test_receipts_end_in_slices(void **state)
 {
     (void)state;
     struct fixture f;
@@ -537,19 +537,19 @@ static void test_sessions_end_in_slices(void **state)
     for (uint64_t i = 0; i < 1000; i++) {
         char client[32];
         snprintf(client, sizeof client, "client %d", (int)i);
-        db_session_put(f.db, str(client), i, str("+OK"), 5000);
+        db_receipt_put(f.db, str(client), i, str("+OK"), 5000);
         applied(&f);
     }
-    db_session_put(f.db, str("past"), 1, str("+OK"), INT64_MIN);
-    db_session_put(f.db, str("future"), 1, str("+OK"), INT64_MAX);
-    assert_int_equal(db_session_expire(f.db, 5001, 0), 0);
-    assert_int_equal(db_session_expire(f.db, 5000, 100), 1);
+    db_receipt_put(f.db, str("past"), 1, str("+OK"), INT64_MIN);
+    db_receipt_put(f.db, str("future"), 1, str("+OK"), INT64_MAX);
+    assert_int_equal(db_receipt_expire(f.db, 5001, 0), 0);
+    assert_int_equal(db_receipt_expire(f.db, 5000, 100), 1);
     for (int i = 0; i < 10; i++)
-        assert_int_equal(db_session_expire(f.db, 5001, 100), 100);
-    assert_int_equal(db_session_expire(f.db, 5001, 100), 0);
+        assert_int_equal(db_receipt_expire(f.db, 5001, 100), 100);
+    assert_int_equal(db_receipt_expire(f.db, 5001, 100), 0);
     db_stats(f.db, &stats);
-    assert_int_equal(stats.sessions, 1);
-    expect_session(&f, "future", 1, "+OK");
+    assert_int_equal(stats.receipts, 1);
+    expect_receipt(&f, "future", 1, "+OK");
     applied(&f);
     teardown(&f);
 }
@@ -677,7 +677,7 @@ static void test_format(void **state)
     db_applied(f.db, 1, 4, 1);
     db_flush(f.db);
     put(&f, "key", "value");
-    db_session_put(f.db, str("client"), 11, str("+OK"), 3);
+    db_receipt_put(f.db, str("client"), 11, str("+OK"), 3);
     db_applied(f.db, 2, 4, 3);
     db_checkpoint(f.db);
     struct kv_iter *iter = f.kv->ops->iter_new(f.kv, KV_DATA, (struct bytes){0});
@@ -712,7 +712,7 @@ static bool is_refused(struct kv *kv, const struct db_options *options)
         uint64_t request;
         struct bytes value;
         db_get(db, str("key"), &value);
-        db_session_get(db, str("client"), &request, &value);
+        db_receipt_get(db, str("client"), &request, &value);
         _Exit(0);
     }
     int status;
@@ -730,7 +730,7 @@ static void test_damage_is_refused(void **state)
     fixed_hash = 0;
     f.db->hash = hash_to_fixed;
     put(&f, "key", "value");
-    db_session_put(f.db, str("client"), 1, str("+OK"), 0);
+    db_receipt_put(f.db, str("client"), 1, str("+OK"), 0);
     applied(&f);
     db_checkpoint(f.db);
     assert_false(is_refused(f.kv, &f.options));
@@ -739,7 +739,7 @@ static void test_damage_is_refused(void **state)
     f.options.hash_seed--;
 
     struct bytes key = bytes_of("k\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0key", 20);
-    struct bytes session = bytes_of("s\0\0\0\0\0\0\0\0client", 15);
+    struct bytes receipt = bytes_of("s\0\0\0\0\0\0\0\0client", 15);
     struct buffer value = {0};
     assert_true(f.kv->ops->get(f.kv, KV_DATA, key, &value));
     store(f.kv, key, bytes_of("\1\1value", 7)); /* a flag of a later version */
@@ -748,10 +748,10 @@ static void test_damage_is_refused(void **state)
     assert_true(is_refused(f.kv, &f.options));
     store(f.kv, key, buffer_bytes(&value));
     assert_false(is_refused(f.kv, &f.options));
-    assert_true(f.kv->ops->get(f.kv, KV_DATA, session, &value));
-    store(f.kv, session, bytes_of(value.data, 25));
+    assert_true(f.kv->ops->get(f.kv, KV_DATA, receipt, &value));
+    store(f.kv, receipt, bytes_of(value.data, 25));
     assert_true(is_refused(f.kv, &f.options));
-    store(f.kv, session, buffer_bytes(&value));
+    store(f.kv, receipt, buffer_bytes(&value));
     assert_false(is_refused(f.kv, &f.options));
 
     assert_true(f.kv->ops->get(f.kv, KV_DATA, bytes_of("\0", 1), &value));
@@ -782,8 +782,8 @@ int main(void)
         cmocka_unit_test(test_scan_while_keys_change),
         cmocka_unit_test(test_scan_cursors),
         cmocka_unit_test(test_random),
-        cmocka_unit_test(test_sessions),
-        cmocka_unit_test(test_sessions_end_in_slices),
+        cmocka_unit_test(test_receipts),
+        cmocka_unit_test(test_receipts_end_in_slices),
         cmocka_unit_test(test_bound),
         cmocka_unit_test(test_persisted_index_advances),
         cmocka_unit_test(test_position),

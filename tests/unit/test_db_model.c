@@ -23,7 +23,7 @@ struct model_key {
     uint32_t size;
 };
 
-struct model_session {
+struct model_receipt {
     bool is_present;
     uint64_t request_id;
     int64_t used_ms, due_ms;
@@ -31,9 +31,9 @@ struct model_session {
 
 struct model {
     uint64_t index;
-    uint64_t keys, sessions;
+    uint64_t keys, receipts;
     struct model_key key[KEYS];
-    struct model_session session[CLIENTS];
+    struct model_receipt receipt[CLIENTS];
 };
 
 struct run {
@@ -96,12 +96,12 @@ static struct bytes value_of(const struct model_key *key)
     return bytes_of(value, key->size);
 }
 
-static struct bytes reply_of(const struct model_session *session)
+static struct bytes reply_of(const struct model_receipt *receipt)
 {
     static char text[64];
     return bytes_of(text, (size_t)snprintf(text, sizeof text, "reply to %llu at %lld",
-                                           (unsigned long long)session->request_id,
-                                           (long long)session->used_ms));
+                                           (unsigned long long)receipt->request_id,
+                                           (long long)receipt->used_ms));
 }
 
 static uint64_t clashing_hash(struct bytes name, uint64_t seed)
@@ -166,35 +166,35 @@ static void apply_flush(struct run *run, struct db **dbs)
     run->model.keys = 0;
 }
 
-static void apply_session(struct run *run, struct db **dbs, uint64_t *dice, int64_t now_ms)
+static void apply_receipt(struct run *run, struct db **dbs, uint64_t *dice, int64_t now_ms)
 {
     uint64_t client = prng_below(dice, CLIENTS);
-    struct model_session *session = &run->model.session[client];
-    session->request_id = prng_next(dice);
-    session->used_ms = now_ms;
-    if (!session->is_present)
-        session->due_ms = now_ms;
+    struct model_receipt *receipt = &run->model.receipt[client];
+    receipt->request_id = prng_next(dice);
+    receipt->used_ms = now_ms;
+    if (!receipt->is_present)
+        receipt->due_ms = now_ms;
     for (; *dbs; dbs++)
-        db_session_put(*dbs, client_name(client), session->request_id, reply_of(session), now_ms);
-    run->model.sessions += !session->is_present;
-    session->is_present = true;
+        db_receipt_put(*dbs, client_name(client), receipt->request_id, reply_of(receipt), now_ms);
+    run->model.receipts += !receipt->is_present;
+    receipt->is_present = true;
 }
 
-/* The present session that is first in order of due time and name; CLIENTS if there is none. */
+/* The present receipt that is first in order of due time and name; CLIENTS if there is none. */
 static uint64_t first_due(const struct run *run, const bool *done)
 {
     uint64_t first = CLIENTS, first_word = 0;
     for (uint64_t i = 0; i < CLIENTS; i++) {
-        const struct model_session *session = &run->model.session[i];
-        if (!session->is_present || done[i])
+        const struct model_receipt *receipt = &run->model.receipt[i];
+        if (!receipt->is_present || done[i])
             continue;
-        uint64_t word = record_due_word(session->due_ms, hash_of(run, client_name(i)));
+        uint64_t word = record_due_word(receipt->due_ms, hash_of(run, client_name(i)));
         bool is_before = first == CLIENTS || word < first_word;
         if (!is_before && word == first_word) {
             char name[32] = {0};
             struct bytes other = client_name(first);
             memcpy(name, other.data, other.size);
-            is_before = name_compare(client_name(i), bytes_of(name, other.size)) < 0;
+            is_before = overlay_name_compare(client_name(i), bytes_of(name, other.size)) < 0;
         }
         if (is_before) {
             first = i;
@@ -211,17 +211,17 @@ static void apply_expire(struct run *run, struct db **dbs, uint64_t *dice, int64
     bool done[CLIENTS] = {0};
     for (uint32_t i = 0; i < count; i++) {
         uint64_t client = first_due(run, done);
-        if (client == CLIENTS || run->model.session[client].due_ms >= before_ms)
+        if (client == CLIENTS || run->model.receipt[client].due_ms >= before_ms)
             break;
-        struct model_session *session = &run->model.session[client];
+        struct model_receipt *receipt = &run->model.receipt[client];
         done[client] = true;
-        session->due_ms = session->used_ms;
-        session->is_present = session->used_ms >= before_ms;
-        ended += !session->is_present;
+        receipt->due_ms = receipt->used_ms;
+        receipt->is_present = receipt->used_ms >= before_ms;
+        ended += !receipt->is_present;
     }
-    run->model.sessions -= ended;
+    run->model.receipts -= ended;
     for (; *dbs; dbs++)
-        assert_int_equal(db_session_expire(*dbs, before_ms, count), ended);
+        assert_int_equal(db_receipt_expire(*dbs, before_ms, count), ended);
 }
 
 static void apply_one(struct run *run, struct db **dbs, uint64_t *dice, int64_t now_ms)
@@ -236,7 +236,7 @@ static void apply_one(struct run *run, struct db **dbs, uint64_t *dice, int64_t 
     else if (what < 804)
         apply_flush(run, dbs);
     else if (what < 900)
-        apply_session(run, dbs, dice, now_ms);
+        apply_receipt(run, dbs, dice, now_ms);
     else if (what < 950)
         apply_expire(run, dbs, dice, now_ms);
 }
@@ -314,19 +314,19 @@ static void verify(struct run *run)
             assert_true(bytes_equal(value, value_of(&run->model.key[i])));
     }
     for (uint64_t i = 0; i < CLIENTS; i++) {
-        const struct model_session *session = &run->model.session[i];
+        const struct model_receipt *receipt = &run->model.receipt[i];
         uint64_t request_id;
         struct bytes reply;
-        bool is_present = db_session_get(run->db, client_name(i), &request_id, &reply);
-        assert_int_equal(is_present, session->is_present);
+        bool is_present = db_receipt_get(run->db, client_name(i), &request_id, &reply);
+        assert_int_equal(is_present, receipt->is_present);
         if (!is_present)
             continue;
-        assert_int_equal(request_id, session->request_id);
-        assert_true(bytes_equal(reply, reply_of(session)));
+        assert_int_equal(request_id, receipt->request_id);
+        assert_true(bytes_equal(reply, reply_of(receipt)));
     }
     struct db_stats stats;
     db_stats(run->db, &stats);
-    assert_int_equal(stats.sessions, run->model.sessions);
+    assert_int_equal(stats.receipts, run->model.receipts);
     verify_scan(run);
     verify_random(run);
     if (db_applied_index(run->reference) == run->model.index)
@@ -460,8 +460,8 @@ static void execute(struct run *run)
     verify(run);
     /* Nothing is left over: no dead epoch, no tombstone kept as a key, one place in time each. */
     assert_int_equal(stored_keys(run->kv, bytes_of("k", 1)), run->model.keys);
-    assert_int_equal(stored_keys(run->kv, bytes_of("s", 1)), run->model.sessions);
-    assert_int_equal(stored_keys(run->kv, bytes_of("t", 1)), run->model.sessions);
+    assert_int_equal(stored_keys(run->kv, bytes_of("s", 1)), run->model.receipts);
+    assert_int_equal(stored_keys(run->kv, bytes_of("t", 1)), run->model.receipts);
     assert_true(run->crashes > 0);
     assert_int_equal(db_persisted_index(run->reference), 0);
     db_close(run->db);

@@ -20,7 +20,7 @@
 
 #include "base/codec.h"
 #include "base/fatal.h"
-#include "storage/log_writer.h"
+#include "storage/raft_log_writer.h"
 
 /* ---- what was synced ------------------------------------------------------------------ */
 
@@ -191,13 +191,13 @@ _Noreturn static void child(char **argv)
     struct kv *kv = open_small(directory);
     struct raft_log *log = raft_log_open(kv);
     raft_log_forget_saved(log);
-    struct log_writer *writer = log_writer_start(log, no_wake, NULL);
+    struct raft_log_writer *writer = raft_log_writer_start(log, no_wake, NULL);
     uint64_t reported = 0;
     report(pipe_fd, 0, bulk);
     for (uint64_t seq = 1; model->last < MODEL_ENTRIES_MAX - 1000; seq++) {
         struct model_write write;
         while (seq % WAIT_EVERY == 0 && reported < seq - 1) {
-            uint64_t durable = log_writer_poll(writer);
+            uint64_t durable = raft_log_writer_poll(writer);
             if (durable > reported)
                 report(pipe_fd, reported = durable, bulk);
             else
@@ -212,7 +212,7 @@ _Noreturn static void child(char **argv)
         }
         writer->ops->submit(writer, &write.write);
         model_write_release(&write);
-        uint64_t durable = log_writer_poll(writer);
+        uint64_t durable = raft_log_writer_poll(writer);
         if (durable > reported)
             report(pipe_fd, reported = durable, bulk);
     }

@@ -21,7 +21,7 @@ enum { LOG_ENTRIES_MAX = 12, LOG_ENTRIES_MIN = 4, LOG_BYTES_MAX = 4000 };
 struct world {
     struct kv *kv;
     struct raft_log *log;
-    struct log_writer writer;
+    struct raft_log_writer writer;
     struct transport transport;
     struct state_machine machine;
     struct replica *replica;
@@ -57,7 +57,7 @@ static struct world world;
 
 /* ---- the parts played ------------------------------------------------------------- */
 
-static void submit(struct log_writer *writer, const struct raft_write *write)
+static void submit(struct raft_log_writer *writer, const struct raft_write *write)
 {
     (void)writer;
     if (world.disk_hangs)
@@ -179,7 +179,7 @@ static int64_t time_ms(struct state_machine *machine)
     return world.highest_ms;
 }
 
-static const struct log_writer_ops writer_ops = {submit};
+static const struct raft_log_writer_ops writer_ops = {submit};
 static const struct transport_ops transport_ops = {send_message, send_forward, send_reply,
                                                    has_room};
 static const struct state_machine_ops machine_ops = {apply,         applied,         serve,  ready,
@@ -202,7 +202,7 @@ static void start(void)
                              {.id = 1, .voter = true},
                              {.id = 2, .voter = true}}},
         .tick_ms = TICK_MS,
-        .session = 77,
+        .run_id = 77,
         .log_bytes_max = LOG_BYTES_MAX,
         .log_entries_max = LOG_ENTRIES_MAX,
         .log_entries_min = LOG_ENTRIES_MIN,
@@ -361,7 +361,7 @@ static void ask(struct result *result, enum request_kind kind, uint64_t client, 
 
 static void answer(uint32_t forward, bool refused, const char *reply)
 {
-    struct forward_reply message = {.session = world.forwards[forward].session,
+    struct forward_reply message = {.run_id = world.forwards[forward].run_id,
                                     .id = world.forwards[forward].id,
                                     .refused = refused,
                                     .outcome = REQUEST_DONE,
@@ -622,7 +622,7 @@ static void large_writes_are_spread_over_turns(void **state)
 static void a_node_that_takes_its_replies_slowly_waits_alone(void **state)
 {
     static struct result a;
-    struct forward forward = {.session = 5,
+    struct forward forward = {.run_id = 5,
                               .id = 1,
                               .kind = REQUEST_READ,
                               .protocol = 2,
@@ -698,7 +698,7 @@ static void a_forward_of_another_term_is_refused(void **state)
 {
     (void)state;
     lead();
-    struct forward forward = {.session = 5,
+    struct forward forward = {.run_id = 5,
                               .id = 9,
                               .term = status().term - 1,
                               .kind = REQUEST_WRITE,
@@ -710,7 +710,7 @@ static void a_forward_of_another_term_is_refused(void **state)
     assert_int_equal(world.replies_count, 1);
     assert_true(world.replies[0].refused);
     assert_int_equal(world.replies[0].id, 9);
-    assert_int_equal(world.replies[0].session, 5);
+    assert_int_equal(world.replies[0].run_id, 5);
     assert_int_equal(status().last.index, 1); /* nothing but the no-op */
     forward.term = status().term;
     replica_receive_forward(world.replica, 1, &forward);
@@ -748,10 +748,10 @@ static void replies_to_an_earlier_life_are_dropped(void **state)
     follow(1, 1);
     ask(&a, REQUEST_WRITE, 1, "a");
     run();
-    world.forwards[0].session++;
+    world.forwards[0].run_id++;
     answer(0, false, "not ours");
     assert_int_equal(a.calls, 0);
-    world.forwards[0].session--;
+    world.forwards[0].run_id--;
     world.forwarded_to = 2;
     answer(0, false, "not from whom we asked");
     assert_int_equal(a.calls, 0);

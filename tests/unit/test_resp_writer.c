@@ -185,7 +185,7 @@ static void test_convert_goldens(void **state)
         written(goldens[i].write, 3, &resp3);
         buffer_clear(&out);
         buffer_append(&out, "before", 6);
-        assert_true(resp3_to_resp2(buffer_bytes(&resp3), &out));
+        assert_true(resp_3_to_2(buffer_bytes(&resp3), &out));
         assert_memory_equal(out.data, "before", 6);
         assert_bytes(bytes_of(out.data + 6, out.size - 6), bytes_from_string(goldens[i].resp2));
     }
@@ -196,7 +196,7 @@ static void test_convert_goldens(void **state)
 static void assert_converts(const char *resp3, const char *wanted)
 {
     struct buffer out = {0};
-    assert_true(resp3_to_resp2(bytes_from_string(resp3), &out));
+    assert_true(resp_3_to_2(bytes_from_string(resp3), &out));
     assert_bytes(buffer_bytes(&out), bytes_from_string(wanted));
     buffer_deinit(&out);
 }
@@ -221,12 +221,12 @@ static void test_convert_prefixes(void **state)
         written(goldens[i].write, 3, &resp3);
         for (size_t size = 0; size < resp3.size; size++) {
             char *prefix = memory_copy(resp3.data, size);
-            assert_false(resp3_to_resp2(bytes_of(prefix, size), &out));
+            assert_false(resp_3_to_2(bytes_of(prefix, size), &out));
             assert_int_equal(out.size, 0);
             memory_free(prefix);
         }
         buffer_append(&resp3, "+", 1);
-        assert_false(resp3_to_resp2(buffer_bytes(&resp3), &out));
+        assert_false(resp_3_to_2(buffer_bytes(&resp3), &out));
     }
     buffer_deinit(&resp3);
     buffer_deinit(&out);
@@ -250,7 +250,7 @@ static void test_convert_malformed(void **state)
                                         "|1\r\n+a\r\n+b\r\n+c\r\n"};
     struct buffer out = {0};
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        if (resp3_to_resp2(bytes_from_string(cases[i]), &out))
+        if (resp_3_to_2(bytes_from_string(cases[i]), &out))
             fail_msg("took %s", cases[i]);
         assert_int_equal(out.size, 0);
     }
@@ -269,7 +269,7 @@ static void test_convert_garbage(void **state)
                 "*$%~=_#,:+-\r\n0123456789x"[prng_below(&seed, 24)];
         char *copy = memory_copy(resp3.data, resp3.size);
         buffer_clear(&out);
-        (void)resp3_to_resp2(bytes_of(copy, resp3.size), &out);
+        (void)resp_3_to_2(bytes_of(copy, resp3.size), &out);
         memory_free(copy);
     }
     buffer_deinit(&resp3);

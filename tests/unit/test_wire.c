@@ -335,7 +335,7 @@ static void forwards_come_out_as_they_went_in(void **state)
     (void)state;
     reader_init(&reader);
     for (unsigned round = 0; round < ROUNDS; round++) {
-        struct forward forward = {.session = prng_next(&prng),
+        struct forward forward = {.run_id = prng_next(&prng),
                                   .id = 1 + draw(1000),
                                   .term = draw(1000),
                                   .kind = (enum request_kind)draw(2),
@@ -349,7 +349,7 @@ static void forwards_come_out_as_they_went_in(void **state)
         struct bytes at = buffer_bytes(&bytes);
         assert_int_equal(read_one(&reader, &at), WIRE_FORWARD);
         const struct forward *got = &reader.input.forward;
-        assert_int_equal(got->session, forward.session);
+        assert_int_equal(got->run_id, forward.run_id);
         assert_int_equal(got->id, forward.id);
         assert_int_equal(got->term, forward.term);
         assert_int_equal(got->kind, forward.kind);
@@ -371,7 +371,7 @@ static void replies_come_out_as_they_went_in(void **state)
     reader_init(&reader);
     for (unsigned round = 0; round < ROUNDS; round++) {
         struct blob *text = random_payload(1 + draw(20000));
-        struct forward_reply reply = {.session = prng_next(&prng),
+        struct forward_reply reply = {.run_id = prng_next(&prng),
                                       .id = draw(1000),
                                       .refused = draw(2),
                                       .outcome = (enum request_outcome)draw(4),
@@ -382,7 +382,7 @@ static void replies_come_out_as_they_went_in(void **state)
         struct bytes at = buffer_bytes(&bytes);
         assert_int_equal(read_one(&reader, &at), WIRE_FORWARD_REPLY);
         const struct forward_reply *got = &reader.input.forward_reply;
-        assert_int_equal(got->session, reply.session);
+        assert_int_equal(got->run_id, reply.run_id);
         assert_int_equal(got->id, reply.id);
         assert_int_equal(got->refused, reply.refused);
         assert_int_equal(got->outcome, reply.outcome);

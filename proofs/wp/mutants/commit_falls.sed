@@ -1,4 +1,4 @@
 # src/raft/quorum.c: the last value that a majority reaches, not the largest
-# prove: src/raft/quorum.c quorum_reached
+# prove: src/raft/quorum.c raft_quorum_reached
 # breaks: quorum_reached_loop_invariant
 s|if (values\[i\] > best \&\& |if (|

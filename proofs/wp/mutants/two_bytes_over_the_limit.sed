@@ -1,4 +1,4 @@
 # src/resp/header.c: the CR LF behind a word is not counted
-# prove: src/resp/header.c header_length_error
+# prove: src/resp/header.c resp_header_length_error
 # breaks: header_length_error_
 s|limits->command_max - bytes - 2|limits->command_max - bytes|

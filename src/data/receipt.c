@@ -1,36 +1,36 @@
-/* Sessions: the last request of each client and its reply.  Loop thread.
+/* Receipts: the last request of each client and its reply.  Loop thread.
  *
- * TABLE_DUE orders them by time, so that ending the idle ones looks at few others.  A session's
+ * TABLE_DUE orders them by time, so that ending the idle ones looks at few others.  A receipt's
  * place there is not moved at each use (that would double the cost of every request), but when it
  * comes up: used since, it goes to the time of its last use; else it ends. */
 #include "base/fatal.h"
 #include "data/merge.h"
 
-static bool find(struct db *db, uint64_t hash, struct bytes client, struct session_record *session)
+static bool find(struct db *db, uint64_t hash, struct bytes client, struct receipt_record *receipt)
 {
     struct bytes record;
-    if (!layers_get(db, TABLE_SESSIONS, hash, client, &record))
+    if (!layers_get(db, TABLE_RECEIPTS, hash, client, &record))
         return false;
-    record_session_parse(record, session);
+    record_receipt_parse(record, receipt);
     return true;
 }
 
-bool db_session_get(struct db *db, struct bytes client, uint64_t *request_id, struct bytes *reply)
+bool db_receipt_get(struct db *db, struct bytes client, uint64_t *request_id, struct bytes *reply)
 {
-    struct session_record session;
-    if (!find(db, layers_hash(db, client), client, &session))
+    struct receipt_record receipt;
+    if (!find(db, layers_hash(db, client), client, &receipt))
         return false;
-    *request_id = session.request_id;
-    *reply = session.reply;
+    *request_id = receipt.request_id;
+    *reply = receipt.reply;
     return true;
 }
 
 static void store(struct db *db, uint64_t hash, struct bytes client,
-                  const struct session_record *session)
+                  const struct receipt_record *receipt)
 {
-    unsigned char header[RECORD_SESSION_HEADER];
-    record_session_header(header, session);
-    layers_put(db, TABLE_SESSIONS, hash, client, bytes_of(header, sizeof header), session->reply);
+    unsigned char header[RECORD_RECEIPT_HEADER];
+    record_receipt_header(header, receipt);
+    layers_put(db, TABLE_RECEIPTS, hash, client, bytes_of(header, sizeof header), receipt->reply);
 }
 
 static void store_due(struct db *db, int64_t due_ms, uint64_t hash, struct bytes client)
@@ -43,26 +43,26 @@ static void store_due(struct db *db, int64_t due_ms, uint64_t hash, struct bytes
         db->due_from_ms = due_ms;
 }
 
-void db_session_put(struct db *db, struct bytes client, uint64_t request_id, struct bytes reply,
+void db_receipt_put(struct db *db, struct bytes client, uint64_t request_id, struct bytes reply,
                     int64_t now_ms)
 {
     uint64_t hash = layers_hash(db, client);
-    struct session_record session, before;
-    session = (struct session_record){.request_id = request_id,
+    struct receipt_record receipt, before;
+    receipt = (struct receipt_record){.request_id = request_id,
                                       .used_ms = record_due_clamp(now_ms),
                                       .due_ms = record_due_clamp(now_ms),
                                       .reply = reply};
     bool is_known = find(db, hash, client, &before);
     if (is_known)
-        session.due_ms = before.due_ms;
-    store(db, hash, client, &session);
+        receipt.due_ms = before.due_ms;
+    store(db, hash, client, &receipt);
     if (is_known)
         return;
-    store_due(db, session.due_ms, hash, client);
-    db->state.sessions++;
+    store_due(db, receipt.due_ms, hash, client);
+    db->state.receipts++;
 }
 
-/* The sessions whose time in TABLE_DUE is before `before_ms`, the oldest first, at most `count` of
+/* The receipts whose time in TABLE_DUE is before `before_ms`, the oldest first, at most `count` of
  * them: their clients, each behind its size. */
 static uint32_t collect_due(struct db *db, int64_t before_ms, uint32_t count,
                             struct buffer *clients)
@@ -82,34 +82,34 @@ static uint32_t collect_due(struct db *db, int64_t before_ms, uint32_t count,
     return found;
 }
 
-static void move(struct db *db, uint64_t hash, struct bytes client, struct session_record *session)
+static void move(struct db *db, uint64_t hash, struct bytes client, struct receipt_record *receipt)
 {
-    session->due_ms = session->used_ms;
-    store(db, hash, client, session);
-    store_due(db, session->due_ms, hash, client);
+    receipt->due_ms = receipt->used_ms;
+    store(db, hash, client, receipt);
+    store_due(db, receipt->due_ms, hash, client);
 }
 
-/* A session that is due ends, or moves to the time of its last use.  True: it ended. */
+/* A receipt that is due ends, or moves to the time of its last use.  True: it ended. */
 static bool end_or_move(struct db *db, struct bytes client, int64_t before_ms)
 {
     uint64_t hash = layers_hash(db, client);
-    struct session_record session;
-    bool is_known = find(db, hash, client, &session);
+    struct receipt_record receipt;
+    bool is_known = find(db, hash, client, &receipt);
     check(is_known); /* L5 */
-    int64_t due_ms = session.due_ms;
-    bool is_ending = session.used_ms < before_ms;
+    int64_t due_ms = receipt.due_ms;
+    bool is_ending = receipt.used_ms < before_ms;
     if (is_ending)
-        layers_delete(db, TABLE_SESSIONS, hash, client);
+        layers_delete(db, TABLE_RECEIPTS, hash, client);
     else /* at once: its reply is on loan */
-        move(db, hash, client, &session);
+        move(db, hash, client, &receipt);
     bool was_due = layers_delete(db, TABLE_DUE, record_due_word(due_ms, hash), client);
     check(was_due); /* L5 */
     if (is_ending)
-        db->state.sessions--;
+        db->state.receipts--;
     return is_ending;
 }
 
-uint32_t db_session_expire(struct db *db, int64_t before_ms, uint32_t count_max)
+uint32_t db_receipt_expire(struct db *db, int64_t before_ms, uint32_t count_max)
 {
     if (before_ms <= db->due_from_ms)
         return 0;

@@ -9,32 +9,32 @@
 #include "raft/raft.h"
 #include "storage/raft_log.h"
 
-struct log_writer;
+struct raft_log_writer;
 
-struct log_writer_ops {
+struct raft_log_writer_ops {
     /* Takes the write: copies the entry array; the payload blobs are taken (blob_take) and released
      * in the loop thread, from poll. */
-    void (*submit)(struct log_writer *writer, const struct raft_write *write);
+    void (*submit)(struct raft_log_writer *writer, const struct raft_write *write);
 };
 
-struct log_writer {
-    const struct log_writer_ops *ops;
+struct raft_log_writer {
+    const struct raft_log_writer_ops *ops;
 };
 
 /* `wake` runs in the writer's thread after a commit: it must make the loop thread call
- * log_writer_poll() soon (an eventfd). */
-struct log_writer *log_writer_start(struct raft_log *log, void (*wake)(void *context),
-                                    void *context);
+ * raft_log_writer_poll() soon (an eventfd). */
+struct raft_log_writer *raft_log_writer_start(struct raft_log *log, void (*wake)(void *context),
+                                              void *context);
 /* Highest durable seq so far, 0 if none; also releases blobs.  Loop thread. */
-uint64_t log_writer_poll(struct log_writer *writer);
-void log_writer_stop(struct log_writer *writer); /* drains first, joins, frees */
+uint64_t raft_log_writer_poll(struct raft_log_writer *writer);
+void raft_log_writer_stop(struct raft_log_writer *writer); /* drains first, joins, frees */
 
-struct log_writer_stats {
+struct raft_log_writer_stats {
     uint64_t syncs;
     uint64_t sync_us_total;
     uint64_t sync_us_max;
     uint64_t queued_bytes; /* submitted and not yet durable */
 };
-void log_writer_stats(struct log_writer *writer, struct log_writer_stats *stats);
+void raft_log_writer_stats(struct raft_log_writer *writer, struct raft_log_writer_stats *stats);
 
 #endif

@@ -8,20 +8,20 @@
 
 enum { SIZES_FIRST = 1024, RUNS_FIRST = 8 };
 
-void log_init(struct log *log, struct raft_pos first)
+void raft_trail_init(struct raft_trail *log, struct raft_pos first)
 {
-    *log = (struct log){.first = first, .last = first.index, .sizes_base = first.index + 1};
+    *log = (struct raft_trail){.first = first, .last = first.index, .sizes_base = first.index + 1};
 }
 
-void log_deinit(struct log *log)
+void raft_trail_deinit(struct raft_trail *log)
 {
     memory_free(log->runs);
     memory_free(log->sizes);
-    *log = (struct log){0};
+    *log = (struct raft_trail){0};
 }
 
 /* The run that holds `index`, which must be in first.index < index <= last. */
-static uint32_t run_of(const struct log *log, raft_index index)
+static uint32_t run_of(const struct raft_trail *log, raft_index index)
 {
     uint32_t low = 0, high = log->runs_count;
     while (high - low > 1) {
@@ -34,7 +34,7 @@ static uint32_t run_of(const struct log *log, raft_index index)
     return low;
 }
 
-raft_term log_term_at(const struct log *log, raft_index index)
+raft_term raft_trail_term_at(const struct raft_trail *log, raft_index index)
 {
     if (index == log->first.index)
         return log->first.term;
@@ -43,12 +43,12 @@ raft_term log_term_at(const struct log *log, raft_index index)
     return log->runs[run_of(log, index)].term;
 }
 
-struct raft_pos log_last(const struct log *log)
+struct raft_pos raft_trail_last(const struct raft_trail *log)
 {
-    return (struct raft_pos){log_term_at(log, log->last), log->last};
+    return (struct raft_pos){raft_trail_term_at(log, log->last), log->last};
 }
 
-uint32_t log_size_at(const struct log *log, raft_index index)
+uint32_t raft_trail_size_at(const struct raft_trail *log, raft_index index)
 {
     check(index > log->first.index);
     check(index <= log->last);
@@ -56,7 +56,7 @@ uint32_t log_size_at(const struct log *log, raft_index index)
 }
 
 /* Room for one more size.  Space before `first` is taken back first, when it is the larger part. */
-static void reserve_size(struct log *log)
+static void reserve_size(struct raft_trail *log)
 {
     uint64_t used = log->last + 1 - log->sizes_base;
     if (used < log->sizes_capacity)
@@ -71,9 +71,9 @@ static void reserve_size(struct log *log)
     log->sizes = memory_resize(log->sizes, (size_t)log->sizes_capacity * sizeof *log->sizes);
 }
 
-void log_append(struct log *log, raft_term term, uint32_t size)
+void raft_trail_append(struct raft_trail *log, raft_term term, uint32_t size)
 {
-    check(term >= log_term_at(log, log->last)); /* I3 */
+    check(term >= raft_trail_term_at(log, log->last)); /* I3 */
     reserve_size(log);
     log->last++;
     log->sizes[log->last - log->sizes_base] = size;
@@ -84,26 +84,26 @@ void log_append(struct log *log, raft_term term, uint32_t size)
         log->runs_capacity = log->runs_capacity ? log->runs_capacity * 2 : RUNS_FIRST;
         log->runs = memory_resize(log->runs, log->runs_capacity * sizeof *log->runs);
     }
-    log->runs[log->runs_count++] = (struct log_run){log->last, term};
+    log->runs[log->runs_count++] = (struct raft_trail_run){log->last, term};
 }
 
-void log_cut(struct log *log, raft_index from)
+void raft_trail_cut(struct raft_trail *log, raft_index from)
 {
     check(from > log->first.index);
     for (; log->last >= from; log->last--)
-        log->bytes -= log_size_at(log, log->last);
+        log->bytes -= raft_trail_size_at(log, log->last);
     while (log->runs_count > 0 && log->runs[log->runs_count - 1].start > log->last)
         log->runs_count--;
 }
 
-void log_compact(struct log *log, raft_index up_to)
+void raft_trail_compact(struct raft_trail *log, raft_index up_to)
 {
     check(up_to <= log->last);
     if (up_to <= log->first.index)
         return;
     for (raft_index i = log->first.index + 1; i <= up_to; i++)
-        log->bytes -= log_size_at(log, i);
-    log->first = (struct raft_pos){log_term_at(log, up_to), up_to};
+        log->bytes -= raft_trail_size_at(log, i);
+    log->first = (struct raft_pos){raft_trail_term_at(log, up_to), up_to};
     uint32_t dead = 0; /* runs that end at or before `first` */
     while (dead < log->runs_count &&
            (dead + 1 < log->runs_count ? log->runs[dead + 1].start - 1 : log->last) <= up_to)
@@ -112,7 +112,7 @@ void log_compact(struct log *log, raft_index up_to)
     memmove(log->runs, log->runs + dead, log->runs_count * sizeof *log->runs);
 }
 
-struct raft_pos log_probe_below(const struct log *log, struct raft_pos limit)
+struct raft_pos raft_trail_probe_below(const struct raft_trail *log, struct raft_pos limit)
 {
     raft_index index = limit.index < log->last ? limit.index : log->last;
     while (index > log->first.index) {

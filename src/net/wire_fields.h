@@ -84,21 +84,21 @@ struct route {
     assigns at[0 .. 23];
     ensures route_bytes(at, route);
 */
-void put_route(unsigned char *at, const struct route *route);
+void wire_put_route(unsigned char *at, const struct route *route);
 
 /*@ requires \valid_read(at + (0 .. 23)) && \valid(route);
     requires \separated(at + (0 .. 23), route);
     assigns *route;
     ensures route_bytes(at, route);
 */
-void get_route(const unsigned char *at, struct route *route);
+void wire_get_route(const unsigned char *at, struct route *route);
 
 /*@ requires \valid(at + (0 .. 16)) && \valid_read(fields);
     requires \separated(at + (0 .. 16), fields);
     assigns at[0 .. 16];
     ensures vote_request_bytes(at, fields);
 */
-void put_vote_request(unsigned char *at, const struct raft_vote_request *fields);
+void wire_put_vote_request(unsigned char *at, const struct raft_vote_request *fields);
 
 /*@ requires \valid_read(at + (0 .. 16)) && \valid(fields);
     requires \separated(at + (0 .. 16), fields);
@@ -107,21 +107,21 @@ void put_vote_request(unsigned char *at, const struct raft_vote_request *fields)
     ensures accepted: \result == \null ==> vote_request_legal(fields, term);
     ensures refused: \result != \null ==> at[16] > 3 || !vote_request_legal(fields, term);
 */
-const char *get_vote_request(const unsigned char *at, raft_term term,
-                             struct raft_vote_request *fields);
+const char *wire_get_vote_request(const unsigned char *at, raft_term term,
+                                  struct raft_vote_request *fields);
 
 /*@ requires \valid(at) && \valid_read(fields) && \separated(at, fields);
     assigns *at;
     ensures vote_response_bytes(at, fields);
 */
-void put_vote_response(unsigned char *at, const struct raft_vote_response *fields);
+void wire_put_vote_response(unsigned char *at, const struct raft_vote_response *fields);
 
 /*@ requires \valid_read(at) && \valid(fields) && \separated(at, fields);
     assigns *fields;
     ensures read: \result == \null ==> vote_response_bytes(at, fields);
     ensures refused: \result != \null ==> *at > 3;
 */
-const char *get_vote_response(const unsigned char *at, struct raft_vote_response *fields);
+const char *wire_get_vote_response(const unsigned char *at, struct raft_vote_response *fields);
 
 /*@ requires \valid(at + (0 .. 35)) && \valid_read(fields);
     requires \separated(at + (0 .. 35), fields);
@@ -131,7 +131,7 @@ const char *get_vote_response(const unsigned char *at, struct raft_vote_response
     ensures little_u64(at + 24) == fields->round;
     ensures little_u32(at + 32) == fields->count;
 */
-void put_append_request(unsigned char *at, const struct raft_append_request *fields);
+void wire_put_append_request(unsigned char *at, const struct raft_append_request *fields);
 
 /*@ requires \valid_read(at + (0 .. 35)) && \valid(fields);
     requires \separated(at + (0 .. 35), fields);
@@ -140,8 +140,8 @@ void put_append_request(unsigned char *at, const struct raft_append_request *fie
     ensures accepted: \result == \null ==> append_request_legal(fields, term);
     ensures refused: \result != \null ==> !append_request_legal(fields, term);
 */
-const char *get_append_request(const unsigned char *at, raft_term term,
-                               struct raft_append_request *fields);
+const char *wire_get_append_request(const unsigned char *at, raft_term term,
+                                    struct raft_append_request *fields);
 
 /*@ requires \valid(at + (0 .. 24)) && \valid_read(fields);
     requires \separated(at + (0 .. 24), fields);
@@ -150,7 +150,7 @@ const char *get_append_request(const unsigned char *at, raft_term term,
     ensures little_u64(at + 16) == fields->round;
     ensures at[24] == (fields->matched ? 1 : 0);
 */
-void put_append_response(unsigned char *at, const struct raft_append_response *fields);
+void wire_put_append_response(unsigned char *at, const struct raft_append_response *fields);
 
 /*@ requires \valid_read(at + (0 .. 24)) && \valid(fields);
     requires \separated(at + (0 .. 24), fields);
@@ -159,14 +159,14 @@ void put_append_response(unsigned char *at, const struct raft_append_response *f
     ensures accepted: \result == \null ==> append_response_legal(fields);
     ensures refused: \result != \null ==> at[24] > 1 || !append_response_legal(fields);
 */
-const char *get_append_response(const unsigned char *at, struct raft_append_response *fields);
+const char *wire_get_append_response(const unsigned char *at, struct raft_append_response *fields);
 
 /*@ requires \valid(at + (0 .. 12)) && \valid_read(entry);
     requires \separated(at + (0 .. 12), entry) && entry->type <= RAFT_ENTRY_CONFIG;
     assigns at[0 .. 12];
     ensures entry_head_bytes(at, entry);
 */
-void put_entry_head(unsigned char *at, const struct raft_entry *entry);
+void wire_put_entry_head(unsigned char *at, const struct raft_entry *entry);
 
 /* The head, without payload, of the entry behind the position `before`, in a message of a leader of
  * `term_max`. */
@@ -180,8 +180,8 @@ void put_entry_head(unsigned char *at, const struct raft_entry *entry);
     ensures refused: \result != \null ==> at[8] > RAFT_ENTRY_CONFIG || little_u64(at) == 0 ||
                        little_u64(at) < before.term || little_u64(at) > term_max;
 */
-const char *get_entry_head(const unsigned char *at, struct raft_pos before, raft_term term_max,
-                           struct raft_entry *entry);
+const char *wire_get_entry_head(const unsigned char *at, struct raft_pos before, raft_term term_max,
+                                struct raft_entry *entry);
 
 /* The same for an entry whose payload follows its head: at[0 .. left) has room for both. */
 /*@ requires \valid_read(at + (0 .. left - 1)) && \valid(entry);
@@ -197,7 +197,7 @@ const char *get_entry_head(const unsigned char *at, struct raft_pos before, raft
                        at[8] > RAFT_ENTRY_CONFIG || little_u64(at) == 0 ||
                        little_u64(at) < before.term || little_u64(at) > term_max;
 */
-const char *get_entry(const unsigned char *at, size_t left, struct raft_pos before,
-                      raft_term term_max, struct raft_entry *entry);
+const char *wire_get_entry(const unsigned char *at, size_t left, struct raft_pos before,
+                           raft_term term_max, struct raft_entry *entry);
 
 #endif

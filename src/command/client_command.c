@@ -1,34 +1,34 @@
 /* CLIENT: who is connected, and what they call themselves (Redis 7.2 networking.c).
  *
- * A client's own state is in its session; other clients are reached through the server port.  Local
+ * A client's own state is in its connection; other clients are reached through the server port.  Local
  * commands, loop thread only. */
 #include <inttypes.h>
 
 #include "base/memory.h"
 #include "command/commands.h"
+#include "command/connection.h"
 #include "command/server.h"
-#include "command/session.h"
 #include "resp/number.h"
 
 void cmd_client_id(struct call *call)
 {
-    reply_integer(call->reply, (int64_t)call->session->id);
+    reply_integer(call->reply, (int64_t)call->connection->id);
 }
 
 void cmd_client_setname(struct call *call)
 {
-    if (!is_client_word(call->argv[2])) {
+    if (!connection_is_word(call->argv[2])) {
         reply_error(call->reply, ERROR_CLIENT_NAME);
         return;
     }
-    set_client_word(&call->session->name, call->argv[2]);
-    reply_ok(call->reply);
+    connection_set_word(&call->connection->name, call->argv[2]);
+    call_reply_ok(call->reply);
 }
 
 void cmd_client_getname(struct call *call)
 {
-    if (call->session->name)
-        reply_bulk_string(call->reply, call->session->name);
+    if (call->connection->name)
+        reply_bulk_string(call->reply, call->connection->name);
     else
         reply_null(call->reply);
 }
@@ -39,21 +39,21 @@ void cmd_client_setinfo(struct call *call)
     int size = (int)(attribute.size < 128 ? attribute.size : 128);
     char **field = NULL;
     if (bytes_is(attribute, "lib-name"))
-        field = &call->session->lib_name;
+        field = &call->connection->lib_name;
     else if (bytes_is(attribute, "lib-ver"))
-        field = &call->session->lib_version;
+        field = &call->connection->lib_version;
     if (!field) {
         reply_error(call->reply, "ERR Unrecognized option '%.*s'", size,
                     (const char *)attribute.data);
         return;
     }
-    if (!is_client_word(call->argv[3])) {
+    if (!connection_is_word(call->argv[3])) {
         reply_error(call->reply, "ERR %.*s cannot contain spaces, newlines or special characters.",
                     size, (const char *)attribute.data);
         return;
     }
-    set_client_word(field, call->argv[3]);
-    reply_ok(call->reply);
+    connection_set_word(field, call->argv[3]);
+    call_reply_ok(call->reply);
 }
 
 /* ---- switches ------------------------------------------------------------------- */
@@ -66,31 +66,31 @@ static void set_switch(struct call *call, bool *field)
         return;
     }
     *field = on;
-    reply_ok(call->reply);
+    call_reply_ok(call->reply);
 }
 
 void cmd_client_no_evict(struct call *call)
 {
-    set_switch(call, &call->session->no_evict);
+    set_switch(call, &call->connection->no_evict);
 }
 
 void cmd_client_no_touch(struct call *call)
 {
-    set_switch(call, &call->session->no_touch);
+    set_switch(call, &call->connection->no_touch);
 }
 
 void cmd_client_reply(struct call *call)
 {
-    struct session *session = call->session;
+    struct connection *connection = call->connection;
     if (bytes_is(call->argv[2], "on")) {
-        session->reply_mode = SESSION_REPLY_ON;
-        call->reply->out = &session->out; /* this very command is answered again */
-        reply_ok(call->reply);
+        connection->reply_mode = CONNECTION_REPLY_ON;
+        call->reply->out = &connection->out; /* this very command is answered again */
+        call_reply_ok(call->reply);
     } else if (bytes_is(call->argv[2], "off")) {
-        session->reply_mode = SESSION_REPLY_OFF;
+        connection->reply_mode = CONNECTION_REPLY_OFF;
     } else if (bytes_is(call->argv[2], "skip")) {
-        if (session->reply_mode != SESSION_REPLY_OFF)
-            session->reply_mode = SESSION_REPLY_SKIP_NEXT;
+        if (connection->reply_mode != CONNECTION_REPLY_OFF)
+            connection->reply_mode = CONNECTION_REPLY_SKIP_NEXT;
     } else {
         reply_error(call->reply, ERROR_SYNTAX);
     }
@@ -109,36 +109,38 @@ static int64_t seconds_since(int64_t then_ms, int64_t now_ms)
 }
 
 /* Redis's flags that can be true here: e no-evict, T no-touch, N none of all. */
-static const char *flags_of(const struct session *session)
+static const char *flags_of(const struct connection *connection)
 {
-    if (session->no_evict)
-        return session->no_touch ? "eT" : "e";
-    return session->no_touch ? "T" : "N";
+    if (connection->no_evict)
+        return connection->no_touch ? "eT" : "e";
+    return connection->no_touch ? "T" : "N";
 }
 
-static void describe(const struct session *session, int64_t now_ms, struct buffer *out)
+static void describe(const struct connection *connection, int64_t now_ms, struct buffer *out)
 {
-    buffer_printf(out, "id=%" PRIu64 " addr=%s laddr=%s fd=%d name=%s", session->id,
-                  session->address, session->local_address, session->fd, or_empty(session->name));
+    buffer_printf(out, "id=%" PRIu64 " addr=%s laddr=%s fd=%d name=%s", connection->id,
+                  connection->address, connection->local_address, connection->fd,
+                  or_empty(connection->name));
     buffer_printf(out,
                   " age=%" PRId64 " idle=%" PRId64 " flags=%s db=0 sub=0 psub=0 ssub=0 multi=-1",
-                  seconds_since(session->created_ms, now_ms),
-                  seconds_since(session->last_active_ms, now_ms), flags_of(session));
-    buffer_printf(out, " qbuf=%zu qbuf-free=%zu argv-mem=0 multi-mem=0", session->query_bytes,
-                  session->query_free_bytes);
+                  seconds_since(connection->created_ms, now_ms),
+                  seconds_since(connection->last_active_ms, now_ms), flags_of(connection));
+    buffer_printf(out, " qbuf=%zu qbuf-free=%zu argv-mem=0 multi-mem=0", connection->query_bytes,
+                  connection->query_free_bytes);
     buffer_printf(out, " rbs=%zu rbp=%zu obl=%zu oll=0 omem=0 tot-mem=%zu events=r",
-                  session->out.capacity, session->out.capacity, session->out.size,
-                  session->out.capacity + session->query_bytes + session->query_free_bytes +
-                      sizeof(*session));
+                  connection->out.capacity, connection->out.capacity, connection->out.size,
+                  connection->out.capacity + connection->query_bytes +
+                      connection->query_free_bytes + sizeof(*connection));
     buffer_printf(out, " cmd=%s user=default redir=-1 resp=%d lib-name=%s lib-ver=%s\n",
-                  session->last_command ? session->last_command : "NULL", session->protocol,
-                  or_empty(session->lib_name), or_empty(session->lib_version));
+                  connection->last_command ? connection->last_command : "NULL",
+                  connection->protocol, or_empty(connection->lib_name),
+                  or_empty(connection->lib_version));
 }
 
 void cmd_client_info(struct call *call)
 {
     struct buffer text = {0};
-    describe(call->session, call->now_ms, &text);
+    describe(call->connection, call->now_ms, &text);
     reply_verbatim(call->reply, buffer_bytes(&text));
     buffer_deinit(&text);
 }
@@ -163,11 +165,11 @@ struct listing {
     uint64_t id; /* 0: all */
 };
 
-static bool list_client(void *context, struct session *session)
+static bool list_client(void *context, struct connection *connection)
 {
     struct listing *listing = context;
-    if (listing->id == 0 || listing->id == session->id)
-        describe(session, listing->now_ms, &listing->text);
+    if (listing->id == 0 || listing->id == connection->id)
+        describe(connection, listing->now_ms, &listing->text);
     return true;
 }
 
@@ -223,7 +225,7 @@ struct kill {
     struct bytes address, local_address; /* data NULL: any */
     bool normal;                         /* false: of a type that no client here has */
     bool skip_me;
-    struct session **found;
+    struct connection **found;
     uint32_t found_count;
 };
 
@@ -232,18 +234,18 @@ static bool is_other_text(struct bytes wanted, const char *text)
     return wanted.data && !bytes_equal(wanted, bytes_from_string(text));
 }
 
-static bool find_client(void *context, struct session *session)
+static bool find_client(void *context, struct connection *connection)
 {
     struct kill *kill = context;
-    if (kill->id && kill->id != session->id)
+    if (kill->id && kill->id != connection->id)
         return true;
-    if (is_other_text(kill->address, session->address) ||
-        is_other_text(kill->local_address, session->local_address))
+    if (is_other_text(kill->address, connection->address) ||
+        is_other_text(kill->local_address, connection->local_address))
         return true;
-    if (kill->skip_me && session == kill->call->session)
+    if (kill->skip_me && connection == kill->call->connection)
         return true;
     kill->found = memory_resize(kill->found, (kill->found_count + 1) * sizeof(kill->found[0]));
-    kill->found[kill->found_count++] = session;
+    kill->found[kill->found_count++] = connection;
     return true;
 }
 
@@ -253,8 +255,8 @@ static void kill_clients(struct kill *kill)
     if (kill->normal)
         call->server->ops->each_client(call->server, find_client, kill);
     for (uint32_t i = 0; i < kill->found_count; i++) {
-        if (kill->found[i] == call->session)
-            call->session->close_after_reply = true;
+        if (kill->found[i] == call->connection)
+            call->connection->close_after_reply = true;
         else
             call->server->ops->kill_client(call->server, kill->found[i]);
     }
@@ -306,7 +308,7 @@ void cmd_client_kill(struct call *call)
         kill.skip_me = false;
         kill_clients(&kill);
         if (kill.found_count)
-            reply_ok(call->reply);
+            call_reply_ok(call->reply);
         else
             reply_error(call->reply, "ERR No such client");
         return;
@@ -347,5 +349,5 @@ void cmd_client_help(struct call *call)
         "SETNAME <name>",
         "    Give this connection a name.",
         NULL};
-    reply_help(call, lines);
+    call_reply_help(call, lines);
 }

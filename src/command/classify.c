@@ -8,8 +8,8 @@
 #include "base/fatal.h"
 #include "base/memory.h"
 #include "command/commands.h"
+#include "command/connection.h"
 #include "command/server.h"
-#include "command/session.h"
 
 #define uthash_malloc(size) memory_new(size)
 #define uthash_free(at, size) memory_free(at)
@@ -167,12 +167,12 @@ static bool refuse_once(struct reply *reply, const struct bytes *argv, uint32_t 
     return true;
 }
 
-static bool refuse(struct session *session, struct reply *reply, const struct bytes *argv,
+static bool refuse(struct connection *connection, struct reply *reply, const struct bytes *argv,
                    uint32_t argc, const struct command **command)
 {
     if (refuse_words(reply, argv, argc, command))
         return true;
-    if (!session->authenticated && !((*command)->flags & CMD_NO_AUTH)) {
+    if (!connection->authenticated && !((*command)->flags & CMD_NO_AUTH)) {
         reply_error(reply, "NOAUTH Authentication required.");
         return true;
     }
@@ -187,39 +187,41 @@ static bool refuse(struct session *session, struct reply *reply, const struct by
 
 /* ---- what the network calls -------------------------------------------------------- */
 
-static void step_reply_mode(struct session *session)
+static void step_reply_mode(struct connection *connection)
 {
-    if (session->reply_mode == SESSION_REPLY_SKIP_NEXT)
-        session->reply_mode = SESSION_REPLY_SKIP;
-    else if (session->reply_mode == SESSION_REPLY_SKIP)
-        session->reply_mode = SESSION_REPLY_ON;
+    if (connection->reply_mode == CONNECTION_REPLY_SKIP_NEXT)
+        connection->reply_mode = CONNECTION_REPLY_SKIP;
+    else if (connection->reply_mode == CONNECTION_REPLY_SKIP)
+        connection->reply_mode = CONNECTION_REPLY_ON;
 }
 
-enum command_class command_classify(struct session *session, const struct bytes *argv,
+enum command_class command_classify(struct connection *connection, const struct bytes *argv,
                                     uint32_t argc, const struct command **command)
 {
     check(argc > 0);
-    step_reply_mode(session);
-    struct reply reply = {session_is_silent(session) ? NULL : &session->out, session->protocol};
+    step_reply_mode(connection);
+    struct reply reply = {connection_is_silent(connection) ? NULL : &connection->out,
+                          connection->protocol};
     *command = NULL;
-    if (refuse(session, &reply, argv, argc, command))
+    if (refuse(connection, &reply, argv, argc, command))
         return COMMAND_REFUSED;
-    session->last_command = (*command)->name;
+    connection->last_command = (*command)->name;
     if ((*command)->flags & CMD_LOCAL)
         return COMMAND_LOCAL;
     return (*command)->flags & CMD_READ ? COMMAND_READ : COMMAND_WRITE;
 }
 
-void command_run_local(struct session *session, struct server *server,
+void command_run_local(struct connection *connection, struct server *server,
                        const struct command *command, const struct bytes *argv, uint32_t argc)
 {
     check(command->flags & CMD_LOCAL);
-    struct reply reply = {session_is_silent(session) ? NULL : &session->out, session->protocol};
+    struct reply reply = {connection_is_silent(connection) ? NULL : &connection->out,
+                          connection->protocol};
     struct call call = {.command = command,
                         .argv = argv,
                         .argc = argc,
                         .reply = &reply,
-                        .session = session,
+                        .connection = connection,
                         .server = server,
                         .now_ms = server->ops->now_ms(server)};
     command->execute(&call);

@@ -66,7 +66,7 @@ static void answer_origin(struct replica *replica, const struct request *request
 {
     struct transport *transport = replica->options.transport;
     struct forward_reply answer = {
-        .session = request->origin_session,
+        .run_id = request->origin_run_id,
         .id = request->origin_id,
         .refused = refused,
         .outcome = outcome,
@@ -207,10 +207,10 @@ static void read_together(struct replica *replica, struct request *requests)
     DL_APPEND(replica->batches, batch);
     struct raft_input input = {.type = RAFT_INPUT_READ, .read = {batch->id}};
     if (replica_step(replica, &input) != RAFT_OK)
-        reads_failed(replica, batch->id);
+        replica_reads_failed(replica, batch->id);
 }
 
-void reads_failed(struct replica *replica, uint64_t batch_id)
+void replica_reads_failed(struct replica *replica, uint64_t batch_id)
 {
     struct read_batch *batch, *following;
     struct request *request, *next;
@@ -269,7 +269,7 @@ static void forward_one(struct replica *replica, struct request *request)
 {
     struct transport *transport = replica->options.transport;
     struct forward forward = {
-        .session = replica->options.session,
+        .run_id = replica->options.run_id,
         .id = request->id,
         .term = replica->status.term,
         .kind = request->kind,
@@ -305,7 +305,7 @@ static void forward_waiting(struct replica *replica)
     }
 }
 
-bool dispatch_waiting(struct replica *replica)
+bool replica_route_waiting(struct replica *replica)
 {
     if (!replica->waiting || !replica->try_waiting)
         return false;
@@ -328,7 +328,7 @@ void replica_receive_forward(struct replica *replica, raft_node_id from,
                                           blob_take(forward->command), NULL, NULL);
     request->origin = from;
     request->origin_id = forward->id;
-    request->origin_session = forward->session;
+    request->origin_run_id = forward->run_id;
     request->reply_max = forward->reply_max;
     request->id = ++replica->next_request_id;
     request->deadline_ms = INT64_MAX; /* its origin keeps the time */
@@ -343,7 +343,7 @@ void replica_receive_forward_reply(struct replica *replica, raft_node_id from,
                                    const struct forward_reply *reply)
 {
     struct request *request = NULL;
-    if (reply->session != replica->options.session)
+    if (reply->run_id != replica->options.run_id)
         return; /* to an earlier life of this node */
     HASH_FIND(hh, replica->forwarded_by_id, &reply->id, sizeof reply->id, request);
     if (!request || request->sent_to != from)
@@ -356,7 +356,7 @@ void replica_receive_forward_reply(struct replica *replica, raft_node_id from,
     replica->try_waiting = true;
 }
 
-void forwards_lost_to(struct replica *replica, raft_node_id node)
+void replica_forwards_lost_to(struct replica *replica, raft_node_id node)
 {
     struct request *request, *following;
     DL_FOREACH_SAFE(replica->forwarded, request, following)
@@ -376,7 +376,7 @@ void forwards_lost_to(struct replica *replica, raft_node_id node)
 
 /* What was appended may commit under the next leader or be overwritten: nobody here can know. What
  * was not appended goes to the next leader with the waiting. */
-void leadership_lost(struct replica *replica)
+void replica_leadership_lost(struct replica *replica)
 {
     struct request *request, *following;
     DL_FOREACH_SAFE(replica->proposed, request, following)
@@ -387,7 +387,7 @@ void leadership_lost(struct replica *replica)
     /* Confirmed reads that were not yet applied could still be served, but their index may be far. */
     struct read_batch *batch, *next;
     DL_FOREACH_SAFE(replica->batches, batch, next)
-    reads_failed(replica, batch->id);
+    replica_reads_failed(replica, batch->id);
     replica->try_waiting = true;
 }
 
@@ -419,7 +419,7 @@ static void expire_proposed(struct replica *replica)
     }
 }
 
-void expire_requests(struct replica *replica)
+void replica_expire_requests(struct replica *replica)
 {
     struct request *request;
     while ((request = expired(replica, replica->waiting))) {
@@ -452,7 +452,7 @@ static void finish_queue(struct replica *replica, struct request **queue,
     }
 }
 
-void finish_everything(struct replica *replica)
+void replica_finish_everything(struct replica *replica)
 {
     struct read_batch *batch, *following;
     if (replica->reading)

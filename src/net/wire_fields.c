@@ -1,4 +1,4 @@
-#include "net/fields.h"
+#include "net/wire_fields.h"
 
 /*@ requires \valid_read(at + (0 .. 15)) && \valid(pos) && \separated(at + (0 .. 15), pos);
     assigns *pos;
@@ -20,29 +20,29 @@ static bool is_place(const struct raft_pos *pos)
            (pos->term == 0) == (pos->index == 0);
 }
 
-void put_route(unsigned char *at, const struct route *route)
+void wire_put_route(unsigned char *at, const struct route *route)
 {
     put_u64(at, route->from);
     put_u64(at + 8, route->to);
     put_u64(at + 16, route->term);
 }
 
-void get_route(const unsigned char *at, struct route *route)
+void wire_get_route(const unsigned char *at, struct route *route)
 {
     route->from = get_u64(at);
     route->to = get_u64(at + 8);
     route->term = get_u64(at + 16);
 }
 
-void put_vote_request(unsigned char *at, const struct raft_vote_request *fields)
+void wire_put_vote_request(unsigned char *at, const struct raft_vote_request *fields)
 {
     put_u64(at, fields->last.term);
     put_u64(at + 8, fields->last.index);
     at[16] = (unsigned char)((fields->pre_vote ? 1 : 0) + (fields->transfer ? 2 : 0));
 }
 
-const char *get_vote_request(const unsigned char *at, raft_term term,
-                             struct raft_vote_request *fields)
+const char *wire_get_vote_request(const unsigned char *at, raft_term term,
+                                  struct raft_vote_request *fields)
 {
     get_pos(at, &fields->last);
     fields->pre_vote = at[16] % 2 == 1;
@@ -54,12 +54,12 @@ const char *get_vote_request(const unsigned char *at, raft_term term,
     return NULL;
 }
 
-void put_vote_response(unsigned char *at, const struct raft_vote_response *fields)
+void wire_put_vote_response(unsigned char *at, const struct raft_vote_response *fields)
 {
     at[0] = (unsigned char)((fields->granted ? 1 : 0) + (fields->pre_vote ? 2 : 0));
 }
 
-const char *get_vote_response(const unsigned char *at, struct raft_vote_response *fields)
+const char *wire_get_vote_response(const unsigned char *at, struct raft_vote_response *fields)
 {
     fields->granted = at[0] % 2 == 1;
     fields->pre_vote = at[0] / 2 == 1;
@@ -80,7 +80,7 @@ static void put_behind_prev(unsigned char *at, const struct raft_append_request 
     put_u32(at + 32, fields->count);
 }
 
-void put_append_request(unsigned char *at, const struct raft_append_request *fields)
+void wire_put_append_request(unsigned char *at, const struct raft_append_request *fields)
 {
     put_u64(at, fields->prev.term);
     put_u64(at + 8, fields->prev.index);
@@ -90,8 +90,8 @@ void put_append_request(unsigned char *at, const struct raft_append_request *fie
     //@ assert little_u64(at + 8) == fields->prev.index;
 }
 
-const char *get_append_request(const unsigned char *at, raft_term term,
-                               struct raft_append_request *fields)
+const char *wire_get_append_request(const unsigned char *at, raft_term term,
+                                    struct raft_append_request *fields)
 {
     get_pos(at, &fields->prev);
     fields->commit = get_u64(at + 16);
@@ -119,7 +119,7 @@ static void put_behind_hint(unsigned char *at, const struct raft_append_response
     at[24] = fields->matched ? 1 : 0;
 }
 
-void put_append_response(unsigned char *at, const struct raft_append_response *fields)
+void wire_put_append_response(unsigned char *at, const struct raft_append_response *fields)
 {
     put_u64(at, fields->hint.term);
     put_u64(at + 8, fields->hint.index);
@@ -129,7 +129,7 @@ void put_append_response(unsigned char *at, const struct raft_append_response *f
     //@ assert little_u64(at + 8) == fields->hint.index;
 }
 
-const char *get_append_response(const unsigned char *at, struct raft_append_response *fields)
+const char *wire_get_append_response(const unsigned char *at, struct raft_append_response *fields)
 {
     get_pos(at, &fields->hint);
     fields->round = get_u64(at + 16);
@@ -141,15 +141,15 @@ const char *get_append_response(const unsigned char *at, struct raft_append_resp
     return NULL;
 }
 
-void put_entry_head(unsigned char *at, const struct raft_entry *entry)
+void wire_put_entry_head(unsigned char *at, const struct raft_entry *entry)
 {
     put_u64(at, entry->pos.term);
     at[8] = (unsigned char)entry->type;
     put_u32(at + 9, entry->size);
 }
 
-const char *get_entry_head(const unsigned char *at, struct raft_pos before, raft_term term_max,
-                           struct raft_entry *entry)
+const char *wire_get_entry_head(const unsigned char *at, struct raft_pos before, raft_term term_max,
+                                struct raft_entry *entry)
 {
     raft_term term = get_u64(at);
     if (term < before.term || term > term_max || term == 0)
@@ -164,12 +164,12 @@ const char *get_entry_head(const unsigned char *at, struct raft_pos before, raft
     return NULL;
 }
 
-const char *get_entry(const unsigned char *at, size_t left, struct raft_pos before,
-                      raft_term term_max, struct raft_entry *entry)
+const char *wire_get_entry(const unsigned char *at, size_t left, struct raft_pos before,
+                           raft_term term_max, struct raft_entry *entry)
 {
     if (left < ENTRY_HEAD_SIZE)
         return "fewer entries than announced";
-    const char *error = get_entry_head(at, before, term_max, entry);
+    const char *error = wire_get_entry_head(at, before, term_max, entry);
     if (error)
         return error;
     if (entry->size > left - ENTRY_HEAD_SIZE)

@@ -3,7 +3,7 @@
  * A command that must wait (for requests of another kind, for a full pipeline) is not kept: its
  * bytes stay where they are and it is parsed again when its time has come.  So there is one place
  * that holds unexecuted commands, the input buffer, and one rule that bounds it.  Classifying has
- * side effects on the session (CLIENT REPLY SKIP); they are undone for a command that waits. */
+ * side effects on the connection (CLIENT REPLY SKIP); they are undone for a command that waits. */
 #include <stdio.h>
 
 #include "base/log.h"
@@ -14,7 +14,7 @@
 /* The first byte of a reply says whether it is an error. */
 static void count_error(struct client *client, size_t before)
 {
-    const struct buffer *out = &client->session.out;
+    const struct buffer *out = &client->connection.out;
     if (out->size > before && out->data[before] == '-')
         client->clients->stats.errors++;
 }
@@ -45,7 +45,7 @@ static void on_done(void *context, struct request *request, enum request_outcome
         reply = failure_text(outcome);
     if (reply.size && *(const char *)reply.data == '-')
         client->clients->stats.errors++;
-    pipeline_finish(&client->pipeline, request, reply, &client->session.out);
+    pipeline_finish(&client->pipeline, request, reply, &client->connection.out);
 }
 
 /* Takes the command. */
@@ -53,8 +53,8 @@ static struct request *make_request(struct client *client, enum request_kind kin
                                     struct blob *command)
 {
     struct clients *clients = client->clients;
-    struct request *request =
-        request_new(kind, client->session.protocol, client->session.id, command, on_done, client);
+    struct request *request = request_new(kind, client->connection.protocol, client->connection.id,
+                                          command, on_done, client);
     request->deadline_ms =
         loop_now_ms(clients->options.loop) + clients->options.config->request_timeout;
     return request;
@@ -65,7 +65,7 @@ static void submit(struct client *client, enum request_kind kind, const struct b
 {
     struct clients *clients = client->clients;
     struct request *request = make_request(client, kind, command_encode(argv, argc));
-    pipeline_add(&client->pipeline, request, session_is_silent(&client->session));
+    pipeline_add(&client->pipeline, request, connection_is_silent(&client->connection));
     if (kind == REQUEST_READ)
         clients->stats.reads++;
     else
@@ -75,7 +75,7 @@ static void submit(struct client *client, enum request_kind kind, const struct b
 }
 
 /* Reads whose replies were too large to be taken before the client fetched others. */
-void execute_put_off(struct client *client)
+void client_execute_put_off(struct client *client)
 {
     struct clients *clients = client->clients;
     struct blob *command;
@@ -109,8 +109,9 @@ static bool is_refused_by_mode(struct clients *clients, enum request_kind kind)
 static void refuse_by_mode(struct client *client)
 {
     struct clients *clients = client->clients;
-    struct session *session = &client->session;
-    struct reply reply = {session_is_silent(session) ? NULL : &session->out, session->protocol};
+    struct connection *connection = &client->connection;
+    struct reply reply = {connection_is_silent(connection) ? NULL : &connection->out,
+                          connection->protocol};
     const struct raft_status *raft = raft_now(clients);
     const char *leader = "";
     if (raft->leader != RAFT_NOBODY)
@@ -130,10 +131,10 @@ static bool refuse_peer(struct client *client, struct bytes name)
 {
     if (!bytes_is(name, "RR.HELLO") || client->pipeline.count)
         return false;
-    struct reply reply = {&client->session.out, 2};
+    struct reply reply = {&client->connection.out, 2};
     reply_error(&reply, "ERR this is a redis-raft client port, not a peer port");
-    log_warning("%s speaks the peer protocol to our client port", client->session.address);
-    client->session.close_after_reply = true;
+    log_warning("%s speaks the peer protocol to our client port", client->connection.address);
+    client->connection.close_after_reply = true;
     return true;
 }
 
@@ -167,7 +168,7 @@ static void run(struct client *client, enum command_class class, const struct co
     switch (class) {
     case COMMAND_REFUSED: break;
     case COMMAND_LOCAL:
-        command_run_local(&client->session, clients->options.server, command, argv, argc);
+        command_run_local(&client->connection, clients->options.server, command, argv, argc);
         break;
     case COMMAND_READ:
     case COMMAND_WRITE:
@@ -182,21 +183,21 @@ static void run(struct client *client, enum command_class class, const struct co
 /* False: it has to wait, and nothing happened. */
 static bool execute(struct client *client, const struct bytes *argv, uint32_t argc)
 {
-    struct session *session = &client->session;
-    enum session_reply_mode mode = session->reply_mode;
-    const char *last_command = session->last_command;
-    size_t before = session->out.size;
+    struct connection *connection = &client->connection;
+    enum connection_reply_mode mode = connection->reply_mode;
+    const char *last_command = connection->last_command;
+    size_t before = connection->out.size;
     const struct command *command;
     if (refuse_peer(client, argv[0]))
         return true;
-    enum command_class class = command_classify(session, argv, argc, &command);
+    enum command_class class = command_classify(connection, argv, argc, &command);
     if (must_wait(client, class)) {
-        session->reply_mode = mode;
-        session->last_command = last_command;
-        session->out.size = before;
+        connection->reply_mode = mode;
+        connection->last_command = last_command;
+        connection->out.size = before;
         return false;
     }
-    session->commands++;
+    connection->commands++;
     client->clients->stats.commands++;
     run(client, class, command, argv, argc);
     count_error(client, before);
@@ -206,28 +207,29 @@ static bool execute(struct client *client, const struct bytes *argv, uint32_t ar
 static void give_up(struct client *client, const char *error)
 {
     snprintf(client->invalid, sizeof client->invalid, "%s", error);
-    log_verbose("closing client %s: %s", client->session.address, error);
+    log_verbose("closing client %s: %s", client->connection.address, error);
 }
 
 /* What is to be said last, once every reply before it is there. */
 static void finish_invalid(struct client *client)
 {
-    if (client->invalid[0] == '\0' || client->pipeline.count || client->session.close_after_reply)
+    if (client->invalid[0] == '\0' || client->pipeline.count ||
+        client->connection.close_after_reply)
         return;
-    struct reply reply = {&client->session.out, client->session.protocol};
+    struct reply reply = {&client->connection.out, client->connection.protocol};
     reply_error(&reply, "ERR %s", client->invalid);
     client->clients->stats.errors++;
-    client->session.close_after_reply = true;
+    client->connection.close_after_reply = true;
 }
 
-void execute_commands(struct client *client)
+void client_execute(struct client *client)
 {
     client->blocked = false;
     client->full = false;
     while (client_is_open(client) && client->in.size > client->parsed) {
         size_t consumed;
         uint32_t argc;
-        if (client->session.authenticated != client->limits_authenticated)
+        if (client->connection.authenticated != client->limits_authenticated)
             client_update_limits(client);
         enum resp_result result = resp_parse(client->parser, client->in.data + client->parsed,
                                              client->in.size - client->parsed, &consumed);

@@ -1,26 +1,26 @@
 /* One client connection, as the commands see it.  Owned by net/client.c. */
-#ifndef COMMAND_SESSION_H
-#define COMMAND_SESSION_H
+#ifndef COMMAND_CONNECTION_H
+#define COMMAND_CONNECTION_H
 
 #include <stdint.h>
 
 #include "base/buffer.h"
 
 /* CLIENT REPLY: SKIP silences the present command, SKIP_NEXT the present and the next one. */
-enum session_reply_mode {
-    SESSION_REPLY_ON,
-    SESSION_REPLY_OFF,
-    SESSION_REPLY_SKIP_NEXT,
-    SESSION_REPLY_SKIP
+enum connection_reply_mode {
+    CONNECTION_REPLY_ON,
+    CONNECTION_REPLY_OFF,
+    CONNECTION_REPLY_SKIP_NEXT,
+    CONNECTION_REPLY_SKIP
 };
 
-struct session {
+struct connection {
     uint64_t id;        /* CLIENT ID */
     int protocol;       /* 2 or 3 */
     bool authenticated; /* true when no password is configured */
     bool no_evict, no_touch;
     bool close_after_reply; /* QUIT, a protocol error, CLIENT KILL of oneself */
-    enum session_reply_mode reply_mode;
+    enum connection_reply_mode reply_mode;
     char *name;     /* CLIENT SETNAME; owned, NULL: none */
     char *lib_name; /* CLIENT SETINFO; owned, NULL: none */
     char *lib_version;
@@ -36,14 +36,14 @@ struct session {
 };
 
 /* Whether the reply of the command last classified is to be thrown away. */
-static inline bool session_is_silent(const struct session *session)
+static inline bool connection_is_silent(const struct connection *connection)
 {
-    return session->reply_mode != SESSION_REPLY_ON;
+    return connection->reply_mode != CONNECTION_REPLY_ON;
 }
 
-void session_init(struct session *session); /* protocol 2, nothing set */
-void session_deinit(struct session *session);
+void connection_init(struct connection *connection); /* protocol 2, nothing set */
+void connection_deinit(struct connection *connection);
 /* RESET: back to the state after the connection was accepted. */
-void session_reset(struct session *session, bool needs_password);
+void connection_reset(struct connection *connection, bool needs_password);
 
 #endif

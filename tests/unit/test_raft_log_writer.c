@@ -6,7 +6,7 @@
 #include <semaphore.h>
 #include <time.h>
 
-#include "storage/log_writer.h"
+#include "storage/raft_log_writer.h"
 
 /* ---- a store whose commits wait at a gate ------------------------------------------- */
 
@@ -64,7 +64,7 @@ static void wait_for(sem_t *sem)
         fail_msg("waited for %d s in vain", PATIENCE_S);
 }
 
-static void submit_one(struct log_writer *writer, uint64_t seq, struct blob *blob)
+static void submit_one(struct raft_log_writer *writer, uint64_t seq, struct blob *blob)
 {
     struct raft_entry entry = {
         .pos = {1, seq}, .size = blob ? (uint32_t)blob->size : 0, .payload = blob};
@@ -81,19 +81,19 @@ static void test_groups(void **state)
     gated_open(&gate);
     struct raft_log *log = raft_log_open(&gate.proxy.base);
     struct loop loop;
-    struct log_writer_stats stats;
+    struct raft_log_writer_stats stats;
     sem_init(&loop.woken, 0, 0);
-    struct log_writer *writer = log_writer_start(log, wake, &loop);
+    struct raft_log_writer *writer = raft_log_writer_start(log, wake, &loop);
     struct blob *blob = blob_copy(bytes_from_string("payload"));
 
-    assert_int_equal(log_writer_poll(writer), 0);
+    assert_int_equal(raft_log_writer_poll(writer), 0);
     submit_one(writer, 1, blob);
     wait_for(&gate.arrived); /* the first write is at the disk: all others gather behind it */
     for (uint64_t seq = 2; seq <= 11; seq++)
         submit_one(writer, seq, seq % 2 ? blob : NULL);
     assert_int_equal(blob->references, 1 + 1 + 5);
-    assert_int_equal(log_writer_poll(writer), 0); /* nothing is durable */
-    log_writer_stats(writer, &stats);
+    assert_int_equal(raft_log_writer_poll(writer), 0); /* nothing is durable */
+    raft_log_writer_stats(writer, &stats);
     assert_int_equal(stats.syncs, 0);
     assert_int_equal(stats.queued_bytes, 11 * 16 + 6 * 7);
 
@@ -101,20 +101,20 @@ static void test_groups(void **state)
     wait_for(&loop.woken);
     wait_for(&gate.arrived);
     assert_int_equal(blob->references, 1 + 1 + 5); /* released by the loop, not before */
-    assert_int_equal(log_writer_poll(writer), 1);
+    assert_int_equal(raft_log_writer_poll(writer), 1);
     assert_int_equal(blob->references, 1 + 5);
 
     sem_post(&gate.open);
     wait_for(&loop.woken);
-    assert_int_equal(log_writer_poll(writer), 11);
+    assert_int_equal(raft_log_writer_poll(writer), 11);
     assert_int_equal(gate.commits, 2);
     assert_int_equal(blob->references, 1);
-    log_writer_stats(writer, &stats);
+    raft_log_writer_stats(writer, &stats);
     assert_int_equal(stats.syncs, 2);
     assert_int_equal(stats.queued_bytes, 0);
     assert_true(stats.sync_us_max <= stats.sync_us_total);
 
-    log_writer_stop(writer);
+    raft_log_writer_stop(writer);
     kv_memory_crash(gate.proxy.below);
     raft_log_close(log);
     log = raft_log_open(&gate.proxy.base);
@@ -145,7 +145,7 @@ static void test_stop_drains(void **state)
     struct raft_log *log = raft_log_open(&gate.proxy.base);
     struct loop loop;
     sem_init(&loop.woken, 0, 0);
-    struct log_writer *writer = log_writer_start(log, wake, &loop);
+    struct raft_log_writer *writer = raft_log_writer_start(log, wake, &loop);
     struct blob *blob = blob_copy(bytes_from_string("payload"));
     submit_one(writer, 1, blob);
     wait_for(&gate.arrived); /* the others are in the queue when it is told to stop */
@@ -153,7 +153,7 @@ static void test_stop_drains(void **state)
         submit_one(writer, seq, blob);
     pthread_t opener;
     pthread_create(&opener, NULL, open_gate, &gate);
-    log_writer_stop(writer);
+    raft_log_writer_stop(writer);
     assert_int_equal(blob->references, 1);
     pthread_join(opener, NULL);
     kv_memory_crash(gate.proxy.below);
@@ -175,7 +175,7 @@ static void test_stop_idle(void **state)
     struct raft_log *log = raft_log_open(kv);
     struct loop loop;
     sem_init(&loop.woken, 0, 0);
-    log_writer_stop(log_writer_start(log, wake, &loop));
+    raft_log_writer_stop(raft_log_writer_start(log, wake, &loop));
     raft_log_close(log);
     kv->ops->close(kv);
     sem_destroy(&loop.woken);
@@ -188,7 +188,7 @@ static void busy_loop(struct kv *kv, uint64_t seed, uint64_t count)
     struct model *model = model_new(seed); /* as submitted */
     struct raft_log *log = raft_log_open(kv);
     sem_init(&loop.woken, 0, 0);
-    struct log_writer *writer = log_writer_start(log, wake, &loop);
+    struct raft_log_writer *writer = raft_log_writer_start(log, wake, &loop);
     uint64_t durable = 0;
     raft_index *ends = memory_new((count + 1) * sizeof *ends); /* last index after each write */
     raft_index readable = 0; /* durable and not cut by anything submitted since */
@@ -206,7 +206,7 @@ static void busy_loop(struct kv *kv, uint64_t seed, uint64_t count)
         for (uint64_t i = durable + 1; i < seq; i++) /* under way: counts up to the cut only */
             if (ends[i] > kept)
                 ends[i] = kept;
-        uint64_t now = log_writer_poll(writer);
+        uint64_t now = raft_log_writer_poll(writer);
         assert_true(now >= durable);
         assert_true(now <= seq);
         for (; durable < now; durable++)
@@ -225,9 +225,9 @@ static void busy_loop(struct kv *kv, uint64_t seed, uint64_t count)
         if (prng_below(&model->prng, 50) == 0)
             usleep(1000);
     }
-    while (log_writer_poll(writer) < count)
+    while (raft_log_writer_poll(writer) < count)
         wait_for(&loop.woken);
-    log_writer_stop(writer);
+    raft_log_writer_stop(writer);
     raft_log_close(log);
     log = raft_log_open(kv);
     assert_saved(model, log);
@@ -264,5 +264,5 @@ int main(void)
         cmocka_unit_test(test_stop_idle),    cmocka_unit_test(test_busy_memory),
         cmocka_unit_test(test_busy_rocksdb),
     };
-    return cmocka_run_group_tests_name("log_writer", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("raft_log_writer", tests, NULL, NULL);
 }

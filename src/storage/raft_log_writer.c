@@ -11,7 +11,7 @@
  * The thread only reads payload blobs; they are taken in submit and released in poll, in the loop
  * thread, because their counter is not atomic.  The queue needs no bound of its own: the core bounds
  * what it has under way. */
-#include "storage/log_writer.h"
+#include "storage/raft_log_writer.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -37,7 +37,7 @@ struct group {
 };
 
 struct thread_log_writer {
-    struct log_writer base;
+    struct raft_log_writer base;
 
     /* -- set before the thread starts ------------------------------------- */
     struct raft_log *log; /* borrowed; raft_log_write is called by the thread alone */
@@ -53,13 +53,13 @@ struct thread_log_writer {
     struct group *spare;   /* at most a few */
     uint64_t durable;      /* highest seq */
     bool stopping;
-    struct log_writer_stats stats;
+    struct raft_log_writer_stats stats;
 
     /* -- loop ---------------------------------------------------------------- */
     uint64_t submitted; /* highest seq */
 };
 
-static struct thread_log_writer *writer_of(struct log_writer *writer)
+static struct thread_log_writer *writer_of(struct raft_log_writer *writer)
 {
     return (struct thread_log_writer *)writer;
 }
@@ -181,7 +181,7 @@ static void *run(void *context)
 
 /* ---- the loop's side ------------------------------------------------------------- */
 
-static void submit(struct log_writer *base, const struct raft_write *write)
+static void submit(struct raft_log_writer *base, const struct raft_write *write)
 {
     struct thread_log_writer *writer = writer_of(base);
     check(write->seq > writer->submitted);
@@ -195,7 +195,7 @@ static void submit(struct log_writer *base, const struct raft_write *write)
         pthread_cond_signal(&writer->queued);
 }
 
-uint64_t log_writer_poll(struct log_writer *base)
+uint64_t raft_log_writer_poll(struct raft_log_writer *base)
 {
     struct thread_log_writer *writer = writer_of(base);
     pthread_mutex_lock(&writer->mutex);
@@ -219,7 +219,7 @@ uint64_t log_writer_poll(struct log_writer *base)
     return durable;
 }
 
-void log_writer_stats(struct log_writer *base, struct log_writer_stats *stats)
+void raft_log_writer_stats(struct raft_log_writer *base, struct raft_log_writer_stats *stats)
 {
     struct thread_log_writer *writer = writer_of(base);
     pthread_mutex_lock(&writer->mutex);
@@ -227,7 +227,7 @@ void log_writer_stats(struct log_writer *base, struct log_writer_stats *stats)
     pthread_mutex_unlock(&writer->mutex);
 }
 
-static const struct log_writer_ops thread_ops = {.submit = submit};
+static const struct raft_log_writer_ops thread_ops = {.submit = submit};
 
 /* Signals are the loop's: the thread is started with all of them blocked. */
 static void start_thread(struct thread_log_writer *writer)
@@ -242,8 +242,8 @@ static void start_thread(struct thread_log_writer *writer)
     pthread_setname_np(writer->thread, "log-writer");
 }
 
-struct log_writer *log_writer_start(struct raft_log *log, void (*wake)(void *context),
-                                    void *context)
+struct raft_log_writer *raft_log_writer_start(struct raft_log *log, void (*wake)(void *context),
+                                              void *context)
 {
     struct thread_log_writer *writer = memory_new(sizeof *writer);
     writer->base.ops = &thread_ops;
@@ -257,7 +257,7 @@ struct log_writer *log_writer_start(struct raft_log *log, void (*wake)(void *con
     return &writer->base;
 }
 
-void log_writer_stop(struct log_writer *base)
+void raft_log_writer_stop(struct raft_log_writer *base)
 {
     struct thread_log_writer *writer = writer_of(base);
     pthread_mutex_lock(&writer->mutex);
@@ -265,7 +265,7 @@ void log_writer_stop(struct log_writer *base)
     pthread_mutex_unlock(&writer->mutex);
     pthread_cond_signal(&writer->queued);
     pthread_join(writer->thread, NULL);
-    log_writer_poll(base);
+    raft_log_writer_poll(base);
     while (writer->spare) {
         struct group *group = writer->spare;
         writer->spare = group->next;
