@@ -207,7 +207,8 @@ class RaftCluster(System):
 
     name = "redis-raft"
 
-    def __init__(self, directory, base, binary, nodes=3, options=()):
+    def __init__(self, directory, base, binary, nodes=3, options=(), name=None):
+        self.name = name or self.name
         super().__init__(directory)
         self.binary = os.path.abspath(binary)
         self.ports = tuple(base + 1 + i for i in range(nodes))
