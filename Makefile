@@ -25,9 +25,9 @@ CFLAGS = -std=gnu11 -O$(O) -g $(WARN) -fno-common -fno-strict-aliasing -fno-omit
 LDFLAGS = $(if $(SAN),-fsanitize=$(SAN))
 
 # Bottom to top: what a directory may include stands before it (utils/check-layers).
-DIRS = base resp raft storage data replica command net
+DIRS = base resp raft storage data replica command net server
 # The linker wants the reverse.
-LIBS = $(foreach d,net command replica data storage raft resp base,$(BUILD)/lib$(d).a)
+LIBS = $(foreach d,server net command replica data storage raft resp base,$(BUILD)/lib$(d).a)
 CONFIG = $(BUILD)/config.o $(BUILD)/config_load.o $(BUILD)/config_value.o
 EXTLIBS = -levent -lrocksdb -lJudy -lxxhash -lcrypto -lpthread -lm
 

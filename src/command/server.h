@@ -1,5 +1,5 @@
 /* What local commands (INFO, CONFIG, CLIENT, RAFT.STATUS) may ask of the rest of the process:
- * a port, filled in by main.c and net/, faked in unit tests. */
+ * a port, filled in by server/, faked in unit tests. */
 #ifndef COMMAND_SERVER_H
 #define COMMAND_SERVER_H
 

@@ -19,7 +19,6 @@
 #include "net/listener.h"
 #include "net/loop.h"
 #include "net/peer.h"
-#include "net/server_port.h"
 
 /* STAY_MS: after another leads, so that those who have not heard of it, and still send us what is for
  * the leader, are told that we did not take it. */
@@ -32,7 +31,6 @@ struct net {
     struct listener *client_listener, *peer_listener;
     struct clients *clients;
     struct peers *peers;
-    struct server_port *port;
     struct replica *replica;
     struct event *term, *interrupt;
     bool leaving, handed_over;
@@ -148,21 +146,34 @@ static bool on_turn(void *context)
     return more;
 }
 
-void net_run(struct net *net, struct replica *replica)
+void net_connect(struct net *net, struct replica *replica, struct server *server)
 {
-    struct loop_hooks hooks = {.tick = on_tick, .turn = on_turn, .context = net};
     net->replica = replica;
     struct clients_options options = {
         .loop = net->loop,
         .config = net->options.config,
         .replica = replica,
-        .server = server_port_server(net->port),
+        .server = server,
         .peers = net->peers,
     };
     net->clients = clients_new(&options);
-    server_port_connect(net->port, net->clients, net->peers, replica);
+}
+
+struct clients *net_clients(struct net *net)
+{
+    return net->clients;
+}
+
+struct peers *net_peers(struct net *net)
+{
+    return net->peers;
+}
+
+void net_run(struct net *net)
+{
+    struct loop_hooks hooks = {.tick = on_tick, .turn = on_turn, .context = net};
     watch_signals(net);
-    peers_start(net->peers, replica);
+    peers_start(net->peers, net->replica);
     listener_start(net->peer_listener);
     listener_start(net->client_listener);
     loop_run(net->loop, &hooks);
@@ -195,15 +206,6 @@ struct net *net_new(const struct net_options *options)
     struct peers_options peers = {
         .loop = net->loop, .config = options->config, .cluster = options->cluster};
     net->peers = peers_new(&peers);
-    struct server_port_options port = {
-        .loop = net->loop,
-        .config = options->config,
-        .cluster = options->cluster,
-        .executable = options->executable,
-        .storage = options->storage,
-        .storage_context = options->storage_context,
-    };
-    net->port = server_port_new(&port);
     return net;
 }
 
@@ -212,7 +214,6 @@ void net_free(struct net *net)
     listener_free(net->client_listener);
     listener_free(net->peer_listener);
     peers_free(net->peers);
-    server_port_free(net->port);
     if (net->term)
         event_free(net->term);
     if (net->interrupt)

@@ -1,7 +1,8 @@
 /* The network of one node: its loop, its clients, its peers.  The only public header of this
  * directory besides wire.h and what unit tests look into.
  *
- * Order of use: net_new, net_bind, (storage, replica), net_run, (replica, storage end), net_free.
+ * Order of use: net_new, net_bind, (storage, replica), net_connect, net_run, (replica, storage end),
+ * net_free.
  * Everything runs in the thread that calls net_run(), except net_wake(). */
 #ifndef NET_NET_H
 #define NET_NET_H
@@ -12,17 +13,15 @@
 #include "config.h"
 #include "replica/replica.h"
 
+struct clients;
 struct net;
+struct peers;
 
 enum { NET_TICK_MS = 10 }; /* the replica's tick */
 
 struct net_options {
     struct config *config; /* borrowed; CONFIG SET changes it */
     uint64_t cluster;
-    const char *executable;
-    /* Fills in what INFO and RAFT.STATUS say of the disk and the data. */
-    void (*storage)(void *context, struct server_raft *raft);
-    void *storage_context;
 };
 
 struct net *net_new(const struct net_options *options);
@@ -38,8 +37,13 @@ int64_t net_unix_ms(struct net *net);
 void *net_waker(struct net *net, void (*wake)(void *context), void *context);
 void net_wake(void *handle);
 
+/* Whom clients are to be given to; both borrowed until net_run() returns. */
+void net_connect(struct net *net, struct replica *replica, struct server *server);
+struct clients *net_clients(struct net *net); /* from net_connect() to the end of net_run() */
+struct peers *net_peers(struct net *net);
+
 /* Serves until SIGTERM or SIGINT, then hands leadership over, answers what is under way (about two
  * seconds at most; a second signal ends the wait), and closes all connections. */
-void net_run(struct net *net, struct replica *replica);
+void net_run(struct net *net);
 
 #endif

@@ -1,19 +1,17 @@
 /* What local commands may ask of the process: struct server (command/server.h), filled in here from
  * the clients, the peers, the replica and the configuration. */
-#ifndef NET_SERVER_PORT_H
-#define NET_SERVER_PORT_H
+#ifndef SERVER_SERVER_PORT_H
+#define SERVER_SERVER_PORT_H
 
 #include "command/server.h"
 #include "config.h"
-#include "net/client.h"
-#include "net/loop.h"
-#include "net/peer.h"
+#include "net/net.h"
 #include "replica/replica.h"
 
 struct server_port;
 
 struct server_port_options {
-    struct loop *loop;
+    struct net *net; /* borrowed, like config; CONFIG SET changes that */
     struct config *config;
     uint64_t cluster;
     const char *executable;
@@ -25,8 +23,7 @@ struct server_port_options {
 struct server_port *server_port_new(const struct server_port_options *options);
 void server_port_free(struct server_port *port);
 struct server *server_port_server(struct server_port *port);
-/* Must come before the first command. */
-void server_port_connect(struct server_port *port, struct clients *clients, struct peers *peers,
-                         struct replica *replica);
+/* After net_connect() and before the first command. */
+void server_port_connect(struct server_port *port, struct replica *replica);
 
 #endif

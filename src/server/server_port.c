@@ -1,6 +1,6 @@
 /* See server_port.h.  Nothing is kept here but the peak of memory and where counters stood at
  * CONFIG RESETSTAT; everything else is asked for when a command asks. */
-#include "net/server_port.h"
+#include "server/server_port.h"
 
 #include <malloc.h>
 #include <openssl/rand.h>
@@ -12,6 +12,8 @@
 #include "base/fatal.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "net/client.h"
+#include "net/peer.h"
 
 struct server_port {
     struct server server; /* first */
@@ -32,7 +34,7 @@ static struct server_port *port_of(struct server *server)
 
 static int64_t now_ms(struct server *server)
 {
-    return loop_unix_ms(port_of(server)->options.loop);
+    return net_unix_ms(port_of(server)->options.net);
 }
 
 static int64_t now_us(struct server *server)
@@ -218,7 +220,7 @@ struct server_port *server_port_new(const struct server_port_options *options)
 {
     struct server_port *port = memory_new(sizeof *port);
     port->options = *options;
-    port->start_ms = loop_unix_ms(options->loop);
+    port->start_ms = net_unix_ms(options->net);
     port->server = (struct server){
         .ops = &server_port_ops,
         .port = (int)options->config->port,
@@ -242,11 +244,10 @@ struct server *server_port_server(struct server_port *port)
     return &port->server;
 }
 
-void server_port_connect(struct server_port *port, struct clients *clients, struct peers *peers,
-                         struct replica *replica)
+void server_port_connect(struct server_port *port, struct replica *replica)
 {
-    port->clients = clients;
-    port->peers = peers;
+    port->clients = net_clients(port->options.net);
+    port->peers = net_peers(port->options.net);
     port->replica = replica;
     replica_set_value_max(replica, (uint32_t)port->options.config->proto_max_bulk_len);
 }

@@ -1,0 +1,299 @@
+/* See node.h.  Ports are bound before the disk is touched, so that a second start by mistake changes
+ * nothing. */
+#include "server/node.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <openssl/rand.h>
+#include <string.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+#include "base/buffer.h"
+#include "base/fatal.h"
+#include "base/log.h"
+#include "command/command.h"
+#include "data/db.h"
+#include "net/net.h"
+#include "replica/replica.h"
+#include "server/server_port.h"
+#include "storage/kv.h"
+#include "storage/raft_log.h"
+#include "storage/raft_log_writer.h"
+
+/* Bounds of the core and the replica that nobody needed to change yet. */
+enum {
+    INFLIGHT_MAX = 32,                 /* append requests under way to a follower */
+    APPEND_ENTRIES_MAX = 1024,         /* in one of them */
+    APPEND_BYTES_MAX = 1 << 20,        /* the same; always at least one entry */
+    UNCOMMITTED_BYTES_MAX = 256 << 20, /* then clients wait */
+    ENTRY_CACHE_BYTES = 64 << 20       /* payloads of recent entries in memory */
+};
+
+struct node {
+    struct config *config; /* borrowed */
+    uint64_t cluster;
+    struct server_port *port;
+    struct net *net;
+    struct kv *kv;
+    struct raft_log *log;
+    struct raft_log_writer *writer;
+    struct db *db;
+    struct state_machine *machine;
+    struct replica *replica;
+    int trace; /* descriptor; -1: none */
+};
+
+/* ---- what the parts tell each other ------------------------------------------------------ */
+
+static void on_written(void *context)
+{
+    struct node *node = context;
+    replica_persisted(node->replica, raft_log_writer_poll(node->writer));
+}
+
+static void on_checkpoint(void *context)
+{
+    struct node *node = context;
+    db_poll(node->db);
+}
+
+/* Not kept back in a buffer: what a step did before a kill has to be in the file. */
+static void on_trace(void *context, struct bytes line)
+{
+    const struct node *node = context;
+    while (line.size > 0) {
+        ssize_t written = write(node->trace, line.data, line.size);
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written < 0)
+            fatal("cannot write the trace %s: %s", node->config->raft_trace, strerror(errno));
+        line = bytes_of(line.data + written, line.size - (size_t)written);
+    }
+}
+
+static void describe_storage(void *context, struct server_raft *raft)
+{
+    const struct node *node = context;
+    struct raft_log_writer_stats writer;
+    struct db_stats data;
+    raft_log_writer_stats(node->writer, &writer);
+    db_stats(node->db, &data);
+    raft->syncs = writer.syncs;
+    raft->sync_us_total = writer.sync_us_total;
+    raft->sync_us_max = writer.sync_us_max;
+    raft->checkpoints = data.checkpoints;
+    raft->checkpoint_under_way = data.checkpoint_under_way;
+    raft->dirty_bytes = data.dirty_bytes;
+    raft->keys = data.keys;
+    raft->receipts = data.receipts;
+    raft->persisted_index = db_persisted_index(node->db);
+}
+
+/* ---- the start ------------------------------------------------------------------------------ */
+
+static uint64_t random_number(void)
+{
+    uint64_t number;
+    if (RAND_bytes((unsigned char *)&number, sizeof number) != 1)
+        fatal("the system has no random bytes to give");
+    return number;
+}
+
+/* Equal on all nodes that were given the same members, in whatever order. */
+static uint64_t cluster_of(const struct raft_members *members)
+{
+    struct buffer text = {0};
+    for (uint32_t i = 0; i < members->count; i++) /* config sorts them by id */
+        buffer_printf(&text, "%" PRIu64 ",%s\n", members->list[i].id, members->list[i].address);
+    uint64_t cluster = XXH3_64bits(text.data, text.size);
+    buffer_deinit(&text);
+    return cluster;
+}
+
+/* A directory belongs to one node of one cluster for ever: another node's votes and log in it would
+ * be promises that were never made. */
+static bool check_identity(struct node *node)
+{
+    const struct config *config = node->config;
+    struct raft_log_identity mine = {.node = (raft_node_id)config->me, .cluster = node->cluster};
+    struct raft_log_identity found;
+    if (!raft_log_identity(node->kv, &found)) {
+        raft_log_set_identity(node->kv, &mine);
+        return true;
+    }
+    if (found.node != mine.node) {
+        log_warning("%s belongs to node %" PRIu64 ", this is node %" PRIu64, config->dir,
+                    found.node, mine.node);
+        return false;
+    }
+    if (found.cluster != mine.cluster) {
+        log_warning("%s belongs to cluster %016" PRIx64 ", which had other members: the given node "
+                    "list makes cluster %016" PRIx64,
+                    config->dir, found.cluster, mine.cluster);
+        return false;
+    }
+    return true;
+}
+
+static bool open_disk(struct node *node)
+{
+    const struct config *config = node->config;
+    char error[512];
+    struct kv_options options = {
+        .cache_bytes = config->rocksdb_cache_size,
+        .log_memtable_bytes = config->rocksdb_memtable_size,
+        .wal_bytes_max = config->rocksdb_wal_size,
+    };
+    node->kv = kv_rocksdb_open(config->dir, &options, error, sizeof error);
+    if (!node->kv) {
+        log_warning("cannot open the data directory %s: %s", config->dir, error);
+        return false;
+    }
+    return check_identity(node);
+}
+
+static bool open_trace(struct node *node)
+{
+    const char *path = node->config->raft_trace;
+    if (!path[0])
+        return true;
+    node->trace = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    if (node->trace < 0)
+        log_warning("cannot open the trace %s: %s", path, strerror(errno));
+    return node->trace >= 0;
+}
+
+static struct replica_options replica_options_of(struct node *node)
+{
+    const struct config *config = node->config;
+    uint32_t election_ticks = (uint32_t)(config->election_timeout / NET_TICK_MS);
+    uint32_t heartbeat_ticks = (uint32_t)(config->heartbeat_interval / NET_TICK_MS);
+    if (heartbeat_ticks == 0)
+        heartbeat_ticks = 1;
+    if (election_ticks <= heartbeat_ticks)
+        election_ticks = heartbeat_ticks + 1;
+    return (struct replica_options){
+        .raft =
+            {
+                .id = (raft_node_id)config->me,
+                .election_ticks = election_ticks,
+                .heartbeat_ticks = heartbeat_ticks,
+                .inflight_max = INFLIGHT_MAX,
+                .append_entries_max = APPEND_ENTRIES_MAX,
+                .append_bytes_max = APPEND_BYTES_MAX,
+                .uncommitted_bytes_max = UNCOMMITTED_BYTES_MAX,
+                .seed = random_number(),
+            },
+        .members = config->nodes,
+        .tick_ms = NET_TICK_MS,
+        .run_id = random_number() | 1,
+        .seed = random_number(),
+        .cache_bytes = ENTRY_CACHE_BYTES,
+        .log_bytes_max = config->log_retention_bytes,
+        .log_entries_max = (uint64_t)config->log_retention_entries,
+        .log_entries_min = (uint64_t)config->log_keep_entries,
+        .log = node->log,
+        .writer = node->writer,
+        .transport = net_transport(node->net),
+        .machine = node->machine,
+        .trace = node->trace >= 0 ? on_trace : NULL,
+        .trace_context = node,
+    };
+}
+
+static void wake(void *handle)
+{
+    net_wake(handle);
+}
+
+static void start_parts(struct node *node)
+{
+    struct db_options db = {
+        .hash_seed = node->cluster,
+        .checkpoint_bytes = node->config->checkpoint_size,
+        .wake = wake,
+        .wake_context = net_waker(node->net, on_checkpoint, node),
+    };
+    node->log = raft_log_open(node->kv);
+    node->writer = raft_log_writer_start(node->log, wake, net_waker(node->net, on_written, node));
+    node->db = db_open(node->kv, &db);
+    node->machine = command_machine_new(node->db);
+    struct replica_options replica = replica_options_of(node);
+    node->replica = replica_new(&replica, net_now_ms(node->net), net_unix_ms(node->net));
+    net_connect(node->net, node->replica, server_port_server(node->port));
+    server_port_connect(node->port, node->replica);
+}
+
+static void announce(const struct node *node)
+{
+    const struct config *config = node->config;
+    struct replica_status status;
+    replica_status(node->replica, &status);
+    log_notice("redis-raft %s, node %" PRId64 " of cluster %016" PRIx64
+               ", clients on port %" PRId64,
+               REDIS_RAFT_VERSION, config->me, node->cluster, config->port);
+    for (uint32_t i = 0; i < config->nodes.count; i++)
+        log_notice("member %" PRIu64 " %s%s", config->nodes.list[i].id,
+                   config->nodes.list[i].address,
+                   config->nodes.list[i].id == (raft_node_id)config->me ? " (this node)" : "");
+    log_notice("term %" PRIu64 ", log from %" PRIu64 " to %" PRIu64 ", applied up to %" PRIu64
+               ", %" PRIu64 " keys",
+               status.raft.term, status.raft.first.index + 1, status.raft.last.index,
+               status.raft.applied, db_size(node->db));
+}
+
+/* ---- the end --------------------------------------------------------------------------------- */
+
+static void stop_parts(struct node *node)
+{
+    replica_free(node->replica);
+    raft_log_writer_stop(node->writer);
+    /* Not needed for safety: it makes the next start short. */
+    db_checkpoint(node->db);
+    command_machine_free(node->machine);
+    db_close(node->db);
+    raft_log_close(node->log);
+}
+
+static void make_net(struct node *node, const char *executable)
+{
+    struct net_options net = {.config = node->config, .cluster = node->cluster};
+    node->net = net_new(&net);
+    struct server_port_options port = {
+        .net = node->net,
+        .config = node->config,
+        .cluster = node->cluster,
+        .executable = executable,
+        .storage = describe_storage,
+        .storage_context = node,
+    };
+    node->port = server_port_new(&port);
+}
+
+bool server_node_run(struct config *config, const char *executable)
+{
+    struct node node = {.config = config, .cluster = cluster_of(&config->nodes), .trace = -1};
+    char error[256];
+    bool started = false;
+    make_net(&node, executable);
+    if (!net_bind(node.net, error, sizeof error)) {
+        log_warning("%s", error);
+    } else if (open_trace(&node) && open_disk(&node)) {
+        start_parts(&node);
+        announce(&node);
+        net_run(node.net);
+        stop_parts(&node);
+        started = true;
+    }
+    if (node.kv)
+        node.kv->ops->close(node.kv);
+    server_port_free(node.port);
+    net_free(node.net);
+    if (node.trace >= 0)
+        close(node.trace);
+    if (started)
+        log_notice("stopped");
+    return started;
+}
