@@ -72,6 +72,23 @@ start_cluster 3 {} {
         assert_all_well $leader $term
     }
 
+    test {an HTTP request is not executed} {
+        set leader [leader_id]
+        foreach request {
+            "POST / HTTP/1.1\r\nHost: localhost\r\n\r\nSET post 1\r\n"
+            "GET post HTTP/1.1\r\nhOST: localhost\r\n\r\nSET post 2\r\n"
+            "*1\r\n\$4\r\npost\r\nSET post 3\r\n"
+        } {
+            set c [connect $leader]
+            $c -write $request
+            assert {[$c -closed 3000]}
+            $c -close
+        }
+        assert_equal nil [[node $leader] -typed GET post]
+        assert_match "*Possible SECURITY ATTACK detected*" [read_file [node_log $leader]]
+        assert_all_well $leader [term $leader]
+    }
+
     test {half commands, then silence, then the rest} {
         set leader [leader_id]
         set c [connect $leader]

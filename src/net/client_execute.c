@@ -11,6 +11,8 @@
 #include "net/client_internal.h"
 #include "resp/writer.h"
 
+enum { ATTACK_LOG_MS = 60000 }; /* at most one line in this time, as Redis does */
+
 /* The first byte of a reply says whether it is an error. */
 static void count_error(struct client *client, size_t before)
 {
@@ -138,6 +140,26 @@ static bool refuse_peer(struct client *client, struct bytes name)
     return true;
 }
 
+/* A browser or a webhook that somebody led here: its body must not be taken for commands.  Redis's
+ * rule, and Redis's words. */
+static bool refuse_http(struct client *client, struct bytes name)
+{
+    struct clients *clients = client->clients;
+    int64_t now_ms = loop_now_ms(clients->options.loop);
+    if (!bytes_is(name, "POST") && !bytes_is(name, "Host:"))
+        return false;
+    client_doom(client, "POST or Host:");
+    if (clients->attack_logged_ms && now_ms - clients->attack_logged_ms <= ATTACK_LOG_MS)
+        return true;
+    clients->attack_logged_ms = now_ms;
+    log_warning("Possible SECURITY ATTACK detected. It looks like somebody is sending POST or "
+                "Host: commands to Redis. This is likely due to an attacker attempting to use "
+                "Cross Protocol Scripting to compromise your Redis instance. Connection from %s "
+                "aborted.",
+                client->connection.address);
+    return true;
+}
+
 static void stall(struct client *client)
 {
     if (!client->stalled)
@@ -188,7 +210,7 @@ static bool execute(struct client *client, const struct bytes *argv, uint32_t ar
     const char *last_command = connection->last_command;
     size_t before = connection->out.size;
     const struct command *command;
-    if (refuse_peer(client, argv[0]))
+    if (refuse_peer(client, argv[0]) || refuse_http(client, argv[0]))
         return true;
     enum command_class class = command_classify(connection, argv, argc, &command);
     if (must_wait(client, class)) {

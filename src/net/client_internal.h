@@ -61,6 +61,7 @@ struct clients {
     bool status_known;
     bool submitted; /* the replica got something */
     int64_t cron_ms;
+    int64_t attack_logged_ms; /* 0: not yet */
     struct {
         uint64_t commands;
         int64_t at_ms;
