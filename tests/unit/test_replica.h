@@ -1,0 +1,478 @@
+/* One replica whose peers, disk and state machine are played by the test, and what a test says to it.
+ *
+ * `world` is what happened so far; a test is a story in the verbs below, and looks at it.  The
+ * replica is node 0 of three.  Verbs with `_without_running` leave the turn to the test. */
+#ifndef TEST_REPLICA_H
+#define TEST_REPLICA_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+// cmocka wants these first
+#include <cmocka.h>
+
+#include <limits.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "replica/replica_internal.h"
+#include "storage/kv.h"
+
+enum { TICK_MS = 10, ELECTION_TICKS = 10, FORWARDS_MAX = 64, DEADLINE_MS = 500, TEXT_MAX = 4096 };
+enum { LOG_ENTRIES_MAX = 12, LOG_ENTRIES_MIN = 4, LOG_BYTES_MAX = 4000 };
+
+struct world {
+    struct kv *kv;
+    struct raft_log *log;
+    struct raft_log_writer writer;
+    struct transport transport;
+    struct state_machine machine;
+    struct replica *replica;
+    int64_t now_ms;
+    uint64_t written; /* last seq */
+
+    char applied[TEXT_MAX]; /* the commands, one after the other */
+    raft_index applied_index, persisted_index;
+    int64_t time_ms; /* of the last command applied, and the highest */
+    int64_t highest_ms, read_ms;
+    uint64_t seed, appended_seed; /* of the last command applied, and of the last one sent */
+    int read_slices;              /* calls that the next read takes */
+    int apply_slices;             /* calls that the next write takes */
+    int room;                     /* entries that the state machine takes before it asks to wait */
+    bool disk_hangs;              /* nothing more reaches the log */
+    char appended[TEXT_MAX];      /* the commands in the last append request */
+
+    struct forward forwards[FORWARDS_MAX];
+    char forwarded[TEXT_MAX]; /* their commands */
+    raft_node_id forwarded_to;
+    uint32_t forwards_count;
+    bool connected;
+    struct forward_reply replies[FORWARDS_MAX];
+    uint32_t replies_count;
+    uint64_t round;
+    uint32_t appends;   /* requests sent, heartbeats among them */
+    uint32_t value_max; /* of the entry applied last */
+    bool full;          /* the connection to the other nodes */
+    size_t padding;     /* of the replies to reads */
+};
+
+static struct world world;
+
+/* ---- the parts played ------------------------------------------------------------- */
+
+static inline void submit(struct raft_log_writer *writer, const struct raft_write *write)
+{
+    (void)writer;
+    if (world.disk_hangs)
+        return;
+    raft_log_write(world.log, write, 1);
+    world.written = write->seq;
+}
+
+static inline void send_message(struct transport *transport, const struct raft_message *message,
+                                const struct raft_entry *entries)
+{
+    (void)transport;
+    if (message->type != RAFT_APPEND_REQUEST)
+        return;
+    world.round = message->append_request.round;
+    world.appends++;
+    world.appended[0] = '\0';
+    for (uint32_t i = 0; i < message->append_request.count; i++) {
+        struct apply_context context;
+        struct bytes command;
+        if (!entries[i].payload ||
+            !entry_unstamp(blob_bytes(entries[i].payload), &context, &command))
+            continue;
+        strncat(world.appended, command.data, command.size);
+        world.appended_seed = context.seed;
+    }
+}
+
+static inline bool send_forward(struct transport *transport, raft_node_id to,
+                                const struct forward *forward)
+{
+    (void)transport;
+    if (!world.connected)
+        return false;
+    world.forwards[world.forwards_count++] = *forward;
+    strncat(world.forwarded, (const char *)forward->command->data, forward->command->size);
+    world.forwarded_to = to;
+    return true;
+}
+
+static inline void send_reply(struct transport *transport, raft_node_id to,
+                              const struct forward_reply *reply)
+{
+    (void)transport;
+    (void)to;
+    world.replies[world.replies_count++] = *reply;
+}
+
+static inline bool has_room(struct transport *transport, raft_node_id to)
+{
+    (void)transport;
+    (void)to;
+    return !world.full;
+}
+
+static inline bool apply(struct state_machine *machine, const struct apply_context *context,
+                         struct bytes command, int protocol, struct buffer *reply)
+{
+    (void)machine;
+    (void)protocol;
+    world.time_ms = context->now_ms;
+    world.seed = context->seed;
+    world.value_max = context->value_max;
+    if (world.apply_slices > 0 && --world.apply_slices > 0)
+        return false;
+    strncat(world.applied, command.data, command.size);
+    if (reply)
+        buffer_append_bytes(reply, command);
+    return true;
+}
+
+static inline void applied(struct state_machine *machine, struct raft_pos pos, int64_t now_ms)
+{
+    (void)machine;
+    if (now_ms > world.highest_ms)
+        world.highest_ms = now_ms;
+    world.applied_index = pos.index;
+    world.room--;
+}
+
+static inline bool serve(struct state_machine *machine, int64_t now_ms, struct bytes command,
+                         int protocol, struct buffer *reply)
+{
+    (void)machine;
+    (void)command;
+    (void)protocol;
+    world.read_ms = now_ms;
+    if (world.read_slices > 0 && --world.read_slices > 0)
+        return false;
+    buffer_printf(reply, "read at %llu", (unsigned long long)world.applied_index);
+    buffer_reserve(reply, world.padding);
+    memset(reply->data + reply->size, '.', world.padding);
+    reply->size += world.padding;
+    return true;
+}
+
+static inline bool ready(struct state_machine *machine)
+{
+    (void)machine;
+    return world.room > 0;
+}
+
+static inline raft_index applied_index(struct state_machine *machine)
+{
+    (void)machine;
+    return world.applied_index;
+}
+
+/* As long as the test does not say what is stored, everything applied is. */
+static inline raft_index persisted_index(struct state_machine *machine)
+{
+    (void)machine;
+    return world.persisted_index ? world.persisted_index : world.applied_index;
+}
+
+static inline int64_t time_ms(struct state_machine *machine)
+{
+    (void)machine;
+    return world.highest_ms;
+}
+
+static const struct raft_log_writer_ops writer_ops = {submit};
+static const struct transport_ops transport_ops = {send_message, send_forward, send_reply,
+                                                   has_room};
+static const struct state_machine_ops machine_ops = {apply,         applied,         serve,  ready,
+                                                     applied_index, persisted_index, time_ms};
+
+static inline void start(void)
+{
+    world.log = raft_log_open(world.kv);
+    struct replica_options options = {
+        .raft = {.id = 0,
+                 .election_ticks = ELECTION_TICKS,
+                 .heartbeat_ticks = 2,
+                 .inflight_max = 8,
+                 .append_entries_max = 64,
+                 .append_bytes_max = 1 << 20,
+                 .uncommitted_bytes_max = 64 << 20,
+                 .seed = 1},
+        .members = {.count = 3,
+                    .list = {{.id = 0, .voter = true},
+                             {.id = 1, .voter = true},
+                             {.id = 2, .voter = true}}},
+        .tick_ms = TICK_MS,
+        .run_id = 77,
+        .log_bytes_max = LOG_BYTES_MAX,
+        .log_entries_max = LOG_ENTRIES_MAX,
+        .log_entries_min = LOG_ENTRIES_MIN,
+        .log = world.log,
+        .writer = &world.writer,
+        .transport = &world.transport,
+        .machine = &world.machine,
+    };
+    world.replica = replica_new(&options, world.now_ms, world.now_ms);
+}
+
+static inline void stop(void)
+{
+    replica_free(world.replica);
+    raft_log_close(world.log);
+}
+
+static inline int set_up(void **state)
+{
+    (void)state;
+    memset(&world, 0, sizeof world);
+    world.kv = kv_memory_open();
+    world.writer.ops = &writer_ops;
+    world.transport.ops = &transport_ops;
+    world.machine.ops = &machine_ops;
+    world.connected = true;
+    world.room = INT_MAX;
+    start();
+    return 0;
+}
+
+static inline int tear_down(void **state)
+{
+    (void)state;
+    stop();
+    world.kv->ops->close(world.kv);
+    return 0;
+}
+
+/* ---- verbs ----------------------------------------------------------------------------- */
+
+static inline void run(void)
+{
+    while (replica_run(world.replica))
+        ;
+}
+
+static inline void persist_without_running(void)
+{
+    replica_persisted(world.replica, world.written);
+}
+
+static inline void persist(void)
+{
+    persist_without_running();
+    run();
+}
+
+static inline void receive_without_running(struct raft_message message)
+{
+    message.to = 0;
+    replica_receive(world.replica, &message);
+}
+
+static inline void receive(struct raft_message message)
+{
+    receive_without_running(message);
+    run();
+}
+
+static inline void pass(int64_t ms)
+{
+    for (int64_t i = 0; i < ms; i += TICK_MS) {
+        world.now_ms += TICK_MS;
+        replica_tick(world.replica, world.now_ms, world.now_ms);
+        run();
+    }
+}
+
+static inline struct raft_status status(void)
+{
+    struct replica_status now;
+    replica_status(world.replica, &now);
+    return now.raft;
+}
+
+/* ---- what other nodes say ---------------------------------------------------------------- */
+
+/* Node `from` has the log up to `hint`, and answers the present round. */
+static inline struct raft_message matched(raft_node_id from, struct raft_pos hint)
+{
+    return (struct raft_message){
+        .type = RAFT_APPEND_RESPONSE,
+        .from = from,
+        .term = status().term,
+        .append_response = {.matched = true, .hint = hint, .round = world.round}};
+}
+
+static inline struct raft_message heartbeat(raft_node_id leader, raft_term term)
+{
+    return (struct raft_message){.type = RAFT_APPEND_REQUEST, .from = leader, .term = term};
+}
+
+static inline struct raft_message vote(raft_node_id from, raft_term term, bool pre_vote)
+{
+    return (struct raft_message){.type = RAFT_VOTE_RESPONSE,
+                                 .from = from,
+                                 .term = term,
+                                 .vote_response = {.granted = true, .pre_vote = pre_vote}};
+}
+
+/* Another node's client `client` asks; the command is released with blob_release(). */
+static inline struct forward forward_of(enum request_kind kind, uint64_t id, uint64_t client,
+                                        const char *command)
+{
+    return (struct forward){.run_id = 5,
+                            .id = id,
+                            .term = status().term,
+                            .kind = kind,
+                            .protocol = 2,
+                            .client = client,
+                            .command = blob_copy(bytes_from_string(command))};
+}
+
+/* ---- roles and what is decided ------------------------------------------------------------- */
+
+/* Node `leader` leads `term`, and says so. */
+static inline void follow(raft_node_id leader, raft_term term)
+{
+    receive(heartbeat(leader, term));
+    persist();
+    assert_int_equal(status().leader, leader);
+}
+
+/* A new leader has the same log, and all of it is committed. */
+static inline void follow_and_commit_all(raft_node_id leader, raft_term term)
+{
+    struct raft_message message = heartbeat(leader, term);
+    message.append_request.prev = status().last;
+    message.append_request.commit = status().last.index;
+    receive(message);
+    persist();
+    assert_int_equal(status().commit, status().last.index);
+}
+
+/* Time passes until node 0 campaigns; node 1 votes for it.  Its no-op is not committed yet. */
+static inline void win_election(void)
+{
+    for (int i = 0; i < 100 && status().role != RAFT_PRE_CANDIDATE; i++)
+        pass(TICK_MS);
+    receive(vote(1, status().term + 1, true));
+    persist();
+    receive(vote(1, status().term, false));
+    assert_int_equal(status().role, RAFT_LEADER);
+}
+
+/* Node 1 has everything, and answers the present round. */
+static inline void acknowledge_without_running(void)
+{
+    persist_without_running();
+    receive_without_running(matched(1, status().last));
+}
+
+static inline void acknowledge(void)
+{
+    persist();
+    receive(matched(1, status().last));
+}
+
+static inline void lead(void)
+{
+    win_election();
+    acknowledge();
+    assert_int_equal(status().commit, status().last.index);
+}
+
+/* ---- requests ---------------------------------------------------------------------------- */
+
+struct result {
+    int calls;
+    enum request_outcome outcome;
+    char reply[TEXT_MAX];
+};
+
+static inline void on_done(void *context, struct request *request, enum request_outcome outcome,
+                           struct bytes reply)
+{
+    struct result *result = context;
+    (void)request;
+    result->calls++;
+    result->outcome = outcome;
+    size_t kept = reply.size < sizeof result->reply ? reply.size : sizeof result->reply - 1;
+    memcpy(result->reply, reply.data ? reply.data : "", kept);
+    result->reply[kept] = '\0';
+}
+
+static inline void ask_within(struct result *result, enum request_kind kind, uint64_t client,
+                              const char *command, int64_t ms)
+{
+    *result = (struct result){0};
+    struct request *request =
+        request_new(kind, 2, client, blob_copy(bytes_from_string(command)), on_done, result);
+    request->deadline_ms = world.now_ms + ms;
+    replica_submit(world.replica, request);
+}
+
+static inline void ask(struct result *result, enum request_kind kind, uint64_t client,
+                       const char *command)
+{
+    ask_within(result, kind, client, command, DEADLINE_MS);
+}
+
+/* `ask`, and the turn that takes it. */
+static inline void ask_now(struct result *result, enum request_kind kind, uint64_t client,
+                           const char *command)
+{
+    ask(result, kind, client, command);
+    run();
+}
+
+/* The same, and node 1 agrees. */
+static inline void ask_and_commit(struct result *result, enum request_kind kind, uint64_t client,
+                                  const char *command)
+{
+    ask_now(result, kind, client, command);
+    acknowledge();
+}
+
+static inline void answer(uint32_t forward, bool refused, const char *reply)
+{
+    struct forward_reply message = {.run_id = world.forwards[forward].run_id,
+                                    .id = world.forwards[forward].id,
+                                    .refused = refused,
+                                    .outcome = REQUEST_DONE,
+                                    .reply = bytes_from_string(reply)};
+    replica_receive_forward_reply(world.replica, world.forwarded_to, &message);
+    run();
+}
+
+#define assert_ended(result, how)                                                                  \
+    do {                                                                                           \
+        assert_int_equal((result).calls, 1);                                                       \
+        assert_int_equal((result).outcome, how);                                                   \
+    } while (0)
+
+/* Commands of `size` bytes, each in an entry of its own, applied. */
+static inline void write_entries(int count, size_t size)
+{
+    static struct result result;
+    char command[TEXT_MAX] = "";
+    assert_true(size < sizeof command);
+    memset(command, 'x', size);
+    for (int i = 0; i < count; i++) {
+        world.applied[0] = '\0';
+        ask_and_commit(&result, REQUEST_WRITE, 1, command);
+    }
+    pass(TICK_MS);
+}
+
+/* What it applied is lost with it, and read back from the log. */
+static inline void restart_without_data(void)
+{
+    stop();
+    memset(world.applied, 0, sizeof world.applied);
+    world.applied_index = 0;
+    start();
+}
+
+#endif
