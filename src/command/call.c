@@ -21,7 +21,7 @@ void call_wrong_arity(struct call *call)
 
 bool call_get_string(struct call *call, struct bytes key, struct bytes *value, bool *exists)
 {
-    enum db_type type = db_get(call->db, key, value);
+    enum db_type type = db_get(call->db, call->database, key, value);
     if (type != DB_NONE && type != DB_STRING) {
         reply_error(call->reply, ERROR_WRONG_TYPE);
         return false;
@@ -34,7 +34,7 @@ bool call_get_string(struct call *call, struct bytes key, struct bytes *value, b
 
 void call_put_string(struct call *call, struct bytes key, struct bytes value)
 {
-    db_put(call->db, key, DB_STRING, value);
+    db_put(call->db, call->database, key, DB_STRING, value);
 }
 
 /* A slice: so many keys, fewer if they come with more data.  A key that has to be fetched from a

@@ -34,6 +34,7 @@ struct call {
     const struct bytes *argv; /* argv[0] is the name; all borrowed */
     uint32_t argc;
     struct db *db;                 /* NULL for a local command */
+    unsigned database;             /* of db: the one that the client selected */
     struct reply *reply;           /* exactly one reply is written to it */
     struct connection *connection; /* NULL unless local */
     struct server *server;         /* NULL unless local */

@@ -41,7 +41,7 @@ void cmd_cad(struct call *call)
     if (!compare(call, call->argv[2], &comparison))
         return;
     if (comparison == EQUAL)
-        db_delete(call->db, call->argv[1]);
+        db_delete(call->db, call->database, call->argv[1]);
     reply_integer(call->reply, comparison);
 }
 
@@ -51,7 +51,7 @@ void cmd_delifeq(struct call *call)
     if (!compare(call, call->argv[2], &comparison))
         return;
     if (comparison == EQUAL)
-        db_delete(call->db, call->argv[1]);
+        db_delete(call->db, call->database, call->argv[1]);
     reply_integer(call->reply, comparison == EQUAL);
 }
 
@@ -59,7 +59,7 @@ void cmd_delex(struct call *call)
 {
     enum set_condition condition = SET_ALWAYS;
     if (call->argc == 2) {
-        reply_integer(call->reply, db_delete(call->db, call->argv[1]));
+        reply_integer(call->reply, db_delete(call->db, call->database, call->argv[1]));
         return;
     }
     if (call->argc != 4) {
@@ -80,6 +80,6 @@ void cmd_delex(struct call *call)
         return;
     bool deletes = exists && set_condition_holds(condition, call->argv[3], value, exists);
     if (deletes)
-        db_delete(call->db, call->argv[1]);
+        db_delete(call->db, call->database, call->argv[1]);
     reply_integer(call->reply, deletes);
 }

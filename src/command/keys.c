@@ -12,7 +12,7 @@
 void cmd_del(struct call *call)
 {
     for (uint32_t i = call_slice(call, 1); call_takes(call, i); i++)
-        call->walk->count += db_delete(call->db, call->argv[i]);
+        call->walk->count += db_delete(call->db, call->database, call->argv[i]);
     if (!call->walk->unfinished)
         reply_integer(call->reply, (int64_t)call->walk->count);
 }
@@ -20,7 +20,7 @@ void cmd_del(struct call *call)
 void cmd_exists(struct call *call)
 {
     for (uint32_t i = call_slice(call, 1); call_takes(call, i); i++)
-        call->walk->count += db_get(call->db, call->argv[i], NULL) != DB_NONE;
+        call->walk->count += db_get(call->db, call->database, call->argv[i], NULL) != DB_NONE;
     if (!call->walk->unfinished)
         reply_integer(call->reply, (int64_t)call->walk->count);
 }
@@ -36,7 +36,7 @@ static const char *type_name(enum db_type type)
 
 void cmd_type(struct call *call)
 {
-    reply_simple(call->reply, type_name(db_get(call->db, call->argv[1], NULL)));
+    reply_simple(call->reply, type_name(db_get(call->db, call->database, call->argv[1], NULL)));
 }
 
 /* ---- walking ------------------------------------------------------------------ */
@@ -90,7 +90,7 @@ void cmd_keys(struct call *call)
     walk_init(&walk, call);
     walk_match(&walk, call->argv[1]);
     struct walk_state *state = walk.state;
-    state->cursor = db_scan(call->db, state->cursor, WALK_SLICE, walk_key, &walk);
+    state->cursor = db_scan(call->db, call->database, state->cursor, WALK_SLICE, walk_key, &walk);
     state->unfinished = state->cursor != 0;
     if (!state->unfinished)
         walk_reply(&walk, call->reply);
@@ -151,7 +151,7 @@ void cmd_scan(struct call *call)
     /* COUNT is a hint, also in Redis. */
     if (count > WALK_SLICE)
         count = WALK_SLICE;
-    cursor = db_scan(call->db, cursor, (uint64_t)count, walk_key, &walk);
+    cursor = db_scan(call->db, call->database, cursor, (uint64_t)count, walk_key, &walk);
     struct buffer text = {0};
     buffer_printf(&text, "%llu", (unsigned long long)cursor);
     reply_array(call->reply, 2);
@@ -163,7 +163,7 @@ void cmd_scan(struct call *call)
 void cmd_randomkey(struct call *call)
 {
     struct buffer key = {0};
-    bool exists = db_random(call->db, call->seed, &key);
+    bool exists = db_random(call->db, call->database, call->seed, &key);
     call_reply_value(call->reply, buffer_bytes(&key), exists);
     buffer_deinit(&key);
 }
@@ -173,17 +173,17 @@ void cmd_randomkey(struct call *call)
 static void rename_key(struct call *call)
 {
     struct bytes value;
-    enum db_type type = db_get(call->db, call->argv[1], &value);
+    enum db_type type = db_get(call->db, call->database, call->argv[1], &value);
     struct buffer copy = {0};
     buffer_append_bytes(&copy, value);
-    db_delete(call->db, call->argv[1]);
-    db_put(call->db, call->argv[2], type, buffer_bytes(&copy));
+    db_delete(call->db, call->database, call->argv[1]);
+    db_put(call->db, call->database, call->argv[2], type, buffer_bytes(&copy));
     buffer_deinit(&copy);
 }
 
 static bool has_source(struct call *call)
 {
-    if (db_get(call->db, call->argv[1], NULL) != DB_NONE)
+    if (db_get(call->db, call->database, call->argv[1], NULL) != DB_NONE)
         return true;
     reply_error(call->reply, "ERR no such key");
     return false;
@@ -202,7 +202,7 @@ void cmd_renamenx(struct call *call)
 {
     if (!has_source(call))
         return;
-    bool free_name = db_get(call->db, call->argv[2], NULL) == DB_NONE;
+    bool free_name = db_get(call->db, call->database, call->argv[2], NULL) == DB_NONE;
     if (free_name)
         rename_key(call);
     reply_integer(call->reply, free_name);
@@ -220,11 +220,11 @@ void cmd_flushall(struct call *call)
         reply_error(call->reply, ERROR_SYNTAX);
         return;
     }
-    db_flush(call->db);
+    db_flush_all(call->db);
     call_reply_ok(call->reply);
 }
 
 void cmd_dbsize(struct call *call)
 {
-    reply_integer(call->reply, (int64_t)db_size(call->db));
+    reply_integer(call->reply, (int64_t)db_size(call->db, call->database));
 }

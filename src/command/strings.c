@@ -83,7 +83,7 @@ void cmd_set(struct call *call)
     if (looks && !call_get_string(call, call->argv[1], &value, &exists))
         return;
     if (!looks && options.condition != SET_ALWAYS)
-        exists = db_get(call->db, call->argv[1], NULL) != DB_NONE;
+        exists = db_get(call->db, call->database, call->argv[1], NULL) != DB_NONE;
     bool set = set_condition_holds(options.condition, options.operand, value, exists);
     if (options.get)
         call_reply_value(call->reply, value, exists);
@@ -99,7 +99,7 @@ void cmd_set(struct call *call)
 
 void cmd_setnx(struct call *call)
 {
-    bool absent = db_get(call->db, call->argv[1], NULL) == DB_NONE;
+    bool absent = db_get(call->db, call->database, call->argv[1], NULL) == DB_NONE;
     if (absent)
         call_put_string(call, call->argv[1], call->argv[2]);
     reply_integer(call->reply, absent);
@@ -123,7 +123,7 @@ void cmd_getdel(struct call *call)
         return;
     call_reply_value(call->reply, value, exists);
     if (exists)
-        db_delete(call->db, call->argv[1]);
+        db_delete(call->db, call->database, call->argv[1]);
 }
 
 /* ---- many keys ------------------------------------------------------------------ */
@@ -134,7 +134,7 @@ void cmd_mget(struct call *call)
     struct reply values = {&walk->found, call->reply->protocol};
     for (uint32_t i = call_slice(call, 1); call_takes(call, i); i++) {
         struct bytes value;
-        bool exists = db_get(call->db, call->argv[i], &value) == DB_STRING;
+        bool exists = db_get(call->db, call->database, call->argv[i], &value) == DB_STRING;
         if (exists && walk->found.size + value.size > REPLY_SIZE_MAX) {
             reply_error(call->reply, "ERR the reply is too large");
             return;
@@ -173,7 +173,7 @@ void cmd_mset(struct call *call)
 static bool are_free(struct call *call)
 {
     for (uint32_t i = call_slice(call, 1); call_takes(call, i); i += 2)
-        if (db_get(call->db, call->argv[i], NULL) != DB_NONE) {
+        if (db_get(call->db, call->database, call->argv[i], NULL) != DB_NONE) {
             reply_integer(call->reply, 0);
             return false;
         }

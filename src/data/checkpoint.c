@@ -6,13 +6,14 @@
  * synchronisation there is.
  *
  * The state record goes into the same bulk as the changes that it speaks of: after a crash either
- * both are there or neither.  Keys of dead epochs are deleted only after the bulk that made their
- * epoch dead for good; nothing depends on that deletion, and a crash may come before it: db_open()
+ * both are there or neither.  Keys of dead spaces are deleted only after the bulk that made their
+ * space dead for good; nothing depends on that deletion, and a crash may come before it: db_open()
  * looks for such keys and has them deleted. */
 #include "data/checkpoint.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 
 #include "base/fatal.h"
 #include "base/memory.h"
@@ -23,18 +24,28 @@ struct checkpoint {
     atomic_bool is_done;
 };
 
-static void write_table(struct kv_bulk *bulk, const struct checkpoint_job *job, enum table table,
-                        struct buffer *key)
+static void write_space(struct kv_bulk *bulk, const struct checkpoint_job *job, enum table table,
+                        uint64_t space, struct buffer *key)
 {
     const struct kv_ops *ops = job->kv->ops;
     struct overlay_iter iter;
-    for (overlay_seek(&iter, &job->layer->tables[table], 0); iter.entry; overlay_step(&iter)) {
-        record_key(key, table, job->layer->state.epoch, iter.word, entry_name(iter.entry));
+    overlay_seek(&iter, &job->layer->tables[table], space, 0);
+    for (; iter.entry; overlay_step(&iter)) {
+        struct place place = {table, space, iter.word, entry_name(iter.entry)};
+        record_key(key, &place);
         if (iter.entry->is_tombstone)
             ops->bulk_delete(bulk, buffer_bytes(key));
         else
             ops->bulk_put(bulk, buffer_bytes(key), entry_record(iter.entry));
     }
+}
+
+static void write_table(struct kv_bulk *bulk, const struct checkpoint_job *job, enum table table,
+                        struct buffer *key)
+{
+    const struct overlay *overlay = &job->layer->tables[table];
+    for (uint64_t space = 0; overlay_next_space(overlay, &space); space++)
+        write_space(bulk, job, table, space, key);
 }
 
 static void write_layer(const struct checkpoint_job *job)
@@ -51,12 +62,19 @@ static void write_layer(const struct checkpoint_job *job)
     ops->bulk_commit(bulk);
 }
 
-static void sweep(const struct checkpoint_job *job)
+static int compare_spaces(const void *a, const void *b)
+{
+    const uint64_t *one = a, *other = b;
+    return (*one > *other) - (*one < *other);
+}
+
+/* Deletes the keys of from <= space < to. */
+static void delete_spaces(const struct checkpoint_job *job, uint64_t space_from, uint64_t space_to)
 {
     const struct kv_ops *ops = job->kv->ops;
     struct buffer from = {0}, to = {0};
-    record_key(&from, TABLE_KEYS, 0, 0, (struct bytes){0});
-    record_key(&to, TABLE_KEYS, job->layer->state.epoch, 0, (struct bytes){0});
+    record_key_first(&from, TABLE_KEYS, space_from);
+    record_key_first(&to, TABLE_KEYS, space_to);
     struct kv_batch *batch = ops->batch_new(job->kv);
     ops->batch_delete_range(batch, KV_DATA, buffer_bytes(&from), buffer_bytes(&to));
     ops->commit(job->kv, batch, true); /* drop_files asks for it */
@@ -64,6 +82,23 @@ static void sweep(const struct checkpoint_job *job)
     ops->drop_files(job->kv, KV_DATA, buffer_bytes(&from), buffer_bytes(&to));
     buffer_deinit(&from);
     buffer_deinit(&to);
+}
+
+/* Spaces are given out once, and only databases live: whatever lies between two living ones is
+ * dead. */
+static void sweep(const struct checkpoint_job *job)
+{
+    uint64_t spaces[RECORD_DATABASES + 1];
+    for (int i = 0; i < RECORD_DATABASES; i++)
+        spaces[i] = job->layer->state.databases[i].space;
+    spaces[RECORD_DATABASES] = job->layer->state.space_next;
+    qsort(spaces, RECORD_DATABASES + 1, sizeof *spaces, compare_spaces);
+    uint64_t from = 0;
+    for (int i = 0; i <= RECORD_DATABASES; i++) {
+        if (from < spaces[i])
+            delete_spaces(job, from, spaces[i]);
+        from = spaces[i] + 1;
+    }
 }
 
 static void run(struct checkpoint *checkpoint)

@@ -9,7 +9,7 @@ struct checkpoint_job {
     const struct layer *layer; /* nobody changes it until the checkpoint is finished */
     struct layer *discarded;   /* a list to be freed; taken */
     uint64_t hash_seed;
-    bool sweep; /* delete the keys of epochs before the layer's */
+    bool sweep; /* delete the keys of spaces that are no database's */
     void (*wake)(void *context);
     void *wake_context;
 };

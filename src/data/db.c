@@ -4,10 +4,9 @@
  * changes of one entry.  To freeze is to move one pointer; the layer frozen before is freed by the
  * checkpoint's thread, as is what FLUSHALL discards.
  *
- * FLUSHALL starts a new epoch, which is part of every stored key: what was there becomes invisible
- * at once and is deleted from the kv after the next checkpoint.  An epoch is named by the index of
- * the entry that began it, so it is above every epoch that frozen or the kv can hold; a second
- * flush in one entry keeps the name, since then all keys of the epoch are in active. */
+ * A space is named by a number that is given out once, and is part of every stored key.  Each
+ * database is one: to flush it is to give it another, and what was there becomes invisible at once and
+ * is deleted from the kv after the next checkpoint. */
 #include <xxhash.h>
 
 #include "base/fatal.h"
@@ -33,6 +32,7 @@ static void load_state(struct db *db)
     if (db->kv->ops->get(db->kv, KV_DATA, key, &db->value)) {
         db->persisted = record_state_decode(buffer_bytes(&db->value), db->options.hash_seed);
     } else {
+        db->persisted = record_state_first();
         struct kv_iter *iter = db->kv->ops->iter_new(db->kv, KV_DATA, key);
         struct bytes first, value;
         if (db->kv->ops->iter_next(iter, &first, &value))
@@ -42,18 +42,33 @@ static void load_state(struct db *db)
     db->state = db->persisted;
 }
 
-/* Are there keys of earlier epochs, because a crash came before they were deleted? */
-static bool has_dead_keys(struct db *db)
+static bool is_living(const struct db *db, uint64_t space)
 {
-    uint64_t word;
-    struct bytes key, value, name;
-    record_key(&db->place, TABLE_KEYS, 0, 0, (struct bytes){0});
-    struct kv_iter *iter = db->kv->ops->iter_new(db->kv, KV_DATA, buffer_bytes(&db->place));
-    bool is_found = db->kv->ops->iter_next(iter, &key, &value) && key.size > 0 &&
-                    *(const char *)key.data == *db->place.data &&
-                    !record_key_parse(key, TABLE_KEYS, db->state.epoch, &word, &name);
+    for (unsigned i = 0; i < DB_DATABASES; i++)
+        if (layers_space(db, i) == space)
+            return true;
+    return false;
+}
+
+/* Of the first stored key from this space on; false: there is none. */
+static bool next_stored_space(struct db *db, uint64_t *space)
+{
+    struct bytes key, value;
+    record_key_first(&db->sought, TABLE_KEYS, *space);
+    struct kv_iter *iter = db->kv->ops->iter_new(db->kv, KV_DATA, buffer_bytes(&db->sought));
+    bool is_found =
+        db->kv->ops->iter_next(iter, &key, &value) && record_key_space(key, TABLE_KEYS, space);
     db->kv->ops->iter_free(iter);
     return is_found;
+}
+
+/* Are there keys of dead spaces, because a crash came before they were deleted? */
+static bool has_dead_keys(struct db *db)
+{
+    uint64_t space = 0;
+    while (next_stored_space(db, &space) && is_living(db, space))
+        space++;
+    return next_stored_space(db, &space) && !is_living(db, space);
 }
 
 struct db *db_open(struct kv *kv, const struct db_options *options)
@@ -64,7 +79,7 @@ struct db *db_open(struct kv *kv, const struct db_options *options)
     db->hash = hash_name;
     db->active = layer_new();
     load_state(db);
-    db->swept_epoch = has_dead_keys(db) ? 0 : db->state.epoch;
+    db->has_dead = has_dead_keys(db);
     return db;
 }
 
@@ -77,16 +92,22 @@ void db_close(struct db *db)
     layer_free(db->discarded);
     buffer_deinit(&db->key);
     buffer_deinit(&db->value);
-    buffer_deinit(&db->place);
+    buffer_deinit(&db->sought);
     memory_free(db);
 }
 
 /* ---- keys -------------------------------------------------------------------- */
 
-enum db_type db_get(struct db *db, struct bytes key, struct bytes *value)
+static struct place key_place(const struct db *db, unsigned database, struct bytes key)
 {
+    return (struct place){TABLE_KEYS, layers_space(db, database), layers_hash(db, key), key};
+}
+
+enum db_type db_get(struct db *db, unsigned database, struct bytes key, struct bytes *value)
+{
+    struct place place = key_place(db, database, key);
     struct bytes record, payload;
-    if (!layers_get(db, TABLE_KEYS, layers_hash(db, key), key, &record))
+    if (!layers_get(db, &place, &record))
         return DB_NONE;
     enum db_type type = (enum db_type)record_value_parse(record, &payload);
     if (value)
@@ -94,28 +115,31 @@ enum db_type db_get(struct db *db, struct bytes key, struct bytes *value)
     return type;
 }
 
-void db_put(struct db *db, struct bytes key, enum db_type type, struct bytes value)
+void db_put(struct db *db, unsigned database, struct bytes key, enum db_type type,
+            struct bytes value)
 {
+    struct place place = key_place(db, database, key);
     unsigned char header[RECORD_VALUE_HEADER];
     record_value_header(header, type);
-    bool was_there = layers_put(db, TABLE_KEYS, layers_hash(db, key), key,
-                                bytes_of(header, sizeof header), value);
+    bool was_there = layers_put(db, &place, bytes_of(header, sizeof header), value);
     if (!was_there)
-        db->state.keys++;
+        db->state.databases[database].keys++;
 }
 
-bool db_delete(struct db *db, struct bytes key)
+bool db_delete(struct db *db, unsigned database, struct bytes key)
 {
-    if (!layers_delete(db, TABLE_KEYS, layers_hash(db, key), key))
+    struct place place = key_place(db, database, key);
+    if (!layers_delete(db, &place))
         return false;
-    check(db->state.keys > 0);
-    db->state.keys--;
+    check(db->state.databases[database].keys > 0);
+    db->state.databases[database].keys--;
     return true;
 }
 
-uint64_t db_size(const struct db *db)
+uint64_t db_size(const struct db *db, unsigned database)
 {
-    return db->state.keys;
+    check(database < DB_DATABASES);
+    return db->state.databases[database].keys;
 }
 
 static void discard(struct db *db, struct layer *layer)
@@ -126,16 +150,33 @@ static void discard(struct db *db, struct layer *layer)
     db->discarded_bytes += sizeof *layer + layer_bytes(layer);
 }
 
-void db_flush(struct db *db)
+void db_flush(struct db *db, unsigned database)
 {
-    if (db->active->tables[TABLE_KEYS].entries > 0) {
+    uint64_t space = layers_space(db, database);
+    if (overlay_entries(&db->active->tables[TABLE_KEYS], space) > 0) {
         struct layer *flushed = layer_new();
-        flushed->tables[TABLE_KEYS] = db->active->tables[TABLE_KEYS];
-        db->active->tables[TABLE_KEYS] = (struct overlay){0};
+        flushed->tables[TABLE_KEYS] = overlay_cut(&db->active->tables[TABLE_KEYS], space);
         discard(db, flushed);
     }
-    db->state.epoch = db->state.index + 1;
-    db->state.keys = 0;
+    db->state.databases[database].space = db->state.space_next++;
+    db->state.databases[database].keys = 0;
+    db->has_dead = true;
+    db->is_in_entry = true;
+}
+
+void db_flush_all(struct db *db)
+{
+    for (unsigned i = 0; i < DB_DATABASES; i++)
+        db_flush(db, i);
+}
+
+void db_swap(struct db *db, unsigned one, unsigned other)
+{
+    check(one < DB_DATABASES);
+    check(other < DB_DATABASES);
+    struct state before = db->state;
+    db->state.databases[one] = before.databases[other];
+    db->state.databases[other] = before.databases[one];
     db->is_in_entry = true;
 }
 
@@ -165,11 +206,12 @@ static void start(struct db *db)
                                  .layer = db->frozen,
                                  .discarded = db->discarded,
                                  .hash_seed = db->options.hash_seed,
-                                 .sweep = db->swept_epoch < db->state.epoch,
+                                 .sweep = db->has_dead,
                                  .wake = db->options.wake,
                                  .wake_context = db->options.wake_context};
     db->discarded = NULL;
     db->discarded_bytes = 0;
+    db->has_dead = false;
     db->checkpoint = checkpoint_start(&job);
 }
 
@@ -180,7 +222,6 @@ static void finish(struct db *db)
     db->checkpoints++;
     db->persisted = db->frozen->state; /* L1 */
     db->is_read = false;               /* by now the kv may say something else */
-    db->swept_epoch = db->persisted.epoch;
 }
 
 static bool is_due(const struct db *db)
@@ -242,10 +283,11 @@ bool db_ready(const struct db *db)
 
 void db_stats(const struct db *db, struct db_stats *stats)
 {
-    *stats = (struct db_stats){.keys = db->state.keys,
-                               .dirty_bytes = dirty_bytes(db),
+    *stats = (struct db_stats){.dirty_bytes = dirty_bytes(db),
                                .checkpoints = db->checkpoints,
                                .receipts = db->state.receipts,
                                .checkpoint_under_way = db->checkpoint != NULL};
+    for (unsigned i = 0; i < DB_DATABASES; i++)
+        stats->keys += db->state.databases[i].keys;
     stats->dirty_keys = db->active->tables[TABLE_KEYS].entries;
 }

@@ -16,6 +16,8 @@
 #include "base/bytes.h"
 #include "storage/kv.h"
 
+enum { DB_DATABASES = 16 }; /* numbered from 0; any other number is a bug of the caller's */
+
 /* Stored with each value: numbers stay as they are.  Collections come later. */
 enum db_type { DB_NONE, DB_STRING };
 
@@ -37,19 +39,25 @@ void db_close(struct db *db); /* waits for a checkpoint under way; starts none *
 
 /* Type of the key, DB_NONE if absent.  `value` (may be NULL) is borrowed until the next call on the
  * db, another db_get() included. */
-enum db_type db_get(struct db *db, struct bytes key, struct bytes *value);
+enum db_type db_get(struct db *db, unsigned database, struct bytes key, struct bytes *value);
 /* Keys and values are copied.  A value that db_get() just lent may be put again, whole or in part. */
-void db_put(struct db *db, struct bytes key, enum db_type type, struct bytes value);
-bool db_delete(struct db *db, struct bytes key); /* false: there was none */
-uint64_t db_size(const struct db *db);           /* keys; O(1) */
-void db_flush(struct db *db);                    /* delete all keys; O(1), space comes back later */
-bool db_random(struct db *db, uint64_t seed, struct buffer *key); /* false: no keys */
+void db_put(struct db *db, unsigned database, struct bytes key, enum db_type type,
+            struct bytes value);
+bool db_delete(struct db *db, unsigned database, struct bytes key); /* false: there was none */
+uint64_t db_size(const struct db *db, unsigned database);           /* keys; O(1) */
+/* Deletes all keys of the database; O(1), space comes back later. */
+void db_flush(struct db *db, unsigned database);
+void db_flush_all(struct db *db);
+/* What was in the one is in the other; O(1). */
+void db_swap(struct db *db, unsigned one, unsigned other);
+/* False: no keys. */
+bool db_random(struct db *db, unsigned database, uint64_t seed, struct buffer *key);
 
 /* Calls `each` for at least `count` keys (at least 1; fewer at the end) from `cursor` on, in hash
  * order, never splitting keys of equal hash; `each` must not change the db.  Returns the next
  * cursor, 0 at the end.  Every key present during the whole scan is given at least once.  A cursor
  * is below 2^53, because some client libraries keep it in a double; any number is safe to give. */
-uint64_t db_scan(struct db *db, uint64_t cursor, uint64_t count,
+uint64_t db_scan(struct db *db, unsigned database, uint64_t cursor, uint64_t count,
                  void (*each)(void *context, struct bytes key, enum db_type type), void *context);
 
 /* ---- exactly-once receipts ---------------------------------------------- */
@@ -86,7 +94,7 @@ void db_poll(struct db *db); /* take notice of a finished checkpoint; may start 
 uint64_t db_hash(struct db *db);
 
 struct db_stats {
-    uint64_t keys;
+    uint64_t keys; /* of all databases */
     uint64_t dirty_bytes;
     uint64_t dirty_keys;
     uint64_t checkpoints;

@@ -34,30 +34,24 @@ uint64_t layer_bytes(const struct layer *layer)
     return bytes;
 }
 
-const struct overlay *layers_frozen(const struct db *db, enum table table)
-{
-    if (!db->frozen)
-        return NULL;
-    if (table == TABLE_KEYS && db->frozen->state.epoch != db->state.epoch)
-        return NULL; /* L4 */
-    return &db->frozen->tables[table];
-}
-
 /* While a checkpoint is under way the kv may be ahead of db->persisted, but only by what frozen
  * has too. */
-bool layers_kv_counts(const struct db *db, enum table table)
+bool layers_kv_counts(const struct db *db, enum table table, uint64_t space)
 {
-    if (table == TABLE_KEYS)
-        return db->persisted.epoch == db->state.epoch && db->persisted.keys > 0;
-    return db->persisted.receipts > 0;
+    if (table != TABLE_KEYS)
+        return db->persisted.receipts > 0;
+    for (int i = 0; i < DB_DATABASES; i++)
+        if (db->persisted.databases[i].space == space)
+            return db->persisted.databases[i].keys > 0;
+    return false;
 }
 
-/* Reads the key in db->place. */
+/* Reads the key in db->sought. */
 static void read_from_kv(struct db *db)
 {
     struct buffer key = db->key;
-    db->key = db->place;
-    db->place = key;
+    db->key = db->sought;
+    db->sought = key;
     if (db->value.capacity > SCRATCH_MAX)
         buffer_deinit(&db->value);
     db->is_found = db->kv->ops->get(db->kv, KV_DATA, buffer_bytes(&db->key), &db->value);
@@ -66,35 +60,36 @@ static void read_from_kv(struct db *db)
 
 /* What was read stays true until a checkpoint is done: what the kv learns while one is under way is
  * hidden by frozen. */
-static bool get_from_kv(struct db *db, enum table table, uint64_t word, struct bytes name,
-                        struct bytes *record)
+static bool get_from_kv(struct db *db, const struct place *place, struct bytes *record)
 {
-    if (!layers_kv_counts(db, table))
+    if (!layers_kv_counts(db, place->table, place->space))
         return false;
-    record_key(&db->place, table, db->state.epoch, word, name);
-    if (!db->is_read || !bytes_equal(buffer_bytes(&db->key), buffer_bytes(&db->place)))
+    record_key(&db->sought, place);
+    if (!db->is_read || !bytes_equal(buffer_bytes(&db->key), buffer_bytes(&db->sought)))
         read_from_kv(db);
     *record = buffer_bytes(&db->value);
     return db->is_found;
 }
 
-static bool get_below(struct db *db, enum table table, uint64_t word, struct bytes name,
-                      struct bytes *record)
+static const struct entry *find_in(const struct layer *layer, const struct place *place)
 {
-    const struct overlay *frozen = layers_frozen(db, table);
-    const struct entry *entry = frozen ? overlay_find(frozen, word, name) : NULL;
+    return overlay_find(&layer->tables[place->table], place->space, place->word, place->name);
+}
+
+static bool get_below(struct db *db, const struct place *place, struct bytes *record)
+{
+    const struct entry *entry = db->frozen ? find_in(db->frozen, place) : NULL;
     if (!entry)
-        return get_from_kv(db, table, word, name, record);
+        return get_from_kv(db, place, record);
     *record = entry_record(entry);
     return !entry->is_tombstone;
 }
 
-bool layers_get(struct db *db, enum table table, uint64_t word, struct bytes name,
-                struct bytes *record)
+bool layers_get(struct db *db, const struct place *place, struct bytes *record)
 {
-    const struct entry *entry = overlay_find(&db->active->tables[table], word, name);
+    const struct entry *entry = find_in(db->active, place);
     if (!entry)
-        return get_below(db, table, word, name, record);
+        return get_below(db, place, record);
     *record = entry_record(entry);
     return !entry->is_tombstone;
 }
@@ -105,34 +100,33 @@ static void note_change(struct db *db, size_t bytes)
     db->changed_bytes += bytes;
 }
 
-bool layers_put(struct db *db, enum table table, uint64_t word, struct bytes name,
-                struct bytes header, struct bytes payload)
+bool layers_put(struct db *db, const struct place *place, struct bytes header, struct bytes payload)
 {
     enum overlay_before before;
     /* First the put, then the look below: that may overwrite the scratch buffer, and with it a
      * payload that came from there. */
-    struct entry *entry =
-        overlay_put(&db->active->tables[table], word, name, header, payload, &before);
-    note_change(db, name.size + entry->record_size);
+    struct entry *entry = overlay_put(&db->active->tables[place->table], place->space, place->word,
+                                      place->name, header, payload, &before);
+    note_change(db, place->name.size + entry->record_size);
     if (before == OVERLAY_ABSENT) {
         struct bytes record;
-        entry->is_below = get_below(db, table, word, name, &record); /* L3 */
+        entry->is_below = get_below(db, place, &record); /* L3 */
         return entry->is_below;
     }
     return before == OVERLAY_LIVE;
 }
 
-bool layers_delete(struct db *db, enum table table, uint64_t word, struct bytes name)
+bool layers_delete(struct db *db, const struct place *place)
 {
-    struct overlay *active = &db->active->tables[table];
-    struct entry *entry = overlay_find(active, word, name);
+    struct overlay *active = &db->active->tables[place->table];
+    struct entry *entry = overlay_find(active, place->space, place->word, place->name);
     struct bytes record;
-    if (entry ? entry->is_tombstone : !get_below(db, table, word, name, &record))
+    if (entry ? entry->is_tombstone : !get_below(db, place, &record))
         return false;
-    note_change(db, name.size);
+    note_change(db, place->name.size);
     if (entry && !entry->is_below)
-        overlay_remove(active, word, name);
+        overlay_remove(active, place->space, place->word, place->name);
     else
-        overlay_bury(active, word, name)->is_below = true; /* L3 */
+        overlay_bury(active, place->space, place->word, place->name)->is_below = true; /* L3 */
     return true;
 }

@@ -10,11 +10,12 @@
  * L1  kv + frozen, or kv alone once the checkpoint is done, is the state at frozen->state.index.
  * L2  kv + frozen + active is the state at db->state.index (plus the entry being applied).
  * L3  an entry of active has is_below exactly if kv + frozen have its name.
- * L4  keys of an epoch other than the db's are invisible, in every layer.
+ * L4  keys of a space that is no database's are invisible, in every layer.
  * L5  each receipt has one record in TABLE_DUE, at its due_ms. */
 #ifndef DATA_LAYERS_H
 #define DATA_LAYERS_H
 
+#include "base/fatal.h"
 #include "data/db.h"
 #include "data/overlay.h"
 #include "data/record.h"
@@ -40,9 +41,9 @@ struct db {
     uint64_t discarded_bytes;
     bool is_in_entry; /* changed since the last db_applied() */
 
-    uint64_t changed_bytes;        /* written since the freeze, overwritten or not */
-    uint64_t swept_epoch;          /* the kv has no keys of epochs below this one */
-    int64_t due_from_ms;           /* no receipt is due before this */
+    uint64_t changed_bytes; /* written since the freeze, overwritten or not */
+    bool has_dead;       /* the kv may have keys of dead spaces, or will with the next checkpoint */
+    int64_t due_from_ms; /* no receipt is due before this */
     struct checkpoint *checkpoint; /* under way; else NULL; owned */
     uint64_t checkpoints;          /* done */
 
@@ -50,28 +51,32 @@ struct db {
      * that change a key look at it first. */
     struct buffer key;
     struct buffer value;
-    bool is_read;        /* false: key and value say nothing */
-    bool is_found;       /* there was such a key */
-    struct buffer place; /* scratch: a key of the kv to look for */
+    bool is_read;         /* false: key and value say nothing */
+    bool is_found;        /* there was such a key */
+    struct buffer sought; /* scratch: a key of the kv to look for */
 };
 
 struct layer *layer_new(void);
 void layer_free(struct layer *layer); /* with all in the list behind it; NULL allowed */
 uint64_t layer_bytes(const struct layer *layer);
 
-/* The frozen overlay of the table, NULL if there is none to be seen. */
-const struct overlay *layers_frozen(const struct db *db, enum table table);
-/* False: the kv certainly has nothing of the table that frozen has not. */
-bool layers_kv_counts(const struct db *db, enum table table);
+/* The database's space now. */
+static inline uint64_t layers_space(const struct db *db, unsigned database)
+{
+    check(database < DB_DATABASES);
+    return db->state.databases[database].space;
+}
+
+/* False: the kv certainly has nothing of the table (and space) that frozen has not. */
+bool layers_kv_counts(const struct db *db, enum table table, uint64_t space);
 
 /* False: absent.  The record is borrowed until the next call on the db. */
-bool layers_get(struct db *db, enum table table, uint64_t word, struct bytes name,
-                struct bytes *record);
+bool layers_get(struct db *db, const struct place *place, struct bytes *record);
 /* Stores `header` and `payload` as one record; the payload may be one that layers_get lent.
  * False: the name is new. */
-bool layers_put(struct db *db, enum table table, uint64_t word, struct bytes name,
-                struct bytes header, struct bytes payload);
-bool layers_delete(struct db *db, enum table table, uint64_t word, struct bytes name);
+bool layers_put(struct db *db, const struct place *place, struct bytes header,
+                struct bytes payload);
+bool layers_delete(struct db *db, const struct place *place);
 
 static inline uint64_t layers_hash(const struct db *db, struct bytes name)
 {

@@ -9,24 +9,24 @@ static void advance_kv(struct merge *merge)
     const struct kv_ops *ops = merge->db->kv->ops;
     struct bytes key;
     if (ops->iter_next(merge->kv_iter, &key, &merge->kv_record) &&
-        record_key_parse(key, merge->table, merge->db->state.epoch, &merge->kv_word,
-                         &merge->kv_name))
+        record_key_parse(key, merge->table, merge->space, &merge->kv_place))
         return;
     ops->iter_free(merge->kv_iter);
     merge->kv_iter = NULL;
 }
 
-void merge_open(struct merge *merge, struct db *db, enum table table, uint64_t word_from)
+void merge_open(struct merge *merge, struct db *db, enum table table, uint64_t space,
+                uint64_t word_from)
 {
-    *merge = (struct merge){.db = db, .table = table};
-    overlay_seek(&merge->active, &db->active->tables[table], word_from);
-    const struct overlay *frozen = layers_frozen(db, table);
-    if (frozen)
-        overlay_seek(&merge->frozen, frozen, word_from);
-    if (!layers_kv_counts(db, table))
+    *merge = (struct merge){.db = db, .table = table, .space = space};
+    overlay_seek(&merge->active, &db->active->tables[table], space, word_from);
+    if (db->frozen)
+        overlay_seek(&merge->frozen, &db->frozen->tables[table], space, word_from);
+    if (!layers_kv_counts(db, table, space))
         return;
-    record_key(&db->place, table, db->state.epoch, word_from, (struct bytes){0});
-    merge->kv_iter = db->kv->ops->iter_new(db->kv, KV_DATA, buffer_bytes(&db->place));
+    struct place from = {.table = table, .space = space, .word = word_from};
+    record_key(&db->sought, &from);
+    merge->kv_iter = db->kv->ops->iter_new(db->kv, KV_DATA, buffer_bytes(&db->sought));
     advance_kv(merge);
 }
 
@@ -74,7 +74,7 @@ bool merge_next(struct merge *merge)
         if (frozen)
             offer(merge, FROZEN, merge->frozen.word, entry_name(frozen));
         if (merge->kv_iter)
-            offer(merge, KV, merge->kv_word, merge->kv_name);
+            offer(merge, KV, merge->kv_place.word, merge->kv_place.name);
         if (!merge->spent)
             return false;
         const struct entry *top = merge->spent & ACTIVE   ? active

@@ -1,7 +1,9 @@
 /* Overlay: see overlay.h.  The only file that knows Judy.
  *
  * A record is overwritten in place when it fits without waste, so that a hot key costs no
- * allocation.  Freezing is the owner's affair: an overlay is a plain struct that can be moved. */
+ * allocation.  Freezing is the owner's affair: an overlay is a plain struct that can be moved.
+ *
+ * The slot of a word holds its entry, or, marked in the lowest bit, a chain of several. */
 #include "data/overlay.h"
 
 #include <Judy.h>
@@ -11,7 +13,19 @@
 
 enum {
     ENTRY_OVERHEAD = 32, /* of the allocator and the Judy array, about */
+    MAP_OVERHEAD = 128,  /* of a space */
     SLACK = 64           /* room that may be wasted in an entry beside half of it */
+};
+
+struct overlay_map {
+    uint64_t space;
+    void *words; /* JudyL, word -> slot; owned */
+    uint64_t entries, bytes;
+};
+
+struct chain {
+    uint32_t count, capacity;
+    struct entry *entries[]; /* by name; at least two, but for the moment of a change */
 };
 
 int overlay_name_compare(struct bytes a, struct bytes b)
@@ -28,30 +42,171 @@ static uint64_t entry_bytes(const struct entry *entry)
     return sizeof *entry + entry->name_size + entry->record_capacity + ENTRY_OVERHEAD;
 }
 
-/* The link that holds, or would hold, the entry of this name in a chain; the entry, or NULL. */
-static struct entry **chain_link(struct entry **link, struct bytes name, struct entry **found)
+/* ---- the entries of a word --------------------------------------------------- */
+
+static struct chain *chain_of(void *slot)
 {
-    int order = -1;
-    while (*link && (order = overlay_name_compare(entry_name(*link), name)) < 0)
-        link = &(*link)->next;
-    *found = order == 0 ? *link : NULL;
-    return link;
+    return (uintptr_t)slot & 1 ? (struct chain *)((uintptr_t)slot - 1) : NULL;
 }
 
-struct entry *overlay_find(const struct overlay *overlay, uint64_t word, struct bytes name)
+/* The entries in a slot, in order of their names. */
+static struct entry **slot_list(void **slot, uint32_t *count)
 {
-    PPvoid_t slot = JudyLGet(overlay->map, word, PJE0);
-    struct entry *entry = NULL;
-    if (slot)
-        chain_link((struct entry **)slot, name, &entry);
-    return entry;
+    struct chain *chain = chain_of(*slot);
+    *count = chain ? chain->count : *slot != NULL;
+    return chain ? chain->entries : (struct entry **)slot;
+}
+
+/* Place of the first name >= `name`; true: it is that name. */
+static bool list_find(struct entry *const *list, uint32_t count, struct bytes name, uint32_t *place)
+{
+    uint32_t low = 0, high = count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        int order = overlay_name_compare(entry_name(list[middle]), name);
+        if (order == 0) {
+            *place = middle;
+            return true;
+        }
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    *place = low;
+    return false;
+}
+
+static void slot_insert(void **slot, uint32_t place, struct entry *entry)
+{
+    struct chain *chain = chain_of(*slot);
+    if (!*slot) {
+        *slot = entry;
+        return;
+    }
+    if (!chain) {
+        chain = memory_resize(NULL, sizeof *chain + 4 * sizeof *chain->entries);
+        *chain = (struct chain){.count = 1, .capacity = 4};
+        chain->entries[0] = *slot;
+    } else if (chain->count == chain->capacity) {
+        chain->capacity *= 2;
+        chain = memory_resize(chain, sizeof *chain + chain->capacity * sizeof *chain->entries);
+    }
+    memmove(chain->entries + place + 1, chain->entries + place,
+            (chain->count - place) * sizeof *chain->entries);
+    chain->entries[place] = entry;
+    chain->count++;
+    *slot = (void *)((uintptr_t)chain + 1);
+}
+
+static void slot_remove(void **slot, uint32_t place)
+{
+    struct chain *chain = chain_of(*slot);
+    if (!chain) {
+        *slot = NULL;
+        return;
+    }
+    chain->count--;
+    memmove(chain->entries + place, chain->entries + place + 1,
+            (chain->count - place) * sizeof *chain->entries);
+    if (chain->count > 1)
+        return;
+    *slot = chain->entries[0];
+    memory_free(chain);
+}
+
+/* ---- spaces --------------------------------------------------------------------- */
+
+static struct overlay_map *map_find(const struct overlay *overlay, uint64_t space)
+{
+    if (overlay->hot && overlay->hot->space == space)
+        return overlay->hot;
+    PPvoid_t slot = JudyLGet(overlay->maps, space, PJE0);
+    return slot ? *slot : NULL;
+}
+
+/* Makes it if it is not there. */
+static struct overlay_map *map_take(struct overlay *overlay, uint64_t space)
+{
+    struct overlay_map *map = map_find(overlay, space);
+    if (!map) {
+        PPvoid_t slot = JudyLIns(&overlay->maps, space, PJE0);
+        if (slot == PPJERR)
+            fatal("out of memory");
+        map = memory_new(sizeof *map);
+        map->space = space;
+        map->bytes = MAP_OVERHEAD;
+        overlay->bytes += MAP_OVERHEAD;
+        *slot = map;
+    }
+    overlay->hot = map;
+    return map;
+}
+
+static void count(struct overlay *overlay, struct overlay_map *map, const struct entry *entry,
+                  int sign)
+{
+    uint64_t bytes = entry_bytes(entry);
+    map->entries += (uint64_t)sign;
+    overlay->entries += (uint64_t)sign;
+    map->bytes += sign > 0 ? bytes : -bytes;
+    overlay->bytes += sign > 0 ? bytes : -bytes;
+}
+
+uint64_t overlay_entries(const struct overlay *overlay, uint64_t space)
+{
+    const struct overlay_map *map = map_find(overlay, space);
+    return map ? map->entries : 0;
+}
+
+bool overlay_next_space(const struct overlay *overlay, uint64_t *space)
+{
+    Word_t found = *space;
+    PPvoid_t slot = JudyLFirst(overlay->maps, &found, PJE0);
+    *space = found;
+    return slot != NULL;
+}
+
+struct overlay overlay_cut(struct overlay *overlay, uint64_t space)
+{
+    struct overlay cut = {0};
+    struct overlay_map *map = map_find(overlay, space);
+    if (!map)
+        return cut;
+    JudyLDel(&overlay->maps, space, PJE0);
+    overlay->hot = NULL;
+    overlay->entries -= map->entries;
+    overlay->bytes -= map->bytes;
+    cut.entries = map->entries;
+    cut.bytes = map->bytes;
+    PPvoid_t slot = JudyLIns(&cut.maps, space, PJE0);
+    if (slot == PPJERR)
+        fatal("out of memory");
+    *slot = map;
+    return cut;
+}
+
+/* ---- entries --------------------------------------------------------------------- */
+
+struct entry *overlay_find(const struct overlay *overlay, uint64_t space, uint64_t word,
+                           struct bytes name)
+{
+    const struct overlay_map *map = map_find(overlay, space);
+    PPvoid_t slot = map ? JudyLGet(map->words, word, PJE0) : NULL;
+    if (!slot)
+        return NULL;
+    uint32_t length, place;
+    struct entry **list = slot_list(slot, &length);
+    return list_find(list, length, name, &place) ? list[place] : NULL;
 }
 
 static struct entry *entry_new(struct bytes name, size_t record_size)
 {
     check(name.size <= UINT32_MAX);
+    check(record_size <= UINT32_MAX);
     struct entry *entry = memory_resize(NULL, sizeof *entry + name.size + record_size);
-    *entry = (struct entry){.record_capacity = record_size, .name_size = (uint32_t)name.size};
+    *entry =
+        (struct entry){.record_capacity = (uint32_t)record_size, .name_size = (uint32_t)name.size};
     if (name.size)
         memcpy(entry->data, name.data, name.size);
     return entry;
@@ -65,7 +220,7 @@ static void set_record(struct entry *entry, struct bytes header, struct bytes pa
         memmove(record + header.size, payload.data, payload.size);
     if (header.size)
         memcpy(record, header.data, header.size);
-    entry->record_size = header.size + payload.size;
+    entry->record_size = (uint32_t)(header.size + payload.size);
 }
 
 static bool is_good_fit(const struct entry *entry, size_t record_size)
@@ -74,14 +229,17 @@ static bool is_good_fit(const struct entry *entry, size_t record_size)
            entry->record_capacity <= 2 * record_size + SLACK;
 }
 
-static struct entry *place(struct overlay *overlay, uint64_t word, struct bytes name,
-                           struct bytes header, struct bytes payload, enum overlay_before *before)
+static struct entry *place_entry(struct overlay *overlay, uint64_t space, uint64_t word,
+                                 struct bytes name, struct bytes header, struct bytes payload,
+                                 enum overlay_before *before)
 {
-    PPvoid_t slot = JudyLIns(&overlay->map, word, PJE0);
+    struct overlay_map *map = map_take(overlay, space);
+    PPvoid_t slot = JudyLIns(&map->words, word, PJE0);
     if (slot == PPJERR)
         fatal("out of memory");
-    struct entry *old;
-    struct entry **link = chain_link((struct entry **)slot, name, &old);
+    uint32_t length, place;
+    struct entry **list = slot_list(slot, &length);
+    struct entry *old = list_find(list, length, name, &place) ? list[place] : NULL;
     *before = !old ? OVERLAY_ABSENT : old->is_tombstone ? OVERLAY_DEAD : OVERLAY_LIVE;
 
     size_t record_size = header.size + payload.size;
@@ -91,82 +249,109 @@ static struct entry *place(struct overlay *overlay, uint64_t word, struct bytes 
     }
     struct entry *entry = entry_new(name, record_size);
     set_record(entry, header, payload);
-    entry->next = old ? old->next : *link;
-    *link = entry;
-    overlay->bytes += entry_bytes(entry);
-    overlay->entries++;
-    if (old) {
-        entry->is_below = old->is_below;
-        overlay->bytes -= entry_bytes(old);
-        overlay->entries--;
-        memory_free(old);
+    count(overlay, map, entry, 1);
+    if (!old) {
+        slot_insert(slot, place, entry);
+        return entry;
     }
+    entry->is_below = old->is_below;
+    list[place] = entry;
+    count(overlay, map, old, -1);
+    memory_free(old);
     return entry;
 }
 
-struct entry *overlay_put(struct overlay *overlay, uint64_t word, struct bytes name,
+struct entry *overlay_put(struct overlay *overlay, uint64_t space, uint64_t word, struct bytes name,
                           struct bytes header, struct bytes payload, enum overlay_before *before)
 {
-    struct entry *entry = place(overlay, word, name, header, payload, before);
+    struct entry *entry = place_entry(overlay, space, word, name, header, payload, before);
     entry->is_tombstone = false;
     return entry;
 }
 
-struct entry *overlay_bury(struct overlay *overlay, uint64_t word, struct bytes name)
+struct entry *overlay_bury(struct overlay *overlay, uint64_t space, uint64_t word,
+                           struct bytes name)
 {
     enum overlay_before before;
     struct bytes nothing = {0};
-    struct entry *entry = place(overlay, word, name, nothing, nothing, &before);
+    struct entry *entry = place_entry(overlay, space, word, name, nothing, nothing, &before);
     entry->is_tombstone = true;
     return entry;
 }
 
-void overlay_remove(struct overlay *overlay, uint64_t word, struct bytes name)
+void overlay_remove(struct overlay *overlay, uint64_t space, uint64_t word, struct bytes name)
 {
-    PPvoid_t slot = JudyLGet(overlay->map, word, PJE0);
+    struct overlay_map *map = map_find(overlay, space);
+    check(map);
+    PPvoid_t slot = JudyLGet(map->words, word, PJE0);
     check(slot);
-    struct entry *entry;
-    struct entry **link = chain_link((struct entry **)slot, name, &entry);
-    check(entry);
-    *link = entry->next;
-    overlay->bytes -= entry_bytes(entry);
-    overlay->entries--;
+    uint32_t length, place;
+    struct entry **list = slot_list(slot, &length);
+    bool is_there = list_find(list, length, name, &place);
+    check(is_there);
+    struct entry *entry = list[place];
+    slot_remove(slot, place);
+    count(overlay, map, entry, -1);
     memory_free(entry);
     if (!*slot)
-        JudyLDel(&overlay->map, word, PJE0);
+        JudyLDel(&map->words, word, PJE0);
+}
+
+static void map_free(struct overlay_map *map)
+{
+    Word_t word = 0;
+    for (PPvoid_t slot = JudyLFirst(map->words, &word, PJE0); slot;
+         slot = JudyLNext(map->words, &word, PJE0)) {
+        uint32_t length;
+        struct entry **list = slot_list(slot, &length);
+        for (uint32_t i = 0; i < length; i++)
+            memory_free(list[i]);
+        memory_free(chain_of(*slot));
+    }
+    JudyLFreeArray(&map->words, PJE0);
+    memory_free(map);
 }
 
 void overlay_deinit(struct overlay *overlay)
 {
-    Word_t word = 0;
-    for (PPvoid_t slot = JudyLFirst(overlay->map, &word, PJE0); slot;
-         slot = JudyLNext(overlay->map, &word, PJE0)) {
-        struct entry *entry = *slot;
-        while (entry) {
-            struct entry *next = entry->next;
-            memory_free(entry);
-            entry = next;
-        }
-    }
-    JudyLFreeArray(&overlay->map, PJE0);
+    Word_t space = 0;
+    for (PPvoid_t slot = JudyLFirst(overlay->maps, &space, PJE0); slot;
+         slot = JudyLNext(overlay->maps, &space, PJE0))
+        map_free(*slot);
+    JudyLFreeArray(&overlay->maps, PJE0);
     *overlay = (struct overlay){0};
 }
 
-void overlay_seek(struct overlay_iter *iter, const struct overlay *overlay, uint64_t word_from)
+/* ---- walks --------------------------------------------------------------------------- */
+
+static void iter_at(struct overlay_iter *iter, PPvoid_t slot)
 {
+    iter->at = iter->count = 0;
+    if (slot)
+        iter->list = slot_list(slot, &iter->count);
+    iter->entry = slot ? iter->list[0] : NULL;
+}
+
+void overlay_seek(struct overlay_iter *iter, const struct overlay *overlay, uint64_t space,
+                  uint64_t word_from)
+{
+    const struct overlay_map *map = map_find(overlay, space);
     Word_t word = word_from;
-    PPvoid_t slot = JudyLFirst(overlay->map, &word, PJE0);
-    *iter = (struct overlay_iter){overlay, word, slot ? *slot : NULL};
+    *iter = (struct overlay_iter){.words = map ? map->words : NULL};
+    PPvoid_t slot = JudyLFirst(iter->words, &word, PJE0);
+    iter->word = word;
+    iter_at(iter, slot);
 }
 
 void overlay_step(struct overlay_iter *iter)
 {
     check(iter->entry);
-    iter->entry = iter->entry->next;
-    if (iter->entry)
+    if (++iter->at < iter->count) {
+        iter->entry = iter->list[iter->at];
         return;
+    }
     Word_t word = iter->word;
-    PPvoid_t slot = JudyLNext(iter->overlay->map, &word, PJE0);
+    PPvoid_t slot = JudyLNext(iter->words, &word, PJE0);
     iter->word = word;
-    iter->entry = slot ? *slot : NULL;
+    iter_at(iter, slot);
 }

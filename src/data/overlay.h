@@ -1,8 +1,11 @@
-/* Changes kept in memory: an ordered map from (word, name) to a record or a tombstone.
+/* Changes kept in memory: for each space an ordered map from (word, name) to a record or a
+ * tombstone.
  *
- * A Judy array maps the word to a chain of entries in order of their names; the chain is nearly
- * always one long, since words are hashes.  Ordered, so that a checkpoint writes it without sorting
- * and a scan can merge it.  Any number of threads may read one that nobody changes. */
+ * A Judy array maps the space to its map, another in there the word to its entry.  Words are hashes,
+ * so nearly always there is one entry a word; where there are more they stand in an array in order of
+ * their names, so that names of one word, even if somebody finds many, cost a binary search.  All of
+ * it is ordered, so that a checkpoint writes it without sorting and a scan can merge it.  Any number of
+ * threads may read one that nobody changes. */
 #ifndef DATA_OVERLAY_H
 #define DATA_OVERLAY_H
 
@@ -11,9 +14,8 @@
 #include "base/bytes.h"
 
 struct entry {
-    struct entry *next; /* same word, greater name; owned */
-    size_t record_size;
-    size_t record_capacity;
+    uint32_t record_size;
+    uint32_t record_capacity;
     uint32_t name_size;
     bool is_tombstone;
     /* The layers below this overlay have the name: to delete it takes a tombstone. */
@@ -22,7 +24,8 @@ struct entry {
 };
 
 struct overlay {
-    void *map; /* JudyL, word -> struct entry *; owned */
+    void *maps;              /* JudyL, space -> struct overlay_map *; owned */
+    struct overlay_map *hot; /* the one that was changed last, or NULL */
     uint64_t entries;
     uint64_t bytes; /* memory, about */
 };
@@ -31,15 +34,22 @@ struct overlay {
 enum overlay_before { OVERLAY_ABSENT, OVERLAY_LIVE, OVERLAY_DEAD };
 
 /* NULL: the overlay says nothing of this name. */
-struct entry *overlay_find(const struct overlay *overlay, uint64_t word, struct bytes name);
+struct entry *overlay_find(const struct overlay *overlay, uint64_t space, uint64_t word,
+                           struct bytes name);
 /* The record is `header` and `payload` together; the payload may lie in the entry replaced. */
-struct entry *overlay_put(struct overlay *overlay, uint64_t word, struct bytes name,
+struct entry *overlay_put(struct overlay *overlay, uint64_t space, uint64_t word, struct bytes name,
                           struct bytes header, struct bytes payload, enum overlay_before *before);
 /* Makes it a tombstone. */
-struct entry *overlay_bury(struct overlay *overlay, uint64_t word, struct bytes name);
+struct entry *overlay_bury(struct overlay *overlay, uint64_t space, uint64_t word,
+                           struct bytes name);
 /* Forgets an entry that is there. */
-void overlay_remove(struct overlay *overlay, uint64_t word, struct bytes name);
+void overlay_remove(struct overlay *overlay, uint64_t space, uint64_t word, struct bytes name);
+/* Takes a whole space out, O(1): what it returns holds that alone, or nothing. */
+struct overlay overlay_cut(struct overlay *overlay, uint64_t space);
+uint64_t overlay_entries(const struct overlay *overlay, uint64_t space);
 void overlay_deinit(struct overlay *overlay);
+/* The first space >= *space that has entries; false: there is none. */
+bool overlay_next_space(const struct overlay *overlay, uint64_t *space);
 
 static inline struct bytes entry_name(const struct entry *entry)
 {
@@ -51,14 +61,17 @@ static inline struct bytes entry_record(const struct entry *entry)
     return bytes_of(entry->data + entry->name_size, entry->record_size);
 }
 
-/* A walk in order; the overlay must not change meanwhile. */
+/* A walk through one space in order; the overlay must not change meanwhile. */
 struct overlay_iter {
-    const struct overlay *overlay; /* borrowed */
+    const void *words; /* of the space; borrowed */
     uint64_t word;
-    const struct entry *entry; /* NULL: at the end */
+    struct entry *const *list; /* those of the word */
+    uint32_t count, at;
+    const struct entry *entry; /* the present one; NULL: at the end */
 };
 
-void overlay_seek(struct overlay_iter *iter, const struct overlay *overlay, uint64_t word_from);
+void overlay_seek(struct overlay_iter *iter, const struct overlay *overlay, uint64_t space,
+                  uint64_t word_from);
 void overlay_step(struct overlay_iter *iter); /* not at the end */
 
 /* Order of names within a word: that of their bytes, as in the kv. */

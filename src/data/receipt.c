@@ -6,10 +6,22 @@
 #include "base/fatal.h"
 #include "data/merge.h"
 
+static struct place receipt_place(uint64_t hash, struct bytes client)
+{
+    return (struct place){.table = TABLE_RECEIPTS, .word = hash, .name = client};
+}
+
+static struct place due_place(int64_t due_ms, uint64_t hash, struct bytes client)
+{
+    return (struct place){
+        .table = TABLE_DUE, .word = record_due_word(due_ms, hash), .name = client};
+}
+
 static bool find(struct db *db, uint64_t hash, struct bytes client, struct receipt_record *receipt)
 {
+    struct place place = receipt_place(hash, client);
     struct bytes record;
-    if (!layers_get(db, TABLE_RECEIPTS, hash, client, &record))
+    if (!layers_get(db, &place, &record))
         return false;
     record_receipt_parse(record, receipt);
     return true;
@@ -29,15 +41,16 @@ static void store(struct db *db, uint64_t hash, struct bytes client,
                   const struct receipt_record *receipt)
 {
     unsigned char header[RECORD_RECEIPT_HEADER];
+    struct place place = receipt_place(hash, client);
     record_receipt_header(header, receipt);
-    layers_put(db, TABLE_RECEIPTS, hash, client, bytes_of(header, sizeof header), receipt->reply);
+    layers_put(db, &place, bytes_of(header, sizeof header), receipt->reply);
 }
 
 static void store_due(struct db *db, int64_t due_ms, uint64_t hash, struct bytes client)
 {
     struct bytes nothing = {0};
-    bool was_there =
-        layers_put(db, TABLE_DUE, record_due_word(due_ms, hash), client, nothing, nothing);
+    struct place place = due_place(due_ms, hash, client);
+    bool was_there = layers_put(db, &place, nothing, nothing);
     check(!was_there); /* L5 */
     if (due_ms < db->due_from_ms)
         db->due_from_ms = due_ms;
@@ -69,7 +82,7 @@ static uint32_t collect_due(struct db *db, int64_t before_ms, uint32_t count,
 {
     uint32_t found = 0;
     struct merge merge;
-    merge_open(&merge, db, TABLE_DUE, 0);
+    merge_open(&merge, db, TABLE_DUE, 0, 0);
     bool is_more = merge_next(&merge);
     for (; is_more && found < count && record_due_time(merge.word) < before_ms; found++) {
         buffer_append(clients, &merge.name.size, sizeof merge.name.size);
@@ -93,16 +106,18 @@ static void move(struct db *db, uint64_t hash, struct bytes client, struct recei
 static bool end_or_move(struct db *db, struct bytes client, int64_t before_ms)
 {
     uint64_t hash = layers_hash(db, client);
+    struct place place = receipt_place(hash, client);
     struct receipt_record receipt;
     bool is_known = find(db, hash, client, &receipt);
     check(is_known); /* L5 */
     int64_t due_ms = receipt.due_ms;
     bool is_ending = receipt.used_ms < before_ms;
     if (is_ending)
-        layers_delete(db, TABLE_RECEIPTS, hash, client);
+        layers_delete(db, &place);
     else /* at once: its reply is on loan */
         move(db, hash, client, &receipt);
-    bool was_due = layers_delete(db, TABLE_DUE, record_due_word(due_ms, hash), client);
+    struct place due = due_place(due_ms, hash, client);
+    bool was_due = layers_delete(db, &due);
     check(was_due); /* L5 */
     if (is_ending)
         db->state.receipts--;

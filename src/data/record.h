@@ -8,6 +8,8 @@
 #include "base/buffer.h"
 #include "base/bytes.h"
 
+enum { RECORD_DATABASES = 16 };
+
 enum table {
     TABLE_KEYS,     /* word = hash of the key, name = key */
     TABLE_RECEIPTS, /* word = hash of the client id, name = client id */
@@ -15,18 +17,29 @@ enum table {
     TABLES
 };
 
+/* Where a row lies. */
+struct place {
+    enum table table;
+    uint64_t space; /* of TABLE_KEYS; else 0 */
+    uint64_t word;
+    struct bytes name;
+};
+
 /* The state record: what must agree with the tables after a crash, hence written with them. */
 struct state {
     uint64_t index; /* applied up to here */
     uint64_t term;
-    int64_t time_ms; /* highest stamp applied */
-    uint64_t epoch;  /* keys of other epochs are dead: see db_flush() */
-    uint64_t keys;
+    int64_t time_ms;     /* highest stamp applied */
+    uint64_t space_next; /* spaces are numbered from 1; those below it were given out */
     uint64_t receipts;
+    struct {
+        uint64_t space; /* keys of other spaces are dead: see db_flush() */
+        uint64_t keys;
+    } databases[RECORD_DATABASES];
 };
 
 enum {
-    RECORD_STATE_SIZE = 60,
+    RECORD_STATE_SIZE = 308,
     RECORD_VALUE_HEADER = 2,   /* before the payload of a key's record */
     RECORD_RECEIPT_HEADER = 26 /* before the reply of a receipt's record */
 };
@@ -38,12 +51,18 @@ struct receipt_record {
     struct bytes reply;
 };
 
-/* Fills the cleared `key`. `epoch` counts for TABLE_KEYS only. */
-void record_key(struct buffer *key, enum table table, uint64_t epoch, uint64_t word,
-                struct bytes name);
-/* False: the key is of another table or epoch.  `name` points into `key`. */
-bool record_key_parse(struct bytes key, enum table table, uint64_t epoch, uint64_t *word,
-                      struct bytes *name);
+/* Fills the cleared `key`. */
+void record_key(struct buffer *key, const struct place *place);
+/* The key before all of a space's. */
+void record_key_first(struct buffer *key, enum table table, uint64_t space);
+/* False: the key is of another table or space.  place->name points into `key`. */
+bool record_key_parse(struct bytes key, enum table table, uint64_t space, struct place *place);
+
+/* False: the key is of another table.  For tables with spaces. */
+bool record_key_space(struct bytes key, enum table table, uint64_t *space);
+
+/* Of a store in which nothing was written yet. */
+struct state record_state_first(void);
 
 struct bytes record_state_key(void);
 void record_state_encode(unsigned char *out, const struct state *state, uint64_t hash_seed);

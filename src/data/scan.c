@@ -11,14 +11,14 @@
 
 enum { CURSOR_BITS = 53, CURSOR_SHIFT = 64 - CURSOR_BITS };
 
-uint64_t db_scan(struct db *db, uint64_t cursor, uint64_t count,
+uint64_t db_scan(struct db *db, unsigned database, uint64_t cursor, uint64_t count,
                  void (*each)(void *context, struct bytes key, enum db_type type), void *context)
 {
     if (cursor >> CURSOR_BITS) /* none of ours: behind the end */
         return 0;
     uint64_t given = 0, place = 0, next = 0;
     struct merge merge;
-    merge_open(&merge, db, TABLE_KEYS, cursor << CURSOR_SHIFT);
+    merge_open(&merge, db, TABLE_KEYS, layers_space(db, database), cursor << CURSOR_SHIFT);
     while (merge_next(&merge)) {
         uint64_t here = merge.word >> CURSOR_SHIFT;
         if (given > 0 && given >= count && here != place) {
@@ -34,10 +34,10 @@ uint64_t db_scan(struct db *db, uint64_t cursor, uint64_t count,
     return next;
 }
 
-static bool first_key_from(struct db *db, uint64_t word_from, struct buffer *key)
+static bool first_key_from(struct db *db, uint64_t space, uint64_t word_from, struct buffer *key)
 {
     struct merge merge;
-    merge_open(&merge, db, TABLE_KEYS, word_from);
+    merge_open(&merge, db, TABLE_KEYS, space, word_from);
     bool is_found = merge_next(&merge);
     if (is_found)
         buffer_append_bytes(key, merge.name);
@@ -45,25 +45,28 @@ static bool first_key_from(struct db *db, uint64_t word_from, struct buffer *key
     return is_found;
 }
 
-bool db_random(struct db *db, uint64_t seed, struct buffer *key)
+bool db_random(struct db *db, unsigned database, uint64_t seed, struct buffer *key)
 {
+    uint64_t space = layers_space(db, database);
     buffer_clear(key);
-    if (db->state.keys == 0)
+    if (db->state.databases[database].keys == 0)
         return false;
-    bool is_found = first_key_from(db, prng_next(&seed), key) || first_key_from(db, 0, key);
+    bool is_found =
+        first_key_from(db, space, prng_next(&seed), key) || first_key_from(db, space, 0, key);
     check(is_found);
     return true;
 }
 
-/* Sum over the records of a table: independent of their order. */
-static uint64_t table_hash(struct db *db, enum table table, uint64_t *count)
+/* Sum over the records of a space: independent of their order.  `salt` tells spaces apart. */
+static uint64_t space_hash(struct db *db, enum table table, uint64_t space, uint64_t salt,
+                           uint64_t *count)
 {
     uint64_t sum = 0;
     struct merge merge;
-    merge_open(&merge, db, table, 0);
+    merge_open(&merge, db, table, space, 0);
     for (*count = 0; merge_next(&merge); ++*count) {
         uint64_t name = XXH3_64bits_withSeed(merge.name.data, merge.name.size, merge.word);
-        sum += XXH3_64bits_withSeed(merge.record.data, merge.record.size, name + (uint64_t)table);
+        sum += XXH3_64bits_withSeed(merge.record.data, merge.record.size, name + salt);
     }
     merge_close(&merge);
     return sum;
@@ -71,11 +74,13 @@ static uint64_t table_hash(struct db *db, enum table table, uint64_t *count)
 
 uint64_t db_hash(struct db *db)
 {
-    uint64_t keys, receipts, due;
-    uint64_t sum = table_hash(db, TABLE_KEYS, &keys);
-    sum += table_hash(db, TABLE_RECEIPTS, &receipts);
-    sum += table_hash(db, TABLE_DUE, &due);
-    check(keys == db->state.keys);
+    uint64_t sum = 0, keys, receipts, due;
+    for (unsigned i = 0; i < DB_DATABASES; i++) {
+        sum += space_hash(db, TABLE_KEYS, layers_space(db, i), TABLES + i, &keys);
+        check(keys == db->state.databases[i].keys);
+    }
+    sum += space_hash(db, TABLE_RECEIPTS, 0, TABLE_RECEIPTS, &receipts);
+    sum += space_hash(db, TABLE_DUE, 0, TABLE_DUE, &due);
     check(receipts == db->state.receipts);
     check(due == receipts); /* L5 */
     return sum;

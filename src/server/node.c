@@ -226,6 +226,13 @@ static void start_parts(struct node *node)
     server_port_connect(node->port, node->replica);
 }
 
+static uint64_t keys_of(const struct node *node)
+{
+    struct db_stats stats;
+    db_stats(node->db, &stats);
+    return stats.keys;
+}
+
 static void announce(const struct node *node)
 {
     const struct config *config = node->config;
@@ -241,7 +248,7 @@ static void announce(const struct node *node)
     log_notice("term %" PRIu64 ", log from %" PRIu64 " to %" PRIu64 ", applied up to %" PRIu64
                ", %" PRIu64 " keys",
                status.raft.term, status.raft.first.index + 1, status.raft.last.index,
-               status.raft.applied, db_size(node->db));
+               status.raft.applied, keys_of(node));
 }
 
 /* ---- the end --------------------------------------------------------------------------------- */

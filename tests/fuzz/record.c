@@ -28,22 +28,22 @@ void check_failed(const char *expression, const char *file, int line)
 static void check_key(struct bytes key)
 {
     for (enum table table = TABLE_KEYS; table < TABLES; table++) {
-        const unsigned char *at = key.data;
-        uint64_t epoch = table == TABLE_KEYS && key.size >= 9 ? get_u64_ordered(at + 1) : 0;
-        uint64_t word;
-        struct bytes name;
-        if (!record_key_parse(key, table, epoch, &word, &name))
+        uint64_t space = 0;
+        struct place place;
+        if (table == TABLE_KEYS && !record_key_space(key, table, &space))
+            continue;
+        if (!record_key_parse(key, table, space, &place))
             continue;
         struct buffer again = {0};
-        record_key(&again, table, epoch, word, name);
+        record_key(&again, &place);
         check(bytes_equal(buffer_bytes(&again), key));
         buffer_deinit(&again);
         if (table != TABLE_DUE)
             continue;
-        int64_t time = record_due_time(word);
+        int64_t time = record_due_time(place.word);
         check(time == record_due_clamp(time));
-        check(record_due_time(record_due_word(time, word << 44)) == time);
-        check(record_due_word(time, word << 44) == word);
+        check(record_due_time(record_due_word(time, place.word << 44)) == time);
+        check(record_due_word(time, place.word << 44) == place.word);
     }
 }
 
@@ -56,6 +56,8 @@ static void check_state(struct bytes record)
     uint64_t seed = record.size >= 12 ? get_u64(at + 4) : 0;
     struct state state = record_state_decode(record, seed);
     record_state_encode(again, &state, seed);
+    if (get_u32(at) == 1)
+        return; /* is written in the present version */
     check(bytes_equal(bytes_of(again, sizeof again), record));
 }
 

@@ -132,7 +132,7 @@ static void check_connection(const struct connection *connection)
     char key[32];
     struct bytes value;
     snprintf(key, sizeof key, "stream%u.%u", connection->stream, connection->number);
-    if (db_get(sim.nodes[0].db, bytes_from_string(key), &value) == DB_NONE)
+    if (db_get(sim.nodes[0].db, 0, bytes_from_string(key), &value) == DB_NONE)
         value = bytes_of("", 0);
     char *text = memory_new(value.size + 1), *at = text;
     memcpy(text, value.data, value.size);

@@ -226,7 +226,7 @@ static void test_deterministic(void **state)
             assert_true(db_hash(here->db) == db_hash(there.db));
         blob_release(entry);
     }
-    assert_true(db_size(here->db) > 0);
+    assert_true(db_size(here->db, 0) > 0);
     assert_true(db_hash(here->db) == db_hash(there.db));
     buffer_deinit(&resp2);
     buffer_deinit(&resp3);
@@ -296,7 +296,7 @@ static void test_strange_entries(void **state)
     struct blob *write = command_encode(argv, 3);
     world->machine->ops->read(world->machine, 0, blob_bytes(write), 2, &out);
     assert_memory_equal(out.data, "-ERR", 4);
-    assert_int_equal(db_size(world->db), 0);
+    assert_int_equal(db_size(world->db, 0), 0);
     buffer_deinit(&out);
     blob_release(write);
 }

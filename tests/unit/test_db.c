@@ -57,7 +57,7 @@ static struct bytes str(const char *text)
 
 static void put(struct fixture *f, const char *key, const char *value)
 {
-    db_put(f->db, str(key), DB_STRING, str(value));
+    db_put(f->db, 0, str(key), DB_STRING, str(value));
 }
 
 static void applied(struct fixture *f)
@@ -69,7 +69,7 @@ static void applied(struct fixture *f)
 static void expect(struct fixture *f, const char *key, const char *value)
 {
     struct bytes found;
-    enum db_type type = db_get(f->db, str(key), &found);
+    enum db_type type = db_get(f->db, 0, str(key), &found);
     assert_int_equal(type, value ? DB_STRING : DB_NONE);
     if (value)
         assert_true(bytes_equal(found, str(value)));
@@ -91,22 +91,22 @@ static void test_keys(void **state)
     struct fixture f;
     setup(&f, 1 << 20, false);
     expect(&f, "a", NULL);
-    assert_false(db_delete(f.db, str("a")));
+    assert_false(db_delete(f.db, 0, str("a")));
     put(&f, "a", "1");
     put(&f, "", "empty key");
     put(&f, "a", "a longer value than before, so that it moves");
     put(&f, "a", "short");
-    assert_int_equal(db_size(f.db), 2);
+    assert_int_equal(db_size(f.db, 0), 2);
     expect(&f, "a", "short");
     expect(&f, "", "empty key");
-    db_put(f.db, bytes_of("a\0b", 3), DB_STRING, bytes_of("\0\0", 2));
+    db_put(f.db, 0, bytes_of("a\0b", 3), DB_STRING, bytes_of("\0\0", 2));
     struct bytes value;
-    assert_int_equal(db_get(f.db, bytes_of("a\0b", 3), &value), DB_STRING);
+    assert_int_equal(db_get(f.db, 0, bytes_of("a\0b", 3), &value), DB_STRING);
     assert_true(bytes_equal(value, bytes_of("\0\0", 2)));
-    assert_int_equal(db_get(f.db, str("a"), NULL), DB_STRING);
-    assert_true(db_delete(f.db, str("a")));
-    assert_false(db_delete(f.db, str("a")));
-    assert_int_equal(db_size(f.db), 2);
+    assert_int_equal(db_get(f.db, 0, str("a"), NULL), DB_STRING);
+    assert_true(db_delete(f.db, 0, str("a")));
+    assert_false(db_delete(f.db, 0, str("a")));
+    assert_int_equal(db_size(f.db, 0), 2);
     applied(&f);
     teardown(&f);
 }
@@ -126,11 +126,11 @@ static void test_put_of_a_lent_value(void **state)
             db_checkpoint(f.db);
         if (layer > 1)
             restart(&f);
-        assert_int_equal(db_get(f.db, str("from"), &value), DB_STRING);
-        db_put(f.db, str("to"), DB_STRING, value);
+        assert_int_equal(db_get(f.db, 0, str("from"), &value), DB_STRING);
+        db_put(f.db, 0, str("to"), DB_STRING, value);
         expect(&f, "to", "0123456789");
-        assert_int_equal(db_get(f.db, str("from"), &value), DB_STRING);
-        db_put(f.db, str("from"), DB_STRING, bytes_of((const char *)value.data + 3, 4));
+        assert_int_equal(db_get(f.db, 0, str("from"), &value), DB_STRING);
+        db_put(f.db, 0, str("from"), DB_STRING, bytes_of((const char *)value.data + 3, 4));
         expect(&f, "from", "3456");
         applied(&f);
     }
@@ -152,7 +152,7 @@ static void test_layers(void **state)
 
     mortal_hold(f.kv, true);
     put(&f, "changed", "frozen");
-    db_delete(f.db, str("deleted"));
+    db_delete(f.db, 0, str("deleted"));
     put(&f, "new", "frozen");
     applied(&f);
     db_checkpoint(f.db);
@@ -161,17 +161,17 @@ static void test_layers(void **state)
         expect(&f, "changed", "frozen");
         expect(&f, "deleted", NULL);
         expect(&f, "new", "frozen");
-        assert_int_equal(db_size(f.db), 3);
+        assert_int_equal(db_size(f.db, 0), 3);
         mortal_hold(f.kv, false);
         wait_for_checkpoint(&f);
     }
 
     mortal_hold(f.kv, true);
     put(&f, "deleted", "again");
-    assert_true(db_delete(f.db, str("kept")));
-    assert_true(db_delete(f.db, str("new")));
+    assert_true(db_delete(f.db, 0, str("kept")));
+    assert_true(db_delete(f.db, 0, str("new")));
     put(&f, "brief", "never stored");
-    assert_true(db_delete(f.db, str("brief")));
+    assert_true(db_delete(f.db, 0, str("brief")));
     applied(&f);
     struct db_stats stats;
     db_stats(f.db, &stats);
@@ -182,12 +182,12 @@ static void test_layers(void **state)
         expect(&f, "new", NULL);
         expect(&f, "changed", "frozen");
         expect(&f, "deleted", "again");
-        assert_int_equal(db_size(f.db), 2);
+        assert_int_equal(db_size(f.db, 0), 2);
         mortal_hold(f.kv, false);
         wait_for_checkpoint(&f);
     }
     restart(&f);
-    assert_int_equal(db_size(f.db), 2);
+    assert_int_equal(db_size(f.db, 0), 2);
     expect(&f, "changed", "frozen");
     expect(&f, "deleted", "again");
     expect(&f, "kept", NULL);
@@ -204,12 +204,12 @@ static void test_large_value(void **state)
     size_t size = (size_t)64 << 20;
     char *large = memory_resize(NULL, size);
     memset(large, 'x', size);
-    db_put(f.db, str("large"), DB_STRING, bytes_of(large, size));
+    db_put(f.db, 0, str("large"), DB_STRING, bytes_of(large, size));
     put(&f, "small", "1");
     applied(&f);
     restart(&f);
     struct bytes value;
-    assert_int_equal(db_get(f.db, str("large"), &value), DB_STRING);
+    assert_int_equal(db_get(f.db, 0, str("large"), &value), DB_STRING);
     assert_true(bytes_equal(value, bytes_of(large, size)));
     assert_ptr_equal(value.data, f.db->value.data + RECORD_VALUE_HEADER);
     expect(&f, "small", "1");
@@ -266,17 +266,17 @@ static void test_flush(void **state)
     mortal_hold(f.kv, true);
     db_checkpoint(f.db);
     put(&f, "active", "1");
-    db_flush(f.db);
+    db_flush(f.db, 0);
     put(&f, "between", "1");
-    db_flush(f.db);
+    db_flush(f.db, 0);
     expect(&f, "stored", NULL);
     expect(&f, "frozen", NULL);
     expect(&f, "active", NULL);
     expect(&f, "between", NULL);
-    assert_int_equal(db_size(f.db), 0);
-    assert_false(db_delete(f.db, str("stored")));
+    assert_int_equal(db_size(f.db, 0), 0);
+    assert_false(db_delete(f.db, 0, str("stored")));
     put(&f, "frozen", "2");
-    assert_int_equal(db_size(f.db), 1);
+    assert_int_equal(db_size(f.db, 0), 1);
     applied(&f);
     mortal_hold(f.kv, false);
     while (db_persisted_index(f.db) != f.index - 1) {
@@ -304,27 +304,62 @@ static void test_flush_and_crash(void **state)
         put(&f, "old", "1");
         applied(&f);
         db_checkpoint(f.db);
-        db_flush(f.db);
+        db_flush(f.db, 0);
         put(&f, "new", "1");
         applied(&f);
         mortal_set_lives(f.kv, lives);
         db_checkpoint(f.db);
         restart(&f);
-        assert_int_equal(db_size(f.db), 1);
+        assert_int_equal(db_size(f.db, 0), 1);
         expect(&f, "old", f.index == 1 ? "1" : NULL);
         expect(&f, "new", f.index == 1 ? NULL : "1");
         was_lost |= f.index == 1;
         was_left |= f.index == 2 && stored_keys(f.kv, str("k")) == 2;
         if (f.index == 1)
-            db_flush(f.db);
+            db_flush(f.db, 0);
         applied(&f);
         db_checkpoint(f.db);
         expect(&f, "old", NULL);
-        assert_int_equal(stored_keys(f.kv, str("k")), db_size(f.db));
+        assert_int_equal(stored_keys(f.kv, str("k")), db_size(f.db, 0));
         teardown(&f);
     }
     assert_true(was_lost);
     assert_true(was_left);
+}
+
+/* A database knows nothing of the others' keys; two change places with all they have. */
+static void test_databases(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct bytes value;
+    setup(&f, 1 << 20, false);
+    for (unsigned i = 0; i < DB_DATABASES; i++)
+        db_put(f.db, i, str("key"), DB_STRING, bytes_of(&i, sizeof i));
+    db_put(f.db, 3, str("only in three"), DB_STRING, str("x"));
+    applied(&f);
+    db_checkpoint(f.db);
+    db_swap(f.db, 3, 4);
+    db_flush(f.db, 5);
+    applied(&f);
+    for (int round = 0; round < 2; round++) {
+        for (unsigned i = 0; i < DB_DATABASES; i++) {
+            unsigned expected = i == 3 ? 4 : i == 4 ? 3 : i;
+            assert_int_equal(db_size(f.db, i), i == 4 ? 2 : i != 5);
+            assert_int_equal(db_get(f.db, i, str("key"), &value), i == 5 ? DB_NONE : DB_STRING);
+            if (i != 5)
+                assert_true(bytes_equal(value, bytes_of(&expected, sizeof expected)));
+        }
+        db_checkpoint(f.db);
+        restart(&f);
+    }
+    db_flush_all(f.db);
+    for (unsigned i = 0; i < DB_DATABASES; i++)
+        assert_int_equal(db_size(f.db, i), 0);
+    applied(&f);
+    db_checkpoint(f.db);
+    assert_int_equal(stored_keys(f.kv, str("k")), 0);
+    teardown(&f);
 }
 
 /* ---- scan ---------------------------------------------------------------------------- */
@@ -357,7 +392,7 @@ static void change_something(struct fixture *f, uint64_t *dice)
         if (prng_below(dice, 2))
             put(f, key, "x");
         else
-            db_delete(f->db, str(key));
+            db_delete(f->db, 0, str(key));
         snprintf(key, sizeof key, "s%llu", (unsigned long long)prng_below(dice, STABLE));
         put(f, key, "changed");
     }
@@ -384,7 +419,7 @@ static void test_scan_while_keys_change(void **state)
         }
         applied(&f);
         do {
-            cursor = db_scan(f.db, cursor, 1 + prng_below(&dice, 30), count_key, &counts);
+            cursor = db_scan(f.db, 0, cursor, 1 + prng_below(&dice, 30), count_key, &counts);
             change_something(&f, &dice);
             if (prng_below(&dice, 20) == 0 && db_persisted_index(f.db) == f.index)
                 restart(&f);
@@ -428,23 +463,23 @@ static void test_scan_cursors(void **state)
     static const uint64_t given[] = {6, 8, 10, 12, 14};
     uint64_t cursor = 0, seen = 0;
     for (size_t i = 0; i < 5; i++) {
-        cursor = db_scan(f.db, cursor, 1, count_one, &seen);
+        cursor = db_scan(f.db, 0, cursor, 1, count_one, &seen);
         assert_int_equal(seen, given[i]);
         assert_true(cursor < (uint64_t)1 << 53);
         assert_int_equal(cursor == 0, i == 4);
     }
     /* Any number may come from a client. */
     seen = 0;
-    assert_int_equal(db_scan(f.db, UINT64_MAX, 10, count_one, &seen), 0);
-    assert_int_equal(db_scan(f.db, (uint64_t)1 << 53, 10, count_one, &seen), 0);
+    assert_int_equal(db_scan(f.db, 0, UINT64_MAX, 10, count_one, &seen), 0);
+    assert_int_equal(db_scan(f.db, 0, (uint64_t)1 << 53, 10, count_one, &seen), 0);
     assert_int_equal(seen, 0);
-    assert_int_equal(db_scan(f.db, ((uint64_t)1 << 53) - 1, 10, count_one, &seen), 0);
+    assert_int_equal(db_scan(f.db, 0, ((uint64_t)1 << 53) - 1, 10, count_one, &seen), 0);
     assert_int_equal(seen, 2);
     seen = 0;
-    assert_int_equal(db_scan(f.db, 0, UINT64_MAX, count_one, &seen), 0);
+    assert_int_equal(db_scan(f.db, 0, 0, UINT64_MAX, count_one, &seen), 0);
     assert_int_equal(seen, 14);
     seen = 0;
-    assert_int_not_equal(db_scan(f.db, 0, 0, count_one, &seen), 0);
+    assert_int_not_equal(db_scan(f.db, 0, 0, 0, count_one, &seen), 0);
     assert_int_equal(seen, 6);
     applied(&f);
     teardown(&f);
@@ -457,19 +492,19 @@ static void test_random(void **state)
     struct fixture f;
     struct buffer first = {0}, second = {0};
     setup(&f, 1 << 20, false);
-    assert_false(db_random(f.db, 1, &first));
+    assert_false(db_random(f.db, 0, 1, &first));
     put(&f, "a", "x");
     put(&f, "b", "x");
     put(&f, "c", "x");
     unsigned seen = 0;
     for (uint64_t seed = 0; seed < 200; seed++) {
-        assert_true(db_random(f.db, seed, &first));
+        assert_true(db_random(f.db, 0, seed, &first));
         if (seed == 100) {
             applied(&f);
             db_checkpoint(f.db);
             restart(&f);
         }
-        assert_true(db_random(f.db, seed, &second));
+        assert_true(db_random(f.db, 0, seed, &second));
         assert_true(bytes_equal(buffer_bytes(&first), buffer_bytes(&second)));
         seen |= 1u << (first.data[0] - 'a');
     }
@@ -502,7 +537,7 @@ static void test_receipts(void **state)
     db_receipt_put(f.db, str("alice"), 1, str("+OK"), 1000);
     db_receipt_put(f.db, str("bob"), 7, str(""), 1001);
     db_receipt_put(f.db, str("alice"), 2, str("+2"), 1002);
-    db_flush(f.db);
+    db_flush(f.db, 0);
     put(&f, "alice", "a key, not a receipt");
     applied(&f);
     for (int restarted = 0; restarted < 2; restarted++) {
@@ -603,7 +638,7 @@ static void test_persisted_index_advances(void **state)
     assert_int_equal(db_persisted_index(f.db), f.index);
     char value[1000] = {0};
     for (int i = 0; i < 10000; i++) {
-        db_put(f.db, str("hot"), DB_STRING, bytes_of(value, sizeof value));
+        db_put(f.db, 0, str("hot"), DB_STRING, bytes_of(value, sizeof value));
         applied(&f);
     }
     assert_true(db_persisted_index(f.db) > 1000000);
@@ -639,6 +674,14 @@ static void test_position(void **state)
 
 /* ---- formats ---------------------------------------------------------------------------------- */
 
+/* The databases of a state record: database 0 has space 17 and a key, the others their first. */
+#define EMPTY(space) space "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
+#define DATABASES                                                                                  \
+    "\x11\0\0\0\0\0\0\0\1\0\0\0\0\0\0\0" /* */                                                     \
+        EMPTY("\2") EMPTY("\3") EMPTY("\4") EMPTY("\5") EMPTY("\6") EMPTY("\7") EMPTY("\x8")       \
+            EMPTY("\x9") EMPTY("\xa") EMPTY("\xb") EMPTY("\xc") EMPTY("\xd") EMPTY("\xe")          \
+                EMPTY("\xf") EMPTY("\x10")
+
 /* What record.c's table says, to the byte: later versions must read it. */
 static void test_format(void **state)
 {
@@ -653,15 +696,14 @@ static void test_format(void **state)
             value, sizeof(value) - 1                                                               \
         }                                                                                          \
     }
-        ROW("\0", "\1\0\0\0"
+        ROW("\0", "\2\0\0\0"
                   "\5\0\0\0\0\0\0\0"
                   "\2\0\0\0\0\0\0\0"
                   "\4\0\0\0\0\0\0\0"
                   "\3\0\0\0\0\0\0\0"
-                  "\2\0\0\0\0\0\0\0"
-                  "\1\0\0\0\0\0\0\0"
-                  "\1\0\0\0\0\0\0\0"),
-        ROW("k\0\0\0\0\0\0\0\2\xab\0\0\0\0\0\0\xcdkey", "\1\0value"),
+                  "\x12\0\0\0\0\0\0\0"
+                  "\1\0\0\0\0\0\0\0" DATABASES),
+        ROW("k\0\0\0\0\0\0\0\x11\xab\0\0\0\0\0\0\xcdkey", "\1\0value"),
         ROW("s\xab\0\0\0\0\0\0\xcd"
             "client",
             "\1\0\x0b\0\0\0\0\0\0\0\3\0\0\0\0\0\0\0\3\0\0\0\0\0\0\0+OK"),
@@ -675,7 +717,7 @@ static void test_format(void **state)
     fixed_hash = 0xab000000000000cd;
     f.db->hash = hash_to_fixed;
     db_applied(f.db, 1, 4, 1);
-    db_flush(f.db);
+    db_flush(f.db, 0);
     put(&f, "key", "value");
     db_receipt_put(f.db, str("client"), 11, str("+OK"), 3);
     db_applied(f.db, 2, 4, 3);
@@ -711,7 +753,7 @@ static bool is_refused(struct kv *kv, const struct db_options *options)
         db->hash = hash_to_fixed;
         uint64_t request;
         struct bytes value;
-        db_get(db, str("key"), &value);
+        db_get(db, 0, str("key"), &value);
         db_receipt_get(db, str("client"), &request, &value);
         _Exit(0);
     }
@@ -738,7 +780,7 @@ static void test_damage_is_refused(void **state)
     assert_true(is_refused(f.kv, &f.options));
     f.options.hash_seed--;
 
-    struct bytes key = bytes_of("k\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0key", 20);
+    struct bytes key = bytes_of("k\0\0\0\0\0\0\0\1\0\0\0\0\0\0\0\0key", 20);
     struct bytes receipt = bytes_of("s\0\0\0\0\0\0\0\0client", 15);
     struct buffer value = {0};
     assert_true(f.kv->ops->get(f.kv, KV_DATA, key, &value));
@@ -757,7 +799,7 @@ static void test_damage_is_refused(void **state)
     assert_true(f.kv->ops->get(f.kv, KV_DATA, bytes_of("\0", 1), &value));
     store(f.kv, bytes_of("\0", 1), bytes_of(value.data, 59));
     assert_true(is_refused(f.kv, &f.options));
-    value.data[0] = 2;
+    value.data[0] = 3;
     store(f.kv, bytes_of("\0", 1), buffer_bytes(&value));
     assert_true(is_refused(f.kv, &f.options));
     struct kv_batch *batch = f.kv->ops->batch_new(f.kv);
@@ -778,6 +820,7 @@ int main(void)
         cmocka_unit_test(test_large_value),
         cmocka_unit_test(test_one_read),
         cmocka_unit_test(test_flush),
+        cmocka_unit_test(test_databases),
         cmocka_unit_test(test_flush_and_crash),
         cmocka_unit_test(test_scan_while_keys_change),
         cmocka_unit_test(test_scan_cursors),

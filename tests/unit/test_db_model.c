@@ -15,7 +15,7 @@
 
 #include "data/layers.h"
 
-enum { KEYS = 120, CLIENTS = 12, VALUE_MAX = 6000, CLUSTER = 77 };
+enum { KEYS = 60, BASES = 3, CLIENTS = 12, VALUE_MAX = 6000, CLUSTER = 77 };
 
 struct model_key {
     bool is_present;
@@ -29,10 +29,15 @@ struct model_receipt {
     int64_t used_ms, due_ms;
 };
 
+struct model_database {
+    uint64_t keys;
+    struct model_key key[KEYS];
+};
+
 struct model {
     uint64_t index;
-    uint64_t keys, receipts;
-    struct model_key key[KEYS];
+    uint64_t receipts;
+    struct model_database base[BASES];
     struct model_receipt receipt[CLIENTS];
 };
 
@@ -52,6 +57,9 @@ struct run {
     struct model model;
     uint64_t crashes;
 };
+
+/* Those of the model, as the db numbers them. */
+static const unsigned database_of[BASES] = {0, 1, DB_DATABASES - 1};
 
 static unsigned woken; /* atomic */
 
@@ -120,13 +128,13 @@ static uint64_t hash_of(const struct run *run, struct bytes name)
 /* `dbs`: those to be changed with the model, up to a NULL. */
 static void apply_put(struct run *run, struct db **dbs, uint64_t *dice)
 {
-    uint64_t number = prng_below(dice, KEYS);
-    struct model_key *key = &run->model.key[number];
+    uint64_t number = prng_below(dice, KEYS), base = prng_below(dice, BASES);
+    struct model_key *key = &run->model.base[base].key[number];
     key->seed = prng_next(dice);
     key->size = (uint32_t)prng_below(dice, prng_below(dice, 20) ? 60 : VALUE_MAX);
     for (; *dbs; dbs++)
-        db_put(*dbs, key_name(number), DB_STRING, value_of(key));
-    run->model.keys += !key->is_present;
+        db_put(*dbs, database_of[base], key_name(number), DB_STRING, value_of(key));
+    run->model.base[base].keys += !key->is_present;
     key->is_present = true;
 }
 
@@ -134,36 +142,53 @@ static void apply_put(struct run *run, struct db **dbs, uint64_t *dice)
 static void apply_copy(struct run *run, struct db **dbs, uint64_t *dice)
 {
     uint64_t from = prng_below(dice, KEYS), to = prng_below(dice, KEYS);
-    struct model_key *key = &run->model.key[from];
+    uint64_t base_from = prng_below(dice, BASES), base_to = prng_below(dice, BASES);
+    struct model_key *key = &run->model.base[base_from].key[from];
     for (; *dbs; dbs++) {
         struct bytes value;
-        enum db_type type = db_get(*dbs, key_name(from), &value);
+        enum db_type type = db_get(*dbs, database_of[base_from], key_name(from), &value);
         assert_int_equal(type, key->is_present ? DB_STRING : DB_NONE);
         if (type != DB_NONE)
-            db_put(*dbs, key_name(to), type, value);
+            db_put(*dbs, database_of[base_to], key_name(to), type, value);
     }
     if (!key->is_present)
         return;
-    run->model.keys += !run->model.key[to].is_present;
-    run->model.key[to] = *key;
+    struct model_database *base = &run->model.base[base_to];
+    base->keys += !base->key[to].is_present;
+    base->key[to] = *key;
 }
 
 static void apply_delete(struct run *run, struct db **dbs, uint64_t *dice)
 {
-    uint64_t number = prng_below(dice, KEYS);
-    struct model_key *key = &run->model.key[number];
+    uint64_t number = prng_below(dice, KEYS), base = prng_below(dice, BASES);
+    struct model_key *key = &run->model.base[base].key[number];
     for (; *dbs; dbs++)
-        assert_int_equal(db_delete(*dbs, key_name(number)), key->is_present);
-    run->model.keys -= key->is_present;
+        assert_int_equal(db_delete(*dbs, database_of[base], key_name(number)), key->is_present);
+    run->model.base[base].keys -= key->is_present;
     key->is_present = false;
 }
 
-static void apply_flush(struct run *run, struct db **dbs)
+static void apply_flush(struct run *run, struct db **dbs, uint64_t *dice)
 {
+    uint64_t base = prng_below(dice, BASES + 1); /* or all of them */
     for (; *dbs; dbs++)
-        db_flush(*dbs);
-    memset(run->model.key, 0, sizeof run->model.key);
-    run->model.keys = 0;
+        if (base == BASES)
+            db_flush_all(*dbs);
+        else
+            db_flush(*dbs, database_of[base]);
+    for (uint64_t i = 0; i < BASES; i++)
+        if (base == BASES || base == i)
+            memset(&run->model.base[i], 0, sizeof run->model.base[i]);
+}
+
+static void apply_swap(struct run *run, struct db **dbs, uint64_t *dice)
+{
+    uint64_t one = prng_below(dice, BASES), other = prng_below(dice, BASES);
+    for (; *dbs; dbs++)
+        db_swap(*dbs, database_of[one], database_of[other]);
+    struct model_database base = run->model.base[one];
+    run->model.base[one] = run->model.base[other];
+    run->model.base[other] = base;
 }
 
 static void apply_receipt(struct run *run, struct db **dbs, uint64_t *dice, int64_t now_ms)
@@ -233,8 +258,10 @@ static void apply_one(struct run *run, struct db **dbs, uint64_t *dice, int64_t 
         apply_copy(run, dbs, dice);
     else if (what < 800)
         apply_delete(run, dbs, dice);
-    else if (what < 804)
-        apply_flush(run, dbs);
+    else if (what < 806)
+        apply_flush(run, dbs, dice);
+    else if (what < 812)
+        apply_swap(run, dbs, dice);
     else if (what < 900)
         apply_receipt(run, dbs, dice, now_ms);
     else if (what < 950)
@@ -277,42 +304,52 @@ static void see(void *context, struct bytes name, enum db_type type)
     fail_msg("scan gave an unknown key");
 }
 
-static void verify_scan(struct run *run)
+static void verify_scan(struct run *run, uint64_t base)
 {
     struct seen seen = {0};
     uint64_t cursor = 0, calls = 0;
     do {
         uint64_t before = seen.count, count = prng_below(&run->dice, 20);
-        cursor = db_scan(run->db, cursor, count, see, &seen);
+        cursor = db_scan(run->db, database_of[base], cursor, count, see, &seen);
         assert_true(cursor == 0 || seen.count - before >= (count ? count : 1));
         assert_true(++calls <= KEYS + 1);
     } while (cursor != 0);
     for (uint64_t i = 0; i < KEYS; i++)
-        assert_int_equal(seen.key[i], run->model.key[i].is_present);
+        assert_int_equal(seen.key[i], run->model.base[base].key[i].is_present);
 }
 
-static void verify_random(struct run *run)
+static void verify_random(struct run *run, uint64_t base)
 {
     struct buffer key = {0};
     struct bytes value;
-    bool is_found = db_random(run->db, prng_next(&run->dice), &key);
-    assert_int_equal(is_found, run->model.keys > 0);
+    unsigned database = database_of[base];
+    bool is_found = db_random(run->db, database, prng_next(&run->dice), &key);
+    assert_int_equal(is_found, run->model.base[base].keys > 0);
     if (is_found)
-        assert_int_equal(db_get(run->db, buffer_bytes(&key), &value), DB_STRING);
+        assert_int_equal(db_get(run->db, database, buffer_bytes(&key), &value), DB_STRING);
     buffer_deinit(&key);
+}
+
+static void verify_base(struct run *run, uint64_t base)
+{
+    const struct model_database *model = &run->model.base[base];
+    assert_int_equal(db_size(run->db, database_of[base]), model->keys);
+    for (uint64_t i = 0; i < KEYS; i++) {
+        struct bytes value;
+        bool is_present = db_get(run->db, database_of[base], key_name(i), &value) != DB_NONE;
+        assert_int_equal(is_present, model->key[i].is_present);
+        if (is_present)
+            assert_true(bytes_equal(value, value_of(&model->key[i])));
+    }
+    verify_scan(run, base);
+    verify_random(run, base);
 }
 
 static void verify(struct run *run)
 {
     assert_int_equal(db_applied_index(run->db), run->model.index);
-    assert_int_equal(db_size(run->db), run->model.keys);
-    for (uint64_t i = 0; i < KEYS; i++) {
-        struct bytes value;
-        bool is_present = db_get(run->db, key_name(i), &value) != DB_NONE;
-        assert_int_equal(is_present, run->model.key[i].is_present);
-        if (is_present)
-            assert_true(bytes_equal(value, value_of(&run->model.key[i])));
-    }
+    for (uint64_t base = 0; base < BASES; base++)
+        verify_base(run, base);
     for (uint64_t i = 0; i < CLIENTS; i++) {
         const struct model_receipt *receipt = &run->model.receipt[i];
         uint64_t request_id;
@@ -327,8 +364,6 @@ static void verify(struct run *run)
     struct db_stats stats;
     db_stats(run->db, &stats);
     assert_int_equal(stats.receipts, run->model.receipts);
-    verify_scan(run);
-    verify_random(run);
     if (db_applied_index(run->reference) == run->model.index)
         assert_int_equal(db_hash(run->db), db_hash(run->reference));
 }
@@ -458,8 +493,11 @@ static void execute(struct run *run)
     step(run);
     settle(run);
     verify(run);
-    /* Nothing is left over: no dead epoch, no tombstone kept as a key, one place in time each. */
-    assert_int_equal(stored_keys(run->kv, bytes_of("k", 1)), run->model.keys);
+    /* Nothing is left over: no dead space, no tombstone kept as a key, one place in time each. */
+    uint64_t keys = 0;
+    for (uint64_t base = 0; base < BASES; base++)
+        keys += run->model.base[base].keys;
+    assert_int_equal(stored_keys(run->kv, bytes_of("k", 1)), keys);
     assert_int_equal(stored_keys(run->kv, bytes_of("s", 1)), run->model.receipts);
     assert_int_equal(stored_keys(run->kv, bytes_of("t", 1)), run->model.receipts);
     assert_true(run->crashes > 0);
