@@ -101,7 +101,7 @@ static const struct directive directives[] = {
     INTEGER("log-retention-entries", log_retention_entries, FIXED, 1000, INT64_MAX, "10000000",
             "the same in entries; what is reached first counts"),
     INTEGER("log-keep-entries", log_keep_entries, FIXED, 0, INT64_MAX, "10000",
-            "log entries that are kept though no member needs them"),
+            "log entries that are kept whatever log-retention-bytes says"),
 
     /* Logging. */
     ENUM("loglevel", loglevel, SETTABLE, "notice", loglevels, "least severity that is logged"),

@@ -84,7 +84,7 @@ struct config {
     uint64_t checkpoint_size;       /* bytes of changes in memory that start a checkpoint */
     uint64_t log_retention_bytes;   /* most that is kept for a member that is behind */
     int64_t log_retention_entries;  /* the same in entries */
-    int64_t log_keep_entries;       /* kept in any case behind the persisted applied index */
+    int64_t log_keep_entries;       /* kept whatever log_retention_bytes says */
 
     /* Logging. */
     int loglevel;     /* enum log_level (set); who sets it calls log_set_level() */

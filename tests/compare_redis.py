@@ -7,7 +7,7 @@ Both databases are emptied.  A fixed list of commands and broken protocol comes 
 RESP3, then N rounds of random commands from a small pool of keys and values (a seed prints the same
 ones again).  Exit status 1 if anything differs.
 
-Made for redis-server 7.0 or 7.2.  What differs between those two is not asked (COMMAND INFO of SET,
+Made for redis-server 7.0 or 7.2.  What differs between those two is not asked (COMMAND INFO of
 MSETNX, CONFIG RESETSTAT and others whose tips and notes changed), nor what differs on purpose: there
 is one database here, and expiry options have an error of their own.
 """
@@ -101,7 +101,10 @@ CONFIG SET timeout 0 timeout 0|CONFIG SET timeout|CONFIG GET maxmemory-polic[y]|
 COMMAND NOSUCH|COMMAND COUNT x|COMMAND GETKEYS|COMMAND GETKEYS nosuch a|COMMAND GETKEYS get a
 COMMAND GETKEYS mset a 1 b 2|COMMAND GETKEYS ping a|COMMAND GETKEYS get a b|COMMAND GETKEYS rename a b
 COMMAND GETKEYS del a b c|COMMAND INFO nosuch|COMMAND GETKEYS unlink a
-COMMAND INFO get incr del mget client|id
+COMMAND GETKEYSANDFLAGS set a b|COMMAND GETKEYSANDFLAGS set a b xx get|COMMAND GETKEYSANDFLAGS mset a 1 b 2
+COMMAND GETKEYSANDFLAGS rename a b|COMMAND GETKEYSANDFLAGS ping a b|COMMAND GETKEYSANDFLAGS nosuch a b
+COMMAND GETKEYSANDFLAGS get a b|COMMAND GETKEYSANDFLAGS del a b|SCAN -1|SCAN -|SCAN -99999999999999999999
+COMMAND INFO get set incr del mget client|id
 COMMAND INFO getdel append strlen getrange setrange incrby decr decrby setnx getset
 COMMAND INFO exists touch unlink type rename renamenx mset keys
 COMMAND INFO dbsize flushall flushdb ping echo select auth hello reset quit time role
@@ -138,7 +141,7 @@ STREAMS = [
     b'ECHO "a"b\r\n', b'ECHO "a\r\n', b"ECHO 'a'b\r\n", b"ECHO 'a\r\n", b'ECHO ""\r\n',
     b'ECHO a"b c"\r\n', b"ECHO a'b c'\r\n", b'ECHO "\\xZZ\\x4"\r\n', b"ECHO\ta\r\n", b"ECHO \x0b\x0ca\r\n",
     b'echo "\\"\r\n', b'echo \'\\\'\r\n', b"echo '\\\\'\r\n",
-    b"*x\r\n", b"*\r\n", b"*01\r\n", b"*2147483648\r\n", b"*99999999999999999999\r\n",
+    b"*x\r\n", b"*\r\n", b"*01\r\n", b"*1048577\r\n", b"*2147483647\r\n", b"*2147483648\r\n", b"*99999999999999999999\r\n",
     b"*1\r\nPING\r\n", b"*1\r\n:4\r\n", b"*1\r\n$-1\r\n", b"*1\r\n$x\r\n", b"*1\r\n$\r\n",
     b"*1\r\n$536870913\r\n", b"*1\r\n$9999999999\r\n", b"*1\r\n$4\r\nPINGxx", b"*1\rx$4\rxPING\r\n",
     b"*1\r\n$4\r\nPING\r\n*1\r\n+4\r\n", b"*2\r\n$3\r\nGET\r\n$-3\r\n", b"PING\r\n*1\r\n!\r\nPING\r\n",

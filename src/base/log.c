@@ -1,5 +1,6 @@
 #include "base/log.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -10,6 +11,7 @@
 
 static enum log_level log_level = LOG_LEVEL_NOTICE;
 static int log_fd = STDOUT_FILENO;
+static char log_path[4096]; /* "": standard output */
 
 void log_set_level(enum log_level level)
 {
@@ -21,15 +23,38 @@ enum log_level log_get_level(void)
     return __atomic_load_n(&log_level, __ATOMIC_RELAXED);
 }
 
+static int open_file(const char *path)
+{
+    return open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+}
+
 bool log_open(const char *path)
 {
     if (path[0] == '\0')
         return true;
-    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+    if (strlen(path) >= sizeof log_path) {
+        errno = ENAMETOOLONG;
+        return false;
+    }
+    int fd = open_file(path);
     if (fd < 0)
         return false;
+    strcpy(log_path, path);
     log_fd = fd;
     return true;
+}
+
+/* The number of the descriptor stays, so no other thread's line goes astray. */
+bool log_reopen(void)
+{
+    if (log_path[0] == '\0')
+        return true;
+    int fd = open_file(log_path);
+    if (fd < 0)
+        return false;
+    bool done = dup3(fd, log_fd, O_CLOEXEC) == log_fd;
+    close(fd);
+    return done;
 }
 
 void log_write(enum log_level level, const char *format, ...)

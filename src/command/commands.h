@@ -84,7 +84,7 @@ command_fn cmd_config_get, cmd_config_set, cmd_config_resetstat, cmd_config_rewr
 command_fn cmd_config_help;
 /* introspect.c */
 command_fn cmd_command, cmd_command_count, cmd_command_info, cmd_command_docs, cmd_command_list;
-command_fn cmd_command_getkeys, cmd_command_help;
+command_fn cmd_command_getkeys, cmd_command_getkeysandflags, cmd_command_help;
 /* info.c */
 command_fn cmd_info, cmd_time, cmd_role;
 /* raft_command.c */

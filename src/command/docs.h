@@ -13,10 +13,9 @@ struct command_docs {
     const char *since;      /* Redis's version that had it first; ours for our own commands */
     const char *complexity; /* "N" stands for what the syntax repeats, or the result's size */
     const char *summary;
-    const char *syntax; /* see docs_syntax.c */
-    const char
-        *key_flags;   /* of its keys, as in Redis's key specifications; '|' between two specs */
-    const char *tips; /* for proxies, as in Redis; blanks between */
+    const char *syntax;    /* see docs_syntax.c */
+    const char *key_flags; /* as in Redis's key specifications; '|' between two, ';' before notes */
+    const char *tips;      /* for proxies, as in Redis; blanks between */
 };
 
 /* NULL: not documented (a unit test sees to it that every row of the table is). */

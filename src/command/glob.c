@@ -3,11 +3,14 @@
  * A star that fails later is tried again one byte on, and only the last star ever is: what an
  * earlier star could gain by moving, the last one gains by moving more.  So the time is bounded by
  * pattern times text, where trying every star in turn would let a client stop the server with one
- * long pattern.  The corner cases (a set without its end, ranges of bytes above 127) are those of
+ * long pattern.  Redis tries them in turn, and gives up below a thousand stars: so a pattern that has
+ * more of them before its last byte matches nothing here either.  The corner cases (a set without its end, ranges of bytes above 127) are those of
  * Redis 7.2 util.c stringmatchlen.
  *
  * Pure functions, any thread. */
 #include "command/commands.h"
+
+enum { STARS_MAX = 1000 };
 
 struct glob {
     const char *at, *end; /* what is left of the pattern */
@@ -72,11 +75,16 @@ bool command_glob_match(struct bytes pattern, struct bytes text, bool ignore_cas
     struct glob glob = {start, start + pattern.size, ignore_case};
     const char *star = NULL;    /* the pattern behind the last star */
     const char *star_at = NULL; /* where the text behind that star begins, as tried now */
+    uint32_t stars = 0;         /* runs of them; one at the end of the pattern does not count */
     if (text.size == 0)         /* even for stars: Redis never looks at the pattern then */
         return pattern.size == 0;
     while (p < end) {
         if (glob.at < glob.end && *glob.at == '*') {
-            star = ++glob.at;
+            while (glob.at < glob.end && *glob.at == '*')
+                glob.at++;
+            if (glob.at < glob.end && ++stars > STARS_MAX)
+                return false;
+            star = glob.at;
             star_at = p;
         } else if (glob.at < glob.end && match_one(&glob, *p)) {
             p++;

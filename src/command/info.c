@@ -130,25 +130,28 @@ static void section_stats(struct info *info)
 static void replication_slaves(struct info *info)
 {
     const struct server_raft *raft = &info->raft;
-    unsigned n = 0;
+    struct buffer lines = {0};
+    uint64_t count = 0;
     for (uint32_t i = 0; i < raft->members_count; i++) {
         const struct server_raft_peer *member = &raft->members[i];
+        const char *state = command_raft_follower_state(raft, member);
         struct command_raft_client_address address;
-        if (member->id == raft->id || !member->active)
+        if (!state)
             continue;
         command_raft_client_address(member, &address);
-        raft_index lag =
-            raft->status.last.index > member->match ? raft->status.last.index - member->match : 0;
-        buffer_printf(info->out,
-                      "slave%u:ip=%s,port=%d,state=online,offset=%" PRIu64 ",lag=%" PRIu64 "\r\n",
-                      n++, address.host, address.port, member->match, lag);
+        buffer_printf(
+            &lines,
+            "slave%" PRIu64 ":ip=%s,port=%d,state=%s,offset=%" PRIu64 ",lag=%" PRId64 "\r\n",
+            count++, address.host, address.port, state, member->match, member->idle_ms / 1000);
     }
+    line_u64(info, "connected_slaves", count);
+    buffer_append(info->out, lines.data, lines.size);
+    buffer_deinit(&lines);
 }
 
 static void replication_leader(struct info *info)
 {
     line_string(info, "role", "master");
-    line_u64(info, "connected_slaves", command_raft_active_followers(&info->raft));
     replication_slaves(info);
 }
 
@@ -163,7 +166,8 @@ static void replication_follower(struct info *info)
     line_u64(info, "master_sync_in_progress", 0);
     line_u64(info, "slave_repl_offset", info->raft.status.applied);
     line_u64(info, "slave_priority", 100);
-    line_u64(info, "slave_read_only", 1);
+    /* unless follower-mode says otherwise, it passes writes on */
+    line_u64(info, "slave_read_only", info->server->ops->is_read_only(info->server));
     line_u64(info, "connected_slaves", 0);
 }
 
@@ -263,17 +267,27 @@ void cmd_time(struct call *call)
     reply_bulk_integer(call->reply, now_us % 1000000);
 }
 
+/* As Redis, only those that are online. */
+static bool is_online(const struct server_raft *raft, uint32_t i)
+{
+    const char *state = command_raft_follower_state(raft, &raft->members[i]);
+    return state && strcmp(state, "online") == 0;
+}
+
 static void role_leader(struct call *call, const struct server_raft *raft)
 {
     struct reply *reply = call->reply;
+    uint32_t online = 0;
+    for (uint32_t i = 0; i < raft->members_count; i++)
+        online += is_online(raft, i);
     reply_array(reply, 3);
     reply_bulk_string(reply, "master");
     reply_integer(reply, (int64_t)raft->status.commit);
-    reply_array(reply, command_raft_active_followers(raft));
+    reply_array(reply, online);
     for (uint32_t i = 0; i < raft->members_count; i++) {
         const struct server_raft_peer *member = &raft->members[i];
         struct command_raft_client_address address;
-        if (member->id == raft->id || !member->active)
+        if (!is_online(raft, i))
             continue;
         command_raft_client_address(member, &address);
         reply_array(reply, 3);

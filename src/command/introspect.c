@@ -69,13 +69,13 @@ static void word_if(struct word_set *set, bool condition, const char *word)
     set->count++;
 }
 
-/* The blank-separated words of `text`, up to `end` or its end. */
-static void words_of(struct word_set *set, const char *text, char end, bool as_bulk)
+/* The blank-separated words of `text`, up to one of `ends` or its end. */
+static void words_of(struct word_set *set, const char *text, const char *ends, bool as_bulk)
 {
-    while (*text && *text != end) {
+    while (*text && !strchr(ends, *text)) {
         char word[64];
         size_t size = 0;
-        while (*text && *text != ' ' && *text != end && size + 1 < sizeof(word))
+        while (*text && *text != ' ' && !strchr(ends, *text) && size + 1 < sizeof(word))
             word[size++] = *text++;
         word[size] = '\0';
         if (as_bulk)
@@ -133,10 +133,15 @@ static void pair_integer(struct reply *reply, const char *name, int64_t value)
 static void reply_key_spec(struct reply *reply, const char *flags, int first, int last, int step)
 {
     struct word_set set;
-    reply_map(reply, 3);
+    const char *notes = strchr(flags, ';');
+    reply_map(reply, notes ? 4 : 3);
+    if (notes) {
+        reply_bulk_string(reply, "notes");
+        reply_bulk_string(reply, notes + 1);
+    }
     reply_bulk_string(reply, "flags");
     word_set_init(&set, reply);
-    words_of(&set, flags, '|', false);
+    words_of(&set, flags, "|;", false);
     word_set_finish(&set, reply);
     reply_bulk_string(reply, "begin_search");
     reply_map(reply, 2);
@@ -200,7 +205,7 @@ static void reply_row(const struct command *command, struct reply *reply)
     categories_of(command, &set);
     word_set_finish(&set, reply);
     word_set_init(&set, reply);
-    words_of(&set, docs ? docs->tips : "", '\0', true);
+    words_of(&set, docs ? docs->tips : "", "", true);
     word_set_finish(&set, reply);
     reply_key_specs(command, docs, reply);
     reply_subcommand_rows(command, reply);
@@ -371,34 +376,86 @@ void cmd_command_list(struct call *call)
 
 /* ---- COMMAND GETKEYS ------------------------------------------------------------------ */
 
+/* The command that GETKEYS is asked about, and where its keys are in argv. */
+struct keys_of {
+    const struct command *command;
+    const struct bytes *argv;
+    uint32_t argc, first, last, step; /* last < first: none */
+};
+
+/* False: answered with the error. */
+static bool find_keys(struct call *call, struct keys_of *keys)
+{
+    *keys = (struct keys_of){.argv = call->argv + 2, .argc = call->argc - 2};
+    keys->command = command_find(keys->argv, keys->argc);
+    if (keys->command && keys->command->execute == cmd_once &&
+        command_takes(keys->command, keys->argc)) {
+        keys->argv += 3;
+        keys->argc -= 3;
+        keys->command = command_find(keys->argv, keys->argc);
+    }
+    const char *error = NULL;
+    if (!keys->command)
+        error = "ERR Invalid command specified";
+    else if (keys->command->keys.first == 0)
+        error = "ERR The command has no key arguments";
+    else if (!command_takes(keys->command, keys->argc))
+        error = "ERR Invalid number of arguments specified for command";
+    if (error) {
+        reply_error(call->reply, "%s", error);
+        return false;
+    }
+    keys->first = (uint32_t)keys->command->keys.first;
+    keys->step = (uint32_t)keys->command->keys.step;
+    keys->last = keys->command->keys.last < 0 ? keys->argc - (uint32_t)-keys->command->keys.last
+                                              : (uint32_t)keys->command->keys.last;
+    return true;
+}
+
+static uint64_t keys_count(const struct keys_of *keys)
+{
+    return keys->last < keys->first ? 0 : (keys->last - keys->first) / keys->step + 1;
+}
+
 void cmd_command_getkeys(struct call *call)
 {
-    const struct bytes *argv = call->argv + 2;
-    uint32_t argc = call->argc - 2;
-    const struct command *command = command_find(argv, argc);
-    if (command && command->execute == cmd_once && command_takes(command, argc)) {
-        argv += 3;
-        argc -= 3;
-        command = command_find(argv, argc);
-    }
-    if (!command) {
-        reply_error(call->reply, "ERR Invalid command specified");
+    struct keys_of keys;
+    if (!find_keys(call, &keys))
         return;
+    reply_array(call->reply, keys_count(&keys));
+    for (uint32_t i = keys.first; i <= keys.last; i += keys.step)
+        reply_bulk(call->reply, keys.argv[i]);
+}
+
+/* What the command does with the key at argv[i]. */
+static const char *flags_of_key(const struct keys_of *keys, uint32_t i)
+{
+    const struct command_docs *docs = command_docs_find(bytes_from_string(keys->command->name));
+    const char *flags = docs ? docs->key_flags : "";
+    if (keys->command->execute == cmd_set) { /* the one whose words decide */
+        for (uint32_t j = 3; j < keys->argc; j++)
+            if (bytes_is(keys->argv[j], "get"))
+                return "RW access update";
+        return "OW update";
     }
-    if (command->keys.first == 0) {
-        reply_error(call->reply, "ERR The command has no key arguments");
+    const char *second = strchr(flags, '|');
+    return second && i > keys->first ? second + 1 : flags;
+}
+
+void cmd_command_getkeysandflags(struct call *call)
+{
+    struct keys_of keys;
+    if (!find_keys(call, &keys))
         return;
+    reply_array(call->reply, keys_count(&keys));
+    for (uint32_t i = keys.first; i <= keys.last; i += keys.step) {
+        struct word_set set;
+        reply_array(call->reply, 2);
+        reply_bulk(call->reply, keys.argv[i]);
+        word_set_init(&set, call->reply);
+        words_of(&set, flags_of_key(&keys, i), "|;", false);
+        word_set_finish(&set, call->reply);
     }
-    if (!command_takes(command, argc)) {
-        reply_error(call->reply, "ERR Invalid number of arguments specified for command");
-        return;
-    }
-    uint32_t first = (uint32_t)command->keys.first, step = (uint32_t)command->keys.step;
-    uint32_t last = command->keys.last < 0 ? argc - (uint32_t)-command->keys.last
-                                           : (uint32_t)command->keys.last;
-    reply_array(call->reply, last < first ? 0 : (last - first) / step + 1);
-    for (uint32_t i = first; i <= last; i += step)
-        reply_bulk(call->reply, argv[i]);
 }
 
 void cmd_command_help(struct call *call)
@@ -411,6 +468,8 @@ void cmd_command_help(struct call *call)
                                         "    Document these commands, or all.",
                                         "GETKEYS <full-command>",
                                         "    The keys of a command.",
+                                        "GETKEYSANDFLAGS <full-command>",
+                                        "    The keys of a command, and what it does with them.",
                                         "INFO [<command-name> ...]",
                                         "    Describe these commands, or all.",
                                         "LIST [FILTERBY (MODULE|ACLCAT|PATTERN) <value>]",

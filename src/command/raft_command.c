@@ -38,12 +38,13 @@ bool command_raft_leader_address(const struct server_raft *raft,
     return true;
 }
 
-uint32_t command_raft_active_followers(const struct server_raft *raft)
+/* A member that needs what our log no longer holds waits for a snapshot, which Redis calls so. */
+const char *command_raft_follower_state(const struct server_raft *raft,
+                                        const struct server_raft_peer *member)
 {
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < raft->members_count; i++)
-        count += raft->members[i].id != raft->id && raft->members[i].active;
-    return count;
+    if (member->id == raft->id || !member->connected || member->client_address[0] == '\0')
+        return NULL;
+    return member->fell_off ? "wait_bgsave" : "online";
 }
 
 /* How far a member is behind the leader's log; 0 where it is not known. */

@@ -31,6 +31,7 @@ struct server_raft_peer {
     char peer_address[RAFT_ADDRESS_SIZE];
     bool voter, active, fell_off, connected;
     raft_index match;
+    int64_t idle_ms; /* on a leader: since the member last answered, or since we lead */
 };
 
 struct server_raft {
@@ -68,6 +69,8 @@ struct server_ops {
     bool (*config_set)(struct server *server, struct bytes name, struct bytes value, char *error,
                        size_t error_size);
     const char *(*password)(struct server *server); /* "" when none is required */
+    /* Whether this node, while it does not lead, refuses writes (follower-mode). */
+    bool (*is_read_only)(struct server *server);
 };
 
 struct server {

@@ -108,6 +108,7 @@ const struct command command_rows[] = {
     {"command|count",      2, L | ANY | CONN,                    NO_KEYS,  cmd_command_count},
     {"command|docs",      -2, L | ANY | CONN,                    NO_KEYS,  cmd_command_docs},
     {"command|getkeys",   -3, L | ANY | CONN,                    NO_KEYS,  cmd_command_getkeys},
+    {"command|getkeysandflags", -3, L | ANY | CONN,              NO_KEYS,  cmd_command_getkeysandflags},
     {"command|help",       2, L | ANY | CONN,                    NO_KEYS,  cmd_command_help},
     {"command|info",      -2, L | ANY | CONN,                    NO_KEYS,  cmd_command_info},
     {"command|list",      -2, L | ANY | CONN,                    NO_KEYS,  cmd_command_list},

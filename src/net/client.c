@@ -18,7 +18,7 @@ enum {
     IN_KEEP = 64 * 1024, /* capacities kept while empty */
     OUT_KEEP = 256 * 1024,
     INLINE_MAX = 64 * 1024, /* Redis's PROTO_INLINE_MAX_SIZE */
-    ARGC_MAX = 1024 * 1024
+    ARGC_MAX = INT32_MAX    /* as Redis; client-query-buffer-limit bounds it first */
 };
 
 /* ---- life --------------------------------------------------------------------------- */

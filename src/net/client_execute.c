@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "command/command.h"
+#include "net/address.h"
 #include "net/client_internal.h"
 #include "resp/writer.h"
 
@@ -115,13 +116,14 @@ static void refuse_by_mode(struct client *client)
     struct reply reply = {connection_is_silent(connection) ? NULL : &connection->out,
                           connection->protocol};
     const struct raft_status *raft = raft_now(clients);
-    const char *leader = "";
-    if (raft->leader != RAFT_NOBODY)
-        leader = peers_client_address(clients->options.peers, raft->leader);
+    char host[RAFT_ADDRESS_SIZE];
+    int port;
     if (clients->options.config->follower_mode == FOLLOWER_READONLY)
         reply_error(&reply, "READONLY You can't write against a read only replica.");
-    else if (leader[0])
-        reply_error(&reply, "MOVED 0 %s", leader);
+    else if (raft->leader != RAFT_NOBODY &&
+             socket_address_split(peers_client_address(clients->options.peers, raft->leader), host,
+                                  sizeof host, &port))
+        reply_error(&reply, "MOVED 0 %s:%d", host, port); /* no brackets: so does Redis */
     else
         reply_error(&reply, "CLUSTERDOWN No leader is known; the command was not executed");
 }

@@ -7,9 +7,11 @@
  * A stop that waits for the handover costs the cluster no election timeout. */
 #include "net/net.h"
 
+#include <errno.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/fatal.h"
 #include "base/log.h"
@@ -32,7 +34,7 @@ struct net {
     struct clients *clients;
     struct peers *peers;
     struct replica *replica;
-    struct event *term, *interrupt;
+    struct event *term, *interrupt, *hangup;
     bool leaving, handed_over;
     int64_t leave_by_ms;
     int64_t stay_until_ms; /* 0: nobody else leads yet */
@@ -98,15 +100,27 @@ static void on_signal(evutil_socket_t number, short what, void *context)
     leave(net);
 }
 
+/* Whoever rotates logs sends it; and a closed terminal is no reason to stop. */
+static void on_hangup(evutil_socket_t number, short what, void *context)
+{
+    (void)number;
+    (void)what;
+    (void)context;
+    if (log_reopen())
+        log_notice("SIGHUP: the log file is open anew");
+    else
+        log_warning("SIGHUP: the log file cannot be opened anew: %s", strerror(errno));
+}
+
 static void watch_signals(struct net *net)
 {
     struct event_base *base = loop_base(net->loop);
     signal(SIGPIPE, SIG_IGN); /* a write to a closed connection is an error like any other */
-    signal(SIGHUP, SIG_IGN);  /* a closed terminal is no reason to stop */
     net->term = evsignal_new(base, SIGTERM, on_signal, net);
     net->interrupt = evsignal_new(base, SIGINT, on_signal, net);
-    if (!net->term || !net->interrupt || evsignal_add(net->term, NULL) != 0 ||
-        evsignal_add(net->interrupt, NULL) != 0)
+    net->hangup = evsignal_new(base, SIGHUP, on_hangup, net);
+    if (!net->term || !net->interrupt || !net->hangup || evsignal_add(net->term, NULL) != 0 ||
+        evsignal_add(net->interrupt, NULL) != 0 || evsignal_add(net->hangup, NULL) != 0)
         fatal("cannot watch signals");
 }
 
@@ -200,6 +214,7 @@ struct net *net_new(const struct net_options *options)
 {
     struct net *net = memory_new(sizeof *net);
     net->options = *options;
+    signal(SIGHUP, SIG_IGN); /* until net_run() */
     net->loop = loop_new();
     net->client_listener = listener_new(net->loop, "client", accept_client, net);
     net->peer_listener = listener_new(net->loop, "peer", accept_peer, net);
@@ -218,6 +233,8 @@ void net_free(struct net *net)
         event_free(net->term);
     if (net->interrupt)
         event_free(net->interrupt);
+    if (net->hangup)
+        event_free(net->hangup);
     loop_free(net->loop);
     memory_free(net);
 }

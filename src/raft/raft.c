@@ -395,6 +395,7 @@ uint32_t raft_peers(const struct raft *raft, struct raft_peer_status *peers)
             .id = raft->members.list[place].id,
             .match = progress->match,
             .next = progress->next,
+            .idle_ticks = progress->idle_ticks,
             .active = raft_is_active(raft, place),
             .replicating = progress->replicating,
             .fell_off = progress->fell_off,

@@ -207,9 +207,10 @@ struct raft_peer_status {
     raft_node_id id;
     raft_index match;
     raft_index next;
-    bool active;      /* heard from within the last election timeout */
-    bool replicating; /* false: probing */
-    bool fell_off;    /* needs entries that our log no longer holds */
+    uint32_t idle_ticks; /* since it last answered, or since we lead */
+    bool active;         /* heard from within the last election timeout */
+    bool replicating;    /* false: probing */
+    bool fell_off;       /* needs entries that our log no longer holds */
 };
 
 struct raft_config {

@@ -26,6 +26,9 @@ const char *resp_header_count_error(const struct resp_limits *limits, int64_t co
 const char *resp_header_length_error(const struct resp_limits *limits, size_t position,
                                      int64_t length)
 {
+    /* Redis's own bound is larger than ours may be: below it, it says what strangers may send. */
+    if (limits->unauthenticated && length > UNAUTHENTICATED_BULK_MAX && length <= REDIS_BULK_MAX)
+        return "unauthenticated bulk length";
     if (length < 0 || (uint64_t)length > limits->bulk_max)
         return "invalid bulk length";
     if (limits->unauthenticated && length > UNAUTHENTICATED_BULK_MAX)

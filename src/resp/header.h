@@ -5,7 +5,11 @@
 #include "resp/number.h"
 #include "resp/parser.h"
 
-enum { UNAUTHENTICATED_ARGC_MAX = 10, UNAUTHENTICATED_BULK_MAX = 16384 };
+enum {
+    UNAUTHENTICATED_ARGC_MAX = 10,
+    UNAUTHENTICATED_BULK_MAX = 16384,
+    REDIS_BULK_MAX = 512 * 1024 * 1024 /* its proto-max-bulk-len, when nobody sets it */
+};
 
 enum header_result {
     HEADER_READ,

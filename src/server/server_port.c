@@ -132,6 +132,7 @@ static void fill_member(const struct server_port *port, const struct replica_sta
         peer->match = status->peers[i].match;
         peer->active = status->peers[i].active;
         peer->fell_off = status->peers[i].fell_off;
+        peer->idle_ms = (int64_t)status->peers[i].idle_ticks * NET_TICK_MS;
     }
 }
 
@@ -192,6 +193,11 @@ static const char *get_password(struct server *server)
     return port_of(server)->options.config->requirepass;
 }
 
+static bool is_read_only(struct server *server)
+{
+    return port_of(server)->options.config->follower_mode != FOLLOWER_PROXY;
+}
+
 static const struct server_ops server_port_ops = {
     .now_ms = now_ms,
     .now_us = now_us,
@@ -203,6 +209,7 @@ static const struct server_ops server_port_ops = {
     .config_each = config_each_value,
     .config_set = set_config,
     .password = get_password,
+    .is_read_only = is_read_only,
 };
 
 /* ---- life ------------------------------------------------------------------------------------ */

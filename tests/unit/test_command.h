@@ -132,6 +132,12 @@ static inline const char *world_password(struct server *server)
     return world_of(server)->password;
 }
 
+static inline bool world_is_read_only(struct server *server)
+{
+    (void)server;
+    return false;
+}
+
 static const struct server_ops world_ops = {.now_ms = world_now_ms,
                                             .now_us = world_now_us,
                                             .stats = world_stats,
@@ -141,7 +147,8 @@ static const struct server_ops world_ops = {.now_ms = world_now_ms,
                                             .kill_client = world_kill_client,
                                             .config_each = world_config_each,
                                             .config_set = world_config_set,
-                                            .password = world_password};
+                                            .password = world_password,
+                                            .is_read_only = world_is_read_only};
 
 /* ---- life ------------------------------------------------------------------------------ */
 

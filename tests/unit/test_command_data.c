@@ -1,6 +1,8 @@
 /* The commands on keys and strings, reply by reply, in both protocols. */
 #include "test_command.h"
 
+#include "command/commands.h"
+
 static const struct typed gets_and_sets[] = {
     {"GET k", NIL2, NIL3},
     {"SET k v", OK, NULL},
@@ -248,6 +250,30 @@ static void test_walks(void **state)
     EXPECT_ALL(state, walks);
 }
 
+static bool stars_match(uint32_t stars, const char *end)
+{
+    static char text[3000];
+    struct buffer pattern = {0};
+    memset(text, 'a', sizeof text);
+    for (uint32_t i = 0; i < stars; i++)
+        buffer_printf(&pattern, "*?");
+    buffer_printf(&pattern, "%s", end);
+    bool match = command_glob_match(buffer_bytes(&pattern), bytes_of(text, sizeof text), false);
+    buffer_deinit(&pattern);
+    return match;
+}
+
+/* As many stars as Redis tries; runs of them are one, and one at the end does not count. */
+static void test_many_stars(void **state)
+{
+    (void)state;
+    assert_true(stars_match(1000, ""));
+    assert_true(stars_match(1000, "***"));
+    assert_true(stars_match(999, "***a"));
+    assert_false(stars_match(1000, "***a"));
+    assert_false(stars_match(1001, ""));
+}
+
 /* Binary keys and values go through as they are. */
 static void test_binary(void **state)
 {
@@ -461,6 +487,7 @@ int main(void)
                                        TEST(test_parts),
                                        TEST(test_counters),
                                        TEST(test_walks),
+                                       TEST(test_many_stars),
                                        TEST(test_binary),
                                        TEST(test_too_large),
                                        TEST(test_scan_is_complete),

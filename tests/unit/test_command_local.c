@@ -300,6 +300,17 @@ static const struct typed commands[] = {
     {"COMMAND GETKEYS mset a 1 b 2", "*2\r\n$1\r\na\r\n$1\r\nb\r\n", NULL},
     {"COMMAND GETKEYS rename a b", "*2\r\n$1\r\na\r\n$1\r\nb\r\n", NULL},
     {"COMMAND GETKEYS once c 1 del a b", "*2\r\n$1\r\na\r\n$1\r\nb\r\n", NULL},
+    {"COMMAND GETKEYSANDFLAGS rename a b",
+     "*2\r\n*2\r\n$1\r\na\r\n*3\r\n+RW\r\n+access\r\n+delete\r\n*2\r\n$1\r\nb\r\n*2\r\n+OW\r\n"
+     "+update\r\n",
+     "*2\r\n*2\r\n$1\r\na\r\n~3\r\n+RW\r\n+access\r\n+delete\r\n*2\r\n$1\r\nb\r\n~2\r\n+OW\r\n"
+     "+update\r\n"},
+    {"COMMAND GETKEYSANDFLAGS set a b nx get",
+     "*1\r\n*2\r\n$1\r\na\r\n*3\r\n+RW\r\n+access\r\n+update\r\n",
+     "*1\r\n*2\r\n$1\r\na\r\n~3\r\n+RW\r\n+access\r\n+update\r\n"},
+    {"COMMAND GETKEYSANDFLAGS set a b", "*1\r\n*2\r\n$1\r\na\r\n*2\r\n+OW\r\n+update\r\n",
+     "*1\r\n*2\r\n$1\r\na\r\n~2\r\n+OW\r\n+update\r\n"},
+    {"COMMAND GETKEYSANDFLAGS ping x", "-ERR The command has no key arguments\r\n", NULL},
     {"COMMAND GETKEYS ping x", "-ERR The command has no key arguments\r\n", NULL},
     {"COMMAND GETKEYS client id", "-ERR The command has no key arguments\r\n", NULL},
     {"COMMAND GETKEYS nosuch x", "-ERR Invalid command specified\r\n", NULL},
@@ -417,7 +428,9 @@ static void fill_raft(struct world *world)
     for (uint32_t i = 0; i < 3; i++) {
         struct server_raft_peer *member = &raft->members[i];
         member->id = i;
-        member->voter = member->connected = true;
+        member->voter = true;
+        member->connected = i != 2;
+        member->idle_ms = 2900;
         member->active = i != 2;
         member->match = 90 + i;
         snprintf(member->client_address, sizeof(member->client_address),
@@ -529,12 +542,12 @@ static void test_info(void **state)
         "# Raft\r\nraft_node_id:1\r\n",
         "\r\nraft_log_first_index:11\r\nraft_log_last_index:100\r\n",
         "\r\nraft_member2:id=2,client=10.0.0.3:7000,peer=10.0.0.3:17000,voter=1,active=0,"
-        "connected=1,fell_off=0,match=92,lag=8\r\n"};
+        "connected=0,fell_off=0,match=92,lag=8\r\n"};
     for (size_t i = 0; i < sizeof(everywhere) / sizeof(everywhere[0]); i++)
         assert_info(world, "INFO", everywhere[i], true);
     assert_info(world, "INFO replication",
                 "# Replication\r\nrole:master\r\nconnected_slaves:1\r\n"
-                "slave0:ip=::1,port=7000,state=online,offset=90,lag=10\r\n",
+                "slave0:ip=::1,port=7000,state=online,offset=90,lag=2\r\n",
                 true);
     assert_info(world, "INFO replication", "# Server", false);
     assert_info(world, "INFO server raft", "# Server", true);

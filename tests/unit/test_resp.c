@@ -214,6 +214,11 @@ static void test_unauthenticated(void **state)
     assert_parses_to(&limits, "*11\r\n", "!Protocol error: unauthenticated multibulk length");
     assert_parses_to(&limits, "*1\r\n$16384\r\n", "+12");
     assert_parses_to(&limits, "*1\r\n$16385\r\n", "!Protocol error: unauthenticated bulk length");
+    /* Whatever our own bound: Redis's is larger. */
+    limits.bulk_max = 1024 * 1024;
+    assert_parses_to(&limits, "*1\r\n$100000000\r\n",
+                     "!Protocol error: unauthenticated bulk length");
+    assert_parses_to(&limits, "*1\r\n$536870913\r\n", "!Protocol error: invalid bulk length");
 
     /* AUTH and what follows may come in one packet: the limits change between commands. */
     struct resp_parser *parser = resp_parser_new(&limits);
