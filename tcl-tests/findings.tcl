@@ -129,7 +129,7 @@ start_cluster 3 {} {
         set leader [leader_id]
         set other [follower_id]
         set cluster [raft_field $leader raft_cluster_id]
-        set hello [resp::encode [list RR.HELLO 2 $cluster $other $leader control \
+        set hello [resp::encode [list RR.HELLO 3 $cluster $other $leader control \
             00112233445566778899aabbccddeeff 127.0.0.1:1]]
         set size [string length $hello]
         for {set at 0} {$at <= $size} {incr at 5} {

@@ -165,7 +165,7 @@ start_cluster 3 {} {
         set ::cluster_id [raft_field $leader raft_cluster_id]
         foreach target [list $leader $victim] {
             assert_no_failures [peer wrong-hands --port [peer_port $target] --cluster $::cluster_id \
-                --me $away --target $target --pid [node_pid $target] --patience [slow 15]] 46
+                --me $away --target $target --pid [node_pid $target] --patience [slow 15]] 47
         }
         assert_all_well $leader $term
         restart_node $away
@@ -255,7 +255,7 @@ start_cluster 3 {peer-secret correct-horse} {
         set target $leader
         assert_no_failures [peer wrong-hands --port [peer_port $target] --cluster $id \
             --me $away --target $target --pid [node_pid $target] --secret correct-horse \
-            --patience [slow 15]] 47
+            --patience [slow 15]] 48
         restart_node $away
         wait_until_settled
     }

@@ -14,6 +14,9 @@
 #include "net/wire.h"
 #include "resp/writer.h"
 
+/* At least; what comes after them is skipped. */
+enum { HELLO_WORDS = 8, WELCOME_WORDS = 2 };
+
 static const char *const channel_names[CHANNELS] = {"control", "entries", "commands"};
 
 const char *wire_channel_name(enum channel channel)
@@ -27,24 +30,36 @@ void handshake_nonce(unsigned char nonce[HANDSHAKE_NONCE_SIZE])
         fatal("the system has no random bytes to give");
 }
 
+/* `said` becomes the digest of itself and these words. */
+static void note_words(struct handshake *handshake, const struct bytes *words, uint32_t count)
+{
+    unsigned char number[4];
+    unsigned int size = sizeof handshake->said;
+    EVP_MD_CTX *digest = EVP_MD_CTX_new();
+    bool done = digest && EVP_DigestInit_ex(digest, EVP_sha256(), NULL) == 1 &&
+                EVP_DigestUpdate(digest, handshake->said, sizeof handshake->said) == 1;
+    put_u32(number, count);
+    done = done && EVP_DigestUpdate(digest, number, sizeof number) == 1;
+    for (uint32_t i = 0; done && i < count; i++) {
+        put_u32(number, (uint32_t)words[i].size);
+        done = EVP_DigestUpdate(digest, number, sizeof number) == 1 &&
+               EVP_DigestUpdate(digest, words[i].data, words[i].size) == 1;
+    }
+    done = done && EVP_DigestFinal_ex(digest, handshake->said, &size) == 1;
+    EVP_MD_CTX_free(digest);
+    if (!done)
+        fatal("SHA-256 is not available");
+    check(size == sizeof handshake->said);
+}
+
 void handshake_proof(const struct handshake *handshake, enum handshake_role role,
                      const char *secret, unsigned char proof[HANDSHAKE_PROOF_SIZE])
 {
-    unsigned char said[1 + 8 * 5 + 2 * HANDSHAKE_NONCE_SIZE + RAFT_ADDRESS_SIZE] = {0};
-    unsigned char *at = said;
-    *at++ = role == HANDSHAKE_DIALER ? 'D' : 'A';
-    put_u64(at, handshake->version);
-    put_u64(at + 8, handshake->cluster);
-    put_u64(at + 16, handshake->dialer);
-    put_u64(at + 24, handshake->acceptor);
-    put_u64(at + 32, handshake->channel);
-    at += 40;
-    memcpy(at, handshake->dialer_nonce, HANDSHAKE_NONCE_SIZE);
-    memcpy(at + HANDSHAKE_NONCE_SIZE, handshake->acceptor_nonce, HANDSHAKE_NONCE_SIZE);
-    at += 2 * HANDSHAKE_NONCE_SIZE;
-    memcpy(at, handshake->client_address, strlen(handshake->client_address));
+    unsigned char input[1 + sizeof handshake->said];
+    input[0] = role == HANDSHAKE_DIALER ? 'D' : 'A';
+    memcpy(input + 1, handshake->said, sizeof handshake->said);
     unsigned int size = HANDSHAKE_PROOF_SIZE;
-    if (!HMAC(EVP_sha256(), secret, (int)strlen(secret), said, sizeof said, proof, &size))
+    if (!HMAC(EVP_sha256(), secret, (int)strlen(secret), input, sizeof input, proof, &size))
         fatal("HMAC-SHA256 is not available");
     check(size == HANDSHAKE_PROOF_SIZE);
 }
@@ -57,50 +72,60 @@ static void hex_of(const unsigned char *data, size_t size, char *text)
         snprintf(text + 2 * i, 3, "%02x", data[i]);
 }
 
-static void argument_number(struct buffer *out, const char *format, uint64_t value)
+void handshake_write_hello(struct buffer *out, struct handshake *handshake)
 {
-    char text[32];
-    snprintf(text, sizeof text, format, value);
-    resp_command_argument(out, bytes_from_string(text));
+    char version[24], cluster[24], dialer[24], acceptor[24];
+    char nonce[2 * HANDSHAKE_NONCE_SIZE + 1];
+    snprintf(version, sizeof version, "%" PRIu64, handshake->version);
+    snprintf(cluster, sizeof cluster, "%016" PRIx64, handshake->cluster);
+    snprintf(dialer, sizeof dialer, "%" PRIu64, handshake->dialer);
+    snprintf(acceptor, sizeof acceptor, "%" PRIu64, handshake->acceptor);
+    hex_of(handshake->dialer_nonce, HANDSHAKE_NONCE_SIZE, nonce);
+    const struct bytes words[HELLO_WORDS] = {
+        bytes_from_string("RR.HELLO"), bytes_from_string(version),
+        bytes_from_string(cluster),    bytes_from_string(dialer),
+        bytes_from_string(acceptor),   bytes_from_string(channel_names[handshake->channel]),
+        bytes_from_string(nonce),      bytes_from_string(handshake->client_address)};
+    resp_command_header(out, HELLO_WORDS);
+    for (uint32_t i = 0; i < HELLO_WORDS; i++)
+        resp_command_argument(out, words[i]);
+    memset(handshake->said, 0, sizeof handshake->said);
+    note_words(handshake, words, HELLO_WORDS);
 }
 
-void handshake_write_hello(struct buffer *out, const struct handshake *handshake)
+void handshake_write_welcome(struct buffer *out, struct handshake *handshake)
 {
     char nonce[2 * HANDSHAKE_NONCE_SIZE + 1];
-    hex_of(handshake->dialer_nonce, HANDSHAKE_NONCE_SIZE, nonce);
-    resp_command_header(out, 8);
-    resp_command_argument(out, bytes_from_string("RR.HELLO"));
-    argument_number(out, "%" PRIu64, handshake->version);
-    argument_number(out, "%016" PRIx64, handshake->cluster);
-    argument_number(out, "%" PRIu64, handshake->dialer);
-    argument_number(out, "%" PRIu64, handshake->acceptor);
-    resp_command_argument(out, bytes_from_string(wire_channel_name(handshake->channel)));
-    resp_command_argument(out, bytes_from_string(nonce));
-    resp_command_argument(out, bytes_from_string(handshake->client_address));
+    hex_of(handshake->acceptor_nonce, HANDSHAKE_NONCE_SIZE, nonce);
+    const struct bytes words[WELCOME_WORDS] = {bytes_from_string("+OK"), bytes_from_string(nonce)};
+    buffer_printf(out, "+OK %s\r\n", nonce);
+    note_words(handshake, words, WELCOME_WORDS);
 }
 
-void handshake_write_welcome(struct buffer *out, const struct handshake *handshake,
-                             const char *secret)
+static void proof_text(const struct handshake *handshake, enum handshake_role role,
+                       const char *secret, char text[2 * HANDSHAKE_PROOF_SIZE + 1])
 {
     unsigned char proof[HANDSHAKE_PROOF_SIZE];
-    char nonce_text[2 * HANDSHAKE_NONCE_SIZE + 1];
-    char proof_text[2 * HANDSHAKE_PROOF_SIZE + 1];
-    handshake_proof(handshake, HANDSHAKE_ACCEPTOR, secret, proof);
-    hex_of(handshake->acceptor_nonce, HANDSHAKE_NONCE_SIZE, nonce_text);
-    hex_of(proof, HANDSHAKE_PROOF_SIZE, proof_text);
-    buffer_printf(out, "+OK %s %s\r\n", nonce_text, proof_text);
+    handshake_proof(handshake, role, secret, proof);
+    hex_of(proof, HANDSHAKE_PROOF_SIZE, text);
 }
 
 void handshake_write_proof(struct buffer *out, const struct handshake *handshake,
                            const char *secret)
 {
-    unsigned char proof[HANDSHAKE_PROOF_SIZE];
     char text[2 * HANDSHAKE_PROOF_SIZE + 1];
-    handshake_proof(handshake, HANDSHAKE_DIALER, secret, proof);
-    hex_of(proof, HANDSHAKE_PROOF_SIZE, text);
+    proof_text(handshake, HANDSHAKE_DIALER, secret, text);
     resp_command_header(out, 2);
     resp_command_argument(out, bytes_from_string("RR.PROVE"));
     resp_command_argument(out, bytes_from_string(text));
+}
+
+void handshake_write_answer(struct buffer *out, const struct handshake *handshake,
+                            const char *secret)
+{
+    char text[2 * HANDSHAKE_PROOF_SIZE + 1];
+    proof_text(handshake, HANDSHAKE_ACCEPTOR, secret, text);
+    buffer_printf(out, "+OK %s\r\n", text);
 }
 
 /* ---- reading ----------------------------------------------------------------------- */
@@ -180,7 +205,7 @@ const char *handshake_read_hello(struct handshake *handshake, const struct bytes
         return "RR.HELLO without a protocol version";
     if (handshake->version != WIRE_VERSION)
         return "another version of the peer protocol";
-    if (argc != 8)
+    if (argc < HELLO_WORDS || argc > HANDSHAKE_WORDS_MAX)
         return "RR.HELLO with the wrong number of words";
     if (!read_number(argv[2], 16, &handshake->cluster))
         return "RR.HELLO with a malformed cluster id";
@@ -193,6 +218,7 @@ const char *handshake_read_hello(struct handshake *handshake, const struct bytes
         return "RR.HELLO with a malformed nonce";
     if (!read_address(argv[7], handshake->client_address))
         return "RR.HELLO with a malformed client address";
+    note_words(handshake, argv, argc);
     return NULL;
 }
 
@@ -208,18 +234,34 @@ static const char *compare_proof(const struct handshake *handshake, enum handsha
                : "the other side's peer-secret is not ours";
 }
 
-const char *handshake_read_welcome(struct handshake *handshake, struct bytes line,
-                                   const char *secret)
+/* The words of a line, one space between two.  0: none, or too many. */
+static uint32_t split(struct bytes line, struct bytes words[HANDSHAKE_WORDS_MAX])
 {
-    enum { START = 4, NONCE = 2 * HANDSHAKE_NONCE_SIZE, PROOF = 2 * HANDSHAKE_PROOF_SIZE };
-    const char *at = line.data;
-    if (line.size != START + NONCE + 1 + PROOF || memcmp(at, "+OK ", START) != 0 ||
-        at[START + NONCE] != ' ')
+    uint32_t count = 0;
+    if (line.size == 0)
+        return 0;
+    const char *at = line.data, *end = at + line.size;
+    for (;;) {
+        const char *space = memchr(at, ' ', (size_t)(end - at));
+        if (count == HANDSHAKE_WORDS_MAX)
+            return 0;
+        words[count++] = bytes_of(at, (size_t)((space ? space : end) - at));
+        if (!space)
+            return count;
+        at = space + 1;
+    }
+}
+
+const char *handshake_read_welcome(struct handshake *handshake, struct bytes line)
+{
+    struct bytes words[HANDSHAKE_WORDS_MAX];
+    uint32_t count = split(line, words);
+    if (count < WELCOME_WORDS || !bytes_is(words[0], "+OK"))
         return "the answer is not that of a redis-raft peer port";
-    if (!read_hex(bytes_of(at + START, NONCE), handshake->acceptor_nonce, HANDSHAKE_NONCE_SIZE))
+    if (!read_hex(words[1], handshake->acceptor_nonce, HANDSHAKE_NONCE_SIZE))
         return "a malformed nonce";
-    return compare_proof(handshake, HANDSHAKE_ACCEPTOR, secret,
-                         bytes_of(at + START + NONCE + 1, PROOF));
+    note_words(handshake, words, count);
+    return NULL;
 }
 
 const char *handshake_read_proof(const struct handshake *handshake, const struct bytes *argv,
@@ -228,4 +270,13 @@ const char *handshake_read_proof(const struct handshake *handshake, const struct
     if (argc != 2 || !bytes_is(argv[0], "RR.PROVE"))
         return "expected RR.PROVE";
     return compare_proof(handshake, HANDSHAKE_DIALER, secret, argv[1]);
+}
+
+const char *handshake_read_answer(const struct handshake *handshake, struct bytes line,
+                                  const char *secret)
+{
+    struct bytes words[HANDSHAKE_WORDS_MAX];
+    if (split(line, words) != 2 || !bytes_is(words[0], "+OK"))
+        return "expected +OK and a proof";
+    return compare_proof(handshake, HANDSHAKE_ACCEPTOR, secret, words[1]);
 }

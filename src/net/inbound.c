@@ -116,8 +116,7 @@ static bool on_hello(struct inbound *inbound, const struct bytes *argv, uint32_t
     }
     struct buffer welcome = {0};
     handshake_nonce(inbound->handshake.acceptor_nonce);
-    handshake_write_welcome(&welcome, &inbound->handshake,
-                            inbound->peers->options.config->peer_secret);
+    handshake_write_welcome(&welcome, &inbound->handshake);
     inbound->welcomed = true;
     if (say(inbound, &welcome))
         return true;
@@ -129,14 +128,14 @@ static bool on_proof(struct inbound *inbound, const struct bytes *argv, uint32_t
 {
     struct peers *peers = inbound->peers;
     enum channel channel = inbound->handshake.channel;
-    const char *error =
-        handshake_read_proof(&inbound->handshake, argv, argc, peers->options.config->peer_secret);
+    const char *secret = peers->options.config->peer_secret;
+    const char *error = handshake_read_proof(&inbound->handshake, argv, argc, secret);
     if (error) {
         refuse(inbound, error);
         return false;
     }
     struct buffer text = {0};
-    buffer_printf(&text, "+OK\r\n");
+    handshake_write_answer(&text, &inbound->handshake, secret);
     if (!say(inbound, &text)) {
         close_for(inbound, LOG_LEVEL_VERBOSE, "it does not listen");
         return false;

@@ -21,7 +21,7 @@ enum {
     PEER_STALLED_MS = 5000    /* without a byte taken by the other end */
 };
 
-/*                link_tick()            connected           +OK nonce proof         +OK
+/*                link_tick()            connected              +OK nonce          +OK proof
  *   LINK_DOWN --------------> LINK_DIALING --------> LINK_HELLO ----------> LINK_PROVE ----> LINK_UP
  *      ^                           |                     |                      |              |
  *      +---- link_close(): failed, refused, timed out, closed, stalled ---------+--------------+
@@ -36,8 +36,8 @@ struct link {
     struct event readable, writable;
     struct evdns_getaddrinfo_request *resolving; /* while a host name is looked up */
     struct handshake handshake;
-    struct buffer in; /* the acceptor's lines */
-    struct outbox out;
+    struct buffer in;    /* the acceptor's lines */
+    struct outbox out;   /* written only while UP: nothing is told to one who proved nothing */
     bool writing;        /* `writable` is watched: the socket is full */
     int64_t progress_ms; /* while writing: when the socket last took something */
     int64_t dialed_ms;   /* not DOWN, not UP: the handshake's time runs from here */

@@ -21,7 +21,7 @@
 #include "replica/replica.h"
 #include "resp/parser.h"
 
-enum { WIRE_VERSION = 2 };
+enum { WIRE_VERSION = 3 };
 
 /* Hard limits of the protocol, equal on every node whatever its configuration says: a leader must
  * never have an entry that a follower refuses to read. */

@@ -1,5 +1,5 @@
-/* What a stranger says on a peer port: a greeting that is accepted, written again, says the same.  A
- * proof without the secret is not accepted. */
+/* What a stranger says on a peer port, or one who is dialed: a hello or welcome that is accepted,
+ * written again, says the same.  A proof without the secret is not accepted. */
 #include "fuzz.h"
 
 #include "base/fatal.h"
@@ -14,7 +14,7 @@ static bool same(const struct handshake *a, const struct handshake *b)
            strcmp(a->client_address, b->client_address) == 0;
 }
 
-static void check_again(const struct handshake *hello, struct resp_parser *parser)
+static void check_again(struct handshake *hello, struct resp_parser *parser)
 {
     struct buffer out = {0};
     struct handshake again;
@@ -28,14 +28,30 @@ static void check_again(const struct handshake *hello, struct resp_parser *parse
     buffer_deinit(&out);
 }
 
+static void try_welcome(struct bytes line)
+{
+    struct handshake handshake = {.version = WIRE_VERSION}, again = handshake;
+    struct buffer out = {0};
+    check(handshake_read_answer(&handshake, line, "secret"));
+    if (handshake_read_welcome(&handshake, line))
+        return;
+    memcpy(again.acceptor_nonce, handshake.acceptor_nonce, sizeof again.acceptor_nonce);
+    handshake_write_welcome(&out, &again);
+    out.size -= 2;
+    bool whole = bytes_equal(line, bytes_of(out.data, out.size));
+    check(out.size <= line.size && memcmp(line.data, out.data, out.size) == 0);
+    check((memcmp(again.said, handshake.said, sizeof again.said) == 0) == whole);
+    buffer_deinit(&out);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct resp_limits limits = {HANDSHAKE_LINE_MAX, 64, 8, 2 * HANDSHAKE_LINE_MAX,
-                                 .allow_inline = true};
+    struct resp_limits limits = {HANDSHAKE_LINE_MAX, 64, HANDSHAKE_WORDS_MAX,
+                                 2 * HANDSHAKE_LINE_MAX, .allow_inline = true};
     struct resp_parser *parser = resp_parser_new(&limits);
     struct handshake handshake = {.version = WIRE_VERSION};
     size_t consumed;
-    check(handshake_read_welcome(&handshake, bytes_of(data, size), "secret"));
+    try_welcome(bytes_of(data, size));
     if (resp_parse(parser, (const char *)data, size, &consumed) == RESP_COMMAND) {
         uint32_t argc;
         const struct bytes *argv = resp_argv(parser, &argc);

@@ -1,5 +1,5 @@
-/* The handshake of two nodes, on memory: it works when both know the same, and each thing that may
- * differ is refused for that reason. */
+/* The handshake of two nodes, on memory: it works when both know the same, each thing that may differ
+ * is refused for that reason, and the dialer proves itself first. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -59,23 +59,44 @@ static const char *read_proof(const struct handshake *acceptor, const struct buf
     return error;
 }
 
-/* The whole exchange; *dialer_error and the result: what each side says. */
+static void line_of(const struct buffer *text, struct bytes *line)
+{
+    assert_true(text->size > 2);
+    assert_memory_equal(text->data + text->size - 2, "\r\n", 2);
+    *line = bytes_of(text->data, text->size - 2);
+}
+
+/* A hello and a welcome, as far as both sides are agreed. */
+static void greet(struct handshake *dialer, struct handshake *acceptor)
+{
+    struct buffer hello = {0}, welcome = {0};
+    struct bytes line;
+    handshake_write_hello(&hello, dialer);
+    assert_null(read_hello(acceptor, &hello));
+    handshake_nonce(acceptor->acceptor_nonce);
+    handshake_write_welcome(&welcome, acceptor);
+    line_of(&welcome, &line);
+    assert_null(handshake_read_welcome(dialer, line));
+    assert_memory_equal(dialer->said, acceptor->said, sizeof dialer->said);
+    buffer_deinit(&hello);
+    buffer_deinit(&welcome);
+}
+
+/* The whole exchange; *dialer_error and the result: what each side says of the other's proof. */
 static const char *meet(const char *dialer_secret, const char *acceptor_secret,
                         const char **dialer_error)
 {
     struct handshake dialer = fresh(), acceptor;
-    struct buffer hello = {0}, welcome = {0}, proof = {0};
-    handshake_write_hello(&hello, &dialer);
-    assert_null(read_hello(&acceptor, &hello));
-    handshake_nonce(acceptor.acceptor_nonce);
-    handshake_write_welcome(&welcome, &acceptor, acceptor_secret);
-    *dialer_error =
-        handshake_read_welcome(&dialer, bytes_of(welcome.data, welcome.size - 2), dialer_secret);
+    struct buffer proof = {0}, answer = {0};
+    struct bytes line;
+    greet(&dialer, &acceptor);
     handshake_write_proof(&proof, &dialer, dialer_secret);
     const char *error = read_proof(&acceptor, &proof, acceptor_secret);
-    buffer_deinit(&hello);
-    buffer_deinit(&welcome);
+    handshake_write_answer(&answer, &acceptor, acceptor_secret);
+    line_of(&answer, &line);
+    *dialer_error = handshake_read_answer(&dialer, line, dialer_secret);
     buffer_deinit(&proof);
+    buffer_deinit(&answer);
     return error;
 }
 
@@ -117,18 +138,35 @@ static void hello_says_who_and_where(void **state)
     buffer_deinit(&hello);
 }
 
+/* What a stranger gets for a perfect hello is the same whatever the secret: nothing to guess it by. */
+static void the_acceptor_proves_nothing_first(void **state)
+{
+    struct handshake dialer = fresh(), acceptor;
+    struct buffer hello = {0}, welcome = {0};
+    char wanted[5 + 2 * HANDSHAKE_NONCE_SIZE + 3] = "+OK ";
+    (void)state;
+    handshake_write_hello(&hello, &dialer);
+    assert_null(read_hello(&acceptor, &hello));
+    memset(acceptor.acceptor_nonce, 0xab, sizeof acceptor.acceptor_nonce);
+    handshake_write_welcome(&welcome, &acceptor);
+    for (unsigned i = 0; i < HANDSHAKE_NONCE_SIZE; i++)
+        strcat(wanted, "ab");
+    strcat(wanted, "\r\n");
+    assert_int_equal(welcome.size, strlen(wanted));
+    assert_memory_equal(welcome.data, wanted, welcome.size);
+    buffer_deinit(&hello);
+    buffer_deinit(&welcome);
+}
+
 /* A proof is bound to everything that was said: it does not fit anything else. */
 static void a_proof_fits_one_handshake_only(void **state)
 {
+    enum { CHANGES = 8 };
     unsigned char proof[HANDSHAKE_PROOF_SIZE], other[HANDSHAKE_PROOF_SIZE];
-    struct handshake base = fresh();
+    struct handshake base = fresh(), changed[CHANGES];
     (void)state;
     handshake_nonce(base.acceptor_nonce);
-    handshake_proof(&base, HANDSHAKE_DIALER, "s", proof);
-    handshake_proof(&base, HANDSHAKE_ACCEPTOR, "s", other);
-    assert_memory_not_equal(proof, other, sizeof proof);
-    struct handshake changed[8];
-    for (unsigned i = 0; i < 8; i++)
+    for (unsigned i = 0; i < CHANGES; i++)
         changed[i] = base;
     changed[0].version++;
     changed[1].cluster++;
@@ -138,10 +176,71 @@ static void a_proof_fits_one_handshake_only(void **state)
     changed[5].dialer_nonce[15] ^= 1;
     changed[6].acceptor_nonce[0] ^= 1;
     changed[7].client_address[0] ^= 1;
-    for (unsigned i = 0; i < 8; i++) {
+    struct buffer text = {0};
+    handshake_write_hello(&text, &base);
+    handshake_write_welcome(&text, &base);
+    handshake_proof(&base, HANDSHAKE_DIALER, "s", proof);
+    handshake_proof(&base, HANDSHAKE_ACCEPTOR, "s", other);
+    assert_memory_not_equal(proof, other, sizeof proof);
+    for (unsigned i = 0; i < CHANGES; i++) {
+        handshake_write_hello(&text, &changed[i]);
+        handshake_write_welcome(&text, &changed[i]);
         handshake_proof(&changed[i], HANDSHAKE_DIALER, "s", other);
         assert_memory_not_equal(proof, other, sizeof proof);
     }
+    buffer_deinit(&text);
+}
+
+/* A side's own proof is not taken from the other, nor an answer that was overheard. */
+static void a_proof_is_of_no_use_to_another(void **state)
+{
+    struct handshake dialer = fresh(), acceptor;
+    struct buffer proof = {0}, answer = {0};
+    char reflected[5 + 2 * HANDSHAKE_PROOF_SIZE + 1];
+    (void)state;
+    greet(&dialer, &acceptor);
+    handshake_write_answer(&answer, &acceptor, "s");
+    const struct bytes words[2] = {bytes_from_string("RR.PROVE"),
+                                   bytes_of(answer.data + 4, 2 * HANDSHAKE_PROOF_SIZE)};
+    assert_non_null(handshake_read_proof(&acceptor, words, 2, "s"));
+    handshake_write_proof(&proof, &dialer, "s");
+    snprintf(reflected, sizeof reflected, "+OK %.*s", 2 * HANDSHAKE_PROOF_SIZE,
+             (const char *)proof.data + proof.size - 2 - (size_t)(2 * HANDSHAKE_PROOF_SIZE));
+    assert_non_null(handshake_read_answer(&dialer, bytes_from_string(reflected), "s"));
+    greet(&dialer, &acceptor); /* the same again, with another nonce of the acceptor's */
+    assert_non_null(read_proof(&acceptor, &proof, "s"));
+    assert_non_null(handshake_read_answer(&dialer, bytes_of(answer.data, answer.size - 2), "s"));
+    buffer_deinit(&proof);
+    buffer_deinit(&answer);
+}
+
+/* Of a later version, which says more: it is skipped, and the proofs cover it all the same. */
+static void more_words_are_skipped_and_proved(void **state)
+{
+    struct handshake dialer = fresh(), acceptor, plain;
+    struct buffer hello = {0};
+    struct resp_parser *parser;
+    struct bytes more[HANDSHAKE_WORDS_MAX + 1];
+    uint32_t argc;
+    (void)state;
+    handshake_write_hello(&hello, &dialer);
+    const struct bytes *argv = words_of(&parser, &hello, &argc);
+    for (uint32_t i = 0; i <= HANDSHAKE_WORDS_MAX; i++)
+        more[i] = i < argc ? argv[i] : bytes_from_string("colour=blue");
+    assert_null(handshake_read_hello(&plain, more, argc));
+    assert_null(handshake_read_hello(&acceptor, more, argc + 1));
+    assert_int_equal(acceptor.dialer, dialer.dialer);
+    assert_memory_not_equal(acceptor.said, plain.said, sizeof plain.said);
+    assert_null(handshake_read_hello(&acceptor, more, HANDSHAKE_WORDS_MAX));
+    assert_non_null(handshake_read_hello(&acceptor, more, HANDSHAKE_WORDS_MAX + 1));
+    struct handshake short_of = dialer;
+    assert_null(handshake_read_welcome(&short_of,
+                                       bytes_from_string("+OK 00112233445566778899aabbccddeeff")));
+    assert_null(handshake_read_welcome(
+        &dialer, bytes_from_string("+OK 00112233445566778899aabbccddeeff colour=blue")));
+    assert_memory_not_equal(dialer.said, short_of.said, sizeof dialer.said);
+    resp_parser_free(parser);
+    buffer_deinit(&hello);
 }
 
 static void assert_hello_refused(const char *const words[8], uint32_t argc, const char *error)
@@ -158,7 +257,7 @@ static void assert_hello_refused(const char *const words[8], uint32_t argc, cons
 static void a_malformed_hello_is_refused(void **state)
 {
     static const char *const good[8] = {"RR.HELLO",
-                                        "2",
+                                        "3",
                                         "00000000000000ff",
                                         "0",
                                         "1",
@@ -172,7 +271,7 @@ static void a_malformed_hello_is_refused(void **state)
         {0, "PING",
          "expected RR.HELLO: this is a redis-raft peer port, clients connect to another"},
         {1, "x", "RR.HELLO without a protocol version"},
-        {1, "1", "another version of the peer protocol"},
+        {1, "2", "another version of the peer protocol"},
         {1, "99999999999999999999", "RR.HELLO without a protocol version"},
         {2, "", "RR.HELLO with a malformed cluster id"},
         {2, "xyz", "RR.HELLO with a malformed cluster id"},
@@ -202,13 +301,22 @@ static void a_malformed_hello_is_refused(void **state)
     assert_non_null(handshake_read_hello(&handshake, argv, 0));
 }
 
-static void a_foreign_welcome_is_refused(void **state)
+static void a_foreign_answer_is_refused(void **state)
 {
-    static const char *const lines[] = {"", "+OK", "+PONG", "HTTP/1.1 400 Bad Request", "+OK  "};
+    static const char *const lines[] = {"",
+                                        " ",
+                                        "+OK",
+                                        "+PONG",
+                                        "HTTP/1.1 400 Bad Request",
+                                        "+OK  ",
+                                        "+OK 1 2 3 4 5 6 7 8 9 a b c d e f g",
+                                        "+OK 00112233445566778899aabbccddeefg",
+                                        "+OK 00112233445566778899aabbccddeeff00"};
     (void)state;
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
         struct handshake handshake = fresh();
-        assert_non_null(handshake_read_welcome(&handshake, bytes_from_string(lines[i]), ""));
+        assert_non_null(handshake_read_welcome(&handshake, bytes_from_string(lines[i])));
+        assert_non_null(handshake_read_answer(&handshake, bytes_from_string(lines[i]), ""));
     }
 }
 
@@ -218,9 +326,12 @@ int main(void)
         cmocka_unit_test(equal_secrets_meet),
         cmocka_unit_test(different_secrets_do_not),
         cmocka_unit_test(hello_says_who_and_where),
+        cmocka_unit_test(the_acceptor_proves_nothing_first),
         cmocka_unit_test(a_proof_fits_one_handshake_only),
+        cmocka_unit_test(a_proof_is_of_no_use_to_another),
+        cmocka_unit_test(more_words_are_skipped_and_proved),
         cmocka_unit_test(a_malformed_hello_is_refused),
-        cmocka_unit_test(a_foreign_welcome_is_refused),
+        cmocka_unit_test(a_foreign_answer_is_refused),
     };
     return cmocka_run_group_tests_name("handshake", tests, NULL, NULL);
 }
