@@ -74,10 +74,13 @@ static void info_members(const struct server_raft *raft, struct buffer *out)
         const struct server_raft_peer *member = &raft->members[i];
         buffer_printf(out,
                       "raft_member%" PRIu32 ":id=%" PRIu64 ",client=%s,peer=%s,voter=%d,active=%d,"
-                      "connected=%d,fell_off=%d,match=%" PRIu64 ",lag=%" PRIu64 "\r\n",
+                      "connected=%d,fell_off=%d,match=%" PRIu64 ",lag=%" PRIu64,
                       i, member->id, member->client_address, member->peer_address, member->voter,
                       member->active, member->connected, member->fell_off, match_of(raft, member),
                       lag_of(raft, member));
+        if (member->clock_known)
+            buffer_printf(out, ",clock_offset_ms=%" PRId64, member->clock_offset_ms);
+        buffer_printf(out, "\r\n");
     }
 }
 
@@ -137,7 +140,7 @@ static void pair_bool(struct reply *reply, const char *name, bool value)
 static void reply_member(struct reply *reply, const struct server_raft *raft,
                          const struct server_raft_peer *member)
 {
-    reply_map(reply, 9);
+    reply_map(reply, 10);
     pair_u64(reply, "id", member->id);
     pair_string(reply, "client", member->client_address);
     pair_string(reply, "peer", member->peer_address);
@@ -147,6 +150,11 @@ static void reply_member(struct reply *reply, const struct server_raft *raft,
     pair_bool(reply, "fell-off", member->fell_off);
     pair_u64(reply, "match", match_of(raft, member));
     pair_u64(reply, "lag", lag_of(raft, member));
+    reply_bulk_string(reply, "clock-offset-ms");
+    if (member->clock_known)
+        reply_integer(reply, member->clock_offset_ms);
+    else
+        reply_null(reply);
 }
 
 void cmd_raft_status(struct call *call)

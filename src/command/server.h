@@ -31,7 +31,9 @@ struct server_raft_peer {
     char peer_address[RAFT_ADDRESS_SIZE];
     bool voter, active, fell_off, connected;
     raft_index match;
-    int64_t idle_ms; /* on a leader: since the member last answered, or since we lead */
+    int64_t idle_ms;         /* on a leader: since the member last answered, or since we lead */
+    bool clock_known;        /* on a leader */
+    int64_t clock_offset_ms; /* of its wall clock from the middle of a majority's */
 };
 
 struct server_raft {

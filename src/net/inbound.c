@@ -176,7 +176,7 @@ static bool on_message(struct inbound *inbound, const struct bytes *argv, uint32
     else if (!belongs(kind, inbound->handshake.channel))
         error = "a message on the wrong channel";
     else if (kind == WIRE_MESSAGE)
-        replica_receive(peers->replica, &input->message);
+        replica_receive(peers->replica, &input->message, input->clock_ms);
     else if (kind == WIRE_FORWARD)
         replica_receive_forward(peers->replica, node, &input->forward);
     else if (kind == WIRE_FORWARD_REPLY)

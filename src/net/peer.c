@@ -73,7 +73,7 @@ static void send_message(struct transport *transport, const struct raft_message 
         return;
     struct link *link = &peer->links[has_entries ? CHANNEL_ENTRIES : CHANNEL_CONTROL];
     if (has_room(link))
-        wire_encode_message(&link->out, message, entries);
+        wire_encode_message(&link->out, message, entries, loop_unix_ms(peer->peers->options.loop));
     else if (has_entries)
         peer->lost_entries = true;
 }

@@ -2,11 +2,11 @@
  *
  *   argv[0]     argv[1]: fixed fields                                   argv[2]
  *   VOTE        from u64 to u64 term u64 | last POS, flags u8            -
- *   VOTED       from u64 to u64 term u64 | flags u8                      -
+ *   VOTED       from u64 to u64 term u64 | flags u8, clock u64           -
  *   APPEND      from u64 to u64 term u64 | prev POS, commit u64,         entries, if count > 0
  *                                          round u64, count u32
  *   APPENDED    from u64 to u64 term u64 | hint POS, round u64,          -
- *                                          matched u8
+ *                                          matched u8, clock u64
  *   TIMEOUTNOW  from u64 to u64 term u64                                 -
  *   FORWARD     run_id u64 id u64 term u64 client u64 kind u8           command_encode()
  *               protocol u8 reply_max u32
@@ -14,6 +14,7 @@
  *   PIECE       total u32, offset u32                                    up to WIRE_PIECE_MAX bytes
  *
  *   flags of VOTE: 1 pre-vote, 2 transfer; of VOTED: 1 granted, 2 pre-vote.
+ *   clock: the sender's wall clock, Unix milliseconds (transport_ops.send).
  *   entries: count times  term u64, type u8, size u32, payload; index = prev.index + 1, 2, ...
  *
  * A payload (of an entry, a FORWARD, a FORWARDED) of more than WIRE_PIECE_MAX is sent as PIECEs, in
@@ -31,9 +32,10 @@
 
 enum {
     VOTE_SIZE = ROUTE_SIZE + VOTE_REQUEST_SIZE,
-    VOTED_SIZE = ROUTE_SIZE + VOTE_RESPONSE_SIZE,
+    CLOCK_SIZE = 8,
+    VOTED_SIZE = ROUTE_SIZE + VOTE_RESPONSE_SIZE + CLOCK_SIZE,
     APPEND_SIZE = ROUTE_SIZE + APPEND_REQUEST_SIZE,
-    APPENDED_SIZE = ROUTE_SIZE + APPEND_RESPONSE_SIZE,
+    APPENDED_SIZE = ROUTE_SIZE + APPEND_RESPONSE_SIZE + CLOCK_SIZE,
     FORWARD_SIZE = 38,
     FORWARDED_SIZE = 18,
     PIECE_SIZE = 8,
@@ -180,31 +182,41 @@ static void encode_vote_request(struct outbox *out, const struct raft_message *m
     append_head(out, 2, "VOTE", fields, sizeof fields);
 }
 
-static void encode_vote_response(struct outbox *out, const struct raft_message *message)
+/* Behind the fields of an answer.  A clock from before 1970 is wrong enough at 0. */
+static void put_clock(unsigned char *at, int64_t clock_ms)
+{
+    put_u64(at, clock_ms < 0 ? 0 : (uint64_t)clock_ms);
+}
+
+static void encode_vote_response(struct outbox *out, const struct raft_message *message,
+                                 int64_t clock_ms)
 {
     unsigned char fields[VOTED_SIZE];
     route_of(fields, message);
     wire_put_vote_response(fields + ROUTE_SIZE, &message->vote_response);
+    put_clock(fields + VOTED_SIZE - CLOCK_SIZE, clock_ms);
     append_head(out, 2, "VOTED", fields, sizeof fields);
 }
 
-static void encode_append_response(struct outbox *out, const struct raft_message *message)
+static void encode_append_response(struct outbox *out, const struct raft_message *message,
+                                   int64_t clock_ms)
 {
     unsigned char fields[APPENDED_SIZE];
     route_of(fields, message);
     wire_put_append_response(fields + ROUTE_SIZE, &message->append_response);
+    put_clock(fields + APPENDED_SIZE - CLOCK_SIZE, clock_ms);
     append_head(out, 2, "APPENDED", fields, sizeof fields);
 }
 
 void wire_encode_message(struct outbox *out, const struct raft_message *message,
-                         const struct raft_entry *entries)
+                         const struct raft_entry *entries, int64_t clock_ms)
 {
     unsigned char route[ROUTE_SIZE];
     switch (message->type) {
     case RAFT_VOTE_REQUEST: encode_vote_request(out, message); break;
-    case RAFT_VOTE_RESPONSE: encode_vote_response(out, message); break;
+    case RAFT_VOTE_RESPONSE: encode_vote_response(out, message, clock_ms); break;
     case RAFT_APPEND_REQUEST: encode_append(out, message, entries); break;
-    case RAFT_APPEND_RESPONSE: encode_append_response(out, message); break;
+    case RAFT_APPEND_RESPONSE: encode_append_response(out, message, clock_ms); break;
     case RAFT_TIMEOUT_NOW:
         route_of(route, message);
         append_head(out, 2, "TIMEOUTNOW", route, sizeof route);
@@ -396,6 +408,14 @@ static const struct message_form message_forms[] = {
     [RAFT_TIMEOUT_NOW] = {"TIMEOUTNOW", ROUTE_SIZE, 2, 2},
 };
 
+static const char *get_clock(const unsigned char *at, int64_t *clock_ms)
+{
+    if (get_u64(at) >= WIRE_NUMBER_MAX)
+        return "an impossible clock";
+    *clock_ms = (int64_t)get_u64(at);
+    return NULL;
+}
+
 static enum wire_kind decode_fields(struct wire_input *input, const struct bytes *argv,
                                     uint32_t argc)
 {
@@ -406,10 +426,16 @@ static enum wire_kind decode_fields(struct wire_input *input, const struct bytes
     case RAFT_VOTE_REQUEST:
         error = wire_get_vote_request(at, message->term, &message->vote_request);
         break;
-    case RAFT_VOTE_RESPONSE: error = wire_get_vote_response(at, &message->vote_response); break;
+    case RAFT_VOTE_RESPONSE:
+        error = wire_get_vote_response(at, &message->vote_response);
+        if (!error)
+            error = get_clock(at + VOTE_RESPONSE_SIZE, &input->clock_ms);
+        break;
     case RAFT_APPEND_REQUEST: return decode_append(input, argv, argc);
     case RAFT_APPEND_RESPONSE:
         error = wire_get_append_response(at, &message->append_response);
+        if (!error)
+            error = get_clock(at + APPEND_RESPONSE_SIZE, &input->clock_ms);
         break;
     case RAFT_TIMEOUT_NOW: error = message->term ? NULL : "an impossible term"; break;
     }
@@ -423,6 +449,7 @@ static enum wire_kind decode_message(struct wire_input *input, enum raft_message
     const struct message_form *form = &message_forms[type];
     struct raft_message *message = &input->message;
     *message = (struct raft_message){.type = type};
+    input->clock_ms = 0;
     if (argc < form->argc_min || argc > form->argc_max || argv[1].size != form->size)
         return invalid(input, "a message of the wrong size");
     struct route route;

@@ -38,9 +38,10 @@ struct resp_limits wire_limits(void);
 /* ---- encoding ----------------------------------------------------------------- */
 
 /* `entries`: as in transport_ops.send.  An append of more than WIRE_FRAME_MAX or WIRE_ENTRIES_MAX
- * becomes several; a large entry travels alone. */
+ * becomes several; a large entry travels alone.  `clock_ms`: this node's wall clock, which goes with
+ * every answer (replica_receive says what for). */
 void wire_encode_message(struct outbox *out, const struct raft_message *message,
-                         const struct raft_entry *entries);
+                         const struct raft_entry *entries, int64_t clock_ms);
 void wire_encode_forward(struct outbox *out, const struct forward *forward);
 void wire_encode_forward_reply(struct outbox *out, const struct forward_reply *reply);
 
@@ -62,6 +63,7 @@ struct wire_input {
         struct forward forward;             /* .command is owned here */
         struct forward_reply forward_reply; /* .reply is borrowed until wire_release() */
     };
+    int64_t clock_ms;           /* of an answer's sender; 0: the message is no answer */
     struct blob *assembly;      /* owned: the payload that comes in pieces; NULL: none */
     size_t assembly_total;      /* its size, once complete */
     size_t assembled;           /* how much of it has come */

@@ -23,12 +23,12 @@ static struct request *request_at(struct replica *replica, struct raft_pos pos)
     return request;
 }
 
-/* Leaders' clocks differ, and each may be set back; the log's time only grows.  The same on every
- * node, because the machine's time is part of its state. */
-static int64_t never_earlier(struct state_machine *machine, int64_t unix_ms)
+/* A new leader's estimate may begin behind what its predecessor stamped and it has not yet applied;
+ * the log's time only grows.  The same on every node, because the machine's time is part of its state. */
+static int64_t never_earlier(struct state_machine *machine, int64_t log_time_ms)
 {
     int64_t latest = machine->ops->time_ms(machine);
-    return unix_ms > latest ? unix_ms : latest;
+    return log_time_ms > latest ? log_time_ms : latest;
 }
 
 /* False: not finished. */
@@ -167,7 +167,7 @@ static bool serve_one(struct replica *replica, struct request *request)
     struct state_machine *machine = replica->options.machine;
     buffer_clear(&replica->reply);
     replica->reading = NULL;
-    if (!machine->ops->read(machine, never_earlier(machine, replica->unix_ms),
+    if (!machine->ops->read(machine, never_earlier(machine, replica->log_time_ms),
                             blob_bytes(request->command), request->protocol, &replica->reply)) {
         replica->reading = request;
         return false;

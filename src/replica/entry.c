@@ -5,7 +5,7 @@
  *        1    3  zero
  *        4    4  largest string that the command may make (the leader's proto-max-bulk-len),
  *                0: only the state machine's own bound
- *        8    8  leader's wall clock, milliseconds, little endian
+ *        8    8  log time (log_time.c), Unix milliseconds, little endian
  *       16    8  seed for random commands
  *       24       the command, command_encode()
  */

@@ -99,6 +99,8 @@ static void note_role(struct replica *replica, const struct raft_status *before)
                    (unsigned long long)now->leader);
     if (now->role == RAFT_LEADER && before->role != RAFT_LEADER)
         replica->elections++;
+    if (now->role == RAFT_LEADER && (before->role != RAFT_LEADER || before->term != now->term))
+        replica_log_time_begin(replica);
     replica->try_waiting = true;
 }
 
@@ -140,13 +142,16 @@ void replica_tick(struct replica *replica, int64_t now_ms, int64_t unix_ms)
         replica_step(replica, &input);
     if (ticks > 0) {
         replica->try_waiting = true;
+        replica_log_time_tick(replica);
         replica_expire_requests(replica);
         replica_trim_log(replica);
     }
 }
 
-void replica_receive(struct replica *replica, const struct raft_message *message)
+void replica_receive(struct replica *replica, const struct raft_message *message, int64_t clock_ms)
 {
+    if (clock_ms != 0)
+        replica_clock_heard(replica, message->from, clock_ms);
     struct raft_input input = {.type = RAFT_INPUT_MESSAGE, .message = message};
     replica_step(replica, &input);
 }
@@ -258,6 +263,7 @@ struct replica *replica_new(const struct replica_options *options, int64_t now_m
     }
     raft_status(replica->raft, &replica->status);
     entry_cache_init(&replica->cache, last);
+    replica_log_time_tick(replica);
     return replica;
 }
 
@@ -286,4 +292,5 @@ void replica_status(const struct replica *replica, struct replica_status *status
     status->peers_count = raft_peers(replica->raft, status->peers);
     status->serving = replica_leads(replica) &&
                       raft_term_at(replica->raft, replica->status.applied) == replica->status.term;
+    replica_clock_status(replica, status);
 }

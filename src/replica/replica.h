@@ -81,8 +81,8 @@ struct state_machine_ops {
     bool (*apply)(struct state_machine *machine, const struct apply_context *context,
                   struct bytes command, int protocol, struct buffer *reply);
     void (*applied)(struct state_machine *machine, struct raft_pos pos, int64_t now_ms);
-    /* A read on the present state. `now_ms` is the leader's clock, and no earlier than any entry's
-     * time.  False: not finished, nothing is in `reply` yet; it is called again with the same
+    /* A read on the present state. `now_ms` is the cluster's clock (log_time.c), and no earlier than
+     * any entry's time.  False: not finished, nothing is in `reply` yet; it is called again with the same
      * command, and nothing is applied or read in between. */
     bool (*read)(struct state_machine *machine, int64_t now_ms, struct bytes command, int protocol,
                  struct buffer *reply);
@@ -119,7 +119,9 @@ struct forward_reply {
 };
 
 struct transport_ops {
-    /* `entries`: the count entries of an append request, payloads are blobs (NULL if size 0);
+    /* With an answer (to an append, a vote, a pre-vote) goes this node's wall clock, as it is now: the
+     * receiver gives it to replica_receive().
+     * `entries`: the count entries of an append request, payloads are blobs (NULL if size 0);
      * borrowed for the call. May drop the message. */
     void (*send)(struct transport *transport, const struct raft_message *message,
                  const struct raft_entry *entries);
@@ -160,12 +162,13 @@ struct replica_options {
 struct replica *replica_new(const struct replica_options *options, int64_t now_ms, int64_t unix_ms);
 void replica_free(struct replica *replica); /* every request left ends with its outcome first */
 
-/* All times: `now_ms` is monotonic, `unix_ms` is wall-clock time for stamps.  tick: call every
+/* All times: `now_ms` is monotonic, `unix_ms` is this node's wall clock.  tick: call every
  * tick_ms; late calls are caught up with at most a few ticks, so that a process that was stopped
  * reads its messages before it calls an election. */
 void replica_tick(struct replica *replica, int64_t now_ms, int64_t unix_ms);
-/* Takes the payload blobs it keeps (blob_take). */
-void replica_receive(struct replica *replica, const struct raft_message *message);
+/* Takes the payload blobs it keeps (blob_take).  `clock_ms`: of an answer, its sender's wall clock when
+ * it was sent; 0: not known. */
+void replica_receive(struct replica *replica, const struct raft_message *message, int64_t clock_ms);
 void replica_receive_forward(struct replica *replica, raft_node_id from,
                              const struct forward *forward);
 void replica_receive_forward_reply(struct replica *replica, raft_node_id from,
@@ -202,6 +205,10 @@ struct replica_status {
     uint64_t requests_forwarded; /* since the start */
     uint64_t elections;          /* terms in which this node became leader */
     uint64_t reads_done, writes_done;
+    /* Of a leader that knows a majority's clocks: by how much each member's is ahead of the middle,
+     * by place in the members. */
+    bool clock_known[RAFT_MEMBERS_MAX];
+    int64_t clock_offset_ms[RAFT_MEMBERS_MAX];
 };
 void replica_status(const struct replica *replica, struct replica_status *status);
 

@@ -6,6 +6,7 @@
  *   entry_cache.c  payloads of recent entries
  *   entry.c        the stamp in front of a command
  *   retention.c    cutting the log
+ *   log_time.c     the clock that entries are stamped with
  *
  * A request is in exactly one queue:
  *
@@ -58,6 +59,14 @@ struct read_batch {
     struct request *requests; /* in order */
 };
 
+/* What a member's wall clock said. */
+struct replica_clock {
+    int64_t said_ms; /* since the last tick; 0: nothing */
+    bool known;
+    int64_t ahead_ms; /* of our monotonic clock */
+    int64_t heard_ms; /* by our monotonic clock */
+};
+
 enum { REPLICA_ENTRIES_MAX = 1024 }; /* in one append or proposal */
 
 struct replica {
@@ -90,6 +99,11 @@ struct replica {
     bool unreachable[RAFT_MEMBERS_MAX]; /* by place in members: noted, not yet told to the core */
     bool forwards_lost[RAFT_MEMBERS_MAX];
 
+    struct replica_clock clocks[RAFT_MEMBERS_MAX]; /* by place in members */
+    bool clock_is_far[RAFT_MEMBERS_MAX];           /* and it was logged */
+    int64_t log_time_ms, log_time_at_ms;           /* leaders: the estimate, and when it was made */
+    int64_t slowed_ms; /* of the time ahead of the middle: what was not yet taken off */
+
     uint64_t elections, requests_forwarded, reads_done, writes_done;
 };
 
@@ -114,6 +128,12 @@ void replica_finish_everything(struct replica *replica);
 bool replica_apply_some(struct replica *replica);  /* true: there is more to apply now */
 bool replica_serve_reads(struct replica *replica); /* true: it goes on in the next turn */
 void replica_reads_confirmed(struct replica *replica, const struct raft_read *read);
+
+/* log_time.c */
+void replica_clock_heard(struct replica *replica, raft_node_id from, int64_t clock_ms);
+void replica_log_time_begin(struct replica *replica); /* this node leads from now on */
+void replica_log_time_tick(struct replica *replica);  /* brings log_time_ms up to now */
+void replica_clock_status(const struct replica *replica, struct replica_status *status);
 
 /* retention.c */
 void replica_trim_log(struct replica *replica);

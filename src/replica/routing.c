@@ -161,7 +161,7 @@ struct proposal {
 static void add_to_proposal(struct replica *replica, struct proposal *proposal,
                             struct request *request)
 {
-    struct apply_context context = {.now_ms = replica->unix_ms,
+    struct apply_context context = {.now_ms = replica->log_time_ms,
                                     .seed = prng_next(&replica->prng),
                                     .value_max = replica->value_max};
     struct blob *payload = entry_stamp(&context, request->command);

@@ -114,8 +114,9 @@ static void reset_stats(struct server *server)
 /* ---- the cluster ----------------------------------------------------------------------- */
 
 static void fill_member(const struct server_port *port, const struct replica_status *status,
-                        const struct raft_member *member, struct server_raft_peer *peer)
+                        uint32_t place, struct server_raft_peer *peer)
 {
+    const struct raft_member *member = &port->options.config->nodes.list[place];
     bool is_self = member->id == (raft_node_id)port->options.config->me;
     const char *client_address = is_self ? port->options.config->announce_client
                                          : peers_client_address(port->peers, member->id);
@@ -124,6 +125,8 @@ static void fill_member(const struct server_port *port, const struct replica_sta
     snprintf(peer->peer_address, sizeof peer->peer_address, "%s", member->address);
     peer->connected = is_self || peers_is_connected(port->peers, member->id);
     peer->active = peer->connected;
+    peer->clock_known = status->clock_known[place];
+    peer->clock_offset_ms = status->clock_offset_ms[place];
     if (is_self)
         peer->match = status->raft.durable;
     for (uint32_t i = 0; i < status->peers_count && status->raft.role == RAFT_LEADER; i++) {
@@ -153,7 +156,7 @@ static void get_raft(struct server *server, struct server_raft *raft)
         .requests_forwarded = status.requests_forwarded,
     };
     for (uint32_t i = 0; i < config->nodes.count; i++)
-        fill_member(port, &status, &config->nodes.list[i], &raft->members[i]);
+        fill_member(port, &status, i, &raft->members[i]);
     port->options.storage(port->options.storage_context, raft);
 }
 

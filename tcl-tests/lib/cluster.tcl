@@ -18,6 +18,7 @@ namespace eval cluster {
     variable reaper {}
     variable loads {}     ;# channels of load.py
     variable network {}   ;# channel of net.py
+    variable environment {} ;# what every node is started with: words for env(1)
     array set expected {}
     array set pid {}
     array set client {}
@@ -127,7 +128,8 @@ proc start_node {id {more {}}} {
         if {$::cluster::network ne {} && $port == [peer_port $id]} continue
         if {[port_taken $port]} { fail "port $port is taken by another process" }
     }
-    set ::cluster::pid($id) [spawn $file [node_log $id] [option --binary] $file]
+    set ::cluster::pid($id) [spawn $file [node_log $id] env {*}[subst $::cluster::environment] \
+        [option --binary] $file]
     set ::cluster::expected($id) up
 }
 

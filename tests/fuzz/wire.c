@@ -50,7 +50,7 @@ static void check_again(const struct wire_input *input, struct bytes taken)
 {
     struct outbox out = {0};
     if (input->kind == WIRE_MESSAGE)
-        wire_encode_message(&out, &input->message, input->entries);
+        wire_encode_message(&out, &input->message, input->entries, input->clock_ms);
     else if (input->kind == WIRE_FORWARD)
         wire_encode_forward(&out, &input->forward);
     else

@@ -10,6 +10,7 @@
 #include "sim.h"
 
 enum { DATA_EVERY = 1 }; /* entries between two comparisons of all data */
+enum { LOG_TIME_AHEAD_MS = 8000, LOG_TIME_BEHIND_MS = 500 };
 
 /* What was applied at an index, first by whoever came first. */
 struct applied {
@@ -33,6 +34,7 @@ static struct applied *applied; /* owned */
 static raft_index applied_count, applied_capacity;
 static void *commands; /* JudyL: hash -> struct command_seen */
 static raft_index acknowledged;
+static int64_t last_applied_ms; /* true time at the last command's first application */
 
 static struct command_seen *command_of(struct bytes command)
 {
@@ -92,6 +94,18 @@ static void check_first_application(const struct apply_context *context, struct 
     seen->last = context->pos.index;
 }
 
+/* Whatever a minority of the clocks shows: not ahead of what happens in the world by more than the
+ * rates of monotonic clocks and a pause explain; a receipt, which lives for an hour, never ends. */
+static void check_log_time(raft_index index, int64_t log_time_ms)
+{
+    if (log_time_ms > sim_true_ms() + LOG_TIME_AHEAD_MS)
+        sim_fail("log time at entry %" PRIu64 " is ahead by %" PRId64 " ms", index,
+                 log_time_ms - sim_true_ms());
+    if (log_time_ms < sim_true_ms() - sim.now_us / 1000)
+        sim_fail("log time at entry %" PRIu64 " is behind by %" PRId64 " ms", index,
+                 sim_true_ms() - log_time_ms);
+}
+
 static struct applied *applied_at(raft_index index)
 {
     while (applied_count <= index) {
@@ -118,6 +132,8 @@ void sim_check_applied(struct sim_node *node, const struct apply_context *contex
         known->reply = reply_hash;
         known->command = blob_copy(command);
         check_first_application(context, command);
+        check_log_time(context->pos.index, context->now_ms);
+        last_applied_ms = sim_true_ms();
     }
     if (!sim_same(known->pos, context->pos) || !bytes_equal(blob_bytes(known->command), command))
         sim_fail("state machine safety: node %" PRIu64 " applies another command at %" PRIu64,
@@ -196,9 +212,17 @@ static uint64_t recompute(raft_index last)
     return hash;
 }
 
+/* All clocks have been right for a while. */
+static void check_log_time_at_end(int64_t log_time_ms)
+{
+    if (log_time_ms < last_applied_ms - LOG_TIME_BEHIND_MS)
+        sim_fail("log time stays behind by %" PRId64 " ms", last_applied_ms - log_time_ms);
+}
+
 void sim_check_settled(void)
 {
     raft_index last = sim_committed().index;
+    check_log_time_at_end(db_time_ms(sim.nodes[0].db));
     uint64_t expected = recompute(last);
     if (acknowledged > last)
         sim_fail("entry %" PRIu64 " was acknowledged and is lost", acknowledged);

@@ -11,8 +11,9 @@ enum {
     CUT_US = 3000000,
     DISK_US = 2000000
 };
-/* A receipt lives for an hour without use, so all clocks together stay well within one. */
-enum { CLOCK_SPREAD_S = 1200, RATE_PPM_MAX = 100000 };
+/* The clocks of a minority are wrong by anything, up to years; those of the others by no more than
+ * people would notice. */
+enum { CLOCK_NEAR_MS = 200, CLOCK_FAR_S = 10 * 365 * 86400, RATE_PPM_MAX = 100000 };
 enum { WRITES_TO_BREAK = 40, READS_TO_BREAK = 20, READS_AT_START = 6 };
 
 bool sim_fault_on(enum sim_fault fault)
@@ -119,6 +120,13 @@ static void transfer(struct sim_node *node)
 
 /* ---- clocks --------------------------------------------------------------------------------- */
 
+bool sim_clock_may_lie(const struct sim_node *node)
+{
+    uint32_t nodes = sim.options.nodes;
+    uint32_t after = ((uint32_t)node->id + nodes - sim.clock_liar) % nodes;
+    return after < (nodes - 1) / 2;
+}
+
 static void turn_clock(struct sim_node *node)
 {
     int64_t before_us = node->clock_skew_us;
@@ -126,7 +134,12 @@ static void turn_clock(struct sim_node *node)
         sim_node_set_rate(node, (int64_t)sim_below(2 * RATE_PPM_MAX) - RATE_PPM_MAX);
         return;
     }
-    node->clock_skew_us = ((int64_t)sim_below(2 * CLOCK_SPREAD_S) - CLOCK_SPREAD_S) * 1000000;
+    if (sim_clock_may_lie(node)) {
+        int64_t far_s = sim_chance(500) ? CLOCK_FAR_S : 2 * 3600;
+        node->clock_skew_us = ((int64_t)sim_below(2 * (uint64_t)far_s) - far_s) * 1000000;
+    } else {
+        node->clock_skew_us = ((int64_t)sim_below(2 * CLOCK_NEAR_MS) - CLOCK_NEAR_MS) * 1000;
+    }
     sim.coverage.clock_jumps++;
     sim.coverage.clock_jumps_back += node->clock_skew_us < before_us;
     sim_say("the clock of node %" PRIu64 " jumps by %" PRId64 " s", node->id,

@@ -52,7 +52,7 @@ static void hear(struct sim_node *node, uint32_t from, struct wire_input *input,
 {
     switch (wire_decode(input, argv, argc, from, node->id)) {
     case WIRE_PIECE: sim.coverage.pieces++; break;
-    case WIRE_MESSAGE: replica_receive(node->replica, &input->message); break;
+    case WIRE_MESSAGE: replica_receive(node->replica, &input->message, input->clock_ms); break;
     case WIRE_FORWARD: replica_receive_forward(node->replica, from, &input->forward); break;
     case WIRE_FORWARD_REPLY:
         sim.coverage.refused_forwards += input->forward_reply.refused;
@@ -280,7 +280,7 @@ static void send_message(struct transport *transport, const struct raft_message 
     }
     struct outbox box = {0};
     struct buffer bytes = {0};
-    wire_encode_message(&box, message, entries);
+    wire_encode_message(&box, message, entries, sim_node_unix_ms(node));
     flatten(&box, &bytes);
     if (sim.raft_in_order)
         send_in_order(from, to, CHANNEL_RAFT, buffer_bytes(&bytes));

@@ -27,9 +27,14 @@ void sim_node_set_rate(struct sim_node *node, int64_t ppm)
     node->clock_ppm = ppm;
 }
 
+int64_t sim_true_ms(void)
+{
+    return 1700000000000 + sim.now_us / 1000;
+}
+
 int64_t sim_node_unix_ms(const struct sim_node *node)
 {
-    return 1700000000000 + (sim.now_us + node->clock_skew_us) / 1000;
+    return sim_true_ms() + node->clock_skew_us / 1000;
 }
 
 /* ---- our state machine in front of the shipped one: sees what is applied -------------- */

@@ -31,6 +31,7 @@ static void heal_everything(void)
         struct sim_node *node = &sim.nodes[i];
         node->paused = false;
         sim_node_set_rate(node, 0);
+        node->clock_skew_us = 0;
         sim_store_break(node->store, BREAK_NONE, 0);
         node->store->full_until_us = 0;
         if (!node->alive)
@@ -48,6 +49,7 @@ static void begin(void)
     sim.election_ticks = election_ticks[sim_below(3)];
     sim.latency_us = latencies_us[sim_below(4)];
     sim.raft_in_order = sim_chance(500);
+    sim.clock_liar = (uint32_t)sim_below(sim.options.nodes);
     sim.nodes = memory_new(sim.options.nodes * sizeof *sim.nodes);
     for (uint32_t i = 0; i < sim.options.nodes; i++)
         sim.nodes[i].id = i;

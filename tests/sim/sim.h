@@ -128,6 +128,7 @@ enum sim_fault {
 bool sim_fault_on(enum sim_fault fault);
 const char *sim_fault_word(enum sim_fault fault);
 void sim_faults_start(void);
+bool sim_clock_may_lie(const struct sim_node *node);
 void sim_restart_later(struct sim_node *node);
 
 /* ---- world.c ------------------------------------------------------------------------- */
@@ -149,6 +150,7 @@ struct sim_world {
     uint64_t log_entries_max; /* the seed chose */
     uint32_t election_ticks;  /* likewise */
     int64_t latency_us;       /* likewise: a message takes up to so long */
+    uint32_t clock_liar;      /* likewise: from this node on a minority may have any wall clock */
     bool raft_in_order;       /* likewise: Raft messages ride on TCP; else any order */
     uint64_t prng;
     int64_t now_us;
@@ -250,6 +252,7 @@ void sim_node_crash(struct sim_node *node);
 void sim_node_died(struct sim_node *node); /* by fatal(): its memory is left as it is */
 void sim_node_run(struct sim_node *node);
 int64_t sim_node_now_ms(const struct sim_node *node);
+int64_t sim_true_ms(void); /* the wall clock that is right */
 int64_t sim_node_unix_ms(const struct sim_node *node);
 void sim_node_set_rate(struct sim_node *node, int64_t ppm);
 struct raft *sim_raft_of(const struct replica *replica); /* access.c */

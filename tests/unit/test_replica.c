@@ -435,10 +435,13 @@ static void the_log_knows_no_earlier_time(void **state)
     static struct result a, b, c;
     (void)state;
     lead();
-    replica_tick(world.replica, world.now_ms, 9000000);
+    world.clock_ms = 9000000;
+    acknowledge();
+    replica_tick(world.replica, world.now_ms += TICK_MS, 9000000);
     ask_and_commit(&a, REQUEST_WRITE, 1, "a");
     assert_int_equal(world.time_ms, 9000000);
-    replica_tick(world.replica, world.now_ms, 1000); /* the clock is set back */
+    world.clock_ms = 1000;
+    replica_tick(world.replica, world.now_ms, 1000); /* the clocks are set back */
     ask(&b, REQUEST_WRITE, 1, "b");
     ask_and_commit(&c, REQUEST_READ, 2, "c");
     assert_ended(b, REQUEST_DONE);
@@ -524,7 +527,7 @@ static void an_entry_of_another_leader_answers_nobody(void **state)
                                                       .commit = entry.pos.index,
                                                       .count = 1,
                                                       .entries = &entry}};
-    replica_receive(world.replica, &message);
+    replica_receive(world.replica, &message, world.clock_ms);
     replica_persisted(world.replica, world.written);
     run();
     assert_string_equal(world.applied, "b");

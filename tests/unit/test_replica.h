@@ -55,6 +55,7 @@ struct world {
     uint32_t value_max; /* of the entry applied last */
     bool full;          /* the connection to the other nodes */
     size_t padding;     /* of the replies to reads */
+    int64_t clock_ms;   /* what the other nodes' answers say; 0: nothing */
 };
 
 static struct world world;
@@ -268,7 +269,7 @@ static inline void persist(void)
 static inline void receive_without_running(struct raft_message message)
 {
     message.to = 0;
-    replica_receive(world.replica, &message);
+    replica_receive(world.replica, &message, world.clock_ms);
 }
 
 static inline void receive(struct raft_message message)

@@ -84,6 +84,7 @@ static enum wire_kind read_whole(struct reader *reader, struct bytes *at, uint32
 struct sample {
     struct raft_message message;
     struct raft_entry entries[ENTRIES_MAX];
+    int64_t clock_ms; /* of an answer */
 };
 
 static struct blob *random_payload(size_t size)
@@ -135,6 +136,7 @@ static void random_sample(struct sample *sample)
     case RAFT_VOTE_RESPONSE:
         message->vote_response.granted = draw(2);
         message->vote_response.pre_vote = draw(2);
+        sample->clock_ms = (int64_t)draw((uint64_t)1 << 62);
         break;
     case RAFT_APPEND_REQUEST:
         message->append_request.prev = random_pos(message->term);
@@ -146,6 +148,7 @@ static void random_sample(struct sample *sample)
         message->append_response.matched = draw(2);
         message->append_response.hint = random_pos(message->term);
         message->append_response.round = prng_next(&prng);
+        sample->clock_ms = (int64_t)draw((uint64_t)1 << 62);
         break;
     case RAFT_TIMEOUT_NOW: break;
     }
@@ -160,7 +163,7 @@ static void release_sample(struct sample *sample)
 static struct buffer encode_sample(const struct sample *sample)
 {
     struct outbox out = {0};
-    wire_encode_message(&out, &sample->message, sample->entries);
+    wire_encode_message(&out, &sample->message, sample->entries, sample->clock_ms);
     return drain(&out);
 }
 
@@ -230,6 +233,7 @@ static void messages_come_out_as_they_went_in(void **state)
         assert_int_equal(read_one(&reader, &at), WIRE_MESSAGE);
         assert_int_equal(at.size, 0);
         assert_message(&reader.input.message, &sample);
+        assert_int_equal(reader.input.clock_ms, sample.clock_ms);
         wire_release(&reader.input);
         buffer_deinit(&bytes);
         release_sample(&sample);
@@ -254,7 +258,7 @@ static void a_large_append_is_split(void **state)
                                          .size = (uint32_t)size,
                                          .payload = size ? random_payload(size) : NULL};
     }
-    wire_encode_message(&out, &message, entries);
+    wire_encode_message(&out, &message, entries, 0);
     assert_true(out.bytes.size < COUNT * WIRE_FRAME_MAX / 4); /* large ones are not copied */
     struct buffer bytes = drain(&out);
     struct bytes at = buffer_bytes(&bytes);
@@ -304,7 +308,7 @@ static void large_payloads_come_in_pieces(void **state)
                               ? 0
                               : (uint32_t)((sizes[i] + WIRE_PIECE_MAX - 1) / WIRE_PIECE_MAX);
         message.append_request.count = 1;
-        wire_encode_message(&out, &message, &entry);
+        wire_encode_message(&out, &message, &entry, 0);
         wire_encode_forward(&out, &forward);
         wire_encode_forward_reply(&out, &reply);
         struct buffer bytes = drain(&out);
