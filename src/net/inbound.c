@@ -1,9 +1,12 @@
 /* One incoming connection on the peer port: a handshake, then messages.
  *
  * Before the handshake is complete it is a stranger: short limits on what it may send and for how
- * long, and a bound on how many there may be.  Whatever is wrong closes this connection, with a
- * line in the log that says why, and touches nothing else. */
+ * long, and a bound on how many there may be.  A newcomer always gets in: if there are too many the
+ * oldest stranger goes, so that a member, who needs milliseconds, finds a place however many there
+ * are who only hold theirs.  Whatever is wrong closes this connection, with a line in the log that
+ * says why, and touches nothing else. */
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -16,8 +19,12 @@
 #include "net/peer_internal.h"
 
 enum {
-    STRANGERS_MAX = 128,
-    STRANGER_BYTES = 2048, /* largest command before the handshake is complete */
+    SILENT_MAX = 96,         /* strangers who did not say a proper hello yet, */
+    SILENT_SHARE_MAX = 64,   /* and of them, from one address */
+    GREETED_MAX = 48,        /* strangers whose proof is awaited, */
+    GREETED_SHARE_MAX = 32,  /* and of them, from one address */
+    STRANGER_BYTES = 2048,   /* largest command before the handshake is complete */
+    STRANGER_LINES_MAX = 20, /* in the log, in a second */
     KEEPALIVE_S = 5,
     READ_MIN = 64 * 1024,
     READ_MAX = 256 * 1024, /* of one turn: see client.c */
@@ -28,14 +35,27 @@ void inbound_free(struct inbound *inbound)
 {
     struct peers *peers = inbound->peers;
     DL_DELETE(peers->inbounds, inbound);
-    if (!inbound->peer)
-        peers->strangers--;
     event_del(&inbound->readable);
     close(inbound->fd);
     resp_parser_free(inbound->parser);
     buffer_deinit(&inbound->in);
     wire_input_deinit(&inbound->input);
     memory_free(inbound);
+}
+
+/* A stranger must not fill the disk by what is logged about him. */
+static bool may_complain(struct peers *peers)
+{
+    int64_t now_ms = loop_now_ms(peers->options.loop);
+    if (now_ms - peers->complaints_ms >= 1000) {
+        if (peers->complaints > STRANGER_LINES_MAX)
+            log_warning("%u more connections to the peer port were closed before they had proved "
+                        "anything",
+                        peers->complaints - STRANGER_LINES_MAX);
+        peers->complaints = 0;
+        peers->complaints_ms = now_ms;
+    }
+    return ++peers->complaints <= STRANGER_LINES_MAX;
 }
 
 /* The inbound is gone afterwards. */
@@ -57,9 +77,56 @@ static void close_for(struct inbound *inbound, enum log_level level, const char 
         log_at(level, "closing the %s connection of node %llu (%s): %s",
                wire_channel_name(inbound->handshake.channel),
                (unsigned long long)inbound->peer->member->id, inbound->address, why);
-    else
+    else if (may_complain(inbound->peers))
         log_at(level, "closing a connection to the peer port (%s): %s", inbound->address, why);
     hang_up(inbound);
+}
+
+/* ---- places for strangers ------------------------------------------------------------------ */
+
+/* Whom a connection comes from, as far as places are shared out: an IPv4 address, or the first half
+ * of an IPv6 address, since the second half is free to choose in most networks. */
+static uint64_t origin_of(int fd)
+{
+    struct sockaddr_storage address = {0};
+    socklen_t size = sizeof address;
+    uint64_t origin = 0;
+    if (getpeername(fd, (struct sockaddr *)&address, &size) != 0)
+        return 0;
+    const struct sockaddr_in *in = (const struct sockaddr_in *)&address;
+    const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&address;
+    if (address.ss_family == AF_INET)
+        origin = in->sin_addr.s_addr;
+    else if (address.ss_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr))
+        memcpy(&origin, in6->sin6_addr.s6_addr + 12, 4);
+    else if (address.ss_family == AF_INET6)
+        memcpy(&origin, in6->sin6_addr.s6_addr, sizeof origin);
+    return origin;
+}
+
+/* For one more stranger, greeted or silent, from `origin`.  If that one has its share, its own oldest
+ * goes: one address cannot push out the others'.  To be silent costs a stranger nothing; so those who
+ * said a proper hello have places of their own. */
+static void make_place(struct peers *peers, bool greeted, uint64_t origin)
+{
+    struct inbound *other, *oldest = NULL, *oldest_there = NULL;
+    uint32_t all = 0, there = 0;
+    DL_FOREACH(peers->inbounds, other) /* in the order in which they came */
+    {
+        if (other->peer || other->greeted != greeted)
+            continue;
+        oldest = oldest ? oldest : other;
+        all++;
+        if (other->origin != origin)
+            continue;
+        oldest_there = oldest_there ? oldest_there : other;
+        there++;
+    }
+    if (there >= (greeted ? GREETED_SHARE_MAX : SILENT_SHARE_MAX))
+        oldest = oldest_there;
+    else if (all < (greeted ? GREETED_MAX : SILENT_MAX))
+        return;
+    close_for(oldest, LOG_LEVEL_NOTICE, "too many have not proved anything yet, it is the oldest");
 }
 
 /* ---- the handshake ------------------------------------------------------------------------ */
@@ -114,10 +181,11 @@ static bool on_hello(struct inbound *inbound, const struct bytes *argv, uint32_t
         refuse(inbound, error);
         return false;
     }
+    make_place(inbound->peers, true, inbound->origin);
+    inbound->greeted = true;
     struct buffer welcome = {0};
     handshake_nonce(inbound->handshake.acceptor_nonce);
     handshake_write_welcome(&welcome, &inbound->handshake);
-    inbound->welcomed = true;
     if (say(inbound, &welcome))
         return true;
     close_for(inbound, LOG_LEVEL_VERBOSE, "it does not listen");
@@ -144,7 +212,6 @@ static bool on_proof(struct inbound *inbound, const struct bytes *argv, uint32_t
     check(peer);
     if (peer->inbounds[channel])
         close_for(peer->inbounds[channel], LOG_LEVEL_VERBOSE, "replaced by a newer one");
-    peers->strangers--;
     inbound->peer = peer;
     peer->inbounds[channel] = inbound;
     memcpy(peer->client_address, inbound->handshake.client_address, sizeof peer->client_address);
@@ -191,7 +258,7 @@ static bool on_command(struct inbound *inbound, const struct bytes *argv, uint32
 {
     if (inbound->peer)
         return on_message(inbound, argv, argc);
-    return inbound->welcomed ? on_proof(inbound, argv, argc) : on_hello(inbound, argv, argc);
+    return inbound->greeted ? on_proof(inbound, argv, argc) : on_hello(inbound, argv, argc);
 }
 
 /* Everything complete in the buffer.  False: the connection is closed. */
@@ -232,7 +299,8 @@ static size_t make_room(struct inbound *inbound)
     size_t have = inbound->in.size;
     size_t wanted = resp_wanted(inbound->parser);
     size_t room = wanted > have ? wanted - have : 0;
-    buffer_reserve(&inbound->in, room > READ_MIN ? room : READ_MIN);
+    size_t least = inbound->peer ? READ_MIN : STRANGER_BYTES;
+    buffer_reserve(&inbound->in, room > least ? room : least);
     room = inbound->in.capacity - have;
     return room < READ_MAX ? room : READ_MAX;
 }
@@ -258,14 +326,8 @@ static void on_readable(evutil_socket_t fd, short what, void *context)
 void inbound_accept(struct peers *peers, int fd)
 {
     struct loop *loop = peers->options.loop;
-    int64_t now_ms = loop_now_ms(loop);
-    if (peers->strangers >= STRANGERS_MAX) {
-        if (now_ms - peers->complained_ms > 1000)
-            log_warning("too many connections to the peer port have not proved anything yet");
-        peers->complained_ms = now_ms;
-        close(fd);
-        return;
-    }
+    uint64_t origin = origin_of(fd);
+    make_place(peers, false, origin);
     struct inbound *inbound = memory_new(sizeof *inbound);
     struct resp_limits limits = {.bulk_max = STRANGER_BYTES,
                                  .inline_max = 64,
@@ -274,7 +336,8 @@ void inbound_accept(struct peers *peers, int fd)
                                  .allow_inline = false};
     inbound->peers = peers;
     inbound->fd = fd;
-    inbound->accepted_ms = now_ms;
+    inbound->origin = origin;
+    inbound->accepted_ms = loop_now_ms(loop);
     inbound->parser = resp_parser_new(&limits);
     socket_peer_name(fd, inbound->address, sizeof inbound->address);
     socket_keepalive(fd, KEEPALIVE_S);
@@ -282,7 +345,6 @@ void inbound_accept(struct peers *peers, int fd)
                  inbound);
     event_add(&inbound->readable, NULL);
     DL_APPEND(peers->inbounds, inbound);
-    peers->strangers++;
 }
 
 void inbound_tick(struct inbound *inbound, int64_t now_ms)

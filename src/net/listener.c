@@ -17,7 +17,7 @@
 
 enum {
     LISTENER_SOCKETS_MAX = 2 * CONFIG_BIND_MAX,
-    LISTENER_ACCEPTS_MAX = 128, /* in one turn */
+    LISTENER_ACCEPTS_MAX = 16, /* in one turn: then those who are in may speak */
     LISTENER_PAUSE_MS = 100
 };
 

@@ -186,8 +186,6 @@ void peers_tick(struct peers *peers)
         for (unsigned channel = 0; channel < CHANNELS; channel++)
             link_tick(&peers->list[i].links[channel], now_ms);
     }
-    if (peers->strangers == 0)
-        return;
     DL_FOREACH_SAFE(peers->inbounds, inbound, following)
     {
         inbound_tick(inbound, now_ms);

@@ -56,7 +56,8 @@ struct inbound {
     struct buffer in;
     size_t parsed;
     struct wire_input input;
-    bool welcomed; /* RR.HELLO was accepted; RR.PROVE is awaited */
+    bool greeted;    /* RR.HELLO was accepted; RR.PROVE is awaited */
+    uint64_t origin; /* see inbound.c */
     struct handshake handshake;
     int64_t accepted_ms;
     char address[64];
@@ -77,11 +78,11 @@ struct peers {
     struct replica *replica;
     struct peer list[RAFT_MEMBERS_MAX];
     uint32_t count;
-    struct inbound *inbounds; /* all of them; utlist */
-    uint32_t strangers;       /* of them, without a peer */
-    int64_t complained_ms;    /* about too many strangers */
-    struct evdns_base *dns;   /* NULL until a host name must be looked up */
-    uint64_t prng;            /* for jitter */
+    struct inbound *inbounds; /* all of them, in the order in which they came; utlist */
+    uint32_t complaints;      /* about strangers, in the second from complaints_ms on */
+    int64_t complaints_ms;
+    struct evdns_base *dns; /* NULL until a host name must be looked up */
+    uint64_t prng;          /* for jitter */
 };
 
 struct peer *peer_find(struct peers *peers, raft_node_id node); /* NULL: not a member, or us */
