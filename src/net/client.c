@@ -76,7 +76,7 @@ void client_free(struct client *client)
 {
     struct clients *clients = client->clients;
     if (client->pipeline.count)
-        replica_abandon(clients->options.replica, client);
+        replica_abandon(clients->options.replica, client->connection.id);
     if (client->stalled)
         clients->stalled_count--;
     event_del(&client->readable);

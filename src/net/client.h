@@ -35,7 +35,7 @@ struct clients_options {
 struct clients *clients_new(const struct clients_options *options);
 void clients_free(struct clients *clients); /* closes all; their requests are abandoned */
 void clients_accept(void *clients, int fd); /* a listener_accept */
-/* The end of a turn: go on with commands that waited, write what is to be written.  True if that gave
+/* The end of a turn, after replica_run(): go on with commands that waited, write what is to be written.  True if that gave
  * the replica something to do. */
 bool clients_turn(struct clients *clients);
 void clients_tick(struct clients *clients); /* every LOOP_TICK_MS */

@@ -1,6 +1,6 @@
 /* From a client's bytes to executed commands.
  *
- * A command that must wait (for requests of another kind, for a full pipeline) is not kept: its
+ * A command that must wait (for an empty pipeline, or one that is less full) is not kept: its
  * bytes stay where they are and it is parsed again when its time has come.  So there is one place
  * that holds unexecuted commands, the input buffer, and one rule that bounds it.  Classifying has
  * side effects on the connection (CLIENT REPLY SKIP); they are undone for a command that waits. */
@@ -68,7 +68,8 @@ static void submit(struct client *client, enum request_kind kind, const struct b
 {
     struct clients *clients = client->clients;
     struct request *request = make_request(client, kind, command_encode(argv, argc));
-    pipeline_add(&client->pipeline, request, connection_is_silent(&client->connection));
+    pipeline_add(&client->pipeline, request, connection_is_silent(&client->connection),
+                 clients->turn_number);
     if (kind == REQUEST_READ)
         clients->stats.reads++;
     else
@@ -181,7 +182,8 @@ static bool must_wait(struct client *client, enum command_class class)
         return false;
     if (is_local)
         return true;
-    return !pipeline_takes(&client->pipeline, kind) || is_refused_by_mode(client->clients, kind);
+    return !pipeline_takes(&client->pipeline, kind, client->clients->turn_number) ||
+           is_refused_by_mode(client->clients, kind);
 }
 
 static void run(struct client *client, enum command_class class, const struct command *command,

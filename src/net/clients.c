@@ -153,6 +153,7 @@ static void wake_stalled(struct clients *clients)
 
 bool clients_turn(struct clients *clients)
 {
+    clients->turn_number++;
     wake_stalled(clients);
     /* Those who want another turn get the next one: nobody can keep the loop here. */
     struct client *list = clients->turn;

@@ -1,7 +1,8 @@
 /* See pipeline.h.  Invariants:
  *   L1  the oldest slot is never done (its reply left with it);
  *   L2  slots outside start .. start + count hold no buffer and no command;
- *   L3  a slot from `asked` on is not done; `stale` of them have a request. */
+ *   L3  a slot from `asked` on is not done; `stale` of them have a request;
+ *   L4  behind a bounded read that is out there is no write. */
 #include "net/pipeline.h"
 
 #include "base/fatal.h"
@@ -11,6 +12,7 @@ enum {
     PIPELINE_FIRST = 32,            /* allowed at first */
     PIPELINE_LARGE = 16 * 1024,     /* a reply of this size makes us careful */
     PIPELINE_REPLIES = 4 * 1048576, /* then so many bytes of replies may come at once, about */
+    PIPELINE_FREE = 16,             /* reads behind a write that may be of any size at once */
     PIPELINE_KEEP = 64              /* capacity kept while empty */
 };
 
@@ -39,12 +41,36 @@ static uint32_t allowed_now(const struct pipeline *pipeline)
     return pipeline->allowed ? pipeline->allowed : PIPELINE_FIRST;
 }
 
-bool pipeline_takes(const struct pipeline *pipeline, enum request_kind kind)
+static uint32_t fresh_now(const struct pipeline *pipeline, uint64_t turn)
+{
+    return pipeline->turn == turn ? pipeline->fresh : 0;
+}
+
+static uint32_t fresh_bounded(const struct pipeline *pipeline, uint64_t turn)
+{
+    uint32_t bounded = 0;
+    uint32_t fresh = fresh_now(pipeline, turn);
+    for (uint32_t i = 1; i <= fresh && bounded < pipeline->bounded; i++) /* newest first */
+        bounded += slot_at(pipeline, pipeline->count - i)->bounded;
+    return bounded;
+}
+
+/* May a write come behind the reads? */
+static bool mixes(const struct pipeline *pipeline, uint64_t turn)
+{
+    uint32_t reads = pipeline->count - pipeline->writes;
+    if (pipeline->bounded == 0)
+        return true;
+    return reads <= PIPELINE_MIXED && pipeline->bounded == fresh_bounded(pipeline, turn);
+}
+
+bool pipeline_takes(const struct pipeline *pipeline, enum request_kind kind, uint64_t turn)
 {
     if (pipeline->count == 0)
         return true;
-    return pipeline->kind == kind && pipeline->asked == pipeline->count &&
-           pipeline->count < allowed_now(pipeline);
+    if (pipeline->asked < pipeline->count || pipeline->count >= allowed_now(pipeline))
+        return false;
+    return kind == REQUEST_READ || mixes(pipeline, turn);
 }
 
 static void grow(struct pipeline *pipeline)
@@ -70,22 +96,46 @@ static uint32_t share_of(uint32_t place)
 
 static void ask(struct pipeline *pipeline, struct request *request)
 {
-    if (request->kind == REQUEST_READ)
+    struct pipeline_slot *slot = slot_at(pipeline, pipeline->asked);
+    uint32_t reads = pipeline->asked - pipeline->writes;
+    slot->request = request;
+    if (request->kind == REQUEST_READ && !(pipeline->writes > 0 && reads < PIPELINE_FREE))
         request->reply_max = share_of(pipeline->asked);
-    slot_at(pipeline, pipeline->asked++)->request = request;
+    slot->bounded = request->reply_max > 0;
+    pipeline->bounded += slot->bounded;
+    pipeline->asked++;
 }
 
-void pipeline_add(struct pipeline *pipeline, struct request *request, bool silent)
+/* A write comes behind them in the same turn: they cannot be put off any more. */
+static void lift_bounds(struct pipeline *pipeline, uint64_t turn)
 {
-    check(pipeline_takes(pipeline, request->kind));
+    uint32_t fresh = fresh_now(pipeline, turn);
+    for (uint32_t i = 1; i <= fresh && pipeline->bounded > 0; i++) {
+        struct pipeline_slot *slot = slot_at(pipeline, pipeline->count - i);
+        if (!slot->bounded)
+            continue;
+        slot->request->reply_max = 0;
+        slot->bounded = false;
+        pipeline->bounded--;
+    }
+    check(pipeline->bounded == 0); /* L4 */
+}
+
+void pipeline_add(struct pipeline *pipeline, struct request *request, bool silent, uint64_t turn)
+{
+    check(pipeline_takes(pipeline, request->kind, turn));
     if (pipeline->count == pipeline->capacity)
         grow(pipeline);
-    pipeline->kind = request->kind;
+    if (request->kind == REQUEST_WRITE)
+        lift_bounds(pipeline, turn);
+    pipeline->fresh = fresh_now(pipeline, turn) + 1;
+    pipeline->turn = turn;
     struct pipeline_slot *slot = slot_at(pipeline, pipeline->count++);
-    *slot = (struct pipeline_slot){.silent = silent};
+    *slot = (struct pipeline_slot){.kind = request->kind, .silent = silent};
     if (request->kind == REQUEST_READ)
         slot->command = blob_take(request->command);
     ask(pipeline, request);
+    pipeline->writes += request->kind == REQUEST_WRITE;
 }
 
 static void adapt(struct pipeline *pipeline, size_t reply_size)
@@ -102,6 +152,7 @@ static void adapt(struct pipeline *pipeline, size_t reply_size)
 
 static void drop_first(struct pipeline *pipeline)
 {
+    pipeline->writes -= slot_at(pipeline, 0)->kind == REQUEST_WRITE;
     empty_slot(slot_at(pipeline, 0));
     pipeline->asked--;
     pipeline->start = (pipeline->start + 1) & (pipeline->capacity - 1);
@@ -133,6 +184,12 @@ static uint32_t place_of(const struct pipeline *pipeline, const struct request *
     return place;
 }
 
+static void unbound(struct pipeline *pipeline, struct pipeline_slot *slot)
+{
+    pipeline->bounded -= slot->bounded;
+    slot->bounded = false;
+}
+
 void pipeline_finish(struct pipeline *pipeline, const struct request *request, struct bytes reply,
                      struct buffer *out)
 {
@@ -142,6 +199,7 @@ void pipeline_finish(struct pipeline *pipeline, const struct request *request, s
         return;
     }
     struct pipeline_slot *slot = slot_at(pipeline, place);
+    unbound(pipeline, slot);
     adapt(pipeline, reply.size);
     if (slot->silent)
         reply.size = 0;
@@ -166,6 +224,8 @@ void pipeline_put_off(struct pipeline *pipeline, const struct request *request)
     }
     for (uint32_t i = place; i < pipeline->asked; i++) {
         struct pipeline_slot *slot = slot_at(pipeline, i);
+        check(slot->kind == REQUEST_READ); /* L4 */
+        unbound(pipeline, slot);
         slot->done = false;
         buffer_deinit(&slot->reply);
         pipeline->stale += slot->request != NULL;
@@ -186,5 +246,6 @@ struct blob *pipeline_next(const struct pipeline *pipeline)
 void pipeline_ask_again(struct pipeline *pipeline, struct request *request)
 {
     check(pipeline_next(pipeline) == request->command);
+    pipeline->fresh = 0; /* what came in this turn is not the newest that is asked */
     ask(pipeline, request);
 }

@@ -1,9 +1,7 @@
 /* One client's requests under way, and their replies in order.
  *
- * The replica may finish requests in another order than they were given; a client must get its
- * replies in the order of its commands.  And commands must take effect in that order: so only requests
- * of one kind are under way at a time (reads commute with reads, and writes are ordered by the
- * log); anything else waits until the pipeline is empty.
+ * The replica lets reads and writes of one client take effect in the order in which they were given,
+ * but may finish them in another; a client gets its replies in the order of its commands.
  *
  * How many may be under way grows with good use, and shrinks when replies are large.  Only the
  * oldest read may bring a reply of any size; one behind it has a share of PIPELINE_REPLIES.  If that
@@ -12,7 +10,11 @@
  *
  *     oldest  | asked, replies count        | put off, or asked and the reply will be dropped
  *     start   ...                           asked                                        count
- */
+ *
+ * A read that is put off must have no write behind it: asked again, it would see that.  So a write
+ * joins only when no read is out whose reply is bounded.  From those that came in the same turn of
+ * the loop, which the replica has not looked at yet, it takes the bound away; and some reads behind a
+ * write have none from the start.  PIPELINE_MIXED is how many reads without a bound there may be. */
 #ifndef NET_PIPELINE_H
 #define NET_PIPELINE_H
 
@@ -22,12 +24,14 @@
 #include "base/buffer.h"
 #include "replica/replica.h"
 
-enum { PIPELINE_MAX = 1024 };
+enum { PIPELINE_MAX = 1024, PIPELINE_MIXED = 128 };
 
 struct pipeline_slot {
     struct request *request; /* the replica's, only compared; NULL: not under way */
     struct blob *command;    /* of a read: to ask again; one reference of ours */
-    bool silent;             /* CLIENT REPLY OFF or SKIP: the reply is thrown away */
+    enum request_kind kind;
+    bool bounded; /* a read that may be put off */
+    bool silent;  /* CLIENT REPLY OFF or SKIP: the reply is thrown away */
     bool done;
     struct buffer reply; /* done, but earlier ones are not */
 };
@@ -39,13 +43,17 @@ struct pipeline {
     uint32_t asked;   /* the first `asked` of them count; asked < count: the rest is put off */
     uint32_t stale;   /* requests under way among the rest */
     uint32_t allowed; /* at most this many at a time; 0: not yet known */
-    enum request_kind kind; /* of all of them */
+    uint32_t writes;  /* how many of them are writes */
+    uint32_t bounded; /* bounded reads under way, of the first `asked` */
+    uint64_t turn;    /* the number of the turn in which the newest came, and */
+    uint32_t fresh;   /* how many came in it */
 };
 
 void pipeline_deinit(struct pipeline *pipeline); /* and ready for use again */
-bool pipeline_takes(const struct pipeline *pipeline, enum request_kind kind);
-/* pipeline_takes() must hold.  Sets the request's reply_max. */
-void pipeline_add(struct pipeline *pipeline, struct request *request, bool silent);
+/* `turn`: a number that is another after the replica ran. */
+bool pipeline_takes(const struct pipeline *pipeline, enum request_kind kind, uint64_t turn);
+/* pipeline_takes() must hold.  Sets reply_max of the request, or of those that came in this turn. */
+void pipeline_add(struct pipeline *pipeline, struct request *request, bool silent, uint64_t turn);
 /* Appends the reply to `out` if it is its turn, and those that waited for it. */
 void pipeline_finish(struct pipeline *pipeline, const struct request *request, struct bytes reply,
                      struct buffer *out);

@@ -245,6 +245,8 @@ enum raft_result raft_step(struct raft *raft, const struct raft_input *input,
 void raft_status(const struct raft *raft, struct raft_status *status);
 /* Fills at most RAFT_MEMBERS_MAX peers (not itself); returns how many.  Only meaningful on a leader. */
 uint32_t raft_peers(const struct raft *raft, struct raft_peer_status *peers);
+/* Whether PROPOSE would now give RAFT_OK: whoever asks first needs to copy nothing in vain. */
+bool raft_takes_proposals(const struct raft *raft);
 const struct raft_members *raft_members(const struct raft *raft);
 /* Term of an entry we hold (or of `first`); 0 when we do not hold it. */
 raft_term raft_term_at(const struct raft *raft, raft_index index);

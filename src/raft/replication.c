@@ -113,15 +113,21 @@ void raft_send_entries(struct raft *raft, uint32_t place)
     }
 }
 
+bool raft_takes_proposals(const struct raft *raft)
+{
+    const struct raft_state *state = &raft->state;
+    return state->role == RAFT_LEADER && state->transfer_to == RAFT_NOBODY &&
+           state->writes_count < RAFT_WRITES_MAX / 2 &&
+           state->uncommitted_bytes < raft->config.uncommitted_bytes_max;
+}
+
 enum raft_result raft_on_propose(struct raft *raft, struct raft_entry *entries, uint32_t count)
 {
     struct raft_state *state = &raft->state;
     check(count > 0);
     if (state->role != RAFT_LEADER)
         return RAFT_NOT_LEADER;
-    if (state->transfer_to != RAFT_NOBODY || state->writes_count >= RAFT_WRITES_MAX / 2)
-        return RAFT_BUSY;
-    if (state->uncommitted_bytes >= raft->config.uncommitted_bytes_max)
+    if (!raft_takes_proposals(raft))
         return RAFT_BUSY;
     for (uint32_t i = 0; i < count; i++) {
         raft_trail_append(&raft->trail, state->term, entries[i].size);

@@ -31,6 +31,57 @@ static int64_t never_earlier(struct state_machine *machine, int64_t log_time_ms)
     return log_time_ms > latest ? log_time_ms : latest;
 }
 
+static void answer_read(struct replica *replica, struct request *request)
+{
+    struct bytes reply = buffer_bytes(&replica->reply);
+    if (request->reply_max && reply.size > request->reply_max) {
+        request_finish(replica, request, REQUEST_TOO_LARGE, bytes_of(NULL, 0));
+        return;
+    }
+    replica->reads_done++;
+    request_finish(replica, request, REQUEST_DONE, reply);
+}
+
+/* Serves as much of the read as one turn allows.  True: it is finished. */
+static bool serve_one(struct replica *replica, struct request *request)
+{
+    struct state_machine *machine = replica->options.machine;
+    buffer_clear(&replica->reply);
+    request_leave_place(replica, request);
+    if (!machine->ops->read(machine, never_earlier(machine, replica->log_time_ms),
+                            blob_bytes(request->command), request->protocol, &replica->reply)) {
+        replica->reading = request;
+        request->place = REQUEST_SERVED;
+        return false;
+    }
+    replica->served_bytes += replica->reply.size;
+    answer_read(replica, request);
+    return true;
+}
+
+/* A node that takes its replies slowly is not served ahead; the others are. */
+static bool origin_has_room(const struct replica *replica, const struct request *request)
+{
+    struct transport *transport = replica->options.transport;
+    return request->origin == RAFT_NOBODY || transport->ops->has_room(transport, request->origin);
+}
+
+/* What the client of this write sent before it sees the state before it; that the write is committed
+ * confirms it (routing.c).  NULL: nobody here waits for this entry.  False: not all is served, the
+ * write has to wait. */
+static bool serve_reads_before(struct replica *replica, struct request *write)
+{
+    while (write && write->line->requests != write) {
+        struct request *read = write->line->requests;
+        check(read->kind == REQUEST_READ);
+        check(read->place == REQUEST_BETWEEN || read->place == REQUEST_READING);
+        replica->held_up = replica->served_bytes >= SERVE_BYTES_MAX || !serve_one(replica, read);
+        if (replica->held_up)
+            return false;
+    }
+    return true;
+}
+
 /* False: not finished. */
 static bool apply_command(struct replica *replica, const struct raft_entry *entry)
 {
@@ -48,18 +99,20 @@ static bool apply_command(struct replica *replica, const struct raft_entry *entr
         return false;
     machine->ops->applied(machine, entry->pos, context.now_ms);
     if (request) {
-        DL_DELETE(replica->proposed, request);
         replica->writes_done++;
+        replica_release_tied(replica, request);
         request_finish(replica, request, REQUEST_DONE, buffer_bytes(&replica->reply));
     }
     return true;
 }
 
 /* False: a long write came; it goes on in the next turn, and nothing is applied or read until it
- * is finished. */
+ * is finished.  Or reads before it are not all served (held_up). */
 static bool apply_entry(struct replica *replica, const struct raft_entry *entry)
 {
     struct state_machine *machine = replica->options.machine;
+    if (!serve_reads_before(replica, request_at(replica, entry->pos)))
+        return false;
     if (entry->type != RAFT_ENTRY_COMMAND) {
         machine->ops->applied(machine, entry->pos, 0);
         return true;
@@ -114,6 +167,7 @@ static raft_index apply_from_disk(struct replica *replica, raft_index first, raf
 bool replica_apply_some(struct replica *replica)
 {
     struct state_machine *machine = replica->options.machine;
+    replica->held_up = false;
     if (replica->reading) /* the state must stay as it is until that is finished */
         return false;
     if (replica->applying.payload && !go_on_applying(replica))
@@ -122,7 +176,8 @@ bool replica_apply_some(struct replica *replica)
     raft_index before = applied;
     uint64_t bytes = 0;
     while (applied < replica->apply_to && applied - before < APPLY_ENTRIES_MAX &&
-           bytes < APPLY_BYTES_MAX && !replica->applying.payload && machine->ops->ready(machine)) {
+           bytes < APPLY_BYTES_MAX && !replica->applying.payload && !replica->held_up &&
+           machine->ops->ready(machine)) {
         const struct raft_entry *entry = entry_cache_get(&replica->cache, applied + 1);
         if (entry) {
             bytes += entry->size;
@@ -150,53 +205,18 @@ void replica_reads_confirmed(struct replica *replica, const struct raft_read *re
     }
 }
 
-static void answer_read(struct replica *replica, struct request *request)
-{
-    struct bytes reply = buffer_bytes(&replica->reply);
-    if (request->reply_max && reply.size > request->reply_max) {
-        request_finish(replica, request, REQUEST_TOO_LARGE, bytes_of(NULL, 0));
-        return;
-    }
-    replica->reads_done++;
-    request_finish(replica, request, REQUEST_DONE, reply);
-}
-
-/* Serves as much of the read as one turn allows.  True: it is finished. */
-static bool serve_one(struct replica *replica, struct request *request)
-{
-    struct state_machine *machine = replica->options.machine;
-    buffer_clear(&replica->reply);
-    replica->reading = NULL;
-    if (!machine->ops->read(machine, never_earlier(machine, replica->log_time_ms),
-                            blob_bytes(request->command), request->protocol, &replica->reply)) {
-        replica->reading = request;
-        return false;
-    }
-    answer_read(replica, request);
-    return true;
-}
-
-/* A node that takes its replies slowly is not served ahead; the others are. */
-static bool origin_has_room(const struct replica *replica, const struct request *request)
-{
-    struct transport *transport = replica->options.transport;
-    return request->origin == RAFT_NOBODY || transport->ops->has_room(transport, request->origin);
-}
-
-/* False: a long read came or `bytes` are used up, the rest has to wait. */
-static bool serve_batch(struct replica *replica, struct read_batch *batch, uint64_t *bytes)
+/* False: a long read came or the bytes of this turn are used up, the rest has to wait. */
+static bool serve_batch(struct replica *replica, struct read_batch *batch)
 {
     struct request *request, *following;
     DL_FOREACH_SAFE(batch->requests, request, following)
     {
-        if (*bytes >= SERVE_BYTES_MAX)
+        if (replica->served_bytes >= SERVE_BYTES_MAX)
             return false;
         if (!origin_has_room(replica, request))
             continue;
-        DL_DELETE(batch->requests, request);
         if (!serve_one(replica, request))
             return false;
-        *bytes += replica->reply.size;
     }
     return true;
 }
@@ -204,21 +224,17 @@ static bool serve_batch(struct replica *replica, struct read_batch *batch, uint6
 bool replica_serve_reads(struct replica *replica)
 {
     struct read_batch *batch, *following;
-    uint64_t bytes = 0;
     if (replica->applying.payload) /* the state is between two */
         return true;
     if (replica->reading && !serve_one(replica, replica->reading))
         return true;
     DL_FOREACH_SAFE(replica->batches, batch, following)
     {
-        if (!batch->confirmed || batch->index > replica->status.applied)
-            continue;
-        if (!serve_batch(replica, batch, &bytes))
+        bool due = batch->confirmed && batch->index <= replica->status.applied;
+        if (due && !serve_batch(replica, batch))
             return true;
-        if (batch->requests)
-            continue;
-        DL_DELETE(replica->batches, batch);
-        memory_free(batch);
+        if (!batch->requests && (batch->confirmed || batch->count == 0))
+            request_batch_unlist(replica, batch);
     }
     return false;
 }

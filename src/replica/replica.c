@@ -195,6 +195,7 @@ static void handle_disconnections(struct replica *replica)
 
 bool replica_run(struct replica *replica)
 {
+    replica->served_bytes = 0;
     handle_disconnections(replica);
     bool more = replica_apply_some(replica);
     /* After applying: what was committed before the leadership went still gets its reply. */

@@ -34,7 +34,22 @@ enum request_outcome {
     REQUEST_TOO_LARGE /* a read whose reply is larger than its reply_max: ask again with more */
 };
 
+/* Where a request is: replica_internal.h. */
+enum request_place {
+    REQUEST_NOWHERE,
+    REQUEST_WAITING,
+    REQUEST_RETURNED,
+    REQUEST_PROPOSED,
+    REQUEST_FORWARDED,
+    REQUEST_READING,
+    REQUEST_TIED,
+    REQUEST_BETWEEN,
+    REQUEST_SERVED
+};
+
+struct read_batch;
 struct request;
+struct request_line;
 /* Called from replica_run() or replica_tick(), exactly once.  `reply` is borrowed for the call. */
 typedef void request_done(void *context, struct request *request, enum request_outcome outcome,
                           struct bytes reply);
@@ -48,15 +63,25 @@ struct request {
     request_done *done;
     void *context;       /* set to NULL with replica_abandon() when the client went away */
     int64_t deadline_ms; /* replica time */
-    uint32_t reply_max;  /* of a read: a larger reply is not wanted now; 0: any size */
+    /* Of a read: a larger reply is not wanted now; 0: any size.  May be changed until the next
+     * replica_run().  If it is bounded then, no write of its client may follow before it is finished:
+     * asked again, it would see that. */
+    uint32_t reply_max;
     /* The rest is the replica's. */
-    struct request *prev, *next; /* in one of its queues */
-    UT_hash_handle hh;           /* by id, while forwarded */
-    uint64_t id;                 /* rises with the order of arrival */
-    struct raft_pos pos;         /* proposed: where its entry stands */
-    raft_node_id sent_to;        /* forwarded: to whom, in which term */
-    raft_term sent_in_term;
-    raft_node_id origin; /* RAFT_NOBODY: submitted here; else forwarded by that node */
+    enum request_place place;
+    struct request *prev, *next;             /* in the queue of its place */
+    struct request_line *line;               /* of its client */
+    struct request *line_prev, *line_next;   /* in that, by id */
+    struct request *timed_prev, *timed_next; /* while `timed`: those submitted here, by deadline */
+    bool timed;
+    struct read_batch *batch; /* READING, TIED: whose confirmation it shares */
+    struct request *behind;   /* TIED: the write of its client before it */
+    struct request *tied;     /* of a proposed write: the reads behind it */
+    UT_hash_handle hh;        /* by id, while forwarded */
+    uint64_t id;              /* rises with the order of arrival */
+    struct raft_pos pos;      /* proposed: where its entry stands */
+    raft_node_id sent_to;     /* forwarded: to whom */
+    raft_node_id origin;      /* RAFT_NOBODY: submitted here; else forwarded by that node */
     uint64_t origin_id;
     uint64_t origin_run_id;
 };
@@ -180,8 +205,8 @@ void replica_persisted(struct replica *replica, uint64_t seq);
 
 /* deadline_ms is monotonic, like now_ms.  Takes the request. */
 void replica_submit(struct replica *replica, struct request *request);
-/* The client of this context is gone: its requests run on, but `done` is not called for them. */
-void replica_abandon(struct replica *replica, void *context);
+/* This client is gone: its writes run on, its reads are dropped, `done` is not called for either. */
+void replica_abandon(struct replica *replica, uint64_t client);
 /* True while there is so much under way that clients should not be read from. */
 bool replica_congested(const struct replica *replica);
 

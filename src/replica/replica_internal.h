@@ -1,22 +1,26 @@
 /* The state of one replica, and what its files share.
  *
  *   replica.c      life, inputs from outside, one core step and its output
- *   routing.c      waiting requests: propose, read, or forward; deadlines
+ *   request.c      requests: life, places, their client's line, deadlines
+ *   routing.c      waiting requests: propose, read, or forward
  *   apply.c        committed entries and confirmed reads to the state machine
  *   entry_cache.c  payloads of recent entries
  *   entry.c        the stamp in front of a command
  *   retention.c    cutting the log
  *   log_time.c     the clock that entries are stamped with
  *
- * A request is in exactly one queue:
+ * A request is in one place:
  *
- *   waiting --propose--> proposed --applied--> done
- *      |  \---read-----> reading  --applied--> done
- *      |  \---forward--> forwarded -reply----> done
- *      ^-- not leader, reads failed, refused --'
+ *   WAITING --propose--> PROPOSED --applied--> done
+ *      | \----read----> READING  --confirmed, applied--> done
+ *      |  \---read----> TIED, behind a write of its client --that is applied--> READING
+ *      |   \--read----> BETWEEN two writes of its client --before the second is applied--> done
+ *      |    \-forward-> FORWARDED --reply--> done
+ *      ^-- RETURNED: not leader, reads failed, refused --'
  *
- * What leaves `proposed` or (a write) `forwarded` otherwise ends as unknown; what ends in `waiting`
- * or is a read was certainly not done.
+ * SERVED is the long read under way.  Reads leave READING, TIED and BETWEEN at the latest when a later
+ * write of their client is applied.  What leaves PROPOSED or (a write) FORWARDED otherwise ends as
+ * unknown; what ends in WAITING or is a read was certainly not done.
  */
 #ifndef REPLICA_REPLICA_INTERNAL_H
 #define REPLICA_REPLICA_INTERNAL_H
@@ -52,11 +56,30 @@ bool entry_unstamp(struct bytes payload, struct apply_context *context, struct b
 
 /* Reads that were confirmed, or are being confirmed, together. */
 struct read_batch {
-    struct read_batch *prev, *next;
+    struct read_batch *prev, *next; /* while `listed` */
     uint64_t id;
-    bool confirmed;
+    bool listed; /* it is asked for, or has requests */
+    bool confirmed, failed;
     raft_index index;         /* confirmed: serve once applied */
     struct request *requests; /* in order */
+    uint32_t count;           /* those, and the TIED */
+};
+
+/* What one client has under way here. */
+struct request_line_key {
+    raft_node_id origin; /* the node that it is connected to; RAFT_NOBODY: this one */
+    uint64_t client;
+};
+
+struct request_line {
+    struct request_line_key key;
+    UT_hash_handle hh;
+    struct request *requests;   /* in order */
+    struct request *last_write; /* taken up and not applied yet; NULL: none */
+    uint32_t out_count;         /* FORWARDED, all of them in one term: */
+    raft_term out_term;
+    uint64_t sent_write; /* id of the newest write that was forwarded; 0: none */
+    uint64_t held_in;    /* number of the pass in which one of them was left waiting */
 };
 
 /* What a member's wall clock said. */
@@ -86,11 +109,18 @@ struct replica {
     struct buffer trace;
 
     struct request *waiting, *proposed, *forwarded; /* queues, ids rising */
-    struct request *forwarded_by_id;                /* hash over the same */
+    struct request *returned;                       /* to be merged into `waiting` */
+    struct request *forwarded_by_id;                /* hash */
+    struct request *timed;                          /* by deadline */
+    struct request_line *lines;                     /* hash */
+    uint64_t pass;                                  /* number of looks at `waiting` */
     struct read_batch *batches;                     /* oldest first */
     struct request *reading;    /* a long read, served in slices; in no queue meanwhile */
     struct raft_entry applying; /* a long write, likewise; a reference to its payload or NULL */
-    uint64_t waiting_count, waiting_bytes, under_way_count;
+    uint64_t waiting_count, waiting_bytes, waiting_reads, waiting_foreign, under_way_count;
+    uint64_t forwarded_bytes;
+    uint64_t served_bytes; /* of replies to reads, in this turn */
+    bool held_up;          /* a write waits for the reads before it */
     uint64_t next_request_id, next_read_id;
     bool try_waiting; /* something changed that may let waiting requests go */
 
@@ -111,18 +141,31 @@ struct replica {
 enum raft_result replica_step(struct replica *replica, const struct raft_input *input);
 bool replica_leads(const struct replica *replica);
 
-/* routing.c */
-bool replica_route_waiting(struct replica *replica); /* true: it goes on in the next turn */
-void replica_expire_requests(struct replica *replica);
-void replica_leadership_lost(struct replica *replica);
-void replica_forwards_lost_to(struct replica *replica, raft_node_id node);
-/* Confirmation of these reads failed: they wait again. */
-void replica_reads_failed(struct replica *replica, uint64_t batch_id);
+/* request.c */
+void request_enter(struct replica *replica, struct request *request); /* from outside */
 void request_wait(struct replica *replica, struct request *request);
+void request_merge_returned(struct replica *replica);
+void request_leave_place(struct replica *replica, struct request *request);
+/* It has no READING requests; freed with the last TIED one. */
+void request_batch_unlist(struct replica *replica, struct read_batch *batch);
 /* Ends the request with its outcome, here or at its origin; frees it. */
 void request_finish(struct replica *replica, struct request *request, enum request_outcome outcome,
                     struct bytes reply);
+/* Certainly not executed here: its origin may try elsewhere. */
+void request_refuse(struct replica *replica, struct request *request);
+/* What is known of a request that leaves without a reply after it was sent or proposed. */
+enum request_outcome request_outcome_unanswered(const struct request *request);
+void replica_expire_requests(struct replica *replica);
 void replica_finish_everything(struct replica *replica);
+
+/* routing.c */
+bool replica_route_waiting(struct replica *replica); /* true: it goes on in the next turn */
+void replica_leadership_lost(struct replica *replica);
+void replica_forwards_lost_to(struct replica *replica, raft_node_id node);
+/* Confirmation of these reads failed. */
+void replica_reads_failed(struct replica *replica, uint64_t batch_id);
+/* The write is applied, or gone: the reads behind it wait for it no longer. */
+void replica_release_tied(struct replica *replica, struct request *write);
 
 /* apply.c */
 bool replica_apply_some(struct replica *replica);  /* true: there is more to apply now */

@@ -1,10 +1,30 @@
 /* Where a waiting request goes: into the log or a read round when this node leads, to the leader when
  * another does, nowhere while nobody does.
  *
- * Order: requests of one client take effect in the order in which they came.  Queues are first in,
- * first out; a forward names the term in which the sender knows the receiver to lead, so that when
- * one is refused every later one in that term is refused too (a node leads a term once); and nothing
- * of a client is sent in a new term while something of it is still out in an earlier one. */
+ * Order: requests of one client take effect in the order in which they came (R3).
+ *
+ * Writes: queues are first in, first out; a forward names the term in which the sender knows the
+ * receiver to lead, so that when one is refused every later one in that term is refused too (a node
+ * leads a term once); nothing of a client is sent in a new term while something of it is still out in
+ * an earlier one; and when one of a client is left waiting, so is all that it sent later.
+ *
+ * Reads: let p and q be the writes of a client before and after a read, in the log.  The read is
+ * served from a state that has p and has not q:
+ *
+ *  - Not before p is applied: until then it is tied to p.
+ *  - Not after q is applied: before apply.c executes q, it serves what its client sent before q and is
+ *    not served yet.  Nothing has to be waited for there, for that q is committed confirms the read:
+ *    q was proposed after the read came, so whatever was answered to anybody before the read came has
+ *    a lower index than q (had a later leader committed something by then, its log would have been
+ *    without q, and q could not be committed).  The state just before q holds all of that.
+ *  - In between as soon as a round confirms it (raft/read_index.c), like a read that stands alone.  A
+ *    read for which q is proposed in the same step asks for no round: q's commit comes as soon.
+ *
+ * So a run of alternating reads and writes is one proposal, and at most its last reads need a round.
+ *
+ * When the order cannot be kept, the read ends as not done: once q was proposed or sent and what
+ * becomes of it cannot be known here, the read must not be asked again, since it might see q.  What was
+ * refused waits again whatever was sent behind it, because that will be refused too. */
 #include <utlist.h>
 
 #include "base/fatal.h"
@@ -12,144 +32,21 @@
 #include "base/prng.h"
 #include "replica/replica_internal.h"
 
-enum { PROPOSE_BYTES_MAX = 8 << 20 }; /* in one turn, about: each is copied */
+enum {
+    PROPOSE_BYTES_MAX = 8 << 20,    /* in one turn, about: each is copied */
+    FORWARDED_BYTES_MAX = 64 << 20, /* with the leader at a time, about */
+    FORWARDED_COUNT_MAX = 64 * 1024
+};
 
 static const struct bytes no_reply = {NULL, 0};
-
-struct request *request_new(enum request_kind kind, int protocol, uint64_t client,
-                            struct blob *command, request_done *done, void *context)
-{
-    struct request *request = memory_new(sizeof *request);
-    request->kind = kind;
-    request->protocol = protocol;
-    request->client = client;
-    request->command = command;
-    request->done = done;
-    request->context = context;
-    request->origin = RAFT_NOBODY;
-    request->sent_to = RAFT_NOBODY;
-    return request;
-}
-
-/* ---- queues --------------------------------------------------------------------------- */
-
-/* Into the waiting queue by age: one that comes back goes before those that came later. */
-void request_wait(struct replica *replica, struct request *request)
-{
-    struct request *older = replica->waiting ? replica->waiting->prev : NULL; /* the last */
-    while (older && older->id > request->id)
-        older = older == replica->waiting ? NULL : older->prev;
-    if (older)
-        DL_APPEND_ELEM(replica->waiting, older, request);
-    else
-        DL_PREPEND(replica->waiting, request);
-    replica->waiting_count++;
-    replica->waiting_bytes += request->command->size;
-    replica->try_waiting = true;
-}
-
-static void stop_waiting(struct replica *replica, struct request *request)
-{
-    DL_DELETE(replica->waiting, request);
-    replica->waiting_count--;
-    replica->waiting_bytes -= request->command->size;
-}
-
-static void stop_forwarded(struct replica *replica, struct request *request)
-{
-    DL_DELETE(replica->forwarded, request);
-    HASH_DEL(replica->forwarded_by_id, request);
-}
-
-static void answer_origin(struct replica *replica, const struct request *request, bool refused,
-                          enum request_outcome outcome, struct bytes reply)
-{
-    struct transport *transport = replica->options.transport;
-    struct forward_reply answer = {
-        .run_id = request->origin_run_id,
-        .id = request->origin_id,
-        .refused = refused,
-        .outcome = outcome,
-        .reply = reply,
-    };
-    transport->ops->forward_reply(transport, request->origin, &answer);
-}
-
-static void request_free(struct replica *replica, struct request *request)
-{
-    replica->under_way_count--;
-    blob_release(request->command);
-    memory_free(request);
-}
-
-void request_finish(struct replica *replica, struct request *request, enum request_outcome outcome,
-                    struct bytes reply)
-{
-    if (request->origin != RAFT_NOBODY)
-        answer_origin(replica, request, false, outcome, reply);
-    else if (request->done && request->context)
-        request->done(request->context, request, outcome, reply);
-    request_free(replica, request);
-}
-
-/* Certainly not executed here: its origin may try elsewhere. */
-static void refuse(struct replica *replica, struct request *request)
-{
-    answer_origin(replica, request, true, REQUEST_NOT_DONE, no_reply);
-    request_free(replica, request);
-}
-
-/* What is known of a request that leaves without a reply after it was sent or proposed. */
-static enum request_outcome outcome_without_reply(const struct request *request)
-{
-    return request->kind == REQUEST_WRITE ? REQUEST_UNKNOWN : REQUEST_NOT_DONE;
-}
-
-void replica_submit(struct replica *replica, struct request *request)
-{
-    request->id = ++replica->next_request_id;
-    replica->under_way_count++;
-    request_wait(replica, request);
-}
-
-static void forget_context(struct request *queue, const void *context)
-{
-    struct request *request;
-    DL_FOREACH(queue, request)
-    {
-        if (request->context == context)
-            request->context = NULL;
-    }
-}
-
-void replica_abandon(struct replica *replica, void *context)
-{
-    struct read_batch *batch;
-    forget_context(replica->waiting, context);
-    forget_context(replica->proposed, context);
-    forget_context(replica->forwarded, context);
-    if (replica->reading && replica->reading->context == context)
-        replica->reading->context = NULL;
-    DL_FOREACH(replica->batches, batch)
-    forget_context(batch->requests, context);
-}
 
 /* ---- leading ----------------------------------------------------------------------------- */
 
 /* A client with something still out in an earlier term has to wait for it. */
 static bool overtakes(const struct replica *replica, const struct request *request)
 {
-    const struct request *out;
-    if (request->origin != RAFT_NOBODY)
-        return false;
-    DL_FOREACH(replica->forwarded, out)
-    {
-        if (out->sent_in_term >= replica->status.term)
-            return false; /* the queue is in order of sending */
-        if (out->client == request->client)
-            return true;
-    }
-    return false;
+    const struct request_line *line = request->line;
+    return line->out_count > 0 && line->out_term < replica->status.term;
 }
 
 struct proposal {
@@ -174,98 +71,178 @@ static void add_to_proposal(struct replica *replica, struct proposal *proposal,
     proposal->bytes += payload->size;
 }
 
-/* False: the core cannot take more now; the requests wait again. */
-static bool propose(struct replica *replica, struct proposal *proposal)
+static void propose(struct replica *replica, struct proposal *proposal)
 {
     if (proposal->count == 0)
-        return true;
+        return;
     /* replica->scratch also serves outgoing appends of this very step: keep our own copy. */
     struct raft_entry entries[REPLICA_ENTRIES_MAX];
     memcpy(entries, replica->scratch, proposal->count * sizeof entries[0]);
     struct raft_input input = {.type = RAFT_INPUT_PROPOSE, .propose = {entries, proposal->count}};
     enum raft_result result = replica_step(replica, &input);
+    check(result == RAFT_OK); /* it was asked before anything was copied */
     for (uint32_t i = 0; i < proposal->count; i++) {
         struct request *request = proposal->requests[i];
         blob_release(entries[i].payload);
-        if (result != RAFT_OK) {
-            request_wait(replica, request);
-            continue;
-        }
         request->pos = entries[i].pos;
+        request->place = REQUEST_PROPOSED;
         DL_APPEND(replica->proposed, request);
     }
     proposal->count = 0;
     proposal->bytes = 0;
-    return result == RAFT_OK;
 }
 
-static void read_together(struct replica *replica, struct request *requests)
+/* A read whose confirmation failed: it asks again, unless a later write of its client is in the log. */
+static void ask_again(struct replica *replica, struct request *read)
 {
-    struct read_batch *batch = memory_new(sizeof *batch);
-    batch->id = ++replica->next_read_id;
-    batch->requests = requests;
-    DL_APPEND(replica->batches, batch);
-    struct raft_input input = {.type = RAFT_INPUT_READ, .read = {batch->id}};
-    if (replica_step(replica, &input) != RAFT_OK)
-        replica_reads_failed(replica, batch->id);
+    const struct request *write = read->line->last_write;
+    if (!write || write->id < read->id) {
+        request_wait(replica, read);
+        return;
+    }
+    request_leave_place(replica, read);
+    read->place = REQUEST_BETWEEN;
+}
+
+static void fail_batch(struct replica *replica, struct read_batch *batch)
+{
+    batch->failed = true;
+    while (batch->requests)
+        ask_again(replica, batch->requests);
+    request_batch_unlist(replica, batch);
 }
 
 void replica_reads_failed(struct replica *replica, uint64_t batch_id)
 {
     struct read_batch *batch, *following;
-    struct request *request, *next;
     DL_FOREACH_SAFE(replica->batches, batch, following)
     {
-        if (batch->id != batch_id)
-            continue;
-        DL_FOREACH_SAFE(batch->requests, request, next)
-        {
-            DL_DELETE(batch->requests, request);
-            request_wait(replica, request);
-        }
-        DL_DELETE(replica->batches, batch);
-        memory_free(batch);
+        if (batch->id == batch_id && !batch->confirmed)
+            fail_batch(replica, batch);
     }
+}
+
+static void join_batch(struct read_batch *batch, struct request *request)
+{
+    request->batch = batch;
+    batch->count++;
+    if (request->behind) {
+        request->place = REQUEST_TIED;
+        DL_APPEND(request->behind->tied, request);
+    } else {
+        request->place = REQUEST_READING;
+        DL_APPEND(batch->requests, request);
+    }
+}
+
+void replica_release_tied(struct replica *replica, struct request *write)
+{
+    while (write->tied) {
+        struct request *read = write->tied;
+        struct read_batch *batch = read->batch;
+        if (batch->failed) {
+            ask_again(replica, read);
+            continue;
+        }
+        DL_DELETE(write->tied, read);
+        read->place = REQUEST_READING;
+        read->behind = NULL;
+        DL_APPEND(batch->requests, read);
+        if (!batch->listed)
+            DL_APPEND(replica->batches, batch);
+        batch->listed = true;
+    }
+}
+
+/* One round for all that need one. */
+static void read_together(struct replica *replica, struct request *reads)
+{
+    struct request *request, *next;
+    struct read_batch *batch = memory_new(sizeof *batch);
+    batch->id = ++replica->next_read_id;
+    batch->listed = true;
+    DL_FOREACH_SAFE(reads, request, next)
+    {
+        DL_DELETE(reads, request);
+        if (request->behind && request->line->last_write != request->behind)
+            request->place = REQUEST_BETWEEN;
+        else
+            join_batch(batch, request);
+    }
+    DL_APPEND(replica->batches, batch);
+    struct raft_input input = {.type = RAFT_INPUT_READ, .read = {batch->id}};
+    if (batch->count == 0)
+        request_batch_unlist(replica, batch);
+    else if (replica_step(replica, &input) != RAFT_OK)
+        fail_batch(replica, batch);
+}
+
+/* What one look at the queue takes from it. */
+struct taking {
+    struct proposal proposal;
+    struct request *reads;
+    bool room; /* the core takes more, and the turn too */
+    bool more; /* large writes are left for the next turn */
+};
+
+static void take_read(struct replica *replica, struct taking *taking, struct request *request)
+{
+    request_leave_place(replica, request);
+    request->behind = request->line->last_write;
+    DL_APPEND(taking->reads, request);
+}
+
+static bool take_write(struct replica *replica, struct taking *taking, struct request *request)
+{
+    struct proposal *proposal = &taking->proposal;
+    bool much = proposal->bytes >= PROPOSE_BYTES_MAX;
+    if (taking->room && (much || proposal->count == replica->options.raft.append_entries_max)) {
+        propose(replica, proposal);
+        taking->room = !much && raft_takes_proposals(replica->raft);
+        taking->more = much;
+    }
+    if (!taking->room)
+        return false;
+    request_leave_place(replica, request);
+    add_to_proposal(replica, proposal, request);
+    request->line->last_write = request;
+    return true;
+}
+
+/* False: it has to wait, and what its client sent later too. */
+static bool take(struct replica *replica, struct taking *taking, struct request *request)
+{
+    if (request->line->held_in == replica->pass || overtakes(replica, request))
+        return false;
+    if (request->kind == REQUEST_WRITE)
+        return take_write(replica, taking, request);
+    take_read(replica, taking, request);
+    return true;
 }
 
 /* The queue as it stands: writes in one or more proposals, all reads in one round.  True: large
  * writes are left for the next turn. */
 static bool serve_waiting(struct replica *replica)
 {
-    struct request *request, *following, *reads = NULL;
-    struct proposal proposal = {.count = 0};
-    bool room = true, more = false;
+    struct request *request, *following;
+    struct taking taking = {.room = raft_takes_proposals(replica->raft)};
     DL_FOREACH_SAFE(replica->waiting, request, following)
     {
-        if (overtakes(replica, request))
-            continue;
-        if (request->kind == REQUEST_READ) {
-            stop_waiting(replica, request);
-            DL_APPEND(reads, request);
-            continue;
-        }
-        if (!room)
-            continue;
-        bool much = proposal.bytes >= PROPOSE_BYTES_MAX;
-        if (much || proposal.count == replica->options.raft.append_entries_max) {
-            bool taken = propose(replica, &proposal);
-            more = taken && much;
-            room = taken && !much;
-        }
-        if (!room)
-            continue;
-        stop_waiting(replica, request);
-        add_to_proposal(replica, &proposal, request);
+        if (!taking.room && replica->waiting_reads == 0)
+            break;
+        if (!take(replica, &taking, request))
+            request->line->held_in = replica->pass;
     }
-    propose(replica, &proposal);
-    if (reads)
-        read_together(replica, reads);
-    return more;
+    propose(replica, &taking.proposal);
+    if (taking.reads)
+        read_together(replica, taking.reads);
+    return taking.more;
 }
 
 /* ---- following ------------------------------------------------------------------------------ */
 
-static void forward_one(struct replica *replica, struct request *request)
+/* False: not sent. */
+static bool forward_one(struct replica *replica, struct request *request)
 {
     struct transport *transport = replica->options.transport;
     struct forward forward = {
@@ -278,38 +255,54 @@ static void forward_one(struct replica *replica, struct request *request)
         .reply_max = request->reply_max,
         .command = request->command,
     };
+    if (replica->forwarded_bytes >= FORWARDED_BYTES_MAX ||
+        HASH_COUNT(replica->forwarded_by_id) >= FORWARDED_COUNT_MAX)
+        return false; /* until some are answered */
     if (!transport->ops->forward(transport, replica->status.leader, &forward)) {
         replica->try_waiting = true; /* not connected yet: at the next tick */
-        return;
+        return false;
     }
-    stop_waiting(replica, request);
+    struct request_line *line = request->line;
+    request_leave_place(replica, request);
+    request->place = REQUEST_FORWARDED;
     request->sent_to = replica->status.leader;
-    request->sent_in_term = replica->status.term;
     DL_APPEND(replica->forwarded, request);
     HASH_ADD(hh, replica->forwarded_by_id, id, sizeof request->id, request);
+    replica->forwarded_bytes += request->command->size;
+    line->out_count++;
+    line->out_term = replica->status.term;
+    if (request->kind == REQUEST_WRITE)
+        line->sent_write = request->id;
     replica->requests_forwarded++;
+    return true;
 }
 
 static void forward_waiting(struct replica *replica)
 {
     struct request *request, *following;
-    bool leader_known = replica->status.leader != RAFT_NOBODY;
+    bool open = replica->status.leader != RAFT_NOBODY;
     DL_FOREACH_SAFE(replica->waiting, request, following)
     {
+        if (!open && replica->waiting_foreign == 0)
+            break;
         if (request->origin != RAFT_NOBODY) {
-            stop_waiting(replica, request);
-            refuse(replica, request);
-        } else if (leader_known && !overtakes(replica, request)) {
-            forward_one(replica, request);
+            request_leave_place(replica, request);
+            request_refuse(replica, request);
+        } else if (request->line->held_in == replica->pass || overtakes(replica, request)) {
+            request->line->held_in = replica->pass;
+        } else if (open) {
+            open = forward_one(replica, request);
         }
     }
 }
 
 bool replica_route_waiting(struct replica *replica)
 {
-    if (!replica->waiting || !replica->try_waiting)
+    if (!replica->try_waiting)
         return false;
     replica->try_waiting = false;
+    request_merge_returned(replica);
+    replica->pass++;
     if (!replica_leads(replica)) {
         forward_waiting(replica);
         return false;
@@ -330,13 +323,12 @@ void replica_receive_forward(struct replica *replica, raft_node_id from,
     request->origin_id = forward->id;
     request->origin_run_id = forward->run_id;
     request->reply_max = forward->reply_max;
-    request->id = ++replica->next_request_id;
     request->deadline_ms = INT64_MAX; /* its origin keeps the time */
-    replica->under_way_count++;
-    if (replica_leads(replica) && forward->term == replica->status.term)
-        request_wait(replica, request);
-    else
-        refuse(replica, request);
+    request_enter(replica, request);
+    if (!replica_leads(replica) || forward->term != replica->status.term) {
+        request_leave_place(replica, request);
+        request_refuse(replica, request);
+    }
 }
 
 void replica_receive_forward_reply(struct replica *replica, raft_node_id from,
@@ -348,7 +340,6 @@ void replica_receive_forward_reply(struct replica *replica, raft_node_id from,
     HASH_FIND(hh, replica->forwarded_by_id, &reply->id, sizeof reply->id, request);
     if (!request || request->sent_to != from)
         return; /* ended by its deadline meanwhile */
-    stop_forwarded(replica, request);
     if (reply->refused)
         request_wait(replica, request);
     else
@@ -363,109 +354,46 @@ void replica_forwards_lost_to(struct replica *replica, raft_node_id node)
     {
         if (request->sent_to != node)
             continue;
-        stop_forwarded(replica, request);
-        if (request->kind == REQUEST_READ)
+        if (request->kind == REQUEST_READ && request->id > request->line->sent_write)
             request_wait(replica, request);
         else
-            request_finish(replica, request, REQUEST_UNKNOWN, no_reply);
+            request_finish(replica, request, request_outcome_unanswered(request), no_reply);
     }
     replica->try_waiting = true;
 }
 
-/* ---- endings ------------------------------------------------------------------------------------ */
+/* ---- the end of a leadership ----------------------------------------------------------------- */
 
-/* What was appended may commit under the next leader or be overwritten: nobody here can know. What
- * was not appended goes to the next leader with the waiting. */
+/* What its client sent before a write whose outcome nobody here can know. */
+static void end_reads_before(struct replica *replica, struct request *write)
+{
+    struct request *read = write->line->requests;
+    while (read != write) {
+        struct request *following = read->line_next;
+        check(read->kind == REQUEST_READ);
+        if (read->place != REQUEST_SERVED)
+            request_finish(replica, read, REQUEST_NOT_DONE, no_reply);
+        read = following;
+    }
+}
+
+/* What was appended may commit under the next leader or be overwritten. What was not appended goes to
+ * the next leader with the waiting. */
 void replica_leadership_lost(struct replica *replica)
 {
     struct request *request, *following;
+    struct read_batch *batch, *next;
+    /* Confirmed reads that were not yet applied could still be served, but their index may be far. */
+    DL_FOREACH_SAFE(replica->batches, batch, next)
+    {
+        fail_batch(replica, batch);
+    }
     DL_FOREACH_SAFE(replica->proposed, request, following)
     {
-        DL_DELETE(replica->proposed, request);
+        end_reads_before(replica, request);
+        while (request->tied)
+            ask_again(replica, request->tied);
         request_finish(replica, request, REQUEST_UNKNOWN, no_reply);
     }
-    /* Confirmed reads that were not yet applied could still be served, but their index may be far. */
-    struct read_batch *batch, *next;
-    DL_FOREACH_SAFE(replica->batches, batch, next)
-    replica_reads_failed(replica, batch->id);
     replica->try_waiting = true;
-}
-
-/* Requests that a client waits for come with rising deadlines, so each queue is looked at only as
- * far as its first that has time left. */
-static struct request *expired(const struct replica *replica, struct request *queue)
-{
-    struct request *request;
-    DL_FOREACH(queue, request)
-    {
-        if (request->origin == RAFT_NOBODY)
-            return request->deadline_ms <= replica->now_ms ? request : NULL;
-    }
-    return NULL;
-}
-
-/* A proposed one keeps its place, for the order of the log, but nobody waits for it any more. */
-static void expire_proposed(struct replica *replica)
-{
-    struct request *request;
-    DL_FOREACH(replica->proposed, request)
-    {
-        if (request->origin != RAFT_NOBODY || !request->context)
-            continue;
-        if (request->deadline_ms > replica->now_ms)
-            return;
-        request->done(request->context, request, REQUEST_UNKNOWN, no_reply);
-        request->context = NULL;
-    }
-}
-
-void replica_expire_requests(struct replica *replica)
-{
-    struct request *request;
-    while ((request = expired(replica, replica->waiting))) {
-        stop_waiting(replica, request);
-        request_finish(replica, request, REQUEST_NOT_DONE, no_reply);
-    }
-    while ((request = expired(replica, replica->forwarded))) {
-        stop_forwarded(replica, request);
-        request_finish(replica, request, outcome_without_reply(request), no_reply);
-    }
-    struct read_batch *batch;
-    DL_FOREACH(replica->batches, batch)
-    {
-        while ((request = expired(replica, batch->requests))) {
-            DL_DELETE(batch->requests, request);
-            request_finish(replica, request, REQUEST_NOT_DONE, no_reply);
-        }
-    }
-    expire_proposed(replica);
-}
-
-static void finish_queue(struct replica *replica, struct request **queue,
-                         enum request_outcome outcome)
-{
-    struct request *request, *following;
-    DL_FOREACH_SAFE(*queue, request, following)
-    {
-        DL_DELETE(*queue, request);
-        request_finish(replica, request, outcome, no_reply);
-    }
-}
-
-void replica_finish_everything(struct replica *replica)
-{
-    struct read_batch *batch, *following;
-    if (replica->reading)
-        request_finish(replica, replica->reading, REQUEST_NOT_DONE, no_reply);
-    replica->reading = NULL;
-    finish_queue(replica, &replica->waiting, REQUEST_NOT_DONE);
-    finish_queue(replica, &replica->proposed, REQUEST_UNKNOWN);
-    HASH_CLEAR(hh, replica->forwarded_by_id);
-    finish_queue(replica, &replica->forwarded, REQUEST_UNKNOWN);
-    DL_FOREACH_SAFE(replica->batches, batch, following)
-    {
-        finish_queue(replica, &batch->requests, REQUEST_NOT_DONE);
-        DL_DELETE(replica->batches, batch);
-        memory_free(batch);
-    }
 }

@@ -85,6 +85,7 @@ struct sim_node;
     X(not_done)                                                                                    \
     X(refused_forwards)                                                                            \
     X(once_repeats)                                                                                \
+    X(stream_reads)                                                                                \
     X(once_kept_replies)                                                                           \
     X(histories_checked)                                                                           \
     X(data_compared)

@@ -1,7 +1,8 @@
-/* Clients that send many writes ahead of the answers on one connection, as pipelines do.  Each
- * connection appends rising numbers to a key of its own: at the end the key must hold them in order,
- * none twice, and every one that was acknowledged.  A broken connection begins a new key, because
- * order is promised only on one connection. */
+/* Clients that send many commands ahead of the answers on one connection, as pipelines do.  Each
+ * connection appends rising numbers to a key of its own, and reads it in between: a read must see every
+ * number that was acknowledged before it, and none that its connection sent after it.  At the end the
+ * key must hold the numbers in order, none twice, and every one that was acknowledged.  A broken
+ * connection begins a new key, because order is promised only on one connection. */
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -27,7 +28,7 @@ static bool stopped;
 
 struct slot {
     struct connection *connection;
-    uint32_t number;
+    uint32_t number; /* of a read: how many were sent before it */
 };
 
 static void send_some(struct sim_node *unused, void *data);
@@ -39,40 +40,107 @@ static void later(uint32_t stream)
     sim_schedule(1 + (int64_t)sim_below(PAUSE_US), NULL, send_some, data);
 }
 
+/* The numbers in `text` rise, stay below `end`, and leave out none that was acknowledged. */
+static void check_numbers(const struct connection *connection, const char *text, uint32_t end,
+                          const char *where)
+{
+    uint32_t next = 0;
+    while (*text) {
+        char *behind;
+        uint32_t number = (uint32_t)strtoul(text, &behind, 10);
+        check(*behind == ',');
+        text = behind + 1;
+        if (number < next)
+            sim_fail("stream%u.%u, %s: %u comes after %u", connection->stream, connection->number,
+                     where, number, next - 1);
+        if (number >= end)
+            sim_fail("stream%u.%u, %s: %u was sent later", connection->stream, connection->number,
+                     where, number);
+        for (; next < number; next++)
+            if (connection->acknowledged[next])
+                sim_fail("stream%u.%u, %s: %u was acknowledged and does not come before %u",
+                         connection->stream, connection->number, where, next, number);
+        next = number + 1;
+    }
+    for (; next < end; next++)
+        if (connection->acknowledged[next])
+            sim_fail("stream%u.%u, %s: %u was acknowledged and is not there", connection->stream,
+                     connection->number, where, next);
+}
+
+static void check_read(const struct slot *slot, struct bytes reply)
+{
+    char *text = memory_new(reply.size + 1), *at = text, *end;
+    memcpy(text, reply.data, reply.size);
+    if (strcmp(text, "$-1\r\n") != 0) {
+        at = strchr(text, '\n');
+        end = text + reply.size - 2;
+        check(at && at < end);
+        at++;
+        *end = '\0';
+    } else {
+        at += reply.size;
+    }
+    check_numbers(slot->connection, at, slot->number, "a read");
+    memory_free(text);
+}
+
 static void answered(void *context, struct request *request, enum request_outcome outcome,
                      struct bytes reply)
 {
     struct slot *slot = context;
-    (void)reply;
-    if (outcome == REQUEST_DONE)
-        sim_note_answered(blob_bytes(request->command));
+    bool done = outcome == REQUEST_DONE;
     slot->connection->outstanding--;
-    if (outcome == REQUEST_DONE)
+    if (request->kind == REQUEST_READ) {
+        if (done)
+            check_read(slot, reply);
+        sim.coverage.stream_reads += done;
+    } else if (done) {
+        sim_note_answered(blob_bytes(request->command));
         slot->connection->acknowledged[slot->number] = true;
+    }
     memory_free(slot);
 }
 
-static void send_one(struct connection *connection)
+static void submit(struct connection *connection, enum request_kind kind, uint32_t number,
+                   const struct bytes *argv, uint32_t argc)
 {
-    char key[32], text[16];
     struct slot *slot = memory_new(sizeof *slot);
-    if (connection->sent == connection->capacity) {
+    *slot = (struct slot){connection, number};
+    struct request *request = request_new(kind, 2, 1000000 + connection->stream,
+                                          command_encode(argv, argc), answered, slot);
+    request->deadline_ms = sim_node_now_ms(connection->node) + DEADLINE_MS;
+    connection->outstanding++;
+    if (kind == REQUEST_WRITE)
+        sim_note_submitted(blob_bytes(request->command));
+    replica_submit(connection->node->replica, request);
+}
+
+static void append_one(struct connection *connection, struct bytes key)
+{
+    char text[16];
+    uint32_t number = connection->sent++;
+    if (number == connection->capacity) {
         uint32_t capacity = connection->capacity ? connection->capacity * 2 : 64;
         connection->acknowledged = memory_resize(connection->acknowledged, capacity);
         memset(connection->acknowledged + connection->capacity, 0, capacity - connection->capacity);
         connection->capacity = capacity;
     }
-    *slot = (struct slot){connection, connection->sent++};
-    snprintf(key, sizeof key, "stream%u.%u", connection->stream, connection->number);
-    snprintf(text, sizeof text, "%u,", slot->number);
-    struct bytes argv[] = {bytes_from_string("APPEND"), bytes_from_string(key),
-                           bytes_from_string(text)};
-    struct request *request = request_new(REQUEST_WRITE, 2, 1000000 + connection->stream,
-                                          command_encode(argv, 3), answered, slot);
-    request->deadline_ms = sim_node_now_ms(connection->node) + DEADLINE_MS;
-    connection->outstanding++;
-    sim_note_submitted(blob_bytes(request->command));
-    replica_submit(connection->node->replica, request);
+    snprintf(text, sizeof text, "%u,", number);
+    struct bytes argv[] = {bytes_from_string("APPEND"), key, bytes_from_string(text)};
+    submit(connection, REQUEST_WRITE, number, argv, 3);
+}
+
+static void send_one(struct connection *connection)
+{
+    char name[32];
+    snprintf(name, sizeof name, "stream%u.%u", connection->stream, connection->number);
+    struct bytes key = bytes_from_string(name);
+    struct bytes argv[] = {bytes_from_string("GET"), key};
+    if (sim_chance(400))
+        submit(connection, REQUEST_READ, connection->sent, argv, 2);
+    else
+        append_one(connection, key);
 }
 
 static struct connection *connect_to(struct sim_node *node, uint32_t stream)
@@ -134,23 +202,9 @@ static void check_connection(const struct connection *connection)
     snprintf(key, sizeof key, "stream%u.%u", connection->stream, connection->number);
     if (db_get(sim.nodes[0].db, 0, bytes_from_string(key), &value) == DB_NONE)
         value = bytes_of("", 0);
-    char *text = memory_new(value.size + 1), *at = text;
+    char *text = memory_new(value.size + 1);
     memcpy(text, value.data, value.size);
-    uint32_t next = 0;
-    while (*at) {
-        uint32_t number = (uint32_t)strtoul(at, &at, 10);
-        check(*at == ',');
-        at++;
-        if (number < next)
-            sim_fail("%s: %u comes after %u", key, number, next - 1);
-        for (; next < number; next++)
-            if (connection->acknowledged[next])
-                sim_fail("%s: %u was acknowledged and does not come before %u", key, next, number);
-        next = number + 1;
-    }
-    for (; next < connection->sent; next++)
-        if (connection->acknowledged[next])
-            sim_fail("%s: %u was acknowledged and is not there", key, next);
+    check_numbers(connection, text, connection->sent, "at the end");
     memory_free(text);
 }
 

@@ -1,5 +1,6 @@
 /* One client's requests under way: replies leave in the order of the requests, whatever the order in
- * which they are finished; kinds do not mix; large replies make it careful. */
+ * which they are finished; large replies make it careful; no write passes a read that may have to be
+ * asked again. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,6 +18,8 @@ static uint64_t prng = 99;
 static struct request requests[4 * PIPELINE_MAX];
 static struct blob *command; /* of all of them */
 
+static uint64_t turn; /* of the loop */
+
 static struct request *request_at(uint32_t place)
 {
     return &requests[place];
@@ -25,7 +28,7 @@ static struct request *request_at(uint32_t place)
 static void add(struct pipeline *pipeline, uint32_t place, enum request_kind kind, bool silent)
 {
     requests[place] = (struct request){.kind = kind, .command = command};
-    pipeline_add(pipeline, &requests[place], silent);
+    pipeline_add(pipeline, &requests[place], silent, turn);
 }
 
 static void finish(struct pipeline *pipeline, uint32_t place, const char *text, struct buffer *out)
@@ -58,25 +61,97 @@ static void replies_wait_for_their_turn(void **state)
     buffer_deinit(&out);
 }
 
-static void kinds_do_not_mix(void **state)
+static bool takes_write(const struct pipeline *pipeline)
+{
+    return pipeline_takes(pipeline, REQUEST_WRITE, turn);
+}
+
+/* As long as replies are small nothing waits for anything. */
+static void reads_and_writes_alternate(void **state)
 {
     struct pipeline pipeline = {0};
     struct buffer out = {0};
     (void)state;
-    assert_true(pipeline_takes(&pipeline, REQUEST_READ));
-    add(&pipeline, 0, REQUEST_WRITE, false);
-    assert_true(pipeline_takes(&pipeline, REQUEST_WRITE));
-    assert_false(pipeline_takes(&pipeline, REQUEST_READ));
-    finish(&pipeline, 0, "x", &out);
-    assert_true(pipeline_takes(&pipeline, REQUEST_READ));
+    for (uint32_t i = 0; i < 20; i++) {
+        enum request_kind kind = i % 2 ? REQUEST_READ : REQUEST_WRITE;
+        assert_true(pipeline_takes(&pipeline, kind, turn));
+        add(&pipeline, i, kind, false);
+        turn++;
+    }
+    for (uint32_t i = 0; i < 20; i++)
+        finish(&pipeline, i, "x", &out);
+    assert_text(&out, "xxxxxxxxxxxxxxxxxxxx");
+    assert_int_equal(pipeline.writes + pipeline.bounded, 0);
     pipeline_deinit(&pipeline);
     buffer_deinit(&out);
+}
+
+/* The replica has seen them: what is too large will be asked again, and must not see the write. */
+static void a_write_waits_for_bounded_reads(void **state)
+{
+    struct pipeline pipeline = {0};
+    struct buffer out = {0};
+    (void)state;
+    add(&pipeline, 0, REQUEST_READ, false); /* of any size */
+    assert_true(takes_write(&pipeline));
+    add(&pipeline, 1, REQUEST_READ, false);
+    add(&pipeline, 2, REQUEST_READ, false);
+    assert_true(requests[1].reply_max > 0 && requests[2].reply_max > 0);
+    turn++;
+    assert_false(takes_write(&pipeline));
+    finish(&pipeline, 1, "1", &out);
+    assert_false(takes_write(&pipeline));
+    pipeline_put_off(&pipeline, request_at(2));
+    assert_false(takes_write(&pipeline)); /* now least of all */
+    finish(&pipeline, 0, "0", &out);
+    requests[3] = (struct request){.kind = REQUEST_READ, .command = command};
+    pipeline_ask_again(&pipeline, &requests[3]);
+    assert_int_equal(requests[3].reply_max, 0);
+    finish(&pipeline, 3, "2", &out);
+    assert_true(takes_write(&pipeline));
+    assert_text(&out, "012");
+    pipeline_deinit(&pipeline);
+    buffer_deinit(&out);
+}
+
+static void a_write_of_the_same_turn_takes_the_bounds_away(void **state)
+{
+    struct pipeline pipeline = {0};
+    struct buffer out = {0};
+    (void)state;
+    turn++;
+    for (uint32_t i = 0; i < 5; i++)
+        add(&pipeline, i, REQUEST_READ, false);
+    assert_true(requests[4].reply_max > 0);
+    assert_true(takes_write(&pipeline));
+    add(&pipeline, 5, REQUEST_WRITE, false);
+    for (uint32_t i = 0; i < 5; i++)
+        assert_int_equal(requests[i].reply_max, 0);
+    for (uint32_t i = 6; pipeline_takes(&pipeline, REQUEST_READ, turn); i++)
+        add(&pipeline, i, REQUEST_READ, false);
+    assert_true(requests[pipeline.count - 1].reply_max > 0); /* some have none, not all */
+    pipeline_deinit(&pipeline);
+    buffer_deinit(&out);
+}
+
+/* Reads without a bound can all be large. */
+static void only_so_many_reads_come_before_a_write(void **state)
+{
+    struct pipeline pipeline = {.allowed = PIPELINE_MAX};
+    (void)state;
+    turn++;
+    for (uint32_t i = 0; i < PIPELINE_MIXED; i++)
+        add(&pipeline, i, REQUEST_READ, false);
+    assert_true(takes_write(&pipeline));
+    add(&pipeline, PIPELINE_MIXED, REQUEST_READ, false);
+    assert_false(takes_write(&pipeline));
+    pipeline_deinit(&pipeline);
 }
 
 static uint32_t fill(struct pipeline *pipeline)
 {
     uint32_t count = 0;
-    while (pipeline_takes(pipeline, REQUEST_READ))
+    while (pipeline_takes(pipeline, REQUEST_READ, turn))
         add(pipeline, count++, REQUEST_READ, false);
     return count;
 }
@@ -114,7 +189,8 @@ static void any_order_gives_the_order_of_requests(void **state)
         struct buffer out = {0}, wanted = {0};
         uint32_t open[PIPELINE_MAX], count = 0, next = 0;
         while (next < 300 || count) {
-            if (next < 300 && pipeline_takes(&pipeline, REQUEST_READ) && prng_below(&prng, 2)) {
+            if (next < 300 && pipeline_takes(&pipeline, REQUEST_READ, turn) &&
+                prng_below(&prng, 2)) {
                 bool silent = prng_below(&prng, 5) == 0;
                 add(&pipeline, next, REQUEST_READ, silent);
                 if (!silent)
@@ -171,7 +247,7 @@ static void too_large_a_reply_puts_off_all_behind_it(void **state)
     finish(&pipeline, 1, "1", &out);
     finish(&pipeline, 3, "not yet", &out);
     pipeline_put_off(&pipeline, request_at(2));
-    assert_false(pipeline_takes(&pipeline, REQUEST_READ));
+    assert_false(pipeline_takes(&pipeline, REQUEST_READ, turn));
     assert_null(pipeline_next(&pipeline)); /* 4 and 5 are under way */
     finish(&pipeline, 4, "not yet", &out);
     assert_null(pipeline_next(&pipeline));
@@ -184,7 +260,7 @@ static void too_large_a_reply_puts_off_all_behind_it(void **state)
     finish(&pipeline, 14, "4", &out);
     finish(&pipeline, 13, "3", &out);
     assert_int_equal(ask_again(&pipeline, 15), 1);
-    assert_true(pipeline_takes(&pipeline, REQUEST_READ));
+    assert_true(pipeline_takes(&pipeline, REQUEST_READ, turn));
     finish(&pipeline, 15, "5", &out);
     assert_text(&out, "012345");
     assert_int_equal(pipeline.count, 0);
@@ -210,7 +286,8 @@ static void what_is_put_off_keeps_the_order(void **state)
             sizes[i] = prng_below(&prng, 8) ? 1 + prng_below(&prng, 100) : prng_below(&prng, LARGE);
         for (unsigned steps = 0; written < READS; steps++) {
             assert_true(steps < 100 * READS);
-            if (given < READS && pipeline_takes(&pipeline, REQUEST_READ) && prng_below(&prng, 2)) {
+            if (given < READS && pipeline_takes(&pipeline, REQUEST_READ, turn) &&
+                prng_below(&prng, 2)) {
                 add(&pipeline, next, REQUEST_READ, false);
                 open_number[count] = given++;
                 open[count++] = next++;
@@ -256,7 +333,10 @@ int main(void)
     command = blob_copy(bytes_from_string("GET k"));
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(replies_wait_for_their_turn),
-        cmocka_unit_test(kinds_do_not_mix),
+        cmocka_unit_test(reads_and_writes_alternate),
+        cmocka_unit_test(a_write_waits_for_bounded_reads),
+        cmocka_unit_test(a_write_of_the_same_turn_takes_the_bounds_away),
+        cmocka_unit_test(only_so_many_reads_come_before_a_write),
         cmocka_unit_test(it_grows_with_use_and_shrinks_with_large_replies),
         cmocka_unit_test(any_order_gives_the_order_of_requests),
         cmocka_unit_test(it_can_be_given_up_half_way),

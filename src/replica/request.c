@@ -1,0 +1,324 @@
+/* Requests: life, the queue they wait in, their client's line, their deadlines.
+ *
+ * A line holds what one client has under way on this node, in the order in which it came.  It answers
+ * at once what would otherwise need a look at everybody's requests: what of a client is out in an
+ * earlier term, which write stands before a read, what is left before a write that is applied, and
+ * what to drop when the client is gone. */
+#include <utlist.h>
+
+#include "base/fatal.h"
+#include "base/memory.h"
+#include "replica/replica_internal.h"
+
+static const struct bytes no_reply = {NULL, 0};
+
+struct request *request_new(enum request_kind kind, int protocol, uint64_t client,
+                            struct blob *command, request_done *done, void *context)
+{
+    struct request *request = memory_new(sizeof *request);
+    request->kind = kind;
+    request->protocol = protocol;
+    request->client = client;
+    request->command = command;
+    request->done = done;
+    request->context = context;
+    request->origin = RAFT_NOBODY;
+    request->sent_to = RAFT_NOBODY;
+    return request;
+}
+
+/* ---- lines ------------------------------------------------------------------------------ */
+
+static struct request_line *find_line(struct replica *replica, raft_node_id origin, uint64_t client)
+{
+    struct request_line_key key = {.origin = origin, .client = client};
+    struct request_line *line = NULL;
+    HASH_FIND(hh, replica->lines, &key, sizeof key, line);
+    return line;
+}
+
+static void join_line(struct replica *replica, struct request *request)
+{
+    struct request_line *line = find_line(replica, request->origin, request->client);
+    if (!line) {
+        line = memory_new(sizeof *line);
+        line->key = (struct request_line_key){.origin = request->origin, .client = request->client};
+        HASH_ADD(hh, replica->lines, key, sizeof line->key, line);
+    }
+    request->line = line;
+    DL_APPEND2(line->requests, request, line_prev, line_next);
+}
+
+static void leave_line(struct replica *replica, struct request *request)
+{
+    struct request_line *line = request->line;
+    DL_DELETE2(line->requests, request, line_prev, line_next);
+    if (line->requests)
+        return;
+    check(!line->last_write);
+    check(line->out_count == 0);
+    HASH_DEL(replica->lines, line);
+    memory_free(line);
+}
+
+/* ---- places ----------------------------------------------------------------------------- */
+
+static void count_waiting(struct replica *replica, const struct request *request, bool comes)
+{
+    uint64_t by = comes ? 1 : UINT64_MAX; /* one less */
+    replica->waiting_count += by;
+    replica->waiting_bytes += by * request->command->size;
+    if (request->kind == REQUEST_READ)
+        replica->waiting_reads += by;
+    if (request->origin != RAFT_NOBODY)
+        replica->waiting_foreign += by;
+}
+
+/* By age: what comes back goes before what came later, all of it in one pass (see below). */
+void request_wait(struct replica *replica, struct request *request)
+{
+    struct request *last = replica->waiting ? replica->waiting->prev : NULL;
+    request_leave_place(replica, request);
+    if (last && last->id > request->id) {
+        request->place = REQUEST_RETURNED;
+        DL_APPEND(replica->returned, request);
+    } else {
+        request->place = REQUEST_WAITING;
+        DL_APPEND(replica->waiting, request);
+    }
+    count_waiting(replica, request, true);
+    replica->try_waiting = true;
+}
+
+static int by_age(const struct request *a, const struct request *b)
+{
+    return a->id < b->id ? -1 : 1;
+}
+
+void request_merge_returned(struct replica *replica)
+{
+    struct request *request, *following, *at = replica->waiting;
+    if (!replica->returned)
+        return;
+    DL_SORT(replica->returned, by_age);
+    DL_FOREACH_SAFE(replica->returned, request, following)
+    {
+        while (at && at->id < request->id)
+            at = at->next;
+        DL_DELETE(replica->returned, request);
+        request->place = REQUEST_WAITING;
+        if (at)
+            DL_PREPEND_ELEM(replica->waiting, at, request);
+        else
+            DL_APPEND(replica->waiting, request);
+    }
+}
+
+static void leave_batch(struct request *request)
+{
+    struct read_batch *batch = request->batch;
+    request->batch = NULL;
+    check(batch->count > 0);
+    if (--batch->count == 0 && !batch->listed)
+        memory_free(batch);
+}
+
+void request_batch_unlist(struct replica *replica, struct read_batch *batch)
+{
+    check(batch->listed);
+    check(!batch->requests);
+    DL_DELETE(replica->batches, batch);
+    batch->listed = false;
+    if (batch->count == 0)
+        memory_free(batch);
+}
+
+static void leave_forwarded(struct replica *replica, struct request *request)
+{
+    DL_DELETE(replica->forwarded, request);
+    HASH_DEL(replica->forwarded_by_id, request);
+    replica->forwarded_bytes -= request->command->size;
+    request->line->out_count--;
+}
+
+/* It is in no queue then, but still in its client's line. */
+void request_leave_place(struct replica *replica, struct request *request)
+{
+    enum request_place place = request->place;
+    request->place = REQUEST_NOWHERE;
+    switch (place) {
+    case REQUEST_NOWHERE:
+    case REQUEST_BETWEEN: break;
+    case REQUEST_WAITING:
+        DL_DELETE(replica->waiting, request);
+        count_waiting(replica, request, false);
+        break;
+    case REQUEST_RETURNED:
+        DL_DELETE(replica->returned, request);
+        count_waiting(replica, request, false);
+        break;
+    case REQUEST_PROPOSED:
+        DL_DELETE(replica->proposed, request);
+        if (request->line->last_write == request)
+            request->line->last_write = NULL;
+        break;
+    case REQUEST_FORWARDED: leave_forwarded(replica, request); break;
+    case REQUEST_READING:
+        DL_DELETE(request->batch->requests, request);
+        leave_batch(request);
+        break;
+    case REQUEST_TIED:
+        DL_DELETE(request->behind->tied, request);
+        request->behind = NULL;
+        leave_batch(request);
+        break;
+    case REQUEST_SERVED: replica->reading = NULL; break;
+    }
+}
+
+/* ---- life ------------------------------------------------------------------------------- */
+
+void request_enter(struct replica *replica, struct request *request)
+{
+    request->id = ++replica->next_request_id;
+    replica->under_way_count++;
+    join_line(replica, request);
+    if (request->origin == RAFT_NOBODY) {
+        request->timed = true;
+        DL_APPEND2(replica->timed, request, timed_prev, timed_next);
+    }
+    request_wait(replica, request);
+}
+
+static void stop_timing(struct replica *replica, struct request *request)
+{
+    if (request->timed)
+        DL_DELETE2(replica->timed, request, timed_prev, timed_next);
+    request->timed = false;
+}
+
+static void answer_origin(struct replica *replica, const struct request *request, bool refused,
+                          enum request_outcome outcome, struct bytes reply)
+{
+    struct transport *transport = replica->options.transport;
+    struct forward_reply answer = {
+        .run_id = request->origin_run_id,
+        .id = request->origin_id,
+        .refused = refused,
+        .outcome = outcome,
+        .reply = reply,
+    };
+    transport->ops->forward_reply(transport, request->origin, &answer);
+}
+
+static void request_free(struct replica *replica, struct request *request)
+{
+    check(!request->tied);
+    request_leave_place(replica, request);
+    leave_line(replica, request);
+    stop_timing(replica, request);
+    replica->under_way_count--;
+    blob_release(request->command);
+    memory_free(request);
+}
+
+void request_finish(struct replica *replica, struct request *request, enum request_outcome outcome,
+                    struct bytes reply)
+{
+    request_leave_place(replica, request);
+    if (request->origin != RAFT_NOBODY)
+        answer_origin(replica, request, false, outcome, reply);
+    else if (request->done && request->context)
+        request->done(request->context, request, outcome, reply);
+    request_free(replica, request);
+}
+
+void request_refuse(struct replica *replica, struct request *request)
+{
+    answer_origin(replica, request, true, REQUEST_NOT_DONE, no_reply);
+    request_free(replica, request);
+}
+
+enum request_outcome request_outcome_unanswered(const struct request *request)
+{
+    return request->kind == REQUEST_WRITE ? REQUEST_UNKNOWN : REQUEST_NOT_DONE;
+}
+
+void replica_submit(struct replica *replica, struct request *request)
+{
+    request_enter(replica, request);
+}
+
+/* Reads need not be served any more; what a client asked to be changed is changed. */
+void replica_abandon(struct replica *replica, uint64_t client)
+{
+    struct request_line *line = find_line(replica, RAFT_NOBODY, client);
+    struct request *request, *following;
+    if (!line)
+        return;
+    DL_FOREACH_SAFE2(line->requests, request, following, line_next)
+    {
+        request->context = NULL;
+        if (request->kind == REQUEST_READ && request->place != REQUEST_SERVED)
+            request_finish(replica, request, REQUEST_NOT_DONE, no_reply);
+    }
+}
+
+/* ---- deadlines ---------------------------------------------------------------------------- */
+
+static void expire(struct replica *replica, struct request *request)
+{
+    stop_timing(replica, request);
+    switch (request->place) {
+    case REQUEST_PROPOSED:
+        /* It keeps its place, for the order of the log, but nobody waits for it any more. */
+        if (request->context)
+            request->done(request->context, request, REQUEST_UNKNOWN, no_reply);
+        request->context = NULL;
+        break;
+    case REQUEST_FORWARDED:
+        request_finish(replica, request, request_outcome_unanswered(request), no_reply);
+        break;
+    case REQUEST_SERVED: break; /* it is as good as done */
+    case REQUEST_NOWHERE:
+    case REQUEST_WAITING:
+    case REQUEST_RETURNED:
+    case REQUEST_READING:
+    case REQUEST_TIED:
+    case REQUEST_BETWEEN: request_finish(replica, request, REQUEST_NOT_DONE, no_reply); break;
+    }
+}
+
+/* They come with rising deadlines (CONFIG SET request-timeout aside, which counts from the next). */
+void replica_expire_requests(struct replica *replica)
+{
+    while (replica->timed && replica->timed->deadline_ms <= replica->now_ms)
+        expire(replica, replica->timed);
+}
+
+static void finish_line(struct replica *replica, struct request_line *line)
+{
+    struct request *request, *following;
+    DL_FOREACH_SAFE2(line->requests, request, following, line_next)
+    {
+        bool out = request->place == REQUEST_PROPOSED || request->place == REQUEST_FORWARDED;
+        while (request->tied)
+            request_leave_place(replica, request->tied);
+        request_finish(replica, request,
+                       out ? request_outcome_unanswered(request) : REQUEST_NOT_DONE, no_reply);
+    }
+}
+
+void replica_finish_everything(struct replica *replica)
+{
+    struct request_line *line, *next_line;
+    struct read_batch *batch, *following;
+    HASH_ITER(hh, replica->lines, line, next_line)
+    {
+        finish_line(replica, line);
+    }
+    DL_FOREACH_SAFE(replica->batches, batch, following)
+    {
+        request_batch_unlist(replica, batch);
+    }
+}

@@ -1,0 +1,425 @@
+/* Reads and writes of one client, under way together: each read sees every write that its client sent
+ * before it, and none that it sent after it.  See test_replica.h and the head of replica/routing.c. */
+#include "test_replica.h"
+
+#include <stdio.h>
+
+#include "base/prng.h"
+
+static const struct raft_pos noop = {1, 1};
+
+static unsigned long place_of(const struct result *read)
+{
+    unsigned long place = 0;
+    assert_ended(*read, REQUEST_DONE);
+    assert_int_equal(sscanf(read->reply, "read at %lu", &place), 1);
+    return place;
+}
+
+/* ---- leading --------------------------------------------------------------------------- */
+
+static void a_read_sees_the_writes_before_it_and_none_behind(void **state)
+{
+    static struct result reads[3], a, b;
+    (void)state;
+    lead();
+    ask(&reads[0], REQUEST_READ, 1, "r");
+    ask(&a, REQUEST_WRITE, 1, "a");
+    ask(&reads[1], REQUEST_READ, 1, "r");
+    ask(&b, REQUEST_WRITE, 1, "b");
+    ask(&reads[2], REQUEST_READ, 1, "r");
+    run();
+    assert_int_equal(status().last.index, noop.index + 2); /* in one turn */
+    acknowledge_without_running();
+    replica_run(world.replica);
+    assert_ended(a, REQUEST_DONE);
+    assert_ended(b, REQUEST_DONE);
+    for (unsigned long i = 0; i < 3; i++)
+        assert_int_equal(place_of(&reads[i]), noop.index + i);
+}
+
+static void a_read_before_a_write_waits_for_no_disk(void **state)
+{
+    static struct result read, a, other;
+    (void)state;
+    lead();
+    ask(&read, REQUEST_READ, 1, "r");
+    ask(&a, REQUEST_WRITE, 1, "a");
+    ask_now(&other, REQUEST_READ, 2, "r");
+    receive(matched(1, noop));
+    assert_int_equal(place_of(&read), 1);
+    assert_int_equal(place_of(&other), 1);
+    assert_int_equal(a.calls, 0);
+}
+
+static void a_confirmed_read_waits_for_the_write_before_it(void **state)
+{
+    static struct result read, a, other;
+    (void)state;
+    lead();
+    ask(&a, REQUEST_WRITE, 1, "a");
+    ask(&read, REQUEST_READ, 1, "r");
+    ask_now(&other, REQUEST_READ, 2, "r");
+    receive(matched(1, noop)); /* the round, not the entry */
+    assert_int_equal(read.calls, 0);
+    assert_int_equal(place_of(&other), 1);
+    acknowledge();
+    assert_int_equal(place_of(&read), 2);
+}
+
+static void an_applied_write_does_not_confirm_the_read_behind_it(void **state)
+{
+    static struct result read, a;
+    (void)state;
+    lead();
+    ask_now(&a, REQUEST_WRITE, 1, "a");
+    struct raft_message answer = matched(1, status().last); /* of before the read came */
+    ask_now(&read, REQUEST_READ, 1, "r");
+    persist();
+    receive(answer);
+    assert_ended(a, REQUEST_DONE);
+    assert_int_equal(read.calls, 0);
+    receive(matched(1, status().last));
+    assert_int_equal(place_of(&read), 2);
+}
+
+/* Whatever the rounds do. */
+static void the_next_write_confirms_the_read_before_it(void **state)
+{
+    static struct result read, a, b;
+    (void)state;
+    lead();
+    uint64_t round = world.round;
+    ask_now(&a, REQUEST_WRITE, 1, "a");
+    ask_now(&read, REQUEST_READ, 1, "r");
+    ask_now(&b, REQUEST_WRITE, 1, "b");
+    persist();
+    struct raft_message answer = matched(1, status().last);
+    answer.append_response.round = round;
+    receive_without_running(answer);
+    replica_run(world.replica);
+    assert_ended(b, REQUEST_DONE);
+    assert_int_equal(place_of(&read), 2);
+}
+
+static void a_run_that_ends_with_a_write_needs_no_round(void **state)
+{
+    static struct result read, a, b;
+    (void)state;
+    lead();
+    uint64_t round = world.round;
+    ask(&a, REQUEST_WRITE, 1, "a");
+    ask(&read, REQUEST_READ, 1, "r");
+    ask_now(&b, REQUEST_WRITE, 1, "b");
+    assert_int_equal(world.round, round);
+    acknowledge();
+    assert_int_equal(place_of(&read), 2);
+}
+
+static void a_long_read_holds_the_write_behind_it(void **state)
+{
+    static struct result read, a, b;
+    (void)state;
+    lead();
+    ask(&a, REQUEST_WRITE, 1, "a");
+    ask(&read, REQUEST_READ, 1, "r");
+    ask_now(&b, REQUEST_WRITE, 1, "b");
+    world.read_slices = 3;
+    acknowledge_without_running();
+    assert_true(replica_run(world.replica));
+    assert_string_equal(world.applied, "a");
+    assert_int_equal(read.calls, 0);
+    run();
+    assert_int_equal(place_of(&read), 2);
+    assert_ended(b, REQUEST_DONE);
+    assert_string_equal(world.applied, "ab");
+}
+
+static void large_replies_between_writes_are_spread_over_turns(void **state)
+{
+    static struct result reads[6], writes[6];
+    (void)state;
+    lead();
+    world.padding = 2 << 20;
+    for (int i = 0; i < 6; i++) {
+        ask(&reads[i], REQUEST_READ, 1, "r");
+        ask(&writes[i], REQUEST_WRITE, 1, "w");
+    }
+    run();
+    acknowledge_without_running();
+    assert_true(replica_run(world.replica));
+    assert_int_equal(reads[1].calls, 1);
+    assert_int_equal(reads[2].calls, 0);
+    assert_int_equal(writes[2].calls, 0);
+    assert_true(replica_run(world.replica));
+    assert_int_equal(reads[3].calls, 1);
+    assert_int_equal(reads[4].calls, 0);
+    run();
+    for (unsigned long i = 0; i < 6; i++)
+        assert_int_equal(place_of(&reads[i]), 1 + i);
+}
+
+/* What the core does not take now holds up what its client sent behind it, and nobody else. */
+static void a_write_that_waits_holds_the_read_behind_it(void **state)
+{
+    static struct result before, write, behind, other;
+    (void)state;
+    lead();
+    replica_transfer(world.replica);
+    ask(&before, REQUEST_READ, 1, "r");
+    ask(&write, REQUEST_WRITE, 1, "w");
+    ask(&behind, REQUEST_READ, 1, "r");
+    ask_now(&other, REQUEST_READ, 2, "r");
+    acknowledge();
+    assert_int_equal(place_of(&before), 1);
+    assert_int_equal(place_of(&other), 1);
+    assert_int_equal(write.calls + behind.calls, 0);
+    for (int i = 0; i < 2 * ELECTION_TICKS; i++) {
+        pass(TICK_MS);
+        acknowledge();
+    }
+    assert_ended(write, REQUEST_DONE);
+    assert_int_equal(place_of(&behind), 2);
+}
+
+static void reads_among_writes_end_in_time(void **state)
+{
+    static struct result read, last, a, b;
+    (void)state;
+    lead();
+    ask(&a, REQUEST_WRITE, 1, "a");
+    ask(&read, REQUEST_READ, 1, "r");
+    ask(&b, REQUEST_WRITE, 1, "b");
+    ask_now(&last, REQUEST_READ, 1, "r");
+    world.now_ms += DEADLINE_MS;
+    replica_tick(world.replica, world.now_ms, world.now_ms);
+    assert_ended(a, REQUEST_UNKNOWN);
+    assert_ended(read, REQUEST_NOT_DONE);
+    assert_ended(b, REQUEST_UNKNOWN);
+    assert_ended(last, REQUEST_NOT_DONE);
+    acknowledge();
+    assert_string_equal(world.applied, "ab");
+    assert_int_equal(read.calls + last.calls, 2);
+}
+
+static void a_client_that_left_is_not_read_for(void **state)
+{
+    static struct result reads[3], a, b;
+    (void)state;
+    lead();
+    ask(&reads[0], REQUEST_READ, 1, "r");
+    ask(&a, REQUEST_WRITE, 1, "a");
+    ask(&reads[1], REQUEST_READ, 1, "r");
+    ask(&b, REQUEST_WRITE, 1, "b");
+    ask_now(&reads[2], REQUEST_READ, 1, "r");
+    replica_abandon(world.replica, 1);
+    acknowledge();
+    assert_string_equal(world.applied, "ab");
+    assert_int_equal(a.calls + b.calls + reads[0].calls + reads[1].calls + reads[2].calls, 0);
+    assert_int_equal(world.read_ms, 0);
+    assert_null(world.replica->lines);
+    assert_null(world.replica->batches);
+}
+
+/* ---- other nodes' clients ------------------------------------------------------------------ */
+
+static void forwarded_reads_and_writes_keep_their_order(void **state)
+{
+    static const enum request_kind kinds[] = {REQUEST_READ, REQUEST_WRITE, REQUEST_READ,
+                                              REQUEST_WRITE, REQUEST_READ};
+    static struct result same_number;
+    (void)state;
+    lead();
+    for (uint64_t i = 0; i < 5; i++) {
+        struct forward forward = forward_of(kinds[i], i, 1, "f");
+        replica_receive_forward(world.replica, 2, &forward);
+        blob_release(forward.command);
+    }
+    ask_now(&same_number, REQUEST_READ, 1, "r"); /* a client of this node */
+    receive(matched(1, noop));
+    assert_int_equal(place_of(&same_number), 1);
+    acknowledge();
+    assert_int_equal(world.replies_count, 5);
+    for (uint64_t i = 0; i < 5; i++) {
+        assert_int_equal(world.replies[i].id, i);
+        assert_int_equal(world.replies[i].outcome, REQUEST_DONE);
+    }
+    assert_string_equal(world.applied, "ff");
+}
+
+/* ---- elections ------------------------------------------------------------------------------- */
+
+static void a_read_before_an_unknown_write_is_not_asked_again(void **state)
+{
+    static struct result first, between, last, a, b;
+    (void)state;
+    lead();
+    ask(&first, REQUEST_READ, 1, "1");
+    ask(&a, REQUEST_WRITE, 1, "a");
+    ask(&between, REQUEST_READ, 1, "2");
+    ask(&b, REQUEST_WRITE, 1, "b");
+    ask_now(&last, REQUEST_READ, 1, "3");
+    follow(2, status().term + 1);
+    assert_ended(a, REQUEST_UNKNOWN);
+    assert_ended(b, REQUEST_UNKNOWN);
+    assert_ended(first, REQUEST_NOT_DONE);
+    assert_ended(between, REQUEST_NOT_DONE);
+    assert_int_equal(last.calls, 0);
+    assert_string_equal(world.forwarded, "3");
+    answer(0, false, "from 2");
+    assert_ended(last, REQUEST_DONE);
+}
+
+static void another_nodes_read_before_an_unknown_write_neither(void **state)
+{
+    (void)state;
+    lead();
+    for (uint64_t i = 0; i < 3; i++) {
+        struct forward forward = forward_of(i == 1 ? REQUEST_WRITE : REQUEST_READ, i, 1, "f");
+        replica_receive_forward(world.replica, 2, &forward);
+        blob_release(forward.command);
+    }
+    run();
+    follow(1, status().term + 1);
+    assert_int_equal(world.replies_count, 3);
+    for (uint64_t i = 0; i < 3; i++) {
+        const struct forward_reply *reply = &world.replies[i];
+        assert_int_equal(reply->refused, reply->id == 2); /* that one may be asked elsewhere */
+        assert_int_equal(reply->outcome, reply->id == 1 ? REQUEST_UNKNOWN : REQUEST_NOT_DONE);
+    }
+}
+
+/* Decided by the next leader: what stands before the write was still read before it. */
+static void a_write_that_the_next_leader_commits_confirms_too(void **state)
+{
+    static struct result read, a, b;
+    (void)state;
+    lead();
+    ask(&a, REQUEST_WRITE, 1, "a");
+    ask(&read, REQUEST_READ, 1, "r");
+    ask_now(&b, REQUEST_WRITE, 1, "b");
+    persist();
+    struct raft_message message = heartbeat(1, status().term + 1);
+    message.append_request.prev = status().last;
+    message.append_request.commit = status().last.index;
+    receive_without_running(message);
+    persist();
+    assert_ended(b, REQUEST_DONE);
+    assert_int_equal(place_of(&read), 2);
+}
+
+static void a_lost_forward_of_a_read_does_not_pass_its_clients_write(void **state)
+{
+    static struct result before, write, behind, other;
+    (void)state;
+    follow(1, 1);
+    ask(&before, REQUEST_READ, 1, "1");
+    ask(&write, REQUEST_WRITE, 1, "w");
+    ask(&behind, REQUEST_READ, 1, "2");
+    ask_now(&other, REQUEST_READ, 2, "3");
+    assert_string_equal(world.forwarded, "1w23");
+    replica_disconnected(world.replica, 1, false, true);
+    run();
+    assert_ended(before, REQUEST_NOT_DONE);
+    assert_ended(write, REQUEST_UNKNOWN);
+    assert_int_equal(behind.calls + other.calls, 0);
+    assert_string_equal(world.forwarded, "1w2323");
+}
+
+static void a_mixed_run_that_is_refused_goes_on_in_order(void **state)
+{
+    static struct result run_of[4];
+    (void)state;
+    follow(1, 1);
+    for (int i = 0; i < 4; i++)
+        ask(&run_of[i], i % 2 ? REQUEST_WRITE : REQUEST_READ, 1, i % 2 ? "w" : "r");
+    run();
+    assert_string_equal(world.forwarded, "rwrw");
+    follow(2, 2);
+    world.forwarded_to = 1;
+    for (uint32_t i = 0; i < 4; i++)
+        answer(i, true, "");
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(run_of[i].calls, 0);
+    assert_string_equal(world.forwarded, "rwrwrwrw");
+    assert_int_equal(world.forwards[7].term, 2);
+}
+
+/* Any answers, some of them lost, of any age: who reads sees what it should. */
+static void any_course_keeps_the_order(void **state)
+{
+    enum { ROUNDS = 60, REQUESTS = 60, CLIENTS = 3 };
+    static struct result results[REQUESTS];
+    uint64_t prng = 5;
+    (void)state;
+    lead();
+    for (int round = 0; round < ROUNDS; round++) {
+        enum request_kind kinds[REQUESTS];
+        unsigned long lowest[REQUESTS], highest[REQUESTS], written = status().last.index;
+        uint64_t clients[REQUESTS];
+        unsigned long last[CLIENTS] = {0};
+        world.applied[0] = '\0';
+        world.forwards_count = world.replies_count = 0;
+        for (int i = 0; i < REQUESTS; i++) {
+            uint64_t client = prng_below(&prng, CLIENTS);
+            clients[i] = client;
+            kinds[i] = prng_below(&prng, 2) ? REQUEST_READ : REQUEST_WRITE;
+            ask_within(&results[i], kinds[i], 1 + client, "x", 1000 * DEADLINE_MS);
+            if (kinds[i] == REQUEST_WRITE)
+                last[client] = ++written;
+            lowest[i] = last[client];
+            highest[i] = ULONG_MAX;
+            for (int j = 0; j < i && kinds[i] == REQUEST_WRITE; j++)
+                if (clients[j] == client && highest[j] == ULONG_MAX)
+                    highest[j] = written - 1;
+            if (prng_below(&prng, 4) == 0)
+                run();
+            if (prng_below(&prng, 8) == 0)
+                persist();
+            if (prng_below(&prng, 8) == 0)
+                receive(
+                    matched(1, (struct raft_pos){status().term,
+                                                 status().durable - prng_below(&prng, 3) *
+                                                                        (status().durable > 9)}));
+        }
+        run();
+        acknowledge();
+        acknowledge();
+        for (int i = 0; i < REQUESTS; i++) {
+            assert_ended(results[i], REQUEST_DONE);
+            if (kinds[i] == REQUEST_WRITE)
+                continue;
+            assert_true(place_of(&results[i]) >= lowest[i]);
+            assert_true(place_of(&results[i]) <= highest[i]);
+        }
+        pass(TICK_MS);
+        acknowledge();
+    }
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_read_sees_the_writes_before_it_and_none_behind),
+        TEST(a_read_before_a_write_waits_for_no_disk),
+        TEST(a_confirmed_read_waits_for_the_write_before_it),
+        TEST(an_applied_write_does_not_confirm_the_read_behind_it),
+        TEST(the_next_write_confirms_the_read_before_it),
+        TEST(a_run_that_ends_with_a_write_needs_no_round),
+        TEST(a_long_read_holds_the_write_behind_it),
+        TEST(large_replies_between_writes_are_spread_over_turns),
+        TEST(a_write_that_waits_holds_the_read_behind_it),
+        TEST(reads_among_writes_end_in_time),
+        TEST(a_client_that_left_is_not_read_for),
+        TEST(forwarded_reads_and_writes_keep_their_order),
+        TEST(a_read_before_an_unknown_write_is_not_asked_again),
+        TEST(another_nodes_read_before_an_unknown_write_neither),
+        TEST(a_write_that_the_next_leader_commits_confirms_too),
+        TEST(a_lost_forward_of_a_read_does_not_pass_its_clients_write),
+        TEST(a_mixed_run_that_is_refused_goes_on_in_order),
+        TEST(any_course_keeps_the_order),
+    };
+    return cmocka_run_group_tests_name("request order", tests, NULL, NULL);
+}
