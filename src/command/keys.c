@@ -72,6 +72,11 @@ static void walk_init(struct walk *walk, const struct call *call)
     walk->found = (struct reply){&walk->state->found, call->reply->protocol};
 }
 
+static struct db_scan_limit walk_limit(uint64_t keys)
+{
+    return (struct db_scan_limit){.keys = keys, .rows = WALK_SLICE};
+}
+
 static void walk_match(struct walk *walk, struct bytes pattern)
 {
     walk->pattern = pattern;
@@ -90,7 +95,8 @@ void cmd_keys(struct call *call)
     walk_init(&walk, call);
     walk_match(&walk, call->argv[1]);
     struct walk_state *state = walk.state;
-    state->cursor = db_scan(call->db, call->database, state->cursor, WALK_SLICE, walk_key, &walk);
+    state->cursor =
+        db_scan(call->db, call->database, state->cursor, walk_limit(WALK_SLICE), walk_key, &walk);
     state->unfinished = state->cursor != 0;
     if (!state->unfinished)
         walk_reply(&walk, call->reply);
@@ -151,7 +157,8 @@ void cmd_scan(struct call *call)
     /* COUNT is a hint, also in Redis. */
     if (count > WALK_SLICE)
         count = WALK_SLICE;
-    cursor = db_scan(call->db, call->database, cursor, (uint64_t)count, walk_key, &walk);
+    cursor =
+        db_scan(call->db, call->database, cursor, walk_limit((uint64_t)count), walk_key, &walk);
     struct buffer text = {0};
     buffer_printf(&text, "%llu", (unsigned long long)cursor);
     reply_array(call->reply, 2);

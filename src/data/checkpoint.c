@@ -1,7 +1,7 @@
-/* A checkpoint: one bulk with the state record and all changes of a frozen layer, in key order.
+/* A checkpoint: one bulk with the state record and all changes of some layers, in key order.
  *
  * Everything in here runs in the checkpoint's own thread (in the caller's, without `wake`), except
- * checkpoint_start, _is_done and _finish, which are the loop's.  The two threads share the layer,
+ * checkpoint_start, _is_done and _finish, which are the loop's.  The two threads share the layers,
  * read-only, and the flag `is_done`; a thread lives for one checkpoint, and joining it is all the
  * synchronisation there is.
  *
@@ -24,36 +24,62 @@ struct checkpoint {
     atomic_bool is_done;
 };
 
+static bool is_living(const struct state *state, uint64_t space)
+{
+    for (int i = 0; i < RECORD_DATABASES; i++)
+        if (state->databases[i].space == space)
+            return true;
+    return false;
+}
+
 static void write_space(struct kv_bulk *bulk, const struct checkpoint_job *job, enum table table,
                         uint64_t space, struct buffer *key)
 {
     const struct kv_ops *ops = job->kv->ops;
-    struct overlay_iter iter;
-    overlay_seek(&iter, &job->layer->tables[table], space, 0);
-    for (; iter.entry; overlay_step(&iter)) {
-        struct place place = {table, space, iter.word, entry_name(iter.entry)};
+    struct merge merge;
+    merge_open(&merge, &job->sources, table, space, 0);
+    while (merge_next(&merge)) {
+        struct place place = {table, space, merge.word, merge.name};
         record_key(key, &place);
-        if (iter.entry->is_tombstone)
-            ops->bulk_delete(bulk, buffer_bytes(key));
+        if (merge_is_live(&merge))
+            ops->bulk_put(bulk, buffer_bytes(key), merge.record);
         else
-            ops->bulk_put(bulk, buffer_bytes(key), entry_record(iter.entry));
+            ops->bulk_delete(bulk, buffer_bytes(key));
     }
+    merge_close(&merge);
+}
+
+/* The first space >= *space that some layer has; false: there is none. */
+static bool next_space(const struct checkpoint_job *job, enum table table, uint64_t *space)
+{
+    bool is_found = false;
+    uint64_t first = 0;
+    for (unsigned i = 0; i < job->sources.count; i++) {
+        uint64_t next = *space;
+        if (!overlay_next_space(&job->sources.layers[i]->tables[table], &next))
+            continue;
+        if (!is_found || next < first)
+            first = next;
+        is_found = true;
+    }
+    *space = first;
+    return is_found;
 }
 
 static void write_table(struct kv_bulk *bulk, const struct checkpoint_job *job, enum table table,
                         struct buffer *key)
 {
-    const struct overlay *overlay = &job->layer->tables[table];
-    for (uint64_t space = 0; overlay_next_space(overlay, &space); space++)
-        write_space(bulk, job, table, space, key);
+    for (uint64_t space = 0; next_space(job, table, &space); space++)
+        if (table != TABLE_KEYS || is_living(&job->state, space))
+            write_space(bulk, job, table, space, key);
 }
 
-static void write_layer(const struct checkpoint_job *job)
+static void write_layers(const struct checkpoint_job *job)
 {
     const struct kv_ops *ops = job->kv->ops;
     struct kv_bulk *bulk = ops->bulk_new(job->kv, KV_DATA);
     unsigned char state[RECORD_STATE_SIZE];
-    record_state_encode(state, &job->layer->state, job->hash_seed);
+    record_state_encode(state, &job->state, job->hash_seed);
     ops->bulk_put(bulk, record_state_key(), bytes_of(state, sizeof state));
     struct buffer key = {0};
     for (int table = 0; table < TABLES; table++)
@@ -90,8 +116,8 @@ static void sweep(const struct checkpoint_job *job)
 {
     uint64_t spaces[RECORD_DATABASES + 1];
     for (int i = 0; i < RECORD_DATABASES; i++)
-        spaces[i] = job->layer->state.databases[i].space;
-    spaces[RECORD_DATABASES] = job->layer->state.space_next;
+        spaces[i] = job->state.databases[i].space;
+    spaces[RECORD_DATABASES] = job->state.space_next;
     qsort(spaces, RECORD_DATABASES + 1, sizeof *spaces, compare_spaces);
     uint64_t from = 0;
     for (int i = 0; i <= RECORD_DATABASES; i++) {
@@ -106,7 +132,7 @@ static void run(struct checkpoint *checkpoint)
     struct checkpoint_job *job = &checkpoint->job;
     layer_free(job->discarded);
     job->discarded = NULL;
-    write_layer(job);
+    write_layers(job);
     if (job->sweep)
         sweep(job);
     atomic_store(&checkpoint->is_done, true);

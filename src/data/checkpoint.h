@@ -1,13 +1,14 @@
-/* Writing a frozen layer to the kv, beside the loop. */
+/* Writing layers to the kv, beside the loop. */
 #ifndef DATA_CHECKPOINT_H
 #define DATA_CHECKPOINT_H
 
-#include "data/layers.h"
+#include "data/merge.h"
 
 struct checkpoint_job {
-    struct kv *kv;             /* borrowed, like layer and wake_context */
-    const struct layer *layer; /* nobody changes it until the checkpoint is finished */
-    struct layer *discarded;   /* a list to be freed; taken */
+    struct kv *kv;           /* borrowed, like layer and wake_context */
+    struct sources sources;  /* layers alone; nobody changes them until it is finished */
+    struct state state;      /* what kv and layers are together */
+    struct layer *discarded; /* a list to be freed; taken */
     uint64_t hash_seed;
     bool sweep; /* delete the keys of spaces that are no database's */
     void (*wake)(void *context);

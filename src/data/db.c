@@ -1,7 +1,7 @@
 /* The db: opening, keys, flushing, and the rhythm of checkpoints.  Loop thread.
  *
  * A checkpoint takes whole log entries: it starts in db_applied() or db_poll(), never between the
- * changes of one entry.  To freeze is to move one pointer; the layer frozen before is freed by the
+ * changes of one entry.  To freeze is to move one pointer; the layers stored before are freed by the
  * checkpoint's thread, as is what FLUSHALL discards.
  *
  * A space is named by a number that is given out once, and is part of every stored key.  Each
@@ -79,7 +79,7 @@ struct db *db_open(struct kv *kv, const struct db_options *options)
     db->hash = hash_name;
     db->active = layer_new();
     load_state(db);
-    db->has_dead = has_dead_keys(db);
+    db->has_dead = db->is_dead_stored = has_dead_keys(db);
     return db;
 }
 
@@ -87,8 +87,10 @@ void db_close(struct db *db)
 {
     if (db->checkpoint)
         checkpoint_finish(db->checkpoint);
+    check(db->views == 0);
     layer_free(db->active);
-    layer_free(db->frozen);
+    for (unsigned i = 0; i < db->count; i++)
+        layer_free(db->layers[i]);
     layer_free(db->discarded);
     buffer_deinit(&db->key);
     buffer_deinit(&db->value);
@@ -142,25 +144,19 @@ uint64_t db_size(const struct db *db, unsigned database)
     return db->state.databases[database].keys;
 }
 
-static void discard(struct db *db, struct layer *layer)
-{
-    check(!layer->next);
-    layer->next = db->discarded;
-    db->discarded = layer;
-    db->discarded_bytes += sizeof *layer + layer_bytes(layer);
-}
-
 void db_flush(struct db *db, unsigned database)
 {
     uint64_t space = layers_space(db, database);
     if (overlay_entries(&db->active->tables[TABLE_KEYS], space) > 0) {
         struct layer *flushed = layer_new();
         flushed->tables[TABLE_KEYS] = overlay_cut(&db->active->tables[TABLE_KEYS], space);
-        discard(db, flushed);
+        layers_discard(db, flushed);
     }
     db->state.databases[database].space = db->state.space_next++;
     db->state.databases[database].keys = 0;
     db->has_dead = true;
+    db->is_dead_stored |= layers_kv_counts(&db->persisted, TABLE_KEYS, space) ||
+                          layers_kv_counts(&db->checkpointed, TABLE_KEYS, space);
     db->is_in_entry = true;
 }
 
@@ -182,19 +178,22 @@ void db_swap(struct db *db, unsigned one, unsigned other)
 
 /* ---- log position and checkpoints ----------------------------------------------- */
 
+/* Of changes that no checkpoint has taken yet. */
 static uint64_t dirty_bytes(const struct db *db)
 {
-    return layer_bytes(db->active) + db->discarded_bytes;
+    uint64_t bytes = layer_bytes(db->active) + db->discarded_bytes;
+    for (unsigned i = 0; i < db->count - db->stored - db->storing; i++)
+        bytes += layer_bytes(db->layers[i]);
+    return bytes;
 }
 
+/* What is stored makes room. */
 static void freeze(struct db *db)
 {
-    if (db->frozen)
-        discard(db, db->frozen);
-    db->frozen = db->active;
-    db->frozen->state = db->state;
-    db->active = layer_new();
-    db->changed_bytes = 0;
+    for (; db->stored > 0; db->stored--)
+        layers_release(db, db->layers[--db->count]);
+    if (db->count < LAYERS_MAX)
+        layers_freeze(db);
 }
 
 static void start(struct db *db)
@@ -202,16 +201,23 @@ static void start(struct db *db)
     check(!db->checkpoint);
     check(!db->is_in_entry);
     freeze(db);
+    db->storing = db->count;
+    db->checkpointed = db->state;
+    db->changed_bytes = 0;
     struct checkpoint_job job = {.kv = db->kv,
-                                 .layer = db->frozen,
+                                 .sources.count = db->count,
+                                 .state = db->state,
                                  .discarded = db->discarded,
                                  .hash_seed = db->options.hash_seed,
-                                 .sweep = db->has_dead,
+                                 .sweep = db->has_dead && db->views == 0,
                                  .wake = db->options.wake,
                                  .wake_context = db->options.wake_context};
+    for (unsigned i = 0; i < db->count; i++)
+        job.sources.layers[i] = db->layers[i];
     db->discarded = NULL;
     db->discarded_bytes = 0;
-    db->has_dead = false;
+    if (job.sweep)
+        db->has_dead = db->is_dead_stored = false;
     db->checkpoint = checkpoint_start(&job);
 }
 
@@ -220,12 +226,24 @@ static void finish(struct db *db)
     checkpoint_finish(db->checkpoint);
     db->checkpoint = NULL;
     db->checkpoints++;
-    db->persisted = db->frozen->state; /* L1 */
-    db->is_read = false;               /* by now the kv may say something else */
+    db->persisted = db->checkpointed; /* L1 */
+    db->is_read = false;              /* by now the kv may say something else */
+    db->stored = db->storing;
+    db->storing = 0;
+    db->checkpointed = (struct state){0};
+}
+
+/* What the dead hold of the disk is given back soon, not with the next changes (but a view may look
+ * at it). */
+static bool is_sweep_due(const struct db *db)
+{
+    return db->has_dead && db->is_dead_stored && db->views == 0;
 }
 
 static bool is_due(const struct db *db)
 {
+    if (is_sweep_due(db))
+        return true;
     uint64_t bytes = db->options.checkpoint_bytes;
     return dirty_bytes(db) >= bytes || db->changed_bytes / CHANGED_BYTES_FACTOR >= bytes ||
            db->state.index - db->persisted.index >= ENTRIES_MAX;
@@ -233,7 +251,9 @@ static bool is_due(const struct db *db)
 
 void db_checkpoint(struct db *db)
 {
-    if (db->checkpoint || db->is_in_entry || db->state.index == db->persisted.index)
+    if (db->checkpoint || db->is_in_entry)
+        return;
+    if (db->state.index == db->persisted.index && !is_sweep_due(db))
         return;
     start(db);
     if (!db->options.wake)
@@ -289,5 +309,6 @@ void db_stats(const struct db *db, struct db_stats *stats)
                                .checkpoint_under_way = db->checkpoint != NULL};
     for (unsigned i = 0; i < DB_DATABASES; i++)
         stats->keys += db->state.databases[i].keys;
+    stats->views = db->views;
     stats->dirty_keys = db->active->tables[TABLE_KEYS].entries;
 }

@@ -22,6 +22,7 @@ enum { DB_DATABASES = 16 }; /* numbered from 0; any other number is a bug of the
 enum db_type { DB_NONE, DB_STRING };
 
 struct db;
+struct db_view;
 
 struct db_options {
     uint64_t hash_seed;        /* the cluster id */
@@ -53,12 +54,39 @@ void db_swap(struct db *db, unsigned one, unsigned other);
 /* False: no keys. */
 bool db_random(struct db *db, unsigned database, uint64_t seed, struct buffer *key);
 
-/* Calls `each` for at least `count` keys (at least 1; fewer at the end) from `cursor` on, in hash
- * order, never splitting keys of equal hash; `each` must not change the db.  Returns the next
- * cursor, 0 at the end.  Every key present during the whole scan is given at least once.  A cursor
- * is below 2^53, because some client libraries keep it in a double; any number is safe to give. */
-uint64_t db_scan(struct db *db, unsigned database, uint64_t cursor, uint64_t count,
-                 void (*each)(void *context, struct bytes key, enum db_type type), void *context);
+/* When a scan has done enough.  A slice of a long walk bounds the rows: deleted ones, which are
+ * looked at and not given, count there too. */
+struct db_scan_limit {
+    uint64_t keys; /* given; 0 is taken for 1 */
+    uint64_t rows; /* looked at */
+};
+
+typedef void db_scan_fn(void *context, struct bytes key, enum db_type type);
+
+/* Calls `each` for the keys from `cursor` on, in hash order, until one of the limits is reached (never
+ * splitting keys that share a cursor, and these are keys of equal hash, nearly always one) or the end;
+ * `each` must not change the db.  Returns the next cursor, 0 at the end.  Every key present during the
+ * whole scan is given at least once.  A cursor is below 2^53, because some client libraries keep it
+ * in a double; any number is safe to give. */
+uint64_t db_scan(struct db *db, unsigned database, uint64_t cursor, struct db_scan_limit limit,
+                 db_scan_fn *each, void *context);
+
+/* ---- views --------------------------------------------------------------- */
+
+/* All keys as they are at db_applied_index(), for a long read in slices: what a view shows never
+ * changes, whatever is applied, flushed or stored meanwhile.  Readers at the same index share one.
+ * NULL: not now (an entry is half done, or too many layers wait for a checkpoint, which was started):
+ * ask again after db_poll().  A view holds back memory and disk space, so it is to be released soon,
+ * and before db_close(). */
+struct db_view *db_view_new(struct db *db);
+void db_view_release(struct db_view *view);
+uint64_t db_view_index(const struct db_view *view);
+uint64_t db_view_size(const struct db_view *view, unsigned database);
+/* As db_get() and db_scan(), but `value` is borrowed until the next call on the view. */
+enum db_type db_view_get(struct db_view *view, unsigned database, struct bytes key,
+                         struct bytes *value);
+uint64_t db_view_scan(struct db_view *view, unsigned database, uint64_t cursor,
+                      struct db_scan_limit limit, db_scan_fn *each, void *context);
 
 /* ---- exactly-once receipts ---------------------------------------------- */
 
@@ -99,6 +127,7 @@ struct db_stats {
     uint64_t dirty_keys;
     uint64_t checkpoints;
     uint64_t receipts;
+    uint32_t views; /* alive */
     bool checkpoint_under_way;
 };
 void db_stats(const struct db *db, struct db_stats *stats);

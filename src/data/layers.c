@@ -2,7 +2,7 @@
  *
  * Whether a name exists below costs a get from the kv the first time a name is changed after a
  * freeze: the price of an exact DBSIZE.  A miss is cheap (bloom filters), and an overwritten key
- * that was written lately is found in frozen. */
+ * that was written lately is found in a layer. */
 #include "data/layers.h"
 
 #include "base/fatal.h"
@@ -12,7 +12,9 @@ enum { SCRATCH_MAX = 1 << 20 }; /* a larger buffer is given back at the next use
 
 struct layer *layer_new(void)
 {
-    return memory_new(sizeof(struct layer));
+    struct layer *layer = memory_new(sizeof *layer);
+    layer->references = 1;
+    return layer;
 }
 
 void layer_free(struct layer *layer)
@@ -34,15 +36,40 @@ uint64_t layer_bytes(const struct layer *layer)
     return bytes;
 }
 
-/* While a checkpoint is under way the kv may be ahead of db->persisted, but only by what frozen
- * has too. */
-bool layers_kv_counts(const struct db *db, enum table table, uint64_t space)
+void layers_discard(struct db *db, struct layer *layer)
+{
+    check(!layer->next);
+    layer->next = db->discarded;
+    db->discarded = layer;
+    db->discarded_bytes += sizeof *layer + layer_bytes(layer);
+}
+
+void layers_release(struct db *db, struct layer *layer)
+{
+    check(layer->references > 0);
+    if (--layer->references == 0)
+        layers_discard(db, layer);
+}
+
+void layers_freeze(struct db *db)
+{
+    check(db->count < LAYERS_MAX);
+    check(!db->is_in_entry);
+    memmove(db->layers + 1, db->layers, db->count * sizeof *db->layers);
+    db->layers[0] = db->active;
+    db->count++;
+    db->active = layer_new();
+}
+
+/* While a checkpoint is under way the kv may be ahead of db->persisted, but only by what the layers
+ * have too. */
+bool layers_kv_counts(const struct state *persisted, enum table table, uint64_t space)
 {
     if (table != TABLE_KEYS)
-        return db->persisted.receipts > 0;
+        return persisted->receipts > 0;
     for (int i = 0; i < DB_DATABASES; i++)
-        if (db->persisted.databases[i].space == space)
-            return db->persisted.databases[i].keys > 0;
+        if (persisted->databases[i].space == space)
+            return persisted->databases[i].keys > 0;
     return false;
 }
 
@@ -59,10 +86,10 @@ static void read_from_kv(struct db *db)
 }
 
 /* What was read stays true until a checkpoint is done: what the kv learns while one is under way is
- * hidden by frozen. */
+ * hidden by the layers. */
 static bool get_from_kv(struct db *db, const struct place *place, struct bytes *record)
 {
-    if (!layers_kv_counts(db, place->table, place->space))
+    if (!layers_kv_counts(&db->persisted, place->table, place->space))
         return false;
     record_key(&db->sought, place);
     if (!db->is_read || !bytes_equal(buffer_bytes(&db->key), buffer_bytes(&db->sought)))
@@ -78,7 +105,9 @@ static const struct entry *find_in(const struct layer *layer, const struct place
 
 static bool get_below(struct db *db, const struct place *place, struct bytes *record)
 {
-    const struct entry *entry = db->frozen ? find_in(db->frozen, place) : NULL;
+    const struct entry *entry = NULL;
+    for (unsigned i = 0; !entry && i < db->count; i++)
+        entry = find_in(db->layers[i], place);
     if (!entry)
         return get_from_kv(db, place, record);
     *record = entry_record(entry);

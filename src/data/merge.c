@@ -1,12 +1,20 @@
-/* Merge of the three layers: the least name of the three heads is next; where several layers have
- * it the upper one counts, and a tombstone hides it.  Loop thread. */
+/* Merge of layers and kv: the least name of all heads is next; where several have it the newest
+ * counts.  The sources are few, so the least is looked for among all of them.  Any thread that may
+ * read the sources. */
 #include "data/merge.h"
 
-enum source { ACTIVE = 1, FROZEN = 2, KV = 4 };
+struct sources sources_of(const struct db *db)
+{
+    struct sources sources = {.kv = db->kv, .persisted = &db->persisted};
+    sources.layers[sources.count++] = db->active;
+    for (unsigned i = 0; i < db->count; i++)
+        sources.layers[sources.count++] = db->layers[i];
+    return sources;
+}
 
 static void advance_kv(struct merge *merge)
 {
-    const struct kv_ops *ops = merge->db->kv->ops;
+    const struct kv_ops *ops = merge->sources->kv->ops;
     struct bytes key;
     if (ops->iter_next(merge->kv_iter, &key, &merge->kv_record) &&
         record_key_parse(key, merge->table, merge->space, &merge->kv_place))
@@ -15,74 +23,94 @@ static void advance_kv(struct merge *merge)
     merge->kv_iter = NULL;
 }
 
-void merge_open(struct merge *merge, struct db *db, enum table table, uint64_t space,
-                uint64_t word_from)
+static void open_kv(struct merge *merge, uint64_t word_from)
 {
-    *merge = (struct merge){.db = db, .table = table, .space = space};
-    overlay_seek(&merge->active, &db->active->tables[table], space, word_from);
-    if (db->frozen)
-        overlay_seek(&merge->frozen, &db->frozen->tables[table], space, word_from);
-    if (!layers_kv_counts(db, table, space))
-        return;
-    struct place from = {.table = table, .space = space, .word = word_from};
-    record_key(&db->sought, &from);
-    merge->kv_iter = db->kv->ops->iter_new(db->kv, KV_DATA, buffer_bytes(&db->sought));
+    const struct sources *sources = merge->sources;
+    struct kv *kv = sources->kv;
+    struct place place = {.table = merge->table, .space = merge->space, .word = word_from};
+    struct buffer from = {0};
+    record_key(&from, &place);
+    if (sources->snapshot)
+        merge->kv_iter =
+            kv->ops->snapshot_iter(kv, sources->snapshot, KV_DATA, buffer_bytes(&from));
+    else
+        merge->kv_iter = kv->ops->iter_new(kv, KV_DATA, buffer_bytes(&from));
+    buffer_deinit(&from);
     advance_kv(merge);
+}
+
+void merge_open(struct merge *merge, const struct sources *sources, enum table table,
+                uint64_t space, uint64_t word_from)
+{
+    merge->sources = sources;
+    merge->table = table;
+    merge->space = space;
+    merge->kv_iter = NULL;
+    merge->spent = 0;
+    for (unsigned i = 0; i < sources->count; i++)
+        overlay_seek(&merge->iters[i], &sources->layers[i]->tables[table], space, word_from);
+    if (sources->kv && layers_kv_counts(sources->persisted, table, space))
+        open_kv(merge, word_from);
 }
 
 void merge_close(struct merge *merge)
 {
     if (merge->kv_iter)
-        merge->db->kv->ops->iter_free(merge->kv_iter);
+        merge->sources->kv->ops->iter_free(merge->kv_iter);
     merge->kv_iter = NULL;
 }
 
-/* Takes (word, name) as the present one if it is before it; joins `sources` if it is the same. */
-static void offer(struct merge *merge, enum source source, uint64_t word, struct bytes name)
+/* Takes (word, name) as the present one if it is before it, true; joins `source` to the sources of
+ * the present one if it is the same. */
+static bool offer(struct merge *merge, unsigned source, uint64_t word, struct bytes name)
 {
     int order = -1;
     if (merge->spent && word != merge->word)
         order = word < merge->word ? -1 : 1;
     else if (merge->spent)
         order = overlay_name_compare(name, merge->name);
-    if (order > 0)
-        return;
-    merge->spent = order < 0 ? source : merge->spent | source;
+    if (order == 0)
+        merge->spent |= 1u << source;
+    if (order >= 0)
+        return false;
+    merge->spent = 1u << source;
     merge->word = word;
     merge->name = name;
+    return true;
 }
 
 static void leave(struct merge *merge)
 {
-    if (merge->spent & ACTIVE)
-        overlay_step(&merge->active);
-    if (merge->spent & FROZEN)
-        overlay_step(&merge->frozen);
-    if (merge->spent & KV)
+    unsigned count = merge->sources->count;
+    for (unsigned i = 0; i < count; i++)
+        if (merge->spent & 1u << i)
+            overlay_step(&merge->iters[i]);
+    if (merge->spent & 1u << count)
         advance_kv(merge);
     merge->spent = 0;
 }
 
 bool merge_next(struct merge *merge)
 {
-    for (;;) {
-        leave(merge);
-        const struct entry *active = merge->active.entry;
-        const struct entry *frozen = merge->frozen.entry;
-        if (active)
-            offer(merge, ACTIVE, merge->active.word, entry_name(active));
-        if (frozen)
-            offer(merge, FROZEN, merge->frozen.word, entry_name(frozen));
-        if (merge->kv_iter)
-            offer(merge, KV, merge->kv_place.word, merge->kv_place.name);
-        if (!merge->spent)
-            return false;
-        const struct entry *top = merge->spent & ACTIVE   ? active
-                                  : merge->spent & FROZEN ? frozen
-                                                          : NULL;
-        if (top && top->is_tombstone)
-            continue;
-        merge->record = top ? entry_record(top) : merge->kv_record;
-        return true;
+    unsigned count = merge->sources->count;
+    leave(merge);
+    for (unsigned i = 0; i < count; i++) {
+        const struct entry *entry = merge->iters[i].entry;
+        if (entry && offer(merge, i, merge->iters[i].word, entry_name(entry)))
+            merge->entry = entry;
     }
+    if (merge->kv_iter && offer(merge, count, merge->kv_place.word, merge->kv_place.name))
+        merge->entry = NULL;
+    if (!merge->spent)
+        return false;
+    merge->record = merge->entry ? entry_record(merge->entry) : merge->kv_record;
+    return true;
+}
+
+bool merge_next_live(struct merge *merge)
+{
+    while (merge_next(merge))
+        if (merge_is_live(merge))
+            return true;
+    return false;
 }

@@ -1,28 +1,53 @@
-/* One space of a table as the layers together show it, in order of (word, name). */
+/* One space of a table as layers, and the kv below them, together show it, in order of (word, name). */
 #ifndef DATA_MERGE_H
 #define DATA_MERGE_H
 
 #include "data/layers.h"
 
+/* What a merge reads. */
+struct sources {
+    const struct layer *layers[LAYERS_MAX + 1]; /* the newest first; borrowed */
+    unsigned count;
+    struct kv *kv;                      /* borrowed; NULL: the layers alone */
+    const struct kv_snapshot *snapshot; /* NULL: the kv as it is now */
+    const struct state *persisted;      /* of the kv, for layers_kv_counts() */
+};
+
+/* All of a db as it is now. */
+struct sources sources_of(const struct db *db);
+
 struct merge {
-    struct db *db; /* borrowed; must not change while the merge is open */
+    const struct sources *sources; /* borrowed; must not change while the merge is open */
     enum table table;
     uint64_t space;
-    struct overlay_iter active, frozen;
-    struct kv_iter *kv_iter; /* owned; NULL: the kv has nothing (more) */
-    struct place kv_place;   /* its name, as the record, borrowed from kv_iter */
+    struct overlay_iter iters[LAYERS_MAX + 1]; /* one a layer */
+    struct kv_iter *kv_iter;                   /* owned; NULL: the kv has nothing (more) */
+    struct place kv_place;                     /* its name, as the record, borrowed from kv_iter */
     struct bytes kv_record;
-    unsigned spent; /* sources that the present name came from */
+    unsigned spent; /* bit i: the present name came from layer i; behind them: from the kv */
 
     /* The present one; borrowed until the next call. */
     uint64_t word;
     struct bytes name, record;
+    const struct entry *entry; /* of the newest layer that has it; NULL: of the kv */
 };
 
 /* `space`: 0 for tables that have none. */
-void merge_open(struct merge *merge, struct db *db, enum table table, uint64_t space,
-                uint64_t word_from);
-bool merge_next(struct merge *merge); /* false: at the end */
+void merge_open(struct merge *merge, const struct sources *sources, enum table table,
+                uint64_t space, uint64_t word_from);
+/* The next name, deleted ones too; false: at the end. */
+bool merge_next(struct merge *merge);
+/* The next that is not deleted. */
+bool merge_next_live(struct merge *merge);
 void merge_close(struct merge *merge);
+
+/* db_scan() over any sources; see there. */
+uint64_t scan_sources(const struct sources *sources, uint64_t space, uint64_t cursor,
+                      struct db_scan_limit limit, db_scan_fn *each, void *context);
+
+static inline bool merge_is_live(const struct merge *merge)
+{
+    return !merge->entry || !merge->entry->is_tombstone;
+}
 
 #endif

@@ -81,13 +81,14 @@ static uint32_t collect_due(struct db *db, int64_t before_ms, uint32_t count,
                             struct buffer *clients)
 {
     uint32_t found = 0;
+    struct sources sources = sources_of(db);
     struct merge merge;
-    merge_open(&merge, db, TABLE_DUE, 0, 0);
-    bool is_more = merge_next(&merge);
+    merge_open(&merge, &sources, TABLE_DUE, 0, 0);
+    bool is_more = merge_next_live(&merge);
     for (; is_more && found < count && record_due_time(merge.word) < before_ms; found++) {
         buffer_append(clients, &merge.name.size, sizeof merge.name.size);
         buffer_append_bytes(clients, merge.name);
-        is_more = merge_next(&merge);
+        is_more = merge_next_live(&merge);
     }
     /* Where the merge stands now is the first that will be left. */
     db->due_from_ms = is_more ? record_due_time(merge.word) : INT64_MAX;

@@ -11,34 +11,46 @@
 
 enum { CURSOR_BITS = 53, CURSOR_SHIFT = 64 - CURSOR_BITS };
 
-uint64_t db_scan(struct db *db, unsigned database, uint64_t cursor, uint64_t count,
-                 void (*each)(void *context, struct bytes key, enum db_type type), void *context)
+uint64_t scan_sources(const struct sources *sources, uint64_t space, uint64_t cursor,
+                      struct db_scan_limit limit, db_scan_fn *each, void *context)
 {
     if (cursor >> CURSOR_BITS) /* none of ours: behind the end */
         return 0;
-    uint64_t given = 0, place = 0, next = 0;
+    uint64_t given = 0, rows = 0, place = 0, next = 0;
     struct merge merge;
-    merge_open(&merge, db, TABLE_KEYS, layers_space(db, database), cursor << CURSOR_SHIFT);
+    merge_open(&merge, sources, TABLE_KEYS, space, cursor << CURSOR_SHIFT);
     while (merge_next(&merge)) {
         uint64_t here = merge.word >> CURSOR_SHIFT;
-        if (given > 0 && given >= count && here != place) {
+        bool is_enough = (given > 0 && given >= limit.keys) || rows >= limit.rows;
+        if (rows > 0 && is_enough && here != place) {
             next = place + 1; /* <= here: neither 0 nor too large */
             break;
         }
+        place = here;
+        rows++;
+        if (!merge_is_live(&merge))
+            continue;
         struct bytes payload;
         each(context, merge.name, (enum db_type)record_value_parse(merge.record, &payload));
-        place = here;
         given++;
     }
     merge_close(&merge);
     return next;
 }
 
+uint64_t db_scan(struct db *db, unsigned database, uint64_t cursor, struct db_scan_limit limit,
+                 db_scan_fn *each, void *context)
+{
+    struct sources sources = sources_of(db);
+    return scan_sources(&sources, layers_space(db, database), cursor, limit, each, context);
+}
+
 static bool first_key_from(struct db *db, uint64_t space, uint64_t word_from, struct buffer *key)
 {
+    struct sources sources = sources_of(db);
     struct merge merge;
-    merge_open(&merge, db, TABLE_KEYS, space, word_from);
-    bool is_found = merge_next(&merge);
+    merge_open(&merge, &sources, TABLE_KEYS, space, word_from);
+    bool is_found = merge_next_live(&merge);
     if (is_found)
         buffer_append_bytes(key, merge.name);
     merge_close(&merge);
@@ -62,9 +74,10 @@ static uint64_t space_hash(struct db *db, enum table table, uint64_t space, uint
                            uint64_t *count)
 {
     uint64_t sum = 0;
+    struct sources sources = sources_of(db);
     struct merge merge;
-    merge_open(&merge, db, table, space, 0);
-    for (*count = 0; merge_next(&merge); ++*count) {
+    merge_open(&merge, &sources, table, space, 0);
+    for (*count = 0; merge_next_live(&merge); ++*count) {
         uint64_t name = XXH3_64bits_withSeed(merge.name.data, merge.name.size, merge.word);
         sum += XXH3_64bits_withSeed(merge.record.data, merge.record.size, name + salt);
     }

@@ -16,10 +16,11 @@
 
 enum kv_family { KV_LOG, KV_META, KV_DATA, KV_FAMILIES };
 
-struct kv;       /* an open store */
-struct kv_batch; /* puts and deletes that happen together or not at all */
-struct kv_iter;  /* scan of one family, as of its creation */
-struct kv_bulk;  /* a sorted run on its way into one family */
+struct kv;          /* an open store */
+struct kv_batch;    /* puts and deletes that happen together or not at all */
+struct kv_iter;     /* scan of one family, as of its creation */
+struct kv_bulk;     /* a sorted run on its way into one family */
+struct kv_snapshot; /* the store as it was at one moment */
 
 struct kv_ops {
     /* Any thread.  False: no such key.  The value is appended to the cleared `value`. */
@@ -46,6 +47,15 @@ struct kv_ops {
     struct kv_iter *(*iter_new)(struct kv *kv, enum kv_family family, struct bytes from);
     bool (*iter_next)(struct kv_iter *iter, struct bytes *key, struct bytes *value);
     void (*iter_free)(struct kv_iter *iter);
+
+    /* What a snapshot shows does not change, but where files are dropped: nobody may look there any
+     * more.  It holds back disk space.  Must be freed before close, after its iterators.  Any thread. */
+    struct kv_snapshot *(*snapshot_new)(struct kv *kv);
+    void (*snapshot_free)(struct kv *kv, struct kv_snapshot *snapshot);
+    bool (*snapshot_get)(struct kv *kv, const struct kv_snapshot *snapshot, enum kv_family family,
+                         struct bytes key, struct buffer *value);
+    struct kv_iter *(*snapshot_iter)(struct kv *kv, const struct kv_snapshot *snapshot,
+                                     enum kv_family family, struct bytes from);
 
     /* A checkpoint's way in: keys strictly ascending, puts and deletes; nothing is visible before
      * bulk_commit, which returns once all of it is durable, atomically (earlier unsynced batches of

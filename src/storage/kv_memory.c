@@ -6,8 +6,8 @@
  * crash, which throws them away).  Keys and values are shared by both through a counter, so the
  * second costs a pointer an item.
  *
- * It behaves as badly as a disk may: drop_files takes effect at once and survives a crash even when
- * the batch before it does not, and a bulk run is durable before earlier batches are, unless they
+ * It behaves as badly as a disk may: drop_files takes effect at once, for open snapshots too, and
+ * survives a crash even when the batch before it does not, and a bulk run is durable before earlier batches are, unless they
  * touch the same family. */
 #include <pthread.h>
 #include <stdlib.h>
@@ -50,6 +50,7 @@ struct memory_kv {
     struct map present[KV_FAMILIES];
     struct map durable[KV_FAMILIES];
     struct changes unsynced;
+    struct kv_snapshot *snapshots; /* open */
 };
 
 struct kv_batch {
@@ -67,6 +68,11 @@ struct kv_iter {
     struct memory_kv *kv; /* borrowed */
     struct map map;
     size_t next;
+};
+
+struct kv_snapshot {
+    struct map maps[KV_FAMILIES];
+    struct kv_snapshot *next; /* of those that are open */
 };
 
 static struct memory_kv *memory_kv_of(struct kv *kv)
@@ -225,18 +231,23 @@ static void sync_changes(struct memory_kv *kv)
 
 /* ---- the port ---------------------------------------------------------------------- */
 
-static bool get(struct kv *base, enum kv_family family, struct bytes key, struct buffer *value)
+static bool get_from(struct memory_kv *kv, const struct map *map, struct bytes key,
+                     struct buffer *value)
 {
-    struct memory_kv *kv = memory_kv_of(base);
     buffer_clear(value);
     pthread_mutex_lock(&kv->mutex);
-    const struct map *map = &kv->present[family];
     size_t place = map_find(map, key);
     bool found = map_has(map, place, key);
     if (found)
         buffer_append_bytes(value, item_value(map->items[place]));
     pthread_mutex_unlock(&kv->mutex);
     return found;
+}
+
+static bool get(struct kv *base, enum kv_family family, struct bytes key, struct buffer *value)
+{
+    struct memory_kv *kv = memory_kv_of(base);
+    return get_from(kv, &kv->present[family], key, value);
 }
 
 static struct kv_batch *batch_new(struct kv *base)
@@ -294,19 +305,26 @@ static void drop_files(struct kv *base, enum kv_family family, struct bytes from
     struct change change = {CHANGE_DELETE_RANGE, family, item_new(from, to)};
     apply(kv->present, &change);
     apply(kv->durable, &change);
+    for (struct kv_snapshot *snapshot = kv->snapshots; snapshot; snapshot = snapshot->next)
+        apply(snapshot->maps, &change);
     item_release(change.item);
     pthread_mutex_unlock(&kv->mutex);
+}
+
+static struct kv_iter *iter_from(struct memory_kv *kv, const struct map *map, struct bytes from)
+{
+    struct kv_iter *iter = memory_new(sizeof *iter);
+    iter->kv = kv;
+    pthread_mutex_lock(&kv->mutex);
+    map_copy(&iter->map, map, map_find(map, from));
+    pthread_mutex_unlock(&kv->mutex);
+    return iter;
 }
 
 static struct kv_iter *iter_new(struct kv *base, enum kv_family family, struct bytes from)
 {
     struct memory_kv *kv = memory_kv_of(base);
-    struct kv_iter *iter = memory_new(sizeof *iter);
-    iter->kv = kv;
-    pthread_mutex_lock(&kv->mutex);
-    map_copy(&iter->map, &kv->present[family], map_find(&kv->present[family], from));
-    pthread_mutex_unlock(&kv->mutex);
-    return iter;
+    return iter_from(kv, &kv->present[family], from);
 }
 
 static bool iter_next(struct kv_iter *iter, struct bytes *key, struct bytes *value)
@@ -325,6 +343,45 @@ static void iter_free(struct kv_iter *iter)
     map_deinit(&iter->map);
     pthread_mutex_unlock(&iter->kv->mutex);
     memory_free(iter);
+}
+
+static struct kv_snapshot *snapshot_new(struct kv *base)
+{
+    struct memory_kv *kv = memory_kv_of(base);
+    struct kv_snapshot *snapshot = memory_new(sizeof *snapshot);
+    pthread_mutex_lock(&kv->mutex);
+    for (int i = 0; i < KV_FAMILIES; i++)
+        map_copy(&snapshot->maps[i], &kv->present[i], 0);
+    snapshot->next = kv->snapshots;
+    kv->snapshots = snapshot;
+    pthread_mutex_unlock(&kv->mutex);
+    return snapshot;
+}
+
+static void snapshot_free(struct kv *base, struct kv_snapshot *snapshot)
+{
+    struct memory_kv *kv = memory_kv_of(base);
+    pthread_mutex_lock(&kv->mutex);
+    struct kv_snapshot **link = &kv->snapshots;
+    while (*link != snapshot)
+        link = &(*link)->next;
+    *link = snapshot->next;
+    for (int i = 0; i < KV_FAMILIES; i++)
+        map_deinit(&snapshot->maps[i]);
+    pthread_mutex_unlock(&kv->mutex);
+    memory_free(snapshot);
+}
+
+static bool snapshot_get(struct kv *base, const struct kv_snapshot *snapshot, enum kv_family family,
+                         struct bytes key, struct buffer *value)
+{
+    return get_from(memory_kv_of(base), &snapshot->maps[family], key, value);
+}
+
+static struct kv_iter *snapshot_iter(struct kv *base, const struct kv_snapshot *snapshot,
+                                     enum kv_family family, struct bytes from)
+{
+    return iter_from(memory_kv_of(base), &snapshot->maps[family], from);
 }
 
 static struct kv_bulk *bulk_new(struct kv *base, enum kv_family family)
@@ -404,6 +461,10 @@ static const struct kv_ops memory_ops = {
     .iter_new = iter_new,
     .iter_next = iter_next,
     .iter_free = iter_free,
+    .snapshot_new = snapshot_new,
+    .snapshot_free = snapshot_free,
+    .snapshot_get = snapshot_get,
+    .snapshot_iter = snapshot_iter,
     .bulk_new = bulk_new,
     .bulk_put = bulk_put,
     .bulk_delete = bulk_delete,

@@ -75,6 +75,11 @@ struct kv_iter {
     bool started;
 };
 
+struct kv_snapshot {
+    const rocksdb_snapshot_t *snapshot;
+    rocksdb_readoptions_t *read; /* from it */
+};
+
 struct kv_bulk {
     struct rocksdb_kv *kv; /* borrowed */
     enum kv_family family;
@@ -107,13 +112,13 @@ static const char *data_of(struct bytes bytes)
 
 /* ---- reading and writing ------------------------------------------------- */
 
-static bool get(struct kv *base, enum kv_family family, struct bytes key, struct buffer *value)
+static bool get_with(struct rocksdb_kv *kv, const rocksdb_readoptions_t *read,
+                     enum kv_family family, struct bytes key, struct buffer *value)
 {
-    struct rocksdb_kv *kv = rocksdb_kv_of(base);
     char *error = NULL;
     buffer_clear(value);
-    rocksdb_pinnableslice_t *slice = rocksdb_get_pinned_cf(kv->db, kv->read, family_of(kv, family),
-                                                           data_of(key), key.size, &error);
+    rocksdb_pinnableslice_t *slice =
+        rocksdb_get_pinned_cf(kv->db, read, family_of(kv, family), data_of(key), key.size, &error);
     must(error, kv, "read");
     if (!slice)
         return false;
@@ -122,6 +127,12 @@ static bool get(struct kv *base, enum kv_family family, struct bytes key, struct
     buffer_append(value, data, size);
     rocksdb_pinnableslice_destroy(slice);
     return true;
+}
+
+static bool get(struct kv *base, enum kv_family family, struct bytes key, struct buffer *value)
+{
+    struct rocksdb_kv *kv = rocksdb_kv_of(base);
+    return get_with(kv, kv->read, family, key, value);
 }
 
 static struct kv_batch *batch_new(struct kv *base)
@@ -221,14 +232,19 @@ static void drop_files(struct kv *base, enum kv_family family, struct bytes from
 
 /* ---- scanning --------------------------------------------------------------- */
 
+static struct kv_iter *iter_with(struct rocksdb_kv *kv, const rocksdb_readoptions_t *read,
+                                 enum kv_family family, struct bytes from)
+{
+    struct kv_iter *iter = memory_new(sizeof *iter);
+    iter->iterator = rocksdb_create_iterator_cf(kv->db, read, family_of(kv, family));
+    rocksdb_iter_seek(iter->iterator, data_of(from), from.size);
+    return iter;
+}
+
 static struct kv_iter *iter_new(struct kv *base, enum kv_family family, struct bytes from)
 {
     struct rocksdb_kv *kv = rocksdb_kv_of(base);
-    struct kv_iter *iter = memory_new(sizeof *iter);
-    iter->iterator = rocksdb_create_iterator_cf(kv->db, family == KV_LOG ? kv->scan_log : kv->read,
-                                                family_of(kv, family));
-    rocksdb_iter_seek(iter->iterator, data_of(from), from.size);
-    return iter;
+    return iter_with(kv, family == KV_LOG ? kv->scan_log : kv->read, family, from);
 }
 
 static bool iter_next(struct kv_iter *iter, struct bytes *key, struct bytes *value)
@@ -252,6 +268,36 @@ static void iter_free(struct kv_iter *iter)
 {
     rocksdb_iter_destroy(iter->iterator);
     memory_free(iter);
+}
+
+/* ---- snapshots ---------------------------------------------------------------- */
+
+static struct kv_snapshot *snapshot_new(struct kv *base)
+{
+    struct kv_snapshot *snapshot = memory_new(sizeof *snapshot);
+    snapshot->snapshot = rocksdb_create_snapshot(rocksdb_kv_of(base)->db);
+    snapshot->read = rocksdb_readoptions_create();
+    rocksdb_readoptions_set_snapshot(snapshot->read, snapshot->snapshot);
+    return snapshot;
+}
+
+static void snapshot_free(struct kv *base, struct kv_snapshot *snapshot)
+{
+    rocksdb_readoptions_destroy(snapshot->read);
+    rocksdb_release_snapshot(rocksdb_kv_of(base)->db, snapshot->snapshot);
+    memory_free(snapshot);
+}
+
+static bool snapshot_get(struct kv *base, const struct kv_snapshot *snapshot, enum kv_family family,
+                         struct bytes key, struct buffer *value)
+{
+    return get_with(rocksdb_kv_of(base), snapshot->read, family, key, value);
+}
+
+static struct kv_iter *snapshot_iter(struct kv *base, const struct kv_snapshot *snapshot,
+                                     enum kv_family family, struct bytes from)
+{
+    return iter_with(rocksdb_kv_of(base), snapshot->read, family, from);
 }
 
 /* ---- bulk ------------------------------------------------------------------- */
@@ -361,6 +407,10 @@ static const struct kv_ops rocksdb_ops = {
     .iter_new = iter_new,
     .iter_next = iter_next,
     .iter_free = iter_free,
+    .snapshot_new = snapshot_new,
+    .snapshot_free = snapshot_free,
+    .snapshot_get = snapshot_get,
+    .snapshot_iter = snapshot_iter,
     .bulk_new = bulk_new,
     .bulk_put = bulk_put,
     .bulk_delete = bulk_delete,

@@ -103,6 +103,32 @@ static struct kv_iter *iter_new(struct kv *kv, enum kv_family family, struct byt
     return store->inner->ops->iter_new(store->inner, family, from);
 }
 
+static struct kv_snapshot *snapshot_new(struct kv *kv)
+{
+    return store_of(kv)->inner->ops->snapshot_new(store_of(kv)->inner);
+}
+
+static void snapshot_free(struct kv *kv, struct kv_snapshot *snapshot)
+{
+    store_of(kv)->inner->ops->snapshot_free(store_of(kv)->inner, snapshot);
+}
+
+static bool snapshot_get(struct kv *kv, const struct kv_snapshot *snapshot, enum kv_family family,
+                         struct bytes key, struct buffer *value)
+{
+    struct sim_store *store = store_of(kv);
+    check_read(store);
+    return store->inner->ops->snapshot_get(store->inner, snapshot, family, key, value);
+}
+
+static struct kv_iter *snapshot_iter(struct kv *kv, const struct kv_snapshot *snapshot,
+                                     enum kv_family family, struct bytes from)
+{
+    struct sim_store *store = store_of(kv);
+    check_read(store);
+    return store->inner->ops->snapshot_iter(store->inner, snapshot, family, from);
+}
+
 static struct kv_bulk *bulk_new(struct kv *kv, enum kv_family family)
 {
     bulk_in = store_of(kv);
@@ -138,6 +164,10 @@ struct sim_store *sim_store_new(struct sim_node *node)
     store_ops.commit = commit;
     store_ops.drop_files = drop_files;
     store_ops.iter_new = iter_new;
+    store_ops.snapshot_new = snapshot_new;
+    store_ops.snapshot_free = snapshot_free;
+    store_ops.snapshot_get = snapshot_get;
+    store_ops.snapshot_iter = snapshot_iter;
     store_ops.bulk_new = bulk_new;
     store_ops.bulk_commit = bulk_commit;
     store_ops.property = property;

@@ -306,9 +306,8 @@ static void test_flush_and_crash(void **state)
         db_checkpoint(f.db);
         db_flush(f.db, 0);
         put(&f, "new", "1");
-        applied(&f);
         mortal_set_lives(f.kv, lives);
-        db_checkpoint(f.db);
+        applied(&f); /* starts the checkpoint by itself, to give the space back */
         restart(&f);
         assert_int_equal(db_size(f.db, 0), 1);
         expect(&f, "old", f.index == 1 ? "1" : NULL);
@@ -371,6 +370,11 @@ struct counts {
     unsigned passing;
 };
 
+static struct db_scan_limit keys(uint64_t count)
+{
+    return (struct db_scan_limit){.keys = count, .rows = UINT64_MAX};
+}
+
 static void count_key(void *context, struct bytes key, enum db_type type)
 {
     struct counts *counts = context;
@@ -419,7 +423,7 @@ static void test_scan_while_keys_change(void **state)
         }
         applied(&f);
         do {
-            cursor = db_scan(f.db, 0, cursor, 1 + prng_below(&dice, 30), count_key, &counts);
+            cursor = db_scan(f.db, 0, cursor, keys(1 + prng_below(&dice, 30)), count_key, &counts);
             change_something(&f, &dice);
             if (prng_below(&dice, 20) == 0 && db_persisted_index(f.db) == f.index)
                 restart(&f);
@@ -463,25 +467,139 @@ static void test_scan_cursors(void **state)
     static const uint64_t given[] = {6, 8, 10, 12, 14};
     uint64_t cursor = 0, seen = 0;
     for (size_t i = 0; i < 5; i++) {
-        cursor = db_scan(f.db, 0, cursor, 1, count_one, &seen);
+        cursor = db_scan(f.db, 0, cursor, keys(1), count_one, &seen);
         assert_int_equal(seen, given[i]);
         assert_true(cursor < (uint64_t)1 << 53);
         assert_int_equal(cursor == 0, i == 4);
     }
     /* Any number may come from a client. */
     seen = 0;
-    assert_int_equal(db_scan(f.db, 0, UINT64_MAX, 10, count_one, &seen), 0);
-    assert_int_equal(db_scan(f.db, 0, (uint64_t)1 << 53, 10, count_one, &seen), 0);
+    assert_int_equal(db_scan(f.db, 0, UINT64_MAX, keys(10), count_one, &seen), 0);
+    assert_int_equal(db_scan(f.db, 0, (uint64_t)1 << 53, keys(10), count_one, &seen), 0);
     assert_int_equal(seen, 0);
-    assert_int_equal(db_scan(f.db, 0, ((uint64_t)1 << 53) - 1, 10, count_one, &seen), 0);
+    assert_int_equal(db_scan(f.db, 0, ((uint64_t)1 << 53) - 1, keys(10), count_one, &seen), 0);
     assert_int_equal(seen, 2);
     seen = 0;
-    assert_int_equal(db_scan(f.db, 0, 0, UINT64_MAX, count_one, &seen), 0);
+    assert_int_equal(db_scan(f.db, 0, 0, keys(UINT64_MAX), count_one, &seen), 0);
     assert_int_equal(seen, 14);
     seen = 0;
-    assert_int_not_equal(db_scan(f.db, 0, 0, 0, count_one, &seen), 0);
+    assert_int_not_equal(db_scan(f.db, 0, 0, keys(0), count_one, &seen), 0);
     assert_int_equal(seen, 6);
     applied(&f);
+    teardown(&f);
+}
+
+/* A slice that meets nothing but deleted keys ends too, and the next goes on behind them. */
+static void test_scan_of_deleted(void **state)
+{
+    (void)state;
+    struct fixture f;
+    uint64_t cursor = 0, seen = 0, slices = 0;
+    setup(&f, 1 << 20, false);
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < 1000; i++) {
+            char key[32];
+            snprintf(key, sizeof key, "key %d", i);
+            if (round == 0 || i == 999)
+                put(&f, key, "x");
+            else
+                db_delete(f.db, 0, str(key));
+        }
+        applied(&f);
+        if (round == 0)
+            db_checkpoint(f.db);
+    }
+    do {
+        struct db_scan_limit limit = {.keys = 1000, .rows = 100};
+        cursor = db_scan(f.db, 0, cursor, limit, count_one, &seen);
+        slices++;
+    } while (cursor != 0);
+    assert_int_equal(seen, 1);
+    assert_int_equal(slices, 10);
+    teardown(&f);
+}
+
+/* ---- views --------------------------------------------------------------------------- */
+
+static void expect_in(struct db_view *view, const char *key, const char *value)
+{
+    struct bytes found;
+    assert_int_equal(db_view_get(view, 0, str(key), &found), value ? DB_STRING : DB_NONE);
+    if (value)
+        assert_true(bytes_equal(found, str(value)));
+}
+
+/* What a view shows stays, though everything is changed, stored, flushed, swept. */
+static void test_view(void **state)
+{
+    (void)state;
+    struct fixture f;
+    setup(&f, 1 << 20, false);
+    put(&f, "stored", "1");
+    put(&f, "deleted", "1");
+    applied(&f);
+    db_checkpoint(f.db);
+    put(&f, "layer", "1");
+    put(&f, "stored", "2");
+    db_delete(f.db, 0, str("deleted"));
+    assert_null(db_view_new(f.db)); /* in the midst of an entry */
+    applied(&f);
+    struct db_view *view = db_view_new(f.db);
+    assert_ptr_equal(db_view_new(f.db), view); /* shared */
+    db_view_release(view);
+    for (int round = 0; round < 5; round++) {
+        expect_in(view, "stored", "2");
+        expect_in(view, "layer", "1");
+        expect_in(view, "deleted", NULL);
+        expect_in(view, "later", NULL);
+        assert_int_equal(db_view_size(view, 0), 2);
+        uint64_t seen = 0;
+        assert_int_equal(db_view_scan(view, 0, 0, keys(100), count_one, &seen), 0);
+        assert_int_equal(seen, 2);
+        put(&f, "stored", "3");
+        put(&f, "later", "1");
+        if (round == 3)
+            db_flush(f.db, 0);
+        applied(&f);
+        if (round > 0)
+            db_checkpoint(f.db);
+    }
+    struct db_stats stats;
+    db_stats(f.db, &stats);
+    assert_int_equal(stats.views, 1);
+    db_view_release(view);
+    applied(&f);
+    db_checkpoint(f.db);
+    assert_int_equal(stored_keys(f.kv, str("k")), db_size(f.db, 0)); /* now it was swept */
+    teardown(&f);
+}
+
+/* When the layers are at their bound a view has to wait for a checkpoint. */
+static void test_many_views(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct db_view *views[LAYERS_MAX];
+    unsigned count = 0;
+    setup(&f, 1 << 20, true);
+    mortal_hold(f.kv, true);
+    for (;;) {
+        put(&f, "key", "x");
+        applied(&f);
+        struct db_view *view = db_view_new(f.db);
+        if (!view)
+            break;
+        assert_true(count < LAYERS_MAX);
+        views[count++] = view;
+    }
+    assert_true(count > 2);
+    mortal_hold(f.kv, false);
+    wait_for_checkpoint(&f);
+    struct db_view *view = db_view_new(f.db);
+    assert_non_null(view);
+    db_view_release(view);
+    while (count > 0)
+        db_view_release(views[--count]);
     teardown(&f);
 }
 
@@ -825,6 +943,9 @@ int main(void)
         cmocka_unit_test(test_scan_while_keys_change),
         cmocka_unit_test(test_scan_cursors),
         cmocka_unit_test(test_random),
+        cmocka_unit_test(test_scan_of_deleted),
+        cmocka_unit_test(test_view),
+        cmocka_unit_test(test_many_views),
         cmocka_unit_test(test_receipts),
         cmocka_unit_test(test_receipts_end_in_slices),
         cmocka_unit_test(test_bound),

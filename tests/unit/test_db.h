@@ -95,6 +95,32 @@ static inline struct kv_iter *mortal_iter_new(struct kv *kv, enum kv_family fami
     return inner->ops->iter_new(inner, family, from);
 }
 
+static inline struct kv_snapshot *mortal_snapshot_new(struct kv *kv)
+{
+    return mortal_of(kv)->inner->ops->snapshot_new(mortal_of(kv)->inner);
+}
+
+static inline void mortal_snapshot_free(struct kv *kv, struct kv_snapshot *snapshot)
+{
+    mortal_of(kv)->inner->ops->snapshot_free(mortal_of(kv)->inner, snapshot);
+}
+
+static inline bool mortal_snapshot_get(struct kv *kv, const struct kv_snapshot *snapshot,
+                                       enum kv_family family, struct bytes key,
+                                       struct buffer *value)
+{
+    struct kv *inner = mortal_of(kv)->inner;
+    return inner->ops->snapshot_get(inner, snapshot, family, key, value);
+}
+
+static inline struct kv_iter *mortal_snapshot_iter(struct kv *kv,
+                                                   const struct kv_snapshot *snapshot,
+                                                   enum kv_family family, struct bytes from)
+{
+    struct kv *inner = mortal_of(kv)->inner;
+    return inner->ops->snapshot_iter(inner, snapshot, family, from);
+}
+
 static inline struct kv_bulk *mortal_bulk_new(struct kv *kv, enum kv_family family)
 {
     struct kv_bulk *bulk = memory_new(sizeof *bulk);
@@ -168,6 +194,10 @@ static inline struct kv *mortal_open(struct kv *inner)
     ops->commit = mortal_commit;
     ops->drop_files = mortal_drop_files;
     ops->iter_new = mortal_iter_new;
+    ops->snapshot_new = mortal_snapshot_new;
+    ops->snapshot_free = mortal_snapshot_free;
+    ops->snapshot_get = mortal_snapshot_get;
+    ops->snapshot_iter = mortal_snapshot_iter;
     ops->bulk_new = mortal_bulk_new;
     ops->bulk_put = mortal_bulk_put;
     ops->bulk_delete = mortal_bulk_delete;

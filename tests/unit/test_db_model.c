@@ -15,7 +15,7 @@
 
 #include "data/layers.h"
 
-enum { KEYS = 60, BASES = 3, CLIENTS = 12, VALUE_MAX = 6000, CLUSTER = 77 };
+enum { KEYS = 60, BASES = 3, VIEWS = 3, CLIENTS = 12, VALUE_MAX = 6000, CLUSTER = 77 };
 
 struct model_key {
     bool is_present;
@@ -56,6 +56,13 @@ struct run {
     struct db *reference; /* never checkpoints */
     struct model model;
     uint64_t crashes;
+
+    /* Views of db, and the model as it was when they were taken. */
+    struct {
+        struct db_view *view; /* NULL: none */
+        struct model_database base[BASES];
+    } views[VIEWS];
+    uint64_t views_taken;
 };
 
 /* Those of the model, as the db numbers them. */
@@ -310,7 +317,8 @@ static void verify_scan(struct run *run, uint64_t base)
     uint64_t cursor = 0, calls = 0;
     do {
         uint64_t before = seen.count, count = prng_below(&run->dice, 20);
-        cursor = db_scan(run->db, database_of[base], cursor, count, see, &seen);
+        struct db_scan_limit limit = {.keys = count, .rows = UINT64_MAX};
+        cursor = db_scan(run->db, database_of[base], cursor, limit, see, &seen);
         assert_true(cursor == 0 || seen.count - before >= (count ? count : 1));
         assert_true(++calls <= KEYS + 1);
     } while (cursor != 0);
@@ -368,6 +376,66 @@ static void verify(struct run *run)
         assert_int_equal(db_hash(run->db), db_hash(run->reference));
 }
 
+/* ---- views ------------------------------------------------------------------------------ */
+
+static void verify_view(struct run *run, unsigned number)
+{
+    struct db_view *view = run->views[number].view;
+    for (uint64_t base = 0; base < BASES; base++) {
+        const struct model_database *model = &run->views[number].base[base];
+        unsigned database = database_of[base];
+        assert_int_equal(db_view_size(view, database), model->keys);
+        for (uint64_t i = 0; i < KEYS; i++) {
+            struct bytes value;
+            bool is_present = db_view_get(view, database, key_name(i), &value) != DB_NONE;
+            assert_int_equal(is_present, model->key[i].is_present);
+            if (is_present)
+                assert_true(bytes_equal(value, value_of(&model->key[i])));
+        }
+        struct seen seen = {0};
+        struct db_scan_limit limit = {.keys = UINT64_MAX, .rows = 1 + prng_below(&run->dice, 9)};
+        uint64_t cursor = 0;
+        do
+            cursor = db_view_scan(view, database, cursor, limit, see, &seen);
+        while (cursor != 0);
+        assert_int_equal(seen.count, model->keys);
+    }
+}
+
+static void release_view(struct run *run, unsigned number)
+{
+    if (!run->views[number].view)
+        return;
+    verify_view(run, number);
+    db_view_release(run->views[number].view);
+    run->views[number].view = NULL;
+}
+
+static void release_views(struct run *run)
+{
+    for (unsigned i = 0; i < VIEWS; i++)
+        release_view(run, i);
+}
+
+/* Takes a view, or looks at one that is there and perhaps lets it go. */
+static void use_view(struct run *run)
+{
+    unsigned number = (unsigned)prng_below(&run->dice, VIEWS);
+    if (run->views[number].view) {
+        if (prng_below(&run->dice, 3) == 0)
+            release_view(run, number);
+        else
+            verify_view(run, number);
+        return;
+    }
+    run->views[number].view = db_view_new(run->db);
+    if (!run->views[number].view)
+        return;
+    assert_int_equal(db_view_index(run->views[number].view), run->model.index);
+    memcpy(run->views[number].base, run->model.base, sizeof run->model.base);
+    run->views_taken++;
+}
+
 /* ---- the run ---------------------------------------------------------------------------- */
 
 static struct db *open_db(const struct run *run, struct kv *kv, uint64_t checkpoint_bytes)
@@ -399,6 +467,8 @@ static void step(struct run *run)
         db_checkpoint(run->db);
     if (prng_below(&run->dice, 10) == 0)
         db_poll(run->db);
+    if (prng_below(&run->dice, 12) == 0 && !mortal_is_dead(run->kv))
+        use_view(run);
     wait_until_ready(run);
 }
 
@@ -414,11 +484,17 @@ static void model_at(struct run *run, uint64_t index)
 static void crash(struct run *run)
 {
     uint64_t promised = db_persisted_index(run->db);
+    release_views(run);
     mortal_set_lives(run->kv, (int)prng_below(&run->dice, 5));
     for (uint64_t more = prng_below(&run->dice, 60); more > 0 && !mortal_is_dead(run->kv); more--) {
         promised = db_persisted_index(run->db);
         step(run);
     }
+    for (unsigned i = 0; i < VIEWS; i++) /* taken of a store that is dead by now */
+        if (run->views[i].view) {
+            db_view_release(run->views[i].view);
+            run->views[i].view = NULL;
+        }
     db_close(run->db);
     if (!run->is_rocksdb)
         kv_memory_crash(mortal_of(run->kv)->inner);
@@ -487,12 +563,17 @@ static void execute(struct run *run)
             crash(run);
     }
     verify(run);
+    release_views(run);
+    assert_true(run->views_taken > 0);
     settle(run);
     /* A crash between a checkpoint and its sweep leaves dead keys until the next checkpoint, and the
      * last crash may have left nothing else to do: make one more. */
     step(run);
     settle(run);
     verify(run);
+    release_views(run);
+    db_poll(run->db);
+    settle(run);
     /* Nothing is left over: no dead space, no tombstone kept as a key, one place in time each. */
     uint64_t keys = 0;
     for (uint64_t base = 0; base < BASES; base++)
@@ -528,7 +609,7 @@ static void execute_all(const struct run *plan, uint64_t seeds)
 _Noreturn static void live(uint64_t life, const char *directory, uint64_t promised, int out)
 {
     struct run run = {.seed = 1, .dice = life, .has_thread = true, .is_rocksdb = true};
-    run.kv = open_rocksdb_in(directory);
+    run.kv = mortal_open(open_rocksdb_in(directory));
     run.db = open_db(&run, run.kv, 3000);
     run.reference_kv = kv_memory_open();
     run.reference = open_db(&run, run.reference_kv, UINT64_MAX / 4); /* for its hash alone */
