@@ -6,7 +6,8 @@
 O ?= 2
 SAN ?=
 COMMA := ,
-BUILD := build$(if $(SAN),-$(subst $(COMMA),-,$(SAN)))
+MEANING ?=
+BUILD := build$(if $(SAN),-$(subst $(COMMA),-,$(SAN)))$(if $(MEANING),-meaning-$(MEANING))
 PREFIX ?= /usr/local
 DESTDIR ?=
 # Where the distribution looks for configuration and units; with another PREFIX, below it.
@@ -60,6 +61,9 @@ $(foreach d,$(DIRS),$(eval $(call library,$(d))))
 $(BUILD)/%.o: src/%.c
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+# A build that knows the commands of that version only: for tests of members of two versions.
+$(BUILD)/command/meaning.o: CFLAGS += $(if $(MEANING),-DMEANING=$(MEANING))
 
 include utils/tools.mk
 include tests/linear/linear.mk

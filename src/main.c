@@ -2,7 +2,8 @@
  *
  * Exit status:
  *   0    stopped by SIGTERM or SIGINT, or --help
- *   1    did not start: bad configuration, a port in use, a directory that is not this node's
+ *   1    did not start: bad configuration, a port in use, a directory that is not this node's; or
+ *        met an entry that only a newer version can execute (replica/meaning.c)
  *   70   the machine failed (disk, memory): see base/fatal.h; a supervisor may start it again
  *   134  (abort) a bug of ours */
 #include <errno.h>

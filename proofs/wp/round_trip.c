@@ -68,8 +68,11 @@ int round_trip_entry_head(const struct raft_entry *entry, struct raft_pos before
 }
 
 /*@ requires \valid_read(stamp) && \valid(again) && \separated(stamp, again);
+    requires stamp->meaning >= 1;
     assigns *again;
     ensures accepted: \result;
+    ensures meaning: again->meaning == stamp->meaning;
+    ensures database: again->database == stamp->database;
     ensures value_max: again->value_max == stamp->value_max;
     ensures time: again->unix_ms == stamp->unix_ms;
     ensures seed: again->seed == stamp->seed;
@@ -78,5 +81,6 @@ bool round_trip_stamp(const struct stamp *stamp, struct stamp *again)
 {
     unsigned char at[STAMP_SIZE];
     stamp_put(at, stamp);
+    //@ assert stamp_present((unsigned char *)at);
     return stamp_get(at, STAMP_SIZE, again);
 }

@@ -6,18 +6,29 @@
 
 #include "base/log.h"
 
-enum { EXIT_MACHINE_FAILED = 70 };
+enum { EXIT_MACHINE_FAILED = 70, EXIT_FOR_GOOD = 1 };
+
+static _Noreturn void end(int status, const char *format, va_list arguments)
+{
+    char text[1024];
+    vsnprintf(text, sizeof text, format, arguments);
+    log_warning("fatal: %s", text);
+    /* _exit: destructors of other threads' objects must not run under their feet. */
+    _Exit(status);
+}
 
 void fatal(const char *format, ...)
 {
-    char text[1024];
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
-    log_warning("fatal: %s", text);
-    /* _exit: destructors of other threads' objects must not run under their feet. */
-    _Exit(EXIT_MACHINE_FAILED);
+    end(EXIT_MACHINE_FAILED, format, arguments);
+}
+
+void fatal_for_good(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    end(EXIT_FOR_GOOD, format, arguments);
 }
 
 void check_failed(const char *expression, const char *file, int line)

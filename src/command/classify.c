@@ -146,49 +146,88 @@ static bool is_too_large(const struct bytes *argv, uint32_t argc)
     return size > COMMAND_ENCODED_MAX;
 }
 
-/* Writes the refusal of what is known from the words alone; false: there is none. */
-static bool refuse_words(struct reply *reply, const struct bytes *argv, uint32_t argc,
-                         const struct command **command)
+static bool is_of(const struct command *command, uint8_t meaning)
 {
-    *command = command_find(argv, argc);
-    if (!*command) {
-        refuse_unknown(reply, argv, argc);
-        return true;
+    return command->since <= meaning;
+}
+
+/* False: no such command, or not with so many words; answered. */
+static bool find(struct call *call)
+{
+    call->command = command_find(call->argv, call->argc);
+    if (!call->command || !is_of(call->command, command_meaning_newest)) {
+        refuse_unknown(call->reply, call->argv, call->argc);
+        return false;
     }
-    if (!command_takes(*command, argc)) {
-        reply_error(reply, "ERR wrong number of arguments for '%s' command", (*command)->name);
+    if (command_takes(call->command, call->argc))
         return true;
-    }
+    call_wrong_arity(call);
     return false;
 }
 
-/* ONCE is refused at once for what its command would be refused for. */
-static bool refuse_once(struct reply *reply, const struct bytes *argv, uint32_t argc)
+/* In the data, there is nothing yet that could have been written under a later meaning. */
+static bool refuse_meaning(struct call *call)
 {
-    const struct command *inner;
-    if (refuse_words(reply, argv + 3, argc - 3, &inner))
-        return true;
-    if (inner->flags & (CMD_READ | CMD_WRITE) && inner->execute != cmd_once)
+    bool is_local = call->command->flags & CMD_LOCAL;
+    uint8_t needed = call->command->since;
+    if (call->database > 0 && !is_local && needed < COMMAND_MEANING_DATABASES)
+        needed = COMMAND_MEANING_DATABASES;
+    if (needed <= call->meaning)
         return false;
-    reply_error(reply, "ERR ONCE cannot carry '%s'", inner->name);
+    reply_error(
+        call->reply,
+        "ERR %s%s needs meaning %u, the members have only %u in common: upgrade all of them",
+        call->command->name, call->database ? " in a database other than 0" : "", needed,
+        call->meaning);
     return true;
 }
 
-static bool refuse(struct connection *connection, struct reply *reply, const struct bytes *argv,
-                   uint32_t argc, const struct command **command)
+/* What ONCE carries, as a call of its own. */
+static bool admit_carried(struct call *call)
 {
-    if (refuse_words(reply, argv, argc, command))
-        return true;
-    if (!connection->authenticated && !((*command)->flags & CMD_NO_AUTH)) {
-        reply_error(reply, "NOAUTH Authentication required.");
-        return true;
+    struct call inner = *call;
+    inner.argv += 3;
+    inner.argc -= 3;
+    if (!find(&inner))
+        return false;
+    if (inner.command->flags & (CMD_READ | CMD_WRITE) && inner.command->execute != cmd_once)
+        return !refuse_meaning(&inner) && (!inner.command->words || inner.command->words(&inner));
+    reply_error(call->reply, "ERR ONCE cannot carry '%s'", inner.command->name);
+    return false;
+}
+
+static bool admit_found(struct call *call)
+{
+    if (call->database >= DB_DATABASES) {
+        reply_error(call->reply, ERROR_DATABASE);
+        return false;
     }
-    if ((*command)->execute == cmd_once && refuse_once(reply, argv, argc))
-        return true;
-    if ((*command)->flags & (CMD_READ | CMD_WRITE) && is_too_large(argv, argc)) {
-        reply_error(reply, "ERR command is too large");
-        return true;
+    if (refuse_meaning(call))
+        return false;
+    if (call->command->words && !call->command->words(call))
+        return false;
+    if (call->command->execute == cmd_once && !admit_carried(call))
+        return false;
+    if (call->command->flags & (CMD_READ | CMD_WRITE) && is_too_large(call->argv, call->argc)) {
+        reply_error(call->reply, "ERR command is too large");
+        return false;
     }
+    return true;
+}
+
+bool command_admit(struct call *call)
+{
+    return find(call) && admit_found(call);
+}
+
+/* The same with authentication in Redis's place. */
+static bool admit_from(struct connection *connection, struct call *call)
+{
+    if (!find(call))
+        return false;
+    if (connection->authenticated || call->command->flags & CMD_NO_AUTH)
+        return admit_found(call);
+    reply_error(call->reply, "NOAUTH Authentication required.");
     return false;
 }
 
@@ -209,8 +248,14 @@ enum command_class command_classify(struct connection *connection, const struct 
     step_reply_mode(connection);
     struct reply reply = {connection_is_silent(connection) ? NULL : &connection->out,
                           connection->protocol};
-    *command = NULL;
-    if (refuse(connection, &reply, argv, argc, command))
+    struct call call = {.argv = argv,
+                        .argc = argc,
+                        .reply = &reply,
+                        .meaning = command_meaning_newest,
+                        .database = connection->database};
+    bool admitted = admit_from(connection, &call);
+    *command = call.command;
+    if (!admitted)
         return COMMAND_REFUSED;
     connection->last_command = (*command)->name;
     if ((*command)->flags & CMD_LOCAL)
@@ -230,6 +275,8 @@ void command_run_local(struct connection *connection, struct server *server,
                         .reply = &reply,
                         .connection = connection,
                         .server = server,
+                        .meaning = command_meaning_newest,
+                        .database = connection->database,
                         .now_ms = server->ops->now_ms(server)};
     command->execute(&call);
 }

@@ -41,10 +41,13 @@ struct call {
     int64_t now_ms;                /* the only clock a command may use: Unix time, milliseconds */
     uint64_t seed;                 /* the only randomness a command may use */
     size_t value_max;              /* of a write: the largest string that it may make */
+    uint8_t meaning;               /* the version of the commands: see meaning.c */
     struct walk_state *walk;       /* of a read or write: it may be done in slices; NULL if local */
 };
 
 typedef void command_fn(struct call *call);
+/* Looks at the words alone.  False: they are wrong in any state of the data; answered. */
+typedef bool command_words_fn(struct call *call);
 
 enum command_flags {
     /* Exactly one of three: where the command runs. */
@@ -79,7 +82,13 @@ struct command {
         int first, last, step; /* last < 0 counts from the end; first 0: no keys */
     } keys;
     command_fn *execute; /* NULL: a container whose second word is never missing */
+    /* May be left out, but not of a write that can be refused for its words: that is done before it
+     * gets into the log. */
+    command_words_fn *words;
+    uint8_t since; /* the first meaning that has it; 0: all */
 };
+
+extern const uint8_t command_meaning_newest; /* that this build can execute: meaning.c */
 
 /* Whether `argc` words, name included, are a number that the command takes. */
 bool command_takes(const struct command *command, uint32_t argc);
@@ -89,6 +98,11 @@ const struct command *command_lookup(struct bytes name);
  * such subcommand. */
 const struct command *command_find(const struct bytes *argv, uint32_t argc);
 const struct command *command_table(uint32_t *count);
+
+/* Whether the words of `call`, whose `command` this sets, may be proposed, or read, under its meaning:
+ * the command is known, its arity and options are right, it is of that meaning, and so is the
+ * database.  False: answered. */
+bool command_admit(struct call *call);
 
 /* ---- what the network calls ---------------------------------------------- */
 
@@ -118,8 +132,8 @@ bool command_decode(struct bytes encoded, struct bytes **argv, uint32_t *argc, u
 /* ---- what the replica calls: see machine.c ---------------------------------- */
 
 struct state_machine;
-/* Executes committed writes and confirmed reads on `db` (borrowed). */
-struct state_machine *command_machine_new(struct db *db);
+/* Executes committed writes and confirmed reads on `db` (borrowed), of meanings up to `meaning_known`. */
+struct state_machine *command_machine_new(struct db *db, uint8_t meaning_known);
 void command_machine_free(struct state_machine *machine);
 
 #endif

@@ -14,12 +14,14 @@ enum {
     ONCE_CLIENT_MAX = 128,
     /* A client that sent no ONCE for this long is forgotten, by the time in the log. */
     ONCE_RECEIPT_MS = 3600 * 1000,
-    ONCE_EXPIRE_SLICE = 16 /* connections looked at for that by each ONCE */
+    ONCE_EXPIRE_SLICE = 16,       /* connections looked at for that by each ONCE */
+    COMMAND_MEANING_DATABASES = 2 /* the first that has databases beside 0 */
 };
 
 #define REDIS_VERSION "7.2.4" /* what clients that look at it are to expect */
 
 #define ERROR_SYNTAX "ERR syntax error"
+#define ERROR_DATABASE "ERR DB index is out of range"
 #define ERROR_NOT_INTEGER "ERR value is not an integer or out of range"
 #define ERROR_TOO_LARGE "ERR string exceeds maximum allowed size (proto-max-bulk-len)"
 #define ERROR_OVERFLOW "ERR increment or decrement would overflow"
@@ -64,15 +66,20 @@ extern const uint32_t command_rows_count;
 /* strings.c */
 command_fn cmd_get, cmd_set, cmd_setnx, cmd_getset, cmd_getdel, cmd_mget, cmd_mset, cmd_msetnx;
 command_fn cmd_append, cmd_strlen, cmd_getrange, cmd_setrange;
+command_words_fn words_set, words_pairs, words_setrange;
 /* counters.c */
 command_fn cmd_incr, cmd_incrby, cmd_decr, cmd_decrby, cmd_incrbyfloat;
+command_words_fn words_incrby, words_decrby;
 /* compare.c */
 command_fn cmd_cas, cmd_cad, cmd_delex, cmd_delifeq;
+command_words_fn words_delex;
 /* keys.c */
 command_fn cmd_del, cmd_exists, cmd_type, cmd_keys, cmd_scan, cmd_randomkey, cmd_rename;
 command_fn cmd_renamenx, cmd_flushall, cmd_dbsize;
+command_words_fn words_flush;
 /* once.c */
 command_fn cmd_once;
+command_words_fn words_once;
 /* connection_command.c */
 command_fn cmd_ping, cmd_echo, cmd_quit, cmd_reset, cmd_hello, cmd_auth, cmd_select;
 /* client_command.c */

@@ -55,27 +55,42 @@ void cmd_delifeq(struct call *call)
     reply_integer(call->reply, comparison == EQUAL);
 }
 
+/* False: answered. */
+static bool read_condition(struct call *call, enum set_condition *condition)
+{
+    *condition = SET_ALWAYS;
+    if (call->argc == 2)
+        return true;
+    if (call->argc != 4) {
+        call_wrong_arity(call);
+        return false;
+    }
+    if (bytes_is(call->argv[2], "ifeq"))
+        *condition = SET_IFEQ;
+    else if (bytes_is(call->argv[2], "ifne"))
+        *condition = SET_IFNE;
+    else
+        reply_error(call->reply, ERROR_SYNTAX);
+    return *condition != SET_ALWAYS;
+}
+
+bool words_delex(struct call *call)
+{
+    enum set_condition condition;
+    return read_condition(call, &condition);
+}
+
 void cmd_delex(struct call *call)
 {
-    enum set_condition condition = SET_ALWAYS;
-    if (call->argc == 2) {
+    enum set_condition condition;
+    struct bytes value;
+    bool exists;
+    if (!read_condition(call, &condition))
+        return;
+    if (condition == SET_ALWAYS) {
         reply_integer(call->reply, db_delete(call->db, call->database, call->argv[1]));
         return;
     }
-    if (call->argc != 4) {
-        call_wrong_arity(call);
-        return;
-    }
-    if (bytes_is(call->argv[2], "ifeq"))
-        condition = SET_IFEQ;
-    else if (bytes_is(call->argv[2], "ifne"))
-        condition = SET_IFNE;
-    if (condition == SET_ALWAYS) {
-        reply_error(call->reply, ERROR_SYNTAX);
-        return;
-    }
-    struct bytes value;
-    bool exists;
     if (!call_get_string(call, call->argv[1], &value, &exists))
         return;
     bool deletes = exists && set_condition_holds(condition, call->argv[3], value, exists);

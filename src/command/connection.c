@@ -28,6 +28,7 @@ void connection_deinit(struct connection *connection)
 void connection_reset(struct connection *connection, bool needs_password)
 {
     connection->protocol = 2;
+    connection->database = 0;
     connection->authenticated = !needs_password;
     connection->no_evict = false;
     connection->no_touch = false;

@@ -17,6 +17,7 @@ enum connection_reply_mode {
 struct connection {
     uint64_t id;        /* CLIENT ID */
     int protocol;       /* 2 or 3 */
+    uint8_t database;   /* SELECT */
     bool authenticated; /* true when no password is configured */
     bool no_evict, no_touch;
     bool close_after_reply; /* QUIT, a protocol error, CLIENT KILL of oneself */

@@ -49,7 +49,7 @@ void cmd_select(struct call *call)
         reply_error(call->reply, "ERR value is out of range, value must between %d and %d",
                     INT32_MIN, INT32_MAX);
     else if (number != 0)
-        reply_error(call->reply, "ERR DB index is out of range");
+        reply_error(call->reply, ERROR_DATABASE);
     else
         call_reply_ok(call->reply);
 }

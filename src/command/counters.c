@@ -39,6 +39,12 @@ void cmd_decr(struct call *call)
     add(call, -1);
 }
 
+bool words_incrby(struct call *call)
+{
+    int64_t increment;
+    return call_integer(call, 2, &increment);
+}
+
 void cmd_incrby(struct call *call)
 {
     int64_t increment;
@@ -46,16 +52,27 @@ void cmd_incrby(struct call *call)
         add(call, increment);
 }
 
+/* False: answered. */
+static bool read_decrement(struct call *call, int64_t *decrement)
+{
+    if (!call_integer(call, 2, decrement))
+        return false;
+    if (*decrement == INT64_MIN)
+        reply_error(call->reply, "ERR decrement would overflow");
+    return *decrement != INT64_MIN;
+}
+
+bool words_decrby(struct call *call)
+{
+    int64_t decrement;
+    return read_decrement(call, &decrement);
+}
+
 void cmd_decrby(struct call *call)
 {
     int64_t decrement;
-    if (!call_integer(call, 2, &decrement))
-        return;
-    if (decrement == INT64_MIN) {
-        reply_error(call->reply, "ERR decrement would overflow");
-        return;
-    }
-    add(call, -decrement);
+    if (read_decrement(call, &decrement))
+        add(call, -decrement);
 }
 
 void cmd_incrbyfloat(struct call *call)

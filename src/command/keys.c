@@ -217,16 +217,21 @@ void cmd_renamenx(struct call *call)
 
 /* ---- all of it -------------------------------------------------------------------- */
 
-/* ASYNC and SYNC are the same here: the db gives the space back later in any case. */
-void cmd_flushall(struct call *call)
+bool words_flush(struct call *call)
 {
     bool valid =
         call->argc == 1 ||
         (call->argc == 2 && (bytes_is(call->argv[1], "async") || bytes_is(call->argv[1], "sync")));
-    if (!valid) {
+    if (!valid)
         reply_error(call->reply, ERROR_SYNTAX);
+    return valid;
+}
+
+/* ASYNC and SYNC are the same here: the db gives the space back later in any case. */
+void cmd_flushall(struct call *call)
+{
+    if (!words_flush(call))
         return;
-    }
     db_flush_all(call->db);
     call_reply_ok(call->reply);
 }

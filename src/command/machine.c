@@ -18,11 +18,15 @@ enum { ARGV_KEEP = 64 * 1024 }; /* words whose room is kept between commands */
 struct machine {
     struct state_machine base; /* first: the port's handle */
     struct db *db;             /* borrowed */
-    struct bytes *argv;        /* of the command under way */
+    uint8_t meaning_known;
+    uint8_t meaning;    /* highest applied since the start */
+    struct bytes *argv; /* of the command under way */
     uint32_t argv_capacity;
     const struct command *command; /* while walk.unfinished: that it is, and how many words */
     uint32_t argc;
     struct walk_state walk;
+    struct bytes *asked; /* of the command that admit() was asked about last */
+    uint32_t asked_capacity;
     uint64_t read_seed; /* reads are not in the log; only they may draw from here */
 };
 
@@ -41,8 +45,12 @@ static bool prepare(struct machine *machine, struct bytes encoded, unsigned flag
     }
     call->argv = machine->argv;
     call->command = command_find(call->argv, call->argc);
-    if (!call->command || !(call->command->flags & flags)) {
+    if (!call->command || !(call->command->flags & flags) || call->command->since > call->meaning) {
         reply_error(call->reply, "ERR this command cannot be executed through the log");
+        return false;
+    }
+    if (call->database >= DB_DATABASES) {
+        reply_error(call->reply, ERROR_DATABASE);
         return false;
     }
     if (!command_takes(call->command, call->argc)) {
@@ -52,17 +60,22 @@ static bool prepare(struct machine *machine, struct bytes encoded, unsigned flag
     return true;
 }
 
+static void trim_words(struct bytes **words, uint32_t *capacity)
+{
+    if (*capacity <= ARGV_KEEP)
+        return;
+    memory_free(*words);
+    *words = NULL;
+    *capacity = 0;
+}
+
 /* After the last slice. */
 static void forget(struct machine *machine)
 {
     struct walk_state *walk = &machine->walk;
     buffer_deinit(&walk->found);
     *walk = (struct walk_state){0};
-    if (machine->argv_capacity > ARGV_KEEP) {
-        memory_free(machine->argv);
-        machine->argv = NULL;
-        machine->argv_capacity = 0;
-    }
+    trim_words(&machine->argv, &machine->argv_capacity);
 }
 
 /* One slice.  False: not finished; the words of the command stay where they are. */
@@ -86,31 +99,66 @@ static bool run(struct machine *machine, struct bytes encoded, unsigned flags, s
     return true;
 }
 
+static struct call call_in(const struct apply_context *context, struct reply *reply)
+{
+    return (struct call){.reply = reply,
+                         .now_ms = context->now_ms,
+                         .seed = context->seed,
+                         .meaning = context->meaning,
+                         .database = context->database};
+}
+
 static bool apply(struct state_machine *base, const struct apply_context *context,
                   struct bytes command, int protocol, struct buffer *out)
 {
     struct reply reply = {out, protocol};
-    struct call call = {.reply = &reply,
-                        .now_ms = context->now_ms,
-                        .seed = context->seed,
-                        .value_max = VALUE_SIZE_MAX};
+    struct call call = call_in(context, &reply);
+    call.value_max = VALUE_SIZE_MAX;
     if (context->value_max && context->value_max < VALUE_SIZE_MAX)
         call.value_max = context->value_max;
+    check(context->meaning <= machine_of(base)->meaning_known);
     return run(machine_of(base), command, CMD_READ | CMD_WRITE, &call);
 }
 
-static void applied(struct state_machine *base, struct raft_pos pos, int64_t now_ms)
+static void applied(struct state_machine *base, struct raft_pos pos, int64_t now_ms,
+                    uint8_t meaning)
 {
-    db_applied(machine_of(base)->db, pos.index, pos.term, now_ms);
+    struct machine *machine = machine_of(base);
+    if (meaning > machine->meaning)
+        machine->meaning = meaning;
+    db_applied(machine->db, pos.index, pos.term, now_ms);
 }
 
-static bool read_now(struct state_machine *base, int64_t now_ms, struct bytes command, int protocol,
-                     struct buffer *out)
+/* Another member's client wrote the words: they are not trusted to be well formed.  The words of the
+ * command under way keep their place. */
+static bool admit(struct state_machine *base, const struct apply_context *context,
+                  struct bytes command, int protocol, struct buffer *out)
 {
     struct machine *machine = machine_of(base);
     struct reply reply = {out, protocol};
-    machine->read_seed ^= (uint64_t)now_ms;
-    struct call call = {.reply = &reply, .now_ms = now_ms, .seed = prng_next(&machine->read_seed)};
+    struct call call = call_in(context, &reply);
+    if (!command_decode(command, &machine->asked, &call.argc, &machine->asked_capacity)) {
+        reply_error(&reply, "ERR malformed command");
+        return false;
+    }
+    call.argv = machine->asked;
+    bool admitted = command_admit(&call);
+    if (admitted && !(call.command->flags & (CMD_READ | CMD_WRITE))) {
+        reply_error(&reply, "ERR this command cannot be executed through the log");
+        admitted = false;
+    }
+    trim_words(&machine->asked, &machine->asked_capacity);
+    return admitted;
+}
+
+static bool read_now(struct state_machine *base, const struct apply_context *context,
+                     struct bytes command, int protocol, struct buffer *out)
+{
+    struct machine *machine = machine_of(base);
+    struct reply reply = {out, protocol};
+    struct call call = call_in(context, &reply);
+    machine->read_seed ^= (uint64_t)context->now_ms;
+    call.seed = prng_next(&machine->read_seed);
     return run(machine, command, CMD_READ, &call);
 }
 
@@ -134,19 +182,34 @@ static int64_t time_ms(struct state_machine *base)
     return db_time_ms(machine_of(base)->db);
 }
 
+static uint8_t meaning(struct state_machine *base)
+{
+    return machine_of(base)->meaning;
+}
+
+static uint8_t meaning_known(struct state_machine *base)
+{
+    return machine_of(base)->meaning_known;
+}
+
 static const struct state_machine_ops ops = {.apply = apply,
+                                             .admit = admit,
                                              .applied = applied,
                                              .read = read_now,
                                              .ready = is_ready,
                                              .applied_index = applied_index,
                                              .persisted_index = persisted_index,
-                                             .time_ms = time_ms};
+                                             .time_ms = time_ms,
+                                             .meaning = meaning,
+                                             .meaning_known = meaning_known};
 
-struct state_machine *command_machine_new(struct db *db)
+struct state_machine *command_machine_new(struct db *db, uint8_t known)
 {
     struct machine *machine = memory_new(sizeof(*machine));
     machine->base.ops = &ops;
     machine->db = db;
+    machine->meaning = 1;
+    machine->meaning_known = known;
     return &machine->base;
 }
 
@@ -157,5 +220,6 @@ void command_machine_free(struct state_machine *base)
     struct machine *machine = machine_of(base);
     buffer_deinit(&machine->walk.found);
     memory_free(machine->argv);
+    memory_free(machine->asked);
     memory_free(machine);
 }

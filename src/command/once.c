@@ -70,21 +70,33 @@ static void repeat(struct call *call, uint64_t request_id, struct bytes kept)
     buffer_deinit(&copy);
 }
 
+/* False: answered. */
+static bool read_request(struct call *call, uint64_t *request_id)
+{
+    struct bytes client = call->argv[1];
+    if (client.size == 0 || client.size > ONCE_CLIENT_MAX) {
+        reply_error(call->reply, "ERR ONCE client id must have 1 to %d bytes", ONCE_CLIENT_MAX);
+        return false;
+    }
+    if (number_parse_u64(call->argv[2], request_id))
+        return true;
+    reply_error(call->reply, "ERR ONCE request id is not an integer or out of range");
+    return false;
+}
+
+bool words_once(struct call *call)
+{
+    uint64_t request_id;
+    return read_request(call, &request_id);
+}
+
 void cmd_once(struct call *call)
 {
     struct bytes client = call->argv[1];
     uint64_t request_id, last_id;
     struct bytes kept;
     struct call inner = *call;
-    if (client.size == 0 || client.size > ONCE_CLIENT_MAX) {
-        reply_error(call->reply, "ERR ONCE client id must have 1 to %d bytes", ONCE_CLIENT_MAX);
-        return;
-    }
-    if (!number_parse_u64(call->argv[2], &request_id)) {
-        reply_error(call->reply, "ERR ONCE request id is not an integer or out of range");
-        return;
-    }
-    if (!prepare(call, &inner))
+    if (!read_request(call, &request_id) || !prepare(call, &inner))
         return;
     if (!call->walk->unfinished)
         db_receipt_expire(call->db, call->now_ms - ONCE_RECEIPT_MS, ONCE_EXPIRE_SLICE);

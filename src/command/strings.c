@@ -65,18 +65,30 @@ static bool take_option(struct call *call, struct set_options *options, uint32_t
     return take_condition(options, equal ? SET_IFEQ : SET_IFNE);
 }
 
+/* False: answered.  Old logs hold what is refused here, so cmd_set() asks, too. */
+static bool read_options(struct call *call, struct set_options *options)
+{
+    for (uint32_t i = 3; i < call->argc; i++)
+        if (!take_option(call, options, &i)) {
+            reply_error(call->reply, ERROR_SYNTAX);
+            return false;
+        }
+    if (options->expiry)
+        reply_error(call->reply, ERROR_NO_EXPIRY);
+    return !options->expiry;
+}
+
+bool words_set(struct call *call)
+{
+    struct set_options options = {0};
+    return read_options(call, &options);
+}
+
 void cmd_set(struct call *call)
 {
     struct set_options options = {0};
-    for (uint32_t i = 3; i < call->argc; i++)
-        if (!take_option(call, &options, &i)) {
-            reply_error(call->reply, ERROR_SYNTAX);
-            return;
-        }
-    if (options.expiry) {
-        reply_error(call->reply, ERROR_NO_EXPIRY);
+    if (!read_options(call, &options))
         return;
-    }
     struct bytes value = {0};
     bool exists = false;
     bool looks = options.get || options.condition == SET_IFEQ || options.condition == SET_IFNE;
@@ -149,6 +161,13 @@ void cmd_mget(struct call *call)
     reply_raw(call->reply, buffer_bytes(&walk->found));
 }
 
+bool words_pairs(struct call *call)
+{
+    if (call->argc % 2 == 0)
+        call_wrong_arity(call);
+    return call->argc % 2 != 0;
+}
+
 /* False: not all of them yet. */
 static bool set_pairs(struct call *call)
 {
@@ -161,10 +180,8 @@ static bool set_pairs(struct call *call)
 
 void cmd_mset(struct call *call)
 {
-    if (call->argc % 2 == 0) {
-        call_wrong_arity(call);
+    if (!words_pairs(call))
         return;
-    }
     if (set_pairs(call))
         call_reply_ok(call->reply);
 }
@@ -182,10 +199,8 @@ static bool are_free(struct call *call)
 
 void cmd_msetnx(struct call *call)
 {
-    if (call->argc % 2 == 0) {
-        call_wrong_arity(call);
+    if (!words_pairs(call))
         return;
-    }
     bool *sets = &call->walk->second_round;
     if (!*sets && !are_free(call))
         return;
@@ -246,18 +261,28 @@ void cmd_getrange(struct call *call)
                    bytes_of((const char *)value.data + start, (size_t)(end - start + 1)));
 }
 
+/* False: answered. */
+static bool read_offset(struct call *call, int64_t *offset)
+{
+    if (!call_integer(call, 2, offset))
+        return false;
+    if (*offset < 0)
+        reply_error(call->reply, "ERR offset is out of range");
+    return *offset >= 0;
+}
+
+bool words_setrange(struct call *call)
+{
+    int64_t offset;
+    return read_offset(call, &offset);
+}
+
 void cmd_setrange(struct call *call)
 {
     int64_t offset;
     struct bytes value, part = call->argv[3];
     bool exists;
-    if (!call_integer(call, 2, &offset))
-        return;
-    if (offset < 0) {
-        reply_error(call->reply, "ERR offset is out of range");
-        return;
-    }
-    if (!call_get_string(call, call->argv[1], &value, &exists))
+    if (!read_offset(call, &offset) || !call_get_string(call, call->argv[1], &value, &exists))
         return;
     if (part.size == 0) {
         reply_integer(call->reply, (int64_t)value.size);

@@ -1,6 +1,6 @@
 /* The contents page of the server: every command, one row each.
  *
- *     name  arity  flags  keys  function
+ *     name  arity  flags  keys  function  [check of the words  [first meaning]]
  *
  * arity  n: exactly n words, the name included; -n: at least n.
  * flags  one of L, R, W says where it runs:
@@ -14,6 +14,8 @@
  * A new command is a row here, a function in its family's file, a row in docs.c (which a unit test
  * demands) and a declaration in commands.h. */
 #include "command/commands.h"
+
+#pragma GCC diagnostic ignored "-Wmissing-field-initializers" /* what most rows leave out */
 
 /* clang-format off */
 #define L CMD_LOCAL
@@ -39,28 +41,28 @@
 const struct command command_rows[] = {
     /* Strings. */
     {"get",                2, R | STR | FAST,                    ONE_KEY,  cmd_get},
-    {"set",               -3, W | STR | OOM,                     ONE_KEY,  cmd_set},
+    {"set",               -3, W | STR | OOM,                     ONE_KEY,  cmd_set, words_set},
     {"setnx",              3, W | STR | OOM | FAST,              ONE_KEY,  cmd_setnx},
     {"getset",             3, W | STR | OOM | FAST,              ONE_KEY,  cmd_getset},
     {"getdel",             2, W | STR | FAST,                    ONE_KEY,  cmd_getdel},
     {"mget",              -2, R | STR | FAST,                    ALL_KEYS, cmd_mget},
-    {"mset",              -3, W | STR | OOM,                     PAIRS,    cmd_mset},
-    {"msetnx",            -3, W | STR | OOM,                     PAIRS,    cmd_msetnx},
+    {"mset",              -3, W | STR | OOM,                     PAIRS,    cmd_mset, words_pairs},
+    {"msetnx",            -3, W | STR | OOM,                     PAIRS,    cmd_msetnx, words_pairs},
     {"append",             3, W | STR | OOM | FAST,              ONE_KEY,  cmd_append},
     {"strlen",             2, R | STR | FAST,                    ONE_KEY,  cmd_strlen},
     {"getrange",           4, R | STR,                           ONE_KEY,  cmd_getrange},
     {"substr",             4, R | STR,                           ONE_KEY,  cmd_getrange},
-    {"setrange",           4, W | STR | OOM,                     ONE_KEY,  cmd_setrange},
+    {"setrange",           4, W | STR | OOM,                     ONE_KEY,  cmd_setrange, words_setrange},
     {"incr",               2, W | STR | OOM | FAST,              ONE_KEY,  cmd_incr},
-    {"incrby",             3, W | STR | OOM | FAST,              ONE_KEY,  cmd_incrby},
+    {"incrby",             3, W | STR | OOM | FAST,              ONE_KEY,  cmd_incrby, words_incrby},
     {"decr",               2, W | STR | OOM | FAST,              ONE_KEY,  cmd_decr},
-    {"decrby",             3, W | STR | OOM | FAST,              ONE_KEY,  cmd_decrby},
+    {"decrby",             3, W | STR | OOM | FAST,              ONE_KEY,  cmd_decrby, words_decrby},
     {"incrbyfloat",        3, W | STR | OOM | FAST,              ONE_KEY,  cmd_incrbyfloat},
 
     /* Compare, then set or delete. */
     {"cas",                4, W | STR | OOM | FAST,              ONE_KEY,  cmd_cas},
     {"cad",                3, W | STR | FAST,                    ONE_KEY,  cmd_cad},
-    {"delex",             -2, W | STR | FAST,                    ONE_KEY,  cmd_delex},
+    {"delex",             -2, W | STR | FAST,                    ONE_KEY,  cmd_delex, words_delex},
     {"delifeq",            3, W | STR | FAST,                    ONE_KEY,  cmd_delifeq},
 
     /* Keys. */
@@ -74,12 +76,12 @@ const struct command command_rows[] = {
     {"randomkey",          1, R | KSP,                           NO_KEYS,  cmd_randomkey},
     {"rename",             3, W | KSP,                           TWO_KEYS, cmd_rename},
     {"renamenx",           3, W | KSP | FAST,                    TWO_KEYS, cmd_renamenx},
-    {"flushdb",           -1, W | KSP | RISKY,                   NO_KEYS,  cmd_flushall},
-    {"flushall",          -1, W | KSP | RISKY,                   NO_KEYS,  cmd_flushall},
+    {"flushdb",           -1, W | KSP | RISKY,                   NO_KEYS,  cmd_flushall, words_flush},
+    {"flushall",          -1, W | KSP | RISKY,                   NO_KEYS,  cmd_flushall, words_flush},
     {"dbsize",             1, R | KSP | FAST,                    NO_KEYS,  cmd_dbsize},
 
     /* Exactly once: carries one of the above. */
-    {"once",              -4, W | OOM | CMD_MOVABLE_KEYS,        NO_KEYS,  cmd_once},
+    {"once",              -4, W | OOM | CMD_MOVABLE_KEYS,        NO_KEYS,  cmd_once, words_once},
 
     /* Connection. */
     {"ping",              -1, L | CONN | FAST,                   NO_KEYS,  cmd_ping},

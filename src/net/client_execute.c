@@ -58,6 +58,7 @@ static struct request *make_request(struct client *client, enum request_kind kin
     struct clients *clients = client->clients;
     struct request *request = request_new(kind, client->connection.protocol, client->connection.id,
                                           command, on_done, client);
+    request->database = client->connection.database;
     request->deadline_ms =
         loop_now_ms(clients->options.loop) + clients->options.config->request_timeout;
     return request;

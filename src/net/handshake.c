@@ -17,6 +17,8 @@
 /* At least; what comes after them is skipped. */
 enum { HELLO_WORDS = 8, WELCOME_WORDS = 2 };
 
+static const char meaning_name[] = "meaning=";
+
 static const char *const channel_names[CHANNELS] = {"control", "entries", "commands"};
 
 const char *wire_channel_name(enum channel channel)
@@ -74,23 +76,26 @@ static void hex_of(const unsigned char *data, size_t size, char *text)
 
 void handshake_write_hello(struct buffer *out, struct handshake *handshake)
 {
-    char version[24], cluster[24], dialer[24], acceptor[24];
+    char version[24], cluster[24], dialer[24], acceptor[24], meaning[24];
     char nonce[2 * HANDSHAKE_NONCE_SIZE + 1];
     snprintf(version, sizeof version, "%" PRIu64, handshake->version);
     snprintf(cluster, sizeof cluster, "%016" PRIx64, handshake->cluster);
     snprintf(dialer, sizeof dialer, "%" PRIu64, handshake->dialer);
     snprintf(acceptor, sizeof acceptor, "%" PRIu64, handshake->acceptor);
+    snprintf(meaning, sizeof meaning, "%s%u", meaning_name, handshake->meaning);
     hex_of(handshake->dialer_nonce, HANDSHAKE_NONCE_SIZE, nonce);
-    const struct bytes words[HELLO_WORDS] = {
+    const struct bytes words[] = {
         bytes_from_string("RR.HELLO"), bytes_from_string(version),
         bytes_from_string(cluster),    bytes_from_string(dialer),
         bytes_from_string(acceptor),   bytes_from_string(channel_names[handshake->channel]),
-        bytes_from_string(nonce),      bytes_from_string(handshake->client_address)};
-    resp_command_header(out, HELLO_WORDS);
-    for (uint32_t i = 0; i < HELLO_WORDS; i++)
+        bytes_from_string(nonce),      bytes_from_string(handshake->client_address),
+        bytes_from_string(meaning)};
+    const uint32_t count = sizeof words / sizeof *words;
+    resp_command_header(out, count);
+    for (uint32_t i = 0; i < count; i++)
         resp_command_argument(out, words[i]);
     memset(handshake->said, 0, sizeof handshake->said);
-    note_words(handshake, words, HELLO_WORDS);
+    note_words(handshake, words, count);
 }
 
 void handshake_write_welcome(struct buffer *out, struct handshake *handshake)
@@ -195,6 +200,24 @@ static bool read_address(struct bytes text, char address[RAFT_ADDRESS_SIZE])
     return true;
 }
 
+/* Among the words that may be there or not. */
+static bool read_meaning(struct handshake *handshake, const struct bytes *words, uint32_t count)
+{
+    const size_t start = sizeof meaning_name - 1;
+    handshake->meaning = 1;
+    for (uint32_t i = 0; i < count; i++) {
+        const char *at = words[i].data;
+        uint64_t number;
+        if (words[i].size < start || memcmp(at, meaning_name, start) != 0)
+            continue;
+        if (!read_number(bytes_of(at + start, words[i].size - start), 10, &number) || number == 0 ||
+            number > UINT8_MAX)
+            return false;
+        handshake->meaning = (uint8_t)number;
+    }
+    return true;
+}
+
 const char *handshake_read_hello(struct handshake *handshake, const struct bytes *argv,
                                  uint32_t argc)
 {
@@ -218,6 +241,8 @@ const char *handshake_read_hello(struct handshake *handshake, const struct bytes
         return "RR.HELLO with a malformed nonce";
     if (!read_address(argv[7], handshake->client_address))
         return "RR.HELLO with a malformed client address";
+    if (!read_meaning(handshake, argv + HELLO_WORDS, argc - HELLO_WORDS))
+        return "RR.HELLO with a malformed meaning";
     note_words(handshake, argv, argc);
     return NULL;
 }

@@ -8,7 +8,8 @@
  *
  * RR lines are RESP commands, what is said in them are words; the acceptor's lines are words with a
  * space between two.  Numbers are decimal, but the cluster, nonces and proofs, which are lower-case
- * hex.  Words that a reader does not know, at the end of a hello or a welcome, it skips: a later
+ * hex.  A hello says meaning=N, the highest that the dialer can execute (replica/meaning.c); without
+ * it, 1.  Words that a reader does not know, at the end of a hello or a welcome, it skips: a later
  * version may say more of itself, name=value, without being another protocol.
  *
  * A proof is HMAC-SHA256 with peer-secret as its key:
@@ -65,6 +66,7 @@ struct handshake {
     unsigned char dialer_nonce[HANDSHAKE_NONCE_SIZE];
     unsigned char acceptor_nonce[HANDSHAKE_NONCE_SIZE];
     char client_address[RAFT_ADDRESS_SIZE];   /* where clients reach the dialer, host:port */
+    uint8_t meaning;                          /* of the dialer; never 0 */
     unsigned char said[HANDSHAKE_PROOF_SIZE]; /* digest of the hello and the welcome; see above */
 };
 

@@ -215,6 +215,7 @@ static bool on_proof(struct inbound *inbound, const struct bytes *argv, uint32_t
     inbound->peer = peer;
     peer->inbounds[channel] = inbound;
     memcpy(peer->client_address, inbound->handshake.client_address, sizeof peer->client_address);
+    replica_announced(peers->replica, peer->member->id, inbound->handshake.meaning);
     struct resp_limits limits = wire_limits();
     resp_parser_set_limits(inbound->parser, &limits);
     return true;

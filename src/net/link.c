@@ -13,6 +13,7 @@
 #include "base/fatal.h"
 #include "base/log.h"
 #include "base/prng.h"
+#include "command/command.h"
 #include "net/address.h"
 #include "net/listener.h"
 #include "net/peer_internal.h"
@@ -125,6 +126,7 @@ static void say_hello(struct link *link)
         .dialer = (raft_node_id)config->me,
         .acceptor = link->peer->member->id,
         .channel = link->channel,
+        .meaning = command_meaning_newest,
     };
     snprintf(link->handshake.client_address, sizeof link->handshake.client_address, "%s",
              config->announce_client);

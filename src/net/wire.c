@@ -9,7 +9,7 @@
  *                                          matched u8, clock u64
  *   TIMEOUTNOW  from u64 to u64 term u64                                 -
  *   FORWARD     run_id u64 id u64 term u64 client u64 kind u8           command_encode()
- *               protocol u8 reply_max u32
+ *               protocol u8 database u8 reply_max u32
  *   FORWARDED   run_id u64 id u64 refused u8 outcome u8                 the reply, RESP
  *   PIECE       total u32, offset u32                                    up to WIRE_PIECE_MAX bytes
  *
@@ -36,7 +36,7 @@ enum {
     VOTED_SIZE = ROUTE_SIZE + VOTE_RESPONSE_SIZE + CLOCK_SIZE,
     APPEND_SIZE = ROUTE_SIZE + APPEND_REQUEST_SIZE,
     APPENDED_SIZE = ROUTE_SIZE + APPEND_RESPONSE_SIZE + CLOCK_SIZE,
-    FORWARD_SIZE = 38,
+    FORWARD_SIZE = 39,
     FORWARDED_SIZE = 18,
     PIECE_SIZE = 8,
     ROOM_FACTOR = 4
@@ -233,7 +233,8 @@ void wire_encode_forward(struct outbox *out, const struct forward *forward)
     put_u64(fields + 24, forward->client);
     fields[32] = (unsigned char)forward->kind;
     fields[33] = (unsigned char)forward->protocol;
-    put_u32(fields + 34, forward->reply_max);
+    fields[34] = forward->database;
+    put_u32(fields + 35, forward->reply_max);
     bool large = is_large(forward->command->size);
     if (large)
         encode_pieces(out, blob_bytes(forward->command), forward->command);
@@ -489,7 +490,8 @@ static enum wire_kind decode_forward(struct wire_input *input, const struct byte
         .client = get_u64(at + 24),
         .kind = (enum request_kind)kind,
         .protocol = (int)protocol,
-        .reply_max = get_u32(at + 34),
+        .database = at[34],
+        .reply_max = get_u32(at + 35),
         .command = command,
     };
     return WIRE_FORWARD;

@@ -48,8 +48,11 @@ static bool serve_one(struct replica *replica, struct request *request)
     struct state_machine *machine = replica->options.machine;
     buffer_clear(&replica->reply);
     request_leave_place(replica, request);
-    if (!machine->ops->read(machine, never_earlier(machine, replica->log_time_ms),
-                            blob_bytes(request->command), request->protocol, &replica->reply)) {
+    struct apply_context context = {.meaning = replica_meaning(replica),
+                                    .database = request->database,
+                                    .now_ms = never_earlier(machine, replica->log_time_ms)};
+    if (!machine->ops->read(machine, &context, blob_bytes(request->command), request->protocol,
+                            &replica->reply)) {
         replica->reading = request;
         request->place = REQUEST_SERVED;
         return false;
@@ -91,13 +94,14 @@ static bool apply_command(struct replica *replica, const struct raft_entry *entr
     const struct blob *payload = entry->payload;
     if (!payload || !entry_unstamp(blob_bytes(payload), &context, &command))
         fatal("log entry %llu cannot be understood", (unsigned long long)entry->pos.index);
+    replica_meaning_met(replica, entry->pos.index, context.meaning);
     context.now_ms = never_earlier(machine, context.now_ms);
     struct request *request = request_at(replica, entry->pos);
     buffer_clear(&replica->reply);
     if (!machine->ops->apply(machine, &context, command, request ? request->protocol : 2,
                              request ? &replica->reply : NULL))
         return false;
-    machine->ops->applied(machine, entry->pos, context.now_ms);
+    machine->ops->applied(machine, entry->pos, context.now_ms, context.meaning);
     if (request) {
         replica->writes_done++;
         replica_release_tied(replica, request);
@@ -114,7 +118,7 @@ static bool apply_entry(struct replica *replica, const struct raft_entry *entry)
     if (!serve_reads_before(replica, request_at(replica, entry->pos)))
         return false;
     if (entry->type != RAFT_ENTRY_COMMAND) {
-        machine->ops->applied(machine, entry->pos, 0);
+        machine->ops->applied(machine, entry->pos, 0, 0);
         return true;
     }
     if (apply_command(replica, entry))

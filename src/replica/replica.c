@@ -89,6 +89,12 @@ bool replica_leads(const struct replica *replica)
     return replica->status.role == RAFT_LEADER;
 }
 
+bool replica_serves(const struct replica *replica)
+{
+    return replica_leads(replica) &&
+           raft_term_at(replica->raft, replica->status.applied) == replica->status.term;
+}
+
 static void note_role(struct replica *replica, const struct raft_status *before)
 {
     const struct raft_status *now = &replica->status;
@@ -291,7 +297,7 @@ void replica_status(const struct replica *replica, struct replica_status *status
         .writes_done = replica->writes_done,
     };
     status->peers_count = raft_peers(replica->raft, status->peers);
-    status->serving = replica_leads(replica) &&
-                      raft_term_at(replica->raft, replica->status.applied) == replica->status.term;
+    status->serving = replica_serves(replica);
+    status->meaning = replica_meaning(replica);
     replica_clock_status(replica, status);
 }

@@ -57,7 +57,8 @@ typedef void request_done(void *context, struct request *request, enum request_o
 /* Owned by the replica from replica_submit() on, until after `done`. */
 struct request {
     enum request_kind kind;
-    int protocol;         /* RESP version of the reply: 2 or 3 */
+    int protocol; /* RESP version of the reply: 2 or 3 */
+    uint8_t database;
     uint64_t client;      /* requests of one client keep their order: never 0 */
     struct blob *command; /* command_encode(); owned */
     request_done *done;
@@ -82,6 +83,7 @@ struct request {
     struct raft_pos pos;      /* proposed: where its entry stands */
     raft_node_id sent_to;     /* forwarded: to whom */
     raft_node_id origin;      /* RAFT_NOBODY: submitted here; else forwarded by that node */
+    uint8_t admitted;         /* the meaning under which its words may be proposed; 0: not asked */
     uint64_t origin_id;
     uint64_t origin_run_id;
 };
@@ -91,11 +93,13 @@ struct request *request_new(enum request_kind kind, int protocol, uint64_t clien
 
 /* ---- ports ------------------------------------------------------------------ */
 
-/* What a committed command is executed with; equal on every node. */
+/* What a command is executed with; of a committed one equal on every node. */
 struct apply_context {
     struct raft_pos pos;
     /* The rest is stamped by the leader, never taken from this node's clock or configuration. */
-    int64_t now_ms; /* never falls */
+    uint8_t meaning;  /* the version of the commands: see meaning.c */
+    uint8_t database; /* of the client */
+    int64_t now_ms;   /* never falls */
     uint64_t seed;
     uint32_t value_max; /* the largest string that the command may make; 0: not limited by it */
 };
@@ -105,17 +109,28 @@ struct state_machine_ops {
      * every COMMAND entry; `applied` follows for every entry of any type.  False: as for `read`. */
     bool (*apply)(struct state_machine *machine, const struct apply_context *context,
                   struct bytes command, int protocol, struct buffer *reply);
-    void (*applied)(struct state_machine *machine, struct raft_pos pos, int64_t now_ms);
-    /* A read on the present state. `now_ms` is the cluster's clock (log_time.c), and no earlier than
-     * any entry's time.  False: not finished, nothing is in `reply` yet; it is called again with the same
+    /* `meaning`: of the command; 0: of an entry without one. */
+    void (*applied)(struct state_machine *machine, struct raft_pos pos, int64_t now_ms,
+                    uint8_t meaning);
+    /* Whether the command may be proposed, or read, under context->meaning (which is known here) in
+     * context->database: what would only be refused at its execution, for its words alone or because
+     * the meaning lacks it, never gets into the log.  False: the refusal was written to `reply`. */
+    bool (*admit)(struct state_machine *machine, const struct apply_context *context,
+                  struct bytes command, int protocol, struct buffer *reply);
+    /* A read on the present state. `now_ms` is the cluster's clock (log_time.c), and no earlier
+     * than any entry's time; `pos`, `seed` and `value_max` say nothing.  False: not finished, nothing is in `reply` yet; it is called again with the same
      * command, and nothing is applied or read in between. */
-    bool (*read)(struct state_machine *machine, int64_t now_ms, struct bytes command, int protocol,
-                 struct buffer *reply);
+    bool (*read)(struct state_machine *machine, const struct apply_context *context,
+                 struct bytes command, int protocol, struct buffer *reply);
     bool (*ready)(struct state_machine *machine); /* false: stop applying for now */
     raft_index (*applied_index)(struct state_machine *machine);
     raft_index (*persisted_index)(struct state_machine *machine);
     /* The highest now_ms applied so far, part of the replicated state. */
     int64_t (*time_ms)(struct state_machine *machine);
+    /* The highest meaning applied so far; 1 before there was any. */
+    uint8_t (*meaning)(struct state_machine *machine);
+    /* The highest that this build can execute: a constant. */
+    uint8_t (*meaning_known)(struct state_machine *machine);
 };
 
 struct state_machine {
@@ -129,6 +144,7 @@ struct forward {
     raft_term term; /* the sender's: the receiver refuses unless it leads in that very term */
     enum request_kind kind;
     int protocol;
+    uint8_t database;
     uint64_t client;
     uint32_t reply_max;
     struct blob *command;
@@ -202,6 +218,8 @@ void replica_receive_forward_reply(struct replica *replica, raft_node_id from,
  * commands without a reply end as unknown (writes) or are tried again (reads). */
 void replica_disconnected(struct replica *replica, raft_node_id node, bool raft, bool forwards);
 void replica_persisted(struct replica *replica, uint64_t seq);
+/* A member said, when it connected, that it can execute entries up to this meaning. */
+void replica_announced(struct replica *replica, raft_node_id node, uint8_t meaning);
 
 /* deadline_ms is monotonic, like now_ms.  Takes the request. */
 void replica_submit(struct replica *replica, struct request *request);
@@ -234,6 +252,7 @@ struct replica_status {
      * by place in the members. */
     bool clock_known[RAFT_MEMBERS_MAX];
     int64_t clock_offset_ms[RAFT_MEMBERS_MAX];
+    uint8_t meaning; /* which a leader stamps now, as far as this node has heard */
 };
 void replica_status(const struct replica *replica, struct replica_status *status);
 

@@ -6,6 +6,7 @@
  *   apply.c        committed entries and confirmed reads to the state machine
  *   entry_cache.c  payloads of recent entries
  *   entry.c        the stamp in front of a command
+ *   meaning.c      the version of the commands that the members have in common
  *   retention.c    cutting the log
  *   log_time.c     the clock that entries are stamped with
  *
@@ -128,6 +129,7 @@ struct replica {
     raft_term leader_term;              /* of was_leader */
     bool unreachable[RAFT_MEMBERS_MAX]; /* by place in members: noted, not yet told to the core */
     bool forwards_lost[RAFT_MEMBERS_MAX];
+    uint8_t announced[RAFT_MEMBERS_MAX]; /* meanings, by place in members; 0: not heard of yet */
 
     struct replica_clock clocks[RAFT_MEMBERS_MAX]; /* by place in members */
     bool clock_is_far[RAFT_MEMBERS_MAX];           /* and it was logged */
@@ -140,6 +142,8 @@ struct replica {
 /* replica.c */
 enum raft_result replica_step(struct replica *replica, const struct raft_input *input);
 bool replica_leads(const struct replica *replica);
+/* It leads and has applied an entry of its term: all that was committed before it. */
+bool replica_serves(const struct replica *replica);
 
 /* request.c */
 void request_enter(struct replica *replica, struct request *request); /* from outside */
@@ -177,6 +181,10 @@ void replica_clock_heard(struct replica *replica, raft_node_id from, int64_t clo
 void replica_log_time_begin(struct replica *replica); /* this node leads from now on */
 void replica_log_time_tick(struct replica *replica);  /* brings log_time_ms up to now */
 void replica_clock_status(const struct replica *replica, struct replica_status *status);
+/* meaning.c */
+uint8_t replica_meaning(const struct replica *replica); /* what a leader stamps */
+/* Ends the process if this build cannot execute an entry of that meaning. */
+void replica_meaning_met(const struct replica *replica, raft_index index, uint8_t meaning);
 
 /* retention.c */
 void replica_trim_log(struct replica *replica);

@@ -58,7 +58,9 @@ struct proposal {
 static void add_to_proposal(struct replica *replica, struct proposal *proposal,
                             struct request *request)
 {
-    struct apply_context context = {.now_ms = replica->log_time_ms,
+    struct apply_context context = {.meaning = request->admitted,
+                                    .database = request->database,
+                                    .now_ms = replica->log_time_ms,
                                     .seed = prng_next(&replica->prng),
                                     .value_max = replica->value_max};
     struct blob *payload = entry_stamp(&context, request->command);
@@ -209,11 +211,42 @@ static bool take_write(struct replica *replica, struct taking *taking, struct re
     return true;
 }
 
+enum admission { ADMITTED, REFUSED, LATER };
+
+/* What this node's own clients sent was looked at by their connections, under the newest meaning. */
+static enum admission admit(struct replica *replica, struct request *request)
+{
+    struct state_machine *machine = replica->options.machine;
+    uint8_t meaning = replica_meaning(replica);
+    if (request->origin == RAFT_NOBODY && meaning == machine->ops->meaning_known(machine))
+        request->admitted = meaning;
+    if (request->admitted == meaning)
+        return ADMITTED;
+    struct apply_context context = {.meaning = meaning, .database = request->database};
+    buffer_clear(&replica->reply);
+    if (machine->ops->admit(machine, &context, blob_bytes(request->command), request->protocol,
+                            &replica->reply)) {
+        request->admitted = meaning;
+        return ADMITTED;
+    }
+    /* A new leader may not have applied yet what shows that more was agreed on. */
+    return replica_serves(replica) ? REFUSED : LATER;
+}
+
 /* False: it has to wait, and what its client sent later too. */
 static bool take(struct replica *replica, struct taking *taking, struct request *request)
 {
     if (request->line->held_in == replica->pass || overtakes(replica, request))
         return false;
+    enum admission admission = admit(replica, request);
+    if (admission == LATER) {
+        replica->try_waiting = true;
+        return false;
+    }
+    if (admission == REFUSED) {
+        request_finish(replica, request, REQUEST_DONE, buffer_bytes(&replica->reply));
+        return true;
+    }
     if (request->kind == REQUEST_WRITE)
         return take_write(replica, taking, request);
     take_read(replica, taking, request);
@@ -251,6 +284,7 @@ static bool forward_one(struct replica *replica, struct request *request)
         .term = replica->status.term,
         .kind = request->kind,
         .protocol = request->protocol,
+        .database = request->database,
         .client = request->client,
         .reply_max = request->reply_max,
         .command = request->command,
@@ -322,6 +356,7 @@ void replica_receive_forward(struct replica *replica, raft_node_id from,
     request->origin = from;
     request->origin_id = forward->id;
     request->origin_run_id = forward->run_id;
+    request->database = forward->database;
     request->reply_max = forward->reply_max;
     request->deadline_ms = INT64_MAX; /* its origin keeps the time */
     request_enter(replica, request);

@@ -7,21 +7,33 @@
 
 #include "base/codec.h"
 
-enum { STAMP_VERSION = 2, STAMP_VERSION_OLDEST = 1, STAMP_SIZE = 24 };
+enum { STAMP_VERSION = 3, STAMP_VERSION_LIMITED = 2, STAMP_VERSION_FIRST = 1, STAMP_SIZE = 24 };
+
+/* Under which the entries were written whose stamp does not say. */
+enum { STAMP_MEANING_OLD = 1 };
 
 struct stamp {
+    uint8_t meaning;  /* never 0 */
+    uint8_t database; /* which are there, the state machine knows */
     uint32_t value_max;
     uint64_t unix_ms; /* as bits: it is signed */
     uint64_t seed;
 };
 
-/*@ predicate stamp_version(integer version, integer value_max) =
-      version == STAMP_VERSION || (version == STAMP_VERSION_OLDEST && value_max == 0);
+/*@ predicate stamp_present(unsigned char *at) =
+      at[0] == STAMP_VERSION && at[1] >= 1 && at[3] == 0;
+    predicate stamp_old(unsigned char *at) =
+      at[1] == 0 && at[2] == 0 && at[3] == 0 &&
+      (at[0] == STAMP_VERSION_LIMITED ||
+       (at[0] == STAMP_VERSION_FIRST && little_u32(at + 4) == 0));
 */
 
 /*@ requires \valid(at + (0 .. 23)) && \valid_read(stamp) && \separated(at + (0 .. 23), stamp);
+    requires stamp->meaning >= 1;
     assigns at[0 .. 23];
-    ensures version: little_u32(at) == STAMP_VERSION;
+    ensures version: at[0] == STAMP_VERSION && at[3] == 0;
+    ensures meaning: at[1] == stamp->meaning;
+    ensures database: at[2] == stamp->database;
     ensures value_max: little_u32(at + 4) == stamp->value_max;
     ensures time: little_u64(at + 8) == stamp->unix_ms;
     ensures seed: little_u64(at + 16) == stamp->seed;
@@ -33,12 +45,15 @@ void stamp_put(unsigned char *at, const struct stamp *stamp);
     requires \separated(stamp, at + (0 .. size - 1));
     assigns *stamp;
     ensures inside: \result ==> size >= STAMP_SIZE;
-    ensures version: \result ==> stamp_version(little_u32(at), stamp->value_max);
+    ensures version: \result ==> stamp_present(at) || stamp_old(at);
+    ensures meaning: \result ==>
+              stamp->meaning == (at[0] == STAMP_VERSION ? at[1] : STAMP_MEANING_OLD);
+    ensures database: \result ==> stamp->database == at[2];
     ensures value_max: \result ==> stamp->value_max == little_u32(at + 4);
     ensures time: \result ==> stamp->unix_ms == little_u64(at + 8);
     ensures seed: \result ==> stamp->seed == little_u64(at + 16);
     ensures refused: !\result ==> size < STAMP_SIZE ||
-                       !stamp_version(little_u32(at), little_u32(at + 4));
+                       !(stamp_present(at) || stamp_old(at));
 */
 bool stamp_get(const unsigned char *at, size_t size, struct stamp *stamp);
 

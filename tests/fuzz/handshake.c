@@ -9,7 +9,7 @@
 static bool same(const struct handshake *a, const struct handshake *b)
 {
     return a->version == b->version && a->cluster == b->cluster && a->dialer == b->dialer &&
-           a->acceptor == b->acceptor && a->channel == b->channel &&
+           a->acceptor == b->acceptor && a->channel == b->channel && a->meaning == b->meaning &&
            memcmp(a->dialer_nonce, b->dialer_nonce, sizeof a->dialer_nonce) == 0 &&
            strcmp(a->client_address, b->client_address) == 0;
 }

@@ -18,6 +18,7 @@ struct applied {
     int64_t now_ms;
     uint64_t seed, reply;
     uint32_t value_max;
+    uint8_t meaning, database;
     struct blob *command; /* owned; NULL: no command */
     bool hashed;
     uint64_t data;
@@ -129,6 +130,8 @@ void sim_check_applied(struct sim_node *node, const struct apply_context *contex
         known->now_ms = context->now_ms;
         known->seed = context->seed;
         known->value_max = context->value_max;
+        known->meaning = context->meaning;
+        known->database = context->database;
         known->reply = reply_hash;
         known->command = blob_copy(command);
         check_first_application(context, command);
@@ -139,7 +142,8 @@ void sim_check_applied(struct sim_node *node, const struct apply_context *contex
         sim_fail("state machine safety: node %" PRIu64 " applies another command at %" PRIu64,
                  node->id, context->pos.index);
     if (known->now_ms != context->now_ms || known->seed != context->seed ||
-        known->value_max != context->value_max)
+        known->value_max != context->value_max || known->meaning != context->meaning ||
+        known->database != context->database)
         sim_fail("node %" PRIu64 " applies entry %" PRIu64 " with another stamp", node->id,
                  context->pos.index);
     if (known->reply != reply_hash)
@@ -188,7 +192,7 @@ static uint64_t recompute(raft_index last)
     struct kv *kv = kv_memory_open();
     struct db_options options = {.hash_seed = SIM_HASH_SEED, .checkpoint_bytes = SIZE_MAX / 4};
     struct db *db = db_open(kv, &options);
-    struct state_machine *machine = command_machine_new(db);
+    struct state_machine *machine = command_machine_new(db, command_meaning_newest);
     struct buffer reply = {0};
     for (raft_index i = 1; i <= last; i++) {
         const struct applied *entry = applied_at(i);
@@ -196,13 +200,15 @@ static uint64_t recompute(raft_index last)
             struct apply_context context = {.pos = entry->pos,
                                             .now_ms = entry->now_ms,
                                             .seed = entry->seed,
-                                            .value_max = entry->value_max};
+                                            .value_max = entry->value_max,
+                                            .meaning = entry->meaning,
+                                            .database = entry->database};
             buffer_clear(&reply);
             machine->ops->apply(machine, &context, blob_bytes(entry->command), 2, &reply);
             if (XXH3_64bits(reply.data, reply.size) != entry->reply)
                 sim_fail("recomputing gives another reply at %" PRIu64, i);
         }
-        machine->ops->applied(machine, entry->pos, entry->now_ms);
+        machine->ops->applied(machine, entry->pos, entry->now_ms, entry->meaning);
     }
     uint64_t hash = db_hash(db);
     buffer_deinit(&reply);

@@ -1,4 +1,4 @@
-/* What the two ways to end at once mean in a world of many processes; these two replace those of
+/* What the ways to end at once mean in a world of many processes; these replace those of
  * base/fatal.c.
  *
  * fatal() after a fault that we injected is the end of that one process: control goes back to the
@@ -33,6 +33,16 @@ void fatal(const char *format, ...)
         sim_fail("a process ends without a fault: %s", text);
     sim_say("node %u: fatal: %s", (unsigned)sim.failing->id, text);
     longjmp(sim.death, 1);
+}
+
+void fatal_for_good(const char *format, ...)
+{
+    char text[512];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    sim_fail("a process ends for good: %s", text);
 }
 
 static void on_signal(int number)

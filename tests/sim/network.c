@@ -21,6 +21,7 @@ struct segment {
     uint32_t from, to;
     enum channel channel;
     uint64_t connection;
+    uint8_t meaning; /* that the sender announced when it connected */
     size_t size;
     char bytes[];
 };
@@ -106,6 +107,7 @@ static void pipe_read(struct sim_node *node, struct pipe *pipe, const struct seg
         pipe->parser = resp_parser_new(&limits);
         pipe->reading = pipe->connection;
     }
+    replica_announced(node->replica, segment->from, segment->meaning);
     buffer_append(&pipe->in, segment->bytes, segment->size);
     hear_all(node, segment->from, pipe->parser, &pipe->input, &pipe->in);
     if (pipe->fragile && pipe->input.assembly) {
@@ -180,6 +182,7 @@ static void arrive_alone(struct sim_node *node, void *data)
         struct wire_input input = {0};
         struct buffer in = {0};
         buffer_append(&in, segment->bytes, segment->size);
+        replica_announced(node->replica, segment->from, segment->meaning);
         uint64_t pieces = sim.coverage.pieces;
         uint32_t heard = hear_all(node, segment->from, parser, &input, &in);
         sim.coverage.split_appends += heard > 1 + sim.coverage.pieces - pieces;
@@ -212,6 +215,7 @@ static struct segment *segment_new(uint32_t from, uint32_t to, enum channel chan
     segment->from = from;
     segment->to = to;
     segment->channel = channel;
+    segment->meaning = sim.nodes[from].meaning_known;
     segment->connection = pipes[channel][from][to].connection;
     segment->size = bytes.size;
     memcpy(segment->bytes, bytes.data, bytes.size);

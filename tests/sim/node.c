@@ -57,20 +57,28 @@ static bool machine_apply(struct state_machine *port, const struct apply_context
     return true;
 }
 
-static void machine_applied(struct state_machine *port, struct raft_pos pos, int64_t now_ms)
+static void machine_applied(struct state_machine *port, struct raft_pos pos, int64_t now_ms,
+                            uint8_t meaning)
 {
     struct sim_node *node = node_of(port);
     if (pos.index > node->applied_seen)
         node->applied_seen = pos.index;
-    node->machine->ops->applied(node->machine, pos, now_ms);
+    node->machine->ops->applied(node->machine, pos, now_ms, meaning);
     sim_check_data(node, pos, now_ms);
 }
 
-static bool machine_read(struct state_machine *port, int64_t now_ms, struct bytes command,
-                         int protocol, struct buffer *reply)
+static bool machine_read(struct state_machine *port, const struct apply_context *context,
+                         struct bytes command, int protocol, struct buffer *reply)
 {
     struct sim_node *node = node_of(port);
-    return node->machine->ops->read(node->machine, now_ms, command, protocol, reply);
+    return node->machine->ops->read(node->machine, context, command, protocol, reply);
+}
+
+static bool machine_admit(struct state_machine *port, const struct apply_context *context,
+                          struct bytes command, int protocol, struct buffer *reply)
+{
+    struct sim_node *node = node_of(port);
+    return node->machine->ops->admit(node->machine, context, command, protocol, reply);
 }
 
 static bool machine_ready(struct state_machine *port)
@@ -101,6 +109,16 @@ static int64_t machine_time_ms(struct state_machine *port)
     return node_of(port)->machine->ops->time_ms(node_of(port)->machine);
 }
 
+static uint8_t machine_meaning(struct state_machine *port)
+{
+    return node_of(port)->machine->ops->meaning(node_of(port)->machine);
+}
+
+static uint8_t machine_meaning_known(struct state_machine *port)
+{
+    return node_of(port)->machine->ops->meaning_known(node_of(port)->machine);
+}
+
 static const struct state_machine_ops machine_ops = {
     .apply = machine_apply,
     .applied = machine_applied,
@@ -109,6 +127,9 @@ static const struct state_machine_ops machine_ops = {
     .applied_index = machine_applied_index,
     .persisted_index = machine_persisted_index,
     .time_ms = machine_time_ms,
+    .admit = machine_admit,
+    .meaning = machine_meaning,
+    .meaning_known = machine_meaning_known,
 };
 
 /* ---- life ------------------------------------------------------------------------------- */
@@ -138,6 +159,15 @@ static struct raft_members all_members(void)
     return members;
 }
 
+/* Half of all runs begin with the build before, and nodes are upgraded as they start again. */
+static void choose_build(struct sim_node *node)
+{
+    if (node->meaning_known == 0)
+        node->meaning_known = sim.upgrades ? 1 : command_meaning_newest;
+    else if (sim.upgrades && sim_chance(500))
+        node->meaning_known = command_meaning_newest;
+}
+
 static void open_disk(struct sim_node *node)
 {
     struct db_options options = {.hash_seed = SIM_HASH_SEED, .checkpoint_bytes = CHECKPOINT_BYTES};
@@ -147,7 +177,7 @@ static void open_disk(struct sim_node *node)
     }
     node->log = raft_log_open(&node->store->base);
     node->db = db_open(&node->store->base, &options);
-    node->machine = command_machine_new(node->db);
+    node->machine = command_machine_new(node->db, node->meaning_known);
     node->applied_last = db_applied_index(node->db);
     node->log_time_ms = db_time_ms(node->db);
     sim_disk_init(&node->disk, node);
@@ -185,6 +215,7 @@ void sim_node_start(struct sim_node *node)
     node->life++;
     node->alive = true;
     node->paused = false;
+    choose_build(node);
     node->port.ops = &machine_ops;
     open_disk(node);
     sim_network_init(node);

@@ -50,6 +50,7 @@ static void begin(void)
     sim.latency_us = latencies_us[sim_below(4)];
     sim.raft_in_order = sim_chance(500);
     sim.clock_liar = (uint32_t)sim_below(sim.options.nodes);
+    sim.upgrades = sim_chance(500);
     sim.nodes = memory_new(sim.options.nodes * sizeof *sim.nodes);
     for (uint32_t i = 0; i < sim.options.nodes; i++)
         sim.nodes[i].id = i;

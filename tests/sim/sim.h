@@ -153,6 +153,7 @@ struct sim_world {
     int64_t latency_us;       /* likewise: a message takes up to so long */
     uint32_t clock_liar;      /* likewise: from this node on a minority may have any wall clock */
     bool raft_in_order;       /* likewise: Raft messages ride on TCP; else any order */
+    bool upgrades;            /* likewise: nodes begin with the build before */
     uint64_t prng;
     int64_t now_us;
     void *events; /* JudyL: time and order -> struct sim_event */
@@ -226,6 +227,7 @@ struct sim_node {
     raft_node_id id;
     uint64_t life; /* rises with each start; events of an earlier life are void */
     bool alive, paused;
+    uint8_t meaning_known;              /* of its build: a restart may be an upgrade */
     int64_t clock_skew_us;              /* of the wall clock */
     int64_t clock_ppm;                  /* how fast the monotonic clock goes wrong */
     int64_t clock_base_us, clock_at_us; /* what it showed at a time of the world's */

@@ -171,7 +171,7 @@ static inline void world_init(struct world *world)
                                     .run_id = "0123456789012345678901234567890123456789"};
     world->kv = kv_memory_open();
     world->db = db_open(world->kv, &db_options);
-    world->machine = command_machine_new(world->db);
+    world->machine = command_machine_new(world->db, command_meaning_newest);
     world->parser = resp_parser_new(&limits);
     world->now_ms = 1700000000000;
     connection_init(&world->connection);
@@ -208,13 +208,25 @@ static inline void world_deinit(struct world *world)
 static inline void world_apply(struct world *world, struct bytes encoded, struct buffer *out)
 {
     struct apply_context context = {.pos = {.term = 1, .index = ++world->index},
+                                    .meaning = command_meaning_newest,
+                                    .database = world->connection.database,
                                     .now_ms = world->now_ms,
                                     .seed = world->index * 77,
                                     .value_max = world->value_max};
     const struct state_machine_ops *ops = world->machine->ops;
     while (!ops->apply(world->machine, &context, encoded, world->connection.protocol, out))
         world->pauses++;
-    world->machine->ops->applied(world->machine, context.pos, context.now_ms);
+    world->machine->ops->applied(world->machine, context.pos, context.now_ms, context.meaning);
+}
+
+static inline void world_read(struct world *world, struct bytes encoded, struct buffer *out)
+{
+    struct apply_context context = {.meaning = command_meaning_newest,
+                                    .database = world->connection.database,
+                                    .now_ms = world->now_ms};
+    const struct state_machine_ops *ops = world->machine->ops;
+    while (!ops->read(world->machine, &context, encoded, world->connection.protocol, out))
+        world->pauses++;
 }
 
 /* Runs one command; its reply is appended to connection.out. */
@@ -232,9 +244,7 @@ static inline void world_run(struct world *world, const struct bytes *argv, uint
     if (world->last_class == COMMAND_WRITE)
         world_apply(world, blob_bytes(blob), out);
     else
-        while (!world->machine->ops->read(world->machine, world->now_ms, blob_bytes(blob),
-                                          connection->protocol, out))
-            world->pauses++;
+        world_read(world, blob_bytes(blob), out);
     blob_release(blob);
 }
 

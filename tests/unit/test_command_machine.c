@@ -214,7 +214,7 @@ static void test_deterministic(void **state)
         bool waits = prng_below(&seed, 2);
         /* What one node was asked meanwhile is nothing to the log. */
         buffer_clear(&read);
-        here->machine->ops->read(here->machine, here->now_ms, blob_bytes(random), 2, &read);
+        world_read(here, blob_bytes(random), &read);
         apply_on(here, 3, true, blob_bytes(entry), &resp3);
         apply_on(&there, 2, waits, blob_bytes(entry), &resp2);
         /* Exactly one well-formed reply, the same in both protocols. */
@@ -249,7 +249,7 @@ static void test_reads_change_nothing(void **state)
         uint32_t argc = random_command(&seed, argv);
         struct blob *entry = command_encode(argv, argc);
         buffer_clear(&out);
-        world->machine->ops->read(world->machine, world->now_ms, blob_bytes(entry), 2, &out);
+        world_read(world, blob_bytes(entry), &out);
         assert_true(out.size > 0);
         blob_release(entry);
     }
@@ -276,6 +276,101 @@ static void assert_words_apply_to(struct world *world, const char *word, const c
     blob_release(entry);
 }
 
+/* Words as another node sends them, under a meaning; NULL: admitted. */
+static void assert_admits(struct world *world, uint8_t meaning, uint8_t database, const char *line,
+                          const char *wanted)
+{
+    struct bytes argv[16];
+    uint32_t argc = 0;
+    struct buffer out = {0};
+    for (const char *at = line; *at; at += strspn(at, " ")) {
+        argv[argc++] = bytes_of(at, strcspn(at, " "));
+        at += strcspn(at, " ");
+    }
+    struct blob *command = command_encode(argv, argc);
+    struct apply_context context = {.meaning = meaning, .database = database};
+    bool admitted =
+        world->machine->ops->admit(world->machine, &context, blob_bytes(command), 2, &out);
+    blob_release(command);
+    assert_int_equal(admitted, wanted == NULL);
+    if (!admitted && !bytes_equal(buffer_bytes(&out), bytes_from_string(wanted)))
+        fail_msg("%s: got %.*s", line, (int)out.size, out.data);
+    if (admitted)
+        assert_int_equal(out.size, 0);
+    buffer_deinit(&out);
+}
+
+#define WRONG "-ERR syntax error\r\n"
+#define NOT_INTEGER "-ERR value is not an integer or out of range\r\n"
+
+/* What could only become an error is not proposed: a later version would execute it. */
+static void test_wrong_words_are_not_admitted(void **state)
+{
+    static const struct {
+        const char *line, *error;
+    } rows[] = {
+        {"set k v ex 10", "-ERR expiry options are not supported yet\r\n"},
+        {"set k v ex", WRONG},
+        {"set k v nx xx", WRONG},
+        {"once c 1 set k v px 10", "-ERR expiry options are not supported yet\r\n"},
+        {"once c 1 set k v foo", WRONG},
+        {"once c x get k", "-ERR ONCE request id is not an integer or out of range\r\n"},
+        {"once c 1 once c 2 get k", "-ERR ONCE cannot carry 'once'\r\n"},
+        {"once c 1 ping", "-ERR ONCE cannot carry 'ping'\r\n"},
+        {"mset a 1 b", "-ERR wrong number of arguments for 'mset' command\r\n"},
+        {"msetnx a 1 b", "-ERR wrong number of arguments for 'msetnx' command\r\n"},
+        {"setrange k x v", NOT_INTEGER},
+        {"setrange k -1 v", "-ERR offset is out of range\r\n"},
+        {"incrby k x", NOT_INTEGER},
+        {"decrby k x", NOT_INTEGER},
+        {"decrby k -9223372036854775808", "-ERR decrement would overflow\r\n"},
+        {"delex k ifeq", "-ERR wrong number of arguments for 'delex' command\r\n"},
+        {"delex k ifxx v", WRONG},
+        {"flushall now", WRONG},
+        {"flushdb sync async", WRONG},
+        {"get", "-ERR wrong number of arguments for 'get' command\r\n"},
+        {"nosuch k", "-ERR unknown command 'nosuch', with args beginning with: 'k' \r\n"},
+        {"ping", "-ERR this command cannot be executed through the log\r\n"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        assert_admits(*state, 1, 0, rows[i].line, rows[i].error);
+        assert_admits(*state, 2, 0, rows[i].line, rows[i].error);
+    }
+    assert_admits(*state, 1, 0, "set k v nx get", NULL);
+    assert_admits(*state, 1, 0, "once c 1 incrby k 5", NULL);
+    assert_admits(*state, 1, 0, "get k", NULL);
+}
+
+static void test_databases_are_of_a_later_meaning(void **state)
+{
+    assert_admits(*state, 2, 3, "set k v", NULL);
+    assert_admits(*state, 2, 16, "set k v", "-ERR DB index is out of range\r\n");
+    assert_admits(*state, 1, 3, "set k v",
+                  "-ERR set in a database other than 0 needs meaning 2, the members have only 1 in "
+                  "common: upgrade all of them\r\n");
+    assert_admits(
+        *state, 1, 3, "once c 1 get k",
+        "-ERR once in a database other than 0 needs meaning 2, the members have only 1 in "
+        "common: upgrade all of them\r\n");
+}
+
+/* Old logs hold it: it stays the error that it was, and the receipt of ONCE with it. */
+static void test_old_entries_keep_their_errors(void **state)
+{
+    struct world *world = *state;
+    struct bytes argv[] = {bytes_from_string("set"), bytes_from_string("k"), bytes_from_string("v"),
+                           bytes_from_string("ex"), bytes_from_string("10")};
+    struct apply_context context = {.pos = {.term = 1, .index = 1}, .meaning = 1, .now_ms = 5};
+    struct buffer out = {0};
+    struct blob *entry = command_encode(argv, 5);
+    assert_true(world->machine->ops->apply(world->machine, &context, blob_bytes(entry), 2, &out));
+    assert_true(bytes_equal(buffer_bytes(&out),
+                            bytes_from_string("-ERR expiry options are not supported yet\r\n")));
+    assert_int_equal(db_size(world->db, 0), 0);
+    blob_release(entry);
+    buffer_deinit(&out);
+}
+
 static void test_strange_entries(void **state)
 {
     struct world *world = *state;
@@ -294,7 +389,7 @@ static void test_strange_entries(void **state)
     struct bytes argv[] = {bytes_from_string("set"), bytes_from_string("k"),
                            bytes_from_string("v")};
     struct blob *write = command_encode(argv, 3);
-    world->machine->ops->read(world->machine, 0, blob_bytes(write), 2, &out);
+    world_read(world, blob_bytes(write), &out);
     assert_memory_equal(out.data, "-ERR", 4);
     assert_int_equal(db_size(world->db, 0), 0);
     buffer_deinit(&out);
@@ -348,7 +443,7 @@ static void test_indices(void **state)
     db_checkpoint(world->db);
     db_poll(world->db);
     assert_int_equal(ops->persisted_index(world->machine), 2);
-    ops->applied(world->machine, (struct raft_pos){.term = 2, .index = 3}, world->now_ms + 5);
+    ops->applied(world->machine, (struct raft_pos){.term = 2, .index = 3}, world->now_ms + 5, 0);
     assert_int_equal(ops->applied_index(world->machine), 3);
     assert_int_equal(db_time_ms(world->db), world->now_ms + 5);
 }
@@ -380,6 +475,9 @@ int main(void)
                                        TEST(test_once_receipts_end_in_slices),
                                        TEST(test_deterministic),
                                        TEST(test_reads_change_nothing),
+                                       TEST(test_wrong_words_are_not_admitted),
+                                       TEST(test_databases_are_of_a_later_meaning),
+                                       TEST(test_old_entries_keep_their_errors),
                                        TEST(test_strange_entries),
                                        TEST(test_encoding),
                                        TEST(test_indices)};

@@ -20,6 +20,7 @@ static struct handshake fresh(void)
                                   .dialer = 2,
                                   .acceptor = 0,
                                   .channel = CHANNEL_ENTRIES,
+                                  .meaning = 7,
                                   .client_address = "127.0.0.1:7003"};
     handshake_nonce(handshake.dialer_nonce);
     return handshake;
@@ -134,6 +135,7 @@ static void hello_says_who_and_where(void **state)
     assert_int_equal(acceptor.acceptor, 0);
     assert_int_equal(acceptor.channel, CHANNEL_ENTRIES);
     assert_string_equal(acceptor.client_address, "127.0.0.1:7003");
+    assert_int_equal(acceptor.meaning, 7);
     assert_memory_equal(acceptor.dialer_nonce, dialer.dialer_nonce, HANDSHAKE_NONCE_SIZE);
     buffer_deinit(&hello);
 }
@@ -161,7 +163,7 @@ static void the_acceptor_proves_nothing_first(void **state)
 /* A proof is bound to everything that was said: it does not fit anything else. */
 static void a_proof_fits_one_handshake_only(void **state)
 {
-    enum { CHANGES = 8 };
+    enum { CHANGES = 9 };
     unsigned char proof[HANDSHAKE_PROOF_SIZE], other[HANDSHAKE_PROOF_SIZE];
     struct handshake base = fresh(), changed[CHANGES];
     (void)state;
@@ -176,6 +178,7 @@ static void a_proof_fits_one_handshake_only(void **state)
     changed[5].dialer_nonce[15] ^= 1;
     changed[6].acceptor_nonce[0] ^= 1;
     changed[7].client_address[0] ^= 1;
+    changed[8].meaning++;
     struct buffer text = {0};
     handshake_write_hello(&text, &base);
     handshake_write_welcome(&text, &base);
@@ -256,14 +259,15 @@ static void assert_hello_refused(const char *const words[8], uint32_t argc, cons
 
 static void a_malformed_hello_is_refused(void **state)
 {
-    static const char *const good[8] = {"RR.HELLO",
+    static const char *const good[9] = {"RR.HELLO",
                                         "3",
                                         "00000000000000ff",
                                         "0",
                                         "1",
                                         "control",
                                         "00112233445566778899aabbccddeeff",
-                                        "127.0.0.1:1"};
+                                        "127.0.0.1:1",
+                                        "meaning=2"};
     static const struct {
         unsigned word;
         const char *text, *error;
@@ -283,18 +287,25 @@ static void a_malformed_hello_is_refused(void **state)
         {7, "a b", "RR.HELLO with a malformed client address"},
         {7, "0123456789012345678901234567890123456789012345678901234567890123",
          "RR.HELLO with a malformed client address"},
+        {8, "meaning=0", "RR.HELLO with a malformed meaning"},
+        {8, "meaning=256", "RR.HELLO with a malformed meaning"},
+        {8, "meaning=", "RR.HELLO with a malformed meaning"},
+        {8, "meaning=-1", "RR.HELLO with a malformed meaning"},
     };
     struct handshake handshake;
-    struct bytes argv[8];
+    struct bytes argv[9];
     (void)state;
-    for (unsigned i = 0; i < 8; i++)
+    for (unsigned i = 0; i < 9; i++)
         argv[i] = bytes_from_string(good[i]);
     assert_null(handshake_read_hello(&handshake, argv, 8));
+    assert_int_equal(handshake.meaning, 1);
+    assert_null(handshake_read_hello(&handshake, argv, 9));
+    assert_int_equal(handshake.meaning, 2);
     for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
-        const char *words[8];
+        const char *words[9];
         memcpy(words, good, sizeof words);
         words[changes[i].word] = changes[i].text;
-        assert_hello_refused(words, 8, changes[i].error);
+        assert_hello_refused(words, 9, changes[i].error);
     }
     assert_hello_refused(good, 7, "RR.HELLO with the wrong number of words");
     assert_hello_refused(good, 1, "RR.HELLO without a protocol version");

@@ -207,10 +207,11 @@ static void execute(struct state_machine *machine, uint64_t index, struct made *
     for (uint32_t word = 1; word < op->argc; word++)
         argv[word + 1] = op->argv[word];
     struct blob *command = command_encode(argv, op->argc + 1);
-    struct apply_context context = {.pos = {1, index}, .now_ms = 1, .seed = 1};
+    struct apply_context context = {
+        .pos = {1, index}, .meaning = command_meaning_newest, .now_ms = 1, .seed = 1};
     struct buffer reply = {0};
     machine->ops->apply(machine, &context, blob_bytes(command), 2, &reply);
-    machine->ops->applied(machine, context.pos, 1);
+    machine->ops->applied(machine, context.pos, 1, context.meaning);
     blob_release(command);
     op->reply = bytes_of(memory_copy(reply.data, reply.size), reply.size);
     buffer_deinit(&reply);
@@ -230,7 +231,7 @@ static void make(struct made *made, uint64_t seed, uint32_t count, uint32_t clie
     struct db_options options = {.hash_seed = 1, .checkpoint_bytes = 1 << 20};
     struct kv *kv = kv_memory_open();
     struct db *db = db_open(kv, &options);
-    struct state_machine *machine = command_machine_new(db);
+    struct state_machine *machine = command_machine_new(db, command_meaning_newest);
     for (; done < count && made->points[order[done]] != LINEAR_NEVER; done++)
         execute(machine, done + 1, made, order[done]);
     command_machine_free(machine);

@@ -50,11 +50,146 @@ static void an_entry_of_the_first_version_is_understood(void **state)
     assert_int_equal(context.now_ms, 5);
     assert_int_equal(context.seed, 7);
     assert_int_equal(context.value_max, 0);
+    assert_int_equal(context.meaning, 1);
+    assert_int_equal(context.database, 0);
     assert_int_equal(command.size, 1);
+    bytes[0] = 2;
+    assert_true(entry_unstamp(bytes_of(bytes, sizeof bytes), &context, &command));
+    bytes[1] = 1; /* what an old version cannot have written */
+    assert_false(entry_unstamp(bytes_of(bytes, sizeof bytes), &context, &command));
     bytes[0] = 3;
+    bytes[1] = 0; /* no meaning */
+    assert_false(entry_unstamp(bytes_of(bytes, sizeof bytes), &context, &command));
+    bytes[0] = 4;
+    bytes[1] = 1;
     assert_false(entry_unstamp(bytes_of(bytes, sizeof bytes), &context, &command));
     bytes[0] = 0;
     assert_false(entry_unstamp(bytes_of(bytes, sizeof bytes), &context, &command));
+}
+
+static struct forward forward_to_us(uint64_t id, const char *command)
+{
+    return (struct forward){.run_id = 5,
+                            .id = id,
+                            .term = status().term,
+                            .kind = REQUEST_WRITE,
+                            .protocol = 2,
+                            .database = 3,
+                            .client = 9,
+                            .command = blob_copy(bytes_from_string(command))};
+}
+
+static void receive_command(uint64_t id, const char *command)
+{
+    struct forward forward = forward_to_us(id, command);
+    replica_receive_forward(world.replica, 2, &forward);
+    blob_release(forward.command);
+    run();
+    acknowledge();
+}
+
+static void a_leader_stamps_what_all_members_know(void **state)
+{
+    static struct result a;
+    (void)state;
+    lead();
+    acknowledge();
+    ask(&a, REQUEST_WRITE, 1, "a");
+    run();
+    acknowledge();
+    assert_int_equal(world.meaning, 1);
+    replica_announced(world.replica, 1, 2);
+    ask(&a, REQUEST_WRITE, 1, "b");
+    run();
+    acknowledge();
+    assert_int_equal(world.database, 5);
+    assert_int_equal(world.meaning, 1); /* node 2 was not heard of */
+    replica_announced(world.replica, 2, 3);
+    ask(&a, REQUEST_WRITE, 1, "c");
+    run();
+    acknowledge();
+    assert_int_equal(world.meaning, 2); /* this node knows no more */
+    replica_announced(world.replica, 2, 1);
+    ask(&a, REQUEST_WRITE, 1, "d");
+    run();
+    acknowledge();
+    assert_int_equal(world.meaning, 2); /* it was agreed on once */
+    assert_int_equal(world.highest_meaning, 2);
+}
+
+static void what_the_members_meaning_lacks_is_not_proposed(void **state)
+{
+    static struct result a;
+    (void)state;
+    lead();
+    acknowledge();
+    raft_index last = status().last.index;
+    receive_command(1, "$");
+    assert_int_equal(world.replies_count, 1);
+    assert_false(world.replies[0].refused); /* nobody else would take it either */
+    assert_int_equal(world.replies[0].outcome, REQUEST_DONE);
+    ask(&a, REQUEST_WRITE, 1, "$");
+    run();
+    assert_ended(a, REQUEST_DONE);
+    assert_string_equal(a.reply, "refused");
+    ask(&a, REQUEST_READ, 1, "$");
+    run();
+    assert_ended(a, REQUEST_DONE);
+    assert_string_equal(a.reply, "refused");
+    assert_int_equal(status().last.index, last);
+    replica_announced(world.replica, 1, 2);
+    replica_announced(world.replica, 2, 2);
+    receive_command(2, "$");
+    assert_int_equal(status().last.index, last + 1);
+    assert_int_equal(world.replies_count, 2);
+    assert_int_equal(world.database, 3);
+}
+
+/* What was agreed on before may stand in entries that it has not applied yet. */
+static void a_new_leader_refuses_nothing_before_it_knows(void **state)
+{
+    (void)state;
+    win_election();
+    persist();
+    raft_index last = status().last.index;
+    struct forward one = forward_to_us(1, "$");
+    struct forward other = forward_to_us(2, "y"); /* of the same client: it has to keep its place */
+    replica_receive_forward(world.replica, 2, &one);
+    replica_receive_forward(world.replica, 2, &other);
+    blob_release(one.command);
+    blob_release(other.command);
+    run();
+    assert_int_equal(world.replies_count, 0);
+    assert_int_equal(status().last.index, last);
+    world.highest_meaning = 2;
+    acknowledge();
+    run();
+    acknowledge();
+    assert_int_equal(status().last.index, last + 2);
+    assert_int_equal(world.replies_count, 2);
+}
+
+/* A node that went back to the build before. */
+static void an_entry_of_a_higher_meaning_ends_the_process(void **state)
+{
+    int how;
+    (void)state;
+    lead();
+    acknowledge();
+    replica_announced(world.replica, 1, 2);
+    replica_announced(world.replica, 2, 2);
+    receive_command(1, "$");
+    pid_t child = fork();
+    if (child == 0) {
+        close(STDOUT_FILENO); /* where the log goes */
+        receive_command(2, "y");
+        world.meaning_known = 1;
+        receive_command(3, "z");
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, &how, 0), child);
+    assert_true(WIFEXITED(how));
+    assert_int_equal(WEXITSTATUS(how), 1);
 }
 
 static void a_read_waits_for_confirmation_and_for_the_noop(void **state)
@@ -246,6 +381,7 @@ static void a_deposed_leader_does_not_know(void **state)
     assert_int_equal(reading.calls, 0);
     persist();
     assert_int_equal(world.forwarded_to, 2);
+    assert_int_equal(world.forwards[0].database, 5);
     assert_string_equal(world.forwarded, "rw");
     answer(0, false, "from 2");
     answer(1, false, "from 2");
@@ -514,7 +650,8 @@ static void an_entry_of_another_leader_answers_nobody(void **state)
     lead();
     ask_now(&a, REQUEST_WRITE, 1, "a");
     struct blob *command = blob_copy(bytes_from_string("b"));
-    struct blob *payload = entry_stamp(&(struct apply_context){.now_ms = 1, .seed = 2}, command);
+    struct blob *payload =
+        entry_stamp(&(struct apply_context){.meaning = 1, .now_ms = 1, .seed = 2}, command);
     struct raft_entry entry = {.pos = {status().term + 1, status().last.index},
                                .type = RAFT_ENTRY_COMMAND,
                                .size = (uint32_t)payload->size,
@@ -675,6 +812,10 @@ int main(void)
         TEST(a_write_is_answered_when_it_is_applied),
         TEST(the_limit_of_values_is_the_leaders),
         TEST(an_entry_of_the_first_version_is_understood),
+        TEST(a_leader_stamps_what_all_members_know),
+        TEST(what_the_members_meaning_lacks_is_not_proposed),
+        TEST(a_new_leader_refuses_nothing_before_it_knows),
+        TEST(an_entry_of_a_higher_meaning_ends_the_process),
         TEST(a_read_waits_for_confirmation_and_for_the_noop),
         TEST(a_long_read_sees_one_state),
         TEST(nothing_comes_between_the_slices_of_a_write),

@@ -51,11 +51,13 @@ struct world {
     struct forward_reply replies[FORWARDS_MAX];
     uint32_t replies_count;
     uint64_t round;
-    uint32_t appends;   /* requests sent, heartbeats among them */
-    uint32_t value_max; /* of the entry applied last */
-    bool full;          /* the connection to the other nodes */
-    size_t padding;     /* of the replies to reads */
-    int64_t clock_ms;   /* what the other nodes' answers say; 0: nothing */
+    uint32_t appends;          /* requests sent, heartbeats among them */
+    uint32_t value_max;        /* of the entry applied last */
+    uint8_t meaning, database; /* likewise */
+    uint8_t highest_meaning, meaning_known;
+    bool full;        /* the connection to the other nodes */
+    size_t padding;   /* of the replies to reads */
+    int64_t clock_ms; /* what the other nodes' answers say; 0: nothing */
 };
 
 static struct world world;
@@ -126,6 +128,8 @@ static inline bool apply(struct state_machine *machine, const struct apply_conte
     world.time_ms = context->now_ms;
     world.seed = context->seed;
     world.value_max = context->value_max;
+    world.meaning = context->meaning;
+    world.database = context->database;
     if (world.apply_slices > 0 && --world.apply_slices > 0)
         return false;
     strncat(world.applied, command.data, command.size);
@@ -134,22 +138,37 @@ static inline bool apply(struct state_machine *machine, const struct apply_conte
     return true;
 }
 
-static inline void applied(struct state_machine *machine, struct raft_pos pos, int64_t now_ms)
+static inline void applied(struct state_machine *machine, struct raft_pos pos, int64_t now_ms,
+                           uint8_t meaning)
 {
     (void)machine;
+    if (meaning > world.highest_meaning)
+        world.highest_meaning = meaning;
     if (now_ms > world.highest_ms)
         world.highest_ms = now_ms;
     world.applied_index = pos.index;
     world.room--;
 }
 
-static inline bool serve(struct state_machine *machine, int64_t now_ms, struct bytes command,
-                         int protocol, struct buffer *reply)
+/* Commands with a $ are of meaning 2. */
+static inline bool admit(struct state_machine *machine, const struct apply_context *context,
+                         struct bytes command, int protocol, struct buffer *reply)
+{
+    (void)machine;
+    (void)protocol;
+    if (context->meaning > 1 || !memchr(command.data, '$', command.size))
+        return true;
+    buffer_printf(reply, "refused");
+    return false;
+}
+
+static inline bool serve(struct state_machine *machine, const struct apply_context *context,
+                         struct bytes command, int protocol, struct buffer *reply)
 {
     (void)machine;
     (void)command;
     (void)protocol;
-    world.read_ms = now_ms;
+    world.read_ms = context->now_ms;
     if (world.read_slices > 0 && --world.read_slices > 0)
         return false;
     buffer_printf(reply, "read at %llu", (unsigned long long)world.applied_index);
@@ -184,11 +203,31 @@ static inline int64_t time_ms(struct state_machine *machine)
     return world.highest_ms;
 }
 
+static inline uint8_t meaning(struct state_machine *machine)
+{
+    (void)machine;
+    return world.highest_meaning ? world.highest_meaning : 1;
+}
+
+static inline uint8_t meaning_known(struct state_machine *machine)
+{
+    (void)machine;
+    return world.meaning_known;
+}
+
 static const struct raft_log_writer_ops writer_ops = {submit};
 static const struct transport_ops transport_ops = {send_message, send_forward, send_reply,
                                                    has_room};
-static const struct state_machine_ops machine_ops = {apply,         applied,         serve,  ready,
-                                                     applied_index, persisted_index, time_ms};
+static const struct state_machine_ops machine_ops = {.apply = apply,
+                                                     .applied = applied,
+                                                     .admit = admit,
+                                                     .read = serve,
+                                                     .ready = ready,
+                                                     .applied_index = applied_index,
+                                                     .persisted_index = persisted_index,
+                                                     .time_ms = time_ms,
+                                                     .meaning = meaning,
+                                                     .meaning_known = meaning_known};
 
 static inline void start(void)
 {
@@ -234,6 +273,7 @@ static inline int set_up(void **state)
     world.transport.ops = &transport_ops;
     world.machine.ops = &machine_ops;
     world.connected = true;
+    world.meaning_known = 2;
     world.room = INT_MAX;
     start();
     return 0;
@@ -410,6 +450,7 @@ static inline void ask_within(struct result *result, enum request_kind kind, uin
     *result = (struct result){0};
     struct request *request =
         request_new(kind, 2, client, blob_copy(bytes_from_string(command)), on_done, result);
+    request->database = 5;
     request->deadline_ms = world.now_ms + ms;
     replica_submit(world.replica, request);
 }

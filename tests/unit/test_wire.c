@@ -345,6 +345,7 @@ static void forwards_come_out_as_they_went_in(void **state)
                                   .kind = (enum request_kind)draw(2),
                                   .protocol = 2 + (int)draw(2),
                                   .client = 1 + draw(1000),
+                                  .database = (uint8_t)draw(256),
                                   .reply_max = (uint32_t)prng_next(&prng),
                                   .command = random_payload(draw(20000))};
         struct outbox out = {0};
@@ -360,6 +361,7 @@ static void forwards_come_out_as_they_went_in(void **state)
         assert_int_equal(got->protocol, forward.protocol);
         assert_int_equal(got->client, forward.client);
         assert_int_equal(got->reply_max, forward.reply_max);
+        assert_int_equal(got->database, forward.database);
         assert_true(bytes_equal(blob_bytes(got->command), blob_bytes(forward.command)));
         wire_release(&reader.input);
         blob_release(forward.command);
@@ -605,7 +607,7 @@ static void a_message_of_another_size_is_refused(void **state)
             assert_words_refused(forms[i].name, forms[i].size, "x", 1, error);
     }
     for (size_t size = 0; size < 60; size++) {
-        if (size != 38)
+        if (size != 39)
             assert_words_refused("FORWARD", size, "x", 1, "a forward of the wrong size");
         if (size != 18)
             assert_words_refused("FORWARDED", size, "x", 1, "a reply of the wrong size");

@@ -1,0 +1,67 @@
+/* Versions of meaning: under which semantics of the commands an entry is executed, for ever.
+ *
+ * Builds differ in what they know.  Each member announces the highest meaning that it can execute when
+ * it connects; the leader stamps what all members have in common, so no entry means one thing on one
+ * node and another elsewhere, during a rolling upgrade or at a replay after it.  A member never heard
+ * of counts as the oldest.  What is in the log already was agreed on once: the meaning does not fall
+ * when a leader starts anew while a member is down.
+ *
+ * A member that was replaced by an older build finds entries that it does not know: it ends. */
+#include "base/fatal.h"
+#include "base/log.h"
+#include "replica/replica_internal.h"
+#include "replica/stamp.h"
+
+static uint8_t known(const struct replica *replica)
+{
+    struct state_machine *machine = replica->options.machine;
+    return machine->ops->meaning_known(machine);
+}
+
+/* Which all members can execute, as far as they said so. */
+static uint8_t in_common(const struct replica *replica)
+{
+    const struct raft_members *members = raft_members(replica->raft);
+    uint8_t common = known(replica);
+    for (uint32_t place = 0; place < members->count; place++) {
+        uint8_t announced = replica->announced[place];
+        if (members->list[place].id == replica->options.raft.id)
+            continue;
+        if (announced == 0)
+            announced = STAMP_MEANING_OLD;
+        if (announced < common)
+            common = announced;
+    }
+    return common;
+}
+
+uint8_t replica_meaning(const struct replica *replica)
+{
+    struct state_machine *machine = replica->options.machine;
+    uint8_t common = in_common(replica);
+    uint8_t applied = machine->ops->meaning(machine);
+    return applied > common ? applied : common;
+}
+
+void replica_announced(struct replica *replica, raft_node_id node, uint8_t meaning)
+{
+    const struct raft_members *members = raft_members(replica->raft);
+    uint8_t before = in_common(replica);
+    for (uint32_t place = 0; place < members->count; place++) {
+        if (members->list[place].id == node)
+            replica->announced[place] = meaning;
+    }
+    if (in_common(replica) != before)
+        log_notice("all members know the commands of meaning %u", in_common(replica));
+    replica->try_waiting = true;
+}
+
+void replica_meaning_met(const struct replica *replica, raft_index index, uint8_t meaning)
+{
+    if (meaning <= known(replica))
+        return;
+    fatal_for_good(
+        "entry %llu needs a version of redis-raft that knows meaning %u; this one knows %u: "
+        "upgrade this node",
+        (unsigned long long)index, meaning, known(replica));
+}
