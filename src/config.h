@@ -1,6 +1,6 @@
 /* What redis-raft.conf and the command line say.
  *
- * One table in config.c (a row a directive) serves the parser, CONFIG GET, CONFIG SET, --help and
+ * One table in config_table.c (a row a directive) serves the parser, CONFIG GET, CONFIG SET, --help and
  * the test that redis-raft.conf documents every directive.  To add a directive: a field here, a row
  * there, a paragraph in redis-raft.conf.
  *
@@ -20,7 +20,12 @@
 
 #define REDIS_RAFT_VERSION "0.1.0"
 
-enum { CONFIG_ERROR_SIZE = 512, CONFIG_BIND_MAX = 16, CONFIG_HOST_SIZE = 64 };
+enum {
+    CONFIG_ERROR_SIZE = 512,
+    CONFIG_BIND_MAX = 16,
+    CONFIG_HOST_SIZE = 64,
+    CONFIG_ROWS_MAX = 256
+};
 
 enum follower_mode {
     FOLLOWER_PROXY,    /* forward commands to the leader (default) */
@@ -39,11 +44,25 @@ struct config_bind_list {
     struct config_bind list[CONFIG_BIND_MAX];
 };
 
-/* client-output-buffer-limit normal HARD SOFT SECONDS; 0: no limit. */
+/* Redis's classes of clients; here all are normal. */
+enum config_class {
+    CONFIG_CLASS_NORMAL,
+    CONFIG_CLASS_REPLICA,
+    CONFIG_CLASS_PUBSUB,
+    CONFIG_CLASSES
+};
+
+/* client-output-buffer-limit CLASS HARD SOFT SECONDS; 0: no limit. */
 struct config_output_limit {
     uint64_t hard_bytes;
     uint64_t soft_bytes;
     int64_t soft_seconds;
+};
+
+/* May hold any byte; a NUL stands behind it. */
+struct config_secret {
+    char *data; /* owned */
+    size_t size;
 };
 
 /* Strings are never NULL.  "(set)": CONFIG SET can change it. */
@@ -57,15 +76,15 @@ struct config {
     int64_t port;
     int64_t tcp_backlog;
     char *announce_client; /* host:port that redirects name; after config_load() never "" */
-    char *requirepass;     /* "": none (set) */
+    struct config_secret requirepass; /* size 0: none (set) */
     bool protected_mode;   /* refuse clients of other machines while requirepass is "" (set) */
     int64_t maxclients;    /* (set) */
     int64_t timeout;       /* seconds a client may idle; 0: for ever (set) */
     int64_t tcp_keepalive; /* seconds; 0: off (set) */
-    uint64_t proto_max_bulk_len;                           /* bytes of the largest argument (set) */
-    uint64_t client_query_buffer_limit;                    /* bytes (set) */
-    struct config_output_limit client_output_buffer_limit; /* (set) */
-    int follower_mode;                                     /* enum follower_mode (set) */
+    uint64_t proto_max_bulk_len;        /* bytes of the largest argument (set) */
+    uint64_t client_query_buffer_limit; /* bytes (set) */
+    struct config_output_limit client_output_buffer_limits[CONFIG_CLASSES]; /* (set) */
+    int follower_mode;       /* enum follower_mode (set) */
     int64_t request_timeout; /* ms a request waits for a leader and a majority (set) */
 
     /* Peers. */
@@ -91,7 +110,9 @@ struct config {
     char *logfile;    /* "": standard output */
     char *raft_trace; /* file, appended to; "": none */
 
-    char *file; /* the configuration file, absolute; "" if none.  Not a directive. */
+    char *kept[CONFIG_ROWS_MAX]; /* by row: texts of directives without effect; owned */
+    char *ignored; /* the names of those that were given, blanks between; "" if none */
+    char *file;    /* the configuration file, absolute; "" if none.  Not a directive. */
 };
 
 enum config_load_result {
@@ -118,7 +139,12 @@ enum config_load_result config_load(struct config *config, int argc, char **argv
 /* CONFIG GET: every directive in the table's order, `value` as CONFIG SET or the file would take
  * it (sizes in bytes).  peer-secret is left out: no client may learn it. */
 void config_each(const struct config *config,
-                 void (*each)(void *context, const char *name, const char *value), void *context);
+                 void (*each)(void *context, const char *name, struct bytes value), void *context);
+
+/* Whether CONFIG SET may set that directive at all: unknown and immutable ones it may not.  On
+ * failure as config_set(). */
+enum config_set_result config_may_set(struct bytes name, char *error, size_t error_size)
+    __attribute__((warn_unused_result));
 
 /* CONFIG SET of one directive.  On failure nothing changed and `error` is Redis 7.2's error text
  * without "ERR " in front, complete: "Unknown option or number of arguments for CONFIG SET - 'x'" or
@@ -129,9 +155,9 @@ enum config_set_result config_set(struct config *config, struct bytes name, stru
 
 /* ---- for config_load.c and tests -------------------------------------------- */
 
-/* One directive as words, words[0] its name.  On failure `error` says what is wrong, without the
- * place. */
-bool config_apply(struct config *config, char **words, uint32_t count, char *error,
+/* One directive as words, each with a NUL behind it, words[0] its name.  On failure `error` says what
+ * is wrong, without the place. */
+bool config_apply(struct config *config, const struct bytes *words, uint32_t count, char *error,
                   size_t error_size) __attribute__((warn_unused_result));
 /* What no single directive can know: fills in what was left out, checks one against another.  On
  * failure `*culprit` is the directive to blame. */
@@ -139,6 +165,7 @@ bool config_finish(struct config *config, const char **culprit, char *error, siz
     __attribute__((warn_unused_result));
 /* The directive of that name or alias in the table's spelling, NULL if there is none. */
 const char *config_find(const char *name);
+bool config_is_inert(const char *name);       /* it has no effect here */
 const char *config_nearest(const char *name); /* for "did you mean"; NULL: nothing is near */
 void config_print_help(void);
 

@@ -2,7 +2,8 @@
  * file.  Remembers the place of each directive, because a mistake is useless without it.
  *
  * The file is Redis's: a directive a line, `#` starts a comment line, words are separated by blanks
- * and may be quoted: "..." with \n \r \t \b \a \\ \" \xHH, or '...' with \' only.
+ * and may be quoted: "..." with \n \r \t \b \a \\ \" \xHH, or '...' with \' only.  `include` names
+ * other files (a pattern: all that match), which are read in its place.
  *
  * The command line: a word that starts with `--`, or with `-` and a letter, names a directive; the
  * words after it are its values.  The first value of a directive may start with `-` (a password),
@@ -11,29 +12,41 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <glob.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/buffer.h"
 #include "base/memory.h"
 
-enum { WORDS_MAX = 64, PLACES_MAX = 128, LINE_MAX_SIZE = 64 * 1024, PLACE_SIZE = 256 };
+enum {
+    WORDS_MAX = 64,
+    PLACES_MAX = CONFIG_ROWS_MAX,
+    FILES_MAX = 64, /* included */
+    LINE_MAX_SIZE = 64 * 1024,
+    PLACE_SIZE = 256
+};
 
 /* One directive's words, owned. */
 struct words {
     char *list[WORDS_MAX];
+    size_t sizes[WORDS_MAX];
     uint32_t count;
 };
 
 /* Where a directive was given last. */
 struct place {
     const char *name; /* of the table; not owned */
+    const char *file; /* one of loader.files */
     uint32_t line;    /* 0: on the command line */
 };
 
 struct loader {
     struct config *config;
-    const char *file; /* as given; NULL: none */
+    const char *file;       /* being read, as given; NULL: none */
+    char *files[FILES_MAX]; /* all that were read; owned */
+    uint32_t files_count;
     struct place places[PLACES_MAX];
     uint32_t places_count;
     char *error;
@@ -63,8 +76,9 @@ static char unescape(char c)
 }
 
 /* One word from *at, which stands on its first character; NULL on success, else what is wrong. */
-static const char *read_word(const char **at, char *out)
+static const char *read_word(const char **at, char *out, size_t *size)
 {
+    const char *start = out;
     char quote = '\0';
     const char *in = *at;
     for (;; in++) {
@@ -81,8 +95,6 @@ static const char *read_word(const char **at, char *out)
             quote = '\0';
         } else if (quote == '"' && *in == '\\' && in[1] == 'x' && (high = hex_digit(in[2])) >= 0 &&
                    (low = hex_digit(in[3])) >= 0) {
-            if (high + low == 0)
-                return "a NUL byte";
             *out++ = (char)(high * 16 + low);
             in += 3;
         } else if (quote == '"' && *in == '\\' && in[1] != '\0') {
@@ -94,6 +106,7 @@ static const char *read_word(const char **at, char *out)
         }
     }
     *out = '\0';
+    *size = (size_t)(out - start);
     *at = in;
     return NULL;
 }
@@ -110,8 +123,10 @@ static const char *split_line(const char *line, struct words *words)
             break;
         if (words->count == WORDS_MAX)
             wrong = "too many words";
-        else if (!(wrong = read_word(&line, word)))
-            words->list[words->count++] = memory_string(word);
+        else if (!(wrong = read_word(&line, word, &words->sizes[words->count]))) {
+            size_t size = words->sizes[words->count] + 1;
+            words->list[words->count++] = memcpy(memory_new(size), word, size);
+        }
     }
     memory_free(word);
     return wrong;
@@ -130,17 +145,28 @@ static void remember_place(struct loader *loader, const char *name, uint32_t lin
 {
     for (uint32_t i = 0; i < loader->places_count; i++)
         if (strcmp(loader->places[i].name, name) == 0) {
+            loader->places[i].file = loader->file;
             loader->places[i].line = line;
             return;
         }
     if (loader->places_count < PLACES_MAX)
-        loader->places[loader->places_count++] = (struct place){name, line};
+        loader->places[loader->places_count++] = (struct place){name, loader->file, line};
 }
+
+static bool load_files(struct loader *loader, const char *pattern, uint32_t line);
 
 static bool apply(struct loader *loader, struct words *words, uint32_t line)
 {
     char what[CONFIG_ERROR_SIZE - PLACE_SIZE];
-    if (!config_apply(loader->config, words->list, words->count, what, sizeof what))
+    struct bytes given[WORDS_MAX];
+    if (strcasecmp(words->list[0], "include") == 0) {
+        if (words->count != 2)
+            return failed(loader, line, "include: wrong number of arguments");
+        return load_files(loader, words->list[1], line);
+    }
+    for (uint32_t i = 0; i < words->count; i++)
+        given[i] = bytes_of(words->list[i], words->sizes[i]);
+    if (!config_apply(loader->config, given, words->count, what, sizeof what))
         return failed(loader, line, what);
     remember_place(loader, config_find(words->list[0]), line);
     return true;
@@ -164,18 +190,12 @@ static bool load_line(struct loader *loader, char *text, size_t size, uint32_t l
     return done;
 }
 
-static bool load_file(struct loader *loader)
+static bool load_lines(struct loader *loader, FILE *file)
 {
     char *text = NULL;
     size_t capacity = 0;
     uint32_t line = 0;
     bool done = true;
-    FILE *file = fopen(loader->file, "re");
-    if (!file) {
-        snprintf(loader->error, loader->error_size, "%s: cannot be opened: %s", loader->file,
-                 strerror(errno));
-        return false;
-    }
     while (done) {
         errno = 0;
         ssize_t size = getline(&text, &capacity, file);
@@ -189,7 +209,45 @@ static bool load_file(struct loader *loader)
         done = false;
     }
     free(text);
+    return done;
+}
+
+/* A file that one includes is in error at that line. */
+static bool load_file(struct loader *loader, const char *name, uint32_t line)
+{
+    const char *outer = loader->file;
+    FILE *file = fopen(name, "re");
+    if (!file && outer) {
+        char what[CONFIG_ERROR_SIZE - PLACE_SIZE];
+        snprintf(what, sizeof what, "include: %s cannot be opened: %s", name, strerror(errno));
+        return failed(loader, line, what);
+    }
+    if (!file) {
+        snprintf(loader->error, loader->error_size, "%s: cannot be opened: %s", name,
+                 strerror(errno));
+        return false;
+    }
+    loader->file = loader->files[loader->files_count++] = memory_string(name);
+    bool done = load_lines(loader, file);
+    loader->file = outer;
     fclose(file);
+    return done;
+}
+
+/* A name without wildcards is a file that has to be there, as in Redis. */
+static bool load_files(struct loader *loader, const char *pattern, uint32_t line)
+{
+    glob_t found = {0};
+    bool done = true;
+    if (glob(pattern, 0, NULL, &found) != 0 && !strpbrk(pattern, "*?["))
+        done = load_file(loader, pattern, line);
+    for (size_t i = 0; done && i < found.gl_pathc; i++) {
+        if (loader->files_count == FILES_MAX)
+            done = failed(loader, line, "include: too many files, or a file that includes itself");
+        else
+            done = load_file(loader, found.gl_pathv[i], line);
+    }
+    globfree(&found);
     return done;
 }
 
@@ -215,31 +273,70 @@ static bool load_options(struct loader *loader, int argc, char **argv)
             words.list[words.count++] = argv[i++];
         while (i < argc && !names_directive(argv[i]) && words.count < WORDS_MAX)
             words.list[words.count++] = argv[i++];
+        for (uint32_t j = 0; j < words.count; j++)
+            words.sizes[j] = strlen(words.list[j]);
         if (!apply(loader, &words, 0))
             return false;
     }
     return true;
 }
 
-static bool finish(struct loader *loader)
+/* What config->ignored says. */
+static void name_ignored(struct loader *loader)
+{
+    struct buffer names = {0};
+    for (uint32_t i = 0; i < loader->places_count; i++)
+        if (config_is_inert(loader->places[i].name))
+            buffer_printf(&names, "%s%s", names.size ? " " : "", loader->places[i].name);
+    buffer_append_byte(&names, '\0');
+    memory_free(loader->config->ignored);
+    loader->config->ignored = memory_string(names.data);
+    buffer_deinit(&names);
+}
+
+static bool finish(struct loader *loader, const char *file)
 {
     char what[CONFIG_ERROR_SIZE - PLACE_SIZE];
     const char *culprit;
+    name_ignored(loader);
     if (config_finish(loader->config, &culprit, what, sizeof what))
         return true;
-    for (uint32_t i = 0; i < loader->places_count; i++)
-        if (strcmp(loader->places[i].name, culprit) == 0)
-            return failed(loader, loader->places[i].line, what);
+    for (uint32_t i = 0; i < loader->places_count; i++) {
+        const struct place *place = &loader->places[i];
+        if (strcmp(place->name, culprit) != 0)
+            continue;
+        loader->file = place->file;
+        return failed(loader, place->line, what);
+    }
     /* Nobody wrote the culprit: it was left out. */
-    if (!loader->file)
+    if (!file)
         return failed(loader, 0, what);
-    snprintf(loader->error, loader->error_size, "%s: %s", loader->file, what);
+    snprintf(loader->error, loader->error_size, "%s: %s", file, what);
     return false;
 }
 
 static bool is_any(const char *word, const char *a, const char *b, const char *c)
 {
     return strcmp(word, a) == 0 || strcmp(word, b) == 0 || strcmp(word, c) == 0;
+}
+
+static bool load_all(struct loader *loader, int argc, char **argv)
+{
+    const char *file = argc > 1 && argv[1][0] != '-' ? argv[1] : NULL;
+    int options = file ? 2 : 1;
+    if (file) {
+        if (!load_file(loader, file, 0))
+            return false;
+        char *absolute = realpath(file, NULL);
+        if (absolute) {
+            memory_free(loader->config->file);
+            loader->config->file = memory_string(absolute);
+        }
+        free(absolute);
+    }
+    if (argc > options && !load_options(loader, argc - options, argv + options))
+        return false;
+    return finish(loader, file);
 }
 
 enum config_load_result config_load(struct config *config, int argc, char **argv, char *error,
@@ -254,20 +351,8 @@ enum config_load_result config_load(struct config *config, int argc, char **argv
         printf("redis-raft %s\n", REDIS_RAFT_VERSION);
         return CONFIG_STOP;
     }
-    int options = 1;
-    if (argc > 1 && argv[1][0] != '-') {
-        loader.file = argv[1];
-        options = 2;
-        if (!load_file(&loader))
-            return CONFIG_FAILED;
-        char *absolute = realpath(loader.file, NULL);
-        if (absolute) {
-            memory_free(config->file);
-            config->file = memory_string(absolute);
-        }
-        free(absolute);
-    }
-    if (argc > options && !load_options(&loader, argc - options, argv + options))
-        return CONFIG_FAILED;
-    return finish(&loader) ? CONFIG_LOADED : CONFIG_FAILED;
+    bool done = load_all(&loader, argc, argv);
+    for (uint32_t i = 0; i < loader.files_count; i++)
+        memory_free(loader.files[i]);
+    return done ? CONFIG_LOADED : CONFIG_FAILED;
 }

@@ -1,5 +1,6 @@
 /* Each kind of value has a parser, which takes the words after the directive's name, and a printer,
- * whose text the parser would take again. */
+ * whose text the parser would take again.  What a directive without effect is set to is parsed like
+ * any other, and kept as its printer's text. */
 #include "config_value.h"
 
 #include <ctype.h>
@@ -42,8 +43,10 @@ static bool parse_size(const char *text, uint64_t *value)
     static const struct {
         const char *name;
         uint64_t bytes;
-    } units[] = {{"", 1},        {"b", 1},   {"k", 1000},       {"kb", KB},
-                 {"m", 1000000}, {"mb", MB}, {"g", 1000000000}, {"gb", GB}};
+    } units[] = {{"", 1},           {"b", 1},
+                 {"k", 1000},       {"kb", (uint64_t)KB},
+                 {"m", 1000000},    {"mb", (uint64_t)MB},
+                 {"g", 1000000000}, {"gb", (uint64_t)GB}};
     const char *unit;
     uint64_t count;
     if (!parse_digits(text, &count, &unit))
@@ -74,16 +77,6 @@ bool config_is_address(const char *text)
     return !memchr(text, ':', host_size) && !strpbrk(text, ", \t\"'");
 }
 
-static void *field_of(struct config *config, const struct directive *directive)
-{
-    return (char *)config + directive->offset;
-}
-
-static const void *value_of(const struct config *config, const struct directive *directive)
-{
-    return (const char *)config + directive->offset;
-}
-
 static bool parse_bool(bool *field, const char *word, char *error, size_t error_size)
 {
     if (strcasecmp(word, "yes") != 0 && strcasecmp(word, "no") != 0)
@@ -92,19 +85,27 @@ static bool parse_bool(bool *field, const char *word, char *error, size_t error_
     return true;
 }
 
+static bool refuse_range(const struct directive *directive, char *error, size_t error_size)
+{
+    return config_refuse(error, error_size,
+                         "argument must be between %" PRId64 " and %" PRId64 " inclusive",
+                         directive->min, directive->max);
+}
+
 static bool parse_integer(const struct directive *directive, int64_t *field, const char *word,
                           char *error, size_t error_size)
 {
     const char *end;
-    uint64_t value;
+    uint64_t digits;
     bool negative = word[0] == '-';
-    if (!parse_digits(word + negative, &value, &end) || *end != '\0')
+    if (!parse_digits(word + negative, &digits, &end) || *end != '\0')
         return config_refuse(error, error_size, "argument couldn't be parsed into an integer");
-    if (negative || value < directive->min || value > directive->max)
-        return config_refuse(error, error_size,
-                             "argument must be between %" PRIu64 " and %" PRIu64 " inclusive",
-                             directive->min, directive->max);
-    *field = (int64_t)value;
+    if (digits > INT64_MAX)
+        return refuse_range(directive, error, error_size);
+    int64_t value = negative ? -(int64_t)digits : (int64_t)digits;
+    if (value < directive->min || value > directive->max)
+        return refuse_range(directive, error, error_size);
+    *field = value;
     return true;
 }
 
@@ -114,10 +115,35 @@ static bool parse_bytes(const struct directive *directive, uint64_t *field, cons
     uint64_t value;
     if (!parse_size(word, &value))
         return config_refuse(error, error_size, "argument must be a memory value");
-    if (value < directive->min || value > directive->max)
-        return config_refuse(error, error_size,
-                             "argument must be between %" PRIu64 " and %" PRIu64 " inclusive",
-                             directive->min, directive->max);
+    if (value < (uint64_t)directive->min || value > (uint64_t)directive->max)
+        return refuse_range(directive, error, error_size);
+    *field = value;
+    return true;
+}
+
+static bool parse_bytes_or_percent(int64_t *field, const char *word, char *error, size_t error_size)
+{
+    const char *end;
+    uint64_t value;
+    if (parse_digits(word, &value, &end) && strcmp(end, "%") == 0) {
+        if (value > 100)
+            return config_refuse(error, error_size,
+                                 "percentage argument must be less or equal to 100");
+        *field = -(int64_t)value;
+        return true;
+    }
+    if (!parse_size(word, &value) || value > INT64_MAX)
+        return config_refuse(error, error_size, "argument must be a memory or percent value");
+    *field = (int64_t)value;
+    return true;
+}
+
+static bool parse_octal(int64_t *field, const char *word, char *error, size_t error_size)
+{
+    char *end;
+    long value = strtol(word, &end, 8);
+    if (end == word || *end != '\0' || value < 0 || value > 0777)
+        return config_refuse(error, error_size, "argument couldn't be parsed into an integer");
     *field = value;
     return true;
 }
@@ -140,11 +166,11 @@ static bool parse_enum(const struct directive *directive, int *field, const char
     return false;
 }
 
-/* No blanks, quotes or control characters: what CONFIG GET says could not be read again. */
+/* What names and addresses are made of, and * for all. */
 static bool is_host(const char *text)
 {
     for (; *text; text++)
-        if (!isgraph((unsigned char)*text) || *text == '"' || *text == '\'')
+        if (!isalnum((unsigned char)*text) && !strchr("-._:%*", *text))
             return false;
     return true;
 }
@@ -161,7 +187,8 @@ static bool parse_bind(struct config_bind_list *field, char **words, uint32_t co
         if (host[0] == '\0')
             return config_refuse(error, error_size, "an address is empty");
         if (!is_host(host))
-            return config_refuse(error, error_size, "'%s' is not an address", host);
+            return config_refuse(error, error_size, "'%s' is not an address%s", host,
+                                 host[0] == '#' ? ": a comment has a line of its own" : "");
         if (strlen(host) >= CONFIG_HOST_SIZE)
             return config_refuse(error, error_size, "an address is longer than %d characters",
                                  CONFIG_HOST_SIZE - 1);
@@ -175,25 +202,43 @@ static bool parse_bind(struct config_bind_list *field, char **words, uint32_t co
     return true;
 }
 
-static bool parse_output_limit(struct config_output_limit *field, char **words, uint32_t count,
-                               char *error, size_t error_size)
+static const char *const client_classes[] = {"normal", "slave", "pubsub"};
+
+static int find_class(const char *word)
 {
-    struct config_output_limit limit;
-    const char *end;
-    uint64_t seconds;
-    if (count != 4)
+    if (strcasecmp(word, "replica") == 0)
+        return CONFIG_CLASS_REPLICA;
+    for (int i = 0; i < CONFIG_CLASSES; i++)
+        if (strcasecmp(word, client_classes[i]) == 0)
+            return i;
+    return -1;
+}
+
+/* CLASS HARD SOFT SECONDS, once or several times; classes that are not named stay as they are. */
+static bool parse_output_limits(struct config_output_limit *field, char **words, uint32_t count,
+                                char *error, size_t error_size)
+{
+    struct config_output_limit limits[CONFIG_CLASSES];
+    memcpy(limits, field, sizeof limits);
+    if (count % 4 != 0)
         return config_refuse(error, error_size,
                              "Wrong number of arguments in buffer limit configuration.");
-    if (strcasecmp(words[0], "normal") != 0)
-        return config_refuse(error, error_size,
-                             "Invalid client class specified in buffer limit configuration.");
-    if (!parse_size(words[1], &limit.hard_bytes) || !parse_size(words[2], &limit.soft_bytes) ||
-        !parse_digits(words[3], &seconds, &end) || *end != '\0' || seconds > INT32_MAX)
-        return config_refuse(
-            error, error_size,
-            "Error in hard, soft or soft_seconds setting in buffer limit configuration.");
-    limit.soft_seconds = (int64_t)seconds;
-    *field = limit;
+    for (uint32_t i = 0; i < count; i += 4) {
+        const char *end;
+        uint64_t seconds;
+        int class = find_class(words[i]);
+        if (class < 0)
+            return config_refuse(error, error_size,
+                                 "Invalid client class specified in buffer limit configuration.");
+        if (!parse_size(words[i + 1], &limits[class].hard_bytes) ||
+            !parse_size(words[i + 2], &limits[class].soft_bytes) ||
+            !parse_digits(words[i + 3], &seconds, &end) || *end != '\0' || seconds > INT32_MAX)
+            return config_refuse(
+                error, error_size,
+                "Error in hard, soft or soft_seconds setting in buffer limit configuration.");
+        limits[class].soft_seconds = (int64_t)seconds;
+    }
+    memcpy(field, limits, sizeof limits);
     return true;
 }
 
@@ -248,46 +293,260 @@ static bool parse_address(char **field, const char *word, char *error, size_t er
     return true;
 }
 
-static bool check_constant(const struct directive *directive, const char *word, char *error,
-                           size_t error_size)
+static void set_secret(struct config_secret *field, struct bytes word)
 {
-    if (strcasecmp(word, directive->fallback) == 0)
-        return true;
-    return config_refuse(error, error_size, "can only be '%s': %s", directive->fallback,
-                         directive->summary);
+    memory_free(field->data);
+    field->data = memory_new(word.size + 1);
+    field->size = word.size;
+    if (word.size)
+        memcpy(field->data, word.data, word.size);
 }
+
+/* ---- Redis's own ------------------------------------------------------------- */
+
+/* A value that is kept as it is written: words with blanks between. */
+static void join(struct buffer *text, char **words, uint32_t count)
+{
+    buffer_clear(text);
+    for (uint32_t i = 0; i < count; i++)
+        buffer_printf(text, "%s%s", i ? " " : "", words[i]);
+}
+
+static bool check_constant(const struct directive *directive, const struct buffer *text,
+                           char *error, size_t error_size)
+{
+    for (const char *const *choice = directive->choices; *choice; choice++)
+        if (strlen(*choice) == text->size && strncasecmp(text->data, *choice, text->size) == 0)
+            return true;
+    return config_refuse(
+        error, error_size, "%s%s%s: %s", *directive->choices[0] ? "can only be '" : "not here",
+        directive->choices[0], *directive->choices[0] ? "'" : "", directive->summary);
+}
+
+/* "" or SECONDS CHANGES, as often as one likes. */
+static bool check_save(char **words, uint32_t count, char *error, size_t error_size)
+{
+    bool valid = count % 2 == 0 || (count == 1 && words[0][0] == '\0');
+    for (uint32_t i = 0; valid && i + 1 < count; i += 2) {
+        const char *end;
+        uint64_t seconds, changes;
+        valid = parse_digits(words[i], &seconds, &end) && *end == '\0' && seconds >= 1 &&
+                parse_digits(words[i + 1], &changes, &end) && *end == '\0';
+    }
+    return valid || config_refuse(error, error_size, "Invalid save parameters");
+}
+
+static bool check_scores(char **words, uint32_t count, char *error, size_t error_size)
+{
+    if (count != 3)
+        return config_refuse(error, error_size, "wrong number of arguments");
+    for (uint32_t i = 0; i < count; i++) {
+        char *end;
+        long value = strtol(words[i], &end, 10);
+        if (end == words[i] || *end != '\0' || value < -2000 || value > 2000)
+            return config_refuse(error, error_size,
+                                 "Invalid oom-score-adj-values, elements must be between -2000 and "
+                                 "2000.");
+    }
+    return true;
+}
+
+static bool check_percentiles(char **words, uint32_t count, char *error, size_t error_size)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        char *end;
+        double value = strtod(words[i], &end);
+        if (count == 1 && words[0][0] == '\0')
+            return true;
+        if (end == words[i] || *end != '\0')
+            return config_refuse(error, error_size,
+                                 "Invalid latency-tracking-info-percentiles parameters");
+        if (!(value >= 0 && value <= 100))
+            return config_refuse(error, error_size,
+                                 "latency-tracking-info-percentiles parameters should sit between "
+                                 "[0.0,100.0]");
+    }
+    return true;
+}
+
+/* In the order in which Redis shows them; A stands for all of the first row. */
+static bool parse_events(struct buffer *text, const char *word, char *error, size_t error_size)
+{
+    static const char all[] = "g$lshzxetd", others[] = "KEmn";
+    bool every = strchr(word, 'A') != NULL;
+    for (const char *c = word; *c; c++)
+        if (!strchr(all, *c) && !strchr(others, *c) && *c != 'A')
+            return config_refuse(error, error_size,
+                                 "Invalid event class character. Use 'Ag$lshzxeKEtmdn'.");
+    bool has_all = true;
+    for (const char *c = all; *c; c++)
+        has_all = has_all && strchr(word, *c);
+    buffer_clear(text);
+    if (every || has_all)
+        buffer_append_byte(text, 'A');
+    for (const char *c = all; *c && !every && !has_all; c++)
+        if (strchr(word, *c))
+            buffer_append_byte(text, *c);
+    for (const char *c = others; *c; c++)
+        if (strchr(word, *c))
+            buffer_append_byte(text, *c);
+    return true;
+}
+
+/* ---- any directive ------------------------------------------------------------- */
 
 bool directive_takes_one_word(const struct directive *directive)
 {
-    enum value_kind kind = directive->kind;
-    return kind != VALUE_BIND && kind != VALUE_OUTPUT_LIMIT && kind != VALUE_NODE &&
-           kind != VALUE_FLAG;
+    switch (directive->kind) {
+    case VALUE_BOOL:
+    case VALUE_INTEGER:
+    case VALUE_SIZE:
+    case VALUE_SIZE_OR_PERCENT:
+    case VALUE_OCTAL:
+    case VALUE_ENUM:
+    case VALUE_STRING:
+    case VALUE_SECRET:
+    case VALUE_ADDRESS:
+    case VALUE_EVENTS:
+    case VALUE_READ_ONLY: return true;
+    case VALUE_BIND:
+    case VALUE_OUTPUT_LIMITS:
+    case VALUE_NODE:
+    case VALUE_FLAG:
+    case VALUE_CONSTANT:
+    case VALUE_SAVE:
+    case VALUE_SCORES:
+    case VALUE_PERCENTILES: return false;
+    }
+    return false;
 }
 
-bool directive_parse(const struct directive *directive, struct config *config, char **words,
-                     uint32_t count, char *error, size_t error_size)
+/* Where a value without a field of its own is put while it is parsed and printed. */
+union scratch {
+    bool truth;
+    int choice;
+    int64_t integer;
+    uint64_t bytes;
+    char *string;
+};
+
+/* Fills `text` for the kinds that are kept as they are written. */
+static bool parse_text(const struct directive *directive, struct buffer *text, char **words,
+                       uint32_t count, char *error, size_t error_size)
 {
-    void *field = field_of(config, directive);
-    bool count_fits = directive->kind == VALUE_FLAG         ? count == 0
-                      : directive_takes_one_word(directive) ? count == 1
-                                                            : count > 0;
-    if (!count_fits)
-        return config_refuse(error, error_size, "wrong number of arguments");
-    switch (directive->kind) {
+    join(text, words, count);
+    switch ((int)directive->kind) {
+    case VALUE_CONSTANT: return check_constant(directive, text, error, error_size);
+    case VALUE_SAVE: return check_save(words, count, error, error_size);
+    case VALUE_SCORES: return check_scores(words, count, error, error_size);
+    case VALUE_PERCENTILES: return check_percentiles(words, count, error, error_size);
+    case VALUE_EVENTS: return parse_events(text, words[0], error, error_size);
+    default: return true;
+    }
+}
+
+static bool parse_field(const struct directive *directive, void *field, const struct bytes *given,
+                        char **words, uint32_t count, char *error, size_t error_size)
+{
+    switch ((int)directive->kind) {
+    case VALUE_READ_ONLY:
     case VALUE_BOOL: return parse_bool(field, words[0], error, error_size);
     case VALUE_INTEGER: return parse_integer(directive, field, words[0], error, error_size);
     case VALUE_SIZE: return parse_bytes(directive, field, words[0], error, error_size);
+    case VALUE_SIZE_OR_PERCENT: return parse_bytes_or_percent(field, words[0], error, error_size);
+    case VALUE_OCTAL: return parse_octal(field, words[0], error, error_size);
     case VALUE_ENUM: return parse_enum(directive, field, words[0], error, error_size);
     case VALUE_STRING: set_string(field, words[0]); return true;
+    case VALUE_SECRET: set_secret(field, given[0]); return true;
     case VALUE_ADDRESS: return parse_address(field, words[0], error, error_size);
     case VALUE_BIND: return parse_bind(field, words, count, error, error_size);
-    case VALUE_OUTPUT_LIMIT: return parse_output_limit(field, words, count, error, error_size);
+    case VALUE_OUTPUT_LIMITS: return parse_output_limits(field, words, count, error, error_size);
     case VALUE_NODE: return parse_node(field, words, count, error, error_size);
     case VALUE_FLAG: *(int *)field = LOG_LEVEL_DEBUG; return true;
-    case VALUE_CONSTANT: return check_constant(directive, words[0], error, error_size);
+    default: check(!"a kind that has a field"); return false;
     }
-    check(!"a kind of value");
-    return false;
+}
+
+static void print_field(const struct directive *directive, const void *field, struct buffer *out);
+
+static bool is_text(const struct directive *directive)
+{
+    return directive->kind == VALUE_CONSTANT || directive->kind == VALUE_SAVE ||
+           directive->kind == VALUE_SCORES || directive->kind == VALUE_PERCENTILES ||
+           directive->kind == VALUE_EVENTS || directive->kind == VALUE_STRING;
+}
+
+/* What an INERT directive would show if it were given these words. */
+static bool parse_inert(const struct directive *directive, struct buffer *text,
+                        const struct bytes *given, char **words, uint32_t count, char *error,
+                        size_t error_size)
+{
+    union scratch scratch = {0};
+    check(directive->flags & INERT);
+    if (is_text(directive))
+        return parse_text(directive, text, words, count, error, error_size);
+    if (!parse_field(directive, &scratch, given, words, count, error, error_size))
+        return false;
+    buffer_clear(text);
+    print_field(directive, &scratch, text);
+    return true;
+}
+
+static char **kept_at(const struct directive *directive, struct config *config)
+{
+    return &config->kept[directive - directive_rows];
+}
+
+static void keep(const struct directive *directive, struct config *config,
+                 const struct buffer *text)
+{
+    char **kept = kept_at(directive, config);
+    memory_free(*kept);
+    *kept = memory_new(text->size + 1);
+    if (text->size)
+        memcpy(*kept, text->data, text->size);
+}
+
+static bool count_fits(const struct directive *directive, uint32_t count)
+{
+    if (directive->kind == VALUE_FLAG)
+        return count == 0;
+    return directive_takes_one_word(directive) ? count == 1 : count > 0;
+}
+
+bool directive_parse(const struct directive *directive, struct config *config,
+                     const struct bytes *given, uint32_t count, char *error, size_t error_size)
+{
+    char *words[DIRECTIVE_WORDS_MAX];
+    if (!count_fits(directive, count) || count > DIRECTIVE_WORDS_MAX)
+        return config_refuse(error, error_size, "wrong number of arguments");
+    for (uint32_t i = 0; i < count; i++) {
+        words[i] = (char *)(uintptr_t)given[i].data;
+        if (directive->kind != VALUE_SECRET && strlen(words[i]) != given[i].size)
+            return config_refuse(error, error_size, "argument must not hold a NUL byte");
+    }
+    if (!(directive->flags & INERT))
+        return parse_field(directive, (char *)config + directive->offset, given, words, count,
+                           error, error_size);
+    struct buffer text = {0};
+    bool done = parse_inert(directive, &text, given, words, count, error, error_size);
+    if (done)
+        keep(directive, config, &text);
+    buffer_deinit(&text);
+    return done;
+}
+
+bool directive_holds(const struct directive *directive, const struct config *config,
+                     const struct bytes *words, uint32_t count)
+{
+    struct buffer given = {0}, present = {0};
+    for (uint32_t i = 0; i < count; i++)
+        buffer_printf(&given, "%s%s", i ? " " : "", (const char *)words[i].data);
+    directive_print(directive, config, &present);
+    bool same = bytes_equal(buffer_bytes(&given), buffer_bytes(&present));
+    buffer_deinit(&given);
+    buffer_deinit(&present);
+    return same;
 }
 
 static void print_bind(const struct config_bind_list *bind, struct buffer *out)
@@ -297,6 +556,13 @@ static void print_bind(const struct config_bind_list *bind, struct buffer *out)
                       bind->list[i].host);
 }
 
+static void print_output_limits(const struct config_output_limit *limits, struct buffer *out)
+{
+    for (int i = 0; i < CONFIG_CLASSES; i++)
+        buffer_printf(out, "%s%s %" PRIu64 " %" PRIu64 " %" PRId64, i ? " " : "", client_classes[i],
+                      limits[i].hard_bytes, limits[i].soft_bytes, limits[i].soft_seconds);
+}
+
 static void print_nodes(const struct raft_members *nodes, struct buffer *out)
 {
     for (uint32_t i = 0; i < nodes->count; i++)
@@ -304,36 +570,50 @@ static void print_nodes(const struct raft_members *nodes, struct buffer *out)
                       nodes->list[i].address);
 }
 
-void directive_print(const struct directive *directive, const struct config *config,
-                     struct buffer *out)
+static void print_field(const struct directive *directive, const void *field, struct buffer *out)
 {
-    const void *field = value_of(config, directive);
-    const struct config_output_limit *limit = field;
-    switch (directive->kind) {
+    const int64_t *integer = field;
+    const struct config_secret *secret = field;
+    switch ((int)directive->kind) {
+    case VALUE_READ_ONLY:
     case VALUE_BOOL: buffer_printf(out, "%s", *(const bool *)field ? "yes" : "no"); break;
-    case VALUE_INTEGER: buffer_printf(out, "%" PRId64, *(const int64_t *)field); break;
+    case VALUE_INTEGER: buffer_printf(out, "%" PRId64, *integer); break;
     case VALUE_SIZE: buffer_printf(out, "%" PRIu64, *(const uint64_t *)field); break;
+    case VALUE_SIZE_OR_PERCENT:
+        buffer_printf(out, *integer < 0 ? "%" PRId64 "%%" : "%" PRId64,
+                      *integer < 0 ? -*integer : *integer);
+        break;
+    case VALUE_OCTAL: buffer_printf(out, "%" PRIo64, (uint64_t)*integer); break;
     case VALUE_ENUM: buffer_printf(out, "%s", directive->choices[*(const int *)field]); break;
     case VALUE_STRING:
     case VALUE_ADDRESS: buffer_printf(out, "%s", *(char *const *)field); break;
+    case VALUE_SECRET: buffer_append(out, secret->data, secret->size); break;
     case VALUE_BIND: print_bind(field, out); break;
-    case VALUE_OUTPUT_LIMIT:
-        buffer_printf(out, "normal %" PRIu64 " %" PRIu64 " %" PRId64, limit->hard_bytes,
-                      limit->soft_bytes, limit->soft_seconds);
-        break;
+    case VALUE_OUTPUT_LIMITS: print_output_limits(field, out); break;
     case VALUE_NODE: print_nodes(field, out); break;
     case VALUE_FLAG: break;
-    case VALUE_CONSTANT: buffer_printf(out, "%s", directive->fallback); break;
+    default: check(!"a kind that has a field");
     }
 }
 
-bool directive_has_string(const struct directive *directive)
+void directive_print(const struct directive *directive, const struct config *config,
+                     struct buffer *out)
 {
-    return directive->kind == VALUE_STRING || directive->kind == VALUE_ADDRESS;
+    if (directive->kind == VALUE_READ_ONLY)
+        buffer_printf(out, "%s", config->follower_mode == FOLLOWER_PROXY ? "no" : "yes");
+    else if (directive->flags & INERT)
+        buffer_printf(out, "%s", config->kept[directive - directive_rows]);
+    else
+        print_field(directive, (const char *)config + directive->offset, out);
 }
 
-char **directive_string(const struct directive *directive, struct config *config)
+void directive_release(const struct directive *directive, struct config *config)
 {
-    check(directive_has_string(directive));
-    return field_of(config, directive);
+    char *field = (char *)config + directive->offset;
+    if (directive->flags & INERT)
+        memory_free(*kept_at(directive, config));
+    else if (directive->kind == VALUE_STRING || directive->kind == VALUE_ADDRESS)
+        memory_free(*(char **)field);
+    else if (directive->kind == VALUE_SECRET)
+        memory_free(((struct config_secret *)field)->data);
 }

@@ -12,31 +12,30 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include "base/log.h"
 #include "config.h"
+#include "server/descriptors.h"
 #include "server/node.h"
 
 enum { EXIT_NOT_STARTED = 1 };
 
-enum {
-    LARGE_BLOCK_MAX = 256 << 20, /* larger ones are mappings of their own */
-    DESCRIPTORS_RESERVED = 256   /* besides clients: peers, RocksDB's files */
-};
+enum { LARGE_BLOCK_MAX = 256 << 20 }; /* larger ones are mappings of their own */
 
-static void raise_descriptor_limit(const struct config *config)
+/* False: there is no room for a single client. */
+static bool fit_clients(struct config *config)
 {
-    struct rlimit limit;
-    rlim_t wanted = (rlim_t)config->maxclients + DESCRIPTORS_RESERVED;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
-        return;
-    rlim_t allowed = limit.rlim_max;
-    limit.rlim_cur = allowed == RLIM_INFINITY || allowed > wanted ? wanted : allowed;
-    if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < wanted)
-        log_warning("maxclients %" PRId64 " needs %llu file descriptors, the system allows %llu",
-                    config->maxclients, (unsigned long long)wanted,
-                    (unsigned long long)limit.rlim_cur);
+    int64_t fit = server_descriptors_clients(config->maxclients);
+    if (fit < 1) {
+        log_warning("the system allows too few file descriptors (ulimit -n) to serve a client");
+        return false;
+    }
+    if (fit < config->maxclients)
+        log_warning("maxclients is lowered from %" PRId64 " to %" PRId64
+                    ": the system allows no more file descriptors (ulimit -n)",
+                    config->maxclients, fit);
+    config->maxclients = fit;
+    return true;
 }
 
 /* Large values pass through several blocks of their size.  By default each would be a mapping of its
@@ -55,7 +54,10 @@ static int run(struct config *config, const char *executable)
         fprintf(stderr, "cannot open the log file %s: %s\n", config->logfile, strerror(errno));
         return EXIT_NOT_STARTED;
     }
-    raise_descriptor_limit(config);
+    if (config->ignored[0])
+        log_warning("directives of Redis's that have no effect here: %s", config->ignored);
+    if (!fit_clients(config))
+        return EXIT_NOT_STARTED;
     return server_node_run(config, executable) ? EXIT_SUCCESS : EXIT_NOT_STARTED;
 }
 

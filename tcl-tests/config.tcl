@@ -41,12 +41,15 @@ test {bad lines in the file: FILE:LINE: what is wrong, exit 1, nothing created} 
         {nonsense yes} {prot 24000} {port} {port abc} {port 0} {port 65536} {port -1} {port 24000x}
         {port 24000 24001} {election-timeout 0} {election-timeout x} {heartbeat-interval -5}
         {maxclients 0} {maxclients many} {timeout -1} {loglevel loud} {follower-mode maybe}
+        {bind 127.0.0.1 # x} {bind "127.0.0.1"x} {user alice on} {aclfile /x} {tls-port 6380}
+        {rename-command CONFIG ""} {replicaof 127.0.0.1 6379} {cluster-enabled yes} {include /none}
+        {loadmodule /x.so} {min-replicas-to-write 2} {tls-replication yes} {maxmemory lots}
         {protected-mode perhaps} {proto-max-bulk-len lots} {client-output-buffer-limit normal}
         {client-output-buffer-limit normal x 0 0} {client-output-buffer-limit strange 0 0 0}
         {node} {node 1} {node x 127.0.0.1:1} {node 1 127.0.0.1} {node 1 127.0.0.1:0}
         {node 1 127.0.0.1:99999} {node 0 127.0.0.1:24011} {node 1 127.0.0.1:24010} {node -1 127.0.0.1:5}
         {request-timeout soon} {rocksdb-cache-size -1} {log-retention-bytes x} {requirepass "unbalanced}
-        {me x} {me -1} {appendonly no} {save 900 1} {maxmemory 100mb} {daemonize yes} {databases 16}
+        {me x} {me -1} {appendonly maybe} {save 900} {daemonize perhaps} {databases 17}
         "port 2400\x00"
     } {
         assert_file_refused "$good\n# a remark\n$line\n" 8
@@ -117,6 +120,97 @@ test {options override the file} {
     assert_equal {maxclients 9} [$c CONFIG GET maxclients]
     $c -close
     end_process $pid TERM
+}
+
+# ---- Redis's configuration ----------------------------------------------------------------------
+
+# What Debian's redis-server and Redis 7.2's own file say, but for what says who and where one is.
+set debian {
+    {databases 16} {protected-mode yes} {tcp-backlog 511} {timeout 0} {tcp-keepalive 300} {daemonize yes}
+    {pidfile /run/redis/redis-server.pid} {loglevel notice} {always-show-logo no} {set-proc-title yes}
+    {proc-title-template "{title} {listen-addr} {server-mode}"} {stop-writes-on-bgsave-error yes}
+    {rdbcompression yes} {rdbchecksum yes} {dbfilename dump.rdb} {rdb-del-sync-files no}
+    {replica-serve-stale-data yes} {replica-read-only yes} {repl-diskless-sync yes}
+    {repl-diskless-sync-delay 5} {repl-diskless-sync-max-replicas 0} {repl-diskless-load disabled}
+    {repl-disable-tcp-nodelay no} {replica-priority 100} {acllog-max-len 128}
+    {lazyfree-lazy-eviction no} {lazyfree-lazy-expire no} {lazyfree-lazy-server-del no}
+    {replica-lazy-flush no} {lazyfree-lazy-user-del no} {lazyfree-lazy-user-flush no}
+    {oom-score-adj no} {oom-score-adj-values 0 200 800} {disable-thp yes} {appendonly no}
+    {appendfilename "appendonly.aof"} {appenddirname "appendonlydir"} {appendfsync everysec}
+    {no-appendfsync-on-rewrite no} {auto-aof-rewrite-percentage 100} {auto-aof-rewrite-min-size 64mb}
+    {aof-load-truncated yes} {aof-use-rdb-preamble yes} {aof-timestamp-enabled no}
+    {slowlog-log-slower-than 10000} {slowlog-max-len 128} {latency-monitor-threshold 0}
+    {notify-keyspace-events ""} {hash-max-listpack-entries 512} {hash-max-listpack-value 64}
+    {list-max-listpack-size -2} {list-compress-depth 0} {set-max-intset-entries 512}
+    {set-max-listpack-entries 128} {set-max-listpack-value 64} {zset-max-listpack-entries 128}
+    {zset-max-listpack-value 64} {hll-sparse-max-bytes 3000} {stream-node-max-bytes 4096}
+    {stream-node-max-entries 100} {activerehashing yes} {client-output-buffer-limit normal 0 0 0}
+    {client-output-buffer-limit replica 256mb 64mb 60} {client-output-buffer-limit pubsub 32mb 8mb 60}
+    {hz 10} {dynamic-hz yes} {aof-rewrite-incremental-fsync yes} {rdb-save-incremental-fsync yes}
+    {jemalloc-bg-thread yes} {save 3600 1 300 100 60 10000} {maxmemory 100mb}
+    {maxmemory-policy allkeys-lru} {supervised systemd} {unixsocket /run/redis.sock}
+    {unixsocketperm 700} {masterauth secret} {io-threads 4} {locale-collate ""} {crash-log-enabled no}
+    {repl-backlog-size 1mb} {tls-cert-file redis.crt} {latency-tracking-info-percentiles 50 99 99.9}
+}
+
+test {a redis.conf of 7.2 is a configuration; one line of the log names what has no effect} {
+    set dir [scratch]
+    set port [client_port 0]
+    write_file $dir/included.conf [join $debian \n]
+    write_file $dir/f.conf "include $dir/included.conf\nport $port\ndir $dir/data\nnode 0 127.0.0.1:[peer_port 0]\n"
+    set pid [spawn $dir/f.conf $dir/log [option --binary] $dir/f.conf]
+    wait_for_condition 200 25 { [port_taken $port] } else { fail "does not start: [read_file $dir/log]" }
+    set c [resp::connect 127.0.0.1 $port]
+    set lines [lsearch -all -inline [split [read_file $dir/log] \n] "*no effect here*"]
+    assert_equal 1 [llength $lines]
+    foreach name {daemonize appendonly maxmemory maxmemory-policy unixsocket masterauth save replica-read-only} {
+        assert {[lsearch [lindex $lines 0] $name] >= 0} "$name in $lines"
+    }
+    foreach name {timeout protected-mode client-output-buffer-limit loglevel} {
+        assert {[lsearch [lindex $lines 0] $name] < 0} "$name in $lines"
+    }
+    # Whatever is shown may be set again, but for what Redis calls immutable or protected.
+    set count 0
+    foreach {name value} [$c CONFIG GET *] {
+        set reply [$c -typed CONFIG SET $name $value]
+        if {$reply eq "+OK"} { incr count; continue }
+        assert {[regexp {can't set (immutable|protected) config$} $reply]} "$name: $reply"
+    }
+    assert {$count > 150} "$count"
+    $c -close
+    end_process $pid TERM
+}
+
+test {maxclients is lowered to what descriptors allow, and CONFIG SET beyond is refused} {
+    set dir [scratch]
+    set port [client_port 0]
+    set pid [spawn $dir/data $dir/log sh -c "ulimit -n 400; exec [option --binary] --port $port --dir $dir/data \
+        --node 0,127.0.0.1:[peer_port 0]"]
+    wait_for_condition 200 25 { [port_taken $port] } else { fail "does not start: [read_file $dir/log]" }
+    set c [resp::connect 127.0.0.1 $port]
+    set fit [dict get [$c CONFIG GET maxclients] maxclients]
+    assert {$fit > 0 && $fit < 400} "maxclients $fit"
+    assert_match "*maxclients is lowered from 10000 to $fit*" [read_file $dir/log]
+    assert_equal "-ERR CONFIG SET failed (possibly related to argument 'maxclients') - The operating system is\
+        not able to handle the specified number of clients, try with $fit" [$c -typed CONFIG SET timeout 7 maxclients 100000]
+    assert_equal {maxclients 10 timeout 0} [list maxclients [expr {[$c CONFIG SET maxclients 10] eq "OK" ? \
+        [dict get [$c CONFIG GET maxclients] maxclients] : 0}] timeout [dict get [$c CONFIG GET timeout] timeout]]
+    assert_equal +OK [$c -typed CONFIG SET maxclients $fit]
+    $c -close
+    end_process $pid TERM
+}
+
+test {a data directory of another user is called that} {
+    if {[exec id -u] != 0} { skip "needs root" }
+    set dir [scratch]
+    set port [client_port 0]
+    set command [list [option --binary] --port $port --dir $dir/data --node 0,127.0.0.1:[peer_port 0]]
+    set pid [spawn $dir/data $dir/log {*}$command]
+    wait_for_condition 200 25 { [string match "*applied up to*" [read_file $dir/log]] } else { fail "does not start: [read_file $dir/log]" }
+    end_process $pid TERM
+    file attributes $dir/data -permissions 0777
+    catch { exec setpriv --reuid 65534 --regid 65534 --clear-groups timeout 10 {*}$command 2>@1 } output
+    assert_match "*belongs to another user*" $output
 }
 
 # ---- directories of others -------------------------------------------------------------------

@@ -1,7 +1,7 @@
 /* CONFIG GET, SET, RESETSTAT (Redis 7.2 config.c), on the directives that the server port offers.
  *
- * The server changes one directive at a time; SET of several is all or nothing all the same: what
- * was changed before a failure is set back.  Local commands, loop thread only. */
+ * The server changes one directive at a time; SET of several is all or nothing all the same: names
+ * come before values, and what was changed before a failure is set back.  Local commands, loop thread only. */
 #include "base/memory.h"
 #include "command/commands.h"
 #include "command/server.h"
@@ -25,7 +25,7 @@ static bool is_pattern(struct bytes word)
 }
 
 /* As Redis: whoever asks for one directive by name gets it back in his own spelling. */
-static void get_directive(void *context, const char *name, const char *value)
+static void get_directive(void *context, const char *name, struct bytes value)
 {
     struct getting *getting = context;
     for (uint32_t i = 2; i < getting->call->argc; i++) {
@@ -37,7 +37,7 @@ static void get_directive(void *context, const char *name, const char *value)
         } else {
             continue;
         }
-        reply_bulk_string(&getting->found, value);
+        reply_bulk(&getting->found, value);
         getting->count++;
         return;
     }
@@ -55,23 +55,20 @@ void cmd_config_get(struct call *call)
 
 /* ---- SET -------------------------------------------------------------------------- */
 
-struct lookup {
+/* What a directive was before it was set. */
+struct former {
     struct bytes name;
-    char *value; /* owned; NULL: not found */
+    struct buffer value;
+    bool found;
 };
 
-static void look_up(void *context, const char *name, const char *value)
+static void look_up(void *context, const char *name, struct bytes value)
 {
-    struct lookup *lookup = context;
-    if (!lookup->value && bytes_is(lookup->name, name))
-        lookup->value = memory_string(value);
-}
-
-static char *value_of(struct server *server, struct bytes name)
-{
-    struct lookup lookup = {.name = name};
-    server->ops->config_each(server, look_up, &lookup);
-    return lookup.value;
+    struct former *former = context;
+    if (former->found || !bytes_is(former->name, name))
+        return;
+    former->found = true;
+    buffer_append(&former->value, value.data, value.size);
 }
 
 static bool same_name(struct bytes a, struct bytes b)
@@ -80,9 +77,14 @@ static bool same_name(struct bytes a, struct bytes b)
 }
 
 /* False: answered with the error. */
-static bool names_differ(struct call *call)
+static bool check_names(struct call *call)
 {
-    for (uint32_t i = 2; i < call->argc; i += 2)
+    for (uint32_t i = 2; i < call->argc; i += 2) {
+        char error[512] = "";
+        if (!call->server->ops->config_may_set(call->server, call->argv[i], error, sizeof(error))) {
+            reply_error(call->reply, "ERR %s", error);
+            return false;
+        }
         for (uint32_t j = 2; j < i; j += 2)
             if (same_name(call->argv[i], call->argv[j])) {
                 reply_error(call->reply,
@@ -92,35 +94,35 @@ static bool names_differ(struct call *call)
                             (const char *)call->argv[i].data);
                 return false;
             }
+    }
     return true;
 }
 
 /* Sets the directives one by one; on a failure answers with the error.  Returns how many were set,
- * their former values in `former`. */
-static uint32_t set_directives(struct call *call, char **former)
+ * and what they were in `former`. */
+static uint32_t set_directives(struct call *call, struct former *former, uint32_t count)
 {
     struct server *server = call->server;
-    uint32_t count = (call->argc - 2) / 2;
     for (uint32_t i = 0; i < count; i++) {
-        struct bytes name = call->argv[2 + 2 * i];
         char error[512] = "";
-        former[i] = value_of(server, name);
-        if (!server->ops->config_set(server, name, call->argv[3 + 2 * i], error, sizeof(error))) {
+        former[i].name = call->argv[2 + 2 * i];
+        server->ops->config_each(server, look_up, &former[i]);
+        if (!server->ops->config_set(server, former[i].name, call->argv[3 + 2 * i], error,
+                                     sizeof(error))) {
             reply_error(call->reply, "ERR %s", error);
-            memory_free(former[i]);
             return i;
         }
     }
     return count;
 }
 
-static void set_back(struct call *call, char **former, uint32_t count)
+static void set_back(struct call *call, struct former *former, uint32_t count)
 {
     char error[512];
-    for (uint32_t i = count; i-- > 0;)
-        if (former[i])
-            (void)call->server->ops->config_set(call->server, call->argv[2 + 2 * i],
-                                                bytes_from_string(former[i]), error, sizeof(error));
+    while (count-- > 0)
+        (void)call->server->ops->config_set(call->server, former[count].name,
+                                            buffer_bytes(&former[count].value), error,
+                                            sizeof(error));
 }
 
 void cmd_config_set(struct call *call)
@@ -129,17 +131,17 @@ void cmd_config_set(struct call *call)
         call_wrong_arity(call);
         return;
     }
-    if (!names_differ(call))
+    if (!check_names(call))
         return;
     uint32_t wanted = (call->argc - 2) / 2;
-    char **former = memory_new(wanted * sizeof(*former));
-    uint32_t count = set_directives(call, former);
+    struct former *former = memory_new(wanted * sizeof(*former));
+    uint32_t count = set_directives(call, former, wanted);
     if (count < wanted)
         set_back(call, former, count);
     else
         call_reply_ok(call->reply);
-    for (uint32_t i = 0; i < count; i++)
-        memory_free(former[i]);
+    for (uint32_t i = 0; i < wanted; i++)
+        buffer_deinit(&former[i].value);
     memory_free(former);
 }
 
@@ -153,7 +155,10 @@ void cmd_config_resetstat(struct call *call)
 
 void cmd_config_rewrite(struct call *call)
 {
-    reply_error(call->reply, "ERR CONFIG REWRITE is not supported: edit the configuration file");
+    reply_error(call->reply,
+                *call->server->config_file
+                    ? "ERR CONFIG REWRITE is not supported: edit the configuration file"
+                    : "ERR The server is running without a config file");
 }
 
 void cmd_config_help(struct call *call)

@@ -29,7 +29,7 @@ void cmd_quit(struct call *call)
 
 static bool needs_password(struct call *call)
 {
-    return *call->server->ops->password(call->server) != '\0';
+    return call->server->ops->password(call->server).size != 0;
 }
 
 void cmd_reset(struct call *call)
@@ -78,22 +78,21 @@ void connection_set_word(char **field, struct bytes word)
 /* ---- authentication ------------------------------------------------------------ */
 
 /* Takes as long for a near miss as for a far one. */
-static bool equal_secret(struct bytes given, const char *secret)
+static bool equal_secret(struct bytes given, struct bytes secret)
 {
-    size_t size = strlen(secret);
-    const char *letters = given.data;
-    unsigned difference = given.size != size;
+    const unsigned char *letters = given.data, *wanted = secret.data;
+    unsigned difference = given.size != secret.size;
     for (size_t i = 0; i < given.size; i++)
-        difference |= (unsigned char)letters[i] ^ (unsigned char)secret[size ? i % size : 0];
+        difference |= letters[i] ^ wanted[i % secret.size];
     return difference == 0;
 }
 
 /* One user, "default".  Without a password configured any will do, as in Redis. */
 static bool authenticate(struct call *call, struct bytes user, struct bytes password)
 {
-    const char *secret = call->server->ops->password(call->server);
+    struct bytes secret = call->server->ops->password(call->server);
     bool known = bytes_equal(user, bytes_from_string("default"));
-    if (known && (*secret == '\0' || equal_secret(password, secret))) {
+    if (known && (secret.size == 0 || equal_secret(password, secret))) {
         call->connection->authenticated = true;
         return true;
     }

@@ -65,12 +65,15 @@ struct server_ops {
     void (*kill_client)(struct server *server, struct connection *connection);
     /* CONFIG: each directive's name and present value in the form the file would have. */
     void (*config_each)(struct server *server,
-                        void (*each)(void *context, const char *name, const char *value),
+                        void (*each)(void *context, const char *name, struct bytes value),
                         void *context);
+    /* False with a reason in `error` when the directive is not known or fixed. */
+    bool (*config_may_set)(struct server *server, struct bytes name, char *error,
+                           size_t error_size);
     /* False with a reason in `error` when the directive is not known, fixed, or the value is bad. */
     bool (*config_set)(struct server *server, struct bytes name, struct bytes value, char *error,
                        size_t error_size);
-    const char *(*password)(struct server *server); /* "" when none is required */
+    struct bytes (*password)(struct server *server); /* size 0 when none is required */
     /* Whether this node, while it does not lead, refuses writes (follower-mode). */
     bool (*is_read_only)(struct server *server);
 };

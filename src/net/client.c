@@ -56,7 +56,7 @@ struct client *client_new(struct clients *clients, int fd)
     client->clients = clients;
     connection->id = ++clients->next_id;
     connection->fd = fd;
-    connection->authenticated = clients->options.config->requirepass[0] == '\0';
+    connection->authenticated = clients->options.config->requirepass.size == 0;
     connection->created_ms = connection->last_active_ms = loop_unix_ms(clients->options.loop);
     socket_peer_name(fd, connection->address, sizeof connection->address);
     socket_local_name(fd, connection->local_address, sizeof connection->local_address);

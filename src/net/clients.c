@@ -52,7 +52,7 @@ static void turn_away(struct clients *clients, int fd, const char *text)
 /* Redis's protected mode (7.2): without a password only this machine may connect. */
 static bool is_protected_from(const struct config *config, int fd)
 {
-    return config->protected_mode && config->requirepass[0] == '\0' && !socket_is_loopback(fd);
+    return config->protected_mode && config->requirepass.size == 0 && !socket_is_loopback(fd);
 }
 
 void clients_accept(void *context, int fd)
@@ -82,7 +82,7 @@ void clients_accept(void *context, int fd)
 static void check_output_limit(struct client *client)
 {
     const struct config_output_limit *limit =
-        &client->clients->options.config->client_output_buffer_limit;
+        &client->clients->options.config->client_output_buffer_limits[CONFIG_CLASS_NORMAL];
     int64_t now_ms = loop_now_ms(client->clients->options.loop);
     size_t unsent = client_unsent(client);
     bool over_soft = limit->soft_bytes && unsent > limit->soft_bytes;

@@ -2,6 +2,7 @@
  * CONFIG RESETSTAT; everything else is asked for when a command asks. */
 #include "server/server_port.h"
 
+#include <inttypes.h>
 #include <malloc.h>
 #include <openssl/rand.h>
 #include <stdio.h>
@@ -14,6 +15,7 @@
 #include "base/memory.h"
 #include "net/client.h"
 #include "net/peer.h"
+#include "server/descriptors.h"
 
 struct server_port {
     struct server server; /* first */
@@ -173,27 +175,52 @@ static void kill_client(struct server *server, struct connection *connection)
 }
 
 static void config_each_value(struct server *server,
-                              void (*each)(void *context, const char *name, const char *value),
+                              void (*each)(void *context, const char *name, struct bytes value),
                               void *context)
 {
     config_each(port_of(server)->options.config, each, context);
+}
+
+/* As Redis: the value is the one before when the system does not let so many clients in. */
+static bool fit_clients(struct config *config, int64_t before, char *error, size_t error_size)
+{
+    int64_t fit = server_descriptors_clients(config->maxclients);
+    if (fit >= config->maxclients)
+        return true;
+    config->maxclients = before;
+    snprintf(error, error_size,
+             "CONFIG SET failed (possibly related to argument 'maxclients') - The operating system "
+             "is not able to handle the specified number of clients, try with %" PRId64,
+             fit);
+    return false;
 }
 
 static bool set_config(struct server *server, struct bytes name, struct bytes value, char *error,
                        size_t error_size)
 {
     struct server_port *port = port_of(server);
-    if (config_set(port->options.config, name, value, error, error_size) != CONFIG_SET_OK)
+    struct config *config = port->options.config;
+    int64_t maxclients = config->maxclients;
+    if (config_set(config, name, value, error, error_size) != CONFIG_SET_OK)
         return false;
-    log_set_level((enum log_level)port->options.config->loglevel);
+    if (config->maxclients > maxclients && !fit_clients(config, maxclients, error, error_size))
+        return false;
+    log_set_level((enum log_level)config->loglevel);
     clients_config_changed(port->clients);
-    replica_set_value_max(port->replica, (uint32_t)port->options.config->proto_max_bulk_len);
+    replica_set_value_max(port->replica, (uint32_t)config->proto_max_bulk_len);
     return true;
 }
 
-static const char *get_password(struct server *server)
+static bool may_set_config(struct server *server, struct bytes name, char *error, size_t error_size)
 {
-    return port_of(server)->options.config->requirepass;
+    (void)server;
+    return config_may_set(name, error, error_size) == CONFIG_SET_OK;
+}
+
+static struct bytes get_password(struct server *server)
+{
+    const struct config_secret *secret = &port_of(server)->options.config->requirepass;
+    return bytes_of(secret->data, secret->size);
 }
 
 static bool is_read_only(struct server *server)
@@ -210,6 +237,7 @@ static const struct server_ops server_port_ops = {
     .each_client = each_client,
     .kill_client = kill_client,
     .config_each = config_each_value,
+    .config_may_set = may_set_config,
     .config_set = set_config,
     .password = get_password,
     .is_read_only = is_read_only,

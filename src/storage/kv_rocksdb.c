@@ -598,7 +598,13 @@ static bool open_db(struct rocksdb_kv *kv, char *error, size_t size)
     if (!reason)
         return true;
     kv->db = NULL;
-    if (strstr(reason, "/LOCK"))
+    if (strstr(reason, strerror(EACCES)) || strstr(reason, strerror(EPERM)))
+        snprintf(
+            error, size,
+            "the data directory %s, or a file in it, belongs to another user: this one may not "
+            "write there (%s)",
+            kv->directory, reason);
+    else if (strstr(reason, "/LOCK"))
         snprintf(error, size, "the data directory %s is in use by another process (%s)",
                  kv->directory, reason);
     else

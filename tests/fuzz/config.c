@@ -31,40 +31,50 @@ static enum config_load_result load(struct config *config, struct bytes text, ch
 
 static bool takes_words(const char *name)
 {
-    return strcmp(name, "bind") == 0 || strcmp(name, "peer-bind") == 0 ||
-           strcmp(name, "client-output-buffer-limit") == 0;
+    static const char *const names[] = {"bind",
+                                        "peer-bind",
+                                        "client-output-buffer-limit",
+                                        "save",
+                                        "oom-score-adj-values",
+                                        "latency-tracking-info-percentiles"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (strcmp(name, names[i]) == 0)
+            return true;
+    return false;
 }
 
-static void write_quoted(struct buffer *out, const char *value)
+static void write_quoted(struct buffer *out, struct bytes value)
 {
     buffer_append_byte(out, '"');
-    for (; *value; value++)
-        buffer_printf(out, "\\x%02x", (unsigned char)*value);
+    for (size_t i = 0; i < value.size; i++)
+        buffer_printf(out, "\\x%02x", ((const unsigned char *)value.data)[i]);
     buffer_append_byte(out, '"');
 }
 
 /* A node a line: `node 0,127.0.0.1:7001`. */
-static void write_nodes(struct buffer *out, const char *value)
+static void write_nodes(struct buffer *out, struct bytes value)
 {
-    while (*value) {
-        size_t size = strcspn(value, " ");
-        buffer_printf(out, "node %.*s\n", (int)size, value);
-        value += size + strspn(value + size, " ");
+    const char *text = value.data, *end = text + value.size;
+    while (text < end) {
+        const char *blank = memchr(text, ' ', (size_t)(end - text));
+        size_t size = (size_t)((blank ? blank : end) - text);
+        buffer_printf(out, "node %.*s\n", (int)size, text);
+        text += size + (blank ? 1 : 0);
     }
 }
 
-static void write_directive(void *context, const char *name, const char *value)
+static void write_directive(void *context, const char *name, struct bytes value)
 {
     struct buffer *out = context;
     if (strcmp(name, "node") == 0) {
         write_nodes(out, value);
         return;
     }
-    if (takes_words(name) && !*value)
+    if (takes_words(name) && !value.size)
         return;
     buffer_printf(out, "%s ", name);
     if (takes_words(name))
-        buffer_printf(out, "%s", value);
+        buffer_append(out, value.data, value.size);
     else
         write_quoted(out, value);
     buffer_append_byte(out, '\n');

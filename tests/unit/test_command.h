@@ -101,11 +101,26 @@ static inline void world_kill_client(struct server *server, struct connection *c
 
 static inline void
 world_config_each(struct server *server,
-                  void (*each)(void *context, const char *name, const char *value), void *context)
+                  void (*each)(void *context, const char *name, struct bytes value), void *context)
 {
     struct world *world = world_of(server);
     for (int i = 0; i < WORLD_DIRECTIVES; i++)
-        each(context, world->directives[i].name, world->directives[i].value);
+        each(context, world->directives[i].name, bytes_from_string(world->directives[i].value));
+}
+
+static inline bool world_config_may_set(struct server *server, struct bytes name, char *error,
+                                        size_t error_size)
+{
+    struct world *world = world_of(server);
+    for (int i = 0; i < WORLD_DIRECTIVES; i++) {
+        if (!bytes_is(name, world->directives[i].name))
+            continue;
+        if (world->directives[i].fixed)
+            snprintf(error, error_size, "CONFIG SET failed (%s)", world->directives[i].name);
+        return !world->directives[i].fixed;
+    }
+    snprintf(error, error_size, "Unknown option");
+    return false;
 }
 
 static inline bool world_config_set(struct server *server, struct bytes name, struct bytes value,
@@ -127,9 +142,9 @@ static inline bool world_config_set(struct server *server, struct bytes name, st
     return false;
 }
 
-static inline const char *world_password(struct server *server)
+static inline struct bytes world_password(struct server *server)
 {
-    return world_of(server)->password;
+    return bytes_from_string(world_of(server)->password);
 }
 
 static inline bool world_is_read_only(struct server *server)
@@ -146,6 +161,7 @@ static const struct server_ops world_ops = {.now_ms = world_now_ms,
                                             .each_client = world_each_client,
                                             .kill_client = world_kill_client,
                                             .config_each = world_config_each,
+                                            .config_may_set = world_config_may_set,
                                             .config_set = world_config_set,
                                             .password = world_password,
                                             .is_read_only = world_is_read_only};

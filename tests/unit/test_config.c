@@ -87,12 +87,13 @@ struct lookup {
     unsigned found;
 };
 
-static void look(void *context, const char *name, const char *value)
+static void look(void *context, const char *name, struct bytes value)
 {
     struct lookup *lookup = context;
     if (strcmp(name, lookup->name) != 0)
         return;
-    snprintf(lookup->value, sizeof lookup->value, "%s", value);
+    snprintf(lookup->value, sizeof lookup->value, "%.*s", (int)value.size,
+             (const char *)value.data);
     lookup->found++;
 }
 
@@ -170,7 +171,7 @@ static void options_override_the_file(void **state)
                           "--me", "0", "--bind", "127.0.0.1", "-::1", NULL),
                      CONFIG_LOADED);
     assert_int_equal(fixture->config.port, 7100);
-    assert_string_equal(fixture->config.requirepass, "-second");
+    assert_string_equal(fixture->config.requirepass.data, "-second");
     assert_int_equal(fixture->config.nodes.count, 2);
     assert_int_equal(fixture->config.bind.count, 2);
     assert_string_equal(fixture->config.file, fixture->path);
@@ -184,7 +185,7 @@ static void quoting_is_that_of_redis(void **state)
                                         "dir 'it\\'s \\n'\t\nlogfile \"\"\n"
                                         "peer-secret plain\"quoted\""),
                      CONFIG_LOADED);
-    assert_string_equal(fixture->config.requirepass, "a b!\n\"q");
+    assert_string_equal(fixture->config.requirepass.data, "a b!\n\"q");
     assert_string_equal(fixture->config.dir, "it's \\n");
     assert_string_equal(fixture->config.logfile, "");
     assert_string_equal(fixture->config.peer_secret, "plainquoted");
@@ -197,7 +198,9 @@ static void a_bad_line_is_named(void **state)
     expect_file_error(fixture, "port 1\nrequirepass \"a\n", 2, "unbalanced quotes");
     expect_file_error(fixture, "requirepass \"a\"b", 1,
                       "a closing quote must be followed by a blank");
-    expect_file_error(fixture, "requirepass \"a\\x00b\"", 1, "a NUL byte");
+    expect_file_error(fixture, "dir \"a\\x00b\"", 1, "dir: argument must not hold a NUL byte");
+    expect_file_error(fixture, "bind 127.0.0.1 # x", 1,
+                      "bind: '#' is not an address: a comment has a line of its own");
     expect_file_error(fixture, "\n\nport\n", 3, "port: wrong number of arguments");
     expect_file_error(fixture, "port 1 2\n", 1, "port: wrong number of arguments");
     expect_file_error(fixture, "# x\nelection-timeuot 5", 2,
@@ -340,15 +343,18 @@ static void values_out_of_bounds(void **state)
 static void output_limits(void **state)
 {
     struct fixture *fixture = *state;
-    assert_int_equal(load_text(fixture, "client-output-buffer-limit normal 256mb 64mb 60"),
+    assert_int_equal(load_text(fixture, "client-output-buffer-limit normal 256mb 64mb 60\n"
+                                        "client-output-buffer-limit replica 1 2 3 pubsub 4 5 6"),
                      CONFIG_LOADED);
-    const struct config_output_limit *limit = &fixture->config.client_output_buffer_limit;
+    const struct config_output_limit *limit =
+        &fixture->config.client_output_buffer_limits[CONFIG_CLASS_NORMAL];
     assert_int_equal(limit->hard_bytes, 256 << 20);
     assert_int_equal(limit->soft_bytes, 64 << 20);
     assert_int_equal(limit->soft_seconds, 60);
-    expect_shown(&fixture->config, "client-output-buffer-limit", "normal 268435456 67108864 60");
+    expect_shown(&fixture->config, "client-output-buffer-limit",
+                 "normal 268435456 67108864 60 slave 1 2 3 pubsub 4 5 6");
     config_deinit(&fixture->config);
-    expect_file_error(fixture, "client-output-buffer-limit pubsub 1 1 1", 1,
+    expect_file_error(fixture, "client-output-buffer-limit master 1 1 1", 1,
                       "client-output-buffer-limit: Invalid client class specified in buffer limit "
                       "configuration.");
     expect_file_error(fixture, "client-output-buffer-limit normal 1 1", 1,
@@ -359,20 +365,84 @@ static void output_limits(void **state)
                       "buffer limit configuration.");
 }
 
-static void directives_of_redis_with_one_value(void **state)
+/* ---- Redis's directives -------------------------------------------------------- */
+
+static void directives_without_effect_are_taken_and_named(void **state)
 {
     struct fixture *fixture = *state;
-    assert_int_equal(load_text(fixture, "daemonize no\nsupervised no\nsave \"\"\nappendonly YES\n"),
+    assert_int_equal(load_text(fixture, "daemonize yes\nsupervised systemd\nsave 900 1 300 10\n"
+                                        "maxmemory 100mb\nslave-priority 7\nport 7000\n"),
                      CONFIG_LOADED);
-    expect_shown(&fixture->config, "appendonly", "yes");
-    expect_shown(&fixture->config, "save", "");
+    expect_shown(&fixture->config, "save", "900 1 300 10");
+    expect_shown(&fixture->config, "maxmemory", "104857600");
+    expect_shown(&fixture->config, "replica-priority", "7");
+    expect_shown(&fixture->config, "slave-priority", "7");
+    assert_string_equal(fixture->config.ignored,
+                        "daemonize supervised save maxmemory replica-priority");
     config_deinit(&fixture->config);
-    expect_file_error(fixture, "daemonize yes", 1,
-                      "daemonize: can only be 'no': it stays in the foreground: let systemd run it "
-                      "(utils/redis-raft.service)");
-    assert_int_equal(load_text(fixture, "supervised systemd"), CONFIG_FAILED);
-    assert_non_null(strstr(fixture->error, "systemd unit"));
+}
+
+static void what_would_weaken_is_refused_with_the_reason(void **state)
+{
+    struct fixture *fixture = *state;
+    static const struct {
+        const char *line, *reason;
+    } cases[] = {
+        {"aclfile /etc/users.acl", "aclfile: not here: there are no users but `default`: use "
+                                   "requirepass"},
+        {"user alice on >secret ~* +@all", "user: not here: there are no users but `default`: use "
+                                           "requirepass"},
+        {"rename-command CONFIG \"\"", "rename-command: not here: commands keep their names: a "
+                                       "password (requirepass) keeps strangers from them"},
+        {"loadmodule /x.so a", "loadmodule: not here: there are no modules"},
+        {"replicaof 10.0.0.1 6379", "replicaof: not here: the members are given by `node`, the "
+                                    "leader is elected"},
+        {"tls-port 6380", "tls-port: can only be '0': there is no encryption"},
+        {"tls-replication yes", "tls-replication: can only be 'no': there is no encryption"},
+        {"cluster-enabled yes", "cluster-enabled: can only be 'no': every node holds all keys"},
+        {"min-slaves-to-write 2",
+         "min-replicas-to-write: can only be '0': a write is on a majority's disks before it is "
+         "answered, never on more by order"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        expect_file_error(fixture, cases[i].line, 1, cases[i].reason);
+    assert_int_equal(load_text(fixture, "tls-port 0\ncluster-enabled no\naclfile \"\"\n"
+                                        "min-replicas-to-write 1\nreplicaof \"\"\n"),
+                     CONFIG_LOADED);
     config_deinit(&fixture->config);
+}
+
+static void files_include_files(void **state)
+{
+    struct fixture *fixture = *state;
+    char inner[80], text[256], expected[256];
+    snprintf(inner, sizeof inner, "%s.inner", fixture->path);
+    FILE *file = fopen(inner, "w");
+    assert_non_null(file);
+    fputs("# x\nport 7007\nport x\n", file);
+    fclose(file);
+    snprintf(text, sizeof text, "timeout 5\ninclude %s\n", inner);
+    assert_int_equal(load_text(fixture, text), CONFIG_FAILED);
+    config_deinit(&fixture->config);
+    snprintf(expected, sizeof expected, "%s:3: port: argument couldn't be parsed into an integer",
+             inner);
+    assert_string_equal(fixture->error, expected);
+
+    file = fopen(inner, "w");
+    fputs("port 7007\n", file);
+    fclose(file);
+    snprintf(text, sizeof text, "include %s.in*\ninclude /nonexistent/*.conf\ntimeout 6",
+             fixture->path);
+    assert_int_equal(load_text(fixture, text), CONFIG_LOADED);
+    assert_int_equal(fixture->config.port, 7007);
+    assert_int_equal(fixture->config.timeout, 6);
+    config_deinit(&fixture->config);
+    unlink(inner);
+
+    expect_file_error(fixture, "\ninclude /nonexistent/x.conf", 2,
+                      "include: /nonexistent/x.conf cannot be opened: No such file or directory");
+    snprintf(text, sizeof text, "include %s\n", fixture->path);
+    expect_file_error(fixture, text, 1, "include: too many files, or a file that includes itself");
 }
 
 /* ---- the cluster ---------------------------------------------------------------- */
@@ -467,6 +537,7 @@ static void set_changes_what_may_change(void **state)
     static const struct {
         const char *name, *value, *shown;
     } cases[] = {
+        {"follower-mode", "readonly", "readonly"},
         {"maxclients", "7", "7"},
         {"MaxClients", "8", "8"},
         {"requirepass", "secret word", "secret word"},
@@ -474,8 +545,24 @@ static void set_changes_what_may_change(void **state)
         {"loglevel", "DEBUG", "debug"},
         {"protected-mode", "no", "no"},
         {"client-query-buffer-limit", "2mb", "2097152"},
-        {"client-output-buffer-limit", "normal 1mb 2mb 3", "normal 1048576 2097152 3"},
-        {"follower-mode", "readonly", "readonly"},
+        {"client-output-buffer-limit", "normal 1mb 2mb 3",
+         "normal 1048576 2097152 3 slave 268435456 67108864 60 pubsub 33554432 8388608 60"},
+        {"client-output-buffer-limit", "pubsub 1 2 3 replica 4 5 6",
+         "normal 1048576 2097152 3 slave 4 5 6 pubsub 1 2 3"},
+        {"maxmemory-policy", "allkeys-LRU", "allkeys-lru"},
+        {"maxmemory-clients", "5%", "5%"},
+        {"notify-keyspace-events", "xKE", "xKE"},
+        {"notify-keyspace-events", "EKA", "AKE"},
+        {"notify-keyspace-events", "tdezxshlg$", "A"},
+        {"list-max-listpack-size", "-5", "-5"},
+        {"slowlog-log-slower-than", "-1", "-1"},
+        {"lua-time-limit", "1", "1"},
+        {"save", "", ""},
+        {"save", "900 1 300 10", "900 1 300 10"},
+        {"appendonly", "no", "no"},
+        {"replica-read-only", "yes", "yes"}, /* follower-mode is readonly by now */
+        {"port", "6379", "6379"},
+        {"bind", "127.0.0.1 -::1", "127.0.0.1 -::1"},
         {"request-timeout", "100", "100"},
         {"timeout", "1", "1"},
         {"tcp-keepalive", "0", "0"},
@@ -496,8 +583,8 @@ static void set_refuses_in_the_words_of_redis(void **state)
     struct config config;
     char error[CONFIG_ERROR_SIZE];
     static const char *const fixed[] = {
-        "port", "node",      "me",      "dir",  "election-timeout", "peer-secret",
-        "bind", "peer-bind", "logfile", "save", "appendonly",       "rocksdb-cache-size",
+        "node",      "me",      "election-timeout",   "daemonize", "databases",
+        "peer-bind", "logfile", "rocksdb-cache-size", "pidfile",   "replicaof",
     };
     config_init(&config);
     for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++) {
@@ -509,16 +596,79 @@ static void set_refuses_in_the_words_of_redis(void **state)
                  fixed[i]);
         assert_string_equal(error, expected);
     }
+    static const struct {
+        const char *name, *value, *reason;
+    } refused[] = {
+        {"dir", "/tmp", "can't set protected config"},
+        {"dbfilename", "x", "can't set protected config"},
+        {"port", "7000", "it is taken at the start: change the file"},
+        {"bind", "*", "it is taken at the start: change the file"},
+        {"tls-port", "7000", "can only be '0': there is no encryption"},
+        {"save", "900", "Invalid save parameters"},
+        {"save", "0 1", "Invalid save parameters"},
+        {"maxmemory-clients", "101%", "percentage argument must be less or equal to 100"},
+        {"maxmemory-clients", "x", "argument must be a memory or percent value"},
+        {"notify-keyspace-events", "q", "Invalid event class character. Use 'Ag$lshzxeKEtmdn'."},
+        {"oom-score-adj-values", "1 2", "wrong number of arguments"},
+        {"oom-score-adj-values", "1 2 3000",
+         "Invalid oom-score-adj-values, elements must be between -2000 and 2000."},
+        {"latency-tracking-info-percentiles", "101",
+         "latency-tracking-info-percentiles parameters should sit between [0.0,100.0]"},
+        {"latency-tracking-info-percentiles", "x",
+         "Invalid latency-tracking-info-percentiles parameters"},
+        {"list-max-listpack-size", "99999999999",
+         "argument must be between -2147483648 and 2147483647 inclusive"},
+        {"client-output-buffer-limit", "normal",
+         "Wrong number of arguments in buffer limit configuration."},
+    };
+    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
+        char expected[CONFIG_ERROR_SIZE];
+        assert_int_equal(set(&config, refused[i].name, refused[i].value, error),
+                         CONFIG_SET_REFUSED);
+        snprintf(expected, sizeof expected,
+                 "CONFIG SET failed (possibly related to argument '%s') - %s", refused[i].name,
+                 refused[i].reason);
+        assert_string_equal(error, expected);
+    }
+    assert_int_equal(set(&config, "peer-secret", "1", error), CONFIG_SET_UNKNOWN);
     assert_int_equal(set(&config, "nope", "1", error), CONFIG_SET_UNKNOWN);
     assert_string_equal(error, "Unknown option or number of arguments for CONFIG SET - 'nope'");
     assert_int_equal(set(&config, "debug", "", error), CONFIG_SET_UNKNOWN);
     assert_int_equal(
         config_set(&config, bytes_of("port\0x", 6), bytes_of("1", 1), error, sizeof error),
         CONFIG_SET_UNKNOWN);
-    assert_int_equal(config_set(&config, bytes_from_string("requirepass"), bytes_of("a\0b", 3),
+    assert_int_equal(config_set(&config, bytes_from_string("masteruser"), bytes_of("a\0b", 3),
                                 error, sizeof error),
                      CONFIG_SET_REFUSED);
-    assert_string_equal(config.requirepass, "");
+    assert_int_equal(config_set(&config, bytes_from_string("requirepass"), bytes_of("a\0b", 3),
+                                error, sizeof error),
+                     CONFIG_SET_OK);
+    assert_int_equal(config.requirepass.size, 3);
+    assert_memory_equal(config.requirepass.data, "a\0b", 4);
+    config_deinit(&config);
+}
+
+static void set_again(void *context, const char *name, struct bytes value)
+{
+    struct config *config = context;
+    char error[CONFIG_ERROR_SIZE];
+    struct lookup after = {.name = name};
+    if (config_may_set(bytes_from_string(name), error, sizeof error) != CONFIG_SET_OK)
+        return;
+    if (config_set(config, bytes_from_string(name), value, error, sizeof error) != CONFIG_SET_OK)
+        fail_msg("%s", error);
+    config_each(config, look, &after);
+    assert_int_equal(after.found, 1);
+    assert_int_equal(strlen(after.value), value.size);
+    assert_memory_equal(after.value, value.data, value.size);
+}
+
+static void any_value_that_is_shown_can_be_set(void **state)
+{
+    (void)state;
+    struct config config;
+    config_init(&config);
+    config_each(&config, set_again, &config);
     config_deinit(&config);
 }
 
@@ -539,11 +689,11 @@ struct pairs {
     size_t size;
 };
 
-static void add_pair(void *context, const char *name, const char *value)
+static void add_pair(void *context, const char *name, struct bytes value)
 {
     struct pairs *pairs = context;
     pairs->size += (size_t)snprintf(pairs->text + pairs->size, sizeof pairs->text - pairs->size,
-                                    "%s=%s\n", name, value);
+                                    "%s=%.*s\n", name, (int)value.size, (const char *)value.data);
     assert_true(pairs->size < sizeof pairs->text);
 }
 
@@ -561,17 +711,19 @@ static void the_file_holds_the_defaults(void **state)
     assert_string_equal(with.text, without.text);
 }
 
-/* A line that starts with the name, commented out or not. */
-static void expect_documented(void *context, const char *name, const char *value)
+/* A line that starts with the name, commented out or not; of those without effect, the name. */
+static void expect_documented(void *context, const char *name, struct bytes value)
 {
+    static const char *const forms[] = {"\n%s ", "\n# %s ", " %s"};
+    size_t count = config_is_inert(name) ? 3 : 2;
     char line[128];
     (void)value;
-    snprintf(line, sizeof line, "\n%s ", name);
-    if (strstr(context, line))
-        return;
-    snprintf(line, sizeof line, "\n# %s ", name);
-    if (!strstr(context, line))
-        fail_msg("redis-raft.conf does not mention %s", name);
+    for (size_t i = 0; i < count; i++) {
+        snprintf(line, sizeof line, forms[i], config_find(name));
+        if (strstr(context, line))
+            return;
+    }
+    fail_msg("redis-raft.conf does not mention %s", name);
 }
 
 static void the_file_documents_every_directive(void **state)
@@ -586,7 +738,7 @@ static void the_file_documents_every_directive(void **state)
     assert_int_equal(load(fixture, NULL), CONFIG_LOADED);
     config_each(&fixture->config, expect_documented, text);
     config_deinit(&fixture->config);
-    expect_documented(text, "peer-secret", "");
+    expect_documented(text, "peer-secret", bytes_of(NULL, 0));
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -606,7 +758,10 @@ int main(void)
         TEST(sizes_have_the_units_of_redis),
         TEST(values_out_of_bounds),
         TEST(output_limits),
-        TEST(directives_of_redis_with_one_value),
+        TEST(directives_without_effect_are_taken_and_named),
+        TEST(what_would_weaken_is_refused_with_the_reason),
+        TEST(files_include_files),
+        TEST(any_value_that_is_shown_can_be_set),
         TEST(nodes_that_will_not_do),
         TEST(me_is_one_of_the_nodes),
         TEST(one_directive_against_another),
