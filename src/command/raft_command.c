@@ -108,6 +108,7 @@ void command_raft_info_lines(const struct server_raft *raft, struct buffer *out)
     line(out, "fsync_count", raft->syncs);
     line(out, "fsync_avg_microseconds", raft->syncs ? raft->sync_us_total / raft->syncs : 0);
     line(out, "fsync_max_microseconds", raft->sync_us_max);
+    line(out, "oldest_write_ms", raft->oldest_write_ms);
     line(out, "checkpoints", raft->checkpoints);
     line(out, "checkpoint_in_progress", raft->checkpoint_under_way);
     line(out, "dirty_bytes", raft->dirty_bytes);
@@ -163,7 +164,7 @@ void cmd_raft_status(struct call *call)
     struct server_raft raft;
     call->server->ops->raft(call->server, &raft);
     const struct raft_status *status = &raft.status;
-    reply_map(reply, 11);
+    reply_map(reply, 12);
     pair_u64(reply, "node", raft.id);
     pair_string(reply, "role", raft_role_name(status->role));
     pair_u64(reply, "term", status->term);
@@ -178,6 +179,7 @@ void cmd_raft_status(struct call *call)
     pair_u64(reply, "persisted", raft.persisted_index);
     pair_u64(reply, "log-first", status->first.index + 1);
     pair_u64(reply, "log-last", status->last.index);
+    pair_u64(reply, "oldest-write-ms", raft.oldest_write_ms);
     reply_bulk_string(reply, "members");
     reply_array(reply, raft.members_count);
     for (uint32_t i = 0; i < raft.members_count; i++)

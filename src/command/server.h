@@ -45,8 +45,9 @@ struct server_raft {
     uint64_t log_entries, syncs, sync_us_total, sync_us_max;
     uint64_t checkpoints, persisted_index, dirty_bytes;
     bool checkpoint_under_way;
-    uint64_t keys;     /* in this node's applied state */
-    uint64_t receipts; /* exactly-once clients */
+    uint64_t keys;            /* in this node's applied state */
+    uint64_t receipts;        /* exactly-once clients */
+    uint64_t oldest_write_ms; /* how long the disk has kept a write waiting */
     uint64_t elections, requests_waiting, requests_forwarded;
 };
 

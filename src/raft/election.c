@@ -112,11 +112,17 @@ void raft_own_vote_durable(struct raft *raft)
         raft_become_leader(raft);
 }
 
+/* A node whose disk hangs could not keep the office (disk.c). */
+static bool may_campaign(const struct raft *raft)
+{
+    return raft_is_voter(raft, raft->self) && !raft_disk_hangs(raft);
+}
+
 void raft_tick_follower(struct raft *raft)
 {
     struct raft_state *state = &raft->state;
     state->election_elapsed++;
-    if (state->election_elapsed >= state->election_timeout && raft_is_voter(raft, raft->self))
+    if (state->election_elapsed >= state->election_timeout && may_campaign(raft))
         campaign_pre(raft);
 }
 
@@ -186,6 +192,6 @@ void raft_on_timeout_now(struct raft *raft, const struct raft_message *message)
 {
     if (raft->state.role != RAFT_FOLLOWER || raft->state.leader != message->from)
         return;
-    if (raft_is_voter(raft, raft->self))
+    if (may_campaign(raft))
         raft_campaign(raft, true);
 }

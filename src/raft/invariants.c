@@ -3,6 +3,38 @@
 #include "base/fatal.h"
 #include "raft/raft_internal.h"
 
+enum { LOOK_AT_MAX = 16 }; /* of what may be many: so many are looked at */
+
+/* What is in flight is what was sent and not answered: it ends where the next begins. */
+static void check_progress(const struct raft *raft, const struct progress *progress)
+{
+    check(progress->match < progress->next); /* I5 */
+    check(progress->next <= raft->trail.last + 1);
+    check(progress->match <= raft->trail.last);
+    check(progress->round_acked <= raft->state.round);
+    check(progress->inflight_count <= RAFT_INFLIGHT_MAX); /* I9 */
+    if (progress->inflight_count == 0) {
+        check(!progress->replicating || progress->next == progress->match + 1);
+        return;
+    }
+    uint32_t end = progress->inflight_start + progress->inflight_count - 1;
+    check(progress->replicating);
+    check(progress->inflight[progress->inflight_start] > progress->match);
+    check(progress->inflight[end % RAFT_INFLIGHT_MAX] == progress->next - 1);
+}
+
+/* Added up where that is cheap; the simulator does it always. */
+static void check_uncommitted(const struct raft *raft)
+{
+    const struct raft_state *state = &raft->state;
+    if (raft->trail.last - state->commit > LOOK_AT_MAX)
+        return;
+    uint64_t bytes = 0;
+    for (raft_index i = state->commit + 1; i <= raft->trail.last; i++)
+        bytes += raft_trail_size_at(&raft->trail, i);
+    check(bytes == state->uncommitted_bytes); /* I10 */
+}
+
 static void check_leader(const struct raft *raft)
 {
     const struct raft_state *state = &raft->state;
@@ -12,13 +44,10 @@ static void check_leader(const struct raft *raft)
           state->term_start <= raft->trail.first.index); /* I7 */
     check(state->round_confirmed <= state->round);
     for (uint32_t place = 0; place < raft->members.count; place++) {
-        const struct progress *progress = &state->progress[place];
-        if (place == raft->self)
-            continue;
-        check(progress->match < progress->next); /* I5 */
-        check(progress->next <= raft->trail.last + 1);
-        check(progress->round_acked <= state->round);
+        if (place != raft->self)
+            check_progress(raft, &state->progress[place]);
     }
+    check_uncommitted(raft);
 }
 
 static void check_writes(const struct raft *raft)
@@ -28,13 +57,36 @@ static void check_writes(const struct raft *raft)
     check(state->hard_state_seq <= state->write_seq);
     if (state->writes_count == 0)
         return;
-    const struct write_under_way *oldest = &state->writes[state->writes_start];
     uint32_t at = (state->writes_start + state->writes_count - 1) % RAFT_WRITES_MAX;
     const struct write_under_way *newest = &state->writes[at];
-    check(oldest->seq > state->durable_seq); /* I6 */
-    check(newest->seq == state->write_seq);
-    check(oldest->end <= raft->trail.last);
+    check(newest->seq == state->write_seq); /* I6 */
     check(newest->end == raft->trail.last);
+    uint64_t before = state->durable_seq;
+    for (uint32_t i = 0; i < state->writes_count && i < LOOK_AT_MAX; i++) {
+        const struct write_under_way *write =
+            &state->writes[(state->writes_start + i) % RAFT_WRITES_MAX];
+        check(write->seq > before);
+        check(write->end <= raft->trail.last);
+        before = write->seq;
+    }
+}
+
+static void check_terms(const struct raft *raft)
+{
+    const struct raft_trail *trail = &raft->trail;
+    check(raft_trail_last(trail).term <= raft->state.term); /* I3 */
+    uint32_t from = trail->runs_count > LOOK_AT_MAX ? trail->runs_count - LOOK_AT_MAX : 0;
+    for (uint32_t i = from + 1; i < trail->runs_count; i++) {
+        check(trail->runs[i - 1].term < trail->runs[i].term);
+        check(trail->runs[i - 1].start < trail->runs[i].start);
+    }
+}
+
+static void check_no_office(const struct raft_state *state)
+{
+    check(state->reads_count == 0);           /* I8 */
+    check(state->transfer_to == RAFT_NOBODY); /* I11 */
+    check(state->role == RAFT_FOLLOWER || state->leader == RAFT_NOBODY);
 }
 
 void raft_check_invariants(const struct raft *raft)
@@ -46,12 +98,12 @@ void raft_check_invariants(const struct raft *raft)
     check(state->commit <= raft->trail.last);
     check(state->durable <= raft->trail.last); /* I2 */
     check(raft->trail.first.index <= state->durable);
-    check(raft_trail_last(&raft->trail).term <= state->term); /* I3 */
+    check_terms(raft);
     check_writes(raft);
     if (state->role == RAFT_CANDIDATE)
         check(state->voted_for == raft->config.id); /* I4 */
     if (state->role == RAFT_LEADER)
         check_leader(raft);
     else
-        check(state->reads_count == 0); /* I8 */
+        check_no_office(state);
 }

@@ -209,6 +209,7 @@ static void on_persisted(struct raft *raft, uint64_t seq)
         state->writes_start = (state->writes_start + 1) % RAFT_WRITES_MAX;
         state->writes_count--;
     }
+    state->disk_silent_ticks = 0;
     release_withheld(raft);
     raft_own_vote_durable(raft);
     if (state->role == RAFT_LEADER)
@@ -233,6 +234,7 @@ static void on_compacted(struct raft *raft, raft_index index)
 
 static void on_tick(struct raft *raft)
 {
+    raft_tick_disk(raft);
     if (raft->state.role == RAFT_LEADER)
         raft_tick_leader(raft);
     else
@@ -312,6 +314,8 @@ static void finish_output(struct raft *raft, struct raft_output *output)
     output->reads_failed = raft->reads_failed;
     output->reads_failed_count = raft->reads_failed_count;
     output->apply_to = apply_to(raft);
+    check(raft->state.applied <= output->apply_to); /* I1 */
+    check(output->apply_to <= raft->state.commit && output->apply_to <= raft->state.durable);
     output->role_changed = raft->role_changed;
 }
 
@@ -380,6 +384,7 @@ void raft_status(const struct raft *raft, struct raft_status *status)
         .first = raft->trail.first,
         .last = raft_trail_last(&raft->trail),
         .log_bytes = raft->trail.bytes,
+        .disk_silent_ticks = state->disk_silent_ticks,
         .transferring = state->transfer_to != RAFT_NOBODY,
     };
 }

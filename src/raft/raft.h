@@ -198,7 +198,8 @@ struct raft_status {
     raft_index durable;    /* our own log is durable up to here */
     struct raft_pos first; /* the position before the first entry we still hold */
     struct raft_pos last;
-    uint64_t log_bytes; /* payload of the entries we hold */
+    uint64_t log_bytes;         /* payload of the entries we hold */
+    uint32_t disk_silent_ticks; /* with writes under way, since one was finished */
     bool transferring;
 };
 

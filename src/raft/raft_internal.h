@@ -9,7 +9,8 @@
  *      |  +------------------------------------+                             |  vote durable:
  *      |     a leader, a higher term, refused by a majority                  |  raft_become_leader()
  *      +------------------------ raft_become_follower() <---- LEADER <------------+
- *                    a higher term, or no majority heard: check_quorum()
+ *                    a higher term, no majority heard: check_quorum(),
+ *                    or our disk hangs: raft_check_disk()
  *
  * Invariants, checked by raft_check_invariants() after every step:
  *   I1  first.index <= applied <= apply_to <= min(commit, durable) <= last.index
@@ -22,6 +23,10 @@
  *       more than the log holds
  *   I7  a leader's term_start entry is of its term; what it commits by counting is of its term
  *   I8  reads wait only on a leader
+ *   I9  what is in flight to a member is what was sent and not answered: each request begins where the
+ *       one before it ends, the first behind match or across it, the last before next; nothing while probing
+ *   I10 a leader's uncommitted_bytes is the sum of the entries above commit
+ *   I11 only a leader hands its office over
  */
 #ifndef RAFT_RAFT_INTERNAL_H
 #define RAFT_RAFT_INTERNAL_H
@@ -131,6 +136,7 @@ struct raft_state {
     uint64_t hard_state_seq;                        /* the last write that changed term or vote */
     struct write_under_way writes[RAFT_WRITES_MAX]; /* a ring */
     uint32_t writes_start, writes_count;
+    uint32_t disk_silent_ticks;                  /* with writes under way, since one was finished */
     struct withheld withheld[RAFT_WITHHELD_MAX]; /* in the order of after_seq */
     uint32_t withheld_count;
 
@@ -226,6 +232,13 @@ void raft_fail_reads(struct raft *raft);
 enum raft_result raft_on_transfer(struct raft *raft, raft_node_id to);
 void raft_tick_transfer(struct raft *raft);
 void raft_continue_transfer(struct raft *raft); /* once all is applied here and matched there */
+
+uint32_t raft_transfer_best(const struct raft *raft); /* place; members.count: nobody is active */
+
+/* disk.c */
+void raft_tick_disk(struct raft *raft);
+void raft_check_disk(struct raft *raft); /* leaders, at each tick */
+bool raft_disk_hangs(const struct raft *raft);
 
 /* quorum.c: pure arithmetic */
 uint32_t raft_quorum_size(uint32_t voters);

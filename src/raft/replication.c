@@ -195,6 +195,9 @@ void raft_tick_leader(struct raft *raft)
     check_quorum(raft);
     if (state->role != RAFT_LEADER)
         return;
+    raft_check_disk(raft);
+    if (state->role != RAFT_LEADER)
+        return;
     raft_tick_transfer(raft);
     if (++state->heartbeat_elapsed >= raft->config.heartbeat_ticks)
         raft_send_heartbeats(raft);

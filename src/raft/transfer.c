@@ -6,7 +6,7 @@
 #include "base/fatal.h"
 #include "raft/raft_internal.h"
 
-static uint32_t best_target(const struct raft *raft)
+uint32_t raft_transfer_best(const struct raft *raft)
 {
     uint32_t best = raft->members.count;
     for (uint32_t place = 0; place < raft->members.count; place++) {
@@ -24,7 +24,7 @@ enum raft_result raft_on_transfer(struct raft *raft, raft_node_id to)
     struct raft_state *state = &raft->state;
     if (state->role != RAFT_LEADER)
         return RAFT_NOT_LEADER;
-    uint32_t place = to == RAFT_NOBODY ? best_target(raft) : raft_member_place(raft, to);
+    uint32_t place = to == RAFT_NOBODY ? raft_transfer_best(raft) : raft_member_place(raft, to);
     if (place == raft->members.count || place == raft->self || !raft_is_voter(raft, place))
         return RAFT_BUSY;
     state->transfer_to = raft->members.list[place].id;

@@ -6,14 +6,15 @@
  *
  *   - begins at the highest log time applied, and never falls;
  *   - moves on with the monotonic clock;
- *   - is held to the middle of a majority's clocks: of an odd number the median, of an even one the
- *     interval between the two in the middle.  Below it, it jumps there; above, it moves on slower
- *     until the clocks have caught up.  Within it, it is left alone: of two clocks that disagree
- *     nobody can say which is wrong, and the one that is must not pull.
+ *   - is held between the latest time that a majority of all clocks has reached, and the earliest that
+ *     a majority has not passed: with all clocks known, the median.  Below, it jumps there; above, it
+ *     moves on slower until the clocks have caught up.  Between, it is left alone: of two clocks that
+ *     disagree nobody can say which is wrong, and the one that is must not pull.
  *
- * With at most a minority of clocks wrong, and more than half of the others heard, the middle lies
- * between two right clocks.  Before a majority's clocks are known the monotonic clock alone counts; a
- * leader knows them from the votes that it was elected by.
+ * A majority holds one right clock at least, as long as no more than a minority is wrong: so what pulls
+ * is right.  The median of those that happen to be heard would not do: of three heard of five, two may
+ * be wrong.  Before a majority's clocks are known the monotonic clock alone counts; a leader knows them
+ * from the votes that it was elected by.
  *
  * Log time that once ran ahead (a cluster of one whose clock was set ten years on, and back) goes
  * on from there at nearly its pace: what ends after an hour of log time still ends. */
@@ -30,7 +31,7 @@ enum {
     SLOWER_BY = 16   /* ahead of the middle, this part of the time does not count */
 };
 
-/* The middle of what voters' clocks show, if a majority's are known. */
+/* What a majority of the voters' clocks has reached, and has not passed, if a majority's are known. */
 struct middle {
     bool known;
     int64_t low_ms, high_ms;
@@ -88,10 +89,11 @@ static struct middle middle_of(const struct replica *replica)
         if (replica->clocks[place].known)
             clocks[count++] = replica->now_ms + replica->clocks[place].ahead_ms;
     }
-    if (count <= voters / 2)
+    uint32_t majority = voters / 2 + 1;
+    if (count < majority)
         return (struct middle){.known = false};
     qsort(clocks, count, sizeof clocks[0], compare);
-    return (struct middle){true, clocks[(count - 1) / 2], clocks[count / 2]};
+    return (struct middle){true, clocks[count - majority], clocks[majority - 1]};
 }
 
 /* Once when it begins, and once when it is over; the band between keeps it from repeating. */
@@ -151,7 +153,7 @@ void replica_log_time_tick(struct replica *replica)
     note_distances(replica);
 }
 
-/* Of an even number the middle is taken half-way: of two that differ both are far from it. */
+/* The middle is taken half-way: of two that differ both are far from it. */
 void replica_clock_status(const struct replica *replica, struct replica_status *status)
 {
     struct middle middle = middle_of(replica);

@@ -295,6 +295,7 @@ void replica_status(const struct replica *replica, struct replica_status *status
         .elections = replica->elections,
         .reads_done = replica->reads_done,
         .writes_done = replica->writes_done,
+        .oldest_write_ms = (uint64_t)replica->status.disk_silent_ticks * replica->options.tick_ms,
     };
     status->peers_count = raft_peers(replica->raft, status->peers);
     status->serving = replica_serves(replica);

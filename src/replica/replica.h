@@ -248,6 +248,7 @@ struct replica_status {
     uint64_t requests_forwarded; /* since the start */
     uint64_t elections;          /* terms in which this node became leader */
     uint64_t reads_done, writes_done;
+    uint64_t oldest_write_ms; /* how long the disk has kept its oldest write waiting; 0: none */
     /* Of a leader that knows a majority's clocks: by how much each member's is ahead of the middle,
      * by place in the members. */
     bool clock_known[RAFT_MEMBERS_MAX];

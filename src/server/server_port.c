@@ -154,6 +154,7 @@ static void get_raft(struct server *server, struct server_raft *raft)
         .members_count = config->nodes.count,
         .log_entries = status.raft.last.index - status.raft.first.index,
         .elections = status.elections,
+        .oldest_write_ms = status.oldest_write_ms,
         .requests_waiting = status.requests_waiting,
         .requests_forwarded = status.requests_forwarded,
     };

@@ -14,6 +14,8 @@
  *                 now and once as if an election timeout had passed.  The same reason.
  *   heartbeats    sent at any time: a tick of the leader.
  *   resending     given up at any time: as an UNREACHABLE, and as a silence.
+ *   hanging disks a leader's is a STEP_DOWN, with the TIMEOUT_NOW that a transfer could have sent; one who
+ *                 does not campaign because of it does less.
  *   applying      at once, as far as the core allows.  It decides only from where a restart goes on;
  *                 a crash picks every index up to there.
  *   numbers       of writes: counted from the last acknowledged, the core only compares them.

@@ -56,6 +56,7 @@ static void unpack_disk(struct raft_state *state, const struct node *node, uint6
     state->hard_state_seq = seq + node->hard_state_seq;
     state->campaign_seq = node->campaign_seq ? seq + node->campaign_seq : 0;
     state->writes_start = 0;
+    state->disk_silent_ticks = 0;
     state->writes_count = node->writes_count;
     for (uint32_t i = 0; i < node->writes_count; i++)
         state->writes[i] = (struct write_under_way){seq + i + 1, node->writes_end[i]};

@@ -23,6 +23,8 @@
  *     and with to=C it is addressed to C, but comes to B
  *   settle [quiet]        everything is delivered and persisted until nothing moves
  *   isolate N             messages to and from N vanish in settle, until `heal`
+ *   hang N                the disk of N finishes no write in settle, until `heal`
+ *   pass N                N times: a tick for every node, in their order, then settle; says nothing
  *   heal    crash N    restart N    status
  *
  * Entries are applied as soon as the core allows.  Links raft and base only: that this links is the
@@ -69,7 +71,7 @@ struct node {
     struct stored_entry log[LOG_MAX]; /* as the core thinks of it */
     struct pending_write writes[WRITES_MAX];
     uint32_t writes_count;
-    bool isolated;
+    bool isolated, hanging;
 };
 
 static struct {
@@ -340,7 +342,7 @@ static bool settle_once(void)
     bool moved = false;
     for (uint32_t id = 1; id <= world.count; id++) {
         struct node *node = node_at(id);
-        while (node->raft && node->writes_count > 0) {
+        while (node->raft && !node->hanging && node->writes_count > 0) {
             persist_one(id);
             moved = true;
         }
@@ -501,6 +503,21 @@ static void do_tick(uint32_t id, uint32_t times)
         step(id, &input);
 }
 
+static void do_pass(uint32_t times)
+{
+    struct buffer ignored = {0}, *out = world.out;
+    world.out = &ignored;
+    for (uint32_t i = 0; i < times; i++) {
+        for (uint32_t id = 1; id <= world.count; id++)
+            if (world.nodes[id].raft)
+                do_tick(id, 1);
+        while (settle_once())
+            ;
+    }
+    world.out = out;
+    buffer_deinit(&ignored);
+}
+
 static void do_campaign(uint32_t id)
 {
     struct raft_status status;
@@ -567,6 +584,8 @@ static bool run_on_node(char **words, uint32_t count)
         persist_together(id);
     } else if (strcmp(words[0], "isolate") == 0) {
         node_at(id)->isolated = true;
+    } else if (strcmp(words[0], "hang") == 0) {
+        node_at(id)->hanging = true;
     } else if (strcmp(words[0], "crash") == 0) {
         do_crash(id);
     } else if (strcmp(words[0], "restart") == 0) {
@@ -592,9 +611,11 @@ static void run_command(const char *line)
         do_settle(count > 1);
     else if (strcmp(words[0], "status") == 0)
         do_status();
+    else if (strcmp(words[0], "pass") == 0)
+        do_pass(count > 1 ? (uint32_t)atoi(words[1]) : 1);
     else if (strcmp(words[0], "heal") == 0)
         for (uint32_t id = 1; id <= world.count; id++)
-            world.nodes[id].isolated = false;
+            world.nodes[id].isolated = world.nodes[id].hanging = false;
     else if (count > 1 && strstr(words[1], "->"))
         do_link(words, count);
     else if (count < 2 || !run_on_node(words, count))

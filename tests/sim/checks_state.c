@@ -143,6 +143,46 @@ static void check_role(const struct sim_node *node, const struct raft *raft,
                  node->id, status->leader, status->term);
 }
 
+static bool others_are_a_majority(const struct sim_node *node)
+{
+    struct replica_status status;
+    uint32_t active = 0;
+    replica_status(node->replica, &status);
+    for (uint32_t i = 0; i < status.peers_count; i++)
+        active += status.peers[i].active;
+    return active > sim.options.nodes / 2;
+}
+
+/* Who waits for a disk that hangs neither leads nor wants to, if that helps. */
+static void check_disk(const struct sim_node *node, const struct raft_status *status)
+{
+    uint32_t patience = 5 * sim.election_ticks;
+    const struct raft_status *before = &node->before;
+    if (before->disk_silent_ticks < patience || status->disk_silent_ticks < patience) {
+        sim.coverage.office_left_for_the_disk +=
+            before->role == RAFT_LEADER && status->role == RAFT_FOLLOWER &&
+            before->term == status->term && status->disk_silent_ticks >= patience;
+        return;
+    }
+    if (before->role == RAFT_FOLLOWER && status->role != RAFT_FOLLOWER)
+        sim_fail("node %" PRIu64 " campaigns, and its disk hangs", node->id);
+    if (before->role == RAFT_LEADER && status->role == RAFT_LEADER &&
+        status->disk_silent_ticks > before->disk_silent_ticks && others_are_a_majority(node))
+        sim_fail("node %" PRIu64 " leads on, and its disk hangs", node->id);
+}
+
+/* What a leader counts as uncommitted, added up anew. */
+static void check_uncommitted(const struct sim_node *node, const struct raft *raft,
+                              const struct raft_status *status)
+{
+    uint64_t bytes = 0;
+    for (raft_index i = status->commit + 1; i <= status->last.index; i++)
+        bytes += raft_size_at(raft, i);
+    if (status->role == RAFT_LEADER && bytes != raft->state.uncommitted_bytes)
+        sim_fail("node %" PRIu64 " counts %" PRIu64 " bytes as uncommitted, there are %" PRIu64,
+                 node->id, raft->state.uncommitted_bytes, bytes);
+}
+
 /* ---- all of it -------------------------------------------------------------------------------------- */
 
 /* What a core calls durable is on its disk; what it applied is committed; nothing falls. */
@@ -171,5 +211,7 @@ void sim_check_node(struct sim_node *node)
     check_trim(node, &status);
     check_role(node, raft, &status);
     check_marks(node, raft, &status);
+    check_disk(node, &status);
+    check_uncommitted(node, raft, &status);
     node->before = status;
 }

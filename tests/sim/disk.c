@@ -65,7 +65,8 @@ static void done(struct sim_node *node, void *data)
 {
     struct sim_disk *disk = &node->disk;
     (void)data;
-    if (node->paused) { /* all threads of it */
+    bool hangs = !sim.healing && sim.now_us < disk->hung_until_us;
+    if (node->paused || hangs) { /* all threads of it, or this one */
         sim_schedule(SIM_PAUSED_US, node, done, NULL);
         return;
     }
@@ -113,9 +114,12 @@ static const struct raft_log_writer_ops disk_ops = {submit};
 
 void sim_disk_init(struct sim_disk *disk, struct sim_node *node)
 {
-    int64_t slow_until_us = disk->slow_until_us;
+    int64_t slow_until_us = disk->slow_until_us, hung_until_us = disk->hung_until_us;
     memory_free(disk->writes);
-    *disk = (struct sim_disk){.port = {&disk_ops}, .node = node, .slow_until_us = slow_until_us};
+    *disk = (struct sim_disk){.port = {&disk_ops},
+                              .node = node,
+                              .slow_until_us = slow_until_us,
+                              .hung_until_us = hung_until_us};
 }
 
 /* A process that died within a write has seen what becomes of it. */

@@ -9,7 +9,8 @@ enum {
     DOWN_US = 1500000,
     PAUSE_US = 2000000,
     CUT_US = 3000000,
-    DISK_US = 2000000
+    DISK_US = 2000000,
+    HANG_US = 6000000
 };
 /* The clocks of a minority are wrong by anything, up to years; those of the others by no more than
  * people would notice. */
@@ -171,6 +172,14 @@ static void slow_disk(struct sim_node *node)
     node->disk.slow_until_us = sim.now_us + (int64_t)sim_below(DISK_US);
 }
 
+/* Without an error: nothing more is finished, for longer than a leader may wait for it. */
+static void hang_disk(struct sim_node *node)
+{
+    sim.coverage.disk_hung++;
+    sim_say("the disk of node %" PRIu64 " hangs", node->id);
+    node->disk.hung_until_us = sim.now_us + (int64_t)sim_below(HANG_US);
+}
+
 /* ---- the network --------------------------------------------------------------------------------- */
 
 static void heal_network(struct sim_node *unused, void *data)
@@ -274,6 +283,7 @@ static void inject(struct sim_node *unused, void *data)
     case FAULT_DISK_ERROR: spoil_disk(node); break;
     case FAULT_DISK_FULL: fill_disk(node); break;
     case FAULT_DISK_SLOW: slow_disk(node); break;
+    case FAULT_DISK_HANG: hang_disk(node); break;
     case FAULT_TRANSFER: transfer(node); break;
     case FAULT_LOSS: /* of each message by itself: network.c */
     case FAULT_DUPLICATE:

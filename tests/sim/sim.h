@@ -61,6 +61,8 @@ struct sim_node;
     X(disk_read_errors)                                                                            \
     X(disk_full)                                                                                   \
     X(disk_slow)                                                                                   \
+    X(disk_hung)                                                                                   \
+    X(office_left_for_the_disk)                                                                    \
     X(checkpoints)                                                                                 \
     X(restarts)                                                                                    \
     X(partitions)                                                                                  \
@@ -114,6 +116,7 @@ uint32_t sim_coverage_zeros(const struct sim_coverage *coverage); /* prints thei
     X(DISK_ERROR, "disk-error")                                                                    \
     X(DISK_FULL, "disk-full")                                                                      \
     X(DISK_SLOW, "disk-slow")                                                                      \
+    X(DISK_HANG, "disk-hang")                                                                      \
     X(TRANSFER, "transfer")
 
 enum sim_fault {
@@ -220,7 +223,7 @@ struct sim_disk {
     struct sim_image next; /* what is there once the batch is written */
     bool writing;          /* the next commit is of this batch */
     bool inside;           /* raft_log_write() has not come back */
-    int64_t slow_until_us;
+    int64_t slow_until_us, hung_until_us;
 };
 
 struct sim_node {

@@ -421,6 +421,7 @@ static void fill_raft(struct world *world)
                                         .first = {.term = 2, .index = 10},
                                         .last = {.term = 7, .index = 100}};
     raft->id = 1;
+    raft->oldest_write_ms = 70;
     raft->cluster = 0xabc;
     raft->keys = 3;
     raft->members_count = 3;
@@ -594,9 +595,10 @@ static void test_raft_status(void **state)
     world->connection.protocol = 3;
     world->raft.members_count = 1;
     EXPECT(world, "RAFT.STATUS",
-           "%11\r\n$4\r\nnode\r\n:1\r\n$4\r\nrole\r\n$6\r\nleader\r\n$4\r\nterm\r\n:7\r\n"
+           "%12\r\n$4\r\nnode\r\n:1\r\n$4\r\nrole\r\n$6\r\nleader\r\n$4\r\nterm\r\n:7\r\n"
            "$6\r\nleader\r\n:1\r\n$6\r\ncommit\r\n:95\r\n$7\r\napplied\r\n:94\r\n$7\r\ndurable\r\n"
            ":98\r\n$9\r\npersisted\r\n:0\r\n$9\r\nlog-first\r\n:11\r\n$8\r\nlog-last\r\n:100\r\n"
+           "$15\r\noldest-write-ms\r\n:70\r\n"
            "$7\r\nmembers\r\n*1\r\n%10\r\n$2\r\nid\r\n:0\r\n$6\r\nclient\r\n$10\r\n[::1]:7000\r\n"
            "$4\r\npeer\r\n$14\r\n10.0.0.1:17000\r\n$5\r\nvoter\r\n#t\r\n$6\r\nactive\r\n#t\r\n"
            "$9\r\nconnected\r\n#t\r\n$8\r\nfell-off\r\n#f\r\n$5\r\nmatch\r\n:90\r\n"

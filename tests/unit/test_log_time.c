@@ -144,6 +144,25 @@ static void of_two_that_differ_neither_pulls(void **state)
         }
 }
 
+/* Three of five are heard, two of them wrong in the same way: a minority all the same. */
+static void a_minority_is_wrong_and_others_are_silent(void **state)
+{
+    (void)state;
+    for (int sign = -1; sign <= 1; sign += 2) {
+        begin(5);
+        elected();
+        pass(1000);
+        world.silent[3] = world.silent[4] = true;
+        world.skew[1] = world.skew[2] = sign * 3700000;
+        pass(60000);
+        assert_wrong_by(0, TICK_MS);
+        world.silent[3] = world.silent[4] = false;
+        pass(60000);
+        assert_wrong_by(0, TICK_MS);
+        end();
+    }
+}
+
 /* The next leader begins where the log stands, whatever its own clock says. */
 static void a_new_leader_takes_over_the_time(void **state)
 {
@@ -265,6 +284,7 @@ int main(void)
         cmocka_unit_test(alone_it_is_our_own_clock),
         cmocka_unit_test(one_wrong_clock_of_three_moves_nothing),
         cmocka_unit_test(of_two_that_differ_neither_pulls),
+        cmocka_unit_test(a_minority_is_wrong_and_others_are_silent),
         cmocka_unit_test(a_new_leader_takes_over_the_time),
         cmocka_unit_test(without_a_majority_our_monotonic_clock_counts),
         cmocka_unit_test(a_clock_that_is_silent_is_forgotten),

@@ -1,0 +1,43 @@
+/* A disk that hangs without an error: no write is finished for some election timeouts while one is
+ * under way.  Such a leader answers heartbeats and commits what the others have, so that nothing in
+ * the algorithm takes its office; but it applies nothing, and so none of its clients gets an answer.
+ *
+ * The thesis knows only nodes that fail by stopping (2.1).  Here a leader whose disk hangs hands over,
+ * if the others alone are a majority; else they could not elect anybody, and it stays.  It then does not
+ * campaign, whether its timer or another leader tells it to, until its disk answers: it would win, because
+ * its log is as good as any, and the office would be lost again.  A disk that is slow, but finishes
+ * writes, is none that hangs. */
+#include "raft/raft_internal.h"
+
+enum { HANG_ELECTIONS = 5 };
+
+bool raft_disk_hangs(const struct raft *raft)
+{
+    return raft->state.disk_silent_ticks >= HANG_ELECTIONS * raft->config.election_ticks;
+}
+
+void raft_tick_disk(struct raft *raft)
+{
+    if (raft->state.writes_count > 0 && raft->state.disk_silent_ticks < UINT32_MAX)
+        raft->state.disk_silent_ticks++;
+}
+
+static bool others_are_a_majority(const struct raft *raft)
+{
+    uint32_t active = 0;
+    for (uint32_t place = 0; place < raft->members.count; place++)
+        active += place != raft->self && raft_is_voter(raft, place) && raft_is_active(raft, place);
+    return active >= raft_quorum_size(raft_voters_count(raft));
+}
+
+/* The best of the others is told to campaign at once (3.10), which saves an election timeout.  Should it
+ * lose, because another has more, the timers decide as ever. */
+void raft_check_disk(struct raft *raft)
+{
+    if (!raft_disk_hangs(raft) || !others_are_a_majority(raft))
+        return;
+    raft_node_id to = raft->members.list[raft_transfer_best(raft)].id;
+    struct raft_message message = raft_message_to(raft, to, RAFT_TIMEOUT_NOW);
+    raft_send_now(raft, &message);
+    raft_become_follower(raft, RAFT_NOBODY);
+}
