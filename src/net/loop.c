@@ -30,6 +30,8 @@ struct loop {
     struct event *timer; /* ends the wait */
     struct waker *wakers;
     int64_t now_ms, unix_ms;
+    int64_t ahead_ms;  /* of the clocks */
+    int64_t ticked_ms; /* the last tick; 0: none yet */
     bool now_known, stopped;
 };
 
@@ -82,8 +84,8 @@ static void read_clocks(struct loop *loop)
     struct timespec monotonic, wall;
     clock_gettime(CLOCK_MONOTONIC, &monotonic);
     clock_gettime(CLOCK_REALTIME, &wall);
-    loop->now_ms = (int64_t)monotonic.tv_sec * 1000 + monotonic.tv_nsec / 1000000;
-    loop->unix_ms = (int64_t)wall.tv_sec * 1000 + wall.tv_nsec / 1000000;
+    loop->now_ms = loop->ahead_ms + (int64_t)monotonic.tv_sec * 1000 + monotonic.tv_nsec / 1000000;
+    loop->unix_ms = loop->ahead_ms + (int64_t)wall.tv_sec * 1000 + wall.tv_nsec / 1000000;
     loop->now_known = true;
 }
 
@@ -109,20 +111,36 @@ static void pass(struct loop *loop, int flags)
     read_clocks(loop);
 }
 
+static bool take_turn(struct loop *loop, const struct loop_hooks *hooks, int flags)
+{
+    if (loop->ticked_ms == 0)
+        loop->ticked_ms = loop_now_ms(loop);
+    pass(loop, flags);
+    if (loop->now_ms - loop->ticked_ms > LOOP_LATE_MS)
+        pass(loop, EVLOOP_NONBLOCK);
+    if (loop->now_ms - loop->ticked_ms >= LOOP_TICK_MS) {
+        loop->ticked_ms = loop->now_ms;
+        hooks->tick(hooks->context);
+    }
+    return hooks->turn(hooks->context);
+}
+
 void loop_run(struct loop *loop, const struct loop_hooks *hooks)
 {
-    int64_t ticked_ms = loop_now_ms(loop);
     bool more = true;
-    while (!loop->stopped) {
-        pass(loop, more ? EVLOOP_NONBLOCK : EVLOOP_ONCE);
-        if (loop->now_ms - ticked_ms > LOOP_LATE_MS)
-            pass(loop, EVLOOP_NONBLOCK);
-        if (loop->now_ms - ticked_ms >= LOOP_TICK_MS) {
-            ticked_ms = loop->now_ms;
-            hooks->tick(hooks->context);
-        }
-        more = hooks->turn(hooks->context);
-    }
+    while (!loop->stopped)
+        more = take_turn(loop, hooks, more ? EVLOOP_NONBLOCK : EVLOOP_ONCE);
+}
+
+bool loop_turn(struct loop *loop, const struct loop_hooks *hooks)
+{
+    return take_turn(loop, hooks, EVLOOP_NONBLOCK);
+}
+
+void loop_set_ahead(struct loop *loop, int64_t ms)
+{
+    loop->ahead_ms = ms;
+    loop->now_known = false;
 }
 
 void loop_stop(struct loop *loop)

@@ -30,6 +30,9 @@ struct loop *loop_new(void);
 void loop_free(struct loop *loop);
 void loop_run(struct loop *loop, const struct loop_hooks *hooks); /* until loop_stop() */
 void loop_stop(struct loop *loop);
+/* For tests: one turn, without waiting; and the clocks set ahead. */
+bool loop_turn(struct loop *loop, const struct loop_hooks *hooks); /* true: there is more to do */
+void loop_set_ahead(struct loop *loop, int64_t ms);
 struct event_base *loop_base(struct loop *loop);
 
 /* Monotonic and Unix time; read once a turn. */

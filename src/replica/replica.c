@@ -237,7 +237,8 @@ void replica_transfer(struct replica *replica)
 
 bool replica_congested(const struct replica *replica)
 {
-    return replica->waiting_count >= WAITING_MAX || replica->waiting_bytes >= WAITING_BYTES_MAX;
+    return replica->waiting_count >= replica->options.waiting_max ||
+           replica->waiting_bytes >= WAITING_BYTES_MAX;
 }
 
 /* ---- life -------------------------------------------------------------------------------- */
@@ -246,6 +247,8 @@ struct replica *replica_new(const struct replica_options *options, int64_t now_m
 {
     struct replica *replica = memory_new(sizeof *replica);
     replica->options = *options;
+    if (options->waiting_max == 0)
+        replica->options.waiting_max = WAITING_MAX;
     replica->now_ms = replica->last_tick_ms = now_ms;
     replica->unix_ms = unix_ms;
     replica->prng = options->seed;

@@ -190,6 +190,7 @@ struct replica_options {
     uint64_t log_bytes_max; /* retention: keep at most this much for a slow member */
     uint64_t log_entries_max;
     uint64_t log_entries_min; /* keep at least this many behind the persisted applied index */
+    uint64_t waiting_max;     /* requests for a leader; beyond, replica_congested(); 0: the usual */
     struct raft_log *log;     /* borrowed, like all below */
     struct raft_log_writer *writer;
     struct transport *transport;

@@ -1,0 +1,399 @@
+/* Connections of clients: who gets in, who waits, who is closed, and that every reply comes, in order.
+ * See test_clients.h. */
+#include "test_clients.h"
+
+/* ---- who gets in ------------------------------------------------------------------------ */
+
+static void only_so_many_clients(void **state)
+{
+    (void)state;
+    set("maxclients", "2");
+    int a = dial(), b = dial(), c = dial();
+    assert_hears_last(c, "-ERR max number of clients reached\r\n");
+    assert_int_equal(clients_stats(house.clients)->connections_rejected, 1);
+    close(a);
+    turns();
+    assert_int_equal(clients_count(house.clients), 1);
+    int d = dial();
+    say(d, "PING\r\n");
+    assert_hears(d, "+PONG\r\n");
+    close(b);
+    close(d);
+}
+
+static void strangers_without_a_password(void **state)
+{
+    struct buffer heard = {0};
+    (void)state;
+    set("protected-mode", "yes");
+    int a = dial();
+    assert_false(hear_all(a, &heard));
+    assert_memory_equal(heard.data, "-DENIED", 7);
+    close(a);
+    set("requirepass", "secret");
+    a = dial();
+    say(a, "PING\r\nAUTH secret\r\nPING\r\n");
+    assert_hears(a, "-NOAUTH Authentication required.\r\n+OK\r\n+PONG\r\n");
+    close(a);
+    buffer_deinit(&heard);
+}
+
+/* A stranger may not send large words, not even after somebody was known on the connection. */
+static void limits_after_reset(void **state)
+{
+    (void)state;
+    set("requirepass", "secret");
+    int a = dial(), b = dial();
+    say(a, "AUTH secret\r\n");
+    say_set(a, "k", 20000, 'x');
+    assert_hears(a, "+OK\r\n+OK\r\n");
+    say(a, "RESET\r\n");
+    assert_hears(a, "+RESET\r\n");
+    say(a, "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$20000\r\n");
+    assert_hears_last(a, "-ERR Protocol error: unauthenticated bulk length\r\n");
+    say(b, "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$20000\r\n");
+    assert_hears_last(b, "-ERR Protocol error: unauthenticated bulk length\r\n");
+}
+
+static void what_a_web_page_sends(void **state)
+{
+    (void)state;
+    int a = dial(), b = dial(), c = dial();
+    say(a, "POST / HTTP/1.1\r\nHost: x\r\n\r\nSET k 1\r\n");
+    assert_hears_last(a, "");
+    say(b, "GET k HTTP/1.1\r\nhost: x\r\n\r\nSET k 1\r\n");
+    assert_hears_last(b, "");
+    say(c, "EXISTS k\r\n");
+    assert_hears(c, ":0\r\n");
+    close(c);
+}
+
+/* ---- order ------------------------------------------------------------------------------ */
+
+static void one_pipeline_of_everything(void **state)
+{
+    (void)state;
+    int a = dial();
+    say(a, "SET k 1\r\nGET k\r\nINCR k\r\nGET k\r\nPING\r\nNOSUCH\r\nINCR k\r\nGET k\r\nECHO x\r\n"
+           "DEL k\r\nGET k\r\n");
+    assert_hears(a, "+OK\r\n$1\r\n1\r\n:2\r\n$1\r\n2\r\n+PONG\r\n"
+                    "-ERR unknown command 'NOSUCH', with args beginning with: \r\n"
+                    ":3\r\n$1\r\n3\r\n$1\r\nx\r\n:1\r\n$-1\r\n");
+    close(a);
+}
+
+/* In one turn: one write of the disk carries a whole pipeline of changes and reads between them. */
+static void reads_and_writes_go_together(void **state)
+{
+    struct buffer said = {0}, expected = {0}, heard = {0};
+    (void)state;
+    int a = dial();
+    for (int i = 1; i <= 16; i++) {
+        buffer_printf(&said, "INCR n\r\nGET n\r\n");
+        buffer_printf(&expected, ":%d\r\n$%d\r\n%d\r\n", i, i < 10 ? 1 : 2, i);
+    }
+    buffer_append(&expected, "", 1);
+    say_bytes(a, said.data, said.size);
+    uint64_t written = house.written;
+    turn();
+    turn();
+    turn();
+    hear(a, &heard);
+    assert_string_equal((char *)heard.data, (char *)expected.data);
+    assert_true(house.written - written <= 2);
+    close(a);
+    buffer_deinit(&said);
+    buffer_deinit(&expected);
+    buffer_deinit(&heard);
+}
+
+static void silence_that_was_asked_for(void **state)
+{
+    (void)state;
+    int a = dial();
+    say(a,
+        "SET k 1\r\nCLIENT REPLY SKIP\r\nGET k\r\nGET k\r\nCLIENT REPLY OFF\r\nINCR k\r\nGET k\r\n"
+        "CLIENT REPLY ON\r\nGET k\r\n");
+    assert_hears(a, "+OK\r\n$1\r\n1\r\n+OK\r\n$1\r\n2\r\n");
+    close(a);
+}
+
+/* Values that come to more than may be held for one client, read slowly: all come, in order, and no
+ * more is held than a few of them. */
+static void large_replies_through_a_slow_reader(void **state)
+{
+    enum { SIZE = 600 * 1024, READS = 40 };
+    struct buffer heard = {0};
+    uint64_t input, output;
+    (void)state;
+    int a = dial();
+    say_set(a, "a", SIZE, 'a');
+    say_set(a, "b", SIZE, 'b');
+    assert_hears(a, "+OK\r\n+OK\r\n");
+    for (int i = 0; i < READS; i++)
+        say(a, i % 3 ? "GET a\r\n" : "GET b\r\n");
+    size_t whole = READS * (size_t)(SIZE + 11); /* $614400 and two line ends */
+    for (int i = 0; i < 4000 && heard.size < whole; i++) {
+        char some[32 * 1024];
+        turn();
+        clients_biggest(house.clients, &input, &output);
+        assert_true(output < 12 * SIZE);
+        ssize_t taken = recv(a, some, sizeof some, 0);
+        if (taken > 0)
+            buffer_append(&heard, some, (size_t)taken);
+    }
+    assert_int_equal(heard.size, whole);
+    for (int i = 0; i < READS; i++)
+        assert_int_equal(heard.data[(size_t)i * (SIZE + 11) + 9], i % 3 ? 'a' : 'b');
+    close(a);
+    buffer_deinit(&heard);
+}
+
+/* ---- waiting ---------------------------------------------------------------------------- */
+
+static void a_write_that_is_not_durable_in_time(void **state)
+{
+    (void)state;
+    int a = dial(), b = dial();
+    house.disk_hangs = true;
+    say(a, "SET k 1\r\nGET k\r\n");
+    say(b, "GET k\r\n");
+    assert_hears(b, "$-1\r\n"); /* waits for nobody's write */
+    pass(house.config.request_timeout - 500);
+    assert_hears(a, "");
+    pass(1000);
+    assert_hears(a,
+                 "-TIMEOUT No answer from the cluster; the command may or may not have been "
+                 "executed\r\n-CLUSTERDOWN No leader within request-timeout; the command was not "
+                 "executed\r\n");
+    house.disk_hangs = false;
+    say(a, "GET k\r\n");
+    assert_hears(a, "$1\r\n1\r\n");
+    close(a);
+    close(b);
+}
+
+/* The core takes no more: clients are not read from, and all are served when it does again. */
+static int congested(void **state)
+{
+    house_open(state);
+    house_start_replica(50, 2000);
+    return 0;
+}
+
+static void a_full_replica_stalls_clients_and_wakes_them(void **state)
+{
+    enum { CLIENTS = 8, WRITES = 40 };
+    int clients[CLIENTS];
+    (void)state;
+    house.disk_hangs = true;
+    for (int i = 0; i < CLIENTS; i++) {
+        clients[i] = dial();
+        for (int j = 0; j < WRITES; j++)
+            say(clients[i], "INCR n\r\n");
+        if (i == 3)
+            shutdown(clients[i], SHUT_WR);
+        turns();
+    }
+    struct replica_status status;
+    replica_status(house.replica, &status);
+    assert_true(replica_congested(house.replica));
+    assert_true(status.requests_waiting < 50 + 2 * WRITES); /* the rest is with the clients */
+    say(clients[0], "PING\r\n");
+    house.disk_hangs = false;
+    pass(100);
+    for (int i = 0; i < CLIENTS; i++) {
+        struct buffer heard = {0};
+        assert_true(hear_all(clients[i], &heard) == (i != 3));
+        int lines = 0;
+        for (size_t at = 0; at < heard.size; at++)
+            lines += heard.data[at] == '\n';
+        assert_int_equal(lines, WRITES + (i == 0));
+        buffer_deinit(&heard);
+        close(clients[i]);
+    }
+    int last = dial();
+    say(last, "GET n\r\n");
+    assert_hears(last, "$3\r\n320\r\n");
+    close(last);
+}
+
+static void a_client_that_idles(void **state)
+{
+    (void)state;
+    set("timeout", "2");
+    int idle = dial(), busy = dial(), waiting = dial();
+    say(idle, "PING\r\n");
+    assert_hears(idle, "+PONG\r\n");
+    house.disk_hangs = true;
+    say(waiting, "SET k 1\r\n");
+    for (int i = 0; i < 4; i++) {
+        pass(1000);
+        say(busy, "PING\r\n");
+        assert_hears(busy, "+PONG\r\n");
+    }
+    assert_hears_last(idle, "");
+    house.disk_hangs = false;
+    assert_hears(waiting, "+OK\r\n"); /* for its write, not idle */
+    close(busy);
+    close(waiting);
+}
+
+/* ---- output --------------------------------------------------------------------------------- */
+
+static void say_gets(int fd, int count)
+{
+    for (int i = 0; i < count; i++)
+        say(fd, "GET k\r\n");
+}
+
+static void too_much_output_at_once(void **state)
+{
+    (void)state;
+    int a = dial(), b = dial();
+    say_set(a, "k", 100000, 'x');
+    assert_hears(a, "+OK\r\n");
+    set("client-output-buffer-limit", "normal 300000 0 0");
+    say_gets(b, 2);
+    struct buffer heard = {0};
+    assert_true(hear_all(b, &heard)); /* it reads */
+    say_gets(a, 20);
+    turns();
+    assert_int_equal(clients_count(house.clients), 1);
+    assert_false(hear_all(a, &heard));
+    close(a);
+    close(b);
+    buffer_deinit(&heard);
+}
+
+static void too_much_output_for_too_long(void **state)
+{
+    struct buffer heard = {0};
+    (void)state;
+    int a = dial(), b = dial();
+    say_set(a, "k", 100000, 'x');
+    assert_hears(a, "+OK\r\n");
+    set("client-output-buffer-limit", "normal 0 300000 3");
+    say_gets(a, 9);
+    say_gets(b, 9);
+    pass(2000);
+    assert_int_equal(clients_count(house.clients), 2);
+    assert_true(hear_all(b, &heard)); /* just in time */
+    say_gets(b, 9);
+    pass(2000);
+    assert_int_equal(clients_count(house.clients), 1);
+    assert_false(hear_all(a, &heard));
+    assert_true(hear_all(b, &heard));
+    close(a);
+    close(b);
+    buffer_deinit(&heard);
+}
+
+/* ---- leaving ---------------------------------------------------------------------------------- */
+
+static void a_client_that_says_its_last(void **state)
+{
+    (void)state;
+    int a = dial(), b = dial(), c = dial();
+    say(a, "SET k 1\r\nGET k\r\nPING\r\n");
+    shutdown(a, SHUT_WR);
+    assert_hears_last(a, "+OK\r\n$1\r\n1\r\n+PONG\r\n");
+    say(b, "SET k 2\r\nGET k\r\nQUIT\r\nSET k 3\r\n");
+    assert_hears_last(b, "+OK\r\n$1\r\n2\r\n+OK\r\n");
+    say(c, "GET k\r\n*1\r\n:\r\nSET k 4\r\n");
+    assert_hears_last(c, "$1\r\n2\r\n-ERR Protocol error: expected '$', got ':'\r\n");
+}
+
+/* Its requests are under way: the write is done, nobody is answered, nothing is left. */
+static void a_client_that_is_killed(void **state)
+{
+    (void)state;
+    int a = dial(), b = dial();
+    house.disk_hangs = true;
+    say(a, "SET k 1\r\nGET k\r\nSET k 2\r\nGET k\r\n");
+    turns();
+    assert_int_equal(clients_waiting(house.clients), 1);
+    say(b, "CLIENT KILL ID 1\r\n");
+    assert_hears(b, ":1\r\n");
+    assert_hears_last(a, "");
+    assert_int_equal(clients_count(house.clients), 1);
+    house.disk_hangs = false;
+    say(b, "GET k\r\n");
+    assert_hears(b, "$1\r\n2\r\n");
+    struct replica_status status;
+    replica_status(house.replica, &status);
+    assert_int_equal(status.requests_under_way, 0);
+    close(b);
+}
+
+static void many_clients_that_leave_at_once(void **state)
+{
+    enum { CLIENTS = 200 };
+    int clients[CLIENTS];
+    (void)state;
+    house.disk_hangs = true;
+    for (int i = 0; i < CLIENTS; i++) {
+        clients[i] = dial();
+        say(clients[i], "INCR n\r\nGET n\r\nINCR n\r\nGET n\r\n");
+    }
+    turns();
+    for (int i = 0; i < CLIENTS / 2; i++)
+        close(clients[i]); /* it may only have said its last */
+    turns();
+    assert_int_equal(clients_count(house.clients), CLIENTS);
+    int last = dial();
+    say(last, "CLIENT KILL TYPE normal\r\n");
+    assert_hears(last, ":200\r\n");
+    assert_int_equal(clients_count(house.clients), 1);
+    for (int i = CLIENTS / 2; i < CLIENTS; i++)
+        close(clients[i]);
+    house.disk_hangs = false;
+    say(last, "GET n\r\n");
+    assert_hears(last, "$3\r\n400\r\n");
+    close(last);
+}
+
+static void a_stop_reads_no_more(void **state)
+{
+    (void)state;
+    int a = dial();
+    house.disk_hangs = true;
+    say(a, "SET k 1\r\n");
+    turns();
+    clients_quiesce(house.clients);
+    say(a, "SET k 2\r\n");
+    turns();
+    assert_int_equal(clients_unanswered(house.clients), 1);
+    house.disk_hangs = false;
+    assert_hears(a, "+OK\r\n");
+    assert_int_equal(clients_unanswered(house.clients), 0);
+    close(a);
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+
+int main(void)
+{
+    log_set_level(LOG_LEVEL_WARNING);
+    const struct CMUnitTest tests[] = {
+        TEST(only_so_many_clients),
+        TEST(strangers_without_a_password),
+        TEST(limits_after_reset),
+        TEST(what_a_web_page_sends),
+        TEST(one_pipeline_of_everything),
+        TEST(reads_and_writes_go_together),
+        TEST(silence_that_was_asked_for),
+        TEST(large_replies_through_a_slow_reader),
+        TEST(a_write_that_is_not_durable_in_time),
+        cmocka_unit_test_setup_teardown(a_full_replica_stalls_clients_and_wakes_them, congested,
+                                        tear_down),
+        TEST(a_client_that_idles),
+        TEST(too_much_output_at_once),
+        TEST(too_much_output_for_too_long),
+        TEST(a_client_that_says_its_last),
+        TEST(a_client_that_is_killed),
+        TEST(many_clients_that_leave_at_once),
+        TEST(a_stop_reads_no_more),
+    };
+    return cmocka_run_group_tests_name("clients", tests, NULL, NULL);
+}
