@@ -7,7 +7,6 @@
  *   70   the machine failed (disk, memory): see base/fatal.h; a supervisor may start it again
  *   134  (abort) a bug of ours */
 #include <errno.h>
-#include <inttypes.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,28 +14,11 @@
 
 #include "base/log.h"
 #include "config.h"
-#include "server/descriptors.h"
 #include "server/node.h"
 
 enum { EXIT_NOT_STARTED = 1 };
 
 enum { LARGE_BLOCK_MAX = 256 << 20 }; /* larger ones are mappings of their own */
-
-/* False: there is no room for a single client. */
-static bool fit_clients(struct config *config)
-{
-    int64_t fit = server_descriptors_clients(config->maxclients);
-    if (fit < 1) {
-        log_warning("the system allows too few file descriptors (ulimit -n) to serve a client");
-        return false;
-    }
-    if (fit < config->maxclients)
-        log_warning("maxclients is lowered from %" PRId64 " to %" PRId64
-                    ": the system allows no more file descriptors (ulimit -n)",
-                    config->maxclients, fit);
-    config->maxclients = fit;
-    return true;
-}
 
 /* Large values pass through several blocks of their size.  By default each would be a mapping of its
  * own, and most of a copy into it would be page faults (60 MB: 52 ms, against 8 ms into memory that
@@ -56,8 +38,6 @@ static int run(struct config *config, const char *executable)
     }
     if (config->ignored[0])
         log_warning("directives of Redis's that have no effect here: %s", config->ignored);
-    if (!fit_clients(config))
-        return EXIT_NOT_STARTED;
     return server_node_run(config, executable) ? EXIT_SUCCESS : EXIT_NOT_STARTED;
 }
 

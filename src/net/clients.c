@@ -55,15 +55,22 @@ static bool is_protected_from(const struct config *config, int fd)
     return config->protected_mode && config->requirepass.size == 0 && !socket_is_loopback(fd);
 }
 
+void clients_refuse(void *context, int fd)
+{
+    struct clients *clients = context;
+    clients->stats.connections_received++;
+    turn_away(clients, fd, "-ERR max number of clients reached\r\n");
+}
+
 void clients_accept(void *context, int fd)
 {
     struct clients *clients = context;
     const struct config *config = clients->options.config;
-    clients->stats.connections_received++;
     if (clients->count >= (uint64_t)config->maxclients) {
-        turn_away(clients, fd, "-ERR max number of clients reached\r\n");
+        clients_refuse(clients, fd);
         return;
     }
+    clients->stats.connections_received++;
     if (is_protected_from(config, fd)) {
         turn_away(clients, fd,
                   "-DENIED redis-raft is in protected mode: no password is set, so only "

@@ -13,16 +13,13 @@
 #include <utlist.h>
 
 #include "base/fatal.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "net/listener.h"
 #include "net/peer_internal.h"
 
 enum {
-    SILENT_MAX = 96,         /* strangers who did not say a proper hello yet, */
-    SILENT_SHARE_MAX = 64,   /* and of them, from one address */
-    GREETED_MAX = 48,        /* strangers whose proof is awaited, */
-    GREETED_SHARE_MAX = 32,  /* and of them, from one address */
     STRANGER_BYTES = 2048,   /* largest command before the handshake is complete */
     STRANGER_LINES_MAX = 20, /* in the log, in a second */
     KEEPALIVE_S = 5,

@@ -1,9 +1,11 @@
-/* See listener.h.  When the process has no file descriptor left, accepting stops for a moment: the
- * socket would be reported readable again and again, and the loop would spin. */
+/* See listener.h.  When the process has no file descriptor left, whoever comes is still told so: one
+ * descriptor is kept for that, given up for the moment of the refusal.  If even that fails, accepting
+ * stops for a while: the socket would be reported readable again and again, and the loop would spin. */
 #include "net/listener.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -12,26 +14,21 @@
 #include <unistd.h>
 
 #include "base/fatal.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "base/memory.h"
 
-enum {
-    LISTENER_SOCKETS_MAX = 2 * CONFIG_BIND_MAX,
-    LISTENER_ACCEPTS_MAX = 16, /* in one turn: then those who are in may speak */
-    LISTENER_PAUSE_MS = 100
-};
+enum { LISTENER_SOCKETS_MAX = 2 * CONFIG_BIND_MAX, LISTENER_PAUSE_MS = 100 };
 
 struct listener {
-    struct loop *loop;
-    const char *name; /* for the log: "client", "peer" */
-    listener_accept *accept;
-    void *context;
+    struct listener_options options;
     struct {
         int fd;
         struct event *event;
     } sockets[LISTENER_SOCKETS_MAX];
     uint32_t count;
     struct event *pause; /* ends a pause */
+    int spare;           /* a descriptor for refusals; -1: given up */
     bool complained;     /* about the present lack of descriptors */
 };
 
@@ -109,7 +106,7 @@ bool socket_is_loopback(int fd)
 static void pause_accepting(struct listener *listener)
 {
     if (!listener->complained)
-        log_warning("cannot accept %s connections: %s", listener->name, strerror(errno));
+        log_warning("cannot accept %s connections: %s", listener->options.name, strerror(errno));
     listener->complained = true;
     for (uint32_t i = 0; i < listener->count; i++)
         event_del(listener->sockets[i].event);
@@ -126,18 +123,46 @@ static void on_pause_over(evutil_socket_t fd, short what, void *context)
         event_add(listener->sockets[i].event, NULL);
 }
 
+static void take_spare(struct listener *listener)
+{
+    if (listener->spare < 0)
+        listener->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+/* The next in the queue, in the place of the spare descriptor.  False: there is none for it. */
+static bool refuse_one(struct listener *listener, int listening)
+{
+    int reason = errno;
+    if (listener->spare >= 0)
+        close(listener->spare);
+    listener->spare = -1;
+    int fd = accept4(listening, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0) {
+        if (!listener->complained)
+            log_warning("turning %s connections away: %s", listener->options.name,
+                        strerror(reason));
+        listener->complained = true;
+        listener->options.refuse(listener->options.context, fd);
+    }
+    take_spare(listener);
+    errno = reason;
+    return fd >= 0;
+}
+
 static void on_acceptable(evutil_socket_t listening, short what, void *context)
 {
     struct listener *listener = context;
     (void)what;
-    for (unsigned i = 0; i < LISTENER_ACCEPTS_MAX; i++) {
+    for (unsigned i = 0; i < ACCEPTS_MAX; i++) {
         int fd = accept4(listening, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
             listener->complained = false;
             set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-            listener->accept(listener->context, fd);
+            listener->options.accept(listener->options.context, fd);
             continue;
         }
+        if ((errno == EMFILE || errno == ENFILE) && refuse_one(listener, listening))
+            continue;
         if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
             pause_accepting(listener);
         if (errno != EINTR && errno != ECONNABORTED)
@@ -147,15 +172,13 @@ static void on_acceptable(evutil_socket_t listening, short what, void *context)
 
 /* ---- binding ------------------------------------------------------------------------- */
 
-struct listener *listener_new(struct loop *loop, const char *name, listener_accept *accept,
-                              void *context)
+struct listener *listener_new(const struct listener_options *options)
 {
     struct listener *listener = memory_new(sizeof *listener);
-    listener->loop = loop;
-    listener->name = name;
-    listener->accept = accept;
-    listener->context = context;
-    listener->pause = event_new(loop_base(loop), -1, 0, on_pause_over, listener);
+    listener->options = *options;
+    listener->spare = -1;
+    take_spare(listener);
+    listener->pause = event_new(loop_base(options->loop), -1, 0, on_pause_over, listener);
     if (!listener->pause)
         fatal("cannot create a timer");
     return listener;
@@ -170,6 +193,8 @@ void listener_free(struct listener *listener)
         close(listener->sockets[i].fd);
     }
     event_free(listener->pause);
+    if (listener->spare >= 0)
+        close(listener->spare);
     memory_free(listener);
 }
 
@@ -196,8 +221,8 @@ static bool add_socket(struct listener *listener, int fd)
         close(fd);
         return false;
     }
-    struct event *event =
-        event_new(loop_base(listener->loop), fd, EV_READ | EV_PERSIST, on_acceptable, listener);
+    struct event *event = event_new(loop_base(listener->options.loop), fd, EV_READ | EV_PERSIST,
+                                    on_acceptable, listener);
     if (!event)
         fatal("cannot watch a socket");
     listener->sockets[listener->count].fd = fd;
@@ -245,7 +270,8 @@ bool listener_bind(struct listener *listener, const struct config_bind_list *bin
             return false;
     }
     if (listener->count == 0) {
-        snprintf(error, error_size, "no address to listen on for %s connections", listener->name);
+        snprintf(error, error_size, "no address to listen on for %s connections",
+                 listener->options.name);
         return false;
     }
     return true;

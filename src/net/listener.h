@@ -12,10 +12,17 @@
 /* A new connection: non-blocking, close-on-exec, TCP_NODELAY.  The callback owns `fd`. */
 typedef void listener_accept(void *context, int fd);
 
+struct listener_options {
+    struct loop *loop;
+    const char *name; /* for the log: "client", "peer" */
+    listener_accept *accept;
+    listener_accept *refuse; /* the process has no descriptor to spare: close it, soon */
+    void *context;
+};
+
 struct listener;
 
-struct listener *listener_new(struct loop *loop, const char *name, listener_accept *accept,
-                              void *context);
+struct listener *listener_new(const struct listener_options *options);
 void listener_free(struct listener *listener); /* NULL allowed; closes the sockets */
 /* Bind and listen on each address of the list; connections wait in the backlog until
  * listener_start().  False: `error` says which address and why. */

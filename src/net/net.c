@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/fatal.h"
 #include "base/log.h"
@@ -204,6 +205,18 @@ static void accept_client(void *context, int fd)
     clients_accept(net->clients, fd);
 }
 
+static void refuse_client(void *context, int fd)
+{
+    struct net *net = context;
+    clients_refuse(net->clients, fd);
+}
+
+static void refuse_peer(void *context, int fd)
+{
+    (void)context;
+    close(fd);
+}
+
 static void accept_peer(void *context, int fd)
 {
     struct net *net = context;
@@ -216,8 +229,10 @@ struct net *net_new(const struct net_options *options)
     net->options = *options;
     signal(SIGHUP, SIG_IGN); /* until net_run() */
     net->loop = loop_new();
-    net->client_listener = listener_new(net->loop, "client", accept_client, net);
-    net->peer_listener = listener_new(net->loop, "peer", accept_peer, net);
+    struct listener_options clients = {net->loop, "client", accept_client, refuse_client, net};
+    struct listener_options strangers = {net->loop, "peer", accept_peer, refuse_peer, net};
+    net->client_listener = listener_new(&clients);
+    net->peer_listener = listener_new(&strangers);
     struct peers_options peers = {
         .loop = net->loop, .config = options->config, .cluster = options->cluster};
     net->peers = peers_new(&peers);

@@ -34,6 +34,7 @@ enum {
 struct node {
     struct config *config; /* borrowed */
     uint64_t cluster;
+    struct server_descriptors descriptors;
     struct server_port *port;
     struct net *net;
     struct kv *kv;
@@ -145,6 +146,7 @@ static bool open_disk(struct node *node)
         .cache_bytes = config->rocksdb_cache_size,
         .log_memtable_bytes = config->rocksdb_memtable_size,
         .wal_bytes_max = config->rocksdb_wal_size,
+        .open_tables_max = node->descriptors.tables,
     };
     node->kv = kv_rocksdb_open(config->dir, &options, error, sizeof error);
     if (!node->kv) {
@@ -271,6 +273,7 @@ static void make_net(struct node *node, const char *executable)
     struct server_port_options port = {
         .net = node->net,
         .config = node->config,
+        .descriptors = &node->descriptors,
         .cluster = node->cluster,
         .executable = executable,
         .storage = describe_storage,
@@ -284,6 +287,8 @@ bool server_node_run(struct config *config, const char *executable)
     struct node node = {.config = config, .cluster = cluster_of(&config->nodes), .trace = -1};
     char error[256];
     bool started = false;
+    if (!server_descriptors_reserve(config, &node.descriptors))
+        return false;
     make_net(&node, executable);
     if (!net_bind(node.net, error, sizeof error)) {
         log_warning("%s", error);

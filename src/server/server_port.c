@@ -15,7 +15,6 @@
 #include "base/memory.h"
 #include "net/client.h"
 #include "net/peer.h"
-#include "server/descriptors.h"
 
 struct server_port {
     struct server server; /* first */
@@ -182,16 +181,19 @@ static void config_each_value(struct server *server,
     config_each(port_of(server)->options.config, each, context);
 }
 
-/* As Redis: the value is the one before when the system does not let so many clients in. */
-static bool fit_clients(struct config *config, int64_t before, char *error, size_t error_size)
+/* Redis's words (7.2, updateMaxclients). */
+static bool check_maxclients(struct server_port *port, int64_t before, char *error,
+                             size_t error_size)
 {
-    int64_t fit = server_descriptors_clients(config->maxclients);
-    if (fit >= config->maxclients)
+    struct config *config = port->options.config;
+    uint64_t asked = (uint64_t)config->maxclients;
+    uint64_t fit = server_descriptors_fit(port->options.descriptors, asked);
+    if (asked <= (uint64_t)before || fit >= asked)
         return true;
     config->maxclients = before;
     snprintf(error, error_size,
              "CONFIG SET failed (possibly related to argument 'maxclients') - The operating system "
-             "is not able to handle the specified number of clients, try with %" PRId64,
+             "is not able to handle the specified number of clients, try with %" PRIu64,
              fit);
     return false;
 }
@@ -204,7 +206,7 @@ static bool set_config(struct server *server, struct bytes name, struct bytes va
     int64_t maxclients = config->maxclients;
     if (config_set(config, name, value, error, error_size) != CONFIG_SET_OK)
         return false;
-    if (config->maxclients > maxclients && !fit_clients(config, maxclients, error, error_size))
+    if (!check_maxclients(port, maxclients, error, error_size))
         return false;
     log_set_level((enum log_level)config->loglevel);
     clients_config_changed(port->clients);

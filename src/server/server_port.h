@@ -7,12 +7,14 @@
 #include "config.h"
 #include "net/net.h"
 #include "replica/replica.h"
+#include "server/descriptors.h"
 
 struct server_port;
 
 struct server_port_options {
     struct net *net; /* borrowed, like config; CONFIG SET changes that */
     struct config *config;
+    const struct server_descriptors *descriptors; /* borrowed */
     uint64_t cluster;
     const char *executable;
     /* Fills in what only main.c knows: the disk and the data. */

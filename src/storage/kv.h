@@ -79,6 +79,7 @@ struct kv_options {
     uint64_t cache_bytes;        /* block cache, shared by the families */
     uint64_t log_memtable_bytes; /* memtable of the log family */
     uint64_t wal_bytes_max;      /* total write-ahead log before families are flushed */
+    uint32_t open_tables_max;    /* table files kept open; 0: all of them */
 };
 
 /* NULL on failure, with a message for the user in `error` (size bytes).  Creates the directory (but

@@ -466,6 +466,9 @@ static rocksdb_options_t *db_options_new(const struct kv_options *options, bool 
     rocksdb_options_set_paranoid_checks(db, 1);
     rocksdb_options_set_max_background_jobs(db, 2);
     rocksdb_options_set_max_total_wal_size(db, options->wal_bytes_max);
+    /* Where the process has few descriptors, reading is slower rather than impossible. */
+    rocksdb_options_set_max_open_files(db, options->open_tables_max ? (int)options->open_tables_max
+                                                                    : -1);
     rocksdb_options_set_wal_recovery_mode(db, RECOVER_TO_POINT_IN_TIME);
     rocksdb_options_set_bytes_per_sync(db, 1u << 20);
     rocksdb_options_set_info_log_level(db, INFO_LOG_WARN);
