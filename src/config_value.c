@@ -315,12 +315,14 @@ static void join(struct buffer *text, char **words, uint32_t count)
 static bool check_constant(const struct directive *directive, const struct buffer *text,
                            char *error, size_t error_size)
 {
+    const char *only = directive->choices[0];
+    check(only);
     for (const char *const *choice = directive->choices; *choice; choice++)
         if (strlen(*choice) == text->size && strncasecmp(text->data, *choice, text->size) == 0)
             return true;
-    return config_refuse(
-        error, error_size, "%s%s%s: %s", *directive->choices[0] ? "can only be '" : "not here",
-        directive->choices[0], *directive->choices[0] ? "'" : "", directive->summary);
+    if (only[0] == '\0')
+        return config_refuse(error, error_size, "not here: %s", directive->summary);
+    return config_refuse(error, error_size, "can only be '%s': %s", only, directive->summary);
 }
 
 /* "" or SECONDS CHANGES, as often as one likes. */
