@@ -16,11 +16,17 @@ _Static_assert(SILENT_SHARE_MAX < SILENT_MAX && GREETED_SHARE_MAX < GREETED_MAX,
 _Static_assert(2 * ACCEPTS_MAX <= SILENT_SHARE_MAX,
                "whom one turn accepts may speak before the next turns push him out");
 
+/* ---- a start that has to wait (server/node.c) ---------------------------------------- */
+
+enum {
+    BIND_WAIT_MS = 1000,     /* before an address that is not there yet is tried again, */
+    BIND_PATIENCE_MS = 60000 /* and after so long a supervisor may start the process again */
+};
+
 /* ---- file descriptors (server/descriptors.c) ---------------------------------------- */
 
 enum {
-    DESCRIPTORS_OWN =
-        32, /* streams, log, trace, epoll, eventfds, resolver, what is read at times */
+    DESCRIPTORS_OWN = 32,     /* streams, log, trace, epoll, eventfds, resolver, libraries */
     DESCRIPTORS_PER_PEER = 6, /* three channels each way */
     DESCRIPTORS_STORE = 64,   /* of RocksDB beside tables: logs, what is written, pinned tables */
     DESCRIPTORS_TABLES_MIN = 64,

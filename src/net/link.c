@@ -273,6 +273,7 @@ static void connect_to(struct link *link, const struct sockaddr *address, sockle
 static void on_resolved(int result, struct evutil_addrinfo *found, void *context)
 {
     struct link *link = context;
+    link->peer->peers->lookups--;
     if (result == EVUTIL_EAI_CANCEL)
         return;
     link->resolving = NULL;
@@ -282,6 +283,21 @@ static void on_resolved(int result, struct evutil_addrinfo *found, void *context
         connect_to(link, found->ai_addr, found->ai_addrlen);
     if (found)
         evutil_freeaddrinfo(found);
+}
+
+/* Afresh when nobody looks up a name: the name servers and the hosts file, which libevent reads once,
+ * may be others by now. */
+static struct evdns_base *dns_of(struct peers *peers)
+{
+    if (peers->dns && peers->lookups == 0) {
+        evdns_base_free(peers->dns, 0);
+        peers->dns = NULL;
+    }
+    if (!peers->dns)
+        peers->dns =
+            evdns_base_new(loop_base(peers->options.loop),
+                           EVDNS_BASE_INITIALIZE_NAMESERVERS | EVDNS_BASE_DISABLE_WHEN_INACTIVE);
+    return peers->dns;
 }
 
 /* A name is looked up without blocking the loop; it may mean another machine each time. */
@@ -294,16 +310,13 @@ static void resolve(struct link *link)
         link_close(link, "its address is not host:port");
         return;
     }
-    if (!peers->dns)
-        peers->dns =
-            evdns_base_new(loop_base(peers->options.loop),
-                           EVDNS_BASE_INITIALIZE_NAMESERVERS | EVDNS_BASE_DISABLE_WHEN_INACTIVE);
-    if (!peers->dns) {
+    if (!dns_of(peers)) {
         link_close(link, "no name server is configured");
         return;
     }
     snprintf(service, sizeof service, "%d", port);
     struct evutil_addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+    peers->lookups++;
     struct evdns_getaddrinfo_request *request =
         evdns_getaddrinfo(peers->dns, host, service, &hints, on_resolved, link);
     /* NULL: answered at once, in on_resolved(). */

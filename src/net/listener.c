@@ -184,14 +184,20 @@ struct listener *listener_new(const struct listener_options *options)
     return listener;
 }
 
-void listener_free(struct listener *listener)
+static void unbind(struct listener *listener)
 {
-    if (!listener)
-        return;
     for (uint32_t i = 0; i < listener->count; i++) {
         event_free(listener->sockets[i].event);
         close(listener->sockets[i].fd);
     }
+    listener->count = 0;
+}
+
+void listener_free(struct listener *listener)
+{
+    if (!listener)
+        return;
+    unbind(listener);
     event_free(listener->pause);
     if (listener->spare >= 0)
         close(listener->spare);
@@ -230,8 +236,9 @@ static bool add_socket(struct listener *listener, int fd)
     return true;
 }
 
-static bool bind_one(struct listener *listener, const struct config_bind *bind, const char *port,
-                     int backlog, char *error, size_t error_size)
+/* An interface that is not up, a name server that does not answer: at the start of a machine. */
+static enum listener_bound bind_one(struct listener *listener, const struct config_bind *bind,
+                                    const char *port, int backlog, char *error, size_t error_size)
 {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
     struct addrinfo *found = NULL;
@@ -243,38 +250,41 @@ static bool bind_one(struct listener *listener, const struct config_bind *bind, 
     int failure = getaddrinfo(host, port, &hints, &found);
     if (failure != 0) {
         snprintf(error, error_size, "cannot resolve %s: %s", bind->host, gai_strerror(failure));
-        return bind->optional;
+        return bind->optional ? LISTENER_BOUND : LISTENER_NOT_YET;
     }
     int fd = listen_on(found, backlog);
     freeaddrinfo(found);
     if (fd < 0) {
-        bool optional = bind->optional && (errno == EADDRNOTAVAIL || errno == EAFNOSUPPORT);
+        bool missing = errno == EADDRNOTAVAIL;
+        bool optional = bind->optional && (missing || errno == EAFNOSUPPORT);
         snprintf(error, error_size, "cannot listen on %s:%s: %s", bind->host, port,
                  strerror(errno));
-        return optional;
+        return optional ? LISTENER_BOUND : missing ? LISTENER_NOT_YET : LISTENER_REFUSED;
     }
     if (!add_socket(listener, fd)) {
         snprintf(error, error_size, "too many addresses to listen on");
-        return false;
+        return LISTENER_REFUSED;
     }
-    return true;
+    return LISTENER_BOUND;
 }
 
-bool listener_bind(struct listener *listener, const struct config_bind_list *bind, int64_t port,
-                   int64_t backlog, char *error, size_t error_size)
+enum listener_bound listener_bind(struct listener *listener, const struct config_bind_list *bind,
+                                  int64_t port, int64_t backlog, char *error, size_t error_size)
 {
     char service[8];
+    enum listener_bound bound = LISTENER_BOUND;
     snprintf(service, sizeof service, "%u", (unsigned)port % 65536);
-    for (uint32_t i = 0; i < bind->count; i++) {
-        if (!bind_one(listener, &bind->list[i], service, (int)backlog, error, error_size))
-            return false;
-    }
-    if (listener->count == 0) {
+    unbind(listener);
+    for (uint32_t i = 0; i < bind->count && bound == LISTENER_BOUND; i++)
+        bound = bind_one(listener, &bind->list[i], service, (int)backlog, error, error_size);
+    if (bound == LISTENER_BOUND && listener->count == 0) {
         snprintf(error, error_size, "no address to listen on for %s connections",
                  listener->options.name);
-        return false;
+        bound = LISTENER_REFUSED;
     }
-    return true;
+    if (bound != LISTENER_BOUND)
+        unbind(listener);
+    return bound;
 }
 
 void listener_start(struct listener *listener)

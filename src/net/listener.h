@@ -20,14 +20,21 @@ struct listener_options {
     void *context;
 };
 
+enum listener_bound {
+    LISTENER_BOUND,
+    LISTENER_NOT_YET, /* no such address here, or the name is not known: that may pass by itself */
+    LISTENER_REFUSED
+};
+
 struct listener;
 
 struct listener *listener_new(const struct listener_options *options);
 void listener_free(struct listener *listener); /* NULL allowed; closes the sockets */
 /* Bind and listen on each address of the list; connections wait in the backlog until
- * listener_start().  False: `error` says which address and why. */
-bool listener_bind(struct listener *listener, const struct config_bind_list *bind, int64_t port,
-                   int64_t backlog, char *error, size_t error_size)
+ * listener_start().  If not BOUND, `error` says which address and why, nothing is bound, and it may be
+ * tried again.  Names are looked up here, which may take seconds: not while the loop runs. */
+enum listener_bound listener_bind(struct listener *listener, const struct config_bind_list *bind,
+                                  int64_t port, int64_t backlog, char *error, size_t error_size)
     __attribute__((warn_unused_result));
 void listener_start(struct listener *listener);
 

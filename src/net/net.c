@@ -255,7 +255,7 @@ void net_free(struct net *net)
 }
 
 /* Where peers connect: peer-bind, or the host of our own node line. */
-static bool bind_peers(struct net *net, char *error, size_t error_size)
+static enum listener_bound bind_peers(struct net *net, char *error, size_t error_size)
 {
     const struct config *config = net->options.config;
     struct config_bind_list hosts = config->peer_bind;
@@ -268,7 +268,7 @@ static bool bind_peers(struct net *net, char *error, size_t error_size)
         if (!socket_address_split(member->address, host, sizeof host, &port)) {
             snprintf(error, error_size, "node %lld has no usable address: %s",
                      (long long)config->me, member->address);
-            return false;
+            return LISTENER_REFUSED;
         }
         if (hosts.count == 0) {
             hosts.count = 1;
@@ -278,15 +278,15 @@ static bool bind_peers(struct net *net, char *error, size_t error_size)
                              error_size);
     }
     snprintf(error, error_size, "node %lld is not among the nodes", (long long)config->me);
-    return false;
+    return LISTENER_REFUSED;
 }
 
-bool net_bind(struct net *net, char *error, size_t error_size)
+enum listener_bound net_bind(struct net *net, char *error, size_t error_size)
 {
     const struct config *config = net->options.config;
-    return listener_bind(net->client_listener, &config->bind, config->port, config->tcp_backlog,
-                         error, error_size) &&
-           bind_peers(net, error, error_size);
+    enum listener_bound bound = listener_bind(net->client_listener, &config->bind, config->port,
+                                              config->tcp_backlog, error, error_size);
+    return bound == LISTENER_BOUND ? bind_peers(net, error, error_size) : bound;
 }
 
 struct transport *net_transport(struct net *net)

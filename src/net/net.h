@@ -11,6 +11,7 @@
 
 #include "command/server.h"
 #include "config.h"
+#include "net/listener.h"
 #include "replica/replica.h"
 
 struct clients;
@@ -26,8 +27,9 @@ struct net_options {
 
 struct net *net_new(const struct net_options *options);
 void net_free(struct net *net);
-/* Takes the ports; nobody is answered before net_run().  False: `error` says why. */
-bool net_bind(struct net *net, char *error, size_t error_size) __attribute__((warn_unused_result));
+/* Takes the ports; nobody is answered before net_run().  Not BOUND: `error` says why. */
+enum listener_bound net_bind(struct net *net, char *error, size_t error_size)
+    __attribute__((warn_unused_result));
 
 struct transport *net_transport(struct net *net);
 int64_t net_now_ms(struct net *net); /* monotonic */

@@ -82,6 +82,7 @@ struct peers {
     uint32_t complaints;      /* about strangers, in the second from complaints_ms on */
     int64_t complaints_ms;
     struct evdns_base *dns; /* NULL until a host name must be looked up */
+    uint32_t lookups;       /* under way */
     uint64_t prng;          /* for jitter */
 };
 

@@ -6,12 +6,14 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <openssl/rand.h>
+#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 #include <xxhash.h>
 
 #include "base/buffer.h"
 #include "base/fatal.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "command/command.h"
 #include "data/db.h"
@@ -282,30 +284,54 @@ static void make_net(struct node *node, const char *executable)
     node->port = server_port_new(&port);
 }
 
-bool server_node_run(struct config *config, const char *executable)
+/* What may pass by itself is waited for: at the start of a machine an address may not be up, a name not
+ * be known yet. */
+static enum listener_bound take_ports(struct node *node)
+{
+    char error[256], said[256] = "";
+    enum listener_bound bound;
+    for (int64_t waited_ms = 0;; waited_ms += BIND_WAIT_MS) {
+        bound = net_bind(node->net, error, sizeof error);
+        if (bound != LISTENER_NOT_YET || waited_ms >= BIND_PATIENCE_MS)
+            break;
+        if (strcmp(error, said) != 0)
+            log_warning("%s; trying again", error);
+        memcpy(said, error, sizeof said);
+        poll(NULL, 0, BIND_WAIT_MS);
+    }
+    if (bound != LISTENER_BOUND)
+        log_warning("%s", error);
+    return bound;
+}
+
+static enum server_node_end run(struct node *node)
+{
+    enum listener_bound bound = take_ports(node);
+    if (bound != LISTENER_BOUND)
+        return bound == LISTENER_NOT_YET ? SERVER_NODE_NOT_YET : SERVER_NODE_REFUSED;
+    if (!open_trace(node) || !open_disk(node))
+        return SERVER_NODE_REFUSED;
+    start_parts(node);
+    announce(node);
+    net_run(node->net);
+    stop_parts(node);
+    return SERVER_NODE_STOPPED;
+}
+
+enum server_node_end server_node_run(struct config *config, const char *executable)
 {
     struct node node = {.config = config, .cluster = cluster_of(&config->nodes), .trace = -1};
-    char error[256];
-    bool started = false;
     if (!server_descriptors_reserve(config, &node.descriptors))
-        return false;
+        return SERVER_NODE_REFUSED;
     make_net(&node, executable);
-    if (!net_bind(node.net, error, sizeof error)) {
-        log_warning("%s", error);
-    } else if (open_trace(&node) && open_disk(&node)) {
-        start_parts(&node);
-        announce(&node);
-        net_run(node.net);
-        stop_parts(&node);
-        started = true;
-    }
+    enum server_node_end end = run(&node);
     if (node.kv)
         node.kv->ops->close(node.kv);
     server_port_free(node.port);
     net_free(node.net);
     if (node.trace >= 0)
         close(node.trace);
-    if (started)
+    if (end == SERVER_NODE_STOPPED)
         log_notice("stopped");
-    return started;
+    return end;
 }

@@ -2,13 +2,17 @@
 #ifndef SERVER_NODE_H
 #define SERVER_NODE_H
 
-#include <stdbool.h>
-
 #include "config.h"
 
-/* Serves until a signal ends it.  `config` is borrowed; CONFIG SET changes it.  False: it did not
- * start, and the log says why. */
-bool server_node_run(struct config *config, const char *executable)
+enum server_node_end {
+    SERVER_NODE_STOPPED,
+    SERVER_NODE_NOT_YET, /* it did not start for a reason that may pass by itself */
+    SERVER_NODE_REFUSED  /* it did not start; starting it again would not help */
+};
+
+/* Serves until a signal ends it.  `config` is borrowed; CONFIG SET changes it.  The log says why it
+ * did not start. */
+enum server_node_end server_node_run(struct config *config, const char *executable)
     __attribute__((warn_unused_result));
 
 #endif
