@@ -109,7 +109,7 @@ bool client_is_open(const struct client *client)
 {
     return !client->blocked && !client->doom && !client->invalid[0] &&
            !client->connection.close_after_reply && !client->clients->quiet &&
-           client_unsent(client) < CLIENT_UNSENT_MAX;
+           !client_is_full(client);
 }
 
 /* ---- reading --------------------------------------------------------------------------- */
@@ -120,6 +120,7 @@ static void make_room(struct client *client)
 {
     buffer_consume(&client->in, client->parsed);
     client->parsed = 0;
+    client->command_size = 0; /* its bytes may move */
     size_t have = client->in.size;
     size_t wanted = resp_wanted(client->parser);
     size_t room = wanted > have ? wanted - have : 0;

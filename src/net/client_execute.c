@@ -1,7 +1,7 @@
 /* From a client's bytes to executed commands.
  *
  * A command that must wait (for an empty pipeline, or one that is less full) is not kept: its
- * bytes stay where they are and it is parsed again when its time has come.  So there is one place
+ * bytes stay where they are until its time has come.  So there is one place
  * that holds unexecuted commands, the input buffer, and one rule that bounds it.  Classifying has
  * side effects on the connection (CLIENT REPLY SKIP); they are undone for a command that waits. */
 #include <stdio.h>
@@ -84,8 +84,7 @@ void client_execute_put_off(struct client *client)
 {
     struct clients *clients = client->clients;
     struct blob *command;
-    while (client_unsent(client) < CLIENT_UNSENT_MAX &&
-           (command = pipeline_next(&client->pipeline))) {
+    while (!client_is_full(client) && (command = pipeline_next(&client->pipeline))) {
         struct request *request = make_request(client, REQUEST_READ, blob_take(command));
         pipeline_ask_again(&client->pipeline, request);
         clients->submitted = true;
@@ -249,17 +248,24 @@ static void finish_invalid(struct client *client)
     client->connection.close_after_reply = true;
 }
 
+/* A command that waited is not taken apart again, unless something was read meanwhile. */
+static enum resp_result parse(struct client *client)
+{
+    if (client->command_size)
+        return RESP_COMMAND;
+    if (client->connection.authenticated != client->limits_authenticated)
+        client_update_limits(client);
+    return resp_parse(client->parser, client->in.data + client->parsed,
+                      client->in.size - client->parsed, &client->command_size);
+}
+
 void client_execute(struct client *client)
 {
     client->blocked = false;
     client->full = false;
     while (client_is_open(client) && client->in.size > client->parsed) {
-        size_t consumed;
         uint32_t argc;
-        if (client->connection.authenticated != client->limits_authenticated)
-            client_update_limits(client);
-        enum resp_result result = resp_parse(client->parser, client->in.data + client->parsed,
-                                             client->in.size - client->parsed, &consumed);
+        enum resp_result result = parse(client);
         if (result == RESP_INCOMPLETE)
             break;
         if (result == RESP_INVALID) {
@@ -271,8 +277,9 @@ void client_execute(struct client *client)
             client->blocked = true;
             break;
         }
-        client->parsed += consumed;
+        client->parsed += client->command_size;
+        client->command_size = 0;
     }
-    client->full = client->in.size > client->parsed && client_unsent(client) >= CLIENT_UNSENT_MAX;
+    client->full = client->in.size > client->parsed && client_is_full(client);
     finish_invalid(client);
 }

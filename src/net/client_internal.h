@@ -30,8 +30,9 @@ struct client {
     struct event readable, writable;
     struct resp_parser *parser;
     struct buffer in;
-    size_t parsed; /* bytes of `in` that were executed */
-    size_t sent;   /* bytes of connection.out that were sent */
+    size_t parsed;       /* bytes of `in` that were executed */
+    size_t command_size; /* of the command behind them, which waits; 0: not taken apart yet */
+    size_t sent;         /* bytes of connection.out that were sent */
     struct pipeline pipeline;
     int64_t active_ms; /* monotonic: the last bytes from the client */
     int64_t soft_ms;   /* output has been over the soft limit since; 0: it is not */
@@ -54,7 +55,8 @@ struct clients {
     uint32_t count;
     uint32_t stalled_count;
     uint64_t next_id;
-    bool quiet; /* a stop is under way: nothing is read */
+    size_t unsent_max; /* bytes of replies that may wait for one; tests set less */
+    bool quiet;        /* a stop is under way: nothing is read */
     struct clients_stats stats;
     /* of the present turn; follower-mode other than proxy asks for every command */
     struct replica_status status;
@@ -80,11 +82,17 @@ void client_flush(struct client *client);
 void client_update_limits(struct client *client);
 void client_shrink(struct client *client);
 
-enum { CLIENT_UNSENT_MAX = 1024 * 1024 }; /* over it no more commands are executed */
+enum { CLIENT_UNSENT_MAX = 1024 * 1024 };
 
 static inline size_t client_unsent(const struct client *client)
 {
     return client->connection.out.size - client->sent;
+}
+
+/* Over it no more commands are executed. */
+static inline bool client_is_full(const struct client *client)
+{
+    return client_unsent(client) >= client->clients->unsent_max;
 }
 
 /* May commands be read and executed now? */

@@ -14,6 +14,7 @@ struct clients *clients_new(const struct clients_options *options)
 {
     struct clients *clients = memory_new(sizeof *clients);
     clients->options = *options;
+    clients->unsent_max = CLIENT_UNSENT_MAX;
     clients->sampler.at_ms = clients->cron_ms = loop_now_ms(options->loop);
     return clients;
 }
@@ -86,12 +87,14 @@ void clients_accept(void *context, int fd)
 
 /* ---- the end of a turn -------------------------------------------------------------------- */
 
+/* What waits to be sent and what waits for earlier replies; asked before anything of a turn is sent,
+ * so that it is the same whether the client reads or not. */
 static void check_output_limit(struct client *client)
 {
     const struct config_output_limit *limit =
         &client->clients->options.config->client_output_buffer_limits[CONFIG_CLASS_NORMAL];
     int64_t now_ms = loop_now_ms(client->clients->options.loop);
-    size_t unsent = client_unsent(client);
+    size_t unsent = client_unsent(client) + client->pipeline.held_bytes;
     bool over_soft = limit->soft_bytes && unsent > limit->soft_bytes;
     if (!over_soft)
         client->soft_ms = 0;
@@ -123,10 +126,10 @@ static void take_turn(struct client *client)
 {
     if (client->in.size > client->parsed)
         client_execute(client);
+    check_output_limit(client);
     client_flush(client);
     if (!client->doom)
         client_execute_put_off(client);
-    check_output_limit(client);
     if (is_finished(client)) {
         if (client->doom)
             log_debug("closing client %s: %s", client->connection.address, client->doom);

@@ -168,7 +168,9 @@ static void drop_first(struct pipeline *pipeline)
 static void release_done(struct pipeline *pipeline, struct buffer *out)
 {
     while (pipeline->count && slot_at(pipeline, 0)->done) {
-        buffer_append_bytes(out, buffer_bytes(&slot_at(pipeline, 0)->reply));
+        const struct buffer *reply = &slot_at(pipeline, 0)->reply;
+        buffer_append_bytes(out, buffer_bytes(reply));
+        pipeline->held_bytes -= reply->size;
         drop_first(pipeline);
     }
 }
@@ -206,6 +208,7 @@ void pipeline_finish(struct pipeline *pipeline, const struct request *request, s
     if (place > 0) {
         slot->done = true;
         buffer_append_bytes(&slot->reply, reply);
+        pipeline->held_bytes += reply.size;
         return;
     }
     buffer_append_bytes(out, reply);
@@ -227,6 +230,7 @@ void pipeline_put_off(struct pipeline *pipeline, const struct request *request)
         check(slot->kind == REQUEST_READ); /* L4 */
         unbound(pipeline, slot);
         slot->done = false;
+        pipeline->held_bytes -= slot->reply.size;
         buffer_deinit(&slot->reply);
         pipeline->stale += slot->request != NULL;
     }

@@ -40,13 +40,14 @@ struct pipeline_slot {
 struct pipeline {
     struct pipeline_slot *ring; /* owned; capacity is a power of two */
     uint32_t start, count, capacity;
-    uint32_t asked;   /* the first `asked` of them count; asked < count: the rest is put off */
-    uint32_t stale;   /* requests under way among the rest */
-    uint32_t allowed; /* at most this many at a time; 0: not yet known */
-    uint32_t writes;  /* how many of them are writes */
-    uint32_t bounded; /* bounded reads under way, of the first `asked` */
-    uint64_t turn;    /* the number of the turn in which the newest came, and */
-    uint32_t fresh;   /* how many came in it */
+    uint32_t asked;    /* the first `asked` of them count; asked < count: the rest is put off */
+    uint32_t stale;    /* requests under way among the rest */
+    size_t held_bytes; /* of replies that wait for earlier ones */
+    uint32_t allowed;  /* at most this many at a time; 0: not yet known */
+    uint32_t writes;   /* how many of them are writes */
+    uint32_t bounded;  /* bounded reads under way, of the first `asked` */
+    uint64_t turn;     /* the number of the turn in which the newest came, and */
+    uint32_t fresh;    /* how many came in it */
 };
 
 void pipeline_deinit(struct pipeline *pipeline); /* and ready for use again */

@@ -149,6 +149,65 @@ static void large_replies_through_a_slow_reader(void **state)
     buffer_deinit(&heard);
 }
 
+/* Large replies to small commands that need no log: they are executed as the client reads. */
+static void commands_wait_for_a_slow_reader(void **state)
+{
+    enum { COMMANDS = 1000 };
+    struct buffer said = {0}, heard = {0};
+    uint64_t input, output;
+    (void)state;
+    int a = dial();
+    say(a, "COMMAND\r\n");
+    assert_true(hear_all(a, &heard));
+    size_t one = heard.size, whole = COMMANDS * one;
+    assert_true(whole > 2 * CLIENT_UNSENT_MAX);
+    buffer_clear(&heard);
+    for (int i = 0; i < COMMANDS; i++)
+        buffer_printf(&said, "COMMAND\r\n");
+    say_bytes(a, said.data, said.size);
+    for (int i = 0; i < 4000 && heard.size < whole; i++) {
+        turn();
+        clients_biggest(house.clients, &input, &output);
+        assert_true(output <= CLIENT_UNSENT_MAX + one);
+        if (i % 4 == 0)
+            assert_true(hear(a, &heard));
+    }
+    assert_int_equal(heard.size, whole);
+    close(a);
+    buffer_deinit(&said);
+    buffer_deinit(&heard);
+}
+
+/* And with a bound that the socket always has room for. */
+static void commands_wait_for_their_turn(void **state)
+{
+    (void)state;
+    house.clients->unsent_max = 10;
+    int a = dial();
+    say(a, "ECHO 0123456789\r\nECHO 0123456789\r\nECHO 0123456789\r\nPING\r\n");
+    assert_hears(a, "$10\r\n0123456789\r\n$10\r\n0123456789\r\n$10\r\n0123456789\r\n+PONG\r\n");
+    close(a);
+}
+
+/* What waits is not taken apart again, as long as it stays where it is. */
+static void a_waiting_command_and_what_comes_behind_it(void **state)
+{
+    (void)state;
+    house.clients->unsent_max = 10;
+    int a = dial();
+    say_set(a, "room", 30000, 'x'); /* for all that follows: nothing is moved by chance */
+    assert_hears(a, "+OK\r\n");
+    house.disk_hangs = true;
+    say(a, "SET k 0123456789\r\nGET k\r\n*2\r\n$4\r\nECHO\r\n$1\r\n1\r\n");
+    turns();
+    say(a, "ECHO two\r\nECHO three\r\nECHO four\r\nECHO five\r\n");
+    turns();
+    house.disk_hangs = false;
+    assert_hears(a, "+OK\r\n$10\r\n0123456789\r\n$1\r\n1\r\n$3\r\ntwo\r\n$5\r\nthree\r\n"
+                    "$4\r\nfour\r\n$4\r\nfive\r\n");
+    close(a);
+}
+
 /* ---- waiting ---------------------------------------------------------------------------- */
 
 static void a_write_that_is_not_durable_in_time(void **state)
@@ -200,8 +259,13 @@ static void a_full_replica_stalls_clients_and_wakes_them(void **state)
     assert_true(replica_congested(house.replica));
     assert_true(status.requests_waiting < 50 + 2 * WRITES); /* the rest is with the clients */
     say(clients[0], "PING\r\n");
+    int silent = dial();
+    say(silent, "CLIENT REPLY SKIP\r\nINCR m\r\nPING\r\n");
+    assert_hears(silent, "");
     house.disk_hangs = false;
     pass(100);
+    assert_hears(silent, "+PONG\r\n");
+    close(silent);
     for (int i = 0; i < CLIENTS; i++) {
         struct buffer heard = {0};
         assert_true(hear_all(clients[i], &heard) == (i != 3));
@@ -263,6 +327,23 @@ static void too_much_output_at_once(void **state)
     assert_false(hear_all(a, &heard));
     close(a);
     close(b);
+    buffer_deinit(&heard);
+}
+
+/* Whether it reads or not. */
+static void too_much_output_in_one_turn(void **state)
+{
+    (void)state;
+    int a = dial();
+    say_set(a, "k", 100000, 'x');
+    assert_hears(a, "+OK\r\n");
+    set("client-output-buffer-limit", "normal 380000 0 0");
+    struct buffer heard = {0};
+    say_gets(a, 3);
+    assert_true(hear_all(a, &heard));
+    say_gets(a, 4);
+    assert_false(hear_all(a, &heard));
+    close(a);
     buffer_deinit(&heard);
 }
 
@@ -384,11 +465,15 @@ int main(void)
         TEST(reads_and_writes_go_together),
         TEST(silence_that_was_asked_for),
         TEST(large_replies_through_a_slow_reader),
+        TEST(commands_wait_for_a_slow_reader),
+        TEST(commands_wait_for_their_turn),
+        TEST(a_waiting_command_and_what_comes_behind_it),
         TEST(a_write_that_is_not_durable_in_time),
         cmocka_unit_test_setup_teardown(a_full_replica_stalls_clients_and_wakes_them, congested,
                                         tear_down),
         TEST(a_client_that_idles),
         TEST(too_much_output_at_once),
+        TEST(too_much_output_in_one_turn),
         TEST(too_much_output_for_too_long),
         TEST(a_client_that_says_its_last),
         TEST(a_client_that_is_killed),

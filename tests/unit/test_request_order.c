@@ -270,6 +270,45 @@ static void a_read_before_an_unknown_write_is_not_asked_again(void **state)
     assert_ended(last, REQUEST_DONE);
 }
 
+/* The write may still be decided by the next leader: only that one knows the state behind it. */
+static void a_confirmed_read_behind_an_unknown_write_is_asked_again(void **state)
+{
+    static struct result read, a;
+    (void)state;
+    lead();
+    ask(&a, REQUEST_WRITE, 1, "a");
+    ask_now(&read, REQUEST_READ, 1, "r");
+    receive(matched(1, noop));
+    follow(2, status().term + 1);
+    assert_ended(a, REQUEST_UNKNOWN);
+    assert_int_equal(read.calls, 0);
+    assert_string_equal(world.forwarded, "r");
+}
+
+/* The core takes so many rounds and no more: the write behind the read does not wait for that. */
+static void a_read_that_gets_no_round_keeps_its_place(void **state)
+{
+    enum { ROUNDS = 1024 }; /* RAFT_READS_MAX */
+    static struct result others[ROUNDS + 1], read, a, last;
+    (void)state;
+    lead();
+    for (uint64_t i = 0; i <= ROUNDS; i++)
+        ask_now(&others[i], REQUEST_READ, 100 + i, "r");
+    ask(&read, REQUEST_READ, 1, "r");
+    ask(&a, REQUEST_WRITE, 1, "a");
+    ask_now(&last, REQUEST_READ, 1, "r");
+    acknowledge();
+    assert_ended(a, REQUEST_DONE);
+    assert_int_equal(place_of(&read), 1);
+    acknowledge();
+    pass(TICK_MS);
+    acknowledge();
+    acknowledge();
+    assert_int_equal(place_of(&last), 2);
+    for (int i = 0; i <= ROUNDS; i++)
+        assert_ended(others[i], REQUEST_DONE);
+}
+
 static void another_nodes_read_before_an_unknown_write_neither(void **state)
 {
     (void)state;
@@ -415,6 +454,8 @@ int main(void)
         TEST(a_client_that_left_is_not_read_for),
         TEST(forwarded_reads_and_writes_keep_their_order),
         TEST(a_read_before_an_unknown_write_is_not_asked_again),
+        TEST(a_confirmed_read_behind_an_unknown_write_is_asked_again),
+        TEST(a_read_that_gets_no_round_keeps_its_place),
         TEST(another_nodes_read_before_an_unknown_write_neither),
         TEST(a_write_that_the_next_leader_commits_confirms_too),
         TEST(a_lost_forward_of_a_read_does_not_pass_its_clients_write),
