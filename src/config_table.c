@@ -184,7 +184,7 @@ const struct directive directive_rows[] = {
     I_INTEGER("cluster-node-timeout", NULL, S, 0, INT64_MAX, "15000"),
     I_INTEGER("cluster-port", NULL, F, 0, 65535, "0"),
     I_INTEGER("cluster-replica-validity-factor", "cluster-slave-validity-factor", S, 0, INT32_MAX, "10"),
-    {"databases", NULL, VALUE_INTEGER, F, 0, 1, 16, "1", NULL, "there is only database 0"},
+    {"databases", NULL, VALUE_INTEGER, F, 0, 1, 16, "16", NULL, "there are 16 databases"},
     I_INTEGER("hash-max-listpack-entries", "hash-max-ziplist-entries", S, 0, INT64_MAX, "512"),
     I_INTEGER("hz", NULL, S, 0, INT32_MAX, "10"),
     I_INTEGER("io-threads", NULL, F, 1, 128, "1"),

@@ -493,8 +493,31 @@ commands "PING ECHO SELECT" {
     {SELECT 16} {-ERR DB index is out of range}
 }
 
-commands-own "one database" {
-    {SELECT 1} {-ERR DB index is out of range}
+commands "databases" {
+    {FLUSHALL} +OK
+    {SET k zero} +OK
+    {SELECT 3} +OK
+    {GET k} nil
+    {SET k three} +OK
+    {DBSIZE} :1
+    {SWAPDB 0 3} +OK
+    {GET k} {"zero"}
+    {SWAPDB 0 16} {-ERR DB index is out of range}
+    {SWAPDB x 0} {-ERR invalid first DB index}
+    {SWAPDB 0 x} {-ERR invalid second DB index}
+    {MOVE k 0} :0
+    {MOVE k 3} {-ERR source and destination objects are the same}
+    {MOVE k 16} {-ERR DB index is out of range}
+    {MOVE k x} {-ERR value is not an integer or out of range}
+    {MOVE k 15} :1
+    {DBSIZE} :0
+    {SELECT 15} +OK
+    {GET k} {"zero"}
+    {FLUSHDB} +OK
+    {DBSIZE} :0
+    {SELECT 0} +OK
+    {GET k} {"three"}
+    {FLUSHALL} +OK
 }
 
 commands "unknown commands and wrong arity" {
@@ -610,9 +633,9 @@ commands "CONFIG" {
     {CONFIG RESETSTAT} +OK
 }
 
-commands-own "CONFIG of the one database" {
+commands-own "CONFIG of the databases" {
     {CONFIG SET port 1} {like -ERR*}
-    {CONFIG GET databases} {["databases" "1"] ||| %["databases" "1"]}
+    {CONFIG GET databases} {["databases" "16"] ||| %["databases" "16"]}
 }
 
 # ---- running the tables ----------------------------------------------------------------------

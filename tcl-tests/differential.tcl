@@ -37,7 +37,7 @@ proc pairs {} {
 }
 
 proc random_command {} {
-    switch [below 44] {
+    switch [below 46] {
         0 - 1 - 2 { return [list SET [key] [value]] }
         3 { return [list SET [key] [value] [pick NX XX GET nx FOO]] }
         4 { return [list SET [key] [value] [pick NX XX GET] [pick NX XX GET]] }
@@ -65,7 +65,7 @@ proc random_command {} {
         36 { return [list [pick GET SET INCR APPEND MGET RENAME STRLEN] {*}[lrange [some key] 1 end]] }
         37 { return [list [pick PING ECHO] {*}[lrange [some value] 1 end]] }
         38 { return [list [pick NOSUCH get! {} "x\r\ny" [string repeat z 200]] {*}[some value]] }
-        39 { return [list SELECT [pick 0 0 0 x {} -1 99]] }
+        39 { return [list SELECT [pick 0 0 1 15 x {} -1 99]] }
         40 { return [list [pick COMMAND CLIENT CONFIG] [pick nosuch GETNAME COUNT0] {*}[lrange [some value] 2 end]] }
         41 {
             # (of commands with arguments: the arity of GETKEYS itself has changed)
@@ -74,6 +74,8 @@ proc random_command {} {
             return [list COMMAND GETKEYS {*}$words]
         }
         42 { return [expr {[below 40] ? [list EXISTS [key]] : [list [pick FLUSHALL FLUSHDB] {*}[pick {} ASYNC SYNC x]]}] }
+        44 { return [list MOVE [key] [pick 0 1 15 16 x]] }
+        45 { return [list SWAPDB [pick 0 1 15 x -1] [pick 0 1 15 x 16]] }
         43 { return [list KEYS [pick \[abc\] zz* a {*nothing*}]] }
     }
 }

@@ -148,7 +148,7 @@ static bool is_too_large(const struct bytes *argv, uint32_t argc)
 
 static bool is_of(const struct command *command, uint8_t meaning)
 {
-    return command->since <= meaning;
+    return command_since(command) <= meaning;
 }
 
 /* False: no such command, or not with so many words; answered. */
@@ -169,7 +169,7 @@ static bool find(struct call *call)
 static bool refuse_meaning(struct call *call)
 {
     bool is_local = call->command->flags & CMD_LOCAL;
-    uint8_t needed = call->command->since;
+    uint8_t needed = command_since(call->command);
     if (call->database > 0 && !is_local && needed < COMMAND_MEANING_DATABASES)
         needed = COMMAND_MEANING_DATABASES;
     if (needed <= call->meaning)
@@ -253,6 +253,8 @@ enum command_class command_classify(struct connection *connection, const struct 
                         .reply = &reply,
                         .meaning = command_meaning_newest,
                         .database = connection->database};
+    if (command_refuse_after_multi(connection, &reply, argv, argc))
+        return COMMAND_REFUSED;
     bool admitted = admit_from(connection, &call);
     *command = call.command;
     if (!admitted)

@@ -122,9 +122,10 @@ static void describe(const struct connection *connection, int64_t now_ms, struct
                   connection->address, connection->local_address, connection->fd,
                   or_empty(connection->name));
     buffer_printf(out,
-                  " age=%" PRId64 " idle=%" PRId64 " flags=%s db=0 sub=0 psub=0 ssub=0 multi=-1",
+                  " age=%" PRId64 " idle=%" PRId64 " flags=%s db=%u sub=0 psub=0 ssub=0 multi=-1",
                   seconds_since(connection->created_ms, now_ms),
-                  seconds_since(connection->last_active_ms, now_ms), flags_of(connection));
+                  seconds_since(connection->last_active_ms, now_ms), flags_of(connection),
+                  connection->database);
     buffer_printf(out, " qbuf=%zu qbuf-free=%zu argv-mem=0 multi-mem=0", connection->query_bytes,
                   connection->query_free_bytes);
     buffer_printf(out, " rbs=%zu rbp=%zu obl=%zu oll=0 omem=0 tot-mem=%zu events=r",

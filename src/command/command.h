@@ -71,7 +71,9 @@ enum command_flags {
     CMD_CONNECTION = 1 << 14,
     CMD_DANGEROUS = 1 << 15,
     CMD_ADMIN_CATEGORY = 1 << 16, /* without the flag */
-    CMD_MOVABLE_KEYS = 1 << 17    /* `keys` does not tell them */
+    CMD_MOVABLE_KEYS = 1 << 17,   /* `keys` does not tell them */
+
+    CMD_SINCE_SHIFT = 24 /* above it: the first meaning that has it, 0: all of them */
 };
 
 struct command {
@@ -85,10 +87,15 @@ struct command {
     /* May be left out, but not of a write that can be refused for its words: that is done before it
      * gets into the log. */
     command_words_fn *words;
-    uint8_t since; /* the first meaning that has it; 0: all */
 };
 
 extern const uint8_t command_meaning_newest; /* that this build can execute: meaning.c */
+
+/* The first meaning that has the command. */
+static inline uint8_t command_since(const struct command *command)
+{
+    return (uint8_t)(command->flags >> CMD_SINCE_SHIFT);
+}
 
 /* Whether `argc` words, name included, are a number that the command takes. */
 bool command_takes(const struct command *command, uint32_t argc);

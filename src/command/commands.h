@@ -59,6 +59,11 @@ void connection_set_word(char **field, struct bytes word); /* an empty word: NUL
 /* glob.c: Redis's patterns (* ? [a-z] [^a] \x). */
 bool command_glob_match(struct bytes pattern, struct bytes text, bool ignore_case);
 
+/* after_multi.c.  True: answered. */
+struct connection;
+bool command_refuse_after_multi(struct connection *connection, struct reply *reply,
+                                const struct bytes *argv, uint32_t argc);
+
 /* table.c */
 extern const struct command command_rows[];
 extern const uint32_t command_rows_count;
@@ -75,13 +80,16 @@ command_fn cmd_cas, cmd_cad, cmd_delex, cmd_delifeq;
 command_words_fn words_delex;
 /* keys.c */
 command_fn cmd_del, cmd_exists, cmd_type, cmd_keys, cmd_scan, cmd_randomkey, cmd_rename;
-command_fn cmd_renamenx, cmd_flushall, cmd_dbsize;
+command_fn cmd_renamenx, cmd_flushdb, cmd_flushall, cmd_dbsize;
 command_words_fn words_flush;
+/* databases.c */
+command_fn cmd_select, cmd_swapdb, cmd_move;
+command_words_fn words_swapdb, words_move;
 /* once.c */
 command_fn cmd_once;
 command_words_fn words_once;
 /* connection_command.c */
-command_fn cmd_ping, cmd_echo, cmd_quit, cmd_reset, cmd_hello, cmd_auth, cmd_select;
+command_fn cmd_ping, cmd_echo, cmd_quit, cmd_reset, cmd_hello, cmd_auth;
 /* client_command.c */
 command_fn cmd_client_id, cmd_client_setname, cmd_client_getname, cmd_client_setinfo;
 command_fn cmd_client_info, cmd_client_list, cmd_client_kill, cmd_client_no_evict;

@@ -29,6 +29,7 @@ void connection_reset(struct connection *connection, bool needs_password)
 {
     connection->protocol = 2;
     connection->database = 0;
+    connection->after_multi = false;
     connection->authenticated = !needs_password;
     connection->no_evict = false;
     connection->no_touch = false;

@@ -20,6 +20,7 @@ struct connection {
     uint8_t database;   /* SELECT */
     bool authenticated; /* true when no password is configured */
     bool no_evict, no_touch;
+    bool after_multi;       /* see after_multi.c */
     bool close_after_reply; /* QUIT, a protocol error, CLIENT KILL of oneself */
     enum connection_reply_mode reply_mode;
     char *name;     /* CLIENT SETNAME; owned, NULL: none */

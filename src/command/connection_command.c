@@ -40,20 +40,6 @@ void cmd_reset(struct call *call)
     reply_simple(call->reply, "RESET");
 }
 
-void cmd_select(struct call *call)
-{
-    int64_t number;
-    if (!call_integer(call, 1, &number))
-        return;
-    if (number < INT32_MIN || number > INT32_MAX)
-        reply_error(call->reply, "ERR value is out of range, value must between %d and %d",
-                    INT32_MIN, INT32_MAX);
-    else if (number != 0)
-        reply_error(call->reply, ERROR_DATABASE);
-    else
-        call_reply_ok(call->reply);
-}
-
 /* ---- names -------------------------------------------------------------------- */
 
 bool connection_is_word(struct bytes word)

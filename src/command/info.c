@@ -197,8 +197,10 @@ static void section_cluster(struct info *info)
 
 static void section_keyspace(struct info *info)
 {
-    if (info->raft.keys)
-        buffer_printf(info->out, "db0:keys=%" PRIu64 ",expires=0,avg_ttl=0\r\n", info->raft.keys);
+    for (unsigned i = 0; i < DB_DATABASES; i++)
+        if (info->raft.keys[i])
+            buffer_printf(info->out, "db%u:keys=%" PRIu64 ",expires=0,avg_ttl=0\r\n", i,
+                          info->raft.keys[i]);
 }
 
 static void section_raft(struct info *info)

@@ -228,6 +228,14 @@ bool words_flush(struct call *call)
 }
 
 /* ASYNC and SYNC are the same here: the db gives the space back later in any case. */
+void cmd_flushdb(struct call *call)
+{
+    if (!words_flush(call))
+        return;
+    db_flush(call->db, call->database);
+    call_reply_ok(call->reply);
+}
+
 void cmd_flushall(struct call *call)
 {
     if (!words_flush(call))

@@ -45,7 +45,8 @@ static bool prepare(struct machine *machine, struct bytes encoded, unsigned flag
     }
     call->argv = machine->argv;
     call->command = command_find(call->argv, call->argc);
-    if (!call->command || !(call->command->flags & flags) || call->command->since > call->meaning) {
+    if (!call->command || !(call->command->flags & flags) ||
+        command_since(call->command) > call->meaning) {
         reply_error(call->reply, "ERR this command cannot be executed through the log");
         return false;
     }

@@ -8,6 +8,7 @@
 #include "base/buffer.h"
 #include "base/bytes.h"
 #include "command/connection.h"
+#include "data/db.h"
 #include "raft/raft.h"
 
 /* Counters that net/ keeps, and facts that only the process knows; INFO prints them. */
@@ -45,9 +46,9 @@ struct server_raft {
     uint64_t log_entries, syncs, sync_us_total, sync_us_max;
     uint64_t checkpoints, persisted_index, dirty_bytes;
     bool checkpoint_under_way;
-    uint64_t keys;            /* in this node's applied state */
-    uint64_t receipts;        /* exactly-once clients */
-    uint64_t oldest_write_ms; /* how long the disk has kept a write waiting */
+    uint64_t keys[DB_DATABASES]; /* in this node's applied state */
+    uint64_t receipts;           /* exactly-once clients */
+    uint64_t oldest_write_ms;    /* how long the disk has kept a write waiting */
     uint64_t elections, requests_waiting, requests_forwarded;
 };
 

@@ -1,6 +1,6 @@
 /* The contents page of the server: every command, one row each.
  *
- *     name  arity  flags  keys  function  [check of the words  [first meaning]]
+ *     name  arity  flags  keys  function  [check of the words]
  *
  * arity  n: exactly n words, the name included; -n: at least n.
  * flags  one of L, R, W says where it runs:
@@ -32,6 +32,7 @@
 #define ANY (CMD_LOADING | CMD_STALE)                            /* in whatever state the server is */
 #define META (ANY | CMD_NOSCRIPT)                                /* not about the data */
 #define DOOR (META | FAST | CONN | CMD_NO_AUTH | CMD_ALLOW_BUSY) /* before AUTH */
+#define SINCE_2 (2u << CMD_SINCE_SHIFT) /* meaning.c */
 #define NO_KEYS {0, 0, 0}
 #define ONE_KEY {1, 1, 1}
 #define TWO_KEYS {1, 2, 1}
@@ -76,7 +77,9 @@ const struct command command_rows[] = {
     {"randomkey",          1, R | KSP,                           NO_KEYS,  cmd_randomkey},
     {"rename",             3, W | KSP,                           TWO_KEYS, cmd_rename},
     {"renamenx",           3, W | KSP | FAST,                    TWO_KEYS, cmd_renamenx},
-    {"flushdb",           -1, W | KSP | RISKY,                   NO_KEYS,  cmd_flushall, words_flush},
+    {"move",               3, W | KSP | FAST | SINCE_2,          ONE_KEY,  cmd_move, words_move},
+    {"swapdb",             3, W | KSP | FAST | RISKY | SINCE_2,  NO_KEYS,  cmd_swapdb, words_swapdb},
+    {"flushdb",           -1, W | KSP | RISKY,                   NO_KEYS,  cmd_flushdb, words_flush},
     {"flushall",          -1, W | KSP | RISKY,                   NO_KEYS,  cmd_flushall, words_flush},
     {"dbsize",             1, R | KSP | FAST,                    NO_KEYS,  cmd_dbsize},
 

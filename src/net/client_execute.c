@@ -211,6 +211,7 @@ static bool execute(struct client *client, const struct bytes *argv, uint32_t ar
 {
     struct connection *connection = &client->connection;
     enum connection_reply_mode mode = connection->reply_mode;
+    bool after_multi = connection->after_multi;
     const char *last_command = connection->last_command;
     size_t before = connection->out.size;
     const struct command *command;
@@ -219,6 +220,7 @@ static bool execute(struct client *client, const struct bytes *argv, uint32_t ar
     enum command_class class = command_classify(connection, argv, argc, &command);
     if (must_wait(client, class)) {
         connection->reply_mode = mode;
+        connection->after_multi = after_multi;
         connection->last_command = last_command;
         connection->out.size = before;
         return false;

@@ -89,7 +89,8 @@ static void describe_storage(void *context, struct server_raft *raft)
     raft->checkpoints = data.checkpoints;
     raft->checkpoint_under_way = data.checkpoint_under_way;
     raft->dirty_bytes = data.dirty_bytes;
-    raft->keys = data.keys;
+    for (unsigned i = 0; i < DB_DATABASES; i++)
+        raft->keys[i] = db_size(node->db, i);
     raft->receipts = data.receipts;
     raft->persisted_index = db_persisted_index(node->db);
 }

@@ -220,6 +220,59 @@ static const struct typed walks[] = {
 
 #define EXPECT_ALL(state, rows) world_expect_all(*(state), rows, sizeof(rows) / sizeof((rows)[0]))
 
+static const struct typed databases[] = {
+    {"SET k zero", OK, NULL},
+    {"SELECT 3", OK, NULL},
+    {"GET k", "$-1\r\n", "_\r\n"},
+    {"SET k three", OK, NULL},
+    {"SET only three", OK, NULL},
+    {"DBSIZE", ":2\r\n", NULL},
+    {"APPEND k !", ":6\r\n", NULL},
+    {"RENAME only other", OK, NULL},
+    {"SELECT 0", OK, NULL},
+    {"GET k", "$4\r\nzero\r\n", NULL},
+    {"EXISTS only other", ":0\r\n", NULL},
+    {"DBSIZE", ":1\r\n", NULL},
+    {"MOVE k 3", ":0\r\n", NULL}, /* there is one */
+    {"MOVE nosuch 3", ":0\r\n", NULL},
+    {"MOVE k 0", "-ERR source and destination objects are the same\r\n", NULL},
+    {"MOVE k 16", "-ERR DB index is out of range\r\n", NULL},
+    {"MOVE k x", NOT_INTEGER, NULL},
+    {"MOVE k 15", ":1\r\n", NULL},
+    {"DBSIZE", ":0\r\n", NULL},
+    {"SWAPDB 0 3", OK, NULL},
+    {"GET k", "$6\r\nthree!\r\n", NULL},
+    {"SWAPDB 0 0", OK, NULL},
+    {"SWAPDB x 0", "-ERR invalid first DB index\r\n", NULL},
+    {"SWAPDB 0 x", "-ERR invalid second DB index\r\n", NULL},
+    {"SWAPDB 0 16", "-ERR DB index is out of range\r\n", NULL},
+    {"SELECT 15", OK, NULL},
+    {"GET k", "$4\r\nzero\r\n", NULL},
+    {"RANDOMKEY", "$1\r\nk\r\n", NULL},
+    {"KEYS *", "*1\r\n$1\r\nk\r\n", NULL},
+    {"FLUSHDB", OK, NULL},
+    {"DBSIZE", ":0\r\n", NULL},
+    {"SELECT 0", OK, NULL},
+    {"DBSIZE", ":2\r\n", NULL},
+    {"SELECT 7", OK, NULL},
+    {"SET k v", OK, NULL},
+    {"FLUSHALL", OK, NULL},
+    {"DBSIZE", ":0\r\n", NULL},
+    {"RESET", "+RESET\r\n", NULL},
+    {"DBSIZE", ":0\r\n", NULL},
+};
+
+static void test_databases(void **state)
+{
+    struct world *world = *state;
+    world_expect_all(world, databases, sizeof(databases) / sizeof(databases[0]));
+    EXPECT(world, "SELECT 3", OK);
+    EXPECT(world, "ONCE c 1 SET k v", OK);
+    EXPECT(world, "GET k", "$1\r\nv\r\n");
+    EXPECT(world, "SELECT 0", OK);
+    EXPECT(world, "GET k", "$-1\r\n");
+}
+
 static void test_gets_and_sets(void **state)
 {
     EXPECT_ALL(state, gets_and_sets);
@@ -482,6 +535,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {TEST(test_gets_and_sets),
                                        TEST(test_conditions),
+                                       TEST(test_databases),
                                        TEST(test_many_keys),
                                        TEST(test_many_keys_are_done_in_slices),
                                        TEST(test_parts),

@@ -12,7 +12,11 @@ static const struct typed connection[] = {
     {"ECHO hi", "$2\r\nhi\r\n", NULL},
     {"ECHO", "-ERR wrong number of arguments for 'echo' command\r\n", NULL},
     {"SELECT 0", OK, NULL},
-    {"SELECT 1", "-ERR DB index is out of range\r\n", NULL},
+    {"SELECT 15", OK, NULL},
+    {"SELECT 16", "-ERR DB index is out of range\r\n", NULL},
+    {"SELECT -1", "-ERR DB index is out of range\r\n", NULL},
+    {"SELECT 4294967296",
+     "-ERR value is out of range, value must between -2147483648 and 2147483647\r\n", NULL},
     {"SELECT x", NOT_INTEGER, NULL},
     {"AUTH x",
      "-ERR AUTH <password> called without any password configured for the default user. "
@@ -25,13 +29,41 @@ static const struct typed connection[] = {
     {"CLUSTER NODES", "-ERR This instance has cluster support disabled\r\n", NULL},
     {"SENTINEL MASTERS",
      "-ERR unknown command 'SENTINEL', with args beginning with: 'MASTERS' \r\n", NULL},
-    {"MULTI", "-ERR unknown command 'MULTI', with args beginning with: \r\n", NULL},
     {"client|id", "-ERR unknown command 'client|id', with args beginning with: \r\n", NULL},
     {"CLIENT NOSUCH", "-ERR unknown subcommand 'NOSUCH'. Try CLIENT HELP.\r\n", NULL},
     {"CLIENT TRACKING on", "-ERR unknown subcommand 'TRACKING'. Try CLIENT HELP.\r\n", NULL},
     {"CLIENT", "-ERR wrong number of arguments for 'client' command\r\n", NULL},
     {"CLIENT SETNAME", "-ERR wrong number of arguments for 'client|setname' command\r\n", NULL},
 };
+
+/* Until there are transactions: nothing that follows a refused MULTI is executed. */
+#define NOT_EXECUTED "-ERR not executed: MULTI before it was refused\r\n"
+#define NO_MULTI "-ERR MULTI is not supported yet: what follows is refused up to EXEC\r\n"
+static const struct typed after_multi[] = {
+    {"EXEC", "-ERR unknown command 'EXEC', with args beginning with: \r\n", NULL},
+    {"MULTI x", "-ERR unknown command 'MULTI', with args beginning with: 'x' \r\n", NULL},
+    {"MULTI", NO_MULTI, NULL},
+    {"INCR k", NOT_EXECUTED, NULL},
+    {"PING", NOT_EXECUTED, NULL},
+    {"MULTI", NOT_EXECUTED, NULL},
+    {"EXEC", "-EXECABORT Transaction discarded because of previous errors.\r\n", NULL},
+    {"PING", "+PONG\r\n", NULL},
+    {"multi", NO_MULTI, NULL},
+    {"GET k", NOT_EXECUTED, NULL},
+    {"DISCARD", OK, NULL},
+    {"INCR k", ":1\r\n", NULL},
+    {"MULTI", NO_MULTI, NULL},
+    {"RESET", "+RESET\r\n", NULL},
+    {"INCR k", ":2\r\n", NULL},
+    {"MULTI", NO_MULTI, NULL},
+    {"QUIT", OK, NULL},
+    {"DISCARD", OK, NULL},
+};
+
+static void test_after_multi(void **state)
+{
+    world_expect_all(*state, after_multi, sizeof(after_multi) / sizeof(after_multi[0]));
+}
 
 static void test_connection(void **state)
 {
@@ -423,7 +455,7 @@ static void fill_raft(struct world *world)
     raft->id = 1;
     raft->oldest_write_ms = 70;
     raft->cluster = 0xabc;
-    raft->keys = 3;
+    raft->keys[0] = 3;
     raft->members_count = 3;
     raft->members[0].clock_known = true;
     raft->members[0].clock_offset_ms = -1234;
@@ -557,7 +589,14 @@ static void test_info(void **state)
     assert_info(world, "INFO raft SERVER", "\r\n\r\n# Raft", true);
     assert_info(world, "INFO everything", "# Keyspace", true);
     EXPECT(world, "INFO nosuch", "$0\r\n\r\n");
-    world->raft.keys = 0;
+    memset(world->raft.keys, 0, sizeof world->raft.keys);
+    world->raft.keys[0] = 7;
+    world->raft.keys[15] = 1;
+    assert_info(world, "INFO keyspace",
+                "# Keyspace\r\ndb0:keys=7,expires=0,avg_ttl=0\r\n"
+                "db15:keys=1,expires=0,avg_ttl=0\r\n",
+                true);
+    memset(world->raft.keys, 0, sizeof world->raft.keys);
     EXPECT(world, "INFO keyspace", "$12\r\n# Keyspace\r\n\r\n");
     EXPECT(world, "INFO cluster", "$30\r\n# Cluster\r\ncluster_enabled:0\r\n\r\n");
 
@@ -626,11 +665,11 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_connection),     TEST(test_hello),         TEST(test_auth),
-        TEST(test_unknown_is_cut), TEST(test_reply_modes),   TEST(test_client_words),
-        TEST(test_client_list),    TEST(test_client_kill),   TEST(test_config),
-        TEST(test_command),        TEST(test_docs_syntax),   TEST(test_table),
-        TEST(test_whole_replies),  TEST(test_local_garbage), TEST(test_info),
-        TEST(test_role),           TEST(test_raft_status)};
+        TEST(test_connection),   TEST(test_hello),          TEST(test_auth),
+        TEST(test_after_multi),  TEST(test_unknown_is_cut), TEST(test_reply_modes),
+        TEST(test_client_words), TEST(test_client_list),    TEST(test_client_kill),
+        TEST(test_config),       TEST(test_command),        TEST(test_docs_syntax),
+        TEST(test_table),        TEST(test_whole_replies),  TEST(test_local_garbage),
+        TEST(test_info),         TEST(test_role),           TEST(test_raft_status)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
