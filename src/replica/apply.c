@@ -10,7 +10,9 @@ enum {
     APPLY_ENTRIES_MAX = 4096,
     APPLY_BYTES_MAX = 8 << 20,
     APPLY_READ_MAX = 256,
-    SERVE_BYTES_MAX = 4 << 20 /* of replies to reads */
+    SERVE_BYTES_MAX = 4 << 20, /* of replies to reads */
+    /* Of replies to reads before writes, which cannot wait, to a node that has no room for them. */
+    OWED_BYTES_MAX = 64 << 20
 };
 
 /* The request, if one waits here, whose entry is at `pos`. */
@@ -31,9 +33,34 @@ static int64_t never_earlier(struct state_machine *machine, int64_t log_time_ms)
     return log_time_ms > latest ? log_time_ms : latest;
 }
 
+/* A node that takes its replies slowly is not served ahead; the others are. */
+static bool origin_has_room(const struct replica *replica, const struct request *request)
+{
+    struct transport *transport = replica->options.transport;
+    return request->origin == RAFT_NOBODY || transport->ops->has_room(transport, request->origin);
+}
+
+/* Whether more is sent than the node of this client takes; only reads before writes come so far. */
+static bool is_owed_too_much(struct replica *replica, const struct request *request, size_t size)
+{
+    const struct raft_members *members = raft_members(replica->raft);
+    uint32_t place = 0;
+    while (place < members->count && members->list[place].id != request->origin)
+        place++;
+    if (place == members->count) /* a client of this node */
+        return false;
+    uint64_t *owed = &replica->owed[place];
+    *owed = origin_has_room(replica, request) ? 0 : *owed + size;
+    return *owed > OWED_BYTES_MAX;
+}
+
 static void answer_read(struct replica *replica, struct request *request)
 {
     struct bytes reply = buffer_bytes(&replica->reply);
+    if (is_owed_too_much(replica, request, reply.size)) {
+        request_finish(replica, request, REQUEST_NOT_DONE, bytes_of(NULL, 0));
+        return;
+    }
     if (request->reply_max && reply.size > request->reply_max) {
         request_finish(replica, request, REQUEST_TOO_LARGE, bytes_of(NULL, 0));
         return;
@@ -60,13 +87,6 @@ static bool serve_one(struct replica *replica, struct request *request)
     replica->served_bytes += replica->reply.size;
     answer_read(replica, request);
     return true;
-}
-
-/* A node that takes its replies slowly is not served ahead; the others are. */
-static bool origin_has_room(const struct replica *replica, const struct request *request)
-{
-    struct transport *transport = replica->options.transport;
-    return request->origin == RAFT_NOBODY || transport->ops->has_room(transport, request->origin);
 }
 
 /* What the client of this write sent before it sees the state before it; that the write is committed

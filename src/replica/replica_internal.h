@@ -120,8 +120,9 @@ struct replica {
     struct raft_entry applying; /* a long write, likewise; a reference to its payload or NULL */
     uint64_t waiting_count, waiting_bytes, waiting_reads, waiting_foreign, under_way_count;
     uint64_t forwarded_bytes;
-    uint64_t served_bytes; /* of replies to reads, in this turn */
-    bool held_up;          /* a write waits for the reads before it */
+    uint64_t owed[RAFT_MEMBERS_MAX]; /* by place in members: replies beyond its room */
+    uint64_t served_bytes;           /* of replies to reads, in this turn */
+    bool held_up;                    /* a write waits for the reads before it */
     uint64_t next_request_id, next_read_id;
     bool try_waiting; /* something changed that may let waiting requests go */
 

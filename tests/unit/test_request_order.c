@@ -247,6 +247,61 @@ static void forwarded_reads_and_writes_keep_their_order(void **state)
     assert_string_equal(world.applied, "ff");
 }
 
+static void forward_large(uint64_t id, enum request_kind kind)
+{
+    struct forward forward = forward_of(kind, id, 1, "f");
+    replica_receive_forward(world.replica, 2, &forward);
+    blob_release(forward.command);
+}
+
+/* Reads before writes cannot wait for room; they end as not done before the node is given more than it
+ * can take. */
+static void a_node_without_room_is_not_sent_everything(void **state)
+{
+    enum { PAIRS = 12, FIT = 6 };
+    (void)state;
+    lead();
+    world.full = true;
+    world.padding = 10 << 20;
+    for (uint64_t i = 0; i < PAIRS; i++) {
+        forward_large(2 * i, REQUEST_READ);
+        forward_large(2 * i + 1, REQUEST_WRITE);
+    }
+    run();
+    acknowledge();
+    assert_int_equal(world.replies_count, 2 * PAIRS);
+    for (uint64_t i = 0; i < PAIRS; i++) {
+        assert_int_equal(world.replies[2 * i].id, 2 * i);
+        assert_int_equal(world.replies[2 * i].outcome, i < FIT ? REQUEST_DONE : REQUEST_NOT_DONE);
+        assert_int_equal(world.replies[2 * i + 1].outcome, REQUEST_DONE);
+    }
+}
+
+/* With a leader there may be so much of one node, and no more. */
+static void only_so_much_is_forwarded_at_a_time(void **state)
+{
+    enum { WRITES = 10, SIZE = 16 << 20, FIT = 4 };
+    static struct result writes[WRITES], small;
+    (void)state;
+    follow(1, 1);
+    for (int i = 0; i < WRITES; i++) {
+        struct blob *command = blob_new(SIZE);
+        memset(command->data, 0, SIZE);
+        struct request *request = request_new(REQUEST_WRITE, 2, 1, command, on_done, &writes[i]);
+        request->deadline_ms = world.now_ms + DEADLINE_MS;
+        replica_submit(world.replica, request);
+    }
+    ask_now(&small, REQUEST_READ, 2, "r");
+    assert_int_equal(world.forwards_count, FIT);
+    answer(0, false, "done");
+    assert_int_equal(world.forwards_count, FIT + 1);
+    for (uint32_t i = 1; i < WRITES; i++)
+        answer(i, false, "done");
+    assert_int_equal(world.forwards_count, WRITES + 1);
+    for (int i = 0; i < WRITES; i++)
+        assert_ended(writes[i], REQUEST_DONE);
+}
+
 /* ---- elections ------------------------------------------------------------------------------- */
 
 static void a_read_before_an_unknown_write_is_not_asked_again(void **state)
@@ -453,6 +508,8 @@ int main(void)
         TEST(reads_among_writes_end_in_time),
         TEST(a_client_that_left_is_not_read_for),
         TEST(forwarded_reads_and_writes_keep_their_order),
+        TEST(a_node_without_room_is_not_sent_everything),
+        TEST(only_so_much_is_forwarded_at_a_time),
         TEST(a_read_before_an_unknown_write_is_not_asked_again),
         TEST(a_confirmed_read_behind_an_unknown_write_is_asked_again),
         TEST(a_read_that_gets_no_round_keeps_its_place),
