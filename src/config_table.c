@@ -88,6 +88,11 @@ const struct directive directive_rows[] = {
     INTEGER("request-timeout", request_timeout, SETTABLE, 10, 3600000, "5000",
             "ms a command may wait for a leader and a majority"),
 
+    BOOL("latency-tracking", latency_tracking, SETTABLE, "yes",
+         "keep the latencies of each command, for INFO latencystats"),
+    SPECIAL("latency-tracking-info-percentiles", VALUE_PERCENTILES, latency_percentiles, SETTABLE,
+            "50 99 99.9", "which of them INFO latencystats shows"),
+
     /* Peers. */
     SPECIAL("peer-bind", VALUE_BIND, peer_bind, FIXED, "",
             "addresses that peers connect to; \"\": the one in this node's own node line"),
@@ -144,7 +149,6 @@ const struct directive directive_rows[] = {
     I_BOOL("dynamic-hz", NULL, S, "yes"),
     I_BOOL("io-threads-do-reads", NULL, F, "no"),
     I_BOOL("jemalloc-bg-thread", NULL, S, "yes"),
-    I_BOOL("latency-tracking", NULL, S, "yes"),
     I_BOOL("lazyfree-lazy-eviction", NULL, S, "no"),
     I_BOOL("lazyfree-lazy-expire", NULL, S, "no"),
     I_BOOL("lazyfree-lazy-server-del", NULL, S, "no"),
@@ -281,7 +285,6 @@ const struct directive directive_rows[] = {
     I_STRING("unixsocket", NULL, F, ""),
     I_SPECIAL("unixsocketperm", VALUE_OCTAL, F, "0"),
 
-    I_SPECIAL("latency-tracking-info-percentiles", VALUE_PERCENTILES, S, "50 99 99.9"),
     I_SPECIAL("notify-keyspace-events", VALUE_EVENTS, S, ""),
     I_SPECIAL("oom-score-adj-values", VALUE_SCORES, S, "0 200 800"),
     I_SPECIAL("save", VALUE_SAVE, S, ""),

@@ -46,6 +46,88 @@ start_cluster 3 {} {
     }
 }
 
+# What `INFO section` of a node says, as a dictionary; a value with commas is one, too.
+proc stats_of {id section} {
+    set stats [dict create]
+    dict for {name line} [info_fields $id $section] {
+        dict set stats $name [concat {*}[lmap pair [split $line ,] { split $pair = }]]
+    }
+    return $stats
+}
+proc stat {id section name field} {
+    set stats [stats_of $id $section]
+    return [expr {[dict exists $stats $name $field] ? [dict get $stats $name $field] : 0}]
+}
+
+start_cluster 3 {} {
+    test {commandstats, latencystats, errorstats and the keyspace's hits count what is executed} {
+        wait_until_settled
+        set leader [leader_id]
+        set c [connect [follower_id]]
+        foreach id [node_ids] { assert_equal OK [[node $id] CONFIG RESETSTAT] }
+        for {set i 0} {$i < 20} {incr i} { $c SET k$i v }
+        for {set i 0} {$i < 10} {incr i} { $c GET k$i; $c GET none$i }
+        $c MGET k1 k2 none
+        assert_equal +OK [$c -typed SET word x]
+        assert_match "-ERR value is not*" [$c -typed INCR word]
+        assert_match "-ERR wrong number*" [$c -typed GET]
+        assert_match "-ERR unknown*" [$c -typed NOSUCH]
+        # Where the leader is: reads and writes; where the client is: refusals, and errors.
+        assert_equal 20 [stat $leader commandstats cmdstat_get calls]
+        assert_equal 21 [stat $leader commandstats cmdstat_set calls]
+        assert_equal 0 [stat [follower_id] commandstats cmdstat_get calls]
+        assert_equal 1 [stat [follower_id] commandstats cmdstat_get rejected_calls]
+        wait_for_condition 100 50 { [stat [follower_id] commandstats cmdstat_set calls] == 21 } else {
+            fail "a follower executes writes"
+        }
+        assert_equal 3 [stat [follower_id] errorstats errorstat_ERR count]
+        set stats [info_fields $leader stats]
+        assert_equal {12 11} [list [dict get $stats keyspace_hits] [dict get $stats keyspace_misses]]
+        set latency [stats_of $leader latencystats]
+        assert_equal {p50 p99 p99.9} [dict keys [dict get $latency latency_percentiles_usec_get]]
+        assert_equal OK [[node $leader] CONFIG SET latency-tracking-info-percentiles "10 100"]
+        assert_equal {p10 p100} [dict keys [dict get [stats_of $leader latencystats] latency_percentiles_usec_get]]
+        assert_equal OK [[node $leader] CONFIG SET latency-tracking no]
+        assert_equal {} [stats_of $leader latencystats]
+        $c -close
+    }
+
+    test {INFO and CLIENT LIST: numbers that are there are true} {
+        set id [leader_id]
+        set c [connect $id]
+        foreach {section fields} {
+            server {os arch_bits gcc_version multiplexing_api process_id run_id tcp_port hz executable}
+            memory {used_memory used_memory_rss used_memory_peak total_system_memory mem_fragmentation_ratio
+                used_memory_dataset allocator_allocated mem_allocator maxmemory_policy}
+            stats {instantaneous_input_kbps eventloop_cycles eventloop_duration_sum total_reads_processed}
+            persistence {rdb_last_save_time aof_enabled loading}
+            cpu {used_cpu_user used_cpu_sys_main_thread}
+        } {
+            set found [info_fields $id $section]
+            foreach field $fields { assert {[dict exists $found $field]} "$field in $section" }
+        }
+        set memory [info_fields $id memory]
+        assert {[dict get $memory used_memory_rss] > 1000000}
+        assert {[dict get $memory used_memory] <= [dict get $memory used_memory_peak]}
+        # Half a command waits in the buffer.
+        $c SET k v
+        set channel [socket 127.0.0.1 [client_port $id]]
+        fconfigure $channel -translation binary -buffering none
+        puts -nonewline $channel "*2\r\n\$3\r\nGET\r\n\$100\r\n0123456789"
+        wait_for_condition 100 25 { [string match "* qbuf=29 qbuf-free=*" [$c CLIENT LIST]] } else {
+            fail [$c CLIENT LIST]
+        }
+        close $channel
+        assert_match "* argv-mem=10 *cmd=client|info *" [$c CLIENT INFO]
+        assert {![string match "*tot-mem=0 *" [$c CLIENT LIST]]}
+        set before [dict get [info_fields $id stats] total_net_input_bytes]
+        $c SET big [string repeat x 1000000]
+        assert {[dict get [info_fields $id stats] total_net_input_bytes] > $before + 1000000}
+        wait_for_condition 50 50 { [dict get [info_fields $id stats] instantaneous_input_kbps] > 0 } else { fail "no rate" }
+        $c -close
+    }
+}
+
 start_cluster 3 {follower-mode redirect} {
     test {MOVED and INFO name an IPv6 address without brackets, as Redis does} {
         foreach id [node_ids] { kill_node $id }

@@ -4,6 +4,7 @@
 #include "base/buffer.h"
 #include "base/fatal.h"
 #include "command/commands.h"
+#include "command/observer.h"
 #include "resp/number.h"
 
 bool call_integer(struct call *call, uint32_t i, int64_t *value)
@@ -19,9 +20,33 @@ void call_wrong_arity(struct call *call)
     reply_error(call->reply, "ERR wrong number of arguments for '%s' command", call->command->name);
 }
 
-bool call_get_string(struct call *call, struct bytes key, struct bytes *value, bool *exists)
+void command_execute(struct call *call)
+{
+    struct command_observer *observer = call->observer;
+    const struct buffer *out = call->reply->out;
+    size_t before = out ? out->size : 0;
+    if (observer)
+        observer->begin(observer);
+    call->command->execute(call);
+    if (!observer)
+        return;
+    bool failed = out && out->size > before && out->data[before] == '-';
+    observer->end(observer, call->command, !(call->walk && call->walk->unfinished), failed);
+}
+
+enum db_type call_look(struct call *call, struct bytes key, struct bytes *value)
 {
     enum db_type type = db_get(call->db, call->database, key, value);
+    if (call->observer && call->command->flags & CMD_READ) {
+        call->observer->keyspace_hits += type != DB_NONE;
+        call->observer->keyspace_misses += type == DB_NONE;
+    }
+    return type;
+}
+
+bool call_get_string(struct call *call, struct bytes key, struct bytes *value, bool *exists)
+{
+    enum db_type type = call_look(call, key, value);
     if (type != DB_NONE && type != DB_STRING) {
         reply_error(call->reply, ERROR_WRONG_TYPE);
         return false;

@@ -279,6 +279,7 @@ void command_run_local(struct connection *connection, struct server *server,
                         .server = server,
                         .meaning = command_meaning_newest,
                         .database = connection->database,
+                        .observer = server->observer,
                         .now_ms = server->ops->now_ms(server)};
-    command->execute(&call);
+    command_execute(&call);
 }

@@ -126,24 +126,16 @@ static void describe(const struct connection *connection, int64_t now_ms, struct
                   seconds_since(connection->created_ms, now_ms),
                   seconds_since(connection->last_active_ms, now_ms), flags_of(connection),
                   connection->database);
-    buffer_printf(out, " qbuf=%zu qbuf-free=%zu argv-mem=0 multi-mem=0", connection->query_bytes,
-                  connection->query_free_bytes);
-    buffer_printf(out, " rbs=%zu rbp=%zu obl=%zu oll=0 omem=0 tot-mem=%zu events=r",
-                  connection->out.capacity, connection->out.capacity, connection->out.size,
-                  connection->out.capacity + connection->query_bytes +
-                      connection->query_free_bytes + sizeof(*connection));
+    buffer_printf(out, " qbuf=%zu qbuf-free=%zu argv-mem=%zu multi-mem=0", connection->query_bytes,
+                  connection->query_free_bytes, connection->argv_bytes);
+    /* all replies are in one buffer: there is no list of more */
+    buffer_printf(out, " rbs=%zu rbp=%zu obl=%zu oll=0 omem=0 tot-mem=%zu events=%s",
+                  connection->out.capacity, connection->out.capacity, connection->unsent_bytes,
+                  connection->memory_bytes, connection->writing ? "rw" : "r");
     buffer_printf(out, " cmd=%s user=default redir=-1 resp=%d lib-name=%s lib-ver=%s\n",
                   connection->last_command ? connection->last_command : "NULL",
                   connection->protocol, or_empty(connection->lib_name),
                   or_empty(connection->lib_version));
-}
-
-void cmd_client_info(struct call *call)
-{
-    struct buffer text = {0};
-    describe(call->connection, call->now_ms, &text);
-    reply_verbatim(call->reply, buffer_bytes(&text));
-    buffer_deinit(&text);
 }
 
 /* Clients are all of one kind here; the other kinds of Redis are known and empty. */
@@ -172,6 +164,14 @@ static bool list_client(void *context, struct connection *connection)
     if (listing->id == 0 || listing->id == connection->id)
         describe(connection, listing->now_ms, &listing->text);
     return true;
+}
+
+void cmd_client_info(struct call *call)
+{
+    struct listing listing = {.now_ms = call->now_ms, .id = call->connection->id};
+    call->server->ops->each_client(call->server, list_client, &listing);
+    reply_verbatim(call->reply, buffer_bytes(&listing.text));
+    buffer_deinit(&listing.text);
 }
 
 /* False: answered with the error. */

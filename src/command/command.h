@@ -13,8 +13,9 @@
 #include "data/db.h"
 #include "resp/writer.h"
 
-struct connection; /* connection.h: one connection's state */
-struct server;     /* server.h: what local commands may ask of the rest of the process */
+struct command_observer; /* observer.h: who counts */
+struct connection;       /* connection.h: one connection's state */
+struct server;           /* server.h: what local commands may ask of the rest of the process */
 
 /* How far a long command has come: a walk over the keyspace, or over its own words.  While it is
  * unfinished it has replied nothing, and the state machine is asked again; nobody else reads or
@@ -42,7 +43,8 @@ struct call {
     uint64_t seed;                 /* the only randomness a command may use */
     size_t value_max;              /* of a write: the largest string that it may make */
     uint8_t meaning;               /* the version of the commands: see meaning.c */
-    struct walk_state *walk;       /* of a read or write: it may be done in slices; NULL if local */
+    struct command_observer *observer; /* NULL: nobody counts */
+    struct walk_state *walk; /* of a read or write: it may be done in slices; NULL if local */
 };
 
 typedef void command_fn(struct call *call);
@@ -142,5 +144,7 @@ struct state_machine;
 /* Executes committed writes and confirmed reads on `db` (borrowed), of meanings up to `meaning_known`. */
 struct state_machine *command_machine_new(struct db *db, uint8_t meaning_known);
 void command_machine_free(struct state_machine *machine);
+/* Borrowed; NULL: nobody counts. */
+void command_machine_observe(struct state_machine *machine, struct command_observer *observer);
 
 #endif

@@ -32,6 +32,10 @@ enum {
 /* call.c.  Reads argv[i] as an integer; false: answered with the error. */
 bool call_integer(struct call *call, uint32_t i, int64_t *value);
 void call_wrong_arity(struct call *call);
+/* Runs call->command, or a slice of it, before the eyes of the observer. */
+void command_execute(struct call *call);
+/* db_get(), counted as a hit or a miss if the command is a read. */
+enum db_type call_look(struct call *call, struct bytes key, struct bytes *value);
 /* The string at `key`, borrowed until the next db_* call, empty if there is none; false: it is of
  * another type, answered with the error. */
 bool call_get_string(struct call *call, struct bytes key, struct bytes *value, bool *exists);

@@ -10,119 +10,25 @@
 
 #include "command/commands.h"
 #include "command/connection.h"
-#include "command/raft_info.h"
-#include "command/server.h"
+#include "command/info.h"
 
-/* All that a section may print from. */
-struct info {
-    struct buffer *out;
-    struct server *server;
-    struct server_stats stats;
-    struct server_raft raft;
-    int64_t now_ms;
-};
-
-static void human_bytes(uint64_t bytes, char *text, size_t size)
-{
-    static const char *const units[] = {"B", "K", "M", "G", "T", "P"};
-    double value = (double)bytes;
-    unsigned unit = 0;
-    while (value >= 1024 && unit < 5) {
-        value /= 1024;
-        unit++;
-    }
-    if (unit == 0)
-        snprintf(text, size, "%" PRIu64 "B", bytes);
-    else
-        snprintf(text, size, "%.2f%s", value, units[unit]);
-}
-
-static void line_u64(struct info *info, const char *name, uint64_t value)
+void command_info_number(struct info *info, const char *name, uint64_t value)
 {
     buffer_printf(info->out, "%s:%" PRIu64 "\r\n", name, value);
 }
 
-static void line_string(struct info *info, const char *name, const char *value)
+void command_info_text(struct info *info, const char *name, const char *value)
 {
     buffer_printf(info->out, "%s:%s\r\n", name, value ? value : "");
 }
 
-/* ---- sections -------------------------------------------------------------------- */
-
-static void section_server(struct info *info)
+void command_info_zeros(struct info *info, const char *names)
 {
-    int64_t uptime_s = (info->now_ms - info->stats.start_ms) / 1000;
-    line_string(info, "redis_version", REDIS_VERSION);
-    line_string(info, "redis_raft_version", info->server->version);
-    line_string(info, "redis_mode", "standalone");
-    line_string(info, "arch_bits", sizeof(void *) == 8 ? "64" : "32");
-    line_u64(info, "process_id", (uint64_t)info->server->process_id);
-    line_string(info, "run_id", info->server->run_id);
-    line_u64(info, "tcp_port", (uint64_t)info->server->port);
-    line_u64(info, "server_time_usec", (uint64_t)info->server->ops->now_us(info->server));
-    line_u64(info, "uptime_in_seconds", (uint64_t)(uptime_s > 0 ? uptime_s : 0));
-    line_u64(info, "uptime_in_days", (uint64_t)(uptime_s > 0 ? uptime_s / 86400 : 0));
-    line_string(info, "executable", info->server->executable);
-    line_string(info, "config_file", info->server->config_file);
-}
-
-static void section_clients(struct info *info)
-{
-    line_u64(info, "connected_clients", info->stats.clients_connected);
-    line_u64(info, "maxclients", info->stats.clients_max);
-    line_u64(info, "client_recent_max_input_buffer", info->stats.client_biggest_input);
-    line_u64(info, "client_recent_max_output_buffer", info->stats.client_biggest_output);
-    line_u64(info, "blocked_clients", info->stats.clients_blocked);
-    line_u64(info, "tracking_clients", 0);
-}
-
-static void line_memory(struct info *info, const char *name, uint64_t bytes)
-{
-    char text[32];
-    human_bytes(bytes, text, sizeof(text));
-    line_u64(info, name, bytes);
-    buffer_printf(info->out, "%s_human:%s\r\n", name, text);
-}
-
-static void section_memory(struct info *info)
-{
-    line_memory(info, "used_memory", info->stats.memory_used);
-    line_memory(info, "used_memory_rss", info->stats.memory_rss);
-    line_memory(info, "used_memory_peak", info->stats.memory_peak);
-    line_memory(info, "maxmemory", 0);
-    line_string(info, "maxmemory_policy", "noeviction");
-}
-
-/* Every acknowledged write is durable in the log, so nothing is ever "unsaved" in Redis's sense. */
-static void section_persistence(struct info *info)
-{
-    line_u64(info, "loading", 0);
-    line_u64(info, "async_loading", 0);
-    line_u64(info, "rdb_changes_since_last_save", 0);
-    line_u64(info, "rdb_bgsave_in_progress", info->raft.checkpoint_under_way);
-    line_string(info, "rdb_last_bgsave_status", "ok");
-    line_u64(info, "aof_enabled", 1);
-    line_u64(info, "aof_rewrite_in_progress", 0);
-    line_string(info, "aof_last_write_status", "ok");
-}
-
-static void section_stats(struct info *info)
-{
-    const struct server_stats *stats = &info->stats;
-    line_u64(info, "total_connections_received", stats->connections_received);
-    line_u64(info, "total_commands_processed", stats->commands_processed);
-    line_u64(info, "instantaneous_ops_per_sec", stats->ops_per_second);
-    line_u64(info, "total_net_input_bytes", stats->net_input_bytes);
-    line_u64(info, "total_net_output_bytes", stats->net_output_bytes);
-    line_u64(info, "rejected_connections", stats->connections_rejected);
-    line_u64(info, "expired_keys", 0);
-    line_u64(info, "evicted_keys", 0);
-    line_u64(info, "pubsub_channels", 0);
-    line_u64(info, "pubsub_patterns", 0);
-    line_u64(info, "total_error_replies", stats->errors_replied);
-    line_u64(info, "total_reads_processed", stats->reads);
-    line_u64(info, "total_writes_processed", stats->writes);
-    line_u64(info, "total_forwarded", stats->forwarded);
+    while (*names) {
+        size_t size = strcspn(names, " ");
+        buffer_printf(info->out, "%.*s:0\r\n", (int)size, names);
+        names += size + strspn(names + size, " ");
+    }
 }
 
 /* ---- replication -------------------------------------------------------------------- */
@@ -144,14 +50,14 @@ static void replication_slaves(struct info *info)
             "slave%" PRIu64 ":ip=%s,port=%d,state=%s,offset=%" PRIu64 ",lag=%" PRId64 "\r\n",
             count++, address.host, address.port, state, member->match, member->idle_ms / 1000);
     }
-    line_u64(info, "connected_slaves", count);
+    command_info_number(info, "connected_slaves", count);
     buffer_append(info->out, lines.data, lines.size);
     buffer_deinit(&lines);
 }
 
 static void replication_leader(struct info *info)
 {
-    line_string(info, "role", "master");
+    command_info_text(info, "role", "master");
     replication_slaves(info);
 }
 
@@ -159,16 +65,18 @@ static void replication_follower(struct info *info)
 {
     struct command_raft_client_address leader;
     bool known = command_raft_leader_address(&info->raft, &leader);
-    line_string(info, "role", "slave");
-    line_string(info, "master_host", leader.host);
-    line_u64(info, "master_port", (uint64_t)leader.port);
-    line_string(info, "master_link_status", known ? "up" : "down");
-    line_u64(info, "master_sync_in_progress", 0);
-    line_u64(info, "slave_repl_offset", info->raft.status.applied);
-    line_u64(info, "slave_priority", 100);
+    command_info_text(info, "role", "slave");
+    command_info_text(info, "master_host", leader.host);
+    command_info_number(info, "master_port", (uint64_t)leader.port);
+    command_info_text(info, "master_link_status", known ? "up" : "down");
+    command_info_number(info, "master_sync_in_progress", 0);
+    command_info_number(info, "slave_repl_offset", info->raft.status.applied);
+    command_info_number(info, "slave_read_repl_offset", info->raft.status.applied);
+    command_info_number(info, "slave_priority", 100);
     /* unless follower-mode says otherwise, it passes writes on */
-    line_u64(info, "slave_read_only", info->server->ops->is_read_only(info->server));
-    line_u64(info, "connected_slaves", 0);
+    command_info_number(info, "slave_read_only", info->server->ops->is_read_only(info->server));
+    command_info_number(info, "replica_announced", 1);
+    command_info_number(info, "connected_slaves", 0);
 }
 
 static void section_replication(struct info *info)
@@ -177,22 +85,20 @@ static void section_replication(struct info *info)
         replication_leader(info);
     else
         replication_follower(info);
-    line_string(info, "master_failover_state",
-                info->raft.status.transferring ? "failover-in-progress" : "no-failover");
+    command_info_text(info, "master_failover_state",
+                      info->raft.status.transferring ? "failover-in-progress" : "no-failover");
     /* 40 digits that all members share and no other cluster has */
     buffer_printf(info->out, "master_replid:%040" PRIx64 "\r\n", info->raft.cluster);
-    line_u64(info, "master_repl_offset", info->raft.status.commit);
-}
-
-static void section_cpu(struct info *info)
-{
-    buffer_printf(info->out, "used_cpu_sys:%.6f\r\nused_cpu_user:%.6f\r\n",
-                  info->stats.cpu_system_s, info->stats.cpu_user_s);
+    buffer_printf(info->out, "master_replid2:%040d\r\n", 0);
+    command_info_number(info, "master_repl_offset", info->raft.status.commit);
+    buffer_printf(info->out, "second_repl_offset:-1\r\n");
+    command_info_zeros(info, "repl_backlog_active repl_backlog_size repl_backlog_first_byte_offset "
+                             "repl_backlog_histlen");
 }
 
 static void section_cluster(struct info *info)
 {
-    line_u64(info, "cluster_enabled", 0);
+    command_info_number(info, "cluster_enabled", 0);
 }
 
 static void section_keyspace(struct info *info)
@@ -201,6 +107,12 @@ static void section_keyspace(struct info *info)
         if (info->raft.keys[i])
             buffer_printf(info->out, "db%u:keys=%" PRIu64 ",expires=0,avg_ttl=0\r\n", i,
                           info->raft.keys[i]);
+}
+
+/* There are none. */
+static void section_modules(struct info *info)
+{
+    (void)info;
 }
 
 static void section_raft(struct info *info)
@@ -212,27 +124,33 @@ static void section_raft(struct info *info)
 
 static const struct section {
     const char *name, *title;
-    void (*print)(struct info *info);
+    bool by_default; /* INFO without a word, INFO default */
+    command_info_fn *print;
 } sections[] = {
-    {"server", "Server", section_server},
-    {"clients", "Clients", section_clients},
-    {"memory", "Memory", section_memory},
-    {"persistence", "Persistence", section_persistence},
-    {"stats", "Stats", section_stats},
-    {"replication", "Replication", section_replication},
-    {"cpu", "CPU", section_cpu},
-    {"cluster", "Cluster", section_cluster},
-    {"keyspace", "Keyspace", section_keyspace},
-    {"raft", "Raft", section_raft},
+    {"server", "Server", true, command_info_server},
+    {"clients", "Clients", true, command_info_clients},
+    {"memory", "Memory", true, command_info_memory},
+    {"persistence", "Persistence", true, command_info_persistence},
+    {"stats", "Stats", true, command_info_stats},
+    {"replication", "Replication", true, section_replication},
+    {"cpu", "CPU", true, command_info_cpu},
+    {"modules", "Modules", true, section_modules},
+    {"commandstats", "Commandstats", false, command_info_commandstats},
+    {"errorstats", "Errorstats", true, command_info_errorstats},
+    {"latencystats", "Latencystats", false, command_info_latencystats},
+    {"cluster", "Cluster", true, section_cluster},
+    {"keyspace", "Keyspace", true, section_keyspace},
+    {"raft", "Raft", true, section_raft},
 };
 
-static bool is_wanted(const struct call *call, const char *section)
+static bool is_wanted(const struct call *call, const struct section *section)
 {
-    bool wanted = call->argc == 1;
+    bool wanted = call->argc == 1 && section->by_default;
     for (uint32_t i = 1; i < call->argc; i++) {
         struct bytes word = call->argv[i];
-        wanted |= bytes_is(word, section) || bytes_is(word, "default") || bytes_is(word, "all") ||
-                  bytes_is(word, "everything");
+        wanted |= bytes_is(word, section->name) || bytes_is(word, "all") ||
+                  bytes_is(word, "everything") ||
+                  (bytes_is(word, "default") && section->by_default);
     }
     return wanted;
 }
@@ -245,7 +163,7 @@ void cmd_info(struct call *call)
     server->ops->stats(server, &info.stats);
     server->ops->raft(server, &info.raft);
     for (size_t i = 0; i < sizeof(sections) / sizeof(sections[0]); i++) {
-        if (!is_wanted(call, sections[i].name))
+        if (!is_wanted(call, &sections[i]))
             continue;
         buffer_printf(&text, "%s# %s\r\n", text.size ? "\r\n" : "", sections[i].title);
         sections[i].print(&info);

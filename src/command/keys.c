@@ -20,7 +20,7 @@ void cmd_del(struct call *call)
 void cmd_exists(struct call *call)
 {
     for (uint32_t i = call_slice(call, 1); call_takes(call, i); i++)
-        call->walk->count += db_get(call->db, call->database, call->argv[i], NULL) != DB_NONE;
+        call->walk->count += call_look(call, call->argv[i], NULL) != DB_NONE;
     if (!call->walk->unfinished)
         reply_integer(call->reply, (int64_t)call->walk->count);
 }
@@ -36,7 +36,7 @@ static const char *type_name(enum db_type type)
 
 void cmd_type(struct call *call)
 {
-    reply_simple(call->reply, type_name(db_get(call->db, call->database, call->argv[1], NULL)));
+    reply_simple(call->reply, type_name(call_look(call, call->argv[1], NULL)));
 }
 
 /* ---- walking ------------------------------------------------------------------ */

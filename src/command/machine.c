@@ -27,7 +27,8 @@ struct machine {
     struct walk_state walk;
     struct bytes *asked; /* of the command that admit() was asked about last */
     uint32_t asked_capacity;
-    uint64_t read_seed; /* reads are not in the log; only they may draw from here */
+    struct command_observer *observer; /* borrowed; NULL: nobody counts */
+    uint64_t read_seed;                /* reads are not in the log; only they may draw from here */
 };
 
 static struct machine *machine_of(struct state_machine *base)
@@ -79,6 +80,11 @@ static void forget(struct machine *machine)
     trim_words(&machine->argv, &machine->argv_capacity);
 }
 
+void command_machine_observe(struct state_machine *base, struct command_observer *observer)
+{
+    machine_of(base)->observer = observer;
+}
+
 /* One slice.  False: not finished; the words of the command stay where they are. */
 static bool run(struct machine *machine, struct bytes encoded, unsigned flags, struct call *call)
 {
@@ -91,7 +97,8 @@ static bool run(struct machine *machine, struct bytes encoded, unsigned flags, s
     }
     call->db = machine->db;
     call->walk = &machine->walk;
-    call->command->execute(call);
+    call->observer = machine->observer;
+    command_execute(call);
     machine->command = call->command;
     machine->argc = call->argc;
     if (machine->walk.unfinished)

@@ -17,12 +17,20 @@ struct server_stats {
     uint64_t connections_received, connections_rejected;
     uint64_t commands_processed, reads, writes, forwarded;
     uint64_t net_input_bytes, net_output_bytes;
+    uint64_t net_reads, net_writes; /* system calls on clients' sockets */
+    double input_kb_per_second, output_kb_per_second;
     uint64_t clients_connected, clients_max, clients_blocked;
     uint64_t client_biggest_input, client_biggest_output;
     uint64_t errors_replied;
     uint64_t ops_per_second;
-    uint64_t memory_used, memory_peak, memory_rss; /* bytes */
+    uint64_t keyspace_hits, keyspace_misses;
+    uint64_t loop_cycles, loop_busy_us, commands_us; /* since the start */
+    uint64_t memory_used, memory_peak, memory_rss;   /* bytes, as all of memory */
+    uint64_t memory_startup, memory_system, memory_clients;
+    uint64_t memory_heap; /* taken from the system by malloc, used or not */
     double cpu_user_s, cpu_system_s;
+    double cpu_user_loop_s, cpu_system_loop_s; /* of the loop's thread */
+    char system[160];                          /* uname: name, release, machine */
 };
 
 /* Everything RAFT.STATUS and INFO raft/replication/persistence say. */
@@ -52,6 +60,21 @@ struct server_raft {
     uint64_t elections, requests_waiting, requests_forwarded;
 };
 
+enum { SERVER_PERCENTILES_MAX = 16 };
+
+/* Of one command: what was executed here, and how long the fastest so many percent took. */
+struct server_command_stats {
+    const char *name;
+    uint64_t calls, us, rejected, failed;
+    uint32_t percentiles_count;
+    struct {
+        double percent, us;
+    } percentiles[SERVER_PERCENTILES_MAX];
+};
+
+typedef void server_command_fn(void *context, const struct server_command_stats *command);
+typedef void server_error_fn(void *context, const char *name, uint64_t count);
+
 /* One client in CLIENT LIST order; return false to stop. */
 typedef bool server_client_fn(void *context, struct connection *connection);
 
@@ -62,6 +85,9 @@ struct server_ops {
     int64_t (*now_us)(struct server *server);
     void (*stats)(struct server *server, struct server_stats *stats);
     void (*stats_reset)(struct server *server); /* CONFIG RESETSTAT */
+    /* Commands that were executed or rejected, and kinds of errors that clients got. */
+    void (*each_command)(struct server *server, server_command_fn *each, void *context);
+    void (*each_error)(struct server *server, server_error_fn *each, void *context);
     void (*raft)(struct server *server, struct server_raft *raft);
     void (*each_client)(struct server *server, server_client_fn *each, void *context);
     void (*kill_client)(struct server *server, struct connection *connection);
@@ -82,6 +108,7 @@ struct server_ops {
 
 struct server {
     const struct server_ops *ops;
+    struct command_observer *observer; /* NULL: nobody counts */
     int port;
     const char *config_file; /* "" if none */
     const char *executable;

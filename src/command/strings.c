@@ -146,7 +146,7 @@ void cmd_mget(struct call *call)
     struct reply values = {&walk->found, call->reply->protocol};
     for (uint32_t i = call_slice(call, 1); call_takes(call, i); i++) {
         struct bytes value;
-        bool exists = db_get(call->db, call->database, call->argv[i], &value) == DB_STRING;
+        bool exists = call_look(call, call->argv[i], &value) == DB_STRING;
         if (exists && walk->found.size + value.size > REPLY_SIZE_MAX) {
             reply_error(call->reply, "ERR the reply is too large");
             return;

@@ -141,6 +141,7 @@ static size_t fill(struct client *client)
     if (taken > 0) {
         client->in.size += (size_t)taken;
         client->clients->stats.input_bytes += (uint64_t)taken;
+        client->clients->stats.read_calls++;
         return (size_t)taken;
     }
     if (taken == 0)
@@ -239,6 +240,7 @@ void client_flush(struct client *client)
     if (taken > 0) {
         client->sent += (size_t)taken;
         client->clients->stats.output_bytes += (uint64_t)taken;
+        client->clients->stats.write_calls++;
     }
     forget_sent(client);
     if (client_unsent(client)) {

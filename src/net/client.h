@@ -21,7 +21,8 @@ struct clients_stats {
     uint64_t connections_received, connections_rejected;
     uint64_t commands, reads, writes, errors;
     uint64_t input_bytes, output_bytes;
-    uint64_t ops_per_second;
+    uint64_t read_calls, write_calls;                             /* of clients' sockets */
+    uint64_t ops_per_second, input_per_second, output_per_second; /* commands, bytes */
 };
 
 struct clients_options {
@@ -50,6 +51,7 @@ void clients_each(struct clients *clients, server_client_fn *each, void *context
 void clients_kill(struct clients *clients, struct connection *connection); /* soon */
 uint32_t clients_count(const struct clients *clients);
 uint32_t clients_waiting(const struct clients *clients); /* with a request under way */
+uint64_t clients_memory(const struct clients *clients);  /* bytes of their buffers */
 void clients_biggest(const struct clients *clients, uint64_t *input, uint64_t *output);
 const struct clients_stats *clients_stats(const struct clients *clients);
 void clients_reset_stats(struct clients *clients);

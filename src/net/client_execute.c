@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "command/command.h"
+#include "command/observer.h"
 #include "net/address.h"
 #include "net/client_internal.h"
 #include "resp/writer.h"
@@ -15,11 +16,29 @@
 enum { ATTACK_LOG_MS = 60000 }; /* at most one line in this time, as Redis does */
 
 /* The first byte of a reply says whether it is an error. */
-static void count_error(struct client *client, size_t before)
+static void count_error(struct client *client, struct bytes reply)
+{
+    struct command_observer *observer = client->clients->options.server->observer;
+    if (reply.size == 0 || *(const char *)reply.data != '-')
+        return;
+    client->clients->stats.errors++;
+    if (observer)
+        observer->answered_error(observer, reply);
+}
+
+static struct bytes reply_since(const struct client *client, size_t before)
 {
     const struct buffer *out = &client->connection.out;
-    if (out->size > before && out->data[before] == '-')
-        client->clients->stats.errors++;
+    return out->size > before ? bytes_of(out->data + before, out->size - before)
+                              : bytes_of(NULL, 0);
+}
+
+static size_t bytes_of_words(const struct bytes *argv, uint32_t argc)
+{
+    size_t bytes = 0;
+    for (uint32_t i = 0; i < argc; i++)
+        bytes += argv[i].size;
+    return bytes;
 }
 
 /* ---- reads and writes ------------------------------------------------------------ */
@@ -46,8 +65,7 @@ static void on_done(void *context, struct request *request, enum request_outcome
     }
     if (outcome != REQUEST_DONE)
         reply = failure_text(outcome);
-    if (reply.size && *(const char *)reply.data == '-')
-        client->clients->stats.errors++;
+    count_error(client, reply);
     pipeline_finish(&client->pipeline, request, reply, &client->connection.out);
 }
 
@@ -192,9 +210,14 @@ static void run(struct client *client, enum command_class class, const struct co
     struct clients *clients = client->clients;
     enum request_kind kind = class == COMMAND_WRITE ? REQUEST_WRITE : REQUEST_READ;
     switch (class) {
-    case COMMAND_REFUSED: break;
+    case COMMAND_REFUSED:
+        if (command && clients->options.server->observer)
+            clients->options.server->observer->rejected(clients->options.server->observer, command);
+        break;
     case COMMAND_LOCAL:
+        client->connection.argv_bytes = bytes_of_words(argv, argc);
         command_run_local(&client->connection, clients->options.server, command, argv, argc);
+        client->connection.argv_bytes = 0;
         break;
     case COMMAND_READ:
     case COMMAND_WRITE:
@@ -228,7 +251,7 @@ static bool execute(struct client *client, const struct bytes *argv, uint32_t ar
     connection->commands++;
     client->clients->stats.commands++;
     run(client, class, command, argv, argc);
-    count_error(client, before);
+    count_error(client, reply_since(client, before));
     return true;
 }
 
@@ -245,8 +268,9 @@ static void finish_invalid(struct client *client)
         client->connection.close_after_reply)
         return;
     struct reply reply = {&client->connection.out, client->connection.protocol};
+    size_t before = client->connection.out.size;
     reply_error(&reply, "ERR %s", client->invalid);
-    client->clients->stats.errors++;
+    count_error(client, reply_since(client, before));
     client->connection.close_after_reply = true;
 }
 

@@ -48,6 +48,12 @@ struct client {
     char invalid[96]; /* protocol error to be sent once the pipeline has drained; "": none */
 };
 
+/* How fast a counter grew of late. */
+struct clients_rate {
+    uint64_t before; /* the counter at the last sample */
+    uint64_t samples[16];
+};
+
 struct clients {
     struct clients_options options;
     struct client *all;  /* utlist */
@@ -66,10 +72,9 @@ struct clients {
     int64_t cron_ms;
     int64_t attack_logged_ms; /* 0: not yet */
     struct {
-        uint64_t commands;
         int64_t at_ms;
-        uint64_t rates[16];
         uint32_t next;
+        struct clients_rate commands, input, output;
     } sampler;
 };
 

@@ -182,20 +182,30 @@ bool clients_turn(struct clients *clients)
 
 /* ---- time ------------------------------------------------------------------------------- */
 
-static void sample_rate(struct clients *clients, int64_t now_ms)
+/* The mean of the last samples, a second. */
+static uint64_t sample(struct clients_rate *rate, uint32_t place, uint64_t counter,
+                       int64_t passed_ms)
 {
+    uint64_t sum = 0;
+    rate->samples[place] = (counter - rate->before) * 1000 / (uint64_t)passed_ms;
+    rate->before = counter;
+    for (unsigned i = 0; i < RATE_SAMPLES; i++)
+        sum += rate->samples[i];
+    return sum / RATE_SAMPLES;
+}
+
+static void sample_rates(struct clients *clients, int64_t now_ms)
+{
+    struct clients_stats *stats = &clients->stats;
     int64_t passed_ms = now_ms - clients->sampler.at_ms;
-    uint64_t commands = clients->stats.commands - clients->sampler.commands;
+    uint32_t place = clients->sampler.next++ % RATE_SAMPLES;
     if (passed_ms <= 0)
         return;
-    clients->sampler.rates[clients->sampler.next++ % RATE_SAMPLES] =
-        commands * 1000 / (uint64_t)passed_ms;
-    clients->sampler.commands = clients->stats.commands;
     clients->sampler.at_ms = now_ms;
-    uint64_t sum = 0;
-    for (unsigned i = 0; i < RATE_SAMPLES; i++)
-        sum += clients->sampler.rates[i];
-    clients->stats.ops_per_second = sum / RATE_SAMPLES;
+    stats->ops_per_second = sample(&clients->sampler.commands, place, stats->commands, passed_ms);
+    stats->input_per_second = sample(&clients->sampler.input, place, stats->input_bytes, passed_ms);
+    stats->output_per_second =
+        sample(&clients->sampler.output, place, stats->output_bytes, passed_ms);
 }
 
 static void look_after(struct client *client, int64_t now_ms)
@@ -218,7 +228,7 @@ void clients_tick(struct clients *clients)
     int64_t now_ms = loop_now_ms(clients->options.loop);
     struct client *client;
     if (now_ms - clients->sampler.at_ms >= CRON_MS)
-        sample_rate(clients, now_ms);
+        sample_rates(clients, now_ms);
     if (now_ms - clients->cron_ms < 10 * CRON_MS)
         return;
     clients->cron_ms = now_ms;
@@ -226,6 +236,12 @@ void clients_tick(struct clients *clients)
     {
         look_after(client, now_ms);
     }
+}
+
+static size_t client_memory(const struct client *client)
+{
+    return sizeof *client + client->in.capacity + client->connection.out.capacity +
+           client->pipeline.capacity * sizeof client->pipeline.ring[0];
 }
 
 /* ---- asked by others --------------------------------------------------------------------- */
@@ -255,11 +271,23 @@ void clients_config_changed(struct clients *clients)
     }
 }
 
+/* What CLIENT LIST tells of buffers. */
+static void describe(struct client *client)
+{
+    struct connection *connection = &client->connection;
+    connection->query_bytes = client->in.size - client->parsed;
+    connection->query_free_bytes = client->in.capacity - client->in.size;
+    connection->unsent_bytes = client_unsent(client);
+    connection->memory_bytes = client_memory(client);
+    connection->writing = client->writing;
+}
+
 void clients_each(struct clients *clients, server_client_fn *each, void *context)
 {
     struct client *client;
     DL_FOREACH(clients->all, client)
     {
+        describe(client);
         if (!each(context, &client->connection))
             return;
     }
@@ -287,6 +315,17 @@ uint32_t clients_waiting(const struct clients *clients)
     return waiting;
 }
 
+uint64_t clients_memory(const struct clients *clients)
+{
+    uint64_t bytes = 0;
+    struct client *client;
+    DL_FOREACH(clients->all, client)
+    {
+        bytes += client_memory(client);
+    }
+    return bytes;
+}
+
 void clients_biggest(const struct clients *clients, uint64_t *input, uint64_t *output)
 {
     struct client *client;
@@ -308,5 +347,6 @@ const struct clients_stats *clients_stats(const struct clients *clients)
 void clients_reset_stats(struct clients *clients)
 {
     clients->stats = (struct clients_stats){0};
-    clients->sampler.commands = 0;
+    clients->sampler.commands.before = 0;
+    clients->sampler.input.before = clients->sampler.output.before = 0;
 }

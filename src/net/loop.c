@@ -33,6 +33,8 @@ struct loop {
     int64_t ahead_ms;  /* of the clocks */
     int64_t ticked_ms; /* the last tick; 0: none yet */
     bool now_known, stopped;
+    uint64_t cycles, busy_us;
+    int64_t woken_us; /* when the clock was first looked at after the last wait; 0: not yet */
 };
 
 static void on_timer(evutil_socket_t fd, short what, void *context)
@@ -79,6 +81,28 @@ struct event_base *loop_base(struct loop *loop)
     return loop->base;
 }
 
+static int64_t microseconds(const struct timespec *time)
+{
+    return (int64_t)time->tv_sec * 1000000 + time->tv_nsec / 1000;
+}
+
+/* What was done since the last wait is done. */
+static void count_cycle(struct loop *loop)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    if (loop->woken_us)
+        loop->busy_us += (uint64_t)(microseconds(&now) - loop->woken_us);
+    loop->woken_us = 0;
+    loop->cycles++;
+}
+
+void loop_stats(const struct loop *loop, uint64_t *cycles, uint64_t *busy_us)
+{
+    *cycles = loop->cycles;
+    *busy_us = loop->busy_us;
+}
+
 static void read_clocks(struct loop *loop)
 {
     struct timespec monotonic, wall;
@@ -87,6 +111,8 @@ static void read_clocks(struct loop *loop)
     loop->now_ms = loop->ahead_ms + (int64_t)monotonic.tv_sec * 1000 + monotonic.tv_nsec / 1000000;
     loop->unix_ms = loop->ahead_ms + (int64_t)wall.tv_sec * 1000 + wall.tv_nsec / 1000000;
     loop->now_known = true;
+    if (loop->woken_us == 0)
+        loop->woken_us = microseconds(&monotonic);
 }
 
 int64_t loop_now_ms(struct loop *loop)
@@ -105,6 +131,7 @@ int64_t loop_unix_ms(struct loop *loop)
 
 static void pass(struct loop *loop, int flags)
 {
+    count_cycle(loop);
     loop->now_known = false;
     if (event_base_loop(loop->base, flags) < 0)
         fatal("the event loop failed: %s", strerror(errno));

@@ -35,6 +35,9 @@ bool loop_turn(struct loop *loop, const struct loop_hooks *hooks); /* true: ther
 void loop_set_ahead(struct loop *loop, int64_t ms);
 struct event_base *loop_base(struct loop *loop);
 
+/* Since the start: how often events were waited for, and microseconds in between. */
+void loop_stats(const struct loop *loop, uint64_t *cycles, uint64_t *busy_us);
+
 /* Monotonic and Unix time; read once a turn. */
 int64_t loop_now_ms(struct loop *loop);
 int64_t loop_unix_ms(struct loop *loop);

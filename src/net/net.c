@@ -304,6 +304,11 @@ int64_t net_unix_ms(struct net *net)
     return loop_unix_ms(net->loop);
 }
 
+void net_loop_stats(struct net *net, uint64_t *cycles, uint64_t *busy_us)
+{
+    loop_stats(net->loop, cycles, busy_us);
+}
+
 void *net_waker(struct net *net, void (*wake)(void *context), void *context)
 {
     return loop_waker(net->loop, wake, context);

@@ -34,6 +34,8 @@ enum listener_bound net_bind(struct net *net, char *error, size_t error_size)
 struct transport *net_transport(struct net *net);
 int64_t net_now_ms(struct net *net); /* monotonic */
 int64_t net_unix_ms(struct net *net);
+/* Since the start: turns of the loop, and microseconds in which it did not wait. */
+void net_loop_stats(struct net *net, uint64_t *cycles, uint64_t *busy_us);
 
 /* A handle for another thread: net_wake(handle) has `wake(context)` called in the loop thread. */
 void *net_waker(struct net *net, void (*wake)(void *context), void *context);

@@ -225,6 +225,7 @@ static void start_parts(struct node *node)
     node->writer = raft_log_writer_start(node->log, wake, net_waker(node->net, on_written, node));
     node->db = db_open(node->kv, &db);
     node->machine = command_machine_new(node->db, command_meaning_newest);
+    command_machine_observe(node->machine, server_port_server(node->port)->observer);
     struct replica_options replica = replica_options_of(node);
     node->replica = replica_new(&replica, net_now_ms(node->net), net_unix_ms(node->net));
     net_connect(node->net, node->replica, server_port_server(node->port));

@@ -7,6 +7,7 @@
 #include <openssl/rand.h>
 #include <stdio.h>
 #include <sys/resource.h>
+#include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -15,6 +16,7 @@
 #include "base/memory.h"
 #include "net/client.h"
 #include "net/peer.h"
+#include "server/command_stats.h"
 
 struct server_port {
     struct server server; /* first */
@@ -22,8 +24,9 @@ struct server_port {
     struct clients *clients;
     struct peers *peers;
     struct replica *replica;
+    struct command_stats *commands;
     int64_t start_ms;
-    uint64_t memory_peak;
+    uint64_t memory_startup, memory_peak; /* bytes */
 };
 
 static struct server_port *port_of(struct server *server)
@@ -66,19 +69,40 @@ static double seconds_of(struct timeval time)
     return (double)time.tv_sec + (double)time.tv_usec / 1e6;
 }
 
-static void fill_machine(struct server_port *port, struct server_stats *stats)
+static uint64_t system_memory(void)
+{
+    long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
+    return pages > 0 && size > 0 ? (uint64_t)pages * (uint64_t)size : 0;
+}
+
+static void fill_memory(struct server_port *port, struct server_stats *stats)
 {
     struct mallinfo2 heap = mallinfo2();
-    struct rusage usage = {0};
     stats->memory_used = heap.uordblks + heap.hblkhd;
+    stats->memory_heap = heap.arena + heap.hblkhd;
     if (stats->memory_used > port->memory_peak)
         port->memory_peak = stats->memory_used;
     stats->memory_peak = port->memory_peak;
+    stats->memory_startup = port->memory_startup;
     stats->memory_rss = resident_bytes();
+    stats->memory_system = system_memory();
+}
+
+static void fill_machine(struct server_stats *stats)
+{
+    struct rusage usage = {0};
+    struct utsname name;
     if (getrusage(RUSAGE_SELF, &usage) == 0) {
         stats->cpu_user_s = seconds_of(usage.ru_utime);
         stats->cpu_system_s = seconds_of(usage.ru_stime);
     }
+    if (getrusage(RUSAGE_THREAD, &usage) == 0) {
+        stats->cpu_user_loop_s = seconds_of(usage.ru_utime);
+        stats->cpu_system_loop_s = seconds_of(usage.ru_stime);
+    }
+    if (uname(&name) == 0)
+        snprintf(stats->system, sizeof stats->system, "%.50s %.50s %.50s", name.sysname,
+                 name.release, name.machine);
 }
 
 static void get_stats(struct server *server, struct server_stats *stats)
@@ -102,14 +126,35 @@ static void get_stats(struct server *server, struct server_stats *stats)
         .clients_blocked = 0, /* no blocking commands yet: waiting for the log is not it */
         .errors_replied = counted->errors,
         .ops_per_second = counted->ops_per_second,
+        .net_reads = counted->read_calls,
+        .net_writes = counted->write_calls,
+        .input_kb_per_second = (double)counted->input_per_second / 1024,
+        .output_kb_per_second = (double)counted->output_per_second / 1024,
+        .keyspace_hits = port->server.observer->keyspace_hits,
+        .keyspace_misses = port->server.observer->keyspace_misses,
+        .commands_us = server_command_stats_total_us(port->commands),
+        .memory_clients = clients_memory(port->clients),
     };
     clients_biggest(port->clients, &stats->client_biggest_input, &stats->client_biggest_output);
-    fill_machine(port, stats);
+    net_loop_stats(port->options.net, &stats->loop_cycles, &stats->loop_busy_us);
+    fill_memory(port, stats);
+    fill_machine(stats);
+}
+
+static void each_command(struct server *server, server_command_fn *each, void *context)
+{
+    server_command_stats_each(port_of(server)->commands, each, context);
+}
+
+static void each_error(struct server *server, server_error_fn *each, void *context)
+{
+    server_command_stats_errors(port_of(server)->commands, each, context);
 }
 
 static void reset_stats(struct server *server)
 {
     clients_reset_stats(port_of(server)->clients);
+    server_command_stats_reset(port_of(server)->commands);
 }
 
 /* ---- the cluster ----------------------------------------------------------------------- */
@@ -236,6 +281,8 @@ static const struct server_ops server_port_ops = {
     .now_us = now_us,
     .stats = get_stats,
     .stats_reset = reset_stats,
+    .each_command = each_command,
+    .each_error = each_error,
     .raft = get_raft,
     .each_client = each_client,
     .kill_client = kill_client,
@@ -262,8 +309,10 @@ struct server_port *server_port_new(const struct server_port_options *options)
     struct server_port *port = memory_new(sizeof *port);
     port->options = *options;
     port->start_ms = net_unix_ms(options->net);
+    port->commands = server_command_stats_new(options->config);
     port->server = (struct server){
         .ops = &server_port_ops,
+        .observer = server_command_stats_observer(port->commands),
         .port = (int)options->config->port,
         .config_file = options->config->file,
         .executable = options->executable,
@@ -277,6 +326,7 @@ struct server_port *server_port_new(const struct server_port_options *options)
 
 void server_port_free(struct server_port *port)
 {
+    server_command_stats_free(port->commands);
     memory_free(port);
 }
 
@@ -290,5 +340,7 @@ void server_port_connect(struct server_port *port, struct replica *replica)
     port->clients = net_clients(port->options.net);
     port->peers = net_peers(port->options.net);
     port->replica = replica;
+    struct mallinfo2 heap = mallinfo2();
+    port->memory_startup = port->memory_peak = heap.uordblks + heap.hblkhd;
     replica_set_value_max(replica, (uint32_t)port->options.config->proto_max_bulk_len);
 }

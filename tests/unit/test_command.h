@@ -78,6 +78,26 @@ static inline void world_stats_reset(struct server *server)
     world_of(server)->stats_resets++;
 }
 
+static inline void world_each_command(struct server *server, server_command_fn *each, void *context)
+{
+    struct server_command_stats command = {.name = "get",
+                                           .calls = 4,
+                                           .us = 10,
+                                           .rejected = 1,
+                                           .failed = 2,
+                                           .percentiles_count = 2,
+                                           .percentiles = {{50, 1.5}, {99.9, 7}}};
+    (void)server;
+    each(context, &command);
+}
+
+static inline void world_each_error(struct server *server, server_error_fn *each, void *context)
+{
+    (void)server;
+    each(context, "ERR", 3);
+    each(context, "WRONGTYPE", 1);
+}
+
 static inline void world_raft(struct server *server, struct server_raft *raft)
 {
     *raft = world_of(server)->raft;
@@ -157,6 +177,8 @@ static const struct server_ops world_ops = {.now_ms = world_now_ms,
                                             .now_us = world_now_us,
                                             .stats = world_stats,
                                             .stats_reset = world_stats_reset,
+                                            .each_command = world_each_command,
+                                            .each_error = world_each_error,
                                             .raft = world_raft,
                                             .each_client = world_each_client,
                                             .kill_client = world_kill_client,

@@ -558,6 +558,13 @@ static void test_info(void **state)
     world->stats = (struct server_stats){.start_ms = world->now_ms - 90000000,
                                          .clients_connected = 12,
                                          .memory_used = 3 << 20,
+                                         .memory_rss = 6 << 20,
+                                         .memory_startup = 1 << 20,
+                                         .memory_system = (uint64_t)8 << 30,
+                                         .keyspace_hits = 5,
+                                         .keyspace_misses = 6,
+                                         .input_kb_per_second = 1.5,
+                                         .system = "Linux 6 x86",
                                          .cpu_user_s = 1.5};
     static const char *const everywhere[] = {
         "# Server\r\nredis_version:7.2.4\r\n",
@@ -567,6 +574,14 @@ static void test_info(void **state)
         "\r\nuptime_in_seconds:90000\r\nuptime_in_days:1\r\n",
         "\r\n\r\n# Clients\r\nconnected_clients:12\r\n",
         "\r\nblocked_clients:0\r\n",
+        "\r\nos:Linux 6 x86\r\n",
+        "\r\nkeyspace_hits:5\r\nkeyspace_misses:6\r\n",
+        "\r\ninstantaneous_input_kbps:1.50\r\ninstantaneous_output_kbps:0.00\r\n",
+        "\r\nmem_fragmentation_ratio:2.00\r\nmem_fragmentation_bytes:3145728\r\n",
+        "\r\nused_memory_startup:1048576\r\nused_memory_dataset:2097152\r\n"
+        "used_memory_dataset_perc:100.00%\r\n",
+        "\r\ntotal_system_memory:8589934592\r\ntotal_system_memory_human:8.00G\r\n",
+        "# Modules\r\n\r\n# Errorstats\r\nerrorstat_ERR:count=3\r\nerrorstat_WRONGTYPE:count=1\r\n",
         "\r\nused_memory:3145728\r\nused_memory_human:3.00M\r\n",
         "\r\nmaxmemory_policy:noeviction\r\n",
         "\r\nloading:0\r\n",
@@ -584,7 +599,21 @@ static void test_info(void **state)
                 "# Replication\r\nrole:master\r\nconnected_slaves:1\r\n"
                 "slave0:ip=::1,port=7000,state=online,offset=90,lag=2\r\n",
                 true);
+}
+
+static void test_info_sections(void **state)
+{
+    struct world *world = *state;
+    fill_raft(world);
     assert_info(world, "INFO replication", "# Server", false);
+    assert_info(world, "INFO", "# Commandstats", false);
+    assert_info(world, "INFO default", "# Latencystats", false);
+    assert_info(world, "INFO all",
+                "# Commandstats\r\ncmdstat_get:calls=4,usec=10,usec_per_call=2.50,"
+                "rejected_calls=1,failed_calls=2\r\n",
+                true);
+    assert_info(world, "INFO latencystats",
+                "latency_percentiles_usec_get:p50=1.500,p99.9=7.000\r\n", true);
     assert_info(world, "INFO server raft", "# Server", true);
     assert_info(world, "INFO raft SERVER", "\r\n\r\n# Raft", true);
     assert_info(world, "INFO everything", "# Keyspace", true);
@@ -670,6 +699,7 @@ int main(void)
         TEST(test_client_words), TEST(test_client_list),    TEST(test_client_kill),
         TEST(test_config),       TEST(test_command),        TEST(test_docs_syntax),
         TEST(test_table),        TEST(test_whole_replies),  TEST(test_local_garbage),
-        TEST(test_info),         TEST(test_role),           TEST(test_raft_status)};
+        TEST(test_info),         TEST(test_info_sections),  TEST(test_role),
+        TEST(test_raft_status)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,21 @@
+/* Who counts what executes, and how long that takes: a port, because this directory has no clock.
+ * Filled in by server/; nothing that it does may be seen by a command's reply or by the data. */
+#ifndef COMMAND_OBSERVER_H
+#define COMMAND_OBSERVER_H
+
+#include "command/command.h"
+
+struct command_observer {
+    /* Around each execution, or each slice of one; on a node that applies or reads, and for local
+     * commands where the client is. */
+    void (*begin)(struct command_observer *observer);
+    void (*end)(struct command_observer *observer, const struct command *command, bool finished,
+                bool failed);
+    /* The command was refused before it was executed: arity, password. */
+    void (*rejected)(struct command_observer *observer, const struct command *command);
+    /* A client is answered "-...". */
+    void (*answered_error)(struct command_observer *observer, struct bytes reply);
+    uint64_t keyspace_hits, keyspace_misses; /* keys that reads looked for */
+};
+
+#endif

@@ -1,0 +1,186 @@
+/* See command_stats.h. */
+#include "server/command_stats.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/memory.h"
+#include "server/histogram.h"
+
+/* Redis gives up at so many kinds of errors, too: a script can make any. */
+enum { ERRORS_MAX = 128, ERROR_NAME_MAX = 32 };
+
+struct row {
+    uint64_t calls, ns, rejected, failed;
+    uint64_t slices_ns;        /* of the execution under way */
+    struct histogram *latency; /* owned; NULL: never executed */
+};
+
+struct error {
+    char name[ERROR_NAME_MAX];
+    uint64_t count;
+};
+
+struct command_stats {
+    struct command_observer observer; /* first */
+    const struct config *config;
+    const struct command *table;
+    struct row *rows; /* as the table's */
+    uint32_t rows_count;
+    struct error errors[ERRORS_MAX];
+    uint32_t errors_count;
+    uint64_t began_ns, total_ns;
+};
+
+static struct command_stats *stats_of(struct command_observer *observer)
+{
+    return (struct command_stats *)observer;
+}
+
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+static void begin(struct command_observer *observer)
+{
+    stats_of(observer)->began_ns = now_ns();
+}
+
+static void finish(struct command_stats *stats, struct row *row, bool failed)
+{
+    row->calls++;
+    row->failed += failed;
+    row->ns += row->slices_ns;
+    if (stats->config->latency_tracking) {
+        if (!row->latency)
+            row->latency = memory_new(sizeof *row->latency);
+        server_histogram_add(row->latency, row->slices_ns);
+    }
+    row->slices_ns = 0;
+}
+
+static void end(struct command_observer *observer, const struct command *command, bool finished,
+                bool failed)
+{
+    struct command_stats *stats = stats_of(observer);
+    struct row *row = &stats->rows[command - stats->table];
+    uint64_t took_ns = now_ns() - stats->began_ns;
+    row->slices_ns += took_ns;
+    stats->total_ns += took_ns;
+    if (finished)
+        finish(stats, row, failed);
+}
+
+static void rejected(struct command_observer *observer, const struct command *command)
+{
+    struct command_stats *stats = stats_of(observer);
+    stats->rows[command - stats->table].rejected++;
+}
+
+/* "-NAME text": what stands before the first blank is the kind of error. */
+static void answered_error(struct command_observer *observer, struct bytes reply)
+{
+    struct command_stats *stats = stats_of(observer);
+    const char *text = (const char *)reply.data + 1;
+    size_t size = 0;
+    while (size + 1 < reply.size && size < ERROR_NAME_MAX - 1 && text[size] > ' ')
+        size++;
+    for (uint32_t i = 0; i < stats->errors_count; i++) {
+        struct error *error = &stats->errors[i];
+        if (strncmp(error->name, text, size) == 0 && error->name[size] == '\0') {
+            error->count++;
+            return;
+        }
+    }
+    if (stats->errors_count == ERRORS_MAX)
+        return;
+    struct error *error = &stats->errors[stats->errors_count++];
+    memcpy(error->name, text, size);
+    error->name[size] = '\0';
+    error->count = 1;
+}
+
+struct command_stats *server_command_stats_new(const struct config *config)
+{
+    struct command_stats *stats = memory_new(sizeof *stats);
+    stats->observer = (struct command_observer){
+        .begin = begin, .end = end, .rejected = rejected, .answered_error = answered_error};
+    stats->config = config;
+    stats->table = command_table(&stats->rows_count);
+    stats->rows = memory_new(stats->rows_count * sizeof *stats->rows);
+    return stats;
+}
+
+void server_command_stats_free(struct command_stats *stats)
+{
+    for (uint32_t i = 0; i < stats->rows_count; i++)
+        memory_free(stats->rows[i].latency);
+    memory_free(stats->rows);
+    memory_free(stats);
+}
+
+struct command_observer *server_command_stats_observer(struct command_stats *stats)
+{
+    return &stats->observer;
+}
+
+/* An execution under way (CONFIG RESETSTAT is one itself) goes on. */
+void server_command_stats_reset(struct command_stats *stats)
+{
+    for (uint32_t i = 0; i < stats->rows_count; i++) {
+        memory_free(stats->rows[i].latency);
+        stats->rows[i] = (struct row){.slices_ns = stats->rows[i].slices_ns};
+    }
+    stats->errors_count = 0;
+    stats->observer.keyspace_hits = stats->observer.keyspace_misses = 0;
+}
+
+uint64_t server_command_stats_total_us(const struct command_stats *stats)
+{
+    return stats->total_ns / 1000;
+}
+
+static void fill_percentiles(const struct command_stats *stats, const struct row *row,
+                             struct server_command_stats *command)
+{
+    const char *text = stats->config->latency_percentiles;
+    if (!row->latency || !stats->config->latency_tracking)
+        return;
+    while (*text && command->percentiles_count < SERVER_PERCENTILES_MAX) {
+        char *behind;
+        double percent = strtod(text, &behind);
+        if (behind == text)
+            return;
+        command->percentiles[command->percentiles_count].percent = percent;
+        command->percentiles[command->percentiles_count++].us =
+            (double)server_histogram_percentile(row->latency, percent) / 1000;
+        text = behind;
+    }
+}
+
+void server_command_stats_each(const struct command_stats *stats, server_command_fn *each,
+                               void *context)
+{
+    for (uint32_t i = 0; i < stats->rows_count; i++) {
+        const struct row *row = &stats->rows[i];
+        if (row->calls + row->rejected == 0)
+            continue;
+        struct server_command_stats command = {.name = stats->table[i].name,
+                                               .calls = row->calls,
+                                               .us = row->ns / 1000,
+                                               .rejected = row->rejected,
+                                               .failed = row->failed};
+        fill_percentiles(stats, row, &command);
+        each(context, &command);
+    }
+}
+
+void server_command_stats_errors(const struct command_stats *stats, server_error_fn *each,
+                                 void *context)
+{
+    for (uint32_t i = 0; i < stats->errors_count; i++)
+        each(context, stats->errors[i].name, stats->errors[i].count);
+}

@@ -1,0 +1,141 @@
+/* What server/ counts. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/bytes.h"
+#include "base/prng.h"
+#include "server/command_stats.h"
+#include "server/histogram.h"
+
+/* Whatever the value, the bucket's upper end is at it or above, by a 64th at most. */
+static void test_histogram_is_close(void **state)
+{
+    (void)state;
+    uint64_t random = 1;
+    for (int i = 0; i < 20000; i++) {
+        static struct histogram histogram;
+        uint64_t value = prng_next(&random) >> (24 + prng_next(&random) % 40);
+        memset(&histogram, 0, sizeof histogram);
+        server_histogram_add(&histogram, value);
+        uint64_t shown = server_histogram_percentile(&histogram, 50);
+        assert_in_range(shown, value, value + value / 64);
+    }
+    static struct histogram largest;
+    server_histogram_add(&largest, UINT64_MAX);
+    assert_int_equal(server_histogram_percentile(&largest, 100), ((uint64_t)1 << 40) - 1);
+}
+
+static void test_histogram_percentiles(void **state)
+{
+    (void)state;
+    static struct histogram histogram;
+    assert_int_equal(server_histogram_percentile(&histogram, 50), 0);
+    for (uint64_t i = 1; i <= 60; i++)
+        server_histogram_add(&histogram, i);
+    assert_int_equal(server_histogram_percentile(&histogram, 0), 1);
+    assert_int_equal(server_histogram_percentile(&histogram, 50), 30);
+    assert_int_equal(server_histogram_percentile(&histogram, 90), 54);
+    assert_int_equal(server_histogram_percentile(&histogram, 100), 60);
+}
+
+struct seen {
+    uint32_t commands, errors;
+    struct server_command_stats last;
+    char name[64];
+    uint64_t count;
+};
+
+static void see_command(void *context, const struct server_command_stats *command)
+{
+    struct seen *seen = context;
+    seen->commands++;
+    seen->last = *command;
+}
+
+static void see_error(void *context, const char *name, uint64_t count)
+{
+    struct seen *seen = context;
+    seen->errors++;
+    strcpy(seen->name, name);
+    seen->count = count;
+}
+
+static void run(struct command_observer *observer, const struct command *command, bool failed)
+{
+    observer->begin(observer);
+    observer->end(observer, command, false, false);
+    observer->begin(observer);
+    observer->end(observer, command, true, failed);
+}
+
+static void test_command_stats(void **state)
+{
+    (void)state;
+    struct config config = {.latency_tracking = true, .latency_percentiles = (char[]){"50 99.9"}};
+    struct command_stats *stats = server_command_stats_new(&config);
+    struct command_observer *observer = server_command_stats_observer(stats);
+    const struct command *get = command_lookup(bytes_from_string("get"));
+    struct seen seen = {0};
+    server_command_stats_each(stats, see_command, &seen);
+    assert_int_equal(seen.commands, 0);
+    run(observer, get, false);
+    run(observer, get, true);
+    observer->rejected(observer, get);
+    server_command_stats_each(stats, see_command, &seen);
+    assert_int_equal(seen.commands, 1);
+    assert_string_equal(seen.last.name, "get");
+    assert_int_equal(seen.last.calls, 2); /* not its slices */
+    assert_int_equal(seen.last.failed, 1);
+    assert_int_equal(seen.last.rejected, 1);
+    assert_int_equal(seen.last.percentiles_count, 2);
+    assert_true(seen.last.percentiles[1].percent == 99.9);
+
+    config.latency_tracking = false;
+    server_command_stats_each(stats, see_command, &seen);
+    assert_int_equal(seen.last.percentiles_count, 0);
+    server_command_stats_reset(stats);
+    seen = (struct seen){0};
+    server_command_stats_each(stats, see_command, &seen);
+    assert_int_equal(seen.commands, 0);
+    server_command_stats_free(stats);
+}
+
+static void test_error_stats(void **state)
+{
+    (void)state;
+    struct config config = {.latency_percentiles = (char[]){""}};
+    struct command_stats *stats = server_command_stats_new(&config);
+    struct command_observer *observer = server_command_stats_observer(stats);
+    struct seen seen = {0};
+    observer->answered_error(observer, bytes_from_string("-ERRX\r\n"));
+    observer->answered_error(observer, bytes_from_string("-ERR a\r\n"));
+    observer->answered_error(observer, bytes_from_string("-ERR b\r\n"));
+    server_command_stats_errors(stats, see_error, &seen);
+    assert_int_equal(seen.errors, 2);
+    assert_string_equal(seen.name, "ERR");
+    assert_int_equal(seen.count, 2);
+    /* Nobody fills memory with kinds of errors. */
+    for (int i = 0; i < 1000; i++) {
+        char text[64];
+        snprintf(text, sizeof text, "-E%dxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx y\r\n", i);
+        observer->answered_error(observer, bytes_from_string(text));
+    }
+    seen = (struct seen){0};
+    server_command_stats_errors(stats, see_error, &seen);
+    assert_int_equal(seen.errors, 128);
+    server_command_stats_free(stats);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_histogram_is_close), cmocka_unit_test(test_histogram_percentiles),
+        cmocka_unit_test(test_command_stats), cmocka_unit_test(test_error_stats)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
