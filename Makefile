@@ -121,6 +121,7 @@ golden: $(BUILD)/tests/raft/golden ## write what the scripts expect anew: read t
 	@$(BUILD)/tests/raft/golden --rewrite $(SCRIPTS)
 
 cluster: all ## tests on real processes (ONLY=suite,suite: only those)
+	$(if $(if $(ONLY),$(findstring meaning,$(ONLY)),all),@$(MAKE) --no-print-directory -s MEANING=1 all)
 	@tclsh tcl-tests/run.tcl --binary $(abspath $(BUILD)/redis-raft) $(if $(ONLY),--only $(ONLY)) $(CLUSTER_FLAGS)
 
 cluster-sanitized: ## all of them on a build with address and undefined sanitizers

@@ -19,7 +19,6 @@ struct machine {
     struct state_machine base; /* first: the port's handle */
     struct db *db;             /* borrowed */
     uint8_t meaning_known;
-    uint8_t meaning;    /* highest applied since the start */
     struct bytes *argv; /* of the command under way */
     uint32_t argv_capacity;
     const struct command *command; /* while walk.unfinished: that it is, and how many words */
@@ -132,8 +131,7 @@ static void applied(struct state_machine *base, struct raft_pos pos, int64_t now
                     uint8_t meaning)
 {
     struct machine *machine = machine_of(base);
-    if (meaning > machine->meaning)
-        machine->meaning = meaning;
+    db_note_meaning(machine->db, meaning);
     db_applied(machine->db, pos.index, pos.term, now_ms);
 }
 
@@ -192,7 +190,8 @@ static int64_t time_ms(struct state_machine *base)
 
 static uint8_t meaning(struct state_machine *base)
 {
-    return machine_of(base)->meaning;
+    uint8_t noted = db_meaning(machine_of(base)->db);
+    return noted ? noted : 1;
 }
 
 static uint8_t meaning_known(struct state_machine *base)
@@ -216,7 +215,6 @@ struct state_machine *command_machine_new(struct db *db, uint8_t known)
     struct machine *machine = memory_new(sizeof(*machine));
     machine->base.ops = &ops;
     machine->db = db;
-    machine->meaning = 1;
     machine->meaning_known = known;
     return &machine->base;
 }

@@ -286,6 +286,17 @@ uint64_t db_applied_index(const struct db *db)
     return db->state.index;
 }
 
+void db_note_meaning(struct db *db, uint8_t meaning)
+{
+    if (meaning > db->state.meaning)
+        db->state.meaning = meaning;
+}
+
+uint8_t db_meaning(const struct db *db)
+{
+    return db->state.meaning;
+}
+
 int64_t db_time_ms(const struct db *db)
 {
     return db->state.time_ms;

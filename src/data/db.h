@@ -108,6 +108,9 @@ uint32_t db_receipt_expire(struct db *db, int64_t before_ms, uint32_t count_max)
 void db_applied(struct db *db, uint64_t index, uint64_t term, int64_t now_ms);
 uint64_t db_applied_index(const struct db *db);
 int64_t db_time_ms(const struct db *db); /* highest stamp applied so far */
+/* Of an entry, before db_applied().  Kept is the highest: part of the replicated state. */
+void db_note_meaning(struct db *db, uint8_t meaning);
+uint8_t db_meaning(const struct db *db); /* 0: none was noted */
 /* Everything up to here is in the kv for good: the log may be cut up to it. */
 uint64_t db_persisted_index(const struct db *db);
 /* False while the changes in memory are at their bound and a checkpoint is under way: stop applying

@@ -3,7 +3,9 @@
  *
  *   state record, first of all keys      keys                        receipts, due
  *   key    00                            0  1  'k'                   0  1  's', 't'
- *   value  0  4  version, 2              1  8  space                 1  8  word
+ *   value  0  1  version, 2              1  8  space                 1  8  word
+ *          1  1  highest meaning
+ *          2  2  zero
  *          4  8  hash seed               9  8  word = hash           9     client id
  *         12  8  applied index          17     key
  *         20  8  applied term
@@ -105,6 +107,7 @@ struct state record_state_first(void)
 void record_state_encode(unsigned char *out, const struct state *state, uint64_t hash_seed)
 {
     put_u32(out, STATE_VERSION);
+    out[1] = state->meaning;
     put_u64(out + 4, hash_seed);
     put_u64(out + 12, state->index);
     put_u64(out + 20, state->term);
@@ -146,7 +149,7 @@ struct state record_state_decode(struct bytes record, uint64_t hash_seed)
     const unsigned char *at = record.data;
     if (record.size < 4)
         fatal("data: the state record is damaged (%zu bytes)", record.size);
-    uint32_t version = get_u32(at);
+    uint32_t version = get_u32(at) & 0xffff00ff; /* but for the meaning */
     if (version != 1 && version != STATE_VERSION)
         fatal("data: written in format %u, this version reads formats 1 to %u", version,
               STATE_VERSION);
@@ -155,8 +158,10 @@ struct state record_state_decode(struct bytes record, uint64_t hash_seed)
     if (get_u64(at + 4) != hash_seed)
         fatal("data: belongs to another cluster (%016llx, not %016llx)",
               (unsigned long long)get_u64(at + 4), (unsigned long long)hash_seed);
-    struct state state = {
-        .index = get_u64(at + 12), .term = get_u64(at + 20), .time_ms = (int64_t)get_u64(at + 28)};
+    struct state state = {.index = get_u64(at + 12),
+                          .term = get_u64(at + 20),
+                          .time_ms = (int64_t)get_u64(at + 28),
+                          .meaning = at[1]};
     if (version == 1)
         decode_databases_1(at, &state);
     else

@@ -32,6 +32,7 @@ struct state {
     int64_t time_ms;     /* highest stamp applied */
     uint64_t space_next; /* spaces are numbered from 1; those below it were given out */
     uint64_t receipts;
+    uint8_t meaning; /* highest of the entries applied (replica/meaning.c); 0: of none */
     struct {
         uint64_t space; /* keys of other spaces are dead: see db_flush() */
         uint64_t keys;

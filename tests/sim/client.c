@@ -27,6 +27,8 @@ struct client {
     bool busy;
     uint64_t request_id; /* of ONCE */
     bool repeat;
+    uint8_t database;
+    bool noise;     /* in databases that are flushed and exchanged: no history to check */
     uint64_t token; /* of the operation under way: a late answer to an earlier one is ignored */
     raft_node_id node;
     char words[WORDS_MAX][WORD_SIZE];
@@ -54,6 +56,8 @@ struct ticket { /* the context of a request: outlives the client's interest in i
 static void record(const struct client *client, bool known, struct bytes reply)
 {
     uint32_t first = strcmp(client->words[0], "ONCE") == 0 ? 3 : 0;
+    if (client->noise)
+        return;
     if (history_count == history_capacity) {
         history_capacity = history_capacity ? history_capacity * 2 : 1024;
         history = memory_resize(history, history_capacity * sizeof *history);
@@ -85,13 +89,35 @@ static void think(struct client *client)
     sim_schedule(1 + (int64_t)sim_below(THINK_US), NULL, next_operation, data);
 }
 
+/* Not all members have the build that knows databases. */
+static bool is_refused(enum request_outcome outcome, struct bytes reply)
+{
+    static const char *const start = "-ERR", *const why = "needs meaning";
+    return outcome == REQUEST_DONE && reply.size > strlen(start) &&
+           memcmp(reply.data, start, strlen(start)) == 0 &&
+           memmem(reply.data, reply.size, why, strlen(why));
+}
+
+static void finish_refused(struct client *client, bool repeated)
+{
+    sim.coverage.refused_by_meaning++;
+    if (repeated) /* an earlier try may have been done */
+        record(client, false, bytes_of(NULL, 0));
+    think(client);
+}
+
 static void finish(struct client *client, enum request_outcome outcome, struct bytes reply)
 {
     bool write = strcmp(client->words[0], "GET") != 0;
     bool once = strcmp(client->words[0], "ONCE") == 0;
+    bool repeated = client->repeat;
     client->busy = false;
     client->token++;
     client->repeat = false;
+    if (is_refused(outcome, reply)) {
+        finish_refused(client, repeated);
+        return;
+    }
     switch (outcome) {
     case REQUEST_DONE:
         /* OutputGreatestId: what this client asks now is the latest that it asked. */
@@ -121,7 +147,7 @@ static void answered(void *context, struct request *request, enum request_outcom
                      struct bytes reply)
 {
     struct ticket *ticket = context;
-    if (outcome == REQUEST_DONE && request->kind == REQUEST_WRITE)
+    if (outcome == REQUEST_DONE && request->kind == REQUEST_WRITE && !is_refused(outcome, reply))
         sim_note_answered(blob_bytes(request->command));
     if (ticket->client->token == ticket->token && ticket->client->busy)
         finish(ticket->client, outcome, reply);
@@ -152,10 +178,37 @@ static const char *some_value(void)
     return value;
 }
 
+/* What nobody's history is checked for; the data on all nodes are. */
+static void choose_noise(struct client *client)
+{
+    enum { FIRST = 12, COUNT = 3 };
+    char key[16], here[8], there[8];
+    unsigned from = (unsigned)sim_below(COUNT);
+    unsigned to = (from + 1 + (unsigned)sim_below(COUNT - 1)) % COUNT;
+    client->database = (uint8_t)(FIRST + from);
+    snprintf(key, sizeof key, "key%u", (unsigned)sim_below(sim.options.keys));
+    snprintf(here, sizeof here, "%u", client->database);
+    snprintf(there, sizeof there, "%u", FIRST + to);
+    sim.coverage.noise++;
+    switch (sim_below(5)) {
+    case 0: words(client, 1, "FLUSHDB"); break;
+    case 1: words(client, 3, "SWAPDB", here, there); break;
+    case 2: words(client, 3, "MOVE", key, there); break;
+    default: words(client, 3, "SET", key, some_value()); break;
+    }
+}
+
 static void choose_operation(struct client *client)
 {
     char key[16], old[WORD_SIZE], request[24], name[16];
+    client->called = sim.now_us;
+    client->noise = sim_chance(80);
+    if (client->noise) {
+        choose_noise(client);
+        return;
+    }
     client->key = (uint32_t)sim_below(sim.options.keys);
+    client->database = (uint8_t)(client->key % 3);
     snprintf(key, sizeof key, "key%u", client->key);
     snprintf(old, sizeof old, "%s", some_value());
     snprintf(name, sizeof name, "c%u", client->id);
@@ -177,7 +230,6 @@ static void choose_operation(struct client *client)
             words(client, 7, "ONCE", name, request, "CAS", key, old, some_value());
         break;
     }
-    client->called = sim.now_us;
 }
 
 static void submit(struct client *client, struct sim_node *node)
@@ -191,6 +243,7 @@ static void submit(struct client *client, struct sim_node *node)
     struct request *request =
         request_new(read ? REQUEST_READ : REQUEST_WRITE, 2, client->id + 1,
                     command_encode(argv, client->words_count), answered, ticket);
+    request->database = client->database;
     request->deadline_ms = sim_node_now_ms(node) + TIMEOUT_MS;
     if (!read)
         sim_note_submitted(blob_bytes(request->command));

@@ -85,6 +85,8 @@ struct sim_node;
     X(reads_done)                                                                                  \
     X(unknown)                                                                                     \
     X(not_done)                                                                                    \
+    X(refused_by_meaning)                                                                          \
+    X(noise)                                                                                       \
     X(refused_forwards)                                                                            \
     X(once_repeats)                                                                                \
     X(stream_reads)                                                                                \

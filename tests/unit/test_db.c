@@ -781,11 +781,16 @@ static void test_position(void **state)
     db_applied(f.db, 7, 2, 5000);
     db_applied(f.db, 9, 3, 4000);
     assert_int_equal(db_applied_index(f.db), 9);
+    assert_int_equal(db_meaning(f.db), 0);
+    db_note_meaning(f.db, 2);
+    db_note_meaning(f.db, 1);
+    assert_int_equal(db_meaning(f.db), 2);
     assert_int_equal(db_time_ms(f.db), 5000);
     db_checkpoint(f.db);
     restart(&f);
     assert_int_equal(db_applied_index(f.db), 9);
     assert_int_equal(db_persisted_index(f.db), 9);
+    assert_int_equal(db_meaning(f.db), 2);
     assert_int_equal(db_time_ms(f.db), 5000);
     teardown(&f);
 }

@@ -1,0 +1,108 @@
+# Members of two builds, of which one knows more commands than the other: what one of them lacks is
+# refused with a reason and never logged, until all know it; then it works, through restarts, too.
+#
+# The older build is made by `make MEANING=1` (src/command/meaning.c).
+
+source [file join [file dirname [file normalize [info script]]] lib test.tcl]
+
+set new [option --binary]
+set old [file join [file dirname $new]-meaning-1 [file tail $new]]
+if {![file executable $old]} { error "there is no $old: make MEANING=1" }
+
+proc use_build {binary} { set ::tst::options(--binary) $binary }
+
+proc in_database {id database args} {
+    set c [connect $id]
+    assert_equal +OK [$c -typed SELECT $database]
+    set reply [$c -typed {*}$args]
+    $c -close
+    return $reply
+}
+
+proc wait_until_all_know {} {
+    wait_for_condition 200 25 {
+        [catch { in_database [leader_id] 3 SET probe 1 } reply] == 0 && $reply eq "+OK"
+    } else { fail "databases do not become available: $reply" }
+}
+
+use_build $old
+start_cluster 3 {} {
+    test {an older build knows one database} {
+        assert_equal +OK [[leader] -typed SET before upgrade]
+        assert_equal {-ERR DB index is out of range} [[leader] -typed SELECT 1]
+        assert_match {-ERR unknown command 'SWAPDB'*} [[leader] -typed SWAPDB 0 1]
+    }
+
+    test {an older leader refuses what a newer follower sends it} {
+        use_build $::new
+        set id [follower_id]
+        restart_node $id
+        set last [raft_field [leader_id] raft_log_last_index]
+        assert_match {-ERR * needs meaning 2*} [in_database $id 3 SET k v]
+        assert_match {-ERR * needs meaning 2*} [in_database $id 3 GET k]
+        assert_match {-ERR * needs meaning 2*} [in_database $id 3 ONCE c 1 SET k v]
+        assert_match {-ERR unknown command 'SWAPDB'*} [in_database $id 0 SWAPDB 0 1]
+        assert_match {-ERR unknown command 'MOVE'*} [in_database $id 0 MOVE before 1]
+        assert_equal $last [raft_field [leader_id] raft_log_last_index]
+        assert_equal {"upgrade"} [in_database $id 0 GET before]
+    }
+
+    test {a newer leader waits for the last member} {
+        set last_old [leader_id]
+        foreach id [follower_ids] { restart_node $id }
+        kill_node $last_old
+        wait_for_condition 200 25 { [find_leader] ne {} && [find_leader] != $last_old } else {
+            fail "no leader"
+        }
+        assert_match {-ERR * needs meaning 2*} [in_database [leader_id] 3 SET k v]
+        assert_match {-ERR swapdb needs meaning 2*} [in_database [follower_id] 0 SWAPDB 0 1]
+        use_build $::old
+        restart_node $last_old
+        hold 300
+        assert_match {-ERR * needs meaning 2*} [in_database [leader_id] 3 SET k v]
+        assert_equal +OK [in_database [leader_id] 0 SET between upgrade]
+        use_build $::new
+        restart_node $last_old
+    }
+
+    test {when all know it, it works, on every node} {
+        wait_until_all_know
+        foreach id [node_ids] {
+            assert_equal +OK [in_database $id 3 SET k $id]
+            foreach other [node_ids] { assert_equal "\"$id\"" [in_database $other 3 GET k] }
+        }
+        assert_equal +OK [in_database [follower_id] 0 SWAPDB 3 4]
+        assert_equal :1 [in_database [follower_id] 4 MOVE k 0]
+        assert_equal {"upgrade"} [in_database [follower_id] 0 GET before]
+    }
+
+    test {what was agreed on holds though a member is down} {
+        foreach id [node_ids] { kill_node $id }
+        foreach id {0 1} { start_node $id }
+        foreach id {0 1} { wait_until_answers $id }
+        assert_equal +OK [in_database 0 5 SET k five]
+        assert_equal {"five"} [in_database 1 5 GET k]
+        assert_equal {"1"} [in_database 1 4 GET probe]
+        start_node 2
+        wait_until_answers 2
+        assert_equal {"five"} [in_database 2 5 GET k]
+    }
+
+    test {an older build ends before it applies what it does not know} {
+        use_build $::old
+        kill_node 2
+        start_node 2
+        set ::cluster::expected(2) down
+        wait_for_condition 200 25 { ![alive 2] } else { fail "it goes on" }
+        assert_match {*entry * needs a version of redis-raft that knows meaning 2; this one knows 1*} \
+            [read_file [node_log 2]]
+        assert_equal +OK [in_database 0 5 SET k still]
+        file delete [node_log 2]
+        use_build $::new
+        start_node 2
+        wait_until_answers 2
+        assert_equal {"still"} [in_database 2 5 GET k]
+    }
+}
+use_build $new
+finish
