@@ -1,6 +1,121 @@
-/* Bounds that depend on each other, in one place, with what has to hold between them. */
+/* Every bound that another one depends on, in one place, with what has to hold between them: whoever
+ * changes one is told at compile time what it breaks.  What a format lays down stands beside its codec,
+ * what concerns a single file in that file, and what a user sets in config.c. */
 #ifndef BASE_LIMITS_H
 #define BASE_LIMITS_H
+
+#include <stddef.h>
+
+/* ---- the core (raft/) ------------------------------------------------------------- */
+
+enum {
+    RAFT_MEMBERS_MAX = 9,
+    RAFT_INFLIGHT_MAX = 64,
+    RAFT_WRITES_MAX = 1024,  /* disk writes under way */
+    RAFT_WITHHELD_MAX = 256, /* messages waiting for the disk */
+    RAFT_READS_MAX = 1024,   /* reads waiting for confirmation */
+    /* The most one step can send: every peer a full window, a heartbeat, and the withheld. */
+    RAFT_MESSAGES_MAX = RAFT_MEMBERS_MAX * (RAFT_INFLIGHT_MAX + 4) + RAFT_WITHHELD_MAX
+};
+
+/* What a node asks of it (server/node.c); nobody needed to change that yet. */
+enum {
+    APPEND_INFLIGHT_MAX = 32,          /* append requests under way to a follower */
+    APPEND_ENTRIES_MAX = 1024,         /* in one of them */
+    APPEND_BYTES_MAX = 1 << 20,        /* the same; always at least one entry */
+    UNCOMMITTED_BYTES_MAX = 256 << 20, /* then clients wait */
+    ENTRY_CACHE_BYTES = 64 << 20       /* payloads of recent entries in memory */
+};
+_Static_assert((int)APPEND_INFLIGHT_MAX <= (int)RAFT_INFLIGHT_MAX,
+               "the core keeps track of all of them");
+_Static_assert((long long)APPEND_INFLIGHT_MAX *APPEND_BYTES_MAX <= ENTRY_CACHE_BYTES,
+               "what is under way to a follower can be sent again from memory");
+
+/* ---- values and commands (command/) ------------------------------------------------ */
+
+enum {
+    VALUE_SIZE_MAX =
+        512 * 1024 * 1024,    /* largest string in the state machine, whatever an entry says */
+    REPLY_SIZE_MAX = 1 << 30, /* larger ones are not passed on between nodes: nobody gets them */
+    COMMAND_ENCODED_MAX = 1 << 30 /* a larger one is refused by command_classify() */
+};
+_Static_assert((int)VALUE_SIZE_MAX < (int)COMMAND_ENCODED_MAX, "a value fits into its command");
+_Static_assert((int)VALUE_SIZE_MAX < (int)REPLY_SIZE_MAX, "and into its reply");
+
+/* ---- the replica (replica/) --------------------------------------------------------- */
+
+enum {
+    REPLICA_ENTRIES_MAX = 1024,     /* in one append or proposal */
+    WAITING_MAX = 100000,           /* requests that are not under way yet; then BUSY */
+    WAITING_BYTES_MAX = 256 << 20,  /* the same */
+    PROPOSE_BYTES_MAX = 8 << 20,    /* in one turn, about: each is copied */
+    FORWARDED_BYTES_MAX = 64 << 20, /* with the leader at a time, about */
+    FORWARDED_COUNT_MAX = 64 * 1024,
+    /* How much is applied before the event loop gets its turn again. */
+    APPLY_ENTRIES_MAX = 4096,
+    APPLY_BYTES_MAX = 8 << 20,
+    APPLY_READ_MAX = 256,
+    SERVE_BYTES_MAX = 4 << 20, /* of replies to reads */
+    /* Of replies to reads before writes, which cannot wait, to a node that has no room for them. */
+    OWED_BYTES_MAX = 64 << 20
+};
+_Static_assert((int)APPEND_ENTRIES_MAX <= (int)REPLICA_ENTRIES_MAX,
+               "the replica fills in what the core sends");
+_Static_assert((int)APPLY_READ_MAX <= (int)APPLY_ENTRIES_MAX,
+               "one look into the log is no more than a turn");
+_Static_assert((int)PROPOSE_BYTES_MAX <= (int)UNCOMMITTED_BYTES_MAX / 2,
+               "a turn's proposal is taken while another is under way");
+
+/* ---- the log (storage/) ------------------------------------------------------------- */
+
+enum {
+    CHUNK_BYTES_MAX = 8 << 20, /* a chunk is cut in two above this; a bigger entry stands alone */
+    KEEP_BYTES_MAX = 16 << 20  /* buffers that grew above this are given back */
+};
+_Static_assert((int)CHUNK_BYTES_MAX < (int)KEEP_BYTES_MAX,
+               "the buffer of an ordinary chunk is kept");
+
+/* ---- between nodes (net/) ------------------------------------------------------------ */
+
+/* Hard limits of the protocol, equal on every node whatever its configuration says: a leader must
+ * never have an entry that a follower refuses to read. */
+#define WIRE_PAYLOAD_MAX (((size_t)1 << 30) + 4096) /* a command with its stamp, a reply */
+enum { WIRE_ENTRIES_MAX = 16384 };                  /* entries of one append message */
+_Static_assert(WIRE_PAYLOAD_MAX > COMMAND_ENCODED_MAX, "every command can be sent, with its stamp");
+_Static_assert(WIRE_PAYLOAD_MAX >= REPLY_SIZE_MAX, "every reply can be passed on");
+_Static_assert((int)APPEND_ENTRIES_MAX <= (int)WIRE_ENTRIES_MAX, "one append is one message");
+#ifndef WIRE_PIECE_MAX /* the simulator builds wire.c with smaller ones */
+#define WIRE_PIECE_MAX ((size_t)1 << 20)
+#define WIRE_FRAME_MAX ((size_t)1 << 20) /* entries of one append message, about */
+_Static_assert(APPEND_BYTES_MAX <= WIRE_FRAME_MAX, "one append is one frame");
+#endif
+#define WIRE_BULK_MAX ((size_t)2 << 20) /* largest argument of a message */
+_Static_assert(WIRE_PIECE_MAX < WIRE_BULK_MAX && WIRE_FRAME_MAX < WIRE_BULK_MAX,
+               "they fit into one");
+
+/* What may wait for a peer that does not read, each plus one message (peer.c). */
+enum {
+    QUEUED_CONTROL_MAX = 4 << 20,
+    QUEUED_ENTRIES_MAX = 64 << 20,
+    QUEUED_COMMANDS_MAX = 64 << 20,
+    REPLIES_AHEAD_MAX = 4 << 20,   /* then no more reads are served for it */
+    REPLIES_QUEUED_MAX = 256 << 20 /* then its connection is closed */
+};
+_Static_assert((long long)APPEND_INFLIGHT_MAX *APPEND_BYTES_MAX < QUEUED_ENTRIES_MAX,
+               "a full window finds room: nothing of it is dropped");
+_Static_assert((int)FORWARDED_BYTES_MAX <= (int)QUEUED_COMMANDS_MAX,
+               "what is forwarded finds room");
+_Static_assert(REPLIES_AHEAD_MAX + SERVE_BYTES_MAX + OWED_BYTES_MAX < REPLIES_QUEUED_MAX,
+               "what a turn serves does not close the connection");
+
+enum {
+    PEER_HANDSHAKE_MS = 5000, /* for all of it, dialing included */
+    PEER_STALLED_MS = 5000,   /* without a byte taken by the other end */
+    BACKOFF_FIRST_MS = 50,    /* before a member is dialed again, */
+    BACKOFF_MAX_MS = 1000     /* and in the end */
+};
+_Static_assert((int)BACKOFF_MAX_MS < (int)PEER_HANDSHAKE_MS,
+               "who comes back is dialed before he gives up");
 
 /* ---- strangers on the peer port (net/inbound.c) ------------------------------------- */
 

@@ -10,6 +10,7 @@
 #include "base/blob.h"
 #include "base/buffer.h"
 #include "base/bytes.h"
+#include "base/limits.h"
 #include "data/db.h"
 #include "resp/writer.h"
 
@@ -134,7 +135,6 @@ void command_run_local(struct connection *connection, struct server *server,
 /* The form in which a read or write travels to the leader and (writes) into the log:
  *   u32 argc, then argc times u32 size, bytes; little endian. */
 struct blob *command_encode(const struct bytes *argv, uint32_t argc);
-enum { COMMAND_ENCODED_MAX = 1 << 30 }; /* a larger one is refused by command_classify() */
 /* False if malformed; `argv` is a growing array owned by the caller (start with NULL, 0). */
 bool command_decode(struct bytes encoded, struct bytes **argv, uint32_t *argc, uint32_t *capacity);
 

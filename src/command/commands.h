@@ -6,10 +6,6 @@
 #include "command/command.h"
 
 enum {
-    /* Largest string in the state machine, whatever an entry says. */
-    VALUE_SIZE_MAX = 512 * 1024 * 1024,
-    /* Larger ones are not passed on between nodes, so nobody gets them. */
-    REPLY_SIZE_MAX = 1 << 30,
     /* Largest client id of ONCE. */
     ONCE_CLIENT_MAX = 128,
     /* A client that sent no ONCE for this long is forgotten, by the time in the log. */

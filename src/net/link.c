@@ -19,8 +19,6 @@
 #include "net/peer_internal.h"
 
 enum {
-    BACKOFF_FIRST_MS = 50,
-    BACKOFF_MAX_MS = 1000,
     /* A connection on which nothing is sent would never notice that the other side has given it up
      * while the network was cut.  The other side then forwards nothing, because answers could not come,
      * so nothing would be sent, ever. */

@@ -17,14 +17,11 @@
 #include "base/memory.h"
 #include "net/peer_internal.h"
 
-/* Bounds on what may wait for a peer that does not read, each plus one message. */
 static const size_t queued_max[CHANNELS] = {
-    [CHANNEL_CONTROL] = 4 << 20,
-    [CHANNEL_ENTRIES] = 64 << 20,
-    [CHANNEL_COMMANDS] = 64 << 20,
+    [CHANNEL_CONTROL] = QUEUED_CONTROL_MAX,
+    [CHANNEL_ENTRIES] = QUEUED_ENTRIES_MAX,
+    [CHANNEL_COMMANDS] = QUEUED_COMMANDS_MAX,
 };
-static const size_t replies_queued_max = 256 << 20;
-static const size_t replies_ahead_max = 4 << 20; /* then no more reads are served for it */
 
 struct peer *peer_find(struct peers *peers, raft_node_id node)
 {
@@ -100,7 +97,7 @@ static void send_forward_reply(struct transport *transport, raft_node_id to,
      * Before, the loss of the last connection told it what this reply would have. */
     if (link->state < LINK_PROVE)
         return;
-    if (link->out.size > replies_queued_max) {
+    if (link->out.size > REPLIES_QUEUED_MAX) {
         link_close(link, "too many replies wait for it");
         return;
     }
@@ -114,7 +111,7 @@ static void send_forward_reply(struct transport *transport, raft_node_id to,
 static bool has_room_for_replies(struct transport *transport, raft_node_id to)
 {
     struct peer *peer = peer_find(peers_of(transport), to);
-    return !peer || peer->links[CHANNEL_COMMANDS].out.size < replies_ahead_max;
+    return !peer || peer->links[CHANNEL_COMMANDS].out.size < REPLIES_AHEAD_MAX;
 }
 
 static const struct transport_ops transport_ops = {

@@ -16,11 +16,6 @@
 #include "net/wire.h"
 #include "resp/parser.h"
 
-enum {
-    PEER_HANDSHAKE_MS = 5000, /* for all of it, dialing included */
-    PEER_STALLED_MS = 5000    /* without a byte taken by the other end */
-};
-
 /*                link_tick()            connected              +OK nonce          +OK proof
  *   LINK_DOWN --------------> LINK_DIALING --------> LINK_HELLO ----------> LINK_PROVE ----> LINK_UP
  *      ^                           |                     |                      |              |

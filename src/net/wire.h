@@ -16,21 +16,13 @@
 
 #include <stdint.h>
 
+#include "base/limits.h"
 #include "net/outbox.h"
 #include "raft/raft.h"
 #include "replica/replica.h"
 #include "resp/parser.h"
 
 enum { WIRE_VERSION = 3 };
-
-/* Hard limits of the protocol, equal on every node whatever its configuration says: a leader must
- * never have an entry that a follower refuses to read. */
-#define WIRE_PAYLOAD_MAX (((size_t)1 << 30) + 4096) /* a command with its stamp, a reply */
-#ifndef WIRE_PIECE_MAX /* the simulator builds wire.c with smaller ones */
-#define WIRE_PIECE_MAX ((size_t)1 << 20)
-#define WIRE_FRAME_MAX ((size_t)1 << 20) /* entries of one append message, about */
-#endif
-#define WIRE_BULK_MAX ((size_t)2 << 20) /* largest argument of a message */
 
 /* Limits for the parser of a connection between nodes. */
 struct resp_limits wire_limits(void);

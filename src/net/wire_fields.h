@@ -18,8 +18,6 @@ enum {
     ENTRY_HEAD_SIZE = 13
 };
 
-enum { WIRE_ENTRIES_MAX = 16384 }; /* entries of one append message */
-
 /* Terms and indices: far above what a cluster reaches, far below where a sum of two wraps around. */
 #define WIRE_NUMBER_MAX 0x4000000000000000u
 

@@ -26,13 +26,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/limits.h"
+
 typedef uint64_t raft_term;    /* 0: before the first election */
 typedef uint64_t raft_index;   /* 0: before the first entry */
 typedef uint64_t raft_node_id; /* from 0 */
 
 #define RAFT_NOBODY UINT64_MAX /* no node: not voted, no leader known */
 
-enum { RAFT_MEMBERS_MAX = 9, RAFT_ADDRESS_SIZE = 64 };
+enum { RAFT_ADDRESS_SIZE = 64 };
 
 /* A place in a log.  Term and index always travel together, because two bare integers side by side
  * will one day be swapped. */

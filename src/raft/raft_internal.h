@@ -33,15 +33,6 @@
 
 #include "raft/raft.h"
 
-enum {
-    RAFT_INFLIGHT_MAX = 64,
-    RAFT_WRITES_MAX = 1024,  /* disk writes under way */
-    RAFT_WITHHELD_MAX = 256, /* messages waiting for the disk */
-    RAFT_READS_MAX = 1024,   /* reads waiting for confirmation */
-    /* The most one step can send: every peer a full window, a heartbeat, and the withheld. */
-    RAFT_MESSAGES_MAX = RAFT_MEMBERS_MAX * (RAFT_INFLIGHT_MAX + 4) + RAFT_WITHHELD_MAX
-};
-
 /* ---- trail.c: what the core keeps of the log ------------------------------------- */
 
 struct raft_trail_run { /* entries from `start` to the next run have this term */

@@ -5,16 +5,6 @@
 #include "base/memory.h"
 #include "replica/replica_internal.h"
 
-/* How much is applied before the event loop gets its turn again. */
-enum {
-    APPLY_ENTRIES_MAX = 4096,
-    APPLY_BYTES_MAX = 8 << 20,
-    APPLY_READ_MAX = 256,
-    SERVE_BYTES_MAX = 4 << 20, /* of replies to reads */
-    /* Of replies to reads before writes, which cannot wait, to a node that has no room for them. */
-    OWED_BYTES_MAX = 64 << 20
-};
-
 /* The request, if one waits here, whose entry is at `pos`. */
 static struct request *request_at(struct replica *replica, struct raft_pos pos)
 {

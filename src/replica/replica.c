@@ -15,8 +15,6 @@
  * time, so that what peers sent meanwhile is read before an election is called. */
 enum { TICKS_AT_ONCE_MAX = 4 };
 
-enum { WAITING_MAX = 100000, WAITING_BYTES_MAX = 256 << 20 };
-
 /* ---- one step ---------------------------------------------------------------------- */
 
 static void keep_entries(struct replica *replica, const struct raft_write *write)

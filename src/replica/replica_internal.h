@@ -91,8 +91,6 @@ struct replica_clock {
     int64_t heard_ms; /* by our monotonic clock */
 };
 
-enum { REPLICA_ENTRIES_MAX = 1024 }; /* in one append or proposal */
-
 struct replica {
     struct replica_options options;
     struct raft *raft;

@@ -32,12 +32,6 @@
 #include "base/prng.h"
 #include "replica/replica_internal.h"
 
-enum {
-    PROPOSE_BYTES_MAX = 8 << 20,    /* in one turn, about: each is copied */
-    FORWARDED_BYTES_MAX = 64 << 20, /* with the leader at a time, about */
-    FORWARDED_COUNT_MAX = 64 * 1024
-};
-
 static const struct bytes no_reply = {NULL, 0};
 
 /* ---- leading ----------------------------------------------------------------------------- */

@@ -24,15 +24,6 @@
 #include "storage/raft_log.h"
 #include "storage/raft_log_writer.h"
 
-/* Bounds of the core and the replica that nobody needed to change yet. */
-enum {
-    INFLIGHT_MAX = 32,                 /* append requests under way to a follower */
-    APPEND_ENTRIES_MAX = 1024,         /* in one of them */
-    APPEND_BYTES_MAX = 1 << 20,        /* the same; always at least one entry */
-    UNCOMMITTED_BYTES_MAX = 256 << 20, /* then clients wait */
-    ENTRY_CACHE_BYTES = 64 << 20       /* payloads of recent entries in memory */
-};
-
 struct node {
     struct config *config; /* borrowed */
     uint64_t cluster;
@@ -185,7 +176,7 @@ static struct replica_options replica_options_of(struct node *node)
                 .id = (raft_node_id)config->me,
                 .election_ticks = election_ticks,
                 .heartbeat_ticks = heartbeat_ticks,
-                .inflight_max = INFLIGHT_MAX,
+                .inflight_max = APPEND_INFLIGHT_MAX,
                 .append_entries_max = APPEND_ENTRIES_MAX,
                 .append_bytes_max = APPEND_BYTES_MAX,
                 .uncommitted_bytes_max = UNCOMMITTED_BYTES_MAX,

@@ -36,6 +36,7 @@
 
 #include "base/codec.h"
 #include "base/fatal.h"
+#include "base/limits.h"
 #include "base/memory.h"
 #include "storage/chunk.h"
 
@@ -43,9 +44,7 @@ enum {
     KEY_SIZE = 8,
     RECORD_VERSION = 1,
     RECORD_WORDS_MAX = 3,
-    RECORD_SIZE_MAX = 1 + 8 * RECORD_WORDS_MAX + 8,
-    CHUNK_BYTES_MAX = 8 << 20, /* a chunk is cut in two above this; a bigger entry stands alone */
-    KEEP_BYTES_MAX = 16 << 20  /* buffers that grew above this are given back */
+    RECORD_SIZE_MAX = 1 + 8 * RECORD_WORDS_MAX + 8
 };
 
 /* First indices of the chunks, list[begin] .. list[end - 1]. */
