@@ -95,6 +95,18 @@ start_cluster 3 {requirepass "\"a long pass-word\""} {
     test {the password is in no log} {
         foreach id [node_ids] { assert {![string match *pass-word* [read_file [node_log $id]]]} }
     }
+    test {a password may hold any byte} {
+        set c [node [leader_id]]
+        assert_equal +OK [$c -typed CONFIG SET requirepass "secret\0tail"]
+        set stranger [connect [leader_id]]
+        foreach password [list secret "secret\0" "secret\0tai" "secret\0tail2" ""] {
+            assert_match -WRONGPASS* [$stranger -typed AUTH $password]
+        }
+        assert_equal +OK [$stranger -typed AUTH "secret\0tail"]
+        assert_equal [list requirepass "secret\0tail"] [$stranger CONFIG GET requirepass]
+        $stranger -close
+        assert_equal +OK [$c -typed CONFIG SET requirepass {a long pass-word}]
+    }
     test {a cluster with a password fails over} {
         set old [leader_id]
         kill_node $old

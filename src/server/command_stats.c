@@ -2,17 +2,18 @@
 #include "server/command_stats.h"
 
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/memory.h"
 #include "server/histogram.h"
+#include "server/ticks.h"
 
 /* Redis gives up at so many kinds of errors, too: a script can make any. */
 enum { ERRORS_MAX = 128, ERROR_NAME_MAX = 32 };
 
 struct row {
-    uint64_t calls, ns, rejected, failed;
-    uint64_t slices_ns;        /* of the execution under way */
+    uint64_t calls, rejected, failed;
+    uint64_t ticks;            /* of all executions */
+    uint64_t slices;           /* of the execution under way */
     struct histogram *latency; /* owned; NULL: never executed */
 };
 
@@ -29,7 +30,8 @@ struct command_stats {
     uint32_t rows_count;
     struct error errors[ERRORS_MAX];
     uint32_t errors_count;
-    uint64_t began_ns, total_ns;
+    struct ticks ticks;
+    uint64_t began, total; /* ticks */
 };
 
 static struct command_stats *stats_of(struct command_observer *observer)
@@ -37,29 +39,23 @@ static struct command_stats *stats_of(struct command_observer *observer)
     return (struct command_stats *)observer;
 }
 
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
 static void begin(struct command_observer *observer)
 {
-    stats_of(observer)->began_ns = now_ns();
+    struct command_stats *stats = stats_of(observer);
+    stats->began = server_ticks_now(&stats->ticks);
 }
 
 static void finish(struct command_stats *stats, struct row *row, bool failed)
 {
     row->calls++;
     row->failed += failed;
-    row->ns += row->slices_ns;
+    row->ticks += row->slices;
     if (stats->config->latency_tracking) {
         if (!row->latency)
             row->latency = memory_new(sizeof *row->latency);
-        server_histogram_add(row->latency, row->slices_ns);
+        server_histogram_add(row->latency, row->slices);
     }
-    row->slices_ns = 0;
+    row->slices = 0;
 }
 
 static void end(struct command_observer *observer, const struct command *command, bool finished,
@@ -67,9 +63,9 @@ static void end(struct command_observer *observer, const struct command *command
 {
     struct command_stats *stats = stats_of(observer);
     struct row *row = &stats->rows[command - stats->table];
-    uint64_t took_ns = now_ns() - stats->began_ns;
-    row->slices_ns += took_ns;
-    stats->total_ns += took_ns;
+    uint64_t took = server_ticks_since(&stats->ticks, stats->began);
+    row->slices += took;
+    stats->total += took;
     if (finished)
         finish(stats, row, failed);
 }
@@ -109,6 +105,7 @@ struct command_stats *server_command_stats_new(const struct config *config)
     stats->observer = (struct command_observer){
         .begin = begin, .end = end, .rejected = rejected, .answered_error = answered_error};
     stats->config = config;
+    server_ticks_start(&stats->ticks);
     stats->table = command_table(&stats->rows_count);
     stats->rows = memory_new(stats->rows_count * sizeof *stats->rows);
     return stats;
@@ -132,7 +129,7 @@ void server_command_stats_reset(struct command_stats *stats)
 {
     for (uint32_t i = 0; i < stats->rows_count; i++) {
         memory_free(stats->rows[i].latency);
-        stats->rows[i] = (struct row){.slices_ns = stats->rows[i].slices_ns};
+        stats->rows[i] = (struct row){.slices = stats->rows[i].slices};
     }
     stats->errors_count = 0;
     stats->observer.keyspace_hits = stats->observer.keyspace_misses = 0;
@@ -140,11 +137,11 @@ void server_command_stats_reset(struct command_stats *stats)
 
 uint64_t server_command_stats_total_us(const struct command_stats *stats)
 {
-    return stats->total_ns / 1000;
+    return (uint64_t)((double)stats->total * server_ticks_ns(&stats->ticks) / 1000);
 }
 
 static void fill_percentiles(const struct command_stats *stats, const struct row *row,
-                             struct server_command_stats *command)
+                             double tick_us, struct server_command_stats *command)
 {
     const char *text = stats->config->latency_percentiles;
     if (!row->latency || !stats->config->latency_tracking)
@@ -156,7 +153,7 @@ static void fill_percentiles(const struct command_stats *stats, const struct row
             return;
         command->percentiles[command->percentiles_count].percent = percent;
         command->percentiles[command->percentiles_count++].us =
-            (double)server_histogram_percentile(row->latency, percent) / 1000;
+            (double)server_histogram_percentile(row->latency, percent) * tick_us;
         text = behind;
     }
 }
@@ -164,16 +161,17 @@ static void fill_percentiles(const struct command_stats *stats, const struct row
 void server_command_stats_each(const struct command_stats *stats, server_command_fn *each,
                                void *context)
 {
+    double tick_us = server_ticks_ns(&stats->ticks) / 1000;
     for (uint32_t i = 0; i < stats->rows_count; i++) {
         const struct row *row = &stats->rows[i];
         if (row->calls + row->rejected == 0)
             continue;
         struct server_command_stats command = {.name = stats->table[i].name,
                                                .calls = row->calls,
-                                               .us = row->ns / 1000,
+                                               .us = (uint64_t)((double)row->ticks * tick_us),
                                                .rejected = row->rejected,
                                                .failed = row->failed};
-        fill_percentiles(stats, row, &command);
+        fill_percentiles(stats, row, tick_us, &command);
         each(context, &command);
     }
 }

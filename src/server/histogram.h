@@ -1,10 +1,10 @@
-/* How long something took, in nanoseconds: counts in buckets whose width is a 64th of their value. */
+/* How often something took how long, in ticks: counts in buckets whose width is a 64th of their value. */
 #ifndef SERVER_HISTOGRAM_H
 #define SERVER_HISTOGRAM_H
 
 #include <stdint.h>
 
-/* Up to 64 each have a bucket; above, each power of two has 64; at most 2^40 (18 minutes). */
+/* Up to 64 each have a bucket; above, each power of two has 64; at most 2^40 (minutes). */
 enum { HISTOGRAM_STEPS = 64, HISTOGRAM_POWERS = 35 };
 
 struct histogram {

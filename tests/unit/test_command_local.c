@@ -277,6 +277,9 @@ static void test_client_kill(void **state)
 
 /* ---- CONFIG ---------------------------------------------------------------------------- */
 
+/* Longer than the world takes. */
+#define LONG "8888888888888888888888888888888888888888888888888888888888888888888888888888888888"
+
 static const struct typed config[] = {
     {"CONFIG GET maxclients", "*2\r\n$10\r\nmaxclients\r\n$3\r\n100\r\n",
      "%1\r\n$10\r\nmaxclients\r\n$3\r\n100\r\n"},
@@ -294,6 +297,7 @@ static const struct typed config[] = {
      "%1\r\n$7\r\ntimeout\r\n$1\r\n1\r\n"},
     /* all or nothing */
     {"CONFIG SET timeout 7 maxclients 8 port 1", "-ERR CONFIG SET failed (port)\r\n", NULL},
+    {"CONFIG SET timeout 7 maxclients " LONG, "-ERR CONFIG SET failed (maxclients)\r\n", NULL},
     {"CONFIG SET TIMEOUT 7 nosuch 8", "-ERR Unknown option\r\n", NULL},
     {"CONFIG SET timeout 7 TIMEOUT 8",
      "-ERR CONFIG SET failed (possibly related to argument 'TIMEOUT') - duplicate parameter\r\n",

@@ -12,6 +12,7 @@
 #include "base/prng.h"
 #include "server/command_stats.h"
 #include "server/histogram.h"
+#include "server/ticks.h"
 
 /* Whatever the value, the bucket's upper end is at it or above, by a 64th at most. */
 static void test_histogram_is_close(void **state)
@@ -42,6 +43,22 @@ static void test_histogram_percentiles(void **state)
     assert_int_equal(server_histogram_percentile(&histogram, 50), 30);
     assert_int_equal(server_histogram_percentile(&histogram, 90), 54);
     assert_int_equal(server_histogram_percentile(&histogram, 100), 60);
+}
+
+/* What the counter says is what the clock says. */
+static void test_ticks(void **state)
+{
+    (void)state;
+    struct ticks ticks;
+    server_ticks_start(&ticks);
+    uint64_t begun = server_ticks_now(&ticks);
+    int64_t begun_ns = server_ticks_clock_ns();
+    while (server_ticks_clock_ns() - begun_ns < 20000000)
+        ;
+    double took_ns = (double)server_ticks_since(&ticks, begun) * server_ticks_ns(&ticks);
+    assert_true(took_ns > 19e6);
+    assert_true(took_ns < 1.1 * (double)(server_ticks_clock_ns() - begun_ns) + 1e6);
+    assert_int_equal(server_ticks_since(&ticks, UINT64_MAX), 0);
 }
 
 struct seen {
@@ -136,6 +153,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_histogram_is_close), cmocka_unit_test(test_histogram_percentiles),
-        cmocka_unit_test(test_command_stats), cmocka_unit_test(test_error_stats)};
+        cmocka_unit_test(test_ticks), cmocka_unit_test(test_command_stats),
+        cmocka_unit_test(test_error_stats)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
