@@ -318,7 +318,8 @@ static bool check_constant(const struct directive *directive, const struct buffe
     const char *only = directive->choices[0];
     check(only);
     for (const char *const *choice = directive->choices; *choice; choice++)
-        if (strlen(*choice) == text->size && strncasecmp(text->data, *choice, text->size) == 0)
+        if (strlen(*choice) == text->size &&
+            (text->size == 0 || strncasecmp(text->data, *choice, text->size) == 0))
             return true;
     if (only[0] == '\0')
         return config_refuse(error, error_size, "not here: %s", directive->summary);

@@ -98,6 +98,26 @@ CLIENT LIST TYPE x|CLIENT LIST ID x|CLIENT LIST ID|CLIENT LIST foo|CLIENT LIST T
 CLIENT LIST ID 99999|CLIENT KILL ADDR 1.2.3.4:5|CLIENT KILL LADDR 1.2.3.4:5 TYPE normal
 CONFIG|CONFIG NOSUCH|CONFIG GET|CONFIG SET a|CONFIG GET nosuch|CONFIG SET nosuch 1
 CONFIG SET timeout 0 timeout 0|CONFIG SET timeout|CONFIG GET maxmemory-polic[y]|CONFIG GET cluster-enable[d] MAXMEMORY-POLICY|CONFIG SET timeout abc
+CONFIG SET maxmemory 100mb|CONFIG GET maxmemory|CONFIG SET maxmemory 0|CONFIG SET maxmemory x
+CONFIG SET maxmemory-policy allkeys-lru|CONFIG SET maxmemory-policy x|CONFIG SET maxmemory-policy noeviction
+CONFIG SET save ''|CONFIG SET save 900|CONFIG SET save '900 1'|CONFIG GET save|CONFIG SET save ''
+CONFIG SET notify-keyspace-events KEA|CONFIG GET notify-keyspace-events|CONFIG SET notify-keyspace-events q
+CONFIG SET notify-keyspace-events ''|CONFIG SET slowlog-log-slower-than -1|CONFIG SET slowlog-log-slower-than -2
+CONFIG GET slowlog-log-slower-than|CONFIG SET slowlog-log-slower-than 10000|CONFIG SET lua-time-limit 5000
+CONFIG GET lua-time-limit BUSY-reply-threshold|CONFIG SET hash-max-ziplist-entries 512|CONFIG SET list-max-listpack-size -2
+CONFIG SET list-max-listpack-size 99999999999|CONFIG SET hash-max-listpack-value -5|CONFIG SET hz 10
+CONFIG SET maxmemory-clients 5%|CONFIG GET maxmemory-clients|CONFIG SET maxmemory-clients 101%|CONFIG SET maxmemory-clients 0
+CONFIG SET client-output-buffer-limit 'pubsub 1mb 0 0'|CONFIG GET client-output-buffer-limit
+CONFIG SET client-output-buffer-limit 'normal 0 0 0 slave 256mb 64mb 60 pubsub 32mb 8mb 60'
+CONFIG SET client-output-buffer-limit 'master 0 0 0'|CONFIG SET client-output-buffer-limit normal
+CONFIG SET client-output-buffer-limit 'normal 1x 0 0'|CONFIG SET oom-score-adj-values 1|CONFIG SET oom-score-adj-values '1 2 3000'
+CONFIG SET latency-tracking-info-percentiles '50 99.5 100'|CONFIG GET latency-tracking-info-percentiles
+CONFIG SET latency-tracking-info-percentiles 101|CONFIG SET latency-tracking-info-percentiles x
+CONFIG SET latency-tracking-info-percentiles '50 99 99.9'|CONFIG SET latency-tracking maybe
+CONFIG SET daemonize no|CONFIG SET databases 16|CONFIG SET dir /tmp|CONFIG SET dbfilename x|CONFIG SET logfile x
+CONFIG SET timeout abc nosuch 1|CONFIG SET timeout 7 daemonize no|CONFIG GET timeout|CONFIG SET timeout 7 maxmemory x
+CONFIG GET timeout|CONFIG SET maxclients 0|CONFIG SET timeout 0 TIMEOUT 0|CONFIG SET slaveof x
+CONFIG SET requirepass ''|CONFIG REWRITE|CONFIG GET databases|CONFIG GET tls-port aclfile hll-sparse-max-bytes
 COMMAND NOSUCH|COMMAND COUNT x|COMMAND GETKEYS|COMMAND GETKEYS nosuch a|COMMAND GETKEYS get a
 COMMAND GETKEYS mset a 1 b 2|COMMAND GETKEYS ping a|COMMAND GETKEYS get a b|COMMAND GETKEYS rename a b
 COMMAND GETKEYS del a b c|COMMAND INFO nosuch|COMMAND GETKEYS unlink a
@@ -186,7 +206,8 @@ def random_command(rng):
 
 def is_unordered(words):
     name = words[0].lower()
-    return name in ("keys", "scan") or (name == "command" and words[1:2] in (["LIST"], ["INFO"]))
+    return (name in ("keys", "scan") or words[:2] == ["CONFIG", "GET"] or
+            (name == "command" and words[1:2] in (["LIST"], ["INFO"])))
 
 
 def comparable(words, reply):
