@@ -38,3 +38,7 @@ failover: $(BUILD)/redis-raft $(TOOLS) ## how long writes stop when the leader i
 
 .PHONY: test-tools bench failover
 -include $(CTL_OBJ:.o=.d) $(BENCH_OBJ:.o=.d)
+
+# What a SET costs in src/data alone.
+$(BUILD)/bench-data: $(BUILD)/utils/bench/data.o $(foreach d,data storage raft base,$(BUILD)/lib$(d).a)
+	$(CC) $(LDFLAGS) -o $@ $^ $(EXTLIBS)

@@ -59,7 +59,7 @@ bool call_get_string(struct call *call, struct bytes key, struct bytes *value, b
 
 void call_put_string(struct call *call, struct bytes key, struct bytes value)
 {
-    db_put(call->db, call->database, key, DB_STRING, value);
+    db_put(call->db, call->database, key, DB_STRING, value, 0);
 }
 
 /* A slice: so many keys, fewer if they come with more data.  A key that has to be fetched from a

@@ -88,17 +88,18 @@ void cmd_move(struct call *call)
 {
     unsigned target;
     struct bytes value, key = call->argv[1];
+    struct db_record found;
     if (!read_target(call, &target))
         return;
     if (db_get(call->db, target, key, NULL) != DB_NONE ||
-        db_get(call->db, call->database, key, NULL) == DB_NONE) {
+        !db_lookup(call->db, call->database, key, &found)) {
         reply_integer(call->reply, 0);
         return;
     }
     enum db_type type = db_get(call->db, call->database, key, &value);
     struct buffer copy = {0};
     buffer_append_bytes(&copy, value);
-    db_put(call->db, target, key, type, buffer_bytes(&copy));
+    db_put(call->db, target, key, type, buffer_bytes(&copy), found.deadline_ms);
     db_delete(call->db, call->database, key);
     buffer_deinit(&copy);
     reply_integer(call->reply, 1);

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/fatal.h"
 #include "command/commands.h"
 #include "resp/number.h"
 
@@ -167,8 +168,20 @@ void cmd_scan(struct call *call)
     walk_reply(&walk, call->reply);
 }
 
+/* Enough lookups on a busy disk for one turn of the event loop. */
+enum { RESOLVE_SLICE = 256 };
+
+/* The counts of keys may be asked.  False: not yet, the call is to be executed again. */
+static bool counts_are_exact(struct call *call)
+{
+    call->walk->unfinished = !db_resolve(call->db, RESOLVE_SLICE);
+    return !call->walk->unfinished;
+}
+
 void cmd_randomkey(struct call *call)
 {
+    if (!counts_are_exact(call))
+        return;
     struct buffer key = {0};
     bool exists = db_random(call->db, call->database, call->seed, &key);
     call_reply_value(call->reply, buffer_bytes(&key), exists);
@@ -180,11 +193,14 @@ void cmd_randomkey(struct call *call)
 static void rename_key(struct call *call)
 {
     struct bytes value;
+    struct db_record found;
+    bool is_there = db_lookup(call->db, call->database, call->argv[1], &found);
+    check(is_there);
     enum db_type type = db_get(call->db, call->database, call->argv[1], &value);
     struct buffer copy = {0};
     buffer_append_bytes(&copy, value);
     db_delete(call->db, call->database, call->argv[1]);
-    db_put(call->db, call->database, call->argv[2], type, buffer_bytes(&copy));
+    db_put(call->db, call->database, call->argv[2], type, buffer_bytes(&copy), found.deadline_ms);
     buffer_deinit(&copy);
 }
 
@@ -246,5 +262,7 @@ void cmd_flushall(struct call *call)
 
 void cmd_dbsize(struct call *call)
 {
+    if (!counts_are_exact(call))
+        return;
     reply_integer(call->reply, (int64_t)db_size(call->db, call->database));
 }

@@ -124,6 +124,8 @@ static bool apply(struct state_machine *base, const struct apply_context *contex
     if (context->value_max && context->value_max < VALUE_SIZE_MAX)
         call.value_max = context->value_max;
     check(context->meaning <= machine_of(base)->meaning_known);
+    if (context->meaning >= 2)
+        db_begin(machine_of(base)->db, context->seed);
     return run(machine_of(base), command, CMD_READ | CMD_WRITE, &call);
 }
 

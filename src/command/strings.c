@@ -213,10 +213,12 @@ void cmd_msetnx(struct call *call)
 
 void cmd_strlen(struct call *call)
 {
-    struct bytes value;
-    bool exists;
-    if (call_get_string(call, call->argv[1], &value, &exists))
-        reply_integer(call->reply, (int64_t)value.size);
+    struct db_record found = {0};
+    bool exists = db_lookup(call->db, call->database, call->argv[1], &found);
+    if (exists && found.type != DB_STRING)
+        reply_error(call->reply, ERROR_WRONG_TYPE);
+    else
+        reply_integer(call->reply, (int64_t)found.size);
 }
 
 void cmd_append(struct call *call)

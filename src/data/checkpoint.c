@@ -20,6 +20,9 @@
 
 struct checkpoint {
     struct checkpoint_job job;
+    struct checkpoint_result result;
+    struct slots *change[RECORD_DATABASES]; /* keys that come and go in the kv; owned */
+    struct buffer key, value;               /* scratch */
     pthread_t thread;
     atomic_bool is_done;
 };
@@ -30,6 +33,142 @@ static bool is_living(const struct state *state, uint64_t space)
         if (state->databases[i].space == space)
             return true;
     return false;
+}
+
+/* ---- resolving ----------------------------------------------------------------------- */
+
+static void count(struct slots **slots, uint64_t word, int64_t keys)
+{
+    if (keys == 0)
+        return;
+    if (!*slots)
+        *slots = memory_new(sizeof **slots);
+    layers_slots_add(*slots, record_word_slot(word), keys);
+}
+
+/* Has the kv, in which nothing of this checkpoint is yet, the merge's present name? */
+static bool is_stored(struct checkpoint *checkpoint, const struct merge *merge)
+{
+    struct kv *kv = checkpoint->job.kv;
+    struct place place = {TABLE_KEYS, merge->space, merge->word, merge->name};
+    size_t size;
+    if (!layers_kv_counts(&checkpoint->job.persisted, TABLE_KEYS, merge->space))
+        return false;
+    record_key(&checkpoint->key, &place);
+    return kv->ops->get_head(kv, KV_DATA, buffer_bytes(&checkpoint->key), 0, &checkpoint->value,
+                             &size);
+}
+
+/* Says of each entry of the present name what is below it, from the oldest layer up, and counts those
+ * that were counted as new and were not (L6). */
+static void resolve_name(struct checkpoint *checkpoint, unsigned database, struct merge *merge)
+{
+    bool is_known = false, was_stored = false, is_there = false;
+    for (unsigned i = checkpoint->job.sources.count; i-- > 0;) {
+        if (!(merge->spent & 1u << i))
+            continue;
+        struct entry *entry = merge->iters[i].entry;
+        if (!is_known)
+            is_there = was_stored = entry->below == BELOW_UNKNOWN ? is_stored(checkpoint, merge)
+                                                                  : entry->below == BELOW_YES;
+        is_known = true;
+        if (entry->below == BELOW_UNKNOWN) {
+            count(&checkpoint->result.surplus[database], merge->word, is_there);
+            entry->below = is_there ? BELOW_YES : BELOW_NO;
+        }
+        check((entry->below == BELOW_YES) == is_there); /* L3 */
+        is_there = !entry->is_tombstone;
+    }
+    count(&checkpoint->change[database], merge->word, is_there - was_stored);
+}
+
+static uint64_t stored_keys(const struct state *persisted, uint64_t space)
+{
+    for (int i = 0; i < RECORD_DATABASES; i++)
+        if (persisted->databases[i].space == space)
+            return persisted->databases[i].keys;
+    return 0;
+}
+
+static uint64_t slots_sum(const struct slots *slots)
+{
+    uint64_t sum = 0;
+    for (unsigned i = 0; slots && i < RECORD_GROUPS; i++)
+        sum += slots->groups[i];
+    return sum;
+}
+
+static void resolve_database(struct checkpoint *checkpoint, unsigned database)
+{
+    struct checkpoint_job *job = &checkpoint->job;
+    struct state *state = &checkpoint->result.state;
+    uint64_t space = state->databases[database].space;
+    struct merge merge;
+    merge_open(&merge, &job->sources, TABLE_KEYS, space, 0);
+    while (merge_next(&merge))
+        resolve_name(checkpoint, database, &merge);
+    merge_close(&merge);
+    uint64_t keys = stored_keys(&job->persisted, space) + slots_sum(checkpoint->change[database]);
+    state->databases[database].keys -= slots_sum(checkpoint->result.surplus[database]);
+    check(state->databases[database].keys == keys);
+}
+
+/* ---- writing --------------------------------------------------------------------------- */
+
+static bool is_changed(const struct slots *change, unsigned group)
+{
+    for (unsigned i = 0; i < RECORD_GROUP_SLOTS; i++)
+        if (change->slots[group * RECORD_GROUP_SLOTS + i] != 0)
+            return true;
+    return false;
+}
+
+static void write_groups(struct checkpoint *checkpoint, struct kv_bulk *bulk, uint64_t space,
+                         const struct slots *change)
+{
+    const struct kv_ops *ops = checkpoint->job.kv->ops;
+    unsigned char record[RECORD_GROUP_SIZE];
+    uint64_t keys;
+    struct slots *slots = layers_slots_load(checkpoint->job.kv, space, &keys);
+    if (!slots)
+        slots = memory_new(sizeof *slots);
+    for (unsigned i = 0; i < SLOTS; i++)
+        layers_slots_add(slots, i, (int64_t)change->slots[i]);
+    for (unsigned group = 0; group < RECORD_GROUPS; group++) {
+        if (!is_changed(change, group))
+            continue;
+        record_group_key(&checkpoint->key, space, group);
+        layers_slots_encode(slots, group, record);
+        ops->bulk_put(bulk, buffer_bytes(&checkpoint->key), bytes_of(record, sizeof record));
+    }
+    memory_free(slots);
+}
+
+/* In order of their spaces. */
+static void write_counts(struct checkpoint *checkpoint, struct kv_bulk *bulk)
+{
+    const struct state *state = &checkpoint->job.state;
+    uint64_t from = 0;
+    for (int round = 0; round < RECORD_DATABASES; round++) {
+        int next = -1;
+        for (int i = 0; i < RECORD_DATABASES; i++)
+            if (state->databases[i].space >= from &&
+                (next < 0 || state->databases[i].space < state->databases[next].space))
+                next = i;
+        from = state->databases[next].space + 1;
+        if (checkpoint->change[next])
+            write_groups(checkpoint, bulk, from - 1, checkpoint->change[next]);
+    }
+}
+
+/* A name that the kv has not need not be deleted there. */
+static bool is_worth_a_tombstone(const struct checkpoint_job *job, const struct merge *merge)
+{
+    const struct entry *oldest = NULL;
+    for (unsigned i = 0; i < job->sources.count; i++)
+        if (merge->spent & 1u << i)
+            oldest = merge->iters[i].entry;
+    return oldest && oldest->below != BELOW_NO;
 }
 
 static void write_space(struct kv_bulk *bulk, const struct checkpoint_job *job, enum table table,
@@ -43,7 +182,7 @@ static void write_space(struct kv_bulk *bulk, const struct checkpoint_job *job, 
         record_key(key, &place);
         if (merge_is_live(&merge))
             ops->bulk_put(bulk, buffer_bytes(key), merge.record);
-        else
+        else if (is_worth_a_tombstone(job, &merge))
             ops->bulk_delete(bulk, buffer_bytes(key));
     }
     merge_close(&merge);
@@ -74,19 +213,21 @@ static void write_table(struct kv_bulk *bulk, const struct checkpoint_job *job, 
             write_space(bulk, job, table, space, key);
 }
 
-static void write_layers(const struct checkpoint_job *job)
+static void write_layers(struct checkpoint *checkpoint)
 {
+    const struct checkpoint_job *job = &checkpoint->job;
     const struct kv_ops *ops = job->kv->ops;
     struct kv_bulk *bulk = ops->bulk_new(job->kv, KV_DATA);
     unsigned char state[RECORD_STATE_SIZE];
-    record_state_encode(state, &job->state, job->hash_seed);
+    record_state_encode(state, &checkpoint->result.state, job->cluster);
     ops->bulk_put(bulk, record_state_key(), bytes_of(state, sizeof state));
-    struct buffer key = {0};
+    write_counts(checkpoint, bulk);
     for (int table = 0; table < TABLES; table++)
-        write_table(bulk, job, (enum table)table, &key);
-    buffer_deinit(&key);
+        write_table(bulk, job, (enum table)table, &checkpoint->key);
     ops->bulk_commit(bulk);
 }
+
+/* ---- sweeping ---------------------------------------------------------------------------- */
 
 static int compare_spaces(const void *a, const void *b)
 {
@@ -94,18 +235,27 @@ static int compare_spaces(const void *a, const void *b)
     return (*one > *other) - (*one < *other);
 }
 
-/* Deletes the keys of from <= space < to. */
-static void delete_spaces(const struct checkpoint_job *job, uint64_t space_from, uint64_t space_to)
+static void delete_range(const struct checkpoint_job *job, const struct buffer *from,
+                         const struct buffer *to)
 {
     const struct kv_ops *ops = job->kv->ops;
-    struct buffer from = {0}, to = {0};
-    record_key_first(&from, TABLE_KEYS, space_from);
-    record_key_first(&to, TABLE_KEYS, space_to);
     struct kv_batch *batch = ops->batch_new(job->kv);
-    ops->batch_delete_range(batch, KV_DATA, buffer_bytes(&from), buffer_bytes(&to));
+    ops->batch_delete_range(batch, KV_DATA, buffer_bytes(from), buffer_bytes(to));
     ops->commit(job->kv, batch, true); /* drop_files asks for it */
     ops->batch_free(batch);
-    ops->drop_files(job->kv, KV_DATA, buffer_bytes(&from), buffer_bytes(&to));
+    ops->drop_files(job->kv, KV_DATA, buffer_bytes(from), buffer_bytes(to));
+}
+
+/* Deletes keys and counts of from <= space < to; the keys last, because a start looks for them. */
+static void delete_spaces(const struct checkpoint_job *job, uint64_t space_from, uint64_t space_to)
+{
+    struct buffer from = {0}, to = {0};
+    record_group_key(&from, space_from, 0);
+    record_group_key(&to, space_to, 0);
+    delete_range(job, &from, &to);
+    record_key_first(&from, TABLE_KEYS, space_from);
+    record_key_first(&to, TABLE_KEYS, space_to);
+    delete_range(job, &from, &to);
     buffer_deinit(&from);
     buffer_deinit(&to);
 }
@@ -132,7 +282,10 @@ static void run(struct checkpoint *checkpoint)
     struct checkpoint_job *job = &checkpoint->job;
     layer_free(job->discarded);
     job->discarded = NULL;
-    write_layers(job);
+    checkpoint->result.state = job->state;
+    for (unsigned i = 0; i < RECORD_DATABASES; i++)
+        resolve_database(checkpoint, i);
+    write_layers(checkpoint);
     if (job->sweep)
         sweep(job);
     atomic_store(&checkpoint->is_done, true);
@@ -162,10 +315,15 @@ bool checkpoint_is_done(const struct checkpoint *checkpoint)
     return atomic_load(&checkpoint->is_done);
 }
 
-void checkpoint_finish(struct checkpoint *checkpoint)
+void checkpoint_finish(struct checkpoint *checkpoint, struct checkpoint_result *result)
 {
     if (checkpoint->job.wake && pthread_join(checkpoint->thread, NULL) != 0)
         fatal("cannot join the thread of a checkpoint");
     check(checkpoint_is_done(checkpoint));
+    *result = checkpoint->result;
+    for (int i = 0; i < RECORD_DATABASES; i++)
+        memory_free(checkpoint->change[i]);
+    buffer_deinit(&checkpoint->key);
+    buffer_deinit(&checkpoint->value);
     memory_free(checkpoint);
 }

@@ -7,9 +7,10 @@
 struct checkpoint_job {
     struct kv *kv;           /* borrowed, like layer and wake_context */
     struct sources sources;  /* layers alone; nobody changes them until it is finished */
-    struct state state;      /* what kv and layers are together */
+    struct state persisted;  /* what the kv is */
+    struct state state;      /* what kv and layers are together, but for unresolved names */
     struct layer *discarded; /* a list to be freed; taken */
-    uint64_t hash_seed;
+    uint64_t cluster;
     bool sweep; /* delete the keys of spaces that are no database's */
     void (*wake)(void *context);
     void *wake_context;
@@ -18,6 +19,15 @@ struct checkpoint_job {
 /* With job->wake NULL it is done when this returns. */
 struct checkpoint *checkpoint_start(const struct checkpoint_job *job);
 bool checkpoint_is_done(const struct checkpoint *checkpoint);
-void checkpoint_finish(struct checkpoint *checkpoint); /* waits if it must; frees */
+
+/* What it stored, and what it found out about unresolved names. */
+struct checkpoint_result {
+    struct state state;
+    /* For each database of the job's state: how many keys too many were counted; NULL: none. */
+    struct slots *surplus[RECORD_DATABASES]; /* the caller frees them */
+};
+
+/* Waits if it must; frees. */
+void checkpoint_finish(struct checkpoint *checkpoint, struct checkpoint_result *result);
 
 #endif

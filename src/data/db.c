@@ -12,11 +12,13 @@
 #include "base/fatal.h"
 #include "base/memory.h"
 #include "data/checkpoint.h"
+#include "data/convert.h"
 
 enum {
     ACTIVE_BYTES_FACTOR = 2,  /* of checkpoint_bytes: the bound of db_ready() */
     CHANGED_BYTES_FACTOR = 8, /* a checkpoint also after this much was overwritten in place, or */
-    ENTRIES_MAX = 1000000     /* after so many entries: the log to replay must not grow for ever */
+    ENTRIES_MAX = 1000000,    /* after so many entries: the log to replay must not grow for ever */
+    CONVERT_BYTES = 64 << 20  /* sorted at once in memory */
 };
 
 static uint64_t hash_name(struct bytes name, uint64_t seed)
@@ -24,13 +26,66 @@ static uint64_t hash_name(struct bytes name, uint64_t seed)
     return XXH3_64bits_withSeed(name.data, name.size, seed);
 }
 
+/* ---- the end of a checkpoint ------------------------------------------------- */
+
+/* Keys of a space that were counted as new and were not. */
+static void take_off(struct db *db, uint64_t space, const struct slots *surplus)
+{
+    for (unsigned i = 0; i < DB_DATABASES; i++)
+        for (unsigned slot = 0; layers_space(db, i) == space && slot < SLOTS; slot++)
+            if (surplus->slots[slot] > 0)
+                layers_count(db, i, slot, -(int64_t)surplus->slots[slot]);
+}
+
+static void finish(struct db *db)
+{
+    struct checkpoint_result result;
+    checkpoint_finish(db->checkpoint, &result);
+    db->checkpoint = NULL;
+    db->checkpoints++;
+    for (unsigned i = 0; i < DB_DATABASES; i++) {
+        if (result.surplus[i])
+            take_off(db, result.state.databases[i].space, result.surplus[i]); /* L6 */
+        memory_free(result.surplus[i]);
+    }
+    db->persisted = result.state; /* L1 */
+    db->is_read = false;          /* by now the kv may say something else */
+    for (unsigned i = db->count - db->storing; i < db->count; i++)
+        db->layers[i]->tables[TABLE_KEYS].unresolved = 0;
+    db->stored = db->storing;
+    db->storing = 0;
+    db->checkpointed = (struct state){0};
+}
+
 /* ---- open and close -------------------------------------------------------- */
+
+static void load_slots(struct db *db)
+{
+    for (unsigned i = 0; i < DB_DATABASES; i++) {
+        uint64_t expected = db->persisted.databases[i].keys, keys = 0;
+        if (expected > 0)
+            db->slots[i] = layers_slots_load(db->kv, layers_space(db, i), &keys);
+        if (keys != expected)
+            fatal("data: database %u has %llu keys by its slots, %llu by the state record", i,
+                  (unsigned long long)keys, (unsigned long long)expected);
+    }
+}
+
+static void load_stored_state(struct db *db)
+{
+    bool is_old;
+    db->persisted = record_state_decode(buffer_bytes(&db->value), db->options.cluster, &is_old);
+    if (is_old)
+        db_convert_keys(db->kv, &db->persisted, db->options.cluster, CONVERT_BYTES);
+    else
+        db_convert_sweep(db->kv);
+}
 
 static void load_state(struct db *db)
 {
     struct bytes key = record_state_key();
     if (db->kv->ops->get(db->kv, KV_DATA, key, &db->value)) {
-        db->persisted = record_state_decode(buffer_bytes(&db->value), db->options.hash_seed);
+        load_stored_state(db);
     } else {
         db->persisted = record_state_first();
         struct kv_iter *iter = db->kv->ops->iter_new(db->kv, KV_DATA, key);
@@ -40,6 +95,7 @@ static void load_state(struct db *db)
         db->kv->ops->iter_free(iter);
     }
     db->state = db->persisted;
+    load_slots(db);
 }
 
 static bool is_living(const struct db *db, uint64_t space)
@@ -77,6 +133,7 @@ struct db *db_open(struct kv *kv, const struct db_options *options)
     db->kv = kv;
     db->options = *options;
     db->hash = hash_name;
+    db->word = record_key_word;
     db->active = layer_new();
     load_state(db);
     db->has_dead = db->is_dead_stored = has_dead_keys(db);
@@ -86,12 +143,14 @@ struct db *db_open(struct kv *kv, const struct db_options *options)
 void db_close(struct db *db)
 {
     if (db->checkpoint)
-        checkpoint_finish(db->checkpoint);
+        finish(db);
     check(db->views == 0);
     layer_free(db->active);
     for (unsigned i = 0; i < db->count; i++)
         layer_free(db->layers[i]);
     layer_free(db->discarded);
+    for (unsigned i = 0; i < DB_DATABASES; i++)
+        memory_free(db->slots[i]);
     buffer_deinit(&db->key);
     buffer_deinit(&db->value);
     buffer_deinit(&db->sought);
@@ -102,30 +161,46 @@ void db_close(struct db *db)
 
 static struct place key_place(const struct db *db, unsigned database, struct bytes key)
 {
-    return (struct place){TABLE_KEYS, layers_space(db, database), layers_hash(db, key), key};
+    return layers_key(db, layers_space(db, database), key);
+}
+
+bool db_lookup(struct db *db, unsigned database, struct bytes key, struct db_record *found)
+{
+    struct place place = key_place(db, database, key);
+    struct bytes record;
+    struct header header;
+    size_t size;
+    if (!layers_look(db, &place, &record, &size))
+        return false;
+    size_t header_size = record_header_parse(record, &header);
+    *found = (struct db_record){.type = (enum db_type)header.type,
+                                .version = header.version,
+                                .deadline_ms = header.deadline_ms,
+                                .size = size - header_size};
+    return true;
 }
 
 enum db_type db_get(struct db *db, unsigned database, struct bytes key, struct bytes *value)
 {
+    struct db_record found;
+    if (!value)
+        return db_lookup(db, database, key, &found) ? found.type : DB_NONE;
     struct place place = key_place(db, database, key);
-    struct bytes record, payload;
+    struct bytes record;
     if (!layers_get(db, &place, &record))
         return DB_NONE;
-    enum db_type type = (enum db_type)record_value_parse(record, &payload);
-    if (value)
-        *value = payload;
-    return type;
+    return layers_parse(record, value);
 }
 
 void db_put(struct db *db, unsigned database, struct bytes key, enum db_type type,
-            struct bytes value)
+            struct bytes value, int64_t deadline_ms)
 {
     struct place place = key_place(db, database, key);
-    unsigned char header[RECORD_VALUE_HEADER];
-    record_value_header(header, type);
-    bool was_there = layers_put(db, &place, bytes_of(header, sizeof header), value);
-    if (!was_there)
-        db->state.databases[database].keys++;
+    unsigned char out[RECORD_HEADER_MAX];
+    struct header header = {.type = type, .version = db->version, .deadline_ms = deadline_ms};
+    size_t size = record_header_encode(out, &header);
+    if (!layers_put_blindly(db, &place, bytes_of(out, size), value))
+        layers_count(db, database, record_word_slot(place.word), 1);
 }
 
 bool db_delete(struct db *db, unsigned database, struct bytes key)
@@ -133,15 +208,30 @@ bool db_delete(struct db *db, unsigned database, struct bytes key)
     struct place place = key_place(db, database, key);
     if (!layers_delete(db, &place))
         return false;
-    check(db->state.databases[database].keys > 0);
-    db->state.databases[database].keys--;
+    layers_count(db, database, record_word_slot(place.word), -1);
     return true;
+}
+
+bool db_resolve(struct db *db, uint64_t names)
+{
+    if (layers_unresolved(db) == 0)
+        return true;
+    bool is_done = layers_resolve(db, &names);
+    db->is_read = false; /* it may say what is below a layer that has the name */
+    return is_done && layers_unresolved(db) == 0;
 }
 
 uint64_t db_size(const struct db *db, unsigned database)
 {
     check(database < DB_DATABASES);
     return db->state.databases[database].keys;
+}
+
+uint64_t db_slot_size(const struct db *db, unsigned database, unsigned slot)
+{
+    check(database < DB_DATABASES);
+    check(slot < SLOTS);
+    return db->slots[database] ? db->slots[database]->slots[slot] : 0;
 }
 
 void db_flush(struct db *db, unsigned database)
@@ -151,9 +241,12 @@ void db_flush(struct db *db, unsigned database)
         struct layer *flushed = layer_new();
         flushed->tables[TABLE_KEYS] = overlay_cut(&db->active->tables[TABLE_KEYS], space);
         layers_discard(db, flushed);
+        db->active->resolved_space = db->active->resolved_word = 0;
     }
     db->state.databases[database].space = db->state.space_next++;
     db->state.databases[database].keys = 0;
+    memory_free(db->slots[database]);
+    db->slots[database] = NULL;
     db->has_dead = true;
     db->is_dead_stored |= layers_kv_counts(&db->persisted, TABLE_KEYS, space) ||
                           layers_kv_counts(&db->checkpointed, TABLE_KEYS, space);
@@ -173,6 +266,9 @@ void db_swap(struct db *db, unsigned one, unsigned other)
     struct state before = db->state;
     db->state.databases[one] = before.databases[other];
     db->state.databases[other] = before.databases[one];
+    struct slots *slots = db->slots[one];
+    db->slots[one] = db->slots[other];
+    db->slots[other] = slots;
     db->is_in_entry = true;
 }
 
@@ -192,8 +288,7 @@ static void freeze(struct db *db)
 {
     for (; db->stored > 0; db->stored--)
         layers_release(db, db->layers[--db->count]);
-    if (db->count < LAYERS_MAX)
-        layers_freeze(db);
+    layers_freeze(db);
 }
 
 static void start(struct db *db)
@@ -206,9 +301,10 @@ static void start(struct db *db)
     db->changed_bytes = 0;
     struct checkpoint_job job = {.kv = db->kv,
                                  .sources.count = db->count,
+                                 .persisted = db->persisted,
                                  .state = db->state,
                                  .discarded = db->discarded,
-                                 .hash_seed = db->options.hash_seed,
+                                 .cluster = db->options.cluster,
                                  .sweep = db->has_dead && db->views == 0,
                                  .wake = db->options.wake,
                                  .wake_context = db->options.wake_context};
@@ -219,18 +315,6 @@ static void start(struct db *db)
     if (job.sweep)
         db->has_dead = db->is_dead_stored = false;
     db->checkpoint = checkpoint_start(&job);
-}
-
-static void finish(struct db *db)
-{
-    checkpoint_finish(db->checkpoint);
-    db->checkpoint = NULL;
-    db->checkpoints++;
-    db->persisted = db->checkpointed; /* L1 */
-    db->is_read = false;              /* by now the kv may say something else */
-    db->stored = db->storing;
-    db->storing = 0;
-    db->checkpointed = (struct state){0};
 }
 
 /* What the dead hold of the disk is given back soon, not with the next changes (but a view may look
@@ -260,12 +344,25 @@ void db_checkpoint(struct db *db)
         finish(db);
 }
 
+void db_wait(struct db *db)
+{
+    if (db->checkpoint)
+        finish(db);
+}
+
 void db_poll(struct db *db)
 {
     if (db->checkpoint && checkpoint_is_done(db->checkpoint))
         finish(db);
     if (!db->checkpoint && !db->is_in_entry && is_due(db))
         db_checkpoint(db);
+}
+
+void db_begin(struct db *db, uint64_t seed)
+{
+    db->version = db->state.index + 1;
+    if (db->state.hash_seed == 0)
+        db->state.hash_seed = seed ? seed : 1;
 }
 
 void db_applied(struct db *db, uint64_t index, uint64_t term, int64_t now_ms)
@@ -276,6 +373,9 @@ void db_applied(struct db *db, uint64_t index, uint64_t term, int64_t now_ms)
     db->state.term = term;
     if (now_ms > db->state.time_ms)
         db->state.time_ms = now_ms;
+    if (now_ms > 0 && db->state.hash_seed == 0)
+        db->state.hash_seed = db->options.cluster; /* an entry of before there was a choice */
+    db->version = 0;
     db->is_in_entry = false;
     if (!db->checkpoint && is_due(db))
         db_checkpoint(db);
@@ -321,5 +421,6 @@ void db_stats(const struct db *db, struct db_stats *stats)
     for (unsigned i = 0; i < DB_DATABASES; i++)
         stats->keys += db->state.databases[i].keys;
     stats->views = db->views;
+    stats->unresolved = layers_unresolved(db);
     stats->dirty_keys = db->active->tables[TABLE_KEYS].entries;
 }

@@ -5,8 +5,9 @@
  * stored state is exactly the one at that index, and replay starts there.
  *
  * Everything here is deterministic and equal on all nodes at an equal applied index; only the loop
- * thread calls it.  Keys are ordered by a 64-bit hash (XXH3, seeded with the cluster id), so that a
- * SCAN cursor is a place in hash order: stateless, valid on any node and across failovers. */
+ * thread calls it.  Keys are ordered by their Redis Cluster slot and then by a hash (XXH3, with a seed
+ * that the log chose and nobody is told), so that a SCAN cursor is a place in this order: stateless,
+ * valid on any node and across failovers. */
 #ifndef DATA_DB_H
 #define DATA_DB_H
 
@@ -25,7 +26,7 @@ struct db;
 struct db_view;
 
 struct db_options {
-    uint64_t hash_seed;        /* the cluster id */
+    uint64_t cluster;          /* its id: a store of another is refused */
     uint64_t checkpoint_bytes; /* start a checkpoint when this much memory holds changes */
     /* From the checkpoint's thread: call db_poll() soon.  NULL: run checkpoints at once in the
      * caller (tests, simulator). */
@@ -38,20 +39,46 @@ void db_close(struct db *db); /* waits for a checkpoint under way; starts none *
 
 /* ---- one command at a time --------------------------------------------- */
 
+struct db_record {
+    enum db_type type;
+    uint64_t version;    /* index of the entry that changed the key last; 0: see db_begin() */
+    int64_t deadline_ms; /* 0: none */
+    uint64_t size;       /* of the value, bytes */
+};
+
+/* Before the changes of each entry that was made for a state machine that knows versions and seeds:
+ * what it writes has its index (that after db_applied_index()) as version, and the first such entry's
+ * seed, unless there is one, is that of the hash for ever.  Entries of before are applied without it:
+ * version 0, and the seed is the cluster id.  So replaying an old log gives what converting an old
+ * directory gives.  May be called again within an entry. */
+void db_begin(struct db *db, uint64_t seed);
+
+/* False: no such key.  Does not copy the value, however large it is. */
+bool db_lookup(struct db *db, unsigned database, struct bytes key, struct db_record *found);
 /* Type of the key, DB_NONE if absent.  `value` (may be NULL) is borrowed until the next call on the
  * db, another db_get() included. */
 enum db_type db_get(struct db *db, unsigned database, struct bytes key, struct bytes *value);
-/* Keys and values are copied.  A value that db_get() just lent may be put again, whole or in part. */
+/* Keys and values are copied.  A value that db_get() just lent may be put again, whole or in part.
+ * deadline_ms 0: none; it is kept, and nothing else yet. */
 void db_put(struct db *db, unsigned database, struct bytes key, enum db_type type,
-            struct bytes value);
+            struct bytes value, int64_t deadline_ms);
 bool db_delete(struct db *db, unsigned database, struct bytes key); /* false: there was none */
-uint64_t db_size(const struct db *db, unsigned database);           /* keys; O(1) */
+
+/* A put does not look whether the key is new (that would be most of what it costs), so the counts may
+ * be too high until somebody did.  Checkpoints do; this does it now, for at most `names` names (each
+ * may be a read of the disk).  True: db_size(), db_slot_size() and db_random() are exact and may be
+ * asked, until the next change.  False: ask again, after db_poll() if a checkpoint is under way. */
+bool db_resolve(struct db *db, uint64_t names);
+uint64_t db_size(const struct db *db, unsigned database); /* keys; O(1) */
+/* Keys of a Redis Cluster slot, 0 to 16383; O(1). */
+uint64_t db_slot_size(const struct db *db, unsigned database, unsigned slot);
 /* Deletes all keys of the database; O(1), space comes back later. */
 void db_flush(struct db *db, unsigned database);
 void db_flush_all(struct db *db);
 /* What was in the one is in the other; O(1). */
 void db_swap(struct db *db, unsigned one, unsigned other);
-/* False: no keys. */
+/* Any key, with the same chance for each; false: no keys.  Only after db_resolve(): equal counts on
+ * all nodes give an equal key for an equal seed. */
 bool db_random(struct db *db, unsigned database, uint64_t seed, struct buffer *key);
 
 /* When a scan has done enough.  A slice of a long walk bounds the rows: deleted ones, which are
@@ -81,7 +108,6 @@ uint64_t db_scan(struct db *db, unsigned database, uint64_t cursor, struct db_sc
 struct db_view *db_view_new(struct db *db);
 void db_view_release(struct db_view *view);
 uint64_t db_view_index(const struct db_view *view);
-uint64_t db_view_size(const struct db_view *view, unsigned database);
 /* As db_get() and db_scan(), but `value` is borrowed until the next call on the view. */
 enum db_type db_view_get(struct db_view *view, unsigned database, struct bytes key,
                          struct bytes *value);
@@ -119,13 +145,15 @@ bool db_ready(const struct db *db);
 /* Start one now, unless one is under way, nothing was applied since the last, or an entry is half
  * done. */
 void db_checkpoint(struct db *db);
+void db_wait(struct db *db); /* for the checkpoint under way, if any; tests */
 void db_poll(struct db *db); /* take notice of a finished checkpoint; may start the next */
 /* Order-independent hash of all keys, types, values, receipts: equal on nodes at equal index.
  * Reads everything: tests and the simulator. */
 uint64_t db_hash(struct db *db);
 
 struct db_stats {
-    uint64_t keys; /* of all databases */
+    uint64_t keys;       /* of all databases; up to `unresolved` too many */
+    uint64_t unresolved; /* see db_resolve() */
     uint64_t dirty_bytes;
     uint64_t dirty_keys;
     uint64_t checkpoints;

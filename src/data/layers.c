@@ -1,14 +1,18 @@
 /* Lookups and changes through the layers: see layers.h for what holds between them.  Loop thread.
  *
- * Whether a name exists below costs a get from the kv the first time a name is changed after a
- * freeze: the price of an exact DBSIZE.  A miss is cheap (bloom filters), and an overwritten key
- * that was written lately is found in a layer. */
+ * A put of a key does not look at what is below: that would cost a get from the kv the first time a
+ * name is written after a freeze, and is all that a SET costs in a store larger than memory.  What it
+ * would have told is found out by the checkpoint's thread, or when somebody asks how many keys there
+ * are (L6). */
 #include "data/layers.h"
 
 #include "base/fatal.h"
 #include "base/memory.h"
 
-enum { SCRATCH_MAX = 1 << 20 }; /* a larger buffer is given back at the next use */
+enum {
+    SCRATCH_MAX = 1 << 20, /* a larger buffer is given back at the next use */
+    HEAD_MAX = 4096        /* of a record, where its payload is not asked for */
+};
 
 struct layer *layer_new(void)
 {
@@ -57,6 +61,7 @@ void layers_freeze(struct db *db)
     check(!db->is_in_entry);
     memmove(db->layers + 1, db->layers, db->count * sizeof *db->layers);
     db->layers[0] = db->active;
+    db->is_read = false; /* it spoke of what was below active */
     db->count++;
     db->active = layer_new();
 }
@@ -73,43 +78,55 @@ bool layers_kv_counts(const struct state *persisted, enum table table, uint64_t 
     return false;
 }
 
-/* Reads the key in db->sought. */
-static void read_from_kv(struct db *db)
+/* Reads the key in db->sought, of a large value only the head if that is enough. */
+static void read_from_kv(struct db *db, size_t head_max)
 {
     struct buffer key = db->key;
     db->key = db->sought;
     db->sought = key;
     if (db->value.capacity > SCRATCH_MAX)
         buffer_deinit(&db->value);
-    db->is_found = db->kv->ops->get(db->kv, KV_DATA, buffer_bytes(&db->key), &db->value);
+    db->whole = 0;
+    db->is_found = db->kv->ops->get_head(db->kv, KV_DATA, buffer_bytes(&db->key), head_max,
+                                         &db->value, &db->whole);
     db->is_read = true;
+}
+
+/* Is the last read one of this place, and has at least so much of its record? */
+static bool is_at_hand(struct db *db, const struct place *place, size_t head_max)
+{
+    record_key(&db->sought, place);
+    return db->is_read && bytes_equal(buffer_bytes(&db->key), buffer_bytes(&db->sought)) &&
+           (db->value.size == db->whole || db->value.size >= head_max);
 }
 
 /* What was read stays true until a checkpoint is done: what the kv learns while one is under way is
  * hidden by the layers. */
-static bool get_from_kv(struct db *db, const struct place *place, struct bytes *record)
+static bool get_from_kv(struct db *db, const struct place *place, size_t head_max,
+                        struct bytes *record)
 {
     if (!layers_kv_counts(&db->persisted, place->table, place->space))
         return false;
-    record_key(&db->sought, place);
-    if (!db->is_read || !bytes_equal(buffer_bytes(&db->key), buffer_bytes(&db->sought)))
-        read_from_kv(db);
+    if (!is_at_hand(db, place, head_max))
+        read_from_kv(db, head_max);
     *record = buffer_bytes(&db->value);
     return db->is_found;
 }
 
-static const struct entry *find_in(const struct layer *layer, const struct place *place)
+static struct entry *find_in(const struct layer *layer, const struct place *place)
 {
     return overlay_find(&layer->tables[place->table], place->space, place->word, place->name);
 }
 
-static bool get_below(struct db *db, const struct place *place, struct bytes *record)
+/* Below layers[from - 1]; 0: below active. */
+static bool get_below(struct db *db, unsigned from, const struct place *place, size_t head_max,
+                      struct bytes *record)
 {
     const struct entry *entry = NULL;
-    for (unsigned i = 0; !entry && i < db->count; i++)
+    for (unsigned i = from; !entry && i < db->count; i++)
         entry = find_in(db->layers[i], place);
     if (!entry)
-        return get_from_kv(db, place, record);
+        return get_from_kv(db, place, head_max, record);
     *record = entry_record(entry);
     return !entry->is_tombstone;
 }
@@ -118,9 +135,21 @@ bool layers_get(struct db *db, const struct place *place, struct bytes *record)
 {
     const struct entry *entry = find_in(db->active, place);
     if (!entry)
-        return get_below(db, place, record);
+        return get_below(db, 0, place, SIZE_MAX, record);
     *record = entry_record(entry);
     return !entry->is_tombstone;
+}
+
+bool layers_look(struct db *db, const struct place *place, struct bytes *head, size_t *size)
+{
+    const struct entry *entry = find_in(db->active, place);
+    if (entry ? entry->is_tombstone : !get_below(db, 0, place, HEAD_MAX, head))
+        return false;
+    if (entry)
+        *head = entry_record(entry);
+    bool is_of_kv = head->data == db->value.data;
+    *size = is_of_kv ? db->whole : head->size;
+    return true;
 }
 
 static void note_change(struct db *db, size_t bytes)
@@ -131,31 +160,136 @@ static void note_change(struct db *db, size_t bytes)
 
 bool layers_put(struct db *db, const struct place *place, struct bytes header, struct bytes payload)
 {
+    struct overlay *active = &db->active->tables[place->table];
     enum overlay_before before;
     /* First the put, then the look below: that may overwrite the scratch buffer, and with it a
      * payload that came from there. */
-    struct entry *entry = overlay_put(&db->active->tables[place->table], place->space, place->word,
-                                      place->name, header, payload, &before);
+    struct entry *entry = overlay_put(active, place->space, place->word, place->name, header,
+                                      payload, BELOW_UNKNOWN, &before);
     note_change(db, place->name.size + entry->record_size);
-    if (before == OVERLAY_ABSENT) {
-        struct bytes record;
-        entry->is_below = get_below(db, place, &record); /* L3 */
-        return entry->is_below;
-    }
-    return before == OVERLAY_LIVE;
+    if (before != OVERLAY_ABSENT)
+        return before == OVERLAY_LIVE;
+    struct bytes record;
+    bool is_below = get_below(db, 0, place, HEAD_MAX, &record);
+    overlay_resolve(active, place->space, entry, is_below ? BELOW_YES : BELOW_NO); /* L3 */
+    return is_below;
+}
+
+/* What can be said without looking. */
+static enum overlay_below guess_below(struct db *db, const struct place *place)
+{
+    if (db->is_read && is_at_hand(db, place, 0)) /* then no layer has it */
+        return db->is_found ? BELOW_YES : BELOW_NO;
+    bool is_certain =
+        db->count == 0 && !layers_kv_counts(&db->persisted, place->table, place->space);
+    return is_certain ? BELOW_NO : BELOW_UNKNOWN;
+}
+
+bool layers_put_blindly(struct db *db, const struct place *place, struct bytes header,
+                        struct bytes payload)
+{
+    struct layer *active = db->active;
+    enum overlay_below below = guess_below(db, place);
+    enum overlay_before before;
+    struct entry *entry = overlay_put(&active->tables[place->table], place->space, place->word,
+                                      place->name, header, payload, below, &before);
+    note_change(db, place->name.size + entry->record_size);
+    if (before != OVERLAY_ABSENT)
+        return before == OVERLAY_LIVE;
+    if (below == BELOW_UNKNOWN)
+        active->resolved_space = active->resolved_word = 0;
+    return below == BELOW_YES;
 }
 
 bool layers_delete(struct db *db, const struct place *place)
 {
     struct overlay *active = &db->active->tables[place->table];
-    struct entry *entry = overlay_find(active, place->space, place->word, place->name);
+    struct entry *entry = find_in(db->active, place);
     struct bytes record;
-    if (entry ? entry->is_tombstone : !get_below(db, place, &record))
+    if (entry ? entry->is_tombstone : !get_below(db, 0, place, HEAD_MAX, &record))
         return false;
     note_change(db, place->name.size);
-    if (entry && !entry->is_below)
+    if (entry && entry->below == BELOW_NO)
         overlay_remove(active, place->space, place->word, place->name);
     else
-        overlay_bury(active, place->space, place->word, place->name)->is_below = true; /* L3 */
+        overlay_bury(active, place->space, place->word, place->name, BELOW_YES); /* L3 */
+    return true;
+}
+
+/* ---- counts ------------------------------------------------------------------------ */
+
+void layers_count(struct db *db, unsigned database, unsigned slot, int64_t keys)
+{
+    check(database < DB_DATABASES);
+    if (!db->slots[database])
+        db->slots[database] = memory_new(sizeof *db->slots[database]);
+    layers_slots_add(db->slots[database], slot, keys);
+    check(keys >= 0 || db->state.databases[database].keys >= (uint64_t)-keys);
+    db->state.databases[database].keys += (uint64_t)keys;
+}
+
+/* Of the layers that the loop resolves: active, and those behind it that no checkpoint has. */
+static unsigned resolvable(const struct db *db)
+{
+    return db->count - db->stored - db->storing;
+}
+
+uint64_t layers_unresolved(const struct db *db)
+{
+    uint64_t names = db->active->tables[TABLE_KEYS].unresolved;
+    for (unsigned i = 0; i < db->count - db->stored; i++)
+        names += db->layers[i]->tables[TABLE_KEYS].unresolved;
+    return names;
+}
+
+static void uncount(struct db *db, uint64_t space, uint64_t word)
+{
+    for (unsigned i = 0; i < DB_DATABASES; i++)
+        if (layers_space(db, i) == space)
+            layers_count(db, i, record_word_slot(word), -1);
+}
+
+/* Resolves what is left of a space in a layer, below which is layers[below].  True: all of it. */
+static bool resolve_space(struct db *db, struct layer *layer, unsigned below, uint64_t *rows)
+{
+    struct overlay *overlay = &layer->tables[TABLE_KEYS];
+    uint64_t space = layer->resolved_space;
+    struct overlay_iter iter;
+    overlay_seek(&iter, overlay, space, layer->resolved_word);
+    for (; iter.entry && *rows > 0; overlay_step(&iter)) {
+        if (iter.entry->below != BELOW_UNKNOWN)
+            continue;
+        struct place place = {TABLE_KEYS, space, iter.word, entry_name(iter.entry)};
+        struct bytes record;
+        bool is_below = get_below(db, below, &place, HEAD_MAX, &record);
+        overlay_resolve(overlay, space, iter.entry, is_below ? BELOW_YES : BELOW_NO);
+        if (is_below)
+            uncount(db, space, iter.word); /* L6 */
+        --*rows;
+    }
+    layer->resolved_word = iter.word;
+    return !iter.entry;
+}
+
+static bool resolve_layer(struct db *db, struct layer *layer, unsigned below, uint64_t *rows)
+{
+    const struct overlay *overlay = &layer->tables[TABLE_KEYS];
+    while (overlay->unresolved > 0 && overlay_next_space(overlay, &layer->resolved_space)) {
+        if (!resolve_space(db, layer, below, rows))
+            return false;
+        layer->resolved_space++;
+        layer->resolved_word = 0;
+    }
+    check(overlay->unresolved == 0);
+    return true;
+}
+
+bool layers_resolve(struct db *db, uint64_t *rows)
+{
+    if (!resolve_layer(db, db->active, 0, rows))
+        return false;
+    for (unsigned i = 0; i < resolvable(db); i++)
+        if (!resolve_layer(db, db->layers[i], i + 1, rows))
+            return false;
     return true;
 }

@@ -12,9 +12,13 @@
  * L1  kv with the layers of a checkpoint, or kv alone once it is done, is the state at the index
  *     that the checkpoint stores.
  * L2  kv + layers + active is the state at db->state.index (plus the entry being applied).
- * L3  an entry has is_below exactly if what is below its layer has its name.
+ * L3  an entry says BELOW_YES exactly if what is below its layer has its name, BELOW_NO if not;
+ *     BELOW_UNKNOWN: nobody looked yet, and the name is counted as if it were new.
  * L4  keys of a space that is no database's are invisible, in every layer.
- * L5  each receipt has one record in TABLE_DUE, at its due_ms. */
+ * L5  each receipt has one record in TABLE_DUE, at its due_ms.
+ * L6  keys of a database = those that the counts say - names written over one that is below and not
+ *     yet resolved.  Unresolved names of active, and of layers that no checkpoint has, are resolved by
+ *     the loop, those in a checkpoint by its thread: each once. */
 #ifndef DATA_LAYERS_H
 #define DATA_LAYERS_H
 
@@ -22,13 +26,16 @@
 #include "data/db.h"
 #include "data/overlay.h"
 #include "data/record.h"
+#include "data/slots.h"
 
 enum { LAYERS_MAX = 8 };
 
 struct layer {
     struct overlay tables[TABLES];
     unsigned references; /* of the db and its views; the loop's */
-    struct layer *next;  /* in a list of discarded layers; owned */
+    /* Of keys, all before this place are resolved (L6); what the loop resolves, it resolves in order. */
+    uint64_t resolved_space, resolved_word;
+    struct layer *next; /* in a list of discarded layers; owned */
 };
 
 struct checkpoint;
@@ -36,7 +43,8 @@ struct checkpoint;
 struct db {
     struct kv *kv; /* borrowed */
     struct db_options options;
-    uint64_t (*hash)(struct bytes name, uint64_t seed); /* tests make hashes equal with it */
+    uint64_t (*hash)(struct bytes name, uint64_t seed); /* tests make hashes equal with these */
+    uint64_t (*word)(struct bytes key, uint64_t hash);
 
     struct state state;     /* now */
     struct state persisted; /* of the kv */
@@ -47,9 +55,11 @@ struct db {
     unsigned storing;        /* the last so many are in the checkpoint under way */
     struct layer *discarded; /* waiting to be freed by the next checkpoint; owned */
     uint64_t discarded_bytes;
-    struct db_view *view; /* the newest, while it lives; borrowed */
-    unsigned views;       /* alive */
-    bool is_in_entry;     /* changed since the last db_applied() */
+    struct db_view *view;              /* the newest, while it lives; borrowed */
+    unsigned views;                    /* alive */
+    bool is_in_entry;                  /* changed since the last db_applied() */
+    uint64_t version;                  /* of what the present entry writes: see db_begin() */
+    struct slots *slots[DB_DATABASES]; /* owned; NULL: no keys */
 
     uint64_t changed_bytes;        /* written since the freeze, overwritten or not */
     bool has_dead;                 /* the kv has keys of dead spaces, or will have */
@@ -64,6 +74,7 @@ struct db {
     struct buffer key;
     struct buffer value;
     bool is_read;         /* false: key and value say nothing */
+    size_t whole;         /* size of the record, of which value may be but the head */
     bool is_found;        /* there was such a key */
     struct buffer sought; /* scratch: a key of the kv to look for */
 };
@@ -91,15 +102,46 @@ bool layers_kv_counts(const struct state *persisted, enum table table, uint64_t 
 
 /* False: absent.  The record is borrowed until the next call on the db. */
 bool layers_get(struct db *db, const struct place *place, struct bytes *record);
+/* As layers_get, but the record may be cut behind its header; *size is that of the whole. */
+bool layers_look(struct db *db, const struct place *place, struct bytes *head, size_t *size);
 /* Stores `header` and `payload` as one record; the payload may be one that layers_get lent.
  * False: the name is new. */
 bool layers_put(struct db *db, const struct place *place, struct bytes header,
                 struct bytes payload);
+/* The same without a look at what is below.  False: the name is to be counted. */
+bool layers_put_blindly(struct db *db, const struct place *place, struct bytes header,
+                        struct bytes payload);
 bool layers_delete(struct db *db, const struct place *place);
+
+/* Counts keys of a database in and out. */
+void layers_count(struct db *db, unsigned database, unsigned slot, int64_t keys);
+/* Resolves up to *rows names of what the loop may; true: none is left there. */
+bool layers_resolve(struct db *db, uint64_t *rows);
+uint64_t layers_unresolved(const struct db *db); /* in all layers */
+
+/* Until the first entry chose one, the seed that all had before there was a choice. */
+static inline uint64_t layers_seed(const struct db *db)
+{
+    return db->state.hash_seed ? db->state.hash_seed : db->options.cluster;
+}
 
 static inline uint64_t layers_hash(const struct db *db, struct bytes name)
 {
-    return db->hash(name, db->options.hash_seed);
+    return db->hash(name, layers_seed(db));
+}
+
+/* The value of a whole record. */
+static inline enum db_type layers_parse(struct bytes record, struct bytes *payload)
+{
+    struct header header;
+    size_t size = record_header_parse(record, &header);
+    *payload = bytes_of((const char *)record.data + size, record.size - size);
+    return (enum db_type)header.type;
+}
+
+static inline struct place layers_key(const struct db *db, uint64_t space, struct bytes key)
+{
+    return (struct place){TABLE_KEYS, space, db->word(key, layers_hash(db, key)), key};
 }
 
 #endif

@@ -3,7 +3,7 @@
  * read the sources. */
 #include "data/merge.h"
 
-struct sources sources_of(const struct db *db)
+struct sources merge_sources(const struct db *db)
 {
     struct sources sources = {.kv = db->kv, .persisted = &db->persisted};
     sources.layers[sources.count++] = db->active;

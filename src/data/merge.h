@@ -14,7 +14,7 @@ struct sources {
 };
 
 /* All of a db as it is now. */
-struct sources sources_of(const struct db *db);
+struct sources merge_sources(const struct db *db);
 
 struct merge {
     const struct sources *sources; /* borrowed; must not change while the merge is open */
@@ -42,8 +42,8 @@ bool merge_next_live(struct merge *merge);
 void merge_close(struct merge *merge);
 
 /* db_scan() over any sources; see there. */
-uint64_t scan_sources(const struct sources *sources, uint64_t space, uint64_t cursor,
-                      struct db_scan_limit limit, db_scan_fn *each, void *context);
+uint64_t merge_scan(const struct sources *sources, uint64_t space, uint64_t cursor,
+                    struct db_scan_limit limit, db_scan_fn *each, void *context);
 
 static inline bool merge_is_live(const struct merge *merge)
 {

@@ -20,7 +20,7 @@ enum {
 struct overlay_map {
     uint64_t space;
     void *words; /* JudyL, word -> slot; owned */
-    uint64_t entries, bytes;
+    uint64_t entries, unresolved, bytes;
 };
 
 struct chain {
@@ -147,6 +147,10 @@ static void count(struct overlay *overlay, struct overlay_map *map, const struct
                   int sign)
 {
     uint64_t bytes = entry_bytes(entry);
+    if (entry->below == BELOW_UNKNOWN) {
+        map->unresolved += (uint64_t)sign;
+        overlay->unresolved += (uint64_t)sign;
+    }
     map->entries += (uint64_t)sign;
     overlay->entries += (uint64_t)sign;
     map->bytes += sign > 0 ? bytes : -bytes;
@@ -176,7 +180,9 @@ struct overlay overlay_cut(struct overlay *overlay, uint64_t space)
     JudyLDel(&overlay->maps, space, PJE0);
     overlay->hot = NULL;
     overlay->entries -= map->entries;
+    overlay->unresolved -= map->unresolved;
     overlay->bytes -= map->bytes;
+    cut.unresolved = map->unresolved;
     cut.entries = map->entries;
     cut.bytes = map->bytes;
     PPvoid_t slot = JudyLIns(&cut.maps, space, PJE0);
@@ -231,7 +237,7 @@ static bool is_good_fit(const struct entry *entry, size_t record_size)
 
 static struct entry *place_entry(struct overlay *overlay, uint64_t space, uint64_t word,
                                  struct bytes name, struct bytes header, struct bytes payload,
-                                 enum overlay_before *before)
+                                 enum overlay_below below, enum overlay_before *before)
 {
     struct overlay_map *map = map_take(overlay, space);
     PPvoid_t slot = JudyLIns(&map->words, word, PJE0);
@@ -249,12 +255,12 @@ static struct entry *place_entry(struct overlay *overlay, uint64_t space, uint64
     }
     struct entry *entry = entry_new(name, record_size);
     set_record(entry, header, payload);
+    entry->below = old ? old->below : (uint8_t)below;
     count(overlay, map, entry, 1);
     if (!old) {
         slot_insert(slot, place, entry);
         return entry;
     }
-    entry->is_below = old->is_below;
     list[place] = entry;
     count(overlay, map, old, -1);
     memory_free(old);
@@ -262,21 +268,34 @@ static struct entry *place_entry(struct overlay *overlay, uint64_t space, uint64
 }
 
 struct entry *overlay_put(struct overlay *overlay, uint64_t space, uint64_t word, struct bytes name,
-                          struct bytes header, struct bytes payload, enum overlay_before *before)
+                          struct bytes header, struct bytes payload, enum overlay_below below,
+                          enum overlay_before *before)
 {
-    struct entry *entry = place_entry(overlay, space, word, name, header, payload, before);
+    struct entry *entry = place_entry(overlay, space, word, name, header, payload, below, before);
     entry->is_tombstone = false;
     return entry;
 }
 
 struct entry *overlay_bury(struct overlay *overlay, uint64_t space, uint64_t word,
-                           struct bytes name)
+                           struct bytes name, enum overlay_below below)
 {
     enum overlay_before before;
     struct bytes nothing = {0};
-    struct entry *entry = place_entry(overlay, space, word, name, nothing, nothing, &before);
+    struct entry *entry = place_entry(overlay, space, word, name, nothing, nothing, below, &before);
     entry->is_tombstone = true;
     return entry;
+}
+
+void overlay_resolve(struct overlay *overlay, uint64_t space, struct entry *entry,
+                     enum overlay_below below)
+{
+    struct overlay_map *map = map_find(overlay, space);
+    check(entry->below == BELOW_UNKNOWN);
+    check(below != BELOW_UNKNOWN);
+    check(map && map->unresolved > 0);
+    entry->below = (uint8_t)below;
+    map->unresolved--;
+    overlay->unresolved--;
 }
 
 void overlay_remove(struct overlay *overlay, uint64_t space, uint64_t word, struct bytes name)

@@ -13,13 +13,16 @@
 
 #include "base/bytes.h"
 
+/* Do the layers below this overlay have the name?  If so, to delete it takes a tombstone.  Not known
+ * of a name that was written without a look below; it is counted as if they had not. */
+enum overlay_below { BELOW_NO, BELOW_YES, BELOW_UNKNOWN };
+
 struct entry {
     uint32_t record_size;
     uint32_t record_capacity;
     uint32_t name_size;
     bool is_tombstone;
-    /* The layers below this overlay have the name: to delete it takes a tombstone. */
-    bool is_below;
+    uint8_t below;        /* enum overlay_below */
     unsigned char data[]; /* name, record */
 };
 
@@ -27,6 +30,8 @@ struct overlay {
     void *maps;              /* JudyL, space -> struct overlay_map *; owned */
     struct overlay_map *hot; /* the one that was changed last, or NULL */
     uint64_t entries;
+    uint64_t
+        unresolved; /* of them BELOW_UNKNOWN; the owner of the overlay keeps it while he resolves */
     uint64_t bytes; /* memory, about */
 };
 
@@ -36,12 +41,17 @@ enum overlay_before { OVERLAY_ABSENT, OVERLAY_LIVE, OVERLAY_DEAD };
 /* NULL: the overlay says nothing of this name. */
 struct entry *overlay_find(const struct overlay *overlay, uint64_t space, uint64_t word,
                            struct bytes name);
-/* The record is `header` and `payload` together; the payload may lie in the entry replaced. */
+/* The record is `header` and `payload` together; the payload may lie in the entry replaced.  `below`
+ * is for a new entry; one that was there keeps what it had. */
 struct entry *overlay_put(struct overlay *overlay, uint64_t space, uint64_t word, struct bytes name,
-                          struct bytes header, struct bytes payload, enum overlay_before *before);
+                          struct bytes header, struct bytes payload, enum overlay_below below,
+                          enum overlay_before *before);
 /* Makes it a tombstone. */
 struct entry *overlay_bury(struct overlay *overlay, uint64_t space, uint64_t word,
-                           struct bytes name);
+                           struct bytes name, enum overlay_below below);
+/* Says of an entry what is below. */
+void overlay_resolve(struct overlay *overlay, uint64_t space, struct entry *entry,
+                     enum overlay_below below);
 /* Forgets an entry that is there. */
 void overlay_remove(struct overlay *overlay, uint64_t space, uint64_t word, struct bytes name);
 /* Takes a whole space out, O(1): what it returns holds that alone, or nothing. */
@@ -67,7 +77,7 @@ struct overlay_iter {
     uint64_t word;
     struct entry *const *list; /* those of the word */
     uint32_t count, at;
-    const struct entry *entry; /* the present one; NULL: at the end */
+    struct entry *entry; /* the present one; NULL: at the end */
 };
 
 void overlay_seek(struct overlay_iter *iter, const struct overlay *overlay, uint64_t space,

@@ -81,7 +81,7 @@ static uint32_t collect_due(struct db *db, int64_t before_ms, uint32_t count,
                             struct buffer *clients)
 {
     uint32_t found = 0;
-    struct sources sources = sources_of(db);
+    struct sources sources = merge_sources(db);
     struct merge merge;
     merge_open(&merge, &sources, TABLE_DUE, 0, 0);
     bool is_more = merge_next_live(&merge);

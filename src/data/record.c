@@ -2,26 +2,32 @@
  * are little endian.  Loop and checkpoint thread; no state.
  *
  *   state record, first of all keys      keys                        receipts, due
- *   key    00                            0  1  'k'                   0  1  's', 't'
- *   value  0  1  version, 2              1  8  space                 1  8  word
+ *   key    00                            0  1  'r'                   0  1  's', 't'
+ *   value  0  1  version, 3              1  8  space                 1  8  word
  *          1  1  highest meaning
  *          2  2  zero
- *          4  8  hash seed               9  8  word = hash           9     client id
+ *          4  8  cluster id              9  8  word: slot, hash      9     client id
  *         12  8  applied index          17     key
  *         20  8  applied term
- *         28  8  highest stamp, ms       0  1  type                  0  1  version, 1
- *         36  8  next space              1  1  flags, 0              1  1  flags, 0
- *         44  8  receipts                2     value                 2  8  request id
- *         52     for each database:                                 10  8  last use, ms
- *             8  space                                              18  8  time in its 't' record
- *             8  keys                                               26     reply
- *                                        ('t' has no value)
+ *         28  8  highest stamp, ms       0  1  format, 1             0  1  version, 1
+ *         36  8  hash seed               1  1  type                  1  1  flags, 0
+ *         44  8  next space              2  1  flags                 2  8  request id
+ *         52  8  receipts                3  1  0                    10  8  last use, ms
+ *         60     for each database:      4  8  version              18  8  time in its 't' record
+ *             8  space                  12  8  deadline, ms, if     26     reply
+ *             8  keys                          flag 1 is set
+ *                                              value                ('t' has no value)
+ *   counts
+ *   key    0  1  'c'
+ *          1  8  space
+ *          9  2  group
+ *   value  64 times 8  keys of a slot
  *
- * In version 1 of the state record there was one database, and no spaces but a number of the same
- * place in its keys: 36 8 that number; 44 8 keys; 52 8 receipts; no more.
+ * A type and flags that this version does not know are refused rather than misread.
  *
- * A flag set is a field more between header and payload in a version to come (a deadline, the
- * version of a collection); this version refuses to read such a record rather than misread it.
+ * Earlier: in versions 1 and 2 of the state record keys were {'k', space, hash, key} and their records
+ * {type, 0, value}, and the cluster id was the seed.  Version 2 had no seed at 36, what follows it 8
+ * bytes earlier; version 1 knew one database: 36 8 space; 44 8 keys; 52 8 receipts; no more.
  *
  * The word of a 't' record is 44 bits of time (until the year 2527) and the upper 20 of the hash:
  * in order of time, and receipts of one millisecond do not pile up on one word. */
@@ -31,15 +37,19 @@
 #include "base/fatal.h"
 
 enum {
-    STATE_VERSION = 2,
+    STATE_VERSION = 3,
     STATE_SIZE_1 = 60, /* of version 1 */
+    STATE_SIZE_2 = 308,
+    RECORD_FORMAT = 1,
+    FLAG_DEADLINE = 1,
+    OLD_HEADER = 2,
     RECEIPT_VERSION = 1,
     DUE_HASH_BITS = 20,
     PREFIX_MAX = 17
 };
 
 static const int64_t due_time_max = ((int64_t)1 << (64 - DUE_HASH_BITS)) - 1;
-static const char table_kind[TABLES] = {'k', 's', 't'};
+static const char table_kind[TABLES] = {'r', 's', 't'};
 
 /* The kind of table, and the space where there are spaces. */
 static size_t put_space(unsigned char *out, enum table table, uint64_t space)
@@ -104,24 +114,40 @@ struct state record_state_first(void)
     return state;
 }
 
-void record_state_encode(unsigned char *out, const struct state *state, uint64_t hash_seed)
+static void put_databases(unsigned char *out, const struct state *state)
 {
-    put_u32(out, STATE_VERSION);
-    out[1] = state->meaning;
-    put_u64(out + 4, hash_seed);
-    put_u64(out + 12, state->index);
-    put_u64(out + 20, state->term);
-    put_u64(out + 28, (uint64_t)state->time_ms);
-    put_u64(out + 36, state->space_next);
-    put_u64(out + 44, state->receipts);
     for (int i = 0; i < RECORD_DATABASES; i++) {
-        put_u64(out + 52 + 16 * i, state->databases[i].space);
-        put_u64(out + 60 + 16 * i, state->databases[i].keys);
+        put_u64(out + 16 * i, state->databases[i].space);
+        put_u64(out + 16 * i + 8, state->databases[i].keys);
     }
 }
 
+static void get_databases(const unsigned char *at, struct state *state)
+{
+    for (int i = 0; i < RECORD_DATABASES; i++) {
+        state->databases[i].space = get_u64(at + 16 * i);
+        state->databases[i].keys = get_u64(at + 16 * i + 8);
+        if (state->databases[i].space >= state->space_next)
+            fatal("data: the state record is damaged (space of database %d)", i);
+    }
+}
+
+void record_state_encode(unsigned char *out, const struct state *state, uint64_t cluster)
+{
+    put_u32(out, STATE_VERSION);
+    out[1] = state->meaning;
+    put_u64(out + 4, cluster);
+    put_u64(out + 12, state->index);
+    put_u64(out + 20, state->term);
+    put_u64(out + 28, (uint64_t)state->time_ms);
+    put_u64(out + 36, state->hash_seed);
+    put_u64(out + 44, state->space_next);
+    put_u64(out + 52, state->receipts);
+    put_databases(out + 60, state);
+}
+
 /* The one database's number becomes its space; the others get numbers above all there were. */
-static void decode_databases_1(const unsigned char *at, struct state *state)
+static void decode_1(const unsigned char *at, struct state *state)
 {
     uint64_t space = get_u64(at + 36);
     state->receipts = get_u64(at + 52);
@@ -132,61 +158,151 @@ static void decode_databases_1(const unsigned char *at, struct state *state)
         state->databases[i].space = state->space_next++;
 }
 
-static void decode_databases(const unsigned char *at, struct state *state)
+static void decode_2(const unsigned char *at, struct state *state)
 {
     state->space_next = get_u64(at + 36);
     state->receipts = get_u64(at + 44);
-    for (int i = 0; i < RECORD_DATABASES; i++) {
-        state->databases[i].space = get_u64(at + 52 + 16 * i);
-        state->databases[i].keys = get_u64(at + 60 + 16 * i);
-        if (state->databases[i].space >= state->space_next)
-            fatal("data: the state record is damaged (space of database %d)", i);
-    }
+    get_databases(at + 52, state);
 }
 
-struct state record_state_decode(struct bytes record, uint64_t hash_seed)
+static void decode_3(const unsigned char *at, struct state *state)
 {
-    const unsigned char *at = record.data;
+    state->hash_seed = get_u64(at + 36);
+    state->space_next = get_u64(at + 44);
+    state->receipts = get_u64(at + 52);
+    get_databases(at + 60, state);
+}
+
+static uint32_t get_version(const unsigned char *at)
+{
+    return get_u32(at) & 0xffff00ff; /* but for the meaning */
+}
+
+static void check_state(struct bytes record, uint64_t cluster)
+{
+    static const size_t sizes[] = {0, STATE_SIZE_1, STATE_SIZE_2, RECORD_STATE_SIZE};
     if (record.size < 4)
         fatal("data: the state record is damaged (%zu bytes)", record.size);
-    uint32_t version = get_u32(at) & 0xffff00ff; /* but for the meaning */
-    if (version != 1 && version != STATE_VERSION)
+    uint32_t version = get_version(record.data);
+    if (version < 1 || version > STATE_VERSION)
         fatal("data: written in format %u, this version reads formats 1 to %u", version,
               STATE_VERSION);
-    if (record.size != (version == 1 ? STATE_SIZE_1 : RECORD_STATE_SIZE))
+    if (record.size != sizes[version])
         fatal("data: the state record is damaged (%zu bytes)", record.size);
-    if (get_u64(at + 4) != hash_seed)
-        fatal("data: belongs to another cluster (%016llx, not %016llx)",
-              (unsigned long long)get_u64(at + 4), (unsigned long long)hash_seed);
-    struct state state = {.index = get_u64(at + 12),
+    uint64_t found = get_u64((const unsigned char *)record.data + 4);
+    if (found != cluster)
+        fatal("data: belongs to another cluster (%016llx, not %016llx)", (unsigned long long)found,
+              (unsigned long long)cluster);
+}
+
+struct state record_state_decode(struct bytes record, uint64_t cluster, bool *is_old)
+{
+    const unsigned char *at = record.data;
+    check_state(record, cluster);
+    uint32_t version = get_version(at);
+    struct state state = {.meaning = at[1],
+
+                          .index = get_u64(at + 12),
                           .term = get_u64(at + 20),
-                          .time_ms = (int64_t)get_u64(at + 28),
-                          .meaning = at[1]};
+                          .time_ms = (int64_t)get_u64(at + 28)};
+    *is_old = version < 3;
     if (version == 1)
-        decode_databases_1(at, &state);
+        decode_1(at, &state);
+    else if (version == 2)
+        decode_2(at, &state);
     else
-        decode_databases(at, &state);
+        decode_3(at, &state);
+    if (*is_old && state.time_ms > 0)
+        state.hash_seed = cluster; /* see db_begin() */
     return state;
 }
 
-void record_value_header(unsigned char *out, unsigned type)
+/* ---- keys ------------------------------------------------------------------------ */
+
+uint64_t record_key_word(struct bytes key, uint64_t hash)
 {
-    check(type > 0);
-    check(type < 256);
-    out[0] = (unsigned char)type;
-    out[1] = 0;
+    return (uint64_t)record_slot(key) << (64 - SLOT_BITS) | hash >> SLOT_BITS;
 }
 
-unsigned record_value_parse(struct bytes record, struct bytes *payload)
+unsigned record_word_slot(uint64_t word)
+{
+    return (unsigned)(word >> (64 - SLOT_BITS));
+}
+
+void record_group_key(struct buffer *key, uint64_t space, unsigned group)
+{
+    unsigned char out[11] = {'c'};
+    check(group < RECORD_GROUPS);
+    put_u64_ordered(out + 1, space);
+    out[9] = (unsigned char)(group >> 8);
+    out[10] = (unsigned char)group;
+    buffer_clear(key);
+    buffer_append(key, out, sizeof out);
+}
+
+size_t record_header_encode(unsigned char *out, const struct header *header)
+{
+    check(header->type > 0);
+    check(header->type < 256);
+    out[0] = RECORD_FORMAT;
+    out[1] = (unsigned char)header->type;
+    out[2] = header->deadline_ms ? FLAG_DEADLINE : 0;
+    out[3] = 0;
+    put_u64(out + 4, header->version);
+    if (!header->deadline_ms)
+        return RECORD_HEADER_MIN;
+    put_u64(out + 12, (uint64_t)header->deadline_ms);
+    return RECORD_HEADER_MAX;
+}
+
+size_t record_header_parse(struct bytes record, struct header *header)
 {
     const unsigned char *at = record.data;
-    if (record.size < RECORD_VALUE_HEADER || at[0] == 0)
+    if (record.size < RECORD_HEADER_MIN || at[1] == 0)
         fatal("data: the record of a key is damaged (%zu bytes)", record.size);
-    if (at[1] != 0)
-        fatal("data: the record of a key has unknown flags %u: written by a newer version?", at[1]);
-    *payload = bytes_of(at + RECORD_VALUE_HEADER, record.size - RECORD_VALUE_HEADER);
+    if (at[0] != RECORD_FORMAT || (at[2] & ~FLAG_DEADLINE) != 0 || at[3] != 0)
+        fatal("data: the record of a key has format %u, flags %u: written by a newer version?",
+              at[0], at[2]);
+    bool has_deadline = at[2] & FLAG_DEADLINE;
+    if (has_deadline && record.size < RECORD_HEADER_MAX)
+        fatal("data: the record of a key is damaged (%zu bytes)", record.size);
+    *header = (struct header){.type = at[1],
+                              .version = get_u64(at + 4),
+                              .deadline_ms = has_deadline ? (int64_t)get_u64(at + 12) : 0};
+    if (has_deadline && !header->deadline_ms)
+        fatal("data: the record of a key is damaged (deadline 0)");
+    return has_deadline ? RECORD_HEADER_MAX : RECORD_HEADER_MIN;
+}
+
+/* ---- keys of the earlier format ------------------------------------------------------ */
+
+void record_old_key_first(struct buffer *key, uint64_t space)
+{
+    unsigned char out[9] = {'k'};
+    put_u64_ordered(out + 1, space);
+    buffer_clear(key);
+    buffer_append(key, out, sizeof out);
+}
+
+bool record_old_key_parse(struct bytes key, uint64_t space, struct bytes *name)
+{
+    const unsigned char *at = key.data;
+    if (key.size < PREFIX_MAX || at[0] != 'k' || get_u64_ordered(at + 1) != space)
+        return false;
+    *name = bytes_of(at + PREFIX_MAX, key.size - PREFIX_MAX);
+    return true;
+}
+
+unsigned record_old_value_parse(struct bytes record, struct bytes *payload)
+{
+    const unsigned char *at = record.data;
+    if (record.size < OLD_HEADER || at[0] == 0 || at[1] != 0)
+        fatal("data: the record of a key is damaged (%zu bytes)", record.size);
+    *payload = bytes_of(at + OLD_HEADER, record.size - OLD_HEADER);
     return at[0];
 }
+
+/* ---- receipts ------------------------------------------------------------------------ */
 
 void record_receipt_header(unsigned char *out, const struct receipt_record *receipt)
 {

@@ -7,11 +7,12 @@
 
 #include "base/buffer.h"
 #include "base/bytes.h"
+#include "data/slot.h"
 
 enum { RECORD_DATABASES = 16 };
 
 enum table {
-    TABLE_KEYS,     /* word = hash of the key, name = key */
+    TABLE_KEYS,     /* word = slot and hash of the key (record_key_word), name = key */
     TABLE_RECEIPTS, /* word = hash of the client id, name = client id */
     TABLE_DUE,      /* word = time and hash (record_due_word), name = client id: oldest first */
     TABLES
@@ -30,6 +31,7 @@ struct state {
     uint64_t index; /* applied up to here */
     uint64_t term;
     int64_t time_ms;     /* highest stamp applied */
+    uint64_t hash_seed;  /* 0: not chosen yet */
     uint64_t space_next; /* spaces are numbered from 1; those below it were given out */
     uint64_t receipts;
     uint8_t meaning; /* highest of the entries applied (replica/meaning.c); 0: of none */
@@ -40,9 +42,20 @@ struct state {
 };
 
 enum {
-    RECORD_STATE_SIZE = 308,
-    RECORD_VALUE_HEADER = 2,   /* before the payload of a key's record */
+    RECORD_STATE_SIZE = 316,
+    RECORD_HEADER_MIN = 12,  /* before the payload of a key's record */
+    RECORD_HEADER_MAX = 20,  /* with a deadline */
+    RECORD_GROUP_SLOTS = 64, /* of each so many slots the keys are counted in one record, */
+    RECORD_GROUP_SIZE = 512, /* of this size */
+    RECORD_GROUPS = SLOTS / RECORD_GROUP_SLOTS,
     RECORD_RECEIPT_HEADER = 26 /* before the reply of a receipt's record */
+};
+
+/* What stands before the payload of a key's record. */
+struct header {
+    unsigned type;    /* 1 to 255 */
+    uint64_t version; /* index of the entry that changed the key last; 0: before there were any */
+    int64_t deadline_ms; /* 0: none */
 };
 
 struct receipt_record {
@@ -62,17 +75,34 @@ bool record_key_parse(struct bytes key, enum table table, uint64_t space, struct
 /* False: the key is of another table.  For tables with spaces. */
 bool record_key_space(struct bytes key, enum table table, uint64_t *space);
 
+/* Slot in the upper bits, then as much of the hash as there is room for. */
+uint64_t record_key_word(struct bytes key, uint64_t hash);
+unsigned record_word_slot(uint64_t word);
+
+/* The key of a record that counts the keys of RECORD_GROUP_SLOTS slots of a space, each a u64. */
+void record_group_key(struct buffer *key, uint64_t space, unsigned group);
+
 /* Of a store in which nothing was written yet. */
 struct state record_state_first(void);
-
 struct bytes record_state_key(void);
-void record_state_encode(unsigned char *out, const struct state *state, uint64_t hash_seed);
-/* Dies on a record that is damaged, of a newer version, or of another cluster. */
-struct state record_state_decode(struct bytes record, uint64_t hash_seed);
+void record_state_encode(unsigned char *out, const struct state *state, uint64_t cluster);
+/* Dies on a record that is damaged, of a newer version, or of another cluster.  is_old: the keys are
+ * in an earlier format, see convert.h. */
+struct state record_state_decode(struct bytes record, uint64_t cluster, bool *is_old);
 
-void record_value_header(unsigned char *out, unsigned type);
-/* Dies on a record that is damaged or of a newer version. Returns the type. */
-unsigned record_value_parse(struct bytes record, struct bytes *payload);
+/* Returns the size, at most RECORD_HEADER_MAX. */
+size_t record_header_encode(unsigned char *out, const struct header *header);
+/* Dies on a record that is damaged or of a newer version.  Of the record the beginning is enough.
+ * Returns the size of the header. */
+size_t record_header_parse(struct bytes record, struct header *header);
+
+/* ---- keys of the earlier format ------------------------------------------------ */
+
+void record_old_key_first(struct buffer *key, uint64_t space);
+/* False: the key is of another space. */
+bool record_old_key_parse(struct bytes key, uint64_t space, struct bytes *name);
+/* Dies on a record that is damaged. */
+unsigned record_old_value_parse(struct bytes record, struct bytes *payload);
 
 void record_receipt_header(unsigned char *out, const struct receipt_record *receipt);
 void record_receipt_parse(struct bytes record, struct receipt_record *receipt);

@@ -1,4 +1,4 @@
-/* SCAN, RANDOMKEY and the hash of everything: walks over all layers in hash order.  Loop thread.
+/* SCAN, RANDOMKEY and the hash of everything: walks over all layers in order of words.  Loop thread.
  *
  * A cursor is a place in hash order: the upper 53 bits of the first hash not yet looked at, and
  * keys that share those are given together.  53, because some client libraries hold the cursor in
@@ -11,8 +11,8 @@
 
 enum { CURSOR_BITS = 53, CURSOR_SHIFT = 64 - CURSOR_BITS };
 
-uint64_t scan_sources(const struct sources *sources, uint64_t space, uint64_t cursor,
-                      struct db_scan_limit limit, db_scan_fn *each, void *context)
+uint64_t merge_scan(const struct sources *sources, uint64_t space, uint64_t cursor,
+                    struct db_scan_limit limit, db_scan_fn *each, void *context)
 {
     if (cursor >> CURSOR_BITS) /* none of ours: behind the end */
         return 0;
@@ -31,7 +31,7 @@ uint64_t scan_sources(const struct sources *sources, uint64_t space, uint64_t cu
         if (!merge_is_live(&merge))
             continue;
         struct bytes payload;
-        each(context, merge.name, (enum db_type)record_value_parse(merge.record, &payload));
+        each(context, merge.name, layers_parse(merge.record, &payload));
         given++;
     }
     merge_close(&merge);
@@ -41,40 +41,85 @@ uint64_t scan_sources(const struct sources *sources, uint64_t space, uint64_t cu
 uint64_t db_scan(struct db *db, unsigned database, uint64_t cursor, struct db_scan_limit limit,
                  db_scan_fn *each, void *context)
 {
-    struct sources sources = sources_of(db);
-    return scan_sources(&sources, layers_space(db, database), cursor, limit, each, context);
+    struct sources sources = merge_sources(db);
+    return merge_scan(&sources, layers_space(db, database), cursor, limit, each, context);
 }
 
-static bool first_key_from(struct db *db, uint64_t space, uint64_t word_from, struct buffer *key)
+/* ---- RANDOMKEY ------------------------------------------------------------------------- */
+
+enum {
+    BUCKET_KEYS = 4,   /* on average */
+    BUCKET_SEATS = 16, /* one in half a million buckets has more keys */
+    TRIES_MAX = 1000   /* 4 are needed on average */
+};
+
+/* The slot of the key that is number `rank` in the order of slots, and its number there. */
+static unsigned slot_of_rank(const struct slots *slots, uint64_t *rank)
 {
-    struct sources sources = sources_of(db);
+    unsigned group = 0;
+    for (; *rank >= slots->groups[group]; group++)
+        *rank -= slots->groups[group];
+    unsigned slot = group * RECORD_GROUP_SLOTS;
+    for (; *rank >= slots->slots[slot]; slot++)
+        *rank -= slots->slots[slot];
+    return slot;
+}
+
+/* The key at a seat of a bucket, which are the words from `word` on that share `shift` bits fewer than
+ * all.  False: the seat is empty. */
+static bool key_at(struct db *db, uint64_t space, uint64_t word, unsigned shift, uint64_t seat,
+                   struct buffer *key)
+{
+    struct sources sources = merge_sources(db);
     struct merge merge;
-    merge_open(&merge, &sources, TABLE_KEYS, space, word_from);
-    bool is_found = merge_next_live(&merge);
-    if (is_found)
+    merge_open(&merge, &sources, TABLE_KEYS, space, word);
+    bool is_there;
+    do
+        is_there = merge_next_live(&merge) && merge.word >> shift == word >> shift;
+    while (is_there && seat-- > 0);
+    if (is_there)
         buffer_append_bytes(key, merge.name);
     merge_close(&merge);
-    return is_found;
+    return is_there;
 }
 
+/* Every key has the same chance: the slot by its number of keys; in there a bucket, all of the same
+ * size, and a seat in it, again and again until somebody sits there. */
 bool db_random(struct db *db, unsigned database, uint64_t seed, struct buffer *key)
 {
     uint64_t space = layers_space(db, database);
+    const struct slots *slots = db->slots[database];
+    check(layers_unresolved(db) == 0);
     buffer_clear(key);
     if (db->state.databases[database].keys == 0)
         return false;
-    bool is_found =
-        first_key_from(db, space, prng_next(&seed), key) || first_key_from(db, space, 0, key);
-    check(is_found);
+    uint64_t rank = prng_below(&seed, db->state.databases[database].keys);
+    unsigned slot = slot_of_rank(slots, &rank);
+    uint64_t first = (uint64_t)slot << (64 - SLOT_BITS);
+    unsigned bits = 0; /* of the number of a bucket */
+    while (slots->slots[slot] >> bits > BUCKET_KEYS)
+        bits++;
+    unsigned shift = 64 - SLOT_BITS - bits;
+    for (int i = 0; i < TRIES_MAX; i++) {
+        uint64_t bucket = prng_below(&seed, (uint64_t)1 << bits);
+        uint64_t seat = prng_below(&seed, BUCKET_SEATS);
+        if (key_at(db, space, first + (bucket << shift), shift, seat, key))
+            return true;
+    }
+    /* Keys of one word, more than a bucket has seats: the first of the slot will do. */
+    bool is_there = key_at(db, space, first, 64 - SLOT_BITS, 0, key);
+    check(is_there);
     return true;
 }
+
+/* ---- the hash of everything ------------------------------------------------------------ */
 
 /* Sum over the records of a space: independent of their order.  `salt` tells spaces apart. */
 static uint64_t space_hash(struct db *db, enum table table, uint64_t space, uint64_t salt,
                            uint64_t *count)
 {
     uint64_t sum = 0;
-    struct sources sources = sources_of(db);
+    struct sources sources = merge_sources(db);
     struct merge merge;
     merge_open(&merge, &sources, table, space, 0);
     for (*count = 0; merge_next_live(&merge); ++*count) {
@@ -88,6 +133,8 @@ static uint64_t space_hash(struct db *db, enum table table, uint64_t space, uint
 uint64_t db_hash(struct db *db)
 {
     uint64_t sum = 0, keys, receipts, due;
+    while (!db_resolve(db, UINT64_MAX))
+        db_wait(db);
     for (unsigned i = 0; i < DB_DATABASES; i++) {
         sum += space_hash(db, TABLE_KEYS, layers_space(db, i), TABLES + i, &keys);
         check(keys == db->state.databases[i].keys);

@@ -98,12 +98,6 @@ uint64_t db_view_index(const struct db_view *view)
     return view->state.index;
 }
 
-uint64_t db_view_size(const struct db_view *view, unsigned database)
-{
-    check(database < DB_DATABASES);
-    return view->state.databases[database].keys;
-}
-
 static bool view_get(struct db_view *view, const struct place *place, struct bytes *record)
 {
     for (unsigned i = 0; i < view->sources.count; i++) {
@@ -128,15 +122,11 @@ enum db_type db_view_get(struct db_view *view, unsigned database, struct bytes k
                          struct bytes *value)
 {
     check(database < DB_DATABASES);
-    struct place place = {TABLE_KEYS, view->state.databases[database].space,
-                          layers_hash(view->db, key), key};
+    struct place place = layers_key(view->db, view->state.databases[database].space, key);
     struct bytes record, payload;
     if (!view_get(view, &place, &record))
         return DB_NONE;
-    enum db_type type = (enum db_type)record_value_parse(record, &payload);
-    if (value)
-        *value = payload;
-    return type;
+    return layers_parse(record, value ? value : &payload);
 }
 
 uint64_t db_view_scan(struct db_view *view, unsigned database, uint64_t cursor,
@@ -144,5 +134,5 @@ uint64_t db_view_scan(struct db_view *view, unsigned database, uint64_t cursor,
 {
     check(database < DB_DATABASES);
     uint64_t space = view->state.databases[database].space;
-    return scan_sources(&view->sources, space, cursor, limit, each, context);
+    return merge_scan(&view->sources, space, cursor, limit, each, context);
 }

@@ -26,6 +26,11 @@ struct kv_ops {
     /* Any thread.  False: no such key.  The value is appended to the cleared `value`. */
     bool (*get)(struct kv *kv, enum kv_family family, struct bytes key, struct buffer *value);
 
+    /* As get, but of a large value no more than the first `head_max` bytes are copied; *size is that of
+     * the whole. */
+    bool (*get_head)(struct kv *kv, enum kv_family family, struct bytes key, size_t head_max,
+                     struct buffer *head, size_t *size);
+
     struct kv_batch *(*batch_new)(struct kv *kv);
     void (*batch_put)(struct kv_batch *batch, enum kv_family family, struct bytes key,
                       struct bytes value);

@@ -250,6 +250,17 @@ static bool get(struct kv *base, enum kv_family family, struct bytes key, struct
     return get_from(kv, &kv->present[family], key, value);
 }
 
+static bool get_head(struct kv *base, enum kv_family family, struct bytes key, size_t head_max,
+                     struct buffer *head, size_t *size)
+{
+    if (!get(base, family, key, head))
+        return false;
+    *size = head->size;
+    if (head->size > head_max)
+        head->size = head_max;
+    return true;
+}
+
 static struct kv_batch *batch_new(struct kv *base)
 {
     struct kv_batch *batch = memory_new(sizeof *batch);
@@ -451,6 +462,7 @@ static void close_kv(struct kv *base)
 
 static const struct kv_ops memory_ops = {
     .get = get,
+    .get_head = get_head,
     .batch_new = batch_new,
     .batch_put = batch_put,
     .batch_delete = batch_delete,

@@ -113,7 +113,8 @@ static const char *data_of(struct bytes bytes)
 /* ---- reading and writing ------------------------------------------------- */
 
 static bool get_with(struct rocksdb_kv *kv, const rocksdb_readoptions_t *read,
-                     enum kv_family family, struct bytes key, struct buffer *value)
+                     enum kv_family family, struct bytes key, size_t head_max, struct buffer *value,
+                     size_t *whole)
 {
     char *error = NULL;
     buffer_clear(value);
@@ -124,7 +125,8 @@ static bool get_with(struct rocksdb_kv *kv, const rocksdb_readoptions_t *read,
         return false;
     size_t size;
     const char *data = rocksdb_pinnableslice_value(slice, &size);
-    buffer_append(value, data, size);
+    buffer_append(value, data, size < head_max ? size : head_max);
+    *whole = size;
     rocksdb_pinnableslice_destroy(slice);
     return true;
 }
@@ -132,7 +134,15 @@ static bool get_with(struct rocksdb_kv *kv, const rocksdb_readoptions_t *read,
 static bool get(struct kv *base, enum kv_family family, struct bytes key, struct buffer *value)
 {
     struct rocksdb_kv *kv = rocksdb_kv_of(base);
-    return get_with(kv, kv->read, family, key, value);
+    size_t size;
+    return get_with(kv, kv->read, family, key, SIZE_MAX, value, &size);
+}
+
+static bool get_head(struct kv *base, enum kv_family family, struct bytes key, size_t head_max,
+                     struct buffer *head, size_t *size)
+{
+    struct rocksdb_kv *kv = rocksdb_kv_of(base);
+    return get_with(kv, kv->read, family, key, head_max, head, size);
 }
 
 static struct kv_batch *batch_new(struct kv *base)
@@ -291,7 +301,8 @@ static void snapshot_free(struct kv *base, struct kv_snapshot *snapshot)
 static bool snapshot_get(struct kv *base, const struct kv_snapshot *snapshot, enum kv_family family,
                          struct bytes key, struct buffer *value)
 {
-    return get_with(rocksdb_kv_of(base), snapshot->read, family, key, value);
+    size_t size;
+    return get_with(rocksdb_kv_of(base), snapshot->read, family, key, SIZE_MAX, value, &size);
 }
 
 static struct kv_iter *snapshot_iter(struct kv *base, const struct kv_snapshot *snapshot,
@@ -397,6 +408,7 @@ static void close_kv(struct kv *base)
 
 static const struct kv_ops rocksdb_ops = {
     .get = get,
+    .get_head = get_head,
     .batch_new = batch_new,
     .batch_put = batch_put,
     .batch_delete = batch_delete,

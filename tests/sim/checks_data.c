@@ -190,7 +190,7 @@ void sim_check_data(struct sim_node *node, struct raft_pos pos, int64_t now_ms)
 static uint64_t recompute(raft_index last)
 {
     struct kv *kv = kv_memory_open();
-    struct db_options options = {.hash_seed = SIM_HASH_SEED, .checkpoint_bytes = SIZE_MAX / 4};
+    struct db_options options = {.cluster = SIM_HASH_SEED, .checkpoint_bytes = SIZE_MAX / 4};
     struct db *db = db_open(kv, &options);
     struct state_machine *machine = command_machine_new(db, command_meaning_newest);
     struct buffer reply = {0};

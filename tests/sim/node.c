@@ -170,7 +170,7 @@ static void choose_build(struct sim_node *node)
 
 static void open_disk(struct sim_node *node)
 {
-    struct db_options options = {.hash_seed = SIM_HASH_SEED, .checkpoint_bytes = CHECKPOINT_BYTES};
+    struct db_options options = {.cluster = SIM_HASH_SEED, .checkpoint_bytes = CHECKPOINT_BYTES};
     if (!node->store) {
         node->store = sim_store_new(node);
         node->image.voted_for = RAFT_NOBODY;

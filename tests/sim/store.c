@@ -71,6 +71,14 @@ static bool get(struct kv *kv, enum kv_family family, struct bytes key, struct b
     return store->inner->ops->get(store->inner, family, key, value);
 }
 
+static bool get_head(struct kv *kv, enum kv_family family, struct bytes key, size_t head_max,
+                     struct buffer *head, size_t *size)
+{
+    struct sim_store *store = store_of(kv);
+    check_read(store);
+    return store->inner->ops->get_head(store->inner, family, key, head_max, head, size);
+}
+
 static struct kv_batch *batch_new(struct kv *kv)
 {
     return store_of(kv)->inner->ops->batch_new(store_of(kv)->inner);
@@ -160,6 +168,7 @@ struct sim_store *sim_store_new(struct sim_node *node)
     store->node = node;
     store_ops = *store->inner->ops;
     store_ops.get = get;
+    store_ops.get_head = get_head;
     store_ops.batch_new = batch_new;
     store_ops.commit = commit;
     store_ops.drop_files = drop_files;

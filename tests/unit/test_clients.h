@@ -178,7 +178,7 @@ static inline int house_open(void **state)
     house.loop = loop_new();
     house.kv = kv_memory_open();
     house.log = raft_log_open(house.kv);
-    struct db_options db = {.hash_seed = 1, .checkpoint_bytes = 1 << 30};
+    struct db_options db = {.cluster = 1, .checkpoint_bytes = 1 << 30};
     house.db = db_open(house.kv, &db);
     house.machine = command_machine_new(house.db, command_meaning_newest);
     return 0;

@@ -192,7 +192,7 @@ static const struct server_ops world_ops = {.now_ms = world_now_ms,
 
 static inline void world_init(struct world *world)
 {
-    static const struct db_options db_options = {.hash_seed = 1, .checkpoint_bytes = 1 << 20};
+    static const struct db_options db_options = {.cluster = 1, .checkpoint_bytes = 1 << 20};
     static const struct resp_limits limits = {.bulk_max = 512 << 20,
                                               .inline_max = 64 << 10,
                                               .argc_max = 1 << 20,

@@ -7,6 +7,7 @@
 
 #include "test_db.h"
 
+#include "data/convert.h"
 #include "data/layers.h"
 
 enum { CLUSTER = 5 };
@@ -28,7 +29,7 @@ static void wake(void *context)
 
 static void setup(struct fixture *f, uint64_t checkpoint_bytes, bool has_thread)
 {
-    *f = (struct fixture){.options = {.hash_seed = CLUSTER, .checkpoint_bytes = checkpoint_bytes}};
+    *f = (struct fixture){.options = {.cluster = CLUSTER, .checkpoint_bytes = checkpoint_bytes}};
     if (has_thread)
         f->options.wake = wake;
     f->kv = mortal_open(kv_memory_open());
@@ -57,7 +58,7 @@ static struct bytes str(const char *text)
 
 static void put(struct fixture *f, const char *key, const char *value)
 {
-    db_put(f->db, 0, str(key), DB_STRING, str(value));
+    db_put(f->db, 0, str(key), DB_STRING, str(value), 0);
 }
 
 static void applied(struct fixture *f)
@@ -96,16 +97,18 @@ static void test_keys(void **state)
     put(&f, "", "empty key");
     put(&f, "a", "a longer value than before, so that it moves");
     put(&f, "a", "short");
+    assert_true(db_resolve(f.db, UINT64_MAX));
     assert_int_equal(db_size(f.db, 0), 2);
     expect(&f, "a", "short");
     expect(&f, "", "empty key");
-    db_put(f.db, 0, bytes_of("a\0b", 3), DB_STRING, bytes_of("\0\0", 2));
+    db_put(f.db, 0, bytes_of("a\0b", 3), DB_STRING, bytes_of("\0\0", 2), 0);
     struct bytes value;
     assert_int_equal(db_get(f.db, 0, bytes_of("a\0b", 3), &value), DB_STRING);
     assert_true(bytes_equal(value, bytes_of("\0\0", 2)));
     assert_int_equal(db_get(f.db, 0, str("a"), NULL), DB_STRING);
     assert_true(db_delete(f.db, 0, str("a")));
     assert_false(db_delete(f.db, 0, str("a")));
+    assert_true(db_resolve(f.db, UINT64_MAX));
     assert_int_equal(db_size(f.db, 0), 2);
     applied(&f);
     teardown(&f);
@@ -127,10 +130,10 @@ static void test_put_of_a_lent_value(void **state)
         if (layer > 1)
             restart(&f);
         assert_int_equal(db_get(f.db, 0, str("from"), &value), DB_STRING);
-        db_put(f.db, 0, str("to"), DB_STRING, value);
+        db_put(f.db, 0, str("to"), DB_STRING, value, 0);
         expect(&f, "to", "0123456789");
         assert_int_equal(db_get(f.db, 0, str("from"), &value), DB_STRING);
-        db_put(f.db, 0, str("from"), DB_STRING, bytes_of((const char *)value.data + 3, 4));
+        db_put(f.db, 0, str("from"), DB_STRING, bytes_of((const char *)value.data + 3, 4), 0);
         expect(&f, "from", "3456");
         applied(&f);
     }
@@ -161,7 +164,9 @@ static void test_layers(void **state)
         expect(&f, "changed", "frozen");
         expect(&f, "deleted", NULL);
         expect(&f, "new", "frozen");
-        assert_int_equal(db_size(f.db, 0), 3);
+        assert_int_equal(db_resolve(f.db, UINT64_MAX), done); /* the rest is the checkpoint\'s */
+        if (done)
+            assert_int_equal(db_size(f.db, 0), 3);
         mortal_hold(f.kv, false);
         wait_for_checkpoint(&f);
     }
@@ -175,18 +180,21 @@ static void test_layers(void **state)
     applied(&f);
     struct db_stats stats;
     db_stats(f.db, &stats);
-    assert_int_equal(stats.dirty_keys, 3); /* "brief" left nothing behind */
+    assert_int_equal(stats.dirty_keys, 4); /* "brief", too: nobody looked whether it is below */
     db_checkpoint(f.db);
     for (int done = 0; done < 2; done++) {
         expect(&f, "kept", NULL);
         expect(&f, "new", NULL);
         expect(&f, "changed", "frozen");
         expect(&f, "deleted", "again");
-        assert_int_equal(db_size(f.db, 0), 2);
+        assert_int_equal(db_resolve(f.db, UINT64_MAX), done); /* the rest is the checkpoint\'s */
+        if (done)
+            assert_int_equal(db_size(f.db, 0), 2);
         mortal_hold(f.kv, false);
         wait_for_checkpoint(&f);
     }
     restart(&f);
+    assert_true(db_resolve(f.db, UINT64_MAX));
     assert_int_equal(db_size(f.db, 0), 2);
     expect(&f, "changed", "frozen");
     expect(&f, "deleted", "again");
@@ -204,14 +212,14 @@ static void test_large_value(void **state)
     size_t size = (size_t)64 << 20;
     char *large = memory_resize(NULL, size);
     memset(large, 'x', size);
-    db_put(f.db, 0, str("large"), DB_STRING, bytes_of(large, size));
+    db_put(f.db, 0, str("large"), DB_STRING, bytes_of(large, size), 0);
     put(&f, "small", "1");
     applied(&f);
     restart(&f);
     struct bytes value;
     assert_int_equal(db_get(f.db, 0, str("large"), &value), DB_STRING);
     assert_true(bytes_equal(value, bytes_of(large, size)));
-    assert_ptr_equal(value.data, f.db->value.data + RECORD_VALUE_HEADER);
+    assert_ptr_equal(value.data, f.db->value.data + RECORD_HEADER_MIN);
     expect(&f, "small", "1");
     assert_true(f.db->value.capacity < size);
     memory_free(large);
@@ -283,11 +291,11 @@ static void test_flush(void **state)
         sched_yield();
         db_poll(f.db);
     }
-    assert_int_equal(stored_keys(f.kv, str("k")), 2);
+    assert_int_equal(stored_keys(f.kv, str("r")), 2);
     expect(&f, "stored", NULL);
     db_checkpoint(f.db);
     wait_for_checkpoint(&f);
-    assert_int_equal(stored_keys(f.kv, str("k")), 1);
+    assert_int_equal(stored_keys(f.kv, str("r")), 1);
     expect(&f, "frozen", "2");
     teardown(&f);
 }
@@ -309,17 +317,18 @@ static void test_flush_and_crash(void **state)
         mortal_set_lives(f.kv, lives);
         applied(&f); /* starts the checkpoint by itself, to give the space back */
         restart(&f);
+        assert_true(db_resolve(f.db, UINT64_MAX));
         assert_int_equal(db_size(f.db, 0), 1);
         expect(&f, "old", f.index == 1 ? "1" : NULL);
         expect(&f, "new", f.index == 1 ? NULL : "1");
         was_lost |= f.index == 1;
-        was_left |= f.index == 2 && stored_keys(f.kv, str("k")) == 2;
+        was_left |= f.index == 2 && stored_keys(f.kv, str("r")) == 2;
         if (f.index == 1)
             db_flush(f.db, 0);
         applied(&f);
         db_checkpoint(f.db);
         expect(&f, "old", NULL);
-        assert_int_equal(stored_keys(f.kv, str("k")), db_size(f.db, 0));
+        assert_int_equal(stored_keys(f.kv, str("r")), db_size(f.db, 0));
         teardown(&f);
     }
     assert_true(was_lost);
@@ -334,8 +343,8 @@ static void test_databases(void **state)
     struct bytes value;
     setup(&f, 1 << 20, false);
     for (unsigned i = 0; i < DB_DATABASES; i++)
-        db_put(f.db, i, str("key"), DB_STRING, bytes_of(&i, sizeof i));
-    db_put(f.db, 3, str("only in three"), DB_STRING, str("x"));
+        db_put(f.db, i, str("key"), DB_STRING, bytes_of(&i, sizeof i), 0);
+    db_put(f.db, 3, str("only in three"), DB_STRING, str("x"), 0);
     applied(&f);
     db_checkpoint(f.db);
     db_swap(f.db, 3, 4);
@@ -344,6 +353,7 @@ static void test_databases(void **state)
     for (int round = 0; round < 2; round++) {
         for (unsigned i = 0; i < DB_DATABASES; i++) {
             unsigned expected = i == 3 ? 4 : i == 4 ? 3 : i;
+            assert_true(db_resolve(f.db, UINT64_MAX));
             assert_int_equal(db_size(f.db, i), i == 4 ? 2 : i != 5);
             assert_int_equal(db_get(f.db, i, str("key"), &value), i == 5 ? DB_NONE : DB_STRING);
             if (i != 5)
@@ -357,7 +367,7 @@ static void test_databases(void **state)
         assert_int_equal(db_size(f.db, i), 0);
     applied(&f);
     db_checkpoint(f.db);
-    assert_int_equal(stored_keys(f.kv, str("k")), 0);
+    assert_int_equal(stored_keys(f.kv, str("r")), 0);
     teardown(&f);
 }
 
@@ -451,6 +461,12 @@ static uint64_t hash_to_fixed(struct bytes name, uint64_t seed)
     return fixed_hash;
 }
 
+static uint64_t word_is_hash(struct bytes key, uint64_t hash)
+{
+    (void)key;
+    return hash;
+}
+
 static void test_scan_cursors(void **state)
 {
     (void)state;
@@ -458,6 +474,7 @@ static void test_scan_cursors(void **state)
     setup(&f, 1 << 20, false);
     static const uint64_t hashes[] = {0, 1, 2047, 2048, 1ull << 63, UINT64_MAX - 2048, UINT64_MAX};
     f.db->hash = hash_to_fixed;
+    f.db->word = word_is_hash;
     for (size_t i = 0; i < sizeof hashes / sizeof hashes[0]; i++) {
         fixed_hash = hashes[i];
         put(&f, "one", "x");
@@ -552,7 +569,6 @@ static void test_view(void **state)
         expect_in(view, "layer", "1");
         expect_in(view, "deleted", NULL);
         expect_in(view, "later", NULL);
-        assert_int_equal(db_view_size(view, 0), 2);
         uint64_t seen = 0;
         assert_int_equal(db_view_scan(view, 0, 0, keys(100), count_one, &seen), 0);
         assert_int_equal(seen, 2);
@@ -570,7 +586,7 @@ static void test_view(void **state)
     db_view_release(view);
     applied(&f);
     db_checkpoint(f.db);
-    assert_int_equal(stored_keys(f.kv, str("k")), db_size(f.db, 0)); /* now it was swept */
+    assert_int_equal(stored_keys(f.kv, str("r")), db_size(f.db, 0)); /* now it was swept */
     teardown(&f);
 }
 
@@ -616,6 +632,7 @@ static void test_random(void **state)
     put(&f, "c", "x");
     unsigned seen = 0;
     for (uint64_t seed = 0; seed < 200; seed++) {
+        assert_true(db_resolve(f.db, UINT64_MAX));
         assert_true(db_random(f.db, 0, seed, &first));
         if (seed == 100) {
             applied(&f);
@@ -756,7 +773,7 @@ static void test_persisted_index_advances(void **state)
     assert_int_equal(db_persisted_index(f.db), f.index);
     char value[1000] = {0};
     for (int i = 0; i < 10000; i++) {
-        db_put(f.db, 0, str("hot"), DB_STRING, bytes_of(value, sizeof value));
+        db_put(f.db, 0, str("hot"), DB_STRING, bytes_of(value, sizeof value), 0);
         applied(&f);
     }
     assert_true(db_persisted_index(f.db) > 1000000);
@@ -797,13 +814,19 @@ static void test_position(void **state)
 
 /* ---- formats ---------------------------------------------------------------------------------- */
 
-/* The databases of a state record: database 0 has space 17 and a key, the others their first. */
+/* The databases of a state record: database 0 has space 17 and two keys, the others their first. */
 #define EMPTY(space) space "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
 #define DATABASES                                                                                  \
-    "\x11\0\0\0\0\0\0\0\1\0\0\0\0\0\0\0" /* */                                                     \
+    "\x11\0\0\0\0\0\0\0\2\0\0\0\0\0\0\0" /* */                                                     \
         EMPTY("\2") EMPTY("\3") EMPTY("\4") EMPTY("\5") EMPTY("\6") EMPTY("\7") EMPTY("\x8")       \
             EMPTY("\x9") EMPTY("\xa") EMPTY("\xb") EMPTY("\xc") EMPTY("\xd") EMPTY("\xe")          \
                 EMPTY("\xf") EMPTY("\x10")
+
+/* Slot 0xab << 6, the first of its group, has two keys. */
+#define ZEROS8 "\0\0\0\0\0\0\0\0"
+#define ZEROS56 ZEROS8 ZEROS8 ZEROS8 ZEROS8 ZEROS8 ZEROS8 ZEROS8
+#define SLOTS_OF_KEY                                                                               \
+    "\2\0\0\0\0\0\0\0" ZEROS56 ZEROS56 ZEROS56 ZEROS56 ZEROS56 ZEROS56 ZEROS56 ZEROS56 ZEROS56
 
 /* What record.c's table says, to the byte: later versions must read it. */
 static void test_format(void **state)
@@ -819,14 +842,18 @@ static void test_format(void **state)
             value, sizeof(value) - 1                                                               \
         }                                                                                          \
     }
-        ROW("\0", "\2\0\0\0"
+        ROW("\0", "\3\0\0\0"
                   "\5\0\0\0\0\0\0\0"
                   "\2\0\0\0\0\0\0\0"
                   "\4\0\0\0\0\0\0\0"
                   "\3\0\0\0\0\0\0\0"
+                  "\6\0\0\0\0\0\0\0"
                   "\x12\0\0\0\0\0\0\0"
                   "\1\0\0\0\0\0\0\0" DATABASES),
-        ROW("k\0\0\0\0\0\0\0\x11\xab\0\0\0\0\0\0\xcdkey", "\1\0value"),
+        ROW("c\0\0\0\0\0\0\0\x11\0\xab", SLOTS_OF_KEY),
+        ROW("r\0\0\0\0\0\0\0\x11\xab\0\0\0\0\0\0\xcdkey", "\1\1\0\0\2\0\0\0\0\0\0\0value"),
+        ROW("r\0\0\0\0\0\0\0\x11\xab\0\0\0\0\0\0\xcdlate",
+            "\1\1\1\0\2\0\0\0\0\0\0\0\7\0\0\0\0\0\0\0"),
         ROW("s\xab\0\0\0\0\0\0\xcd"
             "client",
             "\1\0\x0b\0\0\0\0\0\0\0\3\0\0\0\0\0\0\0\3\0\0\0\0\0\0\0+OK"),
@@ -839,9 +866,12 @@ static void test_format(void **state)
     setup(&f, 1 << 20, false);
     fixed_hash = 0xab000000000000cd;
     f.db->hash = hash_to_fixed;
-    db_applied(f.db, 1, 4, 1);
+    f.db->word = word_is_hash;
+    db_applied(f.db, 1, 4, 0);
+    db_begin(f.db, 6);
     db_flush(f.db, 0);
     put(&f, "key", "value");
+    db_put(f.db, 0, str("late"), DB_STRING, str(""), 7);
     db_receipt_put(f.db, str("client"), 11, str("+OK"), 3);
     db_applied(f.db, 2, 4, 3);
     db_checkpoint(f.db);
@@ -874,6 +904,7 @@ static bool is_refused(struct kv *kv, const struct db_options *options)
         close(STDOUT_FILENO); /* the message */
         struct db *db = db_open(kv, options);
         db->hash = hash_to_fixed;
+        db->word = word_is_hash;
         uint64_t request;
         struct bytes value;
         db_get(db, 0, str("key"), &value);
@@ -887,6 +918,100 @@ static bool is_refused(struct kv *kv, const struct db_options *options)
     return WEXITSTATUS(status) == 70;
 }
 
+/* ---- the earlier format ---------------------------------------------------------------- */
+
+/* The data family as a build of before wrote it , a line a row: key and value in
+ * hexadecimal. */
+static void load_dump(struct kv *kv, const char *path)
+{
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    char line[4096];
+    struct kv_batch *batch = kv->ops->batch_new(kv);
+    while (fgets(line, sizeof line, file)) {
+        unsigned char row[2][2048];
+        size_t sizes[2] = {0}, part = 0;
+        for (const char *at = line; *at && *at != '\n'; at++) {
+            unsigned byte;
+            if (*at == ' ') {
+                part = 1;
+                continue;
+            }
+            assert_int_equal(sscanf(at, "%2x", &byte), 1);
+            row[part][sizes[part]++] = (unsigned char)byte;
+            at++;
+        }
+        kv->ops->batch_put(batch, KV_DATA, bytes_of(row[0], sizes[0]), bytes_of(row[1], sizes[1]));
+    }
+    kv->ops->commit(kv, batch, true);
+    kv->ops->batch_free(batch);
+    fclose(file);
+}
+
+static void expect_converted(struct fixture *f)
+{
+    char key[32], value[64];
+    assert_int_equal(db_size(f->db, 0), 201);
+    assert_int_equal(db_applied_index(f->db), 207);
+    for (int i = 0; i < 200; i++) {
+        snprintf(key, sizeof key, "key:%d", i);
+        snprintf(value, sizeof value, "value of %d", i);
+        expect(f, key, value);
+    }
+    expect(f, "{tag}binary", "");
+    expect(f, "dead", NULL);
+    struct db_record found;
+    assert_true(db_lookup(f->db, 0, str("key:7"), &found));
+    assert_int_equal(found.version, 0);
+    assert_int_equal(db_slot_size(f->db, 0, record_slot(str("tag"))), 1);
+    expect_receipt(f, "client-1", 3, "_\r\n");
+    uint64_t seen = 0;
+    assert_int_equal(db_scan(f->db, 0, 0, keys(1000), count_one, &seen), 0);
+    assert_int_equal(seen, 201);
+    db_hash(f->db);
+}
+
+/* A store of before is read and written anew at its first start, wherever that is interrupted. */
+static void test_earlier_format(void **state)
+{
+    (void)state;
+    unsigned interrupted = 0;
+    for (int lives = 0; lives < 20; lives++) {
+        struct fixture f = {
+            .options = {.cluster = 0xfa037494a14c5fb8, .checkpoint_bytes = 1 << 20}};
+        f.kv = mortal_open(kv_memory_open());
+        load_dump(f.kv, "tests/compat/keys-of-format-1.txt");
+        struct buffer record = {0};
+        bool is_old;
+        assert_true(f.kv->ops->get(f.kv, KV_DATA, record_state_key(), &record));
+        struct state old = record_state_decode(buffer_bytes(&record), f.options.cluster, &is_old);
+        buffer_deinit(&record);
+        assert_true(is_old);
+        mortal_set_lives(f.kv, lives);
+        db_convert_keys(f.kv, &old, f.options.cluster, 5000);
+        interrupted += mortal_is_dead(f.kv);
+        kv_memory_crash(mortal_of(f.kv)->inner);
+        mortal_set_lives(f.kv, -1);
+        for (int start = 0; start < 2; start++) {
+            f.db = db_open(f.kv, &f.options);
+            f.index = db_applied_index(f.db);
+            expect_converted(&f);
+            assert_int_equal(stored_keys(f.kv, str("k")), 0);
+            assert_int_equal(stored_keys(f.kv, str("r")), 201);
+            if (start == 0)
+                db_close(f.db);
+        }
+        put(&f, "key:7", "changed");
+        applied(&f);
+        db_checkpoint(f.db);
+        restart(&f);
+        expect(&f, "key:7", "changed");
+        assert_int_equal(db_size(f.db, 0), 201);
+        teardown(&f);
+    }
+    assert_true(interrupted > 8 && interrupted < 20);
+}
+
 static void test_damage_is_refused(void **state)
 {
     (void)state;
@@ -894,20 +1019,23 @@ static void test_damage_is_refused(void **state)
     setup(&f, 1 << 20, false);
     fixed_hash = 0;
     f.db->hash = hash_to_fixed;
+    f.db->word = word_is_hash;
     put(&f, "key", "value");
     db_receipt_put(f.db, str("client"), 1, str("+OK"), 0);
     applied(&f);
     db_checkpoint(f.db);
     assert_false(is_refused(f.kv, &f.options));
-    f.options.hash_seed++;
+    f.options.cluster++;
     assert_true(is_refused(f.kv, &f.options));
-    f.options.hash_seed--;
+    f.options.cluster--;
 
-    struct bytes key = bytes_of("k\0\0\0\0\0\0\0\1\0\0\0\0\0\0\0\0key", 20);
+    struct bytes key = bytes_of("r\0\0\0\0\0\0\0\1\0\0\0\0\0\0\0\0key", 20);
     struct bytes receipt = bytes_of("s\0\0\0\0\0\0\0\0client", 15);
     struct buffer value = {0};
     assert_true(f.kv->ops->get(f.kv, KV_DATA, key, &value));
-    store(f.kv, key, bytes_of("\1\1value", 7)); /* a flag of a later version */
+    store(f.kv, key, bytes_of("\1\1\2\0\0\0\0\0\0\0\0\0value", 17)); /* a later version's flag */
+    assert_true(is_refused(f.kv, &f.options));
+    store(f.kv, key, bytes_of("\1\1\1\0\0\0\0\0\0\0\0\0value", 17)); /* half a deadline */
     assert_true(is_refused(f.kv, &f.options));
     store(f.kv, key, bytes_of("\1", 1));
     assert_true(is_refused(f.kv, &f.options));
@@ -922,7 +1050,7 @@ static void test_damage_is_refused(void **state)
     assert_true(f.kv->ops->get(f.kv, KV_DATA, bytes_of("\0", 1), &value));
     store(f.kv, bytes_of("\0", 1), bytes_of(value.data, 59));
     assert_true(is_refused(f.kv, &f.options));
-    value.data[0] = 3;
+    value.data[0] = 4;
     store(f.kv, bytes_of("\0", 1), buffer_bytes(&value));
     assert_true(is_refused(f.kv, &f.options));
     struct kv_batch *batch = f.kv->ops->batch_new(f.kv);
@@ -957,6 +1085,7 @@ int main(void)
         cmocka_unit_test(test_persisted_index_advances),
         cmocka_unit_test(test_position),
         cmocka_unit_test(test_format),
+        cmocka_unit_test(test_earlier_format),
         cmocka_unit_test(test_damage_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -63,8 +63,16 @@ static inline bool mortal_get(struct kv *kv, enum kv_family family, struct bytes
                               struct buffer *value)
 {
     struct kv *inner = mortal_of(kv)->inner;
-    mortal_of(kv)->gets++; /* the loop's thread alone reads */
+    __atomic_add_fetch(&mortal_of(kv)->gets, 1, __ATOMIC_RELAXED);
     return inner->ops->get(inner, family, key, value);
+}
+
+static inline bool mortal_get_head(struct kv *kv, enum kv_family family, struct bytes key,
+                                   size_t head_max, struct buffer *head, size_t *size)
+{
+    struct kv *inner = mortal_of(kv)->inner;
+    __atomic_add_fetch(&mortal_of(kv)->gets, 1, __ATOMIC_RELAXED);
+    return inner->ops->get_head(inner, family, key, head_max, head, size);
 }
 
 static inline struct kv_batch *mortal_batch_new(struct kv *kv)
@@ -190,6 +198,7 @@ static inline struct kv *mortal_open(struct kv *inner)
     struct kv_ops *ops = &mortal->ops;
     *ops = *inner->ops;
     ops->get = mortal_get;
+    ops->get_head = mortal_get_head;
     ops->batch_new = mortal_batch_new; /* batches are the inner store's own */
     ops->commit = mortal_commit;
     ops->drop_files = mortal_drop_files;

@@ -228,7 +228,7 @@ static void make(struct made *made, uint64_t seed, uint32_t count, uint32_t clie
         order[i] = i;
     sorted = made;
     qsort(order, count, sizeof *order, by_point);
-    struct db_options options = {.hash_seed = 1, .checkpoint_bytes = 1 << 20};
+    struct db_options options = {.cluster = 1, .checkpoint_bytes = 1 << 20};
     struct kv *kv = kv_memory_open();
     struct db *db = db_open(kv, &options);
     struct state_machine *machine = command_machine_new(db, command_meaning_newest);
