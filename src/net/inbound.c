@@ -207,8 +207,10 @@ static bool on_proof(struct inbound *inbound, const struct bytes *argv, uint32_t
     }
     struct peer *peer = peer_find(peers, inbound->handshake.dialer);
     check(peer);
+    check(inbound->greeted);
     if (peer->inbounds[channel])
         close_for(peer->inbounds[channel], LOG_LEVEL_VERBOSE, "replaced by a newer one");
+    check(!peer->inbounds[channel]);
     inbound->peer = peer;
     peer->inbounds[channel] = inbound;
     memcpy(peer->client_address, inbound->handshake.client_address, sizeof peer->client_address);
@@ -234,6 +236,7 @@ static bool on_message(struct inbound *inbound, const struct bytes *argv, uint32
     struct wire_input *input = &inbound->input;
     raft_node_id node = inbound->peer->member->id;
     const char *error = NULL;
+    check(inbound->peer->inbounds[inbound->handshake.channel] == inbound);
     enum wire_kind kind =
         wire_decode(input, argv, argc, node, (raft_node_id)peers->options.config->me);
     if (kind == WIRE_INVALID)

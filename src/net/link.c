@@ -91,6 +91,7 @@ void link_flush(struct link *link)
     size_t written;
     if (link->out.size == 0 || link->writing || link->state != LINK_UP)
         return;
+    check(link->fd >= 0);
     switch (outbox_write(&link->out, link->fd, &written)) {
     case OUTBOX_EMPTY: break;
     case OUTBOX_MORE:
@@ -136,6 +137,8 @@ static void say_hello(struct link *link)
 
 static void go_up(struct link *link)
 {
+    check(link->state == LINK_PROVE);
+    check(!link->writing);
     link->state = LINK_UP;
     link->backoff_ms = 0;
     link->complaint[0] = '\0';
@@ -326,6 +329,9 @@ static void dial(struct link *link)
 {
     struct sockaddr_storage address;
     int size = sizeof address;
+    check(link->state == LINK_DOWN);
+    check(link->fd < 0);
+    check(link->out.size == 0); /* nothing of the connection before goes into this one */
     link->state = LINK_DIALING;
     link->dialed_ms = now_of(link);
     if (evutil_parse_sockaddr_port(link->peer->member->address, (struct sockaddr *)&address,

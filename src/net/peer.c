@@ -66,6 +66,8 @@ static void send_message(struct transport *transport, const struct raft_message 
 {
     struct peer *peer = peer_find(peers_of(transport), message->to);
     bool has_entries = message->type == RAFT_APPEND_REQUEST && message->append_request.count > 0;
+    check(message->from == (raft_node_id)peers_of(transport)->options.config->me);
+    check(!has_entries || entries);
     if (!peer)
         return;
     struct link *link = &peer->links[has_entries ? CHANNEL_ENTRIES : CHANNEL_CONTROL];

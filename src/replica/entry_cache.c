@@ -20,6 +20,8 @@ static struct raft_entry *slot(const struct entry_cache *cache, raft_index index
 static void drop(struct entry_cache *cache, raft_index index)
 {
     struct raft_entry *entry = slot(cache, index);
+    check(entry->pos.index == index);
+    check(cache->bytes >= entry->size + ENTRY_OVERHEAD_BYTES);
     cache->bytes -= entry->size + ENTRY_OVERHEAD_BYTES;
     blob_release(entry->payload);
     entry->payload = NULL;
@@ -48,6 +50,7 @@ void entry_cache_put(struct entry_cache *cache, const struct raft_entry *entry)
 {
     raft_index index = entry->pos.index;
     check(index <= cache->last + 1);
+    check(!entry->payload || ((const struct blob *)entry->payload)->size == entry->size);
     while (cache->last >= index && cache->last >= cache->first)
         drop(cache, cache->last--);
     if (cache->last >= index) { /* cut below the window */
