@@ -1,7 +1,6 @@
 /* One client connection: reading, writing, closing.  See client_internal.h for its states. */
 #include <errno.h>
 #include <string.h>
-#include <unistd.h>
 #include <utlist.h>
 
 #include "base/fatal.h"
@@ -44,14 +43,14 @@ void client_update_limits(struct client *client)
     client->limits_authenticated = client->connection.authenticated;
 }
 
-static void on_readable(evutil_socket_t fd, short what, void *context);
-static void on_writable(evutil_socket_t fd, short what, void *context);
+static void on_readable(void *context);
+static void on_writable(void *context);
+static const struct stream_hooks stream_hooks = {.readable = on_readable, .writable = on_writable};
 
 struct client *client_new(struct clients *clients, int fd)
 {
     struct client *client = memory_new(sizeof *client);
     struct connection *connection = &client->connection;
-    struct event_base *base = loop_base(clients->options.loop);
     connection_init(connection);
     client->clients = clients;
     connection->id = ++clients->next_id;
@@ -65,10 +64,8 @@ struct client *client_new(struct clients *clients, int fd)
     client->parser = resp_parser_new(&limits);
     client_update_limits(client);
     socket_keepalive(fd, clients->options.config->tcp_keepalive);
-    event_assign(&client->readable, base, fd, EV_READ | EV_PERSIST, on_readable, client);
-    event_assign(&client->writable, base, fd, EV_WRITE | EV_PERSIST, on_writable, client);
-    event_add(&client->readable, NULL);
-    client->reading = true;
+    stream_open(&client->stream, clients->options.loop, fd, &stream_hooks, client);
+    stream_set_reading(&client->stream, true);
     return client;
 }
 
@@ -79,9 +76,7 @@ void client_free(struct client *client)
         replica_abandon(clients->options.replica, client->connection.id);
     if (client->stalled)
         clients->stalled_count--;
-    event_del(&client->readable);
-    event_del(&client->writable);
-    close(client->connection.fd);
+    stream_close(&client->stream);
     pipeline_deinit(&client->pipeline);
     resp_parser_free(client->parser);
     buffer_deinit(&client->in);
@@ -137,18 +132,16 @@ static size_t fill(struct client *client)
     size_t room = client->in.capacity - client->in.size;
     if (room > READ_MAX)
         room = READ_MAX;
-    ssize_t taken = read(client->connection.fd, client->in.data + client->in.size, room);
-    if (taken > 0) {
-        client->in.size += (size_t)taken;
-        client->clients->stats.input_bytes += (uint64_t)taken;
-        client->clients->stats.read_calls++;
-        return (size_t)taken;
-    }
-    if (taken == 0)
-        client->ended = true;
-    else if (errno != EAGAIN && errno != EINTR)
+    size_t taken;
+    enum stream_result result =
+        stream_read(&client->stream, client->in.data + client->in.size, room, &taken);
+    if (result == STREAM_FAILED)
         client_doom(client, strerror(errno));
-    return 0;
+    client->ended = result == STREAM_ENDED;
+    client->in.size += taken;
+    client->clients->stats.input_bytes += taken;
+    client->clients->stats.read_calls += result == STREAM_SOME;
+    return taken;
 }
 
 static void check_input_limit(struct client *client)
@@ -162,25 +155,17 @@ static void check_input_limit(struct client *client)
     client_doom(client, "client-query-buffer-limit");
 }
 
-static void stop_reading(struct client *client)
-{
-    event_del(&client->readable);
-    client->reading = false;
-}
-
-static void on_readable(evutil_socket_t fd, short what, void *context)
+static void on_readable(void *context)
 {
     struct client *client = context;
     struct clients *clients = client->clients;
-    (void)fd;
-    (void)what;
     if (!client_is_open(client)) {
-        stop_reading(client); /* clients_turn() watches it again when it is open */
+        stream_set_reading(&client->stream, false); /* clients_turn() reads again when it is open */
         return;
     }
     size_t size = fill(client);
     if (client->ended)
-        stop_reading(client);
+        stream_set_reading(&client->stream, false);
     if (size) {
         client->active_ms = loop_now_ms(clients->options.loop);
         client->connection.last_active_ms = loop_unix_ms(clients->options.loop);
@@ -201,14 +186,9 @@ static void on_readable(evutil_socket_t fd, short what, void *context)
 
 /* ---- writing --------------------------------------------------------------------------- */
 
-static void on_writable(evutil_socket_t fd, short what, void *context)
+static void on_writable(void *context)
 {
-    struct client *client = context;
-    (void)fd;
-    (void)what;
-    event_del(&client->writable);
-    client->writing = false;
-    client_wants_turn(client);
+    client_wants_turn(context);
 }
 
 static void forget_sent(struct client *client)
@@ -229,24 +209,18 @@ static void forget_sent(struct client *client)
 void client_flush(struct client *client)
 {
     size_t unsent = client_unsent(client);
-    if (unsent == 0 || client->writing || client->doom)
+    size_t taken;
+    if (unsent == 0 || client->stream.full || client->doom)
         return;
-    ssize_t taken =
-        write(client->connection.fd, client->connection.out.data + client->sent, unsent);
-    if (taken < 0 && errno != EAGAIN && errno != EINTR) {
+    const char *from = client->connection.out.data + client->sent;
+    if (stream_write(&client->stream, from, unsent, &taken) == STREAM_FAILED) {
         client_doom(client, strerror(errno));
         return;
     }
-    if (taken > 0) {
-        client->sent += (size_t)taken;
-        client->clients->stats.output_bytes += (uint64_t)taken;
-        client->clients->stats.write_calls++;
-    }
+    client->sent += taken;
+    client->clients->stats.output_bytes += taken;
+    client->clients->stats.write_calls += taken > 0;
     forget_sent(client);
-    if (client_unsent(client)) {
-        event_add(&client->writable, NULL);
-        client->writing = true;
-    }
 }
 
 void client_shrink(struct client *client)

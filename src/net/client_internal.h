@@ -16,10 +16,9 @@
 #ifndef NET_CLIENT_INTERNAL_H
 #define NET_CLIENT_INTERNAL_H
 
-#include <event2/event_struct.h>
-
 #include "net/client.h"
 #include "net/pipeline.h"
+#include "net/stream.h"
 #include "resp/parser.h"
 
 struct client {
@@ -27,7 +26,7 @@ struct client {
     struct clients *clients;
     struct client *prev, *next;           /* in clients->all */
     struct client *turn_prev, *turn_next; /* in clients->turn while in_turn */
-    struct event readable, writable;
+    struct stream stream;
     struct resp_parser *parser;
     struct buffer in;
     size_t parsed;       /* bytes of `in` that were executed */
@@ -38,8 +37,6 @@ struct client {
     int64_t soft_ms;   /* output has been over the soft limit since; 0: it is not */
     const char *doom;  /* why it is to be closed; NULL: it is not */
     bool in_turn;
-    bool reading; /* `readable` is watched */
-    bool writing; /* `writable` is watched: the socket is full */
     bool blocked; /* a complete command waits for the pipeline to drain */
     bool stalled; /* blocked because the replica has no room */
     bool full;    /* commands wait for replies to be sent */

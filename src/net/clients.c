@@ -138,10 +138,8 @@ static void take_turn(struct client *client)
     }
     if (!client_is_open(client))
         return;
-    if (!client->reading && !client->ended) {
-        event_add(&client->readable, NULL);
-        client->reading = true;
-    }
+    if (!client->ended)
+        stream_set_reading(&client->stream, true);
     if (client->full) /* the replies that were in the way are sent */
         client_wants_turn(client);
 }
@@ -279,7 +277,7 @@ static void describe(struct client *client)
     connection->query_free_bytes = client->in.capacity - client->in.size;
     connection->unsent_bytes = client_unsent(client);
     connection->memory_bytes = client_memory(client);
-    connection->writing = client->writing;
+    connection->writing = client->stream.full;
 }
 
 void clients_each(struct clients *clients, server_client_fn *each, void *context)
