@@ -17,6 +17,10 @@
  * hands out a bounded number of them at a time. */
 enum { LOOP_LATE_MS = 100 };
 
+/* EVLOOP_NONBLOCK alone goes on until no socket is ready, so a peer that floods could keep the turn
+ * and the tick waiting. */
+enum { ONE_PASS = EVLOOP_ONCE | EVLOOP_NONBLOCK };
+
 struct waker {
     int fd;
     struct event *event;
@@ -144,7 +148,7 @@ static bool take_turn(struct loop *loop, const struct loop_hooks *hooks, int fla
         loop->ticked_ms = loop_now_ms(loop);
     pass(loop, flags);
     if (loop->now_ms - loop->ticked_ms > LOOP_LATE_MS)
-        pass(loop, EVLOOP_NONBLOCK);
+        pass(loop, ONE_PASS);
     if (loop->now_ms - loop->ticked_ms >= LOOP_TICK_MS) {
         loop->ticked_ms = loop->now_ms;
         hooks->tick(hooks->context);
@@ -156,12 +160,12 @@ void loop_run(struct loop *loop, const struct loop_hooks *hooks)
 {
     bool more = true;
     while (!loop->stopped)
-        more = take_turn(loop, hooks, more ? EVLOOP_NONBLOCK : EVLOOP_ONCE);
+        more = take_turn(loop, hooks, more ? ONE_PASS : EVLOOP_ONCE);
 }
 
 bool loop_turn(struct loop *loop, const struct loop_hooks *hooks)
 {
-    return take_turn(loop, hooks, EVLOOP_NONBLOCK);
+    return take_turn(loop, hooks, ONE_PASS);
 }
 
 void loop_set_ahead(struct loop *loop, int64_t ms)
