@@ -54,6 +54,7 @@ enum {
     /* How much is applied before the event loop gets its turn again. */
     APPLY_ENTRIES_MAX = 4096,
     APPLY_BYTES_MAX = 8 << 20,
+    TURN_WORK_MAX = 8 << 20, /* the same of applying and reading: state_machine_ops.work */
     APPLY_READ_MAX = 256,
     SERVE_BYTES_MAX = 4 << 20, /* of replies to reads */
     /* Of replies to reads before writes, which cannot wait, to a node that has no room for them. */

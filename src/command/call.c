@@ -36,7 +36,8 @@ void command_execute(struct call *call)
 
 enum db_type call_look(struct call *call, struct bytes key, struct bytes *value)
 {
-    enum db_type type = db_get(call->db, call->database, key, value);
+    enum db_type type = call->view ? db_view_get(call->view, call->database, key, value)
+                                   : db_get(call->db, call->database, key, value);
     if (call->observer && call->command->flags & CMD_READ) {
         call->observer->keyspace_hits += type != DB_NONE;
         call->observer->keyspace_misses += type == DB_NONE;
@@ -73,6 +74,7 @@ uint32_t call_slice(struct call *call, uint32_t first)
         walk->cursor = first;
     walk->unfinished = false;
     walk->budget = SLICE_BYTES;
+    walk->work = db_work(call->db);
     return (uint32_t)walk->cursor;
 }
 
@@ -81,7 +83,8 @@ bool call_takes(struct call *call, uint32_t i)
     struct walk_state *walk = call->walk;
     if (i >= call->argc)
         return false;
-    if (walk->budget <= 0) {
+    int64_t work = (int64_t)(db_work(call->db) - walk->work);
+    if (walk->budget <= work) {
         walk->cursor = i;
         walk->unfinished = true;
         return false;

@@ -28,6 +28,7 @@ struct walk_state {
     uint64_t count;      /* what it counts */
     struct buffer found; /* parts of the reply, whose number must stand before them */
     int64_t budget;      /* of the present slice: see call_slice() */
+    uint64_t work;       /* db_work() at its beginning */
 };
 
 /* One execution of one command. */
@@ -36,6 +37,7 @@ struct call {
     const struct bytes *argv; /* argv[0] is the name; all borrowed */
     uint32_t argc;
     struct db *db;                 /* NULL for a local command */
+    struct db_view *view;          /* of a read that goes on: it looks there; else NULL */
     unsigned database;             /* of db: the one that the client selected */
     struct reply *reply;           /* exactly one reply is written to it */
     struct connection *connection; /* NULL unless local */

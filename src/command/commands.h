@@ -17,6 +17,7 @@ enum {
 #define REDIS_VERSION "7.2.4" /* what clients that look at it are to expect */
 
 #define ERROR_SYNTAX "ERR syntax error"
+#define ERROR_REPLY_TOO_LARGE "ERR the reply is too large"
 #define ERROR_DATABASE "ERR DB index is out of range"
 #define ERROR_NOT_INTEGER "ERR value is not an integer or out of range"
 #define ERROR_TOO_LARGE "ERR string exceeds maximum allowed size (proto-max-bulk-len)"

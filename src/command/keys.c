@@ -78,6 +78,13 @@ static struct db_scan_limit walk_limit(uint64_t keys)
     return (struct db_scan_limit){.keys = keys, .rows = WALK_SLICE};
 }
 
+static uint64_t walk_scan(struct call *call, struct walk *walk, uint64_t cursor, uint64_t keys)
+{
+    if (call->view)
+        return db_view_scan(call->view, call->database, cursor, walk_limit(keys), walk_key, walk);
+    return db_scan(call->db, call->database, cursor, walk_limit(keys), walk_key, walk);
+}
+
 static void walk_match(struct walk *walk, struct bytes pattern)
 {
     walk->pattern = pattern;
@@ -96,10 +103,13 @@ void cmd_keys(struct call *call)
     walk_init(&walk, call);
     walk_match(&walk, call->argv[1]);
     struct walk_state *state = walk.state;
-    state->cursor =
-        db_scan(call->db, call->database, state->cursor, walk_limit(WALK_SLICE), walk_key, &walk);
-    state->unfinished = state->cursor != 0;
-    if (!state->unfinished)
+    state->cursor = walk_scan(call, &walk, state->cursor, WALK_SLICE);
+    state->unfinished = state->cursor != 0 && state->found.size <= REPLY_SIZE_MAX;
+    if (state->unfinished)
+        return;
+    if (state->found.size > REPLY_SIZE_MAX)
+        reply_error(call->reply, ERROR_REPLY_TOO_LARGE);
+    else
         walk_reply(&walk, call->reply);
 }
 
@@ -158,8 +168,7 @@ void cmd_scan(struct call *call)
     /* COUNT is a hint, also in Redis. */
     if (count > WALK_SLICE)
         count = WALK_SLICE;
-    cursor =
-        db_scan(call->db, call->database, cursor, walk_limit((uint64_t)count), walk_key, &walk);
+    cursor = walk_scan(call, &walk, cursor, (uint64_t)count);
     struct buffer text = {0};
     buffer_printf(&text, "%llu", (unsigned long long)cursor);
     reply_array(call->reply, 2);

@@ -15,16 +15,23 @@
 
 enum { ARGV_KEEP = 64 * 1024 }; /* words whose room is kept between commands */
 
+/* One execution, from its first slice to its last. */
+struct execution {
+    struct bytes *argv;
+    uint32_t argc, argv_capacity;
+    const struct command *command;
+    struct walk_state walk; /* unfinished: the words above are those of the command under way */
+    struct db_view *view;   /* of a read that goes on; else NULL */
+    int64_t now_ms;         /* likewise: the time of its first slice */
+};
+
 struct machine {
     struct state_machine base; /* first: the port's handle */
     struct db *db;             /* borrowed */
     uint8_t meaning_known;
-    struct bytes *argv; /* of the command under way */
-    uint32_t argv_capacity;
-    const struct command *command; /* while walk.unfinished: that it is, and how many words */
-    uint32_t argc;
-    struct walk_state walk;
-    struct bytes *asked; /* of the command that admit() was asked about last */
+    struct execution writing; /* of the entry under way */
+    struct execution reading; /* of a read in its first slice */
+    struct bytes *asked;      /* of the command that admit() was asked about last */
     uint32_t asked_capacity;
     struct command_observer *observer; /* borrowed; NULL: nobody counts */
     uint64_t read_seed;                /* reads are not in the log; only they may draw from here */
@@ -36,14 +43,14 @@ static struct machine *machine_of(struct state_machine *base)
 }
 
 /* Fills `call` for an encoded command that may run under one of `flags`; false: answered. */
-static bool prepare(struct machine *machine, struct bytes encoded, unsigned flags,
+static bool prepare(struct execution *execution, struct bytes encoded, unsigned flags,
                     struct call *call)
 {
-    if (!command_decode(encoded, &machine->argv, &call->argc, &machine->argv_capacity)) {
+    if (!command_decode(encoded, &execution->argv, &call->argc, &execution->argv_capacity)) {
         reply_error(call->reply, "ERR malformed command");
         return false;
     }
-    call->argv = machine->argv;
+    call->argv = execution->argv;
     call->command = command_find(call->argv, call->argc);
     if (!call->command || !(call->command->flags & flags) ||
         command_since(call->command) > call->meaning) {
@@ -71,12 +78,20 @@ static void trim_words(struct bytes **words, uint32_t *capacity)
 }
 
 /* After the last slice. */
-static void forget(struct machine *machine)
+static void forget(struct execution *execution)
 {
-    struct walk_state *walk = &machine->walk;
+    struct walk_state *walk = &execution->walk;
     buffer_deinit(&walk->found);
     *walk = (struct walk_state){0};
-    trim_words(&machine->argv, &machine->argv_capacity);
+    trim_words(&execution->argv, &execution->argv_capacity);
+}
+
+static void execution_deinit(struct execution *execution)
+{
+    buffer_deinit(&execution->walk.found);
+    if (execution->view)
+        db_view_release(execution->view);
+    memory_free(execution->argv);
 }
 
 void command_machine_observe(struct state_machine *base, struct command_observer *observer)
@@ -84,25 +99,28 @@ void command_machine_observe(struct state_machine *base, struct command_observer
     machine_of(base)->observer = observer;
 }
 
-/* One slice.  False: not finished; the words of the command stay where they are. */
-static bool run(struct machine *machine, struct bytes encoded, unsigned flags, struct call *call)
+/* One slice: the gate through which every execution goes.  False: not finished; the words of the
+ * command stay where they are. */
+static bool run(struct machine *machine, struct execution *execution, struct bytes encoded,
+                unsigned flags, struct call *call)
 {
-    if (machine->walk.unfinished) {
-        call->command = machine->command;
-        call->argv = machine->argv;
-        call->argc = machine->argc;
-    } else if (!prepare(machine, encoded, flags, call)) {
+    if (execution->walk.unfinished) {
+        call->command = execution->command;
+        call->argv = execution->argv;
+        call->argc = execution->argc;
+    } else if (!prepare(execution, encoded, flags, call)) {
         return true;
     }
     call->db = machine->db;
-    call->walk = &machine->walk;
+    call->view = execution->view;
+    call->walk = &execution->walk;
     call->observer = machine->observer;
     command_execute(call);
-    machine->command = call->command;
-    machine->argc = call->argc;
-    if (machine->walk.unfinished)
+    execution->command = call->command;
+    execution->argc = call->argc;
+    if (execution->walk.unfinished)
         return false;
-    forget(machine);
+    forget(execution);
     return true;
 }
 
@@ -124,9 +142,10 @@ static bool apply(struct state_machine *base, const struct apply_context *contex
     if (context->value_max && context->value_max < VALUE_SIZE_MAX)
         call.value_max = context->value_max;
     check(context->meaning <= machine_of(base)->meaning_known);
+    struct machine *machine = machine_of(base);
     if (context->meaning >= 2)
-        db_begin(machine_of(base)->db, context->seed);
-    return run(machine_of(base), command, CMD_READ | CMD_WRITE, &call);
+        db_begin(machine->db, context->seed);
+    return run(machine, &machine->writing, command, CMD_READ | CMD_WRITE, &call);
 }
 
 static void applied(struct state_machine *base, struct raft_pos pos, int64_t now_ms,
@@ -159,15 +178,54 @@ static bool admit(struct state_machine *base, const struct apply_context *contex
     return admitted;
 }
 
-static bool read_now(struct state_machine *base, const struct apply_context *context,
-                     struct bytes command, int protocol, struct buffer *out)
+static void read_drop(struct state_machine *base, void *reading)
+{
+    (void)base;
+    execution_deinit(reading);
+    memory_free(reading);
+}
+
+/* The first slice sees the present state; what goes on after it, a view of just that. */
+static void *go_on_later(struct machine *machine, int64_t now_ms)
+{
+    struct db_view *view = db_view_new(machine->db);
+    if (!view) { /* it begins again, later */
+        forget(&machine->reading);
+        return NULL;
+    }
+    struct execution *kept = memory_new(sizeof *kept);
+    *kept = machine->reading;
+    kept->view = view;
+    kept->now_ms = now_ms;
+    machine->reading = (struct execution){0};
+    return kept;
+}
+
+static bool read_now(struct state_machine *base, void **reading,
+                     const struct apply_context *context, struct bytes command, int protocol,
+                     struct buffer *out)
 {
     struct machine *machine = machine_of(base);
     struct reply reply = {out, protocol};
     struct call call = call_in(context, &reply);
+    struct execution *execution = *reading ? *reading : &machine->reading;
+    if (*reading)
+        call.now_ms = execution->now_ms;
     machine->read_seed ^= (uint64_t)context->now_ms;
     call.seed = prng_next(&machine->read_seed);
-    return run(machine, command, CMD_READ, &call);
+    bool finished = run(machine, execution, command, CMD_READ, &call);
+    if (!finished && !*reading)
+        *reading = go_on_later(machine, call.now_ms);
+    if (finished && *reading) {
+        read_drop(base, *reading);
+        *reading = NULL;
+    }
+    return finished;
+}
+
+static uint64_t work(struct state_machine *base)
+{
+    return db_work(machine_of(base)->db);
 }
 
 static bool is_ready(struct state_machine *base)
@@ -205,6 +263,8 @@ static const struct state_machine_ops ops = {.apply = apply,
                                              .admit = admit,
                                              .applied = applied,
                                              .read = read_now,
+                                             .read_drop = read_drop,
+                                             .work = work,
                                              .ready = is_ready,
                                              .applied_index = applied_index,
                                              .persisted_index = persisted_index,
@@ -226,8 +286,8 @@ void command_machine_free(struct state_machine *base)
     if (!base)
         return;
     struct machine *machine = machine_of(base);
-    buffer_deinit(&machine->walk.found);
-    memory_free(machine->argv);
+    execution_deinit(&machine->writing);
+    execution_deinit(&machine->reading);
     memory_free(machine->asked);
     memory_free(machine);
 }

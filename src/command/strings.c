@@ -148,7 +148,7 @@ void cmd_mget(struct call *call)
         struct bytes value;
         bool exists = call_look(call, call->argv[i], &value) == DB_STRING;
         if (exists && walk->found.size + value.size > REPLY_SIZE_MAX) {
-            reply_error(call->reply, "ERR the reply is too large");
+            reply_error(call->reply, ERROR_REPLY_TOO_LARGE);
             return;
         }
         call_reply_value(&values, value, exists);
@@ -173,7 +173,6 @@ static bool set_pairs(struct call *call)
 {
     for (uint32_t i = call_slice(call, 1); call_takes(call, i); i += 2) {
         call_put_string(call, call->argv[i], call->argv[i + 1]);
-        call->walk->budget -= (int64_t)call->argv[i + 1].size;
     }
     return !call->walk->unfinished;
 }

@@ -386,6 +386,11 @@ uint64_t db_applied_index(const struct db *db)
     return db->state.index;
 }
 
+uint64_t db_work(const struct db *db)
+{
+    return db->work;
+}
+
 void db_note_meaning(struct db *db, uint8_t meaning)
 {
     if (meaning > db->state.meaning)

@@ -98,6 +98,10 @@ typedef void db_scan_fn(void *context, struct bytes key, enum db_type type);
 uint64_t db_scan(struct db *db, unsigned database, uint64_t cursor, struct db_scan_limit limit,
                  db_scan_fn *each, void *context);
 
+/* Rises with what was done: a byte copied counts one, a look into the kv as some thousand.  For those
+ * who do not want to do too much at a time; it says nothing of the state. */
+uint64_t db_work(const struct db *db);
+
 /* ---- views --------------------------------------------------------------- */
 
 /* All keys as they are at db_applied_index(), for a long read in slices: what a view shows never

@@ -89,6 +89,7 @@ static void read_from_kv(struct db *db, size_t head_max)
     db->whole = 0;
     db->is_found = db->kv->ops->get_head(db->kv, KV_DATA, buffer_bytes(&db->key), head_max,
                                          &db->value, &db->whole);
+    db->work += LAYERS_FETCH_WORK + (db->is_found ? db->value.size : 0);
     db->is_read = true;
 }
 
@@ -156,6 +157,7 @@ static void note_change(struct db *db, size_t bytes)
 {
     db->is_in_entry = true;
     db->changed_bytes += bytes;
+    db->work += bytes;
 }
 
 bool layers_put(struct db *db, const struct place *place, struct bytes header, struct bytes payload)

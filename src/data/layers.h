@@ -61,6 +61,7 @@ struct db {
     uint64_t version;                  /* of what the present entry writes: see db_begin() */
     struct slots *slots[DB_DATABASES]; /* owned; NULL: no keys */
 
+    uint64_t work;                 /* db_work() */
     uint64_t changed_bytes;        /* written since the freeze, overwritten or not */
     bool has_dead;                 /* the kv has keys of dead spaces, or will have */
     bool is_dead_stored;           /* has them now, or with the checkpoint under way */
@@ -112,6 +113,9 @@ bool layers_put(struct db *db, const struct place *place, struct bytes header,
 bool layers_put_blindly(struct db *db, const struct place *place, struct bytes header,
                         struct bytes payload);
 bool layers_delete(struct db *db, const struct place *place);
+
+/* What a look into the kv counts for beside the bytes of what it finds: db_work(). */
+enum { LAYERS_FETCH_WORK = 4096 };
 
 /* Counts keys of a database in and out. */
 void layers_count(struct db *db, unsigned database, unsigned slot, int64_t keys);

@@ -114,6 +114,7 @@ static bool view_get(struct db_view *view, const struct place *place, struct byt
     record_key(&view->sought, place);
     bool is_found = kv->ops->snapshot_get(kv, view->snapshot, KV_DATA, buffer_bytes(&view->sought),
                                           &view->value);
+    view->db->work += LAYERS_FETCH_WORK + (is_found ? view->value.size : 0);
     *record = buffer_bytes(&view->value);
     return is_found;
 }

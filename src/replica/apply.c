@@ -59,24 +59,36 @@ static void answer_read(struct replica *replica, struct request *request)
     request_finish(replica, request, REQUEST_DONE, reply);
 }
 
-/* Serves as much of the read as one turn allows.  True: it is finished. */
-static bool serve_one(struct replica *replica, struct request *request)
+/* What has come of one slice of a read. */
+enum slice {
+    SLICE_LAST,
+    SLICE_MORE,   /* the rest goes on in later turns, on the state that it began with */
+    SLICE_NOT_NOW /* nothing was done */
+};
+
+static enum slice serve_one(struct replica *replica, struct request *request)
 {
     struct state_machine *machine = replica->options.machine;
-    buffer_clear(&replica->reply);
-    request_leave_place(replica, request);
     struct apply_context context = {.meaning = replica_meaning(replica),
                                     .database = request->database,
                                     .now_ms = never_earlier(machine, replica->log_time_ms)};
-    if (!machine->ops->read(machine, &context, blob_bytes(request->command), request->protocol,
-                            &replica->reply)) {
-        replica->reading = request;
-        request->place = REQUEST_SERVED;
-        return false;
+    buffer_clear(&replica->reply);
+    if (machine->ops->read(machine, &request->reading, &context, blob_bytes(request->command),
+                           request->protocol, &replica->reply)) {
+        request_leave_place(replica, request);
+        replica->served_bytes += replica->reply.size;
+        answer_read(replica, request);
+        return SLICE_LAST;
     }
-    replica->served_bytes += replica->reply.size;
-    answer_read(replica, request);
-    return true;
+    if (!request->reading)
+        return SLICE_NOT_NOW;
+    void *reading = request->reading; /* leaving SERVED would drop it */
+    request->reading = NULL;
+    request_leave_place(replica, request);
+    request->reading = reading;
+    request->place = REQUEST_SERVED;
+    DL_APPEND(replica->reading, request); /* behind the others */
+    return SLICE_MORE;
 }
 
 /* What the client of this write sent before it sees the state before it; that the write is committed
@@ -84,13 +96,18 @@ static bool serve_one(struct replica *replica, struct request *request)
  * write has to wait. */
 static bool serve_reads_before(struct replica *replica, struct request *write)
 {
-    while (write && write->line->requests != write) {
-        struct request *read = write->line->requests;
+    struct request *read = write ? write->line->requests : NULL;
+    while (read != write) {
+        struct request *following = read->line_next;
         check(read->kind == REQUEST_READ);
-        check(read->place == REQUEST_BETWEEN || read->place == REQUEST_READING);
-        replica->held_up = replica->served_bytes >= SERVE_BYTES_MAX || !serve_one(replica, read);
-        if (replica->held_up)
-            return false;
+        if (read->place != REQUEST_SERVED) { /* that has its state already */
+            check(read->place == REQUEST_BETWEEN || read->place == REQUEST_READING);
+            replica->held_up = replica->served_bytes >= SERVE_BYTES_MAX ||
+                               serve_one(replica, read) == SLICE_NOT_NOW;
+            if (replica->held_up)
+                return false;
+        }
+        read = following;
     }
     return true;
 }
@@ -155,6 +172,19 @@ static bool go_on_applying(struct replica *replica)
     return true;
 }
 
+static void begin_turn(struct replica *replica)
+{
+    struct state_machine *machine = replica->options.machine;
+    replica->work_end = machine->ops->work(machine) + TURN_WORK_MAX;
+}
+
+/* So much was done that the event loop should have its turn. */
+static bool is_turn_over(const struct replica *replica)
+{
+    struct state_machine *machine = replica->options.machine;
+    return machine->ops->work(machine) >= replica->work_end;
+}
+
 /* A replay after a restart reads entries back from disk, some at a time. */
 static raft_index apply_from_disk(struct replica *replica, raft_index first, raft_index to)
 {
@@ -168,7 +198,8 @@ static raft_index apply_from_disk(struct replica *replica, raft_index first, raf
     check(count > 0);
     raft_index applied = first - 1;
     for (uint32_t i = 0; i < count; i++) {
-        if (machine->ops->ready(machine) && apply_entry(replica, &entries[i]))
+        if (machine->ops->ready(machine) && !is_turn_over(replica) &&
+            apply_entry(replica, &entries[i]))
             applied = entries[i].pos.index;
         else
             i = count; /* the rest is read again later */
@@ -182,16 +213,15 @@ bool replica_apply_some(struct replica *replica)
 {
     struct state_machine *machine = replica->options.machine;
     replica->held_up = false;
-    if (replica->reading) /* the state must stay as it is until that is finished */
-        return false;
+    begin_turn(replica);
     if (replica->applying.payload && !go_on_applying(replica))
         return true;
     raft_index applied = replica->status.applied;
     raft_index before = applied;
     uint64_t bytes = 0;
     while (applied < replica->apply_to && applied - before < APPLY_ENTRIES_MAX &&
-           bytes < APPLY_BYTES_MAX && !replica->applying.payload && !replica->held_up &&
-           machine->ops->ready(machine)) {
+           bytes < APPLY_BYTES_MAX && !is_turn_over(replica) && !replica->applying.payload &&
+           !replica->held_up && machine->ops->ready(machine)) {
         const struct raft_entry *entry = entry_cache_get(&replica->cache, applied + 1);
         if (entry) {
             bytes += entry->size;
@@ -225,11 +255,11 @@ static bool serve_batch(struct replica *replica, struct read_batch *batch)
     struct request *request, *following;
     DL_FOREACH_SAFE(batch->requests, request, following)
     {
-        if (replica->served_bytes >= SERVE_BYTES_MAX)
+        if (replica->served_bytes >= SERVE_BYTES_MAX || is_turn_over(replica))
             return false;
         if (!origin_has_room(replica, request))
             continue;
-        if (!serve_one(replica, request))
+        if (serve_one(replica, request) == SLICE_NOT_NOW)
             return false;
     }
     return true;
@@ -240,8 +270,9 @@ bool replica_serve_reads(struct replica *replica)
     struct read_batch *batch, *following;
     if (replica->applying.payload) /* the state is between two */
         return true;
-    if (replica->reading && !serve_one(replica, replica->reading))
-        return true;
+    begin_turn(replica);
+    if (replica->reading)
+        serve_one(replica, replica->reading);
     DL_FOREACH_SAFE(replica->batches, batch, following)
     {
         bool due = batch->confirmed && batch->index <= replica->status.applied;
@@ -250,5 +281,5 @@ bool replica_serve_reads(struct replica *replica)
         if (!batch->requests && (batch->confirmed || batch->count == 0))
             request_batch_unlist(replica, batch);
     }
-    return false;
+    return replica->reading != NULL;
 }

@@ -213,9 +213,7 @@ bool replica_run(struct replica *replica)
         more = true;
     if (replica_apply_some(replica)) /* alone, a write may be durable by now */
         more = true;
-    /* A long read that ends here lets replica_apply_some() go on. */
-    bool held = replica->reading != NULL;
-    if (replica_serve_reads(replica) || held)
+    if (replica_serve_reads(replica))
         more = true;
     entry_cache_shrink(&replica->cache, replica->status.applied, replica->options.cache_bytes);
     return more;

@@ -75,6 +75,7 @@ struct request {
     struct request *line_prev, *line_next;   /* in that, by id */
     struct request *timed_prev, *timed_next; /* while `timed`: those submitted here, by deadline */
     bool timed;
+    void *reading;            /* SERVED: how far, as the state machine has it; owned */
     struct read_batch *batch; /* READING, TIED: whose confirmation it shares */
     struct request *behind;   /* TIED: the write of its client before it */
     struct request *tied;     /* of a proposed write: the reads behind it */
@@ -118,10 +119,15 @@ struct state_machine_ops {
     bool (*admit)(struct state_machine *machine, const struct apply_context *context,
                   struct bytes command, int protocol, struct buffer *reply);
     /* A read on the present state. `now_ms` is the cluster's clock (log_time.c), and no earlier
-     * than any entry's time; `pos`, `seed` and `value_max` say nothing.  False: not finished, nothing is in `reply` yet; it is called again with the same
-     * command, and nothing is applied or read in between. */
-    bool (*read)(struct state_machine *machine, const struct apply_context *context,
+     * than any entry's time; `pos`, `seed` and `value_max` say nothing.  False: not finished, nothing
+     * is in `reply` yet.  Then `*reading`, NULL at the first call, holds how far it has come; whatever
+     * is applied and read meanwhile, it goes on in the state that it began with, by another call, or
+     * is dropped.  False and still NULL: there is no room for that now; it begins again, later. */
+    bool (*read)(struct state_machine *machine, void **reading, const struct apply_context *context,
                  struct bytes command, int protocol, struct buffer *reply);
+    void (*read_drop)(struct state_machine *machine, void *reading);
+    /* Rises with what was done: a byte copied counts one.  What a turn may do is bounded by it. */
+    uint64_t (*work)(struct state_machine *machine);
     bool (*ready)(struct state_machine *machine); /* false: stop applying for now */
     raft_index (*applied_index)(struct state_machine *machine);
     raft_index (*persisted_index)(struct state_machine *machine);

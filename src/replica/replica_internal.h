@@ -19,7 +19,7 @@
  *      |    \-forward-> FORWARDED --reply--> done
  *      ^-- RETURNED: not leader, reads failed, refused --'
  *
- * SERVED is the long read under way.  Reads leave READING, TIED and BETWEEN at the latest when a later
+ * SERVED are the long reads under way.  Reads leave READING, TIED and BETWEEN at the latest when a later
  * write of their client is applied.  What leaves PROPOSED or (a write) FORWARDED otherwise ends as
  * unknown; what ends in WAITING or is a read was certainly not done.
  */
@@ -114,11 +114,13 @@ struct replica {
     struct request_line *lines;                     /* hash */
     uint64_t pass;                                  /* number of looks at `waiting` */
     struct read_batch *batches;                     /* oldest first */
-    struct request *reading;    /* a long read, served in slices; in no queue meanwhile */
-    struct raft_entry applying; /* a long write, likewise; a reference to its payload or NULL */
+    struct request *reading;                        /* SERVED: long reads, a slice each in turn */
+    struct raft_entry
+        applying; /* a long write, done in slices; a reference to its payload or NULL */
     uint64_t waiting_count, waiting_bytes, waiting_reads, waiting_foreign, under_way_count;
     uint64_t forwarded_bytes;
     uint64_t owed[RAFT_MEMBERS_MAX]; /* by place in members: replies beyond its room */
+    uint64_t work_end;               /* of the state machine: no more is done in this turn */
     uint64_t served_bytes;           /* of replies to reads, in this turn */
     bool held_up;                    /* a write waits for the reads before it */
     uint64_t next_request_id, next_read_id;

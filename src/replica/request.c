@@ -172,7 +172,12 @@ void request_leave_place(struct replica *replica, struct request *request)
         request->behind = NULL;
         leave_batch(request);
         break;
-    case REQUEST_SERVED: replica->reading = NULL; break;
+    case REQUEST_SERVED:
+        DL_DELETE(replica->reading, request);
+        if (request->reading)
+            replica->options.machine->ops->read_drop(replica->options.machine, request->reading);
+        request->reading = NULL;
+        break;
     }
 }
 
@@ -259,7 +264,7 @@ void replica_abandon(struct replica *replica, uint64_t client)
     DL_FOREACH_SAFE2(line->requests, request, following, line_next)
     {
         request->context = NULL;
-        if (request->kind == REQUEST_READ && request->place != REQUEST_SERVED)
+        if (request->kind == REQUEST_READ)
             request_finish(replica, request, REQUEST_NOT_DONE, no_reply);
     }
 }
@@ -279,13 +284,13 @@ static void expire(struct replica *replica, struct request *request)
     case REQUEST_FORWARDED:
         request_finish(replica, request, request_outcome_unanswered(request), no_reply);
         break;
-    case REQUEST_SERVED: break; /* it is as good as done */
     case REQUEST_NOWHERE:
     case REQUEST_WAITING:
     case REQUEST_RETURNED:
     case REQUEST_READING:
     case REQUEST_TIED:
-    case REQUEST_BETWEEN: request_finish(replica, request, REQUEST_NOT_DONE, no_reply); break;
+    case REQUEST_BETWEEN:
+    case REQUEST_SERVED: request_finish(replica, request, REQUEST_NOT_DONE, no_reply); break;
     }
 }
 

@@ -67,11 +67,22 @@ static void machine_applied(struct state_machine *port, struct raft_pos pos, int
     sim_check_data(node, pos, now_ms);
 }
 
-static bool machine_read(struct state_machine *port, const struct apply_context *context,
-                         struct bytes command, int protocol, struct buffer *reply)
+static bool machine_read(struct state_machine *port, void **reading,
+                         const struct apply_context *context, struct bytes command, int protocol,
+                         struct buffer *reply)
 {
     struct sim_node *node = node_of(port);
-    return node->machine->ops->read(node->machine, context, command, protocol, reply);
+    return node->machine->ops->read(node->machine, reading, context, command, protocol, reply);
+}
+
+static void machine_read_drop(struct state_machine *port, void *reading)
+{
+    node_of(port)->machine->ops->read_drop(node_of(port)->machine, reading);
+}
+
+static uint64_t machine_work(struct state_machine *port)
+{
+    return node_of(port)->machine->ops->work(node_of(port)->machine);
 }
 
 static bool machine_admit(struct state_machine *port, const struct apply_context *context,
@@ -123,6 +134,8 @@ static const struct state_machine_ops machine_ops = {
     .apply = machine_apply,
     .applied = machine_applied,
     .read = machine_read,
+    .read_drop = machine_read_drop,
+    .work = machine_work,
     .ready = machine_ready,
     .applied_index = machine_applied_index,
     .persisted_index = machine_persisted_index,

@@ -263,7 +263,8 @@ static inline void world_read(struct world *world, struct bytes encoded, struct 
                                     .database = world->connection.database,
                                     .now_ms = world->now_ms};
     const struct state_machine_ops *ops = world->machine->ops;
-    while (!ops->read(world->machine, &context, encoded, world->connection.protocol, out))
+    void *reading = NULL;
+    while (!ops->read(world->machine, &reading, &context, encoded, world->connection.protocol, out))
         world->pauses++;
 }
 

@@ -430,6 +430,78 @@ static void test_many_keys_are_done_in_slices(void **state)
 }
 
 /* Every key exactly once when nothing changes, whatever the step. */
+/* One slice.  False: not the last. */
+static bool read_slice(struct world *world, void **reading, const struct blob *command,
+                       struct buffer *out)
+{
+    struct apply_context context = {.meaning = 1, .now_ms = world->now_ms};
+    return world->machine->ops->read(world->machine, reading, &context, blob_bytes(command), 2,
+                                     out);
+}
+
+static struct blob *encode_mget(uint32_t keys)
+{
+    struct bytes *argv = memory_new((keys + 1) * sizeof *argv);
+    argv[0] = bytes_from_string("MGET");
+    for (uint32_t i = 1; i <= keys; i++)
+        argv[i] = bytes_from_string("key0");
+    struct blob *command = command_encode(argv, keys + 1);
+    memory_free(argv);
+    return command;
+}
+
+/* What goes on in later slices sees the state of the first, and hinders nobody. */
+static void test_long_reads_see_one_state(void **state)
+{
+    enum { KEYS = 5000 };
+    struct world *world = *state;
+    struct bytes argv[] = {bytes_from_string("KEYS"), bytes_from_string("*")};
+    struct blob *commands[] = {command_encode(argv, 2), encode_mget(KEYS)};
+    struct buffer out[2] = {{0}}, line = {0};
+    void *readings[2] = {NULL}, *dropped = NULL;
+    for (int i = 0; i < KEYS; i++) {
+        buffer_clear(&line);
+        buffer_printf(&line, "SET key%d old%c", i, 0);
+        EXPECT(world, line.data, OK);
+    }
+    for (int i = 0; i < 2; i++)
+        assert_false(read_slice(world, &readings[i], commands[i], &out[i]));
+    assert_non_null(readings[0]);
+    assert_false(read_slice(world, &dropped, commands[0], &out[0]));
+    EXPECT(world, "SET key0 new", OK);
+    EXPECT(world, "SET another x", OK);
+    assert_false(read_slice(world, &readings[0], commands[0], &out[0]));
+    world->machine->ops->read_drop(world->machine, dropped);
+    EXPECT(world, "FLUSHALL", OK);
+    EXPECT(world, "SET key0 newer", OK);
+    for (int i = 0; i < 2; i++)
+        while (!read_slice(world, &readings[i], commands[i], &out[i]))
+            continue;
+    assert_memory_equal(out[0].data, "*5000\r\n", 7);
+    assert_null(memmem(out[0].data, out[0].size, "another", 7));
+    assert_memory_equal(out[1].data, "*5000\r\n$3\r\nold\r\n", 16);
+    assert_int_equal(out[1].size, 7 + KEYS * 9);
+    for (int i = 0; i < 2; i++) {
+        assert_null(readings[i]);
+        blob_release(commands[i]);
+        buffer_deinit(&out[i]);
+    }
+    buffer_deinit(&line);
+}
+
+/* Large values that are written or fetched count, not only the words. */
+static void test_work_is_counted(void **state)
+{
+    struct world *world = *state;
+    const struct state_machine_ops *ops = world->machine->ops;
+    uint64_t before = ops->work(world->machine);
+    EXPECT(world, "SETRANGE big 4000000 x", ":4000001\r\n");
+    assert_in_range(ops->work(world->machine) - before, 4000000, 4100000);
+    before = ops->work(world->machine);
+    EXPECT(world, "SETRANGE big 0 x", ":4000001\r\n");
+    assert_in_range(ops->work(world->machine) - before, 4000000, 4100000);
+}
+
 static void test_scan_is_complete(void **state)
 {
     struct world *world = *state;
@@ -544,6 +616,8 @@ int main(void)
                                        TEST(test_many_stars),
                                        TEST(test_binary),
                                        TEST(test_too_large),
+                                       TEST(test_long_reads_see_one_state),
+                                       TEST(test_work_is_counted),
                                        TEST(test_scan_is_complete),
                                        TEST(test_randomkey_varies),
                                        TEST(test_patterns),

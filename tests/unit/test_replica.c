@@ -205,27 +205,100 @@ static void a_read_waits_for_confirmation_and_for_the_noop(void **state)
     assert_string_equal(a.reply, "read at 1");
 }
 
-static void a_long_read_sees_one_state(void **state)
+/* Read a needs three slices, write b is committed after the first. */
+static void begin_long_read(struct result *a, struct result *b)
 {
-    static struct result a, b;
-    (void)state;
     lead();
-    ask(&a, REQUEST_READ, 1, "a");
+    ask(a, REQUEST_READ, 1, "a");
     replica_run(world.replica);
-    ask(&b, REQUEST_WRITE, 2, "b");
+    ask(b, REQUEST_WRITE, 1, "b");
     replica_run(world.replica);
     persist();
     world.read_slices = 3;
     receive_without_running(matched(1, (struct raft_pos){1, 1}));
-    assert_true(replica_run(world.replica));            /* one slice: there is more to do */
-    receive_without_running(matched(1, status().last)); /* b is committed */
+    assert_true(replica_run(world.replica)); /* one slice: there is more to do */
+    receive_without_running(matched(1, status().last));
+}
+
+static void a_long_read_sees_one_state_and_holds_up_nobody(void **state)
+{
+    static struct result a, b, c;
+    (void)state;
+    begin_long_read(&a, &b);
     assert_true(replica_run(world.replica));
-    assert_int_equal(a.calls + b.calls, 0);
+    assert_int_equal(a.calls, 0);
+    assert_ended(b, REQUEST_DONE); /* of the same client: its reply waits for its turn elsewhere */
+    assert_string_equal(world.applied, "b");
+    assert_ptr_equal(world.replica->reading->context, &a);
+    ask(&c, REQUEST_READ, 2, "c");
+    run();
+    assert_ended(a, REQUEST_DONE);
+    assert_string_equal(a.reply, "read at 1");
+    acknowledge();
+    assert_ended(c, REQUEST_DONE);
+    assert_string_equal(c.reply, "read at 2");
+    assert_int_equal(world.reads_dropped, 0);
+}
+
+static void a_long_read_of_a_client_that_left_is_dropped(void **state)
+{
+    static struct result a, b;
+    (void)state;
+    begin_long_read(&a, &b);
+    replica_abandon(world.replica, 1);
+    assert_int_equal(world.reads_dropped, 1);
+    assert_null(world.replica->reading);
+    run();
+    assert_int_equal(a.calls, 0);
+    assert_string_equal(world.applied, "b");
+}
+
+static void a_long_read_ends_with_its_deadline(void **state)
+{
+    static struct result a, b;
+    (void)state;
+    begin_long_read(&a, &b);
+    world.now_ms += DEADLINE_MS;
+    replica_tick(world.replica, world.now_ms, world.now_ms);
+    assert_ended(a, REQUEST_NOT_DONE);
+    assert_int_equal(world.reads_dropped, 1);
+}
+
+/* What cannot be kept for later begins again; what its client wrote behind it waits. */
+static void a_long_read_without_room_begins_again(void **state)
+{
+    static struct result a, b;
+    (void)state;
+    world.read_not_now = true;
+    begin_long_read(&a, &b);
+    assert_true(replica_run(world.replica));
     assert_string_equal(world.applied, "");
+    world.read_not_now = false;
     run();
     assert_ended(a, REQUEST_DONE);
     assert_string_equal(a.reply, "read at 1");
     assert_ended(b, REQUEST_DONE);
+}
+
+/* However small the entries are. */
+static void a_turn_ends_by_the_work_done(void **state)
+{
+    enum { WRITES = 20 };
+    static struct result writes[WRITES];
+    (void)state;
+    lead();
+    for (int i = 0; i < WRITES; i++)
+        ask(&writes[i], REQUEST_WRITE, 1, "w");
+    replica_run(world.replica);
+    persist();
+    world.work_each = 3 << 20;
+    receive_without_running(matched(1, status().last));
+    raft_index before = status().applied;
+    assert_true(replica_run(world.replica));
+    assert_in_range(status().applied - before, 1, 6); /* two looks of 8 MB */
+    run();
+    for (int i = 0; i < WRITES; i++)
+        assert_ended(writes[i], REQUEST_DONE);
 }
 
 /* Nobody sees a state between two, and time and messages go on meanwhile. */
@@ -817,7 +890,11 @@ int main(void)
         TEST(a_new_leader_refuses_nothing_before_it_knows),
         TEST(an_entry_of_a_higher_meaning_ends_the_process),
         TEST(a_read_waits_for_confirmation_and_for_the_noop),
-        TEST(a_long_read_sees_one_state),
+        TEST(a_long_read_sees_one_state_and_holds_up_nobody),
+        TEST(a_long_read_of_a_client_that_left_is_dropped),
+        TEST(a_long_read_ends_with_its_deadline),
+        TEST(a_long_read_without_room_begins_again),
+        TEST(a_turn_ends_by_the_work_done),
         TEST(nothing_comes_between_the_slices_of_a_write),
         TEST(a_long_write_outlives_the_leadership),
         TEST(a_reply_larger_than_wanted_is_not_given),

@@ -38,10 +38,14 @@ struct world {
     int64_t highest_ms, read_ms;
     uint64_t seed, appended_seed; /* of the last command applied, and of the last one sent */
     int read_slices;              /* calls that the next read takes */
-    int apply_slices;             /* calls that the next write takes */
-    int room;                     /* entries that the state machine takes before it asks to wait */
-    bool disk_hangs;              /* nothing more reaches the log */
-    char appended[TEXT_MAX];      /* the commands in the last append request */
+    raft_index read_index;        /* what the last read saw in its first slice */
+    bool read_not_now;            /* a read cannot go on */
+    uint32_t reads_dropped;
+    uint64_t work, work_each; /* done, and by each entry */
+    int apply_slices;         /* calls that the next write takes */
+    int room;                 /* entries that the state machine takes before it asks to wait */
+    bool disk_hangs;          /* nothing more reaches the log */
+    char appended[TEXT_MAX];  /* the commands in the last append request */
 
     struct forward forwards[FORWARDS_MAX];
     char forwarded[TEXT_MAX]; /* their commands */
@@ -147,6 +151,7 @@ static inline void applied(struct state_machine *machine, struct raft_pos pos, i
     if (now_ms > world.highest_ms)
         world.highest_ms = now_ms;
     world.applied_index = pos.index;
+    world.work += world.work_each;
     world.room--;
 }
 
@@ -162,20 +167,41 @@ static inline bool admit(struct state_machine *machine, const struct apply_conte
     return false;
 }
 
-static inline bool serve(struct state_machine *machine, const struct apply_context *context,
-                         struct bytes command, int protocol, struct buffer *reply)
+static inline bool serve(struct state_machine *machine, void **reading,
+                         const struct apply_context *context, struct bytes command, int protocol,
+                         struct buffer *reply)
 {
     (void)machine;
     (void)command;
     (void)protocol;
     world.read_ms = context->now_ms;
-    if (world.read_slices > 0 && --world.read_slices > 0)
+    if (world.read_not_now)
         return false;
-    buffer_printf(reply, "read at %llu", (unsigned long long)world.applied_index);
+    if (!*reading)
+        world.read_index = world.applied_index;
+    if (world.read_slices > 0 && --world.read_slices > 0) {
+        *reading = &world.read_index;
+        return false;
+    }
+    *reading = NULL;
+    buffer_printf(reply, "read at %llu", (unsigned long long)world.read_index);
     buffer_reserve(reply, world.padding);
     memset(reply->data + reply->size, '.', world.padding);
     reply->size += world.padding;
     return true;
+}
+
+static inline void serve_no_more(struct state_machine *machine, void *reading)
+{
+    (void)machine;
+    assert_ptr_equal(reading, &world.read_index);
+    world.reads_dropped++;
+}
+
+static inline uint64_t work(struct state_machine *machine)
+{
+    (void)machine;
+    return world.work;
 }
 
 static inline bool ready(struct state_machine *machine)
@@ -222,6 +248,8 @@ static const struct state_machine_ops machine_ops = {.apply = apply,
                                                      .applied = applied,
                                                      .admit = admit,
                                                      .read = serve,
+                                                     .read_drop = serve_no_more,
+                                                     .work = work,
                                                      .ready = ready,
                                                      .applied_index = applied_index,
                                                      .persisted_index = persisted_index,
