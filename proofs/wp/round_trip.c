@@ -68,7 +68,7 @@ int round_trip_entry_head(const struct raft_entry *entry, struct raft_pos before
 }
 
 /*@ requires \valid_read(stamp) && \valid(again) && \separated(stamp, again);
-    requires stamp->meaning >= 1;
+    requires 1 <= stamp->meaning <= 255 && stamp->database <= 255;
     assigns *again;
     ensures accepted: \result;
     ensures meaning: again->meaning == stamp->meaning;
@@ -81,6 +81,5 @@ bool round_trip_stamp(const struct stamp *stamp, struct stamp *again)
 {
     unsigned char at[STAMP_SIZE];
     stamp_put(at, stamp);
-    //@ assert stamp_present((unsigned char *)at);
     return stamp_get(at, STAMP_SIZE, again);
 }

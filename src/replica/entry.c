@@ -36,8 +36,8 @@ bool entry_unstamp(struct bytes payload, struct apply_context *context, struct b
     struct stamp stamp;
     if (!stamp_get(data, payload.size, &stamp))
         return false;
-    context->meaning = stamp.meaning;
-    context->database = stamp.database;
+    context->meaning = (uint8_t)stamp.meaning;
+    context->database = (uint8_t)stamp.database;
     context->value_max = stamp.value_max;
     context->now_ms = (int64_t)stamp.unix_ms;
     context->seed = stamp.seed;

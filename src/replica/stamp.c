@@ -17,8 +17,8 @@ static void put_behind_head(unsigned char *at, const struct stamp *stamp)
 void stamp_put(unsigned char *at, const struct stamp *stamp)
 {
     at[0] = STAMP_VERSION;
-    at[1] = stamp->meaning;
-    at[2] = stamp->database;
+    at[1] = (unsigned char)stamp->meaning;
+    at[2] = (unsigned char)stamp->database;
     at[3] = 0;
     put_behind_head(at, stamp);
 }

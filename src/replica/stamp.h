@@ -13,8 +13,8 @@ enum { STAMP_VERSION = 3, STAMP_VERSION_LIMITED = 2, STAMP_VERSION_FIRST = 1, ST
 enum { STAMP_MEANING_OLD = 1 };
 
 struct stamp {
-    uint8_t meaning;  /* never 0 */
-    uint8_t database; /* which are there, the state machine knows */
+    uint32_t meaning;  /* a byte, never 0 */
+    uint32_t database; /* a byte; which are there, the state machine knows */
     uint32_t value_max;
     uint64_t unix_ms; /* as bits: it is signed */
     uint64_t seed;
@@ -29,9 +29,9 @@ struct stamp {
 */
 
 /*@ requires \valid(at + (0 .. 23)) && \valid_read(stamp) && \separated(at + (0 .. 23), stamp);
-    requires stamp->meaning >= 1;
+    requires 1 <= stamp->meaning <= 255 && stamp->database <= 255;
     assigns at[0 .. 23];
-    ensures version: at[0] == STAMP_VERSION && at[3] == 0;
+    ensures version: stamp_present(at);
     ensures meaning: at[1] == stamp->meaning;
     ensures database: at[2] == stamp->database;
     ensures value_max: little_u32(at + 4) == stamp->value_max;
