@@ -20,11 +20,12 @@ enum {
 
 /* What a node asks of it (server/node.c); nobody needed to change that yet. */
 enum {
-    APPEND_INFLIGHT_MAX = 32,          /* append requests under way to a follower */
-    APPEND_ENTRIES_MAX = 1024,         /* in one of them */
-    APPEND_BYTES_MAX = 1 << 20,        /* the same; always at least one entry */
-    UNCOMMITTED_BYTES_MAX = 256 << 20, /* then clients wait */
-    ENTRY_CACHE_BYTES = 64 << 20       /* payloads of recent entries in memory */
+    APPEND_INFLIGHT_MAX = 32,             /* append requests under way to a follower */
+    APPEND_INFLIGHT_BYTES_MAX = 64 << 20, /* payload in all of those; always at least one */
+    APPEND_ENTRIES_MAX = 1024,            /* in one of them */
+    APPEND_BYTES_MAX = 1 << 20,           /* the same; always at least one entry */
+    UNCOMMITTED_BYTES_MAX = 256 << 20,    /* then clients wait */
+    ENTRY_CACHE_BYTES = 64 << 20          /* payloads of recent entries in memory */
 };
 _Static_assert((int)APPEND_INFLIGHT_MAX <= (int)RAFT_INFLIGHT_MAX,
                "the core keeps track of all of them");
@@ -54,15 +55,16 @@ enum {
     /* How much is applied before the event loop gets its turn again. */
     APPLY_ENTRIES_MAX = 4096,
     APPLY_BYTES_MAX = 8 << 20,
-    TURN_WORK_MAX = 8 << 20, /* the same of applying and reading: state_machine_ops.work */
-    APPLY_READ_MAX = 256,
-    SERVE_BYTES_MAX = 4 << 20, /* of replies to reads */
+    TURN_WORK_MAX = 8 << 20,    /* the same of applying and reading: state_machine_ops.work */
+    REPLAY_ENTRIES_MAX = 256,   /* read back at a time, to be applied */
+    REPLAY_BYTES_MAX = 4 << 20, /* the same; always at least one entry */
+    SERVE_BYTES_MAX = 4 << 20,  /* of replies to reads */
     /* Of replies to reads before writes, which cannot wait, to a node that has no room for them. */
     OWED_BYTES_MAX = 64 << 20
 };
 _Static_assert((int)APPEND_ENTRIES_MAX <= (int)REPLICA_ENTRIES_MAX,
                "the replica fills in what the core sends");
-_Static_assert((int)APPLY_READ_MAX <= (int)APPLY_ENTRIES_MAX,
+_Static_assert((int)REPLAY_ENTRIES_MAX <= (int)APPLY_ENTRIES_MAX,
                "one look into the log is no more than a turn");
 _Static_assert((int)PROPOSE_BYTES_MAX <= (int)UNCOMMITTED_BYTES_MAX / 2,
                "a turn's proposal is taken while another is under way");
@@ -99,11 +101,14 @@ enum {
     QUEUED_CONTROL_MAX = 4 << 20,
     QUEUED_ENTRIES_MAX = 64 << 20,
     QUEUED_COMMANDS_MAX = 64 << 20,
+    ENTRIES_AHEAD_MAX = 16 << 20,  /* then no more entries are taken for it */
     REPLIES_AHEAD_MAX = 4 << 20,   /* then no more reads are served for it */
     REPLIES_QUEUED_MAX = 256 << 20 /* then its connection is closed */
 };
 _Static_assert((long long)APPEND_INFLIGHT_MAX *APPEND_BYTES_MAX < QUEUED_ENTRIES_MAX,
                "a full window finds room: nothing of it is dropped");
+_Static_assert((int)ENTRIES_AHEAD_MAX < (int)QUEUED_ENTRIES_MAX,
+               "who asks for room first is never dropped");
 _Static_assert((int)FORWARDED_BYTES_MAX <= (int)QUEUED_COMMANDS_MAX,
                "what is forwarded finds room");
 _Static_assert(REPLIES_AHEAD_MAX + SERVE_BYTES_MAX + OWED_BYTES_MAX < REPLIES_QUEUED_MAX,

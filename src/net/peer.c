@@ -109,6 +109,13 @@ static void send_forward_reply(struct transport *transport, raft_node_id to,
     wire_encode_forward_reply(&link->out, &sent);
 }
 
+static bool has_room_for_entries(struct transport *transport, raft_node_id to)
+{
+    struct peer *peer = peer_find(peers_of(transport), to);
+    const struct link *link = peer ? &peer->links[CHANNEL_ENTRIES] : NULL;
+    return link && link->state == LINK_UP && link->out.size <= ENTRIES_AHEAD_MAX;
+}
+
 /* Of a node that is not there the replies are dropped: there is room for them. */
 static bool has_room_for_replies(struct transport *transport, raft_node_id to)
 {
@@ -120,6 +127,7 @@ static const struct transport_ops transport_ops = {
     .send = send_message,
     .forward = send_forward,
     .forward_reply = send_forward_reply,
+    .has_room_for_entries = has_room_for_entries,
     .has_room = has_room_for_replies,
 };
 

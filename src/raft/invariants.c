@@ -15,6 +15,7 @@ static void check_progress(const struct raft *raft, const struct progress *progr
     check(progress->inflight_count <= RAFT_INFLIGHT_MAX); /* I9 */
     if (progress->inflight_count == 0) {
         check(!progress->replicating || progress->next == progress->match + 1);
+        check(progress->inflight_bytes == 0);
         return;
     }
     uint32_t end = progress->inflight_start + progress->inflight_count - 1;

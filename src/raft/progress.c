@@ -13,6 +13,7 @@ void raft_progress_probe(struct progress *progress, raft_index next)
     progress->replicating = false;
     progress->next = next;
     progress->inflight_count = 0;
+    progress->inflight_bytes = 0;
     progress->silent_ticks = 0;
 }
 
@@ -21,15 +22,18 @@ void raft_progress_replicate(struct progress *progress)
     progress->replicating = true;
     progress->next = progress->match + 1;
     progress->inflight_count = 0;
+    progress->inflight_bytes = 0;
     progress->silent_ticks = 0;
 }
 
-void raft_progress_sent(struct progress *progress, raft_index last)
+void raft_progress_sent(struct progress *progress, raft_index last, uint64_t bytes)
 {
     check(progress->replicating);
     check(progress->inflight_count < RAFT_INFLIGHT_MAX);
     uint32_t at = (progress->inflight_start + progress->inflight_count) % RAFT_INFLIGHT_MAX;
     progress->inflight[at] = last;
+    progress->inflight_sizes[at] = bytes;
+    progress->inflight_bytes += bytes;
     progress->inflight_count++;
     progress->next = last + 1;
 }
@@ -42,6 +46,7 @@ bool raft_progress_matched(struct progress *progress, raft_index index, uint32_t
     if (progress->next <= index)
         progress->next = index + 1;
     while (progress->inflight_count > 0 && progress->inflight[progress->inflight_start] <= index) {
+        progress->inflight_bytes -= progress->inflight_sizes[progress->inflight_start];
         progress->inflight_start = (progress->inflight_start + 1) % RAFT_INFLIGHT_MAX;
         progress->inflight_count--;
     }

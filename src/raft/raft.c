@@ -338,6 +338,7 @@ struct raft *raft_new(const struct raft_config *config, const struct raft_saved 
     check(config->inflight_max > 0);
     check(config->inflight_max <= RAFT_INFLIGHT_MAX);
     check(config->append_entries_max > 0);
+    check(config->inflight_bytes_max > 0);
     struct raft *raft = memory_new(sizeof *raft);
     raft->config = *config;
     raft->members = saved->members;

@@ -218,11 +218,12 @@ struct raft_peer_status {
 
 struct raft_config {
     raft_node_id id;
-    uint32_t election_ticks;        /* randomised between one and two times this */
-    uint32_t heartbeat_ticks;       /* less than election_ticks */
-    uint32_t inflight_max;          /* append requests under way per follower, <= 64 */
-    uint32_t append_entries_max;    /* entries in one append request */
-    uint64_t append_bytes_max;      /* payload in one append request; always at least one entry */
+    uint32_t election_ticks;     /* randomised between one and two times this */
+    uint32_t heartbeat_ticks;    /* less than election_ticks */
+    uint32_t inflight_max;       /* append requests under way per follower, <= RAFT_INFLIGHT_MAX */
+    uint64_t inflight_bytes_max; /* payload in them: beyond it no more is sent; always one */
+    uint32_t append_entries_max; /* entries in one append request */
+    uint64_t append_bytes_max;   /* payload in one append request; always at least one entry */
     uint64_t uncommitted_bytes_max; /* proposals beyond it are refused with RAFT_BUSY */
     uint64_t seed;
 };

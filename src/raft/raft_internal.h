@@ -78,7 +78,9 @@ struct progress {
     uint32_t idle_ticks; /* since it last answered */
     bool fell_off;       /* needs what our log no longer holds */
     uint64_t round_acked;
-    raft_index inflight[RAFT_INFLIGHT_MAX]; /* last index of each request under way, a ring */
+    raft_index inflight[RAFT_INFLIGHT_MAX];     /* last index of each request under way, a ring */
+    uint64_t inflight_sizes[RAFT_INFLIGHT_MAX]; /* payload bytes of each */
+    uint64_t inflight_bytes;                    /* their sum */
     uint32_t inflight_start, inflight_count;
     uint32_t silent_ticks; /* since match last rose while requests were under way */
     uint32_t resend_ticks; /* then give them up as lost; doubles each time */
@@ -87,7 +89,7 @@ struct progress {
 void raft_progress_reset(struct progress *progress, raft_index next, uint32_t resend_ticks);
 void raft_progress_probe(struct progress *progress, raft_index next);
 void raft_progress_replicate(struct progress *progress);
-void raft_progress_sent(struct progress *progress, raft_index last);
+void raft_progress_sent(struct progress *progress, raft_index last, uint64_t bytes);
 /* True if match rose. */
 bool raft_progress_matched(struct progress *progress, raft_index index, uint32_t resend_ticks);
 

@@ -74,18 +74,27 @@ void raft_send_heartbeats(struct raft *raft)
             send_heartbeat(raft, place);
 }
 
-/* How many entries from `next` on fit one request: at least one. */
-static uint32_t count_that_fits(const struct raft *raft, raft_index next)
+/* How many entries from `next` on fit one request: at least one; and their bytes. */
+static uint32_t count_that_fits(const struct raft *raft, raft_index next, uint64_t *bytes)
 {
-    uint64_t bytes = 0;
     uint32_t count = 0;
+    *bytes = 0;
     while (next + count <= raft->trail.last && count < raft->config.append_entries_max) {
-        bytes += raft_trail_size_at(&raft->trail, next + count);
-        if (count > 0 && bytes > raft->config.append_bytes_max)
+        uint32_t size = raft_trail_size_at(&raft->trail, next + count);
+        if (count > 0 && *bytes + size > raft->config.append_bytes_max)
             break;
+        *bytes += size;
         count++;
     }
     return count;
+}
+
+/* A member that is behind gets no more ahead of its answers than it can take in a while. */
+static bool window_is_open(const struct raft *raft, const struct progress *progress)
+{
+    return progress->inflight_count < raft->config.inflight_max &&
+           (progress->inflight_count == 0 ||
+            progress->inflight_bytes < raft->config.inflight_bytes_max);
 }
 
 void raft_send_entries(struct raft *raft, uint32_t place)
@@ -95,12 +104,13 @@ void raft_send_entries(struct raft *raft, uint32_t place)
     if (place == raft->self)
         return;
     while (progress->replicating && progress->next <= raft->trail.last &&
-           progress->inflight_count < raft->config.inflight_max) {
+           window_is_open(raft, progress)) {
         raft_index prev = progress->next - 1;
         progress->fell_off = prev < raft->trail.first.index;
         if (progress->fell_off)
             return;
-        uint32_t count = count_that_fits(raft, progress->next);
+        uint64_t bytes;
+        uint32_t count = count_that_fits(raft, progress->next, &bytes);
         struct raft_message message =
             raft_message_to(raft, raft->members.list[place].id, RAFT_APPEND_REQUEST);
         message.append_request.prev =
@@ -109,7 +119,7 @@ void raft_send_entries(struct raft *raft, uint32_t place)
         message.append_request.round = state->round;
         message.append_request.count = count;
         raft_send_now(raft, &message);
-        raft_progress_sent(progress, prev + count);
+        raft_progress_sent(progress, prev + count, bytes);
     }
 }
 

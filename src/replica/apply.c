@@ -185,28 +185,14 @@ static bool is_turn_over(const struct replica *replica)
     return machine->ops->work(machine) >= replica->work_end;
 }
 
-/* A replay after a restart reads entries back from disk, some at a time. */
-static raft_index apply_from_disk(struct replica *replica, raft_index first, raft_index to)
+/* From memory, or read back; NULL: it is asked for. */
+static const struct raft_entry *entry_at(struct replica *replica, raft_index index)
 {
-    struct raft_entry entries[APPLY_READ_MAX];
-    struct state_machine *machine = replica->options.machine;
-    uint64_t wanted = to - first + 1;
-    uint32_t count =
-        raft_log_read(replica->options.log, first,
-                      wanted < APPLY_READ_MAX ? (uint32_t)wanted : (uint32_t)APPLY_READ_MAX,
-                      APPLY_BYTES_MAX, entries);
-    check(count > 0);
-    raft_index applied = first - 1;
-    for (uint32_t i = 0; i < count; i++) {
-        if (machine->ops->ready(machine) && !is_turn_over(replica) &&
-            apply_entry(replica, &entries[i]))
-            applied = entries[i].pos.index;
-        else
-            i = count; /* the rest is read again later */
-    }
-    for (uint32_t i = 0; i < count; i++)
-        blob_release(entries[i].payload);
-    return applied;
+    const struct raft_entry *entry = entry_cache_get(&replica->cache, index);
+    if (!entry)
+        return replica_replay_get(replica, index);
+    replica_replay_forget(replica);
+    return entry;
 }
 
 bool replica_apply_some(struct replica *replica)
@@ -222,18 +208,16 @@ bool replica_apply_some(struct replica *replica)
     while (applied < replica->apply_to && applied - before < APPLY_ENTRIES_MAX &&
            bytes < APPLY_BYTES_MAX && !is_turn_over(replica) && !replica->applying.payload &&
            !replica->held_up && machine->ops->ready(machine)) {
-        const struct raft_entry *entry = entry_cache_get(&replica->cache, applied + 1);
-        if (entry) {
-            bytes += entry->size;
-            applied += apply_entry(replica, entry);
-        } else {
-            applied = apply_from_disk(replica, applied + 1, replica->apply_to);
-        }
+        const struct raft_entry *entry = entry_at(replica, applied + 1);
+        if (!entry)
+            break;
+        bytes += entry->size;
+        applied += apply_entry(replica, entry);
     }
     if (applied > before)
         tell_applied(replica, applied);
     return replica->applying.payload ||
-           (applied < replica->apply_to && machine->ops->ready(machine));
+           (applied < replica->apply_to && !replica->replay_asked && machine->ops->ready(machine));
 }
 
 void replica_reads_confirmed(struct replica *replica, const struct raft_read *read)

@@ -23,38 +23,6 @@ static void keep_entries(struct replica *replica, const struct raft_write *write
         entry_cache_put(&replica->cache, &write->entries[i]);
 }
 
-/* Gives the payloads to an outgoing append: from memory, or, for a peer that is behind, from disk. */
-static void send_append(struct replica *replica, const struct raft_message *message)
-{
-    struct transport *transport = replica->options.transport;
-    raft_index first = message->append_request.prev.index + 1;
-    uint32_t count = message->append_request.count;
-    check(count <= REPLICA_ENTRIES_MAX);
-    uint32_t from_disk = 0;
-    if (first < replica->cache.first) {
-        raft_index before_cache = replica->cache.first - first;
-        from_disk = raft_log_read(replica->options.log, first,
-                                  before_cache < count ? (uint32_t)before_cache : count,
-                                  replica->options.raft.append_bytes_max, replica->scratch);
-        check(from_disk > 0);
-    }
-    uint32_t filled = from_disk;
-    for (; filled < count; filled++) {
-        const struct raft_entry *entry = entry_cache_get(&replica->cache, first + filled);
-        if (!entry)
-            break; /* the disk gave less than asked for: the rest counts as lost */
-        replica->scratch[filled] = *entry;
-    }
-    struct raft_message sent = *message;
-    sent.append_request.count = filled;
-    for (uint32_t i = 0; i < filled; i++)
-        check(replica->scratch[i].pos.index == first + i);
-    check(replica->scratch[0].pos.term >= message->append_request.prev.term);
-    transport->ops->send(transport, &sent, replica->scratch);
-    for (uint32_t i = 0; i < from_disk; i++)
-        blob_release(replica->scratch[i].payload);
-}
-
 static void do_output(struct replica *replica, const struct raft_output *output)
 {
     struct transport *transport = replica->options.transport;
@@ -65,7 +33,7 @@ static void do_output(struct replica *replica, const struct raft_output *output)
     for (uint32_t i = 0; i < output->messages_count; i++) {
         const struct raft_message *message = &output->messages[i];
         if (message->type == RAFT_APPEND_REQUEST && message->append_request.count > 0)
-            send_append(replica, message);
+            replica_feed_append(replica, message);
         else
             transport->ops->send(transport, message, NULL);
     }
@@ -187,6 +155,7 @@ static void handle_disconnections(struct replica *replica)
         raft_node_id node = members->list[place].id;
         if (replica->unreachable[place]) {
             replica->unreachable[place] = false;
+            replica_feed_clear(&replica->feeds[place]);
             struct raft_input input = {.type = RAFT_INPUT_UNREACHABLE, .node = node};
             replica_step(replica, &input);
         }
@@ -195,6 +164,14 @@ static void handle_disconnections(struct replica *replica)
             replica_forwards_lost_to(replica, node);
         }
     }
+}
+
+void replica_log_read(struct replica *replica, struct raft_log_reading *reading)
+{
+    if (reading->owner == replica->options.raft.id)
+        replica_replay_read(replica, reading);
+    else
+        replica_feed_read(replica, reading);
 }
 
 bool replica_run(struct replica *replica)
@@ -215,7 +192,8 @@ bool replica_run(struct replica *replica)
         more = true;
     if (replica_serve_reads(replica))
         more = true;
-    entry_cache_shrink(&replica->cache, replica->status.applied, replica->options.cache_bytes);
+    replica_feed_all(replica);
+    entry_cache_shrink(&replica->cache, replica->status.durable, replica->options.cache_bytes);
     return more;
 }
 
@@ -276,6 +254,9 @@ struct replica *replica_new(const struct replica_options *options, int64_t now_m
 void replica_free(struct replica *replica)
 {
     replica_finish_everything(replica);
+    for (uint32_t place = 0; place < RAFT_MEMBERS_MAX; place++)
+        replica_feed_clear(&replica->feeds[place]);
+    replica_replay_forget(replica);
     entry_cache_deinit(&replica->cache);
     blob_release(replica->applying.payload);
     buffer_deinit(&replica->reply);

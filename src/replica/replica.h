@@ -17,6 +17,7 @@
 #include "base/bytes.h"
 #include "raft/raft.h"
 #include "storage/raft_log.h"
+#include "storage/raft_log_reader.h"
 #include "storage/raft_log_writer.h"
 
 struct replica;
@@ -176,6 +177,8 @@ struct transport_ops {
     bool (*forward)(struct transport *transport, raft_node_id to, const struct forward *forward);
     void (*forward_reply)(struct transport *transport, raft_node_id to,
                           const struct forward_reply *reply);
+    /* False: not connected, or so much waits to be sent that no append should be given to send() now. */
+    bool (*has_room_for_entries)(struct transport *transport, raft_node_id to);
     /* False: so much waits to be sent to that node that its reads should not be served now. */
     bool (*has_room)(struct transport *transport, raft_node_id to);
 };
@@ -199,6 +202,7 @@ struct replica_options {
     uint64_t waiting_max;     /* requests for a leader; beyond, replica_congested(); 0: the usual */
     struct raft_log *log;     /* borrowed, like all below */
     struct raft_log_writer *writer;
+    struct raft_log_reader *reader;
     struct transport *transport;
     struct state_machine *machine;
     /* Gets each start and step of the core as a line (raft/trace.h), before anything of it is done;
@@ -225,6 +229,8 @@ void replica_receive_forward_reply(struct replica *replica, raft_node_id from,
  * commands without a reply end as unknown (writes) or are tried again (reads). */
 void replica_disconnected(struct replica *replica, raft_node_id node, bool raft, bool forwards);
 void replica_persisted(struct replica *replica, uint64_t seq);
+/* What the reader was asked for is there.  Takes the reading. */
+void replica_log_read(struct replica *replica, struct raft_log_reading *reading);
 /* A member said, when it connected, that it can execute entries up to this meaning. */
 void replica_announced(struct replica *replica, raft_node_id node, uint8_t meaning);
 

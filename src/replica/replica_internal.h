@@ -5,6 +5,8 @@
  *   routing.c      waiting requests: propose, read, or forward
  *   apply.c        committed entries and confirmed reads to the state machine
  *   entry_cache.c  payloads of recent entries
+ *   feed.c         append requests on their way to a member, with entries from memory or disk
+ *   replay.c       entries that are applied from disk
  *   entry.c        the stamp in front of a command
  *   meaning.c      the version of the commands that the members have in common
  *   retention.c    cutting the log
@@ -91,6 +93,14 @@ struct replica_clock {
     int64_t heard_ms; /* by our monotonic clock */
 };
 
+/* Append requests that the core asked for and that are not yet sent: contiguous, oldest first. */
+struct replica_feed {
+    struct raft_message waiting[RAFT_INFLIGHT_MAX]; /* a ring */
+    uint32_t start, count;
+    bool reading;                  /* something is asked of the reader */
+    struct raft_log_reading *read; /* owned; what it gave, or NULL */
+};
+
 struct replica {
     struct replica_options options;
     struct raft *raft;
@@ -104,6 +114,9 @@ struct replica {
     struct entry_cache cache;
     struct raft_entry scratch[REPLICA_ENTRIES_MAX]; /* for one outgoing append or proposal */
     raft_index apply_to;
+    struct replica_feed feeds[RAFT_MEMBERS_MAX]; /* by place in members */
+    struct raft_log_reading *replay;             /* owned; read back to be applied, or NULL */
+    bool replay_asked;
     struct buffer reply;
     struct buffer trace;
 
@@ -176,6 +189,19 @@ void replica_release_tied(struct replica *replica, struct request *write);
 bool replica_apply_some(struct replica *replica);  /* true: there is more to apply now */
 bool replica_serve_reads(struct replica *replica); /* true: it goes on in the next turn */
 void replica_reads_confirmed(struct replica *replica, const struct raft_read *read);
+
+/* feed.c */
+void replica_feed_append(struct replica *replica, const struct raft_message *message);
+void replica_feed_send(struct replica *replica, raft_node_id to); /* what can be sent now */
+void replica_feed_all(struct replica *replica);
+void replica_feed_read(struct replica *replica, struct raft_log_reading *reading);
+void replica_feed_clear(struct replica_feed *feed);
+
+/* replay.c */
+/* An entry that the cache does not hold; NULL: it comes later (replica_log_read). */
+const struct raft_entry *replica_replay_get(struct replica *replica, raft_index index);
+void replica_replay_read(struct replica *replica, struct raft_log_reading *reading);
+void replica_replay_forget(struct replica *replica);
 
 /* log_time.c */
 void replica_clock_heard(struct replica *replica, raft_node_id from, int64_t clock_ms);

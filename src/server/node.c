@@ -22,6 +22,7 @@
 #include "server/server_port.h"
 #include "storage/kv.h"
 #include "storage/raft_log.h"
+#include "storage/raft_log_reader.h"
 #include "storage/raft_log_writer.h"
 
 struct node {
@@ -33,6 +34,7 @@ struct node {
     struct kv *kv;
     struct raft_log *log;
     struct raft_log_writer *writer;
+    struct raft_log_reader *reader;
     struct db *db;
     struct state_machine *machine;
     struct replica *replica;
@@ -45,6 +47,14 @@ static void on_written(void *context)
 {
     struct node *node = context;
     replica_persisted(node->replica, raft_log_writer_poll(node->writer));
+}
+
+static void on_read(void *context)
+{
+    struct node *node = context;
+    struct raft_log_reading *reading;
+    while ((reading = raft_log_reader_poll(node->reader)))
+        replica_log_read(node->replica, reading);
 }
 
 static void on_checkpoint(void *context)
@@ -182,6 +192,7 @@ static struct replica_options replica_options_of(struct node *node)
                 .election_ticks = election_ticks,
                 .heartbeat_ticks = heartbeat_ticks,
                 .inflight_max = APPEND_INFLIGHT_MAX,
+                .inflight_bytes_max = APPEND_INFLIGHT_BYTES_MAX,
                 .append_entries_max = APPEND_ENTRIES_MAX,
                 .append_bytes_max = APPEND_BYTES_MAX,
                 .uncommitted_bytes_max = UNCOMMITTED_BYTES_MAX,
@@ -197,6 +208,7 @@ static struct replica_options replica_options_of(struct node *node)
         .log_entries_min = (uint64_t)config->log_keep_entries,
         .log = node->log,
         .writer = node->writer,
+        .reader = node->reader,
         .transport = net_transport(node->net),
         .machine = node->machine,
         .trace = node->trace >= 0 ? on_trace : NULL,
@@ -219,6 +231,7 @@ static void start_parts(struct node *node)
     };
     node->log = raft_log_open(node->kv);
     node->writer = raft_log_writer_start(node->log, wake, net_waker(node->net, on_written, node));
+    node->reader = raft_log_reader_start(node->log, wake, net_waker(node->net, on_read, node));
     node->db = db_open(node->kv, &db);
     node->machine = command_machine_new(node->db, command_meaning_newest);
     command_machine_observe(node->machine, server_port_server(node->port)->observer);
@@ -258,6 +271,7 @@ static void announce(const struct node *node)
 static void stop_parts(struct node *node)
 {
     replica_free(node->replica);
+    raft_log_reader_stop(node->reader);
     raft_log_writer_stop(node->writer);
     /* Not needed for safety: it makes the next start short. */
     db_checkpoint(node->db);

@@ -21,10 +21,11 @@
  * The chunk that holds the first entry we want may begin before it; positions up to `first` are
  * ignored.  Opening starts at the chunk named in "first" and never walks over what was deleted.
  *
- * Threads.  raft_log_write runs in the log writer's thread, everything else in the loop's.  They share
- * the list of chunks (their first indices), under a mutex that is never held over a disk access.
- * The writer changes the list only after its commit; the loop reads durable entries only, and those
- * lie below any cut that is under way (the core said so when it numbered the write).
+ * Threads.  raft_log_write runs in the log writer's thread, raft_log_read in the log reader's, everything
+ * else in the loop's.  They share the list of chunks (their first indices), under a mutex that is never
+ * held over a disk access.  The writer changes the list only after its commit.  What a reading was asked
+ * for was durable then; by now it may be trimmed, or cut, or its chunk be on the way out of the store
+ * and still in the list: `cutting`, and `cuts` before and after, tell that from damage.
  *
  * Invariants: L1 chunks ascend strictly and leave no hole between first.index + 1 and last;
  *             L2 the first chunk listed, if any, begins at or before first.index + 1;
@@ -64,6 +65,7 @@ struct raft_log {
     raft_index last;          /* first.index if there are none; set by the writer */
     struct chunk_list chunks; /* the loop takes from the front, the writer works at the back */
     uint64_t cuts;            /* goes up when a chunk may have been replaced; set by the writer */
+    bool cutting;             /* a commit that may replace chunks is under way; set by the writer */
 
     /* -- writer ------------------------------------------------------------- */
     raft_term term; /* as stored, like the next three */
@@ -78,15 +80,17 @@ struct raft_log {
     size_t new_chunks_capacity;
     struct buffer bytes; /* the chunk that is being written */
 
-    /* -- loop ---------------------------------------------------------------- */
-    struct raft_entry *saved; /* owned: all entries as they were at open, until forgotten */
-    size_t saved_count;
-    size_t saved_capacity;
+    /* -- reader -------------------------------------------------------------- */
     struct buffer value; /* the last chunk read */
     struct chunk chunk;  /* in `value`; count 0: none */
     uint64_t chunk_cuts; /* `cuts` before it was read */
     uint32_t cursor;     /* entry of `chunk` whose payload is at cursor_payload */
     const unsigned char *cursor_payload;
+
+    /* -- loop ---------------------------------------------------------------- */
+    struct raft_entry *saved; /* owned: all entries as they were at open, until forgotten */
+    size_t saved_count;
+    size_t saved_capacity;
 };
 
 /* A bigger array, by doubling. */
@@ -348,6 +352,7 @@ static void delete_cut_chunks(struct raft_log *log, struct kv_batch *batch, raft
     pthread_mutex_lock(&log->mutex);
     check(cut > log->first.index); /* L3 */
     check(cut <= log->last + 1);   /* L1 */
+    log->cutting = cut <= log->last;
     for (size_t i = log->chunks.end; i > log->chunks.begin && log->chunks.list[i - 1] >= cut; i--) {
         unsigned char key[KEY_SIZE];
         put_u64_ordered(key, log->chunks.list[i - 1]);
@@ -403,6 +408,7 @@ static void list_new_chunks(struct raft_log *log)
         chunks->end--;
     for (size_t i = 0; i < log->new_chunks_count; i++)
         chunks_append(chunks, log->new_chunks[i]);
+    log->cutting = false;
     log->last = cut + log->entries_count - 1;
     pthread_mutex_unlock(&log->mutex);
 }
@@ -437,12 +443,23 @@ void raft_log_write(struct raft_log *log, const struct raft_write *writes, uint3
 
 /* ---- reading ------------------------------------------------------------------------------ */
 
-/* Makes log->chunk the chunk that holds `index`; returns its last valid index. */
+/* What was found for `index` need not make sense: the log changed, or is changing, under it. */
+static bool has_changed(struct raft_log *log, raft_index index, uint64_t cuts_before)
+{
+    pthread_mutex_lock(&log->mutex);
+    bool changed = log->cutting || log->cuts != cuts_before || index <= log->first.index;
+    pthread_mutex_unlock(&log->mutex);
+    return changed;
+}
+
+/* Makes log->chunk the chunk that holds `index`; returns its last valid index, 0 if it is gone. */
 static raft_index load_chunk(struct raft_log *log, raft_index index)
 {
     pthread_mutex_lock(&log->mutex);
-    check(index > log->first.index);
-    check(index <= log->last);
+    if (index <= log->first.index || index > log->last) {
+        pthread_mutex_unlock(&log->mutex);
+        return 0;
+    }
     size_t after = chunks_after(&log->chunks, index);
     check(after > log->chunks.begin); /* L2 */
     raft_index first = log->chunks.list[after - 1];
@@ -455,7 +472,10 @@ static raft_index load_chunk(struct raft_log *log, raft_index index)
     unsigned char key[KEY_SIZE];
     put_u64_ordered(key, first);
     log->chunk.count = 0;
-    if (!log->kv->ops->get(log->kv, KV_LOG, bytes_of(key, sizeof key), &log->value))
+    bool found = log->kv->ops->get(log->kv, KV_LOG, bytes_of(key, sizeof key), &log->value);
+    if (!found && has_changed(log, index, cuts))
+        return 0;
+    if (!found)
         fatal("the Raft log is damaged: the chunk at entry %llu is gone",
               (unsigned long long)first);
     enum chunk_result result = chunk_decode(&log->chunk, first, buffer_bytes(&log->value));
@@ -465,8 +485,11 @@ static raft_index load_chunk(struct raft_log *log, raft_index index)
     log->chunk_cuts = cuts;
     log->cursor = 0;
     log->cursor_payload = log->chunk.payloads;
-    check(valid - first < log->chunk.count);
-    return valid;
+    if (valid - first < log->chunk.count)
+        return valid;
+    check(has_changed(log, index, cuts));
+    log->chunk.count = 0;
+    return 0;
 }
 
 static void move_cursor(struct raft_log *log, uint32_t number)
@@ -494,8 +517,8 @@ uint32_t raft_log_read(struct raft_log *log, raft_index first, uint32_t count, u
     uint32_t done = 0;
     for (; done < count; done++) {
         raft_index index = first + done;
-        if (index > valid)
-            valid = load_chunk(log, index);
+        if (index > valid && (valid = load_chunk(log, index)) == 0)
+            break;
         uint32_t number = (uint32_t)(index - log->chunk.first);
         struct raft_entry entry = chunk_entry(&log->chunk, number);
         bytes += entry.size;
@@ -528,7 +551,6 @@ void raft_log_trim(struct raft_log *log, struct raft_pos pos)
     else
         chunks->begin = after - 1;
     pthread_mutex_unlock(&log->mutex);
-    forget_chunk(log);
 }
 
 void raft_log_close(struct raft_log *log)

@@ -35,6 +35,7 @@ struct raft *new_core(uint8_t self, const struct image *image, uint8_t applied)
                                  .election_ticks = ELECTION_TICKS,
                                  .heartbeat_ticks = HEARTBEAT_TICKS,
                                  .inflight_max = bounds.inflight,
+                                 .inflight_bytes_max = UINT64_MAX,
                                  .append_entries_max = bounds.batch,
                                  .append_bytes_max = UINT32_MAX,
                                  .uncommitted_bytes_max = UINT32_MAX};

@@ -67,6 +67,7 @@ static void start(uint32_t id)
         .election_ticks = 10,
         .heartbeat_ticks = 3,
         .inflight_max = 4,
+        .inflight_bytes_max = UINT64_MAX,
         .append_entries_max = BATCH,
         .append_bytes_max = 1000,
         .uncommitted_bytes_max = 1000000,

@@ -5,7 +5,7 @@
  * `golden --trace FILE...` prints what the cores did for build/trace-check instead.
  *
  *   cluster nodes=3 [election=10] [heartbeat=2] [inflight=8] [batch=100] [bytes=100000]
- *           [uncommitted=100000]
+ *           [uncommitted=100000] [window=100000]
  *   tick N [TIMES]        time passes for node N
  *   campaign N            time passes for N until it asks for votes
  *   propose N [COUNT]     read N ID       transfer N [TO]     unreachable N PEER    compact N INDEX
@@ -276,6 +276,7 @@ static void do_cluster(char **words, uint32_t count)
         .election_ticks = option(words, count, "election", 10),
         .heartbeat_ticks = option(words, count, "heartbeat", 2),
         .inflight_max = option(words, count, "inflight", 8),
+        .inflight_bytes_max = option(words, count, "window", 100000),
         .append_entries_max = option(words, count, "batch", 100),
         .append_bytes_max = option(words, count, "bytes", 100000),
         .uncommitted_bytes_max = option(words, count, "uncommitted", 100000),

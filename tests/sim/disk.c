@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "sim.h"
 
+enum { READ_US_MIN = 20, READ_US_SPREAD = 3000 };
 enum { WRITE_US_MIN = 80, WRITE_US_SPREAD = 400, HICCUP_US = 20000, SLOW_US = 150000 };
 
 static void begin(struct sim_disk *disk);
@@ -112,11 +113,37 @@ static void submit(struct raft_log_writer *port, const struct raft_write *write)
 
 static const struct raft_log_writer_ops disk_ops = {submit};
 
+/* ---- the log reader, likewise without its thread ------------------------------------------ */
+
+static void read_done(struct sim_node *node, void *data)
+{
+    struct raft_log_reading *reading = data;
+    if (node->paused) {
+        sim_schedule(SIM_PAUSED_US, node, read_done, reading);
+        return;
+    }
+    reading->done = raft_log_read(node->log, reading->first, reading->count, reading->bytes_max,
+                                  reading->entries);
+    sim.coverage.log_reads++;
+    sim.coverage.log_reads_in_vain += reading->done == 0;
+    replica_log_read(node->replica, reading);
+    sim_node_run(node);
+}
+
+static void submit_read(struct raft_log_reader *reader, struct raft_log_reading *reading)
+{
+    struct sim_disk *disk = (struct sim_disk *)((char *)reader - offsetof(struct sim_disk, reader));
+    sim_schedule(READ_US_MIN + (int64_t)sim_below(READ_US_SPREAD), disk->node, read_done, reading);
+}
+
+static const struct raft_log_reader_ops reader_ops = {submit_read};
+
 void sim_disk_init(struct sim_disk *disk, struct sim_node *node)
 {
     int64_t slow_until_us = disk->slow_until_us, hung_until_us = disk->hung_until_us;
     memory_free(disk->writes);
     *disk = (struct sim_disk){.port = {&disk_ops},
+                              .reader = {&reader_ops},
                               .node = node,
                               .slow_until_us = slow_until_us,
                               .hung_until_us = hung_until_us};

@@ -12,7 +12,7 @@
 #include "sim.h"
 
 enum { DELAY_US_MIN = 30, LATE_US = 80000, NOTICE_US = 200000 };
-enum { SEGMENTS_MAX = 4, LOSS_OF_1000 = 20, DUPLICATE_OF_1000 = 20 };
+enum { SEGMENTS_MAX = 4, LOSS_OF_1000 = 20, DUPLICATE_OF_1000 = 20, NO_ROOM_OF_1000 = 50 };
 
 enum channel { CHANNEL_RAFT, CHANNEL_COMMANDS, CHANNELS };
 
@@ -329,6 +329,15 @@ static void send_forward_reply(struct transport *transport, raft_node_id to,
     send_command(node_of(transport), to, &box);
 }
 
+static bool has_room_for_entries(struct transport *transport, raft_node_id to)
+{
+    (void)transport;
+    (void)to;
+    bool is_full = sim_fault_on(FAULT_DELAY) && sim_chance(NO_ROOM_OF_1000);
+    sim.coverage.no_room += is_full;
+    return !is_full;
+}
+
 static bool has_room(struct transport *transport, raft_node_id to)
 {
     (void)transport;
@@ -340,6 +349,7 @@ static const struct transport_ops transport_ops = {
     .send = send_message,
     .forward = send_forward,
     .forward_reply = send_forward_reply,
+    .has_room_for_entries = has_room_for_entries,
     .has_room = has_room,
 };
 

@@ -61,6 +61,9 @@ struct sim_node;
     X(disk_read_errors)                                                                            \
     X(disk_full)                                                                                   \
     X(disk_slow)                                                                                   \
+    X(log_reads)                                                                                   \
+    X(log_reads_in_vain)                                                                           \
+    X(no_room)                                                                                     \
     X(disk_hung)                                                                                   \
     X(office_left_for_the_disk)                                                                    \
     X(checkpoints)                                                                                 \
@@ -217,6 +220,7 @@ struct sim_image {
 
 struct sim_disk {
     struct raft_log_writer port; /* first */
+    struct raft_log_reader reader;
     struct sim_node *node;
     struct raft_write *writes; /* submitted, not written; entries owned */
     uint32_t count, capacity;

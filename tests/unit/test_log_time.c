@@ -39,6 +39,7 @@ static void begin(uint32_t members)
     struct raft_config config = {.election_ticks = 10,
                                  .heartbeat_ticks = 2,
                                  .inflight_max = 1,
+                                 .inflight_bytes_max = UINT64_MAX,
                                  .append_entries_max = 1,
                                  .append_bytes_max = 1};
     struct raft_saved saved = {.voted_for = RAFT_NOBODY, .members = {.count = members}};

@@ -498,6 +498,63 @@ static void test_vote(void **state)
 
 /* ---- damage ------------------------------------------------------------------------------ */
 
+/* A reading that comes while the log is cut or trimmed under it: not there, and no damage. */
+struct changing_kv {
+    struct proxy_kv proxy;
+    struct raft_log *log;
+    void (*change)(struct raft_log *log);
+};
+
+static bool change_and_get(struct kv *kv, enum kv_family family, struct bytes key,
+                           struct buffer *value)
+{
+    struct changing_kv *changing = (struct changing_kv *)kv;
+    void (*change)(struct raft_log * log) = changing->change;
+    changing->change = NULL;
+    if (change)
+        change(changing->log);
+    return proxy_get(kv, family, key, value);
+}
+
+static void cut_all_but_one(struct raft_log *log)
+{
+    append(log, 2, 2, 1);
+}
+
+static void cut_to_a_shorter_chunk(struct raft_log *log)
+{
+    append(log, 2, 4, 1);
+}
+
+static void trim_and_delete(struct raft_log *log)
+{
+    raft_log_trim(log, (struct raft_pos){.term = 1, .index = 6});
+    append(log, 1, 7, 1);
+}
+
+static void test_change_under_a_reading(void **state)
+{
+    static void (*const changes[])(struct raft_log *) = {cut_all_but_one, cut_to_a_shorter_chunk,
+                                                         trim_and_delete};
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        struct kv *kv = kv_memory_open();
+        struct changing_kv changing = {.change = NULL};
+        proxy_init(&changing.proxy, kv);
+        changing.proxy.ops.get = change_and_get;
+        changing.log = raft_log_open(&changing.proxy.base);
+        append(changing.log, 1, 1, 3);
+        append(changing.log, 1, 4, 3);
+        changing.change = changes[i];
+        struct raft_entry entry;
+        assert_int_equal(raft_log_read(changing.log, 6, 1, 0, &entry), 0);
+        assert_null(changing.change);
+        assert_int_equal(raft_log_read(changing.log, 100, 1, 0, &entry), 0);
+        raft_log_close(changing.log);
+        kv->ops->close(kv);
+    }
+}
+
 struct damage {
     struct kv *kv;
     struct raft_log *log;
@@ -655,6 +712,7 @@ int main(void)
         cmocka_unit_test(test_identity),
         cmocka_unit_test(test_vote),
         cmocka_unit_test(test_cut_everywhere),
+        cmocka_unit_test(test_change_under_a_reading),
         cmocka_unit_test(test_trim_into_shadowed_chunk),
         cmocka_unit_test(test_trim_is_not_synced),
         cmocka_unit_test(test_trim_deletes),

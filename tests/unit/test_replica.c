@@ -706,6 +706,7 @@ static void what_is_not_on_disk_is_sent_from_memory(void **state)
     (void)state;
     lead();
     struct raft_pos noop = status().last;
+    world.replica->options.cache_bytes = 0;
     world.disk_hangs = true;
     ask_now(&a, REQUEST_WRITE, 1, "a");
     assert_string_equal(world.appended, "a");
@@ -713,6 +714,104 @@ static void what_is_not_on_disk_is_sent_from_memory(void **state)
     run();
     receive(matched(1, noop));
     assert_string_equal(world.appended, "a");
+}
+
+/* Not given to the transport, nor read from disk, nor lost. */
+static void what_there_is_no_room_for_waits(void **state)
+{
+    static struct result a, b;
+    (void)state;
+    lead();
+    world.replica->options.cache_bytes = 0;
+    world.entries_full = true;
+    ask_now(&a, REQUEST_WRITE, 1, "a");
+    persist(); /* and out of the cache */
+    ask_now(&b, REQUEST_WRITE, 1, "b");
+    persist();
+    assert_string_equal(world.appended, "");
+    assert_int_equal(world.reads_done, 0);
+    world.entries_full = false;
+    run();
+    assert_string_equal(world.all_appended, "ab");
+    assert_int_equal(world.reads_done, 2); /* one after the other */
+    acknowledge();
+    assert_ended(b, REQUEST_DONE);
+}
+
+/* The disk takes its time: heartbeats go out, and a member that is not behind is served. */
+static void a_member_is_fed_from_disk_beside_all_else(void **state)
+{
+    static struct result a, b;
+    (void)state;
+    lead();
+    ask_and_commit(&a, REQUEST_WRITE, 1, "a");
+    world.replica->options.cache_bytes = 0;
+    run();
+    world.replica->options.cache_bytes = 1 << 20; /* for what comes */
+    world.reader_hangs = true;
+    struct raft_message behind = matched(2, (struct raft_pos){1, 1});
+    world.all_appended[0] = '\0';
+    replica_disconnected(world.replica, 2, true, false);
+    run();
+    receive(behind);
+    assert_int_equal(world.reads_count, 1);
+    uint32_t appends = world.appends;
+    pass(5 * TICK_MS);
+    assert_true(world.appends > appends);
+    ask_now(&b, REQUEST_WRITE, 1, "b");
+    assert_string_equal(world.all_appended, "b"); /* to node 1 */
+    acknowledge();
+    assert_ended(b, REQUEST_DONE);
+    world.reader_hangs = false;
+    run();
+    assert_string_equal(world.all_appended, "bab");
+}
+
+/* What was read does not matter any more: another leads, and the log was cut. */
+static void what_is_read_too_late_is_dropped(void **state)
+{
+    static struct result a;
+    (void)state;
+    lead();
+    ask_and_commit(&a, REQUEST_WRITE, 1, "a");
+    world.replica->options.cache_bytes = 0;
+    run();
+    world.reader_hangs = true;
+    replica_disconnected(world.replica, 2, true, false);
+    run();
+    receive(matched(2, (struct raft_pos){1, 1}));
+    assert_int_equal(world.reads_count, 1);
+    world.all_appended[0] = '\0';
+    follow(1, status().term + 1);
+    world.reader_hangs = false;
+    run();
+    assert_string_equal(world.all_appended, "");
+}
+
+/* What is durable can be read back: a state machine that is slow costs no memory. */
+static void applying_slowly_holds_no_more_than_the_cache(void **state)
+{
+    enum { CACHE = 2000, WRITES = 40 };
+    static struct result a[WRITES];
+    char text[101];
+    (void)state;
+    lead();
+    world.replica->options.cache_bytes = CACHE;
+    world.room = 0;
+    memset(text, 'x', 100);
+    text[100] = '\0';
+    for (int i = 0; i < WRITES; i++) {
+        ask_now(&a[i], REQUEST_WRITE, 1, text);
+        acknowledge();
+        assert_true(world.replica->cache.bytes <= CACHE);
+    }
+    assert_int_equal(a[0].calls, 0);
+    world.room = INT_MAX;
+    run();
+    assert_ended(a[0], REQUEST_DONE);
+    assert_ended(a[WRITES - 1], REQUEST_DONE);
+    assert_int_equal(strlen(world.applied), WRITES * 100);
+    assert_true(world.reads_done > 0);
 }
 
 /* In one turn of the loop: another leader's entry takes the place, and is committed there. */
@@ -917,6 +1016,10 @@ int main(void)
         TEST(a_replay_waits_for_the_state_machine),
         TEST(a_read_waits_until_its_index_is_applied),
         TEST(what_is_not_on_disk_is_sent_from_memory),
+        TEST(what_there_is_no_room_for_waits),
+        TEST(a_member_is_fed_from_disk_beside_all_else),
+        TEST(what_is_read_too_late_is_dropped),
+        TEST(applying_slowly_holds_no_more_than_the_cache),
         TEST(an_entry_of_another_leader_answers_nobody),
         TEST(a_read_that_nobody_confirms_ends_in_time),
         TEST(what_the_core_has_no_room_for_waits),

@@ -20,12 +20,14 @@
 #include "storage/kv.h"
 
 enum { TICK_MS = 10, ELECTION_TICKS = 10, FORWARDS_MAX = 64, DEADLINE_MS = 500, TEXT_MAX = 4096 };
+enum { READS_MAX = 8 }; /* of the log, under way */
 enum { LOG_ENTRIES_MAX = 12, LOG_ENTRIES_MIN = 4, LOG_BYTES_MAX = 4000 };
 
 struct world {
     struct kv *kv;
     struct raft_log *log;
     struct raft_log_writer writer;
+    struct raft_log_reader reader;
     struct transport transport;
     struct state_machine machine;
     struct replica *replica;
@@ -45,7 +47,8 @@ struct world {
     int apply_slices;         /* calls that the next write takes */
     int room;                 /* entries that the state machine takes before it asks to wait */
     bool disk_hangs;          /* nothing more reaches the log */
-    char appended[TEXT_MAX];  /* the commands in the last append request */
+    char all_appended[2 * TEXT_MAX]; /* in all, to everybody, as far as it fits */
+    char appended[TEXT_MAX];         /* the commands in the last append request */
 
     struct forward forwards[FORWARDS_MAX];
     char forwarded[TEXT_MAX]; /* their commands */
@@ -59,7 +62,11 @@ struct world {
     uint32_t value_max;        /* of the entry applied last */
     uint8_t meaning, database; /* likewise */
     uint8_t highest_meaning, meaning_known;
-    bool full;        /* the connection to the other nodes */
+    bool full;                                 /* the connection to the other nodes */
+    bool entries_full;                         /* the same, for entries */
+    bool reader_hangs;                         /* nothing comes back from it */
+    struct raft_log_reading *reads[READS_MAX]; /* asked for, in order */
+    uint32_t reads_count, reads_done;
     size_t padding;   /* of the replies to reads */
     int64_t clock_ms; /* what the other nodes' answers say; 0: nothing */
 };
@@ -93,6 +100,8 @@ static inline void send_message(struct transport *transport, const struct raft_m
             !entry_unstamp(blob_bytes(entries[i].payload), &context, &command))
             continue;
         strncat(world.appended, command.data, command.size);
+        if (strlen(world.all_appended) + command.size < sizeof world.all_appended)
+            strncat(world.all_appended, command.data, command.size);
         world.appended_seed = context.seed;
     }
 }
@@ -115,6 +124,20 @@ static inline void send_reply(struct transport *transport, raft_node_id to,
     (void)transport;
     (void)to;
     world.replies[world.replies_count++] = *reply;
+}
+
+static inline void submit_read(struct raft_log_reader *reader, struct raft_log_reading *reading)
+{
+    (void)reader;
+    assert_true(world.reads_count < READS_MAX);
+    world.reads[world.reads_count++] = reading;
+}
+
+static inline bool has_room_for_entries(struct transport *transport, raft_node_id to)
+{
+    (void)transport;
+    (void)to;
+    return !world.entries_full;
 }
 
 static inline bool has_room(struct transport *transport, raft_node_id to)
@@ -242,8 +265,12 @@ static inline uint8_t meaning_known(struct state_machine *machine)
 }
 
 static const struct raft_log_writer_ops writer_ops = {submit};
-static const struct transport_ops transport_ops = {send_message, send_forward, send_reply,
-                                                   has_room};
+static const struct raft_log_reader_ops reader_ops = {submit_read};
+static const struct transport_ops transport_ops = {.send = send_message,
+                                                   .forward = send_forward,
+                                                   .forward_reply = send_reply,
+                                                   .has_room_for_entries = has_room_for_entries,
+                                                   .has_room = has_room};
 static const struct state_machine_ops machine_ops = {.apply = apply,
                                                      .applied = applied,
                                                      .admit = admit,
@@ -265,6 +292,7 @@ static inline void start(void)
                  .election_ticks = ELECTION_TICKS,
                  .heartbeat_ticks = 2,
                  .inflight_max = 8,
+                 .inflight_bytes_max = 64 << 20,
                  .append_entries_max = 64,
                  .append_bytes_max = 1 << 20,
                  .uncommitted_bytes_max = 64 << 20,
@@ -275,11 +303,13 @@ static inline void start(void)
                              {.id = 2, .voter = true}}},
         .tick_ms = TICK_MS,
         .run_id = 77,
+        .cache_bytes = 16 << 20,
         .log_bytes_max = LOG_BYTES_MAX,
         .log_entries_max = LOG_ENTRIES_MAX,
         .log_entries_min = LOG_ENTRIES_MIN,
         .log = world.log,
         .writer = &world.writer,
+        .reader = &world.reader,
         .transport = &world.transport,
         .machine = &world.machine,
     };
@@ -289,6 +319,9 @@ static inline void start(void)
 static inline void stop(void)
 {
     replica_free(world.replica);
+    for (uint32_t i = 0; i < world.reads_count; i++)
+        raft_log_reading_free(world.reads[i]);
+    world.reads_count = 0;
     raft_log_close(world.log);
 }
 
@@ -298,6 +331,7 @@ static inline int set_up(void **state)
     memset(&world, 0, sizeof world);
     world.kv = kv_memory_open();
     world.writer.ops = &writer_ops;
+    world.reader.ops = &reader_ops;
     world.transport.ops = &transport_ops;
     world.machine.ops = &machine_ops;
     world.connected = true;
@@ -317,10 +351,26 @@ static inline int tear_down(void **state)
 
 /* ---- verbs ----------------------------------------------------------------------------- */
 
+/* What was asked of the reader comes back. */
+static inline bool give_reads(void)
+{
+    if (world.reads_count == 0 || world.reader_hangs)
+        return false;
+    struct raft_log_reading *reading = world.reads[0];
+    memmove(world.reads, world.reads + 1, --world.reads_count * sizeof world.reads[0]);
+    reading->done = raft_log_read(world.log, reading->first, reading->count, reading->bytes_max,
+                                  reading->entries);
+    world.reads_done++;
+    replica_log_read(world.replica, reading);
+    return true;
+}
+
 static inline void run(void)
 {
-    while (replica_run(world.replica))
-        ;
+    do {
+        while (replica_run(world.replica))
+            ;
+    } while (give_reads());
 }
 
 static inline void persist_without_running(void)
