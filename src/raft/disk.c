@@ -6,14 +6,24 @@
  * if the others alone are a majority; else they could not elect anybody, and it stays.  It then does not
  * campaign, whether its timer or another leader tells it to, until its disk answers: it would win, because
  * its log is as good as any, and the office would be lost again.  A disk that is slow, but finishes
- * writes, is none that hangs. */
+ * writes, is none that hangs; and a large write takes long on a good one, so it is given longer. */
 #include "raft/raft_internal.h"
 
-enum { HANG_ELECTIONS = 5 };
+enum { HANG_ELECTIONS = 5, BYTES_AN_ELECTION = 4 << 20 };
+
+static uint64_t bytes_under_way(const struct raft *raft)
+{
+    uint64_t bytes = 0;
+    for (raft_index i = raft->state.durable + 1; i <= raft->trail.last; i++)
+        bytes += raft_trail_size_at(&raft->trail, i);
+    return bytes;
+}
 
 bool raft_disk_hangs(const struct raft *raft)
 {
-    return raft->state.disk_silent_ticks >= HANG_ELECTIONS * raft->config.election_ticks;
+    uint64_t silent_elections = raft->state.disk_silent_ticks / raft->config.election_ticks;
+    return silent_elections >= HANG_ELECTIONS &&
+           silent_elections >= HANG_ELECTIONS + bytes_under_way(raft) / BYTES_AN_ELECTION;
 }
 
 void raft_tick_disk(struct raft *raft)

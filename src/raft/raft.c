@@ -386,6 +386,7 @@ void raft_status(const struct raft *raft, struct raft_status *status)
         .last = raft_trail_last(&raft->trail),
         .log_bytes = raft->trail.bytes,
         .disk_silent_ticks = state->disk_silent_ticks,
+        .disk_hangs = raft_disk_hangs(raft),
         .transferring = state->transfer_to != RAFT_NOBODY,
     };
 }

@@ -202,6 +202,7 @@ struct raft_status {
     struct raft_pos last;
     uint64_t log_bytes;         /* payload of the entries we hold */
     uint32_t disk_silent_ticks; /* with writes under way, since one was finished */
+    bool disk_hangs;            /* for so long that this node must not lead */
     bool transferring;
 };
 

@@ -66,6 +66,9 @@ static void note_role(struct replica *replica, const struct raft_status *before)
     const struct raft_status *now = &replica->status;
     if (before->role != now->role || before->term != now->term)
         log_verbose("%s in term %llu", raft_role_name(now->role), (unsigned long long)now->term);
+    if (before->role == RAFT_LEADER && now->role != RAFT_LEADER && now->disk_hangs)
+        log_warning("no longer leader: the disk has finished no write for %llu ms",
+                    (unsigned long long)now->disk_silent_ticks * replica->options.tick_ms);
     if (now->leader != before->leader && now->leader != RAFT_NOBODY)
         log_notice("leader of term %llu is node %llu", (unsigned long long)now->term,
                    (unsigned long long)now->leader);

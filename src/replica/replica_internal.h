@@ -110,13 +110,13 @@ struct replica {
     uint64_t prng;
     uint32_t value_max;
     bool stepping;
+    bool replay_asked; /* of the reader, for `replay` */
 
     struct entry_cache cache;
     struct raft_entry scratch[REPLICA_ENTRIES_MAX]; /* for one outgoing append or proposal */
     raft_index apply_to;
     struct replica_feed feeds[RAFT_MEMBERS_MAX]; /* by place in members */
     struct raft_log_reading *replay;             /* owned; read back to be applied, or NULL */
-    bool replay_asked;
     struct buffer reply;
     struct buffer trace;
 
@@ -143,10 +143,10 @@ struct replica {
     raft_term leader_term;              /* of was_leader */
     bool unreachable[RAFT_MEMBERS_MAX]; /* by place in members: noted, not yet told to the core */
     bool forwards_lost[RAFT_MEMBERS_MAX];
+    bool clock_is_far[RAFT_MEMBERS_MAX]; /* and it was logged */
     uint8_t announced[RAFT_MEMBERS_MAX]; /* meanings, by place in members; 0: not heard of yet */
 
     struct replica_clock clocks[RAFT_MEMBERS_MAX]; /* by place in members */
-    bool clock_is_far[RAFT_MEMBERS_MAX];           /* and it was logged */
     int64_t log_time_ms, log_time_at_ms;           /* leaders: the estimate, and when it was made */
     int64_t slowed_ms; /* of the time ahead of the middle: what was not yet taken off */
 

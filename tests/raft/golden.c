@@ -5,7 +5,7 @@
  * `golden --trace FILE...` prints what the cores did for build/trace-check instead.
  *
  *   cluster nodes=3 [election=10] [heartbeat=2] [inflight=8] [batch=100] [bytes=100000]
- *           [uncommitted=100000] [window=100000]
+ *           [uncommitted=100000] [window=100000] [size=10]   (size: of each entry)
  *   tick N [TIMES]        time passes for node N
  *   campaign N            time passes for N until it asks for votes
  *   propose N [COUNT]     read N ID       transfer N [TO]     unreachable N PEER    compact N INDEX
@@ -80,6 +80,7 @@ static struct {
     struct queued queues[NODES_MAX][NODES_MAX][QUEUE_MAX];
     uint32_t queued[NODES_MAX][NODES_MAX];
     struct raft_config config;
+    uint32_t entry_size;
     struct buffer *out;
 } world;
 
@@ -281,6 +282,7 @@ static void do_cluster(char **words, uint32_t count)
         .append_bytes_max = option(words, count, "bytes", 100000),
         .uncommitted_bytes_max = option(words, count, "uncommitted", 100000),
     };
+    world.entry_size = option(words, count, "size", 10);
     if (tracing)
         raft_trace_world(&trace, RAFT_TRACE_OPEN);
     for (uint32_t id = 1; id <= world.count; id++) {
@@ -536,7 +538,7 @@ static void do_propose(uint32_t id, uint32_t count)
 {
     struct raft_entry *entries = memory_new(count * sizeof *entries);
     for (uint32_t i = 0; i < count; i++)
-        entries[i] = (struct raft_entry){.type = RAFT_ENTRY_COMMAND, .size = 10};
+        entries[i] = (struct raft_entry){.type = RAFT_ENTRY_COMMAND, .size = world.entry_size};
     struct raft_input input = {.type = RAFT_INPUT_PROPOSE, .propose = {entries, count}};
     step(id, &input);
     memory_free(entries);

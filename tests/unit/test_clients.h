@@ -141,6 +141,7 @@ static inline void house_start_replica(uint64_t waiting_max, uint64_t uncommitte
                  .election_ticks = ELECTION_TICKS,
                  .heartbeat_ticks = 2,
                  .inflight_max = 8,
+                 .inflight_bytes_max = 64 << 20,
                  .append_entries_max = 64,
                  .append_bytes_max = 1 << 20,
                  .uncommitted_bytes_max = uncommitted_max,
