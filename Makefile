@@ -124,6 +124,9 @@ cluster: all ## tests on real processes (ONLY=suite,suite: only those)
 	$(if $(if $(ONLY),$(findstring meaning,$(ONLY)),all),@$(MAKE) --no-print-directory -s MEANING=1 all)
 	@tclsh tcl-tests/run.tcl --binary $(abspath $(BUILD)/redis-raft) $(if $(ONLY),--only $(ONLY)) $(CLUSTER_FLAGS)
 
+catch-up: all ## what a member that catches up costs the others (COUNT= values of MB= megabytes)
+	@tclsh tcl-tests/catch-up.tcl --binary $(abspath $(BUILD)/redis-raft) $(CLUSTER_FLAGS)
+
 cluster-sanitized: ## all of them on a build with address and undefined sanitizers
 	@$(MAKE) --no-print-directory -s SAN=address,undefined cluster CLUSTER_FLAGS="--slow 3 $(CLUSTER_FLAGS)"
 
@@ -181,7 +184,7 @@ help: ## this list
 	@echo 'variables: O=0..3 SAN=address,undefined|thread WERROR=1 PREFIX= DESTDIR='
 	@echo '           CLUSTER_FLAGS="--port-base N --slow FACTOR" for cluster and clients'
 
-.PHONY: all start stop status debug test unit scripts golden cluster cluster-sanitized \
+.PHONY: all start stop status debug test unit scripts golden catch-up cluster cluster-sanitized \
         clients test-utils soak soak-cluster lint \
         tidy format install uninstall clean help
 .SECONDARY:

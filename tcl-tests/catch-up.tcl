@@ -1,0 +1,61 @@
+# How much a member that catches up costs the others: `make catch-up [COUNT=10] [MB=64]`.  Prints figures;
+# no suite of the gate, because they depend on the machine.
+#
+# A follower is away while COUNT values of MB megabytes are written; then it is started again, and clients
+# of the leader and of the other follower ask all the time.
+
+source [file join [file dirname [file normalize [info script]]] lib test.tcl]
+
+set count [expr {[info exists ::env(COUNT)] ? $::env(COUNT) : 10}]
+set mb [expr {[info exists ::env(MB)] ? $::env(MB) : 64}]
+
+proc rounds {ids until} {
+    set worst 0
+    set sum 0
+    set n 0
+    while {![uplevel #0 [list expr $until]]} {
+        foreach id $ids {
+            set began [clock microseconds]
+            [node $id] SET probe 1
+            [node $id] GET probe
+            set took [expr {[clock microseconds] - $began}]
+            incr sum $took
+            incr n
+            if {$took > $worst} { set worst $took }
+        }
+        after 2
+    }
+    return [format "%d pairs of SET and GET, mean %.1f ms, worst %.1f ms" $n \
+        [expr {$sum / 1000.0 / max(1, $n)}] [expr {$worst / 1000.0}]]
+}
+
+start_cluster 3 {request-timeout 60000 election-timeout 2000 log-retention-bytes 8gb} {
+    test "a member that is $count values of $mb MB behind" {
+        set value [string repeat x [expr {$mb * 1048576 - 100}]]
+        [leader] SET probe 1
+        set ::leader [leader_id]
+        set ::away [follower_id]
+        kill_node $::away
+        set ids [up_ids]
+        for {set i 0} {$i < $count} {incr i} {
+            set c [connect $::leader 120000]
+            assert_equal OK [$c SET big:[expr {$i % 3}] $value]
+            $c -close
+        }
+        set ::until [expr {[clock milliseconds] + 3000}]
+        note "before: [rounds $ids {[clock milliseconds] >= $::until}]"
+        set ::last [raft_field $::leader raft_log_last_index]
+        set before [term $::leader]
+        set began [clock milliseconds]
+        start_node $::away
+        note "meanwhile: [rounds $ids {
+            [regexp {match=(\d+)} [raft_field $::leader raft_member$::away] -> match]
+            && $match >= $::last}]"
+        note "it took [expr {([clock milliseconds] - $began) / 1000.0}] s;\
+            resident: leader [process_rss_mb [node_pid $::leader]] MB,\
+            member [process_rss_mb [node_pid $::away]] MB"
+        assert_equal $before [term $::leader] " (the term)"
+        foreach id $ids { assert_equal 1 [[node $id] GET probe] }
+    }
+}
+finish
