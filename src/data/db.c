@@ -199,7 +199,10 @@ void db_put(struct db *db, unsigned database, struct bytes key, enum db_type typ
     unsigned char out[RECORD_HEADER_MAX];
     struct header header = {.type = type, .version = db->version, .deadline_ms = deadline_ms};
     size_t size = record_header_encode(out, &header);
-    if (!layers_put_blindly(db, &place, bytes_of(out, size), value))
+    bool was_there = db->is_exact_wanted
+                         ? layers_put(db, &place, bytes_of(out, size), value)
+                         : layers_put_blindly(db, &place, bytes_of(out, size), value);
+    if (!was_there)
         layers_count(db, database, record_word_slot(place.word), 1);
 }
 
@@ -214,11 +217,14 @@ bool db_delete(struct db *db, unsigned database, struct bytes key)
 
 bool db_resolve(struct db *db, uint64_t names)
 {
-    if (layers_unresolved(db) == 0)
+    if (layers_unresolved(db) == 0) {
+        db->is_exact_wanted = false;
         return true;
+    }
     bool is_done = layers_resolve(db, &names);
     db->is_read = false; /* it may say what is below a layer that has the name */
-    return is_done && layers_unresolved(db) == 0;
+    db->is_exact_wanted = !is_done || layers_unresolved(db) > 0;
+    return !db->is_exact_wanted;
 }
 
 uint64_t db_size(const struct db *db, unsigned database)
@@ -299,6 +305,7 @@ static void start(struct db *db)
     db->storing = db->count;
     db->checkpointed = db->state;
     db->changed_bytes = 0;
+    db->is_exact_wanted = false; /* who still wants it says so again */
     struct checkpoint_job job = {.kv = db->kv,
                                  .sources.count = db->count,
                                  .persisted = db->persisted,

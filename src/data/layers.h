@@ -64,6 +64,7 @@ struct db {
     uint64_t work;                 /* db_work() */
     uint64_t changed_bytes;        /* written since the freeze, overwritten or not */
     bool has_dead;                 /* the kv has keys of dead spaces, or will have */
+    bool is_exact_wanted;          /* somebody waits for exact counts: puts look below */
     bool is_dead_stored;           /* has them now, or with the checkpoint under way */
     int64_t due_from_ms;           /* no receipt is due before this */
     struct checkpoint *checkpoint; /* under way; else NULL; owned */
