@@ -38,7 +38,9 @@ OBJ = $(SRC:src/%.c=$(BUILD)/%.o)
 # Each tests/unit/test_X.c is a program; the other files there are linked to all of them.
 UNIT = $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 UNIT_HELP = $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%.o,\
-            $(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c)))
+            $(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c))) $(KV_MEMORY)
+# The kv that unit tests and the simulator have instead of RocksDB.
+KV_MEMORY = $(BUILD)/tests/memory/kv_memory.o
 SCRIPTS = $(wildcard tests/raft/*.txt)
 FORMATTED = $(SRC) $(HEADERS) $(wildcard tests/*/*.[ch] utils/*.[ch] utils/*/*.[ch])
 TIDY = $(SRC:src/%.c=build/tidy/%.ok)
@@ -79,6 +81,11 @@ include proofs/proofs.mk
 $(BUILD)/tests/raft/golden: tests/raft/golden.c $(BUILD)/libraft.a $(BUILD)/libbase.a
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -MMD -MP $(LDFLAGS) -o $@ $^
+
+$(BUILD)/tests/unit/%.o: CFLAGS += -Itests/memory
+$(BUILD)/tests/memory/%.o: tests/memory/%.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -Itests/memory -MMD -MP -c -o $@ $<
 
 $(BUILD)/tests/unit/%.o: tests/unit/%.c
 	@mkdir -p $(@D)

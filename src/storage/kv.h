@@ -93,9 +93,4 @@ struct kv_options {
 struct kv *kv_rocksdb_open(const char *directory, const struct kv_options *options, char *error,
                            size_t size);
 
-/* An ordinary ordered map in memory, same contract, for tests and the simulator: kv_memory_crash()
- * forgets everything not synced. */
-struct kv *kv_memory_open(void);
-void kv_memory_crash(struct kv *kv);
-
 #endif

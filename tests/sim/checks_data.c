@@ -7,6 +7,7 @@
 #include "base/blob.h"
 #include "base/fatal.h"
 #include "base/memory.h"
+#include "kv_memory.h"
 #include "sim.h"
 
 enum { DATA_EVERY = 1 }; /* entries between two comparisons of all data */

@@ -8,7 +8,7 @@ SIM_WIRE = -D'WIRE_PIECE_MAX=((size_t)64)' -D'WIRE_FRAME_MAX=((size_t)400)'
 SIM_SECONDS ?= 60
 SIM_OTHER = build-address-undefined/sim
 
-$(BUILD)/tests/sim/%.o: CFLAGS += -Itests/sim -Itests/linear
+$(BUILD)/tests/sim/%.o: CFLAGS += -Itests/sim -Itests/linear -Itests/memory
 $(BUILD)/tests/sim/%.o: CFLAGS += $(SIM_WIRE)
 $(BUILD)/tests/sim/main.o: CFLAGS += -I$(BUILD)/tests/sim
 $(BUILD)/tests/sim/main.o: $(BUILD)/tests/sim/commit.h
@@ -30,8 +30,8 @@ $(BUILD)/tests/sim/commit.h: sim-commit
 
 # Of net/ only the wire format is linked: it needs no event loop.  fatal() and check() are the
 # simulator's own (death.c).
-$(BUILD)/sim: $(SIM_OBJ) $(LINEAR_OBJ) $(LIBS)
-	$(CC) $(LDFLAGS) -o $@ $(SIM_OBJ) $(LINEAR_OBJ) $(LIBS) $(EXTLIBS)
+$(BUILD)/sim: $(SIM_OBJ) $(KV_MEMORY) $(LINEAR_OBJ) $(LIBS)
+	$(CC) $(LDFLAGS) -o $@ $(SIM_OBJ) $(KV_MEMORY) $(LINEAR_OBJ) $(LIBS) $(EXTLIBS)
 
 sim: $(BUILD)/sim ## the simulator for SIM_SECONDS=60, the same seeds on two builds
 	@$(MAKE) --no-print-directory -s SAN=address,undefined $(SIM_OTHER)

@@ -7,6 +7,7 @@
  * has room again, also after a restart. */
 #include "base/fatal.h"
 #include "base/memory.h"
+#include "kv_memory.h"
 #include "sim.h"
 
 static struct sim_store *bulk_in; /* bulks carry no store; checkpoints run at once, one at a time */

@@ -23,6 +23,7 @@
 #include "base/memory.h"
 #include "command/command.h"
 #include "data/db.h"
+#include "kv_memory.h"
 #include "net/client_internal.h"
 #include "storage/kv.h"
 

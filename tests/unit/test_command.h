@@ -17,6 +17,7 @@
 #include "command/connection.h"
 #include "command/server.h"
 #include "data/db.h"
+#include "kv_memory.h"
 #include "replica/replica.h"
 #include "resp/parser.h"
 #include "storage/kv.h"

@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "kv_memory.h"
 #include "test_db.h"
 
 #include "data/convert.h"

@@ -11,6 +11,7 @@
 #include <unistd.h>
 #include <xxhash.h>
 
+#include "kv_memory.h"
 #include "test_db.h"
 
 #include "data/layers.h"

@@ -1,6 +1,7 @@
 /* The contract of kv.h, run on both stores; then what each store promises by itself: the one in
  * memory forgets at a crash exactly what was not synced, the one on RocksDB says what is wrong with
  * a directory and touches nothing it should not. */
+#include "kv_memory.h"
 #include "test_storage.h"
 
 #include <assert.h>

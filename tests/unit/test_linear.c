@@ -18,6 +18,7 @@
 #include "base/prng.h"
 #include "command/command.h"
 #include "data/db.h"
+#include "kv_memory.h"
 #include "linear.h"
 #include "register.h"
 #include "replica/replica.h"

@@ -1,5 +1,6 @@
 /* The Raft log against a plain model, on both stores, with crashes; then cuts at every boundary,
  * chunks that have to be split, and damage, which must end the process with a clear message. */
+#include "kv_memory.h"
 #include "test_raft_log_model.h"
 
 #include "base/codec.h"

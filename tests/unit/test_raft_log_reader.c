@@ -1,5 +1,6 @@
 /* The reading thread: what is asked for comes back in order, what is not there comes back empty, and stop
  * leaves nothing behind. */
+#include "kv_memory.h"
 #include "test_raft_log_model.h"
 
 #include <semaphore.h>

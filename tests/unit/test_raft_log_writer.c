@@ -1,5 +1,6 @@
 /* The group-commit thread: what is reported is durable and in order, groups form while the disk is
  * busy, blobs stay until the loop thread releases them, and stop drains. */
+#include "kv_memory.h"
 #include "test_raft_log_model.h"
 
 #include <pthread.h>

@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "kv_memory.h"
 #include "replica/replica_internal.h"
 #include "storage/kv.h"
 

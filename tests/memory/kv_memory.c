@@ -14,7 +14,7 @@
 
 #include "base/fatal.h"
 #include "base/memory.h"
-#include "storage/kv.h"
+#include "kv_memory.h"
 
 struct item {
     uint32_t references; /* under the store's mutex */
