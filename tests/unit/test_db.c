@@ -789,6 +789,26 @@ static void test_persisted_index_advances(void **state)
     teardown(&f);
 }
 
+/* A byte that is copied counts, and so does a look into the kv. */
+static void test_work(void **state)
+{
+    static char value[100000];
+    struct fixture f;
+    (void)state;
+    setup(&f, 1 << 20, false);
+    uint64_t before = db_work(f.db);
+    db_put(f.db, 0, bytes_from_string("k"), DB_STRING, bytes_of(value, sizeof value), 0);
+    assert_in_range(db_work(f.db) - before, sizeof value, 2 * sizeof value);
+    db_applied(f.db, 1, 1, 1);
+    db_checkpoint(f.db);
+    restart(&f);
+    before = db_work(f.db);
+    struct bytes found;
+    assert_int_equal(db_get(f.db, 0, bytes_from_string("k"), &found), DB_STRING);
+    assert_in_range(db_work(f.db) - before, sizeof value, 2 * sizeof value);
+    teardown(&f);
+}
+
 static void test_position(void **state)
 {
     (void)state;
@@ -1084,6 +1104,7 @@ int main(void)
         cmocka_unit_test(test_receipts_end_in_slices),
         cmocka_unit_test(test_bound),
         cmocka_unit_test(test_persisted_index_advances),
+        cmocka_unit_test(test_work),
         cmocka_unit_test(test_position),
         cmocka_unit_test(test_format),
         cmocka_unit_test(test_earlier_format),
