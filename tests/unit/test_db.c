@@ -292,7 +292,8 @@ static void test_flush(void **state)
         sched_yield();
         db_poll(f.db);
     }
-    assert_int_equal(stored_keys(f.kv, str("r")), 2);
+    /* The checkpoint that sweeps may have begun by itself, and be there already. */
+    assert_in_range(stored_keys(f.kv, str("r")), 1, 2);
     expect(&f, "stored", NULL);
     db_checkpoint(f.db);
     wait_for_checkpoint(&f);
