@@ -36,7 +36,10 @@ bench: ## compare with redis-server and etcd (QUICK=1: two minutes; BEFORE=: an 
 failover: $(BUILD)/redis-raft $(TOOLS) ## how long writes stop when the leader is killed
 	@utils/bench/failover --build $(BUILD)
 
-.PHONY: test-tools bench failover
+long-read: $(BUILD)/redis-raft ## how long others wait while KEYS walks over KEYS=1000000 names
+	@utils/bench/long-read --build $(BUILD) $(if $(KEYS),--keys $(KEYS))
+
+.PHONY: test-tools bench failover long-read
 -include $(CTL_OBJ:.o=.d) $(BENCH_OBJ:.o=.d)
 
 # What a SET costs in src/data alone.
