@@ -9,6 +9,7 @@
 #include "base/prng.h"
 #include "raft/raft_internal.h"
 
+/* Drawn anew each time, so that two that stand at once rarely do so twice (3.4). */
 static void restart_timer(struct raft *raft)
 {
     uint32_t base = raft->config.election_ticks;
@@ -126,7 +127,9 @@ void raft_tick_follower(struct raft *raft)
         campaign_pre(raft);
 }
 
-static bool up_to_date(const struct raft *raft, struct raft_pos last) /* 3.6.1 */
+/* The vote goes to nobody whose log is older than ours: the later last term wins, at equal terms the
+ * longer log.  A committed entry is on a majority, so whoever wins has it (3.6.1, 3.6.3). */
+static bool up_to_date(const struct raft *raft, struct raft_pos last)
 {
     struct raft_pos ours = raft_trail_last(&raft->trail);
     return last.term > ours.term || (last.term == ours.term && last.index >= ours.index);
@@ -144,6 +147,8 @@ static void on_pre_vote_request(struct raft *raft, const struct raft_message *me
     raft_send_after_hard_state(raft, &answer);
 }
 
+/* One vote a term, to whoever asks first, and kept over restarts: so a term has one leader at most
+ * (3.4). */
 void raft_on_vote_request(struct raft *raft, const struct raft_message *message)
 {
     struct raft_state *state = &raft->state;
