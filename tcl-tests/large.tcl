@@ -18,7 +18,7 @@ proc large_value {size} {
 set patient [list request-timeout 60000 election-timeout [slow 400]]
 start_cluster 3 $patient {
     foreach size {1 16 64} {
-        test "a value of $size MB replicates without a change of leader" {
+        test "a value of $size MB replicates without a change of leader" { unless_too_slow {
             wait_until_settled
             set leader [leader_id]
             set term [term $leader]
@@ -39,7 +39,7 @@ start_cluster 3 $patient {
             }
             assert_equal $leader [leader_id]
             assert_equal $term [term $leader] " (the term)"
-        }
+        } }
     }
 
     test {large values survive kill -9 of all nodes} {
@@ -59,7 +59,7 @@ start_cluster 3 $patient {
         $c -close
     }
 
-    test {a value larger than proto-max-bulk-len gets Redis's error, and the others go on} {
+    test {a value larger than proto-max-bulk-len gets Redis's error, and the others go on} { unless_too_slow {
         wait_until_settled
         set limit [dict get [[leader] CONFIG GET proto-max-bulk-len] proto-max-bulk-len]
         assert_equal [megabytes 64] $limit
@@ -81,7 +81,7 @@ start_cluster 3 $patient {
         assert_equal :$limit [$c -typed APPEND k 0123456789]
         assert_equal :1 [$c -typed DEL k]
         $c -close
-    }
+    } }
 
     test {many values of 1 MB at once, through every node} {
         wait_until_settled
@@ -108,7 +108,7 @@ start_cluster 3 $patient {
 
 # Copying 100 MB takes a busy machine 0.3 s: beyond the default bound the timeout has to grow with it.
 start_cluster 3 [list request-timeout 60000 election-timeout [slow 1000]] {
-    test {proto-max-bulk-len raised: a value of 100 MB} {
+    test {proto-max-bulk-len raised: a value of 100 MB} { unless_too_slow {
         wait_until_settled
         foreach id [node_ids] { [node $id] CONFIG SET proto-max-bulk-len 128mb }
         set leader [leader_id]
@@ -123,7 +123,7 @@ start_cluster 3 [list request-timeout 60000 election-timeout [slow 1000]] {
         $d -close
         assert_equal $term [term $leader]
         foreach id [node_ids] { [node $id] CONFIG SET proto-max-bulk-len 64mb }
-    }
+    } }
 }
 
 # ---- many keys ------------------------------------------------------------------------------

@@ -55,7 +55,7 @@ proc limit_tests {open who} {
         $admin -close
     }
 
-    test "client-output-buffer-limit closes clients that do not fetch their replies ($who)" {
+    test "client-output-buffer-limit closes clients that do not fetch their replies ($who)" { unless_too_slow {
         set admin [{*}$open]
         $admin SET big [string repeat x 40000000]
         $admin CONFIG SET client-output-buffer-limit "normal 8mb 0 0"
@@ -79,7 +79,7 @@ proc limit_tests {open who} {
         $admin CONFIG SET client-output-buffer-limit "normal 0 0 0"
         $admin DEL big
         $admin -close
-    }
+    } }
 
     test "client-output-buffer-limit, soft: too much for too long ($who)" {
         set admin [{*}$open]

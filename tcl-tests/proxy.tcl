@@ -158,7 +158,7 @@ start_cluster 3 {} {
         assert {[dict get $report acked] > 100}
     }
 
-    test {a forwarded command is not held up by a large one of another client (head of line)} {
+    test {a forwarded command is not held up by a large one of another client (head of line)} { unless_too_slow {
         set id [follower_id]
         set big [connect $id 30000]
         set small [connect $id]
@@ -176,7 +176,7 @@ start_cluster 3 {} {
         $big DEL big
         $big -close
         $small -close
-    }
+    } }
 
     test {forwarded traffic does not delay Raft's messages: no election (RedisRaft PR 34)} {
         wait_until_settled
