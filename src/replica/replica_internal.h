@@ -125,6 +125,7 @@ struct replica {
     struct request *forwarded_by_id;                /* hash */
     struct request *timed;                          /* by deadline */
     struct request_line *lines;                     /* hash */
+    struct request_line *recent_line;               /* looked for last; or NULL */
     uint64_t pass;                                  /* number of looks at `waiting` */
     struct read_batch *batches;                     /* oldest first */
     struct request *reading;                        /* SERVED: long reads, a slice each in turn */

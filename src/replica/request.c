@@ -32,7 +32,9 @@ struct request *request_new(enum request_kind kind, int protocol, uint64_t clien
 static struct request_line *find_line(struct replica *replica, raft_node_id origin, uint64_t client)
 {
     struct request_line_key key = {.origin = origin, .client = client};
-    struct request_line *line = NULL;
+    struct request_line *line = replica->recent_line;
+    if (line && line->key.origin == origin && line->key.client == client)
+        return line;
     HASH_FIND(hh, replica->lines, &key, sizeof key, line);
     return line;
 }
@@ -45,6 +47,7 @@ static void join_line(struct replica *replica, struct request *request)
         line->key = (struct request_line_key){.origin = request->origin, .client = request->client};
         HASH_ADD(hh, replica->lines, key, sizeof line->key, line);
     }
+    replica->recent_line = line;
     request->line = line;
     DL_APPEND2(line->requests, request, line_prev, line_next);
 }
@@ -58,6 +61,8 @@ static void leave_line(struct replica *replica, struct request *request)
     check(!line->last_write);
     check(line->out_count == 0);
     HASH_DEL(replica->lines, line);
+    if (replica->recent_line == line)
+        replica->recent_line = NULL;
     memory_free(line);
 }
 
