@@ -80,6 +80,11 @@ start_cluster 3 {} {
         wait_for_condition 100 50 { [stat [follower_id] commandstats cmdstat_set calls] == 21 } else {
             fail "a follower executes writes"
         }
+        # What ONCE carries is counted beside it; a repetition executes nothing.
+        $c ONCE me 1 INCR counter
+        $c ONCE me 1 INCR counter
+        assert_equal {2 1} [list [stat $leader commandstats cmdstat_once calls] \
+                                [expr {[stat $leader commandstats cmdstat_incr calls] - 1}]]
         assert_equal 3 [stat [follower_id] errorstats errorstat_ERR count]
         set stats [info_fields $leader stats]
         assert_equal {12 11} [list [dict get $stats keyspace_hits] [dict get $stats keyspace_misses]]

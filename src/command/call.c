@@ -20,7 +20,7 @@ void call_wrong_arity(struct call *call)
     reply_error(call->reply, "ERR wrong number of arguments for '%s' command", call->command->name);
 }
 
-void command_execute(struct call *call)
+void command_execute(struct call *call, uint64_t *took)
 {
     struct command_observer *observer = call->observer;
     const struct buffer *out = call->reply->out;
@@ -28,10 +28,25 @@ void command_execute(struct call *call)
     if (observer)
         observer->begin(observer);
     call->command->execute(call);
+    bool finished = !call->carry.command && !(call->walk && call->walk->unfinished);
+    check(finished || !out || out->size == before); /* the reply comes at the end */
     if (!observer)
         return;
     bool failed = out && out->size > before && out->data[before] == '-';
-    observer->end(observer, call->command, !(call->walk && call->walk->unfinished), failed);
+    observer->end(observer, call->command, took, finished, failed);
+}
+
+void call_carry(struct call *call, const struct command *command, const struct bytes *argv,
+                uint32_t argc, int protocol)
+{
+    check(!call->carry.command);
+    check(command->flags & call->allows);
+    check(command_takes(command, argc));
+    call->carry = (struct carry){.command = command,
+                                 .argv = argv,
+                                 .argc = argc,
+                                 .allows = call->allows,
+                                 .protocol = protocol};
 }
 
 enum db_type call_look(struct call *call, struct bytes key, struct bytes *value)

@@ -281,5 +281,6 @@ void command_run_local(struct connection *connection, struct server *server,
                         .database = connection->database,
                         .observer = server->observer,
                         .now_ms = server->ops->now_ms(server)};
-    command_execute(&call);
+    uint64_t took = 0;
+    command_execute(&call, &took);
 }

@@ -31,7 +31,16 @@ struct walk_state {
     uint64_t work;       /* db_work() at its beginning */
 };
 
-/* One execution of one command. */
+/* What a command asks to have executed for it: call_carry(). */
+struct carry {
+    const struct command *command; /* NULL: nothing */
+    const struct bytes *argv;      /* borrowed until it has ended */
+    uint32_t argc;
+    unsigned allows; /* what it may carry itself: call.allows, or less */
+    int protocol;    /* of its reply, for call.carried */
+};
+
+/* One execution of one command, or a slice of it. */
 struct call {
     const struct command *command;
     const struct bytes *argv; /* argv[0] is the name; all borrowed */
@@ -48,6 +57,9 @@ struct call {
     uint8_t meaning;               /* the version of the commands: see meaning.c */
     struct command_observer *observer; /* NULL: nobody counts */
     struct walk_state *walk; /* of a read or write: it may be done in slices; NULL if local */
+    unsigned allows;         /* CMD_READ, CMD_WRITE: what it may carry; see execution.h */
+    struct carry carry;
+    const struct bytes *carried; /* the reply to what it carried last; NULL: it just begins */
 };
 
 typedef void command_fn(struct call *call);

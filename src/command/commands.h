@@ -29,8 +29,13 @@ enum {
 /* call.c.  Reads argv[i] as an integer; false: answered with the error. */
 bool call_integer(struct call *call, uint32_t i, int64_t *value);
 void call_wrong_arity(struct call *call);
-/* Runs call->command, or a slice of it, before the eyes of the observer. */
-void command_execute(struct call *call);
+/* Runs call->command, or a slice of it, before the eyes of the observer, who keeps in *took how long
+ * it took so far. */
+void command_execute(struct call *call, uint64_t *took);
+/* The caller replies nothing and returns; when the command, which call->allows, has ended, the caller
+ * is executed again, with its reply in call->carried (borrowed for that call). */
+void call_carry(struct call *call, const struct command *command, const struct bytes *argv,
+                uint32_t argc, int protocol);
 /* db_get(), counted as a hit or a miss if the command is a read. */
 enum db_type call_look(struct call *call, struct bytes key, struct bytes *value);
 /* The string at `key`, borrowed until the next db_* call, empty if there is none; false: it is of

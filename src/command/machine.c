@@ -10,20 +10,8 @@
 #include "base/fatal.h"
 #include "base/memory.h"
 #include "base/prng.h"
-#include "command/commands.h"
+#include "command/execution.h"
 #include "replica/replica.h"
-
-enum { ARGV_KEEP = 64 * 1024 }; /* words whose room is kept between commands */
-
-/* One execution, from its first slice to its last. */
-struct execution {
-    struct bytes *argv;
-    uint32_t argc, argv_capacity;
-    const struct command *command;
-    struct walk_state walk; /* unfinished: the words above are those of the command under way */
-    struct db_view *view;   /* of a read that goes on; else NULL */
-    int64_t now_ms;         /* likewise: the time of its first slice */
-};
 
 struct machine {
     struct state_machine base; /* first: the port's handle */
@@ -42,8 +30,8 @@ static struct machine *machine_of(struct state_machine *base)
     return (struct machine *)base;
 }
 
-/* Fills `call` for an encoded command that may run under one of `flags`; false: answered. */
-static bool prepare(struct execution *execution, struct bytes encoded, unsigned flags,
+/* Takes an encoded command apart, that may be of the kinds in `allows`; false: answered. */
+static bool prepare(struct execution *execution, struct bytes encoded, unsigned allows,
                     struct call *call)
 {
     if (!command_decode(encoded, &execution->argv, &call->argc, &execution->argv_capacity)) {
@@ -52,7 +40,7 @@ static bool prepare(struct execution *execution, struct bytes encoded, unsigned 
     }
     call->argv = execution->argv;
     call->command = command_find(call->argv, call->argc);
-    if (!call->command || !(call->command->flags & flags) ||
+    if (!call->command || !(call->command->flags & allows) ||
         command_since(call->command) > call->meaning) {
         reply_error(call->reply, "ERR this command cannot be executed through the log");
         return false;
@@ -68,32 +56,6 @@ static bool prepare(struct execution *execution, struct bytes encoded, unsigned 
     return true;
 }
 
-static void trim_words(struct bytes **words, uint32_t *capacity)
-{
-    if (*capacity <= ARGV_KEEP)
-        return;
-    memory_free(*words);
-    *words = NULL;
-    *capacity = 0;
-}
-
-/* After the last slice. */
-static void forget(struct execution *execution)
-{
-    struct walk_state *walk = &execution->walk;
-    buffer_deinit(&walk->found);
-    *walk = (struct walk_state){0};
-    trim_words(&execution->argv, &execution->argv_capacity);
-}
-
-static void execution_deinit(struct execution *execution)
-{
-    buffer_deinit(&execution->walk.found);
-    if (execution->view)
-        db_view_release(execution->view);
-    memory_free(execution->argv);
-}
-
 void command_machine_observe(struct state_machine *base, struct command_observer *observer)
 {
     machine_of(base)->observer = observer;
@@ -102,26 +64,17 @@ void command_machine_observe(struct state_machine *base, struct command_observer
 /* One slice: the gate through which every execution goes.  False: not finished; the words of the
  * command stay where they are. */
 static bool run(struct machine *machine, struct execution *execution, struct bytes encoded,
-                unsigned flags, struct call *call)
+                unsigned allows, struct call *call)
 {
-    if (execution->walk.unfinished) {
-        call->command = execution->command;
-        call->argv = execution->argv;
-        call->argc = execution->argc;
-    } else if (!prepare(execution, encoded, flags, call)) {
-        return true;
+    if (execution->depth == 0) {
+        if (!prepare(execution, encoded, allows, call))
+            return true;
+        execution_begin(execution, call->command, call->argc, allows);
     }
     call->db = machine->db;
     call->view = execution->view;
-    call->walk = &execution->walk;
     call->observer = machine->observer;
-    command_execute(call);
-    execution->command = call->command;
-    execution->argc = call->argc;
-    if (execution->walk.unfinished)
-        return false;
-    forget(execution);
-    return true;
+    return execution_go_on(execution, call);
 }
 
 static struct call call_in(const struct apply_context *context, struct reply *reply)
@@ -174,7 +127,7 @@ static bool admit(struct state_machine *base, const struct apply_context *contex
         reply_error(&reply, "ERR this command cannot be executed through the log");
         admitted = false;
     }
-    trim_words(&machine->asked, &machine->asked_capacity);
+    execution_trim_words(&machine->asked, &machine->asked_capacity);
     return admitted;
 }
 
@@ -190,7 +143,7 @@ static void *go_on_later(struct machine *machine, int64_t now_ms)
 {
     struct db_view *view = db_view_new(machine->db);
     if (!view) { /* it begins again, later */
-        forget(&machine->reading);
+        execution_forget(&machine->reading);
         return NULL;
     }
     struct execution *kept = memory_new(sizeof *kept);

@@ -29,35 +29,30 @@ static void reply_resp3(struct reply *reply, struct bytes resp3)
         check(resp_3_to_2(resp3, reply->out)); /* ours: written by a command below */
 }
 
-/* False: not a call that can be executed here; answered. */
-static bool prepare(struct call *call, struct call *inner)
+/* NULL: not a call that can be executed here; answered. */
+static const struct command *find_carried(struct call *call)
 {
-    inner->argv = call->argv + 3;
-    inner->argc = call->argc - 3;
-    inner->command = command_find(inner->argv, inner->argc);
-    if (!inner->command || inner->command->execute == cmd_once ||
-        !(inner->command->flags & (CMD_READ | CMD_WRITE))) {
+    struct call inner = {.reply = call->reply, .argv = call->argv + 3, .argc = call->argc - 3};
+    inner.command = command_find(inner.argv, inner.argc);
+    if (!inner.command || inner.command->execute == cmd_once ||
+        !(inner.command->flags & call->allows) || command_since(inner.command) > call->meaning) {
         reply_error(call->reply, "ERR ONCE cannot carry this command");
-        return false;
+        return NULL;
     }
-    if (!command_takes(inner->command, inner->argc)) {
-        call_wrong_arity(inner);
-        return false;
-    }
-    return true;
+    if (command_takes(inner.command, inner.argc))
+        return inner.command;
+    call_wrong_arity(&inner);
+    return NULL;
 }
 
-static void execute(struct call *call, struct call *inner, uint64_t request_id)
+/* What was carried has ended. */
+static void keep(struct call *call)
 {
-    struct buffer out = {0};
-    struct reply reply = {&out, 3};
-    inner->reply = &reply;
-    inner->command->execute(inner);
-    if (call->walk->unfinished)
-        return;
-    db_receipt_put(call->db, call->argv[1], request_id, buffer_bytes(&out), call->now_ms);
-    reply_resp3(call->reply, buffer_bytes(&out));
-    buffer_deinit(&out);
+    uint64_t request_id;
+    bool is_number = number_parse_u64(call->argv[2], &request_id);
+    check(is_number); /* it was, when this began */
+    db_receipt_put(call->db, call->argv[1], request_id, *call->carried, call->now_ms);
+    reply_resp3(call->reply, *call->carried);
 }
 
 /* A repetition shows that the client is there: it counts as use. */
@@ -95,13 +90,18 @@ void cmd_once(struct call *call)
     struct bytes client = call->argv[1];
     uint64_t request_id, last_id;
     struct bytes kept;
-    struct call inner = *call;
-    if (!read_request(call, &request_id) || !prepare(call, &inner))
+    if (call->carried) {
+        keep(call);
         return;
-    if (!call->walk->unfinished)
-        db_receipt_expire(call->db, call->now_ms - ONCE_RECEIPT_MS, ONCE_EXPIRE_SLICE);
+    }
+    if (!read_request(call, &request_id))
+        return;
+    const struct command *carried = find_carried(call);
+    if (!carried)
+        return;
+    db_receipt_expire(call->db, call->now_ms - ONCE_RECEIPT_MS, ONCE_EXPIRE_SLICE);
     if (!db_receipt_get(call->db, client, &last_id, &kept) || request_id > last_id)
-        execute(call, &inner, request_id);
+        call_carry(call, carried, call->argv + 3, call->argc - 3, 3);
     else if (request_id == last_id)
         repeat(call, request_id, kept);
     else

@@ -13,7 +13,6 @@ enum { ERRORS_MAX = 128, ERROR_NAME_MAX = 32 };
 struct row {
     uint64_t calls, rejected, failed;
     uint64_t ticks;            /* of all executions */
-    uint64_t slices;           /* of the execution under way */
     struct histogram *latency; /* owned; NULL: never executed */
 };
 
@@ -45,29 +44,27 @@ static void begin(struct command_observer *observer)
     stats->began = server_ticks_now(&stats->ticks);
 }
 
-static void finish(struct command_stats *stats, struct row *row, bool failed)
+static void finish(struct command_stats *stats, struct row *row, uint64_t took, bool failed)
 {
     row->calls++;
     row->failed += failed;
-    row->ticks += row->slices;
-    if (stats->config->latency_tracking) {
-        if (!row->latency)
-            row->latency = memory_new(sizeof *row->latency);
-        server_histogram_add(row->latency, row->slices);
-    }
-    row->slices = 0;
+    row->ticks += took;
+    if (!stats->config->latency_tracking)
+        return;
+    if (!row->latency)
+        row->latency = memory_new(sizeof *row->latency);
+    server_histogram_add(row->latency, took);
 }
 
-static void end(struct command_observer *observer, const struct command *command, bool finished,
-                bool failed)
+static void end(struct command_observer *observer, const struct command *command, uint64_t *took,
+                bool finished, bool failed)
 {
     struct command_stats *stats = stats_of(observer);
-    struct row *row = &stats->rows[command - stats->table];
-    uint64_t took = server_ticks_since(&stats->ticks, stats->began);
-    row->slices += took;
-    stats->total += took;
+    uint64_t slice = server_ticks_since(&stats->ticks, stats->began);
+    *took += slice;
+    stats->total += slice;
     if (finished)
-        finish(stats, row, failed);
+        finish(stats, &stats->rows[command - stats->table], *took, failed);
 }
 
 static void rejected(struct command_observer *observer, const struct command *command)
@@ -124,12 +121,11 @@ struct command_observer *server_command_stats_observer(struct command_stats *sta
     return &stats->observer;
 }
 
-/* An execution under way (CONFIG RESETSTAT is one itself) goes on. */
 void server_command_stats_reset(struct command_stats *stats)
 {
     for (uint32_t i = 0; i < stats->rows_count; i++) {
         memory_free(stats->rows[i].latency);
-        stats->rows[i] = (struct row){.slices = stats->rows[i].slices};
+        stats->rows[i] = (struct row){0};
     }
     stats->errors_count = 0;
     stats->observer.keyspace_hits = stats->observer.keyspace_misses = 0;

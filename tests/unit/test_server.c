@@ -85,10 +85,11 @@ static void see_error(void *context, const char *name, uint64_t count)
 
 static void run(struct command_observer *observer, const struct command *command, bool failed)
 {
+    uint64_t took = 0;
     observer->begin(observer);
-    observer->end(observer, command, false, false);
+    observer->end(observer, command, &took, false, false);
     observer->begin(observer);
-    observer->end(observer, command, true, failed);
+    observer->end(observer, command, &took, true, failed);
 }
 
 static void test_command_stats(void **state)
