@@ -1,8 +1,8 @@
 /* What redis-raft.conf and the command line say.
  *
- * One table in config_table.c (a row a directive) serves the parser, CONFIG GET, CONFIG SET, --help and
- * the test that redis-raft.conf documents every directive.  To add a directive: a field here, a row
- * there, a paragraph in redis-raft.conf.
+ * One table in config_table.c (a row a directive) serves the parser, CONFIG GET, CONFIG SET, --help
+ * and the test that redis-raft.conf documents every directive.  To add a directive: a field here, a
+ * row there, a paragraph in redis-raft.conf.
  *
  * config_load() only reads: it opens no socket, creates no file and starts nothing, so that a bad
  * option leaves everything as it was.  All functions belong to the loop thread.  A pointer to a
@@ -150,16 +150,16 @@ enum config_set_result config_may_set(struct bytes name, char *error, size_t err
     __attribute__((warn_unused_result));
 
 /* CONFIG SET of one directive.  On failure nothing changed and `error` is Redis 7.2's error text
- * without "ERR " in front, complete: "Unknown option or number of arguments for CONFIG SET - 'x'" or
- * "CONFIG SET failed (possibly related to argument 'x') - can't set immutable config". */
+ * without "ERR " in front, complete: "Unknown option or number of arguments for CONFIG SET - 'x'"
+ * or "CONFIG SET failed (possibly related to argument 'x') - can't set immutable config". */
 enum config_set_result config_set(struct config *config, struct bytes name, struct bytes value,
                                   char *error, size_t error_size)
     __attribute__((warn_unused_result));
 
 /* ---- for config_load.c and tests -------------------------------------------- */
 
-/* One directive as words, each with a NUL behind it, words[0] its name.  On failure `error` says what
- * is wrong, without the place. */
+/* One directive as words, each with a NUL behind it, words[0] its name.  On failure `error` says
+ * what is wrong, without the place. */
 bool config_apply(struct config *config, const struct bytes *words, uint32_t count, char *error,
                   size_t error_size) __attribute__((warn_unused_result));
 /* What no single directive can know: fills in what was left out, checks one against another.  On

@@ -65,8 +65,8 @@ extern const uint32_t directive_rows_count;
 
 enum { DIRECTIVE_WORDS_MAX = 64 };
 
-/* The words after the name, each with a NUL behind it.  False with a reason, and nothing changed, if
- * they will not do. */
+/* The words after the name, each with a NUL behind it.  False with a reason, and nothing changed,
+ * if they will not do. */
 bool directive_parse(const struct directive *directive, struct config *config,
                      const struct bytes *words, uint32_t count, char *error, size_t error_size);
 /* Whether these words would change nothing. */

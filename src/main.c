@@ -4,8 +4,8 @@
  *   0    stopped by SIGTERM or SIGINT, or --help
  *   1    did not start: bad configuration, a port in use, a directory that is not this node's; or
  *        met an entry that only a newer version can execute (replica/meaning.c)
- *   75   did not start, for a reason that may pass by itself: an address that is not up, a name that
- *        is not known; a supervisor may start it again
+ *   75   did not start, for a reason that may pass by itself: an address that is not up, a name
+ *        that is not known; a supervisor may start it again
  *   70   the machine failed (disk, memory): see base/fatal.h; a supervisor may start it again
  *   134  (abort) a bug of ours */
 #include <errno.h>
@@ -22,9 +22,10 @@ enum { EXIT_NOT_STARTED = 1, EXIT_NOT_YET = 75 };
 
 enum { LARGE_BLOCK_MAX = 256 << 20 }; /* larger ones are mappings of their own */
 
-/* Large values pass through several blocks of their size.  By default each would be a mapping of its
- * own, and most of a copy into it would be page faults (60 MB: 52 ms, against 8 ms into memory that
- * was used before), in a thread that has heartbeats to send.  net/ gives back what stays unused. */
+/* Large values pass through several blocks of their size.  By default each would be a mapping of
+ * its own, and most of a copy into it would be page faults (60 MB: 52 ms, against 8 ms into memory
+ * that was used before), in a thread that has heartbeats to send.  net/ gives back what stays
+ * unused. */
 static void keep_large_blocks(void)
 {
     (void)mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK_MAX);

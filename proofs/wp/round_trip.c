@@ -1,5 +1,5 @@
-/* What is written is read back, as statements about pairs of the shipped functions.  For the messages
- * of several fields the lemmas in net/wire_fields.h say it. */
+/* What is written is read back, as statements about pairs of the shipped functions.  For the
+ * messages of several fields the lemmas in net/wire_fields.h say it. */
 #include "net/wire_fields.h"
 #include "replica/stamp.h"
 

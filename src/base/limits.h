@@ -1,6 +1,6 @@
-/* Every bound that another one depends on, in one place, with what has to hold between them: whoever
- * changes one is told at compile time what it breaks.  What a format lays down stands beside its codec,
- * what concerns a single file in that file, and what a user sets in config.c. */
+/* Every bound that another one depends on, in one place, with what has to hold between them:
+ * whoever changes one is told at compile time what it breaks.  What a format lays down stands
+ * beside its codec, what concerns a single file in that file, and what a user sets in config.c. */
 #ifndef BASE_LIMITS_H
 #define BASE_LIMITS_H
 

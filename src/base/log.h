@@ -10,7 +10,8 @@ void log_set_level(enum log_level level);
 enum log_level log_get_level(void);
 /* Append to `path`; "" means standard output.  False if it cannot be opened (errno says why). */
 bool log_open(const char *path);
-/* The same path anew (a rotated log); false, and it goes on into the old file, if it cannot be opened. */
+/* The same path anew (a rotated log); false, and it goes on into the old file, if it cannot be
+ * opened. */
 bool log_reopen(void);
 void log_write(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

@@ -2,8 +2,8 @@
  *
  * A client that sends MULTI, its commands and EXEC in one go reads the error of MULTI only when it
  * has sent the rest; executed one by one, that would count although the client got an error, and
- * count again when it tries once more.  To be deleted, with connection.after_multi, when transactions
- * are there.  Loop thread only. */
+ * count again when it tries once more.  To be deleted, with connection.after_multi, when
+ * transactions are there.  Loop thread only. */
 #include "command/commands.h"
 #include "command/connection.h"
 

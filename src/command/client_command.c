@@ -1,7 +1,7 @@
 /* CLIENT: who is connected, and what they call themselves (Redis 7.2 networking.c).
  *
- * A client's own state is in its connection; other clients are reached through the server port.  Local
- * commands, loop thread only. */
+ * A client's own state is in its connection; other clients are reached through the server port.
+ * Local commands, loop thread only. */
 #include <inttypes.h>
 
 #include "base/memory.h"

@@ -123,9 +123,9 @@ const struct command *command_lookup(struct bytes name);
 const struct command *command_find(const struct bytes *argv, uint32_t argc);
 const struct command *command_table(uint32_t *count);
 
-/* Whether the words of `call`, whose `command` this sets, may be proposed, or read, under its meaning:
- * the command is known, its arity and options are right, it is of that meaning, and so is the
- * database.  False: answered. */
+/* Whether the words of `call`, whose `command` this sets, may be proposed, or read, under its
+ * meaning: the command is known, its arity and options are right, it is of that meaning, and so is
+ * the database.  False: answered. */
 bool command_admit(struct call *call);
 
 /* ---- what the network calls ---------------------------------------------- */
@@ -138,8 +138,9 @@ enum command_class {
 };
 
 /* Finds the command and checks name, arity, authentication, key and value sizes: everything that
- * can be refused without the data, in Redis's order and words.  argc > 0.  Also takes CLIENT REPLY's
- * step from one command to the next, so connection_is_silent() afterwards speaks of this command. */
+ * can be refused without the data, in Redis's order and words.  argc > 0.  Also takes CLIENT
+ * REPLY's step from one command to the next, so connection_is_silent() afterwards speaks of this
+ * command. */
 enum command_class command_classify(struct connection *connection, const struct bytes *argv,
                                     uint32_t argc, const struct command **command);
 /* Appends the reply to connection->out, nothing if connection_is_silent(). */
@@ -155,7 +156,8 @@ bool command_decode(struct bytes encoded, struct bytes **argv, uint32_t *argc, u
 /* ---- what the replica calls: see machine.c ---------------------------------- */
 
 struct state_machine;
-/* Executes committed writes and confirmed reads on `db` (borrowed), of meanings up to `meaning_known`. */
+/* Executes committed writes and confirmed reads on `db` (borrowed), of meanings up to
+ * `meaning_known`. */
 struct state_machine *command_machine_new(struct db *db, uint8_t meaning_known);
 void command_machine_free(struct state_machine *machine);
 /* Borrowed; NULL: nobody counts. */

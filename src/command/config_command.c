@@ -1,7 +1,8 @@
 /* CONFIG GET, SET, RESETSTAT (Redis 7.2 config.c), on the directives that the server port offers.
  *
  * The server changes one directive at a time; SET of several is all or nothing all the same: names
- * come before values, and what was changed before a failure is set back.  Local commands, loop thread only. */
+ * come before values, and what was changed before a failure is set back.  Local commands, loop
+ * thread only. */
 #include "base/memory.h"
 #include "command/commands.h"
 #include "command/server.h"

@@ -34,8 +34,8 @@ struct connection {
     uint64_t commands;        /* processed */
     struct buffer out;        /* replies not yet sent */
     int fd;
-    /* For CLIENT LIST, up to date while clients are listed: bytes of the input buffer, of replies that
-     * the socket did not take yet, and of all buffers. */
+    /* For CLIENT LIST, up to date while clients are listed: bytes of the input buffer, of replies
+     * that the socket did not take yet, and of all buffers. */
     size_t query_bytes, query_free_bytes, unsent_bytes, memory_bytes;
     size_t argv_bytes; /* of the words of the command under way */
     bool writing;      /* waits for its socket */

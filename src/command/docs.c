@@ -1,5 +1,5 @@
-/* The documentation of every command, for COMMAND DOCS (redis-cli's help and hints come from it) and
- * COMMAND INFO.  Same order as table.c.  Data only. */
+/* The documentation of every command, for COMMAND DOCS (redis-cli's help and hints come from it)
+ * and COMMAND INFO.  Same order as table.c.  Data only. */
 #include "command/docs.h"
 
 #define READS "RO access"

@@ -1,12 +1,13 @@
 /* The syntax column of docs.c as the `arguments` of COMMAND DOCS.
  *
  *     items    := item { " " item }
- *     item     := [ name "=" ] ( "(" choice ")" | "[" item "]" | TOKEN [ " " item ] | word )  [ "..." ]
+ *     item     := [ name "=" ] ( "(" choice ")" | "[" item "]" | TOKEN [ " " item ] | word )
+ *                 [ "..." ]
  *     choice   := items { "|" items }          several: one of them; one of several items: a block
  *     word     := name [ ":" type ]            the type is key for key and newkey, else string
  *
- * An upper-case TOKEN stands for itself, or introduces the word or named choice behind it.  The text
- * is ours (docs.c), so a mistake in it is a bug: check().
+ * An upper-case TOKEN stands for itself, or introduces the word or named choice behind it.  The
+ * text is ours (docs.c), so a mistake in it is a bug: check().
  *
  * A map says how many pairs it has before them, so each argument is written to a buffer of its own
  * first; this is documentation, not a hot path. */

@@ -3,9 +3,9 @@
  * A star that fails later is tried again one byte on, and only the last star ever is: what an
  * earlier star could gain by moving, the last one gains by moving more.  So the time is bounded by
  * pattern times text, where trying every star in turn would let a client stop the server with one
- * long pattern.  Redis tries them in turn, and gives up below a thousand stars: so a pattern that has
- * more of them before its last byte matches nothing here either.  The corner cases (a set without its end, ranges of bytes above 127) are those of
- * Redis 7.2 util.c stringmatchlen.
+ * long pattern.  Redis tries them in turn, and gives up below a thousand stars: so a pattern that
+ * has more of them before its last byte matches nothing here either.  The corner cases (a set
+ * without its end, ranges of bytes above 127) are those of Redis 7.2 util.c stringmatchlen.
  *
  * Pure functions, any thread. */
 #include "command/commands.h"

@@ -1,5 +1,5 @@
-/* INFO's sections commandstats, errorstats and latencystats: what the observer counted.  Local, loop
- * thread only. */
+/* INFO's sections commandstats, errorstats and latencystats: what the observer counted.  Local,
+ * loop thread only. */
 #include <inttypes.h>
 
 #include "command/info.h"

@@ -95,8 +95,8 @@ static void line_percent(struct info *info, const char *name, uint64_t part, uin
     buffer_printf(info->out, "%s:%.2f%%\r\n", name, 100 * ratio(part, whole));
 }
 
-/* Redis takes what is neither the bare server's nor its clients' for data; here RocksDB's memory and
- * the recent log are among it. */
+/* Redis takes what is neither the bare server's nor its clients' for data; here RocksDB's memory
+ * and the recent log are among it. */
 static void memory_used(struct info *info)
 {
     const struct server_stats *stats = &info->stats;
@@ -153,8 +153,8 @@ void command_info_memory(struct info *info)
 
 /* ---- persistence ----------------------------------------------------------------------- */
 
-/* Every acknowledged write is durable in the log, so nothing is ever "unsaved" in Redis's sense, and
- * the last save is now. */
+/* Every acknowledged write is durable in the log, so nothing is ever "unsaved" in Redis's sense,
+ * and the last save is now. */
 void command_info_persistence(struct info *info)
 {
     command_info_zeros(info, "loading async_loading current_cow_peak current_cow_size "

@@ -42,8 +42,8 @@ void cmd_type(struct call *call)
 
 /* ---- walking ------------------------------------------------------------------ */
 
-/* A client may ask for any number of keys; what one turn of the event loop walks over is bounded, so
- * that a leader does not miss its heartbeats. */
+/* A client may ask for any number of keys; what one turn of the event loop walks over is bounded,
+ * so that a leader does not miss its heartbeats. */
 enum { WALK_SLICE = 2000 };
 
 /* Keys found so far, as bulk strings; their number must stand before them. */

@@ -5,8 +5,8 @@
  * gets an error, the same on every node, and changes nothing.
  *
  * Same entry, same state, same result on every node: no clock but apply_context.now_ms, no
- * randomness but its seed, no configuration but what the leader stamped into the entry.  Loop thread
- * only. */
+ * randomness but its seed, no configuration but what the leader stamped into the entry.  Loop
+ * thread only. */
 #include "base/fatal.h"
 #include "base/memory.h"
 #include "base/prng.h"
@@ -109,8 +109,8 @@ static void applied(struct state_machine *base, struct raft_pos pos, int64_t now
     db_applied(machine->db, pos.index, pos.term, now_ms);
 }
 
-/* Another member's client wrote the words: they are not trusted to be well formed.  The words of the
- * command under way keep their place. */
+/* Another member's client wrote the words: they are not trusted to be well formed.  The words of
+ * the command under way keep their place. */
 static bool admit(struct state_machine *base, const struct apply_context *context,
                   struct bytes command, int protocol, struct buffer *out)
 {

@@ -1,14 +1,15 @@
 /* The highest version of meaning that this build can execute.
  *
  *     1  what was there before entries carried a version: database 0, the commands of then
- *     2  databases: SWAPDB, MOVE, and every command in databases 1 to 15; what an entry writes has its
- *        index as version, and the first one's seed is that of the keys' hash (db_begin())
+ *     2  databases: SWAPDB, MOVE, and every command in databases 1 to 15; what an entry writes has
+ *        its index as version, and the first one's seed is that of the keys' hash (db_begin())
  *
- * What an entry of a meaning does must never change.  A change that a client could see, or that leaves
- * other data, is of a new meaning: its row in table.c, or the function, tells them apart by
+ * What an entry of a meaning does must never change.  A change that a client could see, or that
+ * leaves other data, is of a new meaning: its row in table.c, or the function, tells them apart by
  * call->meaning.
  *
- * `make MEANING=1` makes a build that knows no more than that: for tests of members of two versions. */
+ * `make MEANING=1` makes a build that knows no more than that: for tests of members of two
+ * versions. */
 #include "command/command.h"
 
 #ifndef MEANING

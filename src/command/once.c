@@ -9,9 +9,9 @@
  *                  less:                  STALEREQ, not executed
  *
  * A client therefore waits for the reply of one request before it sends the next.  Replies are kept
- * as RESP3, whatever the client speaks, so that the state is the same on every node and a client may
- * come back in the other protocol.  A client not heard of for ONCE_RECEIPT_MS of the log's time is
- * forgotten, on every node at the same entry.
+ * as RESP3, whatever the client speaks, so that the state is the same on every node and a client
+ * may come back in the other protocol.  A client not heard of for ONCE_RECEIPT_MS of the log's time
+ * is forgotten, on every node at the same entry.
  *
  * Deterministic; loop thread only. */
 #include "base/fatal.h"

@@ -1,5 +1,6 @@
-/* RAFT.STATUS and what INFO, ROLE and HELLO say of the consensus, and the commands of Redis Cluster,
- * which this is not: clients that ask must hear Redis's refusal, or they would shard their keys.
+/* RAFT.STATUS and what INFO, ROLE and HELLO say of the consensus, and the commands of Redis
+ * Cluster, which this is not: clients that ask must hear Redis's refusal, or they would shard their
+ * keys.
  *
  * Local, loop thread only. */
 #include <inttypes.h>

@@ -15,8 +15,8 @@ void command_raft_client_address(const struct server_raft_peer *member,
 /* False: no leader is known; host "" and port 0. */
 bool command_raft_leader_address(const struct server_raft *raft,
                                  struct command_raft_client_address *address);
-/* Redis's word for how a leader's follower is; NULL: it is not connected, or is this node itself, and
- * Redis would not list it. */
+/* Redis's word for how a leader's follower is; NULL: it is not connected, or is this node itself,
+ * and Redis would not list it. */
 const char *command_raft_follower_state(const struct server_raft *raft,
                                         const struct server_raft_peer *member);
 /* INFO's section raft. */

@@ -98,7 +98,8 @@ struct server_ops {
     /* False with a reason in `error` when the directive is not known or fixed. */
     bool (*config_may_set)(struct server *server, struct bytes name, char *error,
                            size_t error_size);
-    /* False with a reason in `error` when the directive is not known, fixed, or the value is bad. */
+    /* False with a reason in `error` when the directive is not known, fixed, or the value is
+     * bad. */
     bool (*config_set)(struct server *server, struct bytes name, struct bytes value, char *error,
                        size_t error_size);
     struct bytes (*password)(struct server *server); /* size 0 when none is required */

@@ -29,7 +29,7 @@
 #define CONN CMD_CONNECTION
 #define ADMIN CMD_ADMIN
 #define BOX CMD_CONTAINER
-#define ANY (CMD_LOADING | CMD_STALE)                            /* in whatever state the server is */
+#define ANY (CMD_LOADING | CMD_STALE)                            /* in any state of the server */
 #define META (ANY | CMD_NOSCRIPT)                                /* not about the data */
 #define DOOR (META | FAST | CONN | CMD_NO_AUTH | CMD_ALLOW_BUSY) /* before AUTH */
 #define SINCE_2 (2u << CMD_SINCE_SHIFT) /* meaning.c */

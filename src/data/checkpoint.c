@@ -59,8 +59,8 @@ static bool is_stored(struct checkpoint *checkpoint, const struct merge *merge)
                              &size);
 }
 
-/* Says of each entry of the present name what is below it, from the oldest layer up, and counts those
- * that were counted as new and were not (L6). */
+/* Says of each entry of the present name what is below it, from the oldest layer up, and counts
+ * those that were counted as new and were not (L6). */
 static void resolve_name(struct checkpoint *checkpoint, unsigned database, struct merge *merge)
 {
     bool is_known = false, was_stored = false, is_there = false;

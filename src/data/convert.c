@@ -1,8 +1,8 @@
 /* Conversion of the keys: see convert.h.  Loop thread, before anything else has the db.
  *
- * The order of keys is another (a key's word begins with its slot), so what is read in the old order is
- * sorted in memory, a batch at a time, and goes to the kv as sorted runs.  Nobody looks at them before
- * the state record says so; what an earlier attempt left is deleted first. */
+ * The order of keys is another (a key's word begins with its slot), so what is read in the old
+ * order is sorted in memory, a batch at a time, and goes to the kv as sorted runs.  Nobody looks at
+ * them before the state record says so; what an earlier attempt left is deleted first. */
 #include "data/convert.h"
 
 #include <xxhash.h>

@@ -1,12 +1,12 @@
 /* The db: opening, keys, flushing, and the rhythm of checkpoints.  Loop thread.
  *
  * A checkpoint takes whole log entries: it starts in db_applied() or db_poll(), never between the
- * changes of one entry.  To freeze is to move one pointer; the layers stored before are freed by the
- * checkpoint's thread, as is what FLUSHALL discards.
+ * changes of one entry.  To freeze is to move one pointer; the layers stored before are freed by
+ * the checkpoint's thread, as is what FLUSHALL discards.
  *
  * A space is named by a number that is given out once, and is part of every stored key.  Each
- * database is one: to flush it is to give it another, and what was there becomes invisible at once and
- * is deleted from the kv after the next checkpoint. */
+ * database is one: to flush it is to give it another, and what was there becomes invisible at once
+ * and is deleted from the kv after the next checkpoint. */
 #include <xxhash.h>
 
 #include "base/fatal.h"

@@ -5,9 +5,9 @@
  * stored state is exactly the one at that index, and replay starts there.
  *
  * Everything here is deterministic and equal on all nodes at an equal applied index; only the loop
- * thread calls it.  Keys are ordered by their Redis Cluster slot and then by a hash (XXH3, with a seed
- * that the log chose and nobody is told), so that a SCAN cursor is a place in this order: stateless,
- * valid on any node and across failovers. */
+ * thread calls it.  Keys are ordered by their Redis Cluster slot and then by a hash (XXH3, with a
+ * seed that the log chose and nobody is told), so that a SCAN cursor is a place in this order:
+ * stateless, valid on any node and across failovers. */
 #ifndef DATA_DB_H
 #define DATA_DB_H
 
@@ -47,10 +47,10 @@ struct db_record {
 };
 
 /* Before the changes of each entry that was made for a state machine that knows versions and seeds:
- * what it writes has its index (that after db_applied_index()) as version, and the first such entry's
- * seed, unless there is one, is that of the hash for ever.  Entries of before are applied without it:
- * version 0, and the seed is the cluster id.  So replaying an old log gives what converting an old
- * directory gives.  May be called again within an entry. */
+ * what it writes has its index (that after db_applied_index()) as version, and the first such
+ * entry's seed, unless there is one, is that of the hash for ever.  Entries of before are applied
+ * without it: version 0, and the seed is the cluster id.  So replaying an old log gives what
+ * converting an old directory gives.  May be called again within an entry. */
 void db_begin(struct db *db, uint64_t seed);
 
 /* False: no such key.  Does not copy the value, however large it is. */
@@ -64,10 +64,11 @@ void db_put(struct db *db, unsigned database, struct bytes key, enum db_type typ
             struct bytes value, int64_t deadline_ms);
 bool db_delete(struct db *db, unsigned database, struct bytes key); /* false: there was none */
 
-/* A put does not look whether the key is new (that would be most of what it costs), so the counts may
- * be too high until somebody did.  Checkpoints do; this does it now, for at most `names` names (each
- * may be a read of the disk).  True: db_size(), db_slot_size() and db_random() are exact and may be
- * asked, until the next change.  False: ask again, after db_poll() if a checkpoint is under way. */
+/* A put does not look whether the key is new (that would be most of what it costs), so the counts
+ * may be too high until somebody did.  Checkpoints do; this does it now, for at most `names` names
+ * (each may be a read of the disk).  True: db_size(), db_slot_size() and db_random() are exact and
+ * may be asked, until the next change.  False: ask again, after db_poll() if a checkpoint is under
+ * way. */
 bool db_resolve(struct db *db, uint64_t names);
 uint64_t db_size(const struct db *db, unsigned database); /* keys; O(1) */
 /* Keys of a Redis Cluster slot, 0 to 16383; O(1). */
@@ -90,25 +91,25 @@ struct db_scan_limit {
 
 typedef void db_scan_fn(void *context, struct bytes key, enum db_type type);
 
-/* Calls `each` for the keys from `cursor` on, in hash order, until one of the limits is reached (never
- * splitting keys that share a cursor, and these are keys of equal hash, nearly always one) or the end;
- * `each` must not change the db.  Returns the next cursor, 0 at the end.  Every key present during the
- * whole scan is given at least once.  A cursor is below 2^53, because some client libraries keep it
- * in a double; any number is safe to give. */
+/* Calls `each` for the keys from `cursor` on, in hash order, until one of the limits is reached
+ * (never splitting keys that share a cursor, and these are keys of equal hash, nearly always one)
+ * or the end; `each` must not change the db.  Returns the next cursor, 0 at the end.  Every key
+ * present during the whole scan is given at least once.  A cursor is below 2^53, because some
+ * client libraries keep it in a double; any number is safe to give. */
 uint64_t db_scan(struct db *db, unsigned database, uint64_t cursor, struct db_scan_limit limit,
                  db_scan_fn *each, void *context);
 
-/* Rises with what was done: a byte copied counts one, a look into the kv as some thousand.  For those
- * who do not want to do too much at a time; it says nothing of the state. */
+/* Rises with what was done: a byte copied counts one, a look into the kv as some thousand.  For
+ * those who do not want to do too much at a time; it says nothing of the state. */
 uint64_t db_work(const struct db *db);
 
 /* ---- views --------------------------------------------------------------- */
 
 /* All keys as they are at db_applied_index(), for a long read in slices: what a view shows never
  * changes, whatever is applied, flushed or stored meanwhile.  Readers at the same index share one.
- * NULL: not now (an entry is half done, or too many layers wait for a checkpoint, which was started):
- * ask again after db_poll().  A view holds back memory and disk space, so it is to be released soon,
- * and before db_close(). */
+ * NULL: not now (an entry is half done, or too many layers wait for a checkpoint, which was
+ * started): ask again after db_poll().  A view holds back memory and disk space, so it is to be
+ * released soon, and before db_close(). */
 struct db_view *db_view_new(struct db *db);
 void db_view_release(struct db_view *view);
 uint64_t db_view_index(const struct db_view *view);
@@ -121,8 +122,8 @@ uint64_t db_view_scan(struct db_view *view, unsigned database, uint64_t cursor,
 /* ---- exactly-once receipts ---------------------------------------------- */
 
 /* The last request of a client and its reply (RESP3 bytes), part of the replicated state; flushing
- * the keys leaves it alone.  get: false if there is none; `reply` is borrowed until the next call on
- * the db.  put: `reply` is copied, and must not be one that the db lent. */
+ * the keys leaves it alone.  get: false if there is none; `reply` is borrowed until the next call
+ * on the db.  put: `reply` is copied, and must not be one that the db lent. */
 bool db_receipt_get(struct db *db, struct bytes client, uint64_t *request_id, struct bytes *reply);
 void db_receipt_put(struct db *db, struct bytes client, uint64_t request_id, struct bytes reply,
                     int64_t now_ms);
@@ -133,8 +134,8 @@ uint32_t db_receipt_expire(struct db *db, int64_t before_ms, uint32_t count_max)
 
 /* ---- log position and checkpoints ---------------------------------------- */
 
-/* After each applied entry, of any kind, with rising indices: all changes since the last call belong
- * to it.  May start a checkpoint. */
+/* After each applied entry, of any kind, with rising indices: all changes since the last call
+ * belong to it.  May start a checkpoint. */
 void db_applied(struct db *db, uint64_t index, uint64_t term, int64_t now_ms);
 uint64_t db_applied_index(const struct db *db);
 int64_t db_time_ms(const struct db *db); /* highest stamp applied so far */

@@ -1,9 +1,9 @@
 /* Lookups and changes through the layers: see layers.h for what holds between them.  Loop thread.
  *
  * A put of a key does not look at what is below: that would cost a get from the kv the first time a
- * name is written after a freeze, and is all that a SET costs in a store larger than memory.  What it
- * would have told is found out by the checkpoint's thread, or when somebody asks how many keys there
- * are (L6). */
+ * name is written after a freeze, and is all that a SET costs in a store larger than memory.  What
+ * it would have told is found out by the checkpoint's thread, or when somebody asks how many keys
+ * there are (L6). */
 #include "data/layers.h"
 
 #include "base/fatal.h"

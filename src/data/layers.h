@@ -6,8 +6,9 @@
  *      layers[n]   written lately
  *      kv          the stored state of some applied index
  *
- * A name is looked for from the top; an entry or a tombstone hides what lies below.  A layer is made
- * by a checkpoint, which stores all layers at once, and by a view that wants what is in active.
+ * A name is looked for from the top; an entry or a tombstone hides what lies below.  A layer is
+ * made by a checkpoint, which stores all layers at once, and by a view that wants what is in
+ * active.
  *
  * L1  kv with the layers of a checkpoint, or kv alone once it is done, is the state at the index
  *     that the checkpoint stores.
@@ -17,8 +18,8 @@
  * L4  keys of a space that is no database's are invisible, in every layer.
  * L5  each receipt has one record in TABLE_DUE, at its due_ms.
  * L6  keys of a database = those that the counts say - names written over one that is below and not
- *     yet resolved.  Unresolved names of active, and of layers that no checkpoint has, are resolved by
- *     the loop, those in a checkpoint by its thread: each once. */
+ *     yet resolved.  Unresolved names of active, and of layers that no checkpoint has, are resolved
+ *     by the loop, those in a checkpoint by its thread: each once. */
 #ifndef DATA_LAYERS_H
 #define DATA_LAYERS_H
 
@@ -33,7 +34,8 @@ enum { LAYERS_MAX = 8 };
 struct layer {
     struct overlay tables[TABLES];
     unsigned references; /* of the db and its views; the loop's */
-    /* Of keys, all before this place are resolved (L6); what the loop resolves, it resolves in order. */
+    /* Of keys, all before this place are resolved (L6); what the loop resolves, it resolves in
+     * order. */
     uint64_t resolved_space, resolved_word;
     struct layer *next; /* in a list of discarded layers; owned */
 };

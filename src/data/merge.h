@@ -1,4 +1,5 @@
-/* One space of a table as layers, and the kv below them, together show it, in order of (word, name). */
+/* One space of a table as layers, and the kv below them, together show it, in order of (word,
+ * name). */
 #ifndef DATA_MERGE_H
 #define DATA_MERGE_H
 

@@ -1,11 +1,11 @@
 /* Changes kept in memory: for each space an ordered map from (word, name) to a record or a
  * tombstone.
  *
- * A Judy array maps the space to its map, another in there the word to its entry.  Words are hashes,
- * so nearly always there is one entry a word; where there are more they stand in an array in order of
- * their names, so that names of one word, even if somebody finds many, cost a binary search.  All of
- * it is ordered, so that a checkpoint writes it without sorting and a scan can merge it.  Any number of
- * threads may read one that nobody changes. */
+ * A Judy array maps the space to its map, another in there the word to its entry.  Words are
+ * hashes, so nearly always there is one entry a word; where there are more they stand in an array
+ * in order of their names, so that names of one word, even if somebody finds many, cost a binary
+ * search.  All of it is ordered, so that a checkpoint writes it without sorting and a scan can
+ * merge it.  Any number of threads may read one that nobody changes. */
 #ifndef DATA_OVERLAY_H
 #define DATA_OVERLAY_H
 
@@ -13,8 +13,8 @@
 
 #include "base/bytes.h"
 
-/* Do the layers below this overlay have the name?  If so, to delete it takes a tombstone.  Not known
- * of a name that was written without a look below; it is counted as if they had not. */
+/* Do the layers below this overlay have the name?  If so, to delete it takes a tombstone.  Not
+ * known of a name that was written without a look below; it is counted as if they had not. */
 enum overlay_below { BELOW_NO, BELOW_YES, BELOW_UNKNOWN };
 
 struct entry {
@@ -41,8 +41,8 @@ enum overlay_before { OVERLAY_ABSENT, OVERLAY_LIVE, OVERLAY_DEAD };
 /* NULL: the overlay says nothing of this name. */
 struct entry *overlay_find(const struct overlay *overlay, uint64_t space, uint64_t word,
                            struct bytes name);
-/* The record is `header` and `payload` together; the payload may lie in the entry replaced.  `below`
- * is for a new entry; one that was there keeps what it had. */
+/* The record is `header` and `payload` together; the payload may lie in the entry replaced.
+ * `below` is for a new entry; one that was there keeps what it had. */
 struct entry *overlay_put(struct overlay *overlay, uint64_t space, uint64_t word, struct bytes name,
                           struct bytes header, struct bytes payload, enum overlay_below below,
                           enum overlay_before *before);

@@ -25,9 +25,10 @@
  *
  * A type and flags that this version does not know are refused rather than misread.
  *
- * Earlier: in versions 1 and 2 of the state record keys were {'k', space, hash, key} and their records
- * {type, 0, value}, and the cluster id was the seed.  Version 2 had no seed at 36, what follows it 8
- * bytes earlier; version 1 knew one database: 36 8 space; 44 8 keys; 52 8 receipts; no more.
+ * Earlier: in versions 1 and 2 of the state record keys were {'k', space, hash, key} and their
+ * records {type, 0, value}, and the cluster id was the seed.  Version 2 had no seed at 36, what
+ * follows it 8 bytes earlier; version 1 knew one database: 36 8 space; 44 8 keys; 52 8 receipts; no
+ * more.
  *
  * The word of a 't' record is 44 bits of time (until the year 2527) and the upper 20 of the hash:
  * in order of time, and receipts of one millisecond do not pile up on one word. */

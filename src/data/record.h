@@ -86,8 +86,8 @@ void record_group_key(struct buffer *key, uint64_t space, unsigned group);
 struct state record_state_first(void);
 struct bytes record_state_key(void);
 void record_state_encode(unsigned char *out, const struct state *state, uint64_t cluster);
-/* Dies on a record that is damaged, of a newer version, or of another cluster.  is_old: the keys are
- * in an earlier format, see convert.h. */
+/* Dies on a record that is damaged, of a newer version, or of another cluster.  is_old: the keys
+ * are in an earlier format, see convert.h. */
 struct state record_state_decode(struct bytes record, uint64_t cluster, bool *is_old);
 
 /* Returns the size, at most RECORD_HEADER_MAX. */

@@ -1,4 +1,5 @@
-/* SCAN, RANDOMKEY and the hash of everything: walks over all layers in order of words.  Loop thread.
+/* SCAN, RANDOMKEY and the hash of everything: walks over all layers in order of words.  Loop
+ * thread.
  *
  * A cursor is a place in hash order: the upper 53 bits of the first hash not yet looked at, and
  * keys that share those are given together.  53, because some client libraries hold the cursor in
@@ -65,8 +66,8 @@ static unsigned slot_of_rank(const struct slots *slots, uint64_t *rank)
     return slot;
 }
 
-/* The key at a seat of a bucket, which are the words from `word` on that share `shift` bits fewer than
- * all.  False: the seat is empty. */
+/* The key at a seat of a bucket, which are the words from `word` on that share `shift` bits fewer
+ * than all.  False: the seat is empty. */
 static bool key_at(struct db *db, uint64_t space, uint64_t word, unsigned shift, uint64_t seat,
                    struct buffer *key)
 {

@@ -1,5 +1,5 @@
-/* See slots.h.  A group is stored as one record, written anew when one of its slots changed: few rows
- * to load at the start, and a small checkpoint writes few of them. */
+/* See slots.h.  A group is stored as one record, written anew when one of its slots changed: few
+ * rows to load at the start, and a small checkpoint writes few of them. */
 #include "data/slots.h"
 
 #include "base/codec.h"

@@ -1,9 +1,9 @@
 /* Views: the db as it was at one applied index, while it goes on.  Loop thread.
  *
- * A view holds the layers that were there, which nobody changes, and a snapshot of the kv below them.
- * That the kv may have been in the midst of a checkpoint does not matter: whatever the checkpoint
- * brings, the layers have too, and hide (L1).  A dead space is not swept while there are views,
- * because a snapshot does not keep files that are dropped. */
+ * A view holds the layers that were there, which nobody changes, and a snapshot of the kv below
+ * them.  That the kv may have been in the midst of a checkpoint does not matter: whatever the
+ * checkpoint brings, the layers have too, and hide (L1).  A dead space is not swept while there are
+ * views, because a snapshot does not keep files that are dropped. */
 #include "base/fatal.h"
 #include "base/memory.h"
 #include "data/merge.h"

@@ -109,8 +109,8 @@ bool client_is_open(const struct client *client)
 
 /* ---- reading --------------------------------------------------------------------------- */
 
-/* Room for the next read.  Of a large command for some times what has come of it, so that it is moved
- * seldom, and so that to announce one without sending it gets nobody anything. */
+/* Room for the next read.  Of a large command for some times what has come of it, so that it is
+ * moved seldom, and so that to announce one without sending it gets nobody anything. */
 static void make_room(struct client *client)
 {
     buffer_consume(&client->in, client->parsed);

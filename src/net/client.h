@@ -37,8 +37,8 @@ struct clients *clients_new(const struct clients_options *options);
 void clients_free(struct clients *clients); /* closes all; their requests are abandoned */
 void clients_accept(void *clients, int fd); /* a listener_accept */
 void clients_refuse(void *clients, int fd); /* the same: there are too many */
-/* The end of a turn, after replica_run(): go on with commands that waited, write what is to be written.  True if that gave
- * the replica something to do. */
+/* The end of a turn, after replica_run(): go on with commands that waited, write what is to be
+ * written.  True if that gave the replica something to do. */
 bool clients_turn(struct clients *clients);
 void clients_tick(struct clients *clients); /* every LOOP_TICK_MS */
 /* From now on nothing is read: a stop is under way. */

@@ -87,8 +87,8 @@ void clients_accept(void *context, int fd)
 
 /* ---- the end of a turn -------------------------------------------------------------------- */
 
-/* What waits to be sent and what waits for earlier replies; asked before anything of a turn is sent,
- * so that it is the same whether the client reads or not. */
+/* What waits to be sent and what waits for earlier replies; asked before anything of a turn is
+ * sent, so that it is the same whether the client reads or not. */
 static void check_output_limit(struct client *client)
 {
     const struct config_output_limit *limit =

@@ -8,9 +8,9 @@
  *
  * RR lines are RESP commands, what is said in them are words; the acceptor's lines are words with a
  * space between two.  Numbers are decimal, but the cluster, nonces and proofs, which are lower-case
- * hex.  A hello says meaning=N, the highest that the dialer can execute (replica/meaning.c); without
- * it, 1.  Words that a reader does not know, at the end of a hello or a welcome, it skips: a later
- * version may say more of itself, name=value, without being another protocol.
+ * hex.  A hello says meaning=N, the highest that the dialer can execute (replica/meaning.c);
+ * without it, 1.  Words that a reader does not know, at the end of a hello or a welcome, it skips:
+ * a later version may say more of itself, name=value, without being another protocol.
  *
  * A proof is HMAC-SHA256 with peer-secret as its key:
  *
@@ -18,19 +18,22 @@
  *        0     1  'D': the dialer's, 'A': the acceptor's
  *        1    32  what both said: SHA-256 over the hello's words, then over that and the welcome's
  *                 (32 bytes of what came before, at first 0; the number of words; each word's size
- *                 and bytes.  Numbers: 4 bytes, little-endian.  "RR.HELLO" and "+OK" count as words)
+ *                 and bytes.  Numbers: 4 bytes, little-endian.  "RR.HELLO" and "+OK" count as
+ *                 words)
  *
- * So it covers every word: version, cluster, both nodes, the channel, both nonces, and what a reader
- * skipped.  The secret is never sent; each side's fresh nonce makes a recorded proof worthless, the
- * role keeps one side's proof from being sent back to it, the nodes and the channel keep it from
- * being used elsewhere.  One who stands between two nodes and passes everything on proves nothing of
- * himself, but is not found either: what follows the handshake is neither encrypted nor signed.
+ * So it covers every word: version, cluster, both nodes, the channel, both nonces, and what a
+ * reader skipped.  The secret is never sent; each side's fresh nonce makes a recorded proof
+ * worthless, the role keeps one side's proof from being sent back to it, the nodes and the channel
+ * keep it from being used elsewhere.  One who stands between two nodes and passes everything on
+ * proves nothing of himself, but is not found either: what follows the handshake is neither
+ * encrypted nor signed.
  *
- * The dialer proves first.  Whoever can reach a peer port could otherwise take home a proof and guess
- * a weak secret by it, at leisure; now only one who is dialed can, so who has a member's address.
- * Until the acceptor has proved itself too, it is told nothing else.
+ * The dialer proves first.  Whoever can reach a peer port could otherwise take home a proof and
+ * guess a weak secret by it, at leisure; now only one who is dialed can, so who has a member's
+ * address.  Until the acceptor has proved itself too, it is told nothing else.
  *
- * Without a peer-secret the key is empty: then a proof shows only that the other side has none either.
+ * Without a peer-secret the key is empty: then a proof shows only that the other side has none
+ * either.
  *
  * Pure functions on memory, but for handshake_nonce(). */
 #ifndef NET_HANDSHAKE_H
@@ -41,7 +44,8 @@
 #include "base/buffer.h"
 #include "raft/raft.h"
 
-/* Separate connections, so that neither a large value nor a queue of commands delays a heartbeat. */
+/* Separate connections, so that neither a large value nor a queue of commands delays a
+ * heartbeat. */
 enum channel {
     CHANNEL_CONTROL,  /* votes, answers, heartbeats */
     CHANNEL_ENTRIES,  /* appends with entries */
@@ -85,8 +89,8 @@ void handshake_write_proof(struct buffer *out, const struct handshake *handshake
 void handshake_write_answer(struct buffer *out, const struct handshake *handshake,
                             const char *secret);
 
-/* The readers return NULL or what is wrong, static text.  `line` comes without its CR LF, and is not
- * an error line. */
+/* The readers return NULL or what is wrong, static text.  `line` comes without its CR LF, and is
+ * not an error line. */
 const char *handshake_read_hello(struct handshake *handshake, const struct bytes *argv,
                                  uint32_t argc);
 /* Fills in the acceptor's nonce. */

@@ -101,9 +101,9 @@ static uint64_t origin_of(int fd)
     return origin;
 }
 
-/* For one more stranger, greeted or silent, from `origin`.  If that one has its share, its own oldest
- * goes: one address cannot push out the others'.  To be silent costs a stranger nothing; so those who
- * said a proper hello have places of their own. */
+/* For one more stranger, greeted or silent, from `origin`.  If that one has its share, its own
+ * oldest goes: one address cannot push out the others'.  To be silent costs a stranger nothing; so
+ * those who said a proper hello have places of their own. */
 static void make_place(struct peers *peers, bool greeted, uint64_t origin)
 {
     struct inbound *other, *oldest = NULL, *oldest_there = NULL;

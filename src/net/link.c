@@ -1,8 +1,8 @@
 /* One outgoing connection to a peer: dial, prove, then write what the outbox holds.
  *
  * Failures are met by dialing again, after 50 ms at first and then ever later up to a second: long
- * enough to cost nothing, short enough that a peer's return is noticed within an election timeout or
- * two.  Each new reason for a failure is logged once, not at every attempt. */
+ * enough to cost nothing, short enough that a peer's return is noticed within an election timeout
+ * or two.  Each new reason for a failure is logged once, not at every attempt. */
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -20,8 +20,8 @@
 
 enum {
     /* A connection on which nothing is sent would never notice that the other side has given it up
-     * while the network was cut.  The other side then forwards nothing, because answers could not come,
-     * so nothing would be sent, ever. */
+     * while the network was cut.  The other side then forwards nothing, because answers could not
+     * come, so nothing would be sent, ever. */
     KEEPALIVE_S = 1
 };
 
@@ -286,8 +286,8 @@ static void on_resolved(int result, struct evutil_addrinfo *found, void *context
         evutil_freeaddrinfo(found);
 }
 
-/* Afresh when nobody looks up a name: the name servers and the hosts file, which libevent reads once,
- * may be others by now. */
+/* Afresh when nobody looks up a name: the name servers and the hosts file, which libevent reads
+ * once, may be others by now. */
 static struct evdns_base *dns_of(struct peers *peers)
 {
     if (peers->dns && peers->lookups == 0) {

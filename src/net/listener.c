@@ -1,6 +1,7 @@
-/* See listener.h.  When the process has no file descriptor left, whoever comes is still told so: one
- * descriptor is kept for that, given up for the moment of the refusal.  If even that fails, accepting
- * stops for a while: the socket would be reported readable again and again, and the loop would spin. */
+/* See listener.h.  When the process has no file descriptor left, whoever comes is still told so:
+ * one descriptor is kept for that, given up for the moment of the refusal.  If even that fails,
+ * accepting stops for a while: the socket would be reported readable again and again, and the loop
+ * would spin. */
 #include "net/listener.h"
 
 #include <arpa/inet.h>

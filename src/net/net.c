@@ -23,8 +23,8 @@
 #include "net/loop.h"
 #include "net/peer.h"
 
-/* STAY_MS: after another leads, so that those who have not heard of it, and still send us what is for
- * the leader, are told that we did not take it. */
+/* STAY_MS: after another leads, so that those who have not heard of it, and still send us what is
+ * for the leader, are told that we did not take it. */
 enum { LEAVE_MS = 2000, STAY_MS = 100, TRIM_MS = 30000, TRIM_BYTES = 128 << 20 };
 _Static_assert((int)NET_TICK_MS == (int)LOOP_TICK_MS, "one tick");
 

@@ -1,8 +1,8 @@
 /* The network of one node: its loop, its clients, its peers.  The only public header of this
  * directory besides wire.h and what unit tests look into.
  *
- * Order of use: net_new, net_bind, (storage, replica), net_connect, net_run, (replica, storage end),
- * net_free.
+ * Order of use: net_new, net_bind, (storage, replica), net_connect, net_run, (replica, storage
+ * end), net_free.
  * Everything runs in the thread that calls net_run(), except net_wake(). */
 #ifndef NET_NET_H
 #define NET_NET_H

@@ -142,7 +142,8 @@ static void advance(struct outbox *outbox, size_t written)
     }
 }
 
-/* Drops what was sent from the front once it is the larger half: each byte is moved at most once. */
+/* Drops what was sent from the front once it is the larger half: each byte is moved at most
+ * once. */
 static void compact(struct outbox *outbox)
 {
     if (outbox->sent < 64 * 1024 || outbox->sent < outbox->bytes.size / 2)

@@ -1,9 +1,9 @@
 /* Bytes on their way to a socket.
  *
- * Small pieces are copied into one contiguous run; a large payload (a blob) is only referenced at its
- * place in that run, so that a 64 MB value is sent to two followers without being copied once.  The
- * socket is written with writev(); what it does not take stays, in order.  Holds no file descriptor
- * of its own, knows no event loop.  Loop thread only (blob counters are not atomic). */
+ * Small pieces are copied into one contiguous run; a large payload (a blob) is only referenced at
+ * its place in that run, so that a 64 MB value is sent to two followers without being copied once.
+ * The socket is written with writev(); what it does not take stays, in order.  Holds no file
+ * descriptor of its own, knows no event loop.  Loop thread only (blob counters are not atomic). */
 #ifndef NET_OUTBOX_H
 #define NET_OUTBOX_H
 

@@ -5,8 +5,8 @@
  *     again.  A dropped append with entries is reported (replica_disconnected), so that it asks
  *     where the follower is instead of waiting for an answer that will not come;
  *   a forward: refused, so certainly not sent;
- *   a reply to a forward: must not be lost in silence.  Without room for it the connection is closed,
- *     and its loss tells the other side that outcomes are unknown. */
+ *   a reply to a forward: must not be lost in silence.  Without room for it the connection is
+ *     closed, and its loss tells the other side that outcomes are unknown. */
 #include "net/peer.h"
 
 #include <openssl/rand.h>

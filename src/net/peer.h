@@ -6,8 +6,8 @@
  *
  * Six connections a pair, each one way after the handshake: neither a large value nor a queue of
  * commands can delay a heartbeat, and a message needs no thought about who dialed.  This is the
- * transport of the replica: messages may be lost with a connection (the core sends again), forwarded
- * commands may not (the replica is told). */
+ * transport of the replica: messages may be lost with a connection (the core sends again),
+ * forwarded commands may not (the replica is told). */
 #ifndef NET_PEER_H
 #define NET_PEER_H
 

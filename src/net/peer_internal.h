@@ -16,10 +16,10 @@
 #include "net/wire.h"
 #include "resp/parser.h"
 
-/*                link_tick()            connected              +OK nonce          +OK proof
- *   LINK_DOWN --------------> LINK_DIALING --------> LINK_HELLO ----------> LINK_PROVE ----> LINK_UP
- *      ^                           |                     |                      |              |
- *      +---- link_close(): failed, refused, timed out, closed, stalled ---------+--------------+
+/*              link_tick()          connected            +OK nonce          +OK proof
+ *   LINK_DOWN ------------> LINK_DIALING -------> LINK_HELLO ---------> LINK_PROVE ----> LINK_UP
+ *      ^                         |                    |                     |              |
+ *      +---- link_close(): failed, refused, timed out, closed, stalled -----+--------------+
  */
 enum link_state { LINK_DOWN, LINK_DIALING, LINK_HELLO, LINK_PROVE, LINK_UP };
 

@@ -85,7 +85,8 @@ static void grow(struct pipeline *pipeline)
     pipeline->capacity = capacity;
 }
 
-/* Of the read at `place`: what is allowed at a time keeps adapt() from making it too little twice. */
+/* Of the read at `place`: what is allowed at a time keeps adapt() from making it too little
+ * twice. */
 static uint32_t share_of(uint32_t place)
 {
     uint32_t share = PIPELINE_REPLIES / (place + 1);

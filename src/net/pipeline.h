@@ -1,20 +1,22 @@
 /* One client's requests under way, and their replies in order.
  *
- * The replica lets reads and writes of one client take effect in the order in which they were given,
- * but may finish them in another; a client gets its replies in the order of its commands.
+ * The replica lets reads and writes of one client take effect in the order in which they were
+ * given, but may finish them in another; a client gets its replies in the order of its commands.
  *
  * How many may be under way grows with good use, and shrinks when replies are large.  Only the
- * oldest read may bring a reply of any size; one behind it has a share of PIPELINE_REPLIES.  If that
- * is too little, it and all that follow are put off and asked again, in their order, when those
- * before them are done: so what one client can have in memory is bounded before any size is known.
+ * oldest read may bring a reply of any size; one behind it has a share of PIPELINE_REPLIES.  If
+ * that is too little, it and all that follow are put off and asked again, in their order, when
+ * those before them are done: so what one client can have in memory is bounded before any size is
+ * known.
  *
  *     oldest  | asked, replies count        | put off, or asked and the reply will be dropped
  *     start   ...                           asked                                        count
  *
  * A read that is put off must have no write behind it: asked again, it would see that.  So a write
  * joins only when no read is out whose reply is bounded.  From those that came in the same turn of
- * the loop, which the replica has not looked at yet, it takes the bound away; and some reads behind a
- * write have none from the start.  PIPELINE_MIXED is how many reads without a bound there may be. */
+ * the loop, which the replica has not looked at yet, it takes the bound away; and some reads behind
+ * a write have none from the start.  PIPELINE_MIXED is how many reads without a bound there may
+ * be. */
 #ifndef NET_PIPELINE_H
 #define NET_PIPELINE_H
 
@@ -53,7 +55,8 @@ struct pipeline {
 void pipeline_deinit(struct pipeline *pipeline); /* and ready for use again */
 /* `turn`: a number that is another after the replica ran. */
 bool pipeline_takes(const struct pipeline *pipeline, enum request_kind kind, uint64_t turn);
-/* pipeline_takes() must hold.  Sets reply_max of the request, or of those that came in this turn. */
+/* pipeline_takes() must hold.  Sets reply_max of the request, or of those that came in this
+ * turn. */
 void pipeline_add(struct pipeline *pipeline, struct request *request, bool silent, uint64_t turn);
 /* Appends the reply to `out` if it is its turn, and those that waited for it. */
 void pipeline_finish(struct pipeline *pipeline, const struct request *request, struct bytes reply,

@@ -1,9 +1,9 @@
 /* The bytes of one connection, both ways.
  *
- * Whoever holds a stream reads when it is told that there is something, writes when it likes, and is
- * told when a socket that was full has room again.  What the bytes look like on the wire is the
- * stream's own affair: plain now; encrypted later, when a read may have to wait until the socket can be
- * written, and the other way round.
+ * Whoever holds a stream reads when it is told that there is something, writes when it likes, and
+ * is told when a socket that was full has room again.  What the bytes look like on the wire is the
+ * stream's own affair: plain now; encrypted later, when a read may have to wait until the socket
+ * can be written, and the other way round.
  *
  * Callbacks come from the loop, never from within a call of ours. */
 #ifndef NET_STREAM_H

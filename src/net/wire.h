@@ -2,12 +2,12 @@
  * multibulk commands.  Pure functions on memory: no socket, no event loop, no state.
  *
  * RESP does the framing (resp/parser.h), so that a capture can be read and a foreign client is
- * answered in words.  The fixed fields of a message travel packed in one bulk string, the entries of
- * an append in one more: 6 ns an entry instead of 24 as RESP integers (and one allocation less).
+ * answered in words.  The fixed fields of a message travel packed in one bulk string, the entries
+ * of an append in one more: 6 ns an entry instead of 24 as RESP integers (and one allocation less).
  *
- * A payload of more than WIRE_PIECE_MAX goes ahead of its message in pieces, which the receiver puts
- * together as they come: no message is large, so none has to be kept or copied whole in between.
- * What is announced costs nothing before it comes: memory grows with the pieces.
+ * A payload of more than WIRE_PIECE_MAX goes ahead of its message in pieces, which the receiver
+ * puts together as they come: no message is large, so none has to be kept or copied whole in
+ * between.  What is announced costs nothing before it comes: memory grows with the pieces.
  *
  * Decoding is strict, because the core asserts what it is told: every size, range and order that a
  * correct node keeps is checked here, and whatever breaks one is an error, never a crash. */
@@ -30,8 +30,8 @@ struct resp_limits wire_limits(void);
 /* ---- encoding ----------------------------------------------------------------- */
 
 /* `entries`: as in transport_ops.send.  An append of more than WIRE_FRAME_MAX or WIRE_ENTRIES_MAX
- * becomes several; a large entry travels alone.  `clock_ms`: this node's wall clock, which goes with
- * every answer (replica_receive says what for). */
+ * becomes several; a large entry travels alone.  `clock_ms`: this node's wall clock, which goes
+ * with every answer (replica_receive says what for). */
 void wire_encode_message(struct outbox *out, const struct raft_message *message,
                          const struct raft_entry *entries, int64_t clock_ms);
 void wire_encode_forward(struct outbox *out, const struct forward *forward);

@@ -18,7 +18,8 @@ enum {
     ENTRY_HEAD_SIZE = 13
 };
 
-/* Terms and indices: far above what a cluster reaches, far below where a sum of two wraps around. */
+/* Terms and indices: far above what a cluster reaches, far below where a sum of two wraps
+ * around. */
 #define WIRE_NUMBER_MAX 0x4000000000000000u
 
 struct route {
@@ -37,10 +38,12 @@ struct route {
     predicate vote_response_bytes(unsigned char *at, struct raft_vote_response *fields) =
       at[0] == (fields->granted ? 1 : 0) + (fields->pre_vote ? 2 : 0);
     predicate append_request_bytes(unsigned char *at, struct raft_append_request *fields) =
-      pos_bytes(at, fields->prev.term, fields->prev.index) && little_u64(at + 16) == fields->commit &&
+      pos_bytes(at, fields->prev.term, fields->prev.index) &&
+      little_u64(at + 16) == fields->commit &&
       little_u64(at + 24) == fields->round && little_u32(at + 32) == fields->count;
     predicate append_response_bytes(unsigned char *at, struct raft_append_response *fields) =
-      pos_bytes(at, fields->hint.term, fields->hint.index) && little_u64(at + 16) == fields->round &&
+      pos_bytes(at, fields->hint.term, fields->hint.index) &&
+      little_u64(at + 16) == fields->round &&
       at[24] == (fields->matched ? 1 : 0);
     predicate entry_head_bytes(unsigned char *at, struct raft_entry *entry) =
       little_u64(at) == entry->pos.term && at[8] == entry->type &&
@@ -68,7 +71,8 @@ struct route {
     predicate vote_request_legal(struct raft_vote_request *fields, integer term) =
       place(fields->last.term, fields->last.index) && fields->last.term < term;
     predicate append_request_legal(struct raft_append_request *fields, integer term) =
-      fields->count <= WIRE_ENTRIES_MAX && 0 < term && place(fields->prev.term, fields->prev.index) &&
+      fields->count <= WIRE_ENTRIES_MAX && 0 < term &&
+      place(fields->prev.term, fields->prev.index) &&
       fields->prev.term <= term && fields->commit < WIRE_NUMBER_MAX;
     predicate append_response_legal(struct raft_append_response *fields) =
       fields->hint.term < WIRE_NUMBER_MAX && fields->hint.index < WIRE_NUMBER_MAX;

@@ -1,12 +1,14 @@
 /* A disk that hangs without an error: no write is finished for some election timeouts while one is
  * under way.  Such a leader answers heartbeats and commits what the others have, so that nothing in
- * the algorithm takes its office; but it applies nothing, and so none of its clients gets an answer.
+ * the algorithm takes its office; but it applies nothing, and so none of its clients gets an
+ * answer.
  *
- * The thesis knows only nodes that fail by stopping (2.1).  Here a leader whose disk hangs hands over,
- * if the others alone are a majority; else they could not elect anybody, and it stays.  It then does not
- * campaign, whether its timer or another leader tells it to, until its disk answers: it would win, because
- * its log is as good as any, and the office would be lost again.  A disk that is slow, but finishes
- * writes, is none that hangs; and a large write takes long on a good one, so it is given longer. */
+ * The thesis knows only nodes that fail by stopping (2.1).  Here a leader whose disk hangs hands
+ * over, if the others alone are a majority; else they could not elect anybody, and it stays.  It
+ * then does not campaign, whether its timer or another leader tells it to, until its disk answers:
+ * it would win, because its log is as good as any, and the office would be lost again.  A disk that
+ * is slow, but finishes writes, is none that hangs; and a large write takes long on a good one, so
+ * it is given longer. */
 #include "raft/raft_internal.h"
 
 enum { HANG_ELECTIONS = 5, BYTES_AN_ELECTION = 4 << 20 };
@@ -40,8 +42,8 @@ static bool others_are_a_majority(const struct raft *raft)
     return active >= raft_quorum_size(raft_voters_count(raft));
 }
 
-/* The best of the others is told to campaign at once (3.10), which saves an election timeout.  Should it
- * lose, because another has more, the timers decide as ever. */
+/* The best of the others is told to campaign at once (3.10), which saves an election timeout.
+ * Should it lose, because another has more, the timers decide as ever. */
 void raft_check_disk(struct raft *raft)
 {
     if (!raft_disk_hangs(raft) || !others_are_a_majority(raft))

@@ -82,8 +82,8 @@ static void ask_for_votes(struct raft *raft, bool pre_vote,
 }
 
 /* Our own vote counts, and the others are asked, only once it is on disk: after a crash in between
- * we could raft_campaign again in this very term with a shorter log, and collect votes that were given
- * to the longer one. */
+ * we could raft_campaign again in this very term with a shorter log, and collect votes that were
+ * given to the longer one. */
 void raft_campaign(struct raft *raft, bool transfer)
 {
     raft_set_term(raft, raft->state.term + 1, raft->config.id);
@@ -127,8 +127,8 @@ void raft_tick_follower(struct raft *raft)
         campaign_pre(raft);
 }
 
-/* The vote goes to nobody whose log is older than ours: the later last term wins, at equal terms the
- * longer log.  A committed entry is on a majority, so whoever wins has it (3.6.1, 3.6.3). */
+/* The vote goes to nobody whose log is older than ours: the later last term wins, at equal terms
+ * the longer log.  A committed entry is on a majority, so whoever wins has it (3.6.1, 3.6.3). */
 static bool up_to_date(const struct raft *raft, struct raft_pos last)
 {
     struct raft_pos ours = raft_trail_last(&raft->trail);

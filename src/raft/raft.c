@@ -155,8 +155,8 @@ static void on_message(struct raft *raft, const struct raft_message *message)
         raft_on_vote_response(raft, message);
         return;
     }
-    /* Whoever hears of a later term is a follower in it; what comes from an earlier one is not heard
-     * (3.3). */
+    /* Whoever hears of a later term is a follower in it; what comes from an earlier one is not
+     * heard (3.3). */
     if (message->term > raft->state.term) {
         if (message->type == RAFT_VOTE_REQUEST && !message->vote_request.transfer &&
             raft_holds_to_leader(raft))

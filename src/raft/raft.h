@@ -168,8 +168,8 @@ struct raft_read {
     raft_index index; /* serve once applied >= index */
 };
 
-/* Everything here is borrowed from the raft (write.entries: from the input or the raft), valid until
- * the next step. */
+/* Everything here is borrowed from the raft (write.entries: from the input or the raft), valid
+ * until the next step. */
 struct raft_output {
     struct raft_write write;
     const struct raft_message *messages;
@@ -248,7 +248,8 @@ void raft_free(struct raft *raft);
 enum raft_result raft_step(struct raft *raft, const struct raft_input *input,
                            struct raft_output *output);
 void raft_status(const struct raft *raft, struct raft_status *status);
-/* Fills at most RAFT_MEMBERS_MAX peers (not itself); returns how many.  Only meaningful on a leader. */
+/* Fills at most RAFT_MEMBERS_MAX peers (not itself); returns how many.  Only meaningful on a
+ * leader. */
 uint32_t raft_peers(const struct raft *raft, struct raft_peer_status *peers);
 /* Whether PROPOSE would now give RAFT_OK: whoever asks first needs to copy nothing in vain. */
 bool raft_takes_proposals(const struct raft *raft);

@@ -4,11 +4,11 @@
  * Roles, with the function of each transition:
  *
  *                 timer: campaign_pre()            majority: raft_campaign()
- *   FOLLOWER ---------------------------> PRE_CANDIDATE ----------------> CANDIDATE
- *      ^  ^                                    |                             |  majority,
- *      |  +------------------------------------+                             |  vote durable:
- *      |     a leader, a higher term, refused by a majority                  |  raft_become_leader()
- *      +------------------------ raft_become_follower() <---- LEADER <------------+
+ *   FOLLOWER ---------------------------> PRE_CANDIDATE ---------------> CANDIDATE
+ *      ^  ^                                    |                            |  majority,
+ *      |  +------------------------------------+                            |  vote durable:
+ *      |     a leader, a higher term, refused by a majority                 |  raft_become_leader()
+ *      +------------------------ raft_become_follower() <--- LEADER <------------+
  *                    a higher term, no majority heard: check_quorum(),
  *                    or our disk hangs: raft_check_disk()
  *
@@ -23,8 +23,9 @@
  *       more than the log holds
  *   I7  a leader's term_start entry is of its term; what it commits by counting is of its term
  *   I8  reads wait only on a leader
- *   I9  what is in flight to a member is what was sent and not answered: each request begins where the
- *       one before it ends, the first behind match or across it, the last before next; nothing while probing
+ *   I9  what is in flight to a member is what was sent and not answered: each request begins where
+ *       the one before it ends, the first behind match or across it, the last before next; nothing
+ *       while probing
  *   I10 a leader's uncommitted_bytes is the sum of the entries above commit
  *   I11 only a leader hands its office over
  */

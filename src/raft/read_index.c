@@ -1,9 +1,9 @@
 /* Linearizable reads without a log entry (6.4).
  *
  * A read notes the commit index when it arrives, or the leader's own no-op if that is still under
- * way (every entry committed by an earlier leader stands below it).  Then a majority has to confirm,
- * in a round begun after that moment, that no newer leader exists; then the read may be served from
- * any state that has applied the noted index.
+ * way (every entry committed by an earlier leader stands below it).  Then a majority has to
+ * confirm, in a round begun after that moment, that no newer leader exists; then the read may be
+ * served from any state that has applied the noted index.
  *
  * A round is a number, never used twice in a term, which every request to a follower carries and
  * every answer echoes.  One round is under way at a time; reads that come meanwhile share the next.

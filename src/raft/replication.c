@@ -294,9 +294,9 @@ static bool well_formed(const struct raft_message *message)
     return true;
 }
 
-/* A follower takes entries only behind a place where it agrees with the leader; so logs that agree at
- * one index and term agree everywhere below (3.5).  What lies at or below `first` was committed: every
- * later leader has the same there. */
+/* A follower takes entries only behind a place where it agrees with the leader; so logs that agree
+ * at one index and term agree everywhere below (3.5).  What lies at or below `first` was committed:
+ * every later leader has the same there. */
 static bool agrees_at(const struct raft *raft, struct raft_pos pos)
 {
     if (pos.index < raft->trail.first.index)
@@ -304,10 +304,10 @@ static bool agrees_at(const struct raft *raft, struct raft_pos pos)
     return pos.index <= raft->trail.last && raft_trail_term_at(&raft->trail, pos.index) == pos.term;
 }
 
-/* Takes over what we lack.  What conflicts goes, and all behind it; what agrees stays, even if it is
- * more than the leader sent: an old request that comes late must not cut what a newer one brought
- * (3.5).  False if that would change what we know to be committed: the sender is not of our cluster's
- * history, and must not be obeyed. */
+/* Takes over what we lack.  What conflicts goes, and all behind it; what agrees stays, even if it
+ * is more than the leader sent: an old request that comes late must not cut what a newer one
+ * brought (3.5).  False if that would change what we know to be committed: the sender is not of our
+ * cluster's history, and must not be obeyed. */
 static bool take_entries(struct raft *raft, const struct raft_message *message)
 {
     const struct raft_entry *entries = message->append_request.entries;

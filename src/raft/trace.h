@@ -1,25 +1,26 @@
 /* What a core did, one line a step, for build/trace-check, which replays it on the proved handlers
- * (proofs/README.md).  The caller asks for a line after raft_step(), if it wants one; the core itself
- * knows nothing of traces.
+ * (proofs/README.md).  The caller asks for a line after raft_step(), if it wants one; the core
+ * itself knows nothing of traces.
  *
  * Decimal numbers with one blank between them, in sections that end with " |", or with the line.
  *
  *   I MODE
- *       A new world, as enum raft_trace_world says.  A trace without this line is of single processes:
- *       see trace-check --help.
+ *       A new world, as enum raft_trace_world says.  A trace without this line is of single
+ *       processes: see trace-check --help.
  *   B NODE TERM VOTE APPLIED BASE BASE_TERM | RUN... | VOTER...
  *       NODE boots with this on its disk: its log holds the entries after BASE.
  *   X NODE INPUT | STATE | CHANGE | WRITE | MESSAGE ; ... | READ INDEX ; ... | READ ...
  *       One step: what went in, the state after it, the log's change, the durable write that was
  *       asked for, messages that left, reads that may be served, reads that failed.
- *   S NODE STATE | RUN... | VOTER... | GRANTED... | ROUND CAMPAIGN_INDEX CAMPAIGN_TERM ANSWERED MATCHED
+ *   S NODE STATE | RUN... | VOTER... | GRANTED...
+ *       | ROUND CAMPAIGN_INDEX CAMPAIGN_TERM ANSWERED MATCHED
  *       | NODE MATCH ROUND ; ... | READ INDEX ROUND ; ...
  *       | SEQ TERM VOTE COMMIT RUN... ; ...
  *       NODE is in this state, whatever came before: to check one step by itself, put this before
- *       its line (X or B).  The log; who voted for it in its raft_campaign; its last read round; what its
- *       withheld messages say (last index and term in vote requests, highest round and index in
- *       append responses); what it knows of each other member; its reads; what its disk holds, and
- *       then would hold after each write under way, oldest first.
+ *       its line (X or B).  The log; who voted for it in its raft_campaign; its last read round;
+ *       what its withheld messages say (last index and term in vote requests, highest round and
+ *       index in append responses); what it knows of each other member; its reads; what its disk
+ *       holds, and then would hold after each write under way, oldest first.
  *
  *   E ...
  *       The same as S, but the model must be in this state already: behind X, so that nothing that
@@ -28,7 +29,8 @@
  *   RUN      COUNT TERM: so many entries of this term
  *   VOTE     the node, -1 for none
  *   STATE    ROLE TERM VOTE COMMIT DURABLE APPLIED APPLY_TO SEQ BASE BASE_TERM LAST LAST_TERM
- *            ROLE as enum raft_role; APPLY_TO as in raft_output (S: -1); SEQ the last write asked for
+ *            ROLE as enum raft_role; APPLY_TO as in raft_output (S: -1); SEQ the last write asked
+ *            for
  *   CHANGE   empty, or CUT RUN...: the log from index CUT on is now this
  *   WRITE    empty, or SEQ TERM VOTE [CUT RUN...]
  *   INPUT    0                    a tick

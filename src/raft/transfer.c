@@ -1,8 +1,9 @@
-/* Handing the leadership over (3.10): stop taking proposals, apply what was taken, bring the target up
- * to date, tell it to raft_campaign at once.  If that takes longer than an election timeout, go on leading.
+/* Handing the leadership over (3.10): stop taking proposals, apply what was taken, bring the target
+ * up to date, tell it to raft_campaign at once.  If that takes longer than an election timeout, go
+ * on leading.
  *
- * The thesis does not ask for the second: but a leader that steps down with an entry unapplied can tell
- * nobody what became of it, and a planned stop should leave no client in doubt. */
+ * The thesis does not ask for the second: but a leader that steps down with an entry unapplied can
+ * tell nobody what became of it, and a planned stop should leave no client in doubt. */
 #include "base/fatal.h"
 #include "raft/raft_internal.h"
 

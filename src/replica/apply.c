@@ -9,14 +9,16 @@
 static struct request *request_at(struct replica *replica, struct raft_pos pos)
 {
     struct request *request = replica->proposed;
-    /* Another term: ours was overwritten in this very turn; replica_leadership_lost() comes next. */
+    /* Another term: ours was overwritten in this very turn; replica_leadership_lost() comes
+     * next. */
     if (!request || request->pos.index != pos.index || request->pos.term != pos.term)
         return NULL;
     return request;
 }
 
 /* A new leader's estimate may begin behind what its predecessor stamped and it has not yet applied;
- * the log's time only grows.  The same on every node, because the machine's time is part of its state. */
+ * the log's time only grows.  The same on every node, because the machine's time is part of its
+ * state. */
 static int64_t never_earlier(struct state_machine *machine, int64_t log_time_ms)
 {
     int64_t latest = machine->ops->time_ms(machine);
@@ -91,9 +93,9 @@ static enum slice serve_one(struct replica *replica, struct request *request)
     return SLICE_MORE;
 }
 
-/* What the client of this write sent before it sees the state before it; that the write is committed
- * confirms it (routing.c).  NULL: nobody here waits for this entry.  False: not all is served, the
- * write has to wait. */
+/* What the client of this write sent before it sees the state before it; that the write is
+ * committed confirms it (routing.c).  NULL: nobody here waits for this entry.  False: not all is
+ * served, the write has to wait. */
 static bool serve_reads_before(struct replica *replica, struct request *write)
 {
     struct request *read = write ? write->line->requests : NULL;

@@ -11,8 +11,8 @@
  *       16    8  seed for random commands
  *       24       the command, command_encode()
  *
- * Versions 1 and 2 have zeros in bytes 1 to 3: meaning 1, database 0.  Of version 1, bytes 4 to 7 are
- * zero, too.
+ * Versions 1 and 2 have zeros in bytes 1 to 3: meaning 1, database 0.  Of version 1, bytes 4 to 7
+ * are zero, too.
  */
 #include "replica/replica_internal.h"
 #include "replica/stamp.h"

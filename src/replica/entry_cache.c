@@ -1,6 +1,7 @@
-/* Payloads of recent entries: everything that is not durable yet, and as much before that as the bound
- * allows, so that peers that keep up are served, and entries applied, from memory.  What is durable can
- * be read back (feed.c, replay.c), so applying that is slow holds no more than the bound. */
+/* Payloads of recent entries: everything that is not durable yet, and as much before that as the
+ * bound allows, so that peers that keep up are served, and entries applied, from memory.  What is
+ * durable can be read back (feed.c, replay.c), so applying that is slow holds no more than the
+ * bound. */
 #include "base/fatal.h"
 #include "base/memory.h"
 #include "replica/replica_internal.h"

@@ -1,10 +1,10 @@
-/* What a leader sends to a member, in order: each append request that the core wants out waits here until
- * its entries are in memory and the transport has room for them.
+/* What a leader sends to a member, in order: each append request that the core wants out waits here
+ * until its entries are in memory and the transport has room for them.
  *
- * What the cache does not hold is read by the reader's thread, one request of a member at a time, and
- * only when there is room for it; so a member that is a hundred large values behind costs the loop
- * nothing and holds no more than one of them here.  The core counts a request as under way from the
- * moment it asked for it, and bounds how many and how many bytes are.
+ * What the cache does not hold is read by the reader's thread, one request of a member at a time,
+ * and only when there is room for it; so a member that is a hundred large values behind costs the
+ * loop nothing and holds no more than one of them here.  The core counts a request as under way
+ * from the moment it asked for it, and bounds how many and how many bytes are.
  *
  * When the core asks for something that does not continue what waits, it has gone back to where the
  * member is: what waits is given up, like messages lost on the way. */

@@ -6,15 +6,15 @@
  *
  *   - begins at the highest log time applied, and never falls;
  *   - moves on with the monotonic clock;
- *   - is held between the latest time that a majority of all clocks has reached, and the earliest that
- *     a majority has not passed: with all clocks known, the median.  Below, it jumps there; above, it
- *     moves on slower until the clocks have caught up.  Between, it is left alone: of two clocks that
- *     disagree nobody can say which is wrong, and the one that is must not pull.
+ *   - is held between the latest time that a majority of all clocks has reached, and the earliest
+ *     that a majority has not passed: with all clocks known, the median.  Below, it jumps there;
+ *     above, it moves on slower until the clocks have caught up.  Between, it is left alone: of two
+ *     clocks that disagree nobody can say which is wrong, and the one that is must not pull.
  *
- * A majority holds one right clock at least, as long as no more than a minority is wrong: so what pulls
- * is right.  The median of those that happen to be heard would not do: of three heard of five, two may
- * be wrong.  Before a majority's clocks are known the monotonic clock alone counts; a leader knows them
- * from the votes that it was elected by.
+ * A majority holds one right clock at least, as long as no more than a minority is wrong: so what
+ * pulls is right.  The median of those that happen to be heard would not do: of three heard of
+ * five, two may be wrong.  Before a majority's clocks are known the monotonic clock alone counts; a
+ * leader knows them from the votes that it was elected by.
  *
  * Log time that once ran ahead (a cluster of one whose clock was set ten years on, and back) goes
  * on from there at nearly its pace: what ends after an hour of log time still ends. */
@@ -31,7 +31,8 @@ enum {
     SLOWER_BY = 16   /* ahead of the middle, this part of the time does not count */
 };
 
-/* What a majority of the voters' clocks has reached, and has not passed, if a majority's are known. */
+/* What a majority of the voters' clocks has reached, and has not passed, if a majority's are
+ * known. */
 struct middle {
     bool known;
     int64_t low_ms, high_ms;
@@ -54,8 +55,8 @@ void replica_clock_heard(struct replica *replica, raft_node_id from, int64_t clo
             replica->clocks[place].said_ms = clock_ms;
 }
 
-/* What was said since the last time: held against a clock of ours that is read after it was said, so
- * it may seem behind, by its way here and a tick, but never ahead.  Our own is always heard. */
+/* What was said since the last time: held against a clock of ours that is read after it was said,
+ * so it may seem behind, by its way here and a tick, but never ahead.  Our own is always heard. */
 static void take_clocks(struct replica *replica)
 {
     const struct raft_members *members = raft_members(replica->raft);

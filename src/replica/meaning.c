@@ -1,10 +1,10 @@
 /* Versions of meaning: under which semantics of the commands an entry is executed, for ever.
  *
- * Builds differ in what they know.  Each member announces the highest meaning that it can execute when
- * it connects; the leader stamps what all members have in common, so no entry means one thing on one
- * node and another elsewhere, during a rolling upgrade or at a replay after it.  A member never heard
- * of counts as the oldest.  What is in the log already was agreed on once: the meaning does not fall
- * when a leader starts anew while a member is down.
+ * Builds differ in what they know.  Each member announces the highest meaning that it can execute
+ * when it connects; the leader stamps what all members have in common, so no entry means one thing
+ * on one node and another elsewhere, during a rolling upgrade or at a replay after it.  A member
+ * never heard of counts as the oldest.  What is in the log already was agreed on once: the meaning
+ * does not fall when a leader starts anew while a member is down.
  *
  * A member that was replaced by an older build finds entries that it does not know: it ends. */
 #include "base/fatal.h"

@@ -1,6 +1,6 @@
-/* Committed entries that are no longer in memory, read back to be applied: after a restart, or where
- * applying is slower than the log grows.  Some at a time, by the reader's thread; meanwhile the loop
- * does other things. */
+/* Committed entries that are no longer in memory, read back to be applied: after a restart, or
+ * where applying is slower than the log grows.  Some at a time, by the reader's thread; meanwhile
+ * the loop does other things. */
 #include "base/fatal.h"
 #include "replica/replica_internal.h"
 

@@ -5,7 +5,8 @@
  *
  * Nothing here calls back into the caller from replica_submit() or replica_receive(): inputs queue,
  * and replica_run(), called once at the end of each turn of the event loop, does all the work, so
- * that one log write, one message a peer and one read round serve everything that came in a turn. */
+ * that one log write, one message a peer and one read round serve everything that came in a
+ * turn. */
 #ifndef REPLICA_REPLICA_H
 #define REPLICA_REPLICA_H
 
@@ -66,8 +67,8 @@ struct request {
     void *context;       /* set to NULL with replica_abandon() when the client went away */
     int64_t deadline_ms; /* replica time */
     /* Of a read: a larger reply is not wanted now; 0: any size.  May be changed until the next
-     * replica_run().  If it is bounded then, no write of its client may follow before it is finished:
-     * asked again, it would see that. */
+     * replica_run().  If it is bounded then, no write of its client may follow before it is
+     * finished: asked again, it would see that. */
     uint32_t reply_max;
     /* The rest is the replica's. */
     enum request_place place;
@@ -115,15 +116,17 @@ struct state_machine_ops {
     void (*applied)(struct state_machine *machine, struct raft_pos pos, int64_t now_ms,
                     uint8_t meaning);
     /* Whether the command may be proposed, or read, under context->meaning (which is known here) in
-     * context->database: what would only be refused at its execution, for its words alone or because
-     * the meaning lacks it, never gets into the log.  False: the refusal was written to `reply`. */
+     * context->database: what would only be refused at its execution, for its words alone or
+     * because the meaning lacks it, never gets into the log.  False: the refusal was written to
+     * `reply`. */
     bool (*admit)(struct state_machine *machine, const struct apply_context *context,
                   struct bytes command, int protocol, struct buffer *reply);
     /* A read on the present state. `now_ms` is the cluster's clock (log_time.c), and no earlier
-     * than any entry's time; `pos`, `seed` and `value_max` say nothing.  False: not finished, nothing
-     * is in `reply` yet.  Then `*reading`, NULL at the first call, holds how far it has come; whatever
-     * is applied and read meanwhile, it goes on in the state that it began with, by another call, or
-     * is dropped.  False and still NULL: there is no room for that now; it begins again, later. */
+     * than any entry's time; `pos`, `seed` and `value_max` say nothing.  False: not finished,
+     * nothing is in `reply` yet.  Then `*reading`, NULL at the first call, holds how far it has
+     * come; whatever is applied and read meanwhile, it goes on in the state that it began with, by
+     * another call, or is dropped.  False and still NULL: there is no room for that now; it begins
+     * again, later. */
     bool (*read)(struct state_machine *machine, void **reading, const struct apply_context *context,
                  struct bytes command, int protocol, struct buffer *reply);
     void (*read_drop)(struct state_machine *machine, void *reading);
@@ -167,8 +170,8 @@ struct forward_reply {
 };
 
 struct transport_ops {
-    /* With an answer (to an append, a vote, a pre-vote) goes this node's wall clock, as it is now: the
-     * receiver gives it to replica_receive().
+    /* With an answer (to an append, a vote, a pre-vote) goes this node's wall clock, as it is now:
+     * the receiver gives it to replica_receive().
      * `entries`: the count entries of an append request, payloads are blobs (NULL if size 0);
      * borrowed for the call. May drop the message. */
     void (*send)(struct transport *transport, const struct raft_message *message,
@@ -177,7 +180,8 @@ struct transport_ops {
     bool (*forward)(struct transport *transport, raft_node_id to, const struct forward *forward);
     void (*forward_reply)(struct transport *transport, raft_node_id to,
                           const struct forward_reply *reply);
-    /* False: not connected, or so much waits to be sent that no append should be given to send() now. */
+    /* False: not connected, or so much waits to be sent that no append should be given to send()
+     * now. */
     bool (*has_room_for_entries)(struct transport *transport, raft_node_id to);
     /* False: so much waits to be sent to that node that its reads should not be served now. */
     bool (*has_room)(struct transport *transport, raft_node_id to);
@@ -218,8 +222,8 @@ void replica_free(struct replica *replica); /* every request left ends with its 
  * tick_ms; late calls are caught up with at most a few ticks, so that a process that was stopped
  * reads its messages before it calls an election. */
 void replica_tick(struct replica *replica, int64_t now_ms, int64_t unix_ms);
-/* Takes the payload blobs it keeps (blob_take).  `clock_ms`: of an answer, its sender's wall clock when
- * it was sent; 0: not known. */
+/* Takes the payload blobs it keeps (blob_take).  `clock_ms`: of an answer, its sender's wall clock
+ * when it was sent; 0: not known. */
 void replica_receive(struct replica *replica, const struct raft_message *message, int64_t clock_ms);
 void replica_receive_forward(struct replica *replica, raft_node_id from,
                              const struct forward *forward);
@@ -236,7 +240,8 @@ void replica_announced(struct replica *replica, raft_node_id node, uint8_t meani
 
 /* deadline_ms is monotonic, like now_ms.  Takes the request. */
 void replica_submit(struct replica *replica, struct request *request);
-/* This client is gone: its writes run on, its reads are dropped, `done` is not called for either. */
+/* This client is gone: its writes run on, its reads are dropped, `done` is not called for
+ * either. */
 void replica_abandon(struct replica *replica, uint64_t client);
 /* True while there is so much under way that clients should not be read from. */
 bool replica_congested(const struct replica *replica);

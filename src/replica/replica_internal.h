@@ -21,9 +21,9 @@
  *      |    \-forward-> FORWARDED --reply--> done
  *      ^-- RETURNED: not leader, reads failed, refused --'
  *
- * SERVED are the long reads under way.  Reads leave READING, TIED and BETWEEN at the latest when a later
- * write of their client is applied.  What leaves PROPOSED or (a write) FORWARDED otherwise ends as
- * unknown; what ends in WAITING or is a read was certainly not done.
+ * SERVED are the long reads under way.  Reads leave READING, TIED and BETWEEN at the latest when a
+ * later write of their client is applied.  What leaves PROPOSED or (a write) FORWARDED otherwise
+ * ends as unknown; what ends in WAITING or is a read was certainly not done.
  */
 #ifndef REPLICA_REPLICA_INTERNAL_H
 #define REPLICA_REPLICA_INTERNAL_H
@@ -32,7 +32,8 @@
 
 /* ---- entry_cache.c ---------------------------------------------------------------- */
 
-/* Payloads of the entries first .. last, contiguous, as the core knows them: a window on the log. */
+/* Payloads of the entries first .. last, contiguous, as the core knows them: a window on the
+ * log. */
 struct entry_cache {
     struct raft_entry *entries; /* owned ring; payload: an owned struct blob reference or NULL */
     uint64_t capacity;          /* a power of two */

@@ -1,9 +1,9 @@
 /* Requests: life, the queue they wait in, their client's line, their deadlines.
  *
- * A line holds what one client has under way on this node, in the order in which it came.  It answers
- * at once what would otherwise need a look at everybody's requests: what of a client is out in an
- * earlier term, which write stands before a read, what is left before a write that is applied, and
- * what to drop when the client is gone. */
+ * A line holds what one client has under way on this node, in the order in which it came.  It
+ * answers at once what would otherwise need a look at everybody's requests: what of a client is out
+ * in an earlier term, which write stands before a read, what is left before a write that is
+ * applied, and what to drop when the client is gone. */
 #include <utlist.h>
 
 #include "base/fatal.h"
@@ -299,7 +299,8 @@ static void expire(struct replica *replica, struct request *request)
     }
 }
 
-/* They come with rising deadlines (CONFIG SET request-timeout aside, which counts from the next). */
+/* They come with rising deadlines (CONFIG SET request-timeout aside, which counts from the
+ * next). */
 void replica_expire_requests(struct replica *replica)
 {
     while (replica->timed && replica->timed->deadline_ms <= replica->now_ms)

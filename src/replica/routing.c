@@ -1,30 +1,32 @@
-/* Where a waiting request goes: into the log or a read round when this node leads, to the leader when
- * another does, nowhere while nobody does.
+/* Where a waiting request goes: into the log or a read round when this node leads, to the leader
+ * when another does, nowhere while nobody does.
  *
  * Order: requests of one client take effect in the order in which they came (R3).
  *
  * Writes: queues are first in, first out; a forward names the term in which the sender knows the
  * receiver to lead, so that when one is refused every later one in that term is refused too (a node
- * leads a term once); nothing of a client is sent in a new term while something of it is still out in
- * an earlier one; and when one of a client is left waiting, so is all that it sent later.
+ * leads a term once); nothing of a client is sent in a new term while something of it is still out
+ * in an earlier one; and when one of a client is left waiting, so is all that it sent later.
  *
  * Reads: let p and q be the writes of a client before and after a read, in the log.  The read is
  * served from a state that has p and has not q:
  *
  *  - Not before p is applied: until then it is tied to p.
- *  - Not after q is applied: before apply.c executes q, it serves what its client sent before q and is
- *    not served yet.  Nothing has to be waited for there, for that q is committed confirms the read:
- *    q was proposed after the read came, so whatever was answered to anybody before the read came has
- *    a lower index than q (had a later leader committed something by then, its log would have been
- *    without q, and q could not be committed).  The state just before q holds all of that.
- *  - In between as soon as a round confirms it (raft/read_index.c), like a read that stands alone.  A
- *    read for which q is proposed in the same step asks for no round: q's commit comes as soon.
+ *  - Not after q is applied: before apply.c executes q, it serves what its client sent before q and
+ *    is not served yet.  Nothing has to be waited for there, for that q is committed confirms the
+ *    read: q was proposed after the read came, so whatever was answered to anybody before the read
+ *    came has a lower index than q (had a later leader committed something by then, its log would
+ *    have been without q, and q could not be committed).  The state just before q holds all of
+ *    that.
+ *  - In between as soon as a round confirms it (raft/read_index.c), like a read that stands alone.
+ *    A read for which q is proposed in the same step asks for no round: q's commit comes as soon.
  *
- * So a run of alternating reads and writes is one proposal, and at most its last reads need a round.
+ * So a run of alternating reads and writes is one proposal, and at most its last reads need a
+ * round.
  *
  * When the order cannot be kept, the read ends as not done: once q was proposed or sent and what
- * becomes of it cannot be known here, the read must not be asked again, since it might see q.  What was
- * refused waits again whatever was sent behind it, because that will be refused too. */
+ * becomes of it cannot be known here, the read must not be asked again, since it might see q.  What
+ * was refused waits again whatever was sent behind it, because that will be refused too. */
 #include <utlist.h>
 
 #include "base/fatal.h"
@@ -88,7 +90,8 @@ static void propose(struct replica *replica, struct proposal *proposal)
     proposal->bytes = 0;
 }
 
-/* A read whose confirmation failed: it asks again, unless a later write of its client is in the log. */
+/* A read whose confirmation failed: it asks again, unless a later write of its client is in the
+ * log. */
 static void ask_again(struct replica *replica, struct request *read)
 {
     const struct request *write = read->line->last_write;
@@ -207,7 +210,8 @@ static bool take_write(struct replica *replica, struct taking *taking, struct re
 
 enum admission { ADMITTED, REFUSED, LATER };
 
-/* What this node's own clients sent was looked at by their connections, under the newest meaning. */
+/* What this node's own clients sent was looked at by their connections, under the newest
+ * meaning. */
 static enum admission admit(struct replica *replica, struct request *request)
 {
     struct state_machine *machine = replica->options.machine;
@@ -340,7 +344,8 @@ bool replica_route_waiting(struct replica *replica)
     return more;
 }
 
-/* ---- forwards of others, and answers to ours -------------------------------------------------- */
+/* ---- forwards of others, and answers to ours
+ * -------------------------------------------------- */
 
 void replica_receive_forward(struct replica *replica, raft_node_id from,
                              const struct forward *forward)
@@ -406,13 +411,14 @@ static void end_reads_before(struct replica *replica, struct request *write)
     }
 }
 
-/* What was appended may commit under the next leader or be overwritten. What was not appended goes to
- * the next leader with the waiting. */
+/* What was appended may commit under the next leader or be overwritten. What was not appended goes
+ * to the next leader with the waiting. */
 void replica_leadership_lost(struct replica *replica)
 {
     struct request *request, *following;
     struct read_batch *batch, *next;
-    /* Confirmed reads that were not yet applied could still be served, but their index may be far. */
+    /* Confirmed reads that were not yet applied could still be served, but their index may be
+     * far. */
     DL_FOREACH_SAFE(replica->batches, batch, next)
     {
         fail_batch(replica, batch);

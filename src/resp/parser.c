@@ -228,7 +228,8 @@ static enum resp_result parse_inline(struct resp_parser *parser, const char *dat
         if (!inline_word(parser, &p, end))
             return invalid(parser, "unbalanced quotes in request");
     }
-    /* Words that are all empty are nowhere: not at NULL, which memcpy() and others may not be given. */
+    /* Words that are all empty are nowhere: not at NULL, which memcpy() and others may not be
+     * given. */
     const char *words = parser->words.data ? parser->words.data : data;
     return complete(parser, words, newline + 1, consumed);
 }

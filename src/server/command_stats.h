@@ -1,8 +1,9 @@
 /* What this node executed: calls, time, failures, by command; and the errors that its clients got.
  * INFO's sections commandstats, latencystats and errorstats.
  *
- * Time is that of the execution, as Redis means it, on the node that executes: of writes every node,
- * of reads the leader, of local commands the client's node.  Waiting for the log is not in it. */
+ * Time is that of the execution, as Redis means it, on the node that executes: of writes every
+ * node, of reads the leader, of local commands the client's node.  Waiting for the log is not in
+ * it. */
 #ifndef SERVER_COMMAND_STATS_H
 #define SERVER_COMMAND_STATS_H
 

@@ -20,8 +20,8 @@ bool server_descriptors_divide(const struct config *config, uint64_t limit,
                                struct server_descriptors *descriptors)
     __attribute__((warn_unused_result));
 
-/* At the start: raises the limit, divides it, and lowers config->maxclients to what fits.  False: the
- * node cannot run with so few; the log says how many it takes. */
+/* At the start: raises the limit, divides it, and lowers config->maxclients to what fits.  False:
+ * the node cannot run with so few; the log says how many it takes. */
 bool server_descriptors_reserve(struct config *config, struct server_descriptors *descriptors)
     __attribute__((warn_unused_result));
 

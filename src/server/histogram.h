@@ -1,4 +1,5 @@
-/* How often something took how long, in ticks: counts in buckets whose width is a 64th of their value. */
+/* How often something took how long, in ticks: counts in buckets whose width is a 64th of their
+ * value. */
 #ifndef SERVER_HISTOGRAM_H
 #define SERVER_HISTOGRAM_H
 

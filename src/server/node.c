@@ -1,5 +1,5 @@
-/* See node.h.  Ports are bound before the disk is touched, so that a second start by mistake changes
- * nothing. */
+/* See node.h.  Ports are bound before the disk is touched, so that a second start by mistake
+ * changes nothing. */
 #include "server/node.h"
 
 #include <errno.h>
@@ -77,8 +77,8 @@ static void on_trace(void *context, struct bytes line)
     }
 }
 
-/* Counts of keys are exact once every blindly written name was looked for: INFO does some of it, and
- * takes what the checkpoints have left to do for new names. */
+/* Counts of keys are exact once every blindly written name was looked for: INFO does some of it,
+ * and takes what the checkpoints have left to do for new names. */
 enum { INFO_RESOLVE = 1000 };
 
 static void describe_storage(void *context, struct server_raft *raft)
@@ -296,8 +296,8 @@ static void make_net(struct node *node, const char *executable)
     node->port = server_port_new(&port);
 }
 
-/* What may pass by itself is waited for: at the start of a machine an address may not be up, a name not
- * be known yet. */
+/* What may pass by itself is waited for: at the start of a machine an address may not be up, a name
+ * not be known yet. */
 static enum listener_bound take_ports(struct node *node)
 {
     char error[256], said[256] = "";

@@ -1,6 +1,7 @@
-/* A clock for short times, read twice for each command: the processor's counter where it runs evenly
- * (a read of CLOCK_MONOTONIC costs three times as much, under kvm-clock, a tenth of a GET), else that
- * clock.  What a tick is turns out only when the time is shown: by how both went on since the start. */
+/* A clock for short times, read twice for each command: the processor's counter where it runs
+ * evenly (a read of CLOCK_MONOTONIC costs three times as much, under kvm-clock, a tenth of a GET),
+ * else that clock.  What a tick is turns out only when the time is shown: by how both went on since
+ * the start. */
 #ifndef SERVER_TICKS_H
 #define SERVER_TICKS_H
 

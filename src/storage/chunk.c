@@ -14,8 +14,8 @@
  *     end-8    8     XXH3-64 of all bytes before
  *
  * The checksum stands at the end so that one pass over one run of bytes makes it.  Headers stand
- * together so that opening a log and skipping to an entry touch few cache lines.  The numbers of the
- * types are the disk's own: the core may reorder its enum. */
+ * together so that opening a log and skipping to an entry touch few cache lines.  The numbers of
+ * the types are the disk's own: the core may reorder its enum. */
 #include "storage/chunk.h"
 
 #include <xxhash.h>

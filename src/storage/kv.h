@@ -26,8 +26,8 @@ struct kv_ops {
     /* Any thread.  False: no such key.  The value is appended to the cleared `value`. */
     bool (*get)(struct kv *kv, enum kv_family family, struct bytes key, struct buffer *value);
 
-    /* As get, but of a large value no more than the first `head_max` bytes are copied; *size is that of
-     * the whole. */
+    /* As get, but of a large value no more than the first `head_max` bytes are copied; *size is
+     * that of the whole. */
     bool (*get_head)(struct kv *kv, enum kv_family family, struct bytes key, size_t head_max,
                      struct buffer *head, size_t *size);
 
@@ -54,7 +54,8 @@ struct kv_ops {
     void (*iter_free)(struct kv_iter *iter);
 
     /* What a snapshot shows does not change, but where files are dropped: nobody may look there any
-     * more.  It holds back disk space.  Must be freed before close, after its iterators.  Any thread. */
+     * more.  It holds back disk space.  Must be freed before close, after its iterators.  Any
+     * thread. */
     struct kv_snapshot *(*snapshot_new)(struct kv *kv);
     void (*snapshot_free)(struct kv *kv, struct kv_snapshot *snapshot);
     bool (*snapshot_get)(struct kv *kv, const struct kv_snapshot *snapshot, enum kv_family family,

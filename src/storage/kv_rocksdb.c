@@ -449,8 +449,8 @@ static rocksdb_options_t *log_family_options(const struct kv_options *options)
 }
 
 /* Data is filled by bulk runs, so its memtable stays empty; but write stalls concern the whole
- * database, hence the wide triggers: ingested files that overlap land in level 0.  The small families
- * are the same without filter and compression. */
+ * database, hence the wide triggers: ingested files that overlap land in level 0.  The small
+ * families are the same without filter and compression. */
 static rocksdb_options_t *data_family_options(rocksdb_cache_t *cache, bool data)
 {
     rocksdb_options_t *family = rocksdb_options_create();

@@ -3,29 +3,31 @@
  * Records, little endian, each ending with the XXH3-64 of all bytes before:
  *
  *     family  key         size  value
- *     log     8 bytes     ...   a chunk (chunk.c); the key is the big-endian index of its first entry
+ *     log     8 bytes     ...   a chunk (chunk.c); the key is the big-endian index of its first
+ *                               entry
  *     meta    "vote"      25    version 1 · u64 term · u64 voted for (all ones: nobody)
  *     meta    "first"     33    version 1 · u64 term and u64 index of the position before the first
  *                               entry · u64 key of the first chunk to be looked at
  *     meta    "identity"  25    version 1 · u64 node · u64 cluster
  *
- * Cutting.  The log is cut at i by writing a chunk with key i: it shadows the end of the chunk before
- * it, which stays as it is, and the chunks behind i are deleted in the same batch.  So a chunk is
- * valid up to the next chunk's first index - 1, or to its own end if it is the last.
+ * Cutting.  The log is cut at i by writing a chunk with key i: it shadows the end of the chunk
+ * before it, which stays as it is, and the chunks behind i are deleted in the same batch.  So a
+ * chunk is valid up to the next chunk's first index - 1, or to its own end if it is the last.
  *
  * Trimming.  raft_log_trim() only notes the position.  The next group commit carries it out, in its
  * own synced batch: deletes and the new first position together.  The loop thread never waits for
- * the disk, and by the time whole files are dropped, which RocksDB does at once and for good, the new
- * first position is durable; the other way round, a power cut could bring back a first position
+ * the disk, and by the time whole files are dropped, which RocksDB does at once and for good, the
+ * new first position is durable; the other way round, a power cut could bring back a first position
  * whose entries are gone.  A crash before the commit brings the entries back, nothing else.
  * The chunk that holds the first entry we want may begin before it; positions up to `first` are
  * ignored.  Opening starts at the chunk named in "first" and never walks over what was deleted.
  *
- * Threads.  raft_log_write runs in the log writer's thread, raft_log_read in the log reader's, everything
- * else in the loop's.  They share the list of chunks (their first indices), under a mutex that is never
- * held over a disk access.  The writer changes the list only after its commit.  What a reading was asked
- * for was durable then; by now it may be trimmed, or cut, or its chunk be on the way out of the store
- * and still in the list: `cutting`, and `cuts` before and after, tell that from damage.
+ * Threads.  raft_log_write runs in the log writer's thread, raft_log_read in the log reader's,
+ * everything else in the loop's.  They share the list of chunks (their first indices), under a
+ * mutex that is never held over a disk access.  The writer changes the list only after its commit.
+ * What a reading was asked for was durable then; by now it may be trimmed, or cut, or its chunk be
+ * on the way out of the store and still in the list: `cutting`, and `cuts` before and after, tell
+ * that from damage.
  *
  * Invariants: L1 chunks ascend strictly and leave no hole between first.index + 1 and last;
  *             L2 the first chunk listed, if any, begins at or before first.index + 1;

@@ -41,10 +41,10 @@ void raft_log_forget_saved(struct raft_log *log);
 void raft_log_write(struct raft_log *log, const struct raft_write *writes, uint32_t count);
 
 /* Entries first .. first+count-1 as far as bytes_max allows (always at least one), appended to
- * `entries` (caller's array of `count`), each payload a new blob (NULL if size 0).  Returns how many;
- * 0: they were trimmed or cut meanwhile.  All of them must have been durable when they were asked for;
- * what was cut since may come as it is now, so look at the terms.  One thread at a time, the reader's;
- * safe beside raft_log_write and raft_log_trim. */
+ * `entries` (caller's array of `count`), each payload a new blob (NULL if size 0).  Returns how
+ * many; 0: they were trimmed or cut meanwhile.  All of them must have been durable when they were
+ * asked for; what was cut since may come as it is now, so look at the terms.  One thread at a time,
+ * the reader's; safe beside raft_log_write and raft_log_trim. */
 uint32_t raft_log_read(struct raft_log *log, raft_index first, uint32_t count, uint64_t bytes_max,
                        struct raft_entry *entries);
 

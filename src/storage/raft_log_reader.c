@@ -1,6 +1,6 @@
-/* The thread takes one reading after the other; those for a member wait behind those for another, each
- * of which is bounded.  It makes the payload blobs, and hands them over whole: their counters are
- * touched by one thread at a time. */
+/* The thread takes one reading after the other; those for a member wait behind those for another,
+ * each of which is bounded.  It makes the payload blobs, and hands them over whole: their counters
+ * are touched by one thread at a time. */
 #include "storage/raft_log_reader.h"
 
 #include <pthread.h>

@@ -1,6 +1,6 @@
-/* Reads entries back from disk in a thread of its own, so that neither a member that is far behind nor a
- * replay holds up the loop: one value may take 50 ms.  A port, because the simulator does the same
- * without a thread. */
+/* Reads entries back from disk in a thread of its own, so that neither a member that is far behind
+ * nor a replay holds up the loop: one value may take 50 ms.  A port, because the simulator does the
+ * same without a thread. */
 #ifndef STORAGE_LOG_READER_H
 #define STORAGE_LOG_READER_H
 

@@ -9,8 +9,8 @@
  * and keep their arrays, so a submitted write costs no allocation.
  *
  * The thread only reads payload blobs; they are taken in submit and released in poll, in the loop
- * thread, because their counter is not atomic.  The queue needs no bound of its own: the core bounds
- * what it has under way. */
+ * thread, because their counter is not atomic.  The queue needs no bound of its own: the core
+ * bounds what it has under way. */
 #include "storage/raft_log_writer.h"
 
 #include <pthread.h>

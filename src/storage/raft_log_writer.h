@@ -1,6 +1,6 @@
-/* Group commit.  One thread takes every write queued since its last sync, commits them as one synced
- * batch, and reports the highest number.  A port, because the simulator does the same without a
- * thread and with faults. */
+/* Group commit.  One thread takes every write queued since its last sync, commits them as one
+ * synced batch, and reports the highest number.  A port, because the simulator does the same
+ * without a thread and with faults. */
 #ifndef STORAGE_LOG_WRITER_H
 #define STORAGE_LOG_WRITER_H
 

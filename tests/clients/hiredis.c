@@ -291,7 +291,8 @@ static void async_test(void)
     report("asynchronous, through all nodes", problems);
 }
 
-/* ---- while a node dies ------------------------------------------------------------------------ */
+/* ---- while a node dies
+ * ------------------------------------------------------------------------ */
 
 static bool told_to_go_on(void)
 {

@@ -1,6 +1,6 @@
-/* What a reduction must not lose: states as far as safety speaks of them.  Terms, votes, logs, disks,
- * commit indexes and who leads; neither packets nor what waits, nor what candidates have heard.  A
- * search with reductions and one without must meet the same of these. */
+/* What a reduction must not lose: states as far as safety speaks of them.  Terms, votes, logs,
+ * disks, commit indexes and who leads; neither packets nor what waits, nor what candidates have
+ * heard.  A search with reductions and one without must meet the same of these. */
 #include <string.h>
 
 #include "explorer.h"

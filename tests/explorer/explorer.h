@@ -1,26 +1,27 @@
 /* Every reachable state of three real cores (src/raft, linked unchanged) within small bounds.
  *
- * A state is three nodes, the packets ever sent on each of the six channels, and what the properties
- * need to remember (`history`).  A node is a core's raft_state and log, packed, and what its disk may
- * hold.  The core runs once for every distinct (node, input): what came out is kept, so the search
- * over whole states is made of table look-ups.  Nodes, packets, sets of packets and histories are
- * interned: equal ones have one number, so a state is a few numbers and is compared exactly, not by
- * a fingerprint.
+ * A state is three nodes, the packets ever sent on each of the six channels, and what the
+ * properties need to remember (`history`).  A node is a core's raft_state and log, packed, and what
+ * its disk may hold.  The core runs once for every distinct (node, input): what came out is kept,
+ * so the search over whole states is made of table look-ups.  Nodes, packets, sets of packets and
+ * histories are interned: equal ones have one number, so a state is a few numbers and is compared
+ * exactly, not by a fingerprint.
  *
  * What is left out of a state, and why no violation of safety can hide there:
- *   timers        each may fire at any time: its counter is set to the last tick before it fires, and
- *                 set back afterwards.  Real clocks allow some of these times only.
+ *   timers        each may fire at any time: its counter is set to the last tick before it fires,
+ *                 and set back afterwards.  Real clocks allow some of these times only.
  *   leases        a follower that heard a leader is asked for votes twice, once as if that was just
  *                 now and once as if an election timeout had passed.  The same reason.
  *   heartbeats    sent at any time: a tick of the leader.
  *   resending     given up at any time: as an UNREACHABLE, and as a silence.
- *   hanging disks a leader's is a STEP_DOWN, with the TIMEOUT_NOW that a transfer could have sent; one who
- *                 does not campaign because of it does less.
- *   applying      at once, as far as the core allows.  It decides only from where a restart goes on;
- *                 a crash picks every index up to there.
+ *   hanging disks a leader's is a STEP_DOWN, with the TIMEOUT_NOW that a transfer could have sent;
+ *                 one who does not campaign because of it does less.
+ *   applying      at once, as far as the core allows.  It decides only from where a restart goes
+ *                 on; a crash picks every index up to there.
  *   numbers       of writes: counted from the last acknowledged, the core only compares them.
- *   old fields    what a core does not look at before it sets it anew (the progress of one that does
- *                 not lead, say) is zero.  Every step is run once more with garbage there, and must do the same.
+ *   old fields    what a core does not look at before it sets it anew (the progress of one that
+ *                 does not lead, say) is zero.  Every step is run once more with garbage there, and
+ *                 must do the same.
  *   sizes         all entries are empty; payloads never come into the core.
  *   compaction    is not done; nor is change of members, which the core does not have yet.
  *   names         states that differ by a renaming of nodes are one.  Every step is run once

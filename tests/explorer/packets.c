@@ -99,7 +99,8 @@ uint32_t packets_count(void)
     return packets.count;
 }
 
-/* ---- sets: each kept once; a set and one packet more give a set, found by a map ---------------- */
+/* ---- sets: each kept once; a set and one packet more give a set, found by a map
+ * ---------------- */
 
 static struct {
     struct packet_set *sets;

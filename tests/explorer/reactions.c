@@ -117,8 +117,9 @@ static bool only_withholds(uint32_t number, const struct outcome *outcome)
     return memcmp(&after, before, sizeof after) == 0;
 }
 
-/* It only noted a refusal.  That can do no more than end a raft_campaign, and a vote that comes later
- * counts all the same; a raft_campaign that is not ended can do whatever a follower without a leader can. */
+/* It only noted a refusal.  That can do no more than end a raft_campaign, and a vote that comes
+ * later counts all the same; a raft_campaign that is not ended can do whatever a follower without a
+ * leader can. */
 static bool only_notes_refusal(uint32_t number, const struct outcome *outcome)
 {
     if (outcome->verdict != FINE || outcome->sent_count > 0 || outcome->reads_released)

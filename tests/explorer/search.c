@@ -1,8 +1,9 @@
-/* All states that can be reached.  A state is kept as four numbers, exactly, and with the state that
- * it was first reached from; one that has the nodes of another and fewer packets is left out, because
- * whatever it can do, the other can.  So `complete` means: every state that can be reached within the
- * bounds has the nodes, the history and only packets of one that was visited.  The number of states
- * without packets is the same in whatever order they are visited; that of states with packets is not. */
+/* All states that can be reached.  A state is kept as four numbers, exactly, and with the state
+ * that it was first reached from; one that has the nodes of another and fewer packets is left out,
+ * because whatever it can do, the other can.  So `complete` means: every state that can be reached
+ * within the bounds has the nodes, the history and only packets of one that was visited.  The
+ * number of states without packets is the same in whatever order they are visited; that of states
+ * with packets is not. */
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -242,7 +243,8 @@ static void tell(const struct state *start, const struct steps *prefix, uint32_t
     memory_free(steps.list);
 }
 
-/* ---- the whole ---------------------------------------------------------------------------------- */
+/* ---- the whole
+ * ---------------------------------------------------------------------------------- */
 
 static double seconds_since_start(void)
 {

@@ -1,5 +1,5 @@
-/* Every step of a core as lines for build/trace-check: the state before it, the step, the state after
- * it, so that each is checked by itself and wholly (raft/trace.h). */
+/* Every step of a core as lines for build/trace-check: the state before it, the step, the state
+ * after it, so that each is checked by itself and wholly (raft/trace.h). */
 #include "raft/trace.h"
 
 #include <stdio.h>

@@ -1,6 +1,6 @@
-/* Preloaded into a node: while the file named in HANG_FILE exists, nothing that was written reaches the
- * disk, and no error says so.  The tests of a disk that hangs (tcl-tests/disk.tcl) need no privileges
- * this way. */
+/* Preloaded into a node: while the file named in HANG_FILE exists, nothing that was written reaches
+ * the disk, and no error says so.  The tests of a disk that hangs (tcl-tests/disk.tcl) need no
+ * privileges this way. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>

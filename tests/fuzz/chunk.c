@@ -1,5 +1,5 @@
-/* Chunks of the log.  The input is taken as it is, and once more with the checksum made right, since
- * nothing that fuzzes guesses one.  What is accepted, encoded again, is the same bytes. */
+/* Chunks of the log.  The input is taken as it is, and once more with the checksum made right,
+ * since nothing that fuzzes guesses one.  What is accepted, encoded again, is the same bytes. */
 #include "fuzz.h"
 
 #include <xxhash.h>

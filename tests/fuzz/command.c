@@ -1,5 +1,5 @@
-/* Commands on their way (command_encode) and as payloads of the log (entry_stamp): what is accepted,
- * encoded again, is the same bytes, and no word reaches beyond them. */
+/* Commands on their way (command_encode) and as payloads of the log (entry_stamp): what is
+ * accepted, encoded again, is the same bytes, and no word reaches beyond them. */
 #include "fuzz.h"
 
 #include "base/blob.h"

@@ -1,4 +1,5 @@
-/* Numbers as text, against arithmetic in 128 bits; what is read, written again, is the same text. */
+/* Numbers as text, against arithmetic in 128 bits; what is read, written again, is the same
+ * text. */
 #include "fuzz.h"
 
 #include "base/fatal.h"

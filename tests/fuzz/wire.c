@@ -1,7 +1,7 @@
-/* Messages between nodes.  First byte even: the rest is what a connection brings, as RESP; a message
- * that is accepted, encoded again, is the bytes that were read.  Odd: the rest makes up words that
- * are handed to the decoder past the parser, so that the payloads in pieces, each of a megabyte, are
- * reached with short inputs. */
+/* Messages between nodes.  First byte even: the rest is what a connection brings, as RESP; a
+ * message that is accepted, encoded again, is the bytes that were read.  Odd: the rest makes up
+ * words that are handed to the decoder past the parser, so that the payloads in pieces, each of a
+ * megabyte, are reached with short inputs. */
 #include "fuzz.h"
 
 #include "base/codec.h"

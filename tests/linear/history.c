@@ -16,9 +16,9 @@
  * What certainly did not happen (refused, not sent) is left out.  Empty lines and lines that begin
  * with # are skipped.  FLUSHALL (no key) counts for every key of the file.
  *
- * ONCE: all tries of a request (same client id, request id) are one operation, from the first call to
- * the last return; if one was answered, so is the operation.  Two different answers are an error of
- * the store, which is reported here already. */
+ * ONCE: all tries of a request (same client id, request id) are one operation, from the first call
+ * to the last return; if one was answered, so is the operation.  Two different answers are an error
+ * of the store, which is reported here already. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

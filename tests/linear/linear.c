@@ -1,17 +1,19 @@
 /* The search of Wing and Gong, with Lowe's memory of the configurations that were visited.
  *
- * The calls and returns of the answered operations are a list in time order.  Any call before the first
- * return may come next in the order if its effect fits its answer; then both its events leave the list.
- * When nothing fits, the search goes back.  A configuration (what was done, and the value) that was seen
- * before is not entered again.  The history is linearizable as soon as every answered operation is done.
+ * The calls and returns of the answered operations are a list in time order.  Any call before the
+ * first return may come next in the order if its effect fits its answer; then both its events leave
+ * the list.  When nothing fits, the search goes back.  A configuration (what was done, and the
+ * value) that was seen before is not entered again.  The history is linearizable as soon as every
+ * answered operation is done.
  *
  * Three rules keep it from trying what cannot matter:
  *
- *   - An answered operation that changes nothing (a read) is taken at once where it fits: whatever order
- *     exists from here, it may stand at its beginning.
- *   - Operations of unknown outcome are tried last, and of equal ones the one that was called first.
- *   - One of unknown outcome that the next operation does not depend on is in vain: that next one was
- *     tried without it already. */
+ *   - An answered operation that changes nothing (a read) is taken at once where it fits: whatever
+ *     order exists from here, it may stand at its beginning.
+ *   - Operations of unknown outcome are tried last, and of equal ones the one that was called
+ *     first.
+ *   - One of unknown outcome that the next operation does not depend on is in vain: that next one
+ *     was tried without it already. */
 #include "linear.h"
 
 #include <stdlib.h>
@@ -265,7 +267,8 @@ static bool take(struct search *search, uint32_t number, const struct value *aft
     return true;
 }
 
-/* ---- what may come next ------------------------------------------------------------------------ */
+/* ---- what may come next
+ * ------------------------------------------------------------------------ */
 
 /* The last one taken has an unknown outcome, and the item does the same without it. */
 static bool makes_last_vain(struct search *search, const struct item *item,

@@ -75,8 +75,8 @@ struct linear_history {
     uint32_t texts_count;
 };
 
-/* The form stands at the head of history.c.  False, with a reason that names the line, if the file is
- * malformed; to be deinitialised in any case. */
+/* The form stands at the head of history.c.  False, with a reason that names the line, if the file
+ * is malformed; to be deinitialised in any case. */
 bool linear_history_read(struct linear_history *history, const char *path, struct buffer *error);
 void linear_history_deinit(struct linear_history *history);
 

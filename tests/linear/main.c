@@ -4,7 +4,8 @@
  * explained, also as one HTML page for the first such key.  Each file counts once; the last line is
  * "N passed, N failed".
  *
- * Exit status: 0 all are linearizable, 1 one is not, or the search gave up, 2 a file is malformed. */
+ * Exit status: 0 all are linearizable, 1 one is not, or the search gave up, 2 a file is
+ * malformed. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>

@@ -3,14 +3,15 @@
  *
  *   1. The end.  What had not been answered at time `to` counts as unanswered.  The earliest `to`
  *      at which no order is left: with this answer the history became impossible.
- *   2. The beginning.  What was answered at or before `from` is left out, what was under way then may
- *      have happened before or after or not at all, and the value to begin with is whatever suits.
- *      The latest `from` that leaves no order.
- *   3. The operations.  One whose answer says that it changed nothing may be left out, the answer of
- *      any other may be ignored.  What has to stay is the core.
+ *   2. The beginning.  What was answered at or before `from` is left out, what was under way then
+ *      may have happened before or after or not at all, and the value to begin with is whatever
+ *      suits.  The latest `from` that leaves no order.
+ *   3. The operations.  One whose answer says that it changed nothing may be left out, the answer
+ *      of any other may be ignored.  What has to stay is the core.
  *
- * 1 and 2 are binary searches: every later end, and every earlier beginning, fails as well.  Each trial
- * gets a part of the steps only: a trial that gives up leaves the window larger than it had to be. */
+ * 1 and 2 are binary searches: every later end, and every earlier beginning, fails as well.  Each
+ * trial gets a part of the steps only: a trial that gives up leaves the window larger than it had
+ * to be. */
 #include <stdlib.h>
 #include <string.h>
 

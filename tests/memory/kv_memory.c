@@ -7,8 +7,8 @@
  * second costs a pointer an item.
  *
  * It behaves as badly as a disk may: drop_files takes effect at once, for open snapshots too, and
- * survives a crash even when the batch before it does not, and a bulk run is durable before earlier batches are, unless they
- * touch the same family. */
+ * survives a crash even when the batch before it does not, and a bulk run is durable before earlier
+ * batches are, unless they touch the same family. */
 #include <pthread.h>
 #include <stdlib.h>
 

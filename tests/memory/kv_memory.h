@@ -1,5 +1,5 @@
-/* A kv without a disk: an ordinary ordered map in memory with the contract of storage/kv.h, for unit
- * tests and the simulator. */
+/* A kv without a disk: an ordinary ordered map in memory with the contract of storage/kv.h, for
+ * unit tests and the simulator. */
 #ifndef KV_MEMORY_H
 #define KV_MEMORY_H
 

@@ -1,6 +1,6 @@
 /* driver [--states] [SEED [RUNS]]: drives the core through random schedules and prints its trace, a
- * world for each seed from SEED on, for build/trace-check.  With --states each step stands by itself,
- * behind the state that it was taken in.
+ * world for each seed from SEED on, for build/trace-check.  With --states each step stands by
+ * itself, behind the state that it was taken in.
  *
  * Messages are delivered in any order, any number of times or never; writes become durable late, in
  * their order; a crash keeps the acknowledged writes and any number of those under way; what was

@@ -1,5 +1,6 @@
-/* Each write and each message of a core, at the moment of the step that made it, against the ghosts.
- * What holds of the writes holds of every log, because a log is what its writes made it. */
+/* Each write and each message of a core, at the moment of the step that made it, against the
+ * ghosts.  What holds of the writes holds of every log, because a log is what its writes made
+ * it. */
 #include <inttypes.h>
 #include <xxhash.h>
 

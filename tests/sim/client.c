@@ -1,6 +1,6 @@
-/* Clients with one operation at a time: they pick a node, a key and a command, note when they asked,
- * when they were answered and what, and go on; after an outcome they cannot know they begin a new
- * operation elsewhere, except ONCE, which they repeat until it is answered. */
+/* Clients with one operation at a time: they pick a node, a key and a command, note when they
+ * asked, when they were answered and what, and go on; after an outcome they cannot know they begin
+ * a new operation elsewhere, except ONCE, which they repeat until it is answered. */
 #include <inttypes.h>
 #include <stdlib.h>
 

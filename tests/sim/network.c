@@ -2,9 +2,9 @@
  *
  * A connection is a stream of bytes: in order, never doubled, cut anywhere into segments, lost only
  * together with the connection, which both ends notice; a new one begins with a fresh reader, so
- * half a message, or some pieces of a payload, are lost with it.  Forwards and their replies ride on
- * one of their own.  Raft messages do so too in half of all runs; in the others they may be doubled,
- * delayed and overtake each other at will.  In both the sender may drop one. */
+ * half a message, or some pieces of a payload, are lost with it.  Forwards and their replies ride
+ * on one of their own.  Raft messages do so too in half of all runs; in the others they may be
+ * doubled, delayed and overtake each other at will.  In both the sender may drop one. */
 #include <inttypes.h>
 
 #include "base/fatal.h"
@@ -358,7 +358,8 @@ void sim_network_init(struct sim_node *node)
     node->transport.ops = &transport_ops;
 }
 
-/* ---- breaking ---------------------------------------------------------------------------------- */
+/* ---- breaking
+ * ---------------------------------------------------------------------------------- */
 
 struct notice {
     raft_node_id peer;

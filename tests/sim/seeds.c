@@ -171,7 +171,8 @@ static int report(const struct tally *tally, bool all_covered)
     return failed > 0;
 }
 
-/* For a time: everything must have been come by.  For given seeds: they were chosen for a reason. */
+/* For a time: everything must have been come by.  For given seeds: they were chosen for a
+ * reason. */
 int seeds_run(const struct seeds *seeds)
 {
     struct slot *slots = slots_new(seeds->jobs);

@@ -1,12 +1,12 @@
 /* The simulator: a deterministic, single-threaded world that runs the shipped replica, log, core,
  * commands and data over simulated disks, network and clocks.
  *
- *   main.c     options; seeds.c many runs, shrinking node.c     one process: the shipped parts
- *   world.c    time, randomness, the transcript      store.c    its disk: loses, tears, fails, fills up
- *   run.c      one run from start to verdict         disk.c     its log writer, with delays
- *   faults.c   what goes wrong, and when             death.c    what fatal() and check() mean here
- *   client.c   one operation at a time               network.c  messages, streams, pieces, cuts
- *   stream.c   pipelines, for order                  coverage.c what a run came by
+ *   main.c     options (seeds.c: many, shrinking) node.c     one process: the shipped parts
+ *   world.c    time, randomness, the transcript   store.c    its disk: loses, tears, fails, is full
+ *   run.c      one run from start to verdict      disk.c     its log writer, with delays
+ *   faults.c   what goes wrong, and when          death.c    what fatal() and check() mean here
+ *   client.c   one operation at a time            network.c  messages, streams, pieces, cuts
+ *   stream.c   pipelines, for order               coverage.c what a run came by
  *
  *   history.c         ghosts: what the world has seen, which no node may contradict later
  *   checks_step.c     each write and each message of a core against the ghosts
@@ -188,7 +188,8 @@ bool sim_chance(uint32_t of_1000);
 void sim_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 _Noreturn void sim_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* ---- main.c, seeds.c, run.c ---------------------------------------------------------------------- */
+/* ---- main.c, seeds.c, run.c
+ * ---------------------------------------------------------------------- */
 
 void sim_run(void);                                        /* returns if all is well */
 void sim_run_end(void);                                    /* gives everything back */
@@ -348,7 +349,8 @@ struct raft_pos sim_committed(void);           /* the highest that any node knew
 void sim_set_committed(struct raft_pos pos);
 void sim_history_free(void);
 
-/* ---- checks_step.c, checks_state.c, checks_data.c ------------------------------------------------ */
+/* ---- checks_step.c, checks_state.c, checks_data.c
+ * ------------------------------------------------ */
 
 void sim_check_write(struct sim_node *node, const struct raft_write *write);
 void sim_check_sent(struct sim_node *node, const struct raft_message *message,

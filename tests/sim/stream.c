@@ -1,8 +1,8 @@
 /* Clients that send many commands ahead of the answers on one connection, as pipelines do.  Each
- * connection appends rising numbers to a key of its own, and reads it in between: a read must see every
- * number that was acknowledged before it, and none that its connection sent after it.  At the end the
- * key must hold the numbers in order, none twice, and every one that was acknowledged.  A broken
- * connection begins a new key, because order is promised only on one connection. */
+ * connection appends rising numbers to a key of its own, and reads it in between: a read must see
+ * every number that was acknowledged before it, and none that its connection sent after it.  At the
+ * end the key must hold the numbers in order, none twice, and every one that was acknowledged.  A
+ * broken connection begins a new key, because order is promised only on one connection. */
 #include <inttypes.h>
 #include <stdlib.h>
 

@@ -1,5 +1,5 @@
-/* Connections of clients: who gets in, who waits, who is closed, and that every reply comes, in order.
- * See test_clients.h. */
+/* Connections of clients: who gets in, who waits, who is closed, and that every reply comes, in
+ * order.  See test_clients.h. */
 #include "test_clients.h"
 
 /* ---- who gets in ------------------------------------------------------------------------ */
@@ -370,7 +370,8 @@ static void too_much_output_for_too_long(void **state)
     buffer_deinit(&heard);
 }
 
-/* ---- leaving ---------------------------------------------------------------------------------- */
+/* ---- leaving
+ * ---------------------------------------------------------------------------------- */
 
 static void a_client_that_says_its_last(void **state)
 {

@@ -1,4 +1,5 @@
-/* The commands that a node answers itself: connection, CLIENT, CONFIG, COMMAND, INFO, RAFT.STATUS. */
+/* The commands that a node answers itself: connection, CLIENT, CONFIG, COMMAND, INFO,
+ * RAFT.STATUS. */
 #include "test_command.h"
 
 #include "command/docs.h"
@@ -545,7 +546,8 @@ static void test_local_garbage(void **state)
     buffer_deinit(&converted);
 }
 
-/* ---- INFO, ROLE, RAFT.STATUS ------------------------------------------------------------------ */
+/* ---- INFO, ROLE, RAFT.STATUS
+ * ------------------------------------------------------------------ */
 
 static void assert_info(struct world *world, const char *line, const char *wanted, bool is_there)
 {

@@ -1,8 +1,9 @@
 /* A store that dies when it is told to, for the tests of the db.
  *
- * It passes everything on to another kv.  After `lives` more writes (a bulk, a commit, a dropping of
- * files) it is dead: what is written later is lost, as if the machine had stopped there, whatever
- * the db does until it is closed.  It can also hold up bulks, to keep a checkpoint under way. */
+ * It passes everything on to another kv.  After `lives` more writes (a bulk, a commit, a dropping
+ * of files) it is dead: what is written later is lost, as if the machine had stopped there,
+ * whatever the db does until it is closed.  It can also hold up bulks, to keep a checkpoint under
+ * way. */
 #ifndef TEST_DB_H
 #define TEST_DB_H
 

@@ -632,8 +632,8 @@ static void execute(struct run *run)
     release_views(run);
     assert_true(run->views_taken > 0);
     settle(run);
-    /* A crash between a checkpoint and its sweep leaves dead keys until the next checkpoint, and the
-     * last crash may have left nothing else to do: make one more. */
+    /* A crash between a checkpoint and its sweep leaves dead keys until the next checkpoint, and
+     * the last crash may have left nothing else to do: make one more. */
     step(run);
     settle(run);
     verify(run);

@@ -1,4 +1,5 @@
-/* Who gets how many file descriptors: the store and the peers first, whatever the clients ask for. */
+/* Who gets how many file descriptors: the store and the peers first, whatever the clients ask
+ * for. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

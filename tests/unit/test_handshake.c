@@ -1,5 +1,5 @@
-/* The handshake of two nodes, on memory: it works when both know the same, each thing that may differ
- * is refused for that reason, and the dialer proves itself first. */
+/* The handshake of two nodes, on memory: it works when both know the same, each thing that may
+ * differ is refused for that reason, and the dialer proves itself first. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -140,7 +140,8 @@ static void hello_says_who_and_where(void **state)
     buffer_deinit(&hello);
 }
 
-/* What a stranger gets for a perfect hello is the same whatever the secret: nothing to guess it by. */
+/* What a stranger gets for a perfect hello is the same whatever the secret: nothing to guess it
+ * by. */
 static void the_acceptor_proves_nothing_first(void **state)
 {
     struct handshake dialer = fresh(), acceptor;

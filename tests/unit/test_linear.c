@@ -107,7 +107,8 @@ static void test_classics(void **state)
     }
 }
 
-/* ---- histories that somebody executed ---------------------------------------------------------- */
+/* ---- histories that somebody executed
+ * ---------------------------------------------------------- */
 
 struct made {
     struct linear_op ops[OPS_MAX];
@@ -161,7 +162,8 @@ static void unique_words(struct made *made, char *words, size_t size)
 
 typedef void words_fn(struct made *made, char *words, size_t size);
 
-/* Each client has one operation under way at a time, except that it goes on after an unknown one. */
+/* Each client has one operation under way at a time, except that it goes on after an unknown
+ * one. */
 static void make_schedule(struct made *made, uint32_t count, uint32_t clients, words_fn *choose)
 {
     int64_t now[16] = {0};
@@ -257,7 +259,8 @@ static void set_reply(struct linear_op *op, const char *reply)
     op->reply = bytes_of(memory_copy(reply, strlen(reply)), strlen(reply));
 }
 
-/* ---- without cleverness ---------------------------------------------------------------------------- */
+/* ---- without cleverness
+ * ---------------------------------------------------------------------------- */
 
 struct plain {
     const struct linear_op *ops;
@@ -301,7 +304,8 @@ static bool plain_check(const struct linear_op *ops, uint32_t count)
     return good;
 }
 
-/* ---- small ones, both ways ------------------------------------------------------------------------- */
+/* ---- small ones, both ways
+ * ------------------------------------------------------------------------- */
 
 /* One thing is changed.  Whether that does harm, the other search says. */
 static void change(struct made *made)
@@ -355,7 +359,8 @@ static void test_small(void **state)
     assert_true(still_good > 3000);
 }
 
-/* ---- large ones --------------------------------------------------------------------------------------- */
+/* ---- large ones
+ * --------------------------------------------------------------------------------------- */
 
 static void test_large(void **state)
 {
@@ -455,8 +460,8 @@ static void test_broken(void **state)
     }
 }
 
-/* Thirty writes at once and then a read of something else: the search would have to try every subset
- * of them, and must end by its bound. */
+/* Thirty writes at once and then a read of something else: the search would have to try every
+ * subset of them, and must end by its bound. */
 static void test_gives_up(void **state)
 {
     static struct linear_op ops[31];
@@ -484,7 +489,8 @@ static void test_gives_up(void **state)
     assert_int_equal(linear_check(ops + 20, 11, 1000000), LINEAR_YES);
 }
 
-/* ---- files -------------------------------------------------------------------------------------------- */
+/* ---- files
+ * -------------------------------------------------------------------------------------------- */
 
 static char path[] = "/tmp/test_linear.XXXXXX";
 

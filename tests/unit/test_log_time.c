@@ -1,4 +1,5 @@
-/* The cluster's clock: one replica that leads three or five, whose members' clocks the test plays. */
+/* The cluster's clock: one replica that leads three or five, whose members' clocks the test
+ * plays. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

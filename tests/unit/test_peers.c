@@ -1,6 +1,6 @@
-/* Connections to other members: dialing again, what is lost and who hears of it, and that nothing is
- * told to one who has not proved himself.  The other member's port is a socket of the test's, which
- * plays the acceptor with the shipped handshake; the replica is a notebook. */
+/* Connections to other members: dialing again, what is lost and who hears of it, and that nothing
+ * is told to one who has not proved himself.  The other member's port is a socket of the test's,
+ * which plays the acceptor with the shipped handshake; the replica is a notebook. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -217,7 +217,8 @@ static void close_all(const int fds[CHANNELS])
         close(fds[i]);
 }
 
-/* ---- tests -------------------------------------------------------------------------------------- */
+/* ---- tests
+ * -------------------------------------------------------------------------------------- */
 
 /* Ever later, up to a second; never before its time, and not much after. */
 static void who_is_away_is_dialed_ever_later(void **state)

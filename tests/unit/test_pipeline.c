@@ -1,6 +1,6 @@
-/* One client's requests under way: replies leave in the order of the requests, whatever the order in
- * which they are finished; large replies make it careful; no write passes a read that may have to be
- * asked again. */
+/* One client's requests under way: replies leave in the order of the requests, whatever the order
+ * in which they are finished; large replies make it careful; no write passes a read that may have
+ * to be asked again. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

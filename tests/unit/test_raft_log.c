@@ -115,7 +115,8 @@ static void test_random_rocksdb(void **state)
 
 /* ---- small histories ------------------------------------------------------------------ */
 
-/* One write of entries first .. first+count-1, all of `term`, whose payload is the term in decimal. */
+/* One write of entries first .. first+count-1, all of `term`, whose payload is the term in
+ * decimal. */
 static void append(struct raft_log *log, raft_term term, raft_index first, uint32_t count)
 {
     char text[24];
@@ -208,7 +209,8 @@ static void test_trim_into_shadowed_chunk(void **state)
     }
 }
 
-/* A trim is lost in a crash as a whole; files must not be gone while the old first position is back. */
+/* A trim is lost in a crash as a whole; files must not be gone while the old first position is
+ * back. */
 static void test_trim_is_not_synced(void **state)
 {
     (void)state;
@@ -304,8 +306,8 @@ static void test_drop_files_after_commit(void **state)
     kv->ops->close(kv);
 }
 
-/* The power goes after the first commit: term, vote, cut, entries and trim are in that one, or a crash
- * could keep some of a write and not the rest. */
+/* The power goes after the first commit: term, vote, cut, entries and trim are in that one, or a
+ * crash could keep some of a write and not the rest. */
 static void commit_once(struct kv *kv, struct kv_batch *batch, bool sync)
 {
     struct dying_kv *dying = (struct dying_kv *)kv;

@@ -3,9 +3,9 @@
  * behind the last report.  Round after round on the same directory.
  *
  * kill -9 spares the page cache, so it cannot show a missing fsync.  The second test cuts the power
- * as well: fsync and fdatasync are replaced by functions that note how much of each file was synced,
- * and after the kill every file loses what it had beyond that: all of it, or a part, or it turns to
- * zeros.  (Directory entries are taken to be durable at once.)
+ * as well: fsync and fdatasync are replaced by functions that note how much of each file was
+ * synced, and after the kill every file loses what it had beyond that: all of it, or a part, or it
+ * turns to zeros.  (Directory entries are taken to be durable at once.)
  *
  * The child is this program again, executed afresh: RocksDB's background threads do not survive a
  * fork. */

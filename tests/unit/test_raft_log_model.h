@@ -1,6 +1,6 @@
 /* A plain model of what a Raft log on disk must be: an array of entries, a term, a vote.  It also
- * invents the next write as the core might (appends, cuts above the committed index, new terms), from
- * a seed, so that a parent process can follow what its child wrote. */
+ * invents the next write as the core might (appends, cuts above the committed index, new terms),
+ * from a seed, so that a parent process can follow what its child wrote. */
 #ifndef TEST_RAFT_LOG_MODEL_H
 #define TEST_RAFT_LOG_MODEL_H
 

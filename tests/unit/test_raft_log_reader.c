@@ -1,5 +1,5 @@
-/* The reading thread: what is asked for comes back in order, what is not there comes back empty, and stop
- * leaves nothing behind. */
+/* The reading thread: what is asked for comes back in order, what is not there comes back empty,
+ * and stop leaves nothing behind. */
 #include "kv_memory.h"
 #include "test_raft_log_model.h"
 

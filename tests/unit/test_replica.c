@@ -498,7 +498,8 @@ static void a_forward_of_another_term_is_refused(void **state)
     assert_string_equal(world.applied, "x");
 }
 
-/* ---- following --------------------------------------------------------------------------------- */
+/* ---- following
+ * --------------------------------------------------------------------------------- */
 
 static void a_forward_is_answered_by_its_number(void **state)
 {
@@ -577,7 +578,8 @@ static void a_broken_connection_leaves_writes_unknown(void **state)
     assert_string_equal(world.forwarded, "wrr");
 }
 
-/* ---- time ----------------------------------------------------------------------------------------- */
+/* ---- time
+ * ----------------------------------------------------------------------------------------- */
 
 static void nobody_leads(void **state)
 {
@@ -699,7 +701,8 @@ static void a_read_waits_until_its_index_is_applied(void **state)
     assert_string_equal(b.reply, "read at 2");
 }
 
-/* The memory of entries is bounded, but what the disk does not have yet can come from nowhere else. */
+/* The memory of entries is bounded, but what the disk does not have yet can come from nowhere
+ * else. */
 static void what_is_not_on_disk_is_sent_from_memory(void **state)
 {
     static struct result a;

@@ -1,4 +1,5 @@
-/* One replica whose peers, disk and state machine are played by the test, and what a test says to it.
+/* One replica whose peers, disk and state machine are played by the test, and what a test says to
+ * it.
  *
  * `world` is what happened so far; a test is a story in the verbs below, and looks at it.  The
  * replica is node 0 of three.  Verbs with `_without_running` leave the turn to the test. */

@@ -1,5 +1,6 @@
-/* Reads and writes of one client, under way together: each read sees every write that its client sent
- * before it, and none that it sent after it.  See test_replica.h and the head of replica/routing.c. */
+/* Reads and writes of one client, under way together: each read sees every write that its client
+ * sent before it, and none that it sent after it.  See test_replica.h and the head of
+ * replica/routing.c. */
 #include "test_replica.h"
 
 #include <stdio.h>
@@ -254,8 +255,8 @@ static void forward_large(uint64_t id, enum request_kind kind)
     blob_release(forward.command);
 }
 
-/* Reads before writes cannot wait for room; they end as not done before the node is given more than it
- * can take. */
+/* Reads before writes cannot wait for room; they end as not done before the node is given more than
+ * it can take. */
 static void a_node_without_room_is_not_sent_everything(void **state)
 {
     enum { PAIRS = 12, FIT = 6 };

@@ -1,6 +1,7 @@
 /* The command parser: the same result however the bytes are cut, Redis's error texts, no crash on
  * garbage.  Every offer is a fresh allocation of exactly the offered size, so that an address
- * sanitizer build sees a byte read too many, and a parser that kept a pointer reads freed memory. */
+ * sanitizer build sees a byte read too many, and a parser that kept a pointer reads freed
+ * memory. */
 #include <malloc.h>
 #include <math.h>
 #include <setjmp.h>
@@ -37,8 +38,8 @@ static void note_command(struct resp_parser *parser, struct buffer *transcript)
     buffer_printf(transcript, ")");
 }
 
-/* Offers `stream` up to each of the given ends in turn.  The transcript ends with the error, if any,
- * or with how many bytes were left over. */
+/* Offers `stream` up to each of the given ends in turn.  The transcript ends with the error, if
+ * any, or with how many bytes were left over. */
 static void transcribe(const struct resp_limits *limits, struct bytes stream, const size_t *ends,
                        size_t ends_count, struct buffer *transcript)
 {

@@ -1,5 +1,6 @@
-/* What the tests of storage/ share: a directory of their own, children that must die with a message,
- * and the same failure line with the seed in all of them.  For one test binary each, so static. */
+/* What the tests of storage/ share: a directory of their own, children that must die with a
+ * message, and the same failure line with the seed in all of them.  For one test binary each, so
+ * static. */
 #ifndef TEST_STORAGE_H
 #define TEST_STORAGE_H
 

@@ -1,5 +1,5 @@
-/* Messages between nodes as bytes: what goes in comes out, whatever the sizes; and what was cut short
- * or changed on the way is refused or is another valid message, never a crash (run it under
+/* Messages between nodes as bytes: what goes in comes out, whatever the sizes; and what was cut
+ * short or changed on the way is refused or is another valid message, never a crash (run it under
  * SAN=address,undefined). */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -523,7 +523,8 @@ static void with_any_byte_changed_it_is_refused_or_sound(void **state)
     }
 }
 
-/* ---- refusals by name -------------------------------------------------------------------------- */
+/* ---- refusals by name
+ * -------------------------------------------------------------------------- */
 
 /* Encodes, changes the fixed fields at `offset` to `value`, decodes. */
 static void assert_refused(const struct sample *sample, size_t offset, uint64_t value,
@@ -725,7 +726,8 @@ static void a_huge_payload_announced_takes_no_memory(void **state)
     memory_free(piece);
 }
 
-/* The sender begins again on a new connection; what is left of the old one's payload does not fit. */
+/* The sender begins again on a new connection; what is left of the old one's payload does not
+ * fit. */
 static void pieces_begin_anew_with_the_connection(void **state)
 {
     const size_t full = WIRE_PIECE_MAX, total = 2 * WIRE_PIECE_MAX + 1;

@@ -2,10 +2,10 @@
  *
  *     build/bench-data DIRECTORY NAMES PUTS [CACHE_MB]
  *
- * Writes NAMES keys of 200 bytes one after the other, then PUTS keys drawn from the first 100,000 of
- * them, then PUTS drawn from all, and prints microseconds a put for each: on the clock, of the thread
- * that applies, and of all threads of the process (checkpoints, compaction).  DIRECTORY is made, and
- * must not be there.  One put is one entry, as in the server. */
+ * Writes NAMES keys of 200 bytes one after the other, then PUTS keys drawn from the first 100,000
+ * of them, then PUTS drawn from all, and prints microseconds a put for each: on the clock, of the
+ * thread that applies, and of all threads of the process (checkpoints, compaction).  DIRECTORY is
+ * made, and must not be there.  One put is one entry, as in the server. */
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
