@@ -13,6 +13,9 @@
 enum {
     OUTBOX_REFERENCE_MIN = 8 * 1024, /* below it a copy is cheaper than another iovec */
     OUTBOX_IOVEC_MAX = 64,
+    /* Bytes of one write, about: the kernel copies them in our turn of the loop, and takes 4 MB and more
+     * of a large value at once. */
+    OUTBOX_WRITE_MAX = 512 * 1024,
     OUTBOX_KEEP = 256 * 1024 /* capacity kept while empty */
 };
 
@@ -92,6 +95,20 @@ void outbox_append_array_header(struct outbox *outbox, uint32_t count)
     append_header(outbox, '*', count);
 }
 
+/* The places that hold the first OUTBOX_WRITE_MAX bytes; the last of them is cut short. */
+static int cut_to_write(struct iovec *vector, int used)
+{
+    size_t room = OUTBOX_WRITE_MAX;
+    for (int i = 0; i < used; i++) {
+        if (vector[i].iov_len >= room) {
+            vector[i].iov_len = room;
+            return i + 1;
+        }
+        room -= vector[i].iov_len;
+    }
+    return used;
+}
+
 /* The next pieces in order: the bytes up to a reference, the reference, ..., the bytes behind the
  * last one.  Each turn takes at most two places and leaves one for the end. */
 static int gather(const struct outbox *outbox, struct iovec *vector)
@@ -111,7 +128,7 @@ static int gather(const struct outbox *outbox, struct iovec *vector)
     }
     if (i == outbox->count && outbox->bytes.size > at)
         vector[used++] = (struct iovec){outbox->bytes.data + at, outbox->bytes.size - at};
-    return used;
+    return cut_to_write(vector, used);
 }
 
 static void advance(struct outbox *outbox, size_t written)
@@ -162,7 +179,7 @@ static void compact(struct outbox *outbox)
 enum outbox_result outbox_write(struct outbox *outbox, int fd, size_t *written)
 {
     *written = 0;
-    while (outbox->size) {
+    while (outbox->size && *written < OUTBOX_WRITE_MAX) {
         struct iovec vector[OUTBOX_IOVEC_MAX];
         int pieces = gather(outbox, vector);
         check(pieces > 0);

@@ -38,7 +38,8 @@ void outbox_append_bulk_header(struct outbox *outbox, size_t size); /* $<size>\r
 void outbox_append_array_header(struct outbox *outbox, uint32_t count);
 
 enum outbox_result { OUTBOX_EMPTY, OUTBOX_MORE, OUTBOX_FAILED };
-/* Writes what the socket takes now.  FAILED: errno says why.  `written` counts the bytes. */
+/* Writes what the socket takes now, at most half a MB: a large value is many turns' work.  FAILED: errno
+ * says why.  `written` counts the bytes. */
 enum outbox_result outbox_write(struct outbox *outbox, int fd, size_t *written);
 
 #endif

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -121,6 +122,30 @@ static void a_large_blob_is_referenced_and_let_go(void **state)
     pipe_close(&pipe);
 }
 
+/* A file takes whatever it is given, so what one call writes is the outbox's own bound. */
+static void one_write_is_bounded(void **state)
+{
+    struct outbox out = {0};
+    struct blob *blob = random_blob(1000000);
+    FILE *file = tmpfile();
+    size_t written, all = 0, calls = 0;
+    (void)state;
+    assert_non_null(file);
+    outbox_append(&out, blob->data, blob->size);
+    outbox_append_blob(&out, blob);
+    blob_release(blob);
+    while (outbox_write(&out, fileno(file), &written) == OUTBOX_MORE) {
+        assert_in_range(written, 1, 600000);
+        all += written;
+        calls++;
+    }
+    assert_in_range(written, 1, 600000);
+    assert_int_equal(all + written, 2000000);
+    assert_in_range(calls, 3, 10);
+    outbox_deinit(&out);
+    fclose(file);
+}
+
 static void a_broken_socket_is_reported(void **state)
 {
     struct pipe pipe;
@@ -155,6 +180,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(any_mix_arrives_once_and_in_order),
         cmocka_unit_test(a_large_blob_is_referenced_and_let_go),
+        cmocka_unit_test(one_write_is_bounded),
         cmocka_unit_test(a_broken_socket_is_reported),
         cmocka_unit_test(headers_are_resp),
     };
