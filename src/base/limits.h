@@ -38,7 +38,9 @@ enum {
     VALUE_SIZE_MAX =
         512 * 1024 * 1024,    /* largest string in the state machine, whatever an entry says */
     REPLY_SIZE_MAX = 1 << 30, /* larger ones are not passed on between nodes: nobody gets them */
-    COMMAND_ENCODED_MAX = 1 << 30 /* a larger one is refused by command_classify() */
+    COMMAND_ENCODED_MAX = 1 << 30, /* a larger one is refused by command_classify(), */
+    /* and one of more words: they are taken apart at once, on every node, 60 ns each. */
+    COMMAND_WORDS_MAX = 4 << 20
 };
 _Static_assert((int)VALUE_SIZE_MAX < (int)COMMAND_ENCODED_MAX, "a value fits into its command");
 _Static_assert((int)VALUE_SIZE_MAX < (int)REPLY_SIZE_MAX, "and into its reply");

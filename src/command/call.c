@@ -73,9 +73,16 @@ bool call_get_string(struct call *call, struct bytes key, struct bytes *value, b
     return true;
 }
 
-void call_put_string(struct call *call, struct bytes key, struct bytes value)
+void call_put_string(struct call *call, struct bytes key, struct bytes value, const char *event)
 {
+    db_effects_name(call->db, event);
     db_put(call->db, call->database, key, DB_STRING, value, 0);
+}
+
+bool call_delete(struct call *call, struct bytes key, const char *event)
+{
+    db_effects_name(call->db, event);
+    return db_delete(call->db, call->database, key);
 }
 
 /* A slice: so many keys, fewer if they come with more data.  A key that has to be fetched from a

@@ -16,12 +16,7 @@
 #define uthash_fatal(text) fatal("command table: %s", text)
 #include <uthash.h>
 
-enum {
-    NAME_MAX_SIZE = 48,
-    ERROR_WORDS_MAX = 128,
-    /* Of a read or write.  They are taken apart at once, on every node: 60 ns each. */
-    WORDS_MAX = 4 << 20
-};
+enum { NAME_MAX_SIZE = 48, ERROR_WORDS_MAX = 128 };
 
 /* ---- lookup ------------------------------------------------------------------ */
 
@@ -136,7 +131,7 @@ static void refuse_unknown(struct reply *reply, const struct bytes *argv, uint32
 static bool is_too_large(const struct bytes *argv, uint32_t argc)
 {
     uint64_t size = 4;
-    if (argc > WORDS_MAX)
+    if (argc > COMMAND_WORDS_MAX)
         return true;
     for (uint32_t i = 0; i < argc; i++) {
         if (argv[i].size > VALUE_SIZE_MAX)

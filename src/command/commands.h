@@ -41,7 +41,10 @@ enum db_type call_look(struct call *call, struct bytes key, struct bytes *value)
 /* The string at `key`, borrowed until the next db_* call, empty if there is none; false: it is of
  * another type, answered with the error. */
 bool call_get_string(struct call *call, struct bytes key, struct bytes *value, bool *exists);
-void call_put_string(struct call *call, struct bytes key, struct bytes value);
+/* Changes of keys in call->database, and the event that Redis's keyspace notifications have for each. */
+void call_put_string(struct call *call, struct bytes key, struct bytes value, const char *event);
+bool call_delete(struct call *call, struct bytes key,
+                 const char *event); /* false: there was none */
 /* A command on any number of words does some at a time, so that the event loop gets its turn:
  *
  *     for (uint32_t i = call_slice(call, first); call_takes(call, i); i += step)

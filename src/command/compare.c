@@ -31,7 +31,7 @@ void cmd_cas(struct call *call)
     if (!compare(call, call->argv[2], &comparison))
         return;
     if (comparison == EQUAL)
-        call_put_string(call, call->argv[1], call->argv[3]);
+        call_put_string(call, call->argv[1], call->argv[3], "set");
     reply_integer(call->reply, comparison);
 }
 
@@ -41,7 +41,7 @@ void cmd_cad(struct call *call)
     if (!compare(call, call->argv[2], &comparison))
         return;
     if (comparison == EQUAL)
-        db_delete(call->db, call->database, call->argv[1]);
+        call_delete(call, call->argv[1], "del");
     reply_integer(call->reply, comparison);
 }
 
@@ -51,7 +51,7 @@ void cmd_delifeq(struct call *call)
     if (!compare(call, call->argv[2], &comparison))
         return;
     if (comparison == EQUAL)
-        db_delete(call->db, call->database, call->argv[1]);
+        call_delete(call, call->argv[1], "del");
     reply_integer(call->reply, comparison == EQUAL);
 }
 
@@ -88,13 +88,13 @@ void cmd_delex(struct call *call)
     if (!read_condition(call, &condition))
         return;
     if (condition == SET_ALWAYS) {
-        reply_integer(call->reply, db_delete(call->db, call->database, call->argv[1]));
+        reply_integer(call->reply, call_delete(call, call->argv[1], "del"));
         return;
     }
     if (!call_get_string(call, call->argv[1], &value, &exists))
         return;
     bool deletes = exists && set_condition_holds(condition, call->argv[3], value, exists);
     if (deletes)
-        db_delete(call->db, call->database, call->argv[1]);
+        call_delete(call, call->argv[1], "del");
     reply_integer(call->reply, deletes);
 }

@@ -25,7 +25,8 @@ static void add(struct call *call, int64_t increment)
         return;
     }
     char text[NUMBER_I64_SIZE];
-    call_put_string(call, call->argv[1], bytes_of(text, number_format_i64(number, text)));
+    struct bytes digits = bytes_of(text, number_format_i64(number, text));
+    call_put_string(call, call->argv[1], digits, "incrby");
     reply_integer(call->reply, number);
 }
 
@@ -94,6 +95,6 @@ void cmd_incrbyfloat(struct call *call)
     }
     char text[NUMBER_LONG_DOUBLE_SIZE];
     struct bytes sum = bytes_of(text, number_format_long_double(number, text));
-    call_put_string(call, call->argv[1], sum);
+    call_put_string(call, call->argv[1], sum, "incrbyfloat");
     reply_bulk(call->reply, sum);
 }

@@ -99,8 +99,9 @@ void cmd_move(struct call *call)
     enum db_type type = db_get(call->db, call->database, key, &value);
     struct buffer copy = {0};
     buffer_append_bytes(&copy, value);
+    call_delete(call, key, "move_from");
+    db_effects_name(call->db, "move_to");
     db_put(call->db, target, key, type, buffer_bytes(&copy), found.deadline_ms);
-    db_delete(call->db, call->database, key);
     buffer_deinit(&copy);
     reply_integer(call->reply, 1);
 }

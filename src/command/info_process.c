@@ -153,12 +153,13 @@ void command_info_memory(struct info *info)
 
 /* ---- persistence ----------------------------------------------------------------------- */
 
-/* Every acknowledged write is durable in the log, so nothing is ever "unsaved" in Redis's sense,
- * and the last save is now. */
+/* Every acknowledged write is durable in the log, so the last save is now; the changes since the last
+ * one are those that the data family does not have yet: a start takes them from the log. */
 void command_info_persistence(struct info *info)
 {
     command_info_zeros(info, "loading async_loading current_cow_peak current_cow_size "
-                             "current_cow_size_age rdb_changes_since_last_save");
+                             "current_cow_size_age");
+    command_info_number(info, "rdb_changes_since_last_save", info->raft.changes_since_checkpoint);
     command_info_number(info, "rdb_bgsave_in_progress", info->raft.checkpoint_under_way);
     command_info_number(info, "rdb_last_save_time", (uint64_t)(info->now_ms / 1000));
     command_info_text(info, "rdb_last_bgsave_status", "ok");

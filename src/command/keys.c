@@ -13,7 +13,7 @@
 void cmd_del(struct call *call)
 {
     for (uint32_t i = call_slice(call, 1); call_takes(call, i); i++)
-        call->walk->count += db_delete(call->db, call->database, call->argv[i]);
+        call->walk->count += call_delete(call, call->argv[i], "del");
     if (!call->walk->unfinished)
         reply_integer(call->reply, (int64_t)call->walk->count);
 }
@@ -208,7 +208,8 @@ static void rename_key(struct call *call)
     enum db_type type = db_get(call->db, call->database, call->argv[1], &value);
     struct buffer copy = {0};
     buffer_append_bytes(&copy, value);
-    db_delete(call->db, call->database, call->argv[1]);
+    call_delete(call, call->argv[1], "rename_from");
+    db_effects_name(call->db, "rename_to");
     db_put(call->db, call->database, call->argv[2], type, buffer_bytes(&copy), found.deadline_ms);
     buffer_deinit(&copy);
 }

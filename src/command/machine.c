@@ -22,6 +22,8 @@ struct machine {
     struct bytes *asked;      /* of the command that admit() was asked about last */
     uint32_t asked_capacity;
     struct command_observer *observer; /* borrowed; NULL: nobody counts */
+    struct command_listener *listener; /* borrowed; NULL: nobody is told of effects */
+    raft_index draining;               /* the entry whose effects they are */
     uint64_t read_seed;                /* reads are not in the log; only they may draw from here */
 };
 
@@ -59,6 +61,12 @@ static bool prepare(struct execution *execution, struct bytes encoded, unsigned 
 void command_machine_observe(struct state_machine *base, struct command_observer *observer)
 {
     machine_of(base)->observer = observer;
+}
+
+void command_machine_listen(struct state_machine *base, struct command_listener *listener)
+{
+    machine_of(base)->listener = listener;
+    db_effects_want(machine_of(base)->db, listener != NULL);
 }
 
 /* One slice: the gate through which every execution goes.  False: not finished; the words of the
@@ -101,10 +109,21 @@ static bool apply(struct state_machine *base, const struct apply_context *contex
     return run(machine, &machine->writing, command, CMD_READ | CMD_WRITE, &call);
 }
 
+static void tell(void *context, const struct db_effect *effect)
+{
+    struct machine *machine = context;
+    machine->listener->effect(machine->listener, machine->draining, effect);
+}
+
 static void applied(struct state_machine *base, struct raft_pos pos, int64_t now_ms,
                     uint8_t meaning)
 {
     struct machine *machine = machine_of(base);
+    check(machine->writing.depth == 0);
+    if (machine->listener) {
+        machine->draining = pos.index;
+        db_effects_drain(machine->db, tell, machine);
+    }
     db_note_meaning(machine->db, meaning);
     db_applied(machine->db, pos.index, pos.term, now_ms);
 }

@@ -104,7 +104,7 @@ void cmd_set(struct call *call)
     else
         reply_null(call->reply);
     if (set)
-        call_put_string(call, call->argv[1], call->argv[2]);
+        call_put_string(call, call->argv[1], call->argv[2], "set");
 }
 
 /* ---- the older forms ----------------------------------------------------------- */
@@ -113,7 +113,7 @@ void cmd_setnx(struct call *call)
 {
     bool absent = db_get(call->db, call->database, call->argv[1], NULL) == DB_NONE;
     if (absent)
-        call_put_string(call, call->argv[1], call->argv[2]);
+        call_put_string(call, call->argv[1], call->argv[2], "set");
     reply_integer(call->reply, absent);
 }
 
@@ -124,7 +124,7 @@ void cmd_getset(struct call *call)
     if (!call_get_string(call, call->argv[1], &value, &exists))
         return;
     call_reply_value(call->reply, value, exists);
-    call_put_string(call, call->argv[1], call->argv[2]);
+    call_put_string(call, call->argv[1], call->argv[2], "set");
 }
 
 void cmd_getdel(struct call *call)
@@ -135,7 +135,7 @@ void cmd_getdel(struct call *call)
         return;
     call_reply_value(call->reply, value, exists);
     if (exists)
-        db_delete(call->db, call->database, call->argv[1]);
+        call_delete(call, call->argv[1], "del");
 }
 
 /* ---- many keys ------------------------------------------------------------------ */
@@ -172,7 +172,7 @@ bool words_pairs(struct call *call)
 static bool set_pairs(struct call *call)
 {
     for (uint32_t i = call_slice(call, 1); call_takes(call, i); i += 2) {
-        call_put_string(call, call->argv[i], call->argv[i + 1]);
+        call_put_string(call, call->argv[i], call->argv[i + 1], "set");
     }
     return !call->walk->unfinished;
 }
@@ -234,7 +234,7 @@ void cmd_append(struct call *call)
     buffer_reserve(&joined, value.size + call->argv[2].size);
     buffer_append_bytes(&joined, value);
     buffer_append_bytes(&joined, call->argv[2]);
-    call_put_string(call, call->argv[1], buffer_bytes(&joined));
+    call_put_string(call, call->argv[1], buffer_bytes(&joined), "append");
     reply_integer(call->reply, (int64_t)joined.size);
     buffer_deinit(&joined);
 }
@@ -302,7 +302,7 @@ void cmd_setrange(struct call *call)
         changed.size = end;
     }
     memcpy(changed.data + offset, part.data, part.size);
-    call_put_string(call, call->argv[1], buffer_bytes(&changed));
+    call_put_string(call, call->argv[1], buffer_bytes(&changed), "setrange");
     reply_integer(call->reply, (int64_t)changed.size);
     buffer_deinit(&changed);
 }

@@ -151,6 +151,7 @@ void db_close(struct db *db)
     layer_free(db->discarded);
     for (unsigned i = 0; i < DB_DATABASES; i++)
         memory_free(db->slots[i]);
+    buffer_deinit(&db->effects.noted);
     buffer_deinit(&db->key);
     buffer_deinit(&db->value);
     buffer_deinit(&db->sought);
@@ -204,6 +205,7 @@ void db_put(struct db *db, unsigned database, struct bytes key, enum db_type typ
                          : layers_put_blindly(db, &place, bytes_of(out, size), value);
     if (!was_there)
         layers_count(db, database, record_word_slot(place.word), 1);
+    effects_note(&db->effects, DB_EFFECT_PUT, database, database, key);
 }
 
 bool db_delete(struct db *db, unsigned database, struct bytes key)
@@ -212,6 +214,7 @@ bool db_delete(struct db *db, unsigned database, struct bytes key)
     if (!layers_delete(db, &place))
         return false;
     layers_count(db, database, record_word_slot(place.word), -1);
+    effects_note(&db->effects, DB_EFFECT_DELETED, database, database, key);
     return true;
 }
 
@@ -257,6 +260,7 @@ void db_flush(struct db *db, unsigned database)
     db->is_dead_stored |= layers_kv_counts(&db->persisted, TABLE_KEYS, space) ||
                           layers_kv_counts(&db->checkpointed, TABLE_KEYS, space);
     db->is_in_entry = true;
+    effects_note(&db->effects, DB_EFFECT_FLUSHED, database, database, bytes_of(NULL, 0));
 }
 
 void db_flush_all(struct db *db)
@@ -276,6 +280,7 @@ void db_swap(struct db *db, unsigned one, unsigned other)
     db->slots[one] = db->slots[other];
     db->slots[other] = slots;
     db->is_in_entry = true;
+    effects_note(&db->effects, DB_EFFECT_SWAPPED, one, other, bytes_of(NULL, 0));
 }
 
 /* ---- log position and checkpoints ----------------------------------------------- */
@@ -376,6 +381,7 @@ void db_applied(struct db *db, uint64_t index, uint64_t term, int64_t now_ms)
 {
     check(index > db->state.index);
     check(term >= db->state.term);
+    check(db->effects.noted.size == 0); /* drained */
     db->state.index = index;
     db->state.term = term;
     if (now_ms > db->state.time_ms)
@@ -417,6 +423,11 @@ int64_t db_time_ms(const struct db *db)
 uint64_t db_persisted_index(const struct db *db)
 {
     return db->persisted.index;
+}
+
+uint64_t db_checkpoint_index(const struct db *db)
+{
+    return db->checkpoint ? db->checkpointed.index : db->persisted.index;
 }
 
 bool db_ready(const struct db *db)

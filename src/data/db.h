@@ -119,6 +119,32 @@ enum db_type db_view_get(struct db_view *view, unsigned database, struct bytes k
 uint64_t db_view_scan(struct db_view *view, unsigned database, uint64_t cursor,
                       struct db_scan_limit limit, db_scan_fn *each, void *context);
 
+/* ---- effects --------------------------------------------------------------- */
+
+/* What an entry did to keys, for who tells others of it. */
+enum db_effect_type {
+    DB_EFFECT_PUT,     /* the key was put, whether there was one before or not */
+    DB_EFFECT_DELETED, /* it was there */
+    DB_EFFECT_FLUSHED, /* all keys of `database`, if there were any; no event, no key */
+    DB_EFFECT_SWAPPED  /* all keys of `database` with those of `other`; likewise */
+};
+
+struct db_effect {
+    enum db_effect_type type;
+    uint8_t database, other;
+    const char *event; /* as Redis's keyspace notifications name it: "set", "del"; static */
+    struct bytes key;  /* borrowed for the call */
+};
+
+/* From the next entry on; nothing is noted before somebody wants it. */
+void db_effects_want(struct db *db, bool is_wanted);
+/* The event of the changes that follow, until another is named or the entry ends. */
+void db_effects_name(struct db *db, const char *event);
+/* If they are wanted, exactly once for each entry that had changes, between the last of them and
+ * db_applied(): calls `each`, which must not change the db, for all effects in order. */
+typedef void db_effect_fn(void *context, const struct db_effect *effect);
+void db_effects_drain(struct db *db, db_effect_fn *each, void *context);
+
 /* ---- exactly-once receipts ---------------------------------------------- */
 
 /* The last request of a client and its reply (RESP3 bytes), part of the replicated state; flushing
@@ -144,6 +170,8 @@ void db_note_meaning(struct db *db, uint8_t meaning);
 uint8_t db_meaning(const struct db *db); /* 0: none was noted */
 /* Everything up to here is in the kv for good: the log may be cut up to it. */
 uint64_t db_persisted_index(const struct db *db);
+/* What the newest checkpoint stores, under way or done. */
+uint64_t db_checkpoint_index(const struct db *db);
 /* False while the changes in memory are at their bound and a checkpoint is under way: stop applying
  * until db_poll() made room. */
 bool db_ready(const struct db *db);

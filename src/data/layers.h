@@ -25,6 +25,7 @@
 
 #include "base/fatal.h"
 #include "data/db.h"
+#include "data/effects.h"
 #include "data/overlay.h"
 #include "data/record.h"
 #include "data/slots.h"
@@ -62,6 +63,7 @@ struct db {
     bool is_in_entry;                  /* changed since the last db_applied() */
     uint64_t version;                  /* of what the present entry writes: see db_begin() */
     struct slots *slots[DB_DATABASES]; /* owned; NULL: no keys */
+    struct effects effects;            /* of the entry under way */
 
     uint64_t work;                 /* db_work() */
     uint64_t changed_bytes;        /* written since the freeze, overwritten or not */

@@ -19,6 +19,7 @@
 #include "data/db.h"
 #include "net/net.h"
 #include "replica/replica.h"
+#include "server/changes.h"
 #include "server/server_port.h"
 #include "storage/kv.h"
 #include "storage/raft_log.h"
@@ -37,6 +38,7 @@ struct node {
     struct raft_log_reader *reader;
     struct db *db;
     struct state_machine *machine;
+    struct server_changes *changes;
     struct replica *replica;
     int trace; /* descriptor; -1: none */
 };
@@ -98,6 +100,7 @@ static void describe_storage(void *context, struct server_raft *raft)
     for (unsigned i = 0; i < DB_DATABASES; i++)
         raft->keys[i] = db_size(node->db, i);
     raft->receipts = data.receipts;
+    raft->changes_since_checkpoint = server_changes_count(node->changes);
     raft->persisted_index = db_persisted_index(node->db);
 }
 
@@ -235,6 +238,8 @@ static void start_parts(struct node *node)
     node->db = db_open(node->kv, &db);
     node->machine = command_machine_new(node->db, command_meaning_newest);
     command_machine_observe(node->machine, server_port_server(node->port)->observer);
+    node->changes = server_changes_new(node->db);
+    command_machine_listen(node->machine, server_changes_listener(node->changes));
     struct replica_options replica = replica_options_of(node);
     node->replica = replica_new(&replica, net_now_ms(node->net), net_unix_ms(node->net));
     net_connect(node->net, node->replica, server_port_server(node->port));
@@ -276,6 +281,7 @@ static void stop_parts(struct node *node)
     /* Not needed for safety: it makes the next start short. */
     db_checkpoint(node->db);
     command_machine_free(node->machine);
+    server_changes_free(node->changes);
     db_close(node->db);
     raft_log_close(node->log);
 }

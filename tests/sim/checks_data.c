@@ -22,7 +22,7 @@ struct applied {
     uint8_t meaning, database;
     struct blob *command; /* owned; NULL: no command */
     bool hashed;
-    uint64_t data;
+    uint64_t data, effects;
 };
 
 /* One command, by its bytes; clients may have sent equal ones. */
@@ -155,6 +155,35 @@ void sim_check_applied(struct sim_node *node, const struct apply_context *contex
     node->log_time_ms = context->now_ms;
 }
 
+static void hear(struct command_listener *listener, uint64_t index, const struct db_effect *effect)
+{
+    struct sim_effects *effects = (struct sim_effects *)listener;
+    if (index < effects->index)
+        sim_fail("effects of entry %" PRIu64 " come after those of %" PRIu64, index,
+                 effects->index);
+    if (index > effects->index)
+        effects->hash = 0;
+    effects->index = index;
+    uint64_t kind[] = {effects->hash, effect->type, effect->database, effect->other};
+    uint64_t hash = XXH3_64bits(kind, sizeof kind);
+    if (effect->event)
+        hash = XXH3_64bits_withSeed(effect->event, strlen(effect->event), hash);
+    effects->hash = XXH3_64bits_withSeed(effect->key.data, effect->key.size, hash);
+    sim.coverage.effects++;
+}
+
+void sim_effects_listen(struct sim_effects *effects, struct state_machine *machine)
+{
+    *effects = (struct sim_effects){.listener.effect = hear};
+    command_machine_listen(machine, &effects->listener);
+}
+
+/* 0: it had none. */
+static uint64_t effects_of(const struct sim_effects *effects, raft_index index)
+{
+    return effects->index == index ? effects->hash : 0;
+}
+
 /* AppliedEntriesMonotonic, and the same data after the same entry. */
 void sim_check_data(struct sim_node *node, struct raft_pos pos, int64_t now_ms)
 {
@@ -175,16 +204,20 @@ void sim_check_data(struct sim_node *node, struct raft_pos pos, int64_t now_ms)
                  node->id, pos.index);
     if (pos.index % DATA_EVERY != 0)
         return;
-    uint64_t data = db_hash(node->db);
+    uint64_t data = db_hash(node->db), effects = effects_of(&node->effects, pos.index);
     if (!known->hashed) {
         known->hashed = true;
         known->data = data;
+        known->effects = effects;
     } else {
         sim.coverage.data_compared++;
     }
     if (known->data != data)
         sim_fail("node %" PRIu64 " has other data than another had at index %" PRIu64, node->id,
                  pos.index);
+    if (known->effects != effects)
+        sim_fail("node %" PRIu64 " heard of other effects of entry %" PRIu64 " than another",
+                 node->id, pos.index);
 }
 
 /* StateMachineCorrect: the log applied from the beginning, without crashes or checkpoints. */
@@ -195,6 +228,8 @@ static uint64_t recompute(raft_index last)
     struct db *db = db_open(kv, &options);
     struct state_machine *machine = command_machine_new(db, command_meaning_newest);
     struct buffer reply = {0};
+    struct sim_effects effects;
+    sim_effects_listen(&effects, machine);
     for (raft_index i = 1; i <= last; i++) {
         const struct applied *entry = applied_at(i);
         if (entry->command) {
@@ -210,6 +245,8 @@ static uint64_t recompute(raft_index last)
                 sim_fail("recomputing gives another reply at %" PRIu64, i);
         }
         machine->ops->applied(machine, entry->pos, entry->now_ms, entry->meaning);
+        if (effects_of(&effects, i) != entry->effects)
+            sim_fail("recomputing has other effects at %" PRIu64, i);
     }
     uint64_t hash = db_hash(db);
     buffer_deinit(&reply);

@@ -191,6 +191,7 @@ static void open_disk(struct sim_node *node)
     node->log = raft_log_open(&node->store->base);
     node->db = db_open(&node->store->base, &options);
     node->machine = command_machine_new(node->db, node->meaning_known);
+    sim_effects_listen(&node->effects, node->machine);
     node->applied_last = db_applied_index(node->db);
     node->log_time_ms = db_time_ms(node->db);
     sim_disk_init(&node->disk, node);

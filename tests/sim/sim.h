@@ -95,7 +95,8 @@ struct sim_node;
     X(stream_reads)                                                                                \
     X(once_kept_replies)                                                                           \
     X(histories_checked)                                                                           \
-    X(data_compared)
+    X(data_compared)                                                                               \
+    X(effects)
 
 struct sim_coverage {
 #define X(name) uint64_t name;
@@ -233,6 +234,13 @@ struct sim_disk {
     int64_t slow_until_us, hung_until_us;
 };
 
+/* Hears what entries do to keys. */
+struct sim_effects {
+    struct command_listener listener; /* first */
+    raft_index index;                 /* of the entry that it heard of last */
+    uint64_t hash;                    /* of all its effects, in order */
+};
+
 struct sim_node {
     raft_node_id id;
     uint64_t life; /* rises with each start; events of an earlier life are void */
@@ -255,6 +263,7 @@ struct sim_node {
     /* of this life, for the checks */
     struct raft_pos tip; /* of its log, as its writes made it */
     raft_index applied_last;
+    struct sim_effects effects;
     int64_t log_time_ms;
     struct raft_status before; /* after the last event */
 };
@@ -363,6 +372,7 @@ bool sim_same(struct raft_pos one, struct raft_pos other);
 
 void sim_note_submitted(struct bytes command);
 void sim_note_answered(struct bytes command); /* a write was acknowledged */
+void sim_effects_listen(struct sim_effects *effects, struct state_machine *machine);
 void sim_check_applied(struct sim_node *node, const struct apply_context *context,
                        struct bytes command, struct bytes reply);
 /* Every entry, of any type; also equal data at equal index. */

@@ -1,0 +1,74 @@
+/* See effects.h. */
+#include "data/effects.h"
+
+#include "base/fatal.h"
+#include "base/limits.h"
+#include "data/layers.h"
+
+enum { NOTED_KEEP = 64 * 1024 }; /* bytes whose room is kept between entries */
+
+/* Before the bytes of the key. */
+struct note {
+    const char *event;
+    size_t key_size;
+    uint8_t type, database, other;
+};
+
+/* What carries names for so many keys was refused before it got into the log; two for each, since
+ * RENAME and MOVE change a key here and one there. */
+static const size_t noted_max =
+    2 * (size_t)COMMAND_ENCODED_MAX + (size_t)COMMAND_WORDS_MAX * sizeof(struct note);
+
+void effects_append(struct effects *effects, const struct db_effect *effect)
+{
+    bool has_key = effect->type == DB_EFFECT_PUT || effect->type == DB_EFFECT_DELETED;
+    check(!has_key || effect->event); /* every change has a name */
+    check(has_key || effect->key.size == 0);
+    check(effect->database < DB_DATABASES);
+    check(effect->other < DB_DATABASES);
+    struct note note = {.event = has_key ? effect->event : NULL,
+                        .key_size = effect->key.size,
+                        .type = (uint8_t)effect->type,
+                        .database = effect->database,
+                        .other = effect->other};
+    buffer_append(&effects->noted, &note, sizeof note);
+    buffer_append_bytes(&effects->noted, effect->key);
+    check(effects->noted.size <= noted_max);
+}
+
+void db_effects_want(struct db *db, bool is_wanted)
+{
+    check(!db->is_in_entry);
+    check(db->effects.noted.size == 0);
+    db->effects.is_wanted = is_wanted;
+}
+
+void db_effects_name(struct db *db, const char *event)
+{
+    db->effects.event = event;
+}
+
+void db_effects_drain(struct db *db, db_effect_fn *each, void *context)
+{
+    struct effects *effects = &db->effects;
+    check(effects->is_wanted);
+    const char *at = effects->noted.data, *end = at + effects->noted.size;
+    while (at < end) {
+        struct note note;
+        check((size_t)(end - at) >= sizeof note);
+        memcpy(&note, at, sizeof note);
+        at += sizeof note;
+        check(note.key_size <= (size_t)(end - at));
+        struct db_effect effect = {.type = (enum db_effect_type)note.type,
+                                   .database = note.database,
+                                   .other = note.other,
+                                   .event = note.event,
+                                   .key = bytes_of(at, note.key_size)};
+        each(context, &effect);
+        at += note.key_size;
+    }
+    effects->event = NULL; /* the next entry's changes have names of their own */
+    buffer_clear(&effects->noted);
+    if (effects->noted.capacity > NOTED_KEEP)
+        buffer_deinit(&effects->noted);
+}

@@ -1,0 +1,34 @@
+/* What an entry does to keys: noted where it is done, in order, and drained when the entry ends.
+ *
+ * Loop thread.  Nothing here depends on what is in memory and what in the kv, so the effects of an entry
+ * are the same on every node.  That is why they do not say whether a key that was put is new: a put
+ * does not look. */
+#ifndef DATA_EFFECTS_H
+#define DATA_EFFECTS_H
+
+#include "base/buffer.h"
+#include "data/db.h"
+
+struct effects {
+    bool is_wanted;
+    const char *event;   /* of the changes that follow; static; NULL: not named yet */
+    struct buffer noted; /* of this entry, one behind the other: struct note, key */
+};
+
+void effects_append(struct effects *effects, const struct db_effect *effect);
+
+/* `effect` without its event. */
+static inline void effects_note(struct effects *effects, enum db_effect_type type,
+                                unsigned database, unsigned other, struct bytes key)
+{
+    if (!effects->is_wanted)
+        return;
+    struct db_effect effect = {.type = type,
+                               .database = (uint8_t)database,
+                               .other = (uint8_t)other,
+                               .event = effects->event,
+                               .key = key};
+    effects_append(effects, &effect);
+}
+
+#endif
