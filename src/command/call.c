@@ -115,6 +115,63 @@ bool call_takes(struct call *call, uint32_t i)
     return true;
 }
 
+/* Parts are put aside in pieces of at least this size; a larger value becomes one of its own. */
+enum { PIECE_BYTES = 32 * 1024 };
+
+static void put_aside(struct walk_state *walk)
+{
+    rope_append(&walk->parts, buffer_bytes(&walk->found));
+    buffer_clear(&walk->found);
+}
+
+bool call_keeps_parts(struct call *call, size_t more)
+{
+    struct walk_state *walk = call->walk;
+    size_t size = walk->parts.size + walk->found.size;
+    bool is_unwanted = call->reply_max > 0 && size > call->reply_max;
+    if (walk->found.size >= PIECE_BYTES)
+        put_aside(walk);
+    if (!is_unwanted && size + more <= REPLY_SIZE_MAX)
+        return true;
+    walk->unfinished = false;
+    if (is_unwanted)
+        call_reply_parts(call, 0); /* it counts as large, and nobody gets it */
+    else
+        reply_error(call->reply, ERROR_REPLY_TOO_LARGE);
+    return false;
+}
+
+void call_add_part(struct call *call, struct bytes value, bool exists)
+{
+    struct walk_state *walk = call->walk;
+    struct reply found = {&walk->found, call->reply->protocol};
+    if (!exists || value.size < PIECE_BYTES) {
+        call_reply_value(&found, value, exists);
+        return;
+    }
+    buffer_printf(&walk->found, "$%zu\r\n", value.size);
+    put_aside(walk);
+    rope_append(&walk->parts, value);
+    buffer_append(&walk->found, "\r\n", 2);
+}
+
+void call_reply_parts(struct call *call, uint64_t count)
+{
+    struct walk_state *walk = call->walk;
+    reply_array(call->reply, count);
+    if (call->rest && walk->parts.size) {
+        put_aside(walk);
+        rope_join(call->rest, &walk->parts);
+        return;
+    }
+    if (!call->reply->out)
+        return;
+    for (struct bytes part; (part = rope_front(&walk->parts)).size;
+         rope_drop(&walk->parts, part.size))
+        reply_raw(call->reply, part);
+    reply_raw(call->reply, buffer_bytes(&walk->found));
+}
+
 void call_reply_value(struct reply *reply, struct bytes value, bool exists)
 {
     if (exists)

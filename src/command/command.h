@@ -11,6 +11,7 @@
 #include "base/buffer.h"
 #include "base/bytes.h"
 #include "base/limits.h"
+#include "base/rope.h"
 #include "data/db.h"
 #include "resp/writer.h"
 
@@ -25,10 +26,12 @@ struct walk_state {
     bool unfinished;
     bool second_round; /* of a command that goes over its words twice */
     uint64_t cursor;
-    uint64_t count;      /* what it counts */
-    struct buffer found; /* parts of the reply, whose number must stand before them */
-    int64_t budget;      /* of the present slice: see call_slice() */
-    uint64_t work;       /* db_work() at its beginning */
+    uint64_t count; /* what it counts */
+    /* Parts of the reply, whose number must stand before them; the newest are in `found`. */
+    struct rope parts;
+    struct buffer found;
+    int64_t budget; /* of the present slice: see call_slice() */
+    uint64_t work;  /* db_work() at its beginning */
 };
 
 /* What a command asks to have executed for it: call_carry(). */
@@ -49,6 +52,8 @@ struct call {
     struct db_view *view;          /* of a read that goes on: it looks there; else NULL */
     unsigned database;             /* of db: the one that the client selected */
     struct reply *reply;           /* exactly one reply is written to it */
+    struct rope *rest;             /* what comes behind what `reply` holds; NULL: it holds all */
+    uint32_t reply_max;            /* of a read: a larger reply may end anywhere; 0: it may not */
     struct connection *connection; /* NULL unless local */
     struct server *server;         /* NULL unless local */
     int64_t now_ms;                /* the only clock a command may use: Unix time, milliseconds */

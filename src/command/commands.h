@@ -56,6 +56,13 @@ bool call_delete(struct call *call, struct bytes key,
  * word subtracts its bytes from walk->budget. */
 uint32_t call_slice(struct call *call, uint32_t first);
 bool call_takes(struct call *call, uint32_t i);
+/* Of a read that collects the parts of its reply in walk->found: puts aside what is there.  False:
+ * it is larger than wanted, or with `more` bytes too large; answered. */
+bool call_keeps_parts(struct call *call, size_t more);
+/* A value into walk->found, or behind it. */
+void call_add_part(struct call *call, struct bytes value, bool exists);
+/* An array of `count` parts, of which all are there. */
+void call_reply_parts(struct call *call, uint64_t count);
 void call_reply_value(struct reply *reply, struct bytes value, bool exists); /* bulk or null */
 void call_reply_ok(struct reply *reply);
 /* HELP of a container: a title line, `lines` (ended by NULL), and a line on HELP itself. */

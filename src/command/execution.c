@@ -48,6 +48,7 @@ static void pop(struct execution *execution)
     struct frame *frame = top_of(execution);
     uint64_t took = frame->took;
     buffer_deinit(&frame->walk.found);
+    rope_deinit(&frame->walk.parts);
     frame->walk = (struct walk_state){0};
     frame->took = 0;
     execution->depth--;
@@ -92,10 +93,14 @@ static bool step_and_move(struct execution *execution, struct call *call)
     struct frame *frame = top_of(execution);
     struct reply own = {&frame->reply, frame->protocol};
     struct reply *outermost = call->reply;
-    if (execution->depth > 1)
+    struct rope *rest = call->rest;
+    if (execution->depth > 1) {
         call->reply = &own;
+        call->rest = NULL;
+    }
     step(execution, call, frame);
     call->reply = outermost;
+    call->rest = rest;
     if (frame->walk.unfinished)
         return false;
     if (call->carry.command)

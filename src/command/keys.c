@@ -46,7 +46,7 @@ void cmd_type(struct call *call)
  * so that a leader does not miss its heartbeats. */
 enum { WALK_SLICE = 2000 };
 
-/* Keys found so far, as bulk strings; their number must stand before them. */
+/* Keys found so far, as bulk strings. */
 struct walk {
     struct walk_state *state;
     struct reply found; /* into state->found */
@@ -91,12 +91,6 @@ static void walk_match(struct walk *walk, struct bytes pattern)
     walk->match_all = bytes_equal(pattern, bytes_of("*", 1));
 }
 
-static void walk_reply(struct walk *walk, struct reply *reply)
-{
-    reply_array(reply, walk->state->count);
-    reply_raw(reply, buffer_bytes(&walk->state->found));
-}
-
 void cmd_keys(struct call *call)
 {
     struct walk walk;
@@ -104,13 +98,9 @@ void cmd_keys(struct call *call)
     walk_match(&walk, call->argv[1]);
     struct walk_state *state = walk.state;
     state->cursor = walk_scan(call, &walk, state->cursor, WALK_SLICE);
-    state->unfinished = state->cursor != 0 && state->found.size <= REPLY_SIZE_MAX;
-    if (state->unfinished)
-        return;
-    if (state->found.size > REPLY_SIZE_MAX)
-        reply_error(call->reply, ERROR_REPLY_TOO_LARGE);
-    else
-        walk_reply(&walk, call->reply);
+    state->unfinished = state->cursor != 0;
+    if (call_keeps_parts(call, 0) && !state->unfinished)
+        call_reply_parts(call, state->count);
 }
 
 /* As strtoul takes it: Redis's clients send back what they got, people type what they like. */
@@ -174,7 +164,7 @@ void cmd_scan(struct call *call)
     reply_array(call->reply, 2);
     reply_bulk(call->reply, buffer_bytes(&text));
     buffer_deinit(&text);
-    walk_reply(&walk, call->reply);
+    call_reply_parts(call, walk.state->count);
 }
 
 /* Enough lookups on a busy disk for one turn of the event loop. */

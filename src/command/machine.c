@@ -175,11 +175,13 @@ static void *go_on_later(struct machine *machine, int64_t now_ms)
 
 static bool read_now(struct state_machine *base, void **reading,
                      const struct apply_context *context, struct bytes command, int protocol,
-                     struct buffer *out)
+                     struct buffer *out, struct rope *rest)
 {
     struct machine *machine = machine_of(base);
     struct reply reply = {out, protocol};
     struct call call = call_in(context, &reply);
+    call.rest = rest;
+    call.reply_max = context->reply_max;
     struct execution *execution = *reading ? *reading : &machine->reading;
     if (*reading)
         call.now_ms = execution->now_ms;

@@ -143,22 +143,17 @@ void cmd_getdel(struct call *call)
 void cmd_mget(struct call *call)
 {
     struct walk_state *walk = call->walk;
-    struct reply values = {&walk->found, call->reply->protocol};
     for (uint32_t i = call_slice(call, 1); call_takes(call, i); i++) {
         struct bytes value;
         bool exists = call_look(call, call->argv[i], &value) == DB_STRING;
-        if (exists && walk->found.size + value.size > REPLY_SIZE_MAX) {
-            reply_error(call->reply, ERROR_REPLY_TOO_LARGE);
+        if (!call_keeps_parts(call, exists ? value.size : 0))
             return;
-        }
-        call_reply_value(&values, value, exists);
+        call_add_part(call, value, exists);
         if (exists)
             walk->budget -= (int64_t)value.size;
     }
-    if (walk->unfinished)
-        return;
-    reply_array(call->reply, call->argc - 1);
-    reply_raw(call->reply, buffer_bytes(&walk->found));
+    if (!walk->unfinished)
+        call_reply_parts(call, call->argc - 1);
 }
 
 bool words_pairs(struct call *call)

@@ -16,6 +16,7 @@ enum {
     ROOM_FACTOR = 3,
     IN_KEEP = 64 * 1024, /* capacities kept while empty */
     OUT_KEEP = 256 * 1024,
+    REST_MAX = 1024 * 1024, /* of a long reply, sent in one turn, about */
     INLINE_MAX = 64 * 1024, /* Redis's PROTO_INLINE_MAX_SIZE */
     ARGC_MAX = INT32_MAX    /* as Redis; client-query-buffer-limit bounds it first */
 };
@@ -206,21 +207,45 @@ static void forget_sent(struct client *client)
     }
 }
 
+/* Returns the bytes that the socket took. */
+static size_t send_some(struct client *client, struct bytes bytes)
+{
+    size_t taken;
+    if (bytes.size == 0 || client->stream.full || client->doom)
+        return 0;
+    if (stream_write(&client->stream, bytes.data, bytes.size, &taken) == STREAM_FAILED) {
+        client_doom(client, strerror(errno));
+        return 0;
+    }
+    client->clients->stats.output_bytes += taken;
+    client->clients->stats.write_calls += taken > 0;
+    return taken;
+}
+
+/* What is left of a long reply, some of it in a turn. */
+static void send_rest(struct client *client)
+{
+    size_t sent = 0, taken;
+    do {
+        taken = send_some(client, pipeline_rest(&client->pipeline));
+        sent += taken;
+        if (taken && pipeline_sent(&client->pipeline, taken, &client->connection.out))
+            break;
+    } while (taken && sent < REST_MAX);
+    if (taken)
+        client_wants_turn(client);
+}
+
 void client_flush(struct client *client)
 {
     size_t unsent = client_unsent(client);
-    size_t taken;
-    if (unsent == 0 || client->stream.full || client->doom)
-        return;
     const char *from = client->connection.out.data + client->sent;
-    if (stream_write(&client->stream, from, unsent, &taken) == STREAM_FAILED) {
-        client_doom(client, strerror(errno));
-        return;
-    }
+    size_t taken = send_some(client, bytes_of(from, unsent));
     client->sent += taken;
-    client->clients->stats.output_bytes += taken;
-    client->clients->stats.write_calls += taken > 0;
-    forget_sent(client);
+    if (taken)
+        forget_sent(client);
+    if (taken == unsent)
+        send_rest(client);
 }
 
 void client_shrink(struct client *client)

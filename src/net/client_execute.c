@@ -54,13 +54,30 @@ static struct bytes failure_text(enum request_outcome outcome)
                                    "not have been executed\r\n");
 }
 
+/* The end of a client whose reply is over the limit, and was not made any longer. */
+static void refuse_reply(struct client *client)
+{
+    log_warning("closing client %s (id %llu): a reply passed client-output-buffer-limit",
+                client->connection.address, (unsigned long long)client->connection.id);
+    client_doom(client, "client-output-buffer-limit");
+}
+
+static uint32_t reply_max(const struct client *client)
+{
+    uint64_t limit =
+        client->clients->options.config->client_output_buffer_limits[CONFIG_CLASS_NORMAL]
+            .hard_bytes;
+    return limit < UINT32_MAX ? (uint32_t)limit : 0;
+}
+
 static void on_done(void *context, struct request *request, enum request_outcome outcome,
                     struct bytes reply)
 {
     struct client *client = context;
     client_wants_turn(client);
     if (outcome == REQUEST_TOO_LARGE) {
-        pipeline_put_off(&client->pipeline, request);
+        if (!pipeline_put_off(&client->pipeline, request))
+            refuse_reply(client);
         return;
     }
     if (outcome != REQUEST_DONE)
@@ -79,6 +96,7 @@ static struct request *make_request(struct client *client, enum request_kind kin
     request->database = client->connection.database;
     request->deadline_ms =
         loop_now_ms(clients->options.loop) + clients->options.config->request_timeout;
+    client->pipeline.reply_max = reply_max(client);
     return request;
 }
 

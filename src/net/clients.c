@@ -239,7 +239,8 @@ void clients_tick(struct clients *clients)
 static size_t client_memory(const struct client *client)
 {
     return sizeof *client + client->in.capacity + client->connection.out.capacity +
-           client->pipeline.capacity * sizeof client->pipeline.ring[0];
+           client->pipeline.capacity * sizeof client->pipeline.ring[0] +
+           client->pipeline.held_bytes;
 }
 
 /* ---- asked by others --------------------------------------------------------------------- */
@@ -275,7 +276,7 @@ static void describe(struct client *client)
     struct connection *connection = &client->connection;
     connection->query_bytes = client->in.size - client->parsed;
     connection->query_free_bytes = client->in.capacity - client->in.size;
-    connection->unsent_bytes = client_unsent(client);
+    connection->unsent_bytes = client_unsent(client) + client->pipeline.held_bytes;
     connection->memory_bytes = client_memory(client);
     connection->writing = client->stream.full;
 }

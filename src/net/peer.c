@@ -104,8 +104,10 @@ static void send_forward_reply(struct transport *transport, raft_node_id to,
         return;
     }
     struct forward_reply sent = *reply;
-    if (sent.reply.size > WIRE_PAYLOAD_MAX)
+    if (sent.reply.size + (sent.rest ? sent.rest->size : 0) > WIRE_PAYLOAD_MAX) {
         sent.reply = bytes_from_string("-ERR the reply is too large to be passed on\r\n");
+        sent.rest = NULL;
+    }
     wire_encode_forward_reply(&link->out, &sent);
 }
 

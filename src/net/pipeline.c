@@ -1,5 +1,5 @@
 /* See pipeline.h.  Invariants:
- *   L1  the oldest slot is never done (its reply left with it);
+ *   L1  the oldest slot is not done (its reply left with it), but for what is left of a long one;
  *   L2  slots outside start .. start + count hold no buffer and no command;
  *   L3  a slot from `asked` on is not done; `stale` of them have a request;
  *   L4  behind a bounded read that is out there is no write. */
@@ -24,6 +24,7 @@ static struct pipeline_slot *slot_at(const struct pipeline *pipeline, uint32_t p
 static void empty_slot(struct pipeline_slot *slot)
 {
     buffer_deinit(&slot->reply);
+    rope_deinit(&slot->rest);
     blob_release(slot->command);
     slot->command = NULL;
 }
@@ -90,8 +91,6 @@ static void grow(struct pipeline *pipeline)
 static uint32_t share_of(uint32_t place)
 {
     uint32_t share = PIPELINE_REPLIES / (place + 1);
-    if (place == 0)
-        return 0;
     return share > PIPELINE_LARGE ? share : PIPELINE_LARGE;
 }
 
@@ -100,9 +99,9 @@ static void ask(struct pipeline *pipeline, struct request *request)
     struct pipeline_slot *slot = slot_at(pipeline, pipeline->asked);
     uint32_t reads = pipeline->asked - pipeline->writes;
     slot->request = request;
-    if (request->kind == REQUEST_READ && !(pipeline->writes > 0 && reads < PIPELINE_FREE))
-        request->reply_max = share_of(pipeline->asked);
-    slot->bounded = request->reply_max > 0;
+    slot->bounded = request->kind == REQUEST_READ && pipeline->asked > 0 &&
+                    !(pipeline->writes > 0 && reads < PIPELINE_FREE);
+    request->reply_max = slot->bounded ? share_of(pipeline->asked) : pipeline->reply_max;
     pipeline->bounded += slot->bounded;
     pipeline->asked++;
 }
@@ -115,7 +114,7 @@ static void lift_bounds(struct pipeline *pipeline, uint64_t turn)
         struct pipeline_slot *slot = slot_at(pipeline, pipeline->count - i);
         if (!slot->bounded)
             continue;
-        slot->request->reply_max = 0;
+        slot->request->reply_max = pipeline->reply_max;
         slot->bounded = false;
         pipeline->bounded--;
     }
@@ -166,12 +165,16 @@ static void drop_first(struct pipeline *pipeline)
     }
 }
 
+/* Up to a long reply, whose rest goes another way. */
 static void release_done(struct pipeline *pipeline, struct buffer *out)
 {
     while (pipeline->count && slot_at(pipeline, 0)->done) {
-        const struct buffer *reply = &slot_at(pipeline, 0)->reply;
+        struct buffer *reply = &slot_at(pipeline, 0)->reply;
         buffer_append_bytes(out, buffer_bytes(reply));
         pipeline->held_bytes -= reply->size;
+        buffer_deinit(reply);
+        if (slot_at(pipeline, 0)->rest.size)
+            return;
         drop_first(pipeline);
     }
 }
@@ -193,7 +196,17 @@ static void unbound(struct pipeline *pipeline, struct pipeline_slot *slot)
     slot->bounded = false;
 }
 
-void pipeline_finish(struct pipeline *pipeline, const struct request *request, struct bytes reply,
+static void keep(struct pipeline *pipeline, struct pipeline_slot *slot, struct bytes reply,
+                 struct rope *rest)
+{
+    slot->done = true;
+    buffer_append_bytes(&slot->reply, reply);
+    slot->rest = *rest;
+    *rest = (struct rope){0};
+    pipeline->held_bytes += reply.size + slot->rest.size;
+}
+
+void pipeline_finish(struct pipeline *pipeline, struct request *request, struct bytes reply,
                      struct buffer *out)
 {
     uint32_t place = place_of(pipeline, request);
@@ -203,40 +216,67 @@ void pipeline_finish(struct pipeline *pipeline, const struct request *request, s
     }
     struct pipeline_slot *slot = slot_at(pipeline, place);
     unbound(pipeline, slot);
-    adapt(pipeline, reply.size);
-    if (slot->silent)
+    adapt(pipeline, reply.size + request->rest.size);
+    if (slot->silent) {
         reply.size = 0;
-    if (place > 0) {
-        slot->done = true;
-        buffer_append_bytes(&slot->reply, reply);
-        pipeline->held_bytes += reply.size;
-        return;
+        rope_deinit(&request->rest);
     }
-    buffer_append_bytes(out, reply);
+    if (place > 0 || request->rest.size) {
+        keep(pipeline, slot, reply, &request->rest);
+        if (place > 0)
+            return;
+    } else {
+        buffer_append_bytes(out, reply);
+        drop_first(pipeline);
+    }
+    release_done(pipeline, out);
+}
+
+/* ---- what is left of a long reply ------------------------------------------------ */
+
+struct bytes pipeline_rest(const struct pipeline *pipeline)
+{
+    bool is_left = pipeline->count && slot_at(pipeline, 0)->done;
+    return is_left ? rope_front(&slot_at(pipeline, 0)->rest) : bytes_of(NULL, 0);
+}
+
+bool pipeline_sent(struct pipeline *pipeline, size_t size, struct buffer *out)
+{
+    struct pipeline_slot *slot = slot_at(pipeline, 0);
+    check(pipeline->count && slot->done); /* L1 */
+    rope_drop(&slot->rest, size);
+    pipeline->held_bytes -= size;
+    if (slot->rest.size)
+        return false;
     drop_first(pipeline);
     release_done(pipeline, out);
+    return true;
 }
 
 /* ---- asking again --------------------------------------------------------------- */
 
-void pipeline_put_off(struct pipeline *pipeline, const struct request *request)
+bool pipeline_put_off(struct pipeline *pipeline, const struct request *request)
 {
     uint32_t place = place_of(pipeline, request);
     if (place >= pipeline->asked) {
         pipeline->stale--;
-        return;
+        return true;
     }
+    if (!slot_at(pipeline, place)->bounded)
+        return false;
     for (uint32_t i = place; i < pipeline->asked; i++) {
         struct pipeline_slot *slot = slot_at(pipeline, i);
         check(slot->kind == REQUEST_READ); /* L4 */
         unbound(pipeline, slot);
         slot->done = false;
-        pipeline->held_bytes -= slot->reply.size;
+        pipeline->held_bytes -= slot->reply.size + slot->rest.size;
         buffer_deinit(&slot->reply);
+        rope_deinit(&slot->rest);
         pipeline->stale += slot->request != NULL;
     }
     pipeline->asked = place;
     pipeline->allowed = 1;
+    return true;
 }
 
 struct blob *pipeline_next(const struct pipeline *pipeline)

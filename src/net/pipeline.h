@@ -36,20 +36,22 @@ struct pipeline_slot {
     bool silent;  /* CLIENT REPLY OFF or SKIP: the reply is thrown away */
     bool done;
     struct buffer reply; /* done, but earlier ones are not */
+    struct rope rest; /* of a long reply what comes behind it; of the oldest: what is to be sent */
 };
 
 /* {0} is an empty pipeline. */
 struct pipeline {
     struct pipeline_slot *ring; /* owned; capacity is a power of two */
     uint32_t start, count, capacity;
-    uint32_t asked;    /* the first `asked` of them count; asked < count: the rest is put off */
-    uint32_t stale;    /* requests under way among the rest */
-    size_t held_bytes; /* of replies that wait for earlier ones */
-    uint32_t allowed;  /* at most this many at a time; 0: not yet known */
-    uint32_t writes;   /* how many of them are writes */
-    uint32_t bounded;  /* bounded reads under way, of the first `asked` */
-    uint64_t turn;     /* the number of the turn in which the newest came, and */
-    uint32_t fresh;    /* how many came in it */
+    uint32_t asked;     /* the first `asked` of them count; asked < count: the rest is put off */
+    uint32_t stale;     /* requests under way among the rest */
+    size_t held_bytes;  /* of replies that wait for earlier ones, or for those before `rest` */
+    uint32_t allowed;   /* at most this many at a time; 0: not yet known */
+    uint32_t reply_max; /* the largest reply that the client may be sent; 0: any; the owner's */
+    uint32_t writes;    /* how many of them are writes */
+    uint32_t bounded;   /* bounded reads under way, of the first `asked` */
+    uint64_t turn;      /* the number of the turn in which the newest came, and */
+    uint32_t fresh;     /* how many came in it */
 };
 
 void pipeline_deinit(struct pipeline *pipeline); /* and ready for use again */
@@ -58,11 +60,16 @@ bool pipeline_takes(const struct pipeline *pipeline, enum request_kind kind, uin
 /* pipeline_takes() must hold.  Sets reply_max of the request, or of those that came in this
  * turn. */
 void pipeline_add(struct pipeline *pipeline, struct request *request, bool silent, uint64_t turn);
-/* Appends the reply to `out` if it is its turn, and those that waited for it. */
-void pipeline_finish(struct pipeline *pipeline, const struct request *request, struct bytes reply,
+/* Appends the reply to `out` if it is its turn, and those that waited for it.  Takes
+ * request->rest. */
+void pipeline_finish(struct pipeline *pipeline, struct request *request, struct bytes reply,
                      struct buffer *out);
-/* The reply was too large (REQUEST_TOO_LARGE). */
-void pipeline_put_off(struct pipeline *pipeline, const struct request *request);
+/* What is to be sent after `out`, and before anything else is appended there; empty: nothing. */
+struct bytes pipeline_rest(const struct pipeline *pipeline);
+/* So much of it was sent.  True: that was all of it; the replies behind it are in `out`. */
+bool pipeline_sent(struct pipeline *pipeline, size_t size, struct buffer *out);
+/* The reply was too large (REQUEST_TOO_LARGE).  False: not for now, but over reply_max. */
+bool pipeline_put_off(struct pipeline *pipeline, const struct request *request);
 /* The next read to ask again, borrowed; NULL: none, or not yet. */
 struct blob *pipeline_next(const struct pipeline *pipeline);
 /* It is under way as `request`.  Sets its reply_max. */

@@ -74,25 +74,48 @@ static void route_of(unsigned char *at, const struct raft_message *message)
     wire_put_route(at, &route);
 }
 
-/* A large payload ahead of its message; `blob` may be NULL: then the bytes are copied. */
-static void encode_pieces(struct outbox *out, struct bytes payload, struct blob *blob)
+/* So many bytes from the front of the rope, where they are gone. */
+static void append_rope(struct outbox *out, struct rope *rope, size_t left)
 {
-    size_t offset = 0;
-    check(payload.size <= WIRE_PAYLOAD_MAX);
-    while (offset < payload.size) {
-        unsigned char fields[PIECE_SIZE];
-        size_t left = payload.size - offset;
-        size_t size = left < WIRE_PIECE_MAX ? left : WIRE_PIECE_MAX;
-        put_u32(fields, (uint32_t)payload.size);
-        put_u32(fields + 4, (uint32_t)offset);
-        append_head(out, 3, "PIECE", fields, sizeof fields);
-        outbox_append_bulk_header(out, size);
-        if (blob)
-            outbox_append_part(out, blob, offset, size);
-        else
-            outbox_append(out, (const char *)payload.data + offset, size);
+    for (size_t size; left > 0; left -= size) {
+        size = rope_front(rope).size;
+        size = size < left ? size : left;
+        outbox_append_part(out, rope->pieces[rope->first], rope->taken, size);
+        rope_drop(rope, size);
+    }
+}
+
+/* Begins a piece of a large payload, which goes ahead of its message.  Returns its size. */
+static size_t begin_piece(struct outbox *out, size_t total, size_t offset)
+{
+    unsigned char fields[PIECE_SIZE];
+    size_t left = total - offset;
+    size_t size = left < WIRE_PIECE_MAX ? left : WIRE_PIECE_MAX;
+    check(total <= WIRE_PAYLOAD_MAX);
+    put_u32(fields, (uint32_t)total);
+    put_u32(fields + 4, (uint32_t)offset);
+    append_head(out, 3, "PIECE", fields, sizeof fields);
+    outbox_append_bulk_header(out, size);
+    return size;
+}
+
+static void encode_pieces(struct outbox *out, struct blob *payload)
+{
+    for (size_t offset = 0; offset < payload->size;) {
+        size_t size = begin_piece(out, payload->size, offset);
+        outbox_append_part(out, payload, offset, size);
         outbox_append(out, "\r\n", 2);
         offset += size;
+    }
+}
+
+/* The same; empties the rope. */
+static void encode_rope(struct outbox *out, struct rope *rope)
+{
+    size_t total = rope->size;
+    while (rope->size) {
+        append_rope(out, rope, begin_piece(out, total, total - rope->size));
+        outbox_append(out, "\r\n", 2);
     }
 }
 
@@ -167,7 +190,7 @@ static void encode_append(struct outbox *out, const struct raft_message *message
         size_t size;
         uint32_t taken = frame_of(entries + from, count - from, &size);
         if (taken == 1 && is_large(entries[from].size))
-            encode_pieces(out, blob_bytes(entries[from].payload), entries[from].payload);
+            encode_pieces(out, entries[from].payload);
         encode_append_frame(out, message, prev, entries + from, taken, size);
         from += taken;
         prev = entries[from - 1].pos;
@@ -237,13 +260,22 @@ void wire_encode_forward(struct outbox *out, const struct forward *forward)
     put_u32(fields + 35, forward->reply_max);
     bool large = is_large(forward->command->size);
     if (large)
-        encode_pieces(out, blob_bytes(forward->command), forward->command);
+        encode_pieces(out, forward->command);
     append_head(out, large ? 2 : 3, "FORWARD", fields, sizeof fields);
     if (large)
         return;
     outbox_append_bulk_header(out, forward->command->size);
     outbox_append_blob(out, forward->command);
     outbox_append(out, "\r\n", 2);
+}
+
+static void encode_large_reply(struct outbox *out, const struct forward_reply *reply)
+{
+    struct rope whole = {0};
+    rope_append(&whole, reply->reply);
+    if (reply->rest)
+        rope_join(&whole, reply->rest);
+    encode_rope(out, &whole);
 }
 
 void wire_encode_forward_reply(struct outbox *out, const struct forward_reply *reply)
@@ -253,12 +285,17 @@ void wire_encode_forward_reply(struct outbox *out, const struct forward_reply *r
     put_u64(fields + 8, reply->id);
     fields[16] = reply->refused ? 1 : 0;
     fields[17] = (unsigned char)reply->outcome;
-    bool large = is_large(reply->reply.size);
-    if (large)
-        encode_pieces(out, reply->reply, NULL);
-    append_head(out, large ? 2 : 3, "FORWARDED", fields, sizeof fields);
-    if (!large)
-        append_bulk(out, reply->reply.data, reply->reply.size);
+    size_t size = reply->reply.size + (reply->rest ? reply->rest->size : 0);
+    if (is_large(size))
+        encode_large_reply(out, reply);
+    append_head(out, is_large(size) ? 2 : 3, "FORWARDED", fields, sizeof fields);
+    if (is_large(size))
+        return;
+    outbox_append_bulk_header(out, size);
+    outbox_append(out, reply->reply.data, reply->reply.size);
+    if (reply->rest)
+        append_rope(out, reply->rest, reply->rest->size);
+    outbox_append(out, "\r\n", 2);
 }
 
 /* ---- decoding -------------------------------------------------------------------- */

@@ -49,11 +49,12 @@ static bool is_owed_too_much(struct replica *replica, const struct request *requ
 static void answer_read(struct replica *replica, struct request *request)
 {
     struct bytes reply = buffer_bytes(&replica->reply);
-    if (is_owed_too_much(replica, request, reply.size)) {
+    size_t size = reply.size + request->rest.size;
+    if (is_owed_too_much(replica, request, size)) {
         request_finish(replica, request, REQUEST_NOT_DONE, bytes_of(NULL, 0));
         return;
     }
-    if (request->reply_max && reply.size > request->reply_max) {
+    if (request->reply_max && size > request->reply_max) {
         request_finish(replica, request, REQUEST_TOO_LARGE, bytes_of(NULL, 0));
         return;
     }
@@ -73,12 +74,13 @@ static enum slice serve_one(struct replica *replica, struct request *request)
     struct state_machine *machine = replica->options.machine;
     struct apply_context context = {.meaning = replica_meaning(replica),
                                     .database = request->database,
-                                    .now_ms = never_earlier(machine, replica->log_time_ms)};
+                                    .now_ms = never_earlier(machine, replica->log_time_ms),
+                                    .reply_max = request->reply_max};
     buffer_clear(&replica->reply);
     if (machine->ops->read(machine, &request->reading, &context, blob_bytes(request->command),
-                           request->protocol, &replica->reply)) {
+                           request->protocol, &replica->reply, &request->rest)) {
         request_leave_place(replica, request);
-        replica->served_bytes += replica->reply.size;
+        replica->served_bytes += replica->reply.size + request->rest.size;
         answer_read(replica, request);
         return SLICE_LAST;
     }

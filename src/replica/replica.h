@@ -16,6 +16,7 @@
 #include "base/blob.h"
 #include "base/buffer.h"
 #include "base/bytes.h"
+#include "base/rope.h"
 #include "raft/raft.h"
 #include "storage/raft_log.h"
 #include "storage/raft_log_reader.h"
@@ -52,7 +53,8 @@ enum request_place {
 struct read_batch;
 struct request;
 struct request_line;
-/* Called from replica_run() or replica_tick(), exactly once.  `reply` is borrowed for the call. */
+/* Called from replica_run() or replica_tick(), exactly once.  `reply` is borrowed for the call;
+ * what is in request->rest comes behind it, and may be taken from there. */
 typedef void request_done(void *context, struct request *request, enum request_outcome outcome,
                           struct bytes reply);
 
@@ -67,8 +69,8 @@ struct request {
     void *context;       /* set to NULL with replica_abandon() when the client went away */
     int64_t deadline_ms; /* replica time */
     /* Of a read: a larger reply is not wanted now; 0: any size.  May be changed until the next
-     * replica_run().  If it is bounded then, no write of its client may follow before it is
-     * finished: asked again, it would see that. */
+     * replica_run().  Who means to ask again with more must not let a write of its client follow
+     * before it is finished: asked again, it would see that. */
     uint32_t reply_max;
     /* The rest is the replica's. */
     enum request_place place;
@@ -78,6 +80,7 @@ struct request {
     struct request *timed_prev, *timed_next; /* while `timed`: those submitted here, by deadline */
     bool timed;
     void *reading;            /* SERVED: how far, as the state machine has it; owned */
+    struct rope rest;         /* of a read that is done: of its reply what comes behind `reply` */
     struct read_batch *batch; /* READING, TIED: whose confirmation it shares */
     struct request *behind;   /* TIED: the write of its client before it */
     struct request *tied;     /* of a proposed write: the reads behind it */
@@ -105,6 +108,7 @@ struct apply_context {
     int64_t now_ms;   /* never falls */
     uint64_t seed;
     uint32_t value_max; /* the largest string that the command may make; 0: not limited by it */
+    uint32_t reply_max; /* of a read: a reply that is found to be larger may end anywhere; 0: not */
 };
 
 struct state_machine_ops {
@@ -126,9 +130,9 @@ struct state_machine_ops {
      * nothing is in `reply` yet.  Then `*reading`, NULL at the first call, holds how far it has
      * come; whatever is applied and read meanwhile, it goes on in the state that it began with, by
      * another call, or is dropped.  False and still NULL: there is no room for that now; it begins
-     * again, later. */
+     * again, later.  `rest`, empty at the call, gets what of a long reply comes behind `reply`. */
     bool (*read)(struct state_machine *machine, void **reading, const struct apply_context *context,
-                 struct bytes command, int protocol, struct buffer *reply);
+                 struct bytes command, int protocol, struct buffer *reply, struct rope *rest);
     void (*read_drop)(struct state_machine *machine, void *reading);
     /* Rises with what was done: a byte copied counts one.  What a turn may do is bounded by it. */
     uint64_t (*work)(struct state_machine *machine);
@@ -167,6 +171,7 @@ struct forward_reply {
     bool refused; /* not this term's leader: certainly not executed */
     enum request_outcome outcome;
     struct bytes reply;
+    struct rope *rest; /* what comes behind it, may be taken; NULL: nothing, as in those received */
 };
 
 struct transport_ops {

@@ -207,7 +207,7 @@ static void stop_timing(struct replica *replica, struct request *request)
     request->timed = false;
 }
 
-static void answer_origin(struct replica *replica, const struct request *request, bool refused,
+static void answer_origin(struct replica *replica, struct request *request, bool refused,
                           enum request_outcome outcome, struct bytes reply)
 {
     struct transport *transport = replica->options.transport;
@@ -217,6 +217,7 @@ static void answer_origin(struct replica *replica, const struct request *request
         .refused = refused,
         .outcome = outcome,
         .reply = reply,
+        .rest = outcome == REQUEST_DONE ? &request->rest : NULL,
     };
     transport->ops->forward_reply(transport, request->origin, &answer);
 }
@@ -229,6 +230,7 @@ static void request_free(struct replica *replica, struct request *request)
     stop_timing(replica, request);
     replica->under_way_count--;
     blob_release(request->command);
+    rope_deinit(&request->rest);
     memory_free(request);
 }
 
@@ -294,8 +296,8 @@ static void expire(struct replica *replica, struct request *request)
     case REQUEST_RETURNED:
     case REQUEST_READING:
     case REQUEST_TIED:
-    case REQUEST_BETWEEN:
-    case REQUEST_SERVED: request_finish(replica, request, REQUEST_NOT_DONE, no_reply); break;
+    case REQUEST_BETWEEN: request_finish(replica, request, REQUEST_NOT_DONE, no_reply); break;
+    case REQUEST_SERVED: break; /* it waits for nobody any more, and has its state: it goes on */
     }
 }
 

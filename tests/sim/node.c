@@ -69,10 +69,12 @@ static void machine_applied(struct state_machine *port, struct raft_pos pos, int
 
 static bool machine_read(struct state_machine *port, void **reading,
                          const struct apply_context *context, struct bytes command, int protocol,
-                         struct buffer *reply)
+                         struct buffer *reply, struct rope *rest)
 {
     struct sim_node *node = node_of(port);
-    return node->machine->ops->read(node->machine, reading, context, command, protocol, reply);
+    (void)rest; /* the clients here take a reply in one piece */
+    return node->machine->ops->read(node->machine, reading, context, command, protocol, reply,
+                                    NULL);
 }
 
 static void machine_read_drop(struct state_machine *port, void *reading)

@@ -347,6 +347,49 @@ static void too_much_output_in_one_turn(void **state)
     buffer_deinit(&heard);
 }
 
+/* KEYS gives 100 names of 40,000 bytes. */
+static void set_long_names(int fd)
+{
+    enum { SIZE = 40000 };
+    struct buffer command = {0};
+    for (int i = 0; i < 100; i++) {
+        buffer_clear(&command);
+        buffer_printf(&command, "*3\r\n$3\r\nSET\r\n$%d\r\n%0*d\r\n$1\r\nx\r\n", SIZE, SIZE, i);
+        say_bytes(fd, command.data, command.size);
+        assert_hears(fd, "+OK\r\n");
+    }
+    buffer_deinit(&command);
+}
+
+static void a_long_reply_comes_whole_and_in_its_place(void **state)
+{
+    (void)state;
+    int a = dial();
+    struct buffer heard = {0};
+    set_long_names(a);
+    say(a, "ECHO before\r\nKEYS *\r\nGET none\r\nECHO after\r\n");
+    assert_true(hear_all(a, &heard));
+    assert_int_equal(heard.size, 12 + 6 + 100 * (8 + 40000 + 2) + 5 + 11);
+    assert_memory_equal(heard.data, "$6\r\nbefore\r\n*100\r\n$40000\r\n", 26);
+    assert_memory_equal(heard.data + heard.size - 18, "\r\n$-1\r\n$5\r\nafter\r\n", 18);
+    close(a);
+    buffer_deinit(&heard);
+}
+
+static void a_long_reply_over_the_limit_is_not_made(void **state)
+{
+    (void)state;
+    int a = dial();
+    struct buffer heard = {0};
+    set_long_names(a);
+    set("client-output-buffer-limit", "normal 3000000 0 0");
+    say(a, "KEYS *\r\n");
+    assert_false(hear_all(a, &heard));
+    assert_int_equal(heard.size, 0);
+    close(a);
+    buffer_deinit(&heard);
+}
+
 static void too_much_output_for_too_long(void **state)
 {
     struct buffer heard = {0};
@@ -475,6 +518,8 @@ int main(void)
         TEST(a_client_that_idles),
         TEST(too_much_output_at_once),
         TEST(too_much_output_in_one_turn),
+        TEST(a_long_reply_comes_whole_and_in_its_place),
+        TEST(a_long_reply_over_the_limit_is_not_made),
         TEST(too_much_output_for_too_long),
         TEST(a_client_that_says_its_last),
         TEST(a_client_that_is_killed),

@@ -265,7 +265,8 @@ static inline void world_read(struct world *world, struct bytes encoded, struct 
                                     .now_ms = world->now_ms};
     const struct state_machine_ops *ops = world->machine->ops;
     void *reading = NULL;
-    while (!ops->read(world->machine, &reading, &context, encoded, world->connection.protocol, out))
+    while (!ops->read(world->machine, &reading, &context, encoded, world->connection.protocol, out,
+                      NULL))
         world->pauses++;
 }
 

@@ -435,8 +435,19 @@ static bool read_slice(struct world *world, void **reading, const struct blob *c
                        struct buffer *out)
 {
     struct apply_context context = {.meaning = 1, .now_ms = world->now_ms};
-    return world->machine->ops->read(world->machine, reading, &context, blob_bytes(command), 2,
-                                     out);
+    return world->machine->ops->read(world->machine, reading, &context, blob_bytes(command), 2, out,
+                                     NULL);
+}
+
+/* The same command, with a place for what comes behind the beginning of a long reply. */
+static void read_in_pieces(struct world *world, const struct blob *command, uint32_t reply_max,
+                           struct buffer *out, struct rope *rest)
+{
+    struct apply_context context = {.meaning = 1, .now_ms = world->now_ms, .reply_max = reply_max};
+    void *reading = NULL;
+    while (!world->machine->ops->read(world->machine, &reading, &context, blob_bytes(command), 2,
+                                      out, rest))
+        continue;
 }
 
 static struct blob *encode_mget(uint32_t keys)
@@ -448,6 +459,41 @@ static struct blob *encode_mget(uint32_t keys)
     struct blob *command = command_encode(argv, keys + 1);
     memory_free(argv);
     return command;
+}
+
+/* Whoever takes a long reply in pieces gets the same bytes. */
+static void test_long_replies_come_in_pieces(void **state)
+{
+    enum { KEYS = 9000 };
+    struct world *world = *state;
+    struct bytes argv[] = {bytes_from_string("KEYS"), bytes_from_string("*")};
+    struct blob *commands[] = {command_encode(argv, 2), encode_mget(300)};
+    struct buffer line = {0};
+    for (int i = 0; i < KEYS; i++) {
+        buffer_clear(&line);
+        buffer_printf(&line, "SET key%d %0*d", i, i ? 8 : 40000, i);
+        EXPECT(world, line.data, OK);
+    }
+    for (int i = 0; i < 2; i++) {
+        struct buffer whole = {0}, out = {0};
+        struct rope rest = {0};
+        read_in_pieces(world, commands[i], 0, &whole, NULL);
+        read_in_pieces(world, commands[i], 0, &out, &rest);
+        assert_true(out.size <= 7); /* the number of parts */
+        assert_true(rest.count > 2);
+        for (struct bytes part; (part = rope_front(&rest)).size; rope_drop(&rest, part.size))
+            buffer_append_bytes(&out, part);
+        assert_true(bytes_equal(buffer_bytes(&out), buffer_bytes(&whole)));
+        buffer_clear(&out);
+        /* One that is too long is not made to its end. */
+        read_in_pieces(world, commands[i], 50000, &out, &rest);
+        assert_true(out.size + rest.size > 50000 && out.size + rest.size < 250000);
+        rope_deinit(&rest);
+        buffer_deinit(&out);
+        buffer_deinit(&whole);
+        blob_release(commands[i]);
+    }
+    buffer_deinit(&line);
 }
 
 /* What goes on in later slices sees the state of the first, and hinders nobody. */
@@ -616,6 +662,7 @@ int main(void)
                                        TEST(test_many_stars),
                                        TEST(test_binary),
                                        TEST(test_too_large),
+                                       TEST(test_long_replies_come_in_pieces),
                                        TEST(test_long_reads_see_one_state),
                                        TEST(test_work_is_counted),
                                        TEST(test_scan_is_complete),

@@ -180,6 +180,55 @@ static void it_grows_with_use_and_shrinks_with_large_replies(void **state)
     buffer_deinit(&out);
 }
 
+/* A long reply goes out in pieces; what was finished behind it comes after its last one. */
+static void a_long_reply_leaves_in_pieces(void **state)
+{
+    struct pipeline pipeline = {0};
+    struct buffer out = {0};
+    (void)state;
+    for (uint32_t i = 0; i < 4; i++)
+        add(&pipeline, i, REQUEST_READ, i == 2);
+    for (uint32_t i = 0; i < 3; i++) {
+        rope_append(&requests[i].rest, bytes_from_string("piece"));
+        rope_append(&requests[i].rest, bytes_from_string("last"));
+    }
+    finish(&pipeline, 3, "d", &out);
+    finish(&pipeline, 2, "silent", &out);
+    finish(&pipeline, 1, "b:", &out);
+    assert_int_equal(pipeline.held_bytes, 1 + 2 + 9);
+    assert_int_equal(pipeline_rest(&pipeline).size, 0);
+    finish(&pipeline, 0, "a:", &out);
+    for (int i = 0; i < 2; i++) {
+        assert_text(&out, i ? "b:" : "a:");
+        buffer_clear(&out);
+        assert_true(bytes_equal(pipeline_rest(&pipeline), bytes_from_string("piece")));
+        assert_false(pipeline_sent(&pipeline, 4, &out));
+        assert_true(bytes_equal(pipeline_rest(&pipeline), bytes_from_string("e")));
+        assert_false(pipeline_sent(&pipeline, 1, &out));
+        assert_text(&out, "");
+        assert_true(pipeline_sent(&pipeline, 4, &out));
+    }
+    assert_text(&out, "d");
+    assert_int_equal(pipeline.count, 0);
+    assert_int_equal(pipeline.held_bytes, 0);
+    pipeline_deinit(&pipeline);
+    buffer_deinit(&out);
+}
+
+/* What the client may not be sent is not asked again. */
+static void a_reply_over_the_limit_ends_it(void **state)
+{
+    struct pipeline pipeline = {.reply_max = 1000};
+    (void)state;
+    add(&pipeline, 0, REQUEST_READ, false);
+    add(&pipeline, 1, REQUEST_READ, false);
+    assert_int_equal(requests[0].reply_max, 1000);
+    assert_true(requests[1].reply_max > 1000);
+    assert_true(pipeline_put_off(&pipeline, request_at(1)));
+    assert_false(pipeline_put_off(&pipeline, request_at(0)));
+    pipeline_deinit(&pipeline);
+}
+
 /* Any order of finishing, silent ones among them, gives the order of adding. */
 static void any_order_gives_the_order_of_requests(void **state)
 {
@@ -338,6 +387,8 @@ int main(void)
         cmocka_unit_test(a_write_of_the_same_turn_takes_the_bounds_away),
         cmocka_unit_test(only_so_many_reads_come_before_a_write),
         cmocka_unit_test(it_grows_with_use_and_shrinks_with_large_replies),
+        cmocka_unit_test(a_long_reply_leaves_in_pieces),
+        cmocka_unit_test(a_reply_over_the_limit_ends_it),
         cmocka_unit_test(any_order_gives_the_order_of_requests),
         cmocka_unit_test(it_can_be_given_up_half_way),
         cmocka_unit_test(too_large_a_reply_puts_off_all_behind_it),

@@ -194,11 +194,12 @@ static inline bool admit(struct state_machine *machine, const struct apply_conte
 
 static inline bool serve(struct state_machine *machine, void **reading,
                          const struct apply_context *context, struct bytes command, int protocol,
-                         struct buffer *reply)
+                         struct buffer *reply, struct rope *rest)
 {
     (void)machine;
     (void)command;
     (void)protocol;
+    (void)rest;
     world.read_ms = context->now_ms;
     if (world.read_not_now)
         return false;

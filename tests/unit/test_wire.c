@@ -287,6 +287,19 @@ static void a_large_append_is_split(void **state)
     reader_deinit(&reader);
 }
 
+/* A reply as a read gives it: a beginning, and the rest in pieces. */
+static void cut(struct bytes text, struct bytes *beginning, struct rope *rest)
+{
+    size_t size = (size_t)prng_below(&prng, 100);
+    *beginning = bytes_of(text.data, size);
+    while (size < text.size) {
+        size_t piece = 1 + (size_t)prng_below(&prng, 200000);
+        piece = piece < text.size - size ? piece : text.size - size;
+        rope_append(rest, bytes_of((const char *)text.data + size, piece));
+        size += piece;
+    }
+}
+
 /* Sizes around those at which the form changes, for each kind of payload. */
 static void large_payloads_come_in_pieces(void **state)
 {
@@ -300,7 +313,9 @@ static void large_payloads_come_in_pieces(void **state)
         struct raft_message message = {
             .type = RAFT_APPEND_REQUEST, .from = FROM, .to = TO, .term = 1};
         struct forward forward = {.id = 7, .client = 1, .protocol = 2, .command = text};
-        struct forward_reply reply = {.id = 8, .reply = blob_bytes(text)};
+        struct rope rest = {0};
+        struct forward_reply reply = {.id = 8, .rest = &rest};
+        cut(blob_bytes(text), &reply.reply, &rest);
         struct outbox out = {0};
         struct reader reader;
         uint32_t pieces;
