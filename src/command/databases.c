@@ -87,21 +87,11 @@ bool words_move(struct call *call)
 void cmd_move(struct call *call)
 {
     unsigned target;
-    struct bytes value, key = call->argv[1];
-    struct db_record found;
+    struct bytes key = call->argv[1];
     if (!read_target(call, &target))
         return;
-    if (db_get(call->db, target, key, NULL) != DB_NONE ||
-        !db_lookup(call->db, call->database, key, &found)) {
-        reply_integer(call->reply, 0);
-        return;
-    }
-    enum db_type type = db_get(call->db, call->database, key, &value);
-    struct buffer copy = {0};
-    buffer_append_bytes(&copy, value);
-    call_delete(call, key, "move_from");
-    db_effects_name(call->db, "move_to");
-    db_put(call->db, target, key, type, buffer_bytes(&copy), found.deadline_ms);
-    buffer_deinit(&copy);
-    reply_integer(call->reply, 1);
+    bool is_free = db_get(call->db, target, key, NULL) == DB_NONE;
+    db_effects_name(call->db, "move_from");
+    bool is_moved = is_free && db_rename(call->db, call->database, key, target, key, "move_to");
+    reply_integer(call->reply, is_moved);
 }

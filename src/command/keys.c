@@ -191,17 +191,10 @@ void cmd_randomkey(struct call *call)
 
 static void rename_key(struct call *call)
 {
-    struct bytes value;
-    struct db_record found;
-    bool is_there = db_lookup(call->db, call->database, call->argv[1], &found);
+    db_effects_name(call->db, "rename_from");
+    bool is_there = db_rename(call->db, call->database, call->argv[1], call->database,
+                              call->argv[2], "rename_to");
     check(is_there);
-    enum db_type type = db_get(call->db, call->database, call->argv[1], &value);
-    struct buffer copy = {0};
-    buffer_append_bytes(&copy, value);
-    call_delete(call, call->argv[1], "rename_from");
-    db_effects_name(call->db, "rename_to");
-    db_put(call->db, call->database, call->argv[2], type, buffer_bytes(&copy), found.deadline_ms);
-    buffer_deinit(&copy);
 }
 
 static bool has_source(struct call *call)

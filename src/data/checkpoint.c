@@ -22,6 +22,7 @@ struct checkpoint {
     struct checkpoint_job job;
     struct checkpoint_result result;
     struct slots *change[RECORD_DATABASES]; /* keys that come and go in the kv; owned */
+    struct layer *found;                    /* spaces that are dead by unresolved names; owned */
     struct buffer key, value;               /* scratch */
     pthread_t thread;
     atomic_bool is_done;
@@ -46,8 +47,11 @@ static void count(struct slots **slots, uint64_t word, int64_t keys)
     layers_slots_add(*slots, record_word_slot(word), keys);
 }
 
-/* Has the kv, in which nothing of this checkpoint is yet, the merge's present name? */
-static bool is_stored(struct checkpoint *checkpoint, const struct merge *merge)
+enum { HEAD_SIZE = 64 }; /* of a record: no less than its header */
+
+/* Has the kv, in which nothing of this checkpoint is yet, the merge's present name?  *space: of the
+ * collection that it names there. */
+static bool is_stored(struct checkpoint *checkpoint, const struct merge *merge, uint64_t *space)
 {
     struct kv *kv = checkpoint->job.kv;
     struct place place = {TABLE_KEYS, merge->space, merge->word, merge->name};
@@ -55,8 +59,24 @@ static bool is_stored(struct checkpoint *checkpoint, const struct merge *merge)
     if (!layers_kv_counts(&checkpoint->job.persisted, TABLE_KEYS, merge->space))
         return false;
     record_key(&checkpoint->key, &place);
-    return kv->ops->get_head(kv, KV_DATA, buffer_bytes(&checkpoint->key), 0, &checkpoint->value,
-                             &size);
+    if (!kv->ops->get_head(kv, KV_DATA, buffer_bytes(&checkpoint->key), HEAD_SIZE,
+                           &checkpoint->value, &size))
+        return false;
+    *space = record_space(buffer_bytes(&checkpoint->value));
+    return true;
+}
+
+/* What was said of an entry without a look below turns out. */
+static void resolve_entry(struct checkpoint *checkpoint, unsigned database,
+                          const struct merge *merge, struct entry *entry, bool is_there,
+                          uint64_t space)
+{
+    if (entry->below != BELOW_UNKNOWN)
+        return;
+    count(&checkpoint->result.surplus[database], merge->word, is_there);
+    entry->below = is_there ? BELOW_YES : BELOW_NO;
+    if (is_there && space)
+        layers_space_bury(checkpoint->found, merge->space, space); /* L7 */
 }
 
 /* Says of each entry of the present name what is below it, from the oldest layer up, and counts
@@ -64,20 +84,20 @@ static bool is_stored(struct checkpoint *checkpoint, const struct merge *merge)
 static void resolve_name(struct checkpoint *checkpoint, unsigned database, struct merge *merge)
 {
     bool is_known = false, was_stored = false, is_there = false;
+    uint64_t space = 0; /* of the collection that was there */
     for (unsigned i = checkpoint->job.sources.count; i-- > 0;) {
         if (!(merge->spent & 1u << i))
             continue;
         struct entry *entry = merge->iters[i].entry;
         if (!is_known)
-            is_there = was_stored = entry->below == BELOW_UNKNOWN ? is_stored(checkpoint, merge)
-                                                                  : entry->below == BELOW_YES;
+            is_there = was_stored = entry->below == BELOW_UNKNOWN
+                                        ? is_stored(checkpoint, merge, &space)
+                                        : entry->below == BELOW_YES;
         is_known = true;
-        if (entry->below == BELOW_UNKNOWN) {
-            count(&checkpoint->result.surplus[database], merge->word, is_there);
-            entry->below = is_there ? BELOW_YES : BELOW_NO;
-        }
+        resolve_entry(checkpoint, database, merge, entry, is_there, space);
         check((entry->below == BELOW_YES) == is_there); /* L3 */
         is_there = !entry->is_tombstone;
+        space = is_there ? record_space(entry_record(entry)) : 0;
     }
     count(&checkpoint->change[database], merge->word, is_there - was_stored);
 }
@@ -161,6 +181,13 @@ static void write_counts(struct checkpoint *checkpoint, struct kv_bulk *bulk)
     }
 }
 
+/* Made and dropped since the last checkpoint: there are no rows to be swept (is_dropped). */
+static bool was_never_stored(const struct checkpoint_job *job, const struct merge *merge)
+{
+    return merge->table == TABLE_SPACES && merge->space == 0 &&
+           merge->word >= job->persisted.space_next;
+}
+
 /* A name that the kv has not need not be deleted there. */
 static bool is_worth_a_tombstone(const struct checkpoint_job *job, const struct merge *merge)
 {
@@ -180,6 +207,8 @@ static void write_space(struct kv_bulk *bulk, const struct checkpoint_job *job, 
     while (merge_next(&merge)) {
         struct place place = {table, space, merge.word, merge.name};
         record_key(key, &place);
+        if (was_never_stored(job, &merge))
+            continue;
         if (merge_is_live(&merge))
             ops->bulk_put(bulk, buffer_bytes(key), merge.record);
         else if (is_worth_a_tombstone(job, &merge))
@@ -205,11 +234,28 @@ static bool next_space(const struct checkpoint_job *job, enum table table, uint6
     return is_found;
 }
 
+/* Was the space dropped in one of the layers? */
+static bool is_dropped(const struct checkpoint_job *job, uint64_t space)
+{
+    for (unsigned i = 0; i < job->sources.count; i++)
+        if (overlay_find(&job->sources.layers[i]->tables[TABLE_SPACES], 0, space,
+                         bytes_of(NULL, 0)))
+            return true;
+    return false;
+}
+
+static bool is_worth_writing(const struct checkpoint_job *job, enum table table, uint64_t space)
+{
+    if (table == TABLE_KEYS)
+        return is_living(&job->state, space);
+    return table != TABLE_ROWS || !is_dropped(job, space);
+}
+
 static void write_table(struct kv_bulk *bulk, const struct checkpoint_job *job, enum table table,
                         struct buffer *key)
 {
     for (uint64_t space = 0; next_space(job, table, &space); space++)
-        if (table != TABLE_KEYS || is_living(&job->state, space))
+        if (is_worth_writing(job, table, space))
             write_space(bulk, job, table, space, key);
 }
 
@@ -260,8 +306,78 @@ static void delete_spaces(const struct checkpoint_job *job, uint64_t space_from,
     buffer_deinit(&to);
 }
 
-/* Spaces are given out once, and only databases live: whatever lies between two living ones is
- * dead. */
+/* ---- the rows of dead collections ---------------------------------------------------------- */
+
+enum {
+    SWEEP_SPACES = 512, /* at a time */
+    SWEEP_SINGLY = 256  /* so many rows are deleted one by one, more as a range */
+};
+
+/* Into the batch, so that it takes effect together with what the caller puts there.  A range
+ * tombstone for each of many small collections would cost every reader. */
+static void delete_rows(const struct checkpoint_job *job, struct kv_batch *batch, uint64_t space)
+{
+    const struct kv_ops *ops = job->kv->ops;
+    struct buffer from = {0}, to = {0};
+    struct bytes key, value;
+    struct place place;
+    unsigned rows = 0;
+    record_key_first(&from, TABLE_ROWS, space);
+    struct kv_iter *iter = ops->iter_new(job->kv, KV_DATA, buffer_bytes(&from));
+    while (rows <= SWEEP_SINGLY && ops->iter_next(iter, &key, &value) &&
+           record_key_parse(key, TABLE_ROWS, space, &place)) {
+        if (rows < SWEEP_SINGLY)
+            ops->batch_delete(batch, KV_DATA, key);
+        rows++;
+    }
+    ops->iter_free(iter);
+    if (rows > SWEEP_SINGLY) {
+        record_key_first(&to, TABLE_ROWS, space + 1);
+        delete_range(job, &from, &to);
+    }
+    buffer_deinit(&from);
+    buffer_deinit(&to);
+}
+
+/* Some of the collections of owners from `at`, which it moves on, to below `to`; 0: none is
+ * left. */
+static unsigned sweep_some(const struct checkpoint_job *job, struct buffer *at, uint64_t to)
+{
+    const struct kv_ops *ops = job->kv->ops;
+    struct kv_batch *batch = ops->batch_new(job->kv);
+    struct bytes key, value;
+    struct place place;
+    uint64_t owner;
+    unsigned spaces = 0;
+    struct kv_iter *iter = ops->iter_new(job->kv, KV_DATA, buffer_bytes(at));
+    while (spaces < SWEEP_SPACES && ops->iter_next(iter, &key, &value) &&
+           record_key_space(key, TABLE_SPACES, &owner) && owner < to &&
+           record_key_parse(key, TABLE_SPACES, owner, &place)) {
+        ops->batch_delete(batch, KV_DATA, key);
+        delete_rows(job, batch, place.word);
+        record_key(at, &place);
+        buffer_append_byte(at, 0); /* behind it */
+        spaces++;
+    }
+    ops->iter_free(iter);
+    if (spaces > 0)
+        ops->commit(job->kv, batch, false);
+    ops->batch_free(batch);
+    return spaces;
+}
+
+static void delete_collections(const struct checkpoint_job *job, uint64_t from, uint64_t to)
+{
+    struct buffer at = {0};
+    record_key_first(&at, TABLE_SPACES, from);
+    while (sweep_some(job, &at, to) > 0)
+        ;
+    buffer_deinit(&at);
+}
+
+/* Spaces are given out once, and of databases only those of the state live: whatever lies
+ * between two of them is dead, or a collection's, which has neither keys nor collections of its
+ * own.  Collections of 0 are dead too. */
 static void sweep(const struct checkpoint_job *job)
 {
     uint64_t spaces[RECORD_DATABASES + 1];
@@ -271,10 +387,22 @@ static void sweep(const struct checkpoint_job *job)
     qsort(spaces, RECORD_DATABASES + 1, sizeof *spaces, compare_spaces);
     uint64_t from = 0;
     for (int i = 0; i <= RECORD_DATABASES; i++) {
-        if (from < spaces[i])
+        if (from < spaces[i]) {
+            delete_collections(job, from, spaces[i]);
             delete_spaces(job, from, spaces[i]);
+        }
         from = spaces[i] + 1;
     }
+}
+
+/* What was found dead is written with the layers, as if it were the newest of them. */
+static void take_found(struct checkpoint *checkpoint)
+{
+    struct sources *sources = &checkpoint->job.sources;
+    memmove(sources->layers + 1, sources->layers, sources->count * sizeof *sources->layers);
+    sources->layers[0] = checkpoint->found;
+    sources->count++;
+    check(sources->count <= LAYERS_MAX + 1);
 }
 
 static void run(struct checkpoint *checkpoint)
@@ -285,6 +413,7 @@ static void run(struct checkpoint *checkpoint)
     checkpoint->result.state = job->state;
     for (unsigned i = 0; i < RECORD_DATABASES; i++)
         resolve_database(checkpoint, i);
+    take_found(checkpoint);
     write_layers(checkpoint);
     if (job->sweep)
         sweep(job);
@@ -303,6 +432,7 @@ struct checkpoint *checkpoint_start(const struct checkpoint_job *job)
 {
     struct checkpoint *checkpoint = memory_new(sizeof *checkpoint);
     checkpoint->job = *job;
+    checkpoint->found = layer_new();
     if (!job->wake)
         run(checkpoint);
     else if (pthread_create(&checkpoint->thread, NULL, thread_main, checkpoint) != 0)
@@ -321,6 +451,8 @@ void checkpoint_finish(struct checkpoint *checkpoint, struct checkpoint_result *
         fatal("cannot join the thread of a checkpoint");
     check(checkpoint_is_done(checkpoint));
     *result = checkpoint->result;
+    result->has_dead = checkpoint->found->tables[TABLE_SPACES].entries > 0;
+    layer_free(checkpoint->found);
     for (int i = 0; i < RECORD_DATABASES; i++)
         memory_free(checkpoint->change[i]);
     buffer_deinit(&checkpoint->key);

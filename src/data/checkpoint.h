@@ -25,6 +25,7 @@ struct checkpoint_result {
     struct state state;
     /* For each database of the job's state: how many keys too many were counted; NULL: none. */
     struct slots *surplus[RECORD_DATABASES]; /* the caller frees them */
+    bool has_dead;                           /* collections were written over: to be swept */
 };
 
 /* Waits if it must; frees. */

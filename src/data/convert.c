@@ -57,8 +57,8 @@ static void take_key(struct conversion *c, struct bytes name, struct bytes recor
     size_t size = record_header_encode(out, &header);
     uint64_t hash = XXH3_64bits_withSeed(name.data, name.size, c->state->hash_seed);
     uint64_t word = record_key_word(name, hash);
-    enum overlay_before before;
-    overlay_put(&c->batch, c->space, word, name, bytes_of(out, size), payload, BELOW_NO, &before);
+    struct overlay_spot spot = overlay_locate(&c->batch, c->space, word, name);
+    overlay_put(&c->batch, &spot, name, bytes_of(out, size), payload, BELOW_NO);
     layers_slots_add(c->slots, record_word_slot(word), 1);
     if (c->batch.bytes >= c->batch_bytes)
         write_batch(c);

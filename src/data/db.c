@@ -48,6 +48,7 @@ static void finish(struct db *db)
             take_off(db, result.state.databases[i].space, result.surplus[i]); /* L6 */
         memory_free(result.surplus[i]);
     }
+    db->has_dead |= result.has_dead;
     db->persisted = result.state; /* L1 */
     db->is_read = false;          /* by now the kv may say something else */
     for (unsigned i = db->count - db->storing; i < db->count; i++)
@@ -106,25 +107,31 @@ static bool is_living(const struct db *db, uint64_t space)
     return false;
 }
 
-/* Of the first stored key from this space on; false: there is none. */
-static bool next_stored_space(struct db *db, uint64_t *space)
+/* Of the first stored row from this space on; false: there is none. */
+static bool next_stored_space(struct db *db, enum table table, uint64_t *space)
 {
     struct bytes key, value;
-    record_key_first(&db->sought, TABLE_KEYS, *space);
+    record_key_first(&db->sought, table, *space);
     struct kv_iter *iter = db->kv->ops->iter_new(db->kv, KV_DATA, buffer_bytes(&db->sought));
     bool is_found =
-        db->kv->ops->iter_next(iter, &key, &value) && record_key_space(key, TABLE_KEYS, space);
+        db->kv->ops->iter_next(iter, &key, &value) && record_key_space(key, table, space);
     db->kv->ops->iter_free(iter);
     return is_found;
 }
 
-/* Are there keys of dead spaces, because a crash came before they were deleted? */
-static bool has_dead_keys(struct db *db)
+/* Does the table have rows whose space is not that of a database? */
+static bool has_dead(struct db *db, enum table table)
 {
     uint64_t space = 0;
-    while (next_stored_space(db, &space) && is_living(db, space))
+    while (next_stored_space(db, table, &space) && is_living(db, space))
         space++;
-    return next_stored_space(db, &space) && !is_living(db, space);
+    return next_stored_space(db, table, &space) && !is_living(db, space);
+}
+
+/* Is something left of dead spaces, because a crash came before it was deleted? */
+static bool has_dead_rows(struct db *db)
+{
+    return has_dead(db, TABLE_KEYS) || has_dead(db, TABLE_SPACES);
 }
 
 struct db *db_open(struct kv *kv, const struct db_options *options)
@@ -136,7 +143,7 @@ struct db *db_open(struct kv *kv, const struct db_options *options)
     db->word = record_key_word;
     db->active = layer_new();
     load_state(db);
-    db->has_dead = db->is_dead_stored = has_dead_keys(db);
+    db->has_dead = db->is_dead_stored = has_dead_rows(db);
     return db;
 }
 
@@ -168,16 +175,22 @@ static struct place key_place(const struct db *db, unsigned database, struct byt
 bool db_lookup(struct db *db, unsigned database, struct bytes key, struct db_record *found)
 {
     struct place place = key_place(db, database, key);
-    struct bytes record;
-    struct header header;
+    struct bytes head;
     size_t size;
-    if (!layers_look(db, &place, &record, &size))
+    if (!layers_look(db, &place, &head, &size))
         return false;
-    size_t header_size = record_header_parse(record, &header);
-    *found = (struct db_record){.type = (enum db_type)header.type,
-                                .version = header.version,
-                                .deadline_ms = header.deadline_ms,
-                                .size = size - header_size};
+    *found = layers_found(head, size, NULL);
+    return true;
+}
+
+bool db_find(struct db *db, struct db_view *view, unsigned database, struct bytes key,
+             struct db_record *found, struct bytes *payload)
+{
+    struct place place = key_place(db, database, key);
+    struct bytes record;
+    if (view ? !layers_view_get(view, database, key, &record) : !layers_get(db, &place, &record))
+        return false;
+    *found = layers_found(record, record.size, payload);
     return true;
 }
 
@@ -206,6 +219,52 @@ void db_put(struct db *db, unsigned database, struct bytes key, enum db_type typ
     if (!was_there)
         layers_count(db, database, record_word_slot(place.word), 1);
     effects_note(&db->effects, DB_EFFECT_PUT, database, database, key);
+}
+
+uint64_t db_space_new(struct db *db, unsigned database)
+{
+    return layers_space_new(db, layers_space(db, database));
+}
+
+void db_put_collection(struct db *db, unsigned database, struct bytes key,
+                       const struct db_record *record, struct bytes payload)
+{
+    struct place place = key_place(db, database, key);
+    unsigned char out[RECORD_HEADER_MAX];
+    struct header header = {.type = record->type,
+                            .version = db->version,
+                            .deadline_ms = record->deadline_ms,
+                            .space = record->space};
+    check(record->space < db->state.space_next);
+    size_t size = record_header_encode(out, &header);
+    if (!layers_put(db, &place, bytes_of(out, size), payload))
+        layers_count(db, database, record_word_slot(place.word), 1);
+    effects_note(&db->effects, DB_EFFECT_PUT, database, database, key);
+}
+
+bool db_rename(struct db *db, unsigned database, struct bytes key, unsigned to_database,
+               struct bytes to, const char *to_event)
+{
+    struct place place = key_place(db, database, key);
+    uint64_t owner = layers_space(db, database), heir = layers_space(db, to_database);
+    struct db_record found;
+    struct bytes payload;
+    struct buffer copy = {0};
+    if (!db_find(db, NULL, database, key, &found, &payload))
+        return false;
+    if (database == to_database && bytes_equal(key, to))
+        return true;
+    buffer_append_bytes(&copy, payload);
+    bool is_taken = layers_take(db, &place);
+    check(is_taken);
+    layers_count(db, database, record_word_slot(place.word), -1);
+    effects_note(&db->effects, DB_EFFECT_DELETED, database, database, key);
+    if (found.space && owner != heir)
+        layers_space_move(db, owner, heir, found.space);
+    db_effects_name(db, to_event);
+    db_put_collection(db, to_database, to, &found, buffer_bytes(&copy));
+    buffer_deinit(&copy);
+    return true;
 }
 
 bool db_delete(struct db *db, unsigned database, struct bytes key)
@@ -246,6 +305,7 @@ uint64_t db_slot_size(const struct db *db, unsigned database, unsigned slot)
 void db_flush(struct db *db, unsigned database)
 {
     uint64_t space = layers_space(db, database);
+    layers_spaces_cut(db, space);
     if (overlay_entries(&db->active->tables[TABLE_KEYS], space) > 0) {
         struct layer *flushed = layer_new();
         flushed->tables[TABLE_KEYS] = overlay_cut(&db->active->tables[TABLE_KEYS], space);

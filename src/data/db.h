@@ -44,6 +44,7 @@ struct db_record {
     uint64_t version;    /* index of the entry that changed the key last; 0: see db_begin() */
     int64_t deadline_ms; /* 0: none */
     uint64_t size;       /* of the value, bytes */
+    uint64_t space;      /* of a large collection: where its rows are; else 0 */
 };
 
 /* Before the changes of each entry that was made for a state machine that knows versions and seeds:
@@ -63,6 +64,11 @@ enum db_type db_get(struct db *db, unsigned database, struct bytes key, struct b
 void db_put(struct db *db, unsigned database, struct bytes key, enum db_type type,
             struct bytes value, int64_t deadline_ms);
 bool db_delete(struct db *db, unsigned database, struct bytes key); /* false: there was none */
+/* Gives a key another name, in another database perhaps, with all it has; what had that name is
+ * written over.  O(1) but for the copy of a payload.  The event named before is the key's,
+ * `to_event` the new name's.  False: there is no such key. */
+bool db_rename(struct db *db, unsigned database, struct bytes key, unsigned to_database,
+               struct bytes to, const char *to_event);
 
 /* A put does not look whether the key is new (that would be most of what it costs), so the counts
  * may be too high until somebody did.  Checkpoints do; this does it now, for at most `names` names
@@ -144,6 +150,41 @@ void db_effects_name(struct db *db, const char *event);
  * db_applied(): calls `each`, which must not change the db, for all effects in order. */
 typedef void db_effect_fn(void *context, const struct db_effect *effect);
 void db_effects_drain(struct db *db, db_effect_fn *each, void *context);
+
+/* ---- collections ----------------------------------------------------------- */
+
+/* A small collection is one payload, as its type has it.  The elements of a large one are rows of a
+ * space, and the payload of its key says what else its type keeps.  To delete the key, or to write
+ * over it, is O(1), and ends the space with all its rows.  `view` NULL: as it is now. */
+
+/* What is at a key, and its payload (may be NULL), borrowed until the next call on the db or the
+ * view. False: no such key. */
+bool db_find(struct db *db, struct db_view *view, unsigned database, struct bytes key,
+             struct db_record *found, struct bytes *payload);
+/* For a large collection that is about to get its key in this database, within the same entry. */
+uint64_t db_space_new(struct db *db, unsigned database);
+/* As db_put(), but looks at what was there.  space 0: all is in the payload. */
+void db_put_collection(struct db *db, unsigned database, struct bytes key,
+                       const struct db_record *record, struct bytes payload);
+
+/* Where a row stands among the others of its space: what its type says, or the hash of its name. */
+uint64_t db_row_word(const struct db *db, struct bytes name);
+/* False: no such row.  The value is borrowed as above. */
+bool db_row_get(struct db *db, struct db_view *view, uint64_t space, uint64_t word,
+                struct bytes name, struct bytes *value);
+/* The value may be one that db_row_get() lent.  False: it is new. */
+bool db_row_put(struct db *db, uint64_t space, uint64_t word, struct bytes name,
+                struct bytes value);
+bool db_row_delete(struct db *db, uint64_t space, uint64_t word, struct bytes name);
+
+typedef void db_row_fn(void *context, struct bytes name, struct bytes value);
+
+/* As db_scan(), over rows whose words are hashes. */
+uint64_t db_row_scan(struct db *db, struct db_view *view, uint64_t space, uint64_t cursor,
+                     struct db_scan_limit limit, db_row_fn *each, void *context);
+/* Any row of a space that has `count` of them, with hashes for words: the same chance for each. */
+void db_row_random(struct db *db, struct db_view *view, uint64_t space, uint64_t count,
+                   uint64_t *seed, db_row_fn *each, void *context);
 
 /* ---- exactly-once receipts ---------------------------------------------- */
 

@@ -1,8 +1,8 @@
 /* What an entry does to keys: noted where it is done, in order, and drained when the entry ends.
  *
- * Loop thread.  Nothing here depends on what is in memory and what in the kv, so the effects of an entry
- * are the same on every node.  That is why they do not say whether a key that was put is new: a put
- * does not look. */
+ * Loop thread.  Nothing here depends on what is in memory and what in the kv, so the effects of
+ * an entry are the same on every node.  That is why they do not say whether a key that was put
+ * is new: a put does not look. */
 #ifndef DATA_EFFECTS_H
 #define DATA_EFFECTS_H
 

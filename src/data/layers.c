@@ -70,6 +70,10 @@ void layers_freeze(struct db *db)
  * have too. */
 bool layers_kv_counts(const struct state *persisted, enum table table, uint64_t space)
 {
+    if (table == TABLE_SPACES)
+        return true;
+    if (table == TABLE_ROWS)
+        return space < persisted->space_next;
     if (table != TABLE_KEYS)
         return persisted->receipts > 0;
     for (int i = 0; i < DB_DATABASES; i++)
@@ -160,21 +164,37 @@ static void note_change(struct db *db, size_t bytes)
     db->work += bytes;
 }
 
+/* The space of a collection in the record of a key; 0: none. */
+static uint64_t space_in(const struct place *place, struct bytes record)
+{
+    return place->table == TABLE_KEYS ? record_space(record) : 0;
+}
+
+/* What stood there is written over or deleted (L7). */
+static void leave_space(struct db *db, const struct place *place, uint64_t before, uint64_t now)
+{
+    if (before && before != now)
+        layers_space_drop(db, place->space, before);
+}
+
 bool layers_put(struct db *db, const struct place *place, struct bytes header, struct bytes payload)
 {
     struct overlay *active = &db->active->tables[place->table];
-    enum overlay_before before;
+    struct overlay_spot spot = overlay_locate(active, place->space, place->word, place->name);
+    bool is_known = spot.entry, was_there = is_known && !spot.entry->is_tombstone;
+    uint64_t before = was_there ? space_in(place, entry_record(spot.entry)) : 0;
     /* First the put, then the look below: that may overwrite the scratch buffer, and with it a
      * payload that came from there. */
-    struct entry *entry = overlay_put(active, place->space, place->word, place->name, header,
-                                      payload, BELOW_UNKNOWN, &before);
+    struct entry *entry = overlay_put(active, &spot, place->name, header, payload, BELOW_UNKNOWN);
     note_change(db, place->name.size + entry->record_size);
-    if (before != OVERLAY_ABSENT)
-        return before == OVERLAY_LIVE;
-    struct bytes record;
-    bool is_below = get_below(db, 0, place, HEAD_MAX, &record);
-    overlay_resolve(active, place->space, entry, is_below ? BELOW_YES : BELOW_NO); /* L3 */
-    return is_below;
+    if (!is_known) {
+        struct bytes record;
+        was_there = get_below(db, 0, place, HEAD_MAX, &record);
+        overlay_resolve(active, place->space, entry, was_there ? BELOW_YES : BELOW_NO); /* L3 */
+        before = was_there ? space_in(place, record) : 0;
+    }
+    leave_space(db, place, before, space_in(place, entry_record(entry)));
+    return was_there;
 }
 
 /* What can be said without looking. */
@@ -191,31 +211,57 @@ bool layers_put_blindly(struct db *db, const struct place *place, struct bytes h
                         struct bytes payload)
 {
     struct layer *active = db->active;
-    enum overlay_below below = guess_below(db, place);
-    enum overlay_before before;
-    struct entry *entry = overlay_put(&active->tables[place->table], place->space, place->word,
-                                      place->name, header, payload, below, &before);
+    struct overlay *overlay = &active->tables[place->table];
+    struct overlay_spot spot = overlay_locate(overlay, place->space, place->word, place->name);
+    bool is_known = spot.entry, was_there = is_known && !spot.entry->is_tombstone;
+    enum overlay_below below = is_known ? BELOW_UNKNOWN : guess_below(db, place);
+    uint64_t before = 0;
+    if (was_there)
+        before = space_in(place, entry_record(spot.entry));
+    else if (below == BELOW_YES)
+        before = space_in(place, buffer_bytes(&db->value));
+    struct entry *entry = overlay_put(overlay, &spot, place->name, header, payload, below);
     note_change(db, place->name.size + entry->record_size);
-    if (before != OVERLAY_ABSENT)
-        return before == OVERLAY_LIVE;
+    leave_space(db, place, before, space_in(place, entry_record(entry)));
+    if (is_known)
+        return was_there;
     if (below == BELOW_UNKNOWN)
         active->resolved_space = active->resolved_word = 0;
     return below == BELOW_YES;
 }
 
-bool layers_delete(struct db *db, const struct place *place)
+/* False: there was none.  *before: the space of a collection that the record had. */
+static bool bury(struct db *db, const struct place *place, uint64_t *before)
 {
     struct overlay *active = &db->active->tables[place->table];
     struct entry *entry = find_in(db->active, place);
     struct bytes record;
     if (entry ? entry->is_tombstone : !get_below(db, 0, place, HEAD_MAX, &record))
         return false;
+    *before = space_in(place, entry ? entry_record(entry) : record);
     note_change(db, place->name.size);
-    if (entry && entry->below == BELOW_NO)
+    if (entry && entry->below == BELOW_NO) {
         overlay_remove(active, place->space, place->word, place->name);
-    else
-        overlay_bury(active, place->space, place->word, place->name, BELOW_YES); /* L3 */
+        return true;
+    }
+    struct overlay_spot spot = overlay_locate(active, place->space, place->word, place->name);
+    overlay_bury(active, &spot, place->name, BELOW_YES); /* L3 */
     return true;
+}
+
+bool layers_delete(struct db *db, const struct place *place)
+{
+    uint64_t before;
+    if (!bury(db, place, &before))
+        return false;
+    leave_space(db, place, before, 0);
+    return true;
+}
+
+bool layers_take(struct db *db, const struct place *place)
+{
+    uint64_t before;
+    return bury(db, place, &before);
 }
 
 /* ---- counts ------------------------------------------------------------------------ */
@@ -267,6 +313,8 @@ static bool resolve_space(struct db *db, struct layer *layer, unsigned below, ui
         overlay_resolve(overlay, space, iter.entry, is_below ? BELOW_YES : BELOW_NO);
         if (is_below)
             uncount(db, space, iter.word); /* L6 */
+        if (is_below && record_space(record))
+            layers_space_drop(db, space, record_space(record));
         --*rows;
     }
     layer->resolved_word = iter.word;

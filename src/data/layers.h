@@ -15,11 +15,19 @@
  * L2  kv + layers + active is the state at db->state.index (plus the entry being applied).
  * L3  an entry says BELOW_YES exactly if what is below its layer has its name, BELOW_NO if not;
  *     BELOW_UNKNOWN: nobody looked yet, and the name is counted as if it were new.
- * L4  keys of a space that is no database's are invisible, in every layer.
+ * L4  keys of a space that is no database's are invisible, in every layer; rows of a space that no
+ *     key's record names likewise.
  * L5  each receipt has one record in TABLE_DUE, at its due_ms.
  * L6  keys of a database = those that the counts say - names written over one that is below and not
- *     yet resolved.  Unresolved names of active, and of layers that no checkpoint has, are resolved
- *     by the loop, those in a checkpoint by its thread: each once. */
+ *     yet resolved.  Unresolved names of active, and of layers that no checkpoint has, are
+ * resolved by
+ *     the loop, those in a checkpoint by its thread: each once.
+ * L7  a collection's space stands in TABLE_SPACES, with its database's space while a key has it,
+ * with
+ *     0 from when it has none: the key deleted, or written over, or (of an unresolved name) found
+ *     to have been written over.  That is how the sweep finds the rows.  Of this table entries
+ * may say
+ *     BELOW_YES though nothing is below. */
 #ifndef DATA_LAYERS_H
 #define DATA_LAYERS_H
 
@@ -118,6 +126,24 @@ bool layers_put(struct db *db, const struct place *place, struct bytes header,
 bool layers_put_blindly(struct db *db, const struct place *place, struct bytes header,
                         struct bytes payload);
 bool layers_delete(struct db *db, const struct place *place);
+/* Deletes the key of a collection, but leaves the collection, for another key to name it. */
+bool layers_take(struct db *db, const struct place *place);
+
+/* spaces.c.  Of large collections; `owner` is the space of the database. */
+uint64_t layers_space_new(struct db *db, uint64_t owner);
+void layers_space_drop(struct db *db, uint64_t owner, uint64_t space);
+void layers_space_move(struct db *db, uint64_t owner, uint64_t to, uint64_t space);
+/* Takes the rows of the owner's collections out of active. */
+void layers_spaces_cut(struct db *db, uint64_t owner);
+/* Says in `layer` that the space is nobody's. */
+void layers_space_bury(struct layer *layer, uint64_t owner, uint64_t space);
+
+/* view.c.  As layers_get, in a view; a key's record, and any row. */
+struct db_view;
+bool layers_view_get(struct db_view *view, unsigned database, struct bytes key,
+                     struct bytes *record);
+bool layers_view_row(struct db_view *view, const struct place *place, struct bytes *record);
+const struct sources *layers_view_sources(const struct db_view *view);
 
 /* What a look into the kv counts for beside the bytes of what it finds: db_work(). */
 enum { LAYERS_FETCH_WORK = 4096 };
@@ -137,6 +163,20 @@ static inline uint64_t layers_seed(const struct db *db)
 static inline uint64_t layers_hash(const struct db *db, struct bytes name)
 {
     return db->hash(name, layers_seed(db));
+}
+
+/* What the record of a key says; `record` may be cut behind its header, if `payload` is NULL. */
+static inline struct db_record layers_found(struct bytes record, size_t size, struct bytes *payload)
+{
+    struct header header;
+    size_t header_size = record_header_parse(record, &header);
+    if (payload)
+        *payload = bytes_of((const char *)record.data + header_size, record.size - header_size);
+    return (struct db_record){.type = (enum db_type)header.type,
+                              .version = header.version,
+                              .deadline_ms = header.deadline_ms,
+                              .size = size - header_size,
+                              .space = header.space};
 }
 
 /* The value of a whole record. */

@@ -42,9 +42,24 @@ bool merge_next(struct merge *merge);
 bool merge_next_live(struct merge *merge);
 void merge_close(struct merge *merge);
 
-/* db_scan() over any sources; see there. */
-uint64_t merge_scan(const struct sources *sources, uint64_t space, uint64_t cursor,
-                    struct db_scan_limit limit, db_scan_fn *each, void *context);
+/* db_scan() over any sources and space; see there.  `each` gets the record. */
+uint64_t merge_scan(const struct sources *sources, enum table table, uint64_t space,
+                    uint64_t cursor, struct db_scan_limit limit, db_row_fn *each, void *context);
+uint64_t merge_scan_keys(const struct sources *sources, uint64_t space, uint64_t cursor,
+                         struct db_scan_limit limit, db_scan_fn *each, void *context);
+
+/* Words from `first` on that have all bits but the lowest `shift` in common with it. */
+struct merge_range {
+    enum table table;
+    uint64_t space;
+    uint64_t first;
+    unsigned shift; /* 64: all words */
+};
+
+/* Opens the merge, and lets it stand at any live name of the range, which has `count` of them, each
+ * with the same chance. */
+void merge_random(struct merge *merge, const struct sources *sources,
+                  const struct merge_range *range, uint64_t count, uint64_t *seed);
 
 static inline bool merge_is_live(const struct merge *merge)
 {

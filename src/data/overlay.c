@@ -235,19 +235,26 @@ static bool is_good_fit(const struct entry *entry, size_t record_size)
            entry->record_capacity <= 2 * record_size + SLACK;
 }
 
-static struct entry *place_entry(struct overlay *overlay, uint64_t space, uint64_t word,
-                                 struct bytes name, struct bytes header, struct bytes payload,
-                                 enum overlay_below below, enum overlay_before *before)
+struct overlay_spot overlay_locate(struct overlay *overlay, uint64_t space, uint64_t word,
+                                   struct bytes name)
 {
-    struct overlay_map *map = map_take(overlay, space);
-    PPvoid_t slot = JudyLIns(&map->words, word, PJE0);
+    struct overlay_spot spot = {.map = map_take(overlay, space)};
+    uint32_t length;
+    PPvoid_t slot = JudyLIns(&spot.map->words, word, PJE0);
     if (slot == PPJERR)
         fatal("out of memory");
-    uint32_t length, place;
+    spot.slot = slot;
     struct entry **list = slot_list(slot, &length);
-    struct entry *old = list_find(list, length, name, &place) ? list[place] : NULL;
-    *before = !old ? OVERLAY_ABSENT : old->is_tombstone ? OVERLAY_DEAD : OVERLAY_LIVE;
+    if (list_find(list, length, name, &spot.place))
+        spot.entry = list[spot.place];
+    return spot;
+}
 
+static struct entry *place_entry(struct overlay *overlay, const struct overlay_spot *spot,
+                                 struct bytes name, struct bytes header, struct bytes payload,
+                                 enum overlay_below below)
+{
+    struct entry *old = spot->entry;
     size_t record_size = header.size + payload.size;
     if (old && is_good_fit(old, record_size)) {
         set_record(old, header, payload);
@@ -256,32 +263,34 @@ static struct entry *place_entry(struct overlay *overlay, uint64_t space, uint64
     struct entry *entry = entry_new(name, record_size);
     set_record(entry, header, payload);
     entry->below = old ? old->below : (uint8_t)below;
-    count(overlay, map, entry, 1);
+    count(overlay, spot->map, entry, 1);
     if (!old) {
-        slot_insert(slot, place, entry);
+        slot_insert(spot->slot, spot->place, entry);
         return entry;
     }
-    list[place] = entry;
-    count(overlay, map, old, -1);
+    uint32_t length;
+    struct entry **list = slot_list(spot->slot, &length);
+    check(list[spot->place] == old);
+    list[spot->place] = entry;
+    count(overlay, spot->map, old, -1);
     memory_free(old);
     return entry;
 }
 
-struct entry *overlay_put(struct overlay *overlay, uint64_t space, uint64_t word, struct bytes name,
-                          struct bytes header, struct bytes payload, enum overlay_below below,
-                          enum overlay_before *before)
+struct entry *overlay_put(struct overlay *overlay, const struct overlay_spot *spot,
+                          struct bytes name, struct bytes header, struct bytes payload,
+                          enum overlay_below below)
 {
-    struct entry *entry = place_entry(overlay, space, word, name, header, payload, below, before);
+    struct entry *entry = place_entry(overlay, spot, name, header, payload, below);
     entry->is_tombstone = false;
     return entry;
 }
 
-struct entry *overlay_bury(struct overlay *overlay, uint64_t space, uint64_t word,
+struct entry *overlay_bury(struct overlay *overlay, const struct overlay_spot *spot,
                            struct bytes name, enum overlay_below below)
 {
-    enum overlay_before before;
     struct bytes nothing = {0};
-    struct entry *entry = place_entry(overlay, space, word, name, nothing, nothing, below, &before);
+    struct entry *entry = place_entry(overlay, spot, name, nothing, nothing, below);
     entry->is_tombstone = true;
     return entry;
 }

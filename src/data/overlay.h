@@ -35,19 +35,27 @@ struct overlay {
     uint64_t bytes; /* memory, about */
 };
 
-/* What a name was in the overlay before it was put. */
-enum overlay_before { OVERLAY_ABSENT, OVERLAY_LIVE, OVERLAY_DEAD };
+/* Where a name stands in an overlay, or will.  Good until the overlay is changed otherwise. */
+struct overlay_spot {
+    struct overlay_map *map;
+    void **slot;
+    uint32_t place;
+    struct entry *entry; /* NULL: the overlay says nothing of the name */
+};
 
 /* NULL: the overlay says nothing of this name. */
 struct entry *overlay_find(const struct overlay *overlay, uint64_t space, uint64_t word,
                            struct bytes name);
+/* To be followed by one of the two below. */
+struct overlay_spot overlay_locate(struct overlay *overlay, uint64_t space, uint64_t word,
+                                   struct bytes name);
 /* The record is `header` and `payload` together; the payload may lie in the entry replaced.
  * `below` is for a new entry; one that was there keeps what it had. */
-struct entry *overlay_put(struct overlay *overlay, uint64_t space, uint64_t word, struct bytes name,
-                          struct bytes header, struct bytes payload, enum overlay_below below,
-                          enum overlay_before *before);
+struct entry *overlay_put(struct overlay *overlay, const struct overlay_spot *spot,
+                          struct bytes name, struct bytes header, struct bytes payload,
+                          enum overlay_below below);
 /* Makes it a tombstone. */
-struct entry *overlay_bury(struct overlay *overlay, uint64_t space, uint64_t word,
+struct entry *overlay_bury(struct overlay *overlay, const struct overlay_spot *spot,
                            struct bytes name, enum overlay_below below);
 /* Says of an entry what is below. */
 void overlay_resolve(struct overlay *overlay, uint64_t space, struct entry *entry,

@@ -14,14 +14,17 @@
  *         44  8  next space              2  1  flags                 2  8  request id
  *         52  8  receipts                3  1  0                    10  8  last use, ms
  *         60     for each database:      4  8  version              18  8  time in its 't' record
- *             8  space                  12  8  deadline, ms, if     26     reply
+ *             8  space                     8  deadline, ms, if     26     reply
  *             8  keys                          flag 1 is set
- *                                              value                ('t' has no value)
- *   counts
- *   key    0  1  'c'
- *          1  8  space
- *          9  2  group
- *   value  64 times 8  keys of a slot
+ *                                          8  space of the rows,    ('t' has no value)
+ *                                              if flag 2 is set
+ *                                              value
+ *   counts                              rows of a collection        spaces
+ *   key    0  1  'c'                     0  1  'u'                   0  1  'v'
+ *          1  8  space                   1  8  space                 1  8  space of the database,
+ *          9  2  group                   9  8  word                        0: nobody's
+ *   value  64 times 8  keys of a slot   17     name                  9  8  space of a collection
+ *                                        value: as its type has it   no value
  *
  * A type and flags that this version does not know are refused rather than misread.
  *
@@ -43,6 +46,7 @@ enum {
     STATE_SIZE_2 = 308,
     RECORD_FORMAT = 1,
     FLAG_DEADLINE = 1,
+    FLAG_SPACE = 2,
     OLD_HEADER = 2,
     RECEIPT_VERSION = 1,
     DUE_HASH_BITS = 20,
@@ -50,13 +54,15 @@ enum {
 };
 
 static const int64_t due_time_max = ((int64_t)1 << (64 - DUE_HASH_BITS)) - 1;
-static const char table_kind[TABLES] = {'r', 's', 't'};
+static const char table_kind[TABLES] = {'r', 's', 't', 'u', 'v'};
+static const bool table_has_spaces[TABLES] = {
+    [TABLE_KEYS] = true, [TABLE_ROWS] = true, [TABLE_SPACES] = true};
 
 /* The kind of table, and the space where there are spaces. */
 static size_t put_space(unsigned char *out, enum table table, uint64_t space)
 {
     out[0] = (unsigned char)table_kind[table];
-    if (table != TABLE_KEYS)
+    if (!table_has_spaces[table])
         return 1;
     put_u64_ordered(out + 1, space);
     return 9;
@@ -243,36 +249,64 @@ void record_group_key(struct buffer *key, uint64_t space, unsigned group)
 
 size_t record_header_encode(unsigned char *out, const struct header *header)
 {
+    size_t size = RECORD_HEADER_MIN;
     check(header->type > 0);
     check(header->type < 256);
     out[0] = RECORD_FORMAT;
     out[1] = (unsigned char)header->type;
-    out[2] = header->deadline_ms ? FLAG_DEADLINE : 0;
+    out[2] = (header->deadline_ms ? FLAG_DEADLINE : 0) | (header->space ? FLAG_SPACE : 0);
     out[3] = 0;
     put_u64(out + 4, header->version);
-    if (!header->deadline_ms)
-        return RECORD_HEADER_MIN;
-    put_u64(out + 12, (uint64_t)header->deadline_ms);
-    return RECORD_HEADER_MAX;
+    if (header->deadline_ms) {
+        put_u64(out + size, (uint64_t)header->deadline_ms);
+        size += 8;
+    }
+    if (header->space) {
+        put_u64(out + size, header->space);
+        size += 8;
+    }
+    return size;
+}
+
+/* A field that a flag says is there, and then is not 0. */
+static uint64_t take_field(struct bytes record, size_t *size)
+{
+    const unsigned char *at = record.data;
+    if (record.size < *size + 8)
+        fatal("data: the record of a key is damaged (%zu bytes)", record.size);
+    uint64_t field = get_u64(at + *size);
+    if (field == 0)
+        fatal("data: the record of a key is damaged (an empty field)");
+    *size += 8;
+    return field;
 }
 
 size_t record_header_parse(struct bytes record, struct header *header)
 {
     const unsigned char *at = record.data;
+    size_t size = RECORD_HEADER_MIN;
     if (record.size < RECORD_HEADER_MIN || at[1] == 0)
         fatal("data: the record of a key is damaged (%zu bytes)", record.size);
-    if (at[0] != RECORD_FORMAT || (at[2] & ~FLAG_DEADLINE) != 0 || at[3] != 0)
+    if (at[0] != RECORD_FORMAT || (at[2] & ~(FLAG_DEADLINE | FLAG_SPACE)) != 0 || at[3] != 0)
         fatal("data: the record of a key has format %u, flags %u: written by a newer version?",
               at[0], at[2]);
-    bool has_deadline = at[2] & FLAG_DEADLINE;
-    if (has_deadline && record.size < RECORD_HEADER_MAX)
-        fatal("data: the record of a key is damaged (%zu bytes)", record.size);
-    *header = (struct header){.type = at[1],
-                              .version = get_u64(at + 4),
-                              .deadline_ms = has_deadline ? (int64_t)get_u64(at + 12) : 0};
-    if (has_deadline && !header->deadline_ms)
-        fatal("data: the record of a key is damaged (deadline 0)");
-    return has_deadline ? RECORD_HEADER_MAX : RECORD_HEADER_MIN;
+    *header = (struct header){.type = at[1], .version = get_u64(at + 4)};
+    if (at[2] & FLAG_DEADLINE)
+        header->deadline_ms = (int64_t)take_field(record, &size);
+    if (at[2] & FLAG_SPACE)
+        header->space = take_field(record, &size);
+    return size;
+}
+
+uint64_t record_space(struct bytes record)
+{
+    const unsigned char *at = record.data;
+    check(record.size >= RECORD_HEADER_MIN);
+    if (!(at[2] & FLAG_SPACE))
+        return 0;
+    size_t offset = at[2] & FLAG_DEADLINE ? RECORD_HEADER_MIN + 8 : RECORD_HEADER_MIN;
+    check(record.size >= offset + 8);
+    return get_u64(at + offset);
 }
 
 /* ---- keys of the earlier format ------------------------------------------------------ */

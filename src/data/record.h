@@ -1,5 +1,6 @@
-/* What the data family holds, byte by byte: see the tables in record.c.  Three tables share the
- * family; each is ordered by a 64-bit word and then by the bytes of a name. */
+/* What the data family holds, byte by byte: see the tables in record.c.  The tables that share the
+ * family are each ordered by a space, where there are spaces, then a 64-bit word, then the bytes
+ * of a name. */
 #ifndef DATA_RECORD_H
 #define DATA_RECORD_H
 
@@ -15,13 +16,15 @@ enum table {
     TABLE_KEYS,     /* word = slot and hash of the key (record_key_word), name = key */
     TABLE_RECEIPTS, /* word = hash of the client id, name = client id */
     TABLE_DUE,      /* word = time and hash (record_due_word), name = client id: oldest first */
+    TABLE_ROWS,     /* of large collections: a space each; word and name as its type has them */
+    TABLE_SPACES,   /* space = whose database the collection is in, 0: dead; word = its space */
     TABLES
 };
 
 /* Where a row lies. */
 struct place {
     enum table table;
-    uint64_t space; /* of TABLE_KEYS; else 0 */
+    uint64_t space; /* 0 where there are none */
     uint64_t word;
     struct bytes name;
 };
@@ -44,7 +47,7 @@ struct state {
 enum {
     RECORD_STATE_SIZE = 316,
     RECORD_HEADER_MIN = 12,  /* before the payload of a key's record */
-    RECORD_HEADER_MAX = 20,  /* with a deadline */
+    RECORD_HEADER_MAX = 28,  /* with a deadline and a space */
     RECORD_GROUP_SLOTS = 64, /* of each so many slots the keys are counted in one record, */
     RECORD_GROUP_SIZE = 512, /* of this size */
     RECORD_GROUPS = SLOTS / RECORD_GROUP_SLOTS,
@@ -56,6 +59,7 @@ struct header {
     unsigned type;    /* 1 to 255 */
     uint64_t version; /* index of the entry that changed the key last; 0: before there were any */
     int64_t deadline_ms; /* 0: none */
+    uint64_t space; /* of a large collection: where its rows are; 0: the payload is all of it */
 };
 
 struct receipt_record {
@@ -95,6 +99,9 @@ size_t record_header_encode(unsigned char *out, const struct header *header);
 /* Dies on a record that is damaged or of a newer version.  Of the record the beginning is enough.
  * Returns the size of the header. */
 size_t record_header_parse(struct bytes record, struct header *header);
+
+/* The space in the header of a key's record; 0: none. */
+uint64_t record_space(struct bytes record);
 
 /* ---- keys of the earlier format ------------------------------------------------ */
 

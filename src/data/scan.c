@@ -12,14 +12,14 @@
 
 enum { CURSOR_BITS = 53, CURSOR_SHIFT = 64 - CURSOR_BITS };
 
-uint64_t merge_scan(const struct sources *sources, uint64_t space, uint64_t cursor,
-                    struct db_scan_limit limit, db_scan_fn *each, void *context)
+uint64_t merge_scan(const struct sources *sources, enum table table, uint64_t space,
+                    uint64_t cursor, struct db_scan_limit limit, db_row_fn *each, void *context)
 {
     if (cursor >> CURSOR_BITS) /* none of ours: behind the end */
         return 0;
     uint64_t given = 0, rows = 0, place = 0, next = 0;
     struct merge merge;
-    merge_open(&merge, sources, TABLE_KEYS, space, cursor << CURSOR_SHIFT);
+    merge_open(&merge, sources, table, space, cursor << CURSOR_SHIFT);
     while (merge_next(&merge)) {
         uint64_t here = merge.word >> CURSOR_SHIFT;
         bool is_enough = (given > 0 && given >= limit.keys) || rows >= limit.rows;
@@ -31,19 +31,37 @@ uint64_t merge_scan(const struct sources *sources, uint64_t space, uint64_t curs
         rows++;
         if (!merge_is_live(&merge))
             continue;
-        struct bytes payload;
-        each(context, merge.name, layers_parse(merge.record, &payload));
+        each(context, merge.name, merge.record);
         given++;
     }
     merge_close(&merge);
     return next;
 }
 
+struct key_scan {
+    db_scan_fn *each;
+    void *context;
+};
+
+static void give_key(void *context, struct bytes name, struct bytes record)
+{
+    const struct key_scan *scan = context;
+    struct bytes payload;
+    scan->each(scan->context, name, layers_parse(record, &payload));
+}
+
+uint64_t merge_scan_keys(const struct sources *sources, uint64_t space, uint64_t cursor,
+                         struct db_scan_limit limit, db_scan_fn *each, void *context)
+{
+    struct key_scan scan = {each, context};
+    return merge_scan(sources, TABLE_KEYS, space, cursor, limit, give_key, &scan);
+}
+
 uint64_t db_scan(struct db *db, unsigned database, uint64_t cursor, struct db_scan_limit limit,
                  db_scan_fn *each, void *context)
 {
     struct sources sources = merge_sources(db);
-    return merge_scan(&sources, layers_space(db, database), cursor, limit, each, context);
+    return merge_scan_keys(&sources, layers_space(db, database), cursor, limit, each, context);
 }
 
 /* ---- RANDOMKEY ------------------------------------------------------------------------- */
@@ -66,29 +84,49 @@ static unsigned slot_of_rank(const struct slots *slots, uint64_t *rank)
     return slot;
 }
 
-/* The key at a seat of a bucket, which are the words from `word` on that share `shift` bits fewer
- * than all.  False: the seat is empty. */
-static bool key_at(struct db *db, uint64_t space, uint64_t word, unsigned shift, uint64_t seat,
-                   struct buffer *key)
+static bool is_in_range(const struct merge_range *range, uint64_t word)
 {
-    struct sources sources = merge_sources(db);
-    struct merge merge;
-    merge_open(&merge, &sources, TABLE_KEYS, space, word);
+    return range->shift == 64 || word >> range->shift == range->first >> range->shift;
+}
+
+/* Stands at the name at a seat of a bucket, if anybody sits there. */
+static bool sit(struct merge *merge, const struct merge_range *bucket, uint64_t seat)
+{
     bool is_there;
     do
-        is_there = merge_next_live(&merge) && merge.word >> shift == word >> shift;
+        is_there = merge_next_live(merge) && is_in_range(bucket, merge->word);
     while (is_there && seat-- > 0);
-    if (is_there)
-        buffer_append_bytes(key, merge.name);
-    merge_close(&merge);
     return is_there;
 }
 
-/* Every key has the same chance: the slot by its number of keys; in there a bucket, all of the same
- * size, and a seat in it, again and again until somebody sits there. */
+/* A bucket, all of the same size, and a seat in it, again and again until somebody sits there. */
+void merge_random(struct merge *merge, const struct sources *sources,
+                  const struct merge_range *range, uint64_t count, uint64_t *seed)
+{
+    struct merge_range bucket = *range;
+    unsigned bits = 0; /* of the number of a bucket */
+    check(count > 0);
+    while (count >> bits > BUCKET_KEYS && bits < range->shift)
+        bits++;
+    bucket.shift = range->shift - bits;
+    for (int i = 0; i < TRIES_MAX; i++) {
+        uint64_t number = prng_below(seed, (uint64_t)1 << bits);
+        uint64_t seat = prng_below(seed, BUCKET_SEATS);
+        bucket.first = range->first + (bits > 0 ? number << bucket.shift : 0);
+        merge_open(merge, sources, range->table, range->space, bucket.first);
+        if (sit(merge, &bucket, seat))
+            return;
+        merge_close(merge);
+    }
+    /* Names of one word, more than a bucket has seats: the first of the range will do. */
+    merge_open(merge, sources, range->table, range->space, range->first);
+    bool is_there = sit(merge, range, 0);
+    check(is_there);
+}
+
+/* Every key has the same chance: the slot by its number of keys, then any key in there. */
 bool db_random(struct db *db, unsigned database, uint64_t seed, struct buffer *key)
 {
-    uint64_t space = layers_space(db, database);
     const struct slots *slots = db->slots[database];
     check(layers_unresolved(db) == 0);
     buffer_clear(key);
@@ -96,52 +134,69 @@ bool db_random(struct db *db, unsigned database, uint64_t seed, struct buffer *k
         return false;
     uint64_t rank = prng_below(&seed, db->state.databases[database].keys);
     unsigned slot = slot_of_rank(slots, &rank);
-    uint64_t first = (uint64_t)slot << (64 - SLOT_BITS);
-    unsigned bits = 0; /* of the number of a bucket */
-    while (slots->slots[slot] >> bits > BUCKET_KEYS)
-        bits++;
-    unsigned shift = 64 - SLOT_BITS - bits;
-    for (int i = 0; i < TRIES_MAX; i++) {
-        uint64_t bucket = prng_below(&seed, (uint64_t)1 << bits);
-        uint64_t seat = prng_below(&seed, BUCKET_SEATS);
-        if (key_at(db, space, first + (bucket << shift), shift, seat, key))
-            return true;
-    }
-    /* Keys of one word, more than a bucket has seats: the first of the slot will do. */
-    bool is_there = key_at(db, space, first, 64 - SLOT_BITS, 0, key);
-    check(is_there);
+    struct merge_range range = {.table = TABLE_KEYS,
+                                .space = layers_space(db, database),
+                                .first = (uint64_t)slot << (64 - SLOT_BITS),
+                                .shift = 64 - SLOT_BITS};
+    struct sources sources = merge_sources(db);
+    struct merge merge;
+    merge_random(&merge, &sources, &range, slots->slots[slot], &seed);
+    buffer_append_bytes(key, merge.name);
+    merge_close(&merge);
     return true;
 }
 
 /* ---- the hash of everything ------------------------------------------------------------ */
 
+enum { SALT_KEYS = 3, SALT_ROWS = SALT_KEYS + DB_DATABASES };
+
+static uint64_t record_hash(const struct merge *merge, uint64_t salt)
+{
+    uint64_t name = XXH3_64bits_withSeed(merge->name.data, merge->name.size, merge->word);
+    return XXH3_64bits_withSeed(merge->record.data, merge->record.size, name + salt);
+}
+
 /* Sum over the records of a space: independent of their order.  `salt` tells spaces apart. */
-static uint64_t space_hash(struct db *db, enum table table, uint64_t space, uint64_t salt,
-                           uint64_t *count)
+static uint64_t space_hash(const struct sources *sources, enum table table, uint64_t space,
+                           uint64_t salt, uint64_t *count)
 {
     uint64_t sum = 0;
-    struct sources sources = merge_sources(db);
     struct merge merge;
-    merge_open(&merge, &sources, table, space, 0);
-    for (*count = 0; merge_next_live(&merge); ++*count) {
-        uint64_t name = XXH3_64bits_withSeed(merge.name.data, merge.name.size, merge.word);
-        sum += XXH3_64bits_withSeed(merge.record.data, merge.record.size, name + salt);
+    merge_open(&merge, sources, table, space, 0);
+    for (*count = 0; merge_next_live(&merge); ++*count)
+        sum += record_hash(&merge, salt);
+    merge_close(&merge);
+    return sum;
+}
+
+/* Keys, and the rows of those that are large collections. */
+static uint64_t database_hash(struct db *db, const struct sources *sources, unsigned database)
+{
+    uint64_t sum = 0, keys = 0, rows;
+    struct merge merge;
+    merge_open(&merge, sources, TABLE_KEYS, layers_space(db, database), 0);
+    for (; merge_next_live(&merge); keys++) {
+        uint64_t key = record_hash(&merge, SALT_KEYS + database);
+        uint64_t space = record_space(merge.record);
+        sum += key;
+        if (space)
+            sum += space_hash(sources, TABLE_ROWS, space, key + SALT_ROWS, &rows);
     }
     merge_close(&merge);
+    check(keys == db->state.databases[database].keys);
     return sum;
 }
 
 uint64_t db_hash(struct db *db)
 {
-    uint64_t sum = 0, keys, receipts, due;
+    uint64_t sum = 0, receipts, due;
     while (!db_resolve(db, UINT64_MAX))
         db_wait(db);
-    for (unsigned i = 0; i < DB_DATABASES; i++) {
-        sum += space_hash(db, TABLE_KEYS, layers_space(db, i), TABLES + i, &keys);
-        check(keys == db->state.databases[i].keys);
-    }
-    sum += space_hash(db, TABLE_RECEIPTS, 0, TABLE_RECEIPTS, &receipts);
-    sum += space_hash(db, TABLE_DUE, 0, TABLE_DUE, &due);
+    struct sources sources = merge_sources(db);
+    for (unsigned i = 0; i < DB_DATABASES; i++)
+        sum += database_hash(db, &sources, i);
+    sum += space_hash(&sources, TABLE_RECEIPTS, 0, TABLE_RECEIPTS, &receipts);
+    sum += space_hash(&sources, TABLE_DUE, 0, TABLE_DUE, &due);
     check(receipts == db->state.receipts);
     check(due == receipts); /* L5 */
     return sum;

@@ -98,7 +98,7 @@ uint64_t db_view_index(const struct db_view *view)
     return view->state.index;
 }
 
-static bool view_get(struct db_view *view, const struct place *place, struct bytes *record)
+bool layers_view_row(struct db_view *view, const struct place *place, struct bytes *record)
 {
     for (unsigned i = 0; i < view->sources.count; i++) {
         const struct entry *entry = overlay_find(&view->layers[i]->tables[place->table],
@@ -119,13 +119,24 @@ static bool view_get(struct db_view *view, const struct place *place, struct byt
     return is_found;
 }
 
-enum db_type db_view_get(struct db_view *view, unsigned database, struct bytes key,
-                         struct bytes *value)
+bool layers_view_get(struct db_view *view, unsigned database, struct bytes key,
+                     struct bytes *record)
 {
     check(database < DB_DATABASES);
     struct place place = layers_key(view->db, view->state.databases[database].space, key);
+    return layers_view_row(view, &place, record);
+}
+
+const struct sources *layers_view_sources(const struct db_view *view)
+{
+    return &view->sources;
+}
+
+enum db_type db_view_get(struct db_view *view, unsigned database, struct bytes key,
+                         struct bytes *value)
+{
     struct bytes record, payload;
-    if (!view_get(view, &place, &record))
+    if (!layers_view_get(view, database, key, &record))
         return DB_NONE;
     return layers_parse(record, value ? value : &payload);
 }
@@ -135,5 +146,5 @@ uint64_t db_view_scan(struct db_view *view, unsigned database, uint64_t cursor,
 {
     check(database < DB_DATABASES);
     uint64_t space = view->state.databases[database].space;
-    return merge_scan(&view->sources, space, cursor, limit, each, context);
+    return merge_scan_keys(&view->sources, space, cursor, limit, each, context);
 }

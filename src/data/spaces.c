@@ -1,0 +1,78 @@
+/* Spaces of large collections: made, given to another database, dropped.  Loop thread.
+ *
+ * To drop one is O(1) whatever it holds: its rows are taken out of active in one piece, and a
+ * row in TABLE_SPACES says that it is dead (L7).  What lower layers and the kv have of it nobody
+ * looks for any more; the sweep of a checkpoint deletes it. */
+#include "base/fatal.h"
+#include "data/layers.h"
+
+static void say(struct layer *layer, uint64_t owner, uint64_t space, enum overlay_below below)
+{
+    struct overlay *spaces = &layer->tables[TABLE_SPACES];
+    struct bytes nothing = {0};
+    struct overlay_spot spot = overlay_locate(spaces, owner, space, nothing);
+    overlay_put(spaces, &spot, nothing, nothing, nothing, below);
+}
+
+static void unsay(struct layer *layer, uint64_t owner, uint64_t space)
+{
+    struct overlay *spaces = &layer->tables[TABLE_SPACES];
+    struct bytes nothing = {0};
+    const struct entry *entry = overlay_find(spaces, owner, space, nothing);
+    if (entry && entry->below == BELOW_NO) {
+        overlay_remove(spaces, owner, space, nothing);
+        return;
+    }
+    struct overlay_spot spot = overlay_locate(spaces, owner, space, nothing);
+    overlay_bury(spaces, &spot, nothing, BELOW_YES);
+}
+
+uint64_t layers_space_new(struct db *db, uint64_t owner)
+{
+    uint64_t space = db->state.space_next++;
+    check(owner > 0);
+    say(db->active, owner, space, BELOW_NO);
+    return space;
+}
+
+static void cut_rows(struct db *db, uint64_t space)
+{
+    struct overlay *rows = &db->active->tables[TABLE_ROWS];
+    if (overlay_entries(rows, space) == 0)
+        return;
+    struct layer *cut = layer_new();
+    cut->tables[TABLE_ROWS] = overlay_cut(rows, space);
+    layers_discard(db, cut);
+}
+
+void layers_space_bury(struct layer *layer, uint64_t owner, uint64_t space)
+{
+    check(owner > 0);
+    unsay(layer, owner, space);
+    say(layer, 0, space, BELOW_YES);
+}
+
+void layers_space_drop(struct db *db, uint64_t owner, uint64_t space)
+{
+    check(space < db->state.space_next);
+    cut_rows(db, space);
+    layers_space_bury(db->active, owner, space);
+    db->has_dead = true;
+}
+
+void layers_space_move(struct db *db, uint64_t owner, uint64_t to, uint64_t space)
+{
+    check(owner > 0 && to > 0);
+    check(space < db->state.space_next);
+    unsay(db->active, owner, space);
+    say(db->active, to, space, BELOW_YES);
+}
+
+void layers_spaces_cut(struct db *db, uint64_t owner)
+{
+    struct overlay_iter iter;
+    overlay_seek(&iter, &db->active->tables[TABLE_SPACES], owner, 0);
+    for (; iter.entry; overlay_step(&iter))
+        if (!iter.entry->is_tombstone) /* else it went to another */
+            cut_rows(db, iter.word);
+}

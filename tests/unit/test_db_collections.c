@@ -1,0 +1,487 @@
+/* Large collections in the db against a plain model: made, changed, renamed, moved, written over
+ * with and without a look, flushed, with checkpoints, crashes and views at random places; and
+ * that nothing is left of them in the kv once they are gone.
+ *
+ * What entry i does depends on seed and i alone, so it is applied again after a crash.  A second db
+ * that never checkpoints applies the same: equal hashes show that when a sweep came, or an
+ * unresolved name was looked at, cannot be seen. */
+#include <stdio.h>
+
+#include "kv_memory.h"
+#include "test_db.h"
+
+#include "data/layers.h"
+
+enum { KEYS = 12, BASES = 3, ELEMENTS = 200, CLUSTER = 7, ENTRIES = 2000, RUNS = 12, VIEWS = 2 };
+
+static const unsigned database_of[BASES] = {0, 3, DB_DATABASES - 1};
+
+enum kind { NOTHING, STRING, LARGE };
+
+struct model_key {
+    enum kind kind;
+    uint32_t element[ELEMENTS]; /* its value; 0: not there */
+    uint32_t count;
+};
+
+struct model {
+    struct model_key key[BASES][KEYS];
+};
+
+struct run {
+    uint64_t seed, dice, index;
+    struct kv *kv, *reference_kv;
+    struct db *db, *reference;
+    struct db_options options;
+    struct model model;
+    struct {
+        struct db_view *view; /* NULL: none */
+        struct model model;
+    } views[VIEWS];
+};
+
+struct text {
+    char bytes[32];
+    size_t size;
+};
+
+static struct bytes name(struct text *text, const char *kind, unsigned number)
+{
+    text->size = (size_t)snprintf(text->bytes, sizeof text->bytes, "%s%u", kind, number);
+    return bytes_of(text->bytes, text->size);
+}
+
+static struct bytes value_of(const uint32_t *value)
+{
+    return bytes_of(value, sizeof *value);
+}
+
+/* ---- one entry ------------------------------------------------------------------ */
+
+static void put_large(struct db *db, unsigned base, struct bytes key, uint64_t space,
+                      uint32_t count)
+{
+    struct db_record record = {.type = DB_STRING, .space = space};
+    db_put_collection(db, database_of[base], key, &record, value_of(&count));
+}
+
+/* Adds or overwrites `many` elements from `first` on; makes the collection if it is not there. */
+static void change(struct db *db, struct model *model, unsigned base, unsigned k, uint64_t *dice)
+{
+    struct text text, element;
+    struct bytes key = name(&text, "key", k);
+    struct model_key *expected = &model->key[base][k];
+    struct db_record found = {0};
+    bool is_there = db_find(db, NULL, database_of[base], key, &found, NULL);
+    assert_int_equal(is_there, expected->kind != NOTHING);
+    if (!found.space) {
+        *expected = (struct model_key){.kind = LARGE};
+        found.space = db_space_new(db, database_of[base]);
+    }
+    unsigned many = 1 + (unsigned)prng_below(dice, prng_below(dice, 4) ? 5 : ELEMENTS);
+    for (unsigned i = 0; i < many; i++) {
+        unsigned e = (unsigned)prng_below(dice, ELEMENTS);
+        struct bytes field = name(&element, "element", e);
+        uint64_t word = db_row_word(db, field);
+        uint32_t value = (uint32_t)prng_next(dice) | 1;
+        bool was_there = expected->element[e] != 0;
+        if (prng_below(dice, 4) == 0) {
+            assert_int_equal(db_row_delete(db, found.space, word, field), was_there);
+            expected->element[e] = 0;
+            expected->count -= was_there;
+        } else {
+            assert_int_equal(db_row_put(db, found.space, word, field, value_of(&value)), was_there);
+            expected->element[e] = value;
+            expected->count += !was_there;
+        }
+    }
+    put_large(db, base, key, found.space, expected->count);
+}
+
+static void move(struct db *db, struct model *model, unsigned base, unsigned k, uint64_t *dice)
+{
+    struct text text, other;
+    unsigned to_base = (unsigned)prng_below(dice, BASES), to = (unsigned)prng_below(dice, KEYS);
+    struct model_key *from = &model->key[base][k];
+    bool is_there = db_rename(db, database_of[base], name(&text, "key", k), database_of[to_base],
+                              name(&other, "key", to), NULL);
+    assert_int_equal(is_there, from->kind != NOTHING);
+    if (!is_there || from == &model->key[to_base][to])
+        return;
+    model->key[to_base][to] = *from;
+    *from = (struct model_key){0};
+}
+
+static void apply_one(struct db *db, struct model *model, uint64_t *dice)
+{
+    struct text text;
+    unsigned base = (unsigned)prng_below(dice, BASES), k = (unsigned)prng_below(dice, KEYS);
+    struct bytes key = name(&text, "key", k);
+    struct model_key *expected = &model->key[base][k];
+    uint64_t what = prng_below(dice, 40);
+    if (what < 24) {
+        change(db, model, base, k, dice);
+    } else if (what < 29) {
+        assert_int_equal(db_delete(db, database_of[base], key), expected->kind != NOTHING);
+        *expected = (struct model_key){0};
+    } else if (what < 34) {
+        db_put(db, database_of[base], key, DB_STRING, key, 0);
+        *expected = (struct model_key){.kind = STRING};
+    } else if (what < 38) {
+        move(db, model, base, k, dice);
+    } else if (what < 39) {
+        unsigned other = (unsigned)prng_below(dice, BASES);
+        db_swap(db, database_of[base], database_of[other]);
+        for (unsigned i = 0; i < KEYS; i++) {
+            struct model_key kept = model->key[base][i];
+            model->key[base][i] = model->key[other][i];
+            model->key[other][i] = kept;
+        }
+    } else {
+        db_flush(db, database_of[base]);
+        memset(model->key[base], 0, sizeof model->key[base]);
+    }
+}
+
+static void apply(struct db *db, struct model *model, uint64_t seed, uint64_t index)
+{
+    uint64_t dice = seed ^ index * 0x9e3779b97f4a7c15ull;
+    db_begin(db, seed);
+    for (uint64_t i = 1 + prng_below(&dice, 2); i > 0; i--)
+        apply_one(db, model, &dice);
+    db_applied(db, index, 1, (int64_t)index);
+}
+
+/* ---- comparing -------------------------------------------------------------------- */
+
+struct comparison {
+    const struct model_key *expected;
+    uint32_t seen;
+};
+
+static void compare_row(void *context, struct bytes field, struct bytes value)
+{
+    struct comparison *comparison = context;
+    char text[32] = {0};
+    unsigned e;
+    assert_in_range(field.size, 1, sizeof text - 1);
+    memcpy(text, field.data, field.size);
+    assert_int_equal(sscanf(text, "element%u", &e), 1);
+    assert_in_range(e, 0, ELEMENTS - 1);
+    assert_int_equal(value.size, sizeof comparison->expected->element[e]);
+    assert_memory_equal(value.data, &comparison->expected->element[e], value.size);
+    comparison->seen++;
+}
+
+static void compare_rows(struct db *db, struct db_view *view, uint64_t space,
+                         const struct model_key *expected)
+{
+    struct comparison comparison = {.expected = expected};
+    uint64_t cursor = 0;
+    do
+        cursor = db_row_scan(db, view, space, cursor, (struct db_scan_limit){7, 50}, compare_row,
+                             &comparison);
+    while (cursor != 0);
+    assert_int_equal(comparison.seen, expected->count);
+    for (unsigned e = 0; e < ELEMENTS; e += 17) {
+        struct text text;
+        struct bytes value, field = name(&text, "element", e);
+        bool is_there = db_row_get(db, view, space, db_row_word(db, field), field, &value);
+        assert_int_equal(is_there, expected->element[e] != 0);
+        if (is_there)
+            assert_memory_equal(value.data, &expected->element[e], value.size);
+    }
+}
+
+static void compare(struct db *db, struct db_view *view, const struct model *model)
+{
+    for (unsigned base = 0; base < BASES; base++) {
+        for (unsigned k = 0; k < KEYS; k++) {
+            const struct model_key *expected = &model->key[base][k];
+            struct text text;
+            struct db_record found = {0};
+            struct bytes payload;
+            bool is_there =
+                db_find(db, view, database_of[base], name(&text, "key", k), &found, &payload);
+            assert_int_equal(is_there, expected->kind != NOTHING);
+            assert_int_equal(found.space != 0, expected->kind == LARGE);
+            if (expected->kind != LARGE)
+                continue;
+            assert_int_equal(payload.size, sizeof expected->count);
+            assert_memory_equal(payload.data, &expected->count, payload.size);
+            compare_rows(db, view, found.space, expected);
+        }
+    }
+}
+
+static void wake(void *context)
+{
+    (void)context; /* disturb() polls at random */
+}
+
+/* ---- runs ------------------------------------------------------------------------------ */
+
+static void release_views(struct run *run)
+{
+    for (unsigned i = 0; i < VIEWS; i++) {
+        if (run->views[i].view)
+            db_view_release(run->views[i].view);
+        run->views[i].view = NULL;
+    }
+}
+
+static void crash(struct run *run)
+{
+    release_views(run);
+    db_close(run->db);
+    kv_memory_crash(mortal_of(run->kv)->inner);
+    mortal_set_lives(run->kv, -1);
+    run->db = db_open(run->kv, &run->options);
+    memset(&run->model, 0, sizeof run->model);
+    /* The model has no past: it is made again by a db that is thrown away. */
+    struct kv *kv = kv_memory_open();
+    struct db *db = db_open(kv, &run->options);
+    for (uint64_t i = 1; i <= db_applied_index(run->db); i++)
+        apply(db, &run->model, run->seed, i);
+    db_close(db);
+    kv->ops->close(kv);
+    uint64_t index = run->index;
+    for (run->index = db_applied_index(run->db); run->index < index; run->index++)
+        apply(run->db, &run->model, run->seed, run->index + 1);
+}
+
+static void take_view(struct run *run, unsigned i)
+{
+    if (run->views[i].view) {
+        compare(run->db, run->views[i].view, &run->views[i].model);
+        db_view_release(run->views[i].view);
+        run->views[i].view = NULL;
+        return;
+    }
+    run->views[i].view = db_view_new(run->db);
+    run->views[i].model = run->model;
+}
+
+static void disturb(struct run *run)
+{
+    uint64_t what = prng_below(&run->dice, 300);
+    if (what < 5)
+        db_checkpoint(run->db);
+    else if (what < 15)
+        db_resolve(run->db, prng_below(&run->dice, 20));
+    else if (what < 25)
+        take_view(run, (unsigned)prng_below(&run->dice, VIEWS));
+    else if (what < 27)
+        compare(run->db, NULL, &run->model);
+    else if (what < 60)
+        db_poll(run->db);
+    else if (what == 60)
+        mortal_set_lives(run->kv, (int)prng_below(&run->dice, 6));
+    if (mortal_is_dead(run->kv)) /* what it reads from now on may be anything */
+        crash(run);
+}
+
+static uint64_t rows_of(struct kv *kv, const char *kind)
+{
+    return stored_keys(kv, bytes_from_string(kind));
+}
+
+static void end_entry(struct run *run)
+{
+    run->index++;
+    db_applied(run->db, run->index, 1, (int64_t)run->index);
+}
+
+/* All of it: none is under way, none is due. */
+static void store(struct run *run)
+{
+    end_entry(run);
+    db_wait(run->db);
+    db_checkpoint(run->db);
+    db_wait(run->db);
+}
+
+static void finish(struct run *run)
+{
+    release_views(run);
+    compare(run->db, NULL, &run->model);
+    assert_int_equal(db_hash(run->db), db_hash(run->reference));
+    for (unsigned base = 0; base < BASES; base++)
+        for (unsigned k = 0; k < KEYS; k++) {
+            struct text text;
+            db_delete(run->db, database_of[base], name(&text, "key", k));
+        }
+    store(run);
+    assert_int_equal(rows_of(run->kv, "r"), 0);
+    store(run); /* what was found dead by a checkpoint that could not sweep goes with the next */
+    assert_int_equal(rows_of(run->kv, "u"), 0);
+    assert_int_equal(rows_of(run->kv, "v"), 0);
+}
+
+static void run_once(uint64_t seed, uint64_t checkpoint_bytes, bool has_thread)
+{
+    struct run *run = memory_new(sizeof *run);
+    run->seed = seed;
+    run->dice = seed + 1;
+    run->options = (struct db_options){
+        .cluster = CLUSTER, .checkpoint_bytes = checkpoint_bytes, .wake = has_thread ? wake : NULL};
+    struct db_options never = {.cluster = CLUSTER, .checkpoint_bytes = UINT64_MAX};
+    run->kv = mortal_open(kv_memory_open());
+    run->db = db_open(run->kv, &run->options);
+    run->reference_kv = kv_memory_open();
+    run->reference = db_open(run->reference_kv, &never);
+    struct model *ignored = memory_new(sizeof *ignored);
+    while (run->index < ENTRIES) {
+        run->index++;
+        apply(run->db, &run->model, seed, run->index);
+        apply(run->reference, ignored, seed, run->index);
+        disturb(run);
+    }
+    if (mortal_is_dead(run->kv))
+        crash(run);
+    mortal_set_lives(run->kv, -1);
+    finish(run);
+    db_close(run->db);
+    db_close(run->reference);
+    run->kv->ops->close(run->kv);
+    run->reference_kv->ops->close(run->reference_kv);
+    memory_free(ignored);
+    memory_free(run);
+}
+
+static void test_random_collections(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= RUNS; seed++)
+        run_once(seed, seed % 2 ? 200000 : 1000000000, seed % 3 == 0);
+}
+
+/* ---- single promises ------------------------------------------------------------------- */
+
+struct fixture {
+    struct kv *kv;
+    struct db *db;
+    uint64_t index;
+};
+
+static void setup(struct fixture *f)
+{
+    struct db_options options = {.cluster = CLUSTER, .checkpoint_bytes = 1 << 30};
+    *f = (struct fixture){.kv = kv_memory_open()};
+    f->db = db_open(f->kv, &options);
+}
+
+static void applied(struct fixture *f)
+{
+    f->index++;
+    db_applied(f->db, f->index, 1, 1);
+}
+
+static void teardown(struct fixture *f)
+{
+    db_close(f->db);
+    f->kv->ops->close(f->kv);
+}
+
+static uint64_t make(struct fixture *f, const char *key, uint32_t rows)
+{
+    uint64_t space = db_space_new(f->db, 0);
+    struct db_record record = {.type = DB_STRING, .space = space};
+    for (uint32_t i = 0; i < rows; i++) {
+        struct text text;
+        struct bytes field = name(&text, "element", i);
+        db_row_put(f->db, space, db_row_word(f->db, field), field, value_of(&i));
+    }
+    db_put_collection(f->db, 0, bytes_from_string(key), &record, value_of(&rows));
+    applied(f);
+    return space;
+}
+
+static void test_written_over_without_a_look_is_swept(void **state)
+{
+    struct fixture f;
+    (void)state;
+    setup(&f);
+    make(&f, "k", 1000);
+    db_checkpoint(f.db);
+    assert_int_equal(rows_of(f.kv, "u"), 1000);
+    db_put(f.db, 0, bytes_from_string("k"), DB_STRING, bytes_from_string("x"), 0);
+    applied(&f);
+    db_checkpoint(f.db); /* finds out what it was, and sweeps */
+    applied(&f);
+    db_checkpoint(f.db);
+    assert_int_equal(rows_of(f.kv, "u"), 0);
+    assert_int_equal(rows_of(f.kv, "v"), 0);
+    teardown(&f);
+}
+
+static void test_flushed_database_takes_its_collections_along(void **state)
+{
+    struct fixture f;
+    (void)state;
+    setup(&f);
+    make(&f, "k", 1000);
+    make(&f, "l", 10);
+    uint64_t kept = make(&f, "m", 10);
+    db_rename(f.db, 0, bytes_from_string("m"), 1, bytes_from_string("m"), NULL);
+    applied(&f);
+    db_checkpoint(f.db);
+    make(&f, "n", 500);
+    db_flush(f.db, 0);
+    applied(&f);
+    db_checkpoint(f.db);
+    assert_int_equal(rows_of(f.kv, "u"), 10);
+    assert_int_equal(rows_of(f.kv, "v"), 1);
+    struct db_record found;
+    assert_true(db_find(f.db, NULL, 1, bytes_from_string("m"), &found, NULL));
+    assert_int_equal(found.space, kept);
+    teardown(&f);
+}
+
+/* A row that is drawn, and how often. */
+static void draw(void *context, struct bytes field, struct bytes value)
+{
+    uint32_t *drawn = context, i;
+    (void)field;
+    memcpy(&i, value.data, sizeof i);
+    drawn[i]++;
+}
+
+/* Chi-square with 99 degrees of freedom: above 148 once in a thousand seeds; this is one seed. */
+static void test_draws_are_uniform(void **state)
+{
+    enum { ROWS = 100, DRAWS = 20000 };
+    struct fixture f;
+    uint32_t drawn[ROWS] = {0};
+    uint64_t seed = 5;
+    double chi = 0;
+    (void)state;
+    setup(&f);
+    uint64_t space = make(&f, "k", ROWS / 2);
+    db_checkpoint(f.db);
+    for (uint32_t i = ROWS / 2; i < ROWS; i++) { /* half stored, half in memory */
+        struct text text;
+        struct bytes field = name(&text, "element", i);
+        db_row_put(f.db, space, db_row_word(f.db, field), field, value_of(&i));
+    }
+    for (unsigned i = 0; i < DRAWS; i++)
+        db_row_random(f.db, NULL, space, ROWS, &seed, draw, drawn);
+    for (unsigned i = 0; i < ROWS; i++) {
+        double off = drawn[i] - (double)DRAWS / ROWS;
+        chi += off * off / ((double)DRAWS / ROWS);
+    }
+    assert_true(chi < 148);
+    applied(&f);
+    teardown(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_written_over_without_a_look_is_swept),
+        cmocka_unit_test(test_flushed_database_takes_its_collections_along),
+        cmocka_unit_test(test_draws_are_uniform),
+        cmocka_unit_test(test_random_collections),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
