@@ -31,6 +31,11 @@ static const char *type_name(enum db_type type)
     switch (type) {
     case DB_NONE: return "none";
     case DB_STRING: return "string";
+    case DB_LIST: return "list";
+    case DB_SET: return "set";
+    case DB_ZSET: return "zset";
+    case DB_HASH: return "hash";
+    case DB_STREAM: return "stream";
     }
     return "unknown";
 }

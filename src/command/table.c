@@ -33,6 +33,7 @@
 #define META (ANY | CMD_NOSCRIPT)                                /* not about the data */
 #define DOOR (META | FAST | CONN | CMD_NO_AUTH | CMD_ALLOW_BUSY) /* before AUTH */
 #define SINCE_2 (2u << CMD_SINCE_SHIFT) /* meaning.c */
+#define SINCE_3 (3u << CMD_SINCE_SHIFT)
 #define NO_KEYS {0, 0, 0}
 #define ONE_KEY {1, 1, 1}
 #define TWO_KEYS {1, 2, 1}

@@ -19,8 +19,8 @@
 
 enum { DB_DATABASES = 16 }; /* numbered from 0; any other number is a bug of the caller's */
 
-/* Stored with each value: numbers stay as they are.  Collections come later. */
-enum db_type { DB_NONE, DB_STRING };
+/* Stored with each value: numbers stay as they are. */
+enum db_type { DB_NONE, DB_STRING, DB_LIST, DB_SET, DB_ZSET, DB_HASH, DB_STREAM };
 
 struct db;
 struct db_view;
