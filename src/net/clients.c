@@ -1,6 +1,4 @@
 /* All clients: accepting, the end of a turn, limits and time. */
-#include <string.h>
-#include <unistd.h>
 #include <utlist.h>
 
 #include "base/log.h"
@@ -43,10 +41,7 @@ void clients_free(struct clients *clients)
 
 static void turn_away(struct clients *clients, int fd, const char *text)
 {
-    /* One try: a fresh connection has room for a line, and if not, nothing is lost. */
-    ssize_t ignored = write(fd, text, strlen(text));
-    (void)ignored;
-    close(fd);
+    stream_turn_away(clients->options.loop, fd, text);
     clients->stats.connections_rejected++;
 }
 

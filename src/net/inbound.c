@@ -9,7 +9,7 @@
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
+#include <sys/socket.h>
 #include <utlist.h>
 
 #include "base/fatal.h"
@@ -32,8 +32,7 @@ void inbound_free(struct inbound *inbound)
 {
     struct peers *peers = inbound->peers;
     DL_DELETE(peers->inbounds, inbound);
-    event_del(&inbound->readable);
-    close(inbound->fd);
+    stream_close(&inbound->stream);
     resp_parser_free(inbound->parser);
     buffer_deinit(&inbound->in);
     wire_input_deinit(&inbound->input);
@@ -131,9 +130,10 @@ static void make_place(struct peers *peers, bool greeted, uint64_t origin)
 /* A fresh connection has room for a line; if not, it is not one of ours. */
 static bool say(struct inbound *inbound, struct buffer *text)
 {
-    bool written = write(inbound->fd, text->data, text->size) == (ssize_t)text->size;
+    size_t taken;
+    bool said = stream_write(&inbound->stream, text->data, text->size, &taken) == STREAM_SOME;
     buffer_deinit(text);
-    return written;
+    return said;
 }
 
 static void refuse(struct inbound *inbound, const char *why)
@@ -306,21 +306,24 @@ static size_t make_room(struct inbound *inbound)
     return room < READ_MAX ? room : READ_MAX;
 }
 
-static void on_readable(evutil_socket_t fd, short what, void *context)
+static void on_readable(void *context)
 {
     struct inbound *inbound = context;
-    (void)what;
-    size_t room = make_room(inbound);
-    ssize_t taken = read(fd, inbound->in.data + inbound->in.size, room);
-    if (taken > 0) {
-        inbound->in.size += (size_t)taken;
-        read_commands(inbound);
-    } else if (taken == 0) {
+    size_t room = make_room(inbound), taken;
+    struct buffer *in = &inbound->in;
+    enum stream_result result = stream_read(&inbound->stream, in->data + in->size, room, &taken);
+    if (result == STREAM_ENDED) {
         close_for(inbound, LOG_LEVEL_VERBOSE, "closed by the other side");
-    } else if (errno != EAGAIN && errno != EINTR) {
+    } else if (result == STREAM_FAILED) {
         close_for(inbound, LOG_LEVEL_VERBOSE, strerror(errno));
+    } else if (taken > 0) {
+        in->size += taken;
+        read_commands(inbound);
     }
 }
+
+/* Never full: what is said here is lines, and who has no room for one is closed. */
+static const struct stream_hooks stream_hooks = {.readable = on_readable};
 
 /* ---- life ------------------------------------------------------------------------------------ */
 
@@ -336,15 +339,13 @@ void inbound_accept(struct peers *peers, int fd)
                                  .command_max = STRANGER_BYTES,
                                  .allow_inline = false};
     inbound->peers = peers;
-    inbound->fd = fd;
     inbound->origin = origin;
     inbound->accepted_ms = loop_now_ms(loop);
     inbound->parser = resp_parser_new(&limits);
     socket_peer_name(fd, inbound->address, sizeof inbound->address);
     socket_keepalive(fd, KEEPALIVE_S);
-    event_assign(&inbound->readable, loop_base(loop), fd, EV_READ | EV_PERSIST, on_readable,
-                 inbound);
-    event_add(&inbound->readable, NULL);
+    stream_open(&inbound->stream, loop, fd, &stream_hooks, inbound);
+    stream_set_reading(&inbound->stream, true);
     DL_APPEND(peers->inbounds, inbound);
 }
 

@@ -8,7 +8,6 @@
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/fatal.h"
 #include "base/log.h"
@@ -62,13 +61,8 @@ static void hang_up(struct link *link)
     if (link->resolving)
         evdns_getaddrinfo_cancel(link->resolving);
     link->resolving = NULL;
-    if (link->fd >= 0) {
-        event_del(&link->readable);
-        event_del(&link->writable);
-        close(link->fd);
-    }
-    link->fd = -1;
-    link->writing = false;
+    if (stream_is_open(&link->stream))
+        stream_close(&link->stream);
     link->state = LINK_DOWN;
     outbox_deinit(&link->out);
     buffer_deinit(&link->in);
@@ -88,19 +82,14 @@ void link_close(struct link *link, const char *why)
 
 void link_flush(struct link *link)
 {
-    size_t written;
-    if (link->out.size == 0 || link->writing || link->state != LINK_UP)
+    size_t taken;
+    if (outbox_size(&link->out) == 0 || link->state != LINK_UP || link->stream.full)
         return;
-    check(link->fd >= 0);
-    switch (outbox_write(&link->out, link->fd, &written)) {
-    case OUTBOX_EMPTY: break;
-    case OUTBOX_MORE:
+    enum stream_result result = stream_send(&link->stream, &link->out, &taken);
+    if (result == STREAM_FAILED)
+        link_close(link, strerror(errno));
+    else if (result == STREAM_FULL)
         link->progress_ms = now_of(link);
-        link->writing = true;
-        event_add(&link->writable, NULL);
-        break;
-    case OUTBOX_FAILED: link_close(link, strerror(errno)); break;
-    }
 }
 
 /* ---- the handshake ------------------------------------------------------------------------ */
@@ -109,9 +98,10 @@ void link_flush(struct link *link)
  * what is in there is for one who has proved himself. */
 static void say(struct link *link, struct buffer *text)
 {
-    bool written = write(link->fd, text->data, text->size) == (ssize_t)text->size;
+    size_t taken;
+    bool said = stream_write(&link->stream, text->data, text->size, &taken) == STREAM_SOME;
     buffer_deinit(text);
-    if (!written)
+    if (!said)
         link_close(link, "it does not listen");
 }
 
@@ -138,7 +128,7 @@ static void say_hello(struct link *link)
 static void go_up(struct link *link)
 {
     check(link->state == LINK_PROVE);
-    check(!link->writing);
+    check(!link->stream.full);
     link->state = LINK_UP;
     link->backoff_ms = 0;
     link->complaint[0] = '\0';
@@ -209,43 +199,43 @@ static void read_lines(struct link *link)
     buffer_deinit(&link->in);
 }
 
-static void on_readable(evutil_socket_t fd, short what, void *context)
+static void on_readable(void *context)
 {
     struct link *link = context;
     char bytes[HANDSHAKE_LINE_MAX];
-    (void)what;
-    ssize_t taken = read(fd, bytes, sizeof bytes);
-    if (taken > 0) {
-        buffer_append(&link->in, bytes, (size_t)taken);
-        read_lines(link);
-    } else if (taken == 0) {
+    size_t taken;
+    enum stream_result result = stream_read(&link->stream, bytes, sizeof bytes, &taken);
+    if (result == STREAM_ENDED) {
         link_close(link, "closed by the other side");
-    } else if (errno != EAGAIN && errno != EINTR) {
+    } else if (result == STREAM_FAILED) {
         link_close(link, strerror(errno));
+    } else if (taken > 0) {
+        buffer_append(&link->in, bytes, taken);
+        read_lines(link);
     }
 }
 
-static void on_writable(evutil_socket_t fd, short what, void *context)
+static void on_connected(struct link *link)
 {
-    struct link *link = context;
-    (void)what;
-    event_del(&link->writable);
-    link->writing = false;
-    if (link->state != LINK_DIALING) {
-        link_flush(link);
-        return;
-    }
-    int failure = 0;
-    socklen_t size = sizeof failure;
-    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &failure, &size) != 0)
-        failure = errno;
+    int failure = stream_connected(&link->stream);
     if (failure) {
         link_close(link, strerror(failure));
         return;
     }
-    event_add(&link->readable, NULL);
+    stream_set_reading(&link->stream, true);
     say_hello(link);
 }
+
+static void on_writable(void *context)
+{
+    struct link *link = context;
+    if (link->state == LINK_DIALING)
+        on_connected(link);
+    else
+        link_flush(link);
+}
+
+static const struct stream_hooks stream_hooks = {.readable = on_readable, .writable = on_writable};
 
 /* ---- dialing ------------------------------------------------------------------------------- */
 
@@ -253,7 +243,6 @@ static void connect_to(struct link *link, const struct sockaddr *address, sockle
 {
     int on = 1;
     int stalled_ms = PEER_STALLED_MS;
-    struct event_base *base = loop_base(link->peer->peers->options.loop);
     int fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) {
         link_close(link, strerror(errno));
@@ -262,13 +251,11 @@ static void connect_to(struct link *link, const struct sockaddr *address, sockle
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &stalled_ms, sizeof stalled_ms);
     socket_keepalive(fd, KEEPALIVE_S);
-    link->fd = fd;
-    event_assign(&link->readable, base, fd, EV_READ | EV_PERSIST, on_readable, link);
-    event_assign(&link->writable, base, fd, EV_WRITE | EV_PERSIST, on_writable, link);
+    stream_open(&link->stream, link->peer->peers->options.loop, fd, &stream_hooks, link);
     if (connect(fd, address, size) != 0 && errno != EINPROGRESS)
         link_close(link, strerror(errno));
     else
-        event_add(&link->writable, NULL);
+        stream_connecting(&link->stream);
 }
 
 static void on_resolved(int result, struct evutil_addrinfo *found, void *context)
@@ -330,8 +317,8 @@ static void dial(struct link *link)
     struct sockaddr_storage address;
     int size = sizeof address;
     check(link->state == LINK_DOWN);
-    check(link->fd < 0);
-    check(link->out.size == 0); /* nothing of the connection before goes into this one */
+    check(!stream_is_open(&link->stream));
+    check(outbox_size(&link->out) == 0); /* nothing of the connection before goes into this one */
     link->state = LINK_DIALING;
     link->dialed_ms = now_of(link);
     if (evutil_parse_sockaddr_port(link->peer->member->address, (struct sockaddr *)&address,
@@ -345,7 +332,7 @@ static void dial(struct link *link)
 
 void link_init(struct link *link, struct peer *peer, enum channel channel)
 {
-    *link = (struct link){.peer = peer, .channel = channel, .fd = -1};
+    *link = (struct link){.peer = peer, .channel = channel, .stream.fd = -1};
 }
 
 void link_deinit(struct link *link)
@@ -367,7 +354,7 @@ void link_tick(struct link *link, int64_t now_ms)
             link_close(link, "no answer in time");
         break;
     case LINK_UP:
-        if (link->writing && now_ms - link->progress_ms > PEER_STALLED_MS)
+        if (link->stream.full && now_ms - link->progress_ms > PEER_STALLED_MS)
             link_close(link, "it takes no more bytes");
         break;
     }

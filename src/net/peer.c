@@ -58,7 +58,7 @@ static struct peers *peers_of(struct transport *transport)
 
 static bool has_room(const struct link *link)
 {
-    return link->state == LINK_UP && link->out.size <= queued_max[link->channel];
+    return link->state == LINK_UP && outbox_size(&link->out) <= queued_max[link->channel];
 }
 
 static void send_message(struct transport *transport, const struct raft_message *message,
@@ -99,7 +99,7 @@ static void send_forward_reply(struct transport *transport, raft_node_id to,
      * Before, the loss of the last connection told it what this reply would have. */
     if (link->state < LINK_PROVE)
         return;
-    if (link->out.size > REPLIES_QUEUED_MAX) {
+    if (outbox_size(&link->out) > REPLIES_QUEUED_MAX) {
         link_close(link, "too many replies wait for it");
         return;
     }
@@ -115,14 +115,14 @@ static bool has_room_for_entries(struct transport *transport, raft_node_id to)
 {
     struct peer *peer = peer_find(peers_of(transport), to);
     const struct link *link = peer ? &peer->links[CHANNEL_ENTRIES] : NULL;
-    return link && link->state == LINK_UP && link->out.size <= ENTRIES_AHEAD_MAX;
+    return link && link->state == LINK_UP && outbox_size(&link->out) <= ENTRIES_AHEAD_MAX;
 }
 
 /* Of a node that is not there the replies are dropped: there is room for them. */
 static bool has_room_for_replies(struct transport *transport, raft_node_id to)
 {
     struct peer *peer = peer_find(peers_of(transport), to);
-    return !peer || peer->links[CHANNEL_COMMANDS].out.size < REPLIES_AHEAD_MAX;
+    return !peer || outbox_size(&peer->links[CHANNEL_COMMANDS].out) < REPLIES_AHEAD_MAX;
 }
 
 static const struct transport_ops transport_ops = {

@@ -8,11 +8,10 @@
 #define NET_PEER_INTERNAL_H
 
 #include <event2/dns.h>
-#include <event2/event_struct.h>
 
 #include "net/handshake.h"
-#include "net/outbox.h"
 #include "net/peer.h"
+#include "net/stream.h"
 #include "net/wire.h"
 #include "resp/parser.h"
 
@@ -27,14 +26,12 @@ struct link {
     struct peer *peer;
     enum channel channel;
     enum link_state state;
-    int fd; /* -1: none */
-    struct event readable, writable;
+    struct stream stream;
     struct evdns_getaddrinfo_request *resolving; /* while a host name is looked up */
     struct handshake handshake;
     struct buffer in;    /* the acceptor's lines */
     struct outbox out;   /* written only while UP: nothing is told to one who proved nothing */
-    bool writing;        /* `writable` is watched: the socket is full */
-    int64_t progress_ms; /* while writing: when the socket last took something */
+    int64_t progress_ms; /* while the stream is full: when it last took something */
     int64_t dialed_ms;   /* not DOWN, not UP: the handshake's time runs from here */
     int64_t retry_ms;    /* DOWN: not before this */
     uint32_t backoff_ms; /* 0: the next failure is the first */
@@ -45,8 +42,7 @@ struct inbound {
     struct peers *peers;
     struct inbound *prev, *next; /* in peers->inbounds */
     struct peer *peer;           /* NULL: nothing proved yet */
-    int fd;
-    struct event readable;
+    struct stream stream;
     struct resp_parser *parser;
     struct buffer in;
     size_t parsed;

@@ -2,9 +2,15 @@
 #include "net/stream.h"
 
 #include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/fatal.h"
+
+/* Bytes of one call of stream_send(), about: the kernel copies them in our turn of the loop, and takes
+ * 4 MB and more of a large value at once. */
+enum { STREAM_SEND_MAX = 512 * 1024 };
 
 static void on_input(evutil_socket_t fd, short what, void *context)
 {
@@ -19,6 +25,7 @@ static void on_output(evutil_socket_t fd, short what, void *context)
     struct stream *stream = context;
     (void)fd;
     (void)what;
+    check(stream->full);
     event_del(&stream->output);
     stream->full = false;
     stream->hooks->writable(stream->context);
@@ -27,6 +34,7 @@ static void on_output(evutil_socket_t fd, short what, void *context)
 void stream_open(struct stream *stream, struct loop *loop, int fd, const struct stream_hooks *hooks,
                  void *context)
 {
+    check(fd >= 0);
     *stream = (struct stream){.fd = fd, .hooks = hooks, .context = context};
     event_assign(&stream->input, loop_base(loop), fd, EV_READ | EV_PERSIST, on_input, stream);
     event_assign(&stream->output, loop_base(loop), fd, EV_WRITE | EV_PERSIST, on_output, stream);
@@ -34,10 +42,23 @@ void stream_open(struct stream *stream, struct loop *loop, int fd, const struct 
 
 void stream_close(struct stream *stream)
 {
+    check(stream_is_open(stream));
     event_del(&stream->input);
     event_del(&stream->output);
     close(stream->fd);
     stream->fd = -1;
+    stream->reading = stream->full = false;
+}
+
+void stream_turn_away(struct loop *loop, int fd, const char *text)
+{
+    static const struct stream_hooks nobody = {0};
+    struct stream stream;
+    size_t taken;
+    stream_open(&stream, loop, fd, &nobody, NULL);
+    /* A fresh connection has room for a line, and if not, nothing is lost. */
+    (void)!stream_write(&stream, text, strlen(text), &taken);
+    stream_close(&stream);
 }
 
 void stream_set_reading(struct stream *stream, bool reading)
@@ -51,8 +72,11 @@ void stream_set_reading(struct stream *stream, bool reading)
         event_del(&stream->input);
 }
 
+/* ---- reading --------------------------------------------------------------------------- */
+
 enum stream_result stream_read(struct stream *stream, void *data, size_t size, size_t *taken)
 {
+    check(size > 0); /* read() of nothing looks like the end */
     ssize_t got = read(stream->fd, data, size);
     *taken = got > 0 ? (size_t)got : 0;
     if (got > 0)
@@ -62,16 +86,86 @@ enum stream_result stream_read(struct stream *stream, void *data, size_t size, s
     return errno == EAGAIN || errno == EINTR ? STREAM_EMPTY : STREAM_FAILED;
 }
 
-enum stream_result stream_write(struct stream *stream, const void *data, size_t size, size_t *taken)
+/* ---- writing --------------------------------------------------------------------------- */
+
+static void wait_for_room(struct stream *stream)
 {
     check(!stream->full);
-    ssize_t sent = write(stream->fd, data, size);
-    *taken = sent > 0 ? (size_t)sent : 0;
-    if (sent < 0 && errno != EAGAIN && errno != EINTR)
-        return STREAM_FAILED;
-    if (*taken == size)
-        return STREAM_SOME;
     event_add(&stream->output, NULL);
     stream->full = true;
+}
+
+static enum stream_result write_pieces(struct stream *stream, const struct iovec *pieces, int count,
+                                       size_t *taken)
+{
+    size_t offered = 0;
+    check(stream_is_open(stream));
+    check(!stream->full);
+    for (int i = 0; i < count; i++)
+        offered += pieces[i].iov_len;
+    ssize_t sent = count == 1 ? write(stream->fd, pieces->iov_base, offered)
+                              : writev(stream->fd, pieces, count);
+    *taken = sent > 0 ? (size_t)sent : 0;
+    check(*taken <= offered);
+    if (sent < 0 && errno != EAGAIN && errno != EINTR)
+        return STREAM_FAILED;
+    if (*taken == offered)
+        return STREAM_SOME;
+    wait_for_room(stream); /* to ask again at once would only cost a call */
     return STREAM_FULL;
+}
+
+enum stream_result stream_write(struct stream *stream, const void *data, size_t size, size_t *taken)
+{
+    struct iovec piece = {(void *)(uintptr_t)data, size};
+    return write_pieces(stream, &piece, 1, taken);
+}
+
+/* How many of the pieces hold the first `size` bytes; the last of them is cut short. */
+static int cut(struct iovec *pieces, int count, size_t size)
+{
+    for (int i = 0; i < count; i++) {
+        if (pieces[i].iov_len >= size) {
+            pieces[i].iov_len = size;
+            return i + 1;
+        }
+        size -= pieces[i].iov_len;
+    }
+    return count;
+}
+
+enum stream_result stream_send(struct stream *stream, struct outbox *outbox, size_t *taken)
+{
+    *taken = 0;
+    while (outbox_size(outbox) && *taken < STREAM_SEND_MAX) {
+        struct iovec pieces[OUTBOX_PIECES_MAX];
+        size_t some;
+        int count = outbox_pieces(outbox, pieces);
+        check(count > 0);
+        count = cut(pieces, count, STREAM_SEND_MAX - *taken);
+        enum stream_result result = write_pieces(stream, pieces, count, &some);
+        outbox_advance(outbox, some);
+        *taken += some;
+        if (result != STREAM_SOME)
+            return result;
+    }
+    if (outbox_size(outbox) == 0)
+        return STREAM_SOME;
+    wait_for_room(stream); /* there may be some, but it is the others' turn */
+    return STREAM_FULL;
+}
+
+/* ---- connecting --------------------------------------------------------------------------- */
+
+void stream_connecting(struct stream *stream)
+{
+    wait_for_room(stream);
+}
+
+int stream_connected(const struct stream *stream)
+{
+    int failure = 0;
+    socklen_t size = sizeof failure;
+    check(!stream->full);
+    return getsockopt(stream->fd, SOL_SOCKET, SO_ERROR, &failure, &size) == 0 ? failure : errno;
 }

@@ -17,7 +17,7 @@
 #include <stdint.h>
 
 #include "base/limits.h"
-#include "net/outbox.h"
+#include "base/outbox.h"
 #include "raft/raft.h"
 #include "replica/replica.h"
 #include "resp/parser.h"

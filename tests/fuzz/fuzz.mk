@@ -20,7 +20,7 @@ FUZZ_CFLAGS = -std=gnu11 -O1 -g -fno-omit-frame-pointer -Isrc -D_GNU_SOURCE \
               -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
 FUZZ_OBJ = $(patsubst src/%.c,build/fuzz/%.o,$(wildcard src/base/*.c src/resp/*.c src/command/encode.c \
              src/replica/entry.c src/replica/stamp.c src/storage/chunk.c src/data/record.c src/config*.c) \
-             $(addprefix src/net/,wire.c wire_fields.c outbox.c handshake.c))
+             $(addprefix src/net/,wire.c wire_fields.c handshake.c))
 
 build/fuzz/%.o: src/%.c
 	@mkdir -p $(@D)

@@ -23,7 +23,7 @@ static struct buffer drain(struct outbox *out)
         if (i < out->count)
             buffer_append(&bytes, out->references[i].data, out->references[i].size);
     }
-    check(bytes.size == out->size);
+    check(bytes.size == outbox_size(out));
     outbox_deinit(out);
     return bytes;
 }

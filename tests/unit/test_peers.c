@@ -289,12 +289,12 @@ static void who_has_not_proved_himself_is_told_nothing(void **state)
         if (acceptor.handshake.channel == CHANNEL_COMMANDS) {
             assert_int_equal(link->state, LINK_PROVE);
             transport->ops->forward_reply(transport, 1, &reply);
-            assert_true(link->out.size > 0);
+            assert_true(outbox_size(&link->out) > 0);
             assert_int_equal(hear(acceptor.fd, bytes, sizeof bytes), 0);
             prove(&acceptor, "a guess");
             assert_int_equal(hear(acceptor.fd, bytes, sizeof bytes), 0);
             assert_int_equal(link->state, LINK_DOWN);
-            assert_int_equal(link->out.size, 0);
+            assert_int_equal(outbox_size(&link->out), 0);
         }
         close(acceptor.fd);
         turns();
@@ -345,16 +345,16 @@ static void an_append_that_finds_no_room_is_reported(void **state)
     (void)state;
     memset(payload->data, 'x', LARGE);
     connect_all(fds);
-    while (link->out.size <= QUEUED_ENTRIES_MAX) {
+    while (outbox_size(&link->out) <= QUEUED_ENTRIES_MAX) {
         send_append(payload);
         assert_false(world.other->lost_entries);
         turns(); /* many: each writes a part of what the socket has room for */
     }
-    size_t full = link->out.size;
+    size_t full = outbox_size(&link->out);
     assert_int_equal(world.raft_losses, 0);
     send_append(payload);
     send_append(payload);
-    assert_int_equal(link->out.size, full);
+    assert_int_equal(outbox_size(&link->out), full);
     peers_flush(world.peers);
     assert_int_equal(world.raft_losses, 1); /* once a turn */
     peers_flush(world.peers);

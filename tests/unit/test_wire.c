@@ -35,7 +35,7 @@ static struct buffer drain(struct outbox *out)
         if (i < out->count)
             buffer_append(&bytes, out->references[i].data, out->references[i].size);
     }
-    assert_int_equal(bytes.size, out->size);
+    assert_int_equal(bytes.size, outbox_size(out));
     outbox_deinit(out);
     return bytes;
 }

@@ -1,13 +1,14 @@
-/* Bytes on their way to a socket.
+/* Bytes on their way out, in order.
  *
- * Small pieces are copied into one contiguous run; a large payload (a blob) is only referenced at
- * its place in that run, so that a 64 MB value is sent to two followers without being copied once.
- * The socket is written with writev(); what it does not take stays, in order.  Holds no file
- * descriptor of its own, knows no event loop.  Loop thread only (blob counters are not atomic). */
-#ifndef NET_OUTBOX_H
-#define NET_OUTBOX_H
+ * Small pieces are copied into one contiguous run; a large payload (a blob) is only referenced at its
+ * place in that run, so that a 64 MB value is sent to two followers, or one message to a thousand
+ * clients, without being copied once.  Whoever writes them out takes pieces from the front, and says
+ * how much of them is gone (net/stream.c).  Loop thread only (blob counters are not atomic). */
+#ifndef BASE_OUTBOX_H
+#define BASE_OUTBOX_H
 
 #include <stdint.h>
+#include <sys/uio.h>
 
 #include "base/blob.h"
 #include "base/buffer.h"
@@ -20,12 +21,12 @@ struct outbox_reference {
 };
 
 struct outbox {
-    struct buffer bytes;
+    struct buffer bytes; /* anyone may append to it; what was not given out may be taken back */
     struct outbox_reference *references; /* owned; ascending `at` */
     uint32_t first, count, capacity;     /* references[first .. count) are not yet sent */
     size_t sent;                         /* of bytes.data */
     size_t sent_of_reference;            /* of references[first] */
-    size_t size;                         /* bytes still to send, blobs included */
+    size_t referenced;                   /* bytes of references still to send */
 };
 
 /* {0} is an empty outbox. */
@@ -37,9 +38,16 @@ void outbox_append_part(struct outbox *outbox, struct blob *blob, size_t offset,
 void outbox_append_bulk_header(struct outbox *outbox, size_t size); /* $<size>\r\n */
 void outbox_append_array_header(struct outbox *outbox, uint32_t count);
 
-enum outbox_result { OUTBOX_EMPTY, OUTBOX_MORE, OUTBOX_FAILED };
-/* Writes what the socket takes now, at most half a MB: a large value is many turns' work.  FAILED: errno
- * says why.  `written` counts the bytes. */
-enum outbox_result outbox_write(struct outbox *outbox, int fd, size_t *written);
+/* Bytes still to send, blobs included. */
+static inline size_t outbox_size(const struct outbox *outbox)
+{
+    return outbox->bytes.size - outbox->sent + outbox->referenced;
+}
+
+enum { OUTBOX_PIECES_MAX = 64 };
+/* The next pieces, borrowed until it is changed; how many: 0 only if it is empty. */
+int outbox_pieces(const struct outbox *outbox, struct iovec pieces[OUTBOX_PIECES_MAX]);
+/* So many bytes of them are gone. */
+void outbox_advance(struct outbox *outbox, size_t size);
 
 #endif
