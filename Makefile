@@ -3,11 +3,11 @@
 # One flat makefile.  Every directory of src is one static library; a program links only the
 # libraries it needs, so that the link line says what it knows.
 
-O ?= 2
 SAN ?=
+O ?= $(if $(SAN),1,2)
 COMMA := ,
 MEANING ?=
-BUILD := build$(if $(SAN),-$(subst $(COMMA),-,$(SAN)))$(if $(MEANING),-meaning-$(MEANING))
+BUILD := build$(if $(SAN),-$(subst $(COMMA),-,$(SAN)))
 PREFIX ?= /usr/local
 DESTDIR ?=
 # Where the distribution looks for configuration and units; with another PREFIX, below it.
@@ -36,7 +36,11 @@ SRC = $(wildcard src/*.c src/*/*.c)
 HEADERS = $(wildcard src/*.h src/*/*.h)
 OBJ = $(SRC:src/%.c=$(BUILD)/%.o)
 # Each tests/unit/test_X.c is a program; the other files there are linked to all of them.
-UNIT = $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/test_*.c))
+# The thread sanitizer is asked about those that have threads.
+UNIT_SRC = $(if $(filter thread,$(SAN)),$(shell grep -lE $(THREADS) tests/unit/test_*.c),\
+           $(wildcard tests/unit/test_*.c))
+THREADS = 'pthread_|checkpoint|kv_rocksdb|raft_log_(writer|reader)'
+UNIT = $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(UNIT_SRC))
 UNIT_HELP = $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%.o,\
             $(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c))) $(KV_MEMORY)
 # The kv that unit tests and the simulator have instead of RocksDB.
@@ -47,12 +51,19 @@ TIDY = $(SRC:src/%.c=build/tidy/%.ok)
 
 CREATE_CLUSTER = utils/create-cluster --binary $(BUILD)/redis-raft
 
-all: $(BUILD)/redis-raft $(BUILD)/redis-raft-ctl ## build the server and redis-raft-ctl
+all: $(BUILD)/redis-raft $(BUILD)/redis-raft-ctl $(if $(MEANING),$(BUILD)-meaning-$(MEANING)/redis-raft) ## build the server and redis-raft-ctl
 
 # ---- programs ---------------------------------------------------------------
 
 $(BUILD)/redis-raft: $(BUILD)/main.o $(CONFIG) $(LIBS)
 	$(CC) $(LDFLAGS) -o $@ $^ $(EXTLIBS)
+
+# One that knows the commands of that version only (MEANING=1), for tests of members of two versions:
+# its own file stands before the library that has another of the name.
+$(BUILD)-meaning-%/redis-raft: $(BUILD)/main.o $(CONFIG) $(LIBS)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -DMEANING=$* -c -o $(@D)/meaning.o src/command/meaning.c
+	$(CC) $(LDFLAGS) -o $@ $(BUILD)/main.o $(CONFIG) $(@D)/meaning.o $(LIBS) $(EXTLIBS)
 
 define library
 $(BUILD)/lib$(1).a: $$(patsubst src/%.c,$(BUILD)/%.o,$$(wildcard src/$(1)/*.c))
@@ -63,9 +74,6 @@ $(foreach d,$(DIRS),$(eval $(call library,$(d))))
 $(BUILD)/%.o: src/%.c
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
-
-# A build that knows the commands of that version only: for tests of members of two versions.
-$(BUILD)/command/meaning.o: CFLAGS += $(if $(MEANING),-DMEANING=$(MEANING))
 
 include utils/tools.mk
 include tests/linear/linear.mk
