@@ -246,7 +246,7 @@ static bool is_dropped(const struct checkpoint_job *job, uint64_t space)
 
 static bool is_worth_writing(const struct checkpoint_job *job, enum table table, uint64_t space)
 {
-    if (table == TABLE_KEYS)
+    if (table == TABLE_KEYS || table == TABLE_DEADLINES)
         return is_living(&job->state, space);
     return table != TABLE_ROWS || !is_dropped(job, space);
 }
@@ -290,6 +290,25 @@ static void delete_range(const struct checkpoint_job *job, const struct buffer *
     ops->commit(job->kv, batch, true); /* drop_files asks for it */
     ops->batch_free(batch);
     ops->drop_files(job->kv, KV_DATA, buffer_bytes(from), buffer_bytes(to));
+}
+
+static void delete_deadlines(const struct checkpoint_job *job, uint64_t space_from,
+                             uint64_t space_to)
+{
+    const struct kv_ops *ops = job->kv->ops;
+    struct buffer from = {0}, to = {0};
+    struct bytes key, value;
+    record_key_first(&from, TABLE_DEADLINES, space_from);
+    record_key_first(&to, TABLE_DEADLINES, space_to);
+    struct kv_iter *iter = ops->iter_new(job->kv, KV_DATA, buffer_bytes(&from));
+    uint64_t space;
+    bool is_there = ops->iter_next(iter, &key, &value) &&
+                    record_key_space(key, TABLE_DEADLINES, &space) && space < space_to;
+    ops->iter_free(iter);
+    if (is_there)
+        delete_range(job, &from, &to);
+    buffer_deinit(&from);
+    buffer_deinit(&to);
 }
 
 /* Deletes keys and counts of from <= space < to; the keys last, because a start looks for them. */
@@ -389,6 +408,7 @@ static void sweep(const struct checkpoint_job *job)
     for (int i = 0; i <= RECORD_DATABASES; i++) {
         if (from < spaces[i]) {
             delete_collections(job, from, spaces[i]);
+            delete_deadlines(job, from, spaces[i]);
             delete_spaces(job, from, spaces[i]);
         }
         from = spaces[i] + 1;

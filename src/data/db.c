@@ -131,7 +131,7 @@ static bool has_dead(struct db *db, enum table table)
 /* Is something left of dead spaces, because a crash came before it was deleted? */
 static bool has_dead_rows(struct db *db)
 {
-    return has_dead(db, TABLE_KEYS) || has_dead(db, TABLE_SPACES);
+    return has_dead(db, TABLE_KEYS) || has_dead(db, TABLE_SPACES) || has_dead(db, TABLE_DEADLINES);
 }
 
 struct db *db_open(struct kv *kv, const struct db_options *options)
@@ -143,6 +143,7 @@ struct db *db_open(struct kv *kv, const struct db_options *options)
     db->word = record_key_word;
     db->active = layer_new();
     load_state(db);
+    layers_deadlines_load(db);
     db->has_dead = db->is_dead_stored = has_dead_rows(db);
     return db;
 }
@@ -172,6 +173,22 @@ static struct place key_place(const struct db *db, unsigned database, struct byt
     return layers_key(db, layers_space(db, database), key);
 }
 
+void db_at(struct db *db, int64_t now_ms, bool may_drop)
+{
+    db->now_ms = now_ms;
+    db->may_drop = may_drop;
+}
+
+/* False: its deadline has come, there is no such key. */
+static bool is_still_there(struct db *db, unsigned database, const struct place *place,
+                           int64_t deadline_ms)
+{
+    if (!layers_is_over(db, deadline_ms))
+        return true;
+    layers_expired_drop(db, database, place);
+    return false;
+}
+
 bool db_lookup(struct db *db, unsigned database, struct bytes key, struct db_record *found)
 {
     struct place place = key_place(db, database, key);
@@ -180,7 +197,7 @@ bool db_lookup(struct db *db, unsigned database, struct bytes key, struct db_rec
     if (!layers_look(db, &place, &head, &size))
         return false;
     *found = layers_found(head, size, NULL);
-    return true;
+    return is_still_there(db, database, &place, found->deadline_ms);
 }
 
 bool db_find(struct db *db, struct db_view *view, unsigned database, struct bytes key,
@@ -191,19 +208,17 @@ bool db_find(struct db *db, struct db_view *view, unsigned database, struct byte
     if (view ? !layers_view_get(view, database, key, &record) : !layers_get(db, &place, &record))
         return false;
     *found = layers_found(record, record.size, payload);
-    return true;
+    if (view)
+        return !layers_is_over(db, found->deadline_ms);
+    return is_still_there(db, database, &place, found->deadline_ms);
 }
 
 enum db_type db_get(struct db *db, unsigned database, struct bytes key, struct bytes *value)
 {
     struct db_record found;
-    if (!value)
-        return db_lookup(db, database, key, &found) ? found.type : DB_NONE;
-    struct place place = key_place(db, database, key);
-    struct bytes record;
-    if (!layers_get(db, &place, &record))
-        return DB_NONE;
-    return layers_parse(record, value);
+    bool is_there = value ? db_find(db, NULL, database, key, &found, value)
+                          : db_lookup(db, database, key, &found);
+    return is_there ? found.type : DB_NONE;
 }
 
 void db_put(struct db *db, unsigned database, struct bytes key, enum db_type type,
@@ -218,6 +233,8 @@ void db_put(struct db *db, unsigned database, struct bytes key, enum db_type typ
                          : layers_put_blindly(db, &place, bytes_of(out, size), value);
     if (!was_there)
         layers_count(db, database, record_word_slot(place.word), 1);
+    if (deadline_ms != 0)
+        layers_deadline_add(db, database, key, deadline_ms);
     effects_note(&db->effects, DB_EFFECT_PUT, database, database, key);
 }
 
@@ -235,10 +252,14 @@ void db_put_collection(struct db *db, unsigned database, struct bytes key,
                             .version = db->version,
                             .deadline_ms = record->deadline_ms,
                             .space = record->space};
+    struct header before;
     check(record->space < db->state.space_next);
     size_t size = record_header_encode(out, &header);
-    if (!layers_put(db, &place, bytes_of(out, size), payload))
+    if (!layers_put_key(db, &place, bytes_of(out, size), payload, &before))
         layers_count(db, database, record_word_slot(place.word), 1);
+    bool has_row = before.deadline_ms != 0 && before.deadline_ms <= record->deadline_ms; /* L8 */
+    if (record->deadline_ms != 0 && !has_row)
+        layers_deadline_add(db, database, key, record->deadline_ms);
     effects_note(&db->effects, DB_EFFECT_PUT, database, database, key);
 }
 
@@ -270,11 +291,16 @@ bool db_rename(struct db *db, unsigned database, struct bytes key, unsigned to_d
 bool db_delete(struct db *db, unsigned database, struct bytes key)
 {
     struct place place = key_place(db, database, key);
-    if (!layers_delete(db, &place))
+    struct header before;
+    if (!layers_delete_key(db, &place, &before))
         return false;
+    bool was_there = !layers_is_over(db, before.deadline_ms);
+    if (!was_there)
+        db_effects_name(db, "expired");
+    db->expired += !was_there;
     layers_count(db, database, record_word_slot(place.word), -1);
     effects_note(&db->effects, DB_EFFECT_DELETED, database, database, key);
-    return true;
+    return was_there;
 }
 
 bool db_resolve(struct db *db, uint64_t names)
@@ -302,6 +328,17 @@ uint64_t db_slot_size(const struct db *db, unsigned database, unsigned slot)
     return db->slots[database] ? db->slots[database]->slots[slot] : 0;
 }
 
+static void flush_deadlines(struct db *db, unsigned database)
+{
+    uint64_t space = layers_space(db, database);
+    db->deadline_from_ms[database] = INT64_MAX;
+    if (overlay_entries(&db->active->tables[TABLE_DEADLINES], space) == 0)
+        return;
+    struct layer *flushed = layer_new();
+    flushed->tables[TABLE_DEADLINES] = overlay_cut(&db->active->tables[TABLE_DEADLINES], space);
+    layers_discard(db, flushed);
+}
+
 void db_flush(struct db *db, unsigned database)
 {
     uint64_t space = layers_space(db, database);
@@ -312,6 +349,7 @@ void db_flush(struct db *db, unsigned database)
         layers_discard(db, flushed);
         db->active->resolved_space = db->active->resolved_word = 0;
     }
+    flush_deadlines(db, database);
     db->state.databases[database].space = db->state.space_next++;
     db->state.databases[database].keys = 0;
     memory_free(db->slots[database]);
@@ -339,6 +377,9 @@ void db_swap(struct db *db, unsigned one, unsigned other)
     struct slots *slots = db->slots[one];
     db->slots[one] = db->slots[other];
     db->slots[other] = slots;
+    int64_t due_ms = db->deadline_from_ms[one];
+    db->deadline_from_ms[one] = db->deadline_from_ms[other];
+    db->deadline_from_ms[other] = due_ms;
     db->is_in_entry = true;
     effects_note(&db->effects, DB_EFFECT_SWAPPED, one, other, bytes_of(NULL, 0));
 }
@@ -500,6 +541,7 @@ void db_stats(const struct db *db, struct db_stats *stats)
     *stats = (struct db_stats){.dirty_bytes = dirty_bytes(db),
                                .checkpoints = db->checkpoints,
                                .receipts = db->state.receipts,
+                               .expired = db->expired,
                                .checkpoint_under_way = db->checkpoint != NULL};
     for (unsigned i = 0; i < DB_DATABASES; i++)
         stats->keys += db->state.databases[i].keys;

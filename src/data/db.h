@@ -54,13 +54,18 @@ struct db_record {
  * converting an old directory gives.  May be called again within an entry. */
 void db_begin(struct db *db, uint64_t seed);
 
+/* Before each command, or slice of one: a key whose deadline is not after `now_ms` is absent for
+ * whoever looks, in a view too.  may_drop: the command changes the db, and such a key that it meets
+ * is deleted, which counts as "expired"; db_put() meets nothing. */
+void db_at(struct db *db, int64_t now_ms, bool may_drop);
+
 /* False: no such key.  Does not copy the value, however large it is. */
 bool db_lookup(struct db *db, unsigned database, struct bytes key, struct db_record *found);
 /* Type of the key, DB_NONE if absent.  `value` (may be NULL) is borrowed until the next call on the
  * db, another db_get() included. */
 enum db_type db_get(struct db *db, unsigned database, struct bytes key, struct bytes *value);
 /* Keys and values are copied.  A value that db_get() just lent may be put again, whole or in part.
- * deadline_ms 0: none; it is kept, and nothing else yet. */
+ * deadline_ms 0: none; else positive. */
 void db_put(struct db *db, unsigned database, struct bytes key, enum db_type type,
             struct bytes value, int64_t deadline_ms);
 bool db_delete(struct db *db, unsigned database, struct bytes key); /* false: there was none */
@@ -69,6 +74,20 @@ bool db_delete(struct db *db, unsigned database, struct bytes key); /* false: th
  * `to_event` the new name's.  False: there is no such key. */
 bool db_rename(struct db *db, unsigned database, struct bytes key, unsigned to_database,
                struct bytes to, const char *to_event);
+
+/* No key's deadline comes before this; INT64_MAX: there are none. */
+int64_t db_due_ms(const struct db *db);
+
+/* How much of what is due may be looked at.  What depends on it is the same however it is divided
+ * among calls. */
+struct db_expiry {
+    uint32_t rows;
+    uint64_t bytes; /* of their keys; one more than fit may be taken */
+};
+
+/* Deletes keys whose deadline has come by db_at(), some at a time; `left` becomes less by what was
+ * looked at.  True: call it again. */
+bool db_expire(struct db *db, struct db_expiry *left);
 
 /* A put does not look whether the key is new (that would be most of what it costs), so the counts
  * may be too high until somebody did.  Checkpoints do; this does it now, for at most `names` names
@@ -146,6 +165,8 @@ struct db_effect {
 void db_effects_want(struct db *db, bool is_wanted);
 /* The event of the changes that follow, until another is named or the entry ends. */
 void db_effects_name(struct db *db, const char *event);
+/* One change that has two events: this one comes behind that of a put. */
+void db_effects_also(struct db *db, unsigned database, struct bytes key, const char *event);
 /* If they are wanted, exactly once for each entry that had changes, between the last of them and
  * db_applied(): calls `each`, which must not change the db, for all effects in order. */
 typedef void db_effect_fn(void *context, const struct db_effect *effect);
@@ -232,7 +253,8 @@ struct db_stats {
     uint64_t dirty_keys;
     uint64_t checkpoints;
     uint64_t receipts;
-    uint32_t views; /* alive */
+    uint64_t expired; /* keys that were deleted because their deadline had come, since the start */
+    uint32_t views;   /* alive */
     bool checkpoint_under_way;
 };
 void db_stats(const struct db *db, struct db_stats *stats);

@@ -14,10 +14,11 @@ struct note {
     uint8_t type, database, other;
 };
 
-/* What carries names for so many keys was refused before it got into the log; two for each, since
- * RENAME and MOVE change a key here and one there. */
+/* What carries names for so many keys was refused before it got into the log; three for each: it
+ * may have been there and be over, and what is written then has up to two events (a change here
+ * and one there, "set" and "expire"). */
 static const size_t noted_max =
-    2 * (size_t)COMMAND_ENCODED_MAX + (size_t)COMMAND_WORDS_MAX * sizeof(struct note);
+    3 * ((size_t)COMMAND_ENCODED_MAX + (size_t)COMMAND_WORDS_MAX * sizeof(struct note));
 
 void effects_append(struct effects *effects, const struct db_effect *effect)
 {
@@ -46,6 +47,14 @@ void db_effects_want(struct db *db, bool is_wanted)
 void db_effects_name(struct db *db, const char *event)
 {
     db->effects.event = event;
+}
+
+void db_effects_also(struct db *db, unsigned database, struct bytes key, const char *event)
+{
+    const char *before = db->effects.event;
+    db->effects.event = event;
+    effects_note(&db->effects, DB_EFFECT_PUT, database, database, key);
+    db->effects.event = before;
 }
 
 void db_effects_drain(struct db *db, db_effect_fn *each, void *context)

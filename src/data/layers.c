@@ -72,7 +72,7 @@ bool layers_kv_counts(const struct state *persisted, enum table table, uint64_t 
 {
     if (table == TABLE_SPACES)
         return true;
-    if (table == TABLE_ROWS)
+    if (table == TABLE_ROWS || table == TABLE_DEADLINES)
         return space < persisted->space_next;
     if (table != TABLE_KEYS)
         return persisted->receipts > 0;
@@ -164,6 +164,15 @@ static void note_change(struct db *db, size_t bytes)
     db->work += bytes;
 }
 
+/* What a record says, if it is a key's. */
+static struct header head_of(const struct place *place, struct bytes record)
+{
+    struct header header = {.type = 0};
+    if (place->table == TABLE_KEYS)
+        record_header_parse(record, &header);
+    return header;
+}
+
 /* The space of a collection in the record of a key; 0: none. */
 static uint64_t space_in(const struct place *place, struct bytes record)
 {
@@ -179,10 +188,19 @@ static void leave_space(struct db *db, const struct place *place, uint64_t befor
 
 bool layers_put(struct db *db, const struct place *place, struct bytes header, struct bytes payload)
 {
+    struct header before;
+    return layers_put_key(db, place, header, payload, &before);
+}
+
+bool layers_put_key(struct db *db, const struct place *place, struct bytes header,
+                    struct bytes payload, struct header *before)
+{
     struct overlay *active = &db->active->tables[place->table];
     struct overlay_spot spot = overlay_locate(active, place->space, place->word, place->name);
     bool is_known = spot.entry, was_there = is_known && !spot.entry->is_tombstone;
-    uint64_t before = was_there ? space_in(place, entry_record(spot.entry)) : 0;
+    *before = (struct header){.type = 0};
+    if (was_there)
+        *before = head_of(place, entry_record(spot.entry));
     /* First the put, then the look below: that may overwrite the scratch buffer, and with it a
      * payload that came from there. */
     struct entry *entry = overlay_put(active, &spot, place->name, header, payload, BELOW_UNKNOWN);
@@ -191,9 +209,10 @@ bool layers_put(struct db *db, const struct place *place, struct bytes header, s
         struct bytes record;
         was_there = get_below(db, 0, place, HEAD_MAX, &record);
         overlay_resolve(active, place->space, entry, was_there ? BELOW_YES : BELOW_NO); /* L3 */
-        before = was_there ? space_in(place, record) : 0;
+        if (was_there)
+            *before = head_of(place, record);
     }
-    leave_space(db, place, before, space_in(place, entry_record(entry)));
+    leave_space(db, place, before->space, space_in(place, entry_record(entry)));
     return was_there;
 }
 
@@ -230,15 +249,15 @@ bool layers_put_blindly(struct db *db, const struct place *place, struct bytes h
     return below == BELOW_YES;
 }
 
-/* False: there was none.  *before: the space of a collection that the record had. */
-static bool bury(struct db *db, const struct place *place, uint64_t *before)
+/* False: there was none. */
+static bool bury(struct db *db, const struct place *place, struct header *before)
 {
     struct overlay *active = &db->active->tables[place->table];
     struct entry *entry = find_in(db->active, place);
     struct bytes record;
     if (entry ? entry->is_tombstone : !get_below(db, 0, place, HEAD_MAX, &record))
         return false;
-    *before = space_in(place, entry ? entry_record(entry) : record);
+    *before = head_of(place, entry ? entry_record(entry) : record);
     note_change(db, place->name.size);
     if (entry && entry->below == BELOW_NO) {
         overlay_remove(active, place->space, place->word, place->name);
@@ -251,17 +270,39 @@ static bool bury(struct db *db, const struct place *place, uint64_t *before)
 
 bool layers_delete(struct db *db, const struct place *place)
 {
-    uint64_t before;
-    if (!bury(db, place, &before))
+    struct header before;
+    return layers_delete_key(db, place, &before);
+}
+
+bool layers_delete_key(struct db *db, const struct place *place, struct header *before)
+{
+    if (!bury(db, place, before))
         return false;
-    leave_space(db, place, before, 0);
+    leave_space(db, place, before->space, 0);
     return true;
 }
 
 bool layers_take(struct db *db, const struct place *place)
 {
-    uint64_t before;
+    struct header before;
     return bury(db, place, &before);
+}
+
+void layers_say(struct db *db, const struct place *place)
+{
+    struct overlay *active = &db->active->tables[place->table];
+    struct bytes nothing = {0};
+    struct overlay_spot spot = overlay_locate(active, place->space, place->word, place->name);
+    overlay_put(active, &spot, place->name, nothing, nothing, BELOW_YES);
+    note_change(db, place->name.size);
+}
+
+void layers_unsay(struct db *db, const struct place *place)
+{
+    struct overlay *active = &db->active->tables[place->table];
+    struct overlay_spot spot = overlay_locate(active, place->space, place->word, place->name);
+    overlay_bury(active, &spot, place->name, BELOW_YES);
+    note_change(db, place->name.size);
 }
 
 /* ---- counts ------------------------------------------------------------------------ */

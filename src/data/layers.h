@@ -25,9 +25,11 @@
  * L7  a collection's space stands in TABLE_SPACES, with its database's space while a key has it,
  * with
  *     0 from when it has none: the key deleted, or written over, or (of an unresolved name) found
- *     to have been written over.  That is how the sweep finds the rows.  Of this table entries
- * may say
- *     BELOW_YES though nothing is below. */
+ *     to have been written over.  That is how the sweep finds the rows.
+ * L8  a key with a deadline has a row in TABLE_DEADLINES at that time or before.  There may be rows
+ *     that no key needs any more: when the time of a row comes, the key's record says what to do.
+ *
+ * Of TABLE_SPACES and TABLE_DEADLINES entries may say BELOW_YES though nothing is below. */
 #ifndef DATA_LAYERS_H
 #define DATA_LAYERS_H
 
@@ -66,12 +68,16 @@ struct db {
     unsigned storing;        /* the last so many are in the checkpoint under way */
     struct layer *discarded; /* waiting to be freed by the next checkpoint; owned */
     uint64_t discarded_bytes;
-    struct db_view *view;              /* the newest, while it lives; borrowed */
-    unsigned views;                    /* alive */
-    bool is_in_entry;                  /* changed since the last db_applied() */
-    uint64_t version;                  /* of what the present entry writes: see db_begin() */
-    struct slots *slots[DB_DATABASES]; /* owned; NULL: no keys */
-    struct effects effects;            /* of the entry under way */
+    struct db_view *view;                   /* the newest, while it lives; borrowed */
+    unsigned views;                         /* alive */
+    bool is_in_entry;                       /* changed since the last db_applied() */
+    uint64_t version;                       /* of what the present entry writes: see db_begin() */
+    struct slots *slots[DB_DATABASES];      /* owned; NULL: no keys */
+    struct effects effects;                 /* of the entry under way */
+    int64_t now_ms;                         /* keys whose deadline is not after it are absent */
+    bool may_drop;                          /* and are deleted by who meets them: see db_at() */
+    int64_t deadline_from_ms[DB_DATABASES]; /* no row of TABLE_DEADLINES is before this */
+    uint64_t expired;                       /* keys, since the start */
 
     uint64_t work;                 /* db_work() */
     uint64_t changed_bytes;        /* written since the freeze, overwritten or not */
@@ -126,6 +132,13 @@ bool layers_put(struct db *db, const struct place *place, struct bytes header,
 bool layers_put_blindly(struct db *db, const struct place *place, struct bytes header,
                         struct bytes payload);
 bool layers_delete(struct db *db, const struct place *place);
+/* As these two, for keys; what was there (a type of 0: nothing was) goes into `before`. */
+bool layers_put_key(struct db *db, const struct place *place, struct bytes header,
+                    struct bytes payload, struct header *before);
+bool layers_delete_key(struct db *db, const struct place *place, struct header *before);
+/* Without a look at what is below: of tables whose entries may say BELOW_YES (above). */
+void layers_say(struct db *db, const struct place *place);
+void layers_unsay(struct db *db, const struct place *place);
 /* Deletes the key of a collection, but leaves the collection, for another key to name it. */
 bool layers_take(struct db *db, const struct place *place);
 
@@ -144,6 +157,18 @@ bool layers_view_get(struct db_view *view, unsigned database, struct bytes key,
                      struct bytes *record);
 bool layers_view_row(struct db_view *view, const struct place *place, struct bytes *record);
 const struct sources *layers_view_sources(const struct db_view *view);
+
+/* deadlines.c.  What db_open() does for it. */
+void layers_deadlines_load(struct db *db);
+/* The key gets this deadline (L8). */
+void layers_deadline_add(struct db *db, unsigned database, struct bytes key, int64_t deadline_ms);
+/* A key that is absent by now is deleted, if may_drop. */
+void layers_expired_drop(struct db *db, unsigned database, const struct place *place);
+
+static inline bool layers_is_over(const struct db *db, int64_t deadline_ms)
+{
+    return deadline_ms != 0 && deadline_ms <= db->now_ms;
+}
 
 /* What a look into the kv counts for beside the bytes of what it finds: db_work(). */
 enum { LAYERS_FETCH_WORK = 4096 };
@@ -177,15 +202,6 @@ static inline struct db_record layers_found(struct bytes record, size_t size, st
                               .deadline_ms = header.deadline_ms,
                               .size = size - header_size,
                               .space = header.space};
-}
-
-/* The value of a whole record. */
-static inline enum db_type layers_parse(struct bytes record, struct bytes *payload)
-{
-    struct header header;
-    size_t size = record_header_parse(record, &header);
-    *payload = bytes_of((const char *)record.data + size, record.size - size);
-    return (enum db_type)header.type;
 }
 
 static inline struct place layers_key(const struct db *db, uint64_t space, struct bytes key)

@@ -45,8 +45,16 @@ void merge_close(struct merge *merge);
 /* db_scan() over any sources and space; see there.  `each` gets the record. */
 uint64_t merge_scan(const struct sources *sources, enum table table, uint64_t space,
                     uint64_t cursor, struct db_scan_limit limit, db_row_fn *each, void *context);
-uint64_t merge_scan_keys(const struct sources *sources, uint64_t space, uint64_t cursor,
-                         struct db_scan_limit limit, db_scan_fn *each, void *context);
+
+/* Which keys of a space, and who gets them. */
+struct merge_keys {
+    uint64_t space;
+    const struct db *db; /* borrowed; keys whose deadline has come there are left out */
+    db_scan_fn *each;
+    void *context;
+};
+uint64_t merge_scan_keys(const struct sources *sources, const struct merge_keys *keys,
+                         uint64_t cursor, struct db_scan_limit limit);
 
 /* Words from `first` on that have all bits but the lowest `shift` in common with it. */
 struct merge_range {

@@ -25,6 +25,12 @@
  *          9  2  group                   9  8  word                        0: nobody's
  *   value  64 times 8  keys of a slot   17     name                  9  8  space of a collection
  *                                        value: as its type has it   no value
+ *   deadlines of keys
+ *   key    0  1  'w'
+ *          1  8  space of the database
+ *          9  8  word
+ *         17     key
+ *   no value
  *
  * A type and flags that this version does not know are refused rather than misread.
  *
@@ -33,8 +39,8 @@
  * follows it 8 bytes earlier; version 1 knew one database: 36 8 space; 44 8 keys; 52 8 receipts; no
  * more.
  *
- * The word of a 't' record is 44 bits of time (until the year 2527) and the upper 20 of the hash:
- * in order of time, and receipts of one millisecond do not pile up on one word. */
+ * The word of a 't' or 'w' record is 44 bits of time (until the year 2527) and the upper 20 of the
+ * hash: in order of time, and those of one millisecond do not pile up on one word. */
 #include "data/record.h"
 
 #include "base/codec.h"
@@ -54,9 +60,9 @@ enum {
 };
 
 static const int64_t due_time_max = ((int64_t)1 << (64 - DUE_HASH_BITS)) - 1;
-static const char table_kind[TABLES] = {'r', 's', 't', 'u', 'v'};
+static const char table_kind[TABLES] = {'r', 's', 't', 'u', 'v', 'w'};
 static const bool table_has_spaces[TABLES] = {
-    [TABLE_KEYS] = true, [TABLE_ROWS] = true, [TABLE_SPACES] = true};
+    [TABLE_KEYS] = true, [TABLE_ROWS] = true, [TABLE_SPACES] = true, [TABLE_DEADLINES] = true};
 
 /* The kind of table, and the space where there are spaces. */
 static size_t put_space(unsigned char *out, enum table table, uint64_t space)

@@ -13,11 +13,12 @@
 enum { RECORD_DATABASES = 16 };
 
 enum table {
-    TABLE_KEYS,     /* word = slot and hash of the key (record_key_word), name = key */
-    TABLE_RECEIPTS, /* word = hash of the client id, name = client id */
-    TABLE_DUE,      /* word = time and hash (record_due_word), name = client id: oldest first */
-    TABLE_ROWS,     /* of large collections: a space each; word and name as its type has them */
-    TABLE_SPACES,   /* space = whose database the collection is in, 0: dead; word = its space */
+    TABLE_KEYS,      /* word = slot and hash of the key (record_key_word), name = key */
+    TABLE_RECEIPTS,  /* word = hash of the client id, name = client id */
+    TABLE_DUE,       /* word = time and hash (record_due_word), name = client id: oldest first */
+    TABLE_ROWS,      /* of large collections: a space each; word and name as its type has them */
+    TABLE_SPACES,    /* space = whose database the collection is in, 0: dead; word = its space */
+    TABLE_DEADLINES, /* of keys, by database: word = time and hash (record_due_word), name = key */
     TABLES
 };
 

@@ -38,30 +38,27 @@ uint64_t merge_scan(const struct sources *sources, enum table table, uint64_t sp
     return next;
 }
 
-struct key_scan {
-    db_scan_fn *each;
-    void *context;
-};
-
 static void give_key(void *context, struct bytes name, struct bytes record)
 {
-    const struct key_scan *scan = context;
-    struct bytes payload;
-    scan->each(scan->context, name, layers_parse(record, &payload));
+    const struct merge_keys *keys = context;
+    struct db_record found = layers_found(record, record.size, NULL);
+    if (!layers_is_over(keys->db, found.deadline_ms))
+        keys->each(keys->context, name, found.type);
 }
 
-uint64_t merge_scan_keys(const struct sources *sources, uint64_t space, uint64_t cursor,
-                         struct db_scan_limit limit, db_scan_fn *each, void *context)
+uint64_t merge_scan_keys(const struct sources *sources, const struct merge_keys *keys,
+                         uint64_t cursor, struct db_scan_limit limit)
 {
-    struct key_scan scan = {each, context};
-    return merge_scan(sources, TABLE_KEYS, space, cursor, limit, give_key, &scan);
+    struct merge_keys copy = *keys;
+    return merge_scan(sources, TABLE_KEYS, keys->space, cursor, limit, give_key, &copy);
 }
 
 uint64_t db_scan(struct db *db, unsigned database, uint64_t cursor, struct db_scan_limit limit,
                  db_scan_fn *each, void *context)
 {
     struct sources sources = merge_sources(db);
-    return merge_scan_keys(&sources, layers_space(db, database), cursor, limit, each, context);
+    struct merge_keys keys = {layers_space(db, database), db, each, context};
+    return merge_scan_keys(&sources, &keys, cursor, limit);
 }
 
 /* ---- RANDOMKEY ------------------------------------------------------------------------- */
@@ -69,7 +66,9 @@ uint64_t db_scan(struct db *db, unsigned database, uint64_t cursor, struct db_sc
 enum {
     BUCKET_KEYS = 4,   /* on average */
     BUCKET_SEATS = 16, /* one in half a million buckets has more keys */
-    TRIES_MAX = 1000   /* 4 are needed on average */
+    TRIES_MAX = 1000,  /* 4 are needed on average */
+    /* As Redis does where it may not delete: what is over is deleted within moments. */
+    LIVE_TRIES_MAX = 100
 };
 
 /* The slot of the key that is number `rank` in the order of slots, and its number there. */
@@ -124,15 +123,12 @@ void merge_random(struct merge *merge, const struct sources *sources,
     check(is_there);
 }
 
-/* Every key has the same chance: the slot by its number of keys, then any key in there. */
-bool db_random(struct db *db, unsigned database, uint64_t seed, struct buffer *key)
+/* Every key has the same chance: the slot by its number of keys, then any key in there.  False:
+ * its deadline has come. */
+static bool draw(struct db *db, unsigned database, uint64_t *seed, struct buffer *key)
 {
     const struct slots *slots = db->slots[database];
-    check(layers_unresolved(db) == 0);
-    buffer_clear(key);
-    if (db->state.databases[database].keys == 0)
-        return false;
-    uint64_t rank = prng_below(&seed, db->state.databases[database].keys);
+    uint64_t rank = prng_below(seed, db->state.databases[database].keys);
     unsigned slot = slot_of_rank(slots, &rank);
     struct merge_range range = {.table = TABLE_KEYS,
                                 .space = layers_space(db, database),
@@ -140,15 +136,28 @@ bool db_random(struct db *db, unsigned database, uint64_t seed, struct buffer *k
                                 .shift = 64 - SLOT_BITS};
     struct sources sources = merge_sources(db);
     struct merge merge;
-    merge_random(&merge, &sources, &range, slots->slots[slot], &seed);
-    buffer_append_bytes(key, merge.name);
+    merge_random(&merge, &sources, &range, slots->slots[slot], seed);
+    bool is_over =
+        layers_is_over(db, layers_found(merge.record, merge.record.size, NULL).deadline_ms);
+    if (!is_over)
+        buffer_append_bytes(key, merge.name);
     merge_close(&merge);
-    return true;
+    return !is_over;
+}
+
+bool db_random(struct db *db, unsigned database, uint64_t seed, struct buffer *key)
+{
+    check(layers_unresolved(db) == 0);
+    buffer_clear(key);
+    for (int i = 0; i < LIVE_TRIES_MAX && db->state.databases[database].keys > 0; i++)
+        if (draw(db, database, &seed, key))
+            return true;
+    return false;
 }
 
 /* ---- the hash of everything ------------------------------------------------------------ */
 
-enum { SALT_KEYS = 3, SALT_ROWS = SALT_KEYS + DB_DATABASES };
+enum { SALT_KEYS = 3, SALT_ROWS = SALT_KEYS + DB_DATABASES, SALT_DEADLINES = 32 };
 
 static uint64_t record_hash(const struct merge *merge, uint64_t salt)
 {
@@ -189,12 +198,15 @@ static uint64_t database_hash(struct db *db, const struct sources *sources, unsi
 
 uint64_t db_hash(struct db *db)
 {
-    uint64_t sum = 0, receipts, due;
+    uint64_t sum = 0, receipts, due, deadlines;
     while (!db_resolve(db, UINT64_MAX))
         db_wait(db);
     struct sources sources = merge_sources(db);
-    for (unsigned i = 0; i < DB_DATABASES; i++)
+    for (unsigned i = 0; i < DB_DATABASES; i++) {
         sum += database_hash(db, &sources, i);
+        sum += space_hash(&sources, TABLE_DEADLINES, layers_space(db, i), SALT_DEADLINES + i,
+                          &deadlines);
+    }
     sum += space_hash(&sources, TABLE_RECEIPTS, 0, TABLE_RECEIPTS, &receipts);
     sum += space_hash(&sources, TABLE_DUE, 0, TABLE_DUE, &due);
     check(receipts == db->state.receipts);

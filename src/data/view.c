@@ -135,16 +135,14 @@ const struct sources *layers_view_sources(const struct db_view *view)
 enum db_type db_view_get(struct db_view *view, unsigned database, struct bytes key,
                          struct bytes *value)
 {
-    struct bytes record, payload;
-    if (!layers_view_get(view, database, key, &record))
-        return DB_NONE;
-    return layers_parse(record, value ? value : &payload);
+    struct db_record found;
+    return db_find(view->db, view, database, key, &found, value) ? found.type : DB_NONE;
 }
 
 uint64_t db_view_scan(struct db_view *view, unsigned database, uint64_t cursor,
                       struct db_scan_limit limit, db_scan_fn *each, void *context)
 {
     check(database < DB_DATABASES);
-    uint64_t space = view->state.databases[database].space;
-    return merge_scan_keys(&view->sources, space, cursor, limit, each, context);
+    struct merge_keys keys = {view->state.databases[database].space, view->db, each, context};
+    return merge_scan_keys(&view->sources, &keys, cursor, limit);
 }

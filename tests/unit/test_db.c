@@ -883,6 +883,7 @@ static void test_format(void **state)
         ROW("t\0\0\0\0\0\x3a\xb0\0"
             "client",
             ""),
+        ROW("w\0\0\0\0\0\0\0\x11\0\0\0\0\0\x7a\xb0\0late", ""),
 #undef ROW
     };
     struct fixture f;

@@ -1,0 +1,546 @@
+/* Deadlines of keys in the db against a plain model: given blindly and with a look, moved on,
+ * taken away, renamed, moved, swapped and flushed, and ended in small portions, with checkpoints,
+ * crashes and views at random places; and that nothing is left in the kv of a key whose time has
+ * come.
+ *
+ * What entry i does depends on seed and i alone, and the log's time is i.  A second db that never
+ * checkpoints applies the same: equal hashes show that what is due is found wherever it lies. */
+#include <stdio.h>
+
+#include "kv_memory.h"
+#include "test_db.h"
+
+#include "data/layers.h"
+
+enum { KEYS = 16, BASES = 3, CLUSTER = 7, ENTRIES = 1500, RUNS = 6, ELEMENTS = 5, FAR = 40 };
+
+static const unsigned database_of[BASES] = {0, 3, DB_DATABASES - 1};
+
+enum kind { NOTHING, STRING, LARGE };
+
+struct model_key {
+    enum kind kind;
+    int64_t deadline_ms;
+};
+
+struct model {
+    struct model_key key[BASES][KEYS];
+};
+
+struct run {
+    uint64_t seed, dice, index;
+    struct kv *kv, *reference_kv;
+    struct db *db, *reference;
+    struct db_options options;
+    struct model model;
+    struct db_view *view; /* NULL: none */
+    struct model view_model;
+    int64_t view_ms;
+};
+
+struct text {
+    char bytes[32];
+    size_t size;
+};
+
+static struct bytes name(struct text *text, const char *kind, unsigned number)
+{
+    text->size = (size_t)snprintf(text->bytes, sizeof text->bytes, "%s%u", kind, number);
+    return bytes_of(text->bytes, text->size);
+}
+
+static bool is_there(const struct model_key *key, int64_t now_ms)
+{
+    return key->kind != NOTHING && (key->deadline_ms == 0 || key->deadline_ms > now_ms);
+}
+
+/* ---- one entry ------------------------------------------------------------------ */
+
+/* None, one that has passed, or one that will. */
+static int64_t any_deadline(uint64_t *dice, int64_t now_ms)
+{
+    uint64_t what = prng_below(dice, 10);
+    if (what < 2)
+        return 0;
+    if (what == 2)
+        return 1 + (int64_t)prng_below(dice, (uint64_t)now_ms);
+    return now_ms + 1 + (int64_t)prng_below(dice, FAR);
+}
+
+static void put_large(struct db *db, unsigned base, struct bytes key, int64_t deadline_ms)
+{
+    struct db_record record = {
+        .type = DB_HASH, .deadline_ms = deadline_ms, .space = db_space_new(db, database_of[base])};
+    for (unsigned i = 0; i < ELEMENTS; i++) {
+        struct text text;
+        struct bytes element = name(&text, "element", i);
+        db_row_put(db, record.space, db_row_word(db, element), element, element);
+    }
+    db_put_collection(db, database_of[base], key, &record, key);
+}
+
+/* As EXPIRE, PERSIST, APPEND do. */
+static void look_and_change(struct db *db, struct model_key *expected, unsigned base,
+                            struct bytes key, int64_t deadline_ms, int64_t now_ms)
+{
+    struct db_record found;
+    struct bytes payload;
+    bool exists = db_find(db, NULL, database_of[base], key, &found, &payload);
+    assert_int_equal(exists, is_there(expected, now_ms));
+    if (!exists) {
+        *expected = (struct model_key){0};
+        return;
+    }
+    assert_int_equal(found.deadline_ms, expected->deadline_ms);
+    found.deadline_ms = expected->deadline_ms = deadline_ms;
+    db_put_collection(db, database_of[base], key, &found, payload);
+}
+
+static void move(struct db *db, struct model *model, unsigned base, unsigned k, int64_t now_ms,
+                 uint64_t *dice)
+{
+    struct text text, other;
+    unsigned to_base = (unsigned)prng_below(dice, BASES), to = (unsigned)prng_below(dice, KEYS);
+    struct model_key *from = &model->key[base][k];
+    bool moved = db_rename(db, database_of[base], name(&text, "key", k), database_of[to_base],
+                           name(&other, "key", to), NULL);
+    assert_int_equal(moved, is_there(from, now_ms));
+    struct model_key kept = *from;
+    if (!moved || from != &model->key[to_base][to])
+        *from = (struct model_key){0};
+    if (moved)
+        model->key[to_base][to] = kept;
+}
+
+static void swap(struct db *db, struct model *model, unsigned base, unsigned other)
+{
+    db_swap(db, database_of[base], database_of[other]);
+    for (unsigned i = 0; i < KEYS; i++) {
+        struct model_key kept = model->key[base][i];
+        model->key[base][i] = model->key[other][i];
+        model->key[other][i] = kept;
+    }
+}
+
+static void apply_one(struct db *db, struct model *model, int64_t now_ms, uint64_t *dice)
+{
+    struct text text;
+    unsigned base = (unsigned)prng_below(dice, BASES), k = (unsigned)prng_below(dice, KEYS);
+    struct bytes key = name(&text, "key", k);
+    struct model_key *expected = &model->key[base][k];
+    int64_t deadline_ms = any_deadline(dice, now_ms);
+    uint64_t what = prng_below(dice, 60);
+    if (what < 16) {
+        db_put(db, database_of[base], key, DB_STRING, key, deadline_ms);
+        *expected = (struct model_key){STRING, deadline_ms};
+    } else if (what < 24) {
+        put_large(db, base, key, deadline_ms);
+        *expected = (struct model_key){LARGE, deadline_ms};
+    } else if (what < 38) {
+        look_and_change(db, expected, base, key, deadline_ms, now_ms);
+    } else if (what < 42) {
+        bool exists = db_delete(db, database_of[base], key);
+        assert_int_equal(exists, is_there(expected, now_ms));
+        *expected = (struct model_key){0};
+    } else if (what < 48) {
+        move(db, model, base, k, now_ms, dice);
+    } else if (what < 58) {
+        struct db_expiry left = {.rows = 1 + (uint32_t)prng_below(dice, 8), .bytes = UINT64_MAX};
+        while (db_expire(db, &left))
+            ;
+    } else if (what < 59) {
+        swap(db, model, base, (unsigned)prng_below(dice, BASES));
+    } else if (prng_below(dice, 4) == 0) {
+        db_flush(db, database_of[base]);
+        memset(model->key[base], 0, sizeof model->key[base]);
+    }
+}
+
+static void apply(struct db *db, struct model *model, uint64_t seed, uint64_t index)
+{
+    uint64_t dice = seed ^ index * 0x9e3779b97f4a7c15ull;
+    int64_t now_ms = (int64_t)index;
+    db_begin(db, seed);
+    db_at(db, now_ms, true);
+    for (uint64_t i = 1 + prng_below(&dice, 3); i > 0; i--)
+        apply_one(db, model, now_ms, &dice);
+    db_applied(db, index, 1, now_ms);
+}
+
+/* ---- comparing -------------------------------------------------------------------- */
+
+static void count_key(void *context, struct bytes key, enum db_type type)
+{
+    unsigned *count = context;
+    (void)key;
+    assert_int_not_equal(type, DB_NONE);
+    ++*count;
+}
+
+/* As a reader sees it at that time. */
+static void compare(struct db *db, struct db_view *view, const struct model *model, int64_t now_ms)
+{
+    db_at(db, now_ms, false);
+    for (unsigned base = 0; base < BASES; base++) {
+        unsigned living = 0, given = 0;
+        for (unsigned k = 0; k < KEYS; k++) {
+            const struct model_key *expected = &model->key[base][k];
+            struct text text;
+            struct db_record found;
+            bool exists = db_find(db, view, database_of[base], name(&text, "key", k), &found, NULL);
+            assert_int_equal(exists, is_there(expected, now_ms));
+            living += exists;
+            if (exists)
+                assert_int_equal(found.deadline_ms, expected->deadline_ms);
+        }
+        struct db_scan_limit all = {UINT64_MAX, UINT64_MAX};
+        if (view)
+            db_view_scan(view, database_of[base], 0, all, count_key, &given);
+        else
+            db_scan(db, database_of[base], 0, all, count_key, &given);
+        assert_int_equal(given, living);
+    }
+}
+
+static void wake(void *context)
+{
+    (void)context; /* disturb() polls at random */
+}
+
+/* ---- runs ------------------------------------------------------------------------------ */
+
+static void release_view(struct run *run)
+{
+    if (run->view)
+        db_view_release(run->view);
+    run->view = NULL;
+}
+
+static void crash(struct run *run)
+{
+    release_view(run);
+    db_close(run->db);
+    kv_memory_crash(mortal_of(run->kv)->inner);
+    mortal_set_lives(run->kv, -1);
+    run->db = db_open(run->kv, &run->options);
+    memset(&run->model, 0, sizeof run->model);
+    /* The model has no past: it is made again by a db that is thrown away. */
+    struct kv *kv = kv_memory_open();
+    struct db *db = db_open(kv, &run->options);
+    for (uint64_t i = 1; i <= db_applied_index(run->db); i++)
+        apply(db, &run->model, run->seed, i);
+    db_close(db);
+    kv->ops->close(kv);
+    uint64_t index = run->index;
+    for (run->index = db_applied_index(run->db); run->index < index; run->index++)
+        apply(run->db, &run->model, run->seed, run->index + 1);
+}
+
+static void take_view(struct run *run)
+{
+    if (run->view) {
+        compare(run->db, run->view, &run->view_model, run->view_ms);
+        release_view(run);
+        return;
+    }
+    run->view = db_view_new(run->db);
+    run->view_model = run->model;
+    run->view_ms = (int64_t)run->index;
+}
+
+static void disturb(struct run *run)
+{
+    uint64_t what = prng_below(&run->dice, 300);
+    if (what < 5)
+        db_checkpoint(run->db);
+    else if (what < 15)
+        db_resolve(run->db, prng_below(&run->dice, 20));
+    else if (what < 25)
+        take_view(run);
+    else if (what < 35)
+        compare(run->db, NULL, &run->model, (int64_t)run->index);
+    else if (what < 60)
+        db_poll(run->db);
+    else if (what == 60)
+        mortal_set_lives(run->kv, (int)prng_below(&run->dice, 6));
+    if (mortal_is_dead(run->kv)) /* what it reads from now on may be anything */
+        crash(run);
+}
+
+/* All of it: none is under way, none is due. */
+static void store(struct run *run)
+{
+    run->index++;
+    db_applied(run->db, run->index, 1, (int64_t)run->index);
+    db_wait(run->db);
+    db_checkpoint(run->db);
+    db_wait(run->db);
+}
+
+static void expire_all(struct db *db, int64_t now_ms)
+{
+    struct db_expiry left = {.rows = UINT32_MAX, .bytes = UINT64_MAX};
+    db_at(db, now_ms, true);
+    while (db_expire(db, &left))
+        ;
+    assert_true(db_due_ms(db) > now_ms);
+}
+
+/* Whoever has no deadline stays. */
+static void finish(struct run *run)
+{
+    int64_t end_ms = (int64_t)run->index + FAR;
+    uint64_t living = 0, keys = 0;
+    release_view(run);
+    mortal_set_lives(run->kv, -1); /* it lives: disturb() looked */
+    compare(run->db, NULL, &run->model, (int64_t)run->index);
+    assert_int_equal(db_hash(run->db), db_hash(run->reference));
+    expire_all(run->db, end_ms);
+    expire_all(run->reference, end_ms);
+    compare(run->db, NULL, &run->model, end_ms);
+    assert_int_equal(db_hash(run->db), db_hash(run->reference));
+    for (unsigned base = 0; base < BASES; base++) {
+        keys += db_size(run->db, database_of[base]);
+        for (unsigned k = 0; k < KEYS; k++)
+            living += is_there(&run->model.key[base][k], end_ms);
+    }
+    assert_int_equal(keys, living);
+    assert_true(db_due_ms(run->db) == INT64_MAX);
+    for (unsigned base = 0; base < BASES; base++)
+        db_flush(run->db, database_of[base]);
+    store(run);
+    store(run); /* what was found dead by a checkpoint that could not sweep goes with the next */
+    assert_int_equal(stored_keys(run->kv, bytes_from_string("r")), 0);
+    assert_int_equal(stored_keys(run->kv, bytes_from_string("u")), 0);
+    assert_int_equal(stored_keys(run->kv, bytes_from_string("v")), 0);
+    assert_int_equal(stored_keys(run->kv, bytes_from_string("w")), 0);
+}
+
+static void run_once(uint64_t seed, uint64_t checkpoint_bytes, bool has_thread)
+{
+    struct run *run = memory_new(sizeof *run);
+    run->seed = seed;
+    run->dice = seed + 1;
+    run->options = (struct db_options){
+        .cluster = CLUSTER, .checkpoint_bytes = checkpoint_bytes, .wake = has_thread ? wake : NULL};
+    struct db_options never = {.cluster = CLUSTER, .checkpoint_bytes = UINT64_MAX};
+    run->kv = mortal_open(kv_memory_open());
+    run->db = db_open(run->kv, &run->options);
+    run->reference_kv = kv_memory_open();
+    run->reference = db_open(run->reference_kv, &never);
+    struct model unused = {0};
+    for (uint64_t i = 1; i <= ENTRIES; i++) {
+        apply(run->reference, &unused, seed, i);
+        apply(run->db, &run->model, seed, i);
+        run->index = i;
+        disturb(run);
+    }
+    finish(run);
+    db_close(run->db);
+    db_close(run->reference);
+    run->kv->ops->close(run->kv);
+    run->reference_kv->ops->close(run->reference_kv);
+    memory_free(run);
+}
+
+static void test_random(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= RUNS; seed++)
+        run_once(seed, seed % 3 == 0 ? UINT64_MAX : 1500 + 400 * seed, seed % 2 == 0);
+}
+
+/* ---- by hand --------------------------------------------------------------------------- */
+
+struct world {
+    struct kv *kv;
+    struct db *db;
+    uint64_t index;
+};
+
+static const struct db_options plain = {.cluster = CLUSTER, .checkpoint_bytes = UINT64_MAX};
+
+static int open_world(void **state)
+{
+    struct world *world = memory_new(sizeof *world);
+    world->kv = kv_memory_open();
+    world->db = db_open(world->kv, &plain);
+    *state = world;
+    return 0;
+}
+
+static int close_world(void **state)
+{
+    struct world *world = *state;
+    db_close(world->db);
+    world->kv->ops->close(world->kv);
+    memory_free(world);
+    return 0;
+}
+
+static struct bytes word(const char *text)
+{
+    return bytes_from_string(text);
+}
+
+static void entry(struct world *world, int64_t now_ms)
+{
+    db_begin(world->db, 1);
+    db_at(world->db, now_ms, true);
+}
+
+static void end(struct world *world)
+{
+    world->index++;
+    db_applied(world->db, world->index, 1, 1);
+}
+
+static void put(struct world *world, const char *key, int64_t deadline_ms)
+{
+    db_effects_name(world->db, "set");
+    db_put(world->db, 0, word(key), DB_STRING, word("v"), deadline_ms);
+}
+
+static void test_reader_does_not_delete(void **state)
+{
+    struct world *world = *state;
+    struct db_record found;
+    entry(world, 1);
+    put(world, "k", 10);
+    end(world);
+    db_at(world->db, 9, false);
+    assert_true(db_lookup(world->db, 0, word("k"), &found));
+    db_at(world->db, 10, false);
+    assert_false(db_lookup(world->db, 0, word("k"), &found));
+    assert_int_equal(db_size(world->db, 0), 1);
+    struct buffer key = {0};
+    assert_false(db_random(world->db, 0, 1, &key));
+    buffer_deinit(&key);
+    entry(world, 10);
+    assert_false(db_lookup(world->db, 0, word("k"), &found));
+    assert_int_equal(db_size(world->db, 0), 0);
+    end(world);
+}
+
+struct seen {
+    char text[256];
+};
+
+static void note(void *context, const struct db_effect *effect)
+{
+    struct seen *seen = context;
+    size_t used = strlen(seen->text);
+    snprintf(seen->text + used, sizeof seen->text - used, "%s %.*s, ", effect->event,
+             (int)effect->key.size, (const char *)effect->key.data);
+}
+
+/* Each change of a key that was over, and whoever ends it. */
+static void test_effects(void **state)
+{
+    struct world *world = *state;
+    struct seen seen = {""};
+    struct db_record found;
+    db_effects_want(world->db, true);
+    entry(world, 1);
+    put(world, "a", 10);
+    put(world, "b", 10);
+    put(world, "c", 10);
+    db_effects_drain(world->db, note, &seen);
+    assert_string_equal(seen.text, "set a, set b, set c, ");
+    end(world);
+    seen.text[0] = '\0';
+    entry(world, 10);
+    db_effects_name(world->db, "del");
+    assert_false(db_delete(world->db, 0, word("a")));
+    db_effects_name(world->db, "append");
+    assert_false(db_lookup(world->db, 0, word("b"), &found));
+    db_put(world->db, 0, word("b"), DB_STRING, word("v"), 0);
+    expire_all(world->db, 10);
+    db_effects_drain(world->db, note, &seen);
+    assert_string_equal(seen.text, "expired a, expired b, append b, expired c, ");
+    end(world);
+    struct db_stats stats;
+    db_stats(world->db, &stats);
+    assert_int_equal(stats.expired, 3);
+}
+
+/* A portion is what was asked for, and what it leaves comes next. */
+static void test_portions(void **state)
+{
+    struct world *world = *state;
+    entry(world, 1);
+    for (unsigned i = 0; i < 1000; i++) {
+        struct text text;
+        db_effects_name(world->db, "set");
+        db_put(world->db, i % 2, name(&text, "key", i), DB_STRING, word("v"), 10 + i % 7);
+    }
+    end(world);
+    for (unsigned left = 1000; left > 0; left -= 100) {
+        struct db_expiry portion = {.rows = 100, .bytes = UINT64_MAX};
+        entry(world, 20);
+        while (db_expire(world->db, &portion))
+            ;
+        assert_int_equal(portion.rows, 0);
+        assert_int_equal(db_size(world->db, 0) + db_size(world->db, 1), left - 100);
+        end(world);
+    }
+    assert_true(db_due_ms(world->db) > 20);
+}
+
+/* Large names end a portion too. */
+static void test_portions_of_bytes(void **state)
+{
+    struct world *world = *state;
+    struct db_expiry portion = {.rows = 100, .bytes = 7};
+    entry(world, 1);
+    for (unsigned i = 100; i < 110; i++) {
+        struct text text;
+        db_effects_name(world->db, "set");
+        db_put(world->db, 0, name(&text, "k", i), DB_STRING, word("v"), 10);
+    }
+    end(world);
+    entry(world, 10);
+    while (db_expire(world->db, &portion))
+        ;
+    assert_int_equal(db_size(world->db, 0), 8); /* 4 of 7 bytes, then the other 3 */
+    end(world);
+}
+
+/* A deadline that is moved on again and again has one row. */
+static void test_moved_on(void **state)
+{
+    struct world *world = *state;
+    entry(world, 1);
+    put(world, "k", 10);
+    end(world);
+    for (int64_t i = 2; i < 100; i++) {
+        struct db_record found;
+        entry(world, i < 9 ? i : 9);
+        assert_true(db_lookup(world->db, 0, word("k"), &found));
+        found.deadline_ms = i + 10;
+        db_put_collection(world->db, 0, word("k"), &found, word("v"));
+        end(world);
+    }
+    assert_int_equal(
+        overlay_entries(&world->db->active->tables[TABLE_DEADLINES], layers_space(world->db, 0)),
+        1);
+    entry(world, 10);
+    expire_all(world->db, 10);
+    assert_int_equal(db_due_ms(world->db), 109);
+    expire_all(world->db, 109);
+    assert_int_equal(db_size(world->db, 0), 0);
+    end(world);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_random),
+        cmocka_unit_test_setup_teardown(test_reader_does_not_delete, open_world, close_world),
+        cmocka_unit_test_setup_teardown(test_effects, open_world, close_world),
+        cmocka_unit_test_setup_teardown(test_portions, open_world, close_world),
+        cmocka_unit_test_setup_teardown(test_portions_of_bytes, open_world, close_world),
+        cmocka_unit_test_setup_teardown(test_moved_on, open_world, close_world),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
