@@ -105,4 +105,38 @@ start_cluster 3 {} {
     }
 }
 use_build $new
+
+# A node alone on a directory that an earlier build left (tests/compat); gives its pid.
+proc start_on {dir} {
+    set port [client_port 9]
+    set pid [spawn $dir $dir.log $::new --port $port --node 0,127.7.7.7:17777 --me 0 --dir $dir]
+    wait_for_condition 400 25 {
+        ![process_alive $pid] || ![catch { resp::connect 127.0.0.1 $port } ::alone]
+    } else { fail "it does not listen" }
+    if {![process_alive $pid]} { fail "it ended: [tail $dir.log 3]" }
+    return $pid
+}
+
+test {a directory of an earlier format goes on where the build of then was killed} {
+    set dir [file join [suite_dir] earlier]
+    file mkdir $dir
+    exec tar xzf [file join $::tst::lib .. .. tests compat format-1.tar.gz] -C $dir
+    for {set life 0} {$life < 3} {incr life} {
+        set pid [start_on $dir]
+        set answers [lmap command {{GET key:999} {GET k} {GET key:1} {GET m5} {GET f} {GET s2}
+                                   {ONCE a 8 INCR n} {ONCE a 7 INCR n} {ONCE b 4 INCR s}} {
+            $::alone -typed {*}$command
+        }]
+        set keys [$::alone -typed DBSIZE]
+        $::alone -close
+        end_process $pid
+        assert_equal {"value of 999"} [lindex $answers 0]
+        assert_equal {{"5"} nil {"5"} {"226.5"} {"new words"} :-9223372036854775705} \
+            [lrange $answers 1 6]
+        assert_match {-STALEREQ*8 came later} [lindex $answers 7]
+        assert_equal {-ERR value is not an integer or out of range} [lindex $answers 8]
+        assert_equal :1003 $keys
+    }
+    assert_match {*the keys are in an earlier format*} [read_file $dir.log]
+}
 finish
