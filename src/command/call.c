@@ -28,8 +28,10 @@ void command_execute(struct call *call, uint64_t *took)
     if (observer)
         observer->begin(observer);
     call->command->execute(call);
-    bool finished = !call->carry.command && !(call->walk && call->walk->unfinished);
-    check(finished || !out || out->size == before); /* the reply comes at the end */
+    check(call->database < DB_DATABASES);
+    bool finished = !call->walk || (!call->walk->unfinished && !call->carry->command);
+    check(finished || !out || out->size == before);                /* the reply comes at the end, */
+    check(!finished || !out || !call->walk || out->size > before); /* and it does come */
     if (!observer)
         return;
     bool failed = out && out->size > before && out->data[before] == '-';
@@ -39,14 +41,14 @@ void command_execute(struct call *call, uint64_t *took)
 void call_carry(struct call *call, const struct command *command, const struct bytes *argv,
                 uint32_t argc, int protocol)
 {
-    check(!call->carry.command);
+    check(!call->carry->command);
     check(command->flags & call->allows);
     check(command_takes(command, argc));
-    call->carry = (struct carry){.command = command,
-                                 .argv = argv,
-                                 .argc = argc,
-                                 .allows = call->allows,
-                                 .protocol = protocol};
+    *call->carry = (struct carry){.command = command,
+                                  .argv = argv,
+                                  .argc = argc,
+                                  .allows = call->allows,
+                                  .protocol = protocol};
 }
 
 enum db_type call_look(struct call *call, struct bytes key, struct bytes *value)
@@ -75,12 +77,15 @@ bool call_get_string(struct call *call, struct bytes key, struct bytes *value, b
 
 void call_put_string(struct call *call, struct bytes key, struct bytes value, const char *event)
 {
+    check(call->allows & CMD_WRITE);
+    check(value.size <= VALUE_SIZE_MAX);
     db_effects_name(call->db, event);
     db_put(call->db, call->database, key, DB_STRING, value, 0);
 }
 
 bool call_delete(struct call *call, struct bytes key, const char *event)
 {
+    check(call->allows & CMD_WRITE);
     db_effects_name(call->db, event);
     return db_delete(call->db, call->database, key);
 }
@@ -92,6 +97,8 @@ enum { SLICE_BYTES = 1 << 20, SLICE_KEYS = 256 };
 uint32_t call_slice(struct call *call, uint32_t first)
 {
     struct walk_state *walk = call->walk;
+    check(first <= call->argc);
+    check(!walk->unfinished || (walk->cursor >= first && walk->cursor < call->argc));
     if (!walk->unfinished)
         walk->cursor = first;
     walk->unfinished = false;
@@ -103,6 +110,7 @@ uint32_t call_slice(struct call *call, uint32_t first)
 bool call_takes(struct call *call, uint32_t i)
 {
     struct walk_state *walk = call->walk;
+    check(!walk->unfinished);
     if (i >= call->argc)
         return false;
     int64_t work = (int64_t)(db_work(call->db) - walk->work);

@@ -169,11 +169,12 @@ static bool refuse_meaning(struct call *call)
         needed = COMMAND_MEANING_DATABASES;
     if (needed <= call->meaning)
         return false;
-    reply_error(
-        call->reply,
-        "ERR %s%s needs meaning %u, the members have only %u in common: upgrade all of them",
-        call->command->name, call->database ? " in a database other than 0" : "", needed,
-        call->meaning);
+    reply_error(call->reply,
+                "ERR %s%s needs meaning %u, and not every member has said that it knows more than "
+                "%u: start "
+                "each of them once, upgrade the older",
+                call->command->name, call->database ? " in a database other than 0" : "", needed,
+                call->meaning);
     return true;
 }
 
@@ -240,6 +241,7 @@ enum command_class command_classify(struct connection *connection, const struct 
                                     uint32_t argc, const struct command **command)
 {
     check(argc > 0);
+    check(connection->database < DB_DATABASES);
     step_reply_mode(connection);
     struct reply reply = {connection_is_silent(connection) ? NULL : &connection->out,
                           connection->protocol};

@@ -61,9 +61,9 @@ struct call {
     size_t value_max;              /* of a write: the largest string that it may make */
     uint8_t meaning;               /* the version of the commands: see meaning.c */
     struct command_observer *observer; /* NULL: nobody counts */
-    struct walk_state *walk; /* of a read or write: it may be done in slices; NULL if local */
-    unsigned allows;         /* CMD_READ, CMD_WRITE: what it may carry; see execution.h */
-    struct carry carry;
+    struct walk_state *walk;     /* of a read or write: it may be done in slices; NULL if local */
+    unsigned allows;             /* CMD_READ, CMD_WRITE: what it may carry; see execution.h */
+    struct carry *carry;         /* likewise: what call_carry() asked for */
     const struct bytes *carried; /* the reply to what it carried last; NULL: it just begins */
 };
 

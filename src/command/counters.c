@@ -6,6 +6,7 @@
  * Deterministic; loop thread only. */
 #include <math.h>
 
+#include "base/fatal.h"
 #include "command/commands.h"
 #include "resp/number.h"
 
@@ -26,6 +27,7 @@ static void add(struct call *call, int64_t increment)
     }
     char text[NUMBER_I64_SIZE];
     struct bytes digits = bytes_of(text, number_format_i64(number, text));
+    check(digits.size > 0 && digits.size <= sizeof text);
     call_put_string(call, call->argv[1], digits, "incrby");
     reply_integer(call->reply, number);
 }
@@ -95,6 +97,7 @@ void cmd_incrbyfloat(struct call *call)
     }
     char text[NUMBER_LONG_DOUBLE_SIZE];
     struct bytes sum = bytes_of(text, number_format_long_double(number, text));
+    check(sum.size > 0 && sum.size <= sizeof text);
     call_put_string(call, call->argv[1], sum, "incrbyfloat");
     reply_bulk(call->reply, sum);
 }

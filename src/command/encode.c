@@ -11,6 +11,7 @@
 struct blob *command_encode(const struct bytes *argv, uint32_t argc)
 {
     size_t size = 4;
+    check(argc > 0); /* command_decode() takes no other */
     for (uint32_t i = 0; i < argc; i++)
         size += 4 + argv[i].size;
     struct blob *blob = blob_new(size);

@@ -47,8 +47,10 @@ static void pop(struct execution *execution)
 {
     struct frame *frame = top_of(execution);
     uint64_t took = frame->took;
-    buffer_deinit(&frame->walk.found);
-    rope_deinit(&frame->walk.parts);
+    if (frame->walk.found.capacity > 0)
+        buffer_deinit(&frame->walk.found);
+    if (frame->walk.parts.capacity > 0)
+        rope_deinit(&frame->walk.parts);
     frame->walk = (struct walk_state){0};
     frame->took = 0;
     execution->depth--;
@@ -79,12 +81,13 @@ static void step(struct execution *execution, struct call *call, struct frame *f
     call->allows = frame->allows;
     call->walk = &frame->walk;
     call->carried = ended ? &carried : NULL;
-    call->carry.command = NULL;
+    call->carry = &execution->carry;
+    call->carry->command = NULL;
     command_execute(call, &frame->took);
     call->carried = NULL;
     if (ended && ended->reply.capacity > REPLY_KEEP)
         buffer_deinit(&frame[1].reply);
-    check(!call->carry.command || !frame->walk.unfinished);
+    check(!call->carry->command || !frame->walk.unfinished);
 }
 
 /* False: the top is not finished. */
@@ -103,23 +106,33 @@ static bool step_and_move(struct execution *execution, struct call *call)
     call->rest = rest;
     if (frame->walk.unfinished)
         return false;
-    if (call->carry.command)
-        push(execution, &call->carry);
+    if (execution->carry.command)
+        push(execution, &execution->carry);
     else
         pop(execution);
     return true;
 }
 
-bool execution_go_on(struct execution *execution, struct call *call)
+/* What follows the first step, which is nearly always all there is.  False: not finished. */
+static bool go_on_carrying(struct execution *execution, struct call *call)
 {
     uint64_t work_end = db_work(call->db) + STEPS_WORK;
-    check(execution->depth > 0);
-    for (unsigned steps = 0; execution->depth > 0; steps++) {
-        if (steps == STEPS_MAX || (steps > 0 && db_work(call->db) >= work_end))
+    for (unsigned steps = 1; execution->depth > 0; steps++) {
+        if (steps == STEPS_MAX || db_work(call->db) >= work_end)
             return false;
         if (!step_and_move(execution, call))
             return false;
     }
+    return true;
+}
+
+bool execution_go_on(struct execution *execution, struct call *call)
+{
+    check(execution->depth > 0);
+    if (!step_and_move(execution, call))
+        return false;
+    if (execution->depth > 0 && !go_on_carrying(execution, call))
+        return false;
     execution_trim_words(&execution->argv, &execution->argv_capacity);
     return true;
 }

@@ -93,9 +93,12 @@ static struct db_scan_limit walk_limit(uint64_t keys)
 
 static uint64_t walk_scan(struct call *call, struct walk *walk, uint64_t cursor, uint64_t keys)
 {
-    if (call->view)
-        return db_view_scan(call->view, call->database, cursor, walk_limit(keys), walk_key, walk);
-    return db_scan(call->db, call->database, cursor, walk_limit(keys), walk_key, walk);
+    struct db_scan_limit limit = walk_limit(keys);
+    uint64_t next = call->view
+                        ? db_view_scan(call->view, call->database, cursor, limit, walk_key, walk)
+                        : db_scan(call->db, call->database, cursor, limit, walk_key, walk);
+    check(next == 0 || next > cursor); /* it comes to an end */
+    return next;
 }
 
 static void walk_match(struct walk *walk, struct bytes pattern)

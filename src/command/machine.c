@@ -102,8 +102,11 @@ static bool apply(struct state_machine *base, const struct apply_context *contex
     call.value_max = VALUE_SIZE_MAX;
     if (context->value_max && context->value_max < VALUE_SIZE_MAX)
         call.value_max = context->value_max;
-    check(context->meaning <= machine_of(base)->meaning_known);
     struct machine *machine = machine_of(base);
+    check(context->meaning >= 1);
+    check(context->meaning <= machine->meaning_known);
+    check(context->pos.index == db_applied_index(machine->db) + 1);
+    check(context->now_ms >= db_time_ms(machine->db));
     if (context->meaning >= 2)
         db_begin(machine->db, context->seed);
     return run(machine, &machine->writing, command, CMD_READ | CMD_WRITE, &call);
@@ -120,6 +123,7 @@ static void applied(struct state_machine *base, struct raft_pos pos, int64_t now
 {
     struct machine *machine = machine_of(base);
     check(machine->writing.depth == 0);
+    check(meaning <= machine->meaning_known);
     if (machine->listener) {
         machine->draining = pos.index;
         db_effects_drain(machine->db, tell, machine);

@@ -51,6 +51,7 @@ static void keep(struct call *call)
     uint64_t request_id;
     bool is_number = number_parse_u64(call->argv[2], &request_id);
     check(is_number); /* it was, when this began */
+    check(call->carried->size > 0);
     db_receipt_put(call->db, call->argv[1], request_id, *call->carried, call->now_ms);
     reply_resp3(call->reply, *call->carried);
 }
@@ -59,6 +60,7 @@ static void keep(struct call *call)
 static void repeat(struct call *call, uint64_t request_id, struct bytes kept)
 {
     struct buffer copy = {0};
+    check(kept.size > 0); /* keep() stored it */
     buffer_append_bytes(&copy, kept);
     db_receipt_put(call->db, call->argv[1], request_id, buffer_bytes(&copy), call->now_ms);
     reply_resp3(call->reply, buffer_bytes(&copy));

@@ -2,6 +2,7 @@
  *
  * A value read from the db is borrowed until the next db_* call, so whoever changes a value in part
  * copies it first.  Deterministic; loop thread only. */
+#include "base/fatal.h"
 #include "command/commands.h"
 #include "command/set_options.h"
 
@@ -234,6 +235,14 @@ void cmd_append(struct call *call)
     buffer_deinit(&joined);
 }
 
+static void reply_part(struct reply *reply, struct bytes value, int64_t start, int64_t end)
+{
+    check(start >= 0);
+    check(start <= end);
+    check((uint64_t)end < value.size);
+    reply_bulk(reply, bytes_of((const char *)value.data + start, (size_t)(end - start + 1)));
+}
+
 void cmd_getrange(struct call *call)
 {
     int64_t start, end;
@@ -253,8 +262,7 @@ void cmd_getrange(struct call *call)
     if (reversed || size == 0 || start > end)
         reply_bulk(call->reply, bytes_of("", 0));
     else
-        reply_bulk(call->reply,
-                   bytes_of((const char *)value.data + start, (size_t)(end - start + 1)));
+        reply_part(call->reply, value, start, end);
 }
 
 /* False: answered. */
