@@ -62,6 +62,20 @@ enum db_type call_look(struct call *call, struct bytes key, struct bytes *value)
     return type;
 }
 
+bool call_fields(struct call *call, struct bytes key, enum db_type type, struct fields *fields)
+{
+    bool is_of_type = fields_open(fields, call->db, call->view, call->database, key, type);
+    bool counts = call->observer && call->command->flags & CMD_READ && !call->walk->unfinished;
+    if (counts) {
+        bool is_there = fields->count > 0 || !is_of_type;
+        call->observer->keyspace_hits += is_there;
+        call->observer->keyspace_misses += !is_there;
+    }
+    if (!is_of_type)
+        reply_error(call->reply, ERROR_WRONG_TYPE);
+    return is_of_type;
+}
+
 bool call_get_string(struct call *call, struct bytes key, struct bytes *value, bool *exists)
 {
     enum db_type type = call_look(call, key, value);
@@ -165,8 +179,13 @@ void call_add_part(struct call *call, struct bytes value, bool exists)
 
 void call_reply_parts(struct call *call, uint64_t count)
 {
-    struct walk_state *walk = call->walk;
     reply_array(call->reply, count);
+    call_end_parts(call);
+}
+
+void call_end_parts(struct call *call)
+{
+    struct walk_state *walk = call->walk;
     if (call->rest && walk->parts.size) {
         put_aside(walk);
         rope_join(call->rest, &walk->parts);

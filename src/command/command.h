@@ -26,7 +26,9 @@ struct walk_state {
     bool unfinished;
     bool second_round; /* of a command that goes over its words twice */
     uint64_t cursor;
-    uint64_t count; /* what it counts */
+    uint64_t count; /* what it counts, */
+    uint64_t seen;  /* and of how many it has looked at */
+    uint64_t space; /* of a large collection that it makes or changes: see fields.h */
     /* Parts of the reply, whose number must stand before them; the newest are in `found`. */
     struct rope parts;
     struct buffer found;
@@ -94,6 +96,7 @@ enum command_flags {
     CMD_DANGEROUS = 1 << 15,
     CMD_ADMIN_CATEGORY = 1 << 16, /* without the flag */
     CMD_MOVABLE_KEYS = 1 << 17,   /* `keys` does not tell them */
+    CMD_HASH = 1 << 18,
 
     CMD_SINCE_SHIFT = 24 /* above it: the first meaning that has it, 0: all of them */
 };

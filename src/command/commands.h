@@ -4,6 +4,7 @@
 #define COMMAND_COMMANDS_H
 
 #include "command/command.h"
+#include "command/fields.h"
 
 enum {
     /* Largest client id of ONCE. */
@@ -21,6 +22,8 @@ enum {
 #define ERROR_DATABASE "ERR DB index is out of range"
 #define ERROR_NOT_INTEGER "ERR value is not an integer or out of range"
 #define ERROR_TOO_LARGE "ERR string exceeds maximum allowed size (proto-max-bulk-len)"
+#define ERROR_OUT_OF_RANGE "ERR value is out of range"
+#define ERROR_NOT_FLOAT "ERR value is not a valid float"
 #define ERROR_OVERFLOW "ERR increment or decrement would overflow"
 #define ERROR_WRONG_TYPE "WRONGTYPE Operation against a key holding the wrong kind of value"
 #define ERROR_CLIENT_NAME "ERR Client names cannot contain spaces, newlines or special characters."
@@ -38,6 +41,9 @@ void call_carry(struct call *call, const struct command *command, const struct b
                 uint32_t argc, int protocol);
 /* db_get(), counted as a hit or a miss if the command is a read. */
 enum db_type call_look(struct call *call, struct bytes key, struct bytes *value);
+/* The hash or set at `key`, for fields_close(); counted as call_look() does.  False: it is of another
+ * type, answered with the error. */
+bool call_fields(struct call *call, struct bytes key, enum db_type type, struct fields *fields);
 /* The string at `key`, borrowed until the next db_* call, empty if there is none; false: it is of
  * another type, answered with the error. */
 bool call_get_string(struct call *call, struct bytes key, struct bytes *value, bool *exists);
@@ -63,6 +69,8 @@ bool call_keeps_parts(struct call *call, size_t more);
 void call_add_part(struct call *call, struct bytes value, bool exists);
 /* An array of `count` parts, of which all are there. */
 void call_reply_parts(struct call *call, uint64_t count);
+/* The same behind a header that the caller wrote. */
+void call_end_parts(struct call *call);
 void call_reply_value(struct reply *reply, struct bytes value, bool exists); /* bulk or null */
 void call_reply_ok(struct reply *reply);
 /* HELP of a container: a title line, `lines` (ended by NULL), and a line on HELP itself. */
@@ -98,6 +106,11 @@ command_words_fn words_delex;
 command_fn cmd_del, cmd_exists, cmd_type, cmd_keys, cmd_scan, cmd_randomkey, cmd_rename;
 command_fn cmd_renamenx, cmd_flushdb, cmd_flushall, cmd_dbsize;
 command_words_fn words_flush;
+/* hashes.c */
+command_fn cmd_hset, cmd_hmset, cmd_hsetnx, cmd_hget, cmd_hmget, cmd_hdel, cmd_hlen, cmd_hexists;
+command_fn cmd_hkeys, cmd_hvals, cmd_hgetall, cmd_hincrby, cmd_hincrbyfloat, cmd_hstrlen;
+command_fn cmd_hscan, cmd_hrandfield;
+command_words_fn words_hset, words_hincrby, words_hincrbyfloat;
 /* databases.c */
 command_fn cmd_select, cmd_swapdb, cmd_move;
 command_words_fn words_swapdb, words_move;

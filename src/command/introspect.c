@@ -116,6 +116,7 @@ static void categories_of(const struct command *command, struct word_set *set)
     word_if(set, flags & CMD_READ, "@read");
     word_if(set, flags & CMD_WRITE, "@write");
     word_if(set, flags & CMD_STRING, "@string");
+    word_if(set, flags & CMD_HASH, "@hash");
     word_if(set, flags & (CMD_ADMIN | CMD_ADMIN_CATEGORY), "@admin");
     word_if(set, flags & CMD_FAST, "@fast");
     word_if(set, !(flags & CMD_FAST), "@slow");

@@ -10,12 +10,9 @@
  * two nodes (or their db_hash) apart, and to keep the old order would mean to sort all keys for each.
  *
  * Deterministic; loop thread only. */
-#include <ctype.h>
-#include <errno.h>
-#include <stdlib.h>
-
 #include "base/fatal.h"
 #include "command/commands.h"
+#include "command/walk.h"
 #include "resp/number.h"
 
 void cmd_del(struct call *call)
@@ -55,10 +52,6 @@ void cmd_type(struct call *call)
 
 /* ---- walking ------------------------------------------------------------------ */
 
-/* A client may ask for any number of keys; what one turn of the event loop walks over is bounded,
- * so that a leader does not miss its heartbeats. */
-enum { WALK_SLICE = 2000 };
-
 /* Keys found so far, as bulk strings. */
 struct walk {
     struct walk_state *state;
@@ -91,7 +84,7 @@ static struct db_scan_limit walk_limit(uint64_t keys)
     return (struct db_scan_limit){.keys = keys, .rows = WALK_SLICE};
 }
 
-static uint64_t walk_scan(struct call *call, struct walk *walk, uint64_t cursor, uint64_t keys)
+static uint64_t walk_keys(struct call *call, struct walk *walk, uint64_t cursor, uint64_t keys)
 {
     struct db_scan_limit limit = walk_limit(keys);
     uint64_t next = call->view
@@ -101,86 +94,34 @@ static uint64_t walk_scan(struct call *call, struct walk *walk, uint64_t cursor,
     return next;
 }
 
-static void walk_match(struct walk *walk, struct bytes pattern)
-{
-    walk->pattern = pattern;
-    walk->match_all = bytes_equal(pattern, bytes_of("*", 1));
-}
-
 void cmd_keys(struct call *call)
 {
     struct walk walk;
     walk_init(&walk, call);
-    walk_match(&walk, call->argv[1]);
+    walk.pattern = call->argv[1];
+    walk.match_all = bytes_equal(walk.pattern, bytes_of("*", 1));
     struct walk_state *state = walk.state;
-    state->cursor = walk_scan(call, &walk, state->cursor, WALK_SLICE);
+    state->cursor = walk_keys(call, &walk, state->cursor, WALK_SLICE);
     state->unfinished = state->cursor != 0;
     if (call_keeps_parts(call, 0) && !state->unfinished)
         call_reply_parts(call, state->count);
 }
 
-/* As strtoul takes it: Redis's clients send back what they got, people type what they like. */
-static bool parse_cursor(struct bytes word, uint64_t *cursor)
-{
-    char text[64], *end;
-    if (word.size >= sizeof(text))
-        return false;
-    if (word.size)
-        memcpy(text, word.data, word.size);
-    text[word.size] = '\0';
-    if (isspace((unsigned char)text[0]))
-        return false;
-    errno = 0;
-    *cursor = strtoull(text, &end, 10);
-    return *end == '\0' && errno != ERANGE;
-}
-
-/* False: answered with the error. */
-static bool scan_options(struct call *call, struct walk *walk, int64_t *count)
-{
-    for (uint32_t i = 2; i < call->argc; i += 2) {
-        bool has_operand = i + 1 < call->argc;
-        if (has_operand && bytes_is(call->argv[i], "count")) {
-            if (!call_integer(call, i + 1, count))
-                return false;
-            if (*count < 1) {
-                reply_error(call->reply, ERROR_SYNTAX);
-                return false;
-            }
-        } else if (has_operand && bytes_is(call->argv[i], "match")) {
-            walk_match(walk, call->argv[i + 1]);
-        } else if (has_operand && bytes_is(call->argv[i], "type")) {
-            walk->type = call->argv[i + 1];
-        } else {
-            reply_error(call->reply, ERROR_SYNTAX);
-            return false;
-        }
-    }
-    return true;
-}
-
 void cmd_scan(struct call *call)
 {
     uint64_t cursor;
-    int64_t count = 10;
     struct walk walk;
-    if (!parse_cursor(call->argv[1], &cursor)) {
-        reply_error(call->reply, "ERR invalid cursor");
-        return;
-    }
+    struct walk_words words = {.takes_type = true};
     walk_init(&walk, call);
-    if (!scan_options(call, &walk, &count))
+    if (!walk_cursor(call, 1, &cursor) || !walk_read_words(call, 2, &words))
         return;
+    walk.pattern = words.pattern;
+    walk.match_all = words.match_all;
+    walk.type = words.type;
     /* COUNT is a hint, also in Redis. */
-    if (count > WALK_SLICE)
-        count = WALK_SLICE;
-    cursor = walk_scan(call, &walk, cursor, (uint64_t)count);
-    struct buffer text = {0};
-    buffer_printf(&text, "%llu", (unsigned long long)cursor);
-    reply_array(call->reply, 2);
-    reply_bulk(call->reply, buffer_bytes(&text));
-    buffer_deinit(&text);
-    call_reply_parts(call, walk.state->count);
+    int64_t count = words.count < WALK_SLICE ? words.count : WALK_SLICE;
+    cursor = walk_keys(call, &walk, cursor, (uint64_t)count);
+    walk_reply_scan(call, cursor);
 }
 
 /* Enough lookups on a busy disk for one turn of the event loop. */

@@ -24,6 +24,7 @@
 #define FAST CMD_FAST
 #define OOM CMD_DENYOOM
 #define STR CMD_STRING
+#define HASH (CMD_HASH | SINCE_3)
 #define KSP CMD_KEYSPACE
 #define RISKY CMD_DANGEROUS
 #define CONN CMD_CONNECTION
@@ -66,6 +67,24 @@ const struct command command_rows[] = {
     {"cad",                3, W | STR | FAST,                    ONE_KEY,  cmd_cad},
     {"delex",             -2, W | STR | FAST,                    ONE_KEY,  cmd_delex, words_delex},
     {"delifeq",            3, W | STR | FAST,                    ONE_KEY,  cmd_delifeq},
+
+    /* Hashes. */
+    {"hset",              -4, W | HASH | OOM | FAST,             ONE_KEY,  cmd_hset, words_hset},
+    {"hmset",             -4, W | HASH | OOM | FAST,             ONE_KEY,  cmd_hmset, words_hset},
+    {"hsetnx",             4, W | HASH | OOM | FAST,             ONE_KEY,  cmd_hsetnx},
+    {"hget",               3, R | HASH | FAST,                   ONE_KEY,  cmd_hget},
+    {"hmget",             -3, R | HASH | FAST,                   ONE_KEY,  cmd_hmget},
+    {"hdel",              -3, W | HASH | FAST,                   ONE_KEY,  cmd_hdel},
+    {"hlen",               2, R | HASH | FAST,                   ONE_KEY,  cmd_hlen},
+    {"hexists",            3, R | HASH | FAST,                   ONE_KEY,  cmd_hexists},
+    {"hstrlen",            3, R | HASH | FAST,                   ONE_KEY,  cmd_hstrlen},
+    {"hkeys",              2, R | HASH,                          ONE_KEY,  cmd_hkeys},
+    {"hvals",              2, R | HASH,                          ONE_KEY,  cmd_hvals},
+    {"hgetall",            2, R | HASH,                          ONE_KEY,  cmd_hgetall},
+    {"hincrby",            4, W | HASH | OOM | FAST,             ONE_KEY,  cmd_hincrby, words_hincrby},
+    {"hincrbyfloat",       4, W | HASH | OOM | FAST,             ONE_KEY,  cmd_hincrbyfloat, words_hincrbyfloat},
+    {"hscan",             -3, R | HASH,                          ONE_KEY,  cmd_hscan},
+    {"hrandfield",        -2, R | HASH,                          ONE_KEY,  cmd_hrandfield},
 
     /* Keys. */
     {"del",               -2, W | KSP,                           ALL_KEYS, cmd_del},

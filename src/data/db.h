@@ -110,8 +110,9 @@ bool db_random(struct db *db, unsigned database, uint64_t seed, struct buffer *k
 /* When a scan has done enough.  A slice of a long walk bounds the rows: deleted ones, which are
  * looked at and not given, count there too. */
 struct db_scan_limit {
-    uint64_t keys; /* given; 0 is taken for 1 */
-    uint64_t rows; /* looked at */
+    uint64_t keys;  /* given; 0 is taken for 1 */
+    uint64_t rows;  /* looked at */
+    uint64_t bytes; /* of names and records given; 0: any number */
 };
 
 typedef void db_scan_fn(void *context, struct bytes key, enum db_type type);

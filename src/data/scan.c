@@ -17,12 +17,13 @@ uint64_t merge_scan(const struct sources *sources, enum table table, uint64_t sp
 {
     if (cursor >> CURSOR_BITS) /* none of ours: behind the end */
         return 0;
-    uint64_t given = 0, rows = 0, place = 0, next = 0;
+    uint64_t given = 0, bytes = 0, rows = 0, place = 0, next = 0;
     struct merge merge;
     merge_open(&merge, sources, table, space, cursor << CURSOR_SHIFT);
     while (merge_next(&merge)) {
         uint64_t here = merge.word >> CURSOR_SHIFT;
-        bool is_enough = (given > 0 && given >= limit.keys) || rows >= limit.rows;
+        bool is_enough = (given > 0 && given >= limit.keys) || rows >= limit.rows ||
+                         (limit.bytes > 0 && bytes >= limit.bytes);
         if (rows > 0 && is_enough && here != place) {
             next = place + 1; /* <= here: neither 0 nor too large */
             break;
@@ -32,6 +33,7 @@ uint64_t merge_scan(const struct sources *sources, enum table table, uint64_t sp
         if (!merge_is_live(&merge))
             continue;
         each(context, merge.name, merge.record);
+        bytes += merge.name.size + merge.record.size;
         given++;
     }
     merge_close(&merge);

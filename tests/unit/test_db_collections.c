@@ -179,8 +179,8 @@ static void compare_rows(struct db *db, struct db_view *view, uint64_t space,
     struct comparison comparison = {.expected = expected};
     uint64_t cursor = 0;
     do
-        cursor = db_row_scan(db, view, space, cursor, (struct db_scan_limit){7, 50}, compare_row,
-                             &comparison);
+        cursor = db_row_scan(db, view, space, cursor, (struct db_scan_limit){.keys = 7, .rows = 50},
+                             compare_row, &comparison);
     while (cursor != 0);
     assert_int_equal(comparison.seen, expected->count);
     for (unsigned e = 0; e < ELEMENTS; e += 17) {

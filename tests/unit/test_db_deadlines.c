@@ -193,7 +193,7 @@ static void compare(struct db *db, struct db_view *view, const struct model *mod
             if (exists)
                 assert_int_equal(found.deadline_ms, expected->deadline_ms);
         }
-        struct db_scan_limit all = {UINT64_MAX, UINT64_MAX};
+        struct db_scan_limit all = {.keys = UINT64_MAX, .rows = UINT64_MAX};
         if (view)
             db_view_scan(view, database_of[base], 0, all, count_key, &given);
         else

@@ -1,0 +1,285 @@
+/* See walk.h.  Deterministic; loop thread only. */
+#include "command/walk.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/fatal.h"
+#include "base/prng.h"
+
+/* ---- slices ------------------------------------------------------------------------- */
+
+void walk_put_aside(struct call *call, struct fields *fields)
+{
+    struct walk_state *walk = call->walk;
+    fields_put_aside(fields, &walk->found, &walk->space, &walk->count);
+}
+
+void walk_take_back(struct call *call, struct fields *fields)
+{
+    struct walk_state *walk = call->walk;
+    if (walk->unfinished)
+        fields_take_back(fields, &walk->found, walk->space, walk->count);
+}
+
+/* ---- parts of a reply --------------------------------------------------------------- */
+
+struct giving {
+    struct call *call;
+    unsigned what;
+    struct bytes pattern;
+    bool match_all;
+    /* Of a choice among those that the walk still comes to. */
+    uint64_t seed, wanted, left;
+};
+
+/* Parts of one element. */
+static unsigned parts_of(unsigned what)
+{
+    return what == (WALK_NAMES | WALK_VALUES) ? 2 : 1;
+}
+
+static void give(void *context, struct bytes name, struct bytes value)
+{
+    const struct giving *giving = context;
+    struct walk_state *walk = giving->call->walk;
+    struct reply found = {&walk->found, giving->call->reply->protocol};
+    if (giving->what & WALK_PAIRS)
+        reply_array(&found, 2);
+    if (giving->what & WALK_NAMES)
+        call_add_part(giving->call, name, true);
+    if (giving->what & WALK_VALUES)
+        call_add_part(giving->call, value, true);
+    walk->count += parts_of(giving->what);
+}
+
+static struct db_scan_limit slice_limit(uint64_t keys)
+{
+    return (struct db_scan_limit){.keys = keys, .rows = WALK_SLICE, .bytes = WALK_SLICE_BYTES};
+}
+
+static bool go_on(struct call *call, struct fields *fields, fields_fn *each, void *context)
+{
+    struct walk_state *walk = call->walk;
+    walk->cursor = fields_scan(fields, walk->cursor, slice_limit(WALK_SLICE), each, context);
+    walk->unfinished = walk->cursor != 0;
+    return call_keeps_parts(call, 0) && !walk->unfinished;
+}
+
+bool walk_all(struct call *call, struct fields *fields, unsigned what)
+{
+    struct giving giving = {.call = call, .what = what};
+    return go_on(call, fields, give, &giving);
+}
+
+/* ---- SCAN, HSCAN, SSCAN ------------------------------------------------------------- */
+
+/* As strtoul takes it: Redis's clients send back what they got, people type what they like. */
+static bool parse_cursor(struct bytes word, uint64_t *cursor)
+{
+    char text[64], *end;
+    if (word.size >= sizeof(text))
+        return false;
+    if (word.size)
+        memcpy(text, word.data, word.size);
+    text[word.size] = '\0';
+    if (isspace((unsigned char)text[0]))
+        return false;
+    errno = 0;
+    *cursor = strtoull(text, &end, 10);
+    return *end == '\0' && errno != ERANGE;
+}
+
+bool walk_cursor(struct call *call, uint32_t i, uint64_t *cursor)
+{
+    bool is_valid = parse_cursor(call->argv[i], cursor);
+    if (!is_valid)
+        reply_error(call->reply, "ERR invalid cursor");
+    return is_valid;
+}
+
+/* The one at `i`, with its operand; false: answered with the error. */
+static bool read_word(struct call *call, uint32_t i, struct walk_words *words)
+{
+    bool has_operand = i + 1 < call->argc;
+    struct bytes word = call->argv[i];
+    if (has_operand && bytes_is(word, "count")) {
+        if (!call_integer(call, i + 1, &words->count))
+            return false;
+        if (words->count >= 1)
+            return true;
+    } else if (has_operand && bytes_is(word, "match")) {
+        words->pattern = call->argv[i + 1];
+        words->match_all = bytes_equal(words->pattern, bytes_of("*", 1));
+        return true;
+    } else if (has_operand && words->takes_type && bytes_is(word, "type")) {
+        words->type = call->argv[i + 1];
+        return true;
+    }
+    reply_error(call->reply, ERROR_SYNTAX);
+    return false;
+}
+
+bool walk_read_words(struct call *call, uint32_t first, struct walk_words *words)
+{
+    words->match_all = true;
+    words->count = 10;
+    for (uint32_t i = first; i < call->argc; i += 2)
+        if (!read_word(call, i, words))
+            return false;
+    return true;
+}
+
+void walk_reply_scan(struct call *call, uint64_t cursor)
+{
+    struct buffer text = {0};
+    buffer_printf(&text, "%llu", (unsigned long long)cursor);
+    reply_array(call->reply, 2);
+    reply_bulk(call->reply, buffer_bytes(&text));
+    buffer_deinit(&text);
+    call_reply_parts(call, call->walk->count);
+}
+
+static void give_matching(void *context, struct bytes name, struct bytes value)
+{
+    const struct giving *giving = context;
+    if (giving->match_all || command_glob_match(giving->pattern, name, false))
+        give(context, name, value);
+}
+
+void walk_scan(struct call *call, enum db_type type, unsigned what)
+{
+    struct fields fields;
+    struct walk_words words = {0};
+    uint64_t cursor;
+    if (!walk_cursor(call, 2, &cursor) || !call_fields(call, call->argv[1], type, &fields))
+        return;
+    if (fields.count > 0 && !walk_read_words(call, 3, &words))
+        return;
+    struct giving giving = {
+        .call = call, .what = what, .pattern = words.pattern, .match_all = words.match_all};
+    /* COUNT is a hint, also in Redis; a small one is given whole, as there. */
+    struct db_scan_limit limit =
+        slice_limit(words.count < WALK_SLICE ? (uint64_t)words.count : WALK_SLICE);
+    if (fields.form == PACKED_LARGE)
+        cursor = fields_scan(&fields, cursor, limit, give_matching, &giving);
+    else
+        cursor =
+            fields_scan(&fields, 0, (struct db_scan_limit){.keys = UINT64_MAX, .rows = UINT64_MAX},
+                        give_matching, &giving);
+    if (call_keeps_parts(call, 0))
+        walk_reply_scan(call, cursor);
+}
+
+/* ---- HRANDFIELD, SRANDMEMBER -------------------------------------------------------- */
+
+enum {
+    DRAWS_SLICE = 256, /* enough reads of a busy disk for one turn of the event loop */
+    DRAWS_SHARE = 4    /* of a share of all below one in so many, few are drawn twice */
+};
+
+bool walk_draw_count(struct call *call, int64_t *count)
+{
+    if (!call_integer(call, 2, count))
+        return false;
+    if (*count != INT64_MIN)
+        return true;
+    reply_error(call->reply, ERROR_OUT_OF_RANGE ", value must between %lld and %lld",
+                (long long)-INT64_MAX, (long long)INT64_MAX);
+    return false;
+}
+
+static void reply_one(void *context, struct bytes name, struct bytes value)
+{
+    struct call *call = context;
+    (void)value;
+    reply_bulk(call->reply, name);
+}
+
+void walk_draw_one(struct call *call, struct fields *fields)
+{
+    uint64_t seed = call->seed;
+    if (fields->count == 0)
+        reply_null(call->reply);
+    else
+        fields_draw(fields, &seed, reply_one, call);
+}
+
+/* With repetitions. */
+static bool draw_any(struct call *call, struct fields *fields, uint64_t count, unsigned what)
+{
+    struct giving giving = {.call = call, .what = what, .seed = call->seed};
+    struct walk_state *walk = call->walk;
+    walk->unfinished = false;
+    for (unsigned i = 0; walk->seen < count; i++, walk->seen++) {
+        if (!call_keeps_parts(call, 0))
+            return false;
+        walk->unfinished = i == DRAWS_SLICE;
+        if (walk->unfinished)
+            return false;
+        fields_draw(fields, &giving.seed, give, &giving);
+    }
+    return true;
+}
+
+struct drawing {
+    struct giving giving;
+    uint64_t drawn[DRAWS_SLICE]; /* places of rows */
+    unsigned count;
+};
+
+static void give_new(void *context, struct bytes name, struct bytes value)
+{
+    struct drawing *drawing = context;
+    uint64_t word = db_row_word(drawing->giving.call->db, name);
+    for (unsigned i = 0; i < drawing->count; i++)
+        if (drawing->drawn[i] == word)
+            return;
+    drawing->drawn[drawing->count++] = word;
+    give(&drawing->giving, name, value);
+}
+
+/* A few out of many. */
+static bool draw_different(struct call *call, struct fields *fields, uint64_t count, unsigned what)
+{
+    struct drawing drawing = {.giving = {.call = call, .what = what}};
+    uint64_t seed = call->seed;
+    while (drawing.count < count)
+        if (fields_draw(fields, &seed, give_new, &drawing), !call_keeps_parts(call, 0))
+            return false;
+    return true;
+}
+
+/* Knuth's algorithm S: each of those that are left has the chance `wanted` in `left`. */
+static void give_chosen(void *context, struct bytes name, struct bytes value)
+{
+    struct giving *giving = context;
+    bool is_chosen = prng_below(&giving->seed, giving->left--) < giving->wanted;
+    giving->call->walk->seen++;
+    giving->wanted -= is_chosen;
+    if (is_chosen)
+        give(giving, name, value);
+}
+
+static bool choose(struct call *call, struct fields *fields, uint64_t count, unsigned what)
+{
+    const struct walk_state *walk = call->walk;
+    struct giving giving = {.call = call, .what = what, .seed = call->seed};
+    giving.left = fields->count - walk->seen;
+    giving.wanted = count - walk->count / parts_of(what);
+    return go_on(call, fields, give_chosen, &giving);
+}
+
+bool walk_draw(struct call *call, struct fields *fields, int64_t count, unsigned what)
+{
+    uint64_t wanted = count < 0 ? -(uint64_t)count : (uint64_t)count;
+    if (wanted == 0 || fields->count == 0)
+        return true;
+    if (count < 0)
+        return draw_any(call, fields, wanted, what);
+    if (wanted >= fields->count)
+        return walk_all(call, fields, what);
+    bool is_few = wanted <= DRAWS_SLICE && wanted <= fields->count / DRAWS_SHARE;
+    return is_few ? draw_different(call, fields, wanted, what) : choose(call, fields, wanted, what);
+}

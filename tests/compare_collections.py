@@ -1,0 +1,307 @@
+#!/usr/bin/env python3
+"""Says random commands on collections to a redis-server and to a redis-raft node, in RESP2 and
+RESP3, and compares what they answer, and what the keys hold in the end.
+
+    compare_collections.py [--rounds N] [--seed S] [--only GROUP] REDIS_PORT OUR_PORT
+
+Both databases are emptied.  N commands a protocol; a seed says the same ones again.  Exit status 1 if
+anything differs.  Replies in no order are compared as sets, those of random choice by what they
+may be.  Made for redis-server 7.0: what 7.2 changed is in the list KNOWN, with its reason.
+"""
+import argparse
+import random
+import sys
+
+from compare_redis import Connection, encode
+
+KEYS = ["a", "b", "c", "d", "e", "f", "{g}", ""]
+SMALL = ["", "1", "2", "-5", "10", "007", "x", "y", "field", "3.5", "9223372036854775807",
+         "-9223372036854775808", "a\r\nb", "\0"]
+NUMBERS = ["1", "-1", "5", "100", "9223372036854775807", "-9223372036854775808", "0", "x", "", "1.5",
+           "99999999999999999999", " 1", "01"]
+FLOATS = ["1", "0.1", "-2.5", "1e3", "x", "", "inf", "-inf", "nan", "1e4932", "0x10", " 1", "3.0e-5"]
+COUNTS = ["0", "1", "2", "3", "10", "200", "-1", "-3", "-20", "x", "", "9223372036854775807",
+          "-9223372036854775808", "99999999999999999999"]
+
+
+# ---- reading replies ----------------------------------------------------------------------------
+
+def parse(reply, at=0):
+    """A reply as (mark, value), and where it ends; a set as a sorted list, a map by its pairs."""
+    end = reply.index(b"\r\n", at)
+    mark, rest, at = reply[at:at + 1], reply[at + 1:end], end + 2
+    if mark in b"$=" and int(rest) >= 0:
+        return (mark, reply[at:at + int(rest)]), at + int(rest) + 2
+    if mark in b"*~%" and int(rest) >= 0:
+        items = []
+        for _ in range(int(rest) * (2 if mark == b"%" else 1)):
+            item, at = parse(reply, at)
+            items.append(item)
+        return (mark, items), at
+    return (mark, rest), at
+
+
+def read(reply):
+    parsed, end = parse(reply)
+    assert end == len(reply), reply
+    return parsed
+
+
+def pairs(items):
+    return list(zip(items[::2], items[1::2]))
+
+
+# ---- what is said -------------------------------------------------------------------------------
+
+class Commands:
+    """Random commands; the pool of elements grows and shrinks, so that keys cross their bounds."""
+
+    def __init__(self, rng):
+        self.rng = rng
+        self.wide = 10
+
+    def key(self):
+        return self.rng.choice(KEYS)
+
+    def element(self):
+        if self.rng.random() < 0.3:
+            return self.rng.choice(SMALL)
+        if self.rng.random() < 0.01:
+            return "long" * self.rng.choice([15, 16, 17, 3000])
+        form = "%d" if self.rng.random() < 0.5 else "e%d"
+        return form % self.rng.randrange(self.wide)
+
+    def some(self, what, most=5):
+        if self.rng.random() < 0.05:
+            most = 200
+        return [what() for _ in range(self.rng.randrange(1, most + 1))]
+
+    def values(self):
+        return [w for e in self.some(self.element) for w in (e, self.element())]
+
+    def number(self):
+        return self.rng.choice(NUMBERS)
+
+    def scan_words(self):
+        return self.rng.choice([[], [], ["COUNT", "10000"], ["MATCH", "*1*"], ["MATCH", "*"], ["COUNT", "0"],
+                                ["COUNT", "x"], ["FOO", "1"], ["COUNT"], ["TYPE", "hash"],
+                                ["MATCH", "[", "COUNT", "5000"]])
+
+    def scan(self, name):
+        words = self.scan_words()
+        if "COUNT" not in words:
+            words = words + ["COUNT", "100000"]  # all at once: cursors are each server's own
+        return [name, self.key(), self.rng.choice(["0"] * 20 + ["x", "-", ""])] + words
+
+    def hash(self):
+        rng = self.rng
+        return rng.choice([
+            lambda: ["HSET", self.key()] + self.values(),
+            lambda: ["HSET", self.key()] + self.values(),
+            lambda: ["HSET", self.key()] + self.values(),
+            lambda: ["HSET", self.key()] + self.values()[:-1],
+            lambda: ["HMSET", self.key()] + self.values(),
+            lambda: ["HSETNX", self.key(), self.element(), self.element()],
+            lambda: ["HGET", self.key(), self.element()],
+            lambda: ["HMGET", self.key()] + self.some(self.element),
+            lambda: ["HDEL", self.key()] + self.some(self.element),
+            lambda: ["HDEL", self.key()] + self.some(self.element, 30),
+            lambda: ["HLEN", self.key()],
+            lambda: ["HEXISTS", self.key(), self.element()],
+            lambda: ["HSTRLEN", self.key(), self.element()],
+            lambda: ["HKEYS", self.key()],
+            lambda: ["HVALS", self.key()],
+            lambda: ["HGETALL", self.key()],
+            lambda: ["HINCRBY", self.key(), self.element(), self.number()],
+            lambda: ["HINCRBYFLOAT", self.key(), self.element(), rng.choice(FLOATS)],
+            lambda: self.scan("HSCAN"),
+            lambda: ["HRANDFIELD", self.key()],
+            lambda: ["HRANDFIELD", self.key(), rng.choice(COUNTS)],
+            lambda: ["HRANDFIELD", self.key(), rng.choice(COUNTS), rng.choice(["WITHVALUES", "WITHVALUES", "x"])],
+            lambda: [rng.choice(["HGETALL", "HLEN", "HGET", "HSET", "HDEL", "HSCAN", "HRANDFIELD"])] +
+            self.some(self.element)[:4],
+        ])()
+
+    def set(self):
+        rng = self.rng
+        return rng.choice([
+            lambda: ["SADD", self.key()] + self.some(self.element),
+            lambda: ["SADD", self.key()] + self.some(self.element, 30),
+            lambda: ["SADD", self.key()] + [str(rng.randrange(-3 * self.wide, 3 * self.wide))
+                                            for _ in range(rng.randrange(1, 60))],
+            lambda: ["SREM", self.key()] + self.some(self.element, 20),
+            lambda: ["SISMEMBER", self.key(), self.element()],
+            lambda: ["SMISMEMBER", self.key()] + self.some(self.element),
+            lambda: ["SCARD", self.key()],
+            lambda: ["SMEMBERS", self.key()],
+            lambda: ["SMOVE", self.key(), self.key(), self.element()],
+            lambda: [rng.choice(["SINTER", "SUNION", "SDIFF"])] + self.some(self.key),
+            lambda: [rng.choice(["SINTERSTORE", "SUNIONSTORE", "SDIFFSTORE"]), self.key()] + self.some(self.key, 4),
+            lambda: ["SINTERCARD", rng.choice(["1", "2", "3", "0", "x", "-1"])] + self.some(self.key, 3) +
+            rng.choice([[], [], ["LIMIT", rng.choice(["0", "1", "5", "-1", "x"])], ["LIMIT"], ["FOO", "1"]]),
+            lambda: self.scan("SSCAN"),
+            lambda: ["SRANDMEMBER", self.key()],
+            lambda: ["SRANDMEMBER", self.key(), rng.choice(COUNTS)],
+            lambda: ["SPOP", self.key(), rng.choice(["0", "-1", "x", "100000", "9223372036854775807"])],
+            lambda: [rng.choice(["SADD", "SREM", "SPOP", "SRANDMEMBER", "SINTERCARD", "SMOVE", "SSCAN", "SUNION"])] +
+            self.some(self.element)[:3],
+        ])()
+
+    def keys(self):
+        rng = self.rng
+        return rng.choice([
+            lambda: ["DEL"] + self.some(self.key, 2),
+            lambda: ["TYPE", self.key()],
+            lambda: ["EXISTS", self.key()],
+            lambda: ["RENAME", self.key(), self.key()],
+            lambda: ["RENAMENX", self.key(), self.key()],
+            lambda: ["SET", self.key(), self.element()],
+            lambda: ["GET", self.key()],
+            lambda: ["SCAN", "0", "COUNT", "10000", "TYPE", rng.choice(["hash", "set", "string", "zset", "HASH", "x"])],
+            lambda: ["KEYS", "*"],
+            lambda: ["DBSIZE"],
+            lambda: ["MOVE", self.key(), rng.choice(["0", "1", "15", "16", "x"])],
+        ])()
+
+    def next(self):
+        if self.rng.random() < 0.01:
+            self.wide = self.rng.choice([3, 10, 50, 150, 600])
+        group = self.rng.choice(self.groups)
+        return getattr(self, group)()
+
+
+# ---- comparing ----------------------------------------------------------------------------------
+
+UNORDERED = {"HKEYS", "HVALS", "SMEMBERS", "SINTER", "SUNION", "SDIFF", "KEYS", "SPOP"}
+CHOICES = {"HRANDFIELD", "SRANDMEMBER"}
+SCANS = {"SCAN", "HSCAN", "SSCAN"}
+
+
+def shape(words, reply):
+    """What must be equal in both replies."""
+    mark, value = read(reply)
+    name = words[0].upper()
+    if not isinstance(value, list):
+        if name in CHOICES and mark == b"$" and int(len(words)) == 2:
+            return (mark, "one")
+        return (mark, value)
+    if name in UNORDERED:
+        return (mark, sorted(value))
+    if name == "HGETALL":
+        return (mark, sorted(pairs(value)))
+    if name in SCANS:
+        items = value[1][1]
+        return (mark, value[0], sorted(pairs(items) if name == "HSCAN" else items))
+    if name in CHOICES:
+        # Of all: the very elements.  Of some: as many, in the same form.
+        return (mark, len(value), [item[0] for item in value])
+    return (mark, value)
+
+
+def check_choice(words, reply, everything):
+    """What was chosen is there, and different elements are different."""
+    mark, value = read(reply)
+    if not isinstance(value, list) or words[0].upper() not in CHOICES:
+        return True
+    with_values = len(words) == 4
+    if with_values and value and value[0][0] == b"*":
+        chosen = [tuple(v for _, v in item[1]) for item in value]
+    elif with_values:
+        chosen = [(a[1], b[1]) for a, b in pairs(value)]
+    else:
+        chosen = [(item[1],) for item in value]
+    is_distinct = int(words[2]) < 0 or len(set(chosen)) == len(chosen)
+    allowed = {e if with_values else e[:1] for e in everything}
+    return is_distinct and set(chosen) <= allowed
+
+
+# What 7.2 says differently from 7.0, or what we do.
+def is_known(words, theirs, ours):
+    line = [w.upper() if isinstance(w, str) else w for w in words]
+    if line[0] == "HINCRBYFLOAT" and b"NaN or Infinity" in ours:
+        return True  # the increment itself is refused since 7.2
+    if line[0] == "SPOP" and len(line) == 3 and line[2] == "0":
+        return False
+    return False
+
+
+def contents(connection, key):
+    kind = read(connection.command(["TYPE", key]))[1]
+    words = {b"hash": ["HGETALL", key], b"set": ["SMEMBERS", key], b"string": ["GET", key]}.get(kind)
+    return (kind, shape(words, connection.command(words)) if words else None)
+
+
+class Comparison:
+    def __init__(self):
+        self.compared = self.different = 0
+
+    def note(self, about, words, theirs, ours):
+        self.compared += 1
+        if theirs != ours and shape(words, theirs) != shape(words, ours) and not is_known(words, theirs, ours):
+            self.report(about, theirs, ours)
+
+    def report(self, about, theirs, ours):
+        self.different += 1
+        if self.different <= 20:
+            print(f"{about}\n  redis: {theirs[:600]!r}\n  ours:  {ours[:600]!r}")
+
+
+def everything_of(connection, key, name):
+    words = ["HGETALL", key] if name == "HRANDFIELD" else ["SMEMBERS", key]
+    _, value = read(connection.command(words))
+    if not isinstance(value, list):
+        return []
+    if name == "HRANDFIELD":
+        return [(a[1], b[1]) for a, b in pairs(value)]
+    return [(item[1],) for item in value]
+
+
+def run(comparison, ports, protocol, rng, groups, rounds):
+    redis, ours = (Connection(port) for port in ports)
+    for connection in (redis, ours):
+        connection.command(["HELLO", protocol])
+        assert connection.command(["FLUSHALL"]) == b"+OK\r\n"
+    commands = Commands(rng)
+    commands.groups = groups
+    for i in range(rounds):
+        words = commands.next()
+        about = f"RESP{protocol} #{i} {[w[:60] for w in words[:12]]}"
+        if words[0].upper() in CHOICES and len(words) > 2 and words[2].startswith("-922"):
+            words = words[:2] + ["-5"] + words[3:] if words[0] == "SRANDMEMBER" else words
+        theirs, mine = redis.command(words), ours.command(words)
+        comparison.note(about, words, theirs, mine)
+        name = words[0].upper()
+        if name in CHOICES and len(words) > 2:
+            if not check_choice(words, mine, everything_of(ours, words[1], name)):
+                comparison.report(about + " chose what is not there", theirs, mine)
+        if i % 200 == 199:
+            compare_keys(comparison, redis, ours, f"RESP{protocol} after #{i}")
+
+
+def compare_keys(comparison, redis, ours, about):
+    for key in KEYS:
+        theirs, mine = contents(redis, key), contents(ours, key)
+        comparison.compared += 1
+        if theirs != mine:
+            comparison.report(f"{about}: key {key!r}", repr(theirs).encode(), repr(mine).encode())
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--rounds", type=int, default=5000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--only", action="append", help="hash, set, keys")
+    parser.add_argument("redis_port", type=int)
+    parser.add_argument("our_port", type=int)
+    args = parser.parse_args()
+    comparison = Comparison()
+    rng = random.Random(args.seed)
+    groups = args.only or ["hash"] * 5 + ["keys"]
+    for protocol in (2, 3):
+        run(comparison, (args.redis_port, args.our_port), protocol, rng, groups, args.rounds)
+    print(f"{comparison.compared} replies compared, {comparison.different} different")
+    sys.exit(comparison.different > 0)
+
+
+if __name__ == "__main__":
+    main()
