@@ -296,7 +296,7 @@ def main():
     args = parser.parse_args()
     comparison = Comparison()
     rng = random.Random(args.seed)
-    groups = args.only or ["hash"] * 5 + ["keys"]
+    groups = args.only or ["hash"] * 3 + ["set"] * 4 + ["keys"]
     for protocol in (2, 3):
         run(comparison, (args.redis_port, args.our_port), protocol, rng, groups, args.rounds)
     print(f"{comparison.compared} replies compared, {comparison.different} different")

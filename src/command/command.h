@@ -97,6 +97,7 @@ enum command_flags {
     CMD_ADMIN_CATEGORY = 1 << 16, /* without the flag */
     CMD_MOVABLE_KEYS = 1 << 17,   /* `keys` does not tell them */
     CMD_HASH = 1 << 18,
+    CMD_SET = 1 << 19,
 
     CMD_SINCE_SHIFT = 24 /* above it: the first meaning that has it, 0: all of them */
 };

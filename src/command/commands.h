@@ -111,6 +111,13 @@ command_fn cmd_hset, cmd_hmset, cmd_hsetnx, cmd_hget, cmd_hmget, cmd_hdel, cmd_h
 command_fn cmd_hkeys, cmd_hvals, cmd_hgetall, cmd_hincrby, cmd_hincrbyfloat, cmd_hstrlen;
 command_fn cmd_hscan, cmd_hrandfield;
 command_words_fn words_hset, words_hincrby, words_hincrbyfloat;
+/* sets.c */
+command_fn cmd_sadd, cmd_srem, cmd_smove, cmd_spop, cmd_sismember, cmd_smismember, cmd_scard;
+command_fn cmd_smembers, cmd_sscan, cmd_srandmember;
+command_words_fn words_spop;
+/* set_operations.c */
+command_fn cmd_sinter, cmd_sunion, cmd_sdiff, cmd_sinterstore, cmd_sunionstore, cmd_sdiffstore;
+command_fn cmd_sintercard;
 /* databases.c */
 command_fn cmd_select, cmd_swapdb, cmd_move;
 command_words_fn words_swapdb, words_move;

@@ -163,6 +163,7 @@ static void become_large(struct fields *fields)
     if (fields->form != PACKED_NONE)
         give_small(fields, 0, UINT64_MAX, put_row, fields);
     fields->form = PACKED_LARGE;
+    fields->is_changed = true;
     buffer_clear(&fields->own);
 }
 
@@ -202,8 +203,10 @@ static uint64_t small_max(const struct fields *fields)
     return fields->form == PACKED_INTEGERS ? FIELDS_INTEGERS_MAX : FIELDS_SMALL_MAX;
 }
 
-void fields_expect(struct fields *fields, uint64_t more)
+void fields_expect(struct fields *fields, struct bytes name, uint64_t more)
 {
+    if (fields->form == PACKED_NONE)
+        begin(fields, name);
     if (fields->form != PACKED_LARGE && more > small_max(fields))
         become_large(fields);
 }
@@ -218,6 +221,7 @@ static bool put_large(struct fields *fields, struct bytes name, struct bytes val
     bool was_there =
         db_row_put(fields->db, fields->record.space, db_row_word(fields->db, name), name, value);
     fields->count += !was_there;
+    fields->is_changed |= !was_there || width(fields) == 2;
     return was_there;
 }
 
@@ -234,6 +238,7 @@ static bool put_integer(struct fields *fields, struct bytes name, bool *was_ther
     if (fields->count == FIELDS_INTEGERS_MAX)
         return false;
     packed_integer_insert(&fields->own, i, number);
+    fields->is_changed = true;
     fields->count++;
     return true;
 }
@@ -248,6 +253,7 @@ static bool put_packed(struct fields *fields, struct bytes name, struct bytes va
         return true;
     if (!fits(name) || !fits(value) || (!*was_there && fields->count == FIELDS_SMALL_MAX))
         return false;
+    fields->is_changed = true;
     if (*was_there) {
         struct bytes old;
         packed_next(&walk, &old);
@@ -310,7 +316,15 @@ bool fields_delete(struct fields *fields, struct bytes name)
     if (fields->form != PACKED_LARGE && was_there)
         fields->small = buffer_bytes(&fields->own);
     fields->count -= was_there;
+    fields->is_changed |= was_there;
     return was_there;
+}
+
+void fields_clear(struct fields *fields)
+{
+    fields_hold(fields);
+    fields->count = 0;
+    fields->is_changed = true;
 }
 
 /* ---- saving ---------------------------------------------------------------------------- */
@@ -354,6 +368,7 @@ void fields_take_back(struct fields *fields, struct buffer *small, uint64_t spac
     if (small->size == 0 && space == fields->record.space && space == 0)
         return; /* nothing was changed */
     fields->count = count;
+    fields->is_changed = true;
     fields->record.space = space;
     buffer_clear(&fields->own);
     buffer_append_bytes(&fields->own, buffer_bytes(small));

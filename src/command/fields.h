@@ -28,6 +28,7 @@ struct fields {
     enum packed_form form;        /* PACKED_NONE: nothing was added to it yet */
     struct bytes small;           /* borrowed from the db, or `own` */
     struct buffer own;            /* a copy, for who changes it */
+    bool is_changed;              /* since it was opened: to be saved */
     char digits[NUMBER_I64_SIZE]; /* of the integer lent last */
 };
 
@@ -52,11 +53,13 @@ uint64_t fields_scan(struct fields *fields, uint64_t cursor, struct db_scan_limi
 /* Any one of them, with the same chance for each; there is one. */
 void fields_draw(struct fields *fields, uint64_t *seed, fields_fn *each, void *context);
 
-/* So many are about to be added: too many for a small one make it large at once, as in Redis. */
-void fields_expect(struct fields *fields, uint64_t more);
+/* So many are about to be added, `name` first: too many for a small one make it large at once, as in
+ * Redis. */
+void fields_expect(struct fields *fields, struct bytes name, uint64_t more);
 /* Name and value are copied, and must not be lent by the db.  False: it is new. */
 bool fields_put(struct fields *fields, struct bytes name, struct bytes value);
 bool fields_delete(struct fields *fields, struct bytes name);
+void fields_clear(struct fields *fields); /* takes out all */
 
 /* Makes its key say what it is now, under the event's name; one that is empty is deleted, with the
  * event "del" after that. */

@@ -33,7 +33,7 @@ static bool set_fields(struct call *call, uint64_t *added)
         return false;
     uint64_t before = fields.count;
     walk_take_back(call, &fields);
-    fields_expect(&fields, (call->argc - 2) / 2);
+    fields_expect(&fields, call->argv[2], (call->argc - 2) / 2);
     for (uint32_t i = call_slice(call, 2); call_takes(call, i); i += 2)
         fields_put(&fields, call->argv[i], call->argv[i + 1]);
     *added = fields.count - before;
@@ -86,7 +86,7 @@ void cmd_hdel(struct call *call)
     if (call->walk->unfinished) {
         walk_put_aside(call, &fields);
     } else {
-        if (fields.count < before)
+        if (fields.is_changed)
             fields_save(&fields, "hdel");
         reply_integer(call->reply, (int64_t)(before - fields.count));
     }

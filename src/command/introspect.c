@@ -117,6 +117,7 @@ static void categories_of(const struct command *command, struct word_set *set)
     word_if(set, flags & CMD_WRITE, "@write");
     word_if(set, flags & CMD_STRING, "@string");
     word_if(set, flags & CMD_HASH, "@hash");
+    word_if(set, flags & CMD_SET, "@set");
     word_if(set, flags & (CMD_ADMIN | CMD_ADMIN_CATEGORY), "@admin");
     word_if(set, flags & CMD_FAST, "@fast");
     word_if(set, !(flags & CMD_FAST), "@slow");
@@ -174,7 +175,7 @@ static void reply_key_specs(const struct command *command, const struct command_
     reply_set(reply, second ? 2 : 1);
     /* as Redis counts: the last key is relative to the first, if not to the end */
     int last = command->keys.last < 0 ? command->keys.last : 0;
-    reply_key_spec(reply, flags, command->keys.first, last, command->keys.step);
+    reply_key_spec(reply, flags, command->keys.first, second ? 0 : last, command->keys.step);
     if (second)
         reply_key_spec(reply, second + 1, command->keys.first + 1, last, command->keys.step);
 }

@@ -25,6 +25,7 @@
 #define OOM CMD_DENYOOM
 #define STR CMD_STRING
 #define HASH (CMD_HASH | SINCE_3)
+#define SET (CMD_SET | SINCE_3)
 #define KSP CMD_KEYSPACE
 #define RISKY CMD_DANGEROUS
 #define CONN CMD_CONNECTION
@@ -85,6 +86,25 @@ const struct command command_rows[] = {
     {"hincrbyfloat",       4, W | HASH | OOM | FAST,             ONE_KEY,  cmd_hincrbyfloat, words_hincrbyfloat},
     {"hscan",             -3, R | HASH,                          ONE_KEY,  cmd_hscan},
     {"hrandfield",        -2, R | HASH,                          ONE_KEY,  cmd_hrandfield},
+
+    /* Sets. */
+    {"sadd",              -3, W | SET | OOM | FAST,              ONE_KEY,  cmd_sadd},
+    {"srem",              -3, W | SET | FAST,                    ONE_KEY,  cmd_srem},
+    {"smove",              4, W | SET | FAST,                    TWO_KEYS, cmd_smove},
+    {"spop",              -2, W | SET | FAST,                    ONE_KEY,  cmd_spop, words_spop},
+    {"sismember",          3, R | SET | FAST,                    ONE_KEY,  cmd_sismember},
+    {"smismember",        -3, R | SET | FAST,                    ONE_KEY,  cmd_smismember},
+    {"scard",              2, R | SET | FAST,                    ONE_KEY,  cmd_scard},
+    {"smembers",           2, R | SET,                           ONE_KEY,  cmd_smembers},
+    {"srandmember",       -2, R | SET,                           ONE_KEY,  cmd_srandmember},
+    {"sscan",             -3, R | SET,                           ONE_KEY,  cmd_sscan},
+    {"sinter",            -2, R | SET,                           ALL_KEYS, cmd_sinter},
+    {"sunion",            -2, R | SET,                           ALL_KEYS, cmd_sunion},
+    {"sdiff",             -2, R | SET,                           ALL_KEYS, cmd_sdiff},
+    {"sintercard",        -3, R | SET | CMD_MOVABLE_KEYS,        NO_KEYS,  cmd_sintercard},
+    {"sinterstore",       -3, W | SET | OOM,                     ALL_KEYS, cmd_sinterstore},
+    {"sunionstore",       -3, W | SET | OOM,                     ALL_KEYS, cmd_sunionstore},
+    {"sdiffstore",        -3, W | SET | OOM,                     ALL_KEYS, cmd_sdiffstore},
 
     /* Keys. */
     {"del",               -2, W | KSP,                           ALL_KEYS, cmd_del},
