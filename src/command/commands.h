@@ -118,6 +118,12 @@ command_words_fn words_spop;
 /* set_operations.c */
 command_fn cmd_sinter, cmd_sunion, cmd_sdiff, cmd_sinterstore, cmd_sunionstore, cmd_sdiffstore;
 command_fn cmd_sintercard;
+/* object.c */
+command_fn cmd_object_encoding, cmd_object_refcount, cmd_object_idletime, cmd_object_freq;
+command_fn cmd_object_help;
+/* copy.c */
+command_fn cmd_copy;
+command_words_fn words_copy;
 /* databases.c */
 command_fn cmd_select, cmd_swapdb, cmd_move;
 command_words_fn words_swapdb, words_move;

@@ -39,6 +39,7 @@
 #define NO_KEYS {0, 0, 0}
 #define ONE_KEY {1, 1, 1}
 #define TWO_KEYS {1, 2, 1}
+#define SUB_KEY {2, 2, 1} /* behind the name of a subcommand */
 #define ALL_KEYS {1, -1, 1}
 #define PAIRS {1, -1, 2}
 
@@ -117,11 +118,19 @@ const struct command command_rows[] = {
     {"randomkey",          1, R | KSP,                           NO_KEYS,  cmd_randomkey},
     {"rename",             3, W | KSP,                           TWO_KEYS, cmd_rename},
     {"renamenx",           3, W | KSP | FAST,                    TWO_KEYS, cmd_renamenx},
+    {"copy",              -3, W | KSP | OOM | SINCE_3,           TWO_KEYS, cmd_copy, words_copy},
     {"move",               3, W | KSP | FAST | SINCE_2,          ONE_KEY,  cmd_move, words_move},
     {"swapdb",             3, W | KSP | FAST | RISKY | SINCE_2,  NO_KEYS,  cmd_swapdb, words_swapdb},
     {"flushdb",           -1, W | KSP | RISKY,                   NO_KEYS,  cmd_flushdb, words_flush},
     {"flushall",          -1, W | KSP | RISKY,                   NO_KEYS,  cmd_flushall, words_flush},
     {"dbsize",             1, R | KSP | FAST,                    NO_KEYS,  cmd_dbsize},
+
+    {"object",            -2, L | BOX,                           NO_KEYS,  NULL},
+    {"object|encoding",    3, R | KSP | SINCE_3,                 SUB_KEY,  cmd_object_encoding},
+    {"object|freq",        3, R | KSP | SINCE_3,                 SUB_KEY,  cmd_object_freq},
+    {"object|help",        2, L | KSP | ANY,                     NO_KEYS,  cmd_object_help},
+    {"object|idletime",    3, R | KSP | SINCE_3,                 SUB_KEY,  cmd_object_idletime},
+    {"object|refcount",    3, R | KSP | SINCE_3,                 SUB_KEY,  cmd_object_refcount},
 
     /* Exactly once: carries one of the above. */
     {"once",              -4, W | OOM | CMD_MOVABLE_KEYS,        NO_KEYS,  cmd_once, words_once},

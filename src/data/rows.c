@@ -51,3 +51,54 @@ void db_row_random(struct db *db, struct db_view *view, uint64_t space, uint64_t
     each(context, merge.name, merge.record);
     merge_close(&merge);
 }
+
+/* ---- copies ---------------------------------------------------------------------------- */
+
+/* Before the bytes of a name and a value. */
+struct row {
+    uint64_t word;
+    size_t name_size, value_size;
+};
+
+/* Into `rows`, because the tables must not change while they are walked over. */
+static bool collect(struct db *db, uint64_t space, uint64_t *word, struct db_scan_limit limit,
+                    struct buffer *rows)
+{
+    struct sources sources = merge_sources(db);
+    uint64_t looked = 0, last = *word;
+    struct merge merge;
+    merge_open(&merge, &sources, TABLE_ROWS, space, *word);
+    bool is_there;
+    for (; (is_there = merge_next(&merge)); last = merge.word, looked++) {
+        bool is_enough = looked > 0 && (looked >= limit.rows || rows->size >= limit.bytes);
+        if (is_enough && merge.word != last)
+            break;
+        if (!merge_is_live(&merge))
+            continue;
+        struct row row = {merge.word, merge.name.size, merge.record.size};
+        buffer_append(rows, &row, sizeof row);
+        buffer_append_bytes(rows, merge.name);
+        buffer_append_bytes(rows, merge.record);
+    }
+    if (is_there)
+        *word = merge.word;
+    merge_close(&merge);
+    return is_there;
+}
+
+bool db_space_copy(struct db *db, uint64_t space, uint64_t to, uint64_t *word,
+                   struct db_scan_limit limit)
+{
+    struct buffer rows = {0};
+    bool has_more = collect(db, space, word, limit, &rows);
+    for (size_t at = 0; at < rows.size;) {
+        struct row row;
+        memcpy(&row, rows.data + at, sizeof row);
+        struct bytes name = bytes_of(rows.data + at + sizeof row, row.name_size);
+        struct bytes value = bytes_of((const char *)name.data + row.name_size, row.value_size);
+        db_row_put(db, to, row.word, name, value);
+        at += sizeof row + row.name_size + row.value_size;
+    }
+    buffer_deinit(&rows);
+    return has_more;
+}

@@ -1,0 +1,100 @@
+/* COPY (Redis 7.2 db.c).  The rows of a large collection are copied in slices, into a space that
+ * gets its key at the end; whatever the type, rows are copied as they are.
+ *
+ * Deterministic; loop thread only. */
+#include "base/fatal.h"
+#include "command/commands.h"
+#include "resp/number.h"
+
+struct copy {
+    unsigned database; /* of the destination */
+    bool replaces;
+};
+
+static bool refuse(struct call *call, const char *text)
+{
+    reply_error(call->reply, "%s", text);
+    return false;
+}
+
+static bool read_database(struct call *call, uint32_t i, struct copy *copy)
+{
+    int64_t number;
+    if (!call_integer(call, i, &number))
+        return false;
+    if (number < INT32_MIN || number > INT32_MAX)
+        return refuse(call, ERROR_NOT_INTEGER);
+    if (number < 0 || number >= DB_DATABASES)
+        return refuse(call, ERROR_DATABASE);
+    copy->database = (unsigned)number;
+    return true;
+}
+
+/* False: answered with the error. */
+static bool read_copy(struct call *call, struct copy *copy)
+{
+    *copy = (struct copy){.database = call->database};
+    for (uint32_t i = 3; i < call->argc; i++) {
+        if (bytes_is(call->argv[i], "replace")) {
+            copy->replaces = true;
+        } else if (bytes_is(call->argv[i], "db") && i + 1 < call->argc) {
+            if (!read_database(call, ++i, copy))
+                return false;
+        } else {
+            return refuse(call, ERROR_SYNTAX);
+        }
+    }
+    if (copy->database == call->database && bytes_equal(call->argv[1], call->argv[2]))
+        return refuse(call, "ERR source and destination objects are the same");
+    return true;
+}
+
+bool words_copy(struct call *call)
+{
+    struct copy copy;
+    return read_copy(call, &copy);
+}
+
+enum { ROWS_SLICE = 2000, BYTES_SLICE = 1 << 20 };
+
+/* False: not all of them yet. */
+static bool copy_rows(struct call *call, const struct copy *copy, uint64_t space)
+{
+    struct walk_state *walk = call->walk;
+    if (!walk->unfinished)
+        walk->space = db_space_new(call->db, copy->database);
+    struct db_scan_limit limit = {.rows = ROWS_SLICE, .bytes = BYTES_SLICE};
+    walk->unfinished = db_space_copy(call->db, space, walk->space, &walk->cursor, limit);
+    return !walk->unfinished;
+}
+
+static void copy_record(struct call *call, const struct copy *copy)
+{
+    struct db_record found;
+    struct bytes payload, to = call->argv[2];
+    struct buffer kept = {0};
+    bool is_there = db_find(call->db, NULL, call->database, call->argv[1], &found, &payload);
+    check(is_there);
+    buffer_append_bytes(&kept, payload);
+    found.space = call->walk->space;
+    db_effects_name(call->db, "copy_to");
+    db_put_collection(call->db, copy->database, to, &found, buffer_bytes(&kept));
+    buffer_deinit(&kept);
+}
+
+void cmd_copy(struct call *call)
+{
+    struct copy copy;
+    struct db_record found, there;
+    if (!read_copy(call, &copy))
+        return;
+    bool is_possible =
+        db_lookup(call->db, call->database, call->argv[1], &found) &&
+        (copy.replaces || !db_lookup(call->db, copy.database, call->argv[2], &there));
+    if (is_possible) {
+        if (found.space && !copy_rows(call, &copy, found.space))
+            return;
+        copy_record(call, &copy);
+    }
+    reply_integer(call->reply, is_possible);
+}
