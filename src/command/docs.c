@@ -130,7 +130,7 @@ static const struct command_docs rows[] = {
      "Returns the members of the first set that no other has.", "key...", READS, UNORDERED},
     {"sintercard", "set", "7.0.0", "O(N*M) with N members of the smallest of M sets",
      "Counts the members that all the sets have.",
-     "numkeys:integer key... [LIMIT limit:integer]", "", ""},
+     "numkeys:integer key... [LIMIT limit:integer]", "#1 RO access", ""},
     {"sinterstore", "set", "1.0.0", "O(N*M) with N members of the smallest of M sets",
      "Stores the members that all the sets have.", "destination key...", "RW update|RO access", ""},
     {"sunionstore", "set", "1.0.0", "O(N) with N members in all",

@@ -14,7 +14,8 @@ struct command_docs {
     const char *complexity; /* "N" stands for what the syntax repeats, or the result's size */
     const char *summary;
     const char *syntax;    /* see docs_syntax.c */
-    const char *key_flags; /* as in Redis's key specifications; '|' between two, ';' before notes */
+    const char *key_flags; /* as in Redis's key specifications; '|' between two, ';' before notes;
+                              "#1 " before those of keys that word 1 counts */
     const char *tips;      /* for proxies, as in Redis; blanks between */
 };
 

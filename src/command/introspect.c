@@ -7,6 +7,7 @@
 #include "base/buffer.h"
 #include "command/commands.h"
 #include "command/docs.h"
+#include "resp/number.h"
 
 /* ---- walking the table --------------------------------------------------------- */
 
@@ -131,20 +132,19 @@ static void pair_integer(struct reply *reply, const char *name, int64_t value)
     reply_integer(reply, value);
 }
 
-/* One key specification: where its keys begin and which words they are. */
-static void reply_key_spec(struct reply *reply, const char *flags, int first, int last, int step)
+/* Of a specification like "#N flags": its keys are counted by word N, and come behind it.  0: not. */
+static int counting_word(const char *flags)
 {
-    struct word_set set;
-    const char *notes = strchr(flags, ';');
-    reply_map(reply, notes ? 4 : 3);
-    if (notes) {
-        reply_bulk_string(reply, "notes");
-        reply_bulk_string(reply, notes + 1);
-    }
-    reply_bulk_string(reply, "flags");
-    word_set_init(&set, reply);
-    words_of(&set, flags, "|;", false);
-    word_set_finish(&set, reply);
+    return flags[0] == '#' ? flags[1] - '0' : 0;
+}
+
+static const char *without_count(const char *flags)
+{
+    return counting_word(flags) ? flags + strlen("#N ") : flags;
+}
+
+static void reply_search(struct reply *reply, int first, const char *type)
+{
     reply_bulk_string(reply, "begin_search");
     reply_map(reply, 2);
     reply_bulk_string(reply, "type");
@@ -155,9 +155,33 @@ static void reply_key_spec(struct reply *reply, const char *flags, int first, in
     reply_bulk_string(reply, "find_keys");
     reply_map(reply, 2);
     reply_bulk_string(reply, "type");
-    reply_bulk_string(reply, "range");
+    reply_bulk_string(reply, type);
     reply_bulk_string(reply, "spec");
     reply_map(reply, 3);
+}
+
+/* One key specification: where its keys begin and which words they are. */
+static void reply_key_spec(struct reply *reply, const char *flags, int first, int last, int step)
+{
+    struct word_set set;
+    const char *notes = strchr(flags, ';');
+    int counting = counting_word(flags);
+    reply_map(reply, notes ? 4 : 3);
+    if (notes) {
+        reply_bulk_string(reply, "notes");
+        reply_bulk_string(reply, notes + 1);
+    }
+    reply_bulk_string(reply, "flags");
+    word_set_init(&set, reply);
+    words_of(&set, without_count(flags), "|;", false);
+    word_set_finish(&set, reply);
+    reply_search(reply, counting ? counting : first, counting ? "keynum" : "range");
+    if (counting) {
+        pair_integer(reply, "keynumidx", 0);
+        pair_integer(reply, "firstkey", 1);
+        pair_integer(reply, "keystep", 1);
+        return;
+    }
     pair_integer(reply, "lastkey", last);
     pair_integer(reply, "keystep", step);
     pair_integer(reply, "limit", 0);
@@ -167,7 +191,7 @@ static void reply_key_specs(const struct command *command, const struct command_
                             struct reply *reply)
 {
     const char *flags = docs ? docs->key_flags : "";
-    if (command->keys.first == 0) {
+    if (command->keys.first == 0 && !counting_word(flags)) {
         reply_set(reply, 0);
         return;
     }
@@ -385,6 +409,31 @@ struct keys_of {
     uint32_t argc, first, last, step; /* last < first: none */
 };
 
+static const char *flags_of(const struct command *command)
+{
+    const struct command_docs *docs = command_docs_find(bytes_from_string(command->name));
+    return docs ? docs->key_flags : "";
+}
+
+static bool has_keys(const struct command *command)
+{
+    return command->keys.first > 0 || counting_word(flags_of(command));
+}
+
+/* Keys that a word counts.  False: it is no such number. */
+static bool find_counted(struct keys_of *keys)
+{
+    uint32_t counting = (uint32_t)counting_word(flags_of(keys->command));
+    int64_t count;
+    if (counting >= keys->argc || !number_parse_i64(keys->argv[counting], &count) || count < 1 ||
+        count > keys->argc - 1 - counting)
+        return false;
+    keys->first = counting + 1;
+    keys->last = counting + (uint32_t)count;
+    keys->step = 1;
+    return true;
+}
+
 /* False: answered with the error. */
 static bool find_keys(struct call *call, struct keys_of *keys)
 {
@@ -399,14 +448,18 @@ static bool find_keys(struct call *call, struct keys_of *keys)
     const char *error = NULL;
     if (!keys->command)
         error = "ERR Invalid command specified";
-    else if (keys->command->keys.first == 0)
+    else if (!has_keys(keys->command))
         error = "ERR The command has no key arguments";
     else if (!command_takes(keys->command, keys->argc))
         error = "ERR Invalid number of arguments specified for command";
+    else if (keys->command->keys.first == 0 && !find_counted(keys))
+        error = "ERR Invalid arguments specified for command";
     if (error) {
         reply_error(call->reply, "%s", error);
         return false;
     }
+    if (keys->command->keys.first == 0)
+        return true;
     keys->first = (uint32_t)keys->command->keys.first;
     keys->step = (uint32_t)keys->command->keys.step;
     keys->last = keys->command->keys.last < 0 ? keys->argc - (uint32_t)-keys->command->keys.last
@@ -432,8 +485,7 @@ void cmd_command_getkeys(struct call *call)
 /* What the command does with the key at argv[i]. */
 static const char *flags_of_key(const struct keys_of *keys, uint32_t i)
 {
-    const struct command_docs *docs = command_docs_find(bytes_from_string(keys->command->name));
-    const char *flags = docs ? docs->key_flags : "";
+    const char *flags = flags_of(keys->command);
     if (keys->command->execute == cmd_set) { /* the one whose words decide */
         for (uint32_t j = 3; j < keys->argc; j++)
             if (bytes_is(keys->argv[j], "get"))
@@ -441,7 +493,7 @@ static const char *flags_of_key(const struct keys_of *keys, uint32_t i)
         return "OW update";
     }
     const char *second = strchr(flags, '|');
-    return second && i > keys->first ? second + 1 : flags;
+    return without_count(second && i > keys->first ? second + 1 : flags);
 }
 
 void cmd_command_getkeysandflags(struct call *call)
