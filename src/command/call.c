@@ -20,6 +20,14 @@ void call_wrong_arity(struct call *call)
     reply_error(call->reply, "ERR wrong number of arguments for '%s' command", call->command->name);
 }
 
+enum { PRINTED_MAX = 128 };
+
+int call_printed_size(struct bytes word)
+{
+    size_t max = word.size < PRINTED_MAX ? word.size : PRINTED_MAX;
+    return (int)strnlen(word.data ? word.data : "", max);
+}
+
 void command_execute(struct call *call, uint64_t *took)
 {
     struct command_observer *observer = call->observer;
@@ -51,14 +59,19 @@ void call_carry(struct call *call, const struct command *command, const struct b
                                   .protocol = protocol};
 }
 
+static void count_look(struct call *call, bool is_there)
+{
+    if (!call->observer || !(call->command->flags & CMD_READ))
+        return;
+    call->observer->keyspace_hits += is_there;
+    call->observer->keyspace_misses += !is_there;
+}
+
 enum db_type call_look(struct call *call, struct bytes key, struct bytes *value)
 {
     enum db_type type = call->view ? db_view_get(call->view, call->database, key, value)
                                    : db_get(call->db, call->database, key, value);
-    if (call->observer && call->command->flags & CMD_READ) {
-        call->observer->keyspace_hits += type != DB_NONE;
-        call->observer->keyspace_misses += type == DB_NONE;
-    }
+    count_look(call, type != DB_NONE);
     return type;
 }
 
@@ -76,17 +89,34 @@ bool call_fields(struct call *call, struct bytes key, enum db_type type, struct 
     return is_of_type;
 }
 
+bool call_find(struct call *call, struct bytes key, struct db_record *found, struct bytes *payload)
+{
+    bool is_there = !call->view && !payload
+                        ? db_lookup(call->db, call->database, key, found)
+                        : db_find(call->db, call->view, call->database, key, found, payload);
+    count_look(call, is_there);
+    return is_there;
+}
+
+bool call_find_string(struct call *call, struct bytes key, struct db_record *found,
+                      struct bytes *value)
+{
+    if (!call_find(call, key, found, value)) {
+        *found = (struct db_record){.type = DB_NONE};
+        *value = bytes_of(NULL, 0);
+        return true;
+    }
+    if (found->type != DB_STRING)
+        reply_error(call->reply, ERROR_WRONG_TYPE);
+    return found->type == DB_STRING;
+}
+
 bool call_get_string(struct call *call, struct bytes key, struct bytes *value, bool *exists)
 {
-    enum db_type type = call_look(call, key, value);
-    if (type != DB_NONE && type != DB_STRING) {
-        reply_error(call->reply, ERROR_WRONG_TYPE);
-        return false;
-    }
-    *exists = type == DB_STRING;
-    if (!*exists)
-        *value = bytes_of(NULL, 0);
-    return true;
+    struct db_record found;
+    bool is_string = call_find_string(call, key, &found, value);
+    *exists = is_string && found.type != DB_NONE;
+    return is_string;
 }
 
 void call_put_string(struct call *call, struct bytes key, struct bytes value, const char *event)
@@ -95,6 +125,26 @@ void call_put_string(struct call *call, struct bytes key, struct bytes value, co
     check(value.size <= VALUE_SIZE_MAX);
     db_effects_name(call->db, event);
     db_put(call->db, call->database, key, DB_STRING, value, 0);
+}
+
+void call_change_string(struct call *call, struct bytes key, const struct db_record *found,
+                        struct bytes value, const char *event)
+{
+    struct db_record changed = {.type = DB_STRING, .deadline_ms = found->deadline_ms};
+    if (found->deadline_ms == 0) {
+        call_put_string(call, key, value, event);
+        return;
+    }
+    db_effects_name(call->db, event);
+    db_put_collection(call->db, call->database, key, &changed, value);
+}
+
+void call_put_until(struct call *call, struct bytes key, struct bytes value, int64_t deadline_ms)
+{
+    db_effects_name(call->db, "set");
+    db_put(call->db, call->database, key, DB_STRING, value, deadline_ms);
+    if (deadline_ms != 0)
+        db_effects_also(call->db, call->database, key, "expire");
 }
 
 bool call_delete(struct call *call, struct bytes key, const char *event)

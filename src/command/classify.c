@@ -95,6 +95,13 @@ bool command_takes(const struct command *command, uint32_t argc)
     return command->arity >= 0 ? words == command->arity : words >= -command->arity;
 }
 
+/* CAS had four words before there were deadlines. */
+bool call_has_arity(const struct call *call)
+{
+    bool is_old_cas = call->command->execute == cmd_cas && call->meaning < COMMAND_MEANING_EXPIRY;
+    return is_old_cas ? call->argc == 4 : command_takes(call->command, call->argc);
+}
+
 /* ---- refusals ------------------------------------------------------------------ */
 
 /* How much of a word Redis prints into an error: it takes words for C strings. */
@@ -154,7 +161,7 @@ static bool find(struct call *call)
         refuse_unknown(call->reply, call->argv, call->argc);
         return false;
     }
-    if (command_takes(call->command, call->argc))
+    if (call_has_arity(call))
         return true;
     call_wrong_arity(call);
     return false;

@@ -11,8 +11,9 @@ enum {
     ONCE_CLIENT_MAX = 128,
     /* A client that sent no ONCE for this long is forgotten, by the time in the log. */
     ONCE_RECEIPT_MS = 3600 * 1000,
-    ONCE_EXPIRE_SLICE = 16,       /* connections looked at for that by each ONCE */
-    COMMAND_MEANING_DATABASES = 2 /* the first that has databases beside 0 */
+    ONCE_EXPIRE_SLICE = 16,        /* connections looked at for that by each ONCE */
+    COMMAND_MEANING_DATABASES = 2, /* the first that has databases beside 0 */
+    COMMAND_MEANING_EXPIRY = 3     /* and that has deadlines */
 };
 
 #define REDIS_VERSION "7.2.4" /* what clients that look at it are to expect */
@@ -31,7 +32,11 @@ enum {
 
 /* call.c.  Reads argv[i] as an integer; false: answered with the error. */
 bool call_integer(struct call *call, uint32_t i, int64_t *value);
+/* classify.c.  command_takes(), under the meaning of the call. */
+bool call_has_arity(const struct call *call);
 void call_wrong_arity(struct call *call);
+/* How much of a word Redis prints into an error: it takes words for C strings. */
+int call_printed_size(struct bytes word);
 /* Runs call->command, or a slice of it, before the eyes of the observer, who keeps in *took how long
  * it took so far. */
 void command_execute(struct call *call, uint64_t *took);
@@ -47,8 +52,18 @@ bool call_fields(struct call *call, struct bytes key, enum db_type type, struct 
 /* The string at `key`, borrowed until the next db_* call, empty if there is none; false: it is of
  * another type, answered with the error. */
 bool call_get_string(struct call *call, struct bytes key, struct bytes *value, bool *exists);
+/* db_find(), counted likewise; `payload` may be NULL. */
+bool call_find(struct call *call, struct bytes key, struct db_record *found, struct bytes *payload);
+/* As call_get_string(), with all that is known of it; found->type DB_NONE: there is none. */
+bool call_find_string(struct call *call, struct bytes key, struct db_record *found,
+                      struct bytes *value);
 /* Changes of keys in call->database, and the event that Redis's keyspace notifications have for each. */
 void call_put_string(struct call *call, struct bytes key, struct bytes value, const char *event);
+/* The same for a string that was found, and keeps its deadline. */
+void call_change_string(struct call *call, struct bytes key, const struct db_record *found,
+                        struct bytes value, const char *event);
+/* SET with a deadline; 0: with none. */
+void call_put_until(struct call *call, struct bytes key, struct bytes value, int64_t deadline_ms);
 bool call_delete(struct call *call, struct bytes key,
                  const char *event); /* false: there was none */
 /* A command on any number of words does some at a time, so that the event loop gets its turn:
@@ -101,7 +116,23 @@ command_fn cmd_incr, cmd_incrby, cmd_decr, cmd_decrby, cmd_incrbyfloat;
 command_words_fn words_incrby, words_decrby;
 /* compare.c */
 command_fn cmd_cas, cmd_cad, cmd_delex, cmd_delifeq;
-command_words_fn words_delex;
+command_words_fn words_cas, words_delex;
+/* expiry.c */
+enum expiry_form { EXPIRY_NONE, EXPIRY_EX, EXPIRY_PX, EXPIRY_EXAT, EXPIRY_PXAT };
+struct expiry {
+    enum expiry_form form;
+    uint32_t at; /* of its number, in argv */
+};
+/* Takes EX, PX, EXAT or PXAT at argv[*i], and its operand; false: there is none, or it does not agree
+ * with what was there before. */
+bool call_take_expiry(struct call *call, struct expiry *expiry, uint32_t *i);
+/* Unix milliseconds, 0 for EXPIRY_NONE; false: answered.  Before the time of the execution is known,
+ * call->now_ms is 0. */
+bool call_deadline(struct call *call, const struct expiry *expiry, int64_t *deadline_ms);
+extern const struct command command_tick;
+command_fn cmd_expire, cmd_pexpire, cmd_expireat, cmd_pexpireat, cmd_persist;
+command_fn cmd_ttl, cmd_pttl, cmd_expiretime, cmd_pexpiretime, cmd_setex, cmd_psetex, cmd_getex;
+command_words_fn words_expire, words_pexpire, words_setex, words_psetex, words_getex;
 /* keys.c */
 command_fn cmd_del, cmd_exists, cmd_type, cmd_keys, cmd_scan, cmd_randomkey, cmd_rename;
 command_fn cmd_renamenx, cmd_flushdb, cmd_flushall, cmd_dbsize;

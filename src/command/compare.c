@@ -1,6 +1,7 @@
 /* Compare, then set or delete: one step in the log, so no client can come in between.
  *
- *     CAS key old new     CAD key value             as in Tair and Kvrocks: 1 done, 0 the value
+ *     CAS key old new [EX s | PX ms | EXAT s | PXAT ms]
+ *     CAD key value                                 as in Tair and Kvrocks: 1 done, 0 the value
  *                                                   differs, -1 there is no such key
  *     DELEX key [IFEQ v | IFNE v]                   as in Redis 8.4: 1 deleted, 0 not
  *     DELIFEQ key v                                 as in Valkey 9: 1 deleted, 0 not
@@ -25,13 +26,32 @@ static bool compare(struct call *call, struct bytes wanted, enum comparison *com
     return true;
 }
 
+/* False: answered. */
+static bool read_cas(struct call *call, int64_t *deadline_ms)
+{
+    struct expiry expiry = {EXPIRY_NONE, 0};
+    for (uint32_t i = 4; i < call->argc; i++)
+        if (!call_take_expiry(call, &expiry, &i)) {
+            reply_error(call->reply, ERROR_SYNTAX);
+            return false;
+        }
+    return call_deadline(call, &expiry, deadline_ms);
+}
+
+bool words_cas(struct call *call)
+{
+    int64_t deadline_ms;
+    return read_cas(call, &deadline_ms);
+}
+
 void cmd_cas(struct call *call)
 {
     enum comparison comparison;
-    if (!compare(call, call->argv[2], &comparison))
+    int64_t deadline_ms;
+    if (!read_cas(call, &deadline_ms) || !compare(call, call->argv[2], &comparison))
         return;
     if (comparison == EQUAL)
-        call_put_string(call, call->argv[1], call->argv[3], "set");
+        call_put_until(call, call->argv[1], call->argv[3], deadline_ms);
     reply_integer(call->reply, comparison);
 }
 

@@ -12,12 +12,12 @@
 
 static void add(struct call *call, int64_t increment)
 {
+    struct db_record found;
     struct bytes value;
-    bool exists;
     int64_t number = 0;
-    if (!call_get_string(call, call->argv[1], &value, &exists))
+    if (!call_find_string(call, call->argv[1], &found, &value))
         return;
-    if (exists && !number_parse_i64(value, &number)) {
+    if (found.type != DB_NONE && !number_parse_i64(value, &number)) {
         reply_error(call->reply, ERROR_NOT_INTEGER);
         return;
     }
@@ -28,7 +28,7 @@ static void add(struct call *call, int64_t increment)
     char text[NUMBER_I64_SIZE];
     struct bytes digits = bytes_of(text, number_format_i64(number, text));
     check(digits.size > 0 && digits.size <= sizeof text);
-    call_put_string(call, call->argv[1], digits, "incrby");
+    call_change_string(call, call->argv[1], &found, digits, "incrby");
     reply_integer(call->reply, number);
 }
 
@@ -80,12 +80,12 @@ void cmd_decrby(struct call *call)
 
 void cmd_incrbyfloat(struct call *call)
 {
+    struct db_record found;
     struct bytes value;
-    bool exists;
     long double number = 0, increment;
-    if (!call_get_string(call, call->argv[1], &value, &exists))
+    if (!call_find_string(call, call->argv[1], &found, &value))
         return;
-    if ((exists && !number_parse_long_double(value, &number)) ||
+    if ((found.type != DB_NONE && !number_parse_long_double(value, &number)) ||
         !number_parse_long_double(call->argv[2], &increment)) {
         reply_error(call->reply, "ERR value is not a valid float");
         return;
@@ -98,6 +98,6 @@ void cmd_incrbyfloat(struct call *call)
     char text[NUMBER_LONG_DOUBLE_SIZE];
     struct bytes sum = bytes_of(text, number_format_long_double(number, text));
     check(sum.size > 0 && sum.size <= sizeof text);
-    call_put_string(call, call->argv[1], sum, "incrbyfloat");
+    call_change_string(call, call->argv[1], &found, sum, "incrbyfloat");
     reply_bulk(call->reply, sum);
 }

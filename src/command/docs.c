@@ -7,6 +7,7 @@
 #define EVERY_NODE "request_policy:all_nodes response_policy:all_succeeded"
 #define EVERY_SHARD "request_policy:all_shards response_policy:all_succeeded"
 #define SUM_OF_SHARDS "request_policy:multi_shard response_policy:agg_sum"
+#define EXPIRE_CONDITION "[condition=(NX|XX|GT|LT)]"
 #define UNORDERED "nondeterministic_output_order"
 #define VARYING "nondeterministic_output"
 #define HELP_SUMMARY "Lists the subcommands."
@@ -17,10 +18,20 @@ static const struct command_docs rows[] = {
     {"get", "string", "1.0.0", "O(1)", "Returns the string value of a key.",
      "key", READS, ""},
     {"set", "string", "1.0.0", "O(1)", "Sets the string value of a key, on a condition if wanted.",
-     "key value [condition=(NX|XX|IFEQ comparison-value|IFNE comparison-value)] [GET] [KEEPTTL]",
+     "key value [condition=(NX|XX|IFEQ comparison-value|IFNE comparison-value)] [GET] "
+     "[expiration=(EX seconds:integer|PX milliseconds:integer|EXAT unix-time-seconds:unix-time|"
+     "PXAT unix-time-milliseconds:unix-time|KEEPTTL)]",
      "RW access update variable_flags;RW and ACCESS due to the optional `GET` argument", ""},
     {"setnx", "string", "1.0.0", "O(1)", "Sets the string value of a key that does not exist.",
      "key value", "OW insert", ""},
+    {"setex", "string", "2.0.0", "O(1)", "Sets the string value of a key, and when it ends.",
+     "key seconds:integer value", "OW update", ""},
+    {"psetex", "string", "2.6.0", "O(1)", "Sets the string value of a key, and when it ends.",
+     "key milliseconds:integer value", "OW update", ""},
+    {"getex", "string", "6.2.0", "O(1)", "Returns the string value of a key, and sets when it ends.",
+     "key [expiration=(EX seconds:integer|PX milliseconds:integer|EXAT unix-time-seconds:unix-time|"
+     "PXAT unix-time-milliseconds:unix-time|PERSIST)]",
+     "RW access update;RW and UPDATE because it changes the TTL", ""},
     {"getset", "string", "1.0.0", "O(1)", "Sets the string value of a key and returns the old one.",
      "key value", CHANGES, ""},
     {"getdel", "string", "6.2.0", "O(1)", "Returns the string value of a key and deletes the key.",
@@ -55,7 +66,8 @@ static const struct command_docs rows[] = {
 
     /* Compare, then set or delete. */
     {"cas", "string", "0.1.0", "O(1)", "Sets a key to a new value if it has the old one.",
-     "key old-value new-value", CHANGES, ""},
+     "key old-value new-value [expiration=(EX seconds:integer|PX milliseconds:integer|"
+     "EXAT unix-time-seconds:unix-time|PXAT unix-time-milliseconds:unix-time)]", CHANGES, ""},
     {"cad", "string", "0.1.0", "O(1)", "Deletes a key if it has the value.",
      "key value", "RW access delete", ""},
     {"delex", "string", "0.1.0", "O(1)", "Deletes a key, on a condition if wanted.",
@@ -164,6 +176,24 @@ static const struct command_docs rows[] = {
      "key newkey", "RW access delete|OW insert", ""},
     {"copy", "generic", "6.2.0", "O(N) with N elements", "Copies what is at a key to another key.",
      "source destination [DB destination-db:integer] [REPLACE]", "RO access|OW update", ""},
+    {"expire", "generic", "1.0.0", "O(1)", "Sets when a key ends, in seconds from now.",
+     "key seconds:integer " EXPIRE_CONDITION, "RW update", ""},
+    {"pexpire", "generic", "2.6.0", "O(1)", "Sets when a key ends, in milliseconds from now.",
+     "key milliseconds:integer " EXPIRE_CONDITION, "RW update", ""},
+    {"expireat", "generic", "1.2.0", "O(1)", "Sets when a key ends, in Unix seconds.",
+     "key unix-time-seconds:unix-time " EXPIRE_CONDITION, "RW update", ""},
+    {"pexpireat", "generic", "2.6.0", "O(1)", "Sets when a key ends, in Unix milliseconds.",
+     "key unix-time-milliseconds:unix-time " EXPIRE_CONDITION, "RW update", ""},
+    {"persist", "generic", "2.2.0", "O(1)", "Lets a key stay for ever.",
+     "key", "RW update", ""},
+    {"ttl", "generic", "1.0.0", "O(1)", "Returns in how many seconds a key ends.",
+     "key", READS, VARYING},
+    {"pttl", "generic", "2.6.0", "O(1)", "Returns in how many milliseconds a key ends.",
+     "key", READS, VARYING},
+    {"expiretime", "generic", "7.0.0", "O(1)", "Returns when a key ends, in Unix seconds.",
+     "key", READS, ""},
+    {"pexpiretime", "generic", "7.0.0", "O(1)", "Returns when a key ends, in Unix milliseconds.",
+     "key", READS, ""},
     {"move", "generic", "1.0.0", "O(1)", "Moves a key to another database.",
      "key db:integer", "RW access delete", ""},
     {"swapdb", "server", "4.0.0", "O(1)", "Exchanges two databases.",

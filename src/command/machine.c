@@ -32,6 +32,14 @@ static struct machine *machine_of(struct state_machine *base)
     return (struct machine *)base;
 }
 
+/* A tick has no name that a client could say. */
+static const struct command *find(const struct call *call)
+{
+    bool is_tick = call->argc == 1 && call->meaning >= COMMAND_MEANING_EXPIRY &&
+                   bytes_equal(call->argv[0], bytes_from_string(command_tick.name));
+    return is_tick ? &command_tick : command_find(call->argv, call->argc);
+}
+
 /* Takes an encoded command apart, that may be of the kinds in `allows`; false: answered. */
 static bool prepare(struct execution *execution, struct bytes encoded, unsigned allows,
                     struct call *call)
@@ -41,7 +49,7 @@ static bool prepare(struct execution *execution, struct bytes encoded, unsigned 
         return false;
     }
     call->argv = execution->argv;
-    call->command = command_find(call->argv, call->argc);
+    call->command = find(call);
     if (!call->command || !(call->command->flags & allows) ||
         command_since(call->command) > call->meaning) {
         reply_error(call->reply, "ERR this command cannot be executed through the log");
@@ -51,7 +59,7 @@ static bool prepare(struct execution *execution, struct bytes encoded, unsigned 
         reply_error(call->reply, ERROR_DATABASE);
         return false;
     }
-    if (!command_takes(call->command, call->argc)) {
+    if (!call_has_arity(call)) {
         call_wrong_arity(call);
         return false;
     }
@@ -79,9 +87,11 @@ static bool run(struct machine *machine, struct execution *execution, struct byt
             return true;
         execution_begin(execution, call->command, call->argc, allows);
     }
+    bool is_tick = execution->frames[0].command == &command_tick; /* no client's command */
     call->db = machine->db;
     call->view = execution->view;
-    call->observer = machine->observer;
+    call->observer = is_tick ? NULL : machine->observer;
+    db_at(machine->db, call->now_ms, allows & CMD_WRITE);
     return execution_go_on(execution, call);
 }
 
@@ -226,6 +236,18 @@ static int64_t time_ms(struct state_machine *base)
     return db_time_ms(machine_of(base)->db);
 }
 
+static int64_t due_ms(struct state_machine *base)
+{
+    return db_due_ms(machine_of(base)->db);
+}
+
+static struct blob *tick(struct state_machine *base)
+{
+    struct bytes name = bytes_from_string(command_tick.name);
+    (void)base;
+    return command_encode(&name, 1);
+}
+
 static uint8_t meaning(struct state_machine *base)
 {
     uint8_t noted = db_meaning(machine_of(base)->db);
@@ -247,6 +269,8 @@ static const struct state_machine_ops ops = {.apply = apply,
                                              .applied_index = applied_index,
                                              .persisted_index = persisted_index,
                                              .time_ms = time_ms,
+                                             .due_ms = due_ms,
+                                             .tick = tick,
                                              .meaning = meaning,
                                              .meaning_known = meaning_known};
 

@@ -32,14 +32,17 @@ static void reply_resp3(struct reply *reply, struct bytes resp3)
 /* NULL: not a call that can be executed here; answered. */
 static const struct command *find_carried(struct call *call)
 {
-    struct call inner = {.reply = call->reply, .argv = call->argv + 3, .argc = call->argc - 3};
+    struct call inner = {.reply = call->reply,
+                         .argv = call->argv + 3,
+                         .argc = call->argc - 3,
+                         .meaning = call->meaning};
     inner.command = command_find(inner.argv, inner.argc);
     if (!inner.command || inner.command->execute == cmd_once ||
         !(inner.command->flags & call->allows) || command_since(inner.command) > call->meaning) {
         reply_error(call->reply, "ERR ONCE cannot carry this command");
         return NULL;
     }
-    if (command_takes(inner.command, inner.argc))
+    if (call_has_arity(&inner))
         return inner.command;
     call_wrong_arity(&inner);
     return NULL;

@@ -21,7 +21,7 @@ struct set_options {
     struct bytes operand; /* of IFEQ and IFNE */
     bool get;
     bool keep_ttl;
-    bool expiry;
+    struct expiry expiry;
 };
 
 static bool take_condition(struct set_options *options, enum set_condition condition)
@@ -30,12 +30,6 @@ static bool take_condition(struct set_options *options, enum set_condition condi
         return false;
     options->condition = condition;
     return true;
-}
-
-static bool is_expiry(struct bytes word)
-{
-    return bytes_is(word, "ex") || bytes_is(word, "px") || bytes_is(word, "exat") ||
-           bytes_is(word, "pxat");
 }
 
 /* Takes the option at argv[*i], and its operand; false: there is none of that kind there. */
@@ -49,14 +43,12 @@ static bool take_option(struct call *call, struct set_options *options, uint32_t
         return take_condition(options, SET_XX);
     if (bytes_is(word, "get"))
         return options->get = true;
-    if (bytes_is(word, "keepttl") && !options->expiry)
+    if (bytes_is(word, "keepttl") && options->expiry.form == EXPIRY_NONE)
         return options->keep_ttl = true;
+    if (!options->keep_ttl && call_take_expiry(call, &options->expiry, i))
+        return true;
     if (!has_operand)
         return false;
-    if (is_expiry(word) && !options->expiry && !options->keep_ttl) {
-        ++*i;
-        return options->expiry = true;
-    }
     bool equal = bytes_is(word, "ifeq");
     if (!equal && !bytes_is(word, "ifne"))
         return false;
@@ -67,36 +59,51 @@ static bool take_option(struct call *call, struct set_options *options, uint32_t
 }
 
 /* False: answered.  Old logs hold what is refused here, so cmd_set() asks, too. */
-static bool read_options(struct call *call, struct set_options *options)
+static bool read_options(struct call *call, struct set_options *options, int64_t *deadline_ms)
 {
     for (uint32_t i = 3; i < call->argc; i++)
         if (!take_option(call, options, &i)) {
             reply_error(call->reply, ERROR_SYNTAX);
             return false;
         }
-    if (options->expiry)
+    if (call->meaning >= COMMAND_MEANING_EXPIRY)
+        return call_deadline(call, &options->expiry, deadline_ms);
+    *deadline_ms = 0;
+    if (options->expiry.form != EXPIRY_NONE)
         reply_error(call->reply, ERROR_NO_EXPIRY);
-    return !options->expiry;
+    return options->expiry.form == EXPIRY_NONE;
 }
 
 bool words_set(struct call *call)
 {
     struct set_options options = {0};
-    return read_options(call, &options);
+    int64_t deadline_ms;
+    return read_options(call, &options, &deadline_ms);
+}
+
+/* What the conditions and the reply ask for.  False: wrong type, answered. */
+static bool look_before_set(struct call *call, const struct set_options *options,
+                            struct db_record *found, struct bytes *value)
+{
+    *found = (struct db_record){.type = DB_NONE};
+    *value = bytes_of(NULL, 0);
+    if (options->get || options->condition == SET_IFEQ || options->condition == SET_IFNE)
+        return call_find_string(call, call->argv[1], found, value);
+    if (options->condition != SET_ALWAYS || options->keep_ttl)
+        db_lookup(call->db, call->database, call->argv[1], found);
+    return true;
 }
 
 void cmd_set(struct call *call)
 {
     struct set_options options = {0};
-    if (!read_options(call, &options))
+    struct db_record found;
+    struct bytes value;
+    int64_t deadline_ms;
+    if (!read_options(call, &options, &deadline_ms) ||
+        !look_before_set(call, &options, &found, &value))
         return;
-    struct bytes value = {0};
-    bool exists = false;
-    bool looks = options.get || options.condition == SET_IFEQ || options.condition == SET_IFNE;
-    if (looks && !call_get_string(call, call->argv[1], &value, &exists))
-        return;
-    if (!looks && options.condition != SET_ALWAYS)
-        exists = db_get(call->db, call->database, call->argv[1], NULL) != DB_NONE;
+    bool exists = found.type != DB_NONE;
     bool set = set_condition_holds(options.condition, options.operand, value, exists);
     if (options.get)
         call_reply_value(call->reply, value, exists);
@@ -104,8 +111,11 @@ void cmd_set(struct call *call)
         call_reply_ok(call->reply);
     else
         reply_null(call->reply);
-    if (set)
-        call_put_string(call, call->argv[1], call->argv[2], "set");
+    found.type = DB_STRING;
+    if (set && options.keep_ttl)
+        call_change_string(call, call->argv[1], &found, call->argv[2], "set");
+    else if (set)
+        call_put_until(call, call->argv[1], call->argv[2], deadline_ms);
 }
 
 /* ---- the older forms ----------------------------------------------------------- */
@@ -218,9 +228,9 @@ void cmd_strlen(struct call *call)
 
 void cmd_append(struct call *call)
 {
+    struct db_record found;
     struct bytes value;
-    bool exists;
-    if (!call_get_string(call, call->argv[1], &value, &exists))
+    if (!call_find_string(call, call->argv[1], &found, &value))
         return;
     if (value.size + call->argv[2].size > call->value_max) {
         reply_error(call->reply, ERROR_TOO_LARGE);
@@ -230,7 +240,7 @@ void cmd_append(struct call *call)
     buffer_reserve(&joined, value.size + call->argv[2].size);
     buffer_append_bytes(&joined, value);
     buffer_append_bytes(&joined, call->argv[2]);
-    call_put_string(call, call->argv[1], buffer_bytes(&joined), "append");
+    call_change_string(call, call->argv[1], &found, buffer_bytes(&joined), "append");
     reply_integer(call->reply, (int64_t)joined.size);
     buffer_deinit(&joined);
 }
@@ -284,9 +294,9 @@ bool words_setrange(struct call *call)
 void cmd_setrange(struct call *call)
 {
     int64_t offset;
+    struct db_record found;
     struct bytes value, part = call->argv[3];
-    bool exists;
-    if (!read_offset(call, &offset) || !call_get_string(call, call->argv[1], &value, &exists))
+    if (!read_offset(call, &offset) || !call_find_string(call, call->argv[1], &found, &value))
         return;
     if (part.size == 0) {
         reply_integer(call->reply, (int64_t)value.size);
@@ -305,7 +315,7 @@ void cmd_setrange(struct call *call)
         changed.size = end;
     }
     memcpy(changed.data + offset, part.data, part.size);
-    call_put_string(call, call->argv[1], buffer_bytes(&changed), "setrange");
+    call_change_string(call, call->argv[1], &found, buffer_bytes(&changed), "setrange");
     reply_integer(call->reply, (int64_t)changed.size);
     buffer_deinit(&changed);
 }

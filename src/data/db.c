@@ -181,11 +181,12 @@ void db_at(struct db *db, int64_t now_ms, bool may_drop)
 
 /* False: its deadline has come, there is no such key. */
 static bool is_still_there(struct db *db, unsigned database, const struct place *place,
-                           int64_t deadline_ms)
+                           struct db_record *found)
 {
-    if (!layers_is_over(db, deadline_ms))
+    if (!layers_is_over(db, found->deadline_ms))
         return true;
     layers_expired_drop(db, database, place);
+    *found = (struct db_record){.type = DB_NONE};
     return false;
 }
 
@@ -197,7 +198,7 @@ bool db_lookup(struct db *db, unsigned database, struct bytes key, struct db_rec
     if (!layers_look(db, &place, &head, &size))
         return false;
     *found = layers_found(head, size, NULL);
-    return is_still_there(db, database, &place, found->deadline_ms);
+    return is_still_there(db, database, &place, found);
 }
 
 bool db_find(struct db *db, struct db_view *view, unsigned database, struct bytes key,
@@ -210,7 +211,7 @@ bool db_find(struct db *db, struct db_view *view, unsigned database, struct byte
     *found = layers_found(record, record.size, payload);
     if (view)
         return !layers_is_over(db, found->deadline_ms);
-    return is_still_there(db, database, &place, found->deadline_ms);
+    return is_still_there(db, database, &place, found);
 }
 
 enum db_type db_get(struct db *db, unsigned database, struct bytes key, struct bytes *value)

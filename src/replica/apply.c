@@ -69,12 +69,12 @@ enum slice {
     SLICE_NOT_NOW /* nothing was done */
 };
 
-static enum slice serve_one(struct replica *replica, struct request *request)
+static enum slice serve_one(struct replica *replica, struct request *request, int64_t now_ms)
 {
     struct state_machine *machine = replica->options.machine;
     struct apply_context context = {.meaning = replica_meaning(replica),
                                     .database = request->database,
-                                    .now_ms = never_earlier(machine, replica->log_time_ms),
+                                    .now_ms = now_ms,
                                     .reply_max = request->reply_max};
     buffer_clear(&replica->reply);
     if (machine->ops->read(machine, &request->reading, &context, blob_bytes(request->command),
@@ -95,19 +95,32 @@ static enum slice serve_one(struct replica *replica, struct request *request)
     return SLICE_MORE;
 }
 
-/* What the client of this write sent before it sees the state before it; that the write is
- * committed confirms it (routing.c).  NULL: nobody here waits for this entry.  False: not all is
- * served, the write has to wait. */
-static bool serve_reads_before(struct replica *replica, struct request *write)
+static bool unstamp(const struct raft_entry *entry, struct apply_context *context,
+                    struct bytes *command)
 {
+    *context = (struct apply_context){.pos = entry->pos};
+    return entry->payload && entry_unstamp(blob_bytes(entry->payload), context, command);
+}
+
+/* What the client of this write sent before it sees the state before it, at the time of the write:
+ * that is committed, and confirms both (routing.c).  False: not all is served, the write has to
+ * wait. */
+static bool serve_reads_before(struct replica *replica, const struct raft_entry *entry)
+{
+    struct request *write = request_at(replica, entry->pos);
     struct request *read = write ? write->line->requests : NULL;
+    struct apply_context context;
+    struct bytes command;
+    if (read == write || !unstamp(entry, &context, &command))
+        return true;
+    int64_t now_ms = never_earlier(replica->options.machine, context.now_ms);
     while (read != write) {
         struct request *following = read->line_next;
         check(read->kind == REQUEST_READ);
         if (read->place != REQUEST_SERVED) { /* that has its state already */
             check(read->place == REQUEST_BETWEEN || read->place == REQUEST_READING);
             replica->held_up = replica->served_bytes >= SERVE_BYTES_MAX ||
-                               serve_one(replica, read) == SLICE_NOT_NOW;
+                               serve_one(replica, read, now_ms) == SLICE_NOT_NOW;
             if (replica->held_up)
                 return false;
         }
@@ -120,10 +133,9 @@ static bool serve_reads_before(struct replica *replica, struct request *write)
 static bool apply_command(struct replica *replica, const struct raft_entry *entry)
 {
     struct state_machine *machine = replica->options.machine;
-    struct apply_context context = {.pos = entry->pos};
+    struct apply_context context;
     struct bytes command;
-    const struct blob *payload = entry->payload;
-    if (!payload || !entry_unstamp(blob_bytes(payload), &context, &command))
+    if (!unstamp(entry, &context, &command))
         fatal("log entry %llu cannot be understood", (unsigned long long)entry->pos.index);
     replica_meaning_met(replica, entry->pos.index, context.meaning);
     context.now_ms = never_earlier(machine, context.now_ms);
@@ -146,7 +158,7 @@ static bool apply_command(struct replica *replica, const struct raft_entry *entr
 static bool apply_entry(struct replica *replica, const struct raft_entry *entry)
 {
     struct state_machine *machine = replica->options.machine;
-    if (!serve_reads_before(replica, request_at(replica, entry->pos)))
+    if (!serve_reads_before(replica, entry))
         return false;
     if (entry->type != RAFT_ENTRY_COMMAND) {
         machine->ops->applied(machine, entry->pos, 0, 0);
@@ -247,7 +259,7 @@ static bool serve_batch(struct replica *replica, struct read_batch *batch)
             return false;
         if (!origin_has_room(replica, request))
             continue;
-        if (serve_one(replica, request) == SLICE_NOT_NOW)
+        if (serve_one(replica, request, replica_read_time_ms(replica)) == SLICE_NOT_NOW)
             return false;
     }
     return true;
@@ -260,10 +272,11 @@ bool replica_serve_reads(struct replica *replica)
         return true;
     begin_turn(replica);
     if (replica->reading)
-        serve_one(replica, replica->reading);
+        serve_one(replica, replica->reading, 0); /* it has the time of its first slice */
     DL_FOREACH_SAFE(replica->batches, batch, following)
     {
-        bool due = batch->confirmed && batch->index <= replica->status.applied;
+        bool due = batch->confirmed && batch->index <= replica->status.applied &&
+                   replica_tick_was_seen(replica, batch);
         if (due && !serve_batch(replica, batch))
             return true;
         if (!batch->requests && (batch->confirmed || batch->count == 0))

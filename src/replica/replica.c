@@ -189,11 +189,14 @@ bool replica_run(struct replica *replica)
     replica->leader_term = replica->status.term;
     if (lost)
         replica_leadership_lost(replica);
+    replica_tick_propose(replica);
     if (replica_route_waiting(replica))
         more = true;
     if (replica_apply_some(replica)) /* alone, a write may be durable by now */
         more = true;
     if (replica_serve_reads(replica))
+        more = true;
+    if (replica_tick_is_wanted(replica))
         more = true;
     replica_feed_all(replica);
     entry_cache_shrink(&replica->cache, replica->status.durable, replica->options.cache_bytes);

@@ -125,8 +125,8 @@ struct state_machine_ops {
      * `reply`. */
     bool (*admit)(struct state_machine *machine, const struct apply_context *context,
                   struct bytes command, int protocol, struct buffer *reply);
-    /* A read on the present state. `now_ms` is the cluster's clock (log_time.c), and no earlier
-     * than any entry's time; `pos`, `seed` and `value_max` say nothing.  False: not finished,
+    /* A read on the present state. `now_ms` is the cluster's clock (log_time.c), no earlier than any
+     * entry's time, and such that nothing became due since; `pos`, `seed` and `value_max` say nothing.  False: not finished,
      * nothing is in `reply` yet.  Then `*reading`, NULL at the first call, holds how far it has
      * come; whatever is applied and read meanwhile, it goes on in the state that it began with, by
      * another call, or is dropped.  False and still NULL: there is no room for that now; it begins
@@ -141,6 +141,11 @@ struct state_machine_ops {
     raft_index (*persisted_index)(struct state_machine *machine);
     /* The highest now_ms applied so far, part of the replicated state. */
     int64_t (*time_ms)(struct state_machine *machine);
+    /* Something is to be done as soon as log time has come so far, and not before: by a tick, or
+     * any entry, with such a stamp.  INT64_MAX: nothing is. */
+    int64_t (*due_ms)(struct state_machine *machine);
+    /* The command of a tick, which does some of what is due by its stamp; the caller's. */
+    struct blob *(*tick)(struct state_machine *machine);
     /* The highest meaning applied so far; 1 before there was any. */
     uint8_t (*meaning)(struct state_machine *machine);
     /* The highest that this build can execute: a constant. */

@@ -11,6 +11,7 @@
  *   meaning.c      the version of the commands that the members have in common
  *   retention.c    cutting the log
  *   log_time.c     the clock that entries are stamped with
+ *   ticks.c        what is to be done when that clock has come so far
  *
  * A request is in one place:
  *
@@ -64,6 +65,7 @@ struct read_batch {
     uint64_t id;
     bool listed; /* it is asked for, or has requests */
     bool confirmed, failed;
+    int64_t time_ms;          /* log time when it was asked for */
     raft_index index;         /* confirmed: serve once applied */
     struct request *requests; /* in order */
     uint32_t count;           /* those, and the TIED */
@@ -150,7 +152,9 @@ struct replica {
 
     struct replica_clock clocks[RAFT_MEMBERS_MAX]; /* by place in members */
     int64_t log_time_ms, log_time_at_ms;           /* leaders: the estimate, and when it was made */
-    int64_t slowed_ms; /* of the time ahead of the middle: what was not yet taken off */
+    int64_t slowed_ms;    /* of the time ahead of the middle: what was not yet taken off */
+    struct raft_pos tick; /* leaders: where the last one stands */
+    int64_t tick_time_ms; /* and its stamp */
 
     uint64_t elections, requests_forwarded, reads_done, writes_done;
 };
@@ -210,6 +214,15 @@ void replica_clock_heard(struct replica *replica, raft_node_id from, int64_t clo
 void replica_log_time_begin(struct replica *replica); /* this node leads from now on */
 void replica_log_time_tick(struct replica *replica);  /* brings log_time_ms up to now */
 void replica_clock_status(const struct replica *replica, struct replica_status *status);
+
+/* ticks.c */
+void replica_tick_propose(struct replica *replica); /* if one is wanted now */
+bool replica_tick_is_wanted(const struct replica *replica);
+/* What was due when the batch was asked for is done. */
+bool replica_tick_was_seen(const struct replica *replica, const struct read_batch *batch);
+/* For a read of the present state. */
+int64_t replica_read_time_ms(const struct replica *replica);
+
 /* meaning.c */
 uint8_t replica_meaning(const struct replica *replica); /* what a leader stamps */
 /* Ends the process if this build cannot execute an entry of that meaning. */

@@ -159,6 +159,7 @@ static void read_together(struct replica *replica, struct request *reads)
     struct request *request, *next;
     struct read_batch *batch = memory_new(sizeof *batch);
     batch->id = ++replica->next_read_id;
+    batch->time_ms = replica->log_time_ms;
     batch->listed = true;
     DL_FOREACH_SAFE(reads, request, next)
     {

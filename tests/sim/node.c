@@ -122,6 +122,16 @@ static int64_t machine_time_ms(struct state_machine *port)
     return node_of(port)->machine->ops->time_ms(node_of(port)->machine);
 }
 
+static int64_t machine_due_ms(struct state_machine *port)
+{
+    return node_of(port)->machine->ops->due_ms(node_of(port)->machine);
+}
+
+static struct blob *machine_tick(struct state_machine *port)
+{
+    return node_of(port)->machine->ops->tick(node_of(port)->machine);
+}
+
 static uint8_t machine_meaning(struct state_machine *port)
 {
     return node_of(port)->machine->ops->meaning(node_of(port)->machine);
@@ -143,6 +153,8 @@ static const struct state_machine_ops machine_ops = {
     .persisted_index = machine_persisted_index,
     .time_ms = machine_time_ms,
     .admit = machine_admit,
+    .due_ms = machine_due_ms,
+    .tick = machine_tick,
     .meaning = machine_meaning,
     .meaning_known = machine_meaning_known,
 };

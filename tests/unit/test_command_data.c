@@ -31,8 +31,6 @@ static const struct typed gets_and_sets[] = {
     {"SET k z EX 10 PX 10", SYNTAX, NULL},
     {"SET k z EX 10 KEEPTTL", SYNTAX, NULL},
     {"SET k z KEEPTTL EX 10", SYNTAX, NULL},
-    {"SET k gone EX 10", "-ERR expiry options are not supported yet\r\n", NULL},
-    {"SET k gone PXAT 10 NX GET", "-ERR expiry options are not supported yet\r\n", NULL},
     {"GET k", "$1\r\nz\r\n", NULL},
     {"SET k", "-ERR wrong number of arguments for 'set' command\r\n", NULL},
     {"GET", "-ERR wrong number of arguments for 'get' command\r\n", NULL},

@@ -336,6 +336,8 @@ static void test_wrong_words_are_not_admitted(void **state)
         {"get", "-ERR wrong number of arguments for 'get' command\r\n"},
         {"nosuch k", "-ERR unknown command 'nosuch', with args beginning with: 'k' \r\n"},
         {"ping", "-ERR this command cannot be executed through the log\r\n"},
+        {"raft|tick", "-ERR unknown command 'raft|tick', with args beginning with: \r\n"},
+        {"once c 1 raft|tick", "-ERR unknown command 'raft|tick', with args beginning with: \r\n"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         assert_admits(*state, 1, 0, rows[i].line, rows[i].error);
@@ -366,6 +368,10 @@ static void test_old_entries_keep_their_errors(void **state)
     } rows[] = {
         {"set k v ex 10", "-ERR expiry options are not supported yet\r\n"},
         {"once c 1 set k v px 10", "-ERR expiry options are not supported yet\r\n"},
+        {"cas k a b ex 10", "-ERR wrong number of arguments for 'cas' command\r\n"},
+        {"once c 2 cas k a b ex 10", "-ERR wrong number of arguments for 'cas' command\r\n"},
+        {"raft|tick", "-ERR this command cannot be executed through the log\r\n"},
+        {"expire k 10", "-ERR this command cannot be executed through the log\r\n"},
         {"swapdb 0 1", "-ERR this command cannot be executed through the log\r\n"},
         {"once c 2 swapdb 0 1", "-ERR ONCE cannot carry this command\r\n"},
         {"once c 2 nosuch", "-ERR ONCE cannot carry this command\r\n"},

@@ -70,6 +70,7 @@ struct world {
     struct raft_log_reading *reads[READS_MAX]; /* asked for, in order */
     uint32_t reads_count, reads_done;
     size_t padding;   /* of the replies to reads */
+    int64_t due_ms;   /* of the state machine; 0: nothing is due */
     int64_t clock_ms; /* what the other nodes' answers say; 0: nothing */
 };
 
@@ -261,6 +262,18 @@ static inline uint8_t meaning(struct state_machine *machine)
     return world.highest_meaning ? world.highest_meaning : 1;
 }
 
+static inline int64_t due_ms(struct state_machine *machine)
+{
+    (void)machine;
+    return world.due_ms ? world.due_ms : INT64_MAX;
+}
+
+static inline struct blob *tick(struct state_machine *machine)
+{
+    (void)machine;
+    return blob_copy(bytes_from_string("T"));
+}
+
 static inline uint8_t meaning_known(struct state_machine *machine)
 {
     (void)machine;
@@ -284,6 +297,8 @@ static const struct state_machine_ops machine_ops = {.apply = apply,
                                                      .applied_index = applied_index,
                                                      .persisted_index = persisted_index,
                                                      .time_ms = time_ms,
+                                                     .due_ms = due_ms,
+                                                     .tick = tick,
                                                      .meaning = meaning,
                                                      .meaning_known = meaning_known};
 
