@@ -95,8 +95,13 @@ bool config_apply(struct config *config, const struct bytes *words, uint32_t cou
     char reason[CONFIG_ERROR_SIZE];
     if (!directive || strlen(words[0].data) != words[0].size)
         return refuse_unknown(words[0].data, error, error_size);
-    if (!directive_parse(directive, config, words + 1, count - 1, reason, sizeof reason))
+    bool adds = directive->kind == VALUE_SAVE && config->save_given;
+    bool done =
+        adds ? directive_add(directive, config, words + 1, count - 1, reason, sizeof reason)
+             : directive_parse(directive, config, words + 1, count - 1, reason, sizeof reason);
+    if (!done)
         return config_refuse(error, error_size, "%s: %s", directive->name, reason);
+    config->save_given = config->save_given || directive->kind == VALUE_SAVE;
     return true;
 }
 

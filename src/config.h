@@ -114,6 +114,7 @@ struct config {
     char *raft_trace; /* file, appended to; "": none */
 
     char *kept[CONFIG_ROWS_MAX]; /* by row: texts of directives without effect; owned */
+    bool save_given;             /* `save` came: what comes next adds to it */
     char *ignored; /* the names of those that were given, blanks between; "" if none */
     char *file;    /* the configuration file, absolute; "" if none.  Not a directive. */
 };
@@ -156,7 +157,13 @@ enum config_set_result config_set(struct config *config, struct bytes name, stru
                                   char *error, size_t error_size)
     __attribute__((warn_unused_result));
 
-/* ---- for config_load.c and tests -------------------------------------------- */
+/* CONFIG REWRITE: config->file, which is not "", says afterwards what holds now; its comments and its
+ * order stay.  The new file replaces the old one at once and is on the disk.  False with a reason in
+ * `error`: the old one is as it was (but after a failed sync of the directory). */
+bool config_rewrite(const struct config *config, char *error, size_t error_size)
+    __attribute__((warn_unused_result));
+
+/* ---- for config_load.c, config_rewrite.c and tests ---------------------------- */
 
 /* One directive as words, each with a NUL behind it, words[0] its name.  On failure `error` says
  * what is wrong, without the place. */
@@ -165,6 +172,10 @@ bool config_apply(struct config *config, const struct bytes *words, uint32_t cou
 /* What no single directive can know: fills in what was left out, checks one against another.  On
  * failure `*culprit` is the directive to blame. */
 bool config_finish(struct config *config, const char **culprit, char *error, size_t error_size)
+    __attribute__((warn_unused_result));
+/* On a config fresh from config_init(): what the file gives by itself, whether or not a node could
+ * start with that.  False: `error` says "FILE:LINE: what". */
+bool config_load_file(struct config *config, const char *file, char *error, size_t error_size)
     __attribute__((warn_unused_result));
 /* The directive of that name or alias in the table's spelling, NULL if there is none. */
 const char *config_find(const char *name);

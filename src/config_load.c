@@ -281,6 +281,12 @@ static bool load_options(struct loader *loader, int argc, char **argv)
     return true;
 }
 
+static void free_files(struct loader *loader)
+{
+    for (uint32_t i = 0; i < loader->files_count; i++)
+        memory_free(loader->files[i]);
+}
+
 /* What config->ignored says. */
 static void name_ignored(struct loader *loader)
 {
@@ -313,6 +319,19 @@ static bool finish(struct loader *loader, const char *file)
         return failed(loader, 0, what);
     snprintf(loader->error, loader->error_size, "%s: %s", file, what);
     return false;
+}
+
+bool config_load_file(struct config *config, const char *file, char *error, size_t error_size)
+{
+    struct loader loader = {.config = config, .error = error, .error_size = error_size};
+    bool done = load_file(&loader, file, 0);
+    const char *culprit;
+    char what[CONFIG_ERROR_SIZE];
+    /* What it lacks, the command line may give. */
+    if (done)
+        (void)!config_finish(config, &culprit, what, sizeof what);
+    free_files(&loader);
+    return done;
 }
 
 static bool is_any(const char *word, const char *a, const char *b, const char *c)
@@ -352,7 +371,6 @@ enum config_load_result config_load(struct config *config, int argc, char **argv
         return CONFIG_STOP;
     }
     bool done = load_all(&loader, argc, argv);
-    for (uint32_t i = 0; i < loader.files_count; i++)
-        memory_free(loader.files[i]);
+    free_files(&loader);
     return done ? CONFIG_LOADED : CONFIG_FAILED;
 }

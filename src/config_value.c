@@ -552,6 +552,21 @@ bool directive_parse(const struct directive *directive, struct config *config,
     return done;
 }
 
+bool directive_add(const struct directive *directive, struct config *config,
+                   const struct bytes *words, uint32_t count, char *error, size_t error_size)
+{
+    struct buffer sum = {0};
+    directive_print(directive, config, &sum);
+    bool done = directive_parse(directive, config, words, count, error, error_size);
+    const char *added = *kept_at(directive, config);
+    if (done && *added && sum.size > 0) {
+        buffer_printf(&sum, " %s", added);
+        keep(directive, config, &sum);
+    }
+    buffer_deinit(&sum);
+    return done;
+}
+
 bool directive_holds(const struct directive *directive, const struct config *config,
                      const struct bytes *words, uint32_t count)
 {

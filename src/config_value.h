@@ -69,6 +69,9 @@ enum { DIRECTIVE_WORDS_MAX = 64 };
  * if they will not do. */
 bool directive_parse(const struct directive *directive, struct config *config,
                      const struct bytes *words, uint32_t count, char *error, size_t error_size);
+/* The same for a directive that is kept as text: adds these words to it, unless they empty it. */
+bool directive_add(const struct directive *directive, struct config *config,
+                   const struct bytes *words, uint32_t count, char *error, size_t error_size);
 /* Whether these words would change nothing. */
 bool directive_holds(const struct directive *directive, const struct config *config,
                      const struct bytes *words, uint32_t count);

@@ -264,6 +264,28 @@ start_cluster 3 {} {
         assert {[alive 0]}
     }
 
+    test {CONFIG REWRITE: the file says what was set, and is the same but for it} {
+        wait_until_settled
+        set file [file join [node_dir 2] redis-raft.conf]
+        set before "# the operator's words\n[read_file $file]"
+        write_file $file $before
+        set c [connect 2]
+        assert_equal +OK [$c -typed CONFIG SET request-timeout 4321 maxclients 500]
+        assert_equal +OK [$c -typed CONFIG REWRITE]
+        set after [read_file $file]
+        foreach line [split [string trim $before] \n] {
+            if {![regexp {^(request-timeout|maxclients) } $line]} {
+                assert {$line in [split $after \n]} "gone: $line"
+            }
+        }
+        assert_equal "# the operator's words" [lindex [split $after \n] 0]
+        assert {"request-timeout 4321" in [split $after \n] && "maxclients 500" in [split $after \n]}
+        assert_equal +OK [$c -typed CONFIG REWRITE]
+        assert_equal $after [read_file $file]
+        $c -close
+        assert_equal {} [glob -nocomplain [file join [node_dir 2] redis-raft.conf-*]]
+    }
+
     test {a damaged log is not started from} {
         wait_until_settled
         [leader] SET damaged 1

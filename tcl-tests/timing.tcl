@@ -4,14 +4,14 @@ source [file join [file dirname [file normalize [info script]]] lib test.tcl]
 
 # The script must leave the term and the leader as they are; it may use $leader.
 proc steady {title script} {
-    test $title {
+    test $title { unless_too_busy {
         wait_until_settled
         set leader [leader_id]
         set before [lmap id [node_ids] { term $id }]
         eval $script
         foreach id [node_ids] old $before { assert_equal $old [term $id] " (term of node $id)" }
         assert_equal $leader [leader_id]
-    }
+    } }
 }
 
 start_cluster 3 [list election-timeout [slow 400] request-timeout [slow 5000]] {

@@ -1,4 +1,4 @@
-/* CONFIG GET, SET, RESETSTAT (Redis 7.2 config.c), on the directives that the server port offers.
+/* CONFIG GET, SET, REWRITE, RESETSTAT (Redis 7.2 config.c), on the directives that the server port offers.
  *
  * The server changes one directive at a time; SET of several is all or nothing all the same: names
  * come before values, and what was changed before a failure is set back.  Local commands, loop
@@ -156,10 +156,13 @@ void cmd_config_resetstat(struct call *call)
 
 void cmd_config_rewrite(struct call *call)
 {
-    reply_error(call->reply,
-                *call->server->config_file
-                    ? "ERR CONFIG REWRITE is not supported: edit the configuration file"
-                    : "ERR The server is running without a config file");
+    char error[512] = "";
+    if (!*call->server->config_file)
+        reply_error(call->reply, "ERR The server is running without a config file");
+    else if (!call->server->ops->config_rewrite(call->server, error, sizeof(error)))
+        reply_error(call->reply, "ERR Rewriting config file: %s", error);
+    else
+        call_reply_ok(call->reply);
 }
 
 void cmd_config_help(struct call *call)
@@ -168,6 +171,8 @@ void cmd_config_help(struct call *call)
                                         "    Directives and their present values.",
                                         "SET <directive> <value> [<directive> <value> [...]]",
                                         "    Change directives, all or none, until the restart.",
+                                        "REWRITE",
+                                        "    Write what holds into the configuration file.",
                                         "RESETSTAT",
                                         "    Start the counters of INFO again from zero.",
                                         NULL};

@@ -285,7 +285,7 @@ static const struct command_docs rows[] = {
     {"config|help", "server", "5.0.0", "O(1)", HELP_SUMMARY, "", "", ""},
     {"config|resetstat", "server", "2.0.0", "O(1)", "Starts the counters of INFO from zero.",
      "", "", EVERY_NODE},
-    {"config|rewrite", "server", "2.8.0", "O(1)", "Not supported.", "", "", EVERY_NODE},
+    {"config|rewrite", "server", "2.8.0", "O(1)", "Writes what holds now into the configuration file.", "", "", EVERY_NODE},
     {"config|set", "server", "2.0.0", "O(N) with N directives", "Changes directives.",
      "data=(parameter value)...", "", EVERY_NODE},
 

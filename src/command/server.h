@@ -103,6 +103,8 @@ struct server_ops {
      * bad. */
     bool (*config_set)(struct server *server, struct bytes name, struct bytes value, char *error,
                        size_t error_size);
+    /* CONFIG REWRITE of config_file, which is not "".  False with a reason in `error`. */
+    bool (*config_rewrite)(struct server *server, char *error, size_t error_size);
     struct bytes (*password)(struct server *server); /* size 0 when none is required */
     /* Whether this node, while it does not lead, refuses writes (follower-mode). */
     bool (*is_read_only)(struct server *server);

@@ -265,6 +265,16 @@ static bool may_set_config(struct server *server, struct bytes name, char *error
     return config_may_set(name, error, error_size) == CONFIG_SET_OK;
 }
 
+static bool rewrite_config(struct server *server, char *error, size_t error_size)
+{
+    if (!config_rewrite(port_of(server)->options.config, error, error_size)) {
+        log_warning("CONFIG REWRITE failed: %s", error);
+        return false;
+    }
+    log_notice("CONFIG REWRITE executed with success.");
+    return true;
+}
+
 static struct bytes get_password(struct server *server)
 {
     const struct config_secret *secret = &port_of(server)->options.config->requirepass;
@@ -289,6 +299,7 @@ static const struct server_ops server_port_ops = {
     .config_each = config_each_value,
     .config_may_set = may_set_config,
     .config_set = set_config,
+    .config_rewrite = rewrite_config,
     .password = get_password,
     .is_read_only = is_read_only,
 };

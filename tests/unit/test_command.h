@@ -50,6 +50,7 @@ struct world {
         char value[32];
         bool fixed;
     } directives[WORLD_DIRECTIVES];
+    bool disk_is_full; /* for CONFIG REWRITE */
 };
 
 /* ---- the fake server --------------------------------------------------------------- */
@@ -174,6 +175,12 @@ static inline bool world_is_read_only(struct server *server)
     return false;
 }
 
+static inline bool world_config_rewrite(struct server *server, char *error, size_t error_size)
+{
+    snprintf(error, error_size, "No space left on device");
+    return !world_of(server)->disk_is_full;
+}
+
 static const struct server_ops world_ops = {.now_ms = world_now_ms,
                                             .now_us = world_now_us,
                                             .stats = world_stats,
@@ -186,6 +193,7 @@ static const struct server_ops world_ops = {.now_ms = world_now_ms,
                                             .config_each = world_config_each,
                                             .config_may_set = world_config_may_set,
                                             .config_set = world_config_set,
+                                            .config_rewrite = world_config_rewrite,
                                             .password = world_password,
                                             .is_read_only = world_is_read_only};
 

@@ -316,6 +316,10 @@ static void test_config(void **state)
     struct world *world = *state;
     world_expect_all(world, config, sizeof(config) / sizeof(config[0]));
     assert_int_equal(world->stats_resets, 2);
+    world->server.config_file = "/etc/redis-raft.conf";
+    EXPECT(world, "CONFIG REWRITE", OK);
+    world->disk_is_full = true;
+    EXPECT(world, "CONFIG REWRITE", "-ERR Rewriting config file: No space left on device\r\n");
 }
 
 /* ---- COMMAND ------------------------------------------------------------------------------ */
