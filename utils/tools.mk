@@ -39,7 +39,10 @@ failover: $(BUILD)/redis-raft $(TOOLS) ## how long writes stop when the leader i
 long-read: $(BUILD)/redis-raft ## how long others wait while KEYS walks over KEYS=1000000 names
 	@utils/bench/long-read --build $(BUILD) $(if $(KEYS),--keys $(KEYS))
 
-.PHONY: test-tools bench failover long-read
+bench-mix: $(BUILD)/redis-raft ## SETs and GETs mixed on one connection, beside redis-server
+	@utils/bench/mix --build $(BUILD)
+
+.PHONY: test-tools bench failover long-read bench-mix
 -include $(CTL_OBJ:.o=.d) $(BENCH_OBJ:.o=.d)
 
 # What a SET costs in src/data alone.

@@ -13,6 +13,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 
 
@@ -177,6 +178,22 @@ class System:
 
     def cluster(self):
         return ",".join(f"127.0.0.1:{port}" for port in self.ports)
+
+
+def find_redis(build):
+    """Debian's package of redis-server starts a service; redis-tools holds the same program under
+    another name, which is used where there is no redis-server."""
+    if shutil.which("redis-server"):
+        return
+    same = shutil.which("redis-check-rdb")
+    if not same:
+        sys.exit("redis-server is not there: install redis-tools")
+    programs = os.path.join(os.path.abspath(build), "bin")
+    os.makedirs(programs, exist_ok=True)
+    link = os.path.join(programs, "redis-server")
+    if not os.path.lexists(link):
+        os.symlink(same, link)
+    os.environ["PATH"] += os.pathsep + programs
 
 
 class RedisServer(System):
