@@ -1,5 +1,5 @@
 # A disk that hangs without an error: tests/faults/hang.c, preloaded, lets no sync come back while the
-# node's file nodeI.hang exists.
+# node's file nodeI.hang exists, and no read while nodeI.hang-reads does.
 
 source [file join [file dirname [file normalize [info script]]] lib test.tcl]
 
@@ -10,9 +10,27 @@ exec cc -shared -fPIC -o $library [file join $::tst::root tests faults hang.c] -
 proc hang_file {id} { return [suite_dir].hang$id }
 proc hang {id} { write_file [hang_file $id] {} }
 proc unhang {id} { file delete [hang_file $id] }
-foreach id {0 1 2} { unhang $id }
+proc reads_file {id} { return [suite_dir].hang-reads$id }
+proc hang_reads {id} { write_file [reads_file $id] {} }
+proc unhang_reads {id} { file delete [reads_file $id] }
+foreach id {0 1 2} { unhang $id; unhang_reads $id }
 
-set ::cluster::environment {LD_PRELOAD=$::library HANG_FILE=[hang_file $id]}
+set ::cluster::environment {LD_PRELOAD=$::library HANG_FILE=[hang_file $id] \
+    HANG_READS_FILE=[reads_file $id]}
+
+# Who leads, if it is not `id`, which may not answer.
+proc leader_but {id} {
+    foreach other [node_ids] {
+        if {$other != $id && ![catch { raft_field $other raft_role } role] && $role eq {leader}} {
+            return $other
+        }
+    }
+}
+
+proc match_of {leader id} {
+    regexp {match=(\d+)} [raft_field $leader raft_member$id] -> match
+    return $match
+}
 
 start_cluster 3 [list election-timeout [slow 400] request-timeout [slow 5000]] {
     test {a leader whose disk hangs is followed by another, and serves through it} {
@@ -71,5 +89,64 @@ start_cluster 3 [list election-timeout [slow 400] request-timeout [slow 5000]] {
         wait_until_settled
     }
 }
-foreach id {0 1 2} { unhang $id }
+
+# What a GET needs and memory does not hold is read by the loop's own thread: while that hangs, the node is
+# like one that sleeps.  The bound is the others' election timeout.
+start_cluster 3 [list election-timeout [slow 400] request-timeout [slow 5000] rocksdb-cache-size 8mb \
+                     rocksdb-memtable-size 1mb checkpoint-size 64kb] {
+    test {a leader that waits for a read of its disk is followed by another} {
+        for {set i 0} {$i < 60} {incr i} {
+            assert_equal OK [[leader] SET key:$i [string repeat v 200000]]
+        }
+        wait_until_settled
+        set leader [leader_id]
+        hang_reads $leader
+        set asking {}
+        for {set i 0} {$i < 60} {incr i} {
+            set c [connect $leader]
+            $c -send GET key:$i
+            lappend asking $c
+        }
+        set began [clock milliseconds]
+        wait_for_condition 600 20 { [leader_but $leader] ne {} } else { fail "nobody else leads" }
+        note "another leads after [expr {[clock milliseconds] - $began}] ms"
+        set other [leader_but $leader]
+        assert_equal OK [insist $other SET meanwhile 1]
+        assert_equal [string repeat v 200000] [insist $other GET key:1]
+        unhang_reads $leader
+        wait_until_settled
+        foreach c $asking { $c -close }
+        foreach id [node_ids] { assert_equal 1 [insist $id GET meanwhile] }
+    }
+}
+foreach id {0 1 2} { unhang $id; unhang_reads $id }
+
+# What a member lacks is read by a thread of its own.  While that hangs nobody else waits.
+set ::cluster::environment {LD_PRELOAD=$::library HANG_FILE=[hang_file $id] \
+    HANG_READS_FILE=[reads_file $id] HANG_READS_OF=log-reader}
+start_cluster 3 [list election-timeout [slow 400] request-timeout [slow 5000] \
+                     rocksdb-memtable-size 1mb log-retention-bytes 1gb] {
+    test {a leader whose log reader hangs serves all but the member that is behind} {
+        set leader [leader_id]
+        set away [follower_id]
+        kill_node $away
+        for {set i 0} {$i < 90} {incr i} {
+            assert_equal OK [[leader] SET key:[expr {$i % 5}] [string repeat v 1000000]]
+        }
+        set last [raft_field $leader raft_log_last_index]
+        set term [term $leader]
+        hang_reads $leader
+        start_node $away
+        hold 1500
+        foreach i {1 2 3} { assert_equal OK [[node $leader] SET after$i 1] }
+        assert {[match_of $leader $away] < $last}
+        assert_equal $term [term $leader]
+        unhang_reads $leader
+        wait_for_condition 600 20 { [match_of $leader $away] >= $last } else {
+            fail "it does not catch up"
+        }
+        assert_equal $term [term $leader]
+    }
+}
+foreach id {0 1 2} { unhang $id; unhang_reads $id }
 finish

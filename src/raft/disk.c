@@ -11,7 +11,7 @@
  * it is given longer. */
 #include "raft/raft_internal.h"
 
-enum { HANG_ELECTIONS = 5, BYTES_AN_ELECTION = 4 << 20 };
+enum { HANG_ELECTIONS = 5 };
 
 static uint64_t bytes_under_way(const struct raft *raft)
 {
@@ -25,7 +25,7 @@ bool raft_disk_hangs(const struct raft *raft)
 {
     uint64_t silent_elections = raft->state.disk_silent_ticks / raft->config.election_ticks;
     return silent_elections >= HANG_ELECTIONS &&
-           silent_elections >= HANG_ELECTIONS + bytes_under_way(raft) / BYTES_AN_ELECTION;
+           silent_elections >= HANG_ELECTIONS + bytes_under_way(raft) / RAFT_BYTES_AN_ELECTION;
 }
 
 void raft_tick_disk(struct raft *raft)

@@ -181,15 +181,22 @@ static void check_quorum(struct raft *raft)
         raft_become_follower(raft, RAFT_NOBODY);
 }
 
+/* A large value takes its time to be sent and written; to send it again meanwhile would double that. */
+static uint64_t patience_ticks(const struct raft *raft, const struct progress *progress)
+{
+    uint64_t elections = progress->inflight_bytes / RAFT_BYTES_AN_ELECTION;
+    return progress->resend_ticks + elections * raft->config.election_ticks;
+}
+
 /* The transport reports broken connections; this is for messages that vanish without a word.  The
- * wait doubles, because a large value on a slow line is not lost. */
+ * wait doubles, because what is on a slow line is not lost. */
 static void tick_progress(struct raft *raft, struct progress *progress)
 {
     if (progress->idle_ticks < UINT32_MAX)
         progress->idle_ticks++;
     if (progress->inflight_count == 0)
         return;
-    if (++progress->silent_ticks < progress->resend_ticks)
+    if (++progress->silent_ticks < patience_ticks(raft, progress))
         return;
     uint32_t longest = resend_ticks_first(raft) * RESEND_DOUBLINGS_MAX;
     if (progress->resend_ticks < longest)

@@ -1,5 +1,5 @@
-"""What goes wrong, in rounds: for some seconds one hand cuts the network and another one kills, pauses
-and fills disks, both by the seed; then everything heals, and the cluster has to make progress through
+"""What goes wrong, in rounds: for some seconds one hand cuts the network and another one kills, pauses,
+and fills and hangs disks, both by the seed; then everything heals, and the cluster has to make progress through
 every node within a bounded time."""
 import asyncio
 import random
@@ -128,6 +128,17 @@ class Nemesis:
         if not node.running():
             node.start()
 
+    async def hang_disk(self):
+        """No error, no answer: of writes, when a leader hands over if it lasts; of reads, when the loop
+        itself waits once it has to read, and is like one that sleeps."""
+        node = await self.victim(self.rng)
+        kind = self.rng.choice(["writes", "writes", "reads"])
+        seconds = self.rng.choice([0.3, 1.5, 4, 8])
+        self.happens("hanging disk", "%s of node %d for %.1f s" % (kind, node.number, seconds))
+        node.hang(kind)
+        await asyncio.sleep(seconds)
+        node.unhang()
+
     # -- the network --------------------------------------------------------------------------------
 
     def cut(self, kind, pairs):
@@ -187,7 +198,7 @@ class Nemesis:
 
     def make_decks(self):
         processes = [self.kill, self.kill, self.kill_many, self.restart, self.pause, self.pause,
-                     self.pause_cut_off]
+                     self.pause_cut_off, self.hang_disk, self.hang_disk]
         networks = [self.cut_whole, self.cut_whole, self.cut_one_way, self.cut_one_way,
                     self.cut_bridge, self.cut_some]
         self.has_disks = any(node.has_own_disk for node in self.nodes)
@@ -215,6 +226,7 @@ class Nemesis:
         self.network.heal()
         for node in self.nodes:
             node.make_room()
+            node.unhang()
             node.resume()
             if not node.running():
                 node.start()

@@ -10,6 +10,7 @@ from resp import BROKEN, ask
 # A store that cannot be used any longer (src/base/fatal.c), one that cannot be opened.
 DISK_FAILED, NOT_STARTED = 70, 1
 DISK_MB = 512
+LAST_WORDS_S = 2  # a node that found its disk full ends within this
 
 # Small, so that checkpoints, cuts of the log and sorted files happen all the time.  The log is kept for
 # a minute or two: longer than any node is away.
@@ -24,6 +25,15 @@ checkpoint-size 64kb
 log-retention-bytes 24mb
 log-keep-entries 500
 """
+
+
+def hanging_disk(directory):
+    """The library that lets a disk hang, preloaded into every node."""
+    library = os.path.join(directory, "hang.so")
+    if not os.path.exists(library):
+        source = os.path.join(os.path.dirname(os.path.abspath(__file__)), "hang.c")
+        subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)
+    return library
 
 
 def own_disk(directory):
@@ -43,8 +53,14 @@ class Node:
         os.makedirs(self.data)
         # The first keeps to the ordinary disk, whose syncs take their time.
         self.has_own_disk = number > 0 and network.private and own_disk(self.data)
+        self.hang_file = {kind: os.path.join(directory, "node%d.hang-%s" % (number, kind))
+                          for kind in ("writes", "reads")}
+        self.environment = dict(os.environ, LD_PRELOAD=hanging_disk(directory),
+                                HANG_FILE=self.hang_file["writes"],
+                                HANG_READS_FILE=self.hang_file["reads"])
         self.process = None
         self.up = self.paused = self.full = False
+        self.room_since = 0
         with open(self.config, "w") as file:
             file.write("me %d\ndir %s/data\n%s%s" % (
                 number, self.data, network.settings(number), SETTINGS))
@@ -55,7 +71,7 @@ class Node:
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
                 self.network.inside(self.number) + [self.binary, self.config], stdin=subprocess.DEVNULL,
-                stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
+                stdout=log, stderr=subprocess.STDOUT, start_new_session=True, env=self.environment)
         self.up = True
         self.paused = False
 
@@ -98,7 +114,8 @@ class Node:
             return
         self.up = False
         status = self.process.returncode
-        if self.full and status in (DISK_FAILED, NOT_STARTED) and "space left" in self.last_words():
+        was_full = self.full or time.monotonic() - self.room_since < LAST_WORDS_S
+        if was_full and status in (DISK_FAILED, NOT_STARTED) and "space left" in self.last_words():
             self.note("node %d ended: its disk is full" % self.number)
         else:
             self.problem("node %d ended by itself, status %d: see %s"
@@ -126,9 +143,20 @@ class Node:
                         raise
 
     def make_room(self):
+        if self.full:
+            self.room_since = time.monotonic()
         self.full = False
         if os.path.exists(self.ballast()):
             os.unlink(self.ballast())
+
+    def hang(self, kind):
+        """Writes or reads wait from now on, without an error."""
+        open(self.hang_file[kind], "w").close()
+
+    def unhang(self):
+        for path in self.hang_file.values():
+            if os.path.exists(path):
+                os.unlink(path)
 
     # -- what it says ---------------------------------------------------------------------------
 
