@@ -145,7 +145,9 @@ static bool apply_command(struct replica *replica, const struct raft_entry *entr
                              request ? &replica->reply : NULL))
         return false;
     machine->ops->applied(machine, entry->pos, context.now_ms, context.meaning);
+    check(machine->ops->time_ms(machine) == context.now_ms); /* the log's time never falls */
     if (request) {
+        check(request->kind == REQUEST_WRITE);
         replica->writes_done++;
         replica_release_tied(replica, request);
         request_finish(replica, request, REQUEST_DONE, buffer_bytes(&replica->reply));
@@ -175,6 +177,7 @@ static void tell_applied(struct replica *replica, raft_index index)
 {
     struct raft_input input = {.type = RAFT_INPUT_APPLIED, .index = index};
     replica_step(replica, &input);
+    check(replica->status.applied == index);
 }
 
 /* True: the long write is finished. */
@@ -227,6 +230,8 @@ bool replica_apply_some(struct replica *replica)
         const struct raft_entry *entry = entry_at(replica, applied + 1);
         if (!entry)
             break;
+        check(entry->pos.index == applied + 1);
+        check(entry->pos.term == raft_term_at(replica->raft, applied + 1));
         bytes += entry->size;
         applied += apply_entry(replica, entry);
     }

@@ -175,6 +175,8 @@ void replica_feed_all(struct replica *replica)
 void replica_feed_read(struct replica *replica, struct raft_log_reading *reading)
 {
     struct replica_feed *feed = &replica->feeds[place_of(replica, reading->owner)];
+    check(feed->reading);
+    check(reading->done <= reading->count);
     feed->reading = false;
     raft_log_reading_free(feed->read);
     feed->read = reading;

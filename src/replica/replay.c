@@ -41,6 +41,11 @@ void replica_replay_read(struct replica *replica, struct raft_log_reading *readi
     check(replica->replay_asked);
     /* Committed, durable, and kept until it is applied. */
     check(reading->done > 0);
+    check(reading->done <= reading->count);
+    for (uint32_t i = 0; i < reading->done; i++) {
+        check(reading->entries[i].pos.index == reading->first + i);
+        check(reading->entries[i].pos.term == raft_term_at(replica->raft, reading->first + i));
+    }
     replica->replay_asked = false;
     replica_replay_forget(replica);
     replica->replay = reading;

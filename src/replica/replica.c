@@ -23,6 +23,18 @@ static void keep_entries(struct replica *replica, const struct raft_write *write
         entry_cache_put(&replica->cache, &write->entries[i]);
 }
 
+/* What core and replica know of the same thing. */
+static void check_borders(const struct replica *replica)
+{
+    const struct raft_status *status = &replica->status;
+    const struct entry_cache *cache = &replica->cache;
+    check(cache->last == status->last.index);
+    check(cache->first <= status->durable + 1); /* what the disk lacks is in memory */
+    check(status->applied <= replica->apply_to);
+    check(replica->apply_to <= status->commit); /* N3 */
+    check(replica->apply_to <= status->durable);
+}
+
 static void do_output(struct replica *replica, const struct raft_output *output)
 {
     struct transport *transport = replica->options.transport;
@@ -92,6 +104,9 @@ enum raft_result replica_step(struct replica *replica, const struct raft_input *
     }
     do_output(replica, &output);
     raft_status(replica->raft, &replica->status);
+    check(replica->status.term >= before.term);
+    check(replica->status.commit >= before.commit);
+    check_borders(replica);
     if (output.role_changed)
         note_role(replica, &before);
     replica->stepping = false;
@@ -125,6 +140,8 @@ void replica_tick(struct replica *replica, int64_t now_ms, int64_t unix_ms)
 
 void replica_receive(struct replica *replica, const struct raft_message *message, int64_t clock_ms)
 {
+    check(message->to == replica->options.raft.id);
+    check(message->from != message->to);
     if (clock_ms != 0)
         replica_clock_heard(replica, message->from, clock_ms);
     struct raft_input input = {.type = RAFT_INPUT_MESSAGE, .message = message};
@@ -253,6 +270,8 @@ struct replica *replica_new(const struct replica_options *options, int64_t now_m
     }
     raft_status(replica->raft, &replica->status);
     entry_cache_init(&replica->cache, last);
+    replica->apply_to = replica->status.applied;
+    check_borders(replica);
     replica_log_time_tick(replica);
     return replica;
 }

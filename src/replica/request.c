@@ -70,6 +70,8 @@ static void leave_line(struct replica *replica, struct request *request)
 
 static void count_waiting(struct replica *replica, const struct request *request, bool comes)
 {
+    check(comes || replica->waiting_count > 0);
+    check(comes || replica->waiting_bytes >= request->command->size);
     uint64_t by = comes ? 1 : UINT64_MAX; /* one less */
     replica->waiting_count += by;
     replica->waiting_bytes += by * request->command->size;
@@ -142,6 +144,8 @@ static void leave_forwarded(struct replica *replica, struct request *request)
 {
     DL_DELETE(replica->forwarded, request);
     HASH_DEL(replica->forwarded_by_id, request);
+    check(replica->forwarded_bytes >= request->command->size);
+    check(request->line->out_count > 0);
     replica->forwarded_bytes -= request->command->size;
     request->line->out_count--;
 }
@@ -237,6 +241,10 @@ static void request_free(struct replica *replica, struct request *request)
 void request_finish(struct replica *replica, struct request *request, enum request_outcome outcome,
                     struct bytes reply)
 {
+    /* R2: what is in the log is done, or nobody knows. */
+    check(request->place != REQUEST_PROPOSED || outcome == REQUEST_DONE ||
+          outcome == REQUEST_UNKNOWN);
+    check(request->kind == REQUEST_READ || outcome != REQUEST_TOO_LARGE);
     request_leave_place(replica, request);
     if (request->origin != RAFT_NOBODY)
         answer_origin(replica, request, false, outcome, reply);
@@ -247,6 +255,8 @@ void request_finish(struct replica *replica, struct request *request, enum reque
 
 void request_refuse(struct replica *replica, struct request *request)
 {
+    check(request->origin != RAFT_NOBODY);
+    check(request->place != REQUEST_PROPOSED); /* R2 */
     answer_origin(replica, request, true, REQUEST_NOT_DONE, no_reply);
     request_free(replica, request);
 }

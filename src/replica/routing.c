@@ -79,8 +79,11 @@ static void propose(struct replica *replica, struct proposal *proposal)
     struct raft_input input = {.type = RAFT_INPUT_PROPOSE, .propose = {entries, proposal->count}};
     enum raft_result result = replica_step(replica, &input);
     check(result == RAFT_OK); /* it was asked before anything was copied */
+    check(entries[proposal->count - 1].pos.index == replica->status.last.index);
     for (uint32_t i = 0; i < proposal->count; i++) {
         struct request *request = proposal->requests[i];
+        check(entries[i].pos.index == entries[0].pos.index + i);
+        check(entries[i].pos.term == replica->status.term);
         blob_release(entries[i].payload);
         request->pos = entries[i].pos;
         request->place = REQUEST_PROPOSED;
@@ -277,6 +280,8 @@ static bool serve_waiting(struct replica *replica)
 static bool forward_one(struct replica *replica, struct request *request)
 {
     struct transport *transport = replica->options.transport;
+    check(request->origin == RAFT_NOBODY); /* a forward goes one step */
+    check(replica->status.leader != replica->options.raft.id);
     struct forward forward = {
         .run_id = replica->options.run_id,
         .id = request->id,
@@ -375,6 +380,7 @@ void replica_receive_forward_reply(struct replica *replica, raft_node_id from,
     HASH_FIND(hh, replica->forwarded_by_id, &reply->id, sizeof reply->id, request);
     if (!request || request->sent_to != from)
         return; /* ended by its deadline meanwhile */
+    check(request->place == REQUEST_FORWARDED);
     if (reply->refused)
         request_wait(replica, request);
     else
