@@ -9,10 +9,13 @@
  *   70   the machine failed (disk, memory): see base/fatal.h; a supervisor may start it again
  *   134  (abort) a bug of ours */
 #include <errno.h>
+#include <limits.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "config.h"
@@ -30,6 +33,22 @@ static void keep_large_blocks(void)
 {
     (void)mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK_MAX);
     (void)mallopt(M_TRIM_THRESHOLD, LARGE_BLOCK_MAX);
+}
+
+/* To fault in 64 MB of ordinary pages takes 50 to 350 ms, and a large value passes through several blocks
+ * of its size, most of them the store's; of huge pages, 8 ms.  malloc asks the kernel for them if it is
+ * told to before main(), so the process begins anew.  Whoever set this variable himself is left alone;
+ * and where it cannot be done, everything is the same, but slower. */
+static void ask_for_huge_pages(char **argv)
+{
+    char program[PATH_MAX];
+    if (getenv("GLIBC_TUNABLES") || getauxval(AT_SECURE))
+        return;
+    ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
+    if (length <= 0 || setenv("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1", 0) != 0)
+        return;
+    program[length] = '\0';
+    (void)execv(program, argv);
 }
 
 static int run(struct config *config, const char *executable)
@@ -53,6 +72,7 @@ int main(int argc, char **argv)
 {
     struct config config;
     char error[CONFIG_ERROR_SIZE];
+    ask_for_huge_pages(argv);
     keep_large_blocks();
     config_init(&config);
     int status = EXIT_NOT_STARTED;

@@ -27,6 +27,18 @@ proc longest_turns {id} {
 
 set ::cluster::environment {LD_PRELOAD=$::library TURNS_FILE=[turns_file $id]}
 
+# What was written is being sorted into files meanwhile, by threads of the store, as long as that takes.
+proc wait_until_quiet {ids} {
+    set good 0
+    for {set i 0} {$i < 3000 && $good < 100} {incr i} {
+        set began [clock milliseconds]
+        foreach id $ids { [node $id] SET probe 1 }
+        set good [expr {[clock milliseconds] - $began < 20 * [llength $ids] ? $good + 1 : 0}]
+        after 10
+    }
+    note "quiet after $i rounds"
+}
+
 proc rounds {ids until} {
     set worst 0
     set sum 0
@@ -60,6 +72,7 @@ start_cluster 3 {request-timeout 60000 election-timeout 2000 log-retention-bytes
             assert_equal OK [$c SET big:[expr {$i % 3}] $value]
             $c -close
         }
+        wait_until_quiet $ids
         set ::until [expr {[clock milliseconds] + 3000}]
         note "before: [rounds $ids {[clock milliseconds] >= $::until}]"
         set ::last [raft_field $::leader raft_log_last_index]
