@@ -147,6 +147,13 @@ void call_put_until(struct call *call, struct bytes key, struct bytes value, int
         db_effects_also(call->db, call->database, key, "expire");
 }
 
+void call_splice_string(struct call *call, struct bytes key, size_t offset, struct bytes part,
+                        const char *event)
+{
+    db_effects_name(call->db, event);
+    db_splice(call->db, call->database, key, offset, part);
+}
+
 bool call_delete(struct call *call, struct bytes key, const char *event)
 {
     check(call->allows & CMD_WRITE);

@@ -32,7 +32,7 @@ struct walk_state {
     /* Parts of the reply, whose number must stand before them; the newest are in `found`. */
     struct rope parts;
     struct buffer found;
-    int64_t budget; /* of the present slice: see call_slice() */
+    int64_t budget; /* of a slice: see call_slice(); of SCAN what is left of COUNT */
     uint64_t work;  /* db_work() at its beginning */
 };
 

@@ -64,6 +64,9 @@ void call_change_string(struct call *call, struct bytes key, const struct db_rec
                         struct bytes value, const char *event);
 /* SET with a deadline; 0: with none. */
 void call_put_until(struct call *call, struct bytes key, struct bytes value, int64_t deadline_ms);
+/* Into one that is there: db_splice(). */
+void call_splice_string(struct call *call, struct bytes key, size_t offset, struct bytes part,
+                        const char *event);
 bool call_delete(struct call *call, struct bytes key,
                  const char *event); /* false: there was none */
 /* A command on any number of words does some at a time, so that the event loop gets its turn:

@@ -118,10 +118,18 @@ void cmd_scan(struct call *call)
     walk.pattern = words.pattern;
     walk.match_all = words.match_all;
     walk.type = words.type;
-    /* COUNT is a hint, also in Redis. */
-    int64_t count = words.count < WALK_SLICE ? words.count : WALK_SLICE;
-    cursor = walk_keys(call, &walk, cursor, (uint64_t)count);
-    walk_reply_scan(call, cursor);
+    struct walk_state *slice = walk.state;
+    if (!slice->unfinished) {
+        slice->cursor = cursor;
+        slice->budget = words.count;
+    }
+    /* COUNT is a hint, also in Redis: so many rows, in whole slices, deleted ones among them. */
+    uint64_t keys = slice->budget < WALK_SLICE ? (uint64_t)slice->budget : WALK_SLICE;
+    slice->cursor = walk_keys(call, &walk, slice->cursor, keys);
+    slice->budget -= (int64_t)keys;
+    slice->unfinished = slice->cursor != 0 && slice->budget > 0;
+    if (call_keeps_parts(call, 0) && !slice->unfinished)
+        walk_reply_scan(call, slice->cursor);
 }
 
 /* Enough lookups on a busy disk for one turn of the event loop. */

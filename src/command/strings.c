@@ -236,13 +236,11 @@ void cmd_append(struct call *call)
         reply_error(call->reply, ERROR_TOO_LARGE);
         return;
     }
-    struct buffer joined = {0};
-    buffer_reserve(&joined, value.size + call->argv[2].size);
-    buffer_append_bytes(&joined, value);
-    buffer_append_bytes(&joined, call->argv[2]);
-    call_change_string(call, call->argv[1], &found, buffer_bytes(&joined), "append");
-    reply_integer(call->reply, (int64_t)joined.size);
-    buffer_deinit(&joined);
+    if (found.type != DB_NONE)
+        call_splice_string(call, call->argv[1], value.size, call->argv[2], "append");
+    else
+        call_put_string(call, call->argv[1], call->argv[2], "append");
+    reply_integer(call->reply, (int64_t)(value.size + call->argv[2].size));
 }
 
 static void reply_part(struct reply *reply, struct bytes value, int64_t start, int64_t end)
@@ -291,6 +289,17 @@ bool words_setrange(struct call *call)
     return read_offset(call, &offset);
 }
 
+static void put_behind_zeros(struct call *call, size_t zeros, struct bytes part)
+{
+    struct buffer value = {0};
+    buffer_reserve(&value, zeros + part.size);
+    memset(value.data, 0, zeros);
+    value.size = zeros;
+    buffer_append_bytes(&value, part);
+    call_put_string(call, call->argv[1], buffer_bytes(&value), "setrange");
+    buffer_deinit(&value);
+}
+
 void cmd_setrange(struct call *call)
 {
     int64_t offset;
@@ -307,15 +316,9 @@ void cmd_setrange(struct call *call)
         return;
     }
     size_t end = (size_t)offset + part.size;
-    struct buffer changed = {0};
-    buffer_reserve(&changed, value.size > end ? value.size : end);
-    buffer_append_bytes(&changed, value);
-    if (changed.size < end) {
-        memset(changed.data + changed.size, 0, end - changed.size);
-        changed.size = end;
-    }
-    memcpy(changed.data + offset, part.data, part.size);
-    call_change_string(call, call->argv[1], &found, buffer_bytes(&changed), "setrange");
-    reply_integer(call->reply, (int64_t)changed.size);
-    buffer_deinit(&changed);
+    if (found.type != DB_NONE)
+        call_splice_string(call, call->argv[1], (size_t)offset, part, "setrange");
+    else
+        put_behind_zeros(call, (size_t)offset, part);
+    reply_integer(call->reply, (int64_t)(value.size > end ? value.size : end));
 }

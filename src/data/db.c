@@ -289,6 +289,23 @@ bool db_rename(struct db *db, unsigned database, struct bytes key, unsigned to_d
     return true;
 }
 
+void db_splice(struct db *db, unsigned database, struct bytes key, uint64_t offset,
+               struct bytes part)
+{
+    struct place place = key_place(db, database, key);
+    unsigned char out[RECORD_HEADER_MAX];
+    struct bytes record;
+    struct header header;
+    bool is_there = layers_get(db, &place, &record);
+    check(is_there);
+    size_t size = record_header_parse(record, &header);
+    header.version = db->version;
+    size_t new_size = record_header_encode(out, &header);
+    check(new_size == size);
+    layers_splice(db, &place, bytes_of(out, size), offset, part);
+    effects_note(&db->effects, DB_EFFECT_PUT, database, database, key);
+}
+
 bool db_delete(struct db *db, unsigned database, struct bytes key)
 {
     struct place place = key_place(db, database, key);

@@ -68,6 +68,11 @@ enum db_type db_get(struct db *db, unsigned database, struct bytes key, struct b
  * deadline_ms 0: none; else positive. */
 void db_put(struct db *db, unsigned database, struct bytes key, enum db_type type,
             struct bytes value, int64_t deadline_ms);
+/* Writes `part` into the value of a key that is there, over what it has from `offset` on or behind
+ * it, zeros in between; all else of the key stays as it is.  Costs the part, not the value, but for
+ * the first time after a checkpoint, and when it outgrows its room. */
+void db_splice(struct db *db, unsigned database, struct bytes key, uint64_t offset,
+               struct bytes part);
 bool db_delete(struct db *db, unsigned database, struct bytes key); /* false: there was none */
 /* Gives a key another name, in another database perhaps, with all it has; what had that name is
  * written over.  O(1) but for the copy of a payload.  The event named before is the key's,

@@ -11,7 +11,8 @@
 
 enum {
     SCRATCH_MAX = 1 << 20, /* a larger buffer is given back at the next use */
-    HEAD_MAX = 4096        /* of a record, where its payload is not asked for */
+    HEAD_MAX = 4096,       /* of a record, where its payload is not asked for */
+    ROOM_FRACTION = 4      /* of a record that grows: so much of it is added for the next times */
 };
 
 struct layer *layer_new(void)
@@ -93,7 +94,7 @@ static void read_from_kv(struct db *db, size_t head_max)
     db->whole = 0;
     db->is_found = db->kv->ops->get_head(db->kv, KV_DATA, buffer_bytes(&db->key), head_max,
                                          &db->value, &db->whole);
-    db->work += LAYERS_FETCH_WORK + (db->is_found ? db->value.size : 0);
+    db->work += LAYERS_FETCH_WORK + db->whole; /* all of it was fetched, though not copied */
     db->is_read = true;
 }
 
@@ -247,6 +248,35 @@ bool layers_put_blindly(struct db *db, const struct place *place, struct bytes h
     if (below == BELOW_UNKNOWN)
         active->resolved_space = active->resolved_word = 0;
     return below == BELOW_YES;
+}
+
+/* The record in active, with room for `size` bytes; where it is not there yet, it is below. */
+static struct entry *take_up(struct db *db, const struct place *place, struct bytes record,
+                             size_t size)
+{
+    struct overlay *active = &db->active->tables[place->table];
+    struct overlay_spot spot = overlay_locate(active, place->space, place->word, place->name);
+    bool is_growing = spot.entry && size > record.size;
+    size_t capacity = is_growing ? size + size / ROOM_FRACTION : size;
+    check(!spot.entry || !spot.entry->is_tombstone);
+    note_change(db, record.size);
+    return overlay_put_roomy(active, &spot, place->name, bytes_of(NULL, 0), record,
+                             capacity < UINT32_MAX ? capacity : size, BELOW_YES); /* L3 */
+}
+
+void layers_splice(struct db *db, const struct place *place, struct bytes header, size_t offset,
+                   struct bytes part)
+{
+    struct bytes record;
+    bool is_there = layers_get(db, place, &record);
+    check(is_there);
+    size_t end = header.size + offset + part.size;
+    size_t size = end > record.size ? end : record.size;
+    struct entry *entry = find_in(db->active, place);
+    if (!entry || entry->record_capacity < size)
+        entry = take_up(db, place, record, size);
+    entry_splice(entry, 0, header);
+    note_change(db, entry_splice(entry, header.size + offset, part));
 }
 
 /* False: there was none. */

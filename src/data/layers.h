@@ -131,6 +131,11 @@ bool layers_put(struct db *db, const struct place *place, struct bytes header,
 /* The same without a look at what is below.  False: the name is to be counted. */
 bool layers_put_blindly(struct db *db, const struct place *place, struct bytes header,
                         struct bytes payload);
+/* Writes `part` into a record that is there, at `offset` of its payload, and `header`, as large as
+ * it was, over its header.  The record is copied only where it is not in active yet, or outgrows
+ * the room that it has there. */
+void layers_splice(struct db *db, const struct place *place, struct bytes header, size_t offset,
+                   struct bytes part);
 bool layers_delete(struct db *db, const struct place *place);
 /* As these two, for keys; what was there (a type of 0: nothing was) goes into `before`. */
 bool layers_put_key(struct db *db, const struct place *place, struct bytes header,

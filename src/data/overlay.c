@@ -206,13 +206,13 @@ struct entry *overlay_find(const struct overlay *overlay, uint64_t space, uint64
     return list_find(list, length, name, &place) ? list[place] : NULL;
 }
 
-static struct entry *entry_new(struct bytes name, size_t record_size)
+static struct entry *entry_new(struct bytes name, size_t capacity)
 {
     check(name.size <= UINT32_MAX);
-    check(record_size <= UINT32_MAX);
-    struct entry *entry = memory_resize(NULL, sizeof *entry + name.size + record_size);
+    check(capacity <= UINT32_MAX);
+    struct entry *entry = memory_resize(NULL, sizeof *entry + name.size + capacity);
     *entry =
-        (struct entry){.record_capacity = (uint32_t)record_size, .name_size = (uint32_t)name.size};
+        (struct entry){.record_capacity = (uint32_t)capacity, .name_size = (uint32_t)name.size};
     if (name.size)
         memcpy(entry->data, name.data, name.size);
     return entry;
@@ -252,15 +252,15 @@ struct overlay_spot overlay_locate(struct overlay *overlay, uint64_t space, uint
 
 static struct entry *place_entry(struct overlay *overlay, const struct overlay_spot *spot,
                                  struct bytes name, struct bytes header, struct bytes payload,
-                                 enum overlay_below below)
+                                 size_t capacity, enum overlay_below below)
 {
     struct entry *old = spot->entry;
-    size_t record_size = header.size + payload.size;
-    if (old && is_good_fit(old, record_size)) {
+    check(capacity >= header.size + payload.size);
+    if (old && is_good_fit(old, capacity)) {
         set_record(old, header, payload);
         return old;
     }
-    struct entry *entry = entry_new(name, record_size);
+    struct entry *entry = entry_new(name, capacity);
     set_record(entry, header, payload);
     entry->below = old ? old->below : (uint8_t)below;
     count(overlay, spot->map, entry, 1);
@@ -281,16 +281,39 @@ struct entry *overlay_put(struct overlay *overlay, const struct overlay_spot *sp
                           struct bytes name, struct bytes header, struct bytes payload,
                           enum overlay_below below)
 {
-    struct entry *entry = place_entry(overlay, spot, name, header, payload, below);
+    return overlay_put_roomy(overlay, spot, name, header, payload, header.size + payload.size,
+                             below);
+}
+
+struct entry *overlay_put_roomy(struct overlay *overlay, const struct overlay_spot *spot,
+                                struct bytes name, struct bytes header, struct bytes payload,
+                                size_t capacity, enum overlay_below below)
+{
+    struct entry *entry = place_entry(overlay, spot, name, header, payload, capacity, below);
     entry->is_tombstone = false;
     return entry;
+}
+
+size_t entry_splice(struct entry *entry, size_t offset, struct bytes part)
+{
+    unsigned char *record = entry->data + entry->name_size;
+    size_t size = entry->record_size, end = offset + part.size;
+    size_t gap = offset > size ? offset - size : 0;
+    check(end <= entry->record_capacity);
+    check(!entry->is_tombstone);
+    if (gap > 0)
+        memset(record + size, 0, gap);
+    if (part.size > 0)
+        memcpy(record + offset, part.data, part.size);
+    entry->record_size = (uint32_t)(end > size ? end : size);
+    return gap + part.size;
 }
 
 struct entry *overlay_bury(struct overlay *overlay, const struct overlay_spot *spot,
                            struct bytes name, enum overlay_below below)
 {
     struct bytes nothing = {0};
-    struct entry *entry = place_entry(overlay, spot, name, nothing, nothing, below);
+    struct entry *entry = place_entry(overlay, spot, name, nothing, nothing, 0, below);
     entry->is_tombstone = true;
     return entry;
 }

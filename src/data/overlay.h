@@ -54,6 +54,13 @@ struct overlay_spot overlay_locate(struct overlay *overlay, uint64_t space, uint
 struct entry *overlay_put(struct overlay *overlay, const struct overlay_spot *spot,
                           struct bytes name, struct bytes header, struct bytes payload,
                           enum overlay_below below);
+/* The same, with room in the entry for a record of `capacity` bytes. */
+struct entry *overlay_put_roomy(struct overlay *overlay, const struct overlay_spot *spot,
+                                struct bytes name, struct bytes header, struct bytes payload,
+                                size_t capacity, enum overlay_below below);
+/* Writes into a record that has room for it, over what is there or behind it, zeros in between.
+ * Returns how many bytes it touched. */
+size_t entry_splice(struct entry *entry, size_t offset, struct bytes part);
 /* Makes it a tombstone. */
 struct entry *overlay_bury(struct overlay *overlay, const struct overlay_spot *spot,
                            struct bytes name, enum overlay_below below);

@@ -489,6 +489,25 @@ static void test_long_replies_come_in_pieces(void **state)
     buffer_deinit(&line);
 }
 
+/* As many as the client asks for, however many slices that takes. */
+static void test_scan_takes_any_count(void **state)
+{
+    enum { KEYS = 5000 };
+    struct world *world = *state;
+    struct buffer line = {0};
+    for (int i = 0; i < KEYS; i++) {
+        buffer_clear(&line);
+        buffer_printf(&line, "SET key%d x", i);
+        EXPECT(world, line.data, OK);
+    }
+    struct bytes all = world_type(world, "SCAN 0 COUNT 1000000000000");
+    assert_memory_equal(all.data, "*2\r\n$1\r\n0\r\n*5000\r\n", 18);
+    assert_true(world->pauses >= 2);
+    struct bytes some = world_type(world, "SCAN 0 COUNT 4321");
+    assert_non_null(memmem(some.data, some.size, "\r\n*4321\r\n", 9));
+    buffer_deinit(&line);
+}
+
 /* What goes on in later slices sees the state of the first, and hinders nobody. */
 static void test_long_reads_see_one_state(void **state)
 {
@@ -656,6 +675,7 @@ int main(void)
                                        TEST(test_binary),
                                        TEST(test_too_large),
                                        TEST(test_long_replies_come_in_pieces),
+                                       TEST(test_scan_takes_any_count),
                                        TEST(test_long_reads_see_one_state),
                                        TEST(test_work_is_counted),
                                        TEST(test_scan_is_complete),

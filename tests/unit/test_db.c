@@ -810,6 +810,102 @@ static void test_work(void **state)
     teardown(&f);
 }
 
+/* What is written into a large value costs itself, once the value is there. */
+static void test_splice_costs_its_part(void **state)
+{
+    static char value[100000];
+    struct fixture f;
+    struct bytes found;
+    (void)state;
+    setup(&f, 1 << 20, false);
+    db_put(f.db, 0, str("k"), DB_STRING, bytes_of(value, sizeof value), 0);
+    db_applied(f.db, 1, 1, 1);
+    db_checkpoint(f.db);
+    restart(&f);
+    uint64_t before = db_work(f.db);
+    db_splice(f.db, 0, str("k"), 3, str("abc"));
+    assert_in_range(db_work(f.db) - before, 2 * sizeof value,
+                    3 * sizeof value);                      /* fetched, copied */
+    db_splice(f.db, 0, str("k"), sizeof value, str("end")); /* grows, for more than this once */
+    before = db_work(f.db);
+    for (int i = 0; i < 1000; i++)
+        db_splice(f.db, 0, str("k"), sizeof value + 3 + (size_t)i, str("x"));
+    db_splice(f.db, 0, str("k"), 0, str("begin"));
+    assert_true(db_work(f.db) - before < 20000);
+    assert_int_equal(db_get(f.db, 0, str("k"), &found), DB_STRING);
+    assert_int_equal(found.size, sizeof value + 3 + 1000);
+    assert_memory_equal(found.data, "beginc", 6);
+    assert_memory_equal((const char *)found.data + sizeof value - 1, "\0endxx", 6);
+    teardown(&f);
+}
+
+/* Every key has the same chance, wherever it lies: chi-square over keys of the kv, of a layer and of
+ * active, among them many that are deleted. */
+static void test_random_keys_are_uniform(void **state)
+{
+    enum { NAMES = 300, DRAWS = 60000 };
+    static unsigned drawn[NAMES];
+    struct fixture f;
+    struct buffer key = {0};
+    char name[16];
+    uint64_t index = 0, living = 0;
+    double sum = 0;
+    (void)state;
+    setup(&f, 1 << 20, false);
+    for (int i = 0; i < NAMES; i++) {
+        snprintf(name, sizeof name, "{tag}%d", i); /* of one slot */
+        put(&f, name + (i % 2 ? 5 : 0), "value");
+        db_applied(f.db, ++index, 1, 1);
+        if (i == NAMES / 3)
+            db_checkpoint(f.db);
+    }
+    for (int i = 0; i < NAMES; i++) {
+        snprintf(name, sizeof name, "{tag}%d", i);
+        living += i % 3 > 0;
+        if (i % 3 == 0)
+            assert_true(db_delete(f.db, 0, str(name + (i % 2 ? 5 : 0))));
+    }
+    db_applied(f.db, ++index, 1, 1);
+    while (!db_resolve(f.db, 1000))
+        continue;
+    for (uint64_t seed = 1; seed <= DRAWS; seed++) {
+        assert_true(db_random(f.db, 0, seed, &key));
+        buffer_append_byte(&key, '\0');
+        drawn[atoi(key.data + (key.data[0] == '{' ? 5 : 0))]++;
+    }
+    for (int i = 0; i < NAMES; i++) {
+        double wanted = i % 3 ? (double)DRAWS / (double)living : 0;
+        double off = (double)drawn[i] - wanted;
+        if (wanted > 0)
+            sum += off * off / wanted;
+        else
+            assert_int_equal(drawn[i], 0);
+    }
+    /* 199 degrees of freedom: the mean is 199, the deviation 20. */
+    if (sum < 120 || sum > 290)
+        fail_msg("chi-square is %.1f", sum);
+    buffer_deinit(&key);
+    teardown(&f);
+}
+
+/* Also what is only looked at: the kv had to fetch it whole. */
+static void test_looking_at_large_values_is_work(void **state)
+{
+    static char value[100000];
+    struct fixture f;
+    struct db_record record;
+    (void)state;
+    setup(&f, 1 << 20, false);
+    db_put(f.db, 0, str("k"), DB_STRING, bytes_of(value, sizeof value), 0);
+    db_applied(f.db, 1, 1, 1);
+    db_checkpoint(f.db);
+    restart(&f);
+    uint64_t before = db_work(f.db);
+    assert_true(db_lookup(f.db, 0, str("k"), &record));
+    assert_true(db_work(f.db) - before >= sizeof value);
+    teardown(&f);
+}
+
 static void test_position(void **state)
 {
     (void)state;
@@ -1108,6 +1204,9 @@ int main(void)
         cmocka_unit_test(test_bound),
         cmocka_unit_test(test_persisted_index_advances),
         cmocka_unit_test(test_work),
+        cmocka_unit_test(test_splice_costs_its_part),
+        cmocka_unit_test(test_looking_at_large_values_is_work),
+        cmocka_unit_test(test_random_keys_are_uniform),
         cmocka_unit_test(test_position),
         cmocka_unit_test(test_format),
         cmocka_unit_test(test_earlier_format),

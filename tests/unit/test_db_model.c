@@ -189,6 +189,39 @@ static void apply_copy(struct run *run, struct db **dbs, uint64_t *dice)
     base->key[to].version = run->model.index;
 }
 
+/* Into a value that is there, and back: what comes of it is compared at once. */
+static void apply_splice(struct run *run, struct db **dbs, uint64_t *dice)
+{
+    static char wanted[3 * VALUE_MAX], part[VALUE_MAX];
+    uint64_t number = prng_below(dice, KEYS), base = prng_below(dice, BASES);
+    struct model_key *key = &run->model.base[base].key[number];
+    if (!key->is_present)
+        return;
+    size_t offset = prng_below(dice, key->size + 10), size = prng_below(dice, 200);
+    size_t wanted_size = offset + size > key->size ? offset + size : key->size;
+    memset(part, (char)prng_next(dice), size);
+    memset(wanted, 0, sizeof wanted);
+    if (key->size)
+        memcpy(wanted, value_of(key).data, key->size);
+    memcpy(wanted + offset, part, size);
+    key->version = run->model.index;
+    for (; *dbs; dbs++) {
+        struct bytes value;
+        struct db_record found;
+        db_splice(*dbs, database_of[base], key_name(number), offset, bytes_of(part, size));
+        assert_true(db_lookup(*dbs, database_of[base], key_name(number), &found));
+        assert_int_equal(found.version, run->model.index);
+        assert_int_equal(db_get(*dbs, database_of[base], key_name(number), &value), DB_STRING);
+        assert_int_equal(value.size, wanted_size);
+        assert_memory_equal(value.data, wanted, wanted_size);
+        if (key->size)
+            db_splice(*dbs, database_of[base], key_name(number), 0, value_of(key));
+        db_get(*dbs, database_of[base], key_name(number), &value);
+        db_put(*dbs, database_of[base], key_name(number), DB_STRING,
+               bytes_of(value.data, key->size), 0);
+    }
+}
+
 static void apply_delete(struct run *run, struct db **dbs, uint64_t *dice)
 {
     uint64_t number = prng_below(dice, KEYS), base = prng_below(dice, BASES);
@@ -285,8 +318,10 @@ static void apply_one(struct run *run, struct db **dbs, uint64_t *dice, int64_t 
     uint64_t what = prng_below(dice, 1000);
     if (what < 450)
         apply_put(run, dbs, dice);
-    else if (what < 550)
+    else if (what < 500)
         apply_copy(run, dbs, dice);
+    else if (what < 550)
+        apply_splice(run, dbs, dice);
     else if (what < 800)
         apply_delete(run, dbs, dice);
     else if (what < 806)
