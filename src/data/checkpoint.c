@@ -18,6 +18,8 @@
 #include "base/fatal.h"
 #include "base/memory.h"
 
+enum { RECLAIM_FRACTION = 4 }; /* of what is stored has to be freed */
+
 struct checkpoint {
     struct checkpoint_job job;
     struct checkpoint_result result;
@@ -425,6 +427,24 @@ static void take_found(struct checkpoint *checkpoint)
     check(sources->count <= LAYERS_MAX + 1);
 }
 
+uint64_t checkpoint_stored_bytes(struct kv *kv)
+{
+    return kv->ops->property(kv, KV_DATA, "rocksdb.total-sst-files-size");
+}
+
+/* Deletes leave tombstones, and a sweep parts of files: the space comes back when others write much,
+ * or now, at the price of reading and writing all that is left.  So it has to be a good part of
+ * that. */
+static bool reclaim(const struct checkpoint_job *job)
+{
+    const struct kv_ops *ops = job->kv->ops;
+    uint64_t stored = checkpoint_stored_bytes(job->kv);
+    if (job->freed_bytes == 0 || job->freed_bytes < stored / RECLAIM_FRACTION)
+        return false;
+    ops->reclaim(job->kv, KV_DATA, bytes_of("\0", 1), bytes_of("\xff", 1)); /* all of it */
+    return true;
+}
+
 static void run(struct checkpoint *checkpoint)
 {
     struct checkpoint_job *job = &checkpoint->job;
@@ -437,6 +457,7 @@ static void run(struct checkpoint *checkpoint)
     write_layers(checkpoint);
     if (job->sweep)
         sweep(job);
+    checkpoint->result.is_reclaiming = reclaim(job);
     atomic_store(&checkpoint->is_done, true);
 }
 

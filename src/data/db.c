@@ -49,6 +49,11 @@ static void finish(struct db *db)
         memory_free(result.surplus[i]);
     }
     db->has_dead |= result.has_dead;
+    if (result.is_reclaiming)
+        db->freed_bytes -= db->freeing_bytes;
+    if (db->freeing_bytes > 0)
+        db->freed_due_bytes = db->freed_bytes + db->options.checkpoint_bytes;
+    db->freeing_bytes = 0;
     db->persisted = result.state; /* L1 */
     db->is_read = false;          /* by now the kv may say something else */
     for (unsigned i = db->count - db->storing; i < db->count; i++)
@@ -142,6 +147,7 @@ struct db *db_open(struct kv *kv, const struct db_options *options)
     db->hash = hash_name;
     db->word = record_key_word;
     db->active = layer_new();
+    db->freed_due_bytes = options->checkpoint_bytes;
     load_state(db);
     layers_deadlines_load(db);
     db->has_dead = db->is_dead_stored = has_dead_rows(db);
@@ -357,9 +363,25 @@ static void flush_deadlines(struct db *db, unsigned database)
     layers_discard(db, flushed);
 }
 
+/* What the kv holds of a database's space: its share by its keys. */
+static uint64_t stored_share(const struct db *db, uint64_t space)
+{
+    uint64_t all = 0, keys = 0;
+    for (unsigned i = 0; i < DB_DATABASES; i++) {
+        all += db->persisted.databases[i].keys;
+        if (db->persisted.databases[i].space == space)
+            keys = db->persisted.databases[i].keys;
+    }
+    if (keys == 0)
+        return 0;
+    double stored = (double)checkpoint_stored_bytes(db->kv);
+    return (uint64_t)(stored * (double)keys / (double)all);
+}
+
 void db_flush(struct db *db, unsigned database)
 {
     uint64_t space = layers_space(db, database);
+    db->dead_bytes += stored_share(db, space);
     layers_spaces_cut(db, space);
     if (overlay_entries(&db->active->tables[TABLE_KEYS], space) > 0) {
         struct layer *flushed = layer_new();
@@ -421,6 +443,12 @@ static void freeze(struct db *db)
     layers_freeze(db);
 }
 
+/* Deletes freed much of the kv: see whether it is to be given back now. */
+static bool is_freed_due(const struct db *db)
+{
+    return db->freed_bytes >= db->freed_due_bytes && db->freed_bytes > 0;
+}
+
 static void start(struct db *db)
 {
     check(!db->checkpoint);
@@ -430,13 +458,20 @@ static void start(struct db *db)
     db->checkpointed = db->state;
     db->changed_bytes = 0;
     db->is_exact_wanted = false; /* who still wants it says so again */
+    bool is_sweeping = db->has_dead && db->views == 0;
+    if (is_sweeping) {
+        db->freed_bytes += db->dead_bytes;
+        db->dead_bytes = 0;
+    }
+    db->freeing_bytes = is_freed_due(db) ? db->freed_bytes : 0;
     struct checkpoint_job job = {.kv = db->kv,
                                  .sources.count = db->count,
                                  .persisted = db->persisted,
                                  .state = db->state,
                                  .discarded = db->discarded,
                                  .cluster = db->options.cluster,
-                                 .sweep = db->has_dead && db->views == 0,
+                                 .sweep = is_sweeping,
+                                 .freed_bytes = db->freeing_bytes,
                                  .wake = db->options.wake,
                                  .wake_context = db->options.wake_context};
     for (unsigned i = 0; i < db->count; i++)
@@ -457,7 +492,7 @@ static bool is_sweep_due(const struct db *db)
 
 static bool is_due(const struct db *db)
 {
-    if (is_sweep_due(db))
+    if (is_sweep_due(db) || is_freed_due(db))
         return true;
     uint64_t bytes = db->options.checkpoint_bytes;
     return dirty_bytes(db) >= bytes || db->changed_bytes / CHANGED_BYTES_FACTOR >= bytes ||

@@ -275,8 +275,18 @@ void layers_splice(struct db *db, const struct place *place, struct bytes header
     struct entry *entry = find_in(db->active, place);
     if (!entry || entry->record_capacity < size)
         entry = take_up(db, place, record, size);
-    entry_splice(entry, 0, header);
-    note_change(db, entry_splice(entry, header.size + offset, part));
+    overlay_splice(entry, 0, header);
+    note_change(db, overlay_splice(entry, header.size + offset, part));
+}
+
+/* What the kv holds of a record that is deleted, as far as this tells; the record was found below
+ * active where `entry` is NULL. */
+static void note_freed(struct db *db, const struct entry *entry, struct bytes record)
+{
+    if (entry)
+        db->freed_bytes += entry->below == BELOW_NO ? 0 : entry->record_size;
+    else
+        db->freed_bytes += record.data == db->value.data ? db->whole : record.size;
 }
 
 /* False: there was none. */
@@ -289,6 +299,7 @@ static bool bury(struct db *db, const struct place *place, struct header *before
         return false;
     *before = head_of(place, entry ? entry_record(entry) : record);
     note_change(db, place->name.size);
+    note_freed(db, entry, record);
     if (entry && entry->below == BELOW_NO) {
         overlay_remove(active, place->space, place->word, place->name);
         return true;

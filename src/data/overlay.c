@@ -294,7 +294,7 @@ struct entry *overlay_put_roomy(struct overlay *overlay, const struct overlay_sp
     return entry;
 }
 
-size_t entry_splice(struct entry *entry, size_t offset, struct bytes part)
+size_t overlay_splice(struct entry *entry, size_t offset, struct bytes part)
 {
     unsigned char *record = entry->data + entry->name_size;
     size_t size = entry->record_size, end = offset + part.size;

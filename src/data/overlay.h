@@ -60,7 +60,7 @@ struct entry *overlay_put_roomy(struct overlay *overlay, const struct overlay_sp
                                 size_t capacity, enum overlay_below below);
 /* Writes into a record that has room for it, over what is there or behind it, zeros in between.
  * Returns how many bytes it touched. */
-size_t entry_splice(struct entry *entry, size_t offset, struct bytes part);
+size_t overlay_splice(struct entry *entry, size_t offset, struct bytes part);
 /* Makes it a tombstone. */
 struct entry *overlay_bury(struct overlay *overlay, const struct overlay_spot *spot,
                            struct bytes name, enum overlay_below below);

@@ -47,6 +47,10 @@ struct kv_ops {
      * effect at once and for good, so the batch must be durable before. */
     void (*drop_files)(struct kv *kv, enum kv_family family, struct bytes from, struct bytes to);
 
+    /* A hint: much of [from, to) was deleted, whose space may be given back now, in the background,
+     * without waiting for more to be written.  Costs to read and write what is left of the range. */
+    void (*reclaim)(struct kv *kv, enum kv_family family, struct bytes from, struct bytes to);
+
     /* Keys >= from in order.  Key and value are borrowed until the next call on the iterator.
      * An iterator must be freed before close. */
     struct kv_iter *(*iter_new)(struct kv *kv, enum kv_family family, struct bytes from);

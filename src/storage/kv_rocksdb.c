@@ -23,6 +23,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <rocksdb/c.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,6 +48,17 @@ enum {
 
 static const char *const family_names[FAMILIES_ON_DISK] = {"default", "log", "meta", "data"};
 
+/* The range of the data family whose space is to be given back; of several, what holds them all. */
+struct reclaiming {
+    pthread_mutex_t mutex;
+    pthread_t thread;
+    bool has_thread; /* to be joined */
+    bool is_running; /* it will look again whether something is wanted */
+    bool is_wanted;
+    bool is_closing;
+    struct buffer from, to;
+};
+
 struct rocksdb_kv {
     struct kv base;
     char *directory; /* owned */
@@ -61,6 +73,7 @@ struct rocksdb_kv {
     rocksdb_readoptions_t *scan_log; /* keeps the log out of the block cache */
     rocksdb_envoptions_t *env;
     rocksdb_ingestexternalfileoptions_t *ingest;
+    struct reclaiming reclaiming;
     uint64_t *synced; /* the mapped file SYNCED; atomic */
     uint64_t bulks;   /* names of files in ingest/; atomic */
 };
@@ -240,6 +253,93 @@ static void drop_files(struct kv *base, enum kv_family family, struct bytes from
     must(error, kv, "delete from");
 }
 
+/* ---- giving space back -------------------------------------------------------- */
+
+static bool take_wanted(struct reclaiming *reclaiming, struct buffer *from, struct buffer *to)
+{
+    pthread_mutex_lock(&reclaiming->mutex);
+    bool is_wanted = reclaiming->is_wanted && !reclaiming->is_closing;
+    reclaiming->is_wanted = false;
+    reclaiming->is_running = is_wanted;
+    *from = reclaiming->from;
+    *to = reclaiming->to;
+    reclaiming->from = reclaiming->to = (struct buffer){0};
+    pthread_mutex_unlock(&reclaiming->mutex);
+    return is_wanted;
+}
+
+/* A thread of its own, because a compaction by hand returns when it is done. */
+static void *reclaim_main(void *context)
+{
+    struct rocksdb_kv *kv = context;
+    struct buffer from, to;
+    rocksdb_compactoptions_t *options = rocksdb_compactoptions_create();
+    rocksdb_compactoptions_set_exclusive_manual_compaction(options, 0);
+    while (take_wanted(&kv->reclaiming, &from, &to)) {
+        rocksdb_compact_range_cf_opt(kv->db, family_of(kv, KV_DATA), options, from.data, from.size,
+                                     to.data, to.size);
+        buffer_deinit(&from);
+        buffer_deinit(&to);
+    }
+    buffer_deinit(&from);
+    buffer_deinit(&to);
+    rocksdb_compactoptions_destroy(options);
+    return NULL;
+}
+
+static bool is_before(struct bytes a, struct bytes b)
+{
+    int order = memcmp(a.data, b.data, a.size < b.size ? a.size : b.size);
+    return order < 0 || (order == 0 && a.size < b.size);
+}
+
+static void widen(struct reclaiming *reclaiming, struct bytes from, struct bytes to)
+{
+    bool is_first = !reclaiming->is_wanted;
+    if (is_first || is_before(from, buffer_bytes(&reclaiming->from))) {
+        buffer_clear(&reclaiming->from);
+        buffer_append_bytes(&reclaiming->from, from);
+    }
+    if (is_first || is_before(buffer_bytes(&reclaiming->to), to)) {
+        buffer_clear(&reclaiming->to);
+        buffer_append_bytes(&reclaiming->to, to);
+    }
+    reclaiming->is_wanted = true;
+}
+
+static void reclaim(struct kv *base, enum kv_family family, struct bytes from, struct bytes to)
+{
+    struct rocksdb_kv *kv = rocksdb_kv_of(base);
+    struct reclaiming *reclaiming = &kv->reclaiming;
+    check(family == KV_DATA);
+    pthread_mutex_lock(&reclaiming->mutex);
+    widen(reclaiming, from, to);
+    if (!reclaiming->is_running) {
+        if (reclaiming->has_thread && pthread_join(reclaiming->thread, NULL) != 0)
+            fatal("cannot join the thread that gives space back");
+        if (pthread_create(&reclaiming->thread, NULL, reclaim_main, kv) != 0)
+            fatal("cannot start a thread that gives space back");
+        reclaiming->has_thread = reclaiming->is_running = true;
+    }
+    pthread_mutex_unlock(&reclaiming->mutex);
+}
+
+static void stop_reclaiming(struct rocksdb_kv *kv)
+{
+    struct reclaiming *reclaiming = &kv->reclaiming;
+    pthread_mutex_lock(&reclaiming->mutex);
+    reclaiming->is_closing = true;
+    pthread_mutex_unlock(&reclaiming->mutex);
+    if (reclaiming->has_thread) {
+        rocksdb_disable_manual_compaction(kv->db);
+        if (pthread_join(reclaiming->thread, NULL) != 0)
+            fatal("cannot join the thread that gives space back");
+    }
+    buffer_deinit(&reclaiming->from);
+    buffer_deinit(&reclaiming->to);
+    pthread_mutex_destroy(&reclaiming->mutex);
+}
+
 /* ---- scanning --------------------------------------------------------------- */
 
 static struct kv_iter *iter_with(struct rocksdb_kv *kv, const rocksdb_readoptions_t *read,
@@ -385,6 +485,7 @@ static uint64_t property(struct kv *base, enum kv_family family, const char *nam
 static void close_kv(struct kv *base)
 {
     struct rocksdb_kv *kv = rocksdb_kv_of(base);
+    stop_reclaiming(kv);
     for (int i = 0; i < FAMILIES_ON_DISK; i++)
         if (kv->families[i])
             rocksdb_column_family_handle_destroy(kv->families[i]);
@@ -416,6 +517,7 @@ static const struct kv_ops rocksdb_ops = {
     .batch_free = batch_free,
     .commit = commit,
     .drop_files = drop_files,
+    .reclaim = reclaim,
     .iter_new = iter_new,
     .iter_next = iter_next,
     .iter_free = iter_free,

@@ -322,6 +322,14 @@ static void drop_files(struct kv *base, enum kv_family family, struct bytes from
     pthread_mutex_unlock(&kv->mutex);
 }
 
+static void reclaim(struct kv *base, enum kv_family family, struct bytes from, struct bytes to)
+{
+    (void)base; /* what is deleted here is gone */
+    (void)family;
+    (void)from;
+    (void)to;
+}
+
 static struct kv_iter *iter_from(struct memory_kv *kv, const struct map *map, struct bytes from)
 {
     struct kv_iter *iter = memory_new(sizeof *iter);
@@ -470,6 +478,7 @@ static const struct kv_ops memory_ops = {
     .batch_free = batch_free,
     .commit = commit,
     .drop_files = drop_files,
+    .reclaim = reclaim,
     .iter_new = iter_new,
     .iter_next = iter_next,
     .iter_free = iter_free,

@@ -105,6 +105,11 @@ static void drop_files(struct kv *kv, enum kv_family family, struct bytes from, 
         fail(store, "write", "the power is cut after files were dropped");
 }
 
+static void reclaim(struct kv *kv, enum kv_family family, struct bytes from, struct bytes to)
+{
+    store_of(kv)->inner->ops->reclaim(store_of(kv)->inner, family, from, to);
+}
+
 static struct kv_iter *iter_new(struct kv *kv, enum kv_family family, struct bytes from)
 {
     struct sim_store *store = store_of(kv);
@@ -173,6 +178,7 @@ struct sim_store *sim_store_new(struct sim_node *node)
     store_ops.batch_new = batch_new;
     store_ops.commit = commit;
     store_ops.drop_files = drop_files;
+    store_ops.reclaim = reclaim;
     store_ops.iter_new = iter_new;
     store_ops.snapshot_new = snapshot_new;
     store_ops.snapshot_free = snapshot_free;

@@ -839,6 +839,52 @@ static void test_splice_costs_its_part(void **state)
     teardown(&f);
 }
 
+/* What deletes free is given back without waiting for others to write, if it is a good part of what
+ * is stored; whether it was there, in a layer or written over. */
+static void test_deletes_give_space_back(void **state)
+{
+    enum { NAMES = 40 };
+    static char value[10000];
+    struct fixture f;
+    char name[16];
+    uint64_t index = 0;
+    (void)state;
+    setup(&f, 100000, false);
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < NAMES; i++) {
+            snprintf(name, sizeof name, "%d", i);
+            db_put(f.db, 0, str(name), DB_STRING, bytes_of(value, sizeof value), 0);
+            db_applied(f.db, ++index, 1, 1);
+        }
+        db_checkpoint(f.db);
+        if (round == 0)
+            restart(&f);
+        uint64_t before = mortal_of(f.kv)->reclaims;
+        mortal_of(f.kv)->stored = round ? 400000 : 4000000;
+        for (int i = 0; i < NAMES; i++) {
+            snprintf(name, sizeof name, "%d", i);
+            if (i % 7 == 0)
+                put(&f, name, "in the way");
+            assert_true(db_delete(f.db, 0, str(name)));
+            db_applied(f.db, ++index, 1, 1);
+        }
+        db_checkpoint(f.db);
+        assert_int_equal(db_persisted_index(f.db), index);
+        if (round == 0)
+            assert_int_equal(mortal_of(f.kv)->reclaims, before); /* little beside what is stored */
+        else
+            assert_in_range(mortal_of(f.kv)->reclaims - before, 2, 4);
+    }
+    put(&f, "stored", "value");
+    db_applied(f.db, ++index, 1, 1);
+    db_checkpoint(f.db);
+    uint64_t before = mortal_of(f.kv)->reclaims;
+    db_flush(f.db, 0);
+    db_applied(f.db, ++index, 1, 1);
+    assert_int_equal(mortal_of(f.kv)->reclaims, before + 1);
+    teardown(&f);
+}
+
 /* Every key has the same chance, wherever it lies: chi-square over keys of the kv, of a layer and of
  * active, among them many that are deleted. */
 static void test_random_keys_are_uniform(void **state)
@@ -1206,6 +1252,7 @@ int main(void)
         cmocka_unit_test(test_work),
         cmocka_unit_test(test_splice_costs_its_part),
         cmocka_unit_test(test_looking_at_large_values_is_work),
+        cmocka_unit_test(test_deletes_give_space_back),
         cmocka_unit_test(test_random_keys_are_uniform),
         cmocka_unit_test(test_position),
         cmocka_unit_test(test_format),

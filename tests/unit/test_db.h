@@ -29,6 +29,8 @@ struct mortal_kv {
     bool is_held; /* bulks wait */
     int lives;    /* writes that still succeed; negative: immortal */
     uint64_t gets;
+    uint64_t reclaims; /* asked for */
+    uint64_t stored;   /* bytes that it says it has */
 };
 
 /* What a bulk will do, until it is known whether the store lives. */
@@ -95,6 +97,21 @@ static inline void mortal_drop_files(struct kv *kv, enum kv_family family, struc
     struct kv *inner = mortal_of(kv)->inner;
     if (mortal_survives(mortal_of(kv)))
         inner->ops->drop_files(inner, family, from, to);
+}
+
+static inline uint64_t mortal_property(struct kv *kv, enum kv_family family, const char *name)
+{
+    (void)family;
+    assert_string_equal(name, "rocksdb.total-sst-files-size");
+    return mortal_of(kv)->stored;
+}
+
+static inline void mortal_reclaim(struct kv *kv, enum kv_family family, struct bytes from,
+                                  struct bytes to)
+{
+    struct kv *inner = mortal_of(kv)->inner;
+    mortal_of(kv)->reclaims++;
+    inner->ops->reclaim(inner, family, from, to);
 }
 
 static inline struct kv_iter *mortal_iter_new(struct kv *kv, enum kv_family family,
@@ -203,6 +220,7 @@ static inline struct kv *mortal_open(struct kv *inner)
     ops->batch_new = mortal_batch_new; /* batches are the inner store's own */
     ops->commit = mortal_commit;
     ops->drop_files = mortal_drop_files;
+    ops->reclaim = mortal_reclaim;
     ops->iter_new = mortal_iter_new;
     ops->snapshot_new = mortal_snapshot_new;
     ops->snapshot_free = mortal_snapshot_free;
@@ -212,7 +230,7 @@ static inline struct kv *mortal_open(struct kv *inner)
     ops->bulk_put = mortal_bulk_put;
     ops->bulk_delete = mortal_bulk_delete;
     ops->bulk_commit = mortal_bulk_commit;
-    ops->property = NULL;
+    ops->property = mortal_property;
     ops->close = mortal_close;
     mortal->base.ops = ops;
     mortal->inner = inner;

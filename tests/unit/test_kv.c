@@ -166,6 +166,47 @@ static void test_drop_files(void **state)
     assert_scan(kv, KV_LOG, "", "d=x ");
 }
 
+static uint64_t stored_bytes(struct kv *kv)
+{
+    return kv->ops->property(kv, KV_DATA, "rocksdb.total-sst-files-size");
+}
+
+/* One run of values, or of their deletion; noise, so that nothing compresses. */
+static void bulk_of_noise(struct kv *kv, bool is_deletion)
+{
+    enum { KEYS = 20, SIZE = 1 << 20 };
+    uint64_t *noise = memory_new(SIZE), dice = 1;
+    struct kv_bulk *bulk = kv->ops->bulk_new(kv, KV_DATA);
+    for (char key[] = "a"; key[0] < 'a' + KEYS; key[0]++) {
+        for (size_t i = 0; i < SIZE / sizeof *noise; i++)
+            noise[i] = prng_next(&dice);
+        if (is_deletion)
+            kv->ops->bulk_delete(bulk, text(key));
+        else
+            kv->ops->bulk_put(bulk, text(key), bytes_of(noise, SIZE));
+    }
+    kv->ops->bulk_commit(bulk);
+    memory_free(noise);
+}
+
+/* Without anything being written any more; and closing does not wait for it. */
+static void test_reclaim(void **state)
+{
+    struct kv *kv = kv_of(state);
+    for (int round = 0; round < 3; round++) {
+        bulk_of_noise(kv, false);
+        bulk_of_noise(kv, true);
+        assert_true(stored_bytes(kv) > 20000000);
+        kv->ops->reclaim(kv, KV_DATA, text("c"), text("d"));
+        kv->ops->reclaim(kv, KV_DATA, text("a"), text("z"));
+        for (int tries = 0; round < 2 && stored_bytes(kv) > 100000; tries++) {
+            struct timespec pause = {.tv_nsec = 10000000};
+            assert_true(tries < 3000);
+            nanosleep(&pause, NULL);
+        }
+    }
+}
+
 static void test_scan(void **state)
 {
     struct kv *kv = kv_of(state);
@@ -747,6 +788,7 @@ int main(int argc, char **argv)
         BOTH(test_threads),
         cmocka_unit_test_setup_teardown(test_crash, setup_memory, teardown),
         cmocka_unit_test_setup_teardown(test_crash_bulk, setup_memory, teardown),
+        cmocka_unit_test_setup_teardown(test_reclaim, setup_rocksdb, teardown),
         cmocka_unit_test_setup_teardown(test_reopen, setup_rocksdb, teardown),
         cmocka_unit_test_setup_teardown(test_ingest_leftovers, setup_rocksdb, teardown),
         cmocka_unit_test_setup_teardown(test_big_value, setup_rocksdb, teardown),
