@@ -372,6 +372,12 @@ static void a_reply_larger_than_wanted_is_not_given(void **state)
     assert_string_equal(a.reply, "");
     assert_ended(b, REQUEST_DONE);
     assert_string_equal(b.reply, "read at 1");
+    world.rest = "!"; /* counts too */
+    ask(&b, REQUEST_READ, 2, "b");
+    world.replica->waiting->prev->reply_max = 9;
+    run();
+    acknowledge();
+    assert_ended(b, REQUEST_TOO_LARGE);
 }
 
 /* The rest goes on in the next turn, when heartbeats were sent. */

@@ -71,6 +71,7 @@ struct world {
     uint32_t reads_count, reads_done;
     size_t padding;   /* of the replies to reads */
     int64_t due_ms;   /* of the state machine; 0: nothing is due */
+    const char *rest; /* what comes behind them; NULL: nothing */
     int64_t clock_ms; /* what the other nodes' answers say; 0: nothing */
 };
 
@@ -200,7 +201,6 @@ static inline bool serve(struct state_machine *machine, void **reading,
     (void)machine;
     (void)command;
     (void)protocol;
-    (void)rest;
     world.read_ms = context->now_ms;
     if (world.read_not_now)
         return false;
@@ -215,6 +215,8 @@ static inline bool serve(struct state_machine *machine, void **reading,
     buffer_reserve(reply, world.padding);
     memset(reply->data + reply->size, '.', world.padding);
     reply->size += world.padding;
+    if (world.rest)
+        rope_append(rest, bytes_from_string(world.rest));
     return true;
 }
 
