@@ -9,6 +9,7 @@
 
 enum {
     OUTBOX_REFERENCE_MIN = 8 * 1024, /* below it a copy is cheaper than another piece */
+    OUTBOX_COPY_MIN = 64 * 1024,     /* the run is not to grow by more at once */
     OUTBOX_COMPACT_MIN = 64 * 1024,
     OUTBOX_KEEP = 256 * 1024 /* capacity kept while empty */
 };
@@ -57,6 +58,27 @@ void outbox_append_part(struct outbox *outbox, struct blob *blob, size_t offset,
                                                                     .data = blob->data + offset,
                                                                     .size = size};
     outbox->referenced += size;
+}
+
+void outbox_append_copy(struct outbox *outbox, struct bytes bytes)
+{
+    if (bytes.size < OUTBOX_COPY_MIN) {
+        outbox_append(outbox, bytes.data, bytes.size);
+        return;
+    }
+    struct blob *blob = blob_copy(bytes);
+    outbox_append_blob(outbox, blob);
+    blob_release(blob);
+}
+
+void outbox_append_rope(struct outbox *outbox, struct rope *rope, size_t size)
+{
+    for (size_t step; size > 0; size -= step) {
+        step = rope_front(rope).size;
+        step = step < size ? step : size;
+        outbox_append_part(outbox, rope->pieces[rope->first], rope->taken, step);
+        rope_drop(rope, step);
+    }
 }
 
 void outbox_append_blob(struct outbox *outbox, struct blob *blob)

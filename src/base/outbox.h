@@ -12,6 +12,7 @@
 
 #include "base/blob.h"
 #include "base/buffer.h"
+#include "base/rope.h"
 
 struct outbox_reference {
     size_t at;         /* these bytes come before bytes.data[at] */
@@ -32,9 +33,13 @@ struct outbox {
 /* {0} is an empty outbox. */
 void outbox_deinit(struct outbox *outbox); /* and ready for use again */
 void outbox_append(struct outbox *outbox, const void *data, size_t size);
+/* The same; but a large one is copied into a blob of its own, beside the run. */
+void outbox_append_copy(struct outbox *outbox, struct bytes bytes);
 /* Copies a small blob, references (blob_take) a large one. */
 void outbox_append_blob(struct outbox *outbox, struct blob *blob);
 void outbox_append_part(struct outbox *outbox, struct blob *blob, size_t offset, size_t size);
+/* The same of the first `size` bytes of a rope, from which they are taken. */
+void outbox_append_rope(struct outbox *outbox, struct rope *rope, size_t size);
 void outbox_append_bulk_header(struct outbox *outbox, size_t size); /* $<size>\r\n */
 void outbox_append_array_header(struct outbox *outbox, uint32_t count);
 

@@ -250,7 +250,7 @@ enum command_class command_classify(struct connection *connection, const struct 
     check(argc > 0);
     check(connection->database < DB_DATABASES);
     step_reply_mode(connection);
-    struct reply reply = {connection_is_silent(connection) ? NULL : &connection->out,
+    struct reply reply = {connection_is_silent(connection) ? NULL : &connection->out.bytes,
                           connection->protocol};
     struct call call = {.argv = argv,
                         .argc = argc,
@@ -273,7 +273,7 @@ void command_run_local(struct connection *connection, struct server *server,
                        const struct command *command, const struct bytes *argv, uint32_t argc)
 {
     check(command->flags & CMD_LOCAL);
-    struct reply reply = {connection_is_silent(connection) ? NULL : &connection->out,
+    struct reply reply = {connection_is_silent(connection) ? NULL : &connection->out.bytes,
                           connection->protocol};
     struct call call = {.command = command,
                         .argv = argv,

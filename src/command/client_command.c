@@ -84,7 +84,7 @@ void cmd_client_reply(struct call *call)
     struct connection *connection = call->connection;
     if (bytes_is(call->argv[2], "on")) {
         connection->reply_mode = CONNECTION_REPLY_ON;
-        call->reply->out = &connection->out; /* this very command is answered again */
+        call->reply->out = &connection->out.bytes; /* this very command is answered again */
         call_reply_ok(call->reply);
     } else if (bytes_is(call->argv[2], "off")) {
         connection->reply_mode = CONNECTION_REPLY_OFF;
@@ -128,10 +128,12 @@ static void describe(const struct connection *connection, int64_t now_ms, struct
                   connection->database);
     buffer_printf(out, " qbuf=%zu qbuf-free=%zu argv-mem=%zu multi-mem=0", connection->query_bytes,
                   connection->query_free_bytes, connection->argv_bytes);
-    /* all replies are in one buffer: there is no list of more */
-    buffer_printf(out, " rbs=%zu rbp=%zu obl=%zu oll=0 omem=0 tot-mem=%zu events=%s",
-                  connection->out.capacity, connection->out.capacity, connection->unsent_bytes,
-                  connection->memory_bytes, connection->writing ? "rw" : "r");
+    /* Small replies are in one buffer; the list is that of large ones. */
+    const struct outbox *replies = &connection->out;
+    buffer_printf(out, " rbs=%zu rbp=%zu obl=%zu oll=%u omem=%zu tot-mem=%zu events=%s",
+                  replies->bytes.capacity, replies->bytes.capacity,
+                  replies->bytes.size - replies->sent, replies->count - replies->first,
+                  replies->referenced, connection->memory_bytes, connection->writing ? "rw" : "r");
     buffer_printf(out, " cmd=%s user=default redir=-1 resp=%d lib-name=%s lib-ver=%s\n",
                   connection->last_command ? connection->last_command : "NULL",
                   connection->protocol, or_empty(connection->lib_name),

@@ -21,7 +21,7 @@ static void forget_names(struct connection *connection)
 void connection_deinit(struct connection *connection)
 {
     forget_names(connection);
-    buffer_deinit(&connection->out);
+    outbox_deinit(&connection->out);
 }
 
 /* As Redis's clientReset (7.2 networking.c): the library's name and version stay. */

@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-#include "base/buffer.h"
+#include "base/outbox.h"
 
 /* CLIENT REPLY: SKIP silences the present command, SKIP_NEXT the present and the next one. */
 enum connection_reply_mode {
@@ -32,11 +32,10 @@ struct connection {
     int64_t last_active_ms;
     const char *last_command; /* name in the table, NULL: none yet */
     uint64_t commands;        /* processed */
-    struct buffer out;        /* replies not yet sent */
+    struct outbox out;        /* replies not yet sent; commands append to out.bytes */
     int fd;
-    /* For CLIENT LIST, up to date while clients are listed: bytes of the input buffer, of replies
-     * that the socket did not take yet, and of all buffers. */
-    size_t query_bytes, query_free_bytes, unsent_bytes, memory_bytes;
+    /* For CLIENT LIST, up to date while clients are listed: bytes of the input buffer, and of all. */
+    size_t query_bytes, query_free_bytes, memory_bytes;
     size_t argv_bytes; /* of the words of the command under way */
     bool writing;      /* waits for its socket */
 };

@@ -36,7 +36,7 @@ void cmd_reset(struct call *call)
 {
     connection_reset(call->connection, needs_password(call));
     call->reply->protocol = call->connection->protocol;
-    call->reply->out = &call->connection->out; /* CLIENT REPLY OFF is reset, too */
+    call->reply->out = &call->connection->out.bytes; /* CLIENT REPLY OFF is reset, too */
     reply_simple(call->reply, "RESET");
 }
 

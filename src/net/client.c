@@ -14,9 +14,7 @@ enum {
     READ_MIN = 16 * 1024,   /* room for one read() */
     READ_MAX = 1024 * 1024, /* of one turn: a large value must not keep the others waiting */
     ROOM_FACTOR = 3,
-    IN_KEEP = 64 * 1024, /* capacities kept while empty */
-    OUT_KEEP = 256 * 1024,
-    REST_MAX = 1024 * 1024, /* of a long reply, sent in one turn, about */
+    IN_KEEP = 64 * 1024,    /* capacity kept while empty */
     INLINE_MAX = 64 * 1024, /* Redis's PROTO_INLINE_MAX_SIZE */
     ARGC_MAX = INT32_MAX    /* as Redis; client-query-buffer-limit bounds it first */
 };
@@ -192,68 +190,23 @@ static void on_writable(void *context)
     client_wants_turn(context);
 }
 
-static void forget_sent(struct client *client)
-{
-    struct buffer *out = &client->connection.out;
-    if (client->sent == out->size) {
-        client->sent = 0;
-        if (out->capacity > OUT_KEEP)
-            buffer_deinit(out);
-        else
-            buffer_clear(out);
-    } else if (client->sent > OUT_KEEP && client->sent > out->size / 2) {
-        buffer_consume(out, client->sent);
-        client->sent = 0;
-    }
-}
-
-/* Returns the bytes that the socket took. */
-static size_t send_some(struct client *client, struct bytes bytes)
-{
-    size_t taken;
-    if (bytes.size == 0 || client->stream.full || client->doom)
-        return 0;
-    if (stream_write(&client->stream, bytes.data, bytes.size, &taken) == STREAM_FAILED) {
-        client_doom(client, strerror(errno));
-        return 0;
-    }
-    client->clients->stats.output_bytes += taken;
-    client->clients->stats.write_calls += taken > 0;
-    return taken;
-}
-
-/* What is left of a long reply, some of it in a turn. */
-static void send_rest(struct client *client)
-{
-    size_t sent = 0, taken;
-    do {
-        taken = send_some(client, pipeline_rest(&client->pipeline));
-        sent += taken;
-        if (taken && pipeline_sent(&client->pipeline, taken, &client->connection.out))
-            break;
-    } while (taken && sent < REST_MAX);
-    if (taken)
-        client_wants_turn(client);
-}
-
 void client_flush(struct client *client)
 {
-    size_t unsent = client_unsent(client);
-    const char *from = client->connection.out.data + client->sent;
-    size_t taken = send_some(client, bytes_of(from, unsent));
-    client->sent += taken;
-    if (taken)
-        forget_sent(client);
-    if (taken == unsent)
-        send_rest(client);
+    size_t taken;
+    if (client_unsent(client) == 0 || client->stream.full || client->doom)
+        return;
+    if (stream_send(&client->stream, &client->connection.out, &taken) == STREAM_FAILED)
+        client_doom(client, strerror(errno));
+    client->clients->stats.output_bytes += taken;
+    client->clients->stats.write_calls += taken > 0;
 }
 
 void client_shrink(struct client *client)
 {
     if (client->in.size == 0)
         buffer_deinit(&client->in);
-    if (client->connection.out.size == 0)
-        buffer_deinit(&client->connection.out);
+    if (client_unsent(client) == 0)
+        outbox_deinit(&client->connection.out);
     if (client->pipeline.count == 0)
         pipeline_deinit(&client->pipeline);
 }

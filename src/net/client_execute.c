@@ -28,7 +28,7 @@ static void count_error(struct client *client, struct bytes reply)
 
 static struct bytes reply_since(const struct client *client, size_t before)
 {
-    const struct buffer *out = &client->connection.out;
+    const struct buffer *out = &client->connection.out.bytes;
     return out->size > before ? bytes_of(out->data + before, out->size - before)
                               : bytes_of(NULL, 0);
 }
@@ -150,7 +150,7 @@ static void refuse_by_mode(struct client *client)
 {
     struct clients *clients = client->clients;
     struct connection *connection = &client->connection;
-    struct reply reply = {connection_is_silent(connection) ? NULL : &connection->out,
+    struct reply reply = {connection_is_silent(connection) ? NULL : &connection->out.bytes,
                           connection->protocol};
     const struct raft_status *raft = raft_now(clients);
     char host[RAFT_ADDRESS_SIZE];
@@ -172,7 +172,7 @@ static bool refuse_peer(struct client *client, struct bytes name)
 {
     if (!bytes_is(name, "RR.HELLO") || client->pipeline.count)
         return false;
-    struct reply reply = {&client->connection.out, 2};
+    struct reply reply = {&client->connection.out.bytes, 2};
     reply_error(&reply, "ERR this is a redis-raft client port, not a peer port");
     log_warning("%s speaks the peer protocol to our client port", client->connection.address);
     client->connection.close_after_reply = true;
@@ -254,7 +254,7 @@ static bool execute(struct client *client, const struct bytes *argv, uint32_t ar
     enum connection_reply_mode mode = connection->reply_mode;
     bool after_multi = connection->after_multi;
     const char *last_command = connection->last_command;
-    size_t before = connection->out.size;
+    size_t before = connection->out.bytes.size;
     const struct command *command;
     if (refuse_peer(client, argv[0]) || refuse_http(client, argv[0]))
         return true;
@@ -263,7 +263,7 @@ static bool execute(struct client *client, const struct bytes *argv, uint32_t ar
         connection->reply_mode = mode;
         connection->after_multi = after_multi;
         connection->last_command = last_command;
-        connection->out.size = before;
+        connection->out.bytes.size = before;
         return false;
     }
     connection->commands++;
@@ -285,8 +285,8 @@ static void finish_invalid(struct client *client)
     if (client->invalid[0] == '\0' || client->pipeline.count ||
         client->connection.close_after_reply)
         return;
-    struct reply reply = {&client->connection.out, client->connection.protocol};
-    size_t before = client->connection.out.size;
+    struct reply reply = {&client->connection.out.bytes, client->connection.protocol};
+    size_t before = client->connection.out.bytes.size;
     reply_error(&reply, "ERR %s", client->invalid);
     count_error(client, reply_since(client, before));
     client->connection.close_after_reply = true;

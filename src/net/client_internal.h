@@ -31,7 +31,6 @@ struct client {
     struct buffer in;
     size_t parsed;       /* bytes of `in` that were executed */
     size_t command_size; /* of the command behind them, which waits; 0: not taken apart yet */
-    size_t sent;         /* bytes of connection.out that were sent */
     struct pipeline pipeline;
     int64_t active_ms; /* monotonic: the last bytes from the client */
     int64_t soft_ms;   /* output has been over the soft limit since; 0: it is not */
@@ -88,7 +87,7 @@ enum { CLIENT_UNSENT_MAX = 1024 * 1024 };
 
 static inline size_t client_unsent(const struct client *client)
 {
-    return client->connection.out.size - client->sent;
+    return outbox_size(&client->connection.out);
 }
 
 /* Over it no more commands are executed. */

@@ -233,7 +233,8 @@ void clients_tick(struct clients *clients)
 
 static size_t client_memory(const struct client *client)
 {
-    return sizeof *client + client->in.capacity + client->connection.out.capacity +
+    const struct outbox *out = &client->connection.out;
+    return sizeof *client + client->in.capacity + out->bytes.capacity + out->referenced +
            client->pipeline.capacity * sizeof client->pipeline.ring[0] +
            client->pipeline.held_bytes;
 }
@@ -271,7 +272,6 @@ static void describe(struct client *client)
     struct connection *connection = &client->connection;
     connection->query_bytes = client->in.size - client->parsed;
     connection->query_free_bytes = client->in.capacity - client->in.size;
-    connection->unsent_bytes = client_unsent(client) + client->pipeline.held_bytes;
     connection->memory_bytes = client_memory(client);
     connection->writing = client->stream.full;
 }

@@ -1,6 +1,6 @@
 /* See pipeline.h.  Invariants:
- *   L1  the oldest slot is not done (its reply left with it), but for what is left of a long one;
- *   L2  slots outside start .. start + count hold no buffer and no command;
+ *   L1  the oldest slot is never done (its reply left with it);
+ *   L2  slots outside start .. start + count hold no reply and no command;
  *   L3  a slot from `asked` on is not done; `stale` of them have a request;
  *   L4  behind a bounded read that is out there is no write. */
 #include "net/pipeline.h"
@@ -23,10 +23,10 @@ static struct pipeline_slot *slot_at(const struct pipeline *pipeline, uint32_t p
 
 static void empty_slot(struct pipeline_slot *slot)
 {
-    buffer_deinit(&slot->reply);
+    blob_release(slot->reply);
     rope_deinit(&slot->rest);
     blob_release(slot->command);
-    slot->command = NULL;
+    slot->reply = slot->command = NULL;
 }
 
 void pipeline_deinit(struct pipeline *pipeline)
@@ -165,18 +165,43 @@ static void drop_first(struct pipeline *pipeline)
     }
 }
 
-/* Up to a long reply, whose rest goes another way. */
-static void release_done(struct pipeline *pipeline, struct buffer *out)
+static size_t held_in(const struct pipeline_slot *slot)
+{
+    return (slot->reply ? slot->reply->size : 0) + slot->rest.size;
+}
+
+static void hold(struct pipeline *pipeline, struct pipeline_slot *slot, struct bytes reply,
+                 struct rope *rest)
+{
+    check(held_in(slot) == 0);
+    slot->done = true;
+    slot->reply = reply.size ? blob_copy(reply) : NULL;
+    rope_join(&slot->rest, rest);
+    pipeline->held_bytes += held_in(slot);
+}
+
+static void let_go(struct pipeline *pipeline, struct pipeline_slot *slot)
+{
+    check(pipeline->held_bytes >= held_in(slot));
+    pipeline->held_bytes -= held_in(slot);
+    blob_release(slot->reply);
+    rope_deinit(&slot->rest);
+    slot->reply = NULL;
+    slot->done = false;
+}
+
+static void release_done(struct pipeline *pipeline, struct outbox *out)
 {
     while (pipeline->count && slot_at(pipeline, 0)->done) {
-        struct buffer *reply = &slot_at(pipeline, 0)->reply;
-        buffer_append_bytes(out, buffer_bytes(reply));
-        pipeline->held_bytes -= reply->size;
-        buffer_deinit(reply);
-        if (slot_at(pipeline, 0)->rest.size)
-            return;
+        struct pipeline_slot *slot = slot_at(pipeline, 0);
+        size_t held = held_in(slot);
+        if (slot->reply)
+            outbox_append_blob(out, slot->reply);
+        outbox_append_rope(out, &slot->rest, slot->rest.size);
+        pipeline->held_bytes -= held;
         drop_first(pipeline);
     }
+    check(pipeline->count || pipeline->held_bytes == 0);
 }
 
 static uint32_t place_of(const struct pipeline *pipeline, const struct request *request)
@@ -196,18 +221,8 @@ static void unbound(struct pipeline *pipeline, struct pipeline_slot *slot)
     slot->bounded = false;
 }
 
-static void keep(struct pipeline *pipeline, struct pipeline_slot *slot, struct bytes reply,
-                 struct rope *rest)
-{
-    slot->done = true;
-    buffer_append_bytes(&slot->reply, reply);
-    slot->rest = *rest;
-    *rest = (struct rope){0};
-    pipeline->held_bytes += reply.size + slot->rest.size;
-}
-
 void pipeline_finish(struct pipeline *pipeline, struct request *request, struct bytes reply,
-                     struct buffer *out)
+                     struct outbox *out)
 {
     uint32_t place = place_of(pipeline, request);
     if (place >= pipeline->asked) { /* one before it was put off: it would overtake */
@@ -221,36 +236,14 @@ void pipeline_finish(struct pipeline *pipeline, struct request *request, struct 
         reply.size = 0;
         rope_deinit(&request->rest);
     }
-    if (place > 0 || request->rest.size) {
-        keep(pipeline, slot, reply, &request->rest);
-        if (place > 0)
-            return;
-    } else {
-        buffer_append_bytes(out, reply);
-        drop_first(pipeline);
+    if (place > 0) {
+        hold(pipeline, slot, reply, &request->rest);
+        return;
     }
-    release_done(pipeline, out);
-}
-
-/* ---- what is left of a long reply ------------------------------------------------ */
-
-struct bytes pipeline_rest(const struct pipeline *pipeline)
-{
-    bool is_left = pipeline->count && slot_at(pipeline, 0)->done;
-    return is_left ? rope_front(&slot_at(pipeline, 0)->rest) : bytes_of(NULL, 0);
-}
-
-bool pipeline_sent(struct pipeline *pipeline, size_t size, struct buffer *out)
-{
-    struct pipeline_slot *slot = slot_at(pipeline, 0);
-    check(pipeline->count && slot->done); /* L1 */
-    rope_drop(&slot->rest, size);
-    pipeline->held_bytes -= size;
-    if (slot->rest.size)
-        return false;
+    outbox_append_copy(out, reply);
+    outbox_append_rope(out, &request->rest, request->rest.size);
     drop_first(pipeline);
     release_done(pipeline, out);
-    return true;
 }
 
 /* ---- asking again --------------------------------------------------------------- */
@@ -268,10 +261,7 @@ bool pipeline_put_off(struct pipeline *pipeline, const struct request *request)
         struct pipeline_slot *slot = slot_at(pipeline, i);
         check(slot->kind == REQUEST_READ); /* L4 */
         unbound(pipeline, slot);
-        slot->done = false;
-        pipeline->held_bytes -= slot->reply.size + slot->rest.size;
-        buffer_deinit(&slot->reply);
-        rope_deinit(&slot->rest);
+        let_go(pipeline, slot);
         pipeline->stale += slot->request != NULL;
     }
     pipeline->asked = place;

@@ -22,8 +22,7 @@
 
 #include <stdint.h>
 
-#include "base/blob.h"
-#include "base/buffer.h"
+#include "base/outbox.h"
 #include "replica/replica.h"
 
 enum { PIPELINE_MAX = 1024, PIPELINE_MIXED = 128 };
@@ -35,8 +34,8 @@ struct pipeline_slot {
     bool bounded; /* a read that may be put off */
     bool silent;  /* CLIENT REPLY OFF or SKIP: the reply is thrown away */
     bool done;
-    struct buffer reply; /* done, but earlier ones are not */
-    struct rope rest; /* of a long reply what comes behind it; of the oldest: what is to be sent */
+    struct blob *reply; /* done, but earlier ones are not; NULL: nothing is to be said */
+    struct rope rest;   /* of a long reply what comes behind it */
 };
 
 /* {0} is an empty pipeline. */
@@ -45,7 +44,7 @@ struct pipeline {
     uint32_t start, count, capacity;
     uint32_t asked;     /* the first `asked` of them count; asked < count: the rest is put off */
     uint32_t stale;     /* requests under way among the rest */
-    size_t held_bytes;  /* of replies that wait for earlier ones, or for those before `rest` */
+    size_t held_bytes;  /* of replies that wait for earlier ones */
     uint32_t allowed;   /* at most this many at a time; 0: not yet known */
     uint32_t reply_max; /* the largest reply that the client may be sent; 0: any; the owner's */
     uint32_t writes;    /* how many of them are writes */
@@ -60,14 +59,10 @@ bool pipeline_takes(const struct pipeline *pipeline, enum request_kind kind, uin
 /* pipeline_takes() must hold.  Sets reply_max of the request, or of those that came in this
  * turn. */
 void pipeline_add(struct pipeline *pipeline, struct request *request, bool silent, uint64_t turn);
-/* Appends the reply to `out` if it is its turn, and those that waited for it.  Takes
- * request->rest. */
+/* Appends the reply to `out` if it is its turn, and those that waited for it; a large one is copied
+ * once.  Takes request->rest. */
 void pipeline_finish(struct pipeline *pipeline, struct request *request, struct bytes reply,
-                     struct buffer *out);
-/* What is to be sent after `out`, and before anything else is appended there; empty: nothing. */
-struct bytes pipeline_rest(const struct pipeline *pipeline);
-/* So much of it was sent.  True: that was all of it; the replies behind it are in `out`. */
-bool pipeline_sent(struct pipeline *pipeline, size_t size, struct buffer *out);
+                     struct outbox *out);
 /* The reply was too large (REQUEST_TOO_LARGE).  False: not for now, but over reply_max. */
 bool pipeline_put_off(struct pipeline *pipeline, const struct request *request);
 /* The next read to ask again, borrowed; NULL: none, or not yet. */

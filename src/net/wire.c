@@ -74,17 +74,6 @@ static void route_of(unsigned char *at, const struct raft_message *message)
     wire_put_route(at, &route);
 }
 
-/* So many bytes from the front of the rope, where they are gone. */
-static void append_rope(struct outbox *out, struct rope *rope, size_t left)
-{
-    for (size_t size; left > 0; left -= size) {
-        size = rope_front(rope).size;
-        size = size < left ? size : left;
-        outbox_append_part(out, rope->pieces[rope->first], rope->taken, size);
-        rope_drop(rope, size);
-    }
-}
-
 /* Begins a piece of a large payload, which goes ahead of its message.  Returns its size. */
 static size_t begin_piece(struct outbox *out, size_t total, size_t offset)
 {
@@ -114,7 +103,7 @@ static void encode_rope(struct outbox *out, struct rope *rope)
 {
     size_t total = rope->size;
     while (rope->size) {
-        append_rope(out, rope, begin_piece(out, total, total - rope->size));
+        outbox_append_rope(out, rope, begin_piece(out, total, total - rope->size));
         outbox_append(out, "\r\n", 2);
     }
 }
@@ -294,7 +283,7 @@ void wire_encode_forward_reply(struct outbox *out, const struct forward_reply *r
     outbox_append_bulk_header(out, size);
     outbox_append(out, reply->reply.data, reply->reply.size);
     if (reply->rest)
-        append_rope(out, reply->rest, reply->rest->size);
+        outbox_append_rope(out, reply->rest, reply->rest->size);
     outbox_append(out, "\r\n", 2);
 }
 

@@ -289,7 +289,7 @@ static inline void world_run(struct world *world, const struct bytes *argv, uint
     if (world->last_class != COMMAND_READ && world->last_class != COMMAND_WRITE)
         return;
     struct blob *blob = command_encode(argv, argc);
-    struct buffer *out = connection_is_silent(connection) ? NULL : &connection->out;
+    struct buffer *out = connection_is_silent(connection) ? NULL : &connection->out.bytes;
     if (world->last_class == COMMAND_WRITE)
         world_apply(world, blob_bytes(blob), out);
     else
@@ -307,10 +307,10 @@ static inline struct bytes world_type(struct world *world, const char *line)
     assert_int_equal(resp_parse(world->parser, input.data, input.size, &consumed), RESP_COMMAND);
     assert_int_equal(consumed, input.size);
     const struct bytes *argv = resp_argv(world->parser, &argc);
-    buffer_clear(&world->connection.out);
+    buffer_clear(&world->connection.out.bytes);
     world_run(world, argv, argc);
     buffer_deinit(&input);
-    return buffer_bytes(&world->connection.out);
+    return buffer_bytes(&world->connection.out.bytes);
 }
 
 static inline void world_expect(struct world *world, const char *line, struct bytes wanted)

@@ -577,7 +577,7 @@ static void test_scan_is_complete(void **state)
         int offset, number;
         snprintf(line, sizeof(line), "SCAN %s COUNT 7", cursor);
         struct bytes reply = world_type(world, line);
-        buffer_append(&world->connection.out, "", 1);
+        buffer_append(&world->connection.out.bytes, "", 1);
         const char *text = reply.data;
         assert_int_equal(sscanf(text, "*2\r\n$%*d\r\n%31[0-9]\r\n*%*d\r\n%n", cursor, &offset), 1);
         for (text += offset; sscanf(text, "$%*d\r\nkey:%d\r\n%n", &number, &offset) == 1;

@@ -539,14 +539,14 @@ static void test_local_garbage(void **state)
             continue;
         connection_reset(&world->connection, false);
         world->connection.protocol = 3;
-        buffer_clear(&world->connection.out);
+        buffer_clear(&world->connection.out.bytes);
         buffer_clear(&converted);
         world_run(world, argv, argc);
-        if (world->connection.out.size == 0)
+        if (world->connection.out.bytes.size == 0)
             assert_string_equal(row->name, "client|reply");
-        else if (!resp_3_to_2(buffer_bytes(&world->connection.out), &converted))
-            fail_msg("round %d, %s: %.*s", (int)round, row->name, (int)world->connection.out.size,
-                     world->connection.out.data);
+        else if (!resp_3_to_2(buffer_bytes(&world->connection.out.bytes), &converted))
+            fail_msg("round %d, %s: %.*s", (int)round, row->name, (int)world->connection.out.bytes.size,
+                     world->connection.out.bytes.data);
     }
     buffer_deinit(&converted);
 }
