@@ -30,7 +30,8 @@
  *
  * The dialer proves first.  Whoever can reach a peer port could otherwise take home a proof and
  * guess a weak secret by it, at leisure; now only one who is dialed can, so who has a member's
- * address.  Until the acceptor has proved itself too, it is told nothing else.
+ * address.  Until the acceptor has proved itself too, it is told nothing else.  And with a
+ * peer-secret a refusal names neither our cluster nor a node, to a dialer who proved nothing.
  *
  * Without a peer-secret the key is empty: then a proof shows only that the other side has none
  * either.

@@ -136,20 +136,28 @@ static bool say(struct inbound *inbound, struct buffer *text)
     return said;
 }
 
-static void refuse(struct inbound *inbound, const char *why)
+/* The log says why; the other side is told so, or less. */
+static void refuse_and_tell(struct inbound *inbound, const char *why, const char *told)
 {
     struct buffer text = {0};
-    buffer_printf(&text, "-ERR %s\r\n", why);
+    buffer_printf(&text, "-ERR %s\r\n", told);
     (void)say(inbound, &text);
     close_for(inbound, LOG_LEVEL_WARNING, why);
 }
 
-/* NULL, or why this hello is not for us. */
-static const char *check_hello(struct inbound *inbound, char *text, size_t size)
+static void refuse(struct inbound *inbound, const char *why)
+{
+    refuse_and_tell(inbound, why, why);
+}
+
+/* NULL, or why this hello is not for us.  `told`: what of that one may know who has not proved himself,
+ * enough to look at his configuration: he might only want to know what cluster this is. */
+static const char *check_hello(struct inbound *inbound, char *text, size_t size, const char **told)
 {
     const struct peers *peers = inbound->peers;
     const struct handshake *hello = &inbound->handshake;
     raft_node_id me = (raft_node_id)peers->options.config->me;
+    *told = "this is another cluster (the member lists differ)";
     if (hello->cluster != peers->options.cluster) {
         snprintf(text, size,
                  "node %llu belongs to cluster %016llx, this is cluster %016llx (the member lists "
@@ -158,11 +166,13 @@ static const char *check_hello(struct inbound *inbound, char *text, size_t size)
                  (unsigned long long)peers->options.cluster);
         return text;
     }
+    *told = "this is another node";
     if (hello->acceptor != me) {
         snprintf(text, size, "this is node %llu, not node %llu", (unsigned long long)me,
                  (unsigned long long)hello->acceptor);
         return text;
     }
+    *told = "the other side is not a member under that number";
     if (hello->dialer == me)
         return "the other side calls itself what this node is called";
     return peer_find(inbound->peers, hello->dialer) ? NULL : "the other side is not a member";
@@ -171,11 +181,13 @@ static const char *check_hello(struct inbound *inbound, char *text, size_t size)
 static bool on_hello(struct inbound *inbound, const struct bytes *argv, uint32_t argc)
 {
     char text[200];
+    bool is_secret = inbound->peers->options.config->peer_secret[0] != '\0';
+    const char *told = NULL;
     const char *error = handshake_read_hello(&inbound->handshake, argv, argc);
     if (!error)
-        error = check_hello(inbound, text, sizeof text);
+        error = check_hello(inbound, text, sizeof text, &told);
     if (error) {
-        refuse(inbound, error);
+        refuse_and_tell(inbound, error, told && is_secret ? told : error);
         return false;
     }
     make_place(inbound->peers, true, inbound->origin);

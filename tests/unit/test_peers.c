@@ -415,6 +415,59 @@ static void a_handshake_that_does_not_end_is_given_up(void **state)
     assert_string_equal(link->complaint, "no answer in time");
 }
 
+/* Says a hello to our port; what he is answered. */
+static void hello_of(uint64_t cluster, raft_node_id dialer, raft_node_id acceptor, char *answer,
+                     size_t size)
+{
+    struct handshake handshake = {.version = WIRE_VERSION,
+                                  .cluster = cluster,
+                                  .dialer = dialer,
+                                  .acceptor = acceptor,
+                                  .channel = CHANNEL_CONTROL,
+                                  .meaning = 1};
+    struct buffer text = {0};
+    int pair[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+    handshake_nonce(handshake.dialer_nonce);
+    handshake_write_hello(&text, &handshake);
+    peers_accept(world.peers, pair[0]);
+    say(pair[1], &text);
+    hear(pair[1], answer, size);
+    assert_true(strlen(answer) > 2);
+    buffer_deinit(&text);
+    close(pair[1]);
+    turns();
+}
+
+/* The cluster is 7, we are node 0, the other member is node 1. */
+static void a_refused_hello_learns_nothing_of_us(void **state)
+{
+    char open[600], secret[600], none[] = "", kept[] = "kept";
+    char *configured = world.config.peer_secret;
+    static const struct {
+        uint64_t cluster;
+        raft_node_id dialer, acceptor;
+        const char *open, *secret;
+    } wrong[] = {
+        {8, 1, 0, "this is cluster 0000000000000007", "this is another cluster"},
+        {7, 1, 5, "this is node 0, not node 5", "-ERR this is another node\r\n"},
+        {7, 3, 0, "is not a member", "is not a member under that number"},
+        {7, 0, 0, "calls itself what this node is called", "is not a member under that number"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        world.config.peer_secret = none;
+        hello_of(wrong[i].cluster, wrong[i].dialer, wrong[i].acceptor, open, sizeof open);
+        assert_non_null(strstr(open, wrong[i].open));
+        world.config.peer_secret = kept;
+        hello_of(wrong[i].cluster, wrong[i].dialer, wrong[i].acceptor, secret, sizeof secret);
+        assert_non_null(strstr(secret, wrong[i].secret));
+        assert_null(strpbrk(secret, "0123456789"));
+    }
+    world.config.peer_secret = configured;
+    assert_null(world.peers->inbounds); /* all of them are closed */
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -428,6 +481,7 @@ int main(void)
         TEST(an_append_without_a_connection_is_reported),
         TEST(nothing_is_forwarded_without_a_way_back),
         TEST(a_handshake_that_does_not_end_is_given_up),
+        TEST(a_refused_hello_learns_nothing_of_us),
     };
     return cmocka_run_group_tests_name("peers", tests, NULL, NULL);
 }
