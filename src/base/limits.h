@@ -128,6 +128,46 @@ enum {
 _Static_assert((int)BACKOFF_MAX_MS < (int)PEER_HANDSHAKE_MS,
                "who comes back is dialed before he gives up");
 
+/* Bytes of one call of stream_send(), about: the kernel copies them in our turn of the loop, and
+ * takes 4 MB and more of a large value at once. */
+enum { STREAM_SEND_MAX = 512 * 1024 };
+
+/* ---- clients (net/client.c, net/pipeline.c) ------------------------------------------ */
+
+enum {
+    CLIENT_READ_MIN = 16 * 1024,   /* room for one read() */
+    CLIENT_READ_MAX = 1024 * 1024, /* of one turn: a large value must not keep the others waiting */
+    CLIENT_ROOM_FACTOR = 3,        /* of what has come of a command, there may be room for more */
+    CLIENT_IN_KEEP = 64 * 1024,    /* capacity kept while empty */
+    CLIENT_INLINE_MAX = 64 * 1024, /* Redis's PROTO_INLINE_MAX_SIZE */
+    CLIENT_ARGC_MAX = 0x7fffffff,  /* as Redis; client-query-buffer-limit bounds it first */
+    CLIENT_UNSENT_MAX = 1024 * 1024 /* of replies: then no more commands are executed */
+};
+_Static_assert((int)CLIENT_READ_MIN <= (int)CLIENT_READ_MAX, "a read has room");
+_Static_assert((int)CLIENT_READ_MIN <= (int)CLIENT_IN_KEEP, "the room for a read is kept");
+_Static_assert((int)CLIENT_INLINE_MAX <= (int)CLIENT_READ_MAX,
+               "a turn reads a whole inline command");
+_Static_assert((int)CLIENT_READ_MAX <= (int)PROPOSE_BYTES_MAX,
+               "what a client sends in a turn is proposed in one");
+
+enum {
+    PIPELINE_MAX = 1024,            /* requests of one client under way */
+    PIPELINE_FIRST = 32,            /* of them, at first */
+    PIPELINE_MIXED = 128,           /* reads without a bound among writes */
+    PIPELINE_FREE = 16,             /* of them, behind a write, from the start */
+    PIPELINE_LARGE = 16 * 1024,     /* a reply of this size makes us careful */
+    PIPELINE_REPLIES = 4 * 1048576, /* then so many bytes of replies may come at once, about */
+    PIPELINE_KEEP = 64              /* places kept while empty */
+};
+_Static_assert((int)PIPELINE_FIRST <= (int)PIPELINE_MAX && (int)PIPELINE_MIXED <= (int)PIPELINE_MAX,
+               "parts of the whole");
+_Static_assert((int)PIPELINE_FREE <= (int)PIPELINE_MIXED, "the free ones count as well");
+_Static_assert((int)PIPELINE_MAX < (int)WAITING_MAX / 10, "no client makes the others BUSY");
+_Static_assert(PIPELINE_FIRST *PIPELINE_LARGE <= PIPELINE_REPLIES,
+               "those allowed at first have a share that is no less than a large reply");
+_Static_assert((int)PIPELINE_REPLIES <= (int)SERVE_BYTES_MAX,
+               "a turn serves what one client may have at once");
+
 /* ---- strangers on the peer port (net/inbound.c) ------------------------------------- */
 
 enum {

@@ -4,20 +4,12 @@
 #include <utlist.h>
 
 #include "base/fatal.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "command/command.h"
 #include "net/client_internal.h"
 #include "net/listener.h"
-
-enum {
-    READ_MIN = 16 * 1024,   /* room for one read() */
-    READ_MAX = 1024 * 1024, /* of one turn: a large value must not keep the others waiting */
-    ROOM_FACTOR = 3,
-    IN_KEEP = 64 * 1024,    /* capacity kept while empty */
-    INLINE_MAX = 64 * 1024, /* Redis's PROTO_INLINE_MAX_SIZE */
-    ARGC_MAX = INT32_MAX    /* as Redis; client-query-buffer-limit bounds it first */
-};
 
 /* ---- life --------------------------------------------------------------------------- */
 
@@ -28,8 +20,8 @@ static struct resp_limits limits_of(const struct client *client)
     if (command_max == 0 || command_max > COMMAND_ENCODED_MAX)
         command_max = COMMAND_ENCODED_MAX; /* encoded it is not longer */
     return (struct resp_limits){.bulk_max = config->proto_max_bulk_len,
-                                .inline_max = INLINE_MAX,
-                                .argc_max = ARGC_MAX,
+                                .inline_max = CLIENT_INLINE_MAX,
+                                .argc_max = CLIENT_ARGC_MAX,
                                 .command_max = command_max,
                                 .allow_inline = true,
                                 .unauthenticated = !client->connection.authenticated};
@@ -118,10 +110,11 @@ static void make_room(struct client *client)
     size_t have = client->in.size;
     size_t wanted = resp_wanted(client->parser);
     size_t room = wanted > have ? wanted - have : 0;
-    size_t proven = ROOM_FACTOR * have > READ_MAX ? ROOM_FACTOR * have : READ_MAX;
+    size_t proven =
+        CLIENT_ROOM_FACTOR * have > CLIENT_READ_MAX ? CLIENT_ROOM_FACTOR * have : CLIENT_READ_MAX;
     if (room > proven)
         room = proven;
-    buffer_reserve(&client->in, room > READ_MIN ? room : READ_MIN);
+    buffer_reserve(&client->in, room > CLIENT_READ_MIN ? room : CLIENT_READ_MIN);
 }
 
 /* Bytes read; 0: nothing now; the end or an error shows in the client's state. */
@@ -129,8 +122,8 @@ static size_t fill(struct client *client)
 {
     make_room(client);
     size_t room = client->in.capacity - client->in.size;
-    if (room > READ_MAX)
-        room = READ_MAX;
+    if (room > CLIENT_READ_MAX)
+        room = CLIENT_READ_MAX;
     size_t taken;
     enum stream_result result =
         stream_read(&client->stream, client->in.data + client->in.size, room, &taken);
@@ -173,7 +166,7 @@ static void on_readable(void *context)
     }
     if (client->parsed == client->in.size) {
         client->parsed = 0;
-        if (client->in.capacity > IN_KEEP)
+        if (client->in.capacity > CLIENT_IN_KEEP)
             buffer_deinit(&client->in);
         else
             buffer_clear(&client->in);

@@ -83,8 +83,6 @@ void client_flush(struct client *client);
 void client_update_limits(struct client *client);
 void client_shrink(struct client *client);
 
-enum { CLIENT_UNSENT_MAX = 1024 * 1024 };
-
 static inline size_t client_unsent(const struct client *client)
 {
     return outbox_size(&client->connection.out);

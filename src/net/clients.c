@@ -1,6 +1,7 @@
 /* All clients: accepting, the end of a turn, limits and time. */
 #include <utlist.h>
 
+#include "base/limits.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "net/client_internal.h"

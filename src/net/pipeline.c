@@ -8,14 +8,6 @@
 #include "base/fatal.h"
 #include "base/memory.h"
 
-enum {
-    PIPELINE_FIRST = 32,            /* allowed at first */
-    PIPELINE_LARGE = 16 * 1024,     /* a reply of this size makes us careful */
-    PIPELINE_REPLIES = 4 * 1048576, /* then so many bytes of replies may come at once, about */
-    PIPELINE_FREE = 16,             /* reads behind a write that may be of any size at once */
-    PIPELINE_KEEP = 64              /* capacity kept while empty */
-};
-
 static struct pipeline_slot *slot_at(const struct pipeline *pipeline, uint32_t place)
 {
     return &pipeline->ring[(pipeline->start + place) & (pipeline->capacity - 1)];

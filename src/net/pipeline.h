@@ -22,10 +22,9 @@
 
 #include <stdint.h>
 
+#include "base/limits.h"
 #include "base/outbox.h"
 #include "replica/replica.h"
-
-enum { PIPELINE_MAX = 1024, PIPELINE_MIXED = 128 };
 
 struct pipeline_slot {
     struct request *request; /* the replica's, only compared; NULL: not under way */

@@ -7,10 +7,7 @@
 #include <unistd.h>
 
 #include "base/fatal.h"
-
-/* Bytes of one call of stream_send(), about: the kernel copies them in our turn of the loop, and takes
- * 4 MB and more of a large value at once. */
-enum { STREAM_SEND_MAX = 512 * 1024 };
+#include "base/limits.h"
 
 static void on_input(evutil_socket_t fd, short what, void *context)
 {
