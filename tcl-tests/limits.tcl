@@ -4,6 +4,13 @@
 source [file join [file dirname [file normalize [info script]]] lib test.tcl]
 source [file join $::tst::lib reference.tcl]
 
+# 0 where it is not counted: before 7.2.
+proc closed_for_input {admin} {
+    set count 0
+    regexp {client_query_buffer_limit_disconnections:(\d+)} [$admin INFO stats] -> count
+    return $count
+}
+
 proc limit_tests {open who} {
     test "maxclients ($who)" {
         set admin [{*}$open]
@@ -103,9 +110,11 @@ proc limit_tests {open who} {
         set admin [{*}$open]
         $admin CONFIG SET client-query-buffer-limit 1mb
         set c [{*}$open]
+        set counted [closed_for_input $admin]
         catch { $c -send SET k [string repeat x 3000000] }
         assert {[$c -closed 5000]}
         $c -close
+        if {$who ne "redis-server"} { assert_equal [expr {$counted + 1}] [closed_for_input $admin] }
         set c [{*}$open]
         assert_equal +OK [$c -typed SET k [string repeat x 500000]]
         $c DEL k

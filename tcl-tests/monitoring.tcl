@@ -129,6 +129,20 @@ start_cluster 3 {} {
         $c SET big [string repeat x 1000000]
         assert {[dict get [info_fields $id stats] total_net_input_bytes] > $before + 1000000}
         wait_for_condition 50 50 { [dict get [info_fields $id stats] instantaneous_input_kbps] > 0 } else { fail "no rate" }
+        # The followers were sent that value, and answered.
+        set stats [info_fields $id stats]
+        set followers [expr {[llength [node_ids]] - 1}]
+        if {$followers} {
+            assert {[dict get $stats total_net_repl_output_bytes] > $followers * 1000000}
+            assert {[dict get $stats total_net_repl_input_bytes] > 0}
+            assert {[dict get $stats total_net_repl_input_bytes] < [dict get $stats total_net_repl_output_bytes]}
+        }
+        wait_for_condition 50 50 { [dict get [info_fields $id stats] instantaneous_eventloop_cycles_per_sec] > 0 } else { fail "no cycles" }
+        assert {[dict get [info_fields $id stats] instantaneous_eventloop_duration_usec] < 1000000}
+        set denied [dict get [info_fields $id stats] acl_access_denied_auth]
+        catch { $c AUTH nobody wrong }
+        assert_equal [expr {$denied + 1}] [dict get [info_fields $id stats] acl_access_denied_auth]
+        assert_match "name=tcp,bind=*,port=[client_port $id]" [dict get [info_fields $id server] listener0]
         $c -close
     }
 }

@@ -2,6 +2,7 @@
  * thread only. */
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "command/commands.h"
 #include "command/info.h"
@@ -19,6 +20,28 @@ static uint64_t difference(uint64_t more, uint64_t less)
 }
 
 /* ---- server and clients ------------------------------------------------------------ */
+
+/* The addresses of `bind`, as the file has them. */
+static void add_binds(void *context, const char *name, struct bytes value)
+{
+    struct info *info = context;
+    const char *at = value.data, *end = at + value.size;
+    if (strcmp(name, "bind") != 0)
+        return;
+    while (at < end) {
+        const char *space = memchr(at, ' ', (size_t)(end - at));
+        const char *stop = space ? space : end;
+        buffer_printf(info->out, ",bind=%.*s", (int)(stop - at), at);
+        at = stop + (space ? 1 : 0);
+    }
+}
+
+static void line_listener(struct info *info)
+{
+    buffer_printf(info->out, "listener0:name=tcp");
+    info->server->ops->config_each(info->server, add_binds, info);
+    buffer_printf(info->out, ",port=%d\r\n", info->server->port);
+}
 
 void command_info_server(struct info *info)
 {
@@ -46,6 +69,7 @@ void command_info_server(struct info *info)
     command_info_text(info, "executable", server->executable);
     command_info_text(info, "config_file", server->config_file);
     command_info_number(info, "io_threads_active", 0);
+    line_listener(info);
 }
 
 void command_info_clients(struct info *info)
@@ -174,17 +198,60 @@ void command_info_persistence(struct info *info)
 
 /* ---- stats and CPU ----------------------------------------------------------------------- */
 
+static void line_kbps(struct info *info, const char *name, double value)
+{
+    buffer_printf(info->out, "%s:%.2f\r\n", name, value);
+}
+
 static void stats_traffic(struct info *info)
 {
     const struct server_stats *stats = &info->stats;
     command_info_number(info, "total_connections_received", stats->connections_received);
     command_info_number(info, "total_commands_processed", stats->commands_processed);
     command_info_number(info, "instantaneous_ops_per_sec", stats->ops_per_second);
-    command_info_number(info, "total_net_input_bytes", stats->net_input_bytes);
-    command_info_number(info, "total_net_output_bytes", stats->net_output_bytes);
-    buffer_printf(info->out, "instantaneous_input_kbps:%.2f\r\ninstantaneous_output_kbps:%.2f\r\n",
-                  stats->input_kb_per_second, stats->output_kb_per_second);
+    /* As in Redis the totals are of clients and members ("repl") together. */
+    command_info_number(info, "total_net_input_bytes",
+                        stats->net_input_bytes + stats->peer_input_bytes);
+    command_info_number(info, "total_net_output_bytes",
+                        stats->net_output_bytes + stats->peer_output_bytes);
+    command_info_number(info, "total_net_repl_input_bytes", stats->peer_input_bytes);
+    command_info_number(info, "total_net_repl_output_bytes", stats->peer_output_bytes);
+    line_kbps(info, "instantaneous_input_kbps",
+              stats->input_kb_per_second + stats->peer_input_kb_per_second);
+    line_kbps(info, "instantaneous_output_kbps",
+              stats->output_kb_per_second + stats->peer_output_kb_per_second);
+    line_kbps(info, "instantaneous_input_repl_kbps", stats->peer_input_kb_per_second);
+    line_kbps(info, "instantaneous_output_repl_kbps", stats->peer_output_kb_per_second);
     command_info_number(info, "rejected_connections", stats->connections_rejected);
+}
+
+static void stats_clients(struct info *info)
+{
+    const struct server_stats *stats = &info->stats;
+    command_info_number(info, "total_reads_processed", stats->net_reads);
+    command_info_number(info, "total_writes_processed", stats->net_writes);
+    command_info_zeros(info, "io_threaded_reads_processed io_threaded_writes_processed");
+    command_info_number(info, "client_query_buffer_limit_disconnections", stats->closed_for_input);
+    command_info_number(info, "client_output_buffer_limit_disconnections",
+                        stats->closed_for_output);
+    command_info_number(info, "reply_buffer_shrinks", stats->out_shrinks);
+    command_info_number(info, "reply_buffer_expands", stats->out_expands);
+}
+
+static void add_wrong_password(void *context, const char *name, uint64_t count)
+{
+    if (strcmp(name, "WRONGPASS") == 0)
+        *(uint64_t *)context += count;
+}
+
+/* There is one user, who may do everything: only a password can be wrong. */
+static void stats_access(struct info *info)
+{
+    uint64_t wrong = 0;
+    info->server->ops->each_error(info->server, add_wrong_password, &wrong);
+    command_info_number(info, "acl_access_denied_auth", wrong);
+    command_info_zeros(info,
+                       "acl_access_denied_cmd acl_access_denied_key acl_access_denied_channel");
 }
 
 void command_info_stats(struct info *info)
@@ -202,12 +269,14 @@ void command_info_stats(struct info *info)
                              "unexpected_error_replies");
     command_info_number(info, "total_error_replies", stats->errors_replied);
     command_info_zeros(info, "dump_payload_sanitizations");
-    command_info_number(info, "total_reads_processed", stats->net_reads);
-    command_info_number(info, "total_writes_processed", stats->net_writes);
-    command_info_zeros(info, "io_threaded_reads_processed io_threaded_writes_processed");
+    stats_clients(info);
     command_info_number(info, "eventloop_cycles", stats->loop_cycles);
     command_info_number(info, "eventloop_duration_sum", stats->loop_busy_us);
     command_info_number(info, "eventloop_duration_cmd_sum", stats->commands_us);
+    command_info_number(info, "instantaneous_eventloop_cycles_per_sec",
+                        stats->loop_cycles_per_second);
+    command_info_number(info, "instantaneous_eventloop_duration_usec", stats->loop_cycle_us);
+    stats_access(info);
     /* Ours: commands by kind, and those that went to another node. */
     command_info_number(info, "total_read_commands", stats->reads);
     command_info_number(info, "total_write_commands", stats->writes);

@@ -19,6 +19,11 @@ struct server_stats {
     uint64_t net_input_bytes, net_output_bytes;
     uint64_t net_reads, net_writes; /* system calls on clients' sockets */
     double input_kb_per_second, output_kb_per_second;
+    uint64_t peer_input_bytes, peer_output_bytes; /* with the other members */
+    double peer_input_kb_per_second, peer_output_kb_per_second;
+    uint64_t closed_for_input, closed_for_output;   /* clients over a limit of their buffers */
+    uint64_t out_shrinks, out_expands;              /* of clients' buffers of replies */
+    uint64_t loop_cycles_per_second, loop_cycle_us; /* of late; the mean of a cycle */
     uint64_t clients_connected, clients_max, clients_blocked;
     uint64_t client_biggest_input, client_biggest_output;
     uint64_t errors_replied;

@@ -139,11 +139,12 @@ static size_t fill(struct client *client)
 static void check_input_limit(struct client *client)
 {
     uint64_t limit = client->clients->options.config->client_query_buffer_limit;
-    if (limit == 0 || client->in.size - client->parsed <= limit)
+    if (limit == 0 || client->in.size - client->parsed <= limit || client->doom)
         return;
     log_warning("closing client %s (id %llu): its unexecuted input passed "
                 "client-query-buffer-limit",
                 client->connection.address, (unsigned long long)client->connection.id);
+    client->clients->stats.closed_for_input++;
     client_doom(client, "client-query-buffer-limit");
 }
 
@@ -183,15 +184,27 @@ static void on_writable(void *context)
     client_wants_turn(context);
 }
 
+static void note_capacity(struct client *client)
+{
+    size_t capacity = client->connection.out.bytes.capacity;
+    if (capacity > client->out_capacity)
+        client->clients->stats.out_expands++;
+    if (capacity < client->out_capacity)
+        client->clients->stats.out_shrinks++;
+    client->out_capacity = capacity;
+}
+
 void client_flush(struct client *client)
 {
     size_t taken;
     if (client_unsent(client) == 0 || client->stream.full || client->doom)
         return;
+    note_capacity(client);
     if (stream_send(&client->stream, &client->connection.out, &taken) == STREAM_FAILED)
         client_doom(client, strerror(errno));
     client->clients->stats.output_bytes += taken;
     client->clients->stats.write_calls += taken > 0;
+    note_capacity(client);
 }
 
 void client_shrink(struct client *client)
@@ -200,6 +213,7 @@ void client_shrink(struct client *client)
         buffer_deinit(&client->in);
     if (client_unsent(client) == 0)
         outbox_deinit(&client->connection.out);
+    note_capacity(client);
     if (client->pipeline.count == 0)
         pipeline_deinit(&client->pipeline);
 }

@@ -23,6 +23,11 @@ struct clients_stats {
     uint64_t input_bytes, output_bytes;
     uint64_t read_calls, write_calls;                             /* of clients' sockets */
     uint64_t ops_per_second, input_per_second, output_per_second; /* commands, bytes */
+    uint64_t closed_for_input, closed_for_output; /* over client-query-, -output-buffer-limit */
+    uint64_t out_shrinks, out_expands;            /* of the buffers of small replies */
+    /* Of the loop and of the members' connections: here is who samples. */
+    uint64_t cycles_per_second, busy_us_per_second;
+    uint64_t peer_input_per_second, peer_output_per_second;
 };
 
 struct clients_options {

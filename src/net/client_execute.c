@@ -5,6 +5,7 @@
  * that holds unexecuted commands, the input buffer, and one rule that bounds it.  Classifying has
  * side effects on the connection (CLIENT REPLY SKIP); they are undone for a command that waits. */
 #include <stdio.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "command/command.h"
@@ -59,6 +60,7 @@ static void refuse_reply(struct client *client)
 {
     log_warning("closing client %s (id %llu): a reply passed client-output-buffer-limit",
                 client->connection.address, (unsigned long long)client->connection.id);
+    client->clients->stats.closed_for_output += client->doom == NULL;
     client_doom(client, "client-output-buffer-limit");
 }
 
@@ -275,6 +277,9 @@ static bool execute(struct client *client, const struct bytes *argv, uint32_t ar
 
 static void give_up(struct client *client, const char *error)
 {
+    /* client-query-buffer-limit, met before the bytes are there */
+    if (strcmp(error, "Protocol error: too big command") == 0)
+        client->clients->stats.closed_for_input++;
     snprintf(client->invalid, sizeof client->invalid, "%s", error);
     log_verbose("closing client %s: %s", client->connection.address, error);
 }

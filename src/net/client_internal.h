@@ -31,6 +31,7 @@ struct client {
     struct buffer in;
     size_t parsed;       /* bytes of `in` that were executed */
     size_t command_size; /* of the command behind them, which waits; 0: not taken apart yet */
+    size_t out_capacity; /* of the run of small replies, when it was last looked at */
     struct pipeline pipeline;
     int64_t active_ms; /* monotonic: the last bytes from the client */
     int64_t soft_ms;   /* output has been over the soft limit since; 0: it is not */
@@ -71,6 +72,7 @@ struct clients {
         int64_t at_ms;
         uint32_t next;
         struct clients_rate commands, input, output;
+        struct clients_rate cycles, busy_us, peer_input, peer_output;
     } sampler;
 };
 

@@ -104,6 +104,7 @@ static void check_output_limit(struct client *client)
     log_warning("closing client %s (id %llu): %zu bytes of replies wait for it, over "
                 "client-output-buffer-limit",
                 client->connection.address, (unsigned long long)client->connection.id, unsent);
+    client->clients->stats.closed_for_output++;
     client_doom(client, "client-output-buffer-limit");
 }
 
@@ -188,6 +189,23 @@ static uint64_t sample(struct clients_rate *rate, uint32_t place, uint64_t count
     return sum / RATE_SAMPLES;
 }
 
+/* What others count, sampled with the rest. */
+static void sample_others(struct clients *clients, uint32_t place, int64_t passed_ms)
+{
+    struct clients_stats *stats = &clients->stats;
+    struct peers_traffic traffic = {0};
+    uint64_t cycles, busy_us;
+    loop_stats(clients->options.loop, &cycles, &busy_us);
+    if (clients->options.peers)
+        traffic = peers_traffic(clients->options.peers);
+    stats->cycles_per_second = sample(&clients->sampler.cycles, place, cycles, passed_ms);
+    stats->busy_us_per_second = sample(&clients->sampler.busy_us, place, busy_us, passed_ms);
+    stats->peer_input_per_second =
+        sample(&clients->sampler.peer_input, place, traffic.input, passed_ms);
+    stats->peer_output_per_second =
+        sample(&clients->sampler.peer_output, place, traffic.output, passed_ms);
+}
+
 static void sample_rates(struct clients *clients, int64_t now_ms)
 {
     struct clients_stats *stats = &clients->stats;
@@ -200,6 +218,7 @@ static void sample_rates(struct clients *clients, int64_t now_ms)
     stats->input_per_second = sample(&clients->sampler.input, place, stats->input_bytes, passed_ms);
     stats->output_per_second =
         sample(&clients->sampler.output, place, stats->output_bytes, passed_ms);
+    sample_others(clients, place, passed_ms);
 }
 
 static void look_after(struct client *client, int64_t now_ms)

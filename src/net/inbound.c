@@ -132,6 +132,7 @@ static bool say(struct inbound *inbound, struct buffer *text)
 {
     size_t taken;
     bool said = stream_write(&inbound->stream, text->data, text->size, &taken) == STREAM_SOME;
+    inbound->peers->traffic.output += taken;
     buffer_deinit(text);
     return said;
 }
@@ -324,6 +325,7 @@ static void on_readable(void *context)
     size_t room = make_room(inbound), taken;
     struct buffer *in = &inbound->in;
     enum stream_result result = stream_read(&inbound->stream, in->data + in->size, room, &taken);
+    inbound->peers->traffic.input += taken;
     if (result == STREAM_ENDED) {
         close_for(inbound, LOG_LEVEL_VERBOSE, "closed by the other side");
     } else if (result == STREAM_FAILED) {

@@ -86,6 +86,7 @@ void link_flush(struct link *link)
     if (outbox_size(&link->out) == 0 || link->state != LINK_UP || link->stream.full)
         return;
     enum stream_result result = stream_send(&link->stream, &link->out, &taken);
+    link->peer->peers->traffic.output += taken;
     if (result == STREAM_FAILED)
         link_close(link, strerror(errno));
     else if (result == STREAM_FULL)
@@ -100,6 +101,7 @@ static void say(struct link *link, struct buffer *text)
 {
     size_t taken;
     bool said = stream_write(&link->stream, text->data, text->size, &taken) == STREAM_SOME;
+    link->peer->peers->traffic.output += taken;
     buffer_deinit(text);
     if (!said)
         link_close(link, "it does not listen");
@@ -205,6 +207,7 @@ static void on_readable(void *context)
     char bytes[HANDSHAKE_LINE_MAX];
     size_t taken;
     enum stream_result result = stream_read(&link->stream, bytes, sizeof bytes, &taken);
+    link->peer->peers->traffic.input += taken;
     if (result == STREAM_ENDED) {
         link_close(link, "closed by the other side");
     } else if (result == STREAM_FAILED) {

@@ -224,6 +224,11 @@ const char *peers_client_address(const struct peers *peers, raft_node_id node)
     return "";
 }
 
+struct peers_traffic peers_traffic(const struct peers *peers)
+{
+    return peers->traffic;
+}
+
 bool peers_is_connected(const struct peers *peers, raft_node_id node)
 {
     for (uint32_t i = 0; i < peers->count; i++) {

@@ -37,6 +37,11 @@ void peers_flush(struct peers *peers);  /* the end of a turn: write out what was
 
 /* host:port where clients reach that member, "" if it did not say yet. */
 const char *peers_client_address(const struct peers *peers, raft_node_id node);
+/* Bytes that went over all connections with them, since the start. */
+struct peers_traffic {
+    uint64_t input, output;
+};
+struct peers_traffic peers_traffic(const struct peers *peers);
 bool peers_is_connected(const struct peers *peers, raft_node_id node);
 
 #endif

@@ -75,6 +75,7 @@ struct peers {
     struct evdns_base *dns; /* NULL until a host name must be looked up */
     uint32_t lookups;       /* under way */
     uint64_t prng;          /* for jitter */
+    struct peers_traffic traffic;
 };
 
 struct peer *peer_find(struct peers *peers, raft_node_id node); /* NULL: not a member, or us */

@@ -27,6 +27,7 @@ struct server_port {
     struct command_stats *commands;
     int64_t start_ms;
     uint64_t memory_startup, memory_peak; /* bytes */
+    struct peers_traffic traffic_before;  /* at the last CONFIG RESETSTAT */
 };
 
 static struct server_port *port_of(struct server *server)
@@ -105,6 +106,35 @@ static void fill_machine(struct server_stats *stats)
                  name.release, name.machine);
 }
 
+static void fill_network(struct server_port *port, struct server_stats *stats)
+{
+    const struct clients_stats *counted = clients_stats(port->clients);
+    struct peers_traffic traffic = peers_traffic(port->peers);
+    stats->net_input_bytes = counted->input_bytes;
+    stats->net_output_bytes = counted->output_bytes;
+    stats->net_reads = counted->read_calls;
+    stats->net_writes = counted->write_calls;
+    stats->input_kb_per_second = (double)counted->input_per_second / 1024;
+    stats->output_kb_per_second = (double)counted->output_per_second / 1024;
+    stats->peer_input_bytes = traffic.input - port->traffic_before.input;
+    stats->peer_output_bytes = traffic.output - port->traffic_before.output;
+    stats->peer_input_kb_per_second = (double)counted->peer_input_per_second / 1024;
+    stats->peer_output_kb_per_second = (double)counted->peer_output_per_second / 1024;
+    stats->closed_for_input = counted->closed_for_input;
+    stats->closed_for_output = counted->closed_for_output;
+    stats->out_shrinks = counted->out_shrinks;
+    stats->out_expands = counted->out_expands;
+}
+
+static void fill_loop(struct server_port *port, struct server_stats *stats)
+{
+    const struct clients_stats *counted = clients_stats(port->clients);
+    net_loop_stats(port->options.net, &stats->loop_cycles, &stats->loop_busy_us);
+    stats->loop_cycles_per_second = counted->cycles_per_second;
+    if (counted->cycles_per_second)
+        stats->loop_cycle_us = counted->busy_us_per_second / counted->cycles_per_second;
+}
+
 static void get_stats(struct server *server, struct server_stats *stats)
 {
     struct server_port *port = port_of(server);
@@ -119,24 +149,19 @@ static void get_stats(struct server *server, struct server_stats *stats)
         .reads = counted->reads,
         .writes = counted->writes,
         .forwarded = replica.requests_forwarded,
-        .net_input_bytes = counted->input_bytes,
-        .net_output_bytes = counted->output_bytes,
         .clients_connected = clients_count(port->clients),
         .clients_max = (uint64_t)port->options.config->maxclients,
         .clients_blocked = 0, /* no blocking commands yet: waiting for the log is not it */
         .errors_replied = counted->errors,
         .ops_per_second = counted->ops_per_second,
-        .net_reads = counted->read_calls,
-        .net_writes = counted->write_calls,
-        .input_kb_per_second = (double)counted->input_per_second / 1024,
-        .output_kb_per_second = (double)counted->output_per_second / 1024,
         .keyspace_hits = port->server.observer->keyspace_hits,
         .keyspace_misses = port->server.observer->keyspace_misses,
         .commands_us = server_command_stats_total_us(port->commands),
         .memory_clients = clients_memory(port->clients),
     };
     clients_biggest(port->clients, &stats->client_biggest_input, &stats->client_biggest_output);
-    net_loop_stats(port->options.net, &stats->loop_cycles, &stats->loop_busy_us);
+    fill_network(port, stats);
+    fill_loop(port, stats);
     fill_memory(port, stats);
     fill_machine(stats);
 }
@@ -154,6 +179,7 @@ static void each_error(struct server *server, server_error_fn *each, void *conte
 static void reset_stats(struct server *server)
 {
     clients_reset_stats(port_of(server)->clients);
+    port_of(server)->traffic_before = peers_traffic(port_of(server)->peers);
     server_command_stats_reset(port_of(server)->commands);
 }
 

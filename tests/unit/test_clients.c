@@ -324,6 +324,7 @@ static void too_much_output_at_once(void **state)
     say_gets(a, 20);
     turns();
     assert_int_equal(clients_count(house.clients), 1);
+    assert_int_equal(clients_stats(house.clients)->closed_for_output, 1);
     assert_false(hear_all(a, &heard));
     close(a);
     close(b);
@@ -386,6 +387,36 @@ static void a_long_reply_over_the_limit_is_not_made(void **state)
     say(a, "KEYS *\r\n");
     assert_false(hear_all(a, &heard));
     assert_int_equal(heard.size, 0);
+    assert_int_equal(clients_stats(house.clients)->closed_for_output, 1);
+    close(a);
+    buffer_deinit(&heard);
+}
+
+/* The buffer of small replies grows, is given back when its client is idle, and each is counted; a
+ * large reply is not in it. */
+static void buffers_that_grow_and_shrink_are_counted(void **state)
+{
+    const struct clients_stats *stats = clients_stats(house.clients);
+    struct buffer heard = {0};
+    (void)state;
+    int a = dial();
+    say(a, "PING\r\n");
+    assert_hears(a, "+PONG\r\n");
+    assert_int_equal(stats->out_expands, 1);
+    say(a, "PING\r\n");
+    assert_hears(a, "+PONG\r\n");
+    assert_int_equal(stats->out_expands, 1);
+    say_set(a, "k", 200000, 'x');
+    say_gets(a, 1);
+    assert_true(hear_all(a, &heard));
+    assert_int_equal(heard.size, 5 + 9 + 200000 + 2);
+    assert_int_equal(stats->out_expands, 1);
+    say(a, "ECHO 01234567890123456789012345678901234567890123456789012345678901234567890123\r\n");
+    assert_true(hear_all(a, &heard));
+    assert_int_equal(stats->out_expands, 2);
+    assert_int_equal(stats->out_shrinks, 0);
+    pass(5000);
+    assert_int_equal(stats->out_shrinks, 1);
     close(a);
     buffer_deinit(&heard);
 }
@@ -520,6 +551,7 @@ int main(void)
         TEST(too_much_output_in_one_turn),
         TEST(a_long_reply_comes_whole_and_in_its_place),
         TEST(a_long_reply_over_the_limit_is_not_made),
+        TEST(buffers_that_grow_and_shrink_are_counted),
         TEST(too_much_output_for_too_long),
         TEST(a_client_that_says_its_last),
         TEST(a_client_that_is_killed),

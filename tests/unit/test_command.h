@@ -22,7 +22,7 @@
 #include "resp/parser.h"
 #include "storage/kv.h"
 
-enum { WORLD_CLIENTS_MAX = 4, WORLD_DIRECTIVES = 4 };
+enum { WORLD_CLIENTS_MAX = 4, WORLD_DIRECTIVES = 5 };
 
 struct world {
     struct server server; /* first: the port's handle */
@@ -97,6 +97,7 @@ static inline void world_each_error(struct server *server, server_error_fn *each
 {
     (void)server;
     each(context, "ERR", 3);
+    each(context, "WRONGPASS", 7);
     each(context, "WRONGTYPE", 1);
 }
 
@@ -239,6 +240,9 @@ static inline void world_init(struct world *world)
     world->directives[2].fixed = true;
     world->directives[3].name = "save";
     world->directives[3].fixed = true;
+    world->directives[4].name = "bind";
+    strcpy(world->directives[4].value, "127.0.0.1 -::1");
+    world->directives[4].fixed = true;
 }
 
 static inline void world_deinit(struct world *world)

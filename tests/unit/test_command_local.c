@@ -545,8 +545,8 @@ static void test_local_garbage(void **state)
         if (world->connection.out.bytes.size == 0)
             assert_string_equal(row->name, "client|reply");
         else if (!resp_3_to_2(buffer_bytes(&world->connection.out.bytes), &converted))
-            fail_msg("round %d, %s: %.*s", (int)round, row->name, (int)world->connection.out.bytes.size,
-                     world->connection.out.bytes.data);
+            fail_msg("round %d, %s: %.*s", (int)round, row->name,
+                     (int)world->connection.out.bytes.size, world->connection.out.bytes.data);
     }
     buffer_deinit(&converted);
 }
@@ -562,10 +562,8 @@ static void assert_info(struct world *world, const char *line, const char *wante
         fail_msg("%s: '%s' in %.*s", line, wanted, (int)reply.size, (const char *)reply.data);
 }
 
-static void test_info(void **state)
+static void fill_stats(struct world *world)
 {
-    struct world *world = *state;
-    fill_raft(world);
     world->stats = (struct server_stats){.start_ms = world->now_ms - 90000000,
                                          .clients_connected = 12,
                                          .memory_used = 3 << 20,
@@ -574,9 +572,29 @@ static void test_info(void **state)
                                          .memory_system = (uint64_t)8 << 30,
                                          .keyspace_hits = 5,
                                          .keyspace_misses = 6,
+                                         .net_input_bytes = 1000,
+                                         .net_output_bytes = 2000,
+                                         .peer_input_bytes = 30,
+                                         .peer_output_bytes = 40,
                                          .input_kb_per_second = 1.5,
+                                         .output_kb_per_second = 0.25,
+                                         .peer_input_kb_per_second = 2,
+                                         .peer_output_kb_per_second = 3,
+                                         .closed_for_input = 21,
+                                         .closed_for_output = 22,
+                                         .out_shrinks = 23,
+                                         .out_expands = 24,
+                                         .loop_cycles_per_second = 25,
+                                         .loop_cycle_us = 26,
                                          .system = "Linux 6 x86",
                                          .cpu_user_s = 1.5};
+}
+
+static void test_info(void **state)
+{
+    struct world *world = *state;
+    fill_raft(world);
+    fill_stats(world);
     static const char *const everywhere[] = {
         "# Server\r\nredis_version:7.2.4\r\n",
         "\r\nredis_raft_version:0.1.0\r\n",
@@ -587,12 +605,25 @@ static void test_info(void **state)
         "\r\nblocked_clients:0\r\n",
         "\r\nos:Linux 6 x86\r\n",
         "\r\nkeyspace_hits:5\r\nkeyspace_misses:6\r\n",
-        "\r\ninstantaneous_input_kbps:1.50\r\ninstantaneous_output_kbps:0.00\r\n",
+        "\r\ntotal_net_input_bytes:1030\r\ntotal_net_output_bytes:2040\r\n"
+        "total_net_repl_input_bytes:30\r\ntotal_net_repl_output_bytes:40\r\n"
+        "instantaneous_input_kbps:3.50\r\ninstantaneous_output_kbps:3.25\r\n"
+        "instantaneous_input_repl_kbps:2.00\r\ninstantaneous_output_repl_kbps:3.00\r\n",
+        "\r\nclient_query_buffer_limit_disconnections:21\r\n"
+        "client_output_buffer_limit_disconnections:22\r\n"
+        "reply_buffer_shrinks:23\r\nreply_buffer_expands:24\r\neventloop_cycles:",
+        "\r\ninstantaneous_eventloop_cycles_per_sec:25\r\n"
+        "instantaneous_eventloop_duration_usec:26\r\n"
+        "acl_access_denied_auth:7\r\nacl_access_denied_cmd:0\r\nacl_access_denied_key:0\r\n"
+        "acl_access_denied_channel:0\r\n",
+        "\r\nlistener0:name=tcp,bind=127.0.0.1,bind=-::1,port=7001\r\n",
         "\r\nmem_fragmentation_ratio:2.00\r\nmem_fragmentation_bytes:3145728\r\n",
         "\r\nused_memory_startup:1048576\r\nused_memory_dataset:2097152\r\n"
         "used_memory_dataset_perc:100.00%\r\n",
         "\r\ntotal_system_memory:8589934592\r\ntotal_system_memory_human:8.00G\r\n",
-        "# Modules\r\n\r\n# Errorstats\r\nerrorstat_ERR:count=3\r\nerrorstat_WRONGTYPE:count=1\r\n",
+        "# Modules\r\n\r\n# "
+        "Errorstats\r\nerrorstat_ERR:count=3\r\nerrorstat_WRONGPASS:count=7\r\nerrorstat_WRONGTYPE:"
+        "count=1\r\n",
         "\r\nused_memory:3145728\r\nused_memory_human:3.00M\r\n",
         "\r\nmaxmemory_policy:noeviction\r\n",
         "\r\nloading:0\r\n",
