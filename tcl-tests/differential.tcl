@@ -80,6 +80,34 @@ proc random_command {} {
     }
 }
 
+# A transaction, mostly; its replies are compared as they are, so nothing in it is in any order.
+# (Between WATCH and MULTI stands one command at most: a key made and deleted there counts as
+# unchanged here.)
+proc random_transaction {} {
+    set words {}
+    if {[below 3] == 0} {
+        lappend words [list WATCH {*}[some key]] {*}[ordered_command]
+    }
+    lappend words [list MULTI {*}[lrange [pick {} {} {} {} {} {} {} {} x] 0 0]]
+    for {set i [below 6]} {$i > 0} {incr i -1} { lappend words {*}[ordered_command] }
+    if {[below 10] == 0} { lappend words [list [pick MULTI UNWATCH EXEC DISCARD] ] }
+    lappend words [list [pick EXEC EXEC EXEC EXEC DISCARD]]
+}
+
+proc ordered_command {} {
+    set command [random_command]
+    return [expr {[string equal -nocase [lindex $command 0] KEYS] ? {} : [list $command]}]
+}
+
+# One or more.
+proc random_commands {} {
+    switch [below 30] {
+        0 - 1 { return [random_transaction] }
+        2 { return [list [list [pick EXEC DISCARD UNWATCH]]] }
+        default { return [list [random_command]] }
+    }
+}
+
 # What Redis 7.0 (the reference that is at hand) words differently from 7.2, and lists in any order.
 proc comparable {command reply} {
     if {[string equal -nocase [lindex $command 0] KEYS] && [string index $reply 0] eq "\["} {
@@ -98,7 +126,7 @@ proc run_differential {id proto from count} {
     set history {}
     for {set done 0} {$done < $count} {incr done 100} {
         set commands {}
-        for {set i 0} {$i < 100} {incr i} { lappend commands [random_command] }
+        while {[llength $commands] < 100} { lappend commands {*}[random_commands] }
         $theirs -pipeline $commands
         $ours -pipeline $commands
         set difference {}
@@ -109,6 +137,8 @@ proc run_differential {id proto from count} {
             if {$expected ne $actual && $difference eq {}} {
                 set key [lindex $command 1]
                 set about [lrange [lmap c $history { if {$key ni $c} continue; set c }] end-6 end]
+                # (of a transaction, all of it)
+                if {[lindex $command 0] eq "EXEC"} { set about [lrange $history end-9 end] }
                 set difference "redis-server: [shorten $expected]\n  the cluster: [shorten $actual]\n           to\
                     [shorten [resp::quote $command]]\n   (seed $from; the last commands on that key:\n   [join \
                     [lmap c $about { resp::quote $c }] "\n   "])"

@@ -56,6 +56,7 @@ void call_carry(struct call *call, const struct command *command, const struct b
                                   .argv = argv,
                                   .argc = argc,
                                   .allows = call->allows,
+                                  .database = call->database,
                                   .protocol = protocol};
 }
 

@@ -83,9 +83,13 @@ const struct command *command_find(const struct bytes *argv, uint32_t argc)
     return find_row(lower, size);
 }
 
-const struct command *command_table(uint32_t *count)
+const struct command *command_table(uint32_t *count, uint32_t *all)
 {
     *count = command_rows_count;
+    while (command_rows[*count - 1].flags & CMD_INTERNAL)
+        --*count;
+    if (all)
+        *all = command_rows_count;
     return command_rows;
 }
 
@@ -157,7 +161,8 @@ static bool is_of(const struct command *command, uint8_t meaning)
 static bool find(struct call *call)
 {
     call->command = command_find(call->argv, call->argc);
-    if (!call->command || !is_of(call->command, command_meaning_newest)) {
+    if (!call->command || !is_of(call->command, command_meaning_newest) ||
+        (call->connection && call->command->flags & CMD_INTERNAL)) {
         refuse_unknown(call->reply, call->argv, call->argc);
         return false;
     }
@@ -199,7 +204,7 @@ static bool admit_carried(struct call *call)
     return false;
 }
 
-static bool admit_found(struct call *call)
+bool command_admit_found(struct call *call)
 {
     if (call->database >= DB_DATABASES) {
         reply_error(call->reply, ERROR_DATABASE);
@@ -220,18 +225,22 @@ static bool admit_found(struct call *call)
 
 bool command_admit(struct call *call)
 {
-    return find(call) && admit_found(call);
+    return find(call) && command_admit_found(call);
 }
 
-/* The same with authentication in Redis's place. */
-static bool admit_from(struct connection *connection, struct call *call)
+static bool is_let_in(const struct connection *connection, struct call *call)
 {
-    if (!find(call))
-        return false;
     if (connection->authenticated || call->command->flags & CMD_NO_AUTH)
-        return admit_found(call);
+        return true;
     reply_error(call->reply, "NOAUTH Authentication required.");
     return false;
+}
+
+static enum command_class class_of(const struct command *command)
+{
+    if (command->flags & CMD_LOCAL)
+        return COMMAND_LOCAL;
+    return command->flags & CMD_READ ? COMMAND_READ : COMMAND_WRITE;
 }
 
 /* ---- what the network calls -------------------------------------------------------- */
@@ -255,18 +264,22 @@ enum command_class command_classify(struct connection *connection, const struct 
     struct call call = {.argv = argv,
                         .argc = argc,
                         .reply = &reply,
+                        .connection = connection,
                         .meaning = command_meaning_newest,
                         .database = connection->database};
-    if (command_refuse_after_multi(connection, &reply, argv, argc))
-        return COMMAND_REFUSED;
-    bool admitted = admit_from(connection, &call);
+    bool is_found = find(&call) && is_let_in(connection, &call);
     *command = call.command;
-    if (!admitted)
+    if (!is_found) {
+        connection->transaction.is_aborted |= connection->transaction.is_open;
         return COMMAND_REFUSED;
-    connection->last_command = (*command)->name;
-    if ((*command)->flags & CMD_LOCAL)
-        return COMMAND_LOCAL;
-    return (*command)->flags & CMD_READ ? COMMAND_READ : COMMAND_WRITE;
+    }
+    enum command_class class = command_classify_in_transaction(&call, connection);
+    *command = call.command;
+    if (class == COMMAND_OTHER)
+        class = command_admit_found(&call) ? class_of(call.command) : COMMAND_REFUSED;
+    if (class != COMMAND_REFUSED)
+        connection->last_command = (*command)->name;
+    return class;
 }
 
 void command_run_local(struct connection *connection, struct server *server,

@@ -122,12 +122,14 @@ static void describe(const struct connection *connection, int64_t now_ms, struct
                   connection->address, connection->local_address, connection->fd,
                   or_empty(connection->name));
     buffer_printf(out,
-                  " age=%" PRId64 " idle=%" PRId64 " flags=%s db=%u sub=0 psub=0 ssub=0 multi=-1",
+                  " age=%" PRId64 " idle=%" PRId64 " flags=%s db=%u sub=0 psub=0 ssub=0 multi=%d",
                   seconds_since(connection->created_ms, now_ms),
                   seconds_since(connection->last_active_ms, now_ms), flags_of(connection),
-                  connection->database);
-    buffer_printf(out, " qbuf=%zu qbuf-free=%zu argv-mem=%zu multi-mem=0", connection->query_bytes,
-                  connection->query_free_bytes, connection->argv_bytes);
+                  connection->database,
+                  connection->transaction.is_open ? (int)connection->transaction.count : -1);
+    buffer_printf(out, " qbuf=%zu qbuf-free=%zu argv-mem=%zu multi-mem=%zu",
+                  connection->query_bytes, connection->query_free_bytes, connection->argv_bytes,
+                  connection->transaction.elements.size + connection->transaction.watches.size);
     /* Small replies are in one buffer; the list is that of large ones. */
     const struct outbox *replies = &connection->out;
     buffer_printf(out, " rbs=%zu rbp=%zu obl=%zu oll=%u omem=%zu tot-mem=%zu events=%s",

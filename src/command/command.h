@@ -19,6 +19,12 @@ struct command_observer; /* observer.h: who counts */
 struct connection;       /* connection.h: one connection's state */
 struct server;           /* server.h: what local commands may ask of the rest of the process */
 
+/* Words of a command taken apart; the array is owned. */
+struct words {
+    struct bytes *argv;
+    uint32_t capacity;
+};
+
 /* How far a long command has come: a walk over the keyspace, or over its own words.  While it is
  * unfinished it has replied nothing, and the state machine is asked again; nobody else reads or
  * changes the data in between. */
@@ -32,8 +38,9 @@ struct walk_state {
     /* Parts of the reply, whose number must stand before them; the newest are in `found`. */
     struct rope parts;
     struct buffer found;
-    int64_t budget; /* of a slice: see call_slice(); of SCAN what is left of COUNT */
-    uint64_t work;  /* db_work() at its beginning */
+    struct words words; /* of what it carries */
+    int64_t budget;     /* of a slice: see call_slice(); of SCAN what is left of COUNT */
+    uint64_t work;      /* db_work() at its beginning */
 };
 
 /* What a command asks to have executed for it: call_carry(). */
@@ -43,6 +50,7 @@ struct carry {
     uint32_t argc;
     unsigned allows; /* what it may carry itself: call.allows, or less */
     int protocol;    /* of its reply, for call.carried */
+    unsigned database;
 };
 
 /* One execution of one command, or a slice of it. */
@@ -74,7 +82,7 @@ typedef void command_fn(struct call *call);
 typedef bool command_words_fn(struct call *call);
 
 enum command_flags {
-    /* Exactly one of three: where the command runs. */
+    /* Exactly one of three: where the command runs.  (raft.exec is a read or a write.) */
     CMD_LOCAL = 1 << 0, /* at once, on the node that the client is connected to: PING, INFO */
     CMD_READ = 1 << 1,  /* on the leader, after it confirmed that it is one */
     CMD_WRITE = 1 << 2, /* through the log, on every node */
@@ -98,8 +106,13 @@ enum command_flags {
     CMD_MOVABLE_KEYS = 1 << 17,   /* `keys` does not tell them */
     CMD_HASH = 1 << 18,
     CMD_SET = 1 << 19,
+    CMD_TRANSACTION = 1 << 20,
+    CMD_SKIP_SLOWLOG = 1 << 21,
 
-    CMD_SINCE_SHIFT = 24 /* above it: the first meaning that has it, 0: all of them */
+    CMD_INTERNAL = 1 << 22, /* made by a member; for a client there is no such command */
+    CMD_PURE = 1 << 23,     /* local, and changes nothing: inside MULTI it is done when queued */
+
+    CMD_SINCE_SHIFT = 28 /* above it: the first meaning that has it, 0: all of them */
 };
 
 struct command {
@@ -130,7 +143,9 @@ const struct command *command_lookup(struct bytes name);
 /* By the words of a call: a container's subcommand is looked up, too.  NULL: no such command, or no
  * such subcommand. */
 const struct command *command_find(const struct bytes *argv, uint32_t argc);
-const struct command *command_table(uint32_t *count);
+/* Those that clients may call, in the order of table.c; behind them in the same array up to `all`
+ * (may be NULL) those that members make for themselves. */
+const struct command *command_table(uint32_t *count, uint32_t *all);
 
 /* Whether the words of `call`, whose `command` this sets, may be proposed, or read, under its
  * meaning: the command is known, its arity and options are right, it is of that meaning, and so is
@@ -143,6 +158,8 @@ enum command_class {
     COMMAND_LOCAL,  /* command_run_local() */
     COMMAND_READ,   /* through replica_submit(), as a read */
     COMMAND_WRITE,  /* through replica_submit(), as a write */
+    COMMAND_QUEUED, /* command_queue(): it is kept for EXEC */
+    COMMAND_OTHER,  /* not of command_classify() */
     COMMAND_REFUSED /* the error reply was written to connection->out; done */
 };
 
@@ -152,6 +169,19 @@ enum command_class {
  * command. */
 enum command_class command_classify(struct connection *connection, const struct bytes *argv,
                                     uint32_t argc, const struct command **command);
+/* What a read or write is asked for with: command_encode() of its words; for EXEC the whole
+ * transaction, which ends with it. */
+struct blob *command_take_request(struct connection *connection, const struct command *command,
+                                  const struct bytes *argv, uint32_t argc);
+/* Whether it may not be asked for before all replies to earlier ones are there, and whether nothing
+ * may follow before its own is: connection->transaction.awaits then says so. */
+bool command_needs_reply(const struct connection *connection, const struct command *command,
+                         const struct bytes *argv, uint32_t argc);
+/* That reply; `is_done`: it is one of the command's own.  Returns what the client is to get. */
+struct bytes command_reply_came(struct connection *connection, bool is_done, struct bytes reply);
+/* Answers QUEUED. */
+void command_queue(struct connection *connection, struct server *server,
+                   const struct command *command, const struct bytes *argv, uint32_t argc);
 /* Appends the reply to connection->out, nothing if connection_is_silent(). */
 void command_run_local(struct connection *connection, struct server *server,
                        const struct command *command, const struct bytes *argv, uint32_t argc);

@@ -6,6 +6,8 @@
 #include "command/command.h"
 #include "command/fields.h"
 
+struct connection;
+
 enum {
     /* Largest client id of ONCE. */
     ONCE_CLIENT_MAX = 128,
@@ -101,11 +103,6 @@ void connection_set_word(char **field, struct bytes word); /* an empty word: NUL
 /* glob.c: Redis's patterns (* ? [a-z] [^a] \x). */
 bool command_glob_match(struct bytes pattern, struct bytes text, bool ignore_case);
 
-/* after_multi.c.  True: answered. */
-struct connection;
-bool command_refuse_after_multi(struct connection *connection, struct reply *reply,
-                                const struct bytes *argv, uint32_t argc);
-
 /* table.c */
 extern const struct command command_rows[];
 extern const uint32_t command_rows_count;
@@ -161,6 +158,16 @@ command_words_fn words_copy;
 /* databases.c */
 command_fn cmd_select, cmd_swapdb, cmd_move;
 command_words_fn words_swapdb, words_move;
+/* classify.c.  As command_admit(), of a command that was found. */
+bool command_admit_found(struct call *call);
+
+/* multi.c.  COMMAND_OTHER: has nothing to do with transactions.  May set call->command. */
+enum command_class command_classify_in_transaction(struct call *call,
+                                                   struct connection *connection);
+command_fn cmd_multi, cmd_discard, cmd_exec_alone, cmd_unwatch;
+/* exec.c */
+command_fn cmd_watch, cmd_exec;
+command_words_fn words_exec;
 /* once.c */
 command_fn cmd_once;
 command_words_fn words_once;

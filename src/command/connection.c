@@ -21,6 +21,7 @@ static void forget_names(struct connection *connection)
 void connection_deinit(struct connection *connection)
 {
     forget_names(connection);
+    transaction_deinit(&connection->transaction);
     outbox_deinit(&connection->out);
 }
 
@@ -29,7 +30,7 @@ void connection_reset(struct connection *connection, bool needs_password)
 {
     connection->protocol = 2;
     connection->database = 0;
-    connection->after_multi = false;
+    transaction_end(&connection->transaction);
     connection->authenticated = !needs_password;
     connection->no_evict = false;
     connection->no_touch = false;

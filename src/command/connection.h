@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "base/outbox.h"
+#include "command/transaction.h"
 
 /* CLIENT REPLY: SKIP silences the present command, SKIP_NEXT the present and the next one. */
 enum connection_reply_mode {
@@ -20,9 +21,9 @@ struct connection {
     uint8_t database;   /* SELECT */
     bool authenticated; /* true when no password is configured */
     bool no_evict, no_touch;
-    bool after_multi;       /* see after_multi.c */
     bool close_after_reply; /* QUIT, a protocol error, CLIENT KILL of oneself */
     enum connection_reply_mode reply_mode;
+    struct transaction transaction;
     char *name;     /* CLIENT SETNAME; owned, NULL: none */
     char *lib_name; /* CLIENT SETINFO; owned, NULL: none */
     char *lib_version;

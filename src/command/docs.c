@@ -221,6 +221,16 @@ static const struct command_docs rows[] = {
      "Executes a command at most once, however often it is sent, and repeats its reply.",
      "client-id request-id:integer command [arg...]", "", ""},
 
+    /* Transactions. */
+    {"multi", "transactions", "1.2.0", "O(1)", "Begins a transaction: what follows is queued.",
+     "", "", ""},
+    {"exec", "transactions", "1.2.0", "Depends on commands in the transaction",
+     "Executes the queued commands, all at once.", "", "", ""},
+    {"discard", "transactions", "2.0.0", "O(N)", "Gives up the transaction.", "", "", ""},
+    {"watch", "transactions", "2.2.0", "O(1) for every key.",
+     "Makes EXEC depend on keys that have not changed since.", "key...", "RO", ""},
+    {"unwatch", "transactions", "2.2.0", "O(1)", "Forgets the watched keys.", "", "", ""},
+
     /* Connection. */
     {"ping", "connection", "1.0.0", "O(1)", "Answers PONG, or the message.",
      "[message]", "", EVERY_SHARD},

@@ -40,6 +40,7 @@ static void push(struct execution *execution, const struct carry *carry)
     frame->argc = carry->argc;
     frame->allows = carry->allows;
     frame->protocol = carry->protocol;
+    frame->database = carry->database;
     buffer_clear(&frame->reply);
 }
 
@@ -51,6 +52,7 @@ static void pop(struct execution *execution)
         buffer_deinit(&frame->walk.found);
     if (frame->walk.parts.capacity > 0)
         rope_deinit(&frame->walk.parts);
+    memory_free(frame->walk.words.argv);
     frame->walk = (struct walk_state){0};
     frame->took = 0;
     execution->depth--;
@@ -97,13 +99,16 @@ static bool step_and_move(struct execution *execution, struct call *call)
     struct reply own = {&frame->reply, frame->protocol};
     struct reply *outermost = call->reply;
     struct rope *rest = call->rest;
+    unsigned database = call->database;
     if (execution->depth > 1) {
         call->reply = &own;
         call->rest = NULL;
+        call->database = frame->database;
     }
     step(execution, call, frame);
     call->reply = outermost;
     call->rest = rest;
+    call->database = database;
     if (frame->walk.unfinished)
         return false;
     if (execution->carry.command)

@@ -1,6 +1,6 @@
 /* An execution: the command that the log or a reader asked for, and what that carries in its turn.
  *
- *     ONCE -> command            of later issues: EXEC -> command, ONCE -> EXEC -> script -> command
+ *     ONCE -> command, EXEC -> command, ONCE -> EXEC -> command; later EXEC -> script -> command
  *
  * Each has a frame: its own words, its own progress, its own line in the statistics.  A command that
  * carries another names it with call_carry() and returns; when that has ended, in this slice or in
@@ -21,6 +21,7 @@ struct frame {
     unsigned allows;        /* CMD_READ, CMD_WRITE: which of them it may carry */
     struct walk_state walk; /* unfinished: its next slice begins there */
     int protocol;           /* of the reply; the outermost's is the call's */
+    unsigned database;      /* likewise */
     struct buffer reply;    /* of what is carried */
     uint64_t took;          /* so far, what it carried included: the observer's */
 };

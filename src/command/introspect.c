@@ -25,7 +25,7 @@ static bool belongs_to(const struct command *command, const struct command *cont
 static uint32_t subcommands_count(const struct command *container)
 {
     uint32_t total, count = 0;
-    const struct command *table = command_table(&total);
+    const struct command *table = command_table(&total, NULL);
     for (uint32_t i = 0; i < total; i++)
         count += belongs_to(&table[i], container);
     return count;
@@ -34,7 +34,7 @@ static uint32_t subcommands_count(const struct command *container)
 static uint32_t commands_count(void)
 {
     uint32_t total, count = 0;
-    const struct command *table = command_table(&total);
+    const struct command *table = command_table(&total, NULL);
     for (uint32_t i = 0; i < total; i++)
         count += !is_subcommand(&table[i]);
     return count;
@@ -106,6 +106,7 @@ static void reply_flags(const struct command *command, struct reply *reply)
     word_if(&set, flags & CMD_FAST, "fast");
     word_if(&set, flags & CMD_NO_AUTH, "no_auth");
     word_if(&set, flags & CMD_MOVABLE_KEYS, "movablekeys");
+    word_if(&set, flags & CMD_SKIP_SLOWLOG, "skip_slowlog");
     word_if(&set, flags & CMD_ALLOW_BUSY, "allow_busy");
     word_set_finish(&set, reply);
 }
@@ -124,6 +125,7 @@ static void categories_of(const struct command *command, struct word_set *set)
     word_if(set, !(flags & CMD_FAST), "@slow");
     word_if(set, flags & (CMD_ADMIN | CMD_DANGEROUS), "@dangerous");
     word_if(set, flags & CMD_CONNECTION, "@connection");
+    word_if(set, flags & CMD_TRANSACTION, "@transaction");
 }
 
 static void pair_integer(struct reply *reply, const char *name, int64_t value)
@@ -209,7 +211,7 @@ static void reply_row(const struct command *command, struct reply *reply);
 static void reply_subcommand_rows(const struct command *container, struct reply *reply)
 {
     uint32_t total;
-    const struct command *table = command_table(&total);
+    const struct command *table = command_table(&total, NULL);
     reply_set(reply, subcommands_count(container));
     for (uint32_t i = 0; i < total; i++)
         if (belongs_to(&table[i], container))
@@ -240,7 +242,7 @@ static void reply_row(const struct command *command, struct reply *reply)
 void cmd_command(struct call *call)
 {
     uint32_t total;
-    const struct command *table = command_table(&total);
+    const struct command *table = command_table(&total, NULL);
     reply_array(call->reply, commands_count());
     for (uint32_t i = 0; i < total; i++)
         if (!is_subcommand(&table[i]))
@@ -301,7 +303,7 @@ static void reply_docs(const struct command *command, struct reply *reply)
     if (!subcommands)
         return;
     uint32_t total;
-    const struct command *table = command_table(&total);
+    const struct command *table = command_table(&total, NULL);
     reply_bulk_string(reply, "subcommands");
     reply_map(reply, subcommands);
     for (uint32_t i = 0; i < total; i++)
@@ -312,7 +314,7 @@ static void reply_docs(const struct command *command, struct reply *reply)
 void cmd_command_docs(struct call *call)
 {
     uint32_t total, found = 0;
-    const struct command *table = command_table(&total);
+    const struct command *table = command_table(&total, NULL);
     if (call->argc == 2) {
         reply_map(call->reply, commands_count());
         for (uint32_t i = 0; i < total; i++)
@@ -382,7 +384,7 @@ void cmd_command_list(struct call *call)
 {
     enum filter filter;
     uint32_t total;
-    const struct command *table = command_table(&total);
+    const struct command *table = command_table(&total, NULL);
     if (!parse_filter(call, &filter)) {
         reply_error(call->reply, ERROR_SYNTAX);
         return;

@@ -14,6 +14,7 @@
  * A new command is a row here, a function in its family's file, a row in docs.c (which a unit test
  * demands) and a declaration in commands.h. */
 #include "command/commands.h"
+#include "command/exec_form.h"
 
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers" /* what most rows leave out */
 
@@ -33,6 +34,7 @@
 #define BOX CMD_CONTAINER
 #define ANY (CMD_LOADING | CMD_STALE)                            /* in any state of the server */
 #define META (ANY | CMD_NOSCRIPT)                                /* not about the data */
+#define TX CMD_TRANSACTION
 #define DOOR (META | FAST | CONN | CMD_NO_AUTH | CMD_ALLOW_BUSY) /* before AUTH */
 #define SINCE_2 (2u << CMD_SINCE_SHIFT) /* meaning.c */
 #define SINCE_3 (3u << CMD_SINCE_SHIFT)
@@ -147,9 +149,16 @@ const struct command command_rows[] = {
     /* Exactly once: carries one of the above. */
     {"once",              -4, W | OOM | CMD_MOVABLE_KEYS,        NO_KEYS,  cmd_once, words_once},
 
+    /* Transactions. */
+    {"multi",              1, L | TX | META | FAST | CMD_ALLOW_BUSY | SINCE_3, NO_KEYS, cmd_multi},
+    {"exec",               1, L | TX | META | CMD_SKIP_SLOWLOG | SINCE_3, NO_KEYS, cmd_exec_alone},
+    {"discard",            1, L | TX | META | FAST | CMD_ALLOW_BUSY | SINCE_3, NO_KEYS, cmd_discard},
+    {"watch",             -2, R | TX | META | FAST | CMD_ALLOW_BUSY | SINCE_3, ALL_KEYS, cmd_watch},
+    {"unwatch",            1, L | TX | META | FAST | CMD_ALLOW_BUSY | SINCE_3, NO_KEYS, cmd_unwatch},
+
     /* Connection. */
-    {"ping",              -1, L | CONN | FAST,                   NO_KEYS,  cmd_ping},
-    {"echo",               2, L | CONN | FAST | ANY,             NO_KEYS,  cmd_echo},
+    {"ping",              -1, L | CONN | FAST | CMD_PURE,        NO_KEYS,  cmd_ping},
+    {"echo",               2, L | CONN | FAST | ANY | CMD_PURE,  NO_KEYS,  cmd_echo},
     {"quit",              -1, L | DOOR,                          NO_KEYS,  cmd_quit},
     {"reset",              1, L | DOOR,                          NO_KEYS,  cmd_reset},
     {"hello",             -1, L | DOOR,                          NO_KEYS,  cmd_hello},
@@ -157,12 +166,12 @@ const struct command command_rows[] = {
     {"select",             2, L | CONN | FAST | ANY,             NO_KEYS,  cmd_select},
 
     {"client",            -2, L | BOX,                           NO_KEYS,  NULL},
-    {"client|getname",     2, L | META | CONN,                   NO_KEYS,  cmd_client_getname},
-    {"client|help",        2, L | ANY | CONN,                    NO_KEYS,  cmd_client_help},
-    {"client|id",          2, L | META | CONN,                   NO_KEYS,  cmd_client_id},
-    {"client|info",        2, L | META | CONN,                   NO_KEYS,  cmd_client_info},
+    {"client|getname",     2, L | META | CONN | CMD_PURE,        NO_KEYS,  cmd_client_getname},
+    {"client|help",        2, L | ANY | CONN | CMD_PURE,         NO_KEYS,  cmd_client_help},
+    {"client|id",          2, L | META | CONN | CMD_PURE,        NO_KEYS,  cmd_client_id},
+    {"client|info",        2, L | META | CONN | CMD_PURE,        NO_KEYS,  cmd_client_info},
     {"client|kill",       -3, L | META | CONN | ADMIN,           NO_KEYS,  cmd_client_kill},
-    {"client|list",       -2, L | META | CONN | ADMIN,           NO_KEYS,  cmd_client_list},
+    {"client|list",       -2, L | META | CONN | ADMIN | CMD_PURE, NO_KEYS,  cmd_client_list},
     {"client|no-evict",    3, L | META | CONN | ADMIN,           NO_KEYS,  cmd_client_no_evict},
     {"client|no-touch",    3, L | META | CONN,                   NO_KEYS,  cmd_client_no_touch},
     {"client|reply",       3, L | META | CONN,                   NO_KEYS,  cmd_client_reply},
@@ -170,25 +179,28 @@ const struct command command_rows[] = {
     {"client|setname",     3, L | META | CONN,                   NO_KEYS,  cmd_client_setname},
 
     /* Server. */
-    {"command",           -1, L | BOX | ANY | CONN,              NO_KEYS,  cmd_command},
-    {"command|count",      2, L | ANY | CONN,                    NO_KEYS,  cmd_command_count},
-    {"command|docs",      -2, L | ANY | CONN,                    NO_KEYS,  cmd_command_docs},
-    {"command|getkeys",   -3, L | ANY | CONN,                    NO_KEYS,  cmd_command_getkeys},
-    {"command|getkeysandflags", -3, L | ANY | CONN,              NO_KEYS,  cmd_command_getkeysandflags},
-    {"command|help",       2, L | ANY | CONN,                    NO_KEYS,  cmd_command_help},
-    {"command|info",      -2, L | ANY | CONN,                    NO_KEYS,  cmd_command_info},
-    {"command|list",      -2, L | ANY | CONN,                    NO_KEYS,  cmd_command_list},
+    {"command",           -1, L | BOX | ANY | CONN | CMD_PURE,              NO_KEYS,  cmd_command},
+    {"command|count",      2, L | ANY | CONN | CMD_PURE,         NO_KEYS,  cmd_command_count},
+    {"command|docs",      -2, L | ANY | CONN | CMD_PURE,         NO_KEYS,  cmd_command_docs},
+    {"command|getkeys",   -3, L | ANY | CONN | CMD_PURE,         NO_KEYS,  cmd_command_getkeys},
+    {"command|getkeysandflags", -3, L | ANY | CONN | CMD_PURE,              NO_KEYS,  cmd_command_getkeysandflags},
+    {"command|help",       2, L | ANY | CONN | CMD_PURE,         NO_KEYS,  cmd_command_help},
+    {"command|info",      -2, L | ANY | CONN | CMD_PURE,         NO_KEYS,  cmd_command_info},
+    {"command|list",      -2, L | ANY | CONN | CMD_PURE,         NO_KEYS,  cmd_command_list},
     {"config",            -2, L | BOX,                           NO_KEYS,  NULL},
-    {"config|get",        -3, L | META | ADMIN,                  NO_KEYS,  cmd_config_get},
-    {"config|help",        2, L | ANY,                           NO_KEYS,  cmd_config_help},
+    {"config|get",        -3, L | META | ADMIN | CMD_PURE,                  NO_KEYS,  cmd_config_get},
+    {"config|help",        2, L | ANY | CMD_PURE,                           NO_KEYS,  cmd_config_help},
     {"config|resetstat",   2, L | META | ADMIN,                  NO_KEYS,  cmd_config_resetstat},
     {"config|rewrite",     2, L | META | ADMIN,                  NO_KEYS,  cmd_config_rewrite},
     {"config|set",        -4, L | META | ADMIN,                  NO_KEYS,  cmd_config_set},
-    {"info",              -1, L | ANY | RISKY,                   NO_KEYS,  cmd_info},
-    {"time",               1, L | ANY | FAST,                    NO_KEYS,  cmd_time},
-    {"role",               1, L | META | FAST | RISKY | CMD_ADMIN_CATEGORY, NO_KEYS,  cmd_role},
-    {"raft.status",        1, L | META,                          NO_KEYS,  cmd_raft_status},
-    {"cluster",           -2, L | ANY,                           NO_KEYS,  cmd_cluster},
+    {"info",              -1, L | ANY | RISKY | CMD_PURE,        NO_KEYS,  cmd_info},
+    {"time",               1, L | ANY | FAST | CMD_PURE,         NO_KEYS,  cmd_time},
+    {"role",               1, L | META | FAST | RISKY | CMD_ADMIN_CATEGORY | CMD_PURE, NO_KEYS,  cmd_role},
+    {"raft.status",        1, L | META | CMD_PURE,                          NO_KEYS,  cmd_raft_status},
+    {"cluster",           -2, L | ANY | CMD_PURE,                           NO_KEYS,  cmd_cluster},
+
+    /* Made by members: the last rows. */
+    {EXEC_NAME,           -2, R | W | CMD_INTERNAL | SINCE_3,    NO_KEYS,  cmd_exec, words_exec},
 };
 /* clang-format on */
 

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/fatal.h"
 #include "base/log.h"
 #include "command/command.h"
 #include "command/observer.h"
@@ -84,6 +85,10 @@ static void on_done(void *context, struct request *request, enum request_outcome
     }
     if (outcome != REQUEST_DONE)
         reply = failure_text(outcome);
+    if (client->awaited == request) {
+        client->awaited = NULL;
+        reply = command_reply_came(&client->connection, outcome == REQUEST_DONE, reply);
+    }
     count_error(client, reply);
     pipeline_finish(&client->pipeline, request, reply, &client->connection.out);
 }
@@ -102,11 +107,15 @@ static struct request *make_request(struct client *client, enum request_kind kin
     return request;
 }
 
-static void submit(struct client *client, enum request_kind kind, const struct bytes *argv,
-                   uint32_t argc)
+static void submit(struct client *client, enum request_kind kind, const struct command *command,
+                   const struct bytes *argv, uint32_t argc)
 {
     struct clients *clients = client->clients;
-    struct request *request = make_request(client, kind, command_encode(argv, argc));
+    struct connection *connection = &client->connection;
+    struct blob *words = command_take_request(connection, command, argv, argc);
+    struct request *request = make_request(client, kind, words);
+    if (connection->transaction.awaits != AWAITS_NOTHING)
+        client->awaited = request;
     pipeline_add(&client->pipeline, request, connection_is_silent(&client->connection),
                  clients->turn_number);
     if (kind == REQUEST_READ)
@@ -208,17 +217,19 @@ static void stall(struct client *client)
     client->stalled = true;
 }
 
-static bool must_wait(struct client *client, enum command_class class)
+static bool must_wait(struct client *client, enum command_class class,
+                      const struct command *command, const struct bytes *argv, uint32_t argc)
 {
     enum request_kind kind = class == COMMAND_WRITE ? REQUEST_WRITE : REQUEST_READ;
-    bool is_local = class == COMMAND_LOCAL || class == COMMAND_REFUSED;
+    bool is_local = class != COMMAND_READ && class != COMMAND_WRITE;
     if (!is_local && replica_congested(client->clients->options.replica)) {
         stall(client);
         return true;
     }
     if (client->pipeline.count == 0)
         return false;
-    if (is_local)
+    if (is_local || client->awaited ||
+        command_needs_reply(&client->connection, command, argv, argc))
         return true;
     return !pipeline_takes(&client->pipeline, kind, client->clients->turn_number) ||
            is_refused_by_mode(client->clients, kind);
@@ -239,12 +250,16 @@ static void run(struct client *client, enum command_class class, const struct co
         command_run_local(&client->connection, clients->options.server, command, argv, argc);
         client->connection.argv_bytes = 0;
         break;
+    case COMMAND_QUEUED:
+        command_queue(&client->connection, clients->options.server, command, argv, argc);
+        break;
+    case COMMAND_OTHER: check(false); break;
     case COMMAND_READ:
     case COMMAND_WRITE:
         if (is_refused_by_mode(clients, kind))
             refuse_by_mode(client);
         else
-            submit(client, kind, argv, argc);
+            submit(client, kind, command, argv, argc);
         break;
     }
 }
@@ -254,16 +269,14 @@ static bool execute(struct client *client, const struct bytes *argv, uint32_t ar
 {
     struct connection *connection = &client->connection;
     enum connection_reply_mode mode = connection->reply_mode;
-    bool after_multi = connection->after_multi;
     const char *last_command = connection->last_command;
     size_t before = connection->out.bytes.size;
     const struct command *command;
     if (refuse_peer(client, argv[0]) || refuse_http(client, argv[0]))
         return true;
     enum command_class class = command_classify(connection, argv, argc, &command);
-    if (must_wait(client, class)) {
+    if (must_wait(client, class, command, argv, argc)) {
         connection->reply_mode = mode;
-        connection->after_multi = after_multi;
         connection->last_command = last_command;
         connection->out.bytes.size = before;
         return false;

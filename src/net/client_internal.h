@@ -33,9 +33,10 @@ struct client {
     size_t command_size; /* of the command behind them, which waits; 0: not taken apart yet */
     size_t out_capacity; /* of the run of small replies, when it was last looked at */
     struct pipeline pipeline;
-    int64_t active_ms; /* monotonic: the last bytes from the client */
-    int64_t soft_ms;   /* output has been over the soft limit since; 0: it is not */
-    const char *doom;  /* why it is to be closed; NULL: it is not */
+    struct request *awaited; /* in it: nothing may follow before its reply is there; or NULL */
+    int64_t active_ms;       /* monotonic: the last bytes from the client */
+    int64_t soft_ms;         /* output has been over the soft limit since; 0: it is not */
+    const char *doom;        /* why it is to be closed; NULL: it is not */
     bool in_turn;
     bool blocked; /* a complete command waits for the pipeline to drain */
     bool stalled; /* blocked because the replica has no room */

@@ -2,6 +2,7 @@
 #include "server/command_stats.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/memory.h"
 #include "server/histogram.h"
@@ -56,6 +57,16 @@ static void finish(struct command_stats *stats, struct row *row, uint64_t took, 
     server_histogram_add(row->latency, took);
 }
 
+/* What members make for themselves is counted as what the client called; NULL: as nothing. */
+static struct row *row_of(struct command_stats *stats, const struct command *command)
+{
+    if (command->flags & CMD_INTERNAL) {
+        const char *behind_prefix = strchr(command->name, '.');
+        command = behind_prefix ? command_lookup(bytes_from_string(behind_prefix + 1)) : NULL;
+    }
+    return command ? &stats->rows[command - stats->table] : NULL;
+}
+
 static void end(struct command_observer *observer, const struct command *command, uint64_t *took,
                 bool finished, bool failed)
 {
@@ -63,8 +74,9 @@ static void end(struct command_observer *observer, const struct command *command
     uint64_t slice = server_ticks_since(&stats->ticks, stats->began);
     *took += slice;
     stats->total += slice;
-    if (finished)
-        finish(stats, &stats->rows[command - stats->table], *took, failed);
+    struct row *row = finished ? row_of(stats, command) : NULL;
+    if (row)
+        finish(stats, row, *took, failed);
 }
 
 static void rejected(struct command_observer *observer, const struct command *command)
@@ -103,7 +115,7 @@ struct command_stats *server_command_stats_new(const struct config *config)
         .begin = begin, .end = end, .rejected = rejected, .answered_error = answered_error};
     stats->config = config;
     server_ticks_start(&stats->ticks);
-    stats->table = command_table(&stats->rows_count);
+    stats->table = command_table(&stats->rows_count, NULL);
     stats->rows = memory_new(stats->rows_count * sizeof *stats->rows);
     return stats;
 }

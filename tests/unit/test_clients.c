@@ -70,6 +70,73 @@ static void what_a_web_page_sends(void **state)
 
 /* ---- order ------------------------------------------------------------------------------ */
 
+/* The versions that WATCH asks for have to come before what depends on them is made. */
+static void transactions_in_one_pipeline(void **state)
+{
+    (void)state;
+    int a = dial(), b = dial();
+    say(a, "WATCH k\r\nMULTI\r\nINCR k\r\nGET k\r\nEXEC\r\nGET k\r\nWATCH k\r\nSET k 5\r\nMULTI\r\n"
+           "INCR k\r\nEXEC\r\nGET k\r\n");
+    assert_hears(a, "+OK\r\n+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n:1\r\n$1\r\n1\r\n$1\r\n1\r\n"
+                    "+OK\r\n+OK\r\n+OK\r\n+QUEUED\r\n*-1\r\n$1\r\n5\r\n");
+    /* Another client's change counts as well. */
+    say(a, "WATCH k\r\n");
+    assert_hears(a, "+OK\r\n");
+    say(b, "INCR k\r\n");
+    assert_hears(b, ":6\r\n");
+    say(a, "MULTI\r\nINCR k\r\nEXEC\r\n");
+    assert_hears(a, "+OK\r\n+QUEUED\r\n*-1\r\n");
+    close(a);
+    close(b);
+}
+
+/* In which database a command runs may depend on whether EXEC was done. */
+static void select_in_a_transaction(void **state)
+{
+    (void)state;
+    int a = dial();
+    say(a,
+        "SET k zero\r\nMULTI\r\nSELECT 4\r\nSET k four\r\nEXEC\r\nGET k\r\nSELECT 0\r\nGET k\r\n");
+    assert_hears(a, "+OK\r\n+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n+OK\r\n+OK\r\n$4\r\nfour\r\n+OK\r\n"
+                    "$4\r\nzero\r\n");
+    say(a, "WATCH k\r\nSET k x\r\nMULTI\r\nSELECT 4\r\nGET k\r\nEXEC\r\nGET k\r\n");
+    assert_hears(a, "+OK\r\n+OK\r\n+OK\r\n+QUEUED\r\n+QUEUED\r\n*-1\r\n$1\r\nx\r\n");
+    close(a);
+}
+
+static void what_was_queued_goes_with_its_client(void **state)
+{
+    (void)state;
+    int a = dial(), b = dial();
+    say(a, "MULTI\r\nSET k v\r\n");
+    assert_hears(a, "+OK\r\n+QUEUED\r\n");
+    close(a);
+    say(b, "GET k\r\n");
+    assert_hears(b, "$-1\r\n");
+    close(b);
+}
+
+/* No answer comes: the client is told so, and may go on. */
+static void transaction_without_an_answer(void **state)
+{
+    (void)state;
+    int a = dial();
+    say(a, "SELECT 1\r\n");
+    assert_hears(a, "+OK\r\n");
+    house.disk_hangs = true;
+    say(a, "MULTI\r\nSELECT 4\r\nINCR k\r\nEXEC\r\nCLIENT GETNAME\r\n");
+    assert_hears(a, "+OK\r\n+QUEUED\r\n+QUEUED\r\n");
+    pass(12000);
+    assert_hears(a, "-TIMEOUT No answer from the cluster; the command may or may not have been "
+                    "executed\r\n$-1\r\n");
+    say(a, "CLIENT INFO\r\n");
+    struct buffer heard = {0};
+    assert_true(hear_all(a, &heard));
+    assert_non_null(strstr(heard.data, " db=1 "));
+    buffer_deinit(&heard);
+    close(a);
+}
+
 static void one_pipeline_of_everything(void **state)
 {
     (void)state;
@@ -537,6 +604,10 @@ int main(void)
         TEST(limits_after_reset),
         TEST(what_a_web_page_sends),
         TEST(one_pipeline_of_everything),
+        TEST(transactions_in_one_pipeline),
+        TEST(select_in_a_transaction),
+        TEST(what_was_queued_goes_with_its_client),
+        TEST(transaction_without_an_answer),
         TEST(reads_and_writes_go_together),
         TEST(silence_that_was_asked_for),
         TEST(large_replies_through_a_slow_reader),

@@ -282,23 +282,38 @@ static inline void world_read(struct world *world, struct bytes encoded, struct 
         world->pauses++;
 }
 
+/* As net/ does with a read or a write, and with its reply. */
+static inline void world_ask(struct world *world, enum command_class class,
+                             const struct command *command, const struct bytes *argv, uint32_t argc)
+{
+    struct connection *connection = &world->connection;
+    struct blob *blob = command_take_request(connection, command, argv, argc);
+    struct buffer reply = {0};
+    if (class == COMMAND_WRITE)
+        world_apply(world, blob_bytes(blob), &reply);
+    else
+        world_read(world, blob_bytes(blob), &reply);
+    blob_release(blob);
+    struct bytes answer = command_reply_came(connection, true, buffer_bytes(&reply));
+    if (!connection_is_silent(connection))
+        buffer_append_bytes(&connection->out.bytes, answer);
+    buffer_deinit(&reply);
+}
+
 /* Runs one command; its reply is appended to connection.out. */
 static inline void world_run(struct world *world, const struct bytes *argv, uint32_t argc)
 {
     const struct command *command;
     struct connection *connection = &world->connection;
     world->last_class = command_classify(connection, argv, argc, &command);
-    if (world->last_class == COMMAND_LOCAL)
-        command_run_local(connection, &world->server, command, argv, argc);
-    if (world->last_class != COMMAND_READ && world->last_class != COMMAND_WRITE)
-        return;
-    struct blob *blob = command_encode(argv, argc);
-    struct buffer *out = connection_is_silent(connection) ? NULL : &connection->out.bytes;
-    if (world->last_class == COMMAND_WRITE)
-        world_apply(world, blob_bytes(blob), out);
-    else
-        world_read(world, blob_bytes(blob), out);
-    blob_release(blob);
+    switch (world->last_class) {
+    case COMMAND_LOCAL: command_run_local(connection, &world->server, command, argv, argc); break;
+    case COMMAND_QUEUED: command_queue(connection, &world->server, command, argv, argc); break;
+    case COMMAND_READ:
+    case COMMAND_WRITE: world_ask(world, world->last_class, command, argv, argc); break;
+    case COMMAND_REFUSED: break;
+    case COMMAND_OTHER: fail_msg("no class");
+    }
 }
 
 /* Types a line, in the inline form; the reply is borrowed until the next line. */

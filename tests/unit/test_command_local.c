@@ -37,35 +37,6 @@ static const struct typed connection[] = {
     {"CLIENT SETNAME", "-ERR wrong number of arguments for 'client|setname' command\r\n", NULL},
 };
 
-/* Until there are transactions: nothing that follows a refused MULTI is executed. */
-#define NOT_EXECUTED "-ERR not executed: MULTI before it was refused\r\n"
-#define NO_MULTI "-ERR MULTI is not supported yet: what follows is refused up to EXEC\r\n"
-static const struct typed after_multi[] = {
-    {"EXEC", "-ERR unknown command 'EXEC', with args beginning with: \r\n", NULL},
-    {"MULTI x", "-ERR unknown command 'MULTI', with args beginning with: 'x' \r\n", NULL},
-    {"MULTI", NO_MULTI, NULL},
-    {"INCR k", NOT_EXECUTED, NULL},
-    {"PING", NOT_EXECUTED, NULL},
-    {"MULTI", NOT_EXECUTED, NULL},
-    {"EXEC", "-EXECABORT Transaction discarded because of previous errors.\r\n", NULL},
-    {"PING", "+PONG\r\n", NULL},
-    {"multi", NO_MULTI, NULL},
-    {"GET k", NOT_EXECUTED, NULL},
-    {"DISCARD", OK, NULL},
-    {"INCR k", ":1\r\n", NULL},
-    {"MULTI", NO_MULTI, NULL},
-    {"RESET", "+RESET\r\n", NULL},
-    {"INCR k", ":2\r\n", NULL},
-    {"MULTI", NO_MULTI, NULL},
-    {"QUIT", OK, NULL},
-    {"DISCARD", OK, NULL},
-};
-
-static void test_after_multi(void **state)
-{
-    world_expect_all(*state, after_multi, sizeof(after_multi) / sizeof(after_multi[0]));
-}
-
 static void test_connection(void **state)
 {
     world_expect_all(*state, connection, sizeof(connection) / sizeof(connection[0]));
@@ -418,7 +389,7 @@ static void test_table(void **state)
 {
     (void)state;
     uint32_t count;
-    const struct command *table = command_table(&count);
+    const struct command *table = command_table(&count, NULL);
     for (uint32_t i = 0; i < count; i++) {
         const struct command *row = &table[i];
         struct bytes name = bytes_from_string(row->name);
@@ -521,7 +492,7 @@ static void test_local_garbage(void **state)
     struct world *world = *state;
     struct buffer converted = {0};
     uint32_t rows;
-    const struct command *table = command_table(&rows);
+    const struct command *table = command_table(&rows, NULL);
     fill_raft(world);
     for (uint64_t round = 0; round < 8000; round++) {
         uint64_t seed = round;
@@ -736,12 +707,11 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_connection),   TEST(test_hello),          TEST(test_auth),
-        TEST(test_after_multi),  TEST(test_unknown_is_cut), TEST(test_reply_modes),
-        TEST(test_client_words), TEST(test_client_list),    TEST(test_client_kill),
-        TEST(test_config),       TEST(test_command),        TEST(test_docs_syntax),
-        TEST(test_table),        TEST(test_whole_replies),  TEST(test_local_garbage),
-        TEST(test_info),         TEST(test_info_sections),  TEST(test_role),
-        TEST(test_raft_status)};
+        TEST(test_connection),     TEST(test_hello),         TEST(test_auth),
+        TEST(test_unknown_is_cut), TEST(test_reply_modes),   TEST(test_client_words),
+        TEST(test_client_list),    TEST(test_client_kill),   TEST(test_config),
+        TEST(test_command),        TEST(test_docs_syntax),   TEST(test_table),
+        TEST(test_whole_replies),  TEST(test_local_garbage), TEST(test_info),
+        TEST(test_info_sections),  TEST(test_role),          TEST(test_raft_status)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

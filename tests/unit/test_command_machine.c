@@ -168,7 +168,7 @@ static const char *const words[] = {"a",
 static uint32_t random_command(uint64_t *seed, struct bytes *argv)
 {
     uint32_t rows, argc = 0;
-    const struct command *table = command_table(&rows);
+    const struct command *table = command_table(&rows, NULL);
     const struct command *command;
     do
         command = &table[prng_below(seed, rows)];
@@ -479,20 +479,20 @@ static void test_word_bound(void **state)
     for (uint32_t i = 0; i <= COMMAND_WORDS_MAX; i++)
         argv[i] = bytes_from_string("1");
     argv[0] = bytes_from_string("del");
-    buffer_clear(&world->connection.out);
+    buffer_clear(&world->connection.out.bytes);
     assert_int_equal(command_classify(&world->connection, argv, COMMAND_WORDS_MAX, &command),
                      COMMAND_WRITE);
     assert_int_equal(command_classify(&world->connection, argv, COMMAND_WORDS_MAX + 1, &command),
                      COMMAND_REFUSED);
-    assert_true(bytes_equal(buffer_bytes(&world->connection.out), bytes_from_string(too_large)));
+    assert_true(bytes_equal(buffer_bytes(&world->connection.out.bytes), bytes_from_string(too_large)));
     argv[0] = bytes_from_string("once");
     argv[3] = bytes_from_string("del");
-    buffer_clear(&world->connection.out);
+    buffer_clear(&world->connection.out.bytes);
     assert_int_equal(command_classify(&world->connection, argv, COMMAND_WORDS_MAX, &command),
                      COMMAND_WRITE);
     assert_int_equal(command_classify(&world->connection, argv, COMMAND_WORDS_MAX + 1, &command),
                      COMMAND_REFUSED);
-    assert_true(bytes_equal(buffer_bytes(&world->connection.out), bytes_from_string(too_large)));
+    assert_true(bytes_equal(buffer_bytes(&world->connection.out.bytes), bytes_from_string(too_large)));
 
     /* What another node forwards is held to the same. */
     struct blob *entry = command_encode(argv, COMMAND_WORDS_MAX + 1);
@@ -505,10 +505,10 @@ static void test_word_bound(void **state)
 
     /* And the largest is executed, in slices. */
     EXPECT(world, "SET 1 x", OK);
-    buffer_clear(&world->connection.out);
+    buffer_clear(&world->connection.out.bytes);
     world_run(world, argv, COMMAND_WORDS_MAX);
     assert_true(world->pauses > 1000);
-    assert_true(bytes_equal(buffer_bytes(&world->connection.out), bytes_from_string(":1\r\n")));
+    assert_true(bytes_equal(buffer_bytes(&world->connection.out.bytes), bytes_from_string(":1\r\n")));
     memory_free(argv);
 }
 

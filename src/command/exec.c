@@ -1,0 +1,199 @@
+/* WATCH and EXEC on the data (Redis 7.2 multi.c).
+ *
+ * WATCH is a read of versions: the index of the entry that changed a key last.  EXEC is one
+ * entry, or one read if it only reads: where a version is another one than was seen, nothing is
+ * executed and the reply is null; else all commands are, with nothing in between.  One that
+ * fails gives its error in its place, and the others are executed.
+ *
+ * A key that was absent, made, and deleted again between WATCH and EXEC counts as unchanged, since
+ * it has no version; in Redis it does not.  Deterministic; loop thread only. */
+#include "base/codec.h"
+#include "base/fatal.h"
+#include "base/memory.h"
+#include "command/commands.h"
+#include "command/exec_form.h"
+
+static uint64_t version_of(struct call *call, unsigned database, struct bytes key)
+{
+    struct db_record found;
+    if (!db_find(call->db, call->view, database, key, &found, NULL))
+        return exec_version_absent;
+    return found.version;
+}
+
+void cmd_watch(struct call *call)
+{
+    struct reply versions = {&call->walk->found, call->reply->protocol};
+    for (uint32_t i = call_slice(call, 1); call_takes(call, i); i++)
+        reply_integer(&versions, (int64_t)version_of(call, call->database, call->argv[i]));
+    if (call->walk->unfinished)
+        return;
+    reply_array(call->reply, call->argc - 1);
+    reply_raw(call->reply, buffer_bytes(&call->walk->found));
+}
+
+/* ---- the form ------------------------------------------------------------------------ */
+
+/* The watch at *at, and moves on; false: malformed. */
+static bool take_watch(struct bytes *rest, unsigned *database, uint64_t *version, struct bytes *key)
+{
+    const unsigned char *at = rest->data;
+    if (rest->size < EXEC_WATCH_SIZE || at[0] >= DB_DATABASES)
+        return false;
+    size_t size = get_u32(at + 9);
+    if (size > rest->size - EXEC_WATCH_SIZE)
+        return false;
+    *database = at[0];
+    *version = get_u64(at + 1);
+    *key = bytes_of(at + EXEC_WATCH_SIZE, size);
+    *rest = bytes_of(at + EXEC_WATCH_SIZE + size, rest->size - EXEC_WATCH_SIZE - size);
+    return true;
+}
+
+/* What an element carries; false: malformed.  argv is kept in `words`. */
+struct element {
+    enum exec_kind kind;
+    unsigned database;
+    struct bytes reply;
+    const struct command *command;
+    const struct bytes *argv;
+    uint32_t argc;
+};
+
+static bool parse_command(struct element *element, struct bytes encoded, struct words *words)
+{
+    if (!command_decode(encoded, &words->argv, &element->argc, &words->capacity))
+        return false;
+    element->argv = words->argv;
+    element->command = command_find(element->argv, element->argc);
+    return element->command && element->command->execute != cmd_exec &&
+           element->command->flags & (CMD_READ | CMD_WRITE) &&
+           command_takes(element->command, element->argc);
+}
+
+static bool parse_element(struct bytes word, struct element *element, struct words *words)
+{
+    const unsigned char *at = word.data;
+    if (word.size <= EXEC_HEAD_SIZE || at[0] > EXEC_REPLY || at[1] >= DB_DATABASES)
+        return false;
+    struct bytes rest = bytes_of(at + EXEC_HEAD_SIZE, word.size - EXEC_HEAD_SIZE);
+    *element = (struct element){.kind = (enum exec_kind)at[0], .database = at[1]};
+    if (element->kind == EXEC_COMMAND)
+        return parse_command(element, rest, words);
+    element->reply = rest;
+    return true;
+}
+
+/* In the protocol of EXEC's own reply; false: it is no reply. */
+static bool append_reply(struct buffer *out, struct bytes resp3, int protocol)
+{
+    struct buffer resp2 = {0};
+    bool is_reply = resp_3_to_2(resp3, &resp2);
+    if (is_reply)
+        buffer_append_bytes(out, protocol >= 3 ? resp3 : buffer_bytes(&resp2));
+    buffer_deinit(&resp2);
+    return is_reply;
+}
+
+static bool is_reply(struct bytes resp3)
+{
+    struct buffer ignored = {0};
+    bool is_one = append_reply(&ignored, resp3, 3);
+    buffer_deinit(&ignored);
+    return is_one;
+}
+
+static bool is_well_formed(struct call *call, struct words *words)
+{
+    struct bytes rest = call->argv[1], key;
+    struct element element;
+    unsigned database;
+    uint64_t version;
+    while (rest.size > 0)
+        if (!take_watch(&rest, &database, &version, &key))
+            return false;
+    for (uint32_t i = EXEC_WORDS_BEFORE; i < call->argc; i++) {
+        if (!parse_element(call->argv[i], &element, words))
+            return false;
+        if (element.kind == EXEC_REPLY && !is_reply(element.reply))
+            return false;
+        if (element.kind == EXEC_COMMAND && (!(element.command->flags & call->allows) ||
+                                             command_since(element.command) > call->meaning))
+            return false;
+    }
+    return true;
+}
+
+/* Of a forward: as if its commands came one by one. */
+bool words_exec(struct call *call)
+{
+    struct words words = {0};
+    call->allows = CMD_READ | CMD_WRITE;
+    bool valid = is_well_formed(call, &words);
+    if (!valid)
+        reply_error(call->reply, "ERR malformed transaction");
+    for (uint32_t i = EXEC_WORDS_BEFORE; valid && i < call->argc; i++) {
+        struct element element;
+        bool is_element = parse_element(call->argv[i], &element, &words);
+        check(is_element);
+        struct call inner = *call;
+        inner.argv = element.argv;
+        inner.argc = element.argc;
+        inner.database = element.database;
+        valid = element.kind != EXEC_COMMAND || command_admit(&inner);
+    }
+    memory_free(words.argv);
+    return valid;
+}
+
+/* ---- execution -------------------------------------------------------------------------- */
+
+static bool is_unchanged(struct call *call)
+{
+    struct bytes rest = call->argv[1], key;
+    unsigned database;
+    uint64_t version;
+    while (rest.size > 0) {
+        bool is_watch = take_watch(&rest, &database, &version, &key);
+        check(is_watch);
+        if (version_of(call, database, key) != version)
+            return false;
+    }
+    return true;
+}
+
+/* Executes from element walk->count on, until one has to be carried or all are done. */
+static void go_on(struct call *call)
+{
+    struct walk_state *walk = call->walk;
+    for (; walk->count < call->argc - EXEC_WORDS_BEFORE; walk->count++) {
+        struct element element;
+        bool is_element =
+            parse_element(call->argv[EXEC_WORDS_BEFORE + walk->count], &element, &walk->words);
+        check(is_element);
+        if (element.kind == EXEC_COMMAND) {
+            call_carry(call, element.command, element.argv, element.argc, call->reply->protocol);
+            call->carry->database = element.database;
+            return;
+        }
+        append_reply(&walk->found, element.reply, call->reply->protocol);
+    }
+    reply_array(call->reply, walk->count);
+    reply_raw(call->reply, buffer_bytes(&walk->found));
+}
+
+void cmd_exec(struct call *call)
+{
+    struct walk_state *walk = call->walk;
+    if (call->carried) {
+        buffer_append_bytes(&walk->found, *call->carried);
+        walk->count++;
+    } else if (!is_well_formed(call, &walk->words)) {
+        reply_error(call->reply, "ERR malformed transaction");
+        return;
+    } else if (!is_unchanged(call)) {
+        reply_null_array(call->reply);
+        return;
+    }
+    go_on(call);
+}

@@ -1,0 +1,249 @@
+/* MULTI, EXEC, DISCARD, WATCH and UNWATCH on a connection (Redis 7.2 multi.c).
+ *
+ * Between MULTI and EXEC commands are looked at as always (name, number of words, password) and
+ * queued; one that is refused there spoils the transaction.  What is wrong in a command's words
+ * alone is not logged (meaning.c), so what it would answer is queued in its place; likewise what
+ * a command answers that needs no data.  The database goes with each queued command; the
+ * connection's own changes when EXEC was done.
+ *
+ * `ONCE id n EXEC` in the place of EXEC makes the whole transaction one exactly-once request: a
+ * client that got no answer sends MULTI, the same commands and the same ONCE again.
+ *
+ * Loop thread only. */
+#include "base/codec.h"
+#include "base/fatal.h"
+#include "command/commands.h"
+#include "command/connection.h"
+#include "command/exec_form.h"
+#include "command/server.h"
+
+/* What a connection answers for EXEC when it does not come to it; else: the request is to be
+ * made. */
+void cmd_exec_alone(struct call *call)
+{
+    struct transaction *transaction = &call->connection->transaction;
+    if (!transaction->is_open) { /* what is watched is watched further */
+        reply_error(call->reply, "ERR EXEC without MULTI");
+        return;
+    }
+    check(transaction->is_aborted);
+    transaction_end(transaction);
+    reply_error(call->reply, "EXECABORT Transaction discarded because of previous errors.");
+}
+
+void cmd_multi(struct call *call)
+{
+    struct transaction *transaction = &call->connection->transaction;
+    if (transaction->is_open) {
+        reply_error(call->reply, "ERR MULTI calls can not be nested");
+        return;
+    }
+    transaction->is_open = true;
+    transaction->database = call->connection->database;
+    call_reply_ok(call->reply);
+}
+
+void cmd_discard(struct call *call)
+{
+    struct transaction *transaction = &call->connection->transaction;
+    if (!transaction->is_open) {
+        reply_error(call->reply, "ERR DISCARD without MULTI");
+        return;
+    }
+    transaction_end(transaction);
+    call_reply_ok(call->reply);
+}
+
+void cmd_unwatch(struct call *call)
+{
+    transaction_unwatch(&call->connection->transaction);
+    call_reply_ok(call->reply);
+}
+
+/* *before: words in front of EXEC: none, or those of ONCE. */
+static bool is_exec(const struct command *command, const struct bytes *argv, uint32_t argc,
+                    uint32_t *before)
+{
+    bool is_once = command->execute == cmd_once && argc == 4 && bytes_is(argv[3], "exec");
+    *before = is_once ? 3 : 0;
+    return is_once || command->execute == cmd_exec_alone;
+}
+
+/* ---- queueing ---------------------------------------------------------------------- */
+
+/* What is done at once also inside MULTI. */
+static bool is_queued(const struct command *command)
+{
+    command_fn *execute = command->execute;
+    return execute != cmd_multi && execute != cmd_exec_alone && execute != cmd_discard &&
+           execute != cmd_watch && execute != cmd_quit && execute != cmd_reset;
+}
+
+static bool may_be_queued(struct call *call, const struct connection *connection)
+{
+    unsigned flags = call->command->flags;
+    bool has_place = flags & (CMD_READ | CMD_WRITE | CMD_PURE) ||
+                     call->command->execute == cmd_select || call->command->execute == cmd_unwatch;
+    size_t size = connection->transaction.elements.size + connection->transaction.watches.size;
+    for (uint32_t i = 0; i < call->argc; i++)
+        size += 8 + call->argv[i].size;
+    if (!has_place)
+        reply_error(call->reply, "ERR Command not allowed inside a transaction");
+    else if (size > COMMAND_ENCODED_MAX - COMMAND_ENCODED_MAX / 16 ||
+             connection->transaction.count == EXEC_COUNT_MAX)
+        reply_error(call->reply, "ERR the transaction is too large");
+    else
+        return true;
+    return false;
+}
+
+enum command_class command_classify_in_transaction(struct call *call, struct connection *connection)
+{
+    struct transaction *transaction = &connection->transaction;
+    const struct command *alone = command_lookup(bytes_from_string("exec"));
+    uint32_t before;
+    if (is_exec(call->command, call->argv, call->argc, &before)) {
+        bool is_once = before > 0;
+        if (is_once && !words_once(call))
+            return COMMAND_REFUSED;
+        if (transaction->is_open && !transaction->is_aborted)
+            return is_once || transaction->has_writes ? COMMAND_WRITE : COMMAND_READ;
+        call->command = alone;
+        return COMMAND_LOCAL;
+    }
+    if (!transaction->is_open)
+        return COMMAND_OTHER;
+    if (call->command->execute == cmd_watch) {
+        reply_error(call->reply, "ERR WATCH inside MULTI is not allowed");
+        return COMMAND_REFUSED;
+    }
+    if (!is_queued(call->command))
+        return COMMAND_OTHER;
+    if (may_be_queued(call, connection))
+        return COMMAND_QUEUED;
+    transaction->is_aborted = true;
+    return COMMAND_REFUSED;
+}
+
+/* What the command answers without the data; false: it is to be executed. */
+static bool answer_now(struct connection *connection, struct call *call)
+{
+    struct transaction *transaction = &connection->transaction;
+    call->database = transaction->database;
+    if (!command_admit_found(call)) /* its words are wrong */
+        return true;
+    if (call->command->flags & (CMD_READ | CMD_WRITE))
+        return false;
+    if (call->command->execute == cmd_unwatch) { /* EXEC does that anyway */
+        call_reply_ok(call->reply);
+        return true;
+    }
+    uint8_t database = connection->database;
+    uint64_t took = 0;
+    connection->database = transaction->database;
+    command_execute(call, &took);
+    transaction->selects |= connection->database != transaction->database;
+    transaction->database = connection->database;
+    connection->database = database;
+    return true;
+}
+
+static void append_element(struct transaction *transaction, enum exec_kind kind,
+                           struct bytes content)
+{
+    unsigned char head[4 + EXEC_HEAD_SIZE];
+    put_u32(head, (uint32_t)(EXEC_HEAD_SIZE + content.size));
+    head[4] = (unsigned char)kind;
+    head[5] = transaction->database;
+    buffer_append(&transaction->elements, head, sizeof head);
+    buffer_append_bytes(&transaction->elements, content);
+    transaction->count++;
+}
+
+void command_queue(struct connection *connection, struct server *server,
+                   const struct command *command, const struct bytes *argv, uint32_t argc)
+{
+    struct transaction *transaction = &connection->transaction;
+    struct buffer out = {0};
+    struct reply now = {&out, 3}; /* ONCE keeps replies in that form */
+    struct reply queued = {connection_is_silent(connection) ? NULL : &connection->out.bytes,
+                           connection->protocol};
+    struct call call = {.command = command,
+                        .argv = argv,
+                        .argc = argc,
+                        .reply = &now,
+                        .connection = connection,
+                        .server = server,
+                        .meaning = command_meaning_newest,
+                        .now_ms = server->ops->now_ms(server)};
+    check(transaction->is_open);
+    if (answer_now(connection, &call)) {
+        append_element(transaction, EXEC_REPLY, buffer_bytes(&out));
+    } else {
+        struct blob *encoded = command_encode(argv, argc);
+        append_element(transaction, EXEC_COMMAND, blob_bytes(encoded));
+        blob_release(encoded);
+        transaction->has_writes |= (command->flags & CMD_WRITE) != 0;
+    }
+    buffer_deinit(&out);
+    reply_simple(&queued, "QUEUED");
+}
+
+/* ---- EXEC and WATCH as requests ---------------------------------------------------------- */
+
+struct blob *command_take_request(struct connection *connection, const struct command *command,
+                                  const struct bytes *argv, uint32_t argc)
+{
+    struct transaction *transaction = &connection->transaction;
+    uint32_t before;
+    if (command->execute == cmd_watch) {
+        transaction_watch_begin(transaction, connection->database, argv, argc);
+        transaction->awaits = AWAITS_VERSIONS;
+    }
+    if (!is_exec(command, argv, argc, &before))
+        return command_encode(argv, argc);
+    struct blob *request = transaction_encode(transaction, argv, before);
+    bool selects = transaction->selects;
+    uint8_t database = transaction->database;
+    transaction_end(transaction);
+    if (selects) {
+        transaction->awaits = AWAITS_EXEC;
+        transaction->database = database;
+    }
+    return request;
+}
+
+bool command_needs_reply(const struct connection *connection, const struct command *command,
+                         const struct bytes *argv, uint32_t argc)
+{
+    uint32_t before;
+    return command->execute == cmd_watch ||
+           (connection->transaction.selects && is_exec(command, argv, argc, &before));
+}
+
+/* Of EXEC: an array, not null. */
+static bool is_executed(struct bytes reply)
+{
+    const char *first = reply.data;
+    return reply.size > 1 && first[0] == '*' && first[1] != '-';
+}
+
+struct bytes command_reply_came(struct connection *connection, bool is_done, struct bytes reply)
+{
+    struct transaction *transaction = &connection->transaction;
+    enum transaction_awaits awaited = transaction->awaits;
+    transaction->awaits = AWAITS_NOTHING;
+    switch (awaited) {
+    case AWAITS_NOTHING: break;
+    case AWAITS_EXEC:
+        if (is_done && is_executed(reply))
+            connection->database = transaction->database;
+        break;
+    case AWAITS_VERSIONS:
+        if (is_done && transaction_watch_end(transaction, reply))
+            reply = bytes_from_string("+OK\r\n");
+        buffer_deinit(&transaction->asked);
+        break;
+    }
+    return reply;
+}
