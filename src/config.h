@@ -157,9 +157,9 @@ enum config_set_result config_set(struct config *config, struct bytes name, stru
                                   char *error, size_t error_size)
     __attribute__((warn_unused_result));
 
-/* CONFIG REWRITE: config->file, which is not "", says afterwards what holds now; its comments and its
- * order stay.  The new file replaces the old one at once and is on the disk.  False with a reason in
- * `error`: the old one is as it was (but after a failed sync of the directory). */
+/* CONFIG REWRITE: config->file, which is not "", says afterwards what holds now; its comments and
+ * its order stay.  The new file replaces the old one at once and is on the disk.  False with a
+ * reason in `error`: the old one is as it was (but after a failed sync of the directory). */
 bool config_rewrite(const struct config *config, char *error, size_t error_size)
     __attribute__((warn_unused_result));
 

@@ -6,8 +6,8 @@
  * the same in other words, and lines that nobody understands.
  *
  * The new file takes the old one's place at once: it is written beside it, synced, renamed over it,
- * and the directory is synced.  So after a crash there is one or the other.  Loop thread, which waits
- * for the disk meanwhile, as in Redis. */
+ * and the directory is synced.  So after a crash there is one or the other.  Loop thread, which
+ * waits for the disk meanwhile, as in Redis. */
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -96,8 +96,8 @@ static void print_lines(const struct directive *directive, const struct config *
     buffer_deinit(&value);
 }
 
-/* The row that a line is about; NULL: a comment, an include, or nobody knows.  `debug` is a word for
- * a loglevel. */
+/* The row that a line is about; NULL: a comment, an include, or nobody knows.  `debug` is a word
+ * for a loglevel. */
 static const struct directive *row_of(const char *line)
 {
     char name[64];

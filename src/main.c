@@ -35,10 +35,10 @@ static void keep_large_blocks(void)
     (void)mallopt(M_TRIM_THRESHOLD, LARGE_BLOCK_MAX);
 }
 
-/* To fault in 64 MB of ordinary pages takes 50 to 350 ms, and a large value passes through several blocks
- * of its size, most of them the store's; of huge pages, 8 ms.  malloc asks the kernel for them if it is
- * told to before main(), so the process begins anew.  Whoever set this variable himself is left alone;
- * and where it cannot be done, everything is the same, but slower. */
+/* To fault in 64 MB of ordinary pages takes 50 to 350 ms, and a large value passes through several
+ * blocks of its size, most of them the store's; of huge pages, 8 ms.  malloc asks the kernel for
+ * them if it is told to before main(), so the process begins anew.  Whoever set this variable
+ * himself is left alone; and where it cannot be done, everything is the same, but slower. */
 static void ask_for_huge_pages(char **argv)
 {
     char program[PATH_MAX];

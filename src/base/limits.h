@@ -14,8 +14,8 @@ enum {
     RAFT_WRITES_MAX = 1024,  /* disk writes under way */
     RAFT_WITHHELD_MAX = 256, /* messages waiting for the disk */
     RAFT_READS_MAX = 1024,   /* reads waiting for confirmation */
-    /* Payload that a disk or a line moves within an election timeout, at the least: for so much longer is
-     * silence no sign of a loss. */
+    /* Payload that a disk or a line moves within an election timeout, at the least: for so much
+     * longer is silence no sign of a loss. */
     RAFT_BYTES_AN_ELECTION = 4 << 20,
     /* The most one step can send: every peer a full window, a heartbeat, and the withheld. */
     RAFT_MESSAGES_MAX = RAFT_MEMBERS_MAX * (RAFT_INFLIGHT_MAX + 4) + RAFT_WITHHELD_MAX

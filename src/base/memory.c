@@ -15,9 +15,9 @@ enum {
     REMAPPED = 256 << 20 /* above it blocks grow without a copy: main.c asks malloc for that */
 };
 
-/* To fault in 64 MB of ordinary pages takes 50 to 350 ms, whichever thread comes first, and 12 ms to
- * give them back; of huge pages 8 and 1.  A kernel that has none of those says no, which is all the
- * same. */
+/* To fault in 64 MB of ordinary pages takes 50 to 350 ms, whichever thread comes first, and 12 ms
+ * to give them back; of huge pages 8 and 1.  A kernel that has none of those says no, which is all
+ * the same. */
 static void *advised(void *memory, size_t size)
 {
     if (size < LARGE)

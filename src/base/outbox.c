@@ -160,7 +160,8 @@ static size_t advance_bytes(struct outbox *outbox, size_t size)
     return step;
 }
 
-/* Drops what was sent from the front once it is the larger half: each byte is moved at most once. */
+/* Drops what was sent from the front once it is the larger half: each byte is moved at most
+ * once. */
 static void compact(struct outbox *outbox)
 {
     if (outbox->sent < OUTBOX_COMPACT_MIN || outbox->sent < outbox->bytes.size / 2)

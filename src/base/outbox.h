@@ -1,9 +1,10 @@
 /* Bytes on their way out, in order.
  *
- * Small pieces are copied into one contiguous run; a large payload (a blob) is only referenced at its
- * place in that run, so that a 64 MB value is sent to two followers, or one message to a thousand
- * clients, without being copied once.  Whoever writes them out takes pieces from the front, and says
- * how much of them is gone (net/stream.c).  Loop thread only (blob counters are not atomic). */
+ * Small pieces are copied into one contiguous run; a large payload (a blob) is only referenced at
+ * its place in that run, so that a 64 MB value is sent to two followers, or one message to a
+ * thousand clients, without being copied once.  Whoever writes them out takes pieces from the
+ * front, and says how much of them is gone (net/stream.c).  Loop thread only (blob counters are not
+ * atomic). */
 #ifndef BASE_OUTBOX_H
 #define BASE_OUTBOX_H
 

@@ -202,8 +202,8 @@ void command_machine_free(struct state_machine *machine);
 /* Borrowed; NULL: nobody counts. */
 void command_machine_observe(struct state_machine *machine, struct command_observer *observer);
 
-/* Who is told what each applied entry did to keys: in log order, once, the same on every node, again when
- * the log is replayed.  A read tells nothing. */
+/* Who is told what each applied entry did to keys: in log order, once, the same on every node,
+ * again when the log is replayed.  A read tells nothing. */
 struct command_listener {
     void (*effect)(struct command_listener *listener, uint64_t index,
                    const struct db_effect *effect);

@@ -39,17 +39,17 @@ bool call_has_arity(const struct call *call);
 void call_wrong_arity(struct call *call);
 /* How much of a word Redis prints into an error: it takes words for C strings. */
 int call_printed_size(struct bytes word);
-/* Runs call->command, or a slice of it, before the eyes of the observer, who keeps in *took how long
- * it took so far. */
+/* Runs call->command, or a slice of it, before the eyes of the observer, who keeps in *took how
+ * long it took so far. */
 void command_execute(struct call *call, uint64_t *took);
-/* The caller replies nothing and returns; when the command, which call->allows, has ended, the caller
- * is executed again, with its reply in call->carried (borrowed for that call). */
+/* The caller replies nothing and returns; when the command, which call->allows, has ended, the
+ * caller is executed again, with its reply in call->carried (borrowed for that call). */
 void call_carry(struct call *call, const struct command *command, const struct bytes *argv,
                 uint32_t argc, int protocol);
 /* db_get(), counted as a hit or a miss if the command is a read. */
 enum db_type call_look(struct call *call, struct bytes key, struct bytes *value);
-/* The hash or set at `key`, for fields_close(); counted as call_look() does.  False: it is of another
- * type, answered with the error. */
+/* The hash or set at `key`, for fields_close(); counted as call_look() does.  False: it is of
+ * another type, answered with the error. */
 bool call_fields(struct call *call, struct bytes key, enum db_type type, struct fields *fields);
 /* The string at `key`, borrowed until the next db_* call, empty if there is none; false: it is of
  * another type, answered with the error. */
@@ -59,7 +59,8 @@ bool call_find(struct call *call, struct bytes key, struct db_record *found, str
 /* As call_get_string(), with all that is known of it; found->type DB_NONE: there is none. */
 bool call_find_string(struct call *call, struct bytes key, struct db_record *found,
                       struct bytes *value);
-/* Changes of keys in call->database, and the event that Redis's keyspace notifications have for each. */
+/* Changes of keys in call->database, and the event that Redis's keyspace notifications have for
+ * each. */
 void call_put_string(struct call *call, struct bytes key, struct bytes value, const char *event);
 /* The same for a string that was found, and keeps its deadline. */
 void call_change_string(struct call *call, struct bytes key, const struct db_record *found,
@@ -123,11 +124,11 @@ struct expiry {
     enum expiry_form form;
     uint32_t at; /* of its number, in argv */
 };
-/* Takes EX, PX, EXAT or PXAT at argv[*i], and its operand; false: there is none, or it does not agree
- * with what was there before. */
+/* Takes EX, PX, EXAT or PXAT at argv[*i], and its operand; false: there is none, or it does not
+ * agree with what was there before. */
 bool call_take_expiry(struct call *call, struct expiry *expiry, uint32_t *i);
-/* Unix milliseconds, 0 for EXPIRY_NONE; false: answered.  Before the time of the execution is known,
- * call->now_ms is 0. */
+/* Unix milliseconds, 0 for EXPIRY_NONE; false: answered.  Before the time of the execution is
+ * known, call->now_ms is 0. */
 bool call_deadline(struct call *call, const struct expiry *expiry, int64_t *deadline_ms);
 extern const struct command command_tick;
 command_fn cmd_expire, cmd_pexpire, cmd_expireat, cmd_pexpireat, cmd_persist;

@@ -1,4 +1,5 @@
-/* CONFIG GET, SET, REWRITE, RESETSTAT (Redis 7.2 config.c), on the directives that the server port offers.
+/* CONFIG GET, SET, REWRITE, RESETSTAT (Redis 7.2 config.c), on the directives that the server port
+ * offers.
  *
  * The server changes one directive at a time; SET of several is all or nothing all the same: names
  * come before values, and what was changed before a failure is set back.  Local commands, loop

@@ -35,7 +35,8 @@ struct connection {
     uint64_t commands;        /* processed */
     struct outbox out;        /* replies not yet sent; commands append to out.bytes */
     int fd;
-    /* For CLIENT LIST, up to date while clients are listed: bytes of the input buffer, and of all. */
+    /* For CLIENT LIST, up to date while clients are listed: bytes of the input buffer, and of
+     * all. */
     size_t query_bytes, query_free_bytes, memory_bytes;
     size_t argv_bytes; /* of the words of the command under way */
     bool writing;      /* waits for its socket */

@@ -1,5 +1,5 @@
-/* See execution.h.  Where a slice ends differs from node to node (it depends on what is in memory); what
- * comes of all slices together does not.  Loop thread only. */
+/* See execution.h.  Where a slice ends differs from node to node (it depends on what is in memory);
+ * what comes of all slices together does not.  Loop thread only. */
 #include "command/execution.h"
 
 #include "base/fatal.h"

@@ -2,10 +2,10 @@
  *
  *     ONCE -> command, EXEC -> command, ONCE -> EXEC -> command; later EXEC -> script -> command
  *
- * Each has a frame: its own words, its own progress, its own line in the statistics.  A command that
- * carries another names it with call_carry() and returns; when that has ended, in this slice or in
- * a later one, it is executed again and finds the reply in call->carried.  So a command at any depth is
- * done in slices, and nothing here recurs. */
+ * Each has a frame: its own words, its own progress, its own line in the statistics.  A command
+ * that carries another names it with call_carry() and returns; when that has ended, in this slice
+ * or in a later one, it is executed again and finds the reply in call->carried.  So a command at
+ * any depth is done in slices, and nothing here recurs. */
 #ifndef COMMAND_EXECUTION_H
 #define COMMAND_EXECUTION_H
 

@@ -1,8 +1,8 @@
-/* Deadlines of keys (Redis 7.2 expire.c): given, asked for, taken away; and ticks, which end the keys
- * whose deadline has come.
+/* Deadlines of keys (Redis 7.2 expire.c): given, asked for, taken away; and ticks, which end the
+ * keys whose deadline has come.
  *
- * Time is log time: of a write the stamp of its entry, of a read what the leader would stamp.  That a
- * key whose deadline has come is absent is seen to in data/, for every command alike.
+ * Time is log time: of a write the stamp of its entry, of a read what the leader would stamp.  That
+ * a key whose deadline has come is absent is seen to in data/, for every command alike.
  *
  * Deterministic; loop thread only. */
 #include "base/fatal.h"
@@ -329,7 +329,8 @@ void cmd_getex(struct call *call)
         change_deadline(call, &found, value, 0, "persist");
 }
 
-/* ---- ticks ------------------------------------------------------------------------------------ */
+/* ---- ticks
+ * ------------------------------------------------------------------------------------ */
 
 enum {
     /* What one may look at: some milliseconds, if all has to be fetched. */

@@ -53,8 +53,8 @@ uint64_t fields_scan(struct fields *fields, uint64_t cursor, struct db_scan_limi
 /* Any one of them, with the same chance for each; there is one. */
 void fields_draw(struct fields *fields, uint64_t *seed, fields_fn *each, void *context);
 
-/* So many are about to be added, `name` first: too many for a small one make it large at once, as in
- * Redis. */
+/* So many are about to be added, `name` first: too many for a small one make it large at once, as
+ * in Redis. */
 void fields_expect(struct fields *fields, struct bytes name, uint64_t more);
 /* Name and value are copied, and must not be lent by the db.  False: it is new. */
 bool fields_put(struct fields *fields, struct bytes name, struct bytes value);

@@ -177,8 +177,8 @@ void command_info_memory(struct info *info)
 
 /* ---- persistence ----------------------------------------------------------------------- */
 
-/* Every acknowledged write is durable in the log, so the last save is now; the changes since the last
- * one are those that the data family does not have yet: a start takes them from the log. */
+/* Every acknowledged write is durable in the log, so the last save is now; the changes since the
+ * last one are those that the data family does not have yet: a start takes them from the log. */
 void command_info_persistence(struct info *info)
 {
     command_info_zeros(info, "loading async_loading current_cow_peak current_cow_size "

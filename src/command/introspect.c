@@ -134,7 +134,8 @@ static void pair_integer(struct reply *reply, const char *name, int64_t value)
     reply_integer(reply, value);
 }
 
-/* Of a specification like "#N flags": its keys are counted by word N, and come behind it.  0: not. */
+/* Of a specification like "#N flags": its keys are counted by word N, and come behind it.  0:
+ * not. */
 static int counting_word(const char *flags)
 {
     return flags[0] == '#' ? flags[1] - '0' : 0;

@@ -3,11 +3,12 @@
  * A cursor is a place in hash order and holds no state, so a SCAN may go on at any node, through
  * any failover.
  *
- * The order of keys is that of the format on disk.  It changed once, when slots came before the hash
- * (meaning 2), and here meaning 1 does not keep the old way: `ONCE id n` with KEYS, SCAN or RANDOMKEY in
- * a log of then, executed again, keeps another order, cursor or key as its reply than the build of then
- * did.  Each is right by the promise of the command; only a repetition of that very request could tell
- * two nodes (or their db_hash) apart, and to keep the old order would mean to sort all keys for each.
+ * The order of keys is that of the format on disk.  It changed once, when slots came before the
+ * hash (meaning 2), and here meaning 1 does not keep the old way: `ONCE id n` with KEYS, SCAN or
+ * RANDOMKEY in a log of then, executed again, keeps another order, cursor or key as its reply than
+ * the build of then did.  Each is right by the promise of the command; only a repetition of that
+ * very request could tell two nodes (or their db_hash) apart, and to keep the old order would mean
+ * to sort all keys for each.
  *
  * Deterministic; loop thread only. */
 #include "base/fatal.h"

@@ -432,9 +432,9 @@ uint64_t checkpoint_stored_bytes(struct kv *kv)
     return kv->ops->property(kv, KV_DATA, "rocksdb.total-sst-files-size");
 }
 
-/* Deletes leave tombstones, and a sweep parts of files: the space comes back when others write much,
- * or now, at the price of reading and writing all that is left.  So it has to be a good part of
- * that. */
+/* Deletes leave tombstones, and a sweep parts of files: the space comes back when others write
+ * much, or now, at the price of reading and writing all that is left.  So it has to be a good part
+ * of that. */
 static bool reclaim(const struct checkpoint_job *job)
 {
     const struct kv_ops *ops = job->kv->ops;

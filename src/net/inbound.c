@@ -151,8 +151,8 @@ static void refuse(struct inbound *inbound, const char *why)
     refuse_and_tell(inbound, why, why);
 }
 
-/* NULL, or why this hello is not for us.  `told`: what of that one may know who has not proved himself,
- * enough to look at his configuration: he might only want to know what cluster this is. */
+/* NULL, or why this hello is not for us.  `told`: what of that one may know who has not proved
+ * himself, enough to look at his configuration: he might only want to know what cluster this is. */
 static const char *check_hello(struct inbound *inbound, char *text, size_t size, const char **told)
 {
     const struct peers *peers = inbound->peers;

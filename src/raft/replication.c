@@ -181,7 +181,8 @@ static void check_quorum(struct raft *raft)
         raft_become_follower(raft, RAFT_NOBODY);
 }
 
-/* A large value takes its time to be sent and written; to send it again meanwhile would double that. */
+/* A large value takes its time to be sent and written; to send it again meanwhile would double
+ * that. */
 static uint64_t patience_ticks(const struct raft *raft, const struct progress *progress)
 {
     uint64_t elections = progress->inflight_bytes / RAFT_BYTES_AN_ELECTION;

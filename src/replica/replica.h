@@ -125,12 +125,13 @@ struct state_machine_ops {
      * `reply`. */
     bool (*admit)(struct state_machine *machine, const struct apply_context *context,
                   struct bytes command, int protocol, struct buffer *reply);
-    /* A read on the present state. `now_ms` is the cluster's clock (log_time.c), no earlier than any
-     * entry's time, and such that nothing became due since; `pos`, `seed` and `value_max` say nothing.  False: not finished,
-     * nothing is in `reply` yet.  Then `*reading`, NULL at the first call, holds how far it has
-     * come; whatever is applied and read meanwhile, it goes on in the state that it began with, by
-     * another call, or is dropped.  False and still NULL: there is no room for that now; it begins
-     * again, later.  `rest`, empty at the call, gets what of a long reply comes behind `reply`. */
+    /* A read on the present state. `now_ms` is the cluster's clock (log_time.c), no earlier than
+     * any entry's time, and such that nothing became due since; `pos`, `seed` and `value_max` say
+     * nothing.  False: not finished, nothing is in `reply` yet.  Then `*reading`, NULL at the first
+     * call, holds how far it has come; whatever is applied and read meanwhile, it goes on in the
+     * state that it began with, by another call, or is dropped.  False and still NULL: there is no
+     * room for that now; it begins again, later.  `rest`, empty at the call, gets what of a long
+     * reply comes behind `reply`. */
     bool (*read)(struct state_machine *machine, void **reading, const struct apply_context *context,
                  struct bytes command, int protocol, struct buffer *reply, struct rope *rest);
     void (*read_drop)(struct state_machine *machine, void *reading);

@@ -1,10 +1,10 @@
 /* Ticks: entries that let the state machine do what is due by log time, on every node alike.
  *
  * When something is due by the stamp that this leader would give now, a tick is proposed, and reads
- * that came by then wait until an entry with such a stamp is applied: then what they see is what the
- * log says, whoever leads next and whatever his clock says.  A read that came while a tick was under
- * way waits for that or for one more, never longer, since what becomes due later does not concern
- * it: it is served at a time at which that has not come yet.
+ * that came by then wait until an entry with such a stamp is applied: then what they see is what
+ * the log says, whoever leads next and whatever his clock says.  A read that came while a tick was
+ * under way waits for that or for one more, never longer, since what becomes due later does not
+ * concern it: it is served at a time at which that has not come yet.
  *
  * A tick does no more than some of it; while more is due, the next follows as soon as it is
  * applied. */

@@ -1,7 +1,7 @@
 /* See changes.h.
  *
- * A checkpoint stores what was applied when it began, and ends later; so the count as it was when the
- * newest began stands beside the one as it was when the newest that is done began. */
+ * A checkpoint stores what was applied when it began, and ends later; so the count as it was when
+ * the newest began stands beside the one as it was when the newest that is done began. */
 #include "server/changes.h"
 
 #include "base/fatal.h"

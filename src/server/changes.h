@@ -1,5 +1,5 @@
-/* How many changes of keys this node's applied state is ahead of its last checkpoint, for INFO: what a
- * start would have to execute again.  It listens to the effects of applied entries. */
+/* How many changes of keys this node's applied state is ahead of its last checkpoint, for INFO:
+ * what a start would have to execute again.  It listens to the effects of applied entries. */
 #ifndef SERVER_CHANGES_H
 #define SERVER_CHANGES_H
 

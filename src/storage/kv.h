@@ -48,7 +48,8 @@ struct kv_ops {
     void (*drop_files)(struct kv *kv, enum kv_family family, struct bytes from, struct bytes to);
 
     /* A hint: much of [from, to) was deleted, whose space may be given back now, in the background,
-     * without waiting for more to be written.  Costs to read and write what is left of the range. */
+     * without waiting for more to be written.  Costs to read and write what is left of the
+     * range. */
     void (*reclaim)(struct kv *kv, enum kv_family family, struct bytes from, struct bytes to);
 
     /* Keys >= from in order.  Key and value are borrowed until the next call on the iterator.

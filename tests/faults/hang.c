@@ -1,7 +1,7 @@
-/* Preloaded into a node: while the file named in HANG_FILE exists, nothing that was written reaches the
- * disk; while the one named in HANG_READS_FILE does, no read comes back; and no error says so.  If
- * HANG_READS_OF is set, only reads of the thread of that name hang.  The tests of a disk that hangs
- * (tcl-tests/disk.tcl, nemesis.py) need no privileges this way. */
+/* Preloaded into a node: while the file named in HANG_FILE exists, nothing that was written reaches
+ * the disk; while the one named in HANG_READS_FILE does, no read comes back; and no error says so.
+ * If HANG_READS_OF is set, only reads of the thread of that name hang.  The tests of a disk that
+ * hangs (tcl-tests/disk.tcl, nemesis.py) need no privileges this way. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>

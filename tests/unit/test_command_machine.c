@@ -484,7 +484,8 @@ static void test_word_bound(void **state)
                      COMMAND_WRITE);
     assert_int_equal(command_classify(&world->connection, argv, COMMAND_WORDS_MAX + 1, &command),
                      COMMAND_REFUSED);
-    assert_true(bytes_equal(buffer_bytes(&world->connection.out.bytes), bytes_from_string(too_large)));
+    assert_true(
+        bytes_equal(buffer_bytes(&world->connection.out.bytes), bytes_from_string(too_large)));
     argv[0] = bytes_from_string("once");
     argv[3] = bytes_from_string("del");
     buffer_clear(&world->connection.out.bytes);
@@ -492,7 +493,8 @@ static void test_word_bound(void **state)
                      COMMAND_WRITE);
     assert_int_equal(command_classify(&world->connection, argv, COMMAND_WORDS_MAX + 1, &command),
                      COMMAND_REFUSED);
-    assert_true(bytes_equal(buffer_bytes(&world->connection.out.bytes), bytes_from_string(too_large)));
+    assert_true(
+        bytes_equal(buffer_bytes(&world->connection.out.bytes), bytes_from_string(too_large)));
 
     /* What another node forwards is held to the same. */
     struct blob *entry = command_encode(argv, COMMAND_WORDS_MAX + 1);
@@ -508,7 +510,8 @@ static void test_word_bound(void **state)
     buffer_clear(&world->connection.out.bytes);
     world_run(world, argv, COMMAND_WORDS_MAX);
     assert_true(world->pauses > 1000);
-    assert_true(bytes_equal(buffer_bytes(&world->connection.out.bytes), bytes_from_string(":1\r\n")));
+    assert_true(
+        bytes_equal(buffer_bytes(&world->connection.out.bytes), bytes_from_string(":1\r\n")));
     memory_free(argv);
 }
 

@@ -19,7 +19,8 @@ enum { ROUNDS = 8, KILLED_MIN = 3, CHECKPOINT_BYTES = 64 << 20, REPORT_FD = 100,
 
 static const char *program;
 
-/* ---- NAME.txt --------------------------------------------------------------------------------- */
+/* ---- NAME.txt
+ * --------------------------------------------------------------------------------- */
 
 /* "command WORDS", "reply REPLY" for each; "holds KEY REPLY"; "keys N"; "db_hash HEX". */
 struct notes {
@@ -72,7 +73,8 @@ static char *shown(struct bytes reply)
     return text;
 }
 
-/* ---- a directory --------------------------------------------------------------------------------- */
+/* ---- a directory
+ * --------------------------------------------------------------------------------- */
 
 static void unpack(const char *name, const char *directory)
 {
@@ -114,7 +116,8 @@ static void store_close(struct store *store)
     store->kv->ops->close(store->kv);
 }
 
-/* ---- replay ------------------------------------------------------------------------------------------ */
+/* ---- replay
+ * ------------------------------------------------------------------------------------------ */
 
 /* The words as NAME.txt has them. */
 static char *words_of(struct bytes command)
@@ -248,7 +251,8 @@ static void test_format_1(void **state)
     temporary_remove(directory);
 }
 
-/* ---- kill -9 ---------------------------------------------------------------------------------------- */
+/* ---- kill -9
+ * ---------------------------------------------------------------------------------------- */
 
 /* "o" when the directory is open and the conversion begins, "c" at its end. */
 _Noreturn static void convert(const char *directory)

@@ -826,7 +826,8 @@ static void rewriting_goes_behind_an_include(void **state)
     unlink(other.path);
 }
 
-/* The file's rights stay, nothing is left beside it, and one that cannot be rewritten is as it was. */
+/* The file's rights stay, nothing is left beside it, and one that cannot be rewritten is as it
+ * was. */
 static void rewriting_replaces_the_file(void **state)
 {
     struct fixture *fixture = *state;

@@ -885,8 +885,8 @@ static void test_deletes_give_space_back(void **state)
     teardown(&f);
 }
 
-/* Every key has the same chance, wherever it lies: chi-square over keys of the kv, of a layer and of
- * active, among them many that are deleted. */
+/* Every key has the same chance, wherever it lies: chi-square over keys of the kv, of a layer and
+ * of active, among them many that are deleted. */
 static void test_random_keys_are_uniform(void **state)
 {
     enum { NAMES = 300, DRAWS = 60000 };

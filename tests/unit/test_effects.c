@@ -1,4 +1,5 @@
-/* What entries do to keys is told: all of it, once, in order, with the names that Redis gives to it. */
+/* What entries do to keys is told: all of it, once, in order, with the names that Redis gives to
+ * it. */
 #include "base/memory.h"
 #include "server/changes.h"
 #include "test_command.h"
@@ -46,7 +47,8 @@ static void assert_effects(struct world *world, const char *line, const char *wa
         fail_msg("%s\n   did %.*s\nwanted %s", line, (int)heard.text.size, heard.text.data, wanted);
 }
 
-/* ---- tests --------------------------------------------------------------------------------------- */
+/* ---- tests
+ * --------------------------------------------------------------------------------------- */
 
 static const struct {
     const char *line, *effects;
@@ -154,7 +156,8 @@ static void test_nobody_listens(void **state)
     assert_effects(world, "SET k v", "set k");
 }
 
-/* ---- the effects are the difference ----------------------------------------------------------------- */
+/* ---- the effects are the difference
+ * ----------------------------------------------------------------- */
 
 static const char *const keys[] = {"a", "b", "{a}c", "", "other"};
 enum { KEYS = sizeof keys / sizeof keys[0], KEY_DATABASES = 3 };
@@ -237,7 +240,8 @@ static void type_something(struct world *world, uint64_t *seed)
     world_type(world, line);
 }
 
-/* Who only follows the effects knows at every moment which keys there are, and when each was changed. */
+/* Who only follows the effects knows at every moment which keys there are, and when each was
+ * changed. */
 static void test_effects_are_the_difference(void **state)
 {
     struct world *world = *state;
@@ -256,7 +260,8 @@ static void test_effects_are_the_difference(void **state)
     command_machine_listen(world->machine, NULL);
 }
 
-/* ---- what INFO makes of them --------------------------------------------------------------------------- */
+/* ---- what INFO makes of them
+ * --------------------------------------------------------------------------- */
 
 static void test_changes_since_the_checkpoint(void **state)
 {

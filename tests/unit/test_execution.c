@@ -1,4 +1,5 @@
-/* The stack of frames: commands that carry others, several of them, in slices, one within another. */
+/* The stack of frames: commands that carry others, several of them, in slices, one within
+ * another. */
 #include "base/memory.h"
 #include "command/execution.h"
 #include "command/observer.h"
@@ -60,7 +61,8 @@ static void cmd_slow(struct call *call)
 static const struct command slow = {
     .name = "slow", .arity = 1, .flags = CMD_WRITE, .execute = cmd_slow};
 
-/* ---- who counts ------------------------------------------------------------------------------- */
+/* ---- who counts
+ * ------------------------------------------------------------------------------- */
 
 struct counts {
     struct command_observer observer; /* first */
@@ -89,7 +91,8 @@ static void end(struct command_observer *observer, const struct command *command
         counts->took = *took;
 }
 
-/* ---- running ------------------------------------------------------------------------------------ */
+/* ---- running
+ * ------------------------------------------------------------------------------------ */
 
 static struct counts counts;
 
@@ -183,7 +186,8 @@ static void test_forgotten_in_between(void **state)
     buffer_deinit(&out);
 }
 
-/* ONCE's command has a line of its own in the statistics, in slices too; a repetition executes none. */
+/* ONCE's command has a line of its own in the statistics, in slices too; a repetition executes
+ * none. */
 static void test_once_and_its_command_are_counted(void **state)
 {
     struct world *world = *state;

@@ -239,7 +239,8 @@ static void test_hscan_of_a_large_one(void **state)
 
 /* ---- chance -------------------------------------------------------------------------------- */
 
-/* Chi-square with 199 degrees of freedom: above 270 once in two thousand seeds; this is one seed. */
+/* Chi-square with 199 degrees of freedom: above 270 once in two thousand seeds; this is one
+ * seed. */
 static void expect_uniform(struct world *world, const char *line, unsigned draws)
 {
     enum { FIELDS = 200 };

@@ -1,5 +1,5 @@
-/* Blocks of all sizes keep their contents while they grow and shrink, and large ones are made of huge
- * pages where the kernel has them. */
+/* Blocks of all sizes keep their contents while they grow and shrink, and large ones are made of
+ * huge pages where the kernel has them. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>

@@ -1,5 +1,5 @@
-/* Bytes on their way out: whatever the mix of small pieces and large blobs, and however few bytes are
- * taken at a time, they leave once and in order, and no blob is kept. */
+/* Bytes on their way out: whatever the mix of small pieces and large blobs, and however few bytes
+ * are taken at a time, they leave once and in order, and no blob is kept. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

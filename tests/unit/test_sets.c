@@ -277,7 +277,8 @@ static void test_many_keys_go_in_slices(void **state)
 
 /* ---- chance -------------------------------------------------------------------------------- */
 
-/* Chi-square with 199 degrees of freedom: above 270 once in two thousand seeds; this is one seed. */
+/* Chi-square with 199 degrees of freedom: above 270 once in two thousand seeds; this is one
+ * seed. */
 static void expect_uniform(const unsigned *drawn, unsigned count, unsigned total)
 {
     double chi = 0;

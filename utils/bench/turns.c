@@ -1,6 +1,7 @@
-/* Preloaded into a node: how long each turn of its event loop takes, from the return of epoll_wait to the
- * next call of it.  At every tenth of a second it writes the longest since the file TURNS_FILE was read
- * and emptied, if it is above TURNS_MS (default 5): a line "unix-ms wall-us cpu-us faults" each.
+/* Preloaded into a node: how long each turn of its event loop takes, from the return of epoll_wait
+ * to the next call of it.  At every tenth of a second it writes the longest since the file
+ * TURNS_FILE was read and emptied, if it is above TURNS_MS (default 5): a line "unix-ms wall-us
+ * cpu-us faults" each.
  *
  * The processor's time beside the wall's, because a busy machine makes every turn long. */
 #define _GNU_SOURCE
