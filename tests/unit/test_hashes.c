@@ -157,7 +157,7 @@ static void run_on_many(struct world *world, const char *name, bool with_values)
         if (with_values)
             argv[argc++] = bytes_from_string(texts[i]);
     }
-    buffer_clear(&world->connection.out);
+    buffer_clear(&world->connection.out.bytes);
     world->pauses = 0;
     world_run(world, argv, argc);
     memory_free(texts);
@@ -166,7 +166,7 @@ static void run_on_many(struct world *world, const char *name, bool with_values)
 
 static void expect_out(struct world *world, const char *wanted)
 {
-    assert_true(bytes_equal(buffer_bytes(&world->connection.out), bytes_from_string(wanted)));
+    assert_true(bytes_equal(buffer_bytes(&world->connection.out.bytes), bytes_from_string(wanted)));
 }
 
 static uint64_t lines_of(struct bytes reply)
@@ -198,7 +198,7 @@ static void test_long_ones_go_in_slices(void **state)
     }
     run_on_many(&world, "HMGET", false);
     assert_true(world.pauses > 5);
-    assert_int_equal(lines_of(buffer_bytes(&world.connection.out)), 1 + 2 * MANY);
+    assert_int_equal(lines_of(buffer_bytes(&world.connection.out.bytes)), 1 + 2 * MANY);
     run_on_many(&world, "HDEL", false);
     assert_true(world.pauses > 5);
     expect_out(&world, ":16000\r\n");
@@ -226,7 +226,7 @@ static void test_hscan_of_a_large_one(void **state)
         unsigned count;
         snprintf(line, sizeof line, "HSCAN h %llu COUNT 20", cursor);
         struct bytes reply = world_type(&world, line);
-        buffer_append_byte(&world.connection.out, '\0');
+        buffer_append_byte(&world.connection.out.bytes, '\0');
         assert_int_equal(
             sscanf(reply.data, "*2\r\n$%*u\r\n%llu\r\n*%u\r\n%n", &cursor, &count, &offset), 2);
         given += count / 2;
@@ -248,8 +248,8 @@ static void expect_uniform(struct world *world, const char *line, unsigned draws
     double chi = 0;
     for (unsigned i = 0; i < draws; i++) {
         struct bytes reply = world_type(world, line);
-        buffer_append_byte(&world->connection.out, '\0');
-        const char *at = world->connection.out.data;
+        buffer_append_byte(&world->connection.out.bytes, '\0');
+        const char *at = world->connection.out.bytes.data;
         unsigned field;
         for (; (at = strstr(at, "field")); at++) {
             assert_int_equal(sscanf(at, "field%u", &field), 1);

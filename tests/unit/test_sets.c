@@ -191,7 +191,7 @@ static void run_on_many(struct world *world, const char *name)
         snprintf(texts[i], sizeof texts[i], "m%u", i);
         argv[argc++] = bytes_from_string(texts[i]);
     }
-    buffer_clear(&world->connection.out);
+    buffer_clear(&world->connection.out.bytes);
     world->pauses = 0;
     world_run(world, argv, argc);
     memory_free(texts);
@@ -225,7 +225,7 @@ static void test_long_ones_go_in_slices(void **state)
     world_init(&world);
     run_on_many(&world, "SADD");
     expect_paused(&world);
-    assert_true(bytes_equal(buffer_bytes(&world.connection.out), bytes_from_string(":16000\r\n")));
+    assert_true(bytes_equal(buffer_bytes(&world.connection.out.bytes), bytes_from_string(":16000\r\n")));
     static const char *const readers[] = {"SMEMBERS s",          "SINTER s s",
                                           "SUNION s s",          "SDIFF s none",
                                           "SRANDMEMBER s 15999", "SRANDMEMBER s -16000"};
@@ -237,7 +237,7 @@ static void test_long_ones_go_in_slices(void **state)
     }
     run_on_many(&world, "SMISMEMBER");
     expect_paused(&world);
-    assert_int_equal(lines_of(buffer_bytes(&world.connection.out)), 1 + MANY);
+    assert_int_equal(lines_of(buffer_bytes(&world.connection.out.bytes)), 1 + MANY);
     expect_slow(&world, "SINTERCARD 2 s s", ":16000\r\n");
     expect_slow(&world, "SUNIONSTORE s s s", ":16000\r\n"); /* over itself */
     expect_slow(&world, "SINTERSTORE t s s", ":16000\r\n");
@@ -253,7 +253,7 @@ static void test_long_ones_go_in_slices(void **state)
     EXPECT(&world, "EXISTS u", ":0\r\n");
     run_on_many(&world, "SREM");
     expect_paused(&world);
-    assert_true(bytes_equal(buffer_bytes(&world.connection.out), bytes_from_string(":16000\r\n")));
+    assert_true(bytes_equal(buffer_bytes(&world.connection.out.bytes), bytes_from_string(":16000\r\n")));
     EXPECT(&world, "EXISTS s", ":0\r\n");
     world_deinit(&world);
 }
@@ -300,8 +300,8 @@ static void test_spop_is_uniform(void **state)
     for (unsigned i = 0; i < ROUNDS; i++) {
         assert_int_equal(lines_of(world_type(&world, "SUNIONSTORE t s")), 1);
         assert_int_equal(lines_of(world_type(&world, "SPOP t 100")), 201);
-        buffer_append_byte(&world.connection.out, '\0');
-        for (const char *at = world.connection.out.data; (at = strchr(at, 'm')); at++) {
+        buffer_append_byte(&world.connection.out.bytes, '\0');
+        for (const char *at = world.connection.out.bytes.data; (at = strchr(at, 'm')); at++) {
             assert_int_equal(sscanf(at, "m%u", &member), 1);
             assert_in_range(member, 0, MEMBERS - 1);
             drawn[member]++;
@@ -348,8 +348,8 @@ static void expect_members(struct world *world, const char *line, const bool *ha
 {
     struct bytes reply = world_type(world, line);
     assert_int_equal(lines_of(reply), 1 + 2 * size_of(has));
-    buffer_append_byte(&world->connection.out, '\0');
-    const char *at = strchr(world->connection.out.data, '\n') + 1;
+    buffer_append_byte(&world->connection.out.bytes, '\0');
+    const char *at = strchr(world->connection.out.bytes.data, '\n') + 1;
     for (; *at; at = strchr(strchr(at, '\n') + 1, '\n') + 1) {
         const char *text = strchr(at, '\n') + 1;
         unsigned i = (unsigned)atoi(*text == 'm' ? text + 1 : text);
@@ -405,8 +405,8 @@ static void pop(struct world *world, struct model *model, unsigned set, unsigned
     snprintf(line, sizeof line, "SPOP s%u %u", set, count);
     unsigned size = size_of(model->has[set]);
     assert_int_equal(lines_of(world_type(world, line)), 1 + 2 * (count < size ? count : size));
-    buffer_append_byte(&world->connection.out, '\0');
-    const char *at = strchr(world->connection.out.data, '\n') + 1;
+    buffer_append_byte(&world->connection.out.bytes, '\0');
+    const char *at = strchr(world->connection.out.bytes.data, '\n') + 1;
     for (; *at; at = strchr(strchr(at, '\n') + 1, '\n') + 1) {
         const char *text = strchr(at, '\n') + 1;
         unsigned i = (unsigned)atoi(*text == 'm' ? text + 1 : text);
