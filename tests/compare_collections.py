@@ -156,6 +156,10 @@ class Commands:
             lambda: ["RENAME", self.key(), self.key()],
             lambda: ["RENAMENX", self.key(), self.key()],
             lambda: ["SET", self.key(), self.element()],
+            lambda: ["EXPIREAT", self.key(), rng.choice(["9999999999", "9999999998", "1", "x"])],
+            lambda: ["EXPIREAT", self.key(), "9999999997"],
+            lambda: ["EXPIRETIME", self.key()],
+            lambda: ["PERSIST", self.key()],
             lambda: ["GET", self.key()],
             lambda: ["SCAN", "0", "COUNT", "10000", "TYPE", rng.choice(["hash", "set", "string", "zset", "HASH", "x"])],
             lambda: ["KEYS", "*"],
@@ -239,7 +243,8 @@ def is_known(words, theirs, ours):
 def contents(connection, key):
     kind = read(connection.command(["TYPE", key]))[1]
     words = {b"hash": ["HGETALL", key], b"set": ["SMEMBERS", key], b"string": ["GET", key]}.get(kind)
-    return (kind, shape(words, connection.command(words)) if words else None)
+    deadline = connection.command(["PEXPIRETIME", key])
+    return (kind, deadline, shape(words, connection.command(words)) if words else None)
 
 
 class Comparison:
