@@ -225,7 +225,8 @@ static void test_long_ones_go_in_slices(void **state)
     world_init(&world);
     run_on_many(&world, "SADD");
     expect_paused(&world);
-    assert_true(bytes_equal(buffer_bytes(&world.connection.out.bytes), bytes_from_string(":16000\r\n")));
+    assert_true(
+        bytes_equal(buffer_bytes(&world.connection.out.bytes), bytes_from_string(":16000\r\n")));
     static const char *const readers[] = {"SMEMBERS s",          "SINTER s s",
                                           "SUNION s s",          "SDIFF s none",
                                           "SRANDMEMBER s 15999", "SRANDMEMBER s -16000"};
@@ -253,7 +254,8 @@ static void test_long_ones_go_in_slices(void **state)
     EXPECT(&world, "EXISTS u", ":0\r\n");
     run_on_many(&world, "SREM");
     expect_paused(&world);
-    assert_true(bytes_equal(buffer_bytes(&world.connection.out.bytes), bytes_from_string(":16000\r\n")));
+    assert_true(
+        bytes_equal(buffer_bytes(&world.connection.out.bytes), bytes_from_string(":16000\r\n")));
     EXPECT(&world, "EXISTS s", ":0\r\n");
     world_deinit(&world);
 }
