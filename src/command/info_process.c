@@ -258,8 +258,10 @@ void command_info_stats(struct info *info)
 {
     const struct server_stats *stats = &info->stats;
     stats_traffic(info);
-    command_info_zeros(info, "sync_full sync_partial_ok sync_partial_err expired_keys "
-                             "expired_time_cap_reached_count evicted_keys evicted_clients");
+    command_info_zeros(info, "sync_full sync_partial_ok sync_partial_err");
+    command_info_number(info, "expired_keys", info->raft.expired);
+    command_info_text(info, "expired_stale_perc", "0.00"); /* all are found by their time */
+    command_info_zeros(info, "expired_time_cap_reached_count evicted_keys evicted_clients");
     command_info_number(info, "keyspace_hits", stats->keyspace_hits);
     command_info_number(info, "keyspace_misses", stats->keyspace_misses);
     command_info_zeros(info, "pubsub_channels pubsub_patterns pubsubshard_channels "
