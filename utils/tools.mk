@@ -39,10 +39,13 @@ failover: $(BUILD)/redis-raft $(TOOLS) ## how long writes stop when the leader i
 long-read: $(BUILD)/redis-raft ## how long others wait while KEYS walks over KEYS=1000000 names
 	@utils/bench/long-read --build $(BUILD) $(if $(KEYS),--keys $(KEYS))
 
+bench-expiry: $(BUILD)/redis-raft ## when KEYS=1000000 names are gone whose time comes within ten seconds
+	@utils/bench/expiry --build $(BUILD) $(if $(KEYS),--keys $(KEYS))
+
 bench-mix: $(BUILD)/redis-raft ## SETs and GETs mixed on one connection, beside redis-server
 	@utils/bench/mix --build $(BUILD)
 
-.PHONY: test-tools bench failover long-read bench-mix
+.PHONY: test-tools bench failover long-read bench-expiry bench-mix
 -include $(CTL_OBJ:.o=.d) $(BENCH_OBJ:.o=.d)
 
 # What a SET costs in src/data alone.
