@@ -250,7 +250,7 @@ static bool is_worth_writing(const struct checkpoint_job *job, enum table table,
 {
     if (table == TABLE_KEYS || table == TABLE_DEADLINES)
         return is_living(&job->state, space);
-    return table != TABLE_ROWS || !is_dropped(job, space);
+    return (table != TABLE_ROWS && table != TABLE_PAGES) || !is_dropped(job, space);
 }
 
 static void write_table(struct kv_bulk *bulk, const struct checkpoint_job *job, enum table table,
@@ -336,24 +336,25 @@ enum {
 
 /* Into the batch, so that it takes effect together with what the caller puts there.  A range
  * tombstone for each of many small collections would cost every reader. */
-static void delete_rows(const struct checkpoint_job *job, struct kv_batch *batch, uint64_t space)
+static void delete_rows(const struct checkpoint_job *job, struct kv_batch *batch, enum table table,
+                        uint64_t space)
 {
     const struct kv_ops *ops = job->kv->ops;
     struct buffer from = {0}, to = {0};
     struct bytes key, value;
     struct place place;
     unsigned rows = 0;
-    record_key_first(&from, TABLE_ROWS, space);
+    record_key_first(&from, table, space);
     struct kv_iter *iter = ops->iter_new(job->kv, KV_DATA, buffer_bytes(&from));
     while (rows <= SWEEP_SINGLY && ops->iter_next(iter, &key, &value) &&
-           record_key_parse(key, TABLE_ROWS, space, &place)) {
+           record_key_parse(key, table, space, &place)) {
         if (rows < SWEEP_SINGLY)
             ops->batch_delete(batch, KV_DATA, key);
         rows++;
     }
     ops->iter_free(iter);
     if (rows > SWEEP_SINGLY) {
-        record_key_first(&to, TABLE_ROWS, space + 1);
+        record_key_first(&to, table, space + 1);
         delete_range(job, &from, &to);
     }
     buffer_deinit(&from);
@@ -375,7 +376,8 @@ static unsigned sweep_some(const struct checkpoint_job *job, struct buffer *at, 
            record_key_space(key, TABLE_SPACES, &owner) && owner < to &&
            record_key_parse(key, TABLE_SPACES, owner, &place)) {
         ops->batch_delete(batch, KV_DATA, key);
-        delete_rows(job, batch, place.word);
+        delete_rows(job, batch, TABLE_ROWS, place.word);
+        delete_rows(job, batch, TABLE_PAGES, place.word);
         record_key(at, &place);
         buffer_append_byte(at, 0); /* behind it */
         spaces++;

@@ -73,7 +73,7 @@ bool layers_kv_counts(const struct state *persisted, enum table table, uint64_t 
 {
     if (table == TABLE_SPACES)
         return true;
-    if (table == TABLE_ROWS || table == TABLE_DEADLINES)
+    if (table == TABLE_ROWS || table == TABLE_PAGES || table == TABLE_DEADLINES)
         return space < persisted->space_next;
     if (table != TABLE_KEYS)
         return persisted->receipts > 0;

@@ -32,6 +32,8 @@
  *         17     key
  *   no value
  *
+ * The pages of trees stand as rows of a collection do, under 'x', with no name (page.h).
+ *
  * A type and flags that this version does not know are refused rather than misread.
  *
  * Earlier: in versions 1 and 2 of the state record keys were {'k', space, hash, key} and their
@@ -60,9 +62,12 @@ enum {
 };
 
 static const int64_t due_time_max = ((int64_t)1 << (64 - DUE_HASH_BITS)) - 1;
-static const char table_kind[TABLES] = {'r', 's', 't', 'u', 'v', 'w'};
-static const bool table_has_spaces[TABLES] = {
-    [TABLE_KEYS] = true, [TABLE_ROWS] = true, [TABLE_SPACES] = true, [TABLE_DEADLINES] = true};
+static const char table_kind[TABLES] = {'r', 's', 't', 'u', 'v', 'w', 'x'};
+static const bool table_has_spaces[TABLES] = {[TABLE_KEYS] = true,
+                                              [TABLE_ROWS] = true,
+                                              [TABLE_SPACES] = true,
+                                              [TABLE_DEADLINES] = true,
+                                              [TABLE_PAGES] = true};
 
 /* The kind of table, and the space where there are spaces. */
 static size_t put_space(unsigned char *out, enum table table, uint64_t space)

@@ -19,6 +19,7 @@ enum table {
     TABLE_ROWS,      /* of large collections: a space each; word and name as its type has them */
     TABLE_SPACES,    /* space = whose database the collection is in, 0: dead; word = its space */
     TABLE_DEADLINES, /* of keys, by database: word = time and hash (record_due_word), name = key */
+    TABLE_PAGES,     /* of trees, in the spaces of rows; word = the page's number, no name */
     TABLES
 };
 

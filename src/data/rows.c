@@ -1,4 +1,4 @@
-/* Rows of large collections: single ones, scans, and draws.  Loop thread. */
+/* Rows and pages of large collections: single ones, scans, and draws.  Loop thread. */
 #include "data/merge.h"
 
 static struct place row_place(uint64_t space, uint64_t word, struct bytes name)
@@ -31,6 +31,36 @@ bool db_row_delete(struct db *db, uint64_t space, uint64_t word, struct bytes na
     struct place place = row_place(space, word, name);
     return layers_delete(db, &place);
 }
+
+/* ---- pages ------------------------------------------------------------------------ */
+
+static struct place page_place(uint64_t space, uint64_t number)
+{
+    check(space > 0);
+    return (struct place){.table = TABLE_PAGES, .space = space, .word = number};
+}
+
+bool db_page_get(struct db *db, struct db_view *view, uint64_t space, uint64_t number,
+                 struct bytes *page)
+{
+    struct place place = page_place(space, number);
+    return view ? layers_view_row(view, &place, page) : layers_get(db, &place, page);
+}
+
+void db_page_put(struct db *db, uint64_t space, uint64_t number, struct bytes page)
+{
+    struct place place = page_place(space, number);
+    struct bytes nothing = {0};
+    layers_put(db, &place, nothing, page);
+}
+
+bool db_page_delete(struct db *db, uint64_t space, uint64_t number)
+{
+    struct place place = page_place(space, number);
+    return layers_delete(db, &place);
+}
+
+/* ---- many rows -------------------------------------------------------------------- */
 
 uint64_t db_row_scan(struct db *db, struct db_view *view, uint64_t space, uint64_t cursor,
                      struct db_scan_limit limit, db_row_fn *each, void *context)

@@ -159,7 +159,7 @@ bool db_random(struct db *db, unsigned database, uint64_t seed, struct buffer *k
 
 /* ---- the hash of everything ------------------------------------------------------------ */
 
-enum { SALT_KEYS = 3, SALT_ROWS = SALT_KEYS + DB_DATABASES, SALT_DEADLINES = 32 };
+enum { SALT_KEYS = 3, SALT_ROWS = SALT_KEYS + DB_DATABASES, SALT_PAGES, SALT_DEADLINES = 32 };
 
 static uint64_t record_hash(const struct merge *merge, uint64_t salt)
 {
@@ -180,7 +180,7 @@ static uint64_t space_hash(const struct sources *sources, enum table table, uint
     return sum;
 }
 
-/* Keys, and the rows of those that are large collections. */
+/* Keys, and the rows and pages of those that are large collections. */
 static uint64_t database_hash(struct db *db, const struct sources *sources, unsigned database)
 {
     uint64_t sum = 0, keys = 0, rows;
@@ -190,8 +190,10 @@ static uint64_t database_hash(struct db *db, const struct sources *sources, unsi
         uint64_t key = record_hash(&merge, SALT_KEYS + database);
         uint64_t space = record_space(merge.record);
         sum += key;
-        if (space)
-            sum += space_hash(sources, TABLE_ROWS, space, key + SALT_ROWS, &rows);
+        if (!space)
+            continue;
+        sum += space_hash(sources, TABLE_ROWS, space, key + SALT_ROWS, &rows);
+        sum += space_hash(sources, TABLE_PAGES, space, key + SALT_PAGES, &rows);
     }
     merge_close(&merge);
     check(keys == db->state.databases[database].keys);

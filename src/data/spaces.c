@@ -35,14 +35,20 @@ uint64_t layers_space_new(struct db *db, uint64_t owner)
     return space;
 }
 
-static void cut_rows(struct db *db, uint64_t space)
+static void cut_table(struct db *db, enum table table, uint64_t space)
 {
-    struct overlay *rows = &db->active->tables[TABLE_ROWS];
+    struct overlay *rows = &db->active->tables[table];
     if (overlay_entries(rows, space) == 0)
         return;
     struct layer *cut = layer_new();
-    cut->tables[TABLE_ROWS] = overlay_cut(rows, space);
+    cut->tables[table] = overlay_cut(rows, space);
     layers_discard(db, cut);
+}
+
+static void cut_rows(struct db *db, uint64_t space)
+{
+    cut_table(db, TABLE_ROWS, space);
+    cut_table(db, TABLE_PAGES, space);
 }
 
 void layers_space_bury(struct layer *layer, uint64_t owner, uint64_t space)

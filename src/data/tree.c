@@ -1,0 +1,750 @@
+/* See tree.h.  What holds of every tree:
+ *
+ * T1  All leaves are on level 0, the top page on level height - 1; no page is empty, and a top page
+ *     that is not a leaf has two children at least.
+ * T2  A child's entry says how many entries of leaves are below it.
+ * T3  Keys rise; the bound of a child is not above what is in it, and above what is in the child
+ *     before it.  The first child's bound is empty, and so are all in a tree without keys.
+ * T4  A page without its largest entry is at most twice DB_TREE_PAGE_MAX, and that only beside a
+ *     large entry or where it has too few entries to be cut in two; without such it is at most
+ *     DB_TREE_PAGE_MAX.
+ *
+ * A page that shrinks below PAGE_SMALL is joined with one beside it, if they fit into one.  A page
+ * that grows too large is cut in the middle, or, if it grew at the end of the tree, there: what comes
+ * in order fills its pages.  Loop thread. */
+#include "data/tree.h"
+
+#include "base/codec.h"
+#include "base/fatal.h"
+#include "data/page.h"
+
+#ifndef DB_TREE_PAGE_MAX
+#define DB_TREE_PAGE_MAX 2048
+#endif
+
+enum {
+    PAGE_SMALL = DB_TREE_PAGE_MAX / 4,
+    LEAF_ENTRIES_MIN = 2,  /* of a page that is cut in two */
+    INNER_ENTRIES_MIN = 8, /* likewise: so the tree is flat even if its bounds are huge */
+    LEVELS_MAX = 40        /* 2^64 entries have fewer */
+};
+
+static const struct bytes nothing = {0};
+
+/* ---- the root ---------------------------------------------------------------- */
+
+void db_tree_root_encode(unsigned char *out, const struct db_tree_root *root)
+{
+    put_u64(out, root->count);
+    put_u64(out + 8, root->page);
+    put_u64(out + 16, root->next);
+    put_u32(out + 24, root->height);
+}
+
+bool db_tree_root_decode(struct bytes bytes, struct db_tree_root *root)
+{
+    const unsigned char *at = bytes.data;
+    if (bytes.size != DB_TREE_ROOT_SIZE)
+        return false;
+    *root = (struct db_tree_root){.count = get_u64(at),
+                                  .page = get_u64(at + 8),
+                                  .next = get_u64(at + 16),
+                                  .height = get_u32(at + 24)};
+    bool is_empty = root->count == 0;
+    return is_empty == (root->page == 0) && is_empty == (root->height == 0) &&
+           root->page <= root->next && root->height < LEVELS_MAX;
+}
+
+/* ---- pages -------------------------------------------------------------------- */
+
+_Noreturn static void damaged(const struct db_tree *tree, uint64_t number)
+{
+    fatal("data: page %llu of space %llu is damaged", (unsigned long long)number,
+          (unsigned long long)tree->space);
+}
+
+/* Borrowed until the next call on the db. */
+static struct bytes load(const struct db_tree *tree, uint64_t number, unsigned level)
+{
+    struct bytes page;
+    if (!db_page_get(tree->db, tree->view, tree->space, number, &page) || !page_is_of(page, level))
+        damaged(tree, number);
+    return page;
+}
+
+static void load_copy(const struct db_tree *tree, uint64_t number, unsigned level,
+                      struct buffer *copy)
+{
+    struct bytes page = load(tree, number, level);
+    buffer_clear(copy);
+    buffer_reserve(copy, page.size + DB_TREE_PAGE_MAX / 4); /* something may be inserted */
+    buffer_append_bytes(copy, page);
+}
+
+static void store(const struct db_tree *tree, uint64_t number, const struct buffer *page)
+{
+    db_page_put(tree->db, tree->space, number, buffer_bytes(page));
+}
+
+static void drop(const struct db_tree *tree, uint64_t number)
+{
+    if (!db_page_delete(tree->db, tree->space, number))
+        damaged(tree, number);
+}
+
+static struct page_entry entry_at(const struct db_tree *tree, uint64_t number, struct bytes page,
+                                  size_t at)
+{
+    struct page_entry entry;
+    if (!page_read(page, at, &entry))
+        damaged(tree, number);
+    return entry;
+}
+
+static struct page_entry child_at(const struct db_tree *tree, uint64_t number, struct bytes page,
+                                  size_t at, struct page_child *child)
+{
+    struct page_entry entry;
+    if (!page_read_child(page, at, &entry, child))
+        damaged(tree, number);
+    return entry;
+}
+
+static int compare(struct bytes a, struct bytes b)
+{
+    size_t size = a.size < b.size ? a.size : b.size;
+    int order = size ? memcmp(a.data, b.data, size) : 0;
+    return order ? order : (a.size > b.size) - (a.size < b.size);
+}
+
+/* ---- looking ------------------------------------------------------------------- */
+
+/* Where to go in a page: by key, or, without one, by rank among what is below. */
+struct aim {
+    bool by_key;
+    bool at_end; /* the place behind the last of a child is looked for, not the first of the next */
+    struct bytes key;
+    uint64_t rank;
+};
+
+struct found {
+    struct page_entry entry;
+    struct page_child child;
+    uint64_t before; /* entries of leaves in front of it, in this page's subtree */
+};
+
+static struct found find_child(const struct db_tree *tree, uint64_t number, struct bytes page,
+                               const struct aim *aim)
+{
+    struct found found = {0}, next = {0};
+    for (size_t at = PAGE_HEADER; at < page.size; at = next.entry.end) {
+        next.entry = child_at(tree, number, page, at, &next.child);
+        bool is_beyond = aim->by_key
+                             ? compare(next.entry.key, aim->key) > 0
+                             : next.before > aim->rank || (next.before == aim->rank && aim->at_end);
+        if (at > PAGE_HEADER && is_beyond)
+            break;
+        found = next;
+        next.before += next.child.count;
+    }
+    return found;
+}
+
+/* The entry of a leaf with this rank in it; none: behind the last, and then `at` and `end` alone are
+ * set. */
+static struct page_entry skip(const struct db_tree *tree, uint64_t number, struct bytes page,
+                              uint64_t rank)
+{
+    struct page_entry entry;
+    for (size_t at = PAGE_HEADER; at < page.size; at = entry.end) {
+        entry = entry_at(tree, number, page, at);
+        if (rank-- == 0)
+            return entry;
+    }
+    return (struct page_entry){.at = page.size, .end = page.size};
+}
+
+/* The first entry of a leaf that is not below the key; likewise. */
+static struct page_entry find_key(const struct db_tree *tree, uint64_t number, struct bytes page,
+                                  struct bytes key, uint64_t *before, bool *is_there)
+{
+    struct page_entry entry;
+    *is_there = false;
+    *before = 0;
+    for (size_t at = PAGE_HEADER; at < page.size; at = entry.end) {
+        entry = entry_at(tree, number, page, at);
+        int order = compare(entry.key, key);
+        *is_there = order == 0;
+        if (order >= 0)
+            return entry;
+        ++*before;
+    }
+    return (struct page_entry){.at = page.size, .end = page.size};
+}
+
+/* Down to a leaf.  aim->rank becomes that within it, of a seek by key the number of what is before
+ * it. */
+static struct bytes seek(const struct db_tree *tree, struct aim *aim, uint64_t *number)
+{
+    *number = tree->root.page;
+    uint64_t before = 0;
+    for (unsigned level = tree->root.height - 1;; level--) {
+        struct bytes page = load(tree, *number, level);
+        if (level == 0) {
+            aim->rank = aim->by_key ? before : aim->rank;
+            return page;
+        }
+        struct found found = find_child(tree, *number, page, aim);
+        *number = found.child.number;
+        before += found.before;
+        aim->rank -= aim->by_key ? 0 : found.before;
+    }
+}
+
+uint64_t db_tree_rank(const struct db_tree *tree, struct bytes key, bool *is_there)
+{
+    struct aim aim = {.by_key = true, .key = key};
+    uint64_t number, before;
+    bool found = false;
+    if (tree->root.count == 0) {
+        before = 0;
+    } else {
+        struct bytes page = seek(tree, &aim, &number);
+        find_key(tree, number, page, key, &before, &found);
+    }
+    if (is_there)
+        *is_there = found;
+    return aim.rank + before;
+}
+
+void db_tree_get(const struct db_tree *tree, uint64_t rank, struct bytes *key, struct bytes *value)
+{
+    struct aim aim = {.rank = rank};
+    uint64_t number;
+    check(rank < tree->root.count);
+    struct bytes page = seek(tree, &aim, &number);
+    struct page_entry entry = skip(tree, number, page, aim.rank);
+    if (entry.at == entry.end)
+        damaged(tree, number);
+    *key = entry.key;
+    *value = entry.value;
+}
+
+/* From the entry with this rank in the page back to its first. */
+static uint64_t walk_back(const struct db_tree *tree, uint64_t number, struct bytes page,
+                          uint64_t rank, uint64_t count, db_tree_fn *each, void *context)
+{
+    struct buffer places = {0};
+    uint64_t given = 0;
+    bool goes_on = true;
+    size_t at = PAGE_HEADER;
+    for (uint64_t i = 0; i <= rank; i++) {
+        if (at >= page.size)
+            damaged(tree, number);
+        buffer_append(&places, &at, sizeof at);
+        at = entry_at(tree, number, page, at).end;
+    }
+    for (; goes_on && given < count && given <= rank; given++) {
+        memcpy(&at, places.data + (rank - given) * sizeof at, sizeof at);
+        struct page_entry entry = entry_at(tree, number, page, at);
+        goes_on = each(context, entry.key, entry.value);
+    }
+    buffer_deinit(&places);
+    return given;
+}
+
+uint64_t db_tree_walk(const struct db_tree *tree, uint64_t rank, uint64_t count, bool is_backward,
+                      db_tree_fn *each, void *context)
+{
+    struct aim aim = {.rank = rank};
+    uint64_t number, given = 0;
+    check(rank < tree->root.count && count > 0);
+    struct bytes page = seek(tree, &aim, &number);
+    if (is_backward)
+        return walk_back(tree, number, page, aim.rank, count, each, context);
+    struct page_entry entry = skip(tree, number, page, aim.rank);
+    bool goes_on = entry.at < entry.end;
+    if (!goes_on)
+        damaged(tree, number);
+    while (goes_on) {
+        given++;
+        goes_on = each(context, entry.key, entry.value) && given < count && entry.end < page.size;
+        if (goes_on)
+            entry = entry_at(tree, number, page, entry.end);
+    }
+    return given;
+}
+
+/* ---- inserting ------------------------------------------------------------------ */
+
+struct insert {
+    struct db_tree *tree;
+    struct aim aim;
+    struct bytes value;
+    bool is_first, is_last; /* of all */
+    uint64_t rank;          /* where it came to stand */
+};
+
+/* What a page gave off to a new one on its right. */
+struct split {
+    struct page_child right; /* number 0: nothing */
+    struct buffer bound;     /* owned */
+};
+
+/* Where to cut: an entry that is not the first becomes the first on the right.  Counts what goes
+ * there. */
+static struct page_entry find_cut(const struct insert *insert, uint64_t number,
+                                  const struct buffer *page, struct bytes *last_left)
+{
+    size_t middle = page->size / 2;
+    if (insert->is_last)
+        middle = SIZE_MAX;
+    else if (insert->is_first)
+        middle = 0;
+    struct bytes bytes = buffer_bytes(page);
+    struct page_entry left = entry_at(insert->tree, number, bytes, PAGE_HEADER);
+    struct page_entry right = entry_at(insert->tree, number, bytes, left.end);
+    while (right.at < middle && right.end < page->size) {
+        struct page_entry next = entry_at(insert->tree, number, bytes, right.end);
+        if (next.at >= middle && next.at - middle > middle - right.at)
+            break; /* a large one is better on the right */
+        left = right;
+        right = next;
+    }
+    *last_left = left.key;
+    return right;
+}
+
+static unsigned count_entries(const struct insert *insert, uint64_t number,
+                              const struct buffer *page, unsigned enough)
+{
+    unsigned count = 0;
+    for (size_t at = PAGE_HEADER; at < page->size && count < enough; count++)
+        at = entry_at(insert->tree, number, buffer_bytes(page), at).end;
+    return count;
+}
+
+/* The shortest that is above `left`, and not above `right` (T3). */
+static struct bytes bound_between(struct bytes left, struct bytes right)
+{
+    const char *a = left.data, *b = right.data;
+    size_t size = 0;
+    while (size < left.size && size < right.size && a[size] == b[size])
+        size++;
+    return bytes_of(right.data, size < right.size ? size + 1 : size);
+}
+
+static uint64_t count_below(const struct db_tree *tree, uint64_t number, unsigned level,
+                            const struct buffer *page)
+{
+    uint64_t count = 0;
+    struct page_entry entry;
+    for (size_t at = PAGE_HEADER; at < page->size; at = entry.end) {
+        struct page_child child = {.count = 1};
+        entry = level == 0 ? entry_at(tree, number, buffer_bytes(page), at)
+                           : child_at(tree, number, buffer_bytes(page), at, &child);
+        count += child.count;
+    }
+    return count;
+}
+
+/* The bound of an inner page's first child is what its page has in the page above (T3). */
+static void clear_first_bound(const struct db_tree *tree, uint64_t number, struct buffer *page)
+{
+    struct page_child child;
+    struct page_entry first = child_at(tree, number, buffer_bytes(page), PAGE_HEADER, &child);
+    if (first.key.size == 0)
+        return;
+    page_erase(page, first.at, first.end);
+    page_insert_child(page, PAGE_HEADER, nothing, &child);
+}
+
+static void split_page(struct insert *insert, uint64_t number, unsigned level, struct buffer *page,
+                       struct split *split)
+{
+    struct db_tree *tree = insert->tree;
+    struct bytes last_left;
+    struct page_entry first = find_cut(insert, number, page, &last_left);
+    struct bytes bound = level == 0 ? bound_between(last_left, first.key) : first.key;
+    struct buffer right = {0};
+    buffer_append_bytes(&split->bound, bound);
+    page_init(&right, level);
+    buffer_append(&right, page->data + first.at, page->size - first.at);
+    page->size = first.at;
+    split->right.number = ++tree->root.next;
+    if (level > 0)
+        clear_first_bound(tree, split->right.number, &right);
+    split->right.count = count_below(tree, split->right.number, level, &right);
+    store(tree, split->right.number, &right);
+    buffer_deinit(&right);
+}
+
+/* A page that grew goes back to its place, as two if it is too large. */
+static void store_grown(struct insert *insert, uint64_t number, unsigned level, struct buffer *page,
+                        struct split *split)
+{
+    unsigned least = level == 0 ? LEAF_ENTRIES_MIN : INNER_ENTRIES_MIN;
+    if (page->size > DB_TREE_PAGE_MAX && count_entries(insert, number, page, least) == least)
+        split_page(insert, number, level, page, split);
+    store(insert->tree, number, page);
+}
+
+static void insert_in_leaf(struct insert *insert, uint64_t number, struct buffer *page)
+{
+    const struct db_tree *tree = insert->tree;
+    struct bytes bytes = buffer_bytes(page);
+    struct page_entry place;
+    if (insert->aim.by_key) {
+        uint64_t before;
+        bool is_there;
+        place = find_key(tree, number, bytes, insert->aim.key, &before, &is_there);
+        check(!is_there);
+        insert->rank += before;
+    } else {
+        place = skip(tree, number, bytes, insert->aim.rank);
+        insert->rank += insert->aim.rank;
+    }
+    page_insert(page, place.at, insert->aim.key, insert->value);
+}
+
+static void insert_in(struct insert *insert, uint64_t number, unsigned level, struct split *split)
+{
+    struct buffer page = {0};
+    load_copy(insert->tree, number, level, &page);
+    if (level == 0) {
+        insert_in_leaf(insert, number, &page);
+    } else {
+        struct found found = find_child(insert->tree, number, buffer_bytes(&page), &insert->aim);
+        struct split below = {0};
+        insert->rank += found.before;
+        insert->aim.rank -= insert->aim.by_key ? 0 : found.before;
+        insert_in(insert, found.child.number, level - 1, &below);
+        found.child.count += 1 - below.right.count;
+        page_set_child(&page, &found.entry, &found.child);
+        if (below.right.number)
+            page_insert_child(&page, found.entry.end, buffer_bytes(&below.bound), &below.right);
+        buffer_deinit(&below.bound);
+    }
+    store_grown(insert, number, level, &page, split);
+    buffer_deinit(&page);
+}
+
+/* The first entry of all. */
+static void plant(struct db_tree *tree, struct bytes key, struct bytes value)
+{
+    struct buffer page = {0};
+    page_init(&page, 0);
+    page_insert(&page, PAGE_HEADER, key, value);
+    tree->root.page = ++tree->root.next;
+    tree->root.height = 1;
+    store(tree, tree->root.page, &page);
+    buffer_deinit(&page);
+}
+
+/* The top page was cut in two: one above them. */
+static void raise_root(struct db_tree *tree, const struct split *split)
+{
+    struct buffer page = {0};
+    struct page_child left = {.number = tree->root.page,
+                              .count = tree->root.count + 1 - split->right.count};
+    check(tree->root.height < LEVELS_MAX);
+    page_init(&page, tree->root.height++);
+    page_insert_child(&page, PAGE_HEADER, nothing, &left);
+    page_insert_child(&page, page.size, buffer_bytes(&split->bound), &split->right);
+    tree->root.page = ++tree->root.next;
+    store(tree, tree->root.page, &page);
+    buffer_deinit(&page);
+}
+
+static void insert_entry(struct insert *insert)
+{
+    struct db_tree *tree = insert->tree;
+    struct split split = {0};
+    check(!tree->view);
+    if (tree->root.count == 0)
+        plant(tree, insert->aim.key, insert->value);
+    else
+        insert_in(insert, tree->root.page, tree->root.height - 1, &split);
+    if (split.right.number)
+        raise_root(tree, &split);
+    tree->root.count++;
+    buffer_deinit(&split.bound);
+}
+
+uint64_t db_tree_insert(struct db_tree *tree, struct bytes key, struct bytes value)
+{
+    uint64_t rank = db_tree_rank(tree, key, NULL);
+    struct insert insert = {.tree = tree,
+                            .aim = {.by_key = true, .key = key},
+                            .value = value,
+                            .is_first = rank == 0,
+                            .is_last = rank == tree->root.count};
+    insert_entry(&insert);
+    check(insert.rank == rank);
+    return rank;
+}
+
+void db_tree_insert_at(struct db_tree *tree, uint64_t rank, struct bytes value)
+{
+    struct insert insert = {.tree = tree,
+                            .aim = {.rank = rank, .at_end = true},
+                            .value = value,
+                            .is_first = rank == 0,
+                            .is_last = rank == tree->root.count};
+    check(rank <= tree->root.count);
+    insert_entry(&insert);
+}
+
+/* ---- taking out ------------------------------------------------------------------- */
+
+struct cut {
+    struct db_tree *tree;
+    uint64_t pages;      /* that may still be touched */
+    bool has_left_small; /* a page that could be joined with another */
+};
+
+static uint64_t cut_in(struct cut *cut, uint64_t number, unsigned level, uint64_t from,
+                       uint64_t to);
+
+/* What is left of a page goes back to its place, if anything is. */
+static void store_shrunk(struct cut *cut, uint64_t number, const struct buffer *page)
+{
+    cut->pages -= cut->pages > 0;
+    if (page->size == PAGE_HEADER) {
+        drop(cut->tree, number);
+        return;
+    }
+    store(cut->tree, number, page);
+    cut->has_left_small |= page->size < PAGE_SMALL;
+}
+
+static void cut_in_leaf(struct cut *cut, uint64_t number, struct buffer *page, uint64_t from,
+                        uint64_t to)
+{
+    struct page_entry first = skip(cut->tree, number, buffer_bytes(page), from);
+    size_t end = first.at;
+    for (uint64_t i = from; i < to; i++) {
+        if (end >= page->size)
+            damaged(cut->tree, number);
+        end = entry_at(cut->tree, number, buffer_bytes(page), end).end;
+    }
+    page_erase(page, first.at, end);
+}
+
+/* Of one child [from, to), of its `count`.  A leaf of which nothing is left need not be looked at. */
+static uint64_t cut_child(struct cut *cut, const struct page_child *child, unsigned level,
+                          uint64_t from, uint64_t to)
+{
+    if (level > 0 || to - from < child->count)
+        return cut_in(cut, child->number, level, from, to);
+    drop(cut->tree, child->number);
+    cut->pages -= cut->pages > 0;
+    return child->count;
+}
+
+/* Entries of the children's, in the order of the ranks, as long as pages may be touched. */
+static uint64_t cut_children(struct cut *cut, uint64_t number, unsigned level, struct buffer *page,
+                             uint64_t from, uint64_t to)
+{
+    uint64_t before = 0, removed = 0;
+    size_t at = PAGE_HEADER;
+    while (at < page->size && before < to && cut->pages > 0) {
+        struct page_child child;
+        struct page_entry entry = child_at(cut->tree, number, buffer_bytes(page), at, &child);
+        if (before + child.count > from) {
+            uint64_t end = to - before < child.count ? to - before : child.count;
+            uint64_t begin = from > before ? from - before : 0;
+            uint64_t gone = cut_child(cut, &child, level - 1, begin, end);
+            removed += gone;
+            to -= gone;
+            child.count -= gone;
+            if (child.count == 0) {
+                page_erase(page, entry.at, entry.end);
+                continue;
+            }
+            page_set_child(page, &entry, &child);
+        }
+        before += child.count;
+        at = entry.end;
+    }
+    return removed;
+}
+
+/* Two children side by side become one, if they fit. */
+static bool join(const struct db_tree *tree, uint64_t number, unsigned level, struct buffer *page,
+                 size_t left_at, size_t right_at)
+{
+    struct page_child left, right;
+    struct page_entry left_entry = child_at(tree, number, buffer_bytes(page), left_at, &left);
+    struct page_entry right_entry = child_at(tree, number, buffer_bytes(page), right_at, &right);
+    struct buffer joined = {0}, other = {0};
+    load_copy(tree, left.number, level - 1, &joined);
+    load_copy(tree, right.number, level - 1, &other);
+    if (level > 1) { /* its first child has no bound of its own */
+        struct page_child child;
+        struct page_entry first =
+            child_at(tree, right.number, buffer_bytes(&other), PAGE_HEADER, &child);
+        page_erase(&other, first.at, first.end);
+        page_insert_child(&other, PAGE_HEADER, right_entry.key, &child);
+    }
+    bool fits = joined.size + other.size - PAGE_HEADER <= DB_TREE_PAGE_MAX;
+    if (fits) {
+        buffer_append(&joined, other.data + PAGE_HEADER, other.size - PAGE_HEADER);
+        store(tree, left.number, &joined);
+        drop(tree, right.number);
+        left.count += right.count;
+        page_set_child(page, &left_entry, &left);
+        page_erase(page, right_entry.at, right_entry.end);
+    }
+    buffer_deinit(&joined);
+    buffer_deinit(&other);
+    return fits;
+}
+
+/* If the child at this rank is small, joins it with the one before it, or the one behind. */
+static void join_small(const struct db_tree *tree, uint64_t number, unsigned level,
+                       struct buffer *page, uint64_t rank)
+{
+    uint64_t before = 0;
+    size_t previous = 0, at = PAGE_HEADER;
+    struct page_child child;
+    struct page_entry entry;
+    for (;; previous = at, at = entry.end) {
+        if (at >= page->size)
+            return;
+        entry = child_at(tree, number, buffer_bytes(page), at, &child);
+        if (rank < before + child.count)
+            break;
+        before += child.count;
+    }
+    if (load(tree, child.number, level - 1).size >= PAGE_SMALL)
+        return;
+    if (previous && join(tree, number, level, page, previous, at))
+        return;
+    if (entry.end < page->size)
+        join(tree, number, level, page, at, entry.end);
+}
+
+static uint64_t cut_in(struct cut *cut, uint64_t number, unsigned level, uint64_t from, uint64_t to)
+{
+    struct buffer page = {0};
+    uint64_t removed = to - from;
+    load_copy(cut->tree, number, level, &page);
+    if (level == 0) {
+        cut_in_leaf(cut, number, &page, from, to);
+    } else {
+        removed = cut_children(cut, number, level, &page, from, to);
+        if (page.size > PAGE_HEADER)
+            clear_first_bound(cut->tree, number, &page);
+        if (cut->has_left_small) { /* the children before and behind the gap may be it */
+            join_small(cut->tree, number, level, &page, from);
+            if (from > 0)
+                join_small(cut->tree, number, level, &page, from - 1);
+        }
+    }
+    store_shrunk(cut, number, &page);
+    buffer_deinit(&page);
+    return removed;
+}
+
+/* A top page with one child is not needed (T1). */
+static void lower_root(struct db_tree *tree)
+{
+    while (tree->root.height > 1) {
+        uint64_t number = tree->root.page;
+        struct page_child child;
+        struct bytes page = load(tree, number, tree->root.height - 1);
+        if (child_at(tree, number, page, PAGE_HEADER, &child).end < page.size)
+            return;
+        drop(tree, number);
+        tree->root.page = child.number;
+        tree->root.height--;
+    }
+}
+
+uint64_t db_tree_cut(struct db_tree *tree, uint64_t rank, uint64_t count, uint64_t pages)
+{
+    struct cut cut = {.tree = tree, .pages = pages};
+    check(!tree->view && pages > 0);
+    check(rank <= tree->root.count && count <= tree->root.count - rank);
+    if (count == 0)
+        return 0;
+    uint64_t removed = cut_in(&cut, tree->root.page, tree->root.height - 1, rank, rank + count);
+    tree->root.count -= removed;
+    if (tree->root.count == 0)
+        tree->root.page = tree->root.height = 0;
+    else
+        lower_root(tree);
+    return removed;
+}
+
+/* ---- what holds -------------------------------------------------------------------- */
+
+struct inspection {
+    const struct db_tree *tree;
+    bool has_keys;
+    struct buffer last; /* key of the last leaf's entry seen */
+    bool has_last;
+    struct db_tree_shape *shape;
+};
+
+static void check_key(struct inspection *inspection, struct bytes key, struct bytes bound)
+{
+    check(inspection->has_keys || key.size == 0);
+    if (!inspection->has_keys)
+        return;
+    check(compare(bound, key) <= 0);
+    check(!inspection->has_last || compare(buffer_bytes(&inspection->last), key) < 0);
+    buffer_clear(&inspection->last);
+    buffer_append_bytes(&inspection->last, key);
+    inspection->has_last = true;
+}
+
+static uint64_t check_page(struct inspection *inspection, uint64_t number, unsigned level,
+                           struct bytes bound)
+{
+    const struct db_tree *tree = inspection->tree;
+    struct buffer page = {0};
+    uint64_t count = 0;
+    unsigned entries = 0;
+    size_t largest = 0;
+    check(number <= tree->root.next);
+    load_copy(tree, number, level, &page);
+    for (size_t at = PAGE_HEADER; at < page.size; entries++) {
+        struct page_child child = {0};
+        struct page_entry entry = level ? child_at(tree, number, buffer_bytes(&page), at, &child)
+                                        : entry_at(tree, number, buffer_bytes(&page), at);
+        at = entry.end;
+        largest = at - entry.at > largest ? at - entry.at : largest;
+        if (level == 0) {
+            check_key(inspection, entry.key, bound);
+            count++;
+            continue;
+        }
+        check((entries == 0) == (entry.key.size == 0) || !inspection->has_keys);
+        check(entries == 0 || !inspection->has_keys ||
+              compare(buffer_bytes(&inspection->last), entry.key) < 0);
+        check(check_page(inspection, child.number, level - 1, entries ? entry.key : bound) ==
+              child.count);
+        count += child.count;
+    }
+    check(entries > 0);
+    check(page.size - largest <= 2 * DB_TREE_PAGE_MAX || (level && entries < INNER_ENTRIES_MIN));
+    check(level == 0 || level < tree->root.height - 1 || entries > 1);
+    inspection->shape->pages++;
+    inspection->shape->bytes += page.size;
+    buffer_deinit(&page);
+    return count;
+}
+
+void db_tree_check(const struct db_tree *tree, bool has_keys, struct db_tree_shape *shape)
+{
+    struct inspection inspection = {.tree = tree, .has_keys = has_keys, .shape = shape};
+    *shape = (struct db_tree_shape){0};
+    uint64_t count = 0;
+    if (tree->root.height > 0)
+        count = check_page(&inspection, tree->root.page, tree->root.height - 1, nothing);
+    check(count == tree->root.count);
+    check((tree->root.page == 0) == (count == 0));
+    buffer_deinit(&inspection.last);
+}

@@ -1,0 +1,67 @@
+/* A counted tree: many entries in an order, in pages of a few KB that lie in a space.  Sorted sets, lists and streams are made of it.
+ *
+ * An entry is a key and a value.  Keys are compared as bytes, the shorter first; no two are equal.
+ * Or no entry has a key, and places alone say where one is.  Seeks by key and by rank, the rank of a
+ * key, inserting and taking out cost O(log n), which for ten million are four pages or five.
+ *
+ * The shape follows from the order of the changes alone, so it is the same on every node.  What the
+ * tree is besides its pages, `struct db_tree_root`, its owner keeps in the payload of the key.  A
+ * page that is damaged ends the process. */
+#ifndef DATA_TREE_H
+#define DATA_TREE_H
+
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "data/db.h"
+
+struct db_tree_root {
+    uint64_t count;  /* entries */
+    uint64_t page;   /* the top one's number; 0: empty */
+    uint64_t next;   /* number of the next page that is made, but for the first; never again */
+    uint32_t height; /* levels; 0: empty */
+};
+
+enum { DB_TREE_ROOT_SIZE = 28 };
+
+/* {.root = {0}} is an empty tree. */
+struct db_tree {
+    struct db *db;        /* borrowed */
+    struct db_view *view; /* borrowed; NULL: as it is now.  A tree of a view is not changed. */
+    uint64_t space;
+    struct db_tree_root root;
+};
+
+void db_tree_root_encode(unsigned char *out, const struct db_tree_root *root);
+/* Of DB_TREE_ROOT_SIZE bytes.  False: damaged. */
+bool db_tree_root_decode(struct bytes bytes, struct db_tree_root *root);
+
+/* How many keys are below this one.  is_there (may be NULL): whether one is equal. */
+uint64_t db_tree_rank(const struct db_tree *tree, struct bytes key, bool *is_there);
+/* rank < count.  Borrowed until the next call on the db. */
+void db_tree_get(const struct db_tree *tree, uint64_t rank, struct bytes *key, struct bytes *value);
+
+/* Borrowed for the call, which must not change the db.  False: enough. */
+typedef bool db_tree_fn(void *context, struct bytes key, struct bytes value);
+
+/* Gives what is in one page from `rank` on, in order, or backwards: at most `count` (> 0).
+ * rank < root.count.  Returns how many were given, one for which `each` said enough included; a walk
+ * goes on with another call. */
+uint64_t db_tree_walk(const struct db_tree *tree, uint64_t rank, uint64_t count, bool is_backward,
+                      db_tree_fn *each, void *context);
+
+/* The key is not there; key and value are copied, and not what the db lent.  Returns its rank. */
+uint64_t db_tree_insert(struct db_tree *tree, struct bytes key, struct bytes value);
+/* In a tree without keys: rank <= count. */
+void db_tree_insert_at(struct db_tree *tree, uint64_t rank, struct bytes value);
+/* Takes out what is at the ranks from `rank` on, `count` of them, or fewer where more than `pages`
+ * pages (> 0) would have to be touched.  Returns how many. */
+uint64_t db_tree_cut(struct db_tree *tree, uint64_t rank, uint64_t count, uint64_t pages);
+
+struct db_tree_shape {
+    uint64_t pages, bytes;
+};
+/* Looks at everything: dies if what has to hold of a tree does not.  For tests. */
+void db_tree_check(const struct db_tree *tree, bool has_keys, struct db_tree_shape *shape);
+
+#endif
