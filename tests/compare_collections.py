@@ -20,6 +20,8 @@ SMALL = ["", "1", "2", "-5", "10", "007", "x", "y", "field", "3.5", "92233720368
 NUMBERS = ["1", "-1", "5", "100", "9223372036854775807", "-9223372036854775808", "0", "x", "", "1.5",
            "99999999999999999999", " 1", "01"]
 FLOATS = ["1", "0.1", "-2.5", "1e3", "x", "", "inf", "-inf", "nan", "1e4932", "0x10", " 1", "3.0e-5"]
+SCORES = ["inf", "-inf", "+inf", "-0", "0", "0x10", "nan", "x", "", "1e400", "1e15", "1e22", " 1", "1 "]
+SAME = ["s1", "s2"]  # keys whose members all have the same score
 COUNTS = ["0", "1", "2", "3", "10", "200", "-1", "-3", "-20", "x", "", "9223372036854775807",
           "-9223372036854775808", "99999999999999999999"]
 
@@ -147,6 +149,101 @@ class Commands:
             self.some(self.element)[:3],
         ])()
 
+    def score(self):
+        rng = self.rng
+        if rng.random() < 0.1:
+            return rng.choice(SCORES)
+        return rng.choice(["%d", "%d", "%d.5", "-%d", "%d.25", "%de3"]) % rng.randrange(self.wide)
+
+    def scores(self, most=5):
+        return [w for e in self.some(self.element, most) for w in (self.score(), e)]
+
+    def score_end(self):
+        return self.rng.choice(["", "", "", "("]) + self.rng.choice([self.score(), self.score(), "-inf", "+inf"])
+
+    def name_end(self):
+        rng = self.rng
+        return rng.choice(["-", "+", rng.choice("[(") + self.element(), rng.choice("[([") + self.element(),
+                           self.element() if rng.random() < 0.1 else "[" + self.element()])
+
+    def rank(self):
+        rng = self.rng
+        return rng.choice([str(rng.randrange(-self.wide, self.wide)), "0", "-1", rng.choice(COUNTS)])
+
+    def limit(self):
+        rng = self.rng
+        return rng.choice([[], [], ["LIMIT", rng.choice(["0", "1", "5", "-1"]), rng.choice(["1", "0", "5", "-1", "100"])],
+                           ["LIMIT", "0"], ["LIMIT", "x", "1"]])
+
+    def with_scores(self):
+        return self.rng.choice([[], [], ["WITHSCORES"], ["WITHSCORES"], ["withscore"]])
+
+    def range_words(self, key):
+        rng = self.rng
+        words = rng.choice([
+            lambda: [key, self.rank(), self.rank()],
+            lambda: [key, self.score_end(), self.score_end(), "BYSCORE"],
+            lambda: [rng.choice(SAME), self.name_end(), self.name_end(), "BYLEX"],
+        ])()
+        return words + rng.choice([[], ["REV"]]) + self.limit()
+
+    def many(self, name, to=()):
+        rng = self.rng
+        keys = self.some(self.key, 4)
+        number = str(len(keys)) if rng.random() < 0.9 else rng.choice(["0", "x", "-1", "9", "99999999999"])
+        words = [name, *to, number] + keys
+        if "DIFF" not in name:
+            weights = [rng.choice(["1", "2", "-1", "0.5", "0", "inf", "-inf", "x"][: 7 + (rng.random() < 0.1)]) for _ in keys]
+            words += rng.choice([[], [], ["WEIGHTS"] + weights, ["WEIGHTS", "1"]])
+            words += rng.choice([[], [], ["AGGREGATE", rng.choice(["SUM", "MIN", "MAX", "x"])]])
+        if not to:
+            words += self.with_scores()
+        return words
+
+    def zset(self):
+        rng = self.rng
+        options = [w for w in ("NX", "XX", "GT", "LT", "CH") if rng.random() < 0.15]
+        return rng.choice([
+            lambda: ["ZADD", self.key()] + options + self.scores(),
+            lambda: ["ZADD", self.key()] + options + self.scores(30),
+            lambda: ["ZADD", self.key()] + self.scores(30),
+            lambda: ["ZADD", rng.choice(SAME)] + [w for e in self.some(self.element, 30) for w in ("0", e)],
+            lambda: ["ZADD", self.key()] + options + ["INCR", self.score(), self.element()],
+            lambda: ["ZADD", self.key()] + options + self.scores()[:-1],
+            lambda: ["ZINCRBY", self.key(), self.score(), self.element()],
+            lambda: ["ZCARD", self.key()],
+            lambda: ["ZSCORE", self.key(), self.element()],
+            lambda: ["ZMSCORE", self.key()] + self.some(self.element),
+            lambda: ["ZCOUNT", self.key(), self.score_end(), self.score_end()],
+            lambda: ["ZLEXCOUNT", rng.choice(SAME), self.name_end(), self.name_end()],
+            lambda: [rng.choice(["ZRANK", "ZREVRANK"]), self.key(), self.element()],
+            lambda: ["ZRANGE"] + self.range_words(self.key()) + self.with_scores(),
+            lambda: ["ZRANGE"] + self.range_words(self.key()) + self.with_scores(),
+            lambda: ["ZRANGESTORE", self.key()] + self.range_words(self.key()),
+            lambda: ["ZREVRANGE", self.key(), self.rank(), self.rank()] + self.with_scores(),
+            lambda: [rng.choice(["ZRANGEBYSCORE", "ZREVRANGEBYSCORE"]), self.key(), self.score_end(),
+                     self.score_end()] + self.with_scores() + self.limit(),
+            lambda: [rng.choice(["ZRANGEBYLEX", "ZREVRANGEBYLEX"]), rng.choice(SAME), self.name_end(),
+                     self.name_end()] + self.limit(),
+            lambda: ["ZREM", self.key()] + self.some(self.element, 20),
+            lambda: ["ZREMRANGEBYRANK", self.key(), self.rank(), self.rank()],
+            lambda: ["ZREMRANGEBYSCORE", self.key(), self.score_end(), self.score_end()],
+            lambda: ["ZREMRANGEBYLEX", rng.choice(SAME), self.name_end(), self.name_end()],
+            lambda: [rng.choice(["ZPOPMIN", "ZPOPMAX"]), self.key()] + rng.choice([[], [rng.choice(COUNTS)], ["1", "2"]]),
+            lambda: ["ZMPOP", rng.choice(["1", "2", "0", "x"]), self.key(), self.key(), rng.choice(["MIN", "MAX"])] +
+            rng.choice([[], ["COUNT", rng.choice(COUNTS)], ["COUNT"]]),
+            lambda: ["ZMPOP", "1", self.key(), rng.choice(["MIN", "MAX"])] +
+            rng.choice([[], ["COUNT", rng.choice(COUNTS)], ["COUNT"]]),
+            lambda: self.many(rng.choice(["ZUNION", "ZINTER", "ZDIFF"])),
+            lambda: self.many(rng.choice(["ZUNIONSTORE", "ZINTERSTORE", "ZDIFFSTORE"]), [self.key()]),
+            lambda: ["ZINTERCARD", rng.choice(["1", "2", "3", "0", "x"])] + self.some(self.key, 3) +
+            rng.choice([[], [], ["LIMIT", rng.choice(["0", "1", "5", "-1", "x"])], ["LIMIT"]]),
+            lambda: self.scan("ZSCAN"),
+            lambda: ["ZRANDMEMBER", self.key()] + rng.choice([[], [rng.choice(COUNTS)], [rng.choice(COUNTS), "WITHSCORES"]]),
+            lambda: [rng.choice(["ZADD", "ZREM", "ZPOPMIN", "ZRANGE", "ZUNION", "ZCOUNT", "ZSCAN"])] +
+            self.some(self.element)[:4],
+        ])()
+
     def keys(self):
         rng = self.rng
         return rng.choice([
@@ -181,8 +278,8 @@ class Commands:
 # ---- comparing ----------------------------------------------------------------------------------
 
 UNORDERED = {"HKEYS", "HVALS", "SMEMBERS", "SINTER", "SUNION", "SDIFF", "KEYS", "SPOP"}
-CHOICES = {"HRANDFIELD", "SRANDMEMBER"}
-SCANS = {"SCAN", "HSCAN", "SSCAN"}
+CHOICES = {"HRANDFIELD", "SRANDMEMBER", "ZRANDMEMBER"}
+SCANS = {"SCAN", "HSCAN", "SSCAN", "ZSCAN"}
 
 
 def shape(words, reply):
@@ -199,7 +296,7 @@ def shape(words, reply):
         return (mark, sorted(pairs(value)))
     if name in SCANS:
         items = value[1][1]
-        return (mark, value[0], sorted(pairs(items) if name == "HSCAN" else items))
+        return (mark, value[0], sorted(pairs(items) if name in ("HSCAN", "ZSCAN") else items))
     if name in CHOICES:
         # Of all: the very elements.  Of some: as many, in the same form.
         return (mark, len(value), [item[0] for item in value])
@@ -237,12 +334,15 @@ def is_known(words, theirs, ours):
         return {theirs, ours} == {b":1\r\n", b":2147483647\r\n"}
     if line[:2] == ["OBJECT", "IDLETIME"]:
         return ours == b":0\r\n" and theirs.startswith(b":")
+    if theirs.startswith(b"-WRONGTYPE") and ours.startswith(b"-ERR"):
+        return True  # words are looked at before the data: what they refuse is not logged
     return False
 
 
 def contents(connection, key):
     kind = read(connection.command(["TYPE", key]))[1]
-    words = {b"hash": ["HGETALL", key], b"set": ["SMEMBERS", key], b"string": ["GET", key]}.get(kind)
+    words = {b"hash": ["HGETALL", key], b"set": ["SMEMBERS", key], b"string": ["GET", key],
+             b"zset": ["ZRANGE", key, "0", "-1", "WITHSCORES"], b"list": ["LRANGE", key, "0", "-1"]}.get(kind)
     deadline = connection.command(["PEXPIRETIME", key])
     return (kind, deadline, shape(words, connection.command(words)) if words else None)
 
@@ -263,10 +363,15 @@ class Comparison:
 
 
 def everything_of(connection, key, name):
-    words = ["HGETALL", key] if name == "HRANDFIELD" else ["SMEMBERS", key]
+    words = {"HRANDFIELD": ["HGETALL", key], "SRANDMEMBER": ["SMEMBERS", key],
+             "ZRANDMEMBER": ["ZRANGE", key, "0", "-1", "WITHSCORES"]}[name]
     _, value = read(connection.command(words))
     if not isinstance(value, list):
         return []
+    if value and value[0][0] == b"*":
+        return [tuple(v for _, v in item[1]) for item in value]
+    if name == "ZRANDMEMBER":
+        return [(a[1], b[1]) for a, b in pairs(value)]
     if name == "HRANDFIELD":
         return [(a[1], b[1]) for a, b in pairs(value)]
     return [(item[1],) for item in value]
@@ -295,7 +400,7 @@ def run(comparison, ports, protocol, rng, groups, rounds):
 
 
 def compare_keys(comparison, redis, ours, about):
-    for key in KEYS:
+    for key in KEYS + SAME:
         theirs, mine = contents(redis, key), contents(ours, key)
         comparison.compared += 1
         if theirs != mine:
@@ -306,7 +411,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--rounds", type=int, default=5000)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--only", action="append", help="hash, set, keys")
+    parser.add_argument("--only", action="append", help="hash, set, zset, keys")
     parser.add_argument("redis_port", type=int)
     parser.add_argument("our_port", type=int)
     args = parser.parse_args()

@@ -35,6 +35,7 @@ struct walk_state {
     uint64_t count; /* what it counts, */
     uint64_t seen;  /* and of how many it has looked at */
     uint64_t space; /* of a large collection that it makes or changes: see fields.h */
+    uint64_t seed;  /* of the first slice, for who draws in several */
     /* Parts of the reply, whose number must stand before them; the newest are in `found`. */
     struct rope parts;
     struct buffer found;
@@ -108,6 +109,8 @@ enum command_flags {
     CMD_SET = 1 << 19,
     CMD_TRANSACTION = 1 << 20,
     CMD_SKIP_SLOWLOG = 1 << 21,
+    CMD_SORTED_SET = 1 << 24,
+    CMD_LIST = 1 << 25,
 
     CMD_INTERNAL = 1 << 22, /* made by a member; for a client there is no such command */
     CMD_PURE = 1 << 23,     /* local, and changes nothing: inside MULTI it is done when queued */

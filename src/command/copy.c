@@ -64,7 +64,12 @@ static bool copy_rows(struct call *call, const struct copy *copy, uint64_t space
     if (!walk->unfinished)
         walk->space = db_space_new(call->db, copy->database);
     struct db_scan_limit limit = {.rows = ROWS_SLICE, .bytes = BYTES_SLICE};
-    walk->unfinished = db_space_copy(call->db, space, walk->space, &walk->cursor, limit);
+    walk->unfinished =
+        db_space_copy(call->db, space, walk->space, walk->second_round, &walk->cursor, limit);
+    if (!walk->unfinished && !walk->second_round) { /* the pages */
+        walk->second_round = walk->unfinished = true;
+        walk->cursor = 0;
+    }
     return !walk->unfinished;
 }
 

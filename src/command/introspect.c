@@ -120,6 +120,8 @@ static void categories_of(const struct command *command, struct word_set *set)
     word_if(set, flags & CMD_STRING, "@string");
     word_if(set, flags & CMD_HASH, "@hash");
     word_if(set, flags & CMD_SET, "@set");
+    word_if(set, flags & CMD_SORTED_SET, "@sortedset");
+    word_if(set, flags & CMD_LIST, "@list");
     word_if(set, flags & (CMD_ADMIN | CMD_ADMIN_CATEGORY), "@admin");
     word_if(set, flags & CMD_FAST, "@fast");
     word_if(set, !(flags & CMD_FAST), "@slow");

@@ -15,6 +15,7 @@
  * demands) and a declaration in commands.h. */
 #include "command/commands.h"
 #include "command/exec_form.h"
+#include "command/sorted_sets.h"
 
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers" /* what most rows leave out */
 
@@ -27,6 +28,8 @@
 #define STR CMD_STRING
 #define HASH (CMD_HASH | SINCE_3)
 #define SET (CMD_SET | SINCE_3)
+#define ZSET (CMD_SORTED_SET | SINCE_3)
+#define LIST (CMD_LIST | SINCE_3)
 #define KSP CMD_KEYSPACE
 #define RISKY CMD_DANGEROUS
 #define CONN CMD_CONNECTION
@@ -111,6 +114,40 @@ const struct command command_rows[] = {
     {"sinterstore",       -3, W | SET | OOM,                     ALL_KEYS, cmd_sinterstore},
     {"sunionstore",       -3, W | SET | OOM,                     ALL_KEYS, cmd_sunionstore},
     {"sdiffstore",        -3, W | SET | OOM,                     ALL_KEYS, cmd_sdiffstore},
+
+    /* Sorted sets. */
+    {"zadd",                 -4, W | ZSET | OOM | FAST,        ONE_KEY,  cmd_zadd, words_zadd},
+    {"zincrby",               4, W | ZSET | OOM | FAST,        ONE_KEY,  cmd_zincrby, words_zincrby},
+    {"zcard",                 2, R | ZSET | FAST,              ONE_KEY,  cmd_zcard},
+    {"zscore",                3, R | ZSET | FAST,              ONE_KEY,  cmd_zscore},
+    {"zmscore",              -3, R | ZSET | FAST,              ONE_KEY,  cmd_zmscore},
+    {"zcount",                4, R | ZSET | FAST,              ONE_KEY,  cmd_zcount},
+    {"zlexcount",             4, R | ZSET | FAST,              ONE_KEY,  cmd_zlexcount},
+    {"zrank",                -3, R | ZSET | FAST,              ONE_KEY,  cmd_zrank},
+    {"zrevrank",             -3, R | ZSET | FAST,              ONE_KEY,  cmd_zrevrank},
+    {"zrange",               -4, R | ZSET,                     ONE_KEY,  cmd_zrange},
+    {"zrevrange",            -4, R | ZSET,                     ONE_KEY,  cmd_zrevrange},
+    {"zrangebyscore",        -4, R | ZSET,                     ONE_KEY,  cmd_zrangebyscore},
+    {"zrevrangebyscore",     -4, R | ZSET,                     ONE_KEY,  cmd_zrevrangebyscore},
+    {"zrangebylex",          -4, R | ZSET,                     ONE_KEY,  cmd_zrangebylex},
+    {"zrevrangebylex",       -4, R | ZSET,                     ONE_KEY,  cmd_zrevrangebylex},
+    {"zrangestore",          -5, W | ZSET | OOM,               TWO_KEYS, cmd_zrangestore, words_zrangestore},
+    {"zrem",                 -3, W | ZSET | FAST,              ONE_KEY,  cmd_zrem},
+    {"zremrangebyrank",       4, W | ZSET,                     ONE_KEY,  cmd_zremrangebyrank, words_zremrange},
+    {"zremrangebyscore",      4, W | ZSET,                     ONE_KEY,  cmd_zremrangebyscore, words_zremrange},
+    {"zremrangebylex",        4, W | ZSET,                     ONE_KEY,  cmd_zremrangebylex, words_zremrange},
+    {"zpopmin",              -2, W | ZSET | FAST,              ONE_KEY,  cmd_zpopmin, words_zpop},
+    {"zpopmax",              -2, W | ZSET | FAST,              ONE_KEY,  cmd_zpopmax, words_zpop},
+    {"zmpop",                -4, W | ZSET | CMD_MOVABLE_KEYS,  NO_KEYS,  cmd_zmpop, words_zmpop},
+    {"zunion",               -3, R | ZSET | CMD_MOVABLE_KEYS,  NO_KEYS,  cmd_zunion, words_zunion},
+    {"zinter",               -3, R | ZSET | CMD_MOVABLE_KEYS,  NO_KEYS,  cmd_zunion, words_zunion},
+    {"zdiff",                -3, R | ZSET | CMD_MOVABLE_KEYS,  NO_KEYS,  cmd_zunion, words_zunion},
+    {"zunionstore",          -4, W | ZSET | OOM | CMD_MOVABLE_KEYS,ONE_KEY,  cmd_zunion, words_zunion},
+    {"zinterstore",          -4, W | ZSET | OOM | CMD_MOVABLE_KEYS,ONE_KEY,  cmd_zunion, words_zunion},
+    {"zdiffstore",           -4, W | ZSET | OOM | CMD_MOVABLE_KEYS,ONE_KEY,  cmd_zunion, words_zunion},
+    {"zintercard",           -3, R | ZSET | CMD_MOVABLE_KEYS,  NO_KEYS,  cmd_zunion, words_zunion},
+    {"zrandmember",          -2, R | ZSET,                     ONE_KEY,  cmd_zrandmember},
+    {"zscan",                -3, R | ZSET,                     ONE_KEY,  cmd_zscan},
 
     /* Keys. */
     {"del",               -2, W | KSP,                           ALL_KEYS, cmd_del},

@@ -213,9 +213,10 @@ uint64_t db_row_scan(struct db *db, struct db_view *view, uint64_t space, uint64
 void db_row_random(struct db *db, struct db_view *view, uint64_t space, uint64_t count,
                    uint64_t *seed, db_row_fn *each, void *context);
 
-/* Adds the rows of one space to another, from a word on, until they reach a limit, whose keys do
- * not count; rows of one word together.  True: *word is the next; false: there are no more. */
-bool db_space_copy(struct db *db, uint64_t space, uint64_t to, uint64_t *word,
+/* Adds the rows (or the pages) of one space to another, from a word on, until they reach a limit,
+ * whose keys do not count; rows of one word together.  True: *word is the next; false: there are no
+ * more. */
+bool db_space_copy(struct db *db, uint64_t space, uint64_t to, bool is_of_pages, uint64_t *word,
                    struct db_scan_limit limit);
 
 /* Pages of a space, by number: as rows, but apart from them, so that a collection can have both, and

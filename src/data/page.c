@@ -4,7 +4,7 @@
 #include "base/codec.h"
 #include "base/fatal.h"
 
-enum { PAGE_FORMAT = 1, NUMBER_MAX_SIZE = 5 };
+enum { PAGE_FORMAT = 16, NUMBER_MAX_SIZE = 5 };
 
 void page_init(struct buffer *page, unsigned level)
 {

@@ -1,6 +1,6 @@
 /* A page of a counted tree (tree.h), as it is stored:
  *
- *      0  1  format, 1
+ *      0  1  format, 16: unlike that of any other payload of a key, for a leaf can be one
  *      1  1  level: 0 for a leaf
  *      2     entries, one behind the other, in order:
  *            size of the key, size of the value: LEB128, the shortest form

@@ -91,13 +91,13 @@ struct row {
 };
 
 /* Into `rows`, because the tables must not change while they are walked over. */
-static bool collect(struct db *db, uint64_t space, uint64_t *word, struct db_scan_limit limit,
-                    struct buffer *rows)
+static bool collect(struct db *db, enum table table, uint64_t space, uint64_t *word,
+                    struct db_scan_limit limit, struct buffer *rows)
 {
     struct sources sources = merge_sources(db);
     uint64_t looked = 0, last = *word;
     struct merge merge;
-    merge_open(&merge, &sources, TABLE_ROWS, space, *word);
+    merge_open(&merge, &sources, table, space, *word);
     bool is_there;
     for (; (is_there = merge_next(&merge)); last = merge.word, looked++) {
         bool is_enough = looked > 0 && (looked >= limit.rows || rows->size >= limit.bytes);
@@ -116,17 +116,19 @@ static bool collect(struct db *db, uint64_t space, uint64_t *word, struct db_sca
     return is_there;
 }
 
-bool db_space_copy(struct db *db, uint64_t space, uint64_t to, uint64_t *word,
+bool db_space_copy(struct db *db, uint64_t space, uint64_t to, bool is_of_pages, uint64_t *word,
                    struct db_scan_limit limit)
 {
+    enum table table = is_of_pages ? TABLE_PAGES : TABLE_ROWS;
     struct buffer rows = {0};
-    bool has_more = collect(db, space, word, limit, &rows);
+    bool has_more = collect(db, table, space, word, limit, &rows);
     for (size_t at = 0; at < rows.size;) {
         struct row row;
         memcpy(&row, rows.data + at, sizeof row);
         struct bytes name = bytes_of(rows.data + at + sizeof row, row.name_size);
         struct bytes value = bytes_of((const char *)name.data + row.name_size, row.value_size);
-        db_row_put(db, to, row.word, name, value);
+        struct place place = {table, to, row.word, name};
+        layers_put(db, &place, (struct bytes){0}, value);
         at += sizeof row + row.name_size + row.value_size;
     }
     buffer_deinit(&rows);

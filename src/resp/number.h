@@ -55,7 +55,8 @@ size_t number_format_i64(int64_t value, char *out);
 bool number_parse_long_double(struct bytes text, long double *value);
 /* 17 digits behind the point, trailing zeros dropped; `out` has NUMBER_LONG_DOUBLE_SIZE bytes. */
 size_t number_format_long_double(long double value, char *out);
-/* The shortest decimal that reads back as `value`; `out` has NUMBER_DOUBLE_SIZE bytes. */
+/* The shortest decimal that reads back as `value`, in Redis's form (7.2 util.c d2string); `out` has
+ * NUMBER_DOUBLE_SIZE bytes. */
 size_t number_format_double(double value, char *out);
 
 #endif

@@ -1,0 +1,186 @@
+/* See sorted.h.  Deterministic. */
+#include "command/sorted.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/codec.h"
+#include "base/fatal.h"
+#include "data/page.h"
+
+static const uint64_t sign = (uint64_t)1 << 63;
+static const struct bytes minus_zero = {"-", 1};
+
+struct bytes sorted_member(struct bytes key)
+{
+    if (key.size < SORTED_SCORE_SIZE)
+        fatal("data: an entry of a sorted set is damaged (%zu bytes)", key.size);
+    return bytes_of((const char *)key.data + SORTED_SCORE_SIZE, key.size - SORTED_SCORE_SIZE);
+}
+
+static uint64_t bits_of(double score)
+{
+    uint64_t bits;
+    memcpy(&bits, &score, sizeof bits);
+    return bits;
+}
+
+static double double_of(uint64_t bits)
+{
+    double score;
+    memcpy(&score, &bits, sizeof score);
+    return score;
+}
+
+uint64_t sorted_bits(double score)
+{
+    if (score == 0)
+        return sign; /* -0 too */
+    uint64_t bits = bits_of(score);
+    return bits & sign ? ~bits : bits | sign;
+}
+
+double sorted_score(struct bytes key, struct bytes value)
+{
+    check(key.size >= SORTED_SCORE_SIZE);
+    if (value.size > 0)
+        return -0.0;
+    uint64_t bits = get_u64_ordered(key.data);
+    return double_of(bits & sign ? bits & ~sign : ~bits);
+}
+
+static struct bytes value_of(double score)
+{
+    return score == 0 && signbit(score) ? minus_zero : bytes_of("", 0);
+}
+
+static void make_key(struct buffer *key, uint64_t bits, struct bytes member)
+{
+    unsigned char head[SORTED_SCORE_SIZE];
+    put_u64_ordered(head, bits);
+    buffer_append(key, head, sizeof head);
+    buffer_append_bytes(key, member);
+}
+
+/* ---- rows ------------------------------------------------------------------------ */
+
+void sorted_put_row(struct ordered *set, struct bytes key, struct bytes value)
+{
+    struct bytes member = sorted_member(key);
+    unsigned char score[SORTED_SCORE_SIZE];
+    put_u64(score, bits_of(sorted_score(key, value)));
+    db_row_put(set->db, set->record.space, db_row_word(set->db, member), member,
+               bytes_of(score, sizeof score));
+}
+
+double sorted_row_score(struct bytes row)
+{
+    if (row.size != SORTED_SCORE_SIZE)
+        fatal("data: the score of a member is damaged (%zu bytes)", row.size);
+    return double_of(get_u64(row.data));
+}
+
+static bool find_row(const struct ordered *set, struct bytes member, double *score)
+{
+    struct bytes row;
+    if (!db_row_get(set->db, set->view, set->record.space, db_row_word(set->db, member), member,
+                    &row))
+        return false;
+    *score = sorted_row_score(row);
+    return true;
+}
+
+static bool find_small(const struct ordered *set, struct bytes member, double *score)
+{
+    struct page_entry entry;
+    for (size_t at = PAGE_HEADER; at < set->page.size; at = entry.end) {
+        if (!page_read(buffer_bytes(&set->page), at, &entry))
+            fatal("data: a sorted set is damaged (%zu bytes)", set->page.size);
+        if (!bytes_equal(sorted_member(entry.key), member))
+            continue;
+        *score = sorted_score(entry.key, entry.value);
+        return true;
+    }
+    return false;
+}
+
+bool sorted_find(const struct ordered *set, struct bytes member, double *score)
+{
+    return set->record.space ? find_row(set, member, score) : find_small(set, member, score);
+}
+
+/* ---- members --------------------------------------------------------------------- */
+
+uint64_t sorted_below(const struct ordered *set, uint64_t bits, struct bytes member)
+{
+    struct buffer key = {0};
+    make_key(&key, bits, member);
+    uint64_t rank = ordered_rank(set, buffer_bytes(&key), NULL);
+    buffer_deinit(&key);
+    return rank;
+}
+
+uint64_t sorted_rank(const struct ordered *set, struct bytes member, double score)
+{
+    return sorted_below(set, sorted_bits(score), member);
+}
+
+void sorted_put(struct ordered *set, struct bytes member, double score, bool is_there,
+                double before)
+{
+    struct buffer key = {0};
+    check(!isnan(score));
+    if (is_there)
+        ordered_cut(set, sorted_rank(set, member, before), 1);
+    make_key(&key, sorted_bits(score), member);
+    ordered_insert(set, buffer_bytes(&key), value_of(score));
+    buffer_deinit(&key);
+}
+
+bool sorted_remove(struct ordered *set, struct bytes member)
+{
+    double score;
+    if (!sorted_find(set, member, &score))
+        return false;
+    ordered_cut(set, sorted_rank(set, member, score), 1);
+    return true;
+}
+
+/* ---- words ------------------------------------------------------------------------ */
+
+bool sorted_parse(struct bytes word, double *number)
+{
+    char stack[128], *end;
+    if (word.size == 0 || word.size >= sizeof stack)
+        return false;
+    memcpy(stack, word.data, word.size);
+    stack[word.size] = '\0';
+    if (isspace((unsigned char)stack[0]))
+        return false;
+    errno = 0;
+    *number = strtod(stack, &end);
+    bool is_beyond = errno == ERANGE && (isinf(*number) || fpclassify(*number) == FP_ZERO);
+    return (size_t)(end - stack) == word.size && !isnan(*number) && !is_beyond;
+}
+
+bool sorted_word(struct call *call, uint32_t i, double *score)
+{
+    if (sorted_parse(call->argv[i], score))
+        return true;
+    reply_error(call->reply, ERROR_NOT_FLOAT);
+    return false;
+}
+
+void sorted_add_parts(struct call *call, struct bytes member, double score, bool with_score)
+{
+    struct reply found = {&call->walk->found, call->reply->protocol};
+    bool is_pair = with_score && found.protocol >= 3;
+    if (is_pair)
+        reply_array(&found, 2);
+    call_add_part(call, member, true);
+    if (with_score)
+        reply_double(&found, score);
+    call->walk->count += with_score && !is_pair ? 2 : 1;
+}

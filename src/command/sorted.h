@@ -1,0 +1,37 @@
+/* What a sorted set is made of.  The key of an entry is the score, 8 bytes that sort as the numbers
+ * do, and the member; the value is empty, or says that the score is -0, which sorts as 0 does.  The row
+ * of a member in a large one has the score as a little-endian double. */
+#ifndef COMMAND_SORTED_H
+#define COMMAND_SORTED_H
+
+#include "command/ordered.h"
+
+enum { SORTED_SCORE_SIZE = 8 };
+
+struct bytes sorted_member(struct bytes key); /* of the key of an entry */
+double sorted_score(struct bytes key, struct bytes value);
+/* The 8 bytes; the numbers between those of two scores belong to none. */
+uint64_t sorted_bits(double score);
+/* Of a large one: the row of an entry. */
+void sorted_put_row(struct ordered *set, struct bytes key, struct bytes value);
+double sorted_row_score(struct bytes row);
+
+/* False: not a member. */
+bool sorted_find(const struct ordered *set, struct bytes member, double *score);
+/* A member; before: whether it is one, and its score then, as found. */
+void sorted_put(struct ordered *set, struct bytes member, double score, bool is_there,
+                double before);
+bool sorted_remove(struct ordered *set, struct bytes member); /* false: not a member */
+uint64_t sorted_rank(const struct ordered *set, struct bytes member, double score);
+
+/* How many entries are below {bits, member}, in the order of the keys. */
+uint64_t sorted_below(const struct ordered *set, uint64_t bits, struct bytes member);
+
+/* Redis's floating point numbers: inf, 1e3, 0x1p4; not NaN. */
+bool sorted_parse(struct bytes word, double *number);
+bool sorted_word(struct call *call, uint32_t i, double *score); /* false: answered */
+
+/* From a walk, to the parts of a reply: member, and score perhaps, as pairs in RESP3. */
+void sorted_add_parts(struct call *call, struct bytes member, double score, bool with_score);
+
+#endif

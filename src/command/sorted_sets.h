@@ -1,0 +1,20 @@
+/* The commands of sorted sets, and what their files share. */
+#ifndef COMMAND_SORTED_SETS_H
+#define COMMAND_SORTED_SETS_H
+
+#include "command/commands.h"
+
+/* sorted_sets.c */
+command_fn cmd_zadd, cmd_zincrby, cmd_zcard, cmd_zscore, cmd_zmscore, cmd_zrank, cmd_zrevrank;
+command_fn cmd_zrem, cmd_zpopmin, cmd_zpopmax, cmd_zmpop, cmd_zrandmember, cmd_zscan;
+command_words_fn words_zadd, words_zincrby, words_zpop, words_zmpop;
+/* sorted_ranges.c */
+command_fn cmd_zcount, cmd_zlexcount, cmd_zrange, cmd_zrevrange, cmd_zrangebyscore;
+command_fn cmd_zrevrangebyscore, cmd_zrangebylex, cmd_zrevrangebylex, cmd_zrangestore;
+command_fn cmd_zremrangebyrank, cmd_zremrangebyscore, cmd_zremrangebylex;
+command_words_fn words_zrangestore, words_zremrange;
+/* sorted_unions.c */
+command_fn cmd_zunion; /* all of them */
+command_words_fn words_zunion;
+
+#endif
