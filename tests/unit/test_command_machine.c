@@ -204,6 +204,7 @@ static void test_deterministic(void **state)
     struct world there;
     struct buffer resp2 = {0}, resp3 = {0}, converted = {0}, read = {0};
     struct blob *random = command_encode((struct bytes[]){bytes_from_string("randomkey")}, 1);
+    uint64_t filled = 0;
     world_init(&there);
     for (uint64_t round = 0; round < 6000; round++) {
         uint64_t seed = round;
@@ -224,9 +225,10 @@ static void test_deterministic(void **state)
             assert_true(bytes_equal(buffer_bytes(&converted), buffer_bytes(&resp2)));
         if (round % 500 == 0)
             assert_true(db_hash(here->db) == db_hash(there.db));
+        filled += db_size(here->db, 0) > 0;
         blob_release(entry);
     }
-    assert_true(db_size(here->db, 0) > 0);
+    assert_true(filled > 0); /* it may end with a FLUSHALL */
     assert_true(db_hash(here->db) == db_hash(there.db));
     buffer_deinit(&resp2);
     buffer_deinit(&resp3);
