@@ -15,6 +15,7 @@
  * demands) and a declaration in commands.h. */
 #include "command/commands.h"
 #include "command/exec_form.h"
+#include "command/lists.h"
 #include "command/sorted_sets.h"
 
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers" /* what most rows leave out */
@@ -114,6 +115,25 @@ const struct command command_rows[] = {
     {"sinterstore",       -3, W | SET | OOM,                     ALL_KEYS, cmd_sinterstore},
     {"sunionstore",       -3, W | SET | OOM,                     ALL_KEYS, cmd_sunionstore},
     {"sdiffstore",        -3, W | SET | OOM,                     ALL_KEYS, cmd_sdiffstore},
+
+    /* Lists. */
+    {"lpush",                -3, W | LIST | OOM | FAST,        ONE_KEY,  cmd_lpush},
+    {"rpush",                -3, W | LIST | OOM | FAST,        ONE_KEY,  cmd_rpush},
+    {"lpushx",               -3, W | LIST | OOM | FAST,        ONE_KEY,  cmd_lpushx},
+    {"rpushx",               -3, W | LIST | OOM | FAST,        ONE_KEY,  cmd_rpushx},
+    {"lpop",                 -2, W | LIST | FAST,              ONE_KEY,  cmd_lpop, words_lpop},
+    {"rpop",                 -2, W | LIST | FAST,              ONE_KEY,  cmd_rpop, words_lpop},
+    {"lmpop",                -4, W | LIST | CMD_MOVABLE_KEYS,  NO_KEYS,  cmd_lmpop, words_lmpop},
+    {"llen",                  2, R | LIST | FAST,              ONE_KEY,  cmd_llen},
+    {"lindex",                3, R | LIST,                     ONE_KEY,  cmd_lindex},
+    {"lrange",                4, R | LIST,                     ONE_KEY,  cmd_lrange},
+    {"lset",                  4, W | LIST | OOM,               ONE_KEY,  cmd_lset, words_lset},
+    {"linsert",               5, W | LIST | OOM,               ONE_KEY,  cmd_linsert, words_linsert},
+    {"lrem",                  4, W | LIST,                     ONE_KEY,  cmd_lrem, words_lrem},
+    {"ltrim",                 4, W | LIST,                     ONE_KEY,  cmd_ltrim, words_ltrim},
+    {"lpos",                 -3, R | LIST,                     ONE_KEY,  cmd_lpos},
+    {"lmove",                 5, W | LIST | OOM,               TWO_KEYS, cmd_lmove, words_lmove},
+    {"rpoplpush",             3, W | LIST | OOM,               TWO_KEYS, cmd_rpoplpush},
 
     /* Sorted sets. */
     {"zadd",                 -4, W | ZSET | OOM | FAST,        ONE_KEY,  cmd_zadd, words_zadd},
