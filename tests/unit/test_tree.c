@@ -429,6 +429,29 @@ static void test_pages_are_given_back(void **state)
     bench_close(&bench);
 }
 
+/* Inner pages of several levels are joined as the tree shrinks, and it grows again after. */
+static void test_inner_pages_are_joined(void **state)
+{
+    struct bench bench;
+    struct db_tree_shape shape;
+    uint64_t dice = 7;
+    (void)state;
+    bench_open(&bench);
+    for (unsigned round = 0; round < 3; round++) {
+        while (bench.tree.root.count < 30000) {
+            uint64_t number = prng_next(&dice);
+            db_tree_insert(&bench.tree, bytes_of(&number, sizeof number), (struct bytes){0});
+        }
+        assert_in_range(bench.tree.root.height, 3, 4);
+        while (bench.tree.root.count > 1000) {
+            db_tree_cut(&bench.tree, prng_below(&dice, bench.tree.root.count), 1, 1);
+            if (bench.tree.root.count % 1000 == 0)
+                db_tree_check(&bench.tree, true, &shape);
+        }
+    }
+    bench_close(&bench);
+}
+
 /* A cut of many costs the pages that it takes away, and no more than it may. */
 static void test_cuts_are_bounded(void **state)
 {
@@ -532,10 +555,15 @@ static void test_damaged_roots(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_with_keys),        cmocka_unit_test(test_without_keys),
-        cmocka_unit_test(test_in_order),         cmocka_unit_test(test_pages_are_given_back),
-        cmocka_unit_test(test_cuts_are_bounded), cmocka_unit_test(test_large_keys),
-        cmocka_unit_test(test_damaged_pages),    cmocka_unit_test(test_damaged_roots),
+        cmocka_unit_test(test_with_keys),
+        cmocka_unit_test(test_without_keys),
+        cmocka_unit_test(test_in_order),
+        cmocka_unit_test(test_pages_are_given_back),
+        cmocka_unit_test(test_cuts_are_bounded),
+        cmocka_unit_test(test_large_keys),
+        cmocka_unit_test(test_damaged_pages),
+        cmocka_unit_test(test_damaged_roots),
+        cmocka_unit_test(test_inner_pages_are_joined),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
