@@ -122,22 +122,47 @@ bool words_zunion(struct call *call)
 
 /* ---- sources ----------------------------------------------------------------------------- */
 
+/* A sorted set, or a set, whose members have the score 1. */
 struct source {
+    bool is_plain;
     struct ordered set;
+    struct fields plain;
     double weight;
 };
+
+static uint64_t count_of(const struct source *source)
+{
+    return source->is_plain ? source->plain.count : source->set.count;
+}
 
 static int compare_sources(const void *one, const void *other)
 {
     const struct source *a = one, *b = other;
-    return (a->set.count > b->set.count) - (a->set.count < b->set.count);
+    return (count_of(a) > count_of(b)) - (count_of(a) < count_of(b));
 }
 
 static void close_sources(struct source *sources, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++)
-        ordered_close(&sources[i].set);
+        if (sources[i].is_plain)
+            fields_close(&sources[i].plain);
+        else
+            ordered_close(&sources[i].set);
     memory_free(sources);
+}
+
+/* To be closed in any case; false: answered. */
+static bool open_source(struct call *call, struct bytes key, struct source *source)
+{
+    struct db_record found;
+    source->is_plain =
+        db_find(call->db, call->view, call->database, key, &found, NULL) && found.type == DB_SET;
+    if (!source->is_plain)
+        return ordered_open(&source->set, call, key, DB_ZSET);
+    bool is_set = call_fields(call, key, DB_SET, &source->plain);
+    if (is_set)
+        fields_hold(&source->plain);
+    return is_set;
 }
 
 /* Owned, words->keys of them; NULL: answered. */
@@ -148,7 +173,7 @@ static struct source *open_sources(struct call *call, const struct words *words)
         sources[i].weight = 1;
         if (words->weights)
             sorted_parse(call->argv[words->weights + i], &sources[i].weight);
-        if (!ordered_open(&sources[i].set, call, call->argv[words->first + i], DB_ZSET)) {
+        if (!open_source(call, call->argv[words->first + i], &sources[i])) {
             close_sources(sources, i + 1);
             return NULL;
         }
@@ -190,16 +215,14 @@ static double aggregated(double one, double other, enum aggregate aggregate)
     return isnan(sum) ? 0 : sum; /* of inf and -inf */
 }
 
-static bool add_element(void *context, struct bytes key, struct bytes value)
+static void add_element(struct result *result, struct bytes member, double score)
 {
-    struct result *result = context;
-    struct bytes member = sorted_member(key);
-    double score = weighed(sorted_score(key, value), result->sources[result->source].weight);
     struct element *element;
+    score = weighed(score, result->sources[result->source].weight);
     HASH_FIND(hh, result->elements, member.data, member.size, element);
     if (element) {
         element->score = aggregated(element->score, score, result->words->aggregate);
-        return true;
+        return;
     }
     element = memory_new(sizeof *element + member.size);
     element->score = score;
@@ -207,15 +230,41 @@ static bool add_element(void *context, struct bytes key, struct bytes value)
     if (member.size)
         memcpy(element->member, member.data, member.size);
     HASH_ADD_KEYPTR(hh, result->elements, element->member, element->size, element);
+}
+
+static bool add_entry(void *context, struct bytes key, struct bytes value)
+{
+    add_element(context, sorted_member(key), sorted_score(key, value));
     return true;
+}
+
+static void add_member(void *context, struct bytes name, struct bytes value)
+{
+    (void)value;
+    add_element(context, name, 1);
 }
 
 static void add_source(struct result *result, uint32_t source)
 {
+    static const struct db_scan_limit all = {.keys = UINT64_MAX, .rows = UINT64_MAX};
     const struct ordered *set = &result->sources[source].set;
     result->source = source;
+    if (result->sources[source].is_plain) {
+        for (uint64_t cursor = 0; (cursor = fields_scan(&result->sources[source].plain, cursor, all,
+                                                        add_member, result));)
+            ;
+        return;
+    }
     for (uint64_t rank = 0; rank < set->count;)
-        rank += ordered_walk(set, rank, set->count - rank, false, add_element, result);
+        rank += ordered_walk(set, rank, set->count - rank, false, add_entry, result);
+}
+
+static bool find_member(struct source *source, struct bytes member, double *score)
+{
+    struct bytes nothing;
+    *score = 1;
+    return source->is_plain ? fields_get(&source->plain, member, &nothing)
+                            : sorted_find(&source->set, member, score);
 }
 
 /* False: it is not to stay. */
@@ -225,7 +274,7 @@ static bool is_wanted(const struct result *result, struct element *element)
     struct bytes member = bytes_of(element->member, element->size);
     double score;
     for (uint32_t i = 1; i < words->keys; i++) {
-        bool is_there = sorted_find(&result->sources[i].set, member, &score);
+        bool is_there = find_member(&result->sources[i], member, &score);
         if (is_there != (words->kind == INTER))
             return false;
         if (is_there)
