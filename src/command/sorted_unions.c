@@ -17,7 +17,7 @@
 enum aggregate { SUM, MIN, MAX };
 enum kind { UNION, INTER, DIFF };
 
-struct words {
+struct combination {
     enum kind kind;
     bool is_stored, counts_only, with_scores;
     uint32_t first, keys; /* of the words: the keys */
@@ -34,7 +34,7 @@ static bool ends_with(const char *name, const char *end)
     return size >= end_size && strcmp(name + size - end_size, end) == 0;
 }
 
-static void kind_of(const struct call *call, struct words *words)
+static void kind_of(const struct call *call, struct combination *words)
 {
     const char *name = call->command->name;
     words->kind = name[1] == 'u' ? UNION : name[1] == 'i' ? INTER : DIFF;
@@ -50,7 +50,7 @@ static bool refuse(struct call *call, const char *error)
 }
 
 /* False: answered. */
-static bool take_weights(struct call *call, struct words *words, uint32_t *i)
+static bool take_weights(struct call *call, struct combination *words, uint32_t *i)
 {
     double weight;
     words->weights = *i + 1;
@@ -61,7 +61,7 @@ static bool take_weights(struct call *call, struct words *words, uint32_t *i)
     return true;
 }
 
-static bool take_aggregate(struct call *call, struct words *words, struct bytes word)
+static bool take_aggregate(struct call *call, struct combination *words, struct bytes word)
 {
     if (bytes_is(word, "sum"))
         words->aggregate = SUM;
@@ -75,7 +75,7 @@ static bool take_aggregate(struct call *call, struct words *words, struct bytes 
 }
 
 /* The option at *i, whose words it skips but for one; false: answered. */
-static bool take_option(struct call *call, struct words *words, uint32_t *i)
+static bool take_option(struct call *call, struct combination *words, uint32_t *i)
 {
     struct bytes word = call->argv[*i];
     uint32_t behind = call->argc - *i - 1;
@@ -93,10 +93,10 @@ static bool take_option(struct call *call, struct words *words, uint32_t *i)
     return true;
 }
 
-static bool read_words(struct call *call, struct words *words)
+static bool read_words(struct call *call, struct combination *words)
 {
     int64_t keys;
-    *words = (struct words){0};
+    *words = (struct combination){0};
     kind_of(call, words);
     if (!call_integer(call, words->first - 1, &keys))
         return false;
@@ -116,7 +116,7 @@ static bool read_words(struct call *call, struct words *words)
 
 bool words_zunion(struct call *call)
 {
-    struct words words;
+    struct combination words;
     return read_words(call, &words);
 }
 
@@ -166,7 +166,7 @@ static bool open_source(struct call *call, struct bytes key, struct source *sour
 }
 
 /* Owned, words->keys of them; NULL: answered. */
-static struct source *open_sources(struct call *call, const struct words *words)
+static struct source *open_sources(struct call *call, const struct combination *words)
 {
     struct source *sources = memory_new(words->keys * sizeof *sources);
     for (uint32_t i = 0; i < words->keys; i++) {
@@ -193,7 +193,7 @@ struct element {
 };
 
 struct result {
-    const struct words *words;
+    const struct combination *words;
     struct source *sources;
     uint32_t source;          /* the one that is walked */
     struct element *elements; /* owned */
@@ -270,7 +270,7 @@ static bool find_member(struct source *source, struct bytes member, double *scor
 /* False: it is not to stay. */
 static bool is_wanted(const struct result *result, struct element *element)
 {
-    const struct words *words = result->words;
+    const struct combination *words = result->words;
     struct bytes member = bytes_of(element->member, element->size);
     double score;
     for (uint32_t i = 1; i < words->keys; i++) {
@@ -295,7 +295,7 @@ static int compare_elements(const struct element *a, const struct element *b)
 
 static void collect(struct result *result)
 {
-    const struct words *words = result->words;
+    const struct combination *words = result->words;
     struct element *element, *next;
     uint64_t count = 0;
     add_source(result, 0);
@@ -359,7 +359,7 @@ static void store_result(struct call *call, const struct result *result)
 /* ZUNION and all its kin: the name says which. */
 void cmd_zunion(struct call *call)
 {
-    struct words words;
+    struct combination words;
     struct result result = {.words = &words};
     if (!read_words(call, &words))
         return;
