@@ -198,6 +198,17 @@ static void apply_on(struct world *world, int protocol, bool waits, struct bytes
     world_apply(world, entry, waits ? out : NULL);
 }
 
+/* Whose replies have another shape in RESP2, which cannot be told from that in RESP3: pairs in a row,
+ * an array that is null. */
+static bool has_two_shapes(struct bytes name)
+{
+    static const char *const names[] = {"zpopmin", "zpopmax", "lpop", "rpop", "zmpop", "lmpop"};
+    for (unsigned i = 0; i < sizeof names / sizeof *names; i++)
+        if (bytes_is(name, names[i]))
+            return true;
+    return false;
+}
+
 static void test_deterministic(void **state)
 {
     struct world *here = *state;
@@ -221,7 +232,7 @@ static void test_deterministic(void **state)
         /* Exactly one well-formed reply, the same in both protocols. */
         buffer_clear(&converted);
         assert_true(resp_3_to_2(buffer_bytes(&resp3), &converted));
-        if (waits)
+        if (waits && !has_two_shapes(argv[0]))
             assert_true(bytes_equal(buffer_bytes(&converted), buffer_bytes(&resp2)));
         if (round % 500 == 0)
             assert_true(db_hash(here->db) == db_hash(there.db));
