@@ -1,5 +1,5 @@
-/* Lists (Redis 7.2 t_list.c).  One is an order of elements without keys: see ordered.h.  The forms that
- * block come with a later version.  Deterministic; loop thread only. */
+/* Lists (Redis 7.2 t_list.c).  One is an order of elements without keys: see ordered.h.  The forms
+ * that block come with a later version.  Deterministic; loop thread only. */
 #include "command/lists.h"
 
 #include "base/fatal.h"
@@ -75,7 +75,8 @@ static bool give(void *context, struct bytes key, struct bytes value)
     return call->walk->budget > 0;
 }
 
-/* A slice of it: up to `count` in all, as parts; walk->count says how many.  False: not finished. */
+/* A slice of it: up to `count` in all, as parts; walk->count says how many.  False: not
+ * finished. */
 static bool pop(struct call *call, struct ordered *list, uint64_t count, bool is_left)
 {
     struct walk_state *walk = call->walk;

@@ -1,10 +1,10 @@
 /* A sorted set or a list at a key: entries in an order, found by rank, and those of a sorted set by
  * key.  See data/tree.h for what a key, a value and a rank are.
  *
- * A small one is a page (data/page.h) in its key's record.  One that outgrows Redis's defaults becomes
- * large, and stays it: a tree, whose root its record keeps; and of a sorted set, in the same space, a
- * row a member with its score (sorted.h).  These bounds belong to the format: no configuration changes
- * them.
+ * A small one is a page (data/page.h) in its key's record.  One that outgrows Redis's defaults
+ * becomes large, and stays it: a tree, whose root its record keeps; and of a sorted set, in the
+ * same space, a row a member with its score (sorted.h).  These bounds belong to the format: no
+ * configuration changes them.
  *
  *      payload    small: a page
  *                 large:  0   1  form, 17
@@ -50,7 +50,8 @@ uint64_t ordered_walk(const struct ordered *ordered, uint64_t rank, uint64_t cou
 /* Key and value are copied, and not what the db or this lent. */
 void ordered_insert(struct ordered *ordered, struct bytes key, struct bytes value);
 void ordered_insert_at(struct ordered *ordered, uint64_t rank, struct bytes value);
-/* Takes out up to `count` (> 0) from `rank` on, as many as a short time allows.  Returns how many. */
+/* Takes out up to `count` (> 0) from `rank` on, as many as a short time allows.  Returns how
+ * many. */
 uint64_t ordered_cut(struct ordered *ordered, uint64_t rank, uint64_t count);
 
 /* Makes its key say what it is now, under the event's name; one that is empty is deleted, with the

@@ -1,6 +1,6 @@
 /* What a sorted set is made of.  The key of an entry is the score, 8 bytes that sort as the numbers
- * do, and the member; the value is empty, or says that the score is -0, which sorts as 0 does.  The row
- * of a member in a large one has the score as a little-endian double. */
+ * do, and the member; the value is empty, or says that the score is -0, which sorts as 0 does.  The
+ * row of a member in a large one has the score as a little-endian double. */
 #ifndef COMMAND_SORTED_H
 #define COMMAND_SORTED_H
 

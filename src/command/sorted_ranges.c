@@ -1,5 +1,5 @@
-/* Ranges of sorted sets, by rank, score or name (Redis 7.2 t_zset.c).  Whatever they are told by, they
- * are ranks [from, to) in the end, found in O(log n).  Deterministic; loop thread only. */
+/* Ranges of sorted sets, by rank, score or name (Redis 7.2 t_zset.c).  Whatever they are told by,
+ * they are ranks [from, to) in the end, found in O(log n).  Deterministic; loop thread only. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -331,8 +331,8 @@ void cmd_zrevrangebylex(struct call *call)
 
 /* ---- ZRANGESTORE ---------------------------------------------------------------------------- */
 
-/* Entries, each as a key and a value with their sizes in front: what a walk lends does not outlive the
- * next change. */
+/* Entries, each as a key and a value with their sizes in front: what a walk lends does not outlive
+ * the next change. */
 static bool note_entry(void *context, struct bytes key, struct bytes value)
 {
     buffer_append(context, &key.size, sizeof key.size);
@@ -399,7 +399,8 @@ void cmd_zrangestore(struct call *call)
     ordered_close(&from);
 }
 
-/* ---- ZREMRANGEBY... --------------------------------------------------------------------------- */
+/* ---- ZREMRANGEBY...
+ * --------------------------------------------------------------------------- */
 
 static enum kind kind_of(const struct call *call)
 {

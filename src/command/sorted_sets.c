@@ -1,5 +1,5 @@
-/* Sorted sets: members and their scores (Redis 7.2 t_zset.c).  Ranges are in sorted_ranges.c, unions
- * and the like in sorted_unions.c.  Deterministic; loop thread only. */
+/* Sorted sets: members and their scores (Redis 7.2 t_zset.c).  Ranges are in sorted_ranges.c,
+ * unions and the like in sorted_unions.c.  Deterministic; loop thread only. */
 #include <math.h>
 
 #include "base/fatal.h"
@@ -443,8 +443,8 @@ static bool give(void *context, struct bytes key, struct bytes value)
     return true;
 }
 
-/* Which rank is given at place `i` of a random order of all: a permutation by a Feistel network over
- * the next power of four, walked until it falls within. */
+/* Which rank is given at place `i` of a random order of all: a permutation by a Feistel network
+ * over the next power of four, walked until it falls within. */
 static uint64_t permuted(uint64_t i, uint64_t count, uint64_t seed)
 {
     unsigned half = 1;

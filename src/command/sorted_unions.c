@@ -324,7 +324,8 @@ static void forget(struct result *result)
     }
 }
 
-/* ---- what becomes of it ------------------------------------------------------------------------ */
+/* ---- what becomes of it
+ * ------------------------------------------------------------------------ */
 
 static void reply_result(struct call *call, const struct result *result)
 {

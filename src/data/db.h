@@ -219,8 +219,8 @@ void db_row_random(struct db *db, struct db_view *view, uint64_t space, uint64_t
 bool db_space_copy(struct db *db, uint64_t space, uint64_t to, bool is_of_pages, uint64_t *word,
                    struct db_scan_limit limit);
 
-/* Pages of a space, by number: as rows, but apart from them, so that a collection can have both, and
- * a scan gives rows alone.  See tree.h. */
+/* Pages of a space, by number: as rows, but apart from them, so that a collection can have both,
+ * and a scan gives rows alone.  See tree.h. */
 bool db_page_get(struct db *db, struct db_view *view, uint64_t space, uint64_t number,
                  struct bytes *page);
 void db_page_put(struct db *db, uint64_t space, uint64_t number, struct bytes page);

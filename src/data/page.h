@@ -6,9 +6,10 @@
  *            size of the key, size of the value: LEB128, the shortest form
  *            key, value
  *
- * In a leaf the entries are the tree's.  In an inner page they are children: the key is a bound, not
- * above what is in the child and above all that is in the child before (empty for the first), the
- * value its page number and how many entries of leaves are below it, 8 bytes each, little endian. */
+ * In a leaf the entries are the tree's.  In an inner page they are children: the key is a bound,
+ * not above what is in the child and above all that is in the child before (empty for the first),
+ * the value its page number and how many entries of leaves are below it, 8 bytes each, little
+ * endian. */
 #ifndef DATA_PAGE_H
 #define DATA_PAGE_H
 

@@ -10,8 +10,8 @@
  *     DB_TREE_PAGE_MAX.
  *
  * A page that shrinks below PAGE_SMALL is joined with one beside it, if they fit into one.  A page
- * that grows too large is cut in the middle, or, if it grew at the end of the tree, there: what comes
- * in order fills its pages.  Loop thread. */
+ * that grows too large is cut in the middle, or, if it grew at the end of the tree, there: what
+ * comes in order fills its pages.  Loop thread. */
 #include "data/tree.h"
 
 #include "base/codec.h"
@@ -150,8 +150,8 @@ static struct found find_child(const struct db_tree *tree, uint64_t number, stru
     return found;
 }
 
-/* The entry of a leaf with this rank in it; none: behind the last, and then `at` and `end` alone are
- * set. */
+/* The entry of a leaf with this rank in it; none: behind the last, and then `at` and `end` alone
+ * are set. */
 static struct page_entry skip(const struct db_tree *tree, uint64_t number, struct bytes page,
                               uint64_t rank)
 {
@@ -531,7 +531,8 @@ static void cut_in_leaf(struct cut *cut, uint64_t number, struct buffer *page, u
     page_erase(page, first.at, end);
 }
 
-/* Of one child [from, to), of its `count`.  A leaf of which nothing is left need not be looked at. */
+/* Of one child [from, to), of its `count`.  A leaf of which nothing is left need not be looked
+ * at. */
 static uint64_t cut_child(struct cut *cut, const struct page_child *child, unsigned level,
                           uint64_t from, uint64_t to)
 {

@@ -1,8 +1,9 @@
-/* A counted tree: many entries in an order, in pages of a few KB that lie in a space.  Sorted sets, lists and streams are made of it.
+/* A counted tree: many entries in an order, in pages of a few KB that lie in a space.  Sorted sets,
+ * lists and streams are made of it.
  *
  * An entry is a key and a value.  Keys are compared as bytes, the shorter first; no two are equal.
- * Or no entry has a key, and places alone say where one is.  Seeks by key and by rank, the rank of a
- * key, inserting and taking out cost O(log n), which for ten million are four pages or five.
+ * Or no entry has a key, and places alone say where one is.  Seeks by key and by rank, the rank of
+ * a key, inserting and taking out cost O(log n), which for ten million are four pages or five.
  *
  * The shape follows from the order of the changes alone, so it is the same on every node.  What the
  * tree is besides its pages, `struct db_tree_root`, its owner keeps in the payload of the key.  A
@@ -45,8 +46,8 @@ void db_tree_get(const struct db_tree *tree, uint64_t rank, struct bytes *key, s
 typedef bool db_tree_fn(void *context, struct bytes key, struct bytes value);
 
 /* Gives what is in one page from `rank` on, in order, or backwards: at most `count` (> 0).
- * rank < root.count.  Returns how many were given, one for which `each` said enough included; a walk
- * goes on with another call. */
+ * rank < root.count.  Returns how many were given, one for which `each` said enough included; a
+ * walk goes on with another call. */
 uint64_t db_tree_walk(const struct db_tree *tree, uint64_t rank, uint64_t count, bool is_backward,
                       db_tree_fn *each, void *context);
 

@@ -52,7 +52,8 @@ size_t number_format_long_double(long double value, char *out)
     return size;
 }
 
-/* The fewest digits that read back as the value, which is not 0 and finite; *exponent: of the first. */
+/* The fewest digits that read back as the value, which is not 0 and finite; *exponent: of the
+ * first. */
 static int shortest_digits(double value, char *digits, int *exponent)
 {
     char text[NUMBER_DOUBLE_SIZE];

@@ -198,8 +198,8 @@ static void apply_on(struct world *world, int protocol, bool waits, struct bytes
     world_apply(world, entry, waits ? out : NULL);
 }
 
-/* Whose replies have another shape in RESP2, which cannot be told from that in RESP3: pairs in a row,
- * an array that is null. */
+/* Whose replies have another shape in RESP2, which cannot be told from that in RESP3: pairs in a
+ * row, an array that is null. */
 static bool has_two_shapes(struct bytes name)
 {
     static const char *const names[] = {"zpopmin", "zpopmax", "lpop", "rpop", "zmpop", "lmpop"};

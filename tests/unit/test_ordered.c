@@ -1,5 +1,6 @@
-/* Sorted sets and lists through the commands, small and large, against plain arrays, with checkpoints
- * between; and what redis-server 7.0, with which tests/compare_collections.py compares, has not. */
+/* Sorted sets and lists through the commands, small and large, against plain arrays, with
+ * checkpoints between; and what redis-server 7.0, with which tests/compare_collections.py compares,
+ * has not. */
 #include "test_command.h"
 
 enum { MEMBERS = 400, ROUNDS = 3000 };
