@@ -112,12 +112,22 @@ commands-own "SET with IFEQ and IFNE" {
     {SET k x IFEQ {}} nil
 }
 
-commands-own "expiry options are refused, not ignored" {
+commands "SET with a deadline" {
     {FLUSHALL} +OK
-    {SET k v EX 10} {like -ERR *}
-    {SET k v PX 10} {like -ERR *}
-    {SET k v EXAT 10} {like -ERR *}
-    {SET k v PXAT 10} {like -ERR *}
+    {SET k v EX 100} +OK
+    {TTL k} :100
+    {SET k w KEEPTTL} +OK
+    {TTL k} :100
+    {SET k v PX 100000 GET} {"w"}
+    {PERSIST k} :1
+    {TTL k} :-1
+    {SET k v EXAT 1} +OK
+    {GET k} nil
+    {SET k v EX 0} {-ERR invalid expire time in 'set' command}
+    {SET k v EX x} {-ERR value is not an integer or out of range}
+    {SET k v EX 10 PX 10} {-ERR syntax error}
+    {SET k v EX} {-ERR syntax error}
+    {SET k v KEEPTTL EX 10} {-ERR syntax error}
     {GET k} nil
 }
 
