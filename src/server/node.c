@@ -8,6 +8,7 @@
 #include <openssl/rand.h>
 #include <poll.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 #include <xxhash.h>
 
@@ -79,9 +80,30 @@ static void on_trace(void *context, struct bytes line)
     }
 }
 
-/* Counts of keys are exact once every blindly written name was looked for: INFO does some of it,
- * and takes what the checkpoints have left to do for new names. */
-enum { INFO_RESOLVE = 1000 };
+/* Counts of keys are exact once every blindly written name was looked for: INFO does some of it, and
+ * takes what the checkpoints have left to do for new names.  Each may be a read of the disk, and who
+ * polls INFO must not hold up the others. */
+enum { INFO_RESOLVE_NAMES = 16, INFO_RESOLVE_US = 2000 };
+
+static int64_t now_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+static void resolve_some(struct db *db)
+{
+    int64_t end_us = now_us() + INFO_RESOLVE_US;
+    struct db_stats before, after;
+    db_stats(db, &after);
+    do {
+        before = after;
+        if (db_resolve(db, INFO_RESOLVE_NAMES))
+            return;
+        db_stats(db, &after); /* the same: the rest is a checkpoint's */
+    } while (after.unresolved < before.unresolved && now_us() < end_us);
+}
 
 static void describe_storage(void *context, struct server_raft *raft)
 {
@@ -89,7 +111,7 @@ static void describe_storage(void *context, struct server_raft *raft)
     struct raft_log_writer_stats writer;
     struct db_stats data;
     raft_log_writer_stats(node->writer, &writer);
-    db_resolve(node->db, INFO_RESOLVE);
+    resolve_some(node->db);
     db_stats(node->db, &data);
     raft->syncs = writer.syncs;
     raft->sync_us_total = writer.sync_us_total;

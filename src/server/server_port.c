@@ -18,6 +18,8 @@
 #include "net/peer.h"
 #include "server/command_stats.h"
 
+enum { HEAP_FRESH_US = 100000 };
+
 struct server_port {
     struct server server; /* first */
     struct server_port_options options;
@@ -27,6 +29,8 @@ struct server_port {
     struct command_stats *commands;
     int64_t start_ms;
     uint64_t memory_startup, memory_peak; /* bytes */
+    struct mallinfo2 heap;                /* as it was not long ago */
+    int64_t heap_next_us;                 /* monotonic: when it is looked at again */
     struct peers_traffic traffic_before;  /* at the last CONFIG RESETSTAT */
 };
 
@@ -47,6 +51,13 @@ static int64_t now_us(struct server *server)
     struct timespec now;
     (void)server;
     clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+static int64_t monotonic_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
     return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
@@ -76,9 +87,22 @@ static uint64_t system_memory(void)
     return pages > 0 && size > 0 ? (uint64_t)pages * (uint64_t)size : 0;
 }
 
+/* In a large heap malloc takes tens of ms to look at itself: who polls INFO gets what it said last, so
+ * that no more than a hundredth of the time goes there. */
+static void look_at_heap(struct server_port *port)
+{
+    int64_t began_us = monotonic_us();
+    if (began_us < port->heap_next_us)
+        return;
+    port->heap = mallinfo2();
+    int64_t took_us = monotonic_us() - began_us;
+    port->heap_next_us = began_us + (took_us * 100 > HEAP_FRESH_US ? took_us * 100 : HEAP_FRESH_US);
+}
+
 static void fill_memory(struct server_port *port, struct server_stats *stats)
 {
-    struct mallinfo2 heap = mallinfo2();
+    look_at_heap(port);
+    struct mallinfo2 heap = port->heap;
     stats->memory_used = heap.uordblks + heap.hblkhd;
     stats->memory_heap = heap.arena + heap.hblkhd;
     if (stats->memory_used > port->memory_peak)
@@ -377,7 +401,7 @@ void server_port_connect(struct server_port *port, struct replica *replica)
     port->clients = net_clients(port->options.net);
     port->peers = net_peers(port->options.net);
     port->replica = replica;
-    struct mallinfo2 heap = mallinfo2();
-    port->memory_startup = port->memory_peak = heap.uordblks + heap.hblkhd;
+    look_at_heap(port);
+    port->memory_startup = port->memory_peak = port->heap.uordblks + port->heap.hblkhd;
     replica_set_value_max(replica, (uint32_t)port->options.config->proto_max_bulk_len);
 }
