@@ -117,6 +117,10 @@ proc node_config {id options} {
         if {$name eq "network"} { set name peer-bind; set value 127.0.1.1 }
         append text "$name $value\n"
     }
+    # What a sanitizer makes slower makes the signs of life late.
+    if {[option --slow] > 1 && ![dict exists $options election-timeout]} {
+        append text "election-timeout [slow 400]\n"
+    }
     return $text
 }
 
