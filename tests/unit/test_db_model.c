@@ -19,6 +19,8 @@
 /* A thread sanitizer makes all of it some twenty times slower. */
 #ifdef __SANITIZE_THREAD__
 enum { LIVES = 4, SHARE = 4 };
+#elif defined __SANITIZE_ADDRESS__
+enum { LIVES = 6, SHARE = 3 };
 #else
 enum { LIVES = 15, SHARE = 1 };
 #endif

@@ -61,12 +61,17 @@ static struct bytes text(const char *string)
     return bytes_from_string(string);
 }
 
+static void write_batch(struct kv *kv, struct kv_batch *batch, bool sync)
+{
+    kv->ops->commit(kv, batch, sync);
+    kv->ops->batch_free(batch);
+}
+
 static void put(struct kv *kv, enum kv_family family, const char *key, const char *value, bool sync)
 {
     struct kv_batch *batch = kv->ops->batch_new(kv);
     kv->ops->batch_put(batch, family, text(key), text(value));
-    kv->ops->commit(kv, batch, sync);
-    kv->ops->batch_free(batch);
+    write_batch(kv, batch, sync);
 }
 
 /* NULL: the key must be absent. */
@@ -120,8 +125,7 @@ static void test_batch(void **state)
     kv->ops->batch_put(batch, KV_LOG, text("c"), text("4"));
     kv->ops->batch_put(batch, KV_LOG, text("c"), text(""));
     assert_value(kv, KV_META, "a", NULL); /* not before the commit */
-    kv->ops->commit(kv, batch, true);
-    kv->ops->batch_free(batch);
+    write_batch(kv, batch, true);
     assert_value(kv, KV_META, "a", "1");
     assert_value(kv, KV_DATA, "a", "2");
     assert_value(kv, KV_LOG, "a", NULL);
@@ -132,8 +136,7 @@ static void test_batch(void **state)
     kv->ops->batch_free(batch); /* never committed */
     assert_value(kv, KV_META, "a", "1");
     batch = kv->ops->batch_new(kv);
-    kv->ops->commit(kv, batch, true); /* nothing in it */
-    kv->ops->batch_free(batch);
+    write_batch(kv, batch, true); /* nothing in it */
 }
 
 static void test_delete_range(void **state)
@@ -145,8 +148,7 @@ static void test_delete_range(void **state)
     struct kv_batch *batch = kv->ops->batch_new(kv);
     kv->ops->batch_delete_range(batch, KV_LOG, text("b"), text("e"));
     kv->ops->batch_put(batch, KV_LOG, text("c"), text("new"));
-    kv->ops->commit(kv, batch, true);
-    kv->ops->batch_free(batch);
+    write_batch(kv, batch, true);
     assert_scan(kv, KV_LOG, "", "a=x c=new e=x f=x ");
     assert_value(kv, KV_META, "c", "x");
 }
@@ -240,8 +242,7 @@ static void test_binary(void **state)
     struct kv_batch *batch = kv->ops->batch_new(kv);
     for (size_t i = count; i-- > 0;)
         kv->ops->batch_put(batch, KV_LOG, keys[i], bytes_of("v\0w", 3));
-    kv->ops->commit(kv, batch, true);
-    kv->ops->batch_free(batch);
+    write_batch(kv, batch, true);
     struct bytes key, value;
     struct kv_iter *iter = kv->ops->iter_new(kv, KV_LOG, text(""));
     for (size_t i = 0; i < count; i++) {
@@ -376,8 +377,7 @@ static void test_crash(void **state)
     put(kv, KV_LOG, "b", "2", false);
     struct kv_batch *batch = kv->ops->batch_new(kv);
     kv->ops->batch_delete_range(batch, KV_LOG, text("a"), text("b"));
-    kv->ops->commit(kv, batch, false);
-    kv->ops->batch_free(batch);
+    write_batch(kv, batch, false);
     assert_scan(kv, KV_LOG, "", "b=2 ");
     kv_memory_crash(kv);
     assert_scan(kv, KV_LOG, "", "a=1 ");
@@ -452,13 +452,13 @@ static void test_ingest_leftovers(void **state)
 
 static void test_big_value(void **state)
 {
-    const size_t size = 100u << 20;
+    const size_t size = 70u << 20;
+    struct kv *kv = kv_of(state);
     char *data = memory_new(size);
     data[size - 1] = 'z';
-    struct kv_batch *batch = kv_of(state)->ops->batch_new(kv_of(state));
-    kv_of(state)->ops->batch_put(batch, KV_LOG, text("big"), bytes_of(data, size));
-    kv_of(state)->ops->commit(kv_of(state), batch, true);
-    kv_of(state)->ops->batch_free(batch);
+    struct kv_batch *batch = kv->ops->batch_new(kv);
+    kv->ops->batch_put(batch, KV_LOG, text("big"), bytes_of(data, size));
+    write_batch(kv, batch, true);
     reopen(state);
     struct buffer value = {0};
     assert_true(kv_of(state)->ops->get(kv_of(state), KV_LOG, text("big"), &value));
@@ -590,8 +590,7 @@ static void put_4k(struct kv *kv, int number)
     snprintf(key, sizeof key, "%08d", number);
     struct kv_batch *batch = kv->ops->batch_new(kv);
     kv->ops->batch_put(batch, KV_LOG, text(key), bytes_of(value, sizeof value));
-    kv->ops->commit(kv, batch, true);
-    kv->ops->batch_free(batch);
+    write_batch(kv, batch, true);
     if (failed_syncs && strcmp(failing, ".log") == 0)
         printf("went on after a failed sync\n");
     printf("put %d\n", number);
