@@ -316,7 +316,7 @@ static void test_spop_is_uniform(void **state)
 
 /* ---- random steps ---------------------------------------------------------------------------- */
 
-#ifdef __SANITIZE_ADDRESS__
+#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
 enum { STEPS = 500 };
 #else
 enum { STEPS = 2500 };
