@@ -80,9 +80,9 @@ static void on_trace(void *context, struct bytes line)
     }
 }
 
-/* Counts of keys are exact once every blindly written name was looked for: INFO does some of it, and
- * takes what the checkpoints have left to do for new names.  Each may be a read of the disk, and who
- * polls INFO must not hold up the others. */
+/* Counts of keys are exact once every blindly written name was looked for: INFO does some of it,
+ * and takes what the checkpoints have left to do for new names.  Each may be a read of the disk,
+ * and who polls INFO must not hold up the others. */
 enum { INFO_RESOLVE_NAMES = 16, INFO_RESOLVE_US = 2000 };
 
 static int64_t now_us(void)

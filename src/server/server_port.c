@@ -87,8 +87,8 @@ static uint64_t system_memory(void)
     return pages > 0 && size > 0 ? (uint64_t)pages * (uint64_t)size : 0;
 }
 
-/* In a large heap malloc takes tens of ms to look at itself: who polls INFO gets what it said last, so
- * that no more than a hundredth of the time goes there. */
+/* In a large heap malloc takes tens of ms to look at itself: who polls INFO gets what it said last,
+ * so that no more than a hundredth of the time goes there. */
 static void look_at_heap(struct server_port *port)
 {
     int64_t began_us = monotonic_us();

@@ -227,8 +227,8 @@ static void test_long_ones_go_in_slices(void **state)
     expect_paused(&world);
     assert_true(
         bytes_equal(buffer_bytes(&world.connection.out.bytes), bytes_from_string(":16000\r\n")));
-    static const char *const readers[] = {"SMEMBERS s",         "SINTER s s",
-                                          "SUNION s s",         "SDIFF s none",
+    static const char *const readers[] = {"SMEMBERS s",          "SINTER s s",
+                                          "SUNION s s",          "SDIFF s none",
                                           "SRANDMEMBER s 15999", "SRANDMEMBER s -16000"};
     static const uint64_t parts[] = {MANY, MANY, MANY, MANY, MANY - 1, MANY};
     for (unsigned i = 0; i < 6; i++) {
