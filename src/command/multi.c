@@ -89,8 +89,7 @@ static bool may_be_queued(struct call *call, const struct connection *connection
         size += 8 + call->argv[i].size;
     if (!has_place)
         reply_error(call->reply, "ERR Command not allowed inside a transaction");
-    else if (size > COMMAND_ENCODED_MAX - COMMAND_ENCODED_MAX / 16 ||
-             connection->transaction.count == EXEC_COUNT_MAX)
+    else if (size > TRANSACTION_BYTES_MAX || connection->transaction.count == EXEC_COUNT_MAX)
         reply_error(call->reply, "ERR the transaction is too large");
     else
         return true;
@@ -111,12 +110,17 @@ enum command_class command_classify_in_transaction(struct call *call, struct con
         call->command = alone;
         return COMMAND_LOCAL;
     }
-    if (!transaction->is_open)
-        return COMMAND_OTHER;
-    if (call->command->execute == cmd_watch) {
+    if (call->command->execute == cmd_watch && transaction->is_open) {
         reply_error(call->reply, "ERR WATCH inside MULTI is not allowed");
         return COMMAND_REFUSED;
     }
+    if (call->command->execute == cmd_watch &&
+        !transaction_may_watch(transaction, call->argv, call->argc)) {
+        reply_error(call->reply, "ERR too much is watched");
+        return COMMAND_REFUSED;
+    }
+    if (!transaction->is_open)
+        return COMMAND_OTHER;
     if (!is_queued(call->command))
         return COMMAND_OTHER;
     if (may_be_queued(call, connection))

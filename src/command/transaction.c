@@ -69,6 +69,16 @@ static void append_watch(struct buffer *out, uint8_t database, uint64_t version,
     buffer_append_bytes(out, key);
 }
 
+bool transaction_may_watch(const struct transaction *transaction, const struct bytes *argv,
+                           uint32_t argc)
+{
+    size_t size = transaction->watches.size;
+    for (uint32_t i = 1; i < argc; i++)
+        size += EXEC_WATCH_SIZE + argv[i].size;
+    return transaction->watched + (uint64_t)argc - 1 <= TRANSACTION_WATCH_MAX &&
+           size <= TRANSACTION_WATCH_BYTES_MAX;
+}
+
 void transaction_watch_begin(struct transaction *transaction, uint8_t database,
                              const struct bytes *argv, uint32_t argc)
 {

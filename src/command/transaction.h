@@ -12,8 +12,13 @@
 
 #include "base/blob.h"
 #include "base/buffer.h"
+#include "base/limits.h"
 
-enum { TRANSACTION_WATCH_MAX = 65536 }; /* keys */
+enum {
+    TRANSACTION_WATCH_MAX = 65536,                          /* keys */
+    TRANSACTION_WATCH_BYTES_MAX = COMMAND_ENCODED_MAX / 16, /* of them: EXEC carries them */
+    TRANSACTION_BYTES_MAX = COMMAND_ENCODED_MAX - COMMAND_ENCODED_MAX / 16
+};
 
 /* The reply without which what the client sends next cannot be understood. */
 enum transaction_awaits { AWAITS_NOTHING, AWAITS_VERSIONS, AWAITS_EXEC };
@@ -43,6 +48,8 @@ struct blob *transaction_encode(const struct transaction *transaction, const str
 
 /* A client's WATCH is asked for with these words; its reply, an array of versions, completes it.
  * False: the reply is none. */
+bool transaction_may_watch(const struct transaction *transaction, const struct bytes *argv,
+                           uint32_t argc);
 void transaction_watch_begin(struct transaction *transaction, uint8_t database,
                              const struct bytes *argv, uint32_t argc);
 bool transaction_watch_end(struct transaction *transaction, struct bytes reply);

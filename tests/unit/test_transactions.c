@@ -176,6 +176,30 @@ static void test_reset_forgets(void **state)
     EXPECT(world, "GET k", "$-1\r\n");
 }
 
+/* EXEC carries all that is watched, so that is bounded, by number and by size. */
+static void test_not_everything_is_watched(void **state)
+{
+    struct world *world = *state;
+    struct bytes words[3] = {bytes_from_string("WATCH"), bytes_from_string("k")};
+    for (unsigned i = 0; i < TRANSACTION_WATCH_MAX; i++) {
+        world->connection.out.bytes.size = 0;
+        world_run(world, words, 2);
+    }
+    assert_int_equal(world->connection.transaction.watched, TRANSACTION_WATCH_MAX);
+    EXPECT(world, "WATCH k", "-ERR too much is watched\r\n");
+    EXPECT(world, "UNWATCH", "+OK\r\n");
+    char *key = memory_new(TRANSACTION_WATCH_BYTES_MAX / 2);
+    words[1] = bytes_of(key, TRANSACTION_WATCH_BYTES_MAX / 2);
+    words[2] = words[1];
+    world_run(world, words, 3);
+    assert_int_equal(world->last_class, COMMAND_REFUSED);
+    world_run(world, words, 2);
+    assert_int_equal(world->connection.transaction.watched, 1);
+    EXPECT(world, "MULTI", "+OK\r\n");
+    EXPECT(world, "EXEC", "*0\r\n");
+    memory_free(key);
+}
+
 static void test_silent_client(void **state)
 {
     struct world *world = *state;
@@ -301,7 +325,7 @@ int main(void)
         TEST(test_databases),     TEST(test_once),
         TEST(test_reset_forgets), TEST(test_silent_client),
         TEST(test_in_slices),     TEST(test_malformed_is_not_executed),
-        TEST(test_not_admitted),
+        TEST(test_not_admitted),  TEST(test_not_everything_is_watched),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
