@@ -68,14 +68,6 @@ static void count_look(struct call *call, bool is_there)
     call->observer->keyspace_misses += !is_there;
 }
 
-enum db_type call_look(struct call *call, struct bytes key, struct bytes *value)
-{
-    enum db_type type = call->view ? db_view_get(call->view, call->database, key, value)
-                                   : db_get(call->db, call->database, key, value);
-    count_look(call, type != DB_NONE);
-    return type;
-}
-
 bool call_fields(struct call *call, struct bytes key, enum db_type type, struct fields *fields)
 {
     bool is_of_type = fields_open(fields, call->db, call->view, call->database, key, type);
@@ -97,6 +89,12 @@ bool call_find(struct call *call, struct bytes key, struct db_record *found, str
                         : db_find(call->db, call->view, call->database, key, found, payload);
     count_look(call, is_there);
     return is_there;
+}
+
+enum db_type call_look(struct call *call, struct bytes key, struct bytes *value)
+{
+    struct db_record found;
+    return call_find(call, key, &found, value) ? found.type : DB_NONE;
 }
 
 bool call_find_string(struct call *call, struct bytes key, struct db_record *found,
@@ -263,6 +261,16 @@ void call_reply_value(struct reply *reply, struct bytes value, bool exists)
         reply_bulk(reply, value);
     else
         reply_null(reply);
+}
+
+void call_reply_resp3(struct reply *reply, struct bytes resp3)
+{
+    if (!reply->out)
+        return;
+    if (reply->protocol >= 3)
+        reply_raw(reply, resp3);
+    else
+        check(resp_3_to_2(resp3, reply->out));
 }
 
 void call_reply_ok(struct reply *reply)

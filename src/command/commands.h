@@ -93,6 +93,8 @@ void call_reply_parts(struct call *call, uint64_t count);
 /* The same behind a header that the caller wrote. */
 void call_end_parts(struct call *call);
 void call_reply_value(struct reply *reply, struct bytes value, bool exists); /* bulk or null */
+/* A reply that is kept as RESP3, which is well formed, in the caller's protocol. */
+void call_reply_resp3(struct reply *reply, struct bytes resp3);
 void call_reply_ok(struct reply *reply);
 /* HELP of a container: a title line, `lines` (ended by NULL), and a line on HELP itself. */
 void call_reply_help(struct call *call, const char *const *lines);

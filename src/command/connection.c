@@ -21,7 +21,7 @@ static void forget_names(struct connection *connection)
 void connection_deinit(struct connection *connection)
 {
     forget_names(connection);
-    transaction_deinit(&connection->transaction);
+    transaction_end(&connection->transaction);
     outbox_deinit(&connection->out);
 }
 

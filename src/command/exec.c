@@ -84,21 +84,10 @@ static bool parse_element(struct bytes word, struct element *element, struct wor
     return true;
 }
 
-/* In the protocol of EXEC's own reply; false: it is no reply. */
-static bool append_reply(struct buffer *out, struct bytes resp3, int protocol)
-{
-    struct buffer resp2 = {0};
-    bool is_reply = resp_3_to_2(resp3, &resp2);
-    if (is_reply)
-        buffer_append_bytes(out, protocol >= 3 ? resp3 : buffer_bytes(&resp2));
-    buffer_deinit(&resp2);
-    return is_reply;
-}
-
 static bool is_reply(struct bytes resp3)
 {
     struct buffer ignored = {0};
-    bool is_one = append_reply(&ignored, resp3, 3);
+    bool is_one = resp_3_to_2(resp3, &ignored);
     buffer_deinit(&ignored);
     return is_one;
 }
@@ -166,6 +155,7 @@ static bool is_unchanged(struct call *call)
 static void go_on(struct call *call)
 {
     struct walk_state *walk = call->walk;
+    struct reply found = {&walk->found, call->reply->protocol};
     for (; walk->count < call->argc - EXEC_WORDS_BEFORE; walk->count++) {
         struct element element;
         bool is_element =
@@ -176,7 +166,7 @@ static void go_on(struct call *call)
             call->carry->database = element.database;
             return;
         }
-        append_reply(&walk->found, element.reply, call->reply->protocol);
+        call_reply_resp3(&found, element.reply);
     }
     reply_array(call->reply, walk->count);
     reply_raw(call->reply, buffer_bytes(&walk->found));

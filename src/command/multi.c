@@ -99,7 +99,6 @@ static bool may_be_queued(struct call *call, const struct connection *connection
 enum command_class command_classify_in_transaction(struct call *call, struct connection *connection)
 {
     struct transaction *transaction = &connection->transaction;
-    const struct command *alone = command_lookup(bytes_from_string("exec"));
     uint32_t before;
     if (is_exec(call->command, call->argv, call->argc, &before)) {
         bool is_once = before > 0;
@@ -107,7 +106,7 @@ enum command_class command_classify_in_transaction(struct call *call, struct con
             return COMMAND_REFUSED;
         if (transaction->is_open && !transaction->is_aborted)
             return is_once || transaction->has_writes ? COMMAND_WRITE : COMMAND_READ;
-        call->command = alone;
+        call->command = command_lookup(bytes_from_string("exec"));
         return COMMAND_LOCAL;
     }
     if (call->command->execute == cmd_watch && transaction->is_open) {

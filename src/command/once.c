@@ -18,17 +18,6 @@
 #include "command/commands.h"
 #include "resp/number.h"
 
-/* Writes a RESP3 reply in the caller's protocol. */
-static void reply_resp3(struct reply *reply, struct bytes resp3)
-{
-    if (!reply->out)
-        return;
-    if (reply->protocol >= 3)
-        reply_raw(reply, resp3);
-    else
-        check(resp_3_to_2(resp3, reply->out)); /* ours: written by a command below */
-}
-
 /* NULL: not a call that can be executed here; answered. */
 static const struct command *find_carried(struct call *call)
 {
@@ -56,7 +45,7 @@ static void keep(struct call *call)
     check(is_number); /* it was, when this began */
     check(call->carried->size > 0);
     db_receipt_put(call->db, call->argv[1], request_id, *call->carried, call->now_ms);
-    reply_resp3(call->reply, *call->carried);
+    call_reply_resp3(call->reply, *call->carried);
 }
 
 /* A repetition shows that the client is there: it counts as use. */
@@ -66,7 +55,7 @@ static void repeat(struct call *call, uint64_t request_id, struct bytes kept)
     check(kept.size > 0); /* keep() stored it */
     buffer_append_bytes(&copy, kept);
     db_receipt_put(call->db, call->argv[1], request_id, buffer_bytes(&copy), call->now_ms);
-    reply_resp3(call->reply, buffer_bytes(&copy));
+    call_reply_resp3(call->reply, buffer_bytes(&copy));
     buffer_deinit(&copy);
 }
 

@@ -6,17 +6,12 @@
 #include "command/exec_form.h"
 #include "resp/number.h"
 
-void transaction_deinit(struct transaction *transaction)
+void transaction_end(struct transaction *transaction)
 {
     buffer_deinit(&transaction->elements);
     buffer_deinit(&transaction->watches);
     buffer_deinit(&transaction->asked);
     *transaction = (struct transaction){0};
-}
-
-void transaction_end(struct transaction *transaction)
-{
-    transaction_deinit(transaction);
 }
 
 void transaction_unwatch(struct transaction *transaction)

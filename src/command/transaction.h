@@ -37,8 +37,7 @@ struct transaction {
     struct buffer asked;    /* likewise, without versions yet: of the WATCH under way */
 };
 
-void transaction_deinit(struct transaction *transaction);
-/* After EXEC or DISCARD: neither open, nor is anything watched. */
+/* After EXEC or DISCARD, and with its connection: neither open, nor is anything watched. */
 void transaction_end(struct transaction *transaction);
 void transaction_unwatch(struct transaction *transaction);
 

@@ -210,13 +210,17 @@ bool db_lookup(struct db *db, unsigned database, struct bytes key, struct db_rec
 bool db_find(struct db *db, struct db_view *view, unsigned database, struct bytes key,
              struct db_record *found, struct bytes *payload)
 {
-    struct place place = key_place(db, database, key);
     struct bytes record;
-    if (view ? !layers_view_get(view, database, key, &record) : !layers_get(db, &place, &record))
+    if (view) {
+        if (!layers_view_get(view, database, key, &record))
+            return false;
+        *found = layers_found(record, record.size, payload);
+        return !layers_is_over(db, found->deadline_ms);
+    }
+    struct place place = key_place(db, database, key);
+    if (!layers_get(db, &place, &record))
         return false;
     *found = layers_found(record, record.size, payload);
-    if (view)
-        return !layers_is_over(db, found->deadline_ms);
     return is_still_there(db, database, &place, found);
 }
 

@@ -8,7 +8,6 @@
 #include <openssl/rand.h>
 #include <poll.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 #include <xxhash.h>
 
@@ -22,6 +21,7 @@
 #include "replica/replica.h"
 #include "server/changes.h"
 #include "server/server_port.h"
+#include "server/ticks.h"
 #include "storage/kv.h"
 #include "storage/raft_log.h"
 #include "storage/raft_log_reader.h"
@@ -85,16 +85,9 @@ static void on_trace(void *context, struct bytes line)
  * and who polls INFO must not hold up the others. */
 enum { INFO_RESOLVE_NAMES = 16, INFO_RESOLVE_US = 2000 };
 
-static int64_t now_us(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
-
 static void resolve_some(struct db *db)
 {
-    int64_t end_us = now_us() + INFO_RESOLVE_US;
+    int64_t end_us = server_ticks_clock_ns() / 1000 + INFO_RESOLVE_US;
     struct db_stats before, after;
     db_stats(db, &after);
     do {
@@ -102,7 +95,7 @@ static void resolve_some(struct db *db)
         if (db_resolve(db, INFO_RESOLVE_NAMES))
             return;
         db_stats(db, &after); /* the same: the rest is a checkpoint's */
-    } while (after.unresolved < before.unresolved && now_us() < end_us);
+    } while (after.unresolved < before.unresolved && server_ticks_clock_ns() / 1000 < end_us);
 }
 
 static void describe_storage(void *context, struct server_raft *raft)

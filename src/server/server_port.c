@@ -17,6 +17,7 @@
 #include "net/client.h"
 #include "net/peer.h"
 #include "server/command_stats.h"
+#include "server/ticks.h"
 
 enum { HEAP_FRESH_US = 100000 };
 
@@ -54,13 +55,6 @@ static int64_t now_us(struct server *server)
     return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
-static int64_t monotonic_us(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
-
 /* ---- numbers ------------------------------------------------------------------------- */
 
 /* Resident memory in bytes; 0 if /proc does not say. */
@@ -91,11 +85,11 @@ static uint64_t system_memory(void)
  * so that no more than a hundredth of the time goes there. */
 static void look_at_heap(struct server_port *port)
 {
-    int64_t began_us = monotonic_us();
+    int64_t began_us = server_ticks_clock_ns() / 1000;
     if (began_us < port->heap_next_us)
         return;
     port->heap = mallinfo2();
-    int64_t took_us = monotonic_us() - began_us;
+    int64_t took_us = server_ticks_clock_ns() / 1000 - began_us;
     port->heap_next_us = began_us + (took_us * 100 > HEAP_FRESH_US ? took_us * 100 : HEAP_FRESH_US);
 }
 
