@@ -2,27 +2,7 @@
 # the cluster's time, on every node, and what is gone stays gone when the leader dies.
 
 source [file join [file dirname [file normalize [info script]]] lib test.tcl]
-
-set library [lindex [glob -nocomplain /usr/lib/*/faketime/libfaketimeMT.so.1] 0]
-if {$library eq {}} {
-    test "expiry" { skip "faketime is not installed" }
-    finish
-}
-
-proc clock_file {id} { return [suite_dir].clock$id }
-proc set_clock {id seconds} { write_file [clock_file $id] [format %+d $seconds]\n }
-proc set_clocks {args} { foreach seconds $args id {0 1 2} { set_clock $id $seconds } }
-file mkdir [file dirname [suite_dir]]
-
-set ::cluster::environment {LD_PRELOAD=$::library FAKETIME_DONT_FAKE_MONOTONIC=1 FAKETIME_NO_CACHE=1
-    FAKETIME_TIMESTAMP_FILE=[clock_file $id]}
-
-proc turn_clock {id seconds} {
-    set_clock $id $seconds
-    wait_for_condition 300 10 {
-        abs([lindex [[node $id] TIME] 0] - [clock seconds] - $seconds) <= 2
-    } else { fail "node $id does not show $seconds s" }
-}
+source [file join $::tst::lib wrong_clocks.tcl]
 
 # Keys that are stored on this node, read or not.
 proc stored {id} {
