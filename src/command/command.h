@@ -111,17 +111,21 @@ enum command_flags {
     CMD_SKIP_SLOWLOG = 1 << 21,
     CMD_SORTED_SET = 1 << 24,
     CMD_LIST = 1 << 25,
+    CMD_STREAM = 1 << 26,
+    CMD_BITMAP = 1 << 27,
+    CMD_HYPERLOGLOG = 1 << 28,
+    CMD_GEO = 1 << 29,
 
     CMD_INTERNAL = 1 << 22, /* made by a member; for a client there is no such command */
     CMD_PURE = 1 << 23,     /* local, and changes nothing: inside MULTI it is done when queued */
 
-    CMD_SINCE_SHIFT = 28 /* above it: the first meaning that has it, 0: all of them */
+    CMD_SINCE_SHIFT = 56 /* above it: the first meaning that has it, 0: all of them */
 };
 
 struct command {
     const char *name; /* lower case; of a subcommand "client|setname" */
     int arity;        /* n: exactly n words with the name; -n: at least n */
-    unsigned flags;
+    uint64_t flags;
     struct {
         int first, last, step; /* last < 0 counts from the end; first 0: no keys */
     } keys;

@@ -359,5 +359,5 @@ static void cmd_tick(struct call *call)
 /* Not in the table, and with a name that nothing there is found by: a client cannot say it, and a
  * member not forward it. */
 const struct command command_tick = {
-    "raft|tick", 1,        CMD_WRITE | COMMAND_MEANING_EXPIRY << CMD_SINCE_SHIFT,
+    "raft|tick", 1,        CMD_WRITE | (uint64_t)COMMAND_MEANING_EXPIRY << CMD_SINCE_SHIFT,
     {0, 0, 0},   cmd_tick, NULL};

@@ -93,7 +93,7 @@ static void words_of(struct word_set *set, const char *text, const char *ends, b
 
 static void reply_flags(const struct command *command, struct reply *reply)
 {
-    unsigned flags = command->flags;
+    uint64_t flags = command->flags;
     struct word_set set;
     word_set_init(&set, reply);
     word_if(&set, flags & CMD_WRITE, "write");
@@ -113,7 +113,7 @@ static void reply_flags(const struct command *command, struct reply *reply)
 
 static void categories_of(const struct command *command, struct word_set *set)
 {
-    unsigned flags = command->flags;
+    uint64_t flags = command->flags;
     word_if(set, flags & CMD_KEYSPACE, "@keyspace");
     word_if(set, flags & CMD_READ, "@read");
     word_if(set, flags & CMD_WRITE, "@write");
@@ -122,6 +122,10 @@ static void categories_of(const struct command *command, struct word_set *set)
     word_if(set, flags & CMD_SET, "@set");
     word_if(set, flags & CMD_SORTED_SET, "@sortedset");
     word_if(set, flags & CMD_LIST, "@list");
+    word_if(set, flags & CMD_STREAM, "@stream");
+    word_if(set, flags & CMD_BITMAP, "@bitmap");
+    word_if(set, flags & CMD_HYPERLOGLOG, "@hyperloglog");
+    word_if(set, flags & CMD_GEO, "@geo");
     word_if(set, flags & (CMD_ADMIN | CMD_ADMIN_CATEGORY), "@admin");
     word_if(set, flags & CMD_FAST, "@fast");
     word_if(set, !(flags & CMD_FAST), "@slow");

@@ -3,7 +3,9 @@
  *     1  what was there before entries carried a version: database 0, the commands of then
  *     2  databases: SWAPDB, MOVE, and every command in databases 1 to 15; what an entry writes has
  *        its index as version, and the first one's seed is that of the keys' hash (db_begin())
- *     3  all types, expiry, transactions
+ *     3  hashes, sets, sorted sets, lists, expiry, transactions
+ *     4  streams, bitmaps, HyperLogLogs, geo, DUMP, SORT, deadlines of fields, what 8.4 has for
+ *        strings
  *
  * What an entry of a meaning does must never change.  A change that a client could see, or that
  * leaves other data, is of a new meaning: its row in table.c, or the function, tells them apart by
@@ -14,7 +16,7 @@
 #include "command/command.h"
 
 #ifndef MEANING
-#define MEANING 3
+#define MEANING 4
 #endif
 
 const uint8_t command_meaning_newest = MEANING;

@@ -81,7 +81,7 @@ static bool is_queued(const struct command *command)
 
 static bool may_be_queued(struct call *call, const struct connection *connection)
 {
-    unsigned flags = call->command->flags;
+    uint64_t flags = call->command->flags;
     bool has_place = flags & (CMD_READ | CMD_WRITE | CMD_PURE) ||
                      call->command->execute == cmd_select || call->command->execute == cmd_unwatch;
     size_t size = connection->transaction.elements.size + connection->transaction.watches.size;

@@ -31,6 +31,10 @@
 #define SET (CMD_SET | SINCE_3)
 #define ZSET (CMD_SORTED_SET | SINCE_3)
 #define LIST (CMD_LIST | SINCE_3)
+#define STREAM (CMD_STREAM | SINCE_4)
+#define BITMAP (CMD_BITMAP | SINCE_4)
+#define HLL (CMD_HYPERLOGLOG | SINCE_4)
+#define GEO (CMD_GEO | SINCE_4)
 #define KSP CMD_KEYSPACE
 #define RISKY CMD_DANGEROUS
 #define CONN CMD_CONNECTION
@@ -40,8 +44,9 @@
 #define META (ANY | CMD_NOSCRIPT)                                /* not about the data */
 #define TX CMD_TRANSACTION
 #define DOOR (META | FAST | CONN | CMD_NO_AUTH | CMD_ALLOW_BUSY) /* before AUTH */
-#define SINCE_2 (2u << CMD_SINCE_SHIFT) /* meaning.c */
-#define SINCE_3 (3u << CMD_SINCE_SHIFT)
+#define SINCE_2 (2ull << CMD_SINCE_SHIFT) /* meaning.c */
+#define SINCE_3 (3ull << CMD_SINCE_SHIFT)
+#define SINCE_4 (4ull << CMD_SINCE_SHIFT)
 #define NO_KEYS {0, 0, 0}
 #define ONE_KEY {1, 1, 1}
 #define TWO_KEYS {1, 2, 1}
