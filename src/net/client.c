@@ -148,6 +148,17 @@ static void check_input_limit(struct client *client)
     client_doom(client, "client-query-buffer-limit");
 }
 
+void client_let_go_of_input(struct client *client)
+{
+    if (client->parsed < client->in.size)
+        return;
+    client->parsed = 0;
+    if (client->in.capacity > CLIENT_IN_KEEP)
+        buffer_deinit(&client->in);
+    else
+        buffer_clear(&client->in);
+}
+
 static void on_readable(void *context)
 {
     struct client *client = context;
@@ -165,13 +176,7 @@ static void on_readable(void *context)
         client_execute(client);
         check_input_limit(client);
     }
-    if (client->parsed == client->in.size) {
-        client->parsed = 0;
-        if (client->in.capacity > CLIENT_IN_KEEP)
-            buffer_deinit(&client->in);
-        else
-            buffer_clear(&client->in);
-    }
+    client_let_go_of_input(client);
     if (client->ended || client_unsent(client) || client->doom ||
         client->connection.close_after_reply)
         client_wants_turn(client);

@@ -39,7 +39,7 @@ struct client {
     const char *doom;        /* why it is to be closed; NULL: it is not */
     bool in_turn;
     bool blocked; /* a complete command waits for the pipeline to drain */
-    bool stalled; /* blocked because the replica has no room */
+    bool stalled; /* and blocked: because the replica has no room */
     bool full;    /* commands wait for replies to be sent */
     bool ended;   /* the client sent its last byte */
     bool limits_authenticated;
@@ -84,6 +84,7 @@ void client_doom(struct client *client, const char *why);
 void client_wants_turn(struct client *client);
 void client_flush(struct client *client);
 void client_update_limits(struct client *client);
+void client_let_go_of_input(struct client *client); /* if all of it is executed */
 void client_shrink(struct client *client);
 
 static inline size_t client_unsent(const struct client *client)

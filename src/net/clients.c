@@ -116,13 +116,17 @@ static bool is_finished(const struct client *client)
         return false;
     if (client->connection.close_after_reply)
         return true;
-    return client->ended && !client->blocked && !client->stalled;
+    /* What came before the end is executed, though it may have to wait: for a reply, for room in
+     * the replica, or for room in the socket. */
+    return client->ended && !client->blocked && !client->full;
 }
 
 static void take_turn(struct client *client)
 {
-    if (client->in.size > client->parsed)
+    if (client->in.size > client->parsed) {
         client_execute(client);
+        client_let_go_of_input(client);
+    }
     check_output_limit(client);
     client_flush(client);
     if (!client->doom)

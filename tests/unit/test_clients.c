@@ -2,6 +2,8 @@
  * order.  See test_clients.h. */
 #include "test_clients.h"
 
+#include "test_log_lines.h"
+
 /* ---- who gets in ------------------------------------------------------------------------ */
 
 static void only_so_many_clients(void **state)
@@ -66,6 +68,26 @@ static void what_a_web_page_sends(void **state)
     say(c, "EXISTS k\r\n");
     assert_hears(c, ":0\r\n");
     close(c);
+}
+
+/* Whoever sends such things may send many: the log does not grow by each. */
+static void an_attack_is_logged_once_a_minute(void **state)
+{
+    static const char attack[] = "Possible SECURITY ATTACK";
+    (void)state;
+    log_lines_begin();
+    for (int i = 0; i < 5; i++) {
+        int a = dial();
+        say(a, i % 2 ? "POST / HTTP/1.1\r\n" : "Host: x\r\n");
+        assert_hears_last(a, "");
+    }
+    assert_int_equal(log_lines_with(attack), 1);
+    pass(61000);
+    int a = dial();
+    say(a, "POST / HTTP/1.1\r\n");
+    assert_hears_last(a, "");
+    assert_int_equal(log_lines_with(attack), 2);
+    log_lines_end();
 }
 
 /* ---- order ------------------------------------------------------------------------------ */
@@ -275,6 +297,72 @@ static void a_waiting_command_and_what_comes_behind_it(void **state)
     close(a);
 }
 
+/* Nothing more comes, and all that came is still executed. */
+static void the_last_commands_wait_for_their_turn(void **state)
+{
+    (void)state;
+    house.clients->unsent_max = 10;
+    int a = dial();
+    say(a, "ECHO 0123456789\r\nECHO 0123456789\r\nSET k v\r\nPING\r\nGET k\r\n");
+    shutdown(a, SHUT_WR);
+    assert_hears_last(a, "$10\r\n0123456789\r\n$10\r\n0123456789\r\n+OK\r\n+PONG\r\n$1\r\nv\r\n");
+}
+
+/* ---- input ------------------------------------------------------------------------------ */
+
+/* To announce a large value costs nothing, so it gets nothing; what has come of it earns room. */
+static void what_is_only_announced_gets_no_room(void **state)
+{
+    enum { SIZE = 16 << 20, STEP = 256 * 1024 };
+    const struct buffer *in;
+    char *some = memory_new(STEP);
+    (void)state;
+    int a = dial();
+    memset(some, 'x', STEP);
+    say(a, "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$16777216\r\n");
+    turns();
+    in = &house.clients->all->in;
+    for (size_t sent = 0; sent < SIZE; sent += STEP) {
+        size_t proven = in->size > CLIENT_READ_MAX ? in->size : CLIENT_READ_MAX;
+        assert_true(in->capacity <= 2 * (CLIENT_ROOM_FACTOR + 1) * proven);
+        say_bytes(a, some, STEP);
+        turns();
+    }
+    say(a, "\r\nSTRLEN k\r\n");
+    assert_hears(a, "+OK\r\n:16777216\r\n");
+    close(a);
+    memory_free(some);
+}
+
+/* Once it is executed, whether at once or after it waited. */
+static void room_for_a_large_command_is_given_back(void **state)
+{
+    enum { SIZE = 1 << 20 };
+    const struct buffer *in;
+    (void)state;
+    int a = dial();
+    in = &house.clients->all->in;
+    say_set(a, "k", SIZE, 'x');
+    assert_hears(a, "+OK\r\n");
+    assert_in_range(in->capacity, 0, CLIENT_IN_KEEP);
+    house.disk_hangs = true;
+    say(a, "INCR n\r\n*2\r\n$4\r\nPING\r\n$500000\r\n");
+    char *word = memory_new(500002);
+    memset(word, 'y', 500000);
+    memcpy(word + 500000, "\r\n", 2);
+    say_bytes(a, word, 500002); /* behind a write, so it waits */
+    turns();
+    assert_true(in->size > 500000);
+    house.disk_hangs = false;
+    struct buffer heard = {0};
+    assert_true(hear_all(a, &heard));
+    assert_int_equal(heard.size, 4 + 9 + 500000 + 2);
+    assert_in_range(in->capacity, 0, CLIENT_IN_KEEP);
+    memory_free(word);
+    buffer_deinit(&heard);
+    close(a);
+}
+
 /* ---- waiting ---------------------------------------------------------------------------- */
 
 static void a_write_that_is_not_durable_in_time(void **state)
@@ -347,6 +435,29 @@ static void a_full_replica_stalls_clients_and_wakes_them(void **state)
     say(last, "GET n\r\n");
     assert_hears(last, "$3\r\n320\r\n");
     close(last);
+}
+
+/* The end of its input is known before its last command finds no room in the replica. */
+static void the_last_command_waits_for_the_replica(void **state)
+{
+    (void)state;
+    int crowd[8], b = dial();
+    house.clients->unsent_max = 10;
+    house.disk_hangs = true;
+    for (int i = 0; i < 8 * 40; i++) {
+        crowd[i / 40] = i % 40 ? crowd[i / 40] : dial();
+        say(crowd[i / 40], "INCR n\r\n");
+    }
+    turns();
+    assert_true(replica_congested(house.replica));
+    say(b, "ECHO 0123456789\r\nECHO 0123456789\r\nINCR m\r\n");
+    shutdown(b, SHUT_WR);
+    assert_hears(b, "$10\r\n0123456789\r\n$10\r\n0123456789\r\n");
+    house.disk_hangs = false;
+    pass(100);
+    assert_hears_last(b, ":1\r\n");
+    for (int i = 0; i < 8; i++)
+        close(crowd[i]);
 }
 
 static void a_client_that_idles(void **state)
@@ -593,6 +704,27 @@ static void a_stop_reads_no_more(void **state)
     close(a);
 }
 
+/* A stop waits for replies that a client has not read yet. */
+static void what_is_not_sent_is_unanswered(void **state)
+{
+    (void)state;
+    int a = dial(), b = dial();
+    say_set(a, "k", 1 << 20, 'x');
+    assert_hears(a, "+OK\r\n");
+    assert_int_equal(clients_unanswered(house.clients), 0);
+    say(b, "GET k\r\n");
+    turns();
+    assert_int_equal(clients_waiting(house.clients), 0); /* it is executed */
+    assert_int_equal(clients_unanswered(house.clients), 1);
+    struct buffer heard = {0};
+    assert_true(hear_all(b, &heard));
+    assert_int_equal(heard.size, 10 + (1 << 20) + 2);
+    assert_int_equal(clients_unanswered(house.clients), 0);
+    buffer_deinit(&heard);
+    close(a);
+    close(b);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void)
@@ -603,6 +735,7 @@ int main(void)
         TEST(strangers_without_a_password),
         TEST(limits_after_reset),
         TEST(what_a_web_page_sends),
+        TEST(an_attack_is_logged_once_a_minute),
         TEST(one_pipeline_of_everything),
         TEST(transactions_in_one_pipeline),
         TEST(select_in_a_transaction),
@@ -613,9 +746,14 @@ int main(void)
         TEST(large_replies_through_a_slow_reader),
         TEST(commands_wait_for_a_slow_reader),
         TEST(commands_wait_for_their_turn),
+        TEST(the_last_commands_wait_for_their_turn),
         TEST(a_waiting_command_and_what_comes_behind_it),
+        TEST(what_is_only_announced_gets_no_room),
+        TEST(room_for_a_large_command_is_given_back),
         TEST(a_write_that_is_not_durable_in_time),
         cmocka_unit_test_setup_teardown(a_full_replica_stalls_clients_and_wakes_them, congested,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(the_last_command_waits_for_the_replica, congested,
                                         tear_down),
         TEST(a_client_that_idles),
         TEST(too_much_output_at_once),
@@ -628,6 +766,7 @@ int main(void)
         TEST(a_client_that_is_killed),
         TEST(many_clients_that_leave_at_once),
         TEST(a_stop_reads_no_more),
+        TEST(what_is_not_sent_is_unanswered),
     };
     return cmocka_run_group_tests_name("clients", tests, NULL, NULL);
 }

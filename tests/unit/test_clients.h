@@ -100,13 +100,28 @@ static inline void house_tick(void *context)
     clients_tick(house.clients);
 }
 
+/* What is counted is what is there. */
+static inline void house_check_counts(void)
+{
+    uint32_t all = 0, stalled = 0;
+    for (const struct client *client = house.clients->all; client; client = client->next) {
+        all++;
+        stalled += client->stalled;
+        assert_true(client->blocked || !client->stalled);
+    }
+    assert_int_equal(house.clients->count, all);
+    assert_int_equal(house.clients->stalled_count, stalled);
+}
+
 static inline bool house_turn(void *context)
 {
     (void)context;
     if (!house.disk_hangs)
         replica_persisted(house.replica, house.written);
     bool more = replica_run(house.replica);
-    return clients_turn(house.clients) || more;
+    more = clients_turn(house.clients) || more;
+    house_check_counts();
+    return more;
 }
 
 static const struct loop_hooks house_hooks = {.tick = house_tick, .turn = house_turn};

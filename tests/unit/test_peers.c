@@ -18,6 +18,8 @@
 #include "base/memory.h"
 #include "net/peer_internal.h"
 
+#include "test_log_lines.h"
+
 enum { TURNS = 40, LARGE = 1 << 20 };
 
 static struct {
@@ -28,6 +30,7 @@ static struct {
     int listening;
     int64_t ahead_ms;
     int raft_losses, forward_losses; /* that the replica was told of */
+    size_t forwarded;                /* bytes of the last command that came */
 } world;
 
 /* ---- the replica, as far as peers know it ---------------------------------------------- */
@@ -58,8 +61,8 @@ void replica_receive_forward(struct replica *replica, raft_node_id from,
                              const struct forward *forward)
 {
     (void)replica;
-    (void)from;
-    (void)forward;
+    assert_int_equal(from, 1);
+    world.forwarded = forward->command->size;
 }
 
 void replica_receive_forward_reply(struct replica *replica, raft_node_id from,
@@ -85,11 +88,16 @@ static bool turn(void *context)
     return false;
 }
 
-static void turns(void)
+static void turn_once(void)
 {
     static const struct loop_hooks hooks = {.tick = tick, .turn = turn};
+    (void)loop_turn(world.loop, &hooks);
+}
+
+static void turns(void)
+{
     for (int i = 0; i < TURNS; i++)
-        (void)loop_turn(world.loop, &hooks);
+        turn_once();
 }
 
 static void pass(int64_t ms)
@@ -415,6 +423,297 @@ static void a_handshake_that_does_not_end_is_given_up(void **state)
     assert_string_equal(link->complaint, "no answer in time");
 }
 
+/* ---- the other member's calls ---------------------------------------------------------------- */
+
+/* One who talks on without end is no member, and costs no memory. */
+static void an_answer_without_an_end_is_given_up(void **state)
+{
+    const struct link *link = &world.other->links[CHANNEL_CONTROL];
+    char much[1024];
+    (void)state;
+    memset(much, 'x', sizeof much);
+    let_dial();
+    int fd = accept4(world.listening, NULL, NULL, SOCK_NONBLOCK);
+    for (int i = 0; i < 8; i++) {
+        (void)send(fd, much, sizeof much, MSG_NOSIGNAL);
+        turns();
+        for (unsigned channel = 0; channel < CHANNELS; channel++)
+            assert_true(world.other->links[channel].in.size <= 2 * HANDSHAKE_LINE_MAX);
+    }
+    unsigned given_up = 0;
+    for (unsigned channel = 0; channel < CHANNELS; channel++)
+        given_up +=
+            strcmp(world.other->links[channel].complaint, "it answers at too great a length") == 0;
+    assert_int_equal(given_up, 1);
+    assert_true(link->state != LINK_UP);
+    close(fd);
+}
+
+/* A hello and a proof on a connection to our port, as node 1 would; its end of it. */
+static int dial_as_member(enum channel channel)
+{
+    struct handshake handshake = {.version = WIRE_VERSION,
+                                  .cluster = 7,
+                                  .dialer = 1,
+                                  .acceptor = 0,
+                                  .channel = channel,
+                                  .meaning = 1};
+    struct buffer text = {0};
+    char answer[256];
+    int pair[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+    handshake_nonce(handshake.dialer_nonce);
+    handshake_write_hello(&text, &handshake);
+    peers_accept(world.peers, pair[0]);
+    say(pair[1], &text);
+    size_t size = hear(pair[1], answer, sizeof answer);
+    assert_true(size > 2);
+    assert_null(handshake_read_welcome(&handshake, bytes_of(answer, size - 2)));
+    buffer_clear(&text);
+    handshake_write_proof(&text, &handshake, "");
+    say(pair[1], &text);
+    assert_true(hear(pair[1], answer, sizeof answer) > 2);
+    assert_memory_equal(answer, "+OK ", 4);
+    buffer_deinit(&text);
+    return pair[1];
+}
+
+static void say_forward(int fd, size_t size)
+{
+    struct forward forward = {.run_id = 1, .id = 1, .term = 1, .protocol = 2, .client = 1};
+    struct outbox out = {0};
+    struct iovec pieces[OUTBOX_PIECES_MAX];
+    forward.command = blob_new(size);
+    memset(forward.command->data, 'x', size);
+    wire_encode_forward(&out, &forward);
+    while (outbox_size(&out) > 0) {
+        assert_true(outbox_pieces(&out, pieces) > 0);
+        ssize_t sent = send(fd, pieces[0].iov_base, pieces[0].iov_len, MSG_NOSIGNAL);
+        assert_true(sent > 0 || errno == EAGAIN);
+        if (sent > 0)
+            outbox_advance(&out, (size_t)sent);
+        turns();
+    }
+    outbox_deinit(&out);
+    blob_release(forward.command);
+}
+
+/* What a stranger may send is a line; what a member may, a command of any size. */
+static void the_proof_lifts_a_strangers_limits(void **state)
+{
+    (void)state;
+    int fd = dial_as_member(CHANNEL_COMMANDS);
+    say_forward(fd, 100);
+    assert_int_equal(world.forwarded, 100);
+    say_forward(fd, 300000);
+    assert_int_equal(world.forwarded, 300000);
+    assert_non_null(world.other->inbounds[CHANNEL_COMMANDS]);
+    close(fd);
+    turns();
+    assert_null(world.other->inbounds[CHANNEL_COMMANDS]);
+}
+
+static void a_stranger_may_send_a_line(void **state)
+{
+    static const char large[] = "*2\r\n$8\r\nRR.HELLO\r\n$4000\r\n";
+    struct buffer text = {0};
+    int pair[2];
+    char answer[256];
+    (void)state;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+    peers_accept(world.peers, pair[0]);
+    buffer_append(&text, large, sizeof large - 1);
+    say(pair[1], &text);
+    assert_true(hear(pair[1], answer, sizeof answer) > 0);
+    assert_memory_equal(answer, "-ERR", 4);
+    assert_null(world.peers->inbounds);
+    buffer_deinit(&text);
+    close(pair[1]);
+}
+
+/* ---- strangers ------------------------------------------------------------------------------- */
+
+/* To our port, from an address of this machine; both ends. */
+static int dial_from(const char *address, int *other_end)
+{
+    struct sockaddr_in from = {.sin_family = AF_INET}, to = {.sin_family = AF_INET};
+    socklen_t size = sizeof to;
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    assert_int_equal(inet_pton(AF_INET, address, &from.sin_addr), 1);
+    int listening = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(bind(listening, (struct sockaddr *)&to, sizeof to), 0);
+    assert_int_equal(listen(listening, 1), 0);
+    assert_int_equal(getsockname(listening, (struct sockaddr *)&to, &size), 0);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&from, sizeof from), 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof to), 0);
+    assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+    *other_end = accept4(listening, NULL, NULL, SOCK_NONBLOCK);
+    assert_true(*other_end >= 0);
+    close(listening);
+    return fd;
+}
+
+static bool is_closed(int fd)
+{
+    char byte;
+    return recv(fd, &byte, 1, MSG_PEEK) == 0;
+}
+
+static unsigned count_closed(const int *fds, unsigned count)
+{
+    unsigned closed = 0;
+    for (unsigned i = 0; i < count; i++)
+        closed += is_closed(fds[i]);
+    return closed;
+}
+
+static void close_fds(const int *fds, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        close(fds[i]);
+    turns();
+}
+
+/* Silent strangers from `address`, `say_hello` or not. */
+static void crowd(const char *address, const struct buffer *hello, int *fds, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        int accepted;
+        fds[i] = dial_from(address, &accepted);
+        peers_accept(world.peers, accepted);
+        if (hello)
+            say(fds[i], hello);
+    }
+    turns();
+}
+
+/* Of one address its own oldest goes; the other's, who was first of all, stays. */
+static void one_address_does_not_push_out_another(void **state)
+{
+    enum { CROWD = SILENT_MAX + 8 };
+    int first, fds[CROWD];
+    (void)state;
+    crowd("127.0.0.2", NULL, &first, 1);
+    crowd("127.0.0.1", NULL, fds, CROWD);
+    assert_false(is_closed(first));
+    assert_int_equal(count_closed(fds, CROWD), CROWD - SILENT_SHARE_MAX);
+    assert_false(is_closed(fds[CROWD - 1]));
+    assert_false(is_closed(fds[CROWD - SILENT_SHARE_MAX]));
+    assert_true(is_closed(fds[CROWD - SILENT_SHARE_MAX - 1]));
+    close(first);
+    close_fds(fds, CROWD);
+}
+
+/* Those who are greeted have places of their own, shared out likewise. */
+static void greeted_strangers_have_their_own_places(void **state)
+{
+    enum { CROWD = GREETED_MAX + 4 };
+    struct handshake handshake = {.version = WIRE_VERSION,
+                                  .cluster = 7,
+                                  .dialer = 1,
+                                  .acceptor = 0,
+                                  .channel = CHANNEL_CONTROL,
+                                  .meaning = 1};
+    struct buffer hello = {0};
+    int silent, first, fds[CROWD];
+    (void)state;
+    handshake_nonce(handshake.dialer_nonce);
+    handshake_write_hello(&hello, &handshake);
+    crowd("127.0.0.1", NULL, &silent, 1);
+    crowd("127.0.0.2", &hello, &first, 1);
+    crowd("127.0.0.1", &hello, fds, CROWD);
+    assert_false(is_closed(silent));
+    assert_false(is_closed(first)); /* it has its welcome to read */
+    unsigned greeted = 0;
+    for (const struct inbound *inbound = world.peers->inbounds; inbound; inbound = inbound->next)
+        greeted += inbound->greeted;
+    assert_int_equal(greeted, GREETED_SHARE_MAX + 1);
+    buffer_deinit(&hello);
+    close(silent);
+    close(first);
+    close_fds(fds, CROWD);
+}
+
+static void stranger_speaks(void)
+{
+    struct buffer text = {0};
+    int pair[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+    peers_accept(world.peers, pair[0]);
+    buffer_printf(&text, "*1\r\n$4\r\nPING\r\n");
+    assert_int_equal(write(pair[1], text.data, text.size), text.size);
+    while (world.peers->inbounds)
+        turn_once();
+    buffer_deinit(&text);
+    close(pair[1]);
+}
+
+/* Twenty lines a second at most, and one that says how many more there were. */
+static void strangers_do_not_fill_the_log(void **state)
+{
+    (void)state;
+    log_lines_begin();
+    for (int second = 1; second <= 2; second++) {
+        for (int i = 0; i < 33; i++) /* within a second */
+            stranger_speaks();
+        assert_int_equal(log_lines_with("closing a connection to the peer port"),
+                         20 * second + second - 1);
+        pass(1001);
+        stranger_speaks();
+        assert_int_equal(log_lines_with("closing a connection to the peer port"), 21 * second);
+        assert_int_equal(log_lines_with("13 more connections to the peer port"), second);
+        pass(1001);
+    }
+    log_lines_end();
+}
+
+/* ---- what others are told of the lines ----------------------------------------------------- */
+
+/* A node is there when what keeps it in office is. */
+static void connected_is_who_has_the_control_channel(void **state)
+{
+    int fds[CHANNELS];
+    (void)state;
+    assert_false(peers_is_connected(world.peers, 1));
+    connect_all(fds);
+    assert_true(peers_is_connected(world.peers, 1));
+    assert_false(peers_is_connected(world.peers, 5)); /* no member */
+    close(fds[CHANNEL_COMMANDS]);
+    close(fds[CHANNEL_ENTRIES]);
+    turns();
+    assert_true(peers_is_connected(world.peers, 1));
+    close(fds[CHANNEL_CONTROL]);
+    turns();
+    assert_false(peers_is_connected(world.peers, 1));
+}
+
+/* Reads are served for a node as long as their replies leave. */
+static void replies_that_wait_take_the_room(void **state)
+{
+    struct transport *transport = peers_transport(world.peers);
+    struct link *link = &world.other->links[CHANNEL_COMMANDS];
+    char *text = memory_new(LARGE);
+    struct forward_reply reply = {.run_id = 5, .id = 6, .reply = bytes_of(text, LARGE)};
+    int fds[CHANNELS];
+    (void)state;
+    memset(text, '+', LARGE);
+    assert_true(transport->ops->has_room(transport, 1)); /* what is lost needs no room */
+    assert_true(transport->ops->has_room(transport, 5));
+    connect_all(fds);
+    size_t before;
+    for (int i = 0; i < 64 && outbox_size(&link->out) < REPLIES_AHEAD_MAX; i++) {
+        assert_true(transport->ops->has_room(transport, 1));
+        transport->ops->forward_reply(transport, 1, &reply);
+        turns(); /* nobody reads: only what the socket has room for is gone */
+    }
+    before = outbox_size(&link->out);
+    assert_true(before >= REPLIES_AHEAD_MAX);
+    assert_false(transport->ops->has_room(transport, 1));
+    memory_free(text);
+    close_all(fds);
+}
+
 /* Says a hello to our port; what he is answered. */
 static void hello_of(uint64_t cluster, raft_node_id dialer, raft_node_id acceptor, char *answer,
                      size_t size)
@@ -482,6 +781,14 @@ int main(void)
         TEST(nothing_is_forwarded_without_a_way_back),
         TEST(a_handshake_that_does_not_end_is_given_up),
         TEST(a_refused_hello_learns_nothing_of_us),
+        TEST(an_answer_without_an_end_is_given_up),
+        TEST(the_proof_lifts_a_strangers_limits),
+        TEST(a_stranger_may_send_a_line),
+        TEST(one_address_does_not_push_out_another),
+        TEST(greeted_strangers_have_their_own_places),
+        TEST(strangers_do_not_fill_the_log),
+        TEST(connected_is_who_has_the_control_channel),
+        TEST(replies_that_wait_take_the_room),
     };
     return cmocka_run_group_tests_name("peers", tests, NULL, NULL);
 }
