@@ -64,6 +64,30 @@ static const struct command_docs rows[] = {
     {"incrbyfloat", "string", "2.6.0", "O(1)", "Adds a number to a floating-point value.",
      "key increment:double", CHANGES, ""},
 
+    /* Bits of strings. */
+    {"setbit", "bitmap", "2.2.0", "O(1)", "Sets or clears a bit of a string.",
+     "key offset:integer value:integer", CHANGES, ""},
+    {"getbit", "bitmap", "2.2.0", "O(1)", "Returns a bit of a string.",
+     "key offset:integer", READS, ""},
+    {"bitcount", "bitmap", "2.6.0", "O(N)", "Counts the bits that are set.",
+     "key [range=(start:integer end:integer [unit=(BYTE|BIT)])]", READS, ""},
+    {"bitpos", "bitmap", "2.8.7", "O(N)", "Finds the first bit that is set, or clear.",
+     "key bit:integer [range=(start:integer [end-unit-block=(end:integer [unit=(BYTE|BIT)])])]",
+     READS, ""},
+    {"bitop", "bitmap", "2.6.0", "O(N)", "Combines strings bit by bit, and keeps the result.",
+     "operation=(AND|OR|XOR|NOT) destkey:key key...", "OW update|RO access", ""},
+    {"bitfield", "bitmap", "3.2.0", "O(1) for each operation",
+     "Reads and changes integers of any width at any bit of a string.",
+     "key [operation=(get-block=(GET encoding offset:integer)|"
+     "write=([overflow-block=(OVERFLOW overflow=(WRAP|SAT|FAIL))] "
+     "write-operation=(set-block=(SET encoding offset:integer value:integer)|"
+     "incrby-block=(INCRBY encoding offset:integer increment:integer))))]...",
+     "RW access update variable_flags;"
+     "This command allows both access and modification of the key", ""},
+    {"bitfield_ro", "bitmap", "6.0.0", "O(1) for each operation",
+     "Reads integers of any width at any bit of a string.",
+     "key [get-block=(GET encoding offset:integer)]...", READS, ""},
+
     /* Compare, then set or delete. */
     {"cas", "string", "0.1.0", "O(1)", "Sets a key to a new value if it has the old one.",
      "key old-value new-value [expiration=(EX seconds:integer|PX milliseconds:integer|"

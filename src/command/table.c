@@ -13,6 +13,7 @@
  *
  * A new command is a row here, a function in its family's file, a row in docs.c (which a unit test
  * demands) and a declaration in commands.h. */
+#include "command/bits.h"
 #include "command/commands.h"
 #include "command/exec_form.h"
 #include "command/lists.h"
@@ -77,6 +78,15 @@ const struct command command_rows[] = {
     {"decr",               2, W | STR | OOM | FAST,              ONE_KEY,  cmd_decr},
     {"decrby",             3, W | STR | OOM | FAST,              ONE_KEY,  cmd_decrby, words_decrby},
     {"incrbyfloat",        3, W | STR | OOM | FAST,              ONE_KEY,  cmd_incrbyfloat},
+
+    /* Bits of strings. */
+    {"setbit",             4, W | BITMAP | OOM,                  ONE_KEY,  cmd_setbit, words_setbit},
+    {"getbit",             3, R | BITMAP | FAST,                 ONE_KEY,  cmd_getbit},
+    {"bitcount",          -2, R | BITMAP,                        ONE_KEY,  cmd_bitcount},
+    {"bitpos",            -3, R | BITMAP,                        ONE_KEY,  cmd_bitpos},
+    {"bitop",             -4, W | BITMAP | OOM,                  {2, -1, 1}, cmd_bitop, words_bitop},
+    {"bitfield",          -2, W | BITMAP | OOM,                  ONE_KEY,  cmd_bitfield, words_bitfield},
+    {"bitfield_ro",       -2, R | BITMAP | FAST,                 ONE_KEY,  cmd_bitfield_ro},
 
     /* Compare, then set or delete. */
     {"cas",               -4, W | STR | OOM | FAST,              ONE_KEY,  cmd_cas, words_cas},

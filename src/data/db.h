@@ -171,6 +171,8 @@ struct db_effect {
 void db_effects_want(struct db *db, bool is_wanted);
 /* The event of the changes that follow, until another is named or the entry ends. */
 void db_effects_name(struct db *db, const char *event);
+/* A name: of these changes nobody is told, db_effects_also() does it for all of them. */
+extern const char db_effect_untold[];
 /* One change that has two events: this one comes behind that of a put. */
 void db_effects_also(struct db *db, unsigned database, struct bytes key, const char *event);
 /* If they are wanted, exactly once for each entry that had changes, between the last of them and

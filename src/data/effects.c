@@ -44,6 +44,8 @@ void db_effects_want(struct db *db, bool is_wanted)
     db->effects.is_wanted = is_wanted;
 }
 
+const char db_effect_untold[] = "";
+
 void db_effects_name(struct db *db, const char *event)
 {
     db->effects.event = event;

@@ -21,7 +21,7 @@ void effects_append(struct effects *effects, const struct db_effect *effect);
 static inline void effects_note(struct effects *effects, enum db_effect_type type,
                                 unsigned database, unsigned other, struct bytes key)
 {
-    if (!effects->is_wanted)
+    if (!effects->is_wanted || effects->event == db_effect_untold)
         return;
     struct db_effect effect = {.type = type,
                                .database = (uint8_t)database,
