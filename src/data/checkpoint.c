@@ -2,8 +2,8 @@
  *
  * Everything in here runs in the checkpoint's own thread (in the caller's, without `wake`), except
  * checkpoint_start, _is_done and _finish, which are the loop's.  The two threads share the layers,
- * read-only, and the flag `is_done`; a thread lives for one checkpoint, and joining it is all the
- * synchronisation there is.
+ * read-only, `is_done`, and how much is `done`; a thread lives for one checkpoint, and joining it
+ * is all the synchronisation there is.
  *
  * The state record goes into the same bulk as the changes that it speaks of: after a crash either
  * both are there or neither.  Keys of dead spaces are deleted only after the bulk that made their
@@ -18,7 +18,10 @@
 #include "base/fatal.h"
 #include "base/memory.h"
 
-enum { RECLAIM_FRACTION = 4 }; /* of what is stored has to be freed */
+enum {
+    RECLAIM_FRACTION = 4, /* of what is stored has to be freed */
+    PROGRESS_STEPS = 64   /* so often the loop is told how far it is */
+};
 
 struct checkpoint {
     struct checkpoint_job job;
@@ -26,7 +29,9 @@ struct checkpoint {
     struct slots *change[RECORD_DATABASES]; /* keys that come and go in the kv; owned */
     struct layer *found;                    /* spaces that are dead by unresolved names; owned */
     struct buffer key, value;               /* scratch */
+    uint64_t steps, steps_max; /* names resolved and rows written, and how many there can be */
     pthread_t thread;
+    atomic_uint_fast64_t done; /* of the steps, as far as the loop is told */
     atomic_bool is_done;
 };
 
@@ -36,6 +41,34 @@ static bool is_living(const struct state *state, uint64_t space)
         if (state->databases[i].space == space)
             return true;
     return false;
+}
+
+/* ---- progress ------------------------------------------------------------------------ */
+
+static uint64_t count_steps(const struct checkpoint_job *job)
+{
+    uint64_t steps = 0;
+    for (unsigned i = 0; i < job->sources.count; i++) {
+        const struct layer *layer = job->sources.layers[i];
+        steps += layer->tables[TABLE_KEYS].entries; /* to be resolved */
+        for (int table = 0; table < TABLES; table++)
+            steps += layer->tables[table].entries;
+    }
+    return steps;
+}
+
+static void tell(struct checkpoint *checkpoint, uint64_t done)
+{
+    atomic_store(&checkpoint->done, done);
+    if (checkpoint->job.wake)
+        checkpoint->job.wake(checkpoint->job.wake_context);
+}
+
+static void advance(struct checkpoint *checkpoint)
+{
+    uint64_t steps = ++checkpoint->steps;
+    if (steps < checkpoint->steps_max && steps % (checkpoint->steps_max / PROGRESS_STEPS + 1) == 0)
+        tell(checkpoint, steps);
 }
 
 /* ---- resolving ----------------------------------------------------------------------- */
@@ -127,8 +160,10 @@ static void resolve_database(struct checkpoint *checkpoint, unsigned database)
     uint64_t space = state->databases[database].space;
     struct merge merge;
     merge_open(&merge, &job->sources, TABLE_KEYS, space, 0);
-    while (merge_next(&merge))
+    while (merge_next(&merge)) {
         resolve_name(checkpoint, database, &merge);
+        advance(checkpoint);
+    }
     merge_close(&merge);
     uint64_t keys = stored_keys(&job->persisted, space) + slots_sum(checkpoint->change[database]);
     state->databases[database].keys -= slots_sum(checkpoint->result.surplus[database]);
@@ -200,15 +235,18 @@ static bool is_worth_a_tombstone(const struct checkpoint_job *job, const struct 
     return oldest && oldest->below != BELOW_NO;
 }
 
-static void write_space(struct kv_bulk *bulk, const struct checkpoint_job *job, enum table table,
-                        uint64_t space, struct buffer *key)
+static void write_space(struct checkpoint *checkpoint, struct kv_bulk *bulk, enum table table,
+                        uint64_t space)
 {
+    const struct checkpoint_job *job = &checkpoint->job;
     const struct kv_ops *ops = job->kv->ops;
+    struct buffer *key = &checkpoint->key;
     struct merge merge;
     merge_open(&merge, &job->sources, table, space, 0);
     while (merge_next(&merge)) {
         struct place place = {table, space, merge.word, merge.name};
         record_key(key, &place);
+        advance(checkpoint);
         if (was_never_stored(job, &merge))
             continue;
         if (merge_is_live(&merge))
@@ -253,12 +291,12 @@ static bool is_worth_writing(const struct checkpoint_job *job, enum table table,
     return (table != TABLE_ROWS && table != TABLE_PAGES) || !is_dropped(job, space);
 }
 
-static void write_table(struct kv_bulk *bulk, const struct checkpoint_job *job, enum table table,
-                        struct buffer *key)
+static void write_table(struct checkpoint *checkpoint, struct kv_bulk *bulk, enum table table)
 {
+    const struct checkpoint_job *job = &checkpoint->job;
     for (uint64_t space = 0; next_space(job, table, &space); space++)
         if (is_worth_writing(job, table, space))
-            write_space(bulk, job, table, space, key);
+            write_space(checkpoint, bulk, table, space);
 }
 
 static void write_layers(struct checkpoint *checkpoint)
@@ -271,7 +309,8 @@ static void write_layers(struct checkpoint *checkpoint)
     ops->bulk_put(bulk, record_state_key(), bytes_of(state, sizeof state));
     write_counts(checkpoint, bulk);
     for (int table = 0; table < TABLES; table++)
-        write_table(bulk, job, (enum table)table, &checkpoint->key);
+        write_table(checkpoint, bulk, (enum table)table);
+    tell(checkpoint, checkpoint->steps_max); /* a name in several layers was one step */
     ops->bulk_commit(bulk);
 }
 
@@ -476,11 +515,21 @@ struct checkpoint *checkpoint_start(const struct checkpoint_job *job)
     struct checkpoint *checkpoint = memory_new(sizeof *checkpoint);
     checkpoint->job = *job;
     checkpoint->found = layer_new();
+    checkpoint->steps_max = count_steps(job);
     if (!job->wake)
         run(checkpoint);
     else if (pthread_create(&checkpoint->thread, NULL, thread_main, checkpoint) != 0)
         fatal("cannot start a thread for a checkpoint");
     return checkpoint;
+}
+
+uint64_t checkpoint_done_of(const struct checkpoint *checkpoint, uint64_t whole)
+{
+    uint64_t done = atomic_load(&checkpoint->done);
+    check(done <= checkpoint->steps_max);
+    return done == checkpoint->steps_max
+               ? whole
+               : (uint64_t)((double)whole * (double)done / (double)checkpoint->steps_max);
 }
 
 bool checkpoint_is_done(const struct checkpoint *checkpoint)

@@ -20,6 +20,9 @@ struct checkpoint_job {
 /* With job->wake NULL it is done when this returns. */
 struct checkpoint *checkpoint_start(const struct checkpoint_job *job);
 bool checkpoint_is_done(const struct checkpoint *checkpoint);
+/* What part of `whole` it has done, about; sweeping does not count.  `wake` is called whenever it
+ * has become a 64th more. */
+uint64_t checkpoint_done_of(const struct checkpoint *checkpoint, uint64_t whole);
 
 /* Of the data family, on disk. */
 uint64_t checkpoint_stored_bytes(struct kv *kv);

@@ -15,7 +15,6 @@
 #include "data/convert.h"
 
 enum {
-    ACTIVE_BYTES_FACTOR = 2,  /* of checkpoint_bytes: the bound of db_ready() */
     CHANGED_BYTES_FACTOR = 8, /* a checkpoint also after this much was overwritten in place, or */
     ENTRIES_MAX = 1000000,    /* after so many entries: the log to replay must not grow for ever */
     CONVERT_BYTES = 64 << 20  /* sorted at once in memory */
@@ -588,9 +587,14 @@ uint64_t db_checkpoint_index(const struct db *db)
     return db->checkpoint ? db->checkpointed.index : db->persisted.index;
 }
 
+/* While changes come faster than they can be stored, they are taken at the rate of the storing: the
+ * room for them grows with what the checkpoint has done.  So a writer waits for a part of it, not
+ * for all of it; an eighth is left for when its last one, the commit, is under way. */
 bool db_ready(const struct db *db)
 {
-    return !db->checkpoint || dirty_bytes(db) < ACTIVE_BYTES_FACTOR * db->options.checkpoint_bytes;
+    uint64_t bytes = db->options.checkpoint_bytes;
+    return !db->checkpoint ||
+           dirty_bytes(db) < bytes + checkpoint_done_of(db->checkpoint, bytes - bytes / 8);
 }
 
 void db_stats(const struct db *db, struct db_stats *stats)

@@ -255,8 +255,8 @@ uint8_t db_meaning(const struct db *db); /* 0: none was noted */
 uint64_t db_persisted_index(const struct db *db);
 /* What the newest checkpoint stores, under way or done. */
 uint64_t db_checkpoint_index(const struct db *db);
-/* False while the changes in memory are at their bound and a checkpoint is under way: stop applying
- * until db_poll() made room. */
+/* False while the changes in memory are at their bound, which grows with what the checkpoint under
+ * way has done: stop applying until `wake` was called. */
 bool db_ready(const struct db *db);
 /* Start one now, unless one is under way, nothing was applied since the last, or an entry is half
  * done. */

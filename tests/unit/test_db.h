@@ -27,6 +27,7 @@ struct mortal_kv {
     pthread_mutex_t mutex;
     pthread_cond_t released;
     bool is_held; /* bulks wait */
+    int puts;     /* into bulks that still go through; negative: all of them */
     int lives;    /* writes that still succeed; negative: immortal */
     uint64_t gets;
     uint64_t reclaims; /* asked for */
@@ -166,6 +167,13 @@ static inline void mortal_bulk_add(struct kv_bulk *bulk, bool is_delete, struct 
 
 static inline void mortal_bulk_put(struct kv_bulk *bulk, struct bytes key, struct bytes value)
 {
+    struct mortal_kv *kv = bulk->kv;
+    pthread_mutex_lock(&kv->mutex);
+    while (kv->puts == 0)
+        pthread_cond_wait(&kv->released, &kv->mutex);
+    if (kv->puts > 0)
+        kv->puts--;
+    pthread_mutex_unlock(&kv->mutex);
     mortal_bulk_add(bulk, false, key, value);
 }
 
@@ -235,6 +243,7 @@ static inline struct kv *mortal_open(struct kv *inner)
     mortal->base.ops = ops;
     mortal->inner = inner;
     mortal->lives = -1;
+    mortal->puts = -1;
     pthread_mutex_init(&mortal->mutex, NULL);
     pthread_cond_init(&mortal->released, NULL);
     return &mortal->base;
@@ -262,6 +271,16 @@ static inline void mortal_hold(struct kv *kv, bool is_held)
     struct mortal_kv *mortal = mortal_of(kv);
     pthread_mutex_lock(&mortal->mutex);
     mortal->is_held = is_held;
+    pthread_cond_broadcast(&mortal->released);
+    pthread_mutex_unlock(&mortal->mutex);
+}
+
+/* Bulks wait after so many more puts; negative: they do not. */
+static inline void mortal_hold_puts(struct kv *kv, int puts)
+{
+    struct mortal_kv *mortal = mortal_of(kv);
+    pthread_mutex_lock(&mortal->mutex);
+    mortal->puts = puts;
     pthread_cond_broadcast(&mortal->released);
     pthread_mutex_unlock(&mortal->mutex);
 }
