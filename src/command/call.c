@@ -71,6 +71,7 @@ static void count_look(struct call *call, bool is_there)
 bool call_fields(struct call *call, struct bytes key, enum db_type type, struct fields *fields)
 {
     bool is_of_type = fields_open(fields, call->db, call->view, call->database, key, type);
+    fields->makes_old = call->meaning < COMMAND_MEANING_FIELDS;
     bool counts = call->observer && call->command->flags & CMD_READ && !call->walk->unfinished;
     if (counts) {
         bool is_there = fields->count > 0 || !is_of_type;

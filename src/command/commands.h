@@ -15,7 +15,8 @@ enum {
     ONCE_RECEIPT_MS = 3600 * 1000,
     ONCE_EXPIRE_SLICE = 16,        /* connections looked at for that by each ONCE */
     COMMAND_MEANING_DATABASES = 2, /* the first that has databases beside 0 */
-    COMMAND_MEANING_EXPIRY = 3     /* and that has deadlines */
+    COMMAND_MEANING_EXPIRY = 3,    /* and that has deadlines, */
+    COMMAND_MEANING_FIELDS = 4     /* also of fields of a hash */
 };
 
 #define REDIS_VERSION "7.2.4" /* what clients that look at it are to expect */
@@ -126,6 +127,7 @@ struct expiry {
     enum expiry_form form;
     uint32_t at; /* of its number, in argv */
 };
+enum expiry_form call_expiry_form(struct bytes word);
 /* Takes EX, PX, EXAT or PXAT at argv[*i], and its operand; false: there is none, or it does not
  * agree with what was there before. */
 bool call_take_expiry(struct call *call, struct expiry *expiry, uint32_t *i);
@@ -145,6 +147,11 @@ command_fn cmd_hset, cmd_hmset, cmd_hsetnx, cmd_hget, cmd_hmget, cmd_hdel, cmd_h
 command_fn cmd_hkeys, cmd_hvals, cmd_hgetall, cmd_hincrby, cmd_hincrbyfloat, cmd_hstrlen;
 command_fn cmd_hscan, cmd_hrandfield;
 command_words_fn words_hset, words_hincrby, words_hincrbyfloat;
+/* hash_expiry.c */
+command_fn cmd_hexpire, cmd_hpexpire, cmd_hexpireat, cmd_hpexpireat, cmd_hpersist;
+command_fn cmd_httl, cmd_hpttl, cmd_hexpiretime, cmd_hpexpiretime;
+command_fn cmd_hgetex, cmd_hsetex, cmd_hgetdel;
+command_words_fn words_hexpire, words_hpexpire, words_hpersist, words_hgetex, words_hsetex;
 /* sets.c */
 command_fn cmd_sadd, cmd_srem, cmd_smove, cmd_spop, cmd_sismember, cmd_smismember, cmd_scard;
 command_fn cmd_smembers, cmd_sscan, cmd_srandmember;

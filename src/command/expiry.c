@@ -11,7 +11,7 @@
 
 /* ---- options of commands that write a string ---------------------------------------------- */
 
-static enum expiry_form form_of(struct bytes word)
+enum expiry_form call_expiry_form(struct bytes word)
 {
     if (bytes_is(word, "ex"))
         return EXPIRY_EX;
@@ -24,7 +24,7 @@ static enum expiry_form form_of(struct bytes word)
 
 bool call_take_expiry(struct call *call, struct expiry *expiry, uint32_t *i)
 {
-    enum expiry_form form = form_of(call->argv[*i]);
+    enum expiry_form form = call_expiry_form(call->argv[*i]);
     if (form == EXPIRY_NONE || *i + 1 >= call->argc)
         return false;
     bool repeated = expiry->form == form && call->meaning >= COMMAND_MEANING_EXPIRY;

@@ -31,12 +31,11 @@ static bool set_fields(struct call *call, uint64_t *added)
     struct fields fields;
     if (!words_hset(call) || !open_hash(call, &fields))
         return false;
-    uint64_t before = fields.count;
     walk_take_back(call, &fields);
     fields_expect(&fields, call->argv[2], (call->argc - 2) / 2);
     for (uint32_t i = call_slice(call, 2); call_takes(call, i); i += 2)
-        fields_put(&fields, call->argv[i], call->argv[i + 1]);
-    *added = fields.count - before;
+        call->walk->seen += !fields_put(&fields, call->argv[i], call->argv[i + 1]);
+    *added = call->walk->seen;
     if (call->walk->unfinished)
         walk_put_aside(call, &fields);
     else
@@ -79,26 +78,26 @@ void cmd_hdel(struct call *call)
     struct fields fields;
     if (!open_hash(call, &fields))
         return;
-    uint64_t before = fields.count;
     walk_take_back(call, &fields);
     for (uint32_t i = call_slice(call, 2); fields.count > 0 && call_takes(call, i); i++)
-        fields_delete(&fields, call->argv[i]);
+        call->walk->seen += fields_delete(&fields, call->argv[i]);
     if (call->walk->unfinished) {
         walk_put_aside(call, &fields);
     } else {
         if (fields.is_changed)
             fields_save(&fields, "hdel");
-        reply_integer(call->reply, (int64_t)(before - fields.count));
+        reply_integer(call->reply, (int64_t)call->walk->seen);
     }
     fields_close(&fields);
 }
 
 /* ---- counting ---------------------------------------------------------------------- */
 
+/* It keeps its deadline. */
 static void put_number(struct call *call, struct fields *fields, struct bytes text,
-                       const char *event)
+                       int64_t deadline_ms, const char *event)
 {
-    fields_put(fields, call->argv[2], text);
+    fields_put_until(fields, call->argv[2], text, deadline_ms);
     fields_save(fields, event);
 }
 
@@ -111,8 +110,9 @@ bool words_hincrby(struct call *call)
 static void add_integer(struct call *call, struct fields *fields, int64_t increment)
 {
     struct bytes value;
-    int64_t number = 0;
-    if (fields_get(fields, call->argv[2], &value) && !number_parse_i64(value, &number)) {
+    int64_t number = 0, deadline_ms;
+    if (fields_find(fields, call->argv[2], &value, &deadline_ms) &&
+        !number_parse_i64(value, &number)) {
         reply_error(call->reply, "ERR hash value is not an integer");
         return;
     }
@@ -121,7 +121,8 @@ static void add_integer(struct call *call, struct fields *fields, int64_t increm
         return;
     }
     char text[NUMBER_I64_SIZE];
-    put_number(call, fields, bytes_of(text, number_format_i64(number, text)), "hincrby");
+    put_number(call, fields, bytes_of(text, number_format_i64(number, text)), deadline_ms,
+               "hincrby");
     reply_integer(call->reply, number);
 }
 
@@ -157,7 +158,9 @@ static void add_float(struct call *call, struct fields *fields, long double incr
 {
     struct bytes value;
     long double number = 0;
-    if (fields_get(fields, call->argv[2], &value) && !number_parse_long_double(value, &number)) {
+    int64_t deadline_ms;
+    if (fields_find(fields, call->argv[2], &value, &deadline_ms) &&
+        !number_parse_long_double(value, &number)) {
         reply_error(call->reply, "ERR hash value is not a float");
         return;
     }
@@ -168,7 +171,7 @@ static void add_float(struct call *call, struct fields *fields, long double incr
     }
     char text[NUMBER_LONG_DOUBLE_SIZE];
     struct bytes sum = bytes_of(text, number_format_long_double(number, text));
-    put_number(call, fields, sum, "hincrbyfloat");
+    put_number(call, fields, sum, deadline_ms, "hincrbyfloat");
     reply_bulk(call->reply, sum);
 }
 
@@ -224,7 +227,7 @@ void cmd_hlen(struct call *call)
     struct fields fields;
     if (!open_hash(call, &fields))
         return;
-    reply_integer(call->reply, (int64_t)fields.count);
+    reply_integer(call->reply, (int64_t)fields_living(&fields));
     fields_close(&fields);
 }
 

@@ -280,6 +280,7 @@ struct state_machine *command_machine_new(struct db *db, uint8_t known)
     machine->base.ops = &ops;
     machine->db = db;
     machine->meaning_known = known;
+    db_elements_due(db, fields_expire);
     return &machine->base;
 }
 

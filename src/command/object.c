@@ -27,13 +27,15 @@ static bool is_integer(struct call *call, const struct db_record *found, int64_t
     return number_parse_i64(value, number);
 }
 
-static const char *set_encoding(struct call *call)
+static const char *fields_encoding(struct call *call)
 {
     struct bytes payload;
     db_get(call->db, call->database, call->argv[2], &payload);
     switch (packed_form(payload)) {
     case PACKED_INTEGERS: return "intset";
-    case PACKED_LARGE: return "hashtable";
+    case PACKED_LARGE:
+    case PACKED_LARGE_TIMED: return "hashtable";
+    case PACKED_TIMED: return "listpackex";
     case PACKED_NONE:
     case PACKED_STRINGS: break;
     }
@@ -50,9 +52,9 @@ static const char *encoding(struct call *call, const struct db_record *found)
             return "int";
         return found->size <= EMBEDDED_MAX ? "embstr" : "raw";
     case DB_LIST: return is_large ? "quicklist" : "listpack";
-    case DB_SET: return set_encoding(call);
+    case DB_SET:
+    case DB_HASH: return fields_encoding(call);
     case DB_ZSET: return is_large ? "skiplist" : "listpack";
-    case DB_HASH: return is_large ? "hashtable" : "listpack";
     case DB_STREAM: return "stream";
     case DB_NONE: break;
     }

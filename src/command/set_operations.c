@@ -149,7 +149,7 @@ static void walk_batch(struct operation *operation, struct fields *fields, uint3
     struct buffer members = {0};
     struct packed_walk batch;
     struct bytes member;
-    packed_init(&members);
+    packed_init(&members, PACKED_STRINGS);
     walk->cursor = fields_scan(fields, walk->cursor, limit, collect, &members);
     packed_walk(&batch, buffer_bytes(&members));
     operation->looks -= (int64_t)(members.size / 256);

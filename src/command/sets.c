@@ -122,7 +122,8 @@ static void copy_name(void *context, struct bytes name, struct bytes value)
 /* The member is in `name`. */
 static void pop(struct fields *fields, uint64_t seed, struct buffer *name)
 {
-    fields_draw(fields, &seed, copy_name, name);
+    bool is_drawn = fields_draw(fields, &seed, copy_name, name);
+    check(is_drawn);
     bool was_there = fields_delete(fields, buffer_bytes(name));
     check(was_there);
 }

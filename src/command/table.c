@@ -29,6 +29,7 @@
 #define OOM CMD_DENYOOM
 #define STR CMD_STRING
 #define HASH (CMD_HASH | SINCE_3)
+#define HASH_4 (CMD_HASH | SINCE_4)
 #define SET (CMD_SET | SINCE_3)
 #define ZSET (CMD_SORTED_SET | SINCE_3)
 #define LIST (CMD_LIST | SINCE_3)
@@ -111,6 +112,18 @@ const struct command command_rows[] = {
     {"hincrbyfloat",       4, W | HASH | OOM | FAST,             ONE_KEY,  cmd_hincrbyfloat, words_hincrbyfloat},
     {"hscan",             -3, R | HASH,                          ONE_KEY,  cmd_hscan},
     {"hrandfield",        -2, R | HASH,                          ONE_KEY,  cmd_hrandfield},
+    {"hexpire",           -6, W | HASH_4 | OOM | FAST,           ONE_KEY,  cmd_hexpire, words_hexpire},
+    {"hpexpire",          -6, W | HASH_4 | OOM | FAST,           ONE_KEY,  cmd_hpexpire, words_hpexpire},
+    {"hexpireat",         -6, W | HASH_4 | OOM | FAST,           ONE_KEY,  cmd_hexpireat, words_hexpire},
+    {"hpexpireat",        -6, W | HASH_4 | OOM | FAST,           ONE_KEY,  cmd_hpexpireat, words_hpexpire},
+    {"hpersist",          -5, W | HASH_4 | FAST,                 ONE_KEY,  cmd_hpersist, words_hpersist},
+    {"httl",              -5, R | HASH_4 | FAST,                 ONE_KEY,  cmd_httl},
+    {"hpttl",             -5, R | HASH_4 | FAST,                 ONE_KEY,  cmd_hpttl},
+    {"hexpiretime",       -5, R | HASH_4 | FAST,                 ONE_KEY,  cmd_hexpiretime},
+    {"hpexpiretime",      -5, R | HASH_4 | FAST,                 ONE_KEY,  cmd_hpexpiretime},
+    {"hgetex",            -5, W | HASH_4 | FAST,                 ONE_KEY,  cmd_hgetex, words_hgetex},
+    {"hsetex",            -6, W | HASH_4 | OOM | FAST,           ONE_KEY,  cmd_hsetex, words_hsetex},
+    {"hgetdel",           -5, W | HASH_4 | FAST,                 ONE_KEY,  cmd_hgetdel, words_hpersist},
 
     /* Sets. */
     {"sadd",              -3, W | SET | OOM | FAST,              ONE_KEY,  cmd_sadd},

@@ -162,7 +162,7 @@ void walk_scan(struct call *call, enum db_type type, unsigned what)
     /* COUNT is a hint, also in Redis; a small one is given whole, as there. */
     struct db_scan_limit limit =
         slice_limit(words.count < WALK_SLICE ? (uint64_t)words.count : WALK_SLICE);
-    if (fields.form == PACKED_LARGE)
+    if (fields_is_large(&fields))
         cursor = fields_scan(&fields, cursor, limit, give_matching, &giving);
     else
         cursor =
@@ -190,35 +190,21 @@ bool walk_draw_count(struct call *call, int64_t *count)
     return false;
 }
 
-static void reply_one(void *context, struct bytes name, struct bytes value)
-{
-    struct call *call = context;
-    (void)value;
-    reply_bulk(call->reply, name);
-}
-
-void walk_draw_one(struct call *call, struct fields *fields)
-{
-    uint64_t seed = call->seed;
-    if (fields->count == 0)
-        reply_null(call->reply);
-    else
-        fields_draw(fields, &seed, reply_one, call);
-}
-
 /* With repetitions. */
 static bool draw_any(struct call *call, struct fields *fields, uint64_t count, unsigned what)
 {
-    struct giving giving = {.call = call, .what = what, .seed = call->seed};
     struct walk_state *walk = call->walk;
+    struct giving giving = {.call = call, .what = what, .seed = call->seed + walk->cursor};
     walk->unfinished = false;
-    for (unsigned i = 0; walk->seen < count; i++, walk->seen++) {
+    for (unsigned i = 0; walk->seen < count; i++) {
         if (!call_keeps_parts(call, 0))
             return false;
         walk->unfinished = i == DRAWS_SLICE;
         if (walk->unfinished)
             return false;
-        fields_draw(fields, &giving.seed, give, &giving);
+        bool is_given = fields_draw(fields, &giving.seed, give, &giving);
+        walk->seen += is_given;
+        walk->cursor += !is_given; /* else the next slice would meet the same again */
     }
     return true;
 }
@@ -228,6 +214,12 @@ struct drawing {
     uint64_t drawn[DRAWS_SLICE]; /* places of rows */
     unsigned count;
 };
+
+/* Few draws meet one that is over. */
+static bool is_mostly_living(const struct fields *fields)
+{
+    return fields_living(fields) >= fields->count / 2;
+}
 
 static void give_new(void *context, struct bytes name, struct bytes value)
 {
@@ -266,7 +258,7 @@ static bool choose(struct call *call, struct fields *fields, uint64_t count, uns
 {
     const struct walk_state *walk = call->walk;
     struct giving giving = {.call = call, .what = what, .seed = call->seed};
-    giving.left = fields->count - walk->seen;
+    giving.left = fields_living(fields) - walk->seen;
     giving.wanted = count - walk->count / parts_of(what);
     return go_on(call, fields, give_chosen, &giving);
 }
@@ -274,12 +266,33 @@ static bool choose(struct call *call, struct fields *fields, uint64_t count, uns
 bool walk_draw(struct call *call, struct fields *fields, int64_t count, unsigned what)
 {
     uint64_t wanted = count < 0 ? -(uint64_t)count : (uint64_t)count;
-    if (wanted == 0 || fields->count == 0)
+    uint64_t living = fields_living(fields);
+    if (wanted == 0 || living == 0)
         return true;
     if (count < 0)
         return draw_any(call, fields, wanted, what);
-    if (wanted >= fields->count)
+    if (wanted >= living)
         return walk_all(call, fields, what);
-    bool is_few = wanted <= DRAWS_SLICE && wanted <= fields->count / DRAWS_SHARE;
+    bool is_few =
+        wanted <= DRAWS_SLICE && wanted <= living / DRAWS_SHARE && is_mostly_living(fields);
     return is_few ? draw_different(call, fields, wanted, what) : choose(call, fields, wanted, what);
+}
+
+static void reply_one(void *context, struct bytes name, struct bytes value)
+{
+    struct call *call = context;
+    (void)value;
+    reply_bulk(call->reply, name);
+}
+
+void walk_draw_one(struct call *call, struct fields *fields)
+{
+    uint64_t seed = call->seed;
+    if (fields_living(fields) == 0)
+        reply_null(call->reply);
+    else if (is_mostly_living(fields))
+        while (!fields_draw(fields, &seed, reply_one, call))
+            ;
+    else if (choose(call, fields, 1, WALK_NAMES))
+        call_end_parts(call);
 }

@@ -184,6 +184,11 @@ void db_at(struct db *db, int64_t now_ms, bool may_drop)
     db->may_drop = may_drop;
 }
 
+int64_t db_now_ms(const struct db *db)
+{
+    return db->now_ms;
+}
+
 /* False: its deadline has come, there is no such key. */
 static bool is_still_there(struct db *db, unsigned database, const struct place *place,
                            struct db_record *found)
@@ -261,15 +266,17 @@ void db_put_collection(struct db *db, unsigned database, struct bytes key,
     struct header header = {.type = record->type,
                             .version = db->version,
                             .deadline_ms = record->deadline_ms,
-                            .space = record->space};
+                            .space = record->space,
+                            .elements_due_ms = record->elements_due_ms};
     struct header before;
     check(record->space < db->state.space_next);
     size_t size = record_header_encode(out, &header);
     if (!layers_put_key(db, &place, bytes_of(out, size), payload, &before))
         layers_count(db, database, record_word_slot(place.word), 1);
-    bool has_row = before.deadline_ms != 0 && before.deadline_ms <= record->deadline_ms; /* L8 */
-    if (record->deadline_ms != 0 && !has_row)
-        layers_deadline_add(db, database, key, record->deadline_ms);
+    int64_t due_ms = layers_due_ms(header.deadline_ms, header.elements_due_ms);
+    int64_t row_ms = layers_due_ms(before.deadline_ms, before.elements_due_ms);
+    if (due_ms != 0 && !(row_ms != 0 && row_ms <= due_ms)) /* L8 */
+        layers_deadline_add(db, database, key, due_ms);
     effects_note(&db->effects, DB_EFFECT_PUT, database, database, key);
 }
 

@@ -41,10 +41,11 @@ void db_close(struct db *db); /* waits for a checkpoint under way; starts none *
 
 struct db_record {
     enum db_type type;
-    uint64_t version;    /* index of the entry that changed the key last; 0: see db_begin() */
-    int64_t deadline_ms; /* 0: none */
-    uint64_t size;       /* of the value, bytes */
-    uint64_t space;      /* of a large collection: where its rows are; else 0 */
+    uint64_t version;        /* index of the entry that changed the key last; 0: see db_begin() */
+    int64_t deadline_ms;     /* 0: none */
+    uint64_t size;           /* of the value, bytes */
+    uint64_t space;          /* of a large collection: where its rows are; else 0 */
+    int64_t elements_due_ms; /* of a collection: the earliest deadline of an element; 0: none */
 };
 
 /* Before the changes of each entry that was made for a state machine that knows versions and seeds:
@@ -58,6 +59,7 @@ void db_begin(struct db *db, uint64_t seed);
  * whoever looks, in a view too.  may_drop: the command changes the db, and such a key that it meets
  * is deleted, which counts as "expired"; db_put() meets nothing. */
 void db_at(struct db *db, int64_t now_ms, bool may_drop);
+int64_t db_now_ms(const struct db *db); /* what was given last */
 
 /* False: no such key.  Does not copy the value, however large it is. */
 bool db_lookup(struct db *db, unsigned database, struct bytes key, struct db_record *found);
@@ -80,18 +82,26 @@ bool db_delete(struct db *db, unsigned database, struct bytes key); /* false: th
 bool db_rename(struct db *db, unsigned database, struct bytes key, unsigned to_database,
                struct bytes to, const char *to_event);
 
-/* No key's deadline comes before this; INT64_MAX: there are none. */
+/* No deadline of a key or an element comes before this; INT64_MAX: there are none. */
 int64_t db_due_ms(const struct db *db);
 
 /* How much of what is due may be looked at.  What depends on it is the same however it is divided
  * among calls. */
 struct db_expiry {
-    uint32_t rows;
-    uint64_t bytes; /* of their keys; one more than fit may be taken */
+    uint32_t rows;  /* and elements */
+    uint64_t bytes; /* of the rows' keys; one more than fit may be taken */
 };
 
-/* Deletes keys whose deadline has come by db_at(), some at a time; `left` becomes less by what was
- * looked at.  True: call it again. */
+/* Called for a key with elements whose deadline has come: deletes about `most` (> 0) of them, the
+ * key too if none is left, and says in its record what is due next.  Returns how many, more than
+ * none. */
+typedef uint32_t db_elements_due_fn(struct db *db, unsigned database, struct bytes key,
+                                    uint32_t most);
+
+/* Whom db_expire() calls; from db_open() on, once. */
+void db_elements_due(struct db *db, db_elements_due_fn *expire);
+/* Deletes keys whose deadline has come by db_at(), and elements of others, some at a time; `left`
+ * becomes less by what was looked at.  True: call it again. */
 bool db_expire(struct db *db, struct db_expiry *left);
 
 /* A put does not look whether the key is new (that would be most of what it costs), so the counts
@@ -204,6 +214,9 @@ bool db_row_get(struct db *db, struct db_view *view, uint64_t space, uint64_t wo
 /* The value may be one that db_row_get() lent.  False: it is new. */
 bool db_row_put(struct db *db, uint64_t space, uint64_t word, struct bytes name,
                 struct bytes value);
+/* Of a value in two parts, of which the second may be lent. */
+bool db_row_put_parts(struct db *db, uint64_t space, uint64_t word, struct bytes name,
+                      struct bytes head, struct bytes value);
 bool db_row_delete(struct db *db, uint64_t space, uint64_t word, struct bytes name);
 
 typedef void db_row_fn(void *context, struct bytes name, struct bytes value);

@@ -3,11 +3,24 @@
  * A row is written when a key gets a deadline, without a look at what the key had before, and says
  * only that it may be time (L8).  When its own time comes, the record of the key is asked: it has
  * that deadline, and the key is deleted; a later one, and a row for that is written; none, or there
- * is no such key, and the row was all that was left.  What a database had dies with its space. */
+ * is no such key, and the row was all that was left.  What a database had dies with its space.
+ *
+ * A collection whose elements have deadlines has a row for the earliest of them.  When that comes,
+ * who knows its elements deletes those whose time it is, some at a time, and a row for the next is
+ * written, whose time has come if there are more. */
 #include "base/fatal.h"
 #include "data/merge.h"
 
-enum { CHUNK_ROWS = 64 }; /* collected at once, because a table must not change under a merge */
+enum {
+    CHUNK_ROWS = 64,    /* collected at once, because a table must not change under a merge */
+    CHUNK_ELEMENTS = 64 /* deleted in one call */
+};
+
+/* What one call may still do. */
+struct portion {
+    struct db_expiry *left;
+    uint32_t elements;
+};
 
 static struct place row_place(const struct db *db, unsigned database, struct bytes key,
                               int64_t due_ms)
@@ -84,36 +97,73 @@ static uint32_t collect(struct db *db, unsigned database, struct db_expiry *left
     return found;
 }
 
-static void settle(struct db *db, unsigned database, struct bytes key, int64_t due_ms)
+/* False: there is no such key. */
+static bool look(struct db *db, const struct place *place, struct db_record *found)
 {
+    struct bytes head;
+    size_t size;
+    bool is_there = layers_look(db, place, &head, &size);
+    if (is_there)
+        *found = layers_found(head, size, NULL);
+    return is_there;
+}
+
+/* Ends elements of a key that is there, if some are due and any more may be ended in this call. */
+static void expire_elements(struct db *db, unsigned database, struct bytes key,
+                            const struct db_record *found, struct portion *portion)
+{
+    struct db_expiry *left = portion->left;
+    uint32_t most = portion->elements < left->rows ? portion->elements : left->rows;
+    if (!layers_is_over(db, found->elements_due_ms) || most == 0)
+        return;
+    check(db->elements_due);
+    uint32_t gone = db->elements_due(db, database, key, most);
+    check(gone > 0); /* else it would be due for ever */
+    portion->elements -= gone < portion->elements ? gone : portion->elements;
+    left->rows -= gone < left->rows ? gone : left->rows;
+}
+
+static void settle(struct db *db, unsigned database, struct bytes key, int64_t due_ms,
+                   struct portion *portion)
+{
+    struct db_record found;
     struct place place = row_place(db, database, key, due_ms);
     layers_unsay(db, &place);
     place = layers_key(db, layers_space(db, database), key);
-    struct bytes head;
-    size_t size;
-    if (!layers_look(db, &place, &head, &size))
+    if (!look(db, &place, &found))
         return;
-    int64_t deadline_ms = layers_found(head, size, NULL).deadline_ms;
-    if (layers_is_over(db, deadline_ms))
+    if (layers_is_over(db, found.deadline_ms)) {
         layers_expired_drop(db, database, &place);
-    else if (deadline_ms != 0)
-        layers_deadline_add(db, database, key, deadline_ms); /* L8 */
+        return;
+    }
+    expire_elements(db, database, key, &found, portion);
+    if (!look(db, &place, &found))
+        return;
+    due_ms = layers_due_ms(found.deadline_ms, found.elements_due_ms);
+    if (due_ms != 0)
+        layers_deadline_add(db, database, key, due_ms); /* L8 */
 }
 
 /* False: none was due, or `left` is used up. */
 static bool expire_some(struct db *db, unsigned database, struct db_expiry *left)
 {
     struct buffer rows = {0};
+    struct portion portion = {left, CHUNK_ELEMENTS};
     uint32_t count = collect(db, database, left, &rows);
     const char *at = rows.data;
     for (uint32_t i = 0; i < count; i++) {
         struct due_row row;
         memcpy(&row, at, sizeof row);
-        settle(db, database, bytes_of(at + sizeof row, row.key_size), row.due_ms);
+        settle(db, database, bytes_of(at + sizeof row, row.key_size), row.due_ms, &portion);
         at += sizeof row + row.key_size;
     }
     buffer_deinit(&rows);
     return count > 0 && left->rows > 0 && left->bytes > 0;
+}
+
+void db_elements_due(struct db *db, db_elements_due_fn *expire)
+{
+    db->elements_due = expire;
 }
 
 bool db_expire(struct db *db, struct db_expiry *left)

@@ -26,8 +26,9 @@
  * with
  *     0 from when it has none: the key deleted, or written over, or (of an unresolved name) found
  *     to have been written over.  That is how the sweep finds the rows.
- * L8  a key with a deadline has a row in TABLE_DEADLINES at that time or before.  There may be rows
- *     that no key needs any more: when the time of a row comes, the key's record says what to do.
+ * L8  a key with a deadline, or with elements that have one, has a row in TABLE_DEADLINES at the
+ *     earliest or before.  There may be rows that no key needs any more: when the time of a row
+ *     comes, the key's record says what to do.
  *
  * Of TABLE_SPACES and TABLE_DEADLINES entries may say BELOW_YES though nothing is below. */
 #ifndef DATA_LAYERS_H
@@ -78,6 +79,7 @@ struct db {
     bool may_drop;                          /* and are deleted by who meets them: see db_at() */
     int64_t deadline_from_ms[DB_DATABASES]; /* no row of TABLE_DEADLINES is before this */
     uint64_t expired;                       /* keys, since the start */
+    db_elements_due_fn *elements_due;       /* NULL: there are no such elements */
 
     uint64_t work;                 /* db_work() */
     uint64_t changed_bytes;        /* written since the freeze, overwritten or not */
@@ -174,6 +176,14 @@ void layers_deadline_add(struct db *db, unsigned database, struct bytes key, int
 /* A key that is absent by now is deleted, if may_drop. */
 void layers_expired_drop(struct db *db, unsigned database, const struct place *place);
 
+/* When something is to be done for the key: of the two deadlines in its record the earlier. */
+static inline int64_t layers_due_ms(int64_t deadline_ms, int64_t elements_due_ms)
+{
+    bool is_of_elements =
+        elements_due_ms != 0 && (deadline_ms == 0 || elements_due_ms < deadline_ms);
+    return is_of_elements ? elements_due_ms : deadline_ms;
+}
+
 static inline bool layers_is_over(const struct db *db, int64_t deadline_ms)
 {
     return deadline_ms != 0 && deadline_ms <= db->now_ms;
@@ -210,7 +220,8 @@ static inline struct db_record layers_found(struct bytes record, size_t size, st
                               .version = header.version,
                               .deadline_ms = header.deadline_ms,
                               .size = size - header_size,
-                              .space = header.space};
+                              .space = header.space,
+                              .elements_due_ms = header.elements_due_ms};
 }
 
 static inline struct place layers_key(const struct db *db, uint64_t space, struct bytes key)

@@ -23,7 +23,7 @@ enum packed_form packed_form(struct bytes payload)
     const unsigned char *at = payload.data;
     if (payload.size == 0)
         damaged("it is empty", payload);
-    if (at[0] < PACKED_STRINGS || at[0] > PACKED_LARGE)
+    if (at[0] < PACKED_STRINGS || at[0] > PACKED_LARGE_TIMED)
         fatal("data: the record of a collection has form %u: written by a newer version?", at[0]);
     return (enum packed_form)at[0];
 }
@@ -34,6 +34,7 @@ uint64_t packed_count(struct bytes payload)
     switch (packed_form(payload)) {
     case PACKED_NONE: break;
     case PACKED_STRINGS:
+    case PACKED_TIMED:
         if (payload.size < STRINGS_HEADER)
             damaged("no count", payload);
         return get_u32(at + 1);
@@ -45,22 +46,27 @@ uint64_t packed_count(struct bytes payload)
         if (payload.size != PACKED_LARGE_SIZE)
             damaged("no count", payload);
         return get_u64(at + 1);
+    case PACKED_LARGE_TIMED:
+        if (payload.size != PACKED_LARGE_TIMED_SIZE)
+            damaged("no count", payload);
+        return get_u64(at + 1);
     }
     return 0;
 }
 
 /* ---- strings ------------------------------------------------------------------------- */
 
-void packed_init(struct buffer *packed)
+void packed_init(struct buffer *packed, enum packed_form form)
 {
-    unsigned char out[STRINGS_HEADER] = {PACKED_STRINGS};
+    unsigned char out[STRINGS_HEADER] = {(unsigned char)form};
     check(packed->size == 0);
+    check(form == PACKED_STRINGS || form == PACKED_TIMED);
     buffer_append(packed, out, sizeof out);
 }
 
 void packed_walk(struct packed_walk *walk, struct bytes payload)
 {
-    check(packed_form(payload) == PACKED_STRINGS);
+    check(packed_form(payload) == PACKED_STRINGS || packed_form(payload) == PACKED_TIMED);
     const unsigned char *begin = payload.data;
     *walk = (struct packed_walk){.begin = begin,
                                  .left = (uint32_t)packed_count(payload),
@@ -216,4 +222,23 @@ struct bytes packed_large(unsigned char *out, uint64_t count)
     out[0] = PACKED_LARGE;
     put_u64(out + 1, count);
     return bytes_of(out, PACKED_LARGE_SIZE);
+}
+
+struct bytes packed_large_timed(unsigned char *out, uint64_t count, const struct db_tree_root *due)
+{
+    out[0] = PACKED_LARGE_TIMED;
+    put_u64(out + 1, count);
+    db_tree_root_encode(out + PACKED_LARGE_SIZE, due);
+    return bytes_of(out, PACKED_LARGE_TIMED_SIZE);
+}
+
+struct db_tree_root packed_due(struct bytes payload)
+{
+    struct db_tree_root due;
+    const char *at = payload.data;
+    check(packed_form(payload) == PACKED_LARGE_TIMED);
+    check(payload.size == PACKED_LARGE_TIMED_SIZE);
+    if (!db_tree_root_decode(bytes_of(at + PACKED_LARGE_SIZE, DB_TREE_ROOT_SIZE), &due))
+        damaged("no root", payload);
+    return due;
 }

@@ -18,6 +18,9 @@
  *             8  keys                          flag 1 is set
  *                                          8  space of the rows,    ('t' has no value)
  *                                              if flag 2 is set
+ *                                          8  earliest deadline of
+ *                                              its elements, if
+ *                                              flag 4 is set
  *                                              value
  *   counts                              rows of a collection        spaces
  *   key    0  1  'c'                     0  1  'u'                   0  1  'v'
@@ -55,6 +58,8 @@ enum {
     RECORD_FORMAT = 1,
     FLAG_DEADLINE = 1,
     FLAG_SPACE = 2,
+    FLAG_ELEMENTS_DUE = 4,
+    FLAGS = FLAG_DEADLINE | FLAG_SPACE | FLAG_ELEMENTS_DUE,
     OLD_HEADER = 2,
     RECEIPT_VERSION = 1,
     DUE_HASH_BITS = 20,
@@ -265,7 +270,8 @@ size_t record_header_encode(unsigned char *out, const struct header *header)
     check(header->type < 256);
     out[0] = RECORD_FORMAT;
     out[1] = (unsigned char)header->type;
-    out[2] = (header->deadline_ms ? FLAG_DEADLINE : 0) | (header->space ? FLAG_SPACE : 0);
+    out[2] = (header->deadline_ms ? FLAG_DEADLINE : 0) | (header->space ? FLAG_SPACE : 0) |
+             (header->elements_due_ms ? FLAG_ELEMENTS_DUE : 0);
     out[3] = 0;
     put_u64(out + 4, header->version);
     if (header->deadline_ms) {
@@ -274,6 +280,10 @@ size_t record_header_encode(unsigned char *out, const struct header *header)
     }
     if (header->space) {
         put_u64(out + size, header->space);
+        size += 8;
+    }
+    if (header->elements_due_ms) {
+        put_u64(out + size, (uint64_t)header->elements_due_ms);
         size += 8;
     }
     return size;
@@ -298,7 +308,7 @@ size_t record_header_parse(struct bytes record, struct header *header)
     size_t size = RECORD_HEADER_MIN;
     if (record.size < RECORD_HEADER_MIN || at[1] == 0)
         fatal("data: the record of a key is damaged (%zu bytes)", record.size);
-    if (at[0] != RECORD_FORMAT || (at[2] & ~(FLAG_DEADLINE | FLAG_SPACE)) != 0 || at[3] != 0)
+    if (at[0] != RECORD_FORMAT || (at[2] & ~FLAGS) != 0 || at[3] != 0)
         fatal("data: the record of a key has format %u, flags %u: written by a newer version?",
               at[0], at[2]);
     *header = (struct header){.type = at[1], .version = get_u64(at + 4)};
@@ -306,6 +316,8 @@ size_t record_header_parse(struct bytes record, struct header *header)
         header->deadline_ms = (int64_t)take_field(record, &size);
     if (at[2] & FLAG_SPACE)
         header->space = take_field(record, &size);
+    if (at[2] & FLAG_ELEMENTS_DUE)
+        header->elements_due_ms = (int64_t)take_field(record, &size);
     return size;
 }
 

@@ -49,7 +49,7 @@ struct state {
 enum {
     RECORD_STATE_SIZE = 316,
     RECORD_HEADER_MIN = 12,  /* before the payload of a key's record */
-    RECORD_HEADER_MAX = 28,  /* with a deadline and a space */
+    RECORD_HEADER_MAX = 36,  /* with both deadlines and a space */
     RECORD_GROUP_SLOTS = 64, /* of each so many slots the keys are counted in one record, */
     RECORD_GROUP_SIZE = 512, /* of this size */
     RECORD_GROUPS = SLOTS / RECORD_GROUP_SLOTS,
@@ -62,6 +62,7 @@ struct header {
     uint64_t version; /* index of the entry that changed the key last; 0: before there were any */
     int64_t deadline_ms; /* 0: none */
     uint64_t space; /* of a large collection: where its rows are; 0: the payload is all of it */
+    int64_t elements_due_ms; /* the earliest deadline of an element; 0: none has one */
 };
 
 struct receipt_record {

@@ -19,11 +19,16 @@ bool db_row_get(struct db *db, struct db_view *view, uint64_t space, uint64_t wo
     return view ? layers_view_row(view, &place, value) : layers_get(db, &place, value);
 }
 
-bool db_row_put(struct db *db, uint64_t space, uint64_t word, struct bytes name, struct bytes value)
+bool db_row_put_parts(struct db *db, uint64_t space, uint64_t word, struct bytes name,
+                      struct bytes head, struct bytes value)
 {
     struct place place = row_place(space, word, name);
-    struct bytes nothing = {0};
-    return layers_put(db, &place, nothing, value);
+    return layers_put(db, &place, head, value);
+}
+
+bool db_row_put(struct db *db, uint64_t space, uint64_t word, struct bytes name, struct bytes value)
+{
+    return db_row_put_parts(db, space, word, name, (struct bytes){0}, value);
 }
 
 bool db_row_delete(struct db *db, uint64_t space, uint64_t word, struct bytes name)

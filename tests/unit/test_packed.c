@@ -82,7 +82,7 @@ static void test_strings(void **state)
     uint32_t count = 0;
     uint64_t dice = 1;
     (void)state;
-    packed_init(&packed);
+    packed_init(&packed, PACKED_STRINGS);
     for (unsigned step = 0; step < STEPS; step++) {
         uint32_t at = (uint32_t)prng_below(&dice, count + 1), removed = 0, more = 0;
         if (count < ELEMENTS)
@@ -102,7 +102,7 @@ static void test_append(void **state)
     char text[SIZES];
     uint64_t dice = 2;
     (void)state;
-    packed_init(&packed);
+    packed_init(&packed, PACKED_STRINGS);
     for (uint32_t i = 0; i < ELEMENTS; i++) {
         elements[i] = any_element(&dice);
         packed_append(&packed, text_of(&elements[i], text));
@@ -196,7 +196,7 @@ static void test_damage(void **state)
     (void)state;
     expect_fatal("", 0);
     expect_fatal("\0", 1);
-    expect_fatal("\4\0\0\0\0", 5);
+    expect_fatal("\6\0\0\0\0", 5);
     expect_fatal("\1\0\0\0", 4);
     expect_fatal("\1\1\0\0\0", 5);                      /* an element is missing */
     expect_fatal("\1\0\0\0\0x", 6);                     /* one too many */
@@ -218,7 +218,7 @@ static void test_any_damage(void **state)
     for (unsigned i = 0; i < 300; i++) {
         struct buffer packed = {0};
         char text[SIZES];
-        packed_init(&packed);
+        packed_init(&packed, PACKED_STRINGS);
         for (unsigned k = 0; k < 5; k++) {
             struct element element = any_element(&dice);
             packed_append(&packed, text_of(&element, text));
