@@ -36,8 +36,11 @@ bench: ## compare with redis-server and etcd (QUICK=1: two minutes; BEFORE=: an 
 failover: $(BUILD)/redis-raft $(TOOLS) ## how long writes stop when the leader is killed
 	@utils/bench/failover --build $(BUILD)
 
-long-read: $(BUILD)/redis-raft ## how long others wait while KEYS walks over KEYS=1000000 names
-	@utils/bench/long-read --build $(BUILD) $(if $(KEYS),--keys $(KEYS))
+hold-up: $(BUILD)/redis-raft ## how long others wait while a command has ELEMENTS=1000000 (ONLY=KEYS: those)
+	@utils/bench/hold-up --build $(BUILD) $(if $(ELEMENTS),--elements $(ELEMENTS)) $(if $(ONLY),--only $(ONLY))
+
+bench-types: $(BUILD)/redis-raft ## collections of SIZES=1000,1000000 elements, beside redis-server
+	@utils/bench/types --build $(BUILD) $(if $(SIZES),--sizes $(SIZES)) $(if $(ONLY),--only $(ONLY))
 
 bench-expiry: $(BUILD)/redis-raft ## when KEYS=1000000 names are gone whose time comes within ten seconds
 	@utils/bench/expiry --build $(BUILD) $(if $(KEYS),--keys $(KEYS))
@@ -45,7 +48,7 @@ bench-expiry: $(BUILD)/redis-raft ## when KEYS=1000000 names are gone whose time
 bench-mix: $(BUILD)/redis-raft ## SETs and GETs mixed on one connection, beside redis-server
 	@utils/bench/mix --build $(BUILD)
 
-.PHONY: test-tools bench failover long-read bench-expiry bench-mix
+.PHONY: test-tools bench failover hold-up bench-types bench-expiry bench-mix
 -include $(CTL_OBJ:.o=.d) $(BENCH_OBJ:.o=.d)
 
 # What a SET costs in src/data alone.
