@@ -165,6 +165,14 @@ bool call_delete(struct call *call, struct bytes key, const char *event)
  * busy disk takes 0.1 ms. */
 enum { SLICE_BYTES = 1 << 20, SLICE_KEYS = 256 };
 
+void call_begin_slice(struct call *call)
+{
+    struct walk_state *walk = call->walk;
+    walk->unfinished = false;
+    walk->budget = SLICE_BYTES;
+    walk->work = db_work(call->db);
+}
+
 uint32_t call_slice(struct call *call, uint32_t first)
 {
     struct walk_state *walk = call->walk;
@@ -172,9 +180,7 @@ uint32_t call_slice(struct call *call, uint32_t first)
     check(!walk->unfinished || (walk->cursor >= first && walk->cursor < call->argc));
     if (!walk->unfinished)
         walk->cursor = first;
-    walk->unfinished = false;
-    walk->budget = SLICE_BYTES;
-    walk->work = db_work(call->db);
+    call_begin_slice(call);
     return (uint32_t)walk->cursor;
 }
 

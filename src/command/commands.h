@@ -84,6 +84,9 @@ bool call_delete(struct call *call, struct bytes key,
  * word subtracts its bytes from walk->budget. */
 uint32_t call_slice(struct call *call, uint32_t first);
 bool call_takes(struct call *call, uint32_t i);
+/* The same for a command that walks over something else than its words: it goes on while
+ * walk->budget is above 0, and says itself whether it is unfinished. */
+void call_begin_slice(struct call *call);
 /* Of a read that collects the parts of its reply in walk->found: puts aside what is there.  False:
  * it is larger than wanted, or with `more` bytes too large; answered. */
 bool call_keeps_parts(struct call *call, size_t more);

@@ -81,7 +81,7 @@ static bool pop(struct call *call, struct ordered *list, uint64_t count, bool is
 {
     struct walk_state *walk = call->walk;
     uint64_t before = walk->count;
-    call_slice(call, 0);
+    call_begin_slice(call);
     while (walk->count < count && list->count > 0 && walk->count - before < LIST_SLICE &&
            walk->budget > 0) {
         uint64_t wanted = count - walk->count < list->count ? count - walk->count : list->count;
@@ -287,7 +287,7 @@ void cmd_lrange(struct call *call)
         return;
     if (ordered_open(&list, call, call->argv[1], DB_LIST)) {
         find_range(start, stop, list.count, &from, &to);
-        call_slice(call, 0);
+        call_begin_slice(call);
         uint64_t before = walk->count;
         while (from + walk->count < to && walk->count - before < LIST_SLICE && walk->budget > 0) {
             walk->count +=
@@ -377,7 +377,7 @@ void cmd_linsert(struct call *call)
         return;
     if (ordered_open(&list, call, call->argv[1], DB_LIST)) {
         struct search search = {.wanted = call->argv[3], .walk = call->walk};
-        call_slice(call, 0);
+        call_begin_slice(call);
         bool is_found = find_next(&list, &search, false, list.count);
         if (is_found) {
             uint64_t rank = call->walk->cursor + bytes_is(call->argv[2], "after");
@@ -412,7 +412,7 @@ void cmd_lrem(struct call *call)
     if (ordered_open(&list, call, call->argv[1], DB_LIST)) {
         struct search search = {.wanted = call->argv[3], .walk = walk};
         uint64_t before = walk->count;
-        call_slice(call, 0);
+        call_begin_slice(call);
         while (walk->count < most && find_next(&list, &search, is_backward, list.count)) {
             ordered_cut(&list, is_backward ? list.count - 1 - walk->cursor : walk->cursor, 1);
             walk->count++;
@@ -518,7 +518,7 @@ void cmd_lpos(struct call *call)
         uint64_t last = list.count;
         if (position.most > 0 && (uint64_t)position.most < last)
             last = (uint64_t)position.most;
-        call_slice(call, 0);
+        call_begin_slice(call);
         while (walk->count < wanted && find_next(&list, &search, is_backward, last)) {
             uint64_t rank = is_backward ? list.count - 1 - walk->cursor : walk->cursor;
             if (walk->seen++ >= skipped) {

@@ -273,7 +273,7 @@ static void give_range(struct call *call, const struct ordered *set, const struc
     struct walk_state *walk = call->walk;
     struct ranks ranks = find_range(call, set, range);
     uint64_t count = ranks.to - ranks.from;
-    call_slice(call, 0);
+    call_begin_slice(call);
     for (unsigned given = 0; walk->cursor < count && given < GIVE_SLICE && walk->budget > 0;) {
         uint64_t rank =
             range->is_reversed ? ranks.to - 1 - walk->cursor : ranks.from + walk->cursor;

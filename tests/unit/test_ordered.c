@@ -200,6 +200,72 @@ static void test_draws(void **state)
         assert_in_range(seen[i], 500, 700);
 }
 
+enum { LONG = 100000 }; /* elements, of more than one slice */
+
+/* In slices: pauses.  The reply: `count` elements, each the number it stands at times `step`, from
+ * `first` on. */
+static void expect_numbers(struct world *world, const char *line, int first, int step,
+                           unsigned count)
+{
+    struct buffer wanted = {0};
+    struct reply reply = {&wanted, 2};
+    char text[32];
+    reply_array(&reply, count);
+    for (unsigned i = 0; i < count; i++) {
+        snprintf(text, sizeof text, "%06d", first + step * (int)i);
+        reply_bulk_string(&reply, text);
+    }
+    world->pauses = 0;
+    expect_text(world, line, &wanted);
+    if (world->pauses == 0)
+        fail_msg("%s was done at once", line);
+    buffer_deinit(&wanted);
+}
+
+static void expect_in_slices(struct world *world, const char *line, const char *wanted)
+{
+    world->pauses = 0;
+    EXPECT(world, line, wanted);
+    if (world->pauses == 0)
+        fail_msg("%s was done at once", line);
+}
+
+static void fill(struct world *world)
+{
+    char set[2000], list[1000];
+    for (int i = 0; i < LONG; i += 50) {
+        int set_at = snprintf(set, sizeof set, "ZADD z");
+        int list_at = snprintf(list, sizeof list, "RPUSH l");
+        for (int j = i; j < i + 50; j++) {
+            set_at += snprintf(set + set_at, sizeof set - (size_t)set_at, " %d %06d", j, j);
+            list_at += snprintf(list + list_at, sizeof list - (size_t)list_at, " %06d", j);
+        }
+        EXPECT(world, set, ":50\r\n");
+        world_type(world, list);
+    }
+}
+
+static void test_long_ones_are_done_in_slices(void **state)
+{
+    struct world *world = *state;
+    fill(world);
+    expect_numbers(world, "ZRANGE z 0 -1", 0, 1, LONG);
+    expect_numbers(world, "ZREVRANGE z 0 -1", LONG - 1, -1, LONG);
+    expect_numbers(world, "ZRANGEBYSCORE z 10 +inf", 10, 1, LONG - 10);
+    expect_numbers(world, "LRANGE l 0 -1", 0, 1, LONG);
+    expect_numbers(world, "LRANGE l 5 -6", 5, 1, LONG - 10);
+    expect_in_slices(world, "LPOS l 099999", ":99999\r\n");
+    expect_in_slices(world, "LPOS l 000000 RANK -1", ":0\r\n");
+    expect_in_slices(world, "LINSERT l AFTER 099998 between", ":100001\r\n");
+    EXPECT(world, "LINDEX l 99999", "$7\r\nbetween\r\n");
+    expect_in_slices(world, "LREM l 0 between", ":1\r\n");
+    expect_in_slices(world, "LREM l -1 000000", ":1\r\n");
+    EXPECT(world, "LINSERT l BEFORE 000001 000000", ":100000\r\n");
+    expect_numbers(world, "LPOP l 90000", 0, 1, 90000);
+    expect_numbers(world, "RPOP l 9999", LONG - 1, -1, 9999);
+    EXPECT(world, "LRANGE l 0 -1", "*1\r\n$6\r\n090000\r\n");
+}
+
 static int setup(void **state)
 {
     *state = memory_new(sizeof(struct world));
@@ -219,6 +285,7 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {TEST(test_against_arrays), TEST(test_bounds),
-                                       TEST(test_replies_of_7_2), TEST(test_draws)};
+                                       TEST(test_replies_of_7_2), TEST(test_draws),
+                                       TEST(test_long_ones_are_done_in_slices)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
