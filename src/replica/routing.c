@@ -54,6 +54,7 @@ struct proposal {
 static void add_to_proposal(struct replica *replica, struct proposal *proposal,
                             struct request *request)
 {
+    check(proposal->count < replica->options.raft.append_entries_max);
     struct apply_context context = {.meaning = request->admitted,
                                     .database = request->database,
                                     .now_ms = replica->log_time_ms,

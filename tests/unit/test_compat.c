@@ -310,6 +310,12 @@ static void test_format_1(void **state)
     expect_directory("format-1", COMMANDS);
 }
 
+static void test_format_2_meaning_2(void **state)
+{
+    (void)state;
+    expect_directory("format-2-meaning-2", 67);
+}
+
 static void test_format_2_meaning_3(void **state)
 {
     (void)state;
@@ -419,9 +425,9 @@ static void test_killed_while_converting(void **state)
 
 int main(int argc, char **argv)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_format_1),
-                                       cmocka_unit_test(test_format_2_meaning_3),
-                                       cmocka_unit_test(test_killed_while_converting)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_format_1), cmocka_unit_test(test_format_2_meaning_2),
+        cmocka_unit_test(test_format_2_meaning_3), cmocka_unit_test(test_killed_while_converting)};
     program = argv[0];
     if (argc == 3 && strcmp(argv[1], "convert") == 0)
         convert(argv[2]);

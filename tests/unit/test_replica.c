@@ -591,6 +591,23 @@ static void a_broken_connection_leaves_writes_unknown(void **state)
 /* ---- time
  * ----------------------------------------------------------------------------------------- */
 
+/* What is sent over the next connection was not lost with the one before. */
+static void what_is_lost_is_lost_once(void **state)
+{
+    static struct result a, b;
+    (void)state;
+    follow(1, 1);
+    ask_now(&a, REQUEST_WRITE, 1, "a");
+    replica_disconnected(world.replica, 1, false, true);
+    run();
+    assert_ended(a, REQUEST_UNKNOWN);
+    ask_now(&b, REQUEST_WRITE, 1, "b");
+    run();
+    assert_int_equal(b.calls, 0);
+    answer(1, false, "done");
+    assert_ended(b, REQUEST_DONE);
+}
+
 static void nobody_leads(void **state)
 {
     static struct result write, read;
@@ -780,6 +797,30 @@ static void a_member_is_fed_from_disk_beside_all_else(void **state)
     assert_string_equal(world.all_appended, "bab");
 }
 
+/* Of one request the first entries are on disk alone, the last one is in memory. */
+static void what_memory_has_is_not_read(void **state)
+{
+    static struct result a, b, c;
+    (void)state;
+    lead();
+    ask_and_commit(&a, REQUEST_WRITE, 1, "a");
+    ask_and_commit(&b, REQUEST_WRITE, 1, "b");
+    world.replica->options.cache_bytes = 0;
+    run();
+    world.replica->options.cache_bytes = 1 << 20;
+    ask_and_commit(&c, REQUEST_WRITE, 1, "c");
+    world.reader_hangs = true;
+    world.all_appended[0] = '\0';
+    replica_disconnected(world.replica, 2, true, false);
+    run();
+    receive(matched(2, (struct raft_pos){1, 1}));
+    assert_int_equal(world.reads_count, 1);
+    assert_int_equal(world.reads[0]->count, 2);
+    world.reader_hangs = false;
+    run();
+    assert_string_equal(world.all_appended, "abc");
+}
+
 /* What was read does not matter any more: another leads, and the log was cut. */
 static void what_is_read_too_late_is_dropped(void **state)
 {
@@ -888,6 +929,40 @@ static void what_the_core_has_no_room_for_waits(void **state)
         acknowledge();
     }
     assert_ended(a, REQUEST_DONE);
+}
+
+/* In one turn: the core gets them in parts. */
+static void more_writes_than_a_proposal_holds(void **state)
+{
+    static struct result results[3 * APPEND_ENTRIES + 1];
+    (void)state;
+    lead();
+    for (int i = 0; i <= 3 * APPEND_ENTRIES; i++)
+        ask(&results[i], REQUEST_WRITE, 1, "a");
+    raft_index before = status().last.index;
+    run();
+    assert_int_equal(status().last.index, before + 3 * APPEND_ENTRIES + 1);
+    acknowledge();
+    for (int i = 0; i <= 3 * APPEND_ENTRIES; i++)
+        assert_ended(results[i], REQUEST_DONE);
+}
+
+/* So many writes are with the disk that the core takes no more: the first that is durable makes
+ * room, and who waits for it does not wait for the next tick as well. */
+static void room_in_the_core_is_used_at_once(void **state)
+{
+    static struct result results[RAFT_WRITES_MAX / 2], last;
+    (void)state;
+    lead();
+    for (int i = 0; i < RAFT_WRITES_MAX / 2; i++)
+        ask_now(&results[i], REQUEST_WRITE, 1, "a");
+    raft_index before = status().last.index;
+    ask_now(&last, REQUEST_WRITE, 1, "z");
+    assert_int_equal(status().last.index, before);
+    persist();
+    assert_int_equal(status().last.index, before + 1);
+    acknowledge();
+    assert_ended(last, REQUEST_DONE);
 }
 
 static void the_log_is_cut_to_its_bounds(void **state)
@@ -1021,6 +1096,7 @@ int main(void)
         TEST(what_is_refused_goes_on_in_order),
         TEST(another_client_does_not_wait),
         TEST(a_broken_connection_leaves_writes_unknown),
+        TEST(what_is_lost_is_lost_once),
         TEST(nobody_leads),
         TEST(the_leader_is_silent),
         TEST(a_late_commit_answers_nobody),
@@ -1036,6 +1112,9 @@ int main(void)
         TEST(an_entry_of_another_leader_answers_nobody),
         TEST(a_read_that_nobody_confirms_ends_in_time),
         TEST(what_the_core_has_no_room_for_waits),
+        TEST(room_in_the_core_is_used_at_once),
+        TEST(more_writes_than_a_proposal_holds),
+        TEST(what_memory_has_is_not_read),
         TEST(the_log_is_cut_to_its_bounds),
         TEST(data_and_log_that_do_not_meet),
         TEST(a_log_of_large_entries_is_cut_by_its_bytes),

@@ -23,6 +23,7 @@
 
 enum { TICK_MS = 10, ELECTION_TICKS = 10, FORWARDS_MAX = 64, DEADLINE_MS = 500, TEXT_MAX = 4096 };
 enum { READS_MAX = 8 }; /* of the log, under way */
+enum { APPEND_ENTRIES = 64 };
 enum { LOG_ENTRIES_MAX = 12, LOG_ENTRIES_MIN = 4, LOG_BYTES_MAX = 4000 };
 
 struct world {
@@ -82,6 +83,7 @@ static struct world world;
 static inline void submit(struct raft_log_writer *writer, const struct raft_write *write)
 {
     (void)writer;
+    assert_true(write->count <= APPEND_ENTRIES);
     if (world.disk_hangs)
         return;
     raft_log_write(world.log, write, 1);
@@ -134,6 +136,7 @@ static inline void submit_read(struct raft_log_reader *reader, struct raft_log_r
 {
     (void)reader;
     assert_true(world.reads_count < READS_MAX);
+    assert_true(reading->first + reading->count <= world.replica->cache.first); /* not in memory */
     world.reads[world.reads_count++] = reading;
 }
 
@@ -313,7 +316,7 @@ static inline void start(void)
                  .heartbeat_ticks = 2,
                  .inflight_max = 8,
                  .inflight_bytes_max = 64 << 20,
-                 .append_entries_max = 64,
+                 .append_entries_max = APPEND_ENTRIES,
                  .append_bytes_max = 1 << 20,
                  .uncommitted_bytes_max = 64 << 20,
                  .seed = 1},
@@ -369,6 +372,70 @@ static inline int tear_down(void **state)
     return 0;
 }
 
+/* ---- bookkeeping ------------------------------------------------------------------------ */
+
+struct counts {
+    uint64_t waiting, waiting_bytes, reads, foreign;
+};
+
+static inline void count_queue(const struct request *queue, struct counts *counts)
+{
+    for (const struct request *request = queue; request; request = request->next) {
+        counts->waiting++;
+        counts->waiting_bytes += request->command->size;
+        counts->reads += request->kind == REQUEST_READ;
+        counts->foreign += request->origin != RAFT_NOBODY;
+    }
+}
+
+/* Requests of a line. */
+static inline uint64_t check_line(const struct request_line *line)
+{
+    uint64_t requests = 0, out = 0;
+    bool has_last_write = line->last_write == NULL;
+    for (const struct request *request = line->requests; request; request = request->line_next) {
+        requests++;
+        out += request->place == REQUEST_FORWARDED;
+        has_last_write |= request == line->last_write;
+    }
+    assert_int_equal(line->out_count, out);
+    assert_true(has_last_write);
+    assert_true(requests > 0);
+    return requests;
+}
+
+static inline void check_cache(const struct entry_cache *cache)
+{
+    uint64_t bytes = 0;
+    for (raft_index index = cache->first; index <= cache->last; index++)
+        bytes += entry_cache_get(cache, index)->size + ENTRY_OVERHEAD_BYTES;
+    assert_int_equal(cache->bytes, bytes);
+}
+
+/* What is counted is what is there. */
+static inline void check_bookkeeping(void)
+{
+    const struct replica *replica = world.replica;
+    struct counts waiting = {0}, forwarded = {0};
+    struct request_line *line, *following;
+    uint64_t under_way = 0;
+    count_queue(replica->waiting, &waiting);
+    count_queue(replica->returned, &waiting);
+    count_queue(replica->forwarded, &forwarded);
+    HASH_ITER(hh, replica->lines, line, following)
+    {
+        under_way += check_line(line);
+    }
+    assert_int_equal(replica->waiting_count, waiting.waiting);
+    assert_int_equal(replica->waiting_bytes, waiting.waiting_bytes);
+    assert_int_equal(replica->waiting_reads, waiting.reads);
+    assert_int_equal(replica->waiting_foreign, waiting.foreign);
+    assert_int_equal(replica->forwarded_bytes, forwarded.waiting_bytes);
+    assert_int_equal(HASH_COUNT(replica->forwarded_by_id), forwarded.waiting);
+    assert_int_equal(replica->under_way_count, under_way);
+    check_cache(&replica->cache);
+}
+
 /* ---- verbs ----------------------------------------------------------------------------- */
 
 /* What was asked of the reader comes back. */
@@ -391,6 +458,7 @@ static inline void run(void)
         while (replica_run(world.replica))
             ;
     } while (give_reads());
+    check_bookkeeping();
 }
 
 static inline void persist_without_running(void)

@@ -278,6 +278,32 @@ static void a_node_without_room_is_not_sent_everything(void **state)
     }
 }
 
+/* What a node was owed, and took, does not count the next time. */
+static void what_was_taken_is_owed_no_more(void **state)
+{
+    enum { TIMES = 3, PAIRS = 4 };
+    (void)state;
+    lead();
+    world.padding = 10 << 20;
+    for (uint64_t id = 0; id < TIMES * 2 * (PAIRS + 1);) {
+        for (int i = 0; i < PAIRS; i++, id += 2) {
+            world.full = true;
+            forward_large(id, REQUEST_READ);
+            forward_large(id + 1, REQUEST_WRITE);
+        }
+        run();
+        acknowledge();
+        world.full = false;
+        forward_large(id++, REQUEST_READ);
+        forward_large(id++, REQUEST_WRITE);
+        run();
+        acknowledge();
+        assert_int_equal(world.replies_count, id);
+    }
+    for (uint32_t i = 0; i < world.replies_count; i++)
+        assert_int_equal(world.replies[i].outcome, REQUEST_DONE);
+}
+
 /* With a leader there may be so much of one node, and no more. */
 static void only_so_much_is_forwarded_at_a_time(void **state)
 {
@@ -510,6 +536,7 @@ int main(void)
         TEST(a_client_that_left_is_not_read_for),
         TEST(forwarded_reads_and_writes_keep_their_order),
         TEST(a_node_without_room_is_not_sent_everything),
+        TEST(what_was_taken_is_owed_no_more),
         TEST(only_so_much_is_forwarded_at_a_time),
         TEST(a_read_before_an_unknown_write_is_not_asked_again),
         TEST(a_confirmed_read_behind_an_unknown_write_is_asked_again),
