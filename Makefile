@@ -30,7 +30,7 @@ DIRS = base resp raft storage data replica command net server
 # The linker wants the reverse.
 LIBS = $(foreach d,server net command replica data storage raft resp base,$(BUILD)/lib$(d).a)
 CONFIG = $(BUILD)/config.o $(BUILD)/config_load.o $(BUILD)/config_rewrite.o $(BUILD)/config_table.o $(BUILD)/config_value.o
-EXTLIBS = -levent -lrocksdb -lJudy -lxxhash -lcrypto -lpthread -lm
+EXTLIBS = -levent -lrocksdb -lJudy -lxxhash -llzf -lcrypto -lpthread -lm
 
 SRC = $(wildcard src/*.c src/*/*.c)
 HEADERS = $(wildcard src/*.h src/*/*.h)

@@ -14,6 +14,10 @@ with_redis_server {} {
                     [lindex $::reference end] [client_port [$who]]
             }
             incr seed
+            test "DUMP and RESTORE there and back, old forms and damaged ones ([string map {_id {}} $who], seed $seed)" {
+                exec [python] [file join $::tst::root tests compare_dump.py] --rounds 3 --seed $seed \
+                    [lindex $::reference end] [client_port [$who]]
+            }
         }
     }
 }

@@ -226,6 +226,18 @@ bool call_keeps_parts(struct call *call, size_t more)
     return false;
 }
 
+void call_add_bytes(struct call *call, struct bytes bytes)
+{
+    struct walk_state *walk = call->walk;
+    if (bytes.size < PIECE_BYTES) {
+        buffer_append_bytes(&walk->found, bytes);
+        return;
+    }
+    if (walk->found.size > 0)
+        put_aside(walk);
+    rope_append(&walk->parts, bytes);
+}
+
 void call_add_part(struct call *call, struct bytes value, bool exists)
 {
     struct walk_state *walk = call->walk;
@@ -235,8 +247,7 @@ void call_add_part(struct call *call, struct bytes value, bool exists)
         return;
     }
     buffer_printf(&walk->found, "$%zu\r\n", value.size);
-    put_aside(walk);
-    rope_append(&walk->parts, value);
+    call_add_bytes(call, value);
     buffer_append(&walk->found, "\r\n", 2);
 }
 

@@ -42,6 +42,9 @@ struct walk_state {
     struct words words; /* of what it carries */
     int64_t budget;     /* of a slice: see call_slice(); of SCAN what is left of COUNT */
     uint64_t work;      /* db_work() at its beginning */
+    /* What it keeps besides from one slice to the next, owned, and what frees it. */
+    void *kept;
+    void (*kept_free)(void *kept);
 };
 
 /* What a command asks to have executed for it: call_carry(). */

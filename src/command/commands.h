@@ -92,6 +92,8 @@ void call_begin_slice(struct call *call);
 bool call_keeps_parts(struct call *call, size_t more);
 /* A value into walk->found, or behind it. */
 void call_add_part(struct call *call, struct bytes value, bool exists);
+/* Bytes of a reply that are put together otherwise. */
+void call_add_bytes(struct call *call, struct bytes bytes);
 /* An array of `count` parts, of which all are there. */
 void call_reply_parts(struct call *call, uint64_t count);
 /* The same behind a header that the caller wrote. */
@@ -168,6 +170,9 @@ command_fn cmd_object_help;
 /* copy.c */
 command_fn cmd_copy;
 command_words_fn words_copy;
+/* dump.c, restore.c */
+command_fn cmd_dump, cmd_restore;
+command_words_fn words_restore;
 /* databases.c */
 command_fn cmd_select, cmd_swapdb, cmd_move;
 command_words_fn words_swapdb, words_move;

@@ -448,6 +448,12 @@ static const struct command_docs rows[] = {
      "key newkey", "RW access delete|OW insert", ""},
     {"copy", "generic", "6.2.0", "O(N) with N elements", "Copies what is at a key to another key.",
      "source destination [DB destination-db:integer] [REPLACE]", "RO access|OW update", ""},
+    {"dump", "generic", "2.6.0", "O(N) with N elements",
+     "Returns what is at a key in a serialized form.", "key", READS, VARYING},
+    {"restore", "generic", "2.6.0", "O(N) with N elements, times log(N) of a sorted set",
+     "Makes a key from its serialized form.",
+     "key ttl:integer serialized-value [REPLACE] [ABSTTL] [IDLETIME seconds:integer] "
+     "[FREQ frequency:integer]", "OW update", ""},
     {"expire", "generic", "1.0.0", "O(1)", "Sets when a key ends, in seconds from now.",
      "key seconds:integer " EXPIRE_CONDITION, "RW update", ""},
     {"pexpire", "generic", "2.6.0", "O(1)", "Sets when a key ends, in milliseconds from now.",

@@ -209,6 +209,8 @@ const struct command command_rows[] = {
     {"rename",             3, W | KSP,                           TWO_KEYS, cmd_rename},
     {"renamenx",           3, W | KSP | FAST,                    TWO_KEYS, cmd_renamenx},
     {"copy",              -3, W | KSP | OOM | SINCE_3,           TWO_KEYS, cmd_copy, words_copy},
+    {"dump",               2, R | KSP | SINCE_4,                 ONE_KEY,  cmd_dump},
+    {"restore",           -4, W | KSP | OOM | RISKY | SINCE_4,   ONE_KEY,  cmd_restore, words_restore},
     {"expire",            -3, W | KSP | FAST | SINCE_3,          ONE_KEY,  cmd_expire, words_expire},
     {"pexpire",           -3, W | KSP | FAST | SINCE_3,          ONE_KEY,  cmd_pexpire, words_pexpire},
     {"expireat",          -3, W | KSP | FAST | SINCE_3,          ONE_KEY,  cmd_expireat, words_expire},

@@ -258,6 +258,11 @@ uint64_t db_space_new(struct db *db, unsigned database)
     return layers_space_new(db, layers_space(db, database));
 }
 
+void db_space_drop(struct db *db, unsigned database, uint64_t space)
+{
+    layers_space_drop(db, layers_space(db, database), space);
+}
+
 void db_put_collection(struct db *db, unsigned database, struct bytes key,
                        const struct db_record *record, struct bytes payload)
 {

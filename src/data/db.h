@@ -202,6 +202,8 @@ bool db_find(struct db *db, struct db_view *view, unsigned database, struct byte
              struct db_record *found, struct bytes *payload);
 /* For a large collection that is about to get its key in this database, within the same entry. */
 uint64_t db_space_new(struct db *db, unsigned database);
+/* Of one that gets no key after all.  O(1). */
+void db_space_drop(struct db *db, unsigned database, uint64_t space);
 /* As db_put(), but looks at what was there.  space 0: all is in the payload. */
 void db_put_collection(struct db *db, unsigned database, struct bytes key,
                        const struct db_record *record, struct bytes payload);

@@ -1,8 +1,8 @@
 # Fuzz targets, tests/fuzz/*.c; the Makefile includes this.
 
-FUZZ = chunk command config handshake number record resp wire
+FUZZ = chunk command config handshake number rdb record resp wire
 FUZZ_REPLAY = $(FUZZ:%=$(BUILD)/tests/fuzz/%)
-FUZZ_LIBS = -lxxhash -lcrypto -lm
+FUZZ_LIBS = -lxxhash -llzf -lcrypto -lm
 
 $(BUILD)/tests/fuzz/%.o: tests/fuzz/%.c
 	@mkdir -p $(@D)
@@ -18,7 +18,7 @@ fuzz-corpus: $(FUZZ_REPLAY) ## run the fuzz targets on what is in tests/fuzz/cor
 # The same sources with clang, instrumented for libFuzzer.
 FUZZ_CFLAGS = -std=gnu11 -O1 -g -fno-omit-frame-pointer -Isrc -D_GNU_SOURCE \
               -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
-FUZZ_OBJ = $(patsubst src/%.c,build/fuzz/%.o,$(wildcard src/base/*.c src/resp/*.c src/command/encode.c \
+FUZZ_OBJ = $(patsubst src/%.c,build/fuzz/%.o,$(wildcard src/base/*.c src/resp/*.c src/command/encode.c src/command/rdb*.c \
              src/replica/entry.c src/replica/stamp.c src/storage/chunk.c src/data/record.c src/data/slot.c src/config*.c) \
              $(addprefix src/net/,wire.c wire_fields.c handshake.c))
 
