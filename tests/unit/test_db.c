@@ -8,6 +8,8 @@
 #include "kv_memory.h"
 #include "test_db.h"
 
+#include "data/slot.h"
+
 #include "data/convert.h"
 #include "data/layers.h"
 
@@ -909,6 +911,107 @@ static void test_deletes_give_space_back(void **state)
     teardown(&f);
 }
 
+static uint64_t checkpoints(const struct fixture *f)
+{
+    struct db_stats stats;
+    db_stats(f->db, &stats);
+    return stats.checkpoints;
+}
+
+/* Whether it is worth to give back what is free is asked again when as much more is, not with each
+ * entry. */
+static void test_freed_is_asked_for_once(void **state)
+{
+    static char value[10000];
+    struct fixture f;
+    (void)state;
+    setup(&f, 5000, false);
+    db_put(f.db, 0, str("k"), DB_STRING, bytes_of(value, sizeof value), 0);
+    applied(&f);
+    db_checkpoint(f.db);
+    mortal_of(f.kv)->stored = 4000000; /* little is free beside that */
+    uint64_t before = checkpoints(&f);
+    assert_true(db_delete(f.db, 0, str("k")));
+    applied(&f);
+    assert_int_equal(checkpoints(&f), before + 1);
+    for (int i = 0; i < 20; i++) {
+        put(&f, "small", "v");
+        applied(&f);
+    }
+    assert_int_equal(checkpoints(&f), before + 1);
+    assert_int_equal(mortal_of(f.kv)->reclaims, 0);
+    teardown(&f);
+}
+
+/* What comes and goes in memory frees nothing of what is stored. */
+static void test_what_was_never_stored_frees_nothing(void **state)
+{
+    static char value[2000];
+    struct fixture f;
+    (void)state;
+    setup(&f, 4500, false);
+    for (int i = 0; i < 3; i++) {
+        db_put(f.db, 0, str("k"), DB_STRING, bytes_of(value, sizeof value), 0);
+        assert_true(db_delete(f.db, 0, str("k")));
+        applied(&f);
+    }
+    assert_int_equal(checkpoints(&f), 0);
+    teardown(&f);
+}
+
+/* Keys of the first and of the last slot, written blindly where they are stored already. */
+static void test_counts_of_the_outmost_slots(void **state)
+{
+    static const unsigned slots[] = {0, 1, 16382, 16383};
+    struct fixture f;
+    char name[32];
+    (void)state;
+    setup(&f, 1 << 20, false);
+    for (int round = 0; round < 3; round++) {
+        for (unsigned i = 0; i < 4; i++) {
+            unsigned number = 0;
+            do
+                snprintf(name, sizeof name, "key %u", number++);
+            while (record_slot(str(name)) != slots[i]);
+            put(&f, name, "v");
+        }
+        applied(&f);
+        db_checkpoint(f.db);
+        for (unsigned i = 0; i < 4; i++)
+            assert_int_equal(db_slot_size(f.db, 0, slots[i]), 1);
+        assert_int_equal(db_size(f.db, 0), 4);
+    }
+    teardown(&f);
+}
+
+/* Deleted, written blindly and deleted again, in two layers of one checkpoint: the newest says that
+ * below it there is none, and the kv still has it. */
+static void test_deleted_in_two_layers(void **state)
+{
+    struct fixture f;
+    (void)state;
+    setup(&f, 1 << 20, false);
+    put(&f, "k", "stored");
+    put(&f, "other", "stored");
+    applied(&f);
+    db_checkpoint(f.db);
+    assert_true(db_delete(f.db, 0, str("k")));
+    applied(&f);
+    struct db_view *view = db_view_new(f.db);
+    put(&f, "k", "again");
+    assert_true(db_delete(f.db, 0, str("k")));
+    applied(&f);
+    expect(&f, "k", NULL);
+    db_view_release(view);
+    db_checkpoint(f.db);
+    expect(&f, "k", NULL);
+    restart(&f);
+    expect(&f, "k", NULL);
+    expect(&f, "other", "stored");
+    assert_int_equal(db_size(f.db, 0), 1);
+    teardown(&f);
+}
+
 /* Every key has the same chance, wherever it lies: chi-square over keys of the kv, of a layer and
  * of active, among them many that are deleted. */
 static void test_random_keys_are_uniform(void **state)
@@ -1277,6 +1380,10 @@ int main(void)
         cmocka_unit_test(test_splice_costs_its_part),
         cmocka_unit_test(test_looking_at_large_values_is_work),
         cmocka_unit_test(test_deletes_give_space_back),
+        cmocka_unit_test(test_freed_is_asked_for_once),
+        cmocka_unit_test(test_what_was_never_stored_frees_nothing),
+        cmocka_unit_test(test_counts_of_the_outmost_slots),
+        cmocka_unit_test(test_deleted_in_two_layers),
         cmocka_unit_test(test_random_keys_are_uniform),
         cmocka_unit_test(test_position),
         cmocka_unit_test(test_format),

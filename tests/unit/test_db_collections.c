@@ -438,6 +438,37 @@ static void test_flushed_database_takes_its_collections_along(void **state)
     teardown(&f);
 }
 
+/* A copy in slices of any size has each row once, wherever slices end. */
+static void test_copies_in_slices(void **state)
+{
+    enum { ROWS = 100 };
+    struct fixture f;
+    (void)state;
+    setup(&f);
+    uint64_t space = make(&f, "k", ROWS / 2);
+    db_checkpoint(f.db);
+    for (uint32_t i = ROWS / 2; i < ROWS; i++) {
+        struct text text;
+        struct bytes field = name(&text, "element", i);
+        db_row_put(f.db, space, db_row_word(f.db, field), field, value_of(&i));
+    }
+    for (uint64_t rows = 1; rows < 12; rows++) {
+        struct db_scan_limit limit = {.rows = rows, .bytes = rows % 2 ? 1 << 20 : 30};
+        uint64_t word = 0, slices = 1, copy = make(&f, "copy", 0);
+        while (db_space_copy(f.db, space, copy, false, &word, limit))
+            slices++;
+        assert_in_range(slices, ROWS / rows, ROWS + 1);
+        for (uint32_t i = 0; i < ROWS; i++) {
+            struct text text;
+            struct bytes field = name(&text, "element", i), value;
+            assert_true(db_row_get(f.db, NULL, copy, db_row_word(f.db, field), field, &value));
+            assert_true(bytes_equal(value, value_of(&i)));
+        }
+    }
+    applied(&f);
+    teardown(&f);
+}
+
 /* A row that is drawn, and how often. */
 static void draw(void *context, struct bytes field, struct bytes value)
 {
@@ -480,6 +511,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_written_over_without_a_look_is_swept),
         cmocka_unit_test(test_flushed_database_takes_its_collections_along),
+        cmocka_unit_test(test_copies_in_slices),
         cmocka_unit_test(test_draws_are_uniform),
         cmocka_unit_test(test_random_collections),
     };
