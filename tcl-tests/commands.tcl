@@ -440,7 +440,7 @@ commands-own "DELEX and DELIFEQ" {
     {DELIFEQ k v} :0
     {SET k v} +OK
     {DELEX k IFEQ} {like -ERR *}
-    {DELEX k FOO v} {-ERR syntax error}
+    {DELEX k FOO v} {-ERR Invalid condition. Use IFEQ, IFNE, IFDEQ, or IFDNE}
     {DELIFEQ k} {-ERR wrong number of arguments for 'delifeq' command}
     {GET k} {"v"}
 }

@@ -132,6 +132,16 @@ class Strings:
                 words += ["OVERFLOW", rng.choice(["WRAP", "sat", "FAIL"] * 6 + ["x"])]
         return words if rng.randrange(20) else words[:-1]
 
+    def lcs(self):
+        rng = self.rng
+        if rng.randrange(3) == 0:
+            return self.setup() if rng.randrange(2) else ["SET", self.key(), bytes(rng.choice(b"ab") for _ in range(rng.randrange(120)))]
+        words = ["LCS", self.key(), self.key()]
+        for _ in range(rng.choice([0, 1, 1, 2, 3])):
+            words += rng.choice([["LEN"], ["idx"], ["IDX"], ["IDX"], ["WITHMATCHLEN"], ["MINMATCHLEN", self.number()],
+                                 ["MINMATCHLEN", "2"], ["x"] if rng.randrange(4) == 0 else ["IDX"], ["IDX", "WITHMATCHLEN"]])
+        return words
+
     def next(self):
         return getattr(self, self.rng.choice(self.groups))()
 
@@ -176,13 +186,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--rounds", type=int, default=5000)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--only", action="append", help="bits, bitfield")
+    parser.add_argument("--only", action="append", help="bits, bitfield, lcs")
     parser.add_argument("redis_port", type=int)
     parser.add_argument("our_port", type=int)
     args = parser.parse_args()
     comparison = Comparison()
     strings = Strings(random.Random(args.seed))
-    strings.groups = args.only or ["bits", "bitfield"]
+    strings.groups = args.only or ["bits", "bitfield", "lcs"]
     for protocol in (2, 3):
         run(comparison, (args.redis_port, args.our_port), protocol, strings, args.rounds)
     print(f"{comparison.compared} replies compared, {comparison.different} different")

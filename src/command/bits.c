@@ -204,6 +204,7 @@ static bool take_stretch(struct call *call, const struct string *string, const s
     walk->cursor = stretch->base + stretch->to + 1;
     if (!walk->unfinished)
         stretch->to = to - stretch->base;
+    db_spend(call->db, part.size);
     return true;
 }
 
@@ -375,7 +376,7 @@ void cmd_bitop(struct call *call)
         if (!string_open(call, call->argv[i], &string))
             return;
         take_source(&walk->found, operation, i == 3, string.value);
-        walk->budget -= (int64_t)string.found.size;
+        db_spend(call->db, string.found.size);
     }
     if (!walk->unfinished)
         put_found(call);

@@ -16,7 +16,8 @@ enum {
     ONCE_EXPIRE_SLICE = 16,        /* connections looked at for that by each ONCE */
     COMMAND_MEANING_DATABASES = 2, /* the first that has databases beside 0 */
     COMMAND_MEANING_EXPIRY = 3,    /* and that has deadlines, */
-    COMMAND_MEANING_FIELDS = 4     /* also of fields of a hash */
+    COMMAND_MEANING_FIELDS = 4,    /* also of fields of a hash, */
+    COMMAND_MEANING_DIGEST = 4     /* digests of strings */
 };
 
 #define REDIS_VERSION "7.2.4" /* what clients that look at it are to expect */
@@ -116,6 +117,9 @@ bool command_glob_match(struct bytes pattern, struct bytes text, bool ignore_cas
 extern const struct command command_rows[];
 extern const uint32_t command_rows_count;
 
+/* digest.c, msetex.c, lcs.c */
+command_fn cmd_digest, cmd_msetex, cmd_lcs;
+command_words_fn words_msetex;
 /* strings.c */
 command_fn cmd_get, cmd_set, cmd_setnx, cmd_getset, cmd_getdel, cmd_mget, cmd_mset, cmd_msetnx;
 command_fn cmd_append, cmd_strlen, cmd_getrange, cmd_setrange;

@@ -3,7 +3,8 @@
  *     CAS key old new [EX s | PX ms | EXAT s | PXAT ms]
  *     CAD key value                                 as in Tair and Kvrocks: 1 done, 0 the value
  *                                                   differs, -1 there is no such key
- *     DELEX key [IFEQ v | IFNE v]                   as in Redis 8.4: 1 deleted, 0 not
+ *     DELEX key [IFEQ v | IFNE v | IFDEQ d | IFDNE d]
+ *                                                   as in Redis 8.4: 1 deleted, 0 not
  *     DELIFEQ key v                                 as in Valkey 9: 1 deleted, 0 not
  *
  * SET's conditions are in strings.c.  Deterministic; loop thread only. */
@@ -75,6 +76,15 @@ void cmd_delifeq(struct call *call)
     reply_integer(call->reply, comparison == EQUAL);
 }
 
+#define ERROR_CONDITION "ERR Invalid condition. Use IFEQ, IFNE, IFDEQ, or IFDNE"
+#define ERROR_NO_STRING "ERR Key should be of string type if conditions are specified"
+
+/* The errors were our own before. */
+static bool is_of_8_4(const struct call *call)
+{
+    return call->meaning >= COMMAND_MEANING_DIGEST;
+}
+
 /* False: answered. */
 static bool read_condition(struct call *call, enum set_condition *condition)
 {
@@ -85,13 +95,10 @@ static bool read_condition(struct call *call, enum set_condition *condition)
         call_wrong_arity(call);
         return false;
     }
-    if (bytes_is(call->argv[2], "ifeq"))
-        *condition = SET_IFEQ;
-    else if (bytes_is(call->argv[2], "ifne"))
-        *condition = SET_IFNE;
-    else
-        reply_error(call->reply, ERROR_SYNTAX);
-    return *condition != SET_ALWAYS;
+    *condition = set_condition_named(call->argv[2], call->meaning);
+    if (*condition == SET_ALWAYS)
+        reply_error(call->reply, "%s", is_of_8_4(call) ? ERROR_CONDITION : ERROR_SYNTAX);
+    return *condition != SET_ALWAYS && set_operand_fits(call, *condition, call->argv[3]);
 }
 
 bool words_delex(struct call *call)
@@ -104,16 +111,18 @@ void cmd_delex(struct call *call)
 {
     enum set_condition condition;
     struct bytes value;
-    bool exists;
     if (!read_condition(call, &condition))
         return;
     if (condition == SET_ALWAYS) {
         reply_integer(call->reply, call_delete(call, call->argv[1], "del"));
         return;
     }
-    if (!call_get_string(call, call->argv[1], &value, &exists))
+    enum db_type type = db_get(call->db, call->database, call->argv[1], &value);
+    if (type != DB_NONE && type != DB_STRING) {
+        reply_error(call->reply, "%s", is_of_8_4(call) ? ERROR_NO_STRING : ERROR_WRONG_TYPE);
         return;
-    bool deletes = exists && set_condition_holds(condition, call->argv[3], value, exists);
+    }
+    bool deletes = type != DB_NONE && set_condition_holds(condition, call->argv[3], value, true);
     if (deletes)
         call_delete(call, call->argv[1], "del");
     reply_integer(call->reply, deletes);

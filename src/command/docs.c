@@ -18,7 +18,8 @@ static const struct command_docs rows[] = {
     {"get", "string", "1.0.0", "O(1)", "Returns the string value of a key.",
      "key", READS, ""},
     {"set", "string", "1.0.0", "O(1)", "Sets the string value of a key, on a condition if wanted.",
-     "key value [condition=(NX|XX|IFEQ comparison-value|IFNE comparison-value)] [GET] "
+     "key value [condition=(NX|XX|IFEQ comparison-value|IFNE comparison-value|"
+     "IFDEQ comparison-digest|IFDNE comparison-digest)] [GET] "
      "[expiration=(EX seconds:integer|PX milliseconds:integer|EXAT unix-time-seconds:unix-time|"
      "PXAT unix-time-milliseconds:unix-time|KEEPTTL)]",
      "RW access update variable_flags;RW and ACCESS due to the optional `GET` argument", ""},
@@ -63,6 +64,17 @@ static const struct command_docs rows[] = {
      "key decrement:integer", CHANGES, ""},
     {"incrbyfloat", "string", "2.6.0", "O(1)", "Adds a number to a floating-point value.",
      "key increment:double", CHANGES, ""},
+    {"lcs", "string", "7.0.0", "O(N*M) with strings of N and M bytes",
+     "Finds the longest common subsequence of two strings.",
+     "key1:key key2:key [LEN] [IDX] [MINMATCHLEN min-match-len:integer] [WITHMATCHLEN]", READS, ""},
+    {"digest", "string", "8.4.0", "O(N)", "Returns the XXH3 digest of a string value.",
+     "key", READS, ""},
+    {"msetex", "string", "8.4.0", "O(N)",
+     "Sets the string values of keys, all at once, on a condition if wanted, and when they end.",
+     "numkeys:integer data=(key value)... [condition=(NX|XX)] "
+     "[expiration=(EX seconds:integer|PX milliseconds:integer|EXAT unix-time-seconds:unix-time|"
+     "PXAT unix-time-milliseconds:unix-time|KEEPTTL)]",
+     "#1x2 OW update", ""},
 
     /* Bits of strings. */
     {"setbit", "bitmap", "2.2.0", "O(1)", "Sets or clears a bit of a string.",
@@ -95,7 +107,8 @@ static const struct command_docs rows[] = {
     {"cad", "string", "0.1.0", "O(1)", "Deletes a key if it has the value.",
      "key value", "RW access delete", ""},
     {"delex", "string", "0.1.0", "O(1)", "Deletes a key, on a condition if wanted.",
-     "key [condition=(IFEQ comparison-value|IFNE comparison-value)]", "RW access delete", ""},
+     "key [condition=(IFEQ comparison-value|IFNE comparison-value|IFDEQ comparison-digest|"
+     "IFDNE comparison-digest)]", "RW access delete", ""},
     {"delifeq", "string", "0.1.0", "O(1)", "Deletes a key if it has the value.",
      "key value", "RW access delete", ""},
 

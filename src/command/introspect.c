@@ -140,8 +140,8 @@ static void pair_integer(struct reply *reply, const char *name, int64_t value)
     reply_integer(reply, value);
 }
 
-/* Of a specification like "#N flags": its keys are counted by word N, and come behind it.  0:
- * not. */
+/* Of a specification like "#N flags": its keys are counted by word N, and come behind it; like
+ * "#NxS flags": each S-th of them.  0: not. */
 static int counting_word(const char *flags)
 {
     return flags[0] == '#' ? flags[1] - '0' : 0;
@@ -149,7 +149,7 @@ static int counting_word(const char *flags)
 
 static const char *without_count(const char *flags)
 {
-    return counting_word(flags) ? flags + strlen("#N ") : flags;
+    return counting_word(flags) ? strchr(flags, ' ') + 1 : flags;
 }
 
 static void reply_search(struct reply *reply, int first, const char *type)
@@ -188,7 +188,7 @@ static void reply_key_spec(struct reply *reply, const char *flags, int first, in
     if (counting) {
         pair_integer(reply, "keynumidx", 0);
         pair_integer(reply, "firstkey", 1);
-        pair_integer(reply, "keystep", 1);
+        pair_integer(reply, "keystep", flags[2] == 'x' ? flags[3] - '0' : 1);
         return;
     }
     pair_integer(reply, "lastkey", last);

@@ -3,8 +3,9 @@
 #define COMMAND_SET_OPTIONS_H
 
 #include "command/commands.h"
+#include "command/digest.h"
 
-enum set_condition { SET_ALWAYS, SET_NX, SET_XX, SET_IFEQ, SET_IFNE };
+enum set_condition { SET_ALWAYS, SET_NX, SET_XX, SET_IFEQ, SET_IFNE, SET_IFDEQ, SET_IFDNE };
 
 /* Whether a key with this value (or none) fulfils the condition. */
 static inline bool set_condition_holds(enum set_condition condition, struct bytes operand,
@@ -16,7 +17,34 @@ static inline bool set_condition_holds(enum set_condition condition, struct byte
     case SET_XX: return exists;
     case SET_IFEQ: return exists && bytes_equal(value, operand);
     case SET_IFNE: return !exists || !bytes_equal(value, operand);
+    case SET_IFDEQ: return exists && string_has_digest(value, operand);
+    case SET_IFDNE: return !exists || !string_has_digest(value, operand);
     }
+    return false;
+}
+
+/* One that looks at the value; else SET_ALWAYS. */
+static inline enum set_condition set_condition_named(struct bytes word, uint8_t meaning)
+{
+    if (bytes_is(word, "ifeq"))
+        return SET_IFEQ;
+    if (bytes_is(word, "ifne"))
+        return SET_IFNE;
+    if (meaning >= COMMAND_MEANING_DIGEST && bytes_is(word, "ifdeq"))
+        return SET_IFDEQ;
+    if (meaning >= COMMAND_MEANING_DIGEST && bytes_is(word, "ifdne"))
+        return SET_IFDNE;
+    return SET_ALWAYS;
+}
+
+/* False: it wants a digest and this is none; answered. */
+static inline bool set_operand_fits(struct call *call, enum set_condition condition,
+                                    struct bytes operand)
+{
+    bool wants_digest = condition == SET_IFDEQ || condition == SET_IFDNE;
+    if (!wants_digest || string_is_digest(operand))
+        return true;
+    reply_error(call->reply, "ERR digest must be exactly 16 hexadecimal characters");
     return false;
 }
 

@@ -18,7 +18,7 @@ void cmd_get(struct call *call)
 
 struct set_options {
     enum set_condition condition;
-    struct bytes operand; /* of IFEQ and IFNE */
+    struct bytes operand; /* of IFEQ and those like it */
     bool get;
     bool keep_ttl;
     struct expiry expiry;
@@ -47,15 +47,13 @@ static bool take_option(struct call *call, struct set_options *options, uint32_t
         return options->keep_ttl = true;
     if (!options->keep_ttl && call_take_expiry(call, &options->expiry, i))
         return true;
-    if (!has_operand)
-        return false;
-    bool equal = bytes_is(word, "ifeq");
-    if (!equal && !bytes_is(word, "ifne"))
+    enum set_condition condition = set_condition_named(word, call->meaning);
+    if (!has_operand || condition == SET_ALWAYS)
         return false;
     if (options->condition != SET_ALWAYS) /* a second operand would be ambiguous */
         return false;
     options->operand = call->argv[++*i];
-    return take_condition(options, equal ? SET_IFEQ : SET_IFNE);
+    return take_condition(options, condition);
 }
 
 /* False: answered.  Old logs hold what is refused here, so cmd_set() asks, too. */
@@ -66,6 +64,8 @@ static bool read_options(struct call *call, struct set_options *options, int64_t
             reply_error(call->reply, ERROR_SYNTAX);
             return false;
         }
+    if (!set_operand_fits(call, options->condition, options->operand))
+        return false;
     if (call->meaning >= COMMAND_MEANING_EXPIRY)
         return call_deadline(call, &options->expiry, deadline_ms);
     *deadline_ms = 0;
@@ -87,7 +87,7 @@ static bool look_before_set(struct call *call, const struct set_options *options
 {
     *found = (struct db_record){.type = DB_NONE};
     *value = bytes_of(NULL, 0);
-    if (options->get || options->condition == SET_IFEQ || options->condition == SET_IFNE)
+    if (options->get || options->condition >= SET_IFEQ)
         return call_find_string(call, call->argv[1], found, value);
     if (options->condition != SET_ALWAYS || options->keep_ttl)
         db_lookup(call->db, call->database, call->argv[1], found);

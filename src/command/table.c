@@ -79,6 +79,9 @@ const struct command command_rows[] = {
     {"decr",               2, W | STR | OOM | FAST,              ONE_KEY,  cmd_decr},
     {"decrby",             3, W | STR | OOM | FAST,              ONE_KEY,  cmd_decrby, words_decrby},
     {"incrbyfloat",        3, W | STR | OOM | FAST,              ONE_KEY,  cmd_incrbyfloat},
+    {"lcs",               -3, R | STR | SINCE_4,                 TWO_KEYS, cmd_lcs},
+    {"digest",             2, R | STR | FAST | SINCE_4,          ONE_KEY,  cmd_digest},
+    {"msetex",            -4, W | STR | OOM | CMD_MOVABLE_KEYS | SINCE_4, NO_KEYS, cmd_msetex, words_msetex},
 
     /* Bits of strings. */
     {"setbit",             4, W | BITMAP | OOM,                  ONE_KEY,  cmd_setbit, words_setbit},

@@ -573,6 +573,11 @@ uint64_t db_work(const struct db *db)
     return db->work;
 }
 
+void db_spend(struct db *db, uint64_t work)
+{
+    db->work += work;
+}
+
 void db_note_meaning(struct db *db, uint8_t meaning)
 {
     if (meaning > db->state.meaning)

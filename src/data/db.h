@@ -143,6 +143,8 @@ uint64_t db_scan(struct db *db, unsigned database, uint64_t cursor, struct db_sc
 /* Rises with what was done: a byte copied counts one, a look into the kv as some thousand.  For
  * those who do not want to do too much at a time; it says nothing of the state. */
 uint64_t db_work(const struct db *db);
+/* What a command does on its own with what it was lent, in the same measure. */
+void db_spend(struct db *db, uint64_t work);
 
 /* ---- views --------------------------------------------------------------- */
 

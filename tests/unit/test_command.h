@@ -34,6 +34,7 @@ struct world {
     uint64_t index;
     int64_t now_ms;
     uint32_t value_max; /* of the entries */
+    uint8_t meaning;    /* likewise */
     unsigned pauses;    /* slices of long commands that were not the last */
     enum command_class last_class;
 
@@ -221,6 +222,7 @@ static inline void world_init(struct world *world)
     world->db = db_open(world->kv, &db_options);
     world->machine = command_machine_new(world->db, command_meaning_newest);
     world->parser = resp_parser_new(&limits);
+    world->meaning = command_meaning_newest;
     world->now_ms = 1700000000000;
     connection_init(&world->connection);
     world->connection.id = 5;
@@ -259,7 +261,7 @@ static inline void world_deinit(struct world *world)
 static inline void world_apply(struct world *world, struct bytes encoded, struct buffer *out)
 {
     struct apply_context context = {.pos = {.term = 1, .index = ++world->index},
-                                    .meaning = command_meaning_newest,
+                                    .meaning = world->meaning,
                                     .database = world->connection.database,
                                     .now_ms = world->now_ms,
                                     .seed = world->index * 77,

@@ -87,7 +87,7 @@ static const struct typed conditions[] = {
     {"DELEX k", ":1\r\n", NULL},
     {"DELEX k IFEQ", "-ERR wrong number of arguments for 'delex' command\r\n", NULL},
     {"DELEX k IFEQ a b", "-ERR wrong number of arguments for 'delex' command\r\n", NULL},
-    {"DELEX k WHEN a", SYNTAX, NULL},
+    {"DELEX k WHEN a", "-ERR Invalid condition. Use IFEQ, IFNE, IFDEQ, or IFDNE\r\n", NULL},
 };
 
 static const struct typed many_keys[] = {
