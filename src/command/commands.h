@@ -120,6 +120,8 @@ extern const uint32_t command_rows_count;
 /* digest.c, msetex.c, lcs.c */
 command_fn cmd_digest, cmd_msetex, cmd_lcs;
 command_words_fn words_msetex;
+/* hyperloglogs.c */
+command_fn cmd_pfadd, cmd_pfcount, cmd_pfmerge;
 /* strings.c */
 command_fn cmd_get, cmd_set, cmd_setnx, cmd_getset, cmd_getdel, cmd_mget, cmd_mset, cmd_msetnx;
 command_fn cmd_append, cmd_strlen, cmd_getrange, cmd_setrange;

@@ -100,6 +100,18 @@ static const struct command_docs rows[] = {
      "Reads integers of any width at any bit of a string.",
      "key [get-block=(GET encoding offset:integer)]...", READS, ""},
 
+    /* HyperLogLogs. */
+    {"pfadd", "hyperloglog", "2.8.9", "O(1) for each element",
+     "Adds elements to a HyperLogLog.", "key [element]...", "RW insert", ""},
+    {"pfcount", "hyperloglog", "2.8.9", "O(N) with N keys",
+     "Returns about how many different elements HyperLogLogs have together.",
+     "key...",
+     "RW access;RW because it may change the internal representation of the key, and propagate to "
+     "replicas", ""},
+    {"pfmerge", "hyperloglog", "2.8.9", "O(N) with N keys",
+     "Merges HyperLogLogs into one.", "destkey:key [sourcekey:key]...",
+     "RW access insert|RO access", ""},
+
     /* Compare, then set or delete. */
     {"cas", "string", "0.1.0", "O(1)", "Sets a key to a new value if it has the old one.",
      "key old-value new-value [expiration=(EX seconds:integer|PX milliseconds:integer|"

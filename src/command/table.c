@@ -92,6 +92,11 @@ const struct command command_rows[] = {
     {"bitfield",          -2, W | BITMAP | OOM,                  ONE_KEY,  cmd_bitfield, words_bitfield},
     {"bitfield_ro",       -2, R | BITMAP | FAST,                 ONE_KEY,  cmd_bitfield_ro},
 
+    /* HyperLogLogs. */
+    {"pfadd",             -2, W | HLL | OOM | FAST,              ONE_KEY,  cmd_pfadd},
+    {"pfcount",           -2, R | HLL,                           ALL_KEYS, cmd_pfcount},
+    {"pfmerge",           -2, W | HLL | OOM,                     ALL_KEYS, cmd_pfmerge},
+
     /* Compare, then set or delete. */
     {"cas",               -4, W | STR | OOM | FAST,              ONE_KEY,  cmd_cas, words_cas},
     {"cad",                3, W | STR | FAST,                    ONE_KEY,  cmd_cad},
