@@ -274,6 +274,8 @@ enum command_class command_classify(struct connection *connection, const struct 
         return COMMAND_REFUSED;
     }
     enum command_class class = command_classify_in_transaction(&call, connection);
+    if (class == COMMAND_OTHER && call.command->execute == cmd_sort && sort_is_read(&call))
+        call.command = command_lookup(bytes_from_string("sort_ro"));
     *command = call.command;
     if (class == COMMAND_OTHER)
         class = command_admit_found(&call) ? class_of(call.command) : COMMAND_REFUSED;

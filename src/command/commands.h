@@ -179,6 +179,11 @@ command_words_fn words_copy;
 /* dump.c, restore.c */
 command_fn cmd_dump, cmd_restore;
 command_words_fn words_restore;
+/* sort.c */
+command_fn cmd_sort, cmd_sort_ro;
+command_words_fn words_sort;
+/* Whether a SORT leaves all as it is, so that SORT_RO says the same; wrong words do not. */
+bool sort_is_read(const struct call *call);
 /* databases.c */
 command_fn cmd_select, cmd_swapdb, cmd_move;
 command_words_fn words_swapdb, words_move;

@@ -473,6 +473,14 @@ static const struct command_docs rows[] = {
      "key newkey", "RW access delete|OW insert", ""},
     {"copy", "generic", "6.2.0", "O(N) with N elements", "Copies what is at a key to another key.",
      "source destination [DB destination-db:integer] [REPLACE]", "RO access|OW update", ""},
+    {"sort", "generic", "1.0.0", "O(N+M*log(M)) with N elements and M of them returned",
+     "Returns the elements of a list, a set or a sorted set in order, or stores them.",
+     "key [BY by-pattern:pattern] [LIMIT limit=(offset:integer count:integer)] [GET "
+     "get-pattern:pattern] [order=(ASC|DESC)] [ALPHA] [STORE destination:key]", "RO access", ""},
+    {"sort_ro", "generic", "7.0.0", "O(N+M*log(M)) with N elements and M of them returned",
+     "Returns the elements of a list, a set or a sorted set in order.",
+     "key [BY by-pattern:pattern] [LIMIT limit=(offset:integer count:integer)] [GET "
+     "get-pattern:pattern] [order=(ASC|DESC)] [ALPHA]", "RO access", ""},
     {"dump", "generic", "2.6.0", "O(N) with N elements",
      "Returns what is at a key in a serialized form.", "key", READS, VARYING},
     {"restore", "generic", "2.6.0", "O(N) with N elements, times log(N) of a sorted set",

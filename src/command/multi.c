@@ -12,6 +12,7 @@
  * Loop thread only. */
 #include "base/codec.h"
 #include "base/fatal.h"
+#include "base/memory.h"
 #include "command/commands.h"
 #include "command/connection.h"
 #include "command/exec_form.h"
@@ -194,6 +195,19 @@ void command_queue(struct connection *connection, struct server *server,
 
 /* ---- EXEC and WATCH as requests ---------------------------------------------------------- */
 
+/* By the name of its row: a SORT that is a read became a SORT_RO. */
+static struct blob *encode_as(const struct command *command, const struct bytes *argv,
+                              uint32_t argc)
+{
+    if (command->execute != cmd_sort_ro)
+        return command_encode(argv, argc);
+    struct bytes *words = memory_copy(argv, argc * sizeof *argv);
+    words[0] = bytes_from_string(command->name);
+    struct blob *request = command_encode(words, argc);
+    memory_free(words);
+    return request;
+}
+
 struct blob *command_take_request(struct connection *connection, const struct command *command,
                                   const struct bytes *argv, uint32_t argc)
 {
@@ -204,7 +218,7 @@ struct blob *command_take_request(struct connection *connection, const struct co
         transaction->awaits = AWAITS_VERSIONS;
     }
     if (!is_exec(command, argv, argc, &before))
-        return command_encode(argv, argc);
+        return encode_as(command, argv, argc);
     struct blob *request = transaction_encode(transaction, argv, before);
     bool selects = transaction->selects;
     uint8_t database = transaction->database;

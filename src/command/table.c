@@ -217,6 +217,8 @@ const struct command command_rows[] = {
     {"rename",             3, W | KSP,                           TWO_KEYS, cmd_rename},
     {"renamenx",           3, W | KSP | FAST,                    TWO_KEYS, cmd_renamenx},
     {"copy",              -3, W | KSP | OOM | SINCE_3,           TWO_KEYS, cmd_copy, words_copy},
+    {"sort",              -2, W | CMD_SET | CMD_SORTED_SET | CMD_LIST | OOM | RISKY | CMD_MOVABLE_KEYS | SINCE_4, ONE_KEY, cmd_sort, words_sort},
+    {"sort_ro",           -2, R | CMD_SET | CMD_SORTED_SET | CMD_LIST | RISKY | CMD_MOVABLE_KEYS | SINCE_4, ONE_KEY, cmd_sort_ro, words_sort},
     {"dump",               2, R | KSP | SINCE_4,                 ONE_KEY,  cmd_dump},
     {"restore",           -4, W | KSP | OOM | RISKY | SINCE_4,   ONE_KEY,  cmd_restore, words_restore},
     {"expire",            -3, W | KSP | FAST | SINCE_3,          ONE_KEY,  cmd_expire, words_expire},
