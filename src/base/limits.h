@@ -71,8 +71,36 @@ _Static_assert((int)APPEND_ENTRIES_MAX <= (int)REPLICA_ENTRIES_MAX,
                "the replica fills in what the core sends");
 _Static_assert((int)REPLAY_ENTRIES_MAX <= (int)APPLY_ENTRIES_MAX,
                "one look into the log is no more than a turn");
+_Static_assert((int)REPLAY_BYTES_MAX <= (int)APPLY_BYTES_MAX,
+               "nor has it more bytes than are applied in one");
 _Static_assert((int)PROPOSE_BYTES_MAX <= (int)UNCOMMITTED_BYTES_MAX / 2,
                "a turn's proposal is taken while another is under way");
+_Static_assert((int)REPLICA_ENTRIES_MAX <= (int)APPLY_ENTRIES_MAX,
+               "what is proposed together is applied together");
+_Static_assert((int)FORWARDED_BYTES_MAX < (int)WAITING_BYTES_MAX &&
+                   (int)FORWARDED_COUNT_MAX < (int)WAITING_MAX,
+               "one follower's forwards do not make a leader BUSY");
+_Static_assert((int)SERVE_BYTES_MAX <= (int)TURN_WORK_MAX, "replies are made within a turn");
+_Static_assert((int)SERVE_BYTES_MAX <= (int)OWED_BYTES_MAX,
+               "what a turn serves may be owed to a node");
+
+/* ---- the keyspace (data/) ------------------------------------------------------------ */
+
+enum {
+    LAYERS_MAX = 8,               /* in memory, behind the one that is written */
+    LAYERS_FETCH_WORK = 4096,     /* a look into the kv costs as much as copying so many bytes */
+    LAYERS_HEAD_MAX = 4096,       /* read of a record whose payload is not asked for */
+    LAYERS_SCRATCH_MAX = 1 << 20, /* a larger buffer is given back at the next use */
+    CONVERT_BYTES_MAX = 64 << 20  /* of keys in an earlier format, sorted at once in memory */
+};
+_Static_assert(LAYERS_MAX >= 4, "one is stored, one goes to the checkpoint, views hold others");
+_Static_assert(LAYERS_MAX + 2 <= 32, "with active and the kv they are bits of a merge's set");
+_Static_assert(LAYERS_FETCH_WORK * 1024 <= TURN_WORK_MAX, "a turn has at least so many looks");
+_Static_assert(LAYERS_HEAD_MAX <= LAYERS_FETCH_WORK, "a head costs no more than the look itself");
+_Static_assert((int)LAYERS_SCRATCH_MAX < (int)APPLY_BYTES_MAX,
+               "a value that is kept at hand is one that a turn may fetch");
+_Static_assert((long long)VALUE_SIZE_MAX + LAYERS_HEAD_MAX < 0xffffffffLL,
+               "a value with its header has a size in 32 bits (data/overlay.h)");
 
 /* ---- the log (storage/) ------------------------------------------------------------- */
 

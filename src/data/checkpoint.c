@@ -82,7 +82,8 @@ static void count(struct slots **slots, uint64_t word, int64_t keys)
     layers_slots_add(*slots, record_word_slot(word), keys);
 }
 
-enum { HEAD_SIZE = 64 }; /* of a record: no less than its header */
+enum { HEAD_SIZE = 64 }; /* of a record */
+_Static_assert((int)RECORD_HEADER_MAX <= (int)HEAD_SIZE, "a head has the whole header");
 
 /* Has the kv, in which nothing of this checkpoint is yet, the merge's present name?  *space: of the
  * collection that it names there. */

@@ -16,8 +16,7 @@
 
 enum {
     CHANGED_BYTES_FACTOR = 8, /* a checkpoint also after this much was overwritten in place, or */
-    ENTRIES_MAX = 1000000,    /* after so many entries: the log to replay must not grow for ever */
-    CONVERT_BYTES = 64 << 20  /* sorted at once in memory */
+    ENTRIES_MAX = 1000000     /* after so many entries: the log to replay must not grow for ever */
 };
 
 static uint64_t hash_name(struct bytes name, uint64_t seed)
@@ -81,7 +80,7 @@ static void load_stored_state(struct db *db)
     bool is_old;
     db->persisted = record_state_decode(buffer_bytes(&db->value), db->options.cluster, &is_old);
     if (is_old)
-        db_convert_keys(db->kv, &db->persisted, db->options.cluster, CONVERT_BYTES);
+        db_convert_keys(db->kv, &db->persisted, db->options.cluster, CONVERT_BYTES_MAX);
     else
         db_convert_sweep(db->kv);
 }
@@ -242,6 +241,8 @@ void db_put(struct db *db, unsigned database, struct bytes key, enum db_type typ
     struct place place = key_place(db, database, key);
     unsigned char out[RECORD_HEADER_MAX];
     struct header header = {.type = type, .version = db->version, .deadline_ms = deadline_ms};
+    check(type != DB_NONE);
+    check(deadline_ms >= 0);
     size_t size = record_header_encode(out, &header);
     bool was_there = db->is_exact_wanted
                          ? layers_put(db, &place, bytes_of(out, size), value)
@@ -274,6 +275,8 @@ void db_put_collection(struct db *db, unsigned database, struct bytes key,
                             .space = record->space,
                             .elements_due_ms = record->elements_due_ms};
     struct header before;
+    check(record->type != DB_NONE);
+    check(record->deadline_ms >= 0);
     check(record->space < db->state.space_next);
     size_t size = record_header_encode(out, &header);
     if (!layers_put_key(db, &place, bytes_of(out, size), payload, &before))

@@ -9,11 +9,9 @@
 #include "base/fatal.h"
 #include "base/memory.h"
 
-enum {
-    SCRATCH_MAX = 1 << 20, /* a larger buffer is given back at the next use */
-    HEAD_MAX = 4096,       /* of a record, where its payload is not asked for */
-    ROOM_FRACTION = 4      /* of a record that grows: so much of it is added for the next times */
-};
+enum { ROOM_FRACTION = 4 }; /* of a record that grows: so much of it is added for the next times */
+
+_Static_assert((int)RECORD_HEADER_MAX <= (int)LAYERS_HEAD_MAX, "a head has the whole header");
 
 struct layer *layer_new(void)
 {
@@ -89,7 +87,7 @@ static void read_from_kv(struct db *db, size_t head_max)
     struct buffer key = db->key;
     db->key = db->sought;
     db->sought = key;
-    if (db->value.capacity > SCRATCH_MAX)
+    if (db->value.capacity > LAYERS_SCRATCH_MAX)
         buffer_deinit(&db->value);
     db->whole = 0;
     db->is_found = db->kv->ops->get_head(db->kv, KV_DATA, buffer_bytes(&db->key), head_max,
@@ -149,7 +147,7 @@ bool layers_get(struct db *db, const struct place *place, struct bytes *record)
 bool layers_look(struct db *db, const struct place *place, struct bytes *head, size_t *size)
 {
     const struct entry *entry = find_in(db->active, place);
-    if (entry ? entry->is_tombstone : !get_below(db, 0, place, HEAD_MAX, head))
+    if (entry ? entry->is_tombstone : !get_below(db, 0, place, LAYERS_HEAD_MAX, head))
         return false;
     if (entry)
         *head = entry_record(entry);
@@ -208,7 +206,7 @@ bool layers_put_key(struct db *db, const struct place *place, struct bytes heade
     note_change(db, place->name.size + entry->record_size);
     if (!is_known) {
         struct bytes record;
-        was_there = get_below(db, 0, place, HEAD_MAX, &record);
+        was_there = get_below(db, 0, place, LAYERS_HEAD_MAX, &record);
         overlay_resolve(active, place->space, entry, was_there ? BELOW_YES : BELOW_NO); /* L3 */
         if (was_there)
             *before = head_of(place, record);
@@ -270,6 +268,7 @@ void layers_splice(struct db *db, const struct place *place, struct bytes header
     struct bytes record;
     bool is_there = layers_get(db, place, &record);
     check(is_there);
+    check(offset <= VALUE_SIZE_MAX && part.size <= VALUE_SIZE_MAX - offset);
     size_t end = header.size + offset + part.size;
     size_t size = end > record.size ? end : record.size;
     struct entry *entry = find_in(db->active, place);
@@ -295,7 +294,7 @@ static bool bury(struct db *db, const struct place *place, struct header *before
     struct overlay *active = &db->active->tables[place->table];
     struct entry *entry = find_in(db->active, place);
     struct bytes record;
-    if (entry ? entry->is_tombstone : !get_below(db, 0, place, HEAD_MAX, &record))
+    if (entry ? entry->is_tombstone : !get_below(db, 0, place, LAYERS_HEAD_MAX, &record))
         return false;
     *before = head_of(place, entry ? entry_record(entry) : record);
     note_change(db, place->name.size);
@@ -391,7 +390,7 @@ static bool resolve_space(struct db *db, struct layer *layer, unsigned below, ui
             continue;
         struct place place = {TABLE_KEYS, space, iter.word, entry_name(iter.entry)};
         struct bytes record;
-        bool is_below = get_below(db, below, &place, HEAD_MAX, &record);
+        bool is_below = get_below(db, below, &place, LAYERS_HEAD_MAX, &record);
         overlay_resolve(overlay, space, iter.entry, is_below ? BELOW_YES : BELOW_NO);
         if (is_below)
             uncount(db, space, iter.word); /* L6 */

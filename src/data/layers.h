@@ -35,13 +35,12 @@
 #define DATA_LAYERS_H
 
 #include "base/fatal.h"
+#include "base/limits.h"
 #include "data/db.h"
 #include "data/effects.h"
 #include "data/overlay.h"
 #include "data/record.h"
 #include "data/slots.h"
-
-enum { LAYERS_MAX = 8 };
 
 struct layer {
     struct overlay tables[TABLES];
@@ -188,9 +187,6 @@ static inline bool layers_is_over(const struct db *db, int64_t deadline_ms)
 {
     return deadline_ms != 0 && deadline_ms <= db->now_ms;
 }
-
-/* What a look into the kv counts for beside the bytes of what it finds: db_work(). */
-enum { LAYERS_FETCH_WORK = 4096 };
 
 /* Counts keys of a database in and out. */
 void layers_count(struct db *db, unsigned database, unsigned slot, int64_t keys);

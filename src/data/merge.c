@@ -42,6 +42,7 @@ static void open_kv(struct merge *merge, uint64_t word_from)
 void merge_open(struct merge *merge, const struct sources *sources, enum table table,
                 uint64_t space, uint64_t word_from)
 {
+    check(sources->count <= LAYERS_MAX + 1);
     merge->sources = sources;
     merge->table = table;
     merge->space = space;

@@ -1,9 +1,16 @@
 /* Rows and pages of large collections: single ones, scans, and draws.  Loop thread. */
 #include "data/merge.h"
 
-static struct place row_place(uint64_t space, uint64_t word, struct bytes name)
+/* It was given out, to a collection: number 0 is nobody's. */
+static void check_space(const struct db *db, uint64_t space)
 {
     check(space > 0);
+    check(space < db->state.space_next);
+}
+
+static struct place row_place(const struct db *db, uint64_t space, uint64_t word, struct bytes name)
+{
+    check_space(db, space);
     return (struct place){.table = TABLE_ROWS, .space = space, .word = word, .name = name};
 }
 
@@ -15,14 +22,14 @@ uint64_t db_row_word(const struct db *db, struct bytes name)
 bool db_row_get(struct db *db, struct db_view *view, uint64_t space, uint64_t word,
                 struct bytes name, struct bytes *value)
 {
-    struct place place = row_place(space, word, name);
+    struct place place = row_place(db, space, word, name);
     return view ? layers_view_row(view, &place, value) : layers_get(db, &place, value);
 }
 
 bool db_row_put_parts(struct db *db, uint64_t space, uint64_t word, struct bytes name,
                       struct bytes head, struct bytes value)
 {
-    struct place place = row_place(space, word, name);
+    struct place place = row_place(db, space, word, name);
     return layers_put(db, &place, head, value);
 }
 
@@ -33,35 +40,35 @@ bool db_row_put(struct db *db, uint64_t space, uint64_t word, struct bytes name,
 
 bool db_row_delete(struct db *db, uint64_t space, uint64_t word, struct bytes name)
 {
-    struct place place = row_place(space, word, name);
+    struct place place = row_place(db, space, word, name);
     return layers_delete(db, &place);
 }
 
 /* ---- pages ------------------------------------------------------------------------ */
 
-static struct place page_place(uint64_t space, uint64_t number)
+static struct place page_place(const struct db *db, uint64_t space, uint64_t number)
 {
-    check(space > 0);
+    check_space(db, space);
     return (struct place){.table = TABLE_PAGES, .space = space, .word = number};
 }
 
 bool db_page_get(struct db *db, struct db_view *view, uint64_t space, uint64_t number,
                  struct bytes *page)
 {
-    struct place place = page_place(space, number);
+    struct place place = page_place(db, space, number);
     return view ? layers_view_row(view, &place, page) : layers_get(db, &place, page);
 }
 
 void db_page_put(struct db *db, uint64_t space, uint64_t number, struct bytes page)
 {
-    struct place place = page_place(space, number);
+    struct place place = page_place(db, space, number);
     struct bytes nothing = {0};
     layers_put(db, &place, nothing, page);
 }
 
 bool db_page_delete(struct db *db, uint64_t space, uint64_t number)
 {
-    struct place place = page_place(space, number);
+    struct place place = page_place(db, space, number);
     return layers_delete(db, &place);
 }
 
@@ -126,6 +133,9 @@ bool db_space_copy(struct db *db, uint64_t space, uint64_t to, bool is_of_pages,
 {
     enum table table = is_of_pages ? TABLE_PAGES : TABLE_ROWS;
     struct buffer rows = {0};
+    check_space(db, space);
+    check_space(db, to);
+    check(space != to);
     bool has_more = collect(db, table, space, word, limit, &rows);
     for (size_t at = 0; at < rows.size;) {
         struct row row;

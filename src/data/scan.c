@@ -73,6 +73,9 @@ enum {
     LIVE_TRIES_MAX = 100
 };
 
+_Static_assert(BUCKET_KEYS<BUCKET_SEATS && TRIES_MAX> 16 * BUCKET_SEATS / BUCKET_KEYS,
+               "a bucket has a seat for each, and one of them is found");
+
 /* The slot of the key that is number `rank` in the order of slots, and its number there. */
 static unsigned slot_of_rank(const struct slots *slots, uint64_t *rank)
 {
@@ -160,6 +163,8 @@ bool db_random(struct db *db, unsigned database, uint64_t seed, struct buffer *k
 /* ---- the hash of everything ------------------------------------------------------------ */
 
 enum { SALT_KEYS = 3, SALT_ROWS = SALT_KEYS + DB_DATABASES, SALT_PAGES, SALT_DEADLINES = 32 };
+_Static_assert((int)SALT_PAGES < (int)SALT_DEADLINES && (int)TABLE_DUE < (int)SALT_DEADLINES,
+               "each table of each database has a salt of its own");
 
 static uint64_t record_hash(const struct merge *merge, uint64_t salt)
 {

@@ -4,6 +4,7 @@
 
 #include <stdint.h>
 
+#include "base/fatal.h"
 #include "data/record.h"
 #include "storage/kv.h"
 
@@ -14,6 +15,7 @@ struct slots {
 
 static inline void layers_slots_add(struct slots *slots, unsigned slot, int64_t keys)
 {
+    check(slot < SLOTS);
     slots->slots[slot] += (uint64_t)keys;
     slots->groups[slot / RECORD_GROUP_SLOTS] += (uint64_t)keys;
 }

@@ -29,6 +29,8 @@ enum {
     LEVELS_MAX = 40        /* 2^64 entries have fewer */
 };
 
+_Static_assert(2 * PAGE_SMALL <= DB_TREE_PAGE_MAX, "two small pages fit into one");
+
 static const struct bytes nothing = {0};
 
 /* ---- the root ---------------------------------------------------------------- */

@@ -65,6 +65,7 @@ void client_free(struct client *client)
     struct clients *clients = client->clients;
     if (client->pipeline.count)
         replica_abandon(clients->options.replica, client->connection.id);
+    check(!client->stalled || clients->stalled_count > 0);
     if (client->stalled)
         clients->stalled_count--;
     stream_close(&client->stream);
@@ -150,6 +151,7 @@ static void check_input_limit(struct client *client)
 
 void client_let_go_of_input(struct client *client)
 {
+    check(client->parsed <= client->in.size);
     if (client->parsed < client->in.size)
         return;
     client->parsed = 0;

@@ -339,6 +339,7 @@ void client_execute(struct client *client)
             client->blocked = true;
             break;
         }
+        check(client->command_size <= client->in.size - client->parsed);
         client->parsed += client->command_size;
         client->command_size = 0;
     }

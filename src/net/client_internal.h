@@ -39,7 +39,7 @@ struct client {
     const char *doom;        /* why it is to be closed; NULL: it is not */
     bool in_turn;
     bool blocked; /* a complete command waits for the pipeline to drain */
-    bool stalled; /* and blocked: because the replica has no room */
+    bool stalled; /* blocked because the replica has no room; looked at again when it has */
     bool full;    /* commands wait for replies to be sent */
     bool ended;   /* the client sent its last byte */
     bool limits_authenticated;

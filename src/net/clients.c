@@ -1,6 +1,7 @@
 /* All clients: accepting, the end of a turn, limits and time. */
 #include <utlist.h>
 
+#include "base/fatal.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/memory.h"
@@ -24,6 +25,7 @@ static void remove_client(struct client *client)
     DL_DELETE(clients->all, client);
     if (client->in_turn && clients->turn)
         DL_DELETE2(clients->turn, client, turn_prev, turn_next);
+    check(clients->count > 0);
     clients->count--;
     client_free(client);
 }
@@ -35,6 +37,7 @@ void clients_free(struct clients *clients)
     {
         client_free(client);
     }
+    check(clients->stalled_count == 0);
     memory_free(clients);
 }
 

@@ -76,6 +76,7 @@ enum stream_result stream_read(struct stream *stream, void *data, size_t size, s
     check(size > 0); /* read() of nothing looks like the end */
     ssize_t got = read(stream->fd, data, size);
     *taken = got > 0 ? (size_t)got : 0;
+    check(*taken <= size);
     if (got > 0)
         return STREAM_SOME;
     if (got == 0)

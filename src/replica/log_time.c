@@ -136,9 +136,11 @@ void replica_log_time_tick(struct replica *replica)
     struct state_machine *machine = replica->options.machine;
     int64_t passed_ms = replica->now_ms - replica->log_time_at_ms;
     replica->log_time_at_ms = replica->now_ms;
+    check(passed_ms >= 0);
     take_clocks(replica);
     if (!replica_leads(replica))
         return;
+    int64_t before_ms = replica->log_time_ms;
     struct middle middle = middle_of(replica);
     if (middle.known && replica->log_time_ms > middle.high_ms) {
         replica->slowed_ms += passed_ms;
@@ -151,6 +153,7 @@ void replica_log_time_tick(struct replica *replica)
         replica->log_time_ms = applied_ms;
     if (middle.known && replica->log_time_ms < middle.low_ms)
         replica->log_time_ms = middle.low_ms;
+    check(replica->log_time_ms >= before_ms);
     note_distances(replica);
 }
 

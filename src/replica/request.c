@@ -16,6 +16,8 @@ struct request *request_new(enum request_kind kind, int protocol, uint64_t clien
                             struct blob *command, request_done *done, void *context)
 {
     struct request *request = memory_new(sizeof *request);
+    check(command);
+    check(protocol == 2 || protocol == 3);
     request->kind = kind;
     request->protocol = protocol;
     request->client = client;
@@ -268,6 +270,8 @@ enum request_outcome request_outcome_unanswered(const struct request *request)
 
 void replica_submit(struct replica *replica, struct request *request)
 {
+    check(request->origin == RAFT_NOBODY);
+    check(request->place == REQUEST_NOWHERE && !request->line);
     request_enter(replica, request);
 }
 

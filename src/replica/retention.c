@@ -3,6 +3,7 @@
  * Only below the persisted applied index, which is where a restart begins to replay; and of that
  * only what exceeds the bounds: the rest is kept for members that are behind.  Every node keeps
  * it, because any of them may lead next. */
+#include "base/fatal.h"
 #include "replica/replica_internal.h"
 
 /* In pieces, so that one pass stays short: it is called on every tick. */
@@ -14,6 +15,7 @@ void replica_trim_log(struct replica *replica)
     raft_index persisted = options->machine->ops->persisted_index(options->machine);
     raft_index first = replica->status.first.index;
     raft_index last = replica->status.last.index;
+    check(persisted <= replica->status.applied); /* N4 */
     uint64_t bytes = replica->status.log_bytes + (last - first) * ENTRY_OVERHEAD_BYTES;
     if (bytes <= options->log_bytes_max && last - first <= options->log_entries_max)
         return;
