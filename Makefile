@@ -71,6 +71,8 @@ $(BUILD)/lib$(1).a: $$(patsubst src/%.c,$(BUILD)/%.o,$$(wildcard src/$(1)/*.c))
 endef
 $(foreach d,$(DIRS),$(eval $(call library,$(d))))
 
+# A product and a sum are rounded each: what they give is the same on every machine.
+$(BUILD)/command/geo_math.o: CFLAGS += -ffp-contract=off
 $(BUILD)/%.o: src/%.c
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<

@@ -449,6 +449,52 @@ static const struct command_docs rows[] = {
      "key cursor:integer [MATCH pattern:pattern] [COUNT count:integer]",
      READS, VARYING},
 
+    /* Places. */
+    {"geoadd", "geo", "3.2.0", "O(log(N)) for each place", "Adds places to a sorted set.",
+     "key [condition=(NX|XX)] [CH] data=(longitude:double latitude:double member)...",
+     "RW update", ""},
+    {"geopos", "geo", "3.2.0", "O(1) for each place", "Returns where places are.",
+     "key [member...]", READS, ""},
+    {"geodist", "geo", "3.2.0", "O(1)", "Returns the distance between two places.",
+     "key member1 member2 [unit=(M|KM|FT|MI)]", READS, ""},
+    {"geohash", "geo", "3.2.0", "O(1) for each place", "Returns places as geohashes.",
+     "key [member...]", READS, ""},
+    {"geosearch", "geo", "6.2.0", "O(N+log(M)) with N places in the area around the shape",
+     "Returns the places in a circle or a box.",
+     "key from=(FROMMEMBER member|FROMLONLAT fromlonlat=(longitude:double latitude:double)) "
+     "by=(BYRADIUS circle=(radius:double unit=(M|KM|FT|MI))|"
+     "BYBOX box=(width:double height:double unit=(M|KM|FT|MI))) "
+     "[order=(ASC|DESC)] [count-block=(COUNT count:integer [ANY])] [WITHCOORD] [WITHDIST] "
+     "[WITHHASH]", READS, ""},
+    {"geosearchstore", "geo", "6.2.0", "O(N+log(M)) with N places in the area around the shape",
+     "Stores the places in a circle or a box.",
+     "destination:key source:key from=(FROMMEMBER member|FROMLONLAT "
+     "fromlonlat=(longitude:double latitude:double)) "
+     "by=(BYRADIUS circle=(radius:double unit=(M|KM|FT|MI))|"
+     "BYBOX box=(width:double height:double unit=(M|KM|FT|MI))) "
+     "[order=(ASC|DESC)] [count-block=(COUNT count:integer [ANY])] [STOREDIST]",
+     "OW update|RO access", ""},
+    {"georadius", "geo", "3.2.0", "O(N+log(M)) with N places in the area around the circle",
+     "Returns or stores the places in a circle.",
+     "key longitude:double latitude:double radius:double unit=(M|KM|FT|MI) [WITHCOORD] [WITHDIST] "
+     "[WITHHASH] [count-block=(COUNT count:integer [ANY])] [order=(ASC|DESC)] "
+     "[store=(STORE storekey:key|STOREDIST storedistkey:key)]", READS, ""},
+    {"georadius_ro", "geo", "3.2.10", "O(N+log(M)) with N places in the area around the circle",
+     "Returns the places in a circle.",
+     "key longitude:double latitude:double radius:double unit=(M|KM|FT|MI) [WITHCOORD] [WITHDIST] "
+     "[WITHHASH] [count-block=(COUNT count:integer [ANY])] [order=(ASC|DESC)]", READS, ""},
+    {"georadiusbymember", "geo", "3.2.0",
+     "O(N+log(M)) with N places in the area around the circle",
+     "Returns or stores the places around one of them.",
+     "key member radius:double unit=(M|KM|FT|MI) [WITHCOORD] [WITHDIST] "
+     "[WITHHASH] [count-block=(COUNT count:integer [ANY])] [order=(ASC|DESC)] "
+     "[store=(STORE storekey:key|STOREDIST storedistkey:key)]", READS, ""},
+    {"georadiusbymember_ro", "geo", "3.2.10",
+     "O(N+log(M)) with N places in the area around the circle",
+     "Returns the places around one of them.",
+     "key member radius:double unit=(M|KM|FT|MI) [WITHCOORD] [WITHDIST] "
+     "[WITHHASH] [count-block=(COUNT count:integer [ANY])] [order=(ASC|DESC)]", READS, ""},
+
     /* Keys. */
     {"del", "generic", "1.0.0", "O(N)", "Deletes keys.",
      "key...", "RM delete", SUM_OF_SHARDS},

@@ -272,16 +272,43 @@ uint64_t ordered_cut(struct ordered *ordered, uint64_t rank, uint64_t count)
 
 /* ---- saving ---------------------------------------------------------------------- */
 
+/* `large` has LARGE_SIZE bytes. */
+static struct bytes payload_of(const struct ordered *ordered, unsigned char *large)
+{
+    if (!ordered->record.space)
+        return buffer_bytes(&ordered->page);
+    large[0] = FORM_LARGE;
+    db_tree_root_encode(large + 1, &ordered->tree.root);
+    return bytes_of(large, LARGE_SIZE);
+}
+
+void ordered_put_aside(const struct ordered *ordered, struct buffer *aside)
+{
+    unsigned char large[LARGE_SIZE];
+    buffer_append(aside, &ordered->record.space, sizeof ordered->record.space);
+    buffer_append_bytes(aside, payload_of(ordered, large));
+}
+
+void ordered_take_back(struct ordered *ordered, struct bytes aside)
+{
+    size_t size = sizeof ordered->record.space;
+    check(aside.size > size && ordered->count == 0);
+    memcpy(&ordered->record.space, aside.data, size);
+    struct bytes payload = bytes_of((const char *)aside.data + size, aside.size - size);
+    if (ordered->record.space) {
+        look_large(ordered, payload);
+    } else if (payload.size > ordered->page.size) { /* it has entries */
+        buffer_clear(&ordered->page);
+        look_small(ordered, payload);
+    }
+}
+
 void ordered_save(struct ordered *ordered, const char *event)
 {
-    unsigned char large[LARGE_SIZE] = {FORM_LARGE};
-    struct bytes payload = buffer_bytes(&ordered->page);
-    if (ordered->record.space) {
-        db_tree_root_encode(large + 1, &ordered->tree.root);
-        payload = bytes_of(large, sizeof large);
-    }
+    unsigned char large[LARGE_SIZE];
     db_effects_name(ordered->db, event);
-    db_put_collection(ordered->db, ordered->database, ordered->key, &ordered->record, payload);
+    db_put_collection(ordered->db, ordered->database, ordered->key, &ordered->record,
+                      payload_of(ordered, large));
     if (ordered->count > 0)
         return;
     db_effects_name(ordered->db, "del");

@@ -24,6 +24,24 @@ void sorted_put(struct ordered *set, struct bytes member, double score, bool is_
 bool sorted_remove(struct ordered *set, struct bytes member); /* false: not a member */
 uint64_t sorted_rank(const struct ordered *set, struct bytes member, double score);
 
+/* ZADD's options; `first`: of the words behind them. */
+struct sorted_options {
+    bool nx, xx, gt, lt, ch, incr;
+    uint32_t first;
+};
+
+enum sorted_outcome {
+    SORTED_NOTHING,
+    SORTED_ADDED,
+    SORTED_UPDATED,
+    SORTED_SAME,
+    SORTED_NOT_A_NUMBER
+};
+
+/* *score becomes the member's new one. */
+enum sorted_outcome sorted_add(struct ordered *set, const struct sorted_options *options,
+                               struct bytes member, double *score);
+
 /* How many entries are below {bits, member}, in the order of the keys. */
 uint64_t sorted_below(const struct ordered *set, uint64_t bits, struct bytes member);
 

@@ -11,12 +11,7 @@
 
 /* ---- ZADD, ZINCRBY ------------------------------------------------------------------ */
 
-struct add_options {
-    bool nx, xx, gt, lt, ch, incr;
-    uint32_t first; /* of the words behind them */
-};
-
-static bool take_option(struct add_options *options, struct bytes word)
+static bool take_option(struct sorted_options *options, struct bytes word)
 {
     struct {
         const char *name;
@@ -29,7 +24,7 @@ static bool take_option(struct add_options *options, struct bytes word)
     return false;
 }
 
-static const char *option_error(const struct add_options *options, uint32_t pairs)
+static const char *option_error(const struct sorted_options *options, uint32_t pairs)
 {
     if (options->nx && options->xx)
         return "ERR XX and NX options at the same time are not compatible";
@@ -42,9 +37,9 @@ static const char *option_error(const struct add_options *options, uint32_t pair
 }
 
 /* False: answered. */
-static bool read_add(struct call *call, struct add_options *options)
+static bool read_add(struct call *call, struct sorted_options *options)
 {
-    *options = (struct add_options){.first = 2};
+    *options = (struct sorted_options){.first = 2};
     while (options->first < call->argc && take_option(options, call->argv[options->first]))
         options->first++;
     uint32_t words = call->argc - options->first;
@@ -62,51 +57,49 @@ static bool read_add(struct call *call, struct add_options *options)
 
 bool words_zadd(struct call *call)
 {
-    struct add_options options;
+    struct sorted_options options;
     return read_add(call, &options);
 }
 
-enum outcome { NOTHING, ADDED, UPDATED, SAME, NOT_A_NUMBER };
-
-/* *score becomes the member's new one. */
-static enum outcome add(struct ordered *set, const struct add_options *options, struct bytes member,
-                        double *score)
+enum sorted_outcome sorted_add(struct ordered *set, const struct sorted_options *options,
+                               struct bytes member, double *score)
 {
     double before = 0;
     bool is_there = sorted_find(set, member, &before);
     if (is_there ? options->nx : options->xx)
-        return NOTHING;
+        return SORTED_NOTHING;
     if (is_there && options->incr)
         *score += before;
     if (isnan(*score))
-        return NOT_A_NUMBER;
+        return SORTED_NOT_A_NUMBER;
     if (is_there && ((options->lt && *score >= before) || (options->gt && *score <= before)))
-        return NOTHING;
+        return SORTED_NOTHING;
     if (is_there && *score == before)
-        return SAME;
+        return SORTED_SAME;
     sorted_put(set, member, *score, is_there, before);
-    return is_there ? UPDATED : ADDED;
+    return is_there ? SORTED_UPDATED : SORTED_ADDED;
 }
 
-static void reply_added(struct call *call, enum outcome outcome, double score)
+static void reply_added(struct call *call, enum sorted_outcome outcome, double score)
 {
-    if (outcome == NOT_A_NUMBER)
+    if (outcome == SORTED_NOT_A_NUMBER)
         reply_error(call->reply, "ERR resulting score is not a number (NaN)");
-    else if (outcome == NOTHING)
+    else if (outcome == SORTED_NOTHING)
         reply_null(call->reply);
     else
         reply_double(call->reply, score);
 }
 
-static void increase(struct call *call, const struct add_options *options)
+static void increase(struct call *call, const struct sorted_options *options)
 {
     struct ordered set;
     double score;
     bool is_number = sorted_parse(call->argv[options->first], &score);
     check(is_number);
     if (ordered_open(&set, call, call->argv[1], DB_ZSET)) {
-        enum outcome outcome = add(&set, options, call->argv[options->first + 1], &score);
-        if (outcome == ADDED || outcome == UPDATED)
+        enum sorted_outcome outcome =
+            sorted_add(&set, options, call->argv[options->first + 1], &score);
+        if (outcome == SORTED_ADDED || outcome == SORTED_UPDATED)
             ordered_save(&set, "zincr");
         reply_added(call, outcome, score);
     }
@@ -115,7 +108,7 @@ static void increase(struct call *call, const struct add_options *options)
 
 void cmd_zadd(struct call *call)
 {
-    struct add_options options;
+    struct sorted_options options;
     struct ordered set;
     struct walk_state *walk = call->walk;
     int64_t added = 0, updated = 0;
@@ -131,9 +124,9 @@ void cmd_zadd(struct call *call)
         for (uint32_t i = call_slice(call, options.first); call_takes(call, i); i += 2) {
             double score;
             sorted_parse(call->argv[i], &score);
-            enum outcome outcome = add(&set, &options, call->argv[i + 1], &score);
-            added += outcome == ADDED;
-            updated += outcome == UPDATED;
+            enum sorted_outcome outcome = sorted_add(&set, &options, call->argv[i + 1], &score);
+            added += outcome == SORTED_ADDED;
+            updated += outcome == SORTED_UPDATED;
         }
         if (added || updated)
             ordered_save(&set, "zadd");
@@ -152,7 +145,7 @@ bool words_zincrby(struct call *call)
 
 void cmd_zincrby(struct call *call)
 {
-    struct add_options options = {.incr = true, .first = 2};
+    struct sorted_options options = {.incr = true, .first = 2};
     if (words_zincrby(call))
         increase(call, &options);
 }

@@ -16,6 +16,7 @@
 #include "command/bits.h"
 #include "command/commands.h"
 #include "command/exec_form.h"
+#include "command/geo.h"
 #include "command/lists.h"
 #include "command/sorted_sets.h"
 
@@ -204,6 +205,18 @@ const struct command command_rows[] = {
     {"zintercard",           -3, R | ZSET | CMD_MOVABLE_KEYS,  NO_KEYS,  cmd_zunion, words_zunion},
     {"zrandmember",          -2, R | ZSET,                     ONE_KEY,  cmd_zrandmember},
     {"zscan",                -3, R | ZSET,                     ONE_KEY,  cmd_zscan},
+
+    /* Places. */
+    {"geoadd",               -5, W | GEO | OOM,                ONE_KEY,  cmd_geoadd, words_geoadd},
+    {"geopos",               -2, R | GEO,                      ONE_KEY,  cmd_geopos},
+    {"geodist",              -4, R | GEO,                      ONE_KEY,  cmd_geodist},
+    {"geohash",              -2, R | GEO,                      ONE_KEY,  cmd_geohash},
+    {"geosearch",            -7, R | GEO,                      ONE_KEY,  cmd_geosearch},
+    {"geosearchstore",       -8, W | GEO | OOM,                TWO_KEYS, cmd_geosearch, words_geosearch},
+    {"georadius",            -6, W | GEO | OOM | CMD_MOVABLE_KEYS, ONE_KEY, cmd_geosearch, words_geosearch},
+    {"georadius_ro",         -6, R | GEO,                      ONE_KEY,  cmd_geosearch},
+    {"georadiusbymember",    -5, W | GEO | OOM | CMD_MOVABLE_KEYS, ONE_KEY, cmd_geosearch, words_geosearch},
+    {"georadiusbymember_ro", -5, R | GEO,                      ONE_KEY,  cmd_geosearch},
 
     /* Keys. */
     {"del",               -2, W | KSP,                           ALL_KEYS, cmd_del},
