@@ -184,6 +184,11 @@ command_fn cmd_sort, cmd_sort_ro;
 command_words_fn words_sort;
 /* Whether a SORT leaves all as it is, so that SORT_RO says the same; wrong words do not. */
 bool sort_is_read(const struct call *call);
+/* memory_command.c */
+command_fn cmd_memory_usage, cmd_memory_doctor, cmd_memory_malloc_stats, cmd_memory_purge;
+command_fn cmd_memory_stats, cmd_memory_help;
+/* lolwut.c, wait.c */
+command_fn cmd_lolwut, cmd_wait, cmd_waitaof;
 /* databases.c */
 command_fn cmd_select, cmd_swapdb, cmd_move;
 command_words_fn words_swapdb, words_move;
