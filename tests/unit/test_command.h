@@ -256,6 +256,21 @@ static inline void world_deinit(struct world *world)
     world->kv->ops->close(world->kv);
 }
 
+/* For a test of cmocka's: a world in *state. */
+static inline int world_set_up(void **state)
+{
+    *state = memory_new(sizeof(struct world));
+    world_init(*state);
+    return 0;
+}
+
+static inline int world_tear_down(void **state)
+{
+    world_deinit(*state);
+    memory_free(*state);
+    return 0;
+}
+
 /* ---- typing ----------------------------------------------------------------------------- */
 
 static inline void world_apply(struct world *world, struct bytes encoded, struct buffer *out)

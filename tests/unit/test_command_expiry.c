@@ -275,29 +275,15 @@ static void test_nobody_can_say_it(void **state)
     assert_int_equal(world->last_class, COMMAND_REFUSED);
 }
 
-static int setup(void **state)
-{
-    *state = memory_new(sizeof(struct world));
-    world_init(*state);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    world_deinit(*state);
-    memory_free(*state);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_given_and_asked, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_conditions, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_strings, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_passing, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_ticks, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_nobody_can_say_it, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_given_and_asked, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(test_conditions, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(test_strings, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(test_passing, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(test_ticks, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(test_nobody_can_say_it, world_set_up, world_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -528,21 +528,7 @@ static void test_word_bound(void **state)
     memory_free(argv);
 }
 
-static int setup(void **state)
-{
-    *state = memory_new(sizeof(struct world));
-    world_init(*state);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    world_deinit(*state);
-    memory_free(*state);
-    return 0;
-}
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, world_set_up, world_tear_down)
 
 int main(void)
 {

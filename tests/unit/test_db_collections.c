@@ -7,12 +7,11 @@
  * unresolved name was looked at, cannot be seen. */
 #include <stdio.h>
 
-#include "kv_memory.h"
-#include "test_db.h"
+#include "test_db_run.h"
 
 #include "data/layers.h"
 
-enum { KEYS = 12, BASES = 3, ELEMENTS = 200, CLUSTER = 7, ENTRIES = 2000, RUNS = 12, VIEWS = 2 };
+enum { KEYS = 12, BASES = 3, ELEMENTS = 200, CLUSTER = DB_RUN_CLUSTER, ENTRIES = 2000, RUNS = 12 };
 
 static const unsigned database_of[BASES] = {0, 3, DB_DATABASES - 1};
 
@@ -27,29 +26,6 @@ struct model_key {
 struct model {
     struct model_key key[BASES][KEYS];
 };
-
-struct run {
-    uint64_t seed, dice, index;
-    struct kv *kv, *reference_kv;
-    struct db *db, *reference;
-    struct db_options options;
-    struct model model;
-    struct {
-        struct db_view *view; /* NULL: none */
-        struct model model;
-    } views[VIEWS];
-};
-
-struct text {
-    char bytes[32];
-    size_t size;
-};
-
-static struct bytes name(struct text *text, const char *kind, unsigned number)
-{
-    text->size = (size_t)snprintf(text->bytes, sizeof text->bytes, "%s%u", kind, number);
-    return bytes_of(text->bytes, text->size);
-}
 
 static struct bytes value_of(const uint32_t *value)
 {
@@ -143,7 +119,7 @@ static void apply_one(struct db *db, struct model *model, uint64_t *dice)
     }
 }
 
-static void apply(struct db *db, struct model *model, uint64_t seed, uint64_t index)
+static void apply(struct db *db, void *model, uint64_t seed, uint64_t index)
 {
     uint64_t dice = seed ^ index * 0x9e3779b97f4a7c15ull;
     db_begin(db, seed);
@@ -193,8 +169,10 @@ static void compare_rows(struct db *db, struct db_view *view, uint64_t space,
     }
 }
 
-static void compare(struct db *db, struct db_view *view, const struct model *model)
+static void compare(struct db *db, struct db_view *view, const void *expected_model, uint64_t index)
 {
+    const struct model *model = expected_model;
+    (void)index;
     for (unsigned base = 0; base < BASES; base++) {
         for (unsigned k = 0; k < KEYS; k++) {
             const struct model_key *expected = &model->key[base][k];
@@ -214,146 +192,32 @@ static void compare(struct db *db, struct db_view *view, const struct model *mod
     }
 }
 
-static void wake(void *context)
-{
-    (void)context; /* disturb() polls at random */
-}
-
 /* ---- runs ------------------------------------------------------------------------------ */
 
-static void release_views(struct run *run)
+static void finish(struct db_run *run)
 {
-    for (unsigned i = 0; i < VIEWS; i++) {
-        if (run->views[i].view)
-            db_view_release(run->views[i].view);
-        run->views[i].view = NULL;
-    }
-}
-
-static void crash(struct run *run)
-{
-    release_views(run);
-    db_close(run->db);
-    kv_memory_crash(mortal_of(run->kv)->inner);
-    mortal_set_lives(run->kv, -1);
-    run->db = db_open(run->kv, &run->options);
-    memset(&run->model, 0, sizeof run->model);
-    /* The model has no past: it is made again by a db that is thrown away. */
-    struct kv *kv = kv_memory_open();
-    struct db *db = db_open(kv, &run->options);
-    for (uint64_t i = 1; i <= db_applied_index(run->db); i++)
-        apply(db, &run->model, run->seed, i);
-    db_close(db);
-    kv->ops->close(kv);
-    uint64_t index = run->index;
-    for (run->index = db_applied_index(run->db); run->index < index; run->index++)
-        apply(run->db, &run->model, run->seed, run->index + 1);
-}
-
-static void take_view(struct run *run, unsigned i)
-{
-    if (run->views[i].view) {
-        compare(run->db, run->views[i].view, &run->views[i].model);
-        db_view_release(run->views[i].view);
-        run->views[i].view = NULL;
-        return;
-    }
-    run->views[i].view = db_view_new(run->db);
-    run->views[i].model = run->model;
-}
-
-static void disturb(struct run *run)
-{
-    uint64_t what = prng_below(&run->dice, 300);
-    if (what < 5)
-        db_checkpoint(run->db);
-    else if (what < 15)
-        db_resolve(run->db, prng_below(&run->dice, 20));
-    else if (what < 25)
-        take_view(run, (unsigned)prng_below(&run->dice, VIEWS));
-    else if (what < 27)
-        compare(run->db, NULL, &run->model);
-    else if (what < 60)
-        db_poll(run->db);
-    else if (what == 60)
-        mortal_set_lives(run->kv, (int)prng_below(&run->dice, 6));
-    if (mortal_is_dead(run->kv)) /* what it reads from now on may be anything */
-        crash(run);
-}
-
-static uint64_t rows_of(struct kv *kv, const char *kind)
-{
-    return stored_keys(kv, bytes_from_string(kind));
-}
-
-static void end_entry(struct run *run)
-{
-    run->index++;
-    db_applied(run->db, run->index, 1, (int64_t)run->index);
-}
-
-/* All of it: none is under way, none is due. */
-static void store(struct run *run)
-{
-    end_entry(run);
-    db_wait(run->db);
-    db_checkpoint(run->db);
-    db_wait(run->db);
-}
-
-static void finish(struct run *run)
-{
-    release_views(run);
-    compare(run->db, NULL, &run->model);
-    assert_int_equal(db_hash(run->db), db_hash(run->reference));
     for (unsigned base = 0; base < BASES; base++)
         for (unsigned k = 0; k < KEYS; k++) {
             struct text text;
             db_delete(run->db, database_of[base], name(&text, "key", k));
         }
-    store(run);
-    assert_int_equal(rows_of(run->kv, "r"), 0);
-    store(run); /* what was found dead by a checkpoint that could not sweep goes with the next */
-    assert_int_equal(rows_of(run->kv, "u"), 0);
-    assert_int_equal(rows_of(run->kv, "v"), 0);
-}
-
-static void run_once(uint64_t seed, uint64_t checkpoint_bytes, bool has_thread)
-{
-    struct run *run = memory_new(sizeof *run);
-    run->seed = seed;
-    run->dice = seed + 1;
-    run->options = (struct db_options){
-        .cluster = CLUSTER, .checkpoint_bytes = checkpoint_bytes, .wake = has_thread ? wake : NULL};
-    struct db_options never = {.cluster = CLUSTER, .checkpoint_bytes = UINT64_MAX};
-    run->kv = mortal_open(kv_memory_open());
-    run->db = db_open(run->kv, &run->options);
-    run->reference_kv = kv_memory_open();
-    run->reference = db_open(run->reference_kv, &never);
-    struct model *ignored = memory_new(sizeof *ignored);
-    while (run->index < ENTRIES) {
-        run->index++;
-        apply(run->db, &run->model, seed, run->index);
-        apply(run->reference, ignored, seed, run->index);
-        disturb(run);
-    }
-    if (mortal_is_dead(run->kv))
-        crash(run);
-    mortal_set_lives(run->kv, -1);
-    finish(run);
-    db_close(run->db);
-    db_close(run->reference);
-    run->kv->ops->close(run->kv);
-    run->reference_kv->ops->close(run->reference_kv);
-    memory_free(ignored);
-    memory_free(run);
+    db_run_store(run);
+    assert_int_equal(db_run_rows(run, "r"), 0);
+    db_run_store(run); /* what a checkpoint found dead that could not sweep goes with the next */
+    assert_int_equal(db_run_rows(run, "u"), 0);
+    assert_int_equal(db_run_rows(run, "v"), 0);
 }
 
 static void test_random_collections(void **state)
 {
+    static const struct db_run_kind kind = {sizeof(struct model), ENTRIES, apply, compare};
     (void)state;
-    for (uint64_t seed = 1; seed <= RUNS; seed++)
-        run_once(seed, seed % 2 ? 200000 : 1000000000, seed % 3 == 0);
+    for (uint64_t seed = 1; seed <= RUNS; seed++) {
+        struct db_run *run = db_run_new(&kind, seed, seed % 2 ? 200000 : 1000000000, seed % 3 == 0);
+        db_run_all(run);
+        finish(run);
+        db_run_free(run);
+    }
 }
 
 /* ---- single promises ------------------------------------------------------------------- */
@@ -404,14 +268,14 @@ static void test_written_over_without_a_look_is_swept(void **state)
     setup(&f);
     make(&f, "k", 1000);
     db_checkpoint(f.db);
-    assert_int_equal(rows_of(f.kv, "u"), 1000);
+    assert_int_equal(stored_keys(f.kv, bytes_from_string("u")), 1000);
     db_put(f.db, 0, bytes_from_string("k"), DB_STRING, bytes_from_string("x"), 0);
     applied(&f);
     db_checkpoint(f.db); /* finds out what it was, and sweeps */
     applied(&f);
     db_checkpoint(f.db);
-    assert_int_equal(rows_of(f.kv, "u"), 0);
-    assert_int_equal(rows_of(f.kv, "v"), 0);
+    assert_int_equal(stored_keys(f.kv, bytes_from_string("u")), 0);
+    assert_int_equal(stored_keys(f.kv, bytes_from_string("v")), 0);
     teardown(&f);
 }
 
@@ -430,8 +294,8 @@ static void test_flushed_database_takes_its_collections_along(void **state)
     db_flush(f.db, 0);
     applied(&f);
     db_checkpoint(f.db);
-    assert_int_equal(rows_of(f.kv, "u"), 10);
-    assert_int_equal(rows_of(f.kv, "v"), 1);
+    assert_int_equal(stored_keys(f.kv, bytes_from_string("u")), 10);
+    assert_int_equal(stored_keys(f.kv, bytes_from_string("v")), 1);
     struct db_record found;
     assert_true(db_find(f.db, NULL, 1, bytes_from_string("m"), &found, NULL));
     assert_int_equal(found.space, kept);

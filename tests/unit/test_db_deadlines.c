@@ -7,12 +7,19 @@
  * checkpoints applies the same: equal hashes show that what is due is found wherever it lies. */
 #include <stdio.h>
 
-#include "kv_memory.h"
-#include "test_db.h"
+#include "test_db_run.h"
 
 #include "data/layers.h"
 
-enum { KEYS = 16, BASES = 3, CLUSTER = 7, ENTRIES = 1500, RUNS = 6, ELEMENTS = 5, FAR = 40 };
+enum {
+    KEYS = 16,
+    BASES = 3,
+    CLUSTER = DB_RUN_CLUSTER,
+    ENTRIES = 1500,
+    RUNS = 6,
+    ELEMENTS = 5,
+    FAR = 40
+};
 
 static const unsigned database_of[BASES] = {0, 3, DB_DATABASES - 1};
 
@@ -26,28 +33,6 @@ struct model_key {
 struct model {
     struct model_key key[BASES][KEYS];
 };
-
-struct run {
-    uint64_t seed, dice, index;
-    struct kv *kv, *reference_kv;
-    struct db *db, *reference;
-    struct db_options options;
-    struct model model;
-    struct db_view *view; /* NULL: none */
-    struct model view_model;
-    int64_t view_ms;
-};
-
-struct text {
-    char bytes[32];
-    size_t size;
-};
-
-static struct bytes name(struct text *text, const char *kind, unsigned number)
-{
-    text->size = (size_t)snprintf(text->bytes, sizeof text->bytes, "%s%u", kind, number);
-    return bytes_of(text->bytes, text->size);
-}
 
 static bool is_there(const struct model_key *key, int64_t now_ms)
 {
@@ -156,7 +141,7 @@ static void apply_one(struct db *db, struct model *model, int64_t now_ms, uint64
     }
 }
 
-static void apply(struct db *db, struct model *model, uint64_t seed, uint64_t index)
+static void apply(struct db *db, void *model, uint64_t seed, uint64_t index)
 {
     uint64_t dice = seed ^ index * 0x9e3779b97f4a7c15ull;
     int64_t now_ms = (int64_t)index;
@@ -178,8 +163,10 @@ static void count_key(void *context, struct bytes key, enum db_type type)
 }
 
 /* As a reader sees it at that time. */
-static void compare(struct db *db, struct db_view *view, const struct model *model, int64_t now_ms)
+static void compare(struct db *db, struct db_view *view, const void *expected_model, uint64_t index)
 {
+    const struct model *model = expected_model;
+    int64_t now_ms = (int64_t)index;
     db_at(db, now_ms, false);
     for (unsigned base = 0; base < BASES; base++) {
         unsigned living = 0, given = 0;
@@ -202,80 +189,7 @@ static void compare(struct db *db, struct db_view *view, const struct model *mod
     }
 }
 
-static void wake(void *context)
-{
-    (void)context; /* disturb() polls at random */
-}
-
 /* ---- runs ------------------------------------------------------------------------------ */
-
-static void release_view(struct run *run)
-{
-    if (run->view)
-        db_view_release(run->view);
-    run->view = NULL;
-}
-
-static void crash(struct run *run)
-{
-    release_view(run);
-    db_close(run->db);
-    kv_memory_crash(mortal_of(run->kv)->inner);
-    mortal_set_lives(run->kv, -1);
-    run->db = db_open(run->kv, &run->options);
-    memset(&run->model, 0, sizeof run->model);
-    /* The model has no past: it is made again by a db that is thrown away. */
-    struct kv *kv = kv_memory_open();
-    struct db *db = db_open(kv, &run->options);
-    for (uint64_t i = 1; i <= db_applied_index(run->db); i++)
-        apply(db, &run->model, run->seed, i);
-    db_close(db);
-    kv->ops->close(kv);
-    uint64_t index = run->index;
-    for (run->index = db_applied_index(run->db); run->index < index; run->index++)
-        apply(run->db, &run->model, run->seed, run->index + 1);
-}
-
-static void take_view(struct run *run)
-{
-    if (run->view) {
-        compare(run->db, run->view, &run->view_model, run->view_ms);
-        release_view(run);
-        return;
-    }
-    run->view = db_view_new(run->db);
-    run->view_model = run->model;
-    run->view_ms = (int64_t)run->index;
-}
-
-static void disturb(struct run *run)
-{
-    uint64_t what = prng_below(&run->dice, 300);
-    if (what < 5)
-        db_checkpoint(run->db);
-    else if (what < 15)
-        db_resolve(run->db, prng_below(&run->dice, 20));
-    else if (what < 25)
-        take_view(run);
-    else if (what < 35)
-        compare(run->db, NULL, &run->model, (int64_t)run->index);
-    else if (what < 60)
-        db_poll(run->db);
-    else if (what == 60)
-        mortal_set_lives(run->kv, (int)prng_below(&run->dice, 6));
-    if (mortal_is_dead(run->kv)) /* what it reads from now on may be anything */
-        crash(run);
-}
-
-/* All of it: none is under way, none is due. */
-static void store(struct run *run)
-{
-    run->index++;
-    db_applied(run->db, run->index, 1, (int64_t)run->index);
-    db_wait(run->db);
-    db_checkpoint(run->db);
-    db_wait(run->db);
-}
 
 static void expire_all(struct db *db, int64_t now_ms)
 {
@@ -287,67 +201,42 @@ static void expire_all(struct db *db, int64_t now_ms)
 }
 
 /* Whoever has no deadline stays. */
-static void finish(struct run *run)
+static void finish(struct db_run *run)
 {
-    int64_t end_ms = (int64_t)run->index + FAR;
-    uint64_t living = 0, keys = 0;
-    release_view(run);
-    mortal_set_lives(run->kv, -1); /* it lives: disturb() looked */
-    compare(run->db, NULL, &run->model, (int64_t)run->index);
-    assert_int_equal(db_hash(run->db), db_hash(run->reference));
-    expire_all(run->db, end_ms);
-    expire_all(run->reference, end_ms);
-    compare(run->db, NULL, &run->model, end_ms);
+    const struct model *model = run->model;
+    uint64_t end = run->index + FAR, living = 0, keys = 0;
+    expire_all(run->db, (int64_t)end);
+    expire_all(run->reference, (int64_t)end);
+    compare(run->db, NULL, model, end);
     assert_int_equal(db_hash(run->db), db_hash(run->reference));
     for (unsigned base = 0; base < BASES; base++) {
         keys += db_size(run->db, database_of[base]);
         for (unsigned k = 0; k < KEYS; k++)
-            living += is_there(&run->model.key[base][k], end_ms);
+            living += is_there(&model->key[base][k], (int64_t)end);
     }
     assert_int_equal(keys, living);
     assert_true(db_due_ms(run->db) == INT64_MAX);
     for (unsigned base = 0; base < BASES; base++)
         db_flush(run->db, database_of[base]);
-    store(run);
-    store(run); /* what was found dead by a checkpoint that could not sweep goes with the next */
-    assert_int_equal(stored_keys(run->kv, bytes_from_string("r")), 0);
-    assert_int_equal(stored_keys(run->kv, bytes_from_string("u")), 0);
-    assert_int_equal(stored_keys(run->kv, bytes_from_string("v")), 0);
-    assert_int_equal(stored_keys(run->kv, bytes_from_string("w")), 0);
-}
-
-static void run_once(uint64_t seed, uint64_t checkpoint_bytes, bool has_thread)
-{
-    struct run *run = memory_new(sizeof *run);
-    run->seed = seed;
-    run->dice = seed + 1;
-    run->options = (struct db_options){
-        .cluster = CLUSTER, .checkpoint_bytes = checkpoint_bytes, .wake = has_thread ? wake : NULL};
-    struct db_options never = {.cluster = CLUSTER, .checkpoint_bytes = UINT64_MAX};
-    run->kv = mortal_open(kv_memory_open());
-    run->db = db_open(run->kv, &run->options);
-    run->reference_kv = kv_memory_open();
-    run->reference = db_open(run->reference_kv, &never);
-    struct model unused = {0};
-    for (uint64_t i = 1; i <= ENTRIES; i++) {
-        apply(run->reference, &unused, seed, i);
-        apply(run->db, &run->model, seed, i);
-        run->index = i;
-        disturb(run);
-    }
-    finish(run);
-    db_close(run->db);
-    db_close(run->reference);
-    run->kv->ops->close(run->kv);
-    run->reference_kv->ops->close(run->reference_kv);
-    memory_free(run);
+    db_run_store(run);
+    db_run_store(run); /* what a checkpoint found dead that could not sweep goes with the next */
+    assert_int_equal(db_run_rows(run, "r"), 0);
+    assert_int_equal(db_run_rows(run, "u"), 0);
+    assert_int_equal(db_run_rows(run, "v"), 0);
+    assert_int_equal(db_run_rows(run, "w"), 0);
 }
 
 static void test_random(void **state)
 {
+    static const struct db_run_kind kind = {sizeof(struct model), ENTRIES, apply, compare};
     (void)state;
-    for (uint64_t seed = 1; seed <= RUNS; seed++)
-        run_once(seed, seed % 3 == 0 ? UINT64_MAX : 1500 + 400 * seed, seed % 2 == 0);
+    for (uint64_t seed = 1; seed <= RUNS; seed++) {
+        uint64_t checkpoint_bytes = seed % 3 == 0 ? UINT64_MAX : 1500 + 400 * seed;
+        struct db_run *run = db_run_new(&kind, seed, checkpoint_bytes, seed % 2 == 0);
+        db_run_all(run);
+        finish(run);
+        db_run_free(run);
+    }
 }
 
 /* ---- by hand --------------------------------------------------------------------------- */

@@ -323,8 +323,7 @@ static void test_changes_beside_a_checkpoint(void **state)
 
 static int setup(void **state)
 {
-    *state = memory_new(sizeof(struct world));
-    world_init(*state);
+    world_set_up(state);
     heard = (struct heard){.listener.effect = hear, .world = *state};
     command_machine_listen(((struct world *)*state)->machine, &heard.listener);
     return 0;
@@ -332,8 +331,7 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-    world_deinit(*state);
-    memory_free(*state);
+    world_tear_down(state);
     buffer_deinit(&heard.text);
     return 0;
 }

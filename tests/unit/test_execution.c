@@ -212,19 +212,11 @@ static int setup(void **state)
     incr[1] = bytes_from_string("n");
     row = command_lookup(incr[0]);
     counts = (struct counts){.observer = {.begin = begin, .end = end}};
-    *state = memory_new(sizeof(struct world));
-    world_init(*state);
+    world_set_up(state);
     return 0;
 }
 
-static int teardown(void **state)
-{
-    world_deinit(*state);
-    memory_free(*state);
-    return 0;
-}
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, world_tear_down)
 
 int main(void)
 {

@@ -266,21 +266,7 @@ static void test_long_ones_are_done_in_slices(void **state)
     EXPECT(world, "LRANGE l 0 -1", "*1\r\n$6\r\n090000\r\n");
 }
 
-static int setup(void **state)
-{
-    *state = memory_new(sizeof(struct world));
-    world_init(*state);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    world_deinit(*state);
-    memory_free(*state);
-    return 0;
-}
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, world_set_up, world_tear_down)
 
 int main(void)
 {

@@ -304,8 +304,7 @@ static void test_not_admitted(void **state)
 
 static int make_world(void **state)
 {
-    *state = memory_new(sizeof(struct world));
-    world_init(*state);
+    world_set_up(state);
     return 0;
 }
 
