@@ -96,6 +96,8 @@ static void read_word(struct reader *reader, char *word)
     /* "ip:port" is a name, not a type */
     if (reader->at[size] == ':' && strncmp(reader->at + size, ":port", 5) == 0)
         size += 5;
+    if (size == 0 && *reader->at == '=')
+        size = 1; /* the token of XADD's MAXLEN */
     check(size > 0 && size < WORD_SIZE);
     memcpy(word, reader->at, size);
     word[size] = '\0';

@@ -158,7 +158,7 @@ static void dump(struct dumping *dumping, enum db_type type)
     case DB_SET: dump_fields(dumping, type); break;
     case DB_LIST:
     case DB_ZSET: dump_ordered(dumping, type); break;
-    case DB_STREAM:
+    case DB_STREAM: reply_error(dumping->call->reply, "ERR a stream cannot be dumped yet"); break;
     case DB_NONE: fatal("data: a key of the type %d cannot be dumped", type);
     }
 }

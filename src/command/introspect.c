@@ -147,20 +147,34 @@ static int counting_word(const char *flags)
     return flags[0] == '#' ? flags[1] - '0' : 0;
 }
 
-static const char *without_count(const char *flags)
+/* Of one like "@N flags": its keys are the first half of what follows the word STREAMS, which is
+ * looked for from word N on.  0: not. */
+static int following_word(const char *flags)
 {
-    return counting_word(flags) ? strchr(flags, ' ') + 1 : flags;
+    return flags[0] == '@' ? flags[1] - '0' : 0;
 }
 
-static void reply_search(struct reply *reply, int first, const char *type)
+static const char *without_count(const char *flags)
+{
+    bool has_count = counting_word(flags) || following_word(flags);
+    return has_count ? strchr(flags, ' ') + 1 : flags;
+}
+
+static void reply_search(struct reply *reply, int first, int following, const char *type)
 {
     reply_bulk_string(reply, "begin_search");
     reply_map(reply, 2);
     reply_bulk_string(reply, "type");
-    reply_bulk_string(reply, "index");
+    reply_bulk_string(reply, following ? "keyword" : "index");
     reply_bulk_string(reply, "spec");
-    reply_map(reply, 1);
-    pair_integer(reply, "index", first);
+    reply_map(reply, following ? 2 : 1);
+    if (following) {
+        reply_bulk_string(reply, "keyword");
+        reply_bulk_string(reply, "STREAMS");
+        pair_integer(reply, "startfrom", following);
+    } else {
+        pair_integer(reply, "index", first);
+    }
     reply_bulk_string(reply, "find_keys");
     reply_map(reply, 2);
     reply_bulk_string(reply, "type");
@@ -174,7 +188,7 @@ static void reply_key_spec(struct reply *reply, const char *flags, int first, in
 {
     struct word_set set;
     const char *notes = strchr(flags, ';');
-    int counting = counting_word(flags);
+    int counting = counting_word(flags), following = following_word(flags);
     reply_map(reply, notes ? 4 : 3);
     if (notes) {
         reply_bulk_string(reply, "notes");
@@ -184,23 +198,23 @@ static void reply_key_spec(struct reply *reply, const char *flags, int first, in
     word_set_init(&set, reply);
     words_of(&set, without_count(flags), "|;", false);
     word_set_finish(&set, reply);
-    reply_search(reply, counting ? counting : first, counting ? "keynum" : "range");
+    reply_search(reply, counting ? counting : first, following, counting ? "keynum" : "range");
     if (counting) {
         pair_integer(reply, "keynumidx", 0);
         pair_integer(reply, "firstkey", 1);
         pair_integer(reply, "keystep", flags[2] == 'x' ? flags[3] - '0' : 1);
         return;
     }
-    pair_integer(reply, "lastkey", last);
-    pair_integer(reply, "keystep", step);
-    pair_integer(reply, "limit", 0);
+    pair_integer(reply, "lastkey", following ? -1 : last);
+    pair_integer(reply, "keystep", following ? 1 : step);
+    pair_integer(reply, "limit", following ? 2 : 0);
 }
 
 static void reply_key_specs(const struct command *command, const struct command_docs *docs,
                             struct reply *reply)
 {
     const char *flags = docs ? docs->key_flags : "";
-    if (command->keys.first == 0 && !counting_word(flags)) {
+    if (command->keys.first == 0 && !counting_word(flags) && !following_word(flags)) {
         reply_set(reply, 0);
         return;
     }
@@ -426,7 +440,30 @@ static const char *flags_of(const struct command *command)
 
 static bool has_keys(const struct command *command)
 {
-    return command->keys.first > 0 || counting_word(flags_of(command));
+    const char *flags = flags_of(command);
+    return command->keys.first > 0 || counting_word(flags) || following_word(flags);
+}
+
+/* Keys behind STREAMS, which is the first word that is no other option of XREAD or XREADGROUP.
+ * False: it is not there, or what follows has no halves. */
+static bool find_following(struct keys_of *keys)
+{
+    uint32_t i = 1;
+    for (; i < keys->argc && !bytes_is(keys->argv[i], "streams"); i++) {
+        struct bytes word = keys->argv[i];
+        if (bytes_is(word, "group"))
+            i += 2;
+        else if (bytes_is(word, "block") || bytes_is(word, "count"))
+            i++;
+        else if (!bytes_is(word, "noack"))
+            return false;
+    }
+    if (i + 1 >= keys->argc || (keys->argc - i - 1) % 2 == 1)
+        return false;
+    keys->first = i + 1;
+    keys->last = i + (keys->argc - i - 1) / 2;
+    keys->step = 1;
+    return true;
 }
 
 /* Keys that a word counts.  False: it is no such number. */
@@ -434,6 +471,8 @@ static bool find_counted(struct keys_of *keys)
 {
     uint32_t counting = (uint32_t)counting_word(flags_of(keys->command));
     int64_t count;
+    if (following_word(flags_of(keys->command)))
+        return find_following(keys);
     if (counting >= keys->argc || !number_parse_i64(keys->argv[counting], &count) || count < 1 ||
         count > keys->argc - 1 - counting)
         return false;

@@ -19,6 +19,7 @@
 #include "command/geo.h"
 #include "command/lists.h"
 #include "command/sorted_sets.h"
+#include "command/streams.h"
 
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers" /* what most rows leave out */
 
@@ -217,6 +218,16 @@ const struct command command_rows[] = {
     {"georadius_ro",         -6, R | GEO,                      ONE_KEY,  cmd_geosearch},
     {"georadiusbymember",    -5, W | GEO | OOM | CMD_MOVABLE_KEYS, ONE_KEY, cmd_geosearch, words_geosearch},
     {"georadiusbymember_ro", -5, R | GEO,                      ONE_KEY,  cmd_geosearch},
+
+    /* Streams. */
+    {"xadd",                 -5, W | STREAM | OOM | FAST,      ONE_KEY,  cmd_xadd, words_xadd},
+    {"xlen",                  2, R | STREAM | FAST,            ONE_KEY,  cmd_xlen},
+    {"xrange",               -4, R | STREAM,                   ONE_KEY,  cmd_xrange},
+    {"xrevrange",            -4, R | STREAM,                   ONE_KEY,  cmd_xrevrange},
+    {"xdel",                 -3, W | STREAM | FAST,            ONE_KEY,  cmd_xdel},
+    {"xtrim",                -4, W | STREAM,                   ONE_KEY,  cmd_xtrim, words_xtrim},
+    {"xread",                -4, R | STREAM | CMD_MOVABLE_KEYS, NO_KEYS, cmd_xread},
+    {"xsetid",               -3, W | STREAM | OOM | FAST,      ONE_KEY,  cmd_xsetid, words_xsetid},
 
     /* Keys. */
     {"del",               -2, W | KSP,                           ALL_KEYS, cmd_del},
