@@ -959,6 +959,67 @@ static void test_what_was_never_stored_frees_nothing(void **state)
     teardown(&f);
 }
 
+static uint64_t dirty(const struct fixture *f)
+{
+    struct db_stats stats;
+    db_stats(f->db, &stats);
+    return stats.dirty_bytes;
+}
+
+/* Memory counts until it is given back: of what was flushed with the next checkpoint, of a large
+ * value that became a small one at once. */
+static void test_memory_that_counts(void **state)
+{
+    enum { NAMES = 10, SIZE = 10000 };
+    static char value[SIZE];
+    struct fixture f;
+    char name[16];
+    (void)state;
+    setup(&f, 1 << 30, false);
+    for (int i = 0; i < NAMES; i++) {
+        snprintf(name, sizeof name, "%d", i);
+        db_put(f.db, 0, str(name), DB_STRING, bytes_of(value, sizeof value), 0);
+    }
+    assert_in_range(dirty(&f), NAMES * SIZE, 2 * NAMES * SIZE);
+    put(&f, "0", "small");
+    assert_in_range(dirty(&f), (NAMES - 1) * SIZE, NAMES * SIZE);
+    db_flush(f.db, 0);
+    assert_true(dirty(&f) >= (NAMES - 1) * SIZE);
+    applied(&f);
+    db_checkpoint(f.db);
+    assert_true(dirty(&f) < SIZE);
+    teardown(&f);
+}
+
+static void ignore(void *context, const struct db_effect *effect)
+{
+    (void)effect;
+    ++*(unsigned *)context;
+}
+
+/* An entry that changed very many keys does not leave its memory behind. */
+static void test_room_for_effects_is_given_back(void **state)
+{
+    enum { NAMES = 20000 };
+    struct fixture f;
+    unsigned told = 0;
+    char name[16];
+    (void)state;
+    setup(&f, 1 << 30, false);
+    db_effects_want(f.db, true);
+    db_effects_name(f.db, "set");
+    for (int i = 0; i < NAMES; i++) {
+        snprintf(name, sizeof name, "%d", i);
+        put(&f, name, "v");
+    }
+    assert_true(f.db->effects.noted.capacity > 100 * 1024);
+    db_effects_drain(f.db, ignore, &told);
+    assert_int_equal(told, NAMES);
+    assert_true(f.db->effects.noted.capacity <= 100 * 1024);
+    applied(&f);
+    teardown(&f);
+}
+
 /* Keys of the first and of the last slot, written blindly where they are stored already. */
 static void test_counts_of_the_outmost_slots(void **state)
 {
@@ -1382,6 +1443,8 @@ int main(void)
         cmocka_unit_test(test_deletes_give_space_back),
         cmocka_unit_test(test_freed_is_asked_for_once),
         cmocka_unit_test(test_what_was_never_stored_frees_nothing),
+        cmocka_unit_test(test_memory_that_counts),
+        cmocka_unit_test(test_room_for_effects_is_given_back),
         cmocka_unit_test(test_counts_of_the_outmost_slots),
         cmocka_unit_test(test_deleted_in_two_layers),
         cmocka_unit_test(test_random_keys_are_uniform),

@@ -560,6 +560,26 @@ static void what_is_refused_goes_on_in_order(void **state)
     assert_int_equal(world.forwards[4].term, 2);
 }
 
+/* Whatever comes back first. */
+static void what_comes_back_waits_by_its_age(void **state)
+{
+    static struct result a, b, c;
+    (void)state;
+    follow(1, 1);
+    ask_now(&a, REQUEST_WRITE, 1, "a");
+    ask_now(&b, REQUEST_WRITE, 1, "b");
+    world.connected = false;
+    ask_now(&c, REQUEST_WRITE, 1, "c");
+    answer_without_running(1, true, "");
+    answer_without_running(0, true, "");
+    run();
+    world.connected = true;
+    world.forwarded[0] = '\0';
+    follow(2, 2);
+    pass(TICK_MS);
+    assert_string_equal(world.forwarded, "abc");
+}
+
 static void another_client_does_not_wait(void **state)
 {
     static struct result a, b;
@@ -1000,6 +1020,31 @@ static int end_of_a_start(raft_index applied)
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
+/* A long log is cut in pieces, a tick each: the loop does other things between. */
+static void a_long_log_is_cut_in_pieces(void **state)
+{
+    enum { PIECE = 1 << 16, ENTRIES = PIECE + 2000 };
+    static struct result result;
+    (void)state;
+    lead();
+    world.replica->options.log_entries_max = UINT32_MAX;
+    world.replica->options.log_bytes_max = UINT32_MAX;
+    world.replica->options.cache_bytes = 0;
+    while (status().last.index < ENTRIES) {
+        for (int i = 0; i < APPEND_ENTRIES; i++)
+            ask(&result, REQUEST_WRITE, 1, "x");
+        run();
+        acknowledge();
+        world.applied[0] = '\0';
+    }
+    raft_index first = status().first.index, last = status().last.index;
+    world.replica->options.log_entries_max = LOG_ENTRIES_MAX;
+    pass(TICK_MS);
+    assert_int_equal(status().first.index, first + PIECE);
+    pass(TICK_MS);
+    assert_int_equal(last - status().first.index, LOG_ENTRIES_MAX);
+}
+
 static void data_and_log_that_do_not_meet(void **state)
 {
     enum { EXIT_FATAL = 70 };
@@ -1054,6 +1099,23 @@ static void a_stop_says_what_it_knows(void **state)
     start();
 }
 
+/* A loop that comes round every tick and a half: half of them is no less time. */
+static void parts_of_ticks_add_up(void **state)
+{
+    enum { ROUNDS = 20, HEARTBEAT_TICKS = 2, FOLLOWERS = 2 };
+    (void)state;
+    lead();
+    uint32_t before = world.appends;
+    for (int i = 0; i < ROUNDS; i++) {
+        world.now_ms += TICK_MS * 3 / 2;
+        replica_tick(world.replica, world.now_ms, world.now_ms);
+        run();
+        receive(matched(1, status().last));
+    }
+    assert_in_range(world.appends - before, FOLLOWERS * (ROUNDS * 3 / 2 / HEARTBEAT_TICKS - 1),
+                    FOLLOWERS * (ROUNDS * 3 / 2 / HEARTBEAT_TICKS + 1));
+}
+
 static void a_process_that_slept_listens_first(void **state)
 {
     (void)state;
@@ -1094,6 +1156,7 @@ int main(void)
         TEST(a_forward_is_answered_by_its_number),
         TEST(replies_to_an_earlier_life_are_dropped),
         TEST(what_is_refused_goes_on_in_order),
+        TEST(what_comes_back_waits_by_its_age),
         TEST(another_client_does_not_wait),
         TEST(a_broken_connection_leaves_writes_unknown),
         TEST(what_is_lost_is_lost_once),
@@ -1116,9 +1179,11 @@ int main(void)
         TEST(more_writes_than_a_proposal_holds),
         TEST(what_memory_has_is_not_read),
         TEST(the_log_is_cut_to_its_bounds),
+        TEST(a_long_log_is_cut_in_pieces),
         TEST(data_and_log_that_do_not_meet),
         TEST(a_log_of_large_entries_is_cut_by_its_bytes),
         TEST(a_stop_says_what_it_knows),
+        TEST(parts_of_ticks_add_up),
         TEST(a_process_that_slept_listens_first),
     };
     return cmocka_run_group_tests_name("replica", tests, NULL, NULL);

@@ -118,9 +118,11 @@ static inline bool send_forward(struct transport *transport, raft_node_id to,
     (void)transport;
     if (!world.connected)
         return false;
-    world.forwards[world.forwards_count++] = *forward;
-    strncat(world.forwarded, (const char *)forward->command->data, forward->command->size);
     world.forwarded_to = to;
+    if (world.forwards_count++ >= FORWARDS_MAX)
+        return true; /* it counts them */
+    world.forwards[world.forwards_count - 1] = *forward;
+    strncat(world.forwarded, (const char *)forward->command->data, forward->command->size);
     return true;
 }
 
@@ -643,7 +645,7 @@ static inline void ask_and_commit(struct result *result, enum request_kind kind,
     acknowledge();
 }
 
-static inline void answer(uint32_t forward, bool refused, const char *reply)
+static inline void answer_without_running(uint32_t forward, bool refused, const char *reply)
 {
     struct forward_reply message = {.run_id = world.forwards[forward].run_id,
                                     .id = world.forwards[forward].id,
@@ -651,6 +653,11 @@ static inline void answer(uint32_t forward, bool refused, const char *reply)
                                     .outcome = REQUEST_DONE,
                                     .reply = bytes_from_string(reply)};
     replica_receive_forward_reply(world.replica, world.forwarded_to, &message);
+}
+
+static inline void answer(uint32_t forward, bool refused, const char *reply)
+{
+    answer_without_running(forward, refused, reply);
     run();
 }
 

@@ -329,6 +329,20 @@ static void only_so_much_is_forwarded_at_a_time(void **state)
         assert_ended(writes[i], REQUEST_DONE);
 }
 
+/* However small. */
+static void only_so_many_are_forwarded_at_a_time(void **state)
+{
+    static struct result result;
+    (void)state;
+    follow(1, 1);
+    for (uint32_t i = 0; i < FORWARDED_COUNT_MAX + 10; i++)
+        ask(&result, REQUEST_WRITE, i, "a");
+    run();
+    assert_int_equal(world.forwards_count, FORWARDED_COUNT_MAX);
+    answer(0, false, "done");
+    assert_int_equal(world.forwards_count, FORWARDED_COUNT_MAX + 1);
+}
+
 /* ---- elections ------------------------------------------------------------------------------- */
 
 static void a_read_before_an_unknown_write_is_not_asked_again(void **state)
@@ -538,6 +552,7 @@ int main(void)
         TEST(a_node_without_room_is_not_sent_everything),
         TEST(what_was_taken_is_owed_no_more),
         TEST(only_so_much_is_forwarded_at_a_time),
+        TEST(only_so_many_are_forwarded_at_a_time),
         TEST(a_read_before_an_unknown_write_is_not_asked_again),
         TEST(a_confirmed_read_behind_an_unknown_write_is_asked_again),
         TEST(a_read_that_gets_no_round_keeps_its_place),
