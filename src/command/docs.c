@@ -334,7 +334,7 @@ static const struct command_docs rows[] = {
     {"xread", "stream", "5.0.0", "O(log(M)+N) a stream with M entries, of which N are returned",
      "Returns the entries of streams behind given ids.",
      "[COUNT count:integer] [BLOCK milliseconds:integer] STREAMS streams=(key... id...)",
-     "@1 RO access", ""},
+     "@1STREAMS/2 RO access", ""},
     {"xsetid", "stream", "5.0.0", "O(1)", "Sets what a stream knows of its last entries.",
      "key last-id [ENTRIESADDED entries-added:integer] [MAXDELETEDID max-deleted-id]",
      "RW update", ""},
@@ -455,16 +455,16 @@ static const struct command_docs rows[] = {
      "Stores the union of sorted sets.",
      "destination:key numkeys:integer key... [WEIGHTS weight:integer...] [AGGREGATE "
      "aggregate=(SUM|MIN|MAX)]",
-     "OW update", ""},
+     "OW update|#2 RO access", ""},
     {"zinterstore", "sorted-set", "2.0.0", "O(N*K)+O(M*log(M)) with M members stored",
      "Stores the intersection of sorted sets.",
      "destination:key numkeys:integer key... [WEIGHTS weight:integer...] [AGGREGATE "
      "aggregate=(SUM|MIN|MAX)]",
-     "OW update", ""},
+     "OW update|#2 RO access", ""},
     {"zdiffstore", "sorted-set", "6.2.0", "O(N*K)+O(M*log(M)) with M members stored",
      "Stores the difference of sorted sets.",
      "destination:key numkeys:integer key...",
-     "OW update", ""},
+     "OW update|#2 RO access", ""},
     {"zintercard", "sorted-set", "7.0.0", "O(N*K)",
      "Counts the intersection of sorted sets.",
      "numkeys:integer key... [LIMIT limit:integer]",
@@ -507,7 +507,7 @@ static const struct command_docs rows[] = {
      "Returns or stores the places in a circle.",
      "key longitude:double latitude:double radius:double unit=(M|KM|FT|MI) [WITHCOORD] [WITHDIST] "
      "[WITHHASH] [count-block=(COUNT count:integer [ANY])] [order=(ASC|DESC)] "
-     "[store=(STORE storekey:key|STOREDIST storedistkey:key)]", READS, ""},
+     "[store=(STORE storekey:key|STOREDIST storedistkey:key)]", "RO access|@6STORE OW update|@6STOREDIST OW update", ""},
     {"georadius_ro", "geo", "3.2.10", "O(N+log(M)) with N places in the area around the circle",
      "Returns the places in a circle.",
      "key longitude:double latitude:double radius:double unit=(M|KM|FT|MI) [WITHCOORD] [WITHDIST] "
@@ -517,7 +517,7 @@ static const struct command_docs rows[] = {
      "Returns or stores the places around one of them.",
      "key member radius:double unit=(M|KM|FT|MI) [WITHCOORD] [WITHDIST] "
      "[WITHHASH] [count-block=(COUNT count:integer [ANY])] [order=(ASC|DESC)] "
-     "[store=(STORE storekey:key|STOREDIST storedistkey:key)]", READS, ""},
+     "[store=(STORE storekey:key|STOREDIST storedistkey:key)]", "RO access|@5STORE OW update|@5STOREDIST OW update", ""},
     {"georadiusbymember_ro", "geo", "3.2.10",
      "O(N+log(M)) with N places in the area around the circle",
      "Returns the places around one of them.",

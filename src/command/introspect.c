@@ -5,6 +5,7 @@
 #include <ctype.h>
 
 #include "base/buffer.h"
+#include "base/fatal.h"
 #include "command/commands.h"
 #include "command/docs.h"
 #include "resp/number.h"
@@ -140,41 +141,63 @@ static void pair_integer(struct reply *reply, const char *name, int64_t value)
     reply_integer(reply, value);
 }
 
-/* Of a specification like "#N flags": its keys are counted by word N, and come behind it; like
- * "#NxS flags": each S-th of them.  0: not. */
+/* A command has specifications of its keys, with "|" between them.  One like "#N flags": its keys
+ * are counted by word N, and come behind it; like "#NxS flags": each S-th of them; like "@NWORD
+ * flags": its key comes behind WORD, which is looked for from word N on; like "@NWORD/2 flags": the
+ * first half of what is behind it are keys. */
 static int counting_word(const char *flags)
 {
-    return flags[0] == '#' ? flags[1] - '0' : 0;
+    return flags[0] == '#' ? flags[1] - '0' : 0; /* 0: not */
 }
 
-/* Of one like "@N flags": its keys are the first half of what follows the word STREAMS, which is
- * looked for from word N on.  0: not. */
-static int following_word(const char *flags)
+static int keyword_from(const char *flags)
 {
-    return flags[0] == '@' ? flags[1] - '0' : 0;
+    return flags[0] == '@' ? flags[1] - '0' : 0; /* 0: there is none */
 }
 
-static const char *without_count(const char *flags)
+static struct bytes keyword_of(const char *flags)
 {
-    bool has_count = counting_word(flags) || following_word(flags);
-    return has_count ? strchr(flags, ' ') + 1 : flags;
+    return bytes_of(flags + 2, strcspn(flags + 2, " /"));
 }
 
-static void reply_search(struct reply *reply, int first, int following, const char *type)
+static bool has_halves(const char *flags)
 {
+    return keyword_from(flags) && flags[2 + strcspn(flags + 2, " /")] == '/';
+}
+
+static const char *without_mark(const char *flags)
+{
+    return flags[0] == '#' || flags[0] == '@' ? strchr(flags, ' ') + 1 : flags;
+}
+
+/* NULL: there is no other specification. */
+static const char *next_spec(const char *flags)
+{
+    const char *end = strchr(flags, '|');
+    return end ? end + 1 : NULL;
+}
+
+static void reply_begin(struct reply *reply, int first, const char *flags)
+{
+    int from = keyword_from(flags);
     reply_bulk_string(reply, "begin_search");
     reply_map(reply, 2);
     reply_bulk_string(reply, "type");
-    reply_bulk_string(reply, following ? "keyword" : "index");
+    reply_bulk_string(reply, from ? "keyword" : "index");
     reply_bulk_string(reply, "spec");
-    reply_map(reply, following ? 2 : 1);
-    if (following) {
-        reply_bulk_string(reply, "keyword");
-        reply_bulk_string(reply, "STREAMS");
-        pair_integer(reply, "startfrom", following);
-    } else {
+    reply_map(reply, from ? 2 : 1);
+    if (!from) {
         pair_integer(reply, "index", first);
+        return;
     }
+    reply_bulk_string(reply, "keyword");
+    reply_bulk(reply, keyword_of(flags));
+    pair_integer(reply, "startfrom", from);
+}
+
+static void reply_search(struct reply *reply, int first, const char *type, const char *flags)
+{
+    reply_begin(reply, first, flags);
     reply_bulk_string(reply, "find_keys");
     reply_map(reply, 2);
     reply_bulk_string(reply, "type");
@@ -188,7 +211,7 @@ static void reply_key_spec(struct reply *reply, const char *flags, int first, in
 {
     struct word_set set;
     const char *notes = strchr(flags, ';');
-    int counting = counting_word(flags), following = following_word(flags);
+    int counting = counting_word(flags);
     reply_map(reply, notes ? 4 : 3);
     if (notes) {
         reply_bulk_string(reply, "notes");
@@ -196,35 +219,38 @@ static void reply_key_spec(struct reply *reply, const char *flags, int first, in
     }
     reply_bulk_string(reply, "flags");
     word_set_init(&set, reply);
-    words_of(&set, without_count(flags), "|;", false);
+    words_of(&set, without_mark(flags), "|;", false);
     word_set_finish(&set, reply);
-    reply_search(reply, counting ? counting : first, following, counting ? "keynum" : "range");
+    reply_search(reply, counting ? counting : first, counting ? "keynum" : "range", flags);
     if (counting) {
         pair_integer(reply, "keynumidx", 0);
         pair_integer(reply, "firstkey", 1);
         pair_integer(reply, "keystep", flags[2] == 'x' ? flags[3] - '0' : 1);
         return;
     }
-    pair_integer(reply, "lastkey", following ? -1 : last);
-    pair_integer(reply, "keystep", following ? 1 : step);
-    pair_integer(reply, "limit", following ? 2 : 0);
+    pair_integer(reply, "lastkey", has_halves(flags) ? -1 : last);
+    pair_integer(reply, "keystep", keyword_from(flags) ? 1 : step);
+    pair_integer(reply, "limit", has_halves(flags) ? 2 : 0);
 }
 
 static void reply_key_specs(const struct command *command, const struct command_docs *docs,
                             struct reply *reply)
 {
     const char *flags = docs ? docs->key_flags : "";
-    if (command->keys.first == 0 && !counting_word(flags) && !following_word(flags)) {
+    if (command->keys.first == 0 && !counting_word(flags) && !keyword_from(flags)) {
         reply_set(reply, 0);
         return;
     }
-    const char *second = strchr(flags, '|');
-    reply_set(reply, second ? 2 : 1);
+    uint64_t count = 1;
+    for (const char *more = flags; (more = next_spec(more));)
+        count++;
+    reply_set(reply, count);
     /* as Redis counts: the last key is relative to the first, if not to the end */
     int last = command->keys.last < 0 ? command->keys.last : 0;
+    const char *second = next_spec(flags);
     reply_key_spec(reply, flags, command->keys.first, second ? 0 : last, command->keys.step);
-    if (second)
-        reply_key_spec(reply, second + 1, command->keys.first + 1, last, command->keys.step);
+    for (; second; second = next_spec(second))
+        reply_key_spec(reply, second, command->keys.first + 1, last, command->keys.step);
 }
 
 static void reply_row(const struct command *command, struct reply *reply);
@@ -425,11 +451,17 @@ void cmd_command_list(struct call *call)
 
 /* ---- COMMAND GETKEYS ------------------------------------------------------------------ */
 
-/* The command that GETKEYS is asked about, and where its keys are in argv. */
+/* The command that GETKEYS is asked about. */
 struct keys_of {
     const struct command *command;
     const struct bytes *argv;
-    uint32_t argc, first, last, step; /* last < first: none */
+    uint32_t argc;
+    struct buffer found; /* of struct key */
+};
+
+struct key {
+    uint32_t at;       /* in argv */
+    const char *flags; /* what the command does with it */
 };
 
 static const char *flags_of(const struct command *command)
@@ -441,12 +473,48 @@ static const char *flags_of(const struct command *command)
 static bool has_keys(const struct command *command)
 {
     const char *flags = flags_of(command);
-    return command->keys.first > 0 || counting_word(flags) || following_word(flags);
+    return command->keys.first > 0 || counting_word(flags) || keyword_from(flags);
 }
 
-/* Keys behind STREAMS, which is the first word that is no other option of XREAD or XREADGROUP.
- * False: it is not there, or what follows has no halves. */
-static bool find_following(struct keys_of *keys)
+static void add_keys(struct keys_of *keys, const char *flags, uint32_t first, uint32_t last,
+                     uint32_t step)
+{
+    for (uint32_t i = first; i <= last && i < keys->argc; i += step) {
+        struct key key = {i, without_mark(flags)};
+        buffer_append(&keys->found, &key, sizeof key);
+    }
+}
+
+/* Keys that a word counts.  False: it is no such number. */
+static bool add_counted(struct keys_of *keys, const char *flags)
+{
+    uint32_t counting = (uint32_t)counting_word(flags);
+    uint32_t step = flags[2] == 'x' ? (uint32_t)(flags[3] - '0') : 1;
+    int64_t count;
+    if (counting >= keys->argc || !number_parse_i64(keys->argv[counting], &count) || count < 1 ||
+        count > (keys->argc - 1 - counting) / step)
+        return false;
+    add_keys(keys, flags, counting + 1, counting + (uint32_t)count * step, step);
+    return true;
+}
+
+static void add_behind_keyword(struct keys_of *keys, const char *flags)
+{
+    char word[16];
+    struct bytes keyword = keyword_of(flags);
+    check(keyword.size < sizeof word);
+    memcpy(word, keyword.data, keyword.size);
+    word[keyword.size] = '\0';
+    for (uint32_t i = (uint32_t)keyword_from(flags); i + 1 < keys->argc; i++)
+        if (bytes_is(keys->argv[i], word)) {
+            add_keys(keys, flags, i + 1, i + 1, 1);
+            return;
+        }
+}
+
+/* Behind STREAMS, which is the first word that is no other option of XREAD or XREADGROUP.  False:
+ * it is not there, or what follows has no halves. */
+static bool add_half(struct keys_of *keys, const char *flags)
 {
     uint32_t i = 1;
     for (; i < keys->argc && !bytes_is(keys->argv[i], "streams"); i++) {
@@ -460,29 +528,39 @@ static bool find_following(struct keys_of *keys)
     }
     if (i + 1 >= keys->argc || (keys->argc - i - 1) % 2 == 1)
         return false;
-    keys->first = i + 1;
-    keys->last = i + (keys->argc - i - 1) / 2;
-    keys->step = 1;
+    add_keys(keys, flags, i + 1, i + (keys->argc - i - 1) / 2, 1);
     return true;
 }
 
-/* Keys that a word counts.  False: it is no such number. */
-static bool find_counted(struct keys_of *keys)
+/* The first specification has one key alone if there is a second. */
+static void add_range(struct keys_of *keys, const char *flags, bool is_first)
 {
-    uint32_t counting = (uint32_t)counting_word(flags_of(keys->command));
-    int64_t count;
-    if (following_word(flags_of(keys->command)))
-        return find_following(keys);
-    if (counting >= keys->argc || !number_parse_i64(keys->argv[counting], &count) || count < 1 ||
-        count > keys->argc - 1 - counting)
-        return false;
-    keys->first = counting + 1;
-    keys->last = counting + (uint32_t)count;
-    keys->step = 1;
-    return true;
+    const struct command *command = keys->command;
+    uint32_t first = (uint32_t)command->keys.first + !is_first;
+    uint32_t last = command->keys.last < 0 ? keys->argc - (uint32_t)-command->keys.last
+                                           : (uint32_t)command->keys.last;
+    add_keys(keys, flags, first, is_first && next_spec(flags) ? first : last,
+             (uint32_t)command->keys.step);
 }
 
-/* False: answered with the error. */
+/* False: they are not the words of such a command. */
+static bool add_all_keys(struct keys_of *keys)
+{
+    const char *all = flags_of(keys->command);
+    bool is_right = true;
+    for (const char *flags = all; flags; flags = next_spec(flags))
+        if (has_halves(flags))
+            is_right &= add_half(keys, flags);
+        else if (keyword_from(flags))
+            add_behind_keyword(keys, flags);
+        else if (counting_word(flags))
+            is_right &= add_counted(keys, flags);
+        else
+            add_range(keys, flags, flags == all);
+    return is_right;
+}
+
+/* keys->found is to be freed.  False: answered with the error. */
 static bool find_keys(struct call *call, struct keys_of *keys)
 {
     *keys = (struct keys_of){.argv = call->argv + 2, .argc = call->argc - 2};
@@ -500,64 +578,61 @@ static bool find_keys(struct call *call, struct keys_of *keys)
         error = "ERR The command has no key arguments";
     else if (!command_takes(keys->command, keys->argc))
         error = "ERR Invalid number of arguments specified for command";
-    else if (keys->command->keys.first == 0 && !find_counted(keys))
+    else if (!add_all_keys(keys))
         error = "ERR Invalid arguments specified for command";
-    if (error) {
+    if (error)
         reply_error(call->reply, "%s", error);
-        return false;
-    }
-    if (keys->command->keys.first == 0)
-        return true;
-    keys->first = (uint32_t)keys->command->keys.first;
-    keys->step = (uint32_t)keys->command->keys.step;
-    keys->last = keys->command->keys.last < 0 ? keys->argc - (uint32_t)-keys->command->keys.last
-                                              : (uint32_t)keys->command->keys.last;
-    return true;
+    return !error;
 }
 
 static uint64_t keys_count(const struct keys_of *keys)
 {
-    return keys->last < keys->first ? 0 : (keys->last - keys->first) / keys->step + 1;
+    return keys->found.size / sizeof(struct key);
+}
+
+static struct key key_at(const struct keys_of *keys, uint64_t i)
+{
+    struct key key;
+    memcpy(&key, keys->found.data + i * sizeof key, sizeof key);
+    return key;
 }
 
 void cmd_command_getkeys(struct call *call)
 {
     struct keys_of keys;
-    if (!find_keys(call, &keys))
-        return;
-    reply_array(call->reply, keys_count(&keys));
-    for (uint32_t i = keys.first; i <= keys.last; i += keys.step)
-        reply_bulk(call->reply, keys.argv[i]);
+    if (find_keys(call, &keys)) {
+        reply_array(call->reply, keys_count(&keys));
+        for (uint64_t i = 0; i < keys_count(&keys); i++)
+            reply_bulk(call->reply, keys.argv[key_at(&keys, i).at]);
+    }
+    buffer_deinit(&keys.found);
 }
 
-/* What the command does with the key at argv[i]. */
-static const char *flags_of_key(const struct keys_of *keys, uint32_t i)
+static const char *flags_of_key(const struct keys_of *keys, struct key key)
 {
-    const char *flags = flags_of(keys->command);
-    if (keys->command->execute == cmd_set) { /* the one whose words decide */
-        for (uint32_t j = 3; j < keys->argc; j++)
-            if (bytes_is(keys->argv[j], "get"))
-                return "RW access update";
-        return "OW update";
-    }
-    const char *second = strchr(flags, '|');
-    return without_count(second && i > keys->first ? second + 1 : flags);
+    if (keys->command->execute != cmd_set) /* the one whose words decide */
+        return key.flags;
+    for (uint32_t i = 3; i < keys->argc; i++)
+        if (bytes_is(keys->argv[i], "get"))
+            return "RW access update";
+    return "OW update";
 }
 
 void cmd_command_getkeysandflags(struct call *call)
 {
     struct keys_of keys;
-    if (!find_keys(call, &keys))
-        return;
-    reply_array(call->reply, keys_count(&keys));
-    for (uint32_t i = keys.first; i <= keys.last; i += keys.step) {
-        struct word_set set;
-        reply_array(call->reply, 2);
-        reply_bulk(call->reply, keys.argv[i]);
-        word_set_init(&set, call->reply);
-        words_of(&set, flags_of_key(&keys, i), "|;", false);
-        word_set_finish(&set, call->reply);
+    if (find_keys(call, &keys)) {
+        reply_array(call->reply, keys_count(&keys));
+        for (uint64_t i = 0; i < keys_count(&keys); i++) {
+            struct word_set set;
+            reply_array(call->reply, 2);
+            reply_bulk(call->reply, keys.argv[key_at(&keys, i).at]);
+            word_set_init(&set, call->reply);
+            words_of(&set, flags_of_key(&keys, key_at(&keys, i)), "|;", false);
+            word_set_finish(&set, call->reply);
+        }
     }
+    buffer_deinit(&keys.found);
 }
 
 void cmd_command_help(struct call *call)

@@ -351,10 +351,15 @@ static struct bytes take_noted(const struct buffer *noted, size_t *at)
     return bytes;
 }
 
-static void copy_range(const struct ordered *from, struct ranks ranks, struct ordered *to)
+enum { COPY_SLICE = 500 };
+
+/* Some of them, behind those that `to` has; false: there are more. */
+static bool copy_some(const struct ordered *from, struct ranks ranks, struct ordered *to)
 {
     struct buffer noted = {0};
-    while (ranks.from < ranks.to) {
+    uint64_t end = to->count + COPY_SLICE;
+    ranks.from += to->count;
+    while (ranks.from < ranks.to && to->count < end) {
         buffer_clear(&noted);
         ranks.from +=
             ordered_walk(from, ranks.from, ranks.to - ranks.from, false, note_entry, &noted);
@@ -365,6 +370,7 @@ static void copy_range(const struct ordered *from, struct ranks ranks, struct or
         }
     }
     buffer_deinit(&noted);
+    return ranks.from >= ranks.to;
 }
 
 static bool read_store(struct call *call, struct range *range)
@@ -379,6 +385,15 @@ bool words_zrangestore(struct call *call)
     return read_store(call, &range);
 }
 
+static void end_store(struct call *call, struct ordered *to)
+{
+    if (to->count > 0)
+        ordered_save(to, "zrangestore");
+    else
+        call_delete(call, call->argv[1], "del");
+    reply_integer(call->reply, (int64_t)to->count);
+}
+
 void cmd_zrangestore(struct call *call)
 {
     struct range range;
@@ -388,12 +403,14 @@ void cmd_zrangestore(struct call *call)
     if (ordered_open(&from, call, call->argv[2], DB_ZSET)) {
         struct ranks ranks = find_range(call, &from, &range);
         ordered_new(&to, call, call->argv[1], DB_ZSET);
-        copy_range(&from, ranks, &to);
-        if (to.count > 0)
-            ordered_save(&to, "zrangestore");
+        if (call->walk->unfinished)
+            ordered_take_back(&to, buffer_bytes(&call->walk->found));
+        buffer_clear(&call->walk->found);
+        call->walk->unfinished = !copy_some(&from, ranks, &to);
+        if (call->walk->unfinished)
+            ordered_put_aside(&to, &call->walk->found);
         else
-            call_delete(call, call->argv[1], "del");
-        reply_integer(call->reply, (int64_t)to.count);
+            end_store(call, &to);
         ordered_close(&to);
     }
     ordered_close(&from);

@@ -1,5 +1,8 @@
-/* Unions, intersections and differences of sorted sets (Redis 7.2 t_zset.c).  Their members are
- * collected in memory, in one go.  Deterministic; loop thread only. */
+/* Unions, intersections and differences of sorted sets (Redis 7.2 t_zset.c).
+ *
+ * Their members are collected in a table in memory, all or those of one source; of an intersection
+ * or a difference each is then looked for in the others; what is left is sorted, and given or put
+ * into a new set in that order: all of it in slices.  Deterministic; loop thread only. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -7,12 +10,8 @@
 #include "base/memory.h"
 #include "command/sorted.h"
 #include "command/sorted_sets.h"
+#include "command/sorted_table.h"
 #include "resp/number.h"
-
-#define uthash_malloc(size) memory_new(size)
-#define uthash_free(at, size) memory_free(at)
-#define uthash_fatal(text) fatal("sorted sets: %s", text)
-#include <uthash.h>
 
 enum aggregate { SUM, MIN, MAX };
 enum kind { UNION, INTER, DIFF };
@@ -120,7 +119,7 @@ bool words_zunion(struct call *call)
     return read_words(call, &words);
 }
 
-/* ---- sources ----------------------------------------------------------------------------- */
+/* ---- sources ---------------------------------------------------------------------------- */
 
 /* A sorted set, or a set, whose members have the score 1. */
 struct source {
@@ -183,21 +182,43 @@ static struct source *open_sources(struct call *call, const struct combination *
     return sources;
 }
 
-/* ---- what comes of them --------------------------------------------------------------------- */
+/* ---- what comes of them ----------------------------------------------------------------- */
 
-struct element {
-    double score;
-    UT_hash_handle hh;
-    size_t size;
-    char member[]; /* size bytes */
+enum phase { ADDING, CHOOSING, SORTING, GIVING };
+
+/* What is kept between slices. */
+struct progress {
+    struct sorted_table *table; /* owned */
+    enum phase phase;
+    uint32_t source;               /* the one that is walked, */
+    uint64_t at;                   /* and how far: a rank, or a cursor */
+    struct sorted_element *chosen; /* the next that is to be looked for in the others */
+    uint64_t given;
+    struct buffer stored; /* of what is stored: ordered_put_aside() */
 };
 
+/* One slice. */
 struct result {
+    struct call *call;
     const struct combination *words;
     struct source *sources;
-    uint32_t source;          /* the one that is walked */
-    struct element *elements; /* owned */
+    struct progress *progress;
+    uint64_t work_end;  /* db_work() when it is enough */
+    struct ordered set; /* that is stored */
 };
+
+enum {
+    ADD_SLICE = 2000,
+    LOOKS_SLICE = 2000,
+    SORT_SLICE = 20000,
+    GIVE_SLICE = 500,
+    WORK_SLICE = 1 << 20
+};
+
+static bool is_enough(const struct result *result)
+{
+    return db_work(result->call->db) >= result->work_end;
+}
 
 static double weighed(double score, double weight)
 {
@@ -217,19 +238,14 @@ static double aggregated(double one, double other, enum aggregate aggregate)
 
 static void add_element(struct result *result, struct bytes member, double score)
 {
-    struct element *element;
-    score = weighed(score, result->sources[result->source].weight);
-    HASH_FIND(hh, result->elements, member.data, member.size, element);
-    if (element) {
+    struct progress *progress = result->progress;
+    uint64_t hash = db_row_word(result->call->db, member);
+    struct sorted_element *element = sorted_table_find(progress->table, hash, member);
+    score = weighed(score, result->sources[progress->source].weight);
+    if (element)
         element->score = aggregated(element->score, score, result->words->aggregate);
-        return;
-    }
-    element = memory_new(sizeof *element + member.size);
-    element->score = score;
-    element->size = member.size;
-    if (member.size)
-        memcpy(element->member, member.data, member.size);
-    HASH_ADD_KEYPTR(hh, result->elements, element->member, element->size, element);
+    else
+        sorted_table_add(progress->table, hash, member, score);
 }
 
 static bool add_entry(void *context, struct bytes key, struct bytes value)
@@ -244,19 +260,39 @@ static void add_member(void *context, struct bytes name, struct bytes value)
     add_element(context, name, 1);
 }
 
-static void add_source(struct result *result, uint32_t source)
+/* Some of the source that is walked; false: it has more. */
+static bool add_some(struct result *result)
 {
-    static const struct db_scan_limit all = {.keys = UINT64_MAX, .rows = UINT64_MAX};
-    const struct ordered *set = &result->sources[source].set;
-    result->source = source;
-    if (result->sources[source].is_plain) {
-        for (uint64_t cursor = 0; (cursor = fields_scan(&result->sources[source].plain, cursor, all,
-                                                        add_member, result));)
-            ;
-        return;
+    static const struct db_scan_limit some = {
+        .keys = ADD_SLICE, .rows = ADD_SLICE, .bytes = WORK_SLICE};
+    struct progress *progress = result->progress;
+    struct source *source = &result->sources[progress->source];
+    const struct ordered *set = &source->set;
+    if (source->is_plain) {
+        progress->at = fields_scan(&source->plain, progress->at, some, add_member, result);
+        return progress->at == 0;
     }
-    for (uint64_t rank = 0; rank < set->count;)
-        rank += ordered_walk(set, rank, set->count - rank, false, add_entry, result);
+    for (uint64_t left = ADD_SLICE; progress->at < set->count && left > 0 && !is_enough(result);) {
+        uint64_t wanted = set->count - progress->at < left ? set->count - progress->at : left;
+        uint64_t met = ordered_walk(set, progress->at, wanted, false, add_entry, result);
+        progress->at += met;
+        left -= met;
+    }
+    return progress->at == set->count;
+}
+
+/* Of a union all sources, else the first.  False: not finished. */
+static bool add_all(struct result *result)
+{
+    struct progress *progress = result->progress;
+    uint32_t count = result->words->kind == UNION ? result->words->keys : 1;
+    for (unsigned i = 0; progress->source < count; i++) {
+        if (i == LOOKS_SLICE || is_enough(result) || !add_some(result))
+            return false;
+        progress->source++;
+        progress->at = 0;
+    }
+    return true;
 }
 
 static bool find_member(struct source *source, struct bytes member, double *score)
@@ -268,7 +304,7 @@ static bool find_member(struct source *source, struct bytes member, double *scor
 }
 
 /* False: it is not to stay. */
-static bool is_wanted(const struct result *result, struct element *element)
+static bool is_wanted(const struct result *result, struct sorted_element *element)
 {
     const struct combination *words = result->words;
     struct bytes member = bytes_of(element->member, element->size);
@@ -284,94 +320,138 @@ static bool is_wanted(const struct result *result, struct element *element)
     return true;
 }
 
-static int compare_elements(const struct element *a, const struct element *b)
-{
-    uint64_t one = sorted_bits(a->score), other = sorted_bits(b->score);
-    if (one != other)
-        return one < other ? -1 : 1;
-    int order = memcmp(a->member, b->member, a->size < b->size ? a->size : b->size);
-    return order ? order : (a->size > b->size) - (a->size < b->size);
-}
-
-static void collect(struct result *result)
+/* Which of them stay; false: not finished. */
+static bool choose(struct result *result)
 {
     const struct combination *words = result->words;
-    struct element *element, *next;
-    uint64_t count = 0;
-    add_source(result, 0);
-    for (uint32_t i = 1; words->kind == UNION && i < words->keys; i++)
-        add_source(result, i);
-    HASH_ITER(hh, result->elements, element, next)
-    {
-        bool is_enough = words->limit > 0 && count == (uint64_t)words->limit;
-        if (words->kind == UNION || (!is_enough && is_wanted(result, element))) {
-            count++;
-            continue;
-        }
-        HASH_DELETE(hh, result->elements, element);
-        memory_free(element);
+    struct progress *progress = result->progress;
+    uint32_t looks = 0, each = words->kind == UNION ? 1 : words->keys;
+    for (; progress->chosen; progress->chosen = progress->chosen->next, looks += each) {
+        bool is_full =
+            words->limit > 0 && sorted_table_taken(progress->table) == (uint64_t)words->limit;
+        if (is_full)
+            return true;
+        if (looks >= LOOKS_SLICE || is_enough(result))
+            return false;
+        if (words->kind == UNION || is_wanted(result, progress->chosen))
+            sorted_table_take(progress->table, progress->chosen);
     }
-    HASH_SRT(hh, result->elements, compare_elements);
+    return true;
 }
 
-static void forget(struct result *result)
+/* ---- what becomes of it ----------------------------------------------------------------- */
+
+static void give_one(struct result *result, const struct sorted_element *element)
 {
-    struct element *element, *next;
-    HASH_ITER(hh, result->elements, element, next)
-    {
-        HASH_DELETE(hh, result->elements, element);
-        memory_free(element);
-    }
+    struct bytes member = bytes_of(element->member, element->size);
+    if (result->words->is_stored)
+        sorted_put(&result->set, member, element->score, false, 0);
+    else
+        sorted_add_parts(result->call, member, element->score, result->words->with_scores);
 }
 
-/* ---- what becomes of it
- * ------------------------------------------------------------------------ */
-
-static void reply_result(struct call *call, const struct result *result)
+static bool give(struct result *result)
 {
-    if (result->words->counts_only) {
-        reply_integer(call->reply, HASH_COUNT(result->elements));
-        return;
+    struct progress *progress = result->progress;
+    uint64_t count = sorted_table_taken(progress->table);
+    for (unsigned i = 0; progress->given < count; i++, progress->given++) {
+        if (i == GIVE_SLICE || is_enough(result))
+            return false;
+        give_one(result, sorted_table_at(progress->table, progress->given));
     }
-    for (struct element *at = result->elements; at; at = at->hh.next) {
-        sorted_add_parts(call, bytes_of(at->member, at->size), at->score,
-                         result->words->with_scores);
-        if (!call_keeps_parts(call, 0))
-            return;
-    }
-    call_reply_parts(call, call->walk->count);
+    return true;
 }
 
-static void store_result(struct call *call, const struct result *result)
+static void end(struct result *result)
 {
     static const char *const events[] = {"zunionstore", "zinterstore", "zdiffstore"};
-    struct ordered set;
-    ordered_new(&set, call, call->argv[1], DB_ZSET);
-    for (struct element *at = result->elements; at; at = at->hh.next)
-        sorted_put(&set, bytes_of(at->member, at->size), at->score, false, 0);
-    if (set.count > 0)
-        ordered_save(&set, events[result->words->kind]);
-    else
+    struct call *call = result->call;
+    uint64_t count = sorted_table_taken(result->progress->table);
+    if (!result->words->is_stored && !result->words->counts_only) {
+        call_reply_parts(call, call->walk->count);
+        return;
+    }
+    if (result->words->is_stored && count > 0)
+        ordered_save(&result->set, events[result->words->kind]);
+    else if (result->words->is_stored)
         call_delete(call, call->argv[1], "del");
-    reply_integer(call->reply, (int64_t)set.count);
-    ordered_close(&set);
+    reply_integer(call->reply, (int64_t)count);
+}
+
+/* False: not finished. */
+static bool work(struct result *result)
+{
+    struct progress *progress = result->progress;
+    if (progress->phase == ADDING) {
+        if (!add_all(result))
+            return false;
+        progress->phase = CHOOSING;
+        progress->chosen = sorted_table_first(progress->table);
+    }
+    if (progress->phase == CHOOSING) {
+        if (!choose(result))
+            return false;
+        progress->phase = result->words->counts_only ? GIVING : SORTING;
+    }
+    if (progress->phase == SORTING) {
+        if (!sorted_table_sort(progress->table, SORT_SLICE))
+            return false;
+        progress->phase = GIVING;
+    }
+    return result->words->counts_only || give(result);
+}
+
+/* ---- slices ----------------------------------------------------------------------------- */
+
+static void free_progress(void *kept)
+{
+    struct progress *progress = kept;
+    sorted_table_free(progress->table);
+    buffer_deinit(&progress->stored);
+    memory_free(progress);
+}
+
+static struct progress *progress_of(struct walk_state *walk)
+{
+    if (!walk->kept) {
+        struct progress *progress = memory_new(sizeof *progress);
+        progress->table = sorted_table_new();
+        walk->kept = progress;
+        walk->kept_free = free_progress;
+    }
+    return walk->kept;
+}
+
+static void do_slice(struct result *result)
+{
+    struct call *call = result->call;
+    struct progress *progress = result->progress;
+    if (progress->stored.size > 0)
+        ordered_take_back(&result->set, buffer_bytes(&progress->stored));
+    buffer_clear(&progress->stored);
+    call->walk->unfinished = !work(result);
+    if (!call_keeps_parts(call, 0))
+        return;
+    if (!call->walk->unfinished)
+        end(result);
+    else if (result->words->is_stored)
+        ordered_put_aside(&result->set, &progress->stored);
 }
 
 /* ZUNION and all its kin: the name says which. */
 void cmd_zunion(struct call *call)
 {
     struct combination words;
-    struct result result = {.words = &words};
+    struct result result = {.call = call, .words = &words};
     if (!read_words(call, &words))
         return;
     result.sources = open_sources(call, &words);
     if (!result.sources)
         return;
-    collect(&result);
-    if (words.is_stored)
-        store_result(call, &result);
-    else
-        reply_result(call, &result);
-    forget(&result);
+    result.work_end = db_work(call->db) + WORK_SLICE;
+    result.progress = progress_of(call->walk);
+    ordered_new(&result.set, call, call->argv[1], DB_ZSET);
+    do_slice(&result);
+    ordered_close(&result.set);
     close_sources(result.sources, words.keys);
 }
