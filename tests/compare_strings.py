@@ -189,6 +189,46 @@ class Strings:
             return ["PFCOUNT"] + [self.key() for _ in range(rng.choice([1, 1, 2, 3, 5]))]
         return ["PFMERGE", key] + [self.key() for _ in range(rng.choice([0, 1, 1, 2, 4]))]
 
+    def pages(self):
+        """Strings about and above 64 KB, which are in pages here once they are changed in place."""
+        rng, key = self.rng, self.key()
+        at = str(rng.choice([rng.randrange(400000), 65536, 65535, 4096 * rng.randrange(90), 4095]))
+        part = rng.choice([b"x", b"\0", b"\xff", b"abc"]) * rng.choice([1, 1, 7, 4096, rng.randrange(9000), 70000])
+        kind = rng.randrange(24)
+        if kind < 2:
+            return ["SET", key, bytes([rng.randrange(256)]) * rng.choice([10, 65536, 65537, 100000, 300000])]
+        if kind < 6:
+            return ["SETRANGE", key, at, part]
+        if kind < 8:
+            return ["APPEND", key, part]
+        if kind < 10:
+            return ["SETBIT", key, str(8 * int(at) + rng.randrange(8)), str(rng.randrange(2))]
+        if kind == 10:
+            return ["BITFIELD", key, "SET", "i64", str(8 * int(at) - rng.randrange(-9, 60) & 0xffffff), str(rng.getrandbits(62)),
+                    "GET", "u33", at]
+        if kind == 11:
+            return ["BITOP", rng.choice(["AND", "OR", "XOR"]), key, self.key(), self.key(), self.key()]
+        if kind == 12:
+            return ["BITOP", "NOT", key, self.key()]
+        if kind == 13:
+            return rng.choice([["COPY", key, self.key(), "REPLACE"], ["RENAME", key, self.key()], ["DEL", key],
+                               ["LPUSH", key, "x"], ["GETDEL", key], ["SET", key, "v", "GET"]])
+        if kind == 14:
+            return rng.choice([["EXPIRE", key, "1000"], ["PERSIST", key], ["GETEX", key, "EX", "1000"],
+                               ["SET", key, part, "KEEPTTL"], ["GETEX", key, "PERSIST"]])
+        if kind == 15:
+            return rng.choice([["STRLEN", key], ["TYPE", key], ["INCR", key], ["MGET", key, self.key()],
+                               ["OBJECT", "ENCODING", key], ["GETSET", key, part]])
+        if kind < 19:
+            return ["GETRANGE", key, at, str(int(at) + rng.randrange(20000))]
+        if kind == 19:
+            return ["GETBIT", key, str(8 * int(at))]
+        if kind == 20:
+            return ["BITCOUNT", key, at, "-1"] if rng.randrange(2) else ["BITCOUNT", key]
+        if kind == 21:
+            return ["BITPOS", key, rng.choice("01"), at]
+        return ["GET", key]
+
     def next(self):
         return getattr(self, self.rng.choice(self.groups))()
 
@@ -246,13 +286,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--rounds", type=int, default=5000)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--only", action="append", help="bits, bitfield, lcs, hll")
+    parser.add_argument("--only", action="append", help="bits, bitfield, lcs, hll, pages")
     parser.add_argument("redis_port", type=int)
     parser.add_argument("our_port", type=int)
     args = parser.parse_args()
     comparison = Comparison()
     strings = Strings(random.Random(args.seed))
-    strings.groups = args.only or ["bits", "bitfield", "lcs", "hll"]
+    strings.groups = args.only or ["bits", "bitfield", "lcs", "hll", "pages"]
     for protocol in (2, 3):
         run(comparison, (args.redis_port, args.our_port), protocol, strings, args.rounds)
     print(f"{comparison.compared} replies compared, {comparison.different} different")

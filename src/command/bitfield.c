@@ -198,7 +198,7 @@ static bool execute(struct call *call, const struct operation *operation, enum o
     int64_t value;
     bool is_string = string_open(call, call->argv[1], &string);
     check(is_string);
-    struct bytes part = string_part(&string, operation->offset / 8, size);
+    struct bytes part = string_part(call, &string, operation->offset / 8, size);
     if (part.size > 0)
         memcpy(window, part.data, part.size);
     int64_t before = get_field(operation, window);
@@ -215,7 +215,7 @@ static bool execute(struct call *call, const struct operation *operation, enum o
     return true;
 }
 
-/* Of the first slice.  False: answered. */
+/* Of the first slice, or those that make room.  False: answered, or not finished. */
 static bool begin(struct call *call)
 {
     struct walk_state *walk = call->walk;
@@ -230,6 +230,8 @@ static bool begin(struct call *call)
         return false;
     if (!is_read && size > call->value_max)
         return refuse(call, ERROR_TOO_LARGE);
+    if (size > 0 && !string_make_room(call, call->argv[1], &string, size))
+        return false;
     if (size > string.found.size) {
         string_write(call, call->argv[1], &string, size - 1, bytes_of("", 1), NULL);
         walk->second_round = true;
@@ -242,7 +244,7 @@ void cmd_bitfield(struct call *call)
 {
     struct walk_state *walk = call->walk;
     struct operation operation;
-    if (!walk->unfinished && !begin(call))
+    if ((!walk->unfinished || string_is_moving(call)) && !begin(call))
         return;
     uint32_t i = call_slice(call, 2);
     for (; call_takes(call, i); i += words_of(operation.action)) {

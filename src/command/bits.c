@@ -1,8 +1,8 @@
 /* Bits of strings (Redis 7.2 bitops.c): one, how many, where, and whole strings with each other.
  *
- * A count or a search goes in slices: of a large value some MB at a time, and no more than eight of
- * them, since each may have to fetch the value anew.  BITOP takes a source a slice and puts aside
- * what it has so far.
+ * A count or a search goes in slices: of a large value some MB at a time, and of a plain one in no
+ * more than eight, since each may have to fetch the value anew.  BITOP takes a plain source a
+ * slice, some MB of one in pages, and puts aside what it has so far.
  *
  * Deterministic; loop thread only. */
 #include "command/bits.h"
@@ -35,9 +35,9 @@ bool call_bit_offset(struct call *call, uint32_t i, bool may_count, unsigned bit
 /* ---- one bit ------------------------------------------------------------------------ */
 
 /* The byte that a bit is in; what is behind the string is 0. */
-static unsigned byte_at(const struct string *string, uint64_t bit)
+static unsigned byte_at(struct call *call, const struct string *string, uint64_t bit)
 {
-    struct bytes part = string_part(string, bit / 8, 1);
+    struct bytes part = string_part(call, string, bit / 8, 1);
     return part.size ? *(const unsigned char *)part.data : 0;
 }
 
@@ -70,10 +70,14 @@ void cmd_setbit(struct call *call)
     int64_t bit;
     if (!read_setbit(call, &offset, &bit) || !string_open(call, call->argv[1], &string))
         return;
-    unsigned before = byte_at(&string, offset), mask = mask_of(offset);
+    unsigned before = byte_at(call, &string, offset), mask = mask_of(offset);
     unsigned char byte = (unsigned char)(bit ? before | mask : before & ~mask);
-    if (byte != before || offset / 8 >= string.found.size)
-        string_write(call, call->argv[1], &string, offset / 8, bytes_of(&byte, 1), "setbit");
+    uint64_t end = offset / 8 + 1;
+    if (byte != before || end > string.found.size) {
+        if (!string_make_room(call, call->argv[1], &string, end))
+            return;
+        string_write(call, call->argv[1], &string, end - 1, bytes_of(&byte, 1), "setbit");
+    }
     reply_integer(call->reply, (before & mask) != 0);
 }
 
@@ -83,7 +87,7 @@ void cmd_getbit(struct call *call)
     uint64_t offset;
     if (!call_bit_offset(call, 2, false, 0, &offset) || !string_open(call, call->argv[1], &string))
         return;
-    reply_integer(call->reply, (byte_at(&string, offset) & mask_of(offset)) != 0);
+    reply_integer(call->reply, (byte_at(call, &string, offset) & mask_of(offset)) != 0);
 }
 
 /* ---- ranges ------------------------------------------------------------------------- */
@@ -195,9 +199,9 @@ static bool take_stretch(struct call *call, const struct string *string, const s
     walk->unfinished = false;
     if (string->found.size == 0 || range->from > range->to)
         return false;
-    if (bytes < SLICE_BYTES)
+    if (bytes < SLICE_BYTES || string->found.space)
         bytes = SLICE_BYTES;
-    struct bytes part = string_part(string, from / 8, bytes);
+    struct bytes part = string_part(call, string, from / 8, bytes);
     *stretch = (struct stretch){part.data, from / 8 * 8, from % 8, 8 * part.size - 1};
     check(part.size > 0);
     walk->unfinished = stretch->base + stretch->to < to;
@@ -336,48 +340,76 @@ static void combine_bytes(enum operation operation, char *into, const char *with
         into[at] = (char)combine(operation, (unsigned char)into[at], (unsigned char)with[at]);
 }
 
-/* The shorter of two counts as if zeros followed it. */
-static void take_source(struct buffer *found, enum operation operation, bool is_first,
-                        struct bytes value)
+/* The next stretch of a source; the shorter of two counts as if zeros followed it. */
+static void take_part(struct buffer *found, enum operation operation, uint64_t offset,
+                      struct bytes part)
 {
-    size_t size = found->size, common = size < value.size ? size : value.size;
-    if (is_first && operation != BITOP_NOT) {
-        buffer_append_bytes(found, value);
-        return;
+    size_t end = (size_t)offset + part.size;
+    if (found->size < end) {
+        buffer_reserve(found, end - found->size);
+        memset(found->data + found->size, 0, end - found->size);
+        found->size = end;
     }
-    if (size < value.size) {
-        buffer_reserve(found, value.size - size);
-        memset(found->data + size, 0, value.size - size);
-        found->size = common = value.size;
-    } else if (operation == BITOP_AND && size > value.size) {
-        memset(found->data + value.size, 0, size - value.size);
+    combine_bytes(operation, found->data + offset, part.data, part.size);
+}
+
+/* Behind the end of a source that was taken. */
+static void take_end(struct buffer *found, enum operation operation, uint64_t size)
+{
+    if (operation == BITOP_AND && found->size > size)
+        memset(found->data + size, 0, found->size - (size_t)size);
+}
+
+/* The source at argv[i], or a slice of it, of which walk->seen bytes were taken.  False: answered,
+ * or there is more of it. */
+static bool take_source(struct call *call, uint32_t i, enum operation operation)
+{
+    struct walk_state *walk = call->walk;
+    struct string string;
+    if (!string_open(call, call->argv[i], &string))
+        return false;
+    uint64_t size = string.found.size;
+    struct bytes part =
+        string_part(call, &string, walk->seen, string.found.space ? SLICE_BYTES : size);
+    bool is_copied = i == 3 && operation != BITOP_NOT;
+    if (part.size > 0)
+        take_part(&walk->found, is_copied ? BITOP_OR : operation, walk->seen, part);
+    db_spend(call->db, part.size);
+    walk->seen += part.size;
+    walk->unfinished = walk->seen < size;
+    if (walk->unfinished) {
+        walk->cursor = i;
+        return false;
     }
-    combine_bytes(operation, found->data, value.data, common);
+    if (!is_copied)
+        take_end(&walk->found, operation, size);
+    walk->seen = 0;
+    return true;
 }
 
 static void put_found(struct call *call)
 {
-    const struct buffer *found = &call->walk->found;
-    if (found->size > 0)
-        call_put_string(call, call->argv[2], buffer_bytes(found), "set");
-    else
+    struct bytes found = buffer_bytes(&call->walk->found);
+    if (found.size == 0)
         call_delete(call, call->argv[2], "del");
-    reply_integer(call->reply, (int64_t)found->size);
+    else if (found.size <= STRING_PLAIN_MAX)
+        call_put_string(call, call->argv[2], found, "set");
+    else if (!string_put_slice(call, call->argv[2], found, 0, "set"))
+        return;
+    reply_integer(call->reply, (int64_t)found.size);
 }
 
 void cmd_bitop(struct call *call)
 {
     enum operation operation;
-    struct walk_state *walk = call->walk;
     if (!read_operation(call, &operation))
         return;
-    for (uint32_t i = call_slice(call, 3); call_takes(call, i); i++) {
-        struct string string;
-        if (!string_open(call, call->argv[i], &string))
+    if (!string_is_moving(call)) {
+        for (uint32_t i = call_slice(call, 3); call_takes(call, i); i++)
+            if (!take_source(call, i, operation))
+                return;
+        if (call->walk->unfinished)
             return;
-        take_source(&walk->found, operation, i == 3, string.value);
-        db_spend(call->db, string.found.size);
     }
-    if (!walk->unfinished)
-        put_found(call);
+    put_found(call);
 }

@@ -98,10 +98,11 @@ enum db_type call_look(struct call *call, struct bytes key, struct bytes *value)
     return call_find(call, key, &found, value) ? found.type : DB_NONE;
 }
 
-bool call_find_string(struct call *call, struct bytes key, struct db_record *found,
+/* What was found is a string, or there is nothing. */
+static bool is_string(struct call *call, bool is_there, struct db_record *found,
                       struct bytes *value)
 {
-    if (!call_find(call, key, found, value)) {
+    if (!is_there) {
         *found = (struct db_record){.type = DB_NONE};
         *value = bytes_of(NULL, 0);
         return true;
@@ -109,6 +110,21 @@ bool call_find_string(struct call *call, struct bytes key, struct db_record *fou
     if (found->type != DB_STRING)
         reply_error(call->reply, ERROR_WRONG_TYPE);
     return found->type == DB_STRING;
+}
+
+bool call_find_string(struct call *call, struct bytes key, struct db_record *found,
+                      struct bytes *value)
+{
+    return is_string(call, call_find(call, key, found, value), found, value);
+}
+
+bool call_find_kept(struct call *call, struct bytes key, struct db_record *found,
+                    struct bytes *value)
+{
+    bool is_there = db_find_kept(call->db, call->view, call->database, key, found, value);
+    if (!call->walk->unfinished)
+        count_look(call, is_there);
+    return is_string(call, is_there, found, value);
 }
 
 bool call_get_string(struct call *call, struct bytes key, struct bytes *value, bool *exists)
@@ -145,13 +161,6 @@ void call_put_until(struct call *call, struct bytes key, struct bytes value, int
     db_put(call->db, call->database, key, DB_STRING, value, deadline_ms);
     if (deadline_ms != 0)
         db_effects_also(call->db, call->database, key, "expire");
-}
-
-void call_splice_string(struct call *call, struct bytes key, size_t offset, struct bytes part,
-                        const char *event)
-{
-    db_effects_name(call->db, event);
-    db_splice(call->db, call->database, key, offset, part);
 }
 
 bool call_delete(struct call *call, struct bytes key, const char *event)

@@ -17,7 +17,8 @@ enum {
     COMMAND_MEANING_DATABASES = 2, /* the first that has databases beside 0 */
     COMMAND_MEANING_EXPIRY = 3,    /* and that has deadlines, */
     COMMAND_MEANING_FIELDS = 4,    /* also of fields of a hash, */
-    COMMAND_MEANING_DIGEST = 4     /* digests of strings */
+    COMMAND_MEANING_DIGEST = 4,    /* digests of strings, */
+    COMMAND_MEANING_PAGES = 4      /* and strings in pages */
 };
 
 #define REDIS_VERSION "7.2.4" /* what clients that look at it are to expect */
@@ -61,6 +62,9 @@ bool call_find(struct call *call, struct bytes key, struct db_record *found, str
 /* As call_get_string(), with all that is known of it; found->type DB_NONE: there is none. */
 bool call_find_string(struct call *call, struct bytes key, struct db_record *found,
                       struct bytes *value);
+/* The same, but of one in pages the value is not collected: see string_parts.h. */
+bool call_find_kept(struct call *call, struct bytes key, struct db_record *found,
+                    struct bytes *value);
 /* Changes of keys in call->database, and the event that Redis's keyspace notifications have for
  * each. */
 void call_put_string(struct call *call, struct bytes key, struct bytes value, const char *event);
@@ -69,9 +73,6 @@ void call_change_string(struct call *call, struct bytes key, const struct db_rec
                         struct bytes value, const char *event);
 /* SET with a deadline; 0: with none. */
 void call_put_until(struct call *call, struct bytes key, struct bytes value, int64_t deadline_ms);
-/* Into one that is there: db_splice(). */
-void call_splice_string(struct call *call, struct bytes key, size_t offset, struct bytes part,
-                        const char *event);
 bool call_delete(struct call *call, struct bytes key,
                  const char *event); /* false: there was none */
 /* A command on any number of words does some at a time, so that the event loop gets its turn:

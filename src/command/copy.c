@@ -78,7 +78,7 @@ static void copy_record(struct call *call, const struct copy *copy)
     struct db_record found;
     struct bytes payload, to = call->argv[2];
     struct buffer kept = {0};
-    bool is_there = db_find(call->db, NULL, call->database, call->argv[1], &found, &payload);
+    bool is_there = db_find_kept(call->db, NULL, call->database, call->argv[1], &found, &payload);
     check(is_there);
     buffer_append_bytes(&kept, payload);
     found.space = call->walk->space;

@@ -156,7 +156,7 @@ static void expire(struct call *call, enum expiry_form form)
     struct bytes payload;
     if (!read_expire(call, form, &conditions, &deadline_ms))
         return;
-    bool holds = db_find(call->db, NULL, call->database, call->argv[1], &found, &payload) &&
+    bool holds = db_find_kept(call->db, NULL, call->database, call->argv[1], &found, &payload) &&
                  conditions_hold(conditions, found.deadline_ms, deadline_ms);
     if (holds)
         end_at(call, &found, payload, deadline_ms);
@@ -204,7 +204,7 @@ void cmd_persist(struct call *call)
 {
     struct db_record found;
     struct bytes payload;
-    bool changes = db_find(call->db, NULL, call->database, call->argv[1], &found, &payload) &&
+    bool changes = db_find_kept(call->db, NULL, call->database, call->argv[1], &found, &payload) &&
                    found.deadline_ms != 0;
     if (changes)
         change_deadline(call, &found, payload, 0, "persist");
@@ -323,6 +323,8 @@ void cmd_getex(struct call *call)
     if (exists && !call_deadline(call, &expiry, &deadline_ms))
         return;
     call_reply_value(call->reply, value, exists);
+    if (exists && found.space) /* of its pages the record names the space alone */
+        db_find_kept(call->db, NULL, call->database, call->argv[1], &found, &value);
     if (exists && expiry.form != EXPIRY_NONE)
         end_at(call, &found, value, deadline_ms);
     else if (exists && persists && found.deadline_ms != 0)

@@ -3,18 +3,102 @@
 
 #include "base/fatal.h"
 
+enum { SLICE_BYTES = 1 << 20 };
+
 bool string_open(struct call *call, struct bytes key, struct string *string)
 {
-    return call_find_string(call, key, &string->found, &string->value);
+    if (!call_find_kept(call, key, &string->found, &string->value))
+        return false;
+    if (string->found.space)
+        string->value = bytes_of(NULL, 0);
+    return true;
 }
 
-struct bytes string_part(const struct string *string, uint64_t offset, uint64_t size)
+struct bytes string_part(struct call *call, const struct string *string, uint64_t offset,
+                         uint64_t size)
 {
     struct bytes value = string->value;
+    if (string->found.space)
+        return db_string_part(call->db, call->view, &string->found, offset, size);
     if (offset >= value.size)
         return bytes_of(NULL, 0);
     uint64_t left = value.size - offset;
     return bytes_of((const char *)value.data + offset, (size_t)(size < left ? size : left));
+}
+
+void string_reply(struct call *call, const struct string *string, uint64_t offset, uint64_t size)
+{
+    struct walk_state *walk = call->walk;
+    if (!string->found.space || size <= SLICE_BYTES) {
+        reply_bulk(call->reply, string_part(call, string, offset, size));
+        return;
+    }
+    uint64_t done = walk->unfinished ? walk->cursor : 0, left = size - done;
+    struct bytes part =
+        string_part(call, string, offset + done, left < SLICE_BYTES ? left : SLICE_BYTES);
+    check(part.size > 0);
+    buffer_append_bytes(&walk->found, part);
+    walk->cursor = done + part.size;
+    walk->unfinished = walk->cursor < size;
+    if (!call_keeps_parts(call, 0) || walk->unfinished)
+        return;
+    struct buffer head = {0};
+    buffer_printf(&head, "$%llu\r\n", (unsigned long long)size);
+    reply_raw(call->reply, buffer_bytes(&head));
+    buffer_deinit(&head);
+    buffer_append(&walk->found, "\r\n", 2);
+    call_end_parts(call);
+}
+
+/* ---- changes ------------------------------------------------------------------------- */
+
+bool string_put_slice(struct call *call, struct bytes key, struct bytes value, int64_t deadline_ms,
+                      const char *event)
+{
+    struct walk_state *walk = call->walk;
+    if (!walk->space) {
+        walk->space = db_space_new(call->db, call->database);
+        walk->cursor = 0;
+    }
+    check(walk->cursor <= value.size);
+    size_t left = value.size - (size_t)walk->cursor;
+    size_t taken = left < SLICE_BYTES ? left : SLICE_BYTES;
+    db_string_fill(call->db, walk->space, walk->cursor,
+                   bytes_of((const char *)value.data + walk->cursor, taken));
+    walk->cursor += taken;
+    walk->unfinished = walk->cursor < value.size;
+    if (walk->unfinished)
+        return false;
+    struct db_record record = {.space = walk->space, .deadline_ms = deadline_ms};
+    db_effects_name(call->db, event);
+    db_string_put(call->db, call->database, key, &record, value.size);
+    walk->space = walk->cursor = 0;
+    return true;
+}
+
+bool string_is_moving(const struct call *call)
+{
+    return call->walk->space != 0;
+}
+
+/* Whether a string that is then so long has to be in pages. */
+static bool is_for_pages(const struct call *call, const struct string *string, uint64_t end)
+{
+    uint64_t size = string->found.size > end ? string->found.size : end;
+    return call->meaning >= COMMAND_MEANING_PAGES && size > STRING_PLAIN_MAX;
+}
+
+bool string_make_room(struct call *call, struct bytes key, struct string *string, uint64_t end)
+{
+    bool is_plain = string->found.type != DB_NONE && !string->found.space;
+    if (!is_plain || !is_for_pages(call, string, end))
+        return true;
+    if (!string_put_slice(call, key, string->value, string->found.deadline_ms, db_effect_untold))
+        return false;
+    bool is_string = string_open(call, key, string);
+    check(is_string);
+    check(string->found.space);
+    return true;
 }
 
 static void put_behind_zeros(struct call *call, struct bytes key, uint64_t zeros, struct bytes part)
@@ -31,11 +115,13 @@ static void put_behind_zeros(struct call *call, struct bytes key, uint64_t zeros
 void string_write(struct call *call, struct bytes key, const struct string *string, uint64_t offset,
                   struct bytes part, const char *event)
 {
+    uint64_t end = offset + part.size;
     check(call->allows & CMD_WRITE);
-    check(part.size > 0);
-    check(offset + part.size <= VALUE_SIZE_MAX);
+    check(end <= VALUE_SIZE_MAX);
     db_effects_name(call->db, event ? event : db_effect_untold);
-    if (string->found.type == DB_NONE)
+    if (string->found.space || is_for_pages(call, string, end))
+        db_string_write(call->db, call->database, key, &string->found, offset, part);
+    else if (string->found.type == DB_NONE)
         put_behind_zeros(call, key, offset, part);
     else
         db_splice(call->db, call->database, key, offset, part);

@@ -5,13 +5,17 @@
 #include "base/fatal.h"
 #include "command/commands.h"
 #include "command/set_options.h"
+#include "command/string_parts.h"
 
 void cmd_get(struct call *call)
 {
-    struct bytes value;
-    bool exists;
-    if (call_get_string(call, call->argv[1], &value, &exists))
-        call_reply_value(call->reply, value, exists);
+    struct string string;
+    if (!string_open(call, call->argv[1], &string))
+        return;
+    if (string.found.type == DB_NONE)
+        reply_null(call->reply);
+    else
+        string_reply(call, &string, 0, string.found.size);
 }
 
 /* ---- SET -------------------------------------------------------------------- */
@@ -228,38 +232,32 @@ void cmd_strlen(struct call *call)
 
 void cmd_append(struct call *call)
 {
-    struct db_record found;
-    struct bytes value;
-    if (!call_find_string(call, call->argv[1], &found, &value))
+    struct string string;
+    struct bytes key = call->argv[1], part = call->argv[2];
+    if (!string_open(call, key, &string))
         return;
-    if (value.size + call->argv[2].size > call->value_max) {
+    uint64_t end = string.found.size + part.size;
+    if (end > call->value_max) {
         reply_error(call->reply, ERROR_TOO_LARGE);
         return;
     }
-    if (found.type != DB_NONE)
-        call_splice_string(call, call->argv[1], value.size, call->argv[2], "append");
+    if (!string_make_room(call, key, &string, end))
+        return;
+    if (string.found.type != DB_NONE)
+        string_write(call, key, &string, string.found.size, part, "append");
     else
-        call_put_string(call, call->argv[1], call->argv[2], "append");
-    reply_integer(call->reply, (int64_t)(value.size + call->argv[2].size));
-}
-
-static void reply_part(struct reply *reply, struct bytes value, int64_t start, int64_t end)
-{
-    check(start >= 0);
-    check(start <= end);
-    check((uint64_t)end < value.size);
-    reply_bulk(reply, bytes_of((const char *)value.data + start, (size_t)(end - start + 1)));
+        call_put_string(call, key, part, "append");
+    reply_integer(call->reply, (int64_t)end);
 }
 
 void cmd_getrange(struct call *call)
 {
     int64_t start, end;
-    struct bytes value;
-    bool exists;
+    struct string string;
     if (!call_integer(call, 2, &start) || !call_integer(call, 3, &end) ||
-        !call_get_string(call, call->argv[1], &value, &exists))
+        !string_open(call, call->argv[1], &string))
         return;
-    int64_t size = (int64_t)value.size;
+    int64_t size = (int64_t)string.found.size;
     bool reversed = start < 0 && end < 0 && start > end;
     if (start < 0)
         start = start + size > 0 ? start + size : 0;
@@ -270,7 +268,7 @@ void cmd_getrange(struct call *call)
     if (reversed || size == 0 || start > end)
         reply_bulk(call->reply, bytes_of("", 0));
     else
-        reply_part(call->reply, value, start, end);
+        string_reply(call, &string, (uint64_t)start, (uint64_t)(end - start + 1));
 }
 
 /* False: answered. */
@@ -289,36 +287,24 @@ bool words_setrange(struct call *call)
     return read_offset(call, &offset);
 }
 
-static void put_behind_zeros(struct call *call, size_t zeros, struct bytes part)
-{
-    struct buffer value = {0};
-    buffer_reserve(&value, zeros + part.size);
-    memset(value.data, 0, zeros);
-    value.size = zeros;
-    buffer_append_bytes(&value, part);
-    call_put_string(call, call->argv[1], buffer_bytes(&value), "setrange");
-    buffer_deinit(&value);
-}
-
 void cmd_setrange(struct call *call)
 {
     int64_t offset;
-    struct db_record found;
-    struct bytes value, part = call->argv[3];
-    if (!read_offset(call, &offset) || !call_find_string(call, call->argv[1], &found, &value))
+    struct string string;
+    struct bytes key = call->argv[1], part = call->argv[3];
+    if (!read_offset(call, &offset) || !string_open(call, key, &string))
         return;
+    uint64_t end = (uint64_t)offset + part.size, size = string.found.size;
     if (part.size == 0) {
-        reply_integer(call->reply, (int64_t)value.size);
+        reply_integer(call->reply, (int64_t)size);
         return;
     }
-    if ((uint64_t)offset + part.size > call->value_max) {
+    if (end > call->value_max) {
         reply_error(call->reply, ERROR_TOO_LARGE);
         return;
     }
-    size_t end = (size_t)offset + part.size;
-    if (found.type != DB_NONE)
-        call_splice_string(call, call->argv[1], (size_t)offset, part, "setrange");
-    else
-        put_behind_zeros(call, (size_t)offset, part);
-    reply_integer(call->reply, (int64_t)(value.size > end ? value.size : end));
+    if (!string_make_room(call, key, &string, end))
+        return;
+    string_write(call, key, &string, (uint64_t)offset, part, "setrange");
+    reply_integer(call->reply, (int64_t)(size > end ? size : end));
 }

@@ -167,6 +167,7 @@ void db_close(struct db *db)
     buffer_deinit(&db->key);
     buffer_deinit(&db->value);
     buffer_deinit(&db->sought);
+    buffer_deinit(&db->collected);
     memory_free(db);
 }
 
@@ -210,8 +211,8 @@ bool db_lookup(struct db *db, unsigned database, struct bytes key, struct db_rec
     return is_still_there(db, database, &place, found);
 }
 
-bool db_find(struct db *db, struct db_view *view, unsigned database, struct bytes key,
-             struct db_record *found, struct bytes *payload)
+bool db_find_kept(struct db *db, struct db_view *view, unsigned database, struct bytes key,
+                  struct db_record *found, struct bytes *payload)
 {
     struct bytes record;
     if (view) {
@@ -225,6 +226,16 @@ bool db_find(struct db *db, struct db_view *view, unsigned database, struct byte
         return false;
     *found = layers_found(record, record.size, payload);
     return is_still_there(db, database, &place, found);
+}
+
+bool db_find(struct db *db, struct db_view *view, unsigned database, struct bytes key,
+             struct db_record *found, struct bytes *payload)
+{
+    if (!db_find_kept(db, view, database, key, found, payload))
+        return false;
+    if (payload && found->type == DB_STRING && found->space)
+        *payload = db_string_part(db, view, found, 0, found->size);
+    return true;
 }
 
 enum db_type db_get(struct db *db, unsigned database, struct bytes key, struct bytes *value)
@@ -296,7 +307,7 @@ bool db_rename(struct db *db, unsigned database, struct bytes key, unsigned to_d
     struct db_record found;
     struct bytes payload;
     struct buffer copy = {0};
-    if (!db_find(db, NULL, database, key, &found, &payload))
+    if (!db_find_kept(db, NULL, database, key, &found, &payload))
         return false;
     if (database == to_database && bytes_equal(key, to))
         return true;
@@ -323,6 +334,11 @@ void db_splice(struct db *db, unsigned database, struct bytes key, uint64_t offs
     bool is_there = layers_get(db, &place, &record);
     check(is_there);
     size_t size = record_header_parse(record, &header);
+    if (header.space) {
+        struct db_record found = layers_found(record, record.size, NULL);
+        db_string_write(db, database, key, &found, offset, part);
+        return;
+    }
     header.version = db->version;
     size_t new_size = record_header_encode(out, &header);
     check(new_size == size);

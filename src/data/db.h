@@ -202,6 +202,9 @@ void db_effects_drain(struct db *db, db_effect_fn *each, void *context);
  * view. False: no such key. */
 bool db_find(struct db *db, struct db_view *view, unsigned database, struct bytes key,
              struct db_record *found, struct bytes *payload);
+/* The same, but of a string in pages the payload is not collected: it is what its record has. */
+bool db_find_kept(struct db *db, struct db_view *view, unsigned database, struct bytes key,
+                  struct db_record *found, struct bytes *payload);
 /* For a large collection that is about to get its key in this database, within the same entry. */
 uint64_t db_space_new(struct db *db, unsigned database);
 /* Of one that gets no key after all.  O(1). */
@@ -244,6 +247,30 @@ bool db_page_get(struct db *db, struct db_view *view, uint64_t space, uint64_t n
                  struct bytes *page);
 void db_page_put(struct db *db, uint64_t space, uint64_t number, struct bytes page);
 bool db_page_delete(struct db *db, uint64_t space, uint64_t number);
+/* Writes `part` into a page, over what it has from `offset` on or behind it, zeros in between. */
+void db_page_splice(struct db *db, uint64_t space, uint64_t number, uint64_t offset,
+                    struct bytes part);
+
+/* ---- strings in pages -------------------------------------------------------- */
+
+/* A string can be in pages of a space, so that to look at a part, or to change it, costs the part.
+ * Who only writes and reads whole values need not know: db_get() and db_find() collect it, and
+ * whatever is put over it is plain again.  What was never written, or was zeros when the pages were
+ * made, has no pages. */
+enum { DB_STRING_PAGE = 4096 };
+
+/* Of a string in pages: `size` bytes from `offset` on, or what there is of them; borrowed until the
+ * next call on the db or the view. */
+struct bytes db_string_part(struct db *db, struct db_view *view, const struct db_record *found,
+                            uint64_t offset, uint64_t size);
+/* As db_splice(), of a string in pages, or of a key that is not there (found->type DB_NONE). */
+void db_string_write(struct db *db, unsigned database, struct bytes key,
+                     const struct db_record *found, uint64_t offset, struct bytes part);
+/* Makes the pages of a new string: what it has from `offset` on, a multiple of DB_STRING_PAGE. */
+void db_string_fill(struct db *db, uint64_t space, uint64_t offset, struct bytes part);
+/* And gives it its key: record->space and deadline_ms say which and until when. */
+void db_string_put(struct db *db, unsigned database, struct bytes key,
+                   const struct db_record *record, uint64_t size);
 
 /* ---- exactly-once receipts ---------------------------------------------- */
 

@@ -102,6 +102,8 @@ struct db {
     size_t whole;         /* size of the record, of which value may be but the head */
     bool is_found;        /* there was such a key */
     struct buffer sought; /* scratch: a key of the kv to look for */
+
+    struct buffer collected; /* lent: a part of a string in pages (strings.c) */
 };
 
 struct layer *layer_new(void);
@@ -205,19 +207,24 @@ static inline uint64_t layers_hash(const struct db *db, struct bytes name)
     return db->hash(name, layers_seed(db));
 }
 
+/* strings.c.  Of a string in pages, by the payload of its record. */
+uint64_t layers_string_size(struct bytes payload);
+
 /* What the record of a key says; `record` may be cut behind its header, if `payload` is NULL. */
 static inline struct db_record layers_found(struct bytes record, size_t size, struct bytes *payload)
 {
     struct header header;
     size_t header_size = record_header_parse(record, &header);
+    struct bytes behind =
+        bytes_of((const char *)record.data + header_size, record.size - header_size);
     if (payload)
-        *payload = bytes_of((const char *)record.data + header_size, record.size - header_size);
+        *payload = behind;
+    bool is_in_pages = header.type == DB_STRING && header.space;
     return (struct db_record){.type = (enum db_type)header.type,
                               .version = header.version,
                               .deadline_ms = header.deadline_ms,
-                              .size = size - header_size,
-                              .space = header.space,
-                              .elements_due_ms = header.elements_due_ms};
+                              .size = is_in_pages ? layers_string_size(behind) : size - header_size,
+                              .space = header.space};
 }
 
 static inline struct place layers_key(const struct db *db, uint64_t space, struct bytes key)

@@ -66,6 +66,21 @@ void db_page_put(struct db *db, uint64_t space, uint64_t number, struct bytes pa
     layers_put(db, &place, nothing, page);
 }
 
+void db_page_splice(struct db *db, uint64_t space, uint64_t number, uint64_t offset,
+                    struct bytes part)
+{
+    static const char zeros[DB_STRING_PAGE];
+    struct place place = page_place(db, space, number);
+    struct bytes page, nothing = {0};
+    check(offset <= sizeof zeros);
+    if (!layers_get(db, &place, &page))
+        layers_put(db, &place, bytes_of(zeros, (size_t)offset), part);
+    else if (offset == 0 && part.size >= page.size)
+        layers_put(db, &place, nothing, part);
+    else
+        layers_splice(db, &place, nothing, (size_t)offset, part);
+}
+
 bool db_page_delete(struct db *db, uint64_t space, uint64_t number)
 {
     struct place place = page_place(db, space, number);

@@ -37,7 +37,7 @@ static struct bytes value_of(const uint32_t *value)
 static void put_large(struct db *db, unsigned base, struct bytes key, uint64_t space,
                       uint32_t count)
 {
-    struct db_record record = {.type = DB_STRING, .space = space};
+    struct db_record record = {.type = DB_HASH, .space = space};
     db_put_collection(db, database_of[base], key, &record, value_of(&count));
 }
 
@@ -250,7 +250,7 @@ static void teardown(struct fixture *f)
 static uint64_t make(struct fixture *f, const char *key, uint32_t rows)
 {
     uint64_t space = db_space_new(f->db, 0);
-    struct db_record record = {.type = DB_STRING, .space = space};
+    struct db_record record = {.type = DB_HASH, .space = space};
     for (uint32_t i = 0; i < rows; i++) {
         struct text text;
         struct bytes field = name(&text, "element", i);
