@@ -27,6 +27,8 @@ enum {
     CONFIG_ROWS_MAX = 256
 };
 
+enum debug_mode { DEBUG_NO, DEBUG_YES, DEBUG_LOCAL }; /* who may say DEBUG: local, this machine */
+
 enum follower_mode {
     FOLLOWER_PROXY,    /* forward commands to the leader (default) */
     FOLLOWER_REDIRECT, /* answer -MOVED 0 host:port */
@@ -84,6 +86,7 @@ struct config {
     uint64_t proto_max_bulk_len;        /* bytes of the largest argument (set) */
     uint64_t client_query_buffer_limit; /* bytes (set) */
     struct config_output_limit client_output_buffer_limits[CONFIG_CLASSES]; /* (set) */
+    int enable_debug;                                                       /* enum debug_mode */
     int follower_mode;       /* enum follower_mode (set) */
     int64_t request_timeout; /* ms a request waits for a leader and a majority (set) */
 

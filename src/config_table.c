@@ -16,6 +16,9 @@ static const char *const loglevels[] = {"debug", "verbose", "notice", "warning",
 static const char *const follower_modes[] = {"proxy", "redirect", "readonly", NULL};
 
 _Static_assert(LOG_LEVEL_DEBUG == 0 && LOG_LEVEL_WARNING == 3, "the order of loglevels");
+static const char *const debug_modes[] = {"no", "yes", "local", NULL};
+
+_Static_assert(DEBUG_NO == 0 && DEBUG_LOCAL == 2, "the order of debug_modes");
 _Static_assert(FOLLOWER_PROXY == 0 && FOLLOWER_READONLY == 2, "the order of follower_modes");
 
 #define CHOICES(...)                                                                               \
@@ -83,6 +86,8 @@ const struct directive directive_rows[] = {
     SPECIAL("client-output-buffer-limit", VALUE_OUTPUT_LIMITS, client_output_buffer_limits, SETTABLE,
             "normal 0 0 0 slave 256mb 64mb 60 pubsub 32mb 8mb 60",
             "CLASS HARD SOFT SECONDS ...: replies not fetched; 0: no limit"),
+    ENUM("enable-debug-command", enable_debug, FIXED, "no", debug_modes,
+         "who may say DEBUG: no, yes, or local: from this machine"),
     ENUM("follower-mode", follower_mode, SETTABLE, "proxy", follower_modes,
          "what a node that does not lead does with commands"),
     INTEGER("request-timeout", request_timeout, SETTABLE, 10, 3600000, "5000",
@@ -234,7 +239,6 @@ const struct directive directive_rows[] = {
     I_ENUM("acl-pubsub-default", S, "resetchannels", "allchannels", "resetchannels"),
     I_ENUM("appendfsync", S, "always", "everysec", "always", "no"),
     I_ENUM("cluster-preferred-endpoint-type", S, "ip", "ip", "hostname", "unknown-endpoint"),
-    I_ENUM("enable-debug-command", F, "no", "no", "yes", "local"),
     I_ENUM("enable-module-command", F, "no", "no", "yes", "local"),
     I_ENUM("enable-protected-configs", F, "no", "no", "yes", "local"),
     I_ENUM("maxmemory-policy", S, "noeviction", "volatile-lru", "volatile-lfu", "volatile-random",

@@ -532,6 +532,11 @@ def compare_keys(comparison, redis, ours, about):
         comparison.compared += 1
         if theirs != mine:
             comparison.report(f"{about}: key {key!r}", repr(theirs).encode(), repr(mine).encode())
+    digests = [connection.command(["DEBUG", "DIGEST"]) for connection in (redis, ours)]
+    if not any(digest.startswith(b"-") for digest in digests):
+        comparison.compared += 1
+        if digests[0] != digests[1]:
+            comparison.report(f"{about}: DEBUG DIGEST", *digests)
 
 
 def main():

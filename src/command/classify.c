@@ -198,7 +198,8 @@ static bool admit_carried(struct call *call)
     inner.argc -= 3;
     if (!find(&inner))
         return false;
-    if (inner.command->flags & (CMD_READ | CMD_WRITE) && inner.command->execute != cmd_once)
+    if (inner.command->flags & (CMD_READ | CMD_WRITE) && inner.command->execute != cmd_once &&
+        inner.command->execute != cmd_debug)
         return !refuse_meaning(&inner) && (!inner.command->words || inner.command->words(&inner));
     reply_error(call->reply, "ERR ONCE cannot carry '%s'", inner.command->name);
     return false;
@@ -236,6 +237,23 @@ static bool is_let_in(const struct connection *connection, struct call *call)
     return false;
 }
 
+/* What DEBUG PROTOCOL answers is no reply that could stand in another. */
+static bool may_debug(const struct connection *connection, struct call *call)
+{
+    if (call->command->execute != cmd_debug)
+        return true;
+    if (!connection->may_debug)
+        reply_error(call->reply,
+                    "ERR DEBUG command not allowed. If the enable-debug-command option is set to "
+                    "\"local\", you can run it from a local connection, otherwise you need to set "
+                    "this option in the configuration file, and then restart the server.");
+    else if (connection->transaction.is_open)
+        reply_error(call->reply, "ERR Command not allowed inside a transaction");
+    else
+        return true;
+    return false;
+}
+
 static enum command_class class_of(const struct command *command)
 {
     if (command->flags & CMD_LOCAL)
@@ -267,7 +285,7 @@ enum command_class command_classify(struct connection *connection, const struct 
                         .connection = connection,
                         .meaning = command_meaning_newest,
                         .database = connection->database};
-    bool is_found = find(&call) && is_let_in(connection, &call);
+    bool is_found = find(&call) && is_let_in(connection, &call) && may_debug(connection, &call);
     *command = call.command;
     if (!is_found) {
         connection->transaction.is_aborted |= connection->transaction.is_open;

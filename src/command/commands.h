@@ -174,6 +174,10 @@ command_fn cmd_sintercard;
 /* object.c */
 command_fn cmd_object_encoding, cmd_object_refcount, cmd_object_idletime, cmd_object_freq;
 command_fn cmd_object_help;
+/* How Redis would hold what was found at the key argv[2]. */
+const char *call_encoding(struct call *call, const struct db_record *found);
+/* debug.c */
+command_fn cmd_debug;
 /* copy.c */
 command_fn cmd_copy;
 command_words_fn words_copy;

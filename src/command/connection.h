@@ -21,6 +21,7 @@ struct connection {
     uint8_t database;   /* SELECT */
     bool authenticated; /* true when no password is configured */
     bool no_evict, no_touch;
+    bool may_debug;         /* it may say DEBUG: enable-debug-command */
     bool close_after_reply; /* QUIT, a protocol error, CLIENT KILL of oneself */
     enum connection_reply_mode reply_mode;
     struct transaction transaction;

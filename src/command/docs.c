@@ -689,6 +689,8 @@ static const struct command_docs rows[] = {
      "[section...]", "", VARYING " request_policy:all_shards response_policy:special"},
     {"time", "server", "2.6.0", "O(1)", "Returns the server's time.", "", "", VARYING},
     {"role", "server", "2.8.12", "O(1)", "Returns the node's place in the replication.", "", "", ""},
+    {"debug", "server", "1.0.0", "that of the subcommand", "Shows what is inside, for tests.",
+     "subcommand [arg...]", "", ""},
     {"lolwut", "server", "5.0.0", "O(1)", "Draws something.", "[VERSION version:integer]", "", ""},
     {"memory", "server", "4.0.0", "that of the subcommand", "Says how memory is used.", "", "", ""},
     {"memory|doctor", "server", "4.0.0", "O(1)", "Says whether something is wrong with memory.",

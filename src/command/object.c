@@ -42,7 +42,7 @@ static const char *fields_encoding(struct call *call)
     return "listpack";
 }
 
-static const char *encoding(struct call *call, const struct db_record *found)
+const char *call_encoding(struct call *call, const struct db_record *found)
 {
     int64_t number;
     bool is_large = found->space != 0;
@@ -65,7 +65,7 @@ void cmd_object_encoding(struct call *call)
 {
     struct db_record found;
     if (find(call, &found))
-        reply_bulk_string(call->reply, encoding(call, &found));
+        reply_bulk_string(call->reply, call_encoding(call, &found));
 }
 
 void cmd_object_refcount(struct call *call)

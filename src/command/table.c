@@ -317,6 +317,7 @@ const struct command command_rows[] = {
     {"info",              -1, L | ANY | RISKY | CMD_PURE,        NO_KEYS,  cmd_info},
     {"time",               1, L | ANY | FAST | CMD_PURE,         NO_KEYS,  cmd_time},
     {"role",               1, L | META | FAST | RISKY | CMD_ADMIN_CATEGORY | CMD_PURE, NO_KEYS,  cmd_role},
+    {"debug",             -2, R | META | ADMIN | SINCE_4,        NO_KEYS,  cmd_debug},
     {"lolwut",            -1, R | FAST | SINCE_4,                NO_KEYS,  cmd_lolwut},
     {"memory",            -2, L | BOX,                           NO_KEYS,  NULL},
     {"memory|doctor",      2, L | CMD_PURE,                      NO_KEYS,  cmd_memory_doctor},

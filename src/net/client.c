@@ -38,6 +38,12 @@ static void on_readable(void *context);
 static void on_writable(void *context);
 static const struct stream_hooks stream_hooks = {.readable = on_readable, .writable = on_writable};
 
+static bool may_debug(const struct config *config, int fd)
+{
+    return config->enable_debug == DEBUG_YES ||
+           (config->enable_debug == DEBUG_LOCAL && socket_is_loopback(fd));
+}
+
 struct client *client_new(struct clients *clients, int fd)
 {
     struct client *client = memory_new(sizeof *client);
@@ -47,6 +53,7 @@ struct client *client_new(struct clients *clients, int fd)
     connection->id = ++clients->next_id;
     connection->fd = fd;
     connection->authenticated = clients->options.config->requirepass.size == 0;
+    connection->may_debug = may_debug(clients->options.config, fd);
     connection->created_ms = connection->last_active_ms = loop_unix_ms(clients->options.loop);
     socket_peer_name(fd, connection->address, sizeof connection->address);
     socket_local_name(fd, connection->local_address, sizeof connection->local_address);
