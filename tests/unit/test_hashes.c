@@ -1,10 +1,8 @@
 /* Hashes: replies, forms and their bounds, slices, and random steps against a plain array with
  * checkpoints between. */
-#include "test_command.h"
+#include "test_collections.h"
 
 #include "base/fatal.h"
-
-#define WRONG_TYPE "-WRONGTYPE Operation against a key holding the wrong kind of value\r\n"
 
 static const struct typed replies[] = {
     {"HSET h a 1 b 2 a 3", ":2\r\n", NULL},
@@ -93,13 +91,6 @@ static void test_replies(void **state)
 
 /* ---- forms ------------------------------------------------------------------------------- */
 
-static bool is_large(struct world *world, const char *key)
-{
-    struct db_record found;
-    assert_true(db_find(world->db, NULL, 0, bytes_from_string(key), &found, NULL));
-    return found.space != 0;
-}
-
 static void set_many(struct world *world, unsigned from, unsigned to)
 {
     char line[64];
@@ -141,50 +132,14 @@ static void test_bounds_of_a_small_one(void **state)
 
 /* ---- long ones in slices ------------------------------------------------------------------ */
 
-enum { MANY = 16000 };
-
-/* `first` and `key`, then for each of MANY: a field, and a value if wanted. */
-static void run_on_many(struct world *world, const char *name, bool with_values)
-{
-    struct bytes *argv = memory_new((2 * MANY + 2) * sizeof *argv);
-    char(*texts)[16] = memory_new(MANY * sizeof *texts);
-    uint32_t argc = 0;
-    argv[argc++] = bytes_from_string(name);
-    argv[argc++] = bytes_from_string("h");
-    for (unsigned i = 0; i < MANY; i++) {
-        snprintf(texts[i], sizeof texts[i], "f%u", i);
-        argv[argc++] = bytes_from_string(texts[i]);
-        if (with_values)
-            argv[argc++] = bytes_from_string(texts[i]);
-    }
-    buffer_clear(&world->connection.out.bytes);
-    world->pauses = 0;
-    world_run(world, argv, argc);
-    memory_free(texts);
-    memory_free(argv);
-}
-
-static void expect_out(struct world *world, const char *wanted)
-{
-    assert_true(bytes_equal(buffer_bytes(&world->connection.out.bytes), bytes_from_string(wanted)));
-}
-
-static uint64_t lines_of(struct bytes reply)
-{
-    uint64_t lines = 0;
-    for (size_t i = 0; i < reply.size; i++)
-        lines += ((const char *)reply.data)[i] == '\n';
-    return lines;
-}
-
 static void test_long_ones_go_in_slices(void **state)
 {
     struct world world;
     (void)state;
     world_init(&world);
-    run_on_many(&world, "HSET", true);
+    run_on_many(&world, "HSET", "h", "f", true);
     expect_out(&world, ":16000\r\n");
-    assert_true(world.pauses > 5);
+    expect_paused(&world);
     EXPECT(&world, "HLEN h", ":16000\r\n");
     EXPECT(&world, "HGET h f15999", "$6\r\nf15999\r\n");
     static const char *const readers[] = {"HGETALL h", "HKEYS h", "HVALS h", "HRANDFIELD h 15999",
@@ -194,19 +149,19 @@ static void test_long_ones_go_in_slices(void **state)
         world.pauses = 0;
         struct bytes reply = world_type(&world, readers[i]);
         assert_int_equal(lines_of(reply), 1 + 2 * parts[i]);
-        assert_true(world.pauses > 5);
+        expect_paused(&world);
     }
-    run_on_many(&world, "HMGET", false);
-    assert_true(world.pauses > 5);
+    run_on_many(&world, "HMGET", "h", "f", false);
+    expect_paused(&world);
     assert_int_equal(lines_of(buffer_bytes(&world.connection.out.bytes)), 1 + 2 * MANY);
-    run_on_many(&world, "HDEL", false);
-    assert_true(world.pauses > 5);
+    run_on_many(&world, "HDEL", "h", "f", false);
+    expect_paused(&world);
     expect_out(&world, ":16000\r\n");
     EXPECT(&world, "EXISTS h", ":0\r\n");
     /* On a small one, whose other fields stay. */
     EXPECT(&world, "HSET h f5 1 other 2", ":2\r\n");
-    run_on_many(&world, "HDEL", false);
-    assert_true(world.pauses > 5);
+    run_on_many(&world, "HDEL", "h", "f", false);
+    expect_paused(&world);
     expect_out(&world, ":1\r\n");
     EXPECT(&world, "HGETALL h", "*2\r\n$5\r\nother\r\n$1\r\n2\r\n");
     world_deinit(&world);
