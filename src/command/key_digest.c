@@ -7,6 +7,7 @@
 #include "base/fatal.h"
 #include "command/key_digest.h"
 #include "command/ordered.h"
+#include "command/series.h"
 #include "command/sorted.h"
 #include "command/walk.h"
 
@@ -108,6 +109,38 @@ static bool add_ordered(struct call *call, struct bytes key, enum db_type type,
     return is_all;
 }
 
+static bool add_entry(void *context, struct bytes key, struct bytes value)
+{
+    char id[SERIES_TEXT_SIZE], *dash;
+    struct packed_walk walk;
+    struct bytes element, text = series_id_text(id, series_id_of(key));
+    dash = strchr(id, '-');
+    *dash = '.';
+    digest_mix(context, text);
+    packed_walk(&walk, value);
+    while (packed_next(&walk, &element))
+        digest_mix(context, element);
+    return true;
+}
+
+static bool add_stream(struct call *call, struct bytes key, struct key_digest *state)
+{
+    struct series stream;
+    void *kept = call->walk->kept; /* is ours, and no stream that was put aside */
+    call->walk->kept = NULL;
+    bool is_stream = series_open(&stream, call, key);
+    call->walk->kept = kept;
+    check(is_stream);
+    uint64_t count = stream.entries.root.count, end = state->at + WALK_SLICE;
+    uint64_t work_end = db_work(call->db) + WALK_SLICE_BYTES;
+    if (end > count)
+        end = count;
+    while (state->at < end && db_work(call->db) < work_end)
+        state->at += db_tree_walk(&stream.entries, state->at, end - state->at, false, add_entry,
+                                  &state->digest);
+    return state->at == count;
+}
+
 static void add_string(struct call *call, struct bytes key, struct key_digest *state)
 {
     struct bytes value;
@@ -141,7 +174,7 @@ static bool add_elements(struct call *call, struct bytes key, enum db_type type,
     case DB_SET: return add_fields(call, key, type, state);
     case DB_LIST:
     case DB_ZSET: return add_ordered(call, key, type, state);
-    case DB_STREAM: /* its name and its type, so far */
+    case DB_STREAM: return add_stream(call, key, state);
     case DB_NONE: break;
     }
     return true;

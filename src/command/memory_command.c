@@ -4,6 +4,7 @@
  * here.  Loop thread only. */
 #include "base/fatal.h"
 #include "command/ordered.h"
+#include "command/series.h"
 #include "command/server.h"
 #include "command/sorted.h"
 #include "command/walk.h"
@@ -93,6 +94,23 @@ static uint64_t weigh_ordered(struct call *call, struct usage *usage, enum db_ty
     return count;
 }
 
+/* The entries of a stream; what its groups have is not counted. */
+static uint64_t weigh_stream(struct call *call, struct usage *usage)
+{
+    struct series stream;
+    bool is_stream = series_open(&stream, call, call->argv[2]);
+    check(is_stream);
+    uint64_t count = stream.entries.root.count, end = usage->walk->seen + slice_of(usage);
+    uint64_t work_end = db_work(call->db) + WALK_SLICE_BYTES;
+    if (end > count)
+        end = count;
+    while (usage->walk->seen < end && db_work(call->db) < work_end)
+        db_tree_walk(&stream.entries, usage->walk->seen, end - usage->walk->seen, false,
+                     weigh_entry, usage);
+    usage->walk->unfinished = usage->walk->seen < count && usage->walk->seen < usage->samples;
+    return count;
+}
+
 void cmd_memory_usage(struct call *call)
 {
     struct db_record found;
@@ -110,6 +128,8 @@ void cmd_memory_usage(struct call *call)
         count = weigh_fields(call, &usage, found.type);
     else if (found.space && (found.type == DB_LIST || found.type == DB_ZSET))
         count = weigh_ordered(call, &usage, found.type);
+    else if (found.type == DB_STREAM)
+        count = weigh_stream(call, &usage);
     if (call->walk->unfinished)
         return;
     if (found.type == DB_ZSET)

@@ -77,8 +77,10 @@ static void test_large_ones(void **state)
     world_type(&world, "SELECT 3");
     world_type(&world, "SET k v PXAT 9999999999999");
     world_type(&world, "SADD s 1 2 3");
+    world_type(&world, "XADD x 5-1 a b c 10");
+    world_type(&world, "XADD x 5-18446744073709551615 a -7");
     world.pauses = 0;
-    EXPECT(&world, "DEBUG DIGEST", "+a7dc4868999fa1578a421196465e4c2c84463cc3\r\n");
+    EXPECT(&world, "DEBUG DIGEST", "+9725d2144d0a713de40e71c9dac01a0df588c6fb\r\n");
     assert_true(world.pauses > 0);
     EXPECT(&world, "SELECT 0", OK);
     EXPECT(
