@@ -302,6 +302,28 @@ static void test_flushed_database_takes_its_collections_along(void **state)
     teardown(&f);
 }
 
+/* Of what came and went between two checkpoints nothing is written, not even that it is dead: the
+ * view keeps the sweep away that would delete it again. */
+static void test_made_and_dropped_is_not_stored(void **state)
+{
+    struct fixture f;
+    (void)state;
+    setup(&f);
+    db_put(f.db, 0, bytes_from_string("other"), DB_STRING, bytes_from_string("x"), 0);
+    applied(&f);
+    struct db_view *view = db_view_new(f.db);
+    for (int i = 0; i < 3; i++) {
+        make(&f, "k", 10);
+        assert_true(db_delete(f.db, 0, bytes_from_string("k")));
+        applied(&f);
+    }
+    db_checkpoint(f.db);
+    assert_int_equal(stored_keys(f.kv, bytes_from_string("u")), 0);
+    assert_int_equal(stored_keys(f.kv, bytes_from_string("v")), 0);
+    db_view_release(view);
+    teardown(&f);
+}
+
 /* A copy in slices of any size has each row once, wherever slices end. */
 static void test_copies_in_slices(void **state)
 {
@@ -375,6 +397,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_written_over_without_a_look_is_swept),
         cmocka_unit_test(test_flushed_database_takes_its_collections_along),
+        cmocka_unit_test(test_made_and_dropped_is_not_stored),
         cmocka_unit_test(test_copies_in_slices),
         cmocka_unit_test(test_draws_are_uniform),
         cmocka_unit_test(test_random_collections),
