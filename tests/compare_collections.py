@@ -61,6 +61,8 @@ class Commands:
     def __init__(self, rng):
         self.rng = rng
         self.wide = 10
+        self.clock = 1  # of the streams' ids
+        self.queued = []
 
     def key(self):
         return self.rng.choice(KEYS)
@@ -336,6 +338,113 @@ class Commands:
             ["ZRANGE", self.key(), "0", "-1", "WITHSCORES"],
         ])()
 
+    def stream_id(self):
+        rng = self.rng
+        if rng.random() < 0.06:
+            return rng.choice(["x", "", "-", "+", "$", ">", "1-", "-1", "(1-1", "007-1", " 5-1", "1--2", "0-0",
+                               "18446744073709551615-18446744073709551615", "18446744073709551615",
+                               "18446744073709551616", "1-18446744073709551615", "5-\0x", "1-*", "*1"])
+        return rng.choice(["%d", "%d-%d", "%d-%d"]).replace("%d", str(rng.randrange(self.wide)), 1) \
+            .replace("%d", str(rng.randrange(3)))
+
+    def new_id(self):
+        # Mostly above what is there.
+        self.clock += self.rng.choice([0, 0, 0, 1, 1, self.wide])
+        return self.rng.choice(["%d-*", "%d-*", "%d-1", "%d-2"]) % self.clock if self.rng.random() < 0.9 \
+            else self.stream_id()
+
+    def stream_end(self):
+        return self.rng.choice(["", "", "("]) + self.rng.choice([self.stream_id(), self.stream_id(), "-", "+"])
+
+    def group_name(self):
+        return self.rng.choice(["g1", "g1", "g2", ""])
+
+    def consumer(self):
+        return self.rng.choice(["alice", "bob", "carol", ""])
+
+    def trim(self):
+        rng = self.rng
+        return rng.choice([
+            lambda: ["MAXLEN", rng.choice(["5", "50", "300", "0", "-1", "x"] + ["200"] * 5)],
+            lambda: ["MAXLEN", "=", rng.choice(["50", "100", "x"])],
+            lambda: ["MINID", self.stream_id()],
+            lambda: ["MINID", "=", str(max(0, self.clock - 3 * self.wide))],
+            lambda: ["MAXLEN", "~", rng.choice(["100000", "x", "-1"])] +
+            rng.choice([[], ["LIMIT", rng.choice(["0", "5", "-1", "x"])], ["LIMIT"]]),
+            lambda: ["MAXLEN", "5", "LIMIT", "1"],
+            lambda: ["LIMIT", rng.choice(["0", "1"])],
+            lambda: ["MAXLEN", "5", "MINID", "1"],
+            lambda: ["NOMKSTREAM"],
+        ])()
+
+    def stream_count(self):
+        return self.rng.choice([[], [], [], ["COUNT", self.rng.choice(["0", "1", "2", "5", "-1", "x"])], ["COUNT"], ["FOO"]])
+
+    def idle(self):
+        return self.rng.choice(["0", "0", "1000000000", "-1", "x"])
+
+    def read_streams(self, first):
+        rng = self.rng
+        keys = self.some(self.key, 3)
+        ids = [rng.choice([first, self.stream_id(), "0"]) for _ in keys]
+        return rng.choice([[], [], ["COUNT", rng.choice(["0", "1", "3", "-5", "x"])]]) + ["STREAMS"] + keys + \
+            (ids if rng.random() < 0.97 else ids[:-1])
+
+    def claim_words(self):
+        rng = self.rng
+        return [w for words in rng.sample([["FORCE"], ["JUSTID"], ["IDLE", rng.choice(["0", "5000000000", "x", "-5"])],
+                                           ["TIME", rng.choice(["5", "-1", "9999999999999", "x"])],
+                                           ["RETRYCOUNT", rng.choice(["0", "7", "-1", "x"])],
+                                           ["LASTID", self.stream_id()], ["FOO"], ["LASTID"]],
+                                          rng.choice([0, 0, 1, 1, 2, 3])) for w in words]
+
+    def stream(self):
+        rng = self.rng
+        add = lambda: ["XADD", self.key()] + (self.trim() if rng.random() < 0.2 else []) + [self.new_id()] + \
+            (self.values() if rng.random() < 0.97 else self.values()[:-1])
+        read = lambda: ["XREADGROUP", "GROUP", self.group_name(), self.consumer()] + \
+            rng.choice([[], [], ["NOACK"]]) + self.read_streams(">")
+        create = lambda: ["XGROUP", "CREATE", self.key(), self.group_name(), rng.choice(["0", "$", self.stream_id()])] + \
+            rng.choice([[], ["MKSTREAM"], ["MKSTREAM"], ["ENTRIESREAD", rng.choice(["0", "3", "-1", "-2", "x"])], ["FOO"]])
+        return rng.choice([
+            add, add, add, add, add, add, read, read, read, create, create,
+            lambda: ["XLEN", self.key()],
+            lambda: [rng.choice(["XRANGE", "XREVRANGE"]), self.key(), self.stream_end(), self.stream_end()] +
+            self.stream_count(),
+            lambda: ["XRANGE", self.key(), "-", "+"] + self.stream_count(),
+            lambda: ["XREVRANGE", self.key(), "+", "-"] + self.stream_count(),
+            lambda: ["XDEL", self.key()] + self.some(self.stream_id, 10),
+            lambda: ["XTRIM", self.key()] + self.trim(),
+            lambda: ["XREAD"] + self.read_streams("$"),
+            lambda: ["XREAD"] + rng.choice([["NOACK"], ["GROUP", "a", "b"], ["BLOCK", "-1"], ["BLOCK", "x"], ["FOO"]]) +
+            self.read_streams("0"),
+            lambda: ["XSETID", self.key(), rng.choice([self.stream_id(), str(self.clock)])] +
+            rng.choice([[], [], ["ENTRIESADDED", rng.choice(["0", "500", "-1", "x"])], ["MAXDELETEDID", self.stream_id()],
+                        ["FOO"]]),
+            lambda: ["XGROUP", "SETID", self.key(), self.group_name(), rng.choice(["0", "$", "+", self.stream_id()])] +
+            rng.choice([[], ["ENTRIESREAD", rng.choice(["0", "3", "-1", "x"])], ["FOO"]]),
+            lambda: ["XGROUP", "DESTROY", self.key(), self.group_name()] if rng.random() < 0.3 else create(),
+            lambda: ["XGROUP", rng.choice(["CREATECONSUMER", "DELCONSUMER"]), self.key(), self.group_name(), self.consumer()],
+            lambda: ["XACK", self.key(), self.group_name()] + self.some(self.stream_id, 10),
+            lambda: ["XPENDING", self.key(), self.group_name()],
+            lambda: ["XPENDING", self.key(), self.group_name()] + rng.choice([[], ["IDLE", self.idle()]]) +
+            [self.stream_end(), self.stream_end(), rng.choice(["10", "10", "1", "0", "-1", "x"])] +
+            rng.choice([[], [self.consumer()], ["a", "b"]]),
+            lambda: ["XPENDING", self.key(), self.group_name(), "-", "+", "100"],
+            lambda: ["XCLAIM", self.key(), self.group_name(), self.consumer(), self.idle()] +
+            self.some(self.stream_id, 8) + self.claim_words(),
+            lambda: ["XAUTOCLAIM", self.key(), self.group_name(), self.consumer(), self.idle(), self.stream_end()] +
+            rng.choice([[], ["JUSTID"], ["COUNT", rng.choice(["1", "2", "0", "x"])], ["FOO"]]),
+            lambda: ["XINFO", "STREAM", self.key()] + rng.choice([[], ["FULL"], ["FULL", "COUNT", "2"], ["FULL", "COUNT"],
+                                                                  ["FOO"], ["FULL", "COUNT", "0"]]),
+            lambda: ["XINFO", "GROUPS", self.key()],
+            lambda: ["XINFO", "CONSUMERS", self.key(), self.group_name()],
+            lambda: ["COMMAND", rng.choice(["GETKEYS", "GETKEYSANDFLAGS"])] + rng.choice([
+                ["XREAD"] + self.read_streams("$"), read(), add(), ["XGROUP", "CREATE", "k", "g", "$"]]),
+            lambda: [rng.choice(["XADD", "XREAD", "XREADGROUP", "XACK", "XCLAIM", "XAUTOCLAIM", "XPENDING", "XTRIM", "XDEL",
+                                 "XSETID", "XRANGE"])] + self.some(self.element)[:5],
+        ])()
+
     def keys(self):
         rng = self.rng
         return rng.choice([
@@ -350,7 +459,7 @@ class Commands:
             lambda: ["EXPIRETIME", self.key()],
             lambda: ["PERSIST", self.key()],
             lambda: ["GET", self.key()],
-            lambda: ["SCAN", "0", "COUNT", "10000", "TYPE", rng.choice(["hash", "set", "string", "zset", "HASH", "x"])],
+            lambda: ["SCAN", "0", "COUNT", "10000", "TYPE", rng.choice(["hash", "set", "string", "zset", "stream", "HASH", "x"])],
             lambda: ["KEYS", "*"],
             lambda: ["DBSIZE"],
             lambda: ["COPY", self.key(), self.key()] +
@@ -377,8 +486,19 @@ class Commands:
     def next(self):
         if self.rng.random() < 0.01:
             self.wide = self.rng.choice([3, 10, 50, 150, 600])
+        if self.queued:
+            return self.queued.pop()
         group = self.rng.choice(self.groups)
-        return getattr(self, group)()
+        words = getattr(self, group)()
+        if words[0] in ("XREADGROUP", "XCLAIM", "XAUTOCLAIM") and len(words) > 5:
+            # In 7.0 they make a consumer only with something to give to it.
+            self.queued = [words]
+            at = words.index("STREAMS") + 1 if "STREAMS" in words else 1
+            group, consumer = words[2:4]
+            keys = words[at:at + (len(words) - at) // 2] if at > 1 else words[1:2]
+            self.queued += [["XGROUP", "CREATECONSUMER", key, group, consumer] for key in keys]
+            return self.queued.pop()
+        return words
 
 
 # ---- comparing ----------------------------------------------------------------------------------
@@ -401,9 +521,39 @@ def numbers(item):
     return item
 
 
+TIMES = {b"idle", b"seen-time", b"radix-tree-keys", b"radix-tree-nodes"}
+NEW_IN_7_2 = {b"inactive", b"active-time"}
+
+
+def without_times(item):
+    """Of XINFO: no times of now, nothing of radix trees, nothing that is new in 7.2."""
+    mark, value = item
+    if not isinstance(value, list):
+        return (mark, b"time") if mark == b":" and 10**12 < int(value) < 10**13 else item
+    kept, skips = [], 0
+    for i, part in enumerate(value):
+        is_named = i > 0 and value[i - 1][0] == b"$" and part[0] == b":"
+        if part[0] == b"$" and part[1] in NEW_IN_7_2:
+            skips = 2
+        if skips:
+            skips -= 1
+        else:
+            kept.append((b":", b"time") if is_named and value[i - 1][1] in TIMES else without_times(part))
+    return (b"*" if mark == b"%" else mark, kept)
+
+
+def without_idle(item):
+    mark, value = item
+    return (mark, value[:2] + [int(value[2][1]) // 10**9] + value[3:])
+
+
 def shape(words, reply):
     """What must be equal in both replies."""
     mark, value = read(reply)
+    if words[0].upper() == "XINFO":
+        return without_times((mark, value))
+    if words[0].upper() == "XPENDING" and isinstance(value, list) and value and value[0][0] == b"*":
+        return (mark, [without_idle(item) for item in value])
     if words[0].upper() in ("ZRANGE", "ZSCORE"):
         return numbers((mark, value))
     name = words[0].upper()
@@ -461,6 +611,12 @@ def is_known(words, theirs, ours):
         return theirs.split(b"\r\n")[0] == ours.split(b"\r\n")[0]
     if line[0].startswith("GEO") and theirs.startswith(b"-ERR could not decode") and ours.startswith(b"-ERR"):
         return True  # all words are looked at before the member
+    if line[0] in ("XREAD", "XREADGROUP") and theirs.startswith(b"-ERR Unbalanced XREAD"):
+        return ours.startswith(f"-ERR Unbalanced '{line[0].lower()}'".encode())  # the words of 7.2
+    if line[0] == "XSETID" and b"smaller than the target stream top" in theirs:
+        return b"smaller than current max_deleted_entry_id" in ours  # which is looked at first since 7.2
+    if line[0].startswith("X") and line[0] != "XREAD" and theirs[:5] == b"-NOGR" and ours[:5] == b"-ERR ":
+        return True
     if theirs.startswith((b"-WRONGTYPE", b"-ERR no such key")) and ours.startswith(b"-ERR"):
         return True  # words are looked at before the data: what they refuse is not logged
     return False
@@ -469,7 +625,8 @@ def is_known(words, theirs, ours):
 def contents(connection, key):
     kind = read(connection.command(["TYPE", key]))[1]
     words = {b"hash": ["HGETALL", key], b"set": ["SMEMBERS", key], b"string": ["GET", key],
-             b"zset": ["ZRANGE", key, "0", "-1", "WITHSCORES"], b"list": ["LRANGE", key, "0", "-1"]}.get(kind)
+             b"zset": ["ZRANGE", key, "0", "-1", "WITHSCORES"], b"list": ["LRANGE", key, "0", "-1"],
+             b"stream": ["XINFO", "STREAM", key, "FULL", "COUNT", "0"]}.get(kind)
     deadline = connection.command(["PEXPIRETIME", key])
     return (kind, deadline, shape(words, connection.command(words)) if words else None)
 
@@ -543,13 +700,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--rounds", type=int, default=5000)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--only", action="append", help="hash, set, zset, list, geo, sort, keys")
+    parser.add_argument("--only", action="append", help="hash, set, zset, list, geo, stream, sort, keys")
     parser.add_argument("redis_port", type=int)
     parser.add_argument("our_port", type=int)
     args = parser.parse_args()
     comparison = Comparison()
     rng = random.Random(args.seed)
-    groups = args.only or ["hash"] * 3 + ["set"] * 4 + ["zset"] * 4 + ["list"] * 3 + ["geo"] * 2 + ["sort", "keys"]
+    groups = args.only or ["hash"] * 3 + ["set"] * 4 + ["zset"] * 4 + ["list"] * 3 + ["geo"] * 2 + ["stream"] * 4 + ["sort", "keys"]
     for protocol in (2, 3):
         run(comparison, (args.redis_port, args.our_port), protocol, rng, groups, args.rounds)
     print(f"{comparison.compared} replies compared, {comparison.different} different")

@@ -498,13 +498,18 @@ static bool add_counted(struct keys_of *keys, const char *flags)
     return true;
 }
 
+static void copy_keyword(const char *flags, char *word, size_t size)
+{
+    struct bytes keyword = keyword_of(flags);
+    check(keyword.size < size);
+    memcpy(word, keyword.data, keyword.size);
+    word[keyword.size] = '\0';
+}
+
 static void add_behind_keyword(struct keys_of *keys, const char *flags)
 {
     char word[16];
-    struct bytes keyword = keyword_of(flags);
-    check(keyword.size < sizeof word);
-    memcpy(word, keyword.data, keyword.size);
-    word[keyword.size] = '\0';
+    copy_keyword(flags, word, sizeof word);
     for (uint32_t i = (uint32_t)keyword_from(flags); i + 1 < keys->argc; i++)
         if (bytes_is(keys->argv[i], word)) {
             add_keys(keys, flags, i + 1, i + 1, 1);
@@ -512,24 +517,18 @@ static void add_behind_keyword(struct keys_of *keys, const char *flags)
         }
 }
 
-/* Behind STREAMS, which is the first word that is no other option of XREAD or XREADGROUP.  False:
- * it is not there, or what follows has no halves. */
+/* The first half of what is behind the word; of an odd number the half below.  False: it is not
+ * there, or there is none. */
 static bool add_half(struct keys_of *keys, const char *flags)
 {
-    uint32_t i = 1;
-    for (; i < keys->argc && !bytes_is(keys->argv[i], "streams"); i++) {
-        struct bytes word = keys->argv[i];
-        if (bytes_is(word, "group"))
-            i += 2;
-        else if (bytes_is(word, "block") || bytes_is(word, "count"))
-            i++;
-        else if (!bytes_is(word, "noack"))
-            return false;
-    }
-    if (i + 1 >= keys->argc || (keys->argc - i - 1) % 2 == 1)
-        return false;
-    add_keys(keys, flags, i + 1, i + (keys->argc - i - 1) / 2, 1);
-    return true;
+    char word[16];
+    copy_keyword(flags, word, sizeof word);
+    for (uint32_t i = (uint32_t)keyword_from(flags); i + 2 < keys->argc; i++)
+        if (bytes_is(keys->argv[i], word)) {
+            add_keys(keys, flags, i + 1, i + (keys->argc - i - 1) / 2, 1);
+            return true;
+        }
+    return false;
 }
 
 /* The first specification has one key alone if there is a second. */

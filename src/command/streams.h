@@ -7,7 +7,17 @@
 /* streams.c */
 command_fn cmd_xadd, cmd_xlen, cmd_xrange, cmd_xrevrange, cmd_xdel, cmd_xtrim, cmd_xsetid;
 command_words_fn words_xadd, words_xtrim, words_xsetid;
-/* streams_read.c */
-command_fn cmd_xread;
+/* stream_read.c */
+command_fn cmd_xread, cmd_xreadgroup;
+command_words_fn words_xreadgroup;
+/* stream_groups.c */
+command_fn cmd_xgroup_create, cmd_xgroup_setid, cmd_xgroup_destroy, cmd_xgroup_createconsumer;
+command_fn cmd_xgroup_delconsumer, cmd_xgroup_help, cmd_xack, cmd_xpending;
+command_words_fn words_xgroup_create, words_xgroup_setid;
+/* stream_claims.c */
+command_fn cmd_xclaim, cmd_xautoclaim;
+command_words_fn words_xautoclaim;
+/* stream_info.c */
+command_fn cmd_xinfo_stream, cmd_xinfo_groups, cmd_xinfo_consumers, cmd_xinfo_help;
 
 #endif

@@ -497,6 +497,22 @@ void db_tree_insert_at(struct db_tree *tree, uint64_t rank, struct bytes value)
     insert_entry(&insert);
 }
 
+void db_tree_set(const struct db_tree *tree, uint64_t rank, struct bytes value)
+{
+    struct aim aim = {.rank = rank};
+    struct buffer page = {0};
+    uint64_t number;
+    check(!tree->view && rank < tree->root.count);
+    buffer_append_bytes(&page, seek(tree, &aim, &number));
+    struct page_entry entry = skip(tree, number, buffer_bytes(&page), aim.rank);
+    if (entry.at == entry.end)
+        damaged(tree, number);
+    check(entry.value.size == value.size);
+    memcpy(page.data + entry.end - value.size, value.data, value.size);
+    store(tree, number, &page);
+    buffer_deinit(&page);
+}
+
 /* ---- taking out ------------------------------------------------------------------- */
 
 struct cut {

@@ -55,6 +55,8 @@ uint64_t db_tree_walk(const struct db_tree *tree, uint64_t rank, uint64_t count,
 uint64_t db_tree_insert(struct db_tree *tree, struct bytes key, struct bytes value);
 /* In a tree without keys: rank <= count. */
 void db_tree_insert_at(struct db_tree *tree, uint64_t rank, struct bytes value);
+/* rank < count; a value of the size of the one that is there, and not what the db lent. */
+void db_tree_set(const struct db_tree *tree, uint64_t rank, struct bytes value);
 /* Takes out what is at the ranks from `rank` on, `count` of them, or fewer where more than `pages`
  * pages (> 0) would have to be touched.  Returns how many. */
 uint64_t db_tree_cut(struct db_tree *tree, uint64_t rank, uint64_t count, uint64_t pages);

@@ -4,21 +4,6 @@
 
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers"
 
-static int setup(void **state)
-{
-    struct world *world = memory_new(sizeof *world);
-    world_init(world);
-    *state = world;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    world_deinit(*state);
-    memory_free(*state);
-    return 0;
-}
-
 #define COUNT(rows) (sizeof(rows) / sizeof *(rows))
 #define BAD_ID "-ERR Invalid stream ID specified as stream command argument\r\n"
 #define ONE "*2\r\n$3\r\n1-1\r\n*2\r\n$1\r\na\r\n$1\r\nb\r\n"
@@ -179,20 +164,297 @@ static void test_reading(void **state)
         {"XREAD COUNT 1 FOO s 0", SYNTAX},
         {"XREAD STREAMS s x", BAD_ID},
         {"COMMAND GETKEYS XREAD COUNT 1 STREAMS s t 0 0", "*2\r\n$1\r\ns\r\n$1\r\nt\r\n"},
-        {"COMMAND GETKEYS XREAD COUNT 1 STREAMS s t 0",
+        {"COMMAND GETKEYS XREAD COUNT 1 STREAMS s t 0", "*1\r\n$1\r\ns\r\n"},
+        {"COMMAND GETKEYS XREAD COUNT 1 STREAMS s",
          "-ERR Invalid arguments specified for command\r\n"},
     };
     world_expect_all(*state, rows, COUNT(rows));
 }
 
+#define DONE ":1\r\n"
+#define NOGROUP "-NOGROUP No such key 's' or consumer group 'g'"
+
+static void test_groups(void **state)
+{
+    static const struct typed rows[] = {
+        {"XGROUP CREATE s g $",
+         "-ERR The XGROUP subcommand requires the key to exist. Note that for CREATE you may want "
+         "to use the MKSTREAM option to create an empty stream automatically.\r\n"},
+        {"XGROUP CREATE s g $ MKSTREAM ENTRIESREAD -2",
+         "-ERR value for ENTRIESREAD must be positive or -1\r\n"},
+        {"XREADGROUP GROUP g c STREAMS s >", NOGROUP " in XREADGROUP with GROUP option\r\n"},
+        {"XPENDING s g", NOGROUP "\r\n"},
+        {"XCLAIM s g c 0 1-1", NOGROUP "\r\n"},
+        {"XACK s g 1-1", ":0\r\n"},
+        {"XGROUP CREATE s g $ MKSTREAM", OK},
+        {"XGROUP CREATE s g $ MKSTREAM", "-BUSYGROUP Consumer Group name already exists\r\n"},
+        {"XLEN s", ":0\r\n"},
+        {"XPENDING s g", "*4\r\n:0\r\n$-1\r\n$-1\r\n*-1\r\n", "*4\r\n:0\r\n_\r\n_\r\n_\r\n"},
+        {"XREADGROUP GROUP g c STREAMS s >", "*-1\r\n", NIL3},
+        {"XADD s 1-1 a b", "$3\r\n1-1\r\n"},
+        {"XADD s 2-0 c d c e", "$3\r\n2-0\r\n"},
+        {"XREADGROUP GROUP g c COUNT 1 STREAMS s >", "*1\r\n*2\r\n$1\r\ns\r\n*1\r\n" ONE,
+         "%1\r\n$1\r\ns\r\n*1\r\n" ONE},
+        {"XREADGROUP GROUP g d NOACK STREAMS s >", "*1\r\n*2\r\n$1\r\ns\r\n*1\r\n" TWO,
+         "%1\r\n$1\r\ns\r\n*1\r\n" TWO},
+        {"XREADGROUP GROUP g d STREAMS s 0", "*1\r\n*2\r\n$1\r\ns\r\n*0\r\n",
+         "%1\r\n$1\r\ns\r\n*0\r\n"},
+        {"XREADGROUP GROUP g c STREAMS s 0", "*1\r\n*2\r\n$1\r\ns\r\n*1\r\n" ONE,
+         "%1\r\n$1\r\ns\r\n*1\r\n" ONE},
+        {"XPENDING s g",
+         "*4\r\n:1\r\n$3\r\n1-1\r\n$3\r\n1-1\r\n*1\r\n*2\r\n$1\r\nc\r\n$1\r\n1\r\n"},
+        {"XPENDING s g - + 10", "*1\r\n*4\r\n$3\r\n1-1\r\n$1\r\nc\r\n:0\r\n:2\r\n"},
+        {"XPENDING s g - + 10 d", "*0\r\n"},
+        {"XPENDING s g IDLE 1 - + 10", "*0\r\n"},
+        {"XCLAIM s g d 1 1-1", "*0\r\n"},
+        {"XCLAIM s g d 0 1-1 2-0 IDLE 100 RETRYCOUNT 7", "*1\r\n" ONE},
+        {"XPENDING s g - + 10 d", "*1\r\n*4\r\n$3\r\n1-1\r\n$1\r\nd\r\n:100\r\n:7\r\n"},
+        {"XCLAIM s g e 0 2-0 FORCE JUSTID", "*1\r\n$3\r\n2-0\r\n"},
+        {"XDEL s 1-1", DONE},
+        {"XREADGROUP GROUP g d STREAMS s 0",
+         "*1\r\n*2\r\n$1\r\ns\r\n*1\r\n*2\r\n$3\r\n1-1\r\n*-1\r\n",
+         "%1\r\n$1\r\ns\r\n*1\r\n*2\r\n$3\r\n1-1\r\n_\r\n"},
+        {"XAUTOCLAIM s g f 0 - COUNT 1", "*3\r\n$3\r\n2-0\r\n*0\r\n*1\r\n$3\r\n1-1\r\n"},
+        {"XAUTOCLAIM s g f 0 -", "*3\r\n$3\r\n0-0\r\n*1\r\n" TWO "*0\r\n"},
+        {"XAUTOCLAIM s g f 0 - COUNT 0", "-ERR COUNT must be > 0\r\n"},
+        {"XINFO GROUPS s",
+         "*1\r\n*12\r\n$4\r\nname\r\n$1\r\ng\r\n$9\r\nconsumers\r\n:4\r\n$7\r\npending\r\n:1\r\n"
+         "$17\r\nlast-delivered-id\r\n$3\r\n2-0\r\n$12\r\nentries-read\r\n:2\r\n$3\r\nlag\r\n:"
+         "0\r\n",
+         "*1\r\n%6\r\n$4\r\nname\r\n$1\r\ng\r\n$9\r\nconsumers\r\n:4\r\n$7\r\npending\r\n:1\r\n"
+         "$17\r\nlast-delivered-id\r\n$3\r\n2-0\r\n$12\r\nentries-read\r\n:2\r\n$3\r\nlag\r\n:"
+         "0\r\n"},
+        {"XACK s g 2-0 2-0 9", DONE},
+        {"XGROUP CREATECONSUMER s g f", ":0\r\n"},
+        {"XGROUP CREATECONSUMER s g z", DONE},
+        {"XREADGROUP GROUP g f STREAMS s $",
+         "-ERR The $ ID is meaningless in the context of XREADGROUP: you want to read the history "
+         "of this consumer by specifying a proper ID, or use the > ID to get new messages. The $ "
+         "ID would just return an empty result set.\r\n"},
+        {"XGROUP SETID s g 0 ENTRIESREAD 5", OK},
+        {"XREADGROUP GROUP g f STREAMS s >", "*1\r\n*2\r\n$1\r\ns\r\n*1\r\n" TWO,
+         "%1\r\n$1\r\ns\r\n*1\r\n" TWO},
+        {"XGROUP DELCONSUMER s g f", DONE},
+        {"XPENDING s g - + 10", "*0\r\n"},
+        {"XGROUP DESTROY s g", DONE},
+        {"XGROUP DESTROY s g", ":0\r\n"},
+        {"COMMAND GETKEYS XREADGROUP GROUP streams c STREAMS s t 0 >",
+         "*2\r\n$1\r\ns\r\n$1\r\nt\r\n"},
+    };
+    world_expect_all(*state, rows, COUNT(rows));
+}
+
+/* ---- against plain arrays ---------------------------------------------------------------- */
+
+enum { ENTRIES = 3000, CONSUMERS = 3, ROUNDS = 4000 };
+
+/* Entry i has the id i-0. */
+struct model {
+    unsigned next, first; /* of what is there: [first, next) but for the deleted */
+    bool is_deleted[ENTRIES];
+    unsigned delivered;      /* below it */
+    int owner[ENTRIES];      /* -1: not pending */
+    unsigned times[ENTRIES]; /* deliveries */
+};
+
+static bool model_has(const struct model *model, unsigned i)
+{
+    return i >= model->first && i < model->next && !model->is_deleted[i];
+}
+
+static unsigned model_count(const struct model *model)
+{
+    unsigned count = 0;
+    for (unsigned i = model->first; i < model->next; i++)
+        count += model_has(model, i);
+    return count;
+}
+
+static void add_field(struct reply *reply, unsigned i)
+{
+    char text[16];
+    snprintf(text, sizeof text, "%u-0", i);
+    reply_array(reply, 2);
+    reply_bulk_string(reply, text);
+    reply_array(reply, 2);
+    reply_bulk_string(reply, "i");
+    snprintf(text, sizeof text, "%u", i);
+    reply_bulk_string(reply, text);
+}
+
+static void expect_entries(struct world *world, const struct model *model)
+{
+    struct buffer wanted = {0};
+    struct reply reply = {&wanted, 2};
+    reply_array(&reply, model_count(model));
+    for (unsigned i = model->first; i < model->next; i++)
+        if (model_has(model, i))
+            add_field(&reply, i);
+    world_expect(world, "XRANGE s - +", buffer_bytes(&wanted));
+    buffer_deinit(&wanted);
+}
+
+static void expect_pending(struct world *world, const struct model *model)
+{
+    struct buffer wanted = {0};
+    struct reply reply = {&wanted, 2};
+    unsigned count = 0, of[CONSUMERS] = {0};
+    char text[48];
+    for (unsigned i = 0; i < model->next; i++) {
+        count += model->owner[i] >= 0;
+        if (model->owner[i] >= 0)
+            of[model->owner[i]]++;
+    }
+    reply_array(&reply, count);
+    for (unsigned i = 0; i < model->next; i++) {
+        if (model->owner[i] < 0)
+            continue;
+        reply_array(&reply, 4);
+        snprintf(text, sizeof text, "%u-0", i);
+        reply_bulk_string(&reply, text);
+        snprintf(text, sizeof text, "c%d", model->owner[i]);
+        reply_bulk_string(&reply, text);
+        reply_integer(&reply, 0);
+        reply_integer(&reply, model->times[i]);
+    }
+    world_expect(world, "XPENDING s g - + 10000", buffer_bytes(&wanted));
+    for (int c = 0; c < CONSUMERS; c++) { /* what is in the consumer's own tree */
+        snprintf(text, sizeof text, "XPENDING s g - + 9999 c%d", c);
+        struct bytes got = world_type(world, text);
+        assert_int_equal(atoi((const char *)got.data + 1), of[c]);
+    }
+    buffer_deinit(&wanted);
+}
+
+static void read_some(struct world *world, struct model *model, int consumer, unsigned count)
+{
+    char line[96];
+    snprintf(line, sizeof line, "XREADGROUP GROUP g c%d COUNT %u STREAMS s >", consumer, count);
+    world_type(world, line);
+    for (; model->delivered < model->next && count > 0; model->delivered++) {
+        if (!model_has(model, model->delivered))
+            continue;
+        model->owner[model->delivered] = consumer;
+        model->times[model->delivered] = 1;
+        count--;
+    }
+}
+
+static void claim_one(struct world *world, struct model *model, int consumer, unsigned i)
+{
+    char line[96];
+    snprintf(line, sizeof line, "XCLAIM s g c%d 0 %u-0", consumer, i);
+    world_type(world, line);
+    if (model->owner[i] < 0)
+        return;
+    model->owner[i] = model_has(model, i) ? consumer : -1;
+    model->times[i] += model_has(model, i);
+}
+
+static void trim_to(struct world *world, struct model *model, unsigned length)
+{
+    char line[64];
+    snprintf(line, sizeof line, "XTRIM s MAXLEN %u", length);
+    world_type(world, line);
+    for (unsigned count = model_count(model); count > length; model->first++)
+        count -= model_has(model, model->first);
+}
+
+static void step(struct world *world, struct model *model, uint64_t *dice)
+{
+    char line[96];
+    int consumer = (int)prng_below(dice, CONSUMERS);
+    unsigned i = (unsigned)prng_below(dice, model->next);
+    unsigned what = (unsigned)prng_below(dice, 20);
+    if (what < 12 && model->next < ENTRIES) {
+        snprintf(line, sizeof line, "XADD s %u i %u", model->next, model->next);
+        world_type(world, line);
+        model->owner[model->next++] = -1;
+    } else if (what < 14) {
+        read_some(world, model, consumer, 1 + (unsigned)prng_below(dice, 20));
+    } else if (what < 16) {
+        snprintf(line, sizeof line, "XACK s g %u", i);
+        world_expect(world, line, bytes_from_string(model->owner[i] >= 0 ? ":1\r\n" : ":0\r\n"));
+        model->owner[i] = -1;
+    } else if (what < 18) {
+        claim_one(world, model, consumer, i);
+    } else if (what < 19) {
+        snprintf(line, sizeof line, "XDEL s %u", i);
+        world_expect(world, line, bytes_from_string(model_has(model, i) ? ":1\r\n" : ":0\r\n"));
+        model->is_deleted[i] = true;
+    } else if (prng_below(dice, 20) == 0) {
+        trim_to(world, model, (unsigned)prng_below(dice, 900));
+    }
+}
+
+static void test_against_arrays(void **state)
+{
+    struct world *world = *state;
+    struct model *model = memory_new(sizeof *model);
+    uint64_t dice = 3;
+    model->next = model->first = 1;
+    model->owner[0] = -1;
+    EXPECT(world, "XGROUP CREATE s g 0 MKSTREAM", OK);
+    EXPECT(world, "XGROUP CREATECONSUMER s g c0", DONE);
+    EXPECT(world, "XGROUP CREATECONSUMER s g c1", DONE);
+    EXPECT(world, "XGROUP CREATECONSUMER s g c2", DONE);
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        step(world, model, &dice);
+        if (round % 100 == 0) {
+            expect_entries(world, model);
+            expect_pending(world, model);
+        }
+        if (prng_below(&dice, 40) == 0)
+            db_checkpoint(world->db);
+    }
+    EXPECT(world, "COPY s t", DONE);
+    EXPECT(world, "DEL s", DONE);
+    EXPECT(world, "RENAME t s", OK);
+    expect_entries(world, model);
+    expect_pending(world, model);
+    memory_free(model);
+}
+
+/* Long ones go in slices, and say and leave the same. */
+static void test_long_ones(void **state)
+{
+    struct world *world = *state;
+    char line[64];
+    EXPECT(world, "XGROUP CREATE s g 0 MKSTREAM", OK);
+    for (int i = 1; i <= 20000; i++) {
+        snprintf(line, sizeof line, "XADD s %d i %d", i, i);
+        world_type(world, line);
+    }
+    world->pauses = 0;
+    world_type(world, "XREADGROUP GROUP g c STREAMS s >");
+    assert_true(world->pauses > 5);
+    EXPECT(world, "XPENDING s g",
+           "*4\r\n:20000\r\n$3\r\n1-0\r\n$7\r\n20000-0\r\n*1\r\n*2\r\n$1\r\nc\r\n$5\r\n20000\r\n");
+    world->pauses = 0;
+    struct bytes all = world_type(world, "XAUTOCLAIM s g d 0 - COUNT 20000 JUSTID");
+    assert_true(world->pauses > 5);
+    assert_memory_equal(all.data, "*3\r\n$3\r\n0-0\r\n*20000\r\n", 21);
+    world->pauses = 0;
+    EXPECT(world, "XGROUP DELCONSUMER s g d", ":20000\r\n");
+    assert_true(world->pauses > 5);
+    EXPECT(world, "XGROUP SETID s g 0", OK);
+    world_type(world, "XREADGROUP GROUP g c STREAMS s >");
+    world->pauses = 0;
+    EXPECT(world, "XGROUP DESTROY s g", DONE);
+    assert_true(world->pauses > 0);
+    world->pauses = 0;
+    EXPECT(world, "XTRIM s MAXLEN 1", ":19999\r\n");
+    assert_true(world->pauses > 0);
+    EXPECT(world, "XRANGE s - +", "*1\r\n*2\r\n$7\r\n20000-0\r\n*2\r\n$1\r\ni\r\n$5\r\n20000\r\n");
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, world_set_up, world_tear_down)
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_adding, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_ids_follow_the_time, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_trimming, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_deleting_and_setting, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_reading, setup, teardown),
-    };
-    return cmocka_run_group_tests_name("streams", tests, NULL, NULL);
+    const struct CMUnitTest tests[] = {TEST(test_adding),         TEST(test_ids_follow_the_time),
+                                       TEST(test_trimming),       TEST(test_deleting_and_setting),
+                                       TEST(test_reading),        TEST(test_groups),
+                                       TEST(test_against_arrays), TEST(test_long_ones)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
 }

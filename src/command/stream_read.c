@@ -1,0 +1,390 @@
+/* XREAD and XREADGROUP (Redis 7.2 t_stream.c).  They do not block yet: they answer as inside MULTI,
+ * at once.  Deterministic; loop thread only. */
+#include "base/fatal.h"
+#include "command/series_groups.h"
+#include "command/streams.h"
+#include "resp/number.h"
+
+enum {
+    GROUP_SHARE = 16,  /* of a slice, where what is given is noted as pending too */
+    HISTORY_COST = 256 /* of a slice, an entry that is looked up by its id */
+};
+
+struct reading {
+    bool is_of_group, is_unacknowledged;
+    uint32_t group, consumer; /* words; 0: not given */
+    uint64_t count;           /* of each stream; 0: all */
+    uint32_t first, streams;  /* argv[first] is the first key, behind the last come the ids */
+};
+
+/* False: answered. */
+static bool refuse(struct call *call, const char *error)
+{
+    reply_error(call->reply, "%s", error);
+    return false;
+}
+
+/* ---- words ------------------------------------------------------------------------------ */
+
+static bool read_timeout(struct call *call, uint32_t i)
+{
+    int64_t timeout;
+    if (!number_parse_i64(call->argv[i], &timeout))
+        return refuse(call, "ERR timeout is not an integer or out of range");
+    if (timeout < 0)
+        return refuse(call, "ERR timeout is negative");
+    return timeout <= INT64_MAX - call->now_ms || refuse(call, "ERR timeout is out of range");
+}
+
+static bool read_count(struct call *call, uint32_t i, struct reading *reading)
+{
+    int64_t count;
+    if (!call_integer(call, i, &count))
+        return false;
+    reading->count = count < 0 ? 0 : (uint64_t)count;
+    return true;
+}
+
+static bool read_streams(struct call *call, uint32_t first, struct reading *reading)
+{
+    uint32_t words = call->argc - first;
+    reading->first = first;
+    reading->streams = words / 2;
+    if (words % 2 == 0)
+        return true;
+    reply_error(call->reply,
+                "ERR Unbalanced '%s' list of streams: for each stream key an ID or '%c' must be "
+                "specified.",
+                call->command->name, reading->is_of_group ? '>' : '$');
+    return false;
+}
+
+static bool refuse_group(struct call *call, const char *option)
+{
+    reply_error(call->reply,
+                "ERR The %s option is only supported by XREADGROUP. You called XREAD instead.",
+                option);
+    return false;
+}
+
+/* The option at argv[*i], which becomes its last word.  False: answered. */
+static bool read_option(struct call *call, uint32_t *i, struct reading *reading)
+{
+    struct bytes word = call->argv[*i];
+    uint32_t more = call->argc - *i - 1;
+    if (bytes_is(word, "block") && more >= 1)
+        return read_timeout(call, ++*i);
+    if (bytes_is(word, "count") && more >= 1)
+        return read_count(call, ++*i, reading);
+    if (bytes_is(word, "group") && more >= 2) {
+        reading->group = *i + 1;
+        reading->consumer = *i + 2;
+        *i += 2;
+        return reading->is_of_group || refuse_group(call, "GROUP");
+    }
+    if (bytes_is(word, "noack")) {
+        reading->is_unacknowledged = true;
+        return reading->is_of_group || refuse_group(call, "NOACK");
+    }
+    return refuse(call, ERROR_SYNTAX);
+}
+
+/* False: answered. */
+static bool read_words(struct call *call, bool is_of_group, struct reading *reading)
+{
+    *reading = (struct reading){.is_of_group = is_of_group};
+    for (uint32_t i = 1; i < call->argc && reading->first == 0; i++) {
+        bool is_last = bytes_is(call->argv[i], "streams") && i + 1 < call->argc;
+        if (!(is_last ? read_streams(call, i + 1, reading) : read_option(call, &i, reading)))
+            return false;
+    }
+    if (reading->first == 0)
+        return refuse(call, ERROR_SYNTAX);
+    return !is_of_group || reading->group > 0 ||
+           refuse(call, "ERR Missing GROUP option for XREADGROUP");
+}
+
+static bool is_char(struct bytes word, char c)
+{
+    return word.size == 1 && *(const char *)word.data == c;
+}
+
+/* ---- XREAD ------------------------------------------------------------------------------ */
+
+/* Of the stream with this number: the id behind which it is read.  False: answered. */
+static bool read_id(struct call *call, const struct reading *reading, uint32_t i,
+                    struct series *stream, struct series_id *id)
+{
+    uint32_t at = reading->first + reading->streams + i;
+    if (!series_open(stream, call, call->argv[reading->first + i]))
+        return false;
+    if (is_char(call->argv[at], '$')) {
+        *id = stream->last;
+        return true;
+    }
+    if (is_char(call->argv[at], '>'))
+        return refuse(call, "ERR The > ID can be specified only when calling XREADGROUP using the "
+                            "GROUP <group> <consumer> option.");
+    return series_id_word(call, at, id);
+}
+
+static bool check_ids(struct call *call, const struct reading *reading)
+{
+    struct series stream;
+    struct series_id id;
+    for (uint32_t i = 0; i < reading->streams; i++)
+        if (!read_id(call, reading, i, &stream, &id))
+            return false;
+    return true;
+}
+
+/* In front of a stream's entries. */
+static void add_header(struct call *call, struct bytes key, uint64_t count)
+{
+    struct reply found = {&call->walk->found, call->reply->protocol};
+    if (found.protocol == 2)
+        reply_array(&found, 2);
+    call_add_part(call, key, true);
+    reply_array(&found, count);
+    call->walk->second_round = true;
+}
+
+/* The stream is done: the next one. */
+static void turn(struct walk_state *walk)
+{
+    walk->count += walk->second_round;
+    walk->second_round = false;
+    walk->cursor = 0;
+    walk->seen++;
+}
+
+/* False: not finished, or answered. */
+static bool give_stream(struct call *call, const struct reading *reading)
+{
+    struct series stream;
+    struct series_id id;
+    struct walk_state *walk = call->walk;
+    if (!read_id(call, reading, (uint32_t)walk->seen, &stream, &id))
+        return false;
+    struct series_range range = {0};
+    if (series_id_next(&id))
+        range = series_range_of(&stream, id, series_id_most, false, reading->count);
+    if (range.count > 0 && !walk->second_round)
+        add_header(call, stream.key, range.count);
+    if (!series_give(call, &stream, &range, &walk->cursor, NULL))
+        return false;
+    turn(walk);
+    return true;
+}
+
+static void reply_streams(struct call *call)
+{
+    struct walk_state *walk = call->walk;
+    if (walk->count == 0) {
+        reply_null_array(call->reply);
+        return;
+    }
+    if (call->reply->protocol == 2)
+        reply_array(call->reply, walk->count);
+    else
+        reply_map(call->reply, walk->count);
+    call_end_parts(call);
+}
+
+/* walk->seen: the stream it is at; second_round: whose header is written; cursor: how many of its
+ * entries, too; count: how many streams have entries. */
+void cmd_xread(struct call *call)
+{
+    struct reading reading;
+    struct walk_state *walk = call->walk;
+    if (!read_words(call, false, &reading))
+        return;
+    if (!walk->unfinished && !check_ids(call, &reading))
+        return;
+    call_begin_slice(call);
+    while (walk->seen < reading.streams)
+        if (!give_stream(call, &reading))
+            return;
+    reply_streams(call);
+}
+
+/* ---- XREADGROUP ------------------------------------------------------------------------- */
+
+/* One stream of it. */
+struct delivery {
+    const struct reading *reading;
+    struct series stream;
+    struct series_group group;
+    struct series_consumer consumer;
+    struct series_id id;
+    bool made_consumer;
+};
+
+/* The stream with this number, its group, and the id that was asked for, the largest for ">".
+ * False: answered. */
+static bool open_delivery(struct call *call, struct delivery *delivery, uint32_t i)
+{
+    const struct reading *reading = delivery->reading;
+    struct bytes key = call->argv[reading->first + i], name = call->argv[reading->group];
+    uint32_t at = reading->first + reading->streams + i;
+    if (!series_open(&delivery->stream, call, key))
+        return false;
+    if (!series_group_find(&delivery->stream, name, &delivery->group))
+        return series_group_missing(call, key, name, " in XREADGROUP with GROUP option");
+    if (is_char(call->argv[at], '$'))
+        return refuse(call, "ERR The $ ID is meaningless in the context of XREADGROUP: you want to "
+                            "read the history of this consumer by specifying a proper ID, or use "
+                            "the > ID to get new messages. The $ ID would just return an empty "
+                            "result set.");
+    delivery->id = series_id_most;
+    return is_char(call->argv[at], '>') || series_id_word(call, at, &delivery->id);
+}
+
+static bool check_deliveries(struct call *call, const struct reading *reading)
+{
+    struct delivery delivery = {.reading = reading};
+    for (uint32_t i = 0; i < reading->streams; i++)
+        if (!open_delivery(call, &delivery, i))
+            return false;
+    return true;
+}
+
+static void open_consumer(struct call *call, struct delivery *delivery)
+{
+    struct bytes name = call->argv[delivery->reading->consumer];
+    delivery->made_consumer =
+        !series_consumer_find(&delivery->stream, &delivery->group, name, &delivery->consumer);
+    if (delivery->made_consumer)
+        series_consumer_new(&delivery->stream, &delivery->group, name, call->now_ms,
+                            &delivery->consumer);
+    delivery->consumer.seen_ms = call->now_ms;
+}
+
+/* What was given is delivered. */
+static void deliver(struct call *call, struct delivery *delivery, struct bytes keys)
+{
+    struct series_pending pending = {.delivered_ms = call->now_ms, .deliveries = 1};
+    for (size_t at = 0; at < keys.size; at += SERIES_KEY_SIZE) {
+        struct series_id id = series_id_of(bytes_of((const char *)keys.data + at, SERIES_KEY_SIZE));
+        series_group_deliver(&delivery->stream, &delivery->group, id);
+        if (delivery->reading->is_unacknowledged)
+            continue;
+        series_pending_give(&delivery->stream, &delivery->group, &delivery->consumer, id, &pending);
+        delivery->consumer.active_ms = call->now_ms;
+    }
+}
+
+/* Entries behind the group's last one.  False: not finished, or answered. */
+static bool give_new(struct call *call, struct delivery *delivery)
+{
+    struct walk_state *walk = call->walk;
+    struct series_id from = delivery->group.last;
+    struct series_range range = {0};
+    struct buffer keys = {0};
+    uint64_t count = delivery->reading->count, given = 0;
+    bool is_enough = count > 0 && walk->cursor >= count;
+    if (!is_enough && series_id_next(&from))
+        range = series_range_of(&delivery->stream, from, series_id_most, false,
+                                count > 0 ? count - walk->cursor : 0);
+    if (range.count > 0 && !walk->second_round)
+        add_header(call, delivery->stream.key, range.count);
+    bool is_done = series_give(call, &delivery->stream, &range, &given, &keys);
+    deliver(call, delivery, buffer_bytes(&keys));
+    walk->cursor += given;
+    buffer_deinit(&keys);
+    return is_done;
+}
+
+static void give_again(struct call *call, struct delivery *delivery, struct series_id id)
+{
+    struct series_pending pending;
+    struct reply found = {&call->walk->found, call->reply->protocol};
+    call->walk->budget -= HISTORY_COST;
+    if (!series_add_entry_of(call, &delivery->stream, id)) {
+        reply_array(&found, 2); /* it was deleted, and is pending still */
+        series_id_reply(&found, id);
+        reply_null_array(&found);
+        return;
+    }
+    series_pending_find(&delivery->group, id, &pending);
+    pending.delivered_ms = call->now_ms;
+    pending.deliveries++;
+    series_pending_set(&delivery->group, id, &pending);
+}
+
+/* What is pending with the consumer, behind the id.  False: not finished, or answered. */
+static bool give_history(struct call *call, struct delivery *delivery)
+{
+    struct walk_state *walk = call->walk;
+    const struct db_tree *pending = &delivery->consumer.pending;
+    struct series_id from = delivery->id;
+    uint64_t count = delivery->reading->count;
+    series_id_next(&from);
+    uint64_t first = series_rank(pending, from, NULL), left = pending->root.count - first;
+    if (count > 0 && left > count)
+        left = count;
+    if (!walk->second_round)
+        add_header(call, delivery->stream.key, left);
+    for (; walk->cursor < left && walk->budget > 0; walk->cursor++) {
+        give_again(call, delivery, series_id_at(pending, first + walk->cursor));
+        if (!call_keeps_parts(call, 0))
+            return false;
+    }
+    walk->unfinished = walk->cursor < left;
+    return !walk->unfinished;
+}
+
+/* What a slice changed; the record when it turns to another stream. */
+static void save_delivery(struct call *call, struct delivery *delivery)
+{
+    series_consumer_save(&delivery->stream, &delivery->consumer);
+    series_group_save(&delivery->stream, &delivery->group);
+    if (call->walk->unfinished) {
+        series_put_aside(&delivery->stream, call);
+        return;
+    }
+    series_forget_aside(call);
+    series_save(&delivery->stream, db_effect_untold);
+}
+
+/* False: not finished, or answered. */
+static bool give_delivery(struct call *call, const struct reading *reading)
+{
+    struct delivery delivery = {.reading = reading};
+    struct walk_state *walk = call->walk;
+    if (!open_delivery(call, &delivery, (uint32_t)walk->seen))
+        return false;
+    open_consumer(call, &delivery);
+    walk->unfinished = false;
+    bool is_new = series_id_compare(delivery.id, series_id_most) == 0;
+    bool is_done = is_new ? give_new(call, &delivery) : give_history(call, &delivery);
+    save_delivery(call, &delivery);
+    if (delivery.made_consumer)
+        db_effects_also(call->db, call->database, delivery.stream.key, "xgroup-createconsumer");
+    if (is_done)
+        turn(walk);
+    return is_done;
+}
+
+bool words_xreadgroup(struct call *call)
+{
+    struct reading reading;
+    return read_words(call, true, &reading);
+}
+
+/* As cmd_xread(). */
+void cmd_xreadgroup(struct call *call)
+{
+    struct reading reading;
+    struct walk_state *walk = call->walk;
+    if (!read_words(call, true, &reading))
+        return;
+    if (!walk->unfinished && !check_deliveries(call, &reading))
+        return;
+    call_begin_slice(call);
+    walk->budget /= GROUP_SHARE;
+    while (walk->seen < reading.streams)
+        if (!give_delivery(call, &reading))
+            return;
+    reply_streams(call);
+}
