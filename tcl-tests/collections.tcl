@@ -14,6 +14,11 @@ with_redis_server {} {
                     [lindex $::reference end] [client_port [$who]]
             }
             incr seed
+            test "4000 random commands on bits, parts of strings and HyperLogLogs answered as by redis-server ([string map {_id {}} $who], seed $seed)" {
+                exec [python] [file join $::tst::root tests compare_strings.py] --rounds 2000 --seed $seed \
+                    [lindex $::reference end] [client_port [$who]]
+            }
+            incr seed
             test "DUMP and RESTORE there and back, old forms and damaged ones ([string map {_id {}} $who], seed $seed)" {
                 exec [python] [file join $::tst::root tests compare_dump.py] --rounds 3 --seed $seed \
                     [lindex $::reference end] [client_port [$who]]

@@ -26,6 +26,8 @@ static bool look_at(struct call *call, struct bytes key, struct string *string)
         call->walk->unfinished = false;
         return false;
     }
+    if (string->found.space) /* too long for any: its header says which error that is */
+        string->value = string_part(call, string, 0, HYPERLOGLOG_HEADER);
     return string->found.type == DB_NONE || hyperloglog_is_valid(string->value) ||
            refuse(call, ERROR_INVALID);
 }

@@ -127,7 +127,7 @@ static void test_model(void **state)
         struct buffer value = {0};
         unsigned most = round < 5 ? 32 : 51;
         hyperloglog_init(&value);
-        for (int i = 0; i < 1500; i++) {
+        for (int i = 0; i < 2500; i++) {
             unsigned number = (unsigned)prng_below(&seed, round % 2 ? 300 : HYPERLOGLOG_REGISTERS);
             unsigned count = 1 + (unsigned)prng_below(&seed, prng_below(&seed, 8) ? 2 : most);
             bool is_more = model[number] < count;

@@ -89,6 +89,9 @@ static const struct typed common[] = {
      "$3\r\nlen\r\n:6\r\n",
      "%2\r\n$7\r\nmatches\r\n*1\r\n*3\r\n*2\r\n:4\r\n:7\r\n*2\r\n:5\r\n:8\r\n:4\r\n"
      "$3\r\nlen\r\n:6\r\n"},
+    {"MSET c ab d ba", OK, NULL}, /* of two, Redis's */
+    {"LCS c d", "$1\r\nb\r\n", NULL},
+    {"LCS d c", "$1\r\na\r\n", NULL},
     {"LCS a no", "$0\r\n\r\n", NULL},
     {"LCS no no LEN", ":0\r\n", NULL},
     {"LCS a b IDX LEN", "-ERR If you want both the length and indexes, please just use IDX.\r\n",
