@@ -53,7 +53,7 @@ static void finish(struct db *db)
         db->freed_due_bytes = db->freed_bytes + db->options.checkpoint_bytes;
     db->freeing_bytes = 0;
     db->persisted = result.state; /* L1 */
-    db->is_read = false;          /* by now the kv may say something else */
+    layers_forget_read(db);       /* by now the kv may say something else */
     for (unsigned i = db->count - db->storing; i < db->count; i++)
         db->layers[i]->tables[TABLE_KEYS].unresolved = 0;
     db->stored = db->storing;
@@ -167,6 +167,8 @@ void db_close(struct db *db)
     buffer_deinit(&db->key);
     buffer_deinit(&db->value);
     buffer_deinit(&db->sought);
+    buffer_deinit(&db->collection_key);
+    buffer_deinit(&db->collection);
     buffer_deinit(&db->collected);
     memory_free(db);
 }
@@ -368,7 +370,7 @@ bool db_resolve(struct db *db, uint64_t names)
         return true;
     }
     bool is_done = layers_resolve(db, &names);
-    db->is_read = false; /* it may say what is below a layer that has the name */
+    layers_forget_read(db); /* it may say what is below a layer that has the name */
     db->is_exact_wanted = !is_done || layers_unresolved(db) > 0;
     return !db->is_exact_wanted;
 }

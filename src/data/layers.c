@@ -60,7 +60,7 @@ void layers_freeze(struct db *db)
     check(!db->is_in_entry);
     memmove(db->layers + 1, db->layers, db->count * sizeof *db->layers);
     db->layers[0] = db->active;
-    db->is_read = false; /* it spoke of what was below active */
+    layers_forget_read(db); /* it spoke of what was below active */
     db->count++;
     db->active = layer_new();
 }
@@ -96,6 +96,32 @@ static void read_from_kv(struct db *db, size_t head_max)
     db->is_read = true;
 }
 
+enum { COLLECTION_MAX = 256 }; /* bytes of such a record: a header and a root */
+
+static void note_collection(struct db *db, const struct place *place)
+{
+    struct header header;
+    bool is_whole = db->is_found && db->value.size == db->whole;
+    if (place->table != TABLE_KEYS || !is_whole || db->whole > COLLECTION_MAX)
+        return;
+    record_header_parse(buffer_bytes(&db->value), &header);
+    if (header.space == 0)
+        return;
+    buffer_clear(&db->collection_key);
+    buffer_append_bytes(&db->collection_key, buffer_bytes(&db->key));
+    buffer_clear(&db->collection);
+    buffer_append_bytes(&db->collection, buffer_bytes(&db->value));
+    db->is_collection_read = true;
+}
+
+static bool is_collection(struct db *db, const struct place *place)
+{
+    if (place->table != TABLE_KEYS || !db->is_collection_read)
+        return false;
+    record_key(&db->sought, place);
+    return bytes_equal(buffer_bytes(&db->collection_key), buffer_bytes(&db->sought));
+}
+
 /* Is the last read one of this place, and has at least so much of its record? */
 static bool is_at_hand(struct db *db, const struct place *place, size_t head_max)
 {
@@ -111,8 +137,14 @@ static bool get_from_kv(struct db *db, const struct place *place, size_t head_ma
 {
     if (!layers_kv_counts(&db->persisted, place->table, place->space))
         return false;
-    if (!is_at_hand(db, place, head_max))
+    if (is_collection(db, place)) {
+        *record = buffer_bytes(&db->collection);
+        return true;
+    }
+    if (!is_at_hand(db, place, head_max)) {
         read_from_kv(db, head_max);
+        note_collection(db, place);
+    }
     *record = buffer_bytes(&db->value);
     return db->is_found;
 }

@@ -103,6 +103,12 @@ struct db {
     bool is_found;        /* there was such a key */
     struct buffer sought; /* scratch: a key of the kv to look for */
 
+    /* The record of the large collection that was read from the kv last: whoever asks for its rows
+     * asks for that before. */
+    struct buffer collection_key;
+    struct buffer collection;
+    bool is_collection_read; /* false: these two say nothing */
+
     struct buffer collected; /* lent: a part of a string in pages (strings.c) */
 };
 
@@ -126,6 +132,12 @@ static inline uint64_t layers_space(const struct db *db, unsigned database)
 /* False: the kv certainly has nothing of the table (and space) that the layers have not.
  * `persisted`: what the kv held, or one of the states that it held since. */
 bool layers_kv_counts(const struct state *persisted, enum table table, uint64_t space);
+
+/* What was read from the kv is not to be believed any more. */
+static inline void layers_forget_read(struct db *db)
+{
+    db->is_read = db->is_collection_read = false;
+}
 
 /* False: absent.  The record is borrowed until the next call on the db. */
 bool layers_get(struct db *db, const struct place *place, struct bytes *record);

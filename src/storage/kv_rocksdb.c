@@ -564,6 +564,11 @@ static rocksdb_options_t *data_family_options(rocksdb_cache_t *cache, bool data)
     rocksdb_options_set_level0_stop_writes_trigger(family, 60);
     rocksdb_block_based_table_options_t *table = rocksdb_block_based_options_create();
     rocksdb_block_based_options_set_block_cache(table, cache);
+    if (data) { /* single rows are found in a block by their hash */
+        rocksdb_block_based_options_set_data_block_index_type(
+            table, rocksdb_block_based_table_data_block_index_type_binary_search_and_hash);
+        rocksdb_block_based_options_set_data_block_hash_ratio(table, 0.75);
+    }
     if (data)
         rocksdb_block_based_options_set_filter_policy(
             table, rocksdb_filterpolicy_create_bloom_full(BLOOM_BITS));
