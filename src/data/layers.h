@@ -236,7 +236,8 @@ static inline struct db_record layers_found(struct bytes record, size_t size, st
                               .version = header.version,
                               .deadline_ms = header.deadline_ms,
                               .size = is_in_pages ? layers_string_size(behind) : size - header_size,
-                              .space = header.space};
+                              .space = header.space,
+                              .elements_due_ms = header.elements_due_ms};
 }
 
 static inline struct place layers_key(const struct db *db, uint64_t space, struct bytes key)
