@@ -89,8 +89,7 @@ static void think(struct client *client)
     sim_schedule(1 + (int64_t)sim_below(THINK_US), NULL, next_operation, data);
 }
 
-/* Not all members have the build that knows databases. */
-static bool is_refused(enum request_outcome outcome, struct bytes reply)
+bool sim_is_refused(enum request_outcome outcome, struct bytes reply)
 {
     static const char *const start = "-ERR", *const why = "needs meaning";
     return outcome == REQUEST_DONE && reply.size > strlen(start) &&
@@ -114,7 +113,7 @@ static void finish(struct client *client, enum request_outcome outcome, struct b
     client->busy = false;
     client->token++;
     client->repeat = false;
-    if (is_refused(outcome, reply)) {
+    if (sim_is_refused(outcome, reply)) {
         finish_refused(client, repeated);
         return;
     }
@@ -147,7 +146,8 @@ static void answered(void *context, struct request *request, enum request_outcom
                      struct bytes reply)
 {
     struct ticket *ticket = context;
-    if (outcome == REQUEST_DONE && request->kind == REQUEST_WRITE && !is_refused(outcome, reply))
+    if (outcome == REQUEST_DONE && request->kind == REQUEST_WRITE &&
+        !sim_is_refused(outcome, reply))
         sim_note_answered(blob_bytes(request->command));
     if (ticket->client->token == ticket->token && ticket->client->busy)
         finish(ticket->client, outcome, reply);

@@ -286,6 +286,7 @@ void sim_node_start(struct sim_node *node)
 static void fall_silent(struct sim_node *node)
 {
     sim_streams_node_gone(node);
+    sim_types_node_gone(node);
     sim_clients_node_gone(node);
     sim_network_node_gone(node);
     node->alive = false;

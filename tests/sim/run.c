@@ -58,6 +58,7 @@ static void begin(void)
         sim_node_start(&sim.nodes[i]);
     sim_clients_start();
     sim_streams_start();
+    sim_types_start();
     sim_faults_start();
 }
 
@@ -82,11 +83,13 @@ void sim_run(void)
     check_progress(before);
     sim_clients_stop();
     sim_streams_stop();
+    sim_types_stop();
     run_until(sim.now_us + SETTLE_US);
     if (is_enough())
         return;
     sim_check_settled();
     sim_streams_check();
+    sim_types_check();
     sim_clients_check();
 }
 
@@ -104,6 +107,7 @@ void sim_run_end(void)
     sim_data_free();
     sim_clients_free();
     sim_streams_free();
+    sim_types_free();
     memory_free(sim.nodes);
     buffer_deinit(&sim.recent);
 }

@@ -92,6 +92,8 @@ struct sim_node;
     X(noise)                                                                                       \
     X(refused_forwards)                                                                            \
     X(once_repeats)                                                                                \
+    X(types_done)                                                                                  \
+    X(pairs_checked)                                                                               \
     X(stream_reads)                                                                                \
     X(once_kept_replies)                                                                           \
     X(histories_checked)                                                                           \
@@ -239,6 +241,7 @@ struct sim_effects {
     struct command_listener listener; /* first */
     raft_index index;                 /* of the entry that it heard of last */
     uint64_t hash;                    /* of all its effects, in order */
+    uint64_t latest;                  /* hash of the effect that was told last */
 };
 
 struct sim_node {
@@ -297,7 +300,8 @@ void sim_network_reset(uint32_t one, uint32_t other, bool raft, bool commands);
 void sim_network_heal(void);
 void sim_network_free(void);
 
-/* ---- client.c, stream.c -------------------------------------------------------------------- */
+/* ---- client.c, stream.c, types.c
+ * -------------------------------------------------------------------- */
 
 void sim_clients_start(void);
 void sim_clients_node_gone(struct sim_node *node);
@@ -305,12 +309,20 @@ void sim_clients_stop(void); /* no new operations */
 uint64_t sim_clients_done(void);
 void sim_clients_check(void); /* linearizability of all histories */
 void sim_clients_free(void);
+/* Not all members have the build that knows the command or its database. */
+bool sim_is_refused(enum request_outcome outcome, struct bytes reply);
 
 void sim_streams_start(void);
 void sim_streams_node_gone(struct sim_node *node);
 void sim_streams_stop(void);
 void sim_streams_check(void); /* order and completeness of every connection's writes */
 void sim_streams_free(void);
+
+void sim_types_start(void);
+void sim_types_node_gone(struct sim_node *node);
+void sim_types_stop(void);
+void sim_types_check(void); /* that transactions on lists are strictly serializable */
+void sim_types_free(void);
 
 /* ---- history.c ------------------------------------------------------------------------------ */
 
