@@ -41,6 +41,7 @@ static void push(struct execution *execution, const struct carry *carry)
     frame->allows = carry->allows;
     frame->protocol = carry->protocol;
     frame->database = carry->database;
+    frame->is_begun = false;
     buffer_clear(&frame->reply);
 }
 
@@ -87,6 +88,9 @@ static void step(struct execution *execution, struct call *call, struct frame *f
     call->carried = ended ? &carried : NULL;
     call->carry = &execution->carry;
     call->carry->command = NULL;
+    if (!frame->is_begun)
+        db_effects_command(call->db);
+    frame->is_begun = true;
     command_execute(call, &frame->took);
     call->carried = NULL;
     if (ended && ended->reply.capacity > REPLY_KEEP)

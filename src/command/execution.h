@@ -22,6 +22,7 @@ struct frame {
     struct walk_state walk; /* unfinished: its next slice begins there */
     int protocol;           /* of the reply; the outermost's is the call's */
     unsigned database;      /* likewise */
+    bool is_begun;
     struct buffer reply;    /* of what is carried */
     uint64_t took;          /* so far, what it carried included: the observer's */
 };

@@ -181,6 +181,8 @@ struct db_effect {
 
 /* From the next entry on; nothing is noted before somebody wants it. */
 void db_effects_want(struct db *db, bool is_wanted);
+/* A command begins: what it does to a key several times in a row is told once. */
+void db_effects_command(struct db *db);
 /* The event of the changes that follow, until another is named or the entry ends. */
 void db_effects_name(struct db *db, const char *event);
 /* A name: of these changes nobody is told, db_effects_also() does it for all of them. */

@@ -20,6 +20,20 @@ struct note {
 static const size_t noted_max =
     3 * ((size_t)COMMAND_ENCODED_MAX + (size_t)COMMAND_WORDS_MAX * sizeof(struct note));
 
+static bool is_latest(const struct effects *effects, const struct note *note, struct bytes key)
+{
+    struct note latest;
+    if (effects->latest == 0)
+        return false;
+    const char *at = (const char *)effects->noted.data + effects->latest - 1;
+    memcpy(&latest, at, sizeof latest);
+    return latest.event == note->event && latest.type == note->type &&
+           latest.database == note->database && latest.other == note->other &&
+           bytes_equal(bytes_of(at + sizeof latest, latest.key_size), key);
+}
+
+/* A command that goes on in a later slice does the same to its key once more; how many slices it
+ * takes depends on what is in memory, so what it repeats is not told again. */
 void effects_append(struct effects *effects, const struct db_effect *effect)
 {
     bool has_key = effect->type == DB_EFFECT_PUT || effect->type == DB_EFFECT_DELETED;
@@ -32,6 +46,9 @@ void effects_append(struct effects *effects, const struct db_effect *effect)
                         .type = (uint8_t)effect->type,
                         .database = effect->database,
                         .other = effect->other};
+    if (is_latest(effects, &note, effect->key))
+        return;
+    effects->latest = effects->noted.size + 1;
     buffer_append(&effects->noted, &note, sizeof note);
     buffer_append_bytes(&effects->noted, effect->key);
     check(effects->noted.size <= noted_max);
@@ -45,6 +62,11 @@ void db_effects_want(struct db *db, bool is_wanted)
 }
 
 const char db_effect_untold[] = "";
+
+void db_effects_command(struct db *db)
+{
+    db->effects.latest = 0;
+}
 
 void db_effects_name(struct db *db, const char *event)
 {
@@ -78,6 +100,7 @@ void db_effects_drain(struct db *db, db_effect_fn *each, void *context)
         each(context, &effect);
         at += note.key_size;
     }
+    effects->latest = 0;
     effects->event = NULL; /* the next entry's changes have names of their own */
     buffer_clear(&effects->noted);
     if (effects->noted.capacity > NOTED_KEEP)

@@ -13,6 +13,7 @@ struct effects {
     bool is_wanted;
     const char *event;   /* of the changes that follow; static; NULL: not named yet */
     struct buffer noted; /* of this entry, one behind the other: struct note, key */
+    size_t latest;       /* 1 more than where the command's last stands there; 0: it has none yet */
 };
 
 void effects_append(struct effects *effects, const struct db_effect *effect);

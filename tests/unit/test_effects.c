@@ -165,6 +165,28 @@ static void test_slices(void **state)
     buffer_deinit(&wanted);
 }
 
+/* However many slices it takes; but two commands are two. */
+static void test_one_key_in_slices(void **state)
+{
+    struct world *world = *state;
+    struct buffer line = {0};
+    static const char *const begin[] = {"SADD s", "ZADD z", "RPUSH l"};
+    static const char *const wanted[] = {"sadd s", "zadd z", "rpush l"};
+    for (unsigned i = 0; i < sizeof begin / sizeof *begin; i++) {
+        buffer_clear(&line);
+        buffer_printf(&line, "%s", begin[i]);
+        for (int j = 0; j < 3000; j++)
+            buffer_printf(&line, i == 1 ? " %d member:%d" : " %d:%d", j, j);
+        buffer_append_byte(&line, '\0');
+        world->pauses = 0;
+        assert_effects(world, line.data, wanted[i]);
+        assert_true(world->pauses > 0);
+    }
+    assert_effects(world, "INCR k", "incrby k");
+    assert_effects(world, "INCR k", "incrby k");
+    buffer_deinit(&line);
+}
+
 static void test_nobody_listens(void **state)
 {
     struct world *world = *state;
@@ -361,6 +383,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_each_command),
         TEST(test_slices),
+        TEST(test_one_key_in_slices),
         TEST(test_nobody_listens),
         TEST(test_effects_are_the_difference),
         TEST(test_changes_since_the_checkpoint),
