@@ -4,7 +4,7 @@
 LINEAR_OBJ = $(patsubst tests/%.c,$(BUILD)/tests/%.o,\
              $(filter-out tests/linear/main.c,$(wildcard tests/linear/*.c)))
 
-$(BUILD)/tests/linear/%.o $(BUILD)/tests/unit/test_linear.o $(BUILD)/tests/unit/test_append.o: \
+$(BUILD)/tests/linear/%.o $(BUILD)/tests/unit/test_linear.o $(BUILD)/tests/unit/test_appends.o: \
     CFLAGS += -Itests/linear
 
 $(BUILD)/tests/linear/%.o: tests/linear/%.c
@@ -14,6 +14,6 @@ $(BUILD)/tests/linear/%.o: tests/linear/%.c
 $(BUILD)/linear: $(BUILD)/tests/linear/main.o $(LINEAR_OBJ) $(BUILD)/libbase.a
 	$(CC) $(LDFLAGS) -o $@ $^
 
-$(BUILD)/tests/unit/test_linear $(BUILD)/tests/unit/test_append: $(LINEAR_OBJ)
+$(BUILD)/tests/unit/test_linear $(BUILD)/tests/unit/test_appends: $(LINEAR_OBJ)
 
 -include $(LINEAR_OBJ:.o=.d) $(BUILD)/tests/linear/main.d

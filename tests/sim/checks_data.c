@@ -92,8 +92,10 @@ static bool is_tick(struct bytes command)
 /* AppliedImpliesInput, CausalOrderPreserved; at most once for each time it was sent. */
 static void check_first_application(const struct apply_context *context, struct bytes command)
 {
-    if (is_tick(command))
+    if (is_tick(command)) {
+        sim.coverage.ticks++;
         return;
+    }
     struct command_seen *seen = command_of(command);
     if (++seen->applied > seen->submitted)
         sim_fail("entry %" PRIu64 " holds %s, which was sent %u times, for the %u. time",
@@ -172,7 +174,7 @@ static void hear(struct command_listener *listener, uint64_t index, const struct
         sim_fail("effects of entry %" PRIu64 " come after those of %" PRIu64, index,
                  effects->index);
     if (index > effects->index)
-        effects->hash = effects->latest = 0;
+        effects->hash = 0;
     effects->index = index;
     uint64_t kind[] = {effect->type, effect->database, effect->other};
     uint64_t hash = XXH3_64bits(kind, sizeof kind);
@@ -180,11 +182,6 @@ static void hear(struct command_listener *listener, uint64_t index, const struct
         hash = XXH3_64bits_withSeed(effect->event, strlen(effect->event), hash);
     hash = XXH3_64bits_withSeed(effect->key.data, effect->key.size, hash);
     sim.coverage.effects++;
-    /* A write in slices tells its effect in each, and how many there are depends on what is in
-     * memory: one that repeats the one before it says nothing new. */
-    if (hash == effects->latest)
-        return;
-    effects->latest = hash;
     effects->hash = XXH3_64bits_withSeed(&hash, sizeof hash, effects->hash);
 }
 

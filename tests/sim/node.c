@@ -287,6 +287,7 @@ static void fall_silent(struct sim_node *node)
 {
     sim_streams_node_gone(node);
     sim_types_node_gone(node);
+    sim_transactions_node_gone(node);
     sim_clients_node_gone(node);
     sim_network_node_gone(node);
     node->alive = false;

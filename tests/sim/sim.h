@@ -7,6 +7,7 @@
  *   faults.c   what goes wrong, and when          death.c    what fatal() and check() mean here
  *   client.c   one operation at a time            network.c  messages, streams, pieces, cuts
  *   stream.c   pipelines, for order               coverage.c what a run came by
+ *   types.c    all types, with deadlines          transactions.c appends and reads of lists
  *
  *   history.c         ghosts: what the world has seen, which no node may contradict later
  *   checks_step.c     each write and each message of a core against the ghosts
@@ -93,7 +94,9 @@ struct sim_node;
     X(refused_forwards)                                                                            \
     X(once_repeats)                                                                                \
     X(types_done)                                                                                  \
-    X(pairs_checked)                                                                               \
+    X(transactions)                                                                                \
+    X(transactions_changed)                                                                        \
+    X(ticks)                                                                                       \
     X(stream_reads)                                                                                \
     X(once_kept_replies)                                                                           \
     X(histories_checked)                                                                           \
@@ -241,7 +244,6 @@ struct sim_effects {
     struct command_listener listener; /* first */
     raft_index index;                 /* of the entry that it heard of last */
     uint64_t hash;                    /* of all its effects, in order */
-    uint64_t latest;                  /* hash of the effect that was told last */
 };
 
 struct sim_node {
@@ -321,8 +323,14 @@ void sim_streams_free(void);
 void sim_types_start(void);
 void sim_types_node_gone(struct sim_node *node);
 void sim_types_stop(void);
-void sim_types_check(void); /* that transactions on lists are strictly serializable */
-void sim_types_free(void);
+
+/* ---- transactions.c --------------------------------------------------------------------------- */
+
+void sim_transactions_start(void);
+void sim_transactions_node_gone(struct sim_node *node);
+void sim_transactions_stop(void);
+void sim_transactions_check(void); /* strict serializability */
+void sim_transactions_free(void);
 
 /* ---- history.c ------------------------------------------------------------------------------ */
 

@@ -1,14 +1,9 @@
-/* Clients of all types, with deadlines and transactions.  What most of their commands leave is not
- * looked at here: that every node's data, replies and effects are equal at every entry is checked
- * for all (checks_data.c).
- *
- * Some of them append, in a transaction, a number to both lists of a pair, which stand in two
- * databases, or read both: the halves of an answer must be equal, and the history of a pair must be
- * strictly serializable (linear/append.h). */
+/* Clients of all types, with deadlines and transactions.  What their commands leave is not looked at
+ * here: that every node's data, replies and effects are equal at every entry is checked for all
+ * (checks_data.c). */
 #include <inttypes.h>
 #include <stdlib.h>
 
-#include "append.h"
 #include "base/blob.h"
 #include "base/codec.h"
 #include "base/fatal.h"
@@ -23,7 +18,6 @@ enum {
     WORDS_MAX = 300,
     TEXT_MAX = 20000, /* of the words of a command */
     MANY = 260,       /* words in place of '&': above all thresholds of the small forms */
-    LISTS_MAX = 120,  /* appends and reads of a pair */
     DATABASE = 4      /* and the one behind it */
 };
 
@@ -96,15 +90,10 @@ struct filled {
     struct buffer text; /* behind them; owned, never moved */
 };
 
-enum work { WORK_ANY, WORK_APPEND, WORK_READ };
-
 struct worker {
     bool busy;
     uint64_t token; /* of what is under way: a late answer to an earlier one is ignored */
     raft_node_id node;
-    enum work work;
-    int64_t called;
-    uint64_t number;
 };
 
 struct ticket {
@@ -113,9 +102,6 @@ struct ticket {
 };
 
 static struct worker workers[WORKERS];
-static struct append_op *history; /* of the pair that is used now; owned, its lists too */
-static uint32_t history_count, pair;
-static uint64_t numbers;
 static bool stopped;
 
 /* ---- words ------------------------------------------------------------------------------ */
@@ -259,91 +245,6 @@ static struct blob *some_transaction(void)
     return encode_exec(&watches, elements, count);
 }
 
-static struct blob *on_both_lists(const char *form)
-{
-    struct buffer watches = {0}, elements[2] = {{0}};
-    for (uint8_t i = 0; i < 2; i++)
-        add_element(&elements[i], (uint8_t)(DATABASE + i), form);
-    return encode_exec(&watches, elements, 2);
-}
-
-/* ---- histories of pairs --------------------------------------------------------------------- */
-
-static void check_history(void)
-{
-    const char *why = append_check(history, history_count);
-    sim.coverage.pairs_checked += history_count > 0;
-    if (why)
-        sim_fail("transactions on the lists of pair %u: %s", pair, why);
-    for (uint32_t i = 0; i < history_count; i++)
-        memory_free((void *)(uintptr_t)history[i].numbers);
-    history_count = 0;
-}
-
-static struct append_op *record(const struct worker *worker, bool is_known)
-{
-    if (!history)
-        history = memory_new(LISTS_MAX * sizeof *history);
-    check(history_count < LISTS_MAX);
-    struct append_op *op = &history[history_count++];
-    *op = (struct append_op){.called = worker->called,
-                             .returned = is_known ? sim.now_us : LINEAR_NEVER,
-                             .is_read = worker->work == WORK_READ,
-                             .number = worker->number};
-    return op;
-}
-
-/* "*COUNT", then of each a line with its size and one with the number. */
-static void parse_list(const char *text, struct append_op *op)
-{
-    char *at;
-    check(*text == '*');
-    op->count = (uint32_t)strtoul(text + 1, &at, 10);
-    uint64_t *list = memory_new((op->count + 1) * sizeof *list);
-    for (uint32_t i = 0; i < op->count; i++) {
-        at = strchr(at + 2, '\n');
-        check(at);
-        list[i] = strtoull(at + 1, &at, 10);
-    }
-    op->numbers = list;
-}
-
-static void record_read(const struct worker *worker, struct bytes reply)
-{
-    static const char head[] = "*2\r\n";
-    size_t before = sizeof head - 1, half = (reply.size - before) / 2;
-    if (reply.size <= before || memcmp(reply.data, head, before) != 0)
-        sim_fail("a transaction on lists answers %.*s", (int)reply.size, (const char *)reply.data);
-    const char *first = (const char *)reply.data + before;
-    if ((reply.size - before) % 2 != 0 || memcmp(first, first + half, half) != 0)
-        sim_fail("a transaction reads two lists of pair %u that differ: %.*s", pair,
-                 (int)reply.size, (const char *)reply.data);
-    char *text = memory_new(half + 1);
-    memcpy(text, first, half);
-    parse_list(text, record(worker, true));
-    memory_free(text);
-}
-
-static bool is_pair_idle(void)
-{
-    for (uint32_t i = 0; i < WORKERS; i++)
-        if (workers[i].busy && workers[i].work != WORK_ANY)
-            return false;
-    return true;
-}
-
-/* The next pair, once nobody is at work on this one. */
-static bool has_room_in_pair(void)
-{
-    if (history_count + WORKERS <= LISTS_MAX)
-        return true;
-    if (!is_pair_idle())
-        return false;
-    check_history();
-    pair++;
-    return true;
-}
-
 /* ---- work --------------------------------------------------------------------------------- */
 
 static void next_work(struct sim_node *node, void *data);
@@ -359,15 +260,7 @@ static void finish(struct worker *worker, enum request_outcome outcome, struct b
 {
     worker->busy = false;
     worker->token++;
-    if (outcome == REQUEST_UNKNOWN && worker->work == WORK_APPEND)
-        record(worker, false);
-    if (outcome == REQUEST_DONE && !sim_is_refused(outcome, reply)) {
-        sim.coverage.types_done++;
-        if (worker->work == WORK_READ)
-            record_read(worker, reply);
-        if (worker->work == WORK_APPEND)
-            record(worker, true);
-    }
+    sim.coverage.types_done += outcome == REQUEST_DONE && !sim_is_refused(outcome, reply);
     think(worker);
 }
 
@@ -398,21 +291,8 @@ static void submit(struct worker *worker, struct sim_node *node, enum request_ki
         sim_note_submitted(blob_bytes(request->command));
     worker->busy = true;
     worker->node = node->id;
-    worker->called = sim.now_us;
     replica_submit(node->replica, request);
     sim_node_run(node);
-}
-
-static void work_on_pair(struct worker *worker, struct sim_node *node)
-{
-    char form[64];
-    worker->work = sim_chance(500) ? WORK_READ : WORK_APPEND;
-    worker->number = ++numbers;
-    if (worker->work == WORK_READ)
-        snprintf(form, sizeof form, "LRANGE pair%u 0 -1", pair);
-    else
-        snprintf(form, sizeof form, "RPUSH pair%u %" PRIu64, pair, worker->number);
-    submit(worker, node, REQUEST_WRITE, on_both_lists(form));
 }
 
 static void next_work(struct sim_node *unused, void *data)
@@ -428,10 +308,7 @@ static void next_work(struct sim_node *unused, void *data)
         think(worker);
         return;
     }
-    worker->work = WORK_ANY;
-    if (sim_chance(300) && has_room_in_pair())
-        work_on_pair(worker, node);
-    else if (sim_chance(200))
+    if (sim_chance(200))
         submit(worker, node, REQUEST_READ, encode(some_read()));
     else if (sim_chance(300))
         submit(worker, node, REQUEST_WRITE, some_transaction());
@@ -456,19 +333,4 @@ void sim_types_node_gone(struct sim_node *node)
 void sim_types_stop(void)
 {
     stopped = true;
-}
-
-void sim_types_check(void)
-{
-    for (uint32_t i = 0; i < WORKERS; i++)
-        if (workers[i].busy && workers[i].work == WORK_APPEND)
-            record(&workers[i], false);
-    check_history();
-}
-
-void sim_types_free(void)
-{
-    for (uint32_t i = 0; i < history_count; i++)
-        memory_free((void *)(uintptr_t)history[i].numbers);
-    memory_free(history);
 }
