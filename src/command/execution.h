@@ -23,8 +23,8 @@ struct frame {
     int protocol;           /* of the reply; the outermost's is the call's */
     unsigned database;      /* likewise */
     bool is_begun;
-    struct buffer reply;    /* of what is carried */
-    uint64_t took;          /* so far, what it carried included: the observer's */
+    struct buffer reply; /* of what is carried */
+    uint64_t took;       /* so far, what it carried included: the observer's */
 };
 
 struct execution {

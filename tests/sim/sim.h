@@ -324,7 +324,8 @@ void sim_types_start(void);
 void sim_types_node_gone(struct sim_node *node);
 void sim_types_stop(void);
 
-/* ---- transactions.c --------------------------------------------------------------------------- */
+/* ---- transactions.c
+ * --------------------------------------------------------------------------- */
 
 void sim_transactions_start(void);
 void sim_transactions_node_gone(struct sim_node *node);

@@ -1,5 +1,5 @@
-/* Clients of all types, with deadlines and transactions.  What their commands leave is not looked at
- * here: that every node's data, replies and effects are equal at every entry is checked for all
+/* Clients of all types, with deadlines and transactions.  What their commands leave is not looked
+ * at here: that every node's data, replies and effects are equal at every entry is checked for all
  * (checks_data.c). */
 #include <inttypes.h>
 #include <stdlib.h>
