@@ -202,7 +202,8 @@ static void apply_on(struct world *world, int protocol, bool waits, struct bytes
  * row, an array that is null. */
 static bool has_two_shapes(struct bytes name)
 {
-    static const char *const names[] = {"zpopmin", "zpopmax", "lpop", "rpop", "zmpop", "lmpop"};
+    static const char *const names[] = {"zpopmin", "zpopmax", "lpop",  "rpop",      "zmpop",
+                                        "lmpop",   "geopos",  "xread", "xreadgroup"};
     for (unsigned i = 0; i < sizeof names / sizeof *names; i++)
         if (bytes_is(name, names[i]))
             return true;
