@@ -18,6 +18,7 @@ enum {
     COMMAND_MEANING_EXPIRY = 3,    /* and that has deadlines, */
     COMMAND_MEANING_FIELDS = 4,    /* also of fields of a hash, */
     COMMAND_MEANING_DIGEST = 4,    /* digests of strings, */
+    COMMAND_MEANING_DRAWS = 4,     /* draws that do not begin anew in each slice, */
     COMMAND_MEANING_PAGES = 4      /* and strings in pages */
 };
 

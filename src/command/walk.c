@@ -195,6 +195,9 @@ static bool draw_any(struct call *call, struct fields *fields, uint64_t count, u
 {
     struct walk_state *walk = call->walk;
     struct giving giving = {.call = call, .what = what, .seed = call->seed + walk->cursor};
+    /* The slices of a write have one seed. */
+    if (call->meaning >= COMMAND_MEANING_DRAWS)
+        giving.seed += walk->seen;
     walk->unfinished = false;
     for (unsigned i = 0; walk->seen < count; i++) {
         if (!call_keeps_parts(call, 0))

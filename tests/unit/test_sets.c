@@ -402,6 +402,28 @@ static void test_random_steps(void **state)
     world_deinit(&world);
 }
 
+/* The slices of a write have one seed, and draw on. */
+static void test_draws_in_slices(void **state)
+{
+    enum { IN_SET = 2000, SLICE = 256 };
+    struct world *world = *state;
+    struct buffer line = {0};
+    buffer_printf(&line, "SADD s");
+    for (int i = 0; i < IN_SET; i++)
+        buffer_printf(&line, " %04d", i);
+    buffer_append_byte(&line, '\0');
+    world_type(world, line.data);
+    struct bytes reply = world_type(world, "ONCE c 1 SRANDMEMBER s -512");
+    const size_t head = strlen("*512\r\n"), each = strlen("$4\r\n0000\r\n");
+    assert_int_equal(reply.size, head + 2 * SLICE * each);
+    const char *first = (const char *)reply.data + head;
+    unsigned same = 0;
+    for (unsigned i = 0; i < SLICE; i++)
+        same += memcmp(first + i * each, first + (i + SLICE) * each, each) == 0;
+    assert_true(same < 10);
+    buffer_deinit(&line);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -411,6 +433,7 @@ int main(void)
         cmocka_unit_test(test_long_ones_go_in_slices),
         cmocka_unit_test(test_many_keys_go_in_slices),
         cmocka_unit_test(test_spop_is_uniform),
+        cmocka_unit_test_setup_teardown(test_draws_in_slices, world_set_up, world_tear_down),
         cmocka_unit_test(test_random_steps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
