@@ -3,6 +3,7 @@
 #include "base/fatal.h"
 #include "command/ordered.h"
 #include "command/rdb.h"
+#include "command/series_dump.h"
 #include "command/sorted.h"
 #include "command/walk.h"
 
@@ -150,6 +151,18 @@ static void dump_ordered(struct dumping *dumping, enum db_type type)
     ordered_close(&ordered);
 }
 
+static void dump_stream(struct dumping *dumping)
+{
+    struct walk_state *walk = dumping->call->walk;
+    struct series stream;
+    bool is_of_type = series_open(&stream, dumping->call, dumping->call->argv[1]), is_all = false;
+    check(is_of_type && stream.is_there);
+    uint64_t work_end = db_work(dumping->call->db) + WALK_SLICE_BYTES;
+    while (!is_all && dumping->out.size < WALK_SLICE_BYTES && db_work(dumping->call->db) < work_end)
+        is_all = series_dump(&stream, walk, &dumping->out);
+    end_slice(dumping, is_all, walk->cursor);
+}
+
 static void dump(struct dumping *dumping, enum db_type type)
 {
     switch (type) {
@@ -158,7 +171,7 @@ static void dump(struct dumping *dumping, enum db_type type)
     case DB_SET: dump_fields(dumping, type); break;
     case DB_LIST:
     case DB_ZSET: dump_ordered(dumping, type); break;
-    case DB_STREAM: reply_error(dumping->call->reply, "ERR a stream cannot be dumped yet"); break;
+    case DB_STREAM: dump_stream(dumping); break;
     case DB_NONE: fatal("data: a key of the type %d cannot be dumped", type);
     }
 }

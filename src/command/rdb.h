@@ -10,13 +10,16 @@
  * compressed.
  *
  * What is read comes from strangers: every size is held against what is there, and what is unpacked
- * is bounded.  Written are the plain kinds, which every Redis since 4.0 reads and packs by itself.
+ * is bounded.  Written are the plain kinds, which every Redis since 4.0 reads and packs by itself;
+ * a
+stream has none, and is written as Redis 7.0 does it, which 7.2 reads too.
  *
  * Deterministic, without the keyspace; any thread. */
 #ifndef COMMAND_RDB_H
 #define COMMAND_RDB_H
 
 #include "base/buffer.h"
+#include "command/series.h"
 #include "data/db.h"
 #include "resp/number.h"
 
@@ -35,10 +38,13 @@ enum rdb_kind {
     RDB_ZSET_ZIPLIST = 12,
     RDB_HASH_ZIPLIST = 13,
     RDB_LIST_QUICKLIST = 14, /* in several */
+    RDB_STREAM_5_0 = 15,     /* a stream, as that Redis has it; */
     RDB_HASH_LISTPACK = 16,
     RDB_ZSET_LISTPACK = 17,
     RDB_LIST_QUICKLIST_2 = 18,
-    RDB_SET_LISTPACK = 20
+    RDB_STREAM_7_0 = 19, /* with counters of entries; */
+    RDB_SET_LISTPACK = 20,
+    RDB_STREAM_7_2 = 21 /* and when consumers last got something */
 };
 
 /* ---- checksum: rdb_crc.c ------------------------------------------------------------- */
@@ -52,6 +58,16 @@ void rdb_write_kind(struct buffer *out, enum rdb_kind kind);
 void rdb_write_size(struct buffer *out, uint64_t size);
 void rdb_write_string(struct buffer *out, struct bytes string); /* numbers as such */
 void rdb_write_double(struct buffer *out, double value);
+void rdb_write_time(struct buffer *out, int64_t ms);
+
+/* A listpack, in a buffer of its own that is clear.  Its first element, if that is a number up to
+ * 127, is the byte at RDB_LISTPACK_HEADER. */
+enum { RDB_LISTPACK_HEADER = 6 };
+void rdb_listpack_begin(struct buffer *pack);
+void rdb_listpack_add(struct buffer *pack, struct bytes string); /* numbers as such */
+void rdb_listpack_add_number(struct buffer *pack, int64_t number);
+void rdb_listpack_end(struct buffer *pack);
+
 /* crc: of all before. */
 void rdb_write_footer(struct buffer *out, uint64_t crc);
 
@@ -88,6 +104,31 @@ enum rdb_step rdb_pack_next(struct rdb_pack *pack, struct rdb_item *item);
 
 /* ---- reading: rdb_read.c --------------------------------------------------------------- */
 
+/* What comes of a stream, in this order. */
+enum rdb_part {
+    RDB_ENTRY,    /* id, count: of its pairs, > 0.  Ids rise, from 0-1 at least. */
+    RDB_PAIR,     /* name, value */
+    RDB_STREAM,   /* id: the last that was given, not below any; deleted, count: ever added */
+    RDB_GROUP,    /* name, id: the last that it delivered, read: -1 if not known, or not said */
+    RDB_PENDING,  /* in the group: id, ms, count: deliveries */
+    RDB_CONSUMER, /* of the group: name, ms: seen, active_ms: -1 never */
+    RDB_OWNED     /* id: pending with the consumer */
+};
+
+enum { RDB_NOT_SAID = -2 };
+
+struct rdb_stream {
+    enum { RDB_NODES, RDB_GROUPS, RDB_PENDINGS, RDB_CONSUMERS, RDB_OWNEDS } stage;
+    struct series_id node, first, last; /* of the node under way; the first and the last given */
+    uint64_t given;                     /* entries, in all */
+    uint64_t live, dead;                /* entries to come of the node, */
+    uint64_t pairs, words;              /* pairs to come of the entry; and elements that it has */
+    bool is_dead, has_names;            /* it is deleted; has other names than the node's */
+    uint64_t name_count, skips;         /* the node's names; and elements until its entries */
+    struct rdb_pack names, next_name;
+    uint64_t groups, pendings, consumers, owneds; /* that are to come */
+};
+
 struct rdb_reader {
     enum rdb_kind kind;
     enum db_type type;
@@ -99,6 +140,7 @@ struct rdb_reader {
     struct buffer node;   /* owned: it, if it was compressed */
     struct rdb_item items[2];
     struct buffer strings[2]; /* owned: those that were compressed */
+    struct rdb_stream stream;
 };
 
 /* What a hash, a set or a sorted set has of an element; of a string or a list the value alone.
@@ -106,6 +148,10 @@ struct rdb_reader {
 struct rdb_element {
     struct bytes name, value;
     double score;
+    enum rdb_part part; /* of a stream, which has the rest too */
+    struct series_id id, deleted;
+    uint64_t count;
+    int64_t read, ms, active_ms;
 };
 
 /* Of a whole payload.  False: its version is one that we do not know. */
@@ -119,5 +165,14 @@ bool rdb_open(struct rdb_reader *reader, struct bytes payload, size_t unpacked_m
 void rdb_close(struct rdb_reader *reader);
 /* END: that was all, and nothing is left over. */
 enum rdb_step rdb_next(struct rdb_reader *reader, struct rdb_element *element);
+
+/* Of a stream: rdb_stream.c.  Names that a node has once count as unpacked for each entry. */
+enum rdb_step rdb_stream_next(struct rdb_reader *reader, struct rdb_element *element);
+
+/* What rdb_stream.c reads with.  False: it is not there. */
+bool rdb_take(struct rdb_reader *reader, uint64_t count, const unsigned char **bytes);
+bool rdb_take_count(struct rdb_reader *reader, uint64_t *count);
+/* Into `out` if it is compressed, item->digits if it is a number. */
+enum rdb_step rdb_take_string(struct rdb_reader *reader, struct buffer *out, struct rdb_item *item);
 
 #endif

@@ -41,8 +41,7 @@ static const unsigned char *at_of(const struct rdb_reader *reader)
     return (const unsigned char *)reader->body.data + reader->at;
 }
 
-/* False: so much is not there. */
-static bool take(struct rdb_reader *reader, uint64_t count, const unsigned char **bytes)
+bool rdb_take(struct rdb_reader *reader, uint64_t count, const unsigned char **bytes)
 {
     if (count > rest(reader))
         return false;
@@ -56,13 +55,13 @@ static bool take_size(struct rdb_reader *reader, uint64_t *size, bool *is_specia
 {
     const unsigned char *first, *bytes;
     *is_special = false;
-    if (!take(reader, 1, &first))
+    if (!rdb_take(reader, 1, &first))
         return false;
     *size = *first & 0x3f;
     switch (*first >> 6) {
     case 0: return true;
     case 1:
-        if (!take(reader, 1, &bytes))
+        if (!rdb_take(reader, 1, &bytes))
             return false;
         *size = *size << 8 | *bytes;
         return true;
@@ -70,13 +69,13 @@ static bool take_size(struct rdb_reader *reader, uint64_t *size, bool *is_specia
     default: *is_special = true; return true;
     }
     bool is_wide = *first == SIZE_64;
-    if ((!is_wide && *first != SIZE_32) || !take(reader, is_wide ? 8 : 4, &bytes))
+    if ((!is_wide && *first != SIZE_32) || !rdb_take(reader, is_wide ? 8 : 4, &bytes))
         return false;
     *size = is_wide ? get_u64_ordered(bytes) : get_u32_ordered(bytes);
     return true;
 }
 
-static bool take_count(struct rdb_reader *reader, uint64_t *count)
+bool rdb_take_count(struct rdb_reader *reader, uint64_t *count)
 {
     bool is_special;
     return take_size(reader, count, &is_special) && !is_special;
@@ -86,8 +85,8 @@ static enum rdb_step unpack(struct rdb_reader *reader, struct buffer *out, struc
 {
     uint64_t packed, size;
     const unsigned char *bytes;
-    if (!take_count(reader, &packed) || !take_count(reader, &size) ||
-        !take(reader, packed, &bytes) || packed == 0 || size == 0 ||
+    if (!rdb_take_count(reader, &packed) || !rdb_take_count(reader, &size) ||
+        !rdb_take(reader, packed, &bytes) || packed == 0 || size == 0 ||
         size > packed * COMPRESSED_RATIO + COMPRESSED_SLACK)
         return RDB_DAMAGED;
     if (size > reader->unpacked_left)
@@ -109,7 +108,7 @@ static bool take_integer(struct rdb_reader *reader, unsigned form, struct rdb_it
     check(form < COMPRESSED);
     unsigned count = 1u << form;
     uint64_t value = 0;
-    if (!take(reader, count, &bytes))
+    if (!rdb_take(reader, count, &bytes))
         return false;
     for (unsigned i = count; i > 0; i--)
         value = value << 8 | bytes[i - 1];
@@ -118,9 +117,7 @@ static bool take_integer(struct rdb_reader *reader, unsigned form, struct rdb_it
     return true;
 }
 
-/* Into `out` if it is compressed, item->digits if it is a number. */
-static enum rdb_step take_string(struct rdb_reader *reader, struct buffer *out,
-                                 struct rdb_item *item)
+enum rdb_step rdb_take_string(struct rdb_reader *reader, struct buffer *out, struct rdb_item *item)
 {
     uint64_t size;
     bool is_special;
@@ -132,7 +129,7 @@ static enum rdb_step take_string(struct rdb_reader *reader, struct buffer *out,
     if (is_special)
         return size < COMPRESSED && take_integer(reader, (unsigned)size, item) ? RDB_GIVEN
                                                                                : RDB_DAMAGED;
-    if (!take(reader, size, &bytes))
+    if (!rdb_take(reader, size, &bytes))
         return RDB_DAMAGED;
     item->text = bytes_of(bytes, size);
     return RDB_GIVEN;
@@ -140,7 +137,7 @@ static enum rdb_step take_string(struct rdb_reader *reader, struct buffer *out,
 
 static enum rdb_step take_item(struct rdb_reader *reader, int i, struct bytes *text)
 {
-    enum rdb_step step = take_string(reader, &reader->strings[i], &reader->items[i]);
+    enum rdb_step step = rdb_take_string(reader, &reader->strings[i], &reader->items[i]);
     *text = reader->items[i].text;
     return step;
 }
@@ -162,13 +159,13 @@ static bool parse_score(struct bytes text, double *score)
 static bool take_text_score(struct rdb_reader *reader, double *score)
 {
     const unsigned char *size, *text;
-    if (!take(reader, 1, &size) || *size == TEXT_NAN)
+    if (!rdb_take(reader, 1, &size) || *size == TEXT_NAN)
         return false;
     if (*size >= TEXT_INF) {
         *score = *size == TEXT_MINUS_INF ? -INFINITY : INFINITY;
         return true;
     }
-    return take(reader, *size, &text) && parse_score(bytes_of(text, *size), score);
+    return rdb_take(reader, *size, &text) && parse_score(bytes_of(text, *size), score);
 }
 
 static bool take_score(struct rdb_reader *reader, double *score)
@@ -176,7 +173,7 @@ static bool take_score(struct rdb_reader *reader, double *score)
     const unsigned char *bytes;
     if (reader->kind == RDB_ZSET_TEXT)
         return take_text_score(reader, score);
-    if (!take(reader, sizeof *score, &bytes))
+    if (!rdb_take(reader, sizeof *score, &bytes))
         return false;
     uint64_t bits = get_u64(bytes);
     memcpy(score, &bits, sizeof *score);
@@ -205,6 +202,9 @@ static enum db_type type_of(enum rdb_kind kind)
     case RDB_HASH_ZIPMAP:
     case RDB_HASH_ZIPLIST:
     case RDB_HASH_LISTPACK: return DB_HASH;
+    case RDB_STREAM_5_0:
+    case RDB_STREAM_7_0:
+    case RDB_STREAM_7_2: return DB_STREAM;
     }
     return DB_NONE;
 }
@@ -227,7 +227,10 @@ static enum rdb_form form_of(enum rdb_kind kind)
     case RDB_HASH_LISTPACK:
     case RDB_ZSET_LISTPACK:
     case RDB_LIST_QUICKLIST_2:
-    case RDB_SET_LISTPACK: return RDB_LISTPACK;
+    case RDB_SET_LISTPACK:
+    case RDB_STREAM_5_0:
+    case RDB_STREAM_7_0:
+    case RDB_STREAM_7_2: return RDB_LISTPACK;
     }
     return RDB_UNPACKED;
 }
@@ -239,15 +242,15 @@ bool rdb_open(struct rdb_reader *reader, struct bytes payload, size_t unpacked_m
     *reader = (struct rdb_reader){.body = bytes_of(payload.data, payload.size - RDB_FOOTER),
                                   .unpacked_left = unpacked_max,
                                   .left = 1};
-    if (!take(reader, 1, &kind))
+    if (!rdb_take(reader, 1, &kind))
         return false;
     reader->kind = (enum rdb_kind) * kind;
     reader->type = type_of(reader->kind);
     bool is_one = reader->kind == RDB_STRING ||
                   (form_of(reader->kind) != RDB_UNPACKED && reader->kind != RDB_LIST_QUICKLIST &&
-                   reader->kind != RDB_LIST_QUICKLIST_2);
+                   reader->kind != RDB_LIST_QUICKLIST_2 && reader->type != DB_STREAM);
     return reader->type != DB_NONE &&
-           (is_one || (take_count(reader, &reader->left) && reader->left <= rest(reader)));
+           (is_one || (rdb_take_count(reader, &reader->left) && reader->left <= rest(reader)));
 }
 
 void rdb_close(struct rdb_reader *reader)
@@ -291,9 +294,9 @@ static enum rdb_step open_node(struct rdb_reader *reader, struct rdb_element *el
     uint64_t container = PACKED_NODE;
     struct rdb_item *item = &reader->items[0];
     if (reader->kind == RDB_LIST_QUICKLIST_2 &&
-        (!take_count(reader, &container) || container < PLAIN_NODE || container > PACKED_NODE))
+        (!rdb_take_count(reader, &container) || container < PLAIN_NODE || container > PACKED_NODE))
         return RDB_DAMAGED;
-    enum rdb_step step = take_string(reader, &reader->node, item);
+    enum rdb_step step = rdb_take_string(reader, &reader->node, item);
     if (step != RDB_GIVEN)
         return step;
     element->value = item->text;
@@ -307,7 +310,9 @@ static enum rdb_step open_node(struct rdb_reader *reader, struct rdb_element *el
 enum rdb_step rdb_next(struct rdb_reader *reader, struct rdb_element *element)
 {
     bool is_packed = form_of(reader->kind) != RDB_UNPACKED;
-    *element = (struct rdb_element){{"", 0}, {"", 0}, 0};
+    *element = (struct rdb_element){.name = {"", 0}, .value = {"", 0}};
+    if (reader->type == DB_STREAM)
+        return rdb_stream_next(reader, element);
     enum rdb_step step = take_packed(reader, element);
     if (step != RDB_END)
         return step;

@@ -1,5 +1,6 @@
 /* See rdb.h (Redis 7.2 rdb.c).  Strings are not compressed. */
 #include "base/codec.h"
+#include "base/fatal.h"
 #include "command/rdb.h"
 
 enum { SIZE_14 = 0x40, SIZE_32 = 0x80, SIZE_64 = 0x81, INTEGER = 0xc0, INTEGER_MAX = 11 };
@@ -65,6 +66,107 @@ void rdb_write_double(struct buffer *out, double value)
     put_u64(bytes, bits);
     buffer_append(out, bytes, sizeof bytes);
 }
+
+void rdb_write_time(struct buffer *out, int64_t ms)
+{
+    unsigned char bytes[8];
+    put_u64(bytes, (uint64_t)ms);
+    buffer_append(out, bytes, sizeof bytes);
+}
+
+/* ---- listpacks (Redis 7.2 listpack.c) ---------------------------------------------------- */
+
+enum { LISTPACK_END = 0xff, LISTPACK_MANY = 0xffff };
+
+void rdb_listpack_begin(struct buffer *pack)
+{
+    unsigned char header[RDB_LISTPACK_HEADER] = {0};
+    check(pack->size == 0);
+    buffer_append(pack, header, sizeof header);
+}
+
+/* What stands behind an element of so many bytes, see rdb_pack.c; and counts it. */
+static void end_element(struct buffer *pack, size_t size)
+{
+    unsigned count = size <= 127        ? 1
+                     : size < 16383     ? 2
+                     : size < 2097151   ? 3
+                     : size < 268435455 ? 4
+                                        : 5;
+    for (unsigned i = count; i > 0; i--) {
+        unsigned mark = i < count ? 0x80 : 0;
+        buffer_append_byte(pack, (char)((size >> (7 * (i - 1)) & 0x7f) | mark));
+    }
+    unsigned char *header = (unsigned char *)pack->data;
+    unsigned elements = header[4] | header[5] << 8;
+    elements += elements < LISTPACK_MANY;
+    header[4] = (unsigned char)elements;
+    header[5] = (unsigned char)(elements >> 8);
+}
+
+static bool fits(int64_t number, unsigned bits)
+{
+    int64_t end = (int64_t)1 << (bits - 1);
+    return number >= -end && number < end;
+}
+
+void rdb_listpack_add_number(struct buffer *pack, int64_t number)
+{
+    unsigned char bytes[9];
+    size_t size;
+    put_u64(bytes + 1, (uint64_t)number);
+    if (number >= 0 && number <= 127) {
+        bytes[0] = (unsigned char)number;
+        size = 1;
+    } else if (fits(number, 13)) {
+        bytes[0] = (unsigned char)(0xc0 | ((uint64_t)number >> 8 & 0x1f));
+        size = 2;
+    } else {
+        size = fits(number, 16) ? 3 : fits(number, 24) ? 4 : fits(number, 32) ? 5 : 9;
+        bytes[0] = (unsigned char)(size == 9 ? 0xf4 : 0xf1 + (size - 3));
+    }
+    buffer_append(pack, bytes, size);
+    end_element(pack, size);
+}
+
+static void add_text(struct buffer *pack, struct bytes string)
+{
+    unsigned char head[5] = {0xf0};
+    size_t size;
+    if (string.size < 64) {
+        head[0] = (unsigned char)(0x80 | string.size);
+        size = 1;
+    } else if (string.size < 4096) {
+        head[0] = (unsigned char)(0xe0 | string.size >> 8);
+        head[1] = (unsigned char)string.size;
+        size = 2;
+    } else {
+        check(string.size <= UINT32_MAX);
+        put_u32(head + 1, (uint32_t)string.size);
+        size = 5;
+    }
+    buffer_append(pack, head, size);
+    buffer_append_bytes(pack, string);
+    end_element(pack, size + string.size);
+}
+
+void rdb_listpack_add(struct buffer *pack, struct bytes string)
+{
+    int64_t number;
+    if (string.size < NUMBER_I64_SIZE && number_parse_i64(string, &number))
+        rdb_listpack_add_number(pack, number);
+    else
+        add_text(pack, string);
+}
+
+void rdb_listpack_end(struct buffer *pack)
+{
+    buffer_append_byte(pack, (char)LISTPACK_END);
+    check(pack->size <= UINT32_MAX);
+    put_u32((unsigned char *)pack->data, (uint32_t)pack->size);
+}
+
+/* ---- the end ----------------------------------------------------------------------------- */
 
 void rdb_write_footer(struct buffer *out, uint64_t crc)
 {

@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "command/ordered.h"
 #include "command/rdb.h"
+#include "command/series_build.h"
 #include "command/sorted.h"
 
 #define ERROR_PAYLOAD "ERR DUMP payload version or checksum are wrong"
@@ -114,8 +115,9 @@ struct restoring {
     struct rdb_reader reader;
     struct fields fields;   /* a hash or a set, */
     struct ordered ordered; /* or a list or a sorted set, without a key yet */
-    struct bytes string;    /* or a string: the reader's */
-    uint64_t count;         /* elements */
+    struct bytes string;    /* or a string: the reader's; */
+    struct series_build stream;
+    uint64_t count; /* elements */
 };
 
 static void free_restoring(void *kept)
@@ -124,6 +126,7 @@ static void free_restoring(void *kept)
     rdb_close(&restoring->reader);
     fields_close(&restoring->fields);
     ordered_close(&restoring->ordered);
+    series_build_close(&restoring->stream);
     memory_free(restoring);
 }
 
@@ -140,12 +143,13 @@ static struct restoring *restoring_of(struct call *call)
 /* One that has got its key, or never gets it, is no longer ours. */
 static void drop(struct call *call, struct restoring *restoring)
 {
-    uint64_t space = restoring->fields.record.space | restoring->ordered.record.space;
+    uint64_t space = restoring->fields.record.space | restoring->ordered.record.space |
+                     restoring->stream.series.record.space;
     if (space)
         db_space_drop(call->db, call->database, space);
 }
 
-/* False: there was one of the name already. */
+/* False: there was one of the name already, or it does not belong there. */
 static bool put(struct restoring *restoring, const struct rdb_element *element)
 {
     struct fields *fields = &restoring->fields;
@@ -162,10 +166,18 @@ static bool put(struct restoring *restoring, const struct rdb_element *element)
             return false;
         sorted_put(ordered, element->name, element->score, false, 0);
         return true;
-    case DB_STREAM:
+    case DB_STREAM: return series_build_put(&restoring->stream, element);
     case DB_NONE: break;
     }
     return false;
+}
+
+/* Whether what was read is something. */
+static bool is_whole(struct restoring *restoring)
+{
+    if (restoring->reader.type == DB_STREAM)
+        return series_build_end(&restoring->stream);
+    return restoring->count > 0;
 }
 
 /* A slice.  NOTHING: it is not finished. */
@@ -176,7 +188,7 @@ static enum rdb_step build(struct call *call, struct restoring *restoring)
     for (int i = 0; i < SLICE_ELEMENTS && db_work(call->db) < work_end; i++) {
         enum rdb_step step = rdb_next(&restoring->reader, &element);
         if (step == RDB_END)
-            return restoring->count > 0 ? RDB_END : RDB_DAMAGED;
+            return is_whole(restoring) ? RDB_END : RDB_DAMAGED;
         if (step != RDB_NOTHING && step != RDB_GIVEN)
             return step;
         if (step == RDB_GIVEN && !put(restoring, &element))
@@ -212,6 +224,8 @@ static bool open_payload(struct call *call, struct restoring *restoring)
         fields_new(&restoring->fields, call->db, call->database, reader->type);
     if (reader->type == DB_LIST || reader->type == DB_ZSET)
         ordered_new(&restoring->ordered, call, call->argv[1], reader->type);
+    if (reader->type == DB_STREAM)
+        series_new(&restoring->stream.series, call, call->argv[1]);
     return true;
 }
 
@@ -234,6 +248,9 @@ static void save(struct call *call, struct restoring *restoring, int64_t deadlin
         ordered_save(&restoring->ordered, "restore");
         break;
     case DB_STREAM:
+        restoring->stream.series.record.deadline_ms = deadline_ms;
+        series_save(&restoring->stream.series, "restore");
+        break;
     case DB_NONE: check(!"a type that rdb_open() takes");
     }
 }

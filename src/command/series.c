@@ -199,10 +199,8 @@ static void set_space(struct series *stream, uint64_t space)
     stream->record.space = stream->entries.space = stream->groups.space = space;
 }
 
-bool series_open(struct series *stream, struct call *call, struct bytes key)
+static void init(struct series *stream, struct call *call, struct bytes key)
 {
-    struct bytes payload;
-    struct db_record found;
     *stream = (struct series){.db = call->db,
                               .view = call->view,
                               .key = key,
@@ -210,6 +208,13 @@ bool series_open(struct series *stream, struct call *call, struct bytes key)
                               .record = {.type = DB_STREAM},
                               .entries = {.db = call->db, .view = call->view},
                               .groups = {.db = call->db, .view = call->view}};
+}
+
+bool series_open(struct series *stream, struct call *call, struct bytes key)
+{
+    struct bytes payload;
+    struct db_record found;
+    init(stream, call, key);
     if (call->walk->kept) {
         memcpy(stream, call->walk->kept, sizeof *stream);
         stream->key = key;
@@ -234,6 +239,12 @@ void series_make(struct series *stream)
 {
     check(!stream->is_there && !stream->view);
     set_space(stream, db_space_new(stream->db, stream->database));
+}
+
+void series_new(struct series *stream, struct call *call, struct bytes key)
+{
+    init(stream, call, key);
+    series_make(stream);
 }
 
 void series_save(struct series *stream, const char *event)

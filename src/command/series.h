@@ -77,6 +77,8 @@ bool series_start_word(struct call *call, uint32_t i, struct series_id *from);
 bool series_open(struct series *stream, struct call *call, struct bytes key);
 /* Of one that is not there: an empty one, to be saved. */
 void series_make(struct series *stream);
+/* One that is made for a key, whatever that has: it gets it when it is saved. */
+void series_new(struct series *stream, struct call *call, struct bytes key);
 /* Makes its key say what it is now, under the event's name. */
 void series_save(struct series *stream, const char *event);
 /* Of a write that goes on in another slice; and, before it turns to another stream, that it is

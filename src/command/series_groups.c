@@ -232,8 +232,7 @@ static bool has_gap_from(const struct series *stream, struct series_id id)
            series_id_compare(series_first(stream), stream->deleted) <= 0;
 }
 
-/* How many entries up to this id were ever added, as far as that can be told; else -1. */
-static int64_t added_up_to(const struct series *stream, struct series_id id)
+int64_t series_added_up_to(const struct series *stream, struct series_id id)
 {
     uint64_t count = stream->entries.root.count;
     int to_last = series_id_compare(id, stream->last);
@@ -258,7 +257,7 @@ void series_group_deliver(const struct series *stream, struct series_group *grou
     if (group->read != -1 && !has_gap_from(stream, id))
         group->read++;
     else if (stream->added > 0)
-        group->read = added_up_to(stream, id);
+        group->read = series_added_up_to(stream, id);
     group->last = id;
 }
 
@@ -266,7 +265,7 @@ bool series_group_lag(const struct series *stream, const struct series_group *gr
 {
     int64_t read = group->read;
     if (stream->added > 0 && (read == -1 || has_gap_from(stream, group->last)))
-        read = added_up_to(stream, group->last);
+        read = series_added_up_to(stream, group->last);
     *lag = stream->added > 0 ? (int64_t)(stream->added - (uint64_t)read) : 0;
     return stream->added == 0 || read != -1;
 }
@@ -446,5 +445,30 @@ bool series_pending_remove(struct series *stream, struct series_group *group,
         return false;
     take_from(stream, pending.consumer, consumer, id);
     remove_pending(stream, &group->pending, id);
+    return true;
+}
+
+bool series_pending_add(struct series *stream, struct series_group *group, struct series_id id,
+                        const struct series_pending *pending)
+{
+    unsigned char key[SERIES_KEY_SIZE], value[PENDING_SIZE];
+    struct series_pending there, unowned = *pending;
+    unowned.consumer = 0;
+    if (series_pending_find(group, id, &there))
+        return false;
+    series_insert(stream, &group->pending, series_key(key, id), encode_pending(value, &unowned));
+    return true;
+}
+
+bool series_pending_own(struct series *stream, struct series_group *group,
+                        struct series_consumer *consumer, struct series_id id)
+{
+    unsigned char key[SERIES_KEY_SIZE];
+    struct series_pending pending;
+    if (!series_pending_find(group, id, &pending) || pending.consumer != 0)
+        return false;
+    pending.consumer = consumer->number;
+    series_pending_set(group, id, &pending);
+    series_insert(stream, &consumer->pending, series_key(key, id), nothing);
     return true;
 }

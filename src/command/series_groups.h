@@ -61,6 +61,8 @@ bool series_group_remove(struct series *stream, struct bytes name, struct series
 /* The counter of the last delivered id, moved on by an id that is delivered now and is above it. */
 void series_group_deliver(const struct series *stream, struct series_group *group,
                           struct series_id id);
+/* How many entries up to this id were ever added, as far as that can be told; else -1. */
+int64_t series_added_up_to(const struct series *stream, struct series_id id);
 /* How many entries are behind the last delivered one.  False: nobody knows. */
 bool series_group_lag(const struct series *stream, const struct series_group *group, int64_t *lag);
 
@@ -97,5 +99,11 @@ void series_pending_give(struct series *stream, struct series_group *group,
 /* consumer: one that is not saved, or NULL.  False: it was not pending. */
 bool series_pending_remove(struct series *stream, struct series_group *group,
                            struct series_consumer *consumer, struct series_id id);
+/* Of a group that is being restored: pending with nobody yet.  False: it is already. */
+bool series_pending_add(struct series *stream, struct series_group *group, struct series_id id,
+                        const struct series_pending *pending);
+/* Whose it is.  False: it is not pending, or somebody's. */
+bool series_pending_own(struct series *stream, struct series_group *group,
+                        struct series_consumer *consumer, struct series_id id);
 
 #endif

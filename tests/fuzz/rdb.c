@@ -1,6 +1,6 @@
 /* Payloads of RESTORE, without version and checksum.  Whatever the bytes are, what is given lies in
  * them or in what was unpacked of them, and there is no more of it than they can hold.  A list that
- * is read, written again, holds the same. */
+ * is read, written again, holds the same.  Ids of a stream rise. */
 #include "fuzz.h"
 
 #include <stdlib.h>
@@ -42,11 +42,18 @@ static void check_again(const struct buffer *again, const struct buffer *element
     buffer_deinit(&found);
 }
 
+static void check_rising(struct series_id *last, struct series_id id)
+{
+    check(id.ms > last->ms || (id.ms == last->ms && id.sequence > last->sequence));
+    *last = id;
+}
+
 static void read_all(struct bytes payload)
 {
     struct rdb_reader reader;
     struct rdb_element element;
     struct buffer again = {0}, elements = {0};
+    struct series_id last = {0, 0};
     uint64_t count = 0, steps = 0;
     enum rdb_step step = RDB_DAMAGED;
     if (rdb_open(&reader, payload, UNPACKED_MAX)) {
@@ -54,6 +61,8 @@ static void read_all(struct bytes payload)
             check(++steps <= payload.size + UNPACKED_MAX);
             if (step != RDB_GIVEN)
                 continue;
+            if (reader.type == DB_STREAM && element.part == RDB_ENTRY)
+                check_rising(&last, element.id);
             touch(element.name);
             touch(element.value);
             check(element.score - element.score == 0 || element.score * 2 == element.score);

@@ -107,6 +107,15 @@ static struct buffer with_footer(struct bytes body)
         text, sizeof(text) - 1                                                                     \
     }
 
+#define GROUP(name, consumers, pending, last, read, lag)                                           \
+    "*12\r\n$4\r\nname\r\n$1\r\n" name "\r\n$9\r\nconsumers\r\n" consumers                         \
+    "\r\n$7\r\npending\r\n" pending "\r\n$17\r\nlast-delivered-id\r\n$3\r\n" last                  \
+    "\r\n$12\r\nentries-read\r\n" read "\r\n$3\r\nlag\r\n" lag "\r\n"
+#define CONSUMER(name, pending, inactive)                                                          \
+    "*8\r\n$4\r\nname\r\n" name "\r\n$7\r\npending\r\n" pending                                    \
+    "\r\n$4\r\nidle\r\n:0\r\n$8\r\ninactive\r\n" inactive "\r\n"
+
+/* The streams: 1-1 and 5-0, two deleted; of 1-1 is pending in g, with alice; another group, h. */
 static const struct {
     struct bytes body;
     const char *line, *wanted;
@@ -143,17 +152,76 @@ static const struct {
           "\000\000\002\000\201\142\002\362\100\342\001\004\377\002\303\020\100\120\010\120\000\000"
           "\000\001\000\340\106\171\340\074\000\001\110\377"),
      "LRANGE k 0 -2", "*4\r\n$1\r\na\r\n$5\r\n-5000\r\n$1\r\nb\r\n$6\r\n123456\r\n"},
-    {BODY("\024\017\017\000\000\000\002\000\201\141\002\302\144\000\002\377"), "SMISMEMBER k a 612",
-     "*2\r\n:1\r\n:0\r\n"},
+    {BODY("\024\015\015\000\000\000\002\000\201\141\002\302\144\002\377"), "SMISMEMBER k a 612",
+     "*2\r\n:1\r\n:1\r\n"},
+    {BODY("\017\001\020\000\000\000\000\000\000\000\001\000\000\000\000\000\000\000\001\100\111\111"
+          "\000"
+          "\000\000\035\000\002\001\002\001\001\001\201\141\002\000\001\002\001\000\001\000\001\001"
+          "\001"
+          "\004\001\003\001\000\001\001\001\336\324\002\004\001\000\001\004\001\337\377\002\001\001"
+          "\201"
+          "\142\002\201\170\002\006\001\001\001\006\001\337\377\002\001\001\201\142\002\201\171\002"
+          "\006"
+          "\001\377\002\007\000\002\001\147\007\000\001\000\000\000\000\000\000\000\001\000\000\000"
+          "\000"
+          "\000\000\000\001\000\150\345\317\213\001\000\000\002\002\005\141\154\151\143\145\005\150"
+          "\345"
+          "\317\213\001\000\000\001\000\000\000\000\000\000\000\001\000\000\000\000\000\000\000\001"
+          "\003"
+          "\142\157\142\000\150\345\317\213\001\000\000\000\001\150\005\000\000\000"),
+     "XINFO GROUPS k",
+     "*2\r\n" GROUP("g", ":2", ":1", "7-0", ":2", ":0")
+         GROUP("h", ":0", ":0", "5-0", "$-1", "$-1")},
+    {BODY("\023\001\020\000\000\000\000\000\000\000\001\000\000\000\000\000\000\000\001\100\111\111"
+          "\000"
+          "\000\000\035\000\002\001\002\001\001\001\201\141\002\000\001\002\001\000\001\000\001\001"
+          "\001"
+          "\004\001\003\001\000\001\001\001\336\324\002\004\001\000\001\004\001\337\377\002\001\001"
+          "\201"
+          "\142\002\201\170\002\006\001\001\001\006\001\337\377\002\001\001\201\142\002\201\171\002"
+          "\006"
+          "\001\377\002\007\000\001\001\007\000\004\002\001\147\007\000\003\001\000\000\000\000\000"
+          "\000"
+          "\000\001\000\000\000\000\000\000\000\001\000\150\345\317\213\001\000\000\002\002\005\141"
+          "\154"
+          "\151\143\145\005\150\345\317\213\001\000\000\001\000\000\000\000\000\000\000\001\000\000"
+          "\000"
+          "\000\000\000\000\001\003\142\157\142\000\150\345\317\213\001\000\000\000\001\150\005\000"
+          "\201"
+          "\377\377\377\377\377\377\377\377\000\000"),
+     "XRANGE k - +",
+     "*2\r\n*2\r\n$3\r\n1-1\r\n*2\r\n$1\r\na\r\n$1\r\n1\r\n*2\r\n$3\r\n5-0\r\n*2\r\n$1\r\nb\r\n$"
+     "1\r\nx\r\n"},
+    {BODY("\025\001\020\000\000\000\000\000\000\000\001\000\000\000\000\000\000\000\001\100\111\111"
+          "\000"
+          "\000\000\035\000\002\001\002\001\001\001\201\141\002\000\001\002\001\000\001\000\001\001"
+          "\001"
+          "\004\001\003\001\000\001\001\001\336\324\002\004\001\000\001\004\001\337\377\002\001\001"
+          "\201"
+          "\142\002\201\170\002\006\001\001\001\006\001\337\377\002\001\001\201\142\002\201\171\002"
+          "\006"
+          "\001\377\002\007\000\001\001\007\000\004\002\001\147\007\000\003\001\000\000\000\000\000"
+          "\000"
+          "\000\001\000\000\000\000\000\000\000\001\000\150\345\317\213\001\000\000\002\002\005\141"
+          "\154"
+          "\151\143\145\005\150\345\317\213\001\000\000\000\150\345\317\213\001\000\000\001\000\000"
+          "\000"
+          "\000\000\000\000\001\000\000\000\000\000\000\000\001\003\142\157\142\000\150\345\317\213"
+          "\001"
+          "\000\000\377\377\377\377\377\377\377\377\000\001\150\005\000\201\377\377\377\377\377\377"
+          "\377"
+          "\377\000\000"),
+     "XINFO CONSUMERS k g",
+     "*2\r\n" CONSUMER("$5\r\nalice", ":1", ":0") CONSUMER("$3\r\nbob", ":0", ":-1")},
 };
-enum { OLD = sizeof old / sizeof old[0] };
+enum { OLD = sizeof old / sizeof old[0], STREAM_7_0 = OLD - 2 };
 
 static void test_what_a_redis_made(void **state)
 {
     struct world world;
     (void)state;
     world_init(&world);
-    for (int i = 0; i < OLD - 1; i++) {
+    for (int i = 0; i < OLD; i++) {
         struct buffer payload = with_footer(old[i].body);
         expect_restored(&world, "k", buffer_bytes(&payload));
         EXPECT(&world, old[i].line, old[i].wanted);
@@ -221,7 +289,7 @@ static void make(struct world *world, const char *format)
 static void test_large_ones_go_in_slices(void **state)
 {
     static const char *const formats[] = {"HSET k f%u %u", "SADD k m%u", "RPUSH k e%u",
-                                          "ZADD k %2$u m%1$u"};
+                                          "ZADD k %2$u m%1$u", "XADD k 7-%u a %u"};
     struct world world;
     (void)state;
     for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++) {
@@ -232,6 +300,86 @@ static void test_large_ones_go_in_slices(void **state)
         assert_in_range(world.pauses, 6, 40); /* two dumps, and what restores one */
         world_deinit(&world);
     }
+}
+
+/* What XINFO says of it, owned. */
+static struct buffer info(struct world *world, const char *line)
+{
+    struct buffer text = {0};
+    buffer_append_bytes(&text, world_type(world, line));
+    assert_memory_equal(text.data, "*18\r\n", 5);
+    return text;
+}
+
+static void expect_stream_round_trip(struct world *world)
+{
+    expect_round_trip(world, "k");
+    struct buffer one = info(world, "XINFO STREAM k FULL COUNT 0");
+    struct buffer other = info(world, "XINFO STREAM copy FULL COUNT 0");
+    assert_true(bytes_equal(buffer_bytes(&one), buffer_bytes(&other)));
+    buffer_deinit(&one);
+    buffer_deinit(&other);
+}
+
+static void type_all(struct world *world, const char *const *lines, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct bytes reply = world_type(world, lines[i]);
+        assert_true(*(const char *)reply.data != '-');
+    }
+}
+
+static const char *const small_stream[] = {"XADD k 1-5 a 1 a -70000",
+                                           "XADD k 1-6 a 127 a 128",
+                                           "XADD k 2-0 b x",
+                                           "XADD k 2-1 a 4095 c -4097",
+                                           "XADD k 99999999999-7 a 9223372036854775807 a 8388608",
+                                           "XDEL k 1-6",
+                                           "XGROUP CREATE k g 1-5",
+                                           "XGROUP CREATE k 12 $ ENTRIESREAD 3",
+                                           "XREADGROUP GROUP g alice COUNT 2 STREAMS k >",
+                                           "XREADGROUP GROUP g bob STREAMS k >",
+                                           "XCLAIM k g carol 0 2-0 RETRYCOUNT 70",
+                                           "XDEL k 2-0"};
+static const char *const empty_stream[] = {"XGROUP CREATE k g $ MKSTREAM", "XADD k 5-5 a 1",
+                                           "XDEL k 5-5"};
+
+static void test_streams(void **state)
+{
+    struct world world;
+    (void)state;
+    world_init(&world);
+    type_all(&world, empty_stream, 1);
+    expect_stream_round_trip(&world);
+    type_all(&world, empty_stream + 1, 2);
+    expect_stream_round_trip(&world);
+    world_type(&world, "FLUSHALL");
+    type_all(&world, small_stream, sizeof small_stream / sizeof small_stream[0]);
+    expect_stream_round_trip(&world);
+    EXPECT(&world, "XACK copy g 2-0 2-1", ":2\r\n");
+    EXPECT(&world, "XADD copy 99999999999-* z 1", "$13\r\n99999999999-8\r\n");
+    world_deinit(&world);
+}
+
+/* Of the ids that are pending, too. */
+static void make_large_stream(struct world *world)
+{
+    make(world, "XADD k 7-%u a %u");
+    world_type(world, "XADD k 8-1 b x");
+    world_type(world, "XDEL k 7-17");
+    world_type(world, "XGROUP CREATE k g 0");
+    world_type(world, "XREADGROUP GROUP g alice COUNT 2500 STREAMS k >");
+    world_type(world, "XREADGROUP GROUP g bob COUNT 1000 STREAMS k >");
+}
+
+static void test_a_large_stream_with_a_group(void **state)
+{
+    struct world world;
+    (void)state;
+    world_init(&world);
+    make_large_stream(&world);
+    expect_stream_round_trip(&world);
+    world_deinit(&world);
 }
 
 static void test_a_large_string(void **state)
@@ -325,6 +473,128 @@ static void test_a_failed_restore_leaves_nothing(void **state)
     world_deinit(&world);
 }
 
+static void expect_refused(struct world *world, struct bytes body)
+{
+    struct buffer payload = with_footer(body);
+    struct bytes reply = restore(world, "k", buffer_bytes(&payload), "0");
+    if (!bytes_equal(reply, bytes_from_string("-ERR Bad data format\r\n")))
+        fail_msg("%.*s", (int)reply.size, (const char *)reply.data);
+    EXPECT(world, "GET k", "$6\r\nbefore\r\n");
+    buffer_deinit(&payload);
+}
+
+/* Refused at its last byte; what was built of it goes with its space. */
+static void test_a_failed_stream_leaves_nothing(void **state)
+{
+    struct world world;
+    (void)state;
+    world_init(&world);
+    make_large_stream(&world);
+    struct buffer payload = dump(&world, "k");
+    EXPECT(&world, "SET k before", OK);
+    for (int i = 0; i < 8; i++)
+        db_checkpoint(world.db);
+    uint64_t rows = rows_of(world.kv);
+    world.pauses = 0;
+    expect_refused(&world, bytes_of(payload.data, payload.size - RDB_FOOTER - 1));
+    assert_true(world.pauses > 2);
+    for (int i = 0; i < 8; i++) {
+        EXPECT(&world, "SET k before", OK);
+        db_checkpoint(world.db);
+    }
+    assert_int_equal(rows_of(world.kv), rows);
+    buffer_deinit(&payload);
+    world_deinit(&world);
+}
+
+/* Bytes of the stream of 7.0 above: where, and what it says instead. */
+static void test_streams_that_say_what_cannot_be(void **state)
+{
+    static const struct {
+        size_t at;
+        unsigned char value;
+    } damages[] = {
+        {2, 15},     /* size of the node's key, and the key: not the first entry's */
+        {18, 9},     /* */
+        {27, 3},     /* entries of the node */
+        {29, 3},     /* deleted ones */
+        {94, 3},     /* length */
+        {95, 4},     /* last id, below an entry's */
+        {98, 2},     /* first id */
+        {101, 1},    /* entries added, fewer than there are */
+        {108, 2},    /* pending ones */
+        {132, 0x80}, /* time, negative */
+        {165, 2},    /* pending with alice what is not pending */
+        {180, 'g'},  /* a second group of this name */
+        {191, 0xfe}, /* entries read: -2 */
+    };
+    struct world world;
+    struct buffer body = {0};
+    (void)state;
+    world_init(&world);
+    EXPECT(&world, "SET k before", OK);
+    for (size_t i = 0; i < sizeof damages / sizeof damages[0]; i++) {
+        buffer_clear(&body);
+        buffer_append_bytes(&body, old[STREAM_7_0].body);
+        body.data[damages[i].at] = (char)damages[i].value;
+        expect_refused(&world, buffer_bytes(&body));
+    }
+    buffer_deinit(&body);
+    world_deinit(&world);
+}
+
+/* What is pending in a group is so with one consumer. */
+static void test_what_is_pending_with_nobody_or_twice(void **state)
+{
+    enum { CONSUMERS = 134, OWNED = 149, BOB = 166, OTHER_GROUP = 179 };
+    const char *bytes = old[STREAM_7_0].body.data;
+    size_t size = old[STREAM_7_0].body.size;
+    struct world world;
+    struct buffer body = {0};
+    (void)state;
+    world_init(&world);
+    EXPECT(&world, "SET k before", OK);
+    buffer_append(&body, bytes, CONSUMERS);
+    buffer_append_byte(&body, 0);
+    buffer_append(&body, bytes + OTHER_GROUP, size - OTHER_GROUP);
+    expect_refused(&world, buffer_bytes(&body));
+    buffer_clear(&body);
+    buffer_append(&body, bytes, OWNED);
+    buffer_append_byte(&body, 2);
+    buffer_append(&body, bytes + OWNED + 1, SERIES_KEY_SIZE);
+    buffer_append(&body, bytes + OWNED + 1, SERIES_KEY_SIZE);
+    buffer_append(&body, bytes + BOB, size - BOB);
+    expect_refused(&world, buffer_bytes(&body));
+    buffer_deinit(&body);
+    world_deinit(&world);
+}
+
+/* A node has the names of its entries once: what becomes of them is bounded. */
+static void test_names_of_entries_are_bounded(void **state)
+{
+    enum { ENTRIES = 50, NAME = 20 };
+    struct world world;
+    char line[64];
+    (void)state;
+    world_init(&world);
+    for (int i = 1; i <= ENTRIES; i++) {
+        snprintf(line, sizeof line, "XADD k 1-%d %0*d x", i, NAME, 7);
+        world_type(&world, line);
+    }
+    struct buffer payload = dump(&world, "k");
+    world.value_max = ENTRIES * NAME - 1;
+    struct bytes reply = restore(&world, "l", buffer_bytes(&payload), "0");
+    assert_true(bytes_equal(
+        reply,
+        bytes_from_string("-ERR string exceeds maximum allowed size (proto-max-bulk-len)\r\n")));
+    EXPECT(&world, "EXISTS l", ":0\r\n");
+    world.value_max = ENTRIES * NAME;
+    expect_restored(&world, "l", buffer_bytes(&payload));
+    EXPECT(&world, "XLEN l", ":50\r\n");
+    buffer_deinit(&payload);
+    world_deinit(&world);
+}
+
 static void test_what_is_unpacked_is_bounded(void **state)
 {
     struct world world;
@@ -382,9 +652,15 @@ int main(void)
         cmocka_unit_test(test_a_whole_payload_of_a_redis),
         cmocka_unit_test(test_there_and_back),
         cmocka_unit_test(test_large_ones_go_in_slices),
+        cmocka_unit_test(test_streams),
+        cmocka_unit_test(test_a_large_stream_with_a_group),
         cmocka_unit_test(test_a_large_string),
         cmocka_unit_test(test_deadlines),
         cmocka_unit_test(test_a_failed_restore_leaves_nothing),
+        cmocka_unit_test(test_a_failed_stream_leaves_nothing),
+        cmocka_unit_test(test_streams_that_say_what_cannot_be),
+        cmocka_unit_test(test_what_is_pending_with_nobody_or_twice),
+        cmocka_unit_test(test_names_of_entries_are_bounded),
         cmocka_unit_test(test_what_is_unpacked_is_bounded),
         cmocka_unit_test(test_damage),
     };
