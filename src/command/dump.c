@@ -7,7 +7,10 @@
 #include "command/sorted.h"
 #include "command/walk.h"
 
-enum { COPIED_MAX = 32 * 1024 }; /* bytes of a string that is put together with others */
+enum {
+    COPIED_MAX = 32 * 1024, /* bytes of a string that is put together with others */
+    STREAM_PIECES = 40      /* in a slice, of up to a hundred entries */
+};
 
 struct dumping {
     struct call *call;
@@ -158,7 +161,9 @@ static void dump_stream(struct dumping *dumping)
     bool is_of_type = series_open(&stream, dumping->call, dumping->call->argv[1]), is_all = false;
     check(is_of_type && stream.is_there);
     uint64_t work_end = db_work(dumping->call->db) + WALK_SLICE_BYTES;
-    while (!is_all && dumping->out.size < WALK_SLICE_BYTES && db_work(dumping->call->db) < work_end)
+    for (int i = 0; i < STREAM_PIECES && !is_all && dumping->out.size < WALK_SLICE_BYTES &&
+                    db_work(dumping->call->db) < work_end;
+         i++)
         is_all = series_dump(&stream, walk, &dumping->out);
     end_slice(dumping, is_all, walk->cursor);
 }

@@ -11,8 +11,7 @@
  *
  * What is read comes from strangers: every size is held against what is there, and what is unpacked
  * is bounded.  Written are the plain kinds, which every Redis since 4.0 reads and packs by itself;
- * a
-stream has none, and is written as Redis 7.0 does it, which 7.2 reads too.
+ * a stream has none, and is written as Redis 7.0 does it, which 7.2 reads too.
  *
  * Deterministic, without the keyspace; any thread. */
 #ifndef COMMAND_RDB_H

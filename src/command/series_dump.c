@@ -18,7 +18,7 @@
 enum {
     NODE_ENTRIES = 100, /* in a node, and bytes: Redis's defaults */
     NODE_BYTES = 4096,
-    IDS_AT_ONCE = 1000 /* that are pending */
+    IDS_AT_ONCE = 100 /* that are pending */
 };
 enum { SAME_NAMES = 2, SAME_WORDS = 3, OTHER_WORDS = 4 }; /* see rdb_stream.c */
 
