@@ -255,7 +255,7 @@ void series_group_deliver(const struct series *stream, struct series_group *grou
 {
     check(series_id_compare(id, group->last) > 0);
     if (group->read != -1 && !has_gap_from(stream, id))
-        group->read++;
+        group->read += group->read < INT64_MAX; /* ENTRIESREAD sets any number */
     else if (stream->added > 0)
         group->read = series_added_up_to(stream, id);
     group->last = id;

@@ -231,7 +231,7 @@ static void test_groups(void **state)
          "-ERR The $ ID is meaningless in the context of XREADGROUP: you want to read the history "
          "of this consumer by specifying a proper ID, or use the > ID to get new messages. The $ "
          "ID would just return an empty result set.\r\n"},
-        {"XGROUP SETID s g 0 ENTRIESREAD 5", OK},
+        {"XGROUP SETID s g 0 ENTRIESREAD 9223372036854775807", OK}, /* its bound */
         {"XREADGROUP GROUP g f STREAMS s >", "*1\r\n*2\r\n$1\r\ns\r\n*1\r\n" TWO,
          "%1\r\n$1\r\ns\r\n*1\r\n" TWO},
         {"XGROUP DELCONSUMER s g f", DONE},
