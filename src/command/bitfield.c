@@ -25,12 +25,6 @@ struct operation {
 
 /* ---- words --------------------------------------------------------------------------- */
 
-static bool refuse(struct call *call, const char *error)
-{
-    reply_error(call->reply, "%s", error);
-    return false;
-}
-
 static uint32_t words_of(enum action action)
 {
     switch (action) {
@@ -48,7 +42,7 @@ static bool read_action(struct call *call, uint32_t i, enum action *action)
     for (*action = FIELD_GET; *action <= FIELD_OVERFLOW; ++*action)
         if (bytes_is(call->argv[i], names[*action]) && call->argc - i >= words_of(*action))
             return true;
-    return refuse(call, ERROR_SYNTAX);
+    return call_refuse(call, ERROR_SYNTAX);
 }
 
 static bool read_overflow(struct call *call, uint32_t i, enum overflow *overflow)
@@ -57,7 +51,7 @@ static bool read_overflow(struct call *call, uint32_t i, enum overflow *overflow
     for (*overflow = OVERFLOW_WRAP; *overflow <= OVERFLOW_FAIL; ++*overflow)
         if (bytes_is(call->argv[i], names[*overflow]))
             return true;
-    return refuse(call, "ERR Invalid OVERFLOW type specified");
+    return call_refuse(call, "ERR Invalid OVERFLOW type specified");
 }
 
 /* u1 to u63, i1 to i64. */
@@ -71,8 +65,9 @@ static bool read_type(struct call *call, uint32_t i, struct operation *operation
     is_type = is_type && number_parse_i64(bytes_of(text + 1, word.size - 1), &bits) && bits >= 1 &&
               bits <= (operation->is_signed ? 64 : 63);
     operation->bits = (unsigned)bits;
-    return is_type || refuse(call, "ERR Invalid bitfield type. Use something like i16 u8. Note "
-                                   "that u64 is not supported but i64 is.");
+    return is_type ||
+           call_refuse(call, "ERR Invalid bitfield type. Use something like i16 u8. Note "
+                             "that u64 is not supported but i64 is.");
 }
 
 /* The one at argv[i]; false: answered. */
@@ -225,11 +220,11 @@ static bool begin(struct call *call)
     if (!read_operations(call, &size))
         return false;
     if (is_read && size > 0)
-        return refuse(call, "ERR BITFIELD_RO only supports the GET subcommand");
+        return call_refuse(call, "ERR BITFIELD_RO only supports the GET subcommand");
     if (!string_open(call, call->argv[1], &string))
         return false;
     if (!is_read && size > call->value_max)
-        return refuse(call, ERROR_TOO_LARGE);
+        return call_refuse(call, ERROR_TOO_LARGE);
     if (size > 0 && !string_make_room(call, call->argv[1], &string, size))
         return false;
     if (size > string.found.size) {

@@ -20,6 +20,12 @@ void call_wrong_arity(struct call *call)
     reply_error(call->reply, "ERR wrong number of arguments for '%s' command", call->command->name);
 }
 
+bool call_refuse(struct call *call, const char *error)
+{
+    reply_error(call->reply, "%s", error);
+    return false;
+}
+
 enum { PRINTED_MAX = 128 };
 
 int call_printed_size(struct bytes word)

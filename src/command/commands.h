@@ -41,6 +41,8 @@ bool call_integer(struct call *call, uint32_t i, int64_t *value);
 /* classify.c.  command_takes(), under the meaning of the call. */
 bool call_has_arity(const struct call *call);
 void call_wrong_arity(struct call *call);
+/* Answers with an error; returns false, for who was asked whether all is well. */
+bool call_refuse(struct call *call, const char *error);
 /* How much of a word Redis prints into an error: it takes words for C strings. */
 int call_printed_size(struct bytes word);
 /* Runs call->command, or a slice of it, before the eyes of the observer, who keeps in *took how

@@ -11,21 +11,15 @@ struct copy {
     bool replaces;
 };
 
-static bool refuse(struct call *call, const char *text)
-{
-    reply_error(call->reply, "%s", text);
-    return false;
-}
-
 static bool read_database(struct call *call, uint32_t i, struct copy *copy)
 {
     int64_t number;
     if (!call_integer(call, i, &number))
         return false;
     if (number < INT32_MIN || number > INT32_MAX)
-        return refuse(call, ERROR_NOT_INTEGER);
+        return call_refuse(call, ERROR_NOT_INTEGER);
     if (number < 0 || number >= DB_DATABASES)
-        return refuse(call, ERROR_DATABASE);
+        return call_refuse(call, ERROR_DATABASE);
     copy->database = (unsigned)number;
     return true;
 }
@@ -41,11 +35,11 @@ static bool read_copy(struct call *call, struct copy *copy)
             if (!read_database(call, ++i, copy))
                 return false;
         } else {
-            return refuse(call, ERROR_SYNTAX);
+            return call_refuse(call, ERROR_SYNTAX);
         }
     }
     if (copy->database == call->database && bytes_equal(call->argv[1], call->argv[2]))
-        return refuse(call, "ERR source and destination objects are the same");
+        return call_refuse(call, "ERR source and destination objects are the same");
     return true;
 }
 

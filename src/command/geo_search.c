@@ -26,12 +26,6 @@ struct search {
 
 /* ---- words ------------------------------------------------------------------------------ */
 
-static bool refuse(struct call *call, const char *text)
-{
-    reply_error(call->reply, "%s", text);
-    return false;
-}
-
 /* Each takes what is at *i and its operands; false: answered, with Redis's words. */
 
 static bool read_length(struct call *call, uint32_t i, const char *what, double *length)
@@ -48,7 +42,7 @@ static bool read_radius(struct call *call, struct search *search, uint32_t i)
     if (!read_length(call, i, "radius", &shape->radius))
         return false;
     if (shape->radius < 0)
-        return refuse(call, "ERR radius cannot be negative");
+        return call_refuse(call, "ERR radius cannot be negative");
     search->has_shape = true;
     return geo_read_unit(call, i + 1, &shape->unit);
 }
@@ -60,7 +54,7 @@ static bool read_box(struct call *call, struct search *search, uint32_t i)
         !read_length(call, i + 1, "height", &shape->height))
         return false;
     if (shape->width < 0 || shape->height < 0)
-        return refuse(call, "ERR height or width cannot be negative");
+        return call_refuse(call, "ERR height or width cannot be negative");
     search->has_shape = shape->is_box = true;
     return geo_read_unit(call, i + 2, &shape->unit);
 }
@@ -69,7 +63,7 @@ static bool read_count(struct call *call, struct search *search, uint32_t i)
 {
     if (!call_integer(call, i, &search->count))
         return false;
-    return search->count > 0 || refuse(call, "ERR COUNT must be > 0");
+    return search->count > 0 || call_refuse(call, "ERR COUNT must be > 0");
 }
 
 static bool read_center(struct call *call, struct search *search, uint32_t i)
@@ -129,7 +123,7 @@ static bool take_of_search(struct call *call, struct search *search, uint32_t *i
         *i += 3;
         return read_box(call, search, at);
     } else {
-        return refuse(call, ERROR_SYNTAX);
+        return call_refuse(call, ERROR_SYNTAX);
     }
     return true;
 }
@@ -149,7 +143,7 @@ static bool take_option(struct call *call, struct search *search, uint32_t *i)
         return true;
     }
     if (is_radius_command(call))
-        return refuse(call, ERROR_SYNTAX);
+        return call_refuse(call, ERROR_SYNTAX);
     return take_of_search(call, search, i);
 }
 
@@ -196,7 +190,7 @@ static bool read_search(struct call *call, struct search *search)
         reply_error(call->reply, "ERR exactly one of BYRADIUS and BYBOX can be specified for %.*s",
                     call_printed_size(call->argv[0]), (const char *)call->argv[0].data);
     else if (search->takes_any && search->count == 0)
-        return refuse(call, "ERR the ANY argument requires COUNT argument");
+        return call_refuse(call, "ERR the ANY argument requires COUNT argument");
     else
         return true;
     return false;
@@ -500,7 +494,7 @@ static bool find_center(struct finding *finding, struct search *search)
     if (!search->member || finding->set.count == 0)
         return true;
     if (!sorted_find(&finding->set, finding->call->argv[search->member], &score))
-        return refuse(finding->call, "ERR could not decode requested zset member");
+        return call_refuse(finding->call, "ERR could not decode requested zset member");
     search->shape.center = geo_place_of(score);
     return true;
 }

@@ -35,12 +35,6 @@ struct wish {
     uint32_t first;       /* word that is a field */
 };
 
-static bool refuse(struct call *call, const char *text)
-{
-    reply_error(call->reply, "%s", text);
-    return false;
-}
-
 /* ---- words ------------------------------------------------------------------------------ */
 
 /* False: answered. */
@@ -53,7 +47,7 @@ static bool read_deadline(struct call *call, enum expiry_form form, uint32_t i,
     if (!call_integer(call, i, &number))
         return false;
     if (number < 0)
-        return refuse(call, "ERR invalid expire time, must be >= 0");
+        return call_refuse(call, "ERR invalid expire time, must be >= 0");
     if (number > deadline_max_ms / unit || number * unit > deadline_max_ms - begin_ms) {
         reply_error(call->reply, "ERR invalid expire time in '%s' command", call->command->name);
         return false;
@@ -67,12 +61,13 @@ static bool read_fields(struct call *call, uint32_t i, const char *wrong_number,
 {
     int64_t number;
     if (i + 1 >= call->argc || !bytes_is(call->argv[i], "fields"))
-        return refuse(call, ERROR_NO_FIELDS);
+        return call_refuse(call, ERROR_NO_FIELDS);
     if (!number_parse_i64(call->argv[i + 1], &number) || number < 1)
-        return refuse(call, wrong_number);
+        return call_refuse(call, wrong_number);
     wish->first = i + 2;
     if (number != (int64_t)call->argc - wish->first)
-        return refuse(call, "ERR The `numfields` parameter must match the number of arguments");
+        return call_refuse(call,
+                           "ERR The `numfields` parameter must match the number of arguments");
     return true;
 }
 
@@ -117,23 +112,24 @@ static bool read_option(struct call *call, uint32_t *i, bool is_set, struct wish
         return false;
     }
     if (is_condition && wish->condition)
-        return refuse(call, "ERR Only one of FXX or FNX arguments can be specified");
+        return call_refuse(call, "ERR Only one of FXX or FNX arguments can be specified");
     if (is_condition) {
         wish->condition = bytes_is(word, "fnx") ? IF_NO_FIELD : IF_ALL_FIELDS;
         return true;
     }
     if (has_expiry)
-        return refuse(call, is_set ? "ERR Only one of EX, PX, EXAT, PXAT or KEEPTTL arguments can "
-                                     "be specified"
-                                   : "ERR Only one of EX, PX, EXAT, PXAT or PERSIST arguments can "
-                                     "be specified");
+        return call_refuse(call,
+                           is_set ? "ERR Only one of EX, PX, EXAT, PXAT or KEEPTTL arguments can "
+                                    "be specified"
+                                  : "ERR Only one of EX, PX, EXAT, PXAT or PERSIST arguments can "
+                                    "be specified");
     wish->form = form;
     wish->keeps = is_stay && is_set;
     wish->persists = is_stay && !is_set;
     if (form == EXPIRY_NONE)
         return true;
     if (*i + 1 >= call->argc)
-        return refuse(call, "ERR missing expire time");
+        return call_refuse(call, "ERR missing expire time");
     return read_deadline(call, form, ++*i, &wish->deadline_ms);
 }
 
@@ -156,7 +152,7 @@ static bool read_ex(struct call *call, bool is_set, struct wish *wish)
     bool has_fields = wish->first + step <= call->argc;
     if (has_fields &&
         (!number_parse_i64(call->argv[i + 1], &number) || number < 1 || number > INT32_MAX))
-        return refuse(call, "ERR invalid number of fields");
+        return call_refuse(call, "ERR invalid number of fields");
     bool is_right = has_fields && number * step == (int64_t)call->argc - wish->first;
     if (!is_right)
         call_wrong_arity(call);

@@ -27,12 +27,6 @@ struct table {
 
 /* ---- words ----------------------------------------------------------------------------- */
 
-static bool refuse(struct call *call, const char *error)
-{
-    reply_error(call->reply, "%s", error);
-    return false;
-}
-
 static bool read_option(struct call *call, uint32_t *i, struct options *options)
 {
     struct bytes word = call->argv[*i];
@@ -44,7 +38,7 @@ static bool read_option(struct call *call, uint32_t *i, struct options *options)
         return options->match_lengths = true;
     if (bytes_is(word, "minmatchlen") && *i + 1 < call->argc)
         return call_integer(call, ++*i, &options->match_min);
-    return refuse(call, ERROR_SYNTAX);
+    return call_refuse(call, ERROR_SYNTAX);
 }
 
 static bool read_options(struct call *call, struct options *options)
@@ -54,7 +48,8 @@ static bool read_options(struct call *call, struct options *options)
         if (!read_option(call, &i, options))
             return false;
     if (options->indexes && options->length)
-        return refuse(call, "ERR If you want both the length and indexes, please just use IDX.");
+        return call_refuse(call,
+                           "ERR If you want both the length and indexes, please just use IDX.");
     return true;
 }
 
@@ -102,7 +97,7 @@ static bool find_size(struct call *call, uint32_t i, uint64_t *size)
     bool is_there = call_find(call, call->argv[i], &found, NULL);
     *size = is_there ? found.size : 0;
     return !is_there || found.type == DB_STRING ||
-           refuse(call, "ERR The specified keys must contain string values");
+           call_refuse(call, "ERR The specified keys must contain string values");
 }
 
 static void keep_text(struct call *call, uint32_t i, uint64_t at, uint64_t size)
@@ -125,8 +120,8 @@ static bool begin(struct call *call, struct options *options)
         !read_options(call, options))
         return false;
     if ((a_size + 1) * (b_size + 1) > CELLS_MAX)
-        return refuse(call, "ERR Insufficient memory, transient memory for LCS exceeds "
-                            "proto-max-bulk-len");
+        return call_refuse(call, "ERR Insufficient memory, transient memory for LCS exceeds "
+                                 "proto-max-bulk-len");
     struct table table = plan(a_size, b_size);
     buffer_reserve(found, table.size);
     memset(found->data, 0, table.a_at);

@@ -13,13 +13,6 @@ static bool is_word(struct bytes word, const char *one, const char *other)
     return bytes_is(word, one) || bytes_is(word, other);
 }
 
-/* False: answered. */
-static bool refuse(struct call *call, const char *error)
-{
-    reply_error(call->reply, "%s", error);
-    return false;
-}
-
 /* ---- pushing ------------------------------------------------------------------------- */
 
 static void push(struct call *call, bool is_left, bool must_exist)
@@ -116,7 +109,7 @@ static bool read_pop_count(struct call *call, int64_t *count)
     }
     if (call->argc == 2 || (number_parse_i64(call->argv[2], count) && *count >= 0))
         return true;
-    return refuse(call, "ERR value is out of range, must be positive");
+    return call_refuse(call, "ERR value is out of range, must be positive");
 }
 
 bool words_lpop(struct call *call)
@@ -168,19 +161,19 @@ static bool read_mpop(struct call *call, struct mpop *mpop)
     bool has_count = false;
     *mpop = (struct mpop){.count = 1};
     if (!number_parse_i64(call->argv[1], &keys) || keys < 1)
-        return refuse(call, "ERR numkeys should be greater than 0");
+        return call_refuse(call, "ERR numkeys should be greater than 0");
     if (keys >= (int64_t)call->argc - 2)
-        return refuse(call, ERROR_SYNTAX);
+        return call_refuse(call, ERROR_SYNTAX);
     mpop->keys = (uint32_t)keys;
     uint32_t i = mpop->keys + 2;
     mpop->is_left = bytes_is(call->argv[i], "left");
     if (!is_word(call->argv[i], "left", "right"))
-        return refuse(call, ERROR_SYNTAX);
+        return call_refuse(call, ERROR_SYNTAX);
     for (i++; i < call->argc; i += 2) {
         if (has_count || i + 1 == call->argc || !bytes_is(call->argv[i], "count"))
-            return refuse(call, ERROR_SYNTAX);
+            return call_refuse(call, ERROR_SYNTAX);
         if (!number_parse_i64(call->argv[i + 1], &mpop->count) || mpop->count < 1)
-            return refuse(call, "ERR count should be greater than 0");
+            return call_refuse(call, "ERR count should be greater than 0");
         has_count = true;
     }
     return true;
@@ -367,7 +360,7 @@ static bool find_next(const struct ordered *list, struct search *search, bool is
 
 bool words_linsert(struct call *call)
 {
-    return is_word(call->argv[2], "before", "after") || refuse(call, ERROR_SYNTAX);
+    return is_word(call->argv[2], "before", "after") || call_refuse(call, ERROR_SYNTAX);
 }
 
 void cmd_linsert(struct call *call)
@@ -477,25 +470,26 @@ static bool read_position(struct call *call, struct position *position)
     for (uint32_t i = 3; i < call->argc; i += 2) {
         struct bytes word = call->argv[i];
         if (i + 1 == call->argc)
-            return refuse(call, ERROR_SYNTAX);
+            return call_refuse(call, ERROR_SYNTAX);
         if (bytes_is(word, "rank")) {
             if (!call_integer(call, i + 1, &position->rank))
                 return false;
             if (position->rank == 0)
-                return refuse(call, "ERR RANK can't be zero: use 1 to start from the first match, "
-                                    "2 from the second ... or use negative to start from the end "
-                                    "of the list");
+                return call_refuse(call,
+                                   "ERR RANK can't be zero: use 1 to start from the first match, "
+                                   "2 from the second ... or use negative to start from the end "
+                                   "of the list");
             if (position->rank == INT64_MIN)
-                return refuse(call, "ERR value is out of range, value must between "
-                                    "-9223372036854775807 and 9223372036854775807");
+                return call_refuse(call, "ERR value is out of range, value must between "
+                                         "-9223372036854775807 and 9223372036854775807");
         } else if (bytes_is(word, "count")) {
             if (!number_parse_i64(call->argv[i + 1], &position->count) || position->count < 0)
-                return refuse(call, "ERR COUNT can't be negative");
+                return call_refuse(call, "ERR COUNT can't be negative");
         } else if (bytes_is(word, "maxlen")) {
             if (!number_parse_i64(call->argv[i + 1], &position->most) || position->most < 0)
-                return refuse(call, "ERR MAXLEN can't be negative");
+                return call_refuse(call, "ERR MAXLEN can't be negative");
         } else {
-            return refuse(call, ERROR_SYNTAX);
+            return call_refuse(call, ERROR_SYNTAX);
         }
     }
     return true;
@@ -572,7 +566,7 @@ end:
 bool words_lmove(struct call *call)
 {
     return (is_word(call->argv[3], "left", "right") && is_word(call->argv[4], "left", "right")) ||
-           refuse(call, ERROR_SYNTAX);
+           call_refuse(call, ERROR_SYNTAX);
 }
 
 void cmd_lmove(struct call *call)

@@ -15,12 +15,6 @@ struct options {
     int64_t deadline_ms;
 };
 
-static bool refuse(struct call *call, const char *error)
-{
-    reply_error(call->reply, "%s", error);
-    return false;
-}
-
 /* Takes what is at argv[*i], and its operand. */
 static bool take_option(struct call *call, struct options *options, struct expiry *expiry,
                         uint32_t *i)
@@ -42,13 +36,13 @@ static bool read_options(struct call *call, struct options *options)
     int64_t keys;
     *options = (struct options){.end = 0};
     if (!number_parse_i64(call->argv[1], &keys) || keys < 1 || keys > INT32_MAX)
-        return refuse(call, "ERR invalid numkeys value");
+        return call_refuse(call, "ERR invalid numkeys value");
     if (2 * keys > (int64_t)call->argc - 2)
-        return refuse(call, "ERR wrong number of key-value pairs");
+        return call_refuse(call, "ERR wrong number of key-value pairs");
     options->end = 2 + 2 * (uint32_t)keys;
     for (uint32_t i = options->end; i < call->argc; i++)
         if (!take_option(call, options, &expiry, &i))
-            return refuse(call, ERROR_SYNTAX);
+            return call_refuse(call, ERROR_SYNTAX);
     return call_deadline(call, &expiry, &options->deadline_ms);
 }
 

@@ -30,18 +30,12 @@ struct words_of_restore {
 
 /* ---- words ------------------------------------------------------------------------------- */
 
-static bool refuse(struct call *call, const char *error)
-{
-    reply_error(call->reply, "%s", error);
-    return false;
-}
-
 static bool take_idle(struct call *call, uint32_t i)
 {
     int64_t seconds;
     if (!call_integer(call, i, &seconds))
         return false;
-    return seconds >= 0 || refuse(call, "ERR Invalid IDLETIME value, must be >= 0");
+    return seconds >= 0 || call_refuse(call, "ERR Invalid IDLETIME value, must be >= 0");
 }
 
 static bool take_frequency(struct call *call, uint32_t i)
@@ -50,7 +44,7 @@ static bool take_frequency(struct call *call, uint32_t i)
     if (!call_integer(call, i, &frequency))
         return false;
     return (frequency >= 0 && frequency <= 255) ||
-           refuse(call, "ERR Invalid FREQ value, must be >= 0 and <= 255");
+           call_refuse(call, "ERR Invalid FREQ value, must be >= 0 and <= 255");
 }
 
 /* False: answered.  IDLETIME and FREQ, of which there is at most one kind, say nothing here. */
@@ -72,7 +66,7 @@ static bool read_options(struct call *call, struct words_of_restore *words)
             if (!take_frequency(call, ++i))
                 return false;
         } else {
-            return refuse(call, ERROR_SYNTAX);
+            return call_refuse(call, ERROR_SYNTAX);
         }
     }
     return true;
@@ -84,10 +78,10 @@ static bool read_words(struct call *call, struct words_of_restore *words)
     if (!read_options(call, words) || !call_integer(call, 2, &words->ttl_ms))
         return false;
     if (words->ttl_ms < 0)
-        return refuse(call, "ERR Invalid TTL value, must be >= 0");
+        return call_refuse(call, "ERR Invalid TTL value, must be >= 0");
     if (words->ttl_ms > INT64_MAX / 2)
-        return refuse(call, "ERR invalid expire time in 'restore' command");
-    return rdb_knows_version(call->argv[3]) || refuse(call, ERROR_PAYLOAD);
+        return call_refuse(call, "ERR invalid expire time in 'restore' command");
+    return rdb_knows_version(call->argv[3]) || call_refuse(call, ERROR_PAYLOAD);
 }
 
 /* All of a payload that the CRC covers. */
@@ -103,7 +97,7 @@ bool words_restore(struct call *call)
     if (!read_words(call, &words))
         return false;
     return payload.size > WORDS_SUM || rdb_crc(0, summed(payload)) == rdb_footer_crc(payload) ||
-           refuse(call, ERROR_PAYLOAD);
+           call_refuse(call, ERROR_PAYLOAD);
 }
 
 /* ---- what becomes of it --------------------------------------------------------------------- */
@@ -208,7 +202,7 @@ static bool is_intact(struct call *call, struct restoring *restoring)
     call->walk->unfinished = restoring->summed < all.size;
     if (call->walk->unfinished)
         return false;
-    return restoring->crc == rdb_footer_crc(payload) || refuse(call, ERROR_PAYLOAD);
+    return restoring->crc == rdb_footer_crc(payload) || call_refuse(call, ERROR_PAYLOAD);
 }
 
 /* False: answered. */
@@ -219,7 +213,7 @@ static bool open_payload(struct call *call, struct restoring *restoring)
         return true;
     restoring->is_open = true;
     if (!rdb_open(reader, call->argv[3], call->value_max))
-        return refuse(call, ERROR_FORMAT);
+        return call_refuse(call, ERROR_FORMAT);
     if (reader->type == DB_HASH || reader->type == DB_SET)
         fields_new(&restoring->fields, call->db, call->database, reader->type);
     if (reader->type == DB_LIST || reader->type == DB_ZSET)
@@ -278,7 +272,7 @@ void cmd_restore(struct call *call)
         return;
     if (!call->walk->unfinished && !words.replaces &&
         db_lookup(call->db, call->database, call->argv[1], &found)) {
-        refuse(call, ERROR_BUSY_KEY);
+        call_refuse(call, ERROR_BUSY_KEY);
         return;
     }
     struct restoring *restoring = restoring_of(call);
@@ -295,5 +289,5 @@ void cmd_restore(struct call *call)
         return;
     }
     drop(call, restoring);
-    refuse(call, step == RDB_TOO_LARGE ? ERROR_TOO_LARGE : ERROR_FORMAT);
+    call_refuse(call, step == RDB_TOO_LARGE ? ERROR_TOO_LARGE : ERROR_FORMAT);
 }

@@ -117,15 +117,9 @@ bool series_id_read(struct bytes word, bool strict, uint64_t missing, struct ser
     return !dash || read_number(dash + 1, &id->sequence);
 }
 
-static bool refuse(struct call *call, const char *error)
-{
-    reply_error(call->reply, "%s", error);
-    return false;
-}
-
 bool series_id_word(struct call *call, uint32_t i, struct series_id *id)
 {
-    return series_id_read(call->argv[i], true, 0, id, NULL) || refuse(call, ERROR_STREAM_ID);
+    return series_id_read(call->argv[i], true, 0, id, NULL) || call_refuse(call, ERROR_STREAM_ID);
 }
 
 static bool read_end(struct call *call, uint32_t i, uint64_t missing, struct series_id *id,
@@ -135,7 +129,7 @@ static bool read_end(struct call *call, uint32_t i, uint64_t missing, struct ser
     *is_open = word.size > 1 && *(const char *)word.data == '(';
     if (*is_open)
         word = bytes_of((const char *)word.data + 1, word.size - 1);
-    return series_id_read(word, *is_open, missing, id, NULL) || refuse(call, ERROR_STREAM_ID);
+    return series_id_read(word, *is_open, missing, id, NULL) || call_refuse(call, ERROR_STREAM_ID);
 }
 
 bool series_start_word(struct call *call, uint32_t i, struct series_id *from)
@@ -144,7 +138,7 @@ bool series_start_word(struct call *call, uint32_t i, struct series_id *from)
     if (!read_end(call, i, 0, from, &is_open))
         return false;
     return !is_open || series_id_next(from) ||
-           refuse(call, "ERR invalid start ID for the interval");
+           call_refuse(call, "ERR invalid start ID for the interval");
 }
 
 bool series_range_words(struct call *call, uint32_t start, uint32_t end, struct series_id *from,
@@ -153,7 +147,8 @@ bool series_range_words(struct call *call, uint32_t start, uint32_t end, struct 
     bool is_open;
     if (!series_start_word(call, start, from) || !read_end(call, end, UINT64_MAX, to, &is_open))
         return false;
-    return !is_open || series_id_before(to) || refuse(call, "ERR invalid end ID for the interval");
+    return !is_open || series_id_before(to) ||
+           call_refuse(call, "ERR invalid end ID for the interval");
 }
 
 /* ---- a stream ------------------------------------------------------------------------ */
@@ -228,7 +223,7 @@ bool series_open(struct series *stream, struct call *call, struct bytes key)
     if (!is_there)
         return true;
     if (found.type != DB_STREAM)
-        return refuse(call, ERROR_WRONG_TYPE);
+        return call_refuse(call, ERROR_WRONG_TYPE);
     stream->record = found;
     set_space(stream, found.space);
     decode(stream, payload);

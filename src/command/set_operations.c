@@ -255,25 +255,19 @@ void cmd_sdiffstore(struct call *call)
 
 /* ---- SINTERCARD -------------------------------------------------------------------------- */
 
-static bool refuse(struct call *call, const char *text)
-{
-    reply_error(call->reply, "%s", text);
-    return false;
-}
-
 /* False: answered with the error. */
 static bool read_card(struct call *call, struct operation *operation)
 {
     int64_t keys, limit = 0;
     if (!number_parse_i64(call->argv[1], &keys) || keys < 1)
-        return refuse(call, "ERR numkeys should be greater than 0");
+        return call_refuse(call, "ERR numkeys should be greater than 0");
     if (keys > call->argc - 2)
-        return refuse(call, "ERR Number of keys can't be greater than number of args");
+        return call_refuse(call, "ERR Number of keys can't be greater than number of args");
     for (uint32_t i = 2 + (uint32_t)keys; i < call->argc; i += 2) {
         if (!bytes_is(call->argv[i], "limit") || i + 1 == call->argc)
-            return refuse(call, ERROR_SYNTAX);
+            return call_refuse(call, ERROR_SYNTAX);
         if (!number_parse_i64(call->argv[i + 1], &limit) || limit < 0)
-            return refuse(call, "ERR LIMIT can't be negative");
+            return call_refuse(call, "ERR LIMIT can't be negative");
     }
     operation->end = 2 + (uint32_t)keys;
     operation->limit = (uint64_t)limit;

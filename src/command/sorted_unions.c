@@ -42,12 +42,6 @@ static void kind_of(const struct call *call, struct combination *words)
     words->first = words->is_stored ? 3 : 2;
 }
 
-static bool refuse(struct call *call, const char *error)
-{
-    reply_error(call->reply, "%s", error);
-    return false;
-}
-
 /* False: answered. */
 static bool take_weights(struct call *call, struct combination *words, uint32_t *i)
 {
@@ -55,7 +49,7 @@ static bool take_weights(struct call *call, struct combination *words, uint32_t 
     words->weights = *i + 1;
     for (uint32_t k = 0; k < words->keys; k++)
         if (!sorted_parse(call->argv[words->weights + k], &weight))
-            return refuse(call, "ERR weight value is not a float");
+            return call_refuse(call, "ERR weight value is not a float");
     *i += words->keys;
     return true;
 }
@@ -69,7 +63,7 @@ static bool take_aggregate(struct call *call, struct combination *words, struct 
     else if (bytes_is(word, "max"))
         words->aggregate = MAX;
     else
-        return refuse(call, ERROR_SYNTAX);
+        return call_refuse(call, ERROR_SYNTAX);
     return true;
 }
 
@@ -86,9 +80,9 @@ static bool take_option(struct call *call, struct combination *words, uint32_t *
     if (!words->is_stored && !words->counts_only && bytes_is(word, "withscores"))
         return words->with_scores = true;
     if (!words->counts_only || behind < 1 || !bytes_is(word, "limit"))
-        return refuse(call, ERROR_SYNTAX);
+        return call_refuse(call, ERROR_SYNTAX);
     if (!number_parse_i64(call->argv[++*i], &words->limit) || words->limit < 0)
-        return refuse(call, "ERR LIMIT can't be negative");
+        return call_refuse(call, "ERR LIMIT can't be negative");
     return true;
 }
 
@@ -105,7 +99,7 @@ static bool read_words(struct call *call, struct combination *words)
         return false;
     }
     if (keys > (int64_t)call->argc - words->first)
-        return refuse(call, ERROR_SYNTAX);
+        return call_refuse(call, ERROR_SYNTAX);
     words->keys = (uint32_t)keys;
     for (uint32_t i = words->first + words->keys; i < call->argc; i++)
         if (!take_option(call, words, &i))

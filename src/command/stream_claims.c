@@ -16,13 +16,6 @@ enum {
 
 static const char bad_idle[] = "ERR Invalid min-idle-time argument for ";
 
-/* False: answered. */
-static bool refuse(struct call *call, const char *error)
-{
-    reply_error(call->reply, "%s", error);
-    return false;
-}
-
 struct claim {
     struct series stream;
     struct series_group group;
@@ -235,11 +228,11 @@ static bool read_autoclaim(struct call *call, struct claim *claim, struct series
         if (bytes_is(call->argv[i], "count") && i + 1 < call->argc) {
             if (!number_parse_i64(call->argv[++i], count) || *count < 1 ||
                 *count > INT64_MAX / AUTOCLAIM_SHARE)
-                return refuse(call, "ERR COUNT must be > 0");
+                return call_refuse(call, "ERR COUNT must be > 0");
         } else if (bytes_is(call->argv[i], "justid")) {
             claim->only_ids = true;
         } else {
-            return refuse(call, ERROR_SYNTAX);
+            return call_refuse(call, ERROR_SYNTAX);
         }
     }
     return true;

@@ -9,13 +9,6 @@ enum {
     STEP_COST = 1 << 18 /* of a slice: dropping some hundred pages, or what is pending */
 };
 
-/* False: answered. */
-static bool refuse(struct call *call, const char *error)
-{
-    reply_error(call->reply, "%s", error);
-    return false;
-}
-
 /* ---- XGROUP -------------------------------------------------------------------------- */
 
 struct xgroup {
@@ -34,7 +27,7 @@ static bool read_options(struct call *call, bool is_create, struct xgroup *xgrou
             if (!call_integer(call, ++i, &xgroup->read))
                 return false;
             if (xgroup->read < -1)
-                return refuse(call, "ERR value for ENTRIESREAD must be positive or -1");
+                return call_refuse(call, "ERR value for ENTRIESREAD must be positive or -1");
         } else {
             struct bytes word = call->argv[1];
             reply_error(call->reply,
@@ -65,9 +58,10 @@ static bool open_stream(struct call *call, struct series *stream)
     if (!series_open(stream, call, call->argv[2]))
         return false;
     return stream->is_there ||
-           refuse(call, "ERR The XGROUP subcommand requires the key to exist. Note that for CREATE "
-                        "you may want to use the MKSTREAM option to create an empty stream "
-                        "automatically.");
+           call_refuse(call,
+                       "ERR The XGROUP subcommand requires the key to exist. Note that for CREATE "
+                       "you may want to use the MKSTREAM option to create an empty stream "
+                       "automatically.");
 }
 
 /* And its group, argv[3]; likewise. */
@@ -84,7 +78,7 @@ static bool read_last(struct call *call, const struct series *stream, bool stric
     struct bytes word = call->argv[4];
     *id = stream->last;
     return bytes_is(word, "$") || series_id_read(word, strict, 0, id, NULL) ||
-           refuse(call, ERROR_STREAM_ID);
+           call_refuse(call, ERROR_STREAM_ID);
 }
 
 void cmd_xgroup_create(struct call *call)
@@ -255,14 +249,14 @@ static bool read_xpending(struct call *call, struct xpending *words)
     uint32_t first = 3;
     *words = (struct xpending){0};
     if (call->argc != 3 && (call->argc < 6 || call->argc > 9))
-        return refuse(call, ERROR_SYNTAX);
+        return call_refuse(call, ERROR_SYNTAX);
     if (call->argc == 3)
         return true;
     if (bytes_is(call->argv[3], "idle")) {
         if (!call_integer(call, 4, &words->idle_ms))
             return false;
         if (call->argc < 8)
-            return refuse(call, ERROR_SYNTAX);
+            return call_refuse(call, ERROR_SYNTAX);
         first = 5;
     }
     if (!call_integer(call, first + 2, &words->count) ||

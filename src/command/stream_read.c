@@ -17,23 +17,16 @@ struct reading {
     uint32_t first, streams;  /* argv[first] is the first key, behind the last come the ids */
 };
 
-/* False: answered. */
-static bool refuse(struct call *call, const char *error)
-{
-    reply_error(call->reply, "%s", error);
-    return false;
-}
-
 /* ---- words ------------------------------------------------------------------------------ */
 
 static bool read_timeout(struct call *call, uint32_t i)
 {
     int64_t timeout;
     if (!number_parse_i64(call->argv[i], &timeout))
-        return refuse(call, "ERR timeout is not an integer or out of range");
+        return call_refuse(call, "ERR timeout is not an integer or out of range");
     if (timeout < 0)
-        return refuse(call, "ERR timeout is negative");
-    return timeout <= INT64_MAX - call->now_ms || refuse(call, "ERR timeout is out of range");
+        return call_refuse(call, "ERR timeout is negative");
+    return timeout <= INT64_MAX - call->now_ms || call_refuse(call, "ERR timeout is out of range");
 }
 
 static bool read_count(struct call *call, uint32_t i, struct reading *reading)
@@ -86,7 +79,7 @@ static bool read_option(struct call *call, uint32_t *i, struct reading *reading)
         reading->is_unacknowledged = true;
         return reading->is_of_group || refuse_group(call, "NOACK");
     }
-    return refuse(call, ERROR_SYNTAX);
+    return call_refuse(call, ERROR_SYNTAX);
 }
 
 /* False: answered. */
@@ -99,9 +92,9 @@ static bool read_words(struct call *call, bool is_of_group, struct reading *read
             return false;
     }
     if (reading->first == 0)
-        return refuse(call, ERROR_SYNTAX);
+        return call_refuse(call, ERROR_SYNTAX);
     return !is_of_group || reading->group > 0 ||
-           refuse(call, "ERR Missing GROUP option for XREADGROUP");
+           call_refuse(call, "ERR Missing GROUP option for XREADGROUP");
 }
 
 static bool is_char(struct bytes word, char c)
@@ -123,8 +116,9 @@ static bool read_id(struct call *call, const struct reading *reading, uint32_t i
         return true;
     }
     if (is_char(call->argv[at], '>'))
-        return refuse(call, "ERR The > ID can be specified only when calling XREADGROUP using the "
-                            "GROUP <group> <consumer> option.");
+        return call_refuse(call,
+                           "ERR The > ID can be specified only when calling XREADGROUP using the "
+                           "GROUP <group> <consumer> option.");
     return series_id_word(call, at, id);
 }
 
@@ -232,10 +226,11 @@ static bool open_delivery(struct call *call, struct delivery *delivery, uint32_t
     if (!series_group_find(&delivery->stream, name, &delivery->group))
         return series_group_missing(call, key, name, " in XREADGROUP with GROUP option");
     if (is_char(call->argv[at], '$'))
-        return refuse(call, "ERR The $ ID is meaningless in the context of XREADGROUP: you want to "
-                            "read the history of this consumer by specifying a proper ID, or use "
-                            "the > ID to get new messages. The $ ID would just return an empty "
-                            "result set.");
+        return call_refuse(call,
+                           "ERR The $ ID is meaningless in the context of XREADGROUP: you want to "
+                           "read the history of this consumer by specifying a proper ID, or use "
+                           "the > ID to get new messages. The $ ID would just return an empty "
+                           "result set.");
     delivery->id = series_id_most;
     return is_char(call->argv[at], '>') || series_id_word(call, at, &delivery->id);
 }

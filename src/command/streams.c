@@ -13,13 +13,6 @@ enum {
     FIRST_OPTION = 2
 };
 
-/* False: answered. */
-static bool refuse(struct call *call, const char *error)
-{
-    reply_error(call->reply, "%s", error);
-    return false;
-}
-
 /* ---- trimming ------------------------------------------------------------------------- */
 
 enum trim_form { TRIM_NONE, TRIM_MAXLEN, TRIM_MINID };
@@ -38,8 +31,9 @@ static bool read_trim(struct call *call, uint32_t *i, struct trim *trim)
 {
     bool is_by_length = bytes_is(call->argv[*i], "maxlen");
     if (trim->form != TRIM_NONE)
-        return refuse(call, "ERR syntax error, MAXLEN and MINID options at the same time are not "
-                            "compatible");
+        return call_refuse(call,
+                           "ERR syntax error, MAXLEN and MINID options at the same time are not "
+                           "compatible");
     trim->is_rough = false;
     if (*i + 2 < call->argc) {
         trim->is_rough = bytes_is(call->argv[*i + 1], "~");
@@ -51,7 +45,7 @@ static bool read_trim(struct call *call, uint32_t *i, struct trim *trim)
         return series_id_word(call, *i, &trim->least);
     if (!call_integer(call, *i, &trim->length))
         return false;
-    return trim->length >= 0 || refuse(call, "ERR The MAXLEN argument must be >= 0.");
+    return trim->length >= 0 || call_refuse(call, "ERR The MAXLEN argument must be >= 0.");
 }
 
 static bool read_limit(struct call *call, uint32_t i, struct trim *trim)
@@ -59,17 +53,19 @@ static bool read_limit(struct call *call, uint32_t i, struct trim *trim)
     if (!call_integer(call, i, &trim->limit))
         return false;
     trim->has_limit = true;
-    return trim->limit >= 0 || refuse(call, "ERR The LIMIT argument must be >= 0.");
+    return trim->limit >= 0 || call_refuse(call, "ERR The LIMIT argument must be >= 0.");
 }
 
 /* What must be so of all of them together; false: answered. */
 static bool check_trim(struct call *call, struct trim *trim)
 {
     if (trim->limit && trim->form == TRIM_NONE)
-        return refuse(call, "ERR syntax error, LIMIT cannot be used without specifying a trimming "
-                            "strategy");
+        return call_refuse(call,
+                           "ERR syntax error, LIMIT cannot be used without specifying a trimming "
+                           "strategy");
     if (trim->has_limit && !trim->is_rough)
-        return refuse(call, "ERR syntax error, LIMIT cannot be used without the special ~ option");
+        return call_refuse(call,
+                           "ERR syntax error, LIMIT cannot be used without the special ~ option");
     if (!trim->has_limit)
         trim->limit = trim->is_rough ? TRIM_LIMIT : 0;
     return true;
@@ -136,7 +132,7 @@ static bool read_xadd_words(struct call *call, struct xadd *xadd)
         } else if (series_id_read(word, true, 0, &xadd->id, &xadd->is_open)) {
             break;
         } else {
-            return refuse(call, ERROR_STREAM_ID);
+            return call_refuse(call, ERROR_STREAM_ID);
         }
     }
     xadd->fields = i + 1;
@@ -154,7 +150,7 @@ static bool read_xadd(struct call *call, struct xadd *xadd)
         return false;
     }
     bool is_zero = !xadd->is_timed && !xadd->is_open && !xadd->id.ms && !xadd->id.sequence;
-    return !is_zero || refuse(call, "ERR The ID specified in XADD must be greater than 0-0");
+    return !is_zero || call_refuse(call, "ERR The ID specified in XADD must be greater than 0-0");
 }
 
 bool words_xadd(struct call *call)
@@ -168,8 +164,9 @@ static bool choose_id(struct call *call, const struct series *stream, struct xad
 {
     struct series_id last = stream->last;
     if (series_id_compare(last, series_id_most) == 0)
-        return refuse(call, "ERR The stream has exhausted the last possible ID, unable to add more "
-                            "items");
+        return call_refuse(call,
+                           "ERR The stream has exhausted the last possible ID, unable to add more "
+                           "items");
     if (xadd->is_timed)
         xadd->id = (struct series_id){(uint64_t)call->now_ms, 0};
     bool goes_on =
@@ -181,8 +178,9 @@ static bool choose_id(struct call *call, const struct series *stream, struct xad
     /* "ms-*" stays within its millisecond. */
     bool is_above = series_id_compare(xadd->id, last) > 0 &&
                     (!xadd->is_open || !goes_on || xadd->id.ms == last.ms);
-    return is_above || refuse(call, "ERR The ID specified in XADD is equal or smaller than the "
-                                    "target stream top item");
+    return is_above ||
+           call_refuse(call, "ERR The ID specified in XADD is equal or smaller than the "
+                             "target stream top item");
 }
 
 static void append(struct call *call, struct series *stream, const struct xadd *xadd)
@@ -239,11 +237,11 @@ static bool read_xtrim(struct call *call, struct trim *trim)
             if (!read_limit(call, ++i, trim))
                 return false;
         } else {
-            return refuse(call, ERROR_SYNTAX);
+            return call_refuse(call, ERROR_SYNTAX);
         }
     }
     if (trim->form == TRIM_NONE && !trim->limit)
-        return refuse(call, "ERR syntax error, XTRIM must be called with a trimming strategy");
+        return call_refuse(call, "ERR syntax error, XTRIM must be called with a trimming strategy");
     return check_trim(call, trim);
 }
 
@@ -321,15 +319,16 @@ static bool read_xsetid(struct call *call, struct xsetid *words)
             if (!call_integer(call, i + 1, &words->added))
                 return false;
             if (words->added < 0)
-                return refuse(call, "ERR entries_added must be positive");
+                return call_refuse(call, "ERR entries_added must be positive");
         } else if (has_more && bytes_is(call->argv[i], "maxdeletedid")) {
             if (!series_id_word(call, i + 1, &words->deleted))
                 return false;
             if (series_id_compare(words->id, words->deleted) < 0)
-                return refuse(call, "ERR The ID specified in XSETID is smaller than the provided "
-                                    "max_deleted_entry_id");
+                return call_refuse(call,
+                                   "ERR The ID specified in XSETID is smaller than the provided "
+                                   "max_deleted_entry_id");
         } else {
-            return refuse(call, ERROR_SYNTAX);
+            return call_refuse(call, ERROR_SYNTAX);
         }
     }
     return true;
@@ -346,14 +345,16 @@ static bool may_be_set(struct call *call, const struct series *stream, const str
 {
     uint64_t count = stream->entries.root.count;
     if (series_id_compare(words->id, stream->deleted) < 0)
-        return refuse(call, "ERR The ID specified in XSETID is smaller than current "
-                            "max_deleted_entry_id");
+        return call_refuse(call, "ERR The ID specified in XSETID is smaller than current "
+                                 "max_deleted_entry_id");
     if (count > 0 && series_id_compare(words->id, series_top(stream)) < 0)
-        return refuse(call, "ERR The ID specified in XSETID is smaller than the target stream top "
-                            "item");
+        return call_refuse(call,
+                           "ERR The ID specified in XSETID is smaller than the target stream top "
+                           "item");
     if (count > 0 && words->added != -1 && count > (uint64_t)words->added)
-        return refuse(call, "ERR The entries_added specified in XSETID is smaller than the target "
-                            "stream length");
+        return call_refuse(call,
+                           "ERR The entries_added specified in XSETID is smaller than the target "
+                           "stream length");
     return true;
 }
 
@@ -393,7 +394,7 @@ static bool read_count(struct call *call, int64_t *count)
     *count = -1;
     for (uint32_t i = 4; i < call->argc; i += 2) {
         if (i + 1 == call->argc || !bytes_is(call->argv[i], "count"))
-            return refuse(call, ERROR_SYNTAX);
+            return call_refuse(call, ERROR_SYNTAX);
         if (!call_integer(call, i + 1, count))
             return false;
         *count = *count < 0 ? 0 : *count;
