@@ -143,6 +143,12 @@ struct expiry {
     uint32_t at; /* of its number, in argv */
 };
 enum expiry_form call_expiry_form(struct bytes word);
+enum { EXPIRY_IF_NONE = 1, EXPIRY_IF_SOME = 2, EXPIRY_IF_LATER = 4, EXPIRY_IF_EARLIER = 8 };
+/* NX, XX, GT or LT; 0: another word. */
+unsigned call_expiry_condition(struct bytes word);
+/* Whether the new deadline may take the place of the present one; 0: none, which counts as one that
+ * never comes. */
+bool call_expiry_holds(unsigned conditions, int64_t present_ms, int64_t deadline_ms);
 /* Takes EX, PX, EXAT or PXAT at argv[*i], and its operand; false: there is none, or it does not
  * agree with what was there before. */
 bool call_take_expiry(struct call *call, struct expiry *expiry, uint32_t *i);

@@ -70,17 +70,15 @@ bool call_deadline(struct call *call, const struct expiry *expiry, int64_t *dead
 
 /* ---- EXPIRE and the like ------------------------------------------------------------------ */
 
-enum { IF_NONE = 1, IF_SOME = 2, IF_LATER = 4, IF_EARLIER = 8 }; /* NX XX GT LT */
-
-static unsigned condition_of(struct bytes word)
+unsigned call_expiry_condition(struct bytes word)
 {
     if (bytes_is(word, "nx"))
-        return IF_NONE;
+        return EXPIRY_IF_NONE;
     if (bytes_is(word, "xx"))
-        return IF_SOME;
+        return EXPIRY_IF_SOME;
     if (bytes_is(word, "gt"))
-        return IF_LATER;
-    return bytes_is(word, "lt") ? IF_EARLIER : 0;
+        return EXPIRY_IF_LATER;
+    return bytes_is(word, "lt") ? EXPIRY_IF_EARLIER : 0;
 }
 
 /* False: answered. */
@@ -89,7 +87,7 @@ static bool read_conditions(struct call *call, unsigned *conditions)
     *conditions = 0;
     for (uint32_t i = 3; i < call->argc; i++) {
         struct bytes word = call->argv[i];
-        unsigned condition = condition_of(word);
+        unsigned condition = call_expiry_condition(word);
         if (!condition) {
             reply_error(call->reply, "ERR Unsupported option %.*s", call_printed_size(word),
                         (const char *)word.data);
@@ -98,26 +96,25 @@ static bool read_conditions(struct call *call, unsigned *conditions)
         *conditions |= condition;
     }
     const char *wrong = NULL;
-    if (*conditions & IF_NONE && *conditions != IF_NONE)
+    if (*conditions & EXPIRY_IF_NONE && *conditions != EXPIRY_IF_NONE)
         wrong = "ERR NX and XX, GT or LT options at the same time are not compatible";
-    else if (*conditions & IF_LATER && *conditions & IF_EARLIER)
+    else if (*conditions & EXPIRY_IF_LATER && *conditions & EXPIRY_IF_EARLIER)
         wrong = "ERR GT and LT options at the same time are not compatible";
     if (wrong)
         reply_error(call->reply, "%s", wrong);
     return !wrong;
 }
 
-/* A key without a deadline counts as one that never ends. */
-static bool conditions_hold(unsigned conditions, int64_t present_ms, int64_t deadline_ms)
+bool call_expiry_holds(unsigned conditions, int64_t present_ms, int64_t deadline_ms)
 {
     bool has_one = present_ms != 0;
-    if (conditions & IF_NONE && has_one)
+    if (conditions & EXPIRY_IF_NONE && has_one)
         return false;
-    if (conditions & IF_SOME && !has_one)
+    if (conditions & EXPIRY_IF_SOME && !has_one)
         return false;
-    if (conditions & IF_LATER && (!has_one || deadline_ms <= present_ms))
+    if (conditions & EXPIRY_IF_LATER && (!has_one || deadline_ms <= present_ms))
         return false;
-    return !(conditions & IF_EARLIER && has_one && deadline_ms >= present_ms);
+    return !(conditions & EXPIRY_IF_EARLIER && has_one && deadline_ms >= present_ms);
 }
 
 /* False: answered. */
@@ -157,7 +154,7 @@ static void expire(struct call *call, enum expiry_form form)
     if (!read_expire(call, form, &conditions, &deadline_ms))
         return;
     bool holds = db_find_kept(call->db, NULL, call->database, call->argv[1], &found, &payload) &&
-                 conditions_hold(conditions, found.deadline_ms, deadline_ms);
+                 call_expiry_holds(conditions, found.deadline_ms, deadline_ms);
     if (holds)
         end_at(call, &found, payload, deadline_ms);
     reply_integer(call->reply, holds);

@@ -16,19 +16,12 @@ static const int64_t deadline_max_ms = ((int64_t)1 << 46) - 1;
 
 enum { NO_SUCH_FIELD = -2, NO_DEADLINE = -1, UNCHANGED = 0, CHANGED = 1, DELETED = 2 };
 
-enum condition {
-    ALWAYS,
-    IF_NONE,      /* NX */
-    IF_SOME,      /* XX */
-    IF_LATER,     /* GT */
-    IF_EARLIER,   /* LT */
-    IF_NO_FIELD,  /* FNX: none of the fields is there */
-    IF_ALL_FIELDS /* FXX */
-};
+/* Beside those of EXPIRE: none of the fields is there, all are. */
+enum { IF_NO_FIELD = EXPIRY_IF_EARLIER << 1, IF_ALL_FIELDS = IF_NO_FIELD << 1 }; /* FNX, FXX */
 
 /* What the words say. */
 struct wish {
-    enum condition condition;
+    unsigned condition;    /* 0: none */
     enum expiry_form form; /* EXPIRY_NONE: no deadline is given */
     int64_t deadline_ms;
     bool persists, keeps; /* PERSIST, KEEPTTL */
@@ -71,21 +64,10 @@ static bool read_fields(struct call *call, uint32_t i, const char *wrong_number,
     return true;
 }
 
-static enum condition condition_of(struct bytes word)
-{
-    if (bytes_is(word, "nx"))
-        return IF_NONE;
-    if (bytes_is(word, "xx"))
-        return IF_SOME;
-    if (bytes_is(word, "gt"))
-        return IF_LATER;
-    return bytes_is(word, "lt") ? IF_EARLIER : ALWAYS;
-}
-
 /* Of HEXPIRE and the like. */
 static bool read_expire(struct call *call, enum expiry_form form, struct wish *wish)
 {
-    *wish = (struct wish){.form = form, .condition = condition_of(call->argv[3])};
+    *wish = (struct wish){.form = form, .condition = call_expiry_condition(call->argv[3])};
     return read_deadline(call, form, 2, &wish->deadline_ms) &&
            read_fields(call, wish->condition ? 4 : 3,
                        "ERR Parameter `numFields` should be greater than 0", wish);
@@ -274,21 +256,6 @@ static void answer_each(struct call *call, const struct wish *wish, work_fn *eac
 
 /* ---- HEXPIRE and the like --------------------------------------------------------------- */
 
-/* A field without a deadline counts as one that never ends. */
-static bool holds(enum condition condition, int64_t present_ms, int64_t deadline_ms)
-{
-    switch (condition) {
-    case IF_NONE: return present_ms == 0;
-    case IF_SOME: return present_ms != 0;
-    case IF_LATER: return present_ms != 0 && deadline_ms > present_ms;
-    case IF_EARLIER: return present_ms == 0 || deadline_ms < present_ms;
-    case ALWAYS:
-    case IF_NO_FIELD:
-    case IF_ALL_FIELDS: break;
-    }
-    return true;
-}
-
 /* A time that has passed deletes the field. */
 static int64_t end_at(struct work *work, struct bytes field)
 {
@@ -308,7 +275,7 @@ static void expire_field(struct work *work, uint32_t i)
     int64_t present_ms;
     if (!fields_find(&work->fields, field, &value, &present_ms))
         answer_number(work, NO_SUCH_FIELD);
-    else if (!holds(work->wish->condition, present_ms, work->wish->deadline_ms))
+    else if (!call_expiry_holds(work->wish->condition, present_ms, work->wish->deadline_ms))
         answer_number(work, UNCHANGED);
     else
         answer_number(work, end_at(work, field));
@@ -455,7 +422,7 @@ static bool fields_allow(struct work *work)
 {
     struct bytes ignored;
     bool wants_all = work->wish->condition == IF_ALL_FIELDS;
-    if (work->wish->condition == ALWAYS)
+    if (work->wish->condition == 0)
         return true;
     for (uint32_t i = work->wish->first; i < work->call->argc; i += step_of(true))
         if (fields_get(&work->fields, work->call->argv[i], &ignored) != wants_all)
