@@ -100,6 +100,9 @@ enum rdb_step {
 bool rdb_pack_open(struct rdb_pack *pack, enum rdb_form form, struct bytes bytes);
 /* END: there are no more, and all of the node was well formed. */
 enum rdb_step rdb_pack_next(struct rdb_pack *pack, struct rdb_item *item);
+/* Behind an entry of a listpack stands its size, for who comes from the end: 7 bits a byte, the
+ * uppermost first, all but the first with the upper bit set.  In so many bytes. */
+unsigned rdb_size_behind(size_t size);
 
 /* ---- reading: rdb_read.c --------------------------------------------------------------- */
 

@@ -247,15 +247,14 @@ static bool listpack_shape(const unsigned char *at, size_t left, struct shape *s
     return true;
 }
 
-/* Behind an entry stands its size, for who comes from the end: 7 bits a byte, the uppermost first,
- * all but the first with the upper bit set. */
+unsigned rdb_size_behind(size_t size)
+{
+    return size <= 127 ? 1 : size < 16383 ? 2 : size < 2097151 ? 3 : size < 268435455 ? 4 : 5;
+}
+
 static bool listpack_size_behind(struct rdb_pack *pack, size_t size)
 {
-    unsigned count = size <= 127        ? 1
-                     : size < 16383     ? 2
-                     : size < 2097151   ? 3
-                     : size < 268435455 ? 4
-                                        : 5;
+    unsigned count = rdb_size_behind(size);
     if (rest(pack) < count)
         return false;
     for (unsigned i = count; i > 0; i--, size >>= 7) {

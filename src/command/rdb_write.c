@@ -88,11 +88,7 @@ void rdb_listpack_begin(struct buffer *pack)
 /* What stands behind an element of so many bytes, see rdb_pack.c; and counts it. */
 static void end_element(struct buffer *pack, size_t size)
 {
-    unsigned count = size <= 127        ? 1
-                     : size < 16383     ? 2
-                     : size < 2097151   ? 3
-                     : size < 268435455 ? 4
-                                        : 5;
+    unsigned count = rdb_size_behind(size);
     for (unsigned i = count; i > 0; i--) {
         unsigned mark = i < count ? 0x80 : 0;
         buffer_append_byte(pack, (char)((size >> (7 * (i - 1)) & 0x7f) | mark));
