@@ -378,6 +378,15 @@ static inline void world_expect_all(struct world *world, const struct typed *row
     }
 }
 
+/* The same, in a world of their own. */
+static inline void world_expect_rows(const struct typed *rows, size_t count)
+{
+    struct world world;
+    world_init(&world);
+    world_expect_all(&world, rows, count);
+    world_deinit(&world);
+}
+
 #define NIL2 "$-1\r\n"
 #define NIL3 "_\r\n"
 #define OK "+OK\r\n"

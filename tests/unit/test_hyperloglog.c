@@ -40,11 +40,8 @@ static const struct typed replies[] = {
 
 static void test_replies(void **state)
 {
-    struct world world;
     (void)state;
-    world_init(&world);
-    world_expect_all(&world, replies, sizeof replies / sizeof replies[0]);
-    world_deinit(&world);
+    world_expect_rows(replies, sizeof replies / sizeof replies[0]);
 }
 
 /* ---- the bytes -------------------------------------------------------------------------- */
