@@ -64,6 +64,18 @@ class Resp:
             return [self.receive() for _ in range(size)]
         raise ValueError(f"not RESP2: {line!r}")
 
+    def ask_all(self, commands, ahead=8):
+        """Sends them one by one, `ahead` under way at a time; an error ends it."""
+        under_way = 0
+        for words in commands:
+            self.send(*words)
+            under_way += 1
+            if under_way == ahead:
+                self.receive()
+                under_way -= 1
+        for _ in range(under_way):
+            self.receive()
+
     def ask(self, *words):
         self.send(*words)
         return self.receive()
