@@ -94,7 +94,7 @@ start_cluster 3 {} {
         start_node 2
         set ::cluster::expected(2) down
         wait_for_condition 200 25 { ![alive 2] } else { fail "it goes on" }
-        assert_match {*entry * needs a version of redis-raft that knows meaning 4; this one knows 1*} \
+        assert_match {*entry * needs a version of redis-raft that knows meaning 5; this one knows 1*} \
             [read_file [node_log 2]]
         assert_equal +OK [in_database 0 5 SET k still]
         file delete [node_log 2]

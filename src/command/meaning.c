@@ -6,6 +6,7 @@
  *     3  hashes, sets, sorted sets, lists, expiry, transactions
  *     4  streams, bitmaps, HyperLogLogs, geo, DUMP, SORT, deadlines of fields, what 8.4 has for
  *        strings
+ *     5  scripts, functions, blocking commands, messages
  *
  * What an entry of a meaning does must never change.  A change that a client could see, or that
  * leaves other data, is of a new meaning: its row in table.c, or the function, tells them apart by
@@ -16,7 +17,7 @@
 #include "command/command.h"
 
 #ifndef MEANING
-#define MEANING 4
+#define MEANING 5
 #endif
 
 const uint8_t command_meaning_newest = MEANING;

@@ -51,6 +51,7 @@
 #define SINCE_2 (2ull << CMD_SINCE_SHIFT) /* meaning.c */
 #define SINCE_3 (3ull << CMD_SINCE_SHIFT)
 #define SINCE_4 (4ull << CMD_SINCE_SHIFT)
+#define SINCE_5 (5ull << CMD_SINCE_SHIFT)
 #define NO_KEYS {0, 0, 0}
 #define ONE_KEY {1, 1, 1}
 #define TWO_KEYS {1, 2, 1}
