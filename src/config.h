@@ -90,8 +90,11 @@ struct config {
     int follower_mode;       /* enum follower_mode (set) */
     int64_t request_timeout; /* ms a request waits for a leader and a majority (set) */
 
-    bool latency_tracking;     /* INFO latencystats (set) */
-    char *latency_percentiles; /* numbers from 0 to 100, blanks between (set) */
+    bool latency_tracking;       /* INFO latencystats (set) */
+    char *latency_percentiles;   /* numbers from 0 to 100, blanks between (set) */
+    int64_t latency_threshold;   /* ms; LATENCY notes what takes so long; 0: nothing (set) */
+    int64_t slowlog_slower_than; /* us; SLOWLOG keeps what takes so long; < 0: nothing (set) */
+    int64_t slowlog_max_len;     /* commands (set) */
 
     /* Peers. */
     struct config_bind_list peer_bind; /* where peers connect; count 0: the host of our own node */

@@ -131,6 +131,15 @@ COMMAND INFO dbsize flushall flushdb ping echo select auth hello reset quit time
 COMMAND INFO config|get config|set config|help client|getname
 COMMAND INFO client|kill client|list client|info client|reply client|no-evict client|help
 COMMAND INFO command|count command|docs command|info command|list command|help
+COMMAND INFO slowlog|get slowlog|len slowlog|reset slowlog|help latency|latest latency|help
+COMMAND INFO latency|doctor latency|graph latency|histogram latency|history latency|reset
+SLOWLOG|SLOWLOG NOSUCH|SLOWLOG HELP|SLOWLOG RESET|SLOWLOG GET x|SLOWLOG GET -2|SLOWLOG GET 1 2|SLOWLOG LEN x
+SLOWLOG GET 0|CONFIG SET slowlog-log-slower-than -1|SLOWLOG RESET|SLOWLOG GET|SLOWLOG LEN|CONFIG SET slowlog-log-slower-than 10000
+CONFIG SET slowlog-max-len -1|CONFIG SET slowlog-max-len 0|CONFIG SET slowlog-log-slower-than 0|SLOWLOG LEN|SLOWLOG GET
+CONFIG SET slowlog-log-slower-than 10000|CONFIG SET slowlog-max-len 128|CONFIG GET slowlog*
+CONFIG SET latency-monitor-threshold x|CONFIG SET latency-monitor-threshold 0|LATENCY|LATENCY NOSUCH|LATENCY HELP
+LATENCY RESET|LATENCY LATEST|LATENCY LATEST x|LATENCY HISTORY|LATENCY HISTORY nosuch|LATENCY GRAPH|LATENCY GRAPH nosuch
+LATENCY RESET a b|LATENCY DOCTOR x|LATENCY HISTOGRAM nosuch nosuch2
 COMMAND DOCS nosuch|COMMAND LIST FILTERBY|COMMAND LIST FILTERBY FOO bar|COMMAND LIST foo
 COMMAND LIST FILTERBY PATTERN getd*|COMMAND LIST FILTERBY MODULE x|COMMAND LIST FILTERBY ACLCAT nosuch
 AUTH x|AUTH a b c|AUTH default x|AUTH nobody x|HELLO 4|HELLO x|HELLO 3 FOO|HELLO 3 AUTH x

@@ -49,7 +49,7 @@ void command_execute(struct call *call, uint64_t *took)
     if (!observer)
         return;
     bool failed = out && out->size > before && out->data[before] == '-';
-    observer->end(observer, call->command, took, finished, failed);
+    observer->end(observer, call, took, finished, failed);
 }
 
 void call_carry(struct call *call, const struct command *command, const struct bytes *argv,

@@ -70,6 +70,7 @@ struct call {
     uint32_t reply_max;            /* of a read: a larger reply may end anywhere; 0: it may not */
     struct connection *connection; /* NULL unless local */
     struct server *server;         /* NULL unless local */
+    uint64_t client;               /* of this node, for who observes; 0: of another, or none */
     int64_t now_ms;                /* the only clock a command may use: Unix time, milliseconds */
     uint64_t seed;                 /* the only randomness a command may use */
     size_t value_max;              /* of a write: the largest string that it may make */

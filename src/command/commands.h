@@ -201,6 +201,9 @@ bool sort_is_read(const struct call *call);
 /* memory_command.c */
 command_fn cmd_memory_usage, cmd_memory_doctor, cmd_memory_malloc_stats, cmd_memory_purge;
 command_fn cmd_memory_stats, cmd_memory_help;
+command_fn cmd_slowlog_get, cmd_slowlog_len, cmd_slowlog_reset, cmd_slowlog_help;
+command_fn cmd_latency_doctor, cmd_latency_graph, cmd_latency_help, cmd_latency_histogram;
+command_fn cmd_latency_history, cmd_latency_latest, cmd_latency_reset;
 /* lolwut.c, wait.c */
 command_fn cmd_lolwut, cmd_wait, cmd_waitaof;
 /* databases.c */

@@ -5,6 +5,7 @@
 #define READS "RO access"
 #define CHANGES "RW access update"
 #define EVERY_NODE "request_policy:all_nodes response_policy:all_succeeded"
+#define OF_EACH_NODE VARYING " request_policy:all_nodes response_policy:special"
 #define EVERY_SHARD "request_policy:all_shards response_policy:all_succeeded"
 #define SUM_OF_SHARDS "request_policy:multi_shard response_policy:agg_sum"
 #define EXPIRE_CONDITION "[condition=(NX|XX|GT|LT)]"
@@ -746,6 +747,29 @@ static const struct command_docs rows[] = {
      "", "", VARYING " request_policy:all_shards response_policy:special"},
     {"memory|usage", "server", "4.0.0", "O(N) with N samples",
      "Returns about how many bytes are stored of a key.", "key [SAMPLES count:integer]", "RO", ""},
+    {"slowlog", "server", "2.2.12", "that of the subcommand", "Shows what took long.", "", "", ""},
+    {"slowlog|get", "server", "2.2.12", "O(N) with N commands", "Returns commands that took long.",
+     "[count:integer]", "", "request_policy:all_nodes " VARYING},
+    {"slowlog|help", "server", "6.2.0", "O(1)", HELP_SUMMARY, "", "", ""},
+    {"slowlog|len", "server", "2.2.12", "O(1)", "Returns how many commands took long.",
+     "", "", "request_policy:all_nodes response_policy:agg_sum " VARYING},
+    {"slowlog|reset", "server", "2.2.12", "O(N) with N commands",
+     "Forgets which commands took long.", "", "", EVERY_NODE},
+    {"latency", "server", "2.8.13", "that of the subcommand", "Shows how long things took.",
+     "", "", ""},
+    {"latency|doctor", "server", "2.8.13", "O(1)", "Says in words what took long.",
+     "", "", OF_EACH_NODE},
+    {"latency|graph", "server", "2.8.13", "O(1)", "Draws the samples of an event.",
+     "event", "", OF_EACH_NODE},
+    {"latency|help", "server", "2.8.13", "O(1)", HELP_SUMMARY, "", "", ""},
+    {"latency|histogram", "server", "7.0.0", "O(N) with N commands",
+     "Returns how many executions of commands took how long.", "[command...]", "", OF_EACH_NODE},
+    {"latency|history", "server", "2.8.13", "O(1)", "Returns the samples of an event.",
+     "event", "", OF_EACH_NODE},
+    {"latency|latest", "server", "2.8.13", "O(1)", "Returns the newest sample of each event.",
+     "", "", OF_EACH_NODE},
+    {"latency|reset", "server", "2.8.13", "O(1)", "Forgets the samples of events.",
+     "[event...]", "", EVERY_NODE},
     {"wait", "generic", "3.0.0", "O(1)", "Returns how many others have what was acknowledged.",
      "numreplicas:integer timeout:integer", "", "request_policy:all_shards response_policy:agg_min"},
     {"waitaof", "generic", "7.2.0", "O(1)",

@@ -101,6 +101,7 @@ static struct call call_in(const struct apply_context *context, struct reply *re
                          .now_ms = context->now_ms,
                          .seed = context->seed,
                          .meaning = context->meaning,
+                         .client = context->client,
                          .database = context->database};
 }
 

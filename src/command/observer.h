@@ -9,9 +9,9 @@ struct command_observer {
     /* Around each execution, or each slice of one; on a node that applies or reads, and for local
      * commands where the client is.  A command that carries another ends, unfinished, before that
      * one begins.  *took: of all its slices so far, what it carried included, in the observer's
-     * unit; the caller keeps it, 0 before the first. */
+     * unit; the caller keeps it, 0 before the first.  `call`: as it was executed. */
     void (*begin)(struct command_observer *observer);
-    void (*end)(struct command_observer *observer, const struct command *command, uint64_t *took,
+    void (*end)(struct command_observer *observer, const struct call *call, uint64_t *took,
                 bool finished, bool failed);
     /* The command was refused before it was executed: arity, password. */
     void (*rejected)(struct command_observer *observer, const struct command *command);

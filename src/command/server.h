@@ -67,7 +67,7 @@ struct server_raft {
     uint64_t elections, requests_waiting, requests_forwarded;
 };
 
-enum { SERVER_PERCENTILES_MAX = 16 };
+enum { SERVER_PERCENTILES_MAX = 16, SERVER_BUCKETS_MAX = 32 };
 
 /* Of one command: what was executed here, and how long the fastest so many percent took. */
 struct server_command_stats {
@@ -77,6 +77,11 @@ struct server_command_stats {
     struct {
         double percent, us;
     } percentiles[SERVER_PERCENTILES_MAX];
+    /* How many executions took at most so long; rising, without those that add none. */
+    uint32_t buckets_count;
+    struct {
+        uint64_t us, calls;
+    } buckets[SERVER_BUCKETS_MAX];
 };
 
 typedef void server_command_fn(void *context, const struct server_command_stats *command);
@@ -119,6 +124,8 @@ struct server_ops {
 struct server {
     const struct server_ops *ops;
     struct command_observer *observer; /* NULL: nobody counts */
+    struct slowlog *slowlog;           /* slowlog.h */
+    struct latency *latency;           /* latency.h */
     int port;
     const char *config_file; /* "" if none */
     const char *executable;

@@ -345,13 +345,26 @@ const struct command command_rows[] = {
     {"memory|purge",       2, L | CMD_PURE,                      NO_KEYS,  cmd_memory_purge},
     {"memory|stats",       2, L | CMD_PURE,                      NO_KEYS,  cmd_memory_stats},
     {"memory|usage",      -3, R | SINCE_4,                       SUB_KEY,  cmd_memory_usage},
+    {"slowlog",           -2, L | BOX,                           NO_KEYS,  NULL},
+    {"slowlog|get",       -2, L | ANY | ADMIN | CMD_PURE,        NO_KEYS,  cmd_slowlog_get},
+    {"slowlog|help",       2, L | ANY | CMD_PURE,                NO_KEYS,  cmd_slowlog_help},
+    {"slowlog|len",        2, L | ANY | ADMIN | CMD_PURE,        NO_KEYS,  cmd_slowlog_len},
+    {"slowlog|reset",      2, L | ANY | ADMIN,                   NO_KEYS,  cmd_slowlog_reset},
+    {"latency",           -2, L | BOX,                           NO_KEYS,  NULL},
+    {"latency|doctor",     2, L | META | ADMIN | CMD_PURE,       NO_KEYS,  cmd_latency_doctor},
+    {"latency|graph",      3, L | META | ADMIN | CMD_PURE,       NO_KEYS,  cmd_latency_graph},
+    {"latency|help",       2, L | ANY | CMD_PURE,                NO_KEYS,  cmd_latency_help},
+    {"latency|histogram", -2, L | META | ADMIN | CMD_PURE,       NO_KEYS,  cmd_latency_histogram},
+    {"latency|history",    3, L | META | ADMIN | CMD_PURE,       NO_KEYS,  cmd_latency_history},
+    {"latency|latest",     2, L | META | ADMIN | CMD_PURE,       NO_KEYS,  cmd_latency_latest},
+    {"latency|reset",     -2, L | META | ADMIN,                  NO_KEYS,  cmd_latency_reset},
     {"wait",               3, L | CONN | CMD_NOSCRIPT | CMD_PURE, NO_KEYS,  cmd_wait},
     {"waitaof",            4, L | CONN | CMD_NOSCRIPT | CMD_PURE, NO_KEYS,  cmd_waitaof},
     {"raft.status",        1, L | META | CMD_PURE,                          NO_KEYS,  cmd_raft_status},
     {"cluster",           -2, L | ANY | CMD_PURE,                           NO_KEYS,  cmd_cluster},
 
     /* Made by members: the last rows. */
-    {EXEC_NAME,           -2, R | W | CMD_INTERNAL | SINCE_3,    NO_KEYS,  cmd_exec, words_exec},
+    {EXEC_NAME,           -2, R | W | CMD_INTERNAL | CMD_SKIP_SLOWLOG | SINCE_3, NO_KEYS,  cmd_exec, words_exec},
 };
 /* clang-format on */
 

@@ -69,12 +69,19 @@ enum slice {
     SLICE_NOT_NOW /* nothing was done */
 };
 
+/* Of this node; 0: of another. */
+static uint64_t own_client(const struct request *request)
+{
+    return request && request->origin == RAFT_NOBODY ? request->client : 0;
+}
+
 static enum slice serve_one(struct replica *replica, struct request *request, int64_t now_ms)
 {
     struct state_machine *machine = replica->options.machine;
     struct apply_context context = {.meaning = replica_meaning(replica),
                                     .database = request->database,
                                     .now_ms = now_ms,
+                                    .client = own_client(request),
                                     .reply_max = request->reply_max};
     buffer_clear(&replica->reply);
     if (machine->ops->read(machine, &request->reading, &context, blob_bytes(request->command),
@@ -140,6 +147,7 @@ static bool apply_command(struct replica *replica, const struct raft_entry *entr
     replica_meaning_met(replica, entry->pos.index, context.meaning);
     context.now_ms = never_earlier(machine, context.now_ms);
     struct request *request = request_at(replica, entry->pos);
+    context.client = own_client(request);
     buffer_clear(&replica->reply);
     if (!machine->ops->apply(machine, &context, command, request ? request->protocol : 2,
                              request ? &replica->reply : NULL))

@@ -109,6 +109,8 @@ struct apply_context {
     uint64_t seed;
     uint32_t value_max; /* the largest string that the command may make; 0: not limited by it */
     uint32_t reply_max; /* of a read: a reply that is found to be larger may end anywhere; 0: not */
+    /* For who observes, not stamped: of this node; 0: of another one, or nobody. */
+    uint64_t client;
 };
 
 struct state_machine_ops {

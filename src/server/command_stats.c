@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/memory.h"
 #include "server/histogram.h"
@@ -22,6 +23,15 @@ struct error {
     uint64_t count;
 };
 
+/* What took long is told apart by ticks; how many they are is found out now and then. */
+enum { THRESHOLDS_FRESH = 4096 };
+
+struct thresholds {
+    uint64_t slow, spike;             /* ticks; UINT64_MAX: never */
+    int64_t slower_than_us, spike_ms; /* of the configuration, as they were then */
+    uint32_t left;                    /* executions until they are found out anew */
+};
+
 struct command_stats {
     struct command_observer observer; /* first */
     const struct config *config;
@@ -32,6 +42,11 @@ struct command_stats {
     uint32_t errors_count;
     struct ticks ticks;
     uint64_t began, total; /* ticks */
+    struct thresholds thresholds;
+    struct slowlog slowlog;
+    struct latency latency;
+    server_client_names_fn *names; /* NULL: clients have none */
+    void *names_context;
 };
 
 static struct command_stats *stats_of(struct command_observer *observer)
@@ -44,6 +59,47 @@ static void begin(struct command_observer *observer)
     struct command_stats *stats = stats_of(observer);
     stats->began = server_ticks_now(&stats->ticks);
 }
+
+/* ---- what took long -------------------------------------------------------------- */
+
+static uint64_t ticks_of(const struct command_stats *stats, int64_t us)
+{
+    double ticks = (double)us * 1000 / server_ticks_ns(&stats->ticks);
+    return ticks < 9e18 ? (uint64_t)ticks : UINT64_MAX;
+}
+
+static void find_thresholds(struct command_stats *stats)
+{
+    const struct config *config = stats->config;
+    struct thresholds *thresholds = &stats->thresholds;
+    thresholds->left = THRESHOLDS_FRESH;
+    thresholds->slower_than_us = config->slowlog_slower_than;
+    thresholds->spike_ms = config->latency_threshold;
+    thresholds->slow =
+        config->slowlog_slower_than < 0 ? UINT64_MAX : ticks_of(stats, config->slowlog_slower_than);
+    bool has_spikes = config->latency_threshold > 0 && config->latency_threshold < INT64_MAX / 1000;
+    thresholds->spike = has_spikes ? ticks_of(stats, config->latency_threshold * 1000) : UINT64_MAX;
+}
+
+static void note_long(struct command_stats *stats, const struct call *call, uint64_t took)
+{
+    int64_t took_us = (int64_t)((double)took * server_ticks_ns(&stats->ticks) / 1000);
+    int64_t now_s = (int64_t)time(NULL);
+    if (took >= stats->thresholds.spike) {
+        bool is_fast = call->command->flags & CMD_FAST;
+        command_latency_add(&stats->latency, is_fast ? LATENCY_FAST_COMMAND : LATENCY_COMMAND,
+                            now_s, took_us / 1000);
+    }
+    if (took < stats->thresholds.slow || call->command->flags & CMD_SKIP_SLOWLOG)
+        return;
+    struct slowlog_client client = {.address = "?:0"};
+    if (stats->names && call->client)
+        stats->names(stats->names_context, call->client, &client);
+    command_slowlog_add(&stats->slowlog, call, &client, took_us, now_s,
+                        (uint64_t)stats->config->slowlog_max_len);
+}
+
+/* ---- what is counted -------------------------------------------------------------- */
 
 static void finish(struct command_stats *stats, struct row *row, uint64_t took, bool failed)
 {
@@ -67,16 +123,24 @@ static struct row *row_of(struct command_stats *stats, const struct command *com
     return command ? &stats->rows[command - stats->table] : NULL;
 }
 
-static void end(struct command_observer *observer, const struct command *command, uint64_t *took,
+static void end(struct command_observer *observer, const struct call *call, uint64_t *took,
                 bool finished, bool failed)
 {
     struct command_stats *stats = stats_of(observer);
     uint64_t slice = server_ticks_since(&stats->ticks, stats->began);
     *took += slice;
     stats->total += slice;
-    struct row *row = finished ? row_of(stats, command) : NULL;
-    if (row)
-        finish(stats, row, *took, failed);
+    struct row *row = finished ? row_of(stats, call->command) : NULL;
+    if (!row)
+        return;
+    finish(stats, row, *took, failed);
+    struct thresholds *thresholds = &stats->thresholds;
+    if (--thresholds->left == 0 ||
+        thresholds->slower_than_us != stats->config->slowlog_slower_than ||
+        thresholds->spike_ms != stats->config->latency_threshold)
+        find_thresholds(stats);
+    if (*took >= thresholds->slow || *took >= thresholds->spike)
+        note_long(stats, call, *took);
 }
 
 static void rejected(struct command_observer *observer, const struct command *command)
@@ -117,6 +181,8 @@ struct command_stats *server_command_stats_new(const struct config *config)
     server_ticks_start(&stats->ticks);
     stats->table = command_table(&stats->rows_count, NULL);
     stats->rows = memory_new(stats->rows_count * sizeof *stats->rows);
+    command_latency_init(&stats->latency);
+    stats->thresholds.left = 1; /* at the first: so early nobody knows what a tick is */
     return stats;
 }
 
@@ -124,6 +190,7 @@ void server_command_stats_free(struct command_stats *stats)
 {
     for (uint32_t i = 0; i < stats->rows_count; i++)
         memory_free(stats->rows[i].latency);
+    command_slowlog_clear(&stats->slowlog);
     memory_free(stats->rows);
     memory_free(stats);
 }
@@ -131,6 +198,23 @@ void server_command_stats_free(struct command_stats *stats)
 struct command_observer *server_command_stats_observer(struct command_stats *stats)
 {
     return &stats->observer;
+}
+
+void server_command_stats_names(struct command_stats *stats, server_client_names_fn *names,
+                                void *context)
+{
+    stats->names = names;
+    stats->names_context = context;
+}
+
+struct slowlog *server_command_stats_slowlog(struct command_stats *stats)
+{
+    return &stats->slowlog;
+}
+
+struct latency *server_command_stats_latency(struct command_stats *stats)
+{
+    return &stats->latency;
 }
 
 void server_command_stats_reset(struct command_stats *stats)
@@ -166,6 +250,27 @@ static void fill_percentiles(const struct command_stats *stats, const struct row
     }
 }
 
+/* Redis's buckets: powers of two from 1.024 us on, shown as its histograms round them. */
+static void fill_buckets(const struct row *row, double tick_us,
+                         struct server_command_stats *command)
+{
+    uint64_t before = 0;
+    if (!row->latency)
+        return;
+    for (uint32_t i = 0; i < SERVER_BUCKETS_MAX && before < row->latency->total; i++) {
+        uint64_t ns = (uint64_t)1024 << i;
+        bool is_last = i + 1 == SERVER_BUCKETS_MAX;
+        uint64_t calls =
+            is_last ? row->latency->total
+                    : server_histogram_upto(row->latency, (uint64_t)((double)ns / 1000 / tick_us));
+        if (calls == before)
+            continue;
+        command->buckets[command->buckets_count].us = (ns + (ns >> 7) - 1) / 1000;
+        command->buckets[command->buckets_count++].calls = calls;
+        before = calls;
+    }
+}
+
 void server_command_stats_each(const struct command_stats *stats, server_command_fn *each,
                                void *context)
 {
@@ -180,6 +285,7 @@ void server_command_stats_each(const struct command_stats *stats, server_command
                                                .rejected = row->rejected,
                                                .failed = row->failed};
         fill_percentiles(stats, row, tick_us, &command);
+        fill_buckets(row, tick_us, &command);
         each(context, &command);
     }
 }

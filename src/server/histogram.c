@@ -39,3 +39,11 @@ uint64_t server_histogram_percentile(const struct histogram *histogram, double p
     }
     return 0;
 }
+
+uint64_t server_histogram_upto(const struct histogram *histogram, uint64_t value)
+{
+    uint64_t count = 0;
+    for (uint32_t i = 0; i <= bucket_of(value); i++)
+        count += histogram->counts[i];
+    return count;
+}

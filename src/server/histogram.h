@@ -16,5 +16,7 @@ struct histogram {
 void server_histogram_add(struct histogram *histogram, uint64_t value);
 /* The upper end of the bucket below which `percent` of the values are; 0 if there are none. */
 uint64_t server_histogram_percentile(const struct histogram *histogram, double percent);
+/* How many values are in buckets up to that of `value`, it included. */
+uint64_t server_histogram_upto(const struct histogram *histogram, uint64_t value);
 
 #endif

@@ -194,6 +194,28 @@ static void each_error(struct server *server, server_error_fn *each, void *conte
     server_command_stats_errors(port_of(server)->commands, each, context);
 }
 
+struct naming {
+    uint64_t id;
+    struct slowlog_client *client;
+};
+
+static bool name_client(void *context, struct connection *connection)
+{
+    struct naming *naming = context;
+    if (connection->id != naming->id)
+        return true;
+    *naming->client = (struct slowlog_client){connection->address, connection->name};
+    return false;
+}
+
+/* Every client is looked at: only what was slow asks. */
+static void client_names(void *context, uint64_t id, struct slowlog_client *client)
+{
+    struct server_port *port = context;
+    struct naming naming = {id, client};
+    clients_each(port->clients, name_client, &naming);
+}
+
 static void reset_stats(struct server *server)
 {
     clients_reset_stats(port_of(server)->clients);
@@ -368,6 +390,8 @@ struct server_port *server_port_new(const struct server_port_options *options)
     port->server = (struct server){
         .ops = &server_port_ops,
         .observer = server_command_stats_observer(port->commands),
+        .slowlog = server_command_stats_slowlog(port->commands),
+        .latency = server_command_stats_latency(port->commands),
         .port = (int)options->config->port,
         .config_file = options->config->file,
         .executable = options->executable,
@@ -395,6 +419,7 @@ void server_port_connect(struct server_port *port, struct replica *replica)
     port->clients = net_clients(port->options.net);
     port->peers = net_peers(port->options.net);
     port->replica = replica;
+    server_command_stats_names(port->commands, client_names, port);
     look_at_heap(port);
     port->memory_startup = port->memory_peak = port->heap.uordblks + port->heap.hblkhd;
     replica_set_value_max(replica, (uint32_t)port->options.config->proto_max_bulk_len);

@@ -15,7 +15,9 @@
 #include "base/prng.h"
 #include "command/command.h"
 #include "command/connection.h"
+#include "command/latency.h"
 #include "command/server.h"
+#include "command/slowlog.h"
 #include "data/db.h"
 #include "kv_memory.h"
 #include "replica/replica.h"
@@ -52,6 +54,8 @@ struct world {
         bool fixed;
     } directives[WORLD_DIRECTIVES];
     bool disk_is_full; /* for CONFIG REWRITE */
+    struct slowlog slowlog;
+    struct latency latency;
 };
 
 /* ---- the fake server --------------------------------------------------------------- */
@@ -88,6 +92,8 @@ static inline void world_each_command(struct server *server, server_command_fn *
                                            .us = 10,
                                            .rejected = 1,
                                            .failed = 2,
+                                           .buckets_count = 2,
+                                           .buckets = {{1, 3}, {4, 4}},
                                            .percentiles_count = 2,
                                            .percentiles = {{50, 1.5}, {99.9, 7}}};
     (void)server;
@@ -210,7 +216,10 @@ static inline void world_init(struct world *world)
                                               .command_max = 1 << 30,
                                               .allow_inline = true};
     memset(world, 0, sizeof(*world));
+    command_latency_init(&world->latency);
     world->server = (struct server){.ops = &world_ops,
+                                    .slowlog = &world->slowlog,
+                                    .latency = &world->latency,
                                     .port = 7001,
                                     .config_file = "",
                                     .executable = "redis-raft",
@@ -249,6 +258,7 @@ static inline void world_init(struct world *world)
 
 static inline void world_deinit(struct world *world)
 {
+    command_slowlog_clear(&world->slowlog);
     connection_deinit(&world->connection);
     resp_parser_free(world->parser);
     command_machine_free(world->machine);

@@ -78,7 +78,7 @@ static void begin(struct command_observer *observer)
 }
 
 /* Each slice takes 1. */
-static void end(struct command_observer *observer, const struct command *command, uint64_t *took,
+static void end(struct command_observer *observer, const struct call *call, uint64_t *took,
                 bool finished, bool failed)
 {
     struct counts *counts = (struct counts *)observer;
@@ -86,7 +86,7 @@ static void end(struct command_observer *observer, const struct command *command
     ++*took;
     counts->finished += finished;
     counts->failed += failed;
-    counts->incrs += finished && command == row;
+    counts->incrs += finished && call->command == row;
     if (finished)
         counts->took = *took;
 }

@@ -86,10 +86,11 @@ static void see_error(void *context, const char *name, uint64_t count)
 static void run(struct command_observer *observer, const struct command *command, bool failed)
 {
     uint64_t took = 0;
+    struct call call = {.command = command};
     observer->begin(observer);
-    observer->end(observer, command, &took, false, false);
+    observer->end(observer, &call, &took, false, false);
     observer->begin(observer);
-    observer->end(observer, command, &took, true, failed);
+    observer->end(observer, &call, &took, true, failed);
 }
 
 static void test_command_stats(void **state)
@@ -124,6 +125,72 @@ static void test_command_stats(void **state)
     server_command_stats_free(stats);
 }
 
+static void name_client(void *context, uint64_t id, struct slowlog_client *client)
+{
+    assert_int_equal(id, 7);
+    client->address = context;
+}
+
+/* Takes so many microseconds, in two slices; returns how many it took. */
+static int64_t run_long(struct command_observer *observer, const char *line, uint64_t client,
+                        int us)
+{
+    struct bytes argv[2] = {bytes_from_string(line), bytes_from_string("k")};
+    struct call call = {
+        .command = command_lookup(argv[0]), .argv = argv, .argc = 2, .client = client};
+    uint64_t took = 0;
+    int64_t all_ns = server_ticks_clock_ns();
+    for (int slice = 0; slice < 2; slice++) {
+        int64_t begun_ns = server_ticks_clock_ns();
+        observer->begin(observer);
+        while (server_ticks_clock_ns() - begun_ns < us * 500)
+            ;
+        observer->end(observer, &call, &took, slice == 1, false);
+    }
+    return (server_ticks_clock_ns() - all_ns) / 1000;
+}
+
+static void test_what_took_long(void **state)
+{
+    (void)state;
+    struct config config = {.latency_tracking = true,
+                            .latency_percentiles = (char[]){""},
+                            .slowlog_slower_than = 15000,
+                            .slowlog_max_len = 8,
+                            .latency_threshold = 20};
+    struct command_stats *stats = server_command_stats_new(&config);
+    struct command_observer *observer = server_command_stats_observer(stats);
+    struct slowlog *slowlog = server_command_stats_slowlog(stats);
+    struct latency *latency = server_command_stats_latency(stats);
+    server_command_stats_names(stats, name_client, (char[]){"1.2.3.4:5"});
+    run_long(observer, "get", 7, 10);
+    assert_int_equal(slowlog->count, 0);
+    run_long(observer, "get", 7, 16000);  /* both slices together */
+    run_long(observer, "exec", 7, 16000); /* CMD_SKIP_SLOWLOG */
+    assert_int_equal(slowlog->count, 1);
+    assert_in_range(slowlog->newest->took_us, 15900, 1000000);
+    assert_string_equal(slowlog->newest->address, "1.2.3.4:5");
+    int64_t took_us = run_long(observer, "keys", 0, 21000); /* of another node's client */
+    assert_int_equal(slowlog->count, 2);
+    assert_string_equal(slowlog->newest->address, "?:0");
+    assert_in_range(slowlog->newest->took_us, 20900, took_us + took_us / 50 + 100);
+    assert_in_range(latency->events[LATENCY_COMMAND].max_ms, 20, 1000);
+    config.slowlog_slower_than = 0; /* at once */
+    run_long(observer, "get", 7, 0);
+    assert_int_equal(slowlog->count, 3);
+    config.slowlog_slower_than = -1;
+    config.latency_threshold = 0;
+    run_long(observer, "set", 7, 22000);
+    assert_int_equal(slowlog->count, 3);
+
+    struct seen seen = {0};
+    server_command_stats_each(stats, see_command, &seen); /* the last: keys, or exec */
+    assert_int_equal(seen.last.buckets_count, 1);
+    assert_int_equal(seen.last.buckets[0].calls, 1);
+    assert_in_range(seen.last.buckets[0].us, 16511, 2000000);
+    server_command_stats_free(stats);
+}
+
 static void test_error_stats(void **state)
 {
     (void)state;
@@ -152,9 +219,11 @@ static void test_error_stats(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_histogram_is_close), cmocka_unit_test(test_histogram_percentiles),
-        cmocka_unit_test(test_ticks), cmocka_unit_test(test_command_stats),
-        cmocka_unit_test(test_error_stats)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_histogram_is_close),
+                                       cmocka_unit_test(test_histogram_percentiles),
+                                       cmocka_unit_test(test_ticks),
+                                       cmocka_unit_test(test_command_stats),
+                                       cmocka_unit_test(test_what_took_long),
+                                       cmocka_unit_test(test_error_stats)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
