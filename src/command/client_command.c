@@ -108,24 +108,39 @@ static int64_t seconds_since(int64_t then_ms, int64_t now_ms)
     return now_ms > then_ms ? (now_ms - then_ms) / 1000 : 0;
 }
 
-/* Redis's flags that can be true here: e no-evict, T no-touch, N none of all. */
-static const char *flags_of(const struct connection *connection)
+enum { FLAGS_SIZE = 17 };
+
+/* Redis's flags that can be true here, in Redis's order; N: none. */
+static void print_flags(const struct connection *connection, char flags[FLAGS_SIZE])
 {
-    if (connection->no_evict)
-        return connection->no_touch ? "eT" : "e";
-    return connection->no_touch ? "T" : "N";
+    const struct transaction *transaction = &connection->transaction;
+    const struct {
+        char letter;
+        bool is_set;
+    } all[] = {{'x', transaction->is_open},
+               {'c', connection->close_after_reply},
+               {'e', connection->no_evict},
+               {'T', connection->no_touch}};
+    size_t count = 0;
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+        if (all[i].is_set)
+            flags[count++] = all[i].letter;
+    if (count == 0)
+        flags[count++] = 'N';
+    flags[count] = '\0';
 }
 
 static void describe(const struct connection *connection, int64_t now_ms, struct buffer *out)
 {
+    char flags[FLAGS_SIZE];
+    print_flags(connection, flags);
     buffer_printf(out, "id=%" PRIu64 " addr=%s laddr=%s fd=%d name=%s", connection->id,
                   connection->address, connection->local_address, connection->fd,
                   or_empty(connection->name));
     buffer_printf(out,
                   " age=%" PRId64 " idle=%" PRId64 " flags=%s db=%u sub=0 psub=0 ssub=0 multi=%d",
                   seconds_since(connection->created_ms, now_ms),
-                  seconds_since(connection->last_active_ms, now_ms), flags_of(connection),
-                  connection->database,
+                  seconds_since(connection->last_active_ms, now_ms), flags, connection->database,
                   connection->transaction.is_open ? (int)connection->transaction.count : -1);
     buffer_printf(out, " qbuf=%zu qbuf-free=%zu argv-mem=%zu multi-mem=%zu",
                   connection->query_bytes, connection->query_free_bytes, connection->argv_bytes,
@@ -227,6 +242,7 @@ void cmd_client_list(struct call *call)
 struct kill {
     struct call *call;
     uint64_t id;                         /* 0: any */
+    int64_t age_s;                       /* at least; 0: any */
     struct bytes address, local_address; /* data NULL: any */
     bool normal;                         /* false: of a type that no client here has */
     bool skip_me;
@@ -246,6 +262,8 @@ static bool find_client(void *context, struct connection *connection)
         return true;
     if (is_other_text(kill->address, connection->address) ||
         is_other_text(kill->local_address, connection->local_address))
+        return true;
+    if (kill->age_s && seconds_since(connection->created_ms, kill->call->now_ms) < kill->age_s)
         return true;
     if (kill->skip_me && connection == kill->call->connection)
         return true;
@@ -268,6 +286,16 @@ static void kill_clients(struct kill *kill)
     memory_free(kill->found);
 }
 
+/* Newer: of Redis 7.4.  False: answered with the error. */
+static bool kill_age(struct call *call, struct kill *kill, struct bytes value)
+{
+    if (!number_parse_i64(value, &kill->age_s))
+        return call_refuse(call, "ERR maxage is not an integer or out of range");
+    if (kill->age_s <= 0)
+        return call_refuse(call, "ERR maxage should be greater than 0");
+    return true;
+}
+
 /* Takes one option of the new form.  False: answered with the error. */
 static bool kill_option(struct call *call, struct kill *kill, struct bytes name, struct bytes value)
 {
@@ -280,6 +308,8 @@ static bool kill_option(struct call *call, struct kill *kill, struct bytes name,
             kill->id = (uint64_t)id;
         return valid;
     }
+    if (bytes_is(name, "maxage"))
+        return kill_age(call, kill, value);
     if (bytes_is(name, "type")) {
         bool normal;
         bool valid = parse_client_type(call, value, &normal);
@@ -340,7 +370,7 @@ void cmd_client_help(struct call *call)
         "INFO",
         "    The line that LIST prints for this connection.",
         "KILL (<ip:port> | <option> <value> [<option> <value> [...]])",
-        "    Close connections. Options: ID, ADDR, LADDR, TYPE, USER, SKIPME (YES|NO).",
+        "    Close connections. Options: ID, ADDR, LADDR, TYPE, USER, SKIPME (YES|NO), MAXAGE.",
         "LIST [TYPE (NORMAL|MASTER|REPLICA|PUBSUB) | ID <id> [<id> [...]]]",
         "    One line for each connection.",
         "NO-EVICT (ON|OFF)",

@@ -686,7 +686,7 @@ static const struct command_docs rows[] = {
     {"client|info", "connection", "6.2.0", "O(1)", "Describes the connection.", "", "", VARYING},
     {"client|kill", "connection", "2.4.0", "O(N) with N connections", "Closes connections.",
      "filter=(ip:port|new-format=([ID client-id:integer]|[TYPE client-type=(NORMAL|MASTER|SLAVE|"
-     "REPLICA|PUBSUB)]|[USER username]|[ADDR addr]|[LADDR laddr]|[SKIPME skipme=(YES|NO)])...)",
+     "REPLICA|PUBSUB)]|[USER username]|[ADDR addr]|[LADDR laddr]|[SKIPME skipme=(YES|NO)]|[MAXAGE maxage:integer])...)",
      "", ""},
     {"client|list", "connection", "2.4.0", "O(N) with N connections", "Describes all connections.",
      "[TYPE client-type=(NORMAL|MASTER|REPLICA|PUBSUB)] [ID client-id:integer...]", "", VARYING},

@@ -232,6 +232,8 @@ static void test_client_kill(void **state)
     EXPECT(world, "CLIENT KILL USER nobody", "-ERR No such user 'nobody'\r\n");
     EXPECT(world, "CLIENT KILL TYPE x", "-ERR Unknown client type 'x'\r\n");
     EXPECT(world, "CLIENT KILL TYPE replica", ":0\r\n");
+    EXPECT(world, "CLIENT KILL MAXAGE x", "-ERR maxage is not an integer or out of range\r\n");
+    EXPECT(world, "CLIENT KILL MAXAGE 0", "-ERR maxage should be greater than 0\r\n");
     EXPECT(world, "CLIENT KILL ID 10 ADDR 10.0.0.1:99", ":0\r\n");
     assert_int_equal(world->killed, 0);
     EXPECT(world, "CLIENT KILL 10.0.0.0:99", OK);
@@ -243,8 +245,46 @@ static void test_client_kill(void **state)
     assert_int_equal(world->killed, 4);
     EXPECT(world, "CLIENT KILL USER default TYPE normal", ":2\r\n");
     assert_false(world->connection.close_after_reply);
+    EXPECT(world, "CLIENT KILL MAXAGE 4 SKIPME no", ":2\r\n"); /* this one came 3.5 s ago */
+    assert_false(world->connection.close_after_reply);
+    EXPECT(world, "CLIENT KILL MAXAGE 3 SKIPME no", ":3\r\n");
+    assert_true(world->connection.close_after_reply);
+    world->connection.close_after_reply = false;
     EXPECT(world, "CLIENT KILL ID 5 SKIPME no", ":1\r\n");
     assert_true(world->connection.close_after_reply);
+}
+
+static void expect_flags(struct world *world, const char *flags)
+{
+    char wanted[32];
+    struct bytes line = world_type(world, "CLIENT LIST");
+    int size = snprintf(wanted, sizeof wanted, " flags=%s db=", flags);
+    if (!memmem(line.data, line.size, wanted, (size_t)size))
+        fail_msg("no%s in %.*s", wanted, (int)line.size, (const char *)line.data);
+}
+
+static void test_client_flags(void **state)
+{
+    struct world *world = *state;
+    expect_flags(world, "N");
+    EXPECT(world, "CLIENT NO-EVICT on", OK);
+    expect_flags(world, "e");
+    EXPECT(world, "CLIENT NO-TOUCH on", OK);
+    expect_flags(world, "eT");
+    EXPECT(world, "CLIENT NO-EVICT off", OK);
+    EXPECT(world, "MULTI", OK);
+    EXPECT(world, "CLIENT LIST", "+QUEUED\r\n");
+    world->connection.close_after_reply = true;
+    struct connection other = {.protocol = 2};
+    struct connection own = world->connection;
+    connection_init(&other);
+    world->connection = other; /* somebody else looks */
+    world->connection.authenticated = true;
+    world->clients[0] = &own;
+    expect_flags(world, "xcT");
+    connection_deinit(&world->connection);
+    world->connection = own;
+    world->clients[0] = &world->connection;
 }
 
 /* ---- CONFIG ---------------------------------------------------------------------------- */
@@ -706,9 +746,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_connection),     TEST(test_hello),         TEST(test_auth),
         TEST(test_unknown_is_cut), TEST(test_reply_modes),   TEST(test_client_words),
-        TEST(test_client_list),    TEST(test_client_kill),   TEST(test_config),
-        TEST(test_command),        TEST(test_docs_syntax),   TEST(test_table),
-        TEST(test_whole_replies),  TEST(test_local_garbage), TEST(test_info),
-        TEST(test_info_sections),  TEST(test_role),          TEST(test_raft_status)};
+        TEST(test_client_list),    TEST(test_client_kill),   TEST(test_client_flags),
+        TEST(test_config),         TEST(test_command),       TEST(test_docs_syntax),
+        TEST(test_table),          TEST(test_whole_replies), TEST(test_local_garbage),
+        TEST(test_info),           TEST(test_info_sections), TEST(test_role),
+        TEST(test_raft_status)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
