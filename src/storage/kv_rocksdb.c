@@ -622,25 +622,40 @@ static struct rocksdb_kv *options_new(const char *directory, const struct kv_opt
     return kv;
 }
 
-/* False, with a message, unless the directory is there and may be written.  A new one is made
- * durable in its parent. */
+/* errno says what is wrong. */
+static bool sync_directory(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    bool synced = fsync(fd) == 0;
+    int reason = errno;
+    close(fd);
+    errno = reason;
+    return synced;
+}
+
+/* At every start: whoever made the directory may have died before it was durable in its parent, and
+ * a power cut would take all of it away.  Where we may neither look nor write, it was not us. */
+static bool sync_parent(const char *directory, char *error, size_t size)
+{
+    char parent[PATH_SIZE];
+    snprintf(parent, sizeof parent, "%s/..", directory);
+    if (sync_directory(parent))
+        return true;
+    int reason = errno;
+    if (reason == EACCES && access(parent, W_OK) != 0)
+        return true;
+    snprintf(error, size, "cannot sync the directory above %s: %s", directory, strerror(reason));
+    return false;
+}
+
+/* False, with a message, unless the directory is there, durably, and may be written. */
 static bool directory_ready(const char *directory, char *error, size_t size)
 {
     struct stat status;
-    if (mkdir(directory, 0750) == 0) {
-        char parent[PATH_SIZE];
-        snprintf(parent, sizeof parent, "%s/..", directory);
-        int fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        bool synced = fd >= 0 && fsync(fd) == 0;
-        int reason = errno;
-        if (fd >= 0)
-            close(fd);
-        if (synced)
-            return true;
-        snprintf(error, size, "cannot sync the directory above %s: %s", directory,
-                 strerror(reason));
-        return false;
-    }
+    if (mkdir(directory, 0750) == 0)
+        return sync_parent(directory, error, size);
     if (errno != EEXIST)
         snprintf(error, size, "cannot create the data directory %s: %s", directory,
                  strerror(errno));
@@ -652,7 +667,7 @@ static bool directory_ready(const char *directory, char *error, size_t size)
         snprintf(error, size, "cannot write in the data directory %s: %s", directory,
                  strerror(errno));
     else
-        return true;
+        return sync_parent(directory, error, size);
     return false;
 }
 
@@ -676,7 +691,7 @@ static bool map_synced(struct rocksdb_kv *kv, char *error, size_t size)
         goto failed;
     if (status.st_size != sizeof zero) {
         if (pwrite(fd, &zero, sizeof zero, 0) != sizeof zero || ftruncate(fd, sizeof zero) != 0 ||
-            fsync(fd) != 0)
+            fsync(fd) != 0 || !sync_directory(kv->directory))
             goto failed;
     }
     void *map = mmap(NULL, sizeof zero, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
