@@ -48,8 +48,5 @@ void raft_check_disk(struct raft *raft)
 {
     if (!raft_disk_hangs(raft) || !others_are_a_majority(raft))
         return;
-    raft_node_id to = raft->members.list[raft_transfer_best(raft)].id;
-    struct raft_message message = raft_message_to(raft, to, RAFT_TIMEOUT_NOW);
-    raft_send_now(raft, &message);
-    raft_become_follower(raft, RAFT_NOBODY);
+    raft_hand_over(raft, raft_transfer_best(raft));
 }

@@ -127,6 +127,19 @@ void raft_tick_follower(struct raft *raft)
         campaign_pre(raft);
 }
 
+/* Whose pre-vote was refused because its term is lower asks again at once in the one that it
+ * learns: else it would sit out its timer, and another election timeout would pass without a
+ * leader.  It may do so as often as it learns of a higher term. */
+void raft_adopt_term(struct raft *raft, const struct raft_message *message)
+{
+    bool asked = raft->state.role == RAFT_PRE_CANDIDATE && message->type == RAFT_VOTE_RESPONSE &&
+                 message->vote_response.pre_vote;
+    raft_set_term(raft, message->term, RAFT_NOBODY);
+    raft_become_follower(raft, RAFT_NOBODY);
+    if (asked && may_campaign(raft))
+        campaign_pre(raft);
+}
+
 /* The vote goes to nobody whose log is older than ours: the later last term wins, at equal terms
  * the longer log.  A committed entry is on a majority, so whoever wins has it (3.6.1, 3.6.3). */
 static bool up_to_date(const struct raft *raft, struct raft_pos last)
@@ -159,9 +172,8 @@ void raft_on_vote_request(struct raft *raft, const struct raft_message *message)
     check(message->term == state->term);
     bool free = state->voted_for == RAFT_NOBODY || state->voted_for == message->from;
     bool grant = free && up_to_date(raft, message->vote_request.last);
-    if (grant) {
-        if (state->voted_for == RAFT_NOBODY)
-            raft_set_term(raft, state->term, message->from);
+    if (grant && state->voted_for == RAFT_NOBODY) {
+        raft_set_term(raft, state->term, message->from);
         if (state->role == RAFT_PRE_CANDIDATE)
             raft_become_follower(raft, RAFT_NOBODY);
         restart_timer(raft);
@@ -180,6 +192,10 @@ void raft_on_vote_response(struct raft *raft, const struct raft_message *message
     if (state->role != (pre_vote ? RAFT_PRE_CANDIDATE : RAFT_CANDIDATE) || message->term != asked)
         return;
     enum vote_state *vote = &state->votes[raft_member_place(raft, message->from)];
+    /* Nor can a refused pre-vote be told from the answer to an older question: its term is all that
+     * it says. */
+    if (pre_vote && !granted)
+        return;
     /* A vote that was given is given; a refusal may be the answer to an older question. */
     if (granted || *vote == VOTE_NONE)
         *vote = granted ? VOTE_GRANTED : VOTE_REFUSED;

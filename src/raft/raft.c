@@ -161,13 +161,21 @@ static void on_message(struct raft *raft, const struct raft_message *message)
         if (message->type == RAFT_VOTE_REQUEST && !message->vote_request.transfer &&
             raft_holds_to_leader(raft))
             return;
-        raft_set_term(raft, message->term, RAFT_NOBODY);
-        raft_become_follower(raft, RAFT_NOBODY);
+        raft_adopt_term(raft, message);
     }
     if (message->term < raft->state.term)
         on_stale_message(raft, message);
     else
         on_current_message(raft, message);
+}
+
+/* A promise of an earlier term is of no use any more.  A granted pre-vote speaks of a term that
+ * nobody was in yet. */
+static bool still_counts(const struct raft *raft, const struct raft_message *message)
+{
+    bool pre_vote_granted = message->type == RAFT_VOTE_RESPONSE &&
+                            message->vote_response.pre_vote && message->vote_response.granted;
+    return pre_vote_granted ? message->term > raft->state.term : message->term == raft->state.term;
 }
 
 static void release_withheld(struct raft *raft)
@@ -178,8 +186,8 @@ static void release_withheld(struct raft *raft)
     for (uint32_t i = 0; i < state->withheld_count; i++) {
         const struct withheld *held = &state->withheld[i];
         const struct raft_message *message = &held->message;
-        if (message->term != state->term)
-            continue; /* what we promised in an earlier term is of no use any more */
+        if (!still_counts(raft, message))
+            continue;
         if (held->after_seq > state->durable_seq) {
             state->withheld[kept++] = *held;
             continue;
@@ -426,16 +434,6 @@ raft_term raft_term_at(const struct raft *raft, raft_index index)
 uint32_t raft_size_at(const struct raft *raft, raft_index index)
 {
     return raft_trail_size_at(&raft->trail, index);
-}
-
-raft_index raft_slowest_match(const struct raft *raft)
-{
-    raft_index slowest = raft->trail.last;
-    for (uint32_t place = 0; place < raft->members.count; place++)
-        if (place != raft->self && raft_is_voter(raft, place) &&
-            raft->state.progress[place].match < slowest)
-            slowest = raft->state.progress[place].match;
-    return slowest;
 }
 
 const char *raft_role_name(enum raft_role role)

@@ -258,8 +258,6 @@ const struct raft_members *raft_members(const struct raft *raft);
 raft_term raft_term_at(const struct raft *raft, raft_index index);
 /* Payload size of an entry we hold. */
 uint32_t raft_size_at(const struct raft *raft, raft_index index);
-/* The lowest match index of the other voters, for log retention; own last index when alone. */
-raft_index raft_slowest_match(const struct raft *raft);
 
 const char *raft_role_name(enum raft_role role);
 

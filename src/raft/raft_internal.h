@@ -156,7 +156,6 @@ struct raft_state {
     uint32_t reads_start, reads_count;
     raft_node_id transfer_to;
     uint32_t transfer_elapsed;
-    bool transfer_sent;
 };
 
 struct raft {
@@ -201,6 +200,7 @@ void raft_become_follower(struct raft *raft, raft_node_id leader);
 void raft_tick_follower(struct raft *raft);
 bool raft_holds_to_leader(const struct raft *raft); /* 4.2.3 */
 void raft_campaign(struct raft *raft, bool transfer);
+void raft_adopt_term(struct raft *raft, const struct raft_message *message);
 void raft_on_vote_request(struct raft *raft, const struct raft_message *message);
 void raft_on_vote_response(struct raft *raft, const struct raft_message *message);
 void raft_on_timeout_now(struct raft *raft, const struct raft_message *message);
@@ -226,8 +226,8 @@ void raft_fail_reads(struct raft *raft);
 enum raft_result raft_on_transfer(struct raft *raft, raft_node_id to);
 void raft_tick_transfer(struct raft *raft);
 void raft_continue_transfer(struct raft *raft); /* once all is applied here and matched there */
-
-uint32_t raft_transfer_best(const struct raft *raft); /* place; members.count: nobody is active */
+void raft_hand_over(struct raft *raft, uint32_t place); /* tells it to campaign, and steps down */
+uint32_t raft_transfer_best(const struct raft *raft);   /* place; members.count: nobody is active */
 
 /* disk.c */
 void raft_tick_disk(struct raft *raft);

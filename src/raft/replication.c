@@ -243,7 +243,6 @@ static void on_matched(struct raft *raft, uint32_t place, struct raft_pos hint)
     if (rose)
         raft_advance_commit(raft);
     raft_send_entries(raft, place);
-    raft_continue_transfer(raft);
 }
 
 static void on_rejected(struct raft *raft, uint32_t place, struct raft_pos hint)
@@ -282,6 +281,7 @@ void raft_on_append_response(struct raft *raft, const struct raft_message *messa
         progress->round_acked = round;
         raft_confirm_reads(raft);
     }
+    raft_continue_transfer(raft);
 }
 
 /* ---- following --------------------------------------------------------------------------- */

@@ -154,7 +154,7 @@ struct node {
     uint8_t hard_state_seq, campaign_seq; /* of the writes under way, from 1; 0: done */
     uint8_t withheld_count, withheld_seq[WITHHELD_MAX];
     uint8_t votes[NODES];
-    uint8_t term_start, round, round_confirmed, transfer_to, transfer_sent;
+    uint8_t term_start, round, round_confirmed, transfer_to;
     struct packed_progress progress[NODES];
     uint8_t reads_count, reads_id[READS_MAX], reads_index[READS_MAX], reads_round[READS_MAX];
     uint16_t withheld[WITHHELD_MAX]; /* packets */

@@ -94,7 +94,6 @@ static void unpack_leader(struct raft_state *state, const struct node *node)
         state->reads[i] =
             (struct pending_read){node->reads_id[i], node->reads_index[i], node->reads_round[i]};
     state->transfer_to = id_of(node->transfer_to);
-    state->transfer_sent = node->transfer_sent;
     state->transfer_elapsed = 0;
 }
 
@@ -116,7 +115,6 @@ static void fill_dead_fields(struct raft_state *state, const struct node *node)
                                                    .inflight_count = (uint32_t)garbage(3),
                                                    .idle_ticks = (uint32_t)garbage(9)};
         state->transfer_elapsed = (uint32_t)garbage(ELECTION_TICKS);
-        state->transfer_sent = garbage(2);
     } else {
         for (uint32_t i = 0; i < NODES; i++)
             state->progress[i].inflight_start = (uint32_t)garbage(RAFT_INFLIGHT_MAX);
@@ -244,8 +242,6 @@ static void pack_leader(struct node *node, const struct raft_state *state)
         node->reads_round[i] = (uint8_t)read->round;
     }
     node->transfer_to = name_of(state->transfer_to);
-    if (state->transfer_to != RAFT_NOBODY)
-        node->transfer_sent = state->transfer_sent;
 }
 
 bool within_bounds(const struct raft *raft)

@@ -6,10 +6,12 @@
  *
  *   cluster nodes=3 [election=10] [heartbeat=2] [inflight=8] [batch=100] [bytes=100000]
  *           [uncommitted=100000] [window=100000] [size=10]   (size: of each entry)
+ *           [learners=0]   (so many of the nodes, the last ones, have no vote)
  *   tick N [TIMES]        time passes for node N
  *   campaign N            time passes for N until it asks for votes
  *   propose N [COUNT]     read N ID       transfer N [TO]     unreachable N PEER    compact N INDEX
- *   deliver A->B [COUNT]  the oldest messages from A to B arrive (default: all there are now)
+ *   deliver A->B [COUNT]  the oldest messages from A to B arrive (default, and at most: all there
+ *                         are now)
  *   drop A->B [COUNT]     duplicate A->B   the oldest is put in line twice
  *   delay A->B            the oldest goes to the end of the line
  *   persist N [COUNT]     N's oldest disk writes are done, one after the other (default: all)
@@ -75,8 +77,8 @@ struct node {
 };
 
 static struct {
-    uint32_t count;
-    struct node nodes[NODES_MAX]; /* 1 .. count */
+    uint32_t count, voters;
+    struct node nodes[NODES_MAX]; /* 1 .. count; the first are the voters */
     struct queued queues[NODES_MAX][NODES_MAX][QUEUE_MAX];
     uint32_t queued[NODES_MAX][NODES_MAX];
     struct raft_config config;
@@ -207,7 +209,7 @@ static void start_node(uint32_t id)
     saved.entries_count = node->durable_last;
     saved.members.count = world.count;
     for (uint32_t i = 0; i < world.count; i++)
-        saved.members.list[i] = (struct raft_member){.id = i + 1, .voter = true};
+        saved.members.list[i] = (struct raft_member){.id = i + 1, .voter = i < world.voters};
     struct raft_config config = world.config;
     config.id = id;
     config.seed = id;
@@ -273,6 +275,7 @@ static void do_cluster(char **words, uint32_t count)
 {
     end_world();
     world.count = option(words, count, "nodes", 3);
+    world.voters = world.count - option(words, count, "learners", 0);
     world.config = (struct raft_config){
         .election_ticks = option(words, count, "election", 10),
         .heartbeat_ticks = option(words, count, "heartbeat", 2),
@@ -460,6 +463,8 @@ static void do_link(char **words, uint32_t count)
     }
     uint32_t there = world.queued[from][to];
     uint32_t times = count > 2 ? (uint32_t)atoi(words[2]) : there;
+    if (times > there)
+        times = there;
     if (there == 0) {
         buffer_printf(world.out, "nothing there\n");
         return;
