@@ -497,8 +497,8 @@ static void assert_refused(const char *directory, const char *why)
         fail_msg("expected \"%s\", got: %s", why, error);
 }
 
-/* A power cut takes away a directory whose entry in its parent was never synced: whoever made it may
- * have died before, so every start does it. */
+/* A power cut takes away a directory whose entry in its parent was never synced: whoever made it
+ * may have died before, so every start does it. */
 static void test_directory_is_durable_in_its_parent(void **state)
 {
     char *parent = temporary_new(), *directory = NULL;
