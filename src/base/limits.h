@@ -87,12 +87,17 @@ _Static_assert((int)SERVE_BYTES_MAX <= (int)OWED_BYTES_MAX,
 /* ---- the keyspace (data/) ------------------------------------------------------------ */
 
 enum {
-    LAYERS_MAX = 8,               /* in memory, behind the one that is written */
-    LAYERS_FETCH_WORK = 4096,     /* a look into the kv costs as much as copying so many bytes */
-    LAYERS_HEAD_MAX = 4096,       /* read of a record whose payload is not asked for */
-    LAYERS_SCRATCH_MAX = 1 << 20, /* a larger buffer is given back at the next use */
-    CONVERT_BYTES_MAX = 64 << 20  /* of keys in an earlier format, sorted at once in memory */
+    LAYERS_MAX = 8,                  /* in memory, behind the one that is written */
+    LAYERS_FETCH_WORK = 4096,        /* a look into the kv costs as much as copying so many bytes */
+    LAYERS_HEAD_MAX = 4096,          /* read of a record whose payload is not asked for */
+    LAYERS_SCRATCH_MAX = 1 << 20,    /* a larger buffer is given back at the next use */
+    CONVERT_BYTES_MAX = 64 << 20,    /* of keys in an earlier format, sorted at once in memory */
+    SAVEPOINT_BYTES_MAX = 256 << 20, /* of changes that can be undone, in one entry */
+    SAVEPOINT_NAME_COST = 128,       /* of a name that is changed, beside its bytes */
+    SAVEPOINT_STEPS = 4096           /* undone, or made lasting, at a time */
 };
+_Static_assert((int)SAVEPOINT_BYTES_MAX < (int)COMMAND_ENCODED_MAX,
+               "their effects are no more than an entry may have (data/effects.c)");
 _Static_assert(LAYERS_MAX >= 4, "one is stored, one goes to the checkpoint, views hold others");
 _Static_assert(LAYERS_MAX + 2 <= 32, "with active and the kv they are bits of a merge's set");
 _Static_assert(LAYERS_FETCH_WORK * 1024 <= TURN_WORK_MAX, "a turn has at least so many looks");

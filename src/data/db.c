@@ -29,10 +29,9 @@ static uint64_t hash_name(struct bytes name, uint64_t seed)
 /* Keys of a space that were counted as new and were not. */
 static void take_off(struct db *db, uint64_t space, const struct slots *surplus)
 {
-    for (unsigned i = 0; i < DB_DATABASES; i++)
-        for (unsigned slot = 0; layers_space(db, i) == space && slot < SLOTS; slot++)
-            if (surplus->slots[slot] > 0)
-                layers_count(db, i, slot, -(int64_t)surplus->slots[slot]);
+    for (unsigned slot = 0; slot < SLOTS; slot++)
+        if (surplus->slots[slot] > 0)
+            layers_count_in(db, space, slot, -(int64_t)surplus->slots[slot]);
 }
 
 static void finish(struct db *db)
@@ -145,6 +144,7 @@ struct db *db_open(struct kv *kv, const struct db_options *options)
     db->hash = hash_name;
     db->word = record_key_word;
     db->active = layer_new();
+    db->changes_max = SAVEPOINT_BYTES_MAX;
     db->freed_due_bytes = options->checkpoint_bytes;
     load_state(db);
     layers_deadlines_load(db);
@@ -157,6 +157,7 @@ void db_close(struct db *db)
     if (db->checkpoint)
         finish(db);
     check(db->views == 0);
+    layers_keep_free(db);
     layer_free(db->active);
     for (unsigned i = 0; i < db->count; i++)
         layer_free(db->layers[i]);
@@ -388,17 +389,6 @@ uint64_t db_slot_size(const struct db *db, unsigned database, unsigned slot)
     return db->slots[database] ? db->slots[database]->slots[slot] : 0;
 }
 
-static void flush_deadlines(struct db *db, unsigned database)
-{
-    uint64_t space = layers_space(db, database);
-    db->deadline_from_ms[database] = INT64_MAX;
-    if (overlay_entries(&db->active->tables[TABLE_DEADLINES], space) == 0)
-        return;
-    struct layer *flushed = layer_new();
-    flushed->tables[TABLE_DEADLINES] = overlay_cut(&db->active->tables[TABLE_DEADLINES], space);
-    layers_discard(db, flushed);
-}
-
 /* What the kv holds of a database's space: its share by its keys. */
 static uint64_t stored_share(const struct db *db, uint64_t space)
 {
@@ -419,16 +409,16 @@ void db_flush(struct db *db, unsigned database)
     uint64_t space = layers_space(db, database);
     db->dead_bytes += stored_share(db, space);
     layers_spaces_cut(db, space);
-    if (overlay_entries(&db->active->tables[TABLE_KEYS], space) > 0) {
-        struct layer *flushed = layer_new();
-        flushed->tables[TABLE_KEYS] = overlay_cut(&db->active->tables[TABLE_KEYS], space);
-        layers_discard(db, flushed);
-        db->active->resolved_space = db->active->resolved_word = 0;
-    }
-    flush_deadlines(db, database);
+    layers_cut(db, TABLE_KEYS, space);
+    layers_cut(db, TABLE_DEADLINES, space);
+    db->active->resolved_space = db->active->resolved_word = 0;
+    db->deadline_from_ms[database] = INT64_MAX;
+    if (db->savepoint)
+        layers_keep_flush(db, database);
+    else
+        memory_free(db->slots[database]);
     db->state.databases[database].space = db->state.space_next++;
     db->state.databases[database].keys = 0;
-    memory_free(db->slots[database]);
     db->slots[database] = NULL;
     db->has_dead = true;
     db->is_dead_stored |= layers_kv_counts(&db->persisted, TABLE_KEYS, space) ||
@@ -447,6 +437,8 @@ void db_swap(struct db *db, unsigned one, unsigned other)
 {
     check(one < DB_DATABASES);
     check(other < DB_DATABASES);
+    if (db->savepoint)
+        layers_keep_swap(db, one, other);
     struct state before = db->state;
     db->state.databases[one] = before.databases[other];
     db->state.databases[other] = before.databases[one];
@@ -572,6 +564,8 @@ void db_applied(struct db *db, uint64_t index, uint64_t term, int64_t now_ms)
     check(index > db->state.index);
     check(term >= db->state.term);
     check(db->effects.noted.size == 0); /* drained */
+    check(!db->savepoint);
+    db->changes = db->effects.counted = 0;
     db->state.index = index;
     db->state.term = term;
     if (now_ms > db->state.time_ms)

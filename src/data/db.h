@@ -194,6 +194,20 @@ void db_effects_also(struct db *db, unsigned database, struct bytes key, const c
 typedef void db_effect_fn(void *context, const struct db_effect *effect);
 void db_effects_drain(struct db *db, db_effect_fn *each, void *context);
 
+/* ---- savepoints -------------------------------------------------------------- */
+
+/* For an execution that is all or nothing, a script's: everything that it changes after
+ * db_savepoint(), effects included, is undone by db_rollback() as if it had never been, or stays
+ * for good by db_release().  One of the two ends it, within the same entry; there is one at a
+ * time. These two do some of it at a time: false: call again, in this slice or a later one, before
+ * anything else is done with the db but db_poll(). */
+void db_savepoint(struct db *db);
+bool db_rollback(struct db *db);
+bool db_release(struct db *db);
+/* The changes of this entry that savepoints kept (those undone do not count) have reached their
+ * bound: what goes on changing is to be undone, else memory has no bound.  Equal on all nodes. */
+bool db_savepoint_is_full(const struct db *db);
+
 /* ---- collections ----------------------------------------------------------- */
 
 /* A small collection is one payload, as its type has it.  The elements of a large one are rows of a

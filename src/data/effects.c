@@ -46,7 +46,9 @@ void effects_append(struct effects *effects, const struct db_effect *effect)
                         .type = (uint8_t)effect->type,
                         .database = effect->database,
                         .other = effect->other};
-    if (is_latest(effects, &note, effect->key))
+    if (effects->is_counted) /* what it repeats too: not every node knows that */
+        effects->counted += sizeof note + effect->key.size;
+    if (!effects->is_wanted || is_latest(effects, &note, effect->key))
         return;
     effects->latest = effects->noted.size + 1;
     buffer_append(&effects->noted, &note, sizeof note);

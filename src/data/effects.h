@@ -11,6 +11,8 @@
 
 struct effects {
     bool is_wanted;
+    bool is_counted;     /* a savepoint is set: */
+    uint64_t counted;    /* bytes that would be noted, wanted or not */
     const char *event;   /* of the changes that follow; static; NULL: not named yet */
     struct buffer noted; /* of this entry, one behind the other: struct note, key */
     size_t latest;       /* 1 more than where the command's last stands there; 0: it has none yet */
@@ -22,7 +24,8 @@ void effects_append(struct effects *effects, const struct db_effect *effect);
 static inline void effects_note(struct effects *effects, enum db_effect_type type,
                                 unsigned database, unsigned other, struct bytes key)
 {
-    if (!effects->is_wanted || effects->event == db_effect_untold)
+    bool is_noting = effects->is_wanted | effects->is_counted;
+    if (!is_noting || effects->event == db_effect_untold)
         return;
     struct db_effect effect = {.type = type,
                                .database = (uint8_t)database,

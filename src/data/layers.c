@@ -47,6 +47,19 @@ void layers_discard(struct db *db, struct layer *layer)
     db->discarded_bytes += sizeof *layer + layer_bytes(layer);
 }
 
+void layers_cut(struct db *db, enum table table, uint64_t space)
+{
+    struct overlay *overlay = &db->active->tables[table];
+    if (overlay_entries(overlay, space) == 0)
+        return;
+    struct layer *cut = layer_new();
+    cut->tables[table] = overlay_cut(overlay, space);
+    if (db->savepoint)
+        layers_keep_cut(db, table, space, cut);
+    else
+        layers_discard(db, cut);
+}
+
 void layers_release(struct db *db, struct layer *layer)
 {
     check(layer->references > 0);
@@ -232,9 +245,12 @@ bool layers_put_key(struct db *db, const struct place *place, struct bytes heade
     *before = (struct header){.type = 0};
     if (was_there)
         *before = head_of(place, entry_record(spot.entry));
+    if (db->savepoint)
+        layers_keep(db, place, &spot, header.size + payload.size, header.size + payload.size);
     /* First the put, then the look below: that may overwrite the scratch buffer, and with it a
      * payload that came from there. */
     struct entry *entry = overlay_put(active, &spot, place->name, header, payload, BELOW_UNKNOWN);
+    entry->is_kept = db->savepoint != NULL;
     note_change(db, place->name.size + entry->record_size);
     if (!is_known) {
         struct bytes record;
@@ -270,7 +286,10 @@ bool layers_put_blindly(struct db *db, const struct place *place, struct bytes h
         before = space_in(place, entry_record(spot.entry));
     else if (below == BELOW_YES)
         before = space_in(place, buffer_bytes(&db->value));
+    if (db->savepoint)
+        layers_keep(db, place, &spot, header.size + payload.size, header.size + payload.size);
     struct entry *entry = overlay_put(overlay, &spot, place->name, header, payload, below);
+    entry->is_kept = db->savepoint != NULL;
     note_change(db, place->name.size + entry->record_size);
     leave_space(db, place, before, space_in(place, entry_record(entry)));
     if (is_known)
@@ -288,10 +307,21 @@ static struct entry *take_up(struct db *db, const struct place *place, struct by
     struct overlay_spot spot = overlay_locate(active, place->space, place->word, place->name);
     bool is_growing = spot.entry && size > record.size;
     size_t capacity = is_growing ? size + size / ROOM_FRACTION : size;
+    capacity = capacity < UINT32_MAX ? capacity : size;
     check(!spot.entry || !spot.entry->is_tombstone);
+    if (db->savepoint)
+        layers_keep(db, place, &spot, size, capacity);
     note_change(db, record.size);
-    return overlay_put_roomy(active, &spot, place->name, bytes_of(NULL, 0), record,
-                             capacity < UINT32_MAX ? capacity : size, BELOW_YES); /* L3 */
+    struct entry *entry = overlay_put_roomy(active, &spot, place->name, bytes_of(NULL, 0), record,
+                                            capacity, BELOW_YES); /* L3 */
+    entry->is_kept = db->savepoint != NULL;
+    return entry;
+}
+
+/* Can the entry of active be written into as it is? */
+static bool has_room(const struct db *db, const struct entry *entry, size_t size)
+{
+    return entry && entry->record_capacity >= size && !(db->savepoint && !entry->is_kept);
 }
 
 void layers_splice(struct db *db, const struct place *place, struct bytes header, size_t offset,
@@ -304,7 +334,9 @@ void layers_splice(struct db *db, const struct place *place, struct bytes header
     size_t end = header.size + offset + part.size;
     size_t size = end > record.size ? end : record.size;
     struct entry *entry = find_in(db->active, place);
-    if (!entry || entry->record_capacity < size)
+    if (has_room(db, entry, size))
+        db->changes += size - record.size; /* counts with a savepoint */
+    else
         entry = take_up(db, place, record, size);
     overlay_splice(entry, 0, header);
     note_change(db, overlay_splice(entry, header.size + offset, part));
@@ -331,12 +363,15 @@ static bool bury(struct db *db, const struct place *place, struct header *before
     *before = head_of(place, entry ? entry_record(entry) : record);
     note_change(db, place->name.size);
     note_freed(db, entry, record);
-    if (entry && entry->below == BELOW_NO) {
+    if (entry && entry->below == BELOW_NO && !db->savepoint) {
         overlay_remove(active, place->space, place->word, place->name);
         return true;
     }
     struct overlay_spot spot = overlay_locate(active, place->space, place->word, place->name);
-    overlay_bury(active, &spot, place->name, BELOW_YES); /* L3 */
+    if (db->savepoint)
+        layers_keep(db, place, &spot, 0, 0);
+    entry = overlay_bury(active, &spot, place->name, BELOW_YES); /* L3 */
+    entry->is_kept = db->savepoint != NULL;
     return true;
 }
 
@@ -364,6 +399,10 @@ void layers_say(struct db *db, const struct place *place)
 {
     struct overlay *active = &db->active->tables[place->table];
     struct bytes nothing = {0};
+    if (db->savepoint) {
+        db->changes += SAVEPOINT_NAME_COST + place->name.size;
+        layers_keep_mark(db, place);
+    }
     struct overlay_spot spot = overlay_locate(active, place->space, place->word, place->name);
     overlay_put(active, &spot, place->name, nothing, nothing, BELOW_YES);
     note_change(db, place->name.size);
@@ -372,6 +411,8 @@ void layers_say(struct db *db, const struct place *place)
 void layers_unsay(struct db *db, const struct place *place)
 {
     struct overlay *active = &db->active->tables[place->table];
+    if (db->savepoint)
+        layers_keep_mark(db, place);
     struct overlay_spot spot = overlay_locate(active, place->space, place->word, place->name);
     overlay_bury(active, &spot, place->name, BELOW_YES);
     note_change(db, place->name.size);
@@ -403,11 +444,24 @@ uint64_t layers_unresolved(const struct db *db)
     return names;
 }
 
-static void uncount(struct db *db, uint64_t space, uint64_t word)
+void layers_count_in(struct db *db, uint64_t space, unsigned slot, int64_t keys)
 {
     for (unsigned i = 0; i < DB_DATABASES; i++)
-        if (layers_space(db, i) == space)
-            layers_count(db, i, record_word_slot(word), -1);
+        if (layers_space(db, i) == space) {
+            layers_count(db, i, slot, keys);
+            return;
+        }
+    if (db->savepoint)
+        layers_keep_count(db, space, slot, keys);
+}
+
+/* What was in the space of a collection is dead, and was before any savepoint, unless that has what
+ * to say of the key. */
+static void drop_found(struct db *db, uint64_t owner, uint64_t space, const struct entry *entry)
+{
+    if (db->savepoint && !entry->is_kept)
+        layers_keep_dead(db, owner, space);
+    layers_space_drop(db, owner, space);
 }
 
 /* Resolves what is left of a space in a layer, below which is layers[below].  True: all of it. */
@@ -425,9 +479,9 @@ static bool resolve_space(struct db *db, struct layer *layer, unsigned below, ui
         bool is_below = get_below(db, below, &place, LAYERS_HEAD_MAX, &record);
         overlay_resolve(overlay, space, iter.entry, is_below ? BELOW_YES : BELOW_NO);
         if (is_below)
-            uncount(db, space, iter.word); /* L6 */
+            layers_count_in(db, space, record_word_slot(iter.word), -1); /* L6 */
         if (is_below && record_space(record))
-            layers_space_drop(db, space, record_space(record));
+            drop_found(db, space, record_space(record), iter.entry);
         --*rows;
     }
     layer->resolved_word = iter.word;

@@ -110,6 +110,11 @@ struct db {
     bool is_collection_read; /* false: these two say nothing */
 
     struct buffer collected; /* lent: a part of a string in pages (strings.c) */
+
+    struct savepoint *savepoint; /* set; NULL: none is */
+    struct savepoint *spare;     /* the same, kept for the next time; owned */
+    uint64_t changes;            /* of the entry, as savepoints count them: see savepoint.c */
+    uint64_t changes_max;        /* tests make it smaller */
 };
 
 struct layer *layer_new(void);
@@ -121,6 +126,8 @@ void layers_freeze(struct db *db);
 /* Gives one reference back; the last leaves the layer to be freed by the next checkpoint. */
 void layers_release(struct db *db, struct layer *layer);
 void layers_discard(struct db *db, struct layer *layer);
+/* Takes a space out of a table of active, O(1). */
+void layers_cut(struct db *db, enum table table, uint64_t space);
 
 /* The database's space now. */
 static inline uint64_t layers_space(const struct db *db, unsigned database)
@@ -175,6 +182,24 @@ void layers_spaces_cut(struct db *db, uint64_t owner);
 /* Says in `layer` that the space is nobody's. */
 void layers_space_bury(struct layer *layer, uint64_t owner, uint64_t space);
 
+/* savepoint.c.  With a savepoint set: before what is said in a spot of active changes, to a record
+ * of `size` bytes (0: or none), for which an entry has to have `capacity`.  Who puts an entry marks
+ * it as kept. */
+void layers_keep(struct db *db, const struct place *place, struct overlay_spot *spot, size_t size,
+                 size_t capacity);
+/* The same of a place whose record is nothing. */
+void layers_keep_mark(struct db *db, const struct place *place);
+/* A space was taken out of active: owns `cut` from now on. */
+void layers_keep_cut(struct db *db, enum table table, uint64_t space, struct layer *cut);
+/* Before the database gets another space: owns its slots from now on. */
+void layers_keep_flush(struct db *db, unsigned database);
+void layers_keep_swap(struct db *db, unsigned one, unsigned other);
+/* db_resolve() found the space to be dead, whatever the savepoint is for. */
+void layers_keep_dead(struct db *db, uint64_t owner, uint64_t space);
+/* Counts keys of a space that was flushed since. */
+void layers_keep_count(struct db *db, uint64_t space, unsigned slot, int64_t keys);
+void layers_keep_free(struct db *db); /* for db_close() */
+
 /* view.c.  As layers_get, in a view; a key's record, and any row. */
 struct db_view;
 bool layers_view_get(struct db_view *view, unsigned database, struct bytes key,
@@ -204,6 +229,8 @@ static inline bool layers_is_over(const struct db *db, int64_t deadline_ms)
 
 /* Counts keys of a database in and out. */
 void layers_count(struct db *db, unsigned database, unsigned slot, int64_t keys);
+/* The same of the database that has the space; of no database: nothing is counted. */
+void layers_count_in(struct db *db, uint64_t space, unsigned slot, int64_t keys);
 /* Resolves up to *rows names of what the loop may; true: none is left there. */
 bool layers_resolve(struct db *db, uint64_t *rows);
 uint64_t layers_unresolved(const struct db *db); /* in all layers */

@@ -192,6 +192,29 @@ struct overlay overlay_cut(struct overlay *overlay, uint64_t space)
     return cut;
 }
 
+static void map_free(struct overlay_map *map);
+
+void overlay_paste(struct overlay *overlay, struct overlay *cut, uint64_t space)
+{
+    struct overlay_map *map = map_find(cut, space), *there = map_find(overlay, space);
+    check(map);
+    check(!there || there->entries == 0);
+    PPvoid_t slot = JudyLIns(&overlay->maps, space, PJE0);
+    if (slot == PPJERR)
+        fatal("out of memory");
+    if (there) {
+        overlay->bytes -= there->bytes;
+        map_free(there);
+    }
+    *slot = map;
+    overlay->hot = NULL;
+    overlay->entries += map->entries;
+    overlay->unresolved += map->unresolved;
+    overlay->bytes += map->bytes;
+    JudyLFreeArray(&cut->maps, PJE0);
+    *cut = (struct overlay){0};
+}
+
 /* ---- entries --------------------------------------------------------------------- */
 
 struct entry *overlay_find(const struct overlay *overlay, uint64_t space, uint64_t word,
@@ -248,6 +271,40 @@ struct overlay_spot overlay_locate(struct overlay *overlay, uint64_t space, uint
     if (list_find(list, length, name, &spot.place))
         spot.entry = list[spot.place];
     return spot;
+}
+
+/* In place of the one in the spot, which the caller has from now on. */
+static void exchange(struct overlay *overlay, struct overlay_spot *spot, struct entry *entry)
+{
+    uint32_t length;
+    struct entry **list = slot_list(spot->slot, &length);
+    check(list[spot->place] == spot->entry);
+    count(overlay, spot->map, entry, 1);
+    count(overlay, spot->map, spot->entry, -1);
+    list[spot->place] = spot->entry = entry;
+}
+
+struct entry *overlay_take(struct overlay *overlay, struct overlay_spot *spot, size_t capacity)
+{
+    struct entry *old = spot->entry;
+    struct entry *entry = entry_new(entry_name(old), capacity);
+    entry->below = old->below;
+    entry->is_tombstone = old->is_tombstone;
+    exchange(overlay, spot, entry);
+    return old;
+}
+
+void overlay_restore(struct overlay *overlay, uint64_t space, uint64_t word, struct entry *entry)
+{
+    struct overlay_spot spot = overlay_locate(overlay, space, word, entry_name(entry));
+    struct entry *there = spot.entry;
+    if (there) {
+        exchange(overlay, &spot, entry);
+        memory_free(there);
+        return;
+    }
+    count(overlay, spot.map, entry, 1);
+    slot_insert(spot.slot, spot.place, entry);
 }
 
 static struct entry *place_entry(struct overlay *overlay, const struct overlay_spot *spot,

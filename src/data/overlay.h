@@ -23,6 +23,7 @@ struct entry {
     uint32_t name_size;
     bool is_tombstone;
     uint8_t below;        /* enum overlay_below */
+    bool is_kept;         /* changed since the savepoint, which has what it was; layers_keep() */
     unsigned char data[]; /* name, record */
 };
 
@@ -71,6 +72,13 @@ void overlay_resolve(struct overlay *overlay, uint64_t space, struct entry *entr
 void overlay_remove(struct overlay *overlay, uint64_t space, uint64_t word, struct bytes name);
 /* Takes a whole space out, O(1): what it returns holds that alone, or nothing. */
 struct overlay overlay_cut(struct overlay *overlay, uint64_t space);
+/* And puts it back, where nothing has come in its place. */
+void overlay_paste(struct overlay *overlay, struct overlay *cut, uint64_t space);
+/* Gives the entry of the spot to the caller, and leaves another there, without a record, but with
+ * room for one of `capacity` bytes. */
+struct entry *overlay_take(struct overlay *overlay, struct overlay_spot *spot, size_t capacity);
+/* And takes it back, whatever is there now. */
+void overlay_restore(struct overlay *overlay, uint64_t space, uint64_t word, struct entry *entry);
 uint64_t overlay_entries(const struct overlay *overlay, uint64_t space);
 void overlay_deinit(struct overlay *overlay);
 /* The first space >= *space that has entries; false: there is none. */

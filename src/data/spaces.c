@@ -27,28 +27,27 @@ static void unsay(struct layer *layer, uint64_t owner, uint64_t space)
     overlay_bury(spaces, &spot, nothing, BELOW_YES);
 }
 
+/* What is said of the space under this owner is about to change. */
+static void keep(struct db *db, uint64_t owner, uint64_t space)
+{
+    struct place place = {.table = TABLE_SPACES, .space = owner, .word = space};
+    if (db->savepoint)
+        layers_keep_mark(db, &place);
+}
+
 uint64_t layers_space_new(struct db *db, uint64_t owner)
 {
     uint64_t space = db->state.space_next++;
     check(owner > 0);
+    keep(db, owner, space);
     say(db->active, owner, space, BELOW_NO);
     return space;
 }
 
-static void cut_table(struct db *db, enum table table, uint64_t space)
-{
-    struct overlay *rows = &db->active->tables[table];
-    if (overlay_entries(rows, space) == 0)
-        return;
-    struct layer *cut = layer_new();
-    cut->tables[table] = overlay_cut(rows, space);
-    layers_discard(db, cut);
-}
-
 static void cut_rows(struct db *db, uint64_t space)
 {
-    cut_table(db, TABLE_ROWS, space);
-    cut_table(db, TABLE_PAGES, space);
+    layers_cut(db, TABLE_ROWS, space);
+    layers_cut(db, TABLE_PAGES, space);
 }
 
 void layers_space_bury(struct layer *layer, uint64_t owner, uint64_t space)
@@ -62,6 +61,8 @@ void layers_space_drop(struct db *db, uint64_t owner, uint64_t space)
 {
     check(space < db->state.space_next);
     cut_rows(db, space);
+    keep(db, owner, space);
+    keep(db, 0, space);
     layers_space_bury(db->active, owner, space);
     db->has_dead = true;
 }
@@ -70,6 +71,8 @@ void layers_space_move(struct db *db, uint64_t owner, uint64_t to, uint64_t spac
 {
     check(owner > 0 && to > 0);
     check(space < db->state.space_next);
+    keep(db, owner, space);
+    keep(db, to, space);
     unsay(db->active, owner, space);
     say(db->active, to, space, BELOW_YES);
 }
