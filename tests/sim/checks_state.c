@@ -4,11 +4,6 @@
 #include "raft/raft_internal.h"
 #include "sim.h"
 
-static uint32_t quorum(void)
-{
-    return sim.options.nodes / 2 + 1;
-}
-
 /* ---- what is committed --------------------------------------------------------------------- */
 
 /* CommitRecordedCommitted, and LeaderCompleteness of the leaders that there are already. */
@@ -23,7 +18,7 @@ static void check_new_commit(const struct sim_node *node, const struct raft_stat
         sim_fail("node %" PRIu64 " commits entry %" PRIu64 " of term %" PRIu64
                  " by counting in term %" PRIu64,
                  node->id, pos.index, pos.term, status->term);
-    if (sim_images_with(pos) < quorum())
+    if (sim_images_with(pos) < sim_quorum())
         sim_fail("node %" PRIu64 " commits entry %" PRIu64 ", which is on %u disks", node->id,
                  pos.index, sim_images_with(pos));
     for (raft_term later = pos.term + 1; later < sim_terms(); later++)
@@ -151,8 +146,8 @@ static bool others_are_a_majority(const struct sim_node *node)
     uint32_t active = 0;
     replica_status(node->replica, &status);
     for (uint32_t i = 0; i < status.peers_count; i++)
-        active += status.peers[i].active;
-    return active > sim.options.nodes / 2;
+        active += status.peers[i].active && status.peers[i].id < sim_voters();
+    return active >= sim_quorum();
 }
 
 /* Who waits for a disk that hangs neither leads nor wants to, if that helps. */

@@ -26,11 +26,6 @@ static bool up_to_date(struct raft_pos last, struct raft_pos than)
     return last.term > than.term || (last.term == than.term && last.index >= than.index);
 }
 
-static uint32_t quorum(void)
-{
-    return sim.options.nodes / 2 + 1;
-}
-
 /* ---- votes -------------------------------------------------------------------------- */
 
 /* VotesCorrect, VotedForTermSanity, VotedForMoreUpToDate, CandidatesVoteForSelves. */
@@ -74,10 +69,10 @@ static void check_election(const struct sim_node *node, raft_term number, struct
         sim_fail("election: node %" PRIu64 " leads term %" PRIu64
                  " with another log than it stood with",
                  node->id, number);
-    for (uint32_t i = 0; i < sim.options.nodes; i++)
+    for (uint32_t i = 0; i < sim_voters(); i++)
         votes += term->votes[i].given && term->votes[i].to == node->id &&
                  up_to_date(base, term->votes[i].last);
-    if (votes < quorum())
+    if (votes < sim_quorum())
         sim_fail("election: node %" PRIu64 " leads term %" PRIu64 " with %u votes", node->id,
                  number, votes);
     if (node->image.term != number || node->image.voted_for != node->id)
@@ -314,7 +309,7 @@ void sim_check_sent(struct sim_node *node, const struct raft_message *message,
 
 static void check_quorum_has_committed(void)
 {
-    if (sim_images_with(sim_committed()) < quorum())
+    if (sim_images_with(sim_committed()) < sim_quorum())
         sim_fail("entry %" PRIu64 " was committed and is on %u disks", sim_committed().index,
                  sim_images_with(sim_committed()));
 }

@@ -86,7 +86,7 @@ void sim_forget_lost_votes(const struct sim_node *node)
 uint32_t sim_images_with(struct raft_pos pos)
 {
     uint32_t count = 0;
-    for (uint32_t i = 0; i < sim.options.nodes; i++)
+    for (uint32_t i = 0; i < sim_voters(); i++)
         count += sim_log_has(sim.nodes[i].image.tip, pos);
     return count;
 }

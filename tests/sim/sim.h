@@ -185,6 +185,17 @@ struct sim_world {
 
 extern struct sim_world sim;
 
+/* The first of the nodes: of four, the last is a learner. */
+static inline uint32_t sim_voters(void)
+{
+    return sim.options.nodes == 4 ? 3 : sim.options.nodes;
+}
+
+static inline uint32_t sim_quorum(void)
+{
+    return sim_voters() / 2 + 1;
+}
+
 void sim_schedule(int64_t delay_us, struct sim_node *node, sim_event_fn *fn, void *data);
 /* Runs the next event; false: there is none. */
 bool sim_step(void);
@@ -374,7 +385,7 @@ struct raft_pos sim_leader_tip(raft_term term); /* the end of the log of that te
 uint64_t sim_entry_hash(const struct raft_entry *entry); /* of its type and payload */
 void sim_term_append(struct sim_term *term, const struct raft_entry *entry);
 void sim_forget_lost_votes(const struct sim_node *node);
-uint32_t sim_images_with(struct raft_pos pos); /* on how many disks it is */
+uint32_t sim_images_with(struct raft_pos pos); /* on how many voters' disks it is */
 struct raft_pos sim_committed(void);           /* the highest that any node knew to be committed */
 void sim_set_committed(struct raft_pos pos);
 void sim_history_free(void);
