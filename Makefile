@@ -22,15 +22,16 @@ WARN = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wold-sty
 CFLAGS = -std=gnu11 -O$(O) -g $(WARN) -fno-common -fno-strict-aliasing -fno-omit-frame-pointer \
          -fstack-protector-strong \
          $(if $(SAN),-fsanitize=$(SAN) -Wno-format-truncation,$(if $(filter-out 0,$(O)),-D_FORTIFY_SOURCE=2)) \
-         -Isrc -D_GNU_SOURCE
+         -Isrc -isystem /usr/include/lua5.1 -D_GNU_SOURCE
 LDFLAGS = $(if $(SAN),-fsanitize=$(SAN))
 
 # Bottom to top: what a directory may include stands before it (utils/check-layers).
-DIRS = base resp raft storage data replica command net server
+DIRS = base resp raft storage data script replica command net server
 # The linker wants the reverse.
-LIBS = $(foreach d,server net command replica data storage raft resp base,$(BUILD)/lib$(d).a)
+LIBS = $(foreach d,server net command replica script data storage raft resp base,$(BUILD)/lib$(d).a)
 CONFIG = $(BUILD)/config.o $(BUILD)/config_load.o $(BUILD)/config_rewrite.o $(BUILD)/config_table.o $(BUILD)/config_value.o
-EXTLIBS = -levent -lrocksdb -lJudy -lxxhash -llzf -lcrypto -lpthread -lm
+# Lua is linked in whole: all nodes of a build then have the same.
+EXTLIBS = -l:liblua5.1.a -levent -lrocksdb -lJudy -lxxhash -llzf -lcrypto -lpthread -lm
 
 SRC = $(wildcard src/*.c src/*/*.c)
 HEADERS = $(wildcard src/*.h src/*/*.h)

@@ -107,6 +107,21 @@ _Static_assert((int)LAYERS_SCRATCH_MAX < (int)APPLY_BYTES_MAX,
 _Static_assert((long long)VALUE_SIZE_MAX + LAYERS_HEAD_MAX < 0xffffffffLL,
                "a value with its header has a size in 32 bits (data/overlay.h)");
 
+/* ---- scripts (script/) ----------------------------------------------------------------- */
+
+/* Equal on all nodes, and part of the format: what a script may do decides what its entry does. */
+enum {
+    SCRIPT_MEMORY_MAX = 64 << 20,  /* of all that a script has at a time */
+    SCRIPT_ARENA_SIZE = 256 << 20, /* of addresses: blocks of one size do not serve for another */
+    SCRIPT_REPLY_MAX = 256 << 20,  /* about */
+    SCRIPT_INSTRUCTIONS_MAX = 500000000, /* some seconds */
+    SCRIPT_SLICE_INSTRUCTIONS = 250000   /* some ms; the one that may differ */
+};
+_Static_assert(SCRIPT_MEMORY_MAX * 2 <= SCRIPT_ARENA_SIZE, "there is room for some waste");
+_Static_assert((long long)SCRIPT_REPLY_MAX + SCRIPT_MEMORY_MAX < REPLY_SIZE_MAX,
+               "a reply is passed on, with one more value");
+_Static_assert(SCRIPT_SLICE_INSTRUCTIONS * 100 <= SCRIPT_INSTRUCTIONS_MAX, "a part of the whole");
+
 /* ---- the log (storage/) ------------------------------------------------------------- */
 
 enum {

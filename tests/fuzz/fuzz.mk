@@ -2,7 +2,7 @@
 
 FUZZ = chunk command config handshake number rdb record resp wire
 FUZZ_REPLAY = $(FUZZ:%=$(BUILD)/tests/fuzz/%)
-FUZZ_LIBS = -lxxhash -llzf -lcrypto -lm
+FUZZ_LIBS = -l:liblua5.1.a -lxxhash -llzf -lcrypto -lm
 
 $(BUILD)/tests/fuzz/%.o: tests/fuzz/%.c
 	@mkdir -p $(@D)
@@ -16,7 +16,7 @@ fuzz-corpus: $(FUZZ_REPLAY) ## run the fuzz targets on what is in tests/fuzz/cor
 	@tests/fuzz/run --replay $(BUILD)/tests/fuzz $(FUZZ)
 
 # The same sources with clang, instrumented for libFuzzer.
-FUZZ_CFLAGS = -std=gnu11 -O1 -g -fno-omit-frame-pointer -Isrc -D_GNU_SOURCE \
+FUZZ_CFLAGS = -std=gnu11 -O1 -g -fno-omit-frame-pointer -Isrc -isystem /usr/include/lua5.1 -D_GNU_SOURCE \
               -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
 FUZZ_OBJ = $(patsubst src/%.c,build/fuzz/%.o,$(wildcard src/base/*.c src/resp/*.c src/command/encode.c src/command/rdb*.c \
              src/replica/entry.c src/replica/stamp.c src/storage/chunk.c src/data/record.c src/data/slot.c src/config*.c) \

@@ -1,0 +1,420 @@
+/* The life of a machine and of a script in it: see script.h.
+ *
+ * The base image is made once: libraries, sandbox, nothing of a script.  A script is compiled on
+ * top of it, and the image of that is kept for the next time, for the scripts that were used last.
+ * To begin is to copy an image into the arena.
+ *
+ * On the fiber nothing is owned but what lies in the arena or in the struct, so a script that
+ * passes a bound is simply left where it is. */
+#include "script/machine.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/fatal.h"
+#include "base/limits.h"
+#include "base/memory.h"
+#include "script/libraries.h"
+
+enum {
+    STACK_SIZE = 4 << 20, /* Lua's 200 nested C calls have a buffer of 8 KB each, at the worst */
+    HOOK_INSTRUCTIONS = 1000,
+    ALLOCATED_PER_INSTRUCTION = 16, /* bytes */
+    COMPILED_MAX = 64,
+    COMPILED_SIZE_MAX = 1 << 20, /* a larger image is not kept */
+    ARENA_KEEP = 1 << 20,
+    BUFFER_KEEP = 1 << 20
+};
+
+/* ---- bounds ----------------------------------------------------------------------------- */
+
+struct script *script_of(lua_State *lua)
+{
+    void *script;
+    lua_getallocf(lua, &script);
+    return script;
+}
+
+void script_give_up(struct script *script, enum script_end end)
+{
+    script->end = end;
+    script->step = SCRIPT_ENDS;
+    fiber_leave(script->fiber);
+    check_failed("a script that ended goes on", __FILE__, __LINE__);
+}
+
+void script_spend(lua_State *lua, uint64_t instructions)
+{
+    struct script *script = script_of(lua);
+    script->spent += instructions;
+    if (script->spent > script->instructions_max)
+        script_give_up(script, SCRIPT_TOO_LONG);
+    if (script->spent < script->slice_end)
+        return;
+    script->step = SCRIPT_PAUSES;
+    fiber_leave(script->fiber);
+}
+
+static void count_hook(lua_State *lua, lua_Debug *where)
+{
+    (void)where;
+    script_spend(lua, HOOK_INSTRUCTIONS);
+}
+
+static struct allocator *allocator_of(struct script *script)
+{
+    return (struct allocator *)script->arena.base;
+}
+
+static void *allocate(void *context, void *block, size_t old_size, size_t size)
+{
+    struct script *script = context;
+    struct allocator *allocator = allocator_of(script);
+    void *given = script_allocator_resize(allocator, block, old_size, size, SCRIPT_MEMORY_MAX);
+    if (size > old_size)
+        script->spent += size / ALLOCATED_PER_INSTRUCTION;
+    if (!given && size > 0)
+        script_give_up(script, SCRIPT_TOO_LARGE);
+    return given;
+}
+
+/* ---- images ------------------------------------------------------------------------------- */
+
+static void image_take(struct image *image, struct script *script)
+{
+    size_t size = allocator_of(script)->top;
+    memory_free(image->bytes);
+    *image = (struct image){.bytes = memory_copy(script->arena.base, size), .size = size};
+}
+
+static void image_put_back(const struct image *image, struct script *script)
+{
+    size_t was_used = allocator_of(script)->top;
+    if (was_used > ARENA_KEEP)
+        arena_trim(&script->arena, ARENA_KEEP);
+    memcpy(script->arena.base, image->bytes, image->size);
+}
+
+static struct image *find_compiled(struct script *script, struct bytes sha)
+{
+    for (uint32_t i = 0; i < script->compiled_count; i++)
+        if (memcmp(script->compiled[i].sha, sha.data, SCRIPT_SHA_SIZE) == 0)
+            return &script->compiled[i];
+    return NULL;
+}
+
+static struct image *oldest_compiled(struct script *script)
+{
+    struct image *oldest = &script->compiled[0];
+    for (uint32_t i = 1; i < script->compiled_count; i++)
+        if (script->compiled[i].used_at < oldest->used_at)
+            oldest = &script->compiled[i];
+    return oldest;
+}
+
+static void keep_compiled(struct script *script)
+{
+    if (allocator_of(script)->top > COMPILED_SIZE_MAX)
+        return;
+    bool is_full = script->compiled_count == COMPILED_MAX;
+    struct image *image =
+        is_full ? oldest_compiled(script) : &script->compiled[script->compiled_count++];
+    image_take(image, script);
+    memcpy(image->sha, script->run.sha.data, SCRIPT_SHA_SIZE);
+    image->used_at = script->turn;
+}
+
+/* ---- making one ------------------------------------------------------------------------------ */
+
+static void make_base(void *context)
+{
+    struct script *script = context;
+    lua_State *lua = lua_newstate(allocate, script);
+    check(lua);
+    script->lua = lua;
+    script_open_sandbox(lua);
+    script_open_tables(lua);
+    script_open_texts(lua);
+    script_open_numbers(lua);
+    script_open_libraries(lua);
+    script_open_redis(lua);
+    script_protect_globals(lua);
+    lua_settop(lua, 0);
+    lua_gc(lua, LUA_GCCOLLECT, 0);
+    script->end = SCRIPT_RETURNED;
+}
+
+struct script *script_new(void)
+{
+    struct script *script = memory_new(sizeof *script);
+    script->instructions_max = SCRIPT_INSTRUCTIONS_MAX;
+    arena_init(&script->arena, SCRIPT_ARENA_SIZE);
+    script_allocator_init(&script->arena);
+    script->fiber = fiber_new(STACK_SIZE);
+    script->compiled = memory_new(COMPILED_MAX * sizeof *script->compiled);
+    fiber_begin(script->fiber, make_base, script);
+    bool is_unfinished = fiber_enter(script->fiber);
+    check(!is_unfinished);
+    check(script->end == SCRIPT_RETURNED);
+    image_take(&script->base, script);
+    return script;
+}
+
+void script_free(struct script *script)
+{
+    if (!script)
+        return;
+    for (uint32_t i = 0; i < script->compiled_count; i++)
+        memory_free(script->compiled[i].bytes);
+    memory_free(script->compiled);
+    memory_free(script->base.bytes);
+    fiber_free(script->fiber);
+    arena_deinit(&script->arena);
+    buffer_deinit(&script->reply);
+    buffer_deinit(&script->words);
+    buffer_deinit(&script->answer);
+    memory_free(script->argv);
+    memory_free(script);
+}
+
+/* ---- running one
+ * ------------------------------------------------------------------------------ */
+
+/* As Redis's: the error becomes a table that says where it was raised. */
+static int on_error(lua_State *lua)
+{
+    lua_Debug where;
+    bool is_known = lua_getstack(lua, 1, &where) && lua_getinfo(lua, "Sl", &where);
+    if (is_known && strcmp(where.what, "C") == 0)
+        is_known = lua_getstack(lua, 2, &where) && lua_getinfo(lua, "Sl", &where);
+    if (!lua_istable(lua, 1)) {
+        lua_getglobal(lua, "tostring");
+        lua_insert(lua, 1);
+        lua_call(lua, 1, 1);
+        lua_newtable(lua);
+        lua_insert(lua, 1);
+        lua_pushliteral(lua, "ERR ");
+        lua_insert(lua, 2);
+        lua_concat(lua, 2);
+        lua_setfield(lua, 1, "err");
+    }
+    if (!is_known)
+        return 1;
+    lua_pushstring(lua, where.source);
+    lua_setfield(lua, 1, "source");
+    lua_pushinteger(lua, where.currentline);
+    lua_setfield(lua, 1, "line");
+    return 1;
+}
+
+static void append_text(struct buffer *out, struct bytes text)
+{
+    for (size_t i = 0; i < text.size; i++) {
+        char byte = ((const char *)text.data)[i];
+        buffer_append_byte(out, byte == '\r' || byte == '\n' ? ' ' : byte);
+    }
+}
+
+static struct bytes field_of(lua_State *lua, int index, const char *name)
+{
+    struct bytes text = {"", 0};
+    lua_pushstring(lua, name);
+    lua_rawget(lua, index);
+    if (lua_isstring(lua, -1))
+        text.data = lua_tolstring(lua, -1, &text.size); /* stays on the stack */
+    return text;
+}
+
+static void reply_raised(struct script *script, lua_State *lua)
+{
+    struct buffer *out = &script->reply;
+    int index = lua_gettop(lua);
+    struct bytes text = {"ERR execution failure", 21}, source = {"", 0}, line = {"", 0};
+    if (lua_istable(lua, index)) {
+        text = field_of(lua, index, "err");
+        source = field_of(lua, index, "source");
+        line = field_of(lua, index, "line");
+    }
+    buffer_append_byte(out, '-');
+    append_text(out, text.size ? text : bytes_from_string("ERR unknown error"));
+    if (source.size > 0 && line.size > 0) {
+        buffer_printf(out, " script: %.*s, on ", SCRIPT_SHA_SIZE,
+                      (const char *)script->run.sha.data);
+        append_text(out, source);
+        buffer_printf(out, ":%.*s.", (int)line.size, (const char *)line.data);
+    }
+    buffer_append(out, "\r\n", 2);
+}
+
+static void push_words(lua_State *lua, const struct bytes *words, uint32_t count)
+{
+    lua_createtable(lua, (int)count, 0);
+    for (uint32_t i = 0; i < count; i++) {
+        lua_pushlstring(lua, words[i].size ? words[i].data : "", words[i].size);
+        lua_rawseti(lua, -2, (int)i + 1);
+    }
+}
+
+/* The script's own part, without a line "#!..." but with that line's end, so that lines keep their
+ * numbers. */
+static struct bytes chunk_of(struct bytes body)
+{
+    const char *text = body.data;
+    if (body.size < 2 || text[0] != '#' || text[1] != '!')
+        return body;
+    const char *end = memchr(text, '\n', body.size);
+    size_t skipped = end ? (size_t)(end - text) : body.size;
+    return bytes_of(text + skipped, body.size - skipped);
+}
+
+/* Puts the script's function on the stack; false: *error says what is wrong. */
+static bool compile(struct script *script, lua_State *lua)
+{
+    struct bytes chunk = chunk_of(script->run.body);
+    const char *text = chunk.size ? chunk.data : "";
+    bool is_compiled = chunk.size > 0 && text[0] == LUA_SIGNATURE[0];
+    if (is_compiled) /* Lua would take it for a compiled one, and believe all it says */
+        lua_pushliteral(lua, "user_script:1: unexpected symbol near '?'");
+    else if (luaL_loadbuffer(lua, text, chunk.size, "@user_script") == 0)
+        return true;
+    struct bytes why;
+    why.data = lua_tolstring(lua, -1, &why.size);
+    buffer_append(&script->reply, "-ERR Error compiling script (new function): ", 44);
+    append_text(&script->reply, why);
+    buffer_append(&script->reply, "\r\n", 2);
+    return false;
+}
+
+/* Calls the script, and takes what it returns: errors of either are the script's. */
+static int call_and_take(lua_State *lua)
+{
+    struct script *script = script_of(lua);
+    lua_call(lua, 0, 1);
+    script_take_reply(lua, script->call_protocol, script->run.protocol, &script->reply);
+    return 0;
+}
+
+/* The script's function is all that stands on the stack. */
+static enum script_end call(struct script *script, lua_State *lua)
+{
+    push_words(lua, script->run.keys, script->run.key_count);
+    script_set_global(lua, "KEYS");
+    push_words(lua, script->run.arguments, script->run.argument_count);
+    script_set_global(lua, "ARGV");
+    lua_pushcfunction(lua, on_error);
+    lua_insert(lua, 1);
+    lua_pushcfunction(lua, call_and_take);
+    lua_insert(lua, 2);
+    lua_sethook(lua, count_hook, LUA_MASKCOUNT, HOOK_INSTRUCTIONS);
+    bool has_raised = lua_pcall(lua, 1, 0, 1) != 0;
+    lua_sethook(lua, NULL, 0, 0);
+    if (!has_raised)
+        return SCRIPT_RETURNED;
+    buffer_clear(&script->reply);
+    reply_raised(script, lua);
+    return SCRIPT_RAISED;
+}
+
+static void run_script(void *context)
+{
+    struct script *script = context;
+    lua_State *lua = script->lua;
+    if (lua_gettop(lua) == 0) {
+        if (!compile(script, lua)) {
+            script->end = SCRIPT_RAISED;
+            return;
+        }
+        keep_compiled(script);
+    }
+    check(lua_gettop(lua) == 1);
+    script->end = script->only_compiles ? SCRIPT_RETURNED : call(script, lua);
+}
+
+static void trim(struct buffer *buffer)
+{
+    if (buffer->capacity > BUFFER_KEEP)
+        buffer_deinit(buffer);
+    buffer_clear(buffer);
+}
+
+static void begin(struct script *script, const struct script_run *run, bool only_compiles)
+{
+    check(run->sha.size == SCRIPT_SHA_SIZE);
+    script->run = *run;
+    script->only_compiles = only_compiles;
+    script->end = SCRIPT_RUNS;
+    script->step = SCRIPT_PAUSES;
+    script->spent = 0;
+    script->turn++;
+    script->call_protocol = 2;
+    script->argc = 0;
+    script->random = script_seed(0);
+    trim(&script->reply);
+    trim(&script->words);
+    trim(&script->answer);
+    struct image *image = find_compiled(script, run->sha);
+    if (image)
+        image->used_at = script->turn;
+    image_put_back(image ? image : &script->base, script);
+    fiber_begin(script->fiber, run_script, script);
+}
+
+void script_begin(struct script *script, const struct script_run *run)
+{
+    begin(script, run, false);
+}
+
+/* It passed a bound. */
+static void reply_passed(struct script *script)
+{
+    struct buffer *out = &script->reply;
+    buffer_clear(out);
+    buffer_printf(out, "-ERR Script ended: ");
+    if (script->end == SCRIPT_TOO_LONG)
+        buffer_printf(out, "it took more than %d instructions", SCRIPT_INSTRUCTIONS_MAX);
+    else if (script->end == SCRIPT_TOO_LARGE)
+        buffer_printf(out, "it needs more than %d MB of memory", SCRIPT_MEMORY_MAX >> 20);
+    else
+        buffer_printf(out, "its reply has more than %d MB", SCRIPT_REPLY_MAX >> 20);
+    buffer_printf(out, " script: %.*s, on @user_script.\r\n", SCRIPT_SHA_SIZE,
+                  (const char *)script->run.sha.data);
+}
+
+enum script_step script_go_on(struct script *script)
+{
+    check(script->step != SCRIPT_ENDS);
+    script->slice_end = script->spent + SCRIPT_SLICE_INSTRUCTIONS;
+    bool is_unfinished = fiber_enter(script->fiber);
+    if (!is_unfinished)
+        script->step = SCRIPT_ENDS;
+    if (script->end >= SCRIPT_TOO_LONG)
+        reply_passed(script);
+    check((script->step == SCRIPT_ENDS) == (script->end != SCRIPT_RUNS));
+    return script->step;
+}
+
+struct bytes script_reply(const struct script *script, bool *failed)
+{
+    check(script->step == SCRIPT_ENDS);
+    *failed = script->end != SCRIPT_RETURNED;
+    return buffer_bytes(&script->reply);
+}
+
+uint64_t script_spent(const struct script *script)
+{
+    return script->spent;
+}
+
+bool script_compiles(struct script *script, struct bytes sha, struct bytes body,
+                     struct buffer *error)
+{
+    struct script_run run = {.sha = sha, .body = body, .protocol = 2};
+    begin(script, &run, true);
+    enum script_step step = script_go_on(script);
+    check(step == SCRIPT_ENDS); /* to compile is no instruction */
+    bool failed;
+    struct bytes reply = script_reply(script, &failed);
+    if (failed)
+        buffer_append_bytes(error, reply);
+    return !failed;
+}

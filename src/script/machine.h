@@ -1,0 +1,97 @@
+/* What the files of this directory share of a machine. */
+#ifndef SCRIPT_MACHINE_H
+#define SCRIPT_MACHINE_H
+
+#include <lauxlib.h>
+#include <lua.h>
+#include <lualib.h>
+
+#include "base/arena.h"
+#include "base/fiber.h"
+#include "script/allocator.h"
+#include "script/script.h"
+
+#define SCRIPT_REDIS_VERSION "7.2.4" /* REDIS_VERSION of command/commands.h */
+enum { SCRIPT_REDIS_VERSION_NUM = 0x00070204 };
+
+enum script_end {
+    SCRIPT_RUNS,
+    SCRIPT_RETURNED,
+    SCRIPT_RAISED,
+    SCRIPT_TOO_LONG,
+    SCRIPT_TOO_LARGE,
+    SCRIPT_REPLY_TOO_LARGE
+};
+
+/* The used part of an arena, as it was at a time. */
+struct image {
+    char *bytes; /* owned */
+    size_t size;
+    char sha[SCRIPT_SHA_SIZE]; /* of the script that is compiled on top of the stack */
+    uint64_t used_at;          /* turn of the last use, for who must go */
+};
+
+struct script {
+    struct arena arena; /* the allocator, and all that Lua has */
+    struct fiber *fiber;
+    lua_State *lua;    /* in the arena */
+    struct image base; /* libraries and sandbox, no script */
+    struct image *compiled;
+    uint32_t compiled_count;
+    uint64_t turn;
+
+    struct script_run run;
+    bool only_compiles;
+    enum script_step step;
+    enum script_end end;
+    uint64_t spent, slice_end; /* in instructions */
+    uint64_t instructions_max; /* SCRIPT_INSTRUCTIONS_MAX, but for tests of what is beyond */
+    struct buffer reply;
+
+    /* redis.call() */
+    struct bytes *argv; /* owned; the words lie in `words`, one behind the other */
+    uint32_t argc, argv_capacity;
+    struct buffer words;
+    int call_protocol; /* redis.setresp() */
+    struct buffer answer;
+    bool is_refused; /* the answer is an error text, not a reply */
+
+    uint64_t random; /* of math.random(): 48 bits */
+};
+
+/* Whose state it is. */
+struct script *script_of(lua_State *lua);
+/* Counts work that is done without instructions, as so many of them; may not return. */
+void script_spend(lua_State *lua, uint64_t instructions);
+/* Ends the script here; what is on the fiber's stack is forgotten. */
+_Noreturn void script_give_up(struct script *script, enum script_end end);
+
+/* sandbox.c.  Opens Lua's libraries and makes them what scripts may have. */
+void script_open_sandbox(lua_State *lua);
+void script_protect_globals(lua_State *lua);
+/* Sets a global in spite of the protection, to the value on the stack, which goes. */
+void script_set_global(lua_State *lua, const char *name);
+/* tables.c, texts.c, numbers.c: what replaces functions of Lua's own that show addresses, depend on
+ * them, or work without being counted. */
+void script_open_tables(lua_State *lua);
+void script_open_texts(lua_State *lua);
+void script_open_numbers(lua_State *lua);
+uint64_t script_seed(int32_t seed); /* for script->random */
+/* Puts a function into the table on the stack. */
+void script_add(lua_State *lua, const char *name, lua_CFunction function);
+/* Takes one out. */
+void script_remove(lua_State *lua, const char *name);
+/* What stands behind the protected table at `index`, on the stack; false: it is no such table, and
+ * nothing is put there. */
+bool script_behind(lua_State *lua, int index);
+/* redis_api.c: the table `redis`. */
+void script_open_redis(lua_State *lua);
+/* Puts a table {err=...} on the stack; the text has a code, or gets ERR. */
+void script_push_error(lua_State *lua, const char *text, size_t size);
+
+/* values.c.  Puts what a reply says on the stack. */
+void script_push_reply(lua_State *lua, struct bytes reply);
+/* Takes the value on top of the stack away, as a reply. */
+void script_take_reply(lua_State *lua, int call_protocol, int protocol, struct buffer *out);
+
+#endif
