@@ -84,13 +84,6 @@ void ordered_close(struct ordered *ordered)
 
 /* ---- looking --------------------------------------------------------------------- */
 
-static int compare(struct bytes a, struct bytes b)
-{
-    size_t size = a.size < b.size ? a.size : b.size;
-    int order = size ? memcmp(a.data, b.data, size) : 0;
-    return order ? order : (a.size > b.size) - (a.size < b.size);
-}
-
 /* Of a small one: where the first entry not below the key begins. */
 static size_t find(const struct ordered *ordered, struct bytes key, uint64_t *rank, bool *is_there)
 {
@@ -99,7 +92,7 @@ static size_t find(const struct ordered *ordered, struct bytes key, uint64_t *ra
     *is_there = false;
     for (size_t at = PAGE_HEADER; at < ordered->page.size; at = entry.end, ++*rank) {
         entry = entry_at(ordered, at);
-        int order = compare(entry.key, key);
+        int order = bytes_compare(entry.key, key);
         *is_there = order == 0;
         if (order >= 0)
             return at;
@@ -207,6 +200,18 @@ void ordered_insert(struct ordered *ordered, struct bytes key, struct bytes valu
         page_insert(&ordered->page, find(ordered, key, &rank, &is_there), key, nothing);
     }
     ordered->count++;
+}
+
+void ordered_move(struct ordered *ordered, uint64_t rank, struct bytes key, struct bytes value)
+{
+    if (ordered->record.space) {
+        check(rank < ordered->count);
+        db_tree_cut(&ordered->tree, rank, 1, UINT64_MAX);
+        ordered->count--; /* its row is written over */
+    } else {
+        ordered_cut(ordered, rank, 1);
+    }
+    ordered_insert(ordered, key, value);
 }
 
 void ordered_insert_at(struct ordered *ordered, uint64_t rank, struct bytes value)

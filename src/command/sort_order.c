@@ -69,18 +69,11 @@ void sort_order_set_text(struct sort_order *order, uint64_t i, struct bytes weig
 
 /* ---- comparing ------------------------------------------------------------------------- */
 
-static int compare_bytes(struct bytes a, struct bytes b)
-{
-    size_t size = a.size < b.size ? a.size : b.size;
-    int order = size ? memcmp(a.data, b.data, size) : 0;
-    return order ? order : (a.size > b.size) - (a.size < b.size);
-}
-
 static int compare_texts(const struct sort_order *order, const struct sort_item *a,
                          const struct sort_item *b)
 {
     const char *texts = order->texts.data;
-    return compare_bytes(bytes_of(texts + a->at, a->size), bytes_of(texts + b->at, b->size));
+    return bytes_compare(bytes_of(texts + a->at, a->size), bytes_of(texts + b->at, b->size));
 }
 
 static int compare_weights(const struct sort_order *order, const struct sort_item *a,
@@ -90,7 +83,7 @@ static int compare_weights(const struct sort_order *order, const struct sort_ite
     bool has_a = a->weight_size != SORT_NO_WEIGHT, has_b = b->weight_size != SORT_NO_WEIGHT;
     if (!has_a || !has_b)
         return has_a - has_b;
-    return compare_bytes(bytes_of(texts + a->weight.at, a->weight_size),
+    return bytes_compare(bytes_of(texts + a->weight.at, a->weight_size),
                          bytes_of(texts + b->weight.at, b->weight_size));
 }
 

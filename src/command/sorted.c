@@ -132,10 +132,11 @@ void sorted_put(struct ordered *set, struct bytes member, double score, bool is_
 {
     struct buffer key = {0};
     check(!isnan(score));
-    if (is_there)
-        ordered_cut(set, sorted_rank(set, member, before), 1);
     make_key(&key, sorted_bits(score), member);
-    ordered_insert(set, buffer_bytes(&key), value_of(score));
+    if (is_there)
+        ordered_move(set, sorted_rank(set, member, before), buffer_bytes(&key), value_of(score));
+    else
+        ordered_insert(set, buffer_bytes(&key), value_of(score));
     buffer_deinit(&key);
 }
 

@@ -263,6 +263,9 @@ bool db_page_get(struct db *db, struct db_view *view, uint64_t space, uint64_t n
                  struct bytes *page);
 void db_page_put(struct db *db, uint64_t space, uint64_t number, struct bytes page);
 bool db_page_delete(struct db *db, uint64_t space, uint64_t number);
+/* Of a page that is there, what begins at `offset`: nothing else of it is copied. */
+void db_page_change(struct db *db, uint64_t space, uint64_t number, uint64_t offset,
+                    struct bytes part);
 /* Writes `part` into a page, over what it has from `offset` on or behind it, zeros in between. */
 void db_page_splice(struct db *db, uint64_t space, uint64_t number, uint64_t offset,
                     struct bytes part);

@@ -46,7 +46,7 @@ static size_t number_bytes(size_t number, unsigned char *out)
     return size;
 }
 
-bool page_read(struct bytes page, size_t at, struct page_entry *entry)
+bool page_read_any(struct bytes page, size_t at, struct page_entry *entry)
 {
     uint32_t key, value;
     entry->at = at;
@@ -58,16 +58,6 @@ bool page_read(struct bytes page, size_t at, struct page_entry *entry)
     entry->value = bytes_of((const char *)page.data + at + key, value);
     entry->end = at + key + value;
     return true;
-}
-
-bool page_read_child(struct bytes page, size_t at, struct page_entry *entry,
-                     struct page_child *child)
-{
-    if (!page_read(page, at, entry) || entry->value.size != PAGE_CHILD_SIZE)
-        return false;
-    const unsigned char *value = entry->value.data;
-    *child = (struct page_child){.number = get_u64(value), .count = get_u64(value + 8)};
-    return child->number > 0 && child->count > 0;
 }
 
 static size_t head_of(struct bytes key, struct bytes value, unsigned char *out)

@@ -17,6 +17,7 @@
 
 #include "base/buffer.h"
 #include "base/bytes.h"
+#include "base/codec.h"
 
 enum { PAGE_HEADER = 2, PAGE_CHILD_SIZE = 16 };
 
@@ -31,11 +32,34 @@ struct page_child {
 
 void page_init(struct buffer *page, unsigned level);
 bool page_is_of(struct bytes page, unsigned level);
-/* at: below the page's size.  False: what is there is damaged. */
-bool page_read(struct bytes page, size_t at, struct page_entry *entry);
+/* page_read() of any entry. */
+bool page_read_any(struct bytes page, size_t at, struct page_entry *entry);
+
+/* at: below the page's size.  False: what is there is damaged.  Most sizes take a byte. */
+static inline bool page_read(struct bytes page, size_t at, struct page_entry *entry)
+{
+    const unsigned char *bytes = page.data;
+    if (page.size - at < 2 || (bytes[at] | bytes[at + 1]) & 0x80)
+        return page_read_any(page, at, entry);
+    size_t key = bytes[at], value = bytes[at + 1], begin = at + 2;
+    *entry = (struct page_entry){.at = at,
+                                 .end = begin + key + value,
+                                 .key = bytes_of(bytes + begin, key),
+                                 .value = bytes_of(bytes + begin + key, value)};
+    return entry->end <= page.size;
+}
+
 /* Of an inner page.  False: damaged. */
-bool page_read_child(struct bytes page, size_t at, struct page_entry *entry,
-                     struct page_child *child);
+static inline bool page_read_child(struct bytes page, size_t at, struct page_entry *entry,
+                                   struct page_child *child)
+{
+    if (!page_read(page, at, entry) || entry->value.size != PAGE_CHILD_SIZE)
+        return false;
+    const unsigned char *value = entry->value.data;
+    *child = (struct page_child){.number = get_u64(value), .count = get_u64(value + 8)};
+    return child->number > 0 && child->count > 0;
+}
+
 size_t page_entry_size(struct bytes key, struct bytes value);
 /* key and value must not be of this page. */
 void page_insert(struct buffer *page, size_t at, struct bytes key, struct bytes value);

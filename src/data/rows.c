@@ -66,6 +66,13 @@ void db_page_put(struct db *db, uint64_t space, uint64_t number, struct bytes pa
     layers_put(db, &place, nothing, page);
 }
 
+void db_page_change(struct db *db, uint64_t space, uint64_t number, uint64_t offset,
+                    struct bytes part)
+{
+    struct place place = page_place(db, space, number);
+    layers_splice(db, &place, (struct bytes){0}, (size_t)offset, part);
+}
+
 void db_page_splice(struct db *db, uint64_t space, uint64_t number, uint64_t offset,
                     struct bytes part)
 {

@@ -88,6 +88,16 @@ static void store(const struct db_tree *tree, uint64_t number, const struct buff
     db_page_put(tree->db, tree->space, number, buffer_bytes(page));
 }
 
+/* How many are below a child of an inner page, where it is. */
+static void store_count(const struct db_tree *tree, uint64_t number, const struct page_entry *entry,
+                        const struct page_child *child)
+{
+    unsigned char count[sizeof child->count];
+    put_u64(count, child->count);
+    db_page_change(tree->db, tree->space, number, entry->end - sizeof count,
+                   bytes_of(count, sizeof count));
+}
+
 static void drop(const struct db_tree *tree, uint64_t number)
 {
     if (!db_page_delete(tree->db, tree->space, number))
@@ -112,13 +122,6 @@ static struct page_entry child_at(const struct db_tree *tree, uint64_t number, s
     return entry;
 }
 
-static int compare(struct bytes a, struct bytes b)
-{
-    size_t size = a.size < b.size ? a.size : b.size;
-    int order = size ? memcmp(a.data, b.data, size) : 0;
-    return order ? order : (a.size > b.size) - (a.size < b.size);
-}
-
 /* ---- looking ------------------------------------------------------------------- */
 
 /* Where to go in a page: by key, or, without one, by rank among what is below. */
@@ -133,6 +136,7 @@ struct found {
     struct page_entry entry;
     struct page_child child;
     uint64_t before; /* entries of leaves in front of it, in this page's subtree */
+    size_t page_size;
 };
 
 static struct found find_child(const struct db_tree *tree, uint64_t number, struct bytes page,
@@ -142,13 +146,14 @@ static struct found find_child(const struct db_tree *tree, uint64_t number, stru
     for (size_t at = PAGE_HEADER; at < page.size; at = next.entry.end) {
         next.entry = child_at(tree, number, page, at, &next.child);
         bool is_beyond = aim->by_key
-                             ? compare(next.entry.key, aim->key) > 0
+                             ? bytes_compare(next.entry.key, aim->key) > 0
                              : next.before > aim->rank || (next.before == aim->rank && aim->at_end);
         if (at > PAGE_HEADER && is_beyond)
             break;
         found = next;
         next.before += next.child.count;
     }
+    found.page_size = page.size;
     return found;
 }
 
@@ -175,7 +180,7 @@ static struct page_entry find_key(const struct db_tree *tree, uint64_t number, s
     *before = 0;
     for (size_t at = PAGE_HEADER; at < page.size; at = entry.end) {
         entry = entry_at(tree, number, page, at);
-        int order = compare(entry.key, key);
+        int order = bytes_compare(entry.key, key);
         *is_there = order == 0;
         if (order >= 0)
             return entry;
@@ -283,7 +288,7 @@ struct insert {
     struct db_tree *tree;
     struct aim aim;
     struct bytes value;
-    bool is_first, is_last; /* of all */
+    bool is_first, is_last; /* of all, as far down as it has come */
     uint64_t rank;          /* where it came to stand */
 };
 
@@ -406,27 +411,48 @@ static void insert_in_leaf(struct insert *insert, uint64_t number, struct buffer
         place = skip(tree, number, bytes, insert->aim.rank);
         insert->rank += insert->aim.rank;
     }
+    insert->is_first &= place.at == PAGE_HEADER;
+    insert->is_last &= place.at == page->size;
     page_insert(page, place.at, insert->aim.key, insert->value);
+}
+
+static void insert_in(struct insert *insert, uint64_t number, unsigned level, struct split *split);
+
+/* Most children are not cut in two, and then only a number of their page changes. */
+static void insert_below(struct insert *insert, uint64_t number, unsigned level,
+                         struct split *split)
+{
+    struct found found =
+        find_child(insert->tree, number, load(insert->tree, number, level), &insert->aim);
+    struct split below = {0};
+    insert->rank += found.before;
+    insert->aim.rank -= insert->aim.by_key ? 0 : found.before;
+    insert->is_first &= found.entry.at == PAGE_HEADER;
+    insert->is_last &= found.entry.end == found.page_size;
+    insert_in(insert, found.child.number, level - 1, &below);
+    found.child.count += 1 - below.right.count;
+    if (!below.right.number) {
+        store_count(insert->tree, number, &found.entry, &found.child);
+        return;
+    }
+    struct buffer page = {0};
+    load_copy(insert->tree, number, level, &page);
+    page_set_child(&page, &found.entry, &found.child);
+    page_insert_child(&page, found.entry.end, buffer_bytes(&below.bound), &below.right);
+    buffer_deinit(&below.bound);
+    store_grown(insert, number, level, &page, split);
+    buffer_deinit(&page);
 }
 
 static void insert_in(struct insert *insert, uint64_t number, unsigned level, struct split *split)
 {
+    if (level > 0) {
+        insert_below(insert, number, level, split);
+        return;
+    }
     struct buffer page = {0};
     load_copy(insert->tree, number, level, &page);
-    if (level == 0) {
-        insert_in_leaf(insert, number, &page);
-    } else {
-        struct found found = find_child(insert->tree, number, buffer_bytes(&page), &insert->aim);
-        struct split below = {0};
-        insert->rank += found.before;
-        insert->aim.rank -= insert->aim.by_key ? 0 : found.before;
-        insert_in(insert, found.child.number, level - 1, &below);
-        found.child.count += 1 - below.right.count;
-        page_set_child(&page, &found.entry, &found.child);
-        if (below.right.number)
-            page_insert_child(&page, found.entry.end, buffer_bytes(&below.bound), &below.right);
-        buffer_deinit(&below.bound);
-    }
+    insert_in_leaf(insert, number, &page);
     store_grown(insert, number, level, &page, split);
     buffer_deinit(&page);
 }
@@ -475,15 +501,13 @@ static void insert_entry(struct insert *insert)
 
 uint64_t db_tree_insert(struct db_tree *tree, struct bytes key, struct bytes value)
 {
-    uint64_t rank = db_tree_rank(tree, key, NULL);
     struct insert insert = {.tree = tree,
                             .aim = {.by_key = true, .key = key},
                             .value = value,
-                            .is_first = rank == 0,
-                            .is_last = rank == tree->root.count};
+                            .is_first = true,
+                            .is_last = true};
     insert_entry(&insert);
-    check(insert.rank == rank);
-    return rank;
+    return insert.rank;
 }
 
 void db_tree_insert_at(struct db_tree *tree, uint64_t rank, struct bytes value)
@@ -491,26 +515,24 @@ void db_tree_insert_at(struct db_tree *tree, uint64_t rank, struct bytes value)
     struct insert insert = {.tree = tree,
                             .aim = {.rank = rank, .at_end = true},
                             .value = value,
-                            .is_first = rank == 0,
-                            .is_last = rank == tree->root.count};
+                            .is_first = true,
+                            .is_last = true};
     check(rank <= tree->root.count);
     insert_entry(&insert);
+    check(insert.rank == rank);
 }
 
 void db_tree_set(const struct db_tree *tree, uint64_t rank, struct bytes value)
 {
     struct aim aim = {.rank = rank};
-    struct buffer page = {0};
     uint64_t number;
     check(!tree->view && rank < tree->root.count);
-    buffer_append_bytes(&page, seek(tree, &aim, &number));
-    struct page_entry entry = skip(tree, number, buffer_bytes(&page), aim.rank);
+    struct bytes page = seek(tree, &aim, &number);
+    struct page_entry entry = skip(tree, number, page, aim.rank);
     if (entry.at == entry.end)
         damaged(tree, number);
     check(entry.value.size == value.size);
-    memcpy(page.data + entry.end - value.size, value.data, value.size);
-    store(tree, number, &page);
-    buffer_deinit(&page);
+    db_page_change(tree->db, tree->space, number, entry.end - value.size, value);
 }
 
 /* ---- taking out ------------------------------------------------------------------- */
@@ -644,26 +666,67 @@ static void join_small(const struct db_tree *tree, uint64_t number, unsigned lev
         join(tree, number, level, page, at, entry.end);
 }
 
-static uint64_t cut_in(struct cut *cut, uint64_t number, unsigned level, uint64_t from, uint64_t to)
+/* The children before and behind a gap may be small. */
+static void join_around(struct cut *cut, uint64_t number, unsigned level, struct buffer *page,
+                        uint64_t gap)
 {
-    struct buffer page = {0};
-    uint64_t removed = to - from;
-    load_copy(cut->tree, number, level, &page);
-    if (level == 0) {
-        cut_in_leaf(cut, number, &page, from, to);
-    } else {
-        removed = cut_children(cut, number, level, &page, from, to);
-        if (page.size > PAGE_HEADER)
-            clear_first_bound(cut->tree, number, &page);
-        if (cut->has_left_small) { /* the children before and behind the gap may be it */
-            join_small(cut->tree, number, level, &page, from);
-            if (from > 0)
-                join_small(cut->tree, number, level, &page, from - 1);
-        }
+    if (!cut->has_left_small)
+        return;
+    join_small(cut->tree, number, level, page, gap);
+    if (gap > 0)
+        join_small(cut->tree, number, level, page, gap - 1);
+}
+
+/* Of one child, of which something is left: mostly only a number of its page changes. */
+static uint64_t cut_in_one(struct cut *cut, uint64_t number, unsigned level, struct found *found,
+                           uint64_t from, uint64_t to)
+{
+    uint64_t removed =
+        cut_in(cut, found->child.number, level - 1, from - found->before, to - found->before);
+    found->child.count -= removed;
+    store_count(cut->tree, number, &found->entry, &found->child);
+    if (!cut->has_left_small) {
+        cut->has_left_small = found->page_size < PAGE_SMALL;
+        cut->pages -= cut->pages > 0;
+        return removed;
     }
+    struct buffer page = {0};
+    load_copy(cut->tree, number, level, &page);
+    join_around(cut, number, level, &page, from);
     store_shrunk(cut, number, &page);
     buffer_deinit(&page);
     return removed;
+}
+
+static uint64_t cut_in_many(struct cut *cut, uint64_t number, unsigned level, uint64_t from,
+                            uint64_t to)
+{
+    struct buffer page = {0};
+    load_copy(cut->tree, number, level, &page);
+    uint64_t removed = cut_children(cut, number, level, &page, from, to);
+    if (page.size > PAGE_HEADER)
+        clear_first_bound(cut->tree, number, &page);
+    join_around(cut, number, level, &page, from);
+    store_shrunk(cut, number, &page);
+    buffer_deinit(&page);
+    return removed;
+}
+
+static uint64_t cut_in(struct cut *cut, uint64_t number, unsigned level, uint64_t from, uint64_t to)
+{
+    struct buffer page = {0};
+    if (level > 0) {
+        struct aim aim = {.rank = from};
+        struct found found = find_child(cut->tree, number, load(cut->tree, number, level), &aim);
+        bool is_in_one = to <= found.before + found.child.count && to - from < found.child.count;
+        return is_in_one ? cut_in_one(cut, number, level, &found, from, to)
+                         : cut_in_many(cut, number, level, from, to);
+    }
+    load_copy(cut->tree, number, level, &page);
+    cut_in_leaf(cut, number, &page, from, to);
+    store_shrunk(cut, number, &page);
+    buffer_deinit(&page);
+    return to - from;
 }
 
 /* A top page with one child is not needed (T1). */
@@ -712,8 +775,8 @@ static void check_key(struct inspection *inspection, struct bytes key, struct by
     check(inspection->has_keys || key.size == 0);
     if (!inspection->has_keys)
         return;
-    check(compare(bound, key) <= 0);
-    check(!inspection->has_last || compare(buffer_bytes(&inspection->last), key) < 0);
+    check(bytes_compare(bound, key) <= 0);
+    check(!inspection->has_last || bytes_compare(buffer_bytes(&inspection->last), key) < 0);
     buffer_clear(&inspection->last);
     buffer_append_bytes(&inspection->last, key);
     inspection->has_last = true;
@@ -742,7 +805,7 @@ static uint64_t check_page(struct inspection *inspection, uint64_t number, unsig
         }
         check((entries == 0) == (entry.key.size == 0) || !inspection->has_keys);
         check(entries == 0 || !inspection->has_keys ||
-              compare(buffer_bytes(&inspection->last), entry.key) < 0);
+              bytes_compare(buffer_bytes(&inspection->last), entry.key) < 0);
         check(check_page(inspection, child.number, level - 1, entries ? entry.key : bound) ==
               child.count);
         count += child.count;
