@@ -256,6 +256,8 @@ static bool may_debug(const struct connection *connection, struct call *call)
 
 static enum command_class class_of(const struct command *command)
 {
+    if (command_is_subscribe(command)) /* for the position of the log */
+        return COMMAND_READ;
     if (command->flags & CMD_LOCAL)
         return COMMAND_LOCAL;
     return command->flags & CMD_READ ? COMMAND_READ : COMMAND_WRITE;
@@ -285,7 +287,8 @@ enum command_class command_classify(struct connection *connection, const struct 
                         .connection = connection,
                         .meaning = command_meaning_newest,
                         .database = connection->database};
-    bool is_found = find(&call) && is_let_in(connection, &call) && may_debug(connection, &call);
+    bool is_found = find(&call) && is_let_in(connection, &call) &&
+                    command_may_be_said(connection, &call) && may_debug(connection, &call);
     *command = call.command;
     if (!is_found) {
         connection->transaction.is_aborted |= connection->transaction.is_open;

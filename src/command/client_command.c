@@ -5,6 +5,7 @@
 #include <inttypes.h>
 
 #include "base/memory.h"
+#include "command/channels.h"
 #include "command/commands.h"
 #include "command/connection.h"
 #include "command/server.h"
@@ -117,7 +118,8 @@ static void print_flags(const struct connection *connection, char flags[FLAGS_SI
     const struct {
         char letter;
         bool is_set;
-    } all[] = {{'x', transaction->is_open},
+    } all[] = {{'P', connection_is_subscribed(connection)},
+               {'x', transaction->is_open},
                {'c', connection->close_after_reply},
                {'e', connection->no_evict},
                {'T', connection->no_touch}};
@@ -137,11 +139,13 @@ static void describe(const struct connection *connection, int64_t now_ms, struct
     buffer_printf(out, "id=%" PRIu64 " addr=%s laddr=%s fd=%d name=%s", connection->id,
                   connection->address, connection->local_address, connection->fd,
                   or_empty(connection->name));
-    buffer_printf(out,
-                  " age=%" PRId64 " idle=%" PRId64 " flags=%s db=%u sub=0 psub=0 ssub=0 multi=%d",
-                  seconds_since(connection->created_ms, now_ms),
-                  seconds_since(connection->last_active_ms, now_ms), flags, connection->database,
-                  connection->transaction.is_open ? (int)connection->transaction.count : -1);
+    buffer_printf(
+        out, " age=%" PRId64 " idle=%" PRId64 " flags=%s db=%u sub=%u psub=%u ssub=%u multi=%d",
+        seconds_since(connection->created_ms, now_ms),
+        seconds_since(connection->last_active_ms, now_ms), flags, connection->database,
+        connection->subscribed[CHANNEL_PLAIN], connection->subscribed[CHANNEL_PATTERN],
+        connection->subscribed[CHANNEL_SHARDED],
+        connection->transaction.is_open ? (int)connection->transaction.count : -1);
     buffer_printf(out, " qbuf=%zu qbuf-free=%zu argv-mem=%zu multi-mem=%zu",
                   connection->query_bytes, connection->query_free_bytes, connection->argv_bytes,
                   connection->transaction.elements.size + connection->transaction.watches.size);
@@ -157,30 +161,43 @@ static void describe(const struct connection *connection, int64_t now_ms, struct
                   or_empty(connection->lib_version));
 }
 
-/* Clients are all of one kind here; the other kinds of Redis are known and empty. */
-static bool parse_client_type(struct call *call, struct bytes word, bool *normal)
+/* Redis's other kinds are known, and have no clients. */
+enum client_type { CLIENT_ANY, CLIENT_NORMAL, CLIENT_PUBSUB, CLIENT_OTHER };
+
+static bool parse_client_type(struct call *call, struct bytes word, enum client_type *type)
 {
-    static const char *const others[] = {"replica", "slave", "master", "pubsub"};
-    *normal = bytes_is(word, "normal");
-    bool known = *normal;
-    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
-        known |= bytes_is(word, others[i]);
-    if (!known)
+    if (bytes_is(word, "normal"))
+        *type = CLIENT_NORMAL;
+    else if (bytes_is(word, "pubsub"))
+        *type = CLIENT_PUBSUB;
+    else if (bytes_is(word, "replica") || bytes_is(word, "slave") || bytes_is(word, "master"))
+        *type = CLIENT_OTHER;
+    else {
         reply_error(call->reply, "ERR Unknown client type '%.*s'",
                     (int)(word.size < 128 ? word.size : 128), (const char *)word.data);
-    return known;
+        return false;
+    }
+    return true;
+}
+
+static bool is_of_type(const struct connection *connection, enum client_type type)
+{
+    bool is_subscribed = connection_is_subscribed(connection);
+    return type == CLIENT_ANY || type == (is_subscribed ? CLIENT_PUBSUB : CLIENT_NORMAL);
 }
 
 struct listing {
     struct buffer text;
     int64_t now_ms;
     uint64_t id; /* 0: all */
+    enum client_type type;
 };
 
 static bool list_client(void *context, struct connection *connection)
 {
     struct listing *listing = context;
-    if (listing->id == 0 || listing->id == connection->id)
+    if ((listing->id == 0 || listing->id == connection->id) &&
+        is_of_type(connection, listing->type))
         describe(connection, listing->now_ms, &listing->text);
     return true;
 }
@@ -213,9 +230,8 @@ static bool list_ids(struct call *call, struct listing *listing)
 /* False: answered with the error. */
 static bool list_clients(struct call *call, struct listing *listing)
 {
-    bool normal = true;
     if (call->argc == 4 && bytes_is(call->argv[2], "type")) {
-        if (!parse_client_type(call, call->argv[3], &normal))
+        if (!parse_client_type(call, call->argv[3], &listing->type))
             return false;
     } else if (call->argc > 3 && bytes_is(call->argv[2], "id")) {
         return list_ids(call, listing);
@@ -223,8 +239,7 @@ static bool list_clients(struct call *call, struct listing *listing)
         reply_error(call->reply, ERROR_SYNTAX);
         return false;
     }
-    if (normal)
-        call->server->ops->each_client(call->server, list_client, listing);
+    call->server->ops->each_client(call->server, list_client, listing);
     return true;
 }
 
@@ -244,7 +259,7 @@ struct kill {
     uint64_t id;                         /* 0: any */
     int64_t age_s;                       /* at least; 0: any */
     struct bytes address, local_address; /* data NULL: any */
-    bool normal;                         /* false: of a type that no client here has */
+    enum client_type type;
     bool skip_me;
     struct connection **found;
     uint32_t found_count;
@@ -265,6 +280,8 @@ static bool find_client(void *context, struct connection *connection)
         return true;
     if (kill->age_s && seconds_since(connection->created_ms, kill->call->now_ms) < kill->age_s)
         return true;
+    if (!is_of_type(connection, kill->type))
+        return true;
     if (kill->skip_me && connection == kill->call->connection)
         return true;
     kill->found = memory_resize(kill->found, (kill->found_count + 1) * sizeof(kill->found[0]));
@@ -275,8 +292,7 @@ static bool find_client(void *context, struct connection *connection)
 static void kill_clients(struct kill *kill)
 {
     struct call *call = kill->call;
-    if (kill->normal)
-        call->server->ops->each_client(call->server, find_client, kill);
+    call->server->ops->each_client(call->server, find_client, kill);
     for (uint32_t i = 0; i < kill->found_count; i++) {
         if (kill->found[i] == call->connection)
             call->connection->close_after_reply = true;
@@ -310,12 +326,8 @@ static bool kill_option(struct call *call, struct kill *kill, struct bytes name,
     }
     if (bytes_is(name, "maxage"))
         return kill_age(call, kill, value);
-    if (bytes_is(name, "type")) {
-        bool normal;
-        bool valid = parse_client_type(call, value, &normal);
-        kill->normal = kill->normal && normal;
-        return valid;
-    }
+    if (bytes_is(name, "type"))
+        return parse_client_type(call, value, &kill->type);
     if (bytes_is(name, "addr")) {
         kill->address = value;
     } else if (bytes_is(name, "laddr")) {
@@ -337,7 +349,7 @@ static bool kill_option(struct call *call, struct kill *kill, struct bytes name,
 
 void cmd_client_kill(struct call *call)
 {
-    struct kill kill = {.call = call, .normal = true, .skip_me = true};
+    struct kill kill = {.call = call, .skip_me = true};
     if (call->argc == 3) { /* the old form, in which one may kill oneself */
         kill.address = call->argv[2];
         kill.skip_me = false;

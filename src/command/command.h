@@ -119,6 +119,7 @@ enum command_flags {
     CMD_BITMAP = 1 << 27,
     CMD_HYPERLOGLOG = 1 << 28,
     CMD_GEO = 1 << 29,
+    CMD_PUBSUB = 1ull << 40,
 
     CMD_INTERNAL = 1 << 22, /* made by a member; for a client there is no such command */
     CMD_PURE = 1 << 23,     /* local, and changes nothing: inside MULTI it is done when queued */
@@ -188,8 +189,13 @@ struct blob *command_take_request(struct connection *connection, const struct co
  * may follow before its own is: connection->transaction.awaits then says so. */
 bool command_needs_reply(const struct connection *connection, const struct command *command,
                          const struct bytes *argv, uint32_t argc);
-/* That reply; `is_done`: it is one of the command's own.  Returns what the client is to get. */
-struct bytes command_reply_came(struct connection *connection, bool is_done, struct bytes reply);
+/* That reply; `is_done`: it is one of the command's own.  Returns what the client is to get; it may
+ * have got more in connection->out. */
+struct bytes command_reply_came(struct connection *connection, struct server *server, bool is_done,
+                                struct bytes reply);
+/* PUBLISH and SPUBLISH: the reply 0 of the entry at `index` is to be read as so many. */
+bool command_is_publish(const struct command *command);
+uint32_t command_receivers(const struct server *server, uint64_t index);
 /* Answers QUEUED. */
 void command_queue(struct connection *connection, struct server *server,
                    const struct command *command, const struct bytes *argv, uint32_t argc);
@@ -216,10 +222,13 @@ void command_machine_observe(struct state_machine *machine, struct command_obser
 /* Who is told what each applied entry did to keys: in log order, once, the same on every node,
  * again when the log is replayed.  A read tells nothing. */
 struct command_listener {
+    struct command_listener *next; /* the machine's */
+    uint64_t work;                 /* what telling cost so far: like db_work() */
     void (*effect)(struct command_listener *listener, uint64_t index,
                    const struct db_effect *effect);
 };
-/* From the next entry on.  Borrowed; NULL: nobody, and nothing is noted. */
+/* From the next entry on, behind those that listen already.  Borrowed; NULL: nobody does any more,
+ * and nothing is noted. */
 void command_machine_listen(struct state_machine *machine, struct command_listener *listener);
 
 #endif

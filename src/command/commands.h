@@ -216,6 +216,15 @@ bool command_admit_found(struct call *call);
 enum command_class command_classify_in_transaction(struct call *call,
                                                    struct connection *connection);
 command_fn cmd_multi, cmd_discard, cmd_exec_alone, cmd_unwatch;
+/* messages.c */
+command_fn cmd_publish, cmd_spublish, cmd_position, cmd_pubsub_channels, cmd_pubsub_numpat;
+command_fn cmd_pubsub_numsub, cmd_pubsub_shardchannels, cmd_pubsub_shardnumsub, cmd_pubsub_help;
+command_fn cmd_subscribe, cmd_psubscribe, cmd_ssubscribe;
+command_fn cmd_unsubscribe, cmd_punsubscribe, cmd_sunsubscribe;
+command_words_fn words_subscribe;
+bool command_is_subscribe(const struct command *command);
+/* RESP2's context of a subscriber.  False: answered. */
+bool command_may_be_said(const struct connection *connection, struct call *call);
 /* exec.c */
 command_fn cmd_watch, cmd_exec;
 command_words_fn words_exec;

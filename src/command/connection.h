@@ -7,6 +7,8 @@
 #include "base/outbox.h"
 #include "command/transaction.h"
 
+enum { CONNECTION_SUBSCRIPTIONS = 3 };
+
 /* CLIENT REPLY: SKIP silences the present command, SKIP_NEXT the present and the next one. */
 enum connection_reply_mode {
     CONNECTION_REPLY_ON,
@@ -14,6 +16,8 @@ enum connection_reply_mode {
     CONNECTION_REPLY_SKIP_NEXT,
     CONNECTION_REPLY_SKIP
 };
+
+struct subscription;
 
 struct connection {
     uint64_t id;        /* CLIENT ID */
@@ -23,10 +27,16 @@ struct connection {
     bool no_evict, no_touch;
     bool may_debug;         /* it may say DEBUG: enable-debug-command */
     bool close_after_reply; /* QUIT, a protocol error, CLIENT KILL of oneself */
+    bool is_doomed;         /* it is about to be closed: nobody tells it anything any more */
     enum connection_reply_mode reply_mode;
     struct transaction transaction;
-    char *name;     /* CLIENT SETNAME; owned, NULL: none */
-    char *lib_name; /* CLIENT SETINFO; owned, NULL: none */
+    /* By enum channel_kind; channels.c keeps them. */
+    struct subscription *subscriptions[CONNECTION_SUBSCRIPTIONS];
+    uint32_t subscribed[CONNECTION_SUBSCRIPTIONS]; /* how many */
+    size_t subscribed_bytes;                       /* of their names */
+    uint64_t position; /* of the log, behind which SUBSCRIBE begins: as the leader said */
+    char *name;        /* CLIENT SETNAME; owned, NULL: none */
+    char *lib_name;    /* CLIENT SETINFO; owned, NULL: none */
     char *lib_version;
     char address[64]; /* ip:port of the client */
     char local_address[64];
@@ -48,6 +58,9 @@ static inline bool connection_is_silent(const struct connection *connection)
 {
     return connection->reply_mode != CONNECTION_REPLY_ON;
 }
+
+/* messages.c */
+bool connection_is_subscribed(const struct connection *connection);
 
 void connection_init(struct connection *connection); /* protocol 2, nothing set */
 void connection_deinit(struct connection *connection);

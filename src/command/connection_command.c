@@ -1,6 +1,7 @@
 /* The connection itself: protocol version, authentication, life signs (Redis 7.2 networking.c,
  * acl.c).  Local commands, loop thread only. */
 #include "base/memory.h"
+#include "command/channels.h"
 #include "command/commands.h"
 #include "command/connection.h"
 #include "command/server.h"
@@ -8,12 +9,19 @@
 
 void cmd_ping(struct call *call)
 {
-    if (call->argc > 2)
+    struct bytes text = call->argc == 2 ? call->argv[1] : bytes_of("", 0);
+    if (call->argc > 2) {
         call_wrong_arity(call);
-    else if (call->argc == 2)
-        reply_bulk(call->reply, call->argv[1]);
-    else
+    } else if (call->connection && call->connection->protocol == 2 &&
+               connection_is_subscribed(call->connection)) {
+        reply_array(call->reply, 2);
+        reply_bulk_string(call->reply, "pong");
+        reply_bulk(call->reply, text);
+    } else if (call->argc == 2) {
+        reply_bulk(call->reply, text);
+    } else {
         reply_simple(call->reply, "PONG");
+    }
 }
 
 void cmd_echo(struct call *call)
@@ -34,6 +42,7 @@ static bool needs_password(struct call *call)
 
 void cmd_reset(struct call *call)
 {
+    channels_leave(call->server->channels, call->connection);
     connection_reset(call->connection, needs_password(call));
     call->reply->protocol = call->connection->protocol;
     call->reply->out = &call->connection->out.bytes; /* CLIENT REPLY OFF is reset, too */

@@ -17,6 +17,7 @@
 
 #include "base/bytes.h"
 
+#define POSITION_NAME "raft.position" /* for SUBSCRIBE: see messages.c */
 #define EXEC_NAME "raft.exec"
 
 enum exec_kind { EXEC_COMMAND, EXEC_REPLY };

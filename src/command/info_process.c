@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "command/channels.h"
 #include "command/commands.h"
 #include "command/info.h"
 
@@ -254,6 +255,14 @@ static void stats_access(struct info *info)
                        "acl_access_denied_cmd acl_access_denied_key acl_access_denied_channel");
 }
 
+static void stats_messages(struct info *info)
+{
+    const struct channels *channels = info->server->channels;
+    command_info_number(info, "pubsub_channels", channels_count(channels, CHANNEL_PLAIN));
+    command_info_number(info, "pubsub_patterns", channels_count(channels, CHANNEL_PATTERN));
+    command_info_number(info, "pubsubshard_channels", channels_count(channels, CHANNEL_SHARDED));
+}
+
 void command_info_stats(struct info *info)
 {
     const struct server_stats *stats = &info->stats;
@@ -264,8 +273,8 @@ void command_info_stats(struct info *info)
     command_info_zeros(info, "expired_time_cap_reached_count evicted_keys evicted_clients");
     command_info_number(info, "keyspace_hits", stats->keyspace_hits);
     command_info_number(info, "keyspace_misses", stats->keyspace_misses);
-    command_info_zeros(info, "pubsub_channels pubsub_patterns pubsubshard_channels "
-                             "latest_fork_usec total_forks migrate_cached_sockets "
+    stats_messages(info);
+    command_info_zeros(info, "latest_fork_usec total_forks migrate_cached_sockets "
                              "slave_expires_tracked_keys active_defrag_hits active_defrag_misses "
                              "tracking_total_keys tracking_total_items tracking_total_prefixes "
                              "unexpected_error_replies");

@@ -97,10 +97,11 @@ static void reply_flags(const struct command *command, struct reply *reply)
     uint64_t flags = command->flags;
     struct word_set set;
     word_set_init(&set, reply);
-    word_if(&set, flags & CMD_WRITE, "write");
+    word_if(&set, flags & CMD_WRITE && !(flags & CMD_PUBSUB), "write"); /* of data */
     word_if(&set, flags & CMD_READ, "readonly");
     word_if(&set, flags & CMD_DENYOOM, "denyoom");
     word_if(&set, flags & CMD_ADMIN, "admin");
+    word_if(&set, flags & CMD_PUBSUB, "pubsub");
     word_if(&set, flags & CMD_NOSCRIPT, "noscript");
     word_if(&set, flags & CMD_LOADING, "loading");
     word_if(&set, flags & CMD_STALE, "stale");
@@ -117,7 +118,7 @@ static void categories_of(const struct command *command, struct word_set *set)
     uint64_t flags = command->flags;
     word_if(set, flags & CMD_KEYSPACE, "@keyspace");
     word_if(set, flags & CMD_READ, "@read");
-    word_if(set, flags & CMD_WRITE, "@write");
+    word_if(set, flags & CMD_WRITE && !(flags & CMD_PUBSUB), "@write");
     word_if(set, flags & CMD_STRING, "@string");
     word_if(set, flags & CMD_HASH, "@hash");
     word_if(set, flags & CMD_SET, "@set");
@@ -127,6 +128,7 @@ static void categories_of(const struct command *command, struct word_set *set)
     word_if(set, flags & CMD_BITMAP, "@bitmap");
     word_if(set, flags & CMD_HYPERLOGLOG, "@hyperloglog");
     word_if(set, flags & CMD_GEO, "@geo");
+    word_if(set, flags & CMD_PUBSUB, "@pubsub");
     word_if(set, flags & (CMD_ADMIN | CMD_ADMIN_CATEGORY), "@admin");
     word_if(set, flags & CMD_FAST, "@fast");
     word_if(set, !(flags & CMD_FAST), "@slow");

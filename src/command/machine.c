@@ -7,6 +7,8 @@
  * Same entry, same state, same result on every node: no clock but apply_context.now_ms, no
  * randomness but its seed, no configuration but what the leader stamped into the entry.  Loop
  * thread only. */
+#include <utlist.h>
+
 #include "base/fatal.h"
 #include "base/memory.h"
 #include "base/prng.h"
@@ -21,10 +23,11 @@ struct machine {
     struct execution reading; /* of a read in its first slice */
     struct bytes *asked;      /* of the command that admit() was asked about last */
     uint32_t asked_capacity;
-    struct command_observer *observer; /* borrowed; NULL: nobody counts */
-    struct command_listener *listener; /* borrowed; NULL: nobody is told of effects */
-    raft_index draining;               /* the entry whose effects they are */
-    uint64_t read_seed;                /* reads are not in the log; only they may draw from here */
+    struct command_observer *observer;  /* borrowed; NULL: nobody counts */
+    struct command_listener *listeners; /* utlist, borrowed; NULL: nobody is told of effects */
+    raft_index draining;                /* the entry whose effects they are */
+    bool has_told;                      /* a message was among them */
+    uint64_t read_seed;                 /* reads are not in the log; only they may draw from here */
 };
 
 static struct machine *machine_of(struct state_machine *base)
@@ -73,7 +76,10 @@ void command_machine_observe(struct state_machine *base, struct command_observer
 
 void command_machine_listen(struct state_machine *base, struct command_listener *listener)
 {
-    machine_of(base)->listener = listener;
+    if (listener)
+        LL_APPEND(machine_of(base)->listeners, listener);
+    else
+        machine_of(base)->listeners = NULL;
     db_effects_want(machine_of(base)->db, listener != NULL);
 }
 
@@ -126,7 +132,12 @@ static bool apply(struct state_machine *base, const struct apply_context *contex
 static void tell(void *context, const struct db_effect *effect)
 {
     struct machine *machine = context;
-    machine->listener->effect(machine->listener, machine->draining, effect);
+    struct command_listener *listener;
+    machine->has_told |= effect->type == DB_EFFECT_MESSAGE;
+    LL_FOREACH(machine->listeners, listener)
+    {
+        listener->effect(listener, machine->draining, effect);
+    }
 }
 
 static void applied(struct state_machine *base, struct raft_pos pos, int64_t now_ms,
@@ -135,7 +146,8 @@ static void applied(struct state_machine *base, struct raft_pos pos, int64_t now
     struct machine *machine = machine_of(base);
     check(machine->writing.depth == 0);
     check(meaning <= machine->meaning_known);
-    if (machine->listener) {
+    machine->has_told = false;
+    if (machine->listeners) {
         machine->draining = pos.index;
         db_effects_drain(machine->db, tell, machine);
     }
@@ -212,9 +224,20 @@ static bool read_now(struct state_machine *base, void **reading,
     return finished;
 }
 
+static bool told(struct state_machine *base)
+{
+    return machine_of(base)->has_told;
+}
+
 static uint64_t work(struct state_machine *base)
 {
-    return db_work(machine_of(base)->db);
+    const struct command_listener *listener;
+    uint64_t work = db_work(machine_of(base)->db);
+    LL_FOREACH(machine_of(base)->listeners, listener)
+    {
+        work += listener->work;
+    }
+    return work;
 }
 
 static bool is_ready(struct state_machine *base)
@@ -263,6 +286,7 @@ static uint8_t meaning_known(struct state_machine *base)
 static const struct state_machine_ops ops = {.apply = apply,
                                              .admit = admit,
                                              .applied = applied,
+                                             .told = told,
                                              .read = read_now,
                                              .read_drop = read_drop,
                                              .work = work,

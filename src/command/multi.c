@@ -17,6 +17,7 @@
 #include "command/connection.h"
 #include "command/exec_form.h"
 #include "command/server.h"
+#include "resp/number.h"
 
 /* What a connection answers for EXEC when it does not come to it; else: the request is to be
  * made. */
@@ -208,6 +209,19 @@ static struct blob *encode_as(const struct command *command, const struct bytes 
     return request;
 }
 
+/* A SUBSCRIBE, kept until the position is there. */
+static struct blob *ask_position(struct transaction *transaction, const struct bytes *argv,
+                                 uint32_t argc)
+{
+    struct bytes name = bytes_from_string(POSITION_NAME);
+    struct blob *words = command_encode(argv, argc);
+    buffer_clear(&transaction->asked);
+    buffer_append_bytes(&transaction->asked, blob_bytes(words));
+    blob_release(words);
+    transaction->awaits = AWAITS_POSITION;
+    return command_encode(&name, 1);
+}
+
 struct blob *command_take_request(struct connection *connection, const struct command *command,
                                   const struct bytes *argv, uint32_t argc)
 {
@@ -217,6 +231,8 @@ struct blob *command_take_request(struct connection *connection, const struct co
         transaction_watch_begin(transaction, connection->database, argv, argc);
         transaction->awaits = AWAITS_VERSIONS;
     }
+    if (command_is_subscribe(command))
+        return ask_position(transaction, argv, argc);
     if (!is_exec(command, argv, argc, &before))
         return encode_as(command, argv, argc);
     struct blob *request = transaction_encode(transaction, argv, before);
@@ -234,7 +250,7 @@ bool command_needs_reply(const struct connection *connection, const struct comma
                          const struct bytes *argv, uint32_t argc)
 {
     uint32_t before;
-    return command->execute == cmd_watch ||
+    return command->execute == cmd_watch || command_is_subscribe(command) ||
            (connection->transaction.selects && is_exec(command, argv, argc, &before));
 }
 
@@ -245,7 +261,30 @@ static bool is_executed(struct bytes reply)
     return reply.size > 1 && first[0] == '*' && first[1] != '-';
 }
 
-struct bytes command_reply_came(struct connection *connection, bool is_done, struct bytes reply)
+/* `:<position>`; false: it is an error. */
+static bool read_position(struct bytes reply, uint64_t *position)
+{
+    const char *first = reply.data;
+    return reply.size > 3 && first[0] == ':' &&
+           number_parse_u64(bytes_of(first + 1, reply.size - 3), position);
+}
+
+/* Executes the SUBSCRIBE that was kept, which says itself what is to be said. */
+static void subscribe_now(struct connection *connection, struct server *server)
+{
+    struct buffer words = connection->transaction.asked;
+    struct bytes *argv = NULL;
+    uint32_t argc, capacity = 0;
+    connection->transaction.asked = (struct buffer){0};
+    bool is_decoded = command_decode(buffer_bytes(&words), &argv, &argc, &capacity);
+    check(is_decoded); /* ask_position() encoded it */
+    command_run_local(connection, server, command_find(argv, argc), argv, argc);
+    memory_free(argv);
+    buffer_deinit(&words);
+}
+
+struct bytes command_reply_came(struct connection *connection, struct server *server, bool is_done,
+                                struct bytes reply)
 {
     struct transaction *transaction = &connection->transaction;
     enum transaction_awaits awaited = transaction->awaits;
@@ -259,6 +298,13 @@ struct bytes command_reply_came(struct connection *connection, bool is_done, str
     case AWAITS_VERSIONS:
         if (is_done && transaction_watch_end(transaction, reply))
             reply = bytes_from_string("+OK\r\n");
+        buffer_deinit(&transaction->asked);
+        break;
+    case AWAITS_POSITION:
+        if (is_done && read_position(reply, &connection->position)) {
+            subscribe_now(connection, server);
+            return bytes_of(NULL, 0);
+        }
         buffer_deinit(&transaction->asked);
         break;
     }

@@ -90,6 +90,7 @@ typedef void server_error_fn(void *context, const char *name, uint64_t count);
 /* One client in CLIENT LIST order; return false to stop. */
 typedef bool server_client_fn(void *context, struct connection *connection);
 
+struct channels;
 struct server;
 
 struct server_ops {
@@ -126,6 +127,7 @@ struct server {
     struct command_observer *observer; /* NULL: nobody counts */
     struct slowlog *slowlog;           /* slowlog.h */
     struct latency *latency;           /* latency.h */
+    struct channels *channels;         /* who is subscribed here; borrowed */
     int port;
     const char *config_file; /* "" if none */
     const char *executable;

@@ -48,6 +48,7 @@
 #define META (ANY | CMD_NOSCRIPT)                                /* not about the data */
 #define TX CMD_TRANSACTION
 #define DOOR (META | FAST | CONN | CMD_NO_AUTH | CMD_ALLOW_BUSY) /* before AUTH */
+#define MSG (CMD_PUBSUB | SINCE_5)
 #define SINCE_2 (2ull << CMD_SINCE_SHIFT) /* meaning.c */
 #define SINCE_3 (3ull << CMD_SINCE_SHIFT)
 #define SINCE_4 (4ull << CMD_SINCE_SHIFT)
@@ -296,6 +297,23 @@ const struct command command_rows[] = {
     {"watch",             -2, R | TX | META | FAST | CMD_ALLOW_BUSY | SINCE_3, ALL_KEYS, cmd_watch},
     {"unwatch",            1, L | TX | META | FAST | CMD_ALLOW_BUSY | SINCE_3, NO_KEYS, cmd_unwatch},
 
+    /* Messages. */
+    {"publish",            3, W | MSG | ANY | FAST,              NO_KEYS,  cmd_publish},
+    {"spublish",           3, W | MSG | ANY | FAST,              ONE_KEY,  cmd_spublish},
+    {"subscribe",         -2, L | MSG | META,                    NO_KEYS,  cmd_subscribe, words_subscribe},
+    {"unsubscribe",       -1, L | MSG | META,                    NO_KEYS,  cmd_unsubscribe},
+    {"psubscribe",        -2, L | MSG | META,                    NO_KEYS,  cmd_psubscribe, words_subscribe},
+    {"punsubscribe",      -1, L | MSG | META,                    NO_KEYS,  cmd_punsubscribe},
+    {"ssubscribe",        -2, L | MSG | META,                    ALL_KEYS, cmd_ssubscribe, words_subscribe},
+    {"sunsubscribe",      -1, L | MSG | META,                    ALL_KEYS, cmd_sunsubscribe},
+    {"pubsub",            -2, L | BOX,                           NO_KEYS,  NULL},
+    {"pubsub|channels",   -2, L | MSG | ANY | CMD_PURE,          NO_KEYS,  cmd_pubsub_channels},
+    {"pubsub|help",        2, L | ANY | CMD_PURE,                NO_KEYS,  cmd_pubsub_help},
+    {"pubsub|numpat",      2, L | MSG | ANY | CMD_PURE,          NO_KEYS,  cmd_pubsub_numpat},
+    {"pubsub|numsub",     -2, L | MSG | ANY | CMD_PURE,          NO_KEYS,  cmd_pubsub_numsub},
+    {"pubsub|shardchannels", -2, L | MSG | ANY | CMD_PURE,       NO_KEYS,  cmd_pubsub_shardchannels},
+    {"pubsub|shardnumsub", -2, L | MSG | ANY | CMD_PURE,         NO_KEYS,  cmd_pubsub_shardnumsub},
+
     /* Connection. */
     {"ping",              -1, L | CONN | FAST | CMD_PURE,        NO_KEYS,  cmd_ping},
     {"echo",               2, L | CONN | FAST | ANY | CMD_PURE,  NO_KEYS,  cmd_echo},
@@ -364,6 +382,7 @@ const struct command command_rows[] = {
     {"cluster",           -2, L | ANY | CMD_PURE,                           NO_KEYS,  cmd_cluster},
 
     /* Made by members: the last rows. */
+    {POSITION_NAME,        1, R | CMD_INTERNAL | CMD_SKIP_SLOWLOG | SINCE_5, NO_KEYS, cmd_position},
     {EXEC_NAME,           -2, R | W | CMD_INTERNAL | CMD_SKIP_SLOWLOG | SINCE_3, NO_KEYS,  cmd_exec, words_exec},
 };
 /* clang-format on */

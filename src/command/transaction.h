@@ -21,7 +21,7 @@ enum {
 };
 
 /* The reply without which what the client sends next cannot be understood. */
-enum transaction_awaits { AWAITS_NOTHING, AWAITS_VERSIONS, AWAITS_EXEC };
+enum transaction_awaits { AWAITS_NOTHING, AWAITS_VERSIONS, AWAITS_EXEC, AWAITS_POSITION };
 
 struct transaction {
     bool is_open;
@@ -34,7 +34,8 @@ struct transaction {
     struct buffer elements; /* those, as words of an encoded command: exec.c */
     uint32_t watched;       /* keys */
     struct buffer watches;  /* those, as exec.c has them */
-    struct buffer asked;    /* likewise, without versions yet: of the WATCH under way */
+    struct buffer asked;    /* likewise, without versions yet: of the WATCH under way; or the words
+                               of a SUBSCRIBE */
 };
 
 /* After EXEC or DISCARD, and with its connection: neither open, nor is anything watched. */

@@ -169,14 +169,17 @@ enum db_effect_type {
     DB_EFFECT_PUT,     /* the key was put, whether there was one before or not */
     DB_EFFECT_DELETED, /* it was there */
     DB_EFFECT_FLUSHED, /* all keys of `database`, if there were any; no event, no key */
-    DB_EFFECT_SWAPPED  /* all keys of `database` with those of `other`; likewise */
+    DB_EFFECT_SWAPPED, /* all keys of `database` with those of `other`; likewise */
+    DB_EFFECT_MESSAGE  /* PUBLISH: nothing changed; `key` is the channel, no event */
 };
 
 struct db_effect {
     enum db_effect_type type;
     uint8_t database, other;
     const char *event; /* as Redis's keyspace notifications name it: "set", "del"; static */
-    struct bytes key;  /* borrowed for the call */
+    struct bytes key;  /* borrowed for the call, like the message */
+    struct bytes message;
+    bool is_sharded; /* of a message: SPUBLISH */
 };
 
 /* From the next entry on; nothing is noted before somebody wants it. */
@@ -189,6 +192,8 @@ void db_effects_name(struct db *db, const char *event);
 extern const char db_effect_untold[];
 /* One change that has two events: this one comes behind that of a put. */
 void db_effects_also(struct db *db, unsigned database, struct bytes key, const char *event);
+/* A message, among the changes in the order of the commands. */
+void db_effects_message(struct db *db, bool is_sharded, struct bytes channel, struct bytes message);
 /* If they are wanted, exactly once for each entry that had changes, between the last of them and
  * db_applied(): calls `each`, which must not change the db, for all effects in order. */
 typedef void db_effect_fn(void *context, const struct db_effect *effect);

@@ -7,16 +7,17 @@
 
 enum { NOTED_KEEP = 64 * 1024 }; /* bytes whose room is kept between entries */
 
-/* Before the bytes of the key. */
+/* Before the bytes of the key, and of the message. */
 struct note {
     const char *event;
-    size_t key_size;
+    size_t key_size, message_size;
     uint8_t type, database, other;
+    bool is_sharded;
 };
 
 /* What carries names for so many keys was refused before it got into the log; three for each: it
  * may have been there and be over, and what is written then has up to two events (a change here
- * and one there, "set" and "expire"). */
+ * and one there, "set" and "expire").  A message is in it as often as it was published. */
 static const size_t noted_max =
     3 * ((size_t)COMMAND_ENCODED_MAX + (size_t)COMMAND_WORDS_MAX * sizeof(struct note));
 
@@ -53,6 +54,22 @@ void effects_append(struct effects *effects, const struct db_effect *effect)
     effects->latest = effects->noted.size + 1;
     buffer_append(&effects->noted, &note, sizeof note);
     buffer_append_bytes(&effects->noted, effect->key);
+    check(effects->noted.size <= noted_max);
+}
+
+void db_effects_message(struct db *db, bool is_sharded, struct bytes channel, struct bytes message)
+{
+    struct effects *effects = &db->effects;
+    struct note note = {.key_size = channel.size,
+                        .message_size = message.size,
+                        .type = DB_EFFECT_MESSAGE,
+                        .is_sharded = is_sharded};
+    if (!effects->is_wanted)
+        return;
+    effects->latest = 0; /* twice the same message is two */
+    buffer_append(&effects->noted, &note, sizeof note);
+    buffer_append_bytes(&effects->noted, channel);
+    buffer_append_bytes(&effects->noted, message);
     check(effects->noted.size <= noted_max);
 }
 
@@ -94,13 +111,16 @@ void db_effects_drain(struct db *db, db_effect_fn *each, void *context)
         memcpy(&note, at, sizeof note);
         at += sizeof note;
         check(note.key_size <= (size_t)(end - at));
+        check(note.message_size <= (size_t)(end - at) - note.key_size);
         struct db_effect effect = {.type = (enum db_effect_type)note.type,
                                    .database = note.database,
                                    .other = note.other,
                                    .event = note.event,
-                                   .key = bytes_of(at, note.key_size)};
+                                   .key = bytes_of(at, note.key_size),
+                                   .message = bytes_of(at + note.key_size, note.message_size),
+                                   .is_sharded = note.is_sharded};
         each(context, &effect);
-        at += note.key_size;
+        at += note.key_size + note.message_size;
     }
     effects->latest = 0;
     effects->event = NULL; /* the next entry's changes have names of their own */

@@ -14,7 +14,7 @@ struct effects {
     bool is_counted;     /* a savepoint is set: */
     uint64_t counted;    /* bytes that would be noted, wanted or not */
     const char *event;   /* of the changes that follow; static; NULL: not named yet */
-    struct buffer noted; /* of this entry, one behind the other: struct note, key */
+    struct buffer noted; /* of this entry, one behind the other: struct note, key, message */
     size_t latest;       /* 1 more than where the command's last stands there; 0: it has none yet */
 };
 

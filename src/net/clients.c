@@ -5,15 +5,19 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "command/channels.h"
 #include "net/client_internal.h"
 #include "net/listener.h"
 
 enum { CRON_MS = 100, RATE_SAMPLES = 16, IDLE_SHRINK_MS = 2000 };
 
+static void on_told(struct connection *connection);
+
 struct clients *clients_new(const struct clients_options *options)
 {
     struct clients *clients = memory_new(sizeof *clients);
     clients->options = *options;
+    channels_wake(options->server->channels, on_told);
     clients->unsent_max = CLIENT_UNSENT_MAX;
     clients->sampler.at_ms = clients->cron_ms = loop_now_ms(options->loop);
     return clients;
@@ -33,6 +37,7 @@ static void remove_client(struct client *client)
 void clients_free(struct clients *clients)
 {
     struct client *client, *following;
+    channels_wake(clients->options.server->channels, NULL);
     DL_FOREACH_SAFE(clients->all, client, following)
     {
         client_free(client);
@@ -90,8 +95,11 @@ void clients_accept(void *context, int fd)
  * sent, so that it is the same whether the client reads or not. */
 static void check_output_limit(struct client *client)
 {
+    bool is_subscribed = connection_is_subscribed(&client->connection);
     const struct config_output_limit *limit =
-        &client->clients->options.config->client_output_buffer_limits[CONFIG_CLASS_NORMAL];
+        &client->clients->options.config
+             ->client_output_buffer_limits[is_subscribed ? CONFIG_CLASS_PUBSUB
+                                                         : CONFIG_CLASS_NORMAL];
     int64_t now_ms = loop_now_ms(client->clients->options.loop);
     size_t unsent = client_unsent(client) + client->pipeline.held_bytes;
     bool over_soft = limit->soft_bytes && unsent > limit->soft_bytes;
@@ -104,11 +112,20 @@ static void check_output_limit(struct client *client)
         over = true;
     if (!over || client->doom)
         return;
-    log_warning("closing client %s (id %llu): %zu bytes of replies wait for it, over "
+    log_warning("closing client %s (id %llu): %zu bytes of %s wait for it, over "
                 "client-output-buffer-limit",
-                client->connection.address, (unsigned long long)client->connection.id, unsent);
+                client->connection.address, (unsigned long long)client->connection.id, unsent,
+                is_subscribed ? "messages" : "replies");
     client->clients->stats.closed_for_output++;
     client_doom(client, "client-output-buffer-limit");
+}
+
+/* A message came for it.  Who does not read is closed before the next one. */
+static void on_told(struct connection *connection)
+{
+    struct client *client = (struct client *)connection; /* connection is the first member */
+    check_output_limit(client);
+    client_wants_turn(client);
 }
 
 static bool is_finished(const struct client *client)
@@ -235,7 +252,7 @@ static void look_after(struct client *client, int64_t now_ms)
     check_output_limit(client);
     if (client->pipeline.count || client_unsent(client))
         return;
-    if (timeout_ms > 0 && idle_ms > timeout_ms) {
+    if (timeout_ms > 0 && idle_ms > timeout_ms && !connection_is_subscribed(&client->connection)) {
         log_verbose("closing idle client %s", client->connection.address);
         client_doom(client, "idle");
     } else if (idle_ms > IDLE_SHRINK_MS) {

@@ -11,6 +11,7 @@
  *   FORWARD     run_id u64 id u64 term u64 client u64 kind u8           command_encode()
  *               protocol u8 database u8 reply_max u32
  *   FORWARDED   run_id u64 id u64 refused u8 outcome u8                 the reply, RESP
+ *                 [told u64]
  *   PIECE       total u32, offset u32                                    up to WIRE_PIECE_MAX bytes
  *
  *   flags of VOTE: 1 pre-vote, 2 transfer; of VOTED: 1 granted, 2 pre-vote.
@@ -38,6 +39,7 @@ enum {
     APPENDED_SIZE = ROUTE_SIZE + APPEND_RESPONSE_SIZE + CLOCK_SIZE,
     FORWARD_SIZE = 39,
     FORWARDED_SIZE = 18,
+    FORWARDED_TOLD_SIZE = 26, /* behind those the index of an entry that told something */
     PIECE_SIZE = 8,
     ROOM_FACTOR = 4
 };
@@ -269,15 +271,17 @@ static void encode_large_reply(struct outbox *out, const struct forward_reply *r
 
 void wire_encode_forward_reply(struct outbox *out, const struct forward_reply *reply)
 {
-    unsigned char fields[FORWARDED_SIZE];
+    unsigned char fields[FORWARDED_TOLD_SIZE];
+    size_t fields_size = reply->told ? FORWARDED_TOLD_SIZE : FORWARDED_SIZE;
     put_u64(fields, reply->run_id);
     put_u64(fields + 8, reply->id);
     fields[16] = reply->refused ? 1 : 0;
     fields[17] = (unsigned char)reply->outcome;
+    put_u64(fields + FORWARDED_SIZE, reply->told);
     size_t size = reply->reply.size + (reply->rest ? reply->rest->size : 0);
     if (is_large(size))
         encode_large_reply(out, reply);
-    append_head(out, is_large(size) ? 2 : 3, "FORWARDED", fields, sizeof fields);
+    append_head(out, is_large(size) ? 2 : 3, "FORWARDED", fields, fields_size);
     if (is_large(size))
         return;
     outbox_append_bulk_header(out, size);
@@ -526,9 +530,12 @@ static enum wire_kind decode_forward(struct wire_input *input, const struct byte
 static enum wire_kind decode_forward_reply(struct wire_input *input, const struct bytes *argv,
                                            uint32_t argc)
 {
-    if (argv[1].size != FORWARDED_SIZE)
+    if (argv[1].size != FORWARDED_SIZE && argv[1].size != FORWARDED_TOLD_SIZE)
         return invalid(input, "a reply of the wrong size");
     const unsigned char *at = argv[1].data;
+    raft_index told = argv[1].size == FORWARDED_TOLD_SIZE ? get_u64(at + FORWARDED_SIZE) : 0;
+    if (argv[1].size == FORWARDED_TOLD_SIZE && (told == 0 || told >= WIRE_NUMBER_MAX))
+        return invalid(input, "a reply for an impossible entry");
     unsigned refused = at[16], outcome = at[17];
     if (refused > 1 || outcome > REQUEST_TOO_LARGE)
         return invalid(input, "a reply of unknown outcome");
@@ -544,6 +551,7 @@ static enum wire_kind decode_forward_reply(struct wire_input *input, const struc
         .id = get_u64(at + 8),
         .refused = refused,
         .outcome = (enum request_outcome)outcome,
+        .told = told,
         .reply = reply,
     };
     return WIRE_FORWARD_REPLY;

@@ -123,7 +123,11 @@ static bool serve_reads_before(struct replica *replica, const struct raft_entry 
     int64_t now_ms = never_earlier(replica->options.machine, context.now_ms);
     while (read != write) {
         struct request *following = read->line_next;
-        check(read->kind == REQUEST_READ);
+        check(read->kind == REQUEST_READ || read->place == REQUEST_TELLING);
+        if (read->place == REQUEST_TELLING) { /* done, and about to be answered */
+            read = following;
+            continue;
+        }
         if (read->place != REQUEST_SERVED) { /* that has its state already */
             check(read->place == REQUEST_BETWEEN || read->place == REQUEST_READING);
             replica->held_up = replica->served_bytes >= SERVE_BYTES_MAX ||
@@ -154,9 +158,13 @@ static bool apply_command(struct replica *replica, const struct raft_entry *entr
         return false;
     machine->ops->applied(machine, entry->pos, context.now_ms, context.meaning);
     check(machine->ops->time_ms(machine) == context.now_ms); /* the log's time never falls */
+    bool told = machine->ops->told(machine);
+    replica->has_told |= told;
+    request_told(replica, entry->pos.index);
     if (request) {
         check(request->kind == REQUEST_WRITE);
         replica->writes_done++;
+        request->told = told ? entry->pos.index : 0;
         replica_release_tied(replica, request);
         request_finish(replica, request, REQUEST_DONE, buffer_bytes(&replica->reply));
     }

@@ -213,6 +213,7 @@ bool replica_run(struct replica *replica)
         more = true;
     if (replica_serve_reads(replica))
         more = true;
+    replica_spread_commit(replica);
     if (replica_tick_is_wanted(replica))
         more = true;
     replica_feed_all(replica);

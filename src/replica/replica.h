@@ -47,7 +47,8 @@ enum request_place {
     REQUEST_READING,
     REQUEST_TIED,
     REQUEST_BETWEEN,
-    REQUEST_SERVED
+    REQUEST_SERVED,
+    REQUEST_TELLING
 };
 
 struct read_batch;
@@ -65,6 +66,7 @@ struct request {
     uint8_t database;
     uint64_t client;      /* requests of one client keep their order: never 0 */
     struct blob *command; /* command_encode(); owned */
+    uint8_t mark;         /* the submitter's */
     request_done *done;
     void *context;       /* set to NULL with replica_abandon() when the client went away */
     int64_t deadline_ms; /* replica time */
@@ -88,8 +90,10 @@ struct request {
     uint64_t id;              /* rises with the order of arrival */
     struct raft_pos pos;      /* proposed: where its entry stands */
     raft_node_id sent_to;     /* forwarded: to whom */
-    raft_node_id origin;      /* RAFT_NOBODY: submitted here; else forwarded by that node */
-    uint8_t admitted;         /* the meaning under which its words may be proposed; 0: not asked */
+    raft_index told;     /* of a write that is done: its entry, if that told something; else 0 */
+    struct blob *reply;  /* TELLING: it came before this node applied the entry; owned */
+    raft_node_id origin; /* RAFT_NOBODY: submitted here; else forwarded by that node */
+    uint8_t admitted;    /* the meaning under which its words may be proposed; 0: not asked */
     uint64_t origin_id;
     uint64_t origin_run_id;
 };
@@ -121,6 +125,9 @@ struct state_machine_ops {
     /* `meaning`: of the command; 0: of an entry without one. */
     void (*applied)(struct state_machine *machine, struct raft_pos pos, int64_t now_ms,
                     uint8_t meaning);
+    /* Whether the entry that was applied last told somebody something that has to be with him
+     * before its reply is with the client: a message. */
+    bool (*told)(struct state_machine *machine);
     /* Whether the command may be proposed, or read, under context->meaning (which is known here) in
      * context->database: what would only be refused at its execution, for its words alone or
      * because the meaning lacks it, never gets into the log.  False: the refusal was written to
@@ -178,6 +185,7 @@ struct forward_reply {
     uint64_t id;
     bool refused; /* not this term's leader: certainly not executed */
     enum request_outcome outcome;
+    raft_index told; /* of a write: its entry, if that told something; else 0 */
     struct bytes reply;
     struct rope *rest; /* what comes behind it, may be taken; NULL: nothing, as in those received */
 };

@@ -126,6 +126,7 @@ struct replica {
     struct request *waiting, *proposed, *forwarded; /* queues, ids rising */
     struct request *returned;                       /* to be merged into `waiting` */
     struct request *forwarded_by_id;                /* hash */
+    struct request *telling;                        /* queue, by arrival of their replies */
     struct request *timed;                          /* by deadline */
     struct request_line *lines;                     /* hash */
     struct request_line *recent_line;               /* looked for last; or NULL */
@@ -139,6 +140,7 @@ struct replica {
     uint64_t owed[RAFT_MEMBERS_MAX]; /* by place in members: replies beyond its room */
     uint64_t work_end;               /* of the state machine: no more is done in this turn */
     uint64_t served_bytes;           /* of replies to reads, in this turn */
+    bool has_told;                   /* an entry applied in this turn told something */
     bool held_up;                    /* a write waits for the reads before it */
     uint64_t next_request_id, next_read_id;
     bool try_waiting; /* something changed that may let waiting requests go */
@@ -176,6 +178,10 @@ void request_batch_unlist(struct replica *replica, struct read_batch *batch);
 void request_finish(struct replica *replica, struct request *request, enum request_outcome outcome,
                     struct bytes reply);
 /* Certainly not executed here: its origin may try elsewhere. */
+/* A write of this node's that the leader did, and whose entry, request->told, told something: it is
+ * finished when that is applied here, */
+void request_tell(struct replica *replica, struct request *request, struct bytes reply);
+void request_told(struct replica *replica, raft_index applied); /* which is now. */
 void request_refuse(struct replica *replica, struct request *request);
 /* What is known of a request that leaves without a reply after it was sent or proposed. */
 enum request_outcome request_outcome_unanswered(const struct request *request);
@@ -183,6 +189,7 @@ void replica_expire_requests(struct replica *replica);
 void replica_finish_everything(struct replica *replica);
 
 /* routing.c */
+void replica_spread_commit(struct replica *replica); /* if something was told */
 bool replica_route_waiting(struct replica *replica); /* true: it goes on in the next turn */
 void replica_leadership_lost(struct replica *replica);
 void replica_forwards_lost_to(struct replica *replica, raft_node_id node);

@@ -174,6 +174,7 @@ void request_leave_place(struct replica *replica, struct request *request)
             request->line->last_write = NULL;
         break;
     case REQUEST_FORWARDED: leave_forwarded(replica, request); break;
+    case REQUEST_TELLING: DL_DELETE(replica->telling, request); break;
     case REQUEST_READING:
         DL_DELETE(request->batch->requests, request);
         leave_batch(request);
@@ -222,6 +223,7 @@ static void answer_origin(struct replica *replica, struct request *request, bool
         .id = request->origin_id,
         .refused = refused,
         .outcome = outcome,
+        .told = request->told,
         .reply = reply,
         .rest = outcome == REQUEST_DONE ? &request->rest : NULL,
     };
@@ -236,6 +238,7 @@ static void request_free(struct replica *replica, struct request *request)
     stop_timing(replica, request);
     replica->under_way_count--;
     blob_release(request->command);
+    blob_release(request->reply);
     rope_deinit(&request->rest);
     memory_free(request);
 }
@@ -261,6 +264,31 @@ void request_refuse(struct replica *replica, struct request *request)
     check(request->place != REQUEST_PROPOSED); /* R2 */
     answer_origin(replica, request, true, REQUEST_NOT_DONE, no_reply);
     request_free(replica, request);
+}
+
+/* What the entry told is told on every node when that node applies it: to this node's own clients
+ * before they get the reply. */
+void request_tell(struct replica *replica, struct request *request, struct bytes reply)
+{
+    const struct state_machine *machine = replica->options.machine;
+    check(request->kind == REQUEST_WRITE);
+    check(request->origin == RAFT_NOBODY);
+    if (request->told <= machine->ops->applied_index(replica->options.machine)) {
+        request_finish(replica, request, REQUEST_DONE, reply);
+        return;
+    }
+    request_leave_place(replica, request);
+    request->reply = blob_copy(reply);
+    request->place = REQUEST_TELLING;
+    DL_APPEND(replica->telling, request);
+}
+
+void request_told(struct replica *replica, raft_index applied)
+{
+    while (replica->telling && replica->telling->told <= applied) {
+        struct request *request = replica->telling;
+        request_finish(replica, request, REQUEST_DONE, blob_bytes(request->reply));
+    }
 }
 
 enum request_outcome request_outcome_unanswered(const struct request *request)
@@ -303,6 +331,7 @@ static void expire(struct replica *replica, struct request *request)
         request->context = NULL;
         break;
     case REQUEST_FORWARDED:
+    case REQUEST_TELLING:
         request_finish(replica, request, request_outcome_unanswered(request), no_reply);
         break;
     case REQUEST_NOWHERE:
@@ -328,7 +357,8 @@ static void finish_line(struct replica *replica, struct request_line *line)
     struct request *request, *following;
     DL_FOREACH_SAFE2(line->requests, request, following, line_next)
     {
-        bool out = request->place == REQUEST_PROPOSED || request->place == REQUEST_FORWARDED;
+        bool out = request->place == REQUEST_PROPOSED || request->place == REQUEST_FORWARDED ||
+                   request->place == REQUEST_TELLING;
         while (request->tied)
             request_leave_place(replica, request->tied);
         request_finish(replica, request,

@@ -335,6 +335,18 @@ static void forward_waiting(struct replica *replica)
     }
 }
 
+/* The others learn of a commit with the next entries or the next heartbeat.  Where somebody waits
+ * there for what an entry tells, that is late; the heartbeats of a round say it now.  Nobody waits
+ * for that round. */
+void replica_spread_commit(struct replica *replica)
+{
+    struct raft_input input = {.type = RAFT_INPUT_READ, .read = {++replica->next_read_id}};
+    bool is_wanted = replica->has_told && replica_leads(replica);
+    replica->has_told = false;
+    if (is_wanted && replica_step(replica, &input) == RAFT_BUSY)
+        replica->has_told = true; /* so many rounds are asked for: one of them will do */
+}
+
 bool replica_route_waiting(struct replica *replica)
 {
     if (!replica->try_waiting)
@@ -382,8 +394,11 @@ void replica_receive_forward_reply(struct replica *replica, raft_node_id from,
     if (!request || request->sent_to != from)
         return; /* ended by its deadline meanwhile */
     check(request->place == REQUEST_FORWARDED);
+    request->told = request->kind == REQUEST_WRITE ? reply->told : 0;
     if (reply->refused)
         request_wait(replica, request);
+    else if (request->told && reply->outcome == REQUEST_DONE)
+        request_tell(replica, request, reply->reply);
     else
         request_finish(replica, request, reply->outcome, reply->reply);
     replica->try_waiting = true;
@@ -412,8 +427,8 @@ static void end_reads_before(struct replica *replica, struct request *write)
     struct request *read = write->line->requests;
     while (read != write) {
         struct request *following = read->line_next;
-        check(read->kind == REQUEST_READ);
-        if (read->place != REQUEST_SERVED)
+        check(read->kind == REQUEST_READ || read->place == REQUEST_TELLING);
+        if (read->place != REQUEST_SERVED && read->place != REQUEST_TELLING)
             request_finish(replica, read, REQUEST_NOT_DONE, no_reply);
         read = following;
     }

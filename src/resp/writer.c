@@ -161,6 +161,11 @@ void reply_set(struct reply *reply, uint64_t count)
     header(reply, reply->protocol >= 3 ? '~' : '*', (int64_t)count);
 }
 
+void reply_push(struct reply *reply, uint64_t count)
+{
+    header(reply, reply->protocol >= 3 ? '>' : '*', (int64_t)count);
+}
+
 void reply_raw(struct reply *reply, struct bytes resp)
 {
     append(reply, resp.data, resp.size);

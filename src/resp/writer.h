@@ -28,6 +28,7 @@ void reply_bool(struct reply *reply, bool value);            /* #t or :1 */
 void reply_array(struct reply *reply, uint64_t count);       /* count replies follow */
 void reply_map(struct reply *reply, uint64_t pairs);         /* % or array of 2*pairs */
 void reply_set(struct reply *reply, uint64_t count);         /* ~ or array */
+void reply_push(struct reply *reply, uint64_t count);        /* > or array */
 void reply_raw(struct reply *reply, struct bytes resp);      /* already encoded */
 
 /* A command in multibulk form: what peers send each other. */

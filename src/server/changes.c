@@ -35,7 +35,8 @@ static void on_effect(struct command_listener *listener, uint64_t index,
                       const struct db_effect *effect)
 {
     struct server_changes *changes = (struct server_changes *)listener;
-    (void)effect;
+    if (effect->type == DB_EFFECT_MESSAGE)
+        return;
     notice_checkpoint(changes);
     check(index > changes->begun_index);
     check(index >= changes->last_index);

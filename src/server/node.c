@@ -15,6 +15,7 @@
 #include "base/fatal.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "command/channels.h"
 #include "command/command.h"
 #include "data/db.h"
 #include "net/net.h"
@@ -256,6 +257,8 @@ static void start_parts(struct node *node)
     command_machine_observe(node->machine, server_port_server(node->port)->observer);
     node->changes = server_changes_new(node->db);
     command_machine_listen(node->machine, server_changes_listener(node->changes));
+    command_machine_listen(node->machine,
+                           channels_listener(server_port_server(node->port)->channels));
     struct replica_options replica = replica_options_of(node);
     node->replica = replica_new(&replica, net_now_ms(node->net), net_unix_ms(node->net));
     net_connect(node->net, node->replica, server_port_server(node->port));

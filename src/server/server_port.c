@@ -14,6 +14,7 @@
 #include "base/fatal.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "command/channels.h"
 #include "net/client.h"
 #include "net/peer.h"
 #include "server/command_stats.h"
@@ -392,6 +393,7 @@ struct server_port *server_port_new(const struct server_port_options *options)
         .observer = server_command_stats_observer(port->commands),
         .slowlog = server_command_stats_slowlog(port->commands),
         .latency = server_command_stats_latency(port->commands),
+        .channels = channels_new(),
         .port = (int)options->config->port,
         .config_file = options->config->file,
         .executable = options->executable,
@@ -406,6 +408,7 @@ struct server_port *server_port_new(const struct server_port_options *options)
 void server_port_free(struct server_port *port)
 {
     server_command_stats_free(port->commands);
+    channels_free(port->server.channels);
     memory_free(port);
 }
 

@@ -142,9 +142,15 @@ static uint8_t machine_meaning_known(struct state_machine *port)
     return node_of(port)->machine->ops->meaning_known(node_of(port)->machine);
 }
 
+static bool machine_told(struct state_machine *port)
+{
+    return node_of(port)->machine->ops->told(node_of(port)->machine);
+}
+
 static const struct state_machine_ops machine_ops = {
     .apply = machine_apply,
     .applied = machine_applied,
+    .told = machine_told,
     .read = machine_read,
     .read_drop = machine_read_drop,
     .work = machine_work,

@@ -21,6 +21,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "command/channels.h"
 #include "command/command.h"
 #include "data/db.h"
 #include "kv_memory.h"
@@ -197,6 +198,8 @@ static inline int house_open(void **state)
     struct db_options db = {.cluster = 1, .checkpoint_bytes = 1 << 30};
     house.db = db_open(house.kv, &db);
     house.machine = command_machine_new(house.db, command_meaning_newest);
+    house.server.channels = channels_new();
+    command_machine_listen(house.machine, channels_listener(house.server.channels));
     return 0;
 }
 
@@ -213,6 +216,7 @@ static inline int tear_down(void **state)
     clients_free(house.clients);
     replica_free(house.replica);
     command_machine_free(house.machine);
+    channels_free(house.server.channels);
     db_close(house.db);
     raft_log_close(house.log);
     house.kv->ops->close(house.kv);

@@ -13,6 +13,7 @@
 
 #include "base/memory.h"
 #include "base/prng.h"
+#include "command/channels.h"
 #include "command/command.h"
 #include "command/connection.h"
 #include "command/latency.h"
@@ -227,9 +228,11 @@ static inline void world_init(struct world *world)
                                     .version = "0.1.0",
                                     .process_id = 42,
                                     .run_id = "0123456789012345678901234567890123456789"};
+    world->server.channels = channels_new();
     world->kv = kv_memory_open();
     world->db = db_open(world->kv, &db_options);
     world->machine = command_machine_new(world->db, command_meaning_newest);
+    command_machine_listen(world->machine, channels_listener(world->server.channels));
     world->parser = resp_parser_new(&limits);
     world->meaning = command_meaning_newest;
     world->now_ms = 1700000000000;
@@ -259,9 +262,11 @@ static inline void world_init(struct world *world)
 static inline void world_deinit(struct world *world)
 {
     command_slowlog_clear(&world->slowlog);
+    channels_leave(world->server.channels, &world->connection);
     connection_deinit(&world->connection);
     resp_parser_free(world->parser);
     command_machine_free(world->machine);
+    channels_free(world->server.channels);
     db_close(world->db);
     world->kv->ops->close(world->kv);
 }
@@ -321,7 +326,8 @@ static inline void world_ask(struct world *world, enum command_class class,
     else
         world_read(world, blob_bytes(blob), &reply);
     blob_release(blob);
-    struct bytes answer = command_reply_came(connection, true, buffer_bytes(&reply));
+    struct bytes answer =
+        command_reply_came(connection, &world->server, true, buffer_bytes(&reply));
     if (!connection_is_silent(connection))
         buffer_append_bytes(&connection->out.bytes, answer);
     buffer_deinit(&reply);

@@ -557,8 +557,8 @@ static void test_local_garbage(void **state)
         for (uint64_t more = prng_below(&seed, 5); more; more--)
             argv[argc++] =
                 bytes_from_string(words[prng_below(&seed, sizeof(words) / sizeof(words[0]))]);
-        if (!(row->flags & CMD_LOCAL))
-            continue;
+        if (!(row->flags & CMD_LOCAL) || strstr(row->name, "subscribe"))
+            continue; /* those say what they say apart */
         connection_reset(&world->connection, false);
         world->connection.protocol = 3;
         buffer_clear(&world->connection.out.bytes);

@@ -16,8 +16,9 @@ struct heard {
 
 static void hear(struct command_listener *listener, uint64_t index, const struct db_effect *effect)
 {
-    static const char *const without_event[] = {
-        [DB_EFFECT_FLUSHED] = "flushed", [DB_EFFECT_SWAPPED] = "swapped"};
+    static const char *const without_event[] = {[DB_EFFECT_FLUSHED] = "flushed",
+                                                [DB_EFFECT_SWAPPED] = "swapped",
+                                                [DB_EFFECT_MESSAGE] = "message"};
     struct heard *heard = (struct heard *)listener;
     assert_int_equal(index, heard->world->index); /* of the entry under way */
     assert_true(index >= heard->index);
@@ -243,6 +244,7 @@ static void follow(struct command_listener *listener, uint64_t index,
         memset(picture->exists[database], 0, sizeof before.exists[0]);
         memset(picture->versions[database], 0, sizeof before.versions[0]);
         return;
+    case DB_EFFECT_MESSAGE: break;
     case DB_EFFECT_SWAPPED:
         memcpy(picture->exists[database], before.exists[other], sizeof before.exists[0]);
         memcpy(picture->exists[other], before.exists[database], sizeof before.exists[0]);

@@ -527,6 +527,50 @@ static void a_forward_is_answered_by_its_number(void **state)
     assert_int_equal(a.calls, 1);
 }
 
+/* What the entry told has to be with the clients of this node before its reply is. */
+static void a_reply_waits_for_what_its_entry_tells(void **state)
+{
+    static struct result a, b, c;
+    (void)state;
+    follow(1, 1);
+    ask(&a, REQUEST_WRITE, 1, "a");
+    ask(&b, REQUEST_WRITE, 2, "b");
+    ask_now(&c, REQUEST_WRITE, 3, "c");
+    raft_index next = status().applied + 1;
+    for (uint32_t i = 0; i < 2; i++) {
+        struct forward_reply reply = {.run_id = world.forwards[i].run_id,
+                                      .id = world.forwards[i].id,
+                                      .outcome = REQUEST_DONE,
+                                      .told = next + 50 * i,
+                                      .reply = bytes_from_string("told")};
+        replica_receive_forward_reply(world.replica, world.forwarded_to, &reply);
+    }
+    answer(2, false, "at once");
+    assert_int_equal(c.calls, 1);
+    assert_int_equal(a.calls, 0);
+    struct raft_entry entry = {.pos = {1, next}, .type = RAFT_ENTRY_COMMAND};
+    struct apply_context context = {.meaning = 2, .now_ms = 1};
+    struct blob *command = blob_copy(bytes_from_string("x"));
+    struct blob *payload = entry_stamp(&context, command);
+    entry.payload = payload;
+    entry.size = (uint32_t)payload->size;
+    struct raft_message append = heartbeat(1, 1);
+    append.append_request.prev = status().last;
+    append.append_request.entries = &entry;
+    append.append_request.count = 1;
+    append.append_request.commit = next;
+    receive(append);
+    assert_int_equal(a.calls, 0); /* committed, but not applied: it is not durable here */
+    persist();
+    assert_string_equal(a.reply, "told");
+    assert_int_equal(b.calls, 0);
+    pass(6000); /* that one's never comes: nobody knows here */
+    assert_int_equal(b.calls, 1);
+    assert_int_equal(b.outcome, REQUEST_UNKNOWN);
+    blob_release(payload);
+    blob_release(command);
+}
+
 static void replies_to_an_earlier_life_are_dropped(void **state)
 {
     static struct result a;
@@ -1161,6 +1205,7 @@ int main(void)
         TEST(replies_meet_their_requests),
         TEST(a_forward_of_another_term_is_refused),
         TEST(a_forward_is_answered_by_its_number),
+        TEST(a_reply_waits_for_what_its_entry_tells),
         TEST(replies_to_an_earlier_life_are_dropped),
         TEST(what_is_refused_goes_on_in_order),
         TEST(what_comes_back_waits_by_its_age),

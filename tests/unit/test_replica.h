@@ -65,6 +65,7 @@ struct world {
     uint32_t value_max;        /* of the entry applied last */
     uint8_t meaning, database; /* likewise */
     uint8_t highest_meaning, meaning_known;
+    bool tells;                                /* what every entry does */
     bool full;                                 /* the connection to the other nodes */
     bool entries_full;                         /* the same, for entries */
     bool reader_hangs;                         /* nothing comes back from it */
@@ -287,6 +288,12 @@ static inline uint8_t meaning_known(struct state_machine *machine)
     return world.meaning_known;
 }
 
+static inline bool told(struct state_machine *machine)
+{
+    (void)machine;
+    return world.tells;
+}
+
 static const struct raft_log_writer_ops writer_ops = {submit};
 static const struct raft_log_reader_ops reader_ops = {submit_read};
 static const struct transport_ops transport_ops = {.send = send_message,
@@ -307,7 +314,8 @@ static const struct state_machine_ops machine_ops = {.apply = apply,
                                                      .due_ms = due_ms,
                                                      .tick = tick,
                                                      .meaning = meaning,
-                                                     .meaning_known = meaning_known};
+                                                     .meaning_known = meaning_known,
+                                                     .told = told};
 
 static inline void start(void)
 {

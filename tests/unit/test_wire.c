@@ -625,7 +625,7 @@ static void a_message_of_another_size_is_refused(void **state)
     for (size_t size = 0; size < 60; size++) {
         if (size != 39)
             assert_words_refused("FORWARD", size, "x", 1, "a forward of the wrong size");
-        if (size != 18)
+        if (size != 18 && size != 26)
             assert_words_refused("FORWARDED", size, "x", 1, "a reply of the wrong size");
     }
     assert_words_refused("FORWARDED", 18, NULL, 0, "a reply without its text");

@@ -1,0 +1,352 @@
+/* See channels.h.
+ *
+ * A subscription is in two lists, that of its channel and that of its connection, and in a table by
+ * both.  A message is formed once, without its first bytes (which say the protocol), and shared by
+ * all who get it. */
+#include "command/channels.h"
+
+#include "base/fatal.h"
+#include "base/memory.h"
+#include "command/commands.h"
+#include "command/connection.h"
+
+#define uthash_malloc(size) memory_new(size)
+#define uthash_free(at, size) memory_free(at)
+#define uthash_fatal(text) fatal("channels: %s", text)
+#include <uthash.h>
+#include <utlist.h>
+
+enum {
+    RECEIVERS_MAX = 16384, /* messages whose number of receivers is remembered */
+    TELL_WORK = 256        /* of telling one subscriber, beside the bytes: see db_work() */
+};
+
+struct channel {
+    UT_hash_handle hh; /* by name, among those of its kind */
+    enum channel_kind kind;
+    struct subscription *subscriptions; /* utlist, oldest first */
+    uint32_t count;
+    size_t size;
+    char name[];
+};
+
+struct subscription_key {
+    struct channel *channel;
+    struct connection *connection;
+};
+
+struct subscription {
+    struct subscription_key key;
+    UT_hash_handle hh;
+    struct subscription *prev, *next;           /* of the channel */
+    struct subscription *mine_prev, *mine_next; /* of the connection */
+    uint64_t since;                             /* the entries behind it are told */
+};
+
+struct receivers {
+    uint64_t index;
+    uint32_t nth, count;
+};
+
+struct channels {
+    struct command_listener listener; /* first */
+    struct channel *table[CHANNEL_KINDS];
+    struct subscription *subscriptions;
+    void (*told)(struct connection *connection);
+    uint64_t index;              /* of the entry that told last, */
+    uint32_t nth;                /* and how many messages it has told */
+    struct receivers *receivers; /* a ring of the last, oldest overwritten; NULL: none yet */
+    uint64_t receivers_end;      /* how many were ever in it */
+};
+
+/* ---- subscriptions -------------------------------------------------------------------- */
+
+static struct channel *find(const struct channels *channels, enum channel_kind kind,
+                            struct bytes name)
+{
+    struct channel *channel;
+    HASH_FIND(hh, channels->table[kind], name.data, name.size, channel);
+    return channel;
+}
+
+static struct channel *find_or_make(struct channels *channels, enum channel_kind kind,
+                                    struct bytes name)
+{
+    struct channel *channel = find(channels, kind, name);
+    if (channel)
+        return channel;
+    channel = memory_new(sizeof *channel + name.size);
+    channel->kind = kind;
+    channel->size = name.size;
+    if (name.size)
+        memcpy(channel->name, name.data, name.size);
+    HASH_ADD_KEYPTR(hh, channels->table[kind], channel->name, channel->size, channel);
+    return channel;
+}
+
+static struct bytes name_of(const struct channel *channel)
+{
+    return bytes_of(channel->name, channel->size);
+}
+
+static struct subscription *find_subscription(const struct channels *channels,
+                                              struct channel *channel,
+                                              struct connection *connection)
+{
+    struct subscription_key key = {channel, connection};
+    struct subscription *subscription;
+    HASH_FIND(hh, channels->subscriptions, &key, sizeof key, subscription);
+    return subscription;
+}
+
+bool channels_subscribe(struct channels *channels, struct connection *connection,
+                        enum channel_kind kind, struct bytes name, uint64_t since)
+{
+    struct channel *channel = find_or_make(channels, kind, name);
+    if (find_subscription(channels, channel, connection))
+        return false;
+    struct subscription *subscription = memory_new(sizeof *subscription);
+    subscription->key = (struct subscription_key){channel, connection};
+    subscription->since = since;
+    HASH_ADD(hh, channels->subscriptions, key, sizeof subscription->key, subscription);
+    DL_APPEND(channel->subscriptions, subscription);
+    DL_APPEND2(connection->subscriptions[kind], subscription, mine_prev, mine_next);
+    channel->count++;
+    connection->subscribed[kind]++;
+    connection->subscribed_bytes += name.size;
+    return true;
+}
+
+static void end(struct channels *channels, struct subscription *subscription)
+{
+    struct channel *channel = subscription->key.channel;
+    struct connection *connection = subscription->key.connection;
+    enum channel_kind kind = channel->kind;
+    check(channel->count > 0);
+    check(connection->subscribed[kind] > 0);
+    check(connection->subscribed_bytes >= channel->size);
+    HASH_DEL(channels->subscriptions, subscription);
+    DL_DELETE(channel->subscriptions, subscription);
+    DL_DELETE2(connection->subscriptions[kind], subscription, mine_prev, mine_next);
+    connection->subscribed[kind]--;
+    connection->subscribed_bytes -= channel->size;
+    memory_free(subscription);
+    if (--channel->count > 0)
+        return;
+    HASH_DEL(channels->table[kind], channel);
+    memory_free(channel);
+}
+
+bool channels_unsubscribe(struct channels *channels, struct connection *connection,
+                          enum channel_kind kind, struct bytes name)
+{
+    struct channel *channel = find(channels, kind, name);
+    struct subscription *subscription =
+        channel ? find_subscription(channels, channel, connection) : NULL;
+    if (subscription)
+        end(channels, subscription);
+    return subscription != NULL;
+}
+
+struct bytes channels_first(const struct connection *connection, enum channel_kind kind)
+{
+    const struct subscription *first = connection->subscriptions[kind];
+    return first ? name_of(first->key.channel) : bytes_of(NULL, 0);
+}
+
+void channels_leave(struct channels *channels, struct connection *connection)
+{
+    for (int kind = 0; kind < CHANNEL_KINDS; kind++)
+        while (connection->subscriptions[kind])
+            end(channels, connection->subscriptions[kind]);
+    check(connection->subscribed_bytes == 0);
+}
+
+/* ---- telling -------------------------------------------------------------------------- */
+
+/* One message on its way to the subscribers of one channel. */
+struct telling {
+    uint64_t index;
+    char words;        /* '3', or '4' with a pattern */
+    struct blob *body; /* what follows the number of words */
+};
+
+static struct blob *body_of(const struct channel *pattern, bool is_sharded, struct bytes name,
+                            struct bytes message)
+{
+    struct buffer text = {0};
+    struct reply reply = {&text, 2};
+    reply_bulk_string(&reply, pattern ? "pmessage" : is_sharded ? "smessage" : "message");
+    if (pattern)
+        reply_bulk(&reply, name_of(pattern));
+    reply_bulk(&reply, name);
+    reply_bulk(&reply, message);
+    struct blob *body = blob_copy(buffer_bytes(&text));
+    buffer_deinit(&text);
+    return body;
+}
+
+static void tell(struct channels *channels, struct connection *connection,
+                 const struct telling *telling)
+{
+    char head[4] = {connection->protocol == 2 ? '*' : '>', telling->words, '\r', '\n'};
+    outbox_append(&connection->out, head, sizeof head);
+    outbox_append_blob(&connection->out, telling->body);
+    channels->listener.work += TELL_WORK + telling->body->size;
+    if (channels->told)
+        channels->told(connection);
+}
+
+static uint32_t tell_all(struct channels *channels, const struct channel *channel,
+                         const struct telling *telling)
+{
+    uint32_t count = 0;
+    const struct subscription *subscription;
+    DL_FOREACH(channel->subscriptions, subscription)
+    {
+        struct connection *connection = subscription->key.connection;
+        if (telling->index <= subscription->since || connection->is_doomed)
+            continue;
+        tell(channels, connection, telling);
+        count++;
+    }
+    return count;
+}
+
+static uint32_t tell_channel(struct channels *channels, const struct channel *channel,
+                             uint64_t index, struct bytes name, struct bytes message)
+{
+    bool is_pattern = channel->kind == CHANNEL_PATTERN;
+    struct telling telling = {.index = index,
+                              .words = is_pattern ? '4' : '3',
+                              .body = body_of(is_pattern ? channel : NULL,
+                                              channel->kind == CHANNEL_SHARDED, name, message)};
+    uint32_t count = tell_all(channels, channel, &telling);
+    blob_release(telling.body);
+    return count;
+}
+
+static uint32_t tell_patterns(struct channels *channels, uint64_t index, struct bytes name,
+                              struct bytes message)
+{
+    uint32_t count = 0;
+    const struct channel *pattern, *following;
+    HASH_ITER(hh, channels->table[CHANNEL_PATTERN], pattern, following)
+    {
+        channels->listener.work += pattern->size + name.size;
+        if (command_glob_match(name_of(pattern), name, false))
+            count += tell_channel(channels, pattern, index, name, message);
+    }
+    return count;
+}
+
+static uint32_t publish(struct channels *channels, uint64_t index, bool is_sharded,
+                        struct bytes name, struct bytes message)
+{
+    uint32_t count = 0;
+    const struct channel *channel =
+        find(channels, is_sharded ? CHANNEL_SHARDED : CHANNEL_PLAIN, name);
+    if (channel)
+        count += tell_channel(channels, channel, index, name, message);
+    if (!is_sharded)
+        count += tell_patterns(channels, index, name, message);
+    return count;
+}
+
+/* ---- how many got it ------------------------------------------------------------------ */
+
+static void remember(struct channels *channels, uint32_t count)
+{
+    if (!channels->receivers)
+        channels->receivers = memory_new(RECEIVERS_MAX * sizeof *channels->receivers);
+    channels->receivers[channels->receivers_end++ % RECEIVERS_MAX] =
+        (struct receivers){channels->index, channels->nth, count};
+}
+
+static bool is_before(const struct receivers *receivers, uint64_t index, uint32_t nth)
+{
+    return receivers->index < index || (receivers->index == index && receivers->nth < nth);
+}
+
+uint32_t channels_receivers(const struct channels *channels, uint64_t index, uint32_t nth)
+{
+    uint64_t end = channels->receivers_end;
+    uint64_t low = end > RECEIVERS_MAX ? end - RECEIVERS_MAX : 0, high = end;
+    while (low < high) {
+        uint64_t middle = low + (high - low) / 2;
+        if (is_before(&channels->receivers[middle % RECEIVERS_MAX], index, nth))
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low == end)
+        return 0;
+    const struct receivers *found = &channels->receivers[low % RECEIVERS_MAX];
+    return found->index == index && found->nth == nth ? found->count : 0;
+}
+
+static void on_effect(struct command_listener *listener, uint64_t index,
+                      const struct db_effect *effect)
+{
+    struct channels *channels = (struct channels *)listener;
+    if (effect->type != DB_EFFECT_MESSAGE)
+        return;
+    check(index >= channels->index);
+    channels->nth = index == channels->index ? channels->nth + 1 : 0;
+    channels->index = index;
+    uint32_t count = publish(channels, index, effect->is_sharded, effect->key, effect->message);
+    if (count > 0)
+        remember(channels, count);
+}
+
+/* ---- what is there -------------------------------------------------------------------- */
+
+uint32_t channels_count(const struct channels *channels, enum channel_kind kind)
+{
+    return HASH_COUNT(channels->table[kind]);
+}
+
+void channels_each(const struct channels *channels, enum channel_kind kind, channels_fn *each,
+                   void *context)
+{
+    const struct channel *channel, *following;
+    HASH_ITER(hh, channels->table[kind], channel, following)
+    {
+        each(context, name_of(channel));
+    }
+}
+
+uint32_t channels_subscribers(const struct channels *channels, enum channel_kind kind,
+                              struct bytes name)
+{
+    const struct channel *channel = find(channels, kind, name);
+    return channel ? channel->count : 0;
+}
+
+/* ---- life ------------------------------------------------------------------------------- */
+
+struct channels *channels_new(void)
+{
+    struct channels *channels = memory_new(sizeof *channels);
+    channels->listener.effect = on_effect;
+    return channels;
+}
+
+void channels_free(struct channels *channels)
+{
+    if (!channels)
+        return;
+    check(!channels->subscriptions);
+    memory_free(channels->receivers);
+    memory_free(channels);
+}
+
+void channels_wake(struct channels *channels, void (*told)(struct connection *connection))
+{
+    channels->told = told;
+}
+
+struct command_listener *channels_listener(struct channels *channels)
+{
+    return &channels->listener;
+}

@@ -1,0 +1,271 @@
+/* PUBLISH and SUBSCRIBE on socket pairs, through the log of a cluster of one: who hears what, in
+ * which order and form, and what becomes of one who does not read.  See test_clients.h. */
+#include "test_clients.h"
+
+#define TO_A "$7\r\nmessage\r\n$1\r\na\r\n"
+
+static void a_message_comes_before_the_reply_to_it(void **state)
+{
+    (void)state;
+    int a = dial();
+    house.clients->all->connection.protocol = 3; /* HELLO asks who leads */
+    say(a, "SUBSCRIBE a\r\n");
+    assert_hears(a, ">3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n");
+    say(a, "SET k 1\r\nPUBLISH a x\r\nGET k\r\nPUBLISH b x\r\n");
+    assert_hears(a, "+OK\r\n>3\r\n" TO_A "$1\r\nx\r\n:1\r\n$1\r\n1\r\n:0\r\n");
+    close(a);
+}
+
+static void many_hear_the_same(void **state)
+{
+    (void)state;
+    int publisher = dial(), plain = dial(), pattern = dial(), both = dial(), sharded = dial();
+    say(plain, "SUBSCRIBE a b\r\n");
+    assert_hears(plain, "*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n"
+                        "*3\r\n$9\r\nsubscribe\r\n$1\r\nb\r\n:2\r\n");
+    say(pattern, "PSUBSCRIBE [a]*\r\n");
+    assert_hears(pattern, "*3\r\n$10\r\npsubscribe\r\n$4\r\n[a]*\r\n:1\r\n");
+    say(both, "SUBSCRIBE a\r\nPSUBSCRIBE ?\r\n");
+    assert_hears(both, "*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n"
+                       "*3\r\n$10\r\npsubscribe\r\n$1\r\n?\r\n:2\r\n");
+    say(sharded, "SSUBSCRIBE a\r\n");
+    assert_hears(sharded, "*3\r\n$10\r\nssubscribe\r\n$1\r\na\r\n:1\r\n");
+    say(publisher, "PUBLISH a x\r\nSPUBLISH a y\r\nPUBLISH b z\r\n");
+    assert_hears(publisher, ":4\r\n:1\r\n:2\r\n");
+    assert_hears(plain, "*3\r\n" TO_A "$1\r\nx\r\n*3\r\n$7\r\nmessage\r\n$1\r\nb\r\n$1\r\nz\r\n");
+    assert_hears(pattern, "*4\r\n$8\r\npmessage\r\n$4\r\n[a]*\r\n$1\r\na\r\n$1\r\nx\r\n");
+    assert_hears(both, "*3\r\n" TO_A "$1\r\nx\r\n"
+                       "*4\r\n$8\r\npmessage\r\n$1\r\n?\r\n$1\r\na\r\n$1\r\nx\r\n"
+                       "*4\r\n$8\r\npmessage\r\n$1\r\n?\r\n$1\r\nb\r\n$1\r\nz\r\n");
+    assert_hears(sharded, "*3\r\n$8\r\nsmessage\r\n$1\r\na\r\n$1\r\ny\r\n");
+    close(plain);
+    close(both);
+    turns();
+    say(publisher, "PUBSUB CHANNELS\r\nPUBSUB NUMPAT\r\nPUBSUB SHARDNUMSUB a b\r\n");
+    assert_hears(publisher, "*0\r\n:1\r\n*4\r\n$1\r\na\r\n:1\r\n$1\r\nb\r\n:0\r\n");
+    close(publisher);
+    close(pattern);
+    close(sharded);
+}
+
+/* Inside EXEC and ONCE: the order is that of the commands, and of an ONCE sent again it is one. */
+static void messages_of_carried_commands(void **state)
+{
+    (void)state;
+    int a = dial(), b = dial();
+    say(b, "SUBSCRIBE a\r\n");
+    assert_hears(b, "*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n");
+    say(a, "MULTI\r\nPUBLISH a 1\r\nSET k 1\r\nPUBLISH a 2\r\nPUBLISH a 2\r\nEXEC\r\n");
+    struct buffer heard = {0};
+    assert_true(hear_all(a, &heard));
+    assert_non_null(strstr(heard.data, "+OK\r\n:"));
+    buffer_deinit(&heard);
+    say(a, "ONCE c 1 PUBLISH a 3\r\nONCE c 1 PUBLISH a 3\r\nMULTI\r\nPUBLISH a 4\r\nDISCARD\r\n");
+    turns();
+    assert_hears(b, "*3\r\n" TO_A "$1\r\n1\r\n*3\r\n" TO_A "$1\r\n2\r\n*3\r\n" TO_A
+                    "$1\r\n2\r\n*3\r\n" TO_A "$1\r\n3\r\n");
+    close(a);
+    close(b);
+}
+
+static void what_a_subscriber_may_say(void **state)
+{
+    (void)state;
+    int a = dial();
+    say(a, "SUBSCRIBE a\r\nGET k\r\nPING\r\nPING x\r\nMULTI\r\nRESET\r\nGET k\r\n");
+    assert_hears(a, "*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n"
+                    "-ERR Can't execute 'get': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / "
+                    "QUIT / RESET are allowed in this context\r\n"
+                    "*2\r\n$4\r\npong\r\n$0\r\n\r\n*2\r\n$4\r\npong\r\n$1\r\nx\r\n"
+                    "-ERR Can't execute 'multi': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / "
+                    "QUIT / RESET are allowed in this context\r\n"
+                    "+RESET\r\n$-1\r\n");
+    say(a, "UNSUBSCRIBE\r\nSUBSCRIBE a\r\nUNSUBSCRIBE a\r\nGET k\r\nSUBSCRIBE a\r\nQUIT\r\n");
+    assert_hears_last(a, "*3\r\n$11\r\nunsubscribe\r\n$-1\r\n:0\r\n"
+                         "*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n"
+                         "*3\r\n$11\r\nunsubscribe\r\n$1\r\na\r\n:0\r\n$-1\r\n"
+                         "*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n+OK\r\n");
+}
+
+/* Also while CLIENT REPLY is off. */
+static void silence_is_not_for_messages(void **state)
+{
+    (void)state;
+    int a = dial(), b = dial();
+    say(a, "CLIENT REPLY OFF\r\nSUBSCRIBE a\r\n");
+    assert_hears(a, "*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n");
+    say(b, "PUBLISH a x\r\n");
+    assert_hears(b, ":1\r\n");
+    assert_hears(a, "*3\r\n" TO_A "$1\r\nx\r\n");
+    close(a);
+    close(b);
+}
+
+static void say_publish(int fd, size_t size)
+{
+    struct buffer text = {0};
+    buffer_printf(&text, "*3\r\n$7\r\nPUBLISH\r\n$1\r\na\r\n$%zu\r\n", size);
+    while (size-- > 0)
+        buffer_append_byte(&text, 'm');
+    buffer_append(&text, "\r\n", 2);
+    say_bytes(fd, text.data, text.size);
+    buffer_deinit(&text);
+}
+
+/* Who does not read is closed; the others, and whoever publishes, notice nothing of it. */
+static void a_subscriber_that_does_not_read(void **state)
+{
+    (void)state;
+    int publisher = dial(), slow = dial(), reader = dial();
+    struct buffer heard = {0};
+    set("client-output-buffer-limit", "pubsub 1000000 0 0");
+    say(slow, "SUBSCRIBE a\r\n");
+    say(reader, "SUBSCRIBE a\r\n");
+    turns();
+    for (int i = 0; i < 30; i++) {
+        say_publish(publisher, 100000);
+        assert_true(hear_all(reader, &heard));
+        assert_true(hear_all(publisher, &heard));
+    }
+    assert_int_equal(clients_count(house.clients), 2);
+    assert_int_equal(clients_stats(house.clients)->closed_for_output, 1);
+    assert_false(hear_all(slow, &heard));
+    buffer_deinit(&heard);
+    say(publisher, "PUBLISH a x\r\n");
+    assert_hears(publisher, ":1\r\n");
+    close(slow);
+    close(reader);
+    close(publisher);
+}
+
+static void a_subscriber_that_reads_too_slowly_for_too_long(void **state)
+{
+    (void)state;
+    int publisher = dial(), slow = dial();
+    struct buffer heard = {0};
+    set("client-output-buffer-limit", "pubsub 0 300000 3");
+    say(slow, "SUBSCRIBE a\r\n");
+    turns();
+    for (int i = 0; i < 10; i++)
+        say_publish(publisher, 100000);
+    pass(2000);
+    assert_int_equal(clients_count(house.clients), 2);
+    assert_true(hear_all(slow, &heard)); /* just in time */
+    for (int i = 0; i < 10; i++)
+        say_publish(publisher, 100000);
+    pass(4000);
+    assert_int_equal(clients_count(house.clients), 1);
+    close(slow);
+    close(publisher);
+    buffer_deinit(&heard);
+}
+
+/* One message in the memory of the node, however many wait for it. */
+static void a_large_message_is_shared(void **state)
+{
+    enum { SUBSCRIBERS = 40, SIZE = 1 << 20 };
+    (void)state;
+    int publisher = dial(), subscribers[SUBSCRIBERS];
+    for (int i = 0; i < SUBSCRIBERS; i++) {
+        subscribers[i] = dial();
+        say(subscribers[i], "SUBSCRIBE a\r\n");
+        assert_hears(subscribers[i], "*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n");
+    }
+    say_publish(publisher, SIZE);
+    assert_hears(publisher, ":40\r\n");
+    size_t copied = 0;
+    const struct blob *shared = NULL;
+    for (const struct client *client = house.clients->all; client; client = client->next) {
+        const struct outbox *out = &client->connection.out;
+        copied += out->bytes.capacity;
+        if (out->count == out->first)
+            continue;
+        if (!shared)
+            shared = out->references[out->first].blob;
+        assert_ptr_equal(out->references[out->first].blob, shared);
+    }
+    assert_true(copied < SIZE);
+    struct buffer heard = {0};
+    for (int i = 0; i < SUBSCRIBERS; i++) {
+        assert_true(hear_all(subscribers[i], &heard));
+        assert_true(heard.size > SIZE);
+        buffer_clear(&heard);
+        close(subscribers[i]);
+    }
+    buffer_deinit(&heard);
+    close(publisher);
+}
+
+/* The position that SUBSCRIBE begins behind: what was published before is not for it, however late
+ * it is applied here. */
+static void what_was_published_before(void **state)
+{
+    (void)state;
+    int a = dial();
+    struct channels *channels = house.server.channels;
+    struct command_listener *listener = channels_listener(channels);
+    say(a, "SUBSCRIBE a\r\n");
+    assert_hears(a, "*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n");
+    uint64_t applied = db_applied_index(house.db);
+    struct db_effect effect = {.type = DB_EFFECT_MESSAGE,
+                               .key = bytes_from_string("a"),
+                               .message = bytes_from_string("old")};
+    listener->effect(listener, applied, &effect);
+    assert_hears(a, "");
+    assert_int_equal(channels_receivers(channels, applied, 0), 0);
+    effect.message = bytes_from_string("new");
+    listener->effect(listener, applied + 1, &effect);
+    listener->effect(listener, applied + 1, &effect);
+    assert_hears(a, "*3\r\n" TO_A "$3\r\nnew\r\n*3\r\n" TO_A "$3\r\nnew\r\n");
+    assert_int_equal(channels_receivers(channels, applied + 1, 0), 1);
+    assert_int_equal(channels_receivers(channels, applied + 1, 1), 1);
+    assert_int_equal(channels_receivers(channels, applied + 1, 2), 0);
+    assert_int_equal(channels_receivers(channels, applied + 2, 0), 0);
+    close(a);
+}
+
+/* How many got it is remembered of the last only, and never mistaken for another's. */
+static void receivers_are_forgotten(void **state)
+{
+    (void)state;
+    int a = dial();
+    struct channels *channels = house.server.channels;
+    struct command_listener *listener = channels_listener(channels);
+    say(a, "SUBSCRIBE a\r\n");
+    turns();
+    uint64_t first = db_applied_index(house.db) + 1;
+    struct buffer heard = {0};
+    struct db_effect effect = {.type = DB_EFFECT_MESSAGE, .key = bytes_from_string("a")};
+    for (uint64_t i = 0; i < 20000; i++) {
+        listener->effect(listener, first + i, &effect);
+        if (i % 1000 == 0)
+            assert_true(hear_all(a, &heard));
+        buffer_clear(&heard);
+    }
+    assert_int_equal(channels_receivers(channels, first, 0), 0);
+    assert_int_equal(channels_receivers(channels, first + 19999 - 16383, 0), 1);
+    assert_int_equal(channels_receivers(channels, first + 19999, 0), 1);
+    assert_int_equal(channels_receivers(channels, first + 20000, 0), 0);
+    buffer_deinit(&heard);
+    close(a);
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+
+int main(void)
+{
+    log_set_level(LOG_LEVEL_WARNING);
+    const struct CMUnitTest tests[] = {
+        TEST(a_message_comes_before_the_reply_to_it),
+        TEST(many_hear_the_same),
+        TEST(messages_of_carried_commands),
+        TEST(what_a_subscriber_may_say),
+        TEST(silence_is_not_for_messages),
+        TEST(a_subscriber_that_does_not_read),
+        TEST(a_subscriber_that_reads_too_slowly_for_too_long),
+        TEST(a_large_message_is_shared),
+        TEST(what_was_published_before),
+        TEST(receivers_are_forgotten),
+    };
+    return cmocka_run_group_tests_name("messages", tests, NULL, NULL);
+}
