@@ -154,7 +154,7 @@ const char *wire_get_entry_head(const unsigned char *at, struct raft_pos before,
     raft_term term = get_u64(at);
     if (term < before.term || term > term_max || term == 0)
         return "an entry of an impossible term";
-    if (at[8] > RAFT_ENTRY_CONFIG)
+    if (at[8] > RAFT_ENTRY_MEMBERS)
         return "an entry of unknown type";
     entry->pos.term = term;
     entry->pos.index = before.index + 1;

@@ -78,7 +78,7 @@ struct route {
       fields->hint.term < WIRE_NUMBER_MAX && fields->hint.index < WIRE_NUMBER_MAX;
     predicate entry_legal(struct raft_entry *entry, integer term, integer term_max) =
       0 < entry->pos.term <= term_max && term <= entry->pos.term &&
-      entry->type <= RAFT_ENTRY_CONFIG;
+      entry->type <= RAFT_ENTRY_MEMBERS;
 */
 
 /*@ requires \valid(at + (0 .. 23)) && \valid_read(route);
@@ -164,7 +164,7 @@ void wire_put_append_response(unsigned char *at, const struct raft_append_respon
 const char *wire_get_append_response(const unsigned char *at, struct raft_append_response *fields);
 
 /*@ requires \valid(at + (0 .. 12)) && \valid_read(entry);
-    requires \separated(at + (0 .. 12), entry) && entry->type <= RAFT_ENTRY_CONFIG;
+    requires \separated(at + (0 .. 12), entry) && entry->type <= RAFT_ENTRY_MEMBERS;
     assigns at[0 .. 12];
     ensures entry_head_bytes(at, entry);
 */
@@ -179,7 +179,7 @@ void wire_put_entry_head(unsigned char *at, const struct raft_entry *entry);
     ensures read: \result == \null ==> entry_head_bytes(at, entry) && entry->payload == \null;
     ensures placed: \result == \null ==> entry->pos.index == before.index + 1;
     ensures accepted: \result == \null ==> entry_legal(entry, before.term, term_max);
-    ensures refused: \result != \null ==> at[8] > RAFT_ENTRY_CONFIG || little_u64(at) == 0 ||
+    ensures refused: \result != \null ==> at[8] > RAFT_ENTRY_MEMBERS || little_u64(at) == 0 ||
                        little_u64(at) < before.term || little_u64(at) > term_max;
 */
 const char *wire_get_entry_head(const unsigned char *at, struct raft_pos before, raft_term term_max,
@@ -196,7 +196,7 @@ const char *wire_get_entry_head(const unsigned char *at, struct raft_pos before,
     ensures accepted: \result == \null ==> entry_legal(entry, before.term, term_max);
     ensures refused: \result != \null ==> left < ENTRY_HEAD_SIZE ||
                        left < ENTRY_HEAD_SIZE + little_u32(at + 9) ||
-                       at[8] > RAFT_ENTRY_CONFIG || little_u64(at) == 0 ||
+                       at[8] > RAFT_ENTRY_MEMBERS || little_u64(at) == 0 ||
                        little_u64(at) < before.term || little_u64(at) > term_max;
 */
 const char *wire_get_entry(const unsigned char *at, size_t left, struct raft_pos before,

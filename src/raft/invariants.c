@@ -36,6 +36,19 @@ static void check_uncommitted(const struct raft *raft)
     check(bytes == state->uncommitted_bytes); /* I10 */
 }
 
+static void check_members(const struct raft *raft)
+{
+    const struct raft_history *history = &raft->history;
+    check(raft->members.count ==
+          raft_members_at(raft, raft->trail.last)->count); /* I12: and see raft_members_at() */
+    check(raft->self == raft_member_place(raft, raft->config.id));
+    check(raft_members_index(raft) <= raft->trail.last);
+    check(history->count == 0 || history->changes[0].index > raft->trail.first.index);
+    if (raft->state.role == RAFT_LEADER && history->count > 1 &&
+        raft_members_index(raft) > raft->state.term_start)
+        check(history->changes[history->count - 2].index <= raft->state.commit); /* I13 */
+}
+
 static void check_leader(const struct raft *raft)
 {
     const struct raft_state *state = &raft->state;
@@ -100,6 +113,7 @@ void raft_check_invariants(const struct raft *raft)
     check(state->durable <= raft->trail.last); /* I2 */
     check(raft->trail.first.index <= state->durable);
     check_terms(raft);
+    check_members(raft);
     check_writes(raft);
     if (state->role == RAFT_CANDIDATE)
         check(state->voted_for == raft->config.id); /* I4 */

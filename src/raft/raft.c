@@ -16,10 +16,7 @@
 
 uint32_t raft_member_place(const struct raft *raft, raft_node_id id)
 {
-    uint32_t place = 0;
-    while (place < raft->members.count && raft->members.list[place].id != id)
-        place++;
-    return place;
+    return raft_members_place(&raft->members, id);
 }
 
 bool raft_is_active(const struct raft *raft, uint32_t place)
@@ -29,10 +26,7 @@ bool raft_is_active(const struct raft *raft, uint32_t place)
 
 uint32_t raft_voters_count(const struct raft *raft)
 {
-    uint32_t count = 0;
-    for (uint32_t place = 0; place < raft->members.count; place++)
-        count += raft_is_voter(raft, place);
-    return count;
+    return raft_members_voters(&raft->members);
 }
 
 struct raft_message raft_message_to(const struct raft *raft, raft_node_id to,
@@ -102,6 +96,7 @@ void raft_cut_log(struct raft *raft, raft_index from)
     struct raft_state *state = &raft->state;
     check(from > state->commit);
     raft_trail_cut(&raft->trail, from);
+    raft_members_cut(raft, from);
     if (state->durable >= from)
         state->durable = from - 1;
     for (uint32_t i = 0; i < state->writes_count; i++) {
@@ -137,11 +132,19 @@ static void on_current_message(struct raft *raft, const struct raft_message *mes
     }
 }
 
+/* A stranger may ask: who was away for long knows none of those that lead now, or want to (4.1).
+ * What it answers counts for nothing. */
+static bool may_say(const struct raft *raft, const struct raft_message *message)
+{
+    bool answers = message->type == RAFT_VOTE_RESPONSE || message->type == RAFT_APPEND_RESPONSE;
+    return !answers || raft_member_place(raft, message->from) < raft->members.count;
+}
+
 static void on_message(struct raft *raft, const struct raft_message *message)
 {
     if (message->to != raft->config.id || message->from == raft->config.id)
         return;
-    if (raft_member_place(raft, message->from) == raft->members.count)
+    if (!may_say(raft, message))
         return;
     if (message->term > RAFT_TERM_MAX)
         return;
@@ -240,6 +243,7 @@ static void on_compacted(struct raft *raft, raft_index index)
 {
     check(index <= raft->state.applied);
     raft_trail_compact(&raft->trail, index);
+    raft_members_compact(raft, index);
 }
 
 static void on_tick(struct raft *raft)
@@ -334,6 +338,7 @@ enum raft_result raft_step(struct raft *raft, const struct raft_input *input,
 {
     begin_output(raft);
     enum raft_result result = dispatch(raft, input);
+    raft_leave_when_removed(raft);
     finish_output(raft, output);
     raft_check_invariants(raft);
     return result;
@@ -351,14 +356,12 @@ struct raft *raft_new(const struct raft_config *config, const struct raft_saved 
     check(config->inflight_bytes_max > 0);
     struct raft *raft = memory_new(sizeof *raft);
     raft->config = *config;
-    raft->members = saved->members;
-    raft->self = raft_member_place(raft, config->id);
-    check(raft->self < raft->members.count);
     raft_trail_init(&raft->trail, saved->first);
     for (uint64_t i = 0; i < saved->entries_count; i++) {
         check(saved->entries[i].pos.index == raft->trail.last + 1);
         raft_trail_append(&raft->trail, saved->entries[i].pos.term, saved->entries[i].size);
     }
+    raft_members_boot(raft, saved);
     struct raft_state *state = &raft->state;
     state->term = saved->term;
     state->voted_for = saved->voted_for;
@@ -378,6 +381,7 @@ struct raft *raft_new(const struct raft_config *config, const struct raft_saved 
 void raft_free(struct raft *raft)
 {
     raft_trail_deinit(&raft->trail);
+    raft_history_deinit(&raft->history);
     memory_free(raft);
 }
 

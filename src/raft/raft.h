@@ -26,6 +26,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buffer.h"
+#include "base/bytes.h"
 #include "base/limits.h"
 
 typedef uint64_t raft_term;    /* 0: before the first election */
@@ -46,25 +48,31 @@ struct raft_pos {
 enum raft_entry_type {
     RAFT_ENTRY_COMMAND, /* for the state machine */
     RAFT_ENTRY_NOOP,    /* first entry of a leader's term (6.4) */
-    RAFT_ENTRY_CONFIG   /* new membership; in force once appended (4.1) */
+    RAFT_ENTRY_MEMBERS  /* who the members are from here on; in force once appended (4.1) */
 };
 
 struct raft_entry {
     struct raft_pos pos;
     enum raft_entry_type type;
     uint32_t size; /* of the payload, bytes */
-    void *payload; /* the caller's handle (a struct blob); the core only hands it through */
+    /* The caller's handle; the core only hands it through.  Of a members entry it must be a struct
+     * blob with raft_members_encode()'s bytes, which the core reads. */
+    void *payload;
 };
 
 struct raft_member {
     raft_node_id id;
-    bool voter;                      /* false: a learner, replicated to but not counted */
-    char address[RAFT_ADDRESS_SIZE]; /* host:port of the peer channel; opaque to the core */
+    uint64_t life; /* of its data directory: the same id with another life is another node; 0: not
+                      known yet */
+    bool voter;    /* false: a learner, replicated to but not counted */
+    /* Opaque to the core, like the next; host:port, printable, without blanks. */
+    char address[RAFT_ADDRESS_SIZE]; /* of the peer channel */
+    char client[RAFT_ADDRESS_SIZE];  /* of the port for clients; "": not known */
 };
 
 struct raft_members {
     uint32_t count;
-    struct raft_member list[RAFT_MEMBERS_MAX];
+    struct raft_member list[RAFT_MEMBERS_MAX]; /* ids rising */
 };
 
 enum raft_role { RAFT_FOLLOWER, RAFT_PRE_CANDIDATE, RAFT_CANDIDATE, RAFT_LEADER };
@@ -137,7 +145,7 @@ struct raft_input {
         const struct raft_message *message;
         struct {
             struct raft_entry *entries; /* type, size, payload given; pos assigned by the core */
-            uint32_t count;
+            uint32_t count;             /* a members entry comes alone */
         } propose;
         struct {
             uint64_t id; /* given back in raft_output.reads or .reads_failed; never 0 */
@@ -187,7 +195,9 @@ struct raft_output {
 enum raft_result {
     RAFT_OK,
     RAFT_NOT_LEADER, /* nothing was appended */
-    RAFT_BUSY        /* nothing was appended; try again later: window full, or a transfer is on */
+    RAFT_BUSY,       /* nothing was appended; try again later: window full, a transfer is on, or
+                        another change of members is */
+    RAFT_REFUSED /* nothing was appended: that list of members must not follow the present one */
 };
 
 struct raft_status {
@@ -234,9 +244,9 @@ struct raft_config {
 struct raft_saved {
     raft_term term;
     raft_node_id voted_for;
-    struct raft_pos first; /* position before entries[0] */
-    struct raft_members members;
-    const struct raft_entry *entries; /* all after `first`, contiguous; payload not looked at */
+    struct raft_pos first;            /* position before entries[0] */
+    struct raft_members members;      /* in force there; none: of a node that is to be taken in */
+    const struct raft_entry *entries; /* all after `first`, contiguous; payload of members alone */
     uint64_t entries_count;
     raft_index applied; /* first.index <= applied <= last index */
 };
@@ -253,11 +263,30 @@ void raft_status(const struct raft *raft, struct raft_status *status);
 uint32_t raft_peers(const struct raft *raft, struct raft_peer_status *peers);
 /* Whether PROPOSE would now give RAFT_OK: whoever asks first needs to copy nothing in vain. */
 bool raft_takes_proposals(const struct raft *raft);
+/* Those in force; until the next step. */
 const struct raft_members *raft_members(const struct raft *raft);
+/* In force when the log ended at `index`, which we hold. */
+const struct raft_members *raft_members_at(const struct raft *raft, raft_index index);
+/* Where the list in force stands; 0: at the log's beginning, or not held any more.  Above
+ * raft_status.commit: it may still be taken back. */
+raft_index raft_members_index(const struct raft *raft);
+/* Whether this node leads and could append a list now. */
+bool raft_takes_members(const struct raft *raft);
 /* Term of an entry we hold (or of `first`); 0 when we do not hold it. */
 raft_term raft_term_at(const struct raft *raft, raft_index index);
 /* Payload size of an entry we hold. */
 uint32_t raft_size_at(const struct raft *raft, raft_index index);
+
+/* ---- lists of members, by themselves: members.c ------------------------------------------ */
+
+void raft_members_encode(struct buffer *out, const struct raft_members *members);
+/* False: these are no bytes of a list. */
+bool raft_members_decode(struct raft_members *members, struct bytes bytes)
+    __attribute__((warn_unused_result));
+uint32_t raft_members_place(const struct raft_members *members, raft_node_id id); /* count: none */
+uint32_t raft_members_voters(const struct raft_members *members);
+/* `now` may follow `old`: at most one voter comes, goes or becomes another node. */
+bool raft_members_one_step(const struct raft_members *old, const struct raft_members *now);
 
 const char *raft_role_name(enum raft_role role);
 

@@ -28,6 +28,9 @@
  *       while probing
  *   I10 a leader's uncommitted_bytes is the sum of the entries above commit
  *   I11 only a leader hands its office over
+ *   I12 the list in force is that of the last members entry held, else the one of the log's
+ *       beginning; self is our place in it
+ *   I13 the list that a leader appended follows a committed one
  */
 #ifndef RAFT_RAFT_INTERNAL_H
 #define RAFT_RAFT_INTERNAL_H
@@ -63,6 +66,19 @@ void raft_trail_compact(struct raft_trail *trail, raft_index up_to);
 /* The last position not after `limit` whose term is not above limit.term: where two logs that
  * disagree at `limit` may agree (5.3 of the paper, by whole terms). */
 struct raft_pos raft_trail_probe_below(const struct raft_trail *trail, struct raft_pos limit);
+
+/* ---- the lists of members that the log holds: members.c ------------------------------ */
+
+struct raft_members_change {
+    raft_index index;
+    struct raft_members members;
+};
+
+struct raft_history {
+    struct raft_members base;            /* in force at the log's beginning */
+    struct raft_members_change *changes; /* owned; indices rising */
+    uint32_t count, capacity;
+};
 
 /* ---- what a leader knows of another member: progress.c ----------------------------- */
 
@@ -160,10 +176,11 @@ struct raft_state {
 
 struct raft {
     struct raft_config config;
-    struct raft_members members;
-    uint32_t self; /* our place in members */
+    struct raft_members members; /* in force */
+    uint32_t self;               /* our place in members; members.count: we are none of them */
     struct raft_state state;
     struct raft_trail trail;
+    struct raft_history history;
 
     /* the output under construction */
     bool hard_state_changed;
@@ -184,7 +201,7 @@ struct raft {
 /* raft.c */
 bool raft_is_active(const struct raft *raft,
                     uint32_t place); /* answered within an election timeout */
-uint32_t raft_member_place(const struct raft *raft, raft_node_id id); /* members.count: no member */
+uint32_t raft_member_place(const struct raft *raft, raft_node_id id); /* members.count: none */
 struct raft_message raft_message_to(const struct raft *raft, raft_node_id to,
                                     enum raft_message_type type);
 void raft_send_now(struct raft *raft, const struct raft_message *message);
@@ -194,6 +211,20 @@ void raft_send_after_hard_state(struct raft *raft, const struct raft_message *me
 void raft_send_after_writes(struct raft *raft, const struct raft_message *message);
 void raft_set_term(struct raft *raft, raft_term term, raft_node_id voted_for);
 void raft_cut_log(struct raft *raft, raft_index from);
+
+/* members.c */
+void raft_members_boot(struct raft *raft, const struct raft_saved *saved); /* behind the trail */
+void raft_history_deinit(struct raft_history *history);
+/* False: it is no members entry, or not a list with a voter. */
+bool raft_members_of_entry(const struct raft_entry *entry, struct raft_members *members);
+/* The log has got these, or lost what was from `from` on, or its beginning. */
+void raft_members_appended(struct raft *raft, const struct raft_entry *entries, uint32_t count);
+void raft_members_cut(struct raft *raft, raft_index from);
+void raft_members_compact(struct raft *raft, raft_index up_to);
+/* Whether a leader may append these. */
+enum raft_result raft_members_proposed(const struct raft *raft, const struct raft_entry *entries,
+                                       uint32_t count);
+void raft_leave_when_removed(struct raft *raft);
 
 /* election.c */
 void raft_become_follower(struct raft *raft, raft_node_id leader);
@@ -208,6 +239,7 @@ void raft_own_vote_durable(struct raft *raft);
 
 /* replication.c */
 void raft_become_leader(struct raft *raft);
+void raft_progress_begin(struct raft *raft, uint32_t place); /* nothing is known of it */
 void raft_tick_leader(struct raft *raft);
 void raft_send_entries(struct raft *raft, uint32_t place);
 void raft_send_heartbeats(struct raft *raft);
@@ -243,7 +275,7 @@ uint64_t raft_quorum_reached(const uint64_t *values, uint32_t count);
 uint32_t raft_voters_count(const struct raft *raft);
 static inline bool raft_is_voter(const struct raft *raft, uint32_t place)
 {
-    return raft->members.list[place].voter;
+    return place < raft->members.count && raft->members.list[place].voter;
 }
 
 /* invariants.c */

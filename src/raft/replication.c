@@ -28,6 +28,12 @@ static void append_noop(struct raft *raft)
     state->term_start = raft->trail.last;
 }
 
+void raft_progress_begin(struct raft *raft, uint32_t place)
+{
+    raft_progress_reset(&raft->state.progress[place], raft->trail.last + 1,
+                        resend_ticks_first(raft));
+}
+
 void raft_become_leader(struct raft *raft)
 {
     struct raft_state *state = &raft->state;
@@ -41,8 +47,7 @@ void raft_become_leader(struct raft *raft)
     for (raft_index i = state->commit + 1; i <= raft->trail.last; i++)
         state->uncommitted_bytes += raft_trail_size_at(&raft->trail, i);
     for (uint32_t place = 0; place < raft->members.count; place++)
-        raft_progress_reset(&state->progress[place], raft->trail.last + 1,
-                            resend_ticks_first(raft));
+        raft_progress_begin(raft, place);
     raft->role_changed = true;
     append_noop(raft);
     raft_send_heartbeats(raft);
@@ -139,15 +144,21 @@ enum raft_result raft_on_propose(struct raft *raft, struct raft_entry *entries, 
         return RAFT_NOT_LEADER;
     if (!raft_takes_proposals(raft))
         return RAFT_BUSY;
+    enum raft_result result = raft_members_proposed(raft, entries, count);
+    if (result != RAFT_OK)
+        return result;
     for (uint32_t i = 0; i < count; i++) {
         raft_trail_append(&raft->trail, state->term, entries[i].size);
         entries[i].pos = raft_trail_last(&raft->trail);
         state->uncommitted_bytes += entries[i].size;
     }
+    raft_members_appended(raft, entries, count);
     raft->write_entries = entries;
     raft->write_count = count;
     for (uint32_t place = 0; place < raft->members.count; place++)
         raft_send_entries(raft, place);
+    if (entries[0].type == RAFT_ENTRY_MEMBERS)
+        raft_send_heartbeats(raft); /* a new one is asked at once where it is */
     return RAFT_OK;
 }
 
@@ -286,9 +297,11 @@ void raft_on_append_response(struct raft *raft, const struct raft_message *messa
 
 /* ---- following --------------------------------------------------------------------------- */
 
-/* A leader's entries continue its prev without a gap, and no term falls or exceeds the leader's. */
+/* A leader's entries continue its prev without a gap, no term falls or exceeds the leader's, and
+ * what is called a list of members is one. */
 static bool well_formed(const struct raft_message *message)
 {
+    struct raft_members members;
     struct raft_pos at = message->append_request.prev;
     if (at.term > message->term || at.index > UINT64_MAX / 2)
         return false;
@@ -296,6 +309,8 @@ static bool well_formed(const struct raft_message *message)
         const struct raft_entry *entry = &message->append_request.entries[i];
         if (entry->pos.index != at.index + 1 || entry->pos.term < at.term ||
             entry->pos.term > message->term)
+            return false;
+        if (entry->type == RAFT_ENTRY_MEMBERS && !raft_members_of_entry(entry, &members))
             return false;
         at = entry->pos;
     }
@@ -331,6 +346,7 @@ static bool take_entries(struct raft *raft, const struct raft_message *message)
         raft_cut_log(raft, entries[known].pos.index);
     for (uint32_t i = known; i < count; i++)
         raft_trail_append(&raft->trail, entries[i].pos.term, entries[i].size);
+    raft_members_appended(raft, entries + known, count - known);
     raft->write_entries = entries + known;
     raft->write_count = count - known;
     return true;

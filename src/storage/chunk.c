@@ -26,7 +26,7 @@
 
 enum { CHUNK_VERSION = 1, CHUNK_HEAD = 16, ENTRY_HEAD = 16, CHECKSUM = 8 };
 
-enum { TYPE_COMMAND = 0, TYPE_NOOP = 1, TYPE_CONFIG = 2 };
+enum { TYPE_COMMAND = 0, TYPE_NOOP = 1, TYPE_MEMBERS = 2 };
 
 const char *chunk_result_text(enum chunk_result result)
 {
@@ -43,9 +43,10 @@ const char *chunk_result_text(enum chunk_result result)
 }
 
 /*@ predicate known_type(integer type) =
-      type == RAFT_ENTRY_COMMAND || type == RAFT_ENTRY_NOOP || type == RAFT_ENTRY_CONFIG;
+      type == RAFT_ENTRY_COMMAND || type == RAFT_ENTRY_NOOP || type == RAFT_ENTRY_MEMBERS;
     logic integer stored_type(integer type) =
-      type == RAFT_ENTRY_COMMAND ? TYPE_COMMAND : type == RAFT_ENTRY_NOOP ? TYPE_NOOP : TYPE_CONFIG;
+      type == RAFT_ENTRY_COMMAND ? TYPE_COMMAND
+                                 : type == RAFT_ENTRY_NOOP ? TYPE_NOOP : TYPE_MEMBERS;
 */
 
 /*@ requires known_type(type);
@@ -57,7 +58,7 @@ static unsigned char type_to(enum raft_entry_type type)
     switch (type) {
     case RAFT_ENTRY_COMMAND: return TYPE_COMMAND;
     case RAFT_ENTRY_NOOP: return TYPE_NOOP;
-    case RAFT_ENTRY_CONFIG: return TYPE_CONFIG;
+    case RAFT_ENTRY_MEMBERS: return TYPE_MEMBERS;
     }
     check(!"a raft_entry_type");
     return 0;
@@ -66,14 +67,14 @@ static unsigned char type_to(enum raft_entry_type type)
 /*@ requires \valid(type);
     assigns *type;
     ensures \result ==> known_type(*type) && stored_type(*type) == byte;
-    ensures !\result ==> byte != TYPE_COMMAND && byte != TYPE_NOOP && byte != TYPE_CONFIG;
+    ensures !\result ==> byte != TYPE_COMMAND && byte != TYPE_NOOP && byte != TYPE_MEMBERS;
 */
 static bool type_from(unsigned char byte, enum raft_entry_type *type)
 {
     switch (byte) {
     case TYPE_COMMAND: *type = RAFT_ENTRY_COMMAND; return true;
     case TYPE_NOOP: *type = RAFT_ENTRY_NOOP; return true;
-    case TYPE_CONFIG: *type = RAFT_ENTRY_CONFIG; return true;
+    case TYPE_MEMBERS: *type = RAFT_ENTRY_MEMBERS; return true;
     default: return false;
     }
 }

@@ -7,9 +7,12 @@
  *   cluster nodes=3 [election=10] [heartbeat=2] [inflight=8] [batch=100] [bytes=100000]
  *           [uncommitted=100000] [window=100000] [size=10]   (size: of each entry)
  *           [learners=0]   (so many of the nodes, the last ones, have no vote)
+ *           [members=nodes]       the first so many are members, the others know of none yet
  *   tick N [TIMES]        time passes for node N
  *   campaign N            time passes for N until it asks for votes
  *   propose N [COUNT]     read N ID       transfer N [TO]     unreachable N PEER    compact N INDEX
+ *   members N MEMBER...   N is told to change the list: 3 a voter, 3l a learner, 3' and 3'' with
+ *                         other lives
  *   deliver A->B [COUNT]  the oldest messages from A to B arrive (default, and at most: all there
  *                         are now)
  *   drop A->B [COUNT]     duplicate A->B   the oldest is put in line twice
@@ -37,6 +40,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/blob.h"
 #include "base/buffer.h"
 #include "base/fatal.h"
 #include "base/memory.h"
@@ -44,12 +48,20 @@
 #include "raft/raft.h"
 #include "raft/trace.h"
 
-enum { NODES_MAX = 6, QUEUE_MAX = 512, LOG_MAX = 512, WRITES_MAX = 256, WORDS_MAX = 8 };
+enum {
+    NODES_MAX = 6,
+    QUEUE_MAX = 512,
+    LOG_MAX = 512,
+    WRITES_MAX = 256,
+    WORDS_MAX = 12,
+    LISTS_MAX = 64
+};
 enum { SETTLE_ROUNDS_MAX = 1000, TICKS_MAX = 1000 };
 
 struct stored_entry {
     raft_term term;
     enum raft_entry_type type;
+    struct blob *list; /* of a members entry; borrowed from the world */
 };
 
 struct pending_write {
@@ -83,6 +95,9 @@ static struct {
     uint32_t queued[NODES_MAX][NODES_MAX];
     struct raft_config config;
     uint32_t entry_size;
+    uint32_t members_count; /* of the first list */
+    struct blob *lists[LISTS_MAX];
+    uint32_t lists_count;
     struct buffer *out;
 } world;
 
@@ -128,9 +143,14 @@ static void enqueue(const struct raft_message *message)
     for (uint32_t i = 0; i < count; i++) {
         raft_index index = message->append_request.prev.index + 1 + i;
         const struct stored_entry *entry = &world.nodes[from].log[index];
-        queued->entries[i] =
-            (struct raft_entry){.pos = {entry->term, index}, .type = entry->type, .size = 10};
+        queued->entries[i] = (struct raft_entry){
+            .pos = {entry->term, index}, .type = entry->type, .size = 10, .payload = entry->list};
     }
+}
+
+static struct stored_entry stored(const struct raft_entry *entry)
+{
+    return (struct stored_entry){entry->pos.term, entry->type, entry->payload};
 }
 
 static void note_write(uint32_t id, const struct raft_write *write)
@@ -141,8 +161,7 @@ static void note_write(uint32_t id, const struct raft_write *write)
     pending->write = *write;
     pending->entries = memory_copy(write->entries, write->count * sizeof *write->entries);
     for (uint32_t i = 0; i < write->count; i++)
-        node->log[write->entries[i].pos.index] =
-            (struct stored_entry){write->entries[i].pos.term, write->entries[i].type};
+        node->log[write->entries[i].pos.index] = stored(&write->entries[i]);
     buffer_printf(world.out, "%u ", id);
     raft_print_write(world.out, write);
     buffer_printf(world.out, "\n");
@@ -159,6 +178,15 @@ static void apply(uint32_t id, raft_index to)
     step(id, &input);
 }
 
+static void print_members(uint32_t id, const struct raft_members *members)
+{
+    buffer_printf(world.out, "%u members", id);
+    for (uint32_t i = 0; i < members->count; i++)
+        buffer_printf(world.out, " %" PRIu64 "%.*s%s", members->list[i].id,
+                      (int)members->list[i].life, "''''", members->list[i].voter ? "" : "l");
+    buffer_printf(world.out, "\n");
+}
+
 static void step(uint32_t id, const struct raft_input *input)
 {
     struct node *node = node_at(id);
@@ -167,6 +195,7 @@ static void step(uint32_t id, const struct raft_input *input)
     if (!node->raft)
         return;
     raft_status(node->raft, &before);
+    struct raft_members members = *raft_members(node->raft);
     enum raft_result result = raft_step(node->raft, input, &output);
     if (tracing) {
         raft_trace_step(&trace, node->raft, input, &output);
@@ -174,10 +203,15 @@ static void step(uint32_t id, const struct raft_input *input)
     }
     raft_status(node->raft, &after);
     if (result != RAFT_OK)
-        say(id, "%s", result == RAFT_BUSY ? "is busy" : "is not the leader");
+        say(id, "%s",
+            result == RAFT_BUSY      ? "is busy"
+            : result == RAFT_REFUSED ? "refuses the list"
+                                     : "is not the leader");
     if (before.role != after.role || before.term != after.term)
         say(id, "%s -> %s, term %" PRIu64, raft_role_name(before.role), raft_role_name(after.role),
             after.term);
+    if (memcmp(&members, raft_members(node->raft), sizeof members) != 0)
+        print_members(id, raft_members(node->raft));
     if (before.commit != after.commit)
         say(id, "commits %" PRIu64, after.commit);
     if (output.write.seq)
@@ -203,12 +237,14 @@ static void start_node(uint32_t id)
         .term = node->term, .voted_for = node->voted_for, .entries = entries};
     for (raft_index i = 1; i <= node->durable_last; i++) {
         node->log[i] = node->durable[i];
-        entries[i - 1] = (struct raft_entry){
-            .pos = {node->durable[i].term, i}, .type = node->durable[i].type, .size = 10};
+        entries[i - 1] = (struct raft_entry){.pos = {node->durable[i].term, i},
+                                             .type = node->durable[i].type,
+                                             .size = 10,
+                                             .payload = node->durable[i].list};
     }
     saved.entries_count = node->durable_last;
-    saved.members.count = world.count;
-    for (uint32_t i = 0; i < world.count; i++)
+    saved.members.count = id <= world.members_count ? world.members_count : 0;
+    for (uint32_t i = 0; i < saved.members.count; i++)
         saved.members.list[i] = (struct raft_member){.id = i + 1, .voter = i < world.voters};
     struct raft_config config = world.config;
     config.id = id;
@@ -244,6 +280,8 @@ static void end_world(void)
             while (world.queued[id][to] > 0)
                 memory_free(take(id, to).entries);
     }
+    for (uint32_t i = 0; i < world.lists_count; i++)
+        blob_release(world.lists[i]);
     struct buffer *out = world.out;
     memset(&world, 0, sizeof world);
     world.out = out;
@@ -276,6 +314,7 @@ static void do_cluster(char **words, uint32_t count)
     end_world();
     world.count = option(words, count, "nodes", 3);
     world.voters = world.count - option(words, count, "learners", 0);
+    world.members_count = option(words, count, "members", world.count);
     world.config = (struct raft_config){
         .election_ticks = option(words, count, "election", 10),
         .heartbeat_ticks = option(words, count, "heartbeat", 2),
@@ -316,7 +355,7 @@ static uint64_t store_one(uint32_t id)
     node->voted_for = pending.write.voted_for;
     for (uint32_t i = 0; i < pending.write.count; i++) {
         const struct raft_entry *entry = &pending.entries[i];
-        node->durable[entry->pos.index] = (struct stored_entry){entry->pos.term, entry->type};
+        node->durable[entry->pos.index] = stored(entry);
         node->durable_last = entry->pos.index;
     }
     memory_free(pending.entries);
@@ -549,6 +588,31 @@ static void do_propose(uint32_t id, uint32_t count)
     memory_free(entries);
 }
 
+static uint64_t lives(const char *word)
+{
+    uint64_t count = 0;
+    for (; *word; word++)
+        count += *word == '\'';
+    return count;
+}
+
+static void do_members(uint32_t id, char **words, uint32_t count)
+{
+    struct raft_members members = {.count = count};
+    struct buffer bytes = {0};
+    for (uint32_t i = 0; i < count; i++)
+        members.list[i] = (struct raft_member){.id = (raft_node_id)atoi(words[i]),
+                                               .life = lives(words[i]),
+                                               .voter = strchr(words[i], 'l') == NULL};
+    raft_members_encode(&bytes, &members);
+    check(world.lists_count < LISTS_MAX);
+    struct blob *list = world.lists[world.lists_count++] = blob_copy(buffer_bytes(&bytes));
+    buffer_deinit(&bytes);
+    struct raft_entry entry = {.type = RAFT_ENTRY_MEMBERS, .size = 10, .payload = list};
+    struct raft_input input = {.type = RAFT_INPUT_PROPOSE, .propose = {&entry, 1}};
+    step(id, &input);
+}
+
 static void do_crash(uint32_t id)
 {
     struct node *node = node_at(id);
@@ -571,6 +635,8 @@ static bool run_on_node(char **words, uint32_t count)
         do_campaign(id);
     } else if (strcmp(words[0], "propose") == 0) {
         do_propose(id, number ? number : 1);
+    } else if (strcmp(words[0], "members") == 0) {
+        do_members(id, words + 2, count - 2);
     } else if (strcmp(words[0], "read") == 0) {
         input = (struct raft_input){.type = RAFT_INPUT_READ, .read = {number}};
         step(id, &input);
