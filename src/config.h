@@ -90,6 +90,9 @@ struct config {
     int follower_mode;       /* enum follower_mode (set) */
     int64_t request_timeout; /* ms a request waits for a leader and a majority (set) */
 
+    char *keyspace_events;     /* letters of notify-keyspace-events (set) */
+    int64_t tracking_keys_max; /* 0: no limit (set) */
+
     bool latency_tracking;       /* INFO latencystats (set) */
     char *latency_percentiles;   /* numbers from 0 to 100, blanks between (set) */
     int64_t latency_threshold;   /* ms; LATENCY notes what takes so long; 0: nothing (set) */

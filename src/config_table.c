@@ -86,6 +86,10 @@ const struct directive directive_rows[] = {
     SPECIAL("client-output-buffer-limit", VALUE_OUTPUT_LIMITS, client_output_buffer_limits, SETTABLE,
             "normal 0 0 0 slave 256mb 64mb 60 pubsub 32mb 8mb 60",
             "CLASS HARD SOFT SECONDS ...: replies not fetched; 0: no limit"),
+    SPECIAL("notify-keyspace-events", VALUE_EVENTS, keyspace_events, SETTABLE, "",
+            "classes of changes that are published, with K or E; \"\": none"),
+    INTEGER("tracking-table-max-keys", tracking_keys_max, SETTABLE, 0, INT64_MAX, "1000000",
+            "keys remembered for CLIENT TRACKING; 0: no limit"),
     ENUM("enable-debug-command", enable_debug, FIXED, "no", debug_modes,
          "who may say DEBUG: no, yes, or local: from this machine"),
     ENUM("follower-mode", follower_mode, SETTABLE, "proxy", follower_modes,
@@ -224,7 +228,6 @@ const struct directive directive_rows[] = {
     I_INTEGER("stream-node-max-entries", NULL, S, 0, INT64_MAX, "100"),
     I_INTEGER("tls-session-cache-size", NULL, S, 0, INT32_MAX, "20480"),
     I_INTEGER("tls-session-cache-timeout", NULL, S, 0, INT32_MAX, "300"),
-    I_INTEGER("tracking-table-max-keys", NULL, S, 0, INT64_MAX, "1000000"),
     I_INTEGER("zset-max-listpack-entries", "zset-max-ziplist-entries", S, 0, INT64_MAX, "128"),
 
     I_SIZE("active-defrag-ignore-bytes", NULL, S, 1, "100mb"),
@@ -292,7 +295,6 @@ const struct directive directive_rows[] = {
     I_STRING("unixsocket", NULL, F, ""),
     I_SPECIAL("unixsocketperm", VALUE_OCTAL, F, "0"),
 
-    I_SPECIAL("notify-keyspace-events", VALUE_EVENTS, S, ""),
     I_SPECIAL("oom-score-adj-values", VALUE_SCORES, S, "0 200 800"),
     I_SPECIAL("save", VALUE_SAVE, S, ""),
     {"replica-read-only", "slave-read-only", VALUE_READ_ONLY, S, 0, 0, 0, "no", NULL, NULL},

@@ -386,8 +386,9 @@ static bool parse_percentiles(char **field, char **words, uint32_t count, char *
 }
 
 /* In the order in which Redis shows them; A stands for all of the first row. */
-static bool parse_events(struct buffer *text, const char *word, char *error, size_t error_size)
+static bool parse_events(char **field, const char *word, char *error, size_t error_size)
 {
+    struct buffer text = {0};
     static const char all[] = "g$lshzxetd", others[] = "KEmn";
     bool every = strchr(word, 'A') != NULL;
     for (const char *c = word; *c; c++)
@@ -397,15 +398,17 @@ static bool parse_events(struct buffer *text, const char *word, char *error, siz
     bool has_all = true;
     for (const char *c = all; *c; c++)
         has_all = has_all && strchr(word, *c);
-    buffer_clear(text);
     if (every || has_all)
-        buffer_append_byte(text, 'A');
+        buffer_append_byte(&text, 'A');
     for (const char *c = all; *c && !every && !has_all; c++)
         if (strchr(word, *c))
-            buffer_append_byte(text, *c);
+            buffer_append_byte(&text, *c);
     for (const char *c = others; *c; c++)
         if (strchr(word, *c))
-            buffer_append_byte(text, *c);
+            buffer_append_byte(&text, *c);
+    buffer_append_byte(&text, '\0');
+    set_string(field, text.data);
+    buffer_deinit(&text);
     return true;
 }
 
@@ -455,7 +458,6 @@ static bool parse_text(const struct directive *directive, struct buffer *text, c
     case VALUE_CONSTANT: return check_constant(directive, text, error, error_size);
     case VALUE_SAVE: return check_save(words, count, error, error_size);
     case VALUE_SCORES: return check_scores(words, count, error, error_size);
-    case VALUE_EVENTS: return parse_events(text, words[0], error, error_size);
     default: return true;
     }
 }
@@ -478,6 +480,7 @@ static bool parse_field(const struct directive *directive, void *field, const st
     case VALUE_OUTPUT_LIMITS: return parse_output_limits(field, words, count, error, error_size);
     case VALUE_NODE: return parse_node(field, words, count, error, error_size);
     case VALUE_PERCENTILES: return parse_percentiles(field, words, count, error, error_size);
+    case VALUE_EVENTS: return parse_events(field, words[0], error, error_size);
     case VALUE_FLAG: *(int *)field = LOG_LEVEL_DEBUG; return true;
     default: check(!"a kind that has a field"); return false;
     }
@@ -488,8 +491,7 @@ static void print_field(const struct directive *directive, const void *field, st
 static bool is_text(const struct directive *directive)
 {
     return directive->kind == VALUE_CONSTANT || directive->kind == VALUE_SAVE ||
-           directive->kind == VALUE_SCORES || directive->kind == VALUE_EVENTS ||
-           directive->kind == VALUE_STRING;
+           directive->kind == VALUE_SCORES || directive->kind == VALUE_STRING;
 }
 
 /* What an INERT directive would show if it were given these words. */
@@ -618,6 +620,7 @@ static void print_field(const struct directive *directive, const void *field, st
     case VALUE_ENUM: buffer_printf(out, "%s", directive->choices[*(const int *)field]); break;
     case VALUE_STRING:
     case VALUE_PERCENTILES:
+    case VALUE_EVENTS:
     case VALUE_ADDRESS: buffer_printf(out, "%s", *(char *const *)field); break;
     case VALUE_SECRET: buffer_append(out, secret->data, secret->size); break;
     case VALUE_BIND: print_bind(field, out); break;
@@ -645,7 +648,7 @@ void directive_release(const struct directive *directive, struct config *config)
     if (directive->flags & INERT)
         memory_free(*kept_at(directive, config));
     else if (directive->kind == VALUE_STRING || directive->kind == VALUE_ADDRESS ||
-             directive->kind == VALUE_PERCENTILES)
+             directive->kind == VALUE_PERCENTILES || directive->kind == VALUE_EVENTS)
         memory_free(*(char **)field);
     else if (directive->kind == VALUE_SECRET)
         memory_free(((struct config_secret *)field)->data);

@@ -170,6 +170,45 @@ start_cluster 3 {} {
         [node $id] CONFIG SET client-output-buffer-limit {pubsub 32mb 8mb 60}
     }
 
+    test {keyspace events: the same on every node, expiry when it happens, once} {
+        foreach id {0 1 2} { [node $id] CONFIG SET notify-keyspace-events KEA }
+        set subscribers [lmap id {0 1 2} {
+            set c [connect $id]
+            $c PSUBSCRIBE __key*__:*
+            set c
+        }]
+        set c [connect [follower_id]]
+        for {set i 0} {$i < 200} {incr i} {
+            set key k[expr {$i % 7}]
+            $c {*}[lindex [list [list SET $key v] [list LPUSH l$key v] [list DEL $key] [list HSET h f $i] \
+                [list LPOP l$key] [list SADD s $i] [list ZADD z $i m] [list XADD x * f v]] [expr {$i % 8}]]
+        }
+        $c SET gone v PX 100
+        $c SELECT 3
+        $c SET other v
+        hold 500
+        $c SET last v
+        set orders [lmap s $subscribers {
+            set events {}
+            while {1} {
+                set event [lassign [$s -read] what pattern]
+                lappend events $event
+                if {$event eq {__keyevent@3__:set last}} break
+            }
+            set events
+        }]
+        foreach order $orders {
+            assert {$order eq [lindex $orders 0]} "the order is the same"
+            foreach event {{__keyspace@0__:gone expired} {__keyevent@0__:expired gone} {__keyspace@3__:other set}} {
+                assert_equal 1 [llength [lsearch -all -exact $order $event]] " times $event"
+            }
+        }
+        note "[llength [lindex $orders 0]] events"
+        foreach id {0 1 2} { [node $id] CONFIG SET notify-keyspace-events {} }
+        foreach s $subscribers { $s -close }
+        $c -close
+    }
+
     with_redis_server {} {
         test {five connections hear what they hear from redis-server, on the leader and a follower} {
             set script [file join $::tst::root tests compare_messages.py]

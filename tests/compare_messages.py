@@ -9,7 +9,9 @@ and is heard up to that: a node tells its subscribers before it answers, so all 
 has been heard.  Both databases are emptied.  Exit status 1 if anything differs.
 
 Made for redis-server 7.0 or 7.2.  Not asked is what differs on purpose: the counts of PUBLISH inside
-MULTI, the order in which several patterns and UNSUBSCRIBE of everything are gone through.
+MULTI, the order in which several patterns and UNSUBSCRIBE of everything are gone through, and that of
+an MSET that names a key twice one event is told.  Keyspace events are compared where the node leads:
+through another one the reply may come before them.
 """
 import argparse
 import random
@@ -51,6 +53,7 @@ class Connection:
 
 class Side:
     def __init__(self, port):
+        self.port = port
         self.connections = [Connection(port) for _ in range(CONNECTIONS)]
         self.step_number = 0
 
@@ -130,6 +133,34 @@ def random_step(rng):
     return at, ["SET", "k", "v"]
 
 
+KEYS = ["k", "l", "m", "n"]
+# What changes keys: %k a key, %v a small value, %n a small number.
+CHANGES = """
+SET %k %v|SET %k %v NX|SET %k %v EX 100|SET %k %v KEEPTTL|SETNX %k %v|SETEX %k 100 %v|GETSET %k %v|GETDEL %k
+GETEX %k PERSIST|GETEX %k EX 100|APPEND %k %v|INCR %k|DECRBY %k %n|INCRBYFLOAT %k 1.5|SETRANGE %k %n %v
+MSET k %v l %v|MSETNX %k %v %k %v|DEL %k|DEL %k %k|UNLINK %k|EXPIRE %k 100|PERSIST %k|EXPIRE %k -1
+RENAME %k %k|RENAMENX %k %k|COPY %k %k|COPY %k %k REPLACE|MOVE %k 1|SETBIT %k %n 1|BITOP OR %k %k %k|PFADD %k %v
+LPUSH %k %v %v|RPUSH %k %v|LPUSHX %k %v|LPOP %k|RPOP %k 2|LSET %k 0 %v|LINSERT %k BEFORE %v x|LREM %k 0 %v
+LTRIM %k 1 -1|LTRIM %k 5 1|LMOVE %k %k LEFT RIGHT|RPOPLPUSH %k %k|LMPOP 2 %k %k LEFT
+SADD %k %v %v|SREM %k %v %v|SPOP %k 9|SMOVE %k %k %v|SINTERSTORE %k %k %k|SUNIONSTORE %k %k %k|SDIFFSTORE %k %k %k
+HSET %k %v %v|HDEL %k %v %v|HINCRBY %k %v 1|HINCRBYFLOAT %k %v 1.5|HSETNX %k %v %v
+ZADD %k 1 %v 2 %v|ZADD %k XX 5 %v|ZADD %k INCR 1 %v|ZINCRBY %k 1 %v|ZREM %k %v|ZPOPMIN %k|ZPOPMAX %k 2|ZMPOP 1 %k MIN
+ZREMRANGEBYRANK %k 0 0|ZREMRANGEBYSCORE %k 0 5|ZREMRANGEBYLEX %k - +|ZUNIONSTORE %k 2 %k %k|ZINTERSTORE %k 2 %k %k
+ZRANGESTORE %k %k 0 -1|ZDIFFSTORE %k 2 %k %k|GEOADD %k 1 1 %v|GEOSEARCHSTORE %k %k FROMLONLAT 1 1 BYRADIUS 9 km
+XADD %k 5-%n f v|XADD %k MAXLEN 1 5-* f v|XDEL %k 5-1|XTRIM %k MAXLEN 0|XGROUP CREATE %k g 0 MKSTREAM
+XGROUP CREATECONSUMER %k g c|XGROUP DELCONSUMER %k g c|XGROUP SETID %k g 0|XGROUP DESTROY %k g|XSETID %k 9-9
+XREADGROUP GROUP g c STREAMS %k >|SORT %k BY nosort STORE %k|MULTI & SET %k %v & LPUSH %k %v & DEL %k & EXEC
+""".replace("\n", "|").strip("|").split("|")
+
+
+def random_change(rng):
+    words = []
+    for word in rng.choice(CHANGES).split(" "):
+        word = word.replace("%k", rng.choice(KEYS)).replace("%v", rng.choice("1234"))
+        words.append(word.replace("%n", rng.choice("1234")))
+    return 0, words
+
+
 def is_uncertain(at, words, patterns):
     """Two patterns that match: which comes first is not said."""
     return words[0] == "PUBLISH" and len(patterns) > 1
@@ -155,10 +186,32 @@ class Checker:
         self.different += 1
         print("connection %d: %r\n  theirs %r\n  ours   %r" % (at, words, theirs, ours))
 
+    def leads(self):
+        role = Connection(self.sides[1].port)
+        role.say(["ROLE"])
+        role.say(["PING", "end"])
+        return b"master" in role.hear_up_to("end")
+
     def begin_anew(self):
         for at in range(CONNECTIONS):
             self.step(at, ["RESET"])
         self.patterns = set()
+
+
+def keyspace_events(checker, rng, rounds):
+    """What one who is subscribed to all events of all databases hears of random changes."""
+    checker.begin_anew()
+    for letters in ["KEA", "K$", "Elg", "Kx", "Es", "KEh", "Kz", "KEt", "", "g$", "KEA"]:
+        checker.step(0, ["CONFIG", "SET", "notify-keyspace-events", letters])
+        checker.step(0, ["CONFIG", "GET", "notify-keyspace-events"])
+        checker.step(1, ["PSUBSCRIBE", "__key*__:*"])
+        for _ in range(rounds // 10 if letters else 10):
+            checker.step(*random_change(rng))
+            if rng.randrange(4) == 0:
+                checker.step(0, ["DEL", rng.choice(KEYS)])
+            if rng.randrange(50) == 0:
+                checker.step(0, ["FLUSHALL"])
+    checker.step(0, ["CONFIG", "SET", "notify-keyspace-events", ""])
 
 
 def main():
@@ -176,6 +229,8 @@ def main():
         if number % 40 == 0:
             checker.begin_anew()
         checker.step(*random_step(rng))
+    if checker.leads():
+        keyspace_events(checker, rng, options.rounds)
     print("%d steps, %d different" % (checker.steps, checker.different))
     sys.exit(checker.different > 0)
 

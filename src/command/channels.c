@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "command/commands.h"
 #include "command/connection.h"
+#include "command/events.h"
 
 #define uthash_malloc(size) memory_new(size)
 #define uthash_free(at, size) memory_free(at)
@@ -53,8 +54,9 @@ struct channels {
     struct channel *table[CHANNEL_KINDS];
     struct subscription *subscriptions;
     void (*told)(struct connection *connection);
-    uint64_t index;              /* of the entry that told last, */
-    uint32_t nth;                /* and how many messages it has told */
+    unsigned events;             /* which are published: events.h */
+    uint64_t index;              /* of the entry that published last, */
+    uint32_t nth;                /* and the number of its last message */
     struct receivers *receivers; /* a ring of the last, oldest overwritten; NULL: none yet */
     uint64_t receivers_end;      /* how many were ever in it */
 };
@@ -285,12 +287,45 @@ uint32_t channels_receivers(const struct channels *channels, uint64_t index, uin
     return found->index == index && found->nth == nth ? found->count : 0;
 }
 
+/* ---- effects ---------------------------------------------------------------------------- */
+
+/* `__keyspace@0__:key` says the event, `__keyevent@0__:event` the key. */
+static void publish_event(struct channels *channels, uint64_t index, const struct db_effect *effect,
+                          bool is_of_key)
+{
+    struct buffer name = {0};
+    struct bytes event = bytes_from_string(effect->event);
+    buffer_printf(&name, "__%s@%u__:", is_of_key ? "keyspace" : "keyevent", effect->database);
+    buffer_append_bytes(&name, is_of_key ? effect->key : event);
+    (void)publish(channels, index, false, buffer_bytes(&name), is_of_key ? event : effect->key);
+    buffer_deinit(&name);
+}
+
+static void on_change(struct channels *channels, uint64_t index, const struct db_effect *effect)
+{
+    bool is_heard = channels->table[CHANNEL_PLAIN] || channels->table[CHANNEL_PATTERN];
+    if (!is_heard || !effect->event || !(channels->events & events_class(effect->event)))
+        return;
+    if (channels->events & EVENTS_OF_KEYS)
+        publish_event(channels, index, effect, true);
+    if (channels->events & EVENTS_BY_NAME)
+        publish_event(channels, index, effect, false);
+}
+
+void channels_set_events(struct channels *channels, const char *letters)
+{
+    channels->events = events_parse(letters);
+}
+
 static void on_effect(struct command_listener *listener, uint64_t index,
                       const struct db_effect *effect)
 {
     struct channels *channels = (struct channels *)listener;
-    if (effect->type != DB_EFFECT_MESSAGE)
+    if (effect->type != DB_EFFECT_MESSAGE) {
+        if (channels->events)
+            on_change(channels, index, effect);
         return;
+    }
     check(index >= channels->index);
     channels->nth = index == channels->index ? channels->nth + 1 : 0;
     channels->index = index;

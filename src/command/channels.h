@@ -33,6 +33,9 @@ void channels_wake(struct channels *channels, void (*told)(struct connection *co
 /* What entries tell. */
 struct command_listener *channels_listener(struct channels *channels);
 
+/* Which changes are published as keyspace events: letters as in notify-keyspace-events. */
+void channels_set_events(struct channels *channels, const char *letters);
+
 /* To what entries behind `since` publish.  False: it was subscribed already. */
 bool channels_subscribe(struct channels *channels, struct connection *connection,
                         enum channel_kind kind, struct bytes name, uint64_t since);

@@ -18,6 +18,7 @@ struct clients *clients_new(const struct clients_options *options)
     struct clients *clients = memory_new(sizeof *clients);
     clients->options = *options;
     channels_wake(options->server->channels, on_told);
+    channels_set_events(options->server->channels, options->config->keyspace_events);
     clients->unsent_max = CLIENT_UNSENT_MAX;
     clients->sampler.at_ms = clients->cron_ms = loop_now_ms(options->loop);
     return clients;
@@ -304,6 +305,8 @@ uint64_t clients_unanswered(const struct clients *clients)
 void clients_config_changed(struct clients *clients)
 {
     struct client *client;
+    channels_set_events(clients->options.server->channels,
+                        clients->options.config->keyspace_events);
     DL_FOREACH(clients->all, client)
     {
         client_update_limits(client);

@@ -4,6 +4,8 @@
 #include "server/changes.h"
 #include "test_command.h"
 
+#include "command/events.h"
+
 /* ---- who listens ----------------------------------------------------------------------------- */
 
 struct heard {
@@ -22,6 +24,7 @@ static void hear(struct command_listener *listener, uint64_t index, const struct
     struct heard *heard = (struct heard *)listener;
     assert_int_equal(index, heard->world->index); /* of the entry under way */
     assert_true(index >= heard->index);
+    assert_true(!effect->event || events_class(effect->event) != 0);
     heard->index = index;
     heard->effects++;
     const char *event = effect->event ? effect->event : without_event[effect->type];
