@@ -239,7 +239,7 @@ Proof.
     pose proof (executed_agree _ _ _ A2 k ltac:(auto)) as EX.
     assert (NEW : forall h2 a x j h1 q', h = h2 ++ Res a x j :: h1 -> In (Inv (Rd (r_id R) q')) h2 -> j <= k).
     { intros; destruct (read_after _ _ H R h2 a x j h1 q') as [u U]; auto.
-      pose proof (read_index_safety w R u j (sys_reach _ _ H) H0 H1 U); lia. }
+      pose proof (read_index_counted w R u j (sys_reach _ _ H) H0 H1 U); lia. }
     split; [|split; [|split; [|split]]]; simpl in *.
     + intros r x j [|J]; [discriminate | eauto].
     + intros i x j [E|J]; [inversion E; subst | destruct (B _ _ _ J) as (q' & ? & ?); eauto].

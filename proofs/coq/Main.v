@@ -18,6 +18,10 @@ Goal True. idtac "the_run:". Abort.
 Print Assumptions the_run.
 Goal True. idtac "ok_timeout:". Abort.
 Print Assumptions ok_timeout.
+Goal True. idtac "ok_step_down:". Abort.
+Print Assumptions ok_step_down.
+Goal True. idtac "ok_ask_votes:". Abort.
+Print Assumptions ok_ask_votes.
 Goal True. idtac "ok_vote_request:". Abort.
 Print Assumptions ok_vote_request.
 Goal True. idtac "ok_vote_response:". Abort.
@@ -28,6 +32,10 @@ Goal True. idtac "ok_append_response:". Abort.
 Print Assumptions ok_append_response.
 Goal True. idtac "ok_propose:". Abort.
 Print Assumptions ok_propose.
+Goal True. idtac "ok_send_append:". Abort.
+Print Assumptions ok_send_append.
+Goal True. idtac "ok_begin_round:". Abort.
+Print Assumptions ok_begin_round.
 Goal True. idtac "ok_persisted:". Abort.
 Print Assumptions ok_persisted.
 Goal True. idtac "ok_applied:". Abort.

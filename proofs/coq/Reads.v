@@ -1,8 +1,8 @@
-(* A read index that a majority has confirmed is at least every index that any node knew to be committed when the
-   read was taken. The reason: had a later leader committed anything by then, a quorum would have been past the read's
+(* A read index that a majority has confirmed is at least every index that any node, in memory or on its disk, knew to
+   be committed when the read was taken. The reason: had a later leader committed anything by then, a quorum would have been past the read's
    term, and one of them has answered at that term since. *)
 From Coq Require Import List Arith Lia Bool.
-Require Export StateMachineSafety.
+Require Export StateMachineSafety ElectionSafety.
 Import ListNotations.
 
 Ltac open_rinv V := destruct V as [Vhb Vhb1 Vhbr V1 V2 V3 V4].
@@ -94,8 +94,8 @@ Proof.
   eapply rinv_step; eauto using inv_reach.
 Qed.
 
-(* t and x: an index that a node may have known to be committed when read R was taken *)
-Theorem read_index_safety w R t x : reach w -> In R (rd w) -> confirmed w (r_term R) (r_rnd R) ->
+(* t and x: an index up to which the leader of term t had counted when read R was taken *)
+Lemma read_index_counted w R t x : reach w -> In R (rd w) -> confirmed w (r_term R) (r_rnd R) ->
   x <= r_cm R t -> x <= r_idx R.
 Proof.
   intros Re X (q & Q & C) L; pose proof (rinv_reach _ Re) as V; open_rinv V; destruct (le_lt_dec t (r_term R)) as [T|T].
@@ -103,5 +103,22 @@ Proof.
   - destruct (Nat.eq_dec x 0) as [->|N]; [lia|]; destruct (V2 _ X t T) as (q' & Q' & D); [lia|].
     destruct (quorum_meet _ _ Q Q') as (m & m1 & m2); destruct (C m m1) as (r & Y & Z).
     specialize (V1 _ X m r Y Z); specialize (D m m2); lia.
+Qed.
+
+Lemma reads_stay asked w w' : step asked w w' -> incl (rd w) (rd w').
+Proof. intros S; destruct S; simpl; auto using incl_refl, incl_tl. Qed.
+
+(* the step from w to w' takes read R; w'' is any later world in which it is confirmed. c: an image of any node, in
+   memory, on its disk or on its way there, when the read was taken *)
+Theorem read_index_safety asked w w' w'' R m c : reach w -> step asked w w' -> reach w' -> rd w' = R :: rd w ->
+  after w' w'' -> confirmed w'' (r_term R) (r_rnd R) -> In c (images (ns w m)) -> ci c <= r_idx R.
+Proof.
+  intros Re S Re' T F C M.
+  assert (r_cm R = cm w) as G.
+  { destruct S; subst s; simpl in T; try (apply (f_equal (@length _)) in T; simpl in T; lia); inversion T; reflexivity. }
+  assert (In R (rd w'')) as X.
+  { clear C; induction F as [|w1 w2 F IH S1]; [rewrite T; left; reflexivity | eapply reads_stay; eauto]. }
+  destruct (i_img _ (inv_reach _ Re) _ _ M) as (_ & _ & _ & [->|(t & _ & L & _)]); [lia|].
+  apply (read_index_counted w'' R t); auto; [eapply reach_after; eauto | congruence].
 Qed.
 End Reads.

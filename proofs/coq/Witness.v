@@ -1,5 +1,7 @@
 (* The model is not vacuous: in this run three nodes elect a leader, lose a vote in a crash, commit a command, answer it,
-   and answer a read on a follower. Each w is the world after one step; Coq works it out from the step's name. *)
+   and answer a read on a follower; the leader crashes with an entry that nobody else has; another is elected, whose
+   entries take its place, a command of before among them, which is not executed again. Each w is the world after one
+   step; Coq works it out from the step's name. *)
 From Coq Require Import List Arith Lia Bool.
 Require Coq.derive.Derive.
 Require Import Linearizability.
@@ -11,18 +13,20 @@ Proof.
   abstract (repeat constructor; simpl; intuition discriminate).
 Defined.
 
-(* a register: a command writes itself and returns what was there *)
-Definition swap (s v : nat) := (v, s).
+(* a counter: a command adds itself and returns what was there, so to execute one twice would show *)
+Definition add (s v : nat) := (s + v, s).
 Definition key (v : nat) := v.
 Definition get (s : nat) (_ : unit) := s.
 Notation ev := (event nat unit nat).
-Notation hist := (sys nat unit nat nat Nat.eq_dec key 0 swap get).
+Notation hist := (sys nat unit nat nat Nat.eq_dec key 0 add get).
 Notation asked h := (asked nat unit nat h).
 
 Definition h1 : list ev := [Inv (Wr 42)].
 Definition h2 : list ev := Res (inl 42) 0 2 :: h1.
 Definition h3 : list ev := Inv (Rd 7 tt) :: h2.
-Definition h4 : list ev := Res (inr 7) 42 2 :: h3.
+Definition h4 : list ev := Inv (Wr 43) :: h3.
+Definition h5 : list ev := Res (inr 7) 42 2 :: h4.
+Definition h6 : list ev := Res (inl 43) 42 5 :: h5.
 
 (* what a step requires is computed *)
 Ltac calc := vm_compute; auto 8; try (eexists; left; reflexivity); try (intuition (congruence || lia)).
@@ -67,30 +71,80 @@ Derive w34 SuchThat (step (asked h3) w33 w34) As s34. Proof. by_step (s_answer (
 Derive w35 SuchThat (step (asked h3) w34 w35) As s35. Proof. by_step (s_answer (asked h3) w34 1 1 1). Qed.
 Derive w36 SuchThat (step (asked h3) w35 w36) As s36. Proof. by_step (s_send (asked h3) w35 0 2 0). Qed.   (* a heartbeat carries the commit index *)
 Derive w37 SuchThat (step (asked h3) w36 w37) As s37. Proof. by_step (s_accept (asked h3) w36 1 1 2 1 [] 2). Qed.   (* node 1 may apply two entries *)
-Derive w38 SuchThat (step (asked h3) w37 w38) As s38. Proof. by_step (s_crash (asked h3) w37 0 0). Qed.   (* the leader crashes; what is committed is not lost *)
+Derive w38 SuchThat (step (asked h4) w37 w38) As s38. Proof. by_step (s_append (asked h4) w37 0 (Some 43)). Qed.   (* the leader takes one more *)
+Derive w39 SuchThat (step (asked h4) w38 w39) As s39. Proof. by_step (s_write (asked h4) w38 0). Qed.
+Derive w40 SuchThat (step (asked h4) w39 w40) As s40. Proof. by_step (s_sync0 (asked h4) w39 0). Qed.   (* which reaches its disk *)
+Derive w41 SuchThat (step (asked h4) w40 w41) As s41. Proof. by_step (s_crash (asked h4) w40 0 0). Qed.   (* and crashes: nobody else has it; what is committed is not lost *)
+Derive w42 SuchThat (step (asked h5) w41 w42) As s42. Proof. by_step (s_mark (asked h5) w41 1 2). Qed.   (* node 1 has applied two entries, and that reaches its disk by itself *)
+Derive w43 SuchThat (step (asked h5) w42 w43) As s43. Proof. by_step (s_campaign (asked h5) w42 1). Qed.   (* node 1 campaigns for term 2 *)
+Derive w44 SuchThat (step (asked h5) w43 w44) As s44. Proof. by_step (s_write (asked h5) w43 1). Qed.
+Derive w45 SuchThat (step (asked h5) w44 w45) As s45. Proof. by_step (s_sync0 (asked h5) w44 1). Qed.
+Derive w46 SuchThat (step (asked h5) w45 w46) As s46. Proof. by_step (s_ask_votes (asked h5) w45 1). Qed.
+Derive w47 SuchThat (step (asked h5) w46 w47) As s47. Proof. by_step (s_send_vote (asked h5) w46 1 1). Qed.
+Derive w48 SuchThat (step (asked h5) w47 w48) As s48. Proof. by_step (s_bump (asked h5) w47 2 2). Qed.   (* node 2 adopts the term *)
+Derive w49 SuchThat (step (asked h5) w48 w49) As s49. Proof. by_step (s_grant (asked h5) w48 2 1 2 2 1). Qed.   (* and grants its vote *)
+Derive w50 SuchThat (step (asked h5) w49 w50) As s50. Proof. by_step (s_write (asked h5) w49 2). Qed.
+Derive w51 SuchThat (step (asked h5) w50 w51) As s51. Proof. by_step (s_sync0 (asked h5) w50 2). Qed.
+Derive w52 SuchThat (step (asked h5) w51 w52) As s52. Proof. by_step (s_send_vote (asked h5) w51 2 1). Qed.
+Derive w53 SuchThat (step (asked h5) w52 w53) As s53. Proof. by_step (s_tally (asked h5) w52 1 1). Qed.
+Derive w54 SuchThat (step (asked h5) w53 w54) As s54. Proof. by_step (s_tally (asked h5) w53 1 2). Qed.
+Derive w55 SuchThat (step (asked h5) w54 w55) As s55. Proof. by_step (s_win (asked h5) w54 1). Qed.   (* the second leader *)
+Derive w56 SuchThat (step (asked h5) w55 w56) As s56. Proof. by_step (s_append (asked h5) w55 1 None). Qed.
+Derive w57 SuchThat (step (asked h5) w56 w57) As s57. Proof. by_step (s_append (asked h5) w56 1 (Some 42)). Qed.   (* a client repeats what was executed *)
+Derive w58 SuchThat (step (asked h5) w57 w58) As s58. Proof. by_step (s_append (asked h5) w57 1 (Some 43)). Qed.   (* and the other what was not *)
+Derive w59 SuchThat (step (asked h5) w58 w59) As s59. Proof. by_step (s_send (asked h5) w58 1 2 3). Qed.
+Derive w60 SuchThat (step (asked h5) w59 w60) As s60. Proof. by_step (s_bump (asked h5) w59 0 2). Qed.   (* node 0 is there again *)
+Derive w61 SuchThat (step (asked h5) w60 w61) As s61. Proof. by_step (s_accept (asked h5) w60 0 2 2 1 [E 2 None; E 2 (Some 42); E 2 (Some 43)] 2). Qed.   (* its third entry is overwritten *)
+Derive w62 SuchThat (step (asked h5) w61 w62) As s62. Proof. by_step (s_write (asked h5) w61 0). Qed.
+Derive w63 SuchThat (step (asked h5) w62 w63) As s63. Proof. by_step (s_sync0 (asked h5) w62 0). Qed.
+Derive w64 SuchThat (step (asked h5) w63 w64) As s64. Proof. by_step (s_send_ack (asked h5) w63 0 5). Qed.
+Derive w65 SuchThat (step (asked h5) w64 w65) As s65. Proof. by_step (s_write (asked h5) w64 1). Qed.
+Derive w66 SuchThat (step (asked h5) w65 w66) As s66. Proof. by_step (s_sync0 (asked h5) w65 1). Qed.
+Derive w67 SuchThat (step (asked h5) w66 w67) As s67. Proof. by_step (s_send_ack (asked h5) w66 1 5). Qed.
+Derive w68 SuchThat (step (asked h5) w67 w68) As s68. Proof. by_step (s_got_ack (asked h5) w67 1 0 5). Qed.
+Derive w69 SuchThat (step (asked h5) w68 w69) As s69. Proof. by_step (s_got_ack (asked h5) w68 1 1 5). Qed.
+Derive w70 SuchThat (step (asked h5) w69 w70) As s70. Proof. by_step (s_commit (asked h5) w69 1 5). Qed.   (* five entries are committed *)
 
 Definition read_op : op unit := Rd 7 tt.
-Definition read7 := hd (Model.Rd 0 0 0 0 (fun _ => 0) (fun _ => 0)) (rd w38).
+Definition write_op : op unit := Wr 43.
+Definition read7 := hd (Model.Rd 0 0 0 0 (fun _ => 0) (fun _ => 0)) (rd w41).
 Ltac go Y s := eapply y_step in Y; [|exact s].
 
-Theorem the_run : hist w38 h4.
+Theorem the_history : hist w70 h6.
 Proof.
   assert (Y : hist w0 h1) by (apply y_inv; [apply y0 | intros ? []]).
   go Y s1. go Y s2. go Y s3. go Y s4. go Y s5. go Y s6. go Y s7. go Y s8. go Y s9. go Y s10.
   go Y s11. go Y s12. go Y s13. go Y s14. go Y s15. go Y s16. go Y s17. go Y s18. go Y s19. go Y s20.
   go Y s21. go Y s22. go Y s23. go Y s24. go Y s25. go Y s26. go Y s27. go Y s28. go Y s29. go Y s30.
   go Y s31.
-  apply (@y_res three nat unit nat nat Nat.eq_dec key 0 swap get w31 h1 0 2 42 0) in Y; [|calc|calc].
-  apply (@y_inv three nat unit nat nat Nat.eq_dec key 0 swap get w31 h2 read_op) in Y;
+  apply (@y_res three nat unit nat nat Nat.eq_dec key 0 add get w31 h1 0 2 42 0) in Y; [|calc|calc].
+  apply (@y_inv three nat unit nat nat Nat.eq_dec key 0 add get w31 h2 read_op) in Y;
     [|simpl; intros u [E|[E|[]]]; inversion E; discriminate].
-  go Y s32. go Y s33. go Y s34. go Y s35. go Y s36. go Y s37. go Y s38.
-  apply (@y_read three nat unit nat nat Nat.eq_dec key 0 swap get w38 h3 read7 1 2 tt) in Y.
-  - exact Y.
-  - calc.
-  - exists [0; 1]; split; [|intros m [<-|[<-|[]]]; exists 1; calc].
-    repeat split; [repeat constructor; simpl; intuition discriminate | intros x; simpl; tauto | simpl; lia].
-  - calc.
-  - intros x j; simpl; intuition discriminate.
-  - calc.
-  - calc.
+  go Y s32. go Y s33. go Y s34. go Y s35. go Y s36. go Y s37.
+  apply (@y_inv three nat unit nat nat Nat.eq_dec key 0 add get w37 h3 write_op) in Y;
+    [|simpl; intros u [E|[E|[E|[]]]]; inversion E; discriminate].
+  go Y s38. go Y s39. go Y s40. go Y s41.
+  apply (@y_read three nat unit nat nat Nat.eq_dec key 0 add get w41 h4 read7 1 2 tt) in Y.
+  2: { calc. }
+  2: { exists [0; 1]; split; [|intros m [<-|[<-|[]]]; exists 1; calc].
+       repeat split; [repeat constructor; simpl; intuition discriminate | intros x; simpl; tauto | simpl; lia]. }
+  2: { calc. }
+  2: { intros x j; simpl; intuition discriminate. }
+  2: { calc. }
+  2: { calc. }
+  change (hist w41 h5) in Y.
+  go Y s42. go Y s43. go Y s44. go Y s45. go Y s46. go Y s47. go Y s48. go Y s49. go Y s50. go Y s51.
+  go Y s52. go Y s53. go Y s54. go Y s55. go Y s56. go Y s57. go Y s58. go Y s59. go Y s60. go Y s61.
+  go Y s62. go Y s63. go Y s64. go Y s65. go Y s66. go Y s67. go Y s68. go Y s69. go Y s70.
+  apply (@y_res three nat unit nat nat Nat.eq_dec key 0 add get w70 h5 1 5 43 42) in Y; [|calc|calc].
+  exact Y.
 Qed.
+
+(* And it is what it is said to be: two leaders, an entry overwritten on a disk, an applied index that is there without a
+   write, five entries with three commands, of which two were executed. *)
+Theorem the_run : hist w70 h6 /\
+  rl (ns w18 0) = Leader /\ rl (ns w55 1) = Leader /\ cur (ns w18 0) < cur (ns w55 1) /\
+  nth_error (log (dur (ns w40 0))) 2 = Some (E 1 (Some 43)) /\ nth_error (log (dur (ns w63 0))) 2 = Some (E 2 None) /\
+  ci (dur (ns w41 1)) = 0 /\ ci (dur (ns w42 1)) = 2 /\
+  commands (log (vol (ns w70 1))) = [42; 42; 43] /\ state nat nat nat Nat.eq_dec key 0 add 5 (log (vol (ns w70 1))) = 85.
+Proof. split; [exact the_history | repeat split; vm_compute; auto]. Qed.

@@ -216,6 +216,15 @@ let append_request before n (msg : message) prev pt lc count =
   else if n.m.rl <> Leader || msg.term <> n.m.vol.term || (prev >= n.terms.first && Terms.get n.terms prev <> pt) then
     fail "the model does not let this out: %s" (Words.message msg)
 
+(* What promises nothing but the node's term, which a crash must not take back: a refusal, and a pre-vote, which speaks of a
+   later term. *)
+let says_its_term n (msg : message) =
+  let term = n.m.vol.term in
+  if n.m.dur.term <> term then fail "it says that it is in term %d; its disk has term %d: %s" term n.m.dur.term (Words.message msg);
+  match msg.kind, msg.fields with
+  | 1, [ 1; 1 ] -> if msg.term <= term then fail "it grants a pre-vote of term %d, and is in %d" msg.term term
+  | _ -> equal "the term of a refusal" msg.term term
+
 let one_message before n (msg : message) =
   let no () = fail "the model does not let this out: %s" (Words.message msg) in
   if msg.from <> n.id then fail "it speaks for node %d" msg.from;
@@ -231,7 +240,7 @@ let one_message before n (msg : message) =
     (match give_vote n.p (of_id n.id) (of_id msg.dst) n.m with
      | _, [ RVR (t, _, _) ] when t = msg.term -> n
      | _ -> no ())
-  | 1, _ -> n
+  | 1, _ -> says_its_term n msg; n
   | 2, [ prev; pt; lc; round; count ] ->
     let n = begin_rounds round n in
     equal "the round" round n.m.rnd;
@@ -243,7 +252,8 @@ let one_message before n (msg : message) =
       if k >= n.terms.first && Terms.get n.terms k <> kt then no ();
       match ack n.p (of_id n.id) (down n k) n.m with
       | _, [ AER (t, _, _) ] when t = msg.term -> ()
-      | _ -> no () end;
+      | _ -> no () end
+    else says_its_term n msg;
     n
   | _ -> n
 

@@ -1,0 +1,94 @@
+/* A disk so slow that more writes are under way than the core has places for: the newest place then
+ * stands for several, and none of them counts before the last of them is done. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "raft/raft.h"
+
+enum { MORE = 100, WRITES = RAFT_WRITES_MAX + MORE };
+
+static struct raft *follower_new(void)
+{
+    const struct raft_config config = {
+        .id = 0,
+        .election_ticks = 10,
+        .heartbeat_ticks = 2,
+        .inflight_max = 4,
+        .inflight_bytes_max = 1000,
+        .append_entries_max = 4,
+        .append_bytes_max = 1000,
+        .uncommitted_bytes_max = 1000,
+    };
+    struct raft_saved saved = {.voted_for = RAFT_NOBODY, .members.count = 3};
+    for (uint32_t i = 0; i < saved.members.count; i++)
+        saved.members.list[i] = (struct raft_member){.id = i, .voter = true};
+    return raft_new(&config, &saved);
+}
+
+static raft_index durable(const struct raft *raft)
+{
+    struct raft_status status;
+    raft_status(raft, &status);
+    return status.durable;
+}
+
+/* One entry from node 1, which leads term 1: the first write holds the term as well. */
+static uint64_t append(struct raft *raft, raft_index index)
+{
+    const struct raft_entry entry = {.pos = {1, index}, .size = 1};
+    const struct raft_message message = {
+        .type = RAFT_APPEND_REQUEST,
+        .from = 1,
+        .to = 0,
+        .term = 1,
+        .append_request = {.prev = {index > 1, index - 1}, .count = 1, .entries = &entry}};
+    const struct raft_input input = {.type = RAFT_INPUT_MESSAGE, .message = &message};
+    struct raft_output output;
+    assert_int_equal(raft_step(raft, &input, &output), RAFT_OK);
+    assert_int_equal(output.messages_count, 0); /* it is not durable */
+    return output.write.seq;
+}
+
+/* The highest index that it acknowledges then. */
+static raft_index persist(struct raft *raft, uint64_t seq)
+{
+    const struct raft_input input = {.type = RAFT_INPUT_PERSISTED, .persisted = {seq}};
+    struct raft_output output;
+    raft_index acknowledged = 0;
+    assert_int_equal(raft_step(raft, &input, &output), RAFT_OK);
+    for (uint32_t i = 0; i < output.messages_count; i++)
+        if (output.messages[i].append_response.hint.index > acknowledged)
+            acknowledged = output.messages[i].append_response.hint.index;
+    return acknowledged;
+}
+
+static void more_writes_than_there_are_places(void **state)
+{
+    struct raft *raft = follower_new();
+    (void)state;
+    for (raft_index index = 1; index <= WRITES; index++)
+        assert_int_equal(append(raft, index), index);
+    assert_int_equal(durable(raft), 0);
+    assert_int_equal(persist(raft, 10), 0); /* their answers had to make room for later ones */
+    assert_int_equal(durable(raft), 10);
+    for (uint64_t seq = 11; seq < RAFT_WRITES_MAX; seq++)
+        assert_true(persist(raft, seq) <= seq);
+    assert_int_equal(durable(raft), RAFT_WRITES_MAX - 1);
+    for (uint64_t seq = RAFT_WRITES_MAX; seq < WRITES; seq++) {
+        assert_true(persist(raft, seq) <= seq);
+        assert_int_equal(durable(raft), RAFT_WRITES_MAX - 1); /* they share the last place */
+    }
+    assert_int_equal(persist(raft, WRITES), WRITES);
+    assert_int_equal(durable(raft), WRITES);
+    raft_free(raft);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(more_writes_than_there_are_places)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
