@@ -206,6 +206,7 @@ bool layers_view_get(struct db_view *view, unsigned database, struct bytes key,
                      struct bytes *record);
 bool layers_view_row(struct db_view *view, const struct place *place, struct bytes *record);
 const struct sources *layers_view_sources(const struct db_view *view);
+const struct state *layers_view_state(const struct db_view *view);
 
 /* deadlines.c.  What db_open() does for it. */
 void layers_deadlines_load(struct db *db);

@@ -1,4 +1,4 @@
-/* Overlay: see overlay.h.  The only file that knows Judy.
+/* Overlay: see overlay.h.
  *
  * A record is overwritten in place when it fits without waste, so that a hot key costs no
  * allocation.  Freezing is the owner's affair: an overlay is a plain struct that can be moved.

@@ -124,6 +124,19 @@ bool record_key_space(struct bytes key, enum table table, uint64_t *space)
     return true;
 }
 
+bool record_key_any(struct bytes key, struct place *place)
+{
+    const unsigned char *at = key.data;
+    for (int table = 0; key.size > 0 && table < TABLES; table++) {
+        if (at[0] != (unsigned char)table_kind[table])
+            continue;
+        uint64_t space = 0;
+        bool has_space = !table_has_spaces[table] || record_key_space(key, table, &space);
+        return has_space && record_key_parse(key, (enum table)table, space, place);
+    }
+    return false;
+}
+
 struct bytes record_state_key(void)
 {
     return bytes_of("\0", 1);
@@ -213,7 +226,7 @@ static void check_state(struct bytes record, uint64_t cluster)
     if (record.size != sizes[version])
         fatal("data: the state record is damaged (%zu bytes)", record.size);
     uint64_t found = get_u64((const unsigned char *)record.data + 4);
-    if (found != cluster)
+    if (found != cluster && found != RECORD_NO_CLUSTER)
         fatal("data: belongs to another cluster (%016llx, not %016llx)", (unsigned long long)found,
               (unsigned long long)cluster);
 }
@@ -238,6 +251,32 @@ struct state record_state_decode(struct bytes record, uint64_t cluster, bool *is
     if (*is_old && state.time_ms > 0)
         state.hash_seed = cluster; /* see db_begin() */
     return state;
+}
+
+/* Each database has a space of its own, one that was given out. */
+static bool has_sound_spaces(const unsigned char *at, uint64_t space_next)
+{
+    for (int i = 0; i < RECORD_DATABASES; i++) {
+        uint64_t space = get_u64(at + 16 * i);
+        if (space == 0 || space >= space_next)
+            return false;
+        for (int other = 0; other < i; other++)
+            if (get_u64(at + 16 * other) == space)
+                return false;
+    }
+    return true;
+}
+
+bool record_state_parse(struct bytes record, uint64_t *cluster, struct state *state)
+{
+    const unsigned char *at = record.data;
+    bool is_old;
+    if (record.size != RECORD_STATE_SIZE || get_version(at) != STATE_VERSION ||
+        !has_sound_spaces(at + 60, get_u64(at + 44)))
+        return false;
+    *cluster = get_u64(at + 4);
+    *state = record_state_decode(record, *cluster, &is_old);
+    return true;
 }
 
 /* ---- keys ------------------------------------------------------------------------ */
@@ -319,6 +358,23 @@ size_t record_header_parse(struct bytes record, struct header *header)
     if (at[2] & FLAG_ELEMENTS_DUE)
         header->elements_due_ms = (int64_t)take_field(record, &size);
     return size;
+}
+
+bool record_header_is_sound(struct bytes record)
+{
+    const unsigned char *at = record.data;
+    if (record.size < RECORD_HEADER_MIN || at[0] != RECORD_FORMAT || at[1] == 0 ||
+        (at[2] & ~FLAGS) != 0 || at[3] != 0)
+        return false;
+    size_t fields = 0;
+    for (unsigned flags = at[2]; flags; flags >>= 1)
+        fields += flags & 1;
+    if (record.size < RECORD_HEADER_MIN + 8 * fields)
+        return false;
+    for (size_t i = 0; i < fields; i++)
+        if (get_u64(at + RECORD_HEADER_MIN + 8 * i) == 0)
+            return false;
+    return true;
 }
 
 uint64_t record_space(struct bytes record)

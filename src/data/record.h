@@ -47,6 +47,7 @@ struct state {
 };
 
 enum {
+    RECORD_NO_CLUSTER = 0, /* of a restored state: whoever opens it first has it */
     RECORD_STATE_SIZE = 316,
     RECORD_HEADER_MIN = 12,  /* before the payload of a key's record */
     RECORD_HEADER_MAX = 36,  /* with both deadlines and a space */
@@ -82,6 +83,9 @@ bool record_key_parse(struct bytes key, enum table table, uint64_t space, struct
 /* False: the key is of another table.  For tables with spaces. */
 bool record_key_space(struct bytes key, enum table table, uint64_t *space);
 
+/* Of any table; false: the key is of none. */
+bool record_key_any(struct bytes key, struct place *place);
+
 /* Slot in the upper bits, then as much of the hash as there is room for. */
 uint64_t record_key_word(struct bytes key, uint64_t hash);
 unsigned record_word_slot(uint64_t word);
@@ -97,11 +101,18 @@ void record_state_encode(unsigned char *out, const struct state *state, uint64_t
  * are in an earlier format, see convert.h. */
 struct state record_state_decode(struct bytes record, uint64_t cluster, bool *is_old);
 
+/* The same of a record that comes from elsewhere: in the present format alone; false: it is not
+ * sound. */
+bool record_state_parse(struct bytes record, uint64_t *cluster, struct state *state);
+
 /* Returns the size, at most RECORD_HEADER_MAX. */
 size_t record_header_encode(unsigned char *out, const struct header *header);
 /* Dies on a record that is damaged or of a newer version.  Of the record the beginning is enough.
  * Returns the size of the header. */
 size_t record_header_parse(struct bytes record, struct header *header);
+
+/* Of a record that comes from elsewhere: would record_header_parse() take it? */
+bool record_header_is_sound(struct bytes record);
 
 /* The space in the header of a key's record; 0: none. */
 uint64_t record_space(struct bytes record);

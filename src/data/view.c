@@ -132,6 +132,11 @@ const struct sources *layers_view_sources(const struct db_view *view)
     return &view->sources;
 }
 
+const struct state *layers_view_state(const struct db_view *view)
+{
+    return &view->state;
+}
+
 enum db_type db_view_get(struct db_view *view, unsigned database, struct bytes key,
                          struct bytes *value)
 {

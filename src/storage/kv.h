@@ -1,4 +1,4 @@
-/* The one door to the disk: an ordered map in three families with atomic batches.  kv_rocksdb.c is
+/* The one door to the disk: an ordered map in four families with atomic batches.  kv_rocksdb.c is
  * the only file that includes <rocksdb/c.h>; the simulator's store forgets unsynced batches when it
  * is told to crash.
  *
@@ -14,7 +14,8 @@
 #include "base/buffer.h"
 #include "base/bytes.h"
 
-enum kv_family { KV_LOG, KV_META, KV_DATA, KV_FAMILIES };
+/* KV_STAGE is where a state is gathered that is to replace that of KV_DATA. */
+enum kv_family { KV_LOG, KV_META, KV_DATA, KV_STAGE, KV_FAMILIES };
 
 struct kv;          /* an open store */
 struct kv_batch;    /* puts and deletes that happen together or not at all */
@@ -76,6 +77,15 @@ struct kv_ops {
     void (*bulk_put)(struct kv_bulk *bulk, struct bytes key, struct bytes value);
     void (*bulk_delete)(struct kv_bulk *bulk, struct bytes key);
     void (*bulk_commit)(struct kv_bulk *bulk); /* also frees it */
+
+    /* Empties KV_STAGE.  Needed before it is used: what an earlier process left there may be gone,
+     * or not.  Nobody may be reading it. */
+    void (*stage_clear)(struct kv *kv);
+    /* When the batch is committed, which must be synced, what KV_STAGE has becomes what KV_DATA
+     * has, together with all else in the batch; what that had is gone, and KV_STAGE to be cleared.
+     * By then nobody else may have an iterator, a snapshot or a bulk of the two, and the batch has
+     * no changes of them. */
+    void (*batch_adopt)(struct kv_batch *batch);
 
     /* One number of the engine's, for INFO; 0 if it is not known. */
     uint64_t (*property)(struct kv *kv, enum kv_family family, const char *name);

@@ -18,6 +18,11 @@
  * Debian's library has its asserts compiled in: column family handles, iterators and pinned values
  * must be gone before rocksdb_close, or the process aborts.
  *
+ * The data family and the staging place are two families, "data" and "data-2", which change places
+ * when a batch adopts what was staged: the key DATA_AT of the family "default", in the same batch,
+ * says which is which (there is none: "data" is the data family).  The staging one is made when it
+ * is needed, and dropped when it is not, so a store that never had one has none.
+ *
  * Bulk runs are written to DIRECTORY/ingest, then moved into the data family in one step; what a
  * crash left there is removed when the store opens, under RocksDB's lock. */
 #include <dirent.h>
@@ -46,7 +51,10 @@ enum {
     BLOOM_BITS = 10
 };
 
-static const char *const family_names[FAMILIES_ON_DISK] = {"default", "log", "meta", "data"};
+/* The last two change places. */
+static const char *const family_names[FAMILIES_ON_DISK] = {"default", "log", "meta", "data",
+                                                           "data-2"};
+static const char data_at[] = "data"; /* key of the default family; value: 0 or 1 */
 
 /* The range of the data family whose space is to be given back; of several, what holds them all. */
 struct reclaiming {
@@ -63,7 +71,8 @@ struct rocksdb_kv {
     struct kv base;
     char *directory; /* owned */
     rocksdb_t *db;
-    rocksdb_column_family_handle_t *families[FAMILIES_ON_DISK];
+    rocksdb_column_family_handle_t *families[FAMILIES_ON_DISK]; /* NULL: there is none such */
+    bool is_swapped; /* the data family is the last one, the staging place the one before */
     rocksdb_options_t *db_options;
     rocksdb_options_t *family_options[FAMILIES_ON_DISK];
     rocksdb_cache_t *cache;
@@ -81,6 +90,7 @@ struct rocksdb_kv {
 struct kv_batch {
     struct rocksdb_kv *kv; /* borrowed */
     rocksdb_writebatch_t *batch;
+    bool is_adopting;
 };
 
 struct kv_iter {
@@ -105,10 +115,20 @@ static struct rocksdb_kv *rocksdb_kv_of(struct kv *kv)
     return (struct rocksdb_kv *)kv;
 }
 
-static rocksdb_column_family_handle_t *family_of(const struct rocksdb_kv *kv, enum kv_family family)
+/* Its place among the families on disk. */
+static unsigned place_of(const struct rocksdb_kv *kv, enum kv_family family)
 {
     check((unsigned)family < KV_FAMILIES);
-    return kv->families[family + 1];
+    if (kv->is_swapped && family >= KV_DATA)
+        return (family == KV_DATA ? KV_STAGE : KV_DATA) + 1;
+    return family + 1;
+}
+
+static rocksdb_column_family_handle_t *family_of(const struct rocksdb_kv *kv, enum kv_family family)
+{
+    rocksdb_column_family_handle_t *handle = kv->families[place_of(kv, family)];
+    check(handle);
+    return handle;
 }
 
 static void must(char *error, const struct rocksdb_kv *kv, const char *what)
@@ -186,6 +206,14 @@ static void batch_delete_range(struct kv_batch *batch, enum kv_family family, st
                                        from.size, data_of(to), to.size);
 }
 
+static void batch_adopt(struct kv_batch *batch)
+{
+    const char swapped = !batch->kv->is_swapped;
+    rocksdb_writebatch_put_cf(batch->batch, batch->kv->families[0], data_at, sizeof data_at - 1,
+                              &swapped, 1);
+    batch->is_adopting = true;
+}
+
 static void batch_free(struct kv_batch *batch)
 {
     rocksdb_writebatch_destroy(batch->batch);
@@ -209,6 +237,30 @@ static void check_background(struct rocksdb_kv *kv)
               kv->directory);
 }
 
+/* The staging place goes, with all it has. */
+static void drop_stage(struct rocksdb_kv *kv)
+{
+    unsigned place = place_of(kv, KV_STAGE);
+    char *error = NULL;
+    if (!kv->families[place])
+        return;
+    rocksdb_drop_column_family(kv->db, kv->families[place], &error);
+    must(error, kv, "empty the staging place of");
+    rocksdb_column_family_handle_destroy(kv->families[place]);
+    kv->families[place] = NULL;
+}
+
+static void stage_clear(struct kv *base)
+{
+    struct rocksdb_kv *kv = rocksdb_kv_of(base);
+    unsigned place = place_of(kv, KV_STAGE);
+    char *error = NULL;
+    drop_stage(kv);
+    kv->families[place] = rocksdb_create_column_family(kv->db, kv->family_options[place],
+                                                       family_names[place], &error);
+    must(error, kv, "make a staging place in");
+}
+
 static void commit(struct kv *base, struct kv_batch *batch, bool sync)
 {
     struct rocksdb_kv *kv = rocksdb_kv_of(base);
@@ -217,12 +269,17 @@ static void commit(struct kv *base, struct kv_batch *batch, bool sync)
     uint64_t end = rocksdb_get_latest_sequence_number(kv->db) +
                    (uint64_t)rocksdb_writebatch_count(batch->batch);
     char *error = NULL;
+    check(!batch->is_adopting || (sync && kv->families[place_of(kv, KV_STAGE)]));
     rocksdb_write(kv->db, sync ? kv->write_synced : kv->write_unsynced, batch->batch, &error);
     must(error, kv, "write");
     if (!sync)
         return;
     raise_synced(kv, end);
     check_background(kv);
+    if (batch->is_adopting) {
+        kv->is_swapped = !kv->is_swapped;
+        drop_stage(kv);
+    }
 }
 
 /* RocksDB deletes files that lie within a range whose end belongs to it; ours does not.  The key
@@ -430,8 +487,8 @@ static rocksdb_sstfilewriter_t *bulk_writer(struct kv_bulk *bulk)
 {
     if (bulk->writer)
         return bulk->writer;
-    bulk->writer =
-        rocksdb_sstfilewriter_create(bulk->kv->env, bulk->kv->family_options[bulk->family + 1]);
+    bulk->writer = rocksdb_sstfilewriter_create(
+        bulk->kv->env, bulk->kv->family_options[place_of(bulk->kv, bulk->family)]);
     char *error = NULL;
     rocksdb_sstfilewriter_open(bulk->writer, bulk->path, &error);
     must(error, bulk->kv, "write a sorted file for");
@@ -514,6 +571,8 @@ static const struct kv_ops rocksdb_ops = {
     .batch_put = batch_put,
     .batch_delete = batch_delete,
     .batch_delete_range = batch_delete_range,
+    .batch_adopt = batch_adopt,
+    .stage_clear = stage_clear,
     .batch_free = batch_free,
     .commit = commit,
     .drop_files = drop_files,
@@ -610,6 +669,7 @@ static struct rocksdb_kv *options_new(const char *directory, const struct kv_opt
     kv->family_options[KV_LOG + 1] = log_family_options(options);
     kv->family_options[KV_META + 1] = data_family_options(kv->cache, false);
     kv->family_options[KV_DATA + 1] = data_family_options(kv->cache, true);
+    kv->family_options[KV_STAGE + 1] = data_family_options(kv->cache, true);
     kv->write_synced = rocksdb_writeoptions_create();
     rocksdb_writeoptions_set_sync(kv->write_synced, 1);
     kv->write_unsynced = rocksdb_writeoptions_create();
@@ -726,12 +786,68 @@ static bool ingest_directory_ready(struct rocksdb_kv *kv, char *error, size_t si
     return emptied;
 }
 
-static bool open_db(struct rocksdb_kv *kv, char *error, size_t size)
+/* Which families the store has: the two that change places may be there or not. */
+static unsigned list_families(const struct rocksdb_kv *kv, bool fresh, unsigned *places)
+{
+    unsigned count = 0;
+    size_t found = 0;
+    char *reason = NULL;
+    char **names = NULL;
+    if (!fresh)
+        names = rocksdb_list_column_families(kv->db_options, kv->directory, &found, &reason);
+    rocksdb_free(reason); /* opening will tell */
+    for (unsigned i = 0; i < FAMILIES_ON_DISK; i++) {
+        bool is_there = i < KV_DATA + 1 || (names == NULL && i == KV_DATA + 1);
+        for (size_t j = 0; j < found; j++)
+            is_there |= strcmp(names[j], family_names[i]) == 0;
+        if (is_there)
+            places[count++] = i;
+    }
+    if (names)
+        rocksdb_list_column_families_destroy(names, found);
+    return count;
+}
+
+static void open_families(struct rocksdb_kv *kv, bool fresh, char **reason)
+{
+    unsigned places[FAMILIES_ON_DISK];
+    const char *names[FAMILIES_ON_DISK];
+    const rocksdb_options_t *options[FAMILIES_ON_DISK];
+    rocksdb_column_family_handle_t *handles[FAMILIES_ON_DISK];
+    unsigned count = list_families(kv, fresh, places);
+    for (unsigned i = 0; i < count; i++) {
+        names[i] = family_names[places[i]];
+        options[i] = kv->family_options[places[i]];
+    }
+    kv->db = rocksdb_open_column_families(kv->db_options, kv->directory, (int)count, names, options,
+                                          handles, reason);
+    for (unsigned i = 0; i < count && !*reason; i++)
+        kv->families[places[i]] = handles[i];
+}
+
+/* Which of the two is the data family; what was staged is of no use to a new process. */
+static bool find_data(struct rocksdb_kv *kv, char *error, size_t size)
 {
     char *reason = NULL;
-    kv->db = rocksdb_open_column_families(
-        kv->db_options, kv->directory, FAMILIES_ON_DISK, family_names,
-        (const rocksdb_options_t *const *)kv->family_options, kv->families, &reason);
+    size_t length = 0;
+    char *value = rocksdb_get_cf(kv->db, kv->read, kv->families[0], data_at, sizeof data_at - 1,
+                                 &length, &reason);
+    must(reason, kv, "read");
+    kv->is_swapped = value && length == 1 && value[0] == 1;
+    rocksdb_free(value);
+    if (!kv->families[place_of(kv, KV_DATA)]) {
+        snprintf(error, size, "the store in %s is damaged: its data family is missing",
+                 kv->directory);
+        return false;
+    }
+    drop_stage(kv);
+    return true;
+}
+
+static bool open_db(struct rocksdb_kv *kv, bool fresh, char *error, size_t size)
+{
+    char *reason = NULL;
+    open_families(kv, fresh, &reason);
     if (!reason)
         return true;
     kv->db = NULL;
@@ -781,7 +897,8 @@ struct kv *kv_rocksdb_open(const char *directory, const struct kv_options *optio
     }
     struct rocksdb_kv *kv = options_new(directory, options, fresh);
     rocksdb_assert_concerns(directory);
-    if (open_db(kv, error, size) && map_synced(kv, error, size) && nothing_lost(kv, error, size) &&
+    if (open_db(kv, fresh, error, size) && map_synced(kv, error, size) &&
+        nothing_lost(kv, error, size) && find_data(kv, error, size) &&
         ingest_directory_ready(kv, error, size))
         return &kv->base;
     close_kv(&kv->base);

@@ -30,12 +30,13 @@ struct map {
     size_t capacity;
 };
 
-enum change_type { CHANGE_PUT, CHANGE_DELETE, CHANGE_DELETE_RANGE };
+enum change_type { CHANGE_PUT, CHANGE_DELETE, CHANGE_DELETE_RANGE, CHANGE_ADOPT };
 
 struct change {
     enum change_type type;
     enum kv_family family;
-    struct item *item; /* DELETE: no value; DELETE_RANGE: from is the key, to the value */
+    /* DELETE: no value; DELETE_RANGE: from is the key, to the value; ADOPT: empty. */
+    struct item *item;
 };
 
 struct changes {
@@ -208,6 +209,13 @@ static void changes_deinit(struct changes *changes)
     memory_free(changes->list);
 }
 
+static void adopt(struct map *maps)
+{
+    map_deinit(&maps[KV_DATA]);
+    maps[KV_DATA] = maps[KV_STAGE];
+    maps[KV_STAGE] = (struct map){0};
+}
+
 static void apply(struct map *maps, const struct change *change)
 {
     struct map *map = &maps[change->family];
@@ -219,6 +227,7 @@ static void apply(struct map *maps, const struct change *change)
     case CHANGE_DELETE_RANGE:
         map_remove(map, place, map_find(map, item_value(change->item)));
         break;
+    case CHANGE_ADOPT: adopt(maps); break;
     }
 }
 
@@ -286,6 +295,13 @@ static void batch_delete_range(struct kv_batch *batch, enum kv_family family, st
     changes_add(&batch->changes, (struct change){CHANGE_DELETE_RANGE, family, item_new(from, to)});
 }
 
+static void batch_adopt(struct kv_batch *batch)
+{
+    struct bytes nothing = {0};
+    changes_add(&batch->changes,
+                (struct change){CHANGE_ADOPT, KV_STAGE, item_new(nothing, nothing)});
+}
+
 static void batch_free(struct kv_batch *batch)
 {
     pthread_mutex_lock(&batch->kv->mutex);
@@ -319,6 +335,16 @@ static void drop_files(struct kv *base, enum kv_family family, struct bytes from
     for (struct kv_snapshot *snapshot = kv->snapshots; snapshot; snapshot = snapshot->next)
         apply(snapshot->maps, &change);
     item_release(change.item);
+    pthread_mutex_unlock(&kv->mutex);
+}
+
+/* At once and for good, as a disk does it. */
+static void stage_clear(struct kv *base)
+{
+    struct memory_kv *kv = memory_kv_of(base);
+    pthread_mutex_lock(&kv->mutex);
+    map_deinit(&kv->present[KV_STAGE]);
+    map_deinit(&kv->durable[KV_STAGE]);
     pthread_mutex_unlock(&kv->mutex);
 }
 
@@ -475,6 +501,8 @@ static const struct kv_ops memory_ops = {
     .batch_put = batch_put,
     .batch_delete = batch_delete,
     .batch_delete_range = batch_delete_range,
+    .batch_adopt = batch_adopt,
+    .stage_clear = stage_clear,
     .batch_free = batch_free,
     .commit = commit,
     .drop_files = drop_files,

@@ -105,6 +105,15 @@ static void drop_files(struct kv *kv, enum kv_family family, struct bytes from, 
         fail(store, "write", "the power is cut after files were dropped");
 }
 
+static void stage_clear(struct kv *kv)
+{
+    struct sim_store *store = store_of(kv);
+    bool fails = fails_after(store, KV_STAGE);
+    store->inner->ops->stage_clear(store->inner);
+    if (fails)
+        fail(store, "write", "the power is cut after the staging place was emptied");
+}
+
 static void reclaim(struct kv *kv, enum kv_family family, struct bytes from, struct bytes to)
 {
     store_of(kv)->inner->ops->reclaim(store_of(kv)->inner, family, from, to);
@@ -178,6 +187,7 @@ struct sim_store *sim_store_new(struct sim_node *node)
     store_ops.batch_new = batch_new;
     store_ops.commit = commit;
     store_ops.drop_files = drop_files;
+    store_ops.stage_clear = stage_clear;
     store_ops.reclaim = reclaim;
     store_ops.iter_new = iter_new;
     store_ops.snapshot_new = snapshot_new;

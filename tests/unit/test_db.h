@@ -100,6 +100,13 @@ static inline void mortal_drop_files(struct kv *kv, enum kv_family family, struc
         inner->ops->drop_files(inner, family, from, to);
 }
 
+static inline void mortal_stage_clear(struct kv *kv)
+{
+    struct kv *inner = mortal_of(kv)->inner;
+    if (mortal_survives(mortal_of(kv)))
+        inner->ops->stage_clear(inner);
+}
+
 static inline uint64_t mortal_property(struct kv *kv, enum kv_family family, const char *name)
 {
     (void)family;
@@ -228,6 +235,7 @@ static inline struct kv *mortal_open(struct kv *inner)
     ops->batch_new = mortal_batch_new; /* batches are the inner store's own */
     ops->commit = mortal_commit;
     ops->drop_files = mortal_drop_files;
+    ops->stage_clear = mortal_stage_clear;
     ops->reclaim = mortal_reclaim;
     ops->iter_new = mortal_iter_new;
     ops->snapshot_new = mortal_snapshot_new;

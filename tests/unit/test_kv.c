@@ -294,9 +294,9 @@ static void test_random(void **state)
 {
     struct kv *kv = kv_of(state);
     enum { KEYS = 64, STEPS = 1500 };
-    uint64_t seed = 7, model[KV_FAMILIES][KEYS] = {{0}};
+    uint64_t seed = 7, model[KV_STAGE][KEYS] = {{0}};
     for (uint64_t step = 1; step <= STEPS; step++) {
-        enum kv_family family = (enum kv_family)prng_below(&seed, KV_FAMILIES);
+        enum kv_family family = (enum kv_family)prng_below(&seed, KV_STAGE);
         unsigned char from = (unsigned char)prng_below(&seed, KEYS);
         unsigned char to = (unsigned char)(from + prng_below(&seed, KEYS + 1u - from));
         struct bytes key = bytes_of(&from, 1), end = bytes_of(&to, 1);
