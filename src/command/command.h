@@ -124,6 +124,10 @@ enum command_flags {
     CMD_INTERNAL = 1 << 22, /* made by a member; for a client there is no such command */
     CMD_PURE = 1 << 23,     /* local, and changes nothing: inside MULTI it is done when queued */
 
+    CMD_SCRIPTING = 1ull << 41,
+    CMD_SKIP_MONITOR = 1ull << 42,
+    CMD_NO_MANDATORY_KEYS = 1ull << 43,
+
     CMD_SINCE_SHIFT = 56 /* above it: the first meaning that has it, 0: all of them */
 };
 

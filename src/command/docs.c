@@ -7,6 +7,7 @@
 #define EVERY_NODE "request_policy:all_nodes response_policy:all_succeeded"
 #define OF_EACH_NODE VARYING " request_policy:all_nodes response_policy:special"
 #define EVERY_SHARD "request_policy:all_shards response_policy:all_succeeded"
+#define EVERY_SHARD_AND "request_policy:all_shards response_policy:agg_logical_and"
 #define SUM_OF_SHARDS "request_policy:multi_shard response_policy:agg_sum"
 #define EXPIRE_CONDITION "[condition=(NX|XX|GT|LT)]"
 #define UNORDERED "nondeterministic_output_order"
@@ -692,6 +693,40 @@ static const struct command_docs rows[] = {
      "Lists the shard channels that have subscribers.", "[pattern:pattern]", "", ""},
     {"pubsub|shardnumsub", "pubsub", "7.0.0", "O(N)", "Counts the subscribers of shard channels.",
      "[shardchannel...]", "", ""},
+
+    /* Scripts. */
+    {"eval", "scripting", "2.6.0", "Depends on the script that is executed.",
+     "Executes a Lua script.", "script numkeys:integer [key...] [arg...]",
+     "#2 RW access update;We cannot tell how the keys will be used so we assume the worst, RW and "
+     "UPDATE", ""},
+    {"eval_ro", "scripting", "7.0.0", "Depends on the script that is executed.",
+     "Executes a Lua script that only reads.", "script numkeys:integer [key...] [arg...]",
+     "#2 RO access;We cannot tell how the keys will be used so we assume the worst, RO and ACCESS",
+     ""},
+    {"evalsha", "scripting", "2.6.0", "Depends on the script that is executed.",
+     "Executes a Lua script by the SHA-1 of its body.",
+     "sha1 numkeys:integer [key...] [arg...]",
+     "#2 RW access update;We cannot tell how the keys will be used so we assume the worst, RW and "
+     "UPDATE", ""},
+    {"evalsha_ro", "scripting", "7.0.0", "Depends on the script that is executed.",
+     "Executes a Lua script that only reads, by the SHA-1 of its body.",
+     "sha1 numkeys:integer [key...] [arg...]",
+     "#2 RO access;We cannot tell how the keys will be used so we assume the worst, RO and ACCESS",
+     ""},
+    {"script", "scripting", "2.6.0", "Depends on subcommand.",
+     "A container for commands on scripts.", "", "", ""},
+    {"script|debug", "scripting", "3.2.0", "O(1)", "Refused: there is no debugger.",
+     "mode=(YES|SYNC|NO)", "", ""},
+    {"script|exists", "scripting", "2.6.0", "O(N)", "Tells which scripts are known.",
+     "sha1...", "", EVERY_SHARD_AND},
+    {"script|flush", "scripting", "2.6.0", "O(N)", "Forgets all scripts.",
+     "[flush-type=(ASYNC|SYNC)]", "", EVERY_NODE},
+    {"script|help", "scripting", "5.0.0", "O(1)", HELP_SUMMARY, "", "", ""},
+    {"script|kill", "scripting", "2.6.0", "O(1)",
+     "Refused: a script ends by itself, on all nodes at the same instruction.", "", "",
+     "request_policy:all_shards response_policy:one_succeeded"},
+    {"script|load", "scripting", "2.6.0", "O(N)", "Keeps a script for EVALSHA.",
+     "script", "", EVERY_NODE},
 
     /* Connection. */
     {"ping", "connection", "1.0.0", "O(1)", "Answers PONG, or the message.",

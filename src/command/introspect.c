@@ -108,7 +108,9 @@ static void reply_flags(const struct command *command, struct reply *reply)
     word_if(&set, flags & CMD_FAST, "fast");
     word_if(&set, flags & CMD_NO_AUTH, "no_auth");
     word_if(&set, flags & CMD_MOVABLE_KEYS, "movablekeys");
+    word_if(&set, flags & CMD_SKIP_MONITOR, "skip_monitor");
     word_if(&set, flags & CMD_SKIP_SLOWLOG, "skip_slowlog");
+    word_if(&set, flags & CMD_NO_MANDATORY_KEYS, "no_mandatory_keys");
     word_if(&set, flags & CMD_ALLOW_BUSY, "allow_busy");
     word_set_finish(&set, reply);
 }
@@ -135,6 +137,7 @@ static void categories_of(const struct command *command, struct word_set *set)
     word_if(set, flags & (CMD_ADMIN | CMD_DANGEROUS), "@dangerous");
     word_if(set, flags & CMD_CONNECTION, "@connection");
     word_if(set, flags & CMD_TRANSACTION, "@transaction");
+    word_if(set, flags & CMD_SCRIPTING, "@scripting");
 }
 
 static void pair_integer(struct reply *reply, const char *name, int64_t value)

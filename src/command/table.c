@@ -15,6 +15,7 @@
  * demands) and a declaration in commands.h. */
 #include "command/bits.h"
 #include "command/commands.h"
+#include "command/eval.h"
 #include "command/exec_form.h"
 #include "command/geo.h"
 #include "command/lists.h"
@@ -47,6 +48,8 @@
 #define ANY (CMD_LOADING | CMD_STALE)                            /* in any state of the server */
 #define META (ANY | CMD_NOSCRIPT)                                /* not about the data */
 #define TX CMD_TRANSACTION
+#define EVAL (CMD_SCRIPTING | CMD_NOSCRIPT | CMD_STALE | CMD_SKIP_MONITOR | CMD_NO_MANDATORY_KEYS | CMD_MOVABLE_KEYS | SINCE_5)
+#define SCRIPT (CMD_SCRIPTING | CMD_NOSCRIPT)
 #define DOOR (META | FAST | CONN | CMD_NO_AUTH | CMD_ALLOW_BUSY) /* before AUTH */
 #define MSG (CMD_PUBSUB | SINCE_5)
 #define SINCE_2 (2ull << CMD_SINCE_SHIFT) /* meaning.c */
@@ -313,6 +316,19 @@ const struct command command_rows[] = {
     {"pubsub|numsub",     -2, L | MSG | ANY | CMD_PURE,          NO_KEYS,  cmd_pubsub_numsub},
     {"pubsub|shardchannels", -2, L | MSG | ANY | CMD_PURE,       NO_KEYS,  cmd_pubsub_shardchannels},
     {"pubsub|shardnumsub", -2, L | MSG | ANY | CMD_PURE,         NO_KEYS,  cmd_pubsub_shardnumsub},
+
+    /* Scripts. */
+    {"eval",              -3, W | EVAL,                          NO_KEYS,  cmd_eval, words_eval},
+    {"eval_ro",           -3, R | EVAL,                          NO_KEYS,  cmd_eval_ro, words_eval},
+    {"evalsha",           -3, W | EVAL,                          NO_KEYS,  cmd_evalsha, words_eval},
+    {"evalsha_ro",        -3, R | EVAL,                          NO_KEYS,  cmd_evalsha_ro, words_eval},
+    {"script",            -2, L | BOX,                           NO_KEYS,  NULL},
+    {"script|debug",       3, L | SCRIPT,                        NO_KEYS,  cmd_script_debug},
+    {"script|exists",     -3, R | SCRIPT | SINCE_5,              NO_KEYS,  cmd_script_exists},
+    {"script|flush",      -2, W | SCRIPT | SINCE_5,              NO_KEYS,  cmd_script_flush, words_script_flush},
+    {"script|help",        2, L | CMD_SCRIPTING | ANY,           NO_KEYS,  cmd_script_help},
+    {"script|kill",        2, L | SCRIPT | CMD_ALLOW_BUSY,       NO_KEYS,  cmd_script_kill},
+    {"script|load",        3, W | SCRIPT | CMD_STALE | SINCE_5,  NO_KEYS,  cmd_script_load, words_script_load},
 
     /* Connection. */
     {"ping",              -1, L | CONN | FAST | CMD_PURE,        NO_KEYS,  cmd_ping},

@@ -234,6 +234,10 @@ void db_space_drop(struct db *db, unsigned database, uint64_t space);
 void db_put_collection(struct db *db, unsigned database, struct bytes key,
                        const struct db_record *record, struct bytes payload);
 
+/* A space that is always there and no key's: of what the server keeps beside the databases, as
+ * scripts.  Flushing leaves it alone.  Whose a row is its name says: see command/script_store.h. */
+enum { DB_SPACE_SERVER = 0 };
+
 /* Where a row stands among the others of its space: what its type says, or the hash of its name. */
 uint64_t db_row_word(const struct db *db, struct bytes name);
 /* False: no such row.  The value is borrowed as above. */

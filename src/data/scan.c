@@ -162,7 +162,13 @@ bool db_random(struct db *db, unsigned database, uint64_t seed, struct buffer *k
 
 /* ---- the hash of everything ------------------------------------------------------------ */
 
-enum { SALT_KEYS = 3, SALT_ROWS = SALT_KEYS + DB_DATABASES, SALT_PAGES, SALT_DEADLINES = 32 };
+enum {
+    SALT_KEYS = 3,
+    SALT_ROWS = SALT_KEYS + DB_DATABASES,
+    SALT_PAGES,
+    SALT_DEADLINES = 32,
+    SALT_SERVER = SALT_DEADLINES + DB_DATABASES
+};
 _Static_assert((int)SALT_PAGES < (int)SALT_DEADLINES && (int)TABLE_DUE < (int)SALT_DEADLINES,
                "each table of each database has a salt of its own");
 
@@ -207,7 +213,7 @@ static uint64_t database_hash(struct db *db, const struct sources *sources, unsi
 
 uint64_t db_hash(struct db *db)
 {
-    uint64_t sum = 0, receipts, due, deadlines;
+    uint64_t sum = 0, receipts, due, deadlines, rows;
     while (!db_resolve(db, UINT64_MAX))
         db_wait(db);
     struct sources sources = merge_sources(db);
@@ -216,6 +222,8 @@ uint64_t db_hash(struct db *db)
         sum += space_hash(&sources, TABLE_DEADLINES, layers_space(db, i), SALT_DEADLINES + i,
                           &deadlines);
     }
+    sum += space_hash(&sources, TABLE_ROWS, DB_SPACE_SERVER, SALT_SERVER, &rows);
+    sum += space_hash(&sources, TABLE_PAGES, DB_SPACE_SERVER, SALT_SERVER + 1, &rows);
     sum += space_hash(&sources, TABLE_RECEIPTS, 0, TABLE_RECEIPTS, &receipts);
     sum += space_hash(&sources, TABLE_DUE, 0, TABLE_DUE, &due);
     check(receipts == db->state.receipts);

@@ -356,6 +356,7 @@ static void begin(struct script *script, const struct script_run *run, bool only
     if (image)
         image->used_at = script->turn;
     image_put_back(image ? image : &script->base, script);
+    script_slice(script);
     fiber_begin(script->fiber, run_script, script);
 }
 
@@ -374,17 +375,30 @@ static void reply_passed(struct script *script)
         buffer_printf(out, "it took more than %d instructions", SCRIPT_INSTRUCTIONS_MAX);
     else if (script->end == SCRIPT_TOO_LARGE)
         buffer_printf(out, "it needs more than %d MB of memory", SCRIPT_MEMORY_MAX >> 20);
-    else
+    else if (script->end == SCRIPT_REPLY_TOO_LARGE)
         buffer_printf(out, "its reply has more than %d MB", SCRIPT_REPLY_MAX >> 20);
+    else
+        buffer_printf(out, "%s", script->refusal);
     buffer_printf(out, " script: %.*s, on @user_script.\r\n", SCRIPT_SHA_SIZE,
                   (const char *)script->run.sha.data);
+}
+
+void script_end(struct script *script, const char *why)
+{
+    check(script->step == SCRIPT_CALLS);
+    script->refusal = why;
+    script->end = SCRIPT_REFUSED;
+}
+
+void script_slice(struct script *script)
+{
+    script->slice_end = script->spent + SCRIPT_SLICE_INSTRUCTIONS;
 }
 
 enum script_step script_go_on(struct script *script)
 {
     check(script->step != SCRIPT_ENDS);
-    script->slice_end = script->spent + SCRIPT_SLICE_INSTRUCTIONS;
-    bool is_unfinished = fiber_enter(script->fiber);
+    bool is_unfinished = script->end == SCRIPT_RUNS && fiber_enter(script->fiber);
     if (!is_unfinished)
         script->step = SCRIPT_ENDS;
     if (script->end >= SCRIPT_TOO_LONG)

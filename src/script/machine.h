@@ -20,7 +20,8 @@ enum script_end {
     SCRIPT_RAISED,
     SCRIPT_TOO_LONG,
     SCRIPT_TOO_LARGE,
-    SCRIPT_REPLY_TOO_LARGE
+    SCRIPT_REPLY_TOO_LARGE,
+    SCRIPT_REFUSED /* by who runs it */
 };
 
 /* The used part of an arena, as it was at a time. */
@@ -46,6 +47,7 @@ struct script {
     enum script_end end;
     uint64_t spent, slice_end; /* in instructions */
     uint64_t instructions_max; /* SCRIPT_INSTRUCTIONS_MAX, but for tests of what is beyond */
+    const char *refusal;       /* of SCRIPT_REFUSED */
     struct buffer reply;
 
     /* redis.call() */

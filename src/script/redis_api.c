@@ -7,7 +7,7 @@
 #include "resp/number.h"
 #include "script/machine.h"
 
-enum { ARGV_KEEP = 4096, LOG_TEXT_MAX = 1024 };
+enum { ARGV_KEEP = 4096, LOG_TEXT_MAX = 1024, CALL_INSTRUCTIONS = 100 };
 
 void script_push_error(lua_State *lua, const char *text, size_t size)
 {
@@ -97,6 +97,7 @@ static int call_command(lua_State *lua, bool raises)
         push_error(lua, wrong);
         return raises ? lua_error(lua) : 1;
     }
+    script_spend(lua, CALL_INSTRUCTIONS + script->words.size / 16);
     script->step = SCRIPT_CALLS;
     buffer_clear(&script->answer);
     fiber_leave(script->fiber);

@@ -72,6 +72,10 @@ enum script_step script_go_on(struct script *script);
 struct script_call script_called(const struct script *script);
 void script_answer(struct script *script, struct bytes reply); /* copied */
 void script_refuse(struct script *script, const char *error);  /* "ERR ..." or without a code */
+/* The script does not go on, but failed: its next step is SCRIPT_ENDS. */
+void script_end(struct script *script, const char *why);
+/* A new slice begins. */
+void script_slice(struct script *script);
 /* After SCRIPT_ENDS: borrowed until the next script_begin().  *failed: it raised an error, or
  * passed a bound. */
 struct bytes script_reply(const struct script *script, bool *failed);

@@ -171,10 +171,13 @@ void script_push_reply(lua_State *lua, struct bytes reply)
 
 /* ---- values as replies ---------------------------------------------------------------------- */
 
+enum { VALUE_SIZE = 16 }; /* of one, beside its bytes */
+
 struct sink {
     lua_State *lua;
     struct reply reply;
     int call_protocol; /* of the script: what is a boolean in it */
+    uint64_t size;     /* about, and the same in every protocol: not all nodes have the client's */
 };
 
 static void take_value(struct sink *sink);
@@ -360,7 +363,8 @@ static void take_value(struct sink *sink)
         return;
     }
     script_spend(lua, 5);
-    if (sink->reply.out->size > SCRIPT_REPLY_MAX)
+    sink->size += VALUE_SIZE + (lua_type(lua, -1) == LUA_TSTRING ? lua_objlen(lua, -1) : 0);
+    if (sink->size > SCRIPT_REPLY_MAX)
         script_give_up(script_of(lua), SCRIPT_REPLY_TOO_LARGE);
     switch (lua_type(lua, -1)) {
     case LUA_TSTRING: {
