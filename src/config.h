@@ -109,6 +109,8 @@ struct config {
 
     /* Storage. */
     char *dir;
+    char *backup_dir;               /* "": RAFT.BACKUP is refused */
+    uint64_t snapshot_bandwidth;    /* bytes a second that a snapshot may take; 0: any number */
     uint64_t rocksdb_cache_size;    /* bytes */
     uint64_t rocksdb_memtable_size; /* bytes; of the log family */
     uint64_t rocksdb_wal_size;      /* bytes */

@@ -122,6 +122,10 @@ const struct directive directive_rows[] = {
 
     /* Storage. */
     STRING("dir", "dbpath", dir, FIXED | PROTECTED, "./data", "data directory"),
+    STRING("backup-dir", NULL, backup_dir, FIXED | PROTECTED, "",
+           "directory that RAFT.BACKUP writes into; \"\": none"),
+    SIZE("snapshot-bandwidth", snapshot_bandwidth, SETTABLE, 0, INT64_MAX, "64mb",
+         "bytes a second that a backup or a snapshot may take; 0: any number"),
     SIZE("rocksdb-cache-size", rocksdb_cache_size, FIXED, MB, INT64_MAX, "128mb", "block cache"),
     SIZE("rocksdb-memtable-size", rocksdb_memtable_size, FIXED, MB, 4 * GB, "128mb",
          "log in memory before it is written as a sorted file"),

@@ -3,6 +3,9 @@
  *     redis-raft-ctl --cluster host:port,host:port,... status
  *     redis-raft-ctl --cluster host:port,host:port,... get KEY
  *     redis-raft-ctl --cluster host:port,host:port,... put KEY VALUE
+ *     redis-raft-ctl --cluster host:port backup FILE
+ *     redis-raft-ctl verify FILE
+ *     redis-raft-ctl restore FILE --dir DIRECTORY
  *
  * What redis-cli cannot do: it goes on to the next node when one does not answer, and it never
  * leaves in doubt what became of a write.  A write that was sent to a node which then did not
@@ -23,6 +26,7 @@
 #include <sys/random.h>
 #include <time.h>
 
+#include "backups.h"
 #include "nodes.h"
 
 enum exit_code {
@@ -51,7 +55,8 @@ struct verb {
     const char *usage;
     const char *command; /* what is sent, before the arguments; NULL: `run` does it all */
     enum exit_code (*print)(const redisReply *reply);
-    enum exit_code (*run)(const struct ctl *ctl);
+    enum exit_code (*run)(const struct ctl *ctl, char **arguments);
+    bool is_offline; /* no cluster is asked */
 };
 
 static int64_t clock_ms(void)
@@ -328,8 +333,9 @@ static void survey_node(const struct ctl *ctl, const struct node_address *node,
         redisFree(connection);
 }
 
-static enum exit_code run_status(const struct ctl *ctl)
+static enum exit_code run_status(const struct ctl *ctl, char **arguments)
 {
+    (void)arguments;
     struct survey survey = {0};
     printf("%-5s %-22s %-13s %6s %7s %11s %11s\n", "node", "address", "role", "term", "leader",
            "commit", "applied");
@@ -351,15 +357,56 @@ static enum exit_code run_status(const struct ctl *ctl)
     return EXIT_DONE;
 }
 
+/* ---- backups ------------------------------------------------------------------ */
+
+/* Of the first node that can be reached: each has all that was committed, as far as it came. */
+static enum exit_code run_backup(const struct ctl *ctl, char **arguments)
+{
+    char error[NODE_ERROR_SIZE];
+    for (uint32_t i = 0; i < ctl->nodes_count; i++) {
+        const struct node_address *node = &ctl->nodes[i];
+        redisContext *connection =
+            node_connect(node, ctl->password, CONNECT_MS, ctl->reply_ms, error);
+        if (!connection) {
+            fprintf(stderr, "%s:%d: %s\n", node->host, node->port, error);
+            continue;
+        }
+        bool is_done = backup_read(connection, arguments[0]);
+        redisFree(connection);
+        return is_done ? EXIT_DONE : EXIT_NOT_DONE;
+    }
+    fprintf(stderr, "not done\n");
+    return EXIT_NOT_DONE;
+}
+
+static enum exit_code run_verify(const struct ctl *ctl, char **arguments)
+{
+    (void)ctl;
+    return backup_verify(arguments[0]) ? EXIT_DONE : EXIT_NO;
+}
+
+_Noreturn static void usage_error(const char *what, const char *about);
+
+static enum exit_code run_restore(const struct ctl *ctl, char **arguments)
+{
+    (void)ctl;
+    if (strcmp(arguments[1], "--dir") != 0)
+        usage_error("restore", "FILE --dir DIRECTORY");
+    return backup_restore(arguments[0], arguments[2]) ? EXIT_DONE : EXIT_NOT_DONE;
+}
+
 /* ---- the table and the command line ------------------------------------------- */
 
 static const struct verb verbs[] = {
-    {"status", 0, false, "status", NULL, NULL, run_status},
-    {"get", 1, false, "get KEY", "GET", print_value, NULL},
-    {"put", 2, true, "put KEY VALUE", "SET", print_status_reply, NULL},
-    {"del", 1, true, "del KEY", "DEL", print_deleted, NULL},
-    {"cas", 3, true, "cas KEY OLD NEW", "CAS", print_compared, NULL},
-    {"cad", 2, true, "cad KEY VALUE", "CAD", print_compared, NULL},
+    {"status", 0, false, "status", NULL, NULL, run_status, false},
+    {"get", 1, false, "get KEY", "GET", print_value, NULL, false},
+    {"put", 2, true, "put KEY VALUE", "SET", print_status_reply, NULL, false},
+    {"del", 1, true, "del KEY", "DEL", print_deleted, NULL, false},
+    {"cas", 3, true, "cas KEY OLD NEW", "CAS", print_compared, NULL, false},
+    {"cad", 2, true, "cad KEY VALUE", "CAD", print_compared, NULL, false},
+    {"backup", 1, false, "backup FILE", NULL, NULL, run_backup, false},
+    {"verify", 1, false, "verify FILE", NULL, NULL, run_verify, true},
+    {"restore", 3, false, "restore FILE --dir DIRECTORY", NULL, NULL, run_restore, true},
 };
 
 static void print_usage(FILE *file)
@@ -374,7 +421,7 @@ static void print_usage(FILE *file)
             "  --retry        send a write as ONCE, and again until it is answered or %d s passed\n"
             "exit status:\n"
             "  %d  done; the key was there; somebody leads\n"
-            "  %d  answered with no: no such key, or the value differs\n"
+            "  %d  answered with no: no such key, or the value differs; the backup is not sound\n"
             "  %d  a write whose outcome is unknown: it may or may not have been done\n"
             "  %d  certainly not done; nobody leads\n"
             "  %d  wrong usage\n",
@@ -414,8 +461,6 @@ static void options_parse(struct ctl *ctl, int argc, char **argv)
         default: usage_error("unknown option", NULL);
         }
     }
-    if (ctl->nodes_count == 0)
-        usage_error("--cluster is needed", NULL);
 }
 
 static const struct verb *verb_lookup(const char *name)
@@ -437,7 +482,10 @@ int main(int argc, char **argv)
     const struct verb *verb = verb_lookup(argv[optind]);
     if (!verb)
         usage_error("unknown verb", argv[optind]);
+    if (ctl.nodes_count == 0 && !verb->is_offline)
+        usage_error("--cluster is needed", NULL);
     if (argc - optind - 1 != verb->arguments)
         usage_error("wrong number of arguments", verb->usage);
-    return verb->run ? verb->run(&ctl) : run_command(&ctl, verb, argv + optind + 1);
+    return verb->run ? verb->run(&ctl, argv + optind + 1)
+                     : run_command(&ctl, verb, argv + optind + 1);
 }

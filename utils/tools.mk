@@ -1,9 +1,11 @@
 # The command-line client and the benchmark; included from the Makefile.
 #
-# They share nothing with the server but src/base: what they test should not test itself.
+# They share nothing with the server but src/base: what they test should not test itself.  What
+# redis-raft-ctl does with backups and data directories is what the server does, by the same code.
 
 TOOLS_CFLAGS = $(CFLAGS) -Iutils
-CTL_OBJ = $(BUILD)/utils/redis-raft-ctl.o $(BUILD)/utils/nodes.o
+CTL_OBJ = $(BUILD)/utils/redis-raft-ctl.o $(BUILD)/utils/nodes.o $(BUILD)/utils/backups.o
+CTL_LIBS = $(foreach d,data storage raft base,$(BUILD)/lib$(d).a)
 BENCH_PARTS = bench histogram load options process report service_etcd service_redis
 BENCH_OBJ = $(BENCH_PARTS:%=$(BUILD)/utils/bench/%.o) $(BUILD)/utils/nodes.o
 BENCH_EXTLIBS = -lhiredis -levent -ljansson -lcrypto -lpthread -lm
@@ -12,8 +14,8 @@ $(BUILD)/utils/%.o: utils/%.c
 	@mkdir -p $(@D)
 	$(CC) $(TOOLS_CFLAGS) -MMD -MP -c -o $@ $<
 
-$(BUILD)/redis-raft-ctl: $(CTL_OBJ)
-	$(CC) $(LDFLAGS) -o $@ $^ -lhiredis
+$(BUILD)/redis-raft-ctl: $(CTL_OBJ) $(CTL_LIBS)
+	$(CC) $(LDFLAGS) -o $@ $^ -lhiredis -lrocksdb -lJudy -lxxhash -lpthread
 
 $(BUILD)/redis-raft-bench: $(BENCH_OBJ) $(BUILD)/libbase.a
 	$(CC) $(LDFLAGS) -o $@ $^ $(BENCH_EXTLIBS)

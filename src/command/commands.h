@@ -248,4 +248,7 @@ command_fn cmd_info, cmd_time, cmd_role;
 /* raft_command.c */
 command_fn cmd_raft_status, cmd_cluster;
 
+/* backup.c */
+command_fn cmd_raft_backup, cmd_raft_snapshot_begin, cmd_raft_snapshot_chunk, cmd_raft_snapshot_end;
+
 #endif

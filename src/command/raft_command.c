@@ -85,6 +85,16 @@ static void info_members(const struct server_raft *raft, struct buffer *out)
     }
 }
 
+static void info_backup(const struct server_backup *backup, struct buffer *out)
+{
+    line(out, "backup_in_progress", backup->is_under_way);
+    buffer_printf(out, "raft_backup_name:%s\r\n", backup->name);
+    buffer_printf(out, "raft_backup_status:%s\r\n", backup->error[0] ? backup->error : "ok");
+    line(out, "backup_index", backup->index);
+    line(out, "backup_bytes", backup->bytes);
+    line(out, "snapshots_read", backup->streams);
+}
+
 void command_raft_info_lines(const struct server_raft *raft, struct buffer *out)
 {
     const struct raft_status *status = &raft->status;
@@ -117,6 +127,7 @@ void command_raft_info_lines(const struct server_raft *raft, struct buffer *out)
     line(out, "elections_won", raft->elections);
     line(out, "requests_waiting", raft->requests_waiting);
     line(out, "requests_forwarded", raft->requests_forwarded);
+    info_backup(&raft->backup, out);
 }
 
 /* ---- RAFT.STATUS ------------------------------------------------------------------- */

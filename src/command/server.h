@@ -50,6 +50,16 @@ struct server_raft_peer {
     int64_t clock_offset_ms; /* of its wall clock from the middle of a majority's */
 };
 
+/* RAFT.BACKUP: the one under way, or the last. */
+struct server_backup {
+    char name[256]; /* "": there was none since the start */
+    bool is_under_way;
+    char error[256];  /* why the last one is not there; "": it is */
+    uint64_t bytes;   /* written */
+    uint64_t index;   /* the entry whose state it has */
+    uint32_t streams; /* RAFT.SNAPSHOT: clients that read one */
+};
+
 struct server_raft {
     struct raft_status status;
     raft_node_id id;
@@ -65,6 +75,7 @@ struct server_raft {
     uint64_t expired;            /* keys whose deadline had come, since the start */
     uint64_t oldest_write_ms;    /* how long the disk has kept a write waiting */
     uint64_t elections, requests_waiting, requests_forwarded;
+    struct server_backup backup;
 };
 
 enum { SERVER_PERCENTILES_MAX = 16, SERVER_BUCKETS_MAX = 32 };
@@ -82,6 +93,13 @@ struct server_command_stats {
     struct {
         uint64_t us, calls;
     } buckets[SERVER_BUCKETS_MAX];
+};
+
+/* What RAFT.SNAPSHOT CHUNK finds. */
+enum server_chunk {
+    SERVER_CHUNK_OK,
+    SERVER_CHUNK_LATER,  /* it is not made yet, or would come too fast: to be asked for again */
+    SERVER_CHUNK_UNKNOWN /* no such snapshot is being read here, or another of its chunks is next */
 };
 
 typedef void server_command_fn(void *context, const struct server_command_stats *command);
@@ -120,6 +138,13 @@ struct server_ops {
     struct bytes (*password)(struct server *server); /* size 0 when none is required */
     /* Whether this node, while it does not lead, refuses writes (follower-mode). */
     bool (*is_read_only)(struct server *server);
+    /* RAFT.BACKUP and RAFT.SNAPSHOT: server/backups.h.  False: `error` is the reply. */
+    bool (*backup)(struct server *server, struct bytes name, char *error, size_t error_size);
+    bool (*snapshot_begin)(struct server *server, uint64_t *id, char *error, size_t error_size);
+    /* The chunk is borrowed until the next call. */
+    enum server_chunk (*snapshot_chunk)(struct server *server, uint64_t id, uint64_t number,
+                                        struct bytes *chunk);
+    bool (*snapshot_end)(struct server *server, uint64_t id); /* false: there is none such */
 };
 
 struct server {

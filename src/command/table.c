@@ -394,6 +394,11 @@ const struct command command_rows[] = {
     {"latency|reset",     -2, L | META | ADMIN,                  NO_KEYS,  cmd_latency_reset},
     {"wait",               3, L | CONN | CMD_NOSCRIPT | CMD_PURE, NO_KEYS,  cmd_wait},
     {"waitaof",            4, L | CONN | CMD_NOSCRIPT | CMD_PURE, NO_KEYS,  cmd_waitaof},
+    {"raft.backup",        2, L | META | ADMIN,                             NO_KEYS,  cmd_raft_backup},
+    {"raft.snapshot",     -2, L | BOX,                                      NO_KEYS,  NULL},
+    {"raft.snapshot|begin", 2, L | META | ADMIN,                            NO_KEYS,  cmd_raft_snapshot_begin},
+    {"raft.snapshot|chunk", 4, L | META | ADMIN,                            NO_KEYS,  cmd_raft_snapshot_chunk},
+    {"raft.snapshot|end",  3, L | META | ADMIN,                             NO_KEYS,  cmd_raft_snapshot_end},
     {"raft.status",        1, L | META | CMD_PURE,                          NO_KEYS,  cmd_raft_status},
     {"cluster",           -2, L | ANY | CMD_PURE,                           NO_KEYS,  cmd_cluster},
 

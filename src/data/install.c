@@ -285,6 +285,12 @@ bool db_install_is_whole(const struct db_install *install)
     return install->is_whole;
 }
 
+uint64_t db_install_sum(const struct db_install *install)
+{
+    check(install->is_whole);
+    return install->sum;
+}
+
 void db_install_about(const struct db_install *install, struct db_snapshot_about *about)
 {
     *about = install->about;

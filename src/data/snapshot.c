@@ -236,6 +236,11 @@ struct bytes db_snapshot_chunk(const struct db_snapshot *snapshot, uint64_t *num
     return buffer_bytes(&snapshot->chunk);
 }
 
+bool db_snapshot_is_made(const struct db_snapshot *snapshot)
+{
+    return snapshot->is_made;
+}
+
 bool db_snapshot_is_end(const struct db_snapshot *snapshot)
 {
     return snapshot->is_end;

@@ -56,7 +56,8 @@ bool db_snapshot_next(struct db_snapshot *snapshot, uint64_t work);
 /* The chunk that db_snapshot_next() made last: borrowed until it is called again, so that it can be
  * sent again, to a receiver that has `number` chunks before it. */
 struct bytes db_snapshot_chunk(const struct db_snapshot *snapshot, uint64_t *number);
-bool db_snapshot_is_end(const struct db_snapshot *snapshot); /* that was the last one */
+bool db_snapshot_is_made(const struct db_snapshot *snapshot); /* there is one */
+bool db_snapshot_is_end(const struct db_snapshot *snapshot);  /* that was the last one */
 void db_snapshot_about(const struct db_snapshot *snapshot, struct db_snapshot_about *about);
 
 /* ---- receiving ----------------------------------------------------------------- */
@@ -84,6 +85,8 @@ enum db_install_result db_install_take(struct db_install *install, struct bytes 
 /* The end came, and all there is agrees with it. */
 bool db_install_is_whole(const struct db_install *install);
 void db_install_about(const struct db_install *install, struct db_snapshot_about *about);
+/* Of a whole one: a number that is its own. */
+uint64_t db_install_sum(const struct db_install *install);
 /* Of a whole one: makes KV_STAGE a data family that db_open() can open, durable, and lets it take
  * the place of KV_DATA when the batch is committed (kv_ops.batch_adopt).  `cluster`: whose it
  * becomes; 0: of the first that opens it. */

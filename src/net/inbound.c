@@ -158,7 +158,7 @@ static const char *check_hello(struct inbound *inbound, char *text, size_t size,
     const struct peers *peers = inbound->peers;
     const struct handshake *hello = &inbound->handshake;
     raft_node_id me = (raft_node_id)peers->options.config->me;
-    *told = "this is another cluster (the member lists differ)";
+    *told = "this is another cluster (the member lists, or the backups they are made of, differ)";
     if (hello->cluster != peers->options.cluster) {
         snprintf(text, size,
                  "node %llu belongs to cluster %016llx, this is cluster %016llx (the member lists "

@@ -161,6 +161,7 @@ static void on_tick(void *context)
     /* A heartbeat does not wait for what this turn brought, which may be a large value. */
     peers_flush(net->peers);
     clients_tick(net->clients);
+    net->options.tick(net->options.tick_context);
     trim_memory(net);
 }
 
@@ -176,8 +177,9 @@ static bool on_turn(void *context)
     return more;
 }
 
-void net_connect(struct net *net, struct replica *replica, struct server *server)
+void net_connect(struct net *net, struct replica *replica, struct server *server, uint64_t cluster)
 {
+    peers_set_cluster(net->peers, cluster);
     net->replica = replica;
     struct clients_options options = {
         .loop = net->loop,
@@ -248,8 +250,7 @@ struct net *net_new(const struct net_options *options)
     struct listener_options strangers = {net->loop, "peer", accept_peer, refuse_peer, net};
     net->client_listener = listener_new(&clients);
     net->peer_listener = listener_new(&strangers);
-    struct peers_options peers = {
-        .loop = net->loop, .config = options->config, .cluster = options->cluster};
+    struct peers_options peers = {.loop = net->loop, .config = options->config};
     net->peers = peers_new(&peers);
     return net;
 }

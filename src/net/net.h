@@ -21,8 +21,9 @@ struct peers;
 enum { NET_TICK_MS = 10 }; /* the replica's tick */
 
 struct net_options {
-    struct config *config; /* borrowed; CONFIG SET changes it */
-    uint64_t cluster;
+    struct config *config;       /* borrowed; CONFIG SET changes it */
+    void (*tick)(void *context); /* about every NET_TICK_MS, while net_run() runs */
+    void *tick_context;
 };
 
 struct net *net_new(const struct net_options *options);
@@ -41,8 +42,9 @@ void net_loop_stats(struct net *net, uint64_t *cycles, uint64_t *busy_us);
 void *net_waker(struct net *net, void (*wake)(void *context), void *context);
 void net_wake(void *handle);
 
-/* Whom clients are to be given to; both borrowed until net_run() returns. */
-void net_connect(struct net *net, struct replica *replica, struct server *server);
+/* Whom clients are to be given to, both borrowed until net_run() returns; and the cluster whose
+ * members are let in. */
+void net_connect(struct net *net, struct replica *replica, struct server *server, uint64_t cluster);
 struct clients *net_clients(struct net *net); /* from net_connect() to the end of net_run() */
 struct peers *net_peers(struct net *net);
 

@@ -135,6 +135,11 @@ static const struct transport_ops transport_ops = {
 
 /* ---- life ------------------------------------------------------------------------------------ */
 
+void peers_set_cluster(struct peers *peers, uint64_t cluster)
+{
+    peers->options.cluster = cluster;
+}
+
 struct peers *peers_new(const struct peers_options *options)
 {
     struct peers *peers = memory_new(sizeof *peers);

@@ -23,12 +23,13 @@ struct peers;
 struct peers_options {
     struct loop *loop;
     const struct config *config;
-    uint64_t cluster;
+    uint64_t cluster; /* or peers_set_cluster() */
 };
 
 struct peers *peers_new(const struct peers_options *options);
 void peers_free(struct peers *peers);
 struct transport *peers_transport(struct peers *peers);
+void peers_set_cluster(struct peers *peers, uint64_t cluster); /* before peers_start() */
 /* From now on: dial, and hand over what comes in. */
 void peers_start(struct peers *peers, struct replica *replica);
 void peers_accept(void *peers, int fd); /* a listener_accept */

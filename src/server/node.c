@@ -20,6 +20,7 @@
 #include "data/db.h"
 #include "net/net.h"
 #include "replica/replica.h"
+#include "server/backups.h"
 #include "server/changes.h"
 #include "server/server_port.h"
 #include "server/ticks.h"
@@ -41,6 +42,7 @@ struct node {
     struct db *db;
     struct state_machine *machine;
     struct server_changes *changes;
+    struct server_backups *backups;
     struct replica *replica;
     int trace; /* descriptor; -1: none */
 };
@@ -65,6 +67,18 @@ static void on_checkpoint(void *context)
 {
     struct node *node = context;
     db_poll(node->db);
+}
+
+static void on_backup(void *context)
+{
+    struct node *node = context;
+    server_backups_poll(node->backups);
+}
+
+static void on_tick(void *context)
+{
+    struct node *node = context;
+    server_backups_tick(node->backups);
 }
 
 /* Not kept back in a buffer: what a step did before a kill has to be in the file. */
@@ -119,6 +133,7 @@ static void describe_storage(void *context, struct server_raft *raft)
     raft->expired = data.expired;
     raft->changes_since_checkpoint = server_changes_count(node->changes);
     raft->persisted_index = db_persisted_index(node->db);
+    server_backups_describe(node->backups, &raft->backup);
 }
 
 /* ---- the start ------------------------------------------------------------------------------ */
@@ -131,13 +146,14 @@ static uint64_t random_number(void)
     return number;
 }
 
-/* Equal on all nodes that were given the same members, in whatever order. */
-static uint64_t cluster_of(const struct raft_members *members)
+/* Equal on all nodes that were given the same members, in whatever order, and begin with the same
+ * state: with nothing (origin 0), or with the same backup. */
+static uint64_t cluster_of(const struct raft_members *members, uint64_t origin)
 {
     struct buffer text = {0};
     for (uint32_t i = 0; i < members->count; i++) /* config sorts them by id */
         buffer_printf(&text, "%" PRIu64 ",%s\n", members->list[i].id, members->list[i].address);
-    uint64_t cluster = XXH3_64bits(text.data, text.size);
+    uint64_t cluster = XXH3_64bits_withSeed(text.data, text.size, origin);
     buffer_deinit(&text);
     return cluster;
 }
@@ -182,6 +198,7 @@ static bool open_disk(struct node *node)
         log_warning("cannot open the data directory %s: %s", config->dir, error);
         return false;
     }
+    node->cluster = cluster_of(&config->nodes, raft_log_origin(node->kv));
     return check_identity(node);
 }
 
@@ -261,8 +278,15 @@ static void start_parts(struct node *node)
                            channels_listener(server_port_server(node->port)->channels));
     struct replica_options replica = replica_options_of(node);
     node->replica = replica_new(&replica, net_now_ms(node->net), net_unix_ms(node->net));
-    net_connect(node->net, node->replica, server_port_server(node->port));
-    server_port_connect(node->port, node->replica);
+    struct server_backups_options backups = {
+        .db = node->db,
+        .config = node->config,
+        .wake = wake,
+        .wake_context = net_waker(node->net, on_backup, node),
+    };
+    node->backups = server_backups_new(&backups);
+    net_connect(node->net, node->replica, server_port_server(node->port), node->cluster);
+    server_port_connect(node->port, node->replica, node->backups, node->cluster);
 }
 
 static uint64_t keys_of(const struct node *node)
@@ -294,6 +318,7 @@ static void announce(const struct node *node)
 
 static void stop_parts(struct node *node)
 {
+    server_backups_free(node->backups);
     replica_free(node->replica);
     raft_log_reader_stop(node->reader);
     raft_log_writer_stop(node->writer);
@@ -307,13 +332,12 @@ static void stop_parts(struct node *node)
 
 static void make_net(struct node *node, const char *executable)
 {
-    struct net_options net = {.config = node->config, .cluster = node->cluster};
+    struct net_options net = {.config = node->config, .tick = on_tick, .tick_context = node};
     node->net = net_new(&net);
     struct server_port_options port = {
         .net = node->net,
         .config = node->config,
         .descriptors = &node->descriptors,
-        .cluster = node->cluster,
         .executable = executable,
         .storage = describe_storage,
         .storage_context = node,
@@ -357,7 +381,7 @@ static enum server_node_end run(struct node *node)
 
 enum server_node_end server_node_run(struct config *config, const char *executable)
 {
-    struct node node = {.config = config, .cluster = cluster_of(&config->nodes), .trace = -1};
+    struct node node = {.config = config, .trace = -1};
     if (!server_descriptors_reserve(config, &node.descriptors))
         return SERVER_NODE_REFUSED;
     make_net(&node, executable);

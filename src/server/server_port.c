@@ -28,6 +28,8 @@ struct server_port {
     struct clients *clients;
     struct peers *peers;
     struct replica *replica;
+    struct server_backups *backups; /* borrowed */
+    uint64_t cluster;
     struct command_stats *commands;
     int64_t start_ms;
     uint64_t memory_startup, memory_peak; /* bytes */
@@ -261,7 +263,7 @@ static void get_raft(struct server *server, struct server_raft *raft)
     *raft = (struct server_raft){
         .status = status.raft,
         .id = (raft_node_id)config->me,
-        .cluster = port->options.cluster,
+        .cluster = port->cluster,
         .members_count = config->nodes.count,
         .log_entries = status.raft.last.index - status.raft.first.index,
         .elections = status.elections,
@@ -353,6 +355,29 @@ static bool is_read_only(struct server *server)
     return port_of(server)->options.config->follower_mode != FOLLOWER_PROXY;
 }
 
+/* ---- snapshots ------------------------------------------------------------------------------ */
+
+static bool start_backup(struct server *server, struct bytes name, char *error, size_t error_size)
+{
+    return server_backups_start(port_of(server)->backups, name, error, error_size);
+}
+
+static bool begin_snapshot(struct server *server, uint64_t *id, char *error, size_t error_size)
+{
+    return server_backups_begin(port_of(server)->backups, id, error, error_size);
+}
+
+static enum server_chunk take_chunk(struct server *server, uint64_t id, uint64_t number,
+                                    struct bytes *chunk)
+{
+    return server_backups_chunk(port_of(server)->backups, id, number, chunk);
+}
+
+static bool end_snapshot(struct server *server, uint64_t id)
+{
+    return server_backups_end(port_of(server)->backups, id);
+}
+
 static const struct server_ops server_port_ops = {
     .now_ms = now_ms,
     .now_us = now_us,
@@ -369,6 +394,10 @@ static const struct server_ops server_port_ops = {
     .config_rewrite = rewrite_config,
     .password = get_password,
     .is_read_only = is_read_only,
+    .backup = start_backup,
+    .snapshot_begin = begin_snapshot,
+    .snapshot_chunk = take_chunk,
+    .snapshot_end = end_snapshot,
 };
 
 /* ---- life ------------------------------------------------------------------------------------ */
@@ -417,8 +446,11 @@ struct server *server_port_server(struct server_port *port)
     return &port->server;
 }
 
-void server_port_connect(struct server_port *port, struct replica *replica)
+void server_port_connect(struct server_port *port, struct replica *replica,
+                         struct server_backups *backups, uint64_t cluster)
 {
+    port->backups = backups;
+    port->cluster = cluster;
     port->clients = net_clients(port->options.net);
     port->peers = net_peers(port->options.net);
     port->replica = replica;

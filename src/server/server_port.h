@@ -7,6 +7,7 @@
 #include "config.h"
 #include "net/net.h"
 #include "replica/replica.h"
+#include "server/backups.h"
 #include "server/descriptors.h"
 
 struct server_port;
@@ -15,7 +16,6 @@ struct server_port_options {
     struct net *net; /* borrowed, like config; CONFIG SET changes that */
     struct config *config;
     const struct server_descriptors *descriptors; /* borrowed */
-    uint64_t cluster;
     const char *executable;
     /* Fills in what only main.c knows: the disk and the data. */
     void (*storage)(void *context, struct server_raft *raft);
@@ -26,6 +26,7 @@ struct server_port *server_port_new(const struct server_port_options *options);
 void server_port_free(struct server_port *port);
 struct server *server_port_server(struct server_port *port);
 /* After net_connect() and before the first command. */
-void server_port_connect(struct server_port *port, struct replica *replica);
+void server_port_connect(struct server_port *port, struct replica *replica,
+                         struct server_backups *backups, uint64_t cluster);
 
 #endif

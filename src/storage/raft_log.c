@@ -9,6 +9,7 @@
  *     meta    "first"     33    version 1 · u64 term and u64 index of the position before the first
  *                               entry · u64 key of the first chunk to be looked at
  *     meta    "identity"  25    version 1 · u64 node · u64 cluster
+ *     meta    "origin"    17    version 1 · u64 origin, of a restored directory
  *
  * Cutting.  The log is cut at i by writing a chunk with key i: it shadows the end of the chunk
  * before it, which stays as it is, and the chunks behind i are deleted in the same batch.  So a
@@ -160,6 +161,24 @@ void raft_log_set_identity(struct kv *kv, const struct raft_log_identity *identi
     put_record(kv, batch, "identity", words, 2);
     kv->ops->commit(kv, batch, true);
     kv->ops->batch_free(batch);
+}
+
+uint64_t raft_log_origin(struct kv *kv)
+{
+    uint64_t origin = 0;
+    return get_record(kv, "origin", &origin, 1) ? origin : 0;
+}
+
+void raft_log_begin(struct kv *kv, struct kv_batch *batch, struct raft_pos pos, uint64_t origin)
+{
+    const uint64_t first[] = {pos.term, pos.index, pos.index + 1};
+    const uint64_t vote[] = {pos.term, RAFT_NOBODY};
+    uint64_t present[RECORD_WORDS_MAX];
+    check(!get_record(kv, "vote", present, 2) && !get_record(kv, "first", present, 3));
+    check(!get_record(kv, "identity", present, 2));
+    put_record(kv, batch, "first", first, 3);
+    put_record(kv, batch, "vote", vote, 2);
+    put_record(kv, batch, "origin", &origin, 1);
 }
 
 /* ---- the list of chunks --------------------------------------------------------- */

@@ -30,6 +30,13 @@ void raft_log_close(struct raft_log *log);
 bool raft_log_identity(struct kv *kv, struct raft_log_identity *identity);
 void raft_log_set_identity(struct kv *kv, const struct raft_log_identity *identity); /* synced */
 
+/* A directory that begins with a restored state has an origin, a number that follows from what was
+ * restored and is part of its cluster's id; 0: it began with nothing. */
+uint64_t raft_log_origin(struct kv *kv);
+/* Into the batch, for a kv without log, vote and identity: an empty log that begins at `pos`, whose
+ * term is the present one, and the origin. */
+void raft_log_begin(struct kv *kv, struct kv_batch *batch, struct raft_pos pos, uint64_t origin);
+
 /* Fills what raft_new() needs but members and applied; borrowed from `log` until the first append,
  * cut or raft_log_forget_saved(). */
 void raft_log_saved(const struct raft_log *log, struct raft_saved *saved);

@@ -190,6 +190,39 @@ static inline bool world_config_rewrite(struct server *server, char *error, size
     return !world_of(server)->disk_is_full;
 }
 
+/* "night" is no name that is taken; one snapshot, 5, of two chunks, of which the second is late. */
+static inline bool world_backup(struct server *server, struct bytes name, char *error,
+                                size_t error_size)
+{
+    (void)server;
+    snprintf(error, error_size, "ERR there is a file of this name");
+    return bytes_equal(name, bytes_from_string("night"));
+}
+
+static inline bool world_snapshot_begin(struct server *server, uint64_t *id, char *error,
+                                        size_t error_size)
+{
+    snprintf(error, error_size, "TRYAGAIN later");
+    *id = 5;
+    return !world_of(server)->disk_is_full;
+}
+
+static inline enum server_chunk world_snapshot_chunk(struct server *server, uint64_t id,
+                                                     uint64_t number, struct bytes *chunk)
+{
+    (void)server;
+    *chunk = bytes_from_string("chunk");
+    if (id != 5 || number > 1)
+        return SERVER_CHUNK_UNKNOWN;
+    return number == 0 ? SERVER_CHUNK_OK : SERVER_CHUNK_LATER;
+}
+
+static inline bool world_snapshot_end(struct server *server, uint64_t id)
+{
+    (void)server;
+    return id == 5;
+}
+
 static const struct server_ops world_ops = {.now_ms = world_now_ms,
                                             .now_us = world_now_us,
                                             .stats = world_stats,
@@ -204,7 +237,11 @@ static const struct server_ops world_ops = {.now_ms = world_now_ms,
                                             .config_set = world_config_set,
                                             .config_rewrite = world_config_rewrite,
                                             .password = world_password,
-                                            .is_read_only = world_is_read_only};
+                                            .is_read_only = world_is_read_only,
+                                            .backup = world_backup,
+                                            .snapshot_begin = world_snapshot_begin,
+                                            .snapshot_chunk = world_snapshot_chunk,
+                                            .snapshot_end = world_snapshot_end};
 
 /* ---- life ------------------------------------------------------------------------------ */
 

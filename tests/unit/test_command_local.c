@@ -739,6 +739,31 @@ static void test_raft_status(void **state)
     assert_info(world, "RAFT.STATUS", "$6\r\nleader\r\n_\r\n", true);
 }
 
+static void test_backups(void **state)
+{
+    struct world *world = *state;
+    EXPECT(world, "RAFT.BACKUP night", "+Background backup started\r\n");
+    EXPECT(world, "RAFT.BACKUP other", "-ERR there is a file of this name\r\n");
+    EXPECT(world, "RAFT.SNAPSHOT BEGIN", ":5\r\n");
+    EXPECT(world, "RAFT.SNAPSHOT CHUNK 5 0", "$5\r\nchunk\r\n");
+    EXPECT(world, "RAFT.SNAPSHOT CHUNK 5 1", "$-1\r\n");
+    EXPECT(world, "RAFT.SNAPSHOT CHUNK 5 2",
+           "-ERR no such snapshot, or chunk of it, is being read\r\n");
+    EXPECT(world, "RAFT.SNAPSHOT CHUNK 5 x", "-ERR value is not an integer or out of range\r\n");
+    EXPECT(world, "RAFT.SNAPSHOT END 6",
+           "-ERR no such snapshot, or chunk of it, is being read\r\n");
+    EXPECT(world, "RAFT.SNAPSHOT END 5", "+OK\r\n");
+    world->disk_is_full = true;
+    EXPECT(world, "RAFT.SNAPSHOT BEGIN", "-TRYAGAIN later\r\n");
+    fill_raft(world);
+    world->raft.backup = (struct server_backup){
+        .name = "night", .is_under_way = true, .error = "none", .bytes = 9, .index = 94};
+    assert_info(world, "INFO raft",
+                "raft_backup_in_progress:1\r\nraft_backup_name:night\r\nraft_backup_status:none\r\n"
+                "raft_backup_index:94\r\nraft_backup_bytes:9\r\nraft_snapshots_read:0\r\n",
+                true);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, world_set_up, world_tear_down)
 
 int main(void)
@@ -750,6 +775,6 @@ int main(void)
         TEST(test_config),         TEST(test_command),       TEST(test_docs_syntax),
         TEST(test_table),          TEST(test_whole_replies), TEST(test_local_garbage),
         TEST(test_info),           TEST(test_info_sections), TEST(test_role),
-        TEST(test_raft_status)};
+        TEST(test_raft_status),    TEST(test_backups)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -474,6 +474,36 @@ static void test_identity(void **state)
     kv->ops->close(kv);
 }
 
+/* A restored directory: an empty log that goes on behind the position of the state. */
+static void test_begins_at_a_position(void **state)
+{
+    (void)state;
+    struct kv *kv = kv_memory_open();
+    struct kv_batch *batch = kv->ops->batch_new(kv);
+    assert_int_equal(raft_log_origin(kv), 0);
+    raft_log_begin(kv, batch, (struct raft_pos){.term = 4, .index = 90}, 77);
+    kv->ops->commit(kv, batch, true);
+    kv->ops->batch_free(batch);
+    kv_memory_crash(kv);
+    assert_int_equal(raft_log_origin(kv), 77);
+    for (uint64_t entries = 0; entries < 2; entries++) {
+        struct raft_log *log = raft_log_open(kv);
+        struct raft_saved saved = {0};
+        raft_log_saved(log, &saved);
+        assert_int_equal(saved.term, 4 + entries);
+        assert_int_equal(saved.voted_for, RAFT_NOBODY);
+        assert_int_equal(saved.first.term, 4);
+        assert_int_equal(saved.first.index, 90);
+        assert_int_equal(saved.entries_count, entries);
+        struct raft_entry entry = {.pos = {.term = 5, .index = 91}, .type = RAFT_ENTRY_NOOP};
+        struct raft_write write = {
+            .term = 5, .voted_for = RAFT_NOBODY, .entries = &entry, .count = 1};
+        raft_log_write(log, &write, 1);
+        raft_log_close(log);
+    }
+    kv->ops->close(kv);
+}
+
 /* A vote for nobody is not the same as no record, and node 0 is somebody. */
 static void test_vote(void **state)
 {
@@ -714,6 +744,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_identity),
         cmocka_unit_test(test_vote),
+        cmocka_unit_test(test_begins_at_a_position),
         cmocka_unit_test(test_cut_everywhere),
         cmocka_unit_test(test_change_under_a_reading),
         cmocka_unit_test(test_trim_into_shadowed_chunk),
