@@ -145,12 +145,13 @@ static char *words_of(struct bytes command)
     size_t size = 0;
     assert_true(command_decode(command, &argv, &argc, &capacity));
     for (uint32_t i = 0; i < argc; i++) {
-        assert_true(size + argv[i].size + 2 < sizeof text);
-        size += (size_t)sprintf(text + size, "%s%.*s", i ? " " : "", (int)argv[i].size,
-                                (const char *)argv[i].data);
-        for (size_t at = size - argv[i].size; at < size; at++)
-            if (text[at] == ' ')
-                text[at] = '+';
+        const char *word = shown(argv[i]);
+        assert_true(size + strlen(word) + 2 < sizeof text);
+        if (i > 0)
+            text[size++] = ' ';
+        for (; *word; word++)
+            text[size++] = *word == ' ' ? '+' : *word;
+        text[size] = '\0';
         if (bytes_equal(argv[i], bytes_from_string(EXEC_NAME)))
             break;
     }
@@ -322,6 +323,12 @@ static void test_format_2_meaning_3(void **state)
     expect_directory("format-2-meaning-3", 180);
 }
 
+static void test_format_2_meaning_4(void **state)
+{
+    (void)state;
+    expect_directory("format-2-meaning-4", 264);
+}
+
 /* ---- kill -9
  * ---------------------------------------------------------------------------------------- */
 
@@ -426,8 +433,12 @@ static void test_killed_while_converting(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_format_1), cmocka_unit_test(test_format_2_meaning_2),
-        cmocka_unit_test(test_format_2_meaning_3), cmocka_unit_test(test_killed_while_converting)};
+        cmocka_unit_test(test_format_1),
+        cmocka_unit_test(test_format_2_meaning_2),
+        cmocka_unit_test(test_format_2_meaning_3),
+        cmocka_unit_test(test_format_2_meaning_4),
+        cmocka_unit_test(test_killed_while_converting),
+    };
     program = argv[0];
     if (argc == 3 && strcmp(argv[1], "convert") == 0)
         convert(argv[2]);
