@@ -11,7 +11,8 @@
  * CALLED      an integer on a clock that all clients share (any unit, rising)
  * RETURNED    the same, or - if the client never learned the outcome; then the reply is ?
  * WORD        as it is, or in double quotes with \\ \" \n \r \t \xHH
- * REPLY       +OK   :5   nil   -ERR any text   or a value, as a WORD in double quotes
+ * REPLY       +OK   :5   nil   -ERR any text   or a value, as a WORD in double quotes; +ANY if it
+ *             was answered, but says no more than that it is done (an append without its length)
  *
  * What certainly did not happen (refused, not sent) is left out.  Empty lines and lines that begin
  * with # are skipped.  FLUSHALL (no key) counts for every key of the file.

@@ -381,14 +381,15 @@ static enum linear_verdict run(struct search *search)
     return LINEAR_YES;
 }
 
-enum linear_verdict problem_solve(const struct problem *problem, uint64_t steps_max,
-                                  uint32_t *order, uint32_t *order_count)
+enum linear_verdict problem_solve(const struct problem *problem, uint64_t *steps, uint32_t *order,
+                                  uint32_t *order_count)
 {
-    struct search search = {.steps_left = steps_max, .best = order};
+    struct search search = {.steps_left = *steps, .best = order};
     prepare(&search, problem);
     enum linear_verdict verdict = run(&search);
     if (order)
         *order_count = search.best_count;
+    *steps = search.steps_left;
     search_deinit(&search);
     return verdict;
 }
@@ -403,7 +404,7 @@ enum linear_verdict linear_check(const struct linear_op *ops, uint32_t count, ui
                               .count = count,
                               .until = LINEAR_NEVER - 1,
                               .starts_from_nothing = true};
-    enum linear_verdict verdict = problem_solve(&problem, steps_max, NULL, NULL);
+    enum linear_verdict verdict = problem_solve(&problem, &steps_max, NULL, NULL);
     memory_free(all);
     return verdict;
 }

@@ -79,7 +79,9 @@ static bool read_reply(struct values *values, struct bytes bytes, struct linear_
         return false;
     struct bytes line = bytes_of(text + 1, bytes.size - 3);
     switch (text[0]) {
-    case '+': reply->type = REPLY_OK; return bytes_is(line, "OK");
+    case '+':
+        reply->type = bytes_is(line, "ANY") ? REPLY_ANY : REPLY_OK;
+        return reply->type == REPLY_ANY || bytes_is(line, "OK");
     case '-': reply->type = REPLY_ERROR; return true;
     case ':': reply->type = REPLY_INTEGER; return read_integer(line, &reply->integer);
     case '_': reply->type = REPLY_NIL; return line.size == 0;

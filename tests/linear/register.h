@@ -55,7 +55,7 @@ struct action {
     bool get; /* SET ... GET */
     const struct value *first, *second;
     int64_t number;            /* ADD */
-    struct linear_reply reply; /* ANY: the outcome is unknown */
+    struct linear_reply reply; /* ANY: nobody knows it */
 };
 
 /* False: unknown command, or words that it does not take, or a reply that is none. */

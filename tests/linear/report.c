@@ -70,6 +70,8 @@ void linear_text(struct buffer *out, const struct linear_op *ops,
         out, "no order explains what was answered between %" PRId64 " and %" PRId64 "%s:\n",
         window->from, window->to,
         window->from_start ? ", from a key that did not exist" : ", whatever came before");
+    if (window->cut)
+        buffer_printf(out, "(a smaller part might say as much: the search for it was cut)\n");
     for (uint32_t i = 0; i < window->core_count; i++)
         print_line(out, &ops[window->core[i]]);
     if (window->others_count > 0)

@@ -13,9 +13,9 @@ struct problem {
     bool starts_from_nothing; /* else: from whatever value suits */
 };
 
-/* `order` (may be NULL): room for `count` numbers; gets the longest order found, unless the verdict
- * is yes. */
-enum linear_verdict problem_solve(const struct problem *problem, uint64_t steps_max,
-                                  uint32_t *order, uint32_t *order_count);
+/* `steps`: how many it may take, and then how many are left.  `order` (may be NULL): room for
+ * `count` numbers; gets the longest order found, unless the verdict is yes. */
+enum linear_verdict problem_solve(const struct problem *problem, uint64_t *steps, uint32_t *order,
+                                  uint32_t *order_count);
 
 #endif

@@ -182,9 +182,10 @@ static void print_head(struct buffer *out, const char *title, const struct linea
         "contradict each other: numbers say how far an order gets, what is red finds no "
         "place. <b class=\"other\">Grey</b>: under way at the same time; whatever it did, "
         "it does not help. Dashed: the outcome is not known. Columns are events, not "
-        "equal times.</p>\n",
+        "equal times.%s</p>\n",
         window->from, window->to,
-        window->from_start ? ", from a key that did not exist" : ", whatever came before");
+        window->from_start ? ", from a key that did not exist" : ", whatever came before",
+        window->cut ? " A smaller part might say as much: the search for it was cut." : "");
 }
 
 static void print_order(struct buffer *out, const struct linear_op *ops,

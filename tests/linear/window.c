@@ -11,7 +11,8 @@
  *
  * 1 and 2 are binary searches: every later end, and every earlier beginning, fails as well.  Each
  * trial gets a part of the steps only: a trial that gives up leaves the window larger than it had
- * to be. */
+ * to be.  All trials together get as many as the verdict might have taken; when they are used up,
+ * what was found so far is the answer, and says that it was cut. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,7 +26,9 @@ enum { TRIAL_PART = 20, TRIAL_STEPS_MIN = 100000 };
 struct finder {
     const struct linear_op *ops;
     uint32_t count;
-    uint64_t trial_steps;
+    uint64_t trial_steps; /* of one trial */
+    uint64_t steps_left;  /* of all that are to come */
+    bool cut;             /* there were too few */
     bool from_start;
     int64_t from, to;
     bool *loose; /* owned, like all below; by number */
@@ -48,7 +51,7 @@ static bool overlaps_from(const struct finder *finder, uint32_t number)
     return !finder->from_start && finder->ops[number].called <= finder->from;
 }
 
-static bool fails_within(struct finder *finder, uint64_t steps_max)
+static bool fails_within(struct finder *finder, uint64_t *steps)
 {
     uint32_t count = 0;
     bool *loose = memory_copy(finder->loose, finder->count * sizeof *loose);
@@ -65,14 +68,25 @@ static bool fails_within(struct finder *finder, uint64_t steps_max)
                               .until = finder->to,
                               .starts_from_nothing = finder->from_start};
     enum linear_verdict verdict =
-        problem_solve(&problem, steps_max, finder->order, &finder->order_count);
+        problem_solve(&problem, steps, finder->order, &finder->order_count);
     memory_free(loose);
     return verdict == LINEAR_NO;
 }
 
+/* To look at all operations costs as well, whatever the search takes. */
 static bool fails(struct finder *finder)
 {
-    return fails_within(finder, finder->trial_steps);
+    if (finder->steps_left <= finder->count) {
+        finder->cut = true;
+        return false;
+    }
+    uint64_t room = finder->steps_left - finder->count;
+    uint64_t given = finder->trial_steps < room ? finder->trial_steps : room;
+    uint64_t left = given;
+    bool failed = fails_within(finder, &left);
+    finder->cut |= left == 0;
+    finder->steps_left -= finder->count + given - left;
+    return failed;
 }
 
 static int by_value(const void *left, const void *right)
@@ -167,7 +181,8 @@ static void give(struct finder *finder, struct linear_window *window, uint64_t s
     for (uint32_t i = 0; i < window->core_count; i++)
         if (finder->ops[window->core[i]].called < window->from)
             window->from = finder->ops[window->core[i]].called;
-    bool failed = fails_within(finder, steps_max); /* once more, for its order */
+    window->cut = finder->cut;
+    bool failed = fails_within(finder, &steps_max); /* once more, for its order */
     check(failed);
     window->order = finder->order;
     window->order_count = finder->order_count;
@@ -180,6 +195,7 @@ void linear_window_find(struct linear_window *window, const struct linear_op *op
     struct finder finder = {.ops = ops,
                             .count = count,
                             .trial_steps = part > TRIAL_STEPS_MIN ? part : TRIAL_STEPS_MIN,
+                            .steps_left = steps_max,
                             .from_start = true,
                             .from = INT64_MIN};
     int64_t *times = memory_new((count + 1) * sizeof *times);
