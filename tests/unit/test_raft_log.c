@@ -153,18 +153,20 @@ static void assert_terms(struct raft_log *log, const char *expected)
         assert_payload(log, index, (char[]){expected[index - 1], '\0'});
 }
 
-/* Three chunks, cut at every place, with every chunk in the reader's cache before. */
+/* Four chunks, the last of one entry, cut at every place, with every chunk in the reader's cache
+ * before. */
 static void test_cut_everywhere(void **state)
 {
     (void)state;
-    for (raft_index cut = 1; cut <= 13; cut++)
-        for (raft_index cached = 1; cached <= 12; cached++) {
+    for (raft_index cut = 1; cut <= 14; cut++)
+        for (raft_index cached = 1; cached <= 13; cached++) {
             struct kv *kv = kv_memory_open();
             struct raft_log *log = raft_log_open(kv);
-            char expected[24] = "111122222233";
+            char expected[24] = "1111222222333";
             append(log, 1, 1, 4);
             append(log, 2, 5, 6);
             append(log, 3, 11, 2);
+            append(log, 3, 13, 1);
             assert_payload(log, cached, (char[]){expected[cached - 1], '\0'});
             append(log, 4, cut, 2);
             memcpy(expected + cut - 1, "44", 3);
