@@ -138,7 +138,7 @@ KEYS = ["k", "l", "m", "n"]
 CHANGES = """
 SET %k %v|SET %k %v NX|SET %k %v EX 100|SET %k %v KEEPTTL|SETNX %k %v|SETEX %k 100 %v|GETSET %k %v|GETDEL %k
 GETEX %k PERSIST|GETEX %k EX 100|APPEND %k %v|INCR %k|DECRBY %k %n|INCRBYFLOAT %k 1.5|SETRANGE %k %n %v
-MSET k %v l %v|MSETNX %k %v %k %v|DEL %k|DEL %k %k|UNLINK %k|EXPIRE %k 100|PERSIST %k|EXPIRE %k -1
+MSET k %v l %v|MSETNX %k %v l %v|DEL %k|DEL %k %k|UNLINK %k|EXPIRE %k 100|PERSIST %k|EXPIRE %k -1
 RENAME %k %k|RENAMENX %k %k|COPY %k %k|COPY %k %k REPLACE|MOVE %k 1|SETBIT %k %n 1|BITOP OR %k %k %k|PFADD %k %v
 LPUSH %k %v %v|RPUSH %k %v|LPUSHX %k %v|LPOP %k|RPOP %k 2|LSET %k 0 %v|LINSERT %k BEFORE %v x|LREM %k 0 %v
 LTRIM %k 1 -1|LTRIM %k 5 1|LMOVE %k %k LEFT RIGHT|RPOPLPUSH %k %k|LMPOP 2 %k %k LEFT
@@ -159,6 +159,49 @@ def random_change(rng):
         word = word.replace("%k", rng.choice(KEYS)).replace("%v", rng.choice("1234"))
         words.append(word.replace("%n", rng.choice("1234")))
     return 0, words
+
+
+# Of one key each: what tells how many at a time is not compared.
+ONE_KEY = [c for c in CHANGES if c.count("%k") == 1 and "XGROUP" not in c and "XREADGROUP" not in c]
+READS = """
+GET %k|STRLEN %k|MGET %k %k|EXISTS %k|TYPE %k|TTL %k|LLEN %k|LRANGE %k 0 -1|SCARD %k|HGETALL %k|ZSCORE %k 1
+SINTERCARD 2 %k %k|ZUNION 2 %k %k|XLEN %k|GETRANGE %k 0 1|MULTI & GET %k & SET n 1 & EXEC
+""".replace("\n", "|").strip("|").split("|")
+TRACKING = """
+ON|ON BCAST|ON BCAST PREFIX k PREFIX l|ON OPTIN|ON OPTOUT|ON NOLOOP|OFF|ON PREFIX x|ON OPTIN OPTOUT|ON BCAST OPTIN
+ON NOSUCH|on bcast noloop|ON REDIRECT 99999|ON REDIRECT x|ON PREFIX|ON BCAST PREFIX a PREFIX ab|ON BCAST PREFIX k|MAYBE
+""".replace("\n", "|").strip("|").split("|")
+
+
+def random_tracking_step(rng):
+    at = rng.randrange(1, CONNECTIONS)
+    kind = rng.randrange(20)
+    if kind < 1:
+        return at, ("CLIENT TRACKING " + rng.choice(TRACKING)).split(" ")
+    if kind < 2:
+        return at, ["CLIENT", "TRACKING", "OFF"]
+    if kind < 3:
+        return at, ["CLIENT", "CACHING", rng.choice(["YES", "NO", "MAYBE"])]
+    if kind < 4:
+        return at, rng.choice([["CLIENT", "TRACKINGINFO"], ["CLIENT", "GETREDIR"]])
+    text = rng.choice(ONE_KEY if kind < 10 else READS)
+    for mark, words in [("%k", KEYS), ("%v", "1234"), ("%n", "1234")]:
+        while mark in text:
+            text = text.replace(mark, rng.choice(words), 1)
+    return at, text.split(" ")
+
+
+def tracking(checker, rng, rounds):
+    """Reads, changes and CLIENT TRACKING of four connections, in RESP3 but for one."""
+    checker.begin_anew()
+    checker.step(0, ["FLUSHALL"])
+    for at in range(1, CONNECTIONS - 1):
+        checker.step(at, ["HELLO", "3"])
+    for number in range(rounds):
+        checker.step(*random_tracking_step(rng))
+        if rng.randrange(30) == 0:
+            checker.step(0, ["FLUSHALL"])
+    checker.begin_anew()
 
 
 def is_uncertain(at, words, patterns):
@@ -231,6 +274,7 @@ def main():
         checker.step(*random_step(rng))
     if checker.leads():
         keyspace_events(checker, rng, options.rounds)
+        tracking(checker, rng, options.rounds)
     print("%d steps, %d different" % (checker.steps, checker.different))
     sys.exit(checker.different > 0)
 

@@ -3,68 +3,20 @@
  * A subscription is in two lists, that of its channel and that of its connection, and in a table by
  * both.  A message is formed once, without its first bytes (which say the protocol), and shared by
  * all who get it. */
-#include "command/channels.h"
-
-#include "base/fatal.h"
-#include "base/memory.h"
+#include "command/channels_internal.h"
 #include "command/commands.h"
-#include "command/connection.h"
 #include "command/events.h"
-
-#define uthash_malloc(size) memory_new(size)
-#define uthash_free(at, size) memory_free(at)
-#define uthash_fatal(text) fatal("channels: %s", text)
-#include <uthash.h>
-#include <utlist.h>
+#include "command/tracking.h"
 
 enum {
     RECEIVERS_MAX = 16384, /* messages whose number of receivers is remembered */
     TELL_WORK = 256        /* of telling one subscriber, beside the bytes: see db_work() */
 };
 
-struct channel {
-    UT_hash_handle hh; /* by name, among those of its kind */
-    enum channel_kind kind;
-    struct subscription *subscriptions; /* utlist, oldest first */
-    uint32_t count;
-    size_t size;
-    char name[];
-};
-
-struct subscription_key {
-    struct channel *channel;
-    struct connection *connection;
-};
-
-struct subscription {
-    struct subscription_key key;
-    UT_hash_handle hh;
-    struct subscription *prev, *next;           /* of the channel */
-    struct subscription *mine_prev, *mine_next; /* of the connection */
-    uint64_t since;                             /* the entries behind it are told */
-};
-
-struct receivers {
-    uint64_t index;
-    uint32_t nth, count;
-};
-
-struct channels {
-    struct command_listener listener; /* first */
-    struct channel *table[CHANNEL_KINDS];
-    struct subscription *subscriptions;
-    void (*told)(struct connection *connection);
-    unsigned events;             /* which are published: events.h */
-    uint64_t index;              /* of the entry that published last, */
-    uint32_t nth;                /* and the number of its last message */
-    struct receivers *receivers; /* a ring of the last, oldest overwritten; NULL: none yet */
-    uint64_t receivers_end;      /* how many were ever in it */
-};
-
 /* ---- subscriptions -------------------------------------------------------------------- */
 
-static struct channel *find(const struct channels *channels, enum channel_kind kind,
-                            struct bytes name)
+struct channel *channels_find(const struct channels *channels, enum channel_kind kind,
+                              struct bytes name)
 {
     struct channel *channel;
     HASH_FIND(hh, channels->table[kind], name.data, name.size, channel);
@@ -74,7 +26,7 @@ static struct channel *find(const struct channels *channels, enum channel_kind k
 static struct channel *find_or_make(struct channels *channels, enum channel_kind kind,
                                     struct bytes name)
 {
-    struct channel *channel = find(channels, kind, name);
+    struct channel *channel = channels_find(channels, kind, name);
     if (channel)
         return channel;
     channel = memory_new(sizeof *channel + name.size);
@@ -86,7 +38,7 @@ static struct channel *find_or_make(struct channels *channels, enum channel_kind
     return channel;
 }
 
-static struct bytes name_of(const struct channel *channel)
+struct bytes channels_name(const struct channel *channel)
 {
     return bytes_of(channel->name, channel->size);
 }
@@ -115,23 +67,24 @@ bool channels_subscribe(struct channels *channels, struct connection *connection
     DL_APPEND2(connection->subscriptions[kind], subscription, mine_prev, mine_next);
     channel->count++;
     connection->subscribed[kind]++;
-    connection->subscribed_bytes += name.size;
+    channels->counts[kind]++;
+    connection->subscribed_bytes += kind <= CHANNEL_SHARDED ? name.size : 0;
     return true;
 }
 
-static void end(struct channels *channels, struct subscription *subscription)
+void channels_end(struct channels *channels, struct subscription *subscription)
 {
     struct channel *channel = subscription->key.channel;
     struct connection *connection = subscription->key.connection;
     enum channel_kind kind = channel->kind;
     check(channel->count > 0);
     check(connection->subscribed[kind] > 0);
-    check(connection->subscribed_bytes >= channel->size);
     HASH_DEL(channels->subscriptions, subscription);
     DL_DELETE(channel->subscriptions, subscription);
     DL_DELETE2(connection->subscriptions[kind], subscription, mine_prev, mine_next);
     connection->subscribed[kind]--;
-    connection->subscribed_bytes -= channel->size;
+    channels->counts[kind]--;
+    connection->subscribed_bytes -= kind <= CHANNEL_SHARDED ? channel->size : 0;
     memory_free(subscription);
     if (--channel->count > 0)
         return;
@@ -142,25 +95,26 @@ static void end(struct channels *channels, struct subscription *subscription)
 bool channels_unsubscribe(struct channels *channels, struct connection *connection,
                           enum channel_kind kind, struct bytes name)
 {
-    struct channel *channel = find(channels, kind, name);
+    struct channel *channel = channels_find(channels, kind, name);
     struct subscription *subscription =
         channel ? find_subscription(channels, channel, connection) : NULL;
     if (subscription)
-        end(channels, subscription);
+        channels_end(channels, subscription);
     return subscription != NULL;
 }
 
 struct bytes channels_first(const struct connection *connection, enum channel_kind kind)
 {
     const struct subscription *first = connection->subscriptions[kind];
-    return first ? name_of(first->key.channel) : bytes_of(NULL, 0);
+    return first ? channels_name(first->key.channel) : bytes_of(NULL, 0);
 }
 
 void channels_leave(struct channels *channels, struct connection *connection)
 {
+    tracking_end(channels, connection);
     for (int kind = 0; kind < CHANNEL_KINDS; kind++)
         while (connection->subscriptions[kind])
-            end(channels, connection->subscriptions[kind]);
+            channels_end(channels, connection->subscriptions[kind]);
     check(connection->subscribed_bytes == 0);
 }
 
@@ -180,7 +134,7 @@ static struct blob *body_of(const struct channel *pattern, bool is_sharded, stru
     struct reply reply = {&text, 2};
     reply_bulk_string(&reply, pattern ? "pmessage" : is_sharded ? "smessage" : "message");
     if (pattern)
-        reply_bulk(&reply, name_of(pattern));
+        reply_bulk(&reply, channels_name(pattern));
     reply_bulk(&reply, name);
     reply_bulk(&reply, message);
     struct blob *body = blob_copy(buffer_bytes(&text));
@@ -236,7 +190,7 @@ static uint32_t tell_patterns(struct channels *channels, uint64_t index, struct 
     HASH_ITER(hh, channels->table[CHANNEL_PATTERN], pattern, following)
     {
         channels->listener.work += pattern->size + name.size;
-        if (command_glob_match(name_of(pattern), name, false))
+        if (command_glob_match(channels_name(pattern), name, false))
             count += tell_channel(channels, pattern, index, name, message);
     }
     return count;
@@ -247,7 +201,7 @@ static uint32_t publish(struct channels *channels, uint64_t index, bool is_shard
 {
     uint32_t count = 0;
     const struct channel *channel =
-        find(channels, is_sharded ? CHANNEL_SHARDED : CHANNEL_PLAIN, name);
+        channels_find(channels, is_sharded ? CHANNEL_SHARDED : CHANNEL_PLAIN, name);
     if (channel)
         count += tell_channel(channels, channel, index, name, message);
     if (!is_sharded)
@@ -324,6 +278,8 @@ static void on_effect(struct command_listener *listener, uint64_t index,
     if (effect->type != DB_EFFECT_MESSAGE) {
         if (channels->events)
             on_change(channels, index, effect);
+        if (channels->trackers)
+            tracking_on_change(channels, index, effect);
         return;
     }
     check(index >= channels->index);
@@ -347,14 +303,24 @@ void channels_each(const struct channels *channels, enum channel_kind kind, chan
     const struct channel *channel, *following;
     HASH_ITER(hh, channels->table[kind], channel, following)
     {
-        each(context, name_of(channel));
+        each(context, channels_name(channel));
+    }
+}
+
+void channels_each_of(const struct connection *connection, enum channel_kind kind,
+                      channels_fn *each, void *context)
+{
+    const struct subscription *subscription;
+    DL_FOREACH2(connection->subscriptions[kind], subscription, mine_next)
+    {
+        each(context, channels_name(subscription->key.channel));
     }
 }
 
 uint32_t channels_subscribers(const struct channels *channels, enum channel_kind kind,
                               struct bytes name)
 {
-    const struct channel *channel = find(channels, kind, name);
+    const struct channel *channel = channels_find(channels, kind, name);
     return channel ? channel->count : 0;
 }
 
@@ -373,6 +339,7 @@ void channels_free(struct channels *channels)
         return;
     check(!channels->subscriptions);
     memory_free(channels->receivers);
+    buffer_deinit(&channels->told_key);
     memory_free(channels);
 }
 

@@ -21,6 +21,9 @@ enum channel_kind {
     CHANNEL_PLAIN,
     CHANNEL_PATTERN, /* its name is a pattern of names of plain ones */
     CHANNEL_SHARDED, /* SSUBSCRIBE: names of their own */
+    /* Of CLIENT TRACKING: tracking.h. */
+    CHANNEL_TRACKED, /* a key that the connection may have read */
+    CHANNEL_PREFIX,  /* of the keys that it wants to hear of */
     CHANNEL_KINDS
 };
 
@@ -45,7 +48,7 @@ bool channels_unsubscribe(struct channels *channels, struct connection *connecti
 /* The oldest subscription of the connection that is of this kind; size 0 and NULL: there is none.
  * Borrowed until that ends. */
 struct bytes channels_first(const struct connection *connection, enum channel_kind kind);
-/* From all of them. */
+/* From all of them, and it tracks nothing any more. */
 void channels_leave(struct channels *channels, struct connection *connection);
 
 /* How many got the `nth` message (from 0) of the entry at `index`, on this node; 0 also if that is
@@ -57,6 +60,9 @@ uint32_t channels_count(const struct channels *channels, enum channel_kind kind)
 typedef void channels_fn(void *context, struct bytes name);
 void channels_each(const struct channels *channels, enum channel_kind kind, channels_fn *each,
                    void *context);
+/* Those of a connection. */
+void channels_each_of(const struct connection *connection, enum channel_kind kind,
+                      channels_fn *each, void *context);
 uint32_t channels_subscribers(const struct channels *channels, enum channel_kind kind,
                               struct bytes name);
 

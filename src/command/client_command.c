@@ -9,6 +9,7 @@
 #include "command/commands.h"
 #include "command/connection.h"
 #include "command/server.h"
+#include "command/tracking.h"
 #include "resp/number.h"
 
 void cmd_client_id(struct call *call)
@@ -120,6 +121,9 @@ static void print_flags(const struct connection *connection, char flags[FLAGS_SI
         bool is_set;
     } all[] = {{'P', connection_is_subscribed(connection)},
                {'x', transaction->is_open},
+               {'t', (connection->tracking.flags & TRACKING_ON) != 0},
+               {'R', (connection->tracking.flags & TRACKING_BROKEN) != 0},
+               {'B', (connection->tracking.flags & TRACKING_BCAST) != 0},
                {'c', connection->close_after_reply},
                {'e', connection->no_evict},
                {'T', connection->no_touch}};

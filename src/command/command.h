@@ -200,6 +200,8 @@ struct bytes command_reply_came(struct connection *connection, struct server *se
 /* PUBLISH and SPUBLISH: the reply 0 of the entry at `index` is to be read as so many. */
 bool command_is_publish(const struct command *command);
 uint32_t command_receivers(const struct server *server, uint64_t index);
+/* CLIENT CACHING is for one command, or one transaction; it is over. */
+void command_caching_ends(struct connection *connection, const struct command *command);
 /* Answers QUEUED. */
 void command_queue(struct connection *connection, struct server *server,
                    const struct command *command, const struct bytes *argv, uint32_t argc);
@@ -228,6 +230,7 @@ void command_machine_observe(struct state_machine *machine, struct command_obser
 struct command_listener {
     struct command_listener *next; /* the machine's */
     uint64_t work;                 /* what telling cost so far: like db_work() */
+    uint64_t author; /* the client of this node that asked for the entry; 0: another's, or none */
     void (*effect)(struct command_listener *listener, uint64_t index,
                    const struct db_effect *effect);
 };

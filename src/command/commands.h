@@ -225,6 +225,16 @@ command_words_fn words_subscribe;
 bool command_is_subscribe(const struct command *command);
 /* RESP2's context of a subscriber.  False: answered. */
 bool command_may_be_said(const struct connection *connection, struct call *call);
+/* introspect.c: the keys among the words of a command, as COMMAND GETKEYS has them. */
+typedef void command_key_fn(void *context, struct bytes key);
+void command_each_key(const struct command *command, const struct bytes *argv, uint32_t argc,
+                      command_key_fn *each, void *context);
+/* multi.c: those of a read, or of the reads that EXEC will carry. */
+void command_each_key_read(const struct connection *connection, const struct command *command,
+                           const struct bytes *argv, uint32_t argc, command_key_fn *each,
+                           void *context);
+/* client_tracking.c */
+command_fn cmd_client_tracking, cmd_client_caching, cmd_client_getredir, cmd_client_trackinginfo;
 /* exec.c */
 command_fn cmd_watch, cmd_exec;
 command_words_fn words_exec;

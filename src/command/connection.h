@@ -7,7 +7,7 @@
 #include "base/outbox.h"
 #include "command/transaction.h"
 
-enum { CONNECTION_SUBSCRIPTIONS = 3 };
+enum { CONNECTION_SUBSCRIPTIONS = 5 };
 
 /* CLIENT REPLY: SKIP silences the present command, SKIP_NEXT the present and the next one. */
 enum connection_reply_mode {
@@ -18,6 +18,18 @@ enum connection_reply_mode {
 };
 
 struct subscription;
+struct tracking_held;
+
+/* CLIENT TRACKING: tracking.c keeps it, but for the counters. */
+struct connection_tracking {
+    struct connection *prev, *next; /* while it is on, of all for which it is */
+    unsigned flags;                 /* enum tracking_flags */
+    uint64_t redirect;              /* the connection that is told in its place; 0: none */
+    bool is_target;                 /* it is one that is told in another's place */
+    uint64_t asked, answered;       /* reads and writes, and replies that are in `out` */
+    struct tracking_held *held;     /* what comes behind replies that are not there; oldest first */
+    size_t held_bytes;
+};
 
 struct connection {
     uint64_t id;        /* CLIENT ID */
@@ -34,6 +46,7 @@ struct connection {
     struct subscription *subscriptions[CONNECTION_SUBSCRIPTIONS];
     uint32_t subscribed[CONNECTION_SUBSCRIPTIONS]; /* how many */
     size_t subscribed_bytes;                       /* of their names */
+    struct connection_tracking tracking;
     uint64_t position; /* of the log, behind which SUBSCRIBE begins: as the leader said */
     char *name;        /* CLIENT SETNAME; owned, NULL: none */
     char *lib_name;    /* CLIENT SETINFO; owned, NULL: none */

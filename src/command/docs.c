@@ -745,8 +745,12 @@ static const struct command_docs rows[] = {
 
     {"client", "connection", "2.4.0", "that of the subcommand", "All about connections.",
      "", "", ""},
+    {"client|caching", "connection", "6.0.0", "O(1)",
+     "Says whether the next command's keys are tracked.", "mode=(YES|NO)", "", ""},
     {"client|getname", "connection", "2.6.9", "O(1)", "Returns the name of the connection.",
      "", "", ""},
+    {"client|getredir", "connection", "6.0.0", "O(1)",
+     "Returns the connection that is told of invalidations.", "", "", ""},
     {"client|help", "connection", "5.0.0", "O(1)", HELP_SUMMARY, "", "", ""},
     {"client|id", "connection", "5.0.0", "O(1)", "Returns the number of the connection.",
      "", "", ""},
@@ -767,6 +771,12 @@ static const struct command_docs rows[] = {
      "attr=(LIB-NAME libname|LIB-VER libver)", "", EVERY_NODE},
     {"client|setname", "connection", "2.6.9", "O(1)", "Names the connection.",
      "connection-name", "", EVERY_NODE},
+    {"client|tracking", "connection", "6.0.0", "O(1). Some options may introduce additional complexity.",
+     "Says whether the client is told when what it has read changes.",
+     "status=(ON|OFF) [REDIRECT client-id:integer] [PREFIX prefix]... [BCAST] [OPTIN] [OPTOUT] [NOLOOP]",
+     "", ""},
+    {"client|trackinginfo", "connection", "6.2.0", "O(1)", "Describes the tracking of the connection.",
+     "", "", ""},
 
     /* Server. */
     {"command", "server", "2.8.13", "O(N) with N commands", "Describes all commands.",

@@ -7,6 +7,7 @@
 #include "command/channels.h"
 #include "command/commands.h"
 #include "command/info.h"
+#include "command/tracking.h"
 
 enum { TICKS_PER_SECOND = 100 };
 
@@ -81,7 +82,8 @@ void command_info_clients(struct info *info)
     command_info_number(info, "client_recent_max_input_buffer", info->stats.client_biggest_input);
     command_info_number(info, "client_recent_max_output_buffer", info->stats.client_biggest_output);
     command_info_number(info, "blocked_clients", info->stats.clients_blocked);
-    command_info_zeros(info, "tracking_clients clients_in_timeout_table total_blocking_keys "
+    command_info_number(info, "tracking_clients", tracking_count(info->server->channels).clients);
+    command_info_zeros(info, "clients_in_timeout_table total_blocking_keys "
                              "total_blocking_keys_on_nokey");
 }
 
@@ -255,6 +257,14 @@ static void stats_access(struct info *info)
                        "acl_access_denied_cmd acl_access_denied_key acl_access_denied_channel");
 }
 
+static void stats_tracking(struct info *info)
+{
+    struct tracking_counts counts = tracking_count(info->server->channels);
+    command_info_number(info, "tracking_total_keys", counts.keys);
+    command_info_number(info, "tracking_total_items", counts.items);
+    command_info_number(info, "tracking_total_prefixes", counts.prefixes);
+}
+
 static void stats_messages(struct info *info)
 {
     const struct channels *channels = info->server->channels;
@@ -275,9 +285,9 @@ void command_info_stats(struct info *info)
     command_info_number(info, "keyspace_misses", stats->keyspace_misses);
     stats_messages(info);
     command_info_zeros(info, "latest_fork_usec total_forks migrate_cached_sockets "
-                             "slave_expires_tracked_keys active_defrag_hits active_defrag_misses "
-                             "tracking_total_keys tracking_total_items tracking_total_prefixes "
-                             "unexpected_error_replies");
+                             "slave_expires_tracked_keys active_defrag_hits active_defrag_misses");
+    stats_tracking(info);
+    command_info_zeros(info, "unexpected_error_replies");
     command_info_number(info, "total_error_replies", stats->errors_replied);
     command_info_zeros(info, "dump_payload_sanitizations");
     stats_clients(info);

@@ -601,6 +601,17 @@ static struct key key_at(const struct keys_of *keys, uint64_t i)
     return key;
 }
 
+void command_each_key(const struct command *command, const struct bytes *argv, uint32_t argc,
+                      command_key_fn *each, void *context)
+{
+    struct keys_of keys = {.command = command, .argv = argv, .argc = argc};
+    if (has_keys(command))
+        (void)add_all_keys(&keys); /* of wrong words, those that are right */
+    for (uint64_t i = 0; i < keys_count(&keys); i++)
+        each(context, argv[key_at(&keys, i).at]);
+    buffer_deinit(&keys.found);
+}
+
 void cmd_command_getkeys(struct call *call)
 {
     struct keys_of keys;

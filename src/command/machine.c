@@ -27,6 +27,7 @@ struct machine {
     struct command_listener *listeners; /* utlist, borrowed; NULL: nobody is told of effects */
     raft_index draining;                /* the entry whose effects they are */
     bool has_told;                      /* a message was among them */
+    uint64_t author;                    /* of the entry: a client of this node, or 0 */
     uint64_t read_seed;                 /* reads are not in the log; only they may draw from here */
 };
 
@@ -120,6 +121,7 @@ static bool apply(struct state_machine *base, const struct apply_context *contex
     if (context->value_max && context->value_max < VALUE_SIZE_MAX)
         call.value_max = context->value_max;
     struct machine *machine = machine_of(base);
+    machine->author = context->client;
     check(context->meaning >= 1);
     check(context->meaning <= machine->meaning_known);
     check(context->pos.index == db_applied_index(machine->db) + 1);
@@ -136,6 +138,7 @@ static void tell(void *context, const struct db_effect *effect)
     machine->has_told |= effect->type == DB_EFFECT_MESSAGE;
     LL_FOREACH(machine->listeners, listener)
     {
+        listener->author = machine->author;
         listener->effect(listener, machine->draining, effect);
     }
 }
@@ -151,6 +154,7 @@ static void applied(struct state_machine *base, struct raft_pos pos, int64_t now
         machine->draining = pos.index;
         db_effects_drain(machine->db, tell, machine);
     }
+    machine->author = 0;
     db_note_meaning(machine->db, meaning);
     db_applied(machine->db, pos.index, pos.term, now_ms);
 }

@@ -109,7 +109,7 @@ bool words_subscribe(struct call *call)
     const struct connection *connection = call->connection;
     uint64_t count = call->argc;
     size_t bytes = connection->subscribed_bytes;
-    for (int kind = 0; kind < CHANNEL_KINDS; kind++)
+    for (int kind = 0; kind <= CHANNEL_SHARDED; kind++)
         count += connection->subscribed[kind];
     for (uint32_t i = 1; i < call->argc; i++)
         bytes += call->argv[i].size;

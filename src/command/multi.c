@@ -246,6 +246,43 @@ struct blob *command_take_request(struct connection *connection, const struct co
     return request;
 }
 
+/* Of one queued command, if it is a read. */
+static void each_key_queued(struct bytes element, command_key_fn *each, void *context)
+{
+    const unsigned char *at = element.data;
+    struct bytes *argv = NULL;
+    uint32_t argc, capacity = 0;
+    struct bytes encoded = bytes_of(at + EXEC_HEAD_SIZE, element.size - EXEC_HEAD_SIZE);
+    if (at[0] != EXEC_COMMAND)
+        return;
+    bool is_decoded = command_decode(encoded, &argv, &argc, &capacity);
+    check(is_decoded); /* command_queue() encoded it */
+    const struct command *command = command_find(argv, argc);
+    if (command && command->flags & CMD_READ)
+        command_each_key(command, argv, argc, each, context);
+    memory_free(argv);
+}
+
+void command_each_key_read(const struct connection *connection, const struct command *command,
+                           const struct bytes *argv, uint32_t argc, command_key_fn *each,
+                           void *context)
+{
+    uint32_t before;
+    if (!is_exec(command, argv, argc, &before)) {
+        if (command->flags & CMD_READ && command->execute != cmd_watch)
+            command_each_key(command, argv, argc, each, context);
+        return;
+    }
+    const unsigned char *at = (const unsigned char *)connection->transaction.elements.data;
+    size_t left = connection->transaction.elements.size;
+    while (left > 0) {
+        uint32_t size = get_u32(at);
+        each_key_queued(bytes_of(at + 4, size), each, context);
+        at += 4 + size;
+        left -= 4 + size;
+    }
+}
+
 bool command_needs_reply(const struct connection *connection, const struct command *command,
                          const struct bytes *argv, uint32_t argc)
 {

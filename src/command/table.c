@@ -340,7 +340,9 @@ const struct command command_rows[] = {
     {"select",             2, L | CONN | FAST | ANY,             NO_KEYS,  cmd_select},
 
     {"client",            -2, L | BOX,                           NO_KEYS,  NULL},
+    {"client|caching",     3, L | META | CONN | SINCE_5,         NO_KEYS,  cmd_client_caching},
     {"client|getname",     2, L | META | CONN | CMD_PURE,        NO_KEYS,  cmd_client_getname},
+    {"client|getredir",    2, L | META | CONN | CMD_PURE | SINCE_5, NO_KEYS, cmd_client_getredir},
     {"client|help",        2, L | ANY | CONN | CMD_PURE,         NO_KEYS,  cmd_client_help},
     {"client|id",          2, L | META | CONN | CMD_PURE,        NO_KEYS,  cmd_client_id},
     {"client|info",        2, L | META | CONN | CMD_PURE,        NO_KEYS,  cmd_client_info},
@@ -351,6 +353,8 @@ const struct command command_rows[] = {
     {"client|reply",       3, L | META | CONN,                   NO_KEYS,  cmd_client_reply},
     {"client|setinfo",     4, L | META | CONN,                   NO_KEYS,  cmd_client_setinfo},
     {"client|setname",     3, L | META | CONN,                   NO_KEYS,  cmd_client_setname},
+    {"client|tracking",   -3, L | META | CONN | SINCE_5,         NO_KEYS,  cmd_client_tracking},
+    {"client|trackinginfo", 2, L | META | CONN | CMD_PURE | SINCE_5, NO_KEYS, cmd_client_trackinginfo},
 
     /* Server. */
     {"command",           -1, L | BOX | ANY | CONN | CMD_PURE,              NO_KEYS,  cmd_command},

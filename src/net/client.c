@@ -7,7 +7,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "command/channels.h"
+#include "command/tracking.h"
 #include "net/client_internal.h"
 #include "net/listener.h"
 
@@ -75,7 +75,7 @@ void client_free(struct client *client)
     check(!client->stalled || clients->stalled_count > 0);
     if (client->stalled)
         clients->stalled_count--;
-    channels_leave(clients->options.server->channels, &client->connection);
+    tracking_leave(clients->options.server->channels, &client->connection);
     stream_close(&client->stream);
     pipeline_deinit(&client->pipeline);
     resp_parser_free(client->parser);

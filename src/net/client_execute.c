@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "command/command.h"
 #include "command/observer.h"
+#include "command/tracking.h"
 #include "net/address.h"
 #include "net/client_internal.h"
 #include "resp/writer.h"
@@ -90,6 +91,16 @@ static struct bytes count_receivers(const struct client *client, const struct re
     return bytes_from_string(text);
 }
 
+/* What waits for replies that are there now: invalidations. */
+static void note_answers(struct client *client)
+{
+    struct connection_tracking *tracking = &client->connection.tracking;
+    check(client->pipeline.count <= tracking->asked);
+    tracking->answered = tracking->asked - client->pipeline.count;
+    if (tracking->held)
+        tracking_release(client->clients->options.server->channels, &client->connection);
+}
+
 static void on_done(void *context, struct request *request, enum request_outcome outcome,
                     struct bytes reply)
 {
@@ -112,6 +123,7 @@ static void on_done(void *context, struct request *request, enum request_outcome
         reply = count_receivers(client, request, reply, text);
     count_error(client, reply);
     pipeline_finish(&client->pipeline, request, reply, &client->connection.out);
+    note_answers(client);
 }
 
 /* Takes the command. */
@@ -133,6 +145,8 @@ static void submit(struct client *client, enum request_kind kind, const struct c
 {
     struct clients *clients = client->clients;
     struct connection *connection = &client->connection;
+    connection->tracking.asked++; /* first: what is told from now on comes behind its reply */
+    tracking_remember(clients->options.server->channels, connection, command, argv, argc);
     struct blob *words = command_take_request(connection, command, argv, argc);
     struct request *request = make_request(client, kind, words);
     if (connection->transaction.awaits != AWAITS_NOTHING)
@@ -306,6 +320,7 @@ static bool execute(struct client *client, const struct bytes *argv, uint32_t ar
     connection->commands++;
     client->clients->stats.commands++;
     run(client, class, command, argv, argc);
+    command_caching_ends(connection, command);
     count_error(client, reply_since(client, before));
     return true;
 }

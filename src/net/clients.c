@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "command/channels.h"
+#include "command/tracking.h"
 #include "net/client_internal.h"
 #include "net/listener.h"
 
@@ -19,6 +20,7 @@ struct clients *clients_new(const struct clients_options *options)
     clients->options = *options;
     channels_wake(options->server->channels, on_told);
     channels_set_events(options->server->channels, options->config->keyspace_events);
+    tracking_set_max(options->server->channels, (uint64_t)options->config->tracking_keys_max);
     clients->unsent_max = CLIENT_UNSENT_MAX;
     clients->sampler.at_ms = clients->cron_ms = loop_now_ms(options->loop);
     return clients;
@@ -92,11 +94,18 @@ void clients_accept(void *context, int fd)
 
 /* ---- the end of a turn -------------------------------------------------------------------- */
 
+/* Who gets what it has not asked for is bounded by the class of those that do. */
+static bool hears_messages(const struct connection *connection)
+{
+    return connection_is_subscribed(connection) || connection->tracking.flags & TRACKING_ON ||
+           connection->tracking.is_target;
+}
+
 /* What waits to be sent and what waits for earlier replies; asked before anything of a turn is
  * sent, so that it is the same whether the client reads or not. */
 static void check_output_limit(struct client *client)
 {
-    bool is_subscribed = connection_is_subscribed(&client->connection);
+    bool is_subscribed = hears_messages(&client->connection);
     const struct config_output_limit *limit =
         &client->clients->options.config
              ->client_output_buffer_limits[is_subscribed ? CONFIG_CLASS_PUBSUB
@@ -307,6 +316,8 @@ void clients_config_changed(struct clients *clients)
     struct client *client;
     channels_set_events(clients->options.server->channels,
                         clients->options.config->keyspace_events);
+    tracking_set_max(clients->options.server->channels,
+                     (uint64_t)clients->options.config->tracking_keys_max);
     DL_FOREACH(clients->all, client)
     {
         client_update_limits(client);

@@ -4,7 +4,7 @@
 #     $c SET k v                 ;# -> OK; an error reply becomes a Tcl error with its text
 #     $c -typed GET k            ;# -> "v"   the reply with its type, see resp::show
 #     $c -send GET k             ;# deferred: send now ...
-#     $c -read                   ;# ... and read later, in order (-readtyped likewise)
+#     $c -read                   ;# ... and read later, in order (-readtyped, -readtree likewise)
 #     $c -write "PING\r\n"       ;# raw bytes
 #
 # Methods start with a dash, everything else is a command for the server.  All waiting is bounded:
@@ -43,6 +43,7 @@ proc resp::call {id args} {
         -send { send $id [lrange $args 1 end]; return }
         -pipeline { pipeline $id [lindex $args 1]; return }
         -read { return [value [take $id]] }
+        -readtree { return [take $id] }
         -readtyped { return [show [take $id]] }
         -write { write $id [lindex $args 1]; return }
         -quiet { return [quiet $id [lindex $args 1]] }

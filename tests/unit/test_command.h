@@ -19,6 +19,7 @@
 #include "command/latency.h"
 #include "command/server.h"
 #include "command/slowlog.h"
+#include "command/tracking.h"
 #include "data/db.h"
 #include "kv_memory.h"
 #include "replica/replica.h"
@@ -299,7 +300,7 @@ static inline void world_init(struct world *world)
 static inline void world_deinit(struct world *world)
 {
     command_slowlog_clear(&world->slowlog);
-    channels_leave(world->server.channels, &world->connection);
+    tracking_leave(world->server.channels, &world->connection);
     connection_deinit(&world->connection);
     resp_parser_free(world->parser);
     command_machine_free(world->machine);

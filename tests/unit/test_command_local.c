@@ -32,7 +32,7 @@ static const struct typed connection[] = {
      "-ERR unknown command 'SENTINEL', with args beginning with: 'MASTERS' \r\n", NULL},
     {"client|id", "-ERR unknown command 'client|id', with args beginning with: \r\n", NULL},
     {"CLIENT NOSUCH", "-ERR unknown subcommand 'NOSUCH'. Try CLIENT HELP.\r\n", NULL},
-    {"CLIENT TRACKING on", "-ERR unknown subcommand 'TRACKING'. Try CLIENT HELP.\r\n", NULL},
+    {"CLIENT NOSUCH on", "-ERR unknown subcommand 'NOSUCH'. Try CLIENT HELP.\r\n", NULL},
     {"CLIENT", "-ERR wrong number of arguments for 'client' command\r\n", NULL},
     {"CLIENT SETNAME", "-ERR wrong number of arguments for 'client|setname' command\r\n", NULL},
 };

@@ -224,6 +224,40 @@ static void what_was_published_before(void **state)
     close(a);
 }
 
+#define EVENT(channel, size, message)                                                              \
+    "*4\r\n$8\r\npmessage\r\n$6\r\n__key*\r\n$" size "\r\n" channel "\r\n" message "\r\n"
+
+static void changes_are_published_where_it_is_wanted(void **state)
+{
+    (void)state;
+    int a = dial(), b = dial();
+    say(a, "PSUBSCRIBE __key*\r\n");
+    turns();
+    struct buffer heard = {0};
+    assert_true(hear_all(a, &heard));
+    buffer_deinit(&heard);
+    say(b, "SET k 1\r\n");
+    assert_hears(b, "+OK\r\n");
+    assert_hears(a, "");
+    set("notify-keyspace-events", "KElg");
+    say(b, "SET k 1\r\nLPUSH l 1\r\nLPOP l\r\nDEL k k\r\n");
+    turns();
+    assert_hears(a, EVENT("__keyspace@0__:l", "16", "$5\r\nlpush")
+                        EVENT("__keyevent@0__:lpush", "20", "$1\r\nl")
+                            EVENT("__keyspace@0__:l", "16", "$4\r\nlpop")
+                                EVENT("__keyevent@0__:lpop", "19", "$1\r\nl")
+                                    EVENT("__keyspace@0__:l", "16", "$3\r\ndel")
+                                        EVENT("__keyevent@0__:del", "18", "$1\r\nl")
+                                            EVENT("__keyspace@0__:k", "16", "$3\r\ndel")
+                                                EVENT("__keyevent@0__:del", "18", "$1\r\nk"));
+    set("notify-keyspace-events", "Ex");
+    say(b, "SET k 1 PX 100\r\n");
+    pass(1000);
+    assert_hears(a, EVENT("__keyevent@0__:expired", "22", "$1\r\nk"));
+    close(a);
+    close(b);
+}
+
 /* How many got it is remembered of the last only, and never mistaken for another's. */
 static void receivers_are_forgotten(void **state)
 {
@@ -265,6 +299,7 @@ int main(void)
         TEST(a_subscriber_that_reads_too_slowly_for_too_long),
         TEST(a_large_message_is_shared),
         TEST(what_was_published_before),
+        TEST(changes_are_published_where_it_is_wanted),
         TEST(receivers_are_forgotten),
     };
     return cmocka_run_group_tests_name("messages", tests, NULL, NULL);

@@ -1,0 +1,69 @@
+/* What channels.c and tracking.c share. */
+#ifndef COMMAND_CHANNELS_INTERNAL_H
+#define COMMAND_CHANNELS_INTERNAL_H
+
+#include "base/fatal.h"
+#include "base/memory.h"
+#include "command/channels.h"
+#include "command/connection.h"
+
+#define uthash_malloc(size) memory_new(size)
+#define uthash_free(at, size) memory_free(at)
+#define uthash_fatal(text) fatal("channels: %s", text)
+#include <uthash.h>
+#include <utlist.h>
+
+struct channel {
+    UT_hash_handle hh; /* by name, among those of its kind */
+    enum channel_kind kind;
+    struct subscription *subscriptions; /* utlist, oldest first */
+    uint32_t count;
+    size_t size;
+    char name[];
+};
+
+struct subscription_key {
+    struct channel *channel;
+    struct connection *connection;
+};
+
+struct subscription {
+    struct subscription_key key;
+    UT_hash_handle hh;
+    struct subscription *prev, *next;           /* of the channel */
+    struct subscription *mine_prev, *mine_next; /* of the connection */
+    uint64_t since;                             /* the entries behind it are told */
+};
+
+struct receivers {
+    uint64_t index;
+    uint32_t nth, count;
+};
+
+struct channels {
+    struct command_listener listener; /* first */
+    struct channel *table[CHANNEL_KINDS];
+    struct subscription *subscriptions;
+    void (*told)(struct connection *connection);
+    unsigned events;                /* which are published: events.h */
+    uint64_t index;                 /* of the entry that published last, */
+    uint32_t nth;                   /* and the number of its last message */
+    struct receivers *receivers;    /* a ring of the last, oldest overwritten; NULL: none yet */
+    uint64_t receivers_end;         /* how many were ever in it */
+    struct connection *tracking;    /* those with CLIENT TRACKING ON; utlist, */
+    uint32_t trackers;              /* and how many */
+    uint32_t counts[CHANNEL_KINDS]; /* subscriptions */
+    uint64_t tracked_max;           /* keys that are remembered; 0: any number */
+    uint64_t told_index;            /* of the entry, and the key, that those with a prefix were */
+    struct buffer told_key;         /* told of last */
+    uint64_t told_all_index;        /* of the entry that told all of everything last */
+    struct target *targets;         /* of REDIRECT, by id */
+};
+
+/* NULL: nobody is subscribed to it. */
+struct channel *channels_find(const struct channels *channels, enum channel_kind kind,
+                              struct bytes name);
+struct bytes channels_name(const struct channel *channel);
+void channels_end(struct channels *channels, struct subscription *subscription);
+
+#endif
