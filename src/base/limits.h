@@ -65,7 +65,13 @@ enum {
     REPLAY_BYTES_MAX = 4 << 20, /* the same; always at least one entry */
     SERVE_BYTES_MAX = 4 << 20,  /* of replies to reads */
     /* Of replies to reads before writes, which cannot wait, to a node that has no room for them. */
-    OWED_BYTES_MAX = 64 << 20
+    OWED_BYTES_MAX = 64 << 20,
+    /* Requests that wait for a key, at a leader; more are refused. */
+    PARKED_MAX = 200000,
+    PARKED_BYTES_MAX = 256 << 20, /* of their commands */
+    PARKED_PLACES_MAX = 1 << 20,  /* with each key counted */
+    WAIT_KEYS_MAX = 1024,         /* keys of one of them: looked at one by one in a turn */
+    PARKING_LOOKS_MAX = 1024      /* keys that are looked at in a turn */
 };
 _Static_assert((int)APPEND_ENTRIES_MAX <= (int)REPLICA_ENTRIES_MAX,
                "the replica fills in what the core sends");
@@ -186,10 +192,11 @@ enum {
     CLIENT_READ_MIN = 16 * 1024,   /* room for one read() */
     CLIENT_READ_MAX = 1024 * 1024, /* of one turn: a large value must not keep the others waiting */
     CLIENT_ROOM_FACTOR = 3,        /* of what has come of a command, there may be room for more */
-    CLIENT_IN_KEEP = 64 * 1024,    /* capacity kept while empty */
-    CLIENT_INLINE_MAX = 64 * 1024, /* Redis's PROTO_INLINE_MAX_SIZE */
-    CLIENT_ARGC_MAX = 0x7fffffff,  /* as Redis; client-query-buffer-limit bounds it first */
-    CLIENT_UNSENT_MAX = 1024 * 1024 /* of replies: then no more commands are executed */
+    CLIENT_WAITING_IN_MAX = 64 * 1024, /* read behind a command that waits */
+    CLIENT_IN_KEEP = 64 * 1024,        /* capacity kept while empty */
+    CLIENT_INLINE_MAX = 64 * 1024,     /* Redis's PROTO_INLINE_MAX_SIZE */
+    CLIENT_ARGC_MAX = 0x7fffffff,      /* as Redis; client-query-buffer-limit bounds it first */
+    CLIENT_UNSENT_MAX = 1024 * 1024    /* of replies: then no more commands are executed */
 };
 _Static_assert((int)CLIENT_READ_MIN <= (int)CLIENT_READ_MAX, "a read has room");
 _Static_assert((int)CLIENT_READ_MIN <= (int)CLIENT_IN_KEEP, "the room for a read is kept");

@@ -169,6 +169,11 @@ void call_put_until(struct call *call, struct bytes key, struct bytes value, int
         db_effects_also(call->db, call->database, key, "expire");
 }
 
+void call_found_nothing(struct call *call)
+{
+    call->found_nothing = call->may_wait;
+}
+
 bool call_delete(struct call *call, struct bytes key, const char *event)
 {
     check(call->allows & CMD_WRITE);

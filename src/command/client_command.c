@@ -376,6 +376,17 @@ void cmd_client_kill(struct call *call)
     reply_integer(call->reply, kill.found_count);
 }
 
+void cmd_client_unblock(struct call *call)
+{
+    int64_t id;
+    bool is_error = call->argc == 4 && bytes_is(call->argv[3], "error");
+    if (call->argc > 4 || (call->argc == 4 && !is_error && !bytes_is(call->argv[3], "timeout")))
+        reply_error(call->reply, "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR");
+    else if (call_integer(call, 2, &id))
+        reply_integer(call->reply, id > 0 && call->server->ops->unblock_client(
+                                                 call->server, (uint64_t)id, is_error));
+}
+
 void cmd_client_help(struct call *call)
 {
     static const char *const lines[] = {
@@ -399,6 +410,8 @@ void cmd_client_help(struct call *call)
         "    Tell which library this client uses.",
         "SETNAME <name>",
         "    Give this connection a name.",
+        "UNBLOCK <clientid> [TIMEOUT|ERROR]",
+        "    End the waiting of a client of this node.",
         NULL};
     call_reply_help(call, lines);
 }

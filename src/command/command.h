@@ -75,6 +75,8 @@ struct call {
     uint64_t seed;                 /* the only randomness a command may use */
     size_t value_max;              /* of a write: the largest string that it may make */
     uint8_t meaning;               /* the version of the commands: see meaning.c */
+    bool may_wait; /* where it finds nothing, its reply is none: it waits, outside of the log */
+    bool found_nothing;                /* set by call_found_nothing() */
     struct command_observer *observer; /* NULL: nobody counts */
     struct walk_state *walk;     /* of a read or write: it may be done in slices; NULL if local */
     unsigned allows;             /* CMD_READ, CMD_WRITE: what it may carry; see execution.h */
@@ -122,6 +124,7 @@ enum command_flags {
     CMD_PUBSUB = 1ull << 40,
 
     CMD_INTERNAL = 1 << 22, /* made by a member; for a client there is no such command */
+    CMD_BLOCKING = 1 << 30, /* it may wait: waiting.c; or be only called that */
     CMD_PURE = 1 << 23,     /* local, and changes nothing: inside MULTI it is done when queued */
 
     CMD_SCRIPTING = 1ull << 41,
@@ -208,6 +211,11 @@ void command_queue(struct connection *connection, struct server *server,
 /* Appends the reply to connection->out, nothing if connection_is_silent(). */
 void command_run_local(struct connection *connection, struct server *server,
                        const struct command *command, const struct bytes *argv, uint32_t argc);
+
+/* How long the command waits for what it does not find, in milliseconds; 0: for ever;
+ * COMMAND_AT_ONCE: not at all.  Its words were admitted. */
+enum { COMMAND_AT_ONCE = -1 };
+int64_t command_wait_ms(const struct command *command, const struct bytes *argv, uint32_t argc);
 
 /* The form in which a read or write travels to the leader and (writes) into the log:
  *   u32 argc, then argc times u32 size, bytes; little endian. */

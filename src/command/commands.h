@@ -76,6 +76,8 @@ void call_change_string(struct call *call, struct bytes key, const struct db_rec
                         struct bytes value, const char *event);
 /* SET with a deadline; 0: with none. */
 void call_put_until(struct call *call, struct bytes key, struct bytes value, int64_t deadline_ms);
+/* To be said before its reply, by a command that would wait for what it did not find. */
+void call_found_nothing(struct call *call);
 bool call_delete(struct call *call, struct bytes key,
                  const char *event); /* false: there was none */
 /* A command on any number of words does some at a time, so that the event loop gets its turn:
@@ -193,6 +195,8 @@ command_words_fn words_copy;
 /* dump.c, restore.c */
 command_fn cmd_dump, cmd_restore;
 command_words_fn words_restore;
+/* waiting.c */
+command_words_fn words_bpop, words_blmove, words_brpoplpush, words_blmpop, words_bzmpop;
 /* sort.c */
 command_fn cmd_sort, cmd_sort_ro;
 command_words_fn words_sort;
@@ -246,7 +250,7 @@ command_fn cmd_ping, cmd_echo, cmd_quit, cmd_reset, cmd_hello, cmd_auth;
 /* client_command.c */
 command_fn cmd_client_id, cmd_client_setname, cmd_client_getname, cmd_client_setinfo;
 command_fn cmd_client_info, cmd_client_list, cmd_client_kill, cmd_client_no_evict;
-command_fn cmd_client_no_touch, cmd_client_reply, cmd_client_help;
+command_fn cmd_client_no_touch, cmd_client_reply, cmd_client_help, cmd_client_unblock;
 /* config_command.c */
 command_fn cmd_config_get, cmd_config_set, cmd_config_resetstat, cmd_config_rewrite;
 command_fn cmd_config_help;

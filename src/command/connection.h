@@ -38,6 +38,7 @@ struct connection {
     bool authenticated; /* true when no password is configured */
     bool no_evict, no_touch;
     bool may_debug;         /* it may say DEBUG: enable-debug-command */
+    bool waits;             /* for what BLPOP or its like did not find */
     bool close_after_reply; /* QUIT, a protocol error, CLIENT KILL of oneself */
     bool is_doomed;         /* it is about to be closed: nobody tells it anything any more */
     enum connection_reply_mode reply_mode;

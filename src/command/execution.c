@@ -106,7 +106,9 @@ static bool step_and_move(struct execution *execution, struct call *call)
     struct reply *outermost = call->reply;
     struct rope *rest = call->rest;
     unsigned database = call->database;
+    bool may_wait = call->may_wait;
     if (execution->depth > 1) {
+        call->may_wait = false;
         call->reply = &own;
         call->rest = NULL;
         call->database = frame->database;
@@ -114,6 +116,7 @@ static bool step_and_move(struct execution *execution, struct call *call)
     step(execution, call, frame);
     call->reply = outermost;
     call->rest = rest;
+    call->may_wait = may_wait;
     call->database = database;
     if (frame->walk.unfinished)
         return false;

@@ -83,8 +83,9 @@ void command_info_clients(struct info *info)
     command_info_number(info, "client_recent_max_output_buffer", info->stats.client_biggest_output);
     command_info_number(info, "blocked_clients", info->stats.clients_blocked);
     command_info_number(info, "tracking_clients", tracking_count(info->server->channels).clients);
-    command_info_zeros(info, "clients_in_timeout_table total_blocking_keys "
-                             "total_blocking_keys_on_nokey");
+    command_info_zeros(info, "clients_in_timeout_table");
+    command_info_number(info, "total_blocking_keys", info->stats.blocking_keys);
+    command_info_zeros(info, "total_blocking_keys_on_nokey");
 }
 
 /* ---- memory ------------------------------------------------------------------------- */

@@ -103,6 +103,7 @@ static void reply_flags(const struct command *command, struct reply *reply)
     word_if(&set, flags & CMD_ADMIN, "admin");
     word_if(&set, flags & CMD_PUBSUB, "pubsub");
     word_if(&set, flags & CMD_NOSCRIPT, "noscript");
+    word_if(&set, flags & CMD_BLOCKING, "blocking");
     word_if(&set, flags & CMD_LOADING, "loading");
     word_if(&set, flags & CMD_STALE, "stale");
     word_if(&set, flags & CMD_FAST, "fast");

@@ -1,5 +1,5 @@
-/* Lists (Redis 7.2 t_list.c).  One is an order of elements without keys: see ordered.h.  The forms
- * that block come with a later version.  Deterministic; loop thread only. */
+/* Lists (Redis 7.2 t_list.c).  One is an order of elements without keys: see ordered.h.
+ * Deterministic; loop thread only. */
 #include "command/lists.h"
 
 #include "base/fatal.h"
@@ -214,7 +214,56 @@ void cmd_lmpop(struct call *call)
         if (pop_key(call, call->argv[2 + i], &mpop))
             return;
     }
+    call_found_nothing(call);
     reply_null_array(call->reply);
+}
+
+/* ---- waiting: the timeout is no matter of the data, see waiting.c ---------------------- */
+
+/* False: there is nothing. */
+static bool pop_first(struct call *call, struct bytes key, bool is_left)
+{
+    struct ordered list;
+    bool is_list = ordered_open(&list, call, key, DB_LIST), is_answered = !is_list;
+    if (is_list && list.count > 0) {
+        reply_array(call->reply, 2);
+        reply_bulk(call->reply, key);
+        pop_one(call, &list, is_left);
+        is_answered = true;
+    }
+    ordered_close(&list);
+    return is_answered;
+}
+
+static void wait_for_one(struct call *call, bool is_left)
+{
+    for (uint32_t i = call_slice(call, 1); i + 1 < call->argc && call_takes(call, i); i++)
+        if (pop_first(call, call->argv[i], is_left))
+            return;
+    if (call->walk->unfinished)
+        return;
+    call_found_nothing(call);
+    reply_null_array(call->reply);
+}
+
+void cmd_blpop(struct call *call)
+{
+    wait_for_one(call, true);
+}
+
+void cmd_brpop(struct call *call)
+{
+    wait_for_one(call, false);
+}
+
+/* BLMPOP timeout ...: behind its name it is LMPOP. */
+void cmd_blmpop(struct call *call)
+{
+    call->argv++;
+    call->argc--;
+    cmd_lmpop(call);
+    call->argv--;
+    call->argc++;
 }
 
 /* ---- looking -------------------------------------------------------------------------- */
@@ -543,6 +592,7 @@ static void move(struct call *call, bool from_left, bool to_left)
     if (!ordered_open(&from, call, call->argv[1], DB_LIST))
         goto end;
     if (from.count == 0) {
+        call_found_nothing(call);
         reply_null(call->reply);
         goto end;
     }
@@ -576,6 +626,16 @@ void cmd_lmove(struct call *call)
 }
 
 void cmd_rpoplpush(struct call *call)
+{
+    move(call, false, true);
+}
+
+void cmd_blmove(struct call *call)
+{
+    cmd_lmove(call);
+}
+
+void cmd_brpoplpush(struct call *call)
 {
     move(call, false, true);
 }

@@ -6,7 +6,7 @@
 
 command_fn cmd_lpush, cmd_rpush, cmd_lpushx, cmd_rpushx, cmd_lpop, cmd_rpop, cmd_lmpop, cmd_llen;
 command_fn cmd_lindex, cmd_lrange, cmd_lset, cmd_linsert, cmd_lrem, cmd_ltrim, cmd_lpos, cmd_lmove;
-command_fn cmd_rpoplpush;
+command_fn cmd_rpoplpush, cmd_blpop, cmd_brpop, cmd_blmove, cmd_brpoplpush, cmd_blmpop;
 command_words_fn words_lpop, words_lmpop, words_lset, words_linsert, words_lrem, words_ltrim;
 command_words_fn words_lmove;
 

@@ -13,6 +13,7 @@
 #include "base/memory.h"
 #include "base/prng.h"
 #include "command/execution.h"
+#include "command/waiting.h"
 #include "replica/replica.h"
 
 struct machine {
@@ -25,10 +26,13 @@ struct machine {
     uint32_t asked_capacity;
     struct command_observer *observer;  /* borrowed; NULL: nobody counts */
     struct command_listener *listeners; /* utlist, borrowed; NULL: nobody is told of effects */
-    raft_index draining;                /* the entry whose effects they are */
-    bool has_told;                      /* a message was among them */
-    uint64_t author;                    /* of the entry: a client of this node, or 0 */
-    uint64_t read_seed;                 /* reads are not in the log; only they may draw from here */
+    state_machine_touched *touched;     /* likewise, of the keys alone */
+    void *touched_context;
+    bool found_nothing;  /* the last entry's command, which may wait */
+    raft_index draining; /* the entry whose effects they are */
+    bool has_told;       /* a message was among them */
+    uint64_t author;     /* of the entry: a client of this node, or 0 */
+    uint64_t read_seed;  /* reads are not in the log; only they may draw from here */
 };
 
 static struct machine *machine_of(struct state_machine *base)
@@ -75,13 +79,25 @@ void command_machine_observe(struct state_machine *base, struct command_observer
     machine_of(base)->observer = observer;
 }
 
+static void want_effects(struct machine *machine)
+{
+    db_effects_want(machine->db, machine->listeners || machine->touched);
+}
+
 void command_machine_listen(struct state_machine *base, struct command_listener *listener)
 {
     if (listener)
         LL_APPEND(machine_of(base)->listeners, listener);
     else
         machine_of(base)->listeners = NULL;
-    db_effects_want(machine_of(base)->db, listener != NULL);
+    want_effects(machine_of(base));
+}
+
+static void listen(struct state_machine *base, state_machine_touched *touched, void *context)
+{
+    machine_of(base)->touched = touched;
+    machine_of(base)->touched_context = context;
+    want_effects(machine_of(base));
 }
 
 /* One slice: the gate through which every execution goes.  False: not finished; the words of the
@@ -128,7 +144,10 @@ static bool apply(struct state_machine *base, const struct apply_context *contex
     check(context->now_ms >= db_time_ms(machine->db));
     if (context->meaning >= 2)
         db_begin(machine->db, context->seed);
-    return run(machine, &machine->writing, command, CMD_READ | CMD_WRITE, &call);
+    call.may_wait = context->owner.run_id != 0;
+    bool finished = run(machine, &machine->writing, command, CMD_READ | CMD_WRITE, &call);
+    machine->found_nothing = call.found_nothing;
+    return finished;
 }
 
 static void tell(void *context, const struct db_effect *effect)
@@ -141,6 +160,13 @@ static void tell(void *context, const struct db_effect *effect)
         listener->author = machine->author;
         listener->effect(listener, machine->draining, effect);
     }
+    if (effect->type == DB_EFFECT_MESSAGE || !machine->touched)
+        return;
+    bool has_key = effect->type == DB_EFFECT_PUT || effect->type == DB_EFFECT_DELETED;
+    struct bytes key = has_key ? effect->key : bytes_of(NULL, 0);
+    machine->touched(machine->touched_context, effect->database, key);
+    if (effect->type == DB_EFFECT_SWAPPED)
+        machine->touched(machine->touched_context, effect->other, key);
 }
 
 static void applied(struct state_machine *base, struct raft_pos pos, int64_t now_ms,
@@ -150,7 +176,7 @@ static void applied(struct state_machine *base, struct raft_pos pos, int64_t now
     check(machine->writing.depth == 0);
     check(meaning <= machine->meaning_known);
     machine->has_told = false;
-    if (machine->listeners) {
+    if (machine->listeners || machine->touched) {
         machine->draining = pos.index;
         db_effects_drain(machine->db, tell, machine);
     }
@@ -179,6 +205,66 @@ static bool admit(struct state_machine *base, const struct apply_context *contex
     }
     execution_trim_words(&machine->asked, &machine->asked_capacity);
     return admitted;
+}
+
+/* ---- commands that may wait ----------------------------------------------------------- */
+
+/* The words are what was admitted. */
+static void take_apart(struct machine *machine, struct bytes command, struct call *call)
+{
+    bool is_command =
+        command_decode(command, &machine->asked, &call->argc, &machine->asked_capacity);
+    check(is_command);
+    call->argv = machine->asked;
+    call->command = command_find(call->argv, call->argc);
+    check(call->command);
+    call->db = machine->db;
+}
+
+static bool found_nothing(struct state_machine *base)
+{
+    return machine_of(base)->found_nothing;
+}
+
+static bool would_wait(struct state_machine *base, const struct apply_context *context,
+                       struct bytes command)
+{
+    struct machine *machine = machine_of(base);
+    struct reply nowhere = {NULL, 2};
+    struct call call = call_in(context, &nowhere);
+    take_apart(machine, command, &call);
+    db_at(machine->db, context->now_ms, false);
+    return command_would_wait(&call);
+}
+
+static void wait_keys(struct state_machine *base, struct bytes command,
+                      void (*each)(void *context, struct bytes key), void *context)
+{
+    struct call call = {.argc = 0};
+    struct waiting waiting;
+    take_apart(machine_of(base), command, &call);
+    if (!command_waiting_find(call.command, call.argv, call.argc, &waiting))
+        return;
+    for (uint32_t i = 0; i < waiting.keys; i++)
+        each(context, call.argv[waiting.first + i]);
+}
+
+static uint64_t wait_kind(struct state_machine *base, struct bytes command)
+{
+    struct call call = {.argc = 0};
+    take_apart(machine_of(base), command, &call);
+    return command_waiting_kind(&call);
+}
+
+static uint64_t wait_count(struct state_machine *base, const struct apply_context *context,
+                           struct bytes command, struct bytes key)
+{
+    struct machine *machine = machine_of(base);
+    struct reply nowhere = {NULL, 2};
+    struct call call = call_in(context, &nowhere);
+    take_apart(machine, command, &call);
+    db_at(machine->db, context->now_ms, false);
+    return command_waiting_count(&call, key);
 }
 
 static void read_drop(struct state_machine *base, void *reading)
@@ -301,7 +387,13 @@ static const struct state_machine_ops ops = {.apply = apply,
                                              .due_ms = due_ms,
                                              .tick = tick,
                                              .meaning = meaning,
-                                             .meaning_known = meaning_known};
+                                             .meaning_known = meaning_known,
+                                             .found_nothing = found_nothing,
+                                             .would_wait = would_wait,
+                                             .wait_keys = wait_keys,
+                                             .wait_kind = wait_kind,
+                                             .wait_count = wait_count,
+                                             .listen = listen};
 
 struct state_machine *command_machine_new(struct db *db, uint8_t known)
 {

@@ -126,6 +126,7 @@ void command_raft_info_lines(const struct server_raft *raft, struct buffer *out)
     line(out, "once_clients", raft->receipts);
     line(out, "elections_won", raft->elections);
     line(out, "requests_waiting", raft->requests_waiting);
+    line(out, "requests_parked", raft->requests_parked);
     line(out, "requests_forwarded", raft->requests_forwarded);
     info_backup(&raft->backup, out);
 }

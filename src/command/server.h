@@ -25,6 +25,7 @@ struct server_stats {
     uint64_t out_shrinks, out_expands;              /* of clients' buffers of replies */
     uint64_t loop_cycles_per_second, loop_cycle_us; /* of late; the mean of a cycle */
     uint64_t clients_connected, clients_max, clients_blocked;
+    uint64_t blocking_keys; /* that clients of any node wait for, if this one leads */
     uint64_t client_biggest_input, client_biggest_output;
     uint64_t errors_replied;
     uint64_t ops_per_second;
@@ -76,6 +77,7 @@ struct server_raft {
     uint64_t oldest_write_ms;    /* how long the disk has kept a write waiting */
     uint64_t elections, requests_waiting, requests_forwarded;
     struct server_backup backup;
+    uint64_t requests_parked; /* if it leads: that wait in BLPOP or its like */
 };
 
 enum { SERVER_PERCENTILES_MAX = 16, SERVER_BUCKETS_MAX = 32 };
@@ -122,6 +124,8 @@ struct server_ops {
     void (*raft)(struct server *server, struct server_raft *raft);
     void (*each_client)(struct server *server, server_client_fn *each, void *context);
     void (*kill_client)(struct server *server, struct connection *connection);
+    /* False: no client with that id waits in BLPOP or its like. */
+    bool (*unblock_client)(struct server *server, uint64_t id, bool is_error);
     /* CONFIG: each directive's name and present value in the form the file would have. */
     void (*config_each)(struct server *server,
                         void (*each)(void *context, const char *name, struct bytes value),

@@ -416,7 +416,58 @@ void cmd_zmpop(struct call *call)
         if (pop_key(call, call->argv[2 + i], &mpop))
             return;
     }
+    call_found_nothing(call);
     reply_null_array(call->reply);
+}
+
+/* ---- waiting: the timeout is no matter of the data, see waiting.c ---------------------- */
+
+/* False: there is nothing. */
+static bool pop_first(struct call *call, struct bytes key, bool is_max)
+{
+    struct ordered set;
+    bool is_set = ordered_open(&set, call, key, DB_ZSET), is_answered = !is_set;
+    if (is_set && set.count > 0) {
+        bool is_popped = pop(call, &set, 1, is_max, false);
+        check(is_popped);
+        reply_array(call->reply, 3);
+        reply_bulk(call->reply, key);
+        reply_raw(call->reply, buffer_bytes(&call->walk->found));
+        is_answered = true;
+    }
+    ordered_close(&set);
+    return is_answered;
+}
+
+static void wait_for_one(struct call *call, bool is_max)
+{
+    for (uint32_t i = call_slice(call, 1); i + 1 < call->argc && call_takes(call, i); i++)
+        if (pop_first(call, call->argv[i], is_max))
+            return;
+    if (call->walk->unfinished)
+        return;
+    call_found_nothing(call);
+    reply_null_array(call->reply);
+}
+
+void cmd_bzpopmin(struct call *call)
+{
+    wait_for_one(call, false);
+}
+
+void cmd_bzpopmax(struct call *call)
+{
+    wait_for_one(call, true);
+}
+
+/* BZMPOP timeout ...: behind its name it is ZMPOP. */
+void cmd_bzmpop(struct call *call)
+{
+    call->argv++;
+    call->argc--;
+    cmd_zmpop(call);
+    call->argv--;
+    call->argc++;
 }
 
 /* ---- ZRANDMEMBER, ZSCAN --------------------------------------------------------------------- */

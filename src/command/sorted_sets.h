@@ -7,6 +7,7 @@
 /* sorted_sets.c */
 command_fn cmd_zadd, cmd_zincrby, cmd_zcard, cmd_zscore, cmd_zmscore, cmd_zrank, cmd_zrevrank;
 command_fn cmd_zrem, cmd_zpopmin, cmd_zpopmax, cmd_zmpop, cmd_zrandmember, cmd_zscan;
+command_fn cmd_bzpopmin, cmd_bzpopmax, cmd_bzmpop;
 command_words_fn words_zadd, words_zincrby, words_zpop, words_zmpop;
 /* sorted_ranges.c */
 command_fn cmd_zcount, cmd_zlexcount, cmd_zrange, cmd_zrevrange, cmd_zrangebyscore;

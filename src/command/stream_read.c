@@ -1,8 +1,9 @@
-/* XREAD and XREADGROUP (Redis 7.2 t_stream.c).  They do not block yet: they answer as inside MULTI,
- * at once.  Deterministic; loop thread only. */
+/* XREAD and XREADGROUP (Redis 7.2 t_stream.c).  XREAD does not wait yet: it answers as inside
+ * MULTI, at once.  Deterministic; loop thread only. */
 #include "base/fatal.h"
 #include "command/series_groups.h"
 #include "command/streams.h"
+#include "command/waiting.h"
 #include "resp/number.h"
 
 enum {
@@ -14,6 +15,7 @@ struct reading {
     bool is_of_group, is_unacknowledged;
     uint32_t group, consumer; /* words; 0: not given */
     uint64_t count;           /* of each stream; 0: all */
+    uint32_t block;           /* word: its timeout; 0: none */
     uint32_t first, streams;  /* argv[first] is the first key, behind the last come the ids */
 };
 
@@ -65,8 +67,10 @@ static bool read_option(struct call *call, uint32_t *i, struct reading *reading)
 {
     struct bytes word = call->argv[*i];
     uint32_t more = call->argc - *i - 1;
-    if (bytes_is(word, "block") && more >= 1)
-        return read_timeout(call, ++*i);
+    if (bytes_is(word, "block") && more >= 1) {
+        reading->block = ++*i;
+        return read_timeout(call, *i);
+    }
     if (bytes_is(word, "count") && more >= 1)
         return read_count(call, ++*i, reading);
     if (bytes_is(word, "group") && more >= 2) {
@@ -381,5 +385,73 @@ void cmd_xreadgroup(struct call *call)
     while (walk->seen < reading.streams)
         if (!give_delivery(call, &reading))
             return;
+    if (walk->count == 0)
+        call_found_nothing(call);
     reply_streams(call);
+}
+
+/* ---- waiting: see waiting.h ------------------------------------------------------------ */
+
+/* Of words that were admitted. */
+static bool read_waiting(const struct command *command, const struct bytes *argv, uint32_t argc,
+                         struct reading *reading)
+{
+    struct reply nowhere = {NULL, 2};
+    struct call call = {.command = command, .argv = argv, .argc = argc, .reply = &nowhere};
+    return read_words(&call, true, reading) && reading->block > 0;
+}
+
+bool series_waiting_find(const struct command *command, const struct bytes *argv, uint32_t argc,
+                         struct waiting *waiting)
+{
+    struct reading reading;
+    if (!read_waiting(command, argv, argc, &reading))
+        return false;
+    *waiting =
+        (struct waiting){.first = reading.first, .keys = reading.streams, .timeout = reading.block};
+    return true;
+}
+
+struct bytes series_waiting_group(const struct call *call)
+{
+    struct reading reading;
+    bool waits = read_waiting(call->command, call->argv, call->argc, &reading);
+    return waits ? call->argv[reading.group] : bytes_of("", 0);
+}
+
+/* Whether it would give something, or an answer of another kind, or change something, as where the
+ * consumer is new. */
+static bool finds(struct call *call, const struct reading *reading, uint32_t i)
+{
+    struct delivery delivery = {.reading = reading};
+    if (!open_delivery(call, &delivery, i) || series_id_compare(delivery.id, series_id_most) != 0)
+        return true;
+    struct series_id from = delivery.group.last;
+    if (series_id_next(&from) &&
+        series_range_of(&delivery.stream, from, series_id_most, false, 1).count > 0)
+        return true;
+    return !series_consumer_find(&delivery.stream, &delivery.group, call->argv[reading->consumer],
+                                 &delivery.consumer);
+}
+
+bool series_would_wait(struct call *call)
+{
+    struct reading reading;
+    if (!read_waiting(call->command, call->argv, call->argc, &reading))
+        return false;
+    for (uint32_t i = 0; i < reading.streams; i++)
+        if (finds(call, &reading, i))
+            return false;
+    return true;
+}
+
+bool series_finds_something(struct call *call, struct bytes key)
+{
+    struct reading reading;
+    if (!read_waiting(call->command, call->argv, call->argc, &reading))
+        return false;
+    for (uint32_t i = 0; i < reading.streams; i++)
+        if (bytes_equal(call->argv[reading.first + i], key) && finds(call, &reading, i))
+            return true;
+    return false;
 }

@@ -50,6 +50,10 @@
 #define TX CMD_TRANSACTION
 #define EVAL (CMD_SCRIPTING | CMD_NOSCRIPT | CMD_STALE | CMD_SKIP_MONITOR | CMD_NO_MANDATORY_KEYS | CMD_MOVABLE_KEYS | SINCE_5)
 #define SCRIPT (CMD_SCRIPTING | CMD_NOSCRIPT)
+#define WAITS (CMD_BLOCKING | SINCE_5)
+#define BLOCKED_LIST (CMD_LIST | WAITS)
+#define BLOCKED_ZSET (CMD_SORTED_SET | WAITS)
+#define LAST_WAITS {1, -2, 1} /* keys, and a timeout */
 #define DOOR (META | FAST | CONN | CMD_NO_AUTH | CMD_ALLOW_BUSY) /* before AUTH */
 #define MSG (CMD_PUBSUB | SINCE_5)
 #define SINCE_2 (2ull << CMD_SINCE_SHIFT) /* meaning.c */
@@ -177,6 +181,11 @@ const struct command command_rows[] = {
     {"lpos",                 -3, R | LIST,                     ONE_KEY,  cmd_lpos},
     {"lmove",                 5, W | LIST | OOM,               TWO_KEYS, cmd_lmove, words_lmove},
     {"rpoplpush",             3, W | LIST | OOM,               TWO_KEYS, cmd_rpoplpush},
+    {"blpop",                -3, W | BLOCKED_LIST | CMD_NOSCRIPT, LAST_WAITS, cmd_blpop, words_bpop},
+    {"brpop",                -3, W | BLOCKED_LIST | CMD_NOSCRIPT, LAST_WAITS, cmd_brpop, words_bpop},
+    {"blmove",                6, W | BLOCKED_LIST | OOM | CMD_NOSCRIPT, TWO_KEYS, cmd_blmove, words_blmove},
+    {"brpoplpush",            4, W | BLOCKED_LIST | OOM | CMD_NOSCRIPT, TWO_KEYS, cmd_brpoplpush, words_brpoplpush},
+    {"blmpop",               -5, W | BLOCKED_LIST | CMD_MOVABLE_KEYS, NO_KEYS, cmd_blmpop, words_blmpop},
 
     /* Sorted sets. */
     {"zadd",                 -4, W | ZSET | OOM | FAST,        ONE_KEY,  cmd_zadd, words_zadd},
@@ -202,6 +211,9 @@ const struct command command_rows[] = {
     {"zpopmin",              -2, W | ZSET | FAST,              ONE_KEY,  cmd_zpopmin, words_zpop},
     {"zpopmax",              -2, W | ZSET | FAST,              ONE_KEY,  cmd_zpopmax, words_zpop},
     {"zmpop",                -4, W | ZSET | CMD_MOVABLE_KEYS,  NO_KEYS,  cmd_zmpop, words_zmpop},
+    {"bzpopmin",             -3, W | BLOCKED_ZSET | FAST | CMD_NOSCRIPT, LAST_WAITS, cmd_bzpopmin, words_bpop},
+    {"bzpopmax",             -3, W | BLOCKED_ZSET | FAST | CMD_NOSCRIPT, LAST_WAITS, cmd_bzpopmax, words_bpop},
+    {"bzmpop",               -5, W | BLOCKED_ZSET | CMD_MOVABLE_KEYS, NO_KEYS, cmd_bzmpop, words_bzmpop},
     {"zunion",               -3, R | ZSET | CMD_MOVABLE_KEYS,  NO_KEYS,  cmd_zunion, words_zunion},
     {"zinter",               -3, R | ZSET | CMD_MOVABLE_KEYS,  NO_KEYS,  cmd_zunion, words_zunion},
     {"zdiff",                -3, R | ZSET | CMD_MOVABLE_KEYS,  NO_KEYS,  cmd_zunion, words_zunion},
@@ -231,9 +243,9 @@ const struct command command_rows[] = {
     {"xrevrange",            -4, R | STREAM,                   ONE_KEY,  cmd_xrevrange},
     {"xdel",                 -3, W | STREAM | FAST,            ONE_KEY,  cmd_xdel},
     {"xtrim",                -4, W | STREAM,                   ONE_KEY,  cmd_xtrim, words_xtrim},
-    {"xread",                -4, R | STREAM | CMD_MOVABLE_KEYS, NO_KEYS, cmd_xread},
+    {"xread",                -4, R | STREAM | CMD_BLOCKING | CMD_MOVABLE_KEYS, NO_KEYS, cmd_xread},
     {"xsetid",               -3, W | STREAM | OOM | FAST,      ONE_KEY,  cmd_xsetid, words_xsetid},
-    {"xreadgroup",           -7, W | STREAM | CMD_MOVABLE_KEYS, NO_KEYS, cmd_xreadgroup, words_xreadgroup},
+    {"xreadgroup",           -7, W | STREAM | CMD_BLOCKING | CMD_MOVABLE_KEYS, NO_KEYS, cmd_xreadgroup, words_xreadgroup},
     {"xack",                 -4, W | STREAM | FAST,            ONE_KEY,  cmd_xack},
     {"xpending",             -3, R | STREAM,                   ONE_KEY,  cmd_xpending},
     {"xclaim",               -6, W | STREAM | FAST,            ONE_KEY,  cmd_xclaim},
@@ -355,6 +367,7 @@ const struct command command_rows[] = {
     {"client|setname",     3, L | META | CONN,                   NO_KEYS,  cmd_client_setname},
     {"client|tracking",   -3, L | META | CONN | SINCE_5,         NO_KEYS,  cmd_client_tracking},
     {"client|trackinginfo", 2, L | META | CONN | CMD_PURE | SINCE_5, NO_KEYS, cmd_client_trackinginfo},
+    {"client|unblock",    -3, L | META | CONN | ADMIN,           NO_KEYS,  cmd_client_unblock},
 
     /* Server. */
     {"command",           -1, L | BOX | ANY | CONN | CMD_PURE,              NO_KEYS,  cmd_command},

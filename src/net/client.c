@@ -76,6 +76,7 @@ void client_free(struct client *client)
     if (client->stalled)
         clients->stalled_count--;
     tracking_leave(clients->options.server->channels, &client->connection);
+    client_wait_over(client);
     stream_close(&client->stream);
     pipeline_deinit(&client->pipeline);
     resp_parser_free(client->parser);
@@ -106,6 +107,13 @@ bool client_is_open(const struct client *client)
     return !client->blocked && !client->doom && !client->invalid[0] &&
            !client->connection.close_after_reply && !client->clients->quiet &&
            !client_is_full(client);
+}
+
+bool client_is_read(const struct client *client)
+{
+    if (!client->connection.waits)
+        return client_is_open(client);
+    return !client->doom && client->in.size - client->parsed < CLIENT_WAITING_IN_MAX;
 }
 
 /* ---- reading --------------------------------------------------------------------------- */
@@ -174,13 +182,15 @@ static void on_readable(void *context)
 {
     struct client *client = context;
     struct clients *clients = client->clients;
-    if (!client_is_open(client)) {
+    if (!client_is_read(client)) {
         stream_set_reading(&client->stream, false); /* clients_turn() reads again when it is open */
         return;
     }
     size_t size = fill(client);
     if (client->ended)
         stream_set_reading(&client->stream, false);
+    if (client->ended && client->connection.waits)
+        client_doom(client, "it left while it waited");
     if (size) {
         client->active_ms = loop_now_ms(clients->options.loop);
         client->connection.last_active_ms = loop_unix_ms(clients->options.loop);

@@ -111,7 +111,10 @@ static void on_done(void *context, struct request *request, enum request_outcome
             refuse_reply(client);
         return;
     }
-    if (outcome != REQUEST_DONE)
+    client_wait_over(client);
+    if (outcome == REQUEST_CANCELLED)
+        reply = client_wait_text(client);
+    else if (outcome != REQUEST_DONE)
         reply = failure_text(outcome);
     if (client->awaited == request) {
         client->awaited = NULL;
@@ -140,6 +143,13 @@ static struct request *make_request(struct client *client, enum request_kind kin
     return request;
 }
 
+static int64_t wait_of(enum request_kind kind, const struct command *command,
+                       const struct bytes *argv, uint32_t argc)
+{
+    bool may_wait = kind == REQUEST_WRITE && command->flags & CMD_BLOCKING;
+    return may_wait ? command_wait_ms(command, argv, argc) : COMMAND_AT_ONCE;
+}
+
 static void submit(struct client *client, enum request_kind kind, const struct command *command,
                    const struct bytes *argv, uint32_t argc)
 {
@@ -149,7 +159,11 @@ static void submit(struct client *client, enum request_kind kind, const struct c
     tracking_remember(clients->options.server->channels, connection, command, argv, argc);
     struct blob *words = command_take_request(connection, command, argv, argc);
     struct request *request = make_request(client, kind, words);
-    if (connection->transaction.awaits != AWAITS_NOTHING)
+    int64_t wait_ms = wait_of(kind, command, argv, argc);
+    request->may_wait = wait_ms != COMMAND_AT_ONCE;
+    if (request->may_wait)
+        client_wait_begin(client, wait_ms);
+    if (connection->transaction.awaits != AWAITS_NOTHING || request->may_wait)
         client->awaited = request;
     request->mark = command_is_publish(command) ? MARK_PUBLISH : MARK_NONE;
     pipeline_add(&client->pipeline, request, connection_is_silent(&client->connection),
@@ -264,7 +278,7 @@ static bool must_wait(struct client *client, enum command_class class,
     }
     if (client->pipeline.count == 0)
         return false;
-    if (is_local || client->awaited ||
+    if (is_local || client->awaited || wait_of(kind, command, argv, argc) != COMMAND_AT_ONCE ||
         command_needs_reply(&client->connection, command, argv, argc))
         return true;
     return !pipeline_takes(&client->pipeline, kind, client->clients->turn_number) ||

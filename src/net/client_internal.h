@@ -9,6 +9,8 @@
  *   serving --QUIT, protocol error--> leaving: no more is read, closed when all is sent
  *      |   \--end of input----------> ending: what was read is still executed, then leaving
  *      |    \-a command must wait---> blocked: client_execute() .. a reply .. clients_turn()
+ *      |\-BLPOP and its like--------> waiting: client_wait_begin() .. on_done(); it is read from,
+ *      |                              so that its end is seen, and nothing is executed
  *      +--error, kill, limit--------> doomed: closed by clients_turn(), unsent output is lost
  *
  * Callbacks of the replica never close a client, they only doom it: its memory stays valid until
@@ -20,6 +22,13 @@
 #include "net/pipeline.h"
 #include "net/stream.h"
 #include "resp/parser.h"
+
+/* What a client that waits is answered when it is cancelled. */
+enum client_wait_end {
+    WAIT_TIMED_OUT, /* null */
+    WAIT_UNBLOCKED, /* CLIENT UNBLOCK id ERROR */
+    WAIT_STOPPED    /* nothing: it is closed */
+};
 
 struct client {
     struct connection connection; /* first: client of its connection */
@@ -33,10 +42,12 @@ struct client {
     size_t command_size; /* of the command behind them, which waits; 0: not taken apart yet */
     size_t out_capacity; /* of the run of small replies, when it was last looked at */
     struct pipeline pipeline;
-    struct request *awaited; /* in it: nothing may follow before its reply is there; or NULL */
-    int64_t active_ms;       /* monotonic: the last bytes from the client */
-    int64_t soft_ms;         /* output has been over the soft limit since; 0: it is not */
-    const char *doom;        /* why it is to be closed; NULL: it is not */
+    struct request *awaited;  /* in it: nothing may follow before its reply is there; or NULL */
+    struct event *wait_timer; /* of one that waits not for ever; owned, or NULL */
+    enum client_wait_end wait_end;
+    int64_t active_ms; /* monotonic: the last bytes from the client */
+    int64_t soft_ms;   /* output has been over the soft limit since; 0: it is not */
+    const char *doom;  /* why it is to be closed; NULL: it is not */
     bool in_turn;
     bool blocked; /* a complete command waits for the pipeline to drain */
     bool stalled; /* blocked because the replica has no room; looked at again when it has */
@@ -58,6 +69,7 @@ struct clients {
     struct client *turn; /* those with something to do at the end of the turn */
     uint32_t count;
     uint32_t stalled_count;
+    uint32_t waiting_count;
     uint64_t next_id;
     size_t unsent_max; /* bytes of replies that may wait for one; tests set less */
     bool quiet;        /* a stop is under way: nothing is read */
@@ -100,6 +112,17 @@ static inline bool client_is_full(const struct client *client)
 
 /* May commands be read and executed now? */
 bool client_is_open(const struct client *client);
+/* May it be read from? */
+bool client_is_read(const struct client *client);
+
+/* client_wait.c */
+void client_wait_begin(struct client *client, int64_t wait_ms); /* 0: for ever */
+void client_wait_cancel(struct client *client, enum client_wait_end end);
+/* It came to an end.  Of one that was cancelled: what the client is answered. */
+void client_wait_over(struct client *client);
+struct bytes client_wait_text(struct client *client);
+/* Whether its end would not be seen, since more came than is read while it waits, and came. */
+bool client_wait_has_ended(const struct client *client);
 
 /* client_execute.c */
 void client_execute(struct client *client);

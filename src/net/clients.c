@@ -46,6 +46,7 @@ void clients_free(struct clients *clients)
         client_free(client);
     }
     check(clients->stalled_count == 0);
+    check(clients->waiting_count == 0);
     memory_free(clients);
 }
 
@@ -167,9 +168,7 @@ static void take_turn(struct client *client)
         remove_client(client);
         return;
     }
-    if (!client_is_open(client))
-        return;
-    if (!client->ended)
+    if (client_is_read(client) && !client->ended)
         stream_set_reading(&client->stream, true);
     if (client->full) /* the replies that were in the way are sent */
         client_wants_turn(client);
@@ -260,6 +259,10 @@ static void look_after(struct client *client, int64_t now_ms)
     int64_t timeout_ms = client->clients->options.config->timeout * 1000;
     int64_t idle_ms = now_ms - client->active_ms;
     check_output_limit(client);
+    if (client->connection.waits && client_wait_has_ended(client))
+        client_doom(client, "it left while it waited");
+    if (client->connection.waits && idle_ms > IDLE_SHRINK_MS)
+        client_shrink(client);
     if (client->pipeline.count || client_unsent(client))
         return;
     if (timeout_ms > 0 && idle_ms > timeout_ms && !connection_is_subscribed(&client->connection)) {
@@ -297,7 +300,13 @@ static size_t client_memory(const struct client *client)
 
 void clients_quiesce(struct clients *clients)
 {
+    struct client *client;
     clients->quiet = true;
+    DL_FOREACH(clients->all, client)
+    {
+        if (client->connection.waits)
+            client_wait_cancel(client, WAIT_STOPPED);
+    }
 }
 
 uint64_t clients_unanswered(const struct clients *clients)
@@ -365,6 +374,24 @@ uint32_t clients_waiting(const struct clients *clients)
         waiting += client->pipeline.count > 0;
     }
     return waiting;
+}
+
+uint32_t clients_blocked(const struct clients *clients)
+{
+    return clients->waiting_count;
+}
+
+bool clients_unblock(struct clients *clients, uint64_t id, bool is_error)
+{
+    struct client *client;
+    DL_FOREACH(clients->all, client)
+    {
+        if (client->connection.id != id || !client->connection.waits)
+            continue;
+        client_wait_cancel(client, is_error ? WAIT_UNBLOCKED : WAIT_TIMED_OUT);
+        return true;
+    }
+    return false;
 }
 
 uint64_t clients_memory(const struct clients *clients)

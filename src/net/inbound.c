@@ -260,6 +260,8 @@ static bool on_message(struct inbound *inbound, const struct bytes *argv, uint32
         replica_receive(peers->replica, &input->message, input->clock_ms);
     else if (kind == WIRE_FORWARD)
         replica_receive_forward(peers->replica, node, &input->forward);
+    else if (kind == WIRE_CANCEL)
+        replica_receive_cancel(peers->replica, node, &input->cancel);
     else if (kind == WIRE_FORWARD_REPLY)
         replica_receive_forward_reply(peers->replica, node, &input->forward_reply);
     wire_release(input);

@@ -111,6 +111,15 @@ static void send_forward_reply(struct transport *transport, raft_node_id to,
     wire_encode_forward_reply(&link->out, &sent);
 }
 
+/* Behind what was forwarded, or nowhere: then the connection is lost, and so is that. */
+static void send_cancel(struct transport *transport, raft_node_id to,
+                        const struct forward_cancel *cancel)
+{
+    struct peer *peer = peer_find(peers_of(transport), to);
+    if (peer && peer->links[CHANNEL_COMMANDS].state == LINK_UP)
+        wire_encode_cancel(&peer->links[CHANNEL_COMMANDS].out, cancel);
+}
+
 static bool has_room_for_entries(struct transport *transport, raft_node_id to)
 {
     struct peer *peer = peer_find(peers_of(transport), to);
@@ -129,6 +138,7 @@ static const struct transport_ops transport_ops = {
     .send = send_message,
     .forward = send_forward,
     .forward_reply = send_forward_reply,
+    .cancel = send_cancel,
     .has_room_for_entries = has_room_for_entries,
     .has_room = has_room_for_replies,
 };

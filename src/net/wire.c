@@ -10,6 +10,8 @@
  *   TIMEOUTNOW  from u64 to u64 term u64                                 -
  *   FORWARD     run_id u64 id u64 term u64 client u64 kind u8           command_encode()
  *               protocol u8 database u8 reply_max u32
+ *   WAIT        as FORWARD, waiter_id u64 seen u64 waited_ms u64         command_encode()
+ *   CANCEL      run_id u64 id u64 client u64                             -
  *   FORWARDED   run_id u64 id u64 refused u8 outcome u8                 the reply, RESP
  *                 [told u64]
  *   PIECE       total u32, offset u32                                    up to WIRE_PIECE_MAX bytes
@@ -21,6 +23,8 @@
  * A payload (of an entry, a FORWARD, a FORWARDED) of more than WIRE_PIECE_MAX is sent as PIECEs, in
  * order, none but the last shorter than WIRE_PIECE_MAX, and then left out of the message that
  * follows them: argv[2] is missing, or is the head of one entry alone.
+ *
+ * WAIT and CANCEL, and cancelled as an outcome, are for members who announced meaning 5.
  *
  * The version of all this is agreed on in the handshake (handshake.h).  Each decoder below first
  * checks the sizes, then every value that the core or the replica relies on. */
@@ -38,6 +42,8 @@ enum {
     APPEND_SIZE = ROUTE_SIZE + APPEND_REQUEST_SIZE,
     APPENDED_SIZE = ROUTE_SIZE + APPEND_RESPONSE_SIZE + CLOCK_SIZE,
     FORWARD_SIZE = 39,
+    WAIT_SIZE = FORWARD_SIZE + 24,
+    CANCEL_SIZE = 24,
     FORWARDED_SIZE = 18,
     FORWARDED_TOLD_SIZE = 26, /* behind those the index of an entry that told something */
     PIECE_SIZE = 8,
@@ -240,7 +246,7 @@ void wire_encode_message(struct outbox *out, const struct raft_message *message,
 
 void wire_encode_forward(struct outbox *out, const struct forward *forward)
 {
-    unsigned char fields[FORWARD_SIZE];
+    unsigned char fields[WAIT_SIZE];
     put_u64(fields, forward->run_id);
     put_u64(fields + 8, forward->id);
     put_u64(fields + 16, forward->term);
@@ -249,15 +255,28 @@ void wire_encode_forward(struct outbox *out, const struct forward *forward)
     fields[33] = (unsigned char)forward->protocol;
     fields[34] = forward->database;
     put_u32(fields + 35, forward->reply_max);
+    put_u64(fields + FORWARD_SIZE, forward->waiter_id);
+    put_u64(fields + FORWARD_SIZE + 8, forward->seen);
+    put_u64(fields + FORWARD_SIZE + 16, forward->waited_ms);
     bool large = is_large(forward->command->size);
     if (large)
         encode_pieces(out, forward->command);
-    append_head(out, large ? 2 : 3, "FORWARD", fields, sizeof fields);
+    append_head(out, large ? 2 : 3, forward->may_wait ? "WAIT" : "FORWARD", fields,
+                forward->may_wait ? WAIT_SIZE : FORWARD_SIZE);
     if (large)
         return;
     outbox_append_bulk_header(out, forward->command->size);
     outbox_append_blob(out, forward->command);
     outbox_append(out, "\r\n", 2);
+}
+
+void wire_encode_cancel(struct outbox *out, const struct forward_cancel *cancel)
+{
+    unsigned char fields[CANCEL_SIZE];
+    put_u64(fields, cancel->run_id);
+    put_u64(fields + 8, cancel->id);
+    put_u64(fields + 16, cancel->client);
+    append_head(out, 2, "CANCEL", fields, sizeof fields);
 }
 
 static void encode_large_reply(struct outbox *out, const struct forward_reply *reply)
@@ -499,10 +518,21 @@ static enum wire_kind decode_message(struct wire_input *input, enum raft_message
 
 /* ---- forwarded commands --------------------------------------------------------------- */
 
-static enum wire_kind decode_forward(struct wire_input *input, const struct bytes *argv,
-                                     uint32_t argc)
+/* Behind the fields of a forward. */
+static const char *check_wait(const unsigned char *at, unsigned kind)
 {
-    if (argv[1].size != FORWARD_SIZE)
+    if (kind != REQUEST_WRITE || get_u64(at) == 0 || get_u64(at + FORWARD_SIZE) == 0)
+        return "a wait that is no write, or nobody's";
+    if (get_u64(at + FORWARD_SIZE + 8) >= WIRE_NUMBER_MAX ||
+        get_u64(at + FORWARD_SIZE + 16) >= WIRE_NUMBER_MAX)
+        return "a wait with an impossible index or time";
+    return NULL;
+}
+
+static enum wire_kind decode_forward(struct wire_input *input, const struct bytes *argv,
+                                     uint32_t argc, bool may_wait)
+{
+    if (argv[1].size != (may_wait ? WAIT_SIZE : FORWARD_SIZE))
         return invalid(input, "a forward of the wrong size");
     const unsigned char *at = argv[1].data;
     unsigned kind = at[32], protocol = at[33];
@@ -510,6 +540,9 @@ static enum wire_kind decode_forward(struct wire_input *input, const struct byte
         return invalid(input, "a forward of unknown kind or protocol");
     if (get_u64(at + 8) == 0 || get_u64(at + 16) >= WIRE_NUMBER_MAX || get_u64(at + 24) == 0)
         return invalid(input, "a forward without id, term or client");
+    const char *error = may_wait ? check_wait(at, kind) : NULL;
+    if (error)
+        return invalid(input, error);
     struct blob *command = take_payload(input, argv, argc);
     if (!command)
         return invalid(input, "a forward without its command");
@@ -523,8 +556,23 @@ static enum wire_kind decode_forward(struct wire_input *input, const struct byte
         .database = at[34],
         .reply_max = get_u32(at + 35),
         .command = command,
+        .may_wait = may_wait,
+        .waiter_id = may_wait ? get_u64(at + FORWARD_SIZE) : 0,
+        .seen = may_wait ? get_u64(at + FORWARD_SIZE + 8) : 0,
+        .waited_ms = may_wait ? get_u64(at + FORWARD_SIZE + 16) : 0,
     };
     return WIRE_FORWARD;
+}
+
+static enum wire_kind decode_cancel(struct wire_input *input, const struct bytes *argv,
+                                    uint32_t argc)
+{
+    if (argc != 2 || argv[1].size != CANCEL_SIZE)
+        return invalid(input, "a cancel of the wrong size");
+    const unsigned char *at = argv[1].data;
+    input->cancel = (struct forward_cancel){
+        .run_id = get_u64(at), .id = get_u64(at + 8), .client = get_u64(at + 16)};
+    return WIRE_CANCEL;
 }
 
 static enum wire_kind decode_forward_reply(struct wire_input *input, const struct bytes *argv,
@@ -537,7 +585,7 @@ static enum wire_kind decode_forward_reply(struct wire_input *input, const struc
     if (argv[1].size == FORWARDED_TOLD_SIZE && (told == 0 || told >= WIRE_NUMBER_MAX))
         return invalid(input, "a reply for an impossible entry");
     unsigned refused = at[16], outcome = at[17];
-    if (refused > 1 || outcome > REQUEST_TOO_LARGE)
+    if (refused > 1 || outcome > REQUEST_CANCELLED)
         return invalid(input, "a reply of unknown outcome");
     if (argc == 2)
         input->reply = take_assembly(input);
@@ -567,16 +615,20 @@ static bool is_name(struct bytes word, const char *name)
 static enum wire_kind decode_by_name(struct wire_input *input, const struct bytes *argv,
                                      uint32_t argc, raft_node_id from, raft_node_id to)
 {
-    bool is_forward = is_name(argv[0], "FORWARD"), is_reply = is_name(argv[0], "FORWARDED");
+    bool is_wait = is_name(argv[0], "WAIT");
+    bool is_forward = is_wait || is_name(argv[0], "FORWARD"),
+         is_reply = is_name(argv[0], "FORWARDED");
     bool is_append = is_name(argv[0], "APPEND");
     if (is_name(argv[0], "PIECE"))
         return decode_piece(input, argv, argc);
     if (input->assembly && !((is_forward || is_reply) && argc == 2) && !(is_append && argc == 3))
         return invalid(input, "pieces without their message");
     if (is_forward)
-        return decode_forward(input, argv, argc);
+        return decode_forward(input, argv, argc, is_wait);
     if (is_reply)
         return decode_forward_reply(input, argv, argc);
+    if (is_name(argv[0], "CANCEL"))
+        return decode_cancel(input, argv, argc);
     for (unsigned type = 0; type < sizeof message_forms / sizeof *message_forms; type++) {
         if (is_name(argv[0], message_forms[type].name))
             return decode_message(input, (enum raft_message_type)type, argv, argc, from, to);

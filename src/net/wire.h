@@ -35,6 +35,7 @@ struct resp_limits wire_limits(void);
 void wire_encode_message(struct outbox *out, const struct raft_message *message,
                          const struct raft_entry *entries, int64_t clock_ms);
 void wire_encode_forward(struct outbox *out, const struct forward *forward);
+void wire_encode_cancel(struct outbox *out, const struct forward_cancel *cancel);
 void wire_encode_forward_reply(struct outbox *out, const struct forward_reply *reply);
 
 /* ---- decoding ------------------------------------------------------------------ */
@@ -44,6 +45,7 @@ enum wire_kind {
     WIRE_MESSAGE,
     WIRE_FORWARD,
     WIRE_FORWARD_REPLY,
+    WIRE_CANCEL,
     WIRE_INVALID
 };
 
@@ -52,7 +54,8 @@ struct wire_input {
     enum wire_kind kind;
     union {
         struct raft_message message;
-        struct forward forward;             /* .command is owned here */
+        struct forward forward; /* .command is owned here */
+        struct forward_cancel cancel;
         struct forward_reply forward_reply; /* .reply is borrowed until wire_release() */
     };
     int64_t clock_ms;           /* of an answer's sender; 0: the message is no answer */

@@ -140,6 +140,18 @@ static bool serve_reads_before(struct replica *replica, const struct raft_entry 
     return true;
 }
 
+static void answer_write(struct replica *replica, struct request *request, bool found_nothing)
+{
+    check(request->kind == REQUEST_WRITE);
+    if (found_nothing) {
+        replica_waiter_found_nothing(replica, request);
+        return;
+    }
+    replica->writes_done += request->place == REQUEST_PROPOSED;
+    replica_release_tied(replica, request);
+    request_finish(replica, request, REQUEST_DONE, buffer_bytes(&replica->reply));
+}
+
 /* False: not finished. */
 static bool apply_command(struct replica *replica, const struct raft_entry *entry)
 {
@@ -151,6 +163,8 @@ static bool apply_command(struct replica *replica, const struct raft_entry *entr
     replica_meaning_met(replica, entry->pos.index, context.meaning);
     context.now_ms = never_earlier(machine, context.now_ms);
     struct request *request = request_at(replica, entry->pos);
+    if (!request)
+        request = replica_waiter_of(replica, &context.owner);
     context.client = own_client(request);
     buffer_clear(&replica->reply);
     if (!machine->ops->apply(machine, &context, command, request ? request->protocol : 2,
@@ -161,13 +175,10 @@ static bool apply_command(struct replica *replica, const struct raft_entry *entr
     bool told = machine->ops->told(machine);
     replica->has_told |= told;
     request_told(replica, entry->pos.index);
-    if (request) {
-        check(request->kind == REQUEST_WRITE);
-        replica->writes_done++;
-        request->told = told ? entry->pos.index : 0;
-        replica_release_tied(replica, request);
-        request_finish(replica, request, REQUEST_DONE, buffer_bytes(&replica->reply));
-    }
+    if (!request)
+        return true;
+    request->told = told ? entry->pos.index : 0;
+    answer_write(replica, request, context.owner.run_id && machine->ops->found_nothing(machine));
     return true;
 }
 

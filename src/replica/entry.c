@@ -11,22 +11,57 @@
  *       16    8  seed for random commands
  *       24       the command, command_encode()
  *
+ * From meaning 5 on, in front of the command of a request that may wait, whose it is:
+ *
+ *       24    4  ff ff ff ff: no command has so many words
+ *       28    8  node
+ *       36    8  its run
+ *       44    8  the request's number there
+ *       52       the command
+ *
  * Versions 1 and 2 have zeros in bytes 1 to 3: meaning 1, database 0.  Of version 1, bytes 4 to 7
  * are zero, too.
  */
+#include "base/codec.h"
+#include "base/fatal.h"
 #include "replica/replica_internal.h"
 #include "replica/stamp.h"
 
+enum { OWNER_MARK = 0xff, OWNER_MARK_SIZE = 4, OWNER_SIZE = OWNER_MARK_SIZE + 24 };
+
+static void put_owner(unsigned char *at, const struct request_owner *owner)
+{
+    memset(at, OWNER_MARK, OWNER_MARK_SIZE);
+    put_u64(at + OWNER_MARK_SIZE, owner->node);
+    put_u64(at + OWNER_MARK_SIZE + 8, owner->run_id);
+    put_u64(at + OWNER_MARK_SIZE + 16, owner->waiter_id);
+}
+
+static void take_owner(struct bytes *command, struct request_owner *owner)
+{
+    const unsigned char *at = command->data;
+    if (command->size < OWNER_SIZE || get_u32(at) != UINT32_MAX)
+        return;
+    owner->node = get_u64(at + OWNER_MARK_SIZE);
+    owner->run_id = get_u64(at + OWNER_MARK_SIZE + 8);
+    owner->waiter_id = get_u64(at + OWNER_MARK_SIZE + 16);
+    *command = bytes_of(at + OWNER_SIZE, command->size - OWNER_SIZE);
+}
+
 struct blob *entry_stamp(const struct apply_context *context, const struct blob *command)
 {
-    struct blob *payload = blob_new(STAMP_SIZE + command->size);
+    size_t owner_size = context->owner.run_id ? OWNER_SIZE : 0;
+    struct blob *payload = blob_new(STAMP_SIZE + owner_size + command->size);
+    check(owner_size == 0 || context->meaning >= STAMP_MEANING_WAITS);
     struct stamp stamp = {.meaning = context->meaning,
                           .database = context->database,
                           .value_max = context->value_max,
                           .unix_ms = (uint64_t)context->now_ms,
                           .seed = context->seed};
     stamp_put(payload->data, &stamp);
-    memcpy(payload->data + STAMP_SIZE, command->data, command->size);
+    if (owner_size)
+        put_owner(payload->data + STAMP_SIZE, &context->owner);
+    memcpy(payload->data + STAMP_SIZE + owner_size, command->data, command->size);
     return payload;
 }
 
@@ -42,5 +77,8 @@ bool entry_unstamp(struct bytes payload, struct apply_context *context, struct b
     context->now_ms = (int64_t)stamp.unix_ms;
     context->seed = stamp.seed;
     *command = bytes_of(data + STAMP_SIZE, payload.size - STAMP_SIZE);
+    context->owner = (struct request_owner){.run_id = 0};
+    if (context->meaning >= STAMP_MEANING_WAITS)
+        take_owner(command, &context->owner);
     return true;
 }

@@ -206,6 +206,7 @@ bool replica_run(struct replica *replica)
     replica->leader_term = replica->status.term;
     if (lost)
         replica_leadership_lost(replica);
+    replica_waiters_outlive(replica);
     replica_tick_propose(replica);
     if (replica_route_waiting(replica))
         more = true;
@@ -214,7 +215,7 @@ bool replica_run(struct replica *replica)
     if (replica_serve_reads(replica))
         more = true;
     replica_spread_commit(replica);
-    if (replica_tick_is_wanted(replica))
+    if (replica_tick_is_wanted(replica) || (replica->touched && !replica->applying.payload))
         more = true;
     replica_feed_all(replica);
     entry_cache_shrink(&replica->cache, replica->status.durable, replica->options.cache_bytes);
@@ -272,6 +273,7 @@ struct replica *replica_new(const struct replica_options *options, int64_t now_m
     raft_status(replica->raft, &replica->status);
     entry_cache_init(&replica->cache, last);
     replica->apply_to = replica->status.applied;
+    options->machine->ops->listen(options->machine, replica_parking_touched, replica);
     check_borders(replica);
     replica_log_time_tick(replica);
     return replica;
@@ -286,6 +288,7 @@ void replica_free(struct replica *replica)
     entry_cache_deinit(&replica->cache);
     blob_release(replica->applying.payload);
     buffer_deinit(&replica->reply);
+    buffer_deinit(&replica->parking_name);
     buffer_deinit(&replica->trace);
     raft_free(replica->raft);
     memory_free(replica);
@@ -301,6 +304,8 @@ void replica_status(const struct replica *replica, struct replica_status *status
         .elections = replica->elections,
         .reads_done = replica->reads_done,
         .writes_done = replica->writes_done,
+        .parked = replica->parked_count,
+        .parked_keys = replica_parking_keys(replica),
         .oldest_write_ms = (uint64_t)replica->status.disk_silent_ticks * replica->options.tick_ms,
     };
     status->peers_count = raft_peers(replica->raft, status->peers);

@@ -31,10 +31,11 @@ struct transport;
 enum request_kind { REQUEST_READ, REQUEST_WRITE };
 
 enum request_outcome {
-    REQUEST_DONE,     /* `reply` holds the RESP reply */
-    REQUEST_NOT_DONE, /* certainly not executed, now or later: no leader within the time allowed */
-    REQUEST_UNKNOWN,  /* may or may not have been, or be yet, executed */
-    REQUEST_TOO_LARGE /* a read whose reply is larger than its reply_max: ask again with more */
+    REQUEST_DONE,      /* `reply` holds the RESP reply */
+    REQUEST_NOT_DONE,  /* certainly not executed, now or later: no leader within the time allowed */
+    REQUEST_UNKNOWN,   /* may or may not have been, or be yet, executed */
+    REQUEST_TOO_LARGE, /* a read whose reply is larger than its reply_max: ask again with more */
+    REQUEST_CANCELLED  /* of one that may wait: replica_cancel() came first, it was not executed */
 };
 
 /* Where a request is: replica_internal.h. */
@@ -48,12 +49,16 @@ enum request_place {
     REQUEST_TIED,
     REQUEST_BETWEEN,
     REQUEST_SERVED,
-    REQUEST_TELLING
+    REQUEST_TELLING,
+    REQUEST_PARKED,
+    REQUEST_WOKEN,
+    REQUEST_AWAY
 };
 
 struct read_batch;
 struct request;
 struct request_line;
+struct waiter;
 /* Called from replica_run() or replica_tick(), exactly once.  `reply` is borrowed for the call;
  * what is in request->rest comes behind it, and may be taken from there. */
 typedef void request_done(void *context, struct request *request, enum request_outcome outcome,
@@ -69,7 +74,10 @@ struct request {
     uint8_t mark;         /* the submitter's */
     request_done *done;
     void *context;       /* set to NULL with replica_abandon() when the client went away */
-    int64_t deadline_ms; /* replica time */
+    int64_t deadline_ms; /* replica time; of one that may wait: not used before it is cancelled */
+    /* A write that, finding nothing, waits until there is something, as long as its client likes:
+     * see waiters.c.  Nothing else of its client may be under way. */
+    bool may_wait;
     /* Of a read: a larger reply is not wanted now; 0: any size.  May be changed until the next
      * replica_run().  Who means to ask again with more must not let a write of its client follow
      * before it is finished: asked again, it would see that. */
@@ -86,6 +94,7 @@ struct request {
     struct read_batch *batch; /* READING, TIED: whose confirmation it shares */
     struct request *behind;   /* TIED: the write of its client before it */
     struct request *tied;     /* of a proposed write: the reads behind it */
+    struct waiter *waiter;    /* of one that may wait: what it has besides, owned; else NULL */
     UT_hash_handle hh;        /* by id, while forwarded */
     uint64_t id;              /* rises with the order of arrival */
     struct raft_pos pos;      /* proposed: where its entry stands */
@@ -103,6 +112,13 @@ struct request *request_new(enum request_kind kind, int protocol, uint64_t clien
 
 /* ---- ports ------------------------------------------------------------------ */
 
+/* Whose request it is: in the entry of one that may wait, so that its node knows it there. */
+struct request_owner {
+    uint64_t run_id; /* of its node; 0: of any other request */
+    raft_node_id node;
+    uint64_t waiter_id; /* its number there */
+};
+
 /* What a command is executed with; of a committed one equal on every node. */
 struct apply_context {
     struct raft_pos pos;
@@ -115,7 +131,13 @@ struct apply_context {
     uint32_t reply_max; /* of a read: a reply that is found to be larger may end anywhere; 0: not */
     /* For who observes, not stamped: of this node; 0: of another one, or nobody. */
     uint64_t client;
+    /* Of an entry.  A command with an owner may wait: it says where it finds nothing. */
+    struct request_owner owner;
 };
+
+/* Something was done to a key, so that it may have become what a command waits for; no key: to any
+ * of the database. */
+typedef void state_machine_touched(void *context, unsigned database, struct bytes key);
 
 struct state_machine_ops {
     /* Executes a committed command.  `reply` is NULL where nobody waits.  Called in log order for
@@ -160,6 +182,24 @@ struct state_machine_ops {
     uint8_t (*meaning)(struct state_machine *machine);
     /* The highest that this build can execute: a constant. */
     uint8_t (*meaning_known)(struct state_machine *machine);
+
+    /* Of commands that may wait.  `found_nothing`: the one applied last did not change what others
+     * wait for, its reply is none: it waits. */
+    bool (*found_nothing)(struct state_machine *machine);
+    /* Executed on the present state, at context->now_ms, it would find nothing. */
+    bool (*would_wait)(struct state_machine *machine, const struct apply_context *context,
+                       struct bytes command);
+    /* The keys that it waits for, as argv has them: borrowed. */
+    void (*wait_keys)(struct state_machine *machine, struct bytes command,
+                      void (*each)(void *context, struct bytes key), void *context);
+    /* Commands with the same number find, or find not, at a key the same. */
+    uint64_t (*wait_kind)(struct state_machine *machine, struct bytes command);
+    /* How many such commands in a row would find something at the key; an estimate, but 0 is
+     * certain. */
+    uint64_t (*wait_count)(struct state_machine *machine, const struct apply_context *context,
+                           struct bytes command, struct bytes key);
+    /* From now on told of each key that an entry touched, before the entry counts as applied. */
+    void (*listen)(struct state_machine *machine, state_machine_touched *touched, void *context);
 };
 
 struct state_machine {
@@ -177,6 +217,17 @@ struct forward {
     uint64_t client;
     uint32_t reply_max;
     struct blob *command;
+    /* Of one that may wait: */
+    bool may_wait;
+    uint64_t waiter_id; /* the request's, the same however often it is sent; `id` is new */
+    raft_index seen;    /* up to there the sender has applied, and it was not executed */
+    uint64_t waited_ms; /* since it came from its client */
+};
+
+/* A client waits no longer. */
+struct forward_cancel {
+    uint64_t run_id, id; /* of the forward */
+    uint64_t client;
 };
 
 /* What became of it. */
@@ -201,6 +252,9 @@ struct transport_ops {
     bool (*forward)(struct transport *transport, raft_node_id to, const struct forward *forward);
     void (*forward_reply)(struct transport *transport, raft_node_id to,
                           const struct forward_reply *reply);
+    /* Behind the forward that it names; may drop it, if the connection is lost. */
+    void (*cancel)(struct transport *transport, raft_node_id to,
+                   const struct forward_cancel *cancel);
     /* False: not connected, or so much waits to be sent that no append should be given to send()
      * now. */
     bool (*has_room_for_entries)(struct transport *transport, raft_node_id to);
@@ -250,6 +304,8 @@ void replica_receive_forward(struct replica *replica, raft_node_id from,
                              const struct forward *forward);
 void replica_receive_forward_reply(struct replica *replica, raft_node_id from,
                                    const struct forward_reply *reply);
+void replica_receive_cancel(struct replica *replica, raft_node_id from,
+                            const struct forward_cancel *cancel);
 /* The connections to a node broke: `raft`: messages to it may be lost; `forwards`: forwarded
  * commands without a reply end as unknown (writes) or are tried again (reads). */
 void replica_disconnected(struct replica *replica, raft_node_id node, bool raft, bool forwards);
@@ -261,8 +317,11 @@ void replica_announced(struct replica *replica, raft_node_id node, uint8_t meani
 
 /* deadline_ms is monotonic, like now_ms.  Takes the request. */
 void replica_submit(struct replica *replica, struct request *request);
-/* This client is gone: its writes run on, its reads are dropped, `done` is not called for
- * either. */
+/* The client's request that may wait is to wait no longer: it ends as cancelled, unless it was
+ * executed, or with whatever outcome is known at the deadline.  Nothing if it has none. */
+void replica_cancel(struct replica *replica, uint64_t client, int64_t deadline_ms);
+/* This client is gone: its writes run on, its reads are dropped, what waits is cancelled; `done` is
+ * not called for any of them. */
 void replica_abandon(struct replica *replica, uint64_t client);
 /* True while there is so much under way that clients should not be read from. */
 bool replica_congested(const struct replica *replica);
@@ -287,7 +346,8 @@ struct replica_status {
     uint64_t requests_forwarded; /* since the start */
     uint64_t elections;          /* terms in which this node became leader */
     uint64_t reads_done, writes_done;
-    uint64_t oldest_write_ms; /* how long the disk has kept its oldest write waiting; 0: none */
+    uint64_t parked, parked_keys; /* of a leader: requests that wait, and for how many keys */
+    uint64_t oldest_write_ms;     /* how long the disk has kept its oldest write waiting; 0: none */
     /* Of a leader that knows a majority's clocks: by how much each member's is ahead of the middle,
      * by place in the members. */
     bool clock_known[RAFT_MEMBERS_MAX];

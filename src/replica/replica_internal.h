@@ -12,6 +12,8 @@
  *   retention.c    cutting the log
  *   log_time.c     the clock that entries are stamped with
  *   ticks.c        what is to be done when that clock has come so far
+ *   waiters.c      requests that may wait: what they are to their node, and to the leader
+ *   parking.c      a leader's waiting ones, by key
  *
  * A request is in one place:
  *
@@ -21,6 +23,12 @@
  *      |   \--read----> BETWEEN two writes of its client --before the second is applied--> done
  *      |    \-forward-> FORWARDED --reply--> done
  *      ^-- RETURNED: not leader, reads failed, refused --'
+ *
+ * and one that may wait besides:
+ *
+ *   WAITING --finds nothing--> PARKED --a key is touched--> WOKEN --propose--> PROPOSED
+ *      |                         ^-------------------------finds nothing--------'
+ *       \-send-> AWAY, parked or proposed at the leader --reply, or applied here--> done
  *
  * SERVED are the long reads under way.  Reads leave READING, TIED and BETWEEN at the latest when a
  * later write of their client is applied.  What leaves PROPOSED or (a write) FORWARDED otherwise
@@ -96,6 +104,25 @@ struct replica_clock {
     int64_t heard_ms; /* by our monotonic clock */
 };
 
+/* Of a request that may wait. */
+struct waiter {
+    struct request *request;
+    uint64_t id;            /* the request's at its node, in entries and forwards */
+    UT_hash_handle hh;      /* by it, of those submitted here */
+    uint64_t sent_id;       /* AWAY: of the forward */
+    UT_hash_handle sent_hh; /* by it, while AWAY */
+    raft_term doubt;        /* entries of this term and before may execute it; 0: none */
+    raft_term doubt_before; /* AWAY: the same, if it is refused */
+    raft_index seen;        /* of another node's: see struct forward */
+    int64_t since_ms;       /* by our monotonic clock: when it came from its client */
+    bool is_cancelled;
+    bool is_disowned;             /* PROPOSED: its node sends it again, if it waits on */
+    uint64_t kind;                /* of the command: state_machine_ops.wait_kind */
+    struct parking_place *places; /* PARKED: a place at each of its keys; owned */
+    uint32_t places_count;
+    struct parking_key *woken_for; /* WOKEN, and PROPOSED then */
+};
+
 /* Append requests that the core asked for and that are not yet sent: contiguous, oldest first. */
 struct replica_feed {
     struct raft_message waiting[RAFT_INFLIGHT_MAX]; /* a ring */
@@ -133,6 +160,15 @@ struct replica {
     uint64_t pass;                                  /* number of looks at `waiting` */
     struct read_batch *batches;                     /* oldest first */
     struct request *reading;                        /* SERVED: long reads, a slice each in turn */
+    struct request *away, *parked, *woken;          /* queues of those that may wait */
+    struct waiter *waiters, *waiters_sent;          /* hashes: by id, and by sent_id */
+    struct parking_key *parking;                    /* hash: keys that are waited for */
+    struct parking_key *touched;                    /* those of them to be looked at */
+    struct buffer parking_name;                     /* of the key that was looked for last */
+    uint64_t parked_count, parked_bytes, parked_places;
+    raft_term outlived; /* of the entry applied last, when it was looked whose leader is gone */
+    /* By place in members: what was proposed for that node's before its connection was lost. */
+    raft_index disowned_to[RAFT_MEMBERS_MAX];
     struct raft_entry
         applying; /* a long write, done in slices; a reference to its payload or NULL */
     uint64_t waiting_count, waiting_bytes, waiting_reads, waiting_foreign, under_way_count;
@@ -186,6 +222,9 @@ void request_refuse(struct replica *replica, struct request *request);
 /* What is known of a request that leaves without a reply after it was sent or proposed. */
 enum request_outcome request_outcome_unanswered(const struct request *request);
 void replica_expire_requests(struct replica *replica);
+/* The oldest that a client of that node has under way here; NULL: none. */
+struct request *request_of_client(struct replica *replica, raft_node_id origin, uint64_t client);
+void request_begin_timing(struct replica *replica, struct request *request, int64_t deadline_ms);
 void replica_finish_everything(struct replica *replica);
 
 /* routing.c */
@@ -202,6 +241,46 @@ void replica_release_tied(struct replica *replica, struct request *write);
 bool replica_apply_some(struct replica *replica);  /* true: there is more to apply now */
 bool replica_serve_reads(struct replica *replica); /* true: it goes on in the next turn */
 void replica_reads_confirmed(struct replica *replica, const struct raft_read *read);
+
+/* waiters.c */
+void replica_waiter_enter(struct replica *replica, struct request *request);
+void replica_waiter_arrived(struct replica *replica, struct request *request,
+                            const struct forward *forward);
+void replica_waiter_give_back(struct replica *replica, struct request *request);
+void replica_waiter_free(struct replica *replica, struct waiter *waiter);
+/* The request of a client of this node in whose name an entry was proposed; NULL: none. */
+struct request *replica_waiter_of(struct replica *replica, const struct request_owner *owner);
+struct request_owner replica_waiter_owner(const struct replica *replica,
+                                          const struct request *request);
+/* Its entry was applied and found nothing. */
+void replica_waiter_found_nothing(struct replica *replica, struct request *request);
+enum waiter_take {
+    WAITER_GOES_ON, /* it is taken like any write */
+    WAITER_STAYS,   /* waiting, until it can be said where it goes */
+    WAITER_TAKEN    /* it is parked, or has ended */
+};
+enum waiter_take replica_waiter_take(struct replica *replica, struct request *request);
+/* To the leader.  False: nothing can be sent now. */
+bool replica_waiter_send(struct replica *replica, struct request *request);
+/* An answer to one of them: */
+void replica_waiter_answered(struct replica *replica, raft_node_id from,
+                             const struct forward_reply *reply);
+void replica_waiters_outlive(struct replica *replica);
+void replica_waiters_lost_to(struct replica *replica, raft_node_id node);
+void replica_waiters_of_lost(struct replica *replica, raft_node_id node);
+void replica_waiters_leadership_lost(struct replica *replica);
+void replica_waiter_cancel(struct replica *replica, struct request *request);
+bool replica_waiter_in_doubt(const struct replica *replica, const struct request *request);
+
+/* parking.c */
+uint64_t replica_parking_keys(const struct replica *replica);
+bool replica_parking_has_others(struct replica *replica, struct request *request);
+bool replica_park(struct replica *replica, struct request *request); /* false: no room */
+void replica_unpark(struct replica *replica, struct request *request);
+/* What came of one that was woken for the key (NULL: for none) is known. */
+void replica_parking_settle(struct replica *replica, struct parking_key *key);
+void replica_parking_touched(void *replica, unsigned database, struct bytes key);
+void replica_parking_wake(struct replica *replica);
 
 /* feed.c */
 void replica_feed_append(struct replica *replica, const struct raft_message *message);

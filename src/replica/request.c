@@ -41,6 +41,12 @@ static struct request_line *find_line(struct replica *replica, raft_node_id orig
     return line;
 }
 
+struct request *request_of_client(struct replica *replica, raft_node_id origin, uint64_t client)
+{
+    struct request_line *line = find_line(replica, origin, client);
+    return line ? line->requests : NULL;
+}
+
 static void join_line(struct replica *replica, struct request *request)
 {
     struct request_line *line = find_line(replica, request->origin, request->client);
@@ -190,6 +196,12 @@ void request_leave_place(struct replica *replica, struct request *request)
             replica->options.machine->ops->read_drop(replica->options.machine, request->reading);
         request->reading = NULL;
         break;
+    case REQUEST_PARKED: replica_unpark(replica, request); break;
+    case REQUEST_WOKEN: DL_DELETE(replica->woken, request); break;
+    case REQUEST_AWAY:
+        DL_DELETE(replica->away, request);
+        HASH_DELETE(sent_hh, replica->waiters_sent, request->waiter);
+        break;
     }
 }
 
@@ -200,11 +212,20 @@ void request_enter(struct replica *replica, struct request *request)
     request->id = ++replica->next_request_id;
     replica->under_way_count++;
     join_line(replica, request);
-    if (request->origin == RAFT_NOBODY) {
-        request->timed = true;
-        DL_APPEND2(replica->timed, request, timed_prev, timed_next);
-    }
+    if (request->may_wait)
+        replica_waiter_enter(replica, request);
+    else if (request->origin == RAFT_NOBODY)
+        request_begin_timing(replica, request, request->deadline_ms);
     request_wait(replica, request);
+}
+
+void request_begin_timing(struct replica *replica, struct request *request, int64_t deadline_ms)
+{
+    if (request->timed)
+        return;
+    request->deadline_ms = deadline_ms;
+    request->timed = true;
+    DL_APPEND2(replica->timed, request, timed_prev, timed_next);
 }
 
 static void stop_timing(struct replica *replica, struct request *request)
@@ -234,6 +255,7 @@ static void request_free(struct replica *replica, struct request *request)
 {
     check(!request->tied);
     request_leave_place(replica, request);
+    replica_waiter_free(replica, request->waiter);
     leave_line(replica, request);
     stop_timing(replica, request);
     replica->under_way_count--;
@@ -315,6 +337,8 @@ void replica_abandon(struct replica *replica, uint64_t client)
         request->context = NULL;
         if (request->kind == REQUEST_READ)
             request_finish(replica, request, REQUEST_NOT_DONE, no_reply);
+        else if (request->waiter)
+            replica_waiter_cancel(replica, request);
     }
 }
 
@@ -330,13 +354,20 @@ static void expire(struct replica *replica, struct request *request)
             request->done(request->context, request, REQUEST_UNKNOWN, no_reply);
         request->context = NULL;
         break;
+    case REQUEST_AWAY:
     case REQUEST_FORWARDED:
     case REQUEST_TELLING:
         request_finish(replica, request, request_outcome_unanswered(request), no_reply);
         break;
-    case REQUEST_NOWHERE:
     case REQUEST_WAITING:
     case REQUEST_RETURNED:
+        request_finish(replica, request,
+                       request->waiter ? request_outcome_unanswered(request) : REQUEST_NOT_DONE,
+                       no_reply);
+        break;
+    case REQUEST_NOWHERE:
+    case REQUEST_PARKED:
+    case REQUEST_WOKEN:
     case REQUEST_READING:
     case REQUEST_TIED:
     case REQUEST_BETWEEN: request_finish(replica, request, REQUEST_NOT_DONE, no_reply); break;
@@ -358,7 +389,8 @@ static void finish_line(struct replica *replica, struct request_line *line)
     DL_FOREACH_SAFE2(line->requests, request, following, line_next)
     {
         bool out = request->place == REQUEST_PROPOSED || request->place == REQUEST_FORWARDED ||
-                   request->place == REQUEST_TELLING;
+                   request->place == REQUEST_TELLING ||
+                   (request->waiter && request->waiter->doubt != 0);
         while (request->tied)
             request_leave_place(replica, request->tied);
         request_finish(replica, request,

@@ -59,7 +59,8 @@ static void add_to_proposal(struct replica *replica, struct proposal *proposal,
                                     .database = request->database,
                                     .now_ms = replica->log_time_ms,
                                     .seed = prng_next(&replica->prng),
-                                    .value_max = replica->value_max};
+                                    .value_max = replica->value_max,
+                                    .owner = replica_waiter_owner(replica, request)};
     struct blob *payload = entry_stamp(&context, request->command);
     replica->scratch[proposal->count] = (struct raft_entry){
         .type = RAFT_ENTRY_COMMAND,
@@ -89,6 +90,8 @@ static void propose(struct replica *replica, struct proposal *proposal)
         request->pos = entries[i].pos;
         request->place = REQUEST_PROPOSED;
         DL_APPEND(replica->proposed, request);
+        if (request->waiter)
+            request->waiter->doubt = replica->status.term;
     }
     proposal->count = 0;
     proposal->bytes = 0;
@@ -250,10 +253,26 @@ static bool take(struct replica *replica, struct taking *taking, struct request 
         request_finish(replica, request, REQUEST_DONE, buffer_bytes(&replica->reply));
         return true;
     }
+    if (request->waiter) {
+        enum waiter_take waiter = replica_waiter_take(replica, request);
+        if (waiter != WAITER_GOES_ON)
+            return waiter == WAITER_TAKEN;
+    }
     if (request->kind == REQUEST_WRITE)
         return take_write(replica, taking, request);
     take_read(replica, taking, request);
     return true;
+}
+
+/* Those for whom there is something, before any that came later. */
+static void propose_woken(struct replica *replica, struct taking *taking)
+{
+    struct request *request, *following;
+    DL_FOREACH_SAFE(replica->woken, request, following)
+    {
+        if (!take_write(replica, taking, request))
+            return;
+    }
 }
 
 /* The queue as it stands: writes in one or more proposals, all reads in one round.  True: large
@@ -262,6 +281,8 @@ static bool serve_waiting(struct replica *replica)
 {
     struct request *request, *following;
     struct taking taking = {.room = raft_takes_proposals(replica->raft)};
+    replica_parking_wake(replica);
+    propose_woken(replica, &taking);
     DL_FOREACH_SAFE(replica->waiting, request, following)
     {
         if (!taking.room && replica->waiting_reads == 0)
@@ -329,6 +350,8 @@ static void forward_waiting(struct replica *replica)
             request_refuse(replica, request);
         } else if (request->line->held_in == replica->pass || overtakes(replica, request)) {
             request->line->held_in = replica->pass;
+        } else if (open && request->waiter) {
+            open = replica_waiter_send(replica, request);
         } else if (open) {
             open = forward_one(replica, request);
         }
@@ -377,7 +400,10 @@ void replica_receive_forward(struct replica *replica, raft_node_id from,
     request->database = forward->database;
     request->reply_max = forward->reply_max;
     request->deadline_ms = INT64_MAX; /* its origin keeps the time */
+    request->may_wait = forward->may_wait;
     request_enter(replica, request);
+    if (request->waiter)
+        replica_waiter_arrived(replica, request, forward);
     if (!replica_leads(replica) || forward->term != replica->status.term) {
         request_leave_place(replica, request);
         request_refuse(replica, request);
@@ -391,6 +417,8 @@ void replica_receive_forward_reply(struct replica *replica, raft_node_id from,
     if (reply->run_id != replica->options.run_id)
         return; /* to an earlier life of this node */
     HASH_FIND(hh, replica->forwarded_by_id, &reply->id, sizeof reply->id, request);
+    if (!request)
+        replica_waiter_answered(replica, from, reply);
     if (!request || request->sent_to != from)
         return; /* ended by its deadline meanwhile */
     check(request->place == REQUEST_FORWARDED);
@@ -407,6 +435,8 @@ void replica_receive_forward_reply(struct replica *replica, raft_node_id from,
 void replica_forwards_lost_to(struct replica *replica, raft_node_id node)
 {
     struct request *request, *following;
+    replica_waiters_lost_to(replica, node);
+    replica_waiters_of_lost(replica, node);
     DL_FOREACH_SAFE(replica->forwarded, request, following)
     {
         if (request->sent_to != node)
@@ -451,7 +481,11 @@ void replica_leadership_lost(struct replica *replica)
         end_reads_before(replica, request);
         while (request->tied)
             ask_again(replica, request->tied);
-        request_finish(replica, request, REQUEST_UNKNOWN, no_reply);
+        if (request->waiter && request->context)
+            replica_waiter_give_back(replica, request); /* its entry, if there is one, tells */
+        else
+            request_finish(replica, request, REQUEST_UNKNOWN, no_reply);
     }
+    replica_waiters_leadership_lost(replica);
     replica->try_waiting = true;
 }

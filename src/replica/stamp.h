@@ -12,6 +12,9 @@ enum { STAMP_VERSION = 3, STAMP_VERSION_LIMITED = 2, STAMP_VERSION_FIRST = 1, ST
 /* Under which the entries were written whose stamp does not say. */
 enum { STAMP_MEANING_OLD = 1 };
 
+/* The first with requests that may wait, whose entries say whose they are. */
+enum { STAMP_MEANING_WAITS = 5 };
+
 struct stamp {
     uint32_t meaning;  /* a byte, never 0 */
     uint32_t database; /* a byte; which are there, the state machine knows */

@@ -172,7 +172,8 @@ static void get_stats(struct server *server, struct server_stats *stats)
         .forwarded = replica.requests_forwarded,
         .clients_connected = clients_count(port->clients),
         .clients_max = (uint64_t)port->options.config->maxclients,
-        .clients_blocked = 0, /* no blocking commands yet: waiting for the log is not it */
+        .clients_blocked = clients_blocked(port->clients),
+        .blocking_keys = replica.parked_keys,
         .errors_replied = counted->errors,
         .ops_per_second = counted->ops_per_second,
         .keyspace_hits = port->server.observer->keyspace_hits,
@@ -269,6 +270,7 @@ static void get_raft(struct server *server, struct server_raft *raft)
         .elections = status.elections,
         .oldest_write_ms = status.oldest_write_ms,
         .requests_waiting = status.requests_waiting,
+        .requests_parked = status.parked,
         .requests_forwarded = status.requests_forwarded,
     };
     for (uint32_t i = 0; i < config->nodes.count; i++)
@@ -281,6 +283,11 @@ static void get_raft(struct server *server, struct server_raft *raft)
 static void each_client(struct server *server, server_client_fn *each, void *context)
 {
     clients_each(port_of(server)->clients, each, context);
+}
+
+static bool unblock_client(struct server *server, uint64_t id, bool is_error)
+{
+    return clients_unblock(port_of(server)->clients, id, is_error);
 }
 
 static void kill_client(struct server *server, struct connection *connection)
@@ -388,6 +395,7 @@ static const struct server_ops server_port_ops = {
     .raft = get_raft,
     .each_client = each_client,
     .kill_client = kill_client,
+    .unblock_client = unblock_client,
     .config_each = config_each_value,
     .config_may_set = may_set_config,
     .config_set = set_config,

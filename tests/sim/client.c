@@ -131,6 +131,7 @@ static void finish(struct client *client, enum request_outcome outcome, struct b
         /* An earlier try of it may have been done. */
         client->repeat = once;
         break;
+    case REQUEST_CANCELLED: sim_fail("what was cancelled was not asked to wait");
     case REQUEST_TOO_LARGE: sim_fail("a reply of any size was wanted");
     case REQUEST_UNKNOWN:
         sim.coverage.unknown++;

@@ -55,6 +55,7 @@ static void hear(struct sim_node *node, uint32_t from, struct wire_input *input,
     case WIRE_PIECE: sim.coverage.pieces++; break;
     case WIRE_MESSAGE: replica_receive(node->replica, &input->message, input->clock_ms); break;
     case WIRE_FORWARD: replica_receive_forward(node->replica, from, &input->forward); break;
+    case WIRE_CANCEL: replica_receive_cancel(node->replica, from, &input->cancel); break;
     case WIRE_FORWARD_REPLY:
         sim.coverage.refused_forwards += input->forward_reply.refused;
         replica_receive_forward_reply(node->replica, from, &input->forward_reply);
@@ -329,6 +330,16 @@ static void send_forward_reply(struct transport *transport, raft_node_id to,
     send_command(node_of(transport), to, &box);
 }
 
+static void send_cancel(struct transport *transport, raft_node_id to,
+                        const struct forward_cancel *cancel)
+{
+    struct outbox box = {0};
+    if (!is_connected(node_of(transport), to))
+        return;
+    wire_encode_cancel(&box, cancel);
+    send_command(node_of(transport), to, &box);
+}
+
 static bool has_room_for_entries(struct transport *transport, raft_node_id to)
 {
     (void)transport;
@@ -349,6 +360,7 @@ static const struct transport_ops transport_ops = {
     .send = send_message,
     .forward = send_forward,
     .forward_reply = send_forward_reply,
+    .cancel = send_cancel,
     .has_room_for_entries = has_room_for_entries,
     .has_room = has_room,
 };

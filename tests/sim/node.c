@@ -147,7 +147,47 @@ static bool machine_told(struct state_machine *port)
     return node_of(port)->machine->ops->told(node_of(port)->machine);
 }
 
+static bool machine_found_nothing(struct state_machine *port)
+{
+    return node_of(port)->machine->ops->found_nothing(node_of(port)->machine);
+}
+
+static bool machine_would_wait(struct state_machine *port, const struct apply_context *context,
+                               struct bytes command)
+{
+    return node_of(port)->machine->ops->would_wait(node_of(port)->machine, context, command);
+}
+
+static void machine_wait_keys(struct state_machine *port, struct bytes command,
+                              void (*each)(void *context, struct bytes key), void *context)
+{
+    node_of(port)->machine->ops->wait_keys(node_of(port)->machine, command, each, context);
+}
+
+static uint64_t machine_wait_kind(struct state_machine *port, struct bytes command)
+{
+    return node_of(port)->machine->ops->wait_kind(node_of(port)->machine, command);
+}
+
+static uint64_t machine_wait_count(struct state_machine *port, const struct apply_context *context,
+                                   struct bytes command, struct bytes key)
+{
+    return node_of(port)->machine->ops->wait_count(node_of(port)->machine, context, command, key);
+}
+
+static void machine_listen(struct state_machine *port, state_machine_touched *touched,
+                           void *context)
+{
+    node_of(port)->machine->ops->listen(node_of(port)->machine, touched, context);
+}
+
 static const struct state_machine_ops machine_ops = {
+    .found_nothing = machine_found_nothing,
+    .would_wait = machine_would_wait,
+    .wait_keys = machine_wait_keys,
+    .wait_kind = machine_wait_kind,
+    .wait_count = machine_wait_count,
+    .listen = machine_listen,
     .apply = machine_apply,
     .applied = machine_applied,
     .told = machine_told,
@@ -294,6 +334,7 @@ static void fall_silent(struct sim_node *node)
     sim_streams_node_gone(node);
     sim_types_node_gone(node);
     sim_transactions_node_gone(node);
+    sim_queues_node_gone(node);
     sim_clients_node_gone(node);
     sim_network_node_gone(node);
     node->alive = false;

@@ -60,6 +60,7 @@ static void begin(void)
     sim_streams_start();
     sim_types_start();
     sim_transactions_start();
+    sim_queues_start();
     sim_faults_start();
 }
 
@@ -102,12 +103,14 @@ void sim_run(void)
     sim_streams_stop();
     sim_types_stop();
     sim_transactions_stop();
+    sim_queues_stop();
     settle();
     if (is_enough())
         return;
     sim_check_settled();
     sim_streams_check();
     sim_transactions_check();
+    sim_queues_check();
     sim_clients_check();
 }
 
@@ -126,6 +129,7 @@ void sim_run_end(void)
     sim_clients_free();
     sim_streams_free();
     sim_transactions_free();
+    sim_queues_free();
     memory_free(sim.nodes);
     buffer_deinit(&sim.recent);
 }

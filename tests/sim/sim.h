@@ -8,6 +8,7 @@
  *   client.c   one operation at a time            network.c  messages, streams, pieces, cuts
  *   stream.c   pipelines, for order               coverage.c what a run came by
  *   types.c    all types, with deadlines          transactions.c appends and reads of lists
+ *   queues.c   BLPOP and pushes
  *
  *   history.c         ghosts: what the world has seen, which no node may contradict later
  *   checks_step.c     each write and each message of a core against the ghosts
@@ -96,6 +97,8 @@ struct sim_node;
     X(types_done)                                                                                  \
     X(transactions)                                                                                \
     X(transactions_changed)                                                                        \
+    X(waits_served)                                                                                \
+    X(waits_cancelled)                                                                             \
     X(ticks)                                                                                       \
     X(stream_reads)                                                                                \
     X(once_kept_replies)                                                                           \
@@ -343,6 +346,14 @@ void sim_transactions_node_gone(struct sim_node *node);
 void sim_transactions_stop(void);
 void sim_transactions_check(void); /* strict serializability */
 void sim_transactions_free(void);
+
+/* ---- queues.c ------------------------------------------------------------------------------- */
+
+void sim_queues_start(void);
+void sim_queues_node_gone(struct sim_node *node);
+void sim_queues_stop(void);
+void sim_queues_check(void); /* each number is got once, or is still there */
+void sim_queues_free(void);
 
 /* ---- history.c ------------------------------------------------------------------------------ */
 

@@ -79,6 +79,12 @@ static inline void house_kill_client(struct server *server, struct connection *c
     clients_kill(house.clients, connection);
 }
 
+static inline bool house_unblock_client(struct server *server, uint64_t id, bool is_error)
+{
+    (void)server;
+    return clients_unblock(house.clients, id, is_error);
+}
+
 static inline struct bytes house_password(struct server *server)
 {
     (void)server;
@@ -89,6 +95,7 @@ static const struct server_ops house_server_ops = {
     .now_ms = house_now_ms,
     .each_client = house_each_client,
     .kill_client = house_kill_client,
+    .unblock_client = house_unblock_client,
     .password = house_password,
 };
 

@@ -123,6 +123,14 @@ static inline void world_each_client(struct server *server, server_client_fn *ea
             return;
 }
 
+/* Of two clients the second one waits. */
+static inline bool world_unblock_client(struct server *server, uint64_t id, bool is_error)
+{
+    (void)server;
+    (void)is_error;
+    return id == 2;
+}
+
 static inline void world_kill_client(struct server *server, struct connection *connection)
 {
     struct world *world = world_of(server);
@@ -233,6 +241,7 @@ static const struct server_ops world_ops = {.now_ms = world_now_ms,
                                             .raft = world_raft,
                                             .each_client = world_each_client,
                                             .kill_client = world_kill_client,
+                                            .unblock_client = world_unblock_client,
                                             .config_each = world_config_each,
                                             .config_may_set = world_config_may_set,
                                             .config_set = world_config_set,

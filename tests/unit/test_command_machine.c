@@ -202,8 +202,9 @@ static void apply_on(struct world *world, int protocol, bool waits, struct bytes
  * row, an array that is null. */
 static bool has_two_shapes(struct bytes name)
 {
-    static const char *const names[] = {"zpopmin", "zpopmax", "lpop",  "rpop",      "zmpop",
-                                        "lmpop",   "geopos",  "xread", "xreadgroup"};
+    static const char *const names[] = {"zpopmin", "zpopmax", "lpop",     "rpop",       "zmpop",
+                                        "lmpop",   "geopos",  "xread",    "xreadgroup", "blpop",
+                                        "brpop",   "blmpop",  "bzpopmin", "bzpopmax",   "bzmpop"};
     for (unsigned i = 0; i < sizeof names / sizeof *names; i++)
         if (bytes_is(name, names[i]))
             return true;

@@ -21,7 +21,14 @@
 #include "replica/replica_internal.h"
 #include "storage/kv.h"
 
-enum { TICK_MS = 10, ELECTION_TICKS = 10, FORWARDS_MAX = 64, DEADLINE_MS = 500, TEXT_MAX = 4096 };
+enum {
+    TICK_MS = 10,
+    ELECTION_TICKS = 10,
+    STOCK_KINDS = 128,
+    FORWARDS_MAX = 64,
+    DEADLINE_MS = 500,
+    TEXT_MAX = 4096
+};
 enum { READS_MAX = 8 }; /* of the log, under way */
 enum { APPEND_ENTRIES = 64 };
 enum { LOG_ENTRIES_MAX = 12, LOG_ENTRIES_MIN = 4, LOG_BYTES_MAX = 4000 };
@@ -60,6 +67,13 @@ struct world {
     bool connected;
     struct forward_reply replies[FORWARDS_MAX];
     uint32_t replies_count;
+    struct forward_cancel cancel; /* the last one */
+    uint32_t cancels_count;
+    uint32_t stock[STOCK_KINDS];
+    bool found_nothing;
+    state_machine_touched *touched;
+    void *touched_context;
+    struct request_owner owner; /* of the entry applied last */
     uint64_t round;
     uint32_t appends;          /* requests sent, heartbeats among them */
     uint32_t value_max;        /* of the entry applied last */
@@ -135,6 +149,15 @@ static inline void send_reply(struct transport *transport, raft_node_id to,
     world.replies[world.replies_count++] = *reply;
 }
 
+static inline void send_cancel(struct transport *transport, raft_node_id to,
+                               const struct forward_cancel *cancel)
+{
+    (void)transport;
+    (void)to;
+    world.cancel = *cancel;
+    world.cancels_count++;
+}
+
 static inline void submit_read(struct raft_log_reader *reader, struct raft_log_reading *reading)
 {
     (void)reader;
@@ -157,6 +180,73 @@ static inline bool has_room(struct transport *transport, raft_node_id to)
     return !world.full;
 }
 
+/* "+k" puts one of k into the stock, "pk" takes one or waits for it. */
+static inline unsigned stock_of(struct bytes command)
+{
+    return ((const unsigned char *)command.data)[1] % STOCK_KINDS;
+}
+
+static inline void change_stock(struct bytes command, bool may_wait)
+{
+    const char *text = command.data;
+    world.found_nothing = false;
+    if (command.size != 2 || (text[0] != '+' && text[0] != 'p'))
+        return;
+    uint32_t *stock = &world.stock[stock_of(command)];
+    world.found_nothing = may_wait && text[0] == 'p' && *stock == 0;
+    if (text[0] == '+')
+        ++*stock;
+    else if (*stock > 0)
+        --*stock;
+    world.touched(world.touched_context, world.database, bytes_of(text + 1, 1));
+}
+
+static inline bool found_nothing(struct state_machine *machine)
+{
+    (void)machine;
+    return world.found_nothing;
+}
+
+static inline bool would_wait(struct state_machine *machine, const struct apply_context *context,
+                              struct bytes command)
+{
+    (void)machine;
+    (void)context;
+    return world.stock[stock_of(command)] == 0;
+}
+
+static inline void wait_keys(struct state_machine *machine, struct bytes command,
+                             void (*each)(void *context, struct bytes key), void *context)
+{
+    (void)machine;
+    each(context, bytes_of((const char *)command.data + 1, 1));
+}
+
+static inline uint64_t wait_kind(struct state_machine *machine, struct bytes command)
+{
+    (void)machine;
+    (void)command;
+    return 1;
+}
+
+static inline uint64_t wait_count(struct state_machine *machine,
+                                  const struct apply_context *context, struct bytes command,
+                                  struct bytes key)
+{
+    (void)machine;
+    (void)context;
+    (void)key;
+    return world.stock[stock_of(command)];
+}
+
+static inline void listen_for_keys(struct state_machine *machine, state_machine_touched *touched,
+                                   void *context)
+{
+    (void)machine;
+    world.touched = touched;
+    world.touched_context = context;
+}
+
 static inline bool apply(struct state_machine *machine, const struct apply_context *context,
                          struct bytes command, int protocol, struct buffer *reply)
 {
@@ -167,8 +257,10 @@ static inline bool apply(struct state_machine *machine, const struct apply_conte
     world.value_max = context->value_max;
     world.meaning = context->meaning;
     world.database = context->database;
+    world.owner = context->owner;
     if (world.apply_slices > 0 && --world.apply_slices > 0)
         return false;
+    change_stock(command, context->owner.run_id != 0);
     strncat(world.applied, command.data, command.size);
     if (reply)
         buffer_append_bytes(reply, command);
@@ -299,6 +391,7 @@ static const struct raft_log_reader_ops reader_ops = {submit_read};
 static const struct transport_ops transport_ops = {.send = send_message,
                                                    .forward = send_forward,
                                                    .forward_reply = send_reply,
+                                                   .cancel = send_cancel,
                                                    .has_room_for_entries = has_room_for_entries,
                                                    .has_room = has_room};
 static const struct state_machine_ops machine_ops = {.apply = apply,
@@ -315,6 +408,12 @@ static const struct state_machine_ops machine_ops = {.apply = apply,
                                                      .tick = tick,
                                                      .meaning = meaning,
                                                      .meaning_known = meaning_known,
+                                                     .found_nothing = found_nothing,
+                                                     .would_wait = would_wait,
+                                                     .wait_keys = wait_keys,
+                                                     .wait_kind = wait_kind,
+                                                     .wait_count = wait_count,
+                                                     .listen = listen_for_keys,
                                                      .told = told};
 
 static inline void start(void)

@@ -1,0 +1,337 @@
+/* What waits for a key, at the leader, in no entry and on no other node.
+ *
+ * Each parked request has a place in the queue of each of its keys, in the order in which clients
+ * began to wait.  An entry that touches a key has it looked at when it is applied: as many as find
+ * something there are woken, from the front, and proposed.  Who then finds nothing after all is
+ * parked again at its old place.  While some are woken for a key, nobody else is: what they leave
+ * is known when they are through.  So nobody overtakes, and no key is ready that nobody was woken
+ * for.
+ *
+ * What comes late waits behind those who wait already, whatever is there: see
+ * replica_parking_has_others(). */
+#include <utlist.h>
+
+#include "base/fatal.h"
+#include "base/memory.h"
+#include "replica/replica_internal.h"
+
+struct parking_place {
+    struct parking_place *prev, *next; /* in the queue of its key */
+    struct parking_key *key;
+    struct request *request;
+};
+
+struct parking_key {
+    UT_hash_handle hh;
+    struct parking_place *queue;
+    struct parking_place *latest; /* that came into it, near which the next one belongs; or NULL */
+    struct parking_key *touched_prev, *touched_next;
+    uint64_t kind; /* of those in the queue, unless it is mixed */
+    bool is_mixed;
+    bool is_touched;
+    uint32_t woken; /* for it, and not through */
+    uint32_t size;
+    unsigned char bytes[]; /* the database, and the key */
+};
+
+/* ---- keys ----------------------------------------------------------------------------- */
+
+/* The name of a key in the table; replica->parking_name keeps the bytes. */
+static struct bytes name_of(struct replica *replica, unsigned database, struct bytes key)
+{
+    unsigned char first = (unsigned char)database;
+    buffer_clear(&replica->parking_name);
+    buffer_append(&replica->parking_name, &first, 1);
+    buffer_append_bytes(&replica->parking_name, key);
+    return buffer_bytes(&replica->parking_name);
+}
+
+static struct parking_key *find_key(struct replica *replica, unsigned database, struct bytes key)
+{
+    struct bytes name = name_of(replica, database, key);
+    struct parking_key *found;
+    HASH_FIND(hh, replica->parking, name.data, name.size, found);
+    return found;
+}
+
+static struct parking_key *add_key(struct replica *replica, unsigned database, struct bytes key)
+{
+    struct parking_key *found = find_key(replica, database, key);
+    if (found)
+        return found;
+    struct bytes name = buffer_bytes(&replica->parking_name);
+    found = memory_new(sizeof *found + name.size);
+    found->size = (uint32_t)name.size;
+    memcpy(found->bytes, name.data, name.size);
+    HASH_ADD_KEYPTR(hh, replica->parking, found->bytes, found->size, found);
+    return found;
+}
+
+static void untouch(struct replica *replica, struct parking_key *key)
+{
+    if (key->is_touched)
+        DL_DELETE2(replica->touched, key, touched_prev, touched_next);
+    key->is_touched = false;
+}
+
+static void touch(struct replica *replica, struct parking_key *key)
+{
+    if (key->is_touched)
+        return;
+    key->is_touched = true;
+    DL_APPEND2(replica->touched, key, touched_prev, touched_next);
+    replica->try_waiting = true;
+}
+
+static void free_if_unused(struct replica *replica, struct parking_key *key)
+{
+    if (key->queue || key->woken > 0)
+        return;
+    untouch(replica, key);
+    HASH_DEL(replica->parking, key);
+    memory_free(key);
+}
+
+void replica_parking_touched(void *context, unsigned database, struct bytes name)
+{
+    struct replica *replica = context;
+    struct parking_key *key, *following;
+    if (!replica->parking)
+        return;
+    if (name.data) {
+        key = find_key(replica, database, name);
+        if (key)
+            touch(replica, key);
+        return;
+    }
+    HASH_ITER(hh, replica->parking, key, following)
+    {
+        if (key->bytes[0] == database)
+            touch(replica, key);
+    }
+}
+
+uint64_t replica_parking_keys(const struct replica *replica)
+{
+    return HASH_COUNT(replica->parking);
+}
+
+/* ---- queues --------------------------------------------------------------------------- */
+
+static bool is_before(const struct request *a, const struct request *b)
+{
+    if (a->waiter->since_ms != b->waiter->since_ms)
+        return a->waiter->since_ms < b->waiter->since_ms;
+    return a->id < b->id;
+}
+
+/* After an election they come in the order of each node: so near where the last one went. */
+static void insert(struct parking_key *key, struct parking_place *place)
+{
+    struct parking_place *at = key->latest ? key->latest : key->queue;
+    key->latest = place;
+    while (at && is_before(at->request, place->request))
+        at = at->next;
+    if (!at) {
+        DL_APPEND(key->queue, place);
+        return;
+    }
+    while (at != key->queue && is_before(place->request, at->prev->request))
+        at = at->prev;
+    DL_PREPEND_ELEM(key->queue, at, place);
+}
+
+struct parking_of {
+    struct replica *replica;
+    struct request *request;
+    uint32_t capacity;
+    bool has_others;
+};
+
+static void add_place(void *context, struct bytes name)
+{
+    struct parking_of *of = context;
+    struct waiter *waiter = of->request->waiter;
+    struct parking_key *key = add_key(of->replica, of->request->database, name);
+    check(waiter->places_count < of->capacity);
+    struct parking_place *place = &waiter->places[waiter->places_count++];
+    *place = (struct parking_place){.key = key, .request = of->request};
+    if (!key->queue) {
+        key->kind = waiter->kind;
+        key->is_mixed = false;
+    }
+    key->is_mixed |= key->kind != waiter->kind;
+    insert(key, place);
+}
+
+static void count_key(void *context, struct bytes name)
+{
+    struct parking_of *of = context;
+    (void)name;
+    of->capacity++;
+}
+
+static uint32_t count_keys(struct replica *replica, const struct request *request)
+{
+    struct state_machine *machine = replica->options.machine;
+    struct parking_of of = {.replica = replica};
+    machine->ops->wait_keys(machine, blob_bytes(request->command), count_key, &of);
+    return of.capacity;
+}
+
+bool replica_park(struct replica *replica, struct request *request)
+{
+    struct state_machine *machine = replica->options.machine;
+    struct waiter *waiter = request->waiter;
+    struct bytes command = blob_bytes(request->command);
+    struct parking_of of = {.replica = replica, .request = request};
+    of.capacity = count_keys(replica, request);
+    check(waiter->places_count == 0);
+    if (of.capacity > WAIT_KEYS_MAX || replica->parked_places + of.capacity > PARKED_PLACES_MAX ||
+        replica->parked_bytes + command.size > PARKED_BYTES_MAX ||
+        replica->parked_count >= PARKED_MAX)
+        return false;
+    request_leave_place(replica, request);
+    waiter->kind = machine->ops->wait_kind(machine, command);
+    waiter->places = memory_new((of.capacity + 1) * sizeof *waiter->places);
+    machine->ops->wait_keys(machine, command, add_place, &of);
+    check(waiter->places_count == of.capacity);
+    request->place = REQUEST_PARKED;
+    DL_APPEND(replica->parked, request);
+    replica->parked_count++;
+    replica->parked_bytes += command.size;
+    replica->parked_places += waiter->places_count;
+    return true;
+}
+
+void replica_unpark(struct replica *replica, struct request *request)
+{
+    struct waiter *waiter = request->waiter;
+    DL_DELETE(replica->parked, request);
+    replica->parked_count--;
+    replica->parked_bytes -= request->command->size;
+    replica->parked_places -= waiter->places_count;
+    for (uint32_t i = 0; i < waiter->places_count; i++) {
+        struct parking_place *place = &waiter->places[i];
+        if (place->key->latest == place)
+            place->key->latest = NULL;
+        DL_DELETE(place->key->queue, place);
+        free_if_unused(replica, place->key);
+    }
+    memory_free(waiter->places);
+    waiter->places = NULL;
+    waiter->places_count = 0;
+}
+
+static uint64_t count_served(struct replica *replica, const struct parking_key *key,
+                             const struct request *request)
+{
+    struct state_machine *machine = replica->options.machine;
+    struct apply_context context = {.meaning = replica_meaning(replica),
+                                    .database = request->database,
+                                    .now_ms = replica_read_time_ms(replica)};
+    return machine->ops->wait_count(machine, &context, blob_bytes(request->command),
+                                    bytes_of(key->bytes + 1, key->size - 1));
+}
+
+static void look_for_others(void *context, struct bytes name)
+{
+    struct parking_of *of = context;
+    struct parking_key *key = find_key(of->replica, of->request->database, name);
+    if (!key || !key->queue || (!key->is_mixed && key->kind != of->request->waiter->kind))
+        return;
+    of->has_others |= count_served(of->replica, key, of->request) > 0;
+}
+
+/* Who would find what it finds. */
+bool replica_parking_has_others(struct replica *replica, struct request *request)
+{
+    struct state_machine *machine = replica->options.machine;
+    struct bytes command = blob_bytes(request->command);
+    struct parking_of of = {.replica = replica, .request = request};
+    if (!replica->parking)
+        return false;
+    request->waiter->kind = machine->ops->wait_kind(machine, command);
+    machine->ops->wait_keys(machine, command, look_for_others, &of);
+    return of.has_others;
+}
+
+/* ---- waking --------------------------------------------------------------------------- */
+
+void replica_parking_settle(struct replica *replica, struct parking_key *key)
+{
+    if (!key)
+        return;
+    check(key->woken > 0);
+    if (--key->woken == 0)
+        touch(replica, key);
+    free_if_unused(replica, key);
+}
+
+static void wake(struct replica *replica, struct parking_key *key, struct request *request)
+{
+    key->woken++; /* first: it keeps the key */
+    request_leave_place(replica, request);
+    request->waiter->woken_for = key;
+    request->place = REQUEST_WOKEN;
+    DL_APPEND(replica->woken, request);
+}
+
+/* Those of one kind, from the front. */
+static void wake_kind(struct replica *replica, struct parking_key *key, uint64_t kind,
+                      uint64_t count)
+{
+    struct parking_place *place, *following;
+    DL_FOREACH_SAFE(key->queue, place, following)
+    {
+        if (count == 0)
+            return;
+        if (place->request->waiter->kind != kind)
+            continue;
+        count--;
+        wake(replica, key, place->request);
+    }
+}
+
+/* The first of each kind that finds something. */
+static void wake_mixed(struct replica *replica, struct parking_key *key)
+{
+    struct parking_place *place, *following;
+    uint64_t done = 0; /* the kind looked at last */
+    bool is_known = false;
+    DL_FOREACH_SAFE(key->queue, place, following)
+    {
+        struct request *request = place->request;
+        if (is_known && request->waiter->kind == done)
+            continue;
+        is_known = true;
+        done = request->waiter->kind;
+        if (count_served(replica, key, request) > 0)
+            wake(replica, key, request);
+    }
+}
+
+static void look_at(struct replica *replica, struct parking_key *key)
+{
+    if (key->woken > 0 || !key->queue) /* settling touches it */
+        return;
+    key->woken++; /* to keep it */
+    if (key->is_mixed)
+        wake_mixed(replica, key);
+    else
+        wake_kind(replica, key, key->kind, count_served(replica, key, key->queue->request));
+    key->woken--;
+    free_if_unused(replica, key);
+}
+
+void replica_parking_wake(struct replica *replica)
+{
+    if (replica->applying.payload) /* the state is between two */
+        return;
+    for (unsigned looks = 0; replica->touched && looks < PARKING_LOOKS_MAX; looks++) {
+        struct parking_key *key = replica->touched;
+        untouch(replica, key);
+        look_at(replica, key);
+    }
+    replica->try_waiting |= replica->touched != NULL;
+}

@@ -1,0 +1,408 @@
+/* Requests that may wait, see test_replica.h: "pk" takes one of k or waits for it, "+k" puts
+ * one. */
+#include "test_replica.h"
+
+enum { OTHERS = 2 };
+
+static int set_up_waits(void **state)
+{
+    set_up(state);
+    world.meaning_known = 5;
+    for (raft_node_id node = 1; node <= OTHERS; node++)
+        replica_announced(world.replica, node, 5);
+    return 0;
+}
+
+static void wait_for(struct result *result, uint64_t client, const char *command)
+{
+    *result = (struct result){0};
+    struct request *request = request_new(REQUEST_WRITE, 2, client,
+                                          blob_copy(bytes_from_string(command)), on_done, result);
+    request->database = 5;
+    request->may_wait = true;
+    replica_submit(world.replica, request);
+    run();
+}
+
+static uint64_t parked(void)
+{
+    struct replica_status now;
+    replica_status(world.replica, &now);
+    return now.parked;
+}
+
+/* A client of node 2 waits. */
+static void receive_wait(uint64_t id, uint64_t client, uint64_t waited_ms, const char *command)
+{
+    struct forward forward = forward_of(REQUEST_WRITE, id, client, command);
+    forward.database = 5;
+    forward.may_wait = true;
+    forward.waiter_id = client;
+    forward.waited_ms = waited_ms;
+    forward.seen = status().applied;
+    replica_receive_forward(world.replica, 2, &forward);
+    blob_release(forward.command);
+    run();
+}
+
+static void push(const char *command)
+{
+    static struct result pushed;
+    ask(&pushed, REQUEST_WRITE, 1000, command);
+    run();
+    acknowledge();
+    acknowledge();
+    assert_ended(pushed, REQUEST_DONE);
+}
+
+static const struct forward_reply *last_reply(void)
+{
+    assert_true(world.replies_count > 0);
+    return &world.replies[world.replies_count - 1];
+}
+
+/* ---- leading --------------------------------------------------------------------------------- */
+
+static void it_waits_and_is_served_once(void **state)
+{
+    static struct result a;
+    (void)state;
+    lead();
+    raft_index last = status().last.index;
+    wait_for(&a, 1, "pk");
+    assert_int_equal(parked(), 1);
+    assert_int_equal(status().last.index, last); /* the log knows nothing of it */
+    push("+x");
+    assert_int_equal(a.calls, 0);
+    push("+k");
+    assert_ended(a, REQUEST_DONE);
+    assert_int_equal(parked(), 0);
+    assert_int_equal(world.stock['k'], 0);
+    assert_int_equal(world.owner.node, 0);
+    assert_int_equal(world.owner.run_id, 77);
+    push("+k");
+    assert_int_equal(a.calls, 1);
+    assert_int_equal(world.stock['k'], 1);
+}
+
+static void the_first_that_came_is_served_first(void **state)
+{
+    static struct result a, b;
+    (void)state;
+    lead();
+    wait_for(&a, 1, "pk");
+    receive_wait(1, 7, 0, "pk");
+    wait_for(&b, 2, "pk");
+    receive_wait(2, 8, 5000, "pk"); /* it waited before this node led */
+    assert_int_equal(parked(), 4);
+    push("+k");
+    assert_int_equal(world.replies_count, 1);
+    assert_int_equal(last_reply()->id, 2);
+    push("+k");
+    assert_ended(a, REQUEST_DONE);
+    push("+k");
+    assert_int_equal(world.replies_count, 2);
+    assert_int_equal(last_reply()->id, 1);
+    assert_int_equal(b.calls, 0);
+    push("+k");
+    assert_ended(b, REQUEST_DONE);
+}
+
+/* Several for one key are under way, and somebody who comes does not overtake. */
+static void as_many_are_woken_as_find_something(void **state)
+{
+    static struct result waiting[4], late, pushed;
+    (void)state;
+    lead();
+    for (uint64_t i = 0; i < 4; i++)
+        wait_for(&waiting[i], i + 1, "pk");
+    world.stock['k'] = 2; /* with the next one three at once */
+    ask_and_commit(&pushed, REQUEST_WRITE, 9, "+k");
+    assert_int_equal(parked(), 1);
+    wait_for(&late, 10, "pk");
+    assert_int_equal(parked(), 2);
+    acknowledge();
+    for (int i = 0; i < 3; i++)
+        assert_ended(waiting[i], REQUEST_DONE);
+    assert_int_equal(waiting[3].calls, 0);
+    push("+k");
+    assert_ended(waiting[3], REQUEST_DONE);
+    assert_int_equal(late.calls, 0);
+    push("+k");
+    assert_ended(late, REQUEST_DONE);
+}
+
+static void who_finds_nothing_waits_at_the_old_place(void **state)
+{
+    static struct result a, b, taken;
+    (void)state;
+    lead();
+    wait_for(&a, 1, "pk");
+    wait_for(&b, 2, "pk");
+    ask(&taken, REQUEST_WRITE, 3, "+k");
+    run();
+    ask(&taken, REQUEST_WRITE, 3, "pk"); /* an LPOP, in the log before what is woken */
+    run();
+    persist();
+    struct raft_pos first = status().last;
+    first.index--;
+    receive(matched(1, first)); /* the first alone is applied */
+    acknowledge();
+    acknowledge();
+    assert_string_equal(world.applied, "+kpkpk");
+    assert_int_equal(a.calls + b.calls, 0);
+    assert_int_equal(parked(), 2);
+    push("+k");
+    assert_ended(a, REQUEST_DONE);
+    assert_int_equal(b.calls, 0);
+}
+
+static void nothing_is_taken_for_one_who_left(void **state)
+{
+    static struct result a, b;
+    (void)state;
+    lead();
+    wait_for(&a, 1, "pk");
+    receive_wait(1, 7, 0, "pk");
+    wait_for(&b, 2, "pk");
+    replica_abandon(world.replica, 1);
+    struct forward_cancel cancel = {.run_id = 5, .id = 1, .client = 7};
+    replica_receive_cancel(world.replica, 2, &cancel);
+    run();
+    assert_int_equal(last_reply()->outcome, REQUEST_CANCELLED);
+    assert_int_equal(parked(), 1);
+    push("+k");
+    assert_int_equal(a.calls, 0);
+    assert_int_equal(world.replies_count, 1);
+    assert_ended(b, REQUEST_DONE);
+}
+
+/* It was woken, and left before it was proposed: the next one is served. */
+static void the_place_of_one_who_left_is_not_lost(void **state)
+{
+    static struct result a, b, pushed;
+    (void)state;
+    lead();
+    wait_for(&a, 1, "pk");
+    wait_for(&b, 2, "pk");
+    ask(&pushed, REQUEST_WRITE, 3, "+k");
+    run();
+    acknowledge_without_running();
+    run();
+    replica_abandon(world.replica, 1); /* its entry is under way */
+    acknowledge();
+    acknowledge();
+    assert_int_equal(a.calls, 0);
+    assert_int_equal(world.stock['k'], 0);
+    push("+k");
+    assert_ended(b, REQUEST_DONE);
+}
+
+static void cancelled_it_ends_at_once_or_is_served(void **state)
+{
+    static struct result a, b, pushed;
+    (void)state;
+    lead();
+    wait_for(&a, 1, "pk");
+    replica_cancel(world.replica, 1, world.now_ms + 100);
+    assert_ended(a, REQUEST_CANCELLED);
+    wait_for(&b, 2, "pk");
+    ask_and_commit(&pushed, REQUEST_WRITE, 3, "+k"); /* it is proposed */
+    replica_cancel(world.replica, 2, world.now_ms + 10000);
+    assert_int_equal(b.calls, 0);
+    acknowledge();
+    assert_ended(b, REQUEST_DONE);
+    assert_string_equal(b.reply, "pk");
+}
+
+/* ---- the end of a leadership ----------------------------------------------------------------- */
+
+static void what_waits_goes_to_the_next_leader(void **state)
+{
+    static struct result a;
+    (void)state;
+    lead();
+    wait_for(&a, 1, "pk");
+    receive_wait(1, 7, 0, "pk");
+    follow_and_commit_all(1, 9);
+    assert_int_equal(a.calls, 0);
+    assert_int_equal(parked(), 0);
+    assert_true(last_reply()->refused);
+    assert_int_equal(world.forwards_count, 1);
+    assert_true(world.forwards[0].may_wait);
+    answer(0, false, "x");
+    assert_ended(a, REQUEST_DONE);
+}
+
+/* Its entry may be committed by the next leader: it is not sent before that is known, and answered
+ * by the entry. */
+static void what_was_proposed_is_answered_by_its_entry(void **state)
+{
+    static struct result a;
+    (void)state;
+    lead();
+    world.stock['k'] = 1;
+    wait_for(&a, 1, "pk");
+    assert_int_equal(parked(), 0);
+    persist();
+    follow(1, 9);
+    assert_int_equal(a.calls, 0);
+    assert_int_equal(world.forwards_count, 0); /* in doubt */
+    struct raft_message message = heartbeat(1, 9);
+    message.append_request.prev = status().last;
+    message.append_request.commit = status().last.index;
+    receive(message);
+    assert_ended(a, REQUEST_DONE);
+    assert_string_equal(a.reply, "pk");
+    assert_int_equal(world.forwards_count, 0);
+}
+
+/* An entry of the next leader, behind which there is none of the earlier ones. */
+static void append_of(raft_node_id leader, raft_term term, struct blob *payload)
+{
+    struct raft_entry entry = {.pos = {.term = term, .index = status().last.index + 1},
+                               .type = payload ? RAFT_ENTRY_COMMAND : RAFT_ENTRY_NOOP,
+                               .size = payload ? (uint32_t)payload->size : 0,
+                               .payload = payload};
+    struct raft_message message = heartbeat(leader, term);
+    message.append_request.prev = status().last;
+    message.append_request.count = 1;
+    message.append_request.entries = &entry;
+    message.append_request.commit = entry.pos.index;
+    receive(message);
+    persist();
+    follow(leader, term);
+}
+
+static void it_is_sent_again_when_the_old_leader_can_do_nothing(void **state)
+{
+    static struct result a;
+    (void)state;
+    follow(1, 5);
+    wait_for(&a, 1, "pk");
+    assert_int_equal(world.forwards_count, 1);
+    uint64_t first = world.forwards[0].id, waiter = world.forwards[0].waiter_id;
+    pass(200);
+    follow(2, 6); /* node 1 does not say a word */
+    assert_int_equal(world.forwards_count, 1);
+    append_of(2, 6, NULL);
+    assert_int_equal(world.forwards_count, 2);
+    assert_int_equal(world.forwarded_to, 2);
+    assert_true(world.forwards[1].id != first);
+    assert_int_equal(world.forwards[1].waiter_id, waiter);
+    assert_true(world.forwards[1].waited_ms >= 200);
+    answer(1, false, "x");
+    assert_ended(a, REQUEST_DONE);
+}
+
+/* The leader's answer is lost; its node has the entry. */
+static void its_node_answers_from_the_log(void **state)
+{
+    static struct result a;
+    struct apply_context context = {.meaning = 5, .database = 5, .now_ms = 1, .seed = 1};
+    struct blob *command = blob_copy(bytes_from_string("pk"));
+    (void)state;
+    world.stock['k'] = 1;
+    follow(1, 5);
+    wait_for(&a, 1, "pk");
+    context.owner =
+        (struct request_owner){.run_id = 77, .node = 0, .waiter_id = world.forwards[0].waiter_id};
+    struct blob *payload = entry_stamp(&context, command);
+    append_of(1, 5, payload);
+    blob_release(payload);
+    blob_release(command);
+    assert_ended(a, REQUEST_DONE);
+    assert_string_equal(a.reply, "pk");
+    answer(0, false, "again");
+    assert_int_equal(a.calls, 1);
+}
+
+/* ---- connections ----------------------------------------------------------------------------- */
+
+static void what_its_node_cannot_know_is_not_proposed_twice(void **state)
+{
+    (void)state;
+    lead();
+    world.stock['k'] = 2;
+    receive_wait(1, 7, 0, "pk"); /* proposed */
+    replica_disconnected(world.replica, 2, false, true);
+    run();
+    struct forward again = forward_of(REQUEST_WRITE, 2, 7, "pk");
+    again.may_wait = true;
+    again.waiter_id = 7;
+    again.seen = status().applied; /* it may be in what comes behind */
+    uint32_t replies = world.replies_count;
+    replica_receive_forward(world.replica, 2, &again);
+    run();
+    blob_release(again.command);
+    assert_int_equal(world.replies_count, replies + 1);
+    assert_true(last_reply()->refused);
+    acknowledge();
+    acknowledge();
+    assert_int_equal(world.stock['k'], 1);
+}
+
+static void of_a_node_that_is_gone_nothing_waits(void **state)
+{
+    static struct result a;
+    (void)state;
+    lead();
+    receive_wait(1, 7, 0, "pk");
+    wait_for(&a, 1, "pk");
+    replica_disconnected(world.replica, 2, false, true);
+    run();
+    assert_int_equal(parked(), 1);
+    push("+k");
+    assert_ended(a, REQUEST_DONE);
+}
+
+static void cancelled_it_waits_for_the_leaders_word(void **state)
+{
+    static struct result a, b;
+    (void)state;
+    follow(1, 5);
+    wait_for(&a, 1, "pk");
+    replica_cancel(world.replica, 1, world.now_ms + 1000);
+    assert_int_equal(a.calls, 0);
+    assert_int_equal(world.cancels_count, 1);
+    assert_int_equal(world.cancel.id, world.forwards[0].id);
+    answer(0, false, "served");
+    assert_ended(a, REQUEST_DONE);
+    assert_string_equal(a.reply, "served");
+    wait_for(&b, 2, "pk");
+    replica_cancel(world.replica, 2, world.now_ms + 1000);
+    pass(2000); /* it says nothing */
+    assert_ended(b, REQUEST_UNKNOWN);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(it_waits_and_is_served_once, set_up_waits, tear_down),
+        cmocka_unit_test_setup_teardown(the_first_that_came_is_served_first, set_up_waits,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(as_many_are_woken_as_find_something, set_up_waits,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(who_finds_nothing_waits_at_the_old_place, set_up_waits,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(nothing_is_taken_for_one_who_left, set_up_waits, tear_down),
+        cmocka_unit_test_setup_teardown(the_place_of_one_who_left_is_not_lost, set_up_waits,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(cancelled_it_ends_at_once_or_is_served, set_up_waits,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(what_waits_goes_to_the_next_leader, set_up_waits,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(what_was_proposed_is_answered_by_its_entry, set_up_waits,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(it_is_sent_again_when_the_old_leader_can_do_nothing,
+                                        set_up_waits, tear_down),
+        cmocka_unit_test_setup_teardown(its_node_answers_from_the_log, set_up_waits, tear_down),
+        cmocka_unit_test_setup_teardown(what_its_node_cannot_know_is_not_proposed_twice,
+                                        set_up_waits, tear_down),
+        cmocka_unit_test_setup_teardown(of_a_node_that_is_gone_nothing_waits, set_up_waits,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(cancelled_it_waits_for_the_leaders_word, set_up_waits,
+                                        tear_down),
+    };
+    return cmocka_run_group_tests_name("waiters", tests, NULL, NULL);
+}
