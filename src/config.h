@@ -98,6 +98,7 @@ struct config {
     int64_t latency_threshold;   /* ms; LATENCY notes what takes so long; 0: nothing (set) */
     int64_t slowlog_slower_than; /* us; SLOWLOG keeps what takes so long; < 0: nothing (set) */
     int64_t slowlog_max_len;     /* commands (set) */
+    uint64_t watch_history_size; /* bytes of changes kept for RAFT.WATCH */
 
     /* Peers. */
     struct config_bind_list peer_bind; /* where peers connect; count 0: the host of our own node */

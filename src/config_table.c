@@ -107,6 +107,8 @@ const struct directive directive_rows[] = {
             "us of execution that bring a command into the SLOWLOG; -1: none"),
     INTEGER("slowlog-max-len", slowlog_max_len, SETTABLE, 0, INT64_MAX, "128",
             "commands that the SLOWLOG keeps"),
+    SIZE("watch-history-size", watch_history_size, FIXED, 64 * KB, 16 * GB, "16mb",
+         "newest changes kept in memory for RAFT.WATCH"),
 
     /* Peers. */
     SPECIAL("peer-bind", VALUE_BIND, peer_bind, FIXED, "",

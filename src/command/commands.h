@@ -239,6 +239,11 @@ void command_each_key_read(const struct connection *connection, const struct com
                            void *context);
 /* client_tracking.c */
 command_fn cmd_client_tracking, cmd_client_caching, cmd_client_getredir, cmd_client_trackinginfo;
+/* watch_command.c */
+command_fn cmd_raft_watch, cmd_raft_unwatch;
+command_words_fn words_raft_watch;
+/* RESP2's context of a watching connection.  False: answered. */
+bool command_watch_lets(const struct connection *connection, struct call *call);
 /* exec.c */
 command_fn cmd_watch, cmd_exec;
 command_words_fn words_exec;

@@ -2,6 +2,7 @@
 #include "command/connection.h"
 
 #include "base/memory.h"
+#include "command/watch.h"
 
 void connection_init(struct connection *connection)
 {
@@ -22,6 +23,7 @@ void connection_deinit(struct connection *connection)
 {
     forget_names(connection);
     transaction_end(&connection->transaction);
+    command_watch_free(connection->watch);
     outbox_deinit(&connection->out);
 }
 
@@ -31,6 +33,8 @@ void connection_reset(struct connection *connection, bool needs_password)
     connection->protocol = 2;
     connection->database = 0;
     transaction_end(&connection->transaction);
+    command_watch_free(connection->watch);
+    connection->watch = NULL;
     connection->authenticated = !needs_password;
     connection->no_evict = false;
     connection->no_touch = false;

@@ -30,6 +30,7 @@ struct connection_tracking {
     struct tracking_held *held;     /* what comes behind replies that are not there; oldest first */
     size_t held_bytes;
 };
+struct watch;
 
 struct connection {
     uint64_t id;        /* CLIENT ID */
@@ -48,9 +49,10 @@ struct connection {
     uint32_t subscribed[CONNECTION_SUBSCRIPTIONS]; /* how many */
     size_t subscribed_bytes;                       /* of their names */
     struct connection_tracking tracking;
-    uint64_t position; /* of the log, behind which SUBSCRIBE begins: as the leader said */
-    char *name;        /* CLIENT SETNAME; owned, NULL: none */
-    char *lib_name;    /* CLIENT SETINFO; owned, NULL: none */
+    uint64_t position;   /* of the log, behind which SUBSCRIBE begins: as the leader said */
+    struct watch *watch; /* RAFT.WATCH: watch.h; owned, NULL: none */
+    char *name;          /* CLIENT SETNAME; owned, NULL: none */
+    char *lib_name;      /* CLIENT SETINFO; owned, NULL: none */
     char *lib_version;
     char address[64]; /* ip:port of the client */
     char local_address[64];

@@ -901,6 +901,10 @@ static const struct command_docs rows[] = {
     {"raft.snapshot|end", "server", "0.2.0", "O(1)", "Ends one.", "id:integer", "", VARYING},
     {"raft.status", "server", "0.1.0", "O(N) with N members", "Returns the state of the consensus.",
      "", "", VARYING},
+    {"raft.watch", "server", "0.1.0", "O(N) with N changes since",
+     "Tells the changes of keys from a position of the log on.",
+     "FROM position [filter=(PREFIX prefix|KEY key)...] [VALUES]", "", ""},
+    {"raft.unwatch", "server", "0.1.0", "O(1)", "Ends RAFT.WATCH.", "", "", ""},
     {"cluster", "cluster", "3.0.0", "O(1)", "Refused: this is no Redis Cluster.",
      "subcommand [arg...]", "", ""},
 };

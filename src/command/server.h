@@ -111,6 +111,7 @@ typedef void server_error_fn(void *context, const char *name, uint64_t count);
 typedef bool server_client_fn(void *context, struct connection *connection);
 
 struct channels;
+struct history;
 struct server;
 
 struct server_ops {
@@ -157,6 +158,7 @@ struct server {
     struct slowlog *slowlog;           /* slowlog.h */
     struct latency *latency;           /* latency.h */
     struct channels *channels;         /* who is subscribed here; borrowed */
+    const struct history *history;     /* history.h; there before clients are */
     int port;
     const char *config_file; /* "" if none */
     const char *executable;

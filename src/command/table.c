@@ -417,6 +417,8 @@ const struct command command_rows[] = {
     {"raft.snapshot|chunk", 4, L | META | ADMIN,                            NO_KEYS,  cmd_raft_snapshot_chunk},
     {"raft.snapshot|end",  3, L | META | ADMIN,                             NO_KEYS,  cmd_raft_snapshot_end},
     {"raft.status",        1, L | META | CMD_PURE,                          NO_KEYS,  cmd_raft_status},
+    {"raft.watch",        -3, L | META,                          NO_KEYS,  cmd_raft_watch, words_raft_watch},
+    {"raft.unwatch",       1, L | META,                          NO_KEYS,  cmd_raft_unwatch},
     {"cluster",           -2, L | ANY | CMD_PURE,                           NO_KEYS,  cmd_cluster},
 
     /* Made by members: the last rows. */

@@ -77,6 +77,7 @@ void client_free(struct client *client)
         clients->stalled_count--;
     tracking_leave(clients->options.server->channels, &client->connection);
     client_wait_over(client);
+    client_watch_close(client);
     stream_close(&client->stream);
     pipeline_deinit(&client->pipeline);
     resp_parser_free(client->parser);
@@ -198,7 +199,7 @@ static void on_readable(void *context)
         check_input_limit(client);
     }
     client_let_go_of_input(client);
-    if (client->ended || client_unsent(client) || client->doom ||
+    if (client->ended || client_unsent(client) || client->doom || client->connection.watch ||
         client->connection.close_after_reply)
         client_wants_turn(client);
 }

@@ -3,6 +3,7 @@
  *   clients.c   all clients: accepting, the end of a turn, limits, time
  *   client.c    one connection: reading, writing, closing
  *   client_execute.c  commands: parse, classify, order, execute
+ *   client_watch.c    pushes changes to those who watch
  *
  * States of a connection, with the function of each transition:
  *
@@ -33,8 +34,9 @@ enum client_wait_end {
 struct client {
     struct connection connection; /* first: client of its connection */
     struct clients *clients;
-    struct client *prev, *next;           /* in clients->all */
-    struct client *turn_prev, *turn_next; /* in clients->turn while in_turn */
+    struct client *prev, *next;             /* in clients->all */
+    struct client *turn_prev, *turn_next;   /* in clients->turn while in_turn */
+    struct client *watch_prev, *watch_next; /* in clients->watching while is_watching */
     struct stream stream;
     struct resp_parser *parser;
     struct buffer in;
@@ -54,7 +56,9 @@ struct client {
     bool full;    /* commands wait for replies to be sent */
     bool ended;   /* the client sent its last byte */
     bool limits_authenticated;
-    char invalid[96]; /* protocol error to be sent once the pipeline has drained; "": none */
+    bool is_watching;   /* RAFT.WATCH */
+    bool says_position; /* it was not told for a while where the log is */
+    char invalid[96];   /* protocol error to be sent once the pipeline has drained; "": none */
 };
 
 /* How fast a counter grew of late. */
@@ -65,8 +69,10 @@ struct clients_rate {
 
 struct clients {
     struct clients_options options;
-    struct client *all;  /* utlist */
-    struct client *turn; /* those with something to do at the end of the turn */
+    struct client *all;      /* utlist */
+    struct client *turn;     /* those with something to do at the end of the turn */
+    struct client *watching; /* utlist */
+    uint64_t watched;        /* changes, when they were woken last */
     uint32_t count;
     uint32_t stalled_count;
     uint32_t waiting_count;
@@ -123,6 +129,11 @@ void client_wait_over(struct client *client);
 struct bytes client_wait_text(struct client *client);
 /* Whether its end would not be seen, since more came than is read while it waits, and came. */
 bool client_wait_has_ended(const struct client *client);
+
+/* client_watch.c */
+void client_watch_feed(struct client *client);  /* with a turn, before it is flushed */
+void client_watch_close(struct client *client); /* with its client */
+void clients_wake_watching(struct clients *clients);
 
 /* client_execute.c */
 void client_execute(struct client *client);

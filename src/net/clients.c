@@ -158,6 +158,7 @@ static void take_turn(struct client *client)
         client_execute(client);
         client_let_go_of_input(client);
     }
+    client_watch_feed(client);
     check_output_limit(client);
     client_flush(client);
     if (!client->doom)
@@ -193,6 +194,7 @@ bool clients_turn(struct clients *clients)
 {
     clients->turn_number++;
     wake_stalled(clients);
+    clients_wake_watching(clients);
     /* Those who want another turn get the next one: nobody can keep the loop here. */
     struct client *list = clients->turn;
     clients->turn = NULL;
@@ -263,6 +265,11 @@ static void look_after(struct client *client, int64_t now_ms)
         client_doom(client, "it left while it waited");
     if (client->connection.waits && idle_ms > IDLE_SHRINK_MS)
         client_shrink(client);
+    if (client->is_watching) {
+        client->says_position = true;
+        client_wants_turn(client);
+        return;
+    }
     if (client->pipeline.count || client_unsent(client))
         return;
     if (timeout_ms > 0 && idle_ms > timeout_ms && !connection_is_subscribed(&client->connection)) {

@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "command/channels.h"
 #include "command/command.h"
+#include "command/history.h"
 #include "data/db.h"
 #include "net/net.h"
 #include "replica/replica.h"
@@ -43,6 +44,7 @@ struct node {
     struct state_machine *machine;
     struct server_changes *changes;
     struct server_backups *backups;
+    struct history *history;
     struct replica *replica;
     int trace; /* descriptor; -1: none */
 };
@@ -276,6 +278,9 @@ static void start_parts(struct node *node)
     command_machine_listen(node->machine, server_changes_listener(node->changes));
     command_machine_listen(node->machine,
                            channels_listener(server_port_server(node->port)->channels));
+    node->history = command_history_new(node->db, node->config->watch_history_size);
+    command_machine_listen(node->machine, command_history_listener(node->history));
+    server_port_server(node->port)->history = node->history;
     struct replica_options replica = replica_options_of(node);
     node->replica = replica_new(&replica, net_now_ms(node->net), net_unix_ms(node->net));
     struct server_backups_options backups = {
@@ -326,6 +331,7 @@ static void stop_parts(struct node *node)
     db_checkpoint(node->db);
     command_machine_free(node->machine);
     server_changes_free(node->changes);
+    command_history_free(node->history);
     db_close(node->db);
     raft_log_close(node->log);
 }

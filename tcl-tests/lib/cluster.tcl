@@ -374,13 +374,15 @@ proc wait_until_settled {} {
 # ---- load ------------------------------------------------------------------------------------
 
 # load.py in the background; see there for its options and its report.
-proc start_load {args} {
-    set load [open "|[list [python] [file join $::tst::lib load.py] --slow [option --slow] \
-        {*}$args] 2>@ stderr" r+]
+proc start_load {args} { return [start_worker load.py --slow [option --slow] {*}$args] }
+
+# The same of another script that says "ready", works until it is told to stop, and reports.
+proc start_worker {script args} {
+    set load [open "|[list [python] [file join $::tst::lib $script] {*}$args] 2>@ stderr" r+]
     fconfigure $load -buffering line
-    reaper_tell add [pid $load] load.py
+    reaper_tell add [pid $load] $script
     lappend ::cluster::loads $load
-    if {[gets $load] ne "ready"} { fail "load.py did not start" }
+    if {[gets $load] ne "ready"} { fail "$script did not start" }
     return $load
 }
 

@@ -16,6 +16,7 @@
 #include "command/channels.h"
 #include "command/command.h"
 #include "command/connection.h"
+#include "command/history.h"
 #include "command/latency.h"
 #include "command/server.h"
 #include "command/slowlog.h"
@@ -26,7 +27,7 @@
 #include "resp/parser.h"
 #include "storage/kv.h"
 
-enum { WORLD_CLIENTS_MAX = 4, WORLD_DIRECTIVES = 5 };
+enum { WORLD_CLIENTS_MAX = 4, WORLD_DIRECTIVES = 5, WORLD_HISTORY = 128 * 1024 };
 
 struct world {
     struct server server; /* first: the port's handle */
@@ -58,6 +59,7 @@ struct world {
     bool disk_is_full; /* for CONFIG REWRITE */
     struct slowlog slowlog;
     struct latency latency;
+    struct history *history;
 };
 
 /* ---- the fake server --------------------------------------------------------------- */
@@ -281,6 +283,9 @@ static inline void world_init(struct world *world)
     world->machine = command_machine_new(world->db, command_meaning_newest);
     command_machine_listen(world->machine, channels_listener(world->server.channels));
     world->parser = resp_parser_new(&limits);
+    world->history = command_history_new(world->db, WORLD_HISTORY);
+    command_machine_listen(world->machine, command_history_listener(world->history));
+    world->server.history = world->history;
     world->meaning = command_meaning_newest;
     world->now_ms = 1700000000000;
     connection_init(&world->connection);
@@ -314,6 +319,7 @@ static inline void world_deinit(struct world *world)
     resp_parser_free(world->parser);
     command_machine_free(world->machine);
     channels_free(world->server.channels);
+    command_history_free(world->history);
     db_close(world->db);
     world->kv->ops->close(world->kv);
 }
