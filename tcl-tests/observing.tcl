@@ -73,4 +73,32 @@ start_cluster 3 {} {
     }
 }
 
+start_cluster 1 {} {
+    test {MONITOR: what clients say here, in Redis's form, until it does not read} {
+        set c [connect 0]
+        set monitor [connect 0]
+        assert_equal OK [$monitor MONITOR]
+        $c SET k "a\n\"\x01"
+        assert_match {[0-9]*.[0-9][0-9][0-9][0-9][0-9][0-9] \[0 127.0.0.1:[0-9]*\] "SET" "k" "a\\n\\"\\x01"} [$monitor -read]
+        catch { $c AUTH nobody secret }
+        assert_match {* "AUTH" "(redacted)" "(redacted)"} [$monitor -read]
+        $c CONFIG SET timeout 0
+        $c GET k
+        assert_match {* "GET" "k"} [$monitor -read] "not what administers the server"
+        $c MULTI; $c SET k b; $c EXEC
+        foreach words {{"MULTI"} {"SET" "k" "b"} {"EXEC"}} { assert_match "* $words" [$monitor -read] }
+        assert_match "-ERR Replica can't interact*" [$monitor -typed GET k]
+        assert_match "*flags=O *" [$c CLIENT LIST]
+        while {![$monitor -quiet 200]} { $monitor -read }
+        # The limit of the pubsub class, not that of normal clients, which have none.
+        $c CONFIG SET client-output-buffer-limit "pubsub 1mb 0 0"
+        set value [string repeat x 100000]
+        for {set i 0} {$i < 400} {incr i} { $c SET k $value }
+        assert {[$monitor -closed 5000]}
+        assert_equal 1 [llength [split [string trim [$c CLIENT LIST]] \n]]
+        $monitor -close
+        $c -close
+    }
+}
+
 finish

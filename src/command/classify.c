@@ -289,7 +289,8 @@ enum command_class command_classify(struct connection *connection, const struct 
                         .database = connection->database};
     bool is_found = find(&call) && is_let_in(connection, &call) &&
                     command_may_be_said(connection, &call) &&
-                    command_watch_lets(connection, &call) && may_debug(connection, &call);
+                    command_watch_lets(connection, &call) &&
+                    command_monitor_lets(connection, &call) && may_debug(connection, &call);
     *command = call.command;
     if (!is_found) {
         connection->transaction.is_aborted |= connection->transaction.is_open;

@@ -119,7 +119,8 @@ static void print_flags(const struct connection *connection, char flags[FLAGS_SI
     const struct {
         char letter;
         bool is_set;
-    } all[] = {{'P', connection_is_subscribed(connection)},
+    } all[] = {{'O', connection->is_monitor},
+               {'P', connection_is_subscribed(connection)},
                {'x', transaction->is_open},
                {'t', (connection->tracking.flags & TRACKING_ON) != 0},
                {'R', (connection->tracking.flags & TRACKING_BROKEN) != 0},

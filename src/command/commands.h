@@ -239,6 +239,10 @@ void command_each_key_read(const struct connection *connection, const struct com
                            void *context);
 /* client_tracking.c */
 command_fn cmd_client_tracking, cmd_client_caching, cmd_client_getredir, cmd_client_trackinginfo;
+/* monitor.c */
+command_fn cmd_monitor;
+/* What one who monitors may say.  False: answered. */
+bool command_monitor_lets(const struct connection *connection, struct call *call);
 /* watch_command.c */
 command_fn cmd_raft_watch, cmd_raft_unwatch;
 command_words_fn words_raft_watch;

@@ -38,6 +38,7 @@ void connection_reset(struct connection *connection, bool needs_password)
     connection->authenticated = !needs_password;
     connection->no_evict = false;
     connection->no_touch = false;
+    connection->is_monitor = false;
     connection->reply_mode = CONNECTION_REPLY_ON;
     memory_free(connection->name);
     connection->name = NULL;

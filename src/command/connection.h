@@ -38,6 +38,7 @@ struct connection {
     uint8_t database;   /* SELECT */
     bool authenticated; /* true when no password is configured */
     bool no_evict, no_touch;
+    bool is_monitor;        /* MONITOR */
     bool may_debug;         /* it may say DEBUG: enable-debug-command */
     bool waits;             /* for what BLPOP or its like did not find */
     bool close_after_reply; /* QUIT, a protocol error, CLIENT KILL of oneself */

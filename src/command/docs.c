@@ -861,6 +861,7 @@ static const struct command_docs rows[] = {
      "", "", VARYING " request_policy:all_shards response_policy:special"},
     {"memory|usage", "server", "4.0.0", "O(N) with N samples",
      "Returns about how many bytes are stored of a key.", "key [SAMPLES count:integer]", "RO", ""},
+    {"monitor", "server", "1.0.0", "O(1)", "Shows what the clients of this node say.", "", "", ""},
     {"slowlog", "server", "2.2.12", "that of the subcommand", "Shows what took long.", "", "", ""},
     {"slowlog|get", "server", "2.2.12", "O(N) with N commands", "Returns commands that took long.",
      "[count:integer]", "", "request_policy:all_nodes " VARYING},

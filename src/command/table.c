@@ -396,6 +396,7 @@ const struct command command_rows[] = {
     {"memory|purge",       2, L | CMD_PURE,                      NO_KEYS,  cmd_memory_purge},
     {"memory|stats",       2, L | CMD_PURE,                      NO_KEYS,  cmd_memory_stats},
     {"memory|usage",      -3, R | SINCE_4,                       SUB_KEY,  cmd_memory_usage},
+    {"monitor",            1, L | META | ADMIN,                  NO_KEYS,  cmd_monitor},
     {"slowlog",           -2, L | BOX,                           NO_KEYS,  NULL},
     {"slowlog|get",       -2, L | ANY | ADMIN | CMD_PURE,        NO_KEYS,  cmd_slowlog_get},
     {"slowlog|help",       2, L | ANY | CMD_PURE,                NO_KEYS,  cmd_slowlog_help},

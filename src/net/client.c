@@ -78,6 +78,7 @@ void client_free(struct client *client)
     tracking_leave(clients->options.server->channels, &client->connection);
     client_wait_over(client);
     client_watch_close(client);
+    client_monitor_set(client, false);
     stream_close(&client->stream);
     pipeline_deinit(&client->pipeline);
     resp_parser_free(client->parser);

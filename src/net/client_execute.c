@@ -299,17 +299,22 @@ static void run(struct client *client, enum command_class class, const struct co
         client->connection.argv_bytes = bytes_of_words(argv, argc);
         command_run_local(&client->connection, clients->options.server, command, argv, argc);
         client->connection.argv_bytes = 0;
+        client_monitor_set(client, client->connection.is_monitor);
+        client_monitor_tell(client, command, argv, argc);
         break;
     case COMMAND_QUEUED:
         command_queue(&client->connection, clients->options.server, command, argv, argc);
+        client_monitor_tell(client, command, argv, argc);
         break;
     case COMMAND_OTHER: check(false); break;
     case COMMAND_READ:
     case COMMAND_WRITE:
-        if (is_refused_by_mode(clients, kind))
+        if (is_refused_by_mode(clients, kind)) {
             refuse_by_mode(client);
-        else
-            submit(client, kind, command, argv, argc);
+            break;
+        }
+        client_monitor_tell(client, command, argv, argc);
+        submit(client, kind, command, argv, argc);
         break;
     }
 }

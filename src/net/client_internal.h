@@ -4,6 +4,7 @@
  *   client.c    one connection: reading, writing, closing
  *   client_execute.c  commands: parse, classify, order, execute
  *   client_watch.c    pushes changes to those who watch
+ *   client_monitor.c  shows what clients say to those who monitor
  *
  * States of a connection, with the function of each transition:
  *
@@ -19,6 +20,7 @@
 #ifndef NET_CLIENT_INTERNAL_H
 #define NET_CLIENT_INTERNAL_H
 
+#include "command/command.h"
 #include "net/client.h"
 #include "net/pipeline.h"
 #include "net/stream.h"
@@ -34,9 +36,10 @@ enum client_wait_end {
 struct client {
     struct connection connection; /* first: client of its connection */
     struct clients *clients;
-    struct client *prev, *next;             /* in clients->all */
-    struct client *turn_prev, *turn_next;   /* in clients->turn while in_turn */
-    struct client *watch_prev, *watch_next; /* in clients->watching while is_watching */
+    struct client *prev, *next;                 /* in clients->all */
+    struct client *turn_prev, *turn_next;       /* in clients->turn while in_turn */
+    struct client *watch_prev, *watch_next;     /* in clients->watching while is_watching */
+    struct client *monitor_prev, *monitor_next; /* in clients->monitoring while is_monitoring */
     struct stream stream;
     struct resp_parser *parser;
     struct buffer in;
@@ -57,6 +60,7 @@ struct client {
     bool ended;   /* the client sent its last byte */
     bool limits_authenticated;
     bool is_watching;   /* RAFT.WATCH */
+    bool is_monitoring; /* MONITOR */
     bool says_position; /* it was not told for a while where the log is */
     char invalid[96];   /* protocol error to be sent once the pipeline has drained; "": none */
 };
@@ -69,10 +73,11 @@ struct clients_rate {
 
 struct clients {
     struct clients_options options;
-    struct client *all;      /* utlist */
-    struct client *turn;     /* those with something to do at the end of the turn */
-    struct client *watching; /* utlist */
-    uint64_t watched;        /* changes, when they were woken last */
+    struct client *all;        /* utlist */
+    struct client *turn;       /* those with something to do at the end of the turn */
+    struct client *watching;   /* utlist */
+    struct client *monitoring; /* utlist */
+    uint64_t watched;          /* changes, when they were woken last */
     uint32_t count;
     uint32_t stalled_count;
     uint32_t waiting_count;
@@ -134,6 +139,15 @@ bool client_wait_has_ended(const struct client *client);
 void client_watch_feed(struct client *client);  /* with a turn, before it is flushed */
 void client_watch_close(struct client *client); /* with its client */
 void clients_wake_watching(struct clients *clients);
+
+/* client_monitor.c */
+void client_monitor_set(struct client *client, bool is_monitoring);
+/* What the client said, to those who monitor. */
+void client_monitor_tell(struct client *client, const struct command *command,
+                         const struct bytes *argv, uint32_t argc);
+
+/* clients.c */
+void client_check_output_limit(struct client *client); /* may doom it */
 
 /* client_execute.c */
 void client_execute(struct client *client);

@@ -95,22 +95,23 @@ void clients_accept(void *context, int fd)
 
 /* ---- the end of a turn -------------------------------------------------------------------- */
 
-/* Who gets what it has not asked for is bounded by the class of those that do. */
-static bool hears_messages(const struct connection *connection)
+/* Who gets what it has not asked for is bounded by the class of those that do.  Redis takes one who
+ * monitors for a normal client, which has no bound unless one is set. */
+static enum config_class class_of(const struct client *client)
 {
-    return connection_is_subscribed(connection) || connection->tracking.flags & TRACKING_ON ||
-           connection->tracking.is_target;
+    const struct connection *connection = &client->connection;
+    bool is_told = connection->is_monitor || connection_is_subscribed(connection) ||
+                   connection->tracking.flags & TRACKING_ON || connection->tracking.is_target;
+    return is_told ? CONFIG_CLASS_PUBSUB : CONFIG_CLASS_NORMAL;
 }
 
 /* What waits to be sent and what waits for earlier replies; asked before anything of a turn is
  * sent, so that it is the same whether the client reads or not. */
-static void check_output_limit(struct client *client)
+void client_check_output_limit(struct client *client)
 {
-    bool is_subscribed = hears_messages(&client->connection);
+    bool is_normal = class_of(client) == CONFIG_CLASS_NORMAL;
     const struct config_output_limit *limit =
-        &client->clients->options.config
-             ->client_output_buffer_limits[is_subscribed ? CONFIG_CLASS_PUBSUB
-                                                         : CONFIG_CLASS_NORMAL];
+        &client->clients->options.config->client_output_buffer_limits[class_of(client)];
     int64_t now_ms = loop_now_ms(client->clients->options.loop);
     size_t unsent = client_unsent(client) + client->pipeline.held_bytes;
     bool over_soft = limit->soft_bytes && unsent > limit->soft_bytes;
@@ -126,7 +127,7 @@ static void check_output_limit(struct client *client)
     log_warning("closing client %s (id %llu): %zu bytes of %s wait for it, over "
                 "client-output-buffer-limit",
                 client->connection.address, (unsigned long long)client->connection.id, unsent,
-                is_subscribed ? "messages" : "replies");
+                is_normal ? "replies" : "messages");
     client->clients->stats.closed_for_output++;
     client_doom(client, "client-output-buffer-limit");
 }
@@ -135,7 +136,7 @@ static void check_output_limit(struct client *client)
 static void on_told(struct connection *connection)
 {
     struct client *client = (struct client *)connection; /* connection is the first member */
-    check_output_limit(client);
+    client_check_output_limit(client);
     client_wants_turn(client);
 }
 
@@ -159,7 +160,7 @@ static void take_turn(struct client *client)
         client_let_go_of_input(client);
     }
     client_watch_feed(client);
-    check_output_limit(client);
+    client_check_output_limit(client);
     client_flush(client);
     if (!client->doom)
         client_execute_put_off(client);
@@ -260,7 +261,7 @@ static void look_after(struct client *client, int64_t now_ms)
 {
     int64_t timeout_ms = client->clients->options.config->timeout * 1000;
     int64_t idle_ms = now_ms - client->active_ms;
-    check_output_limit(client);
+    client_check_output_limit(client);
     if (client->connection.waits && client_wait_has_ended(client))
         client_doom(client, "it left while it waited");
     if (client->connection.waits && idle_ms > IDLE_SHRINK_MS)
@@ -272,7 +273,7 @@ static void look_after(struct client *client, int64_t now_ms)
     }
     if (client->pipeline.count || client_unsent(client))
         return;
-    if (timeout_ms > 0 && idle_ms > timeout_ms && !connection_is_subscribed(&client->connection)) {
+    if (timeout_ms > 0 && idle_ms > timeout_ms && class_of(client) == CONFIG_CLASS_NORMAL) {
         log_verbose("closing idle client %s", client->connection.address);
         client_doom(client, "idle");
     } else if (idle_ms > IDLE_SHRINK_MS) {

@@ -1,6 +1,8 @@
 /* What a node notes of its own executions, and how SLOWLOG and LATENCY show it. */
 #include "test_command.h"
 
+#include "command/monitor.h"
+
 static const struct slowlog_client somebody = {.address = "10.0.0.1:99", .name = "me"};
 
 static void add(struct world *world, const struct bytes *argv, uint32_t argc, int64_t took_us,
@@ -178,6 +180,72 @@ static void test_histogram(void **state)
            "%2\r\n:1\r\n:3\r\n:4\r\n:4\r\n");
 }
 
+/* ---- MONITOR --------------------------------------------------------------------------------- */
+
+static void expect_line(const struct bytes *argv, uint32_t argc, const char *wanted)
+{
+    struct monitored said = {.now_us = 1339518083000042,
+                             .database = 3,
+                             .address = "127.0.0.1:60866",
+                             .command = command_find(argv, argc),
+                             .argv = argv,
+                             .argc = argc};
+    struct buffer line = {0};
+    command_monitor_line(&said, &line);
+    buffer_append_byte(&line, '\0');
+    assert_string_equal(line.data, wanted);
+    buffer_deinit(&line);
+}
+
+static void test_monitor_line(void **state)
+{
+    (void)state;
+    struct bytes keys[] = {bytes_from_string("keys"), bytes_from_string("*")};
+    expect_line(keys, 2, "+1339518083.000042 [3 127.0.0.1:60866] \"keys\" \"*\"\r\n");
+    struct bytes set[] = {bytes_from_string("SET"), bytes_of("\n\r\t\a\b\\\"\x01\xff\0~ ", 12),
+                          bytes_of("", 0)};
+    expect_line(set, 3,
+                "+1339518083.000042 [3 127.0.0.1:60866] \"SET\" "
+                "\"\\n\\r\\t\\a\\b\\\\\\\"\\x01\\xff\\x00~ \" \"\"\r\n");
+    struct bytes auth[] = {bytes_from_string("auth"), bytes_from_string("secret")};
+    expect_line(auth, 2, "+1339518083.000042 [3 127.0.0.1:60866] \"auth\" \"(redacted)\"\r\n");
+}
+
+/* A line is not much longer than it may be, whatever is said. */
+static void test_monitor_line_is_bounded(void **state)
+{
+    (void)state;
+    enum { SIZE = 3 * MONITOR_LINE_MAX };
+    char *large = memory_new(SIZE);
+    struct bytes set[] = {bytes_from_string("set"), bytes_of(large, SIZE), bytes_of(large, SIZE)};
+    struct monitored said = {
+        .address = "a", .command = command_find(set, 3), .argv = set, .argc = 3};
+    struct buffer line = {0};
+    command_monitor_line(&said, &line);
+    assert_in_range(line.size, MONITOR_LINE_MAX, 4 * MONITOR_LINE_MAX + 1000);
+    assert_non_null(
+        memmem(line.data, line.size, " more bytes)\" \"... (1 more arguments)\"\r\n", 40));
+    buffer_deinit(&line);
+    memory_free(large);
+}
+
+static void test_who_monitors_may_say_little(void **state)
+{
+    struct world *world = *state;
+    EXPECT(world, "MONITOR", OK);
+    assert_true(world->connection.is_monitor);
+    EXPECT(world, "MONITOR", "");
+    EXPECT(world, "GET a", "-ERR Replica can't interact with the keyspace\r\n");
+    EXPECT(world, "SET a b", "-ERR Replica can't interact with the keyspace\r\n");
+    EXPECT(world, "PING", "+PONG\r\n");
+    EXPECT(world, "RESET", "+RESET\r\n");
+    EXPECT(world, "GET a", NIL2);
+    const char *hidden[] = {"monitor", "config|set", "client|kill", "slowlog|get"};
+    for (size_t i = 0; i < sizeof hidden / sizeof hidden[0]; i++)
+        assert_false(command_is_monitored(command_lookup(bytes_from_string(hidden[i]))));
+    assert_true(command_is_monitored(command_lookup(bytes_from_string("get"))));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, world_set_up, world_tear_down)
 
 int main(void)
@@ -190,6 +258,9 @@ int main(void)
         TEST(test_the_newest_samples_stay),
         TEST(test_graph_and_doctor),
         TEST(test_histogram),
+        TEST(test_monitor_line),
+        TEST(test_monitor_line_is_bounded),
+        TEST(test_who_monitors_may_say_little),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
