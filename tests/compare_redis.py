@@ -132,7 +132,7 @@ COMMAND INFO config|get config|set config|help client|getname
 COMMAND INFO client|kill client|list client|info client|reply client|no-evict client|help
 COMMAND INFO command|count command|docs command|info command|list command|help
 COMMAND INFO slowlog|get slowlog|len slowlog|reset slowlog|help latency|latest latency|help
-COMMAND INFO latency|doctor latency|graph latency|histogram latency|history latency|reset
+COMMAND INFO watch monitor multi exec|COMMAND INFO latency|doctor latency|graph latency|histogram latency|history latency|reset
 SLOWLOG|SLOWLOG NOSUCH|SLOWLOG HELP|SLOWLOG RESET|SLOWLOG GET x|SLOWLOG GET -2|SLOWLOG GET 1 2|SLOWLOG LEN x
 SLOWLOG GET 0|CONFIG SET slowlog-log-slower-than -1|SLOWLOG RESET|SLOWLOG GET|SLOWLOG LEN|CONFIG SET slowlog-log-slower-than 10000
 CONFIG SET slowlog-max-len -1|CONFIG SET slowlog-max-len 0|CONFIG SET slowlog-log-slower-than 0|SLOWLOG LEN|SLOWLOG GET

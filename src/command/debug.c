@@ -248,7 +248,8 @@ static void debug_protocol(struct call *call)
     }
 }
 
-/* What is stored is what there is: nothing has to be read again. */
+/* What is stored is what there is: nothing has to be read again.  And what is over is deleted by
+ * entries, on all nodes or on none. */
 static void debug_nothing(struct call *call)
 {
     call_reply_ok(call->reply);
@@ -273,6 +274,8 @@ static void debug_help(struct call *call)
         "    Sets the threshold for elements to be inserted as plain vs packed nodes: no effect.",
         "RELOAD [option ...]",
         "    Does nothing: what is on disk is what there is.",
+        "SET-ACTIVE-EXPIRE (0|1)",
+        "    Does nothing: keys that are over are deleted by the log.",
         NULL};
     call_reply_help(call, lines);
 }
@@ -290,6 +293,7 @@ static const struct {
     {"protocol", 3, 3, debug_protocol},
     {"quicklist-packed-threshold", 3, 3, debug_nothing},
     {"reload", 2, UINT32_MAX, debug_nothing},
+    {"set-active-expire", 3, 3, debug_nothing},
 };
 
 void cmd_debug(struct call *call)

@@ -92,13 +92,20 @@ static void words_of(struct word_set *set, const char *text, const char *ends, b
 
 /* ---- COMMAND INFO ------------------------------------------------------------------ */
 
+/* WATCH and DEBUG go to the leader as reads, but read nothing that a replica of Redis's could be
+ * asked for. */
+static bool is_read_of_data(const struct command *command)
+{
+    return command->flags & CMD_READ && !(command->flags & CMD_NOSCRIPT);
+}
+
 static void reply_flags(const struct command *command, struct reply *reply)
 {
     uint64_t flags = command->flags;
     struct word_set set;
     word_set_init(&set, reply);
     word_if(&set, flags & CMD_WRITE && !(flags & CMD_PUBSUB), "write"); /* of data */
-    word_if(&set, flags & CMD_READ, "readonly");
+    word_if(&set, is_read_of_data(command), "readonly");
     word_if(&set, flags & CMD_DENYOOM, "denyoom");
     word_if(&set, flags & CMD_ADMIN, "admin");
     word_if(&set, flags & CMD_PUBSUB, "pubsub");
@@ -120,7 +127,7 @@ static void categories_of(const struct command *command, struct word_set *set)
 {
     uint64_t flags = command->flags;
     word_if(set, flags & CMD_KEYSPACE, "@keyspace");
-    word_if(set, flags & CMD_READ, "@read");
+    word_if(set, is_read_of_data(command), "@read");
     word_if(set, flags & CMD_WRITE && !(flags & CMD_PUBSUB), "@write");
     word_if(set, flags & CMD_STRING, "@string");
     word_if(set, flags & CMD_HASH, "@hash");

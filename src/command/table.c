@@ -420,7 +420,7 @@ const struct command command_rows[] = {
     {"raft.status",        1, L | META | CMD_PURE,                          NO_KEYS,  cmd_raft_status},
     {"raft.watch",        -3, L | META,                          NO_KEYS,  cmd_raft_watch, words_raft_watch},
     {"raft.unwatch",       1, L | META,                          NO_KEYS,  cmd_raft_unwatch},
-    {"cluster",           -2, L | ANY | CMD_PURE,                           NO_KEYS,  cmd_cluster},
+    {"cluster",           -2, L | CMD_PURE,                           NO_KEYS,  cmd_cluster},
 
     /* Made by members: the last rows. */
     {POSITION_NAME,        1, R | CMD_INTERNAL | CMD_SKIP_SLOWLOG | SINCE_5, NO_KEYS, cmd_position},

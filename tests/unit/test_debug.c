@@ -16,6 +16,7 @@ static const struct typed replies[] = {
     {"DEBUG LISTPACK k", "-ERR Not a listpack encoded object.\r\n", NULL},
     {"DEBUG RELOAD NOSAVE", OK, NULL},
     {"DEBUG QUICKLIST-PACKED-THRESHOLD 100b", OK, NULL},
+    {"DEBUG SET-ACTIVE-EXPIRE 0", OK, NULL},
     {"DEBUG PROTOCOL map", "*6\r\n:0\r\n:0\r\n:1\r\n:1\r\n:2\r\n:0\r\n",
      "%3\r\n:0\r\n#f\r\n:1\r\n#t\r\n:2\r\n#f\r\n"},
     {"DEBUG PROTOCOL push", "-ERR RESP2 is not supported by this command\r\n",
