@@ -64,6 +64,8 @@ void db_effects_message(struct db *db, bool is_sharded, struct bytes channel, st
                         .message_size = message.size,
                         .type = DB_EFFECT_MESSAGE,
                         .is_sharded = is_sharded};
+    if (effects->is_counted)
+        effects->counted += sizeof note + channel.size + message.size;
     if (!effects->is_wanted)
         return;
     effects->latest = 0; /* twice the same message is two */

@@ -531,6 +531,27 @@ static void test_one_name(void **state)
     db_run_free(run);
 }
 
+/* A message changes nothing and takes room until the entry ends, heard or not. */
+static void test_messages(void **state)
+{
+    static char text[1000];
+    (void)state;
+    struct db_run *run = db_run_new(&kind, 1, UINT64_MAX / 4, false);
+    struct db *dbs[] = {run->db, run->reference};
+    for (int i = 0; i < 2; i++) {
+        unsigned count = 0;
+        dbs[i]->changes_max = 1 << 20;
+        db_effects_want(dbs[i], i > 0);
+        db_savepoint(dbs[i]);
+        for (; !db_savepoint_is_full(dbs[i]) && count < 10000; count++)
+            db_effects_message(dbs[i], false, bytes_of("a", 1), bytes_of(text, sizeof text));
+        assert_in_range(count, 900, 1048);
+        while (!db_rollback(dbs[i]))
+            ;
+    }
+    db_run_free(run);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -539,6 +560,7 @@ int main(void)
         cmocka_unit_test(test_counted_while_flushed),
         cmocka_unit_test(test_bound),
         cmocka_unit_test(test_one_name),
+        cmocka_unit_test(test_messages),
         cmocka_unit_test(test_in_caller),
         cmocka_unit_test(test_in_thread),
     };
