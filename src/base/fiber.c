@@ -1,7 +1,12 @@
-/* Fibers by the C library's contexts.  The sanitizers have to be told of each change of stacks.
- * Loop thread only. */
+/* Fibers by the C library's contexts, for the first step onto a new stack, and by its jumps for
+ * all others: a change of contexts is two calls of the kernel, a jump none.  The fortified jumps of
+ * the C library take one to another stack for a mistake, so they are not used here.
+ *
+ * The sanitizers want contexts, and to be told of each change of stacks.  Loop thread only. */
+#undef _FORTIFY_SOURCE
 #include "base/fiber.h"
 
+#include <setjmp.h>
 #include <stdint.h>
 #include <sys/mman.h>
 #include <ucontext.h>
@@ -17,6 +22,12 @@
 #include <sanitizer/tsan_interface.h>
 #endif
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { JUMPS = false };
+#else
+enum { JUMPS = true };
+#endif
+
 struct fiber {
     char *mapping; /* owned: the page that must not be touched, and behind it the stack */
     size_t mapped;
@@ -25,7 +36,11 @@ struct fiber {
     void *context;
     bool is_inside; /* it runs */
     bool has_ended;
-    ucontext_t inside, outside; /* where each goes on */
+    ucontext_t inside, outside;        /* where each goes on, by contexts; */
+    jmp_buf inside_jump, outside_jump; /* the same by jumps, */
+    jmp_buf home;                      /* and where a new function begins */
+    bool is_home;                      /* that was reached once */
+    bool is_fresh;                     /* to begin there */
     /* What the sanitizers want to have kept. */
     void *outside_fake, *inside_fake;
     const void *outside_stack;
@@ -115,8 +130,13 @@ static void start(unsigned high, unsigned low)
 {
     struct fiber *fiber = (struct fiber *)((uintptr_t)high << 32 | low);
     say_arrived(NULL, &fiber->outside_stack, &fiber->outside_size);
+    if (JUMPS)
+        _setjmp(fiber->home);
+    fiber->is_home = true;
     fiber->run(fiber->context);
     fiber->has_ended = true;
+    if (JUMPS)
+        _longjmp(fiber->outside_jump, 1);
     say_leaving(NULL, fiber->outside_stack, fiber->outside_size, fiber->outside_thread);
     setcontext(&fiber->outside);
 }
@@ -125,6 +145,12 @@ void fiber_begin(struct fiber *fiber, fiber_fn *run, void *context)
 {
     uintptr_t number = (uintptr_t)fiber;
     check(!fiber->is_inside);
+    fiber->run = run;
+    fiber->context = context;
+    fiber->has_ended = false;
+    fiber->is_fresh = true;
+    if (JUMPS && fiber->is_home)
+        return;
     if (getcontext(&fiber->inside) != 0)
         fatal("no context for a fiber");
     fiber->inside.uc_stack.ss_sp = fiber->mapping + fiber->page;
@@ -135,9 +161,29 @@ void fiber_begin(struct fiber *fiber, fiber_fn *run, void *context)
     end_thread(fiber->inside_thread);
     fiber->inside_thread = new_thread();
     fiber->inside_fake = NULL;
-    fiber->run = run;
-    fiber->context = context;
-    fiber->has_ended = false;
+}
+
+static void jump_inside(struct fiber *fiber)
+{
+    bool is_fresh = fiber->is_fresh;
+    if (_setjmp(fiber->outside_jump))
+        return;
+    fiber->is_fresh = false;
+    if (!fiber->is_home)
+        setcontext(&fiber->inside);
+    if (is_fresh)
+        _longjmp(fiber->home, 1);
+    _longjmp(fiber->inside_jump, 1);
+}
+
+static void change_to_inside(struct fiber *fiber)
+{
+    fiber->outside_thread = this_thread();
+    say_leaving(&fiber->outside_fake, fiber->mapping + fiber->page, fiber->mapped - fiber->page,
+                fiber->inside_thread);
+    if (swapcontext(&fiber->outside, &fiber->inside) != 0)
+        fatal("a fiber cannot be entered");
+    say_arrived(fiber->outside_fake, NULL, NULL);
 }
 
 bool fiber_enter(struct fiber *fiber)
@@ -145,12 +191,10 @@ bool fiber_enter(struct fiber *fiber)
     check(!fiber->is_inside);
     check(!fiber->has_ended);
     fiber->is_inside = true;
-    fiber->outside_thread = this_thread();
-    say_leaving(&fiber->outside_fake, fiber->mapping + fiber->page, fiber->mapped - fiber->page,
-                fiber->inside_thread);
-    if (swapcontext(&fiber->outside, &fiber->inside) != 0)
-        fatal("a fiber cannot be entered");
-    say_arrived(fiber->outside_fake, NULL, NULL);
+    if (JUMPS)
+        jump_inside(fiber);
+    else
+        change_to_inside(fiber);
     fiber->is_inside = false;
     return !fiber->has_ended;
 }
@@ -158,6 +202,11 @@ bool fiber_enter(struct fiber *fiber)
 void fiber_leave(struct fiber *fiber)
 {
     check(fiber->is_inside);
+    if (JUMPS) {
+        if (_setjmp(fiber->inside_jump) == 0)
+            _longjmp(fiber->outside_jump, 1);
+        return;
+    }
     say_leaving(&fiber->inside_fake, fiber->outside_stack, fiber->outside_size,
                 fiber->outside_thread);
     if (swapcontext(&fiber->inside, &fiber->outside) != 0)

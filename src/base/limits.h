@@ -120,7 +120,7 @@ enum {
     SCRIPT_MEMORY_MAX = 64 << 20,  /* of all that a script has at a time */
     SCRIPT_ARENA_SIZE = 256 << 20, /* of addresses: blocks of one size do not serve for another */
     SCRIPT_REPLY_MAX = 256 << 20,  /* about */
-    SCRIPT_INSTRUCTIONS_MAX = 500000000, /* some seconds */
+    SCRIPT_INSTRUCTIONS_MAX = 200000000, /* some two seconds */
     SCRIPT_SLICE_INSTRUCTIONS = 250000   /* some ms; the one that may differ */
 };
 _Static_assert(SCRIPT_MEMORY_MAX * 2 <= SCRIPT_ARENA_SIZE, "there is room for some waste");

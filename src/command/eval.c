@@ -265,6 +265,7 @@ static void begin(struct call *call, struct bytes body, struct running *running)
                              .arguments = call->argv + KEYS_FROM + keys,
                              .argument_count = call->argc - KEYS_FROM - keys,
                              .protocol = call->reply->protocol,
+                             .seed = call->seed,
                              .knows_command = knows_command};
     script_begin(running->script, &run);
     go_on(call);

@@ -348,7 +348,7 @@ static void begin(struct script *script, const struct script_run *run, bool only
     script->turn++;
     script->call_protocol = 2;
     script->argc = 0;
-    script->random = script_seed(0);
+    script->random = script_seed((int32_t)run->seed);
     trim(&script->reply);
     trim(&script->words);
     trim(&script->answer);

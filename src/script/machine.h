@@ -81,6 +81,9 @@ void script_open_numbers(lua_State *lua);
 uint64_t script_seed(int32_t seed); /* for script->random */
 /* Puts a function into the table on the stack. */
 void script_add(lua_State *lua, const char *name, lua_CFunction function);
+/* The same in the place of another, which `function` may call, with the arguments as they are. */
+void script_replace(lua_State *lua, const char *name, lua_CFunction function);
+int script_call_replaced(lua_State *lua);
 /* Takes one out. */
 void script_remove(lua_State *lua, const char *name);
 /* What stands behind the protected table at `index`, on the stack; false: it is no such table, and

@@ -25,6 +25,20 @@ void script_remove(lua_State *lua, const char *name)
     lua_setfield(lua, -2, name);
 }
 
+void script_replace(lua_State *lua, const char *name, lua_CFunction function)
+{
+    lua_getfield(lua, -1, name);
+    lua_pushcclosure(lua, function, 1);
+    lua_setfield(lua, -2, name);
+}
+
+/* Itself, not by a call of Lua's: its errors are to say where this one was called. */
+int script_call_replaced(lua_State *lua)
+{
+    lua_CFunction replaced = lua_tocfunction(lua, lua_upvalueindex(1));
+    return replaced(lua);
+}
+
 bool script_behind(lua_State *lua, int index)
 {
     if (!lua_istable(lua, index) || !lua_getmetatable(lua, index))
@@ -192,17 +206,7 @@ static int load_pieces(lua_State *lua)
 static int count_coroutine(lua_State *lua)
 {
     script_spend(lua, 1000);
-    lua_pushvalue(lua, lua_upvalueindex(1));
-    lua_insert(lua, 1);
-    lua_call(lua, lua_gettop(lua) - 1, LUA_MULTRET);
-    return lua_gettop(lua);
-}
-
-static void count_those_of(lua_State *lua, const char *name)
-{
-    lua_getfield(lua, -1, name);
-    lua_pushcclosure(lua, count_coroutine, 1);
-    lua_setfield(lua, -2, name);
+    return script_call_replaced(lua);
 }
 
 /* ---- the whole
@@ -236,8 +240,8 @@ void script_open_sandbox(lua_State *lua)
     script_add(lua, "loadstring", load_string);
     script_add(lua, "load", load_pieces);
     lua_getfield(lua, -1, "coroutine");
-    count_those_of(lua, "create");
-    count_those_of(lua, "wrap");
+    script_replace(lua, "create", count_coroutine);
+    script_replace(lua, "wrap", count_coroutine);
     lua_pop(lua, 1);
     lua_pop(lua, 1);
 }

@@ -43,7 +43,8 @@ struct script_run {
     struct bytes sha, body;
     const struct bytes *keys, *arguments;
     uint32_t key_count, argument_count;
-    int protocol; /* of its reply */
+    int protocol;  /* of its reply */
+    uint64_t seed; /* of math.random() */
     /* Whether there is such a command. */
     bool (*knows_command)(const struct bytes *argv, uint32_t argc);
 };

@@ -56,10 +56,8 @@ bool script_flags_of(struct bytes body, unsigned *flags, struct buffer *error)
     if (line.size > 0 && ((const char *)line.data)[line.size - 1] == '\r')
         line.size--;
     struct bytes engine = take_part(&line, ' ');
-    if (!bytes_equal(engine, bytes_from_string("#!lua"))) {
-        struct bytes name = bytes_of((const char *)engine.data + 2, engine.size - 2);
-        return refuse(error, "Unexpected engine in script shebang", name);
-    }
+    if (!bytes_equal(engine, bytes_from_string("#!lua")))
+        return refuse(error, "Unexpected engine in script shebang", engine);
     while (line.size > 0) {
         struct bytes word = take_part(&line, ' ');
         if (word.size == 0)

@@ -45,21 +45,12 @@ static void spend_elements(lua_State *lua, uint64_t count)
     script_spend(lua, count / ELEMENTS_PER_INSTRUCTION);
 }
 
-/* Of the function that was in this one's place, with the same arguments. */
-static int call_replaced(lua_State *lua)
-{
-    lua_pushvalue(lua, lua_upvalueindex(1));
-    lua_insert(lua, 1);
-    lua_call(lua, lua_gettop(lua) - 1, LUA_MULTRET);
-    return lua_gettop(lua);
-}
-
 /* Of those that move, or look at, up to all that a table has. */
 static int counted_by_length(lua_State *lua)
 {
     if (lua_istable(lua, 1) && (lua_gettop(lua) > 2 || !lua_isnumber(lua, 2)))
         spend_elements(lua, lua_objlen(lua, 1));
-    return call_replaced(lua);
+    return script_call_replaced(lua);
 }
 
 static int counted_maxn(lua_State *lua)
@@ -82,15 +73,7 @@ static int counted_sort(lua_State *lua)
     for (uint64_t rest = count; rest > 1; rest /= 2)
         times++;
     script_spend(lua, count * times);
-    return call_replaced(lua);
-}
-
-/* Each kind with its own function in the place of the one that is there. */
-static void replace(lua_State *lua, const char *name, lua_CFunction function)
-{
-    lua_getfield(lua, -1, name);
-    lua_pushcclosure(lua, function, 1);
-    lua_setfield(lua, -2, name);
+    return script_call_replaced(lua);
 }
 
 /* table.foreach(): by our own next. */
@@ -182,11 +165,11 @@ void script_open_tables(lua_State *lua)
     lua_setfield(lua, -2, "pairs");
     script_add(lua, "tostring", to_string);
     lua_getfield(lua, -1, "table");
-    replace(lua, "insert", counted_by_length);
-    replace(lua, "remove", counted_by_length);
-    replace(lua, "concat", counted_by_length);
-    replace(lua, "foreachi", counted_by_length);
-    replace(lua, "sort", counted_sort);
+    script_replace(lua, "insert", counted_by_length);
+    script_replace(lua, "remove", counted_by_length);
+    script_replace(lua, "concat", counted_by_length);
+    script_replace(lua, "foreachi", counted_by_length);
+    script_replace(lua, "sort", counted_sort);
     script_add(lua, "maxn", counted_maxn);
     script_add(lua, "foreach", table_foreach);
     lua_pop(lua, 2);

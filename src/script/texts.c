@@ -286,17 +286,7 @@ static int counted_by_size(lua_State *lua)
 {
     if (lua_type(lua, 1) == LUA_TSTRING)
         script_spend(lua, lua_objlen(lua, 1) / BYTES_PER_INSTRUCTION);
-    lua_pushvalue(lua, lua_upvalueindex(1));
-    lua_insert(lua, 1);
-    lua_call(lua, lua_gettop(lua) - 1, LUA_MULTRET);
-    return lua_gettop(lua);
-}
-
-static void count(lua_State *lua, const char *name)
-{
-    lua_getfield(lua, -1, name);
-    lua_pushcclosure(lua, counted_by_size, 1);
-    lua_setfield(lua, -2, name);
+    return script_call_replaced(lua);
 }
 
 void script_open_texts(lua_State *lua)
@@ -309,11 +299,11 @@ void script_open_texts(lua_State *lua)
     script_add(lua, "gfind", text_gmatch); /* its old name */
     script_add(lua, "gsub", text_gsub);
     script_add(lua, "rep", text_rep);
-    count(lua, "lower");
-    count(lua, "upper");
-    count(lua, "reverse");
+    script_replace(lua, "lower", counted_by_size);
+    script_replace(lua, "upper", counted_by_size);
+    script_replace(lua, "reverse", counted_by_size);
     lua_pop(lua, 1);
     lua_pushvalue(lua, LUA_GLOBALSINDEX);
-    count(lua, "tonumber");
+    script_replace(lua, "tonumber", counted_by_size);
     lua_pop(lua, 1);
 }

@@ -171,7 +171,7 @@ static void test_compiled_code_is_refused(void **state)
 static void test_endless_ones_end(void **state)
 {
     (void)state;
-    static const char too_long[] = "-ERR Script ended: it took more than 500000000 instructions";
+    static const char too_long[] = "-ERR Script ended: it took more than 200000000 instructions";
     static const char too_large[] = "-ERR Script ended: it needs more than 64 MB of memory";
     expect_prefix(script, "while true do pcall(function() while true do end end) end", too_long);
     expect_prefix(script, "local t = {}; while true do t[#t + 1] = {} end", too_large);

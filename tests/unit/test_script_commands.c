@@ -213,7 +213,8 @@ static void test_words_of_the_line(void **state)
     EXPECT(world, "EVAL_RO \"#!lua flags=no-writes\\nreturn 1\" 0", ":1\r\n");
     EXPECT(world, "EVAL \"#!lua flags=x\\nreturn 1\" 0",
            "-ERR Unexpected flag in script shebang: x\r\n");
-    EXPECT(world, "EVAL \"#!js\\nreturn 1\" 0", "-ERR Unexpected engine in script shebang: js\r\n");
+    EXPECT(world, "EVAL \"#!js\\nreturn 1\" 0",
+           "-ERR Unexpected engine in script shebang: #!js\r\n");
 }
 
 int main(void)
