@@ -120,6 +120,8 @@ enum {
     SCRIPT_MEMORY_MAX = 64 << 20,  /* of all that a script has at a time */
     SCRIPT_ARENA_SIZE = 256 << 20, /* of addresses: blocks of one size do not serve for another */
     SCRIPT_REPLY_MAX = 256 << 20,  /* about */
+    SCRIPT_BODY_MAX = 4 << 20,
+    SCRIPT_LOAD_INSTRUCTIONS = 1000000,  /* of the code of a library, which registers functions */
     SCRIPT_INSTRUCTIONS_MAX = 200000000, /* some two seconds */
     SCRIPT_SLICE_INSTRUCTIONS = 250000   /* some ms; the one that may differ */
 };

@@ -238,7 +238,7 @@ static bool may_run(struct call *call, struct bytes body, bool is_read_only, boo
 /* NULL: answered. */
 static struct running *take_machine(struct call *call, const char *sha)
 {
-    struct script *script = script_pool_take();
+    struct script *script = script_pool_take(call);
     if (!script) {
         reply_error(call->reply, "BUSY too many scripts that read are under way");
         return NULL;
@@ -253,7 +253,7 @@ static struct running *take_machine(struct call *call, const char *sha)
 }
 
 /* `body` is not kept beyond the first step, which compiles it. */
-static void begin(struct call *call, struct bytes body, struct running *running)
+static void begin(struct call *call, struct bytes body, struct running *running, bool is_library)
 {
     uint32_t keys = 0;
     bool is_right = read_key_count(call, &keys);
@@ -266,9 +266,31 @@ static void begin(struct call *call, struct bytes body, struct running *running)
                              .argument_count = call->argc - KEYS_FROM - keys,
                              .protocol = call->reply->protocol,
                              .seed = call->seed,
+                             .is_library = is_library,
+                             .function = call->argv[1],
                              .knows_command = knows_command};
     script_begin(running->script, &run);
     go_on(call);
+}
+
+bool call_goes_on(struct call *call)
+{
+    if (!call->walk->kept)
+        return false;
+    go_on(call);
+    return true;
+}
+
+void call_run_function(struct call *call, struct bytes sha, struct bytes code, bool may_write)
+{
+    char name[SCRIPT_SHA_SIZE + 1] = "";
+    check(sha.size == SCRIPT_SHA_SIZE);
+    memcpy(name, sha.data, SCRIPT_SHA_SIZE);
+    struct running *running = take_machine(call, name);
+    if (!running)
+        return;
+    running->may_write = may_write;
+    begin(call, code, running, true);
 }
 
 static void eval(struct call *call, bool is_read_only)
@@ -277,10 +299,8 @@ static void eval(struct call *call, bool is_read_only)
     struct bytes body = call->argv[1], known;
     uint32_t keys;
     bool may_write;
-    if (call->walk->kept) {
-        go_on(call);
+    if (call_goes_on(call))
         return;
-    }
     if (!read_key_count(call, &keys) || !may_run(call, body, is_read_only, &may_write))
         return;
     script_sha(body, sha);
@@ -300,7 +320,7 @@ static void eval(struct call *call, bool is_read_only)
         if (!compiles)
             return;
     }
-    begin(call, body, running);
+    begin(call, body, running, false);
 }
 
 void cmd_eval(struct call *call)
@@ -319,10 +339,8 @@ static void evalsha(struct call *call, bool is_read_only)
     struct bytes given = call->argv[1], body;
     uint32_t keys;
     bool may_write;
-    if (call->walk->kept) {
-        go_on(call);
+    if (call_goes_on(call))
         return;
-    }
     if (!read_key_count(call, &keys))
         return;
     for (size_t i = 0; given.size == SCRIPT_SHA_SIZE && i < given.size; i++)
@@ -338,7 +356,7 @@ static void evalsha(struct call *call, bool is_read_only)
     if (!running)
         return;
     running->may_write = may_write;
-    begin(call, body, running);
+    begin(call, body, running, false);
 }
 
 void cmd_evalsha(struct call *call)

@@ -12,8 +12,15 @@ command_fn cmd_script_load, cmd_script_exists, cmd_script_flush, cmd_script_kill
 command_fn cmd_script_help;
 command_words_fn words_script_load, words_script_flush;
 
-/* script_pool.c.  A machine for a script; NULL: too many are under way. */
-struct script *script_pool_take(void);
+/* eval.c, for functions.  A script or function of the call that is under way goes on; false: there
+ * is none. */
+bool call_goes_on(struct call *call);
+/* argv[1] of the library that the code is, with the keys and arguments behind it. */
+void call_run_function(struct call *call, struct bytes sha, struct bytes code, bool may_write);
+
+/* script_pool.c.  A machine for a script; NULL: too many that read are under way (of an entry
+ * never). */
+struct script *script_pool_take(const struct call *call);
 void script_pool_give_back(struct script *script);
 
 #endif

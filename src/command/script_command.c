@@ -19,7 +19,7 @@ void cmd_script_load(struct call *call)
     unsigned flags;
     script_sha(body, sha);
     bool is_right = script_flags_of(body, &flags, &error);
-    struct script *script = is_right ? script_pool_take() : NULL;
+    struct script *script = is_right ? script_pool_take(call) : NULL;
     if (!is_right)
         reply_error(call->reply, "%.*s", (int)error.size, error.data);
     else if (!script)

@@ -13,10 +13,10 @@
 #ifndef COMMAND_SCRIPT_STORE_H
 #define COMMAND_SCRIPT_STORE_H
 
+#include "base/limits.h"
 #include "command/commands.h"
 
 enum {
-    SCRIPT_BODY_MAX = 4 << 20,
     SCRIPTS_EVALED_MAX = 500,
     SCRIPTS_COUNT_MAX = 10000,
     SCRIPTS_BYTES_MAX = 64 << 20 /* of all bodies */

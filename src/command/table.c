@@ -17,6 +17,7 @@
 #include "command/commands.h"
 #include "command/eval.h"
 #include "command/exec_form.h"
+#include "command/functions.h"
 #include "command/geo.h"
 #include "command/lists.h"
 #include "command/sorted_sets.h"
@@ -334,6 +335,18 @@ const struct command command_rows[] = {
     {"eval_ro",           -3, R | EVAL,                          NO_KEYS,  cmd_eval_ro, words_eval},
     {"evalsha",           -3, W | EVAL,                          NO_KEYS,  cmd_evalsha, words_eval},
     {"evalsha_ro",        -3, R | EVAL,                          NO_KEYS,  cmd_evalsha_ro, words_eval},
+    {"fcall",             -3, W | EVAL,                          NO_KEYS,  cmd_fcall},
+    {"fcall_ro",          -3, R | EVAL,                          NO_KEYS,  cmd_fcall_ro},
+    {"function",          -2, L | BOX,                           NO_KEYS,  NULL},
+    {"function|delete",    3, W | SCRIPT | SINCE_5,              NO_KEYS,  cmd_function_delete},
+    {"function|dump",      2, R | SCRIPT | SINCE_5,              NO_KEYS,  cmd_function_dump},
+    {"function|flush",    -2, W | SCRIPT | SINCE_5,              NO_KEYS,  cmd_function_flush, words_function_flush},
+    {"function|help",      2, L | CMD_SCRIPTING | ANY,           NO_KEYS,  cmd_function_help},
+    {"function|kill",      2, L | SCRIPT | CMD_ALLOW_BUSY,       NO_KEYS,  cmd_function_kill},
+    {"function|list",     -2, R | SCRIPT | SINCE_5,              NO_KEYS,  cmd_function_list, words_function_list},
+    {"function|load",     -3, W | SCRIPT | OOM | SINCE_5,        NO_KEYS,  cmd_function_load, words_function_load},
+    {"function|restore",  -3, W | SCRIPT | OOM | SINCE_5,        NO_KEYS,  cmd_function_restore, words_function_restore},
+    {"function|stats",     2, R | SCRIPT | CMD_ALLOW_BUSY | SINCE_5, NO_KEYS,  cmd_function_stats},
     {"script",            -2, L | BOX,                           NO_KEYS,  NULL},
     {"script|debug",       3, L | SCRIPT,                        NO_KEYS,  cmd_script_debug},
     {"script|exists",     -3, R | SCRIPT | SINCE_5,              NO_KEYS,  cmd_script_exists},

@@ -103,6 +103,16 @@ static struct image *find_compiled(struct script *script, struct bytes sha)
     return NULL;
 }
 
+static void forget_compiled(struct script *script, struct bytes sha)
+{
+    struct image *image = find_compiled(script, sha);
+    if (!image)
+        return;
+    memory_free(image->bytes);
+    *image = script->compiled[--script->compiled_count];
+    script->compiled[script->compiled_count] = (struct image){0};
+}
+
 static struct image *oldest_compiled(struct script *script)
 {
     struct image *oldest = &script->compiled[0];
@@ -138,6 +148,7 @@ static void make_base(void *context)
     script_open_numbers(lua);
     script_open_libraries(lua);
     script_open_redis(lua);
+    script_open_functions(lua);
     script_protect_globals(lua);
     lua_settop(lua, 0);
     lua_gc(lua, LUA_GCCOLLECT, 0);
@@ -171,6 +182,7 @@ void script_free(struct script *script)
     fiber_free(script->fiber);
     arena_deinit(&script->arena);
     buffer_deinit(&script->reply);
+    buffer_deinit(&script->registered);
     buffer_deinit(&script->words);
     buffer_deinit(&script->answer);
     memory_free(script->argv);
@@ -181,16 +193,18 @@ void script_free(struct script *script)
  * ------------------------------------------------------------------------------ */
 
 /* As Redis's: the error becomes a table that says where it was raised. */
-static int on_error(lua_State *lua)
+int script_on_error(lua_State *lua)
 {
     lua_Debug where;
     bool is_known = lua_getstack(lua, 1, &where) && lua_getinfo(lua, "Sl", &where);
     if (is_known && strcmp(where.what, "C") == 0)
         is_known = lua_getstack(lua, 2, &where) && lua_getinfo(lua, "Sl", &where);
     if (!lua_istable(lua, 1)) {
-        lua_getglobal(lua, "tostring");
-        lua_insert(lua, 1);
-        lua_call(lua, 1, 1);
+        if (!lua_isstring(lua, 1)) {
+            lua_getglobal(lua, "tostring");
+            lua_insert(lua, 1);
+            lua_call(lua, 1, 1);
+        }
         lua_newtable(lua);
         lua_insert(lua, 1);
         lua_pushliteral(lua, "ERR ");
@@ -225,21 +239,44 @@ static struct bytes field_of(lua_State *lua, int index, const char *name)
     return text;
 }
 
+/* What the error on top of the stack says. */
+static struct bytes text_of(lua_State *lua, int index)
+{
+    struct bytes text = {"ERR execution failure", 21};
+    if (lua_istable(lua, index))
+        text = field_of(lua, index, "err");
+    return text.size ? text : bytes_from_string("ERR unknown error");
+}
+
+void script_fail(struct script *script, lua_State *lua, const char *what)
+{
+    struct buffer *out = &script->reply;
+    buffer_clear(out);
+    buffer_printf(out, "-%s", what);
+    append_text(out, text_of(lua, lua_gettop(lua)));
+    buffer_append(out, "\r\n", 2);
+}
+
+/* As Redis names it. */
+static struct bytes name_of(const struct script *script)
+{
+    return script->run.is_library ? script->run.function
+                                  : bytes_of(script->run.sha.data, SCRIPT_SHA_SIZE);
+}
+
 static void reply_raised(struct script *script, lua_State *lua)
 {
     struct buffer *out = &script->reply;
     int index = lua_gettop(lua);
-    struct bytes text = {"ERR execution failure", 21}, source = {"", 0}, line = {"", 0};
+    struct bytes source = {"", 0}, line = {"", 0}, name = name_of(script);
+    buffer_append_byte(out, '-');
+    append_text(out, text_of(lua, index));
     if (lua_istable(lua, index)) {
-        text = field_of(lua, index, "err");
         source = field_of(lua, index, "source");
         line = field_of(lua, index, "line");
     }
-    buffer_append_byte(out, '-');
-    append_text(out, text.size ? text : bytes_from_string("ERR unknown error"));
     if (source.size > 0 && line.size > 0) {
-        buffer_printf(out, " script: %.*s, on ", SCRIPT_SHA_SIZE,
-                      (const char *)script->run.sha.data);
+        buffer_printf(out, " script: %.*s, on ", (int)name.size, (const char *)name.data);
         append_text(out, source);
         buffer_printf(out, ":%.*s.", (int)line.size, (const char *)line.data);
     }
@@ -267,52 +304,83 @@ static struct bytes chunk_of(struct bytes body)
     return bytes_of(text + skipped, body.size - skipped);
 }
 
-/* Puts the script's function on the stack; false: *error says what is wrong. */
-static bool compile(struct script *script, lua_State *lua)
+bool script_compile(struct script *script, lua_State *lua, const char *name, const char *what)
 {
     struct bytes chunk = chunk_of(script->run.body);
     const char *text = chunk.size ? chunk.data : "";
     bool is_compiled = chunk.size > 0 && text[0] == LUA_SIGNATURE[0];
     if (is_compiled) /* Lua would take it for a compiled one, and believe all it says */
-        lua_pushliteral(lua, "user_script:1: unexpected symbol near '?'");
-    else if (luaL_loadbuffer(lua, text, chunk.size, "@user_script") == 0)
+        lua_pushfstring(lua, "%s:1: unexpected symbol near '?'", name + 1);
+    else if (luaL_loadbuffer(lua, text, chunk.size, name) == 0)
         return true;
     struct bytes why;
     why.data = lua_tolstring(lua, -1, &why.size);
-    buffer_append(&script->reply, "-ERR Error compiling script (new function): ", 44);
+    buffer_printf(&script->reply, "-%s", what);
     append_text(&script->reply, why);
     buffer_append(&script->reply, "\r\n", 2);
     return false;
+}
+
+static bool compile(struct script *script, lua_State *lua)
+{
+    return script_compile(script, lua, "@user_script",
+                          "ERR Error compiling script (new function): ");
+}
+
+int script_call_counted(lua_State *lua, int arguments, int results, int handler)
+{
+    lua_sethook(lua, count_hook, LUA_MASKCOUNT, HOOK_INSTRUCTIONS);
+    int error = lua_pcall(lua, arguments, results, handler);
+    lua_sethook(lua, NULL, 0, 0);
+    return error;
 }
 
 /* Calls the script, and takes what it returns: errors of either are the script's. */
 static int call_and_take(lua_State *lua)
 {
     struct script *script = script_of(lua);
-    lua_call(lua, 0, 1);
+    lua_call(lua, lua_gettop(lua) - 1, 1);
     script_take_reply(lua, script->call_protocol, script->run.protocol, &script->reply);
     return 0;
 }
 
-/* The script's function is all that stands on the stack. */
+/* Puts what is called on the stack, and its arguments; returns how many.  KEYS and ARGV are globals
+ * of a script, and given to a function. */
+static int push_call(struct script *script, lua_State *lua)
+{
+    const struct script_run *run = &script->run;
+    if (run->is_library)
+        script_push_function(lua, run->function);
+    push_words(lua, run->keys, run->key_count);
+    if (!run->is_library)
+        script_set_global(lua, "KEYS");
+    push_words(lua, run->arguments, run->argument_count);
+    if (!run->is_library)
+        script_set_global(lua, "ARGV");
+    return run->is_library ? 2 : 0;
+}
+
+/* What is called, or says that it can be, is all that stands on the stack. */
 static enum script_end call(struct script *script, lua_State *lua)
 {
-    push_words(lua, script->run.keys, script->run.key_count);
-    script_set_global(lua, "KEYS");
-    push_words(lua, script->run.arguments, script->run.argument_count);
-    script_set_global(lua, "ARGV");
-    lua_pushcfunction(lua, on_error);
+    int arguments = push_call(script, lua);
+    lua_pushcfunction(lua, script_on_error);
     lua_insert(lua, 1);
     lua_pushcfunction(lua, call_and_take);
     lua_insert(lua, 2);
-    lua_sethook(lua, count_hook, LUA_MASKCOUNT, HOOK_INSTRUCTIONS);
-    bool has_raised = lua_pcall(lua, 1, 0, 1) != 0;
-    lua_sethook(lua, NULL, 0, 0);
-    if (!has_raised)
+    if (script_call_counted(lua, arguments + 1, 0, 1) == 0)
         return SCRIPT_RETURNED;
     buffer_clear(&script->reply);
     reply_raised(script, lua);
     return SCRIPT_RAISED;
+}
+
+/* What it took to compile it does not count: not every node had to. */
+static void start_count(struct script *script)
+{
+    script->spent = 0;
+    script->random = script_seed(0);
+    script_slice(script);
 }
 
 static void run_script(void *context)
@@ -320,13 +388,16 @@ static void run_script(void *context)
     struct script *script = context;
     lua_State *lua = script->lua;
     if (lua_gettop(lua) == 0) {
-        if (!compile(script, lua)) {
+        bool is_ready =
+            script->run.is_library ? script_load_library(script, lua) : compile(script, lua);
+        if (!is_ready) {
             script->end = SCRIPT_RAISED;
             return;
         }
         keep_compiled(script);
     }
     check(lua_gettop(lua) == 1);
+    start_count(script);
     script->end = script->only_compiles ? SCRIPT_RETURNED : call(script, lua);
 }
 
@@ -347,6 +418,7 @@ static void begin(struct script *script, const struct script_run *run, bool only
     script->spent = 0;
     script->turn++;
     script->call_protocol = 2;
+    script->is_loading = false;
     script->argc = 0;
     script->random = script_seed((int32_t)run->seed);
     trim(&script->reply);
@@ -369,8 +441,14 @@ void script_begin(struct script *script, const struct script_run *run)
 static void reply_passed(struct script *script)
 {
     struct buffer *out = &script->reply;
+    struct bytes name = name_of(script);
     buffer_clear(out);
     buffer_printf(out, "-ERR Script ended: ");
+    if (script->end == SCRIPT_TOO_LONG && script->is_loading) {
+        buffer_clear(out);
+        buffer_printf(out, "-ERR Error registering functions: ERR FUNCTION LOAD timeout\r\n");
+        return;
+    }
     if (script->end == SCRIPT_TOO_LONG)
         buffer_printf(out, "it took more than %d instructions", SCRIPT_INSTRUCTIONS_MAX);
     else if (script->end == SCRIPT_TOO_LARGE)
@@ -379,8 +457,8 @@ static void reply_passed(struct script *script)
         buffer_printf(out, "its reply has more than %d MB", SCRIPT_REPLY_MAX >> 20);
     else
         buffer_printf(out, "%s", script->refusal);
-    buffer_printf(out, " script: %.*s, on @user_script.\r\n", SCRIPT_SHA_SIZE,
-                  (const char *)script->run.sha.data);
+    buffer_printf(out, " script: %.*s, on @user_%s.\r\n", (int)name.size, (const char *)name.data,
+                  script->run.is_library ? "function" : "script");
 }
 
 void script_end(struct script *script, const char *why)
@@ -419,16 +497,32 @@ uint64_t script_spent(const struct script *script)
     return script->spent;
 }
 
-bool script_compiles(struct script *script, struct bytes sha, struct bytes body,
-                     struct buffer *error)
+/* To the end of what it does before it runs. */
+static bool gets_ready(struct script *script, const struct script_run *run, struct buffer *error)
 {
-    struct script_run run = {.sha = sha, .body = body, .protocol = 2};
-    begin(script, &run, true);
-    enum script_step step = script_go_on(script);
-    check(step == SCRIPT_ENDS); /* to compile is no instruction */
+    enum script_step step;
     bool failed;
+    begin(script, run, true);
+    do
+        step = script_go_on(script);
+    while (step == SCRIPT_PAUSES);
+    check(step == SCRIPT_ENDS);
     struct bytes reply = script_reply(script, &failed);
     if (failed)
         buffer_append_bytes(error, reply);
     return !failed;
+}
+
+bool script_compiles(struct script *script, struct bytes sha, struct bytes body,
+                     struct buffer *error)
+{
+    struct script_run run = {.sha = sha, .body = body, .protocol = 2};
+    return gets_ready(script, &run, error);
+}
+
+bool script_loads(struct script *script, struct bytes sha, struct bytes code, struct buffer *error)
+{
+    struct script_run run = {.sha = sha, .body = code, .protocol = 2, .is_library = true};
+    forget_compiled(script, sha); /* what it registers is wanted, too */
+    return gets_ready(script, &run, error);
 }

@@ -58,6 +58,9 @@ struct script {
     struct buffer answer;
     bool is_refused; /* the answer is an error text, not a reply */
 
+    bool is_loading;          /* a library: it may register functions, */
+    struct buffer registered; /* which stand here: functions.c */
+
     uint64_t random; /* of math.random(): 48 bits */
 };
 
@@ -71,6 +74,10 @@ _Noreturn void script_give_up(struct script *script, enum script_end end);
 /* sandbox.c.  Opens Lua's libraries and makes them what scripts may have. */
 void script_open_sandbox(lua_State *lua);
 void script_protect_globals(lua_State *lua);
+#define SCRIPT_GLOBALS_NAME "globals" /* the real ones, in the registry */
+/* In place of the table on the stack one that refuses changes, and to look for what is not
+ * there. */
+void script_restrict(lua_State *lua);
 /* Sets a global in spite of the protection, to the value on the stack, which goes. */
 void script_set_global(lua_State *lua, const char *name);
 /* tables.c, texts.c, numbers.c: what replaces functions of Lua's own that show addresses, depend on
@@ -93,6 +100,22 @@ bool script_behind(lua_State *lua, int index);
 void script_open_redis(lua_State *lua);
 /* Puts a table {err=...} on the stack; the text has a code, or gets ERR. */
 void script_push_error(lua_State *lua, const char *text, size_t size);
+
+/* As lua_pcall(), with instructions counted. */
+int script_call_counted(lua_State *lua, int arguments, int results, int handler);
+int script_on_error(lua_State *lua); /* its handler: makes tables of errors */
+/* Puts what the body compiles to on the stack, as `name`; false: the reply says why not, behind
+ * `what`. */
+bool script_compile(struct script *script, lua_State *lua, const char *name, const char *what);
+/* The error on top of the stack becomes the reply, behind `what`. */
+void script_fail(struct script *script, lua_State *lua, const char *what);
+
+/* functions.c */
+void script_open_functions(lua_State *lua);
+/* On an empty stack, leaves one value there; false: the reply says why not. */
+bool script_load_library(struct script *script, lua_State *lua);
+/* In place of what stands on the stack. */
+void script_push_function(lua_State *lua, struct bytes name);
 
 /* values.c.  Puts what a reply says on the stack. */
 void script_push_reply(lua_State *lua, struct bytes reply);

@@ -270,7 +270,7 @@ static double float_of(uint64_t bits, size_t size)
 /* With its sign, if it has one; of 8 bytes it always has, as in Redis. */
 static double whole_of(uint64_t bits, size_t size, bool has_sign)
 {
-    unsigned unused = 64 - 8 * (unsigned)size;
+    unsigned unused = (64 - 8 * (unsigned)size) & 63;
     bool is_signed = has_sign || unused == 0;
     return is_signed ? (double)((int64_t)(bits << unused) >> unused) : (double)bits;
 }

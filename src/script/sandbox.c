@@ -11,7 +11,7 @@
 
 /* In the registry: behind[metatable of the empty table] = the real one. */
 static const char behind_name[] = "behind";
-static const char globals_name[] = "globals"; /* the real ones */
+static const char globals_name[] = SCRIPT_GLOBALS_NAME;
 
 void script_add(lua_State *lua, const char *name, lua_CFunction function)
 {
@@ -311,4 +311,18 @@ void script_set_global(lua_State *lua, const char *name)
     lua_insert(lua, -2);
     lua_rawset(lua, -3);
     lua_pop(lua, 1);
+}
+
+void script_restrict(lua_State *lua)
+{
+    lua_newtable(lua);
+    script_add(lua, "__index", refuse_unknown);
+    lua_setmetatable(lua, -2);
+    lua_newtable(lua);
+    lua_newtable(lua);
+    lua_pushvalue(lua, -3);
+    lua_setfield(lua, -2, "__index");
+    script_add(lua, "__newindex", refuse_change);
+    lua_setmetatable(lua, -2);
+    lua_replace(lua, -2);
 }

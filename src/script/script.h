@@ -23,6 +23,7 @@
 #include "base/buffer.h"
 #include "base/bytes.h"
 
+enum { SCRIPT_FUNCTION_NAME_MAX = 1024 };
 enum { SCRIPT_SHA_SIZE = 40 }; /* hexadecimal digits of the SHA-1 of a body */
 
 struct script;
@@ -43,8 +44,10 @@ struct script_run {
     struct bytes sha, body;
     const struct bytes *keys, *arguments;
     uint32_t key_count, argument_count;
-    int protocol;  /* of its reply */
-    uint64_t seed; /* of math.random() */
+    int protocol;          /* of its reply */
+    uint64_t seed;         /* of math.random() */
+    bool is_library;       /* the body is code that registers functions, */
+    struct bytes function; /* of which this one is called */
     /* Whether there is such a command. */
     bool (*knows_command)(const struct bytes *argv, uint32_t argc);
 };
@@ -65,6 +68,23 @@ bool script_flags_of(struct bytes body, unsigned *flags, struct buffer *error);
 /* Whether it is a script; false: *error says why not. */
 bool script_compiles(struct script *script, struct bytes sha, struct bytes body,
                      struct buffer *error);
+
+/* Runs the code of a library, for some ms at the most; false: *error is the reply that says why it
+ * cannot be loaded. */
+bool script_loads(struct script *script, struct bytes sha, struct bytes code, struct buffer *error);
+/* A function that the code registered, borrowed until the next script begins. */
+struct script_function {
+    struct bytes name, description;
+    unsigned flags; /* enum script_flags */
+};
+/* Of the one that script_loads() loaded, the next from *at on, which begins with 0; false: that
+ * were all. */
+bool script_registered(const struct script *script, size_t *at, struct script_function *function);
+/* Letters, digits and underscores, one at least. */
+bool script_is_word(struct bytes text);
+/* The flag of that name, and the name of a flag; false, NULL: there is none. */
+bool script_flag_of(struct bytes name, unsigned *flag);
+const char *script_flag_name(unsigned flag);
 
 /* Forgets what it was doing. */
 void script_begin(struct script *script, const struct script_run *run);

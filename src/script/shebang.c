@@ -30,13 +30,31 @@ static bool refuse(struct buffer *error, const char *why, struct bytes part)
     return false;
 }
 
-static bool read_flag(struct bytes name, unsigned *flags, struct buffer *error)
+bool script_flag_of(struct bytes name, unsigned *flag)
 {
     for (size_t i = 0; i < sizeof flags_known / sizeof *flags_known; i++)
         if (bytes_equal(name, bytes_from_string(flags_known[i].name))) {
-            *flags |= flags_known[i].flag;
+            *flag = flags_known[i].flag;
             return true;
         }
+    return false;
+}
+
+const char *script_flag_name(unsigned flag)
+{
+    for (size_t i = 0; i < sizeof flags_known / sizeof *flags_known; i++)
+        if (flags_known[i].flag == flag)
+            return flags_known[i].name;
+    return NULL;
+}
+
+static bool read_flag(struct bytes name, unsigned *flags, struct buffer *error)
+{
+    unsigned flag;
+    if (script_flag_of(name, &flag)) {
+        *flags |= flag;
+        return true;
+    }
     return refuse(error, "Unexpected flag in script shebang", name);
 }
 
