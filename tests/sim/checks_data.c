@@ -183,6 +183,7 @@ static void hear(struct command_listener *listener, uint64_t index, const struct
     if (effect->event)
         hash = XXH3_64bits_withSeed(effect->event, strlen(effect->event), hash);
     hash = XXH3_64bits_withSeed(effect->key.data, effect->key.size, hash);
+    hash = XXH3_64bits_withSeed(effect->message.data, effect->message.size, hash);
     sim.coverage.effects++;
     effects->hash = XXH3_64bits_withSeed(&hash, sizeof hash, effects->hash);
 }

@@ -252,6 +252,7 @@ static void open_disk(struct sim_node *node)
     node->db = db_open(&node->store->base, &options);
     node->machine = command_machine_new(node->db, node->meaning_known);
     sim_effects_listen(&node->effects, node->machine);
+    sim_messages_node_started(node);
     node->applied_last = db_applied_index(node->db);
     node->log_time_ms = db_time_ms(node->db);
     sim_disk_init(&node->disk, node);
@@ -335,6 +336,7 @@ static void fall_silent(struct sim_node *node)
     sim_types_node_gone(node);
     sim_transactions_node_gone(node);
     sim_queues_node_gone(node);
+    sim_messages_node_gone(node);
     sim_clients_node_gone(node);
     sim_network_node_gone(node);
     node->alive = false;

@@ -61,6 +61,7 @@ static void begin(void)
     sim_types_start();
     sim_transactions_start();
     sim_queues_start();
+    sim_messages_start();
     sim_faults_start();
 }
 
@@ -104,6 +105,7 @@ void sim_run(void)
     sim_types_stop();
     sim_transactions_stop();
     sim_queues_stop();
+    sim_messages_stop();
     settle();
     if (is_enough())
         return;
@@ -111,6 +113,7 @@ void sim_run(void)
     sim_streams_check();
     sim_transactions_check();
     sim_queues_check();
+    sim_messages_check();
     sim_clients_check();
 }
 
@@ -130,6 +133,7 @@ void sim_run_end(void)
     sim_streams_free();
     sim_transactions_free();
     sim_queues_free();
+    sim_messages_free();
     memory_free(sim.nodes);
     buffer_deinit(&sim.recent);
 }

@@ -96,6 +96,9 @@ struct sim_node;
     X(once_repeats)                                                                                \
     X(types_done)                                                                                  \
     X(transactions)                                                                                \
+    X(messages_told)                                                                               \
+    X(messages_heard)                                                                              \
+    X(messages_answered)                                                                           \
     X(transactions_changed)                                                                        \
     X(waits_served)                                                                                \
     X(waits_cancelled)                                                                             \
@@ -354,6 +357,15 @@ void sim_queues_node_gone(struct sim_node *node);
 void sim_queues_stop(void);
 void sim_queues_check(void); /* each number is got once, or is still there */
 void sim_queues_free(void);
+
+/* ---- messages.c ----------------------------------------------------------------------------- */
+
+void sim_messages_start(void);
+void sim_messages_node_started(struct sim_node *node);
+void sim_messages_node_gone(struct sim_node *node);
+void sim_messages_stop(void);
+void sim_messages_check(void); /* one order, nothing missing, nothing twice */
+void sim_messages_free(void);
 
 /* ---- history.c ------------------------------------------------------------------------------ */
 
