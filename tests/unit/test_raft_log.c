@@ -170,6 +170,7 @@ static void test_cut_everywhere(void **state)
             assert_payload(log, cached, (char[]){expected[cached - 1], '\0'});
             append(log, 4, cut, 2);
             memcpy(expected + cut - 1, "44", 3);
+            assert_payload(log, cut, "4"); /* before another chunk is read instead */
             for (raft_index index = 1; index <= cut + 1; index++)
                 assert_payload(log, index, (char[]){expected[index - 1], '\0'});
             raft_log_close(log);
