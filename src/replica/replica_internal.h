@@ -115,6 +115,7 @@ struct waiter {
     raft_term doubt_before; /* AWAY: the same, if it is refused */
     raft_index seen;        /* of another node's: see struct forward */
     int64_t since_ms;       /* by our monotonic clock: when it came from its client */
+    int64_t refused_ms;     /* when it was refused last, and 1 more; 0: never */
     bool is_cancelled;
     bool is_disowned;             /* PROPOSED: its node sends it again, if it waits on */
     uint64_t kind;                /* of the command: state_machine_ops.wait_kind */
@@ -167,8 +168,12 @@ struct replica {
     struct buffer parking_name;                     /* of the key that was looked for last */
     uint64_t parked_count, parked_bytes, parked_places;
     raft_term outlived; /* of the entry applied last, when it was looked whose leader is gone */
-    /* By place in members: what was proposed for that node's before its connection was lost. */
-    raft_index disowned_to[RAFT_MEMBERS_MAX];
+    struct {            /* of a leader: where its log ended when it lost its connection to a node */
+        raft_node_id node;
+        raft_index last;
+    } disowned[RAFT_MEMBERS_MAX];
+    uint32_t disowned_count;
+    raft_index disowned_any; /* of any node that has found no room there */
     struct raft_entry
         applying; /* a long write, done in slices; a reference to its payload or NULL */
     uint64_t waiting_count, waiting_bytes, waiting_reads, waiting_foreign, under_way_count;

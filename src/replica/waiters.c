@@ -11,7 +11,7 @@
  *    term (`doubt`), until this node has applied an entry of a later one: behind it there are none
  *    of the earlier.  Was it not executed until then, it is sent to the next leader.
  *  - Where the same leader leads on, and only a connection was lost, it has dropped what it had for
- *    that node, and noted where its log ended then (`disowned_to`).  What is sent again is refused
+ *    that node, and noted where its log ended then (`disowned`).  What is sent again is refused
  *    until the node has applied as far (`seen`).
  *  - What was refused was certainly not executed by that leader.
  *
@@ -115,14 +115,27 @@ bool replica_waiter_in_doubt(const struct replica *replica, const struct request
 
 /* ---- at the leader -------------------------------------------------------------------- */
 
-static uint32_t place_of(const struct replica *replica, raft_node_id node)
+/* The place of the node among those whose connection was lost, or behind the last. */
+static uint32_t disowned_place(const struct replica *replica, raft_node_id node)
 {
-    const struct raft_members *members = raft_members(replica->raft);
     uint32_t place = 0;
-    while (place < members->count && members->list[place].id != node)
+    while (place < replica->disowned_count && replica->disowned[place].node != node)
         place++;
-    check(place < members->count);
     return place;
+}
+
+static void disown(struct replica *replica, raft_node_id node)
+{
+    raft_index last = replica->status.last.index;
+    uint32_t place = disowned_place(replica, node);
+    if (place == RAFT_MEMBERS_MAX) {
+        replica->disowned_any = last;
+        return;
+    }
+    if (place == replica->disowned_count)
+        replica->disowned_count++;
+    replica->disowned[place].node = node;
+    replica->disowned[place].last = last;
 }
 
 void replica_waiter_arrived(struct replica *replica, struct request *request,
@@ -136,8 +149,12 @@ void replica_waiter_arrived(struct replica *replica, struct request *request,
 /* What its node sent before a connection was lost may be executed yet, as far as it knows. */
 static bool is_too_early(const struct replica *replica, const struct request *request)
 {
-    return !is_local(request) &&
-           request->waiter->seen < replica->disowned_to[place_of(replica, request->origin)];
+    uint32_t place = disowned_place(replica, request->origin);
+    raft_index seen = request->waiter->seen;
+    if (is_local(request))
+        return false;
+    return place < replica->disowned_count ? seen < replica->disowned[place].last
+                                           : seen < replica->disowned_any;
 }
 
 static bool finds_something(struct replica *replica, const struct request *request)
@@ -213,7 +230,7 @@ void replica_waiter_found_nothing(struct replica *replica, struct request *reque
 void replica_waiters_of_lost(struct replica *replica, raft_node_id node)
 {
     struct request *request, *following;
-    replica->disowned_to[place_of(replica, node)] = replica->status.last.index;
+    disown(replica, node);
     DL_FOREACH_SAFE(replica->parked, request, following)
     {
         if (request->origin == node)
@@ -253,14 +270,19 @@ void replica_waiters_leadership_lost(struct replica *replica)
         replica_waiter_give_back(replica, replica->parked);
     while (replica->woken)
         replica_waiter_give_back(replica, replica->woken);
-    memset(replica->disowned_to, 0, sizeof replica->disowned_to);
+    replica->disowned_count = 0;
+    replica->disowned_any = 0;
 }
 
 /* ---- at its node ---------------------------------------------------------------------- */
 
 static uint8_t announced_by(const struct replica *replica, raft_node_id node)
 {
-    return replica->announced[place_of(replica, node)];
+    const struct raft_members *members = raft_members(replica->raft);
+    for (uint32_t place = 0; place < members->count; place++)
+        if (members->list[place].id == node)
+            return replica->announced[place];
+    return 0;
 }
 
 static void go_away(struct replica *replica, struct request *request)
@@ -335,6 +357,10 @@ bool replica_waiter_send(struct replica *replica, struct request *request)
         finish_cancelled(replica, request);
         return true;
     }
+    if (waiter->refused_ms == replica->now_ms + 1) {
+        replica->try_waiting = true; /* not in every turn */
+        return true;
+    }
     uint8_t announced = announced_by(replica, replica->status.leader);
     if (announced == 0) {
         replica->try_waiting = true; /* not connected yet */
@@ -361,8 +387,10 @@ void replica_waiter_answered(struct replica *replica, raft_node_id from,
         request_finish(replica, request, reply->outcome, reply->reply);
         return;
     }
-    if (reply->refused)
+    if (reply->refused) {
         waiter->doubt = waiter->doubt_before;
+        waiter->refused_ms = replica->now_ms + 1;
+    }
     request_wait(replica, request);
 }
 

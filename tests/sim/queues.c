@@ -1,7 +1,7 @@
-/* Producers that push numbers, and consumers that wait for them in BLPOP, some of whom lose patience
- * or leave; their nodes die, pause and come back.  Each number is got at most once; after all has
- * healed it was got or is still there, but for what was given to somebody who was gone by then; and
- * nobody waits for a queue that has something. */
+/* Producers that push numbers, and consumers that wait for them in BLPOP, some of whom lose
+ * patience or leave; their nodes die, pause and come back.  Each number is got at most once; after
+ * all has healed it was got or is still there, but for what was given to somebody who was gone by
+ * then; and nobody waits for a queue that has something. */
 #include <inttypes.h>
 #include <stdlib.h>
 
