@@ -5,8 +5,8 @@
 #include "command/command.h"
 #include "command/connection.h"
 
-/* Of a line about so many bytes are shown: Redis shows all, but a value of 64 MB would be four times
- * that, for each who monitors. */
+/* Of a line about so many bytes are shown: Redis shows all, but a value of 64 MB would be four
+ * times that, for each who monitors. */
 enum { MONITOR_LINE_MAX = 1024 * 1024 };
 
 struct monitored {
@@ -20,8 +20,8 @@ struct monitored {
 
 /* Whether monitors see it: not what administers the server, as in Redis. */
 bool command_is_monitored(const struct command *command);
-/* Redis's line, "+1339518083.107412 [0 127.0.0.1:60866] \"keys\" \"*\"", in the place of what was in
- * `out`; passwords are redacted. */
+/* Redis's line, "+1339518083.107412 [0 127.0.0.1:60866] \"keys\" \"*\"", in the place of what was
+ * in `out`; passwords are redacted. */
 void command_monitor_line(const struct monitored *said, struct buffer *out);
 
 #endif

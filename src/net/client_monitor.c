@@ -1,5 +1,5 @@
-/* MONITOR: each line is made once, and put behind what waits for each who monitors.  Nothing is done
- * where nobody does. */
+/* MONITOR: each line is made once, and put behind what waits for each who monitors.  Nothing is
+ * done where nobody does. */
 #include <utlist.h>
 
 #include "command/monitor.h"
