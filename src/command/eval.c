@@ -67,8 +67,7 @@ bool words_eval(struct call *call)
            call_refuse(call, "ERR the script is too large");
 }
 
-/* ---- what a script calls
- * ----------------------------------------------------------------------- */
+/* ---- what a script calls --------------------------------------------------------------------- */
 
 static bool knows_command(const struct bytes *argv, uint32_t argc)
 {
@@ -167,8 +166,7 @@ static bool serve(struct call *call, struct running *running)
     return true;
 }
 
-/* ---- running
- * ------------------------------------------------------------------------------------- */
+/* ---- running --------------------------------------------------------------------------------- */
 
 /* True: nothing is left to do before the reply. */
 static bool keep_or_undo(struct call *call, struct running *running)

@@ -328,8 +328,7 @@ void cmd_getex(struct call *call)
         change_deadline(call, &found, value, 0, "persist");
 }
 
-/* ---- ticks
- * ------------------------------------------------------------------------------------ */
+/* ---- ticks ----------------------------------------------------------------------------------- */
 
 enum {
     /* What one may look at: some milliseconds, if all has to be fetched. */

@@ -69,8 +69,7 @@ void cmd_function_flush(struct call *call)
     call_reply_ok(call->reply);
 }
 
-/* ---- what there is
- * ------------------------------------------------------------------------------ */
+/* ---- what there is --------------------------------------------------------------------------- */
 
 struct listing {
     struct bytes pattern; /* NULL data: all */

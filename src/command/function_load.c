@@ -7,8 +7,7 @@
 #include "command/functions.h"
 #include "script/script.h"
 
-/* ---- the line before the code
- * -------------------------------------------------------------------- */
+/* ---- the line before the code ---------------------------------------------------------------- */
 
 /* The next word of the line, without its quotes.  False: there is none, or *is_right says that it
  * is none. */
@@ -97,8 +96,7 @@ bool function_metadata_of(struct call *call, struct bytes code, struct function_
     return is_right;
 }
 
-/* ---- the code
- * --------------------------------------------------------------------------------------- */
+/* ---- the code -------------------------------------------------------------------------------- */
 
 static void add_sized(struct buffer *out, struct bytes text)
 {

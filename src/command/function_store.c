@@ -58,8 +58,7 @@ static void delete_row(struct call *call, char kind, struct bytes name)
     check(was_there);
 }
 
-/* ---- texts behind their sizes
- * ------------------------------------------------------------------ */
+/* ---- texts behind their sizes ---------------------------------------------------------------- */
 
 static void add_sized(struct buffer *out, struct bytes text)
 {
@@ -98,8 +97,7 @@ bool function_store_next_name(const struct buffer *names, size_t *at, struct byt
     return true;
 }
 
-/* ---- the index
- * --------------------------------------------------------------------------------- */
+/* ---- the index ------------------------------------------------------------------------------- */
 
 static struct index index_read(struct call *call)
 {
@@ -171,8 +169,7 @@ static void count(struct index *index, const struct function_library *library, i
     index->bytes += (uint64_t)sign * (library->code.size + library->registered.size);
 }
 
-/* ---- libraries
- * --------------------------------------------------------------------------------- */
+/* ---- libraries ------------------------------------------------------------------------------- */
 
 bool function_store_get(struct call *call, struct bytes name, struct function_library *library)
 {

@@ -243,8 +243,7 @@ bool hyperloglog_make_dense(struct buffer *value)
     return is_whole;
 }
 
-/* ---- a change of a sparse one
- * ------------------------------------------------------------------ */
+/* ---- a change of a sparse one ---------------------------------------------------------------- */
 
 /* Where a register is. */
 struct spot {

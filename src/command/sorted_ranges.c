@@ -416,8 +416,7 @@ void cmd_zrangestore(struct call *call)
     ordered_close(&from);
 }
 
-/* ---- ZREMRANGEBY...
- * --------------------------------------------------------------------------- */
+/* ---- ZREMRANGEBY... -------------------------------------------------------------------------- */
 
 static enum kind kind_of(const struct call *call)
 {

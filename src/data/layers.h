@@ -19,13 +19,11 @@
  *     key's record names likewise.
  * L5  each receipt has one record in TABLE_DUE, at its due_ms.
  * L6  keys of a database = those that the counts say - names written over one that is below and not
- *     yet resolved.  Unresolved names of active, and of layers that no checkpoint has, are
- * resolved by
- *     the loop, those in a checkpoint by its thread: each once.
+ *     yet resolved.  Unresolved names of active, and of layers that no checkpoint has, are resolved
+ *     by the loop, those in a checkpoint by its thread: each once.
  * L7  a collection's space stands in TABLE_SPACES, with its database's space while a key has it,
- * with
- *     0 from when it has none: the key deleted, or written over, or (of an unresolved name) found
- *     to have been written over.  That is how the sweep finds the rows.
+ *     with 0 from when it has none: the key deleted, or written over, or (of an unresolved name)
+ *     found to have been written over.  That is how the sweep finds the rows.
  * L8  a key with a deadline, or with elements that have one, has a row in TABLE_DEADLINES at the
  *     earliest or before.  There may be rows that no key needs any more: when the time of a row
  *     comes, the key's record says what to do.

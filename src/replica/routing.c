@@ -386,8 +386,7 @@ bool replica_route_waiting(struct replica *replica)
     return more;
 }
 
-/* ---- forwards of others, and answers to ours
- * -------------------------------------------------- */
+/* ---- forwards of others, and answers to ours ------------------------------------------------- */
 
 void replica_receive_forward(struct replica *replica, raft_node_id from,
                              const struct forward *forward)

@@ -194,8 +194,7 @@ bool script_registered(const struct script *script, size_t *at, struct script_fu
     return true;
 }
 
-/* ---- loading
- * ------------------------------------------------------------------------------------- */
+/* ---- loading --------------------------------------------------------------------------------- */
 
 /* Behind the others, before the globals are protected. */
 void script_open_functions(lua_State *lua)

@@ -189,8 +189,7 @@ void script_free(struct script *script)
     memory_free(script);
 }
 
-/* ---- running one
- * ------------------------------------------------------------------------------ */
+/* ---- running one ----------------------------------------------------------------------------- */
 
 /* As Redis's: the error becomes a table that says where it was raised. */
 int script_on_error(lua_State *lua)

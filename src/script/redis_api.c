@@ -144,8 +144,7 @@ void script_refuse(struct script *script, const char *error)
     script->is_refused = true;
 }
 
-/* ---- others
- * -------------------------------------------------------------------------------------- */
+/* ---- others ---------------------------------------------------------------------------------- */
 
 static int redis_sha1hex(lua_State *lua)
 {

@@ -150,8 +150,7 @@ static int collect_garbage(lua_State *lua)
     return 1;
 }
 
-/* ---- code from text
- * ---------------------------------------------------------------------------- */
+/* ---- code from text -------------------------------------------------------------------------- */
 
 /* Compiled code could do anything: Lua believes it. */
 static int load_text(lua_State *lua, const char *text, size_t size, const char *name)
@@ -199,8 +198,7 @@ static int load_pieces(lua_State *lua)
     return load_text(lua, text, size, name);
 }
 
-/* ---- coroutines
- * ---------------------------------------------------------------------------------- */
+/* ---- coroutines ------------------------------------------------------------------------------ */
 
 /* Each begins to count its instructions anew, up to a thousand of which nobody is told. */
 static int count_coroutine(lua_State *lua)
@@ -209,8 +207,7 @@ static int count_coroutine(lua_State *lua)
     return script_call_replaced(lua);
 }
 
-/* ---- the whole
- * -------------------------------------------------------------------------------------- */
+/* ---- the whole ------------------------------------------------------------------------------- */
 
 static void open_library(lua_State *lua, const char *name, lua_CFunction open)
 {

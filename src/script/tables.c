@@ -102,8 +102,7 @@ static int table_foreach(lua_State *lua)
     }
 }
 
-/* ---- names for what has an address
- * -------------------------------------------------------------- */
+/* ---- names for what has an address ----------------------------------------------------------- */
 
 static const char names_name[] = "names"; /* in the registry: names[object] = its number */
 

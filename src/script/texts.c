@@ -60,8 +60,7 @@ static const char *search(struct pattern_match *match, const char **start, const
     }
 }
 
-/* ---- find, match, gmatch
- * ---------------------------------------------------------------------- */
+/* ---- find, match, gmatch --------------------------------------------------------------------- */
 
 /* A pattern ends at a NUL, as everywhere in Lua 5.1. */
 static const char *check_pattern(lua_State *lua, int index, size_t *size)
@@ -172,8 +171,7 @@ static int text_gmatch(lua_State *lua)
     return 1;
 }
 
-/* ---- gsub
- * ---------------------------------------------------------------------------------------- */
+/* ---- gsub ------------------------------------------------------------------------------------ */
 
 static void add_template(struct pattern_match *match, luaL_Buffer *out, const char *start,
                          const char *end)
@@ -259,8 +257,7 @@ static int text_gsub(lua_State *lua)
     return 2;
 }
 
-/* ---- others
- * ----------------------------------------------------------------------------------------- */
+/* ---- others ---------------------------------------------------------------------------------- */
 
 static int text_rep(lua_State *lua)
 {

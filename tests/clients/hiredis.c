@@ -291,8 +291,7 @@ static void async_test(void)
     report("asynchronous, through all nodes", problems);
 }
 
-/* ---- while a node dies
- * ------------------------------------------------------------------------ */
+/* ---- while a node dies ----------------------------------------------------------------------- */
 
 static bool told_to_go_on(void)
 {

@@ -243,8 +243,7 @@ static void tell(const struct state *start, const struct steps *prefix, uint32_t
     memory_free(steps.list);
 }
 
-/* ---- the whole
- * ---------------------------------------------------------------------------------- */
+/* ---- the whole ------------------------------------------------------------------------------- */
 
 static double seconds_since_start(void)
 {

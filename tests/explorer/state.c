@@ -125,8 +125,7 @@ static enum verdict check_state(struct state *state, const struct node *node,
     return verdict;
 }
 
-/* ---- a step
- * ----------------------------------------------------------------------------------- */
+/* ---- a step ---------------------------------------------------------------------------------- */
 
 static void send(struct state *state, uint16_t number)
 {
@@ -316,8 +315,7 @@ bool take_step(struct state *state, struct step step, enum verdict *verdict, str
     return true;
 }
 
-/* ---- names
- * ------------------------------------------------------------------------------------ */
+/* ---- names ----------------------------------------------------------------------------------- */
 
 static struct state renamed(const struct state *state, int renaming)
 {
@@ -349,8 +347,7 @@ struct state canonical(const struct state *state)
     return best;
 }
 
-/* ---- what may come next
- * ------------------------------------------------------------------------- */
+/* ---- what may come next ---------------------------------------------------------------------- */
 
 static void visit_step(const struct state *state, struct step step, visitor visit, void *context)
 {

@@ -267,8 +267,7 @@ static bool take(struct search *search, uint32_t number, const struct value *aft
     return true;
 }
 
-/* ---- what may come next
- * ------------------------------------------------------------------------ */
+/* ---- what may come next ---------------------------------------------------------------------- */
 
 /* The last one taken has an unknown outcome, and the item does the same without it. */
 static bool makes_last_vain(struct search *search, const struct item *item,

@@ -50,8 +50,7 @@ void sim_check_commit(struct sim_node *node)
                  node->id, pos.term, pos.index);
 }
 
-/* ---- the log
- * ------------------------------------------------------------------------------------ */
+/* ---- the log --------------------------------------------------------------------------------- */
 
 /* Log Matching, LogsLeaderLogs, PrefixWithinTerm: run by run, the log is the one that its last
  * position names. */
@@ -90,8 +89,7 @@ static void check_trim(const struct sim_node *node, const struct raft_status *st
                  status->first.index);
 }
 
-/* ---- roles
- * ----------------------------------------------------------------------------------------- */
+/* ---- roles ----------------------------------------------------------------------------------- */
 
 /* LeadersHaveLeaderLogsStrong, MatchIndexAllEntries, MatchIndexSanity. */
 static void check_leader(const struct sim_node *node, const struct raft *raft,
@@ -180,8 +178,7 @@ static void check_uncommitted(const struct sim_node *node, const struct raft *ra
                  node->id, raft->state.uncommitted_bytes, bytes);
 }
 
-/* ---- all of it
- * -------------------------------------------------------------------------------------- */
+/* ---- all of it ------------------------------------------------------------------------------- */
 
 /* What a core calls durable is on its disk; what it applied is committed; nothing falls. */
 static void check_marks(const struct sim_node *node, const struct raft *raft,

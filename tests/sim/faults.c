@@ -147,8 +147,7 @@ static void turn_clock(struct sim_node *node)
             (node->clock_skew_us - before_us) / 1000000);
 }
 
-/* ---- disks
- * ------------------------------------------------------------------------------------ */
+/* ---- disks ----------------------------------------------------------------------------------- */
 
 static void spoil_disk(struct sim_node *node)
 {
@@ -181,8 +180,7 @@ static void hang_disk(struct sim_node *node)
     node->disk.hung_until_us = sim.now_us + (int64_t)sim_below(HANG_US);
 }
 
-/* ---- the network
- * --------------------------------------------------------------------------------- */
+/* ---- the network ----------------------------------------------------------------------------- */
 
 static void heal_network(struct sim_node *unused, void *data)
 {
@@ -263,8 +261,7 @@ static void reset(uint32_t one)
     sim_network_reset(one, other, raft, !raft || sim_chance(500));
 }
 
-/* ---- one after the other
- * ---------------------------------------------------------------------------- */
+/* ---- one after the other --------------------------------------------------------------------- */
 
 static void inject(struct sim_node *unused, void *data)
 {

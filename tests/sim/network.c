@@ -370,8 +370,7 @@ void sim_network_init(struct sim_node *node)
     node->transport.ops = &transport_ops;
 }
 
-/* ---- breaking
- * ---------------------------------------------------------------------------------- */
+/* ---- breaking -------------------------------------------------------------------------------- */
 
 struct notice {
     raft_node_id peer;

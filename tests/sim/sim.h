@@ -211,8 +211,7 @@ bool sim_chance(uint32_t of_1000);
 void sim_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 _Noreturn void sim_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* ---- main.c, seeds.c, run.c
- * ---------------------------------------------------------------------- */
+/* ---- main.c, seeds.c, run.c ------------------------------------------------------------------ */
 
 void sim_run(void);                                        /* returns if all is well */
 void sim_run_end(void);                                    /* gives everything back */
@@ -319,8 +318,7 @@ void sim_network_reset(uint32_t one, uint32_t other, bool raft, bool commands);
 void sim_network_heal(void);
 void sim_network_free(void);
 
-/* ---- client.c, stream.c, types.c
- * -------------------------------------------------------------------- */
+/* ---- client.c, stream.c, types.c ------------------------------------------------------------- */
 
 void sim_clients_start(void);
 void sim_clients_node_gone(struct sim_node *node);
@@ -341,8 +339,7 @@ void sim_types_start(void);
 void sim_types_node_gone(struct sim_node *node);
 void sim_types_stop(void);
 
-/* ---- transactions.c
- * --------------------------------------------------------------------------- */
+/* ---- transactions.c -------------------------------------------------------------------------- */
 
 void sim_transactions_start(void);
 void sim_transactions_node_gone(struct sim_node *node);
@@ -413,8 +410,7 @@ struct raft_pos sim_committed(void);           /* the highest that any node knew
 void sim_set_committed(struct raft_pos pos);
 void sim_history_free(void);
 
-/* ---- checks_step.c, checks_state.c, checks_data.c
- * ------------------------------------------------ */
+/* ---- checks_step.c, checks_state.c, checks_data.c -------------------------------------------- */
 
 void sim_check_write(struct sim_node *node, const struct raft_write *write);
 void sim_check_sent(struct sim_node *node, const struct raft_message *message,

@@ -622,8 +622,7 @@ static void too_much_output_for_too_long(void **state)
     buffer_deinit(&heard);
 }
 
-/* ---- leaving
- * ---------------------------------------------------------------------------------- */
+/* ---- leaving --------------------------------------------------------------------------------- */
 
 static void a_client_that_says_its_last(void **state)
 {

@@ -573,8 +573,7 @@ static void test_local_garbage(void **state)
     buffer_deinit(&converted);
 }
 
-/* ---- INFO, ROLE, RAFT.STATUS
- * ------------------------------------------------------------------ */
+/* ---- INFO, ROLE, RAFT.STATUS ----------------------------------------------------------------- */
 
 static void assert_info(struct world *world, const char *line, const char *wanted, bool is_there)
 {

@@ -27,8 +27,7 @@ enum {
 
 static const char *program;
 
-/* ---- NAME.txt
- * --------------------------------------------------------------------------------- */
+/* ---- NAME.txt -------------------------------------------------------------------------------- */
 
 enum { NOTE_MAX = 16384 };
 
@@ -90,8 +89,7 @@ static char *shown(struct bytes reply)
     return text;
 }
 
-/* ---- a directory
- * --------------------------------------------------------------------------------- */
+/* ---- a directory ----------------------------------------------------------------------------- */
 
 static void unpack(const char *name, const char *directory)
 {
@@ -133,8 +131,7 @@ static void store_close(struct store *store)
     store->kv->ops->close(store->kv);
 }
 
-/* ---- replay
- * ------------------------------------------------------------------------------------------ */
+/* ---- replay ---------------------------------------------------------------------------------- */
 
 /* The words as NAME.txt has them; of a transaction not what it carries. */
 static char *words_of(struct bytes command)
@@ -329,8 +326,7 @@ static void test_format_2_meaning_4(void **state)
     expect_directory("format-2-meaning-4", 264);
 }
 
-/* ---- kill -9
- * ---------------------------------------------------------------------------------------- */
+/* ---- kill -9 --------------------------------------------------------------------------------- */
 
 /* "o" when the directory is open and the conversion begins, "c" at its end. */
 _Noreturn static void convert(const char *directory)

@@ -1164,8 +1164,7 @@ static void test_position(void **state)
     teardown(&f);
 }
 
-/* ---- formats
- * ---------------------------------------------------------------------------------- */
+/* ---- formats --------------------------------------------------------------------------------- */
 
 /* The databases of a state record: database 0 has space 17 and two keys, the others their first. */
 #define EMPTY(space) space "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"

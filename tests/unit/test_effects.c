@@ -51,8 +51,7 @@ static void assert_effects(struct world *world, const char *line, const char *wa
         fail_msg("%s\n   did %.*s\nwanted %s", line, (int)heard.text.size, heard.text.data, wanted);
 }
 
-/* ---- tests
- * --------------------------------------------------------------------------------------- */
+/* ---- tests ----------------------------------------------------------------------------------- */
 
 static const struct {
     const char *line, *effects;
@@ -200,8 +199,7 @@ static void test_nobody_listens(void **state)
     assert_effects(world, "SET k v", "set k");
 }
 
-/* ---- the effects are the difference
- * ----------------------------------------------------------------- */
+/* ---- the effects are the difference ---------------------------------------------------------- */
 
 static const char *const keys[] = {"a", "b", "{a}c", "", "other"};
 enum { KEYS = sizeof keys / sizeof keys[0], KEY_DATABASES = 3 };
@@ -305,8 +303,7 @@ static void test_effects_are_the_difference(void **state)
     command_machine_listen(world->machine, NULL);
 }
 
-/* ---- what INFO makes of them
- * --------------------------------------------------------------------------- */
+/* ---- what INFO makes of them ----------------------------------------------------------------- */
 
 static void test_changes_since_the_checkpoint(void **state)
 {

@@ -61,8 +61,7 @@ static void cmd_slow(struct call *call)
 static const struct command slow = {
     .name = "slow", .arity = 1, .flags = CMD_WRITE, .execute = cmd_slow};
 
-/* ---- who counts
- * ------------------------------------------------------------------------------- */
+/* ---- who counts ------------------------------------------------------------------------------ */
 
 struct counts {
     struct command_observer observer; /* first */
@@ -91,8 +90,7 @@ static void end(struct command_observer *observer, const struct call *call, uint
         counts->took = *took;
 }
 
-/* ---- running
- * ------------------------------------------------------------------------------------ */
+/* ---- running --------------------------------------------------------------------------------- */
 
 static struct counts counts;
 

@@ -592,8 +592,7 @@ static void test_open_damaged(void **state)
     assert_value(fixture->kv, KV_META, "a", "1");
 }
 
-/* ---- a disk that fails: in a child, which must end with a message
- * ------------------------------ */
+/* ---- a disk that fails: in a child, which must end with a message ---------------------------- */
 
 static const char *failing; /* syncs of files with this in their names fail */
 static int failing_with = EIO;
@@ -727,8 +726,7 @@ static void test_assertion_without_room(void **state)
     assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
 }
 
-/* ---- damage
- * ------------------------------------------------------------------------------------ */
+/* ---- damage ---------------------------------------------------------------------------------- */
 
 /* Finds the newest file whose name matches the pattern (of grep). */
 static void newest_file(const char *directory, const char *pattern, char *path, size_t size)

@@ -109,8 +109,7 @@ static void test_classics(void **state)
     }
 }
 
-/* ---- histories that somebody executed
- * ---------------------------------------------------------- */
+/* ---- histories that somebody executed -------------------------------------------------------- */
 
 struct made {
     struct linear_op ops[OPS_MAX];
@@ -261,8 +260,7 @@ static void set_reply(struct linear_op *op, const char *reply)
     op->reply = bytes_of(memory_copy(reply, strlen(reply)), strlen(reply));
 }
 
-/* ---- without cleverness
- * ---------------------------------------------------------------------------- */
+/* ---- without cleverness ---------------------------------------------------------------------- */
 
 struct plain {
     const struct linear_op *ops;
@@ -306,8 +304,7 @@ static bool plain_check(const struct linear_op *ops, uint32_t count)
     return good;
 }
 
-/* ---- small ones, both ways
- * ------------------------------------------------------------------------- */
+/* ---- small ones, both ways ------------------------------------------------------------------- */
 
 /* One thing is changed.  Whether that does harm, the other search says. */
 static void change(struct made *made)
@@ -361,8 +358,7 @@ static void test_small(void **state)
     assert_true(still_good > 3000);
 }
 
-/* ---- large ones
- * --------------------------------------------------------------------------------------- */
+/* ---- large ones ------------------------------------------------------------------------------ */
 
 static void test_large(void **state)
 {
@@ -512,8 +508,7 @@ static void test_gives_up(void **state)
     assert_int_equal(linear_check(ops + 20, 11, 1000000), LINEAR_YES);
 }
 
-/* ---- files
- * -------------------------------------------------------------------------------------------- */
+/* ---- files ----------------------------------------------------------------------------------- */
 
 static char path[] = "/tmp/test_linear.XXXXXX";
 

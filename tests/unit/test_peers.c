@@ -225,8 +225,7 @@ static void close_all(const int fds[CHANNELS])
         close(fds[i]);
 }
 
-/* ---- tests
- * -------------------------------------------------------------------------------------- */
+/* ---- tests ----------------------------------------------------------------------------------- */
 
 /* Ever later, up to a second; never before its time, and not much after. */
 static void who_is_away_is_dialed_ever_later(void **state)

@@ -508,8 +508,7 @@ static void a_forward_of_another_term_is_refused(void **state)
     assert_string_equal(world.applied, "x");
 }
 
-/* ---- following
- * --------------------------------------------------------------------------------- */
+/* ---- following ------------------------------------------------------------------------------- */
 
 static void a_forward_is_answered_by_its_number(void **state)
 {
@@ -652,8 +651,7 @@ static void a_broken_connection_leaves_writes_unknown(void **state)
     assert_string_equal(world.forwarded, "wrr");
 }
 
-/* ---- time
- * ----------------------------------------------------------------------------------------- */
+/* ---- time ------------------------------------------------------------------------------------ */
 
 /* What is sent over the next connection was not lost with the one before. */
 static void what_is_lost_is_lost_once(void **state)

@@ -405,8 +405,7 @@ static void test_slices(void **state)
     end_in_slices(false);
 }
 
-/* ---- what is found out meanwhile
- * --------------------------------------------------------------- */
+/* ---- what is found out meanwhile ------------------------------------------------------------- */
 
 /* One large collection, stored, and written over without a look. */
 static struct db_run *write_over(bool has_thread)

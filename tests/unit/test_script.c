@@ -165,8 +165,7 @@ static void test_compiled_code_is_refused(void **state)
     expect_prefix(script, "#!lua flags=no-writes\nreturn x.y.z", "-ERR user_script:2: ");
 }
 
-/* ---- bounds
- * ------------------------------------------------------------------------------------ */
+/* ---- bounds ---------------------------------------------------------------------------------- */
 
 static void test_endless_ones_end(void **state)
 {
@@ -219,8 +218,7 @@ static void test_pauses(void **state)
     buffer_deinit(&out);
 }
 
-/* ---- patterns
- * ------------------------------------------------------------------------------------- */
+/* ---- patterns -------------------------------------------------------------------------------- */
 
 static void test_patterns(void **state)
 {

@@ -83,8 +83,7 @@ static void expect_begins(struct world *world, const char *line, const char *pre
         fail_msg("%s\n   got %.*s\nwanted %s", line, (int)got.size, (const char *)got.data, prefix);
 }
 
-/* ---- what is undone
- * ---------------------------------------------------------------------------- */
+/* ---- what is undone -------------------------------------------------------------------------- */
 
 static unsigned effects_told;
 
@@ -126,8 +125,7 @@ static void test_a_failing_script_leaves_nothing(void **state)
     EXPECT(world, "GET k", "$1\r\n3\r\n");
 }
 
-/* ---- the store
- * ------------------------------------------------------------------------------------ */
+/* ---- the store ------------------------------------------------------------------------------- */
 
 static void test_scripts_outlive_a_restart(void **state)
 {
@@ -177,8 +175,7 @@ static void test_the_store_is_bounded(void **state)
                   "-ERR Error compiling script (new function): user_script:1: ");
 }
 
-/* ---- slices
- * ---------------------------------------------------------------------------------------- */
+/* ---- slices ---------------------------------------------------------------------------------- */
 
 static void test_long_ones_go_in_slices(void **state)
 {

@@ -233,8 +233,7 @@ static void test_nothing_is_missing_or_twice(void **state)
     world_deinit(&other);
 }
 
-/* ---- what is no longer there
- * ------------------------------------------------------------------ */
+/* ---- what is no longer there ----------------------------------------------------------------- */
 
 static void fill(struct world *world)
 {

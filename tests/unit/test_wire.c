@@ -538,8 +538,7 @@ static void with_any_byte_changed_it_is_refused_or_sound(void **state)
     }
 }
 
-/* ---- refusals by name
- * -------------------------------------------------------------------------- */
+/* ---- refusals by name ------------------------------------------------------------------------ */
 
 /* Encodes, changes the fixed fields at `offset` to `value`, decodes. */
 static void assert_refused(const struct sample *sample, size_t offset, uint64_t value,
