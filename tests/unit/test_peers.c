@@ -73,6 +73,14 @@ void replica_receive_forward_reply(struct replica *replica, raft_node_id from,
     (void)reply;
 }
 
+void replica_receive_cancel(struct replica *replica, raft_node_id from,
+                            const struct forward_cancel *cancel)
+{
+    (void)replica;
+    (void)from;
+    (void)cancel;
+}
+
 /* ---- the world ------------------------------------------------------------------------------ */
 
 static void tick(void *context)
