@@ -122,6 +122,7 @@ static void print_flags(const struct connection *connection, char flags[FLAGS_SI
     } all[] = {{'O', connection->is_monitor},
                {'P', connection_is_subscribed(connection)},
                {'x', transaction->is_open},
+               {'b', connection->waits},
                {'t', (connection->tracking.flags & TRACKING_ON) != 0},
                {'R', (connection->tracking.flags & TRACKING_BROKEN) != 0},
                {'B', (connection->tracking.flags & TRACKING_BCAST) != 0},
