@@ -93,6 +93,7 @@ start_cluster 3 {request-timeout 3000} {
             {LMOVE s k LEFT LEFT} {k x} {RPUSH s x}
             {EVAL-LIKE} {k x} {}
             {SWAPDB 0 1} {k x} {IN1}
+            {SWAPDB 1 0} {k x} {IN1}
             {MOVE k 0} {k x} {IN1}
             {RESTORE} {k x} {RPUSH s x}
         } {

@@ -132,6 +132,35 @@ static void as_many_are_woken_as_find_something(void **state)
     assert_ended(late, REQUEST_DONE);
 }
 
+/* One is woken, and its node is gone before it is proposed: what it would have got is another's. */
+static void what_is_left_by_one_who_was_woken_wakes_the_next(void **state)
+{
+    static struct result b, pushed;
+    (void)state;
+    lead();
+    struct raft_pos known = status().last;
+    receive_wait(1, 7, 0, "pk");
+    wait_for(&b, 2, "pk");
+    ask_now(&pushed, REQUEST_WRITE, 3, "+k");
+    replica_transfer(world.replica); /* to node 1; meanwhile the core takes nothing */
+    persist();
+    receive(matched(2, status().last));
+    assert_ended(pushed, REQUEST_DONE);
+    assert_int_equal(parked(), 1);
+    replica_disconnected(world.replica, 2, false, true);
+    run();
+    assert_int_equal(world.replies_count, 1); /* refused */
+    assert_int_equal(b.calls, 0);
+    for (int i = 0; i < ELECTION_TICKS; i++) { /* node 1 is never ready */
+        assert_true(status().transferring);
+        pass(TICK_MS);
+        persist();
+        receive(matched(1, known));
+    }
+    acknowledge();
+    assert_ended(b, REQUEST_DONE);
+}
+
 static void who_finds_nothing_waits_at_the_old_place(void **state)
 {
     static struct result a, b, taken;
@@ -383,6 +412,8 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(as_many_are_woken_as_find_something, set_up_waits,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(what_is_left_by_one_who_was_woken_wakes_the_next,
+                                        set_up_waits, tear_down),
         cmocka_unit_test_setup_teardown(who_finds_nothing_waits_at_the_old_place, set_up_waits,
                                         tear_down),
         cmocka_unit_test_setup_teardown(nothing_is_taken_for_one_who_left, set_up_waits, tear_down),
