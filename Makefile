@@ -28,10 +28,9 @@ LDFLAGS = $(if $(SAN),-fsanitize=$(SAN))
 # Bottom to top: what a directory may include stands before it (utils/check-layers).
 DIRS = base resp raft storage data script replica command net server
 # The linker wants the reverse.
-LIBS = $(foreach d,server net command replica script data storage raft resp base,$(BUILD)/lib$(d).a)
+LIBS = $(foreach d,server net command replica script lua data storage raft resp base,$(BUILD)/lib$(d).a)
 CONFIG = $(BUILD)/config.o $(BUILD)/config_load.o $(BUILD)/config_rewrite.o $(BUILD)/config_table.o $(BUILD)/config_value.o
-# Lua is linked in whole: all nodes of a build then have the same.
-EXTLIBS = -l:liblua5.1.a -levent -lrocksdb -lJudy -lxxhash -llzf -lcrypto -lpthread -lm
+EXTLIBS = -levent -lrocksdb -lJudy -lxxhash -llzf -lcrypto -lpthread -lm
 
 SRC = $(wildcard src/*.c src/*/*.c)
 HEADERS = $(wildcard src/*.h src/*/*.h)
@@ -73,7 +72,16 @@ endef
 $(foreach d,$(DIRS),$(eval $(call library,$(d))))
 
 # A product and a sum are rounded each: what they give is the same on every machine.
-$(BUILD)/command/geo_math.o: CFLAGS += -ffp-contract=off
+$(BUILD)/base/wide.o $(BUILD)/base/math.o $(BUILD)/command/geo_math.o: CFLAGS += -ffp-contract=off
+
+# Lua is linked in whole: all nodes of a build then have the same.  The functions of the C library
+# that differ from one machine to the next are base/math.h's for it.
+LUA_MATH = pow exp log log10 sin cos tan asin acos atan atan2 sinh cosh tanh
+LUA_ARCHIVE = $(shell $(CC) -print-file-name=liblua5.1.a)
+$(BUILD)/liblua.a: Makefile
+	@mkdir -p $(@D)
+	objcopy $(foreach f,$(LUA_MATH),--redefine-sym $(f)=math_$(f)) $(LUA_ARCHIVE) $@
+
 $(BUILD)/%.o: src/%.c
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<

@@ -3,144 +3,25 @@
 
 #include <math.h> /* sqrt(), fabs(), rint(): exact, or rounded in one way */
 
-/* ---- twice as many digits --------------------------------------------------------------- */
-
-/* high + low; low is at most half of the last place of high. */
-struct wide {
-    double high, low;
-};
-
-/* |a| >= |b|, or a is 0. */
-static struct wide quick_sum(double a, double b)
-{
-    double sum = a + b;
-    return (struct wide){sum, b - (sum - a)};
-}
-
-static struct wide sum(double a, double b)
-{
-    double all = a + b, part = all - a;
-    return (struct wide){all, (a - (all - part)) + (b - part)};
-}
-
-/* Halves of the digits, whose products are exact. */
-static struct wide split(double a)
-{
-    double shifted = 134217729.0 * a; /* 2^27 + 1 */
-    double high = shifted - (shifted - a);
-    return (struct wide){high, a - high};
-}
-
-static struct wide product(double a, double b)
-{
-    double all = a * b;
-    struct wide x = split(a), y = split(b);
-    double rest = ((x.high * y.high - all) + x.high * y.low + x.low * y.high) + x.low * y.low;
-    return (struct wide){all, rest};
-}
-
-static struct wide wide_add(struct wide a, struct wide b)
-{
-    struct wide high = sum(a.high, b.high), low = sum(a.low, b.low);
-    high = quick_sum(high.high, high.low + low.high);
-    return quick_sum(high.high, high.low + low.low);
-}
-
-static struct wide wide_multiply(struct wide a, struct wide b)
-{
-    struct wide all = product(a.high, b.high);
-    return quick_sum(all.high, all.low + (a.high * b.low + a.low * b.high));
-}
-
-static struct wide negative(struct wide a)
-{
-    return (struct wide){-a.high, -a.low};
-}
-
-static struct wide wide_of(double a)
-{
-    return (struct wide){a, 0};
-}
-
-static struct wide wide_divide(struct wide a, struct wide b)
-{
-    double first = a.high / b.high;
-    struct wide rest = wide_add(a, negative(wide_multiply(b, wide_of(first))));
-    return quick_sum(first, rest.high / b.high);
-}
-
-static struct wide wide_root(double a, double a_low)
-{
-    double first = sqrt(a);
-    struct wide square = product(first, first);
-    double rest = (a - square.high) - square.low + a_low;
-    return first > 0 ? quick_sum(first, rest / (2 * first)) : wide_of(0);
-}
+#include "base/wide.h"
 
 /* ---- sines ------------------------------------------------------------------------------ */
 
-static const struct wide half_pi = {0x1.921fb54442d18p+0, 0x1.1a62633145c07p-54};
 static const double half_pi_third = -0x1.f1976b7ed8fbcp-110;
-
-/* The first of the series' coefficients behind the leading term; of the rest, which weighs less, a
- * double's digits are enough.  1/3!, 1/5!, ... and 1/2!, 1/4!, ... */
-static const struct wide sine_parts[] = {{-0x1.5555555555555p-3, -0x1.5555555555555p-57},
-                                         {0x1.1111111111111p-7, 0x1.1111111111111p-63},
-                                         {-0x1.a01a01a01a01ap-13, -0x1.a01a01a01a01ap-73}};
-static const double sine_rest[] = {1 / 362880.0,
-                                   -1 / 39916800.0,
-                                   1 / 6227020800.0,
-                                   -1 / 1307674368000.0,
-                                   1 / 355687428096000.0,
-                                   -1 / 121645100408832000.0,
-                                   1 / 51090942171709440000.0};
-static const struct wide cosine_parts[] = {{-0.5, 0},
-                                           {0x1.5555555555555p-5, 0x1.5555555555555p-59},
-                                           {-0x1.6c16c16c16c17p-10, 0x1.f49f49f49f49fp-65}};
-static const double cosine_rest[] = {
-    1 / 40320.0,          -1 / 3628800.0,          1 / 479001600.0,          -1 / 87178291200.0,
-    1 / 20922789888000.0, -1 / 6402373705728000.0, 1 / 2432902008176640000.0};
-
-enum { PARTS = 3, REST = 7 };
-
-/* square * (parts[0] + square * (parts[1] + ... + square * (rest[0] + ...))). */
-static struct wide series(struct wide square, const struct wide *parts, const double *rest)
-{
-    double tail = 0;
-    for (int i = REST - 1; i >= 0; i--)
-        tail = rest[i] + square.high * tail;
-    struct wide value = wide_of(tail);
-    for (int i = PARTS - 1; i >= 0; i--)
-        value = wide_add(parts[i], wide_multiply(square, value));
-    return wide_multiply(square, value);
-}
-
-/* |x| <= pi/4, and a little more. */
-static struct wide small_sine(struct wide x)
-{
-    struct wide square = wide_multiply(x, x);
-    return wide_add(x, wide_multiply(x, series(square, sine_parts, sine_rest)));
-}
-
-static struct wide small_cosine(struct wide x)
-{
-    struct wide square = wide_multiply(x, x);
-    return wide_add(wide_of(1), series(square, cosine_parts, cosine_rest));
-}
 
 /* The sine of x + `quarters` times pi/2; |x| <= 7. */
 static struct wide sine(struct wide x, int quarters)
 {
-    double whole = rint(x.high / half_pi.high);
-    struct wide turned = product(whole, half_pi.high);
-    struct wide left = wide_add(x, negative(turned));
-    left = wide_add(left, negative(product(whole, half_pi.low)));
+    double whole = rint(x.high / wide_half_pi.high);
+    struct wide turned = wide_product(whole, wide_half_pi.high);
+    struct wide left = wide_add(x, wide_negative(turned));
+    left = wide_add(left, wide_negative(wide_product(whole, wide_half_pi.low)));
     left = wide_add(left, wide_of(-whole * half_pi_third));
     switch ((unsigned)((int)whole + quarters) % 4) {
-    case 0: return small_sine(left);
-    case 1: return small_cosine(left);
-    case 2: return negative(small_sine(left));
-    default: return negative(small_cosine(left));
+    case 0: return wide_sine(left);
+    case 1: return wide_cosine(left);
+    case 2: return wide_negative(wide_sine(left));
+    default: return wide_negative(wide_cosine(left));
     }
 }
 
@@ -161,8 +42,8 @@ static struct wide small_arcsine(struct wide x)
     double guess = x.high * (1 + square * (1 / 6.0 + square * (3 / 40.0 + square * 15 / 336.0)));
     struct wide angle = wide_of(guess);
     for (int i = 0; i < 3; i++) {
-        struct wide off = wide_add(x, negative(small_sine(angle)));
-        angle = wide_add(angle, wide_divide(off, small_cosine(angle)));
+        struct wide off = wide_add(x, wide_negative(wide_sine(angle)));
+        angle = wide_add(angle, wide_divide(off, wide_cosine(angle)));
     }
     return angle;
 }
@@ -172,8 +53,8 @@ double geo_asin(double x)
     if (x <= 0.5)
         return small_arcsine(wide_of(x)).high;
     /* asin x = pi/2 - 2 asin sqrt((1 - x) / 2), where the root is small; 1 - x is exact. */
-    struct wide half = small_arcsine(wide_root((1 - x) / 2, 0));
-    return wide_add(half_pi, (struct wide){-2 * half.high, -2 * half.low}).high;
+    struct wide half = small_arcsine(wide_root(wide_of((1 - x) / 2)));
+    return wide_add(wide_half_pi, (struct wide){-2 * half.high, -2 * half.low}).high;
 }
 
 /* ---- distances -------------------------------------------------------------------------- */

@@ -13,6 +13,7 @@
 
 #include "base/fatal.h"
 #include "base/limits.h"
+#include "base/math.h"
 #include "base/memory.h"
 #include "script/libraries.h"
 
@@ -20,6 +21,7 @@ enum {
     STACK_SIZE = 4 << 20, /* Lua's 200 nested C calls have a buffer of 8 KB each, at the worst */
     HOOK_INSTRUCTIONS = 1000,
     ALLOCATED_PER_INSTRUCTION = 16, /* bytes */
+    MATH_INSTRUCTIONS = 15,         /* for a part of math_work() */
     COMPILED_MAX = 64,
     COMPILED_SIZE_MAX = 1 << 20, /* a larger image is not kept */
     ARENA_KEEP = 1 << 20,
@@ -43,9 +45,18 @@ void script_give_up(struct script *script, enum script_end end)
     check_failed("a script that ended goes on", __FILE__, __LINE__);
 }
 
+/* Powers, which Lua takes for one instruction, and the like. */
+static void count_math(struct script *script)
+{
+    uint64_t done = math_work();
+    script->spent += (done - script->math_counted) * MATH_INSTRUCTIONS;
+    script->math_counted = done;
+}
+
 void script_spend(lua_State *lua, uint64_t instructions)
 {
     struct script *script = script_of(lua);
+    count_math(script);
     script->spent += instructions;
     if (script->spent > script->instructions_max)
         script_give_up(script, SCRIPT_TOO_LONG);
@@ -378,6 +389,7 @@ static enum script_end call(struct script *script, lua_State *lua)
 static void start_count(struct script *script)
 {
     script->spent = 0;
+    script->math_counted = math_work();
     script->random = script_seed(0);
     script_slice(script);
 }
@@ -475,7 +487,9 @@ void script_slice(struct script *script)
 enum script_step script_go_on(struct script *script)
 {
     check(script->step != SCRIPT_ENDS);
+    script->math_counted = math_work(); /* others may have run */
     bool is_unfinished = script->end == SCRIPT_RUNS && fiber_enter(script->fiber);
+    count_math(script);
     if (!is_unfinished)
         script->step = SCRIPT_ENDS;
     if (script->end >= SCRIPT_TOO_LONG)

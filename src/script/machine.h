@@ -46,6 +46,7 @@ struct script {
     enum script_step step;
     enum script_end end;
     uint64_t spent, slice_end; /* in instructions */
+    uint64_t math_counted;     /* of math_work(), what is in `spent`, or another's */
     uint64_t instructions_max; /* SCRIPT_INSTRUCTIONS_MAX, but for tests of what is beyond */
     const char *refusal;       /* of SCRIPT_REFUSED */
     struct buffer reply;

@@ -2,7 +2,7 @@
 
 FUZZ = chunk command config handshake number rdb record resp wire
 FUZZ_REPLAY = $(FUZZ:%=$(BUILD)/tests/fuzz/%)
-FUZZ_LIBS = -l:liblua5.1.a -lxxhash -llzf -lcrypto -lm
+FUZZ_LIBS = -lxxhash -llzf -lcrypto -lm
 
 $(BUILD)/tests/fuzz/%.o: tests/fuzz/%.c
 	@mkdir -p $(@D)

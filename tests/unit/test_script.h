@@ -60,7 +60,7 @@ static unsigned run_script(struct script *script, const char *body, struct buffe
     return pauses;
 }
 
-static void expect_prefix(struct script *script, const char *body, const char *prefix)
+static inline void expect_prefix(struct script *script, const char *body, const char *prefix)
 {
     struct buffer out = {0};
     run_script(script, body, &out);
