@@ -110,7 +110,7 @@ static void answered(void *context, struct request *request, enum request_outcom
     if (actor->is_consumer)
         consumed(outcome, reply);
     else
-        pushed[actor->number].is_sure = is_done;
+        pushed[actor->number].is_sure = is_done && *(const char *)reply.data == ':';
     pause_then_next(actor);
 }
 
