@@ -326,9 +326,8 @@ static void look_at(struct replica *replica, struct parking_key *key)
 
 void replica_parking_wake(struct replica *replica)
 {
-    if (replica->applying.payload) /* the state is between two */
-        return;
-    for (unsigned looks = 0; replica->touched && looks < PARKING_LOOKS_MAX; looks++) {
+    bool is_whole = !replica->applying.payload; /* or the state is between two */
+    for (unsigned looks = 0; is_whole && replica->touched && looks < PARKING_LOOKS_MAX; looks++) {
         struct parking_key *key = replica->touched;
         untouch(replica, key);
         look_at(replica, key);

@@ -215,7 +215,8 @@ bool replica_run(struct replica *replica)
     if (replica_serve_reads(replica))
         more = true;
     replica_spread_commit(replica);
-    if (replica_tick_is_wanted(replica) || (replica->touched && !replica->applying.payload))
+    bool wakes = replica->touched && replica_leads(replica) && !replica->applying.payload;
+    if (replica_tick_is_wanted(replica) || wakes)
         more = true;
     replica_feed_all(replica);
     entry_cache_shrink(&replica->cache, replica->status.durable, replica->options.cache_bytes);
