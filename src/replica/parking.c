@@ -111,6 +111,14 @@ void replica_parking_touched(void *context, unsigned database, struct bytes name
     }
 }
 
+/* It waits behind others for one of them, and might find something under another, for which nobody
+ * was woken. */
+void replica_parking_touch_keys(struct replica *replica, const struct waiter *waiter)
+{
+    for (uint32_t i = 0; i < waiter->places_count; i++)
+        touch(replica, waiter->places[i].key);
+}
+
 uint64_t replica_parking_keys(const struct replica *replica)
 {
     return HASH_COUNT(replica->parking);

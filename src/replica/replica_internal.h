@@ -285,6 +285,7 @@ void replica_unpark(struct replica *replica, struct request *request);
 /* What came of one that was woken for the key (NULL: for none) is known. */
 void replica_parking_settle(struct replica *replica, struct parking_key *key);
 void replica_parking_touched(void *replica, unsigned database, struct bytes key);
+void replica_parking_touch_keys(struct replica *replica, const struct waiter *waiter);
 void replica_parking_wake(struct replica *replica);
 
 /* feed.c */

@@ -166,14 +166,16 @@ static bool finds_something(struct replica *replica, const struct request *reque
     return !machine->ops->would_wait(machine, &context, blob_bytes(request->command));
 }
 
-static void park(struct replica *replica, struct request *request)
+/* False: it ended. */
+static bool park(struct replica *replica, struct request *request)
 {
     request->waiter->doubt = 0;
     if (replica_park(replica, request))
-        return;
+        return true;
     request_leave_place(replica, request);
     request_finish(replica, request, REQUEST_DONE,
                    bytes_from_string("-ERR too many clients wait for keys\r\n"));
+    return false;
 }
 
 /* At its old place; only then may others be woken. */
@@ -206,9 +208,11 @@ enum waiter_take replica_waiter_take(struct replica *replica, struct request *re
         replica_waiter_free(replica, request->waiter);
         return WAITER_GOES_ON;
     }
-    if (finds_something(replica, request) && !replica_parking_has_others(replica, request))
+    bool finds = finds_something(replica, request);
+    if (finds && !replica_parking_has_others(replica, request))
         return WAITER_GOES_ON;
-    park(replica, request);
+    if (park(replica, request) && finds)
+        replica_parking_touch_keys(replica, request->waiter);
     return WAITER_TAKEN;
 }
 

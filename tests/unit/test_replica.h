@@ -180,25 +180,29 @@ static inline bool has_room(struct transport *transport, raft_node_id to)
     return !world.full;
 }
 
-/* "+k" puts one of k into the stock, "pk" takes one or waits for it. */
+/* "+k" puts one of k into the stock, "pk" takes one or waits for it, "pjk" takes one of j or else
+ * of k. */
 static inline unsigned stock_of(struct bytes command)
 {
-    return ((const unsigned char *)command.data)[1] % STOCK_KINDS;
+    const unsigned char *text = command.data;
+    unsigned first = text[1] % STOCK_KINDS;
+    return command.size > 2 && world.stock[first] == 0 ? text[2] % STOCK_KINDS : first;
 }
 
 static inline void change_stock(struct bytes command, bool may_wait)
 {
     const char *text = command.data;
     world.found_nothing = false;
-    if (command.size != 2 || (text[0] != '+' && text[0] != 'p'))
+    if (command.size < 2 || command.size > 3 || (text[0] != '+' && text[0] != 'p'))
         return;
+    char kind = text[stock_of(command) == (unsigned char)text[1] % STOCK_KINDS ? 1 : 2];
     uint32_t *stock = &world.stock[stock_of(command)];
     world.found_nothing = may_wait && text[0] == 'p' && *stock == 0;
     if (text[0] == '+')
         ++*stock;
     else if (*stock > 0)
         --*stock;
-    world.touched(world.touched_context, world.database, bytes_of(text + 1, 1));
+    world.touched(world.touched_context, world.database, bytes_of(&kind, 1));
 }
 
 static inline bool found_nothing(struct state_machine *machine)
@@ -219,7 +223,8 @@ static inline void wait_keys(struct state_machine *machine, struct bytes command
                              void (*each)(void *context, struct bytes key), void *context)
 {
     (void)machine;
-    each(context, bytes_of((const char *)command.data + 1, 1));
+    for (size_t i = 1; i < command.size; i++)
+        each(context, bytes_of((const char *)command.data + i, 1));
 }
 
 static inline uint64_t wait_kind(struct state_machine *machine, struct bytes command)
@@ -235,8 +240,8 @@ static inline uint64_t wait_count(struct state_machine *machine,
 {
     (void)machine;
     (void)context;
-    (void)key;
-    return world.stock[stock_of(command)];
+    (void)command;
+    return world.stock[*(const unsigned char *)key.data % STOCK_KINDS];
 }
 
 static inline void listen_for_keys(struct state_machine *machine, state_machine_touched *touched,

@@ -132,6 +132,26 @@ static void as_many_are_woken_as_find_something(void **state)
     assert_ended(late, REQUEST_DONE);
 }
 
+/* Others come first where it waits for k; there is a j, which is nobody else's. */
+static void who_waits_behind_others_takes_what_they_do_not_want(void **state)
+{
+    static struct result first, second, both, pushed;
+    (void)state;
+    lead();
+    wait_for(&first, 1, "pk");
+    wait_for(&second, 2, "pk");
+    ask_and_commit(&pushed, REQUEST_WRITE, 9, "+k"); /* the first is woken, and not through */
+    assert_int_equal(parked(), 1);
+    world.stock['j'] = 1;
+    wait_for(&both, 3, "pjk");
+    acknowledge();
+    acknowledge();
+    assert_ended(first, REQUEST_DONE);
+    assert_ended(both, REQUEST_DONE);
+    assert_int_equal(second.calls, 0);
+    assert_int_equal(world.stock['j'], 0);
+}
+
 /* One is woken, and its node is gone before it is proposed: what it would have got is another's. */
 static void what_is_left_by_one_who_was_woken_wakes_the_next(void **state)
 {
@@ -412,6 +432,8 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(as_many_are_woken_as_find_something, set_up_waits,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(who_waits_behind_others_takes_what_they_do_not_want,
+                                        set_up_waits, tear_down),
         cmocka_unit_test_setup_teardown(what_is_left_by_one_who_was_woken_wakes_the_next,
                                         set_up_waits, tear_down),
         cmocka_unit_test_setup_teardown(who_finds_nothing_waits_at_the_old_place, set_up_waits,
