@@ -134,6 +134,11 @@ static struct applied *applied_at(raft_index index)
     return &applied[index];
 }
 
+bool sim_check_time_began(void)
+{
+    return applied_count > 0;
+}
+
 /* State Machine Safety: one command at an index, ever, with one time, one seed and one reply. */
 void sim_check_applied(struct sim_node *node, const struct apply_context *context,
                        struct bytes command, struct bytes reply)

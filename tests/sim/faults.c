@@ -135,7 +135,9 @@ static void turn_clock(struct sim_node *node)
         sim_node_set_rate(node, (int64_t)sim_below(2 * RATE_PPM_MAX) - RATE_PPM_MAX);
         return;
     }
-    if (sim_clock_may_lie(node)) {
+    /* Of two clocks that a first leader has heard nobody could say which one lies: what is checked
+     * begins when there is a log time to hold on to. */
+    if (sim_clock_may_lie(node) && sim_check_time_began()) {
         int64_t far_s = sim_chance(500) ? CLOCK_FAR_S : 2 * 3600;
         node->clock_skew_us = ((int64_t)sim_below(2 * (uint64_t)far_s) - far_s) * 1000000;
     } else {
