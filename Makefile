@@ -39,7 +39,7 @@ OBJ = $(SRC:src/%.c=$(BUILD)/%.o)
 # The thread sanitizer is asked about those that have threads.
 UNIT_SRC = $(if $(filter thread,$(SAN)),$(shell grep -lE $(THREADS) tests/unit/test_*.c),\
            $(wildcard tests/unit/test_*.c))
-THREADS = 'pthread_|wake|kv_rocksdb|raft_log_(writer|reader)'
+THREADS = 'pthread_|\<wake\>|kv_rocksdb|raft_log_(writer|reader)'
 UNIT = $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(UNIT_SRC))
 UNIT_HELP = $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%.o,\
             $(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c))) $(KV_MEMORY)
