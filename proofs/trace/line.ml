@@ -14,6 +14,7 @@ type input =
   | Compacted of int
   | Unreachable of int
   | Transfer of int
+  | Gone of int
 type state = { role : int; term : int; vote : int; commit : int; durable : int; applied : int; apply_to : int; seq : int;
   base : int; base_term : int; last : int; last_term : int }
 type change = (int * run list) option                      (* the log from here on is this *)
@@ -72,6 +73,7 @@ let input = function
   | [ 6; n ] -> Compacted n
   | [ 7; n ] -> Unreachable n
   | [ 8; n ] -> Transfer n
+  | [ 9; n ] -> Gone n
   | _ -> raise (Bad "an input that is none")
 let state = function
   | [ role; term; vote; commit; durable; applied; apply_to; seq; base; base_term; last; last_term ] ->

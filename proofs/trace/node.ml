@@ -120,7 +120,7 @@ let on_input (x : step) n =
     let j = above q n.labels in
     let n' = run (on_persisted n.p (of_id n.id) j (of_id n.id) 0) n in
     { n' with labels = take j n.labels; synced_to = max q n.synced_to }
-  | Tick | Propose _ | Read _ | Applied _ | Compacted _ | Unreachable _ | Transfer _ -> n
+  | Tick | Propose _ | Read _ | Applied _ | Compacted _ | Unreachable _ | Gone _ | Transfer _ -> n
 
 (* What the core's timers decide, and what clients ask for. *)
 let on_own_accord (x : step) n =

@@ -27,6 +27,7 @@ let input = function
   | Applied n -> say "it has applied up to %d" n
   | Compacted n -> say "its log was compacted up to %d" n
   | Unreachable n -> say "node %d became unreachable" n
+  | Gone n -> say "node %d is gone, as it seems" n
   | Transfer n -> say "it was told to hand the leadership to %s" (node n)
 let change = function None -> "" | Some (cut, log) -> say "its log from %d on is now: %s\n" cut (runs log)
 let state s =

@@ -17,6 +17,9 @@ enum {
     /* Payload that a disk or a line moves within an election timeout, at the least: for so much
      * longer is silence no sign of a loss. */
     RAFT_BYTES_AN_ELECTION = 4 << 20,
+    /* From one voter to the next that stands where the leader is gone, in ticks: by then an
+     * election is over, which takes three syncs. */
+    RAFT_TURN_TICKS = 5,
     /* The most one step can send: every peer a full window, a heartbeat, and the withheld. */
     RAFT_MESSAGES_MAX = RAFT_MEMBERS_MAX * (RAFT_INFLIGHT_MAX + 4) + RAFT_WITHHELD_MAX
 };

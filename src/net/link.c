@@ -2,7 +2,8 @@
  *
  * Failures are met by dialing again, after 50 ms at first and then ever later up to a second: long
  * enough to cost nothing, short enough that a peer's return is noticed within an election timeout
- * or two.  Each new reason for a failure is logged once, not at every attempt. */
+ * or two.  Where a connection broke that had been up for a while, at once: if nobody listens there
+ * any more, its process is gone.  Each new reason for a failure is logged once, not at every attempt. */
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -21,7 +22,8 @@ enum {
     /* A connection on which nothing is sent would never notice that the other side has given it up
      * while the network was cut.  The other side then forwards nothing, because answers could not
      * come, so nothing would be sent, ever. */
-    KEEPALIVE_S = 1
+    KEEPALIVE_S = 1,
+    SETTLED_MS = 1000 /* a connection that was up so long is not one of a row of failures */
 };
 
 static const struct config *config_of(const struct link *link)
@@ -73,7 +75,10 @@ void link_close(struct link *link, const char *why)
     bool was_up = link->state == LINK_UP;
     complain(link, why);
     hang_up(link);
-    retry_later(link);
+    if (was_up && now_of(link) - link->up_ms >= SETTLED_MS)
+        link->retry_ms = now_of(link);
+    else
+        retry_later(link);
     if (was_up)
         peer_link_lost(link);
 }
@@ -132,6 +137,7 @@ static void go_up(struct link *link)
     check(link->state == LINK_PROVE);
     check(!link->stream.full);
     link->state = LINK_UP;
+    link->up_ms = now_of(link);
     link->backoff_ms = 0;
     link->complaint[0] = '\0';
     log_at(link->channel == CHANNEL_CONTROL ? LOG_LEVEL_NOTICE : LOG_LEVEL_VERBOSE,
@@ -218,11 +224,18 @@ static void on_readable(void *context)
     }
 }
 
+static void not_connected(struct link *link, int failure)
+{
+    link_close(link, strerror(failure));
+    if (failure == ECONNREFUSED)
+        peer_refuses(link->peer);
+}
+
 static void on_connected(struct link *link)
 {
     int failure = stream_connected(&link->stream);
     if (failure) {
-        link_close(link, strerror(failure));
+        not_connected(link, failure);
         return;
     }
     stream_set_reading(&link->stream, true);
@@ -256,7 +269,7 @@ static void connect_to(struct link *link, const struct sockaddr *address, sockle
     socket_keepalive(fd, KEEPALIVE_S);
     stream_open(&link->stream, link->peer->peers->options.loop, fd, &stream_hooks, link);
     if (connect(fd, address, size) != 0 && errno != EINPROGRESS)
-        link_close(link, strerror(errno));
+        not_connected(link, errno);
     else
         stream_connecting(&link->stream);
 }

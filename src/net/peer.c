@@ -49,6 +49,17 @@ void peer_inbound_lost(struct peer *peer, enum channel channel)
         replica_disconnected(peer->peers->replica, peer->member->id, false, true);
 }
 
+/* Where a process ends its kernel breaks all its connections at once, and refuses new ones: nobody
+ * has to wait for its silence.  A cut network does neither. */
+void peer_refuses(struct peer *peer)
+{
+    bool is_heard = false;
+    for (unsigned channel = 0; channel < CHANNELS; channel++)
+        is_heard |= peer->inbounds[channel] || peer->links[channel].state == LINK_UP;
+    if (!is_heard && peer->peers->replica)
+        replica_gone(peer->peers->replica, peer->member->id);
+}
+
 /* ---- the transport ------------------------------------------------------------------------ */
 
 static struct peers *peers_of(struct transport *transport)

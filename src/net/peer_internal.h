@@ -33,6 +33,7 @@ struct link {
     struct outbox out;   /* written only while UP: nothing is told to one who proved nothing */
     int64_t progress_ms; /* while the stream is full: when it last took something */
     int64_t dialed_ms;   /* not DOWN, not UP: the handshake's time runs from here */
+    int64_t up_ms;       /* UP: since then */
     int64_t retry_ms;    /* DOWN: not before this */
     uint32_t backoff_ms; /* 0: the next failure is the first */
     char complaint[160]; /* the last failure that was logged: not logged twice in a row */
@@ -81,6 +82,7 @@ struct peers {
 struct peer *peer_find(struct peers *peers, raft_node_id node); /* NULL: not a member, or us */
 void peer_link_lost(struct link *link);                         /* it was up */
 void peer_inbound_lost(struct peer *peer, enum channel channel);
+void peer_refuses(struct peer *peer); /* nobody listens at its address */
 
 void link_init(struct link *link, struct peer *peer, enum channel channel);
 void link_deinit(struct link *link);

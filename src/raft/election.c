@@ -4,7 +4,11 @@
  * which comes back from a partition does not depose a working leader.  Members that hear a leader
  * grant neither (4.2.3), unless that leader itself asked for the change.
  *
- * The timer restarts only when the leader of our term spoke or a vote was given away. */
+ * The timer restarts only when the leader of our term spoke or a vote was given away.
+ *
+ * Nobody waits for a leader whose process has ended (RAFT_INPUT_GONE): the voters stand one after
+ * the other, in the order of their places behind it, so that the first is not in the next one's
+ * way.  Whoever is wrong about the end asks for pre-votes in vain, as the others hold to it. */
 #include "base/fatal.h"
 #include "base/prng.h"
 #include "raft/raft_internal.h"
@@ -207,6 +211,28 @@ void raft_on_vote_response(struct raft *raft, const struct raft_message *message
     } else if (has_majority(raft, VOTE_REFUSED)) {
         raft_become_follower(raft, RAFT_NOBODY);
     }
+}
+
+/* How many voters stand before us where the one at `place` is gone. */
+static uint32_t turn_after(const struct raft *raft, uint32_t place)
+{
+    uint32_t before = 0, count = raft->members.count;
+    for (uint32_t next = (place + 1) % count; next != raft->self; next = (next + 1) % count)
+        before += raft_is_voter(raft, next) && next != place;
+    return before;
+}
+
+/* What the timer says then counts from now. */
+void raft_on_gone(struct raft *raft, raft_node_id node)
+{
+    struct raft_state *state = &raft->state;
+    uint32_t place = raft_member_place(raft, node);
+    if (state->role != RAFT_FOLLOWER || state->leader != node || place == raft->members.count ||
+        !raft_is_voter(raft, raft->self))
+        return;
+    raft_become_follower(raft, RAFT_NOBODY);
+    state->election_elapsed = 0;
+    state->election_timeout = 1 + turn_after(raft, place) * RAFT_TURN_TICKS;
 }
 
 void raft_on_timeout_now(struct raft *raft, const struct raft_message *message)

@@ -268,6 +268,7 @@ static enum raft_result dispatch(struct raft *raft, const struct raft_input *inp
     case RAFT_INPUT_COMPACTED: on_compacted(raft, input->index); break;
     case RAFT_INPUT_UNREACHABLE: raft_on_unreachable(raft, input->node); break;
     case RAFT_INPUT_TRANSFER: return raft_on_transfer(raft, input->node);
+    case RAFT_INPUT_GONE: raft_on_gone(raft, input->node); break;
     }
     return RAFT_OK;
 }

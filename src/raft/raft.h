@@ -136,7 +136,8 @@ enum raft_input_type {
     RAFT_INPUT_APPLIED,     /* the state machine reached `index` */
     RAFT_INPUT_COMPACTED,   /* the log below and up to `index` is gone from disk */
     RAFT_INPUT_UNREACHABLE, /* the connection to `node` broke: messages may be lost */
-    RAFT_INPUT_TRANSFER     /* hand the leadership to `node`, or to the best if RAFT_NOBODY */
+    RAFT_INPUT_TRANSFER,    /* hand the leadership to `node`, or to the best if RAFT_NOBODY */
+    RAFT_INPUT_GONE         /* the process of `node` has ended, by all that can be seen from here */
 };
 
 struct raft_input {
@@ -154,7 +155,7 @@ struct raft_input {
             uint64_t seq;
         } persisted;
         raft_index index;  /* APPLIED, COMPACTED */
-        raft_node_id node; /* UNREACHABLE, TRANSFER */
+        raft_node_id node; /* UNREACHABLE, TRANSFER, GONE */
     };
 };
 

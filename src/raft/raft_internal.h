@@ -235,6 +235,7 @@ void raft_adopt_term(struct raft *raft, const struct raft_message *message);
 void raft_on_vote_request(struct raft *raft, const struct raft_message *message);
 void raft_on_vote_response(struct raft *raft, const struct raft_message *message);
 void raft_on_timeout_now(struct raft *raft, const struct raft_message *message);
+void raft_on_gone(struct raft *raft, raft_node_id node);
 void raft_own_vote_durable(struct raft *raft);
 
 /* replication.c */

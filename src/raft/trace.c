@@ -153,7 +153,8 @@ static void put_input(struct buffer *out, const struct raft_input *input)
     case RAFT_INPUT_APPLIED:
     case RAFT_INPUT_COMPACTED: put(out, input->index); break;
     case RAFT_INPUT_UNREACHABLE:
-    case RAFT_INPUT_TRANSFER: put_node(out, input->node); break;
+    case RAFT_INPUT_TRANSFER:
+    case RAFT_INPUT_GONE: put_node(out, input->node); break;
     }
 }
 

@@ -42,6 +42,7 @@
  *            6 INDEX              the log was compacted to here
  *            7 NODE               unreachable
  *            8 NODE               hand the leadership over (-1: to the best)
+ *            9 NODE               its process has ended
  *   MESSAGE  0 FROM TO TERM LAST LAST_TERM PRE_VOTE           a vote request
  *            1 FROM TO TERM GRANTED PRE_VOTE                  its answer
  *            2 FROM TO TERM PREV PREV_TERM COMMIT ROUND COUNT an append request

@@ -168,6 +168,13 @@ void replica_disconnected(struct replica *replica, raft_node_id node, bool raft,
     }
 }
 
+void replica_gone(struct replica *replica, raft_node_id node)
+{
+    const struct raft_members *members = raft_members(replica->raft);
+    for (uint32_t place = 0; place < members->count; place++)
+        replica->gone[place] |= members->list[place].id == node;
+}
+
 static void handle_disconnections(struct replica *replica)
 {
     const struct raft_members *members = raft_members(replica->raft);
@@ -182,6 +189,11 @@ static void handle_disconnections(struct replica *replica)
         if (replica->forwards_lost[place]) {
             replica->forwards_lost[place] = false;
             replica_forwards_lost_to(replica, node);
+        }
+        if (replica->gone[place]) { /* behind what its connections told */
+            replica->gone[place] = false;
+            struct raft_input input = {.type = RAFT_INPUT_GONE, .node = node};
+            replica_step(replica, &input);
         }
     }
 }

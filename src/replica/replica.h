@@ -309,6 +309,8 @@ void replica_receive_cancel(struct replica *replica, raft_node_id from,
 /* The connections to a node broke: `raft`: messages to it may be lost; `forwards`: forwarded
  * commands without a reply end as unknown (writes) or are tried again (reads). */
 void replica_disconnected(struct replica *replica, raft_node_id node, bool raft, bool forwards);
+/* The process of a node has ended: the rest of its connections broke, and it refuses new ones. */
+void replica_gone(struct replica *replica, raft_node_id node);
 void replica_persisted(struct replica *replica, uint64_t seq);
 /* What the reader was asked for is there.  Takes the reading. */
 void replica_log_read(struct replica *replica, struct raft_log_reading *reading);

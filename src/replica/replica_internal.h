@@ -190,6 +190,7 @@ struct replica {
     raft_term leader_term;              /* of was_leader */
     bool unreachable[RAFT_MEMBERS_MAX]; /* by place in members: noted, not yet told to the core */
     bool forwards_lost[RAFT_MEMBERS_MAX];
+    bool gone[RAFT_MEMBERS_MAX];
     bool clock_is_far[RAFT_MEMBERS_MAX]; /* and it was logged */
     uint8_t announced[RAFT_MEMBERS_MAX]; /* meanings, by place in members; 0: not heard of yet */
 

@@ -230,6 +230,7 @@ static void anything(void)
     struct raft_input read = {.type = RAFT_INPUT_READ, .read = {world.next_read + 1}};
     struct raft_input transfer = {.type = RAFT_INPUT_TRANSFER, .node = below(world.count)};
     struct raft_input unreachable = {.type = RAFT_INPUT_UNREACHABLE, .node = below(world.count)};
+    struct raft_input gone = {.type = RAFT_INPUT_GONE, .node = below(world.count)};
     if (below(800) == 0)
         world.cut_off = below(world.count + 1);
     if (what < 500 && world.sent > 0) {
@@ -246,7 +247,7 @@ static void anything(void)
     } else if (what < 985) {
         step(id, &transfer);
     } else if (what < 990) {
-        step(id, &unreachable);
+        step(id, below(2) ? &unreachable : &gone);
     } else if (what < 992) {
         crash(id);
     } else {

@@ -10,7 +10,8 @@
  *           [members=nodes]       the first so many are members, the others know of none yet
  *   tick N [TIMES]        time passes for node N
  *   campaign N            time passes for N until it asks for votes
- *   propose N [COUNT]     read N ID       transfer N [TO]     unreachable N PEER    compact N INDEX
+ *   propose N [COUNT]     read N ID       transfer N [TO]     unreachable N PEER    gone N PEER
+ *   compact N INDEX
  *   members N MEMBER...   N is told to change the list: 3 a voter, 3l a learner, 3' and 3'' with
  *                         other lives
  *   deliver A->B [COUNT]  the oldest messages from A to B arrive (default, and at most: all there
@@ -646,6 +647,9 @@ static bool run_on_node(char **words, uint32_t count)
         step(id, &input);
     } else if (strcmp(words[0], "unreachable") == 0) {
         input = (struct raft_input){.type = RAFT_INPUT_UNREACHABLE, .node = number};
+        step(id, &input);
+    } else if (strcmp(words[0], "gone") == 0) {
+        input = (struct raft_input){.type = RAFT_INPUT_GONE, .node = number};
         step(id, &input);
     } else if (strcmp(words[0], "compact") == 0) {
         input = (struct raft_input){.type = RAFT_INPUT_COMPACTED, .index = number};

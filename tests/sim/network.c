@@ -375,6 +375,7 @@ void sim_network_init(struct sim_node *node)
 struct notice {
     raft_node_id peer;
     bool raft, commands;
+    bool gone;
 };
 
 static void notice_break(struct sim_node *node, void *data)
@@ -385,6 +386,9 @@ static void notice_break(struct sim_node *node, void *data)
         return;
     }
     replica_disconnected(node->replica, notice->peer, notice->raft, notice->commands);
+    if (notice->gone)
+        replica_gone(node->replica, notice->peer);
+    sim.coverage.gone += notice->gone;
     memory_free(notice);
     sim_node_run(node);
 }
@@ -401,7 +405,9 @@ static void break_connections(uint32_t one, uint32_t other, bool raft, bool comm
         if (!sim.nodes[from].alive)
             continue;
         struct notice *notice = memory_new(sizeof *notice);
-        *notice = (struct notice){to, raft, commands};
+        /* Of those that live a few seem to be gone, of the others most. */
+        bool gone = raft && commands && sim_chance(sim.nodes[to].alive ? 100 : 800);
+        *notice = (struct notice){to, raft, commands, gone};
         sim_schedule((int64_t)sim_below((uint64_t)notice_us) + 1, &sim.nodes[from], notice_break,
                      notice);
     }

@@ -66,6 +66,7 @@ struct sim_node;
     X(log_reads)                                                                                   \
     X(log_reads_in_vain)                                                                           \
     X(no_room)                                                                                     \
+    X(gone)                                                                                        \
     X(disk_hung)                                                                                   \
     X(office_left_for_the_disk)                                                                    \
     X(checkpoints)                                                                                 \

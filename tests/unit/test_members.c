@@ -360,6 +360,7 @@ static void anything(void)
     struct raft_input tick = {.type = RAFT_INPUT_TICK};
     struct raft_input transfer = {.type = RAFT_INPUT_TRANSFER, .node = below(NODES)};
     struct raft_input unreachable = {.type = RAFT_INPUT_UNREACHABLE, .node = below(NODES)};
+    struct raft_input gone = {.type = RAFT_INPUT_GONE, .node = below(NODES)};
     if (below(1500) == 0)
         world.cut_off = below(NODES + 2);
     if (what < 650 && world.waiting > 0)
@@ -373,7 +374,7 @@ static void anything(void)
     else if (what < 980)
         core_step(id, &transfer);
     else if (what < 985)
-        core_step(id, &unreachable);
+        core_step(id, below(2) ? &unreachable : &gone);
     else if (what < 990)
         core_crash(id);
     else if (what < 995)

@@ -30,6 +30,7 @@ static struct {
     int listening;
     int64_t ahead_ms;
     int raft_losses, forward_losses; /* that the replica was told of */
+    int gone;                        /* times that it was told the node is */
     size_t forwarded;                /* bytes of the last command that came */
 } world;
 
@@ -41,6 +42,13 @@ void replica_disconnected(struct replica *replica, raft_node_id node, bool raft,
     assert_int_equal(node, 1);
     world.raft_losses += raft;
     world.forward_losses += forwards;
+}
+
+void replica_gone(struct replica *replica, raft_node_id node)
+{
+    (void)replica;
+    assert_int_equal(node, 1);
+    world.gone++;
 }
 
 void replica_receive(struct replica *replica, const struct raft_message *message, int64_t clock_ms)
@@ -485,6 +493,53 @@ static int dial_as_member(enum channel channel)
     return pair[1];
 }
 
+/* Its connections broke, and it listens no more.  So it is heard of within two ticks, once settled. */
+static void whose_process_ended_is_gone_at_once(void **state)
+{
+    int fds[CHANNELS];
+    (void)state;
+    connect_all(fds);
+    int control = dial_as_member(CHANNEL_CONTROL);
+    world.gone = 0;
+    pass(2000);
+    shutdown(world.listening, SHUT_RDWR);
+    close_all(fds);
+    turns();
+    pass(2 * LOOP_TICK_MS);
+    assert_int_equal(world.gone, 0); /* it may speak yet */
+    close(control);
+    turns();
+    pass(BACKOFF_FIRST_MS * 2);
+    assert_true(world.gone > 0);
+}
+
+static void who_only_loses_connections_is_not_gone(void **state)
+{
+    int fds[CHANNELS];
+    (void)state;
+    connect_all(fds);
+    world.gone = 0;
+    pass(2000);
+    close_all(fds);
+    turns();
+    pass(2 * LOOP_TICK_MS);
+    assert_int_equal(world.gone, 0);
+    for (unsigned i = 0; i < CHANNELS; i++)
+        assert_true(world.other->links[i].state != LINK_DOWN); /* dialed at once */
+}
+
+/* Not at once each time, where connections break as soon as they are made. */
+static void a_row_of_failures_is_not_dialed_at_once(void **state)
+{
+    int fds[CHANNELS];
+    (void)state;
+    connect_all(fds);
+    close_all(fds);
+    turns();
+    for (unsigned i = 0; i < CHANNELS; i++)
+        assert_int_equal(world.other->links[i].backoff_ms, BACKOFF_FIRST_MS);
+}
+
 static void say_forward(int fd, size_t size)
 {
     struct forward forward = {.run_id = 1, .id = 1, .term = 1, .protocol = 2, .client = 1};
@@ -790,6 +845,9 @@ int main(void)
         TEST(a_refused_hello_learns_nothing_of_us),
         TEST(an_answer_without_an_end_is_given_up),
         TEST(the_proof_lifts_a_strangers_limits),
+        TEST(whose_process_ended_is_gone_at_once),
+        TEST(who_only_loses_connections_is_not_gone),
+        TEST(a_row_of_failures_is_not_dialed_at_once),
         TEST(a_stranger_may_send_a_line),
         TEST(one_address_does_not_push_out_another),
         TEST(greeted_strangers_have_their_own_places),
