@@ -695,6 +695,20 @@ static void the_leader_is_silent(void **state)
     assert_ended(read, REQUEST_NOT_DONE);
 }
 
+/* Nobody waits out a timer for a leader whose process has ended; another's end concerns nobody. */
+static void the_leader_is_gone(void **state)
+{
+    (void)state;
+    follow(2, 1);
+    replica_gone(world.replica, 1);
+    pass(2 * TICK_MS);
+    assert_int_equal(status().role, RAFT_FOLLOWER);
+    assert_int_equal(status().leader, 2);
+    replica_gone(world.replica, 2);
+    pass(2 * TICK_MS);
+    assert_int_equal(status().role, RAFT_PRE_CANDIDATE);
+}
+
 static void a_late_commit_answers_nobody(void **state)
 {
     static struct result a, b;
@@ -1212,6 +1226,7 @@ int main(void)
         TEST(what_is_lost_is_lost_once),
         TEST(nobody_leads),
         TEST(the_leader_is_silent),
+        TEST(the_leader_is_gone),
         TEST(a_late_commit_answers_nobody),
         TEST(an_abandoned_request_runs_on),
         TEST(the_log_knows_no_earlier_time),
