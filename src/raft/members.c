@@ -161,9 +161,10 @@ bool raft_members_one_step(const struct raft_members *old, const struct raft_mem
 
 /* ---- the lists of the log ------------------------------------------------------------- */
 
-static void history_init(struct raft_history *history, const struct raft_members *base)
+static void history_init(struct raft_history *history, const struct raft_saved *saved)
 {
-    *history = (struct raft_history){.base = *base};
+    check(saved->members_index <= saved->first.index);
+    *history = (struct raft_history){.base = saved->members, .base_index = saved->members_index};
 }
 
 void raft_history_deinit(struct raft_history *history)
@@ -192,23 +193,37 @@ static void history_compact(struct raft_history *history, raft_index up_to)
     if (gone == 0)
         return;
     history->base = history->changes[gone - 1].members;
+    history->base_index = history->changes[gone - 1].index;
     history->count -= gone;
     memmove(history->changes, history->changes + gone, history->count * sizeof *history->changes);
+}
+
+/* How many of the changes stand up to `index`. */
+static uint32_t changes_up_to(const struct raft_history *history, raft_index index)
+{
+    uint32_t at = history->count;
+    while (at > 0 && history->changes[at - 1].index > index)
+        at--;
+    return at;
 }
 
 const struct raft_members *raft_members_at(const struct raft *raft, raft_index index)
 {
     const struct raft_history *history = &raft->history;
-    uint32_t at = history->count;
-    while (at > 0 && history->changes[at - 1].index > index)
-        at--;
+    uint32_t at = changes_up_to(history, index);
     return at > 0 ? &history->changes[at - 1].members : &history->base;
+}
+
+raft_index raft_members_index_at(const struct raft *raft, raft_index index)
+{
+    const struct raft_history *history = &raft->history;
+    uint32_t at = changes_up_to(history, index);
+    return at > 0 ? history->changes[at - 1].index : history->base_index;
 }
 
 raft_index raft_members_index(const struct raft *raft)
 {
-    const struct raft_history *history = &raft->history;
-    return history->count > 0 ? history->changes[history->count - 1].index : 0;
+    return raft_members_index_at(raft, raft->trail.last);
 }
 
 /* ---- the list in force ------------------------------------------------------------------- */
@@ -244,7 +259,7 @@ static void take_list_in_force(struct raft *raft)
 
 void raft_members_boot(struct raft *raft, const struct raft_saved *saved)
 {
-    history_init(&raft->history, &saved->members);
+    history_init(&raft->history, saved);
     for (uint64_t i = 0; i < saved->entries_count; i++) {
         struct raft_members members;
         if (saved->entries[i].type != RAFT_ENTRY_MEMBERS)

@@ -247,6 +247,7 @@ struct raft_saved {
     raft_node_id voted_for;
     struct raft_pos first;            /* position before entries[0] */
     struct raft_members members;      /* in force there; none: of a node that is to be taken in */
+    raft_index members_index;         /* where that list stood; 0: in no entry */
     const struct raft_entry *entries; /* all after `first`, contiguous; payload of members alone */
     uint64_t entries_count;
     raft_index applied; /* first.index <= applied <= last index */
@@ -268,9 +269,11 @@ bool raft_takes_proposals(const struct raft *raft);
 const struct raft_members *raft_members(const struct raft *raft);
 /* In force when the log ended at `index`, which we hold. */
 const struct raft_members *raft_members_at(const struct raft *raft, raft_index index);
-/* Where the list in force stands; 0: at the log's beginning, or not held any more.  Above
- * raft_status.commit: it may still be taken back. */
+/* Where the list in force stands; 0: in no entry.  Above raft_status.commit: it may still be taken
+ * back. */
 raft_index raft_members_index(const struct raft *raft);
+/* The same of raft_members_at(). */
+raft_index raft_members_index_at(const struct raft *raft, raft_index index);
 /* Whether this node leads and could append a list now. */
 bool raft_takes_members(const struct raft *raft);
 /* Term of an entry we hold (or of `first`); 0 when we do not hold it. */

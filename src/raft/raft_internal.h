@@ -76,6 +76,7 @@ struct raft_members_change {
 
 struct raft_history {
     struct raft_members base;            /* in force at the log's beginning */
+    raft_index base_index;               /* where it stood; 0: in no entry */
     struct raft_members_change *changes; /* owned; indices rising */
     uint32_t count, capacity;
 };

@@ -268,7 +268,8 @@ struct replica *replica_new(const struct replica_options *options, int64_t now_m
 
     struct raft_saved saved;
     raft_log_saved(options->log, &saved);
-    saved.members = options->members;
+    saved.members = options->members.list;
+    saved.members_index = options->members.index;
     saved.applied = options->machine->ops->applied_index(options->machine);
     raft_index last = saved.first.index + saved.entries_count;
     /* The state machine's own position is durable only together with its data, and the log was cut

@@ -270,7 +270,7 @@ struct transport {
 
 struct replica_options {
     struct raft_config raft;
-    struct raft_members members;
+    struct raft_log_members members; /* in force at the log's beginning */
     uint32_t tick_ms;
     uint64_t run_id;      /* random, new at each start: tells our forwards from an earlier life's */
     uint64_t seed;        /* for the seeds stamped into entries */

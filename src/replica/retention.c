@@ -28,7 +28,10 @@ void replica_trim_log(struct replica *replica)
     }
     if (cut == first)
         return;
-    raft_log_trim(options->log, (struct raft_pos){raft_term_at(replica->raft, cut), cut});
+    struct raft_log_members members = {raft_members_index_at(replica->raft, cut),
+                                       *raft_members_at(replica->raft, cut)};
+    raft_log_trim(options->log, (struct raft_pos){raft_term_at(replica->raft, cut), cut},
+                  members.index > 0 ? &members : NULL);
     struct raft_input input = {.type = RAFT_INPUT_COMPACTED, .index = cut};
     replica_step(replica, &input);
 }

@@ -33,6 +33,7 @@
 struct node {
     struct config *config; /* borrowed */
     uint64_t cluster;
+    struct raft_log_members members; /* in force at the log's beginning */
     struct server_descriptors descriptors;
     struct server_port *port;
     struct net *net;
@@ -201,6 +202,8 @@ static bool open_disk(struct node *node)
         return false;
     }
     node->cluster = cluster_of(&config->nodes, raft_log_origin(node->kv));
+    if (!raft_log_members(node->kv, &node->members))
+        node->members = (struct raft_log_members){.list = config->nodes};
     return check_identity(node);
 }
 
@@ -237,7 +240,7 @@ static struct replica_options replica_options_of(struct node *node)
                 .uncommitted_bytes_max = UNCOMMITTED_BYTES_MAX,
                 .seed = random_number(),
             },
-        .members = config->nodes,
+        .members = node->members,
         .tick_ms = NET_TICK_MS,
         .run_id = random_number() | 1,
         .seed = random_number(),

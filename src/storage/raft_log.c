@@ -10,6 +10,9 @@
  *                               entry · u64 key of the first chunk to be looked at
  *     meta    "identity"  25    version 1 · u64 node · u64 cluster
  *     meta    "origin"    17    version 1 · u64 origin, of a restored directory
+ *     meta    "life"      25    version 1 · u64 life · u64 starts
+ *     meta    "members"   ...   version 1 · u64 index of the list in force at "first" · the list
+ *                               (raft/members.c); none: the one that is configured
  *
  * Cutting.  The log is cut at i by writing a chunk with key i: it shadows the end of the chunk
  * before it, which stays as it is, and the chunks behind i are deleted in the same batch.  So a
@@ -67,8 +70,10 @@ struct raft_log {
     struct raft_pos first;    /* position before the first entry; set by the loop */
     raft_index last;          /* first.index if there are none; set by the writer */
     struct chunk_list chunks; /* the loop takes from the front, the writer works at the back */
-    uint64_t cuts;            /* goes up when a chunk may have been replaced; set by the writer */
-    bool cutting;             /* a commit that may replace chunks is under way; set by the writer */
+    struct raft_log_members members; /* in force at `first`, if `has_members`; set by the loop */
+    bool has_members;
+    uint64_t cuts; /* goes up when a chunk may have been replaced; set by the writer */
+    bool cutting;  /* a commit that may replace chunks is under way; set by the writer */
 
     /* -- writer ------------------------------------------------------------- */
     raft_term term; /* as stored, like the next three */
@@ -143,6 +148,45 @@ static bool get_record(struct kv *kv, const char *key, uint64_t *words, size_t c
     return found;
 }
 
+static void put_members(struct kv *kv, struct kv_batch *batch,
+                        const struct raft_log_members *members)
+{
+    struct buffer record = {0};
+    unsigned char word[8];
+    buffer_append_byte(&record, RECORD_VERSION);
+    put_u64(word, members->index);
+    buffer_append(&record, word, sizeof word);
+    raft_members_encode(&record, &members->list);
+    put_u64(word, XXH3_64bits(record.data, record.size));
+    buffer_append(&record, word, sizeof word);
+    kv->ops->batch_put(batch, KV_META, bytes_from_string("members"), buffer_bytes(&record));
+    buffer_deinit(&record);
+}
+
+/* False: these are not the bytes of put_members(). */
+static bool read_members(struct bytes record, struct raft_log_members *members)
+{
+    const unsigned char *at = record.data;
+    if (record.size < 1 + 8 + 8 || at[0] != RECORD_VERSION)
+        return false;
+    size_t covered = record.size - 8;
+    if (get_u64(at + covered) != XXH3_64bits(at, covered))
+        return false;
+    members->index = get_u64(at + 1);
+    return raft_members_decode(&members->list, bytes_of(at + 9, covered - 9));
+}
+
+bool raft_log_members(struct kv *kv, struct raft_log_members *members)
+{
+    struct buffer value = {0};
+    bool found = kv->ops->get(kv, KV_META, bytes_from_string("members"), &value);
+    if (found && !read_members(buffer_bytes(&value), members))
+        fatal("the record \"members\" in the store is damaged, or of a version that is unknown "
+              "here");
+    buffer_deinit(&value);
+    return found;
+}
+
 bool raft_log_identity(struct kv *kv, struct raft_log_identity *identity)
 {
     uint64_t words[2];
@@ -161,6 +205,32 @@ void raft_log_set_identity(struct kv *kv, const struct raft_log_identity *identi
     put_record(kv, batch, "identity", words, 2);
     kv->ops->commit(kv, batch, true);
     kv->ops->batch_free(batch);
+}
+
+void raft_log_join(struct kv *kv, const struct raft_log_identity *identity)
+{
+    struct raft_log_identity present;
+    struct raft_log_members none = {.index = 0};
+    check(!raft_log_identity(kv, &present));
+    struct kv_batch *batch = kv->ops->batch_new(kv);
+    const uint64_t words[] = {identity->node, identity->cluster};
+    put_record(kv, batch, "identity", words, 2);
+    put_members(kv, batch, &none);
+    kv->ops->commit(kv, batch, true);
+    kv->ops->batch_free(batch);
+}
+
+struct raft_log_life raft_log_start(struct kv *kv, uint64_t drawn)
+{
+    uint64_t words[2] = {drawn, 0};
+    check(drawn != 0);
+    (void)get_record(kv, "life", words, 2);
+    words[1]++;
+    struct kv_batch *batch = kv->ops->batch_new(kv);
+    put_record(kv, batch, "life", words, 2);
+    kv->ops->commit(kv, batch, true);
+    kv->ops->batch_free(batch);
+    return (struct raft_log_life){.life = words[0], .starts = words[1]};
 }
 
 uint64_t raft_log_origin(struct kv *kv)
@@ -211,22 +281,41 @@ static size_t chunks_after(const struct chunk_list *chunks, raft_index index)
 
 /* ---- opening ------------------------------------------------------------------------ */
 
+/* Of what was read at the start nothing is left from place `from` on. */
+static void drop_saved(struct raft_log *log, size_t from)
+{
+    for (size_t i = from; i < log->saved_count; i++)
+        blob_release(log->saved[i].payload);
+    log->saved_count = from;
+}
+
+/* The core reads lists of members, and nothing else. */
+static void take_entry(struct raft_log *log, struct raft_entry entry, const unsigned char *payload)
+{
+    if (entry.pos.index <= log->first.index)
+        return;
+    if (entry.type == RAFT_ENTRY_MEMBERS)
+        entry.payload = blob_copy(bytes_of(payload, entry.size));
+    log->saved[log->saved_count++] = entry;
+}
+
 /* Adds the entries of a chunk to log->saved; those before it that it shadows go. */
 static void take_chunk(struct raft_log *log, const struct chunk *chunk)
 {
+    const unsigned char *payload = chunk->payloads;
     raft_index next = log->first.index + 1 + log->saved_count;
     if (chunk->first > next)
         fatal("the Raft log has a hole: entries %llu to %llu are missing", (unsigned long long)next,
               (unsigned long long)chunk->first - 1);
     if (chunk->first > log->first.index)
-        log->saved_count = chunk->first - log->first.index - 1;
+        drop_saved(log, chunk->first - log->first.index - 1);
     chunks_append(&log->chunks, chunk->first);
     log->saved =
         grow(log->saved, &log->saved_capacity, log->saved_count + chunk->count, sizeof *log->saved);
     for (uint32_t i = 0; i < chunk->count; i++) {
         struct raft_entry entry = chunk_entry(chunk, i);
-        if (entry.pos.index > log->first.index)
-            log->saved[log->saved_count++] = entry;
+        take_entry(log, entry, payload);
+        payload += entry.size;
     }
 }
 
@@ -306,9 +395,10 @@ void raft_log_saved(const struct raft_log *log, struct raft_saved *saved)
 
 void raft_log_forget_saved(struct raft_log *log)
 {
+    drop_saved(log, 0);
     memory_free(log->saved);
     log->saved = NULL;
-    log->saved_count = log->saved_capacity = 0;
+    log->saved_capacity = 0;
 }
 
 /* ---- writing ---------------------------------------------------------------------------- */
@@ -388,6 +478,8 @@ static bool put_trim(struct raft_log *log, struct kv_batch *batch)
     struct kv *kv = log->kv;
     pthread_mutex_lock(&log->mutex);
     struct raft_pos first = log->first;
+    struct raft_log_members members = log->members;
+    bool has_members = log->has_members;
     raft_index chunk =
         log->chunks.begin < log->chunks.end ? log->chunks.list[log->chunks.begin] : first.index + 1;
     pthread_mutex_unlock(&log->mutex);
@@ -403,6 +495,8 @@ static bool put_trim(struct raft_log *log, struct kv_batch *batch)
     }
     const uint64_t words[] = {first.term, first.index, chunk};
     put_record(kv, batch, "first", words, 3);
+    if (has_members)
+        put_members(kv, batch, &members);
     log->first_stored = first;
     log->chunk_stored = chunk;
     return true;
@@ -558,13 +652,19 @@ uint32_t raft_log_read(struct raft_log *log, raft_index first, uint32_t count, u
 
 /* ---- trimming and closing -------------------------------------------------------------------- */
 
-void raft_log_trim(struct raft_log *log, struct raft_pos pos)
+void raft_log_trim(struct raft_log *log, struct raft_pos pos,
+                   const struct raft_log_members *members)
 {
     struct chunk_list *chunks = &log->chunks;
     pthread_mutex_lock(&log->mutex);
     check(pos.index >= log->first.index);
     check(pos.index <= log->last);
     log->first = pos;
+    if (members) {
+        check(members->index <= pos.index);
+        log->members = *members;
+        log->has_members = true;
+    }
     /* Keep the chunk that holds the next entry; when there is none, keep nothing. */
     size_t after = chunks_after(chunks, pos.index + 1);
     if (pos.index == log->last)

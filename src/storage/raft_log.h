@@ -19,9 +19,21 @@ struct raft_log_identity {
     uint64_t cluster; /* hash of the member list at the first start */
 };
 
+/* A list of members, and where it stood in the log; 0: in no entry. */
+struct raft_log_members {
+    raft_index index;
+    struct raft_members list;
+};
+
+/* A data directory is made once, and opened many times. */
+struct raft_log_life {
+    uint64_t life;   /* random, drawn when it was made; never 0 */
+    uint64_t starts; /* how often it was opened by a node, this time too */
+};
+
 struct raft_log;
 
-/* Reads everything but the payloads.  Dies on a log that does not check out (bad checksum, hole):
+/* Reads everything but the payloads; those of lists of members too.  Dies on a log that does not check out (bad checksum, hole):
  * what was acknowledged must be there. */
 struct raft_log *raft_log_open(struct kv *kv);
 void raft_log_close(struct raft_log *log);
@@ -29,6 +41,15 @@ void raft_log_close(struct raft_log *log);
 /* False if this is a fresh directory. */
 bool raft_log_identity(struct kv *kv, struct raft_log_identity *identity);
 void raft_log_set_identity(struct kv *kv, const struct raft_log_identity *identity); /* synced */
+/* The same of a directory that was made to join a cluster: the list at its log's beginning, which
+ * no configuration says, is none. */
+void raft_log_join(struct kv *kv, const struct raft_log_identity *identity);
+
+/* Which members were in force at the log's beginning.  False: those that are configured. */
+bool raft_log_members(struct kv *kv, struct raft_log_members *members);
+
+/* Counts one more start, synced; a directory without a life gets `drawn`. */
+struct raft_log_life raft_log_start(struct kv *kv, uint64_t drawn);
 
 /* A directory that begins with a restored state has an origin, a number that follows from what was
  * restored and is part of its cluster's id; 0: it began with nothing. */
@@ -56,7 +77,9 @@ uint32_t raft_log_read(struct raft_log *log, raft_index first, uint32_t count, u
                        struct raft_entry *entries);
 
 /* Forget entries up to and including `pos`, which is committed and durable.  Loop thread; does not
- * touch the disk: the next group commit carries it out, and a crash before it brings them back. */
-void raft_log_trim(struct raft_log *log, struct raft_pos pos);
+ * touch the disk: the next group commit carries it out, and a crash before it brings them back.
+ * `members` were in force there; NULL: the same as at the log's beginning so far. */
+void raft_log_trim(struct raft_log *log, struct raft_pos pos,
+                   const struct raft_log_members *members);
 
 #endif

@@ -232,6 +232,14 @@ static struct raft_members all_members(void)
     return members;
 }
 
+static struct raft_log_members members_at_start(struct sim_node *node)
+{
+    struct raft_log_members members;
+    if (!raft_log_members(&node->store->base, &members))
+        members = (struct raft_log_members){.list = all_members()};
+    return members;
+}
+
 /* Half of all runs begin with the build before, and nodes are upgraded as they start again. */
 static void choose_build(struct sim_node *node)
 {
@@ -307,7 +315,7 @@ void sim_node_start(struct sim_node *node)
                 .uncommitted_bytes_max = 20000,
                 .seed = prng_next(&sim.prng),
             },
-        .members = all_members(),
+        .members = members_at_start(node),
         .tick_ms = SIM_TICK_US / 1000,
         .run_id = prng_next(&sim.prng),
         .seed = prng_next(&sim.prng),

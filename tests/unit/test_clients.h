@@ -169,7 +169,7 @@ static inline void house_start_replica(uint64_t waiting_max, uint64_t uncommitte
                  .append_bytes_max = 1 << 20,
                  .uncommitted_bytes_max = uncommitted_max,
                  .seed = 1},
-        .members = {.count = 1, .list = {{.id = 0, .voter = true}}},
+        .members.list = {.count = 1, .list = {{.id = 0, .voter = true}}},
         .tick_ms = TICK_MS,
         .run_id = 77,
         .cache_bytes = 64 << 20,

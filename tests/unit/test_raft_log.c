@@ -67,7 +67,7 @@ static void step(struct run *run)
     switch (prng_below(&model->prng, 20)) {
     case 0: reopen(run, prng_below(&model->prng, 2)); break;
     case 1: model_commit(model); break;
-    case 2: raft_log_trim(run->log, model_trim(model)); break;
+    case 2: raft_log_trim(run->log, model_trim(model), NULL); break;
     case 3:
     case 4:
     case 5:
@@ -194,7 +194,8 @@ static void test_trim_into_shadowed_chunk(void **state)
         append(log, 3, 8, 5); /* 11111 22 33333 */
         const char *expected = "111112233333";
         raft_log_trim(
-            log, (struct raft_pos){.term = (raft_term)(expected[trim - 1] - '0'), .index = trim});
+            log, (struct raft_pos){.term = (raft_term)(expected[trim - 1] - '0'), .index = trim},
+            NULL);
         for (raft_index index = trim + 1; index <= 12; index++)
             assert_payload(log, index, (char[]){expected[index - 1], '\0'});
         append(log, 4, 13, 1); /* carries out the trim */
@@ -221,12 +222,12 @@ static void test_trim_is_not_synced(void **state)
     struct raft_log *log = raft_log_open(kv);
     append(log, 1, 1, 2);
     append(log, 2, 3, 2);
-    raft_log_trim(log, (struct raft_pos){.term = 1, .index = 2});
+    raft_log_trim(log, (struct raft_pos){.term = 1, .index = 2}, NULL);
     raft_log_close(log);
     kv_memory_crash(kv);
     log = raft_log_open(kv);
     assert_terms(log, "1122");
-    raft_log_trim(log, (struct raft_pos){.term = 2, .index = 4}); /* all of it */
+    raft_log_trim(log, (struct raft_pos){.term = 2, .index = 4}, NULL); /* all of it */
     append(log, 2, 5, 1);
     raft_log_close(log);
     kv_memory_crash(kv);
@@ -256,7 +257,7 @@ static void test_trim_deletes(void **state)
     append(log, 1, 1, 2);
     append(log, 1, 3, 2);
     append(log, 1, 5, 2);
-    raft_log_trim(log, (struct raft_pos){.term = 1, .index = 5});
+    raft_log_trim(log, (struct raft_pos){.term = 1, .index = 5}, NULL);
     append(log, 1, 7, 1);
     struct bytes key, value;
     struct kv_iter *iter = kv->ops->iter_new(kv, KV_LOG, bytes_of("", 0));
@@ -299,7 +300,7 @@ static void test_drop_files_after_commit(void **state)
     struct raft_log *log = raft_log_open(&dying.proxy.base);
     append(log, 1, 1, 2);
     append(log, 1, 3, 2);
-    raft_log_trim(log, (struct raft_pos){.term = 1, .index = 2});
+    raft_log_trim(log, (struct raft_pos){.term = 1, .index = 2}, NULL);
     append(log, 1, 5, 2);
     assert_true(dying.dead);
     raft_log_close(log);
@@ -331,7 +332,7 @@ static void test_a_write_is_one_commit(void **state)
         append(log, 1, 1, 2);
         append(log, 1, 3, 4);
         if (trim)
-            raft_log_trim(log, (struct raft_pos){.term = 1, .index = trim});
+            raft_log_trim(log, (struct raft_pos){.term = 1, .index = trim}, NULL);
         dying.proxy.ops.commit = commit_once;
         append(log, 2, 5, 3);
         assert_true(dying.dead);
@@ -355,7 +356,7 @@ static void test_trim_all(void **state)
     struct kv *kv = kv_memory_open();
     struct raft_log *log = raft_log_open(kv);
     append(log, 3, 1, 4);
-    raft_log_trim(log, (struct raft_pos){.term = 3, .index = 4});
+    raft_log_trim(log, (struct raft_pos){.term = 3, .index = 4}, NULL);
     raft_log_close(log);
     log = raft_log_open(kv);
     struct raft_saved saved = {0};
@@ -477,6 +478,140 @@ static void test_identity(void **state)
     kv->ops->close(kv);
 }
 
+/* Another is drawn each time, and only the first counts; each start does. */
+static void test_life(void **state)
+{
+    (void)state;
+    struct kv *kv = kv_memory_open();
+    for (uint64_t starts = 1; starts <= 3; starts++) {
+        struct raft_log_life life = raft_log_start(kv, 100 + starts);
+        assert_int_equal(life.life, 101);
+        assert_int_equal(life.starts, starts);
+        kv_memory_crash(kv);
+    }
+    kv->ops->close(kv);
+}
+
+static struct raft_members two_members(uint64_t life)
+{
+    return (struct raft_members){
+        .count = 2,
+        .list = {{.id = 1, .life = life, .voter = true, .address = "10.0.0.1:1"},
+                 {.id = 4, .life = 9, .address = "10.0.0.4:1", .client = "10.0.0.4:2"}}};
+}
+
+static void append_members(struct raft_log *log, raft_index index, uint64_t life)
+{
+    struct raft_members members = two_members(life);
+    struct buffer bytes = {0};
+    raft_members_encode(&bytes, &members);
+    struct raft_entry entry = {.pos = {1, index},
+                               .type = RAFT_ENTRY_MEMBERS,
+                               .size = (uint32_t)bytes.size,
+                               .payload = blob_copy(buffer_bytes(&bytes))};
+    struct raft_write write = {.term = 1, .voted_for = 1, .entries = &entry, .count = 1};
+    raft_log_write(log, &write, 1);
+    blob_release(entry.payload);
+    buffer_deinit(&bytes);
+}
+
+/* The core reads them at the start: they come with their payload, and no other entry does. */
+static void test_lists_come_back(void **state)
+{
+    (void)state;
+    struct kv *kv = kv_memory_open();
+    struct raft_log *log = raft_log_open(kv);
+    append(log, 1, 1, 2);
+    append_members(log, 3, 5);
+    append_members(log, 4, 6); /* cut by the next */
+    append(log, 1, 4, 1);
+    append_members(log, 5, 7);
+    raft_log_close(log);
+    log = raft_log_open(kv);
+    struct raft_saved saved = {0};
+    struct raft_members members, expected[] = {two_members(5), two_members(7)};
+    raft_log_saved(log, &saved);
+    assert_int_equal(saved.entries_count, 5);
+    assert_true(raft_members_decode(&members, blob_bytes(saved.entries[2].payload)));
+    assert_memory_equal(&members, &expected[0], sizeof members);
+    assert_true(raft_members_decode(&members, blob_bytes(saved.entries[4].payload)));
+    assert_memory_equal(&members, &expected[1], sizeof members);
+    for (int i = 0; i < 5; i++)
+        assert_true(i == 2 || i == 4 || !saved.entries[i].payload);
+    raft_log_close(log);
+    kv->ops->close(kv);
+}
+
+/* With the beginning that it belongs to, or not at all. */
+static void test_list_of_the_beginning(void **state)
+{
+    (void)state;
+    struct kv *kv = kv_memory_open();
+    struct raft_log *log = raft_log_open(kv);
+    struct raft_log_members stored = {0}, trimmed = {.index = 2, .list = two_members(5)};
+    append(log, 1, 1, 1);
+    append_members(log, 2, 5);
+    append(log, 1, 3, 1);
+    assert_false(raft_log_members(kv, &stored));
+    raft_log_trim(log, (struct raft_pos){1, 2}, &trimmed);
+    assert_false(raft_log_members(kv, &stored)); /* not yet: the next commit does both */
+    append(log, 1, 4, 1);
+    kv_memory_crash(kv);
+    assert_true(raft_log_members(kv, &stored));
+    assert_memory_equal(&stored, &trimmed, sizeof stored);
+    raft_log_trim(log, (struct raft_pos){1, 3}, NULL);
+    append(log, 1, 5, 1);
+    assert_true(raft_log_members(kv, &stored));
+    assert_memory_equal(&stored, &trimmed, sizeof stored);
+    raft_log_close(log);
+    kv->ops->close(kv);
+}
+
+/* A directory that is to join begins with no members, whatever is configured. */
+static void test_join(void **state)
+{
+    (void)state;
+    struct kv *kv = kv_memory_open();
+    struct raft_log_identity identity;
+    struct raft_log_members members = {.index = 7};
+    raft_log_join(kv, &(struct raft_log_identity){.node = 3, .cluster = 8});
+    kv_memory_crash(kv);
+    assert_true(raft_log_identity(kv, &identity));
+    assert_int_equal(identity.node, 3);
+    assert_int_equal(identity.cluster, 8);
+    assert_true(raft_log_members(kv, &members));
+    assert_int_equal(members.index, 0);
+    assert_int_equal(members.list.count, 0);
+    kv->ops->close(kv);
+}
+
+static void look_at_members(void *context)
+{
+    struct raft_log_members members;
+    raft_log_members(context, &members);
+}
+
+static void test_damaged_list(void **state)
+{
+    (void)state;
+    struct kv *kv = kv_memory_open();
+    struct buffer value = {0};
+    raft_log_join(kv, &(struct raft_log_identity){.node = 3, .cluster = 8});
+    struct bytes key = bytes_from_string("members");
+    assert_true(kv->ops->get(kv, KV_META, key, &value));
+    for (size_t i = 0; i < value.size; i++) {
+        struct kv_batch *batch = kv->ops->batch_new(kv);
+        value.data[i] ^= 1;
+        kv->ops->batch_put(batch, KV_META, key, buffer_bytes(&value));
+        kv->ops->commit(kv, batch, true);
+        kv->ops->batch_free(batch);
+        value.data[i] ^= 1;
+        assert_fatal(look_at_members, kv, "\"members\" in the store is damaged");
+    }
+    buffer_deinit(&value);
+    kv->ops->close(kv);
+}
+
 /* A restored directory: an empty log that goes on behind the position of the state. */
 static void test_begins_at_a_position(void **state)
 {
@@ -564,7 +699,7 @@ static void cut_to_a_shorter_chunk(struct raft_log *log)
 
 static void trim_and_delete(struct raft_log *log)
 {
-    raft_log_trim(log, (struct raft_pos){.term = 1, .index = 6});
+    raft_log_trim(log, (struct raft_pos){.term = 1, .index = 6}, NULL);
     append(log, 1, 7, 1);
 }
 
@@ -667,7 +802,7 @@ static void test_damage(void **state)
     append(damage.log, 1, 3, 2);
     append(damage.log, 2, 5, 3);
     append(damage.log, 2, 8, 1);
-    raft_log_trim(damage.log, (struct raft_pos){1, 3});
+    raft_log_trim(damage.log, (struct raft_pos){1, 3}, NULL);
     append(damage.log, 2, 9, 1);
     raft_log_set_identity(kv, &(struct raft_log_identity){1, 2});
 
@@ -726,7 +861,7 @@ static void test_holes(void **state)
     assert_fatal(open_log, &damage, "not ours");
     erase(kv, KV_LOG, bytes_from_string("key"));
 
-    raft_log_trim(damage.log, (struct raft_pos){1, 2});
+    raft_log_trim(damage.log, (struct raft_pos){1, 2}, NULL);
     append(damage.log, 3, 8, 1);
     assert_true(kv->ops->get(kv, KV_LOG, index_key(key, 1), &value));
     erase(kv, KV_LOG, index_key(key, 1));
@@ -746,6 +881,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_identity),
+        cmocka_unit_test(test_life),
+        cmocka_unit_test(test_lists_come_back),
+        cmocka_unit_test(test_list_of_the_beginning),
+        cmocka_unit_test(test_join),
+        cmocka_unit_test(test_damaged_list),
         cmocka_unit_test(test_vote),
         cmocka_unit_test(test_begins_at_a_position),
         cmocka_unit_test(test_cut_everywhere),

@@ -204,7 +204,7 @@ _Noreturn static void child(char **argv)
                 usleep(20);
         }
         if (advance(model, seq, &write)) {
-            raft_log_trim(log, model->first);
+            raft_log_trim(log, model->first, NULL);
             if (seq % (2 * WAIT_EVERY) == 0) {
                 bulk_write(kv, ++bulk);
                 report(pipe_fd, reported, bulk);

@@ -101,7 +101,7 @@ static void a_reading_is_bounded_by_its_bytes(void **state)
 static void what_was_trimmed_comes_back_empty(void **state)
 {
     (void)state;
-    raft_log_trim(world.log, (struct raft_pos){1, 5});
+    raft_log_trim(world.log, (struct raft_pos){1, 5}, NULL);
     ask(0, 5, 3, 100);
     ask(0, 6, 3, 100);
     struct raft_log_reading *reading = next();

@@ -222,7 +222,7 @@ static void busy_loop(struct kv *kv, uint64_t seed, uint64_t count)
             assert_read(model, log, first, most, UINT64_MAX);
         }
         if (prng_below(&model->prng, 30) == 0)
-            raft_log_trim(log, model_trim(model));
+            raft_log_trim(log, model_trim(model), NULL);
         if (prng_below(&model->prng, 50) == 0)
             usleep(1000);
     }
