@@ -174,9 +174,15 @@ void replica_feed_all(struct replica *replica)
 
 void replica_feed_read(struct replica *replica, struct raft_log_reading *reading)
 {
-    struct replica_feed *feed = &replica->feeds[place_of(replica, reading->owner)];
-    check(feed->reading);
+    const struct raft_members *members = raft_members(replica->raft);
+    uint32_t place = raft_members_place(members, reading->owner);
+    struct replica_feed *feed = &replica->feeds[place];
     check(reading->done <= reading->count);
+    /* It was removed since; or taken in again, which has asked nothing yet. */
+    if (place == members->count || !feed->reading) {
+        raft_log_reading_free(reading);
+        return;
+    }
     feed->reading = false;
     raft_log_reading_free(feed->read);
     feed->read = reading;

@@ -38,15 +38,6 @@ struct middle {
     int64_t low_ms, high_ms;
 };
 
-static uint32_t self_place(const struct raft_members *members, raft_node_id id)
-{
-    uint32_t place = 0;
-    while (place < members->count && members->list[place].id != id)
-        place++;
-    check(place < members->count);
-    return place;
-}
-
 void replica_clock_heard(struct replica *replica, raft_node_id from, int64_t clock_ms)
 {
     const struct raft_members *members = raft_members(replica->raft);
@@ -60,7 +51,9 @@ void replica_clock_heard(struct replica *replica, raft_node_id from, int64_t clo
 static void take_clocks(struct replica *replica)
 {
     const struct raft_members *members = raft_members(replica->raft);
-    replica->clocks[self_place(members, replica->options.raft.id)].said_ms = replica->unix_ms;
+    uint32_t self = raft_members_place(members, replica->options.raft.id);
+    if (self < members->count) /* a node that is no member leads nobody */
+        replica->clocks[self].said_ms = replica->unix_ms;
     for (uint32_t place = 0; place < members->count; place++) {
         struct replica_clock *clock = &replica->clocks[place];
         if (clock->said_ms != 0)

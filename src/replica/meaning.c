@@ -24,8 +24,10 @@ static uint8_t in_common(const struct replica *replica)
     const struct raft_members *members = raft_members(replica->raft);
     uint8_t common = known(replica);
     for (uint32_t place = 0; place < members->count; place++) {
+        const struct raft_member *member = &members->list[place];
         uint8_t announced = replica->announced[place];
-        if (members->list[place].id == replica->options.raft.id)
+        bool is_vacant = member->life == 0 && !member->voter; /* nobody has come for it yet */
+        if (member->id == replica->options.raft.id || is_vacant)
             continue;
         if (announced == 0)
             announced = STAMP_MEANING_OLD;

@@ -98,6 +98,8 @@ enum raft_result replica_step(struct replica *replica, const struct raft_input *
     check(!replica->stepping);
     replica->stepping = true;
     enum raft_result result = raft_step(replica->raft, input, &output);
+    if (output.write.count > 0)
+        replica_members_follow(replica);
     if (replica->options.trace) {
         raft_trace_step(&replica->trace, replica->raft, input, &output);
         trace(replica);
@@ -157,47 +159,6 @@ void replica_persisted(struct replica *replica, uint64_t seq)
     replica->try_waiting = true;
 }
 
-void replica_disconnected(struct replica *replica, raft_node_id node, bool raft, bool forwards)
-{
-    const struct raft_members *members = raft_members(replica->raft);
-    for (uint32_t place = 0; place < members->count; place++) {
-        if (members->list[place].id != node)
-            continue;
-        replica->unreachable[place] |= raft;
-        replica->forwards_lost[place] |= forwards;
-    }
-}
-
-void replica_gone(struct replica *replica, raft_node_id node)
-{
-    const struct raft_members *members = raft_members(replica->raft);
-    for (uint32_t place = 0; place < members->count; place++)
-        replica->gone[place] |= members->list[place].id == node;
-}
-
-static void handle_disconnections(struct replica *replica)
-{
-    const struct raft_members *members = raft_members(replica->raft);
-    for (uint32_t place = 0; place < members->count; place++) {
-        raft_node_id node = members->list[place].id;
-        if (replica->unreachable[place]) {
-            replica->unreachable[place] = false;
-            replica_feed_clear(&replica->feeds[place]);
-            struct raft_input input = {.type = RAFT_INPUT_UNREACHABLE, .node = node};
-            replica_step(replica, &input);
-        }
-        if (replica->forwards_lost[place]) {
-            replica->forwards_lost[place] = false;
-            replica_forwards_lost_to(replica, node);
-        }
-        if (replica->gone[place]) { /* behind what its connections told */
-            replica->gone[place] = false;
-            struct raft_input input = {.type = RAFT_INPUT_GONE, .node = node};
-            replica_step(replica, &input);
-        }
-    }
-}
-
 void replica_log_read(struct replica *replica, struct raft_log_reading *reading)
 {
     if (reading->owner == replica->options.raft.id)
@@ -209,7 +170,7 @@ void replica_log_read(struct replica *replica, struct raft_log_reading *reading)
 bool replica_run(struct replica *replica)
 {
     replica->served_bytes = 0;
-    handle_disconnections(replica);
+    replica_handle_losses(replica);
     bool more = replica_apply_some(replica);
     /* After applying: what was committed before the leadership went still gets its reply. */
     bool lost = replica->was_leader &&
@@ -280,6 +241,7 @@ struct replica *replica_new(const struct replica_options *options, int64_t now_m
               (unsigned long long)last);
     replica->raft = raft_new(&options->raft, &saved);
     raft_log_forget_saved(options->log);
+    replica->members = *raft_members(replica->raft);
     if (options->trace) {
         raft_trace_boot(&replica->trace, replica->raft);
         trace(replica);
@@ -304,6 +266,7 @@ void replica_free(struct replica *replica)
     buffer_deinit(&replica->reply);
     buffer_deinit(&replica->parking_name);
     buffer_deinit(&replica->trace);
+    memory_free(replica->losses);
     raft_free(replica->raft);
     memory_free(replica);
 }

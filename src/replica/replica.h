@@ -271,6 +271,7 @@ struct transport {
 struct replica_options {
     struct raft_config raft;
     struct raft_log_members members; /* in force at the log's beginning */
+    struct raft_member self;         /* what the others hear of us: life and addresses */
     uint32_t tick_ms;
     uint64_t run_id;      /* random, new at each start: tells our forwards from an earlier life's */
     uint64_t seed;        /* for the seeds stamped into entries */
@@ -316,6 +317,21 @@ void replica_persisted(struct replica *replica, uint64_t seq);
 void replica_log_read(struct replica *replica, struct raft_log_reading *reading);
 /* A member said, when it connected, that it can execute entries up to this meaning. */
 void replica_announced(struct replica *replica, raft_node_id node, uint8_t meaning);
+
+/* Those in force, until the next call; where that list stands in the log, 0: in no entry. */
+const struct raft_members *replica_members(const struct replica *replica, raft_index *index);
+/* A member said its life and addresses when it connected. */
+void replica_introduced(struct replica *replica, const struct raft_member *member);
+
+/* What a node is that says this of itself: life (0: it does not say), and where its list stands. */
+enum replica_verdict {
+    REPLICA_MEMBER,
+    REPLICA_GUEST,      /* not by the list in force here, but that may be an old one */
+    REPLICA_NO_MEMBER,  /* it was removed, or never was one */
+    REPLICA_OTHER_LIFE, /* the member of that name is another: its data directory was */
+};
+enum replica_verdict replica_judge(const struct replica *replica, raft_node_id node, uint64_t life,
+                                   raft_index list);
 
 /* deadline_ms is monotonic, like now_ms.  Takes the request. */
 void replica_submit(struct replica *replica, struct request *request);

@@ -8,6 +8,7 @@
  *   feed.c         append requests on their way to a member, with entries from memory or disk
  *   replay.c       entries that are applied from disk
  *   entry.c        the stamp in front of a command
+ *   members.c      who the members are, and who is let in
  *   meaning.c      the version of the commands that the members have in common
  *   retention.c    cutting the log
  *   log_time.c     the clock that entries are stamped with
@@ -132,6 +133,19 @@ struct replica_feed {
     struct raft_log_reading *read; /* owned; what it gave, or NULL */
 };
 
+/* What is brought to a learner in one go: see changes.c. */
+struct replica_round {
+    raft_index end; /* 0: none is under way */
+    int64_t began_ms;
+};
+
+/* Connections to a node that broke. */
+struct replica_loss {
+    raft_node_id node;
+    bool raft, forwards; /* see replica_disconnected() */
+    bool gone;           /* see replica_gone() */
+};
+
 struct replica {
     struct replica_options options;
     struct raft *raft;
@@ -187,10 +201,12 @@ struct replica {
     bool try_waiting; /* something changed that may let waiting requests go */
 
     bool was_leader;
-    raft_term leader_term;              /* of was_leader */
-    bool unreachable[RAFT_MEMBERS_MAX]; /* by place in members: noted, not yet told to the core */
-    bool forwards_lost[RAFT_MEMBERS_MAX];
-    bool gone[RAFT_MEMBERS_MAX];
+    raft_term leader_term;       /* of was_leader */
+    struct raft_members members; /* those in force, by whose places the arrays here go */
+    struct raft_member introduced[RAFT_MEMBERS_MAX]; /* what each said of itself; address "": not */
+    struct replica_round rounds[RAFT_MEMBERS_MAX];   /* of a leader */
+    struct replica_loss *losses;                     /* owned: noted, not yet told to the core */
+    uint32_t losses_count;
     bool clock_is_far[RAFT_MEMBERS_MAX]; /* and it was logged */
     uint8_t announced[RAFT_MEMBERS_MAX]; /* meanings, by place in members; 0: not heard of yet */
 
@@ -208,6 +224,10 @@ enum raft_result replica_step(struct replica *replica, const struct raft_input *
 bool replica_leads(const struct replica *replica);
 /* It leads and has applied an entry of its term: all that was committed before it. */
 bool replica_serves(const struct replica *replica);
+
+/* members.c */
+void replica_members_follow(struct replica *replica); /* after a step of the core */
+void replica_handle_losses(struct replica *replica);
 
 /* request.c */
 void request_enter(struct replica *replica, struct request *request); /* from outside */

@@ -228,7 +228,7 @@ static struct raft_members all_members(void)
 {
     struct raft_members members = {.count = sim.options.nodes};
     for (uint32_t i = 0; i < members.count; i++)
-        members.list[i] = (struct raft_member){.id = i, .voter = i < sim_voters()};
+        members.list[i] = (struct raft_member){.id = i, .life = 1 + i, .voter = i < sim_voters()};
     return members;
 }
 
