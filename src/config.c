@@ -327,6 +327,10 @@ bool config_finish(struct config *config, const char **culprit, char *error, siz
     if (strtol(colon + 1, NULL, 10) == config->port)
         return config_refuse(error, error_size,
                              "port: clients and peers cannot share port %" PRId64, config->port);
+    if (config->announce_peer[0] == '\0') {
+        memory_free(config->announce_peer);
+        config->announce_peer = memory_string(own->address);
+    }
     *culprit = "announce-client";
     if (config->announce_client[0] == '\0')
         announce_default(config, own->address);

@@ -77,6 +77,7 @@ struct config {
     struct config_bind_list bind; /* where clients connect */
     int64_t port;
     int64_t tcp_backlog;
+    char *announce_peer;   /* host:port where members dial this node; likewise */
     char *announce_client; /* host:port that redirects name; after config_load() never "" */
     struct config_secret requirepass; /* size 0: none (set) */
     bool protected_mode;   /* refuse clients of other machines while requirepass is "" (set) */

@@ -113,6 +113,8 @@ const struct directive directive_rows[] = {
     /* Peers. */
     SPECIAL("peer-bind", VALUE_BIND, peer_bind, FIXED, "",
             "addresses that peers connect to; \"\": the one in this node's own node line"),
+    SPECIAL("announce-peer", VALUE_ADDRESS, announce_peer, FIXED, "",
+        "HOST:PORT where the other members reach this node"),
     STRING("peer-secret", NULL, peer_secret, FIXED | HIDDEN, "",
            "what nodes must know to join; the same on all; \"\": nothing"),
 

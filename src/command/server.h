@@ -42,6 +42,7 @@ struct server_stats {
 /* Everything RAFT.STATUS and INFO raft/replication/persistence say. */
 struct server_raft_peer {
     raft_node_id id;
+    uint64_t life;                          /* 0: not known */
     char client_address[RAFT_ADDRESS_SIZE]; /* host:port for clients; "" if not known yet */
     char peer_address[RAFT_ADDRESS_SIZE];
     bool voter, active, fell_off, connected;
@@ -67,6 +68,7 @@ struct server_raft {
     uint64_t cluster;
     struct server_raft_peer members[RAFT_MEMBERS_MAX]; /* all, this node too */
     uint32_t members_count;
+    raft_index members_index; /* where the list stands; 0: it is the configured one */
     uint64_t log_entries, syncs, sync_us_total, sync_us_max;
     uint64_t checkpoints, persisted_index, dirty_bytes;
     uint64_t changes_since_checkpoint; /* of keys: server/changes.h */

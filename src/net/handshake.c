@@ -17,7 +17,11 @@
 /* At least; what comes after them is skipped. */
 enum { HELLO_WORDS = 8, WELCOME_WORDS = 2 };
 
-static const char meaning_name[] = "meaning=";
+static const char meaning_name[] = "meaning=", life_name[] = "life=", starts_name[] = "starts=",
+                  list_name[] = "list=", peer_name[] = "peer=";
+
+/* The optional words of a side, with what is said. */
+enum { NODE_WORDS = 3, WORD_SIZE = 8 + RAFT_ADDRESS_SIZE };
 
 static const char *const channel_names[CHANNELS] = {"control", "entries", "commands"};
 
@@ -74,9 +78,24 @@ static void hex_of(const unsigned char *data, size_t size, char *text)
         snprintf(text + 2 * i, 3, "%02x", data[i]);
 }
 
+/* Nothing by a side that has no life; returns how many words. */
+static uint32_t node_words(const struct handshake_node *node, char texts[NODE_WORDS][WORD_SIZE],
+                           struct bytes words[NODE_WORDS])
+{
+    if (node->life == 0)
+        return 0;
+    snprintf(texts[0], WORD_SIZE, "%s%016" PRIx64, life_name, node->life);
+    snprintf(texts[1], WORD_SIZE, "%s%" PRIu64, starts_name, node->starts);
+    snprintf(texts[2], WORD_SIZE, "%s%" PRIu64, list_name, node->list);
+    for (uint32_t i = 0; i < NODE_WORDS; i++)
+        words[i] = bytes_from_string(texts[i]);
+    return NODE_WORDS;
+}
+
 void handshake_write_hello(struct buffer *out, struct handshake *handshake)
 {
     char version[24], cluster[24], dialer[24], acceptor[24], meaning[24];
+    char node[NODE_WORDS][WORD_SIZE], peer[WORD_SIZE];
     char nonce[2 * HANDSHAKE_NONCE_SIZE + 1];
     snprintf(version, sizeof version, "%" PRIu64, handshake->version);
     snprintf(cluster, sizeof cluster, "%016" PRIx64, handshake->cluster);
@@ -84,13 +103,18 @@ void handshake_write_hello(struct buffer *out, struct handshake *handshake)
     snprintf(acceptor, sizeof acceptor, "%" PRIu64, handshake->acceptor);
     snprintf(meaning, sizeof meaning, "%s%u", meaning_name, handshake->meaning);
     hex_of(handshake->dialer_nonce, HANDSHAKE_NONCE_SIZE, nonce);
-    const struct bytes words[] = {
+    struct bytes words[HANDSHAKE_WORDS_MAX] = {
         bytes_from_string("RR.HELLO"), bytes_from_string(version),
         bytes_from_string(cluster),    bytes_from_string(dialer),
         bytes_from_string(acceptor),   bytes_from_string(channel_names[handshake->channel]),
         bytes_from_string(nonce),      bytes_from_string(handshake->client_address),
         bytes_from_string(meaning)};
-    const uint32_t count = sizeof words / sizeof *words;
+    uint32_t count = HELLO_WORDS + 1;
+    count += node_words(&handshake->dialer_node, node, words + count);
+    if (handshake->peer_address[0] != '\0') {
+        snprintf(peer, sizeof peer, "%s%s", peer_name, handshake->peer_address);
+        words[count++] = bytes_from_string(peer);
+    }
     resp_command_header(out, count);
     for (uint32_t i = 0; i < count; i++)
         resp_command_argument(out, words[i]);
@@ -102,9 +126,15 @@ void handshake_write_welcome(struct buffer *out, struct handshake *handshake)
 {
     char nonce[2 * HANDSHAKE_NONCE_SIZE + 1];
     hex_of(handshake->acceptor_nonce, HANDSHAKE_NONCE_SIZE, nonce);
-    const struct bytes words[WELCOME_WORDS] = {bytes_from_string("+OK"), bytes_from_string(nonce)};
-    buffer_printf(out, "+OK %s\r\n", nonce);
-    note_words(handshake, words, WELCOME_WORDS);
+    char node[NODE_WORDS][WORD_SIZE];
+    struct bytes words[WELCOME_WORDS + NODE_WORDS] = {bytes_from_string("+OK"),
+                                                      bytes_from_string(nonce)};
+    uint32_t count = WELCOME_WORDS;
+    count += node_words(&handshake->acceptor_node, node, words + count);
+    for (uint32_t i = 0; i < count; i++)
+        buffer_printf(out, "%s%.*s", i ? " " : "", (int)words[i].size, (const char *)words[i].data);
+    buffer_append(out, "\r\n", 2);
+    note_words(handshake, words, count);
 }
 
 static void proof_text(const struct handshake *handshake, enum handshake_role role,
@@ -200,22 +230,46 @@ static bool read_address(struct bytes text, char address[RAFT_ADDRESS_SIZE])
     return true;
 }
 
-/* Among the words that may be there or not. */
-static bool read_meaning(struct handshake *handshake, const struct bytes *words, uint32_t count)
+/* What stands behind `name` in one of the words that may be there or not; data NULL: none does.  The
+ * last counts. */
+static struct bytes find_word(const struct bytes *words, uint32_t count, const char *name)
 {
-    const size_t start = sizeof meaning_name - 1;
-    handshake->meaning = 1;
+    struct bytes found = {NULL, 0};
+    size_t start = strlen(name);
     for (uint32_t i = 0; i < count; i++) {
         const char *at = words[i].data;
-        uint64_t number;
-        if (words[i].size < start || memcmp(at, meaning_name, start) != 0)
-            continue;
-        if (!read_number(bytes_of(at + start, words[i].size - start), 10, &number) || number == 0 ||
-            number > UINT8_MAX)
-            return false;
-        handshake->meaning = (uint8_t)number;
+        if (words[i].size >= start && memcmp(at, name, start) == 0)
+            found = bytes_of(at + start, words[i].size - start);
     }
+    return found;
+}
+
+static bool read_meaning(struct handshake *handshake, const struct bytes *words, uint32_t count)
+{
+    struct bytes text = find_word(words, count, meaning_name);
+    uint64_t number = 1;
+    if (text.data && (!read_number(text, 10, &number) || number == 0 || number > UINT8_MAX))
+        return false;
+    handshake->meaning = (uint8_t)number;
     return true;
+}
+
+/* Those of a later version may say one of them, or all. */
+static bool read_node(struct handshake_node *node, const struct bytes *words, uint32_t count)
+{
+    struct bytes life = find_word(words, count, life_name);
+    struct bytes starts = find_word(words, count, starts_name);
+    struct bytes list = find_word(words, count, list_name);
+    *node = (struct handshake_node){.life = 0};
+    return (!life.data || read_number(life, 16, &node->life)) &&
+           (!starts.data || read_number(starts, 10, &node->starts)) &&
+           (!list.data || read_number(list, 10, &node->list));
+}
+
+static bool read_peer(struct handshake *handshake, const struct bytes *words, uint32_t count)
+{
+    struct bytes text = find_word(words, count, peer_name);
+    return !text.data || read_address(text, handshake->peer_address);
 }
 
 const char *handshake_read_hello(struct handshake *handshake, const struct bytes *argv,
@@ -243,6 +297,10 @@ const char *handshake_read_hello(struct handshake *handshake, const struct bytes
         return "RR.HELLO with a malformed client address";
     if (!read_meaning(handshake, argv + HELLO_WORDS, argc - HELLO_WORDS))
         return "RR.HELLO with a malformed meaning";
+    if (!read_node(&handshake->dialer_node, argv + HELLO_WORDS, argc - HELLO_WORDS))
+        return "RR.HELLO with a malformed life, starts or list";
+    if (!read_peer(handshake, argv + HELLO_WORDS, argc - HELLO_WORDS))
+        return "RR.HELLO with a malformed peer address";
     note_words(handshake, argv, argc);
     return NULL;
 }
@@ -285,6 +343,8 @@ const char *handshake_read_welcome(struct handshake *handshake, struct bytes lin
         return "the answer is not that of a redis-raft peer port";
     if (!read_hex(words[1], handshake->acceptor_nonce, HANDSHAKE_NONCE_SIZE))
         return "a malformed nonce";
+    if (!read_node(&handshake->acceptor_node, words + WELCOME_WORDS, count - WELCOME_WORDS))
+        return "a malformed life, starts or list";
     note_words(handshake, words, count);
     return NULL;
 }

@@ -9,7 +9,9 @@
  * RR lines are RESP commands, what is said in them are words; the acceptor's lines are words with a
  * space between two.  Numbers are decimal, but the cluster, nonces and proofs, which are lower-case
  * hex.  A hello says meaning=N, the highest that the dialer can execute (replica/meaning.c);
- * without it, 1.  Words that a reader does not know, at the end of a hello or a welcome, it skips:
+ * without it, 1.  Both sides say what they are: life=HEX of the data directory, starts=N of it,
+ * list=N where the list of members that is in force there stands in the log, and in a hello
+ * peer=ADDRESS, where it can be dialed; an older build says none of it.  Words that a reader does not know, at the end of a hello or a welcome, it skips:
  * a later version may say more of itself, name=value, without being another protocol.
  *
  * A proof is HMAC-SHA256 with peer-secret as its key:
@@ -63,6 +65,13 @@ enum {
     HANDSHAKE_LINE_MAX = 512  /* of the acceptor's lines */
 };
 
+/* What a node says of itself; zeros: nothing. */
+struct handshake_node {
+    uint64_t life;   /* random, of its data directory */
+    uint64_t starts; /* of that directory */
+    raft_index list; /* where its list of members stands */
+};
+
 struct handshake {
     uint64_t version;
     uint64_t cluster;
@@ -70,7 +79,9 @@ struct handshake {
     enum channel channel;
     unsigned char dialer_nonce[HANDSHAKE_NONCE_SIZE];
     unsigned char acceptor_nonce[HANDSHAKE_NONCE_SIZE];
-    char client_address[RAFT_ADDRESS_SIZE];   /* where clients reach the dialer, host:port */
+    char client_address[RAFT_ADDRESS_SIZE]; /* where clients reach the dialer, host:port */
+    char peer_address[RAFT_ADDRESS_SIZE];   /* where members do; "": it does not say */
+    struct handshake_node dialer_node, acceptor_node;
     uint8_t meaning;                          /* of the dialer; never 0 */
     unsigned char said[HANDSHAKE_PROOF_SIZE]; /* digest of the hello and the welcome; see above */
 };
@@ -94,7 +105,7 @@ void handshake_write_answer(struct buffer *out, const struct handshake *handshak
  * not an error line. */
 const char *handshake_read_hello(struct handshake *handshake, const struct bytes *argv,
                                  uint32_t argc);
-/* Fills in the acceptor's nonce. */
+/* Fills in the acceptor's nonce, and what it says of itself. */
 const char *handshake_read_welcome(struct handshake *handshake, struct bytes line);
 const char *handshake_read_proof(const struct handshake *handshake, const struct bytes *argv,
                                  uint32_t argc, const char *secret);

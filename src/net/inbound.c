@@ -22,6 +22,7 @@
 enum {
     STRANGER_BYTES = 2048,   /* largest command before the handshake is complete */
     STRANGER_LINES_MAX = 20, /* in the log, in a second */
+    REFUSED_AGAIN_MS = 60000,
     KEEPALIVE_S = 5,
     READ_MIN = 64 * 1024,
     READ_MAX = 256 * 1024, /* of one turn: see client.c */
@@ -76,6 +77,11 @@ static void close_for(struct inbound *inbound, enum log_level level, const char 
     else if (may_complain(inbound->peers))
         log_at(level, "closing a connection to the peer port (%s): %s", inbound->address, why);
     hang_up(inbound);
+}
+
+void inbound_close(struct inbound *inbound, const char *why)
+{
+    close_for(inbound, LOG_LEVEL_VERBOSE, why);
 }
 
 /* ---- places for strangers ------------------------------------------------------------------ */
@@ -137,18 +143,30 @@ static bool say(struct inbound *inbound, struct buffer *text)
     return said;
 }
 
+/* A node that is refused tries again every second. */
+static bool was_said(struct peers *peers, const char *why)
+{
+    int64_t now_ms = loop_now_ms(peers->options.loop);
+    if (strcmp(peers->refused, why) == 0 && now_ms - peers->refused_ms < REFUSED_AGAIN_MS)
+        return true;
+    snprintf(peers->refused, sizeof peers->refused, "%s", why);
+    peers->refused_ms = now_ms;
+    return false;
+}
+
 /* The log says why; the other side is told so, or less. */
-static void refuse_and_tell(struct inbound *inbound, const char *why, const char *told)
+static void refuse_and_tell(struct inbound *inbound, enum log_level level, const char *why,
+                            const char *told)
 {
     struct buffer text = {0};
     buffer_printf(&text, "-ERR %s\r\n", told);
     (void)say(inbound, &text);
-    close_for(inbound, LOG_LEVEL_WARNING, why);
+    close_for(inbound, level, why);
 }
 
 static void refuse(struct inbound *inbound, const char *why)
 {
-    refuse_and_tell(inbound, why, why);
+    refuse_and_tell(inbound, LOG_LEVEL_WARNING, why, why);
 }
 
 /* NULL, or why this hello is not for us.  `told`: what of that one may know who has not proved
@@ -176,25 +194,28 @@ static const char *check_hello(struct inbound *inbound, char *text, size_t size,
     *told = "the other side is not a member under that number";
     if (hello->dialer == me)
         return "the other side calls itself what this node is called";
-    return peer_find(inbound->peers, hello->dialer) ? NULL : "the other side is not a member";
+    return peers_judge(peers, hello->dialer, &hello->dialer_node, text, size);
 }
 
 static bool on_hello(struct inbound *inbound, const struct bytes *argv, uint32_t argc)
 {
-    char text[200];
+    char text[256];
     bool is_secret = inbound->peers->options.config->peer_secret[0] != '\0';
     const char *told = NULL;
     const char *error = handshake_read_hello(&inbound->handshake, argv, argc);
     if (!error)
         error = check_hello(inbound, text, sizeof text, &told);
     if (error) {
-        refuse_and_tell(inbound, error, told && is_secret ? told : error);
+        bool again = error == text && was_said(inbound->peers, text);
+        refuse_and_tell(inbound, again ? LOG_LEVEL_VERBOSE : LOG_LEVEL_WARNING, error,
+                        told && is_secret ? told : error);
         return false;
     }
     make_place(inbound->peers, true, inbound->origin);
     inbound->greeted = true;
     struct buffer welcome = {0};
     handshake_nonce(inbound->handshake.acceptor_nonce);
+    inbound->handshake.acceptor_node = peers_own_node(inbound->peers);
     handshake_write_welcome(&welcome, &inbound->handshake);
     if (say(inbound, &welcome))
         return true;
@@ -208,7 +229,8 @@ static bool on_proof(struct inbound *inbound, const struct bytes *argv, uint32_t
     enum channel channel = inbound->handshake.channel;
     const char *secret = peers->options.config->peer_secret;
     const char *error = handshake_read_proof(&inbound->handshake, argv, argc, secret);
-    if (error) {
+    struct peer *peer = error ? NULL : peers_take_in(peers, &inbound->handshake, &error);
+    if (!peer) {
         refuse(inbound, error);
         return false;
     }
@@ -218,8 +240,6 @@ static bool on_proof(struct inbound *inbound, const struct bytes *argv, uint32_t
         close_for(inbound, LOG_LEVEL_VERBOSE, "it does not listen");
         return false;
     }
-    struct peer *peer = peer_find(peers, inbound->handshake.dialer);
-    check(peer);
     check(inbound->greeted);
     if (peer->inbounds[channel])
         close_for(peer->inbounds[channel], LOG_LEVEL_VERBOSE, "replaced by a newer one");
@@ -227,7 +247,7 @@ static bool on_proof(struct inbound *inbound, const struct bytes *argv, uint32_t
     inbound->peer = peer;
     peer->inbounds[channel] = inbound;
     memcpy(peer->client_address, inbound->handshake.client_address, sizeof peer->client_address);
-    replica_announced(peers->replica, peer->member->id, inbound->handshake.meaning);
+    peer_introduce(peer, &inbound->handshake);
     struct resp_limits limits = wire_limits();
     resp_parser_set_limits(inbound->parser, &limits);
     return true;

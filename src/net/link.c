@@ -124,8 +124,11 @@ static void say_hello(struct link *link)
         .channel = link->channel,
         .meaning = command_meaning_newest,
     };
+    link->handshake.dialer_node = peers_own_node(link->peer->peers);
     snprintf(link->handshake.client_address, sizeof link->handshake.client_address, "%s",
              config->announce_client);
+    snprintf(link->handshake.peer_address, sizeof link->handshake.peer_address, "%s",
+             config->announce_peer);
     handshake_nonce(link->handshake.dialer_nonce);
     handshake_write_hello(&text, &link->handshake);
     link->state = LINK_HELLO;
@@ -147,8 +150,8 @@ static void go_up(struct link *link)
 
 static void on_refusal(struct link *link, struct bytes line)
 {
-    char why[160];
-    snprintf(why, sizeof why, "refused: %.*s", line.size > 120 ? 120 : (int)line.size,
+    char why[sizeof link->complaint];
+    snprintf(why, sizeof why, "refused: %.*s", line.size > 240 ? 240 : (int)line.size,
              (const char *)line.data);
     link_close(link, why);
 }
@@ -156,7 +159,11 @@ static void on_refusal(struct link *link, struct bytes line)
 static void on_welcome(struct link *link, struct bytes line)
 {
     struct buffer text = {0};
+    char why[256];
     const char *error = handshake_read_welcome(&link->handshake, line);
+    if (!error)
+        error = peers_judge(link->peer->peers, link->peer->member->id,
+                            &link->handshake.acceptor_node, why, sizeof why);
     if (error) {
         link_close(link, error);
         return;
@@ -169,6 +176,9 @@ static void on_welcome(struct link *link, struct bytes line)
 static void on_answer(struct link *link, struct bytes line)
 {
     const char *error = handshake_read_answer(&link->handshake, line, config_of(link)->peer_secret);
+    if (!error)
+        error = peers_remember(link->peer->peers, link->peer->member->id,
+                               &link->handshake.acceptor_node);
     if (error)
         link_close(link, error);
     else

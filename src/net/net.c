@@ -85,7 +85,7 @@ static bool may_end(struct net *net)
     if (status.raft.role == RAFT_LEADER)
         return !has_live_peer(net, &status);
     if (status.raft.leader == RAFT_NOBODY)
-        return net->options.config->nodes.count == 1;
+        return replica_members(net->replica, NULL)->count <= 1;
     if (net->stay_until_ms == 0)
         net->stay_until_ms = loop_now_ms(net->loop) + (net->handed_over ? STAY_MS : 0);
     return loop_now_ms(net->loop) >= net->stay_until_ms;
@@ -177,9 +177,10 @@ static bool on_turn(void *context)
     return more;
 }
 
-void net_connect(struct net *net, struct replica *replica, struct server *server, uint64_t cluster)
+void net_connect(struct net *net, struct replica *replica, struct server *server, uint64_t cluster,
+                 const struct raft_log_life *life)
 {
-    peers_set_cluster(net->peers, cluster);
+    peers_set_identity(net->peers, cluster, life);
     net->replica = replica;
     struct clients_options options = {
         .loop = net->loop,
@@ -250,7 +251,10 @@ struct net *net_new(const struct net_options *options)
     struct listener_options strangers = {net->loop, "peer", accept_peer, refuse_peer, net};
     net->client_listener = listener_new(&clients);
     net->peer_listener = listener_new(&strangers);
-    struct peers_options peers = {.loop = net->loop, .config = options->config};
+    struct peers_options peers = {.loop = net->loop,
+                                  .config = options->config,
+                                  .remember = options->remember,
+                                  .remember_context = options->remember_context};
     net->peers = peers_new(&peers);
     return net;
 }

@@ -24,6 +24,9 @@ struct net_options {
     struct config *config;       /* borrowed; CONFIG SET changes it */
     void (*tick)(void *context); /* about every NET_TICK_MS, while net_run() runs */
     void *tick_context;
+    /* See peers_options. */
+    bool (*remember)(void *context, raft_node_id node, const struct raft_log_life *life);
+    void *remember_context;
 };
 
 struct net *net_new(const struct net_options *options);
@@ -43,8 +46,9 @@ void *net_waker(struct net *net, void (*wake)(void *context), void *context);
 void net_wake(void *handle);
 
 /* Whom clients are to be given to, both borrowed until net_run() returns; and the cluster whose
- * members are let in. */
-void net_connect(struct net *net, struct replica *replica, struct server *server, uint64_t cluster);
+ * members are let in; `life` is this node's. */
+void net_connect(struct net *net, struct replica *replica, struct server *server, uint64_t cluster,
+                 const struct raft_log_life *life);
 struct clients *net_clients(struct net *net); /* from net_connect() to the end of net_run() */
 struct peers *net_peers(struct net *net);
 

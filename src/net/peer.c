@@ -25,8 +25,8 @@ static const size_t queued_max[CHANNELS] = {
 
 struct peer *peer_find(struct peers *peers, raft_node_id node)
 {
-    for (uint32_t i = 0; i < peers->count; i++) {
-        if (peers->list[i].member->id == node)
+    for (uint32_t i = 0; i < PEERS_MAX; i++) {
+        if (peers->list[i].member && peers->list[i].member->id == node)
             return &peers->list[i];
     }
     return NULL;
@@ -156,25 +156,22 @@ static const struct transport_ops transport_ops = {
 
 /* ---- life ------------------------------------------------------------------------------------ */
 
-void peers_set_cluster(struct peers *peers, uint64_t cluster)
+void peers_set_identity(struct peers *peers, uint64_t cluster, const struct raft_log_life *life)
 {
     peers->options.cluster = cluster;
+    peers->options.life = *life;
 }
 
 struct peers *peers_new(const struct peers_options *options)
 {
     struct peers *peers = memory_new(sizeof *peers);
-    const struct raft_members *nodes = &options->config->nodes;
     peers->transport.ops = &transport_ops;
     peers->options = *options;
     if (RAND_bytes((unsigned char *)&peers->prng, sizeof peers->prng) != 1)
         fatal("the system has no random bytes to give");
-    for (uint32_t i = 0; i < nodes->count; i++) {
-        if (nodes->list[i].id == (raft_node_id)options->config->me)
-            continue;
-        struct peer *peer = &peers->list[peers->count++];
+    for (uint32_t i = 0; i < PEERS_MAX; i++) {
+        struct peer *peer = &peers->list[i];
         peer->peers = peers;
-        peer->member = &nodes->list[i];
         for (unsigned channel = 0; channel < CHANNELS; channel++)
             link_init(&peer->links[channel], peer, (enum channel)channel);
     }
@@ -188,7 +185,7 @@ void peers_free(struct peers *peers)
     {
         inbound_free(inbound);
     }
-    for (uint32_t i = 0; i < peers->count; i++) {
+    for (uint32_t i = 0; i < PEERS_MAX; i++) {
         for (unsigned channel = 0; channel < CHANNELS; channel++)
             link_deinit(&peers->list[i].links[channel]);
     }
@@ -217,8 +214,9 @@ void peers_tick(struct peers *peers)
 {
     int64_t now_ms = loop_now_ms(peers->options.loop);
     struct inbound *inbound, *following;
-    for (uint32_t i = 0; i < peers->count; i++) {
-        for (unsigned channel = 0; channel < CHANNELS; channel++)
+    peers_follow(peers);
+    for (uint32_t i = 0; i < PEERS_MAX; i++) {
+        for (unsigned channel = 0; peers->list[i].member && channel < CHANNELS; channel++)
             link_tick(&peers->list[i].links[channel], now_ms);
     }
     DL_FOREACH_SAFE(peers->inbounds, inbound, following)
@@ -229,8 +227,10 @@ void peers_tick(struct peers *peers)
 
 void peers_flush(struct peers *peers)
 {
-    for (uint32_t i = 0; i < peers->count; i++) {
+    for (uint32_t i = 0; i < PEERS_MAX; i++) {
         struct peer *peer = &peers->list[i];
+        if (!peer->member)
+            continue;
         for (unsigned channel = 0; channel < CHANNELS; channel++)
             link_flush(&peer->links[channel]);
         if (!peer->lost_entries)
@@ -241,13 +241,22 @@ void peers_flush(struct peers *peers)
     }
 }
 
+static const struct peer *find(const struct peers *peers, raft_node_id node)
+{
+    for (uint32_t i = 0; i < PEERS_MAX; i++) {
+        if (peers->list[i].member && peers->list[i].member->id == node)
+            return &peers->list[i];
+    }
+    return NULL;
+}
+
+/* What it said itself, else what the list says. */
 const char *peers_client_address(const struct peers *peers, raft_node_id node)
 {
-    for (uint32_t i = 0; i < peers->count; i++) {
-        if (peers->list[i].member->id == node)
-            return peers->list[i].client_address;
-    }
-    return "";
+    const struct peer *peer = find(peers, node);
+    if (!peer)
+        return "";
+    return peer->client_address[0] ? peer->client_address : peer->member->client;
 }
 
 struct peers_traffic peers_traffic(const struct peers *peers)
@@ -257,9 +266,6 @@ struct peers_traffic peers_traffic(const struct peers *peers)
 
 bool peers_is_connected(const struct peers *peers, raft_node_id node)
 {
-    for (uint32_t i = 0; i < peers->count; i++) {
-        if (peers->list[i].member->id == node)
-            return peers->list[i].links[CHANNEL_CONTROL].state == LINK_UP;
-    }
-    return false;
+    const struct peer *peer = find(peers, node);
+    return peer && peer->links[CHANNEL_CONTROL].state == LINK_UP;
 }

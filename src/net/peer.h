@@ -23,13 +23,19 @@ struct peers;
 struct peers_options {
     struct loop *loop;
     const struct config *config;
-    uint64_t cluster; /* or peers_set_cluster() */
+    uint64_t cluster; /* or peers_set_identity(), like the next */
+    struct raft_log_life life;
+    /* A node was heard with so many starts of its data directory.  False: it was heard with more
+     * before.  NULL: nobody remembers. */
+    bool (*remember)(void *context, raft_node_id node, const struct raft_log_life *life);
+    void *remember_context;
 };
 
 struct peers *peers_new(const struct peers_options *options);
 void peers_free(struct peers *peers);
 struct transport *peers_transport(struct peers *peers);
-void peers_set_cluster(struct peers *peers, uint64_t cluster); /* before peers_start() */
+/* Before peers_start(). */
+void peers_set_identity(struct peers *peers, uint64_t cluster, const struct raft_log_life *life);
 /* From now on: dial, and hand over what comes in. */
 void peers_start(struct peers *peers, struct replica *replica);
 void peers_accept(void *peers, int fd); /* a listener_accept */

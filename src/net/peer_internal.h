@@ -1,6 +1,7 @@
 /* One other member, and what its files share.
  *
  *   peer.c     all members; the transport; losses
+ *   peer_members.c  who they are: the list in force, and guests
  *   link.c     one outgoing connection: dialing, handshake, output
  *   inbound.c  one incoming connection: handshake, messages
  */
@@ -36,7 +37,7 @@ struct link {
     int64_t up_ms;       /* UP: since then */
     int64_t retry_ms;    /* DOWN: not before this */
     uint32_t backoff_ms; /* 0: the next failure is the first */
-    char complaint[160]; /* the last failure that was logged: not logged twice in a row */
+    char complaint[256]; /* the last failure that was logged: not logged twice in a row */
 };
 
 struct inbound {
@@ -57,30 +58,51 @@ struct inbound {
 
 struct peer {
     struct peers *peers;
-    const struct raft_member *member;
+    const struct raft_member *member; /* &held; NULL: nobody has this place */
+    struct raft_member held;
+    int64_t until_ms; /* of one that is not in the list in force: then it goes; else 0 */
     struct link links[CHANNELS];
     struct inbound *inbounds[CHANNELS]; /* NULL: not connected */
     char client_address[RAFT_ADDRESS_SIZE];
     bool lost_entries; /* an append was dropped in this turn */
 };
 
+/* Members, and guests: see peer_members.c. */
+enum { GUESTS_MAX = RAFT_MEMBERS_MAX, PEERS_MAX = RAFT_MEMBERS_MAX + GUESTS_MAX };
+
 struct peers {
     struct transport transport; /* first */
     struct peers_options options;
     struct replica *replica;
-    struct peer list[RAFT_MEMBERS_MAX];
-    uint32_t count;
-    struct inbound *inbounds; /* all of them, in the order in which they came; utlist */
-    uint32_t complaints;      /* about strangers, in the second from complaints_ms on */
+    struct peer list[PEERS_MAX];
+    struct raft_members followed; /* the list that `list` was made after */
+    struct inbound *inbounds;     /* all of them, in the order in which they came; utlist */
+    uint32_t complaints;          /* about strangers, in the second from complaints_ms on */
     int64_t complaints_ms;
+    char refused[256]; /* who was refused last, and when: not said again at each attempt */
+    int64_t refused_ms;
     struct evdns_base *dns; /* NULL until a host name must be looked up */
     uint32_t lookups;       /* under way */
     uint64_t prng;          /* for jitter */
     struct peers_traffic traffic;
 };
 
-struct peer *peer_find(struct peers *peers, raft_node_id node); /* NULL: not a member, or us */
-void peer_link_lost(struct link *link);                         /* it was up */
+struct peer *peer_find(struct peers *peers, raft_node_id node); /* NULL: nobody, or us */
+/* The connections are those of the list in force. */
+void peers_follow(struct peers *peers);
+/* The replica hears what it said when it connected. */
+void peer_introduce(struct peer *peer, const struct handshake *hello);
+/* One that proved that it belongs to the cluster; NULL, and why, if there is no place for it. */
+struct peer *peers_take_in(struct peers *peers, const struct handshake *hello, const char **error);
+/* NULL, or why a node that says this of itself is not let in: into `text`, where it has no static
+ * words. */
+const char *peers_judge(const struct peers *peers, raft_node_id node,
+                        const struct handshake_node *said, char *text, size_t size);
+/* Of a node that has proved itself: NULL, or that it has an old copy of its directory. */
+const char *peers_remember(const struct peers *peers, raft_node_id node,
+                           const struct handshake_node *said);
+struct handshake_node peers_own_node(const struct peers *peers);
+void peer_link_lost(struct link *link); /* it was up */
 void peer_inbound_lost(struct peer *peer, enum channel channel);
 void peer_refuses(struct peer *peer); /* nobody listens at its address */
 
@@ -91,7 +113,8 @@ void link_flush(struct link *link);
 void link_close(struct link *link, const char *why);
 
 void inbound_accept(struct peers *peers, int fd);
-void inbound_tick(struct inbound *inbound, int64_t now_ms); /* may free it */
+void inbound_tick(struct inbound *inbound, int64_t now_ms);   /* may free it */
+void inbound_close(struct inbound *inbound, const char *why); /* frees it */
 void inbound_free(struct inbound *inbound);
 
 #endif

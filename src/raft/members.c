@@ -17,7 +17,8 @@
  *
  *     0   1  version: 1
  *     1   1  how many
- *     ...    of each, ids rising: u64 id · u64 life · u8 1 a voter, 0 a learner
+ *     ...    of each, ids rising: u64 id · u64 life · u8 1 a voter, 0 a learner, 2 one that is to
+ *            become a voter
  *            · u8 size and bytes of the peer address · u8 size and bytes of the client address */
 #include <string.h>
 
@@ -27,6 +28,7 @@
 #include "base/memory.h"
 #include "raft/raft_internal.h"
 
+enum { KIND_LEARNER, KIND_VOTER, KIND_JOINING };
 enum { LIST_VERSION = 1, LIST_HEAD = 2, MEMBER_HEAD = 17, HISTORY_FIRST = 4 };
 
 /* ---- bytes -------------------------------------------------------------------------- */
@@ -47,7 +49,7 @@ void raft_members_encode(struct buffer *out, const struct raft_members *members)
         unsigned char head[MEMBER_HEAD];
         put_u64(head, member->id);
         put_u64(head + 8, member->life);
-        head[16] = member->voter;
+        head[16] = member->voter ? KIND_VOTER : member->joining ? KIND_JOINING : KIND_LEARNER;
         buffer_append(out, head, sizeof head);
         put_text(out, member->address);
         put_text(out, member->client);
@@ -76,11 +78,12 @@ static bool take_text(struct bytes *rest, char text[RAFT_ADDRESS_SIZE])
 static bool take_member(struct bytes *rest, struct raft_member *member)
 {
     const unsigned char *head = rest->data;
-    if (rest->size < MEMBER_HEAD || head[16] > 1)
+    if (rest->size < MEMBER_HEAD || head[16] > KIND_JOINING)
         return false;
     member->id = get_u64(head);
     member->life = get_u64(head + 8);
-    member->voter = head[16];
+    member->voter = head[16] == KIND_VOTER;
+    member->joining = head[16] == KIND_JOINING;
     *rest = bytes_of(head + MEMBER_HEAD, rest->size - MEMBER_HEAD);
     return member->id != RAFT_NOBODY && take_text(rest, member->address) &&
            take_text(rest, member->client);

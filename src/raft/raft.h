@@ -65,6 +65,7 @@ struct raft_member {
     uint64_t life; /* of its data directory: the same id with another life is another node; 0: not
                       known yet */
     bool voter;    /* false: a learner, replicated to but not counted */
+    bool joining;  /* a learner that is to become a voter; opaque to the core */
     /* Opaque to the core, like the next; host:port, printable, without blanks. */
     char address[RAFT_ADDRESS_SIZE]; /* of the peer channel */
     char client[RAFT_ADDRESS_SIZE];  /* of the port for clients; "": not known */

@@ -86,8 +86,10 @@ static void note_role(struct replica *replica, const struct raft_status *before)
                    (unsigned long long)now->leader);
     if (now->role == RAFT_LEADER && before->role != RAFT_LEADER)
         replica->elections++;
-    if (now->role == RAFT_LEADER && (before->role != RAFT_LEADER || before->term != now->term))
+    if (now->role == RAFT_LEADER && (before->role != RAFT_LEADER || before->term != now->term)) {
         replica_log_time_begin(replica);
+        memset(replica->rounds, 0, sizeof replica->rounds);
+    }
     replica->try_waiting = true;
 }
 
@@ -135,6 +137,7 @@ void replica_tick(struct replica *replica, int64_t now_ms, int64_t unix_ms)
     if (ticks > 0) {
         replica->try_waiting = true;
         replica_log_time_tick(replica);
+        replica_members_tick(replica);
         replica_expire_requests(replica);
         replica_trim_log(replica);
     }

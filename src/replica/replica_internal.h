@@ -9,6 +9,7 @@
  *   replay.c       entries that are applied from disk
  *   entry.c        the stamp in front of a command
  *   members.c      who the members are, and who is let in
+ *   changes.c      changes of the list that a leader makes
  *   meaning.c      the version of the commands that the members have in common
  *   retention.c    cutting the log
  *   log_time.c     the clock that entries are stamped with
@@ -228,6 +229,11 @@ bool replica_serves(const struct replica *replica);
 /* members.c */
 void replica_members_follow(struct replica *replica); /* after a step of the core */
 void replica_handle_losses(struct replica *replica);
+
+/* changes.c */
+void replica_members_tick(struct replica *replica);
+enum raft_result replica_propose_members(struct replica *replica,
+                                         const struct raft_members *members, struct raft_pos *pos);
 
 /* request.c */
 void request_enter(struct replica *replica, struct request *request); /* from outside */

@@ -15,6 +15,9 @@ enum { STAMP_MEANING_OLD = 1 };
 /* The first with requests that may wait, whose entries say whose they are. */
 enum { STAMP_MEANING_WAITS = 5 };
 
+/* The first that knows lists of members in the log. */
+enum { STAMP_MEANING_MEMBERS = 5 };
+
 struct stamp {
     uint32_t meaning;  /* a byte, never 0 */
     uint32_t database; /* a byte; which are there, the state machine knows */

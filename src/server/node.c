@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <openssl/rand.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 #include <xxhash.h>
@@ -34,6 +35,8 @@ struct node {
     struct config *config; /* borrowed */
     uint64_t cluster;
     struct raft_log_members members; /* in force at the log's beginning */
+    bool has_members;                /* by the log, not by the configuration */
+    struct raft_log_life life;
     struct server_descriptors descriptors;
     struct server_port *port;
     struct net *net;
@@ -82,6 +85,12 @@ static void on_tick(void *context)
 {
     struct node *node = context;
     server_backups_tick(node->backups);
+}
+
+static bool on_heard(void *context, raft_node_id other, const struct raft_log_life *life)
+{
+    struct node *node = context;
+    return raft_log_remember(node->kv, other, life);
 }
 
 /* Not kept back in a buffer: what a step did before a kill has to be in the file. */
@@ -177,6 +186,10 @@ static bool check_identity(struct node *node)
                     found.node, mine.node);
         return false;
     }
+    if (node->has_members) { /* the configured nodes say nothing any more */
+        node->cluster = found.cluster;
+        return true;
+    }
     if (found.cluster != mine.cluster) {
         log_warning("%s belongs to cluster %016" PRIx64 ", which had other members: the given node "
                     "list makes cluster %016" PRIx64,
@@ -184,6 +197,18 @@ static bool check_identity(struct node *node)
         return false;
     }
     return true;
+}
+
+/* The configured list is the one that a log begins with, until one stands in it. */
+static void take_members(struct node *node)
+{
+    struct raft_saved saved;
+    node->has_members = raft_log_members(node->kv, &node->members);
+    if (!node->has_members)
+        node->members = (struct raft_log_members){.list = node->config->nodes};
+    raft_log_saved(node->log, &saved);
+    for (uint64_t i = 0; i < saved.entries_count; i++)
+        node->has_members |= saved.entries[i].type == RAFT_ENTRY_MEMBERS;
 }
 
 static bool open_disk(struct node *node)
@@ -202,9 +227,14 @@ static bool open_disk(struct node *node)
         return false;
     }
     node->cluster = cluster_of(&config->nodes, raft_log_origin(node->kv));
-    if (!raft_log_members(node->kv, &node->members))
-        node->members = (struct raft_log_members){.list = config->nodes};
-    return check_identity(node);
+    node->log = raft_log_open(node->kv);
+    take_members(node);
+    if (!check_identity(node)) {
+        raft_log_close(node->log);
+        return false;
+    }
+    node->life = raft_log_start(node->kv, random_number() | 1);
+    return true;
 }
 
 static bool open_trace(struct node *node)
@@ -216,6 +246,15 @@ static bool open_trace(struct node *node)
     if (node->trace < 0)
         log_warning("cannot open the trace %s: %s", path, strerror(errno));
     return node->trace >= 0;
+}
+
+static struct raft_member self_of(const struct node *node)
+{
+    const struct config *config = node->config;
+    struct raft_member self = {.id = (raft_node_id)config->me, .life = node->life.life};
+    snprintf(self.address, sizeof self.address, "%s", config->announce_peer);
+    snprintf(self.client, sizeof self.client, "%s", config->announce_client);
+    return self;
 }
 
 static struct replica_options replica_options_of(struct node *node)
@@ -241,6 +280,7 @@ static struct replica_options replica_options_of(struct node *node)
                 .seed = random_number(),
             },
         .members = node->members,
+        .self = self_of(node),
         .tick_ms = NET_TICK_MS,
         .run_id = random_number() | 1,
         .seed = random_number(),
@@ -271,7 +311,6 @@ static void start_parts(struct node *node)
         .wake = wake,
         .wake_context = net_waker(node->net, on_checkpoint, node),
     };
-    node->log = raft_log_open(node->kv);
     node->writer = raft_log_writer_start(node->log, wake, net_waker(node->net, on_written, node));
     node->reader = raft_log_reader_start(node->log, wake, net_waker(node->net, on_read, node));
     node->db = db_open(node->kv, &db);
@@ -293,7 +332,8 @@ static void start_parts(struct node *node)
         .wake_context = net_waker(node->net, on_backup, node),
     };
     node->backups = server_backups_new(&backups);
-    net_connect(node->net, node->replica, server_port_server(node->port), node->cluster);
+    net_connect(node->net, node->replica, server_port_server(node->port), node->cluster,
+                &node->life);
     server_port_connect(node->port, node->replica, node->backups, node->cluster);
 }
 
@@ -312,10 +352,11 @@ static void announce(const struct node *node)
     log_notice("redis-raft %s, node %" PRId64 " of cluster %016" PRIx64
                ", clients on port %" PRId64,
                REDIS_RAFT_VERSION, config->me, node->cluster, config->port);
-    for (uint32_t i = 0; i < config->nodes.count; i++)
-        log_notice("member %" PRIu64 " %s%s", config->nodes.list[i].id,
-                   config->nodes.list[i].address,
-                   config->nodes.list[i].id == (raft_node_id)config->me ? " (this node)" : "");
+    const struct raft_members *members = replica_members(node->replica, NULL);
+    for (uint32_t i = 0; i < members->count; i++)
+        log_notice("member %" PRIu64 " %s%s%s", members->list[i].id, members->list[i].address,
+                   members->list[i].voter ? "" : ", a learner",
+                   members->list[i].id == (raft_node_id)config->me ? " (this node)" : "");
     log_notice("term %" PRIu64 ", log from %" PRIu64 " to %" PRIu64 ", applied up to %" PRIu64
                ", %" PRIu64 " keys",
                status.raft.term, status.raft.first.index + 1, status.raft.last.index,
@@ -341,7 +382,11 @@ static void stop_parts(struct node *node)
 
 static void make_net(struct node *node, const char *executable)
 {
-    struct net_options net = {.config = node->config, .tick = on_tick, .tick_context = node};
+    struct net_options net = {.config = node->config,
+                              .tick = on_tick,
+                              .tick_context = node,
+                              .remember = on_heard,
+                              .remember_context = node};
     node->net = net_new(&net);
     struct server_port_options port = {
         .net = node->net,

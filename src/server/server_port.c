@@ -232,11 +232,12 @@ static void reset_stats(struct server *server)
 static void fill_member(const struct server_port *port, const struct replica_status *status,
                         uint32_t place, struct server_raft_peer *peer)
 {
-    const struct raft_member *member = &port->options.config->nodes.list[place];
+    const struct raft_member *member = &replica_members(port->replica, NULL)->list[place];
     bool is_self = member->id == (raft_node_id)port->options.config->me;
     const char *client_address = is_self ? port->options.config->announce_client
                                          : peers_client_address(port->peers, member->id);
-    *peer = (struct server_raft_peer){.id = member->id, .voter = member->voter};
+    *peer =
+        (struct server_raft_peer){.id = member->id, .life = member->life, .voter = member->voter};
     snprintf(peer->client_address, sizeof peer->client_address, "%s", client_address);
     snprintf(peer->peer_address, sizeof peer->peer_address, "%s", member->address);
     peer->connected = is_self || peers_is_connected(port->peers, member->id);
@@ -265,7 +266,7 @@ static void get_raft(struct server *server, struct server_raft *raft)
         .status = status.raft,
         .id = (raft_node_id)config->me,
         .cluster = port->cluster,
-        .members_count = config->nodes.count,
+        .members_count = replica_members(port->replica, NULL)->count,
         .log_entries = status.raft.last.index - status.raft.first.index,
         .elections = status.elections,
         .oldest_write_ms = status.oldest_write_ms,
@@ -273,7 +274,8 @@ static void get_raft(struct server *server, struct server_raft *raft)
         .requests_parked = status.parked,
         .requests_forwarded = status.requests_forwarded,
     };
-    for (uint32_t i = 0; i < config->nodes.count; i++)
+    (void)replica_members(port->replica, &raft->members_index);
+    for (uint32_t i = 0; i < raft->members_count; i++)
         fill_member(port, &status, i, &raft->members[i]);
     port->options.storage(port->options.storage_context, raft);
 }

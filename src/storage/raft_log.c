@@ -11,6 +11,7 @@
  *     meta    "identity"  25    version 1 · u64 node · u64 cluster
  *     meta    "origin"    17    version 1 · u64 origin, of a restored directory
  *     meta    "life"      25    version 1 · u64 life · u64 starts
+ *     meta    "seen-N"    25    version 1 · u64 life · u64 starts, of node N when it was heard last
  *     meta    "members"   ...   version 1 · u64 index of the list in force at "first" · the list
  *                               (raft/members.c); none: the one that is configured
  *
@@ -39,6 +40,7 @@
 #include "storage/raft_log.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <xxhash.h>
 
 #include "base/codec.h"
@@ -231,6 +233,23 @@ struct raft_log_life raft_log_start(struct kv *kv, uint64_t drawn)
     kv->ops->commit(kv, batch, true);
     kv->ops->batch_free(batch);
     return (struct raft_log_life){.life = words[0], .starts = words[1]};
+}
+
+bool raft_log_remember(struct kv *kv, raft_node_id node, const struct raft_log_life *life)
+{
+    char key[32];
+    uint64_t words[2] = {0, 0};
+    snprintf(key, sizeof key, "seen-%llu", (unsigned long long)node);
+    (void)get_record(kv, key, words, 2);
+    bool same = words[0] == life->life;
+    if (same && words[1] >= life->starts)
+        return words[1] == life->starts;
+    struct kv_batch *batch = kv->ops->batch_new(kv);
+    const uint64_t now[] = {life->life, life->starts};
+    put_record(kv, batch, key, now, 2);
+    kv->ops->commit(kv, batch, false);
+    kv->ops->batch_free(batch);
+    return true;
 }
 
 uint64_t raft_log_origin(struct kv *kv)

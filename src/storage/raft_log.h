@@ -51,6 +51,10 @@ bool raft_log_members(struct kv *kv, struct raft_log_members *members);
 /* Counts one more start, synced; a directory without a life gets `drawn`. */
 struct raft_log_life raft_log_start(struct kv *kv, uint64_t drawn);
 
+/* Another node was heard with this life, and so many starts.  False: it was heard with more before,
+ * so it has an old copy of its directory.  Not synced: a power cut may lose it. */
+bool raft_log_remember(struct kv *kv, raft_node_id node, const struct raft_log_life *life);
+
 /* A directory that begins with a restored state has an origin, a number that follows from what was
  * restored and is part of its cluster's id; 0: it began with nothing. */
 uint64_t raft_log_origin(struct kv *kv);

@@ -11,7 +11,10 @@ static bool same(const struct handshake *a, const struct handshake *b)
     return a->version == b->version && a->cluster == b->cluster && a->dialer == b->dialer &&
            a->acceptor == b->acceptor && a->channel == b->channel && a->meaning == b->meaning &&
            memcmp(a->dialer_nonce, b->dialer_nonce, sizeof a->dialer_nonce) == 0 &&
-           strcmp(a->client_address, b->client_address) == 0;
+           strcmp(a->client_address, b->client_address) == 0 &&
+           strcmp(a->peer_address, b->peer_address) == 0 &&
+           (a->dialer_node.life == 0 ||
+            memcmp(&a->dialer_node, &b->dialer_node, sizeof a->dialer_node) == 0);
 }
 
 static void check_again(struct handshake *hello, struct resp_parser *parser)

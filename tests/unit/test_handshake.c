@@ -21,7 +21,9 @@ static struct handshake fresh(void)
                                   .acceptor = 0,
                                   .channel = CHANNEL_ENTRIES,
                                   .meaning = 7,
-                                  .client_address = "127.0.0.1:7003"};
+                                  .client_address = "127.0.0.1:7003",
+                                  .peer_address = "[::1]:17003",
+                                  .dialer_node = {UINT64_MAX, 3, 900}};
     handshake_nonce(handshake.dialer_nonce);
     return handshake;
 }
@@ -136,8 +138,32 @@ static void hello_says_who_and_where(void **state)
     assert_int_equal(acceptor.channel, CHANNEL_ENTRIES);
     assert_string_equal(acceptor.client_address, "127.0.0.1:7003");
     assert_int_equal(acceptor.meaning, 7);
+    assert_string_equal(acceptor.peer_address, "[::1]:17003");
+    assert_memory_equal(&acceptor.dialer_node, &dialer.dialer_node, sizeof acceptor.dialer_node);
     assert_memory_equal(acceptor.dialer_nonce, dialer.dialer_nonce, HANDSHAKE_NONCE_SIZE);
     buffer_deinit(&hello);
+}
+
+/* Both sides say what they are; an older build says nothing. */
+static void a_welcome_says_what_it_is(void **state)
+{
+    (void)state;
+    for (uint64_t life = 0; life < 2; life++) {
+        struct handshake dialer = fresh(), acceptor;
+        struct buffer hello = {0}, welcome = {0};
+        struct bytes line;
+        handshake_write_hello(&hello, &dialer);
+        assert_null(read_hello(&acceptor, &hello));
+        acceptor.acceptor_node = (struct handshake_node){life, life * 12, life * 77};
+        handshake_write_welcome(&welcome, &acceptor);
+        line_of(&welcome, &line);
+        assert_null(handshake_read_welcome(&dialer, line));
+        assert_memory_equal(&dialer.acceptor_node, &acceptor.acceptor_node,
+                            sizeof dialer.acceptor_node);
+        assert_memory_equal(dialer.said, acceptor.said, sizeof dialer.said);
+        buffer_deinit(&hello);
+        buffer_deinit(&welcome);
+    }
 }
 
 /* What a stranger gets for a perfect hello is the same whatever the secret: nothing to guess it
@@ -164,11 +190,12 @@ static void the_acceptor_proves_nothing_first(void **state)
 /* A proof is bound to everything that was said: it does not fit anything else. */
 static void a_proof_fits_one_handshake_only(void **state)
 {
-    enum { CHANGES = 9 };
+    enum { CHANGES = 13 };
     unsigned char proof[HANDSHAKE_PROOF_SIZE], other[HANDSHAKE_PROOF_SIZE];
     struct handshake base = fresh(), changed[CHANGES];
     (void)state;
     handshake_nonce(base.acceptor_nonce);
+    base.acceptor_node = (struct handshake_node){5, 6, 7};
     for (unsigned i = 0; i < CHANGES; i++)
         changed[i] = base;
     changed[0].version++;
@@ -180,6 +207,10 @@ static void a_proof_fits_one_handshake_only(void **state)
     changed[6].acceptor_nonce[0] ^= 1;
     changed[7].client_address[0] ^= 1;
     changed[8].meaning++;
+    changed[9].dialer_node.life--;
+    changed[10].dialer_node.starts++;
+    changed[11].peer_address[1] = '2';
+    changed[12].acceptor_node.list++;
     struct buffer text = {0};
     handshake_write_hello(&text, &base);
     handshake_write_welcome(&text, &base);
@@ -292,6 +323,10 @@ static void a_malformed_hello_is_refused(void **state)
         {8, "meaning=256", "RR.HELLO with a malformed meaning"},
         {8, "meaning=", "RR.HELLO with a malformed meaning"},
         {8, "meaning=-1", "RR.HELLO with a malformed meaning"},
+        {8, "life=xy", "RR.HELLO with a malformed life, starts or list"},
+        {8, "starts=", "RR.HELLO with a malformed life, starts or list"},
+        {8, "list=1f", "RR.HELLO with a malformed life, starts or list"},
+        {8, "peer=a b", "RR.HELLO with a malformed peer address"},
     };
     struct handshake handshake;
     struct bytes argv[9];
@@ -323,7 +358,9 @@ static void a_foreign_answer_is_refused(void **state)
                                         "+OK  ",
                                         "+OK 1 2 3 4 5 6 7 8 9 a b c d e f g",
                                         "+OK 00112233445566778899aabbccddeefg",
-                                        "+OK 00112233445566778899aabbccddeeff00"};
+                                        "+OK 00112233445566778899aabbccddeeff00",
+                                        "+OK 00112233445566778899aabbccddeeff life=g",
+                                        "+OK 00112233445566778899aabbccddeeff list=-1"};
     (void)state;
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
         struct handshake handshake = fresh();
@@ -338,6 +375,7 @@ int main(void)
         cmocka_unit_test(equal_secrets_meet),
         cmocka_unit_test(different_secrets_do_not),
         cmocka_unit_test(hello_says_who_and_where),
+        cmocka_unit_test(a_welcome_says_what_it_is),
         cmocka_unit_test(the_acceptor_proves_nothing_first),
         cmocka_unit_test(a_proof_fits_one_handshake_only),
         cmocka_unit_test(a_proof_is_of_no_use_to_another),

@@ -32,6 +32,14 @@ static struct {
     int raft_losses, forward_losses; /* that the replica was told of */
     int gone;                        /* times that it was told the node is */
     size_t forwarded;                /* bytes of the last command that came */
+    raft_index list;                 /* where the list of members stands */
+    enum replica_verdict verdict;    /* of the other node, or `guest` */
+    raft_node_id guest;
+    uint64_t judged_life;
+    raft_index judged_list;
+    struct raft_member introduced;
+    struct raft_log_life remembered;
+    bool forgets;
 } world;
 
 /* ---- the replica, as far as peers know it ---------------------------------------------- */
@@ -39,7 +47,7 @@ static struct {
 void replica_disconnected(struct replica *replica, raft_node_id node, bool raft, bool forwards)
 {
     (void)replica;
-    assert_int_equal(node, 1);
+    assert_true(node == 1 || node == world.guest);
     world.raft_losses += raft;
     world.forward_losses += forwards;
 }
@@ -65,6 +73,30 @@ void replica_announced(struct replica *replica, raft_node_id node, uint8_t meani
     (void)meaning;
 }
 
+const struct raft_members *replica_members(const struct replica *replica, raft_index *index)
+{
+    (void)replica;
+    if (index)
+        *index = world.list;
+    return &world.config.nodes;
+}
+
+void replica_introduced(struct replica *replica, const struct raft_member *member)
+{
+    (void)replica;
+    world.introduced = *member;
+}
+
+/* What the replica would say of the other node, if that says what it should. */
+enum replica_verdict replica_judge(const struct replica *replica, raft_node_id node, uint64_t life,
+                                   raft_index list)
+{
+    (void)replica;
+    world.judged_life = life;
+    world.judged_list = list;
+    return node == 1 || node == world.guest ? world.verdict : REPLICA_NO_MEMBER;
+}
+
 void replica_receive_forward(struct replica *replica, raft_node_id from,
                              const struct forward *forward)
 {
@@ -87,6 +119,14 @@ void replica_receive_cancel(struct replica *replica, raft_node_id from,
     (void)replica;
     (void)from;
     (void)cancel;
+}
+
+static bool remember(void *context, raft_node_id node, const struct raft_log_life *life)
+{
+    (void)context;
+    assert_true(node == 1 || node == world.guest);
+    world.remembered = *life;
+    return !world.forgets;
 }
 
 /* ---- the world ------------------------------------------------------------------------------ */
@@ -138,10 +178,17 @@ static int set_up(void **state)
     snprintf(world.config.nodes.list[1].address, RAFT_ADDRESS_SIZE, "127.0.0.1:%u",
              ntohs(address.sin_port));
     world.loop = loop_new();
-    struct peers_options options = {.loop = world.loop, .config = &world.config, .cluster = 7};
+    world.config.announce_peer = memory_string("10.1.1.1:1");
+    world.list = 40;
+    world.guest = RAFT_NOBODY;
+    struct peers_options options = {.loop = world.loop,
+                                    .config = &world.config,
+                                    .cluster = 7,
+                                    .life = {.life = 0xabc, .starts = 3},
+                                    .remember = remember};
     world.peers = peers_new(&options);
-    world.other = peer_find(world.peers, 1);
     peers_start(world.peers, (struct replica *)&world);
+    world.other = peer_find(world.peers, 1);
     return 0;
 }
 
@@ -185,8 +232,8 @@ static void say(int fd, const struct buffer *text)
     turns();
 }
 
-/* Its next caller, who has been welcomed and has sent his proof. */
-static struct acceptor greet(void)
+/* Its next caller, who has been welcomed and has sent his proof; what the welcome says. */
+static struct acceptor greet_as(struct handshake_node node)
 {
     struct acceptor acceptor = {.fd = -1};
     char bytes[2048];
@@ -206,12 +253,19 @@ static struct acceptor greet(void)
     assert_null(handshake_read_hello(&acceptor.handshake, argv, argc));
     resp_parser_free(parser);
     handshake_nonce(acceptor.handshake.acceptor_nonce);
+    acceptor.handshake.acceptor_node = node;
     handshake_write_welcome(&welcome, &acceptor.handshake);
     say(acceptor.fd, &welcome);
     buffer_deinit(&welcome);
     assert_true(hear(acceptor.fd, bytes, sizeof bytes) > 0);
     assert_memory_equal(bytes, "*2\r\n$8\r\nRR.PROVE", 16);
     return acceptor;
+}
+
+/* An older build says nothing of itself. */
+static struct acceptor greet(void)
+{
+    return greet_as((struct handshake_node){.life = 0});
 }
 
 static void prove(const struct acceptor *acceptor, const char *secret)
@@ -462,6 +516,200 @@ static void an_answer_without_an_end_is_given_up(void **state)
     assert_int_equal(given_up, 1);
     assert_true(link->state != LINK_UP);
     close(fd);
+}
+
+/* Says a hello on a connection to our port; its end of it, and what is answered. */
+static int dial_with(struct handshake *handshake, char answer[512])
+{
+    struct buffer text = {0};
+    int pair[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+    handshake_nonce(handshake->dialer_nonce);
+    handshake_write_hello(&text, handshake);
+    peers_accept(world.peers, pair[0]);
+    say(pair[1], &text);
+    assert_true(hear(pair[1], answer, 512) > 2);
+    buffer_deinit(&text);
+    return pair[1];
+}
+
+static void prove_as_dialer(int fd, struct handshake *handshake, char answer[512])
+{
+    struct buffer text = {0};
+    assert_null(handshake_read_welcome(handshake, bytes_of(answer, strlen(answer) - 2)));
+    handshake_write_proof(&text, handshake, "");
+    say(fd, &text);
+    assert_true(hear(fd, answer, 512) > 2);
+    buffer_deinit(&text);
+}
+
+static struct handshake handshake_of(raft_node_id node)
+{
+    return (struct handshake){.version = WIRE_VERSION,
+                              .cluster = 7,
+                              .dialer = node,
+                              .acceptor = 0,
+                              .channel = CHANNEL_CONTROL,
+                              .meaning = 5,
+                              .dialer_node = {.life = 0x77, .starts = 9, .list = 41},
+                              .client_address = "10.2.2.2:6379",
+                              .peer_address = "127.0.0.1:9"};
+}
+
+/* Its life is what the members know of it, or it is not let in, and told why. */
+static void another_life_is_refused(void **state)
+{
+    static const struct {
+        enum replica_verdict verdict;
+        const char *told;
+    } cases[] = {{REPLICA_OTHER_LIFE, "-ERR node 1 has another data directory"},
+                 {REPLICA_NO_MEMBER, "-ERR node 1 is not a member"}};
+    char answer[512];
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct handshake hello = handshake_of(1);
+        world.verdict = cases[i].verdict;
+        int fd = dial_with(&hello, answer);
+        assert_int_equal(world.judged_life, 0x77);
+        assert_int_equal(world.judged_list, 41);
+        assert_memory_equal(answer, cases[i].told, strlen(cases[i].told));
+        assert_null(world.peers->inbounds);
+        close(fd);
+    }
+}
+
+/* One that is dialed is looked at likewise. */
+static void another_life_is_not_spoken_to(void **state)
+{
+    char bytes[2048];
+    size_t consumed;
+    uint32_t argc;
+    struct handshake handshake;
+    struct buffer welcome = {0};
+    struct resp_limits limits = {512, 64, 16, 2048, .allow_inline = false};
+    struct resp_parser *parser = resp_parser_new(&limits);
+    (void)state;
+    let_dial();
+    int fd = accept4(world.listening, NULL, NULL, SOCK_NONBLOCK);
+    size_t size = hear(fd, bytes, sizeof bytes);
+    assert_int_equal(resp_parse(parser, bytes, size, &consumed), RESP_COMMAND);
+    const struct bytes *argv = resp_argv(parser, &argc);
+    assert_null(handshake_read_hello(&handshake, argv, argc));
+    /* What we say of ourselves. */
+    assert_int_equal(handshake.dialer_node.life, 0xabc);
+    assert_int_equal(handshake.dialer_node.starts, 3);
+    assert_int_equal(handshake.dialer_node.list, 40);
+    assert_string_equal(handshake.peer_address, "10.1.1.1:1");
+    handshake.acceptor_node = (struct handshake_node){.life = 0x88, .starts = 1, .list = 5};
+    handshake_nonce(handshake.acceptor_nonce);
+    handshake_write_welcome(&welcome, &handshake);
+    world.verdict = REPLICA_OTHER_LIFE;
+    say(fd, &welcome);
+    assert_int_equal(world.judged_life, 0x88);
+    assert_int_equal(world.judged_list, 5);
+    assert_int_equal(hear(fd, bytes, sizeof bytes), 0);
+    assert_non_null(strstr(world.other->links[handshake.channel].complaint, "REPLACE 1"));
+    buffer_deinit(&welcome);
+    resp_parser_free(parser);
+    close(fd);
+}
+
+static void an_old_copy_is_refused(void **state)
+{
+    struct handshake hello = handshake_of(1);
+    char answer[512];
+    (void)state;
+    world.forgets = true;
+    int fd = dial_with(&hello, answer);
+    prove_as_dialer(fd, &hello, answer);
+    assert_int_equal(world.remembered.life, 0x77);
+    assert_int_equal(world.remembered.starts, 9);
+    assert_memory_equal(answer, "-ERR the other side's data directory is an old copy", 51);
+    assert_null(world.other->inbounds[CHANNEL_CONTROL]);
+    close(fd);
+}
+
+static void an_old_copy_is_not_spoken_to(void **state)
+{
+    (void)state;
+    let_dial();
+    struct acceptor acceptor = greet_as((struct handshake_node){.life = 0x88, .starts = 1});
+    world.forgets = true;
+    prove(&acceptor, "");
+    assert_int_equal(world.remembered.life, 0x88);
+    assert_true(world.other->links[acceptor.handshake.channel].state != LINK_UP);
+    close(acceptor.fd);
+}
+
+/* Our list may be an old one: who has a newer is heard, and answered where it says that it is; once
+ * ours is the newer it goes. */
+static void a_guest_is_answered_and_goes(void **state)
+{
+    struct handshake hello = handshake_of(5);
+    char answer[512];
+    (void)state;
+    world.guest = 5;
+    world.verdict = REPLICA_GUEST;
+    int fd = dial_with(&hello, answer);
+    assert_null(peer_find(world.peers, 5)); /* nothing is proved yet */
+    prove_as_dialer(fd, &hello, answer);
+    assert_memory_equal(answer, "+OK ", 4);
+    struct peer *guest = peer_find(world.peers, 5);
+    assert_non_null(guest);
+    assert_string_equal(guest->member->address, "127.0.0.1:9");
+    assert_int_equal(world.introduced.id, 5);
+    assert_int_equal(world.introduced.life, 0x77);
+    assert_string_equal(world.introduced.client, "10.2.2.2:6379");
+    pass(LOOP_TICK_MS);
+    assert_string_equal(guest->links[CHANNEL_CONTROL].complaint, "Connection refused");
+    pass(60000);
+    assert_ptr_equal(peer_find(world.peers, 5), guest);
+    world.verdict = REPLICA_NO_MEMBER;
+    pass(60000);
+    assert_null(peer_find(world.peers, 5));
+    assert_true(hear(fd, answer, 512) == 0 && recv(fd, answer, 1, 0) == 0);
+    close(fd);
+}
+
+/* It has the time to be answered. */
+static void who_is_taken_out_goes_after_a_moment(void **state)
+{
+    int fds[CHANNELS];
+    (void)state;
+    connect_all(fds);
+    world.config.nodes.count = 1;
+    world.verdict = REPLICA_NO_MEMBER;
+    pass(500);
+    assert_int_equal(world.other->links[CHANNEL_CONTROL].state, LINK_UP);
+    assert_int_equal(world.forward_losses, 0);
+    pass(1000 + LOOP_TICK_MS);
+    assert_null(peer_find(world.peers, 1));
+    assert_int_equal(world.forward_losses, 1);
+    world.config.nodes.count = 2; /* and is taken in again */
+    pass(LOOP_TICK_MS);
+    assert_non_null(peer_find(world.peers, 1));
+    close_all(fds);
+}
+
+static void a_new_address_is_dialed(void **state)
+{
+    int fds[CHANNELS];
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof address;
+    (void)state;
+    connect_all(fds);
+    close(world.listening);
+    world.listening = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    assert_int_equal(bind(world.listening, (struct sockaddr *)&address, size), 0);
+    assert_int_equal(getsockname(world.listening, (struct sockaddr *)&address, &size), 0);
+    assert_int_equal(listen(world.listening, 16), 0);
+    snprintf(world.config.nodes.list[1].address, RAFT_ADDRESS_SIZE, "127.0.0.1:%u",
+             ntohs(address.sin_port));
+    pass(LOOP_TICK_MS);
+    assert_true(world.other->links[CHANNEL_CONTROL].state != LINK_UP);
+    close_all(fds);
+    connect_all(fds);
+    close_all(fds);
 }
 
 /* A hello and a proof on a connection to our port, as node 1 would; its end of it. */
@@ -844,6 +1092,13 @@ int main(void)
         TEST(a_handshake_that_does_not_end_is_given_up),
         TEST(a_refused_hello_learns_nothing_of_us),
         TEST(an_answer_without_an_end_is_given_up),
+        TEST(another_life_is_refused),
+        TEST(another_life_is_not_spoken_to),
+        TEST(an_old_copy_is_refused),
+        TEST(an_old_copy_is_not_spoken_to),
+        TEST(a_guest_is_answered_and_goes),
+        TEST(who_is_taken_out_goes_after_a_moment),
+        TEST(a_new_address_is_dialed),
         TEST(the_proof_lifts_a_strangers_limits),
         TEST(whose_process_ended_is_gone_at_once),
         TEST(who_only_loses_connections_is_not_gone),
