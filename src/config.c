@@ -302,14 +302,49 @@ static const struct raft_member *choose_me(struct config *config, char *error, s
     return own;
 }
 
-bool config_finish(struct config *config, const char **culprit, char *error, size_t error_size)
+/* Who joins is told its name; where it is dialed it says, or it is a node like one alone. */
+static bool finish_joining(struct config *config, char *error, size_t error_size)
 {
+    char address[RAFT_ADDRESS_SIZE];
+    char *list = memory_string(config->join), *rest = list, *word;
+    bool are_addresses = true;
+    while ((word = strsep(&rest, ",")))
+        are_addresses &= config_is_address(word);
+    memory_free(list);
+    if (!are_addresses)
+        return config_refuse(error, error_size, "join: '%s' is not HOST:PORT[,HOST:PORT...]",
+                             config->join);
+    if (config->nodes.count > 0 || config->me != NOT_SAID)
+        return config_refuse(error, error_size,
+                             "join: a node that joins is told who the members are, and which it is "
+                             "itself: leave out `node` and `me`");
+    if (config->port + PEER_PORT_DISTANCE > 65535 && config->announce_peer[0] == '\0')
+        return config_refuse(error, error_size, "announce-peer: say where members reach this node");
+    snprintf(address, sizeof address, "127.0.0.1:%" PRId64, config->port + PEER_PORT_DISTANCE);
+    snprintf(config->peer_address, sizeof config->peer_address, "%s",
+             config->announce_peer[0] ? config->announce_peer : address);
+    return true;
+}
+
+static bool finish_members(struct config *config, const char **culprit, char *error,
+                           size_t error_size)
+{
+    *culprit = "join";
+    if (config->join[0] != '\0')
+        return finish_joining(config, error, error_size);
     *culprit = "port";
     if (config->nodes.count == 0 && !add_node_alone(config, error, error_size))
         return false;
     *culprit = "me";
     const struct raft_member *own = choose_me(config, error, error_size);
-    if (!own)
+    if (own)
+        snprintf(config->peer_address, sizeof config->peer_address, "%s", own->address);
+    return own != NULL;
+}
+
+bool config_finish(struct config *config, const char **culprit, char *error, size_t error_size)
+{
+    if (!finish_members(config, culprit, error, error_size))
         return false;
     *culprit = "heartbeat-interval";
     if (config->heartbeat_interval >= config->election_timeout)
@@ -322,18 +357,16 @@ bool config_finish(struct config *config, const char **culprit, char *error, siz
     if (config->bind.count == 0)
         return config_refuse(error, error_size, "bind: there must be an address for clients");
     *culprit = "port";
-    const char *colon = strrchr(own->address, ':');
+    const char *colon = strrchr(config->peer_address, ':');
     check(colon);
     if (strtol(colon + 1, NULL, 10) == config->port)
         return config_refuse(error, error_size,
                              "port: clients and peers cannot share port %" PRId64, config->port);
-    if (config->announce_peer[0] == '\0') {
-        memory_free(config->announce_peer);
-        config->announce_peer = memory_string(own->address);
-    }
+    snprintf(config->peer_announced, sizeof config->peer_announced, "%s",
+             config->announce_peer[0] ? config->announce_peer : config->peer_address);
     *culprit = "announce-client";
     if (config->announce_client[0] == '\0')
-        announce_default(config, own->address);
+        announce_default(config, config->peer_address);
     if (!config_is_address(config->announce_client))
         return config_refuse(error, error_size,
                              "announce-client: '%s' does not do as HOST:PORT: set it",

@@ -72,12 +72,15 @@ struct config {
     /* The cluster. */
     int64_t me;                /* name of this node; one of nodes */
     struct raft_members nodes; /* sorted by id; address: host:port of the peer channel */
+    char *join; /* host:port,... of members' peer ports; "": this node is among `nodes` */
+    char *announce_peer;
+    char peer_address[RAFT_ADDRESS_SIZE];   /* host:port where this node listens for members */
+    char peer_announced[RAFT_ADDRESS_SIZE]; /* and where they dial it */
 
     /* Clients. */
     struct config_bind_list bind; /* where clients connect */
     int64_t port;
     int64_t tcp_backlog;
-    char *announce_peer;   /* host:port where members dial this node; likewise */
     char *announce_client; /* host:port that redirects name; after config_load() never "" */
     struct config_secret requirepass; /* size 0: none (set) */
     bool protected_mode;   /* refuse clients of other machines while requirepass is "" (set) */

@@ -66,6 +66,9 @@ const struct directive directive_rows[] = {
     SPECIAL("node", VALUE_NODE, nodes, FIXED, "",
             "NAME IP:PORT or NAME,IP:PORT: a member and its peer address; once a member"),
 
+    STRING("join", NULL, join, FIXED, "",
+           "HOST:PORT,...: peer addresses of members to ask, for a node with an empty directory"),
+
     /* Clients. */
     SPECIAL("bind", VALUE_BIND, bind, AT_START, "127.0.0.1 -::1",
             "addresses that clients connect to; *: all; -address: may be missing"),
@@ -114,7 +117,7 @@ const struct directive directive_rows[] = {
     SPECIAL("peer-bind", VALUE_BIND, peer_bind, FIXED, "",
             "addresses that peers connect to; \"\": the one in this node's own node line"),
     SPECIAL("announce-peer", VALUE_ADDRESS, announce_peer, FIXED, "",
-        "HOST:PORT where the other members reach this node"),
+            "HOST:PORT where the other members reach this node"),
     STRING("peer-secret", NULL, peer_secret, FIXED | HIDDEN, "",
            "what nodes must know to join; the same on all; \"\": nothing"),
 

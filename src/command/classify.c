@@ -199,7 +199,7 @@ static bool admit_carried(struct call *call)
     if (!find(&inner))
         return false;
     if (inner.command->flags & (CMD_READ | CMD_WRITE) && inner.command->execute != cmd_once &&
-        inner.command->execute != cmd_debug)
+        inner.command->execute != cmd_debug && !command_is_change(inner.command))
         return !refuse_meaning(&inner) && (!inner.command->words || inner.command->words(&inner));
     reply_error(call->reply, "ERR ONCE cannot carry '%s'", inner.command->name);
     return false;

@@ -157,6 +157,8 @@ static inline uint8_t command_since(const struct command *command)
 
 /* Whether `argc` words, name included, are a number that the command takes. */
 bool command_takes(const struct command *command, uint32_t argc);
+/* It asks for a change of members, and no other command may carry it: change.h. */
+bool command_is_change(const struct command *command);
 /* By full name in any case ("get", "client|setname"); NULL: no such command. */
 const struct command *command_lookup(struct bytes name);
 /* By the words of a call: a container's subcommand is looked up, too.  NULL: no such command, or no

@@ -245,7 +245,7 @@ command_fn cmd_monitor;
 bool command_monitor_lets(const struct connection *connection, struct call *call);
 /* watch_command.c */
 command_fn cmd_raft_watch, cmd_raft_unwatch;
-command_words_fn words_raft_watch;
+command_words_fn words_raft_watch, words_raft_change;
 /* RESP2's context of a watching connection.  False: answered. */
 bool command_watch_lets(const struct connection *connection, struct call *call);
 /* exec.c */
@@ -269,7 +269,7 @@ command_fn cmd_command_getkeys, cmd_command_getkeysandflags, cmd_command_help;
 /* info.c */
 command_fn cmd_info, cmd_time, cmd_role;
 /* raft_command.c */
-command_fn cmd_raft_status, cmd_cluster;
+command_fn cmd_raft_status, cmd_raft_change, cmd_cluster;
 
 /* backup.c */
 command_fn cmd_raft_backup, cmd_raft_snapshot_begin, cmd_raft_snapshot_chunk, cmd_raft_snapshot_end;

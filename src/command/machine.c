@@ -12,6 +12,7 @@
 #include "base/fatal.h"
 #include "base/memory.h"
 #include "base/prng.h"
+#include "command/change.h"
 #include "command/execution.h"
 #include "command/waiting.h"
 #include "replica/replica.h"
@@ -207,6 +208,12 @@ static bool admit(struct state_machine *base, const struct apply_context *contex
     return admitted;
 }
 
+static bool change(struct state_machine *base, struct bytes command, struct replica_change *asked)
+{
+    (void)base;
+    return command_change(command, asked);
+}
+
 /* ---- commands that may wait ----------------------------------------------------------- */
 
 /* The words are what was admitted. */
@@ -375,6 +382,7 @@ static uint8_t meaning_known(struct state_machine *base)
 
 static const struct state_machine_ops ops = {.apply = apply,
                                              .admit = admit,
+                                             .change = change,
                                              .applied = applied,
                                              .told = told,
                                              .read = read_now,

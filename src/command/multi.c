@@ -84,8 +84,9 @@ static bool is_queued(const struct command *command)
 static bool may_be_queued(struct call *call, const struct connection *connection)
 {
     uint64_t flags = call->command->flags;
-    bool has_place = flags & (CMD_READ | CMD_WRITE | CMD_PURE) ||
-                     call->command->execute == cmd_select || call->command->execute == cmd_unwatch;
+    bool has_place =
+        (flags & (CMD_READ | CMD_WRITE | CMD_PURE) && !command_is_change(call->command)) ||
+        call->command->execute == cmd_select || call->command->execute == cmd_unwatch;
     size_t size = connection->transaction.elements.size + connection->transaction.watches.size;
     for (uint32_t i = 0; i < call->argc; i++)
         size += 8 + call->argv[i].size;

@@ -81,6 +81,7 @@ static void info_members(const struct server_raft *raft, struct buffer *out)
                       lag_of(raft, member));
         if (member->clock_known)
             buffer_printf(out, ",clock_offset_ms=%" PRId64, member->clock_offset_ms);
+        buffer_printf(out, ",joining=%d,life=%016" PRIx64, member->joining, member->life);
         buffer_printf(out, "\r\n");
     }
 }
@@ -108,6 +109,7 @@ void command_raft_info_lines(const struct server_raft *raft, struct buffer *out)
         line(out, "leader_id", status->leader);
     line(out, "num_nodes", raft->members_count);
     info_members(raft, out);
+    line(out, "members_index", raft->members_index);
     line(out, "commit_index", status->commit);
     line(out, "last_applied_index", status->applied);
     line(out, "durable_index", status->durable);
@@ -154,7 +156,9 @@ static void pair_bool(struct reply *reply, const char *name, bool value)
 static void reply_member(struct reply *reply, const struct server_raft *raft,
                          const struct server_raft_peer *member)
 {
-    reply_map(reply, 10);
+    char life[20];
+    snprintf(life, sizeof life, "%016" PRIx64, member->life);
+    reply_map(reply, 12);
     pair_u64(reply, "id", member->id);
     pair_string(reply, "client", member->client_address);
     pair_string(reply, "peer", member->peer_address);
@@ -169,6 +173,8 @@ static void reply_member(struct reply *reply, const struct server_raft *raft,
         reply_integer(reply, member->clock_offset_ms);
     else
         reply_null(reply);
+    pair_bool(reply, "joining", member->joining);
+    pair_string(reply, "life", life);
 }
 
 void cmd_raft_status(struct call *call)
@@ -177,7 +183,7 @@ void cmd_raft_status(struct call *call)
     struct server_raft raft;
     call->server->ops->raft(call->server, &raft);
     const struct raft_status *status = &raft.status;
-    reply_map(reply, 12);
+    reply_map(reply, 13);
     pair_u64(reply, "node", raft.id);
     pair_string(reply, "role", raft_role_name(status->role));
     pair_u64(reply, "term", status->term);
@@ -193,6 +199,7 @@ void cmd_raft_status(struct call *call)
     pair_u64(reply, "log-first", status->first.index + 1);
     pair_u64(reply, "log-last", status->last.index);
     pair_u64(reply, "oldest-write-ms", raft.oldest_write_ms);
+    pair_u64(reply, "members-index", raft.members_index);
     reply_bulk_string(reply, "members");
     reply_array(reply, raft.members_count);
     for (uint32_t i = 0; i < raft.members_count; i++)

@@ -45,7 +45,7 @@ struct server_raft_peer {
     uint64_t life;                          /* 0: not known */
     char client_address[RAFT_ADDRESS_SIZE]; /* host:port for clients; "" if not known yet */
     char peer_address[RAFT_ADDRESS_SIZE];
-    bool voter, active, fell_off, connected;
+    bool voter, joining, active, fell_off, connected;
     raft_index match;
     int64_t idle_ms;         /* on a leader: since the member last answered, or since we lead */
     bool clock_known;        /* on a leader */

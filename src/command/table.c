@@ -17,6 +17,7 @@
 #include "command/commands.h"
 #include "command/eval.h"
 #include "command/exec_form.h"
+#include "command/change.h"
 #include "command/functions.h"
 #include "command/geo.h"
 #include "command/lists.h"
@@ -56,6 +57,7 @@
 #define BLOCKED_ZSET (CMD_SORTED_SET | WAITS)
 #define LAST_WAITS {1, -2, 1} /* keys, and a timeout */
 #define DOOR (META | FAST | CONN | CMD_NO_AUTH | CMD_ALLOW_BUSY) /* before AUTH */
+#define CHANGE (META | ADMIN | SINCE_5) /* of members */
 #define MSG (CMD_PUBSUB | SINCE_5)
 #define SINCE_2 (2ull << CMD_SINCE_SHIFT) /* meaning.c */
 #define SINCE_3 (3ull << CMD_SINCE_SHIFT)
@@ -430,12 +432,20 @@ const struct command command_rows[] = {
     {"raft.snapshot|begin", 2, L | META | ADMIN,                            NO_KEYS,  cmd_raft_snapshot_begin},
     {"raft.snapshot|chunk", 4, L | META | ADMIN,                            NO_KEYS,  cmd_raft_snapshot_chunk},
     {"raft.snapshot|end",  3, L | META | ADMIN,                             NO_KEYS,  cmd_raft_snapshot_end},
+    {"raft.node",         -2, L | BOX,                                      NO_KEYS,  NULL},
+    {"raft.node|add",     -3, W | CHANGE,                                   NO_KEYS,  cmd_raft_change, words_raft_change},
+    {"raft.node|demote",  -3, W | CHANGE,                                   NO_KEYS,  cmd_raft_change, words_raft_change},
+    {"raft.node|promote",  3, W | CHANGE,                                   NO_KEYS,  cmd_raft_change, words_raft_change},
+    {"raft.node|remove",  -3, W | CHANGE,                                   NO_KEYS,  cmd_raft_change, words_raft_change},
+    {"raft.node|replace", -3, W | CHANGE,                                   NO_KEYS,  cmd_raft_change, words_raft_change},
+    {"raft.transfer_leader", -1, W | CHANGE,                                NO_KEYS,  cmd_raft_change, words_raft_change},
     {"raft.status",        1, L | META | CMD_PURE,                          NO_KEYS,  cmd_raft_status},
     {"raft.watch",        -3, L | META,                          NO_KEYS,  cmd_raft_watch, words_raft_watch},
     {"raft.unwatch",       1, L | META,                          NO_KEYS,  cmd_raft_unwatch},
     {"cluster",           -2, L | CMD_PURE,                           NO_KEYS,  cmd_cluster},
 
     /* Made by members: the last rows. */
+    {JOIN_NAME,            5, W | CMD_INTERNAL | CMD_SKIP_SLOWLOG | SINCE_5, NO_KEYS, cmd_raft_change, words_raft_change},
     {POSITION_NAME,        1, R | CMD_INTERNAL | CMD_SKIP_SLOWLOG | SINCE_5, NO_KEYS, cmd_position},
     {EXEC_NAME,           -2, R | W | CMD_INTERNAL | CMD_SKIP_SLOWLOG | SINCE_3, NO_KEYS,  cmd_exec, words_exec},
 };

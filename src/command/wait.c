@@ -33,7 +33,10 @@ static int64_t certain_others(struct call *call)
 {
     struct server_raft raft;
     call->server->ops->raft(call->server, &raft);
-    return raft.members_count / 2;
+    uint32_t voters = 0;
+    for (uint32_t i = 0; i < raft.members_count; i++)
+        voters += raft.members[i].voter;
+    return voters / 2;
 }
 
 void cmd_wait(struct call *call)

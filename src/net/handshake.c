@@ -23,7 +23,7 @@ static const char meaning_name[] = "meaning=", life_name[] = "life=", starts_nam
 /* The optional words of a side, with what is said. */
 enum { NODE_WORDS = 3, WORD_SIZE = 8 + RAFT_ADDRESS_SIZE };
 
-static const char *const channel_names[CHANNELS] = {"control", "entries", "commands"};
+static const char *const channel_names[CHANNEL_NAMES] = {"control", "entries", "commands", "join"};
 
 const char *wire_channel_name(enum channel channel)
 {
@@ -205,7 +205,7 @@ static bool read_hex(struct bytes text, unsigned char *data, size_t size)
 
 static bool read_channel(struct bytes text, enum channel *channel)
 {
-    for (unsigned i = 0; i < CHANNELS; i++) {
+    for (unsigned i = 0; i < CHANNEL_NAMES; i++) {
         if (!bytes_equal(text, bytes_from_string(channel_names[i])))
             continue;
         *channel = (enum channel)i;

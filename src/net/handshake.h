@@ -53,7 +53,9 @@ enum channel {
     CHANNEL_CONTROL,  /* votes, answers, heartbeats */
     CHANNEL_ENTRIES,  /* appends with entries */
     CHANNEL_COMMANDS, /* forwarded commands and their replies */
-    CHANNELS
+    CHANNELS,
+    CHANNEL_JOIN = CHANNELS, /* of one that is no member yet, and asks: see peer_join.c */
+    CHANNEL_NAMES
 };
 
 const char *wire_channel_name(enum channel channel);

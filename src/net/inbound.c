@@ -32,6 +32,7 @@ enum {
 void inbound_free(struct inbound *inbound)
 {
     struct peers *peers = inbound->peers;
+    inbound_join_forget(inbound);
     DL_DELETE(peers->inbounds, inbound);
     stream_close(&inbound->stream);
     resp_parser_free(inbound->parser);
@@ -143,6 +144,12 @@ static bool say(struct inbound *inbound, struct buffer *text)
     return said;
 }
 
+void inbound_say(struct inbound *inbound, struct buffer *text)
+{
+    (void)say(inbound, text);
+    close_for(inbound, LOG_LEVEL_VERBOSE, "it was told what has come of its request");
+}
+
 /* A node that is refused tries again every second. */
 static bool was_said(struct peers *peers, const char *why)
 {
@@ -176,6 +183,10 @@ static const char *check_hello(struct inbound *inbound, char *text, size_t size,
     const struct peers *peers = inbound->peers;
     const struct handshake *hello = &inbound->handshake;
     raft_node_id me = (raft_node_id)peers->options.config->me;
+    if (hello->channel == CHANNEL_JOIN)
+        return hello->dialer_node.life == 0 || hello->peer_address[0] == '\0'
+                   ? "RR.HELLO of a node that joins, without a life or an address"
+                   : NULL;
     *told = "this is another cluster (the member lists, or the backups they are made of, differ)";
     if (hello->cluster != peers->options.cluster) {
         snprintf(text, size,
@@ -228,9 +239,12 @@ static bool on_proof(struct inbound *inbound, const struct bytes *argv, uint32_t
     struct peers *peers = inbound->peers;
     enum channel channel = inbound->handshake.channel;
     const char *secret = peers->options.config->peer_secret;
+    bool joins = channel == CHANNEL_JOIN;
+    struct peer *peer = NULL;
     const char *error = handshake_read_proof(&inbound->handshake, argv, argc, secret);
-    struct peer *peer = error ? NULL : peers_take_in(peers, &inbound->handshake, &error);
-    if (!peer) {
+    if (!error && !joins)
+        peer = peers_take_in(peers, &inbound->handshake, &error);
+    if (error) {
         refuse(inbound, error);
         return false;
     }
@@ -239,6 +253,10 @@ static bool on_proof(struct inbound *inbound, const struct bytes *argv, uint32_t
     if (!say(inbound, &text)) {
         close_for(inbound, LOG_LEVEL_VERBOSE, "it does not listen");
         return false;
+    }
+    if (joins) {
+        inbound_join(inbound);
+        return true;
     }
     check(inbound->greeted);
     if (peer->inbounds[channel])
@@ -294,6 +312,10 @@ static bool on_command(struct inbound *inbound, const struct bytes *argv, uint32
 {
     if (inbound->peer)
         return on_message(inbound, argv, argc);
+    if (inbound->joining) {
+        refuse(inbound, "a node that joins has no more to say");
+        return false;
+    }
     return inbound->greeted ? on_proof(inbound, argv, argc) : on_hello(inbound, argv, argc);
 }
 
@@ -387,6 +409,6 @@ void inbound_accept(struct peers *peers, int fd)
 
 void inbound_tick(struct inbound *inbound, int64_t now_ms)
 {
-    if (!inbound->peer && now_ms - inbound->accepted_ms > PEER_HANDSHAKE_MS)
+    if (!inbound->peer && !inbound->joining && now_ms - inbound->accepted_ms > PEER_HANDSHAKE_MS)
         close_for(inbound, LOG_LEVEL_NOTICE, "no handshake in time");
 }

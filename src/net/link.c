@@ -128,7 +128,7 @@ static void say_hello(struct link *link)
     snprintf(link->handshake.client_address, sizeof link->handshake.client_address, "%s",
              config->announce_client);
     snprintf(link->handshake.peer_address, sizeof link->handshake.peer_address, "%s",
-             config->announce_peer);
+             config->peer_announced);
     handshake_nonce(link->handshake.dialer_nonce);
     handshake_write_hello(&text, &link->handshake);
     link->state = LINK_HELLO;

@@ -52,7 +52,10 @@ static bool has_live_peer(const struct net *net, const struct replica_status *st
 {
     for (uint32_t i = 0; i < status->peers_count; i++) {
         const struct raft_peer_status *peer = &status->peers[i];
-        if (peer->active && peers_is_connected(net->peers, peer->id))
+        const struct raft_members *members = replica_members(net->replica, NULL);
+        uint32_t place = raft_members_place(members, peer->id);
+        if (place < members->count && members->list[place].voter && peer->active &&
+            peers_is_connected(net->peers, peer->id))
             return true;
     }
     return false;
@@ -274,31 +277,22 @@ void net_free(struct net *net)
     memory_free(net);
 }
 
-/* Where peers connect: peer-bind, or the host of our own node line. */
+/* Where peers connect: peer-bind, or the host of our own address. */
 static enum listener_bound bind_peers(struct net *net, char *error, size_t error_size)
 {
     const struct config *config = net->options.config;
     struct config_bind_list hosts = config->peer_bind;
-    for (uint32_t i = 0; i < config->nodes.count; i++) {
-        const struct raft_member *member = &config->nodes.list[i];
-        char host[CONFIG_HOST_SIZE];
-        int port;
-        if (member->id != (raft_node_id)config->me)
-            continue;
-        if (!socket_address_split(member->address, host, sizeof host, &port)) {
-            snprintf(error, error_size, "node %lld has no usable address: %s",
-                     (long long)config->me, member->address);
-            return LISTENER_REFUSED;
-        }
-        if (hosts.count == 0) {
-            hosts.count = 1;
-            memcpy(hosts.list[0].host, host, sizeof host);
-        }
-        return listener_bind(net->peer_listener, &hosts, port, config->tcp_backlog, error,
-                             error_size);
+    char host[CONFIG_HOST_SIZE];
+    int port;
+    if (!socket_address_split(config->peer_address, host, sizeof host, &port)) {
+        snprintf(error, error_size, "this node has no usable address: %s", config->peer_address);
+        return LISTENER_REFUSED;
     }
-    snprintf(error, error_size, "node %lld is not among the nodes", (long long)config->me);
-    return LISTENER_REFUSED;
+    if (hosts.count == 0) {
+        hosts.count = 1;
+        memcpy(hosts.list[0].host, host, sizeof host);
+    }
+    return listener_bind(net->peer_listener, &hosts, port, config->tcp_backlog, error, error_size);
 }
 
 enum listener_bound net_bind(struct net *net, char *error, size_t error_size)

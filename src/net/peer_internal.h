@@ -3,6 +3,7 @@
  *   peer.c     all members; the transport; losses
  *   peer_members.c  who they are: the list in force, and guests
  *   link.c     one outgoing connection: dialing, handshake, output
+ *   peer_join.c  one that asks to be taken in
  *   inbound.c  one incoming connection: handshake, messages
  */
 #ifndef NET_PEER_INTERNAL_H
@@ -49,8 +50,9 @@ struct inbound {
     struct buffer in;
     size_t parsed;
     struct wire_input input;
-    bool greeted;    /* RR.HELLO was accepted; RR.PROVE is awaited */
-    uint64_t origin; /* see inbound.c */
+    bool greeted;     /* RR.HELLO was accepted; RR.PROVE is awaited */
+    uint64_t joining; /* a request of this client is under way for it; 0: none */
+    uint64_t origin;  /* see inbound.c */
     struct handshake handshake;
     int64_t accepted_ms;
     char address[64];
@@ -84,6 +86,7 @@ struct peers {
     struct evdns_base *dns; /* NULL until a host name must be looked up */
     uint32_t lookups;       /* under way */
     uint64_t prng;          /* for jitter */
+    uint64_t joins;         /* that asked, since the start */
     struct peers_traffic traffic;
 };
 
@@ -112,6 +115,11 @@ void link_tick(struct link *link, int64_t now_ms);
 void link_flush(struct link *link);
 void link_close(struct link *link, const char *why);
 
+/* peer_join.c: of one that asks to be taken in, and has proved itself. */
+void inbound_join(struct inbound *inbound);
+void inbound_join_forget(struct inbound *inbound);
+
+void inbound_say(struct inbound *inbound, struct buffer *text); /* frees both */
 void inbound_accept(struct peers *peers, int fd);
 void inbound_tick(struct inbound *inbound, int64_t now_ms);   /* may free it */
 void inbound_close(struct inbound *inbound, const char *why); /* frees it */

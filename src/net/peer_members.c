@@ -112,7 +112,9 @@ static void move(struct peer *peer, const char *address)
 /* The one of that name is another node now. */
 static bool is_replaced(const struct peer *peer, const struct raft_member *member)
 {
-    return peer->held.life != 0 && member->life != 0 && peer->held.life != member->life;
+    bool is_left = member->life == 0 && !member->voter; /* its place, for one that joins */
+    return peer->held.life != 0 && peer->held.life != member->life &&
+           (member->life != 0 || is_left);
 }
 
 static void keep_up(struct peer *peer, const struct raft_members *members)
@@ -218,9 +220,10 @@ struct peer *peers_take_in(struct peers *peers, const struct handshake *hello, c
     struct peer *peer = peer_find(peers, hello->dialer);
     if (!peer) {
         struct raft_member guest = {.id = hello->dialer, .life = hello->dialer_node.life};
-        *error = "there is no place for one more that is not a member yet";
-        if (count_guests(peers) == GUESTS_MAX)
+        if (count_guests(peers) == GUESTS_MAX) {
+            *error = "there is no place for one more that is not a member yet";
             return NULL;
+        }
         memcpy(guest.address, hello->peer_address, sizeof guest.address);
         add(peers, &guest, now_of(peers) + GUEST_MS);
         peer = peer_find(peers, hello->dialer);

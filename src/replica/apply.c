@@ -116,9 +116,9 @@ static bool serve_reads_before(struct replica *replica, const struct raft_entry 
 {
     struct request *write = request_at(replica, entry->pos);
     struct request *read = write ? write->line->requests : NULL;
-    struct apply_context context;
+    struct apply_context context = {.now_ms = 0}; /* a list of members has no time */
     struct bytes command;
-    if (read == write || !unstamp(entry, &context, &command))
+    if (read == write || (entry->type == RAFT_ENTRY_COMMAND && !unstamp(entry, &context, &command)))
         return true;
     int64_t now_ms = never_earlier(replica->options.machine, context.now_ms);
     while (read != write) {
@@ -182,6 +182,17 @@ static bool apply_command(struct replica *replica, const struct raft_entry *entr
     return true;
 }
 
+/* The list of members that it asked for is committed. */
+static void answer_change(struct replica *replica, struct request *request)
+{
+    if (!request)
+        return;
+    check(request->reply);
+    replica->writes_done++;
+    replica_release_tied(replica, request);
+    request_finish(replica, request, REQUEST_DONE, blob_bytes(request->reply));
+}
+
 /* False: a long write came; it goes on in the next turn, and nothing is applied or read until it
  * is finished.  Or reads before it are not all served (held_up). */
 static bool apply_entry(struct replica *replica, const struct raft_entry *entry)
@@ -191,6 +202,7 @@ static bool apply_entry(struct replica *replica, const struct raft_entry *entry)
         return false;
     if (entry->type != RAFT_ENTRY_COMMAND) {
         machine->ops->applied(machine, entry->pos, 0, 0);
+        answer_change(replica, request_at(replica, entry->pos));
         return true;
     }
     if (apply_command(replica, entry))

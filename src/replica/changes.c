@@ -20,7 +20,7 @@ static uint8_t announced_by(const struct replica *replica, uint32_t place)
 }
 
 /* An older build would not understand the entry. */
-static bool all_know_lists(const struct replica *replica)
+bool replica_all_know_lists(const struct replica *replica)
 {
     const struct raft_members *members = raft_members(replica->raft);
     if (raft_members_index(replica->raft) > 0)
@@ -53,7 +53,8 @@ static bool take_over(struct raft_members *members, uint32_t place, const struct
 {
     struct raft_member *member = &members->list[place];
     bool is_new = false;
-    if (said->life == 0 || (member->life != 0 && member->life != said->life))
+    bool is_known = member->life == said->life || (member->life == 0 && member->voter);
+    if (said->life == 0 || !is_known)
         return false;
     if (member->life == 0) {
         member->life = said->life;
@@ -150,7 +151,7 @@ enum raft_result replica_propose_members(struct replica *replica,
 
 void replica_members_tick(struct replica *replica)
 {
-    if (!raft_takes_members(replica->raft) || !all_know_lists(replica))
+    if (!raft_takes_members(replica->raft) || !replica_all_know_lists(replica))
         return;
     struct raft_members members = *raft_members(replica->raft);
     if (!take_what_was_said(replica, &members) && !promote_one(replica, &members))

@@ -53,11 +53,11 @@ void replica_introduced(struct replica *replica, const struct raft_member *membe
 
 /* ---- what is kept by place --------------------------------------------------------------- */
 
-/* Another life is another node. */
+/* Another life is another node; none, after one, a place that was left. */
 static uint32_t place_before(const struct raft_members *before, const struct raft_member *member)
 {
     uint32_t place = raft_members_place(before, member->id);
-    bool same = place < before->count && (before->list[place].life == 0 || member->life == 0 ||
+    bool same = place < before->count && (before->list[place].life == 0 ||
                                           before->list[place].life == member->life);
     return same ? place : before->count;
 }

@@ -182,6 +182,7 @@ bool replica_run(struct replica *replica)
     replica->leader_term = replica->status.term;
     if (lost)
         replica_leadership_lost(replica);
+    replica_handing_over_ended(replica);
     replica_waiters_outlive(replica);
     replica_tick_propose(replica);
     if (replica_route_waiting(replica))

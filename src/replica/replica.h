@@ -50,6 +50,7 @@ enum request_place {
     REQUEST_BETWEEN,
     REQUEST_SERVED,
     REQUEST_TELLING,
+    REQUEST_HANDING_OVER,
     REQUEST_PARKED,
     REQUEST_WOKEN,
     REQUEST_AWAY
@@ -99,8 +100,10 @@ struct request {
     uint64_t id;              /* rises with the order of arrival */
     struct raft_pos pos;      /* proposed: where its entry stands */
     raft_node_id sent_to;     /* forwarded: to whom */
-    raft_index told;     /* of a write that is done: its entry, if that told something; else 0 */
-    struct blob *reply;  /* TELLING: it came before this node applied the entry; owned */
+    raft_index told; /* of a write that is done: its entry, if that told something; else 0 */
+    /* TELLING: it came before this node applied the entry; of a change of members that is proposed:
+     * what is answered then; owned */
+    struct blob *reply;
     raft_node_id origin; /* RAFT_NOBODY: submitted here; else forwarded by that node */
     uint8_t admitted;    /* the meaning under which its words may be proposed; 0: not asked */
     uint64_t origin_id;
@@ -117,6 +120,27 @@ struct request_owner {
     uint64_t run_id; /* of its node; 0: of any other request */
     raft_node_id node;
     uint64_t waiter_id; /* its number there */
+};
+
+/* A change of members that a client asks for. */
+enum replica_change_kind {
+    REPLICA_ADD,     /* a place at `address`, for one that joins: a learner */
+    REPLICA_JOIN,    /* a node of this `life` at this address asks for its place */
+    REPLICA_REMOVE,  /* `node`, like the next three */
+    REPLICA_PROMOTE, /* it becomes a voter when it has caught up */
+    REPLICA_DEMOTE,
+    REPLICA_REPLACE, /* its directory is lost: its place is for one that joins, at `address` */
+    REPLICA_TRANSFER /* of the leadership, to `node`; RAFT_NOBODY: to the best */
+};
+
+struct replica_change {
+    enum replica_change_kind kind;
+    raft_node_id node;
+    bool stays_learner; /* of ADD: it is not to become a voter by itself */
+    bool is_forced;     /* whoever answers */
+    uint64_t life;
+    uint8_t meaning; /* that the joining node knows */
+    char address[RAFT_ADDRESS_SIZE], client[RAFT_ADDRESS_SIZE];
 };
 
 /* What a command is executed with; of a committed one equal on every node. */
@@ -156,6 +180,9 @@ struct state_machine_ops {
      * `reply`. */
     bool (*admit)(struct state_machine *machine, const struct apply_context *context,
                   struct bytes command, int protocol, struct buffer *reply);
+    /* Whether the command, which was admitted, is no entry of its own, but a change of members. */
+    bool (*change)(struct state_machine *machine, struct bytes command,
+                   struct replica_change *change);
     /* A read on the present state. `now_ms` is the cluster's clock (log_time.c), no earlier than
      * any entry's time, and such that nothing became due since; `pos`, `seed` and `value_max` say
      * nothing.  False: not finished, nothing is in `reply` yet.  Then `*reading`, NULL at the first

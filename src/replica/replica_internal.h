@@ -9,7 +9,8 @@
  *   replay.c       entries that are applied from disk
  *   entry.c        the stamp in front of a command
  *   members.c      who the members are, and who is let in
- *   changes.c      changes of the list that a leader makes
+ *   changes.c      changes of the list that a leader makes by itself
+ *   change_requests.c  those that clients ask for
  *   meaning.c      the version of the commands that the members have in common
  *   retention.c    cutting the log
  *   log_time.c     the clock that entries are stamped with
@@ -25,6 +26,8 @@
  *      |   \--read----> BETWEEN two writes of its client --before the second is applied--> done
  *      |    \-forward-> FORWARDED --reply--> done
  *      ^-- RETURNED: not leader, reads failed, refused --'
+ *
+ * A request to hand the leadership over is HANDING_OVER until that has come to an end.
  *
  * and one that may wait besides:
  *
@@ -169,6 +172,7 @@ struct replica {
     struct request *waiting, *proposed, *forwarded; /* queues, ids rising */
     struct request *returned;                       /* to be merged into `waiting` */
     struct request *forwarded_by_id;                /* hash */
+    struct request *handing_over;                   /* queue */
     struct request *telling;                        /* queue, by arrival of their replies */
     struct request *timed;                          /* by deadline */
     struct request_line *lines;                     /* hash */
@@ -234,6 +238,13 @@ void replica_handle_losses(struct replica *replica);
 void replica_members_tick(struct replica *replica);
 enum raft_result replica_propose_members(struct replica *replica,
                                          const struct raft_members *members, struct raft_pos *pos);
+bool replica_all_know_lists(const struct replica *replica);
+
+/* change_requests.c */
+/* Of a leader that takes proposals.  False: it has to wait. */
+bool replica_change_take(struct replica *replica, struct request *request,
+                         const struct replica_change *change);
+void replica_handing_over_ended(struct replica *replica); /* if it did */
 
 /* request.c */
 void request_enter(struct replica *replica, struct request *request); /* from outside */

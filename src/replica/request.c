@@ -181,6 +181,7 @@ void request_leave_place(struct replica *replica, struct request *request)
         break;
     case REQUEST_FORWARDED: leave_forwarded(replica, request); break;
     case REQUEST_TELLING: DL_DELETE(replica->telling, request); break;
+    case REQUEST_HANDING_OVER: DL_DELETE(replica->handing_over, request); break;
     case REQUEST_READING:
         DL_DELETE(request->batch->requests, request);
         leave_batch(request);
@@ -356,6 +357,7 @@ static void expire(struct replica *replica, struct request *request)
         break;
     case REQUEST_AWAY:
     case REQUEST_FORWARDED:
+    case REQUEST_HANDING_OVER:
     case REQUEST_TELLING:
         request_finish(replica, request, request_outcome_unanswered(request), no_reply);
         break;
@@ -389,7 +391,7 @@ static void finish_line(struct replica *replica, struct request_line *line)
     DL_FOREACH_SAFE2(line->requests, request, following, line_next)
     {
         bool out = request->place == REQUEST_PROPOSED || request->place == REQUEST_FORWARDED ||
-                   request->place == REQUEST_TELLING ||
+                   request->place == REQUEST_TELLING || request->place == REQUEST_HANDING_OVER ||
                    (request->waiter && request->waiter->doubt != 0);
         while (request->tied)
             request_leave_place(replica, request->tied);

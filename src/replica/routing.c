@@ -239,6 +239,24 @@ static enum admission admit(struct replica *replica, struct request *request)
     return replica_serves(replica) ? REFUSED : LATER;
 }
 
+static bool is_change(const struct replica *replica, const struct request *request,
+                      struct replica_change *change)
+{
+    struct state_machine *machine = replica->options.machine;
+    return machine->ops->change(machine, blob_bytes(request->command), change);
+}
+
+/* A list of members is a proposal by itself. */
+static bool take_change(struct replica *replica, struct taking *taking, struct request *request,
+                        const struct replica_change *change)
+{
+    propose(replica, &taking->proposal);
+    bool taken =
+        raft_takes_proposals(replica->raft) && replica_change_take(replica, request, change);
+    taking->room = raft_takes_proposals(replica->raft);
+    return taken;
+}
+
 /* False: it has to wait, and what its client sent later too. */
 static bool take(struct replica *replica, struct taking *taking, struct request *request)
 {
@@ -258,6 +276,9 @@ static bool take(struct replica *replica, struct taking *taking, struct request 
         if (waiter != WAITER_GOES_ON)
             return waiter == WAITER_TAKEN;
     }
+    struct replica_change change;
+    if (request->kind == REQUEST_WRITE && is_change(replica, request, &change))
+        return take_change(replica, taking, request, &change);
     if (request->kind == REQUEST_WRITE)
         return take_write(replica, taking, request);
     take_read(replica, taking, request);

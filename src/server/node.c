@@ -24,6 +24,7 @@
 #include "replica/replica.h"
 #include "server/backups.h"
 #include "server/changes.h"
+#include "server/join.h"
 #include "server/server_port.h"
 #include "server/ticks.h"
 #include "storage/kv.h"
@@ -170,6 +171,27 @@ static uint64_t cluster_of(const struct raft_members *members, uint64_t origin)
     return cluster;
 }
 
+static bool joins(const struct node *node)
+{
+    return node->config->join[0] != '\0';
+}
+
+/* A new directory gets its name from those that take it in. */
+static bool join_if_new(struct node *node)
+{
+    struct raft_log_identity identity;
+    if (!joins(node) || raft_log_identity(node->kv, &identity))
+        return true;
+    if (raft_log_origin(node->kv) != 0) {
+        log_warning("join: %s holds a restored state: only an empty directory can join",
+                    node->config->dir);
+        return false;
+    }
+    identity = server_join(node->config, &node->life);
+    raft_log_join(node->kv, &identity);
+    return true;
+}
+
 /* A directory belongs to one node of one cluster for ever: another node's votes and log in it would
  * be promises that were never made. */
 static bool check_identity(struct node *node)
@@ -180,6 +202,10 @@ static bool check_identity(struct node *node)
     if (!raft_log_identity(node->kv, &found)) {
         raft_log_set_identity(node->kv, &mine);
         return true;
+    }
+    if (joins(node)) {
+        node->config->me = (int64_t)found.node;
+        mine.node = found.node;
     }
     if (found.node != mine.node) {
         log_warning("%s belongs to node %" PRIu64 ", this is node %" PRIu64, config->dir,
@@ -227,14 +253,15 @@ static bool open_disk(struct node *node)
         return false;
     }
     node->cluster = cluster_of(&config->nodes, raft_log_origin(node->kv));
+    node->life = raft_log_start(node->kv, random_number() | 1);
+    if (!join_if_new(node))
+        return false;
     node->log = raft_log_open(node->kv);
     take_members(node);
-    if (!check_identity(node)) {
+    bool is_ours = check_identity(node);
+    if (!is_ours)
         raft_log_close(node->log);
-        return false;
-    }
-    node->life = raft_log_start(node->kv, random_number() | 1);
-    return true;
+    return is_ours;
 }
 
 static bool open_trace(struct node *node)
@@ -252,7 +279,7 @@ static struct raft_member self_of(const struct node *node)
 {
     const struct config *config = node->config;
     struct raft_member self = {.id = (raft_node_id)config->me, .life = node->life.life};
-    snprintf(self.address, sizeof self.address, "%s", config->announce_peer);
+    snprintf(self.address, sizeof self.address, "%s", config->peer_announced);
     snprintf(self.client, sizeof self.client, "%s", config->announce_client);
     return self;
 }

@@ -236,8 +236,8 @@ static void fill_member(const struct server_port *port, const struct replica_sta
     bool is_self = member->id == (raft_node_id)port->options.config->me;
     const char *client_address = is_self ? port->options.config->announce_client
                                          : peers_client_address(port->peers, member->id);
-    *peer =
-        (struct server_raft_peer){.id = member->id, .life = member->life, .voter = member->voter};
+    *peer = (struct server_raft_peer){
+        .id = member->id, .life = member->life, .voter = member->voter, .joining = member->joining};
     snprintf(peer->client_address, sizeof peer->client_address, "%s", client_address);
     snprintf(peer->peer_address, sizeof peer->peer_address, "%s", member->address);
     peer->connected = is_self || peers_is_connected(port->peers, member->id);

@@ -181,6 +181,12 @@ static void machine_listen(struct state_machine *port, state_machine_touched *to
     node_of(port)->machine->ops->listen(node_of(port)->machine, touched, context);
 }
 
+static bool machine_change(struct state_machine *port, struct bytes command,
+                           struct replica_change *change)
+{
+    return node_of(port)->machine->ops->change(node_of(port)->machine, command, change);
+}
+
 static const struct state_machine_ops machine_ops = {
     .found_nothing = machine_found_nothing,
     .would_wait = machine_would_wait,
@@ -199,6 +205,7 @@ static const struct state_machine_ops machine_ops = {
     .persisted_index = machine_persisted_index,
     .time_ms = machine_time_ms,
     .admit = machine_admit,
+    .change = machine_change,
     .due_ms = machine_due_ms,
     .tick = machine_tick,
     .meaning = machine_meaning,

@@ -654,8 +654,9 @@ static void test_info(void **state)
         "# Raft\r\nraft_node_id:1\r\n",
         "\r\nraft_log_first_index:11\r\nraft_log_last_index:100\r\n",
         "\r\nraft_member2:id=2,client=10.0.0.3:7000,peer=10.0.0.3:17000,voter=1,active=0,"
-        "connected=0,fell_off=0,match=92,lag=8\r\n",
-        ",match=90,lag=10,clock_offset_ms=-1234\r\n"};
+        "connected=0,fell_off=0,match=92,lag=8,joining=0,life=0000000000000000\r\n",
+        "\r\nraft_members_index:0\r\n",
+        ",match=90,lag=10,clock_offset_ms=-1234,joining=0,life=0000000000000000\r\n"};
     for (size_t i = 0; i < sizeof(everywhere) / sizeof(everywhere[0]); i++)
         assert_info(world, "INFO", everywhere[i], true);
     assert_info(world, "INFO replication",
@@ -726,14 +727,16 @@ static void test_raft_status(void **state)
     world->connection.protocol = 3;
     world->raft.members_count = 1;
     EXPECT(world, "RAFT.STATUS",
-           "%12\r\n$4\r\nnode\r\n:1\r\n$4\r\nrole\r\n$6\r\nleader\r\n$4\r\nterm\r\n:7\r\n"
+           "%13\r\n$4\r\nnode\r\n:1\r\n$4\r\nrole\r\n$6\r\nleader\r\n$4\r\nterm\r\n:7\r\n"
            "$6\r\nleader\r\n:1\r\n$6\r\ncommit\r\n:95\r\n$7\r\napplied\r\n:94\r\n$7\r\ndurable\r\n"
            ":98\r\n$9\r\npersisted\r\n:0\r\n$9\r\nlog-first\r\n:11\r\n$8\r\nlog-last\r\n:100\r\n"
            "$15\r\noldest-write-ms\r\n:70\r\n"
-           "$7\r\nmembers\r\n*1\r\n%10\r\n$2\r\nid\r\n:0\r\n$6\r\nclient\r\n$10\r\n[::1]:7000\r\n"
+           "$13\r\nmembers-index\r\n:0\r\n"
+           "$7\r\nmembers\r\n*1\r\n%12\r\n$2\r\nid\r\n:0\r\n$6\r\nclient\r\n$10\r\n[::1]:7000\r\n"
            "$4\r\npeer\r\n$14\r\n10.0.0.1:17000\r\n$5\r\nvoter\r\n#t\r\n$6\r\nactive\r\n#t\r\n"
            "$9\r\nconnected\r\n#t\r\n$8\r\nfell-off\r\n#f\r\n$5\r\nmatch\r\n:90\r\n"
-           "$3\r\nlag\r\n:10\r\n$15\r\nclock-offset-ms\r\n:-1234\r\n");
+           "$3\r\nlag\r\n:10\r\n$15\r\nclock-offset-ms\r\n:-1234\r\n"
+           "$7\r\njoining\r\n#f\r\n$4\r\nlife\r\n$16\r\n0000000000000000\r\n");
     world->raft.status.leader = RAFT_NOBODY;
     assert_info(world, "RAFT.STATUS", "$6\r\nleader\r\n_\r\n", true);
 }

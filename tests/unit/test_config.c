@@ -524,6 +524,39 @@ static void the_address_that_redirects_name(void **state)
     }
 }
 
+static void who_joins_says_where_it_is(void **state)
+{
+    struct fixture *fixture = *state;
+    static const struct {
+        const char *text, *listens, *announced;
+    } cases[] = {
+        {"join 10.0.0.1:9000\nport 7001", "127.0.0.1:17001", "127.0.0.1:17001"},
+        {"join a:1,b:2\nport 60000\nannounce-peer me:9", "me:9", "me:9"},
+        {"node 0 10.0.0.7:9000\nport 1", "10.0.0.7:9000", "10.0.0.7:9000"},
+        {"node 0 10.0.0.7:9000\nport 1\nannounce-peer nat:5", "10.0.0.7:9000", "nat:5"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        assert_int_equal(load_text(fixture, cases[i].text), CONFIG_LOADED);
+        assert_string_equal(fixture->config.peer_address, cases[i].listens);
+        assert_string_equal(fixture->config.peer_announced, cases[i].announced);
+        config_deinit(&fixture->config);
+    }
+}
+
+static void who_joins_says_nothing_of_members(void **state)
+{
+    static const char too_much[] = "join: a node that joins is told who the members are, and which "
+                                   "it is itself: leave out `node` and `me`";
+    struct fixture *fixture = *state;
+    expect_file_error(fixture, "join here", 1, "join: 'here' is not HOST:PORT[,HOST:PORT...]");
+    expect_file_error(fixture, "join a:1,,b:2", 1,
+                      "join: 'a:1,,b:2' is not HOST:PORT[,HOST:PORT...]");
+    expect_file_error(fixture, "join a:1\nme 3", 1, too_much);
+    expect_file_error(fixture, "join a:1\nnode 0 b:1", 1, too_much);
+    expect_file_error(fixture, "join a:1\nport 60000", 1,
+                      "announce-peer: say where members reach this node");
+}
+
 /* ---- CONFIG GET and SET ----------------------------------------------------------- */
 
 static enum config_set_result set(struct config *config, const char *name, const char *value,
@@ -898,6 +931,8 @@ int main(void)
         TEST(me_is_one_of_the_nodes),
         TEST(one_directive_against_another),
         TEST(the_address_that_redirects_name),
+        TEST(who_joins_says_where_it_is),
+        TEST(who_joins_says_nothing_of_members),
         TEST(set_changes_what_may_change),
         TEST(set_refuses_in_the_words_of_redis),
         TEST(the_secret_of_the_peers_is_not_shown),

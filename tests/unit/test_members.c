@@ -23,7 +23,7 @@ static struct raft_members three(void)
         .count = 3,
         .list = {{.id = 0, .life = 7, .voter = true, .address = "10.0.0.1:16379"},
                  {.id = 4, .voter = true, .address = "[::1]:1", .client = "10.0.0.2:6379"},
-                 {.id = UINT64_MAX - 1, .life = UINT64_MAX, .address = ""}}};
+                 {.id = UINT64_MAX - 1, .life = UINT64_MAX, .joining = true, .address = ""}}};
 }
 
 static void a_list_comes_back(void **state)

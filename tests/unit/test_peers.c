@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "command/change.h"
 #include "net/peer_internal.h"
 
 #include "test_log_lines.h"
@@ -40,6 +41,8 @@ static struct {
     struct raft_member introduced;
     struct raft_log_life remembered;
     bool forgets;
+    struct request *request; /* of a node that joins */
+    bool abandoned;
 } world;
 
 /* ---- the replica, as far as peers know it ---------------------------------------------- */
@@ -85,6 +88,33 @@ void replica_introduced(struct replica *replica, const struct raft_member *membe
 {
     (void)replica;
     world.introduced = *member;
+}
+
+struct request *request_new(enum request_kind kind, int protocol, uint64_t client,
+                            struct blob *command, request_done *done, void *context)
+{
+    struct request *request = memory_new(sizeof *request);
+    assert_int_equal(kind, REQUEST_WRITE);
+    assert_int_equal(protocol, 2);
+    request->client = client;
+    request->command = command;
+    request->done = done;
+    request->context = context;
+    return request;
+}
+
+void replica_submit(struct replica *replica, struct request *request)
+{
+    (void)replica;
+    assert_null(world.request);
+    world.request = request;
+}
+
+void replica_abandon(struct replica *replica, uint64_t client)
+{
+    (void)replica;
+    assert_int_equal(client, world.request->client);
+    world.abandoned = true;
 }
 
 /* What the replica would say of the other node, if that says what it should. */
@@ -178,7 +208,7 @@ static int set_up(void **state)
     snprintf(world.config.nodes.list[1].address, RAFT_ADDRESS_SIZE, "127.0.0.1:%u",
              ntohs(address.sin_port));
     world.loop = loop_new();
-    world.config.announce_peer = memory_string("10.1.1.1:1");
+    strcpy(world.config.peer_announced, "10.1.1.1:1");
     world.list = 40;
     world.guest = RAFT_NOBODY;
     struct peers_options options = {.loop = world.loop,
@@ -712,6 +742,114 @@ static void a_new_address_is_dialed(void **state)
     close_all(fds);
 }
 
+/* ---- one that asks to be taken in --------------------------------------------------------- */
+
+static struct handshake hello_to_join(void)
+{
+    struct handshake hello = handshake_of(RAFT_NOBODY);
+    hello.cluster = 0;
+    hello.acceptor = RAFT_NOBODY;
+    hello.channel = CHANNEL_JOIN;
+    return hello;
+}
+
+static void end_request(enum request_outcome outcome, const char *reply)
+{
+    struct request *request = world.request;
+    if (!world.abandoned)
+        request->done(request->context, request, outcome, bytes_from_string(reply));
+    blob_release(request->command);
+    memory_free(request);
+    world.request = NULL;
+    turns();
+}
+
+static void who_joins_is_told_what_comes_of_it(void **state)
+{
+    static const struct {
+        enum request_outcome outcome;
+        const char *reply, *told;
+    } cases[] = {
+        {REQUEST_DONE, ":12\r\n", "+JOINED 0000000000000007 12\r\n"},
+        {REQUEST_DONE, "-ERR no room\r\n", "-ERR no room\r\n"},
+        {REQUEST_NOT_DONE, "", "-TRYAGAIN the cluster has no leader, or does not answer\r\n"},
+        {REQUEST_UNKNOWN, "", "-TRYAGAIN the cluster has no leader, or does not answer\r\n"}};
+    char answer[512];
+    (void)state;
+    for (size_t i = 0; i < 4; i++) {
+        struct replica_change asked;
+        struct handshake hello = hello_to_join();
+        int fd = dial_with(&hello, answer);
+        assert_null(world.request);
+        prove_as_dialer(fd, &hello, answer);
+        assert_memory_equal(answer, "+OK ", 4);
+        assert_non_null(world.request);
+        assert_true(command_change(blob_bytes(world.request->command), &asked));
+        assert_int_equal(asked.kind, REPLICA_JOIN);
+        assert_int_equal(asked.life, 0x77);
+        assert_int_equal(asked.meaning, 5);
+        assert_string_equal(asked.address, "127.0.0.1:9");
+        assert_string_equal(asked.client, "10.2.2.2:6379");
+        assert_null(peer_find(world.peers, RAFT_NOBODY));
+        end_request(cases[i].outcome, cases[i].reply);
+        assert_true(hear(fd, answer, sizeof answer) > 0);
+        assert_string_equal(answer, cases[i].told);
+        assert_null(world.peers->inbounds);
+        close(fd);
+    }
+}
+
+static void who_joins_proves_itself(void **state)
+{
+    struct handshake hello = hello_to_join();
+    struct buffer text = {0};
+    char answer[512];
+    (void)state;
+    int fd = dial_with(&hello, answer);
+    assert_null(handshake_read_welcome(&hello, bytes_of(answer, strlen(answer) - 2)));
+    handshake_write_proof(&text, &hello, "a guess");
+    say(fd, &text);
+    assert_true(hear(fd, answer, sizeof answer) > 0);
+    assert_memory_equal(answer, "-ERR", 4);
+    assert_null(world.request);
+    close(fd);
+    hello = hello_to_join();
+    hello.dialer_node.life = 0;
+    fd = dial_with(&hello, answer);
+    assert_memory_equal(answer, "-ERR RR.HELLO of a node that joins, without a life", 50);
+    buffer_deinit(&text);
+    close(fd);
+}
+
+/* Nothing is told to one that has gone, nor heard of one that waits. */
+static void who_joins_and_goes_is_forgotten(void **state)
+{
+    struct handshake hello = hello_to_join();
+    char answer[512];
+    (void)state;
+    int fd = dial_with(&hello, answer);
+    prove_as_dialer(fd, &hello, answer);
+    pass(PEER_HANDSHAKE_MS + 100);
+    assert_false(world.abandoned); /* it waits for us */
+    close(fd);
+    turns();
+    assert_true(world.abandoned);
+    end_request(REQUEST_DONE, ":1\r\n");
+    world.abandoned = false;
+    hello = hello_to_join();
+    fd = dial_with(&hello, answer);
+    prove_as_dialer(fd, &hello, answer);
+    struct buffer more = {0};
+    buffer_printf(&more, "*1\r\n$4\r\nPING\r\n");
+    say(fd, &more);
+    assert_true(hear(fd, answer, sizeof answer) > 0);
+    assert_string_equal(answer, "-ERR a node that joins has no more to say\r\n");
+    assert_true(world.abandoned);
+    end_request(REQUEST_DONE, ":1\r\n");
+    buffer_deinit(&more);
+    close(fd);
+}
+
 /* A hello and a proof on a connection to our port, as node 1 would; its end of it. */
 static int dial_as_member(enum channel channel)
 {
@@ -1099,6 +1237,9 @@ int main(void)
         TEST(a_guest_is_answered_and_goes),
         TEST(who_is_taken_out_goes_after_a_moment),
         TEST(a_new_address_is_dialed),
+        TEST(who_joins_is_told_what_comes_of_it),
+        TEST(who_joins_proves_itself),
+        TEST(who_joins_and_goes_is_forgotten),
         TEST(the_proof_lifts_a_strangers_limits),
         TEST(whose_process_ended_is_gone_at_once),
         TEST(who_only_loses_connections_is_not_gone),

@@ -85,10 +85,12 @@ struct world {
     bool reader_hangs;                         /* nothing comes back from it */
     struct raft_log_reading *reads[READS_MAX]; /* asked for, in order */
     uint32_t reads_count, reads_done;
-    size_t padding;   /* of the replies to reads */
-    int64_t due_ms;   /* of the state machine; 0: nothing is due */
-    const char *rest; /* what comes behind them; NULL: nothing */
-    int64_t clock_ms; /* what the other nodes' answers say; 0: nothing */
+    size_t padding;               /* of the replies to reads */
+    int64_t due_ms;               /* of the state machine; 0: nothing is due */
+    struct raft_member self;      /* what node 0 says of itself */
+    struct replica_change change; /* that "!" asks for */
+    const char *rest;             /* what comes behind them; NULL: nothing */
+    int64_t clock_ms;             /* what the other nodes' answers say; 0: nothing */
 };
 
 static struct world world;
@@ -391,6 +393,15 @@ static inline bool told(struct state_machine *machine)
     return world.tells;
 }
 
+/* A command of one '!' is the change that the test has in mind. */
+static inline bool change(struct state_machine *machine, struct bytes command,
+                          struct replica_change *asked)
+{
+    (void)machine;
+    *asked = world.change;
+    return bytes_equal(command, bytes_from_string("!"));
+}
+
 static const struct raft_log_writer_ops writer_ops = {submit};
 static const struct raft_log_reader_ops reader_ops = {submit_read};
 static const struct transport_ops transport_ops = {.send = send_message,
@@ -419,6 +430,7 @@ static const struct state_machine_ops machine_ops = {.apply = apply,
                                                      .wait_kind = wait_kind,
                                                      .wait_count = wait_count,
                                                      .listen = listen_for_keys,
+                                                     .change = change,
                                                      .told = told};
 
 static inline void start(void)
@@ -438,6 +450,7 @@ static inline void start(void)
                          .list = {{.id = 0, .voter = true},
                                   {.id = 1, .voter = true},
                                   {.id = 2, .voter = true}}},
+        .self = world.self,
         .tick_ms = TICK_MS,
         .run_id = 77,
         .cache_bytes = 16 << 20,
