@@ -7,8 +7,8 @@
  *     RAFT.NODE REPLACE id [host:port] [FORCE] +OK
  *     RAFT.TRANSFER_LEADER [id]                +OK
  *
- * What stands in the log under these names (in EXEC, say, by a member that does not look) is refused
- * where it is executed. */
+ * What stands in the log under these names (in EXEC, say, by a member that does not look) is
+ * refused where it is executed. */
 #include "command/change.h"
 
 #include <inttypes.h>

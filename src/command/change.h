@@ -1,6 +1,6 @@
-/* Changes of members as commands: RAFT.NODE, RAFT.TRANSFER_LEADER, and what a node says for one that
- * asks to be taken in.  They go to the leader like writes, but no entry of theirs gets into the log:
- * replica/change_requests.c. */
+/* Changes of members as commands: RAFT.NODE, RAFT.TRANSFER_LEADER, and what a node says for one
+ * that asks to be taken in.  They go to the leader like writes, but no entry of theirs gets into
+ * the log: replica/change_requests.c. */
 #ifndef COMMAND_CHANGE_H
 #define COMMAND_CHANGE_H
 

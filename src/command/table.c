@@ -14,10 +14,10 @@
  * A new command is a row here, a function in its family's file, a row in docs.c (which a unit test
  * demands) and a declaration in commands.h. */
 #include "command/bits.h"
+#include "command/change.h"
 #include "command/commands.h"
 #include "command/eval.h"
 #include "command/exec_form.h"
-#include "command/change.h"
 #include "command/functions.h"
 #include "command/geo.h"
 #include "command/lists.h"

@@ -230,8 +230,8 @@ static bool read_address(struct bytes text, char address[RAFT_ADDRESS_SIZE])
     return true;
 }
 
-/* What stands behind `name` in one of the words that may be there or not; data NULL: none does.  The
- * last counts. */
+/* What stands behind `name` in one of the words that may be there or not; data NULL: none does.
+ * The last counts. */
 static struct bytes find_word(const struct bytes *words, uint32_t count, const char *name)
 {
     struct bytes found = {NULL, 0};

@@ -11,8 +11,9 @@
  * hex.  A hello says meaning=N, the highest that the dialer can execute (replica/meaning.c);
  * without it, 1.  Both sides say what they are: life=HEX of the data directory, starts=N of it,
  * list=N where the list of members that is in force there stands in the log, and in a hello
- * peer=ADDRESS, where it can be dialed; an older build says none of it.  Words that a reader does not know, at the end of a hello or a welcome, it skips:
- * a later version may say more of itself, name=value, without being another protocol.
+ * peer=ADDRESS, where it can be dialed; an older build says none of it.  Words that a reader does
+ * not know, at the end of a hello or a welcome, it skips: a later version may say more of itself,
+ * name=value, without being another protocol.
  *
  * A proof is HMAC-SHA256 with peer-secret as its key:
  *

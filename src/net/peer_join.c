@@ -1,7 +1,7 @@
 /* A node that asks to be taken in.  It says a hello on a channel of its own, to no node and of no
- * cluster, since it knows neither; with its life, and where members can dial it.  When it has proved
- * itself the member that it asked asks the leader, as it would for a client, and tells it what has
- * come of that, in one more line:
+ * cluster, since it knows neither; with its life, and where members can dial it.  When it has
+ * proved itself the member that it asked asks the leader, as it would for a client, and tells it
+ * what has come of that, in one more line:
  *
  *     +JOINED cluster id       hex, decimal; it is in the list of members
  *     -...                     why not

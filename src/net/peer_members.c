@@ -1,9 +1,9 @@
 /* Whom this node is connected to: the members of the list in force, and guests.
  *
- * A guest is a node that is not in that list, or not with that life, but whose own list is the newer
- * (replica/members.c: who is let in).  It said where it can be dialed, so it can be answered: a node
- * that was away while the others were replaced learns from them who they are.  Once our list is the
- * newer it is a member, or goes.
+ * A guest is a node that is not in that list, or not with that life, but whose own list is the
+ * newer (replica/members.c: who is let in).  It said where it can be dialed, so it can be answered:
+ * a node that was away while the others were replaced learns from them who they are.  Once our list
+ * is the newer it is a member, or goes.
  *
  * A member that is taken out of the list stays a moment: what it forwarded is answered. */
 #include <inttypes.h>

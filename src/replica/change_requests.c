@@ -1,13 +1,13 @@
 /* Changes of members that clients ask for.  Like any write such a request goes to the leader; there
- * it becomes an entry that holds the whole list, or is refused with the reason, and is answered when
- * that entry is applied.
+ * it becomes an entry that holds the whole list, or is refused with the reason, and is answered
+ * when that entry is applied.
  *
- * One change at a time, and one voter in each: the core holds that.  What would leave voters of whom
- * no majority answers is refused: the cluster would stand still.
+ * One change at a time, and one voter in each: the core holds that.  What would leave voters of
+ * whom no majority answers is refused: the cluster would stand still.
  *
- * A leader that is to be taken out, or to have no vote any more, hands over first: then nothing that
- * is under way is left in doubt.  The request waits meanwhile, and goes to the next leader with all
- * that waits. */
+ * A leader that is to be taken out, or to have no vote any more, hands over first: then nothing
+ * that is under way is left in doubt.  The request waits meanwhile, and goes to the next leader
+ * with all that waits. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <utlist.h>
@@ -117,7 +117,8 @@ static enum plan address_taken(struct planning *planning, uint32_t place)
                   node, planning->change->address, node);
 }
 
-/* ---- the kinds of change ---------------------------------------------------------------------- */
+/* ---- the kinds of change ----------------------------------------------------------------------
+ * */
 
 static enum plan plan_add(struct planning *planning)
 {
@@ -293,7 +294,8 @@ static void propose(struct replica *replica, struct request *request,
                           planning->change->meaning);
 }
 
-/* ---- handing over ----------------------------------------------------------------------------- */
+/* ---- handing over -----------------------------------------------------------------------------
+ * */
 
 static bool begin_handing_over(struct replica *replica, raft_node_id to)
 {
@@ -328,7 +330,8 @@ void replica_handing_over_ended(struct replica *replica)
     }
 }
 
-/* ---- the whole --------------------------------------------------------------------------------- */
+/* ---- the whole ---------------------------------------------------------------------------------
+ * */
 
 /* False: this leader does not know yet what was decided before it. */
 static bool may_begin(struct replica *replica, struct request *request, bool *ended)

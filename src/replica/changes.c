@@ -1,5 +1,5 @@
-/* Changes of the list of members that a leader makes by itself: what members said of themselves goes
- * into the list, and a learner that has caught up becomes a voter.
+/* Changes of the list of members that a leader makes by itself: what members said of themselves
+ * goes into the list, and a learner that has caught up becomes a voter.
  *
  * The first list to stand in the log is the configured one with the lives in it, once all members
  * have said that they know of such entries.

@@ -1,11 +1,11 @@
-/* Who the members are, as far as the replica has to know beside the core: what is kept of each moves
- * with its place, what they said of themselves when they connected, and who is let in.
+/* Who the members are, as far as the replica has to know beside the core: what is kept of each
+ * moves with its place, what they said of themselves when they connected, and who is let in.
  *
  * Who is let in.  A node that connects says its life and where its list of members stands.  Ours
  * decides only where it is the newer: where we know as committed the entry that theirs stands at,
  * or a later one.  Else the other may be right: a node that starts and replays an old list must not
- * refuse one that was taken in, or whose disk was replaced, since.  Such a guest may speak; the core
- * knows that it is no voter (raft/raft.c: may_say). */
+ * refuse one that was taken in, or whose disk was replaced, since.  Such a guest may speak; the
+ * core knows that it is no voter (raft/raft.c: may_say). */
 #include <stdio.h>
 
 #include "base/log.h"
@@ -57,8 +57,8 @@ void replica_introduced(struct replica *replica, const struct raft_member *membe
 static uint32_t place_before(const struct raft_members *before, const struct raft_member *member)
 {
     uint32_t place = raft_members_place(before, member->id);
-    bool same = place < before->count && (before->list[place].life == 0 ||
-                                          before->list[place].life == member->life);
+    bool same = place < before->count &&
+                (before->list[place].life == 0 || before->list[place].life == member->life);
     return same ? place : before->count;
 }
 

@@ -1,6 +1,6 @@
 /* Asks members of a cluster to take this node in: before it has a name, so before anything of it
- * runs.  Blocks, and asks again until one says yes: whoever waits longer than he likes reads the log
- * and stops it. */
+ * runs.  Blocks, and asks again until one says yes: whoever waits longer than he likes reads the
+ * log and stops it. */
 #ifndef SERVER_JOIN_H
 #define SERVER_JOIN_H
 

@@ -33,8 +33,8 @@ struct raft_log_life {
 
 struct raft_log;
 
-/* Reads everything but the payloads; those of lists of members too.  Dies on a log that does not check out (bad checksum, hole):
- * what was acknowledged must be there. */
+/* Reads everything but the payloads; those of lists of members too.  Dies on a log that does not
+ * check out (bad checksum, hole): what was acknowledged must be there. */
 struct raft_log *raft_log_open(struct kv *kv);
 void raft_log_close(struct raft_log *log);
 

@@ -330,7 +330,8 @@ static void a_cluster_with_older_builds_is_not_changed(void **state)
     assert_memory_equal(a.reply, "-ERR not every member", 21);
 }
 
-/* ---- promotion -------------------------------------------------------------------------------- */
+/* ---- promotion --------------------------------------------------------------------------------
+ * */
 
 static void take_in(raft_node_id node)
 {
@@ -401,7 +402,8 @@ static void a_learner_that_is_to_stay_one_stays(void **state)
     assert_string_equal(names(), "0 1 2 3");
 }
 
-/* ---- taking out --------------------------------------------------------------------------------- */
+/* ---- taking out ---------------------------------------------------------------------------------
+ * */
 
 static void go_silent(raft_node_id but)
 {
@@ -490,7 +492,8 @@ static void a_lost_disk_is_replaced(void **state)
     assert_string_equal(names(), "0 1 2");
 }
 
-/* ---- handing over ------------------------------------------------------------------------------- */
+/* ---- handing over -------------------------------------------------------------------------------
+ * */
 
 /* Its request goes to the next leader. */
 static void a_leader_that_is_taken_out_hands_over_first(void **state)
@@ -556,7 +559,8 @@ static void a_transfer_that_does_not_end_is_answered(void **state)
     assert_string_equal(a.reply, "-ERR there is no node 8\r\n");
 }
 
-/* ---- what is kept of each ---------------------------------------------------------------------- */
+/* ---- what is kept of each ----------------------------------------------------------------------
+ * */
 
 static void what_is_kept_moves_with_the_place(void **state)
 {
