@@ -26,6 +26,8 @@ static void test_replies(void **state)
     (void)state;
     world_init(&world);
     world.raft.members_count = 3;
+    for (uint32_t i = 0; i < 3; i++)
+        world.raft.members[i].voter = true;
     world_expect_all(&world, replies, sizeof replies / sizeof replies[0]);
     world_deinit(&world);
 }
