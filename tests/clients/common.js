@@ -117,4 +117,18 @@ async function midway({ victim, other, counting }) {
   check('the connection to the node that died works again', value === 'before' ? [] : [String(value)]);
 }
 
-module.exports = { check, table, midway, ports, sleep };
+// After some work: `over` is set when the leader has died and is back.
+function leaderDies() {
+  const death = { over: false };
+  readline.createInterface({ input: process.stdin })
+    .on('line', () => { death.over = true; })
+    .on('close', () => process.exit(1)); // nobody listens any more
+  setTimeout(() => console.log('midway'), 500);
+  return death;
+}
+
+// Whether there is an answer or none, and what was done or not: with resending off, ioredis says so.
+const NOT_DONE = /was not executed/;
+const UNKNOWN = /may or may not have been executed|onnection|ECONN|retries|closed/i;
+
+module.exports = { check, table, midway, leaderDies, NOT_DONE, UNKNOWN, ports, sleep };
