@@ -52,6 +52,7 @@ struct memory_kv {
     struct map durable[KV_FAMILIES];
     struct changes unsynced;
     struct kv_snapshot *snapshots; /* open */
+    struct kv_iter *sharing;       /* iterators that have no copy yet */
 };
 
 struct kv_batch {
@@ -65,10 +66,14 @@ struct kv_bulk {
     struct changes changes;
 };
 
+/* Most are over before anything changes, so it walks the map itself, and has a copy of the rest of
+ * it from the first change on. */
 struct kv_iter {
-    struct memory_kv *kv; /* borrowed */
-    struct map map;
+    struct memory_kv *kv;     /* borrowed */
+    const struct map *shared; /* NULL: it has a copy, */
+    struct map map;           /* this one */
     size_t next;
+    struct kv_iter *next_sharing;
 };
 
 struct kv_snapshot {
@@ -182,6 +187,18 @@ static void map_deinit(struct map *map)
     map_remove(map, 0, map->count);
     memory_free(map->items);
     *map = (struct map){0};
+}
+
+/* Before anything that is present changes.  What an iterator gave last stays with it. */
+static void end_sharing(struct memory_kv *kv)
+{
+    for (struct kv_iter *iter; (iter = kv->sharing);) {
+        size_t first = iter->next > 0 ? iter->next - 1 : 0;
+        map_copy(&iter->map, iter->shared, first);
+        iter->next -= first;
+        iter->shared = NULL;
+        kv->sharing = iter->next_sharing;
+    }
 }
 
 /* ---- changes --------------------------------------------------------------------- */
@@ -314,6 +331,7 @@ static void commit(struct kv *base, struct kv_batch *batch, bool sync)
 {
     struct memory_kv *kv = memory_kv_of(base);
     pthread_mutex_lock(&kv->mutex);
+    end_sharing(kv);
     for (size_t i = 0; i < batch->changes.count; i++) {
         struct change change = batch->changes.list[i];
         apply(kv->present, &change);
@@ -329,6 +347,7 @@ static void drop_files(struct kv *base, enum kv_family family, struct bytes from
 {
     struct memory_kv *kv = memory_kv_of(base);
     pthread_mutex_lock(&kv->mutex);
+    end_sharing(kv);
     struct change change = {CHANGE_DELETE_RANGE, family, item_new(from, to)};
     apply(kv->present, &change);
     apply(kv->durable, &change);
@@ -343,6 +362,7 @@ static void stage_clear(struct kv *base)
 {
     struct memory_kv *kv = memory_kv_of(base);
     pthread_mutex_lock(&kv->mutex);
+    end_sharing(kv);
     map_deinit(&kv->present[KV_STAGE]);
     map_deinit(&kv->durable[KV_STAGE]);
     pthread_mutex_unlock(&kv->mutex);
@@ -356,35 +376,42 @@ static void reclaim(struct kv *base, enum kv_family family, struct bytes from, s
     (void)to;
 }
 
-static struct kv_iter *iter_from(struct memory_kv *kv, const struct map *map, struct bytes from)
+static struct kv_iter *iter_new(struct kv *base, enum kv_family family, struct bytes from)
 {
+    struct memory_kv *kv = memory_kv_of(base);
     struct kv_iter *iter = memory_new(sizeof *iter);
-    iter->kv = kv;
     pthread_mutex_lock(&kv->mutex);
-    map_copy(&iter->map, map, map_find(map, from));
+    *iter = (struct kv_iter){.kv = kv,
+                             .shared = &kv->present[family],
+                             .next = map_find(&kv->present[family], from),
+                             .next_sharing = kv->sharing};
+    kv->sharing = iter;
     pthread_mutex_unlock(&kv->mutex);
     return iter;
 }
 
-static struct kv_iter *iter_new(struct kv *base, enum kv_family family, struct bytes from)
-{
-    struct memory_kv *kv = memory_kv_of(base);
-    return iter_from(kv, &kv->present[family], from);
-}
-
 static bool iter_next(struct kv_iter *iter, struct bytes *key, struct bytes *value)
 {
-    if (iter->next == iter->map.count)
-        return false;
-    const struct item *item = iter->map.items[iter->next++];
-    *key = item_key(item);
-    *value = item_value(item);
-    return true;
+    pthread_mutex_lock(&iter->kv->mutex);
+    const struct map *map = iter->shared ? iter->shared : &iter->map;
+    bool is_there = iter->next < map->count;
+    if (is_there) {
+        const struct item *item = map->items[iter->next++];
+        *key = item_key(item);
+        *value = item_value(item);
+    }
+    pthread_mutex_unlock(&iter->kv->mutex);
+    return is_there;
 }
 
 static void iter_free(struct kv_iter *iter)
 {
     pthread_mutex_lock(&iter->kv->mutex);
+    struct kv_iter **link = &iter->kv->sharing;
+    while (*link && *link != iter)
+        link = &(*link)->next_sharing;
+    if (*link)
+        *link = iter->next_sharing;
     map_deinit(&iter->map);
     pthread_mutex_unlock(&iter->kv->mutex);
     memory_free(iter);
@@ -426,7 +453,13 @@ static bool snapshot_get(struct kv *base, const struct kv_snapshot *snapshot, en
 static struct kv_iter *snapshot_iter(struct kv *base, const struct kv_snapshot *snapshot,
                                      enum kv_family family, struct bytes from)
 {
-    return iter_from(memory_kv_of(base), &snapshot->maps[family], from);
+    struct kv_iter *iter = memory_new(sizeof *iter);
+    const struct map *map = &snapshot->maps[family];
+    iter->kv = memory_kv_of(base);
+    pthread_mutex_lock(&iter->kv->mutex);
+    map_copy(&iter->map, map, map_find(map, from));
+    pthread_mutex_unlock(&iter->kv->mutex);
+    return iter;
 }
 
 static struct kv_bulk *bulk_new(struct kv *base, enum kv_family family)
@@ -459,6 +492,7 @@ static void bulk_commit(struct kv_bulk *bulk)
 {
     struct memory_kv *kv = bulk->kv;
     pthread_mutex_lock(&kv->mutex);
+    end_sharing(kv);
     /* A later change must not become durable before an earlier one of the same key. */
     for (size_t i = 0; i < kv->unsynced.count; i++)
         if (kv->unsynced.list[i].family == bulk->family) {
@@ -534,6 +568,7 @@ void kv_memory_crash(struct kv *base)
 {
     struct memory_kv *kv = memory_kv_of(base);
     pthread_mutex_lock(&kv->mutex);
+    end_sharing(kv);
     changes_clear(&kv->unsynced);
     for (int i = 0; i < KV_FAMILIES; i++) {
         map_deinit(&kv->present[i]);

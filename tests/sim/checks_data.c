@@ -21,6 +21,7 @@ struct applied {
     uint32_t value_max;
     uint8_t meaning, database;
     struct blob *command; /* owned; NULL: no command */
+    bool is_undone;       /* a script that failed */
     bool hashed;
     uint64_t data, effects;
 };
@@ -153,6 +154,7 @@ void sim_check_applied(struct sim_node *node, const struct apply_context *contex
         known->meaning = context->meaning;
         known->database = context->database;
         known->reply = reply_hash;
+        known->is_undone = sim_script_is_undone(command, reply);
         known->command = blob_copy(command);
         check_first_application(context, command);
         check_log_time(context->pos.index, context->now_ms);
@@ -205,6 +207,17 @@ static uint64_t effects_of(const struct sim_effects *effects, raft_index index)
     return effects->index == index ? effects->hash : 0;
 }
 
+/* All or nothing: what a script wrote before it failed is gone, and nobody was told of it. */
+static void check_undone(const struct applied *known, raft_index index)
+{
+    const struct applied *before = applied_at(index - 1);
+    if (!before->hashed)
+        return;
+    sim.coverage.scripts_undone++;
+    if (known->data != before->data || known->effects != 0)
+        sim_fail("the script of entry %" PRIu64 " failed and left something", index);
+}
+
 /* AppliedEntriesMonotonic, and the same data after the same entry. */
 void sim_check_data(struct sim_node *node, struct raft_pos pos, int64_t now_ms)
 {
@@ -230,6 +243,8 @@ void sim_check_data(struct sim_node *node, struct raft_pos pos, int64_t now_ms)
         known->hashed = true;
         known->data = data;
         known->effects = effects;
+        if (known->is_undone)
+            check_undone(known, pos.index);
     } else {
         sim.coverage.data_compared++;
     }

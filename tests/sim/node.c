@@ -350,6 +350,7 @@ static void fall_silent(struct sim_node *node)
     sim_streams_node_gone(node);
     sim_types_node_gone(node);
     sim_transactions_node_gone(node);
+    sim_scripts_node_gone(node);
     sim_queues_node_gone(node);
     sim_messages_node_gone(node);
     sim_clients_node_gone(node);

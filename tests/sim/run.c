@@ -60,6 +60,7 @@ static void begin(void)
     sim_streams_start();
     sim_types_start();
     sim_transactions_start();
+    sim_scripts_start();
     sim_queues_start();
     sim_messages_start();
     sim_faults_start();
@@ -104,6 +105,7 @@ void sim_run(void)
     sim_streams_stop();
     sim_types_stop();
     sim_transactions_stop();
+    sim_scripts_stop();
     sim_queues_stop();
     sim_messages_stop();
     settle();
@@ -111,6 +113,7 @@ void sim_run(void)
         return;
     sim_check_settled();
     sim_streams_check();
+    sim_scripts_end();
     sim_transactions_check();
     sim_queues_check();
     sim_messages_check();

@@ -8,7 +8,7 @@
  *   client.c   one operation at a time            network.c  messages, streams, pieces, cuts
  *   stream.c   pipelines, for order               coverage.c what a run came by
  *   types.c    all types, with deadlines          transactions.c appends and reads of lists
- *   queues.c   BLPOP and pushes
+ *   queues.c   BLPOP and pushes                    scripts.c all or nothing
  *
  *   history.c         ghosts: what the world has seen, which no node may contradict later
  *   checks_step.c     each write and each message of a core against the ghosts
@@ -23,6 +23,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "appends.h"
 #include "base/buffer.h"
 #include "base/prng.h"
 #include "command/command.h"
@@ -39,6 +40,7 @@ enum {
     SIM_CLIENTS_MAX = 16,
     SIM_KEYS_MAX = 64,
     SIM_STREAMS_MAX = 8,
+    SIM_LISTS = 3, /* of transactions and scripts: list0 and so on */
     SIM_TICK_US = 10000
 };
 enum { SIM_HASH_SEED = 42 };
@@ -101,6 +103,11 @@ struct sim_node;
     X(messages_heard)                                                                              \
     X(messages_answered)                                                                           \
     X(transactions_changed)                                                                        \
+    X(scripts_done)                                                                                \
+    X(scripts_failed)                                                                              \
+    X(scripts_ended)                                                                               \
+    X(scripts_kept)                                                                                \
+    X(scripts_undone)                                                                              \
     X(waits_served)                                                                                \
     X(waits_cancelled)                                                                             \
     X(ticks)                                                                                       \
@@ -339,6 +346,7 @@ void sim_streams_free(void);
 void sim_types_start(void);
 void sim_types_node_gone(struct sim_node *node);
 void sim_types_stop(void);
+struct blob *sim_types_write(void); /* some command on data of any type */
 
 /* ---- transactions.c -------------------------------------------------------------------------- */
 
@@ -347,6 +355,23 @@ void sim_transactions_node_gone(struct sim_node *node);
 void sim_transactions_stop(void);
 void sim_transactions_check(void); /* strict serializability */
 void sim_transactions_free(void);
+uint32_t sim_transactions_number(void); /* that nobody else appends */
+/* `is_known`: it was answered now, and all of `steps`, whose lists become the history's, says
+ * what it did. */
+void sim_transactions_record(int64_t called, bool is_known, const struct appends_step *steps,
+                             uint32_t count);
+/* Takes a line "*3" or ":7" or "$1" of this type off `rest`; false: it is another. */
+bool sim_reply_line(struct bytes *rest, char type, int64_t *value);
+bool sim_reply_list(struct bytes *rest, struct appends_list *list);
+
+/* ---- scripts.c ------------------------------------------------------------------------------ */
+
+void sim_scripts_start(void);
+void sim_scripts_node_gone(struct sim_node *node);
+void sim_scripts_stop(void);
+void sim_scripts_end(void); /* before sim_transactions_check() */
+/* This reply says that the command, a script, did nothing. */
+bool sim_script_is_undone(struct bytes command, struct bytes reply);
 
 /* ---- queues.c ------------------------------------------------------------------------------- */
 

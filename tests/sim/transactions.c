@@ -4,7 +4,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#include "appends.h"
 #include "base/codec.h"
 #include "base/fatal.h"
 #include "base/memory.h"
@@ -13,7 +12,6 @@
 
 enum {
     ACTORS = 3,
-    LISTS = 3,
     STEPS_MAX = 3,
     TIMEOUT_MS = 1500,
     PAUSE_US = 150000,
@@ -59,8 +57,7 @@ static void pause_then_next(struct actor *actor)
 
 /* ---- replies ---------------------------------------------------------------------------- */
 
-/* A line "*3" or ":7" or "$1" of this type; false: it is another. */
-static bool take_line(struct bytes *rest, char type, int64_t *value)
+bool sim_reply_line(struct bytes *rest, char type, int64_t *value)
 {
     const char *at = rest->data, *end = memchr(at, '\n', rest->size);
     if (rest->size == 0 || *at != type || !end)
@@ -70,15 +67,15 @@ static bool take_line(struct bytes *rest, char type, int64_t *value)
     return true;
 }
 
-static bool take_list(struct bytes *rest, struct appends_list *list)
+bool sim_reply_list(struct bytes *rest, struct appends_list *list)
 {
     int64_t count, size;
-    if (!take_line(rest, '*', &count) || count < 0)
+    if (!sim_reply_line(rest, '*', &count) || count < 0)
         return false;
     list->numbers = memory_new(((size_t)count + 1) * sizeof *list->numbers);
     list->count = (uint32_t)count;
     for (uint32_t i = 0; i < list->count; i++) {
-        if (!take_line(rest, '$', &size) || size < 1 || (size_t)size + 2 > rest->size)
+        if (!sim_reply_line(rest, '$', &size) || size < 1 || (size_t)size + 2 > rest->size)
             return false;
         const char *at = rest->data;
         list->numbers[i] = (uint32_t)strtoul(at, NULL, 10);
@@ -89,21 +86,32 @@ static bool take_list(struct bytes *rest, struct appends_list *list)
 
 /* ---- the history -------------------------------------------------------------------------- */
 
-static void record(const struct actor *actor, bool is_known)
+uint32_t sim_transactions_number(void)
+{
+    return numbers++;
+}
+
+void sim_transactions_record(int64_t called, bool is_known, const struct appends_step *given,
+                             uint32_t count)
 {
     if (transactions_count == transactions_capacity) {
         transactions_capacity = transactions_capacity ? 2 * transactions_capacity : 256;
         transactions = memory_resize(transactions, transactions_capacity * sizeof *transactions);
     }
-    struct appends_step *steps = memory_new(STEPS_MAX * sizeof *steps);
-    memcpy(steps, actor->steps, actor->steps_count * sizeof *steps);
-    for (uint32_t i = 0; i < actor->steps_count && !is_known; i++)
+    struct appends_step *steps = memory_new((count + 1) * sizeof *steps);
+    memcpy(steps, given, count * sizeof *steps);
+    for (uint32_t i = 0; i < count && !is_known; i++)
         steps[i].seen = (struct appends_list){0}; /* nobody knows */
     transactions[transactions_count++] =
-        (struct appends_transaction){.called = actor->called,
+        (struct appends_transaction){.called = called,
                                      .returned = is_known ? sim.now_us : APPENDS_NEVER,
                                      .steps = steps,
-                                     .count = actor->steps_count};
+                                     .count = count};
+}
+
+static void record(const struct actor *actor, bool is_known)
+{
+    sim_transactions_record(actor->called, is_known, actor->steps, actor->steps_count);
 }
 
 /* What a plain one saw goes into its steps; an optimistic one saw it before. */
@@ -111,14 +119,14 @@ static void take_results(struct actor *actor, struct bytes reply)
 {
     int64_t count, length;
     struct bytes rest = reply;
-    if (!take_line(&rest, '*', &count))
+    if (!sim_reply_line(&rest, '*', &count))
         sim_fail("EXEC was answered %.*s", (int)reply.size, (const char *)reply.data);
     for (uint32_t i = 0; i < actor->steps_count; i++) {
         struct appends_step *step = &actor->steps[i];
         if (actor->stage == DECIDING && step->is_read)
             continue;
-        bool is_taken =
-            step->is_read ? take_list(&rest, &step->seen) : take_line(&rest, ':', &length);
+        bool is_taken = step->is_read ? sim_reply_list(&rest, &step->seen)
+                                      : sim_reply_line(&rest, ':', &length);
         if (!is_taken)
             sim_fail("EXEC was answered %.*s", (int)reply.size, (const char *)reply.data);
     }
@@ -163,10 +171,10 @@ static void answered(void *context, struct request *request, enum request_outcom
             record(actor, false);
     } else if (outcome == REQUEST_DONE && !is_error) {
         if (actor->stage == WATCHING) {
-            check(take_line(&rest, '*', &number) && take_line(&rest, ':', &number));
+            check(sim_reply_line(&rest, '*', &number) && sim_reply_line(&rest, ':', &number));
             actor->version = (uint64_t)number;
         } else {
-            check(take_list(&rest, &actor->seen));
+            check(sim_reply_list(&rest, &actor->seen));
         }
         actor->stage = actor->stage == WATCHING ? READING : DECIDING;
         ask(actor, &sim.nodes[actor->node]);
@@ -271,13 +279,13 @@ static void choose(struct actor *actor)
     actor->called = sim.now_us;
     actor->stage = is_optimistic ? WATCHING : PLAIN;
     actor->steps_count = is_optimistic ? 2 : 1 + (uint32_t)sim_below(STEPS_MAX);
-    uint32_t key = (uint32_t)sim_below(LISTS);
+    uint32_t key = (uint32_t)sim_below(SIM_LISTS);
     for (uint32_t i = 0; i < actor->steps_count; i++) {
         bool is_read = is_optimistic ? i == 0 : sim_chance(500);
         actor->steps[i] = (struct appends_step){
-            .key = is_optimistic ? key : (uint32_t)sim_below(LISTS), .is_read = is_read};
+            .key = is_optimistic ? key : (uint32_t)sim_below(SIM_LISTS), .is_read = is_read};
         if (!is_read)
-            actor->steps[i].number = numbers++;
+            actor->steps[i].number = sim_transactions_number();
     }
 }
 
@@ -342,7 +350,7 @@ static void read_at_end(uint32_t key, struct appends_list *list)
         buffer_append_bytes(&reply, front);
     }
     struct bytes text = buffer_bytes(&reply);
-    check(take_list(&text, list));
+    check(sim_reply_list(&text, list));
     rope_deinit(&rest);
     buffer_deinit(&reply);
     blob_release(command);
@@ -350,16 +358,16 @@ static void read_at_end(uint32_t key, struct appends_list *list)
 
 void sim_transactions_check(void)
 {
-    struct appends_list lists[LISTS] = {{0}};
+    struct appends_list lists[SIM_LISTS] = {{0}};
     struct buffer why = {0};
     for (uint32_t i = 0; i < ACTORS; i++)
         if (actors[i].busy && (actors[i].stage == PLAIN || actors[i].stage == DECIDING))
             record(&actors[i], false);
-    for (uint32_t key = 0; key < LISTS; key++)
+    for (uint32_t key = 0; key < SIM_LISTS; key++)
         read_at_end(key, &lists[key]);
-    if (!appends_check(transactions, transactions_count, lists, LISTS, numbers, &why))
+    if (!appends_check(transactions, transactions_count, lists, SIM_LISTS, numbers, &why))
         sim_fail("transactions are not strictly serializable: %.*s", (int)why.size, why.data);
-    for (uint32_t key = 0; key < LISTS; key++)
+    for (uint32_t key = 0; key < SIM_LISTS; key++)
         memory_free(lists[key].numbers);
     buffer_deinit(&why);
 }

@@ -199,6 +199,11 @@ static const char *some_read(void)
     return some_form(reads, sizeof reads / sizeof reads[0]);
 }
 
+struct blob *sim_types_write(void)
+{
+    return encode(some_write());
+}
+
 /* ---- transactions ------------------------------------------------------------------------- */
 
 /* Where the caller knows the version: it is absent, or was once. */
