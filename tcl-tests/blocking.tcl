@@ -131,6 +131,23 @@ start_cluster 3 {request-timeout 3000} {
         close_all $c $z
     }
 
+    alone {XREADGROUP waits for what its group has not seen} {
+        foreach id [node_ids] {
+            [leader] DEL stream
+            assert_error {NOGROUP*} { [node $id] XREADGROUP GROUP g c BLOCK 0 STREAMS stream > }
+            [leader] XGROUP CREATE stream g 0 MKSTREAM
+            assert_equal nil* [[node $id] -typed XREADGROUP GROUP g c BLOCK 10 STREAMS stream >]
+            set one [blocked $id 1 XREADGROUP GROUP g c BLOCK 0 STREAMS stream >]
+            set two [blocked $id 2 XREADGROUP GROUP g d BLOCK 0 STREAMS stream >]
+            [node [lindex [followers] 0]] XADD stream 1-1 a b
+            assert_equal {{stream {{1-1 {a b}}}}} [$one -read]
+            wait_until_parked 1
+            [leader] XGROUP DESTROY stream g
+            assert_match {-NOGROUP*} [$two -readtyped]
+            close_all $one $two
+        }
+    }
+
     alone {timeouts end it on every node, and nothing is taken after} {
         foreach id [node_ids] {
             set c [connect $id]

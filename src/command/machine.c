@@ -238,7 +238,9 @@ static bool would_wait(struct state_machine *base, const struct apply_context *c
 {
     struct machine *machine = machine_of(base);
     struct reply nowhere = {NULL, 2};
+    struct walk_state walk = {0};
     struct call call = call_in(context, &nowhere);
+    call.walk = &walk;
     take_apart(machine, command, &call);
     db_at(machine->db, context->now_ms, false);
     return command_would_wait(&call);
@@ -268,7 +270,9 @@ static uint64_t wait_count(struct state_machine *base, const struct apply_contex
 {
     struct machine *machine = machine_of(base);
     struct reply nowhere = {NULL, 2};
+    struct walk_state walk = {0};
     struct call call = call_in(context, &nowhere);
+    call.walk = &walk;
     take_apart(machine, command, &call);
     db_at(machine->db, context->now_ms, false);
     return command_waiting_count(&call, key);
