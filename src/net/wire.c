@@ -519,10 +519,10 @@ static enum wire_kind decode_message(struct wire_input *input, enum raft_message
 /* ---- forwarded commands --------------------------------------------------------------- */
 
 /* Behind the fields of a forward. */
-static const char *check_wait(const unsigned char *at, unsigned kind)
+static const char *check_wait(const unsigned char *at)
 {
-    if (kind != REQUEST_WRITE || get_u64(at) == 0 || get_u64(at + FORWARD_SIZE) == 0)
-        return "a wait that is no write, or nobody's";
+    if (get_u64(at) == 0 || get_u64(at + FORWARD_SIZE) == 0)
+        return "a wait that is nobody's";
     if (get_u64(at + FORWARD_SIZE + 8) >= WIRE_NUMBER_MAX ||
         get_u64(at + FORWARD_SIZE + 16) >= WIRE_NUMBER_MAX)
         return "a wait with an impossible index or time";
@@ -540,7 +540,7 @@ static enum wire_kind decode_forward(struct wire_input *input, const struct byte
         return invalid(input, "a forward of unknown kind or protocol");
     if (get_u64(at + 8) == 0 || get_u64(at + 16) >= WIRE_NUMBER_MAX || get_u64(at + 24) == 0)
         return invalid(input, "a forward without id, term or client");
-    const char *error = may_wait ? check_wait(at, kind) : NULL;
+    const char *error = may_wait ? check_wait(at) : NULL;
     if (error)
         return invalid(input, error);
     struct blob *command = take_payload(input, argv, argc);

@@ -82,13 +82,18 @@ static enum slice serve_one(struct replica *replica, struct request *request, in
                                     .database = request->database,
                                     .now_ms = now_ms,
                                     .client = own_client(request),
-                                    .reply_max = request->reply_max};
+                                    .reply_max = request->reply_max,
+                                    .may_wait = request->waiter != NULL};
+    bool is_present = !request->reading;
     buffer_clear(&replica->reply);
     if (machine->ops->read(machine, &request->reading, &context, blob_bytes(request->command),
                            request->protocol, &replica->reply, &request->rest)) {
         request_leave_place(replica, request);
         replica->served_bytes += replica->reply.size + request->rest.size;
-        answer_read(replica, request);
+        if (request->waiter && machine->ops->found_nothing(machine))
+            replica_reader_found_nothing(replica, request, is_present);
+        else
+            answer_read(replica, request);
         return SLICE_LAST;
     }
     if (!request->reading)

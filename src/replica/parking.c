@@ -5,7 +5,7 @@
  * something there are woken, from the front, and proposed.  Who then finds nothing after all is
  * parked again at its old place.  While some are woken for a key, nobody else is: what they leave
  * is known when they are through.  So nobody overtakes, and no key is ready that nobody was woken
- * for.
+ * for.  Who only reads takes nothing away: all who find something are woken, whoever else is.
  *
  * What comes late waits behind those who wait already, whatever is there: see
  * replica_parking_has_others(). */
@@ -23,7 +23,9 @@ struct parking_place {
 
 struct parking_key {
     UT_hash_handle hh;
-    struct parking_place *queue;
+    struct parking_place *queue;    /* of writes */
+    struct parking_place *readers;  /* who take nothing from each other; utlist */
+    struct parking_place *unlooked; /* of them: the next to be looked at; or NULL */
     struct parking_place *latest; /* that came into it, near which the next one belongs; or NULL */
     struct parking_key *touched_prev, *touched_next;
     uint64_t kind; /* of those in the queue, unless it is mixed */
@@ -85,11 +87,18 @@ static void touch(struct replica *replica, struct parking_key *key)
 
 static void free_if_unused(struct replica *replica, struct parking_key *key)
 {
-    if (key->queue || key->woken > 0)
+    if (key->queue || key->readers || key->woken > 0)
         return;
     untouch(replica, key);
     HASH_DEL(replica->parking, key);
     memory_free(key);
+}
+
+/* An entry touched it. */
+static void stir(struct replica *replica, struct parking_key *key)
+{
+    key->unlooked = key->readers;
+    touch(replica, key);
 }
 
 void replica_parking_touched(void *context, unsigned database, struct bytes name)
@@ -101,13 +110,13 @@ void replica_parking_touched(void *context, unsigned database, struct bytes name
     if (name.data) {
         key = find_key(replica, database, name);
         if (key)
-            touch(replica, key);
+            stir(replica, key);
         return;
     }
     HASH_ITER(hh, replica->parking, key, following)
     {
         if (key->bytes[0] == database)
-            touch(replica, key);
+            stir(replica, key);
     }
 }
 
@@ -164,6 +173,10 @@ static void add_place(void *context, struct bytes name)
     check(waiter->places_count < of->capacity);
     struct parking_place *place = &waiter->places[waiter->places_count++];
     *place = (struct parking_place){.key = key, .request = of->request};
+    if (of->request->kind == REQUEST_READ) {
+        DL_APPEND(key->readers, place);
+        return;
+    }
     if (!key->queue) {
         key->kind = waiter->kind;
         key->is_mixed = false;
@@ -200,7 +213,8 @@ bool replica_park(struct replica *replica, struct request *request)
         replica->parked_count >= PARKED_MAX)
         return false;
     request_leave_place(replica, request);
-    waiter->kind = machine->ops->wait_kind(machine, command);
+    if (request->kind == REQUEST_WRITE)
+        waiter->kind = machine->ops->wait_kind(machine, command);
     waiter->places = memory_new((of.capacity + 1) * sizeof *waiter->places);
     machine->ops->wait_keys(machine, command, add_place, &of);
     check(waiter->places_count == of.capacity);
@@ -212,6 +226,20 @@ bool replica_park(struct replica *replica, struct request *request)
     return true;
 }
 
+static void leave_queue(struct parking_place *place)
+{
+    struct parking_key *key = place->key;
+    if (place->request->kind == REQUEST_READ) {
+        if (key->unlooked == place)
+            key->unlooked = place->next;
+        DL_DELETE(key->readers, place);
+        return;
+    }
+    if (key->latest == place)
+        key->latest = NULL;
+    DL_DELETE(key->queue, place);
+}
+
 void replica_unpark(struct replica *replica, struct request *request)
 {
     struct waiter *waiter = request->waiter;
@@ -221,9 +249,7 @@ void replica_unpark(struct replica *replica, struct request *request)
     replica->parked_places -= waiter->places_count;
     for (uint32_t i = 0; i < waiter->places_count; i++) {
         struct parking_place *place = &waiter->places[i];
-        if (place->key->latest == place)
-            place->key->latest = NULL;
-        DL_DELETE(place->key->queue, place);
+        leave_queue(place);
         free_if_unused(replica, place->key);
     }
     memory_free(waiter->places);
@@ -319,15 +345,36 @@ static void wake_mixed(struct replica *replica, struct parking_key *key)
     }
 }
 
-static void look_at(struct replica *replica, struct parking_key *key)
+/* All who find something, as far as may be looked at in this turn. */
+static void wake_readers(struct replica *replica, struct parking_key *key, unsigned *looks)
 {
-    if (key->woken > 0 || !key->queue) /* settling touches it */
-        return;
-    key->woken++; /* to keep it */
+    while (key->unlooked && *looks < PARKING_LOOKS_MAX) {
+        struct request *request = key->unlooked->request;
+        key->unlooked = key->unlooked->next;
+        ++*looks;
+        if (count_served(replica, key, request) > 0)
+            replica_reader_wake(replica, request);
+    }
+    if (key->unlooked)
+        touch(replica, key);
+}
+
+static void wake_writers(struct replica *replica, struct parking_key *key)
+{
     if (key->is_mixed)
         wake_mixed(replica, key);
     else
         wake_kind(replica, key, key->kind, count_served(replica, key, key->queue->request));
+}
+
+static void look_at(struct replica *replica, struct parking_key *key, unsigned *looks)
+{
+    bool is_free = key->woken == 0; /* settling touches it */
+    key->woken++;                   /* to keep it */
+    ++*looks;
+    wake_readers(replica, key, looks);
+    if (is_free && key->queue)
+        wake_writers(replica, key);
     key->woken--;
     free_if_unused(replica, key);
 }
@@ -335,10 +382,11 @@ static void look_at(struct replica *replica, struct parking_key *key)
 void replica_parking_wake(struct replica *replica)
 {
     bool is_whole = !replica->applying.payload; /* or the state is between two */
-    for (unsigned looks = 0; is_whole && replica->touched && looks < PARKING_LOOKS_MAX; looks++) {
+    unsigned looks = 0;
+    while (is_whole && replica->touched && looks < PARKING_LOOKS_MAX) {
         struct parking_key *key = replica->touched;
         untouch(replica, key);
-        look_at(replica, key);
+        look_at(replica, key, &looks);
     }
     replica->try_waiting |= replica->touched != NULL;
 }

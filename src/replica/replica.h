@@ -35,7 +35,7 @@ enum request_outcome {
     REQUEST_NOT_DONE,  /* certainly not executed, now or later: no leader within the time allowed */
     REQUEST_UNKNOWN,   /* may or may not have been, or be yet, executed */
     REQUEST_TOO_LARGE, /* a read whose reply is larger than its reply_max: ask again with more */
-    REQUEST_CANCELLED  /* of one that may wait: replica_cancel() came first, it was not executed */
+    REQUEST_CANCELLED  /* of a write that may wait: replica_cancel() came first, it was not done */
 };
 
 /* Where a request is: replica_internal.h. */
@@ -76,8 +76,8 @@ struct request {
     request_done *done;
     void *context;       /* set to NULL with replica_abandon() when the client went away */
     int64_t deadline_ms; /* replica time; of one that may wait: not used before it is cancelled */
-    /* A write that, finding nothing, waits until there is something, as long as its client likes:
-     * see waiters.c.  Nothing else of its client may be under way. */
+    /* One that, finding nothing, waits until there is something, as long as its client likes: a
+     * write (waiters.c) or a read (readers.c).  Nothing else of its client may be under way. */
     bool may_wait;
     /* Of a read: a larger reply is not wanted now; 0: any size.  May be changed until the next
      * replica_run().  Who means to ask again with more must not let a write of its client follow
@@ -157,6 +157,7 @@ struct apply_context {
     uint64_t client;
     /* Of an entry.  A command with an owner may wait: it says where it finds nothing. */
     struct request_owner owner;
+    bool may_wait; /* the same of a read */
 };
 
 /* Something was done to a key, so that it may have become what a command waits for; no key: to any
@@ -210,16 +211,16 @@ struct state_machine_ops {
     /* The highest that this build can execute: a constant. */
     uint8_t (*meaning_known)(struct state_machine *machine);
 
-    /* Of commands that may wait.  `found_nothing`: the one applied last did not change what others
-     * wait for, its reply is none: it waits. */
+    /* Of commands that may wait.  `found_nothing`: the one applied, or read, last did not change
+     * what others wait for, its reply is none: it waits. */
     bool (*found_nothing)(struct state_machine *machine);
-    /* Executed on the present state, at context->now_ms, it would find nothing. */
+    /* Of writes: executed on the present state, at context->now_ms, it would find nothing. */
     bool (*would_wait)(struct state_machine *machine, const struct apply_context *context,
                        struct bytes command);
     /* The keys that it waits for, as argv has them: borrowed. */
     void (*wait_keys)(struct state_machine *machine, struct bytes command,
                       void (*each)(void *context, struct bytes key), void *context);
-    /* Commands with the same number find, or find not, at a key the same. */
+    /* Writes with the same number find, or find not, at a key the same. */
     uint64_t (*wait_kind)(struct state_machine *machine, struct bytes command);
     /* How many such commands in a row would find something at the key; an estimate, but 0 is
      * certain. */
@@ -362,8 +363,9 @@ enum replica_verdict replica_judge(const struct replica *replica, raft_node_id n
 
 /* deadline_ms is monotonic, like now_ms.  Takes the request. */
 void replica_submit(struct replica *replica, struct request *request);
-/* The client's request that may wait is to wait no longer: it ends as cancelled, unless it was
- * executed, or with whatever outcome is known at the deadline.  Nothing if it has none. */
+/* The client's request that may wait is to wait no longer: a write ends as cancelled, unless it was
+ * executed, a read with what it finds now, or with whatever outcome is known at the deadline.
+ * Nothing if it has none. */
 void replica_cancel(struct replica *replica, uint64_t client, int64_t deadline_ms);
 /* This client is gone: its writes run on, its reads are dropped, what waits is cancelled; `done` is
  * not called for any of them. */

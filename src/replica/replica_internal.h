@@ -16,6 +16,7 @@
  *   log_time.c     the clock that entries are stamped with
  *   ticks.c        what is to be done when that clock has come so far
  *   waiters.c      requests that may wait: what they are to their node, and to the leader
+ *   readers.c      those of them that only read
  *   parking.c      a leader's waiting ones, by key
  *
  * A request is in one place:
@@ -34,6 +35,9 @@
  *   WAITING --finds nothing--> PARKED --a key is touched--> WOKEN --propose--> PROPOSED
  *      |                         ^-------------------------finds nothing--------'
  *       \-send-> AWAY, parked or proposed at the leader --reply, or applied here--> done
+ *
+ * A read that may wait becomes PARKED when it was READING and found nothing, and is READING again
+ * when there seems to be something.
  *
  * SERVED are the long reads under way.  Reads leave READING, TIED and BETWEEN at the latest when a
  * later write of their client is applied.  What leaves PROPOSED or (a write) FORWARDED otherwise
@@ -78,6 +82,7 @@ struct read_batch {
     uint64_t id;
     bool listed; /* it is asked for, or has requests */
     bool confirmed, failed;
+    bool is_again;            /* of those that were confirmed before, and waited: readers.c */
     int64_t time_ms;          /* log time when it was asked for */
     raft_index index;         /* confirmed: serve once applied */
     struct request *requests; /* in order */
@@ -116,6 +121,7 @@ struct waiter {
     UT_hash_handle hh;      /* by it, of those submitted here */
     uint64_t sent_id;       /* AWAY: of the forward */
     UT_hash_handle sent_hh; /* by it, while AWAY */
+    raft_term sent_term;    /* AWAY: of the leader that it was sent to */
     raft_term doubt;        /* entries of this term and before may execute it; 0: none */
     raft_term doubt_before; /* AWAY: the same, if it is refused */
     raft_index seen;        /* of another node's: see struct forward */
@@ -279,6 +285,8 @@ void replica_forwards_lost_to(struct replica *replica, raft_node_id node);
 void replica_reads_failed(struct replica *replica, uint64_t batch_id);
 /* The write is applied, or gone: the reads behind it wait for it no longer. */
 void replica_release_tied(struct replica *replica, struct request *write);
+/* A read that is in no place joins those that a round confirms, or has confirmed, together. */
+void replica_join_batch(struct read_batch *batch, struct request *request);
 
 /* apply.c */
 bool replica_apply_some(struct replica *replica);  /* true: there is more to apply now */
@@ -314,6 +322,16 @@ void replica_waiters_of_lost(struct replica *replica, raft_node_id node);
 void replica_waiters_leadership_lost(struct replica *replica);
 void replica_waiter_cancel(struct replica *replica, struct request *request);
 bool replica_waiter_in_doubt(const struct replica *replica, const struct request *request);
+
+/* readers.c.  The same of reads: */
+enum waiter_take replica_reader_take(struct replica *replica, struct request *request);
+/* It was served and found nothing; `is_present`: in the present state. */
+void replica_reader_found_nothing(struct replica *replica, struct request *request,
+                                  bool is_present);
+void replica_reader_wake(struct replica *replica, struct request *request);
+void replica_reader_cancel(struct replica *replica, struct request *request);
+void replica_readers_of_lost(struct replica *replica, raft_node_id node);
+void replica_waiter_send_cancel(struct replica *replica, const struct request *request);
 
 /* parking.c */
 uint64_t replica_parking_keys(const struct replica *replica);

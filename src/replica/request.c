@@ -336,10 +336,10 @@ void replica_abandon(struct replica *replica, uint64_t client)
     DL_FOREACH_SAFE2(line->requests, request, following, line_next)
     {
         request->context = NULL;
-        if (request->kind == REQUEST_READ)
-            request_finish(replica, request, REQUEST_NOT_DONE, no_reply);
-        else if (request->waiter)
+        if (request->waiter)
             replica_waiter_cancel(replica, request);
+        else if (request->kind == REQUEST_READ)
+            request_finish(replica, request, REQUEST_NOT_DONE, no_reply);
     }
 }
 

@@ -128,7 +128,7 @@ void replica_reads_failed(struct replica *replica, uint64_t batch_id)
     }
 }
 
-static void join_batch(struct read_batch *batch, struct request *request)
+void replica_join_batch(struct read_batch *batch, struct request *request)
 {
     request->batch = batch;
     batch->count++;
@@ -174,7 +174,7 @@ static void read_together(struct replica *replica, struct request *reads)
         if (request->behind && request->line->last_write != request->behind)
             request->place = REQUEST_BETWEEN;
         else
-            join_batch(batch, request);
+            replica_join_batch(batch, request);
     }
     DL_APPEND(replica->batches, batch);
     struct raft_input input = {.type = RAFT_INPUT_READ, .read = {batch->id}};

@@ -43,7 +43,6 @@ static bool is_local(const struct request *request)
 void replica_waiter_enter(struct replica *replica, struct request *request)
 {
     struct waiter *waiter = request->waiter;
-    check(request->kind == REQUEST_WRITE);
     if (!waiter)
         waiter = request->waiter = memory_new(sizeof *waiter);
     waiter->request = request;
@@ -104,6 +103,11 @@ static void refuse(struct replica *replica, struct request *request)
 {
     request_leave_place(replica, request);
     request_refuse(replica, request);
+}
+
+static bool is_read(const struct request *request)
+{
+    return request->kind == REQUEST_READ;
 }
 
 /* Whether an entry that this node has not applied yet may execute it. */
@@ -192,6 +196,8 @@ static void park_again(struct replica *replica, struct request *request)
  * what it lacks wakes whoever waits for it when it is applied. */
 enum waiter_take replica_waiter_take(struct replica *replica, struct request *request)
 {
+    if (is_read(request))
+        return replica_reader_take(replica, request);
     if (is_too_early(replica, request)) {
         refuse(replica, request);
         return WAITER_TAKEN;
@@ -235,6 +241,7 @@ void replica_waiters_of_lost(struct replica *replica, raft_node_id node)
 {
     struct request *request, *following;
     disown(replica, node);
+    replica_readers_of_lost(replica, node);
     DL_FOREACH_SAFE(replica->parked, request, following)
     {
         if (request->origin == node)
@@ -297,12 +304,14 @@ static void go_away(struct replica *replica, struct request *request)
     request->sent_to = replica->status.leader;
     DL_APPEND(replica->away, request);
     HASH_ADD(sent_hh, replica->waiters_sent, sent_id, sizeof waiter->sent_id, waiter);
+    waiter->sent_term = replica->status.term;
     waiter->doubt_before = waiter->doubt;
-    waiter->doubt = replica->status.term;
+    if (!is_read(request))
+        waiter->doubt = replica->status.term;
     replica->requests_forwarded++;
 }
 
-static void send_cancel(struct replica *replica, const struct request *request)
+void replica_waiter_send_cancel(struct replica *replica, const struct request *request)
 {
     struct forward_cancel cancel = {.run_id = replica->options.run_id,
                                     .id = request->waiter->sent_id,
@@ -332,6 +341,7 @@ static bool send(struct replica *replica, struct request *request)
         .protocol = request->protocol,
         .database = request->database,
         .client = request->client,
+        .reply_max = request->reply_max,
         .command = request->command,
         .may_wait = true,
         .waiter_id = waiter->id,
@@ -344,7 +354,7 @@ static bool send(struct replica *replica, struct request *request)
     }
     go_away(replica, request);
     if (waiter->is_cancelled)
-        send_cancel(replica, request);
+        replica_waiter_send_cancel(replica, request);
     return true;
 }
 
@@ -354,6 +364,11 @@ bool replica_waiter_send(struct replica *replica, struct request *request)
     struct waiter *waiter = request->waiter;
     bool is_same_leader = waiter->doubt == replica->status.term;
     if (replica_waiter_in_doubt(replica, request) && !is_same_leader) {
+        replica->try_waiting = true;
+        return true;
+    }
+    if (is_read(request) && waiter->is_cancelled) { /* like any other read, then */
+        replica_waiter_free(replica, waiter);
         replica->try_waiting = true;
         return true;
     }
@@ -409,7 +424,7 @@ void replica_waiters_outlive(struct replica *replica)
     replica->outlived = term;
     DL_FOREACH_SAFE(replica->away, request, following)
     {
-        if (!replica_waiter_in_doubt(replica, request))
+        if (request->waiter->sent_term < term)
             request_wait(replica, request);
     }
 }
@@ -427,11 +442,15 @@ void replica_waiters_lost_to(struct replica *replica, raft_node_id node)
 void replica_waiter_cancel(struct replica *replica, struct request *request)
 {
     bool abandoned = is_abandoned(request);
+    if (is_read(request)) {
+        replica_reader_cancel(replica, request);
+        return;
+    }
     request->waiter->is_cancelled = true;
     if (request->place == REQUEST_PROPOSED) /* that decides */
         return;
     if (request->place == REQUEST_AWAY)
-        send_cancel(replica, request);
+        replica_waiter_send_cancel(replica, request);
     bool is_certain = request->place != REQUEST_AWAY &&
                       (!is_local(request) || !replica_waiter_in_doubt(replica, request));
     if (abandoned || is_certain)

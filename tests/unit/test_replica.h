@@ -183,7 +183,7 @@ static inline bool has_room(struct transport *transport, raft_node_id to)
 }
 
 /* "+k" puts one of k into the stock, "pk" takes one or waits for it, "pjk" takes one of j or else
- * of k. */
+ * of k, "rk" reads whether there are any of k, or waits. */
 static inline unsigned stock_of(struct bytes command)
 {
     const unsigned char *text = command.data;
@@ -304,9 +304,9 @@ static inline bool serve(struct state_machine *machine, void **reading,
                          struct buffer *reply, struct rope *rest)
 {
     (void)machine;
-    (void)command;
     (void)protocol;
     world.read_ms = context->now_ms;
+    world.found_nothing = context->may_wait && world.stock[stock_of(command)] == 0;
     if (world.read_not_now)
         return false;
     if (!*reading)

@@ -424,6 +424,167 @@ static void cancelled_it_waits_for_the_leaders_word(void **state)
     assert_ended(b, REQUEST_UNKNOWN);
 }
 
+/* ---- reads ----------------------------------------------------------------------------------- */
+
+static void wait_to_read(struct result *result, uint64_t client, const char *command)
+{
+    *result = (struct result){0};
+    struct request *request = request_new(REQUEST_READ, 2, client,
+                                          blob_copy(bytes_from_string(command)), on_done, result);
+    request->database = 5;
+    request->may_wait = true;
+    replica_submit(world.replica, request);
+    run();
+}
+
+static void receive_wait_to_read(uint64_t id, uint64_t client, const char *command)
+{
+    struct forward forward = forward_of(REQUEST_READ, id, client, command);
+    forward.database = 5;
+    forward.may_wait = true;
+    forward.waiter_id = client;
+    replica_receive_forward(world.replica, 2, &forward);
+    blob_release(forward.command);
+    run();
+}
+
+static void all_who_read_are_served_by_one_push(void **state)
+{
+    static struct result a, b, taken;
+    (void)state;
+    lead();
+    wait_to_read(&a, 1, "rk");
+    assert_int_equal(parked(), 0); /* not before a majority confirms that there is nothing */
+    acknowledge();
+    assert_int_equal(parked(), 1);
+    wait_to_read(&b, 2, "rk");
+    receive_wait_to_read(1, 7, "rk");
+    acknowledge();
+    acknowledge();
+    wait_for(&taken, 3, "pk");
+    assert_int_equal(parked(), 4);
+    raft_index last = status().last.index;
+    push("+x");
+    assert_int_equal(a.calls, 0);
+    push("+k");
+    assert_ended(a, REQUEST_DONE);
+    assert_ended(b, REQUEST_DONE);
+    assert_int_equal(last_reply()->id, 1);
+    assert_int_equal(last_reply()->outcome, REQUEST_DONE);
+    acknowledge();
+    assert_ended(taken, REQUEST_DONE);
+    assert_int_equal(status().last.index, last + 3); /* no read is in the log */
+    assert_int_equal(parked(), 0);
+}
+
+/* What is acknowledged elsewhere may be lacking here. */
+static void nothing_is_said_by_who_is_not_confirmed(void **state)
+{
+    static struct result a;
+    (void)state;
+    lead();
+    wait_to_read(&a, 1, "rk");
+    replica_cancel(world.replica, 1, world.now_ms + DEADLINE_MS);
+    run();
+    assert_int_equal(a.calls, 0);
+    acknowledge();
+    assert_ended(a, REQUEST_DONE);
+    wait_to_read(&a, 1, "rk");
+    acknowledge();
+    assert_int_equal(parked(), 1);
+    replica_cancel(world.replica, 1, world.now_ms + DEADLINE_MS);
+    run();
+    assert_ended(a, REQUEST_DONE); /* it was */
+    assert_int_equal(parked(), 0);
+}
+
+static void a_read_that_waits_goes_to_the_next_leader(void **state)
+{
+    static struct result a;
+    (void)state;
+    lead();
+    wait_to_read(&a, 1, "rk");
+    receive_wait_to_read(1, 7, "rk");
+    acknowledge();
+    acknowledge();
+    assert_int_equal(parked(), 2);
+    follow_and_commit_all(1, 9);
+    assert_int_equal(parked(), 0);
+    assert_true(last_reply()->refused);
+    assert_int_equal(world.forwards_count, 1);
+    assert_true(world.forwards[0].may_wait);
+    assert_int_equal(world.forwards[0].kind, REQUEST_READ);
+    pass(200);
+    follow(2, 10);
+    append_of(2, 10, NULL);
+    assert_int_equal(world.forwards_count, 2);
+    answer(0, false, "late"); /* of the one before */
+    assert_int_equal(a.calls, 0);
+    answer(1, false, "x");
+    assert_ended(a, REQUEST_DONE);
+}
+
+static void of_a_node_that_is_gone_no_read_waits(void **state)
+{
+    (void)state;
+    lead();
+    receive_wait_to_read(1, 7, "rk");
+    acknowledge();
+    receive_wait_to_read(2, 8, "rk"); /* it is not confirmed */
+    replica_disconnected(world.replica, 2, false, true);
+    run();
+    assert_int_equal(parked(), 0);
+    receive_wait_to_read(3, 7, "rk");
+    acknowledge();
+    acknowledge();
+    assert_int_equal(parked(), 1);
+    struct forward_cancel cancel = {.run_id = 5, .id = 3, .client = 7};
+    replica_receive_cancel(world.replica, 2, &cancel);
+    run();
+    assert_int_equal(parked(), 0);
+    assert_int_equal(last_reply()->outcome, REQUEST_DONE); /* nothing, by now */
+}
+
+static void a_reader_who_left_is_dropped(void **state)
+{
+    static struct result a;
+    (void)state;
+    lead();
+    wait_to_read(&a, 1, "rk");
+    acknowledge();
+    replica_abandon(world.replica, 1);
+    assert_int_equal(parked(), 0);
+    follow(1, 9);
+    wait_to_read(&a, 2, "rk");
+    replica_abandon(world.replica, 2);
+    assert_int_equal(world.cancels_count, 1);
+    assert_int_equal(a.calls, 0);
+}
+
+/* More than are looked at in a turn. */
+static void many_readers_are_looked_at_in_turns(void **state)
+{
+    enum { MANY = 2 * PARKING_LOOKS_MAX + 100 };
+    static struct result many[MANY], taken;
+    int served = 0;
+    (void)state;
+    lead();
+    for (uint64_t i = 0; i < MANY; i++)
+        wait_to_read(&many[i], i + 1, "rk");
+    for (int i = 0; i < 5; i++) /* the core takes some of them at a time */
+        acknowledge();
+    assert_int_equal(parked(), MANY);
+    ask_now(&taken, REQUEST_WRITE, MANY + 1, "+k");
+    acknowledge_without_running();
+    (void)replica_run(world.replica);
+    for (int i = 0; i < MANY; i++)
+        served += many[i].calls;
+    assert_int_equal(served, PARKING_LOOKS_MAX - 1); /* the key was one, too */
+    run();
+    for (int i = 0; i < MANY; i++)
+        assert_ended(many[i], REQUEST_DONE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -455,6 +616,17 @@ int main(void)
         cmocka_unit_test_setup_teardown(of_a_node_that_is_gone_nothing_waits, set_up_waits,
                                         tear_down),
         cmocka_unit_test_setup_teardown(cancelled_it_waits_for_the_leaders_word, set_up_waits,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(all_who_read_are_served_by_one_push, set_up_waits,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(nothing_is_said_by_who_is_not_confirmed, set_up_waits,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_read_that_waits_goes_to_the_next_leader, set_up_waits,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(of_a_node_that_is_gone_no_read_waits, set_up_waits,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_reader_who_left_is_dropped, set_up_waits, tear_down),
+        cmocka_unit_test_setup_teardown(many_readers_are_looked_at_in_turns, set_up_waits,
                                         tear_down),
     };
     return cmocka_run_group_tests_name("waiters", tests, NULL, NULL);
