@@ -148,6 +148,75 @@ start_cluster 3 {request-timeout 3000} {
         }
     }
 
+    alone {XREAD waits on any node, and one XADD serves all} {
+        [leader] DEL events
+        [leader] XADD events 1-1 a b
+        set waiting {}
+        foreach id [concat [node_ids] [node_ids]] {
+            lappend waiting [blocked $id [expr {[llength $waiting] + 1}] XREAD BLOCK 0 STREAMS nothing events $ $]
+        }
+        [leader] XDEL events 1-1
+        [leader] SET nothing x
+        [leader] DEL nothing
+        hold 100
+        wait_until_parked 6
+        [node [lindex [followers] 0]] XADD events 2-1 c d
+        foreach c $waiting { assert_equal {{events {{2-1 {c d}}}}} [$c -read] }
+        wait_until_parked 0
+        foreach id [node_ids] {
+            assert_equal {{events {{2-1 {c d}}}}} [[node $id] XREAD BLOCK 0 STREAMS events 0]
+            assert_equal {{events {{2-1 {c d}}}}} [[node $id] XREAD STREAMS events +]
+            assert_match nil* [[node $id] -typed XREAD BLOCK 20 STREAMS events $]
+            assert_error {WRONGTYPE*} { [node $id] SET string x; [node $id] XREAD BLOCK 0 STREAMS string $ }
+        }
+        close_all {*}$waiting
+    }
+
+    alone {what $ meant holds though the leader dies} {
+        set leader [leader_id]
+        [leader] DEL events
+        [leader] XADD events 1-1 a b
+        set waiting {}
+        foreach id [followers] { lappend waiting [blocked $id [expr {[llength $waiting] + 1}] XREAD BLOCK 0 STREAMS events $] }
+        set one [lindex [followers] 0]
+        pause_node $leader
+        # Nobody waits at a leader when these come.
+        insist $one XADD events 2-* c d
+        foreach c $waiting { assert_match {{events {{2-* {c d}}}*}} [$c -read] }
+        resume_node $leader
+        wait_until_settled
+        close_all {*}$waiting
+    }
+
+    alone {UNBLOCK, KILL and the end of a connection that reads} {
+        foreach id [node_ids] {
+            set c [connect $id]
+            set client [$c CLIENT ID]
+            $c -send XREAD BLOCK 0 STREAMS held $
+            wait_until_parked 1
+            assert_match {*flags=b*} [[node $id] CLIENT LIST ID $client]
+            assert_equal 1 [[node $id] CLIENT UNBLOCK $client]
+            assert_match nil* [$c -readtyped]
+            $c -send XREAD BLOCK 0 STREAMS held 0
+            wait_until_parked 1
+            assert_equal 1 [[node $id] CLIENT UNBLOCK $client ERROR]
+            assert_equal "-UNBLOCKED client unblocked via CLIENT UNBLOCK" [$c -readtyped]
+            assert_equal +PONG [$c -typed PING]
+            $c -send XREAD BLOCK 0 STREAMS held $
+            wait_until_parked 1
+            $c -close
+            wait_until_parked 0
+        }
+        set c [connect [lindex [followers] 0]]
+        $c HELLO 3
+        assert_equal _ [$c -typed XREAD BLOCK 10 STREAMS held $]
+        $c MULTI
+        $c XREAD BLOCK 0 STREAMS held $
+        assert_match {\[_\]} [$c -typed EXEC]
+        assert_error {*not allowed with BLOCK*} { $c EVAL {return redis.call('xread', 'block', '0', 'streams', 's', '$')} 0 }
+        $c -close
+    }
+
     alone {timeouts end it on every node, and nothing is taken after} {
         foreach id [node_ids] {
             set c [connect $id]

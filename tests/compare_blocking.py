@@ -7,7 +7,9 @@ wait in BLPOP and its like, and compares what each of them is answered, and in w
 Both databases are emptied.  The interleaving is fixed by replies: before the next command is said,
 each connection that waits is known to wait (INFO) and each other one has answered.  With
 several ports of ours the connections are spread over the nodes.  Exit status 1 if anything differs.
-Made for redis-server 7.0: it calls a timeout that is too large negative, 7.2 out of range.
+Made for redis-server 7.0: it calls a timeout that is too large negative, 7.2 out of range; and a
+stream whose new entries were deleted at once gives XREAD an empty array there, in 7.2 it waits on;
+and who waits in XREADGROUP is told in other words that the stream is gone.
 """
 import argparse
 import random
@@ -19,6 +21,7 @@ from compare_redis import Connection, encode
 
 KEYS = ["l1", "l2", "l3"]
 SETS = ["z1", "z2"]
+STREAMS = ["x1", "x2"]
 WAITERS = 5
 PATIENCE_S = 20
 
@@ -35,11 +38,34 @@ def random_wait(rng):
         ["BZPOPMIN", *rng.sample(SETS, rng.randint(1, 2)), "0"],
         ["BZPOPMAX", *rng.sample(SETS, rng.randint(1, 2)), "0"],
         ["BZMPOP", "0", "1", rng.choice(SETS), rng.choice(["MIN", "MAX"])],
+        random_read(rng), random_read(rng), random_read(rng),
+        ["XREADGROUP", "GROUP", "g", "c", "COUNT", "2", "BLOCK", "0", "STREAMS", rng.choice(STREAMS), ">"],
     ])
 
 
+def random_read(rng):
+    streams = rng.sample(STREAMS, rng.randint(1, 2))
+    ids = [rng.choice(["$", "$", "0", "50", "200-3"]) for _ in streams]
+    count = ["COUNT", str(rng.randint(1, 3))] if rng.random() < 0.5 else []
+    return ["XREAD", *count, "BLOCK", "0", "STREAMS", *streams, *ids]
+
+
 def random_change(rng, number):
-    key, zset = rng.choice(KEYS), rng.choice(SETS)
+    key, zset, stream = rng.choice(KEYS), rng.choice(SETS), rng.choice(STREAMS)
+    entry = ["XADD", stream, f"{number + 1}-1", "n", str(number)]
+    streams = [
+        [entry], [entry],
+        [["MULTI"], entry, ["XADD", stream, f"{number + 1}-2", "n", "two"], ["EXEC"]],
+        [["DEL", stream], ["XADD", stream, "0-1", "f", "v"], ["XGROUP", "CREATE", stream, "g", "$"]],
+        [["DEL", stream], ["SET", stream, "x"], ["DEL", stream], ["XGROUP", "CREATE", stream, "g", "0", "MKSTREAM"]],
+        [["RENAME", stream, "other"], entry, ["RENAME", "other", stream]],
+        [["MULTI"], ["XREAD", "BLOCK", "0", "STREAMS", stream, "$"],
+         ["XREADGROUP", "GROUP", "g", "c", "BLOCK", "0", "STREAMS", stream, ">"], ["EXEC"]],
+        [["EVAL", f"return redis.call('XADD', '{stream}', '{number + 1}-1', 'f', 'v')", "0"]],
+        [["EVAL", f"return redis.call('XREAD', 'BLOCK', '0', 'STREAMS', '{stream}', '$')", "0"]],
+    ]
+    if rng.random() < 0.4:
+        return rng.choice(streams)
     return rng.choice([
         [["RPUSH", key, str(number)]],
         [["LPUSH", key, *(f"{number}.{i}" for i in range(rng.randint(1, 4)))]],
@@ -67,6 +93,13 @@ FIXED = [
     ["BZPOPMIN", "s", "0"], ["BZPOPMAX", "z1", "nan"], ["BLPOP", "nothing", "0.01"],
     ["BLMOVE", "nothing", "l1", "LEFT", "LEFT", "0.01"], ["BZMPOP", "0.01", "1", "nothing", "MIN"],
     ["BRPOPLPUSH", "nothing", "l1", "0.01"], ["BLMPOP", "0.01", "1", "nothing", "LEFT"],
+    ["XREAD", "BLOCK", "x", "STREAMS", "x1", "$"], ["XREAD", "BLOCK", "-1", "STREAMS", "x1", "$"],
+    ["XREAD", "BLOCK", "10", "STREAMS", "s", "$"],
+    ["XREAD", "BLOCK", "10", "STREAMS", "x1", "s", "0", "0"], ["XREAD", "BLOCK", "10", "STREAMS", "x1", "$"],
+    ["XREAD", "BLOCK", "10", "STREAMS", "x1", "x2", "0", "$"], ["XREAD", "BLOCK", "10", "STREAMS", "x1", ">"],
+    ["XREAD", "BLOCK", "10", "STREAMS", "x1", "y"], ["XREAD", "BLOCK", "0", "COUNT", "x", "STREAMS", "x1", "$"],
+    ["XREADGROUP", "GROUP", "g", "c", "BLOCK", "10", "STREAMS", "x1", ">"],
+    ["XREADGROUP", "GROUP", "g", "c", "BLOCK", "10", "STREAMS", "x1", "$"],
     ["CLIENT", "UNBLOCK", "1000000"], ["CLIENT", "UNBLOCK", "x"], ["CLIENT", "UNBLOCK", "1", "NOW"],
 ]
 
@@ -105,6 +138,8 @@ class Side:
             for i, waiter in enumerate(self.waiters):
                 if self.waiting[i] and (waiter.buffer or select.select([waiter.socket], [], [], 0)[0]):
                     came[i] = waiter.reply()
+                    if came[i].startswith((b"-UNBLOCKED the stream key", b"-NOGROUP")):
+                        came[i] = b"-NOGROUP or its like"
                     self.waiting[i] = False
             if self.parked() == sum(self.waiting):
                 return came
@@ -156,6 +191,9 @@ def main():
     for key in KEYS:
         replies += 1
         different += not same(key, *(side.say(["LRANGE", key, "0", "-1"]) for side in sides))
+    for key in STREAMS:
+        replies += 1
+        different += not same(key, *(side.say(["XRANGE", key, "-", "+"]) for side in sides))
     print(f"{replies} replies, {different} different")
     return different > 0
 

@@ -218,6 +218,10 @@ void command_run_local(struct connection *connection, struct server *server,
  * COMMAND_AT_ONCE: not at all.  Its words were admitted. */
 enum { COMMAND_AT_ONCE = -1 };
 int64_t command_wait_ms(const struct command *command, const struct bytes *argv, uint32_t argc);
+/* The reply to one that waits and is a read, asked for with `request`, may be no more than what it
+ * waits for, as where XREAD said `$`.  Then it waits on, asked again with what this gives; NULL: it
+ * is the client's reply. */
+struct blob *command_ask_again(struct bytes request, struct bytes reply);
 
 /* The form in which a read or write travels to the leader and (writes) into the log:
  *   u32 argc, then argc times u32 size, bytes; little endian. */

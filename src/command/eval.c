@@ -14,14 +14,16 @@
 #include "command/eval.h"
 
 #include <ctype.h>
+#include <stdio.h>
 
 #include "base/fatal.h"
 #include "base/memory.h"
 #include "command/script_store.h"
+#include "command/waiting.h"
 #include "resp/number.h"
 #include "script/script.h"
 
-enum { WORK_PER_INSTRUCTION = 4, KEYS_FROM = 3 };
+enum { WORK_PER_INSTRUCTION = 4, KEYS_FROM = 3, REFUSAL_SIZE = 80 };
 
 enum phase { PHASE_RUNS, PHASE_KEEPS, PHASE_UNDOES };
 
@@ -90,6 +92,18 @@ static const char *refusal_of(const struct running *running, const struct comman
     return NULL;
 }
 
+/* XREAD and XREADGROUP are for scripts, but not so that they would wait. */
+static bool would_block(const struct command *command, const struct script_call *called,
+                        char text[REFUSAL_SIZE])
+{
+    struct waiting waiting;
+    if (!command_waiting_find(command, called->argv, called->argc, &waiting))
+        return false;
+    snprintf(text, REFUSAL_SIZE, "%.*s command is not allowed with BLOCK option from scripts",
+             (int)called->argv[0].size, (const char *)called->argv[0].data);
+    return true;
+}
+
 static void select_database(struct running *running, const struct script_call *called,
                             struct reply *reply)
 {
@@ -146,6 +160,9 @@ static bool serve(struct call *call, struct running *running)
             return false;
         refusal = "This Redis command is not allowed from script";
     }
+    char text[REFUSAL_SIZE];
+    if (!refusal && would_block(command, &called, text))
+        refusal = text;
     if (refusal) {
         script_refuse(running->script, refusal);
         return false;

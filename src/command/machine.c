@@ -29,7 +29,7 @@ struct machine {
     struct command_listener *listeners; /* utlist, borrowed; NULL: nobody is told of effects */
     state_machine_touched *touched;     /* likewise, of the keys alone */
     void *touched_context;
-    bool found_nothing;  /* the last entry's command, which may wait */
+    bool found_nothing;  /* the last command that may wait */
     raft_index draining; /* the entry whose effects they are */
     bool has_told;       /* a message was among them */
     uint64_t author;     /* of the entry: a client of this node, or 0 */
@@ -310,12 +310,14 @@ static bool read_now(struct state_machine *base, void **reading,
     struct call call = call_in(context, &reply);
     call.rest = rest;
     call.reply_max = context->reply_max;
+    call.may_wait = context->may_wait;
     struct execution *execution = *reading ? *reading : &machine->reading;
     if (*reading)
         call.now_ms = execution->now_ms;
     machine->read_seed ^= (uint64_t)context->now_ms;
     call.seed = prng_next(&machine->read_seed);
     bool finished = run(machine, execution, command, CMD_READ, &call);
+    machine->found_nothing = call.found_nothing;
     if (!finished && !*reading)
         *reading = go_on_later(machine, call.now_ms);
     if (finished && *reading) {

@@ -1,5 +1,9 @@
-/* XREAD and XREADGROUP (Redis 7.2 t_stream.c).  XREAD does not wait yet: it answers as inside
- * MULTI, at once.  Deterministic; loop thread only. */
+/* XREAD and XREADGROUP (Redis 7.2 t_stream.c).
+ *
+ * An XREAD that waits and says `$` means the last id of when it came, wherever it is read again.
+ * So where it finds nothing, its reply is what its ids mean, one bulk string with blanks in between,
+ * which no client gets: its node asks again with these ids (series_read_again()), and from then on
+ * they go with it from leader to leader.  Deterministic; loop thread only. */
 #include "base/fatal.h"
 #include "command/series_groups.h"
 #include "command/streams.h"
@@ -108,6 +112,15 @@ static bool is_char(struct bytes word, char c)
 
 /* ---- XREAD ------------------------------------------------------------------------------ */
 
+/* `+`, of Redis 7.4: the last entry is read. */
+static struct series_id before_the_last(const struct series *stream)
+{
+    struct series_id id = series_top(stream);
+    if (stream->entries.root.count > 0)
+        series_id_before(&id);
+    return id;
+}
+
 /* Of the stream with this number: the id behind which it is read.  False: answered. */
 static bool read_id(struct call *call, const struct reading *reading, uint32_t i,
                     struct series *stream, struct series_id *id)
@@ -117,6 +130,10 @@ static bool read_id(struct call *call, const struct reading *reading, uint32_t i
         return false;
     if (is_char(call->argv[at], '$')) {
         *id = stream->last;
+        return true;
+    }
+    if (is_char(call->argv[at], '+') && call->meaning >= COMMAND_MEANING_WAITS) {
+        *id = before_the_last(stream);
         return true;
     }
     if (is_char(call->argv[at], '>'))
@@ -189,6 +206,30 @@ static void reply_streams(struct call *call)
     call_end_parts(call);
 }
 
+static bool has_relative_ids(const struct call *call, const struct reading *reading)
+{
+    for (uint32_t i = reading->first + reading->streams; i < call->argc; i++)
+        if (is_char(call->argv[i], '$') || is_char(call->argv[i], '+'))
+            return true;
+    return false;
+}
+
+static void reply_ids(struct call *call, const struct reading *reading)
+{
+    struct buffer ids = {0};
+    for (uint32_t i = 0; i < reading->streams; i++) {
+        struct series stream;
+        struct series_id id = {0};
+        bool is_known = read_id(call, reading, i, &stream, &id);
+        check(is_known); /* they were looked at just now */
+        char text[SERIES_TEXT_SIZE];
+        buffer_append_bytes(&ids, series_id_text(text, id));
+        buffer_append(&ids, " ", 1);
+    }
+    reply_bulk(call->reply, buffer_bytes(&ids));
+    buffer_deinit(&ids);
+}
+
 /* walk->seen: the stream it is at; second_round: whose header is written; cursor: how many of its
  * entries, too; count: how many streams have entries. */
 void cmd_xread(struct call *call)
@@ -203,6 +244,12 @@ void cmd_xread(struct call *call)
     while (walk->seen < reading.streams)
         if (!give_stream(call, &reading))
             return;
+    if (walk->count == 0 && call->may_wait && has_relative_ids(call, &reading)) {
+        reply_ids(call, &reading);
+        return;
+    }
+    if (walk->count == 0)
+        call_found_nothing(call);
     reply_streams(call);
 }
 
@@ -398,7 +445,8 @@ static bool read_waiting(const struct command *command, const struct bytes *argv
 {
     struct reply nowhere = {NULL, 2};
     struct call call = {.command = command, .argv = argv, .argc = argc, .reply = &nowhere};
-    return read_words(&call, true, reading) && reading->block > 0;
+    bool is_of_group = command->execute == cmd_xreadgroup;
+    return read_words(&call, is_of_group, reading) && reading->block > 0;
 }
 
 bool series_waiting_find(const struct command *command, const struct bytes *argv, uint32_t argc,
@@ -445,13 +493,59 @@ bool series_would_wait(struct call *call)
     return true;
 }
 
+/* Of XREAD: a stream with entries behind the id.  One of another type wakes nobody. */
+static bool has_more(struct call *call, const struct reading *reading, uint32_t i)
+{
+    struct series stream;
+    struct series_id id;
+    return read_id(call, reading, i, &stream, &id) && series_id_next(&id) &&
+           series_range_of(&stream, id, series_id_most, false, 1).count > 0;
+}
+
 bool series_finds_something(struct call *call, struct bytes key)
 {
     struct reading reading;
     if (!read_waiting(call->command, call->argv, call->argc, &reading))
         return false;
-    for (uint32_t i = 0; i < reading.streams; i++)
-        if (bytes_equal(call->argv[reading.first + i], key) && finds(call, &reading, i))
+    for (uint32_t i = 0; i < reading.streams; i++) {
+        if (!bytes_equal(call->argv[reading.first + i], key))
+            continue;
+        if (reading.is_of_group ? finds(call, &reading, i) : has_more(call, &reading, i))
             return true;
+    }
     return false;
+}
+
+/* "$<size>\r\n<id> <id> ...\r\n": the bytes of the ids.  False: it is a client's reply. */
+static bool read_ids(struct bytes reply, struct bytes *ids)
+{
+    const char *text = reply.data;
+    size_t at = 0;
+    if (reply.size < 2 || text[0] != '$')
+        return false;
+    while (at < reply.size && text[at] != '\n')
+        at++;
+    check(reply.size >= at + 3);
+    *ids = bytes_of(text + at + 1, reply.size - at - 3);
+    return true;
+}
+
+struct blob *series_read_again(const struct command *command, struct bytes *argv, uint32_t argc,
+                               struct bytes reply)
+{
+    struct reading reading;
+    struct bytes ids;
+    if (!read_ids(reply, &ids) || !read_waiting(command, argv, argc, &reading))
+        return NULL;
+    const char *text = ids.data;
+    size_t at = 0;
+    for (uint32_t i = reading.first + reading.streams; i < argc; i++) {
+        size_t begin = at;
+        while (at < ids.size && text[at] != ' ')
+            at++;
+        check(at < ids.size); /* the leader's, of the same words */
+        argv[i] = bytes_of(text + begin, at - begin);
+        at++;
+    }
+    return command_encode(argv, argc);
 }

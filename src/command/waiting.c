@@ -5,6 +5,7 @@
 
 #include "base/fatal.h"
 #include "base/limits.h"
+#include "base/memory.h"
 #include "command/lists.h"
 #include "command/ordered.h"
 #include "command/sorted_sets.h"
@@ -25,6 +26,11 @@ static bool is_move(const struct command *command)
     return command->execute == cmd_blmove || command->execute == cmd_brpoplpush;
 }
 
+static bool is_of_streams(const struct command *command)
+{
+    return command->execute == cmd_xread || command->execute == cmd_xreadgroup;
+}
+
 static bool is_of_sorted_sets(const struct command *command)
 {
     return command->execute == cmd_bzpopmin || command->execute == cmd_bzpopmax ||
@@ -38,7 +44,7 @@ bool command_waiting_find(const struct command *command, const struct bytes *arg
     *waiting = (struct waiting){.first = 1, .timeout = argc - 1, .in_seconds = true};
     if (!(command->flags & CMD_BLOCKING))
         return false;
-    if (command->execute == cmd_xreadgroup)
+    if (is_of_streams(command))
         return series_waiting_find(command, argv, argc, waiting);
     if (is_mpop(command)) {
         if (argc < 3 || !number_parse_i64(argv[2], &keys) || keys < 1 || keys > argc - 3)
@@ -131,6 +137,19 @@ int64_t command_wait_ms(const struct command *command, const struct bytes *argv,
     return timeout_ms;
 }
 
+struct blob *command_ask_again(struct bytes request, struct bytes reply)
+{
+    struct bytes *argv = NULL;
+    uint32_t argc, capacity = 0;
+    struct blob *again = NULL;
+    const struct command *command =
+        command_decode(request, &argv, &argc, &capacity) ? command_find(argv, argc) : NULL;
+    if (command && command->execute == cmd_xread)
+        again = series_read_again(command, argv, argc, reply);
+    memory_free(argv);
+    return again;
+}
+
 /* ---- the present state ---------------------------------------------------------------- */
 
 /* A key that is there has something, or another type, which is answered. */
@@ -161,7 +180,7 @@ static uint64_t count_of(const struct call *call)
 uint64_t command_waiting_count(struct call *call, struct bytes key)
 {
     struct ordered found;
-    if (call->command->execute == cmd_xreadgroup)
+    if (is_of_streams(call->command))
         return series_finds_something(call, key);
     enum db_type type = is_of_sorted_sets(call->command) ? DB_ZSET : DB_LIST;
     bool is_there = ordered_open(&found, call, key, type) && found.count > 0;

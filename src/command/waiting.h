@@ -23,11 +23,14 @@ uint64_t command_waiting_count(struct call *call, struct bytes key);
 /* The same for commands that find the same. */
 uint64_t command_waiting_kind(const struct call *call);
 
-/* The same of XREADGROUP, in stream_read.c. */
+/* The same of XREAD and XREADGROUP, in stream_read.c. */
 bool series_waiting_find(const struct command *command, const struct bytes *argv, uint32_t argc,
                          struct waiting *waiting);
 bool series_would_wait(struct call *call);
 bool series_finds_something(struct call *call, struct bytes key);
 struct bytes series_waiting_group(const struct call *call);
+/* What an XREAD is asked with again, when its reply says what its ids mean.  NULL: it does not. */
+struct blob *series_read_again(const struct command *command, struct bytes *argv, uint32_t argc,
+                               struct bytes reply);
 
 #endif

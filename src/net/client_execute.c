@@ -101,11 +101,34 @@ static void note_answers(struct client *client)
         tracking_release(client->clients->options.server->channels, &client->connection);
 }
 
+static struct request *make_request(struct client *client, enum request_kind kind,
+                                    struct blob *command);
+
+/* A read that waits on, asked with other words.  False: it does not, or no longer. */
+static bool wait_on(struct client *client, struct request *request, struct bytes reply)
+{
+    struct clients *clients = client->clients;
+    struct blob *words = command_ask_again(blob_bytes(request->command), reply);
+    if (!words)
+        return false;
+    struct request *again = make_request(client, REQUEST_READ, words);
+    again->may_wait = !client->wait_is_cancelled;
+    again->database = request->database;
+    pipeline_replace(&client->pipeline, request, again);
+    client->awaited = again;
+    clients->submitted = true;
+    replica_submit(clients->options.replica, again);
+    return true;
+}
+
 static void on_done(void *context, struct request *request, enum request_outcome outcome,
                     struct bytes reply)
 {
     struct client *client = context;
+    bool is_waiting_read = client->connection.waits && request->kind == REQUEST_READ;
     client_wants_turn(client);
+    if (is_waiting_read && outcome == REQUEST_DONE && wait_on(client, request, reply))
+        return;
     if (outcome == REQUEST_TOO_LARGE) {
         if (!pipeline_put_off(&client->pipeline, request))
             refuse_reply(client);
@@ -116,6 +139,8 @@ static void on_done(void *context, struct request *request, enum request_outcome
         reply = client_wait_text(client);
     else if (outcome != REQUEST_DONE)
         reply = failure_text(outcome);
+    if (is_waiting_read)
+        reply = client_wait_reply(client, reply);
     if (client->awaited == request) {
         client->awaited = NULL;
         reply = command_reply_came(&client->connection, client->clients->options.server,
@@ -143,11 +168,9 @@ static struct request *make_request(struct client *client, enum request_kind kin
     return request;
 }
 
-static int64_t wait_of(enum request_kind kind, const struct command *command,
-                       const struct bytes *argv, uint32_t argc)
+static int64_t wait_of(const struct command *command, const struct bytes *argv, uint32_t argc)
 {
-    bool may_wait = kind == REQUEST_WRITE && command->flags & CMD_BLOCKING;
-    return may_wait ? command_wait_ms(command, argv, argc) : COMMAND_AT_ONCE;
+    return command->flags & CMD_BLOCKING ? command_wait_ms(command, argv, argc) : COMMAND_AT_ONCE;
 }
 
 static void submit(struct client *client, enum request_kind kind, const struct command *command,
@@ -159,7 +182,7 @@ static void submit(struct client *client, enum request_kind kind, const struct c
     tracking_remember(clients->options.server->channels, connection, command, argv, argc);
     struct blob *words = command_take_request(connection, command, argv, argc);
     struct request *request = make_request(client, kind, words);
-    int64_t wait_ms = wait_of(kind, command, argv, argc);
+    int64_t wait_ms = wait_of(command, argv, argc);
     request->may_wait = wait_ms != COMMAND_AT_ONCE;
     if (request->may_wait)
         client_wait_begin(client, wait_ms);
@@ -278,7 +301,7 @@ static bool must_wait(struct client *client, enum command_class class,
     }
     if (client->pipeline.count == 0)
         return false;
-    if (is_local || client->awaited || wait_of(kind, command, argv, argc) != COMMAND_AT_ONCE ||
+    if (is_local || client->awaited || wait_of(command, argv, argc) != COMMAND_AT_ONCE ||
         command_needs_reply(&client->connection, command, argv, argc))
         return true;
     return !pipeline_takes(&client->pipeline, kind, client->clients->turn_number) ||

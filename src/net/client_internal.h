@@ -50,6 +50,7 @@ struct client {
     struct request *awaited;  /* in it: nothing may follow before its reply is there; or NULL */
     struct event *wait_timer; /* of one that waits not for ever; owned, or NULL */
     enum client_wait_end wait_end;
+    bool wait_is_cancelled;
     int64_t active_ms; /* monotonic: the last bytes from the client */
     int64_t soft_ms;   /* output has been over the soft limit since; 0: it is not */
     const char *doom;  /* why it is to be closed; NULL: it is not */
@@ -129,9 +130,12 @@ bool client_is_read(const struct client *client);
 /* client_wait.c */
 void client_wait_begin(struct client *client, int64_t wait_ms); /* 0: for ever */
 void client_wait_cancel(struct client *client, enum client_wait_end end);
-/* It came to an end.  Of one that was cancelled: what the client is answered. */
+/* It came to an end. */
 void client_wait_over(struct client *client);
+/* What the client is answered, where its request was cancelled; of a read, which then answers what
+ * it finds, that unless the client is to be told something else. */
 struct bytes client_wait_text(struct client *client);
+struct bytes client_wait_reply(struct client *client, struct bytes reply);
 /* Whether its end would not be seen, since more came than is read while it waits, and came. */
 bool client_wait_has_ended(const struct client *client);
 

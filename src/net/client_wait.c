@@ -25,6 +25,7 @@ void client_wait_begin(struct client *client, int64_t wait_ms)
     client->connection.waits = true;
     client->clients->waiting_count++;
     client->wait_end = WAIT_TIMED_OUT;
+    client->wait_is_cancelled = false;
     if (wait_ms == 0)
         return;
     if (wait_ms > wait_longest_ms)
@@ -41,6 +42,7 @@ void client_wait_cancel(struct client *client, enum client_wait_end end)
     struct clients *clients = client->clients;
     check(client->connection.waits);
     client->wait_end = end;
+    client->wait_is_cancelled = true;
     replica_cancel(clients->options.replica, client->connection.id,
                    loop_now_ms(clients->options.loop) + clients->options.config->request_timeout);
 }
@@ -65,6 +67,12 @@ struct bytes client_wait_text(struct client *client)
     if (client->wait_end == WAIT_UNBLOCKED)
         return bytes_from_string("-UNBLOCKED client unblocked via CLIENT UNBLOCK\r\n");
     return bytes_from_string(client->connection.protocol == 3 ? "_\r\n" : "*-1\r\n");
+}
+
+struct bytes client_wait_reply(struct client *client, struct bytes reply)
+{
+    bool is_told_else = client->wait_is_cancelled && client->wait_end != WAIT_TIMED_OUT;
+    return is_told_else ? client_wait_text(client) : reply;
 }
 
 bool client_wait_has_ended(const struct client *client)

@@ -238,6 +238,17 @@ void pipeline_finish(struct pipeline *pipeline, struct request *request, struct 
     release_done(pipeline, out);
 }
 
+void pipeline_replace(struct pipeline *pipeline, const struct request *request,
+                      struct request *other)
+{
+    struct pipeline_slot *slot = slot_at(pipeline, place_of(pipeline, request));
+    check(slot->kind == REQUEST_READ && !slot->bounded);
+    slot->request = other;
+    blob_release(slot->command);
+    slot->command = blob_take(other->command);
+    other->reply_max = pipeline->reply_max;
+}
+
 /* ---- asking again --------------------------------------------------------------- */
 
 bool pipeline_put_off(struct pipeline *pipeline, const struct request *request)

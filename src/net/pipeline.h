@@ -58,6 +58,9 @@ bool pipeline_takes(const struct pipeline *pipeline, enum request_kind kind, uin
 /* pipeline_takes() must hold.  Sets reply_max of the request, or of those that came in this
  * turn. */
 void pipeline_add(struct pipeline *pipeline, struct request *request, bool silent, uint64_t turn);
+/* The same read, under way as another request in the place of this one, which ends. */
+void pipeline_replace(struct pipeline *pipeline, const struct request *request,
+                      struct request *other);
 /* Appends the reply to `out` if it is its turn, and those that waited for it; a large one is copied
  * once.  Takes request->rest. */
 void pipeline_finish(struct pipeline *pipeline, struct request *request, struct bytes reply,

@@ -448,13 +448,98 @@ static void test_long_ones(void **state)
     EXPECT(world, "XRANGE s - +", "*1\r\n*2\r\n$7\r\n20000-0\r\n*2\r\n$1\r\ni\r\n$5\r\n20000\r\n");
 }
 
+/* As one that may wait is read; in `waits` whether it does, else its reply. */
+static struct bytes read_waiting(struct world *world, struct blob *request, bool *waits)
+{
+    static struct buffer reply;
+    struct apply_context context = {
+        .meaning = command_meaning_newest, .now_ms = world->now_ms, .may_wait = true};
+    void *reading = NULL;
+    buffer_clear(&reply);
+    assert_true(world->machine->ops->read(world->machine, &reading, &context, blob_bytes(request),
+                                          2, &reply, NULL));
+    *waits = world->machine->ops->found_nothing(world->machine);
+    return buffer_bytes(&reply);
+}
+
+static uint64_t finds(struct world *world, struct blob *request, const char *key)
+{
+    struct apply_context context = {.meaning = command_meaning_newest, .now_ms = world->now_ms};
+    return world->machine->ops->wait_count(world->machine, &context, blob_bytes(request),
+                                           bytes_from_string(key));
+}
+
+/* `$` means what it meant when the command came. */
+static void test_reading_that_waits(void **state)
+{
+    struct world *world = *state;
+    struct bytes argv[8];
+    bool waits;
+    const char *words[] = {"XREAD", "BLOCK", "0", "STREAMS", "s", "none", "$", "$"};
+    for (int i = 0; i < 8; i++)
+        argv[i] = bytes_from_string(words[i]);
+    struct blob *request = command_encode(argv, 8);
+    EXPECT(world, "XADD s 5-1 a b", "$3\r\n5-1\r\n");
+    struct bytes reply = read_waiting(world, request, &waits);
+    assert_false(waits);
+    assert_true(bytes_equal(reply, bytes_from_string("$8\r\n5-1 0-0 \r\n")));
+    struct blob *again = command_ask_again(blob_bytes(request), reply);
+    assert_non_null(again);
+    (void)read_waiting(world, again, &waits);
+    assert_true(waits);
+    assert_int_equal(finds(world, again, "s"), 0);
+    EXPECT(world, "SET none x", OK);
+    assert_int_equal(finds(world, again, "none"), 0); /* of another type: nobody is woken */
+    EXPECT(world, "DEL none", DONE);
+    EXPECT(world, "XADD s 5-2 c d", "$3\r\n5-2\r\n");
+    assert_int_equal(finds(world, again, "s"), 1);
+    assert_int_equal(finds(world, again, "none"), 0);
+    reply = read_waiting(world, again, &waits);
+    assert_false(waits);
+    assert_memory_equal(reply.data, "*1\r\n*2\r\n$1\r\ns\r\n*1\r\n*2\r\n$3\r\n5-2\r\n", 32);
+    assert_null(command_ask_again(blob_bytes(again), reply));
+    blob_release(request);
+    blob_release(again);
+    EXPECT(world, "XREAD STREAMS s none + +",
+           "*1\r\n*2\r\n$1\r\ns\r\n*1\r\n*2\r\n$3\r\n5-2\r\n"
+           "*2\r\n$1\r\nc\r\n$1\r\nd\r\n");
+}
+
+/* A look at what waits before its entry. */
+static void test_groups_that_wait(void **state)
+{
+    struct world *world = *state;
+    struct bytes argv[9];
+    const char *words[] = {"XREADGROUP", "GROUP", "g", "c", "BLOCK", "0", "STREAMS", "s", ">"};
+    for (int i = 0; i < 9; i++)
+        argv[i] = bytes_from_string(words[i]);
+    struct blob *request = command_encode(argv, 9);
+    struct apply_context context = {.meaning = command_meaning_newest, .now_ms = world->now_ms};
+    const struct state_machine_ops *ops = world->machine->ops;
+    assert_false(ops->would_wait(world->machine, &context, blob_bytes(request))); /* an error */
+    EXPECT(world, "XGROUP CREATE s g 0 MKSTREAM", OK);
+    EXPECT(world, "XGROUP CREATECONSUMER s g c", DONE);
+    assert_true(ops->would_wait(world->machine, &context, blob_bytes(request)));
+    assert_int_equal(finds(world, request, "s"), 0);
+    EXPECT(world, "XADD s 1-1 a b", "$3\r\n1-1\r\n");
+    assert_false(ops->would_wait(world->machine, &context, blob_bytes(request)));
+    assert_int_equal(finds(world, request, "s"), 1);
+    blob_release(request);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, world_set_up, world_tear_down)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(test_adding),         TEST(test_ids_follow_the_time),
-                                       TEST(test_trimming),       TEST(test_deleting_and_setting),
-                                       TEST(test_reading),        TEST(test_groups),
-                                       TEST(test_against_arrays), TEST(test_long_ones)};
+    const struct CMUnitTest tests[] = {TEST(test_adding),
+                                       TEST(test_ids_follow_the_time),
+                                       TEST(test_trimming),
+                                       TEST(test_deleting_and_setting),
+                                       TEST(test_reading),
+                                       TEST(test_groups),
+                                       TEST(test_against_arrays),
+                                       TEST(test_long_ones),
+                                       TEST(test_reading_that_waits),
+                                       TEST(test_groups_that_wait)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
