@@ -268,6 +268,26 @@ start_cluster 3 {request-timeout 3000} {
         assert_equal {held x} [[leader] BLPOP held 0]
     }
 
+    alone {CLIENT PAUSE holds the clients of its node, and no others} {
+        lassign [followers] id other
+        [leader] SET paused 0
+        [node $id] CLIENT PAUSE 30000 WRITE
+        set c [connect $id]
+        $c -send INCR paused
+        wait_for_condition 100 10 { [dict get [info_fields $id clients] blocked_clients] == 1 } else { fail "nobody is paused" }
+        assert_equal 1 [[node $other] INCR paused]
+        assert_equal 1 [[node $id] GET paused]
+        assert_equal 1 [$c -quiet 50]
+        assert_equal OK [[node $id] CLIENT UNPAUSE]
+        assert_equal 2 [$c -read]
+        set began [clock milliseconds]
+        [node $id] CLIENT PAUSE 300
+        assert_equal 3 [$c INCR paused]
+        set took [expr {[clock milliseconds] - $began}]
+        if {$took < 290 || $took > [slow 1000]} { fail "it took $took ms" }
+        $c -close
+    }
+
     alone {a pipeline behind it waits} {
         set c [connect [lindex [followers] 0]]
         $c -pipeline {{SET p 1} {BLPOP piped 0} {INCR p} {GET p}}

@@ -122,7 +122,7 @@ static void print_flags(const struct connection *connection, char flags[FLAGS_SI
     } all[] = {{'O', connection->is_monitor},
                {'P', connection_is_subscribed(connection)},
                {'x', transaction->is_open},
-               {'b', connection->waits},
+               {'b', connection->waits || connection->is_paused},
                {'t', (connection->tracking.flags & TRACKING_ON) != 0},
                {'R', (connection->tracking.flags & TRACKING_BROKEN) != 0},
                {'B', (connection->tracking.flags & TRACKING_BCAST) != 0},
@@ -389,6 +389,31 @@ void cmd_client_unblock(struct call *call)
                                                  call->server, (uint64_t)id, is_error));
 }
 
+void cmd_client_pause(struct call *call)
+{
+    int64_t ms;
+    bool is_all = call->argc == 3 || bytes_is(call->argv[3], "all");
+    if (call->argc > 4)
+        call_refuse(call, "ERR unknown subcommand or wrong number of arguments for 'PAUSE'. Try "
+                          "CLIENT HELP.");
+    else if (!is_all && !bytes_is(call->argv[3], "write"))
+        call_refuse(call, "ERR CLIENT PAUSE mode must be WRITE or ALL");
+    else if (!number_parse_i64(call->argv[2], &ms))
+        call_refuse(call, "ERR timeout is not an integer or out of range");
+    else if (ms < 0)
+        call_refuse(call, "ERR timeout is negative");
+    else {
+        call->server->ops->pause_clients(call->server, ms, is_all);
+        call_reply_ok(call->reply);
+    }
+}
+
+void cmd_client_unpause(struct call *call)
+{
+    call->server->ops->unpause_clients(call->server);
+    call_reply_ok(call->reply);
+}
+
 void cmd_client_help(struct call *call)
 {
     static const char *const lines[] = {
@@ -406,6 +431,8 @@ void cmd_client_help(struct call *call)
         "    Accepted; no client is ever evicted.",
         "NO-TOUCH (ON|OFF)",
         "    Accepted; keys have no access time.",
+        "PAUSE <timeout> [WRITE|ALL]",
+        "    Suspend the clients of this node, for so many milliseconds.",
         "REPLY (ON|OFF|SKIP)",
         "    Whether this connection gets replies.",
         "SETINFO (LIB-NAME|LIB-VER) <value>",
@@ -414,6 +441,8 @@ void cmd_client_help(struct call *call)
         "    Give this connection a name.",
         "UNBLOCK <clientid> [TIMEOUT|ERROR]",
         "    End the waiting of a client of this node.",
+        "UNPAUSE",
+        "    End a pause.",
         NULL};
     call_reply_help(call, lines);
 }

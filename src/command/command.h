@@ -205,6 +205,8 @@ struct bytes command_reply_came(struct connection *connection, struct server *se
 /* PUBLISH and SPUBLISH: the reply 0 of the entry at `index` is to be read as so many. */
 bool command_is_publish(const struct command *command);
 uint32_t command_receivers(const struct server *server, uint64_t index);
+/* A pause of what writes is not for it, though it goes through the log. */
+bool command_is_unpaused(const struct command *command);
 /* CLIENT CACHING is for one command, or one transaction; it is over. */
 void command_caching_ends(struct connection *connection, const struct command *command);
 /* Answers QUEUED. */

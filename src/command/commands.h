@@ -261,6 +261,7 @@ command_fn cmd_ping, cmd_echo, cmd_quit, cmd_reset, cmd_hello, cmd_auth;
 command_fn cmd_client_id, cmd_client_setname, cmd_client_getname, cmd_client_setinfo;
 command_fn cmd_client_info, cmd_client_list, cmd_client_kill, cmd_client_no_evict;
 command_fn cmd_client_no_touch, cmd_client_reply, cmd_client_help, cmd_client_unblock;
+command_fn cmd_client_pause, cmd_client_unpause;
 /* config_command.c */
 command_fn cmd_config_get, cmd_config_set, cmd_config_resetstat, cmd_config_rewrite;
 command_fn cmd_config_help;

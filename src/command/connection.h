@@ -41,6 +41,7 @@ struct connection {
     bool is_monitor;        /* MONITOR */
     bool may_debug;         /* it may say DEBUG: enable-debug-command */
     bool waits;             /* for what BLPOP or its like did not find */
+    bool is_paused;         /* a command of it waits for the end of CLIENT PAUSE */
     bool close_after_reply; /* QUIT, a protocol error, CLIENT KILL of oneself */
     bool is_doomed;         /* it is about to be closed: nobody tells it anything any more */
     enum connection_reply_mode reply_mode;

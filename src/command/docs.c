@@ -827,6 +827,9 @@ static const struct command_docs rows[] = {
      "enabled=(ON|OFF)", "", ""},
     {"client|no-touch", "connection", "7.2.0", "O(1)", "Accepted; keys have no access time.",
      "enabled=(ON|OFF)", "", ""},
+    {"client|pause", "connection", "3.0.0", "O(1)",
+     "Suspends the commands of the clients of this node.",
+     "timeout:integer [mode=(WRITE|ALL)]", "", EVERY_NODE},
     {"client|reply", "connection", "3.2.0", "O(1)", "Says whether replies are sent.",
      "action=(ON|OFF|SKIP)", "", ""},
     {"client|setinfo", "connection", "7.2.0", "O(1)", "Says which library the client uses.",
@@ -842,6 +845,8 @@ static const struct command_docs rows[] = {
     {"client|unblock", "connection", "5.0.0", "O(log(N)) with N connections",
      "Ends the waiting of a connection.",
      "client-id:integer [unblock-type=(TIMEOUT|ERROR)]", "", EVERY_NODE},
+    {"client|unpause", "connection", "6.2.0", "O(N) with N connections that are paused",
+     "Ends CLIENT PAUSE.", "", "", EVERY_NODE},
 
     /* Server. */
     {"command", "server", "2.8.13", "O(N) with N commands", "Describes all commands.",

@@ -102,3 +102,9 @@ void cmd_script_help(struct call *call)
         NULL};
     call_reply_help(call, lines);
 }
+
+/* They change what is kept for scripts, and no data. */
+bool command_is_unpaused(const struct command *command)
+{
+    return command->execute == cmd_script_load || command->execute == cmd_script_flush;
+}

@@ -129,6 +129,9 @@ struct server_ops {
     void (*kill_client)(struct server *server, struct connection *connection);
     /* False: no client with that id waits in BLPOP or its like. */
     bool (*unblock_client)(struct server *server, uint64_t id, bool is_error);
+    /* For so long what clients say is not executed, or what writes of it. */
+    void (*pause_clients)(struct server *server, int64_t ms, bool is_all);
+    void (*unpause_clients)(struct server *server);
     /* CONFIG: each directive's name and present value in the form the file would have. */
     void (*config_each)(struct server *server,
                         void (*each)(void *context, const char *name, struct bytes value),

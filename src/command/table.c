@@ -377,12 +377,14 @@ const struct command command_rows[] = {
     {"client|list",       -2, L | META | CONN | ADMIN | CMD_PURE, NO_KEYS,  cmd_client_list},
     {"client|no-evict",    3, L | META | CONN | ADMIN,           NO_KEYS,  cmd_client_no_evict},
     {"client|no-touch",    3, L | META | CONN,                   NO_KEYS,  cmd_client_no_touch},
+    {"client|pause",      -3, L | META | CONN | ADMIN,           NO_KEYS,  cmd_client_pause},
     {"client|reply",       3, L | META | CONN,                   NO_KEYS,  cmd_client_reply},
     {"client|setinfo",     4, L | META | CONN,                   NO_KEYS,  cmd_client_setinfo},
     {"client|setname",     3, L | META | CONN,                   NO_KEYS,  cmd_client_setname},
     {"client|tracking",   -3, L | META | CONN | SINCE_5,         NO_KEYS,  cmd_client_tracking},
     {"client|trackinginfo", 2, L | META | CONN | CMD_PURE | SINCE_5, NO_KEYS, cmd_client_trackinginfo},
     {"client|unblock",    -3, L | META | CONN | ADMIN,           NO_KEYS,  cmd_client_unblock},
+    {"client|unpause",     2, L | META | CONN | ADMIN,           NO_KEYS,  cmd_client_unpause},
 
     /* Server. */
     {"command",           -1, L | BOX | ANY | CONN | CMD_PURE,              NO_KEYS,  cmd_command},

@@ -77,6 +77,7 @@ void client_free(struct client *client)
         clients->stalled_count--;
     tracking_leave(clients->options.server->channels, &client->connection);
     client_wait_over(client);
+    client_set_paused(client, false);
     client_watch_close(client);
     client_monitor_set(client, false);
     stream_close(&client->stream);
@@ -113,7 +114,7 @@ bool client_is_open(const struct client *client)
 
 bool client_is_read(const struct client *client)
 {
-    if (!client->connection.waits)
+    if (!client->connection.waits && !client->connection.is_paused)
         return client_is_open(client);
     return !client->doom && client->in.size - client->parsed < CLIENT_WAITING_IN_MAX;
 }
@@ -191,7 +192,7 @@ static void on_readable(void *context)
     size_t size = fill(client);
     if (client->ended)
         stream_set_reading(&client->stream, false);
-    if (client->ended && client->connection.waits)
+    if (client->ended && (client->connection.waits || client->connection.is_paused))
         client_doom(client, "it left while it waited");
     if (size) {
         client->active_ms = loop_now_ms(clients->options.loop);

@@ -56,7 +56,10 @@ void clients_each(struct clients *clients, server_client_fn *each, void *context
 void clients_kill(struct clients *clients, struct connection *connection); /* soon */
 uint32_t clients_count(const struct clients *clients);
 uint32_t clients_waiting(const struct clients *clients); /* with a request under way */
-uint32_t clients_blocked(const struct clients *clients); /* in BLPOP or its like */
+uint32_t clients_blocked(const struct clients *clients); /* in BLPOP or its like, or paused */
+/* For so long no client's commands are executed, or none that writes: client_pause.c. */
+void clients_pause(struct clients *clients, int64_t ms, bool is_all);
+void clients_unpause(struct clients *clients);
 /* False: no client with that id waits. */
 bool clients_unblock(struct clients *clients, uint64_t id, bool is_error);
 uint64_t clients_memory(const struct clients *clients); /* bytes of their buffers */

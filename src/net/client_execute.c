@@ -295,6 +295,8 @@ static bool must_wait(struct client *client, enum command_class class,
 {
     enum request_kind kind = class == COMMAND_WRITE ? REQUEST_WRITE : REQUEST_READ;
     bool is_local = class != COMMAND_READ && class != COMMAND_WRITE;
+    if (client_is_paused(client, class, command))
+        return true;
     if (!is_local && replica_congested(client->clients->options.replica)) {
         stall(client);
         return true;
@@ -403,6 +405,7 @@ static enum resp_result parse(struct client *client)
 void client_execute(struct client *client)
 {
     client->blocked = false;
+    client_set_paused(client, false);
     client->full = false;
     while (client_is_open(client) && client->in.size > client->parsed) {
         uint32_t argc;

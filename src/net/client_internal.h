@@ -4,6 +4,8 @@
  *   client.c    one connection: reading, writing, closing
  *   client_execute.c  commands: parse, classify, order, execute
  *   client_watch.c    pushes changes to those who watch
+ *   client_wait.c   waiting in BLPOP and its like
+ *   client_pause.c  CLIENT PAUSE
  *   client_monitor.c  shows what clients say to those who monitor
  *
  * States of a connection, with the function of each transition:
@@ -11,6 +13,7 @@
  *   serving --QUIT, protocol error--> leaving: no more is read, closed when all is sent
  *      |   \--end of input----------> ending: what was read is still executed, then leaving
  *      |    \-a command must wait---> blocked: client_execute() .. a reply .. clients_turn()
+ *      |\-CLIENT PAUSE-------------> paused: the same, but read from, so that its end is seen
  *      |\-BLPOP and its like--------> waiting: client_wait_begin() .. on_done(); it is read from,
  *      |                              so that its end is seen, and nothing is executed
  *      +--error, kill, limit--------> doomed: closed by clients_turn(), unsent output is lost
@@ -25,6 +28,9 @@
 #include "net/pipeline.h"
 #include "net/stream.h"
 #include "resp/parser.h"
+
+/* About a century; libevent's times have an end. */
+#define CLIENT_WAIT_LONGEST_MS (100ll * 365 * 24 * 3600 * 1000)
 
 /* What a client that waits is answered when it is cancelled. */
 enum client_wait_end {
@@ -66,6 +72,15 @@ struct client {
     char invalid[96];   /* protocol error to be sent once the pipeline has drained; "": none */
 };
 
+/* CLIENT PAUSE: */
+enum pause { PAUSE_NOTHING, PAUSE_WRITES, PAUSE_ALL };
+
+struct clients_pause {
+    enum pause what;
+    int64_t end_ms;      /* monotonic; 0: none */
+    struct event *timer; /* owned, or NULL */
+};
+
 /* How fast a counter grew of late. */
 struct clients_rate {
     uint64_t before; /* the counter at the last sample */
@@ -81,7 +96,8 @@ struct clients {
     uint64_t watched;          /* changes, when they were woken last */
     uint32_t count;
     uint32_t stalled_count;
-    uint32_t waiting_count;
+    uint32_t waiting_count, paused_count;
+    struct clients_pause pause;
     uint64_t next_id;
     size_t unsent_max; /* bytes of replies that may wait for one; tests set less */
     bool quiet;        /* a stop is under way: nothing is read */
@@ -138,6 +154,12 @@ struct bytes client_wait_text(struct client *client);
 struct bytes client_wait_reply(struct client *client, struct bytes reply);
 /* Whether its end would not be seen, since more came than is read while it waits, and came. */
 bool client_wait_has_ended(const struct client *client);
+
+/* client_pause.c */
+/* True: it has to wait for the end of the pause. */
+bool client_is_paused(struct client *client, enum command_class class,
+                      const struct command *command);
+void client_set_paused(struct client *client, bool is_paused);
 
 /* client_watch.c */
 void client_watch_feed(struct client *client);  /* with a turn, before it is flushed */

@@ -9,8 +9,6 @@
 #include "net/client_internal.h"
 
 enum { MS_A_SECOND = 1000, US_A_MS = 1000 };
-/* About a century; libevent's times have an end. */
-static const int64_t wait_longest_ms = 100ll * 365 * 24 * 3600 * MS_A_SECOND;
 
 static void on_timeout(evutil_socket_t fd, short what, void *context)
 {
@@ -28,8 +26,8 @@ void client_wait_begin(struct client *client, int64_t wait_ms)
     client->wait_is_cancelled = false;
     if (wait_ms == 0)
         return;
-    if (wait_ms > wait_longest_ms)
-        wait_ms = wait_longest_ms;
+    if (wait_ms > CLIENT_WAIT_LONGEST_MS)
+        wait_ms = CLIENT_WAIT_LONGEST_MS;
     struct timeval after = {.tv_sec = wait_ms / MS_A_SECOND,
                             .tv_usec = wait_ms % MS_A_SECOND * US_A_MS};
     client->wait_timer = evtimer_new(loop_base(client->clients->options.loop), on_timeout, client);

@@ -45,8 +45,11 @@ void clients_free(struct clients *clients)
     {
         client_free(client);
     }
+    clients->all = NULL;
     check(clients->stalled_count == 0);
     check(clients->waiting_count == 0);
+    check(clients->paused_count == 0);
+    clients_unpause(clients);
     memory_free(clients);
 }
 
@@ -262,7 +265,8 @@ static void look_after(struct client *client, int64_t now_ms)
     int64_t timeout_ms = client->clients->options.config->timeout * 1000;
     int64_t idle_ms = now_ms - client->active_ms;
     client_check_output_limit(client);
-    if (client->connection.waits && client_wait_has_ended(client))
+    bool waits = client->connection.waits || client->connection.is_paused;
+    if (waits && client_wait_has_ended(client))
         client_doom(client, "it left while it waited");
     if (client->connection.waits && idle_ms > IDLE_SHRINK_MS)
         client_shrink(client);
@@ -271,7 +275,7 @@ static void look_after(struct client *client, int64_t now_ms)
         client_wants_turn(client);
         return;
     }
-    if (client->pipeline.count || client_unsent(client))
+    if (client->pipeline.count || client_unsent(client) || client->connection.is_paused)
         return;
     if (timeout_ms > 0 && idle_ms > timeout_ms && class_of(client) == CONFIG_CLASS_NORMAL) {
         log_verbose("closing idle client %s", client->connection.address);
@@ -386,7 +390,7 @@ uint32_t clients_waiting(const struct clients *clients)
 
 uint32_t clients_blocked(const struct clients *clients)
 {
-    return clients->waiting_count;
+    return clients->waiting_count + clients->paused_count;
 }
 
 bool clients_unblock(struct clients *clients, uint64_t id, bool is_error)

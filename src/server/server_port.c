@@ -292,6 +292,16 @@ static bool unblock_client(struct server *server, uint64_t id, bool is_error)
     return clients_unblock(port_of(server)->clients, id, is_error);
 }
 
+static void pause_clients(struct server *server, int64_t ms, bool is_all)
+{
+    clients_pause(port_of(server)->clients, ms, is_all);
+}
+
+static void unpause_clients(struct server *server)
+{
+    clients_unpause(port_of(server)->clients);
+}
+
 static void kill_client(struct server *server, struct connection *connection)
 {
     clients_kill(port_of(server)->clients, connection);
@@ -398,6 +408,8 @@ static const struct server_ops server_port_ops = {
     .each_client = each_client,
     .kill_client = kill_client,
     .unblock_client = unblock_client,
+    .pause_clients = pause_clients,
+    .unpause_clients = unpause_clients,
     .config_each = config_each_value,
     .config_may_set = may_set_config,
     .config_set = set_config,

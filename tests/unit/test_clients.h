@@ -85,6 +85,18 @@ static inline bool house_unblock_client(struct server *server, uint64_t id, bool
     return clients_unblock(house.clients, id, is_error);
 }
 
+static inline void house_pause_clients(struct server *server, int64_t ms, bool is_all)
+{
+    (void)server;
+    clients_pause(house.clients, ms, is_all);
+}
+
+static inline void house_unpause_clients(struct server *server)
+{
+    (void)server;
+    clients_unpause(house.clients);
+}
+
 static inline struct bytes house_password(struct server *server)
 {
     (void)server;
@@ -96,6 +108,8 @@ static const struct server_ops house_server_ops = {
     .each_client = house_each_client,
     .kill_client = house_kill_client,
     .unblock_client = house_unblock_client,
+    .pause_clients = house_pause_clients,
+    .unpause_clients = house_unpause_clients,
     .password = house_password,
 };
 
@@ -111,13 +125,15 @@ static inline void house_tick(void *context)
 /* What is counted is what is there. */
 static inline void house_check_counts(void)
 {
-    uint32_t all = 0, stalled = 0;
+    uint32_t all = 0, stalled = 0, paused = 0;
     for (const struct client *client = house.clients->all; client; client = client->next) {
         all++;
         stalled += client->stalled;
+        paused += client->connection.is_paused;
     }
     assert_int_equal(house.clients->count, all);
     assert_int_equal(house.clients->stalled_count, stalled);
+    assert_int_equal(house.clients->paused_count, paused);
 }
 
 static inline bool house_turn(void *context)

@@ -125,6 +125,18 @@ static inline void world_each_client(struct server *server, server_client_fn *ea
             return;
 }
 
+static inline void world_pause_clients(struct server *server, int64_t ms, bool is_all)
+{
+    (void)server;
+    (void)ms;
+    (void)is_all;
+}
+
+static inline void world_unpause_clients(struct server *server)
+{
+    (void)server;
+}
+
 /* Of two clients the second one waits. */
 static inline bool world_unblock_client(struct server *server, uint64_t id, bool is_error)
 {
@@ -244,6 +256,8 @@ static const struct server_ops world_ops = {.now_ms = world_now_ms,
                                             .each_client = world_each_client,
                                             .kill_client = world_kill_client,
                                             .unblock_client = world_unblock_client,
+                                            .pause_clients = world_pause_clients,
+                                            .unpause_clients = world_unpause_clients,
                                             .config_each = world_config_each,
                                             .config_may_set = world_config_may_set,
                                             .config_set = world_config_set,
