@@ -268,6 +268,49 @@ start_cluster 3 {request-timeout 3000} {
         assert_equal {held x} [[leader] BLPOP held 0]
     }
 
+    alone {WAIT counts who certainly has it, and waits for more} {
+        lassign [followers] one other
+        foreach id [node_ids] {
+            set c [connect $id]
+            $c SET counted $id
+            assert_equal 2 [$c WAIT 2 5000]
+            assert_equal {1 2} [$c WAITAOF 1 2 5000]
+            assert_equal 2 [$c WAIT 3 10]
+            assert_error {*timeout is negative*} { $c WAIT 1 -1 }
+            $c MULTI
+            $c WAIT 2 0
+            assert_equal 1 [$c EXEC]
+            $c -close
+        }
+        pause_node $other
+        set c [connect $one]
+        $c SET counted x
+        assert_equal 1 [$c WAIT 1 0]
+        assert_equal 1 [$c WAIT 2 100]
+        assert_equal {1 1} [$c WAITAOF 0 2 100]
+        set client [$c CLIENT ID]
+        $c -send WAIT 2 0
+        wait_until_parked 1
+        assert_equal 1 [[node $one] CLIENT UNBLOCK $client ERROR]
+        assert_equal "-UNBLOCKED client unblocked via CLIENT UNBLOCK" [$c -readtyped]
+        $c -send WAIT 2 0
+        wait_until_parked 1
+        resume_node $other
+        assert_equal 2 [$c -read]
+        # One that waits while the leader dies is counted by the next.
+        pause_node $other
+        $c SET counted y
+        $c -send WAIT 2 0
+        wait_until_parked 1
+        set leader [leader_id]
+        kill_node $leader
+        resume_node $other
+        restart_node $leader
+        assert_equal 2 [$c -read]
+        wait_until_settled
+        $c -close
+    }
+
     alone {CLIENT PAUSE holds the clients of its node, and no others} {
         lassign [followers] id other
         [leader] SET paused 0

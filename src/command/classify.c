@@ -256,7 +256,7 @@ static bool may_debug(const struct connection *connection, struct call *call)
 
 static enum command_class class_of(const struct command *command)
 {
-    if (command_is_subscribe(command)) /* for the position of the log */
+    if (command_is_subscribe(command) || command_is_wait(command)) /* they ask the leader */
         return COMMAND_READ;
     if (command->flags & CMD_LOCAL)
         return COMMAND_LOCAL;

@@ -75,7 +75,8 @@ struct call {
     uint64_t seed;                 /* the only randomness a command may use */
     size_t value_max;              /* of a write: the largest string that it may make */
     uint8_t meaning;               /* the version of the commands: see meaning.c */
-    bool may_wait; /* where it finds nothing, its reply is none: it waits, outside of the log */
+    bool may_wait;    /* where it finds nothing, its reply is none: it waits, outside of the log */
+    uint32_t holders; /* of a read that may wait: see struct apply_context */
     bool found_nothing;                /* set by call_found_nothing() */
     struct command_observer *observer; /* NULL: nobody counts */
     struct walk_state *walk;     /* of a read or write: it may be done in slices; NULL if local */
@@ -202,6 +203,8 @@ bool command_needs_reply(const struct connection *connection, const struct comma
  * have got more in connection->out. */
 struct bytes command_reply_came(struct connection *connection, struct server *server, bool is_done,
                                 struct bytes reply);
+/* WAIT and WAITAOF: reads, where the members know of waiting, else local. */
+bool command_is_wait(const struct command *command);
 /* PUBLISH and SPUBLISH: the reply 0 of the entry at `index` is to be read as so many. */
 bool command_is_publish(const struct command *command);
 uint32_t command_receivers(const struct server *server, uint64_t index);

@@ -18,6 +18,8 @@
 #include "base/bytes.h"
 
 #define POSITION_NAME "raft.position" /* for SUBSCRIBE: see messages.c */
+#define WAIT_NAME "raft.wait"         /* for WAIT and WAITAOF: see wait.c */
+#define WAITAOF_NAME "raft.waitaof"
 #define EXEC_NAME "raft.exec"
 
 enum exec_kind { EXEC_COMMAND, EXEC_REPLY };

@@ -311,6 +311,7 @@ static bool read_now(struct state_machine *base, void **reading,
     call.rest = rest;
     call.reply_max = context->reply_max;
     call.may_wait = context->may_wait;
+    call.holders = context->holders;
     struct execution *execution = *reading ? *reading : &machine->reading;
     if (*reading)
         call.now_ms = execution->now_ms;

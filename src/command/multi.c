@@ -197,14 +197,24 @@ void command_queue(struct connection *connection, struct server *server,
 
 /* ---- EXEC and WATCH as requests ---------------------------------------------------------- */
 
-/* By the name of its row: a SORT that is a read became a SORT_RO. */
+/* What it is called on its way to the leader; NULL: as it is said. */
+static const char *name_of(const struct command *command)
+{
+    if (command->execute == cmd_sort_ro) /* a SORT that is a read */
+        return command->name;
+    if (command->execute == cmd_wait)
+        return WAIT_NAME;
+    return command->execute == cmd_waitaof ? WAITAOF_NAME : NULL;
+}
+
 static struct blob *encode_as(const struct command *command, const struct bytes *argv,
                               uint32_t argc)
 {
-    if (command->execute != cmd_sort_ro)
+    const char *name = name_of(command);
+    if (!name)
         return command_encode(argv, argc);
     struct bytes *words = memory_copy(argv, argc * sizeof *argv);
-    words[0] = bytes_from_string(command->name);
+    words[0] = bytes_from_string(name);
     struct blob *request = command_encode(words, argc);
     memory_free(words);
     return request;

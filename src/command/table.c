@@ -427,8 +427,8 @@ const struct command command_rows[] = {
     {"latency|history",    3, L | META | ADMIN | CMD_PURE,       NO_KEYS,  cmd_latency_history},
     {"latency|latest",     2, L | META | ADMIN | CMD_PURE,       NO_KEYS,  cmd_latency_latest},
     {"latency|reset",     -2, L | META | ADMIN,                  NO_KEYS,  cmd_latency_reset},
-    {"wait",               3, L | CONN | CMD_NOSCRIPT | CMD_PURE, NO_KEYS,  cmd_wait},
-    {"waitaof",            4, L | CONN | CMD_NOSCRIPT | CMD_PURE, NO_KEYS,  cmd_waitaof},
+    {"wait",               3, L | CONN | CMD_NOSCRIPT | CMD_PURE | CMD_BLOCKING, NO_KEYS,  cmd_wait},
+    {"waitaof",            4, L | CONN | CMD_NOSCRIPT | CMD_PURE | CMD_BLOCKING, NO_KEYS,  cmd_waitaof},
     {"raft.backup",        2, L | META | ADMIN,                             NO_KEYS,  cmd_raft_backup},
     {"raft.snapshot",     -2, L | BOX,                                      NO_KEYS,  NULL},
     {"raft.snapshot|begin", 2, L | META | ADMIN,                            NO_KEYS,  cmd_raft_snapshot_begin},
@@ -449,6 +449,8 @@ const struct command command_rows[] = {
     /* Made by members: the last rows. */
     {JOIN_NAME,            5, W | CMD_INTERNAL | CMD_SKIP_SLOWLOG | SINCE_5, NO_KEYS, cmd_raft_change, words_raft_change},
     {POSITION_NAME,        1, R | CMD_INTERNAL | CMD_SKIP_SLOWLOG | SINCE_5, NO_KEYS, cmd_position},
+    {WAIT_NAME,            3, R | CMD_INTERNAL | CMD_SKIP_SLOWLOG | CMD_BLOCKING | SINCE_5, NO_KEYS, cmd_acknowledged},
+    {WAITAOF_NAME,         4, R | CMD_INTERNAL | CMD_SKIP_SLOWLOG | CMD_BLOCKING | SINCE_5, NO_KEYS, cmd_acknowledged_aof},
     {EXEC_NAME,           -2, R | W | CMD_INTERNAL | CMD_SKIP_SLOWLOG | SINCE_3, NO_KEYS,  cmd_exec, words_exec},
 };
 /* clang-format on */

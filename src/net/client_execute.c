@@ -14,6 +14,7 @@
 #include "command/tracking.h"
 #include "net/address.h"
 #include "net/client_internal.h"
+#include "replica/stamp.h"
 #include "resp/writer.h"
 
 enum { RECEIVERS_SIZE = 16 };
@@ -344,6 +345,13 @@ static void run(struct client *client, enum command_class class, const struct co
     }
 }
 
+/* Whether the members do, as far as this node has heard. */
+static bool knows_of_waiting(struct clients *clients)
+{
+    (void)raft_now(clients);
+    return clients->status.meaning >= STAMP_MEANING_WAITS;
+}
+
 /* False: it has to wait, and nothing happened. */
 static bool execute(struct client *client, const struct bytes *argv, uint32_t argc)
 {
@@ -355,6 +363,8 @@ static bool execute(struct client *client, const struct bytes *argv, uint32_t ar
     if (refuse_peer(client, argv[0]) || refuse_http(client, argv[0]))
         return true;
     enum command_class class = command_classify(connection, argv, argc, &command);
+    if (class == COMMAND_READ && command_is_wait(command) && !knows_of_waiting(client->clients))
+        class = COMMAND_LOCAL;
     if (must_wait(client, class, command, argv, argc)) {
         connection->reply_mode = mode;
         connection->last_command = last_command;

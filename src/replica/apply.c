@@ -75,6 +75,15 @@ static uint64_t own_client(const struct request *request)
     return request && request->origin == RAFT_NOBODY ? request->client : 0;
 }
 
+/* As it was confirmed first, however often it is served. */
+static uint32_t confirmed_holders(struct replica *replica, struct request *request)
+{
+    const struct read_batch *batch = request->batch;
+    if (batch && !batch->is_again)
+        request->read_index = batch->index;
+    return replica_holders(replica, request);
+}
+
 static enum slice serve_one(struct replica *replica, struct request *request, int64_t now_ms)
 {
     struct state_machine *machine = replica->options.machine;
@@ -84,6 +93,8 @@ static enum slice serve_one(struct replica *replica, struct request *request, in
                                     .client = own_client(request),
                                     .reply_max = request->reply_max,
                                     .may_wait = request->waiter != NULL};
+    if (request->may_wait)
+        context.holders = confirmed_holders(replica, request);
     bool is_present = !request->reading;
     buffer_clear(&replica->reply);
     if (machine->ops->read(machine, &request->reading, &context, blob_bytes(request->command),

@@ -247,6 +247,9 @@ void replica_unpark(struct replica *replica, struct request *request)
     replica->parked_count--;
     replica->parked_bytes -= request->command->size;
     replica->parked_places -= waiter->places_count;
+    if (waiter->counting_prev)
+        DL_DELETE2(replica->counting, waiter, counting_prev, counting_next);
+    waiter->counting_prev = waiter->counting_next = NULL;
     for (uint32_t i = 0; i < waiter->places_count; i++) {
         struct parking_place *place = &waiter->places[i];
         leave_queue(place);

@@ -1,4 +1,4 @@
-/* Reads that may wait: XREAD with BLOCK.
+/* Reads that may wait: XREAD with BLOCK, and WAIT.
  *
  * Such a read is first a read like any other: confirmed by a round, served by the leader.  Finds it
  * nothing, it is parked there (parking.c), and looked at whenever an entry touches one of its keys.
@@ -9,6 +9,8 @@
  * read came is in the state that it was parked by, since that was confirmed; so it is in every
  * state that this leader applies later, whoever leads by then, and each of them was, while the read
  * waited, the state of the cluster.
+ *
+ * One without keys (WAIT) waits until more members have on their disks what was confirmed with it.
  *
  * Cancelled, it becomes a read that does not wait, and answers what it finds: that it is nothing is
  * said only by who has looked. */
@@ -46,10 +48,52 @@ void replica_reader_found_nothing(struct replica *replica, struct request *reque
         request_wait(replica, request);
         return;
     }
-    if (!replica_park(replica, request))
+    if (!replica_park(replica, request)) {
         request_finish(replica, request, REQUEST_DONE,
                        bytes_from_string("-ERR too many clients wait for keys\r\n"));
+        return;
+    }
+    if (request->waiter->places_count > 0)
+        return;
+    request->waiter->holders = replica_holders(replica, request);
+    DL_APPEND2(replica->counting, request->waiter, counting_prev, counting_next);
 }
+
+/* ---- members ----------------------------------------------------------------------------- */
+
+/* What is committed is not taken back, so who has an entry that this leader has has all before. */
+uint32_t replica_holders(const struct replica *replica, const struct request *request)
+{
+    struct raft_peer_status peers[RAFT_MEMBERS_MAX];
+    uint32_t count = raft_peers(replica->raft, peers), holders = 0;
+    for (uint32_t i = 0; i < count && replica_leads(replica); i++)
+        holders += peers[i].match >= request->read_index;
+    return holders;
+}
+
+void replica_readers_count(struct replica *replica)
+{
+    struct waiter *waiter, *following;
+    struct raft_peer_status peers[RAFT_MEMBERS_MAX];
+    raft_index sum = 0;
+    if (!replica->counting) {
+        replica->counted = 0;
+        return;
+    }
+    uint32_t count = raft_peers(replica->raft, peers);
+    for (uint32_t i = 0; i < count; i++)
+        sum += peers[i].match;
+    if (sum == replica->counted)
+        return;
+    replica->counted = sum;
+    DL_FOREACH_SAFE2(replica->counting, waiter, following, counting_next)
+    {
+        if (replica_holders(replica, waiter->request) > waiter->holders)
+            replica_reader_wake(replica, waiter->request);
+    }
+}
+
+/* ---- leaving ----------------------------------------------------------------------------- */
 
 /* A leader that stamps an older meaning does not know of waiting. */
 enum waiter_take replica_reader_take(struct replica *replica, struct request *request)
@@ -73,7 +117,8 @@ void replica_reader_cancel(struct replica *replica, struct request *request)
         return;
     if (request->place == REQUEST_PARKED)
         replica_reader_wake(replica, request);
-    replica_waiter_free(replica, request->waiter);
+    if (replica_leads(replica)) /* or it is cancelled behind being sent */
+        replica_waiter_free(replica, request->waiter);
 }
 
 /* The connection to this node was lost, and it asks again. */

@@ -189,6 +189,7 @@ bool replica_run(struct replica *replica)
         more = true;
     if (replica_apply_some(replica)) /* alone, a write may be durable by now */
         more = true;
+    replica_readers_count(replica);
     if (replica_serve_reads(replica))
         more = true;
     replica_spread_commit(replica);

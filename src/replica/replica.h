@@ -95,6 +95,7 @@ struct request {
     struct read_batch *batch; /* READING, TIED: whose confirmation it shares */
     struct request *behind;   /* TIED: the write of its client before it */
     struct request *tied;     /* of a proposed write: the reads behind it */
+    raft_index read_index;    /* of a read that may wait: what was confirmed by its leader */
     struct waiter *waiter;    /* of one that may wait: what it has besides, owned; else NULL */
     UT_hash_handle hh;        /* by id, while forwarded */
     uint64_t id;              /* rises with the order of arrival */
@@ -158,6 +159,9 @@ struct apply_context {
     /* Of an entry.  A command with an owner may wait: it says where it finds nothing. */
     struct request_owner owner;
     bool may_wait; /* the same of a read */
+    /* Of a request that may wait, and reads: on how many other members' disks is all that was
+     * acknowledged to anybody before it came. */
+    uint32_t holders;
 };
 
 /* Something was done to a key, so that it may have become what a command waits for; no key: to any

@@ -133,6 +133,9 @@ struct waiter {
     struct parking_place *places; /* PARKED: a place at each of its keys; owned */
     uint32_t places_count;
     struct parking_key *woken_for; /* WOKEN, and PROPOSED then */
+    /* PARKED without a key, for members: in replica->counting; and how many there were. */
+    struct waiter *counting_prev, *counting_next;
+    uint32_t holders;
 };
 
 /* Append requests that the core asked for and that are not yet sent: contiguous, oldest first. */
@@ -192,6 +195,8 @@ struct replica {
     struct parking_key *touched;                    /* those of them to be looked at */
     struct buffer parking_name;                     /* of the key that was looked for last */
     uint64_t parked_count, parked_bytes, parked_places;
+    struct waiter *counting; /* of those that wait for members, not for keys */
+    raft_index counted;      /* the sum of what the members had when they were looked at */
     raft_term outlived; /* of the entry applied last, when it was looked whose leader is gone */
     struct {            /* of a leader: where its log ended when it lost its connection to a node */
         raft_node_id node;
@@ -330,6 +335,9 @@ void replica_reader_found_nothing(struct replica *replica, struct request *reque
                                   bool is_present);
 void replica_reader_wake(struct replica *replica, struct request *request);
 void replica_reader_cancel(struct replica *replica, struct request *request);
+/* How many other members have on their disks what the read was confirmed with. */
+uint32_t replica_holders(const struct replica *replica, const struct request *request);
+void replica_readers_count(struct replica *replica); /* those that wait for more of them */
 void replica_readers_of_lost(struct replica *replica, raft_node_id node);
 void replica_waiter_send_cancel(struct replica *replica, const struct request *request);
 

@@ -367,12 +367,7 @@ bool replica_waiter_send(struct replica *replica, struct request *request)
         replica->try_waiting = true;
         return true;
     }
-    if (is_read(request) && waiter->is_cancelled) { /* like any other read, then */
-        replica_waiter_free(replica, waiter);
-        replica->try_waiting = true;
-        return true;
-    }
-    if (waiter->is_cancelled && !replica_waiter_in_doubt(replica, request)) {
+    if (!is_read(request) && waiter->is_cancelled && !replica_waiter_in_doubt(replica, request)) {
         finish_cancelled(replica, request);
         return true;
     }

@@ -71,6 +71,7 @@ struct world {
     uint32_t cancels_count;
     uint32_t stock[STOCK_KINDS];
     bool found_nothing;
+    uint32_t holders; /* of the read served last */
     state_machine_touched *touched;
     void *touched_context;
     struct request_owner owner; /* of the entry applied last */
@@ -183,7 +184,7 @@ static inline bool has_room(struct transport *transport, raft_node_id to)
 }
 
 /* "+k" puts one of k into the stock, "pk" takes one or waits for it, "pjk" takes one of j or else
- * of k, "rk" reads whether there are any of k, or waits. */
+ * of k, "rk" reads whether there are any of k, or waits; "w2" waits for two other members. */
 static inline unsigned stock_of(struct bytes command)
 {
     const unsigned char *text = command.data;
@@ -225,7 +226,7 @@ static inline void wait_keys(struct state_machine *machine, struct bytes command
                              void (*each)(void *context, struct bytes key), void *context)
 {
     (void)machine;
-    for (size_t i = 1; i < command.size; i++)
+    for (size_t i = 1; i < command.size && *(const char *)command.data != 'w'; i++)
         each(context, bytes_of((const char *)command.data + i, 1));
 }
 
@@ -306,7 +307,11 @@ static inline bool serve(struct state_machine *machine, void **reading,
     (void)machine;
     (void)protocol;
     world.read_ms = context->now_ms;
-    world.found_nothing = context->may_wait && world.stock[stock_of(command)] == 0;
+    const char *text = command.data;
+    bool finds = text[0] == 'w' ? context->holders >= (uint32_t)(text[1] - '0')
+                                : world.stock[stock_of(command)] > 0;
+    world.found_nothing = context->may_wait && !finds;
+    world.holders = context->holders;
     if (world.read_not_now)
         return false;
     if (!*reading)

@@ -585,6 +585,61 @@ static void many_readers_are_looked_at_in_turns(void **state)
         assert_ended(many[i], REQUEST_DONE);
 }
 
+/* ---- members -------------------------------------------------------------------------------- */
+
+static void it_waits_for_members_that_hold_what_was_there(void **state)
+{
+    static struct result a, b;
+    (void)state;
+    lead();
+    push("+k");
+    struct raft_pos before = status().last;
+    wait_to_read(&a, 1, "w1");
+    acknowledge();
+    assert_ended(a, REQUEST_DONE); /* node 1 has it */
+    wait_to_read(&b, 2, "w2");
+    receive_wait_to_read(1, 7, "w2");
+    acknowledge();
+    acknowledge();
+    assert_int_equal(parked(), 2);
+    assert_int_equal(world.holders, 1);
+    push("+x"); /* what comes later is of no account */
+    before.index--;
+    receive(matched(2, before));
+    assert_int_equal(b.calls, 0);
+    before.index++;
+    receive(matched(2, before));
+    assert_ended(b, REQUEST_DONE);
+    assert_int_equal(last_reply()->id, 1);
+    assert_int_equal(world.holders, 2);
+    assert_int_equal(parked(), 0);
+}
+
+static void out_of_time_it_says_how_many_there_are(void **state)
+{
+    static struct result a;
+    (void)state;
+    lead();
+    wait_to_read(&a, 1, "w2");
+    acknowledge();
+    assert_int_equal(parked(), 1);
+    replica_cancel(world.replica, 1, world.now_ms + DEADLINE_MS);
+    run();
+    assert_ended(a, REQUEST_DONE);
+    assert_int_equal(world.holders, 1);
+    follow(1, 9);
+    wait_to_read(&a, 1, "w2");
+    world.connected = false;
+    replica_disconnected(world.replica, 1, false, true);
+    run();
+    replica_cancel(world.replica, 1, world.now_ms + DEADLINE_MS);
+    world.connected = true;
+    pass(TICK_MS);
+    assert_int_equal(world.forwards_count, 2); /* it waits there, until that is cancelled */
+    assert_true(world.forwards[1].may_wait);
+    assert_int_equal(world.cancel.id, world.forwards[1].id);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -627,6 +682,10 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_reader_who_left_is_dropped, set_up_waits, tear_down),
         cmocka_unit_test_setup_teardown(many_readers_are_looked_at_in_turns, set_up_waits,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(it_waits_for_members_that_hold_what_was_there, set_up_waits,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(out_of_time_it_says_how_many_there_are, set_up_waits,
                                         tear_down),
     };
     return cmocka_run_group_tests_name("waiters", tests, NULL, NULL);
