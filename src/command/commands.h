@@ -211,8 +211,8 @@ command_fn cmd_latency_doctor, cmd_latency_graph, cmd_latency_help, cmd_latency_
 command_fn cmd_latency_history, cmd_latency_latest, cmd_latency_reset;
 /* lolwut.c, wait.c */
 command_fn cmd_lolwut, cmd_wait, cmd_waitaof, cmd_acknowledged, cmd_acknowledged_aof;
-bool wait_find_timeout(const struct command *command, const struct bytes *argv, uint32_t argc,
-                       uint32_t *timeout);
+bool command_wait_timeout(const struct command *command, const struct bytes *argv, uint32_t argc,
+                          uint32_t *timeout);
 /* databases.c */
 command_fn cmd_select, cmd_swapdb, cmd_move;
 command_words_fn words_swapdb, words_move;

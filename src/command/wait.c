@@ -66,8 +66,8 @@ bool command_is_wait(const struct command *command)
            is_waitaof(command);
 }
 
-bool wait_find_timeout(const struct command *command, const struct bytes *argv, uint32_t argc,
-                       uint32_t *timeout)
+bool command_wait_timeout(const struct command *command, const struct bytes *argv, uint32_t argc,
+                          uint32_t *timeout)
 {
     int64_t replicas;
     struct reply nowhere = {NULL, 2};

@@ -48,7 +48,7 @@ bool command_waiting_find(const struct command *command, const struct bytes *arg
         return series_waiting_find(command, argv, argc, waiting);
     if (command_is_wait(command)) {
         waiting->in_seconds = false;
-        return wait_find_timeout(command, argv, argc, &waiting->timeout);
+        return command_wait_timeout(command, argv, argc, &waiting->timeout);
     }
     if (is_mpop(command)) {
         if (argc < 3 || !number_parse_i64(argv[2], &keys) || keys < 1 || keys > argc - 3)
