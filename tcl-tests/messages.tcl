@@ -77,11 +77,18 @@ start_cluster 3 {} {
         set p [connect [lindex [follower_ids] 1]]
         $p MULTI
         foreach i {1 2 3} { $p PUBLISH a $i; $p INCR n }
-        $p EXEC
+        assert_equal {0 1 0 2 0 3} [$p EXEC]
+        set mine [connect [lindex [follower_ids] 0]]
+        $mine MULTI
+        $mine PUBLISH none x
+        $mine EVAL {return redis.call('publish', 'none', 'y')} 0
+        $mine PUBLISH a own
+        assert_equal {0 0 1} [$mine EXEC]
+        $mine -close
         $p ONCE me 1 PUBLISH a 4
         $p ONCE me 1 PUBLISH a 4
         $p PUBLISH a end
-        assert_equal {a 1 a 2 a 3 a 4} [heard_up_to $c end]
+        assert_equal {a 1 a 2 a 3 a own a 4} [heard_up_to $c end]
         $c -close
         $p -close
     }

@@ -216,7 +216,7 @@ static void remember(struct channels *channels, uint32_t count)
     if (!channels->receivers)
         channels->receivers = memory_new(RECEIVERS_MAX * sizeof *channels->receivers);
     channels->receivers[channels->receivers_end++ % RECEIVERS_MAX] =
-        (struct receivers){channels->index, channels->nth, count};
+        (struct receivers){channels->index, channels->next, count};
 }
 
 static bool is_before(const struct receivers *receivers, uint64_t index, uint32_t nth)
@@ -283,11 +283,15 @@ static void on_effect(struct command_listener *listener, uint64_t index,
         return;
     }
     check(index >= channels->index);
-    channels->nth = index == channels->index ? channels->nth + 1 : 0;
+    if (index > channels->index)
+        channels->next = 0;
     channels->index = index;
     uint32_t count = publish(channels, index, effect->is_sharded, effect->key, effect->message);
+    if (effect->is_of_script) /* nobody asks */
+        return;
     if (count > 0)
         remember(channels, count);
+    channels->next++;
 }
 
 /* ---- what is there -------------------------------------------------------------------- */

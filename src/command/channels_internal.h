@@ -47,7 +47,7 @@ struct channels {
     void (*told)(struct connection *connection);
     unsigned events;                /* which are published: events.h */
     uint64_t index;                 /* of the entry that published last, */
-    uint32_t nth;                   /* and the number of its last message */
+    uint32_t next;                  /* and the number of its next message, without scripts' */
     struct receivers *receivers;    /* a ring of the last, oldest overwritten; NULL: none yet */
     uint64_t receivers_end;         /* how many were ever in it */
     struct connection *tracking;    /* those with CLIENT TRACKING ON; utlist, */

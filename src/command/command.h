@@ -75,8 +75,9 @@ struct call {
     uint64_t seed;                 /* the only randomness a command may use */
     size_t value_max;              /* of a write: the largest string that it may make */
     uint8_t meaning;               /* the version of the commands: see meaning.c */
-    bool may_wait;    /* where it finds nothing, its reply is none: it waits, outside of the log */
-    uint32_t holders; /* of a read that may wait: see struct apply_context */
+    bool may_wait;     /* where it finds nothing, its reply is none: it waits, outside of the log */
+    bool is_of_script; /* a script carries it */
+    uint32_t holders;  /* of a read that may wait: see struct apply_context */
     bool found_nothing;                /* set by call_found_nothing() */
     struct command_observer *observer; /* NULL: nobody counts */
     struct walk_state *walk;     /* of a read or write: it may be done in slices; NULL if local */
@@ -205,9 +206,11 @@ struct bytes command_reply_came(struct connection *connection, struct server *se
                                 struct bytes reply);
 /* WAIT and WAITAOF: reads, where the members know of waiting, else local. */
 bool command_is_wait(const struct command *command);
-/* PUBLISH and SPUBLISH: the reply 0 of the entry at `index` is to be read as so many. */
-bool command_is_publish(const struct command *command);
-uint32_t command_receivers(const struct server *server, uint64_t index);
+/* The reply of a write, asked for with `request`, whose entry at `index` told messages: with the
+ * numbers of who got them here in the place of PUBLISH's zeros, if it was that or an EXEC.  Else
+ * `reply` itself; in `text`, the caller's, what is not. */
+struct bytes command_count_receivers(const struct server *server, struct bytes request,
+                                     uint64_t index, struct bytes reply, struct buffer *text);
 /* A pause of what writes is not for it, though it goes through the log. */
 bool command_is_unpaused(const struct command *command);
 /* CLIENT CACHING is for one command, or one transaction; it is over. */

@@ -223,6 +223,8 @@ bool command_admit_found(struct call *call);
 enum command_class command_classify_in_transaction(struct call *call,
                                                    struct connection *connection);
 command_fn cmd_multi, cmd_discard, cmd_exec_alone, cmd_unwatch;
+/* receivers.c */
+bool command_is_publish(const struct command *command);
 /* messages.c */
 command_fn cmd_publish, cmd_spublish, cmd_position, cmd_pubsub_channels, cmd_pubsub_numpat;
 command_fn cmd_pubsub_numsub, cmd_pubsub_shardchannels, cmd_pubsub_shardnumsub, cmd_pubsub_help;

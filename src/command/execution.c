@@ -98,6 +98,13 @@ static void step(struct execution *execution, struct call *call, struct frame *f
     check(!call->carry->command || !frame->walk.unfinished);
 }
 
+/* What carries the top is a script. */
+static bool is_of_script(const struct execution *execution)
+{
+    return execution->depth > 1 &&
+           execution->frames[execution->depth - 2].command->flags & CMD_SCRIPTING;
+}
+
 /* False: the top is not finished. */
 static bool step_and_move(struct execution *execution, struct call *call)
 {
@@ -107,6 +114,7 @@ static bool step_and_move(struct execution *execution, struct call *call)
     struct rope *rest = call->rest;
     unsigned database = call->database;
     bool may_wait = call->may_wait;
+    call->is_of_script = is_of_script(execution);
     if (execution->depth > 1) {
         call->may_wait = false;
         call->reply = &own;

@@ -2,7 +2,8 @@
  *
  * PUBLISH is a write that changes nothing: its entry tells a message (channels.h).  How many got it
  * is a matter of the node that the client is connected to, so the entry's reply says 0, and that
- * node puts the number in its place (command_count_receivers()).
+ * node puts the number in its place (receivers.c).  A script goes on with the reply, alike on all
+ * nodes, so there it stays 0.
  *
  * SUBSCRIBE is executed on the connection, but asks the leader first, as a read does, where the log
  * stands: what is published later is for the subscriber, what was published before is not, however
@@ -26,24 +27,14 @@ enum {
 
 void cmd_publish(struct call *call)
 {
-    db_effects_message(call->db, false, call->argv[1], call->argv[2]);
+    db_effects_message(call->db, false, call->is_of_script, call->argv[1], call->argv[2]);
     reply_integer(call->reply, 0);
 }
 
 void cmd_spublish(struct call *call)
 {
-    db_effects_message(call->db, true, call->argv[1], call->argv[2]);
+    db_effects_message(call->db, true, call->is_of_script, call->argv[1], call->argv[2]);
     reply_integer(call->reply, 0);
-}
-
-bool command_is_publish(const struct command *command)
-{
-    return command->execute == cmd_publish || command->execute == cmd_spublish;
-}
-
-uint32_t command_receivers(const struct server *server, uint64_t index)
-{
-    return channels_receivers(server->channels, index, 0);
 }
 
 /* ---- subscribing ------------------------------------------------------------------------ */

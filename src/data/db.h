@@ -179,7 +179,8 @@ struct db_effect {
     const char *event; /* as Redis's keyspace notifications name it: "set", "del"; static */
     struct bytes key;  /* borrowed for the call, like the message */
     struct bytes message;
-    bool is_sharded; /* of a message: SPUBLISH */
+    bool is_sharded;   /* of a message: SPUBLISH; */
+    bool is_of_script; /* a script's, not one of its entry's own commands */
 };
 
 /* From the next entry on; nothing is noted before somebody wants it. */
@@ -193,7 +194,8 @@ extern const char db_effect_untold[];
 /* One change that has two events: this one comes behind that of a put. */
 void db_effects_also(struct db *db, unsigned database, struct bytes key, const char *event);
 /* A message, among the changes in the order of the commands. */
-void db_effects_message(struct db *db, bool is_sharded, struct bytes channel, struct bytes message);
+void db_effects_message(struct db *db, bool is_sharded, bool is_of_script, struct bytes channel,
+                        struct bytes message);
 /* If they are wanted, exactly once for each entry that had changes, between the last of them and
  * db_applied(): calls `each`, which must not change the db, for all effects in order. */
 typedef void db_effect_fn(void *context, const struct db_effect *effect);

@@ -12,7 +12,7 @@ struct note {
     const char *event;
     size_t key_size, message_size;
     uint8_t type, database, other;
-    bool is_sharded;
+    bool is_sharded, is_of_script;
 };
 
 /* What carries names for so many keys was refused before it got into the log; three for each: it
@@ -57,13 +57,15 @@ void effects_append(struct effects *effects, const struct db_effect *effect)
     check(effects->noted.size <= noted_max);
 }
 
-void db_effects_message(struct db *db, bool is_sharded, struct bytes channel, struct bytes message)
+void db_effects_message(struct db *db, bool is_sharded, bool is_of_script, struct bytes channel,
+                        struct bytes message)
 {
     struct effects *effects = &db->effects;
     struct note note = {.key_size = channel.size,
                         .message_size = message.size,
                         .type = DB_EFFECT_MESSAGE,
-                        .is_sharded = is_sharded};
+                        .is_sharded = is_sharded,
+                        .is_of_script = is_of_script};
     if (effects->is_counted)
         effects->counted += sizeof note + channel.size + message.size;
     if (!effects->is_wanted)
@@ -120,7 +122,8 @@ void db_effects_drain(struct db *db, db_effect_fn *each, void *context)
                                    .event = note.event,
                                    .key = bytes_of(at, note.key_size),
                                    .message = bytes_of(at + note.key_size, note.message_size),
-                                   .is_sharded = note.is_sharded};
+                                   .is_sharded = note.is_sharded,
+                                   .is_of_script = note.is_of_script};
         each(context, &effect);
         at += note.key_size + note.message_size;
     }

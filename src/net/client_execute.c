@@ -17,11 +17,6 @@
 #include "replica/stamp.h"
 #include "resp/writer.h"
 
-enum { RECEIVERS_SIZE = 16 };
-
-/* What request->mark says. */
-enum { MARK_NONE, MARK_PUBLISH };
-
 enum { ATTACK_LOG_MS = 60000 }; /* at most one line in this time, as Redis does */
 
 /* The first byte of a reply says whether it is an error. */
@@ -80,18 +75,6 @@ static uint32_t reply_max(const struct client *client)
     return limit < UINT32_MAX ? (uint32_t)limit : 0;
 }
 
-/* PUBLISH answers how many got the message on this node, and its entry has told them here: see
- * command/messages.c.  An error stays. */
-static struct bytes count_receivers(const struct client *client, const struct request *request,
-                                    struct bytes reply, char text[RECEIVERS_SIZE])
-{
-    if (!bytes_equal(reply, bytes_from_string(":0\r\n")))
-        return reply;
-    uint32_t count = command_receivers(client->clients->options.server, request->told);
-    snprintf(text, RECEIVERS_SIZE, ":%u\r\n", count);
-    return bytes_from_string(text);
-}
-
 /* What waits for replies that are there now: invalidations. */
 static void note_answers(struct client *client)
 {
@@ -147,11 +130,13 @@ static void on_done(void *context, struct request *request, enum request_outcome
         reply = command_reply_came(&client->connection, client->clients->options.server,
                                    outcome == REQUEST_DONE, reply);
     }
-    char text[RECEIVERS_SIZE];
-    if (request->told && request->mark == MARK_PUBLISH)
-        reply = count_receivers(client, request, reply, text);
+    struct buffer text = {0};
+    if (request->told && outcome == REQUEST_DONE)
+        reply = command_count_receivers(client->clients->options.server,
+                                        blob_bytes(request->command), request->told, reply, &text);
     count_error(client, reply);
     pipeline_finish(&client->pipeline, request, reply, &client->connection.out);
+    buffer_deinit(&text);
     note_answers(client);
 }
 
@@ -189,7 +174,6 @@ static void submit(struct client *client, enum request_kind kind, const struct c
         client_wait_begin(client, wait_ms);
     if (connection->transaction.awaits != AWAITS_NOTHING || request->may_wait)
         client->awaited = request;
-    request->mark = command_is_publish(command) ? MARK_PUBLISH : MARK_NONE;
     pipeline_add(&client->pipeline, request, connection_is_silent(&client->connection),
                  clients->turn_number);
     if (kind == REQUEST_READ)

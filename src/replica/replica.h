@@ -72,7 +72,6 @@ struct request {
     uint8_t database;
     uint64_t client;      /* requests of one client keep their order: never 0 */
     struct blob *command; /* command_encode(); owned */
-    uint8_t mark;         /* the submitter's */
     request_done *done;
     void *context;       /* set to NULL with replica_abandon() when the client went away */
     int64_t deadline_ms; /* replica time; of one that may wait: not used before it is cancelled */

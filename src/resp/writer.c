@@ -303,3 +303,45 @@ bool resp_3_to_2(struct bytes resp3, struct buffer *out)
         out->size = before;
     return well_formed;
 }
+
+/* ---- measuring ------------------------------------------------------------------------- */
+
+/* Of the line at `at`, with its end; 0: there is none. */
+static size_t line_size(const char *at, size_t left)
+{
+    const char *end = left > 2 ? memchr(at, '\n', left) : NULL;
+    return end && end - at >= 2 && end[-1] == '\r' ? (size_t)(end - at) + 1 : 0;
+}
+
+/* What stands behind the type of an element: how many elements follow, or the bytes of a bulk. */
+static bool element_count(const char *at, size_t line, int64_t *count)
+{
+    return number_parse_i64(bytes_of(at + 1, line - 3), count) && *count >= -1 &&
+           *count <= UINT32_MAX;
+}
+
+size_t resp_reply_size(struct bytes bytes)
+{
+    const char *data = bytes.data;
+    size_t at = 0;
+    for (uint64_t owed = 1; owed > 0; owed--) {
+        size_t line = line_size(data + at, bytes.size - at);
+        if (line == 0)
+            return 0;
+        char type = data[at];
+        bool has_count = memchr("$=!*~>%", type, 7) != NULL;
+        int64_t count = 0;
+        if (has_count && !element_count(data + at, line, &count))
+            return 0;
+        at += line;
+        if (count <= 0 && (count < 0 || !memchr("$=!", type, 3)))
+            continue;
+        if (memchr("$=!", type, 3))
+            at += (uint64_t)count + 2;
+        else
+            owed += type == '%' ? 2 * (uint64_t)count : (uint64_t)count;
+        if (at > bytes.size)
+            return 0;
+    }
+    return at;
+}

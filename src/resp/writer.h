@@ -35,6 +35,10 @@ void reply_raw(struct reply *reply, struct bytes resp);      /* already encoded 
 void resp_command_header(struct buffer *out, uint32_t argc);
 void resp_command_argument(struct buffer *out, struct bytes argument);
 
+/* The bytes of the reply, of either protocol, that these begin with; 0: it is malformed or not all
+ * there. */
+size_t resp_reply_size(struct bytes bytes);
+
 /* Append the RESP2 form of one complete RESP3 reply (nested ones too).  False if it is
  * malformed. */
 bool resp_3_to_2(struct bytes resp3, struct buffer *out);

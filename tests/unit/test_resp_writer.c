@@ -270,19 +270,46 @@ static void test_convert_garbage(void **state)
         char *copy = memory_copy(resp3.data, resp3.size);
         buffer_clear(&out);
         (void)resp_3_to_2(bytes_of(copy, resp3.size), &out);
+        assert_true(resp_reply_size(bytes_of(copy, resp3.size)) <= resp3.size);
         memory_free(copy);
     }
     buffer_deinit(&resp3);
     buffer_deinit(&out);
 }
 
+/* Of what lies behind one another, and of what is not all there. */
+static void test_sizes(void **state)
+{
+    (void)state;
+    struct buffer resp = {0};
+    for (unsigned i = 0; i < GOLDENS; i++) {
+        for (int protocol = 2; protocol <= 3; protocol++) {
+            written(goldens[i].write, protocol, &resp);
+            size_t size = resp.size;
+            for (size_t part = 0; part < size; part++) {
+                char *copy = part ? memory_copy(resp.data, part) : NULL;
+                assert_int_equal(resp_reply_size(bytes_of(copy, part)), 0);
+                memory_free(copy);
+            }
+            buffer_append(&resp, "+OK\r\n", 5);
+            assert_int_equal(resp_reply_size(buffer_bytes(&resp)), size);
+        }
+    }
+    buffer_deinit(&resp);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_goldens),           cmocka_unit_test(test_null_array),
-        cmocka_unit_test(test_discarded),         cmocka_unit_test(test_long_error),
-        cmocka_unit_test(test_command),           cmocka_unit_test(test_convert_goldens),
-        cmocka_unit_test(test_convert_others),    cmocka_unit_test(test_convert_prefixes),
-        cmocka_unit_test(test_convert_malformed), cmocka_unit_test(test_convert_garbage)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_goldens),
+                                       cmocka_unit_test(test_null_array),
+                                       cmocka_unit_test(test_discarded),
+                                       cmocka_unit_test(test_long_error),
+                                       cmocka_unit_test(test_command),
+                                       cmocka_unit_test(test_convert_goldens),
+                                       cmocka_unit_test(test_convert_others),
+                                       cmocka_unit_test(test_convert_prefixes),
+                                       cmocka_unit_test(test_convert_malformed),
+                                       cmocka_unit_test(test_convert_garbage),
+                                       cmocka_unit_test(test_sizes)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -543,7 +543,7 @@ static void test_messages(void **state)
         db_effects_want(dbs[i], i > 0);
         db_savepoint(dbs[i]);
         for (; !db_savepoint_is_full(dbs[i]) && count < 10000; count++)
-            db_effects_message(dbs[i], false, bytes_of("a", 1), bytes_of(text, sizeof text));
+            db_effects_message(dbs[i], false, true, bytes_of("a", 1), bytes_of(text, sizeof text));
         assert_in_range(count, 900, 1048);
         while (!db_rollback(dbs[i]))
             ;
