@@ -25,6 +25,21 @@ proc wait_until_all_know {} {
     } else { fail "databases do not become available: $reply" }
 }
 
+# What would be lost, or waited for in vain, is refused; what a node can answer itself it answers.
+proc nothing_waits_and_nothing_is_lost {id} {
+    foreach command {{BLPOP q 0} {BLMOVE q r LEFT LEFT 0} {BZPOPMIN z 0} {XREAD BLOCK 0 STREAMS s $}
+                     {XREADGROUP GROUP g c BLOCK 0 STREAMS s >} {PUBLISH c m} {SUBSCRIBE c}
+                     {ONCE x 1 BLPOP q 0} {EVAL {return redis.call('publish', 'c', 'm')} 0}} {
+        set reply [in_database $id 0 {*}$command]
+        if {![string match {-ERR * needs meaning [345]*} $reply] && ![string match {-ERR unknown command*} $reply]} {
+            fail "$command: $reply"
+        }
+    }
+    assert_equal :1 [in_database $id 0 WAIT 2 0]
+    assert_match {\[:1 :1\]} [in_database $id 0 WAITAOF 1 2 0]
+    assert_equal +OK [in_database $id 0 CLIENT PAUSE 1]
+}
+
 use_build $old
 start_cluster 3 {} {
     test {an older build knows one database} {
@@ -45,6 +60,8 @@ start_cluster 3 {} {
         assert_match {-ERR unknown command 'MOVE'*} [in_database $id 0 MOVE before 1]
         assert_equal $last [raft_field [leader_id] raft_log_last_index]
         assert_equal {"upgrade"} [in_database $id 0 GET before]
+        nothing_waits_and_nothing_is_lost $id
+        assert_equal $last [raft_field [leader_id] raft_log_last_index]
     }
 
     test {a newer leader waits for the last member} {
@@ -61,6 +78,9 @@ start_cluster 3 {} {
         hold 300
         assert_match {-ERR * needs meaning 2*} [in_database [leader_id] 3 SET k v]
         assert_equal +OK [in_database [leader_id] 0 SET between upgrade]
+        foreach id [list [leader_id] [lindex [follower_ids] 0]] {
+            if {$id != $last_old} { nothing_waits_and_nothing_is_lost $id }
+        }
         use_build $::new
         restart_node $last_old
     }
@@ -74,6 +94,34 @@ start_cluster 3 {} {
         assert_equal +OK [in_database [follower_id] 0 SWAPDB 3 4]
         assert_equal :1 [in_database [follower_id] 4 MOVE k 0]
         assert_equal {"upgrade"} [in_database [follower_id] 0 GET before]
+    }
+
+    test {when all know it, who waits is served, and who listens hears} {
+        set waiting {}
+        foreach id [node_ids] {
+            foreach command {{BLPOP q 0} {XREAD BLOCK 0 STREAMS s $} {SUBSCRIBE c}} {
+                set c [connect $id 20000]
+                $c -send {*}$command
+                lappend waiting $c [lindex $command 0]
+            }
+        }
+        foreach {c name} $waiting { if {$name eq "SUBSCRIBE"} { assert_equal {subscribe c 1} [$c -read] } }
+        wait_for_condition 200 25 { [raft_field [leader_id] raft_requests_parked] == 6 } else { fail "not all wait" }
+        set p [connect [follower_id]]
+        $p RPUSH q x y z
+        $p XADD s 1-1 a b
+        assert_equal 1 [$p PUBLISH c m]
+        assert_equal 2 [$p WAIT 2 5000]
+        $p -close
+        foreach {c name} $waiting {
+            set reply [$c -read]
+            switch $name {
+                BLPOP { assert_match {q [xyz]} $reply }
+                XREAD { assert_equal {{s {{1-1 {a b}}}}} $reply }
+                SUBSCRIBE { assert_equal {message c m} $reply }
+            }
+            $c -close
+        }
     }
 
     test {what was agreed on holds though a member is down} {
