@@ -172,6 +172,28 @@ with_redis_server {} {
                 incr seed
             }
         }
+
+        # Each says at its head what it compares, and what differs on purpose.
+        proc compare {script id args} {
+            set status [catch { exec [python] [file join $::tst::root tests compare_$script.py] {*}$args \
+                [lindex $::reference end] {*}[lmap node $id { client_port $node }] 2>@1 } said]
+            assert {$status == 0} $said
+            note [lindex [split $said \n] end]
+        }
+        foreach {what script rounds} {
+            "scripts are" scripts {--rounds 300}
+            "libraries of functions are" functions {}
+            "what scripts find, cjson, cmsgpack, struct and bit, is" script_libraries {--rounds 500}
+        } {
+            foreach id [list [leader_id] [follower_id]] {
+                set seeded [expr {$rounds eq {} ? {} : [list {*}$rounds --seed $seed]}]
+                test "$what answered as by redis-server (node $id, seed $seed)" { compare $script $id {*}$seeded }
+                incr seed
+            }
+        }
+        test "five connections that wait, on all nodes, are answered as by redis-server (seed $seed)" {
+            compare blocking [node_ids] --rounds 250 --seed $seed
+        }
     }
 }
 finish

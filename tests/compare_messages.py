@@ -9,7 +9,7 @@ and is heard up to that: a node tells its subscribers before it answers, so all 
 has been heard.  Both databases are emptied.  Exit status 1 if anything differs.
 
 Made for redis-server 7.0 or 7.2.  Not asked is what differs on purpose: the counts of PUBLISH inside
-MULTI, the order in which several patterns and UNSUBSCRIBE of everything are gone through, and that of
+scripts, the order in which several patterns and UNSUBSCRIBE of everything are gone through, and that of
 an MSET that names a key twice one event is told.  Keyspace events are compared where the node leads:
 through another one the reply may come before them.
 """
@@ -88,7 +88,7 @@ def scripted():
 1 PUBSUB NUMPAT|1 PUBSUB NUMPAT x|1 PUBSUB SHARDCHANNELS|1 PUBSUB SHARDNUMSUB s|1 PUBSUB|1 PUBSUB nosuch
 4 HELLO 3|4 SUBSCRIBE a|4 GET k|4 PING|4 PING x|4 PUBLISH a self|1 PUBLISH a x|4 PSUBSCRIBE *|4 PUBLISH a self
 4 UNSUBSCRIBE|4 UNSUBSCRIBE|4 PUNSUBSCRIBE *|4 PUNSUBSCRIBE|4 SSUBSCRIBE s|1 SPUBLISH s x|4 SUNSUBSCRIBE
-4 SUBSCRIBE a|4 HELLO 2|4 GET k|4 SUBSCRIBE b|4 RESET|4 GET k|1 PUBLISH a x|1 PUBLISH b x
+4 SUBSCRIBE a|4 HELLO 2|4 GET k|4 SUBSCRIBE b|1 MULTI & PUBLISH a x & SET k v & PUBLISH no x & PUBLISH b y & EXEC|4 RESET|4 GET k|1 PUBLISH a x|1 PUBLISH b x
 1 MULTI & PUBLISH & EXEC|1 MULTI & SET k v & PUBSUB NUMSUB a & PUBLISH nobody x & EXEC
 0 UNSUBSCRIBE a|0 UNSUBSCRIBE b|0 GET k
 4 CLIENT REPLY OFF|4 SUBSCRIBE a|4 CLIENT REPLY ON|1 PUBLISH a x|4 UNSUBSCRIBE|4 RESET
