@@ -138,7 +138,7 @@ KEYS = ["k", "l", "m", "n"]
 CHANGES = """
 SET %k %v|SET %k %v NX|SET %k %v EX 100|SET %k %v KEEPTTL|SETNX %k %v|SETEX %k 100 %v|GETSET %k %v|GETDEL %k
 GETEX %k PERSIST|GETEX %k EX 100|APPEND %k %v|INCR %k|DECRBY %k %n|INCRBYFLOAT %k 1.5|SETRANGE %k %n %v
-MSET k %v l %v|MSETNX %k %v l %v|DEL %k|DEL %k %k|UNLINK %k|EXPIRE %k 100|PERSIST %k|EXPIRE %k -1
+MSET k %v l %v|MSETNX %k %v mm %v|DEL %k|DEL %k %k|UNLINK %k|EXPIRE %k 100|PERSIST %k|EXPIRE %k -1
 RENAME %k %k|RENAMENX %k %k|COPY %k %k|COPY %k %k REPLACE|MOVE %k 1|SETBIT %k %n 1|BITOP OR %k %k %k|PFADD %k %v
 LPUSH %k %v %v|RPUSH %k %v|LPUSHX %k %v|LPOP %k|RPOP %k 2|LSET %k 0 %v|LINSERT %k BEFORE %v x|LREM %k 0 %v
 LTRIM %k 1 -1|LTRIM %k 5 1|LMOVE %k %k LEFT RIGHT|RPOPLPUSH %k %k|LMPOP 2 %k %k LEFT
