@@ -14,8 +14,10 @@ static const struct typed replies[] = {
     {"WAIT x 0", NOT_INTEGER, NULL},
     {"WAIT 1 x", "-ERR timeout is not an integer or out of range\r\n", NULL},
     {"WAIT 1 -1", "-ERR timeout is negative\r\n", NULL},
-    {"WAIT 2 0", ":1\r\n", NULL},
-    {"WAITAOF 1 5 100", "*2\r\n:1\r\n:1\r\n", NULL},
+    {"MULTI", OK, NULL},
+    {"WAIT 2 0", "+QUEUED\r\n", NULL},
+    {"WAITAOF 1 5 100", "+QUEUED\r\n", NULL},
+    {"EXEC", "*2\r\n:1\r\n*2\r\n:1\r\n:1\r\n", NULL}, /* at once */
     {"WAITAOF 2 1 0", "-ERR value is out of range, value must between 0 and 1\r\n", NULL},
     {"WAITAOF 1 -1 0", "-ERR value is out of range, must be positive\r\n", NULL},
 };
