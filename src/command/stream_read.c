@@ -1,9 +1,9 @@
 /* XREAD and XREADGROUP (Redis 7.2 t_stream.c).
  *
  * An XREAD that waits and says `$` means the last id of when it came, wherever it is read again.
- * So where it finds nothing, its reply is what its ids mean, one bulk string with blanks in between,
- * which no client gets: its node asks again with these ids (series_read_again()), and from then on
- * they go with it from leader to leader.  Deterministic; loop thread only. */
+ * So where it finds nothing, its reply is what its ids mean, one bulk string with blanks in
+ * between, which no client gets: its node asks again with these ids (series_read_again()), and from
+ * then on they go with it from leader to leader.  Deterministic; loop thread only. */
 #include "base/fatal.h"
 #include "command/series_groups.h"
 #include "command/streams.h"

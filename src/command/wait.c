@@ -102,7 +102,7 @@ void cmd_waitaof(struct call *call)
 
 void cmd_acknowledged(struct call *call)
 {
-    int64_t replicas;
+    int64_t replicas = 0;
     if (!read_wait(call, &replicas))
         return;
     if (call->holders < replicas)
@@ -112,7 +112,7 @@ void cmd_acknowledged(struct call *call)
 
 void cmd_acknowledged_aof(struct call *call)
 {
-    int64_t replicas;
+    int64_t replicas = 0;
     if (!read_waitaof(call, &replicas))
         return;
     if (call->holders < replicas)

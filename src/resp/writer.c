@@ -313,6 +313,17 @@ static size_t line_size(const char *at, size_t left)
     return end && end - at >= 2 && end[-1] == '\r' ? (size_t)(end - at) + 1 : 0;
 }
 
+static bool is_bulk(char type)
+{
+    return type == '$' || type == '=' || type == '!';
+}
+
+/* Elements behind it for each that it counts. */
+static unsigned each_has(char type)
+{
+    return type == '%' ? 2 : type == '*' || type == '~' || type == '>';
+}
+
 /* What stands behind the type of an element: how many elements follow, or the bytes of a bulk. */
 static bool element_count(const char *at, size_t line, int64_t *count)
 {
@@ -329,17 +340,15 @@ size_t resp_reply_size(struct bytes bytes)
         if (line == 0)
             return 0;
         char type = data[at];
-        bool has_count = memchr("$=!*~>%", type, 7) != NULL;
-        int64_t count = 0;
-        if (has_count && !element_count(data + at, line, &count))
+        int64_t count = -1;
+        bool is_counted = is_bulk(type) || each_has(type);
+        if (is_counted && !element_count(data + at, line, &count))
             return 0;
         at += line;
-        if (count <= 0 && (count < 0 || !memchr("$=!", type, 3)))
+        if (count < 0) /* null, or all of it */
             continue;
-        if (memchr("$=!", type, 3))
-            at += (uint64_t)count + 2;
-        else
-            owed += type == '%' ? 2 * (uint64_t)count : (uint64_t)count;
+        at += is_bulk(type) ? (uint64_t)count + 2 : 0;
+        owed += each_has(type) * (uint64_t)count;
         if (at > bytes.size)
             return 0;
     }
