@@ -194,7 +194,7 @@ static void look_at_guest(struct peer *peer)
 void peers_follow(struct peers *peers)
 {
     const struct raft_members *members = replica_members(peers->replica, NULL);
-    if (memcmp(members, &peers->followed, sizeof *members) != 0)
+    if (!raft_members_equal(members, &peers->followed))
         follow_list(peers, members);
     for (uint32_t i = 0; i < PEERS_MAX; i++)
         if (peers->list[i].member && peers->list[i].until_ms != 0)

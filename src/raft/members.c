@@ -134,6 +134,20 @@ uint32_t raft_members_voters(const struct raft_members *members)
     return count;
 }
 
+bool raft_members_equal(const struct raft_members *one, const struct raft_members *other)
+{
+    if (one->count != other->count)
+        return false;
+    for (uint32_t place = 0; place < one->count; place++) {
+        const struct raft_member *a = &one->list[place], *b = &other->list[place];
+        if (a->id != b->id || a->life != b->life || a->voter != b->voter ||
+            a->joining != b->joining || strcmp(a->address, b->address) != 0 ||
+            strcmp(a->client, b->client) != 0)
+            return false;
+    }
+    return true;
+}
+
 /* A life that was not known may become known. */
 static bool stays_the_node(const struct raft_member *old, const struct raft_member *now)
 {

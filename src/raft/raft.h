@@ -290,6 +290,7 @@ bool raft_members_decode(struct raft_members *members, struct bytes bytes)
     __attribute__((warn_unused_result));
 uint32_t raft_members_place(const struct raft_members *members, raft_node_id id); /* count: none */
 uint32_t raft_members_voters(const struct raft_members *members);
+bool raft_members_equal(const struct raft_members *one, const struct raft_members *other);
 /* `now` may follow `old`: at most one voter comes, goes or becomes another node. */
 bool raft_members_one_step(const struct raft_members *old, const struct raft_members *now);
 

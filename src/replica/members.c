@@ -104,7 +104,7 @@ void replica_members_follow(struct replica *replica)
 {
     const struct raft_members *now = raft_members(replica->raft);
     const struct raft_members *before = &replica->members;
-    if (memcmp(now, before, sizeof *now) == 0)
+    if (raft_members_equal(now, before))
         return;
     clear_feeds_of_the_gone(replica, now);
     move(replica->feeds, sizeof replica->feeds[0], before, now);

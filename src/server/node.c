@@ -203,6 +203,12 @@ static bool check_identity(struct node *node)
         raft_log_set_identity(node->kv, &mine);
         return true;
     }
+    if (joins(node) && !node->has_members) {
+        log_warning("join: %s belongs to node %" PRIu64 " of a cluster already: only an empty "
+                    "directory can join one",
+                    config->dir, found.node);
+        return false;
+    }
     if (joins(node)) {
         node->config->me = (int64_t)found.node;
         mine.node = found.node;

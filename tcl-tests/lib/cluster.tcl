@@ -11,7 +11,9 @@
 
 namespace eval cluster {
     variable n 0          ;# nodes of the cluster that runs, 0: none
+    variable founders 0   ;# of them, those that began together; the others joined
     variable options {}
+    variable rejoining {} ;# of the founders, those whose disk was lost
     variable expected     ;# expected($id): up, down or paused
     variable pid
     variable client       ;# cached connections
@@ -108,9 +110,18 @@ proc write_file {path text} {
 }
 
 proc node_config {id options} {
-    set text "me $id\nport [client_port $id]\nbind 127.0.0.1\ndir [node_dir $id]/data\n"
-    for {set peer 0} {$peer < $::cluster::n} {incr peer} {
-        append text "node $peer 127.0.0.1:[peer_port $peer]\n"
+    set text "port [client_port $id]\nbind 127.0.0.1\ndir [node_dir $id]/data\n"
+    if {$id < $::cluster::founders && $id ni $::cluster::rejoining} {
+        append text "me $id\n"
+        for {set peer 0} {$peer < $::cluster::founders} {incr peer} {
+            append text "node $peer 127.0.0.1:[peer_port $peer]\n"
+        }
+    } else {
+        append text "announce-peer 127.0.0.1:[peer_port $id]\n"
+        append text "join [join [lmap o [node_ids] {
+            if {$o == $id} continue
+            set o 127.0.0.1:[peer_port $o]
+        }] ,]\n"
     }
     foreach {name value} $options {
         # The network has the nodes' addresses then, and they listen beside it.
@@ -198,11 +209,30 @@ proc begin_cluster {n options} {
     file delete -force [suite_dir]
     file mkdir [suite_dir]
     set ::cluster::n $n
+    set ::cluster::founders $n
+    set ::cluster::rejoining {}
     set ::cluster::options $options
     foreach id [node_ids] { set ::cluster::expected($id) down }
     if {[dict exists $options network]} start_network
     foreach id [node_ids] { start_node $id }
     foreach id [node_ids] { wait_until_answers $id }
+}
+
+# One more node, which asks the others to take it in; gives its number here, which need not be its id.
+proc add_node {{more {}}} {
+    set id $::cluster::n
+    incr ::cluster::n
+    set ::cluster::expected($id) down
+    start_node $id $more
+    wait_until_answers $id
+    return $id
+}
+
+# The directory is gone; the node joins from now on.
+proc lose_disk {id} {
+    if {[alive $id]} { kill_node $id }
+    file delete -force [node_dir $id]/data
+    if {$id ni $::cluster::rejoining} { lappend ::cluster::rejoining $id }
 }
 
 # Every cluster ends with a test of its own: no node has died that was not killed, each one ends
@@ -235,6 +265,7 @@ proc end_cluster {} {
     foreach id [node_ids] { drop_client $id }
     end_network
     set ::cluster::n 0
+    set ::cluster::founders 0
 }
 
 # After a test that failed in the middle: no load, every node runs, there is a leader.
