@@ -3,7 +3,8 @@
  * Failures are met by dialing again, after 50 ms at first and then ever later up to a second: long
  * enough to cost nothing, short enough that a peer's return is noticed within an election timeout
  * or two.  Where a connection broke that had been up for a while, at once: if nobody listens there
- * any more, its process is gone.  Each new reason for a failure is logged once, not at every attempt. */
+ * any more, its process is gone.  Each new reason for a failure is logged once, not at every
+ * attempt. */
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>

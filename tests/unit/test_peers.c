@@ -879,7 +879,7 @@ static int dial_as_member(enum channel channel)
     return pair[1];
 }
 
-/* Its connections broke, and it listens no more.  So it is heard of within two ticks, once settled. */
+/* Its connections broke, and it listens no more. */
 static void whose_process_ended_is_gone_at_once(void **state)
 {
     int fds[CHANNELS];
