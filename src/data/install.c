@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "data/slots.h"
 #include "data/snapshot_form.h"
+#include "storage/raft_log.h"
 
 struct db_install {
     struct kv *kv; /* borrowed; NULL: nothing is kept */
@@ -345,4 +346,16 @@ void db_install_put(struct db_install *install, struct kv_batch *batch, uint64_t
         put_counts(install, bulk, next_database(install, &from));
     ops->bulk_commit(bulk);
     ops->batch_adopt(batch);
+}
+
+void db_install_adopt(struct db_install *install, struct raft_log *log,
+                      const struct raft_log_members *members, uint64_t cluster)
+{
+    struct kv *kv = install->kv;
+    struct kv_batch *batch = kv->ops->batch_new(kv);
+    struct raft_pos pos = {install->about.term, install->about.index};
+    raft_log_replace(log, batch, pos, members);
+    db_install_put(install, batch, cluster);
+    kv->ops->commit(kv, batch, true);
+    kv->ops->batch_free(batch);
 }

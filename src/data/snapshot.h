@@ -22,6 +22,9 @@
 #include "data/db.h"
 #include "storage/kv.h"
 
+struct raft_log;
+struct raft_log_members;
+
 enum {
     DB_SNAPSHOT_CHUNK = 256 << 10, /* bytes of a chunk, as a rule */
     DB_SNAPSHOT_HEADER = 24,       /* bytes of a chunk that tell its size */
@@ -91,5 +94,10 @@ uint64_t db_install_sum(const struct db_install *install);
  * the place of KV_DATA when the batch is committed (kv_ops.batch_adopt).  `cluster`: whose it
  * becomes; 0: of the first that opens it. */
 void db_install_put(struct db_install *install, struct kv_batch *batch, uint64_t cluster);
+/* The same of a member that fell behind, in one synced batch with a log that begins where the state
+ * is (raft_log_replace(), which says what must hold).  db_close() and the ends of whoever else used
+ * the kv come before. */
+void db_install_adopt(struct db_install *install, struct raft_log *log,
+                      const struct raft_log_members *members, uint64_t cluster);
 
 #endif

@@ -436,6 +436,16 @@ raft_term raft_term_at(const struct raft *raft, raft_index index)
     return raft_trail_term_at(&raft->trail, index);
 }
 
+/* Where it holds another entry than the committed one, or none, nothing behind that place is
+ * committed: a majority that had it would have all before it as well.  Where it holds that entry,
+ * what follows may be what makes a majority, so it must stay. */
+bool raft_may_adopt(const struct raft *raft, struct raft_pos pos)
+{
+    const struct raft_state *state = &raft->state;
+    return state->role != RAFT_LEADER && pos.term <= state->term && pos.index > state->commit &&
+           raft_trail_term_at(&raft->trail, pos.index) != pos.term;
+}
+
 uint32_t raft_size_at(const struct raft *raft, raft_index index)
 {
     return raft_trail_size_at(&raft->trail, index);

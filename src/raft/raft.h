@@ -279,6 +279,10 @@ raft_index raft_members_index_at(const struct raft *raft, raft_index index);
 bool raft_takes_members(const struct raft *raft);
 /* Term of an entry we hold (or of `first`); 0 when we do not hold it. */
 raft_term raft_term_at(const struct raft *raft, raft_index index);
+/* Whether the state of `pos`, which is committed, may take the place of this node's whole log and
+ * of all that it applied: it has not come so far, and loses no entry that may be committed.  Then
+ * the node starts again with `pos` as its log's beginning, its term and its vote as they are. */
+bool raft_may_adopt(const struct raft *raft, struct raft_pos pos);
 /* Payload size of an entry we hold. */
 uint32_t raft_size_at(const struct raft *raft, raft_index index);
 

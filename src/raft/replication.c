@@ -251,6 +251,7 @@ static void on_matched(struct raft *raft, uint32_t place, struct raft_pos hint)
     bool rose = raft_progress_matched(progress, hint.index, resend_ticks_first(raft));
     if (!progress->replicating)
         raft_progress_replicate(progress);
+    progress->fell_off = progress->next <= raft->trail.first.index;
     if (rose)
         raft_advance_commit(raft);
     raft_send_entries(raft, place);

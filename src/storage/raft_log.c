@@ -693,6 +693,27 @@ void raft_log_trim(struct raft_log *log, struct raft_pos pos,
     pthread_mutex_unlock(&log->mutex);
 }
 
+/* A list that stands in no entry is the configured one, also here, but where none is configured. */
+void raft_log_replace(struct raft_log *log, struct kv_batch *batch, struct raft_pos pos,
+                      const struct raft_log_members *members)
+{
+    struct raft_log_members stored;
+    unsigned char from[KEY_SIZE] = {0}, to[KEY_SIZE];
+    const uint64_t words[] = {pos.term, pos.index, pos.index + 1};
+    check(pos.index > log->first.index);
+    check(pos.term >= log->first.term && pos.term <= log->term);
+    put_u64_ordered(to, UINT64_MAX);
+    log->kv->ops->batch_delete_range(batch, KV_LOG, bytes_of(from, sizeof from),
+                                     bytes_of(to, sizeof to));
+    put_record(log->kv, batch, "first", words, 3);
+    if (members->index > 0 || raft_log_members(log->kv, &stored))
+        put_members(log->kv, batch, members);
+    log->first = log->first_stored = pos; /* raft_log_close() has nothing to add */
+    log->last = pos.index;
+    log->chunk_stored = pos.index + 1;
+    log->chunks.begin = log->chunks.end;
+}
+
 void raft_log_close(struct raft_log *log)
 {
     struct kv *kv = log->kv;

@@ -8,6 +8,7 @@
 #include "base/codec.h"
 #include "data/layers.h"
 #include "data/snapshot_form.h"
+#include "storage/raft_log.h"
 
 enum {
     KEYS = 40,
@@ -22,7 +23,7 @@ enum {
 
 static const unsigned database_of[BASES] = {0, 4, DB_DATABASES - 1};
 
-/* ---- entries -------------------------------------------------------------------- */
+/* ---- entries ----------------------------------------------------------------------- */
 
 static void put_large(struct db *db, unsigned database, struct bytes key, uint64_t *dice)
 {
@@ -216,7 +217,7 @@ static struct kv *store_with(struct kv *inner, uint64_t seed, uint64_t index)
     return kv;
 }
 
-/* ---- tests --------------------------------------------------------------------------- */
+/* ---- tests ------------------------------------------------------------------------- */
 
 /* Applies entries and disturbs the source while the snapshot is read. */
 static void read_beside(struct db_run *run, struct chunks *chunks)
@@ -371,6 +372,128 @@ static void test_an_end_at_any_write(void **state)
     chunks_free(&chunks);
 }
 
+/* ---- with the log, as a member does that fell behind ------------------------------- */
+
+enum {
+    OLD_ENTRIES = ENTRIES + 20,
+    OLD_TERM = 3,
+    PRESENT_TERM = 9,
+    PRESENT_VOTE = 2,
+    MEMBERS_AT = 90
+};
+
+static void write_old_log(struct kv *kv)
+{
+    struct raft_log *log = raft_log_open(kv);
+    struct raft_entry entries[OLD_ENTRIES];
+    for (unsigned i = 0; i < OLD_ENTRIES; i++)
+        entries[i] = (struct raft_entry){.pos = {OLD_TERM, i + 1}, .type = RAFT_ENTRY_NOOP};
+    struct raft_write before = {1, PRESENT_TERM, PRESENT_VOTE, entries, ENTRIES};
+    struct raft_write behind = {2, PRESENT_TERM, PRESENT_VOTE, entries + ENTRIES,
+                                OLD_ENTRIES - ENTRIES};
+    raft_log_write(log, &before, 1);
+    raft_log_write(log, &behind, 1); /* a chunk of its own, behind the state's position */
+    raft_log_close(log);
+}
+
+static void adopt_with_log(struct kv *kv, const struct chunks *chunks)
+{
+    struct raft_log *log = raft_log_open(kv);
+    struct db_install *install = db_install_new(kv, RUN_BYTES);
+    struct raft_log_members members = {.index = MEMBERS_AT,
+                                       .list = {.count = 1, .list = {{.id = 7, .voter = true}}}};
+    take_all(install, chunks);
+    db_install_adopt(install, log, &members, CLUSTER);
+    db_install_free(install);
+    raft_log_close(log);
+}
+
+/* Data and log are both old or both new, and no promise is taken back.  True: new. */
+static bool expect_in_step(struct kv *kv, uint64_t old, uint64_t new)
+{
+    uint64_t index;
+    uint64_t hash = hash_of(kv, &index);
+    struct raft_log *log = raft_log_open(kv);
+    struct raft_saved saved = {0};
+    raft_log_saved(log, &saved);
+    bool is_new = saved.first.index > 0;
+    assert_int_equal(saved.term, PRESENT_TERM);
+    assert_int_equal(saved.voted_for, PRESENT_VOTE);
+    assert_int_equal(hash, is_new ? new : old);
+    assert_int_equal(saved.entries_count, is_new ? 0 : OLD_ENTRIES);
+    assert_int_equal(saved.first.index, is_new ? ENTRIES : 0);
+    assert_int_equal(saved.first.term, is_new ? 1 + ENTRIES / 100 : 0);
+    if (is_new)
+        assert_int_equal(index, saved.first.index);
+    struct raft_log_members members = {0};
+    assert_int_equal(raft_log_members(kv, &members), is_new);
+    assert_int_equal(members.index, is_new ? MEMBERS_AT : 0);
+    assert_int_equal(members.list.count, is_new);
+    raft_log_close(log);
+    return is_new;
+}
+
+static bool ends_with_log_after(const struct chunks *chunks, int lives, uint64_t old, uint64_t new)
+{
+    struct kv *kv = store_with(kv_memory_open(), 30, 10);
+    write_old_log(kv);
+    mortal_set_lives(kv, lives);
+    adopt_with_log(kv, chunks);
+    bool is_over = mortal_is_dead(kv);
+    kv_memory_crash(mortal_of(kv)->inner);
+    mortal_set_lives(kv, -1);
+    bool is_new = expect_in_step(kv, old, new);
+    assert_true(is_new || is_over);
+    if (!is_new) {
+        adopt_with_log(kv, chunks);
+        assert_true(expect_in_step(kv, old, new));
+    }
+    kv->ops->close(kv);
+    return is_over;
+}
+
+static void test_log_and_data_change_together(void **state)
+{
+    (void)state;
+    struct chunks chunks = {0};
+    chunks_of(3, ENTRIES, &chunks);
+    uint64_t old = hash_after(30, 10), new = hash_after(3, ENTRIES);
+    int lives = 0;
+    while (ends_with_log_after(&chunks, lives, old, new))
+        lives++;
+    assert_true(lives >= 4); /* emptying, rows, state, switch */
+    chunks_free(&chunks);
+}
+
+/* What is appended behind the state is there after a restart, and nothing else. */
+static void test_log_goes_on_behind_the_state(void **state)
+{
+    (void)state;
+    struct chunks chunks = {0};
+    char *directory = temporary_new();
+    chunks_of(3, ENTRIES, &chunks);
+    struct kv *kv = store_with(open_rocksdb(directory), 30, 10);
+    write_old_log(kv);
+    adopt_with_log(kv, &chunks);
+    struct raft_log *log = raft_log_open(kv);
+    struct raft_entry entry = {.pos = {PRESENT_TERM, ENTRIES + 1}, .type = RAFT_ENTRY_NOOP};
+    struct raft_write write = {1, PRESENT_TERM, PRESENT_VOTE, &entry, 1};
+    raft_log_write(log, &write, 1);
+    raft_log_close(log);
+    kv->ops->close(kv);
+    kv = mortal_open(open_rocksdb(directory));
+    log = raft_log_open(kv);
+    struct raft_saved saved = {0};
+    raft_log_saved(log, &saved);
+    assert_int_equal(saved.first.index, ENTRIES);
+    assert_int_equal(saved.entries_count, 1);
+    assert_int_equal(saved.entries[0].pos.index, ENTRIES + 1);
+    raft_log_close(log);
+    kv->ops->close(kv);
+    chunks_free(&chunks);
+    temporary_remove(directory);
+}
+
 /* Of a real store, from process to process, back and forth. */
 static void test_on_disk(void **state)
 {
@@ -456,7 +579,7 @@ static void test_damaged_cut_and_out_of_order(void **state)
     kv->ops->close(kv);
 }
 
-/* ---- chunks that are not what a db sends, with right checksums ------------------------- */
+/* ---- chunks that are not what a db sends, with right checksums --------------------- */
 
 struct forger {
     struct db_install *install;
@@ -562,6 +685,8 @@ int main(void)
         cmocka_unit_test(test_slices),
         cmocka_unit_test(test_nothing),
         cmocka_unit_test(test_an_end_at_any_write),
+        cmocka_unit_test(test_log_and_data_change_together),
+        cmocka_unit_test(test_log_goes_on_behind_the_state),
         cmocka_unit_test(test_on_disk),
         cmocka_unit_test(test_damaged_cut_and_out_of_order),
         cmocka_unit_test(test_rows_that_make_no_sense),
