@@ -74,7 +74,12 @@ enum {
     PARKED_BYTES_MAX = 256 << 20, /* of their commands */
     PARKED_PLACES_MAX = 1 << 20,  /* with each key counted */
     WAIT_KEYS_MAX = 1024,         /* keys of one of them: looked at one by one in a turn */
-    PARKING_LOOKS_MAX = 1024      /* keys that are looked at in a turn */
+    PARKING_LOOKS_MAX = 1024,     /* keys that are looked at in a turn */
+    /* A snapshot on its way to a member: chunks that it has not staged yet, */
+    SENDING_CHUNKS_MAX = 8,
+    SENDING_BYTES_MAX = 4 << 20, /* and their bytes; always one */
+    /* So many times the bounds of the log are kept of it for a member that is sent a state. */
+    SENDING_LOG_FACTOR = 8
 };
 _Static_assert((int)APPEND_ENTRIES_MAX <= (int)REPLICA_ENTRIES_MAX,
                "the replica fills in what the core sends");

@@ -69,6 +69,18 @@ static void line(struct buffer *out, const char *name, uint64_t value)
     buffer_printf(out, "raft_%s:%" PRIu64 "\r\n", name, value);
 }
 
+/* Behind a member that a leader sends a snapshot. */
+static void info_sending(const struct replica_sending_status *sending, struct buffer *out)
+{
+    if (sending->index == 0)
+        return;
+    buffer_printf(out,
+                  ",snapshot_index=%" PRIu64 ",snapshot_chunks=%" PRIu64 ",snapshot_bytes=%" PRIu64
+                  ",snapshot_bytes_expected=%" PRIu64 ",snapshot_delivered=%d",
+                  sending->index, sending->chunks, sending->bytes, sending->bytes_expected,
+                  sending->is_delivered);
+}
+
 static void info_members(const struct server_raft *raft, struct buffer *out)
 {
     for (uint32_t i = 0; i < raft->members_count; i++) {
@@ -82,8 +94,18 @@ static void info_members(const struct server_raft *raft, struct buffer *out)
         if (member->clock_known)
             buffer_printf(out, ",clock_offset_ms=%" PRId64, member->clock_offset_ms);
         buffer_printf(out, ",joining=%d,life=%016" PRIx64, member->joining, member->life);
+        info_sending(&member->sending, out);
         buffer_printf(out, "\r\n");
     }
+}
+
+static void info_install(const struct replica_install_status *install, struct buffer *out)
+{
+    line(out, "install_in_progress", install->is_under_way);
+    line(out, "install_index", install->index);
+    line(out, "install_chunks", install->chunks);
+    line(out, "install_bytes", install->bytes);
+    line(out, "install_bytes_expected", install->bytes_expected);
 }
 
 static void info_backup(const struct server_backup *backup, struct buffer *out)
@@ -131,6 +153,7 @@ void command_raft_info_lines(const struct server_raft *raft, struct buffer *out)
     line(out, "requests_parked", raft->requests_parked);
     line(out, "requests_forwarded", raft->requests_forwarded);
     info_backup(&raft->backup, out);
+    info_install(&raft->install, out);
 }
 
 /* ---- RAFT.STATUS ------------------------------------------------------------------- */
@@ -153,12 +176,42 @@ static void pair_bool(struct reply *reply, const char *name, bool value)
     reply_bool(reply, value);
 }
 
+static void reply_sending(struct reply *reply, const struct replica_sending_status *sending)
+{
+    reply_bulk_string(reply, "snapshot");
+    if (sending->index == 0) {
+        reply_null(reply);
+        return;
+    }
+    reply_map(reply, 5);
+    pair_u64(reply, "index", sending->index);
+    pair_u64(reply, "chunks", sending->chunks);
+    pair_u64(reply, "bytes", sending->bytes);
+    pair_u64(reply, "bytes-expected", sending->bytes_expected);
+    pair_bool(reply, "delivered", sending->is_delivered);
+}
+
+static void reply_install(struct reply *reply, const struct replica_install_status *install)
+{
+    reply_bulk_string(reply, "install");
+    if (!install->is_under_way) {
+        reply_null(reply);
+        return;
+    }
+    reply_map(reply, 5);
+    pair_u64(reply, "from", install->from);
+    pair_u64(reply, "index", install->index);
+    pair_u64(reply, "chunks", install->chunks);
+    pair_u64(reply, "bytes", install->bytes);
+    pair_u64(reply, "bytes-expected", install->bytes_expected);
+}
+
 static void reply_member(struct reply *reply, const struct server_raft *raft,
                          const struct server_raft_peer *member)
 {
     char life[20];
     snprintf(life, sizeof life, "%016" PRIx64, member->life);
-    reply_map(reply, 12);
+    reply_map(reply, 13);
     pair_u64(reply, "id", member->id);
     pair_string(reply, "client", member->client_address);
     pair_string(reply, "peer", member->peer_address);
@@ -175,6 +228,7 @@ static void reply_member(struct reply *reply, const struct server_raft *raft,
         reply_null(reply);
     pair_bool(reply, "joining", member->joining);
     pair_string(reply, "life", life);
+    reply_sending(reply, &member->sending);
 }
 
 void cmd_raft_status(struct call *call)
@@ -183,7 +237,7 @@ void cmd_raft_status(struct call *call)
     struct server_raft raft;
     call->server->ops->raft(call->server, &raft);
     const struct raft_status *status = &raft.status;
-    reply_map(reply, 13);
+    reply_map(reply, 14);
     pair_u64(reply, "node", raft.id);
     pair_string(reply, "role", raft_role_name(status->role));
     pair_u64(reply, "term", status->term);
@@ -200,6 +254,7 @@ void cmd_raft_status(struct call *call)
     pair_u64(reply, "log-last", status->last.index);
     pair_u64(reply, "oldest-write-ms", raft.oldest_write_ms);
     pair_u64(reply, "members-index", raft.members_index);
+    reply_install(reply, &raft.install);
     reply_bulk_string(reply, "members");
     reply_array(reply, raft.members_count);
     for (uint32_t i = 0; i < raft.members_count; i++)

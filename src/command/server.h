@@ -10,6 +10,7 @@
 #include "command/connection.h"
 #include "data/db.h"
 #include "raft/raft.h"
+#include "replica/snapshots.h"
 
 /* Counters that net/ keeps, and facts that only the process knows; INFO prints them. */
 struct server_stats {
@@ -50,6 +51,7 @@ struct server_raft_peer {
     int64_t idle_ms;         /* on a leader: since the member last answered, or since we lead */
     bool clock_known;        /* on a leader */
     int64_t clock_offset_ms; /* of its wall clock from the middle of a majority's */
+    struct replica_sending_status sending; /* on a leader: index 0: it is sent no snapshot */
 };
 
 /* RAFT.BACKUP: the one under way, or the last. */
@@ -79,7 +81,8 @@ struct server_raft {
     uint64_t oldest_write_ms;    /* how long the disk has kept a write waiting */
     uint64_t elections, requests_waiting, requests_forwarded;
     struct server_backup backup;
-    uint64_t requests_parked; /* if it leads: that wait in BLPOP or its like */
+    struct replica_install_status install; /* a snapshot that comes */
+    uint64_t requests_parked;              /* if it leads: that wait in BLPOP or its like */
 };
 
 enum { SERVER_PERCENTILES_MAX = 16, SERVER_BUCKETS_MAX = 32 };

@@ -277,7 +277,8 @@ static bool belongs(enum wire_kind kind, enum channel channel)
 {
     if (kind == WIRE_PIECE)
         return channel != CHANNEL_CONTROL;
-    return (kind == WIRE_MESSAGE) == (channel != CHANNEL_COMMANDS);
+    bool is_command = kind != WIRE_MESSAGE && kind != WIRE_SNAPSHOT;
+    return is_command == (channel == CHANNEL_COMMANDS);
 }
 
 /* False: it is closed. */
@@ -300,6 +301,8 @@ static bool on_message(struct inbound *inbound, const struct bytes *argv, uint32
         replica_receive_forward(peers->replica, node, &input->forward);
     else if (kind == WIRE_CANCEL)
         replica_receive_cancel(peers->replica, node, &input->cancel);
+    else if (kind == WIRE_SNAPSHOT)
+        replica_receive_snapshot(peers->replica, &input->snapshot);
     else if (kind == WIRE_FORWARD_REPLY)
         replica_receive_forward_reply(peers->replica, node, &input->forward_reply);
     wire_release(input);

@@ -1,7 +1,7 @@
 /* See net.h.  The stop, step by step:
  *
  *   SERVING --SIGTERM, SIGINT--> LEAVING: no new connection, no new command; a leader with live
- *                                peers hands over
+ *           or net_leave()       peers hands over
  *   LEAVING --all answered, another node leads (or 2 s, or a second signal)--> the loop ends
  *
  * A stop that waits for the handover costs the cluster no election timeout. */
@@ -38,7 +38,7 @@ struct net {
     struct peers *peers;
     struct replica *replica;
     struct event *term, *interrupt, *hangup;
-    bool leaving, handed_over;
+    bool leaving, handed_over, signalled;
     int64_t leave_by_ms;
     int64_t stay_until_ms; /* 0: nobody else leads yet */
     int64_t trim_ms;       /* not before this, and */
@@ -97,7 +97,11 @@ static bool may_end(struct net *net)
 static void on_signal(evutil_socket_t number, short what, void *context)
 {
     struct net *net = context;
+    bool is_second = net->signalled;
     (void)what;
+    net->signalled = true;
+    if (net->leaving && !is_second)
+        return; /* for another reason; then it stops */
     if (net->leaving) {
         log_warning("a second signal: not waiting any longer");
         net->leave_by_ms = 0;
@@ -105,6 +109,17 @@ static void on_signal(evutil_socket_t number, short what, void *context)
     }
     log_notice("stopping: %s", number == SIGINT ? "SIGINT" : "SIGTERM");
     leave(net);
+}
+
+void net_leave(struct net *net)
+{
+    if (!net->leaving)
+        leave(net);
+}
+
+bool net_was_signalled(const struct net *net)
+{
+    return net->signalled;
 }
 
 /* Whoever rotates logs sends it; and a closed terminal is no reason to stop. */

@@ -52,6 +52,11 @@ void net_connect(struct net *net, struct replica *replica, struct server *server
 struct clients *net_clients(struct net *net); /* from net_connect() to the end of net_run() */
 struct peers *net_peers(struct net *net);
 
+/* Has net_run() come to its end as at a signal, for another reason: this node, a follower, starts
+ * again. */
+void net_leave(struct net *net);
+bool net_was_signalled(const struct net *net); /* to stop for good */
+
 /* Serves until SIGTERM or SIGINT, then hands leadership over, answers what is under way (about two
  * seconds at most; a second signal ends the wait), and closes all connections. */
 void net_run(struct net *net);

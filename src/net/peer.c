@@ -145,7 +145,18 @@ static bool has_room_for_replies(struct transport *transport, raft_node_id to)
     return !peer || outbox_size(&peer->links[CHANNEL_COMMANDS].out) < REPLIES_AHEAD_MAX;
 }
 
+/* The connection for entries is a snapshot's own: who is sent one has no use for entries. */
+static void send_snapshot(struct transport *transport, const struct snapshot_message *message)
+{
+    struct peer *peer = peer_find(peers_of(transport), message->to);
+    struct link *link =
+        peer ? &peer->links[message->payload ? CHANNEL_ENTRIES : CHANNEL_CONTROL] : NULL;
+    if (link && has_room(link))
+        wire_encode_snapshot(&link->out, message);
+}
+
 static const struct transport_ops transport_ops = {
+    .snapshot = send_snapshot,
     .send = send_message,
     .forward = send_forward,
     .forward_reply = send_forward_reply,

@@ -14,17 +14,20 @@
  *   CANCEL      run_id u64 id u64 client u64                             -
  *   FORWARDED   run_id u64 id u64 refused u8 outcome u8                 the reply, RESP
  *                 [told u64]
+ *   SNAPSHOT    from u64 to u64 term u64 | kind u8 id u64 number u64     of a BEGIN: members;
+ *                 pos POS bytes u64 again u8                            of a CHUNK: the chunk
  *   PIECE       total u32, offset u32                                    up to WIRE_PIECE_MAX bytes
  *
  *   flags of VOTE: 1 pre-vote, 2 transfer; of VOTED: 1 granted, 2 pre-vote.
  *   clock: the sender's wall clock, Unix milliseconds (transport_ops.send).
  *   entries: count times  term u64, type u8, size u32, payload; index = prev.index + 1, 2, ...
  *
- * A payload (of an entry, a FORWARD, a FORWARDED) of more than WIRE_PIECE_MAX is sent as PIECEs, in
+ * A payload (of an entry, a FORWARD, a FORWARDED, a SNAPSHOT) of more than WIRE_PIECE_MAX is sent as PIECEs, in
  * order, none but the last shorter than WIRE_PIECE_MAX, and then left out of the message that
  * follows them: argv[2] is missing, or is the head of one entry alone.
  *
- * WAIT and CANCEL, and cancelled as an outcome, are for members who announced meaning 5.
+ * WAIT, CANCEL and SNAPSHOT, and cancelled as an outcome, are for members who announced meaning
+ * 5.
  *
  * The version of all this is agreed on in the handshake (handshake.h).  Each decoder below first
  * checks the sizes, then every value that the core or the replica relies on. */
@@ -46,6 +49,8 @@ enum {
     CANCEL_SIZE = 24,
     FORWARDED_SIZE = 18,
     FORWARDED_TOLD_SIZE = 26, /* behind those the index of an entry that told something */
+    SNAPSHOT_FIELDS = 42,
+    SNAPSHOT_SIZE = ROUTE_SIZE + SNAPSHOT_FIELDS,
     PIECE_SIZE = 8,
     ROOM_FACTOR = 4
 };
@@ -277,6 +282,30 @@ void wire_encode_cancel(struct outbox *out, const struct forward_cancel *cancel)
     put_u64(fields + 8, cancel->id);
     put_u64(fields + 16, cancel->client);
     append_head(out, 2, "CANCEL", fields, sizeof fields);
+}
+
+void wire_encode_snapshot(struct outbox *out, const struct snapshot_message *message)
+{
+    unsigned char fields[SNAPSHOT_SIZE], *at = fields + ROUTE_SIZE;
+    struct route route = {.from = message->from, .to = message->to, .term = message->term};
+    struct blob *payload = message->payload;
+    wire_put_route(fields, &route);
+    at[0] = (unsigned char)message->type;
+    put_u64(at + 1, message->id);
+    put_u64(at + 9, message->number);
+    put_u64(at + 17, message->pos.term);
+    put_u64(at + 25, message->pos.index);
+    put_u64(at + 33, message->bytes);
+    at[41] = message->again ? 1 : 0;
+    bool large = payload && is_large(payload->size);
+    if (large)
+        encode_pieces(out, payload);
+    append_head(out, payload && !large ? 3 : 2, "SNAPSHOT", fields, sizeof fields);
+    if (!payload || large)
+        return;
+    outbox_append_bulk_header(out, payload->size);
+    outbox_append_blob(out, payload);
+    outbox_append(out, "\r\n", 2);
 }
 
 static void encode_large_reply(struct outbox *out, const struct forward_reply *reply)
@@ -605,6 +634,66 @@ static enum wire_kind decode_forward_reply(struct wire_input *input, const struc
     return WIRE_FORWARD_REPLY;
 }
 
+/* ---- snapshots --------------------------------------------------------------------------- */
+
+/* What the replica relies on, kind by kind. */
+static const char *check_snapshot(const struct snapshot_message *message)
+{
+    bool has_session = message->type != SNAPSHOT_OFFER;
+    bool is_first = message->type == SNAPSHOT_FETCH && message->number == 0;
+    bool has_payload = message->type == SNAPSHOT_BEGIN || message->type == SNAPSHOT_CHUNK;
+    bool has_pos = message->type == SNAPSHOT_OFFER || message->type == SNAPSHOT_BEGIN;
+    struct raft_members members;
+    if (message->id == 0 && has_session && !is_first)
+        return "a snapshot's message of no session";
+    if (has_pos && (message->pos.term == 0 || message->pos.index == 0 ||
+                    message->pos.term > message->term || message->pos.index >= WIRE_NUMBER_MAX))
+        return "a snapshot of an impossible position";
+    if (message->number >= WIRE_NUMBER_MAX || message->bytes >= WIRE_NUMBER_MAX)
+        return "a snapshot of an impossible size";
+    if (has_payload != (message->payload != NULL))
+        return "a snapshot's message without its payload, or with one";
+    if (message->type == SNAPSHOT_BEGIN &&
+        !raft_members_decode(&members, blob_bytes(message->payload)))
+        return "a snapshot with impossible members";
+    return NULL;
+}
+
+static enum wire_kind decode_snapshot(struct wire_input *input, const struct bytes *argv,
+                                      uint32_t argc, raft_node_id from, raft_node_id to)
+{
+    const unsigned char *at = argv[1].data;
+    struct route route;
+    if (argv[1].size != SNAPSHOT_SIZE)
+        return invalid(input, "a snapshot's message of the wrong size");
+    wire_get_route(at, &route);
+    if (route.from != from || route.to != to)
+        return invalid(input, "a snapshot's message of or for another node");
+    at += ROUTE_SIZE;
+    if (route.term == 0 || route.term >= WIRE_NUMBER_MAX || at[0] >= SNAPSHOT_MESSAGES ||
+        at[41] > 1)
+        return invalid(input, "a snapshot's message of an unknown kind or an impossible term");
+    struct snapshot_message message = {
+        .type = (enum snapshot_message_type)at[0],
+        .from = from,
+        .to = to,
+        .term = route.term,
+        .id = get_u64(at + 1),
+        .number = get_u64(at + 9),
+        .pos = {get_u64(at + 17), get_u64(at + 25)},
+        .bytes = get_u64(at + 33),
+        .again = at[41] == 1,
+        .payload = take_payload(input, argv, argc),
+    };
+    const char *error = check_snapshot(&message);
+    if (error) {
+        blob_release(message.payload);
+        return invalid(input, error);
+    }
+    input->snapshot = message;
+    return WIRE_SNAPSHOT;
+}
+
 /* ---- all of them ------------------------------------------------------------------------- */
 
 static bool is_name(struct bytes word, const char *name)
@@ -619,9 +708,11 @@ static enum wire_kind decode_by_name(struct wire_input *input, const struct byte
     bool is_forward = is_wait || is_name(argv[0], "FORWARD"),
          is_reply = is_name(argv[0], "FORWARDED");
     bool is_append = is_name(argv[0], "APPEND");
+    bool is_snapshot = is_name(argv[0], "SNAPSHOT");
     if (is_name(argv[0], "PIECE"))
         return decode_piece(input, argv, argc);
-    if (input->assembly && !((is_forward || is_reply) && argc == 2) && !(is_append && argc == 3))
+    if (input->assembly && !((is_forward || is_reply || is_snapshot) && argc == 2) &&
+        !(is_append && argc == 3))
         return invalid(input, "pieces without their message");
     if (is_forward)
         return decode_forward(input, argv, argc, is_wait);
@@ -629,6 +720,8 @@ static enum wire_kind decode_by_name(struct wire_input *input, const struct byte
         return decode_forward_reply(input, argv, argc);
     if (is_name(argv[0], "CANCEL"))
         return decode_cancel(input, argv, argc);
+    if (is_snapshot)
+        return decode_snapshot(input, argv, argc, from, to);
     for (unsigned type = 0; type < sizeof message_forms / sizeof *message_forms; type++) {
         if (is_name(argv[0], message_forms[type].name))
             return decode_message(input, (enum raft_message_type)type, argv, argc, from, to);
@@ -653,6 +746,8 @@ void wire_release(struct wire_input *input)
     input->entries_count = 0;
     if (input->kind == WIRE_FORWARD)
         blob_release(input->forward.command);
+    if (input->kind == WIRE_SNAPSHOT)
+        blob_release(input->snapshot.payload);
     blob_release(input->reply);
     input->reply = NULL;
     input->kind = WIRE_INVALID;

@@ -36,6 +36,7 @@ void wire_encode_message(struct outbox *out, const struct raft_message *message,
                          const struct raft_entry *entries, int64_t clock_ms);
 void wire_encode_forward(struct outbox *out, const struct forward *forward);
 void wire_encode_cancel(struct outbox *out, const struct forward_cancel *cancel);
+void wire_encode_snapshot(struct outbox *out, const struct snapshot_message *message);
 void wire_encode_forward_reply(struct outbox *out, const struct forward_reply *reply);
 
 /* ---- decoding ------------------------------------------------------------------ */
@@ -46,6 +47,7 @@ enum wire_kind {
     WIRE_FORWARD,
     WIRE_FORWARD_REPLY,
     WIRE_CANCEL,
+    WIRE_SNAPSHOT,
     WIRE_INVALID
 };
 
@@ -56,6 +58,7 @@ struct wire_input {
         struct raft_message message;
         struct forward forward; /* .command is owned here */
         struct forward_cancel cancel;
+        struct snapshot_message snapshot;   /* .payload is owned here */
         struct forward_reply forward_reply; /* .reply is borrowed until wire_release() */
     };
     int64_t clock_ms;           /* of an answer's sender; 0: the message is no answer */

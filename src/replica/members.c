@@ -151,6 +151,7 @@ static void unreachable(struct replica *replica, raft_node_id node)
 {
     uint32_t place = raft_members_place(raft_members(replica->raft), node);
     struct raft_input input = {.type = RAFT_INPUT_UNREACHABLE, .node = node};
+    replica_sending_lost(replica, node);
     if (place == raft_members(replica->raft)->count)
         return;
     replica_feed_clear(&replica->feeds[place]);

@@ -139,6 +139,8 @@ void replica_tick(struct replica *replica, int64_t now_ms, int64_t unix_ms)
         replica_log_time_tick(replica);
         replica_members_tick(replica);
         replica_expire_requests(replica);
+        replica_sendings_tick(replica);
+        replica_install_tick(replica);
         replica_trim_log(replica);
     }
 }
@@ -196,6 +198,7 @@ bool replica_run(struct replica *replica)
     bool wakes = replica->touched && replica_leads(replica) && !replica->applying.payload;
     if (replica_tick_is_wanted(replica) || wakes)
         more = true;
+    replica_sendings_run(replica);
     replica_feed_all(replica);
     entry_cache_shrink(&replica->cache, replica->status.durable, replica->options.cache_bytes);
     return more;
@@ -263,6 +266,7 @@ struct replica *replica_new(const struct replica_options *options, int64_t now_m
 void replica_free(struct replica *replica)
 {
     replica_finish_everything(replica);
+    replica_sendings_end(replica, "this node stops");
     for (uint32_t place = 0; place < RAFT_MEMBERS_MAX; place++)
         replica_feed_clear(&replica->feeds[place]);
     replica_replay_forget(replica);
@@ -294,4 +298,6 @@ void replica_status(const struct replica *replica, struct replica_status *status
     status->serving = replica_serves(replica);
     status->meaning = replica_meaning(replica);
     replica_clock_status(replica, status);
+    replica_sendings_status(replica, status);
+    replica_install_status(replica, status);
 }

@@ -18,6 +18,7 @@
 #include "base/bytes.h"
 #include "base/rope.h"
 #include "raft/raft.h"
+#include "replica/snapshots.h"
 #include "storage/raft_log.h"
 #include "storage/raft_log_reader.h"
 #include "storage/raft_log_writer.h"
@@ -291,6 +292,9 @@ struct transport_ops {
     bool (*has_room_for_entries)(struct transport *transport, raft_node_id to);
     /* False: so much waits to be sent to that node that its reads should not be served now. */
     bool (*has_room)(struct transport *transport, raft_node_id to);
+    /* May drop it.  A BEGIN and a CHUNK only where there is room for entries, with which they
+     * share a connection: a member that is sent the one has no use for the others. */
+    void (*snapshot)(struct transport *transport, const struct snapshot_message *message);
 };
 
 struct transport {
@@ -316,6 +320,7 @@ struct replica_options {
     struct raft_log_reader *reader;
     struct transport *transport;
     struct state_machine *machine;
+    struct snapshot_port *snapshots; /* NULL: who falls off the log stays away */
     /* Gets each start and step of the core as a line (raft/trace.h), before anything of it is done;
      * NULL: nobody asks. */
     void (*trace)(void *context, struct bytes line);
@@ -346,6 +351,14 @@ void replica_gone(struct replica *replica, raft_node_id node);
 void replica_persisted(struct replica *replica, uint64_t seq);
 /* What the reader was asked for is there.  Takes the reading. */
 void replica_log_read(struct replica *replica, struct raft_log_reading *reading);
+/* Takes a reference to the payload, if it keeps it. */
+void replica_receive_snapshot(struct replica *replica, const struct snapshot_message *message);
+/* What snapshots->ops->read() was asked for: `chunk`, taken, and whether it is the last. */
+void replica_snapshot_read(struct replica *replica, void *source, struct blob *chunk, bool is_last);
+void replica_snapshot_staged(struct replica *replica, const struct snapshot_staged *staged);
+/* A whole state is staged and may take the place of what this node has: it is to stop, let the
+ * store adopt it, and start again.  To be asked again once nothing comes in any more. */
+bool replica_may_adopt(const struct replica *replica, struct snapshot_adoption *adoption);
 /* A member said, when it connected, that it can execute entries up to this meaning. */
 void replica_announced(struct replica *replica, raft_node_id node, uint8_t meaning);
 
@@ -383,6 +396,9 @@ bool replica_run(struct replica *replica);
 /* From now on stamped into what is proposed here. */
 void replica_set_value_max(struct replica *replica, uint32_t value_max);
 
+/* Of snapshots that are sent, all together; 0: any number. */
+void replica_set_snapshot_pace(struct replica *replica, uint64_t bytes_per_second);
+
 /* Hand the leadership over, for a planned stop; poll replica_status() to see it happen. */
 void replica_transfer(struct replica *replica);
 
@@ -403,6 +419,9 @@ struct replica_status {
     bool clock_known[RAFT_MEMBERS_MAX];
     int64_t clock_offset_ms[RAFT_MEMBERS_MAX];
     uint8_t meaning; /* which a leader stamps now, as far as this node has heard */
+    struct replica_sending_status sendings[SENDINGS_MAX];
+    uint32_t sendings_count;
+    struct replica_install_status install;
 };
 void replica_status(const struct replica *replica, struct replica_status *status);
 

@@ -13,6 +13,8 @@
  *   change_requests.c  those that clients ask for
  *   meaning.c      the version of the commands that the members have in common
  *   retention.c    cutting the log
+ *   sending.c      a leader's states on their way to members that fell off the log
+ *   install.c      such a member: a state on its way in
  *   log_time.c     the clock that entries are stamped with
  *   ticks.c        what is to be done when that clock has come so far
  *   waiters.c      requests that may wait: what they are to their node, and to the leader
@@ -159,6 +161,41 @@ struct replica_loss {
     bool gone;           /* see replica_gone() */
 };
 
+/* sending.c: acked <= sent <= made <= acked + SENDING_CHUNKS_MAX. */
+struct replica_sending {
+    uint64_t id; /* 0: a free place */
+    raft_node_id to;
+    struct raft_pos pos;
+    struct blob *members; /* in force there, encoded; owned */
+    raft_index members_index;
+    void *source;                          /* the port's; NULL: all is delivered */
+    struct blob *ring[SENDING_CHUNKS_MAX]; /* acked .. made - 1, chunk i at i % MAX; owned */
+    uint64_t ring_bytes;
+    uint64_t acked, sent, made; /* chunks: staged there, sent, read */
+    bool is_reading;            /* one is asked of the port */
+    bool is_all;                /* the last one is read */
+    bool is_begun;              /* BEGIN was sent */
+    uint64_t bytes, bytes_expected, bytes_said;
+    int64_t began_ms, moved_ms; /* moved: when acked last rose */
+};
+
+/* install.c */
+enum install_state { INSTALL_NONE, INSTALL_ASKED, INSTALL_TAKING, INSTALL_WHOLE };
+
+struct replica_install {
+    enum install_state state;
+    raft_node_id from; /* the leader of `term`, who else does not count */
+    raft_term term;
+    uint64_t id;
+    struct raft_pos pos;
+    struct raft_log_members members; /* in force there */
+    uint64_t given, staged;          /* chunks: to the port, and done with there */
+    uint64_t bytes, bytes_expected, bytes_said;
+    int64_t began_ms;
+    int64_t heard_ms; /* when something of it came last, or was staged */
+    int64_t asked_ms; /* when something was asked for last */
+};
+
 struct replica {
     struct replica_options options;
     struct raft *raft;
@@ -231,6 +268,13 @@ struct replica {
     int64_t slowed_ms;    /* of the time ahead of the middle: what was not yet taken off */
     struct raft_pos tick; /* leaders: where the last one stands */
     int64_t tick_time_ms; /* and its stamp */
+
+    struct replica_sending sendings[SENDINGS_MAX];
+    struct replica_install install;
+    uint64_t snapshot_pace;    /* bytes a second; 0: any number */
+    int64_t snapshot_bytes;    /* may be sent now; below 0: too many were */
+    int64_t snapshot_paced_ms; /* when that was brought up to now */
+    int64_t offered_ms;        /* when members that fell off were looked for last */
 
     uint64_t elections, requests_forwarded, reads_done, writes_done;
 };
@@ -383,6 +427,21 @@ int64_t replica_read_time_ms(const struct replica *replica);
 uint8_t replica_meaning(const struct replica *replica); /* what a leader stamps */
 /* Ends the process if this build cannot execute an entry of that meaning. */
 void replica_meaning_met(const struct replica *replica, raft_index index, uint8_t meaning);
+
+/* sending.c */
+void replica_sendings_tick(struct replica *replica);
+void replica_sendings_run(struct replica *replica); /* what can be sent, and read, now */
+void replica_sendings_end(struct replica *replica, const char *why);
+/* The log up to here may be cut: a member goes on behind it. */
+raft_index replica_sendings_hold(const struct replica *replica);       /* UINT64_MAX: all of it */
+void replica_sending_lost(struct replica *replica, raft_node_id node); /* the connection */
+void replica_fetched(struct replica *replica, const struct snapshot_message *message);
+void replica_sendings_status(const struct replica *replica, struct replica_status *status);
+
+/* install.c */
+void replica_install_receive(struct replica *replica, const struct snapshot_message *message);
+void replica_install_tick(struct replica *replica);
+void replica_install_status(const struct replica *replica, struct replica_status *status);
 
 /* retention.c */
 void replica_trim_log(struct replica *replica);

@@ -2,12 +2,21 @@
  *
  * Only below the persisted applied index, which is where a restart begins to replay; and of that
  * only what exceeds the bounds: the rest is kept for members that are behind.  Every node keeps
- * it, because any of them may lead next. */
+ * it, because any of them may lead next.
+ *
+ * Where a member is being sent a state, the log behind its position stays, so that the member can
+ * go on from there; not without end: see SENDING_LOG_FACTOR. */
 #include "base/fatal.h"
 #include "replica/replica_internal.h"
 
 /* In pieces, so that one pass stays short: it is called on every tick. */
 enum { TRIM_ENTRIES_MAX = 1 << 16 };
+
+static bool is_far_too_long(const struct replica_options *options, uint64_t bytes, uint64_t entries)
+{
+    return bytes / SENDING_LOG_FACTOR > options->log_bytes_max ||
+           entries / SENDING_LOG_FACTOR > options->log_entries_max;
+}
 
 void replica_trim_log(struct replica *replica)
 {
@@ -19,9 +28,12 @@ void replica_trim_log(struct replica *replica)
     uint64_t bytes = replica->status.log_bytes + (last - first) * ENTRY_OVERHEAD_BYTES;
     if (bytes <= options->log_bytes_max && last - first <= options->log_entries_max)
         return;
-    raft_index cut = first;
-    while (cut < persisted && last - cut > options->log_entries_min &&
-           cut - first < TRIM_ENTRIES_MAX &&
+    if (replica_sendings_hold(replica) <= first && is_far_too_long(options, bytes, last - first))
+        replica_sendings_end(replica, "it took too long: the log cannot be kept any longer");
+    raft_index cut = first, end = replica_sendings_hold(replica);
+    if (end > persisted)
+        end = persisted;
+    while (cut < end && last - cut > options->log_entries_min && cut - first < TRIM_ENTRIES_MAX &&
            (bytes > options->log_bytes_max || last - cut > options->log_entries_max)) {
         cut++;
         bytes -= raft_size_at(replica->raft, cut) + ENTRY_OVERHEAD_BYTES;

@@ -53,6 +53,8 @@ static void check_again(const struct wire_input *input, struct bytes taken)
         wire_encode_message(&out, &input->message, input->entries, input->clock_ms);
     else if (input->kind == WIRE_FORWARD)
         wire_encode_forward(&out, &input->forward);
+    else if (input->kind == WIRE_SNAPSHOT)
+        wire_encode_snapshot(&out, &input->snapshot);
     else if (input->kind == WIRE_CANCEL)
         wire_encode_cancel(&out, &input->cancel);
     else

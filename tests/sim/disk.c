@@ -149,6 +149,23 @@ void sim_disk_init(struct sim_disk *disk, struct sim_node *node)
                               .hung_until_us = hung_until_us};
 }
 
+/* The next synced commit leaves a log that begins and ends at `pos`. */
+void sim_disk_expect(struct sim_disk *disk, struct raft_pos pos)
+{
+    disk->next = disk->node->image;
+    disk->next.tip = pos;
+    disk->writing = true;
+}
+
+void sim_disk_drain(struct sim_disk *disk)
+{
+    disk->batch = disk->count;
+    if (disk->count > 0)
+        write_batch(disk);
+    forget_first(disk, disk->count);
+    disk->busy = false;
+}
+
 /* A process that died within a write has seen what becomes of it. */
 void sim_disk_crash(struct sim_disk *disk)
 {

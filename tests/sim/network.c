@@ -56,6 +56,7 @@ static void hear(struct sim_node *node, uint32_t from, struct wire_input *input,
     case WIRE_MESSAGE: replica_receive(node->replica, &input->message, input->clock_ms); break;
     case WIRE_FORWARD: replica_receive_forward(node->replica, from, &input->forward); break;
     case WIRE_CANCEL: replica_receive_cancel(node->replica, from, &input->cancel); break;
+    case WIRE_SNAPSHOT: replica_receive_snapshot(node->replica, &input->snapshot); break;
     case WIRE_FORWARD_REPLY:
         sim.coverage.refused_forwards += input->forward_reply.refused;
         replica_receive_forward_reply(node->replica, from, &input->forward_reply);
@@ -295,6 +296,27 @@ static void send_message(struct transport *transport, const struct raft_message 
     outbox_deinit(&box);
 }
 
+/* In order always, as on the connection that it shares with entries; but any may be dropped, and is
+ * asked for again. */
+static void send_snapshot(struct transport *transport, const struct snapshot_message *message)
+{
+    struct sim_node *node = node_of(transport);
+    struct outbox box = {0};
+    struct buffer bytes = {0};
+    uint32_t from = (uint32_t)node->id, to = (uint32_t)message->to;
+    if (!node->alive || cut[from][to])
+        return;
+    if (sim_fault_on(FAULT_LOSS) && sim_chance(LOSS_OF_1000)) {
+        sim.coverage.lost++;
+        return;
+    }
+    wire_encode_snapshot(&box, message);
+    flatten(&box, &bytes);
+    send_in_order(from, to, CHANNEL_RAFT, buffer_bytes(&bytes));
+    buffer_deinit(&bytes);
+    outbox_deinit(&box);
+}
+
 static bool is_connected(const struct sim_node *node, raft_node_id to)
 {
     return node->alive && !cut[node->id][to] && sim.nodes[to].alive;
@@ -357,6 +379,7 @@ static bool has_room(struct transport *transport, raft_node_id to)
 }
 
 static const struct transport_ops transport_ops = {
+    .snapshot = send_snapshot,
     .send = send_message,
     .forward = send_forward,
     .forward_reply = send_forward_reply,

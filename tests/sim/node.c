@@ -7,6 +7,7 @@
 #include "raft/trace.h"
 #include "sim.h"
 
+enum { SLOW_PACE = 100000 };
 enum { CHECKPOINT_BYTES = 6000, LOG_BYTES_MAX = 64 << 20, CACHE_BYTES = 8192 };
 
 static int64_t monotonic_us(const struct sim_node *node)
@@ -104,14 +105,14 @@ static raft_index machine_applied_index(struct state_machine *port)
     return node_of(port)->machine->ops->applied_index(node_of(port)->machine);
 }
 
-/* A member that falls off the log is lost until snapshots are sent, so here the bounds of the log
- * may be small, and yet nobody is ever cut off: nodes say less than they have stored while another
- * lacks it.  What a node applied in an earlier life is on its disk. */
+/* Where members are not to fall off the log, its bounds may be small all the same: nodes say less
+ * than they have stored while another lacks it.  What a node applied in an earlier life is on its
+ * disk.  (The build before knows no snapshots, so it is so where there are upgrades.) */
 static raft_index machine_persisted_index(struct state_machine *port)
 {
     struct sim_node *node = node_of(port);
     raft_index index = node->machine->ops->persisted_index(node->machine);
-    for (uint32_t i = 0; i < sim.options.nodes; i++)
+    for (uint32_t i = 0; i < sim.options.nodes && !sim.falls_off; i++)
         if (sim.nodes[i].applied_seen < index)
             index = sim.nodes[i].applied_seen;
     return index;
@@ -219,6 +220,7 @@ void sim_node_run(struct sim_node *node)
     sim.touched = node;
     while (replica_run(node->replica))
         ;
+    sim_snapshots_look(node);
 }
 
 static void tick(struct sim_node *node, void *data)
@@ -335,9 +337,11 @@ void sim_node_start(struct sim_node *node)
         .reader = &node->disk.reader,
         .transport = &node->transport,
         .machine = &node->port,
+        .snapshots = sim_snapshots_new(node),
         .trace = sim.trace ? write_trace : NULL,
     };
     node->replica = replica_new(&options, sim_node_now_ms(node), sim_node_unix_ms(node));
+    replica_set_snapshot_pace(node->replica, sim_chance(300) ? SLOW_PACE : 0);
     sim_check_recovered(node);
     sim_say("node %" PRIu64 " starts, applied %" PRIu64, node->id, db_applied_index(node->db));
     sim_schedule((int64_t)sim_below(SIM_TICK_US), node, tick, NULL);
@@ -364,12 +368,38 @@ void sim_node_crash(struct sim_node *node)
     sim.coverage.crashes++;
     fall_silent(node);
     replica_free(node->replica);
+    node->replica = NULL;
+    sim_snapshots_stop(node);
     sim_disk_crash(&node->disk);
     command_machine_free(node->machine);
     db_close(node->db);
+    sim_snapshots_free(node);
     raft_log_close(node->log);
     sim_store_crash(node->store);
+}
+
+/* As server/node.c does it.  The disk may fail at each of its writes. */
+void sim_node_adopt(struct sim_node *node, const struct snapshot_adoption *adoption)
+{
+    struct raft_pos pos = adoption->pos;
+    sim_say("node %" PRIu64 " adopts the state of entry %" PRIu64, node->id, pos.index);
+    fall_silent(node);
+    replica_free(node->replica);
     node->replica = NULL;
+    sim_snapshots_stop(node);
+    sim_disk_drain(&node->disk);
+    command_machine_free(node->machine);
+    db_close(node->db);
+    node->adopting = node->alive = true;
+    sim_disk_expect(&node->disk, pos);
+    sim_snapshots_adopt(node, &adoption->members);
+    node->adopting = node->alive = false;
+    if (pos.index > node->applied_seen)
+        node->applied_seen = pos.index;
+    sim.coverage.installs++;
+    sim_snapshots_free(node);
+    raft_log_close(node->log);
+    sim_node_start(node);
 }
 
 void sim_node_died(struct sim_node *node)
@@ -381,5 +411,6 @@ void sim_node_died(struct sim_node *node)
     sim_disk_crash(&node->disk);
     sim_store_crash(node->store);
     node->replica = NULL;
+    node->adopting = false;
     sim_restart_later(node);
 }

@@ -7,7 +7,7 @@
 #include "base/memory.h"
 #include "sim.h"
 
-enum { HEAL_US = 10000000, SETTLE_US = 2000000, PROGRESS_EACH = 10 };
+enum { HEAL_US = 10000000, SETTLE_US = 2000000, SNAPSHOT_US = 10000000, PROGRESS_EACH = 10 };
 
 /* True: that many steps were asked for, and are done. */
 static bool is_enough(void)
@@ -51,6 +51,7 @@ static void begin(void)
     sim.raft_in_order = sim_chance(500);
     sim.clock_liar = (uint32_t)sim_below(sim.options.nodes);
     sim.upgrades = sim_chance(500);
+    sim.falls_off = !sim.upgrades && sim.log_entries_max < (1 << 20);
     sim.nodes = memory_new(sim.options.nodes * sizeof *sim.nodes);
     for (uint32_t i = 0; i < sim.options.nodes; i++)
         sim.nodes[i].id = i;
@@ -81,11 +82,12 @@ static bool is_applied_everywhere(void)
     return true;
 }
 
-/* Nobody asks any more; but a leader's tick may just be on its way. */
+/* Nobody asks any more; but a leader's tick may just be on its way, or a snapshot. */
 static void settle(void)
 {
     run_until(sim.now_us + SETTLE_US);
-    for (int i = 0; i < 100 && !is_enough() && !is_applied_everywhere(); i++)
+    int64_t more_us = sim.falls_off ? SNAPSHOT_US : SETTLE_US / 2;
+    for (int64_t us = 0; us < more_us && !is_enough() && !is_applied_everywhere(); us += 10000)
         run_until(sim.now_us + 10000);
 }
 

@@ -9,6 +9,7 @@
  *   stream.c   pipelines, for order               coverage.c what a run came by
  *   types.c    all types, with deadlines          transactions.c appends and reads of lists
  *   queues.c   BLPOP and pushes                    scripts.c all or nothing
+ *   snapshots.c members that fell off the log
  *
  *   history.c         ghosts: what the world has seen, which no node may contradict later
  *   checks_step.c     each write and each message of a core against the ghosts
@@ -113,6 +114,12 @@ struct sim_node;
     X(ticks)                                                                                       \
     X(stream_reads)                                                                                \
     X(once_kept_replies)                                                                           \
+    X(snapshots_begun)                                                                             \
+    X(snapshot_chunks)                                                                             \
+    X(installs_dropped)                                                                            \
+    X(installs)                                                                                    \
+    X(crashes_in_install)                                                                          \
+    X(crashes_in_adoption)                                                                         \
     X(histories_checked)                                                                           \
     X(data_compared)                                                                               \
     X(effects)
@@ -182,6 +189,7 @@ struct sim_world {
     uint32_t clock_liar;      /* likewise: from this node on a minority may have any wall clock */
     bool raft_in_order;       /* likewise: Raft messages ride on TCP; else any order */
     bool upgrades;            /* likewise: nodes begin with the build before */
+    bool falls_off;           /* likewise: who is away too long needs a snapshot */
     uint64_t prng;
     int64_t now_us;
     void *events; /* JudyL: time and order -> struct sim_event */
@@ -286,6 +294,8 @@ struct sim_node {
     struct state_machine port;     /* ours: records what is applied */
     struct replica *replica;
     struct sim_disk disk;
+    struct sim_snapshots *snapshots;
+    bool adopting;
     struct transport transport;
     raft_index applied_seen; /* the highest of all its lives: durable and committed */
 
@@ -302,6 +312,8 @@ void sim_trace_open(const char *path); /* "-": standard output, and all else to 
 void sim_node_crash(struct sim_node *node);
 void sim_node_died(struct sim_node *node); /* by fatal(): its memory is left as it is */
 void sim_node_run(struct sim_node *node);
+/* What it staged, of that position, takes the place of what it has; then it starts again. */
+void sim_node_adopt(struct sim_node *node, const struct snapshot_adoption *adoption);
 int64_t sim_node_now_ms(const struct sim_node *node);
 int64_t sim_true_ms(void); /* the wall clock that is right */
 int64_t sim_node_unix_ms(const struct sim_node *node);
@@ -316,6 +328,16 @@ void sim_store_free(struct sim_store *store);
 void sim_disk_init(struct sim_disk *disk, struct sim_node *node);
 void sim_disk_committed(struct sim_disk *disk); /* the store did it */
 void sim_disk_crash(struct sim_disk *disk);
+void sim_disk_expect(struct sim_disk *disk, struct raft_pos pos); /* an adoption */
+void sim_disk_drain(struct sim_disk *disk); /* writes all that was submitted */
+
+/* ---- snapshots.c -------------------------------------------------------------------------- */
+
+struct snapshot_port *sim_snapshots_new(struct sim_node *node);
+void sim_snapshots_look(struct sim_node *node); /* whether the node is to adopt something */
+void sim_snapshots_adopt(struct sim_node *node, const struct raft_log_members *members);
+void sim_snapshots_stop(struct sim_node *node);
+void sim_snapshots_free(struct sim_node *node);
 
 /* ---- network.c --------------------------------------------------------------------------- */
 

@@ -10,7 +10,13 @@
 #include "kv_memory.h"
 #include "sim.h"
 
-static struct sim_store *bulk_in; /* bulks carry no store; checkpoints run at once, one at a time */
+/* Bulks carry no store.  A checkpoint runs at once; a run of what is staged may take its time. */
+enum { BULKS_MAX = 2 * SIM_NODES_MAX };
+static struct {
+    struct kv_bulk *bulk; /* NULL: a free place */
+    struct sim_store *store;
+    enum kv_family family;
+} bulks[BULKS_MAX];
 
 static struct sim_store *store_of(struct kv *kv)
 {
@@ -33,6 +39,10 @@ static void count_break(const struct sim_store *store, enum kv_family family)
 {
     if (store->how == BREAK_WRITE)
         sim.coverage.disk_errors++;
+    else if (store->node->adopting)
+        sim.coverage.crashes_in_adoption++;
+    else if (family == KV_STAGE)
+        sim.coverage.crashes_in_install++;
     else if (family == KV_DATA)
         sim.coverage.crashes_in_checkpoint++;
     else
@@ -154,16 +164,27 @@ static struct kv_iter *snapshot_iter(struct kv *kv, const struct kv_snapshot *sn
 
 static struct kv_bulk *bulk_new(struct kv *kv, enum kv_family family)
 {
-    bulk_in = store_of(kv);
-    return bulk_in->inner->ops->bulk_new(bulk_in->inner, family);
+    struct sim_store *store = store_of(kv);
+    uint32_t place = 0;
+    while (bulks[place].bulk)
+        check(++place < BULKS_MAX);
+    bulks[place].bulk = store->inner->ops->bulk_new(store->inner, family);
+    bulks[place].store = store;
+    bulks[place].family = family;
+    return bulks[place].bulk;
 }
 
 static void bulk_commit(struct kv_bulk *bulk)
 {
-    struct sim_store *store = bulk_in;
-    bool fails = fails_after(store, KV_DATA);
+    uint32_t place = 0;
+    while (bulks[place].bulk != bulk)
+        check(++place < BULKS_MAX);
+    struct sim_store *store = bulks[place].store;
+    enum kv_family family = bulks[place].family;
+    bulks[place].bulk = NULL; /* whatever comes of it, it is gone */
+    bool fails = fails_after(store, family);
     store->inner->ops->bulk_commit(bulk);
-    sim.coverage.checkpoints++;
+    sim.coverage.checkpoints += family == KV_DATA;
     if (fails)
         fail(store, "write", "the answer to the checkpoint does not come");
 }
@@ -212,6 +233,9 @@ void sim_store_break(struct sim_store *store, enum sim_break how, uint64_t fuse)
 void sim_store_crash(struct sim_store *store)
 {
     store->how = BREAK_NONE;
+    for (uint32_t place = 0; place < BULKS_MAX; place++)
+        if (bulks[place].store == store)
+            bulks[place].bulk = NULL; /* of a process that died by itself */
     if (!sim_chance(500)) {
         kv_memory_crash(store->inner);
         return;

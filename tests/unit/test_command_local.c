@@ -726,19 +726,54 @@ static void test_raft_status(void **state)
     fill_raft(world);
     world->connection.protocol = 3;
     world->raft.members_count = 1;
-    EXPECT(world, "RAFT.STATUS",
-           "%13\r\n$4\r\nnode\r\n:1\r\n$4\r\nrole\r\n$6\r\nleader\r\n$4\r\nterm\r\n:7\r\n"
-           "$6\r\nleader\r\n:1\r\n$6\r\ncommit\r\n:95\r\n$7\r\napplied\r\n:94\r\n$7\r\ndurable\r\n"
-           ":98\r\n$9\r\npersisted\r\n:0\r\n$9\r\nlog-first\r\n:11\r\n$8\r\nlog-last\r\n:100\r\n"
-           "$15\r\noldest-write-ms\r\n:70\r\n"
-           "$13\r\nmembers-index\r\n:0\r\n"
-           "$7\r\nmembers\r\n*1\r\n%12\r\n$2\r\nid\r\n:0\r\n$6\r\nclient\r\n$10\r\n[::1]:7000\r\n"
-           "$4\r\npeer\r\n$14\r\n10.0.0.1:17000\r\n$5\r\nvoter\r\n#t\r\n$6\r\nactive\r\n#t\r\n"
-           "$9\r\nconnected\r\n#t\r\n$8\r\nfell-off\r\n#f\r\n$5\r\nmatch\r\n:90\r\n"
-           "$3\r\nlag\r\n:10\r\n$15\r\nclock-offset-ms\r\n:-1234\r\n"
-           "$7\r\njoining\r\n#f\r\n$4\r\nlife\r\n$16\r\n0000000000000000\r\n");
+    EXPECT(
+        world, "RAFT.STATUS",
+        "%14\r\n$4\r\nnode\r\n:1\r\n$4\r\nrole\r\n$6\r\nleader\r\n$4\r\nterm\r\n:7\r\n"
+        "$6\r\nleader\r\n:1\r\n$6\r\ncommit\r\n:95\r\n$7\r\napplied\r\n:94\r\n$7\r\ndurable\r\n"
+        ":98\r\n$9\r\npersisted\r\n:0\r\n$9\r\nlog-first\r\n:11\r\n$8\r\nlog-last\r\n:100\r\n"
+        "$15\r\noldest-write-ms\r\n:70\r\n"
+        "$13\r\nmembers-index\r\n:0\r\n$7\r\ninstall\r\n_\r\n"
+        "$7\r\nmembers\r\n*1\r\n%13\r\n$2\r\nid\r\n:0\r\n$6\r\nclient\r\n$10\r\n[::1]:7000\r\n"
+        "$4\r\npeer\r\n$14\r\n10.0.0.1:17000\r\n$5\r\nvoter\r\n#t\r\n$6\r\nactive\r\n#t\r\n"
+        "$9\r\nconnected\r\n#t\r\n$8\r\nfell-off\r\n#f\r\n$5\r\nmatch\r\n:90\r\n"
+        "$3\r\nlag\r\n:10\r\n$15\r\nclock-offset-ms\r\n:-1234\r\n"
+        "$7\r\njoining\r\n#f\r\n$4\r\nlife\r\n$16\r\n0000000000000000\r\n$8\r\nsnapshot\r\n_\r\n");
     world->raft.status.leader = RAFT_NOBODY;
     assert_info(world, "RAFT.STATUS", "$6\r\nleader\r\n_\r\n", true);
+}
+
+static void test_snapshots(void **state)
+{
+    struct world *world = *state;
+    fill_raft(world);
+    assert_info(world, "INFO raft", "raft_install_in_progress:0\r\n", true);
+    world->connection.protocol = 3;
+    world->raft.members[0].sending = (struct replica_sending_status){
+        .to = 0, .index = 93, .chunks = 4, .bytes = 1000, .bytes_expected = 5000};
+    world->raft.install = (struct replica_install_status){.is_under_way = true,
+                                                          .from = 2,
+                                                          .index = 91,
+                                                          .chunks = 3,
+                                                          .bytes = 800,
+                                                          .bytes_expected = 5001};
+    assert_info(world, "INFO raft",
+                ",snapshot_index=93,snapshot_chunks=4,snapshot_bytes=1000,"
+                "snapshot_bytes_expected=5000,snapshot_delivered=0\r\n",
+                true);
+    assert_info(world, "INFO raft",
+                "raft_install_in_progress:1\r\nraft_install_index:91\r\nraft_install_chunks:3\r\n"
+                "raft_install_bytes:800\r\nraft_install_bytes_expected:5001\r\n",
+                true);
+    assert_info(
+        world, "RAFT.STATUS",
+        "$8\r\nsnapshot\r\n%5\r\n$5\r\nindex\r\n:93\r\n$6\r\nchunks\r\n:4\r\n$5\r\nbytes\r\n"
+        ":1000\r\n$14\r\nbytes-expected\r\n:5000\r\n$9\r\ndelivered\r\n#f\r\n",
+        true);
+    assert_info(
+        world, "RAFT.STATUS",
+        "$7\r\ninstall\r\n%5\r\n$4\r\nfrom\r\n:2\r\n$5\r\nindex\r\n:91\r\n$6\r\nchunks\r\n:3"
+        "\r\n$5\r\nbytes\r\n:800\r\n$14\r\nbytes-expected\r\n:5001\r\n",
+        true);
 }
 
 static void test_backups(void **state)
@@ -777,6 +812,6 @@ int main(void)
         TEST(test_config),         TEST(test_command),       TEST(test_docs_syntax),
         TEST(test_table),          TEST(test_whole_replies), TEST(test_local_garbage),
         TEST(test_info),           TEST(test_info_sections), TEST(test_role),
-        TEST(test_raft_status),    TEST(test_backups)};
+        TEST(test_raft_status),    TEST(test_backups),       TEST(test_snapshots)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

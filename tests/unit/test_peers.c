@@ -159,6 +159,12 @@ static bool remember(void *context, raft_node_id node, const struct raft_log_lif
     return !world.forgets;
 }
 
+void replica_receive_snapshot(struct replica *replica, const struct snapshot_message *message)
+{
+    (void)replica;
+    (void)message;
+}
+
 /* ---- the world ------------------------------------------------------------------------------ */
 
 static void tick(void *context)
@@ -380,6 +386,33 @@ static void a_lost_link_is_reported_as_what_it_carried(void **state)
     turns();
     assert_int_equal(world.raft_losses, 2);
     assert_int_equal(world.forward_losses, 1);
+}
+
+/* A chunk goes where entries go, so that no heartbeat waits for it; what is asked, where heartbeats
+ * go. */
+static void a_snapshot_holds_up_no_heartbeat(void **state)
+{
+    struct transport *transport = peers_transport(world.peers);
+    struct link *links = world.other->links;
+    struct snapshot_message message = {
+        .type = SNAPSHOT_FETCH, .from = 0, .to = 1, .term = 3, .id = 4};
+    int fds[CHANNELS];
+    (void)state;
+    transport->ops->snapshot(transport, &message); /* nobody is there: dropped */
+    connect_all(fds);
+    transport->ops->snapshot(transport, &message);
+    assert_true(outbox_size(&links[CHANNEL_CONTROL].out) > 0);
+    assert_int_equal(outbox_size(&links[CHANNEL_ENTRIES].out), 0);
+    size_t before = outbox_size(&links[CHANNEL_CONTROL].out);
+    message.type = SNAPSHOT_CHUNK;
+    message.payload = blob_new(LARGE);
+    transport->ops->snapshot(transport, &message);
+    assert_int_equal(outbox_size(&links[CHANNEL_CONTROL].out), before);
+    assert_true(outbox_size(&links[CHANNEL_ENTRIES].out) > LARGE);
+    message.to = 2; /* no member */
+    transport->ops->snapshot(transport, &message);
+    blob_release(message.payload);
+    close_all(fds);
 }
 
 /* It is told nothing but the proof; what waits is for a member. */
@@ -1222,6 +1255,7 @@ int main(void)
         TEST(who_is_away_is_dialed_ever_later),
         TEST(who_comes_back_is_new),
         TEST(a_lost_link_is_reported_as_what_it_carried),
+        TEST(a_snapshot_holds_up_no_heartbeat),
         TEST(who_has_not_proved_himself_is_told_nothing),
         TEST(what_waited_for_the_proof_comes_after_it),
         TEST(an_append_that_finds_no_room_is_reported),

@@ -86,12 +86,14 @@ struct world {
     bool reader_hangs;                         /* nothing comes back from it */
     struct raft_log_reading *reads[READS_MAX]; /* asked for, in order */
     uint32_t reads_count, reads_done;
-    size_t padding;               /* of the replies to reads */
-    int64_t due_ms;               /* of the state machine; 0: nothing is due */
-    struct raft_member self;      /* what node 0 says of itself */
-    struct replica_change change; /* that "!" asks for */
-    const char *rest;             /* what comes behind them; NULL: nothing */
-    int64_t clock_ms;             /* what the other nodes' answers say; 0: nothing */
+    size_t padding;                  /* of the replies to reads */
+    int64_t due_ms;                  /* of the state machine; 0: nothing is due */
+    struct raft_member self;         /* what node 0 says of itself */
+    struct replica_change change;    /* that "!" asks for */
+    const char *rest;                /* what comes behind them; NULL: nothing */
+    int64_t clock_ms;                /* what the other nodes' answers say; 0: nothing */
+    struct snapshot_port *snapshots; /* NULL: none */
+    void (*on_snapshot)(const struct snapshot_message *message);
 };
 
 static struct world world;
@@ -407,12 +409,21 @@ static inline bool change(struct state_machine *machine, struct bytes command,
     return bytes_equal(command, bytes_from_string("!"));
 }
 
+static inline void send_snapshot(struct transport *transport,
+                                 const struct snapshot_message *message)
+{
+    (void)transport;
+    assert_non_null(world.on_snapshot);
+    world.on_snapshot(message);
+}
+
 static const struct raft_log_writer_ops writer_ops = {submit};
 static const struct raft_log_reader_ops reader_ops = {submit_read};
 static const struct transport_ops transport_ops = {.send = send_message,
                                                    .forward = send_forward,
                                                    .forward_reply = send_reply,
                                                    .cancel = send_cancel,
+                                                   .snapshot = send_snapshot,
                                                    .has_room_for_entries = has_room_for_entries,
                                                    .has_room = has_room};
 static const struct state_machine_ops machine_ops = {.apply = apply,
@@ -467,6 +478,7 @@ static inline void start(void)
         .reader = &world.reader,
         .transport = &world.transport,
         .machine = &world.machine,
+        .snapshots = world.snapshots,
     };
     world.replica = replica_new(&options, world.now_ms, world.now_ms);
 }

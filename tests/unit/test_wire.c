@@ -627,6 +627,10 @@ static void a_message_of_another_size_is_refused(void **state)
         if (size != 18 && size != 26)
             assert_words_refused("FORWARDED", size, "x", 1, "a reply of the wrong size");
     }
+    for (size_t size = 0; size < 100; size++)
+        if (size != 66)
+            assert_words_refused("SNAPSHOT", size, NULL, 0,
+                                 "a snapshot's message of the wrong size");
     assert_words_refused("FORWARDED", 18, NULL, 0, "a reply without its text");
     assert_words_refused("PIECE", 8, NULL, 0, "a piece of the wrong size");
     assert_words_refused("PIECE", 7, "x", 1, "a piece of the wrong size");
@@ -834,6 +838,125 @@ static void malformed_entries_are_refused(void **state)
     assert_words_refused("APPEND", 60, entry, 17, "an entry of an impossible term");
 }
 
+/* ---- snapshots ---------------------------------------------------------------------------- */
+
+static struct blob *some_members(void)
+{
+    struct raft_members members = {.count = 2};
+    struct buffer bytes = {0};
+    members.list[0] = (struct raft_member){.id = 1, .voter = true, .address = "one:1"};
+    members.list[1] = (struct raft_member){.id = 3, .voter = true, .address = "three:3"};
+    raft_members_encode(&bytes, &members);
+    struct blob *blob = blob_copy(buffer_bytes(&bytes));
+    buffer_deinit(&bytes);
+    return blob;
+}
+
+static struct snapshot_message random_snapshot(void)
+{
+    struct snapshot_message message = {.type = (enum snapshot_message_type)draw(SNAPSHOT_MESSAGES),
+                                       .from = FROM,
+                                       .to = TO,
+                                       .term = 1 + draw(1000),
+                                       .id = 1 + prng_next(&prng) / 2,
+                                       .number = draw(100000),
+                                       .again = draw(2),
+                                       .bytes = draw(1000000)};
+    message.pos = (struct raft_pos){1 + draw(message.term), 1 + draw(100000)};
+    if (message.type == SNAPSHOT_BEGIN)
+        message.payload = some_members();
+    if (message.type == SNAPSHOT_CHUNK)
+        message.payload = random_payload(draw(10) ? draw(20000) : WIRE_PIECE_MAX + draw(3000000));
+    return message;
+}
+
+static void snapshots_come_out_as_they_went_in(void **state)
+{
+    struct reader reader;
+    (void)state;
+    reader_init(&reader);
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        struct snapshot_message message = random_snapshot();
+        struct outbox out = {0};
+        uint32_t pieces;
+        wire_encode_snapshot(&out, &message);
+        struct buffer bytes = drain(&out);
+        struct bytes at = buffer_bytes(&bytes);
+        assert_int_equal(read_whole(&reader, &at, &pieces), WIRE_SNAPSHOT);
+        const struct snapshot_message *got = &reader.input.snapshot;
+        assert_int_equal(got->type, message.type);
+        assert_int_equal(got->term, message.term);
+        assert_int_equal(got->id, message.id);
+        assert_int_equal(got->number, message.number);
+        assert_int_equal(got->again, message.again);
+        assert_int_equal(got->pos.term, message.pos.term);
+        assert_int_equal(got->pos.index, message.pos.index);
+        assert_int_equal(got->bytes, message.bytes);
+        assert_int_equal(got->payload != NULL, message.payload != NULL);
+        if (message.payload)
+            assert_true(bytes_equal(blob_bytes(got->payload), blob_bytes(message.payload)));
+        wire_release(&reader.input);
+        blob_release(message.payload);
+        buffer_deinit(&bytes);
+    }
+    reader_deinit(&reader);
+}
+
+/* Takes the payload. */
+static void assert_snapshot_refused(struct snapshot_message message, const char *why)
+{
+    struct outbox out = {0};
+    struct reader reader;
+    wire_encode_snapshot(&out, &message);
+    struct buffer bytes = drain(&out);
+    struct bytes at = buffer_bytes(&bytes);
+    reader_init(&reader);
+    assert_int_equal(read_one(&reader, &at), WIRE_INVALID);
+    assert_string_equal(reader.input.error, why);
+    wire_release(&reader.input);
+    reader_deinit(&reader);
+    buffer_deinit(&bytes);
+    blob_release(message.payload);
+}
+
+static void impossible_snapshots_are_refused(void **state)
+{
+    static const char of_nobody[] = "a snapshot's message of no session";
+    static const char nowhere[] = "a snapshot of an impossible position";
+    static const char payload[] = "a snapshot's message without its payload, or with one";
+    struct snapshot_message message = {.from = FROM, .to = TO, .term = 5};
+    (void)state;
+    message.type = SNAPSHOT_GONE;
+    assert_snapshot_refused(message, of_nobody);
+    message.type = SNAPSHOT_FETCH;
+    message.number = 1;
+    assert_snapshot_refused(message, of_nobody);
+    message.number = (uint64_t)1 << 63;
+    message.id = 1;
+    assert_snapshot_refused(message, "a snapshot of an impossible size");
+    message.number = 0;
+    message.type = SNAPSHOT_OFFER;
+    assert_snapshot_refused(message, nowhere);
+    message.pos = (struct raft_pos){6, 10}; /* of a later term than its sender's */
+    assert_snapshot_refused(message, nowhere);
+    message.pos.term = 5;
+    message.payload = some_members();
+    assert_snapshot_refused(message, payload);
+    message.type = SNAPSHOT_CHUNK;
+    message.payload = NULL;
+    assert_snapshot_refused(message, payload);
+    message.type = SNAPSHOT_BEGIN;
+    message.payload = random_payload(30);
+    assert_snapshot_refused(message, "a snapshot with impossible members");
+    message.payload = NULL;
+    message.type = SNAPSHOT_MESSAGES;
+    assert_snapshot_refused(message,
+                            "a snapshot's message of an unknown kind or an impossible term");
+    message.type = SNAPSHOT_OFFER;
+    message.from = TO;
+    assert_snapshot_refused(message, "a snapshot's message of or for another node");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -851,6 +974,8 @@ int main(void)
         cmocka_unit_test(what_a_correct_node_never_says_is_refused),
         cmocka_unit_test(a_message_of_another_size_is_refused),
         cmocka_unit_test(malformed_entries_are_refused),
+        cmocka_unit_test(snapshots_come_out_as_they_went_in),
+        cmocka_unit_test(impossible_snapshots_are_refused),
     };
     return cmocka_run_group_tests_name("wire", tests, NULL, NULL);
 }

@@ -1,0 +1,406 @@
+/* A leader's part in bringing back a member that fell off the log: see snapshots.h.
+ *
+ * A sending is a session with one member: a source, which is a view of the state that the port
+ * reads chunk by chunk in its own time, and the chunks that the member has not staged yet, so that
+ * they can be sent again when a connection breaks.  The log behind the state's position is kept
+ * until the member goes on from there, within SENDING_LOG_FACTOR times its bounds.
+ *
+ * A session ends with the leadership that it began in: a later leader's log need not reach back to
+ * where that state is.  What is lost by that is time. */
+#include <inttypes.h>
+
+#include "base/fatal.h"
+#include "base/log.h"
+#include "base/prng.h"
+#include "replica/replica_internal.h"
+
+enum {
+    OFFER_MS = 500,
+    STALLED_MS = 60000,   /* nothing was staged: the member is given up, until it asks again */
+    PACE_BURST_MS = 100,  /* so much of the pace may be sent at once */
+    SAY_PARTS = 10,       /* progress is logged so many times, about, */
+    SAY_BYTES = 64 << 20, /* and no oftener than at each so many bytes */
+    MEANING_OF_SNAPSHOTS = 5
+};
+
+static struct replica_sending *sending_to(struct replica *replica, raft_node_id node)
+{
+    for (unsigned i = 0; i < SENDINGS_MAX; i++)
+        if (replica->sendings[i].id != 0 && replica->sendings[i].to == node)
+            return &replica->sendings[i];
+    return NULL;
+}
+
+/* ---- ends -------------------------------------------------------------------------- */
+
+static void close_source(struct replica *replica, struct replica_sending *sending)
+{
+    if (sending->source)
+        replica->options.snapshots->ops->close(replica->options.snapshots, sending->source);
+    sending->source = NULL;
+    sending->is_reading = false;
+}
+
+static void end(struct replica *replica, struct replica_sending *sending)
+{
+    close_source(replica, sending);
+    for (unsigned i = 0; i < SENDING_CHUNKS_MAX; i++)
+        blob_release(sending->ring[i]);
+    blob_release(sending->members);
+    *sending = (struct replica_sending){0};
+}
+
+static void give_up(struct replica *replica, struct replica_sending *sending, const char *why)
+{
+    if (sending->source)
+        log_warning("snapshot to node %" PRIu64 ": given up after %" PRIu64 " chunks: %s",
+                    sending->to, sending->acked, why);
+    end(replica, sending);
+}
+
+void replica_sendings_end(struct replica *replica, const char *why)
+{
+    for (unsigned i = 0; i < SENDINGS_MAX; i++)
+        if (replica->sendings[i].id != 0)
+            give_up(replica, &replica->sendings[i], why);
+}
+
+/* ---- messages ---------------------------------------------------------------------- */
+
+static struct snapshot_message message_to(const struct replica *replica, raft_node_id to,
+                                          enum snapshot_message_type type)
+{
+    return (struct snapshot_message){
+        .type = type, .from = replica->options.raft.id, .to = to, .term = replica->status.term};
+}
+
+static void send(struct replica *replica, const struct snapshot_message *message)
+{
+    replica->options.transport->ops->snapshot(replica->options.transport, message);
+}
+
+static void say_gone(struct replica *replica, raft_node_id to, uint64_t id)
+{
+    struct snapshot_message message = message_to(replica, to, SNAPSHOT_GONE);
+    message.id = id;
+    send(replica, &message);
+}
+
+static void send_begin(struct replica *replica, struct replica_sending *sending)
+{
+    struct snapshot_message message = message_to(replica, sending->to, SNAPSHOT_BEGIN);
+    message.id = sending->id;
+    message.pos = sending->pos;
+    message.bytes = sending->bytes_expected;
+    message.number = sending->members_index;
+    message.payload = sending->members;
+    send(replica, &message);
+    sending->is_begun = true;
+}
+
+static void send_chunk(struct replica *replica, struct replica_sending *sending)
+{
+    struct snapshot_message message = message_to(replica, sending->to, SNAPSHOT_CHUNK);
+    message.id = sending->id;
+    message.number = sending->sent;
+    message.payload = sending->ring[sending->sent % SENDING_CHUNKS_MAX];
+    check(message.payload);
+    send(replica, &message);
+    sending->sent++;
+    replica->snapshot_bytes -= (int64_t)message.payload->size;
+}
+
+/* ---- chunks ------------------------------------------------------------------------ */
+
+static bool may_send(const struct replica *replica, const struct replica_sending *sending)
+{
+    struct transport *transport = replica->options.transport;
+    return (replica->snapshot_pace == 0 || replica->snapshot_bytes > 0) &&
+           transport->ops->has_room_for_entries(transport, sending->to);
+}
+
+static bool may_read(const struct replica_sending *sending)
+{
+    return sending->source && !sending->is_reading && !sending->is_all &&
+           sending->made - sending->acked < SENDING_CHUNKS_MAX &&
+           (sending->made == sending->acked || sending->ring_bytes < SENDING_BYTES_MAX);
+}
+
+static void go_on(struct replica *replica, struct replica_sending *sending)
+{
+    struct snapshot_port *port = replica->options.snapshots;
+    if (!sending->is_begun && may_send(replica, sending))
+        send_begin(replica, sending);
+    while (sending->is_begun && sending->sent < sending->made && may_send(replica, sending))
+        send_chunk(replica, sending);
+    if (!may_read(sending))
+        return;
+    sending->is_reading = true;
+    port->ops->read(port, sending->source);
+}
+
+void replica_sendings_run(struct replica *replica)
+{
+    for (unsigned i = 0; i < SENDINGS_MAX; i++)
+        if (replica->sendings[i].id != 0)
+            go_on(replica, &replica->sendings[i]);
+}
+
+void replica_snapshot_read(struct replica *replica, void *source, struct blob *chunk, bool is_last)
+{
+    for (unsigned i = 0; i < SENDINGS_MAX; i++) {
+        struct replica_sending *sending = &replica->sendings[i];
+        if (sending->id == 0 || sending->source != source)
+            continue;
+        struct blob **place = &sending->ring[sending->made % SENDING_CHUNKS_MAX];
+        check(sending->is_reading && !*place);
+        sending->is_reading = false;
+        sending->is_all = is_last;
+        *place = chunk;
+        sending->made++;
+        sending->ring_bytes += chunk->size;
+        return;
+    }
+    blob_release(chunk);
+}
+
+static void say_progress(struct replica_sending *sending)
+{
+    uint64_t step = sending->bytes_expected / SAY_PARTS;
+    if (sending->bytes - sending->bytes_said < (step > SAY_BYTES ? step : SAY_BYTES))
+        return;
+    sending->bytes_said = sending->bytes;
+    log_notice("snapshot to node %" PRIu64 ": %" PRIu64 " of about %" PRIu64 " bytes", sending->to,
+               sending->bytes, sending->bytes_expected);
+}
+
+/* The member has staged those. */
+static void release(struct replica *replica, struct replica_sending *sending, uint64_t acked)
+{
+    if (acked > sending->acked)
+        sending->moved_ms = replica->now_ms;
+    while (sending->acked < acked) {
+        struct blob **place = &sending->ring[sending->acked++ % SENDING_CHUNKS_MAX];
+        sending->bytes += (*place)->size;
+        sending->ring_bytes -= (*place)->size;
+        blob_release(*place);
+        *place = NULL;
+    }
+    if (sending->sent < acked)
+        sending->sent = acked;
+    say_progress(sending);
+    if (!sending->is_all || sending->acked < sending->made || !sending->source)
+        return;
+    close_source(replica, sending);
+    log_notice("snapshot to node %" PRIu64 ": delivered, %" PRIu64 " chunks, %" PRIu64
+               " bytes in %" PRId64 " ms",
+               sending->to, sending->acked, sending->bytes, replica->now_ms - sending->began_ms);
+}
+
+/* ---- what a member asks for -------------------------------------------------------- */
+
+static struct blob *members_at(const struct replica *replica, raft_index index)
+{
+    struct buffer bytes = {0};
+    raft_members_encode(&bytes, raft_members_at(replica->raft, index));
+    struct blob *members = blob_copy(buffer_bytes(&bytes));
+    buffer_deinit(&bytes);
+    return members;
+}
+
+static uint64_t new_id(struct replica *replica)
+{
+    uint64_t id;
+    do
+        id = prng_next(&replica->prng);
+    while (id == 0);
+    return id;
+}
+
+static struct replica_sending *free_place(struct replica *replica)
+{
+    for (unsigned i = 0; i < SENDINGS_MAX; i++)
+        if (replica->sendings[i].id == 0)
+            return &replica->sendings[i];
+    return NULL;
+}
+
+/* A member that gets no answer asks again. */
+static void open(struct replica *replica, raft_node_id to)
+{
+    struct snapshot_port *port = replica->options.snapshots;
+    struct replica_sending *sending = free_place(replica);
+    struct raft_pos pos;
+    uint64_t bytes;
+    if (!sending) {
+        log_verbose("node %" PRIu64 " has to wait for its snapshot: others are sent one", to);
+        return;
+    }
+    void *source = port->ops->open(port, &pos, &bytes);
+    if (!source) {
+        log_verbose("node %" PRIu64 " has to wait for its snapshot: no view can be had now", to);
+        return;
+    }
+    check(pos.index <= replica->status.applied);
+    *sending =
+        (struct replica_sending){.id = new_id(replica),
+                                 .to = to,
+                                 .pos = pos,
+                                 .members = members_at(replica, pos.index),
+                                 .members_index = raft_members_index_at(replica->raft, pos.index),
+                                 .source = source,
+                                 .bytes_expected = bytes,
+                                 .began_ms = replica->now_ms,
+                                 .moved_ms = replica->now_ms};
+    log_notice("snapshot to node %" PRIu64 ": begins, of entry %" PRIu64 ", about %" PRIu64
+               " bytes",
+               to, pos.index, bytes);
+}
+
+static bool is_member(const struct replica *replica, raft_node_id node)
+{
+    const struct raft_members *members = raft_members(replica->raft);
+    return raft_members_place(members, node) < members->count;
+}
+
+static void begin(struct replica *replica, raft_node_id to)
+{
+    struct replica_sending *sending = sending_to(replica, to);
+    if (sending && sending->acked == 0) { /* its first answer was lost, or is on its way */
+        sending->is_begun = false;
+        sending->sent = 0;
+        return;
+    }
+    if (sending)
+        give_up(replica, sending, "the member begins again");
+    open(replica, to);
+}
+
+void replica_fetched(struct replica *replica, const struct snapshot_message *message)
+{
+    struct replica_sending *sending = sending_to(replica, message->from);
+    if (!replica_leads(replica) || !is_member(replica, message->from))
+        return;
+    if (message->id == 0) {
+        begin(replica, message->from);
+        return;
+    }
+    if (!sending || sending->id != message->id) {
+        say_gone(replica, message->from, message->id);
+        return;
+    }
+    if (message->number < sending->acked)
+        return; /* an older one, overtaken */
+    if (message->number > sending->made) {
+        give_up(replica, sending, "the member says that it has what was not sent");
+        return;
+    }
+    release(replica, sending, message->number);
+    if (message->again) {
+        sending->sent = sending->acked;
+        sending->is_begun = sending->acked > 0;
+    }
+}
+
+void replica_sending_lost(struct replica *replica, raft_node_id node)
+{
+    struct replica_sending *sending = sending_to(replica, node);
+    if (!sending)
+        return;
+    sending->sent = sending->acked;
+    sending->is_begun = sending->acked > 0;
+}
+
+/* ---- time -------------------------------------------------------------------------- */
+
+void replica_set_snapshot_pace(struct replica *replica, uint64_t bytes_per_second)
+{
+    replica->snapshot_pace = bytes_per_second;
+}
+
+static void keep_pace(struct replica *replica)
+{
+    double pace = (double)replica->snapshot_pace;
+    double passed_ms = (double)(replica->now_ms - replica->snapshot_paced_ms);
+    double most = pace * PACE_BURST_MS / 1000 + 1;
+    double now = (double)replica->snapshot_bytes + pace * passed_ms / 1000;
+    replica->snapshot_bytes = (int64_t)(now < most ? now : most);
+    replica->snapshot_paced_ms = replica->now_ms;
+}
+
+static uint8_t announced(const struct replica *replica, raft_node_id node)
+{
+    const struct raft_members *members = raft_members(replica->raft);
+    uint32_t place = raft_members_place(members, node);
+    return place < members->count ? replica->announced[place] : 0;
+}
+
+static void look_at(struct replica *replica, const struct raft_peer_status *peer)
+{
+    struct replica_sending *sending = sending_to(replica, peer->id);
+    if (sending && peer->match >= sending->pos.index) {
+        log_notice("snapshot to node %" PRIu64 ": it goes on from entry %" PRIu64, peer->id,
+                   sending->pos.index);
+        end(replica, sending);
+        return;
+    }
+    if (sending && replica->now_ms - sending->moved_ms >= STALLED_MS) {
+        give_up(replica, sending, "nothing was taken for a minute");
+        return;
+    }
+    if (!peer->fell_off || !peer->active || announced(replica, peer->id) < MEANING_OF_SNAPSHOTS)
+        return;
+    struct snapshot_message message = message_to(replica, peer->id, SNAPSHOT_OFFER);
+    message.pos = replica->status.first;
+    send(replica, &message);
+}
+
+static void end_those_of_the_gone(struct replica *replica)
+{
+    for (unsigned i = 0; i < SENDINGS_MAX; i++)
+        if (replica->sendings[i].id != 0 && !is_member(replica, replica->sendings[i].to))
+            give_up(replica, &replica->sendings[i], "it is no member any more");
+}
+
+void replica_sendings_tick(struct replica *replica)
+{
+    struct raft_peer_status peers[RAFT_MEMBERS_MAX];
+    if (!replica_leads(replica) || !replica->options.snapshots)
+        return;
+    keep_pace(replica);
+    replica_sendings_run(replica);
+    if (replica->now_ms - replica->offered_ms < OFFER_MS)
+        return;
+    replica->offered_ms = replica->now_ms;
+    end_those_of_the_gone(replica);
+    uint32_t count = raft_peers(replica->raft, peers);
+    for (uint32_t i = 0; i < count; i++)
+        look_at(replica, &peers[i]);
+}
+
+raft_index replica_sendings_hold(const struct replica *replica)
+{
+    raft_index hold = UINT64_MAX;
+    for (unsigned i = 0; i < SENDINGS_MAX; i++) {
+        const struct replica_sending *sending = &replica->sendings[i];
+        if (sending->id != 0 && sending->pos.index < hold)
+            hold = sending->pos.index;
+    }
+    return hold;
+}
+
+void replica_sendings_status(const struct replica *replica, struct replica_status *status)
+{
+    for (unsigned i = 0; i < SENDINGS_MAX; i++) {
+        const struct replica_sending *sending = &replica->sendings[i];
+        if (sending->id == 0)
+            continue;
+        status->sendings[status->sendings_count++] =
+            (struct replica_sending_status){.to = sending->to,
+                                            .index = sending->pos.index,
+                                            .chunks = sending->acked,
+                                            .bytes = sending->bytes,
+                                            .bytes_expected = sending->bytes_expected,
+                                            .is_delivered = !sending->source};
+    }
+}

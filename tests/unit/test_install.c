@@ -1,0 +1,822 @@
+/* Members that fell off the log: what a leader sends, keeps and gives up, and what a member asks
+ * for, takes and adopts.  The port that reads and stages is played by the test. */
+#include "test_replica.h"
+
+enum { SENT_MAX = 256, CHUNK_SIZE = 100, SECOND_MS = 1000 };
+
+static struct {
+    struct snapshot_port port; /* first */
+    struct snapshot_message sent[SENT_MAX];
+    uint32_t sent_count;
+
+    /* a leader's */
+    int sources[8];
+    uint32_t opened, closed, reads_wanted; /* reads: asked for and not given */
+    void *reading;                         /* the source of the last one */
+    bool not_now;
+    size_t chunk_size;
+
+    /* a member's */
+    uint64_t begun; /* session */
+    uint32_t begins, drops, taken;
+} played;
+
+static void *open_source(struct snapshot_port *port, struct raft_pos *pos, uint64_t *bytes)
+{
+    (void)port;
+    if (played.not_now)
+        return NULL;
+    *pos = (struct raft_pos){raft_term_at(world.replica->raft, world.applied_index),
+                             world.applied_index};
+    *bytes = 12345;
+    return &played.sources[played.opened++];
+}
+
+static void read_source(struct snapshot_port *port, void *source)
+{
+    (void)port;
+    played.reads_wanted++;
+    played.reading = source;
+}
+
+static void close_source(struct snapshot_port *port, void *source)
+{
+    (void)port;
+    assert_in_range((int *)source - played.sources, 0, played.opened - 1);
+    played.closed++;
+}
+
+static void begin_stage(struct snapshot_port *port, uint64_t id)
+{
+    (void)port;
+    played.begun = id;
+    played.begins++;
+    played.taken = 0;
+}
+
+static void take_chunk(struct snapshot_port *port, struct blob *chunk)
+{
+    (void)port;
+    assert_non_null(chunk);
+    played.taken++;
+}
+
+static void drop_stage(struct snapshot_port *port)
+{
+    (void)port;
+    played.drops++;
+}
+
+static const struct snapshot_port_ops played_ops = {open_source, read_source, close_source,
+                                                    begin_stage, take_chunk,  drop_stage};
+
+static void on_snapshot(const struct snapshot_message *message)
+{
+    assert_true(played.sent_count < SENT_MAX);
+    played.sent[played.sent_count++] = *message;
+}
+
+static int begin(void **state)
+{
+    set_up(state);
+    stop();
+    memset(&played, 0, sizeof played);
+    played.port.ops = &played_ops;
+    played.chunk_size = CHUNK_SIZE;
+    world.snapshots = &played.port;
+    world.on_snapshot = on_snapshot;
+    start();
+    return 0;
+}
+
+/* ---- verbs ------------------------------------------------------------------------- */
+
+static void forget_sent(void)
+{
+    played.sent_count = 0;
+}
+
+/* How many of the kind were sent since. */
+static uint32_t sent(enum snapshot_message_type type)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < played.sent_count; i++)
+        count += played.sent[i].type == type;
+    return count;
+}
+
+static const struct snapshot_message *last_sent(enum snapshot_message_type type)
+{
+    for (uint32_t i = played.sent_count; i > 0; i--)
+        if (played.sent[i - 1].type == type)
+            return &played.sent[i - 1];
+    fail_msg("none of kind %d was sent", type);
+    return NULL;
+}
+
+static void hear(struct snapshot_message message)
+{
+    message.to = 0;
+    replica_receive_snapshot(world.replica, &message);
+    blob_release(message.payload);
+    run();
+}
+
+static struct snapshot_message said_by(raft_node_id from, enum snapshot_message_type type,
+                                       uint64_t id, uint64_t number)
+{
+    return (struct snapshot_message){
+        .type = type, .from = from, .term = status().term, .id = id, .number = number};
+}
+
+static struct replica_status all(void)
+{
+    struct replica_status now;
+    replica_status(world.replica, &now);
+    return now;
+}
+
+/* ---- a leader ---------------------------------------------------------------------- */
+
+static struct raft_message rejected(raft_node_id from, struct raft_pos hint)
+{
+    struct raft_message message = matched(from, hint);
+    message.append_response.matched = false;
+    return message;
+}
+
+static void write_some(int count)
+{
+    struct result result;
+    for (int i = 0; i < count; i++)
+        ask_and_commit(&result, REQUEST_WRITE, 1, "w");
+}
+
+/* Time, in which nodes 1 and 2 answer. */
+static void pass_with_answers(int64_t ms)
+{
+    for (int64_t i = 0; i < ms; i += 5 * TICK_MS) {
+        pass(5 * TICK_MS);
+        receive(matched(1, status().last));
+        receive(rejected(2, (struct raft_pos){0, 0}));
+    }
+}
+
+/* Node 0 leads, its log was cut, and node 2 has nothing. */
+static void lead_without_node_2(void)
+{
+    lead();
+    write_some(3 * LOG_ENTRIES_MAX);
+    pass_with_answers(SECOND_MS);
+    assert_true(status().first.index > 0);
+}
+
+static void lead_and_know(uint8_t meaning)
+{
+    lead_without_node_2();
+    replica_announced(world.replica, 2, meaning);
+}
+
+/* The port has read what it was asked for. */
+static void give_chunk(bool is_last)
+{
+    assert_int_equal(played.reads_wanted, 1);
+    played.reads_wanted = 0;
+    replica_snapshot_read(world.replica, played.reading, blob_new(played.chunk_size), is_last);
+    run();
+}
+
+static uint64_t session_with(raft_node_id node)
+{
+    hear(said_by(node, SNAPSHOT_FETCH, 0, 0));
+    const struct snapshot_message *message = last_sent(SNAPSHOT_BEGIN);
+    assert_int_equal(message->to, node);
+    return message->id;
+}
+
+static void test_offer(void **state)
+{
+    (void)state;
+    lead_without_node_2();
+    pass_with_answers(2 * SECOND_MS);
+    assert_int_equal(played.sent_count, 0); /* nobody knows what its build knows */
+    replica_announced(world.replica, 2, 4);
+    pass_with_answers(2 * SECOND_MS);
+    assert_int_equal(played.sent_count, 0);
+    replica_announced(world.replica, 2, 5);
+    pass_with_answers(SECOND_MS);
+    assert_in_range(sent(SNAPSHOT_OFFER), 1, 3);
+    assert_int_equal(last_sent(SNAPSHOT_OFFER)->to, 2);
+    assert_int_equal(last_sent(SNAPSHOT_OFFER)->pos.index, status().first.index);
+    assert_int_equal(last_sent(SNAPSHOT_OFFER)->pos.term, status().first.term);
+    forget_sent();
+    for (int i = 0; i < 40; i++) { /* it is silent */
+        pass(5 * TICK_MS);
+        receive(matched(1, status().last));
+    }
+    forget_sent();
+    for (int i = 0; i < 40; i++) {
+        pass(5 * TICK_MS);
+        receive(matched(1, status().last));
+    }
+    assert_int_equal(sent(SNAPSHOT_OFFER), 0);
+}
+
+static void test_window(void **state)
+{
+    (void)state;
+    lead_and_know(5);
+    uint64_t id = session_with(2);
+    struct raft_members members;
+    const struct snapshot_message *message = last_sent(SNAPSHOT_BEGIN);
+    assert_int_not_equal(id, 0);
+    assert_int_equal(message->pos.index, status().applied);
+    assert_int_equal(message->bytes, 12345);
+    assert_true(raft_members_decode(&members, blob_bytes(message->payload)));
+    assert_int_equal(members.count, 3);
+    for (unsigned i = 0; i < SENDING_CHUNKS_MAX; i++) {
+        give_chunk(false);
+        assert_int_equal(last_sent(SNAPSHOT_CHUNK)->number, i);
+        assert_int_equal(last_sent(SNAPSHOT_CHUNK)->id, id);
+    }
+    assert_int_equal(played.reads_wanted, 0); /* no more ahead of what it has staged */
+    hear(said_by(2, SNAPSHOT_FETCH, id, 2));
+    give_chunk(false);
+    give_chunk(true);
+    assert_int_equal(played.reads_wanted, 0);
+    assert_int_equal(sent(SNAPSHOT_CHUNK), SENDING_CHUNKS_MAX + 2);
+    assert_int_equal(played.closed, 0);
+    hear(said_by(2, SNAPSHOT_FETCH, id, SENDING_CHUNKS_MAX + 2));
+    assert_int_equal(played.closed, 1); /* all is there: the view is not needed any more */
+    assert_true(all().sendings[0].is_delivered);
+}
+
+static void test_large_chunks(void **state)
+{
+    (void)state;
+    lead_and_know(5);
+    played.chunk_size = SENDING_BYTES_MAX;
+    uint64_t id = session_with(2);
+    give_chunk(false);
+    assert_int_equal(played.reads_wanted, 0);
+    hear(said_by(2, SNAPSHOT_FETCH, id, 1));
+    give_chunk(false);
+}
+
+static void test_room_and_pace(void **state)
+{
+    (void)state;
+    lead_and_know(5);
+    uint64_t id = session_with(2);
+    world.entries_full = true;
+    give_chunk(false);
+    assert_int_equal(sent(SNAPSHOT_CHUNK), 0);
+    world.entries_full = false;
+    run();
+    assert_int_equal(sent(SNAPSHOT_CHUNK), 1);
+    replica_set_snapshot_pace(world.replica, 10 * CHUNK_SIZE);
+    hear(said_by(2, SNAPSHOT_FETCH, id, 1));
+    forget_sent();
+    for (int i = 0; i < 200; i++) { /* two seconds */
+        if (played.reads_wanted)
+            give_chunk(false);
+        pass(TICK_MS);
+        receive(matched(1, status().last));
+        if (sent(SNAPSHOT_CHUNK))
+            hear(said_by(2, SNAPSHOT_FETCH, id, last_sent(SNAPSHOT_CHUNK)->number + 1));
+    }
+    assert_in_range(sent(SNAPSHOT_CHUNK), 18, 23);
+}
+
+static void test_lost_connection(void **state)
+{
+    (void)state;
+    lead_and_know(5);
+    uint64_t id = session_with(2);
+    for (int i = 0; i < 4; i++)
+        give_chunk(false);
+    hear(said_by(2, SNAPSHOT_FETCH, id, 2));
+    forget_sent();
+    replica_disconnected(world.replica, 2, true, false);
+    run();
+    assert_int_equal(sent(SNAPSHOT_CHUNK), 2); /* what it has not staged, again */
+    assert_int_equal(played.sent[0].number, 2);
+    assert_int_equal(sent(SNAPSHOT_BEGIN), 0);
+    forget_sent();
+    struct snapshot_message again = said_by(2, SNAPSHOT_FETCH, id, 3);
+    again.again = true;
+    hear(again);
+    assert_int_equal(sent(SNAPSHOT_CHUNK), 1);
+    assert_int_equal(played.sent[0].number, 3);
+    assert_int_equal(played.opened, 1);
+}
+
+static void test_first_answer_lost(void **state)
+{
+    (void)state;
+    lead_and_know(5);
+    uint64_t id = session_with(2);
+    give_chunk(false);
+    forget_sent();
+    assert_int_equal(session_with(2), id); /* the same one, from its beginning */
+    assert_int_equal(sent(SNAPSHOT_CHUNK), 1);
+    assert_int_equal(played.opened, 1);
+    hear(said_by(2, SNAPSHOT_FETCH, id, 1));
+    assert_int_not_equal(session_with(2), id); /* it has forgotten what it had */
+    assert_int_equal(played.opened, 2);
+    assert_int_equal(played.closed, 1);
+}
+
+static void test_gone(void **state)
+{
+    (void)state;
+    lead_and_know(5);
+    hear(said_by(2, SNAPSHOT_FETCH, 99, 0));
+    assert_int_equal(last_sent(SNAPSHOT_GONE)->id, 99);
+    uint64_t id = session_with(2);
+    forget_sent();
+    hear(said_by(1, SNAPSHOT_FETCH, id, 0)); /* another's */
+    assert_int_equal(last_sent(SNAPSHOT_GONE)->to, 1);
+    assert_int_equal(played.closed, 0);
+    hear(said_by(2, SNAPSHOT_FETCH, id, 1)); /* it cannot have that */
+    assert_int_equal(played.closed, 1);
+    assert_int_equal(all().sendings_count, 0);
+    struct snapshot_message old = said_by(2, SNAPSHOT_FETCH, 0, 0);
+    old.term--;
+    hear(old);
+    assert_int_equal(all().sendings_count, 0);
+}
+
+static void test_bounded(void **state)
+{
+    (void)state;
+    lead_and_know(5);
+    played.not_now = true;
+    hear(said_by(2, SNAPSHOT_FETCH, 0, 0));
+    assert_int_equal(all().sendings_count, 0);
+    played.not_now = false;
+    session_with(2);
+    session_with(1);
+    forget_sent();
+    hear(said_by(3, SNAPSHOT_FETCH, 0, 0)); /* no member */
+    assert_int_equal(sent(SNAPSHOT_BEGIN), 0);
+    assert_int_equal(played.opened, SENDINGS_MAX);
+    pass_with_answers(59 * SECOND_MS);
+    assert_int_equal(played.closed, 1); /* node 1 has all there is */
+    pass_with_answers(2 * SECOND_MS);
+    assert_int_equal(played.closed, 2); /* node 2 took nothing */
+}
+
+static void test_office_lost(void **state)
+{
+    (void)state;
+    lead_and_know(5);
+    uint64_t id = session_with(2);
+    follow(1, status().term + 1);
+    assert_int_equal(played.closed, 1);
+    forget_sent();
+    hear(said_by(2, SNAPSHOT_FETCH, 0, 0));
+    hear(said_by(2, SNAPSHOT_FETCH, id, 0));
+    assert_int_equal(played.sent_count, 0);
+    assert_int_equal(played.opened, 1);
+}
+
+/* Node 2 is taken out while it is sent a state. */
+static void test_removed(void **state)
+{
+    (void)state;
+    lead_and_know(5);
+    session_with(2);
+    struct raft_members members = {.count = 2,
+                                   .list = {{.id = 0, .voter = true}, {.id = 1, .voter = true}}};
+    struct buffer bytes = {0};
+    raft_members_encode(&bytes, &members);
+    struct raft_entry entry = {.type = RAFT_ENTRY_MEMBERS,
+                               .size = (uint32_t)bytes.size,
+                               .payload = blob_copy(buffer_bytes(&bytes))};
+    struct raft_input input = {.type = RAFT_INPUT_PROPOSE, .propose = {&entry, 1}};
+    assert_int_equal(replica_step(world.replica, &input), RAFT_OK);
+    acknowledge();
+    assert_int_equal(raft_members(world.replica->raft)->count, 2);
+    for (int i = 0; i < 20; i++) {
+        pass(5 * TICK_MS);
+        receive(matched(1, status().last));
+    }
+    assert_int_equal(played.closed, 1);
+    assert_int_equal(all().sendings_count, 0);
+    blob_release(entry.payload);
+    buffer_deinit(&bytes);
+}
+
+/* What the port still has for a sending that is over. */
+static void test_late_chunk(void **state)
+{
+    (void)state;
+    lead_and_know(5);
+    session_with(2);
+    void *source = played.reading;
+    follow(1, status().term + 1);
+    replica_snapshot_read(world.replica, source, blob_new(9), false);
+    run();
+    assert_int_equal(sent(SNAPSHOT_CHUNK), 0);
+}
+
+static void test_log_is_kept(void **state)
+{
+    (void)state;
+    lead_and_know(5);
+    session_with(2);
+    raft_index at = status().applied;
+    write_some(3 * LOG_ENTRIES_MAX);
+    pass_with_answers(SECOND_MS);
+    assert_int_equal(status().first.index, at);
+    assert_true(status().last.index - at >= 3 * LOG_ENTRIES_MAX);
+    write_some(SENDING_LOG_FACTOR * LOG_ENTRIES_MAX);
+    pass_with_answers(SECOND_MS);
+    assert_true(status().first.index > at); /* not for ever */
+    assert_int_equal(all().sendings_count, 0);
+    assert_int_equal(played.closed, 1);
+}
+
+static void test_it_goes_on(void **state)
+{
+    (void)state;
+    lead_and_know(5);
+    uint64_t id = session_with(2);
+    raft_index at = status().applied;
+    struct raft_pos pos = {status().term, at};
+    give_chunk(true);
+    hear(said_by(2, SNAPSHOT_FETCH, id, 1));
+    write_some(3 * LOG_ENTRIES_MAX);
+    pass_with_answers(SECOND_MS); /* it starts again */
+    assert_int_equal(status().first.index, at);
+    assert_int_equal(all().sendings_count, 1);
+    receive(matched(2, pos));
+    pass(SECOND_MS);
+    assert_int_equal(all().sendings_count, 0);
+    assert_true(status().first.index > at);
+}
+
+/* ---- a member ---------------------------------------------------------------------- */
+
+enum { TERM = 7, LEADER = 1, SESSION = 42, MEMBERS_AT = 77 };
+
+static struct raft_pos place(raft_term term, raft_index index)
+{
+    return (struct raft_pos){term, index};
+}
+
+static struct snapshot_message offer(void)
+{
+    struct snapshot_message message = said_by(LEADER, SNAPSHOT_OFFER, 0, 0);
+    message.pos = place(TERM, 100);
+    return message;
+}
+
+static struct blob *members_blob(uint32_t count)
+{
+    struct raft_members members = {.count = count};
+    struct buffer bytes = {0};
+    for (uint32_t i = 0; i < count; i++)
+        members.list[i] = (struct raft_member){.id = i, .voter = true, .address = "h:1"};
+    raft_members_encode(&bytes, &members);
+    struct blob *blob = blob_copy(buffer_bytes(&bytes));
+    buffer_deinit(&bytes);
+    return blob;
+}
+
+static struct snapshot_message beginning(uint64_t id)
+{
+    struct snapshot_message message = said_by(LEADER, SNAPSHOT_BEGIN, id, 0);
+    message.pos = place(TERM, 120);
+    message.bytes = 1000;
+    message.number = MEMBERS_AT;
+    message.payload = members_blob(4); /* one was taken in meanwhile */
+    return message;
+}
+
+static struct snapshot_message chunk(uint64_t id, uint64_t number)
+{
+    struct snapshot_message message = said_by(LEADER, SNAPSHOT_CHUNK, id, number);
+    message.payload = blob_new(CHUNK_SIZE);
+    return message;
+}
+
+/* Node 1 leads, and has entries here up to 20, of term 3, ten of them committed. */
+static void follow_with_old_entries(void)
+{
+    struct raft_entry entries[20];
+    for (unsigned i = 0; i < 20; i++)
+        entries[i] = (struct raft_entry){.pos = {3, i + 1}, .type = RAFT_ENTRY_NOOP};
+    struct raft_message message = heartbeat(LEADER, 3);
+    message.append_request.count = 20;
+    message.append_request.entries = entries;
+    message.append_request.commit = 10;
+    receive(message);
+    persist();
+    follow(LEADER, TERM);
+}
+
+static void begin_taking(void)
+{
+    follow_with_old_entries();
+    hear(offer());
+    hear(beginning(SESSION));
+    assert_int_equal(played.begun, SESSION);
+}
+
+static void stage(uint64_t chunks, bool is_whole)
+{
+    struct snapshot_staged staged = {.id = SESSION,
+                                     .chunks = chunks,
+                                     .bytes = chunks * CHUNK_SIZE,
+                                     .is_whole = is_whole,
+                                     .pos = place(TERM, 120)};
+    replica_snapshot_staged(world.replica, &staged);
+    run();
+}
+
+static bool may_adopt(void)
+{
+    struct snapshot_adoption adoption;
+    bool may = replica_may_adopt(world.replica, &adoption);
+    if (may) {
+        assert_int_equal(adoption.pos.index, 120);
+        assert_int_equal(adoption.members.index, MEMBERS_AT);
+        assert_int_equal(adoption.members.list.count, 4);
+    }
+    return may;
+}
+
+static void test_asks(void **state)
+{
+    (void)state;
+    follow_with_old_entries();
+    struct snapshot_message message = offer();
+    message.from = 2;
+    hear(message); /* who does not lead */
+    message = offer();
+    message.term--;
+    hear(message);
+    message = offer();
+    message.pos = place(3, 15);
+    hear(message); /* what it needs begins behind what this node has */
+    message.pos = place(2, 5);
+    hear(message); /* and before what it knows to be committed */
+    assert_int_equal(played.sent_count, 0);
+    hear(offer());
+    assert_int_equal(played.sent_count, 1);
+    assert_int_equal(last_sent(SNAPSHOT_FETCH)->id, 0);
+    assert_int_equal(last_sent(SNAPSHOT_FETCH)->to, LEADER);
+    hear(offer());
+    assert_int_equal(played.sent_count, 1);
+    pass(50 * TICK_MS);
+}
+
+static void test_takes_in_order(void **state)
+{
+    (void)state;
+    begin_taking();
+    forget_sent();
+    hear(chunk(SESSION, 1)); /* the one before it is missing */
+    hear(chunk(SESSION + 1, 0));
+    assert_int_equal(played.taken, 0);
+    hear(chunk(SESSION, 0));
+    hear(chunk(SESSION, 0));
+    hear(chunk(SESSION, 1));
+    assert_int_equal(played.taken, 2);
+    hear(beginning(SESSION + 1)); /* nobody asked */
+    assert_int_equal(played.begins, 1);
+    assert_int_equal(played.sent_count, 0);
+    stage(1, false);
+    assert_int_equal(last_sent(SNAPSHOT_FETCH)->number, 1);
+    assert_int_equal(last_sent(SNAPSHOT_FETCH)->id, SESSION);
+    assert_false(last_sent(SNAPSHOT_FETCH)->again);
+    assert_false(may_adopt());
+    stage(2, true);
+    assert_true(may_adopt());
+    assert_true(all().install.is_whole);
+    assert_int_equal(status().first.index, 0); /* nothing is changed yet */
+    assert_int_equal(status().last.index, 20);
+}
+
+/* Heartbeats go on meanwhile. */
+static void wait_with_leader(int64_t ms)
+{
+    for (int64_t i = 0; i < ms; i += 5 * TICK_MS) {
+        pass(5 * TICK_MS);
+        receive(heartbeat(LEADER, TERM));
+    }
+}
+
+static void test_asks_again(void **state)
+{
+    (void)state;
+    begin_taking();
+    hear(chunk(SESSION, 0));
+    forget_sent();
+    wait_with_leader(5 * SECOND_MS);
+    assert_int_equal(played.sent_count, 0); /* our own disk is slow */
+    stage(1, false);
+    forget_sent();
+    wait_with_leader(3 * SECOND_MS);
+    assert_in_range(sent(SNAPSHOT_FETCH), 2, 3);
+    assert_true(last_sent(SNAPSHOT_FETCH)->again);
+    assert_int_equal(last_sent(SNAPSHOT_FETCH)->number, 1);
+    assert_int_equal(played.drops, 0);
+    wait_with_leader(60 * SECOND_MS);
+    assert_int_equal(played.drops, 1);
+    assert_false(all().install.is_under_way);
+    forget_sent();
+    hear(offer());
+    assert_int_equal(last_sent(SNAPSHOT_FETCH)->id, 0);
+}
+
+static void test_damaged(void **state)
+{
+    (void)state;
+    begin_taking();
+    hear(chunk(SESSION, 0));
+    struct snapshot_staged other = {.id = SESSION - 1, .error = "damaged"};
+    replica_snapshot_staged(world.replica, &other); /* of one that was given up before */
+    run();
+    assert_int_equal(played.drops, 0);
+    struct snapshot_staged staged = {.id = SESSION, .error = "damaged"};
+    replica_snapshot_staged(world.replica, &staged);
+    run();
+    assert_int_equal(played.drops, 1);
+    assert_false(all().install.is_under_way);
+    hear(chunk(SESSION, 1));
+    stage(2, true);
+    assert_false(may_adopt());
+}
+
+static void test_gone_at_the_leader(void **state)
+{
+    (void)state;
+    begin_taking();
+    hear(said_by(LEADER, SNAPSHOT_GONE, SESSION - 1, 0));
+    assert_int_equal(played.drops, 0);
+    hear(said_by(LEADER, SNAPSHOT_GONE, SESSION, 0));
+    assert_int_equal(played.drops, 1);
+}
+
+static void test_of_another_position(void **state)
+{
+    (void)state;
+    begin_taking();
+    hear(chunk(SESSION, 0));
+    struct snapshot_staged staged = {
+        .id = SESSION, .chunks = 1, .is_whole = true, .pos = place(TERM, 119)};
+    replica_snapshot_staged(world.replica, &staged);
+    run();
+    assert_false(may_adopt());
+    assert_int_equal(played.drops, 1);
+}
+
+static void test_impossible_members(void **state)
+{
+    (void)state;
+    follow_with_old_entries();
+    hear(offer());
+    struct snapshot_message message = beginning(SESSION);
+    message.number = 121; /* behind the state */
+    hear(message);
+    assert_int_equal(played.begins, 0);
+    assert_false(all().install.is_under_way);
+    hear(offer());
+    message = beginning(SESSION);
+    message.payload->data[0] ^= 0xff;
+    hear(message);
+    assert_int_equal(played.begins, 0);
+    assert_false(all().install.is_under_way);
+}
+
+static void test_another_leader(void **state)
+{
+    (void)state;
+    begin_taking();
+    hear(chunk(SESSION, 0));
+    follow(2, TERM + 1);
+    pass(TICK_MS);
+    assert_int_equal(played.drops, 1);
+    struct snapshot_message message = chunk(SESSION, 1);
+    message.from = 2;
+    hear(message);
+    assert_int_equal(played.taken, 1);
+    stage(2, true);
+    assert_false(may_adopt());
+}
+
+/* What is whole is true whoever leads. */
+static void test_whole_and_another_leader(void **state)
+{
+    (void)state;
+    begin_taking();
+    hear(chunk(SESSION, 0));
+    stage(1, true);
+    follow(2, TERM + 1);
+    pass(TICK_MS);
+    assert_true(may_adopt());
+}
+
+/* The log comes to hold the position: what follows there may count for a majority. */
+static void test_log_is_as_far(void **state)
+{
+    (void)state;
+    begin_taking();
+    hear(chunk(SESSION, 0));
+    stage(1, true);
+    assert_true(may_adopt());
+    struct raft_entry entries[50];
+    for (raft_index done = 20; done < 120; done += 50) {
+        struct raft_message message = heartbeat(LEADER, TERM);
+        for (unsigned i = 0; i < 50; i++)
+            entries[i] = (struct raft_entry){.pos = {TERM, done + i + 1}, .type = RAFT_ENTRY_NOOP};
+        message.append_request.prev = place(done > 20 ? TERM : 3, done);
+        message.append_request.count = 50;
+        message.append_request.entries = entries;
+        receive(message);
+        persist();
+    }
+    assert_int_equal(status().last.index, 120);
+    assert_true(status().commit < 120);
+    assert_false(may_adopt());
+    pass(TICK_MS);
+    assert_int_equal(played.drops, 1);
+}
+
+/* The log is longer, but of another history: nothing of it can be committed. */
+static void test_log_is_another(void **state)
+{
+    (void)state;
+    struct raft_entry entries[60];
+    for (raft_index done = 0; done < 180; done += 60) {
+        struct raft_message message = heartbeat(LEADER, 3);
+        for (unsigned i = 0; i < 60; i++)
+            entries[i] = (struct raft_entry){.pos = {3, done + i + 1}, .type = RAFT_ENTRY_NOOP};
+        message.append_request.prev = place(done ? 3 : 0, done);
+        message.append_request.count = 60;
+        message.append_request.entries = entries;
+        receive(message);
+        persist();
+    }
+    follow(LEADER, TERM);
+    assert_int_equal(status().last.index, 180);
+    hear(offer());
+    hear(beginning(SESSION));
+    hear(chunk(SESSION, 0));
+    stage(1, true);
+    assert_true(may_adopt());
+    win_election(); /* a leader has its entries counted on */
+    assert_false(may_adopt());
+}
+
+static void test_committed_beyond(void **state)
+{
+    (void)state;
+    follow_with_old_entries();
+    struct raft *raft = world.replica->raft;
+    assert_int_equal(status().commit, 10);
+    assert_false(raft_may_adopt(raft, place(3, 10)));
+    assert_false(raft_may_adopt(raft, place(4, 10)));
+    assert_true(raft_may_adopt(raft, place(4, 11)));
+    assert_false(raft_may_adopt(raft, place(3, 20)));
+    assert_true(raft_may_adopt(raft, place(3, 21)));
+    assert_true(raft_may_adopt(raft, place(TERM, 21)));
+    assert_false(raft_may_adopt(raft, place(TERM + 1, 21)));
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_offer),
+        TEST(test_window),
+        TEST(test_large_chunks),
+        TEST(test_room_and_pace),
+        TEST(test_lost_connection),
+        TEST(test_first_answer_lost),
+        TEST(test_gone),
+        TEST(test_bounded),
+        TEST(test_office_lost),
+        TEST(test_removed),
+        TEST(test_late_chunk),
+        TEST(test_log_is_kept),
+        TEST(test_it_goes_on),
+        TEST(test_asks),
+        TEST(test_takes_in_order),
+        TEST(test_asks_again),
+        TEST(test_damaged),
+        TEST(test_gone_at_the_leader),
+        TEST(test_of_another_position),
+        TEST(test_impossible_members),
+        TEST(test_another_leader),
+        TEST(test_whole_and_another_leader),
+        TEST(test_log_is_as_far),
+        TEST(test_log_is_another),
+        TEST(test_committed_beyond),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
