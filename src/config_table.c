@@ -140,7 +140,7 @@ const struct directive directive_rows[] = {
          "write-ahead log on disk before memtables are flushed"),
     SIZE("checkpoint-size", checkpoint_size, FIXED, 64 * KB, 16 * GB, "64mb",
          "changed data in memory that starts a checkpoint"),
-    SIZE("log-retention-bytes", log_retention_bytes, FIXED, MB, INT64_MAX, "2gb",
+    SIZE("log-retention-bytes", log_retention_bytes, FIXED, MB, INT64_MAX, "256mb",
          "most log that is kept for a member that is behind"),
     INTEGER("log-retention-entries", log_retention_entries, FIXED, 1000, INT64_MAX, "10000000",
             "the same in entries; what is reached first counts"),

@@ -257,26 +257,5 @@ start_cluster 3 {checkpoint-size 64kb log-keep-entries 0 log-retention-bytes 8mb
         assert_equal fiftytwo-value-1999 [insist [leader_id] GET fiftytwo:1999]
         assert_equal fiftytwo-value-0 [insist [follower_id] GET fiftytwo:0]
     }
-
-    test {a member that was away for longer than the log is kept: INFO says so, the others go on} {
-        wait_until_settled
-        set leader [leader_id]
-        set away [follower_id]
-        kill_node $away
-        outgrow [node $leader]
-        wait_for_condition 200 20 { [raft_field $leader raft_log_first_index] >
-            [dict get [split [raft_field $leader raft_member$away] ,=] match] + 1 } else {
-            fail "the log is kept: [raft_info $leader]"
-        }
-        restart_node $away
-        wait_for_condition 200 20 { [string match *fell_off=1* [raft_field $leader raft_member$away]] } else {
-            fail [raft_field $leader raft_member$away]
-        }
-        # It still serves, by asking the leader.
-        assert_equal OK [insist $away SET fell off]
-        assert_equal off [[node $leader] GET fell]
-        assert_equal $leader [leader_id]
-        assert {[alive $away]}
-    }
 }
 finish

@@ -20,12 +20,14 @@
 #include "command/command.h"
 #include "command/history.h"
 #include "data/db.h"
+#include "data/snapshot.h"
 #include "net/net.h"
 #include "replica/replica.h"
 #include "server/backups.h"
 #include "server/changes.h"
 #include "server/join.h"
 #include "server/server_port.h"
+#include "server/snapshots.h"
 #include "server/ticks.h"
 #include "storage/kv.h"
 #include "storage/raft_log.h"
@@ -49,6 +51,7 @@ struct node {
     struct state_machine *machine;
     struct server_changes *changes;
     struct server_backups *backups;
+    struct server_snapshots *snapshots;
     struct history *history;
     struct replica *replica;
     int trace; /* descriptor; -1: none */
@@ -82,10 +85,19 @@ static void on_backup(void *context)
     server_backups_poll(node->backups);
 }
 
+static void on_snapshot(void *context)
+{
+    struct node *node = context;
+    server_snapshots_poll(node->snapshots, node->replica);
+}
+
 static void on_tick(void *context)
 {
     struct node *node = context;
+    struct snapshot_adoption adoption;
     server_backups_tick(node->backups);
+    if (replica_may_adopt(node->replica, &adoption))
+        net_leave(node->net);
 }
 
 static bool on_heard(void *context, raft_node_id other, const struct raft_log_life *life)
@@ -326,6 +338,7 @@ static struct replica_options replica_options_of(struct node *node)
         .reader = node->reader,
         .transport = net_transport(node->net),
         .machine = node->machine,
+        .snapshots = server_snapshots_port(node->snapshots),
         .trace = node->trace >= 0 ? on_trace : NULL,
         .trace_context = node,
     };
@@ -356,6 +369,13 @@ static void start_parts(struct node *node)
     node->history = command_history_new(node->db, node->config->watch_history_size);
     command_machine_listen(node->machine, command_history_listener(node->history));
     server_port_server(node->port)->history = node->history;
+    struct server_snapshots_options snapshots = {
+        .kv = node->kv,
+        .db = node->db,
+        .wake = wake,
+        .wake_context = net_waker(node->net, on_snapshot, node),
+    };
+    node->snapshots = server_snapshots_start(&snapshots);
     struct replica_options replica = replica_options_of(node);
     node->replica = replica_new(&replica, net_now_ms(node->net), net_unix_ms(node->net));
     struct server_backups_options backups = {
@@ -398,18 +418,39 @@ static void announce(const struct node *node)
 
 /* ---- the end --------------------------------------------------------------------------------- */
 
+/* What was staged takes the place of data and log; a crash leaves the old ones or the new. */
+static void adopt(struct node *node, const struct snapshot_adoption *adoption)
+{
+    struct db_snapshot_about about;
+    struct db_install *install = server_snapshots_staged(node->snapshots);
+    check(install && db_install_is_whole(install));
+    db_install_about(install, &about);
+    check(about.index == adoption->pos.index && about.term == adoption->pos.term);
+    db_install_adopt(install, node->log, &adoption->members, node->cluster);
+    log_notice("the snapshot of entry %" PRIu64 " has taken the place of what this node had",
+               adoption->pos.index);
+}
+
 static void stop_parts(struct node *node)
 {
+    struct snapshot_adoption adoption;
+    /* From here on nothing comes in that could change it. */
+    bool is_adopting = replica_may_adopt(node->replica, &adoption);
     server_backups_free(node->backups);
     replica_free(node->replica);
+    server_snapshots_stop(node->snapshots);
     raft_log_reader_stop(node->reader);
-    raft_log_writer_stop(node->writer);
+    raft_log_writer_stop(node->writer); /* all promises are durable */
     /* Not needed for safety: it makes the next start short. */
-    db_checkpoint(node->db);
+    if (!is_adopting)
+        db_checkpoint(node->db);
     command_machine_free(node->machine);
     server_changes_free(node->changes);
     command_history_free(node->history);
     db_close(node->db);
+    if (is_adopting)
+        adopt(node, &adoption);
+    server_snapshots_free(node->snapshots);
     raft_log_close(node->log);
 }
 
@@ -452,7 +493,7 @@ static enum listener_bound take_ports(struct node *node)
     return bound;
 }
 
-static enum server_node_end run(struct node *node)
+static enum server_node_end run(struct node *node, bool *again)
 {
     enum listener_bound bound = take_ports(node);
     if (bound != LISTENER_BOUND)
@@ -463,22 +504,35 @@ static enum server_node_end run(struct node *node)
     announce(node);
     net_run(node->net);
     stop_parts(node);
+    *again = true;
     return SERVER_NODE_STOPPED;
 }
 
-enum server_node_end server_node_run(struct config *config, const char *executable)
+static enum server_node_end run_once(struct config *config, const char *executable, bool *again)
 {
     struct node node = {.config = config, .trace = -1};
     if (!server_descriptors_reserve(config, &node.descriptors))
         return SERVER_NODE_REFUSED;
     make_net(&node, executable);
-    enum server_node_end end = run(&node);
+    enum server_node_end end = run(&node, again);
+    *again = *again && !net_was_signalled(node.net);
     if (node.kv)
         node.kv->ops->close(node.kv);
     server_port_free(node.port);
     net_free(node.net);
     if (node.trace >= 0)
         close(node.trace);
+    return end;
+}
+
+enum server_node_end server_node_run(struct config *config, const char *executable)
+{
+    enum server_node_end end;
+    bool again;
+    do {
+        again = false;
+        end = run_once(config, executable, &again);
+    } while (again);
     if (end == SERVER_NODE_STOPPED)
         log_notice("stopped");
     return end;

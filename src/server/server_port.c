@@ -246,6 +246,9 @@ static void fill_member(const struct server_port *port, const struct replica_sta
     peer->clock_offset_ms = status->clock_offset_ms[place];
     if (is_self)
         peer->match = status->raft.durable;
+    for (uint32_t i = 0; i < status->sendings_count; i++)
+        if (status->sendings[i].to == member->id)
+            peer->sending = status->sendings[i];
     for (uint32_t i = 0; i < status->peers_count && status->raft.role == RAFT_LEADER; i++) {
         if (status->peers[i].id != member->id)
             continue;
@@ -277,6 +280,7 @@ static void get_raft(struct server *server, struct server_raft *raft)
     (void)replica_members(port->replica, &raft->members_index);
     for (uint32_t i = 0; i < raft->members_count; i++)
         fill_member(port, &status, i, &raft->members[i]);
+    raft->install = status.install;
     port->options.storage(port->options.storage_context, raft);
 }
 
@@ -344,6 +348,7 @@ static bool set_config(struct server *server, struct bytes name, struct bytes va
     log_set_level((enum log_level)config->loglevel);
     clients_config_changed(port->clients);
     replica_set_value_max(port->replica, (uint32_t)config->proto_max_bulk_len);
+    replica_set_snapshot_pace(port->replica, config->snapshot_bandwidth);
     return true;
 }
 
@@ -480,4 +485,5 @@ void server_port_connect(struct server_port *port, struct replica *replica,
     look_at_heap(port);
     port->memory_startup = port->memory_peak = port->heap.uordblks + port->heap.hblkhd;
     replica_set_value_max(replica, (uint32_t)port->options.config->proto_max_bulk_len);
+    replica_set_snapshot_pace(replica, port->options.config->snapshot_bandwidth);
 }
