@@ -369,6 +369,18 @@ let reboot ~term ~vote ~applied ~base ~base_term runs n =
   (* the commit index may have gone back further than the window reaches *)
   rebase (windowed n.voters n.id (base, base_term) term vote applied runs)
 
+(* What a node may adopt in place of its log is the state of a committed position that it does not hold: then what it loses is
+   below that position, or conflicts with it. Its term and vote are those of its disk, all it promised is there. *)
+let adopt ~term ~vote ~base ~base_term n =
+  let promised (d : img) = d.term = term && vote_id d.vote = vote in
+  if not (List.exists promised (n.m.pend @ [ n.m.dur ])) then fail "it has adopted a state, and takes back a promise";
+  if base <= n.base + n.m.vol.ci then fail "it has adopted the state after %d, and knew of later ones" base;
+  let last = n.base + List.length n.m.vol.log in
+  if base <= last && base >= n.terms.first && stored_log n n.m.vol base = base_term then
+    fail "it has adopted the state after %d, which its log holds" base;
+  if base_term > term then fail "it has adopted a state of a later term";
+  rebase (windowed n.voters n.id (base, base_term) term vote base [])
+
 let of_state voters id (w : whole) =
   let a = w.now in
   let n = windowed voters id (a.base, a.base_term) a.term a.vote a.commit w.log in

@@ -8,9 +8,9 @@ let usage = "usage: trace-check [--covers] [FILE...]     -: the standard input (
 
 type counts = { mutable steps : int; mutable worlds : int; mutable wins : int; mutable commits : int; mutable cuts : int;
   mutable boots : int; mutable lost : int; mutable reads : int; mutable compactions : int; mutable strangers : int;
-  mutable states : int }
+  mutable states : int; mutable adoptions : int }
 let seen = { steps = 0; worlds = 0; wins = 0; commits = 0; cuts = 0; boots = 0; lost = 0; reads = 0; compactions = 0;
-  strangers = 0; states = 0 }
+  strangers = 0; states = 0; adoptions = 0 }
 
 (* What has been sent: an append request by all but its count, with the most entries that it came with, and their terms. *)
 type order = Closed | Open | Any_order | Isolated
@@ -48,6 +48,12 @@ let was_sent m entries =
     | Some (c, terms) -> count <= c && (!order = Any_order || is_prefix (Terms.expand entries) terms) in
   whole || count > 0 && List.exists (is_piece m count entries) (Hashtbl.find_all pieces (but_place m))
 
+(* Terms of the positions that some node of this world knew to be committed. *)
+let committed : (int, int) Hashtbl.t = Hashtbl.create 4096
+let note_committed (before : Node.t) (after : Node.t) =
+  let known (n : Node.t) = n.base + n.m.vol.ci in
+  for i = known before + 1 to known after do Hashtbl.replace committed i (Terms.get after.terms i) done
+
 let find id = match Hashtbl.find_opt nodes id with Some n -> n | None -> Node.fail "node %d has not booted" id
 
 let count_step (before : Node.t) (after : Node.t) (x : step) =
@@ -68,15 +74,25 @@ let step id (x : step) =
     | _ -> false in
   let after = Node.step ~stranger x n in
   count_step n after x;
+  note_committed n after;
   if !order = Closed || !order = Open then List.iter (note_sent (Some after.terms)) x.sent;
   Hashtbl.replace nodes id after
+
+(* Of separate processes, the others' steps may come later in the reading. *)
+let adopted ~term ~vote ~base ~base_term n =
+  if !order <> Any_order && Hashtbl.find_opt committed base <> Some base_term then
+    Node.fail "it has adopted the state after %d, which nobody knew to be committed" base;
+  seen.adoptions <- seen.adoptions + 1;
+  Node.adopt ~term ~vote ~base ~base_term n
 
 let boot id ~term ~vote ~applied ~base ~base_term log voters =
   seen.boots <- seen.boots + 1;
   match Hashtbl.find_opt nodes id with
   | Some n ->
     if n.m.pend <> [] then seen.lost <- seen.lost + 1;
-    Hashtbl.replace nodes id (Node.reboot ~term ~vote ~applied ~base ~base_term log n)
+    let booted = try Node.reboot ~term ~vote ~applied ~base ~base_term log n with
+      | Node.Impossible _ when log = [] && applied = base && base > n.base + n.m.vol.ci -> adopted ~term ~vote ~base ~base_term n in
+    Hashtbl.replace nodes id booted
   | None ->
     if (!order = Closed || !order = Open) && (term > 0 || log <> [] || base > 0) then
       Node.fail "the first boot of node %d is not from an empty disk" id;
@@ -88,7 +104,7 @@ let line = function
   | World mode ->
     seen.worlds <- seen.worlds + 1;
     order := (match mode with 0 -> Open | 1 -> Closed | _ -> Isolated);
-    Hashtbl.reset nodes; Hashtbl.reset sent; Hashtbl.reset pieces
+    Hashtbl.reset nodes; Hashtbl.reset sent; Hashtbl.reset pieces; Hashtbl.reset committed
   | Boot b -> boot b.node ~term:b.term ~vote:b.vote ~applied:b.applied ~base:b.base ~base_term:b.base_term b.log b.voters
   | State (id, voters, whole) ->
     seen.states <- seen.states + 1; Hashtbl.replace nodes id (Node.of_state voters id whole)
@@ -142,7 +158,7 @@ let () =
   if separate <> [] then processes separate;
   let counted = List.filter (fun (n, _) -> n > 0) [ seen.worlds, "worlds"; seen.states, "states given"; seen.wins, "elections won";
     seen.commits, "commits by counting"; seen.cuts, "logs cut"; seen.boots, "boots"; seen.lost, "of them with writes under way";
-    seen.reads, "reads"; seen.compactions, "compactions"; seen.strangers, "messages of strangers" ] in
+    seen.reads, "reads"; seen.compactions, "compactions"; seen.adoptions, "states adopted"; seen.strangers, "messages of strangers" ] in
   Printf.printf "%d steps agree: %s\n" seen.steps
     (String.concat ", " (List.map (fun (n, what) -> Printf.sprintf "%d %s" n what) counted));
   if seen.steps = 0 then (print_endline "no step was checked"; exit 1);
