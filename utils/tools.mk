@@ -41,6 +41,9 @@ failover: $(BUILD)/redis-raft $(TOOLS) ## how long writes stop when the leader i
 hold-up: $(BUILD)/redis-raft ## how long others wait while a command has ELEMENTS=1000000 (ONLY=KEYS: those)
 	@utils/bench/hold-up --build $(BUILD) $(if $(ELEMENTS),--elements $(ELEMENTS)) $(if $(ONLY),--only $(ONLY))
 
+bench-install: $(BUILD)/redis-raft ## what it costs to bring back a member that fell off the log, with MB=1000
+	@utils/bench/install --build $(BUILD) $(if $(MB),--mb $(MB)) $(if $(LOAD),--load $(LOAD))
+
 bench-types: $(BUILD)/redis-raft ## collections of SIZES=1000,1000000 elements, beside redis-server
 	@utils/bench/types --build $(BUILD) $(if $(SIZES),--sizes $(SIZES)) $(if $(ONLY),--only $(ONLY))
 
@@ -50,7 +53,7 @@ bench-expiry: $(BUILD)/redis-raft ## when KEYS=1000000 names are gone whose time
 bench-mix: $(BUILD)/redis-raft ## SETs and GETs mixed on one connection, beside redis-server
 	@utils/bench/mix --build $(BUILD)
 
-.PHONY: test-tools bench failover hold-up bench-types bench-expiry bench-mix
+.PHONY: test-tools bench failover hold-up bench-install bench-types bench-expiry bench-mix
 -include $(CTL_OBJ:.o=.d) $(BENCH_OBJ:.o=.d)
 
 # What a SET costs in src/data alone.
