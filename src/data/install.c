@@ -121,7 +121,8 @@ static bool is_sound(const struct db_install *install, struct bytes key, struct 
                is_collection(install, place->word) && place->name.size == 0;
     case TABLE_DEADLINES: return database_of(install, place->space, &database);
     case TABLE_ROWS:
-    case TABLE_PAGES: return is_collection(install, place->space);
+    case TABLE_PAGES:
+        return place->space == DB_SPACE_SERVER || is_collection(install, place->space);
     case TABLE_RECEIPTS:
     case TABLE_DUE:
     case TABLES: break;

@@ -80,10 +80,20 @@ static bool next_database(struct db_snapshot *snapshot)
     return true;
 }
 
+/* Before the collections: it is nobody's, and always there. */
+static bool next_server_space(struct db_snapshot *snapshot)
+{
+    if (snapshot->step > 0)
+        return false;
+    snapshot->step = 1;
+    snapshot->space = DB_SPACE_SERVER;
+    return true;
+}
+
 static bool next_space(struct db_snapshot *snapshot)
 {
     if (snapshot->table == TABLE_ROWS || snapshot->table == TABLE_PAGES)
-        return next_collection(snapshot);
+        return next_server_space(snapshot) || next_collection(snapshot);
     if (snapshot->table == TABLE_RECEIPTS || snapshot->table == TABLE_DUE)
         return snapshot->step++ == 0;
     return next_database(snapshot);

@@ -256,6 +256,18 @@ void sim_check_data(struct sim_node *node, struct raft_pos pos, int64_t now_ms)
                  node->id, pos.index);
 }
 
+/* A state that another node sent is what that node had. */
+void sim_check_adopted(struct sim_node *node, struct raft_pos pos)
+{
+    const struct applied *known = applied_at(pos.index);
+    if (db_applied_index(node->db) != pos.index)
+        sim_fail("node %" PRIu64 " has the state of %" PRIu64 ", not of %" PRIu64, node->id,
+                 db_applied_index(node->db), pos.index);
+    if (known->hashed && db_hash(node->db) != known->data)
+        sim_fail("node %" PRIu64 " adopts another state than there was at %" PRIu64, node->id,
+                 pos.index);
+}
+
 /* StateMachineCorrect: the log applied from the beginning, without crashes or checkpoints. */
 static uint64_t recompute(raft_index last)
 {

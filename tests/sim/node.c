@@ -400,6 +400,7 @@ void sim_node_adopt(struct sim_node *node, const struct snapshot_adoption *adopt
     sim_snapshots_free(node);
     raft_log_close(node->log);
     sim_node_start(node);
+    sim_check_adopted(node, pos);
 }
 
 void sim_node_died(struct sim_node *node)

@@ -477,6 +477,7 @@ void sim_check_applied(struct sim_node *node, const struct apply_context *contex
                        struct bytes command, struct bytes reply);
 /* Every entry, of any type; also equal data at equal index. */
 void sim_check_data(struct sim_node *node, struct raft_pos pos, int64_t now_ms);
+void sim_check_adopted(struct sim_node *node, struct raft_pos pos);
 void sim_check_settled(void); /* at the end: all have all, and recomputing gives the same */
 void sim_data_free(void);
 

@@ -60,6 +60,10 @@ static void apply_one(struct db *db, uint64_t *dice)
     unsigned to = database_of[prng_below(dice, BASES)];
     struct bytes key = name(&text, "key", (unsigned)prng_below(dice, KEYS));
     uint64_t what = prng_below(dice, 60);
+    if (what % 7 == 0)
+        db_row_put(db, DB_SPACE_SERVER, db_row_word(db, key), key, key);
+    if (what % 17 == 0)
+        db_row_delete(db, DB_SPACE_SERVER, db_row_word(db, key), key);
     if (what < 20)
         db_put(db, database, key, DB_STRING, bytes_of(long_value, prng_below(dice, 3000)),
                what < 5 ? 1 + (int64_t)prng_below(dice, 2 * ENTRIES) : 0);
