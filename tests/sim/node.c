@@ -356,6 +356,7 @@ static void fall_silent(struct sim_node *node)
     sim_transactions_node_gone(node);
     sim_scripts_node_gone(node);
     sim_queues_node_gone(node);
+    sim_readers_node_gone(node);
     sim_messages_node_gone(node);
     sim_clients_node_gone(node);
     sim_network_node_gone(node);

@@ -63,6 +63,7 @@ static void begin(void)
     sim_transactions_start();
     sim_scripts_start();
     sim_queues_start();
+    sim_readers_start();
     sim_messages_start();
     sim_faults_start();
 }
@@ -109,6 +110,7 @@ void sim_run(void)
     sim_transactions_stop();
     sim_scripts_stop();
     sim_queues_stop();
+    sim_readers_stop();
     sim_messages_stop();
     settle();
     if (is_enough())
@@ -118,6 +120,7 @@ void sim_run(void)
     sim_scripts_end();
     sim_transactions_check();
     sim_queues_check();
+    sim_readers_check();
     sim_messages_check();
     sim_clients_check();
 }
@@ -138,6 +141,7 @@ void sim_run_end(void)
     sim_streams_free();
     sim_transactions_free();
     sim_queues_free();
+    sim_readers_free();
     sim_messages_free();
     memory_free(sim.nodes);
     buffer_deinit(&sim.recent);

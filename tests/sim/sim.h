@@ -110,6 +110,7 @@ struct sim_node;
     X(scripts_kept)                                                                                \
     X(scripts_undone)                                                                              \
     X(waits_served)                                                                                \
+    X(reads_waited)                                                                                \
     X(waits_cancelled)                                                                             \
     X(ticks)                                                                                       \
     X(stream_reads)                                                                                \
@@ -402,6 +403,14 @@ void sim_queues_node_gone(struct sim_node *node);
 void sim_queues_stop(void);
 void sim_queues_check(void); /* each number is got once, or is still there */
 void sim_queues_free(void);
+
+/* ---- readers.c ------------------------------------------------------------------------------ */
+
+void sim_readers_start(void);
+void sim_readers_node_gone(struct sim_node *node);
+void sim_readers_stop(void);
+void sim_readers_check(void); /* nobody waits for what is there */
+void sim_readers_free(void);
 
 /* ---- messages.c ----------------------------------------------------------------------------- */
 
