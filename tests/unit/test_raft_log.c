@@ -492,6 +492,23 @@ static void test_life(void **state)
     kv->ops->close(kv);
 }
 
+/* Of each node the life heard last, and with how many starts at most. */
+static void test_remember(void **state)
+{
+    static const struct {
+        raft_node_id node;
+        struct raft_log_life life;
+        bool may;
+    } heard[] = {{1, {5, 3}, true}, {1, {5, 3}, true}, {1, {5, 4}, true},  {1, {5, 3}, false},
+                 {2, {5, 1}, true}, {1, {6, 1}, true}, {1, {6, 9}, true},  {1, {6, 8}, false},
+                 {1, {6, 9}, true}, {2, {5, 2}, true}, {2, {5, 1}, false}, {1, {6, 10}, true}};
+    (void)state;
+    struct kv *kv = kv_memory_open();
+    for (size_t i = 0; i < sizeof heard / sizeof *heard; i++)
+        assert_int_equal(raft_log_remember(kv, heard[i].node, &heard[i].life), heard[i].may);
+    kv->ops->close(kv);
+}
+
 static struct raft_members two_members(uint64_t life)
 {
     return (struct raft_members){
@@ -882,6 +899,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_identity),
         cmocka_unit_test(test_life),
+        cmocka_unit_test(test_remember),
         cmocka_unit_test(test_lists_come_back),
         cmocka_unit_test(test_list_of_the_beginning),
         cmocka_unit_test(test_join),
