@@ -3,6 +3,8 @@
  *     redis-raft-ctl --cluster host:port,host:port,... status
  *     redis-raft-ctl --cluster host:port,host:port,... get KEY
  *     redis-raft-ctl --cluster host:port,host:port,... put KEY VALUE
+ *     redis-raft-ctl --cluster host:port,host:port,... members
+ *     redis-raft-ctl --cluster host:port,host:port,... add|remove|replace|promote|demote|transfer ...
  *     redis-raft-ctl --cluster host:port backup FILE
  *     redis-raft-ctl verify FILE
  *     redis-raft-ctl restore FILE --dir DIRECTORY
@@ -27,6 +29,7 @@
 #include <time.h>
 
 #include "backups.h"
+#include "members.h"
 #include "nodes.h"
 
 enum exit_code {
@@ -50,13 +53,14 @@ struct ctl {
 
 struct verb {
     const char *name;
-    int arguments; /* after the verb */
+    int arguments; /* after the verb; */
+    int more;      /* and so many besides, at most */
     bool is_write;
     const char *usage;
     const char *command; /* what is sent, before the arguments; NULL: `run` does it all */
     enum exit_code (*print)(const redisReply *reply);
-    enum exit_code (*run)(const struct ctl *ctl, char **arguments);
-    bool is_offline; /* no cluster is asked */
+    enum exit_code (*run)(const struct ctl *ctl, char **arguments); /* NULL behind the last */
+    bool is_offline;                                                /* no cluster is asked */
 };
 
 static int64_t clock_ms(void)
@@ -357,6 +361,102 @@ static enum exit_code run_status(const struct ctl *ctl, char **arguments)
     return EXIT_DONE;
 }
 
+/* ---- members ------------------------------------------------------------------ */
+
+static struct members_cluster cluster_of(const struct ctl *ctl)
+{
+    return (struct members_cluster){.nodes = ctl->nodes,
+                                    .nodes_count = ctl->nodes_count,
+                                    .password = ctl->password,
+                                    .connect_ms = CONNECT_MS,
+                                    .reply_ms = ctl->reply_ms};
+}
+
+static enum exit_code run_members(const struct ctl *ctl, char **arguments)
+{
+    struct members_cluster cluster = cluster_of(ctl);
+    (void)arguments;
+    return members_print(&cluster) ? EXIT_DONE : EXIT_NOT_DONE;
+}
+
+/* The command, and the words behind it; what is certainly not done is tried again for a while.  *id:
+ * of the reply, where that is a number. */
+static enum exit_code ask_for_change(const struct ctl *ctl, const char *command, const char *verb,
+                                     char **arguments, int64_t *id)
+{
+    struct ctl patient = *ctl;
+    const char *words[WORDS_MAX] = {command, verb};
+    int count = verb ? 2 : 1;
+    redisReply *reply;
+    for (; *arguments && count < WORDS_MAX; arguments++)
+        words[count++] = *arguments;
+    patient.is_retried = true;
+    enum answer answer = ask(&patient, false, count, words, &reply);
+    if (answer == ANSWER_UNKNOWN) {
+        fprintf(stderr, "the outcome is unknown: look at `members`\n");
+        return EXIT_UNKNOWN;
+    }
+    if (answer != ANSWER_REPLY) {
+        fprintf(stderr, "not done\n");
+        return EXIT_NOT_DONE;
+    }
+    if (reply->type == REDIS_REPLY_INTEGER)
+        *id = reply->integer;
+    freeReplyObject(reply);
+    return EXIT_DONE;
+}
+
+/* Until the member is what it is to become. */
+static enum exit_code change_and_follow(const struct ctl *ctl, const char *verb, char **arguments)
+{
+    struct members_cluster cluster = cluster_of(ctl);
+    int64_t id = strtoll(arguments[0], NULL, 10);
+    enum exit_code code = ask_for_change(ctl, "RAFT.NODE", verb, arguments, &id);
+    if (code != EXIT_DONE)
+        return code;
+    return members_follow(&cluster, id) ? EXIT_DONE : EXIT_NO;
+}
+
+static enum exit_code run_add(const struct ctl *ctl, char **arguments)
+{
+    return change_and_follow(ctl, "ADD", arguments);
+}
+
+static enum exit_code run_replace(const struct ctl *ctl, char **arguments)
+{
+    return change_and_follow(ctl, "REPLACE", arguments);
+}
+
+static enum exit_code run_promote(const struct ctl *ctl, char **arguments)
+{
+    return change_and_follow(ctl, "PROMOTE", arguments);
+}
+
+static enum exit_code change_and_say(const struct ctl *ctl, const char *command, const char *verb,
+                                     char **arguments)
+{
+    int64_t ignored;
+    enum exit_code code = ask_for_change(ctl, command, verb, arguments, &ignored);
+    if (code == EXIT_DONE)
+        printf("done\n");
+    return code;
+}
+
+static enum exit_code run_remove(const struct ctl *ctl, char **arguments)
+{
+    return change_and_say(ctl, "RAFT.NODE", "REMOVE", arguments);
+}
+
+static enum exit_code run_demote(const struct ctl *ctl, char **arguments)
+{
+    return change_and_say(ctl, "RAFT.NODE", "DEMOTE", arguments);
+}
+
+static enum exit_code run_transfer(const struct ctl *ctl, char **arguments)
+{
+    return change_and_say(ctl, "RAFT.TRANSFER_LEADER", NULL, arguments);
+}
+
 /* ---- backups ------------------------------------------------------------------ */
 
 /* Of the first node that can be reached: each has all that was committed, as far as it came. */
@@ -398,15 +498,22 @@ static enum exit_code run_restore(const struct ctl *ctl, char **arguments)
 /* ---- the table and the command line ------------------------------------------- */
 
 static const struct verb verbs[] = {
-    {"status", 0, false, "status", NULL, NULL, run_status, false},
-    {"get", 1, false, "get KEY", "GET", print_value, NULL, false},
-    {"put", 2, true, "put KEY VALUE", "SET", print_status_reply, NULL, false},
-    {"del", 1, true, "del KEY", "DEL", print_deleted, NULL, false},
-    {"cas", 3, true, "cas KEY OLD NEW", "CAS", print_compared, NULL, false},
-    {"cad", 2, true, "cad KEY VALUE", "CAD", print_compared, NULL, false},
-    {"backup", 1, false, "backup FILE", NULL, NULL, run_backup, false},
-    {"verify", 1, false, "verify FILE", NULL, NULL, run_verify, true},
-    {"restore", 3, false, "restore FILE --dir DIRECTORY", NULL, NULL, run_restore, true},
+    {"status", 0, 0, false, "status", NULL, NULL, run_status, false},
+    {"get", 1, 0, false, "get KEY", "GET", print_value, NULL, false},
+    {"put", 2, 0, true, "put KEY VALUE", "SET", print_status_reply, NULL, false},
+    {"del", 1, 0, true, "del KEY", "DEL", print_deleted, NULL, false},
+    {"cas", 3, 0, true, "cas KEY OLD NEW", "CAS", print_compared, NULL, false},
+    {"cad", 2, 0, true, "cad KEY VALUE", "CAD", print_compared, NULL, false},
+    {"members", 0, 0, false, "members", NULL, NULL, run_members, false},
+    {"add", 1, 1, true, "add HOST:PORT [learner]   (its peer address)", NULL, NULL, run_add, false},
+    {"remove", 1, 1, true, "remove NODE [force]", NULL, NULL, run_remove, false},
+    {"replace", 1, 2, true, "replace NODE [HOST:PORT] [force]", NULL, NULL, run_replace, false},
+    {"promote", 1, 0, true, "promote NODE", NULL, NULL, run_promote, false},
+    {"demote", 1, 1, true, "demote NODE [force]", NULL, NULL, run_demote, false},
+    {"transfer", 0, 1, true, "transfer [NODE]", NULL, NULL, run_transfer, false},
+    {"backup", 1, 0, false, "backup FILE", NULL, NULL, run_backup, false},
+    {"verify", 1, 0, false, "verify FILE", NULL, NULL, run_verify, true},
+    {"restore", 3, 0, false, "restore FILE --dir DIRECTORY", NULL, NULL, run_restore, true},
 };
 
 static void print_usage(FILE *file)
@@ -484,7 +591,8 @@ int main(int argc, char **argv)
         usage_error("unknown verb", argv[optind]);
     if (ctl.nodes_count == 0 && !verb->is_offline)
         usage_error("--cluster is needed", NULL);
-    if (argc - optind - 1 != verb->arguments)
+    int given = argc - optind - 1;
+    if (given < verb->arguments || given > verb->arguments + verb->more)
         usage_error("wrong number of arguments", verb->usage);
     return verb->run ? verb->run(&ctl, argv + optind + 1)
                      : run_command(&ctl, verb, argv + optind + 1);

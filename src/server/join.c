@@ -23,6 +23,7 @@ struct asking {
     const struct config *config;
     struct handshake handshake;
     int fd;
+    struct buffer in;                  /* what came behind that */
     char line[HANDSHAKE_LINE_MAX + 1]; /* what was said last, without its end */
     char error[ERROR_SIZE];
     struct raft_log_identity identity; /* what was told */
@@ -66,21 +67,32 @@ static bool say(struct asking *asking, struct buffer *text)
     return is_said || fail(asking, "it does not listen");
 }
 
-/* Nothing comes behind it before we have said more. */
+/* False: none is there yet. */
+static bool take_line(struct asking *asking)
+{
+    struct buffer *in = &asking->in;
+    const char *end = in->size ? memchr(in->data, '\n', in->size) : NULL;
+    if (!end || end - in->data > HANDSHAKE_LINE_MAX)
+        return false;
+    size_t size = (size_t)(end - in->data);
+    size_t text = size > 0 && end[-1] == '\r' ? size - 1 : size;
+    memcpy(asking->line, in->data, text);
+    asking->line[text] = '\0';
+    buffer_consume(in, size + 1);
+    return true;
+}
+
 static bool hear(struct asking *asking)
 {
-    size_t size = 0;
-    for (;;) {
-        ssize_t taken = recv(asking->fd, asking->line + size, HANDSHAKE_LINE_MAX - size, 0);
+    char bytes[HANDSHAKE_LINE_MAX];
+    while (!take_line(asking)) {
+        ssize_t taken = recv(asking->fd, bytes, sizeof bytes, 0);
         if (taken <= 0)
             return fail(asking, taken < 0 ? "no answer in time" : "closed by the other side");
-        size += (size_t)taken;
-        if (asking->line[size - 1] == '\n')
-            break;
-        if (size == HANDSHAKE_LINE_MAX)
+        if (asking->in.size > HANDSHAKE_LINE_MAX)
             return fail(asking, "it answers at too great a length");
+        buffer_append(&asking->in, bytes, (size_t)taken);
     }
-    asking->line[size - (size > 1 && asking->line[size - 2] == '\r' ? 2 : 1)] = '\0';
     return asking->line[0] != '-' || fail(asking, asking->line);
 }
 
@@ -121,6 +133,7 @@ static bool ask(struct asking *asking, const char *address)
     bool is_taken_in = connect_to(asking, address) && greet(asking) && hear_outcome(asking);
     if (asking->fd >= 0)
         close(asking->fd);
+    buffer_deinit(&asking->in);
     return is_taken_in;
 }
 
