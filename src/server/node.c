@@ -103,7 +103,7 @@ static void on_tick(void *context)
 static bool on_heard(void *context, raft_node_id other, const struct raft_log_life *life)
 {
     struct node *node = context;
-    return raft_log_remember(node->kv, other, life);
+    return raft_log_remember(node->log, other, life);
 }
 
 /* Not kept back in a buffer: what a step did before a kill has to be in the file. */

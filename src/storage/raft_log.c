@@ -41,6 +41,7 @@
 
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <xxhash.h>
 
 #include "base/codec.h"
@@ -64,6 +65,13 @@ struct chunk_list {
     size_t capacity;
 };
 
+/* How another node was heard last. */
+struct heard {
+    raft_node_id node;
+    struct raft_log_life life;
+    bool is_stored;
+};
+
 struct raft_log {
     struct kv *kv; /* borrowed */
 
@@ -74,6 +82,9 @@ struct raft_log {
     struct chunk_list chunks; /* the loop takes from the front, the writer works at the back */
     struct raft_log_members members; /* in force at `first`, if `has_members`; set by the loop */
     bool has_members;
+    struct heard *heard; /* owned; set by the loop, stored by the writer */
+    size_t heard_count;
+    size_t heard_capacity;
     uint64_t cuts; /* goes up when a chunk may have been replaced; set by the writer */
     bool cutting;  /* a commit that may replace chunks is under way; set by the writer */
 
@@ -235,23 +246,6 @@ struct raft_log_life raft_log_start(struct kv *kv, uint64_t drawn)
     return (struct raft_log_life){.life = words[0], .starts = words[1]};
 }
 
-bool raft_log_remember(struct kv *kv, raft_node_id node, const struct raft_log_life *life)
-{
-    char key[32];
-    uint64_t words[2] = {0, 0};
-    snprintf(key, sizeof key, "seen-%llu", (unsigned long long)node);
-    (void)get_record(kv, key, words, 2);
-    bool same = words[0] == life->life;
-    if (same && words[1] >= life->starts)
-        return words[1] == life->starts;
-    struct kv_batch *batch = kv->ops->batch_new(kv);
-    const uint64_t now[] = {life->life, life->starts};
-    put_record(kv, batch, key, now, 2);
-    kv->ops->commit(kv, batch, false);
-    kv->ops->batch_free(batch);
-    return true;
-}
-
 uint64_t raft_log_origin(struct kv *kv)
 {
     uint64_t origin = 0;
@@ -296,6 +290,70 @@ static size_t chunks_after(const struct chunk_list *chunks, raft_index index)
             high = middle;
     }
     return low;
+}
+
+/* ---- other nodes ------------------------------------------------------------------- */
+
+static const char heard_prefix[] = "seen-";
+
+static struct heard *heard_of(struct raft_log *log, raft_node_id node)
+{
+    for (size_t i = 0; i < log->heard_count; i++)
+        if (log->heard[i].node == node)
+            return &log->heard[i];
+    log->heard = grow(log->heard, &log->heard_capacity, log->heard_count + 1, sizeof *log->heard);
+    log->heard[log->heard_count] = (struct heard){.node = node, .is_stored = true};
+    return &log->heard[log->heard_count++];
+}
+
+static void read_heard(struct raft_log *log)
+{
+    struct kv *kv = log->kv;
+    struct bytes key, value, prefix = bytes_from_string(heard_prefix);
+    struct kv_iter *iter = kv->ops->iter_new(kv, KV_META, prefix);
+    while (kv->ops->iter_next(iter, &key, &value)) {
+        char name[32];
+        uint64_t words[2];
+        if (key.size < prefix.size || memcmp(key.data, prefix.data, prefix.size) != 0 ||
+            key.size >= sizeof name)
+            break;
+        memcpy(name, key.data, key.size);
+        name[key.size] = '\0';
+        check(get_record(kv, name, words, 2));
+        heard_of(log, strtoull(name + prefix.size, NULL, 10))->life =
+            (struct raft_log_life){.life = words[0], .starts = words[1]};
+    }
+    kv->ops->iter_free(iter);
+}
+
+bool raft_log_remember(struct raft_log *log, raft_node_id node, const struct raft_log_life *life)
+{
+    pthread_mutex_lock(&log->mutex);
+    struct heard *heard = heard_of(log, node);
+    bool is_old = heard->life.life == life->life && heard->life.starts > life->starts;
+    bool is_new = heard->life.life != life->life || heard->life.starts < life->starts;
+    if (is_new) {
+        heard->life = *life;
+        heard->is_stored = false;
+    }
+    pthread_mutex_unlock(&log->mutex);
+    return !is_old;
+}
+
+static void put_heard(struct raft_log *log, struct kv_batch *batch)
+{
+    pthread_mutex_lock(&log->mutex);
+    for (size_t i = 0; i < log->heard_count; i++) {
+        struct heard *heard = &log->heard[i];
+        const uint64_t words[] = {heard->life.life, heard->life.starts};
+        char key[32];
+        if (heard->is_stored)
+            continue;
+        snprintf(key, sizeof key, "%s%llu", heard_prefix, (unsigned long long)heard->node);
+        put_record(log->kv, batch, key, words, 2);
+        heard->is_stored = true;
+    }
+    pthread_mutex_unlock(&log->mutex);
 }
 
 /* ---- opening ------------------------------------------------------------------------ */
@@ -398,6 +456,7 @@ struct raft_log *raft_log_open(struct kv *kv)
         log->chunk_stored = words[2];
     }
     log->first_stored = log->first;
+    read_heard(log);
     scan(log);
     check_terms(log);
     return log;
@@ -558,6 +617,7 @@ void raft_log_write(struct raft_log *log, const struct raft_write *writes, uint3
     if (log->entries_count)
         check(log->entries[log->entries_count - 1].pos.term <= last->term);
     bool trimmed = put_trim(log, batch);
+    put_heard(log, batch);
     if (log->entries_count)
         delete_cut_chunks(log, batch, log->entries[0].pos.index);
     put_chunks(log, batch);
@@ -718,6 +778,7 @@ void raft_log_close(struct raft_log *log)
 {
     struct kv *kv = log->kv;
     struct kv_batch *batch = kv->ops->batch_new(kv);
+    put_heard(log, batch);
     if (put_trim(log, batch))
         kv->ops->commit(kv, batch, false);
     kv->ops->batch_free(batch);
@@ -726,6 +787,7 @@ void raft_log_close(struct raft_log *log)
     memory_free(log->chunks.list);
     memory_free(log->entries);
     memory_free(log->new_chunks);
+    memory_free(log->heard);
     buffer_deinit(&log->bytes);
     buffer_deinit(&log->value);
     memory_free(log);

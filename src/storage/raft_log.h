@@ -51,10 +51,6 @@ bool raft_log_members(struct kv *kv, struct raft_log_members *members);
 /* Counts one more start, synced; a directory without a life gets `drawn`. */
 struct raft_log_life raft_log_start(struct kv *kv, uint64_t drawn);
 
-/* Another node was heard with this life, and so many starts.  False: it was heard with more before,
- * so it has an old copy of its directory.  Not synced: a power cut may lose it. */
-bool raft_log_remember(struct kv *kv, raft_node_id node, const struct raft_log_life *life);
-
 /* A directory that begins with a restored state has an origin, a number that follows from what was
  * restored and is part of its cluster's id; 0: it began with nothing. */
 uint64_t raft_log_origin(struct kv *kv);
@@ -86,6 +82,10 @@ void raft_log_write(struct raft_log *log, const struct raft_write *writes, uint3
  * the reader's; safe beside raft_log_write and raft_log_trim. */
 uint32_t raft_log_read(struct raft_log *log, raft_index first, uint32_t count, uint64_t bytes_max,
                        struct raft_entry *entries);
+
+/* Another node was heard with this life, and so many starts.  False: it was heard with more before,
+ * so it has an old copy of its directory.  Loop thread; the next group commit stores it. */
+bool raft_log_remember(struct raft_log *log, raft_node_id node, const struct raft_log_life *life);
 
 /* Forget entries up to and including `pos`, which is committed and durable.  Loop thread; does not
  * touch the disk: the next group commit carries it out, and a crash before it brings them back.

@@ -504,8 +504,19 @@ static void test_remember(void **state)
                  {1, {6, 9}, true}, {2, {5, 2}, true}, {2, {5, 1}, false}, {1, {6, 10}, true}};
     (void)state;
     struct kv *kv = kv_memory_open();
+    struct raft_log *log = raft_log_open(kv);
     for (size_t i = 0; i < sizeof heard / sizeof *heard; i++)
-        assert_int_equal(raft_log_remember(kv, heard[i].node, &heard[i].life), heard[i].may);
+        assert_int_equal(raft_log_remember(log, heard[i].node, &heard[i].life), heard[i].may);
+    append(log, 1, 1, 1); /* it is stored with the next commit */
+    raft_log_remember(log, 1, &(struct raft_log_life){6, 50});
+    kv_memory_crash(kv);
+    raft_log_close(log);
+    log = raft_log_open(kv);
+    assert_false(raft_log_remember(log, 1, &(struct raft_log_life){6, 9}));
+    assert_false(raft_log_remember(log, 2, &(struct raft_log_life){5, 1}));
+    assert_true(raft_log_remember(log, 2, &(struct raft_log_life){5, 2}));
+    assert_true(raft_log_remember(log, 1, &(struct raft_log_life){6, 51}));
+    raft_log_close(log);
     kv->ops->close(kv);
 }
 
