@@ -62,22 +62,6 @@ const char *peers_remember(const struct peers *peers, raft_node_id node,
 
 /* ---- places ---------------------------------------------------------------------------- */
 
-static void add(struct peers *peers, const struct raft_member *member, int64_t until_ms)
-{
-    struct peer *peer = peers->list;
-    while (peer < peers->list + PEERS_MAX && peer->member)
-        peer++;
-    check(peer < peers->list + PEERS_MAX);
-    check(member->id != (raft_node_id)peers->options.config->me);
-    peer->held = *member;
-    peer->member = &peer->held;
-    peer->until_ms = until_ms;
-    peer->client_address[0] = '\0';
-    peer->lost_entries = false;
-    for (unsigned channel = 0; channel < CHANNELS; channel++)
-        link_init(&peer->links[channel], peer, (enum channel)channel);
-}
-
 static void hang_up(struct peer *peer, const char *why)
 {
     for (unsigned channel = 0; channel < CHANNELS; channel++) {
@@ -93,6 +77,35 @@ static void drop(struct peer *peer, const char *why)
     log_notice("node %" PRIu64 " (%s): %s", peer->member->id, peer->member->address, why);
     hang_up(peer, why);
     peer->member = NULL;
+}
+
+/* If all are taken, the one that would go first goes now. */
+static struct peer *free_place(struct peers *peers)
+{
+    struct peer *first = NULL;
+    for (uint32_t i = 0; i < PEERS_MAX; i++) {
+        struct peer *peer = &peers->list[i];
+        if (!peer->member)
+            return peer;
+        if (peer->until_ms != 0 && (!first || peer->until_ms < first->until_ms))
+            first = peer;
+    }
+    check(first); /* no list is so long */
+    drop(first, "others need its place");
+    return first;
+}
+
+static void add(struct peers *peers, const struct raft_member *member, int64_t until_ms)
+{
+    struct peer *peer = free_place(peers);
+    check(member->id != (raft_node_id)peers->options.config->me);
+    peer->held = *member;
+    peer->member = &peer->held;
+    peer->until_ms = until_ms;
+    peer->client_address[0] = '\0';
+    peer->lost_entries = false;
+    for (unsigned channel = 0; channel < CHANNELS; channel++)
+        link_init(&peer->links[channel], peer, (enum channel)channel);
 }
 
 /* Where it is now: dialed there from the next tick on. */
