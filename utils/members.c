@@ -62,7 +62,8 @@ static const char *kind_of(const redisReply *member)
     return is(member, "joining") ? "joining" : "learner";
 }
 
-/* ---- the list ---------------------------------------------------------------------------------- */
+/* ---- the list ----------------------------------------------------------------------------------
+ * */
 
 static void print_member(const redisReply *member)
 {
@@ -90,7 +91,8 @@ bool members_print(const struct members_cluster *cluster)
     return true;
 }
 
-/* ---- progress ------------------------------------------------------------------------------------ */
+/* ---- progress
+ * ------------------------------------------------------------------------------------ */
 
 enum progress { PROGRESS_ON, PROGRESS_DONE, PROGRESS_GONE };
 

@@ -14,8 +14,8 @@ struct members_cluster {
 
 /* False: nobody leads, or nobody answers; it was said on stderr. */
 bool members_print(const struct members_cluster *cluster);
-/* Until the member is a voter, or a learner that is to stay one has caught up; prints what is on the
- * way.  False: it is no member any more. */
+/* Until the member is a voter, or a learner that is to stay one has caught up; prints what is on
+ * the way.  False: it is no member any more. */
 bool members_follow(const struct members_cluster *cluster, int64_t id);
 
 #endif

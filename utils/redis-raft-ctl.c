@@ -4,7 +4,8 @@
  *     redis-raft-ctl --cluster host:port,host:port,... get KEY
  *     redis-raft-ctl --cluster host:port,host:port,... put KEY VALUE
  *     redis-raft-ctl --cluster host:port,host:port,... members
- *     redis-raft-ctl --cluster host:port,host:port,... add|remove|replace|promote|demote|transfer ...
+ *     redis-raft-ctl --cluster host:port,host:port,... add|remove|replace|promote|demote|transfer
+ * ...
  *     redis-raft-ctl --cluster host:port backup FILE
  *     redis-raft-ctl verify FILE
  *     redis-raft-ctl restore FILE --dir DIRECTORY
@@ -379,8 +380,8 @@ static enum exit_code run_members(const struct ctl *ctl, char **arguments)
     return members_print(&cluster) ? EXIT_DONE : EXIT_NOT_DONE;
 }
 
-/* The command, and the words behind it; what is certainly not done is tried again for a while.  *id:
- * of the reply, where that is a number. */
+/* The command, and the words behind it; what is certainly not done is tried again for a while.
+ * *id: of the reply, where that is a number. */
 static enum exit_code ask_for_change(const struct ctl *ctl, const char *command, const char *verb,
                                      char **arguments, int64_t *id)
 {
