@@ -190,6 +190,8 @@ static bool apply_command(struct replica *replica, const struct raft_entry *entr
     check(machine->ops->time_ms(machine) == context.now_ms); /* the log's time never falls */
     bool told = machine->ops->told(machine);
     replica->has_told |= told;
+    if (told)
+        replica->told_last = entry->pos.index;
     request_told(replica, entry->pos.index);
     if (!request)
         return true;

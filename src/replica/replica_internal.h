@@ -249,6 +249,8 @@ struct replica {
     uint64_t work_end;               /* of the state machine: no more is done in this turn */
     uint64_t served_bytes;           /* of replies to reads, in this turn */
     bool has_told;                   /* an entry applied in this turn told something */
+    raft_index told_last;            /* leaders: the newest that did; 0: none yet */
+    uint32_t told_holders;           /* how many others had it when that was last spread */
     bool held_up;                    /* a write waits for the reads before it */
     uint64_t next_request_id, next_read_id;
     bool try_waiting; /* something changed that may let waiting requests go */

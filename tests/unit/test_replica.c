@@ -485,6 +485,29 @@ static void replies_meet_their_requests(void **state)
     assert_string_equal(c.reply, "c");
 }
 
+/* Who waits on another node for what an entry tells does not wait for the next heartbeat, also
+ * where that node has the entry later than those that made it committed. */
+static void a_commit_that_tells_is_said_at_once(void **state)
+{
+    static struct result a;
+    (void)state;
+    lead();
+    receive(matched(2, status().last));
+    world.tells = true;
+    ask_now(&a, REQUEST_WRITE, 1, "a");
+    acknowledge();
+    assert_ended(a, REQUEST_DONE);
+    assert_int_equal(world.said[1], status().last.index);
+    assert_int_equal(world.said[2], status().last.index - 1);
+    receive(matched(1, status().last)); /* the round is over */
+    receive(matched(2, status().last));
+    assert_int_equal(world.said[2], status().last.index);
+    uint32_t appends = world.appends;
+    receive(matched(1, status().last));
+    receive(matched(2, status().last));
+    assert_int_equal(world.appends, appends); /* and that is all */
+}
+
 static void a_forward_of_another_term_is_refused(void **state)
 {
     (void)state;
@@ -1215,6 +1238,7 @@ int main(void)
         TEST(a_node_that_takes_its_replies_slowly_waits_alone),
         TEST(a_deposed_leader_does_not_know),
         TEST(replies_meet_their_requests),
+        TEST(a_commit_that_tells_is_said_at_once),
         TEST(a_forward_of_another_term_is_refused),
         TEST(a_forward_is_answered_by_its_number),
         TEST(a_reply_waits_for_what_its_entry_tells),

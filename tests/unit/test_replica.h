@@ -77,6 +77,7 @@ struct world {
     struct request_owner owner; /* of the entry applied last */
     uint64_t round;
     uint32_t appends;          /* requests sent, heartbeats among them */
+    raft_index said[3];        /* by node: up to where one that was sent says what is committed */
     uint32_t value_max;        /* of the entry applied last */
     uint8_t meaning, database; /* likewise */
     uint8_t highest_meaning, meaning_known;
@@ -118,6 +119,9 @@ static inline void send_message(struct transport *transport, const struct raft_m
         return;
     world.round = message->append_request.round;
     world.appends++;
+    raft_index end = message->append_request.prev.index + message->append_request.count;
+    world.said[message->to] =
+        end < message->append_request.commit ? end : message->append_request.commit;
     world.appended[0] = '\0';
     for (uint32_t i = 0; i < message->append_request.count; i++) {
         struct apply_context context;
