@@ -55,6 +55,7 @@ struct world {
     uint32_t reads_dropped;
     uint64_t work, work_each; /* done, and by each entry */
     int apply_slices;         /* calls that the next write takes */
+    const char *slow;         /* the write that they are for; NULL: any */
     int room;                 /* entries that the state machine takes before it asks to wait */
     bool disk_hangs;          /* nothing more reaches the log */
     char all_appended[2 * TEXT_MAX]; /* in all, to everybody, as far as it fits */
@@ -261,6 +262,11 @@ static inline void listen_for_keys(struct state_machine *machine, state_machine_
     world.touched_context = context;
 }
 
+static inline bool is_slow(struct bytes command)
+{
+    return !world.slow || bytes_equal(command, bytes_from_string(world.slow));
+}
+
 static inline bool apply(struct state_machine *machine, const struct apply_context *context,
                          struct bytes command, int protocol, struct buffer *reply)
 {
@@ -272,7 +278,7 @@ static inline bool apply(struct state_machine *machine, const struct apply_conte
     world.meaning = context->meaning;
     world.database = context->database;
     world.owner = context->owner;
-    if (world.apply_slices > 0 && --world.apply_slices > 0)
+    if (is_slow(command) && world.apply_slices > 0 && --world.apply_slices > 0)
         return false;
     change_stock(command, context->owner.run_id != 0);
     strncat(world.applied, command.data, command.size);

@@ -264,6 +264,34 @@ static void cancelled_it_ends_at_once_or_is_served(void **state)
     assert_string_equal(b.reply, "pk");
 }
 
+/* What touches the key is applied in the turn that begins a long write: nobody looks before its
+ * end, and then somebody does. */
+static void who_waits_is_looked_at_after_a_long_write(void **state)
+{
+    static struct result a, pushed, slow;
+    int turns = 0;
+    (void)state;
+    lead();
+    wait_for(&a, 1, "pk");
+    ask(&pushed, REQUEST_WRITE, 2, "+k");
+    ask(&slow, REQUEST_WRITE, 3, "slow");
+    run();
+    world.slow = "slow";
+    world.apply_slices = 4;
+    persist_without_running();
+    receive_without_running(matched(1, status().last));
+    assert_true(replica_run(world.replica));
+    assert_ended(pushed, REQUEST_DONE);
+    assert_int_equal(slow.calls, 0);
+    while (replica_run(world.replica))
+        assert_true(turns++ < 10);
+    assert_ended(slow, REQUEST_DONE);
+    assert_int_equal(parked(), 0); /* proposed */
+    acknowledge();
+    assert_ended(a, REQUEST_DONE);
+    assert_string_equal(world.applied, "+kslowpk");
+}
+
 /* ---- the end of a leadership ----------------------------------------------------------------- */
 
 static void what_waits_goes_to_the_next_leader(void **state)
@@ -658,6 +686,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_place_of_one_who_left_is_not_lost, set_up_waits,
                                         tear_down),
         cmocka_unit_test_setup_teardown(cancelled_it_ends_at_once_or_is_served, set_up_waits,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(who_waits_is_looked_at_after_a_long_write, set_up_waits,
                                         tear_down),
         cmocka_unit_test_setup_teardown(what_waits_goes_to_the_next_leader, set_up_waits,
                                         tear_down),
