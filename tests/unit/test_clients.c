@@ -363,6 +363,45 @@ static void room_for_a_large_command_is_given_back(void **state)
     close(a);
 }
 
+/* As much as the socket takes, unless it is less. */
+static void fill_socket(int fd, const char *bytes, size_t size)
+{
+    ssize_t sent = 1;
+    while (sent > 0 && size > 0) {
+        sent = send(fd, bytes, size, MSG_NOSIGNAL);
+        assert_true(sent > 0 || errno == EAGAIN);
+        size -= sent > 0 ? (size_t)sent : 0;
+    }
+}
+
+/* What it sends behind a command that waits is bounded by client-query-buffer-limit, and so is one
+ * command. */
+static void too_much_input_ends_the_client(void **state)
+{
+    enum { PART = 1047000, MORE = 1 << 20 };
+    char *word = memory_new(MORE);
+    (void)state;
+    memset(word, 'x', MORE);
+    set("client-query-buffer-limit", "1mb");
+    int a = dial(), b = dial();
+    house.disk_hangs = true;
+    log_lines_begin();
+    say(a, "INCR n\r\n*2\r\n$4\r\nPING\r\n$1048000\r\n");
+    say_bytes(a, word, PART);
+    turns();
+    assert_int_equal(clients_stats(house.clients)->closed_for_input, 0);
+    fill_socket(a, word, MORE);
+    turns();
+    assert_hears_last(a, "");
+    assert_int_equal(clients_stats(house.clients)->closed_for_input, 1);
+    assert_int_equal(log_lines_with("passed client-query-buffer-limit"), 1);
+    log_lines_end();
+    say(b, "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1048576\r\n"); /* it is only announced */
+    assert_hears_last(b, "-ERR Protocol error: too big command\r\n");
+    assert_int_equal(clients_stats(house.clients)->closed_for_input, 2);
+    memory_free(word);
+}
+
 /* ---- waiting ---------------------------------------------------------------------------- */
 
 static void a_write_that_is_not_durable_in_time(void **state)
@@ -435,6 +474,41 @@ static void a_full_replica_stalls_clients_and_wakes_them(void **state)
     say(last, "GET n\r\n");
     assert_hears(last, "$3\r\n320\r\n");
     close(last);
+}
+
+/* It was stalled, and is killed, or leaves: nobody is woken in its place, the others are. */
+static void a_stalled_client_that_goes(void **state)
+{
+    enum { CLIENTS = 12, WRITES = 40, STAYS = CLIENTS - 1 };
+    int clients[CLIENTS];
+    (void)state;
+    house.disk_hangs = true;
+    for (int i = 0; i < CLIENTS; i++) {
+        clients[i] = dial();
+        for (int j = 0; j < WRITES; j++)
+            say(clients[i], "INCR n\r\n");
+        turns();
+    }
+    uint32_t stalled = house.clients->stalled_count;
+    assert_true(stalled >= 3);
+    for (struct client *client = house.clients->all; client; client = client->next) {
+        if (client->stalled && client->connection.fd >= 0 && client->next)
+            clients_kill(house.clients, &client->connection);
+    }
+    turns();
+    assert_int_equal(house.clients->stalled_count, 1); /* the last one */
+    house.disk_hangs = false;
+    pass(100);
+    struct buffer heard = {0};
+    assert_true(hear_all(clients[STAYS], &heard));
+    int lines = 0;
+    for (size_t at = 0; at < heard.size; at++)
+        lines += heard.data[at] == '\n';
+    assert_int_equal(lines, WRITES);
+    assert_int_equal(house.clients->stalled_count, 0);
+    buffer_deinit(&heard);
+    for (int i = 0; i < CLIENTS; i++)
+        close(clients[i]);
 }
 
 /* The end of its input is known before its last command finds no room in the replica. */
@@ -659,6 +733,74 @@ static void a_client_that_is_killed(void **state)
     close(b);
 }
 
+static void set_many_names(int fd, int count)
+{
+    struct buffer command = {0};
+    buffer_printf(&command, "*%d\r\n$4\r\nMSET\r\n", 1 + 2 * count);
+    for (int i = 0; i < count; i++)
+        buffer_printf(&command, "$6\r\n%06d\r\n$1\r\nx\r\n", i);
+    say_bytes(fd, command.data, command.size);
+    assert_hears(fd, "+OK\r\n");
+    buffer_deinit(&command);
+}
+
+/* Its read goes on in slices, with a view of the state: both end with it. */
+static void a_client_that_leaves_while_its_read_is_half_done(void **state)
+{
+    (void)state;
+    int b = dial(), a = dial();
+    set_many_names(b, 20000);
+    for (int i = 0; i < 2; i++) {
+        say(a, "KEYS *\r\n");
+        for (int j = 0; j < 50 && !house.replica->reading; j++)
+            turn();
+        assert_non_null(house.replica->reading);
+        assert_int_equal(clients_waiting(house.clients), 1);
+        if (i == 0) { /* killed by another, in the same turn */
+            struct client *client = house.clients->all->prev; /* the last who came */
+            clients_kill(house.clients, &client->connection);
+            turn();
+            assert_null(house.replica->reading);
+            assert_hears_last(a, "");
+            a = dial();
+        }
+    }
+    close(a); /* the first bytes that are sent to it say so */
+    turns();
+    assert_null(house.replica->reading);
+    assert_int_equal(clients_count(house.clients), 1);
+    struct replica_status status;
+    replica_status(house.replica, &status);
+    assert_int_equal(status.requests_under_way, 0);
+    say(b, "DBSIZE\r\n");
+    assert_hears(b, ":20000\r\n");
+    close(b);
+}
+
+/* Its reads wait for the disk, behind a write of its own. */
+static void a_client_that_leaves_while_its_reads_wait(void **state)
+{
+    (void)state;
+    int a = dial(), b = dial();
+    house.disk_hangs = true;
+    say(a, "SET k 1\r\nGET k\r\nGET k\r\n");
+    turns();
+    assert_int_equal(clients_waiting(house.clients), 1);
+    clients_kill(house.clients, &house.clients->all->connection);
+    turns();
+    assert_int_equal(clients_count(house.clients), 1);
+    struct replica_status status;
+    replica_status(house.replica, &status);
+    assert_int_equal(status.requests_under_way, 1); /* the write */
+    house.disk_hangs = false;
+    say(b, "GET k\r\n");
+    assert_hears(b, "$1\r\n1\r\n");
+    replica_status(house.replica, &status);
+    assert_int_equal(status.requests_under_way, 0);
+    close(a);
+    close(b);
+}
+
 static void many_clients_that_leave_at_once(void **state)
 {
     enum { CLIENTS = 200 };
@@ -749,9 +891,11 @@ int main(void)
         TEST(a_waiting_command_and_what_comes_behind_it),
         TEST(what_is_only_announced_gets_no_room),
         TEST(room_for_a_large_command_is_given_back),
+        TEST(too_much_input_ends_the_client),
         TEST(a_write_that_is_not_durable_in_time),
         cmocka_unit_test_setup_teardown(a_full_replica_stalls_clients_and_wakes_them, congested,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(a_stalled_client_that_goes, congested, tear_down),
         cmocka_unit_test_setup_teardown(the_last_command_waits_for_the_replica, congested,
                                         tear_down),
         TEST(a_client_that_idles),
@@ -763,6 +907,8 @@ int main(void)
         TEST(too_much_output_for_too_long),
         TEST(a_client_that_says_its_last),
         TEST(a_client_that_is_killed),
+        TEST(a_client_that_leaves_while_its_read_is_half_done),
+        TEST(a_client_that_leaves_while_its_reads_wait),
         TEST(many_clients_that_leave_at_once),
         TEST(a_stop_reads_no_more),
         TEST(what_is_not_sent_is_unanswered),

@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -23,9 +24,11 @@
 #include "base/memory.h"
 #include "command/channels.h"
 #include "command/command.h"
+#include "command/history.h"
 #include "data/db.h"
 #include "kv_memory.h"
 #include "net/client_internal.h"
+#include "replica/replica_internal.h"
 #include "storage/kv.h"
 
 enum { TICK_MS = 10, ELECTION_TICKS = 10, TURNS_MAX = 3000, SOCKET_BYTES = 64 * 1024 };
@@ -42,8 +45,10 @@ struct house {
     struct state_machine *machine;
     struct replica *replica;
     struct clients *clients;
-    uint64_t written; /* last write that was submitted */
-    bool disk_hangs;  /* nothing is durable any more */
+    struct history *history; /* of changes, for RAFT.WATCH */
+    struct peers *peers;     /* NULL: alone */
+    uint64_t written;        /* last write that was submitted */
+    bool disk_hangs;         /* nothing is durable any more */
     int64_t ahead_ms;
 };
 
@@ -59,12 +64,45 @@ static inline void house_submit(struct raft_log_writer *writer, const struct raf
 }
 
 static const struct raft_log_writer_ops house_writer_ops = {house_submit};
-static const struct transport_ops house_transport_ops = {NULL}; /* nobody is there to talk to */
+/* Nobody is there to talk to. */
+static inline void house_send(struct transport *transport, const struct raft_message *message,
+                              const struct raft_entry *entries)
+{
+    (void)transport;
+    (void)message;
+    (void)entries;
+}
+
+static inline bool house_forward(struct transport *transport, raft_node_id to,
+                                 const struct forward *forward)
+{
+    (void)transport;
+    (void)to;
+    (void)forward;
+    return false;
+}
+
+static inline bool house_has_room(struct transport *transport, raft_node_id to)
+{
+    (void)transport;
+    (void)to;
+    return true;
+}
+
+static const struct transport_ops house_transport_ops = {.send = house_send,
+                                                         .forward = house_forward,
+                                                         .has_room_for_entries = house_has_room,
+                                                         .has_room = house_has_room};
 
 static inline int64_t house_now_ms(struct server *server)
 {
     (void)server;
     return loop_unix_ms(house.loop);
+}
+
+static inline int64_t house_now_us(struct server *server)
+{
+    return 1000 * house_now_ms(server);
 }
 
 static inline void house_each_client(struct server *server, server_client_fn *each, void *context)
@@ -105,6 +143,7 @@ static inline struct bytes house_password(struct server *server)
 
 static const struct server_ops house_server_ops = {
     .now_ms = house_now_ms,
+    .now_us = house_now_us,
     .each_client = house_each_client,
     .kill_client = house_kill_client,
     .unblock_client = house_unblock_client,
@@ -185,7 +224,7 @@ static inline void house_start_replica(uint64_t waiting_max, uint64_t uncommitte
                  .append_bytes_max = 1 << 20,
                  .uncommitted_bytes_max = uncommitted_max,
                  .seed = 1},
-        .members.list = {.count = 1, .list = {{.id = 0, .voter = true}}},
+        .members.list = house.config.nodes,
         .tick_ms = TICK_MS,
         .run_id = 77,
         .cache_bytes = 64 << 20,
@@ -201,17 +240,20 @@ static inline void house_start_replica(uint64_t waiting_max, uint64_t uncommitte
     struct clients_options clients = {.loop = house.loop,
                                       .config = &house.config,
                                       .replica = house.replica,
-                                      .server = &house.server};
+                                      .server = &house.server,
+                                      .peers = house.peers};
     house.clients = clients_new(&clients);
-    pass(3 * ELECTION_TICKS * TICK_MS); /* it elects itself */
+    pass(3 * ELECTION_TICKS * TICK_MS); /* alone, it elects itself */
 }
 
 static inline int house_open(void **state)
 {
     (void)state;
     memset(&house, 0, sizeof house);
+    signal(SIGPIPE, SIG_IGN); /* as net_run() does */
     config_init(&house.config);
     house.config.protected_mode = false; /* to it a socket pair is another machine */
+    house.config.nodes = (struct raft_members){.count = 1, .list = {{.id = 0, .voter = true}}};
     house.server.ops = &house_server_ops;
     house.writer.ops = &house_writer_ops;
     house.transport.ops = &house_transport_ops;
@@ -223,6 +265,9 @@ static inline int house_open(void **state)
     house.machine = command_machine_new(house.db, command_meaning_newest);
     house.server.channels = channels_new();
     command_machine_listen(house.machine, channels_listener(house.server.channels));
+    house.history = command_history_new(house.db, 1 << 20);
+    command_machine_listen(house.machine, command_history_listener(house.history));
+    house.server.history = house.history;
     return 0;
 }
 
@@ -239,6 +284,7 @@ static inline int tear_down(void **state)
     clients_free(house.clients);
     replica_free(house.replica);
     command_machine_free(house.machine);
+    command_history_free(house.history);
     channels_free(house.server.channels);
     db_close(house.db);
     raft_log_close(house.log);
