@@ -299,7 +299,8 @@ static void who_comes_when_none_is_left_is_refused(void **state)
     close(third);
 }
 
-/* Not even one to refuse with: who comes waits, the loop does not spin, and it goes on by itself. */
+/* Not even one to refuse with: who comes waits, the loop does not spin, and it goes on by
+ * itself. */
 static void accepting_is_paused_and_resumed(void **state)
 {
     struct rlimit before;

@@ -1,0 +1,320 @@
+/* Clients whose connection stays in a state: that wait in BLPOP, watch, monitor; and those of a node
+ * that does not lead.  See test_clients.h. */
+#include "test_clients.h"
+
+#include <poll.h>
+
+#include "net/peer_internal.h"
+
+/* The timers of clients that wait run in real time. */
+static void pass_really(int fd, int ms)
+{
+    struct pollfd look = {.fd = fd, .events = POLLIN};
+    for (int i = 0; i < ms; i += 10) {
+        turns();
+        if (poll(&look, 1, 10) > 0)
+            return;
+    }
+}
+
+/* ---- waiting ------------------------------------------------------------------------------- */
+
+static void who_waits_is_served_and_goes_on(void **state)
+{
+    (void)state;
+    int a = dial(), b = dial();
+    say(a, "BLPOP k 0\r\nPING\r\n");
+    assert_hears(a, "");
+    assert_int_equal(clients_blocked(house.clients), 1);
+    say(b, "RPUSH k v w\r\n");
+    assert_hears(b, ":2\r\n");
+    assert_hears(a, "*2\r\n$1\r\nk\r\n$1\r\nv\r\n+PONG\r\n");
+    assert_int_equal(clients_blocked(house.clients), 0);
+    say(a, "BLPOP k 0\r\n"); /* there is one */
+    assert_hears(a, "*2\r\n$1\r\nk\r\n$1\r\nw\r\n");
+    close(a);
+    close(b);
+}
+
+static void a_timeout_ends_the_waiting(void **state)
+{
+    (void)state;
+    int a = dial(), b = dial();
+    say(a, "BLPOP k 0.05\r\n");
+    house.clients->all->prev->connection.protocol = 3; /* of b */
+    say(b, "BLPOP k 0.05\r\n");
+    turns();
+    assert_int_equal(clients_blocked(house.clients), 2);
+    pass_really(a, 3000);
+    pass_really(b, 3000);
+    assert_hears(a, "*-1\r\n");
+    assert_hears(b, "_\r\n");
+    assert_int_equal(clients_blocked(house.clients), 0);
+    say(b, "RPUSH k v\r\n");
+    assert_hears(b, ":1\r\n");                                 /* nobody took it */
+    say(a, "BLPOP k 9000000000000\r\nBLPOP k 9000000000\r\n"); /* longer than timers know */
+    assert_hears(a, "*2\r\n$1\r\nk\r\n$1\r\nv\r\n");
+    assert_int_equal(clients_blocked(house.clients), 1);
+    close(a);
+    close(b);
+}
+
+static void who_waits_is_unblocked_by_others(void **state)
+{
+    (void)state;
+    int a = dial(), b = dial();
+    say(a, "CLIENT ID\r\n");
+    assert_hears(a, ":1\r\n");
+    say(a, "BLPOP k 0\r\n");
+    turns();
+    say(b, "CLIENT UNBLOCK 2\r\nCLIENT UNBLOCK 1 ERROR\r\n"); /* 2 does not wait */
+    assert_hears(b, ":0\r\n:1\r\n");
+    assert_hears(a, "-UNBLOCKED client unblocked via CLIENT UNBLOCK\r\n");
+    say(a, "BLPOP k 0\r\n");
+    turns();
+    say(b, "CLIENT UNBLOCK 1\r\n");
+    assert_hears(b, ":1\r\n");
+    assert_hears(a, "*-1\r\n");
+    close(a);
+    close(b);
+}
+
+/* Nothing is taken for it, whether it closes or only says nothing more. */
+static void who_leaves_while_it_waits_gets_nothing(void **state)
+{
+    (void)state;
+    int a = dial(), b = dial(), c = dial(), d = dial();
+    char *much = memory_new(2 * CLIENT_WAITING_IN_MAX);
+    say(a, "BLPOP k 0\r\n");
+    say(b, "BLPOP k 0\r\n");
+    say(c, "BLPOP k 0\r\n");
+    turns();
+    memset(much, 'x', 2 * CLIENT_WAITING_IN_MAX);
+    say_bytes(c, much, 2 * CLIENT_WAITING_IN_MAX); /* it is read no more */
+    turns();
+    assert_int_equal(clients_blocked(house.clients), 3);
+    close(a);
+    shutdown(b, SHUT_WR);
+    turns();
+    assert_int_equal(clients_blocked(house.clients), 1);
+    close(c);
+    turns();
+    assert_int_equal(clients_blocked(house.clients), 1);
+    pass(1100); /* looked at once a second */
+    assert_int_equal(clients_blocked(house.clients), 0);
+    say(d, "RPUSH k v\r\nLLEN k\r\n");
+    assert_hears(d, ":1\r\n:1\r\n");
+    memory_free(much);
+    close(b);
+    close(d);
+}
+
+/* It waits for long, and holds no more memory than it must. */
+static void who_waits_gives_its_buffers_back(void **state)
+{
+    (void)state;
+    int a = dial();
+    say_set(a, "k", 30000, 'x');
+    assert_hears(a, "+OK\r\n");
+    say(a, "BLPOP l 0\r\n");
+    turns();
+    uint64_t before = clients_memory(house.clients);
+    pass(6000);
+    assert_true(clients_memory(house.clients) + 16 * 1024 < before);
+    assert_int_equal(clients_blocked(house.clients), 1);
+    close(a);
+}
+
+static void a_stop_ends_the_waiting(void **state)
+{
+    (void)state;
+    int a = dial();
+    say(a, "BLPOP k 0\r\n");
+    turns();
+    clients_quiesce(house.clients);
+    turns();
+    assert_int_equal(clients_blocked(house.clients), 0);
+    assert_hears_last(a, "");
+}
+
+/* ---- watching ------------------------------------------------------------------------------ */
+
+static void changes_are_told_as_they_come(void **state)
+{
+    struct buffer heard = {0};
+    (void)state;
+    int a = dial(), b = dial();
+    say(a, "RAFT.WATCH FROM $ PREFIX k VALUES\r\n");
+    assert_true(hear_all(a, &heard));
+    assert_int_equal(*(char *)heard.data, '$');
+    buffer_clear(&heard);
+    say(b, "MSET k1 one other two\r\n");
+    assert_hears(b, "+OK\r\n");
+    assert_true(hear_all(a, &heard));
+    assert_non_null(
+        strstr((char *)heard.data, "$3\r\nset\r\n$2\r\nk1\r\n$6\r\nstring\r\n$3\r\none\r\n"));
+    assert_null(strstr((char *)heard.data, "other"));
+    buffer_clear(&heard);
+    pass(1100);
+    assert_true(hear_all(a, &heard));
+    assert_non_null(strstr((char *)heard.data, "raft.position"));
+    say(a, "RAFT.UNWATCH\r\n");
+    buffer_clear(&heard);
+    assert_true(hear_all(a, &heard));
+    say(b, "SET k1 two\r\n");
+    assert_hears(b, "+OK\r\n");
+    assert_hears(a, "");
+    close(a);
+    close(b);
+    buffer_deinit(&heard);
+}
+
+/* It reads nothing, and what comes next for it has gone: it is told so and closed. */
+static void who_watches_too_slowly_is_told_so(void **state)
+{
+    struct buffer heard = {0};
+    (void)state;
+    int a = dial(), b = dial();
+    say(a, "RAFT.WATCH FROM $\r\n");
+    turns();
+    for (int i = 0; i < 400; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "%d", i);
+        buffer_clear(&heard);
+        buffer_printf(&heard, "*3\r\n$3\r\nSET\r\n$20000\r\n%020000d\r\n$1\r\nx\r\n", i);
+        say_bytes(b, heard.data, heard.size);
+        assert_hears(b, "+OK\r\n");
+    }
+    buffer_clear(&heard);
+    assert_false(hear_all(a, &heard));
+    close(a);
+    close(b);
+    buffer_deinit(&heard);
+}
+
+/* ---- monitoring ---------------------------------------------------------------------------- */
+
+static void who_monitors_sees_commands(void **state)
+{
+    struct buffer heard = {0};
+    (void)state;
+    int a = dial(), b = dial();
+    say(a, "MONITOR\r\n");
+    assert_hears(a, "+OK\r\n");
+    say(b, "SELECT 3\r\nSET k v\r\nMULTI\r\nSELECT 4\r\nGET k\r\nEXEC\r\n");
+    turns();
+    assert_true(hear_all(a, &heard));
+    assert_non_null(strstr((char *)heard.data, "[3 ?:0] \"SET\" \"k\" \"v\"\r\n"));
+    assert_non_null(strstr((char *)heard.data, "[4 ?:0] \"GET\" \"k\"\r\n"));
+    close(a);
+    turns();
+    say(b, "SET k w\r\n"); /* nobody monitors any more */
+    turns();
+    assert_int_equal(clients_count(house.clients), 1);
+    close(b);
+    buffer_deinit(&heard);
+}
+
+/* ---- strangers and counters ---------------------------------------------------------------- */
+
+static void a_member_at_the_clients_port_is_told_so(void **state)
+{
+    (void)state;
+    int a = dial();
+    say(a, "*2\r\n$8\r\nRR.HELLO\r\n$1\r\n1\r\n");
+    assert_hears_last(a, "-ERR this is a redis-raft client port, not a peer port\r\n");
+}
+
+static void counters_begin_anew(void **state)
+{
+    (void)state;
+    int a = dial();
+    say(a, "PING\r\n");
+    assert_hears(a, "+PONG\r\n");
+    pass(1000);
+    assert_true(clients_stats(house.clients)->commands > 0);
+    assert_true(clients_memory(house.clients) > sizeof(struct client));
+    clients_reset_stats(house.clients);
+    assert_int_equal(clients_stats(house.clients)->commands, 0);
+    close(a);
+}
+
+/* ---- a node that does not lead ------------------------------------------------------------- */
+
+static int one_of_three(void **state)
+{
+    house_open(state);
+    house.config.nodes = (struct raft_members){
+        .count = 3,
+        .list = {{.id = 0, .voter = true}, {.id = 1, .voter = true}, {.id = 2, .voter = true}}};
+    house.config.me = 0;
+    struct peers_options options = {.loop = house.loop, .config = &house.config, .cluster = 7};
+    house.peers = peers_new(&options);
+    house_start_replica(0, 256 << 20);
+    return 0;
+}
+
+static int tear_down_one_of_three(void **state)
+{
+    peers_free(house.peers);
+    house.peers = NULL;
+    return tear_down(state);
+}
+
+/* Node 1 says that it leads. */
+static void hear_leader(void)
+{
+    struct replica_status status;
+    replica_status(house.replica, &status);
+    struct raft_message heartbeat = {
+        .type = RAFT_APPEND_REQUEST, .from = 1, .to = 0, .term = status.raft.term + 1};
+    replica_receive(house.replica, &heartbeat, 0);
+    turns();
+    replica_status(house.replica, &status);
+    assert_int_equal(status.raft.leader, 1);
+}
+
+static void who_does_not_lead_answers_as_it_is_configured(void **state)
+{
+    (void)state;
+    int a = dial();
+    set("follower-mode", "redirect");
+    say(a, "GET k\r\nCLIENT REPLY SKIP\r\nGET k\r\nPING\r\n");
+    assert_hears(a, "-CLUSTERDOWN No leader is known; the command was not executed\r\n+PONG\r\n");
+    hear_leader();
+    say(a, "SET k v\r\n"); /* its clients' address is not known yet */
+    assert_hears(a, "-CLUSTERDOWN No leader is known; the command was not executed\r\n");
+    snprintf(house.peers->list[0].client_address, RAFT_ADDRESS_SIZE, "[2001:db8::7]:7001");
+    say(a, "SET k v\r\nGET k\r\n");
+    assert_hears(a, "-MOVED 0 2001:db8::7:7001\r\n-MOVED 0 2001:db8::7:7001\r\n");
+    set("follower-mode", "readonly");
+    say(a, "SET k v\r\n");
+    assert_hears(a, "-READONLY You can't write against a read only replica.\r\n");
+    say(a, "GET k\r\n");
+    assert_hears(a, ""); /* it waits for the leader */
+    assert_int_equal(clients_waiting(house.clients), 1);
+    close(a);
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+
+int main(void)
+{
+    log_set_level(LOG_LEVEL_WARNING);
+    const struct CMUnitTest tests[] = {
+        TEST(who_waits_is_served_and_goes_on),
+        TEST(a_timeout_ends_the_waiting),
+        TEST(who_waits_is_unblocked_by_others),
+        TEST(who_leaves_while_it_waits_gets_nothing),
+        TEST(who_waits_gives_its_buffers_back),
+        TEST(a_stop_ends_the_waiting),
+        TEST(changes_are_told_as_they_come),
+        TEST(who_watches_too_slowly_is_told_so),
+        TEST(who_monitors_sees_commands),
+        TEST(a_member_at_the_clients_port_is_told_so),
+        TEST(counters_begin_anew),
+        cmocka_unit_test_setup_teardown(who_does_not_lead_answers_as_it_is_configured, one_of_three,
+                                        tear_down_one_of_three),
+    };
+    return cmocka_run_group_tests_name("client waits", tests, NULL, NULL);
+}
