@@ -1,5 +1,5 @@
-/* Clients whose connection stays in a state: that wait in BLPOP, watch, monitor; and those of a node
- * that does not lead.  See test_clients.h. */
+/* Clients whose connection stays in a state: that wait in BLPOP, watch, monitor; and those of a
+ * node that does not lead.  See test_clients.h. */
 #include "test_clients.h"
 
 #include <poll.h>

@@ -361,6 +361,38 @@ static void a_newer_connection_replaces_one(void **state)
     close(control);
 }
 
+/* What one says at our port who is no member: he learns nothing, and is nobody. */
+static void a_false_member_that_calls_is_refused(void **state)
+{
+    static const struct {
+        const char *said, *answer; /* NULL: the proof of another secret */
+    } cases[] = {
+        {NULL, "-ERR the other side's peer-secret is not ours\r\n"},
+        {"*1\r\n$8\r\nRR.PROVE\r\n", "-ERR expected RR.PROVE\r\n"},
+        {"*2\r\n$8\r\nRR.PROVE\r\n$1\r\nx\r\n", "-ERR a malformed proof\r\n"},
+        {"*2\r\n$9\r\nFORWARDED\r\n$1\r\nx\r\n", "-ERR expected RR.PROVE\r\n"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct handshake handshake = member_handshake(CHANNEL_COMMANDS);
+        struct buffer text = {0};
+        char answer[256];
+        int fd = call_as_member(&handshake);
+        if (cases[i].said)
+            buffer_printf(&text, "%s", cases[i].said);
+        else
+            handshake_write_proof(&text, &handshake, "a guess");
+        say(fd, &text);
+        assert_true(hear(fd, answer, sizeof answer) > 0);
+        assert_string_equal(answer, cases[i].answer);
+        assert_int_equal(recv(fd, answer, 1, 0), 0);
+        assert_null(world.other->inbounds[CHANNEL_COMMANDS]);
+        assert_null(world.peers->inbounds);
+        buffer_deinit(&text);
+        close(fd);
+    }
+}
+
 static void who_proves_nothing_in_time_is_closed(void **state)
 {
     int pair[2];
@@ -518,6 +550,7 @@ int main(void)
         TEST(what_is_answered_is_no_welcome),
         TEST(a_member_that_speaks_out_of_turn_is_left),
         TEST(a_newer_connection_replaces_one),
+        TEST(a_false_member_that_calls_is_refused),
         TEST(who_proves_nothing_in_time_is_closed),
         TEST(places_are_shared_by_the_first_half_of_an_address),
         TEST(each_message_has_its_channel),

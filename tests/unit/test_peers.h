@@ -366,8 +366,7 @@ static inline void send_append(struct blob *payload)
     transport->ops->send(transport, &message, &entry);
 }
 
-/* A hello and a proof on a connection to our port, as node 1 would; its end of it. */
-static inline int dial_as_member(enum channel channel)
+static inline struct handshake member_handshake(enum channel channel)
 {
     struct handshake handshake = {.version = WIRE_VERSION,
                                   .cluster = 7,
@@ -375,24 +374,40 @@ static inline int dial_as_member(enum channel channel)
                                   .acceptor = 0,
                                   .channel = channel,
                                   .meaning = 1};
+    handshake_nonce(handshake.dialer_nonce);
+    return handshake;
+}
+
+/* A hello on a connection to our port, as node 1 would, and the welcome; its end of it. */
+static inline int call_as_member(struct handshake *handshake)
+{
     struct buffer text = {0};
     char answer[256];
     int pair[2];
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
-    handshake_nonce(handshake.dialer_nonce);
-    handshake_write_hello(&text, &handshake);
+    handshake_write_hello(&text, handshake);
     peers_accept(world.peers, pair[0]);
     say(pair[1], &text);
     size_t size = hear(pair[1], answer, sizeof answer);
     assert_true(size > 2);
-    assert_null(handshake_read_welcome(&handshake, bytes_of(answer, size - 2)));
-    buffer_clear(&text);
-    handshake_write_proof(&text, &handshake, "");
-    say(pair[1], &text);
-    assert_true(hear(pair[1], answer, sizeof answer) > 2);
-    assert_memory_equal(answer, "+OK ", 4);
+    assert_null(handshake_read_welcome(handshake, bytes_of(answer, size - 2)));
     buffer_deinit(&text);
     return pair[1];
+}
+
+/* And the proof: a member from here on. */
+static inline int dial_as_member(enum channel channel)
+{
+    struct handshake handshake = member_handshake(channel);
+    struct buffer text = {0};
+    char answer[256];
+    int fd = call_as_member(&handshake);
+    handshake_write_proof(&text, &handshake, "");
+    say(fd, &text);
+    assert_true(hear(fd, answer, sizeof answer) > 2);
+    assert_memory_equal(answer, "+OK ", 4);
+    buffer_deinit(&text);
+    return fd;
 }
 
 #endif

@@ -363,6 +363,12 @@ static void forwards_come_out_as_they_went_in(void **state)
                                   .database = (uint8_t)draw(256),
                                   .reply_max = (uint32_t)prng_next(&prng),
                                   .command = random_payload(draw(20000))};
+        if (forward.kind == REQUEST_WRITE && draw(2)) {
+            forward.may_wait = true;
+            forward.waiter_id = 1 + draw(1000);
+            forward.seen = draw(1000);
+            forward.waited_ms = draw(1000000);
+        }
         struct outbox out = {0};
         wire_encode_forward(&out, &forward);
         struct buffer bytes = drain(&out);
@@ -377,11 +383,34 @@ static void forwards_come_out_as_they_went_in(void **state)
         assert_int_equal(got->client, forward.client);
         assert_int_equal(got->reply_max, forward.reply_max);
         assert_int_equal(got->database, forward.database);
+        assert_int_equal(got->may_wait, forward.may_wait);
+        assert_int_equal(got->waiter_id, forward.waiter_id);
+        assert_int_equal(got->seen, forward.seen);
+        assert_int_equal(got->waited_ms, forward.waited_ms);
         assert_true(bytes_equal(blob_bytes(got->command), blob_bytes(forward.command)));
         wire_release(&reader.input);
         blob_release(forward.command);
         buffer_deinit(&bytes);
     }
+    reader_deinit(&reader);
+}
+
+static void cancels_come_out_as_they_went_in(void **state)
+{
+    struct forward_cancel cancel = {.run_id = UINT64_MAX, .id = 2, .client = 3};
+    struct reader reader;
+    struct outbox out = {0};
+    (void)state;
+    reader_init(&reader);
+    wire_encode_cancel(&out, &cancel);
+    struct buffer bytes = drain(&out);
+    struct bytes at = buffer_bytes(&bytes);
+    assert_int_equal(read_one(&reader, &at), WIRE_CANCEL);
+    assert_int_equal(reader.input.cancel.run_id, cancel.run_id);
+    assert_int_equal(reader.input.cancel.id, cancel.id);
+    assert_int_equal(reader.input.cancel.client, cancel.client);
+    wire_release(&reader.input);
+    buffer_deinit(&bytes);
     reader_deinit(&reader);
 }
 
@@ -582,6 +611,53 @@ static void what_a_correct_node_never_says_is_refused(void **state)
     assert_refused(&vote, 32, 0, "a vote request for an impossible position");
 }
 
+/* A request that waits, with one of its fields changed. */
+static void assert_wait_refused(size_t offset, uint64_t value, const char *error)
+{
+    struct forward forward = {.run_id = 1,
+                              .id = 2,
+                              .term = 3,
+                              .kind = REQUEST_WRITE,
+                              .protocol = 2,
+                              .client = 4,
+                              .command = random_payload(10),
+                              .may_wait = true,
+                              .waiter_id = 5,
+                              .seen = 6,
+                              .waited_ms = 7};
+    struct reader reader;
+    struct outbox out = {0};
+    size_t consumed;
+    uint32_t argc;
+    wire_encode_forward(&out, &forward);
+    struct buffer bytes = drain(&out);
+    reader_init(&reader);
+    assert_int_equal(resp_parse(reader.parser, bytes.data, bytes.size, &consumed), RESP_COMMAND);
+    const struct bytes *argv = resp_argv(reader.parser, &argc);
+    unsigned char *fields = (unsigned char *)bytes.data + ((const char *)argv[1].data - bytes.data);
+    if (offset == 32)
+        fields[offset] = (unsigned char)value; /* its kind */
+    else
+        put_u64(fields + offset, value);
+    assert_int_equal(wire_decode(&reader.input, argv, argc, FROM, TO), WIRE_INVALID);
+    assert_string_equal(reader.input.error, error);
+    wire_release(&reader.input);
+    buffer_deinit(&bytes);
+    reader_deinit(&reader);
+    blob_release(forward.command);
+}
+
+static void a_wait_that_makes_no_sense_is_refused(void **state)
+{
+    (void)state;
+    assert_wait_refused(0, 0, "a wait that is no write, or nobody's"); /* of no life */
+    assert_wait_refused(32, REQUEST_READ, "a wait that is no write, or nobody's");
+    assert_wait_refused(39, 0, "a wait that is no write, or nobody's");
+    assert_wait_refused(47, UINT64_MAX, "a wait with an impossible index or time");
+    assert_wait_refused(55, UINT64_MAX, "a wait with an impossible index or time");
+    assert_wait_refused(8, 0, "a forward without id, term or client");
+}
+
 /* Words given by hand, each in memory of exactly its size. */
 static void assert_words_refused(const char *name, size_t fields, const char *tail,
                                  size_t tail_size, const char *error)
@@ -631,6 +707,15 @@ static void a_message_of_another_size_is_refused(void **state)
         if (size != 66)
             assert_words_refused("SNAPSHOT", size, NULL, 0,
                                  "a snapshot's message of the wrong size");
+    for (size_t size = 0; size < 80; size++) {
+        if (size != 63)
+            assert_words_refused("WAIT", size, "x", 1, "a forward of the wrong size");
+        if (size != 24)
+            assert_words_refused("CANCEL", size, NULL, 0, "a cancel of the wrong size");
+    }
+    assert_words_refused("CANCEL", 24, "x", 1, "a cancel of the wrong size");
+    assert_words_refused("FORWARDED", 26, "x", 1, "a reply for an impossible entry");
+    assert_words_refused("FORWARDED", 18, "", 0, "an empty reply");
     assert_words_refused("FORWARDED", 18, NULL, 0, "a reply without its text");
     assert_words_refused("PIECE", 8, NULL, 0, "a piece of the wrong size");
     assert_words_refused("PIECE", 7, "x", 1, "a piece of the wrong size");
@@ -968,10 +1053,12 @@ int main(void)
         cmocka_unit_test(pieces_begin_anew_with_the_connection),
         cmocka_unit_test(any_pieces_make_a_whole_or_nothing),
         cmocka_unit_test(forwards_come_out_as_they_went_in),
+        cmocka_unit_test(cancels_come_out_as_they_went_in),
         cmocka_unit_test(replies_come_out_as_they_went_in),
         cmocka_unit_test(cut_short_it_is_never_a_message),
         cmocka_unit_test(with_any_byte_changed_it_is_refused_or_sound),
         cmocka_unit_test(what_a_correct_node_never_says_is_refused),
+        cmocka_unit_test(a_wait_that_makes_no_sense_is_refused),
         cmocka_unit_test(a_message_of_another_size_is_refused),
         cmocka_unit_test(malformed_entries_are_refused),
         cmocka_unit_test(snapshots_come_out_as_they_went_in),

@@ -1,0 +1,349 @@
+/* The network of a node as a whole: it binds, serves, and leaves on a signal.  Alone, with its data
+ * in memory; the test is a client of its port, and says its lines from the node's own tick. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+// cmocka wants these first
+#include <cmocka.h>
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "command/channels.h"
+#include "command/command.h"
+#include "command/history.h"
+#include "kv_memory.h"
+#include "net/client.h"
+#include "net/net.h"
+#include "net/peer.h"
+#include "storage/kv.h"
+
+#include "test_log_lines.h"
+
+enum { TICKS_MAX = 1000 };
+
+static struct {
+    struct server server; /* first: the port's handle */
+    struct config config;
+    struct net *net;
+    struct kv *kv;
+    struct raft_log *log;
+    struct raft_log_writer writer;
+    struct db *db;
+    struct state_machine *machine;
+    struct replica *replica;
+    struct history *history;
+    uint64_t written;
+    bool disk_hangs;
+    int client, stranger; /* the test's ends; -1: none */
+    int ticks, signals, woken;
+    void *waker;
+    char heard[256];
+    const char *wanted; /* to be heard before it stops */
+    int stop_with;      /* a signal */
+} world;
+
+static void submit(struct raft_log_writer *writer, const struct raft_write *write)
+{
+    (void)writer;
+    raft_log_write(world.log, write, 1);
+    world.written = write->seq;
+}
+
+static const struct raft_log_writer_ops writer_ops = {submit};
+
+static int64_t now_ms(struct server *server)
+{
+    (void)server;
+    return net_unix_ms(world.net);
+}
+
+static int64_t now_us(struct server *server)
+{
+    return 1000 * now_ms(server);
+}
+
+static struct bytes password(struct server *server)
+{
+    (void)server;
+    return bytes_of(world.config.requirepass.data, world.config.requirepass.size);
+}
+
+static const struct server_ops server_ops = {
+    .now_ms = now_ms, .now_us = now_us, .password = password};
+
+static int dial(int port)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_port = htons((uint16_t)port),
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
+    return fd;
+}
+
+static int free_port(void)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof address;
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, size), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &size), 0);
+    close(fd);
+    return ntohs(address.sin_port);
+}
+
+static void on_wake(void *context)
+{
+    (void)context;
+    world.woken++;
+}
+
+static void *wake(void *waker)
+{
+    net_wake(waker);
+    return NULL;
+}
+
+static void hear(void)
+{
+    size_t size = strlen(world.heard);
+    ssize_t taken =
+        recv(world.client, world.heard + size, sizeof world.heard - 1 - size, MSG_DONTWAIT);
+    if (taken > 0)
+        world.heard[size + (size_t)taken] = '\0';
+}
+
+static bool is_done(void)
+{
+    return world.ticks >= TICKS_MAX || (world.wanted && strstr(world.heard, world.wanted));
+}
+
+/* The test's side: what the client hears, and then the signal. */
+static void on_tick(void *context)
+{
+    (void)context;
+    world.ticks++;
+    if (!world.disk_hangs)
+        replica_persisted(world.replica, world.written);
+    if (world.client >= 0)
+        hear();
+    if (is_done() && world.signals == 0) {
+        world.signals++;
+        raise(world.stop_with);
+    }
+}
+
+static void make_node(void)
+{
+    struct replica_options options = {
+        .raft = {.id = 0,
+                 .election_ticks = 10,
+                 .heartbeat_ticks = 2,
+                 .inflight_max = 8,
+                 .inflight_bytes_max = 64 << 20,
+                 .append_entries_max = 64,
+                 .append_bytes_max = 1 << 20,
+                 .uncommitted_bytes_max = 64 << 20,
+                 .seed = 1},
+        .members = world.config.nodes,
+        .tick_ms = NET_TICK_MS,
+        .run_id = 77,
+        .cache_bytes = 64 << 20,
+        .log_bytes_max = 1 << 30,
+        .log_entries_max = 1 << 20,
+        .log = world.log,
+        .writer = &world.writer,
+        .transport = net_transport(world.net),
+        .machine = world.machine,
+    };
+    world.replica = replica_new(&options, net_now_ms(world.net), net_unix_ms(world.net));
+    net_connect(world.net, world.replica, &world.server, 7);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    memset(&world, 0, sizeof world);
+    world.client = world.stranger = -1;
+    world.stop_with = SIGTERM;
+    config_init(&world.config);
+    world.config.me = 0;
+    world.config.port = free_port();
+    world.config.nodes = (struct raft_members){.count = 1, .list = {{.id = 0, .voter = true}}};
+    snprintf(world.config.nodes.list[0].address, RAFT_ADDRESS_SIZE, "127.0.0.1:%d", free_port());
+    world.config.bind.count = 1;
+    snprintf(world.config.bind.list[0].host, sizeof world.config.bind.list[0].host, "127.0.0.1");
+    world.server.ops = &server_ops;
+    world.writer.ops = &writer_ops;
+    struct net_options options = {.config = &world.config, .tick = on_tick};
+    world.net = net_new(&options);
+    world.kv = kv_memory_open();
+    world.log = raft_log_open(world.kv);
+    struct db_options db = {.cluster = 1, .checkpoint_bytes = 1 << 30};
+    world.db = db_open(world.kv, &db);
+    world.machine = command_machine_new(world.db, command_meaning_newest);
+    world.server.channels = channels_new();
+    command_machine_listen(world.machine, channels_listener(world.server.channels));
+    world.history = command_history_new(world.db, 1 << 20);
+    command_machine_listen(world.machine, command_history_listener(world.history));
+    world.server.history = world.history;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    if (world.replica)
+        replica_free(world.replica);
+    net_free(world.net);
+    command_machine_free(world.machine);
+    command_history_free(world.history);
+    channels_free(world.server.channels);
+    db_close(world.db);
+    raft_log_close(world.log);
+    world.kv->ops->close(world.kv);
+    config_deinit(&world.config);
+    if (world.client >= 0)
+        close(world.client);
+    if (world.stranger >= 0)
+        close(world.stranger);
+    return 0;
+}
+
+static void say(const char *text)
+{
+    assert_int_equal(send(world.client, text, strlen(text), MSG_NOSIGNAL), strlen(text));
+}
+
+static void begin(void)
+{
+    char error[200] = "";
+    assert_int_equal(net_bind(world.net, error, sizeof error), LISTENER_BOUND);
+    make_node();
+    world.client = dial((int)world.config.port);
+}
+
+/* ---- tests --------------------------------------------------------------------------------- */
+
+static void it_serves_until_the_signal(void **state)
+{
+    uint64_t cycles, busy_us;
+    pthread_t thread;
+    (void)state;
+    begin();
+    const char *colon = strrchr(world.config.nodes.list[0].address, ':');
+    world.stranger = dial(atoi(colon + 1));
+    world.waker = net_waker(world.net, on_wake, NULL);
+    assert_int_equal(pthread_create(&thread, NULL, wake, world.waker), 0);
+    say("SET k v\r\nGET k\r\n");
+    world.wanted = "+OK\r\n$1\r\nv\r\n";
+    log_lines_begin();
+    raise(SIGHUP); /* before it runs: nothing is lost by it */
+    net_run(world.net);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_string_equal(world.heard, world.wanted);
+    assert_int_equal(world.woken, 1);
+    assert_int_equal(log_lines_with("stopping: SIGTERM"), 1);
+    log_lines_end();
+    net_loop_stats(world.net, &cycles, &busy_us);
+    assert_true(cycles > 0);
+    assert_int_equal(recv(world.client, world.heard, 1, 0), 0); /* closed */
+    assert_null(net_clients(world.net));
+    assert_non_null(net_peers(world.net));
+}
+
+/* The write is under way when it is to stop: it is answered first. */
+static void what_is_under_way_is_answered_at_a_stop(void **state)
+{
+    (void)state;
+    begin();
+    say("SET k v\r\n");
+    world.wanted = "+OK\r\n";
+    world.stop_with = SIGINT;
+    net_run(world.net);
+    assert_string_equal(world.heard, "+OK\r\n");
+}
+
+/* Nothing becomes durable; who will not wait for that says so again. */
+static int second_after;
+
+static void on_tick_of_two_signals(void *context)
+{
+    (void)context;
+    world.ticks++;
+    world.disk_hangs = world.ticks > 60; /* it has elected itself */
+    if (!world.disk_hangs)
+        replica_persisted(world.replica, world.written);
+    if (world.ticks == 70)
+        say("SET k v\r\n");
+    if (world.ticks == 80 || world.ticks == 80 + second_after)
+        raise(SIGTERM);
+}
+
+static int64_t run_with_two_signals(int after)
+{
+    second_after = after;
+    int64_t began_ms = net_now_ms(world.net);
+    log_lines_begin();
+    net_run(world.net);
+    hear();
+    assert_string_equal(world.heard, "");
+    return net_now_ms(world.net) - began_ms;
+}
+
+static int set_up_two_signals(void **state)
+{
+    set_up(state);
+    net_free(world.net);
+    struct net_options options = {.config = &world.config, .tick = on_tick_of_two_signals};
+    world.net = net_new(&options);
+    begin();
+    return 0;
+}
+
+static void a_second_signal_ends_the_wait(void **state)
+{
+    (void)state;
+    (void)run_with_two_signals(10);
+    assert_int_equal(log_lines_with("a second signal: not waiting any longer"), 1);
+    assert_true(world.ticks < 200);
+    log_lines_end();
+}
+
+static void a_stop_does_not_wait_for_ever(void **state)
+{
+    (void)state;
+    assert_in_range(run_with_two_signals(100000), 2000, 20000);
+    log_lines_end();
+}
+
+static void what_cannot_be_bound_is_said(void **state)
+{
+    char error[200];
+    (void)state;
+    snprintf(world.config.nodes.list[0].address, RAFT_ADDRESS_SIZE, "nowhere");
+    assert_int_equal(net_bind(world.net, error, sizeof error), LISTENER_REFUSED);
+    assert_string_equal(error, "node 0 has no usable address: nowhere");
+    world.config.me = 5;
+    assert_int_equal(net_bind(world.net, error, sizeof error), LISTENER_REFUSED);
+    assert_string_equal(error, "node 5 is not among the nodes");
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TWICE(name) cmocka_unit_test_setup_teardown(name, set_up_two_signals, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(it_serves_until_the_signal),     TEST(what_is_under_way_is_answered_at_a_stop),
+        TWICE(a_second_signal_ends_the_wait), TWICE(a_stop_does_not_wait_for_ever),
+        TEST(what_cannot_be_bound_is_said),
+    };
+    return cmocka_run_group_tests_name("net", tests, NULL, NULL);
+}
