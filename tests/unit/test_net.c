@@ -142,6 +142,7 @@ static void on_tick(void *context)
 
 static void make_node(void)
 {
+    static const struct raft_log_life life = {.life = 0xabc, .starts = 1};
     struct replica_options options = {
         .raft = {.id = 0,
                  .election_ticks = 10,
@@ -152,7 +153,7 @@ static void make_node(void)
                  .append_bytes_max = 1 << 20,
                  .uncommitted_bytes_max = 64 << 20,
                  .seed = 1},
-        .members = world.config.nodes,
+        .members.list = world.config.nodes,
         .tick_ms = NET_TICK_MS,
         .run_id = 77,
         .cache_bytes = 64 << 20,
@@ -164,7 +165,7 @@ static void make_node(void)
         .machine = world.machine,
     };
     world.replica = replica_new(&options, net_now_ms(world.net), net_unix_ms(world.net));
-    net_connect(world.net, world.replica, &world.server, 7);
+    net_connect(world.net, world.replica, &world.server, 7, &life);
 }
 
 static int set_up(void **state)
