@@ -195,6 +195,8 @@ static inline bool has_room(struct transport *transport, raft_node_id to)
 static inline unsigned stock_of(struct bytes command)
 {
     const unsigned char *text = command.data;
+    if (command.size < 2)
+        return 0;
     unsigned first = text[1] % STOCK_KINDS;
     return command.size > 2 && world.stock[first] == 0 ? text[2] % STOCK_KINDS : first;
 }
