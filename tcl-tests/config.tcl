@@ -234,14 +234,19 @@ start_cluster 3 {} {
         # Node 2 on node 1's data.
         set text [string map [list [node_dir 2]/data [node_dir 1]/data] [node_config 2 {}]]
         assert_start_refused $text [node_dir 1] {node 1|another node|belongs}
-        # Another list of nodes: an address changed, a node more, a node less.
-        set same [node_config 1 {}]
+        # Another list of nodes, while none stands in the log: an address changed, a node more, a node less.
+        set dir [scratch]
+        set same [string map [list [node_dir 1]/data $dir/data] [node_config 1 {}]]
+        write_file $dir/conf $same
+        set pid [spawn $dir/conf $dir/log [option --binary] $dir/conf]
+        wait_for_condition 100 50 { [regexp {member 2} [read_file $dir/log]] } else { fail "no start" }
+        end_process $pid
         assert_start_refused [string map [list "node 2 127.0.0.1:[peer_port 2]" \
-            "node 2 127.0.0.1:[expr {[peer_port 2] + 5}]"] $same] [node_dir 1] {cluster|nodes|member}
-        assert_start_refused "${same}node 3 127.0.0.1:[expr {[peer_port 0] + 3}]\n" [node_dir 1] \
+            "node 2 127.0.0.1:[expr {[peer_port 2] + 5}]"] $same] $dir {cluster|nodes|member}
+        assert_start_refused "${same}node 3 127.0.0.1:[expr {[peer_port 0] + 3}]\n" $dir \
             {cluster|nodes|member}
         assert_start_refused [string map [list "node 2 127.0.0.1:[peer_port 2]\n" {}] $same] \
-            [node_dir 1] {cluster|nodes|member}
+            $dir {cluster|nodes|member}
         restart_node 1
         restart_node 2
         wait_until_settled

@@ -199,6 +199,7 @@ static bool join_if_new(struct node *node)
                     node->config->dir);
         return false;
     }
+    node->life = raft_log_start(node->kv, random_number() | 1);
     identity = server_join(node->config, &node->life);
     raft_log_join(node->kv, &identity);
     return true;
@@ -271,15 +272,17 @@ static bool open_disk(struct node *node)
         return false;
     }
     node->cluster = cluster_of(&config->nodes, raft_log_origin(node->kv));
-    node->life = raft_log_start(node->kv, random_number() | 1);
     if (!join_if_new(node))
         return false;
     node->log = raft_log_open(node->kv);
     take_members(node);
-    bool is_ours = check_identity(node);
-    if (!is_ours)
+    if (!check_identity(node)) {
         raft_log_close(node->log);
-    return is_ours;
+        return false;
+    }
+    if (node->life.life == 0)
+        node->life = raft_log_start(node->kv, random_number() | 1);
+    return true;
 }
 
 static bool open_trace(struct node *node)
