@@ -113,22 +113,35 @@ start_cluster 1 {} {
 }
 
 start_cluster 3 {} {
-    test {A wiped disk under the old id is refused, and tells both sides} {
+    test {A wiped disk under the old id is refused, both sides say so, and it ends} {
         leader_id
         wait_for_condition 400 25 { [raft_field 0 raft_members_index] > 0 } else {
             fail "the lives do not get into the list"
         }
         insist 0 SET a 1
-        set id [follower_id]
+        lassign [follower_ids] id other
         kill_node $id
         file delete -force [node_dir $id]/data
         start_node $id
-        wait_until_answers $id
         wait_for_log $id "refused: -ERR node $id has another data directory"
+        wait_for_log $id {the other members know another data directory}
         wait_for_log [leader_id] "node $id has another data directory"
-        assert_equal 0 [raft_field $id raft_commit_index]
-        wait_until_inactive $id
-        kill_node $id
+        wait_for_condition 100 25 { ![alive $id] } else { fail "it runs on" }
+        set ::cluster::expected($id) down
+        # Two of them do not make a cluster of their own.
+        kill_node $other
+        file rename [node_dir $other]/data [node_dir $other]/before
+        start_node $id
+        start_node $other
+        wait_for_condition 100 25 { ![alive $id] && ![alive $other] } else { fail "they run on" }
+        file delete -force [node_dir $other]/data
+        file rename [node_dir $other]/before [node_dir $other]/data
+        foreach node [list $id $other] {
+            set ::cluster::expected($node) down
+            file delete [node_log $node]
+        }
+        restart_node $other
+        assert_equal 1 [insist $other GET a]
         set ::wiped $id
     }
 

@@ -202,7 +202,7 @@ static const char *check_hello(struct inbound *inbound, char *text, size_t size,
                  (unsigned long long)hello->acceptor);
         return text;
     }
-    *told = "the other side is not a member under that number";
+    *told = "the other side is " SAID_NO_MEMBER " under that number";
     if (hello->dialer == me)
         return "the other side calls itself what this node is called";
     return peers_judge(peers, hello->dialer, &hello->dialer_node, text, size);

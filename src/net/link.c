@@ -155,6 +155,8 @@ static void on_refusal(struct link *link, struct bytes line)
     snprintf(why, sizeof why, "refused: %.*s", line.size > 240 ? 240 : (int)line.size,
              (const char *)line.data);
     link_close(link, why);
+    if (strstr(why, SAID_NO_MEMBER) || strstr(why, SAID_OTHER_LIFE))
+        replica_disowned(link->peer->peers->replica);
 }
 
 static void on_welcome(struct link *link, struct bytes line)

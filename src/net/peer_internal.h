@@ -69,6 +69,10 @@ struct peer {
     bool lost_entries; /* an append was dropped in this turn */
 };
 
+/* In what a node is told that is not let in for what it is: so it knows. */
+#define SAID_NO_MEMBER "not a member"
+#define SAID_OTHER_LIFE "another data directory"
+
 /* Members, and guests: see peer_members.c. */
 enum { GUESTS_MAX = RAFT_MEMBERS_MAX, PEERS_MAX = RAFT_MEMBERS_MAX + GUESTS_MAX };
 

@@ -35,14 +35,13 @@ const char *peers_judge(const struct peers *peers, raft_node_id node,
     case REPLICA_MEMBER:
     case REPLICA_GUEST: return NULL;
     case REPLICA_NO_MEMBER:
-        snprintf(text, size, "node %" PRIu64 " is not a member: it was removed, or never taken in",
-                 node);
+        snprintf(text, size,
+                 "node %" PRIu64 " is " SAID_NO_MEMBER ": it was removed, or never taken in", node);
         return text;
     case REPLICA_OTHER_LIFE: break;
     }
     snprintf(text, size,
-             "node %" PRIu64
-             " has another data directory than the member of that name: if that was "
+             "node %" PRIu64 " has " SAID_OTHER_LIFE " than the member of that name: if that was "
              "lost, say RAFT.NODE REPLACE %" PRIu64 ", and start it with an empty directory and "
              "--join",
              node, node);

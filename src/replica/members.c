@@ -8,6 +8,7 @@
  * core knows that it is no voter (raft/raft.c: may_say). */
 #include <stdio.h>
 
+#include "base/fatal.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "replica/replica_internal.h"
@@ -41,6 +42,22 @@ const struct raft_members *replica_members(const struct replica *replica, raft_i
     if (index)
         *index = raft_members_index(replica->raft);
     return raft_members(replica->raft);
+}
+
+/* With a configured list alone it was made when the others knew another: with one more such node, a
+ * majority by that list, it would begin a second cluster. */
+void replica_disowned(const struct replica *replica)
+{
+    const struct raft_members *members = raft_members(replica->raft);
+    unsigned long long self = replica->options.raft.id;
+    if (raft_members_index(replica->raft) > 0 ||
+        raft_members_place(members, self) == members->count)
+        return;
+    fatal_for_good(
+        "the other members know another data directory as node %llu's: this one was made "
+        "anew, or the node was removed.  If its disk was lost, say RAFT.NODE REPLACE "
+        "%llu, and start it with an empty directory and --join",
+        self, self);
 }
 
 void replica_introduced(struct replica *replica, const struct raft_member *member)

@@ -367,6 +367,10 @@ const struct raft_members *replica_members(const struct replica *replica, raft_i
 /* A member said its life and addresses when it connected. */
 void replica_introduced(struct replica *replica, const struct raft_member *member);
 
+/* A member said that this node is none, or another than the one of its name.  Ends the process,
+ * unless its log says who the members are: then others have learned, or will, what it is. */
+void replica_disowned(const struct replica *replica);
+
 /* What a node is that says this of itself: life (0: it does not say), and where its list stands. */
 enum replica_verdict {
     REPLICA_MEMBER,

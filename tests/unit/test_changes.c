@@ -1,6 +1,8 @@
 /* Changes of members on one node: what members say of themselves gets into the list, who is let in,
  * what clients may ask for and when it is answered, and what happens to what is kept of each. */
 #include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "test_replica.h"
 
@@ -210,6 +212,23 @@ static void who_replays_an_old_list_refuses_nobody(void **state)
     assert_int_equal(replica_judge(world.replica, 2, LIFE + 77, list() + 30), REPLICA_GUEST);
     /* Of a directory without a list nothing else can be said than that it is another. */
     assert_int_equal(replica_judge(world.replica, 2, LIFE + 77, 0), REPLICA_GUEST);
+}
+
+/* A directory with a configured list alone ends: with one more such it would be a majority. */
+static void a_new_directory_that_is_disowned_ends(void **state)
+{
+    int status;
+    (void)state;
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        replica_disowned(world.replica);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 1);
+    lead_with_lives();
+    replica_disowned(world.replica); /* its log knows */
 }
 
 /* ---- taking in ------------------------------------------------------------------------------- */
@@ -640,6 +659,7 @@ int main(void)
         TEST(the_newer_list_decides),
         TEST(a_list_that_is_not_committed_turns_nobody_away),
         TEST(who_replays_an_old_list_refuses_nobody),
+        TEST(a_new_directory_that_is_disowned_ends),
         TEST(who_joins_is_answered_when_it_is_in_the_list),
         TEST(an_address_is_one_members),
         TEST(a_kept_place_is_for_who_asks),

@@ -284,7 +284,7 @@ static void who_does_not_lead_answers_as_it_is_configured(void **state)
     hear_leader();
     say(a, "SET k v\r\n"); /* its clients' address is not known yet */
     assert_hears(a, "-CLUSTERDOWN No leader is known; the command was not executed\r\n");
-    snprintf(house.peers->list[0].client_address, RAFT_ADDRESS_SIZE, "[2001:db8::7]:7001");
+    snprintf(peer_find(house.peers, 1)->client_address, RAFT_ADDRESS_SIZE, "[2001:db8::7]:7001");
     say(a, "SET k v\r\nGET k\r\n");
     assert_hears(a, "-MOVED 0 2001:db8::7:7001\r\n-MOVED 0 2001:db8::7:7001\r\n");
     set("follower-mode", "readonly");

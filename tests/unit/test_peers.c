@@ -335,6 +335,27 @@ static void another_life_is_not_spoken_to(void **state)
     close(fd);
 }
 
+/* What a link is told when it is refused. */
+static void who_is_told_that_it_is_none_knows(void **state)
+{
+    static const char *const told[] = {"-ERR node 0 is not a member: it was removed\r\n",
+                                       "-ERR the other side is not a member under that number\r\n",
+                                       "-ERR node 0 has another data directory than\r\n"};
+    (void)state;
+    let_dial();
+    for (int i = 0; i < 3; i++) {
+        struct buffer text = {0};
+        int fd = accept4(world.listening, NULL, NULL, SOCK_NONBLOCK);
+        assert_true(fd >= 0);
+        buffer_printf(&text, "%s", told[i]);
+        assert_int_equal(world.disowned, i);
+        say(fd, &text);
+        assert_int_equal(world.disowned, i + 1);
+        buffer_deinit(&text);
+        close(fd);
+    }
+}
+
 static void an_old_copy_is_refused(void **state)
 {
     struct handshake hello = handshake_of(1);
@@ -917,6 +938,7 @@ int main(void)
         TEST(an_answer_without_an_end_is_given_up),
         TEST(another_life_is_refused),
         TEST(another_life_is_not_spoken_to),
+        TEST(who_is_told_that_it_is_none_knows),
         TEST(an_old_copy_is_refused),
         TEST(an_old_copy_is_not_spoken_to),
         TEST(a_guest_is_answered_and_goes),

@@ -42,6 +42,7 @@ static struct {
     struct raft_member introduced;
     struct raft_log_life remembered;
     bool forgets, any_loss;
+    int disowned;
     struct request *request; /* of a node that joins */
     bool abandoned;
     int messages, replies, cancels; /* that came */
@@ -85,6 +86,12 @@ const struct raft_members *replica_members(const struct replica *replica, raft_i
     if (index)
         *index = world.list;
     return &world.config.nodes;
+}
+
+void replica_disowned(const struct replica *replica)
+{
+    (void)replica;
+    world.disowned++;
 }
 
 void replica_introduced(struct replica *replica, const struct raft_member *member)
