@@ -604,7 +604,7 @@ static void reads_before_a_change_are_served(void **state)
     (void)state;
     lead_with_lives();
     world.change = join_of(3);
-    ask(&read, REQUEST_READ, 1, "r");
+    ask(&read, REQUEST_READ, 1, "x");
     ask(&a, REQUEST_WRITE, 1, "!");
     run();
     all_acknowledge();
