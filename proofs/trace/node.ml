@@ -30,6 +30,7 @@ type t = {
   answered : int * int;           (* term, last round answered *)
   acked : int Ids.t;              (* a leader: the last round that each other node has answered *)
   reads : (int * int) Ids.t;      (* a leader's reads: round, index at least *)
+  probes : (int * int * int) list option;  (* where a rejection may ask to go on: its term, index and term; None: not known *)
 }
 
 let entry_cache = Array.init 1024 (fun t -> { eterm = t; eval = None })
@@ -225,6 +226,24 @@ let says_its_term n (msg : message) =
   | 1, [ 1; 1 ] -> if msg.term <= term then fail "it grants a pre-vote of term %d, and is in %d" msg.term term
   | _ -> equal "the term of a refusal" msg.term term
 
+(* A request that does not match is answered with the highest position that may: below it, of no later term. *)
+let note_probe n (x : step) =
+  match x.input, n.probes with
+  | Message ({ kind = 2; fields = prev :: pt :: _; _ }, _), Some probes when prev > 0 ->
+    let rec below i = if i <= n.first then n.first else if Terms.get n.terms i <= pt then i else below (i - 1) in
+    let at = below (min (prev - 1) n.terms.last) and term = n.m.vol.term in
+    let probe = term, at, Terms.get n.terms at in
+    if List.mem probe probes then n
+    else { n with probes = Some (probe :: List.filter (fun (t, _, _) -> t = term) probes) }
+  | _ -> n
+
+(* All zero: it only tells one of an earlier term that its term is over. *)
+let says_where n (msg : message) k kt round =
+  match n.probes with
+  | Some probes when round + k + kt > 0 && not (List.mem (msg.term, k, kt) probes) ->
+    fail "it rejects and asks to go on behind %d of term %d; that follows from no request: %s" k kt (Words.message msg)
+  | _ -> ()
+
 let one_message before n (msg : message) =
   let no () = fail "the model does not let this out: %s" (Words.message msg) in
   if msg.from <> n.id then fail "it speaks for node %d" msg.from;
@@ -253,7 +272,7 @@ let one_message before n (msg : message) =
       match ack n.p (of_id n.id) (down n k) n.m with
       | _, [ AER (t, _, _) ] when t = msg.term -> ()
       | _ -> no () end
-    else says_its_term n msg;
+    else begin says_its_term n msg; says_where n msg k kt round end;
     n
   | _ -> n
 
@@ -317,7 +336,7 @@ let checked before (x : step) n =
   let n = mark (down n (max x.after.apply_to x.after.applied)) n in
   compare_disk n x;
   let n = compare_base before x n in
-  let n = take_read before x n in
+  let n = note_probe (take_read before x n) x in
   let n = List.fold_left (one_message before) n x.sent in
   let n = List.fold_left serve_read n x.reads in
   let n = List.fold_left (fun n r -> { n with reads = Ids.remove r n.reads }) n x.failed in
@@ -343,7 +362,7 @@ let windowed voters id (base, base_term) term vote ci runs =
   let image : img = { term; vote = vote_of vote; log = sentinel @ List.map entry (Terms.expand runs); mat = 0; ci = max 0 (ci - shift) } in
   { id; p = params voters; voters; base = shift; labels = []; issued = 0; synced_to = 0; terms; first = base;
     m = { vol = image; pend = []; dur = image; rl = Follower; votes = []; mt = (fun _ -> 0); rnd = 0 };
-    campaign = (0, 0, 0); answered = (0, 0); acked = Ids.empty; reads = Ids.empty }
+    campaign = (0, 0, 0); answered = (0, 0); acked = Ids.empty; reads = Ids.empty; probes = Some [] }
 
 let stored_log n (d : img) = fun i -> if i <= n.base then Terms.get n.terms i else match nth_error d.log (i - n.base - 1) with
   | Some e -> e.eterm | None -> 0
@@ -395,7 +414,7 @@ let of_state voters id (w : whole) =
     | [] -> fail "a state without a disk"
     | d :: rest -> List.rev rest, image d, d.iseq in
   let table = (id, if leads then down n a.durable else 0) :: List.map (fun (v, k, _) -> v, down n k) w.peers in
-  { n with
+  { n with probes = None;
     m = { vol; pend = List.map image under_way; dur; rnd = w.round; mt = mt_of table;
       votes = List.map of_id w.granted; rl = (match a.role with 2 -> Candidate | 3 -> Leader | _ -> Follower) };
     labels = List.map (fun i -> i.iseq) under_way; issued = a.seq; synced_to = done_to;
