@@ -50,11 +50,11 @@ start_cluster 3 {peer-secret correct-horse} {
     }
 }
 # Few descriptors: clients take all places that they are given, and nothing else goes without.
-set ::cluster::environment {prlimit --nofile=320:320}
+set ::cluster::environment {prlimit --nofile=360:360}
 start_cluster 3 {requirepass sesame checkpoint-size 1mb rocksdb-memtable-size 1mb} {
     proc ask {connection args} { return [$connection -typed {*}$args] }
 
-    test {four hundred clients who say nothing, under ulimit -n 320} {
+    test {four hundred clients who say nothing, under ulimit -n 360} {
         foreach id [node_ids] {
             set c($id) [connect $id]
             assert_equal +OK [ask $c($id) AUTH sesame]
@@ -100,7 +100,7 @@ start_cluster 3 {requirepass sesame checkpoint-size 1mb rocksdb-memtable-size 1m
                 $one -close
             }
         } finally {
-            exec prlimit --pid [node_pid $id] --nofile=320:
+            exec prlimit --pid [node_pid $id] --nofile=360:
         }
         set one [connect $id]
         assert_equal +OK [ask $one AUTH sesame]

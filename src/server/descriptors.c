@@ -14,7 +14,7 @@ enum { DESCRIPTORS_ASSUMED = 1024 };
 static uint64_t reserved_for(const struct config *config)
 {
     uint64_t listeners = config->bind.count + config->peer_bind.count + 1;
-    uint64_t peers = config->nodes.count > 0 ? config->nodes.count - 1 : 0;
+    uint64_t peers = RAFT_MEMBERS_MAX - 1; /* the cluster may grow */
     return DESCRIPTORS_OWN + 2 * listeners + DESCRIPTORS_PER_PEER * peers + SILENT_MAX +
            GREETED_MAX + DESCRIPTORS_STORE;
 }
