@@ -251,6 +251,8 @@ static int one_of_three(void **state)
     struct peers_options options = {.loop = house.loop, .config = &house.config, .cluster = 7};
     house.peers = peers_new(&options);
     house_start_replica(0, 256 << 20);
+    house.peers->replica = house.replica; /* it dials nobody */
+    peers_follow(house.peers);
     return 0;
 }
 

@@ -77,10 +77,11 @@ struct world {
     void *touched_context;
     struct request_owner owner; /* of the entry applied last */
     uint64_t round;
-    uint32_t appends;          /* requests sent, heartbeats among them */
-    raft_index said[3];        /* by node: up to where one that was sent says what is committed */
-    uint32_t value_max;        /* of the entry applied last */
-    uint8_t meaning, database; /* likewise */
+    uint32_t appends; /* requests sent, heartbeats among them */
+    raft_index
+        said[RAFT_MEMBERS_MAX]; /* by node: up to where one that was sent says what is committed */
+    uint32_t value_max;         /* of the entry applied last */
+    uint8_t meaning, database;  /* likewise */
     uint8_t highest_meaning, meaning_known;
     bool tells;                                /* what every entry does */
     bool full;                                 /* the connection to the other nodes */
