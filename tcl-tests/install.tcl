@@ -33,6 +33,8 @@ proc fill_everything {c} {
     $c SELECT 3
     $c SET elsewhere yes
     $c SELECT 0
+    $c EVAL "return 'a script'" 0
+    $c FUNCTION LOAD REPLACE "#!lua name=all\nredis.register_function('f', function() return 'a function' end)"
 }
 
 proc fell_off {away} {
@@ -74,15 +76,12 @@ proc wait_until_back {id {tries 600}} {
 
 # The digest that `id` has by itself: it is made the leader, and asked.
 proc digest_of {id} {
-    for {set i 0} {$i < 30 && [leader_id] != $id} {incr i} {
-        set leader [leader_id]
-        kill_node $leader TERM
-        start_node $leader
-        wait_until_answers $leader
-        wait_until_settled
+    for {set i 0} {$i < 100 && [leader_id] != $id} {incr i} {
+        catch { [leader] RAFT.TRANSFER_LEADER $id }
+        hold 50
     }
     assert_equal $id [leader_id] " leads at last"
-    return [[node $id] DEBUG DIGEST]
+    return [insist $id DEBUG DIGEST]
 }
 
 proc assert_same_state {id} {
@@ -117,6 +116,10 @@ start_cluster 3 $options {
         # A request that was answered once is known to be.
         assert_equal [[node $leader] ONCE client3 1 INCR once] [[node $away] ONCE client3 1 INCR once]
         assert_same_state $away
+        assert_equal $away [leader_id]
+        assert_equal {a function} [[node $away] FCALL f 0]
+        set sha [[node $away] SCRIPT LOAD "return 'a script'"]
+        assert_equal {a script} [[node $away] EVALSHA 8dc7ca0edeca1b971ea983a307a06f1295af25e9 0]
     }
 
     test {it counts again: with it, the cluster goes on without another one} {
@@ -162,6 +165,23 @@ start_cluster 3 $options {
         wait_until_back $away
         assert {[insist $away GET asked] >= $answered}
         note "$answered answered before the end of the connection"
+    }
+}
+
+start_cluster 1 $options {
+    test {who joins a cluster whose log does not reach back to its beginning is sent the state} {
+        leader_id
+        fill_everything [node 0]
+        outgrow [node 0] 40
+        wait_for_condition 200 20 { [raft_field 0 raft_log_first_index] > 1 } else { fail "not cut" }
+        foreach id {1 2} {
+            assert_equal $id [add_node]
+            wait_until_back $id
+            wait_for_condition 400 25 { [string match *voter=1* [raft_field 0 raft_member$id]] } else {
+                fail "node $id is no voter: [raft_info 0]"
+            }
+        }
+        assert_same_state 2
     }
 }
 

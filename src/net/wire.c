@@ -22,9 +22,9 @@
  *   clock: the sender's wall clock, Unix milliseconds (transport_ops.send).
  *   entries: count times  term u64, type u8, size u32, payload; index = prev.index + 1, 2, ...
  *
- * A payload (of an entry, a FORWARD, a FORWARDED, a SNAPSHOT) of more than WIRE_PIECE_MAX is sent as PIECEs, in
- * order, none but the last shorter than WIRE_PIECE_MAX, and then left out of the message that
- * follows them: argv[2] is missing, or is the head of one entry alone.
+ * A payload (of an entry, a FORWARD, a FORWARDED, a SNAPSHOT) of more than WIRE_PIECE_MAX is sent
+ * as PIECEs, in order, none but the last shorter than WIRE_PIECE_MAX, and then left out of the
+ * message that follows them: argv[2] is missing, or is the head of one entry alone.
  *
  * WAIT, CANCEL and SNAPSHOT, and cancelled as an outcome, are for members who announced meaning
  * 5.

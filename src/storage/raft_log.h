@@ -59,9 +59,9 @@ uint64_t raft_log_origin(struct kv *kv);
 void raft_log_begin(struct kv *kv, struct kv_batch *batch, struct raft_pos pos, uint64_t origin);
 
 /* Into the batch, which must be synced, with a state of `pos` that the store adopts: the log is
- * empty and begins there, where `members` are in force, vote and term stay.  Loop thread, once the writer and the reader have
- * stopped; of the log only raft_log_close() may follow.  What raft_may_adopt() asks for must
- * hold. */
+ * empty and begins there, where `members` are in force, vote and term stay.  Loop thread, once the
+ * writer and the reader have stopped; of the log only raft_log_close() may follow.  What
+ * raft_may_adopt() asks for must hold. */
 void raft_log_replace(struct raft_log *log, struct kv_batch *batch, struct raft_pos pos,
                       const struct raft_log_members *members);
 
