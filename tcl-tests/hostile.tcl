@@ -7,6 +7,12 @@ proc peer {mode args} {
     return [exec [python] [file join $::tst::lib peer.py] $mode {*}$args 2>@1]
 }
 
+# Of the data directory of `id`, as the members' list has it.
+proc life_of {asked id} {
+    regexp {life=([0-9a-f]+)} [raft_field $asked raft_member$id] -> life
+    return $life
+}
+
 proc assert_no_failures {report at_least} {
     set lines [split $report \n]
     set bad [lmap line $lines { if {[string match "ok *" $line]} continue; set line }]
@@ -165,7 +171,7 @@ start_cluster 3 {} {
         set ::cluster_id [raft_field $leader raft_cluster_id]
         foreach target [list $leader $victim] {
             assert_no_failures [peer wrong-hands --port [peer_port $target] --cluster $::cluster_id \
-                --me $away --target $target --pid [node_pid $target] --patience [slow 15]] 47
+                --me $away --life [life_of $leader $away] --target $target --pid [node_pid $target] --patience [slow 15]] 47
         }
         assert_all_well $leader $term
         restart_node $away
@@ -181,7 +187,7 @@ start_cluster 3 {} {
         kill_node $away
         foreach target [list $leader $victim] {
             assert_no_failures [peer wrong-words --port [peer_port $target] --cluster $::cluster_id \
-                --me $away --target $target --term $term --pid [node_pid $target] \
+                --me $away --life [life_of $leader $away] --target $target --term $term --pid [node_pid $target] \
                 --patience [slow 5]] 48
             foreach id [list $leader $victim] { assert {[alive $id]} "node $id lives" }
         }
@@ -254,7 +260,7 @@ start_cluster 3 {peer-secret correct-horse} {
         set id [raft_field $leader raft_cluster_id]
         set target $leader
         assert_no_failures [peer wrong-hands --port [peer_port $target] --cluster $id \
-            --me $away --target $target --pid [node_pid $target] --secret correct-horse \
+            --me $away --life [life_of $leader $away] --target $target --pid [node_pid $target] --secret correct-horse \
             --patience [slow 15]] 48
         restart_node $away
         wait_until_settled

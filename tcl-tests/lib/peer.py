@@ -2,7 +2,7 @@
 """A foreign or lying node, for hostile.tcl.
 
     peer.py wrong-hands --port P [...]         every wrong way to begin, against the peer port P
-    peer.py wrong-words --port P --cluster HEX --me 2 --target 0 --term T --pid PID
+    peer.py wrong-words --port P --cluster HEX --me 2 --life HEX --target 0 --term T --pid PID
                                                a perfect handshake, then every wrong message
     peer.py bad-acceptor --port P --seconds S  listens where a node is expected and answers the
                                                dialers with garbage
@@ -15,6 +15,7 @@ import argparse
 import hashlib
 import hmac
 import os
+import re
 import select
 import socket
 import struct
@@ -35,12 +36,27 @@ def multibulk(*words):
     return out
 
 
+def own_life():
+    """What the member that is played would say of its data directory."""
+    return ["life=" + options.life, "starts=%d" % options.starts] if options.life else []
+
+
+def find_starts():
+    """How often it was started the others remember, and take no less."""
+    while options.life and options.starts < 1000:
+        got = dial()
+        if not isinstance(got, str):
+            got.close()
+            return
+        options.starts += 1
+
+
 def hello_words(own, more=(), **changes):
     words = {"version": str(VERSION), "cluster": options.cluster, "me": str(options.me),
              "target": str(options.target), "channel": "control", "nonce": own.hex(),
              "address": "127.0.0.1:1"}
     words.update(changes)
-    return ["RR.HELLO", *words.values(), *more]
+    return ["RR.HELLO", *words.values(), *own_life(), *more]
 
 
 def hello(own, **changes):
@@ -198,7 +214,8 @@ def wrong_hands():
     sock = socket.create_connection(("127.0.0.1", options.port), timeout=5)
     sock.sendall(good)
     welcome = read_line(sock)
-    report("what a stranger is told", None if len(welcome.split()) == 2 else "%r" % welcome)
+    told = rb"\+OK [0-9a-f]{32}( life=[0-9a-f]{16} starts=[0-9]+ list=[0-9]+)?\r\n"
+    report("what a stranger is told", None if re.fullmatch(told, welcome) else "%r" % welcome)
     overheard = multibulk("RR.PROVE", proof(b"D", words, welcome, options.secret.encode()))
     sock.sendall(overheard)
     ok = read_line(sock).startswith(b"+OK ")
@@ -417,6 +434,7 @@ def main():
     parser.add_argument("--cluster", default="0")
     parser.add_argument("--me", type=int, default=2)
     parser.add_argument("--target", type=int, default=0)
+    parser.add_argument("--life", default="")
     parser.add_argument("--term", type=int, default=1)
     parser.add_argument("--secret", default="")
     parser.add_argument("--pid", type=int, default=0)
@@ -424,6 +442,8 @@ def main():
     parser.add_argument("--seconds", type=float, default=3)
     parser.add_argument("--case", default="")
     options = parser.parse_args()
+    options.starts = 1
+    find_starts()
     {"wrong-hands": wrong_hands, "wrong-words": wrong_words,
      "bad-acceptor": bad_acceptor}[options.mode]()
 
