@@ -544,9 +544,14 @@ void db_wait(struct db *db)
         finish(db);
 }
 
+bool db_checkpoint_has_ended(const struct db *db)
+{
+    return db->checkpoint && checkpoint_is_done(db->checkpoint);
+}
+
 void db_poll(struct db *db)
 {
-    if (db->checkpoint && checkpoint_is_done(db->checkpoint))
+    if (db_checkpoint_has_ended(db))
         finish(db);
     if (!db->checkpoint && !db->is_in_entry && is_due(db))
         db_checkpoint(db);

@@ -336,6 +336,8 @@ bool db_ready(const struct db *db);
  * done. */
 void db_checkpoint(struct db *db);
 void db_wait(struct db *db); /* for the checkpoint under way, if any; tests */
+/* One is under way, and all that it does in its thread is done: db_poll() takes notice. */
+bool db_checkpoint_has_ended(const struct db *db);
 void db_poll(struct db *db); /* take notice of a finished checkpoint; may start the next */
 /* Order-independent hash of all keys, types, values, receipts: equal on nodes at equal index.
  * Reads everything: tests and the simulator. */

@@ -508,6 +508,25 @@ static void bulk_commit(struct kv_bulk *bulk)
     memory_free(bulk);
 }
 
+struct kv *kv_memory_bulk_kv(const struct kv_bulk *bulk)
+{
+    return &bulk->kv->base;
+}
+
+enum kv_family kv_memory_bulk_family(const struct kv_bulk *bulk)
+{
+    return bulk->family;
+}
+
+void kv_memory_bulk_drop(struct kv_bulk *bulk)
+{
+    struct memory_kv *kv = bulk->kv;
+    pthread_mutex_lock(&kv->mutex); /* of the counters */
+    changes_deinit(&bulk->changes);
+    pthread_mutex_unlock(&kv->mutex);
+    memory_free(bulk);
+}
+
 static uint64_t property(struct kv *kv, enum kv_family family, const char *name)
 {
     (void)kv;

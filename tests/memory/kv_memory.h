@@ -6,6 +6,9 @@
 #include "storage/kv.h"
 
 struct kv *kv_memory_open(void);
-void kv_memory_crash(struct kv *kv); /* forgets everything not synced */
+void kv_memory_crash(struct kv *kv);                      /* forgets everything not synced */
+struct kv *kv_memory_bulk_kv(const struct kv_bulk *bulk); /* whose it is */
+enum kv_family kv_memory_bulk_family(const struct kv_bulk *bulk);
+void kv_memory_bulk_drop(struct kv_bulk *bulk); /* instead of bulk_commit(), without an effect */
 
 #endif

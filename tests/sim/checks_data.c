@@ -10,7 +10,6 @@
 #include "kv_memory.h"
 #include "sim.h"
 
-enum { DATA_EVERY = 1 }; /* entries between two comparisons of all data */
 enum { LOG_TIME_AHEAD_MS = 8000, LOG_TIME_BEHIND_MS = 500 };
 
 /* What was applied at an index, first by whoever came first. */
@@ -22,7 +21,7 @@ struct applied {
     uint8_t meaning, database;
     struct blob *command; /* owned; NULL: no command */
     bool is_undone;       /* a script that failed */
-    bool hashed;
+    bool hashed, told;    /* whether the two are known */
     uint64_t data, effects;
 };
 
@@ -207,15 +206,54 @@ static uint64_t effects_of(const struct sim_effects *effects, raft_index index)
     return effects->index == index ? effects->hash : 0;
 }
 
-/* All or nothing: what a script wrote before it failed is gone, and nobody was told of it. */
-static void check_undone(const struct applied *known, raft_index index)
+/* All or nothing: what a script wrote before it failed is gone, and nobody was told of it.  Looked
+ * at when the second of the two data is known. */
+static void check_undone(raft_index index)
 {
-    const struct applied *before = applied_at(index - 1);
-    if (!before->hashed)
+    const struct applied *known = applied_at(index), *before = &applied[index - 1];
+    if (!known->is_undone || !known->hashed || !before->hashed)
         return;
     sim.coverage.scripts_undone++;
     if (known->data != before->data || known->effects != 0)
         sim_fail("the script of entry %" PRIu64 " failed and left something", index);
+}
+
+static void compare_effects(struct sim_node *node, struct applied *known)
+{
+    uint64_t effects = effects_of(&node->effects, known->pos.index);
+    if (!known->told)
+        known->effects = effects;
+    known->told = true;
+    if (known->effects != effects)
+        sim_fail("node %" PRIu64 " heard of other effects of entry %" PRIu64 " than another",
+                 node->id, known->pos.index);
+}
+
+/* The next one may be known already: of a node without a checkpoint under way. */
+static void note_data(raft_index index, uint64_t data)
+{
+    struct applied *known = applied_at(index);
+    known->data = data;
+    known->hashed = true;
+    check_undone(index);
+    check_undone(index + 1);
+}
+
+static void compare_data(struct sim_node *node, raft_index index)
+{
+    sim_checkpoint_look(node);             /* it depends on how far that is */
+    if (!db_resolve(node->db, UINT64_MAX)) /* a checkpoint finds out how many keys there are */
+        return;
+    const struct applied *known = applied_at(index);
+    uint64_t data = db_hash(node->db);
+    if (known->hashed) {
+        sim.coverage.data_compared++;
+        if (known->data != data)
+            sim_fail("node %" PRIu64 " has other data than another had at index %" PRIu64, node->id,
+                     index);
+        return;
+    }
+    note_data(index, data);
 }
 
 /* AppliedEntriesMonotonic, and the same data after the same entry. */
@@ -236,24 +274,8 @@ void sim_check_data(struct sim_node *node, struct raft_pos pos, int64_t now_ms)
     if (!sim_same(known->pos, pos))
         sim_fail("state machine safety: node %" PRIu64 " applies another entry at %" PRIu64,
                  node->id, pos.index);
-    if (pos.index % DATA_EVERY != 0)
-        return;
-    uint64_t data = db_hash(node->db), effects = effects_of(&node->effects, pos.index);
-    if (!known->hashed) {
-        known->hashed = true;
-        known->data = data;
-        known->effects = effects;
-        if (known->is_undone)
-            check_undone(known, pos.index);
-    } else {
-        sim.coverage.data_compared++;
-    }
-    if (known->data != data)
-        sim_fail("node %" PRIu64 " has other data than another had at index %" PRIu64, node->id,
-                 pos.index);
-    if (known->effects != effects)
-        sim_fail("node %" PRIu64 " heard of other effects of entry %" PRIu64 " than another",
-                 node->id, pos.index);
+    compare_effects(node, known);
+    compare_data(node, pos.index);
 }
 
 /* A state that another node sent is what that node had. */
@@ -295,7 +317,7 @@ static uint64_t recompute(raft_index last)
         }
         machine->ops->applied(machine, entry->pos, entry->now_ms, entry->meaning);
         /* Not compared: whoever executed it died before he said so, and found it done. */
-        if (entry->hashed && effects_of(&effects, i) != entry->effects)
+        if (entry->told && effects_of(&effects, i) != entry->effects)
             sim_fail("recomputing has other effects at %" PRIu64 ": %s", i,
                      entry->command ? words_of(blob_bytes(entry->command)) : "no command");
     }
@@ -325,6 +347,7 @@ void sim_check_settled(void)
         if (db_applied_index(sim.nodes[i].db) != last)
             sim_fail("node %u has applied %" PRIu64 " of %" PRIu64 " at the end", i,
                      db_applied_index(sim.nodes[i].db), last);
+        sim_checkpoint_hurry(&sim.nodes[i]);
         if (db_hash(sim.nodes[i].db) != expected)
             sim_fail("node %u ends with other data than its log gives", i);
     }

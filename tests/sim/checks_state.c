@@ -78,6 +78,16 @@ static void check_log(const struct sim_node *node, const struct raft *raft)
                  node->id, log->first.term, log->first.index, at.term, at.index);
 }
 
+/* What it says to have stored only rises: after a crash, too (sim_check_recovered()). */
+static void check_stored(struct sim_node *node)
+{
+    raft_index stored = db_persisted_index(node->db);
+    if (stored < node->stored_seen)
+        sim_fail("node %" PRIu64 " has stored %" PRIu64 ", and had stored %" PRIu64, node->id,
+                 stored, node->stored_seen);
+    node->stored_seen = stored;
+}
+
 /* What was applied is on disk before the log below it goes. */
 static void check_trim(const struct sim_node *node, const struct raft_status *status)
 {
@@ -203,6 +213,7 @@ void sim_check_node(struct sim_node *node)
     sim_check_commit(node);
     if (!sim_same(status.last, node->before.last) || !sim_same(status.first, node->before.first))
         check_log(node, raft);
+    check_stored(node);
     check_trim(node, &status);
     check_role(node, raft, &status);
     check_marks(node, raft, &status);

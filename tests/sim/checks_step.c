@@ -346,6 +346,10 @@ void sim_check_recovered(struct sim_node *node)
                  ", its disk had %" PRIu64 ":%" PRIu64,
                  node->id, status.last.term, status.last.index, node->image.tip.term,
                  node->image.tip.index);
+    if (db_applied_index(node->db) < node->stored_seen)
+        sim_fail("node %" PRIu64 " starts with entries up to %" PRIu64
+                 " applied, it had said to have stored %" PRIu64,
+                 node->id, db_applied_index(node->db), node->stored_seen);
     sim_forget_lost_votes(node);
     node->tip = status.last;
     node->before = status;

@@ -31,6 +31,8 @@ void fatal(const char *format, ...)
     va_end(arguments);
     if (!sim.failing)
         sim_fail("a process ends without a fault: %s", text);
+    if (sim_checkpoint_is_caller())
+        sim_checkpoint_die(text);
     sim_say("node %u: fatal: %s", (unsigned)sim.failing->id, text);
     longjmp(sim.death, 1);
 }

@@ -8,7 +8,8 @@
 #include "sim.h"
 
 enum { SLOW_PACE = 100000 };
-enum { CHECKPOINT_BYTES = 6000, LOG_BYTES_MAX = 64 << 20, CACHE_BYTES = 8192 };
+enum { CHECKPOINT_BYTES = 9000, LOG_BYTES_MAX = 64 << 20, CACHE_BYTES = 8192 };
+enum { TURNS_MAX = 1000, TURNS_LATER_US = 1000 };
 
 static int64_t monotonic_us(const struct sim_node *node)
 {
@@ -64,6 +65,7 @@ static void machine_applied(struct state_machine *port, struct raft_pos pos, int
     struct sim_node *node = node_of(port);
     if (pos.index > node->applied_seen)
         node->applied_seen = pos.index;
+    sim.coverage.applied_beside_checkpoints += sim_checkpoint_is_under_way(node);
     node->machine->ops->applied(node->machine, pos, now_ms, meaning);
     sim_check_data(node, pos, now_ms);
 }
@@ -74,6 +76,7 @@ static bool machine_read(struct state_machine *port, void **reading,
 {
     struct sim_node *node = node_of(port);
     (void)rest; /* the clients here take a reply in one piece */
+    sim.coverage.read_beside_checkpoints += sim_checkpoint_is_under_way(node);
     return node->machine->ops->read(node->machine, reading, context, command, protocol, reply,
                                     NULL);
 }
@@ -97,6 +100,7 @@ static bool machine_admit(struct state_machine *port, const struct apply_context
 
 static bool machine_ready(struct state_machine *port)
 {
+    sim_checkpoint_look(node_of(port)); /* it depends on how far that is */
     return node_of(port)->machine->ops->ready(node_of(port)->machine);
 }
 
@@ -215,11 +219,27 @@ static const struct state_machine_ops machine_ops = {
 
 /* ---- life ------------------------------------------------------------------------------- */
 
+static void run_later(struct sim_node *node, void *data)
+{
+    if (node->paused)
+        sim_schedule(SIM_PAUSED_US, node, run_later, data);
+    else
+        sim_node_run(node);
+}
+
+/* What waits for a checkpoint would turn for ever. */
 void sim_node_run(struct sim_node *node)
 {
+    int turns = 0;
     sim.touched = node;
-    while (replica_run(node->replica))
-        ;
+    while (replica_run(node->replica)) {
+        sim_checkpoint_look(node);
+        if (++turns < TURNS_MAX || !sim_checkpoint_is_under_way(node))
+            continue;
+        sim_schedule(TURNS_LATER_US, node, run_later, NULL);
+        return;
+    }
+    sim_checkpoint_look(node);
     sim_snapshots_look(node);
 }
 
@@ -260,7 +280,11 @@ static void choose_build(struct sim_node *node)
 
 static void open_disk(struct sim_node *node)
 {
-    struct db_options options = {.cluster = SIM_HASH_SEED, .checkpoint_bytes = CHECKPOINT_BYTES};
+    struct db_options options = {.cluster = SIM_HASH_SEED,
+                                 .checkpoint_bytes = CHECKPOINT_BYTES,
+                                 .wake = sim_checkpoint_wake,
+                                 .wake_context = node};
+    sim_checkpoint_init(node);
     if (!node->store) {
         node->store = sim_store_new(node);
         node->image.voted_for = RAFT_NOBODY;
@@ -363,6 +387,12 @@ static void fall_silent(struct sim_node *node)
     node->alive = false;
 }
 
+static void close_db(struct sim_node *node)
+{
+    db_close(node->db);
+    node->db = NULL;
+}
+
 void sim_node_crash(struct sim_node *node)
 {
     sim_say("node %" PRIu64 " crashes", node->id);
@@ -373,7 +403,8 @@ void sim_node_crash(struct sim_node *node)
     sim_snapshots_stop(node);
     sim_disk_crash(&node->disk);
     command_machine_free(node->machine);
-    db_close(node->db);
+    sim_checkpoint_kill(node);
+    close_db(node);
     sim_snapshots_free(node);
     raft_log_close(node->log);
     sim_store_crash(node->store);
@@ -390,8 +421,11 @@ void sim_node_adopt(struct sim_node *node, const struct snapshot_adoption *adopt
     sim_snapshots_stop(node);
     sim_disk_drain(&node->disk);
     command_machine_free(node->machine);
-    db_close(node->db);
-    node->adopting = node->alive = true;
+    node->alive = true;
+    sim.coverage.checkpoints_before_adoption += sim_checkpoint_is_under_way(node);
+    sim_checkpoint_hurry(node);
+    close_db(node);
+    node->adopting = true;
     sim_disk_expect(&node->disk, pos);
     sim_snapshots_adopt(node, &adoption->members);
     node->adopting = node->alive = false;
@@ -411,6 +445,8 @@ void sim_node_died(struct sim_node *node)
         sim_check_commit(node);
     fall_silent(node);
     sim_disk_crash(&node->disk);
+    sim_checkpoint_leave(node);
+    node->db = NULL;
     sim_store_crash(node->store);
     node->replica = NULL;
     node->adopting = false;

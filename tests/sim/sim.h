@@ -9,7 +9,7 @@
  *   stream.c   pipelines, for order               coverage.c what a run came by
  *   types.c    all types, with deadlines          transactions.c appends and reads of lists
  *   queues.c   BLPOP and pushes                    scripts.c all or nothing
- *   snapshots.c members that fell off the log
+ *   snapshots.c   members that fell off the log    checkpoint.c  its thread, one step at a time
  *
  *   history.c         ghosts: what the world has seen, which no node may contradict later
  *   checks_step.c     each write and each message of a core against the ghosts
@@ -20,6 +20,7 @@
 #ifndef TESTS_SIM_SIM_H
 #define TESTS_SIM_SIM_H
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -73,6 +74,10 @@ struct sim_node;
     X(disk_hung)                                                                                   \
     X(office_left_for_the_disk)                                                                    \
     X(checkpoints)                                                                                 \
+    X(applied_beside_checkpoints)                                                                  \
+    X(read_beside_checkpoints)                                                                     \
+    X(checkpoints_cut_off)                                                                         \
+    X(checkpoints_before_adoption)                                                                 \
     X(restarts)                                                                                    \
     X(partitions)                                                                                  \
     X(one_way)                                                                                     \
@@ -251,6 +256,25 @@ struct sim_store {  /* the node's kv, in front of kv_memory */
     int64_t full_until_us;
 };
 
+/* See checkpoint.c. */
+enum sim_checkpoint_state {
+    CHECKPOINT_BEGINNING, /* or there is none */
+    CHECKPOINT_STOPPED,
+    CHECKPOINT_GOING, /* the loop waits */
+    CHECKPOINT_ENDED, /* and not noticed yet */
+    CHECKPOINT_DIED
+};
+
+struct sim_checkpoint {
+    enum sim_checkpoint_state state;
+    pthread_cond_t turn; /* the thread waits for this */
+    bool is_known;       /* to the world: one is under way */
+    bool is_dead;        /* its process: nothing that it does has an effect */
+    bool is_left;        /* likewise, and the thread ends at once */
+    bool has_left;       /* it has */
+    char why[512];       /* DIED: what fatal() said */
+};
+
 /* What the disk holds; a node that starts has to find it. */
 struct sim_image {
     raft_term term;
@@ -290,15 +314,17 @@ struct sim_node {
     struct sim_store *store;            /* survives, as does the image */
     struct sim_image image;
     struct raft_log *log;
-    struct db *db;
+    struct db *db;                 /* NULL: closed, or its process died */
     struct state_machine *machine; /* the shipped one, behind ours */
     struct state_machine port;     /* ours: records what is applied */
     struct replica *replica;
     struct sim_disk disk;
     struct sim_snapshots *snapshots;
     bool adopting;
+    struct sim_checkpoint checkpoint;
     struct transport transport;
     raft_index applied_seen; /* the highest of all its lives: durable and committed */
+    raft_index stored_seen;  /* the highest that it said to have stored, in any life */
 
     /* of this life, for the checks */
     struct raft_pos tip; /* of its log, as its writes made it */
@@ -325,6 +351,20 @@ struct sim_store *sim_store_new(struct sim_node *node);
 void sim_store_break(struct sim_store *store, enum sim_break how, uint64_t fuse);
 void sim_store_crash(struct sim_store *store);
 void sim_store_free(struct sim_store *store);
+
+/* ---- checkpoint.c --------------------------------------------------------------------------- */
+
+void sim_checkpoint_init(struct sim_node *node);
+void sim_checkpoint_wake(void *node);            /* db_options.wake */
+void sim_checkpoint_look(struct sim_node *node); /* after whatever may have started one */
+bool sim_checkpoint_is_under_way(const struct sim_node *node);
+void sim_checkpoint_hurry(struct sim_node *node); /* at the end of a run */
+void sim_checkpoint_kill(struct sim_node *node);  /* before db_close() */
+void sim_checkpoint_leave(struct sim_node *node); /* of a process that died */
+/* In its thread. */
+bool sim_checkpoint_is_caller(void);
+bool sim_checkpoint_stop(struct sim_node *node, bool always); /* false: do nothing */
+_Noreturn void sim_checkpoint_die(const char *why);
 
 void sim_disk_init(struct sim_disk *disk, struct sim_node *node);
 void sim_disk_committed(struct sim_disk *disk); /* the store did it */

@@ -213,6 +213,9 @@ void sim_snapshots_look(struct sim_node *node)
     if (node->snapshots->is_leaving || !replica_may_adopt(node->replica, &adoption))
         return;
     node->snapshots->is_leaving = true;
+    if (sim_chance(300)) /* it may just have become due */
+        db_checkpoint(node->db);
+    sim_checkpoint_look(node);
     sim_schedule((int64_t)sim_below(LEAVE_US), node, leave, NULL);
 }
 

@@ -10,14 +10,6 @@
 #include "kv_memory.h"
 #include "sim.h"
 
-/* Bulks carry no store.  A checkpoint runs at once; a run of what is staged may take its time. */
-enum { BULKS_MAX = 2 * SIM_NODES_MAX };
-static struct {
-    struct kv_bulk *bulk; /* NULL: a free place */
-    struct sim_store *store;
-    enum kv_family family;
-} bulks[BULKS_MAX];
-
 static struct sim_store *store_of(struct kv *kv)
 {
     return (struct sim_store *)kv;
@@ -67,8 +59,16 @@ static bool fails_after(struct sim_store *store, enum kv_family family)
     fail(store, "write", store->how == BREAK_POWER ? "the power is cut" : "Input/output error");
 }
 
+/* Before a change of the store.  False: a checkpoint of a dead process wants it. */
+static bool may_change(struct sim_store *store)
+{
+    return !sim_checkpoint_is_caller() || sim_checkpoint_stop(store->node, true);
+}
+
 static void check_read(struct sim_store *store)
 {
+    if (sim_checkpoint_is_caller() && !sim_checkpoint_stop(store->node, false))
+        return;
     if (store->how != BREAK_READ || !burns_down(store))
         return;
     sim.coverage.disk_read_errors++;
@@ -98,6 +98,8 @@ static struct kv_batch *batch_new(struct kv *kv)
 static void commit(struct kv *kv, struct kv_batch *batch, bool sync)
 {
     struct sim_store *store = store_of(kv);
+    if (!may_change(store))
+        return;
     bool fails = fails_after(store, KV_LOG);
     store->inner->ops->commit(store->inner, batch, sync);
     if (sync)
@@ -109,6 +111,8 @@ static void commit(struct kv *kv, struct kv_batch *batch, bool sync)
 static void drop_files(struct kv *kv, enum kv_family family, struct bytes from, struct bytes to)
 {
     struct sim_store *store = store_of(kv);
+    if (!may_change(store))
+        return;
     bool fails = fails_after(store, family);
     store->inner->ops->drop_files(store->inner, family, from, to);
     if (fails)
@@ -126,7 +130,8 @@ static void stage_clear(struct kv *kv)
 
 static void reclaim(struct kv *kv, enum kv_family family, struct bytes from, struct bytes to)
 {
-    store_of(kv)->inner->ops->reclaim(store_of(kv)->inner, family, from, to);
+    if (may_change(store_of(kv)))
+        store_of(kv)->inner->ops->reclaim(store_of(kv)->inner, family, from, to);
 }
 
 static struct kv_iter *iter_new(struct kv *kv, enum kv_family family, struct bytes from)
@@ -164,24 +169,27 @@ static struct kv_iter *snapshot_iter(struct kv *kv, const struct kv_snapshot *sn
 
 static struct kv_bulk *bulk_new(struct kv *kv, enum kv_family family)
 {
-    struct sim_store *store = store_of(kv);
-    uint32_t place = 0;
-    while (bulks[place].bulk)
-        check(++place < BULKS_MAX);
-    bulks[place].bulk = store->inner->ops->bulk_new(store->inner, family);
-    bulks[place].store = store;
-    bulks[place].family = family;
-    return bulks[place].bulk;
+    return store_of(kv)->inner->ops->bulk_new(store_of(kv)->inner, family);
+}
+
+/* A bulk carries no store. */
+static struct sim_store *store_of_bulk(const struct kv_bulk *bulk)
+{
+    const struct kv *inner = kv_memory_bulk_kv(bulk);
+    for (uint32_t i = 0; i < sim.options.nodes; i++)
+        if (sim.nodes[i].store && sim.nodes[i].store->inner == inner)
+            return sim.nodes[i].store;
+    sim_fail("a bulk of nobody");
 }
 
 static void bulk_commit(struct kv_bulk *bulk)
 {
-    uint32_t place = 0;
-    while (bulks[place].bulk != bulk)
-        check(++place < BULKS_MAX);
-    struct sim_store *store = bulks[place].store;
-    enum kv_family family = bulks[place].family;
-    bulks[place].bulk = NULL; /* whatever comes of it, it is gone */
+    struct sim_store *store = store_of_bulk(bulk);
+    enum kv_family family = kv_memory_bulk_family(bulk);
+    if (!may_change(store)) {
+        kv_memory_bulk_drop(bulk);
+        return;
+    }
     bool fails = fails_after(store, family);
     store->inner->ops->bulk_commit(bulk);
     sim.coverage.checkpoints += family == KV_DATA;
@@ -233,9 +241,6 @@ void sim_store_break(struct sim_store *store, enum sim_break how, uint64_t fuse)
 void sim_store_crash(struct sim_store *store)
 {
     store->how = BREAK_NONE;
-    for (uint32_t place = 0; place < BULKS_MAX; place++)
-        if (bulks[place].store == store)
-            bulks[place].bulk = NULL; /* of a process that died by itself */
     if (!sim_chance(500)) {
         kv_memory_crash(store->inner);
         return;
