@@ -5,7 +5,7 @@ SIM_OBJ = $(patsubst tests/%.c,$(BUILD)/tests/%.o,$(wildcard tests/sim/*.c)) \
 # Payloads above the one travel in pieces, appends above the other in several frames: so small that
 # ordinary commands do.
 SIM_WIRE = -D'WIRE_PIECE_MAX=((size_t)64)' -D'WIRE_FRAME_MAX=((size_t)400)'
-SIM_SECONDS ?= 60
+SIM_SEEDS ?= 32
 SIM_OTHER = build-address-undefined/sim
 
 $(BUILD)/tests/sim/%.o: CFLAGS += -Itests/sim -Itests/linear -Itests/memory
@@ -33,9 +33,9 @@ $(BUILD)/tests/sim/commit.h: sim-commit
 $(BUILD)/sim: $(SIM_OBJ) $(KV_MEMORY) $(LINEAR_OBJ) $(LIBS)
 	$(CC) $(LDFLAGS) -o $@ $(SIM_OBJ) $(KV_MEMORY) $(LINEAR_OBJ) $(LIBS) $(EXTLIBS)
 
-sim: $(BUILD)/sim ## the simulator for SIM_SECONDS=60, the same seeds on two builds
+sim: $(BUILD)/sim ## SIM_SEEDS=32 runs of the simulator, some of them on two builds
 	@$(MAKE) --no-print-directory -s SAN=address,undefined $(SIM_OTHER)
-	@tests/sim/run $(BUILD)/sim $(SIM_OTHER) $(SIM_SECONDS)
+	@tests/sim/run $(BUILD)/sim $(SIM_OTHER) $(SIM_SEEDS)
 
 soak-sim: $(BUILD)/sim ## the simulator for HOURS=1; what it covered: build/soak/coverage.txt
 	@mkdir -p build/soak
