@@ -24,6 +24,7 @@
 
 struct raft_log;
 struct raft_log_members;
+struct raft_member;
 
 enum {
     DB_SNAPSHOT_CHUNK = 256 << 10, /* bytes of a chunk, as a rule */
@@ -99,5 +100,20 @@ void db_install_put(struct db_install *install, struct kv_batch *batch, uint64_t
  * the kv come before. */
 void db_install_adopt(struct db_install *install, struct raft_log *log,
                       const struct raft_log_members *members, uint64_t cluster);
+
+/* ---- at rest ------------------------------------------------------------------- */
+
+enum db_stored {
+    DB_STORED_STATE,
+    DB_STORED_NOTHING, /* no state yet: nothing was applied, or it was never stored */
+    DB_STORED_UNSOUND  /* damaged, or in a format of before, which a start of the node converts */
+};
+
+/* What is stored in KV_DATA, where nobody has it open; the counts of rows are not known. */
+enum db_stored db_stored_about(struct kv *kv, struct db_snapshot_about *about);
+/* Log and state become those of a new cluster of this member alone, in one synced batch: see
+ * raft_log_force(), which says what must hold.  Not of DB_STORED_UNSOUND. */
+void db_stored_force(struct kv *kv, struct raft_log *log, uint64_t cluster,
+                     const struct raft_member *member);
 
 #endif

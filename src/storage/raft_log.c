@@ -729,6 +729,79 @@ uint32_t raft_log_read(struct raft_log *log, raft_index first, uint32_t count, u
     return done;
 }
 
+/* ---- another cluster ---------------------------------------------------------------------- */
+
+/* The same chunk, with `list` in the place of every list that it holds. */
+static void put_chunk_with_list(struct raft_log *log, struct kv_batch *batch, raft_index first,
+                                struct blob *list)
+{
+    struct buffer value = {0};
+    struct chunk chunk;
+    unsigned char key[KEY_SIZE];
+    put_u64_ordered(key, first);
+    check(log->kv->ops->get(log->kv, KV_LOG, bytes_of(key, sizeof key), &value));
+    check(chunk_decode(&chunk, first, buffer_bytes(&value)) ==
+          CHUNK_OK); /* as when it was opened */
+    struct raft_entry *entries = memory_new(chunk.count * sizeof *entries);
+    const unsigned char *payload = chunk.payloads;
+    for (uint32_t i = 0; i < chunk.count; i++) {
+        struct raft_entry *entry = &entries[i];
+        *entry = chunk_entry(&chunk, i);
+        entry->payload = entry->size ? blob_copy(bytes_of(payload, entry->size)) : NULL;
+        payload += entry->size;
+        if (entry->type != RAFT_ENTRY_MEMBERS)
+            continue;
+        blob_release(entry->payload);
+        entry->payload = blob_take(list);
+        entry->size = (uint32_t)list->size;
+    }
+    chunk_encode(&log->bytes, entries, chunk.count);
+    log->kv->ops->batch_put(batch, KV_LOG, bytes_of(key, sizeof key), buffer_bytes(&log->bytes));
+    for (uint32_t i = 0; i < chunk.count; i++)
+        blob_release(entries[i].payload);
+    memory_free(entries);
+    buffer_deinit(&value);
+}
+
+/* Of the entries behind `from`. */
+static void put_list_into_all(struct raft_log *log, struct kv_batch *batch, raft_index from,
+                              const struct raft_members *list)
+{
+    struct buffer bytes = {0};
+    raft_index done = 0; /* the chunk that was written last */
+    raft_members_encode(&bytes, list);
+    struct blob *blob = blob_copy(buffer_bytes(&bytes));
+    for (size_t i = 0; i < log->saved_count; i++) {
+        const struct raft_entry *entry = &log->saved[i];
+        if (entry->type != RAFT_ENTRY_MEMBERS || entry->pos.index <= from)
+            continue;
+        raft_index first = log->chunks.list[chunks_after(&log->chunks, entry->pos.index) - 1];
+        if (first != done)
+            put_chunk_with_list(log, batch, first, blob);
+        done = first;
+    }
+    blob_release(blob);
+    buffer_deinit(&bytes);
+}
+
+void raft_log_force(struct raft_log *log, struct kv_batch *batch, struct raft_pos applied,
+                    uint64_t cluster, const struct raft_member *member)
+{
+    struct raft_log_identity present;
+    struct raft_log_members members = {.index = applied.index};
+    check(raft_log_identity(log->kv, &present) && present.node == member->id);
+    check(member->voter && member->life != 0 && cluster != present.cluster);
+    const uint64_t identity[] = {member->id, cluster};
+    const uint64_t life[] = {member->life, 0};
+    members.list = (struct raft_members){.count = 1, .list = {*member}};
+    put_list_into_all(log, batch, applied.index, &members.list);
+    raft_log_trim(log, applied, &members);
+    (void)put_trim(log, batch);
+    put_members(log->kv, batch, &members); /* also where nothing is trimmed */
+    put_record(log->kv, batch, "identity", identity, 2);
+    put_record(log->kv, batch, "life", life, 2);
+}
+
 /* ---- trimming and closing -------------------------------------------------------------------- */
 
 void raft_log_trim(struct raft_log *log, struct raft_pos pos,

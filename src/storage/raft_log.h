@@ -65,6 +65,16 @@ void raft_log_begin(struct kv *kv, struct kv_batch *batch, struct raft_pos pos, 
 void raft_log_replace(struct raft_log *log, struct kv_batch *batch, struct raft_pos pos,
                       const struct raft_log_members *members);
 
+/* A majority is lost for good.  Into the batch, which must be synced: the directory, whose node is
+ * `member`, becomes that of a new cluster, in which it is the only member, a voter, with a new
+ * life.  The log begins at `applied`, where the stored state is, and keeps all behind it, committed
+ * or not: its only voter will commit it.  But no list in it names the others any more: who joins
+ * may be given the id of one that was a voter once, and would have a vote while it reads the old
+ * list.  For a log just opened, that was not told to forget what it saved; only raft_log_close()
+ * may follow. */
+void raft_log_force(struct raft_log *log, struct kv_batch *batch, struct raft_pos applied,
+                    uint64_t cluster, const struct raft_member *member);
+
 /* Fills what raft_new() needs but members and applied; borrowed from `log` until the first append,
  * cut or raft_log_forget_saved(). */
 void raft_log_saved(const struct raft_log *log, struct raft_saved *saved);
