@@ -187,11 +187,11 @@ static const char *check_hello(struct inbound *inbound, char *text, size_t size,
         return hello->dialer_node.life == 0 || hello->peer_address[0] == '\0'
                    ? "RR.HELLO of a node that joins, without a life or an address"
                    : NULL;
-    *told = "this is another cluster (the member lists, or the backups they are made of, differ)";
+    *told = "this is another cluster (" SAID_WHY_ANOTHER ")";
     if (hello->cluster != peers->options.cluster) {
         snprintf(text, size,
-                 "node %llu belongs to cluster %016llx, this is cluster %016llx (the member lists "
-                 "differ)",
+                 "node %llu belongs to cluster %016llx, this is cluster %016llx "
+                 "(" SAID_WHY_ANOTHER ")",
                  (unsigned long long)hello->dialer, (unsigned long long)hello->cluster,
                  (unsigned long long)peers->options.cluster);
         return text;

@@ -70,6 +70,9 @@ struct peer {
 };
 
 /* In what a node is told that is not let in for what it is: so it knows. */
+#define SAID_WHY_ANOTHER                                                                           \
+    "the member lists differ, or the backups they are made of, or one was made by "                \
+    "force-new-cluster"
 #define SAID_NO_MEMBER "not a member"
 #define SAID_OTHER_LIFE "another data directory"
 
