@@ -9,6 +9,7 @@
  *     redis-raft-ctl --cluster host:port backup FILE
  *     redis-raft-ctl verify FILE
  *     redis-raft-ctl restore FILE --dir DIRECTORY
+ *     redis-raft-ctl force-new-cluster --dir DIRECTORY [--yes]
  *
  * What redis-cli cannot do: it goes on to the next node when one does not answer, and it never
  * leaves in doubt what became of a write.  A write that was sent to a node which then did not
@@ -30,6 +31,7 @@
 #include <time.h>
 
 #include "backups.h"
+#include "force.h"
 #include "members.h"
 #include "nodes.h"
 
@@ -42,7 +44,7 @@ enum exit_code {
 };
 
 enum { RETRY_MS = 30000, RETRY_PAUSE_MS = 50, CONNECT_MS = 1000, REPLY_MS = 5000 };
-enum { WORDS_MAX = 8 };
+enum { WORDS_MAX = 8, DIRECTORIES_MAX = 16 };
 
 struct ctl {
     struct node_address nodes[NODES_MAX];
@@ -496,6 +498,31 @@ static enum exit_code run_restore(const struct ctl *ctl, char **arguments)
     return backup_restore(arguments[0], arguments[2]) ? EXIT_DONE : EXIT_NOT_DONE;
 }
 
+/* ---- a majority lost for good ------------------------------------------------- */
+
+static enum exit_code run_force(const struct ctl *ctl, char **arguments)
+{
+    char *directories[DIRECTORIES_MAX];
+    uint32_t count = 0;
+    bool is_agreed = false;
+    (void)ctl;
+    for (; *arguments; arguments++) {
+        if (strcmp(*arguments, "--yes") == 0)
+            is_agreed = true;
+        else if (strcmp(*arguments, "--dir") == 0 && arguments[1] && count < DIRECTORIES_MAX)
+            directories[count++] = *++arguments;
+        else
+            usage_error("force-new-cluster", "--dir DIRECTORY ... [--yes]");
+    }
+    if (count == 0)
+        usage_error("force-new-cluster", "--dir is needed");
+    if (count > 1 && is_agreed)
+        usage_error("force-new-cluster", "several directories are compared, and none is changed");
+    bool is_done = count > 1 ? force_compare(directories, count)
+                             : force_new_cluster(directories[0], is_agreed);
+    return is_done ? EXIT_DONE : EXIT_NOT_DONE;
+}
+
 /* ---- the table and the command line ------------------------------------------- */
 
 static const struct verb verbs[] = {
@@ -515,6 +542,10 @@ static const struct verb verbs[] = {
     {"backup", 1, 0, false, "backup FILE", NULL, NULL, run_backup, false},
     {"verify", 1, 0, false, "verify FILE", NULL, NULL, run_verify, true},
     {"restore", 3, 0, false, "restore FILE --dir DIRECTORY", NULL, NULL, run_restore, true},
+    {"force-new-cluster", 2, 2 * DIRECTORIES_MAX, false,
+     "force-new-cluster --dir DIRECTORY [--yes]   (when a majority is lost for good)\n"
+     "  force-new-cluster --dir DIRECTORY --dir DIRECTORY ...   (which has the longest log)",
+     NULL, NULL, run_force, true},
 };
 
 static void print_usage(FILE *file)

@@ -4,7 +4,7 @@
 # redis-raft-ctl does with backups and data directories is what the server does, by the same code.
 
 TOOLS_CFLAGS = $(CFLAGS) -Iutils
-CTL_OBJ = $(BUILD)/utils/redis-raft-ctl.o $(BUILD)/utils/nodes.o $(BUILD)/utils/backups.o $(BUILD)/utils/members.o
+CTL_OBJ = $(BUILD)/utils/redis-raft-ctl.o $(BUILD)/utils/nodes.o $(BUILD)/utils/backups.o $(BUILD)/utils/force.o $(BUILD)/utils/members.o
 CTL_LIBS = $(foreach d,data storage raft base,$(BUILD)/lib$(d).a)
 BENCH_PARTS = bench histogram load options process report service_etcd service_redis
 BENCH_OBJ = $(BENCH_PARTS:%=$(BUILD)/utils/bench/%.o) $(BUILD)/utils/nodes.o
