@@ -4,43 +4,26 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/buffer.h"
 #include "data/snapshot.h"
+#include "files.h"
 #include "storage/kv.h"
 #include "storage/raft_log.h"
 
-enum { PATH_MAX_SIZE = 4096, LATER_MS = 2, PROGRESS_S = 1, RESTORE_CACHE = 16 << 20 };
-
-static bool failed(const char *what, const char *about)
-{
-    fprintf(stderr, "%s %s: %s\n", what, about, strerror(errno));
-    return false;
-}
-
-static bool refused(const char *what, const char *about)
-{
-    fprintf(stderr, "%s: %s\n", what, about);
-    return false;
-}
+enum { LATER_MS = 2, RESTORE_CACHE = 16 << 20 };
 
 /* Once a second: how much there is by now. */
 static void show_progress(const struct db_install *install, bool is_end)
 {
-    static time_t last;
     struct db_snapshot_about about;
-    time_t now = time(NULL);
-    if (now - last < PROGRESS_S && !is_end)
+    if (!file_progress_is_due(is_end))
         return;
-    last = now;
     db_install_about(install, &about);
     fprintf(stderr, "\r%.1f MB, %" PRIu64 " rows", (double)about.bytes / 1e6, about.rows);
     if (is_end)
@@ -65,44 +48,7 @@ static void print_about(const struct db_snapshot_about *about)
            about->bytes, about->chunks);
 }
 
-/* The directory that holds a path. */
-static bool sync_parent(const char *path)
-{
-    char parent[PATH_MAX_SIZE];
-    snprintf(parent, sizeof parent, "%s", path);
-    char *slash = strrchr(parent, '/');
-    if (slash)
-        slash[slash == parent] = '\0';
-    int fd = open(slash ? parent : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    bool is_done = fd >= 0 && fsync(fd) == 0;
-    if (!is_done)
-        failed("cannot sync the directory of", path);
-    if (fd >= 0)
-        close(fd);
-    return is_done;
-}
-
-static bool is_free(const char *path)
-{
-    struct stat status;
-    if (lstat(path, &status) != 0)
-        return errno == ENOENT || failed("cannot use", path);
-    return refused(path, "exists already");
-}
-
 /* ---- from a node -------------------------------------------------------------------- */
-
-static bool write_chunk(int fd, struct bytes chunk, const char *path)
-{
-    while (chunk.size > 0) {
-        ssize_t written = write(fd, chunk.data, chunk.size);
-        if (written < 0 && errno != EINTR)
-            return failed("cannot write", path);
-        if (written > 0)
-            chunk = bytes_of((const char *)chunk.data + written, chunk.size - (size_t)written);
-    }
-    return true;
-}
 
 static redisReply *ask(redisContext *connection, int type, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
@@ -116,9 +62,9 @@ static redisReply *ask(redisContext *connection, int type, const char *format, .
     va_end(arguments);
     if (reply && (reply->type == type || reply->type == REDIS_REPLY_NIL))
         return reply;
-    refused("the node", !reply                             ? connection->errstr
-                        : reply->type == REDIS_REPLY_ERROR ? reply->str
-                                                           : "a reply of another type");
+    file_refused("the node", !reply                             ? connection->errstr
+                             : reply->type == REDIS_REPLY_ERROR ? reply->str
+                                                                : "a reply of another type");
     freeReplyObject(reply);
     return NULL;
 }
@@ -140,8 +86,8 @@ static bool read_chunk(redisContext *connection, long long id, struct db_install
     } else {
         struct bytes chunk = bytes_of(reply->str, reply->len);
         enum db_install_result result = db_install_take(install, chunk);
-        is_well = result == DB_INSTALL_OK ? write_chunk(fd, chunk, path)
-                                          : refused("a chunk is", db_install_text(result));
+        is_well = result == DB_INSTALL_OK ? file_write(fd, chunk, path)
+                                          : file_refused("a chunk is", db_install_text(result));
     }
     freeReplyObject(reply);
     show_progress(install, false);
@@ -173,18 +119,15 @@ static bool read_snapshot(redisContext *connection, int fd, const char *path)
 bool backup_read(redisContext *connection, const char *path)
 {
     char part[PATH_MAX_SIZE];
-    snprintf(part, sizeof part, "%s.part", path);
-    if (!is_free(path))
+    if (!file_beside(path, ".part", part) || !file_is_free(path))
         return false;
     int fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
     if (fd < 0)
-        return failed("cannot create", part);
-    bool is_done = read_snapshot(connection, fd, part) &&
-                   (fsync(fd) == 0 || failed("cannot sync", part)) &&
-                   (link(part, path) == 0 || failed("cannot name", path));
+        return file_failed("cannot create", part);
+    bool is_done = read_snapshot(connection, fd, part) && file_give_name(fd, part, path);
     close(fd);
     unlink(part);
-    return is_done && sync_parent(path);
+    return is_done;
 }
 
 /* ---- from a file --------------------------------------------------------------------- */
@@ -200,7 +143,7 @@ static bool read_bytes(FILE *file, struct buffer *bytes, uint64_t size, const ch
         size_t got = fread(bytes->data + bytes->size, 1, step, file);
         bytes->size += got;
         if (got < step)
-            return !ferror(file) || failed("cannot read", path);
+            return !ferror(file) || file_failed("cannot read", path);
     }
     return true;
 }
@@ -213,10 +156,10 @@ static bool take_chunk(FILE *file, struct db_install *install, struct buffer *ch
     if (!read_bytes(file, chunk, DB_SNAPSHOT_HEADER, path))
         return false;
     if (chunk->size == 0)
-        return refused(path, "ends before the end of the snapshot");
+        return file_refused(path, "ends before the end of the snapshot");
     uint64_t size = db_install_chunk_size(buffer_bytes(chunk));
     if (size == 0)
-        return refused(path, "is no backup, or damaged: no chunk begins where one should");
+        return file_refused(path, "is no backup, or damaged: no chunk begins where one should");
     if (!read_bytes(file, chunk, size, path))
         return false;
     enum db_install_result result = db_install_take(install, buffer_bytes(chunk));
@@ -235,12 +178,12 @@ static bool take_file(const char *path, struct db_install *install)
     FILE *file = fopen(path, "re");
     struct buffer chunk = {0};
     if (!file)
-        return failed("cannot open", path);
+        return file_failed("cannot open", path);
     while (!db_install_is_whole(install) && take_chunk(file, install, &chunk, path))
         ;
     bool is_whole = db_install_is_whole(install);
     if (is_whole && fgetc(file) != EOF)
-        is_whole = refused(path, "something follows behind the end of the snapshot");
+        is_whole = file_refused(path, "something follows behind the end of the snapshot");
     if (is_whole)
         show_progress(install, true);
     buffer_deinit(&chunk);
@@ -284,7 +227,7 @@ static void commit(struct kv *kv, struct db_install *install)
     print_about(&about);
 }
 
-static bool fill(const char *path, const char *directory)
+struct kv *backup_store(const char *directory)
 {
     const struct kv_options options = {.cache_bytes = RESTORE_CACHE,
                                        .log_memtable_bytes = RESTORE_CACHE,
@@ -292,36 +235,39 @@ static bool fill(const char *path, const char *directory)
     char error[1024];
     struct kv *kv = kv_rocksdb_open(directory, &options, error, sizeof error);
     if (!kv)
-        return refused(directory, error);
+        file_refused(directory, error);
+    return kv;
+}
+
+bool backup_fill(const char *path, struct kv *kv, struct db_snapshot_about *about)
+{
     struct db_install *install = db_install_new(kv, DB_INSTALL_RUN);
     bool is_whole = take_file(path, install);
     if (is_whole)
         commit(kv, install);
+    db_install_about(install, about);
     db_install_free(install);
-    kv->ops->close(kv);
     return is_whole;
 }
 
-static int remove_one(const char *path, const struct stat *status, int type, struct FTW *ftw)
+static bool fill(const char *path, const char *directory)
 {
-    (void)status;
-    (void)type;
-    (void)ftw;
-    return remove(path);
+    struct db_snapshot_about about;
+    struct kv *kv = backup_store(directory);
+    if (!kv)
+        return false;
+    bool is_whole = backup_fill(path, kv, &about);
+    kv->ops->close(kv);
+    return is_whole;
 }
 
 bool backup_restore(const char *path, const char *directory)
 {
     char part[PATH_MAX_SIZE];
-    int length = snprintf(part, sizeof part, "%s.part", directory);
-    if (length < 0 || (size_t)length >= sizeof part)
-        return refused(directory, "the name is too long");
-    if (!is_free(directory) || !is_free(part))
+    if (!file_beside(directory, ".part", part) || !file_is_free(directory) || !file_is_free(part))
         return false;
-    bool is_done = fill(path, part) &&
-                   (rename(part, directory) == 0 || failed("cannot name", directory)) &&
-                   sync_parent(directory);
+    bool is_done = fill(path, part) && file_give_directory_name(part, directory);
     if (!is_done)
-        nftw(part, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+        file_remove_tree(part);
     return is_done;
 }

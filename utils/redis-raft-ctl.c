@@ -34,6 +34,7 @@
 #include "force.h"
 #include "members.h"
 #include "nodes.h"
+#include "rdb_files.h"
 
 enum exit_code {
     EXIT_DONE = 0,     /* it was done; get: the key was there; status: some node leads */
@@ -523,6 +524,25 @@ static enum exit_code run_force(const struct ctl *ctl, char **arguments)
     return is_done ? EXIT_DONE : EXIT_NOT_DONE;
 }
 
+/* ---- files of Redis ------------------------------------------------------------ */
+
+static enum exit_code run_import(const struct ctl *ctl, char **arguments)
+{
+    (void)ctl;
+    if (strcmp(arguments[1], "--dir") != 0)
+        usage_error("import", "RDB-FILE --dir DIRECTORY");
+    return rdb_import(arguments[0], arguments[2]) ? EXIT_DONE : EXIT_NOT_DONE;
+}
+
+static enum exit_code run_export(const struct ctl *ctl, char **arguments)
+{
+    const char *option = arguments[2];
+    (void)ctl;
+    if (option && strcmp(option, "--drop-field-deadlines") != 0)
+        usage_error("export", "BACKUP RDB-FILE [--drop-field-deadlines]");
+    return rdb_export(arguments[0], arguments[1], option) ? EXIT_DONE : EXIT_NOT_DONE;
+}
+
 /* ---- the table and the command line ------------------------------------------- */
 
 static const struct verb verbs[] = {
@@ -546,6 +566,11 @@ static const struct verb verbs[] = {
      "force-new-cluster --dir DIRECTORY [--yes]   (when a majority is lost for good)\n"
      "  force-new-cluster --dir DIRECTORY --dir DIRECTORY ...   (which has the longest log)",
      NULL, NULL, run_force, true},
+    {"import", 3, 0, false, "import RDB-FILE --dir DIRECTORY   (of Redis 2.6 to 7.2)", NULL, NULL,
+     run_import, true},
+    {"export", 2, 1, false,
+     "export BACKUP RDB-FILE [--drop-field-deadlines]   (for Redis from 7.0 on)", NULL, NULL,
+     run_export, true},
 };
 
 static void print_usage(FILE *file)

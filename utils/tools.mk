@@ -4,8 +4,9 @@
 # redis-raft-ctl does with backups and data directories is what the server does, by the same code.
 
 TOOLS_CFLAGS = $(CFLAGS) -Iutils
-CTL_OBJ = $(BUILD)/utils/redis-raft-ctl.o $(BUILD)/utils/nodes.o $(BUILD)/utils/backups.o $(BUILD)/utils/force.o $(BUILD)/utils/members.o
-CTL_LIBS = $(foreach d,data storage raft base,$(BUILD)/lib$(d).a)
+CTL_PARTS = redis-raft-ctl backups files force members nodes offline rdb_export rdb_import
+CTL_OBJ = $(CTL_PARTS:%=$(BUILD)/utils/%.o)
+CTL_LIBS = $(foreach d,command replica script lua data storage raft resp base,$(BUILD)/lib$(d).a)
 BENCH_PARTS = bench histogram load options process report service_etcd service_redis
 BENCH_OBJ = $(BENCH_PARTS:%=$(BUILD)/utils/bench/%.o) $(BUILD)/utils/nodes.o
 BENCH_EXTLIBS = -lhiredis -levent -ljansson -lcrypto -lpthread -lm
@@ -15,7 +16,7 @@ $(BUILD)/utils/%.o: utils/%.c
 	$(CC) $(TOOLS_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(BUILD)/redis-raft-ctl: $(CTL_OBJ) $(CTL_LIBS)
-	$(CC) $(LDFLAGS) -o $@ $^ -lhiredis -lrocksdb -lJudy -lxxhash -lpthread
+	$(CC) $(LDFLAGS) -o $@ $^ -lhiredis -lrocksdb -lJudy -lxxhash -llzf -lcrypto -lpthread -lm
 
 $(BUILD)/redis-raft-bench: $(BENCH_OBJ) $(BUILD)/libbase.a
 	$(CC) $(LDFLAGS) -o $@ $^ $(BENCH_EXTLIBS)

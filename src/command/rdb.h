@@ -135,6 +135,7 @@ struct rdb_reader {
     enum rdb_kind kind;
     enum db_type type;
     struct bytes body; /* borrowed: the payload without its footer */
+    bool is_within;    /* behind the value stands something else */
     size_t at;
     uint64_t left;        /* elements, or packed nodes, that are to come from the body */
     size_t unpacked_left; /* bytes that may still be unpacked, in all */
@@ -164,6 +165,11 @@ uint64_t rdb_footer_crc(struct bytes payload);
 /* Of a payload that has a footer, borrowed until the end.  unpacked_max: what its compressed parts
  * may have in all, bytes.  False: it is not a value. */
 bool rdb_open(struct rdb_reader *reader, struct bytes payload, size_t unpacked_max);
+/* The same of a value whose kind stood elsewhere, without a footer, and perhaps with something else
+ * behind it: at the END it has reader->at bytes.  False: it is none; reader->type is DB_NONE if we
+ * do not know its kind. */
+bool rdb_open_within(struct rdb_reader *reader, unsigned char kind, struct bytes bytes,
+                     size_t unpacked_max);
 void rdb_close(struct rdb_reader *reader);
 /* END: that was all, and nothing is left over. */
 enum rdb_step rdb_next(struct rdb_reader *reader, struct rdb_element *element);
@@ -174,6 +180,8 @@ enum rdb_step rdb_stream_next(struct rdb_reader *reader, struct rdb_element *ele
 /* What rdb_stream.c reads with.  False: it is not there. */
 bool rdb_take(struct rdb_reader *reader, uint64_t count, const unsigned char **bytes);
 bool rdb_take_count(struct rdb_reader *reader, uint64_t *count);
+/* Where the value ends: END, or DAMAGED if something is left over. */
+enum rdb_step rdb_end(const struct rdb_reader *reader);
 /* Into `out` if it is compressed, item->digits if it is a number. */
 enum rdb_step rdb_take_string(struct rdb_reader *reader, struct buffer *out, struct rdb_item *item);
 

@@ -235,22 +235,37 @@ static enum rdb_form form_of(enum rdb_kind kind)
     return RDB_UNPACKED;
 }
 
-bool rdb_open(struct rdb_reader *reader, struct bytes payload, size_t unpacked_max)
+static bool open_kind(struct rdb_reader *reader, unsigned char kind)
 {
-    const unsigned char *kind;
-    check(payload.size >= RDB_FOOTER);
-    *reader = (struct rdb_reader){.body = bytes_of(payload.data, payload.size - RDB_FOOTER),
-                                  .unpacked_left = unpacked_max,
-                                  .left = 1};
-    if (!rdb_take(reader, 1, &kind))
-        return false;
-    reader->kind = (enum rdb_kind) * kind;
+    reader->left = 1;
+    reader->kind = (enum rdb_kind)kind;
     reader->type = type_of(reader->kind);
     bool is_one = reader->kind == RDB_STRING ||
                   (form_of(reader->kind) != RDB_UNPACKED && reader->kind != RDB_LIST_QUICKLIST &&
                    reader->kind != RDB_LIST_QUICKLIST_2 && reader->type != DB_STREAM);
     return reader->type != DB_NONE &&
            (is_one || (rdb_take_count(reader, &reader->left) && reader->left <= rest(reader)));
+}
+
+bool rdb_open(struct rdb_reader *reader, struct bytes payload, size_t unpacked_max)
+{
+    const unsigned char *kind;
+    check(payload.size >= RDB_FOOTER);
+    *reader = (struct rdb_reader){.body = bytes_of(payload.data, payload.size - RDB_FOOTER),
+                                  .unpacked_left = unpacked_max};
+    return rdb_take(reader, 1, &kind) && open_kind(reader, *kind);
+}
+
+bool rdb_open_within(struct rdb_reader *reader, unsigned char kind, struct bytes bytes,
+                     size_t unpacked_max)
+{
+    *reader = (struct rdb_reader){.body = bytes, .is_within = true, .unpacked_left = unpacked_max};
+    return open_kind(reader, kind);
+}
+
+enum rdb_step rdb_end(const struct rdb_reader *reader)
+{
+    return reader->is_within || rest(reader) == 0 ? RDB_END : RDB_DAMAGED;
 }
 
 void rdb_close(struct rdb_reader *reader)
@@ -318,7 +333,7 @@ enum rdb_step rdb_next(struct rdb_reader *reader, struct rdb_element *element)
         return step;
     reader->pack.form = RDB_UNPACKED;
     if (reader->left == 0)
-        return rest(reader) == 0 ? RDB_END : RDB_DAMAGED;
+        return rdb_end(reader);
     reader->left--;
     return is_packed ? open_node(reader, element) : take_element(reader, element);
 }

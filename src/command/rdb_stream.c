@@ -247,7 +247,7 @@ static enum rdb_step take_group(struct rdb_reader *reader, struct rdb_element *e
     struct rdb_stream *stream = &reader->stream;
     uint64_t read = (uint64_t)RDB_NOT_SAID;
     if (stream->groups == 0)
-        return reader->at == reader->body.size ? RDB_END : RDB_DAMAGED;
+        return rdb_end(reader);
     stream->groups--;
     stream->stage = RDB_PENDINGS;
     element->part = RDB_GROUP;
