@@ -2,19 +2,7 @@
 # state of one moment; that damage is found; and that a cluster made of one has what the first had.
 
 source [file join [file dirname [file normalize [info script]]] lib test.tcl]
-
-# {status output}
-proc ctl {args} {
-    set tool [file join [file dirname [option --binary]] redis-raft-ctl]
-    set status 0
-    if {[catch { exec timeout 60 $tool {*}$args 2>@1 } said details]} {
-        set code [dict get $details -errorcode]
-        set status [expr {[lindex $code 0] eq "CHILDSTATUS" ? [lindex $code 2] : $code}]
-    }
-    return [list $status $said]
-}
-
-proc path {name} { return [file join [suite_dir] $name] }
+source [file join $::tst::lib ctl.tcl]
 
 proc backup {id name} {
     lassign [ctl --cluster 127.0.0.1:[client_port $id] backup [path $name]] status said
