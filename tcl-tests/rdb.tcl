@@ -197,9 +197,13 @@ start_cluster 3 {enable-debug-command local checkpoint-size 64kb} {
         assert_equal 64 [lindex [ctl import [path bad.rdb] -d [path made]] 0]
     }
 
-    test "a file without keys begins a cluster, too" {
+    test "a file without keys begins a cluster, too; each import one of its own" {
         import [file_of {}]
         begin_with_made
+        set cluster [raft_field 0 raft_cluster_id]
+        import [path bad.rdb]
+        begin_with_made
+        assert {[raft_field 0 raft_cluster_id] ne $cluster}
         assert_equal 0 [[leader] DBSIZE]
         assert_equal OK [[leader] SET a x]
     }
