@@ -1,6 +1,6 @@
 # Fuzz targets, tests/fuzz/*.c; the Makefile includes this.
 
-FUZZ = chunk command config handshake number rdb record resp wire
+FUZZ = chunk command config handshake number rdb rdb_file record resp wire
 FUZZ_REPLAY = $(FUZZ:%=$(BUILD)/tests/fuzz/%)
 FUZZ_LIBS = -lxxhash -llzf -lcrypto -lm
 

@@ -1,6 +1,8 @@
 /* RDB files: each mark, each refusal, damage at any byte and a cut at any place. */
 #include "test_command.h"
 
+#include <sys/mman.h>
+
 #include "command/rdb_file.h"
 
 /* ---- helpers ----------------------------------------------------------------------------- */
@@ -168,6 +170,34 @@ static void test_refusals(void **state)
     buffer_deinit(&large);
 }
 
+/* A value larger than a command may carry, of strings that are not; nobody touches the most of it. */
+static void test_large(void **state)
+{
+    enum { STRING = 300 << 20 };
+    size_t size = 2 * (size_t)STRING + 64;
+    struct buffer head = {0};
+    struct rdb_file file;
+    (void)state;
+    char *map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_true(map != MAP_FAILED);
+    rdb_file_write_header(&head);
+    ADD(&head, "\x01\x01k\x02");
+    rdb_write_size(&head, STRING);
+    memcpy(map, head.data, head.size);
+    size_t at = head.size + STRING;
+    buffer_clear(&head);
+    rdb_write_size(&head, STRING);
+    memcpy(map + at, head.data, head.size);
+    at += head.size + STRING;
+    map[at] = (char)RDB_MARK_END;
+    rdb_file_open(&file, bytes_of(map, size));
+    assert_int_equal(rdb_file_next(&file), RDB_FILE_REFUSED);
+    assert_non_null(strstr(file.refusal, "more than 512 MB"));
+    rdb_file_close(&file);
+    buffer_deinit(&head);
+    munmap(map, size);
+}
+
 static void test_versions(void **state)
 {
     static const struct {
@@ -207,7 +237,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_items),    cmocka_unit_test(test_damage),
         cmocka_unit_test(test_refusals), cmocka_unit_test(test_versions),
-        cmocka_unit_test(test_no_sum),
+        cmocka_unit_test(test_no_sum),   cmocka_unit_test(test_large),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
