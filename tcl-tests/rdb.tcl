@@ -208,4 +208,27 @@ start_cluster 3 {enable-debug-command local checkpoint-size 64kb} {
         assert_equal OK [[leader] SET a x]
     }
 }
+
+proc voters {} {
+    return [llength [lsearch -all -regexp [dict values [raft_info [leader_id]]] {voter=(1|yes)}]]
+}
+
+start_cluster 1 {} {
+    test "a node that began with a file lets the cluster grow" {
+        rdb write [path grows.rdb]
+        import [path grows.rdb]
+        kill_node 0
+        file delete -force [node_dir 0]/data
+        file rename [path made] [node_dir 0]/data
+        start_node 0
+        wait_until_answers 0
+        set keys [[node 0] DBSIZE]
+        foreach id {1 2} { assert_equal $id [add_node] }
+        wait_for_condition 400 50 { [voters] == 3 } else { fail "they do not become voters" }
+        kill_node 0
+        foreach id {1 2} { wait_until_answers $id }
+        wait_for_condition 400 50 { ![catch { leader_id }] } else { fail "nobody leads" }
+        assert_equal $keys [[leader] DBSIZE]
+    }
+}
 finish

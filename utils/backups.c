@@ -168,7 +168,8 @@ static bool take_chunk(FILE *file, struct db_install *install, struct buffer *ch
         return true;
     struct db_snapshot_about about;
     db_install_about(install, &about);
-    fprintf(stderr, "\n%s: chunk %" PRIu64 " is %s\n", path, about.chunks,
+    file_progress_end_line();
+    fprintf(stderr, "%s: chunk %" PRIu64 " is %s\n", path, about.chunks,
             chunk->size < size ? "cut short" : db_install_text(result));
     return false;
 }

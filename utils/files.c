@@ -12,14 +12,27 @@
 
 enum { PROGRESS_S = 1 };
 
+static bool is_line_open; /* of progress */
+
+void file_progress_end_line(void)
+{
+    if (is_line_open)
+        fprintf(stderr, "\n");
+    is_line_open = false;
+}
+
 bool file_failed(const char *what, const char *about)
 {
+    int number = errno;
+    file_progress_end_line();
+    errno = number;
     fprintf(stderr, "%s %s: %s\n", what, about, strerror(errno));
     return false;
 }
 
 bool file_refused(const char *what, const char *about)
 {
+    file_progress_end_line();
     fprintf(stderr, "%s: %s\n", what, about);
     return false;
 }
@@ -98,5 +111,6 @@ bool file_progress_is_due(bool is_end)
     if (now - last < PROGRESS_S && !is_end)
         return false;
     last = now;
+    is_line_open = !is_end;
     return true;
 }

@@ -51,11 +51,10 @@ static bool flush(struct export *export)
     return is_done;
 }
 
-static bool refused_key(const struct export *export, unsigned database, struct bytes key,
-                        const char *why)
+static bool refused_key(unsigned database, struct bytes key, const char *why)
 {
     int size = (int)(key.size < NAME_SHOWN ? key.size : NAME_SHOWN);
-    (void)export;
+    file_progress_end_line();
     fprintf(stderr, "the key %.*s in database %u: %s\n", size, (const char *)key.data, database,
             why);
     return false;
@@ -95,7 +94,7 @@ static bool persist_some(struct export *export, unsigned database, struct bytes 
     for (size_t i = 0; i < count; i++)
         words[4 + i] = bytes_of(names[i]->str, names[i]->len);
     if (!offline_write(&export->offline, database, words, (uint32_t)(4 + count), &export->reply))
-        return refused_key(export, database, key, offline_error(&export->reply));
+        return refused_key(database, key, offline_error(&export->reply));
     redisReply *said = parse(&export->reply);
     export->fields += count_dropped(said);
     freeReplyObject(said);
@@ -106,7 +105,7 @@ static bool drop_field_deadlines(struct export *export, unsigned database, struc
 {
     struct bytes words[] = {bytes_from_string("HKEYS"), key};
     if (!offline_read(&export->offline, database, words, 2, &export->reply))
-        return refused_key(export, database, key, offline_error(&export->reply));
+        return refused_key(database, key, offline_error(&export->reply));
     redisReply *names = parse(&export->reply);
     bool is_done = true;
     export->hashes++;
@@ -141,14 +140,14 @@ static bool write_key(struct export *export, unsigned database, struct bytes key
         return true;
     if (found.elements_due_ms != 0) {
         if (!export->drops_field_deadlines)
-            return refused_key(export, database, key,
+            return refused_key(database, key,
                                "fields of the hash have deadlines, which Redis 7.2 does not know: "
                                "--drop-field-deadlines exports them without");
         if (!drop_field_deadlines(export, database, key))
             return false;
     }
     if (!offline_read(offline, database, words, 2, &export->reply))
-        return refused_key(export, database, key, offline_error(&export->reply));
+        return refused_key(database, key, offline_error(&export->reply));
     rdb_file_write_key(&export->out, key, offline_bulk(&export->reply), found.deadline_ms);
     export->keys++;
     return export->out.size < WRITTEN_AT_ONCE || flush(export);

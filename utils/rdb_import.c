@@ -49,6 +49,7 @@ static void show_progress(const struct import *import, const char *what, size_t 
 
 static bool refused_at(const struct import *import, const struct rdb_file *file, const char *why)
 {
+    file_progress_end_line();
     fprintf(stderr, "%s: at byte %zu: %s\n", import->path, file->item, why);
     return false;
 }
@@ -56,9 +57,17 @@ static bool refused_at(const struct import *import, const struct rdb_file *file,
 static bool refused_key(const struct import *import, const struct rdb_file *file, const char *why)
 {
     int size = (int)(file->name.size < NAME_SHOWN ? file->name.size : NAME_SHOWN);
+    file_progress_end_line();
     fprintf(stderr, "%s: at byte %zu: the key %.*s in database %u: %s\n", import->path, file->item,
             size, (const char *)file->name.data, file->database, why);
     return false;
+}
+
+static void tell_module(const struct import *import, const struct rdb_file *file)
+{
+    file_progress_end_line();
+    fprintf(stderr, "%s: at byte %zu: left out: what the module %s keeps beside the keys\n",
+            import->path, file->item, file->module);
 }
 
 static void print_about(const struct import *import)
@@ -123,8 +132,7 @@ static bool take_item(struct import *import, struct rdb_file *file, enum rdb_fil
     case RDB_FILE_REFUSED: return refused_at(import, file, file->refusal);
     case RDB_FILE_MODULE:
         if (!offline)
-            fprintf(stderr, "%s: at byte %zu: left out: what the module %s keeps beside the keys\n",
-                    import->path, file->item, file->module);
+            tell_module(import, file);
         return true;
     case RDB_FILE_KEY:
         if (offline)
