@@ -25,8 +25,8 @@ bool file_give_name(int fd, const char *part, const char *path);
 bool file_give_directory_name(const char *part, const char *path);
 void file_remove_tree(const char *path);
 
-/* True once a second, and at the end: to be followed by "\r" and how far it is; a line that stays at
- * the end.  What else is to be said while it is unfinished ends that line first. */
+/* True once a second, and at the end: to be followed by "\r" and how far it is; a line that stays
+ * at the end.  What else is to be said while it is unfinished ends that line first. */
 bool file_progress_is_due(bool is_end);
 void file_progress_end_line(void);
 

@@ -1,5 +1,5 @@
-/* RDB files, between a header and an end with the right checksum.  Whatever stands there, it ends, what
- * is given lies in the file, and a value is what RESTORE reads, of as many elements. */
+/* RDB files, between a header and an end with the right checksum.  Whatever stands there, it ends,
+ * what is given lies in the file, and a value is what RESTORE reads, of as many elements. */
 #include "fuzz.h"
 
 #include <stdlib.h>

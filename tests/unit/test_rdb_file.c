@@ -170,7 +170,7 @@ static void test_refusals(void **state)
     buffer_deinit(&large);
 }
 
-/* A value larger than a command may carry, of strings that are not; nobody touches the most of it. */
+/* A value larger than a command may carry, of strings that are not; hardly any of it is touched. */
 static void test_large(void **state)
 {
     enum { STRING = 300 << 20 };
