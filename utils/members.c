@@ -6,7 +6,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { POLL_MS = 200, STATE_SIZE = 160 };
+enum { POLL_MS = 200, ELECTION_POLLS = 20, STATE_SIZE = 160 };
 
 /* ---- what the leader says ------------------------------------------------------------------ */
 
@@ -37,6 +37,23 @@ static bool read_leader(const struct members_cluster *cluster, struct node_statu
     return is_found;
 }
 
+static void pause_ms(int ms)
+{
+    struct timespec time = {.tv_sec = ms / 1000, .tv_nsec = (ms % 1000) * 1000000L};
+    nanosleep(&time, NULL);
+}
+
+/* Where nobody leads there may be an election: it is waited for. */
+static bool await_leader(const struct members_cluster *cluster, struct node_status *leader)
+{
+    for (int tries = 0; tries < ELECTION_POLLS; tries++) {
+        if (read_leader(cluster, leader))
+            return true;
+        pause_ms(POLL_MS);
+    }
+    return read_leader(cluster, leader);
+}
+
 static const char *text_of(const redisReply *member, const char *name)
 {
     const redisReply *field = node_field(member, name);
@@ -62,8 +79,7 @@ static const char *kind_of(const redisReply *member)
     return is(member, "joining") ? "joining" : "learner";
 }
 
-/* ---- the list ----------------------------------------------------------------------------------
- * */
+/* ---- the list ------------------------------------------------------------------------------ */
 
 static void print_member(const redisReply *member)
 {
@@ -77,7 +93,7 @@ static void print_member(const redisReply *member)
 bool members_print(const struct members_cluster *cluster)
 {
     struct node_status leader;
-    if (!read_leader(cluster, &leader)) {
+    if (!await_leader(cluster, &leader)) {
         fprintf(stderr, "nobody leads, as far as can be seen\n");
         return false;
     }
@@ -130,12 +146,6 @@ static enum progress describe(const struct node_status *leader, int64_t id, char
                  all > 0 ? (int)(100 * match / all) : 0);
     bool stays = !is(member, "joining") && has_life(member);
     return stays && is(member, "active") && lag == 0 ? PROGRESS_DONE : PROGRESS_ON;
-}
-
-static void pause_ms(int ms)
-{
-    struct timespec time = {.tv_sec = ms / 1000, .tv_nsec = (ms % 1000) * 1000000L};
-    nanosleep(&time, NULL);
 }
 
 bool members_follow(const struct members_cluster *cluster, int64_t id)
