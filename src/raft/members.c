@@ -56,6 +56,15 @@ void raft_members_encode(struct buffer *out, const struct raft_members *members)
     }
 }
 
+struct blob *raft_members_blob(const struct raft_members *members)
+{
+    struct buffer bytes = {0};
+    raft_members_encode(&bytes, members);
+    struct blob *blob = blob_copy(buffer_bytes(&bytes));
+    buffer_deinit(&bytes);
+    return blob;
+}
+
 /* Printable and without blanks, since it goes into replies.  False: it is not, or cut short. */
 static bool take_text(struct bytes *rest, char text[RAFT_ADDRESS_SIZE])
 {

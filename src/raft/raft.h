@@ -289,6 +289,8 @@ uint32_t raft_size_at(const struct raft *raft, raft_index index);
 /* ---- lists of members, by themselves: members.c ------------------------------------------ */
 
 void raft_members_encode(struct buffer *out, const struct raft_members *members);
+/* The same bytes, as entries and snapshots carry them; to be released. */
+struct blob *raft_members_blob(const struct raft_members *members);
 /* False: these are no bytes of a list. */
 bool raft_members_decode(struct raft_members *members, struct bytes bytes)
     __attribute__((warn_unused_result));

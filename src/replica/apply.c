@@ -36,9 +36,7 @@ static bool origin_has_room(const struct replica *replica, const struct request 
 static bool is_owed_too_much(struct replica *replica, const struct request *request, size_t size)
 {
     const struct raft_members *members = raft_members(replica->raft);
-    uint32_t place = 0;
-    while (place < members->count && members->list[place].id != request->origin)
-        place++;
+    uint32_t place = raft_members_place(members, request->origin);
     if (place == members->count) /* a client of this node */
         return false;
     uint64_t *owed = &replica->owed[place];

@@ -46,14 +46,9 @@ __attribute__((format(printf, 2, 3))) static enum plan refuse(struct planning *p
 
 static bool answers(const struct replica *replica, raft_node_id node)
 {
-    struct raft_peer_status peers[RAFT_MEMBERS_MAX];
-    uint32_t count = raft_peers(replica->raft, peers);
-    if (node == replica->options.raft.id)
-        return true;
-    for (uint32_t i = 0; i < count; i++)
-        if (peers[i].id == node)
-            return peers[i].active;
-    return false;
+    struct raft_peer_status peer;
+    return node == replica->options.raft.id ||
+           (replica_peer_status(replica, node, &peer) && peer.active);
 }
 
 /* Of the voters that are left without it. */

@@ -11,14 +11,6 @@
 #include "replica/replica_internal.h"
 #include "replica/stamp.h"
 
-static uint8_t announced_by(const struct replica *replica, uint32_t place)
-{
-    const struct raft_member *member = &raft_members(replica->raft)->list[place];
-    struct state_machine *machine = replica->options.machine;
-    return member->id == replica->options.raft.id ? machine->ops->meaning_known(machine)
-                                                  : replica->announced[place];
-}
-
 /* An older build would not understand the entry. */
 bool replica_all_know_lists(const struct replica *replica)
 {
@@ -26,7 +18,7 @@ bool replica_all_know_lists(const struct replica *replica)
     if (raft_members_index(replica->raft) > 0)
         return true;
     for (uint32_t place = 0; place < members->count; place++)
-        if (announced_by(replica, place) < STAMP_MEANING_MEMBERS)
+        if (replica_announced_by(replica, members->list[place].id) < STAMP_MEANING_MEMBERS)
             return false;
     return true;
 }
@@ -86,15 +78,6 @@ static bool take_what_was_said(const struct replica *replica, struct raft_member
 
 /* ---- learners --------------------------------------------------------------------------- */
 
-static const struct raft_peer_status *peer_of(const struct raft_peer_status *peers, uint32_t count,
-                                              raft_node_id node)
-{
-    for (uint32_t i = 0; i < count; i++)
-        if (peers[i].id == node)
-            return &peers[i];
-    return NULL;
-}
-
 /* Whether it is over, and was short; one that is over is followed by the next. */
 static bool round_was_short(struct replica *replica, struct replica_round *round,
                             const struct raft_peer_status *peer)
@@ -114,14 +97,13 @@ static bool round_was_short(struct replica *replica, struct replica_round *round
 
 static bool promote_one(struct replica *replica, struct raft_members *members)
 {
-    struct raft_peer_status peers[RAFT_MEMBERS_MAX];
-    uint32_t count = raft_peers(replica->raft, peers);
+    struct raft_peer_status peer;
     for (uint32_t place = 0; place < members->count; place++) {
         struct raft_member *member = &members->list[place];
-        const struct raft_peer_status *peer = peer_of(peers, count, member->id);
-        if (member->voter || !member->joining || member->life == 0 || !peer)
+        if (member->voter || !member->joining || member->life == 0 ||
+            !replica_peer_status(replica, member->id, &peer))
             continue;
-        if (!round_was_short(replica, &replica->rounds[place], peer))
+        if (!round_was_short(replica, &replica->rounds[place], &peer))
             continue;
         member->voter = true;
         member->joining = false;
@@ -135,17 +117,14 @@ static bool promote_one(struct replica *replica, struct raft_members *members)
 enum raft_result replica_propose_members(struct replica *replica,
                                          const struct raft_members *members, struct raft_pos *pos)
 {
-    struct buffer bytes = {0};
-    raft_members_encode(&bytes, members);
-    struct raft_entry entry = {.type = RAFT_ENTRY_MEMBERS,
-                               .size = (uint32_t)bytes.size,
-                               .payload = blob_copy(buffer_bytes(&bytes))};
+    struct blob *list = raft_members_blob(members);
+    struct raft_entry entry = {
+        .type = RAFT_ENTRY_MEMBERS, .size = (uint32_t)list->size, .payload = list};
     struct raft_input input = {.type = RAFT_INPUT_PROPOSE, .propose = {&entry, 1}};
     enum raft_result result = replica_step(replica, &input);
     if (pos)
         *pos = entry.pos;
-    blob_release(entry.payload);
-    buffer_deinit(&bytes);
+    blob_release(list);
     return result;
 }
 

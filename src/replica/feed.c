@@ -33,9 +33,7 @@ void replica_feed_clear(struct replica_feed *feed)
 static uint32_t place_of(const struct replica *replica, raft_node_id node)
 {
     const struct raft_members *members = raft_members(replica->raft);
-    uint32_t place = 0;
-    while (place < members->count && members->list[place].id != node)
-        place++;
+    uint32_t place = raft_members_place(members, node);
     check(place < members->count);
     return place;
 }

@@ -41,9 +41,9 @@ struct middle {
 void replica_clock_heard(struct replica *replica, raft_node_id from, int64_t clock_ms)
 {
     const struct raft_members *members = raft_members(replica->raft);
-    for (uint32_t place = 0; place < members->count; place++)
-        if (members->list[place].id == from)
-            replica->clocks[place].said_ms = clock_ms;
+    uint32_t place = raft_members_place(members, from);
+    if (place < members->count)
+        replica->clocks[place].said_ms = clock_ms;
 }
 
 /* What was said since the last time: held against a clock of ours that is read after it was said,

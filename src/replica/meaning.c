@@ -37,6 +37,15 @@ static uint8_t in_common(const struct replica *replica)
     return common;
 }
 
+uint8_t replica_announced_by(const struct replica *replica, raft_node_id node)
+{
+    const struct raft_members *members = raft_members(replica->raft);
+    uint32_t place = raft_members_place(members, node);
+    if (node == replica->options.raft.id)
+        return known(replica);
+    return place < members->count ? replica->announced[place] : 0;
+}
+
 uint8_t replica_meaning(const struct replica *replica)
 {
     struct state_machine *machine = replica->options.machine;
@@ -49,10 +58,9 @@ void replica_announced(struct replica *replica, raft_node_id node, uint8_t meani
 {
     const struct raft_members *members = raft_members(replica->raft);
     uint8_t before = in_common(replica);
-    for (uint32_t place = 0; place < members->count; place++) {
-        if (members->list[place].id == node)
-            replica->announced[place] = meaning;
-    }
+    uint32_t place = raft_members_place(members, node);
+    if (place < members->count)
+        replica->announced[place] = meaning;
     if (in_common(replica) != before)
         log_notice("all members know the commands of meaning %u", in_common(replica));
     replica->try_waiting = true;

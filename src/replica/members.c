@@ -60,6 +60,28 @@ void replica_disowned(const struct replica *replica)
         self, self);
 }
 
+bool replica_peer_status(const struct replica *replica, raft_node_id node,
+                         struct raft_peer_status *peer)
+{
+    struct raft_peer_status peers[RAFT_MEMBERS_MAX];
+    uint32_t count = raft_peers(replica->raft, peers);
+    for (uint32_t i = 0; i < count; i++) {
+        *peer = peers[i];
+        if (peer->id == node)
+            return true;
+    }
+    return false;
+}
+
+uint32_t replica_have(const struct replica *replica, raft_index index)
+{
+    struct raft_peer_status peers[RAFT_MEMBERS_MAX];
+    uint32_t count = raft_peers(replica->raft, peers), have = 0;
+    for (uint32_t i = 0; i < count; i++)
+        have += peers[i].match >= index;
+    return have;
+}
+
 void replica_introduced(struct replica *replica, const struct raft_member *member)
 {
     const struct raft_members *members = raft_members(replica->raft);

@@ -208,11 +208,14 @@ bool replica_park(struct replica *replica, struct request *request)
     struct parking_of of = {.replica = replica, .request = request};
     of.capacity = count_keys(replica, request);
     check(waiter->places_count == 0);
+    request_leave_place(replica, request);
     if (of.capacity > WAIT_KEYS_MAX || replica->parked_places + of.capacity > PARKED_PLACES_MAX ||
         replica->parked_bytes + command.size > PARKED_BYTES_MAX ||
-        replica->parked_count >= PARKED_MAX)
+        replica->parked_count >= PARKED_MAX) {
+        request_finish(replica, request, REQUEST_DONE,
+                       bytes_from_string("-ERR too many clients wait for keys\r\n"));
         return false;
-    request_leave_place(replica, request);
+    }
     if (request->kind == REQUEST_WRITE)
         waiter->kind = machine->ops->wait_kind(machine, command);
     waiter->places = memory_new((of.capacity + 1) * sizeof *waiter->places);

@@ -48,12 +48,7 @@ void replica_reader_found_nothing(struct replica *replica, struct request *reque
         request_wait(replica, request);
         return;
     }
-    if (!replica_park(replica, request)) {
-        request_finish(replica, request, REQUEST_DONE,
-                       bytes_from_string("-ERR too many clients wait for keys\r\n"));
-        return;
-    }
-    if (request->waiter->places_count > 0)
+    if (!replica_park(replica, request) || request->waiter->places_count > 0)
         return;
     request->waiter->holders = replica_holders(replica, request);
     DL_APPEND2(replica->counting, request->waiter, counting_prev, counting_next);
@@ -64,11 +59,7 @@ void replica_reader_found_nothing(struct replica *replica, struct request *reque
 /* What is committed is not taken back, so who has an entry that this leader has has all before. */
 uint32_t replica_holders(const struct replica *replica, const struct request *request)
 {
-    struct raft_peer_status peers[RAFT_MEMBERS_MAX];
-    uint32_t count = raft_peers(replica->raft, peers), holders = 0;
-    for (uint32_t i = 0; i < count && replica_leads(replica); i++)
-        holders += peers[i].match >= request->read_index;
-    return holders;
+    return replica_leads(replica) ? replica_have(replica, request->read_index) : 0;
 }
 
 void replica_readers_count(struct replica *replica)

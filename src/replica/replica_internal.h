@@ -290,6 +290,11 @@ bool replica_serves(const struct replica *replica);
 /* members.c */
 void replica_members_follow(struct replica *replica); /* after a step of the core */
 void replica_handle_losses(struct replica *replica);
+/* Of a leader.  False: it knows of no other member of that name. */
+bool replica_peer_status(const struct replica *replica, raft_node_id node,
+                         struct raft_peer_status *peer);
+/* Of a leader: how many other members have the entry on their disks, as far as they said. */
+uint32_t replica_have(const struct replica *replica, raft_index index);
 
 /* changes.c */
 void replica_members_tick(struct replica *replica);
@@ -390,7 +395,8 @@ void replica_waiter_send_cancel(struct replica *replica, const struct request *r
 /* parking.c */
 uint64_t replica_parking_keys(const struct replica *replica);
 bool replica_parking_has_others(struct replica *replica, struct request *request);
-bool replica_park(struct replica *replica, struct request *request); /* false: no room */
+/* False: there was no room, and it ended. */
+bool replica_park(struct replica *replica, struct request *request);
 void replica_unpark(struct replica *replica, struct request *request);
 /* What came of one that was woken for the key (NULL: for none) is known. */
 void replica_parking_settle(struct replica *replica, struct parking_key *key);
@@ -426,6 +432,8 @@ bool replica_tick_was_seen(const struct replica *replica, const struct read_batc
 int64_t replica_read_time_ms(const struct replica *replica);
 
 /* meaning.c */
+/* The highest meaning that the node knows; 0: it did not say yet, or is no member. */
+uint8_t replica_announced_by(const struct replica *replica, raft_node_id node);
 uint8_t replica_meaning(const struct replica *replica); /* what a leader stamps */
 /* Ends the process if this build cannot execute an entry of that meaning. */
 void replica_meaning_met(const struct replica *replica, raft_index index, uint8_t meaning);

@@ -379,20 +379,10 @@ static void forward_waiting(struct replica *replica)
     }
 }
 
-/* How many are known to have the newest entry that told something: heartbeats say a commit only as
- * far as their member is known to have what was committed. */
-static uint32_t holders_of_told(const struct replica *replica)
-{
-    struct raft_peer_status peers[RAFT_MEMBERS_MAX];
-    uint32_t count = raft_peers(replica->raft, peers), holders = 0;
-    for (uint32_t i = 0; i < count; i++)
-        holders += peers[i].match >= replica->told_last;
-    return holders;
-}
-
 /* The others learn of a commit with the next entries or the next heartbeat.  Where somebody waits
- * there for what an entry tells, that is late; the heartbeats of a round say it now, and again when
- * somebody has it who did not then.  Nobody waits for that round. */
+ * there for what an entry tells, that is late; the heartbeats of a round say it now, as far as
+ * their member is known to have what was committed, and again when somebody has it who did not
+ * then.  Nobody waits for that round. */
 void replica_spread_commit(struct replica *replica)
 {
     struct raft_input input = {.type = RAFT_INPUT_READ, .read = {++replica->next_read_id}};
@@ -402,7 +392,7 @@ void replica_spread_commit(struct replica *replica)
         replica->told_last = 0;
         return;
     }
-    uint32_t holders = replica->told_last ? holders_of_told(replica) : 0;
+    uint32_t holders = replica->told_last ? replica_have(replica, replica->told_last) : 0;
     if (!is_wanted && holders <= replica->told_holders)
         return;
     replica->told_holders = holders;

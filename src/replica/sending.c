@@ -13,14 +13,14 @@
 #include "base/log.h"
 #include "base/prng.h"
 #include "replica/replica_internal.h"
+#include "replica/stamp.h"
 
 enum {
     OFFER_MS = 500,
-    STALLED_MS = 60000,   /* nothing was staged: the member is given up, until it asks again */
-    PACE_BURST_MS = 100,  /* so much of the pace may be sent at once */
-    SAY_PARTS = 10,       /* progress is logged so many times, about, */
-    SAY_BYTES = 64 << 20, /* and no oftener than at each so many bytes */
-    MEANING_OF_SNAPSHOTS = 5
+    STALLED_MS = 60000,  /* nothing was staged: the member is given up, until it asks again */
+    PACE_BURST_MS = 100, /* so much of the pace may be sent at once */
+    SAY_PARTS = 10,      /* progress is logged so many times, about, */
+    SAY_BYTES = 64 << 20 /* and no oftener than at each so many bytes */
 };
 
 static struct replica_sending *sending_to(struct replica *replica, raft_node_id node)
@@ -199,15 +199,6 @@ static void release(struct replica *replica, struct replica_sending *sending, ui
 
 /* ---- what a member asks for -------------------------------------------------------- */
 
-static struct blob *members_at(const struct replica *replica, raft_index index)
-{
-    struct buffer bytes = {0};
-    raft_members_encode(&bytes, raft_members_at(replica->raft, index));
-    struct blob *members = blob_copy(buffer_bytes(&bytes));
-    buffer_deinit(&bytes);
-    return members;
-}
-
 static uint64_t new_id(struct replica *replica)
 {
     uint64_t id;
@@ -242,16 +233,16 @@ static void open(struct replica *replica, raft_node_id to)
         return;
     }
     check(pos.index <= replica->status.applied);
-    *sending =
-        (struct replica_sending){.id = new_id(replica),
-                                 .to = to,
-                                 .pos = pos,
-                                 .members = members_at(replica, pos.index),
-                                 .members_index = raft_members_index_at(replica->raft, pos.index),
-                                 .source = source,
-                                 .bytes_expected = bytes,
-                                 .began_ms = replica->now_ms,
-                                 .moved_ms = replica->now_ms};
+    *sending = (struct replica_sending){
+        .id = new_id(replica),
+        .to = to,
+        .pos = pos,
+        .members = raft_members_blob(raft_members_at(replica->raft, pos.index)),
+        .members_index = raft_members_index_at(replica->raft, pos.index),
+        .source = source,
+        .bytes_expected = bytes,
+        .began_ms = replica->now_ms,
+        .moved_ms = replica->now_ms};
     log_notice("snapshot to node %" PRIu64 ": begins, of entry %" PRIu64 ", about %" PRIu64
                " bytes",
                to, pos.index, bytes);
@@ -328,13 +319,6 @@ static void keep_pace(struct replica *replica)
     replica->snapshot_paced_ms = replica->now_ms;
 }
 
-static uint8_t announced(const struct replica *replica, raft_node_id node)
-{
-    const struct raft_members *members = raft_members(replica->raft);
-    uint32_t place = raft_members_place(members, node);
-    return place < members->count ? replica->announced[place] : 0;
-}
-
 static void look_at(struct replica *replica, const struct raft_peer_status *peer)
 {
     struct replica_sending *sending = sending_to(replica, peer->id);
@@ -348,7 +332,8 @@ static void look_at(struct replica *replica, const struct raft_peer_status *peer
         give_up(replica, sending, "nothing was taken for a minute");
         return;
     }
-    if (!peer->fell_off || !peer->active || announced(replica, peer->id) < MEANING_OF_SNAPSHOTS)
+    if (!peer->fell_off || !peer->active ||
+        replica_announced_by(replica, peer->id) < STAMP_MEANING_SNAPSHOTS)
         return;
     struct snapshot_message message = message_to(replica, peer->id, SNAPSHOT_OFFER);
     message.pos = replica->status.first;

@@ -15,6 +15,9 @@ enum { STAMP_MEANING_OLD = 1 };
 /* The first with requests that may wait, whose entries say whose they are. */
 enum { STAMP_MEANING_WAITS = 5 };
 
+/* The first that knows of states sent to members that fell off the log. */
+enum { STAMP_MEANING_SNAPSHOTS = 5 };
+
 /* The first that knows lists of members in the log. */
 enum { STAMP_MEANING_MEMBERS = 5 };
 

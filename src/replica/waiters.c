@@ -174,12 +174,7 @@ static bool finds_something(struct replica *replica, const struct request *reque
 static bool park(struct replica *replica, struct request *request)
 {
     request->waiter->doubt = 0;
-    if (replica_park(replica, request))
-        return true;
-    request_leave_place(replica, request);
-    request_finish(replica, request, REQUEST_DONE,
-                   bytes_from_string("-ERR too many clients wait for keys\r\n"));
-    return false;
+    return replica_park(replica, request);
 }
 
 /* At its old place; only then may others be woken. */
@@ -287,15 +282,6 @@ void replica_waiters_leadership_lost(struct replica *replica)
 
 /* ---- at its node ---------------------------------------------------------------------- */
 
-static uint8_t announced_by(const struct replica *replica, raft_node_id node)
-{
-    const struct raft_members *members = raft_members(replica->raft);
-    for (uint32_t place = 0; place < members->count; place++)
-        if (members->list[place].id == node)
-            return replica->announced[place];
-    return 0;
-}
-
 static void go_away(struct replica *replica, struct request *request)
 {
     struct waiter *waiter = request->waiter;
@@ -375,7 +361,7 @@ bool replica_waiter_send(struct replica *replica, struct request *request)
         replica->try_waiting = true; /* not in every turn */
         return true;
     }
-    uint8_t announced = announced_by(replica, replica->status.leader);
+    uint8_t announced = replica_announced_by(replica, replica->status.leader);
     if (announced == 0) {
         replica->try_waiting = true; /* not connected yet */
         return false;

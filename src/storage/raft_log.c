@@ -767,10 +767,8 @@ static void put_chunk_with_list(struct raft_log *log, struct kv_batch *batch, ra
 static void put_list_into_all(struct raft_log *log, struct kv_batch *batch, raft_index from,
                               const struct raft_members *list)
 {
-    struct buffer bytes = {0};
     raft_index done = 0; /* the chunk that was written last */
-    raft_members_encode(&bytes, list);
-    struct blob *blob = blob_copy(buffer_bytes(&bytes));
+    struct blob *blob = raft_members_blob(list);
     for (size_t i = 0; i < log->saved_count; i++) {
         const struct raft_entry *entry = &log->saved[i];
         if (entry->type != RAFT_ENTRY_MEMBERS || entry->pos.index <= from)
@@ -781,7 +779,6 @@ static void put_list_into_all(struct raft_log *log, struct kv_batch *batch, raft
         done = first;
     }
     blob_release(blob);
-    buffer_deinit(&bytes);
 }
 
 void raft_log_force(struct raft_log *log, struct kv_batch *batch, struct raft_pos applied,

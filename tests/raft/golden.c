@@ -600,15 +600,12 @@ static uint64_t lives(const char *word)
 static void do_members(uint32_t id, char **words, uint32_t count)
 {
     struct raft_members members = {.count = count};
-    struct buffer bytes = {0};
     for (uint32_t i = 0; i < count; i++)
         members.list[i] = (struct raft_member){.id = (raft_node_id)atoi(words[i]),
                                                .life = lives(words[i]),
                                                .voter = strchr(words[i], 'l') == NULL};
-    raft_members_encode(&bytes, &members);
     check(world.lists_count < LISTS_MAX);
-    struct blob *list = world.lists[world.lists_count++] = blob_copy(buffer_bytes(&bytes));
-    buffer_deinit(&bytes);
+    struct blob *list = world.lists[world.lists_count++] = raft_members_blob(&members);
     struct raft_entry entry = {.type = RAFT_ENTRY_MEMBERS, .size = 10, .payload = list};
     struct raft_input input = {.type = RAFT_INPUT_PROPOSE, .propose = {&entry, 1}};
     step(id, &input);

@@ -613,15 +613,6 @@ static void reads_before_a_change_are_served(void **state)
     assert_ended(a, REQUEST_DONE);
 }
 
-static struct blob *encode(const struct raft_members *list)
-{
-    struct buffer bytes = {0};
-    raft_members_encode(&bytes, list);
-    struct blob *blob = blob_copy(buffer_bytes(&bytes));
-    buffer_deinit(&bytes);
-    return blob;
-}
-
 /* The leader of before is no member any more, and its connection breaks. */
 static void what_is_with_a_removed_node_is_not_lost(void **state)
 {
@@ -634,7 +625,8 @@ static void what_is_with_a_removed_node_is_not_lost(void **state)
     struct raft_members next = {.count = 2};
     next.list[0] = said_by(0);
     next.list[1] = said_by(2);
-    struct raft_entry entry = {.pos = {2, 1}, .type = RAFT_ENTRY_MEMBERS, .payload = encode(&next)};
+    struct raft_entry entry = {
+        .pos = {2, 1}, .type = RAFT_ENTRY_MEMBERS, .payload = raft_members_blob(&next)};
     entry.size = (uint32_t)((struct blob *)entry.payload)->size;
     struct raft_message append = heartbeat(2, 2);
     append.append_request.count = 1;

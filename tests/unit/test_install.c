@@ -476,13 +476,9 @@ static struct snapshot_message offer(void)
 static struct blob *members_blob(uint32_t count)
 {
     struct raft_members members = {.count = count};
-    struct buffer bytes = {0};
     for (uint32_t i = 0; i < count; i++)
         members.list[i] = (struct raft_member){.id = i, .voter = true, .address = "h:1"};
-    raft_members_encode(&bytes, &members);
-    struct blob *blob = blob_copy(buffer_bytes(&bytes));
-    buffer_deinit(&bytes);
-    return blob;
+    return raft_members_blob(&members);
 }
 
 static struct snapshot_message beginning(uint64_t id)

@@ -927,13 +927,9 @@ static void malformed_entries_are_refused(void **state)
 static struct blob *some_members(void)
 {
     struct raft_members members = {.count = 2};
-    struct buffer bytes = {0};
     members.list[0] = (struct raft_member){.id = 1, .voter = true, .address = "one:1"};
     members.list[1] = (struct raft_member){.id = 3, .voter = true, .address = "three:3"};
-    raft_members_encode(&bytes, &members);
-    struct blob *blob = blob_copy(buffer_bytes(&bytes));
-    buffer_deinit(&bytes);
-    return blob;
+    return raft_members_blob(&members);
 }
 
 static struct snapshot_message random_snapshot(void)
