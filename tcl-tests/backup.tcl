@@ -31,22 +31,7 @@ proc restore_all {file} {
 
 proc fill {} {
     set c [leader]
-    for {set i 0} {$i < 40} {incr i} {
-        set strings {}
-        set fields {}
-        for {set j 0} {$j < 100} {incr j} {
-            lappend strings string$i.$j [string repeat x $j]
-            lappend fields field$j.$i [expr {$i * $j}]
-        }
-        $c MSET {*}$strings
-        $c HSET large-hash {*}$fields
-        $c RPUSH large-list {*}$fields
-        $c ZADD large-zset {*}[lreverse $fields]
-        $c SADD large-set {*}$fields
-        $c XADD stream * i $i
-        $c SET deadline$i x EX 100000
-        $c ONCE client$i 1 INCR once
-    }
+    fill_types $c 40
     $c SELECT 7
     $c SADD small a b c
     $c SELECT 0

@@ -13,23 +13,8 @@ proc outgrow {c {count 30}} {
 
 # All that a state can have: every type, deadlines, receipts, several databases, large and small.
 proc fill_everything {c} {
-    for {set i 0} {$i < 20} {incr i} {
-        set strings {}
-        set fields {}
-        for {set j 0} {$j < 100} {incr j} {
-            lappend strings string$i.$j [string repeat x $j]
-            lappend fields field$j.$i [expr {$i * $j}]
-        }
-        $c MSET {*}$strings
-        $c HSET large-hash {*}$fields
-        $c RPUSH large-list {*}$fields
-        $c ZADD large-zset {*}[lreverse $fields]
-        $c SADD large-set {*}$fields
-        $c XADD stream * i $i
-        $c SET deadline$i x EX 100000
-        $c ONCE client$i 1 INCR once
-        $c SET doomed$i x PX 50
-    }
+    fill_types $c 20
+    for {set i 0} {$i < 20} {incr i} { $c SET doomed$i x PX 50 }
     $c SELECT 3
     $c SET elsewhere yes
     $c SELECT 0

@@ -491,3 +491,23 @@ proc isolate {id {others {}}} {
         network cut $other $id
     }
 }
+
+# Data of every type in database 0, small and large, with deadlines and receipts.
+proc fill_types {c rounds} {
+    for {set i 0} {$i < $rounds} {incr i} {
+        set strings {}
+        set fields {}
+        for {set j 0} {$j < 100} {incr j} {
+            lappend strings string$i.$j [string repeat x $j]
+            lappend fields field$j.$i [expr {$i * $j}]
+        }
+        $c MSET {*}$strings
+        $c HSET large-hash {*}$fields
+        $c RPUSH large-list {*}$fields
+        $c ZADD large-zset {*}[lreverse $fields]
+        $c SADD large-set {*}$fields
+        $c XADD stream * i $i
+        $c SET deadline$i x EX 100000
+        $c ONCE client$i 1 INCR once
+    }
+}

@@ -20,6 +20,7 @@
 
 #include "test_log_lines.h"
 #include "test_names.h"
+#include "test_ports.h"
 
 enum { TAKEN_MAX = 16 };
 
@@ -99,18 +100,6 @@ static struct config_bind_list list_of(const char *first, const char *second)
     snprintf(list.list[0].host, sizeof list.list[0].host, "%s", first);
     snprintf(list.list[1].host, sizeof list.list[1].host, "%s", second ? second : "");
     return list;
-}
-
-/* A port that nobody has, at this moment. */
-static int free_port(void)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t size = sizeof address;
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    assert_int_equal(bind(fd, (struct sockaddr *)&address, size), 0);
-    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &size), 0);
-    close(fd);
-    return ntohs(address.sin_port);
 }
 
 static enum listener_bound try_bind(struct config_bind_list list, char error[200])
