@@ -236,6 +236,8 @@ struct blob *command_ask_again(struct bytes request, struct bytes reply);
 struct blob *command_encode(const struct bytes *argv, uint32_t argc);
 /* False if malformed; `argv` is a growing array owned by the caller (start with NULL, 0). */
 bool command_decode(struct bytes encoded, struct bytes **argv, uint32_t *argc, uint32_t *capacity);
+/* Its first words, at most `max`; how many there are. */
+uint32_t command_first_words(struct bytes encoded, struct bytes *argv, uint32_t max);
 
 /* ---- what the replica calls: see machine.c ---------------------------------- */
 

@@ -30,6 +30,30 @@ struct blob *command_encode(const struct bytes *argv, uint32_t argc)
     return blob;
 }
 
+/* The next word; moves on.  False: it is not whole. */
+static bool next_word(struct bytes *left, struct bytes *word)
+{
+    const unsigned char *at = left->data;
+    uint32_t size = left->size < 4 ? 0 : get_u32(at);
+    if (left->size < 4 || size > left->size - 4)
+        return false;
+    *word = bytes_of(at + 4, size);
+    *left = bytes_of(at + 4 + size, left->size - 4 - size);
+    return true;
+}
+
+uint32_t command_first_words(struct bytes encoded, struct bytes *argv, uint32_t max)
+{
+    uint32_t argc = 0;
+    if (encoded.size < 4)
+        return 0;
+    uint32_t count = get_u32(encoded.data);
+    struct bytes left = bytes_of((const unsigned char *)encoded.data + 4, encoded.size - 4);
+    while (argc < max && argc < count && next_word(&left, &argv[argc]))
+        argc++;
+    return argc;
+}
+
 static void reserve(struct bytes **argv, uint32_t *capacity, uint32_t count)
 {
     if (count <= *capacity)
@@ -40,28 +64,16 @@ static void reserve(struct bytes **argv, uint32_t *capacity, uint32_t count)
 
 bool command_decode(struct bytes encoded, struct bytes **argv, uint32_t *argc, uint32_t *capacity)
 {
-    const unsigned char *at = encoded.data;
-    size_t left = encoded.size;
-    if (left < 4)
+    if (encoded.size < 4)
         return false;
-    uint32_t count = get_u32(at);
-    at += 4;
-    left -= 4;
-    if (count == 0 || count > left / 4)
+    uint32_t count = get_u32(encoded.data);
+    struct bytes left = bytes_of((const unsigned char *)encoded.data + 4, encoded.size - 4);
+    if (count == 0 || count > left.size / 4)
         return false;
     reserve(argv, capacity, count);
-    for (uint32_t i = 0; i < count; i++) {
-        if (left < 4)
+    for (uint32_t i = 0; i < count; i++)
+        if (!next_word(&left, &(*argv)[i]))
             return false;
-        uint32_t size = get_u32(at);
-        at += 4;
-        left -= 4;
-        if (size > left)
-            return false;
-        (*argv)[i] = bytes_of(at, size);
-        at += size;
-        left -= size;
-    }
     *argc = count;
-    return left == 0;
+    return left.size == 0;
 }

@@ -265,6 +265,12 @@ static uint64_t wait_kind(struct state_machine *base, struct bytes command)
     return command_waiting_kind(&call);
 }
 
+static uint64_t feeds(struct state_machine *base, struct bytes command, struct bytes *key)
+{
+    (void)base;
+    return command_feeds(command, key);
+}
+
 static uint64_t wait_count(struct state_machine *base, const struct apply_context *context,
                            struct bytes command, struct bytes key)
 {
@@ -407,6 +413,7 @@ static const struct state_machine_ops ops = {.apply = apply,
                                              .would_wait = would_wait,
                                              .wait_keys = wait_keys,
                                              .wait_kind = wait_kind,
+                                             .feeds = feeds,
                                              .wait_count = wait_count,
                                              .listen = listen};
 

@@ -10,6 +10,7 @@
 #include "command/ordered.h"
 #include "command/sorted_sets.h"
 #include "command/streams.h"
+#include "replica/replica.h"
 #include "resp/number.h"
 
 enum { SECOND_MS = 1000 };
@@ -194,13 +195,28 @@ uint64_t command_waiting_count(struct call *call, struct bytes key)
     return served;
 }
 
-enum { KIND_LIST = 1, KIND_SORTED_SET };
+enum { OF_LISTS = 1, OF_SORTED_SETS, OF_STREAMS };
 
 uint64_t command_waiting_kind(const struct call *call)
 {
     if (call->command->execute == cmd_xreadgroup) {
         struct bytes group = series_waiting_group(call);
-        return XXH3_64bits(group.data, group.size);
+        return XXH3_64bits(group.data, group.size) << WAIT_CLASS_BITS | OF_STREAMS;
     }
-    return is_of_sorted_sets(call->command) ? KIND_SORTED_SET : KIND_LIST;
+    return is_of_sorted_sets(call->command) ? OF_SORTED_SETS : OF_LISTS;
+}
+
+uint64_t command_feeds(struct bytes request, struct bytes *key)
+{
+    struct bytes argv[2];
+    if (command_first_words(request, argv, 2) < 2)
+        return 0;
+    const struct command *command = command_find(argv, 2);
+    command_fn *execute = command ? command->execute : NULL;
+    *key = argv[1];
+    if (execute == cmd_lpush || execute == cmd_rpush)
+        return OF_LISTS;
+    if (execute == cmd_zadd)
+        return OF_SORTED_SETS;
+    return execute == cmd_xadd ? OF_STREAMS : 0;
 }

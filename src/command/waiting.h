@@ -22,6 +22,8 @@ bool command_would_wait(struct call *call);
 uint64_t command_waiting_count(struct call *call, struct bytes key);
 /* The same for commands that find the same. */
 uint64_t command_waiting_kind(const struct call *call);
+/* What an encoded command puts under which key, by its first words: state_machine_ops.feeds. */
+uint64_t command_feeds(struct bytes request, struct bytes *key);
 
 /* The same of XREAD and XREADGROUP, in stream_read.c. */
 bool series_waiting_find(const struct command *command, const struct bytes *argv, uint32_t argc,

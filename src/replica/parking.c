@@ -7,6 +7,12 @@
  * is known when they are through.  So nobody overtakes, and no key is ready that nobody was woken
  * for.  Who only reads takes nothing away: all who find something are woken, whoever else is.
  *
+ * A write whose words say what it gives (LPUSH; state_machine_ops.feeds) has one woken already when
+ * it is proposed, and proposed behind it: the two are one round and not two.  That is a guess like
+ * any look: should the write give nothing, who was woken is parked again.  Behind all writes of the
+ * turn, so that they stand in the log in the order of their queue: whatever those writes come to,
+ * the first takes what there is.  Not where others read the same, who would look at what is left.
+ *
  * What comes late waits behind those who wait already, whatever is there: see
  * replica_parking_has_others(). */
 #include <utlist.h>
@@ -28,10 +34,12 @@ struct parking_key {
     struct parking_place *unlooked; /* of them: the next to be looked at; or NULL */
     struct parking_place *latest; /* that came into it, near which the next one belongs; or NULL */
     struct parking_key *touched_prev, *touched_next;
+    struct parking_key *fed_prev, *fed_next;
     uint64_t kind; /* of those in the queue, unless it is mixed */
     bool is_mixed;
     bool is_touched;
     uint32_t woken; /* for it, and not through */
+    uint32_t fed;   /* by how many writes of this turn */
     uint32_t size;
     unsigned char bytes[]; /* the database, and the key */
 };
@@ -85,11 +93,19 @@ static void touch(struct replica *replica, struct parking_key *key)
     replica->try_waiting = true;
 }
 
+static void unfeed(struct replica *replica, struct parking_key *key)
+{
+    if (key->fed > 0)
+        DL_DELETE2(replica->fed, key, fed_prev, fed_next);
+    key->fed = 0;
+}
+
 static void free_if_unused(struct replica *replica, struct parking_key *key)
 {
     if (key->queue || key->readers || key->woken > 0)
         return;
     untouch(replica, key);
+    unfeed(replica, key);
     HASH_DEL(replica->parking, key);
     memory_free(key);
 }
@@ -395,4 +411,35 @@ void replica_parking_wake(struct replica *replica)
         look_at(replica, key, &looks);
     }
     replica->try_waiting |= replica->touched != NULL;
+}
+
+/* ---- waking before there is something ------------------------------------------------- */
+
+void replica_parking_fed(struct replica *replica, const struct request *request)
+{
+    struct state_machine *machine = replica->options.machine;
+    struct bytes name;
+    if (!replica->parking)
+        return;
+    uint64_t class = machine->ops->feeds(machine, blob_bytes(request->command), &name);
+    struct parking_key *key = class ? find_key(replica, request->database, name) : NULL;
+    if (!key || !key->queue || key->readers || key->is_mixed || key->woken > 0 ||
+        (key->kind & ((1u << WAIT_CLASS_BITS) - 1)) != class)
+        return;
+    if (key->fed++ == 0)
+        DL_APPEND2(replica->fed, key, fed_prev, fed_next);
+}
+
+/* What is there may be of another type, which nobody is woken for; between two states nobody can
+ * look. */
+void replica_parking_wake_fed(struct replica *replica)
+{
+    while (replica->fed) {
+        struct parking_key *key = replica->fed;
+        uint32_t count = key->fed;
+        unfeed(replica, key);
+        if (!replica->applying.payload && key->queue && key->woken == 0 && !key->is_mixed &&
+            !replica_waiter_finds(replica, key->queue->request))
+            wake_kind(replica, key, key->kind, count);
+    }
 }

@@ -168,6 +168,8 @@ struct apply_context {
  * of the database. */
 typedef void state_machine_touched(void *context, unsigned database, struct bytes key);
 
+enum { WAIT_CLASS_BITS = 2 };
+
 struct state_machine_ops {
     /* Executes a committed command.  `reply` is NULL where nobody waits.  Called in log order for
      * every COMMAND entry; `applied` follows for every entry of any type.  False: as for `read`. */
@@ -224,8 +226,12 @@ struct state_machine_ops {
     /* The keys that it waits for, as argv has them: borrowed. */
     void (*wait_keys)(struct state_machine *machine, struct bytes command,
                       void (*each)(void *context, struct bytes key), void *context);
-    /* Writes with the same number find, or find not, at a key the same. */
+    /* Writes with the same number find, or find not, at a key the same.  Its lowest WAIT_CLASS_BITS
+     * say what they look for: see feeds(). */
     uint64_t (*wait_kind)(struct state_machine *machine, struct bytes command);
+    /* What the command puts under `key`, borrowed from it, should it do what it says: the class of
+     * those who would find that; 0: nothing, or it is not known before it is executed. */
+    uint64_t (*feeds)(struct state_machine *machine, struct bytes command, struct bytes *key);
     /* How many such commands in a row would find something at the key; an estimate, but 0 is
      * certain. */
     uint64_t (*wait_count)(struct state_machine *machine, const struct apply_context *context,

@@ -230,6 +230,7 @@ struct replica {
     struct waiter *waiters, *waiters_sent;          /* hashes: by id, and by sent_id */
     struct parking_key *parking;                    /* hash: keys that are waited for */
     struct parking_key *touched;                    /* those of them to be looked at */
+    struct parking_key *fed;                        /* by this turn's proposals */
     struct buffer parking_name;                     /* of the key that was looked for last */
     uint64_t parked_count, parked_bytes, parked_places;
     struct waiter *counting; /* of those that wait for members, not for keys */
@@ -359,6 +360,8 @@ void replica_waiter_free(struct replica *replica, struct waiter *waiter);
 struct request *replica_waiter_of(struct replica *replica, const struct request_owner *owner);
 struct request_owner replica_waiter_owner(const struct replica *replica,
                                           const struct request *request);
+/* On the present state: executed, it would find something, be it an error. */
+bool replica_waiter_finds(struct replica *replica, const struct request *request);
 /* Its entry was applied and found nothing. */
 void replica_waiter_found_nothing(struct replica *replica, struct request *request);
 enum waiter_take {
@@ -403,6 +406,9 @@ void replica_parking_settle(struct replica *replica, struct parking_key *key);
 void replica_parking_touched(void *replica, unsigned database, struct bytes key);
 void replica_parking_touch_keys(struct replica *replica, const struct waiter *waiter);
 void replica_parking_wake(struct replica *replica);
+/* A write was taken into a proposal; then, behind all of them, who waits for what they give. */
+void replica_parking_fed(struct replica *replica, const struct request *request);
+void replica_parking_wake_fed(struct replica *replica);
 
 /* feed.c */
 void replica_feed_append(struct replica *replica, const struct raft_message *message);

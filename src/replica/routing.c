@@ -213,6 +213,7 @@ static bool take_write(struct replica *replica, struct taking *taking, struct re
     request_leave_place(replica, request);
     add_to_proposal(replica, proposal, request);
     request->line->last_write = request;
+    replica_parking_fed(replica, request);
     return true;
 }
 
@@ -285,7 +286,8 @@ static bool take(struct replica *replica, struct taking *taking, struct request 
     return true;
 }
 
-/* Those for whom there is something, before any that came later. */
+/* Those for whom there is something, before any that came later; and those whom a write of this
+ * turn feeds. */
 static void propose_woken(struct replica *replica, struct taking *taking)
 {
     struct request *request, *following;
@@ -311,6 +313,8 @@ static bool serve_waiting(struct replica *replica)
         if (!take(replica, &taking, request))
             request->line->held_in = replica->pass;
     }
+    replica_parking_wake_fed(replica);
+    propose_woken(replica, &taking);
     propose(replica, &taking.proposal);
     if (taking.reads)
         read_together(replica, taking.reads);

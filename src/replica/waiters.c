@@ -161,7 +161,7 @@ static bool is_too_early(const struct replica *replica, const struct request *re
                                            : seen < replica->disowned_any;
 }
 
-static bool finds_something(struct replica *replica, const struct request *request)
+bool replica_waiter_finds(struct replica *replica, const struct request *request)
 {
     struct state_machine *machine = replica->options.machine;
     struct apply_context context = {.meaning = replica_meaning(replica),
@@ -209,7 +209,7 @@ enum waiter_take replica_waiter_take(struct replica *replica, struct request *re
         replica_waiter_free(replica, request->waiter);
         return WAITER_GOES_ON;
     }
-    bool finds = finds_something(replica, request);
+    bool finds = replica_waiter_finds(replica, request);
     if (finds && !replica_parking_has_others(replica, request))
         return WAITER_GOES_ON;
     if (park(replica, request) && finds)

@@ -174,6 +174,11 @@ static uint64_t machine_wait_kind(struct state_machine *port, struct bytes comma
     return node_of(port)->machine->ops->wait_kind(node_of(port)->machine, command);
 }
 
+static uint64_t machine_feeds(struct state_machine *port, struct bytes command, struct bytes *key)
+{
+    return node_of(port)->machine->ops->feeds(node_of(port)->machine, command, key);
+}
+
 static uint64_t machine_wait_count(struct state_machine *port, const struct apply_context *context,
                                    struct bytes command, struct bytes key)
 {
@@ -197,6 +202,7 @@ static const struct state_machine_ops machine_ops = {
     .would_wait = machine_would_wait,
     .wait_keys = machine_wait_keys,
     .wait_kind = machine_wait_kind,
+    .feeds = machine_feeds,
     .wait_count = machine_wait_count,
     .listen = machine_listen,
     .apply = machine_apply,

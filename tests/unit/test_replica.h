@@ -191,7 +191,7 @@ static inline bool has_room(struct transport *transport, raft_node_id to)
     return !world.full;
 }
 
-/* "+k" puts one of k into the stock, "pk" takes one or waits for it, "pjk" takes one of j or else
+/* "+k" puts one of k into the stock, "*k" too, but its words do not say so (a script); "pk" takes one or waits for it, "pjk" takes one of j or else
  * of k, "rk" reads whether there are any of k, or waits; "w2" waits for two other members. */
 static inline unsigned stock_of(struct bytes command)
 {
@@ -206,12 +206,13 @@ static inline void change_stock(struct bytes command, bool may_wait)
 {
     const char *text = command.data;
     world.found_nothing = false;
-    if (command.size < 2 || command.size > 3 || (text[0] != '+' && text[0] != 'p'))
+    if (command.size < 2 || command.size > 3 ||
+        (text[0] != '+' && text[0] != '*' && text[0] != 'p'))
         return;
     char kind = text[stock_of(command) == (unsigned char)text[1] % STOCK_KINDS ? 1 : 2];
     uint32_t *stock = &world.stock[stock_of(command)];
     world.found_nothing = may_wait && text[0] == 'p' && *stock == 0;
-    if (text[0] == '+')
+    if (text[0] != 'p')
         ++*stock;
     else if (*stock > 0)
         --*stock;
@@ -243,8 +244,14 @@ static inline void wait_keys(struct state_machine *machine, struct bytes command
 static inline uint64_t wait_kind(struct state_machine *machine, struct bytes command)
 {
     (void)machine;
-    (void)command;
-    return 1;
+    return *((const char *)command.data + 1) == 'z' ? 2 : 1; /* of z another type is wanted */
+}
+
+static inline uint64_t feeds(struct state_machine *machine, struct bytes command, struct bytes *key)
+{
+    (void)machine;
+    *key = bytes_of((const char *)command.data + 1, command.size > 1 ? 1 : 0);
+    return command.size == 2 && *(const char *)command.data == '+' ? 1 : 0;
 }
 
 static inline uint64_t wait_count(struct state_machine *machine,
@@ -457,6 +464,7 @@ static const struct state_machine_ops machine_ops = {.apply = apply,
                                                      .would_wait = would_wait,
                                                      .wait_keys = wait_keys,
                                                      .wait_kind = wait_kind,
+                                                     .feeds = feeds,
                                                      .wait_count = wait_count,
                                                      .listen = listen_for_keys,
                                                      .change = change,

@@ -108,6 +108,72 @@ static void the_first_that_came_is_served_first(void **state)
     assert_ended(b, REQUEST_DONE);
 }
 
+/* A push that says what it gives is proposed with one who waits for that, and they are one round. */
+static void a_push_and_who_waits_for_it_are_proposed_together(void **state)
+{
+    static struct result a, b, c, first, second, other;
+    (void)state;
+    lead();
+    wait_for(&a, 1, "pk");
+    wait_for(&b, 2, "pk");
+    wait_for(&c, 3, "pj");
+    raft_index last = status().last.index;
+    ask(&first, REQUEST_WRITE, 4, "+k");
+    ask(&other, REQUEST_WRITE, 5, "+x");
+    ask(&second, REQUEST_WRITE, 6, "+k");
+    run();
+    assert_int_equal(status().last.index, last + 5);
+    assert_int_equal(parked(), 1);
+    acknowledge();
+    assert_string_equal(world.applied, "+k+x+kpkpk"); /* behind all that give */
+    assert_ended(a, REQUEST_DONE);
+    assert_ended(b, REQUEST_DONE);
+    assert_int_equal(c.calls, 0);
+}
+
+/* While one is under way, another push proposes nobody: he might be parked again, before them. */
+static void nobody_overtakes_who_was_woken_for_nothing(void **state)
+{
+    static struct result a, b, pushed, taken, again;
+    (void)state;
+    lead();
+    wait_for(&a, 1, "pk");
+    wait_for(&b, 2, "pk");
+    ask(&pushed, REQUEST_WRITE, 3, "+k");
+    ask(&taken, REQUEST_WRITE, 4, "pk"); /* an LPOP, before who was woken */
+    run();
+    ask(&again, REQUEST_WRITE, 5, "+k");
+    run();
+    acknowledge();
+    acknowledge();
+    acknowledge();
+    assert_ended(a, REQUEST_DONE);
+    assert_int_equal(b.calls, 0);
+    assert_string_equal(world.applied, "+kpkpk+kpk");
+}
+
+/* What is there is not what they wait for: a value of another type, to them an error.  Neither is
+ * what is put there. */
+static void nobody_is_proposed_where_he_would_find_an_error(void **state)
+{
+    static struct result a, b, pushed;
+    (void)state;
+    lead();
+    wait_for(&b, 2, "pz");
+    push("+x"); /* which z is not */
+    assert_int_equal(parked(), 1);
+    ask(&pushed, REQUEST_WRITE, 4, "+z");
+    run();
+    assert_int_equal(parked(), 1);
+    acknowledge();
+    wait_for(&a, 1, "pk");
+    raft_index last = status().last.index;
+    world.stock['k'] = 1;
+    ask(&pushed, REQUEST_WRITE, 3, "+k");
+    run();
+    assert_int_equal(status().last.index, last + 1);
+}
+
 /* Several for one key are under way, and somebody who comes does not overtake. */
 static void as_many_are_woken_as_find_something(void **state)
 {
@@ -161,7 +227,7 @@ static void what_is_left_by_one_who_was_woken_wakes_the_next(void **state)
     struct raft_pos known = status().last;
     receive_wait(1, 7, 0, "pk");
     wait_for(&b, 2, "pk");
-    ask_now(&pushed, REQUEST_WRITE, 3, "+k");
+    ask_now(&pushed, REQUEST_WRITE, 3, "*k");
     replica_transfer(world.replica); /* to node 1; meanwhile the core takes nothing */
     persist();
     receive(matched(2, status().last));
@@ -188,7 +254,7 @@ static void who_finds_nothing_waits_at_the_old_place(void **state)
     lead();
     wait_for(&a, 1, "pk");
     wait_for(&b, 2, "pk");
-    ask(&taken, REQUEST_WRITE, 3, "+k");
+    ask(&taken, REQUEST_WRITE, 3, "*k");
     run();
     ask(&taken, REQUEST_WRITE, 3, "pk"); /* an LPOP, in the log before what is woken */
     run();
@@ -198,10 +264,10 @@ static void who_finds_nothing_waits_at_the_old_place(void **state)
     receive(matched(1, first)); /* the first alone is applied */
     acknowledge();
     acknowledge();
-    assert_string_equal(world.applied, "+kpkpk");
+    assert_string_equal(world.applied, "*kpkpk");
     assert_int_equal(a.calls + b.calls, 0);
     assert_int_equal(parked(), 2);
-    push("+k");
+    push("*k");
     assert_ended(a, REQUEST_DONE);
     assert_int_equal(b.calls, 0);
 }
@@ -234,7 +300,7 @@ static void the_place_of_one_who_left_is_not_lost(void **state)
     lead();
     wait_for(&a, 1, "pk");
     wait_for(&b, 2, "pk");
-    ask(&pushed, REQUEST_WRITE, 3, "+k");
+    ask(&pushed, REQUEST_WRITE, 3, "*k");
     run();
     acknowledge_without_running();
     run();
@@ -243,7 +309,7 @@ static void the_place_of_one_who_left_is_not_lost(void **state)
     acknowledge();
     assert_int_equal(a.calls, 0);
     assert_int_equal(world.stock['k'], 0);
-    push("+k");
+    push("*k");
     assert_ended(b, REQUEST_DONE);
 }
 
@@ -256,7 +322,7 @@ static void cancelled_it_ends_at_once_or_is_served(void **state)
     replica_cancel(world.replica, 1, world.now_ms + 100);
     assert_ended(a, REQUEST_CANCELLED);
     wait_for(&b, 2, "pk");
-    ask_and_commit(&pushed, REQUEST_WRITE, 3, "+k"); /* it is proposed */
+    ask_and_commit(&pushed, REQUEST_WRITE, 3, "*k"); /* it is proposed */
     replica_cancel(world.replica, 2, world.now_ms + 10000);
     assert_int_equal(b.calls, 0);
     acknowledge();
@@ -273,7 +339,7 @@ static void who_waits_is_looked_at_after_a_long_write(void **state)
     (void)state;
     lead();
     wait_for(&a, 1, "pk");
-    ask(&pushed, REQUEST_WRITE, 2, "+k");
+    ask(&pushed, REQUEST_WRITE, 2, "*k");
     ask(&slow, REQUEST_WRITE, 3, "slow");
     run();
     world.slow = "slow";
@@ -289,7 +355,7 @@ static void who_waits_is_looked_at_after_a_long_write(void **state)
     assert_int_equal(parked(), 0); /* proposed */
     acknowledge();
     assert_ended(a, REQUEST_DONE);
-    assert_string_equal(world.applied, "+kslowpk");
+    assert_string_equal(world.applied, "*kslowpk");
 }
 
 /* ---- the end of a leadership ----------------------------------------------------------------- */
@@ -676,6 +742,12 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(as_many_are_woken_as_find_something, set_up_waits,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(a_push_and_who_waits_for_it_are_proposed_together,
+                                        set_up_waits, tear_down),
+        cmocka_unit_test_setup_teardown(nobody_overtakes_who_was_woken_for_nothing, set_up_waits,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(nobody_is_proposed_where_he_would_find_an_error,
+                                        set_up_waits, tear_down),
         cmocka_unit_test_setup_teardown(who_waits_behind_others_takes_what_they_do_not_want,
                                         set_up_waits, tear_down),
         cmocka_unit_test_setup_teardown(what_is_left_by_one_who_was_woken_wakes_the_next,
