@@ -11,7 +11,7 @@
  *   FORWARD     run_id u64 id u64 term u64 client u64 kind u8           command_encode()
  *               protocol u8 database u8 reply_max u32
  *   WAIT        as FORWARD, waiter_id u64 seen u64 waited_ms u64         command_encode()
- *   CANCEL      run_id u64 id u64 client u64                             -
+ *   CANCEL      run_id u64 id u64 client u64 gone u8                     -
  *   FORWARDED   run_id u64 id u64 refused u8 outcome u8                 the reply, RESP
  *                 [told u64]
  *   SNAPSHOT    from u64 to u64 term u64 | kind u8 id u64 number u64     of a BEGIN: members;
@@ -46,7 +46,7 @@ enum {
     APPENDED_SIZE = ROUTE_SIZE + APPEND_RESPONSE_SIZE + CLOCK_SIZE,
     FORWARD_SIZE = 39,
     WAIT_SIZE = FORWARD_SIZE + 24,
-    CANCEL_SIZE = 24,
+    CANCEL_SIZE = 25,
     FORWARDED_SIZE = 18,
     FORWARDED_TOLD_SIZE = 26, /* behind those the index of an entry that told something */
     SNAPSHOT_FIELDS = 42,
@@ -281,6 +281,7 @@ void wire_encode_cancel(struct outbox *out, const struct forward_cancel *cancel)
     put_u64(fields, cancel->run_id);
     put_u64(fields + 8, cancel->id);
     put_u64(fields + 16, cancel->client);
+    fields[24] = cancel->is_gone;
     append_head(out, 2, "CANCEL", fields, sizeof fields);
 }
 
@@ -599,8 +600,12 @@ static enum wire_kind decode_cancel(struct wire_input *input, const struct bytes
     if (argc != 2 || argv[1].size != CANCEL_SIZE)
         return invalid(input, "a cancel of the wrong size");
     const unsigned char *at = argv[1].data;
-    input->cancel = (struct forward_cancel){
-        .run_id = get_u64(at), .id = get_u64(at + 8), .client = get_u64(at + 16)};
+    if (at[24] > 1)
+        return invalid(input, "a cancel of an unknown kind");
+    input->cancel = (struct forward_cancel){.run_id = get_u64(at),
+                                            .id = get_u64(at + 8),
+                                            .client = get_u64(at + 16),
+                                            .is_gone = at[24]};
     return WIRE_CANCEL;
 }
 

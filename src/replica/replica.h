@@ -266,6 +266,7 @@ struct forward {
 struct forward_cancel {
     uint64_t run_id, id; /* of the forward */
     uint64_t client;
+    bool is_gone; /* nobody is there to take anything */
 };
 
 /* What became of it. */
@@ -390,7 +391,8 @@ enum replica_verdict replica_judge(const struct replica *replica, raft_node_id n
 /* deadline_ms is monotonic, like now_ms.  Takes the request. */
 void replica_submit(struct replica *replica, struct request *request);
 /* The client's request that may wait is to wait no longer: a write ends as cancelled, unless it was
- * executed, a read with what it finds now, or with whatever outcome is known at the deadline.
+ * executed, or no leader has looked yet and there is something; a read with what it finds now, or
+ * with whatever outcome is known at the deadline.
  * Nothing if it has none. */
 void replica_cancel(struct replica *replica, uint64_t client, int64_t deadline_ms);
 /* This client is gone: its writes run on, its reads are dropped, what waits is cancelled; `done` is

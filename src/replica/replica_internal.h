@@ -130,6 +130,8 @@ struct waiter {
     int64_t since_ms;       /* by our monotonic clock: when it came from its client */
     int64_t refused_ms;     /* when it was refused last, and 1 more; 0: never */
     bool is_cancelled;
+    bool is_gone;                 /* cancelled, and nobody is there to take anything */
+    bool is_looked_at;            /* there was nothing, for a write, or it was sent to be */
     bool is_disowned;             /* PROPOSED: its node sends it again, if it waits on */
     uint64_t kind;                /* of the command: state_machine_ops.wait_kind */
     struct parking_place *places; /* PARKED: a place at each of its keys; owned */

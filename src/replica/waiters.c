@@ -20,8 +20,9 @@
  * earlier one is known as that.
  *
  * A request that is cancelled ends as cancelled as soon as it is certain that it was not, and will
- * not be, executed: at once where it is parked here or was never sent, and when the leader says so
- * else.  An entry that is under way wins. */
+ * not be, executed: at once where it is parked here, and when the leader says so else.  An entry
+ * that is under way wins.  Who has a client is looked at once before, however short its timeout:
+ * what is there when it comes is not "nothing". */
 #include <utlist.h>
 
 #include "base/fatal.h"
@@ -174,6 +175,7 @@ bool replica_waiter_finds(struct replica *replica, const struct request *request
 static bool park(struct replica *replica, struct request *request)
 {
     request->waiter->doubt = 0;
+    request->waiter->is_looked_at = true;
     return replica_park(replica, request);
 }
 
@@ -185,6 +187,12 @@ static void park_again(struct replica *replica, struct request *request)
     waiter->woken_for = NULL;
     park(replica, request);
     replica_parking_settle(replica, key);
+}
+
+/* Of one that is cancelled: a look would change nothing. */
+static bool is_to_end(const struct waiter *waiter)
+{
+    return waiter->is_gone || waiter->is_looked_at;
 }
 
 /* The state of this node may be older than the cluster's: what is parked by it is not answered, and
@@ -201,7 +209,7 @@ enum waiter_take replica_waiter_take(struct replica *replica, struct request *re
         replica->try_waiting = true;
         return WAITER_STAYS;
     }
-    if (request->waiter->is_cancelled) {
+    if (request->waiter->is_cancelled && is_to_end(request->waiter)) {
         finish_cancelled(replica, request);
         return WAITER_TAKEN;
     }
@@ -212,6 +220,10 @@ enum waiter_take replica_waiter_take(struct replica *replica, struct request *re
     bool finds = replica_waiter_finds(replica, request);
     if (finds && !replica_parking_has_others(replica, request))
         return WAITER_GOES_ON;
+    if (request->waiter->is_cancelled) {
+        finish_cancelled(replica, request);
+        return WAITER_TAKEN;
+    }
     if (park(replica, request) && finds)
         replica_parking_touch_keys(replica, request->waiter);
     return WAITER_TAKEN;
@@ -301,7 +313,8 @@ void replica_waiter_send_cancel(struct replica *replica, const struct request *r
 {
     struct forward_cancel cancel = {.run_id = replica->options.run_id,
                                     .id = request->waiter->sent_id,
-                                    .client = request->client};
+                                    .client = request->client,
+                                    .is_gone = is_abandoned(request)};
     struct transport *transport = replica->options.transport;
     transport->ops->cancel(transport, request->sent_to, &cancel);
 }
@@ -339,6 +352,7 @@ static bool send(struct replica *replica, struct request *request)
         return false;
     }
     go_away(replica, request);
+    waiter->is_looked_at = true; /* or is before the cancel */
     if (waiter->is_cancelled)
         replica_waiter_send_cancel(replica, request);
     return true;
@@ -353,7 +367,8 @@ bool replica_waiter_send(struct replica *replica, struct request *request)
         replica->try_waiting = true;
         return true;
     }
-    if (!is_read(request) && waiter->is_cancelled && !replica_waiter_in_doubt(replica, request)) {
+    if (!is_read(request) && waiter->is_cancelled && is_to_end(waiter) &&
+        !replica_waiter_in_doubt(replica, request)) {
         finish_cancelled(replica, request);
         return true;
     }
@@ -428,13 +443,14 @@ void replica_waiter_cancel(struct replica *replica, struct request *request)
         return;
     }
     request->waiter->is_cancelled = true;
+    request->waiter->is_gone |= abandoned;
     if (request->place == REQUEST_PROPOSED) /* that decides */
         return;
     if (request->place == REQUEST_AWAY)
         replica_waiter_send_cancel(replica, request);
     bool is_certain = request->place != REQUEST_AWAY &&
                       (!is_local(request) || !replica_waiter_in_doubt(replica, request));
-    if (abandoned || is_certain)
+    if (abandoned || (is_certain && is_to_end(request->waiter)))
         finish_cancelled(replica, request);
 }
 
@@ -453,6 +469,8 @@ void replica_receive_cancel(struct replica *replica, raft_node_id from,
 {
     struct request *request = request_of_client(replica, from, cancel->client);
     if (request && request->waiter && request->origin_id == cancel->id &&
-        request->origin_run_id == cancel->run_id)
+        request->origin_run_id == cancel->run_id) {
+        request->waiter->is_gone |= cancel->is_gone;
         replica_waiter_cancel(replica, request);
+    }
 }

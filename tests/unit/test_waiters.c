@@ -13,7 +13,7 @@ static int set_up_waits(void **state)
     return 0;
 }
 
-static void wait_for(struct result *result, uint64_t client, const char *command)
+static void submit_wait(struct result *result, uint64_t client, const char *command)
 {
     *result = (struct result){0};
     struct request *request = request_new(REQUEST_WRITE, 2, client,
@@ -21,6 +21,11 @@ static void wait_for(struct result *result, uint64_t client, const char *command
     request->database = 5;
     request->may_wait = true;
     replica_submit(world.replica, request);
+}
+
+static void wait_for(struct result *result, uint64_t client, const char *command)
+{
+    submit_wait(result, client, command);
     run();
 }
 
@@ -328,6 +333,43 @@ static void cancelled_it_ends_at_once_or_is_served(void **state)
     acknowledge();
     assert_ended(b, REQUEST_DONE);
     assert_string_equal(b.reply, "pk");
+}
+
+/* A timeout shorter than the way to the leader: what is there is got all the same, but not for
+ * nobody. */
+static void cancelled_it_is_looked_at_once(void **state)
+{
+    static struct result a, b;
+    (void)state;
+    lead();
+    world.stock['k'] = 1;
+    for (uint64_t id = 1; id <= 3; id++) {
+        struct forward forward = forward_of(REQUEST_WRITE, id, 7, "pk");
+        struct forward_cancel cancel = {.run_id = 5, .id = id, .client = 7, .is_gone = id == 1};
+        forward.database = 5;
+        forward.may_wait = true;
+        forward.waiter_id = id;
+        forward.seen = status().applied;
+        replica_receive_forward(world.replica, 2, &forward);
+        blob_release(forward.command);
+        replica_receive_cancel(world.replica, 2, &cancel);
+        run();
+        acknowledge();
+        assert_int_equal(world.replies_count, id);
+        assert_int_equal(last_reply()->outcome, id == 2 ? REQUEST_DONE : REQUEST_CANCELLED);
+        assert_int_equal(world.stock['k'], id == 1 ? 1 : 0);
+    }
+    world.stock['k'] = 1;
+    submit_wait(&a, 1, "pk");
+    replica_cancel(world.replica, 1, world.now_ms + 10000);
+    submit_wait(&b, 2, "pk");
+    replica_cancel(world.replica, 2, world.now_ms + 10000);
+    replica_abandon(world.replica, 2);
+    run();
+    acknowledge();
+    assert_ended(a, REQUEST_DONE);
+    assert_string_equal(a.reply, "pk");
+    assert_int_equal(parked(), 0);
 }
 
 /* What touches the key is applied in the turn that begins a long write: nobody looks before its
@@ -742,6 +784,7 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(as_many_are_woken_as_find_something, set_up_waits,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(cancelled_it_is_looked_at_once, set_up_waits, tear_down),
         cmocka_unit_test_setup_teardown(a_push_and_who_waits_for_it_are_proposed_together,
                                         set_up_waits, tear_down),
         cmocka_unit_test_setup_teardown(nobody_overtakes_who_was_woken_for_nothing, set_up_waits,

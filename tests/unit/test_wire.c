@@ -397,7 +397,7 @@ static void forwards_come_out_as_they_went_in(void **state)
 
 static void cancels_come_out_as_they_went_in(void **state)
 {
-    struct forward_cancel cancel = {.run_id = UINT64_MAX, .id = 2, .client = 3};
+    struct forward_cancel cancel = {.run_id = UINT64_MAX, .id = 2, .client = 3, .is_gone = true};
     struct reader reader;
     struct outbox out = {0};
     (void)state;
@@ -409,6 +409,11 @@ static void cancels_come_out_as_they_went_in(void **state)
     assert_int_equal(reader.input.cancel.run_id, cancel.run_id);
     assert_int_equal(reader.input.cancel.id, cancel.id);
     assert_int_equal(reader.input.cancel.client, cancel.client);
+    assert_true(reader.input.cancel.is_gone);
+    unsigned char fields[25] = {[24] = 2};
+    struct bytes argv[] = {bytes_from_string("CANCEL"), bytes_of(fields, sizeof fields)};
+    assert_int_equal(wire_decode(&reader.input, argv, 2, FROM, TO), WIRE_INVALID);
+    assert_string_equal(reader.input.error, "a cancel of an unknown kind");
     wire_release(&reader.input);
     buffer_deinit(&bytes);
     reader_deinit(&reader);
@@ -709,10 +714,10 @@ static void a_message_of_another_size_is_refused(void **state)
     for (size_t size = 0; size < 80; size++) {
         if (size != 63)
             assert_words_refused("WAIT", size, "x", 1, "a forward of the wrong size");
-        if (size != 24)
+        if (size != 25)
             assert_words_refused("CANCEL", size, NULL, 0, "a cancel of the wrong size");
     }
-    assert_words_refused("CANCEL", 24, "x", 1, "a cancel of the wrong size");
+    assert_words_refused("CANCEL", 25, "x", 1, "a cancel of the wrong size");
     assert_words_refused("FORWARDED", 26, "x", 1, "a reply for an impossible entry");
     assert_words_refused("FORWARDED", 18, "", 0, "an empty reply");
     assert_words_refused("FORWARDED", 18, NULL, 0, "a reply without its text");
