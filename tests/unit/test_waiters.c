@@ -188,7 +188,7 @@ static void as_many_are_woken_as_find_something(void **state)
     for (uint64_t i = 0; i < 4; i++)
         wait_for(&waiting[i], i + 1, "pk");
     world.stock['k'] = 2; /* with the next one three at once */
-    ask_and_commit(&pushed, REQUEST_WRITE, 9, "+k");
+    ask_and_commit(&pushed, REQUEST_WRITE, 9, "*k");
     assert_int_equal(parked(), 1);
     wait_for(&late, 10, "pk");
     assert_int_equal(parked(), 2);
@@ -211,7 +211,7 @@ static void who_waits_behind_others_takes_what_they_do_not_want(void **state)
     lead();
     wait_for(&first, 1, "pk");
     wait_for(&second, 2, "pk");
-    ask_and_commit(&pushed, REQUEST_WRITE, 9, "+k"); /* the first is woken, and not through */
+    ask_and_commit(&pushed, REQUEST_WRITE, 9, "*k"); /* the first is woken, and not through */
     assert_int_equal(parked(), 1);
     world.stock['j'] = 1;
     wait_for(&both, 3, "pjk");
