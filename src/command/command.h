@@ -213,6 +213,8 @@ struct bytes command_count_receivers(const struct server *server, struct bytes r
                                      uint64_t index, struct bytes reply, struct buffer *text);
 /* A pause of what writes is not for it, though it goes through the log. */
 bool command_is_unpaused(const struct command *command);
+/* For how long its client, and nobody else, is to wait before it is executed: DEBUG SLEEP. */
+int64_t command_sleep_ms(const struct command *command, const struct bytes *argv, uint32_t argc);
 /* CLIENT CACHING is for one command, or one transaction; it is over. */
 void command_caching_ends(struct connection *connection, const struct command *command);
 /* Answers QUEUED. */

@@ -7,6 +7,9 @@
 #include "base/memory.h"
 #include "command/key_digest.h"
 #include "command/walk.h"
+#include "resp/number.h"
+
+enum { SECOND_MS = 1000, SLEEP_SECONDS_MAX = 24 * 3600 };
 
 /* ---- digests --------------------------------------------------------------------------------- */
 
@@ -255,6 +258,18 @@ static void debug_nothing(struct call *call)
     call_reply_ok(call->reply);
 }
 
+/* Its connection has slept before: net/client_pause.c. */
+int64_t command_sleep_ms(const struct command *command, const struct bytes *argv, uint32_t argc)
+{
+    long double seconds = 0;
+    bool sleeps = command->execute == cmd_debug && argc == 3 && bytes_is(argv[1], "sleep") &&
+                  number_parse_long_double(argv[2], &seconds) && seconds > 0;
+    if (!sleeps)
+        return 0;
+    return seconds < SLEEP_SECONDS_MAX ? (int64_t)(seconds * SECOND_MS)
+                                       : SLEEP_SECONDS_MAX * SECOND_MS;
+}
+
 static void debug_help(struct call *call)
 {
     static const char *const lines[] = {
@@ -276,6 +291,8 @@ static void debug_help(struct call *call)
         "    Does nothing: what is on disk is what there is.",
         "SET-ACTIVE-EXPIRE (0|1)",
         "    Does nothing: keys that are over are deleted by the log.",
+        "SLEEP <seconds>",
+        "    Answer after <seconds>. Decimals allowed. Nobody else waits.",
         NULL};
     call_reply_help(call, lines);
 }
@@ -294,6 +311,7 @@ static const struct {
     {"quicklist-packed-threshold", 3, 3, debug_nothing},
     {"reload", 2, UINT32_MAX, debug_nothing},
     {"set-active-expire", 3, 3, debug_nothing},
+    {"sleep", 3, 3, debug_nothing},
 };
 
 void cmd_debug(struct call *call)

@@ -286,6 +286,8 @@ static bool must_wait(struct client *client, enum command_class class,
         stall(client);
         return true;
     }
+    if (client_sleeps(client, class, command, argv, argc))
+        return true;
     if (client->pipeline.count == 0)
         return false;
     if (is_local || client->awaited || wait_of(command, argv, argc) != COMMAND_AT_ONCE ||

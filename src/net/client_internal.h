@@ -55,6 +55,8 @@ struct client {
     struct pipeline pipeline;
     struct request *awaited;  /* in it: nothing may follow before its reply is there; or NULL */
     struct event *wait_timer; /* of one that waits not for ever; owned, or NULL */
+    struct event *sleep_timer; /* in DEBUG SLEEP; owned, or NULL */
+    bool has_slept;            /* that command is over */
     enum client_wait_end wait_end;
     bool wait_is_cancelled;
     int64_t active_ms; /* monotonic: the last bytes from the client */
@@ -160,6 +162,10 @@ bool client_wait_has_ended(const struct client *client);
 bool client_is_paused(struct client *client, enum command_class class,
                       const struct command *command);
 void client_set_paused(struct client *client, bool is_paused);
+/* True: it is DEBUG SLEEP, and waits by itself. */
+bool client_sleeps(struct client *client, enum command_class class, const struct command *command,
+                   const struct bytes *argv, uint32_t argc);
+void client_sleep_over(struct client *client); /* nothing if it does not sleep */
 
 /* client_watch.c */
 void client_watch_feed(struct client *client);  /* with a turn, before it is flushed */

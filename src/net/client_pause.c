@@ -1,5 +1,6 @@
 /* CLIENT PAUSE (Redis 7.2 networking.c): what the clients of this node say is not executed for a
- * while, all of it or what writes.
+ * while, all of it or what writes.  And DEBUG SLEEP, which pauses its own client, as if it were the
+ * only one of a server that sleeps.
  *
  * The command that has to wait stays in the input, with all behind it, as any that must wait; it
  * counts as blocked, and its client's end is seen.  What is under way goes on, and who waits in
@@ -10,6 +11,14 @@
 #include "net/client_internal.h"
 
 enum { MS_A_SECOND = 1000, US_A_MS = 1000 };
+
+static void start_timer(struct event *timer, int64_t after_ms)
+{
+    struct timeval after = {.tv_sec = after_ms / MS_A_SECOND,
+                            .tv_usec = after_ms % MS_A_SECOND * US_A_MS};
+    if (!timer || evtimer_add(timer, &after) != 0)
+        fatal("no timer for the end of a pause");
+}
 
 static void on_end(evutil_socket_t fd, short what, void *context)
 {
@@ -40,11 +49,7 @@ void clients_pause(struct clients *clients, int64_t ms, bool is_all)
         pause->end_ms = now_ms + ms;
     if (!pause->timer)
         pause->timer = evtimer_new(loop_base(clients->options.loop), on_end, clients);
-    int64_t left_ms = pause->end_ms - now_ms;
-    struct timeval after = {.tv_sec = left_ms / MS_A_SECOND,
-                            .tv_usec = left_ms % MS_A_SECOND * US_A_MS};
-    if (!pause->timer || evtimer_add(pause->timer, &after) != 0)
-        fatal("no timer for the end of a pause");
+    start_timer(pause->timer, pause->end_ms - now_ms);
 }
 
 void clients_unpause(struct clients *clients)
@@ -78,4 +83,42 @@ void client_set_paused(struct client *client, bool is_paused)
     client->connection.is_paused = is_paused;
     check(is_paused || clients->paused_count > 0);
     clients->paused_count += is_paused ? 1 : -1;
+}
+
+/* ---- DEBUG SLEEP ---------------------------------------------------------------------- */
+
+void client_sleep_over(struct client *client)
+{
+    if (client->sleep_timer)
+        event_free(client->sleep_timer);
+    client->sleep_timer = NULL;
+}
+
+static void on_slept(evutil_socket_t fd, short what, void *context)
+{
+    struct client *client = context;
+    (void)fd;
+    (void)what;
+    client_sleep_over(client);
+    client->has_slept = true;
+    client_wants_turn(client);
+}
+
+bool client_sleeps(struct client *client, enum command_class class, const struct command *command,
+                   const struct bytes *argv, uint32_t argc)
+{
+    bool is_executed = class == COMMAND_READ && !client->has_slept;
+    int64_t ms = is_executed ? command_sleep_ms(command, argv, argc) : 0;
+    client->has_slept = false;
+    if (ms == 0)
+        return false;
+    if (client->pipeline.count > 0) /* what came before it is answered first */
+        return true;
+    if (!client->sleep_timer) {
+        client->sleep_timer =
+            evtimer_new(loop_base(client->clients->options.loop), on_slept, client);
+        start_timer(client->sleep_timer, ms);
+    }
+    client_set_paused(client, true);
+    return true;
 }

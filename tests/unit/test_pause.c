@@ -111,14 +111,39 @@ static void who_waits_is_served(void **state)
     close(b);
 }
 
+static void who_sleeps_is_alone_with_that(void **state)
+{
+    (void)state;
+    house.config.enable_debug = DEBUG_YES;
+    int a = dial();
+    say(a, "SET k 1\r\nDEBUG SLEEP 0.3\r\nGET k\r\n");
+    assert_hears(a, "+OK\r\n");
+    assert_int_equal(clients_blocked(house.clients), 1);
+    say(boss, "PING\r\n");
+    assert_hears(boss, "+PONG\r\n");
+    usleep(310000);
+    assert_hears(a, "+OK\r\n$1\r\n1\r\n");
+    assert_int_equal(clients_blocked(house.clients), 0);
+    say(a, "DEBUG SLEEP 1000\r\n");
+    turns();
+    close(a); /* its end is seen */
+    uint32_t count = clients_count(house.clients);
+    turns();
+    assert_int_equal(clients_count(house.clients), count - 1);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up_pause, tear_down_pause)
 
 int main(void)
 {
     log_set_level(LOG_LEVEL_WARNING);
     const struct CMUnitTest tests[] = {
-        TEST(what_writes_waits_in_its_place), TEST(all_waits),           TEST(it_ends_in_time),
-        TEST(who_leaves_is_forgotten),        TEST(who_waits_is_served),
+        TEST(what_writes_waits_in_its_place),
+        TEST(all_waits),
+        TEST(it_ends_in_time),
+        TEST(who_leaves_is_forgotten),
+        TEST(who_waits_is_served),
+        TEST(who_sleeps_is_alone_with_that),
     };
     return cmocka_run_group_tests_name("pause", tests, NULL, NULL);
 }
