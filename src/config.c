@@ -302,14 +302,27 @@ static const struct raft_member *choose_me(struct config *config, char *error, s
     return own;
 }
 
-/* Who joins is told its name; where it is dialed it says, or it is a node like one alone. */
+/* By its name alone: nothing is resolved. */
+static bool is_this_machine(const char *address)
+{
+    static const char *const names[] = {"127.", "localhost:", "[::1]:"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (strncmp(address, names[i], strlen(names[i])) == 0)
+            return true;
+    return false;
+}
+
+/* Who joins is told its name.  Where it is dialed it says, or it is a node like one alone: members on
+ * other machines would take that for an address of their own. */
 static bool finish_joining(struct config *config, char *error, size_t error_size)
 {
     char address[RAFT_ADDRESS_SIZE];
     char *list = memory_string(config->join), *rest = list, *word;
-    bool are_addresses = true;
-    while ((word = strsep(&rest, ",")))
+    bool are_addresses = true, is_local = true;
+    while ((word = strsep(&rest, ","))) {
         are_addresses &= config_is_address(word);
+        is_local &= is_this_machine(word);
+    }
     memory_free(list);
     if (!are_addresses)
         return config_refuse(error, error_size, "join: '%s' is not HOST:PORT[,HOST:PORT...]",
@@ -318,7 +331,8 @@ static bool finish_joining(struct config *config, char *error, size_t error_size
         return config_refuse(error, error_size,
                              "join: a node that joins is told who the members are, and which it is "
                              "itself: leave out `node` and `me`");
-    if (config->port + PEER_PORT_DISTANCE > 65535 && config->announce_peer[0] == '\0')
+    if (config->announce_peer[0] == '\0' &&
+        (!is_local || config->port + PEER_PORT_DISTANCE > 65535))
         return config_refuse(error, error_size, "announce-peer: say where members reach this node");
     snprintf(address, sizeof address, "127.0.0.1:%" PRId64, config->port + PEER_PORT_DISTANCE);
     snprintf(config->peer_address, sizeof config->peer_address, "%s",
@@ -389,7 +403,7 @@ void config_print_help(void)
         const struct directive *directive = &directive_rows[i];
         if (directive->flags & INERT)
             continue;
-        printf("  %-27s%s", directive->name, directive->summary);
+        printf("  %-26s %s", directive->name, directive->summary);
         for (uint32_t j = 0; directive->kind == VALUE_ENUM && directive->choices[j]; j++)
             printf("%s%s", j ? ", " : ": ", directive->choices[j]);
         printf(directive->fallback[0] ? " [%s]\n" : "\n", directive->fallback);

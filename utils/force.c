@@ -224,13 +224,15 @@ bool force_compare(char *const *directories, uint32_t count)
 
 static void print_loss(const struct survivor *survivor)
 {
-    printf("\nWhat this node has, it keeps: all %" PRIu64 " entries, those %" PRIu64
-           " too, will be committed.\n"
+    uint64_t unknown = survivor->last.index - survivor->about.index;
+    printf("\nWhat this node has, it keeps: all %" PRIu64 " entries", survivor->last.index);
+    if (unknown > 0)
+        printf(", those %" PRIu64 " too,", unknown);
+    printf(" will be committed.\n"
            "What the others acknowledged behind entry %" PRIu64 " without it is lost, and nobody "
            "can count it.\n"
            "The other members and their directories are no part of the new cluster; do not start "
            "them again:\na majority of them would go on as the old one.\n",
-           survivor->last.index, survivor->last.index - survivor->about.index,
            survivor->last.index);
 }
 

@@ -94,7 +94,8 @@ bool members_print(const struct members_cluster *cluster)
 {
     struct node_status leader;
     if (!await_leader(cluster, &leader)) {
-        fprintf(stderr, "nobody leads, as far as can be seen\n");
+        fprintf(stderr,
+                "nobody leads, as far as can be seen: `status` says what each node knows\n");
         return false;
     }
     const redisReply *members = node_field(leader.reply, "members");
@@ -107,8 +108,7 @@ bool members_print(const struct members_cluster *cluster)
     return true;
 }
 
-/* ---- progress
- * ------------------------------------------------------------------------------------ */
+/* ---- progress -------------------------------------------------------------------------- */
 
 enum progress { PROGRESS_ON, PROGRESS_DONE, PROGRESS_GONE };
 

@@ -80,6 +80,11 @@ static bool authenticate(redisContext *connection, const char *password, char *e
     return is_ok;
 }
 
+const char *node_advice(const char *error)
+{
+    return strstr(error, "NOAUTH") ? " (REDISCLI_AUTH or --password gives the password)" : "";
+}
+
 redisContext *node_connect(const struct node_address *address, const char *password, int connect_ms,
                            int reply_ms, char *error)
 {

@@ -31,6 +31,9 @@ bool node_addresses_parse(struct node_address *addresses, uint32_t *count, const
 redisContext *node_connect(const struct node_address *address, const char *password, int connect_ms,
                            int reply_ms, char *error);
 
+/* What to add to an error of a node, "" or a hint at what to do. */
+const char *node_advice(const char *error);
+
 /* What RAFT.STATUS says; -1 where it says nothing. */
 struct node_status {
     int64_t node;

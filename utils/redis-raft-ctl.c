@@ -155,7 +155,8 @@ static void attempt_following(const struct ctl *ctl, const struct node_address *
 
 static void explain(const struct node_address *node, const struct attempt *attempt)
 {
-    fprintf(stderr, "%s:%d: %s\n", node->host, node->port, attempt->error);
+    fprintf(stderr, "%s:%d: %s%s\n", node->host, node->port, attempt->error,
+            node_advice(attempt->error));
 }
 
 /* Sends a command to the nodes in turn until one answers it.  `is_repeatable`: it does no harm to
@@ -280,7 +281,7 @@ static void print_row(const char *address, const struct node_status *status)
            cell(status->commit, text[3]), cell(status->applied, text[4]));
 }
 
-/* The leader's view of the members: how far each one's log agrees with its own. */
+/* One node's view of the members; the leader's says how far each one's log agrees with its own. */
 static void print_members(const redisReply *members)
 {
     printf("\n%-5s %-22s %-9s %-9s %11s %11s\n", "node", "peer address", "connected", "active",
@@ -302,24 +303,33 @@ static void print_members(const redisReply *members)
 struct survey {
     uint32_t answered;
     bool has_leader;
-    struct node_status leader; /* owned if has_leader */
+    struct node_status
+        best; /* of the leader, else of the highest term; owned if somebody answered */
     const struct node_address *address;
 };
 
 /* Two nodes can both say they lead for a moment: the one of the higher term is right. */
+static bool is_better(const struct survey *survey, const struct node_status *status)
+{
+    bool leads = strcmp(status->role, "leader") == 0;
+    if (survey->answered == 0 || leads != survey->has_leader)
+        return survey->answered == 0 || leads;
+    return status->term > survey->best.term;
+}
+
 static void survey_note(struct survey *survey, struct node_status *status,
                         const struct node_address *address)
 {
+    bool better = is_better(survey, status);
+    if (better && survey->answered > 0)
+        node_status_deinit(&survey->best);
     survey->answered++;
-    if (strcmp(status->role, "leader") != 0 ||
-        (survey->has_leader && status->term <= survey->leader.term)) {
+    if (!better) {
         node_status_deinit(status);
         return;
     }
-    if (survey->has_leader)
-        node_status_deinit(&survey->leader);
-    survey->has_leader = true;
-    survey->leader = *status;
+    survey->has_leader = strcmp(status->role, "leader") == 0;
+    survey->best = *status;
     survey->address = address;
 }
 
@@ -332,13 +342,42 @@ static void survey_node(const struct ctl *ctl, const struct node_address *node,
     redisContext *connection = node_connect(node, ctl->password, CONNECT_MS, ctl->reply_ms, error);
     struct node_status status;
     if (!connection || !node_status_read(connection, &status, error)) {
-        printf("%-5s %-22s %s\n", "-", address, error);
+        printf("%-5s %-22s %s%s\n", "-", address, error, node_advice(error));
     } else {
         print_row(address, &status);
         survey_note(survey, &status, node);
     }
     if (connection)
         redisFree(connection);
+}
+
+/* Why nobody leads, as far as one node can see. */
+static void print_reach(const struct node_status *status)
+{
+    const redisReply *members = node_field(status->reply, "members");
+    uint32_t voters = 0, connected = 0;
+    for (size_t i = 0; members && i < members->elements; i++) {
+        if (!node_integer(node_field(members->element[i], "voter"), 0))
+            continue;
+        voters++;
+        connected += node_integer(node_field(members->element[i], "connected"), 0) != 0;
+    }
+    if (voters > 0 && connected < voters / 2 + 1)
+        printf("node %" PRId64 " is connected with %" PRIu32 " of %" PRIu32 " voters, itself "
+               "included, and needs %" PRIu32 ": start others\n",
+               status->node, connected, voters, voters / 2 + 1);
+}
+
+static void print_result(const struct survey *survey, uint32_t asked)
+{
+    if (survey->has_leader)
+        printf("\nnode %" PRId64 " leads, at %s:%d, in term %" PRId64 "; ", survey->best.node,
+               survey->address->host, survey->address->port, survey->best.term);
+    else
+        printf("\nnobody leads; ");
+    printf("%" PRIu32 " of %" PRIu32 " nodes answer\n", survey->answered, asked);
+    if (!survey->has_leader && survey->answered > 0)
+        print_reach(&survey->best);
 }
 
 static enum exit_code run_status(const struct ctl *ctl, char **arguments)
@@ -349,20 +388,15 @@ static enum exit_code run_status(const struct ctl *ctl, char **arguments)
            "commit", "applied");
     for (uint32_t i = 0; i < ctl->nodes_count; i++)
         survey_node(ctl, &ctl->nodes[i], &survey);
-    if (!survey.has_leader) {
-        printf("\nnobody leads; %" PRIu32 " of %" PRIu32 " nodes answer\n", survey.answered,
-               ctl->nodes_count);
-        return EXIT_NOT_DONE;
+    if (survey.answered > 0) {
+        const redisReply *members = node_field(survey.best.reply, "members");
+        if (members && members->type == REDIS_REPLY_ARRAY)
+            print_members(members);
     }
-    const redisReply *members = node_field(survey.leader.reply, "members");
-    if (members && members->type == REDIS_REPLY_ARRAY)
-        print_members(members);
-    printf("\nnode %" PRId64 " leads, at %s:%d, in term %" PRId64 "; %" PRIu32 " of %" PRIu32
-           " nodes answer\n",
-           survey.leader.node, survey.address->host, survey.address->port, survey.leader.term,
-           survey.answered, ctl->nodes_count);
-    node_status_deinit(&survey.leader);
-    return EXIT_DONE;
+    print_result(&survey, ctl->nodes_count);
+    if (survey.answered > 0)
+        node_status_deinit(&survey.best);
+    return survey.has_leader ? EXIT_DONE : EXIT_NOT_DONE;
 }
 
 /* ---- members ------------------------------------------------------------------ */
@@ -472,7 +506,7 @@ static enum exit_code run_backup(const struct ctl *ctl, char **arguments)
         redisContext *connection =
             node_connect(node, ctl->password, CONNECT_MS, ctl->reply_ms, error);
         if (!connection) {
-            fprintf(stderr, "%s:%d: %s\n", node->host, node->port, error);
+            fprintf(stderr, "%s:%d: %s%s\n", node->host, node->port, error, node_advice(error));
             continue;
         }
         bool is_done = backup_read(connection, arguments[0]);
@@ -595,7 +629,7 @@ static void print_usage(FILE *file)
 _Noreturn static void usage_error(const char *what, const char *about)
 {
     fprintf(stderr, "redis-raft-ctl: %s%s%s\n", what, about ? ": " : "", about ? about : "");
-    print_usage(stderr);
+    fprintf(stderr, "redis-raft-ctl --help shows what there is\n");
     exit(EXIT_USAGE);
 }
 
@@ -622,7 +656,7 @@ static void options_parse(struct ctl *ctl, int argc, char **argv)
             break;
         case 'r': ctl->is_retried = true; break;
         case 'h': print_usage(stdout); exit(EXIT_DONE);
-        default: usage_error("unknown option", NULL);
+        default: usage_error("wrong option", NULL);
         }
     }
 }

@@ -5,6 +5,8 @@
  * carry.  The same lookup serves the state machine, so a command means the same everywhere.
  *
  * Loop thread only. */
+#include <stdio.h>
+
 #include "base/fatal.h"
 #include "base/memory.h"
 #include "command/commands.h"
@@ -116,18 +118,41 @@ static int printed_size(struct bytes word, size_t max)
     return (int)strnlen(word.data ? word.data : "", max);
 }
 
+static char to_upper(char letter)
+{
+    return letter >= 'a' && letter <= 'z' ? (char)(letter - ('a' - 'A')) : letter;
+}
+
+/* Redis's commands have a HELP; of ours the subcommands are named. */
+static void refuse_subcommand(struct reply *reply, const struct command *container,
+                              struct bytes word)
+{
+    char upper[NAME_MAX_SIZE] = "", help[NAME_MAX_SIZE + sizeof "|help"];
+    size_t size = strlen(container->name);
+    struct buffer names = {0};
+    for (size_t i = 0; i < size; i++)
+        upper[i] = to_upper(container->name[i]);
+    snprintf(help, sizeof help, "%s|help", container->name);
+    for (uint32_t i = 0; i < command_rows_count; i++)
+        if (strncmp(command_rows[i].name, help, size + 1) == 0)
+            for (const char *name = command_rows[i].name + size; *name; name++)
+                buffer_append_byte(&names, *name == '|' ? ' ' : to_upper(*name));
+    if (command_lookup(bytes_from_string(help)))
+        reply_error(reply, "ERR unknown subcommand '%.*s'. Try %s HELP.",
+                    printed_size(word, ERROR_WORDS_MAX), (const char *)word.data, upper);
+    else
+        reply_error(reply, "ERR unknown subcommand '%.*s'. %s has%.*s.",
+                    printed_size(word, ERROR_WORDS_MAX), (const char *)word.data, upper,
+                    (int)names.size, names.size ? names.data : "");
+    buffer_deinit(&names);
+}
+
 static void refuse_unknown(struct reply *reply, const struct bytes *argv, uint32_t argc)
 {
     const struct command *container = command_lookup(argv[0]);
     int size = printed_size(argv[0], ERROR_WORDS_MAX);
     if (container && container->flags & CMD_CONTAINER) {
-        char upper[NAME_MAX_SIZE] = "";
-        for (int i = 0; i < size; i++)
-            upper[i] = container->name[i] >= 'a' && container->name[i] <= 'z'
-                           ? (char)(container->name[i] - ('a' - 'A'))
-                           : container->name[i];
-        reply_error(reply, "ERR unknown subcommand '%.*s'. Try %s HELP.",
-                    printed_size(argv[1], ERROR_WORDS_MAX), (const char *)argv[1].data, upper);
+        refuse_subcommand(reply, container, argv[1]);
         return;
     }
     struct buffer words = {0};

@@ -154,8 +154,13 @@ static void on_refusal(struct link *link, struct bytes line)
     char why[sizeof link->complaint];
     snprintf(why, sizeof why, "refused: %.*s", line.size > 240 ? 240 : (int)line.size,
              (const char *)line.data);
+    bool is_disowned = strstr(why, SAID_NO_MEMBER) || strstr(why, SAID_OTHER_LIFE);
+    if (strstr(why, SAID_NO_MEMBER))
+        snprintf(why, sizeof why,
+                 "refused: %.*s; if this node was removed, or replaced, stop it: " SAID_WAY_BACK,
+                 line.size > 110 ? 110 : (int)line.size, (const char *)line.data);
     link_close(link, why);
-    if (strstr(why, SAID_NO_MEMBER) || strstr(why, SAID_OTHER_LIFE))
+    if (is_disowned)
         replica_disowned(link->peer->peers->replica);
 }
 

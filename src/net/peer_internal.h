@@ -74,6 +74,7 @@ struct peer {
     "the member lists differ, or the backups they are made of, or one was made by "                \
     "force-new-cluster"
 #define SAID_NO_MEMBER "not a member"
+#define SAID_WAY_BACK "with an empty directory and --join it becomes a new member"
 #define SAID_OTHER_LIFE "another data directory"
 
 /* Members, and guests: see peer_members.c. */

@@ -84,6 +84,8 @@ static void note_role(struct replica *replica, const struct raft_status *before)
     if (now->leader != before->leader && now->leader != RAFT_NOBODY)
         log_notice("leader of term %llu is node %llu", (unsigned long long)now->term,
                    (unsigned long long)now->leader);
+    if (now->leader == RAFT_NOBODY && before->leader != RAFT_NOBODY)
+        log_notice("no leader is known any more, in term %llu", (unsigned long long)now->term);
     if (now->role == RAFT_LEADER && before->role != RAFT_LEADER)
         replica->elections++;
     if (now->role == RAFT_LEADER && (before->role != RAFT_LEADER || before->term != now->term)) {

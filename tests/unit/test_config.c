@@ -530,7 +530,8 @@ static void who_joins_says_where_it_is(void **state)
     static const struct {
         const char *text, *listens, *announced;
     } cases[] = {
-        {"join 10.0.0.1:9000\nport 7001", "127.0.0.1:17001", "127.0.0.1:17001"},
+        {"join 127.0.0.1:9000\nport 7001", "127.0.0.1:17001", "127.0.0.1:17001"},
+        {"join localhost:9000,[::1]:9001\nport 1", "127.0.0.1:10001", "127.0.0.1:10001"},
         {"join a:1,b:2\nport 60000\nannounce-peer me:9", "me:9", "me:9"},
         {"node 0 10.0.0.7:9000\nport 1", "10.0.0.7:9000", "10.0.0.7:9000"},
         {"node 0 10.0.0.7:9000\nport 1\nannounce-peer nat:5", "10.0.0.7:9000", "nat:5"},
@@ -547,14 +548,15 @@ static void who_joins_says_nothing_of_members(void **state)
 {
     static const char too_much[] = "join: a node that joins is told who the members are, and which "
                                    "it is itself: leave out `node` and `me`";
+    static const char unreachable[] = "announce-peer: say where members reach this node";
     struct fixture *fixture = *state;
     expect_file_error(fixture, "join here", 1, "join: 'here' is not HOST:PORT[,HOST:PORT...]");
     expect_file_error(fixture, "join a:1,,b:2", 1,
                       "join: 'a:1,,b:2' is not HOST:PORT[,HOST:PORT...]");
     expect_file_error(fixture, "join a:1\nme 3", 1, too_much);
     expect_file_error(fixture, "join a:1\nnode 0 b:1", 1, too_much);
-    expect_file_error(fixture, "join a:1\nport 60000", 1,
-                      "announce-peer: say where members reach this node");
+    expect_file_error(fixture, "join 127.0.0.1:1\nport 60000", 1, unreachable);
+    expect_file_error(fixture, "join 127.0.0.1:1,10.0.0.1:1", 1, unreachable);
 }
 
 /* ---- CONFIG GET and SET ----------------------------------------------------------- */

@@ -335,6 +335,14 @@ static void another_life_is_not_spoken_to(void **state)
     close(fd);
 }
 
+static bool is_advised(void)
+{
+    bool is = false;
+    for (int i = 0; i < CHANNELS; i++)
+        is |= strstr(world.other->links[i].complaint, SAID_WAY_BACK) != NULL;
+    return is;
+}
+
 /* What a link is told when it is refused. */
 static void who_is_told_that_it_is_none_knows(void **state)
 {
@@ -351,6 +359,7 @@ static void who_is_told_that_it_is_none_knows(void **state)
         assert_int_equal(world.disowned, i);
         say(fd, &text);
         assert_int_equal(world.disowned, i + 1);
+        assert_true(is_advised());
         buffer_deinit(&text);
         close(fd);
     }
