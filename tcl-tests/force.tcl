@@ -266,4 +266,22 @@ start_cluster 3 {enable-debug-command local} {
         assert_equal 0 [voters 0]
     }
 }
+
+start_cluster 3 {} {
+    test {Who has lost a majority is told of it: by the log, and by redis-raft-ctl status} {
+        leader_id
+        kill_node 1
+        kill_node 2
+        wait_for_condition 400 25 {
+            [raft_field 0 raft_leader_id] == -1 && ![string match *connected=1* \
+                [raft_field 0 raft_member1][raft_field 0 raft_member2]]
+        } else {
+            fail "node 0 does not see that it is alone: [raft_info 0]"
+        }
+        wait_for_log 0 {no leader is known any more, in term \d+}
+        set said [assert_said 3 "*nobody leads; 1 of 1 nodes answer*" \
+            [ctl_typed {} --cluster 127.0.0.1:[client_port 0] status]]
+        assert_match "*connected with 1 of 3 voters, itself included, and needs 2*" $said
+    }
+}
 finish
