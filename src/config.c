@@ -312,8 +312,8 @@ static bool is_this_machine(const char *address)
     return false;
 }
 
-/* Who joins is told its name.  Where it is dialed it says, or it is a node like one alone: members on
- * other machines would take that for an address of their own. */
+/* Who joins is told its name.  Where it is dialed it says, or it is a node like one alone: members
+ * on other machines would take that for an address of their own. */
 static bool finish_joining(struct config *config, char *error, size_t error_size)
 {
     char address[RAFT_ADDRESS_SIZE];
