@@ -191,8 +191,9 @@ static inline bool has_room(struct transport *transport, raft_node_id to)
     return !world.full;
 }
 
-/* "+k" puts one of k into the stock, "*k" too, but its words do not say so (a script); "pk" takes one or waits for it, "pjk" takes one of j or else
- * of k, "rk" reads whether there are any of k, or waits; "w2" waits for two other members. */
+/* "+k" puts one of k into the stock, "*k" too, but its words do not say so (a script); "pk" takes
+ * one or waits for it, "pjk" takes one of j or else of k, "rk" reads whether there are any of k, or
+ * waits; "w2" waits for two other members. */
 static inline unsigned stock_of(struct bytes command)
 {
     const unsigned char *text = command.data;

@@ -113,7 +113,7 @@ static void the_first_that_came_is_served_first(void **state)
     assert_ended(b, REQUEST_DONE);
 }
 
-/* A push that says what it gives is proposed with one who waits for that, and they are one round. */
+/* A push that says what it gives is proposed with one who waits for that: they are one round. */
 static void a_push_and_who_waits_for_it_are_proposed_together(void **state)
 {
     static struct result a, b, c, first, second, other;
