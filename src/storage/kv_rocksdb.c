@@ -11,7 +11,11 @@
  *      leave one behind.  Damage in the middle would make acknowledged writes vanish without a
  *      word; the file SYNCED is there to tell.  It holds a sequence number that is known to be
  *      durable, and a store that recovers less than that is refused.  It is mapped and written
- *      after each sync, never synced itself: an old number in it does no harm.
+ *      after each sync, never synced itself: an old number in it does no harm.  An ingest raises
+ *      the number that RocksDB comes up with by the manifest alone, so a change is synced behind
+ *      each: until then, what was lost before the ingest would not show.  (A flush raises it as
+ *      well, but begins a new log file, and RocksDB refuses by itself where it could not replay
+ *      all files up to that one.)
  *   3. Any error after opening is fatal(), background errors included: they are asked for after
  *      each synced commit, so that RocksDB's own retries do not hide a failing disk.
  *
@@ -510,6 +514,16 @@ static void bulk_delete(struct kv_bulk *bulk, struct bytes key)
     must(error, bulk->kv, "write a sorted file for");
 }
 
+/* A change of the write-ahead log again is the last, for nothing_lost(): one that changes nothing,
+ * in a family that has others in each file of the log, so that no file is kept for it. */
+static void commit_behind_ingest(struct rocksdb_kv *kv)
+{
+    struct kv_batch *batch = batch_new(&kv->base);
+    batch_delete(batch, KV_META, bytes_of(NULL, 0));
+    commit(&kv->base, batch, true);
+    batch_free(batch);
+}
+
 /* finish() syncs the file, ingest syncs the directory and the manifest. */
 static void bulk_commit(struct kv_bulk *bulk)
 {
@@ -523,6 +537,7 @@ static void bulk_commit(struct kv_bulk *bulk)
                                         &error);
         must(error, kv, "take a sorted file into");
         rocksdb_sstfilewriter_destroy(bulk->writer);
+        commit_behind_ingest(kv);
     }
     memory_free(bulk);
 }

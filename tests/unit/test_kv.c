@@ -809,6 +809,139 @@ static void test_open_lost_writes_in_the_middle(void **state)
     open_lost_writes(*state, 100, value);
 }
 
+/* ---- damage before an ingest ----------------------------------------------------------------- */
+
+/* An ingest that takes a place in the order of changes writes that into the manifest, so RocksDB
+ * comes up at a change behind all before it, whatever of the write-ahead log it has lost. */
+enum { PLACES = 12, BEFORE_INGEST = 60 };
+
+static void bulk_of_one(struct kv *kv, enum kv_family family, const char *value)
+{
+    struct kv_bulk *bulk = kv->ops->bulk_new(kv, family);
+    kv->ops->bulk_put(bulk, text("k"), text(value));
+    kv->ops->bulk_commit(bulk);
+}
+
+static off_t size_of(const char *path)
+{
+    struct stat status;
+    assert_int_equal(stat(path, &status), 0);
+    return status.st_size;
+}
+
+/* Synced entries, and behind them an ingest over what an earlier one brought.  Returns where in the
+ * newest file of the write-ahead log the entries are. */
+static void entries_and_ingest(struct fixture *fixture, enum kv_family family, bool is_flushing,
+                               char *path, size_t size, off_t *from, off_t *to)
+{
+    struct kv *kv = fixture->kv;
+    char key[16];
+    if (family == KV_STAGE)
+        kv->ops->stage_clear(kv);
+    bulk_of_one(kv, family, "1");
+    put(kv, KV_LOG, "before", "1", true);
+    newest_file(fixture->directory, "[.]log$", path, size);
+    *from = size_of(path);
+    for (int i = 0; i < BEFORE_INGEST; i++) {
+        snprintf(key, sizeof key, "%04d", i);
+        put(kv, KV_LOG, key, "what a client was told is done", true);
+    }
+    if (is_flushing)
+        put(kv, family, "k", "in memory", false);
+    *to = size_of(path);
+    bulk_of_one(kv, family, "2");
+    kv->ops->close(kv);
+    fixture->kv = NULL;
+}
+
+/* Whole, it has all of them; a bit turned at any place, it is refused. */
+static void assert_damage_is_seen(const char *directory, enum kv_family family, const char *path,
+                                  off_t from, off_t to, const char *why)
+{
+    char command[1300], *copy = temporary_new(), byte;
+    snprintf(command, sizeof command, "rm -r %s && cp -a %s %s", copy, directory, copy);
+    assert_true(to - from > BEFORE_INGEST * 30);
+    for (int place = 0; place < PLACES; place++) {
+        char file[600];
+        assert_int_equal(system(command), 0);
+        snprintf(file, sizeof file, "%s%s", copy, path + strlen(directory));
+        off_t offset = from + (to - from - 1) * place / (PLACES - 1);
+        int fd = open(file, O_RDWR | O_CLOEXEC);
+        assert_int_equal(pread(fd, &byte, 1, offset), 1);
+        byte ^= 1;
+        assert_int_equal(pwrite(fd, &byte, 1, offset), 1);
+        close(fd);
+        assert_refused(copy, why);
+    }
+    assert_int_equal(system(command), 0);
+    struct kv *kv = open_rocksdb(copy);
+    assert_value(kv, family, "0059", "what a client was told is done");
+    kv->ops->close(kv);
+    temporary_remove(copy);
+}
+
+static void test_damage_before_an_ingest(void **state)
+{
+    struct fixture *fixture = *state;
+    char path[600];
+    off_t from, to;
+    entries_and_ingest(fixture, KV_DATA, false, path, sizeof path, &from, &to);
+    assert_damage_is_seen(fixture->directory, KV_LOG, path, from, to,
+                          "acknowledged writes are missing");
+}
+
+static void test_damage_before_a_staged_ingest(void **state)
+{
+    struct fixture *fixture = *state;
+    char path[600];
+    off_t from, to;
+    entries_and_ingest(fixture, KV_STAGE, false, path, sizeof path, &from, &to);
+    assert_damage_is_seen(fixture->directory, KV_LOG, path, from, to,
+                          "acknowledged writes are missing");
+}
+
+/* What lies over the file in memory is written out before: the log goes on in another file, and
+ * RocksDB sees by itself that what is on disk is ahead of what it could replay. */
+static void test_damage_before_an_ingest_that_flushes(void **state)
+{
+    struct fixture *fixture = *state;
+    char path[600], last[600];
+    off_t from, to;
+    entries_and_ingest(fixture, KV_DATA, true, path, sizeof path, &from, &to);
+    newest_file(fixture->directory, "[.]log$", last, sizeof last);
+    assert_string_not_equal(path, last);
+    assert_damage_is_seen(fixture->directory, KV_LOG, path, from, to, "SST file is ahead of WALs");
+}
+
+/* So it does where a family is written out because it has grown, while what another was told is in
+ * the log alone, and nothing was synced since. */
+static void test_damage_before_a_flush(void **state)
+{
+    static char value[4096];
+    struct fixture *fixture = *state;
+    struct kv *kv = fixture->kv;
+    char path[600], key[16];
+    newest_file(fixture->directory, "[.]log$", path, sizeof path);
+    off_t from = size_of(path);
+    for (int i = 0; i < BEFORE_INGEST; i++) {
+        snprintf(key, sizeof key, "%04d", i);
+        put(kv, KV_META, key, "what a client was told is done", true);
+    }
+    off_t to = size_of(path);
+    memset(value, 'v', sizeof value - 1);
+    for (int i = 0; i < 2000; i++) /* twice the family's memory */
+        put(kv, KV_LOG, "k", value, false);
+    for (int tries = 0; kv->ops->property(kv, KV_LOG, "rocksdb.total-sst-files-size") == 0;
+         tries++) {
+        struct timespec pause = {.tv_nsec = 10000000};
+        assert_true(tries < 6000);
+        nanosleep(&pause, NULL);
+    }
+    kv->ops->close(kv);
+    fixture->kv = NULL;
+    assert_damage_is_seen(fixture->directory, KV_META, path, from, to, "SST file is ahead of WALs");
+}
+
 #define BOTH(test)                                                                                 \
     {#test " memory", test, setup_memory, teardown, NULL},                                         \
     {                                                                                              \
@@ -847,6 +980,12 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_open_lost_writes, setup_rocksdb, teardown),
         cmocka_unit_test_setup_teardown(test_open_lost_writes_in_the_middle, setup_rocksdb,
                                         teardown),
+        cmocka_unit_test_setup_teardown(test_damage_before_an_ingest, setup_rocksdb, teardown),
+        cmocka_unit_test_setup_teardown(test_damage_before_a_staged_ingest, setup_rocksdb,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_damage_before_an_ingest_that_flushes, setup_rocksdb,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_damage_before_a_flush, setup_rocksdb, teardown),
     };
     return cmocka_run_group_tests_name("kv", tests, NULL, NULL);
 }
