@@ -103,7 +103,7 @@ $(BUILD)/tests/raft/golden: tests/raft/golden.c $(BUILD)/libraft.a $(BUILD)/libb
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -MMD -MP $(LDFLAGS) -o $@ $^
 
-$(BUILD)/tests/unit/%.o: CFLAGS += -Itests/memory
+$(BUILD)/tests/unit/%.o: CFLAGS += -Itests/memory $(if $(COVERAGE),-DCOVERAGE)
 $(BUILD)/tests/memory/%.o: tests/memory/%.c
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -Itests/memory -MMD -MP -c -o $@ $<

@@ -52,15 +52,21 @@ static int teardown(void **state)
     return 0;
 }
 
-/* Instead of the C library's: counts the syncs of one directory. */
+/* Instead of the C library's: counts the syncs of one directory, and lets them fail. */
 static _Atomic ino_t watched;
 static atomic_uint watched_syncs;
+static atomic_bool watched_fails;
 
 int fsync(int fd)
 {
     struct stat status;
-    if (watched != 0 && fstat(fd, &status) == 0 && status.st_ino == watched)
+    if (watched != 0 && fstat(fd, &status) == 0 && status.st_ino == watched) {
         watched_syncs++;
+        if (watched_fails) {
+            errno = EIO;
+            return -1;
+        }
+    }
     return (int)syscall(SYS_fsync, fd);
 }
 
@@ -289,6 +295,53 @@ static void test_bulk(void **state)
     assert_scan(kv, KV_DATA, "", "a=3 c=2 d= ");
 }
 
+static void assert_snapshot(struct kv *kv, const struct kv_snapshot *snapshot, const char *expected)
+{
+    struct buffer found = {0}, value = {0};
+    struct bytes key, scanned;
+    struct kv_iter *iter = kv->ops->snapshot_iter(kv, snapshot, KV_DATA, text("a"));
+    while (kv->ops->iter_next(iter, &key, &scanned)) {
+        assert_true(kv->ops->snapshot_get(kv, snapshot, KV_DATA, key, &value));
+        assert_true(bytes_equal(buffer_bytes(&value), scanned));
+        buffer_printf(&found, "%.*s=%.*s ", (int)key.size, (const char *)key.data,
+                      (int)scanned.size, (const char *)scanned.data);
+    }
+    kv->ops->iter_free(iter);
+    buffer_append_byte(&found, '\0');
+    assert_string_equal(found.data, expected);
+    buffer_deinit(&found);
+    buffer_deinit(&value);
+}
+
+/* Whatever comes behind it, and in whatever way, a snapshot shows what there was. */
+static void test_snapshot(void **state)
+{
+    struct kv *kv = kv_of(state);
+    struct buffer value = {0};
+    put(kv, KV_DATA, "a", "1", true);
+    put(kv, KV_DATA, "b", "1", false);
+    put(kv, KV_DATA, "c", "1", false);
+    struct kv_snapshot *first = kv->ops->snapshot_new(kv);
+    put(kv, KV_DATA, "a", "2", true);
+    struct kv_batch *batch = kv->ops->batch_new(kv);
+    kv->ops->batch_delete_range(batch, KV_DATA, text("b"), text("c"));
+    write_batch(kv, batch, false);
+    struct kv_snapshot *second = kv->ops->snapshot_new(kv);
+    struct kv_bulk *bulk = kv->ops->bulk_new(kv, KV_DATA);
+    kv->ops->bulk_put(bulk, text("b"), text("3"));
+    kv->ops->bulk_delete(bulk, text("c"));
+    kv->ops->bulk_put(bulk, text("d"), text("3"));
+    kv->ops->bulk_commit(bulk);
+    assert_snapshot(kv, first, "a=1 b=1 c=1 ");
+    assert_snapshot(kv, second, "a=2 c=1 ");
+    assert_scan(kv, KV_DATA, "", "a=2 b=3 d=3 ");
+    assert_false(kv->ops->snapshot_get(kv, first, KV_DATA, text("d"), &value));
+    kv->ops->snapshot_free(kv, first);
+    assert_snapshot(kv, second, "a=2 c=1 "); /* one goes without the other */
+    kv->ops->snapshot_free(kv, second);
+    buffer_deinit(&value);
+}
+
 /* Random changes of all kinds against a table of 64 keys. */
 static void test_random(void **state)
 {
@@ -513,6 +566,9 @@ static void test_directory_is_durable_in_its_parent(void **state)
         assert_true(watched_syncs > 0);
         kv->ops->close(kv);
     }
+    watched_fails = true;
+    assert_refused(directory, "cannot sync the directory above");
+    watched_fails = false;
     watched = 0;
     temporary_remove(parent);
     free(directory);
@@ -588,6 +644,39 @@ static void test_open_damaged(void **state)
     fclose(file);
     assert_refused(fixture->directory, "cannot open the store");
     assert_int_equal(rename(aside, path), 0);
+    reopen(state);
+    assert_value(fixture->kv, KV_META, "a", "1");
+}
+
+static void assert_refused_beside(struct fixture *fixture, const char *name, const char *why)
+{
+    char path[600];
+    snprintf(path, sizeof path, "%s/%s", fixture->directory, name);
+    assert_int_equal(mkdir(path, 0700), 0);
+    assert_refused(fixture->directory, why);
+    assert_int_equal(rmdir(path), 0);
+}
+
+/* A directory stands where the store wants a file of its own, or to clear up; then it is gone, and
+ * so is the harm. */
+static void test_open_obstructed(void **state)
+{
+    struct fixture *fixture = *state;
+    char path[600], aside[600];
+    put(fixture->kv, KV_META, "a", "1", true);
+    fixture->kv->ops->close(fixture->kv);
+    fixture->kv = NULL;
+    assert_refused_beside(fixture, "ingest/1.sst", "cannot remove");
+    snprintf(path, sizeof path, "%s/SYNCED", fixture->directory);
+    snprintf(aside, sizeof aside, "%s/ASIDE", fixture->directory);
+    assert_int_equal(rename(path, aside), 0);
+    assert_refused_beside(fixture, "SYNCED", "SYNCED: Is a directory");
+    assert_int_equal(rename(aside, path), 0);
+    snprintf(path, sizeof path, "%s/ingest", fixture->directory);
+    assert_int_equal(rmdir(path), 0);
+    close(open(path, O_WRONLY | O_CREAT, 0600));
+    assert_refused(fixture->directory, "ingest: Not a directory");
+    assert_int_equal(unlink(path), 0);
     reopen(state);
     assert_value(fixture->kv, KV_META, "a", "1");
 }
@@ -961,6 +1050,7 @@ int main(int argc, char **argv)
         BOTH(test_scan),
         BOTH(test_binary),
         BOTH(test_bulk),
+        BOTH(test_snapshot),
         BOTH(test_random),
         BOTH(test_threads),
         cmocka_unit_test_setup_teardown(test_crash, setup_memory, teardown),
@@ -975,6 +1065,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_directory_is_durable_in_its_parent),
         cmocka_unit_test(test_open_refused),
         cmocka_unit_test_setup_teardown(test_open_locked, setup_rocksdb, teardown),
+        cmocka_unit_test_setup_teardown(test_open_obstructed, setup_rocksdb, teardown),
         cmocka_unit_test_setup_teardown(test_open_damaged, setup_rocksdb, teardown),
         cmocka_unit_test_setup_teardown(test_open_short_manifest, setup_rocksdb, teardown),
         cmocka_unit_test_setup_teardown(test_open_lost_writes, setup_rocksdb, teardown),
