@@ -14,6 +14,7 @@
 #include "base/fatal.h"
 #include "base/prng.h"
 #include "raft/raft.h"
+#include "test_storage.h"
 
 /* ---- bytes ------------------------------------------------------------------------------ */
 
@@ -63,6 +64,35 @@ static void damaged_bytes_are_refused(void **state)
     assert_false(raft_members_decode(&back, buffer_bytes(&bytes)));
     buffer_deinit(&bytes);
     buffer_deinit(&again);
+}
+
+static void boot_with(void *payload)
+{
+    const struct raft_config config = {.id = 0,
+                                       .election_ticks = 10,
+                                       .heartbeat_ticks = 2,
+                                       .inflight_max = 4,
+                                       .inflight_bytes_max = 1000,
+                                       .append_entries_max = 4,
+                                       .append_bytes_max = 1000,
+                                       .uncommitted_bytes_max = 1000};
+    const struct raft_entry entry = {
+        .pos = {1, 1}, .type = RAFT_ENTRY_MEMBERS, .size = 1, .payload = payload};
+    const struct raft_saved saved = {
+        .term = 1, .voted_for = RAFT_NOBODY, .entries = &entry, .entries_count = 1};
+    raft_free(raft_new(&config, &saved));
+}
+
+/* A node that does not know who the members are must not count voters. */
+static void no_start_on_a_damaged_list(void **state)
+{
+    struct raft_members list = three();
+    struct blob *blob = raft_members_blob(&list);
+    (void)state;
+    boot_with(blob);
+    blob->data[0] ^= 1; /* its version */
+    assert_fatal(boot_with, blob, "log entry 1 holds no list of members");
+    blob_release(blob);
 }
 
 /* ---- which may follow which ------------------------------------------------------------- */
@@ -432,9 +462,8 @@ static void members_change_all_the_time(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_list_comes_back),
-        cmocka_unit_test(damaged_bytes_are_refused),
-        cmocka_unit_test(one_voter_at_a_time),
+        cmocka_unit_test(a_list_comes_back),           cmocka_unit_test(damaged_bytes_are_refused),
+        cmocka_unit_test(no_start_on_a_damaged_list),  cmocka_unit_test(one_voter_at_a_time),
         cmocka_unit_test(members_change_all_the_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
