@@ -43,6 +43,7 @@ struct linear_window {
     int64_t from, to;
     bool from_start;                /* it begins where the history does, with no value */
     bool cut;                       /* there might be a smaller one: the steps were used up */
+    uint64_t steps;                 /* that all trials took, at most twice `steps_max` */
     uint32_t *core, core_count;     /* answers that contradict each other; owned, like all below */
     uint32_t *others, others_count; /* under way then, but whatever they did does not help */
     uint32_t *order, order_count;   /* as far as an order gets */

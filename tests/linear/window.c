@@ -28,7 +28,8 @@ struct finder {
     uint32_t count;
     uint64_t trial_steps; /* of one trial */
     uint64_t steps_left;  /* of all that are to come */
-    bool cut;             /* there were too few */
+    uint64_t steps_taken;
+    bool cut; /* there were too few */
     bool from_start;
     int64_t from, to;
     bool *loose; /* owned, like all below; by number */
@@ -67,8 +68,10 @@ static bool fails_within(struct finder *finder, uint64_t *steps)
                               .loose = loose,
                               .until = finder->to,
                               .starts_from_nothing = finder->from_start};
+    uint64_t given = *steps;
     enum linear_verdict verdict =
         problem_solve(&problem, steps, finder->order, &finder->order_count);
+    finder->steps_taken += given - *steps;
     memory_free(loose);
     return verdict == LINEAR_NO;
 }
@@ -184,6 +187,7 @@ static void give(struct finder *finder, struct linear_window *window, uint64_t s
     window->cut = finder->cut;
     bool failed = fails_within(finder, &steps_max); /* once more, for its order */
     check(failed);
+    window->steps = finder->steps_taken;
     window->order = finder->order;
     window->order_count = finder->order_count;
 }

@@ -443,17 +443,18 @@ static void expect_in_core(uint32_t number)
 }
 
 /* As many steps as the verdict takes are too few to look for the smallest part: what is found then
- * says so. */
-static void expect_cut(void)
+ * says so, and takes no more of them. */
+static void expect_cut(const struct linear_op *ops, uint32_t count)
 {
     struct linear_window window;
     struct buffer text = {0};
     uint64_t steps = 1;
-    while (linear_check(made.ops, made.count, steps) == LINEAR_GAVE_UP)
+    while (linear_check(ops, count, steps) == LINEAR_GAVE_UP)
         steps *= 2;
-    linear_window_find(&window, made.ops, made.count, steps);
-    linear_text(&text, made.ops, &window);
+    linear_window_find(&window, ops, count, steps);
+    linear_text(&text, ops, &window);
     assert_true(window.core_count > 0);
+    assert_true(window.steps <= 2 * steps); /* the trials, and the last one again */
     assert_true(window.cut);
     assert_true(holds(&text, "was cut"));
     buffer_deinit(&text);
@@ -474,7 +475,7 @@ static void test_broken(void **state)
         if (seed % 10 == 0)
             expect_in_core((uint32_t)number);
         if (seed % 100 == 0)
-            expect_cut();
+            expect_cut(made.ops, made.count);
         made_free(&made);
     }
 }
@@ -506,6 +507,33 @@ static void test_gives_up(void **state)
     assert_int_equal(linear_check(ops + 20, 11, 1000000), LINEAR_NO);
     ops[30].reply = bytes_from_string("$3\r\nv21\r\n");
     assert_int_equal(linear_check(ops + 20, 11, 1000000), LINEAR_YES);
+}
+
+/* A hundred reads of 50 clients after so many writes at once that the verdict takes some hundred
+ * thousand steps.  A hundred trials of as many each would be the explanation: it has to end when it
+ * has taken as many as the verdict. */
+static void test_explanation_is_bounded(void **state)
+{
+    enum { CLIENTS = 50, WRITES = 13, READS = 100 };
+    static struct linear_op ops[WRITES + READS];
+    static char values[WRITES][8];
+    (void)state;
+    for (uint32_t i = 0; i < WRITES + READS; i++) {
+        bool is_write = i < WRITES;
+        if (is_write)
+            snprintf(values[i], sizeof values[i], "v%u", i);
+        ops[i] = (struct linear_op){
+            .client = i % CLIENTS,
+            .called = is_write ? 0 : 20,
+            .returned = is_write ? 10 : 30 + i,
+            .argv = {bytes_from_string(is_write ? "SET" : "GET"),
+                     is_write ? bytes_from_string(values[i]) : bytes_of(NULL, 0)},
+            .argc = is_write ? 2 : 1,
+            .reply = bytes_from_string(is_write ? "+OK\r\n" : "$4\r\nnone\r\n"),
+        };
+    }
+    assert_int_equal(linear_check(ops, WRITES + READS, 50000), LINEAR_GAVE_UP);
+    expect_cut(ops, WRITES + READS);
 }
 
 /* ---- files ----------------------------------------------------------------------------------- */
@@ -633,10 +661,11 @@ static int remove_file(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_classics),  cmocka_unit_test(test_small),
-        cmocka_unit_test(test_large),     cmocka_unit_test(test_broken),
-        cmocka_unit_test(test_gives_up),  cmocka_unit_test(test_file),
-        cmocka_unit_test(test_malformed), cmocka_unit_test(test_once),
+        cmocka_unit_test(test_classics), cmocka_unit_test(test_small),
+        cmocka_unit_test(test_large),    cmocka_unit_test(test_broken),
+        cmocka_unit_test(test_gives_up), cmocka_unit_test(test_explanation_is_bounded),
+        cmocka_unit_test(test_file),     cmocka_unit_test(test_malformed),
+        cmocka_unit_test(test_once),
     };
     return cmocka_run_group_tests_name("linear", tests, make_file, remove_file);
 }
