@@ -106,9 +106,11 @@ static void check_no_office(const struct raft_state *state)
 void raft_check_invariants(const struct raft *raft)
 {
     const struct raft_state *state = &raft->state;
+    raft_index apply_to = raft_apply_to(raft);
     check(raft->trail.first.index <= state->applied); /* I1 */
-    check(state->applied <= state->commit);
-    check(state->applied <= state->durable);
+    check(state->applied <= apply_to);
+    check(apply_to <= state->commit);
+    check(apply_to <= state->durable);
     check(state->commit <= raft->trail.last);
     check(state->durable <= raft->trail.last); /* I2 */
     check(raft->trail.first.index <= state->durable);

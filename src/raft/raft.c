@@ -310,7 +310,7 @@ static void number_write(struct raft *raft, struct raft_write *write)
 
 /* Nothing while our term is on its way to the disk: the applied index that is stored with the data
  * must not be there before the term in which it was learned (see proofs/README.md, Disk). */
-static raft_index apply_to(const struct raft *raft)
+raft_index raft_apply_to(const struct raft *raft)
 {
     const struct raft_state *state = &raft->state;
     if (state->hard_state_seq > state->durable_seq)
@@ -328,9 +328,7 @@ static void finish_output(struct raft *raft, struct raft_output *output)
     output->reads_count = raft->reads_out_count;
     output->reads_failed = raft->reads_failed;
     output->reads_failed_count = raft->reads_failed_count;
-    output->apply_to = apply_to(raft);
-    check(raft->state.applied <= output->apply_to); /* I1 */
-    check(output->apply_to <= raft->state.commit && output->apply_to <= raft->state.durable);
+    output->apply_to = raft_apply_to(raft);
     output->role_changed = raft->role_changed;
 }
 

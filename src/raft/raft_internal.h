@@ -200,6 +200,7 @@ struct raft {
 /* ---- between the files ----------------------------------------------------------------- */
 
 /* raft.c */
+raft_index raft_apply_to(const struct raft *raft); /* as raft_output has it */
 bool raft_is_active(const struct raft *raft,
                     uint32_t place); /* answered within an election timeout */
 uint32_t raft_member_place(const struct raft *raft, raft_node_id id); /* members.count: none */
