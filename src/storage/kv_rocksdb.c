@@ -13,9 +13,9 @@
  *      durable, and a store that recovers less than that is refused.  It is mapped and written
  *      after each sync, never synced itself: an old number in it does no harm.  An ingest raises
  *      the number that RocksDB comes up with by the manifest alone, so a change is synced behind
- *      each: until then, what was lost before the ingest would not show.  (A flush raises it as
- *      well, but begins a new log file, and RocksDB refuses by itself where it could not replay
- *      all files up to that one.)
+ *      each: until then, what was lost before the ingest would not show.  A flush raises it as
+ *      well, but begins a new file of the log, and RocksDB refuses by itself when it meets damage
+ *      in one before.  Not noticed: that such an earlier file is gone as a whole, or empty.
  *   3. Any error after opening is fatal(), background errors included: they are asked for after
  *      each synced commit, so that RocksDB's own retries do not hide a failing disk.
  *
