@@ -53,8 +53,8 @@ struct client {
     size_t command_size; /* of the command behind them, which waits; 0: not taken apart yet */
     size_t out_capacity; /* of the run of small replies, when it was last looked at */
     struct pipeline pipeline;
-    struct request *awaited;  /* in it: nothing may follow before its reply is there; or NULL */
-    struct event *wait_timer; /* of one that waits not for ever; owned, or NULL */
+    struct request *awaited;   /* in it: nothing may follow before its reply is there; or NULL */
+    struct event *wait_timer;  /* of one that waits not for ever; owned, or NULL */
     struct event *sleep_timer; /* in DEBUG SLEEP; owned, or NULL */
     bool has_slept;            /* that command is over */
     enum client_wait_end wait_end;
