@@ -7,6 +7,7 @@
 #include "base/blob.h"
 #include "base/fatal.h"
 #include "base/memory.h"
+#include "data/content.h"
 #include "kv_memory.h"
 #include "sim.h"
 
@@ -290,8 +291,23 @@ void sim_check_adopted(struct sim_node *node, struct raft_pos pos)
                  pos.index);
 }
 
+/* What nodes are compared by. */
+static uint64_t content_of(struct db *db)
+{
+    struct db_content *content;
+    while (!(content = db_content_new(db))) {
+        db_wait(db);
+        db_poll(db);
+    }
+    while (!db_content_next(content, UINT64_MAX))
+        ;
+    uint64_t hash = db_content_hash(content);
+    db_content_free(content);
+    return hash;
+}
+
 /* StateMachineCorrect: the log applied from the beginning, without crashes or checkpoints. */
-static uint64_t recompute(raft_index last)
+static uint64_t recompute(raft_index last, uint64_t *content)
 {
     struct kv *kv = kv_memory_open();
     struct db_options options = {.cluster = SIM_HASH_SEED, .checkpoint_bytes = SIZE_MAX / 4};
@@ -321,6 +337,7 @@ static uint64_t recompute(raft_index last)
             sim_fail("recomputing has other effects at %" PRIu64 ": %s", i,
                      entry->command ? words_of(blob_bytes(entry->command)) : "no command");
     }
+    *content = content_of(db);
     uint64_t hash = db_hash(db);
     buffer_deinit(&reply);
     command_machine_free(machine);
@@ -340,7 +357,7 @@ void sim_check_settled(void)
 {
     raft_index last = sim_committed().index;
     check_log_time_at_end(db_time_ms(sim.nodes[0].db));
-    uint64_t expected = recompute(last);
+    uint64_t content, expected = recompute(last, &content);
     if (acknowledged > last)
         sim_fail("entry %" PRIu64 " was acknowledged and is lost", acknowledged);
     for (uint32_t i = 0; i < sim.options.nodes; i++) {
@@ -350,6 +367,8 @@ void sim_check_settled(void)
         sim_checkpoint_hurry(&sim.nodes[i]);
         if (db_hash(sim.nodes[i].db) != expected)
             sim_fail("node %u ends with other data than its log gives", i);
+        if (content_of(sim.nodes[i].db) != content)
+            sim_fail("node %u ends with other rows than its log gives", i);
     }
 }
 

@@ -6,6 +6,7 @@
 #include "test_storage.h"
 
 #include "base/codec.h"
+#include "data/content.h"
 #include "data/layers.h"
 #include "data/snapshot_form.h"
 #include "storage/raft_log.h"
@@ -180,6 +181,19 @@ static void take_all(struct db_install *install, const struct chunks *chunks)
     assert_true(db_install_is_whole(install));
 }
 
+/* What two nodes are compared by. */
+static uint64_t content_of(struct db *db, uint64_t work)
+{
+    struct db_content *content = NULL;
+    while (!(content = db_content_new(db)))
+        db_wait(db), db_poll(db);
+    while (!db_content_next(content, work))
+        ;
+    uint64_t hash = db_content_hash(content);
+    db_content_free(content);
+    return hash;
+}
+
 static void adopt(struct kv *kv, struct db_install *install, uint64_t cluster)
 {
     struct kv_batch *batch = kv->ops->batch_new(kv);
@@ -286,7 +300,9 @@ static void one_run(uint64_t seed, bool has_thread)
     struct db *db = db_open(kv, &run->options); /* and it goes on like the others */
     for (uint64_t i = at + 1; i <= run->index; i++)
         apply(db, NULL, seed, i);
+    assert_int_equal(content_of(db, UINT64_MAX), content_of(run->db, 5000));
     assert_int_equal(db_hash(db), db_hash(run->db));
+    assert_int_equal(content_of(db, 7000), content_of(run->db, UINT64_MAX)); /* names resolved */
     db_close(db);
     kv->ops->close(kv);
     chunks_free(&chunks);
@@ -318,6 +334,53 @@ static void test_slices(void **state)
     chunks_free(&sliced);
     db_close(db);
     kv->ops->close(kv);
+}
+
+/* Each of these is a difference, as small as there are. */
+static void change_a_bit(struct db *db, unsigned what)
+{
+    struct text text, other;
+    struct bytes key = name(&text, "key", 1), value = name(&other, "value", what == 1);
+    db_begin(db, 5);
+    db_at(db, 0, true);
+    db_put(db, what == 2, key, DB_STRING, value, what == 3);
+    if (what == 4)
+        db_receipt_put(db, key, 1, bytes_of("+OK", 3), 1);
+    if (what == 5)
+        db_row_put(db, DB_SPACE_SERVER, 1, key, key);
+    if (what == 10 || what == 11) /* names alone tell them apart */
+        db_row_put(db, DB_SPACE_SERVER, 1, bytes_of(what == 10 ? "a" : "b", 1), value);
+    if (what == 6)
+        db_note_meaning(db, 6);
+    db_applied(db, 1, what == 7 ? 2 : 1, what == 8 ? 2 : 1);
+    if (what == 9)
+        db_applied(db, 2, 1, 1);
+}
+
+static uint64_t content_after_a_change(unsigned what, uint64_t cluster)
+{
+    struct kv *kv = kv_memory_open();
+    struct db_options options = {.cluster = cluster, .checkpoint_bytes = UINT64_MAX};
+    struct db *db = db_open(kv, &options);
+    change_a_bit(db, what);
+    uint64_t hash = content_of(db, UINT64_MAX);
+    db_close(db);
+    kv->ops->close(kv);
+    return hash;
+}
+
+static void test_content_tells_apart(void **state)
+{
+    enum { KINDS = 12 };
+    uint64_t hashes[KINDS];
+    (void)state;
+    for (unsigned i = 0; i < KINDS; i++) {
+        hashes[i] = content_after_a_change(i, CLUSTER);
+        for (unsigned j = 0; j < i; j++)
+            assert_int_not_equal(hashes[i], hashes[j]);
+    }
+    assert_int_equal(content_after_a_change(0, CLUSTER), hashes[0]);
+    assert_int_equal(content_after_a_change(0, CLUSTER + 1), hashes[0]);
 }
 
 static void test_nothing(void **state)
@@ -687,6 +750,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_is_the_state_of_its_index),
         cmocka_unit_test(test_slices),
+        cmocka_unit_test(test_content_tells_apart),
         cmocka_unit_test(test_nothing),
         cmocka_unit_test(test_an_end_at_any_write),
         cmocka_unit_test(test_log_and_data_change_together),
