@@ -35,6 +35,9 @@ enum follower_mode {
     FOLLOWER_READONLY  /* answer -READONLY to writes; forward reads */
 };
 
+/* What a node does whose data differ from those of a majority. */
+enum check_difference { CHECK_DIFFERENCE_REPORT, CHECK_DIFFERENCE_STOP };
+
 /* One word of `bind`: "127.0.0.1", "*", "::1", and "-::1" gives optional = true. */
 struct config_bind {
     char host[CONFIG_HOST_SIZE]; /* "*" and "::*": all IPv4, all IPv6 addresses */
@@ -114,9 +117,11 @@ struct config {
 
     /* Storage. */
     char *dir;
-    char *backup_dir;               /* "": RAFT.BACKUP is refused */
-    uint64_t snapshot_bandwidth;    /* bytes a second that a snapshot may take; 0: any number */
-    uint64_t rocksdb_cache_size;    /* bytes */
+    char *backup_dir;            /* "": RAFT.BACKUP is refused */
+    uint64_t snapshot_bandwidth; /* bytes a second that a snapshot may take; 0: any number */
+    int64_t check_interval;      /* seconds from one check to the next; 0: none by itself (set) */
+    int check_difference;        /* enum check_difference (set) */
+    uint64_t rocksdb_cache_size; /* bytes */
     uint64_t rocksdb_memtable_size; /* bytes; of the log family */
     uint64_t rocksdb_wal_size;      /* bytes */
     uint64_t checkpoint_size;       /* bytes of changes in memory that start a checkpoint */

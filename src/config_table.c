@@ -18,6 +18,10 @@ static const char *const follower_modes[] = {"proxy", "redirect", "readonly", NU
 _Static_assert(LOG_LEVEL_DEBUG == 0 && LOG_LEVEL_WARNING == 3, "the order of loglevels");
 static const char *const debug_modes[] = {"no", "yes", "local", NULL};
 
+static const char *const check_differences[] = {"report", "stop", NULL};
+
+_Static_assert(CHECK_DIFFERENCE_REPORT == 0 && CHECK_DIFFERENCE_STOP == 1,
+               "the order of check_differences");
 _Static_assert(DEBUG_NO == 0 && DEBUG_LOCAL == 2, "the order of debug_modes");
 _Static_assert(FOLLOWER_PROXY == 0 && FOLLOWER_READONLY == 2, "the order of follower_modes");
 
@@ -133,6 +137,10 @@ const struct directive directive_rows[] = {
            "directory that RAFT.BACKUP writes into; \"\": none"),
     SIZE("snapshot-bandwidth", snapshot_bandwidth, SETTABLE, 0, INT64_MAX, "64mb",
          "bytes a second that a backup or a snapshot may take; 0: any number"),
+    INTEGER("check-interval", check_interval, SETTABLE, 0, 10 * 365 * 86400, "86400",
+            "seconds after which the leader has all members compare their data; 0: never"),
+    ENUM("check-difference", check_difference, SETTABLE, "report", check_differences,
+         "what a node does whose data differ from the majority's: report, or stop"),
     SIZE("rocksdb-cache-size", rocksdb_cache_size, FIXED, MB, INT64_MAX, "128mb", "block cache"),
     SIZE("rocksdb-memtable-size", rocksdb_memtable_size, FIXED, MB, 4 * GB, "128mb",
          "log in memory before it is written as a sorted file"),

@@ -4,6 +4,8 @@
  *   0    stopped by SIGTERM or SIGINT, or --help
  *   1    did not start: bad configuration, a port in use, a directory that is not this node's; or
  *        met an entry that only a newer version can execute (replica/meaning.c)
+ *   65   its data differ from those of a majority, and check-difference says that it is to stop:
+ *        starting it again does not help
  *   75   did not start, for a reason that may pass by itself: an address that is not up, a name
  *        that is not known; a supervisor may start it again
  *   70   the machine failed (disk, memory): see base/fatal.h; a supervisor may start it again
@@ -21,7 +23,7 @@
 #include "config.h"
 #include "server/node.h"
 
-enum { EXIT_NOT_STARTED = 1, EXIT_NOT_YET = 75 };
+enum { EXIT_NOT_STARTED = 1, EXIT_DIFFERS = 65, EXIT_NOT_YET = 75 };
 
 enum { LARGE_BLOCK_MAX = 256 << 20 }; /* larger ones are mappings of their own */
 
@@ -62,6 +64,7 @@ static int run(struct config *config, const char *executable)
         log_warning("directives of Redis's that have no effect here: %s", config->ignored);
     switch (server_node_run(config, executable)) {
     case SERVER_NODE_STOPPED: return EXIT_SUCCESS;
+    case SERVER_NODE_DIFFERS: return EXIT_DIFFERS;
     case SERVER_NODE_NOT_YET: return EXIT_NOT_YET;
     case SERVER_NODE_REFUSED: break;
     }

@@ -15,9 +15,10 @@
 #include "data/db.h"
 #include "resp/writer.h"
 
-struct command_observer; /* observer.h: who counts */
-struct connection;       /* connection.h: one connection's state */
-struct server;           /* server.h: what local commands may ask of the rest of the process */
+struct command_check_notice; /* check.h: what members tell each other of their data */
+struct command_observer;     /* observer.h: who counts */
+struct connection;           /* connection.h: one connection's state */
+struct server;               /* server.h: what local commands may ask of the rest of the process */
 
 /* Words of a command taken apart; the array is owned. */
 struct words {
@@ -78,8 +79,9 @@ struct call {
     bool may_wait;     /* where it finds nothing, its reply is none: it waits, outside of the log */
     bool is_of_script; /* a script carries it */
     uint32_t holders;  /* of a read that may wait: see struct apply_context */
-    bool found_nothing;                /* set by call_found_nothing() */
-    struct command_observer *observer; /* NULL: nobody counts */
+    bool found_nothing;                  /* set by call_found_nothing() */
+    struct command_check_notice *notice; /* of an entry, not of what it carries: check.h; or NULL */
+    struct command_observer *observer;   /* NULL: nobody counts */
     struct walk_state *walk;     /* of a read or write: it may be done in slices; NULL if local */
     unsigned allows;             /* CMD_READ, CMD_WRITE: what it may carry; see execution.h */
     struct carry *carry;         /* likewise: what call_carry() asked for */

@@ -114,9 +114,11 @@ static bool step_and_move(struct execution *execution, struct call *call)
     struct rope *rest = call->rest;
     unsigned database = call->database;
     bool may_wait = call->may_wait;
+    struct command_check_notice *notice = call->notice;
     call->is_of_script = is_of_script(execution);
     if (execution->depth > 1) {
         call->may_wait = false;
+        call->notice = NULL;
         call->reply = &own;
         call->rest = NULL;
         call->database = frame->database;
@@ -125,6 +127,7 @@ static bool step_and_move(struct execution *execution, struct call *call)
     call->reply = outermost;
     call->rest = rest;
     call->may_wait = may_wait;
+    call->notice = notice;
     call->database = database;
     if (frame->walk.unfinished)
         return false;

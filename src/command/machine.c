@@ -13,6 +13,7 @@
 #include "base/memory.h"
 #include "base/prng.h"
 #include "command/change.h"
+#include "command/check.h"
 #include "command/execution.h"
 #include "command/waiting.h"
 #include "replica/replica.h"
@@ -29,11 +30,13 @@ struct machine {
     struct command_listener *listeners; /* utlist, borrowed; NULL: nobody is told of effects */
     state_machine_touched *touched;     /* likewise, of the keys alone */
     void *touched_context;
-    bool found_nothing;  /* the last command that may wait */
-    raft_index draining; /* the entry whose effects they are */
-    bool has_told;       /* a message was among them */
-    uint64_t author;     /* of the entry: a client of this node, or 0 */
-    uint64_t read_seed;  /* reads are not in the log; only they may draw from here */
+    struct command_checks *checks;      /* borrowed; NULL: nobody */
+    struct command_check_notice notice; /* of the entry under way */
+    bool found_nothing;                 /* the last command that may wait */
+    raft_index draining;                /* the entry whose effects they are */
+    bool has_told;                      /* a message was among them */
+    uint64_t author;                    /* of the entry: a client of this node, or 0 */
+    uint64_t read_seed;                 /* reads are not in the log; only they may draw from here */
 };
 
 static struct machine *machine_of(struct state_machine *base)
@@ -94,6 +97,11 @@ void command_machine_listen(struct state_machine *base, struct command_listener 
     want_effects(machine_of(base));
 }
 
+void command_machine_check(struct state_machine *base, struct command_checks *checks)
+{
+    machine_of(base)->checks = checks;
+}
+
 static void listen(struct state_machine *base, state_machine_touched *touched, void *context)
 {
     machine_of(base)->touched = touched;
@@ -146,6 +154,7 @@ static bool apply(struct state_machine *base, const struct apply_context *contex
     if (context->meaning >= 2)
         db_begin(machine->db, context->seed);
     call.may_wait = context->owner.run_id != 0;
+    call.notice = &machine->notice;
     bool finished = run(machine, &machine->writing, command, CMD_READ | CMD_WRITE, &call);
     machine->found_nothing = call.found_nothing;
     return finished;
@@ -170,6 +179,15 @@ static void tell(void *context, const struct db_effect *effect)
         machine->touched(machine->touched_context, effect->other, key);
 }
 
+/* The state is that behind the entry. */
+static void tell_check(struct machine *machine, struct raft_pos pos)
+{
+    struct command_check_notice notice = machine->notice;
+    machine->notice = (struct command_check_notice){0};
+    if (machine->checks)
+        machine->checks->heard(machine->checks, pos, &notice);
+}
+
 static void applied(struct state_machine *base, struct raft_pos pos, int64_t now_ms,
                     uint8_t meaning)
 {
@@ -184,6 +202,8 @@ static void applied(struct state_machine *base, struct raft_pos pos, int64_t now
     machine->author = 0;
     db_note_meaning(machine->db, meaning);
     db_applied(machine->db, pos.index, pos.term, now_ms);
+    if (machine->notice.kind != CHECK_NOTHING)
+        tell_check(machine, pos);
 }
 
 /* Another member's client wrote the words: they are not trusted to be well formed.  The words of

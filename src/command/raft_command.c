@@ -118,6 +118,27 @@ static void info_backup(const struct server_backup *backup, struct buffer *out)
     line(out, "snapshots_read", backup->streams);
 }
 
+/* What the members have of what is checked, as far as this node has heard. */
+static void info_check(const struct server_check *check, struct buffer *out)
+{
+    line(out, "check_in_progress", check->id != 0 && check->verdict == SERVER_CHECK_RUNNING);
+    line(out, "check_index", check->index);
+    buffer_printf(out, "raft_check_verdict:%s\r\n",
+                  check->error[0] ? check->error
+                  : check->id     ? command_check_verdict(check->verdict)
+                                  : "none");
+    line(out, "check_bytes", check->bytes);
+    line(out, "check_bytes_expected", check->bytes_expected);
+    for (uint32_t i = 0; i < check->members_count; i++) {
+        const struct server_check_member *member = &check->members[i];
+        buffer_printf(out,
+                      "raft_check_member%" PRIu32 ":id=%" PRIu64 ",state=%s,hash=%016" PRIx64
+                      ",rows=%" PRIu64 ",bytes=%" PRIu64 "\r\n",
+                      i, member->id, command_check_state(member->state), member->hash, member->rows,
+                      member->bytes);
+    }
+}
+
 void command_raft_info_lines(const struct server_raft *raft, struct buffer *out)
 {
     const struct raft_status *status = &raft->status;
@@ -154,6 +175,7 @@ void command_raft_info_lines(const struct server_raft *raft, struct buffer *out)
     line(out, "requests_forwarded", raft->requests_forwarded);
     info_backup(&raft->backup, out);
     info_install(&raft->install, out);
+    info_check(&raft->check, out);
 }
 
 /* ---- RAFT.STATUS ------------------------------------------------------------------- */

@@ -64,6 +64,44 @@ struct server_backup {
     uint32_t streams; /* RAFT.SNAPSHOT: clients that read one */
 };
 
+/* RAFT.CHECK: of the newest check, what this node has heard. */
+enum server_check_verdict {
+    SERVER_CHECK_RUNNING,
+    SERVER_CHECK_EQUAL,
+    SERVER_CHECK_DIFFERENT,  /* a majority of the voters has the same, and some other data */
+    SERVER_CHECK_UNDECIDED,  /* there are differences, and no majority has the same */
+    SERVER_CHECK_INCOMPLETE, /* all answered, some of them that they could not look */
+};
+
+enum server_check_state {
+    SERVER_CHECK_MEMBER_WAITING, /* it has not answered */
+    SERVER_CHECK_MEMBER_BUSY,    /* it could not look at that index */
+    /* The rest have a hash. */
+    SERVER_CHECK_MEMBER_ANSWERED, /* no majority has the same, so far */
+    SERVER_CHECK_MEMBER_EQUAL,    /* to that of a majority */
+    SERVER_CHECK_MEMBER_DIFFERS
+};
+
+struct server_check_member {
+    raft_node_id id;
+    enum server_check_state state;
+    uint64_t hash, rows, bytes;
+};
+
+struct server_check {
+    uint64_t id;      /* 0: there was none since the start */
+    char error[256];  /* why the one that was asked for last did not begin; "": it did, or will */
+    raft_index index; /* whose state is compared; 0: it has not begun */
+    enum server_check_verdict verdict;
+    uint64_t bytes, bytes_expected; /* that this node has read, of about so many */
+    uint32_t members_count;
+    struct server_check_member members[RAFT_MEMBERS_MAX];
+};
+
+/* check.c */
+const char *command_check_verdict(enum server_check_verdict verdict);
+const char *command_check_state(enum server_check_state state);
+
 struct server_raft {
     struct raft_status status;
     raft_node_id id;
@@ -81,6 +119,7 @@ struct server_raft {
     uint64_t oldest_write_ms;    /* how long the disk has kept a write waiting */
     uint64_t elections, requests_waiting, requests_forwarded;
     struct server_backup backup;
+    struct server_check check;
     struct replica_install_status install; /* a snapshot that comes */
     uint64_t requests_parked;              /* if it leads: that wait in BLPOP or its like */
 };
@@ -158,6 +197,11 @@ struct server_ops {
     enum server_chunk (*snapshot_chunk)(struct server *server, uint64_t id, uint64_t number,
                                         struct bytes *chunk);
     bool (*snapshot_end)(struct server *server, uint64_t id); /* false: there is none such */
+    /* RAFT.CHECK: server/checks.h.  The one that is under way, or is begun by this: its id. */
+    uint64_t (*check_begin)(struct server *server);
+    /* Nothing more is to be heard of it. */
+    bool (*check_is_over)(struct server *server, uint64_t id);
+    void (*check)(struct server *server, struct server_check *check);
 };
 
 struct server {

@@ -15,6 +15,7 @@
  * demands) and a declaration in commands.h. */
 #include "command/bits.h"
 #include "command/change.h"
+#include "command/check.h"
 #include "command/commands.h"
 #include "command/eval.h"
 #include "command/exec_form.h"
@@ -430,6 +431,7 @@ const struct command command_rows[] = {
     {"wait",               3, L | CONN | CMD_NOSCRIPT | CMD_PURE | CMD_BLOCKING, NO_KEYS,  cmd_wait},
     {"waitaof",            4, L | CONN | CMD_NOSCRIPT | CMD_PURE | CMD_BLOCKING, NO_KEYS,  cmd_waitaof},
     {"raft.backup",        2, L | META | ADMIN,                             NO_KEYS,  cmd_raft_backup},
+    {"raft.check",        -1, L | META | ADMIN,                             NO_KEYS,  cmd_raft_check, words_raft_check},
     {"raft.snapshot",     -2, L | BOX,                                      NO_KEYS,  NULL},
     {"raft.snapshot|begin", 2, L | META | ADMIN,                            NO_KEYS,  cmd_raft_snapshot_begin},
     {"raft.snapshot|chunk", 4, L | META | ADMIN,                            NO_KEYS,  cmd_raft_snapshot_chunk},
@@ -448,6 +450,8 @@ const struct command command_rows[] = {
 
     /* Made by members: the last rows. */
     {JOIN_NAME,            5, W | CMD_INTERNAL | CMD_SKIP_SLOWLOG | SINCE_5, NO_KEYS, cmd_raft_change, words_raft_change},
+    {COMPARE_NAME,         2, W | CMD_INTERNAL | CMD_SKIP_SLOWLOG | SINCE_5, NO_KEYS, cmd_compare, words_compare},
+    {COMPARED_NAME,        8, W | CMD_INTERNAL | CMD_SKIP_SLOWLOG | SINCE_5, NO_KEYS, cmd_compared, words_compared},
     {POSITION_NAME,        1, R | CMD_INTERNAL | CMD_SKIP_SLOWLOG | SINCE_5, NO_KEYS, cmd_position},
     {WAIT_NAME,            3, R | CMD_INTERNAL | CMD_SKIP_SLOWLOG | CMD_BLOCKING | SINCE_5, NO_KEYS, cmd_acknowledged},
     {WAITAOF_NAME,         4, R | CMD_INTERNAL | CMD_SKIP_SLOWLOG | CMD_BLOCKING | SINCE_5, NO_KEYS, cmd_acknowledged_aof},

@@ -78,6 +78,7 @@ void client_free(struct client *client)
     tracking_leave(clients->options.server->channels, &client->connection);
     client_wait_over(client);
     client_sleep_over(client);
+    client_check_end(client);
     client_set_paused(client, false);
     client_watch_close(client);
     client_monitor_set(client, false);

@@ -60,6 +60,8 @@ uint32_t clients_blocked(const struct clients *clients); /* in BLPOP or its like
 /* For so long no client's commands are executed, or none that writes: client_pause.c. */
 void clients_pause(struct clients *clients, int64_t ms, bool is_all);
 void clients_unpause(struct clients *clients);
+/* Of a check that clients wait for in RAFT.CHECK there is something new: client_check.c. */
+void clients_check_told(struct clients *clients);
 /* False: no client with that id waits. */
 bool clients_unblock(struct clients *clients, uint64_t id, bool is_error);
 uint64_t clients_memory(const struct clients *clients); /* bytes of their buffers */

@@ -289,7 +289,7 @@ static bool must_wait(struct client *client, enum command_class class,
     if (client_sleeps(client, class, command, argv, argc))
         return true;
     if (client->pipeline.count == 0)
-        return false;
+        return client_waits_for_check(client, class, command, argv, argc);
     if (is_local || client->awaited || wait_of(command, argv, argc) != COMMAND_AT_ONCE ||
         command_needs_reply(&client->connection, command, argv, argc))
         return true;

@@ -6,6 +6,7 @@
  *   client_watch.c    pushes changes to those who watch
  *   client_wait.c   waiting in BLPOP and its like
  *   client_pause.c  CLIENT PAUSE
+ *   client_check.c  waiting in RAFT.CHECK
  *   client_monitor.c  shows what clients say to those who monitor
  *
  * States of a connection, with the function of each transition:
@@ -13,7 +14,7 @@
  *   serving --QUIT, protocol error--> leaving: no more is read, closed when all is sent
  *      |   \--end of input----------> ending: what was read is still executed, then leaving
  *      |    \-a command must wait---> blocked: client_execute() .. a reply .. clients_turn()
- *      |\-CLIENT PAUSE-------------> paused: the same, but read from, so that its end is seen
+ *      |\-CLIENT PAUSE, RAFT.CHECK-> paused: the same, but read from, so that its end is seen
  *      |\-BLPOP and its like--------> waiting: client_wait_begin() .. on_done(); it is read from,
  *      |                              so that its end is seen, and nothing is executed
  *      +--error, kill, limit--------> doomed: closed by clients_turn(), unsent output is lost
@@ -59,9 +60,11 @@ struct client {
     bool has_slept;            /* that command is over */
     enum client_wait_end wait_end;
     bool wait_is_cancelled;
-    int64_t active_ms; /* monotonic: the last bytes from the client */
-    int64_t soft_ms;   /* output has been over the soft limit since; 0: it is not */
-    const char *doom;  /* why it is to be closed; NULL: it is not */
+    uint64_t check_id;      /* of the check that it waits for; 0: none */
+    int64_t check_until_ms; /* monotonic: and no longer */
+    int64_t active_ms;      /* monotonic: the last bytes from the client */
+    int64_t soft_ms;        /* output has been over the soft limit since; 0: it is not */
+    const char *doom;       /* why it is to be closed; NULL: it is not */
     bool in_turn;
     bool blocked; /* a complete command waits for the pipeline to drain */
     bool stalled; /* blocked because the replica has no room; looked at again when it has */
@@ -98,7 +101,7 @@ struct clients {
     uint64_t watched;          /* changes, when they were woken last */
     uint32_t count;
     uint32_t stalled_count;
-    uint32_t waiting_count, paused_count;
+    uint32_t waiting_count, paused_count, checking_count;
     struct clients_pause pause;
     uint64_t next_id;
     size_t unsent_max; /* bytes of replies that may wait for one; tests set less */
@@ -166,6 +169,13 @@ void client_set_paused(struct client *client, bool is_paused);
 bool client_sleeps(struct client *client, enum command_class class, const struct command *command,
                    const struct bytes *argv, uint32_t argc);
 void client_sleep_over(struct client *client); /* nothing if it does not sleep */
+
+/* client_check.c */
+/* True: it is RAFT.CHECK, which has to wait. */
+bool client_waits_for_check(struct client *client, enum command_class class,
+                            const struct command *command, const struct bytes *argv, uint32_t argc);
+void client_check_end(struct client *client); /* it waits no longer, if it did */
+void clients_check_tick(struct clients *clients);
 
 /* client_watch.c */
 void client_watch_feed(struct client *client);  /* with a turn, before it is flushed */

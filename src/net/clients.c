@@ -291,6 +291,7 @@ void clients_tick(struct clients *clients)
     struct client *client;
     if (now_ms - clients->sampler.at_ms >= CRON_MS)
         sample_rates(clients, now_ms);
+    clients_check_tick(clients);
     if (now_ms - clients->cron_ms < 10 * CRON_MS)
         return;
     clients->cron_ms = now_ms;

@@ -21,10 +21,12 @@
 #include "command/history.h"
 #include "data/db.h"
 #include "data/snapshot.h"
+#include "net/client.h"
 #include "net/net.h"
 #include "replica/replica.h"
 #include "server/backups.h"
 #include "server/changes.h"
+#include "server/checks.h"
 #include "server/join.h"
 #include "server/server_port.h"
 #include "server/snapshots.h"
@@ -51,6 +53,8 @@ struct node {
     struct state_machine *machine;
     struct server_changes *changes;
     struct server_backups *backups;
+    struct server_checks *checks;
+    bool differs; /* from a majority, by a check: it stops */
     struct server_snapshots *snapshots;
     struct history *history;
     struct replica *replica;
@@ -85,6 +89,31 @@ static void on_backup(void *context)
     server_backups_poll(node->backups);
 }
 
+static void on_check(void *context)
+{
+    struct node *node = context;
+    server_checks_poll(node->checks);
+}
+
+static void on_check_told(void *context)
+{
+    struct node *node = context;
+    clients_check_told(net_clients(node->net));
+}
+
+static int64_t check_now_ms(void *context)
+{
+    const struct node *node = context;
+    return net_now_ms(node->net);
+}
+
+static void on_difference(void *context)
+{
+    struct node *node = context;
+    node->differs = true;
+    net_leave(node->net);
+}
+
 static void on_snapshot(void *context)
 {
     struct node *node = context;
@@ -96,6 +125,7 @@ static void on_tick(void *context)
     struct node *node = context;
     struct snapshot_adoption adoption;
     server_backups_tick(node->backups);
+    server_checks_tick(node->checks);
     if (replica_may_adopt(node->replica, &adoption))
         net_leave(node->net);
 }
@@ -169,6 +199,14 @@ static uint64_t random_number(void)
     if (RAND_bytes((unsigned char *)&number, sizeof number) != 1)
         fatal("the system has no random bytes to give");
     return number;
+}
+
+/* Never 0. */
+static uint64_t draw_id(void *context)
+{
+    (void)context;
+    uint64_t id = random_number();
+    return id ? id : 1;
 }
 
 /* Equal on all nodes that were given the same members, in whatever order, and begin with the same
@@ -388,9 +426,24 @@ static void start_parts(struct node *node)
         .wake_context = net_waker(node->net, on_backup, node),
     };
     node->backups = server_backups_new(&backups);
+    struct server_checks_options checks = {
+        .kv = node->kv,
+        .db = node->db,
+        .config = node->config,
+        .life = node->life.life,
+        .now_ms = check_now_ms,
+        .draw = draw_id,
+        .wake = wake,
+        .wake_context = net_waker(node->net, on_check, node),
+        .told = on_check_told,
+        .leave = on_difference,
+        .context = node,
+    };
+    node->checks = server_checks_new(&checks);
+    server_checks_connect(node->checks, node->machine, node->replica);
     net_connect(node->net, node->replica, server_port_server(node->port), node->cluster,
                 &node->life);
-    server_port_connect(node->port, node->replica, node->backups, node->cluster);
+    server_port_connect(node->port, node->replica, node->backups, node->checks, node->cluster);
 }
 
 static uint64_t keys_of(const struct node *node)
@@ -440,6 +493,7 @@ static void stop_parts(struct node *node)
     /* From here on nothing comes in that could change it. */
     bool is_adopting = replica_may_adopt(node->replica, &adoption);
     server_backups_free(node->backups);
+    server_checks_free(node->checks);
     replica_free(node->replica);
     server_snapshots_stop(node->snapshots);
     raft_log_reader_stop(node->reader);
@@ -507,8 +561,8 @@ static enum server_node_end run(struct node *node, bool *again)
     announce(node);
     net_run(node->net);
     stop_parts(node);
-    *again = true;
-    return SERVER_NODE_STOPPED;
+    *again = !node->differs;
+    return node->differs ? SERVER_NODE_DIFFERS : SERVER_NODE_STOPPED;
 }
 
 static enum server_node_end run_once(struct config *config, const char *executable, bool *again)

@@ -6,6 +6,7 @@
 
 enum server_node_end {
     SERVER_NODE_STOPPED,
+    SERVER_NODE_DIFFERS, /* its data are not those of a majority, and check-difference is stop */
     SERVER_NODE_NOT_YET, /* it did not start for a reason that may pass by itself */
     SERVER_NODE_REFUSED  /* it did not start; starting it again would not help */
 };

@@ -28,7 +28,8 @@ struct server_port {
     struct clients *clients;
     struct peers *peers;
     struct replica *replica;
-    struct server_backups *backups; /* borrowed */
+    struct server_backups *backups; /* borrowed, like checks */
+    struct server_checks *checks;
     uint64_t cluster;
     struct command_stats *commands;
     int64_t start_ms;
@@ -281,6 +282,7 @@ static void get_raft(struct server *server, struct server_raft *raft)
     for (uint32_t i = 0; i < raft->members_count; i++)
         fill_member(port, &status, i, &raft->members[i]);
     raft->install = status.install;
+    server_checks_describe(port->checks, &raft->check);
     port->options.storage(port->options.storage_context, raft);
 }
 
@@ -402,6 +404,21 @@ static bool end_snapshot(struct server *server, uint64_t id)
     return server_backups_end(port_of(server)->backups, id);
 }
 
+static uint64_t begin_check(struct server *server)
+{
+    return server_checks_begin(port_of(server)->checks);
+}
+
+static bool is_check_over(struct server *server, uint64_t id)
+{
+    return server_checks_is_over(port_of(server)->checks, id);
+}
+
+static void get_check(struct server *server, struct server_check *check)
+{
+    server_checks_describe(port_of(server)->checks, check);
+}
+
 static const struct server_ops server_port_ops = {
     .now_ms = now_ms,
     .now_us = now_us,
@@ -425,6 +442,9 @@ static const struct server_ops server_port_ops = {
     .snapshot_begin = begin_snapshot,
     .snapshot_chunk = take_chunk,
     .snapshot_end = end_snapshot,
+    .check_begin = begin_check,
+    .check_is_over = is_check_over,
+    .check = get_check,
 };
 
 /* ---- life ------------------------------------------------------------------------------------ */
@@ -474,9 +494,11 @@ struct server *server_port_server(struct server_port *port)
 }
 
 void server_port_connect(struct server_port *port, struct replica *replica,
-                         struct server_backups *backups, uint64_t cluster)
+                         struct server_backups *backups, struct server_checks *checks,
+                         uint64_t cluster)
 {
     port->backups = backups;
+    port->checks = checks;
     port->cluster = cluster;
     port->clients = net_clients(port->options.net);
     port->peers = net_peers(port->options.net);

@@ -8,6 +8,7 @@
 #include "net/net.h"
 #include "replica/replica.h"
 #include "server/backups.h"
+#include "server/checks.h"
 #include "server/descriptors.h"
 
 struct server_port;
@@ -27,6 +28,7 @@ void server_port_free(struct server_port *port);
 struct server *server_port_server(struct server_port *port);
 /* After net_connect() and before the first command. */
 void server_port_connect(struct server_port *port, struct replica *replica,
-                         struct server_backups *backups, uint64_t cluster);
+                         struct server_backups *backups, struct server_checks *checks,
+                         uint64_t cluster);
 
 #endif

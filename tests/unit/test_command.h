@@ -246,6 +246,11 @@ static inline bool world_snapshot_end(struct server *server, uint64_t id)
     return id == 5;
 }
 
+static inline void world_check(struct server *server, struct server_check *check)
+{
+    *check = ((struct world *)server)->raft.check;
+}
+
 static const struct server_ops world_ops = {.now_ms = world_now_ms,
                                             .now_us = world_now_us,
                                             .stats = world_stats,
@@ -267,7 +272,8 @@ static const struct server_ops world_ops = {.now_ms = world_now_ms,
                                             .backup = world_backup,
                                             .snapshot_begin = world_snapshot_begin,
                                             .snapshot_chunk = world_snapshot_chunk,
-                                            .snapshot_end = world_snapshot_end};
+                                            .snapshot_end = world_snapshot_end,
+                                            .check = world_check};
 
 /* ---- life ------------------------------------------------------------------------------ */
 

@@ -804,6 +804,42 @@ static void test_backups(void **state)
                 true);
 }
 
+static void test_checks(void **state)
+{
+    struct world *world = *state;
+    EXPECT(world, "RAFT.CHECK STATUS", "$-1\r\n");
+    assert_info(world, "INFO raft",
+                "raft_check_in_progress:0\r\nraft_check_index:0\r\nraft_check_verdict:none\r\n",
+                true);
+    world->raft.check = (struct server_check){
+        .id = 0xab,
+        .index = 90,
+        .verdict = SERVER_CHECK_DIFFERENT,
+        .bytes = 5,
+        .bytes_expected = 6,
+        .members_count = 2,
+        .members = {
+            {.id = 1, .state = SERVER_CHECK_MEMBER_DIFFERS, .hash = 1, .rows = 2, .bytes = 3},
+            {.id = 4, .state = SERVER_CHECK_MEMBER_WAITING}}};
+    EXPECT(world, "RAFT.CHECK",
+           "*12\r\n$5\r\ncheck\r\n$16\r\n00000000000000ab\r\n$5\r\nindex\r\n:90\r\n"
+           "$7\r\nverdict\r\n$9\r\ndifferent\r\n$5\r\nbytes\r\n:5\r\n"
+           "$14\r\nbytes-expected\r\n:6\r\n$7\r\nmembers\r\n*2\r\n"
+           "*12\r\n$2\r\nid\r\n:1\r\n$5\r\nindex\r\n:90\r\n"
+           "$4\r\nhash\r\n$16\r\n0000000000000001\r\n$5\r\nstate\r\n$7\r\ndiffers\r\n"
+           "$4\r\nrows\r\n:2\r\n$5\r\nbytes\r\n:3\r\n"
+           "*12\r\n$2\r\nid\r\n:4\r\n$5\r\nindex\r\n:90\r\n$4\r\nhash\r\n$-1\r\n"
+           "$5\r\nstate\r\n$7\r\nwaiting\r\n$4\r\nrows\r\n:0\r\n$5\r\nbytes\r\n:0\r\n");
+    assert_info(
+        world, "INFO raft",
+        "raft_check_verdict:different\r\nraft_check_bytes:5\r\nraft_check_bytes_expected:6"
+        "\r\nraft_check_member0:id=1,state=differs,hash=0000000000000001,rows=2,bytes=3\r\n",
+        true);
+    strcpy(world->raft.check.error, "TRYAGAIN later");
+    EXPECT(world, "RAFT.CHECK STATUS", "-TRYAGAIN later\r\n");
+    assert_info(world, "INFO raft", "raft_check_verdict:TRYAGAIN later\r\n", true);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, world_set_up, world_tear_down)
 
 int main(void)
@@ -815,6 +851,7 @@ int main(void)
         TEST(test_config),         TEST(test_command),       TEST(test_docs_syntax),
         TEST(test_table),          TEST(test_whole_replies), TEST(test_local_garbage),
         TEST(test_info),           TEST(test_info_sections), TEST(test_role),
-        TEST(test_raft_status),    TEST(test_backups),       TEST(test_snapshots)};
+        TEST(test_raft_status),    TEST(test_backups),       TEST(test_snapshots),
+        TEST(test_checks)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

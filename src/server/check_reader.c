@@ -1,0 +1,101 @@
+/* See check_reader.h. */
+#include "server/check_reader.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#include "base/fatal.h"
+#include "base/memory.h"
+#include "server/ticks.h"
+
+enum { WORK = 256 << 10, PAUSE_MS_MAX = 50, LOWEST_PRIORITY = 19 };
+
+struct check_reader {
+    struct check_reader_options options;
+    int64_t began_us;
+    bool is_whole; /* the thread's until it is joined */
+    pthread_t thread;
+    atomic_uint_fast64_t bytes;
+    atomic_bool is_stopping, is_done;
+};
+
+/* As long as so many bytes are to take. */
+static void keep_pace(const struct check_reader *reader)
+{
+    uint64_t bytes = reader->bytes, rate = reader->options.bandwidth;
+    while (rate > 0 && !reader->is_stopping) {
+        int64_t due_us = reader->began_us + (int64_t)((double)bytes / (double)rate * 1e6);
+        int64_t left_ms = (due_us - server_ticks_clock_ns() / 1000) / 1000;
+        if (left_ms <= 0)
+            return;
+        if (left_ms > PAUSE_MS_MAX)
+            left_ms = PAUSE_MS_MAX;
+        struct timespec pause = {.tv_nsec = left_ms * 1000000};
+        nanosleep(&pause, NULL);
+    }
+}
+
+static void *thread_main(void *context)
+{
+    struct check_reader *reader = context;
+    struct db_snapshot_about about;
+    (void)setpriority(PRIO_PROCESS, 0, LOWEST_PRIORITY); /* of this thread; else it is not nice */
+    while (!reader->is_stopping && !reader->is_whole) {
+        reader->is_whole = db_content_next(reader->options.content, WORK);
+        db_content_about(reader->options.content, &about);
+        reader->bytes = about.bytes;
+        keep_pace(reader);
+    }
+    reader->is_done = true;
+    reader->options.wake(reader->options.wake_context);
+    return NULL;
+}
+
+struct check_reader *server_check_reader_start(const struct check_reader_options *options)
+{
+    struct check_reader *reader = memory_new(sizeof *reader);
+    sigset_t all, before;
+    reader->options = *options;
+    reader->began_us = server_ticks_clock_ns() / 1000;
+    sigfillset(&all); /* signals are the loop's */
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int error = pthread_create(&reader->thread, NULL, thread_main, reader);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (error)
+        fatal("cannot start the thread of a check: %s", strerror(error));
+    pthread_setname_np(reader->thread, "check");
+    return reader;
+}
+
+uint64_t server_check_reader_bytes(const struct check_reader *reader)
+{
+    return reader->bytes;
+}
+
+bool server_check_reader_is_done(const struct check_reader *reader)
+{
+    return reader->is_done;
+}
+
+void server_check_reader_stop(struct check_reader *reader)
+{
+    reader->is_stopping = true;
+}
+
+bool server_check_reader_end(struct check_reader *reader, struct db_snapshot_about *about,
+                             uint64_t *hash)
+{
+    reader->is_stopping = true;
+    if (pthread_join(reader->thread, NULL) != 0)
+        fatal("cannot join the thread of a check");
+    bool is_whole = reader->is_whole;
+    db_content_about(reader->options.content, about);
+    *hash = is_whole ? db_content_hash(reader->options.content) : 0;
+    db_content_free(reader->options.content);
+    memory_free(reader);
+    return is_whole;
+}
