@@ -6,6 +6,7 @@
  *     redis-raft-ctl --cluster host:port,host:port,... members
  *     redis-raft-ctl --cluster host:port,host:port,... add|remove|replace|promote|demote|transfer
  * ...
+ *     redis-raft-ctl --cluster host:port,host:port,... check
  *     redis-raft-ctl --cluster host:port backup FILE
  *     redis-raft-ctl verify FILE
  *     redis-raft-ctl restore FILE --dir DIRECTORY
@@ -31,6 +32,7 @@
 #include <time.h>
 
 #include "backups.h"
+#include "comparing.h"
 #include "force.h"
 #include "members.h"
 #include "nodes.h"
@@ -497,23 +499,46 @@ static enum exit_code run_transfer(const struct ctl *ctl, char **arguments)
 
 /* ---- backups ------------------------------------------------------------------ */
 
-/* Of the first node that can be reached: each has all that was committed, as far as it came. */
-static enum exit_code run_backup(const struct ctl *ctl, char **arguments)
+/* To the first node that can be reached: each has all that was committed, as far as it came.  NULL,
+ * and said: none can be. */
+static redisContext *connect_to_any(const struct ctl *ctl)
 {
     char error[NODE_ERROR_SIZE];
     for (uint32_t i = 0; i < ctl->nodes_count; i++) {
         const struct node_address *node = &ctl->nodes[i];
         redisContext *connection =
             node_connect(node, ctl->password, CONNECT_MS, ctl->reply_ms, error);
-        if (!connection) {
-            fprintf(stderr, "%s:%d: %s%s\n", node->host, node->port, error, node_advice(error));
-            continue;
-        }
-        bool is_done = backup_read(connection, arguments[0]);
-        redisFree(connection);
-        return is_done ? EXIT_DONE : EXIT_NOT_DONE;
+        if (connection)
+            return connection;
+        fprintf(stderr, "%s:%d: %s%s\n", node->host, node->port, error, node_advice(error));
     }
     fprintf(stderr, "not done\n");
+    return NULL;
+}
+
+static enum exit_code run_backup(const struct ctl *ctl, char **arguments)
+{
+    redisContext *connection = connect_to_any(ctl);
+    if (!connection)
+        return EXIT_NOT_DONE;
+    bool is_done = backup_read(connection, arguments[0]);
+    redisFree(connection);
+    return is_done ? EXIT_DONE : EXIT_NOT_DONE;
+}
+
+static enum exit_code run_check(const struct ctl *ctl, char **arguments)
+{
+    redisContext *connection = connect_to_any(ctl);
+    (void)arguments;
+    if (!connection)
+        return EXIT_NOT_DONE;
+    enum comparing result = comparing_run(connection);
+    redisFree(connection);
+    switch (result) {
+    case COMPARING_EQUAL: return EXIT_DONE;
+    case COMPARING_DIFFERENT: return EXIT_NO;
+    case COMPARING_UNKNOWN: break;
+    }
     return EXIT_NOT_DONE;
 }
 
@@ -593,6 +618,8 @@ static const struct verb verbs[] = {
     {"promote", 1, 0, true, "promote NODE", NULL, NULL, run_promote, false},
     {"demote", 1, 1, true, "demote NODE [force]", NULL, NULL, run_demote, false},
     {"transfer", 0, 1, true, "transfer [NODE]", NULL, NULL, run_transfer, false},
+    {"check", 0, 0, false, "check   (whether all members have the same data)", NULL, NULL,
+     run_check, false},
     {"backup", 1, 0, false, "backup FILE", NULL, NULL, run_backup, false},
     {"verify", 1, 0, false, "verify FILE", NULL, NULL, run_verify, true},
     {"restore", 3, 0, false, "restore FILE --dir DIRECTORY", NULL, NULL, run_restore, true},
@@ -619,7 +646,8 @@ static void print_usage(FILE *file)
             "  --retry        send a write as ONCE, and again until it is answered or %d s passed\n"
             "exit status:\n"
             "  %d  done; the key was there; somebody leads\n"
-            "  %d  answered with no: no such key, or the value differs; the backup is not sound\n"
+            "  %d  answered with no: no such key, or the value differs; the backup is not sound;\n"
+            "     members have other data than others\n"
             "  %d  a write whose outcome is unknown: it may or may not have been done\n"
             "  %d  certainly not done; nobody leads\n"
             "  %d  wrong usage\n",

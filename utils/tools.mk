@@ -4,7 +4,7 @@
 # redis-raft-ctl does with backups and data directories is what the server does, by the same code.
 
 TOOLS_CFLAGS = $(CFLAGS) -Iutils
-CTL_PARTS = redis-raft-ctl backups files force members nodes offline rdb_export rdb_import
+CTL_PARTS = redis-raft-ctl backups comparing files force members nodes offline rdb_export rdb_import
 CTL_OBJ = $(CTL_PARTS:%=$(BUILD)/utils/%.o)
 CTL_LIBS = $(foreach d,command replica script lua data storage raft resp base,$(BUILD)/lib$(d).a)
 BENCH_PARTS = bench histogram load options process report service_etcd service_redis
