@@ -103,6 +103,11 @@ $(BUILD)/tests/raft/golden: tests/raft/golden.c $(BUILD)/libraft.a $(BUILD)/libb
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -MMD -MP $(LDFLAGS) -o $@ $^
 
+# What a disk may do to a row, without any checksum that says so.
+$(BUILD)/tests/damage: tests/damage/damage.c $(foreach d,data storage raft base,$(BUILD)/lib$(d).a)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -MMD -MP $(LDFLAGS) -o $@ $^ $(EXTLIBS)
+
 $(BUILD)/tests/unit/%.o: CFLAGS += -Itests/memory $(if $(COVERAGE),-DCOVERAGE)
 $(BUILD)/tests/memory/%.o: tests/memory/%.c
 	@mkdir -p $(@D)
@@ -161,7 +166,7 @@ scripts: $(BUILD)/tests/raft/golden ## the scripts of the core, tests/raft/*.txt
 golden: $(BUILD)/tests/raft/golden ## write what the scripts expect anew: read the difference
 	@$(BUILD)/tests/raft/golden --rewrite $(SCRIPTS)
 
-cluster: all ## tests on real processes (ONLY=suite,suite: only those)
+cluster: all $(BUILD)/tests/damage ## tests on real processes (ONLY=suite,suite: only those)
 	$(if $(if $(ONLY),$(findstring meaning,$(ONLY)),all),@$(MAKE) --no-print-directory -s MEANING=1 all)
 	@tclsh tcl-tests/run.tcl --binary $(abspath $(BUILD)/redis-raft) $(if $(ONLY),--only $(ONLY)) $(CLUSTER_FLAGS)
 
