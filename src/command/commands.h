@@ -250,8 +250,8 @@ command_fn cmd_monitor;
 bool command_monitor_lets(const struct connection *connection, struct call *call);
 /* watch_command.c */
 command_fn cmd_raft_watch, cmd_raft_unwatch;
-command_fn cmd_raft_check, cmd_compare, cmd_compared;
-command_words_fn words_raft_check, words_compare, words_compared;
+command_fn cmd_raft_check, cmd_compare, cmd_compared, cmd_name;
+command_words_fn words_raft_check, words_compare, words_compared, words_name;
 command_words_fn words_raft_watch, words_raft_change;
 /* RESP2's context of a watching connection.  False: answered. */
 bool command_watch_lets(const struct connection *connection, struct call *call);

@@ -144,6 +144,8 @@ void command_raft_info_lines(const struct server_raft *raft, struct buffer *out)
     const struct raft_status *status = &raft->status;
     line(out, "node_id", raft->id);
     buffer_printf(out, "raft_cluster_id:%016" PRIx64 "\r\n", raft->cluster);
+    if (raft->cluster_name)
+        buffer_printf(out, "raft_cluster_name:%016" PRIx64 "\r\n", raft->cluster_name);
     buffer_printf(out, "raft_role:%s\r\n", raft_role_name(status->role));
     line(out, "current_term", status->term);
     if (status->leader == RAFT_NOBODY)

@@ -106,6 +106,7 @@ struct server_raft {
     struct raft_status status;
     raft_node_id id;
     uint64_t cluster;
+    uint64_t cluster_name;                             /* 0: it has none yet */
     struct server_raft_peer members[RAFT_MEMBERS_MAX]; /* all, this node too */
     uint32_t members_count;
     raft_index members_index; /* where the list stands; 0: it is the configured one */

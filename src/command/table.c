@@ -22,6 +22,7 @@
 #include "command/functions.h"
 #include "command/geo.h"
 #include "command/lists.h"
+#include "command/naming.h"
 #include "command/sorted_sets.h"
 #include "command/streams.h"
 
@@ -450,6 +451,7 @@ const struct command command_rows[] = {
 
     /* Made by members: the last rows. */
     {JOIN_NAME,            5, W | CMD_INTERNAL | CMD_SKIP_SLOWLOG | SINCE_5, NO_KEYS, cmd_raft_change, words_raft_change},
+    {NAME_NAME,            3, W | CMD_INTERNAL | CMD_SKIP_SLOWLOG | SINCE_5, NO_KEYS, cmd_name, words_name},
     {COMPARE_NAME,         2, W | CMD_INTERNAL | CMD_SKIP_SLOWLOG | SINCE_5, NO_KEYS, cmd_compare, words_compare},
     {COMPARED_NAME,        8, W | CMD_INTERNAL | CMD_SKIP_SLOWLOG | SINCE_5, NO_KEYS, cmd_compared, words_compared},
     {POSITION_NAME,        1, R | CMD_INTERNAL | CMD_SKIP_SLOWLOG | SINCE_5, NO_KEYS, cmd_position},

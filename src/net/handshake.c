@@ -18,10 +18,10 @@
 enum { HELLO_WORDS = 8, WELCOME_WORDS = 2 };
 
 static const char meaning_name[] = "meaning=", life_name[] = "life=", starts_name[] = "starts=",
-                  list_name[] = "list=", peer_name[] = "peer=";
+                  list_name[] = "list=", name_name[] = "name=", peer_name[] = "peer=";
 
 /* The optional words of a side, with what is said. */
-enum { NODE_WORDS = 3, WORD_SIZE = 8 + RAFT_ADDRESS_SIZE };
+enum { NODE_WORDS = 4, WORD_SIZE = 8 + RAFT_ADDRESS_SIZE };
 
 static const char *const channel_names[CHANNEL_NAMES] = {"control", "entries", "commands", "join"};
 
@@ -87,9 +87,11 @@ static uint32_t node_words(const struct handshake_node *node, char texts[NODE_WO
     snprintf(texts[0], WORD_SIZE, "%s%016" PRIx64, life_name, node->life);
     snprintf(texts[1], WORD_SIZE, "%s%" PRIu64, starts_name, node->starts);
     snprintf(texts[2], WORD_SIZE, "%s%" PRIu64, list_name, node->list);
-    for (uint32_t i = 0; i < NODE_WORDS; i++)
+    snprintf(texts[3], WORD_SIZE, "%s%016" PRIx64, name_name, node->name);
+    uint32_t count = node->name != 0 ? NODE_WORDS : NODE_WORDS - 1;
+    for (uint32_t i = 0; i < count; i++)
         words[i] = bytes_from_string(texts[i]);
-    return NODE_WORDS;
+    return count;
 }
 
 void handshake_write_hello(struct buffer *out, struct handshake *handshake)
@@ -260,10 +262,12 @@ static bool read_node(struct handshake_node *node, const struct bytes *words, ui
     struct bytes life = find_word(words, count, life_name);
     struct bytes starts = find_word(words, count, starts_name);
     struct bytes list = find_word(words, count, list_name);
+    struct bytes name = find_word(words, count, name_name);
     *node = (struct handshake_node){.life = 0};
     return (!life.data || read_number(life, 16, &node->life)) &&
            (!starts.data || read_number(starts, 10, &node->starts)) &&
-           (!list.data || read_number(list, 10, &node->list));
+           (!list.data || read_number(list, 10, &node->list)) &&
+           (!name.data || read_number(name, 16, &node->name));
 }
 
 static bool read_peer(struct handshake *handshake, const struct bytes *words, uint32_t count)
@@ -298,7 +302,7 @@ const char *handshake_read_hello(struct handshake *handshake, const struct bytes
     if (!read_meaning(handshake, argv + HELLO_WORDS, argc - HELLO_WORDS))
         return "RR.HELLO with a malformed meaning";
     if (!read_node(&handshake->dialer_node, argv + HELLO_WORDS, argc - HELLO_WORDS))
-        return "RR.HELLO with a malformed life, starts or list";
+        return "RR.HELLO with a malformed life, starts, list or name";
     if (!read_peer(handshake, argv + HELLO_WORDS, argc - HELLO_WORDS))
         return "RR.HELLO with a malformed peer address";
     note_words(handshake, argv, argc);
@@ -344,7 +348,7 @@ const char *handshake_read_welcome(struct handshake *handshake, struct bytes lin
     if (!read_hex(words[1], handshake->acceptor_nonce, HANDSHAKE_NONCE_SIZE))
         return "a malformed nonce";
     if (!read_node(&handshake->acceptor_node, words + WELCOME_WORDS, count - WELCOME_WORDS))
-        return "a malformed life, starts or list";
+        return "a malformed life, starts, list or name";
     note_words(handshake, words, count);
     return NULL;
 }

@@ -10,8 +10,9 @@
  * space between two.  Numbers are decimal, but the cluster, nonces and proofs, which are lower-case
  * hex.  A hello says meaning=N, the highest that the dialer can execute (replica/meaning.c);
  * without it, 1.  Both sides say what they are: life=HEX of the data directory, starts=N of it,
- * list=N where the list of members that is in force there stands in the log, and in a hello
- * peer=ADDRESS, where it can be dialed; an older build says none of it.  Words that a reader does
+ * list=N where the list of members that is in force there stands in the log, name=HEX of the
+ * cluster, where it knows one (command/naming.h), and in a hello peer=ADDRESS, where it can be
+ * dialed; an older build says none of it.  Words that a reader does
  * not know, at the end of a hello or a welcome, it skips: a later version may say more of itself,
  * name=value, without being another protocol.
  *
@@ -73,6 +74,7 @@ struct handshake_node {
     uint64_t life;   /* random, of its data directory */
     uint64_t starts; /* of that directory */
     raft_index list; /* where its list of members stands */
+    uint64_t name;   /* of its cluster */
 };
 
 struct handshake {

@@ -196,6 +196,14 @@ static const char *check_hello(struct inbound *inbound, char *text, size_t size,
                  (unsigned long long)peers->options.cluster);
         return text;
     }
+    if (peers_are_of_another(peers, &hello->dialer_node)) {
+        snprintf(text, size,
+                 "node %llu belongs to a cluster named %016llx, this one is named "
+                 "%016llx: " SAID_OTHER_NAME,
+                 (unsigned long long)hello->dialer, (unsigned long long)hello->dialer_node.name,
+                 (unsigned long long)peers->options.name);
+        return text;
+    }
     *told = "this is another node";
     if (hello->acceptor != me) {
         snprintf(text, size, "this is node %llu, not node %llu", (unsigned long long)me,

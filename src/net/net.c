@@ -210,6 +210,11 @@ void net_connect(struct net *net, struct replica *replica, struct server *server
     net->clients = clients_new(&options);
 }
 
+void net_set_name(struct net *net, uint64_t name)
+{
+    peers_set_name(net->peers, name);
+}
+
 struct clients *net_clients(struct net *net)
 {
     return net->clients;

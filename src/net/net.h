@@ -49,6 +49,8 @@ void net_wake(void *handle);
  * members are let in; `life` is this node's. */
 void net_connect(struct net *net, struct replica *replica, struct server *server, uint64_t cluster,
                  const struct raft_log_life *life);
+/* Of the cluster, once it has one: see peers_set_name(). */
+void net_set_name(struct net *net, uint64_t name);
 struct clients *net_clients(struct net *net); /* from net_connect() to the end of net_run() */
 struct peers *net_peers(struct net *net);
 

@@ -24,6 +24,7 @@ struct peers_options {
     struct loop *loop;
     const struct config *config;
     uint64_t cluster; /* or peers_set_identity(), like the next */
+    uint64_t name;    /* of the cluster; 0: peers_set_name() has not come yet */
     struct raft_log_life life;
     /* A node was heard with so many starts of its data directory.  False: it was heard with more
      * before.  NULL: nobody remembers. */
@@ -36,6 +37,8 @@ void peers_free(struct peers *peers);
 struct transport *peers_transport(struct peers *peers);
 /* Before peers_start(). */
 void peers_set_identity(struct peers *peers, uint64_t cluster, const struct raft_log_life *life);
+/* Whoever says that its cluster has another is not spoken to any more. */
+void peers_set_name(struct peers *peers, uint64_t name);
 /* From now on: dial, and hand over what comes in. */
 void peers_start(struct peers *peers, struct replica *replica);
 void peers_accept(void *peers, int fd); /* a listener_accept */

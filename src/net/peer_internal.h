@@ -73,6 +73,8 @@ struct peer {
 #define SAID_WHY_ANOTHER                                                                           \
     "the member lists differ, or the backups they are made of, or one was made by "                \
     "force-new-cluster"
+#define SAID_OTHER_NAME                                                                            \
+    "this is another cluster (two were made of the same list of members, or of the same backup)"
 #define SAID_NO_MEMBER "not a member"
 #define SAID_WAY_BACK "with an empty directory and --join it becomes a new member"
 #define SAID_OTHER_LIFE "another data directory"
@@ -107,6 +109,8 @@ void peer_introduce(struct peer *peer, const struct handshake *hello);
 struct peer *peers_take_in(struct peers *peers, const struct handshake *hello, const char **error);
 /* NULL, or why a node that says this of itself is not let in: into `text`, where it has no static
  * words. */
+/* It says that its cluster has another name than ours. */
+bool peers_are_of_another(const struct peers *peers, const struct handshake_node *said);
 const char *peers_judge(const struct peers *peers, raft_node_id node,
                         const struct handshake_node *said, char *text, size_t size);
 /* Of a node that has proved itself: NULL, or that it has an old copy of its directory. */

@@ -23,14 +23,23 @@ static int64_t now_of(const struct peers *peers)
 struct handshake_node peers_own_node(const struct peers *peers)
 {
     struct handshake_node node = {.life = peers->options.life.life,
-                                  .starts = peers->options.life.starts};
+                                  .starts = peers->options.life.starts,
+                                  .name = peers->options.name};
     (void)replica_members(peers->replica, &node.list);
     return node;
+}
+
+bool peers_are_of_another(const struct peers *peers, const struct handshake_node *said)
+{
+    uint64_t name = peers->options.name;
+    return name != 0 && said->name != 0 && said->name != name;
 }
 
 const char *peers_judge(const struct peers *peers, raft_node_id node,
                         const struct handshake_node *said, char *text, size_t size)
 {
+    if (peers_are_of_another(peers, said))
+        return SAID_OTHER_NAME;
     switch (replica_judge(peers->replica, node, said->life, said->list)) {
     case REPLICA_MEMBER:
     case REPLICA_GUEST: return NULL;
@@ -57,6 +66,28 @@ const char *peers_remember(const struct peers *peers, raft_node_id node,
         options->remember(options->remember_context, node, &life))
         return NULL;
     return "the other side's data directory is an old copy: it was started more often before";
+}
+
+/* ---- the cluster's name ------------------------------------------------------------------ */
+
+static void part(struct peer *peer)
+{
+    for (unsigned channel = 0; channel < CHANNELS; channel++) {
+        struct inbound *inbound = peer->inbounds[channel];
+        struct link *link = &peer->links[channel];
+        if (inbound && peers_are_of_another(peer->peers, &inbound->handshake.dialer_node))
+            inbound_close(inbound, SAID_OTHER_NAME);
+        if (peers_are_of_another(peer->peers, &link->handshake.acceptor_node))
+            link_close(link, SAID_OTHER_NAME);
+    }
+}
+
+void peers_set_name(struct peers *peers, uint64_t name)
+{
+    peers->options.name = name;
+    for (uint32_t i = 0; i < PEERS_MAX; i++)
+        if (peers->list[i].member)
+            part(&peers->list[i]);
 }
 
 /* ---- places ---------------------------------------------------------------------------- */

@@ -21,6 +21,9 @@ enum { STAMP_MEANING_SNAPSHOTS = 5 };
 /* The first that knows lists of members in the log. */
 enum { STAMP_MEANING_MEMBERS = 5 };
 
+/* The first with clusters that have names. */
+enum { STAMP_MEANING_NAMES = 5 };
+
 /* The first whose entries have members compare their data. */
 enum { STAMP_MEANING_CHECKS = 5 };
 

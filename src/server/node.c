@@ -28,6 +28,7 @@
 #include "server/changes.h"
 #include "server/checks.h"
 #include "server/join.h"
+#include "server/naming.h"
 #include "server/server_port.h"
 #include "server/snapshots.h"
 #include "server/ticks.h"
@@ -54,6 +55,7 @@ struct node {
     struct server_changes *changes;
     struct server_backups *backups;
     struct server_checks *checks;
+    struct server_naming *naming;
     bool differs; /* from a majority, by a check: it stops */
     struct server_snapshots *snapshots;
     struct history *history;
@@ -101,7 +103,14 @@ static void on_check_told(void *context)
     clients_check_told(net_clients(node->net));
 }
 
-static int64_t check_now_ms(void *context)
+static void on_named(void *context, uint64_t name)
+{
+    const struct node *node = context;
+    log_notice("cluster %016" PRIx64 " is named %016" PRIx64, node->cluster, name);
+    net_set_name(node->net, name);
+}
+
+static int64_t now_ms(void *context)
 {
     const struct node *node = context;
     return net_now_ms(node->net);
@@ -126,6 +135,7 @@ static void on_tick(void *context)
     struct snapshot_adoption adoption;
     server_backups_tick(node->backups);
     server_checks_tick(node->checks);
+    server_naming_tick(node->naming);
     if (replica_may_adopt(node->replica, &adoption))
         net_leave(node->net);
 }
@@ -189,6 +199,7 @@ static void describe_storage(void *context, struct server_raft *raft)
     raft->changes_since_checkpoint = server_changes_count(node->changes);
     raft->persisted_index = db_persisted_index(node->db);
     server_backups_describe(node->backups, &raft->backup);
+    raft->cluster_name = server_naming_name(node->naming);
 }
 
 /* ---- the start ------------------------------------------------------------------------------ */
@@ -431,7 +442,7 @@ static void start_parts(struct node *node)
         .db = node->db,
         .config = node->config,
         .life = node->life.life,
-        .now_ms = check_now_ms,
+        .now_ms = now_ms,
         .draw = draw_id,
         .wake = wake,
         .wake_context = net_waker(node->net, on_check, node),
@@ -443,6 +454,18 @@ static void start_parts(struct node *node)
     server_checks_connect(node->checks, node->machine, node->replica);
     net_connect(node->net, node->replica, server_port_server(node->port), node->cluster,
                 &node->life);
+    struct server_naming_options naming = {
+        .db = node->db,
+        .kv = node->kv,
+        .replica = node->replica,
+        .cluster = node->cluster,
+        .request_timeout_ms = node->config->request_timeout,
+        .now_ms = now_ms,
+        .draw = draw_id,
+        .named = on_named,
+        .context = node,
+    };
+    node->naming = server_naming_new(&naming);
     server_port_connect(node->port, node->replica, node->backups, node->checks, node->cluster);
 }
 
@@ -494,6 +517,7 @@ static void stop_parts(struct node *node)
     bool is_adopting = replica_may_adopt(node->replica, &adoption);
     server_backups_free(node->backups);
     server_checks_free(node->checks);
+    server_naming_free(node->naming);
     replica_free(node->replica);
     server_snapshots_stop(node->snapshots);
     raft_log_reader_stop(node->reader);

@@ -209,6 +209,21 @@ bool raft_log_identity(struct kv *kv, struct raft_log_identity *identity)
     return true;
 }
 
+uint64_t raft_log_name(struct kv *kv, uint64_t cluster)
+{
+    uint64_t words[2];
+    return get_record(kv, "name", words, 2) && words[0] == cluster ? words[1] : 0;
+}
+
+void raft_log_set_name(struct kv *kv, uint64_t cluster, uint64_t name)
+{
+    struct kv_batch *batch = kv->ops->batch_new(kv);
+    const uint64_t words[] = {cluster, name};
+    put_record(kv, batch, "name", words, 2);
+    kv->ops->commit(kv, batch, false);
+    kv->ops->batch_free(batch);
+}
+
 void raft_log_set_identity(struct kv *kv, const struct raft_log_identity *identity)
 {
     struct raft_log_identity present;

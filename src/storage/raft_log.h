@@ -45,6 +45,12 @@ void raft_log_set_identity(struct kv *kv, const struct raft_log_identity *identi
  * no configuration says, is none. */
 void raft_log_join(struct kv *kv, const struct raft_log_identity *identity);
 
+/* The name that the state gives the cluster (command/naming.h), for a start, when the state may be
+ * older than that; 0: none is known.  It is the identity's: a directory that becomes another
+ * cluster's has none.  Written once it is known, durable with what is synced next. */
+uint64_t raft_log_name(struct kv *kv, uint64_t cluster);
+void raft_log_set_name(struct kv *kv, uint64_t cluster, uint64_t name);
+
 /* Which members were in force at the log's beginning.  False: those that are configured. */
 bool raft_log_members(struct kv *kv, struct raft_log_members *members);
 

@@ -214,7 +214,7 @@ def wrong_hands():
     sock = socket.create_connection(("127.0.0.1", options.port), timeout=5)
     sock.sendall(good)
     welcome = read_line(sock)
-    told = rb"\+OK [0-9a-f]{32}( life=[0-9a-f]{16} starts=[0-9]+ list=[0-9]+)?\r\n"
+    told = rb"\+OK [0-9a-f]{32}( life=[0-9a-f]{16} starts=[0-9]+ list=[0-9]+( name=[0-9a-f]{16})?)?\r\n"
     report("what a stranger is told", None if re.fullmatch(told, welcome) else "%r" % welcome)
     overheard = multibulk("RR.PROVE", proof(b"D", words, welcome, options.secret.encode()))
     sock.sendall(overheard)

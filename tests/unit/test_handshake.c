@@ -23,7 +23,7 @@ static struct handshake fresh(void)
                                   .meaning = 7,
                                   .client_address = "127.0.0.1:7003",
                                   .peer_address = "[::1]:17003",
-                                  .dialer_node = {UINT64_MAX, 3, 900}};
+                                  .dialer_node = {UINT64_MAX, 3, 900, 0xfe}};
     handshake_nonce(handshake.dialer_nonce);
     return handshake;
 }
@@ -148,13 +148,13 @@ static void hello_says_who_and_where(void **state)
 static void a_welcome_says_what_it_is(void **state)
 {
     (void)state;
-    for (uint64_t life = 0; life < 2; life++) {
+    for (uint64_t life = 0; life < 3; life++) {
         struct handshake dialer = fresh(), acceptor;
         struct buffer hello = {0}, welcome = {0};
         struct bytes line;
         handshake_write_hello(&hello, &dialer);
         assert_null(read_hello(&acceptor, &hello));
-        acceptor.acceptor_node = (struct handshake_node){life, life * 12, life * 77};
+        acceptor.acceptor_node = (struct handshake_node){life, life * 12, life * 77, life / 2};
         handshake_write_welcome(&welcome, &acceptor);
         line_of(&welcome, &line);
         assert_null(handshake_read_welcome(&dialer, line));
@@ -190,12 +190,12 @@ static void the_acceptor_proves_nothing_first(void **state)
 /* A proof is bound to everything that was said: it does not fit anything else. */
 static void a_proof_fits_one_handshake_only(void **state)
 {
-    enum { CHANGES = 13 };
+    enum { CHANGES = 14 };
     unsigned char proof[HANDSHAKE_PROOF_SIZE], other[HANDSHAKE_PROOF_SIZE];
     struct handshake base = fresh(), changed[CHANGES];
     (void)state;
     handshake_nonce(base.acceptor_nonce);
-    base.acceptor_node = (struct handshake_node){5, 6, 7};
+    base.acceptor_node = (struct handshake_node){5, 6, 7, 8};
     for (unsigned i = 0; i < CHANGES; i++)
         changed[i] = base;
     changed[0].version++;
@@ -211,6 +211,7 @@ static void a_proof_fits_one_handshake_only(void **state)
     changed[10].dialer_node.starts++;
     changed[11].peer_address[1] = '2';
     changed[12].acceptor_node.list++;
+    changed[13].dialer_node.name++;
     struct buffer text = {0};
     handshake_write_hello(&text, &base);
     handshake_write_welcome(&text, &base);
@@ -323,9 +324,9 @@ static void a_malformed_hello_is_refused(void **state)
         {8, "meaning=256", "RR.HELLO with a malformed meaning"},
         {8, "meaning=", "RR.HELLO with a malformed meaning"},
         {8, "meaning=-1", "RR.HELLO with a malformed meaning"},
-        {8, "life=xy", "RR.HELLO with a malformed life, starts or list"},
-        {8, "starts=", "RR.HELLO with a malformed life, starts or list"},
-        {8, "list=1f", "RR.HELLO with a malformed life, starts or list"},
+        {8, "life=xy", "RR.HELLO with a malformed life, starts, list or name"},
+        {8, "starts=", "RR.HELLO with a malformed life, starts, list or name"},
+        {8, "list=1f", "RR.HELLO with a malformed life, starts, list or name"},
         {8, "peer=a b", "RR.HELLO with a malformed peer address"},
     };
     struct handshake handshake;

@@ -343,6 +343,86 @@ static bool is_advised(void)
     return is;
 }
 
+/* Of the same id, but another cluster. */
+static void who_has_another_name_is_refused(void **state)
+{
+    char answer[512], kept[] = "kept";
+    (void)state;
+    peers_set_name(world.peers, 5);
+    for (unsigned i = 0; i < 4; i++) {
+        struct handshake hello = handshake_of(1);
+        char *configured = world.config.peer_secret;
+        hello.dialer_node.name = i == 1 ? 5 : i == 2 ? 0 : 6;
+        if (i == 3)
+            world.config.peer_secret = kept;
+        int fd = dial_with(&hello, answer);
+        world.config.peer_secret = configured;
+        bool is_refused = hello.dialer_node.name == 6;
+        assert_int_equal(answer[0], is_refused ? '-' : '+');
+        if (is_refused)
+            assert_non_null(strstr(answer, "this is another cluster ("));
+        else
+            assert_null(handshake_read_welcome(&hello, bytes_of(answer, strlen(answer) - 2)));
+        if (!is_refused)
+            assert_int_equal(hello.acceptor_node.name, 5);
+        assert_int_equal(strstr(answer, "0000000000000006") != NULL, i == 0);
+        close(fd);
+        turns();
+    }
+    assert_int_equal(world.disowned, 0);
+}
+
+/* Who was let in before there was a name here, too. */
+static void who_has_another_name_goes_when_there_is_one(void **state)
+{
+    char answer[512];
+    (void)state;
+    for (uint64_t name = 5; name < 7; name++) {
+        struct handshake hello = handshake_of(1);
+        hello.dialer_node.name = 5;
+        int fd = dial_with(&hello, answer);
+        prove_as_dialer(fd, &hello, answer);
+        assert_memory_equal(answer, "+OK ", 4);
+        peers_set_name(world.peers, name);
+        turns();
+        assert_int_equal(world.other->inbounds[CHANNEL_CONTROL] != NULL, name == 5);
+        peers_set_name(world.peers, 0);
+        close(fd);
+        turns();
+    }
+}
+
+static void who_has_another_name_is_not_spoken_to(void **state)
+{
+    char bytes[2048];
+    size_t consumed;
+    uint32_t argc;
+    struct handshake handshake;
+    struct buffer welcome = {0};
+    struct resp_limits limits = {512, 64, 16, 2048, .allow_inline = false};
+    struct resp_parser *parser = resp_parser_new(&limits);
+    (void)state;
+    peers_set_name(world.peers, 5);
+    let_dial();
+    int fd = accept4(world.listening, NULL, NULL, SOCK_NONBLOCK);
+    size_t size = hear(fd, bytes, sizeof bytes);
+    assert_int_equal(resp_parse(parser, bytes, size, &consumed), RESP_COMMAND);
+    const struct bytes *argv = resp_argv(parser, &argc);
+    assert_null(handshake_read_hello(&handshake, argv, argc));
+    assert_int_equal(handshake.dialer_node.name, 5);
+    handshake.acceptor_node =
+        (struct handshake_node){.life = 0x88, .starts = 1, .list = 5, .name = 6};
+    handshake_nonce(handshake.acceptor_nonce);
+    handshake_write_welcome(&welcome, &handshake);
+    say(fd, &welcome);
+    assert_int_equal(hear(fd, bytes, sizeof bytes), 0);
+    assert_non_null(
+        strstr(world.other->links[handshake.channel].complaint, "this is another cluster"));
+    buffer_deinit(&welcome);
+    resp_parser_free(parser);
+    close(fd);
+}
+
 /* What a link is told when it is refused. */
 static void who_is_told_that_it_is_none_knows(void **state)
 {
@@ -947,6 +1027,9 @@ int main(void)
         TEST(an_answer_without_an_end_is_given_up),
         TEST(another_life_is_refused),
         TEST(another_life_is_not_spoken_to),
+        TEST(who_has_another_name_is_refused),
+        TEST(who_has_another_name_goes_when_there_is_one),
+        TEST(who_has_another_name_is_not_spoken_to),
         TEST(who_is_told_that_it_is_none_knows),
         TEST(an_old_copy_is_refused),
         TEST(an_old_copy_is_not_spoken_to),
