@@ -647,7 +647,9 @@ static const char *check_snapshot(const struct snapshot_message *message)
     bool has_session = message->type != SNAPSHOT_OFFER;
     bool is_first = message->type == SNAPSHOT_FETCH && message->number == 0;
     bool has_payload = message->type == SNAPSHOT_BEGIN || message->type == SNAPSHOT_CHUNK;
-    bool has_pos = message->type == SNAPSHOT_OFFER || message->type == SNAPSHOT_BEGIN;
+    bool has_pos =
+        message->type == SNAPSHOT_OFFER || message->type == SNAPSHOT_BEGIN ||
+        (message->type == SNAPSHOT_FETCH && (message->pos.term > 0 || message->pos.index > 0));
     struct raft_members members;
     if (message->id == 0 && has_session && !is_first)
         return "a snapshot's message of no session";

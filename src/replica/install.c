@@ -5,7 +5,9 @@
  * state is not needed.  Once all of it is there, raft_may_adopt() decides, and the node stops and
  * starts again with it (replica_may_adopt()).
  *
- * What comes belongs to the session that the leader of this term began with us, or is not heard. */
+ * What comes belongs to the session that a leader began with us, or is not heard.  Its state is
+ * true whoever leads, so it is gone on with when another does, as long as who began it is heard,
+ * and the log of who leads now reaches back to where the state is. */
 #include <inttypes.h>
 
 #include "base/fatal.h"
@@ -14,6 +16,7 @@
 
 enum {
     AGAIN_MS = 1000,    /* nothing comes: it is asked for again */
+    AWAY_MS = 5000,     /* nothing comes of one who does not lead: it is given up */
     STALLED_MS = 60000, /* given up, until the leader offers another */
     SAY_PARTS = 10,     /* as in sending.c */
     SAY_BYTES = 64 << 20
@@ -39,7 +42,7 @@ static void fetch(struct replica *replica, bool again)
     struct snapshot_message message = {.type = SNAPSHOT_FETCH,
                                        .from = replica->options.raft.id,
                                        .to = install->from,
-                                       .term = install->term,
+                                       .term = replica->status.term,
                                        .id = install->id,
                                        .number = install->staged,
                                        .again = again};
@@ -47,9 +50,30 @@ static void fetch(struct replica *replica, bool again)
     transport->ops->snapshot(transport, &message);
 }
 
+/* Of who leads now: a state is on its way from another.  If his log does not reach back to it, it
+ * is of no use, and else he is to know of it. */
+static void on_offer_of_another(struct replica *replica, const struct snapshot_message *message)
+{
+    struct replica_install *install = &replica->install;
+    struct transport *transport = replica->options.transport;
+    struct snapshot_message held = {.type = SNAPSHOT_FETCH,
+                                    .from = replica->options.raft.id,
+                                    .to = message->from,
+                                    .term = replica->status.term,
+                                    .id = install->id,
+                                    .number = install->staged,
+                                    .pos = install->pos};
+    if (message->pos.index > install->pos.index && install->state == INSTALL_TAKING)
+        drop(replica, "the log of who leads now begins behind it");
+    else
+        transport->ops->snapshot(transport, &held);
+}
+
 static void on_offer(struct replica *replica, const struct snapshot_message *message)
 {
     struct replica_install *install = &replica->install;
+    if (install->state >= INSTALL_TAKING && message->from != install->from)
+        on_offer_of_another(replica, message);
     if (install->state != INSTALL_NONE || !raft_may_adopt(replica->raft, message->pos))
         return;
     log_notice("what this node needs is not in the leader's log, which begins behind entry %" PRIu64
@@ -111,14 +135,34 @@ static void on_gone(struct replica *replica, const struct snapshot_message *mess
         drop(replica, "the leader has it no more");
 }
 
-void replica_install_receive(struct replica *replica, const struct snapshot_message *message)
+static bool is_another_leader(const struct replica *replica)
 {
     const struct replica_install *install = &replica->install;
-    if (message->from != replica->status.leader)
+    raft_node_id leader = replica->status.leader;
+    return leader != install->from && leader != RAFT_NOBODY;
+}
+
+/* Who is heard: the leader, and who began what is under way. */
+static bool is_heard(const struct replica *replica, const struct snapshot_message *message)
+{
+    const struct replica_install *install = &replica->install;
+    bool leads = message->from == replica->status.leader;
+    switch (message->type) {
+    case SNAPSHOT_OFFER: return leads;
+    case SNAPSHOT_BEGIN:
+        return leads && message->from == install->from && message->term == install->term;
+    case SNAPSHOT_CHUNK:
+    case SNAPSHOT_GONE: return install->state != INSTALL_NONE && message->from == install->from;
+    case SNAPSHOT_FETCH:
+    case SNAPSHOT_MESSAGES: break;
+    }
+    return false;
+}
+
+void replica_install_receive(struct replica *replica, const struct snapshot_message *message)
+{
+    if (!is_heard(replica, message))
         return;
-    if (install->state != INSTALL_NONE &&
-        (message->from != install->from || message->term != install->term))
-        return; /* replica_install_tick() gives it up */
     switch (message->type) {
     case SNAPSHOT_OFFER: on_offer(replica, message); break;
     case SNAPSHOT_BEGIN: on_begin(replica, message); break;
@@ -194,21 +238,13 @@ bool replica_may_adopt(const struct replica *replica, struct snapshot_adoption *
 
 /* ---- time -------------------------------------------------------------------------- */
 
-static bool is_another_leader(const struct replica *replica)
-{
-    const struct replica_install *install = &replica->install;
-    raft_node_id leader = replica->status.leader;
-    return replica->status.term != install->term ||
-           (leader != install->from && leader != RAFT_NOBODY);
-}
-
 void replica_install_tick(struct replica *replica)
 {
     struct replica_install *install = &replica->install;
     if (install->state == INSTALL_NONE)
         return;
-    /* A whole one is true whoever leads. */
-    if (install->state != INSTALL_WHOLE && is_another_leader(replica)) {
+    if (install->state == INSTALL_ASKED &&
+        (replica->status.term != install->term || is_another_leader(replica))) {
         drop(replica, "the leader is another one now");
         return;
     }
@@ -218,10 +254,12 @@ void replica_install_tick(struct replica *replica)
     }
     if (install->state == INSTALL_WHOLE || install->staged < install->given)
         return; /* nothing is missing, or it is our own disk that is waited for */
-    if (replica->now_ms - install->heard_ms >= STALLED_MS)
+    int64_t silent_ms = replica->now_ms - install->heard_ms;
+    if (silent_ms >= STALLED_MS)
         drop(replica, "nothing came for a minute");
-    else if (replica->now_ms - install->heard_ms >= AGAIN_MS &&
-             replica->now_ms - install->asked_ms >= AGAIN_MS)
+    else if (silent_ms >= AWAY_MS && is_another_leader(replica))
+        drop(replica, "its sender is not heard, and another node leads");
+    else if (silent_ms >= AGAIN_MS && replica->now_ms - install->asked_ms >= AGAIN_MS)
         fetch(replica, true);
 }
 

@@ -181,13 +181,20 @@ struct replica_sending {
     int64_t began_ms, moved_ms; /* moved: when acked last rose */
 };
 
+/* What a leader holds its log for besides: a state that a member gets from one before it. */
+struct replica_hold {
+    raft_node_id member;
+    raft_index index; /* 0: none */
+    int64_t until_ms;
+};
+
 /* install.c */
 enum install_state { INSTALL_NONE, INSTALL_ASKED, INSTALL_TAKING, INSTALL_WHOLE };
 
 struct replica_install {
     enum install_state state;
-    raft_node_id from; /* the leader of `term`, who else does not count */
-    raft_term term;
+    raft_node_id from; /* the leader of `term`: who else does not count */
+    raft_term term;    /* in which it was asked */
     uint64_t id;
     struct raft_pos pos;
     struct raft_log_members members; /* in force there */
@@ -275,6 +282,7 @@ struct replica {
     int64_t tick_time_ms; /* and its stamp */
 
     struct replica_sending sendings[SENDINGS_MAX];
+    struct replica_hold holds[SENDINGS_MAX];
     struct replica_install install;
     uint64_t snapshot_pace;    /* bytes a second; 0: any number */
     int64_t snapshot_bytes;    /* may be sent now; below 0: too many were */
@@ -450,6 +458,8 @@ void replica_meaning_met(const struct replica *replica, raft_index index, uint8_
 void replica_sendings_tick(struct replica *replica);
 void replica_sendings_run(struct replica *replica); /* what can be sent, and read, now */
 void replica_sendings_end(struct replica *replica, const char *why);
+/* This node does not lead any more: those that have come to something go on all the same. */
+void replica_sendings_office_lost(struct replica *replica);
 /* The log up to here may be cut: a member goes on behind it. */
 raft_index replica_sendings_hold(const struct replica *replica);       /* UINT64_MAX: all of it */
 void replica_sending_lost(struct replica *replica, raft_node_id node); /* the connection */

@@ -520,6 +520,6 @@ void replica_leadership_lost(struct replica *replica)
             request_finish(replica, request, REQUEST_UNKNOWN, no_reply);
     }
     replica_waiters_leadership_lost(replica);
-    replica_sendings_end(replica, "this node does not lead any more");
+    replica_sendings_office_lost(replica);
     replica->try_waiting = true;
 }

@@ -5,8 +5,10 @@
  * they can be sent again when a connection breaks.  The log behind the state's position is kept
  * until the member goes on from there, within SENDING_LOG_FACTOR times its bounds.
  *
- * A session ends with the leadership that it began in: a later leader's log need not reach back to
- * where that state is.  What is lost by that is time. */
+ * A session is begun by a leader.  Once something of it is staged it outlives the leadership: the
+ * state is true whoever leads, and to begin anew would cost the time of all that is there already.
+ * Then it is the member that says when it is of no use (install.c), and the log is held by the
+ * leader of then, as far as that still has it. */
 #include <inttypes.h>
 
 #include "base/fatal.h"
@@ -18,6 +20,8 @@
 enum {
     OFFER_MS = 500,
     STALLED_MS = 60000,  /* nothing was staged: the member is given up, until it asks again */
+    AWAY_MS = 10000,     /* the same where this node does not lead: it may have another's */
+    HOLD_MS = 10000,     /* a member that is sent a state by another node was not heard of it */
     PACE_BURST_MS = 100, /* so much of the pace may be sent at once */
     SAY_PARTS = 10,      /* progress is logged so many times, about, */
     SAY_BYTES = 64 << 20 /* and no oftener than at each so many bytes */
@@ -60,9 +64,25 @@ static void give_up(struct replica *replica, struct replica_sending *sending, co
 
 void replica_sendings_end(struct replica *replica, const char *why)
 {
-    for (unsigned i = 0; i < SENDINGS_MAX; i++)
+    for (unsigned i = 0; i < SENDINGS_MAX; i++) {
         if (replica->sendings[i].id != 0)
             give_up(replica, &replica->sendings[i], why);
+        replica->holds[i] = (struct replica_hold){.index = 0};
+    }
+}
+
+void replica_sendings_office_lost(struct replica *replica)
+{
+    for (unsigned i = 0; i < SENDINGS_MAX; i++) {
+        struct replica_sending *sending = &replica->sendings[i];
+        replica->holds[i] = (struct replica_hold){.index = 0};
+        if (sending->id != 0 && (sending->acked == 0 || !sending->source))
+            give_up(replica, sending, "this node does not lead any more");
+        else if (sending->id != 0)
+            log_notice("snapshot to node %" PRIu64 ": goes on, though this node does not lead "
+                       "any more",
+                       sending->to);
+    }
 }
 
 /* ---- messages ---------------------------------------------------------------------- */
@@ -195,6 +215,8 @@ static void release(struct replica *replica, struct replica_sending *sending, ui
     log_notice("snapshot to node %" PRIu64 ": delivered, %" PRIu64 " chunks, %" PRIu64
                " bytes in %" PRId64 " ms",
                sending->to, sending->acked, sending->bytes, replica->now_ms - sending->began_ms);
+    if (!replica_leads(replica)) /* where it goes on from there is the leader's affair */
+        end(replica, sending);
 }
 
 /* ---- what a member asks for -------------------------------------------------------- */
@@ -267,13 +289,38 @@ static void begin(struct replica *replica, raft_node_id to)
     open(replica, to);
 }
 
+/* A member says that it gets a state from one who led before. */
+static void hold(struct replica *replica, const struct snapshot_message *message)
+{
+    struct replica_hold *place = NULL;
+    if (!replica_leads(replica) || message->pos.index < replica->status.first.index)
+        return;
+    for (unsigned i = 0; i < SENDINGS_MAX; i++) {
+        struct replica_hold *held = &replica->holds[i];
+        bool is_free = held->index == 0 || held->until_ms <= replica->now_ms;
+        if (held->member == message->from || (is_free && !place))
+            place = held;
+        if (held->member == message->from)
+            break;
+    }
+    if (place)
+        *place = (struct replica_hold){.member = message->from,
+                                       .index = message->pos.index,
+                                       .until_ms = replica->now_ms + HOLD_MS};
+}
+
 void replica_fetched(struct replica *replica, const struct snapshot_message *message)
 {
     struct replica_sending *sending = sending_to(replica, message->from);
-    if (!replica_leads(replica) || !is_member(replica, message->from))
+    if (!is_member(replica, message->from))
         return;
+    if (message->pos.index > 0) {
+        hold(replica, message);
+        return;
+    }
     if (message->id == 0) {
-        begin(replica, message->from);
+        if (replica_leads(replica))
+            begin(replica, message->from);
         return;
     }
     if (!sending || sending->id != message->id) {
@@ -328,6 +375,10 @@ static void look_at(struct replica *replica, const struct raft_peer_status *peer
         end(replica, sending);
         return;
     }
+    if (sending && sending->pos.index < replica->status.first.index) {
+        give_up(replica, sending, "the log begins behind it"); /* it was another's to hold it */
+        return;
+    }
     if (sending && replica->now_ms - sending->moved_ms >= STALLED_MS) {
         give_up(replica, sending, "nothing was taken for a minute");
         return;
@@ -347,10 +398,20 @@ static void end_those_of_the_gone(struct replica *replica)
             give_up(replica, &replica->sendings[i], "it is no member any more");
 }
 
+/* Of a node that does not lead. */
+static void end_those_away(struct replica *replica)
+{
+    for (unsigned i = 0; i < SENDINGS_MAX; i++) {
+        struct replica_sending *sending = &replica->sendings[i];
+        if (sending->id != 0 && replica->now_ms - sending->moved_ms >= AWAY_MS)
+            give_up(replica, sending, "this node does not lead, and the member takes no more");
+    }
+}
+
 void replica_sendings_tick(struct replica *replica)
 {
     struct raft_peer_status peers[RAFT_MEMBERS_MAX];
-    if (!replica_leads(replica) || !replica->options.snapshots)
+    if (!replica->options.snapshots)
         return;
     keep_pace(replica);
     replica_sendings_run(replica);
@@ -358,6 +419,10 @@ void replica_sendings_tick(struct replica *replica)
         return;
     replica->offered_ms = replica->now_ms;
     end_those_of_the_gone(replica);
+    if (!replica_leads(replica)) {
+        end_those_away(replica);
+        return;
+    }
     uint32_t count = raft_peers(replica->raft, peers);
     for (uint32_t i = 0; i < count; i++)
         look_at(replica, &peers[i]);
@@ -365,13 +430,16 @@ void replica_sendings_tick(struct replica *replica)
 
 raft_index replica_sendings_hold(const struct replica *replica)
 {
-    raft_index hold = UINT64_MAX;
+    raft_index least = UINT64_MAX;
     for (unsigned i = 0; i < SENDINGS_MAX; i++) {
         const struct replica_sending *sending = &replica->sendings[i];
-        if (sending->id != 0 && sending->pos.index < hold)
-            hold = sending->pos.index;
+        const struct replica_hold *held = &replica->holds[i];
+        if (sending->id != 0 && replica_leads(replica) && sending->pos.index < least)
+            least = sending->pos.index;
+        if (held->index > 0 && held->until_ms > replica->now_ms && held->index < least)
+            least = held->index;
     }
-    return hold;
+    return least;
 }
 
 void replica_sendings_status(const struct replica *replica, struct replica_status *status)

@@ -10,8 +10,16 @@
  *       GONE   session              -->   no longer: another one, from the start
  *
  * The chunks are data/snapshot.h's, opaque here, each with its number and a checksum that depends
- * on the first.  What this layer adds: all are of one session, which one leader began in one
- * term.
+ * on the first.  What this layer adds: all are of one session, which one leader began.
+ *
+ * The state is true whoever leads.  So a session that has come to something goes on between the two
+ * when the leadership moves, as long as both hear each other and the new leader's log reaches back
+ * to the state's position.  That one offers, too, and is told what is under way, so that it keeps
+ * the log from there on:
+ *
+ *     another leader                    member
+ *       OFFER  where my log begins  -->   not needed
+ *       <-- FETCH session n position      of another's: hold what is behind it
  *
  * Ports and messages; sending.c is the leader's part, install.c the member's. */
 #ifndef REPLICA_SNAPSHOTS_H
@@ -35,13 +43,14 @@ enum snapshot_message_type {
 struct snapshot_message {
     enum snapshot_message_type type;
     raft_node_id from, to;
-    raft_term term;       /* of the sender */
-    uint64_t id;          /* of the session; 0: none (OFFER, and the first FETCH) */
-    uint64_t number;      /* FETCH: chunks that the member has; CHUNK: its number; BEGIN: where the
+    raft_term term;      /* of the sender */
+    uint64_t id;         /* of the session; 0: none (OFFER, and the first FETCH) */
+    uint64_t number;     /* FETCH: chunks that the member has; CHUNK: its number; BEGIN: where the
                             list of members stands */
-    bool again;           /* FETCH: what was sent of those behind has not come */
-    struct raft_pos pos;  /* OFFER: the leader's log begins behind it; BEGIN: of the state */
-    uint64_t bytes;       /* BEGIN: of the whole, about; 0: nobody knows */
+    bool again;          /* FETCH: what was sent of those behind has not come */
+    struct raft_pos pos; /* OFFER: the leader's log begins behind it; BEGIN: of the state; FETCH: of
+                            the state of another's session, else {0} */
+    uint64_t bytes;      /* BEGIN: of the whole, about; 0: nobody knows */
     struct blob *payload; /* BEGIN: the members in force at pos, raft_members_encode(); CHUNK: it;
                              else NULL */
 };

@@ -367,7 +367,8 @@ static void test_bounded(void **state)
     assert_int_equal(played.closed, 2); /* node 2 took nothing */
 }
 
-static void test_office_lost(void **state)
+/* Nothing of it is staged: the next leader may as well begin. */
+static void test_office_lost_at_the_beginning(void **state)
 {
     (void)state;
     lead_and_know(5);
@@ -375,10 +376,81 @@ static void test_office_lost(void **state)
     follow(1, status().term + 1);
     assert_int_equal(played.closed, 1);
     forget_sent();
-    hear(said_by(2, SNAPSHOT_FETCH, 0, 0));
-    hear(said_by(2, SNAPSHOT_FETCH, id, 0));
+    hear(said_by(2, SNAPSHOT_FETCH, 0, 0)); /* that is asked of who leads */
     assert_int_equal(played.sent_count, 0);
+    hear(said_by(2, SNAPSHOT_FETCH, id, 0));
+    assert_int_equal(last_sent(SNAPSHOT_GONE)->id, id);
     assert_int_equal(played.opened, 1);
+}
+
+/* What is staged there counts, whoever leads. */
+static void test_office_lost_in_the_midst(void **state)
+{
+    (void)state;
+    lead_and_know(5);
+    uint64_t id = session_with(2);
+    give_chunk(false);
+    hear(said_by(2, SNAPSHOT_FETCH, id, 1));
+    follow(1, status().term + 1);
+    assert_int_equal(played.closed, 0);
+    forget_sent();
+    give_chunk(false);
+    assert_int_equal(last_sent(SNAPSHOT_CHUNK)->number, 1);
+    assert_int_equal(last_sent(SNAPSHOT_CHUNK)->term, status().term);
+    hear(said_by(2, SNAPSHOT_FETCH, id, 2));
+    give_chunk(true);
+    assert_int_equal(last_sent(SNAPSHOT_CHUNK)->number, 2);
+    hear(said_by(2, SNAPSHOT_FETCH, id, 3));
+    assert_int_equal(played.closed, 1); /* nothing more is to be done here */
+    assert_int_equal(all().sendings_count, 0);
+    assert_int_equal(sent(SNAPSHOT_GONE), 0);
+}
+
+static void test_office_lost_and_silence(void **state)
+{
+    (void)state;
+    lead_and_know(5);
+    uint64_t id = session_with(2);
+    give_chunk(false);
+    hear(said_by(2, SNAPSHOT_FETCH, id, 1));
+    follow(1, status().term + 1);
+    raft_term term = status().term;
+    int passed = 0;
+    for (; all().sendings_count > 0 && passed < 300; passed++) {
+        pass(5 * TICK_MS);
+        receive(heartbeat(1, term));
+    }
+    assert_in_range(passed, 195, 215); /* ten seconds */
+    assert_int_equal(played.closed, 1);
+}
+
+/* Node 2 gets the state of an earlier leader: what it will need is kept, and no longer. */
+static void test_log_is_held_for_anothers(void **state)
+{
+    (void)state;
+    lead_and_know(5);
+    raft_index at = status().applied;
+    struct snapshot_message message = said_by(2, SNAPSHOT_FETCH, 99, 3);
+    message.pos = status().last;
+    forget_sent();
+    hear(message);
+    assert_int_equal(sent(SNAPSHOT_GONE), 0);
+    write_some(3 * LOG_ENTRIES_MAX);
+    pass_with_answers(SECOND_MS);
+    assert_int_equal(status().first.index, at);
+    pass_with_answers(10 * SECOND_MS); /* it is not heard of any more */
+    assert_true(status().first.index > at);
+    at = status().first.index;
+    hear(message); /* that is gone */
+    write_some(3 * LOG_ENTRIES_MAX);
+    pass_with_answers(SECOND_MS);
+    assert_true(status().first.index > at);
+    message.pos = status().last;
+    hear(message);
+    at = status().last.index;
+    write_some((SENDING_LOG_FACTOR + 1) * LOG_ENTRIES_MAX); /* not without end */
+    pass_with_answers(SECOND_MS);
+    assert_true(status().first.index > at);
 }
 
 /* Node 2 is taken out while it is sent a state. */
@@ -415,7 +487,7 @@ static void test_late_chunk(void **state)
     lead_and_know(5);
     session_with(2);
     void *source = played.reading;
-    follow(1, status().term + 1);
+    follow(1, status().term + 1); /* nothing is staged: it ends */
     replica_snapshot_read(world.replica, source, blob_new(9), false);
     run();
     assert_int_equal(sent(SNAPSHOT_CHUNK), 0);
@@ -688,20 +760,100 @@ static void test_impossible_members(void **state)
     assert_false(all().install.is_under_way);
 }
 
+static void test_another_leader_while_it_asks(void **state)
+{
+    (void)state;
+    follow_with_old_entries();
+    hear(offer());
+    follow(2, TERM + 1);
+    pass(TICK_MS);
+    assert_false(all().install.is_under_way);
+    struct snapshot_message message = beginning(SESSION);
+    hear(message); /* too late: it does not lead */
+    assert_int_equal(played.begins, 0);
+}
+
+static struct snapshot_message offer_of_2(raft_index index)
+{
+    struct snapshot_message message = offer();
+    message.from = 2;
+    message.pos = place(TERM, index);
+    return message;
+}
+
+/* Its log reaches back to the state: who began goes on, and who leads is told of it. */
 static void test_another_leader(void **state)
 {
     (void)state;
     begin_taking();
     hear(chunk(SESSION, 0));
+    stage(1, false);
     follow(2, TERM + 1);
     pass(TICK_MS);
-    assert_int_equal(played.drops, 1);
+    assert_int_equal(played.drops, 0);
     struct snapshot_message message = chunk(SESSION, 1);
     message.from = 2;
+    hear(message); /* he has nothing to do with it */
+    message = said_by(2, SNAPSHOT_GONE, SESSION, 0);
     hear(message);
     assert_int_equal(played.taken, 1);
+    forget_sent();
+    hear(offer_of_2(120));
+    assert_int_equal(played.sent_count, 1);
+    assert_int_equal(played.sent[0].to, 2);
+    assert_int_equal(played.sent[0].id, SESSION);
+    assert_int_equal(played.sent[0].pos.index, 120);
+    hear(chunk(SESSION, 1));
+    assert_int_equal(played.taken, 2);
     stage(2, true);
+    assert_int_equal(last_sent(SNAPSHOT_FETCH)->to, LEADER);
+    assert_int_equal(last_sent(SNAPSHOT_FETCH)->term, TERM + 1);
+    assert_int_equal(last_sent(SNAPSHOT_FETCH)->pos.index, 0);
+    assert_true(may_adopt());
+    hear(offer_of_2(121));
+    assert_true(may_adopt()); /* it is nearer to that than what this node has */
+}
+
+/* His log begins behind it, so what is on its way is of no use. */
+static void test_another_leader_with_a_short_log(void **state)
+{
+    (void)state;
+    begin_taking();
+    hear(chunk(SESSION, 0));
+    stage(1, false);
+    follow(2, TERM + 1);
+    forget_sent();
+    hear(offer_of_2(121));
+    assert_int_equal(played.drops, 1);
+    assert_int_equal(last_sent(SNAPSHOT_FETCH)->to, 2);
+    assert_int_equal(last_sent(SNAPSHOT_FETCH)->id, 0);
+    hear(chunk(SESSION, 1));
+    stage(2, true);
+    assert_int_equal(played.taken, 1);
     assert_false(may_adopt());
+}
+
+/* The one that began died: another is asked before long. */
+static void test_another_leader_and_silence(void **state)
+{
+    (void)state;
+    begin_taking();
+    hear(chunk(SESSION, 0));
+    stage(1, false);
+    follow(2, TERM + 1);
+    forget_sent();
+    int passed = 0;
+    for (; played.drops == 0 && passed < 300; passed++) {
+        pass(5 * TICK_MS);
+        receive(heartbeat(2, TERM + 1));
+    }
+    assert_in_range(passed, 95, 105); /* five seconds */
+    assert_true(sent(SNAPSHOT_FETCH) >= 3);
+    assert_true(last_sent(SNAPSHOT_FETCH)->again);
+    assert_int_equal(played.drops, 1);
+    hear(offer_of_2(100));
+    assert_int_equal(last_sent(SNAPSHOT_FETCH)->to, 2);
+    assert_int_equal(last_sent(SNAPSHOT_FETCH)->id, 0);
 }
 
 /* What is whole is true whoever leads. */
@@ -796,7 +948,10 @@ int main(void)
         TEST(test_first_answer_lost),
         TEST(test_gone),
         TEST(test_bounded),
-        TEST(test_office_lost),
+        TEST(test_office_lost_at_the_beginning),
+        TEST(test_office_lost_in_the_midst),
+        TEST(test_office_lost_and_silence),
+        TEST(test_log_is_held_for_anothers),
         TEST(test_removed),
         TEST(test_late_chunk),
         TEST(test_log_is_kept),
@@ -808,7 +963,10 @@ int main(void)
         TEST(test_gone_at_the_leader),
         TEST(test_of_another_position),
         TEST(test_impossible_members),
+        TEST(test_another_leader_while_it_asks),
         TEST(test_another_leader),
+        TEST(test_another_leader_with_a_short_log),
+        TEST(test_another_leader_and_silence),
         TEST(test_whole_and_another_leader),
         TEST(test_log_is_as_far),
         TEST(test_log_is_another),

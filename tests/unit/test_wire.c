@@ -1020,6 +1020,9 @@ static void impossible_snapshots_are_refused(void **state)
     message.id = 1;
     assert_snapshot_refused(message, "a snapshot of an impossible size");
     message.number = 0;
+    message.pos = (struct raft_pos){0, 10}; /* of another's: that has a term */
+    assert_snapshot_refused(message, nowhere);
+    message.pos = (struct raft_pos){0, 0};
     message.type = SNAPSHOT_OFFER;
     assert_snapshot_refused(message, nowhere);
     message.pos = (struct raft_pos){6, 10}; /* of a later term than its sender's */
