@@ -235,6 +235,24 @@ start_cluster 3 [concat $options {snapshot-bandwidth 4mb log-keep-entries 10}] {
         assert_same_state $away
     }
 
+    test {the leadership moves: who began goes on, and nothing begins anew} {
+        set away [lose_a_follower]
+        set first [leader_id]
+        restart_node $away
+        wait_until_chunks $away
+        set next [lindex [lmap id [follower_ids] { if {$id == $away} continue; set id }] 0]
+        wait_for_condition 100 50 {
+            [leader_id] == $next || ([catch { [leader] RAFT.TRANSFER_LEADER $next }] >= 0 && [leader_id] == $next)
+        } else { fail "node $next does not lead" }
+        wait_for_condition 200 25 { [said $first {snapshot to node \d+: goes on, though}] == 1 || [adopted $away] } else {
+            fail "it does not go on: [tail [node_log $first] 5]"
+        }
+        wait_until_back $away
+        assert_equal 1 [said $away {snapshot from node \d+: begins}]
+        assert_equal 0 [said $away {given up}]
+        assert_same_state $away
+    }
+
     test {the connections break: it goes on where it was} {
         set away [lose_a_follower]
         set leader [leader_id]
