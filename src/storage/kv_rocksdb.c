@@ -105,6 +105,7 @@ struct kv_iter {
 struct kv_snapshot {
     const rocksdb_snapshot_t *snapshot;
     rocksdb_readoptions_t *read; /* from it */
+    rocksdb_readoptions_t *scan; /* the same, and leaves the block cache to those who come again */
 };
 
 struct kv_bulk {
@@ -449,12 +450,16 @@ static struct kv_snapshot *snapshot_new(struct kv *base)
     snapshot->snapshot = rocksdb_create_snapshot(rocksdb_kv_of(base)->db);
     snapshot->read = rocksdb_readoptions_create();
     rocksdb_readoptions_set_snapshot(snapshot->read, snapshot->snapshot);
+    snapshot->scan = rocksdb_readoptions_create();
+    rocksdb_readoptions_set_snapshot(snapshot->scan, snapshot->snapshot);
+    rocksdb_readoptions_set_fill_cache(snapshot->scan, 0);
     return snapshot;
 }
 
 static void snapshot_free(struct kv *base, struct kv_snapshot *snapshot)
 {
     rocksdb_readoptions_destroy(snapshot->read);
+    rocksdb_readoptions_destroy(snapshot->scan);
     rocksdb_release_snapshot(rocksdb_kv_of(base)->db, snapshot->snapshot);
     memory_free(snapshot);
 }
@@ -469,7 +474,7 @@ static bool snapshot_get(struct kv *base, const struct kv_snapshot *snapshot, en
 static struct kv_iter *snapshot_iter(struct kv *base, const struct kv_snapshot *snapshot,
                                      enum kv_family family, struct bytes from)
 {
-    return iter_with(rocksdb_kv_of(base), snapshot->read, family, from);
+    return iter_with(rocksdb_kv_of(base), snapshot->scan, family, from);
 }
 
 /* ---- bulk ------------------------------------------------------------------- */

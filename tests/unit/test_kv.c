@@ -541,6 +541,46 @@ static void test_property(void **state)
     assert_true(kv->ops->property(kv, KV_LOG, "rocksdb.cur-size-all-mem-tables") > 0);
 }
 
+static uint64_t cached(struct kv *kv)
+{
+    return kv->ops->property(kv, KV_DATA, "rocksdb.block-cache-usage");
+}
+
+static void scan_all(struct kv *kv, struct kv_iter *iter, unsigned expected)
+{
+    struct bytes key, value;
+    unsigned count = 0;
+    while (kv->ops->iter_next(iter, &key, &value))
+        count++;
+    assert_int_equal(count, expected);
+    kv->ops->iter_free(iter);
+}
+
+/* Who reads all that there is once, for a backup or a check, takes nobody's place in the cache. */
+static void test_snapshot_leaves_the_cache(void **state)
+{
+    enum { ROWS = 300, SIZE = 1000, CACHED = 100000 };
+    static char value[SIZE];
+    struct kv *kv = kv_of(state);
+    struct kv_bulk *bulk = kv->ops->bulk_new(kv, KV_DATA);
+    uint64_t random = 1;
+    for (unsigned i = 0; i < SIZE; i++)
+        value[i] = (char)prng_next(&random); /* it does not become less */
+    for (unsigned i = 0; i < ROWS; i++) {
+        char key[16];
+        snprintf(key, sizeof key, "k%05u", i);
+        kv->ops->bulk_put(bulk, text(key), bytes_of(value, SIZE));
+    }
+    kv->ops->bulk_commit(bulk);
+    uint64_t before = cached(kv);
+    struct kv_snapshot *snapshot = kv->ops->snapshot_new(kv);
+    scan_all(kv, kv->ops->snapshot_iter(kv, snapshot, KV_DATA, text("")), ROWS);
+    assert_true(cached(kv) < before + CACHED);
+    kv->ops->snapshot_free(kv, snapshot);
+    scan_all(kv, kv->ops->iter_new(kv, KV_DATA, text("")), ROWS);
+    assert_true(cached(kv) > before + CACHED);
+}
+
 static void assert_refused(const char *directory, const char *why)
 {
     char error[1024] = "";
@@ -1060,6 +1100,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_ingest_leftovers, setup_rocksdb, teardown),
         cmocka_unit_test_setup_teardown(test_big_value, setup_rocksdb, teardown),
         cmocka_unit_test_setup_teardown(test_property, setup_rocksdb, teardown),
+        cmocka_unit_test_setup_teardown(test_snapshot_leaves_the_cache, setup_rocksdb, teardown),
         cmocka_unit_test(test_disk_fails),
         cmocka_unit_test(test_assertion_without_room),
         cmocka_unit_test(test_directory_is_durable_in_its_parent),
