@@ -92,6 +92,7 @@ include utils/tools.mk
 include tests/linear/linear.mk
 include tests/sim/sim.mk
 include tests/faults/faults.mk
+include tests/upgrade/upgrade.mk
 include tests/explorer/explorer.mk
 include tests/mutants/mutants.mk
 include tests/fuzz/fuzz.mk
