@@ -174,6 +174,9 @@ cluster: all $(BUILD)/tests/damage ## tests on real processes (ONLY=suite,suite:
 catch-up: all ## what a member that catches up costs the others (COUNT= values of MB= megabytes)
 	@tclsh tcl-tests/catch-up.tcl --binary $(abspath $(BUILD)/redis-raft) $(CLUSTER_FLAGS)
 
+deliver: all ## the state on its way to a member under load, MB=200, either side killed KILLS=10 times
+	@tclsh tcl-tests/deliver.tcl --binary $(abspath $(BUILD)/redis-raft) $(CLUSTER_FLAGS)
+
 cluster-sanitized: ## all of them on a build with address and undefined sanitizers
 	@$(MAKE) --no-print-directory -s SAN=address,undefined cluster CLUSTER_FLAGS="--slow 3 $(CLUSTER_FLAGS)"
 
@@ -231,7 +234,7 @@ help: ## this list
 	@echo 'variables: O=0..3 SAN=address,undefined|thread WERROR=1 PREFIX= DESTDIR='
 	@echo '           CLUSTER_FLAGS="--port-base N --slow FACTOR" for cluster and clients'
 
-.PHONY: all start stop status debug test unit coverage coverage-count scripts golden catch-up cluster cluster-sanitized \
+.PHONY: all start stop status debug test unit coverage coverage-count scripts golden catch-up deliver cluster cluster-sanitized \
         clients test-utils soak soak-cluster lint \
         tidy format install uninstall clean help
 .SECONDARY:

@@ -36,8 +36,11 @@ bench: ## compare with redis-server and etcd (QUICK=1: two minutes; BEFORE=: an 
 	@$(MAKE) --no-print-directory -s -j$(shell nproc) $(BUILD)/redis-raft $(TOOLS)
 	@utils/bench/run --build $(BUILD) $(if $(QUICK),--quick) $(if $(BEFORE),--before $(BEFORE))
 
-failover: $(BUILD)/redis-raft $(TOOLS) ## how long writes stop when the leader is killed
-	@utils/bench/failover --build $(BUILD)
+failover: $(BUILD)/redis-raft $(TOOLS) ## how long writes stop when the leader is killed, TRIES=10 times; nothing may be lost
+	@utils/bench/failover --build $(BUILD) $(if $(TRIES),--tries $(TRIES))
+
+calm: $(BUILD)/redis-raft ## whether a busy machine makes them elect, for MINUTES=5, beside BUSY= processes (2 a processor)
+	@utils/bench/calm --build $(BUILD) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(BUSY),--busy $(BUSY))
 
 hold-up: $(BUILD)/redis-raft ## how long others wait while a command has ELEMENTS=1000000 (ONLY=KEYS: those)
 	@utils/bench/hold-up --build $(BUILD) $(if $(ELEMENTS),--elements $(ELEMENTS)) $(if $(ONLY),--only $(ONLY))
@@ -58,7 +61,7 @@ bench-expiry: $(BUILD)/redis-raft ## when KEYS=1000000 names are gone whose time
 bench-mix: $(BUILD)/redis-raft ## SETs and GETs mixed on one connection, beside redis-server
 	@utils/bench/mix --build $(BUILD)
 
-.PHONY: test-tools bench failover hold-up bench-install bench-types bench-crowd bench-expiry bench-mix
+.PHONY: test-tools bench failover calm hold-up bench-install bench-types bench-crowd bench-expiry bench-mix
 -include $(CTL_OBJ:.o=.d) $(BENCH_OBJ:.o=.d)
 
 # What a SET costs in src/data alone.

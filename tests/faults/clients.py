@@ -79,7 +79,8 @@ class Client:
             self.drop()
         if self.connection is None:
             try:
-                self.connection = await Connection.open(self.addresses[self.node], CONNECT_S)
+                address = self.addresses[self.node % len(self.addresses)]  # members come and go
+                self.connection = await Connection.open(address, CONNECT_S)
             except BROKEN:
                 self.drop()
                 await asyncio.sleep(0.03)

@@ -30,8 +30,8 @@ class Namespaces:
     name = "network namespaces"
     private = True  # mounts as well
 
-    def __init__(self, nodes):
-        self.nodes = range(nodes)
+    def __init__(self, nodes, founders=0):
+        self.nodes, self.founders = range(nodes), range(founders)
         self.lossy = True
         sh("ip", "link", "set", "lo", "up")
         sh("ip", "link", "add", "faults", "type", "bridge")
@@ -63,9 +63,20 @@ class Namespaces:
     def client_address(self, node):
         return self.host(node), 6379
 
-    def settings(self, node):
-        return "bind *\nport 6379\n" + "".join(
-            "node %d %s:16379\n" % (other, self.host(other)) for other in self.nodes)
+    def peer_address(self, node):
+        return self.host(node) + ":16379"
+
+    def restored_port(self):
+        """Of a server that is in no network but ours."""
+        return 6378
+
+    def founder_settings(self, node):
+        return "me %d\nbind *\nport 6379\n" % node + "".join(
+            "node %d %s\n" % (other, self.peer_address(other)) for other in self.founders)
+
+    def joiner_settings(self, node, peers):
+        return "bind *\nport 6379\nannounce-peer %s\njoin %s\n" % (
+            self.peer_address(node), ",".join(peers))
 
     def inside(self, node):
         return ["nsenter", "--net=/run/netns/node%d" % node]

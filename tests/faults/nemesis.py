@@ -1,7 +1,12 @@
-"""What goes wrong, in rounds: for some seconds one hand cuts the network and another one kills, pauses,
-and fills and hangs disks, both by the seed; then everything heals, and the cluster has to make progress through
-every node within a bounded time."""
+"""What goes wrong, in rounds: for some seconds one hand cuts the network, another one kills, pauses, and fills
+and hangs disks, and a third one changes the members (members.py), all by the seed; then everything heals, and
+the cluster has to make progress through every node within a bounded time.
+
+`nodes` are those that are members now, and the faults are for them.  Whoever ends or starts a node holds
+its lock; the hand that waited for it looks whether the node is still a member."""
 import asyncio
+import contextlib
+import itertools
 import random
 import time
 from collections import Counter
@@ -22,22 +27,24 @@ def deck(rng, faults):
 
 
 class Nemesis:
-    def __init__(self, nodes, network, options, problem, note):
-        self.nodes, self.network = nodes, network
+    def __init__(self, nodes, network, options, problem, note, observed):
+        self.nodes, self.network, self.observed = nodes, network, observed
         self.rng = random.Random("%s/nemesis" % options.seed)
         self.network_rng = random.Random("%s/network" % options.seed)
         self.progress_s = PROGRESS_S * options.slow
         self.problem, self.note = problem, note
         self.counts = Counter()
         self.slowest_recovery = 0.0
+        self.members = None
         self.make_decks()
 
     # -- whom --------------------------------------------------------------------------------------
 
     async def leader(self):
         """The one that leads in the highest term, or None."""
-        states = await asyncio.gather(*[node.raft() for node in self.nodes])
-        leading = [(int(state["raft_current_term"]), node) for node, state in zip(self.nodes, states)
+        nodes = list(self.nodes)
+        states = await asyncio.gather(*[node.raft() for node in nodes])
+        leading = [(int(state["raft_current_term"]), node) for node, state in zip(nodes, states)
                    if state.get("raft_role") == "leader"]
         return max(leading, key=lambda pair: pair[0])[1] if leading else None
 
@@ -51,6 +58,14 @@ class Nemesis:
     def others(self, node):
         return [other.number for other in self.nodes if other is not node]
 
+    @contextlib.asynccontextmanager
+    async def hold(self, nodes):
+        """Gives those of them that are members when all of them are ours."""
+        async with contextlib.AsyncExitStack() as stack:
+            for node in sorted(nodes, key=lambda node: node.number):
+                await stack.enter_async_context(node.lock)
+            yield [node for node in nodes if node in self.nodes]
+
     def happens(self, kind, text):
         self.counts[kind] += 1
         self.note("%s: %s" % (kind, text))
@@ -58,48 +73,57 @@ class Nemesis:
     # -- processes and disks ------------------------------------------------------------------------
 
     async def kill(self):
-        node = await self.victim(self.rng)
-        self.happens("kill", "node %d" % node.number)
-        node.kill()
-        await asyncio.sleep(self.rng.uniform(0, 3))
-        node.start()
+        async with self.hold([await self.victim(self.rng)]) as held:
+            for node in held:
+                self.happens("kill", "node %d" % node.number)
+                node.kill()
+                await asyncio.sleep(self.rng.uniform(0, 3))
+                node.start()
 
     async def kill_many(self):
         """A majority or all of them at once, again in any order."""
         count = self.rng.randint(len(self.nodes) // 2 + 1, len(self.nodes))
-        chosen = self.rng.sample(self.nodes, count)
-        self.happens("kill many", "nodes %s" % [node.number for node in chosen])
-        for node in chosen:
-            node.kill()
-        await asyncio.sleep(self.rng.uniform(0, 1))
-        for node in chosen:
-            node.start()
-            await asyncio.sleep(self.rng.uniform(0, 0.3))
+        async with self.hold(self.rng.sample(self.nodes, count)) as chosen:
+            self.happens("kill many", "nodes %s" % [node.number for node in chosen])
+            for node in chosen:
+                node.kill()
+            await asyncio.sleep(self.rng.uniform(0, 1))
+            for node in chosen:
+                node.start()
+                await asyncio.sleep(self.rng.uniform(0, 0.3))
 
     async def restart(self):
-        node = await self.victim(self.rng)
-        self.happens("restart", "node %d" % node.number)
+        async with self.hold([await self.victim(self.rng)]) as held:
+            for node in held:
+                self.happens("restart", "node %d" % node.number)
+                await self.end_gently(node)
+                node.start()
+
+    async def end_gently(self, node):
         node.ask_to_end()
         for _ in range(100):
             if not node.running():
-                break
+                return
             await asyncio.sleep(0.1)
-        else:
-            self.problem("node %d did not end within 10 s of SIGTERM" % node.number)
-            node.kill()
-        node.start()
+        self.problem("node %d did not end within 10 s of SIGTERM" % node.number)
+        node.kill()
 
     async def pause(self):
-        node = await self.victim(self.rng)
-        seconds = self.rng.choice([0.2, 0.7, 1.5, 4])
-        self.happens("pause", "node %d for %.1f s" % (node.number, seconds))
-        node.pause()
-        await asyncio.sleep(seconds)
-        node.resume()
+        async with self.hold([await self.victim(self.rng)]) as held:
+            for node in held:
+                seconds = self.rng.choice([0.2, 0.7, 1.5, 4])
+                self.happens("pause", "node %d for %.1f s" % (node.number, seconds))
+                node.pause()
+                await asyncio.sleep(seconds)
+                node.resume()
 
     async def pause_cut_off(self):
         """A leader that sleeps through an election, and then does not hear of it."""
-        node = await self.leader() or self.rng.choice(self.nodes)
+        async with self.hold([await self.leader() or self.rng.choice(self.nodes)]) as held:
+            for node in held:
+                await self.sleep_and_miss(node)
+
+    async def sleep_and_miss(self, node):
         self.happens("pause cut off", "node %d" % node.number)
         self.network.cut([(other, node.number) for other in self.others(node)]
                          + [(node.number, other) for other in self.others(node)])
@@ -112,11 +136,17 @@ class Nemesis:
     async def fill_disk(self):
         small = [node for node in self.nodes if node.has_own_disk]
         leader = await self.leader()
-        node = leader if leader in small and self.rng.random() < 0.6 else self.rng.choice(small)
+        if small:
+            leads = leader in small and self.rng.random() < 0.6
+            async with self.hold([leader if leads else self.rng.choice(small)]) as held:
+                for node in held:
+                    await self.fill_and_make_room(node)
+
+    async def fill_and_make_room(self, node):
         self.happens("full disk", "node %d" % node.number)
-        node.fill()
         deadline = time.monotonic() + DISK_S
         while node.up and time.monotonic() < deadline:
+            node.fill()
             await asyncio.sleep(0.05)
         if node.up:
             self.problem("node %d still runs %d s after its disk was full" % (node.number, DISK_S))
@@ -131,13 +161,14 @@ class Nemesis:
     async def hang_disk(self):
         """No error, no answer: of writes, when a leader hands over if it lasts; of reads, when the loop
         itself waits once it has to read, and is like one that sleeps."""
-        node = await self.victim(self.rng)
-        kind = self.rng.choice(["writes", "writes", "reads"])
-        seconds = self.rng.choice([0.3, 1.5, 4, 8])
-        self.happens("hanging disk", "%s of node %d for %.1f s" % (kind, node.number, seconds))
-        node.hang(kind)
-        await asyncio.sleep(seconds)
-        node.unhang()
+        async with self.hold([await self.victim(self.rng)]) as held:
+            for node in held:
+                kind = self.rng.choice(["writes", "writes", "reads"])
+                seconds = self.rng.choice([0.3, 1.5, 4, 8])
+                self.happens("hanging disk", "%s of node %d for %.1f s" % (kind, node.number, seconds))
+                node.hang(kind)
+                await asyncio.sleep(seconds)
+                node.unhang()
 
     # -- the network --------------------------------------------------------------------------------
 
@@ -152,7 +183,7 @@ class Nemesis:
         """One node from the rest, or two halves."""
         node = await self.victim(rng)
         side = [node.number] + rng.sample(self.others(node), rng.randint(0, len(self.nodes) // 2))
-        rest = [number for number in range(len(self.nodes)) if number not in side]
+        rest = [number for number in self.network.nodes if number not in side]
         self.cut("cut whole", self.both_ways(side, rest))
 
     async def cut_one_way(self, rng):
@@ -166,14 +197,14 @@ class Nemesis:
 
     async def cut_bridge(self, rng):
         """Two sides that both see one node."""
-        numbers = list(range(len(self.nodes)))
+        numbers = [node.number for node in self.nodes]
         rng.shuffle(numbers)
         half = len(numbers) // 2
         self.cut("cut bridge", self.both_ways(numbers[:half], numbers[half + 1:]))
 
     async def cut_some(self, rng):
-        pairs = [(a, b) for a in range(len(self.nodes)) for b in range(len(self.nodes))
-                 if a != b and rng.random() < 0.35]
+        numbers = [node.number for node in self.nodes]
+        pairs = [(a, b) for a in numbers for b in numbers if a != b and rng.random() < 0.35]
         if pairs:
             self.cut("cut some", pairs)
 
@@ -222,6 +253,11 @@ class Nemesis:
             await asyncio.sleep(rng.uniform(0.5, 3))
             self.network.heal()
 
+    async def member_hand(self, end):
+        while time.monotonic() < end:
+            await next(self.member_deck)()
+            await asyncio.sleep(self.members.rng.uniform(0.1, 0.8))
+
     def heal(self):
         self.network.heal()
         for node in self.nodes:
@@ -253,9 +289,12 @@ class Nemesis:
         return True
 
     async def run(self, end):
-        both = [self.process_hand, self.network_hand]
-        # Each alone now and then: there its faults are not lost among the others.
-        rounds = [both, both[:1], both[1:]]
+        process, network, member = self.process_hand, self.network_hand, self.member_hand
+        self.member_deck = itertools.chain(
+            [self.members.replace], deck(self.members.rng, self.members.changes_of_members()))
+        # Fewer now and then: there its faults are not lost among the others.
+        rounds = [[process, network, member], [process, member], [process, network], [network, member],
+                  [process], [network], [member]]
         number = 0
         while time.monotonic() < end:
             stop = min(end, time.monotonic() + ROUND_S)
@@ -263,4 +302,5 @@ class Nemesis:
             number += 1
             self.heal()
             await self.progress()
+            await self.members.settle()
             await asyncio.sleep(CALM_S)

@@ -1,6 +1,8 @@
 """One server process, its disk, and what is expected of it."""
+import asyncio
 import errno
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -13,7 +15,7 @@ DISK_MB = 512
 LAST_WORDS_S = 2  # a node that found its disk full ends within this
 
 # Small, so that checkpoints, cuts of the log and sorted files happen all the time.  The log is kept for
-# a minute or two: longer than any node is away.
+# some seconds: who joins, or was away for long, is sent the state.
 SETTINGS = """
 request-timeout 1500
 loglevel notice
@@ -22,7 +24,7 @@ rocksdb-cache-size 8mb
 rocksdb-memtable-size 1mb
 rocksdb-wal-size 16mb
 checkpoint-size 64kb
-log-retention-bytes 24mb
+log-retention-bytes 1mb
 log-keep-entries 500
 """
 
@@ -43,10 +45,10 @@ def own_disk(directory):
 
 
 class Node:
-    def __init__(self, number, binary, directory, network, problem, note):
+    def __init__(self, number, binary, directory, network, problem, note, told):
         self.number, self.binary, self.network = number, binary, network
-        self.problem, self.note = problem, note
-        self.address = network.client_address(number)
+        self.problem, self.note, self.told = problem, note, told
+        self.address, self.peer = network.client_address(number), network.peer_address(number)
         self.log = os.path.join(directory, "node%d.log" % number)
         self.config = os.path.join(directory, "node%d.conf" % number)
         self.data = os.path.join(directory, "node%d" % number)
@@ -59,15 +61,25 @@ class Node:
                                 HANG_FILE=self.hang_file["writes"],
                                 HANG_READS_FILE=self.hang_file["reads"])
         self.process = None
-        self.up = self.paused = self.full = False
+        self.up = self.paused = self.full = self.expects_end = False
         self.room_since = 0
+        self.joins = False
+        self.lock = asyncio.Lock()  # of who ends or starts it
+        self.write_config(network.founder_settings(number))
+
+    def write_config(self, settings):
         with open(self.config, "w") as file:
-            file.write("me %d\ndir %s/data\n%s%s" % (
-                number, self.data, network.settings(number), SETTINGS))
+            file.write("dir %s/data\n%s%s" % (self.data, settings, SETTINGS))
+
+    def join(self, peers):
+        """From now on it is one that was not there from the beginning."""
+        self.joins = True
+        self.write_config(self.network.joiner_settings(self.number, peers))
 
     # -- the process ---------------------------------------------------------------------------
 
-    def start(self):
+    def start(self, expects_end=False):
+        self.expects_end = expects_end
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
                 self.network.inside(self.number) + [self.binary, self.config], stdin=subprocess.DEVNULL,
@@ -86,7 +98,8 @@ class Node:
         """As a crash does."""
         self.up = False
         self.signal(signal.SIGKILL)
-        self.process.wait()
+        if self.process:
+            self.process.wait()
 
     def pause(self):
         self.paused = True
@@ -109,13 +122,16 @@ class Node:
             return False
 
     def watch(self):
-        """A node ends only when it is told to, or when its disk is full."""
+        """A node ends only when it is told to, when its disk is full, or when the others know another
+        directory of that name."""
         if not self.up or self.running():
             return
         self.up = False
         status = self.process.returncode
         was_full = self.full or time.monotonic() - self.room_since < LAST_WORDS_S
-        if was_full and status in (DISK_FAILED, NOT_STARTED) and "space left" in self.last_words():
+        if self.expects_end and status == NOT_STARTED:
+            self.note("node %d ended, as it should" % self.number)
+        elif was_full and status in (DISK_FAILED, NOT_STARTED) and "space left" in self.last_words():
             self.note("node %d ended: its disk is full" % self.number)
         else:
             self.problem("node %d ended by itself, status %d: see %s"
@@ -123,14 +139,23 @@ class Node:
 
     # -- the disk ------------------------------------------------------------------------------
 
+    def wipe(self):
+        for entry in os.scandir(self.data):
+            if entry.is_dir():
+                shutil.rmtree(entry.path)
+            else:
+                os.unlink(entry.path)
+        self.full = False
+
     def ballast(self):
         return os.path.join(self.data, "ballast")
 
     def fill(self):
+        """All the room that there is now: the node takes from it, and gives back to it, meanwhile."""
         self.full = True
-        with open(self.ballast(), "wb") as file:
-            size = 0
-            for _ in range(20):  # the node takes from the same room meanwhile
+        with open(self.ballast(), "ab") as file:
+            size = file.tell()
+            for _ in range(20):
                 space = os.statvfs(self.data)
                 room = space.f_bavail * space.f_frsize
                 if room == 0:
@@ -166,13 +191,17 @@ class Node:
             text = (await ask(self.address, "INFO", "raft", timeout=0.5)).decode()
         except (*BROKEN, AttributeError):
             return {}
-        return dict(line.split(":", 1) for line in text.split("\r\n") if ":" in line)
+        fields = dict(line.split(":", 1) for line in text.split("\r\n") if ":" in line)
+        self.told(fields)
+        return fields
 
     def last_words(self):
         with open(self.log, errors="replace") as file:
             return "".join(file.readlines()[-2:])
 
     def complaints(self):
+        if self.process is None:
+            return []
         with open(self.log, errors="replace") as file:
             return [line.strip() for line in file
                     if "Sanitizer" in line or "runtime error" in line or "check failed" in line

@@ -1,5 +1,6 @@
-"""The whole way from what clients saw to a verdict, seen to fail: a read of a value that was overwritten
-for certain is added to a history that the run has recorded."""
+"""The whole way from what clients and nodes said to a verdict, seen to fail: a read of a value that was
+overwritten for certain is added to a history that the run has recorded; a node that was replaced counts
+again in what the run has observed."""
 import os
 import subprocess
 
@@ -39,3 +40,33 @@ def stale_read(history, linear):
         return ["build/linear says of %s:\n%s" % (path, result.stdout)]
     os.unlink(path)
     return []
+
+
+def in_a_later_list(observed, life):
+    place = max(observed.lists)
+    (said,) = observed.lists[place]
+    observed.lists[place + 1] = {said[:-1] + ((said[-1][0], life) + said[-1][2:],)}
+
+
+def leads_later(observed, life):
+    observed.leaders[max(observed.leaders) + 1] = {life}
+
+
+def leads_beside_another(observed, life):
+    term = max(observed.leaders)
+    observed.disowned[life] = term
+    observed.leaders[term] |= {life}
+
+
+def replaced_node_counts(observed):
+    """The reasons why this test failed: none."""
+    if not observed.disowned:
+        return ["no node was taken out"]
+    life = next(iter(observed.disowned))
+    reasons = []
+    for plant in (in_a_later_list, leads_later, leads_beside_another):
+        wrong = observed.copy()
+        plant(wrong, life)
+        if not any(life in text for text in wrong.judge()):
+            reasons.append("%s: %s" % (plant.__name__, wrong.judge()))
+    return reasons

@@ -11,8 +11,8 @@ class Proxy:
     private = False  # a mount would be everybody's, and outlive us
     lossy = False
 
-    def __init__(self, nodes, port_base):
-        self.nodes = range(nodes)
+    def __init__(self, nodes, founders, port_base):
+        self.nodes, self.founders = range(nodes), range(founders)
         self.port_base = port_base
         self.process = subprocess.Popen(
             self.inside(None) + [
@@ -33,9 +33,22 @@ class Proxy:
     def client_address(self, node):
         return "127.0.0.1", self.port_base + node
 
-    def settings(self, node):
-        return "bind 127.0.0.1\nport %d\npeer-bind 127.0.1.1\n" % (self.port_base + node) + "".join(
-            "node %d 127.0.0.1:%d\n" % (other, self.peer_port(other)) for other in self.nodes)
+    def peer_address(self, node):
+        return "127.0.0.1:%d" % self.peer_port(node)
+
+    def restored_port(self):
+        return self.port_base + 30
+
+    def listening(self, node):
+        return "bind 127.0.0.1\nport %d\npeer-bind 127.0.1.1\n" % (self.port_base + node)
+
+    def founder_settings(self, node):
+        return "me %d\n%s" % (node, self.listening(node)) + "".join(
+            "node %d %s\n" % (other, self.peer_address(other)) for other in self.founders)
+
+    def joiner_settings(self, node, peers):
+        return self.listening(node) + "announce-peer %s\njoin %s\n" % (
+            self.peer_address(node), ",".join(peers))
 
     def inside(self, node):
         # Nothing that is started here outlives the run, not even one that is killed.
