@@ -121,6 +121,18 @@ static const redisReply *find(const struct node_status *leader, int64_t id)
     return NULL;
 }
 
+void members_life(const struct members_cluster *cluster, int64_t id, char life[MEMBERS_LIFE_SIZE])
+{
+    struct node_status leader;
+    life[0] = '\0';
+    if (!await_leader(cluster, &leader))
+        return;
+    const redisReply *member = find(&leader, id);
+    if (member && has_life(member))
+        snprintf(life, MEMBERS_LIFE_SIZE, "%s", text_of(member, "life"));
+    node_status_deinit(&leader);
+}
+
 static enum progress describe(const struct node_status *leader, int64_t id, char text[STATE_SIZE])
 {
     const redisReply *member = find(leader, id);

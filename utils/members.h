@@ -14,6 +14,10 @@ struct members_cluster {
 
 /* False: nobody leads, or nobody answers; it was said on stderr. */
 bool members_print(const struct members_cluster *cluster);
+/* The life of a member's data directory, as RAFT.NODE takes it; "" where it has none, or nobody
+ * leads. */
+enum { MEMBERS_LIFE_SIZE = 17 };
+void members_life(const struct members_cluster *cluster, int64_t id, char life[MEMBERS_LIFE_SIZE]);
 /* Until the member is a voter, or a learner that is to stay one has caught up; prints what is on
  * the way.  False: it is no member any more. */
 bool members_follow(const struct members_cluster *cluster, int64_t id);

@@ -446,6 +446,28 @@ static enum exit_code ask_for_change(const struct ctl *ctl, const char *command,
     return EXIT_DONE;
 }
 
+/* About the data directory that the member has now: said once more, or arriving late, it is about
+ * no other that has come into its place meanwhile. */
+static enum exit_code ask_about_life(const struct ctl *ctl, const char *verb, char **arguments,
+                                     int64_t *id)
+{
+    struct members_cluster cluster = cluster_of(ctl);
+    static char name[] = "LIFE";
+    char life[MEMBERS_LIFE_SIZE], *words[WORDS_MAX + 1] = {NULL};
+    int count = 0;
+    for (; *arguments && strcasecmp(*arguments, "force") != 0 && count < WORDS_MAX - 3; arguments++)
+        words[count++] = *arguments;
+    *id = strtoll(words[0], NULL, 10);
+    members_life(&cluster, *id, life);
+    if (life[0] != '\0') {
+        words[count++] = name;
+        words[count++] = life;
+    }
+    for (; *arguments && count < WORDS_MAX; arguments++)
+        words[count++] = *arguments;
+    return ask_for_change(ctl, "RAFT.NODE", verb, words, id);
+}
+
 /* Until the member is what it is to become. */
 static enum exit_code change_and_follow(const struct ctl *ctl, const char *verb, char **arguments)
 {
@@ -464,7 +486,12 @@ static enum exit_code run_add(const struct ctl *ctl, char **arguments)
 
 static enum exit_code run_replace(const struct ctl *ctl, char **arguments)
 {
-    return change_and_follow(ctl, "REPLACE", arguments);
+    struct members_cluster cluster = cluster_of(ctl);
+    int64_t id;
+    enum exit_code code = ask_about_life(ctl, "REPLACE", arguments, &id);
+    if (code != EXIT_DONE)
+        return code;
+    return members_follow(&cluster, id) ? EXIT_DONE : EXIT_NO;
 }
 
 static enum exit_code run_promote(const struct ctl *ctl, char **arguments)
@@ -472,11 +499,8 @@ static enum exit_code run_promote(const struct ctl *ctl, char **arguments)
     return change_and_follow(ctl, "PROMOTE", arguments);
 }
 
-static enum exit_code change_and_say(const struct ctl *ctl, const char *command, const char *verb,
-                                     char **arguments)
+static enum exit_code say(enum exit_code code)
 {
-    int64_t ignored;
-    enum exit_code code = ask_for_change(ctl, command, verb, arguments, &ignored);
     if (code == EXIT_DONE)
         printf("done\n");
     return code;
@@ -484,17 +508,20 @@ static enum exit_code change_and_say(const struct ctl *ctl, const char *command,
 
 static enum exit_code run_remove(const struct ctl *ctl, char **arguments)
 {
-    return change_and_say(ctl, "RAFT.NODE", "REMOVE", arguments);
+    int64_t ignored;
+    return say(ask_about_life(ctl, "REMOVE", arguments, &ignored));
 }
 
 static enum exit_code run_demote(const struct ctl *ctl, char **arguments)
 {
-    return change_and_say(ctl, "RAFT.NODE", "DEMOTE", arguments);
+    int64_t ignored;
+    return say(ask_about_life(ctl, "DEMOTE", arguments, &ignored));
 }
 
 static enum exit_code run_transfer(const struct ctl *ctl, char **arguments)
 {
-    return change_and_say(ctl, "RAFT.TRANSFER_LEADER", NULL, arguments);
+    int64_t ignored;
+    return say(ask_for_change(ctl, "RAFT.TRANSFER_LEADER", NULL, arguments, &ignored));
 }
 
 /* ---- backups ------------------------------------------------------------------ */

@@ -1,11 +1,13 @@
 /* See change.h.
  *
- *     RAFT.NODE ADD host:port [LEARNER]        :id
- *     RAFT.NODE REMOVE id [FORCE]              +OK
- *     RAFT.NODE PROMOTE id                     +OK, it becomes a voter when it has caught up
- *     RAFT.NODE DEMOTE id [FORCE]              +OK
- *     RAFT.NODE REPLACE id [host:port] [FORCE] +OK
- *     RAFT.TRANSFER_LEADER [id]                +OK
+ *     RAFT.NODE ADD host:port [LEARNER]                    :id
+ *     RAFT.NODE REMOVE id [LIFE life] [FORCE]              +OK
+ *     RAFT.NODE PROMOTE id                                 +OK, a voter when it has caught up
+ *     RAFT.NODE DEMOTE id [LIFE life] [FORCE]              +OK
+ *     RAFT.NODE REPLACE id [host:port] [LIFE life] [FORCE] +OK
+ *     RAFT.TRANSFER_LEADER [id]                            +OK
+ *
+ * A life is what INFO raft shows, hexadecimal.
  *
  * What stands in the log under these names (in EXEC, say, by a member that does not look) is
  * refused where it is executed. */
@@ -23,6 +25,7 @@
 static const char error_node[] = "ERR a node's id is an integer from 0 on";
 static const char error_address[] = "ERR an address is HOST:PORT";
 static const char error_words[] = "ERR syntax error";
+static const char error_life[] = "ERR a life is hexadecimal, as INFO raft shows it";
 
 /* ---- words ------------------------------------------------------------------------------ */
 
@@ -62,6 +65,29 @@ static bool take_last(const struct bytes *argv, uint32_t *argc, uint32_t least, 
     return is_there;
 }
 
+/* Up to sixteen digits, and not 0. */
+static bool read_life(struct bytes word, uint64_t *life)
+{
+    char text[17], *end;
+    if (word.size == 0 || word.size >= sizeof text)
+        return false;
+    memcpy(text, word.data, word.size);
+    text[word.size] = '\0';
+    *life = strtoull(text, &end, 16);
+    return strspn(text, "0123456789abcdefABCDEF") == word.size && *life != 0;
+}
+
+/* LIFE and FORCE, from the end.  NULL, or what is wrong. */
+static const char *take_options(const struct bytes *argv, uint32_t *argc,
+                                struct replica_change *change)
+{
+    change->is_forced = take_last(argv, argc, 3, "force");
+    if (*argc < 5 || !bytes_is(argv[*argc - 2], "life"))
+        return NULL;
+    *argc -= 2;
+    return read_life(argv[*argc + 1], &change->life) ? NULL : error_life;
+}
+
 static const char *read_add(const struct bytes *argv, uint32_t argc, struct replica_change *change)
 {
     change->kind = REPLICA_ADD;
@@ -74,9 +100,12 @@ static const char *read_add(const struct bytes *argv, uint32_t argc, struct repl
 static const char *read_node_only(const struct bytes *argv, uint32_t argc,
                                   enum replica_change_kind kind, struct replica_change *change)
 {
+    const char *error = NULL;
     change->kind = kind;
     if (kind != REPLICA_PROMOTE)
-        change->is_forced = take_last(argv, &argc, 3, "force");
+        error = take_options(argv, &argc, change);
+    if (error)
+        return error;
     if (argc != 3)
         return error_words;
     return read_node(argv[2], &change->node) ? NULL : error_node;
@@ -86,7 +115,9 @@ static const char *read_replace(const struct bytes *argv, uint32_t argc,
                                 struct replica_change *change)
 {
     change->kind = REPLICA_REPLACE;
-    change->is_forced = take_last(argv, &argc, 3, "force");
+    const char *error = take_options(argv, &argc, change);
+    if (error)
+        return error;
     if (argc > 4)
         return error_words;
     if (!read_node(argv[2], &change->node))

@@ -51,6 +51,19 @@ static bool answers(const struct replica *replica, raft_node_id node)
            (replica_peer_status(replica, node, &peer) && peer.active);
 }
 
+/* Who asks for it says which node is meant: one that was sent late, behind the same change and a
+ * node that joined by it, is about another. */
+static enum plan check_life(struct planning *planning)
+{
+    const struct replica_change *change = planning->change;
+    uint64_t life = planning->members.list[planning->place].life;
+    if (change->life == 0 || change->life == life)
+        return PLAN_PROPOSE;
+    return refuse(planning, "node %llu has the life %016llx, not %016llx",
+                  (unsigned long long)change->node, (unsigned long long)life,
+                  (unsigned long long)change->life);
+}
+
 /* Of the voters that are left without it. */
 static enum plan check_majority(const struct replica *replica, struct planning *planning)
 {
@@ -220,6 +233,8 @@ static enum plan plan(const struct replica *replica, struct planning *planning)
     planning->place = raft_members_place(&planning->members, change->node);
     if (!is_new && !is_any && planning->place == planning->members.count)
         return refuse(planning, "there is no node %llu", (unsigned long long)change->node);
+    if (!is_new && !is_any && check_life(planning) == PLAN_REFUSE)
+        return PLAN_REFUSE;
     switch (change->kind) {
     case REPLICA_ADD: return plan_add(planning);
     case REPLICA_JOIN: return plan_join(planning);

@@ -139,8 +139,8 @@ struct replica_change {
     raft_node_id node;
     bool stays_learner; /* of ADD: it is not to become a voter by itself */
     bool is_forced;     /* whoever answers */
-    uint64_t life;
-    uint8_t meaning; /* that the joining node knows */
+    uint64_t life;      /* of JOIN: the node's; else only if `node` has this one; 0: any */
+    uint8_t meaning;    /* that the joining node knows */
     char address[RAFT_ADDRESS_SIZE], client[RAFT_ADDRESS_SIZE];
 };
 

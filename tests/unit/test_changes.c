@@ -511,6 +511,35 @@ static void a_lost_disk_is_replaced(void **state)
     assert_string_equal(names(), "0 1 2");
 }
 
+/* What was sent late, or once more, is about the node that was meant. */
+static void another_life_is_not_meant(void **state)
+{
+    static struct result a;
+    static const enum replica_change_kind kinds[] = {REPLICA_REMOVE, REPLICA_DEMOTE,
+                                                     REPLICA_REPLACE};
+    struct replica_change replace = {.kind = REPLICA_REPLACE, .node = 2, .life = LIFE + 2};
+    struct replica_change join = join_of(2);
+    (void)state;
+    lead_with_lives();
+    ask_and_commit_change(&a, replace);
+    assert_string_equal(a.reply, "+OK\r\n");
+    join.life = 0xabc;
+    ask_and_commit_change(&a, join);
+    for (size_t i = 0; i < 3; i++) {
+        char expected[96];
+        replace.kind = kinds[i];
+        ask_for(&a, replace);
+        snprintf(expected, sizeof expected,
+                 "-ERR node 2 has the life 0000000000000abc, not %016x\r\n", LIFE + 2);
+        assert_string_equal(a.reply, expected);
+        assert_int_equal(members()->list[2].life, 0xabc);
+    }
+    replace.life = 0xabc;
+    ask_and_commit_change(&a, replace);
+    assert_string_equal(a.reply, "+OK\r\n");
+    assert_int_equal(members()->list[2].life, 0);
+}
+
 /* ---- handing over -------------------------------------------------------------------------------
  * */
 
@@ -665,6 +694,7 @@ int main(void)
         TEST(force_does_it),
         TEST(the_last_voter_stays),
         TEST(a_lost_disk_is_replaced),
+        TEST(another_life_is_not_meant),
         TEST(a_leader_that_is_taken_out_hands_over_first),
         TEST(a_transfer_is_answered_at_its_end),
         TEST(a_transfer_that_does_not_end_is_answered),
