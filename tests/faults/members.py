@@ -111,7 +111,8 @@ class Members:
         id, life = member["id"], member["life"]
         def is_out(there):
             return all(other["life"] != life for other in there.values())
-        if not await self.change(is_out, "RAFT.NODE", words[0], id, *words[1:]):
+        # Of that life: an answer may be lost, and the request come late.
+        if not await self.change(is_out, "RAFT.NODE", *words[:1], id, *words[1:], "LIFE", life):
             return False
         leader = await self.nemesis.leader()
         terms = [int((await each.raft()).get("raft_current_term", 0)) for each in self.present]
