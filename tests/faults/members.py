@@ -114,11 +114,11 @@ class Members:
         # Of that life: an answer may be lost, and the request come late.
         if not await self.change(is_out, "RAFT.NODE", *words[:1], id, *words[1:], "LIFE", life):
             return False
-        leader = await self.nemesis.leader()
-        terms = [int((await each.raft()).get("raft_current_term", 0)) for each in self.present]
-        self.observed.is_out(life, max(terms + list(self.observed.leaders) + [0]))
-        self.nemesis.note("node %d, life %s, is out (node %s leads)" % (
-            node.number, life, leader and leader.number))
+        if not await self.until("%s is out" % life, is_out):
+            return False
+        term, place = max(self.observed.leaders), max(self.observed.lists)
+        self.observed.is_out(life, term, place)
+        self.nemesis.note("node %d, life %s, is out by the list at %d" % (node.number, life, place))
         return True
 
     # -- nodes ----------------------------------------------------------------------------------
@@ -242,7 +242,8 @@ class Members:
         node.start(expects_end=True)
         deadline = time.monotonic() + REFUSED_S
         while node.running() and time.monotonic() < deadline:
-            await node.raft()
+            if int((await node.raft()).get("raft_log_last_index", 0)) > 0:
+                self.problem("node %d lost its disk, and is let in as if it had not" % node.number)
             await asyncio.sleep(AGAIN_S)
         node.kill()
         node.wipe()

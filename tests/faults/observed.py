@@ -29,7 +29,8 @@ class Observed:
     def __init__(self):
         self.leaders = {}   # term -> lives that led in it
         self.lists = {}     # place in the log -> what was said to stand there
-        self.disowned = {}  # life -> the term in which it was known to be out
+        self.disowned = {}  # life -> term and place of the list in which it was known to be out
+        self.followed = {}  # life -> what it had heard to be committed behind that
 
     def take(self, fields):
         if not fields:
@@ -38,15 +39,22 @@ class Observed:
         own = everybody.get(int(fields["raft_node_id"]))
         if fields["raft_role"] == "leader" and own and is_known(own["life"]):
             self.leaders.setdefault(int(fields["raft_current_term"]), set()).add(own["life"])
+        if own and own["life"] in self.disowned:
+            self.hears(own["life"], int(fields["raft_commit_index"]))
         place = int(fields.get("raft_members_index", 0))
         if place > 0 and is_committed(fields):
             self.lists.setdefault(place, set()).add(tuple(
                 (id, member["life"], member["voter"], member["peer"])
                 for id, member in sorted(everybody.items())))
 
-    def is_out(self, life, term):
-        """The change that took it out was acknowledged; `term` is one that was seen since."""
-        self.disowned[life] = term
+    def is_out(self, life, term, place):
+        """The change that took it out was acknowledged; `term` was seen since, and so was the list at
+        `place`, which does not have it."""
+        self.disowned[life] = (term, place)
+
+    def hears(self, life, commit):
+        if commit > self.disowned[life][1]:
+            self.followed[life] = commit
 
     def copy(self):
         return copy.deepcopy(self)
@@ -58,9 +66,12 @@ class Observed:
             if len(lives) > 1:
                 yield "in term %d led %s" % (term, " and ".join(sorted(lives)))
             for life in lives:
-                if term > self.disowned.get(life, term):
-                    yield "%s led in term %d, but was out of the cluster since term %d" % (
-                        life, term, self.disowned[life])
+                since = self.disowned.get(life, (term, 0))[0]
+                if term > since:
+                    yield "%s led in term %d, but was out of the cluster since term %d" % (life, term, since)
+        for life, commit in self.followed.items():
+            yield "%s, which is out of the cluster by the list at %d, followed until entry %d" % (
+                life, self.disowned[life][1], commit)
 
     def judge_lists(self):
         gone = {}

@@ -54,8 +54,12 @@ def leads_later(observed, life):
 
 def leads_beside_another(observed, life):
     term = max(observed.leaders)
-    observed.disowned[life] = term
+    observed.disowned[life] = (term, 0)
     observed.leaders[term] |= {life}
+
+
+def follows(observed, life):
+    observed.hears(life, observed.disowned[life][1] + 1)
 
 
 def replaced_node_counts(observed):
@@ -64,7 +68,7 @@ def replaced_node_counts(observed):
         return ["no node was taken out"]
     life = next(iter(observed.disowned))
     reasons = []
-    for plant in (in_a_later_list, leads_later, leads_beside_another):
+    for plant in (in_a_later_list, leads_later, leads_beside_another, follows):
         wrong = observed.copy()
         plant(wrong, life)
         if not any(life in text for text in wrong.judge()):
