@@ -4,6 +4,7 @@
 #     CHANGES=20 (how many, of the last test)   SEED=number
 
 source [file join [file dirname [file normalize [info script]]] lib test.tcl]
+source [file join $::tst::lib ctl.tcl]
 
 set changes [expr {[info exists ::env(CHANGES)] ? $::env(CHANGES) : 20}]
 set seed [expr {[info exists ::env(SEED)] ? $::env(SEED) : [pid]}]
@@ -242,6 +243,12 @@ start_cluster 3 {} {
             catch { [node $leader] RAFT.NODE {*}[string map "% $b" $command] } reply
             assert_match {ERR 1 of the 2 voters that would be left answer*} $reply
         }
+        foreach command {{REMOVE % LIFE 1} {DEMOTE % LIFE 1} {REPLACE % 127.0.0.1:1 LIFE 1 FORCE}} {
+            catch { [node $leader] RAFT.NODE {*}[string map "% $b" $command] } reply
+            assert_match "ERR node $b has the life *, not 0000000000000001" $reply
+        }
+        catch { [node $leader] RAFT.NODE REMOVE $b LIFE nine } reply
+        assert_match {ERR a life is hexadecimal*} $reply
         catch { [node $leader] RAFT.NODE REMOVE 17 } reply
         assert_equal {ERR there is no node 17} $reply
         catch { [node $leader] RAFT.NODE ADD 127.0.0.1:[peer_port $b] } reply
@@ -263,6 +270,23 @@ start_cluster 3 {} {
         assert {[leader_id] != 2}
         assert_equal OK [change 0 RAFT.NODE PROMOTE 2]
         wait_for_voters {0 1 2}
+    }
+
+    test {redis-raft-ctl does the same, about the node that has the place now, and follows it} {
+        set all [join [lmap id {0 1 2} { set id 127.0.0.1:[client_port $id] }] ,]
+        wait_until_settled
+        set id [follower_id]
+        assert_equal {0 done} [ctl --cluster $all demote $id]
+        wait_for_voters [lsearch -all -inline -not {0 1 2} $id]
+        assert_match "0 *node $id is a voter*" [ctl --cluster $all promote $id]
+        wait_until_settled
+        lose_disk $id
+        # It asks until somebody says that it may.
+        start_node $id
+        assert_match "0 *node $id is a voter*" [ctl --cluster $all replace $id]
+        wait_for_voters {0 1 2}
+        wait_until_answers $id
+        wait_until_settled
     }
 
     test {A kept place is for the address that was named, and a learner stays one if it was so said} {
