@@ -99,7 +99,7 @@ start_cluster 3 [list enable-debug-command yes checkpoint-size 4mb log-keep-entr
             wait_for_condition 1200 25 { [chunks $away] > 0 || [adopted $away] > $adoptions } else {
                 fail "nothing comes: [tail [node_log $away] 10]"
             }
-            hold [below $undisturbed]
+            hold [below [expr {1000 * $mb / $bandwidth * 3 / 4}]]
             set whom [lindex {member leader} [below 2]]
             if {[adopted $away] > $adoptions} {
                 # It came before the moment did.
