@@ -54,6 +54,25 @@ proc order_of {how} {
     return [expr {$how eq "the leader last" ? [concat [follower_ids] $leader] : [concat $leader [follower_ids]]}]
 }
 
+# The last one of the older build follows a new one: it is sent nothing that it does not know.
+proc let_a_new_one_lead {last} {
+    for {set i 0} {$i < 20 && [leader_id] == $last} {incr i} {
+        use_build $::old
+        kill_node $last
+        wait_for_condition 400 25 { [set found [find_leader]] ne {} && $found != $last } else { fail "no leader" }
+        start_node $last
+        wait_until_answers $last
+    }
+    set ::committed [raft_field [leader_id] raft_commit_index]
+    wait_until_followed $last
+    assert {[leader_id] != $last}
+    hold 1000
+    refuses_what_is_new [leader_id]
+    assert {[alive $last]} "the older one goes on: [tail [node_log $last] 3]"
+}
+
+proc order_but {some} { return [lmap id [node_ids] { if {$id in $some} continue; set id }] }
+
 # What the load saw until now is judged, with the clients at rest.
 proc verify {load what} {
     puts $load verify
@@ -90,6 +109,9 @@ foreach {how signal} {{the leader last} TERM {the leader first} KILL} {
                 lappend ::upgraded $id
                 if {$::older && [llength $::upgraded] < 3} {
                     foreach each [node_ids] { refuses_what_is_new $each }
+                }
+                if {$::older && [llength $::upgraded] == 2} {
+                    let_a_new_one_lead [lindex [order_but $::upgraded] 0]
                 }
                 hold 500
             }
