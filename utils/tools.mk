@@ -39,8 +39,9 @@ bench: ## compare with redis-server and etcd (QUICK=1: two minutes; BEFORE=: an 
 failover: $(BUILD)/redis-raft $(TOOLS) ## how long writes stop when the leader is killed, TRIES=10 times; nothing may be lost
 	@utils/bench/failover --build $(BUILD) $(if $(TRIES),--tries $(TRIES))
 
-calm: $(BUILD)/redis-raft ## whether a busy machine makes them elect, for MINUTES=5, beside BUSY= processes (2 a processor)
-	@utils/bench/calm --build $(BUILD) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(BUSY),--busy $(BUSY))
+calm: $(BUILD)/redis-raft ## whether a busy machine makes them elect, for MINUTES=5, beside BUSY= processes (2 a processor), NICE=-10
+	@utils/bench/calm --build $(BUILD) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(BUSY),--busy $(BUSY)) \
+	    $(if $(NICE),--nice $(NICE))
 
 hold-up: $(BUILD)/redis-raft ## how long others wait while a command has ELEMENTS=1000000 (ONLY=KEYS: those)
 	@utils/bench/hold-up --build $(BUILD) $(if $(ELEMENTS),--elements $(ELEMENTS)) $(if $(ONLY),--only $(ONLY))
