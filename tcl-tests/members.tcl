@@ -273,9 +273,12 @@ start_cluster 3 {} {
     }
 
     test {redis-raft-ctl does the same, about the node that has the place now, and follows it} {
-        set all [join [lmap id {0 1 2} { set id 127.0.0.1:[client_port $id] }] ,]
         wait_until_settled
         set id [follower_id]
+        # Not the one that is to be replaced: until it is taken in it does not answer.
+        set all [join [lmap other [lsearch -all -inline -not {0 1 2} $id] {
+            set other 127.0.0.1:[client_port $other]
+        }] ,]
         assert_equal {0 done} [ctl --cluster $all demote $id]
         wait_for_voters [lsearch -all -inline -not {0 1 2} $id]
         assert_match "0 *node $id is a voter*" [ctl --cluster $all promote $id]
