@@ -2,7 +2,7 @@
 
 TRACE_CHECK = build/trace-check
 # Handlers.v and what it needs.
-COQ_HANDLERS = $(addprefix proofs/coq/,$(addsuffix .v,Quorum Log Model Invariant Steps Handlers))
+COQ_HANDLERS = $(addprefix proofs/coq/,$(addsuffix .v,Quorum Log Model Invariant Members Steps Handlers))
 TRACE_SEEDS ?= $(if $(QUICK),1 4,1 8)
 TRACE_RUNS ?= $(if $(QUICK),200,400)
 TRACE_PORT ?= 7300

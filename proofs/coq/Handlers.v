@@ -25,22 +25,25 @@ Definition voted (o : option node) c := match o with Some d => if node_eq_dec d 
 Definition free s c := match vote (vol s) with None => true | Some d => if node_eq_dec d c then true else false end.
 Definition fresh_enough li lt s :=
   (last_term (log (vol s)) <? lt) || (last_term (log (vol s)) =? lt) && (length (log (vol s)) <=? li).
-Definition majority k := length voters <? 2 * k.
+Definition in_force s := conf (log (vol s)).
+Definition majority s k := length (in_force s) <? 2 * k.
 
 Definition see t := when (fun s => cur s <? t) (put (fun s => to_follower (bump t (vol s)) s)).
 Definition save := put write.
-Definition become_leader n := when (fun s => is_candidate s && majority (length (votes s)) && mem n (votes s))
+Definition become_leader n := when (fun s => is_candidate s && majority s (length (votes s)) && mem n (votes s))
   (put (fun s => to_leader (win (vol s)) s) ;; put (fun s => set_vol (append None (vol s)) s)).
-Definition reached s := list_max (filter (fun k => majority (length (holders k s))) (map (mt s) voters)).
-Definition advance := when (fun s => is_leader s && (ci (vol s) <? reached s) && (reached s <=? length (log (vol s))) &&
-    (term_at (log (vol s)) (reached s) =? cur s) && majority (length (holders (reached s) s)))
-  (put (fun s => set_vol (commit (reached s) (vol s)) s)).
+(* c: the voters in force, which are looked for once *)
+Definition enough (c : list node) k s := length c <? 2 * length (filter (fun m => k <=? mt s m) c).
+Definition reached c s := list_max (filter (fun k => enough c k s) (map (mt s) c)).
+Definition commits c k s := (ci (vol s) <? k) && (k <=? length (log (vol s))) && (term_at (log (vol s)) k =? cur s) && enough c k s.
+Definition commit_to c k := when (commits c k) (put (fun s => set_vol (commit k (vol s)) s)).
+Definition advance := when is_leader (fun s => let c := in_force s in commit_to c (reached c s) s).
 (* the disk has the log up to k, and our term *)
 Definition ack n k := when (fun s => (term (dur s) =? cur s) && (k <=? mat (vol s)) && (k <=? length (log (dur s))) &&
     (term_at (log (dur s)) k =? term_at (log (vol s)) k))
   (say (fun s => AER (term (dur s)) n k)).
 Definition give_vote n c := when (fun s => voted (vote (dur s)) c) (say (fun s => RVR (term (dur s)) n c)).
-Definition own_vote n := when (fun s => is_candidate s && voted (vote (dur s)) n && (term (dur s) =? cur s) && mem n voters &&
+Definition own_vote n := when (fun s => is_candidate s && voted (vote (dur s)) n && (term (dur s) =? cur s) && mem n (in_force s) &&
     negb (mem n (votes s)))
   (say (fun s => RVR (term (dur s)) n n) ;; put (tally n)).
 Definition own_ack n := when (fun s => is_leader s && (term (dur s) =? cur s))
@@ -54,7 +57,7 @@ Definition ask_votes n := when (fun s => is_candidate s && (term (dur s) =? cur 
 Definition on_vote_request t c li lt := see t ;;
   when (fun s => (t =? cur s) && free s c && fresh_enough li lt s) (put (fun s => set_vol (grant c (vol s)) s)) ;; save.
 Definition on_vote_response n t v := see t ;;
-  when (fun s => is_candidate s && (t =? cur s) && mem v voters && negb (mem v (votes s))) (put (tally v)) ;;
+  when (fun s => is_candidate s && (t =? cur s) && mem v (in_force s) && negb (mem v (votes s))) (put (tally v)) ;;
   become_leader n ;; save.
 Definition on_append_request n t p pt es lc r := see t ;;
   when (fun s => (t =? cur s) && (0 <? r)) (say (fun _ => HBR t n r)) ;;     (* round 0: nothing is asked *)
@@ -62,9 +65,21 @@ Definition on_append_request n t p pt es lc r := see t ;;
     (put (fun s => to_follower (accept p es lc (vol s)) s)) ;; save.
 Definition on_append_response t m k := see t ;;
   when (fun s => is_leader s && (t =? cur s)) (put (got_ack m k)) ;; advance ;; save.
-Definition on_propose v := when is_leader (put (fun s => set_vol (append (Some v) (vol s)) s)) ;; save.
+(* a list of members: one voter differs, the last list is committed, and an entry of this term too *)
+Definition gone (c d : list node) := length (filter (fun m => negb (mem m d)) c).
+Definition quiet_end k (l : log_t) := forallb (fun e => match emem e with Some _ => false | None => true end) (skipn k l).
+Definition takes v s := match members v with None => true | Some c =>
+  (0 <? ci (vol s)) && (term_at (log (vol s)) (ci (vol s)) =? cur s) && quiet_end (ci (vol s)) (log (vol s)) &&
+  (gone (in_force s) c + gone c (in_force s) <=? 1) end.
+Definition on_propose v := when (fun s => is_leader s && takes v s) (put (fun s => set_vol (append (Some v) (vol s)) s)) ;; save.
 Definition send_append p m := when (fun s => is_leader s && (p + m <=? length (log (vol s))))
   (say (fun s => AE (cur s) p (term_at (log (vol s)) p) (firstn m (skipn p (log (vol s)))) (ci (vol s)))).
+Definition offer_snapshot k := when (fun s => is_leader s && (k <=? ci (vol s)))
+  (say (fun s => SS (cur s) (firstn k (log (vol s))))).
+(* what a snapshot is of takes the place of the log *)
+Definition on_snapshot t l := when (fun s => (t <=? cur s) && negb (is_leader s) &&
+    negb (term_at (log (vol s)) (length l) =? term_at l (length l)))
+  (put (fun s => to_follower (adopt l (vol s)) s)) ;; save.
 Definition begin_round := when is_leader (fun s => (next_round s, [HB (cur s) (S (rnd s))])).
 (* all but the j newest writes under way have reached the disk; c: whom we voted for, k: what we acknowledge *)
 Definition synced j : act := fun s => match skipn j (pend s) with [] => (s, []) | d :: _ => (sync (firstn j (pend s)) d s, []) end.
@@ -124,6 +139,7 @@ Qed.
 Ltac b2p := repeat match goal with
   | H : _ && _ = true |- _ => apply andb_true_iff in H as [? ?]
   | H : (_ =? _) = true |- _ => apply Nat.eqb_eq in H
+  | H : (_ =? _) = false |- _ => apply Nat.eqb_neq in H
   | H : (_ <? _) = true |- _ => apply Nat.ltb_lt in H
   | H : (_ <=? _) = true |- _ => apply Nat.leb_le in H
   | H : negb _ = true |- _ => apply negb_true_iff in H
@@ -132,7 +148,7 @@ Ltac b2p := repeat match goal with
   | H : is_candidate ?s = true |- _ => unfold is_candidate in H; destruct (rl s) eqn:?; try discriminate H; clear H
   | H : mem _ _ = _ |- _ => unfold mem in H; destruct in_dec in H; try discriminate H; clear H
   | H : voted ?o _ = true |- _ => unfold voted in H; destruct o eqn:?; [destruct node_eq_dec in H; [subst | discriminate H] | discriminate H]; clear H
-  | H : majority _ = true |- _ => unfold majority in H
+  | H : majority _ _ = true |- _ => unfold majority, in_force in H
   end.
 Ltac by_step S := apply does_step; intros w I E N; subst; eexists; split; [eapply S; eauto | split; reflexivity].
 Ltac one S := apply ok_when; intros s X; b2p; simpl; by_step S.
@@ -141,17 +157,53 @@ Lemma ok_save asked n ins : ok asked n ins save.
 Proof. intros s; by_step s_write. Qed.
 Lemma ok_see asked n ins t : ok asked n ins (see t).
 Proof. one s_bump. Qed.
+Lemma gone_nothing c d : gone c d = 0 -> forall m, In m c -> In m d.
+Proof.
+  unfold gone; intros G m I; destruct (in_dec node_eq_dec m d) as [|N]; auto; exfalso.
+  assert (In m (filter (fun m => negb (mem m d)) c)) as J.
+  { apply filter_In; split; auto; unfold mem; destruct in_dec; [tauto | auto]. }
+  destruct (filter _ c); [destruct J | discriminate].
+Qed.
+Lemma gone_one c d : gone c d <= 1 -> gone d c = 0 -> (forall m, In m c <-> In m d) \/ one_step c d.
+Proof.
+  intros G Z; pose proof (gone_nothing _ _ Z) as S; destruct (gone c d) as [|[]] eqn:E; [| |lia].
+  - left; intros m; split; [apply gone_nothing; auto | auto].
+  - right; unfold gone in E; destruct (filter (fun m => negb (mem m d)) c) as [|x [|]] eqn:F; try discriminate.
+    exists x; intros y N; split; [intros I | auto]; destruct (in_dec node_eq_dec y d) as [|J]; auto; elim N.
+    assert (In y [x]) as [K|[]] by (rewrite <- F; apply filter_In; split; auto; unfold mem; destruct in_dec; [tauto | auto]); auto.
+Qed.
+Lemma gone_ok (n : node) c d : gone c d + gone d c <= 1 -> one_step c d.
+Proof.
+  intros G; assert (forall c d, (forall m : node, In m c <-> In m d) -> one_step c d) as S by (intros e f H; exists n; auto).
+  destruct (Nat.eq_dec (gone d c) 0) as [Z|Z].
+  - destruct (gone_one c d); auto; lia.
+  - destruct (gone_one d c) as [H|[x H]]; [lia | lia | apply S; intros m; symmetry; auto | exists x; intros y N; symmetry; auto].
+Qed.
+Lemma takes_ok (n : node) v s : takes v s = true -> may_append (Some v) (vol s).
+Proof.
+  unfold takes; intros T x c X M; inversion X; subst x; rewrite M in T; b2p; repeat split; auto.
+  - intros m e L1 L2 N; match goal with H : quiet_end _ _ = true |- _ => unfold quiet_end in H; rewrite forallb_forall in H;
+      specialize (H e) end.
+    destruct (emem e); auto; assert (false = true); [|discriminate]; match goal with H : In _ _ -> _ |- _ => apply H end.
+    rewrite <- (firstn_skipn (ci (vol s)) (log (vol s))), nth_error_app2 in N; rewrite firstn_length, Nat.min_l in * by lia; [|auto].
+    eapply nth_error_In; eauto.
+  - apply gone_ok; auto.
+Qed.
 Lemma does_append (asked : value + rid -> Prop) n ins s v : rl s = Leader -> (forall x, v = Some x -> asked (inl x)) ->
+  may_append v (vol s) ->
   does asked n ins s (set_vol (append v (vol s)) s) [].
-Proof. intros L A; by_step s_append. Qed.
+Proof. intros L A M; by_step s_append. Qed.
 Lemma ok_become_leader asked n ins : ok asked n ins (become_leader n).
 Proof.
   apply ok_when; intros s X; b2p; apply does_seq with (s1 := to_leader (win (vol s)) s) (o1 := []) (o2 := []).
   - by_step s_win.
-  - apply does_append; [auto | discriminate].
+  - apply does_append; [auto | discriminate | intros x c X; discriminate].
 Qed.
 Lemma ok_advance asked n ins : ok asked n ins advance.
-Proof. one s_commit. Qed.
+Proof.
+  apply ok_when; intros s X; b2p; cbv zeta; generalize (reached (in_force s) s); intros k; unfold commit_to, when.
+  destruct (commits (in_force s) k s) eqn:Y; [|apply does_nil]; unfold commits, enough, in_force in Y; b2p; simpl; by_step s_commit.
+Qed.
 Lemma ok_ack asked n ins k : ok asked n ins (ack n k).
 Proof.
   apply ok_when; intros s X; b2p; simpl; apply does_step; intros w I E N; subst.
@@ -217,9 +269,16 @@ Proof.
   one s_got_ack; apply N; left; congruence.
 Qed.
 Theorem ok_propose (asked : value + rid -> Prop) n v : asked (inl v) -> ok asked n [] (on_propose v).
-Proof. intros A; apply ok_then; auto with handlers; one s_append; congruence. Qed.
+Proof.
+  intros A; apply ok_then; auto with handlers; apply ok_when; intros s X; b2p; apply does_append; auto; [congruence|].
+  apply takes_ok; auto.
+Qed.
 Theorem ok_send_append asked n p m : ok asked n [] (send_append p m).
 Proof. one s_send. Qed.
+Theorem ok_offer_snapshot asked n k : ok asked n [] (offer_snapshot k).
+Proof. one s_offer. Qed.
+Theorem ok_snapshot asked n t l : ok asked n [SS t l] (on_snapshot t l).
+Proof. apply ok_then; auto with handlers; one s_adopt; apply N; left; congruence. Qed.
 Theorem ok_begin_round asked n : ok asked n [] begin_round.
 Proof. one s_round. Qed.
 Theorem ok_persisted asked n j c k : ok asked n [] (on_persisted n j c k).

@@ -10,7 +10,7 @@ Ltac uc := unfold upd, updt in *; repeat match goal with
 
 (* every field of the invariant as a hypothesis *)
 Ltac open_inv I := pose proof I as [Ivr Ivr1 Ivrc Irvr Irv Icand Ilead Iel Itl0
-  Iimg Iseq Ivote Ilmt Ilmc Itt Iae Iak Iaer Imt I1 I2 I3 Icm].
+  Iimg Iseq Ivote Ilmt Ilmc Iclt Itt Iae Iss Iak Iaer Imt I1 I3 Icm Imem].
 
 Section Invariant.
 Context {params : Params}.
@@ -19,21 +19,30 @@ Context {params : Params}.
 Definition acked w n t k := exists k', k <= k' /\ In (n, t, k') (ak w).
 (* index k of term t's log is an entry of term t itself: only such an entry is committed by counting *)
 Definition own w t k := 0 < k /\ k <= length (tl w t) /\ term_at (tl w t) k = t.
-(* a quorum has acknowledged it or may yet do so *)
-Definition choosable w t k := own w t k /\ exists q, quorum q /\ forall n, In n q -> acked w n t k \/ term (dur (ns w n)) <= t.
-Definition committed w t k := own w t k /\ exists q, quorum q /\ forall n, In n q -> acked w n t k.
+(* no leader of a later term, up to u, has lost it *)
+Definition firm w t k u := own w t k /\ forall t', t < t' -> t' < u -> el w t' <> None -> agree k (tl w t') (tl w t).
+(* a majority of the voters in force behind the first j entries has acknowledged it *)
+Definition counted w t k j := own w t k /\ k <= j /\ j <= length (tl w t) /\
+  exists q, quorum (conf (firstn j (tl w t))) q /\ forall n, In n q -> acked w n t k.
+Definition committed w t k := exists j, counted w t k j.
 (* the first x entries of l are known, at term t, to be committed *)
 Definition known w t l x := x = 0 \/ exists t0, t0 <= t /\ x <= cm w t0 /\ agree x l (tl w t0).
 (* n has acknowledged it, or holds an image that would let it *)
 Definition may_ack w n t k := acked w n t k \/ exists d, In d (images (ns w n)) /\ term d = t /\ k <= mat d.
-(* image a came after image b: nothing choosable was lost, no vote was changed *)
+(* image a came after image b: nothing firm was lost, no vote was changed *)
 Definition later w a b := term b <= term a /\ (term b = term a -> vote b = vote a \/ vote b = None) /\
-  forall t k, choosable w t k -> t <= term b -> agree k (log b) (tl w t) -> agree k (log a) (tl w t).
+  forall t k, firm w t k (S (term a)) -> t <= term b -> agree k (log b) (tl w t) -> agree k (log a) (tl w t).
 Definition good w d := LM (tl w) (log d) /\ (forall e, In e (log d) -> eterm e <= term d) /\
   agree (mat d) (log d) (tl w (term d)) /\ known w (term d) (log d) (ci d).
-(* n may vote for c at term t: c's log has all that n could have helped to choose before *)
+(* n may vote for c at term t: c's log has all that n could have helped to commit before *)
 Definition vote_ok w n c t := (c = n \/ t <= term (dur (ns w c))) /\
-  forall t0 k, choosable w t0 k -> may_ack w n t0 k -> t0 < t -> agree k (cl w c t) (tl w t0).
+  forall t0 k, firm w t0 k (S t) -> may_ack w n t0 k -> t0 < t -> agree k (cl w c t) (tl w t0).
+(* c was elected at term t with the first j entries of t's log, by the votes of q, a majority of the voters there; these
+   entries hold what q had acknowledged of earlier terms, if no leader in between had lost it *)
+Definition start w t c j q := j <= length (tl w t) /\ (forall e, In e (firstn j (tl w t)) -> eterm e < t) /\
+  (forall m e, j <= m -> nth_error (tl w t) m = Some e -> eterm e = t) /\
+  quorum (conf (firstn j (tl w t))) q /\ (forall v, In v q -> In (t, v, c) (vr w)) /\
+  forall v t0 k, In v q -> acked w v t0 k -> t0 < t -> firm w t0 k t -> agree k (firstn j (tl w t)) (tl w t0).
 
 Record inv w : Prop := {
   i_vr : forall t n c, In (t, n, c) (vr w) -> t <= term (dur (ns w n)) /\ (t = term (dur (ns w n)) -> vote (dur (ns w n)) = Some c);
@@ -43,29 +52,36 @@ Record inv w : Prop := {
   i_rv : forall t c li lt, In (RV t c li lt) (net w) ->
     t <= term (dur (ns w c)) /\ li = length (cl w c t) /\ lt = last_term (cl w c t);
   i_cand : forall n, rl (ns w n) = Candidate -> log (vol (ns w n)) = cl w n (cur (ns w n)) /\
-    NoDup (votes (ns w n)) /\ incl (votes (ns w n)) voters /\
+    NoDup (votes (ns w n)) /\ incl (votes (ns w n)) (conf (log (vol (ns w n)))) /\
     forall v, In v (votes (ns w n)) -> In (cur (ns w n), v, n) (vr w);
   i_lead : forall n, rl (ns w n) = Leader -> el w (cur (ns w n)) = Some n /\
     log (vol (ns w n)) = tl w (cur (ns w n)) /\ cm w (cur (ns w n)) <= ci (vol (ns w n));
   i_el : forall t c, el w t = Some c -> t <= term (dur (ns w c)) /\ (t = cur (ns w c) -> rl (ns w c) <> Candidate) /\
-    exists q, quorum q /\ forall v, In v q -> In (t, v, c) (vr w);
+    exists j q, start w t c j q;
   i_tl0 : forall t, el w t = None -> tl w t = [];
   i_img : forall n d, In d (images (ns w n)) -> good w d;
   i_seq : forall n, StronglySorted (later w) (images (ns w n));
   i_vote : forall n d c, In d (images (ns w n)) -> vote d = Some c -> vote_ok w n c (term d);
   i_lmt : forall t, LM (tl w) (tl w t);
   i_lmc : forall n t, LM (tl w) (cl w n t);
+  i_clt : forall n t e, In e (cl w n t) -> eterm e < t;
   i_tt : forall t e, In e (tl w t) -> eterm e <= t;
   i_ae : forall t p pt es lc, In (AE t p pt es lc) (net w) -> el w t <> None /\ seg (tl w t) p pt es /\
     known w t (tl w t) lc;
+  i_ss : forall t l, In (SS t l) (net w) -> el w t <> None /\ agree (length l) l (tl w t) /\ known w t l (length l);
   i_ak : forall n t k, In (n, t, k) (ak w) -> t <= term (dur (ns w n)) /\ k <= length (tl w t);
   i_aer : forall t n k, In (AER t n k) (net w) -> In (n, t, k) (ak w);
   i_mt : forall n, rl (ns w n) = Leader -> forall m, mt (ns w n) m = 0 \/ In (m, cur (ns w n), mt (ns w n) m) (ak w);
-  i_1 : forall t k n, choosable w t k -> acked w n t k -> agree k (log (dur (ns w n))) (tl w t);
-  i_2 : forall t k t', choosable w t k -> t < t' -> el w t' <> None -> agree k (tl w t') (tl w t);
-  i_3 : forall t k n t' c, choosable w t k -> acked w n t k -> In (t', n, c) (vr w) -> t < t' ->
+  i_1 : forall t k n, firm w t k (S (term (dur (ns w n)))) -> acked w n t k -> agree k (log (dur (ns w n))) (tl w t);
+  i_3 : forall t k n t' c, firm w t k (S t') -> acked w n t k -> In (t', n, c) (vr w) -> t < t' ->
     agree k (cl w c t') (tl w t);
-  i_cm : forall t, cm w t = 0 \/ committed w t (cm w t) }.
+  i_cm : forall t, cm w t = 0 \/ committed w t (cm w t);
+  (* a list of members: the one before was in force when an entry of the term was committed, behind both *)
+  i_mem : forall t m e c, nth_error (tl w t) m = Some e -> eterm e = t -> emem e = Some c ->
+    exists k, counted w t k m /\ quiet (tl w t) k m /\ one_step (conf (firstn m (tl w t))) c }.
+
+Lemma firm_le w t k u u' : firm w t k u -> u' <= u -> firm w t k u'.
+Proof. intros [O H] L; split; auto; intros t' A B; apply H; lia. Qed.
 
 (* ---------- images in order ---------- *)
 Lemma later_refl w a : later w a a.
@@ -74,7 +90,7 @@ Lemma later_trans w a b c : later w a b -> later w b c -> later w a c.
 Proof.
   intros (T1 & V1 & L1) (T2 & V2 & L2); split; [lia | split].
   - intros E; destruct V2 as [V2|V2]; [lia | rewrite V2; apply V1; lia | auto].
-  - intros; apply L1; auto; lia.
+  - intros; apply L1; auto; [lia|]; apply L2; auto; apply firm_le with (S (term a)); auto; lia.
 Qed.
 Lemma in_vol s : In (vol s) (images s). Proof. left; auto. Qed.
 Lemma in_dur s : In (dur s) (images s). Proof. right; apply in_or_app; simpl; auto. Qed.
@@ -108,40 +124,35 @@ Proof.
   rewrite Forall_forall in *; intros; eapply later_trans; eauto.
 Qed.
 
-(* choosable only ever shrinks, as long as the leader logs do not change *)
-Lemma choosable_back w w' t k : tl w' t = tl w t -> (forall n, term (dur (ns w n)) <= term (dur (ns w' n))) ->
-  (forall n j, In (n, t, j) (ak w') -> In (n, t, j) (ak w) \/ term (dur (ns w n)) <= t) ->
-  choosable w' t k -> choosable w t k.
-Proof.
-  intros T C A [O (q & Q & H)]; split; [unfold own in *; now rewrite <- T|]; exists q; split; auto.
-  intros n I; destruct (H n I) as [(j & L & J) | L]; [|specialize (C n); right; lia].
-  destruct (A n j J); [left; exists j; auto | auto].
-Qed.
-Lemma later_mono w w' a b : (forall t k, choosable w' t k -> choosable w t k /\ tl w' t = tl w t) ->
+Lemma later_mono w w' a b : (forall t k u, firm w' t k u -> firm w t k u /\ tl w' t = tl w t) ->
   later w a b -> later w' a b.
-Proof. intros X (T & V & L); split; [auto | split; auto]; intros t k C; destruct (X _ _ C) as [C' ->]; auto; apply L; auto. Qed.
+Proof. intros X (T & V & L); split; [auto | split; auto]; intros t k C; destruct (X _ _ _ C) as [C' ->]; auto; apply L; auto. Qed.
 Lemma known_mono w w' t t' l x : (forall t, exists y, tl w' t = tl w t ++ y) -> (forall t, cm w t <= cm w' t) -> t <= t' ->
   known w t l x -> known w' t' l x.
 Proof.
   intros T A L [K | (t0 & L0 & X & G)]; [left; auto | right].
   destruct (T t0) as [y Y]; exists t0; specialize (A t0); split; [lia | split; [lia|]]; rewrite Y; apply agree_app, G.
 Qed.
+Lemma counted_mono w w' t k j : (forall t, exists y, tl w' t = tl w t ++ y) -> incl (ak w) (ak w') ->
+  counted w t k j -> counted w' t k j.
+Proof.
+  intros T A ((O1 & O2 & O3) & K & J & q & Q & H); destruct (T t) as [y Y].
+  assert (agree (length (tl w t)) (tl w t) (tl w' t)) as X by (rewrite Y; apply agree_app, agree_refl; auto).
+  split; [|split; [auto | split; [rewrite Y, app_length; lia|]]].
+  - unfold own; rewrite Y, app_length; repeat split; try lia.
+    rewrite <- O3 at 2; symmetry; rewrite <- Y; apply (agree_term _ _ _ k X); auto.
+  - exists q; split; [rewrite <- (conf_agree _ j _ _ X); auto|].
+    intros n I; destruct (H n I) as (i & L & M); exists i; split; auto.
+Qed.
 Lemma committed_mono w w' t k : (forall t, exists y, tl w' t = tl w t ++ y) -> incl (ak w) (ak w') ->
   committed w t k -> committed w' t k.
-Proof.
-  intros T A [(O1 & O2 & O3) (q & Q & H)]; destruct (T t) as [y Y]; split.
-  - unfold own; rewrite Y, app_length; repeat split; try lia.
-    rewrite <- O3 at 2; symmetry; apply agree_term with k; auto; apply agree_app, agree_refl; auto.
-  - exists q; split; auto; intros n I; destruct (H n I) as (j & J & K); exists j; split; auto.
-Qed.
+Proof. intros T A [j J]; exists j; apply (counted_mono w); auto. Qed.
 Lemma known_le w t l x y : known w t l x -> y <= x -> known w t l y.
 Proof. intros [K | (t0 & L & X & G)] Y; [left; lia | right; exists t0; split; [lia | split; [lia|]]; apply (agree_le _ y _ _ G Y)]. Qed.
 Lemma known_app w t l x y : known w t l x -> known w t (l ++ y) x.
 Proof. intros [?|(t0 & ? & ? & ?)]; [left; auto | right; exists t0; auto using agree_app_l]. Qed.
-Lemma committed_choosable w t k : committed w t k -> choosable w t k.
-Proof. intros [O (q & Q & H)]; split; auto; exists q; split; auto. Qed.
-Lemma cm_choosable w t x : inv w -> x <= cm w t -> x <> 0 -> choosable w t (cm w t).
-Proof. intros I X N; destruct (i_cm _ I t); [lia | apply committed_choosable; auto]. Qed.
+Lemma cm_committed w t x : inv w -> x <= cm w t -> x <> 0 -> committed w t (cm w t).
+Proof. intros I X N; destruct (i_cm _ I t); [lia | auto]. Qed.
 Lemma good_mono w w' d : (forall t, exists y, tl w' t = tl w t ++ y) -> (forall t, cm w t <= cm w' t) -> good w d -> good w' d.
 Proof.
   intros T A (L & E & M & K); destruct (T (term d)) as [y Y]; split; [eapply LM_ext; eauto | split; [auto | split]].
@@ -150,11 +161,12 @@ Proof.
 Qed.
 
 (* whatever n may acknowledge stands in the log it works on *)
-Lemma may_ack_agree w n t k : inv w -> choosable w t k -> may_ack w n t k -> agree k (log (vol (ns w n))) (tl w t).
+Lemma may_ack_agree w n t k : inv w -> firm w t k (S (cur (ns w n))) -> may_ack w n t k -> agree k (log (vol (ns w n))) (tl w t).
 Proof.
   intros I C [A|(d & D & <- & K)].
-  - destruct (later_vol _ _ _ I (in_dur (ns w n))) as (_ & _ & X); apply X; auto; [|apply (i_1 _ I); auto].
-    destruct A as (k' & _ & A); apply (i_ak _ I _ _ _ A).
+  - destruct (later_vol _ _ _ I (in_dur (ns w n))) as (T & _ & X); apply X; auto.
+    + destruct A as (k' & _ & A); apply (i_ak _ I _ _ _ A).
+    + apply (i_1 _ I); auto; apply firm_le with (S (cur (ns w n))); auto; lia.
   - destruct (later_vol _ _ _ I D) as (_ & _ & X); apply X; auto; apply agree_le with (mat d); auto; apply (i_img _ I _ _ D).
 Qed.
 
@@ -166,9 +178,9 @@ Lemma inv_node w n s' ms vs ks cl' cm' rd' : let s := ns w n in
   (forall d, In d (images s') -> In d (images s) \/ d = vol s') ->
   StronglySorted (later w) (images s') -> later w (dur s') (dur s) -> good w' (vol s') ->
   (* candidates' logs *)
-  (forall c u, c <> n \/ u <= cur s -> cl' c u = cl w c u) -> (forall u, LM (tl w) (cl' n u)) ->
+  (forall c u, c <> n \/ u <= cur s -> cl' c u = cl w c u) -> (forall u, LM (tl w) (cl' n u)) -> (forall u e, In e (cl' n u) -> eterm e < u) ->
   (forall c, vote (vol s') = Some c -> (c = n \/ term (vol s') <= term (dur (ns w c))) /\ forall t0 k,
-     choosable w t0 k -> may_ack w n t0 k -> t0 < term (vol s') -> agree k (cl' c (term (vol s'))) (tl w t0)) ->
+     firm w t0 k (S (term (vol s'))) -> may_ack w n t0 k -> t0 < term (vol s') -> agree k (cl' c (term (vol s'))) (tl w t0)) ->
   (* votes and acknowledgements that leave *)
   (forall t m c, In (t, m, c) vs -> m = n /\ t = term (dur s) /\ dur s' = dur s /\ vote (dur s) = Some c) ->
   (forall m t k, In (m, t, k) ks -> m = n /\ t = term (dur s) /\ dur s' = dur s /\ agree k (log (dur s)) (tl w t) /\
@@ -177,10 +189,11 @@ Lemma inv_node w n s' ms vs ks cl' cm' rd' : let s := ns w n in
   (forall t v c, In (RVR t v c) ms -> In (t, v, c) vs) ->
   (forall t c li lt, In (RV t c li lt) ms -> c = n /\ t <= term (dur s') /\ li = length (cl' c t) /\ lt = last_term (cl' c t)) ->
   (forall t p pt es lc, In (AE t p pt es lc) ms -> el w t <> None /\ seg (tl w t) p pt es /\ known w t (tl w t) lc) ->
+  (forall t l, In (SS t l) ms -> el w t <> None /\ agree (length l) l (tl w t) /\ known w t l (length l)) ->
   (forall t m k, In (AER t m k) ms -> In (m, t, k) ks) ->
   (* roles *)
   (rl s' = Candidate -> el w (cur s') <> Some n /\ log (vol s') = cl' n (cur s') /\ NoDup (votes s') /\
-     incl (votes s') voters /\ forall v, In v (votes s') -> In (cur s', v, n) (vr w)) ->
+     incl (votes s') (conf (log (vol s'))) /\ forall v, In v (votes s') -> In (cur s', v, n) (vr w)) ->
   (rl s' = Leader -> el w (cur s') = Some n /\ log (vol s') = tl w (cur s') /\ cm' (cur s') <= ci (vol s') /\
      forall m, mt s' m = 0 \/ In (m, cur s', mt s' m) (ak w)) ->
   (* commit *)
@@ -188,13 +201,11 @@ Lemma inv_node w n s' ms vs ks cl' cm' rd' : let s := ns w n in
   (forall t, cm' t = cm w t \/ committed w t (cm' t)) ->
   inv w'.
 Proof.
-  intros s w' I Himg Hseq Hdur Hgood Hcl Hclm Hvote Hvs Hks Hrvr Hrv Hae Haer Hc Hl Hcm1 Hcm2 Hcm3; subst s w'.
+  intros s w' I Himg Hseq Hdur Hgood Hcl Hclm Hclt Hvote Hvs Hks Hrvr Hrv Hae Hss Haer Hc Hl Hcm1 Hcm2 Hcm3; subst s w'.
   set (w' := W _ _ _ _ _ _ _ _ _) in *.
   assert (C : forall m, term (dur (ns w m)) <= term (dur (upd (ns w) n s' m))) by (intros; uc; auto; apply Hdur).
   assert (T0 : forall t, exists y, tl w' t = tl w t ++ y) by (intros; exists []; simpl; now rewrite app_nil_r).
-  assert (B : forall t k, choosable w' t k -> choosable w t k).
-  { intros t k; apply choosable_back; auto; simpl; intros m j; rewrite in_app_iff; intros [J|J]; auto.
-    apply Hks in J as (-> & -> & _); auto. }
+  assert (B : forall t k u, firm w' t k u -> firm w t k u) by (intros; auto).
   assert (LB : forall a b, later w a b -> later w' a b) by (intros a b; apply later_mono; auto).
   assert (G : forall d, In d (images s') -> good w' d).
   { intros d D; destruct (Himg d D) as [D'| ->]; auto; apply good_mono with w; auto; apply (i_img _ I _ _ D'). }
@@ -237,9 +248,11 @@ Proof.
       repeat split; auto; intros; apply in_or_app; auto.
   - simpl in *; uc; [destruct (Hl H) as (? & ? & ? & _); auto | destruct (Ilead _ H) as (E & ? & ?)].
     destruct (Hcm2 (cur (ns w n0))) as [-> | ]; auto; congruence.
-  - simpl in *; destruct (Iel _ _ H) as (? & X & q & Q & Y); specialize (C c); repeat split; try lia.
+  - simpl in *; destruct (Iel _ _ H) as (? & X & j & q & J & Y & Y' & Q & V & A); specialize (C c); repeat split; try lia.
     + uc; auto; intros -> Z; apply Hc in Z as [Z _]; congruence.
-    + exists q; split; auto; intros; apply in_or_app; auto.
+    + exists j, q; do 4 (split; [auto|]); split; [intros; apply in_or_app; auto|].
+      intros v t0 k K M L F; simpl; destruct (AK _ _ _ M) as [N|(-> & -> & _)]; [apply (A v); auto|].
+      apply V, Ivr in K as []; lia.
   - simpl in *; auto.
   - simpl in H; uc; auto; apply good_mono with w; eauto.
   - simpl; uc; eapply sorted_mono; try (intros ? ? _ _; apply LB); auto.
@@ -259,19 +272,22 @@ Proof.
       symmetry; destruct V1 as [->|V1]; auto.
   - simpl in *; auto.
   - simpl; destruct (node_eq_dec n0 n) as [->|]; auto; rewrite Hcl; auto.
+  - simpl in *; destruct (node_eq_dec n0 n) as [->|]; [eauto | rewrite Hcl in H; eauto].
   - eauto.
   - assert (K : forall t l x, known w t l x -> known w' t l x) by (intros; apply known_mono with w t0; auto).
     simpl in *; apply in_app_or in H as [H|H]; [apply Hae in H as (? & ? & ?) | apply Iae in H as (? & ? & ?)]; auto.
+  - assert (K : forall t l x, known w t l x -> known w' t l x) by (intros; apply known_mono with w t0; auto).
+    simpl in *; apply in_app_or in H as [H|H]; [apply Hss in H as (? & ? & ?) | apply Iss in H as (? & ? & ?)]; auto.
   - simpl in *; specialize (C n0); apply in_app_or in H as [H|H].
     + apply Hks in H as (-> & -> & E & (_ & K & _) & _); uc; [rewrite E in *; split; auto | congruence].
     + apply Iak in H as []; split; auto; lia.
   - simpl in *; rewrite in_app_iff in *; destruct H; eauto.
   - simpl in *; uc; [destruct (Hl H) as (_ & _ & _ & X); destruct (X m) | destruct (Imt _ H m)]; auto using in_or_app.
-  - simpl; destruct (AK _ _ _ H0) as [A|(-> & -> & E & K & _)].
-    + specialize (I1 _ _ _ (B _ _ H) A); uc; auto; apply Hdur; auto.
-      destruct A as (j & _ & A); apply (Iak _ _ _ A).
+  - apply B in H; simpl in *; destruct (AK _ _ _ H0) as [A|(-> & -> & E & K & _)].
+    + assert (agree k (log (dur (ns w n0))) (tl w t)) as G0.
+      { apply I1; auto; eapply firm_le; eauto; specialize (C n0); lia. }
+      uc; auto; apply Hdur; auto; destruct A as (j & _ & A); apply (Iak _ _ _ A).
     + uc; congruence.
-  - simpl; eauto.
   - simpl in *; apply in_app_or in H1 as [H1|H1]; destruct (AK _ _ _ H0) as [A|(-> & -> & E & K)].
     + apply Hvs in H1 as (-> & -> & ? & X); destruct (Ivote _ _ _ (in_dur (ns w n)) X) as [V1 V2].
       rewrite KC; [apply V2; auto; left; auto | destruct V1 as [->|]; auto].
@@ -280,5 +296,7 @@ Proof.
     + apply Ivr in H1 as []; lia.
   - simpl; destruct (Hcm3 t) as [-> | X]; [destruct (Icm t) as [-> | X]; auto | ];
       right; apply committed_mono with w; auto; simpl; apply incl_appr, incl_refl.
+  - simpl in *; destruct (Imem _ _ _ _ H H0 H1) as (k & K & Q & S); exists k; split; auto.
+    apply counted_mono with w; auto; simpl; apply incl_appr, incl_refl.
 Qed.
 End Invariant.

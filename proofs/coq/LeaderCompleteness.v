@@ -10,7 +10,7 @@ Theorem leader_completeness w t k a : reach w -> committed w t k -> rl (ns w a) 
   firstn k (log (vol (ns w a))) = firstn k (tl w t).
 Proof.
   intros R C L T; pose proof (inv_reach _ R) as I; destruct (i_lead _ I _ L) as (El & -> & _).
-  apply (i_2 _ I t k (cur (ns w a))); auto using committed_choosable; congruence.
+  apply (i_2 _ I t k (cur (ns w a))); auto; congruence.
 Qed.
 
 (* nothing that is committed or known to be committed is ever lost or changed *)

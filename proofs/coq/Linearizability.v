@@ -1,4 +1,5 @@
-(* The replicated state machine with client sessions and reads is linearizable. *)
+(* The replicated state machine with client sessions and reads is linearizable, whoever the voters are. A list of members is
+   a command like any other here; the state machine may disregard it. *)
 From Coq Require Import List Arith Lia Bool.
 Require Export Reads.
 Import ListNotations.
@@ -39,7 +40,7 @@ Inductive sys : world -> list event -> Prop :=
 | y_inv w h o : sys w h -> (forall u, In (Inv u) h -> oid u <> oid o) -> sys w (Inv o :: h)
 | y_res w h n k r x : sys w h -> k <= ci (vol (ns w n)) -> In (r, x) (replies k (log (vol (ns w n)))) ->
     sys w (Res (inl r) x k :: h)
-| y_read w h R n k q : sys w h -> In R (rd w) -> confirmed w (r_term R) (r_rnd R) ->
+| y_read w h R n k q : sys w h -> In R (rd w) -> confirmed w R ->
     In (Inv (Rd (r_id R) q)) h -> (forall x j, ~ In (Res (inr (r_id R)) x j) h) ->
     r_idx R <= k -> k <= ci (vol (ns w n)) ->
     sys w (Res (inr (r_id R)) (query (state k (log (vol (ns w n)))) q) k :: h)

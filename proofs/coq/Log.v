@@ -1,4 +1,4 @@
-(* Logs: agreement on a prefix, log matching against leader logs, the update of AppendEntries. *)
+(* Logs: agreement on a prefix, log matching against leader logs, the update of AppendEntries, the voters in force. *)
 From Coq Require Import List Arith Lia Bool.
 Require Export Quorum.
 Import ListNotations.
@@ -74,6 +74,68 @@ Proof.
     rewrite X; change (e :: x) with ([e] ++ x); rewrite app_assoc; apply agree_app, agree_refl.
     rewrite app_length; simpl; lia.
   - rewrite nth_error_app1 in N by auto; apply agree_app_l; auto.
+Qed.
+
+(* ---------- the voters in force ---------- *)
+(* A list of members is in force where it stands in the log, committed or not, and until the next one. *)
+Definition emem e := match eval e with Some v => members v | None => None end.
+Definition conf (l : log_t) := fold_left (fun c e => match emem e with Some d => d | None => c end) l voters.
+(* no list of members among the entries after the first i, up to j *)
+Definition quiet (l : log_t) i j := forall m e, i <= m -> m < j -> nth_error l m = Some e -> emem e = None.
+
+Lemma conf_snoc l e : conf (l ++ [e]) = match emem e with Some d => d | None => conf l end.
+Proof. unfold conf; rewrite fold_left_app; reflexivity. Qed.
+Lemma nodup_conf l : NoDup (conf l).
+Proof.
+  induction l as [|e l IH] using rev_ind; [apply nodup_voters|]; rewrite conf_snoc; unfold emem.
+  destruct (eval e); auto; destruct (members v) eqn:M; auto; eapply nodup_members; eauto.
+Qed.
+Lemma firstn_snoc (l : log_t) j e : nth_error l j = Some e -> firstn (S j) l = firstn j l ++ [e].
+Proof. revert j; induction l as [|a l IH]; intros [|j] N; simpl in *; try discriminate; [congruence | rewrite (IH j); auto]. Qed.
+(* the last change between i and j *)
+Lemma conf_last l i j : i <= j -> j <= length l -> quiet l i j /\ conf (firstn j l) = conf (firstn i l) \/
+  exists m e c, i <= m /\ m < j /\ nth_error l m = Some e /\ emem e = Some c /\ conf (firstn j l) = c.
+Proof.
+  intros L; induction L as [|j L IH]; intros J; [left; split; auto; intros m e; lia|].
+  destruct (nth_error l j) as [e|] eqn:N; [|apply nth_error_None in N; lia].
+  rewrite (firstn_snoc _ _ _ N), conf_snoc; destruct (emem e) as [c|] eqn:M.
+  - right; exists j, e, c; repeat split; auto.
+  - destruct IH as [[Q X]|(m & f & c & A & B & C)]; [lia | left | right; exists m, f, c; split; [auto | split; [lia | auto]]].
+    split; auto; intros m f A B F; destruct (Nat.eq_dec m j) as [->|]; [congruence | apply (Q m f); auto; lia].
+Qed.
+Lemma conf_quiet l i j : i <= j -> j <= length l -> quiet l i j -> conf (firstn j l) = conf (firstn i l).
+Proof.
+  intros L J Q; destruct (conf_last l i j L J) as [[_ X]|(m & e & c & A & B & N & M & _)]; auto.
+  rewrite (Q m e A B N) in M; discriminate.
+Qed.
+Lemma conf_agree k j a b : agree k a b -> j <= k -> conf (firstn j a) = conf (firstn j b).
+Proof. intros A L; destruct (agree_le _ j _ _ A L) as (_ & _ & ->); auto. Qed.
+Lemma quiet_agree k i j a b : agree k a b -> j <= k -> quiet a i j -> quiet b i j.
+Proof. intros A L Q m e X Y N; apply (Q m e); auto; rewrite (agree_nth _ _ _ m A); auto; lia. Qed.
+Lemma quiet_le l i i' j j' : quiet l i j -> i <= i' -> j' <= j -> quiet l i' j'.
+Proof. intros Q A B m e C D; apply Q; lia. Qed.
+
+(* where two logs part *)
+Lemma fork tl a b : LM tl a -> LM tl b -> exists d, agree d a b /\ forall k, agree k a b -> k <= d.
+Proof.
+  intros A B; assert (H : forall n, n <= length a -> n <= length b ->
+    exists d, agree d a b /\ forall k, k <= n -> agree k a b -> k <= d).
+  { induction n as [|n IH]; intros La Lb; [exists 0; split; [repeat split; lia | auto]|].
+    destruct (Nat.eq_dec (term_at a (S n)) (term_at b (S n))) as [E|E].
+    - exists (S n); split; auto; apply LM_agree with tl; auto.
+    - destruct IH as (d & D1 & D2); [lia | lia | exists d; split; auto].
+      intros k L K; destruct (Nat.eq_dec k (S n)) as [->|]; [|apply D2; auto; lia].
+      elim E; apply (agree_term _ _ _ _ K); auto. }
+  destruct (H (Nat.min (length a) (length b))) as (d & D1 & D2); [lia | lia | exists d; split; auto].
+  intros k K; apply D2; auto; destruct K as (? & ? & _); lia.
+Qed.
+Lemma term_mono tl l i j : LM tl l -> (forall t e, In e (tl t) -> eterm e <= t) -> i <= j -> j <= length l ->
+  term_at l i <= term_at l j.
+Proof.
+  intros M T L J; destruct i as [|i]; [simpl; lia|]; destruct j as [|j]; [lia|]; simpl.
+  destruct (nth_error l j) as [e|] eqn:N; [|apply nth_error_None in N; lia].
+  destruct (nth_error l i) as [f|] eqn:F; [|lia].
+  apply T; apply M in N; rewrite (agree_nth _ _ _ i N) in F by lia; eapply nth_error_In; eauto.
 Qed.
 
 (* ---------- the AppendEntries log update ---------- *)

@@ -1,7 +1,9 @@
 (* What the main theorems rest on: each must print "Closed under the global context". *)
-Require Import ElectionSafety LogMatching LeaderCompleteness StateMachineSafety Reads Linearizability Witness Handlers.
+Require Import ElectionSafety LogMatching LeaderCompleteness StateMachineSafety Reads Linearizability Witness WitnessMembers Handlers.
 Goal True. idtac "election_safety:". Abort.
 Print Assumptions election_safety.
+Goal True. idtac "one_step_at_a_time:". Abort.
+Print Assumptions one_step_at_a_time.
 Goal True. idtac "log_matching:". Abort.
 Print Assumptions log_matching.
 Goal True. idtac "leader_completeness:". Abort.
@@ -16,6 +18,8 @@ Goal True. idtac "raft_linearizable:". Abort.
 Print Assumptions raft_linearizable.
 Goal True. idtac "the_run:". Abort.
 Print Assumptions the_run.
+Goal True. idtac "the_change:". Abort.
+Print Assumptions the_change.
 Goal True. idtac "ok_timeout:". Abort.
 Print Assumptions ok_timeout.
 Goal True. idtac "ok_step_down:". Abort.
@@ -34,6 +38,10 @@ Goal True. idtac "ok_propose:". Abort.
 Print Assumptions ok_propose.
 Goal True. idtac "ok_send_append:". Abort.
 Print Assumptions ok_send_append.
+Goal True. idtac "ok_offer_snapshot:". Abort.
+Print Assumptions ok_offer_snapshot.
+Goal True. idtac "ok_snapshot:". Abort.
+Print Assumptions ok_snapshot.
 Goal True. idtac "ok_begin_round:". Abort.
 Print Assumptions ok_begin_round.
 Goal True. idtac "ok_persisted:". Abort.

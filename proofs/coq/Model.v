@@ -4,7 +4,10 @@
    they were issued, at any later time (s_write, s_sync); a crash loses those that have not (s_crash). Votes and append
    acknowledgements are read off the durable image, so they cannot leave before it says what they say.
    The network is the set of all packets ever sent, and delivery leaves them there: loss, delay, duplication and
-   reordering are free. A handler of the real node is a sequence of these steps (see Handlers.v). *)
+   reordering are free. A handler of the real node is a sequence of these steps (see Handlers.v).
+   Who the voters are is said by the log: candidate and leader count by the last list of members in their own.
+   All nodes that will ever be are there from the beginning, with nothing. One that loses its disk takes no step any more;
+   who comes back in its place is another node, with nothing. *)
 From Coq Require Import List Arith Lia Bool.
 Require Export Log.
 Import ListNotations.
@@ -41,6 +44,7 @@ Definition win d := Img (term d) (vote d) (log d) (length (log d)) (ci d).
 Definition append v d := Img (term d) (vote d) (log d ++ [E (term d) v]) (S (length (log d))) (ci d).
 Definition accept p es lc d := Img (term d) (vote d) (new_log (log d) p es) (Nat.max (mat d) (p + length es))
   (Nat.max (ci d) (Nat.min lc (p + length es))).
+Definition adopt l d := Img (term d) (vote d) l 0 (length l).
 Definition commit k d := Img (term d) (vote d) (log d) (mat d) k.
 Definition recover k d := Img (term d) (vote d) (log d) 0 k.
 (* k is known to be committed, by an image v of the same term with the same entries *)
@@ -48,7 +52,12 @@ Definition know k v d := if (term d =? term v) && (k <=? ci v) && (k <=? length 
   then Img (term d) (vote d) (log d) (mat d) (Nat.max (ci d) k) else d.
 
 Definition up_to_date li lt l := last_term l < lt \/ last_term l = lt /\ length l <= li.
-Definition holders k s := filter (fun m => k <=? mt s m) voters.
+(* who holds k, of the voters in force at the end of the leader's log *)
+Definition holders k s := filter (fun m => k <=? mt s m) (conf (log (vol s))).
+(* A leader may append v: anything but a list of members; or one that differs by one voter from the list in force, if
+   that one is committed, and with it an entry of the leader's own term. *)
+Definition may_append v d := forall x c, v = Some x -> members x = Some c ->
+  0 < ci d /\ term_at (log d) (ci d) = term d /\ quiet (log d) (ci d) (length (log d)) /\ one_step (conf (log d)) c.
 
 Definition upd {A} (f : node -> A) n x m := if node_eq_dec m n then x else f m.
 Definition updt {A} (f : nat -> A) t x u := if Nat.eq_dec u t then x else f u.
@@ -74,6 +83,7 @@ Inductive msg :=
 | AER (t : nat) (n : node) (k : nat)                     (* n holds the leader's log up to k, on its disk *)
 | HB (t r : nat)                                         (* the leader of t asks who is with it: round r *)
 | HBR (t : nat) (n : node) (r : nat)                     (* n is at term t and answers round r *)
+| SS (t : nat) (l : log_t)                               (* a snapshot: l, which the leader of t knows to be committed *)
 | PV (t : nat) (c : node) (li lt : nat)                  (* PreVote *)
 | PVR (t : nat) (v c : node) (granted : bool)
 | TN (t : nat) (to : node).                              (* TimeoutNow: leadership transfer *)
@@ -81,8 +91,8 @@ Definition chatter m := match m with PV _ _ _ _ | PVR _ _ _ _ | TN _ _ => True |
 
 (* ---------- the world ---------- *)
 (* A read that a leader has taken: its name, the leader's term, the first round that may confirm it, the read index;
-   and two ghosts, the leaders' commit indices and the durable terms at that moment. *)
-Record read := Rd { r_id : rid; r_term : nat; r_rnd : nat; r_idx : nat; r_cm : nat -> nat; r_dur : node -> nat }.
+   and ghosts: the length of the leader's log, the leaders' commit indices and the durable terms at that moment. *)
+Record read := Rd { r_id : rid; r_term : nat; r_rnd : nat; r_idx : nat; r_len : nat; r_cm : nat -> nat; r_dur : node -> nat }.
 
 (* Everything but ns, net and the first four fields of the reads is a ghost: no step asks it anything. One exception: a
    vote request that has waited for the disk says what cl says, which the request has held since the campaign. *)
@@ -115,13 +125,13 @@ Inductive step (asked : value + rid -> Prop) (w : world) : world -> Prop :=   (*
 | s_send_vote n c : let s := ns w n in vote (dur s) = Some c ->
     step asked w (W (upd (ns w) n s) (RVR (term (dur s)) n c :: net w) ((term (dur s), n, c) :: vr w)
       (cl w) (el w) (tl w) (ak w) (cm w) (rd w))
-| s_tally n v : let s := ns w n in rl s = Candidate -> In (RVR (cur s) v n) (net w) -> In v voters -> ~ In v (votes s) ->
+| s_tally n v : let s := ns w n in rl s = Candidate -> In (RVR (cur s) v n) (net w) -> In v (conf (log (vol s))) -> ~ In v (votes s) ->
     step asked w (W (upd (ns w) n (tally v s)) (net w) (vr w) (cl w) (el w) (tl w) (ak w) (cm w) (rd w))
-| s_win n : let s := ns w n in rl s = Candidate -> length voters < 2 * length (votes s) ->
+| s_win n : let s := ns w n in rl s = Candidate -> length (conf (log (vol s))) < 2 * length (votes s) ->
     step asked w (W (upd (ns w) n (to_leader (win (vol s)) s)) (net w) (vr w) (cl w) (updt (el w) (cur s) (Some n))
       (updt (tl w) (cur s) (log (vol s))) (ak w) (cm w) (rd w))
 (* the log *)
-| s_append n v : let s := ns w n in rl s = Leader -> (forall x, v = Some x -> asked (inl x)) ->
+| s_append n v : let s := ns w n in rl s = Leader -> (forall x, v = Some x -> asked (inl x)) -> may_append v (vol s) ->
     step asked w (W (upd (ns w) n (set_vol (append v (vol s)) s)) (net w) (vr w) (cl w) (el w)
       (updt (tl w) (cur s) (log (vol s) ++ [E (cur s) v])) (ak w) (cm w) (rd w))
 | s_send n p m : let s := ns w n in rl s = Leader -> p + m <= length (log (vol s)) ->   (* synced here or not *)
@@ -132,6 +142,13 @@ Inductive step (asked : value + rid -> Prop) (w : world) : world -> Prop :=   (*
     p <= length (log (vol s)) -> term_at (log (vol s)) p = pt ->
     step asked w (W (upd (ns w) n (to_follower (accept p es lc (vol s)) s)) (net w)
       (vr w) (cl w) (el w) (tl w) (ak w) (cm w) (rd w))
+| s_offer n k : let s := ns w n in rl s = Leader -> k <= ci (vol s) ->
+    step asked w (W (upd (ns w) n s) (SS (cur s) (firstn k (log (vol s))) :: net w)
+      (vr w) (cl w) (el w) (tl w) (ak w) (cm w) (rd w))
+| s_adopt n t l : let s := ns w n in In (SS t l) (net w) -> t <= cur s -> rl s <> Leader ->
+    term_at (log (vol s)) (length l) <> term_at l (length l) ->      (* in the place of the whole log, if it does not hold it *)
+    step asked w (W (upd (ns w) n (to_follower (adopt l (vol s)) s)) (net w)
+      (vr w) (cl w) (el w) (tl w) (ak w) (cm w) (rd w))
 | s_send_ack n k : let s := ns w n in     (* a leader's own acknowledgement too *)
     k <= mat (dur s) \/ term (dur s) = cur s /\ k <= mat (vol s) /\ agree k (log (dur s)) (log (vol s)) ->
     step asked w (W (upd (ns w) n s) (AER (term (dur s)) n k :: net w)
@@ -139,7 +156,7 @@ Inductive step (asked : value + rid -> Prop) (w : world) : world -> Prop :=   (*
 | s_got_ack n m k : let s := ns w n in rl s = Leader -> In (AER (cur s) m k) (net w) ->
     step asked w (W (upd (ns w) n (got_ack m k s)) (net w) (vr w) (cl w) (el w) (tl w) (ak w) (cm w) (rd w))
 | s_commit n k : let s := ns w n in rl s = Leader -> ci (vol s) < k -> k <= length (log (vol s)) ->
-    term_at (log (vol s)) k = cur s -> length voters < 2 * length (holders k s) ->
+    term_at (log (vol s)) k = cur s -> length (conf (log (vol s))) < 2 * length (holders k s) ->
     step asked w (W (upd (ns w) n (set_vol (commit k (vol s)) s)) (net w) (vr w) (cl w) (el w) (tl w) (ak w)
       (updt (cm w) (cur s) k) (rd w))
 (* the disk *)
@@ -154,7 +171,7 @@ Inductive step (asked : value + rid -> Prop) (w : world) : world -> Prop :=   (*
 (* reads *)
 | s_read n i k : let s := ns w n in rl s = Leader -> ci (vol s) <= k -> term_at (log (vol s)) k = cur s -> asked (inr i) ->
     step asked w (W (upd (ns w) n s) (net w) (vr w) (cl w) (el w) (tl w) (ak w) (cm w)
-      (Rd i (cur s) (S (rnd s)) k (cm w) (fun m => term (dur (ns w m))) :: rd w))
+      (Rd i (cur s) (S (rnd s)) k (length (log (vol s))) (cm w) (fun m => term (dur (ns w m))) :: rd w))
 | s_round n : let s := ns w n in rl s = Leader ->
     step asked w (W (upd (ns w) n (next_round s)) (HB (cur s) (S (rnd s)) :: net w)
       (vr w) (cl w) (el w) (tl w) (ak w) (cm w) (rd w))
@@ -171,8 +188,10 @@ Inductive reach : world -> Prop :=
 | r0 : reach init
 | rS w w' : reach w -> step (fun _ => True) w w' -> reach w'.
 
-(* A majority has answered round r of term t, or a later one. *)
-Definition confirmed w t r := exists q, quorum q /\
-  forall m, In m q -> exists r', r <= r' /\ In (HBR t m r') (net w).
+(* A majority of a list that was in force at the leader since it took the read has answered the read's round, or a
+   later one. *)
+Definition confirmed w R := exists j, r_len R <= j /\ j <= length (tl w (r_term R)) /\
+  exists q, quorum (conf (firstn j (tl w (r_term R)))) q /\
+  forall m, In m q -> exists r', r_rnd R <= r' /\ In (HBR (r_term R) m r') (net w).
 End Model.
 Notation cur s := (term (vol s)).

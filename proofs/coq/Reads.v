@@ -1,24 +1,33 @@
 (* A read index that a majority has confirmed is at least every index that any node, in memory or on its disk, knew to
-   be committed when the read was taken. The reason: had a later leader committed anything by then, a quorum would have been past the read's
-   term, and one of them has answered at that term since. *)
+   be committed when the read was taken. The reason: had a later leader committed anything by then, a majority would have
+   been past the read's term to elect the first later leader, whoever else has become a voter after that; and one of them
+   has answered at the read's term since. *)
 From Coq Require Import List Arith Lia Bool.
 Require Export StateMachineSafety ElectionSafety.
 Import ListNotations.
 
-Ltac open_rinv V := destruct V as [Vhb Vhb1 Vhbr V1 V2 V3 V4].
+Ltac open_rinv V := destruct V as [Vhb Vhb1 Vhbr V1 V2 V3 V4 V5].
 
 Section Reads.
 Context {params : Params}.
+
+(* When R was taken, a later leader u had been elected by q, the first behind R's term: what it began with, j entries, has
+   no later entries than R's leader had then. *)
+Definition passed w R := exists u j q, r_term R < u /\ el w u <> None /\ j <= length (tl w u) /\
+  (forall m e, m < j -> nth_error (tl w u) m = Some e -> eterm e <= r_term R /\ (eterm e = r_term R -> m < r_len R)) /\
+  (forall m e, j <= m -> nth_error (tl w u) m = Some e -> eterm e = u) /\
+  quorum (conf (firstn j (tl w u))) q /\ forall v, In v q -> u <= r_dur R v.
 
 Record rinv w : Prop := {
   r_hb : forall t r, In (HB t r) (net w) -> el w t <> None;
   r_hb1 : forall n r, rl (ns w n) = Leader -> In (HB (cur (ns w n)) r) (net w) -> r <= rnd (ns w n);
   r_hbr : forall t m r, In (HBR t m r) (net w) -> In (HB t r) (net w);
   r_1 : forall R, In R (rd w) -> forall m r, r_rnd R <= r -> In (HBR (r_term R) m r) (net w) -> r_dur R m <= r_term R;
-  r_2 : forall R, In R (rd w) -> forall t, r_term R < t -> r_cm R t <> 0 ->
-    exists q, quorum q /\ forall m, In m q -> t <= r_dur R m;
+  r_2 : forall R, In R (rd w) -> forall t, r_term R < t -> r_cm R t <> 0 -> passed w R;
   r_3 : forall R, In R (rd w) -> forall t, t <= r_term R -> r_cm R t <= r_idx R;
-  r_4 : forall R, In R (rd w) -> forall m, r_dur R m <= term (dur (ns w m)) }.
+  r_4 : forall R, In R (rd w) -> forall m, r_dur R m <= term (dur (ns w m));
+  r_5 : forall R, In R (rd w) -> el w (r_term R) <> None /\
+    forall m e, r_len R <= m -> nth_error (tl w (r_term R)) m = Some e -> eterm e = r_term R }.
 
 Lemma step_dur asked w w' m : inv w -> step asked w w' -> term (dur (ns w m)) <= term (dur (ns w' m)).
 Proof.
@@ -34,9 +43,70 @@ Proof.
   intros I R G X L; destruct (i_lead _ I _ R) as (E & Y & Z), (Nat.eq_dec t (cur (ns w n))) as [->|N]; [lia|].
   destruct (le_lt_dec (cm w t) k) as [|F]; auto; exfalso.
   assert (agree (cm w t) (tl w (cur (ns w n))) (tl w t)) as A.
-  { apply (i_2 _ I); [apply cm_choosable with (cm w t); auto; lia | lia | congruence]. }
+  { apply (i_2 _ I); [apply cm_committed with (cm w t); auto; lia | lia | congruence]. }
   rewrite Y, (agree_term _ _ _ k A) in X by lia; destruct k as [|i]; simpl in X; [lia|].
   destruct (nth_error (tl w t) i) as [e|] eqn:M; [|lia]; apply nth_error_In, (i_tt _ I) in M; lia.
+Qed.
+
+(* the log of a leader grows by entries of its term *)
+Definition grows w w' := forall t, el w t <> None -> el w' t <> None /\
+  exists x, tl w' t = tl w t ++ x /\ forall e, In e x -> eterm e = t.
+Lemma step_grows asked w w' : inv w -> step asked w w' -> grows w w'.
+Proof.
+  intros I S t E; destruct S; subst s; simpl; try (split; [auto|]; exists []; rewrite app_nil_r; split; [auto | intros ? []]; fail).
+  - assert (t <> cur (ns w n)) as N by (intros ->; apply E, win_fresh; auto).
+    unfold updt; destruct Nat.eq_dec; [congruence|]; split; [auto|]; exists []; rewrite app_nil_r; split; [auto | intros ? []].
+  - split; [auto|]; destruct (i_lead _ I _ H) as (_ & L & _); unfold updt; destruct Nat.eq_dec; [subst t|].
+    + rewrite <- L; eexists; split; [eauto|]; intros e [<-|[]]; auto.
+    + exists []; rewrite app_nil_r; split; [auto | intros ? []].
+Qed.
+Lemma grows_nth w w' t m e : grows w w' -> el w t <> None -> nth_error (tl w' t) m = Some e ->
+  nth_error (tl w t) m = Some e \/ length (tl w t) <= m /\ eterm e = t.
+Proof.
+  intros G E N; destruct (G _ E) as (_ & x & X & T); rewrite X in N; destruct (le_lt_dec (length (tl w t)) m) as [L|L].
+  - right; split; auto; rewrite nth_error_app2 in N by auto; apply nth_error_In in N; auto.
+  - left; rewrite nth_error_app1 in N; auto.
+Qed.
+Lemma passed_grows w w' R : grows w w' -> passed w R -> passed w' R.
+Proof.
+  intros G (u & j & q & U & E & J & A & B & Q & D); exists u, j, q; destruct (G _ E) as (E' & x & X & _).
+  split; [auto | split; [auto | split; [rewrite X, app_length; lia | split; [|split; [|split; [|auto]]]]]].
+  - intros m e L N; destruct (grows_nth _ _ _ _ _ G E N) as [N'|[? _]]; [eauto | lia].
+  - intros m e L N; destruct (grows_nth _ _ _ _ _ G E N) as [N'|[_ ?]]; eauto.
+  - rewrite X, firstn_app; replace (j - length (tl w u)) with 0 by lia; simpl; rewrite app_nil_r; auto.
+Qed.
+Lemma beyond_grows w w' t l : grows w w' -> el w t <> None /\ (forall m e, l <= m -> nth_error (tl w t) m = Some e -> eterm e = t) ->
+  el w' t <> None /\ forall m e, l <= m -> nth_error (tl w' t) m = Some e -> eterm e = t.
+Proof.
+  intros G [E H]; split; [apply (G _ E)|]; intros m e L N; destruct (grows_nth _ _ _ _ _ G E N) as [N'|[_ ?]]; eauto.
+Qed.
+
+(* some leader of a later term has committed: the first of a later term, who was elected before *)
+Lemma first_later w t u : el w u <> None -> t < u -> exists v, t < v /\ el w v <> None /\ forall x, t < x -> x < v -> el w x = None.
+Proof.
+  induction u as [u IH] using lt_wf_ind; intros E L.
+  assert (forall n, (exists x, t < x /\ x < n /\ el w x <> None) \/ forall x, t < x -> x < n -> el w x = None) as D.
+  { induction n as [|n [(x & A & B & C)|H]]; [right; lia | left; exists x; split; [auto | split; [lia | auto]]|].
+    destruct (el w n) as [c|] eqn:Z.
+    - destruct (le_lt_dec n t); [right; intros x A B; lia | left; exists n; split; [auto | split; [lia | congruence]]].
+    - right; intros x A B; destruct (Nat.eq_dec x n) as [->|]; auto; apply H; lia. }
+  destruct (D u) as [(x & A & B & C)|H]; [apply (IH x); auto | exists u; auto].
+Qed.
+Lemma passed_now w n t i r k : inv w -> rl (ns w n) = Leader -> cur (ns w n) < t -> cm w t <> 0 ->
+  passed w (Rd i (cur (ns w n)) r k (length (log (vol (ns w n)))) (cm w) (fun m => term (dur (ns w m)))).
+Proof.
+  intros I R T C; destruct (i_lead _ I _ R) as (_ & L & _).
+  assert (el w t <> None) as E by (destruct (i_cm _ I t) as [|[x K]]; [congruence | apply (counted_el _ _ _ _ I K)]).
+  destruct (first_later _ _ _ E T) as (u & U & F & H); destruct (el w u) as [c|] eqn:X; [|congruence].
+  destruct (i_el _ I _ _ X) as (_ & _ & j & q & J & A & B & Q & V & _); exists u, j, q; simpl.
+  split; [auto | split; [congruence | split; [auto | split; [|split; [auto | split; [auto|]]]]]].
+  - intros m e M N; pose proof (i_lmt _ I u _ _ N) as G; pose proof (entry_el w _ _ _ I (i_lmt _ I u) N) as Z.
+    assert (eterm e < u).
+    { apply A; apply nth_error_In with m; rewrite <- N; apply agree_nth with j; auto; apply agree_firstn; auto. }
+    split.
+    + destruct (le_lt_dec (eterm e) (cur (ns w n))); auto; elim Z; apply H; auto.
+    + intros Y; rewrite L; rewrite Y in G; destruct G as (_ & G & _); lia.
+  - intros v W; apply V, (i_vr _ I) in W as []; auto.
 Qed.
 
 (* steps that are no business of the reads *)
@@ -45,16 +115,17 @@ Lemma rinv_same w w' : rinv w -> (forall m, term (dur (ns w m)) <= term (dur (ns
   (forall t m r, In (HBR t m r) (net w') -> In (HBR t m r) (net w)) ->
   incl (net w) (net w') -> rd w' = rd w -> (forall t, el w t <> None -> el w' t <> None) ->
   (forall n, rl (ns w' n) = Leader -> el w (cur (ns w' n)) = None \/
-     rl (ns w n) = Leader /\ cur (ns w n) = cur (ns w' n) /\ rnd (ns w n) = rnd (ns w' n)) -> rinv w'.
+     rl (ns w n) = Leader /\ cur (ns w n) = cur (ns w' n) /\ rnd (ns w n) = rnd (ns w' n)) -> grows w w' -> rinv w'.
 Proof.
-  intros V D A B N C F G; open_rinv V; constructor; intros; rewrite ?C in *; eauto using Nat.le_trans.
+  intros V D A B N C F G GR; open_rinv V; constructor; intros; rewrite ?C in *;
+    eauto using Nat.le_trans, passed_grows, beyond_grows.
   destruct (G _ H) as [X|(X & Y & Z)]; [apply A in H0; apply Vhb in H0; congruence|].
   rewrite <- Z; apply Vhb1; auto; rewrite Y; auto.
 Qed.
 
 Lemma rinv_step asked w w' : inv w -> rinv w -> step asked w w' -> rinv w'.
 Proof.
-  intros I V S; pose proof (fun m => step_dur _ _ _ m I S) as DM; destruct S; subst s;
+  intros I V S; pose proof (fun m => step_dur _ _ _ m I S) as DM; pose proof (step_grows _ _ _ I S) as GR; destruct S; subst s;
     try (apply (rinv_same w); auto; simpl; auto using incl_refl, incl_tl;
       first [intros x L; uc; try discriminate; auto; fail | intros; destruct m; simpl in *; intuition discriminate
         | intros; intuition discriminate]; fail).
@@ -66,11 +137,12 @@ Proof.
     + intros x r; uc; auto.
     + intros R [<-|X] m r G A; simpl in *; [|eauto].
       apply Vhbr, Vhb1 in A; auto; lia.
-    + intros R [<-|X] t G A; simpl in *; [|eauto].
-      destruct (i_cm _ I t) as [|[_ (q & Q & B)]]; [lia|]; exists q; split; auto.
-      intros m M; destruct (B m M) as (j & _ & J); apply (i_ak _ I _ _ _ J).
+    + intros R [<-|X] t G A; simpl in *; [apply (passed_now w n t i (S (rnd (ns w n))) k); auto | apply (V2 _ X t); auto].
     + intros R [<-|X] t G; simpl in *; [apply cm_le with n; auto | eauto].
     + intros R [<-|X] m; simpl in *; [auto | eauto using Nat.le_trans].
+    + intros R [<-|X]; simpl in *; [|auto].
+      destruct (i_lead _ I _ H) as (E & L & _); split; [congruence|]; intros m e M N.
+      rewrite L in M; assert (m < length (tl w (cur (ns w n)))) by (apply nth_error_Some; congruence); lia.
   - (* a round *)
     open_rinv V; constructor; simpl; auto.
     + intros t r [X|X]; [inversion X; subst; destruct (i_lead _ I _ H); congruence | eauto].
@@ -94,15 +166,59 @@ Proof.
   eapply rinv_step; eauto using inv_reach.
 Qed.
 
-(* t and x: an index up to which the leader of term t had counted when read R was taken *)
-Lemma read_index_counted w R t x : reach w -> In R (rd w) -> confirmed w (r_term R) (r_rnd R) ->
-  x <= r_cm R t -> x <= r_idx R.
+(* a majority that answers R shares a node with the one that elected the first later leader *)
+Lemma confirmed_meets w R u j q : inv w -> rinv w -> In R (rd w) -> confirmed w R -> r_term R < u -> el w u <> None ->
+  j <= length (tl w u) ->
+  (forall m e, m < j -> nth_error (tl w u) m = Some e -> eterm e <= r_term R /\ (eterm e = r_term R -> m < r_len R)) ->
+  (forall m e, j <= m -> nth_error (tl w u) m = Some e -> eterm e = u) -> quorum (conf (firstn j (tl w u))) q ->
+  exists m, In m q /\ exists r, r_rnd R <= r /\ In (HBR (r_term R) m r) (net w).
 Proof.
-  intros Re X (q & Q & C) L; pose proof (rinv_reach _ Re) as V; open_rinv V; destruct (le_lt_dec t (r_term R)) as [T|T].
-  - specialize (V3 _ X t T); lia.
-  - destruct (Nat.eq_dec x 0) as [->|N]; [lia|]; destruct (V2 _ X t T) as (q' & Q' & D); [lia|].
-    destruct (quorum_meet _ _ Q Q') as (m & m1 & m2); destruct (C m m1) as (r & Y & Z).
-    specialize (V1 _ X m r Y Z); specialize (D m m2); lia.
+  intros I V X (i & C1 & C2 & p & P & C) U E J A B Q; set (t := r_term R) in *; set (b := firstn j (tl w u)).
+  destruct (r_5 _ V _ X) as [Et Own]; fold t in Et, Own.
+  assert (LM (tl w) b) as Mb by (apply LM_firstn; auto; apply (i_lmt _ I)).
+  assert (Lb : length b = j) by (unfold b; rewrite firstn_length; lia).
+  assert (Nb : forall m, m < j -> nth_error b m = nth_error (tl w u) m).
+  { intros m M; apply agree_nth with j; auto; apply agree_firstn; auto. }
+  assert (A' : forall m e, nth_error b m = Some e -> eterm e <= t /\ (eterm e = t -> m < r_len R)).
+  { intros m e N; assert (m < length b) by (apply nth_error_Some; congruence); apply A; [lia | rewrite <- Nb; auto; lia]. }
+  destruct (fork (tl w) (tl w t) b (i_lmt _ I t) Mb) as (d & D1 & D2); pose proof D1 as (L1 & L2 & _).
+  (* b has all that was committed before u *)
+  assert (All : forall s k, committed w s k -> s <= t -> agree k b (tl w s)).
+  { intros s k K S; assert (agree k (tl w u) (tl w s)) as G by (apply (i_2 _ I); auto; lia).
+    destruct K as [x ((O1 & O2 & O3) & _)]; destruct (le_lt_dec k j) as [L|L].
+    - apply agree_trans with (tl w u); auto; apply agree_firstn; auto.
+    - exfalso; rewrite <- (agree_term _ _ _ k G) in O3 by auto; destruct k as [|k]; [lia|]; simpl in O3.
+      destruct (nth_error (tl w u) k) as [e|] eqn:N; [|destruct G as (G & _); apply nth_error_None in N; lia].
+      apply B in N; lia. }
+  (* the list that answered is not older than where the logs part *)
+  assert (d <= i) as D3.
+  { destruct (le_lt_dec d i) as [|L]; auto; exfalso.
+    destruct (nth_error b i) as [e|] eqn:N; [|apply nth_error_None in N; lia].
+    destruct (A' _ _ N) as [_ F]; rewrite <- (agree_nth _ _ _ i D1) in N by auto; apply Own in N; auto; apply F in N; lia. }
+  assert (near (conf (firstn i (tl w t))) (conf (firstn (length b) b))) as N.
+  { apply parted_near with w d; auto; [apply (i_lmt _ I) | |].
+    - intros m e c M1 M2 N M x K; pose proof (i_lmt _ I t _ _ N) as G; pose proof (i_tt _ I t e (nth_error_In _ _ N)).
+      apply D2, agree_trans with (tl w (eterm e)); [apply agree_le with (S m); auto; destruct K as (_ & ? & _); lia|].
+      apply agree_sym, All; auto; exists m; auto.
+    - intros m e c M1 M2 N M x K; pose proof (Mb _ _ N) as G; destruct (A' _ _ N) as [F _].
+      destruct (Nat.eq_dec (eterm e) t) as [Z|Z].
+      + rewrite Z in G; apply agree_sym, D2 in G; lia.
+      + apply D2, agree_trans with (tl w (eterm e)); [apply (i_2 _ I); [exists m; auto | lia | auto]|].
+        apply agree_sym, agree_le with (S m); auto; destruct K as (_ & ? & _); lia. }
+  (* so it shares a node with those who elected u *)
+  rewrite firstn_all in N; destruct (quorum_meet _ _ _ _ (nodup_conf _) (nodup_conf _) N P Q) as (m & m1 & m2).
+  exists m; auto.
+Qed.
+
+(* t and x: an index up to which the leader of term t had counted when read R was taken *)
+Lemma read_index_counted w R t x : reach w -> In R (rd w) -> confirmed w R -> x <= r_cm R t -> x <= r_idx R.
+Proof.
+  intros Re X C L; pose proof (rinv_reach _ Re) as V; destruct (le_lt_dec t (r_term R)) as [T|T].
+  - pose proof (r_3 _ V _ X t T); lia.
+  - destruct (Nat.eq_dec x 0) as [->|N]; [lia|].
+    destruct (r_2 _ V _ X t T) as (u & j & q & U & E & J & A & B & Q & D); [lia|].
+    destruct (confirmed_meets w R u j q) as (m & M & r & Y & Z); auto using inv_reach.
+    pose proof (r_1 _ V _ X m r Y Z); specialize (D m M); lia.
 Qed.
 
 Lemma reads_stay asked w w' : step asked w w' -> incl (rd w) (rd w').
@@ -111,7 +227,7 @@ Proof. intros S; destruct S; simpl; auto using incl_refl, incl_tl. Qed.
 (* the step from w to w' takes read R; w'' is any later world in which it is confirmed. c: an image of any node, in
    memory, on its disk or on its way there, when the read was taken *)
 Theorem read_index_safety asked w w' w'' R m c : reach w -> step asked w w' -> reach w' -> rd w' = R :: rd w ->
-  after w' w'' -> confirmed w'' (r_term R) (r_rnd R) -> In c (images (ns w m)) -> ci c <= r_idx R.
+  after w' w'' -> confirmed w'' R -> In c (images (ns w m)) -> ci c <= r_idx R.
 Proof.
   intros Re S Re' T F C M.
   assert (r_cm R = cm w) as G.

@@ -10,11 +10,11 @@ Lemma known_agree w t1 l1 x1 t2 l2 x2 x : inv w -> known w t1 l1 x1 -> known w t
 Proof.
   intros I K1 K2 L1 L2; destruct (Nat.eq_dec x 0) as [->|N]; [repeat split; auto; lia|].
   destruct K1 as [|(u1 & _ & X1 & A1)], K2 as [|(u2 & _ & X2 & A2)]; try lia.
-  assert (C1 : choosable w u1 (cm w u1)) by (apply cm_choosable with x; auto; lia).
-  assert (C2 : choosable w u2 (cm w u2)) by (apply cm_choosable with x; auto; lia).
-  assert (H : forall u1 u2, choosable w u1 (cm w u1) -> choosable w u2 (cm w u2) -> x <= cm w u1 -> x <= cm w u2 -> u1 < u2 ->
+  assert (C1 : committed w u1 (cm w u1)) by (apply cm_committed with x; auto; lia).
+  assert (C2 : committed w u2 (cm w u2)) by (apply cm_committed with x; auto; lia).
+  assert (H : forall u1 u2, committed w u1 (cm w u1) -> committed w u2 (cm w u2) -> x <= cm w u1 -> x <= cm w u2 -> u1 < u2 ->
     agree x (tl w u1) (tl w u2)).
-  { intros v1 v2 D1 [(O1 & O2 & O3) _] J1 J2 V; apply agree_sym, agree_le with (cm w v1); auto.
+  { intros v1 v2 D1 [j ((O1 & O2 & O3) & _)] J1 J2 V; apply agree_sym, agree_le with (cm w v1); auto.
     apply (i_2 _ I); auto; intros Z; rewrite (i_tl0 _ I _ Z) in O2; simpl in O2; lia. }
   assert (agree x (tl w u1) (tl w u2)) as A.
   { destruct (lt_eq_lt_dec u1 u2) as [[V| ->]|V].

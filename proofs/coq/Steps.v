@@ -1,6 +1,6 @@
 (* Every step keeps the invariant: the two that change a leader's log by hand, the others by inv_node. *)
 From Coq Require Import List Arith Lia Bool Sorted.
-Require Export Invariant.
+Require Export Members.
 Import ListNotations.
 
 Section Steps.
@@ -10,14 +10,7 @@ Lemma cur_dur w n : inv w -> term (dur (ns w n)) <= cur (ns w n).
 Proof. intros I; apply (later_vol _ _ _ I (in_dur (ns w n))). Qed.
 
 (* ---------- a candidate wins ---------- *)
-Lemma win_fresh w n : inv w -> rl (ns w n) = Candidate -> length voters < 2 * length (votes (ns w n)) ->
-  el w (cur (ns w n)) = None.
-Proof.
-  intros I R M; destruct (i_cand _ I _ R) as (L & D & S & V), (el w (cur (ns w n))) as [c|] eqn:Z; auto.
-  destruct (i_el _ I _ _ Z) as (_ & X & q & Q & Y), (quorum_meet (votes (ns w n)) q) as (v & v1 & v2); [repeat split; auto | auto |].
-  rewrite (i_vr1 _ I _ _ _ _ (V _ v1) (Y _ v2)) in *; tauto.
-Qed.
-Lemma inv_win w n : let s := ns w n in inv w -> rl s = Candidate -> length voters < 2 * length (votes s) ->
+Lemma inv_win w n : let s := ns w n in inv w -> rl s = Candidate -> length (conf (log (vol s))) < 2 * length (votes s) ->
   inv (W (upd (ns w) n (to_leader (win (vol s)) s)) (net w) (vr w) (cl w) (updt (el w) (cur s) (Some n))
       (updt (tl w) (cur s) (log (vol s))) (ak w) (cm w) (rd w)).
 Proof.
@@ -26,25 +19,26 @@ Proof.
   pose proof (i_img _ I n _ (in_vol (ns w n))) as (GL & GT & _ & GK).
   pose proof (fun d => later_vol w n d I) as LV.
   open_inv I; destruct (Icand _ R) as (L & D & S & V).
-  assert (Q : quorum (votes (ns w n))) by (repeat split; auto).
+  assert (Q : quorum (conf (log (vol (ns w n)))) (votes (ns w n))) by (repeat split; auto).
   assert (T : forall t, el w t <> None -> t <> cur (ns w n)) by (intros t ? ->; auto).
   assert (X : forall t, exists x, tl w' t = tl w t ++ x).
   { intros t; simpl; unfold updt; destruct Nat.eq_dec; [subst; rewrite Itl0; eauto | exists []; now rewrite app_nil_r]. }
   assert (Y : forall t, t <> cur (ns w n) -> tl w' t = tl w t).
   { intros; simpl; unfold updt; destruct Nat.eq_dec; congruence. }
   assert (C0 : cm w (cur (ns w n)) = 0).
-  { destruct (Icm (cur (ns w n))) as [|[(O1 & O2 & _) _]]; auto; rewrite Itl0 in O2 by auto; simpl in O2; lia. }
+  { destruct (Icm (cur (ns w n))) as [|[j ((O1 & O2 & _) & _)]]; auto; rewrite Itl0 in O2 by auto; simpl in O2; lia. }
   assert (C : forall m, dur (ns w' m) = dur (ns w m)) by (intros; simpl; uc; auto).
   assert (C' : forall m, cur (ns w' m) = cur (ns w m)) by (intros; simpl; uc; auto).
   assert (G : forall m, log (vol (ns w' m)) = log (vol (ns w m))) by (intros; simpl; uc; auto).
-  assert (B : forall t k, choosable w' t k -> t <> cur (ns w n) /\ choosable w t k).
-  { intros t k H; assert (t <> cur (ns w n)) as N.
+  assert (B : forall t k u, firm w' t k u -> t <> cur (ns w n) /\ firm w t k u).
+  { intros t k u H; assert (t <> cur (ns w n)) as N.
     { intros ->; destruct H as [(O1 & O2 & O3) _]; simpl in *; unfold updt in *; destruct Nat.eq_dec; [|congruence].
       destruct k; [lia|]; simpl in O3; destruct (nth_error (log (vol (ns w n))) k) eqn:F; [|apply nth_error_None in F; lia].
       apply GL in F as (_ & F & _); rewrite O3, Itl0 in F; simpl in *; auto; lia. }
-    split; auto; apply choosable_back with (w := w) in H; auto; intros; rewrite ?C; auto. }
+    split; auto; destruct H as [O H]; unfold own in O; rewrite (Y t N) in *; split; auto.
+    intros t' L1 L2 E; rewrite <- (Y t') by auto; apply H; auto; simpl; unfold updt; destruct Nat.eq_dec; congruence. }
   assert (LB : forall a b, later w a b -> later w' a b).
-  { intros a b; apply later_mono; intros t k H; apply B in H as []; auto. }
+  { intros a b; apply later_mono; intros t k u H; apply B in H as []; auto. }
   assert (IM : forall m d, In d (images (ns w' m)) -> In d (images (ns w m)) \/ m = n /\ d = win (vol (ns w n))).
   { intros m d H; simpl in H; uc; auto; destruct H; auto. }
   assert (K : forall t l x, known w t l x -> known w' t l x) by (intros; apply known_mono with w t; auto).
@@ -56,10 +50,19 @@ Proof.
     destruct (Ilead _ H) as (E1 & E2 & E3); unfold updt.
     destruct Nat.eq_dec; [exfalso; apply (T (cur (ns w n0))); congruence | auto].
   - simpl in H; unfold updt in H; destruct Nat.eq_dec.
-    { inversion H; subst; clear H; split; [|split; [simpl; uc; congruence | eauto]].
-      destruct (votes (ns w c)) as [|v q] eqn:F; [simpl in M; lia|].
-      apply Ivrc with v; apply V; left; auto. }
-    destruct (Iel _ _ H) as (? & ? & ?); repeat split; auto; simpl; uc; auto; discriminate.
+    { inversion H; subst; clear H; split; [|split; [simpl; uc; congruence|]].
+      { destruct (votes (ns w c)) as [|v q] eqn:F; [simpl in M; lia|].
+        apply Ivrc with v; apply V; left; auto. }
+      assert (tl w' (cur (ns w c)) = log (vol (ns w c))) as E1 by (simpl; unfold updt; destruct Nat.eq_dec; congruence).
+      exists (length (log (vol (ns w c)))), (votes (ns w c)); unfold start; rewrite E1, firstn_all.
+      split; [auto | split; [|split; [|split; [auto | split; [auto|]]]]].
+      - intros e J; rewrite L in J; apply Iclt in J; auto.
+      - intros m e J1 J2; assert (m < length (log (vol (ns w c)))) by (apply nth_error_Some; congruence); lia.
+      - intros v t0 k J1 J2 J3 J4; apply B in J4 as [N [O J4]]; rewrite (Y t0 N), L; apply (I3 _ _ v); auto.
+        split; auto; intros t' L1 L2 E2; apply J4; auto; destruct (Nat.eq_dec t' (cur (ns w c))); [congruence | lia]. }
+    destruct (Iel _ _ H) as (? & ? & j & q & J & E1 & E2 & Qq & Vv & Aa); split; [auto | split; [simpl; uc; auto; discriminate|]].
+    exists j, q; unfold start; rewrite (Y t) by auto; do 5 (split; [auto|]).
+    intros u x k J1 J2 J3 J4; apply B in J4 as [N J4]; rewrite (Y x N); eauto.
   - simpl in *; unfold updt in *; destruct Nat.eq_dec; [discriminate | auto].
   - apply IM in H as [H|(-> & ->)]; [apply good_mono with w; eauto|].
     split; [eapply LM_ext; eauto | split; [auto | split; simpl; auto]].
@@ -73,23 +76,25 @@ Proof.
   - simpl in *; unfold updt at 2; destruct Nat.eq_dec; subst; eapply LM_ext; eauto.
   - simpl in *; unfold updt in *; destruct Nat.eq_dec; subst; eauto.
   - apply Iae in H as (? & ? & ?); rewrite Y by auto; split; auto; simpl; unfold updt; destruct Nat.eq_dec; auto; discriminate.
+  - apply Iss in H as (? & ? & ?); rewrite Y by auto; split; auto; simpl; unfold updt; destruct Nat.eq_dec; auto; discriminate.
   - apply Iak in H as []; destruct (X t) as [x ->]; rewrite app_length; split; auto; lia.
   - simpl in *; uc; auto.
   - apply B in H as []; rewrite Y by auto; auto.
-  - apply B in H as [N H]; rewrite (Y t) by auto; simpl in *; unfold updt in *; destruct Nat.eq_dec; auto; subst.
-    pose proof H as [O (q & Q' & U)]; destruct (quorum_meet _ _ Q Q') as (v & v1 & v2).
-    destruct (U v v2) as [A|A]; [|apply V, Ivr in v1 as []; lia].
-    rewrite L; eapply I3; eauto.
   - apply B in H as [N H]; rewrite Y by auto; eauto.
   - destruct (Icm t) as [|]; [left; auto | right; apply committed_mono with w; auto; apply incl_refl].
+  - destruct (Nat.eq_dec t (cur (ns w n))) as [->|N]; [exfalso | rewrite (Y t) in * by auto].
+    + simpl in H; unfold updt in H; destruct Nat.eq_dec; [|congruence]; apply nth_error_In in H; rewrite L in H.
+      apply Iclt in H; lia.
+    + destruct (Imem _ _ _ _ H H0 H1) as (k & KC & KQ); exists k; split; [|auto].
+      apply counted_mono with w; auto; apply incl_refl.
 Qed.
 
 (* ---------- a leader appends ---------- *)
-Lemma inv_append w n v : let s := ns w n in inv w -> rl s = Leader ->
+Lemma inv_append w n v : let s := ns w n in inv w -> rl s = Leader -> may_append v (vol s) ->
   inv (W (upd (ns w) n (set_vol (append v (vol s)) s)) (net w) (vr w) (cl w) (el w)
       (updt (tl w) (cur s) (log (vol s) ++ [E (cur s) v])) (ak w) (cm w) (rd w)).
 Proof.
-  intros s I R; subst s; set (e := E (cur (ns w n)) v); set (w' := W _ _ _ _ _ _ _ _ _).
+  intros s I R MA; subst s; set (e := E (cur (ns w n)) v); set (w' := W _ _ _ _ _ _ _ _ _).
   pose proof (i_img _ I n _ (in_vol (ns w n))) as (GL & GT & _ & GK).
   open_inv I; destruct (Ilead _ R) as (E0 & L & CI).
   assert (X : forall t, exists x, tl w' t = tl w t ++ x).
@@ -100,10 +105,20 @@ Proof.
   assert (C : forall m, dur (ns w' m) = dur (ns w m)) by (intros; simpl; uc; auto).
   assert (C' : forall m, cur (ns w' m) = cur (ns w m)) by (intros; simpl; uc; auto).
   assert (RL : forall m, rl (ns w' m) = rl (ns w m)) by (intros; simpl; uc; auto).
-  assert (B : forall t k, choosable w' t k -> k <= length (tl w t) -> choosable w t k).
-  { intros t k [(O1 & O2 & O3) (q & Q & H)] J; split; [|exists q; split; auto; intros m J'; rewrite <- C; apply (H m J')].
-    split; [auto | split; [auto |]]; rewrite <- O3 at 2; destruct (X t) as [x ->].
-    apply agree_term with k; auto; apply agree_app, agree_refl; auto. }
+  assert (P : forall t, agree (length (tl w t)) (tl w t) (tl w' t)).
+  { intros t; destruct (X t) as [x ->]; apply agree_app, agree_refl; auto. }
+  assert (B : forall t k u, firm w' t k u -> k <= length (tl w t) -> firm w t k u).
+  { intros t k u [(O1 & O2 & O3) F] J; pose proof (agree_le _ k _ _ (P t) J) as G; split.
+    - split; [auto | split; auto]; rewrite <- O3 at 2; apply (agree_term _ _ _ _ G); auto.
+    - intros t' L1 L2 E1; specialize (F t' L1 L2 E1); apply agree_trans with (tl w' t); [|apply agree_sym; auto].
+      apply agree_trans with (tl w' t'); [|auto].
+      apply agree_le with (length (tl w t')); [apply P|].
+      destruct (Nat.eq_dec t' (cur (ns w n))) as [->|N]; [|rewrite <- (Y t') by auto; apply F].
+      destruct (le_lt_dec k (length (tl w (cur (ns w n))))) as [|Q]; auto; exfalso.
+      pose proof (agree_term _ _ _ k F ltac:(auto)) as T; rewrite O3 in T.
+      destruct F as (F & _); rewrite Z, app_length in F; rewrite <- L in Q; simpl in F.
+      replace k with (S (length (log (vol (ns w n))))) in T by lia; rewrite Z in T; simpl in T.
+      rewrite nth_error_app2, Nat.sub_diag in T by auto; simpl in T; lia. }
   (* no log but the leader's own has the new entry *)
   assert (U : forall t k l, own w' t k -> LM (tl w) l -> agree k l (tl w' t) -> k <= length (tl w t)).
   { intros t k l (O1 & O2 & O3) M A; destruct k as [|k]; [lia|].
@@ -130,6 +145,15 @@ Proof.
   - destruct (Ilead _ H) as (? & ? & ?); split; auto; destruct (node_eq_dec n0 n) as [->|N].
     + rewrite Z; simpl; uc; [auto | congruence].
     + rewrite Y by congruence; simpl; uc; [congruence | auto].
+  - destruct (Iel _ _ H) as (? & ? & j & q & J & E1 & E2 & Qq & Vv & Aa); split; [auto | split; [auto|]].
+    assert (firstn j (tl w' t) = firstn j (tl w t)) as FE by (symmetry; apply (agree_le _ j _ _ (P t)); auto).
+    exists j, q; unfold start; rewrite FE; split; [destruct (P t) as (_ & ? & _); lia|]; split; [auto | split].
+    { intros m f J1 J2; destruct (Nat.eq_dec t (cur (ns w n))) as [->|N]; [rewrite Z in J2 | rewrite Y in J2 by auto; eauto].
+      destruct (le_lt_dec (length (log (vol (ns w n)))) m) as [G|G]; [|rewrite nth_error_app1 in J2 by auto; rewrite L in J2; eauto].
+      rewrite nth_error_app2 in J2 by auto; apply nth_error_In in J2 as [<-|[]]; auto. }
+    do 2 (split; [auto|]).
+    intros u x k J1 J2 J3 J4; pose proof (A _ _ _ J2); apply B in J4; auto.
+    apply agree_trans with (tl w x); [eauto | apply agree_le with (length (tl w x)); auto].
   - destruct (Nat.eq_dec t (cur (ns w n))) as [->|N]; [simpl in H; congruence | rewrite Y; auto].
   - apply IM in H as [H|(-> & ->)]; [apply good_mono with w; eauto|]; split; [auto | split; [|split]]; simpl.
     + intros f H; apply in_app_or in H as [H|[<-|[]]]; auto.
@@ -152,24 +176,45 @@ Proof.
   - destruct (Nat.eq_dec t (cur (ns w n))) as [->|N]; [rewrite Z in H | rewrite Y in H by auto; eauto].
     apply in_app_or in H as [H|[<-|[]]]; auto.
   - apply Iae in H as (? & ? & ?); destruct (X t) as [x ->]; auto using seg_ext, known_app.
+  - apply Iss in H as (? & ? & ?); destruct (X t) as [x ->]; auto using agree_app.
   - apply Iak in H as []; destruct (X t) as [x ->]; rewrite app_length; split; auto; lia.
   - simpl ns; uc; auto; apply Imt; auto.
   - destruct (X t) as [x ->]; apply agree_app; eauto.
-  - destruct (le_lt_dec k (length (tl w t))).
-    + destruct (X t) as [x ->], (X t') as [y ->]; apply agree_app, agree_app_l; eauto.
-    + exfalso; destruct H as [_ (q & Q & H)]; simpl in H1; destruct (el w t') as [c|] eqn:F; [|congruence].
-      destruct (Iel _ _ F) as (_ & _ & q' & Q' & V); destruct (quorum_meet _ _ Q Q') as (u & u1 & u2).
-      apply V, Ivr in u2 as []; destruct (H u u1) as [J|J]; [apply A in J | rewrite C in J]; lia.
   - destruct (X t) as [x ->]; apply agree_app; eauto.
   - destruct (Icm t) as [|]; [left; auto | right; apply committed_mono with w; auto; apply incl_refl].
+  - assert (nth_error (tl w t) m = Some e0 \/ t = cur (ns w n) /\ m = length (log (vol (ns w n))) /\ e0 = e) as [F|(-> & -> & ->)].
+    { destruct (Nat.eq_dec t (cur (ns w n))) as [->|N]; [rewrite Z in H | rewrite Y in H by auto; auto].
+      destruct (le_lt_dec (length (log (vol (ns w n)))) m) as [G|G]; [right | rewrite nth_error_app1 in H by auto; left; congruence].
+      rewrite nth_error_app2 in H by auto; destruct (m - length (log (vol (ns w n)))) as [|[]] eqn:D; simpl in H; inversion H.
+      split; [auto | split; [lia | auto]]. }
+    + destruct (Imem _ _ _ _ F H0 H1) as (k & KC & KQ & O); assert (S m <= length (tl w t)) as G by (apply nth_error_Some; congruence).
+      exists k; split; [apply counted_mono with w; auto; apply incl_refl | split].
+      * apply (quiet_agree _ _ _ _ _ (P t)); auto; lia.
+      * rewrite <- (conf_agree _ m _ _ (P t)) by lia; auto.
+    + (* a list of members is appended *)
+      unfold emem in H1; simpl in H1; destruct v as [x|] eqn:V; [|discriminate].
+      destruct (MA _ _ eq_refl H1) as (M1 & M2 & M3 & M4); rewrite Z, firstn_app, firstn_all, Nat.sub_diag; simpl; rewrite app_nil_r.
+      exists (ci (vol (ns w n))); split; [|split; [|exact M4]].
+      2: { apply (quiet_agree (length (log (vol (ns w n)))) _ _ (log (vol (ns w n)))); auto; apply agree_app, agree_refl; auto. }
+      assert (ci (vol (ns w n)) = cm w (cur (ns w n))) as CE.
+      { destruct GK as [GK|(t0 & T0 & T1 & T2)]; [lia|]; apply Nat.le_antisymm; auto.
+        rewrite (agree_term _ _ _ _ T2) in M2 by auto; destruct (ci (vol (ns w n))) as [|i]; [lia|]; simpl in M2.
+        destruct (nth_error (tl w t0) i) as [f|] eqn:F; [|destruct T2 as (_ & T2 & _); apply nth_error_None in F; lia]; apply nth_error_In, Itt in F.
+        replace (cur (ns w n)) with t0 by lia; auto. }
+      destruct (Icm (cur (ns w n))) as [|[j (J1 & J2 & J3 & q & Q & J4)]]; [lia|]; rewrite CE in *.
+      apply counted_mono with w; auto; [apply incl_refl|]; rewrite L; split; [auto | split; [|split; [auto | exists q; split; auto]]].
+      * lia.
+      * rewrite <- L in *; rewrite firstn_all.
+        rewrite (conf_quiet _ (cm w (cur (ns w n))) j) in Q; auto; [|eapply quiet_le; eauto].
+        rewrite <- (firstn_all (log (vol (ns w n)))); rewrite (conf_quiet _ (cm w (cur (ns w n)))); auto; lia.
 Qed.
 
 (* ---------- votes ---------- *)
-(* an up-to-date candidate has everything choosable that the voter has *)
-Lemma up_to_date_ok w n c t t0 k : inv w -> up_to_date (length (cl w c t)) (last_term (cl w c t)) (log (vol (ns w n))) ->
-  choosable w t0 k -> may_ack w n t0 k -> agree k (cl w c t) (tl w t0).
+(* an up-to-date candidate has everything firm that the voter has *)
+Lemma up_to_date_ok w n c t0 k : let t := cur (ns w n) in inv w -> up_to_date (length (cl w c t)) (last_term (cl w c t)) (log (vol (ns w n))) ->
+  firm w t0 k (S t) -> may_ack w n t0 k -> agree k (cl w c t) (tl w t0).
 Proof.
-  intros I U H A; pose proof (may_ack_agree _ _ _ _ I H A) as G; pose proof H as [(O1 & O2 & O3) _].
+  intros t I U H A; pose proof (may_ack_agree _ _ _ _ I H A) as G; pose proof H as [(O1 & O2 & O3) _].
   destruct (i_img _ I n _ (in_vol (ns w n))) as (GL & _); open_inv I.
   set (l := log (vol (ns w n))) in *; set (L := cl w c t) in *.
   assert (forall l, LM (tl w) l -> agree (length l) l (tl w (last_term l))) as M.
@@ -186,7 +231,10 @@ Proof.
     assert (0 < length L) as P by (unfold u, last_term in U; destruct (length L); simpl in U; lia).
     assert (el w u <> None) as El.
     { intros Z; destruct ML as (_ & ML & _); rewrite (Itl0 _ Z) in ML; simpl in ML; lia. }
-    pose proof (I2 _ _ u H ltac:(lia) El) as X.
+    assert (u < t) as Ut.
+    { unfold u, last_term, term_at in *; destruct (length L) as [|i]; [lia|]; destruct (nth_error L i) eqn:N; [|lia].
+      apply nth_error_In, Iclt in N; auto. }
+    assert (agree k (tl w u) (tl w t0)) as X by (apply H; auto; lia).
     apply agree_trans with (tl w u); auto; apply agree_le with (length L); auto.
     destruct (le_lt_dec k (length L)); auto; exfalso.
     assert (term_at L (length L) = term_at (tl w t0) (length L)) as E1.
@@ -218,9 +266,12 @@ Ltac plain I := simpl; try match goal with
   | |- StronglySorted _ _ => first [apply (i_seq _ I) | apply seq_vol; auto; split; [|split]; simpl; auto; fail]
   | |- forall c, vote _ = Some c -> _ => intros ? ?; apply keep_vote; auto; fail
   | |- forall u, LM _ _ => apply (i_lmc _ I)
+  | |- forall u e, In e (cl _ _ u) -> _ => apply (i_clt _ I)
+  | |- forall a b, False -> _ => tauto
   | |- forall a b c, False -> _ => tauto
   | |- forall a b c d, False -> _ => tauto
   | |- forall a b c d e, False -> _ => tauto
+  | |- forall a b, _ \/ False -> _ => let J := fresh in intros ? ? [J|[]]; discriminate J
   | |- forall a b c, _ \/ False -> _ => let J := fresh in intros ? ? ? [J|[]]; first [discriminate J | inversion J; subst; auto]; fail
   | |- forall a b c d, _ \/ False -> _ => let J := fresh in intros ? ? ? ? [J|[]]; discriminate J
   | |- forall a b c d e, _ \/ False -> _ => let J := fresh in intros ? ? ? ? ? [J|[]]; discriminate J
@@ -266,14 +317,11 @@ Proof.
   assert (DT : forall m, term (dur (ns w' m)) = term (dur (ns w m))) by (intros; simpl; uc; auto using know_term).
   assert (DV : forall m, vote (dur (ns w' m)) = vote (dur (ns w m))) by (intros; simpl; uc; auto using know_vote).
   assert (DL : forall m, log (dur (ns w' m)) = log (dur (ns w m))) by (intros; simpl; uc; auto using know_log).
-  assert (B : forall t x, choosable w' t x <-> choosable w t x).
-  { intros t x; split; intros (O & q & Q & A); (split; [exact O | exists q; split; auto]); intros m M;
-      specialize (A m M); rewrite DT in *; exact A. }
+  assert (B : forall t x u, firm w' t x u <-> firm w t x u) by (intros; tauto).
   assert (LB : forall a b, later w a b -> later w' a b).
   { intros a b (L1 & L2 & L3); split; [auto | split; auto]; intros t x C; apply L3, B; auto. }
   assert (LR : forall a b, later w a b -> later w' (know k (vol (ns w n)) a) (know k (vol (ns w n)) b)).
-  { intros a b (L1 & L2 & L3); split; [|split]; rewrite ?know_term, ?know_vote, ?know_log; auto.
-    intros t x C; apply L3, B; auto. }
+  { intros a b (L1 & L2 & L3); split; [|split]; rewrite ?know_term, ?know_vote, ?know_log; auto. }
   assert (IM : forall m d, In d (images (ns w' m)) -> good w' d /\ exists d0, In d0 (images (ns w m)) /\ term d0 = term d /\
     vote d0 = vote d /\ mat d0 = mat d).
   { intros m d D; change (ns w' m) with (upd (ns w) n (mark k (ns w n)) m) in D; unfold upd in D; destruct node_eq_dec; [subst m; rewrite images_mark in D|].
@@ -284,7 +332,7 @@ Proof.
   { intros m t x [A|(d & D & T & M)]; [left; exact A|]; right.
     destruct (IM _ _ D) as (_ & d0 & D0 & T0 & _ & M0); exists d0; split; [auto | split; [congruence | lia]]. }
   open_inv I; constructor; intros; rewrite ?V, ?RL, ?VS, ?MT, ?DT, ?DV, ?DL in *;
-    try match goal with H : choosable w' _ _ |- _ => apply B in H end; eauto.
+    try match goal with H : firm w' _ _ _ |- _ => apply B in H end; eauto.
   - apply IM in H; apply H.
   - change (ns w' n0) with (upd (ns w) n (mark k (ns w n)) n0); unfold upd; destruct node_eq_dec; [subst n0; rewrite images_mark|].
     + specialize (Iseq n); induction Iseq as [|a l S X F]; simpl; constructor; auto.
@@ -316,8 +364,10 @@ Proof.
       * apply known_mono with w (cur (ns w n)); simpl; auto; intros; exists []; now rewrite app_nil_r.
     + intros c u X; uc; auto; destruct Nat.eq_dec; auto; destruct X; [congruence | lia].
     + intros u; uc; [|congruence]; destruct Nat.eq_dec; auto; apply (i_lmc _ I).
+    + intros u e X; uc; [|congruence]; destruct Nat.eq_dec; [subst u; apply GT in X; lia | apply (i_clt _ I) in X; auto].
     + intros c X; inversion X; subst; split; auto; intros t0 k C A _; uc; [|congruence].
       destruct Nat.eq_dec; [simpl | congruence]; apply may_ack_agree; auto.
+      eapply firm_le; eauto.
     + intros _; split; [|split; [|split; [constructor | split; [intros ? [] | tauto]]]].
       * intros X; apply (i_el _ I) in X as (X & _); lia.
       * uc; [|congruence]; destruct Nat.eq_dec; congruence.
@@ -329,7 +379,7 @@ Proof.
     + apply seq_vol; auto; split; [|split]; simpl; auto.
       intros _; destruct H1; auto.
     + intros c' X; inversion X; subst c'; apply (i_rv _ I) in H as (? & -> & ->); split; auto.
-      intros; apply up_to_date_ok with n; auto.
+      intros; apply (up_to_date_ok w n c); auto.
   - (* a vote leaves *)
     apply (inv_node w n (ns w n) [RVR (term (dur (ns w n))) n c] [(term (dur (ns w n)), n, c)] []); plain I.
   - (* a vote is counted *)
@@ -349,10 +399,10 @@ Proof.
   - (* accept entries *)
     destruct (i_ae _ I _ _ _ _ _ H) as (Z & G & KN); subst t.
     destruct (new_log_ok (tl w) (log (vol (ns w n))) (tl w (cur (ns w n))) p pt es) as (N1 & N2 & N3 & N4); auto; try apply (i_lmt _ I).
-    assert (NC : forall t k, choosable w t k -> t <= cur (ns w n) -> agree k (log (vol (ns w n))) (tl w t) ->
+    assert (NC : forall t k, firm w t k (S (cur (ns w n))) -> t <= cur (ns w n) -> agree k (log (vol (ns w n))) (tl w t) ->
       agree k (new_log (log (vol (ns w n))) p es) (tl w t)).
     { intros t k C T A; destruct (Nat.eq_dec t (cur (ns w n))) as [->|D]; auto.
-      assert (agree k (tl w (cur (ns w n))) (tl w t)) as A2 by (apply (i_2 _ I); auto; lia).
+      assert (agree k (tl w (cur (ns w n))) (tl w t)) as A2 by (apply C; auto; lia).
       apply agree_trans with (tl w (cur (ns w n))); auto; apply N3; eapply agree_trans; eauto using agree_sym. }
     apply (inv_node w n (to_follower (accept p es lc (vol (ns w n))) (ns w n)) [] [] []); plain I.
     split; [auto | split; [|split]]; simpl; auto.
@@ -363,11 +413,48 @@ Proof.
         apply agree_trans with (tl w (cur (ns w n))); [apply agree_le with (p + length es) | apply agree_le with lc]; auto; lia.
       * destruct GK as [X|(t0 & L & X & A)]; [left; auto|]; right; exists t0; simpl; split; [auto | split; [auto|]].
         destruct (Nat.eq_dec (ci (vol (ns w n))) 0) as [E0|E0]; [rewrite E0; repeat split; lia|].
-        pose proof (cm_choosable w t0 _ I X E0) as CC.
+        pose proof (cm_committed w t0 _ I X E0) as CC.
         destruct (Nat.eq_dec t0 (cur (ns w n))) as [->|D]; [apply N3; auto|].
         assert (agree (cm w t0) (tl w (cur (ns w n))) (tl w t0)) as A2 by (apply (i_2 _ I); auto; lia).
         apply agree_le with (j := ci (vol (ns w n))) in A2; auto.
         apply agree_trans with (tl w (cur (ns w n))); auto; apply N3; eapply agree_trans; eauto using agree_sym.
+  - (* a snapshot is offered *)
+    destruct (i_lead _ I _ H) as (X & Y & _).
+    apply (inv_node w n (ns w n) [SS (cur (ns w n)) (firstn k (log (vol (ns w n))))] [] []); plain I.
+    intros t l [Z|[]]; inversion Z; subst; clear Z; split; [congruence|].
+    assert (length (firstn k (log (vol (ns w n)))) <= k) as L by (rewrite firstn_length; lia).
+    assert (agree (length (firstn k (log (vol (ns w n))))) (firstn k (log (vol (ns w n)))) (log (vol (ns w n)))) as A.
+    { split; [auto | split; [rewrite firstn_length; lia|]]; rewrite firstn_all, firstn_length.
+      destruct (Nat.min_spec k (length (log (vol (ns w n))))) as [[_ ->]|[Z ->]]; auto; rewrite firstn_all; apply firstn_all2; auto. }
+    split; [rewrite <- Y; auto|].
+    apply known_le with (y := length (firstn k (log (vol (ns w n))))) in GK; [|lia].
+    destruct GK as [GK|(t0 & G1 & G2 & G3)]; [left; auto | right; exists t0; split; [auto | split; [auto|]]].
+    eapply agree_trans; eauto.
+  - (* a snapshot is taken over *)
+    destruct (i_ss _ I _ _ H) as (E & A & K).
+    assert (LM (tl w) l) as ML.
+    { rewrite <- (firstn_all l); destruct A as (_ & L & ->); apply LM_firstn; auto; apply (i_lmt _ I). }
+    assert (forall t0 k, firm w t0 k (S (cur (ns w n))) -> agree (Nat.min k (length l)) l (tl w t0)) as F.
+    { intros t0 k [(O1 & O2 & O3) F]; destruct K as [Z|(t1 & T1 & C & G)]; [rewrite Z, Nat.min_0_r; repeat split; lia|].
+      destruct (Nat.eq_dec (length l) 0) as [Z|Z]; [rewrite Z, Nat.min_0_r; repeat split; lia|].
+      pose proof (cm_committed w t1 _ I C Z) as CC.
+      destruct (lt_eq_lt_dec t0 t1) as [[L| ->]|L].
+      - apply agree_trans with (tl w t1); [apply agree_le with (length l); auto; lia|].
+        apply agree_le with k; [|lia]; apply F; auto; [lia|]; destruct CC as [j CC]; apply (counted_el _ _ _ _ I CC).
+      - apply agree_le with (length l); auto; lia.
+      - apply agree_trans with (tl w t1); [apply agree_le with (length l); auto; lia|].
+        apply agree_sym, agree_le with (cm w t1); [|lia]; apply (i_2 _ I); auto.
+        intros X; rewrite (i_tl0 _ I _ X) in O2; simpl in O2; lia. }
+    apply (inv_node w n (to_follower (adopt l (vol (ns w n))) (ns w n)) [] [] []); plain I.
+    + apply seq_vol; auto; split; [auto | split; [auto|]]; simpl; intros t0 k C T G; specialize (F t0 k C).
+      destruct (le_lt_dec k (length l)) as [L|L]; [rewrite Nat.min_l in F by auto; auto | exfalso].
+      rewrite Nat.min_r in F by lia; apply H2.
+      rewrite (agree_term _ _ _ (length l) F) by auto; apply agree_term with k; auto; lia.
+    + split; [auto | split; [|split; simpl]].
+      * simpl; intros e X; apply In_nth_error in X as [i X]; assert (i < length l) by (apply nth_error_Some; congruence).
+        rewrite (agree_nth _ _ _ i A) in X by auto; apply nth_error_In, (i_tt _ I) in X; lia.
+      * repeat split; lia.
+      * apply known_mono with w t; auto; intros; exists []; now rewrite app_nil_r.
   - (* an acknowledgement leaves *)
     apply (inv_node w n (ns w n) [AER (term (dur (ns w n))) n k] [] [(n, term (dur (ns w n)), k)]); plain I.
     intros m t j [X|[]]; inversion X; subst; clear X; split; [auto | split; [auto | split; [auto | split]]]; destruct H as [H|(E & H & A)].
@@ -383,9 +470,10 @@ Proof.
   - (* commit *)
     destruct (i_lead _ I _ H) as (X & Y & Z).
     assert (CC : committed w (cur (ns w n)) k).
-    { split; [rewrite Y in *; repeat split; auto; lia|].
+    { exists (length (log (vol (ns w n)))); split; [rewrite Y in *; repeat split; auto; lia|].
+      split; [auto | split; [rewrite Y; auto|]]; rewrite <- Y, firstn_all.
       exists (holders k (ns w n)); split; [repeat split; auto|].
-      - apply NoDup_filter, nodup_voters.
+      - apply NoDup_filter, nodup_conf.
       - intros x F; apply filter_In in F as []; auto.
       - intros m F; apply filter_In in F as [_ F]; apply Nat.leb_le in F.
         destruct (i_mt _ I n H m) as [E|E]; [lia|]; exists (mt (ns w n) m); auto. }
@@ -435,6 +523,7 @@ Proof.
   - constructor; [repeat constructor | constructor; [split; [|split]; simpl; auto | constructor]].
   - destruct H as [<-|[<-|[]]]; discriminate.
   - destruct H0 as (? & _ & []).
+  - destruct m; discriminate.
 Qed.
 
 Theorem inv_reach w : reach w -> inv w.

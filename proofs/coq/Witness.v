@@ -9,8 +9,9 @@ Import ListNotations.
 
 #[local] Instance three : Params.
 Proof.
-  refine {| node := nat; value := nat; rid := nat; node_eq_dec := Nat.eq_dec; voters := [0; 1; 2] |}.
-  abstract (repeat constructor; simpl; intuition discriminate).
+  refine {| node := nat; value := nat; rid := nat; node_eq_dec := Nat.eq_dec; voters := [0; 1; 2]; members := fun _ => None |}.
+  - abstract (repeat constructor; simpl; intuition discriminate).
+  - abstract discriminate.
 Defined.
 
 (* a counter: a command adds itself and returns what was there, so to execute one twice would show *)
@@ -29,7 +30,11 @@ Definition h5 : list ev := Res (inr 7) 42 2 :: h4.
 Definition h6 : list ev := Res (inl 43) 42 5 :: h5.
 
 (* what a step requires is computed *)
-Ltac calc := vm_compute; auto 8; try (eexists; left; reflexivity); try (intuition (congruence || lia)).
+Ltac calc := match goal with
+  | |- In _ _ => vm_compute; repeat first [left; reflexivity | right]
+  | |- _ = _ => reflexivity
+  | |- _ => vm_compute; auto 8; try (eexists; left; reflexivity); try (intuition (congruence || lia))
+  end.
 Ltac by_step S := match goal with |- step _ _ ?w => subst w end; eapply S; calc; fail.
 Definition s_sync0 A (w : world) n := s_sync A w n [] (hd img0 (pend (ns w n))) (List.tl (pend (ns w n))).
 
@@ -107,7 +112,7 @@ Derive w70 SuchThat (step (asked h5) w69 w70) As s70. Proof. by_step (s_commit (
 
 Definition read_op : op unit := Rd 7 tt.
 Definition write_op : op unit := Wr 43.
-Definition read7 := hd (Model.Rd 0 0 0 0 (fun _ => 0) (fun _ => 0)) (rd w41).
+Definition read7 := hd (Model.Rd 0 0 0 0 0 (fun _ => 0) (fun _ => 0)) (rd w41).
 Ltac go Y s := eapply y_step in Y; [|exact s].
 
 Theorem the_history : hist w70 h6.
@@ -125,8 +130,8 @@ Proof.
     [|simpl; intros u [E|[E|[E|[]]]]; inversion E; discriminate].
   go Y s38. go Y s39. go Y s40. go Y s41.
   apply (@y_read three nat unit nat nat Nat.eq_dec key 0 add get w41 h4 read7 1 2 tt) in Y.
-  2: { calc. }
-  2: { exists [0; 1]; split; [|intros m [<-|[<-|[]]]; exists 1; calc].
+  2: { left; reflexivity. }
+  2: { exists 2; split; [vm_compute; lia | split; [vm_compute; lia|]]; exists [0; 1]; split; [|intros m [<-|[<-|[]]]; exists 1; calc].
        repeat split; [repeat constructor; simpl; intuition discriminate | intros x; simpl; tauto | simpl; lia]. }
   2: { calc. }
   2: { intros x j; simpl; intuition discriminate. }

@@ -1,2 +1,2 @@
 # Model.v: a leader commits an older term's entry by counting
-s/term_at (log (vol s)) k = cur s -> length voters/True -> length voters/
+s/term_at (log (vol s)) k = cur s -> length (conf/True -> length (conf/

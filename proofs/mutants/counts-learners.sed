@@ -1,2 +1,2 @@
 # Model.v: a learner's vote is counted
-s/In v voters -> ~ In v (votes s)/True -> ~ In v (votes s)/
+s/In v (conf (log (vol s))) -> ~ In v (votes s)/True -> ~ In v (votes s)/

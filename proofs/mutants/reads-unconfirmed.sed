@@ -1,2 +1,2 @@
 # Model.v: a read is served without asking a majority
-s/r <= r' \/\\ In (HBR t m r') (net w)/r <= r' \/\\ net w = net w \/\\ t < S t/
+s/r_rnd R <= r' \/\\ In (HBR (r_term R) m r') (net w)/r_rnd R <= r' \/\\ net w = net w/

@@ -11,7 +11,7 @@ let fail fmt = Printf.ksprintf (fun s -> raise (Impossible s)) fmt
 
 let of_id (i : int) : Handlers.node = Obj.repr i
 let to_id (n : Handlers.node) : int = Obj.obj n
-let params voters = { node_eq_dec = (fun a b -> to_id a = to_id b); voters = List.map of_id voters }
+let params voters = { node_eq_dec = (fun a b -> to_id a = to_id b); voters = List.map of_id voters; members = (fun _ -> None) }
 
 module Ids = Map.Make (Int)
 
@@ -293,7 +293,7 @@ let serve_read n (name, index) =
     let with_us v = v = n.id && n.m.rnd >= round ||
       (match Ids.find_opt v n.acked with Some r -> r >= round | None -> false) in
     let count = List.length (List.filter with_us n.voters) in
-    if not (majority n.p count) then fail "read %d is served; %d of %d have answered round %d" name count (List.length n.voters) round;
+    if not (majority n.p n.m count) then fail "read %d is served; %d of %d have answered round %d" name count (List.length n.voters) round;
     { n with reads = Ids.remove name n.reads }
 
 (* ---------- upkeep ---------- *)

@@ -1,0 +1,2 @@
+# Model.v: a leader changes the members before the last change is committed
+s/quiet (log d) (ci d) (length (log d)) \/\\/True \/\\/
