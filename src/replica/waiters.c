@@ -143,12 +143,37 @@ static void disown(struct replica *replica, raft_node_id node)
     replica->disowned[place].last = last;
 }
 
+static bool is_the_same(const struct request *one, const struct request *other)
+{
+    return other->waiter && other->waiter->id == one->waiter->id &&
+           other->origin_run_id == one->origin_run_id;
+}
+
+/* Its node has lost a connection and sends it again, and this node has not lost one, or not yet, or
+ * earlier: what it has of it already must not be executed beside it. */
+static void supersede(struct replica *replica, const struct request *request)
+{
+    struct request *earlier, *following;
+    DL_FOREACH_SAFE2(request->line->requests, earlier, following, line_next)
+    {
+        if (earlier == request || !is_the_same(request, earlier))
+            continue;
+        if (earlier->place != REQUEST_PROPOSED) {
+            refuse(replica, earlier);
+            continue;
+        }
+        earlier->waiter->is_disowned = true;
+        disown(replica, request->origin);
+    }
+}
+
 void replica_waiter_arrived(struct replica *replica, struct request *request,
                             const struct forward *forward)
 {
     request->waiter->id = forward->waiter_id;
     request->waiter->seen = forward->seen;
     request->waiter->since_ms = replica->now_ms - (int64_t)forward->waited_ms;
+    supersede(replica, request);
 }
 
 /* What its node sent before a connection was lost may be executed yet, as far as it knows. */

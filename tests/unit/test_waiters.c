@@ -459,6 +459,41 @@ static void append_of(raft_node_id leader, raft_term term, struct blob *payload)
     follow(leader, term);
 }
 
+/* Its node lost a connection that this one did not lose. */
+static void what_comes_again_is_there_once(void **state)
+{
+    (void)state;
+    lead();
+    receive_wait(1, 7, 0, "pk");
+    receive_wait(2, 7, 0, "pk");
+    assert_int_equal(parked(), 1);
+    assert_int_equal(last_reply()->id, 1);
+    assert_true(last_reply()->refused);
+    push("+k");
+    acknowledge();
+    assert_int_equal(last_reply()->id, 2);
+    assert_false(last_reply()->refused);
+    assert_string_equal(world.applied, "+kpk");
+    assert_int_equal(parked(), 0);
+}
+
+/* What is in the log decides, and its node meets it there. */
+static void what_comes_again_while_it_is_proposed_is_too_early(void **state)
+{
+    (void)state;
+    lead();
+    push("+k");
+    receive_wait(1, 7, 0, "pk");
+    receive_wait(2, 7, 0, "pk");
+    assert_int_equal(last_reply()->id, 2);
+    assert_true(last_reply()->refused);
+    push("+k");
+    assert_string_equal(world.applied, "+kpk+k");
+    receive_wait(3, 8, 0, "pk"); /* another one is not kept back */
+    acknowledge();
+    assert_string_equal(world.applied, "+kpk+kpk");
+}
+
 static void it_is_sent_again_when_the_old_leader_can_do_nothing(void **state)
 {
     static struct result a;
@@ -808,6 +843,9 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(what_was_proposed_is_answered_by_its_entry, set_up_waits,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(what_comes_again_is_there_once, set_up_waits, tear_down),
+        cmocka_unit_test_setup_teardown(what_comes_again_while_it_is_proposed_is_too_early,
+                                        set_up_waits, tear_down),
         cmocka_unit_test_setup_teardown(it_is_sent_again_when_the_old_leader_can_do_nothing,
                                         set_up_waits, tear_down),
         cmocka_unit_test_setup_teardown(its_node_answers_from_the_log, set_up_waits, tear_down),
