@@ -144,6 +144,7 @@ struct db *db_open(struct kv *kv, const struct db_options *options)
     db->hash = hash_name;
     db->word = record_key_word;
     db->active = layer_new();
+    db->seen = &db->state;
     db->changes_max = SAVEPOINT_BYTES_MAX;
     db->freed_due_bytes = options->checkpoint_bytes;
     load_state(db);
@@ -192,6 +193,13 @@ int64_t db_now_ms(const struct db *db)
     return db->now_ms;
 }
 
+/* An element may be over by when a look has to be right. */
+static void note_elements(const struct db *db, const struct db_record *found)
+{
+    if (db->look)
+        (void)layers_is_over(db, found->elements_due_ms);
+}
+
 /* False: its deadline has come, there is no such key. */
 static bool is_still_there(struct db *db, unsigned database, const struct place *place,
                            struct db_record *found)
@@ -211,6 +219,7 @@ bool db_lookup(struct db *db, unsigned database, struct bytes key, struct db_rec
     if (!layers_look(db, &place, &head, &size))
         return false;
     *found = layers_found(head, size, NULL);
+    note_elements(db, found);
     return is_still_there(db, database, &place, found);
 }
 
@@ -228,6 +237,7 @@ bool db_find_kept(struct db *db, struct db_view *view, unsigned database, struct
     if (!layers_get(db, &place, &record))
         return false;
     *found = layers_found(record, record.size, payload);
+    note_elements(db, found);
     return is_still_there(db, database, &place, found);
 }
 
@@ -364,7 +374,7 @@ bool db_delete(struct db *db, unsigned database, struct bytes key)
     return was_there;
 }
 
-bool db_resolve(struct db *db, uint64_t names)
+static bool resolve(struct db *db, uint64_t names)
 {
     if (layers_unresolved(db) == 0) {
         db->is_exact_wanted = false;
@@ -374,6 +384,16 @@ bool db_resolve(struct db *db, uint64_t names)
     layers_forget_read(db); /* it may say what is below a layer that has the name */
     db->is_exact_wanted = !is_done || layers_unresolved(db) > 0;
     return !db->is_exact_wanted;
+}
+
+bool db_resolve(struct db *db, uint64_t names)
+{
+    struct look *look = layers_look_away(db);
+    if (look && look->begins)
+        look->is_in_doubt = true; /* nobody has counted there */
+    bool is_done = look && (look->begins || db->is_in_entry) ? look->begins : resolve(db, names);
+    layers_look_back(db, look);
+    return is_done;
 }
 
 uint64_t db_size(const struct db *db, unsigned database)
@@ -578,6 +598,7 @@ void db_applied(struct db *db, uint64_t index, uint64_t term, int64_t now_ms)
     if (now_ms > 0 && db->state.hash_seed == 0)
         db->state.hash_seed = db->options.cluster; /* an entry of before there was a choice */
     db->version = 0;
+    layers_part_end(db);
     db->is_in_entry = false;
     if (!db->checkpoint && is_due(db))
         db_checkpoint(db);

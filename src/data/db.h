@@ -150,9 +150,9 @@ void db_spend(struct db *db, uint64_t work);
 
 /* All keys as they are at db_applied_index(), for a long read in slices: what a view shows never
  * changes, whatever is applied, flushed or stored meanwhile.  Readers at the same index share one.
- * NULL: not now (an entry is half done, or too many layers wait for a checkpoint, which was
- * started): ask again after db_poll().  A view holds back memory and disk space, so it is to be
- * released soon, and before db_close(). */
+ * NULL: not now (an entry is half done, without db_part(), or too many layers wait for a
+ * checkpoint, which was started): ask again after db_poll().  A view holds back memory and disk
+ * space, so it is to be released soon, and before db_close(). */
 struct db_view *db_view_new(struct db *db);
 void db_view_release(struct db_view *view);
 uint64_t db_view_index(const struct db_view *view);
@@ -161,6 +161,24 @@ enum db_type db_view_get(struct db_view *view, unsigned database, struct bytes k
                          struct bytes *value);
 uint64_t db_view_scan(struct db_view *view, unsigned database, uint64_t cursor,
                       struct db_scan_limit limit, db_scan_fn *each, void *context);
+
+/* ---- before a long entry ---------------------------------------------------- */
+
+/* Before the first change of an entry that may take long: until its db_applied() there are views of
+ * the state before it.  What the entry does is the same with and without.  False: too many layers,
+ * there are none. */
+bool db_part(struct db *db);
+bool db_is_parted(const struct db *db);
+/* db_due_ms() of the state before; parted. */
+int64_t db_before_due_ms(const struct db *db);
+
+/* Reads look at this view (borrowed), given it or not, until db_look_end(); nothing may be changed.
+ * `begins`: the read can begin again.  True: what it saw is so, at any time from db_at()'s to
+ * `until_ms` (if that is later).  False: it asked what a view cannot tell, counts of keys, or met a
+ * deadline in between: what it made of it is worth nothing.  Counts are the present ones where it
+ * does not begin, and not known while an entry is half done. */
+void db_look_at(struct db *db, struct db_view *view, int64_t until_ms, bool begins);
+bool db_look_end(struct db *db);
 
 /* ---- effects --------------------------------------------------------------- */
 

@@ -67,6 +67,14 @@ void layers_release(struct db *db, struct layer *layer)
         layers_discard(db, layer);
 }
 
+bool layers_is_empty(const struct layer *layer)
+{
+    for (int table = 0; table < TABLES; table++)
+        if (layer->tables[table].entries > 0)
+            return false;
+    return true;
+}
+
 void layers_freeze(struct db *db)
 {
     check(db->count < LAYERS_MAX);
@@ -182,6 +190,8 @@ static bool get_below(struct db *db, unsigned from, const struct place *place, s
 
 bool layers_get(struct db *db, const struct place *place, struct bytes *record)
 {
+    if (db->look)
+        return layers_view_row(db->look->view, place, record);
     const struct entry *entry = find_in(db->active, place);
     if (!entry)
         return get_below(db, 0, place, SIZE_MAX, record);
@@ -191,6 +201,11 @@ bool layers_get(struct db *db, const struct place *place, struct bytes *record)
 
 bool layers_look(struct db *db, const struct place *place, struct bytes *head, size_t *size)
 {
+    if (db->look) {
+        bool is_there = layers_view_row(db->look->view, place, head);
+        *size = head->size;
+        return is_there;
+    }
     const struct entry *entry = find_in(db->active, place);
     if (entry ? entry->is_tombstone : !get_below(db, 0, place, LAYERS_HEAD_MAX, head))
         return false;
@@ -203,6 +218,7 @@ bool layers_look(struct db *db, const struct place *place, struct bytes *head, s
 
 static void note_change(struct db *db, size_t bytes)
 {
+    check(!db->look);
     db->is_in_entry = true;
     db->changed_bytes += bytes;
     db->work += bytes;
@@ -263,9 +279,14 @@ bool layers_put_key(struct db *db, const struct place *place, struct bytes heade
     return was_there;
 }
 
-/* What can be said without looking. */
-static enum overlay_below guess_below(struct db *db, const struct place *place)
+/* What can be said without looking far; `record` (its head) if it is there. */
+static enum overlay_below guess_below(struct db *db, const struct place *place,
+                                      struct bytes *record)
 {
+    const struct entry *entry = db->joins ? find_in(db->joins, place) : NULL;
+    *record = entry ? entry_record(entry) : buffer_bytes(&db->value);
+    if (entry) /* before.c */
+        return entry->is_tombstone ? BELOW_NO : BELOW_YES;
     if (db->is_read && is_at_hand(db, place, 0)) /* then no layer has it */
         return db->is_found ? BELOW_YES : BELOW_NO;
     bool is_certain =
@@ -280,12 +301,13 @@ bool layers_put_blindly(struct db *db, const struct place *place, struct bytes h
     struct overlay *overlay = &active->tables[place->table];
     struct overlay_spot spot = overlay_locate(overlay, place->space, place->word, place->name);
     bool is_known = spot.entry, was_there = is_known && !spot.entry->is_tombstone;
-    enum overlay_below below = is_known ? BELOW_UNKNOWN : guess_below(db, place);
+    struct bytes record;
+    enum overlay_below below = is_known ? BELOW_UNKNOWN : guess_below(db, place, &record);
     uint64_t before = 0;
     if (was_there)
         before = space_in(place, entry_record(spot.entry));
     else if (below == BELOW_YES)
-        before = space_in(place, buffer_bytes(&db->value));
+        before = space_in(place, record);
     if (db->savepoint)
         layers_keep(db, place, &spot, header.size + payload.size, header.size + payload.size);
     struct entry *entry = overlay_put(overlay, &spot, place->name, header, payload, below);

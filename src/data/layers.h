@@ -7,8 +7,8 @@
  *      kv          the stored state of some applied index
  *
  * A name is looked for from the top; an entry or a tombstone hides what lies below.  A layer is
- * made by a checkpoint, which stores all layers at once, and by a view that wants what is in
- * active.
+ * made by a checkpoint, which stores all layers at once, by a view that wants what is in active,
+ * and for an entry that may take long (before.c).
  *
  * L1  kv with the layers of a checkpoint, or kv alone once it is done, is the state at the index
  *     that the checkpoint stores.
@@ -51,29 +51,43 @@ struct layer {
 
 struct checkpoint;
 
+/* Of a read that looks at a view, though it does not know: see db_look_at(). */
+struct look {
+    struct db_view *view; /* borrowed */
+    int64_t until_ms;     /* a deadline until then, and not over yet, leaves it in doubt */
+    bool begins;          /* it can begin again: where it asks for counts it is in doubt */
+    bool is_in_doubt;
+};
+
 struct db {
     struct kv *kv; /* borrowed */
     struct db_options options;
     uint64_t (*hash)(struct bytes name, uint64_t seed); /* tests make hashes equal with these */
     uint64_t (*word)(struct bytes key, uint64_t hash);
 
-    struct state state;     /* now */
-    struct state persisted; /* of the kv */
-    struct layer *active;   /* owned */
+    struct state state;       /* now */
+    struct state persisted;   /* of the kv */
+    const struct state *seen; /* by who looks: `state`, or that of a view (db_look_at()) */
+    struct layer *active;     /* owned */
     struct layer *layers[LAYERS_MAX];
     unsigned count;          /* of layers */
     unsigned stored;         /* the last so many are in the kv */
     unsigned storing;        /* the last so many are in the checkpoint under way */
     struct layer *discarded; /* waiting to be freed by the next checkpoint; owned */
     uint64_t discarded_bytes;
-    struct db_view *view;                   /* the newest, while it lives; borrowed */
-    unsigned views;                         /* alive */
-    bool is_in_entry;                       /* changed since the last db_applied() */
-    uint64_t version;                       /* of what the present entry writes: see db_begin() */
-    struct slots *slots[DB_DATABASES];      /* owned; NULL: no keys */
-    struct effects effects;                 /* of the entry under way */
-    int64_t now_ms;                         /* keys whose deadline is not after it are absent */
-    bool may_drop;                          /* and are deleted by who meets them: see db_at() */
+    struct db_view *view;              /* the newest, while it lives; borrowed */
+    unsigned views;                    /* alive */
+    bool is_in_entry;                  /* changed since the last db_applied() */
+    bool is_parted;                    /* what the entry changed is in active, and nothing else */
+    struct layer *joins;               /* parted: layers[0], frozen for that alone; else NULL */
+    struct state before;               /* parted: before the entry */
+    int64_t before_due_ms;             /* likewise */
+    struct look *look, looking;        /* NULL: reads see the present state */
+    uint64_t version;                  /* of what the present entry writes: see db_begin() */
+    struct slots *slots[DB_DATABASES]; /* owned; NULL: no keys */
+    struct effects effects;            /* of the entry under way */
+    int64_t now_ms;                    /* keys whose deadline is not after it are absent */
+    bool may_drop;                     /* and are deleted by who meets them: see db_at() */
     int64_t deadline_from_ms[DB_DATABASES]; /* no row of TABLE_DEADLINES is before this */
     uint64_t expired;                       /* keys, since the start */
     db_elements_due_fn *elements_due;       /* NULL: there are no such elements */
@@ -121,6 +135,7 @@ uint64_t layer_bytes(const struct layer *layer);
 
 /* Moves active onto the layers, of which there is room for one more. */
 void layers_freeze(struct db *db);
+bool layers_is_empty(const struct layer *layer);
 /* Gives one reference back; the last leaves the layer to be freed by the next checkpoint. */
 void layers_release(struct db *db, struct layer *layer);
 void layers_discard(struct db *db, struct layer *layer);
@@ -131,7 +146,7 @@ void layers_cut(struct db *db, enum table table, uint64_t space);
 static inline uint64_t layers_space(const struct db *db, unsigned database)
 {
     check(database < DB_DATABASES);
-    return db->state.databases[database].space;
+    return db->seen->databases[database].space;
 }
 
 /* False: the kv certainly has nothing of the table (and space) that the layers have not.
@@ -206,6 +221,15 @@ bool layers_view_row(struct db_view *view, const struct place *place, struct byt
 const struct sources *layers_view_sources(const struct db_view *view);
 const struct state *layers_view_state(const struct db_view *view);
 
+/* Freezes active, unless it is empty.  False: too many layers; a checkpoint was started. */
+bool layers_freeze_for_view(struct db *db);
+
+/* before.c.  The entry has ended. */
+void layers_part_end(struct db *db);
+/* For a while there is no look. */
+struct look *layers_look_away(struct db *db);
+void layers_look_back(struct db *db, struct look *look);
+
 /* deadlines.c.  What db_open() does for it. */
 void layers_deadlines_load(struct db *db);
 /* The key gets this deadline (L8). */
@@ -223,6 +247,8 @@ static inline int64_t layers_due_ms(int64_t deadline_ms, int64_t elements_due_ms
 
 static inline bool layers_is_over(const struct db *db, int64_t deadline_ms)
 {
+    if (db->look && deadline_ms > db->now_ms && deadline_ms <= db->look->until_ms)
+        db->look->is_in_doubt = true;
     return deadline_ms != 0 && deadline_ms <= db->now_ms;
 }
 

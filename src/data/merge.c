@@ -5,6 +5,8 @@
 
 struct sources merge_sources(const struct db *db)
 {
+    if (db->look)
+        return *layers_view_sources(db->look->view);
     struct sources sources = {.kv = db->kv, .persisted = &db->persisted};
     sources.layers[sources.count++] = db->active;
     for (unsigned i = 0; i < db->count; i++)

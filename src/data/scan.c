@@ -152,12 +152,16 @@ static bool draw(struct db *db, unsigned database, uint64_t *seed, struct buffer
 
 bool db_random(struct db *db, unsigned database, uint64_t seed, struct buffer *key)
 {
-    check(layers_unresolved(db) == 0);
+    bool is_found = false;
     buffer_clear(key);
-    for (int i = 0; i < LIVE_TRIES_MAX && db->state.databases[database].keys > 0; i++)
-        if (draw(db, database, &seed, key))
-            return true;
-    return false;
+    if (db->look && db->look->begins)
+        return false; /* db_resolve() said that it is in doubt */
+    struct look *look = layers_look_away(db);
+    check(layers_unresolved(db) == 0);
+    for (int i = 0; i < LIVE_TRIES_MAX && db->state.databases[database].keys > 0 && !is_found; i++)
+        is_found = draw(db, database, &seed, key);
+    layers_look_back(db, look);
+    return is_found;
 }
 
 /* ---- the hash of everything ------------------------------------------------------------ */

@@ -19,18 +19,9 @@ struct db_view {
     struct buffer sought, value; /* a key of the kv to look for, and what was found */
 };
 
-static bool is_empty(const struct layer *layer)
+bool layers_freeze_for_view(struct db *db)
 {
-    for (int table = 0; table < TABLES; table++)
-        if (layer->tables[table].entries > 0)
-            return false;
-    return true;
-}
-
-/* False: no room. */
-static bool freeze(struct db *db)
-{
-    if (is_empty(db->active))
+    if (layers_is_empty(db->active))
         return true;
     if (db->count >= LAYERS_MAX - 1) { /* the last place is the checkpoint's */
         db_checkpoint(db);
@@ -40,11 +31,11 @@ static bool freeze(struct db *db)
     return true;
 }
 
-static struct db_view *view_make(struct db *db)
+static struct db_view *view_make(struct db *db, const struct state *state)
 {
     struct db_view *view = memory_new(sizeof *view);
     view->db = db;
-    view->state = db->state;
+    view->state = *state;
     view->persisted = db->persisted;
     view->snapshot = db->kv->ops->snapshot_new(db->kv);
     view->sources = (struct sources){.kv = db->kv,
@@ -61,15 +52,16 @@ static struct db_view *view_make(struct db *db)
 
 struct db_view *db_view_new(struct db *db)
 {
-    if (db->is_in_entry)
+    const struct state *state = db->is_parted ? &db->before : &db->state;
+    if (db->is_in_entry && !db->is_parted)
         return NULL;
-    if (db->view && db->view->state.index == db->state.index) {
+    if (db->view && db->view->state.index == state->index) {
         db->view->references++;
         return db->view;
     }
-    if (!freeze(db))
+    if (!db->is_parted && !layers_freeze_for_view(db))
         return NULL;
-    db->view = view_make(db);
+    db->view = view_make(db, state);
     db->view->references = 1;
     db->views++;
     return db->view;

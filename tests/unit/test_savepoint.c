@@ -1,9 +1,9 @@
 /* Savepoints of the db: what is undone was never there.
  *
  * Random entries, some steps of which are undone again, with checkpoints, views, crashes and looks
- * at unresolved names in the midst of them.  A second db applies the same entries without the steps
- * that are undone, and a plain model keeps what keys have: contents, hashes, effects, counters of
- * the state and what is left in the kv have to be equal. */
+ * at unresolved names, and at the state before them, in the midst of them.  A second db applies the
+ * same entries without the steps that are undone, and a plain model keeps what keys have: contents,
+ * hashes, effects, counters of the state and what is left in the kv have to be equal. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <xxhash.h>
@@ -160,6 +160,88 @@ static void take_step(struct db *db, struct model *model, int64_t now_ms, uint64
     }
 }
 
+/* ---- comparing keys ------------------------------------------------------------------- */
+
+static void compare_element(struct db *db, struct db_view *view, uint64_t space, unsigned e,
+                            uint32_t expected)
+{
+    struct text text;
+    struct bytes field = name(&text, "element", e), value;
+    bool is_there = e >= ELEMENTS / 2
+                        ? db_page_get(db, view, space, e, &value)
+                        : db_row_get(db, view, space, db_row_word(db, field), field, &value);
+    assert_int_equal(is_there, expected != 0);
+    if (is_there)
+        assert_true(bytes_equal(value, value_of(&expected)));
+}
+
+static void compare_key(struct db *db, struct db_view *view, unsigned base, unsigned k,
+                        const struct model_key *expected)
+{
+    struct text text;
+    struct db_record found;
+    struct bytes value;
+    bool is_over = expected->deadline_ms != 0 && expected->deadline_ms <= db_now_ms(db);
+    bool is_there = db_find(db, view, database_of[base], name(&text, "key", k), &found, &value);
+    assert_int_equal(is_there, expected->kind != NOTHING && !is_over);
+    if (!is_there)
+        return;
+    assert_int_equal(found.type, expected->kind == STRING ? DB_STRING : DB_HASH);
+    assert_int_equal(found.deadline_ms, expected->deadline_ms);
+    if (expected->kind == STRING)
+        assert_true(bytes_equal(value, bytes_of(expected->text, sizeof expected->text)));
+    for (unsigned e = 0; e < ELEMENTS && expected->kind == LARGE; e++)
+        compare_element(db, view, found.space, e, expected->element[e]);
+}
+
+/* ---- what was before an entry ---------------------------------------------------------- */
+
+static struct model before_entry;
+static struct db_view *kept; /* of the state before it */
+
+/* Whatever the entry has done so far: a view shows the state before it, and who is not given one
+ * looks there too. */
+static void look_before(struct db *db)
+{
+    if (!db_is_parted(db))
+        return;
+    struct db_view *view = kept ? kept : db_view_new(db);
+    assert_non_null(view);
+    assert_int_equal(db_view_index(view), db_applied_index(db));
+    for (unsigned is_given = 0; is_given < 2; is_given++) {
+        db_at(db, db_now_ms(db), false);
+        db_look_at(db, view, 0, true);
+        for (unsigned i = 0; i < BASES * KEYS; i++)
+            compare_key(db, is_given ? view : NULL, i / KEYS, i % KEYS,
+                        &before_entry.key[i / KEYS][i % KEYS]);
+        assert_true(db_look_end(db));
+        db_at(db, db_now_ms(db), true);
+    }
+    if (!kept && prng_below(&beside, 2))
+        kept = view;
+    else if (!kept)
+        db_view_release(view);
+}
+
+static void begin_entry(struct db *db, const struct model *model)
+{
+    if (db == plain || prng_below(&beside, 2) || !db_part(db))
+        return;
+    before_entry = *model;
+}
+
+/* With a view held over its end, or without. */
+static void end_entry(struct db *db, uint64_t index)
+{
+    bool is_held_over = prng_below(&beside, 2);
+    if (kept && !is_held_over)
+        db_view_release(kept);
+    db_applied(db, index, 1, (int64_t)index);
+    if (kept && is_held_over)
+        db_view_release(kept);
+    kept = NULL;
+}
+
 /* ---- one entry ------------------------------------------------------------------------- */
 
 /* Nothing of this may be seen. */
@@ -170,6 +252,8 @@ static void disturb(struct db *db)
         db_poll(db);
     else if (what == 1)
         db_resolve(db, 1 + prng_below(&beside, 10));
+    else if (what == 2)
+        look_before(db);
 }
 
 /* Steps that are undone, or not. */
@@ -221,6 +305,7 @@ static void apply(struct db *db, void *model, uint64_t seed, uint64_t index)
     uint64_t dice = seed ^ index * 0x9e3779b97f4a7c15ull, sum = 1;
     int64_t now_ms = (int64_t)index;
     db_effects_want(db, true);
+    begin_entry(db, model);
     db_begin(db, seed);
     db_at(db, now_ms, true);
     end_deadlines(db, model, now_ms);
@@ -230,48 +315,18 @@ static void apply(struct db *db, void *model, uint64_t seed, uint64_t index)
             take_step(db, model, now_ms, &inner);
         else
             execute(db, model, now_ms, inner);
+        if (prng_below(&beside, 4) == 0)
+            look_before(db);
     }
     db_effects_drain(db, hear, &sum);
     if (db == plain)
         told[index] = sum;
     else
         assert_int_equal(sum, told[index]);
-    db_applied(db, index, 1, now_ms);
+    end_entry(db, index);
 }
 
 /* ---- comparing --------------------------------------------------------------------------- */
-
-static void compare_element(struct db *db, struct db_view *view, uint64_t space, unsigned e,
-                            uint32_t expected)
-{
-    struct text text;
-    struct bytes field = name(&text, "element", e), value;
-    bool is_there = e >= ELEMENTS / 2
-                        ? db_page_get(db, view, space, e, &value)
-                        : db_row_get(db, view, space, db_row_word(db, field), field, &value);
-    assert_int_equal(is_there, expected != 0);
-    if (is_there)
-        assert_true(bytes_equal(value, value_of(&expected)));
-}
-
-static void compare_key(struct db *db, struct db_view *view, unsigned base, unsigned k,
-                        const struct model_key *expected)
-{
-    struct text text;
-    struct db_record found;
-    struct bytes value;
-    bool is_over = expected->deadline_ms != 0 && expected->deadline_ms <= db_now_ms(db);
-    bool is_there = db_find(db, view, database_of[base], name(&text, "key", k), &found, &value);
-    assert_int_equal(is_there, expected->kind != NOTHING && !is_over);
-    if (!is_there)
-        return;
-    assert_int_equal(found.type, expected->kind == STRING ? DB_STRING : DB_HASH);
-    assert_int_equal(found.deadline_ms, expected->deadline_ms);
-    if (expected->kind == STRING)
-        assert_true(bytes_equal(value, bytes_of(expected->text, sizeof expected->text)));
-    for (unsigned e = 0; e < ELEMENTS && expected->kind == LARGE; e++)
-        compare_element(db, view, found.space, e, expected->element[e]);
-}
 
 static void compare_state(struct db *db)
 {
