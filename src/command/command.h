@@ -27,8 +27,8 @@ struct words {
 };
 
 /* How far a long command has come: a walk over the keyspace, or over its own words.  While it is
- * unfinished it has replied nothing, and the state machine is asked again; nobody else reads or
- * changes the data in between. */
+ * unfinished it has replied nothing, and the state machine is asked again; nobody else changes the
+ * data in between, or reads of them but what was before (long.c). */
 struct walk_state {
     bool unfinished;
     bool second_round; /* of a command that goes over its words twice */
@@ -134,6 +134,8 @@ enum command_flags {
     CMD_SCRIPTING = 1ull << 41,
     CMD_SKIP_MONITOR = 1ull << 42,
     CMD_NO_MANDATORY_KEYS = 1ull << 43,
+
+    CMD_LONG = 1ull << 44, /* of a write: it may take many slices, however few words it has */
 
     CMD_SINCE_SHIFT = 56 /* above it: the first meaning that has it, 0: all of them */
 };

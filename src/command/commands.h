@@ -41,6 +41,10 @@ enum {
 bool call_integer(struct call *call, uint32_t i, int64_t *value);
 /* classify.c.  command_takes(), under the meaning of the call. */
 bool call_has_arity(const struct call *call);
+/* long.c.  An entry of these words may take long. */
+bool command_may_take_long(const struct call *call);
+/* exec.c.  The same of a transaction. */
+bool command_exec_may_take_long(const struct call *call);
 void call_wrong_arity(struct call *call);
 /* Answers with an error; returns false, for who was asked whether all is well. */
 bool call_refuse(struct call *call, const char *error);

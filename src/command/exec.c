@@ -135,6 +135,11 @@ bool words_exec(struct call *call)
     return valid;
 }
 
+/* More of them may take long, whatever they are; the simulator builds this with fewer. */
+#ifndef EXEC_LONG_COMMANDS
+#define EXEC_LONG_COMMANDS 256
+#endif
+
 /* ---- execution -------------------------------------------------------------------------- */
 
 static bool is_unchanged(struct call *call)
@@ -170,6 +175,22 @@ static void go_on(struct call *call)
     }
     reply_array(call->reply, walk->count);
     reply_raw(call->reply, buffer_bytes(&walk->found));
+}
+
+bool command_exec_may_take_long(const struct call *call)
+{
+    struct words words = {0};
+    bool may = call->argc - EXEC_WORDS_BEFORE > EXEC_LONG_COMMANDS;
+    for (uint32_t i = EXEC_WORDS_BEFORE; i < call->argc && !may; i++) {
+        struct element element;
+        if (!parse_element(call->argv[i], &element, &words) || element.kind != EXEC_COMMAND)
+            continue;
+        struct call inner = {
+            .command = element.command, .argv = element.argv, .argc = element.argc};
+        may = command_may_take_long(&inner);
+    }
+    memory_free(words.argv);
+    return may;
 }
 
 void cmd_exec(struct call *call)

@@ -5,11 +5,15 @@
 #include "base/fatal.h"
 #include "base/memory.h"
 
+#ifndef EXECUTION_STEPS_MAX /* the simulator builds this with fewer */
+#define EXECUTION_STEPS_MAX 512
+#endif
+
 enum {
     ARGV_KEEP = 64 * 1024,  /* words whose room is kept between commands */
     REPLY_KEEP = 64 * 1024, /* bytes, likewise */
     /* A slice of a command that carries many; what one of them does in a slice it bounds itself. */
-    STEPS_MAX = 512,
+    STEPS_MAX = EXECUTION_STEPS_MAX,
     STEPS_WORK = 1 << 20
 };
 
@@ -88,7 +92,7 @@ static void step(struct execution *execution, struct call *call, struct frame *f
     call->carried = ended ? &carried : NULL;
     call->carry = &execution->carry;
     call->carry->command = NULL;
-    if (!frame->is_begun)
+    if (!frame->is_begun && execution->frames[0].allows & CMD_WRITE) /* or an entry is half done */
         db_effects_command(call->db);
     frame->is_begun = true;
     command_execute(call, &frame->took);

@@ -37,6 +37,8 @@ struct machine {
     bool has_told;                      /* a message was among them */
     uint64_t author;                    /* of the entry: a client of this node, or 0 */
     uint64_t read_seed;                 /* reads are not in the log; only they may draw from here */
+    bool parts;             /* the entry that begins is to leave its state before it readable */
+    struct db_view *before; /* owned: of that, while it is half done and somebody read; or NULL */
 };
 
 static struct machine *machine_of(struct state_machine *base)
@@ -117,6 +119,8 @@ static bool run(struct machine *machine, struct execution *execution, struct byt
     if (execution->depth == 0) {
         if (!prepare(execution, encoded, allows, call))
             return true;
+        if (allows & CMD_WRITE && machine->parts && command_may_take_long(call))
+            (void)db_part(machine->db);
         execution_begin(execution, call->command, call->argc, allows);
     }
     bool is_tick = execution->frames[0].command == &command_tick; /* no client's command */
@@ -153,6 +157,7 @@ static bool apply(struct state_machine *base, const struct apply_context *contex
     check(context->now_ms >= db_time_ms(machine->db));
     if (context->meaning >= 2)
         db_begin(machine->db, context->seed);
+    machine->parts = context->is_read_before;
     call.may_wait = context->owner.run_id != 0;
     call.notice = &machine->notice;
     bool finished = run(machine, &machine->writing, command, CMD_READ | CMD_WRITE, &call);
@@ -195,6 +200,9 @@ static void applied(struct state_machine *base, struct raft_pos pos, int64_t now
     check(machine->writing.depth == 0);
     check(meaning <= machine->meaning_known);
     machine->has_told = false;
+    if (machine->before)
+        db_view_release(machine->before);
+    machine->before = NULL;
     if (machine->listeners || machine->touched) {
         machine->draining = pos.index;
         db_effects_drain(machine->db, tell, machine);
@@ -327,11 +335,10 @@ static void *go_on_later(struct machine *machine, int64_t now_ms)
     return kept;
 }
 
-static bool read_now(struct state_machine *base, void **reading,
-                     const struct apply_context *context, struct bytes command, int protocol,
-                     struct buffer *out, struct rope *rest)
+/* One slice; as state_machine_ops.read. */
+static bool read_some(struct machine *machine, void **reading, const struct apply_context *context,
+                      struct bytes command, int protocol, struct buffer *out, struct rope *rest)
 {
-    struct machine *machine = machine_of(base);
     struct reply reply = {out, protocol};
     struct call call = call_in(context, &reply);
     call.rest = rest;
@@ -343,15 +350,58 @@ static bool read_now(struct state_machine *base, void **reading,
         call.now_ms = execution->now_ms;
     machine->read_seed ^= (uint64_t)context->now_ms;
     call.seed = prng_next(&machine->read_seed);
+    struct db_view *view = execution->view;
+    if (view)
+        db_look_at(machine->db, view, 0, false);
     bool finished = run(machine, execution, command, CMD_READ, &call);
+    if (view)
+        (void)db_look_end(machine->db);
     machine->found_nothing = call.found_nothing;
     if (!finished && !*reading)
         *reading = go_on_later(machine, call.now_ms);
     if (finished && *reading) {
-        read_drop(base, *reading);
+        read_drop(&machine->base, *reading);
         *reading = NULL;
     }
     return finished;
+}
+
+/* An entry is half done: a read that begins now looks at the state before it. */
+static bool read_before(struct machine *machine, void **reading,
+                        const struct apply_context *context, struct bytes command, int protocol,
+                        struct buffer *out, struct rope *rest)
+{
+    if (!machine->before && db_is_parted(machine->db))
+        machine->before = db_view_new(machine->db);
+    if (!machine->before)
+        return false;
+    db_look_at(machine->db, machine->before, context->until_ms, true);
+    bool finished = read_some(machine, reading, context, command, protocol, out, rest);
+    bool is_sure = db_look_end(machine->db);
+    if (is_sure && (finished || context->until_ms <= context->now_ms))
+        return finished;
+    if (*reading)
+        read_drop(&machine->base, *reading);
+    *reading = NULL;
+    if (rest)
+        rope_deinit(rest);
+    return false;
+}
+
+static bool read_now(struct state_machine *base, void **reading,
+                     const struct apply_context *context, struct bytes command, int protocol,
+                     struct buffer *out, struct rope *rest)
+{
+    struct machine *machine = machine_of(base);
+    bool is_half_done = machine->writing.depth > 0;
+    return is_half_done && !*reading
+               ? read_before(machine, reading, context, command, protocol, out, rest)
+               : read_some(machine, reading, context, command, protocol, out, rest);
+}
+
+static bool is_read_before(struct state_machine *base)
+{
+    return db_is_parted(machine_of(base)->db);
 }
 
 static bool told(struct state_machine *base)
@@ -392,7 +442,8 @@ static int64_t time_ms(struct state_machine *base)
 
 static int64_t due_ms(struct state_machine *base)
 {
-    return db_due_ms(machine_of(base)->db);
+    const struct db *db = machine_of(base)->db;
+    return db_is_parted(db) ? db_before_due_ms(db) : db_due_ms(db);
 }
 
 static struct blob *tick(struct state_machine *base)
@@ -426,6 +477,7 @@ static const struct state_machine_ops ops = {.apply = apply,
                                              .persisted_index = persisted_index,
                                              .time_ms = time_ms,
                                              .due_ms = due_ms,
+                                             .is_read_before = is_read_before,
                                              .tick = tick,
                                              .meaning = meaning,
                                              .meaning_known = meaning_known,
@@ -454,6 +506,8 @@ void command_machine_free(struct state_machine *base)
     struct machine *machine = machine_of(base);
     execution_deinit(&machine->writing);
     execution_deinit(&machine->reading);
+    if (machine->before)
+        db_view_release(machine->before);
     memory_free(machine->asked);
     memory_free(machine);
 }

@@ -8,7 +8,8 @@
  *          R  read: on the leader, after it confirmed that it is one
  *          W  write: through the log, on every node
  *        what follows is Redis's and only COMMAND repeats it, but for CMD_NO_AUTH (allowed before
- *        AUTH) and CMD_CONTAINER (the second word names the command, in a row of its own).
+ *        AUTH), CMD_CONTAINER (the second word names the command, in a row of its own) and CMD_LONG
+ *        (how long it takes its words do not tell).
  * keys   first, last and step of the words that are keys; last < 0 counts from the end.
  *
  * A new command is a row here, a function in its family's file, a row in docs.c (which a unit test
@@ -46,6 +47,7 @@
 #define GEO (CMD_GEO | SINCE_4)
 #define KSP CMD_KEYSPACE
 #define RISKY CMD_DANGEROUS
+#define LONG CMD_LONG
 #define CONN CMD_CONNECTION
 #define ADMIN CMD_ADMIN
 #define BOX CMD_CONTAINER
@@ -104,14 +106,14 @@ const struct command command_rows[] = {
     {"getbit",             3, R | BITMAP | FAST,                 ONE_KEY,  cmd_getbit},
     {"bitcount",          -2, R | BITMAP,                        ONE_KEY,  cmd_bitcount},
     {"bitpos",            -3, R | BITMAP,                        ONE_KEY,  cmd_bitpos},
-    {"bitop",             -4, W | BITMAP | OOM,                  {2, -1, 1}, cmd_bitop, words_bitop},
+    {"bitop",             -4, W | LONG | BITMAP | OOM,                  {2, -1, 1}, cmd_bitop, words_bitop},
     {"bitfield",          -2, W | BITMAP | OOM,                  ONE_KEY,  cmd_bitfield, words_bitfield},
     {"bitfield_ro",       -2, R | BITMAP | FAST,                 ONE_KEY,  cmd_bitfield_ro},
 
     /* HyperLogLogs. */
     {"pfadd",             -2, W | HLL | OOM | FAST,              ONE_KEY,  cmd_pfadd},
     {"pfcount",           -2, R | HLL,                           ALL_KEYS, cmd_pfcount},
-    {"pfmerge",           -2, W | HLL | OOM,                     ALL_KEYS, cmd_pfmerge},
+    {"pfmerge",           -2, W | LONG | HLL | OOM,                     ALL_KEYS, cmd_pfmerge},
 
     /* Compare, then set or delete. */
     {"cas",               -4, W | STR | OOM | FAST,              ONE_KEY,  cmd_cas, words_cas},
@@ -153,7 +155,7 @@ const struct command command_rows[] = {
     {"sadd",              -3, W | SET | OOM | FAST,              ONE_KEY,  cmd_sadd},
     {"srem",              -3, W | SET | FAST,                    ONE_KEY,  cmd_srem},
     {"smove",              4, W | SET | FAST,                    TWO_KEYS, cmd_smove},
-    {"spop",              -2, W | SET | FAST,                    ONE_KEY,  cmd_spop, words_spop},
+    {"spop",              -2, W | LONG | SET | FAST,                    ONE_KEY,  cmd_spop, words_spop},
     {"sismember",          3, R | SET | FAST,                    ONE_KEY,  cmd_sismember},
     {"smismember",        -3, R | SET | FAST,                    ONE_KEY,  cmd_smismember},
     {"scard",              2, R | SET | FAST,                    ONE_KEY,  cmd_scard},
@@ -164,25 +166,25 @@ const struct command command_rows[] = {
     {"sunion",            -2, R | SET,                           ALL_KEYS, cmd_sunion},
     {"sdiff",             -2, R | SET,                           ALL_KEYS, cmd_sdiff},
     {"sintercard",        -3, R | SET | CMD_MOVABLE_KEYS,        NO_KEYS,  cmd_sintercard},
-    {"sinterstore",       -3, W | SET | OOM,                     ALL_KEYS, cmd_sinterstore},
-    {"sunionstore",       -3, W | SET | OOM,                     ALL_KEYS, cmd_sunionstore},
-    {"sdiffstore",        -3, W | SET | OOM,                     ALL_KEYS, cmd_sdiffstore},
+    {"sinterstore",       -3, W | LONG | SET | OOM,                     ALL_KEYS, cmd_sinterstore},
+    {"sunionstore",       -3, W | LONG | SET | OOM,                     ALL_KEYS, cmd_sunionstore},
+    {"sdiffstore",        -3, W | LONG | SET | OOM,                     ALL_KEYS, cmd_sdiffstore},
 
     /* Lists. */
     {"lpush",                -3, W | LIST | OOM | FAST,        ONE_KEY,  cmd_lpush},
     {"rpush",                -3, W | LIST | OOM | FAST,        ONE_KEY,  cmd_rpush},
     {"lpushx",               -3, W | LIST | OOM | FAST,        ONE_KEY,  cmd_lpushx},
     {"rpushx",               -3, W | LIST | OOM | FAST,        ONE_KEY,  cmd_rpushx},
-    {"lpop",                 -2, W | LIST | FAST,              ONE_KEY,  cmd_lpop, words_lpop},
-    {"rpop",                 -2, W | LIST | FAST,              ONE_KEY,  cmd_rpop, words_lpop},
-    {"lmpop",                -4, W | LIST | CMD_MOVABLE_KEYS,  NO_KEYS,  cmd_lmpop, words_lmpop},
+    {"lpop",                 -2, W | LONG | LIST | FAST,              ONE_KEY,  cmd_lpop, words_lpop},
+    {"rpop",                 -2, W | LONG | LIST | FAST,              ONE_KEY,  cmd_rpop, words_lpop},
+    {"lmpop",                -4, W | LONG | LIST | CMD_MOVABLE_KEYS,  NO_KEYS,  cmd_lmpop, words_lmpop},
     {"llen",                  2, R | LIST | FAST,              ONE_KEY,  cmd_llen},
     {"lindex",                3, R | LIST,                     ONE_KEY,  cmd_lindex},
     {"lrange",                4, R | LIST,                     ONE_KEY,  cmd_lrange},
     {"lset",                  4, W | LIST | OOM,               ONE_KEY,  cmd_lset, words_lset},
-    {"linsert",               5, W | LIST | OOM,               ONE_KEY,  cmd_linsert, words_linsert},
-    {"lrem",                  4, W | LIST,                     ONE_KEY,  cmd_lrem, words_lrem},
-    {"ltrim",                 4, W | LIST,                     ONE_KEY,  cmd_ltrim, words_ltrim},
+    {"linsert",               5, W | LONG | LIST | OOM,               ONE_KEY,  cmd_linsert, words_linsert},
+    {"lrem",                  4, W | LONG | LIST,                     ONE_KEY,  cmd_lrem, words_lrem},
+    {"ltrim",                 4, W | LONG | LIST,                     ONE_KEY,  cmd_ltrim, words_ltrim},
     {"lpos",                 -3, R | LIST,                     ONE_KEY,  cmd_lpos},
     {"lmove",                 5, W | LIST | OOM,               TWO_KEYS, cmd_lmove, words_lmove},
     {"rpoplpush",             3, W | LIST | OOM,               TWO_KEYS, cmd_rpoplpush},
@@ -208,23 +210,23 @@ const struct command command_rows[] = {
     {"zrevrangebyscore",     -4, R | ZSET,                     ONE_KEY,  cmd_zrevrangebyscore},
     {"zrangebylex",          -4, R | ZSET,                     ONE_KEY,  cmd_zrangebylex},
     {"zrevrangebylex",       -4, R | ZSET,                     ONE_KEY,  cmd_zrevrangebylex},
-    {"zrangestore",          -5, W | ZSET | OOM,               TWO_KEYS, cmd_zrangestore, words_zrangestore},
+    {"zrangestore",          -5, W | LONG | ZSET | OOM,               TWO_KEYS, cmd_zrangestore, words_zrangestore},
     {"zrem",                 -3, W | ZSET | FAST,              ONE_KEY,  cmd_zrem},
-    {"zremrangebyrank",       4, W | ZSET,                     ONE_KEY,  cmd_zremrangebyrank, words_zremrange},
-    {"zremrangebyscore",      4, W | ZSET,                     ONE_KEY,  cmd_zremrangebyscore, words_zremrange},
-    {"zremrangebylex",        4, W | ZSET,                     ONE_KEY,  cmd_zremrangebylex, words_zremrange},
-    {"zpopmin",              -2, W | ZSET | FAST,              ONE_KEY,  cmd_zpopmin, words_zpop},
-    {"zpopmax",              -2, W | ZSET | FAST,              ONE_KEY,  cmd_zpopmax, words_zpop},
-    {"zmpop",                -4, W | ZSET | CMD_MOVABLE_KEYS,  NO_KEYS,  cmd_zmpop, words_zmpop},
+    {"zremrangebyrank",       4, W | LONG | ZSET,                     ONE_KEY,  cmd_zremrangebyrank, words_zremrange},
+    {"zremrangebyscore",      4, W | LONG | ZSET,                     ONE_KEY,  cmd_zremrangebyscore, words_zremrange},
+    {"zremrangebylex",        4, W | LONG | ZSET,                     ONE_KEY,  cmd_zremrangebylex, words_zremrange},
+    {"zpopmin",              -2, W | LONG | ZSET | FAST,              ONE_KEY,  cmd_zpopmin, words_zpop},
+    {"zpopmax",              -2, W | LONG | ZSET | FAST,              ONE_KEY,  cmd_zpopmax, words_zpop},
+    {"zmpop",                -4, W | LONG | ZSET | CMD_MOVABLE_KEYS,  NO_KEYS,  cmd_zmpop, words_zmpop},
     {"bzpopmin",             -3, W | BLOCKED_ZSET | FAST | CMD_NOSCRIPT, LAST_WAITS, cmd_bzpopmin, words_bpop},
     {"bzpopmax",             -3, W | BLOCKED_ZSET | FAST | CMD_NOSCRIPT, LAST_WAITS, cmd_bzpopmax, words_bpop},
     {"bzmpop",               -5, W | BLOCKED_ZSET | CMD_MOVABLE_KEYS, NO_KEYS, cmd_bzmpop, words_bzmpop},
     {"zunion",               -3, R | ZSET | CMD_MOVABLE_KEYS,  NO_KEYS,  cmd_zunion, words_zunion},
     {"zinter",               -3, R | ZSET | CMD_MOVABLE_KEYS,  NO_KEYS,  cmd_zunion, words_zunion},
     {"zdiff",                -3, R | ZSET | CMD_MOVABLE_KEYS,  NO_KEYS,  cmd_zunion, words_zunion},
-    {"zunionstore",          -4, W | ZSET | OOM | CMD_MOVABLE_KEYS,ONE_KEY,  cmd_zunion, words_zunion},
-    {"zinterstore",          -4, W | ZSET | OOM | CMD_MOVABLE_KEYS,ONE_KEY,  cmd_zunion, words_zunion},
-    {"zdiffstore",           -4, W | ZSET | OOM | CMD_MOVABLE_KEYS,ONE_KEY,  cmd_zunion, words_zunion},
+    {"zunionstore",          -4, W | LONG | ZSET | OOM | CMD_MOVABLE_KEYS,ONE_KEY,  cmd_zunion, words_zunion},
+    {"zinterstore",          -4, W | LONG | ZSET | OOM | CMD_MOVABLE_KEYS,ONE_KEY,  cmd_zunion, words_zunion},
+    {"zdiffstore",           -4, W | LONG | ZSET | OOM | CMD_MOVABLE_KEYS,ONE_KEY,  cmd_zunion, words_zunion},
     {"zintercard",           -3, R | ZSET | CMD_MOVABLE_KEYS,  NO_KEYS,  cmd_zunion, words_zunion},
     {"zrandmember",          -2, R | ZSET,                     ONE_KEY,  cmd_zrandmember},
     {"zscan",                -3, R | ZSET,                     ONE_KEY,  cmd_zscan},
@@ -235,10 +237,10 @@ const struct command command_rows[] = {
     {"geodist",              -4, R | GEO,                      ONE_KEY,  cmd_geodist},
     {"geohash",              -2, R | GEO,                      ONE_KEY,  cmd_geohash},
     {"geosearch",            -7, R | GEO,                      ONE_KEY,  cmd_geosearch},
-    {"geosearchstore",       -8, W | GEO | OOM,                TWO_KEYS, cmd_geosearch, words_geosearch},
-    {"georadius",            -6, W | GEO | OOM | CMD_MOVABLE_KEYS, ONE_KEY, cmd_geosearch, words_geosearch},
+    {"geosearchstore",       -8, W | LONG | GEO | OOM,                TWO_KEYS, cmd_geosearch, words_geosearch},
+    {"georadius",            -6, W | LONG | GEO | OOM | CMD_MOVABLE_KEYS, ONE_KEY, cmd_geosearch, words_geosearch},
     {"georadius_ro",         -6, R | GEO,                      ONE_KEY,  cmd_geosearch},
-    {"georadiusbymember",    -5, W | GEO | OOM | CMD_MOVABLE_KEYS, ONE_KEY, cmd_geosearch, words_geosearch},
+    {"georadiusbymember",    -5, W | LONG | GEO | OOM | CMD_MOVABLE_KEYS, ONE_KEY, cmd_geosearch, words_geosearch},
     {"georadiusbymember_ro", -5, R | GEO,                      ONE_KEY,  cmd_geosearch},
 
     /* Streams. */
@@ -247,7 +249,7 @@ const struct command command_rows[] = {
     {"xrange",               -4, R | STREAM,                   ONE_KEY,  cmd_xrange},
     {"xrevrange",            -4, R | STREAM,                   ONE_KEY,  cmd_xrevrange},
     {"xdel",                 -3, W | STREAM | FAST,            ONE_KEY,  cmd_xdel},
-    {"xtrim",                -4, W | STREAM,                   ONE_KEY,  cmd_xtrim, words_xtrim},
+    {"xtrim",                -4, W | LONG | STREAM,                   ONE_KEY,  cmd_xtrim, words_xtrim},
     {"xread",                -4, R | STREAM | CMD_BLOCKING | CMD_MOVABLE_KEYS, NO_KEYS, cmd_xread},
     {"xsetid",               -3, W | STREAM | OOM | FAST,      ONE_KEY,  cmd_xsetid, words_xsetid},
     {"xreadgroup",           -7, W | STREAM | CMD_BLOCKING | CMD_MOVABLE_KEYS, NO_KEYS, cmd_xreadgroup, words_xreadgroup},
@@ -280,11 +282,11 @@ const struct command command_rows[] = {
     {"randomkey",          1, R | KSP,                           NO_KEYS,  cmd_randomkey},
     {"rename",             3, W | KSP,                           TWO_KEYS, cmd_rename},
     {"renamenx",           3, W | KSP | FAST,                    TWO_KEYS, cmd_renamenx},
-    {"copy",              -3, W | KSP | OOM | SINCE_3,           TWO_KEYS, cmd_copy, words_copy},
-    {"sort",              -2, W | CMD_SET | CMD_SORTED_SET | CMD_LIST | OOM | RISKY | CMD_MOVABLE_KEYS | SINCE_4, ONE_KEY, cmd_sort, words_sort},
+    {"copy",              -3, W | LONG | KSP | OOM | SINCE_3,           TWO_KEYS, cmd_copy, words_copy},
+    {"sort",              -2, W | LONG | CMD_SET | CMD_SORTED_SET | CMD_LIST | OOM | RISKY | CMD_MOVABLE_KEYS | SINCE_4, ONE_KEY, cmd_sort, words_sort},
     {"sort_ro",           -2, R | CMD_SET | CMD_SORTED_SET | CMD_LIST | RISKY | CMD_MOVABLE_KEYS | SINCE_4, ONE_KEY, cmd_sort_ro, words_sort},
     {"dump",               2, R | KSP | SINCE_4,                 ONE_KEY,  cmd_dump},
-    {"restore",           -4, W | KSP | OOM | RISKY | SINCE_4,   ONE_KEY,  cmd_restore, words_restore},
+    {"restore",           -4, W | LONG | KSP | OOM | RISKY | SINCE_4,   ONE_KEY,  cmd_restore, words_restore},
     {"expire",            -3, W | KSP | FAST | SINCE_3,          ONE_KEY,  cmd_expire, words_expire},
     {"pexpire",           -3, W | KSP | FAST | SINCE_3,          ONE_KEY,  cmd_pexpire, words_pexpire},
     {"expireat",          -3, W | KSP | FAST | SINCE_3,          ONE_KEY,  cmd_expireat, words_expire},
@@ -335,11 +337,11 @@ const struct command command_rows[] = {
     {"pubsub|shardnumsub", -2, L | MSG | ANY | CMD_PURE,         NO_KEYS,  cmd_pubsub_shardnumsub},
 
     /* Scripts. */
-    {"eval",              -3, W | EVAL,                          NO_KEYS,  cmd_eval, words_eval},
+    {"eval",              -3, W | LONG | EVAL,                          NO_KEYS,  cmd_eval, words_eval},
     {"eval_ro",           -3, R | EVAL,                          NO_KEYS,  cmd_eval_ro, words_eval},
-    {"evalsha",           -3, W | EVAL,                          NO_KEYS,  cmd_evalsha, words_eval},
+    {"evalsha",           -3, W | LONG | EVAL,                          NO_KEYS,  cmd_evalsha, words_eval},
     {"evalsha_ro",        -3, R | EVAL,                          NO_KEYS,  cmd_evalsha_ro, words_eval},
-    {"fcall",             -3, W | EVAL,                          NO_KEYS,  cmd_fcall},
+    {"fcall",             -3, W | LONG | EVAL,                          NO_KEYS,  cmd_fcall},
     {"fcall_ro",          -3, R | EVAL,                          NO_KEYS,  cmd_fcall_ro},
     {"function",          -2, L | BOX,                           NO_KEYS,  NULL},
     {"function|delete",    3, W | SCRIPT | SINCE_5,              NO_KEYS,  cmd_function_delete},

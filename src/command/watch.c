@@ -1,6 +1,6 @@
 /* See watch.h.  Between two turns of the loop an entry may be half applied; its changes are not in
- * the history yet, and a key that it has changed already is told as "changed".  Loop thread
- * only. */
+ * the history yet.  Where reads go on in the state before it, so does this; else a key that it has
+ * changed already is told as "changed".  Loop thread only. */
 #include "command/watch.h"
 
 #include "base/fatal.h"
@@ -54,14 +54,17 @@ static void say_value(struct reply *reply, struct db *db, uint64_t index,
 {
     struct db_record found;
     struct bytes value;
+    struct db_view *before = db_is_parted(db) ? db_view_new(db) : NULL;
     db_at(db, db_now_ms(db), false);
-    bool is_there = db_find(db, NULL, effect->database, effect->key, &found, &value);
+    bool is_there = db_find(db, before, effect->database, effect->key, &found, &value);
     bool is_as_then = is_there ? found.version == index : effect->type == DB_EFFECT_DELETED;
     reply_bulk_string(reply, !is_as_then ? "changed" : type_name(is_there ? found.type : DB_NONE));
     if (is_as_then && is_there && found.type == DB_STRING)
         reply_bulk(reply, value);
     else
         reply_null(reply);
+    if (before)
+        db_view_release(before);
 }
 
 static void say_change(struct reply *reply, const struct watch *watch, struct db *db,

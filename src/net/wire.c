@@ -5,6 +5,7 @@
  *   VOTED       from u64 to u64 term u64 | flags u8, clock u64           -
  *   APPEND      from u64 to u64 term u64 | prev POS, commit u64,         entries, if count > 0
  *                                          round u64, count u32
+ *                                          [shown u64]
  *   APPENDED    from u64 to u64 term u64 | hint POS, round u64,          -
  *                                          matched u8, clock u64
  *   TIMEOUTNOW  from u64 to u64 term u64                                 -
@@ -26,8 +27,8 @@
  * as PIECEs, in order, none but the last shorter than WIRE_PIECE_MAX, and then left out of the
  * message that follows them: argv[2] is missing, or is the head of one entry alone.
  *
- * WAIT, CANCEL and SNAPSHOT, and cancelled as an outcome, are for members who announced meaning
- * 5.
+ * WAIT, CANCEL and SNAPSHOT, cancelled as an outcome, and `shown`, are for members who announced
+ * meaning 5.
  *
  * The version of all this is agreed on in the handshake (handshake.h).  Each decoder below first
  * checks the sizes, then every value that the core or the replica relies on. */
@@ -43,6 +44,7 @@ enum {
     CLOCK_SIZE = 8,
     VOTED_SIZE = ROUTE_SIZE + VOTE_RESPONSE_SIZE + CLOCK_SIZE,
     APPEND_SIZE = ROUTE_SIZE + APPEND_REQUEST_SIZE,
+    APPEND_SHOWN_SIZE = APPEND_SIZE + 8, /* behind those how far the leader has executed the log */
     APPENDED_SIZE = ROUTE_SIZE + APPEND_RESPONSE_SIZE + CLOCK_SIZE,
     FORWARD_SIZE = 39,
     WAIT_SIZE = FORWARD_SIZE + 24,
@@ -145,13 +147,15 @@ static void encode_append_frame(struct outbox *out, const struct raft_message *m
                                 struct raft_pos prev, const struct raft_entry *entries,
                                 uint32_t count, size_t size)
 {
-    unsigned char fields[APPEND_SIZE];
+    unsigned char fields[APPEND_SHOWN_SIZE];
     struct raft_append_request request = message->append_request;
     request.prev = prev;
     request.count = count;
     route_of(fields, message);
     wire_put_append_request(fields + ROUTE_SIZE, &request);
-    append_head(out, count ? 3 : 2, "APPEND", fields, sizeof fields);
+    put_u64(fields + APPEND_SIZE, message->shown);
+    append_head(out, count ? 3 : 2, "APPEND", fields,
+                message->shown ? APPEND_SHOWN_SIZE : APPEND_SIZE);
     if (count)
         encode_entries(out, entries, count, size);
 }
@@ -456,12 +460,20 @@ static enum wire_kind decode_entries(struct wire_input *input, struct bytes pack
     return left ? invalid(input, "bytes behind the last entry") : WIRE_MESSAGE;
 }
 
+static const char *get_shown(const unsigned char *at, raft_index *shown)
+{
+    *shown = get_u64(at);
+    return *shown == 0 || *shown >= WIRE_NUMBER_MAX ? "an impossible index" : NULL;
+}
+
 static enum wire_kind decode_append(struct wire_input *input, const struct bytes *argv,
                                     uint32_t argc)
 {
     struct raft_append_request *request = &input->message.append_request;
     const unsigned char *at = argv[1].data;
     const char *error = wire_get_append_request(at + ROUTE_SIZE, input->message.term, request);
+    if (!error && argv[1].size == APPEND_SHOWN_SIZE)
+        error = get_shown(at + APPEND_SIZE, &input->message.shown);
     if (error)
         return invalid(input, error);
     if (argc != (request->count ? 3u : 2u))
@@ -530,7 +542,9 @@ static enum wire_kind decode_message(struct wire_input *input, enum raft_message
     struct raft_message *message = &input->message;
     *message = (struct raft_message){.type = type};
     input->clock_ms = 0;
-    if (argc < form->argc_min || argc > form->argc_max || argv[1].size != form->size)
+    bool has_shown = type == RAFT_APPEND_REQUEST && argv[1].size == APPEND_SHOWN_SIZE;
+    if (argc < form->argc_min || argc > form->argc_max ||
+        (argv[1].size != form->size && !has_shown))
         return invalid(input, "a message of the wrong size");
     struct route route;
     wire_get_route(argv[1].data, &route);

@@ -118,6 +118,8 @@ struct raft_message {
     raft_node_id from;
     raft_node_id to;
     raft_term term; /* of the sender; a pre-vote request: the term it would raft_campaign in */
+    /* Of an append request; the core leaves it alone: replica/shown.c. 0: nothing is said. */
+    raft_index shown;
     union {
         struct raft_vote_request vote_request;
         struct raft_vote_response vote_response;

@@ -4,6 +4,7 @@
 #include "base/fatal.h"
 #include "base/memory.h"
 #include "replica/replica_internal.h"
+#include "replica/stamp.h"
 
 /* The request, if one waits here, whose entry is at `pos`. */
 static struct request *request_at(struct replica *replica, struct raft_pos pos)
@@ -82,7 +83,9 @@ static uint32_t confirmed_holders(struct replica *replica, struct request *reque
     return replica_holders(replica, request);
 }
 
-static enum slice serve_one(struct replica *replica, struct request *request, int64_t now_ms)
+/* `until_ms`: of one that begins while an entry is half done, see struct apply_context. */
+static enum slice serve_until(struct replica *replica, struct request *request, int64_t now_ms,
+                              int64_t until_ms)
 {
     struct state_machine *machine = replica->options.machine;
     struct apply_context context = {.meaning = replica_meaning(replica),
@@ -90,6 +93,7 @@ static enum slice serve_one(struct replica *replica, struct request *request, in
                                     .now_ms = now_ms,
                                     .client = own_client(request),
                                     .reply_max = request->reply_max,
+                                    .until_ms = until_ms,
                                     .may_wait = request->waiter != NULL};
     if (request->may_wait)
         context.holders = confirmed_holders(replica, request);
@@ -114,6 +118,11 @@ static enum slice serve_one(struct replica *replica, struct request *request, in
     request->place = REQUEST_SERVED;
     DL_APPEND(replica->reading, request); /* behind the others */
     return SLICE_MORE;
+}
+
+static enum slice serve_one(struct replica *replica, struct request *request, int64_t now_ms)
+{
+    return serve_until(replica, request, now_ms, 0);
 }
 
 static bool unstamp(const struct raft_entry *entry, struct apply_context *context,
@@ -180,6 +189,8 @@ static bool apply_command(struct replica *replica, const struct raft_entry *entr
     if (!request)
         request = replica_waiter_of(replica, &context.owner);
     context.client = own_client(request);
+    context.is_read_before = replica_leads(replica) && entry->pos.term == replica->status.term &&
+                             context.meaning >= STAMP_MEANING_SHOWN;
     buffer_clear(&replica->reply);
     if (!machine->ops->apply(machine, &context, command, request ? request->protocol : 2,
                              request ? &replica->reply : NULL))
@@ -209,8 +220,9 @@ static void answer_change(struct replica *replica, struct request *request)
     request_finish(replica, request, REQUEST_DONE, blob_bytes(request->reply));
 }
 
-/* False: a long write came; it goes on in the next turn, and nothing is applied or read until it
- * is finished.  Or reads before it are not all served (held_up). */
+/* False: a long write came; it goes on in the next turn, and nothing is applied until it is
+ * finished, nor anything read but what was before it (shown.c).  Or reads before it are not all
+ * served (held_up). */
 static bool apply_entry(struct replica *replica, const struct raft_entry *entry)
 {
     struct state_machine *machine = replica->options.machine;
@@ -272,7 +284,7 @@ static const struct raft_entry *entry_at(struct replica *replica, raft_index ind
 bool replica_apply_some(struct replica *replica)
 {
     struct state_machine *machine = replica->options.machine;
-    replica->held_up = false;
+    replica->held_up = replica->held_back = false;
     begin_turn(replica);
     if (replica->applying.payload && !go_on_applying(replica))
         return true;
@@ -285,6 +297,9 @@ bool replica_apply_some(struct replica *replica)
         const struct raft_entry *entry = entry_at(replica, applied + 1);
         if (!entry)
             break;
+        replica->held_back = replica_shown_holds(replica, entry);
+        if (replica->held_back)
+            break;
         check(entry->pos.index == applied + 1);
         check(entry->pos.term == raft_term_at(replica->raft, applied + 1));
         bytes += entry->size;
@@ -292,8 +307,8 @@ bool replica_apply_some(struct replica *replica)
     }
     if (applied > before)
         tell_applied(replica, applied);
-    return replica->applying.payload ||
-           (applied < replica->apply_to && !replica->replay_asked && machine->ops->ready(machine));
+    return replica->applying.payload || (applied < replica->apply_to && !replica->replay_asked &&
+                                         !replica->held_back && machine->ops->ready(machine));
 }
 
 void replica_reads_confirmed(struct replica *replica, const struct raft_read *read)
@@ -325,22 +340,61 @@ static bool serve_batch(struct replica *replica, struct read_batch *batch)
     return true;
 }
 
+/* What its client sent before is done, or has its state already. */
+static bool is_next_of_client(const struct request *request)
+{
+    const struct request *first = request->line->requests;
+    while (first->place == REQUEST_SERVED || first->place == REQUEST_TELLING)
+        first = first->line_next;
+    return first == request;
+}
+
+/* An entry is half done: from the state before it those that can be (shown.c); one that waits would
+ * miss what the entry touches.  False: as below. */
+static bool serve_before(struct replica *replica, struct read_batch *batch)
+{
+    struct request *request, *following;
+    int64_t until_ms = replica_tick_was_seen(replica, batch) ? 0 : batch->time_ms;
+    DL_FOREACH_SAFE(batch->requests, request, following)
+    {
+        raft_index entry = replica->applying.pos.index;
+        if (replica->served_bytes >= SERVE_BYTES_MAX || is_turn_over(replica))
+            return false;
+        if (request->waiter || request->no_earlier == entry || !is_next_of_client(request) ||
+            !origin_has_room(replica, request))
+            continue;
+        int64_t now_ms = replica_read_time_ms(replica);
+        if (serve_until(replica, request, now_ms, until_ms) == SLICE_NOT_NOW)
+            request->no_earlier = entry;
+    }
+    return true;
+}
+
+static bool serve_due(struct replica *replica, struct read_batch *batch)
+{
+    if (!batch->confirmed)
+        return true;
+    if (replica->applying.payload)
+        return serve_before(replica, batch);
+    bool is_due = batch->index <= replica->status.applied && replica_tick_was_seen(replica, batch);
+    return !is_due || serve_batch(replica, batch);
+}
+
 bool replica_serve_reads(struct replica *replica)
 {
     struct read_batch *batch, *following;
-    if (replica->applying.payload) /* the state is between two */
-        return true;
+    bool is_half_done = replica->applying.payload;
     begin_turn(replica);
     if (replica->reading)
         serve_one(replica, replica->reading, 0); /* it has the time of its first slice */
+    if (is_half_done && !replica_reads_go_on(replica))
+        return true;
     DL_FOREACH_SAFE(replica->batches, batch, following)
     {
-        bool due = batch->confirmed && batch->index <= replica->status.applied &&
-                   replica_tick_was_seen(replica, batch);
-        if (due && !serve_batch(replica, batch))
+        if (!serve_due(replica, batch))
             return true;
         if (!batch->requests && (batch->confirmed || batch->count == 0))
             request_batch_unlist(replica, batch);
     }
-    return replica->reading != NULL;
+    return is_half_done || replica->reading;
 }

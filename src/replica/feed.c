@@ -120,7 +120,7 @@ static bool send_oldest(struct replica *replica, struct replica_feed *feed)
     for (uint32_t i = 0; i < filled; i++)
         check(replica->scratch[i].pos.index == first + i);
     check(replica->scratch[0].pos.term >= request->prev.term);
-    struct raft_message sent = *message;
+    struct raft_message sent = replica_shown_say(replica, message);
     sent.append_request.count = filled;
     transport->ops->send(transport, &sent, replica->scratch);
     request->prev = replica->scratch[filled - 1].pos;

@@ -35,9 +35,15 @@ static void check_borders(const struct replica *replica)
     check(replica->apply_to <= status->durable);
 }
 
-static void do_output(struct replica *replica, const struct raft_output *output)
+static void send(struct replica *replica, const struct raft_message *message)
 {
     struct transport *transport = replica->options.transport;
+    struct raft_message said = replica_shown_say(replica, message);
+    transport->ops->send(transport, &said, NULL);
+}
+
+static void do_output(struct replica *replica, const struct raft_output *output)
+{
     if (output->write.seq) {
         keep_entries(replica, &output->write);
         replica->options.writer->ops->submit(replica->options.writer, &output->write);
@@ -47,7 +53,7 @@ static void do_output(struct replica *replica, const struct raft_output *output)
         if (message->type == RAFT_APPEND_REQUEST && message->append_request.count > 0)
             replica_feed_append(replica, message);
         else
-            transport->ops->send(transport, message, NULL);
+            send(replica, message);
     }
     for (uint32_t i = 0; i < output->reads_count; i++)
         replica_reads_confirmed(replica, &output->reads[i]);
@@ -89,6 +95,7 @@ static void note_role(struct replica *replica, const struct raft_status *before)
     if (now->role == RAFT_LEADER && before->role != RAFT_LEADER)
         replica->elections++;
     if (now->role == RAFT_LEADER && (before->role != RAFT_LEADER || before->term != now->term)) {
+        replica_shown_led(replica);
         replica_log_time_begin(replica);
         memset(replica->rounds, 0, sizeof replica->rounds);
     }
@@ -155,6 +162,7 @@ void replica_receive(struct replica *replica, const struct raft_message *message
         replica_clock_heard(replica, message->from, clock_ms);
     struct raft_input input = {.type = RAFT_INPUT_MESSAGE, .message = message};
     replica_step(replica, &input);
+    replica_shown_heard(replica, message);
 }
 
 void replica_persisted(struct replica *replica, uint64_t seq)
@@ -191,7 +199,8 @@ bool replica_run(struct replica *replica)
     replica_tick_propose(replica);
     if (replica_route_waiting(replica))
         more = true;
-    if (replica_apply_some(replica)) /* alone, a write may be durable by now */
+    /* Alone, a write may be durable by now; a long one has a slice a turn. */
+    if (!replica->applying.payload && replica_apply_some(replica))
         more = true;
     replica_readers_count(replica);
     if (replica_serve_reads(replica))

@@ -93,6 +93,7 @@ struct request {
     void *reading;            /* SERVED: how far, as the state machine has it; owned */
     struct rope rest;         /* of a read that is done: of its reply what comes behind `reply` */
     struct read_batch *batch; /* READING, TIED: whose confirmation it shares */
+    raft_index no_earlier;    /* of a read: it cannot be served from the state before this entry */
     struct request *behind;   /* TIED: the write of its client before it */
     struct request *tied;     /* of a proposed write: the reads behind it */
     raft_index read_index;    /* of a read that may wait: what was confirmed by its leader */
@@ -162,6 +163,12 @@ struct apply_context {
     /* Of a request that may wait, and reads: on how many other members' disks is all that was
      * acknowledged to anybody before it came. */
     uint32_t holders;
+    /* Of an entry, in its first slice: reads are to be served from the state before it, if it takes
+     * long. */
+    bool is_read_before;
+    /* Of a read while an entry is half done: it has to be as right at this time as at now_ms; 0:
+     * nothing became due in between. */
+    int64_t until_ms;
 };
 
 /* Something was done to a key, so that it may have become what a command waits for; no key: to any
@@ -194,9 +201,10 @@ struct state_machine_ops {
      * any entry's time, and such that nothing became due since; `pos`, `seed` and `value_max` say
      * nothing.  False: not finished, nothing is in `reply` yet.  Then `*reading`, NULL at the first
      * call, holds how far it has come; whatever is applied and read meanwhile, it goes on in the
-     * state that it began with, by another call, or is dropped.  False and still NULL: there is no
-     * room for that now; it begins again, later.  `rest`, empty at the call, gets what of a long
-     * reply comes behind `reply`. */
+     * state that it began with, by another call, or is dropped.  While an entry is half done it
+     * begins in the state before that, if there is one.  False and still NULL: there is no room for
+     * that now, or no such state; it begins again, later.  `rest`, empty at the call, gets what of
+     * a long reply comes behind `reply`. */
     bool (*read)(struct state_machine *machine, void **reading, const struct apply_context *context,
                  struct bytes command, int protocol, struct buffer *reply, struct rope *rest);
     void (*read_drop)(struct state_machine *machine, void *reading);
@@ -207,6 +215,8 @@ struct state_machine_ops {
     raft_index (*persisted_index)(struct state_machine *machine);
     /* The highest now_ms applied so far, part of the replicated state. */
     int64_t (*time_ms)(struct state_machine *machine);
+    /* While an entry is half done: whether reads are served from the state before it. */
+    bool (*is_read_before)(struct state_machine *machine);
     /* Something is to be done as soon as log time has come so far, and not before: by a tick, or
      * any entry, with such a stamp.  INT64_MAX: nothing is. */
     int64_t (*due_ms)(struct state_machine *machine);
@@ -281,7 +291,8 @@ struct forward_reply {
 };
 
 struct transport_ops {
-    /* With an answer (to an append, a vote, a pre-vote) goes this node's wall clock, as it is now:
+    /* With an append goes message->shown, if it is not 0.
+     * With an answer (to an append, a vote, a pre-vote) goes this node's wall clock, as it is now:
      * the receiver gives it to replica_receive().
      * `entries`: the count entries of an append request, payloads are blobs (NULL if size 0);
      * borrowed for the call. May drop the message. */

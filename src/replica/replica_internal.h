@@ -15,6 +15,7 @@
  *   retention.c    cutting the log
  *   sending.c      a leader's states on their way to members that fell off the log
  *   install.c      such a member: a state on its way in
+ *   shown.c        reads while an entry is half done, and what members wait for
  *   log_time.c     the clock that entries are stamped with
  *   ticks.c        what is to be done when that clock has come so far
  *   waiters.c      requests that may wait: what they are to their node, and to the leader
@@ -262,6 +263,9 @@ struct replica {
     raft_index told_last;            /* leaders: the newest that did; 0: none yet */
     uint32_t told_holders;           /* how many others had it when that was last spread */
     bool held_up;                    /* a write waits for the reads before it */
+    bool held_back;                  /* an entry waits until the leader has executed it */
+    raft_term shown_term;            /* the newest whose leader this node heard, or was */
+    raft_index shown;                /* so far that leader has executed the log; see shown.c */
     uint64_t next_request_id, next_read_id;
     bool try_waiting; /* something changed that may let waiting requests go */
 
@@ -432,6 +436,19 @@ void replica_feed_clear(struct replica_feed *feed);
 const struct raft_entry *replica_replay_get(struct replica *replica, raft_index index);
 void replica_replay_read(struct replica *replica, struct raft_log_reading *reading);
 void replica_replay_forget(struct replica *replica);
+
+/* shown.c */
+void replica_shown_led(struct replica *replica); /* this node leads from now on */
+void replica_shown_heard(struct replica *replica, const struct raft_message *message);
+/* The message with what this node shows, if its receiver knows of that. */
+struct raft_message replica_shown_say(const struct replica *replica,
+                                      const struct raft_message *message);
+/* An entry for which the rule is. */
+bool replica_shown_binds(const struct raft_entry *entry);
+/* It may not be executed yet. */
+bool replica_shown_holds(const struct replica *replica, const struct raft_entry *entry);
+/* While an entry is half done: reads are served from the state before it. */
+bool replica_reads_go_on(const struct replica *replica);
 
 /* log_time.c */
 void replica_clock_heard(struct replica *replica, raft_node_id from, int64_t clock_ms);

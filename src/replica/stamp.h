@@ -27,6 +27,9 @@ enum { STAMP_MEANING_NAMES = 5 };
 /* The first whose entries have members compare their data. */
 enum { STAMP_MEANING_CHECKS = 5 };
 
+/* The first whose entries members execute only when their leader has: see shown.c. */
+enum { STAMP_MEANING_SHOWN = 5 };
+
 struct stamp {
     uint32_t meaning;  /* a byte, never 0 */
     uint32_t database; /* a byte; which are there, the state machine knows */

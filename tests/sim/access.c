@@ -6,3 +6,8 @@ struct raft *sim_raft_of(const struct replica *replica)
 {
     return replica->raft;
 }
+
+bool sim_is_held_back(const struct replica *replica)
+{
+    return replica->held_back;
+}

@@ -279,6 +279,23 @@ void sim_check_data(struct sim_node *node, struct raft_pos pos, int64_t now_ms)
     compare_data(node, pos.index);
 }
 
+/* An entry is half done here, and a read was served from the state before it: nobody may have
+ * executed it but under a leader of a later term, who may have come behind the read
+ * (replica/shown.c). */
+void sim_check_read_before(const struct sim_node *node)
+{
+    raft_index index = node->applied_last + 1;
+    struct raft_status status;
+    raft_status(sim_raft_of(node->replica), &status);
+    for (raft_term later = status.term + 1; later < sim_terms(); later++)
+        if (sim_term(later)->led)
+            return;
+    if (applied_at(index)->command)
+        sim_fail("node %" PRIu64 " serves a read from before entry %" PRIu64
+                 ", which another node has executed",
+                 node->id, index);
+}
+
 /* A state that another node sent is what that node had. */
 void sim_check_adopted(struct sim_node *node, struct raft_pos pos)
 {

@@ -10,6 +10,7 @@
 enum { SLOW_PACE = 100000 };
 enum { CHECKPOINT_BYTES = 9000, LOG_BYTES_MAX = 64 << 20, CACHE_BYTES = 8192 };
 enum { TURNS_MAX = 1000, TURNS_LATER_US = 1000 };
+enum { SLICES_APART_OF_1000 = 300, SLICES_APART_US = 20000 };
 
 static int64_t monotonic_us(const struct sim_node *node)
 {
@@ -53,7 +54,8 @@ static bool machine_apply(struct state_machine *port, const struct apply_context
     struct sim_node *node = node_of(port);
     struct buffer *out = reply ? reply : &unasked;
     buffer_clear(out);
-    if (!node->machine->ops->apply(node->machine, context, command, protocol, out))
+    node->is_half_done = !node->machine->ops->apply(node->machine, context, command, protocol, out);
+    if (node->is_half_done)
         return false;
     sim_check_applied(node, context, command, buffer_bytes(out));
     return true;
@@ -77,8 +79,15 @@ static bool machine_read(struct state_machine *port, void **reading,
     struct sim_node *node = node_of(port);
     (void)rest; /* the clients here take a reply in one piece */
     sim.coverage.read_beside_checkpoints += sim_checkpoint_is_under_way(node);
-    return node->machine->ops->read(node->machine, reading, context, command, protocol, reply,
-                                    NULL);
+    bool begins_before = node->is_half_done && !*reading;
+    bool is_done =
+        node->machine->ops->read(node->machine, reading, context, command, protocol, reply, NULL);
+    if (begins_before && (is_done || *reading)) {
+        sim.coverage.read_before_the_end++;
+        sim_check_read_before(node);
+    }
+    sim.coverage.not_read_before_the_end += begins_before && !is_done && !*reading;
+    return is_done;
 }
 
 static void machine_read_drop(struct state_machine *port, void *reading)
@@ -125,6 +134,11 @@ static raft_index machine_persisted_index(struct state_machine *port)
 static int64_t machine_time_ms(struct state_machine *port)
 {
     return node_of(port)->machine->ops->time_ms(node_of(port)->machine);
+}
+
+static bool machine_is_read_before(struct state_machine *port)
+{
+    return node_of(port)->machine->ops->is_read_before(node_of(port)->machine);
 }
 
 static int64_t machine_due_ms(struct state_machine *port)
@@ -218,6 +232,7 @@ static const struct state_machine_ops machine_ops = {
     .admit = machine_admit,
     .change = machine_change,
     .due_ms = machine_due_ms,
+    .is_read_before = machine_is_read_before,
     .tick = machine_tick,
     .meaning = machine_meaning,
     .meaning_known = machine_meaning_known,
@@ -233,18 +248,29 @@ static void run_later(struct sim_node *node, void *data)
         sim_node_run(node);
 }
 
-/* What waits for a checkpoint would turn for ever. */
+/* What waits for a checkpoint would turn for ever; where an entry is half done, others come between
+ * its slices. */
+static int64_t pause_us(const struct sim_node *node, int turns)
+{
+    if (turns >= TURNS_MAX && sim_checkpoint_is_under_way(node))
+        return TURNS_LATER_US;
+    return node->is_half_done && sim_chance(SLICES_APART_OF_1000)
+               ? 1 + (int64_t)sim_below(SLICES_APART_US)
+               : 0;
+}
+
 void sim_node_run(struct sim_node *node)
 {
-    int turns = 0;
     sim.touched = node;
-    while (replica_run(node->replica)) {
+    for (int turns = 1; replica_run(node->replica); turns++) {
         sim_checkpoint_look(node);
-        if (++turns < TURNS_MAX || !sim_checkpoint_is_under_way(node))
+        int64_t later_us = pause_us(node, turns);
+        if (later_us == 0)
             continue;
-        sim_schedule(TURNS_LATER_US, node, run_later, NULL);
+        sim_schedule(later_us, node, run_later, NULL);
         return;
     }
+    sim.coverage.held_back += sim_is_held_back(node->replica);
     sim_checkpoint_look(node);
     sim_snapshots_look(node);
 }
@@ -336,7 +362,7 @@ void sim_node_start(struct sim_node *node)
 {
     node->life++;
     node->alive = true;
-    node->paused = false;
+    node->paused = node->is_half_done = false;
     choose_build(node);
     node->port.ops = &machine_ops;
     open_disk(node);

@@ -76,6 +76,9 @@ struct sim_node;
     X(checkpoints)                                                                                 \
     X(applied_beside_checkpoints)                                                                  \
     X(read_beside_checkpoints)                                                                     \
+    X(read_before_the_end)                                                                         \
+    X(not_read_before_the_end)                                                                     \
+    X(held_back)                                                                                   \
     X(checkpoints_cut_off)                                                                         \
     X(checkpoints_before_adoption)                                                                 \
     X(restarts)                                                                                    \
@@ -329,6 +332,7 @@ struct sim_node {
     /* of this life, for the checks */
     struct raft_pos tip; /* of its log, as its writes made it */
     raft_index applied_last;
+    bool is_half_done; /* an entry of which some slices are done */
     struct sim_effects effects;
     int64_t log_time_ms;
     struct raft_status before; /* after the last event */
@@ -346,6 +350,7 @@ int64_t sim_true_ms(void); /* the wall clock that is right */
 int64_t sim_node_unix_ms(const struct sim_node *node);
 void sim_node_set_rate(struct sim_node *node, int64_t ppm);
 struct raft *sim_raft_of(const struct replica *replica); /* access.c */
+bool sim_is_held_back(const struct replica *replica);
 
 struct sim_store *sim_store_new(struct sim_node *node);
 void sim_store_break(struct sim_store *store, enum sim_break how, uint64_t fuse);
@@ -526,6 +531,7 @@ void sim_check_applied(struct sim_node *node, const struct apply_context *contex
                        struct bytes command, struct bytes reply);
 /* Every entry, of any type; also equal data at equal index. */
 void sim_check_data(struct sim_node *node, struct raft_pos pos, int64_t now_ms);
+void sim_check_read_before(const struct sim_node *node);
 void sim_check_adopted(struct sim_node *node, struct raft_pos pos);
 void sim_check_settled(void); /* at the end: all have all, and recomputing gives the same */
 void sim_data_free(void);

@@ -368,7 +368,8 @@ static inline void world_apply(struct world *world, struct bytes encoded, struct
                                     .database = world->connection.database,
                                     .now_ms = world->now_ms,
                                     .seed = world->index * 77,
-                                    .value_max = world->value_max};
+                                    .value_max = world->value_max,
+                                    .is_read_before = world->index % 2}; /* whatever it is */
     const struct state_machine_ops *ops = world->machine->ops;
     while (!ops->apply(world->machine, &context, encoded, world->connection.protocol, out))
         world->pauses++;

@@ -89,13 +89,19 @@ struct world {
     bool reader_hangs;                         /* nothing comes back from it */
     struct raft_log_reading *reads[READS_MAX]; /* asked for, in order */
     uint32_t reads_count, reads_done;
-    size_t padding;                  /* of the replies to reads */
-    int64_t due_ms;                  /* of the state machine; 0: nothing is due */
-    struct raft_member self;         /* what node 0 says of itself */
-    struct replica_change change;    /* that "!" asks for */
-    const char *rest;                /* what comes behind them; NULL: nothing */
-    int64_t clock_ms;                /* what the other nodes' answers say; 0: nothing */
-    struct snapshot_port *snapshots; /* NULL: none */
+    size_t padding;                     /* of the replies to reads */
+    int64_t due_ms;                     /* of the state machine; 0: nothing is due */
+    bool is_parted;                     /* likewise: what is half done can be read without */
+    const char *never_before;           /* a read that cannot look at what was before an entry */
+    uint32_t tries;                     /* of it */
+    bool wants_parted;                  /* of the entry applied last */
+    int64_t until_ms;                   /* of the read served last */
+    raft_index shown[RAFT_MEMBERS_MAX]; /* in the append sent last to each */
+    struct raft_member self;            /* what node 0 says of itself */
+    struct replica_change change;       /* that "!" asks for */
+    const char *rest;                   /* what comes behind them; NULL: nothing */
+    int64_t clock_ms;                   /* what the other nodes' answers say; 0: nothing */
+    struct snapshot_port *snapshots;    /* NULL: none */
     void (*on_snapshot)(const struct snapshot_message *message);
 };
 
@@ -120,6 +126,7 @@ static inline void send_message(struct transport *transport, const struct raft_m
     if (message->type != RAFT_APPEND_REQUEST)
         return;
     world.round = message->append_request.round;
+    world.shown[message->to] = message->shown;
     world.appends++;
     raft_index end = message->append_request.prev.index + message->append_request.count;
     world.said[message->to] =
@@ -285,6 +292,7 @@ static inline bool apply(struct state_machine *machine, const struct apply_conte
     (void)protocol;
     world.time_ms = context->now_ms;
     world.seed = context->seed;
+    world.wants_parted = context->is_read_before;
     world.value_max = context->value_max;
     world.meaning = context->meaning;
     world.database = context->database;
@@ -330,6 +338,7 @@ static inline bool serve(struct state_machine *machine, void **reading,
     (void)machine;
     (void)protocol;
     world.read_ms = context->now_ms;
+    world.until_ms = context->until_ms;
     const char *text = command.data;
     bool finds = text[0] == 'w' ? context->holders >= (uint32_t)(text[1] - '0')
                                 : world.stock[stock_of(command)] > 0;
@@ -337,6 +346,11 @@ static inline bool serve(struct state_machine *machine, void **reading,
     world.holders = context->holders;
     if (world.read_not_now)
         return false;
+    if (world.never_before && world.apply_slices > 0 &&
+        bytes_equal(command, bytes_from_string(world.never_before))) {
+        world.tries++;
+        return false;
+    }
     if (!*reading)
         world.read_index = world.applied_index;
     if (world.read_slices > 0 && --world.read_slices > 0) {
@@ -403,6 +417,12 @@ static inline int64_t due_ms(struct state_machine *machine)
     return world.due_ms ? world.due_ms : INT64_MAX;
 }
 
+static inline bool is_read_before(struct state_machine *machine)
+{
+    (void)machine;
+    return world.is_parted;
+}
+
 static inline struct blob *tick(struct state_machine *machine)
 {
     (void)machine;
@@ -458,6 +478,7 @@ static const struct state_machine_ops machine_ops = {.apply = apply,
                                                      .persisted_index = persisted_index,
                                                      .time_ms = time_ms,
                                                      .due_ms = due_ms,
+                                                     .is_read_before = is_read_before,
                                                      .tick = tick,
                                                      .meaning = meaning,
                                                      .meaning_known = meaning_known,

@@ -454,6 +454,7 @@ static void append_of(raft_node_id leader, raft_term term, struct blob *payload)
     message.append_request.count = 1;
     message.append_request.entries = &entry;
     message.append_request.commit = entry.pos.index;
+    message.shown = entry.pos.index; /* the leader has executed it */
     receive(message);
     persist();
     follow(leader, term);

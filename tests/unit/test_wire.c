@@ -142,6 +142,7 @@ static void random_sample(struct sample *sample)
         message->append_request.prev = random_pos(message->term);
         message->append_request.commit = draw(1000000);
         message->append_request.round = prng_next(&prng);
+        message->shown = draw(2) ? 1 + draw(1000000) : 0;
         fill_entries(sample);
         break;
     case RAFT_APPEND_RESPONSE:
@@ -189,6 +190,7 @@ static void assert_message(const struct raft_message *got, const struct sample *
     assert_int_equal(got->from, FROM);
     assert_int_equal(got->to, TO);
     assert_int_equal(got->term, wanted->term);
+    assert_int_equal(got->shown, wanted->shown);
     switch (wanted->type) {
     case RAFT_VOTE_REQUEST:
         assert_int_equal(got->vote_request.last.term, wanted->vote_request.last.term);
@@ -717,6 +719,10 @@ static void a_message_of_another_size_is_refused(void **state)
         if (size != 25)
             assert_words_refused("CANCEL", size, NULL, 0, "a cancel of the wrong size");
     }
+    for (size_t size = 61; size < 100; size++)
+        assert_words_refused("APPEND", size, NULL, 0,
+                             size == 68 ? "an impossible index" : "a message of the wrong size");
+    assert_words_refused("VOTE", 68, NULL, 0, "a message of the wrong size");
     assert_words_refused("CANCEL", 25, "x", 1, "a cancel of the wrong size");
     assert_words_refused("FORWARDED", 26, "x", 1, "a reply for an impossible entry");
     assert_words_refused("FORWARDED", 18, "", 0, "an empty reply");
