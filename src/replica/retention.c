@@ -5,7 +5,8 @@
  * it, because any of them may lead next.
  *
  * Where a member is being sent a state, the log behind its position stays, so that the member can
- * go on from there; not without end: see SENDING_LOG_FACTOR. */
+ * go on from there; not without end: see SENDING_LOG_FACTOR.  Where nothing could be cut anyway the
+ * state is not given up: what is not committed, however much, may wait for that very member. */
 #include "base/fatal.h"
 #include "replica/replica_internal.h"
 
@@ -28,7 +29,8 @@ void replica_trim_log(struct replica *replica)
     uint64_t bytes = replica->status.log_bytes + (last - first) * ENTRY_OVERHEAD_BYTES;
     if (bytes <= options->log_bytes_max && last - first <= options->log_entries_max)
         return;
-    if (replica_sendings_hold(replica) <= first && is_far_too_long(options, bytes, last - first))
+    if (replica_sendings_hold(replica) <= first && persisted > first &&
+        is_far_too_long(options, bytes, last - first))
         replica_sendings_end(replica, "it took too long: the log cannot be kept any longer");
     raft_index cut = first, end = replica_sendings_hold(replica);
     if (end > persisted)

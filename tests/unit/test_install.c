@@ -510,6 +510,21 @@ static void test_log_is_kept(void **state)
     assert_int_equal(played.closed, 1);
 }
 
+/* However long the log is: nothing of it could be cut, it only waits for the member. */
+static void test_nothing_could_be_cut(void **state)
+{
+    (void)state;
+    lead_and_know(5);
+    session_with(2);
+    world.persisted_index = status().first.index;
+    write_some(2 * SENDING_LOG_FACTOR * LOG_ENTRIES_MAX);
+    pass_with_answers(SECOND_MS);
+    assert_int_equal(all().sendings_count, 1);
+    world.persisted_index = 0;
+    pass_with_answers(SECOND_MS);
+    assert_int_equal(all().sendings_count, 0);
+}
+
 static void test_it_goes_on(void **state)
 {
     (void)state;
@@ -955,6 +970,7 @@ int main(void)
         TEST(test_removed),
         TEST(test_late_chunk),
         TEST(test_log_is_kept),
+        TEST(test_nothing_could_be_cut),
         TEST(test_it_goes_on),
         TEST(test_asks),
         TEST(test_takes_in_order),
