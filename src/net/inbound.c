@@ -213,7 +213,10 @@ static const char *check_hello(struct inbound *inbound, char *text, size_t size,
     *told = "the other side is " SAID_NO_MEMBER " under that number";
     if (hello->dialer == me)
         return "the other side calls itself what this node is called";
-    return peers_judge(peers, hello->dialer, &hello->dialer_node, text, size);
+    const char *error = peers_judge(peers, hello->dialer, &hello->dialer_node, text, size);
+    if (error && error != text)
+        *told = error; /* it is not disowned */
+    return error;
 }
 
 static bool on_hello(struct inbound *inbound, const struct bytes *argv, uint32_t argc)
@@ -225,7 +228,7 @@ static bool on_hello(struct inbound *inbound, const struct bytes *argv, uint32_t
     if (!error)
         error = check_hello(inbound, text, sizeof text, &told);
     if (error) {
-        bool again = error == text && was_said(inbound->peers, text);
+        bool again = told && was_said(inbound->peers, error);
         refuse_and_tell(inbound, again ? LOG_LEVEL_VERBOSE : LOG_LEVEL_WARNING, error,
                         told && is_secret ? told : error);
         return false;
@@ -304,7 +307,8 @@ static bool on_message(struct inbound *inbound, const struct bytes *argv, uint32
     else if (!belongs(kind, inbound->handshake.channel))
         error = "a message on the wrong channel";
     else if (kind == WIRE_MESSAGE)
-        replica_receive(peers->replica, &input->message, input->clock_ms);
+        replica_receive(peers->replica, &input->message, inbound->handshake.dialer_node.life,
+                        input->clock_ms);
     else if (kind == WIRE_FORWARD)
         replica_receive_forward(peers->replica, node, &input->forward);
     else if (kind == WIRE_CANCEL)

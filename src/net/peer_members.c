@@ -47,6 +47,7 @@ const char *peers_judge(const struct peers *peers, raft_node_id node,
         snprintf(text, size,
                  "node %" PRIu64 " is " SAID_NO_MEMBER ": it was removed, or never taken in", node);
         return text;
+    case REPLICA_NOT_KNOWN: return "this node has to hear who the members are first";
     case REPLICA_OTHER_LIFE: break;
     }
     snprintf(text, size,

@@ -4,8 +4,10 @@
  * Who is let in.  A node that connects says its life and where its list of members stands.  Ours
  * decides only where it is the newer: where we know as committed the entry that theirs stands at,
  * or a later one.  Else the other may be right: a node that starts and replays an old list must not
- * refuse one that was taken in, or whose disk was replaced, since.  Such a guest may speak; the
- * core knows that it is no voter (raft/raft.c: may_say). */
+ * refuse one that was taken in, or whose disk was replaced, since.  Such a guest may speak; what it
+ * answers counts for nothing, whatever its name (replica_is_member()): the core knows names, and
+ * takes what is said under one for the member's.  The same goes for what comes from one that was
+ * replaced, while its connections are not closed yet. */
 #include <stdio.h>
 
 #include "base/fatal.h"
@@ -25,6 +27,11 @@ static bool lists(const struct raft_members *members, raft_node_id node, uint64_
     return member->life == life || (member->life == 0 && member->voter);
 }
 
+bool replica_is_member(const struct replica *replica, raft_node_id node, uint64_t life)
+{
+    return lists(raft_members(replica->raft), node, life);
+}
+
 enum replica_verdict replica_judge(const struct replica *replica, raft_node_id node, uint64_t life,
                                    raft_index list)
 {
@@ -33,6 +40,8 @@ enum replica_verdict replica_judge(const struct replica *replica, raft_node_id n
         return REPLICA_MEMBER;
     if (replica->status.commit < list || lists(decided, node, life))
         return REPLICA_GUEST;
+    if (decided->count == 0)
+        return REPLICA_NOT_KNOWN;
     return raft_members_place(decided, node) < decided->count ? REPLICA_OTHER_LIFE
                                                               : REPLICA_NO_MEMBER;
 }

@@ -154,10 +154,14 @@ void replica_tick(struct replica *replica, int64_t now_ms, int64_t unix_ms)
     }
 }
 
-void replica_receive(struct replica *replica, const struct raft_message *message, int64_t clock_ms)
+void replica_receive(struct replica *replica, const struct raft_message *message, uint64_t life,
+                     int64_t clock_ms)
 {
     check(message->to == replica->options.raft.id);
     check(message->from != message->to);
+    bool answers = message->type == RAFT_VOTE_RESPONSE || message->type == RAFT_APPEND_RESPONSE;
+    if (answers && !replica_is_member(replica, message->from, life))
+        return;
     if (clock_ms != 0)
         replica_clock_heard(replica, message->from, clock_ms);
     struct raft_input input = {.type = RAFT_INPUT_MESSAGE, .message = message};

@@ -352,9 +352,11 @@ void replica_free(struct replica *replica); /* every request left ends with its 
  * tick_ms; late calls are caught up with at most a few ticks, so that a process that was stopped
  * reads its messages before it calls an election. */
 void replica_tick(struct replica *replica, int64_t now_ms, int64_t unix_ms);
-/* Takes the payload blobs it keeps (blob_take).  `clock_ms`: of an answer, its sender's wall clock
- * when it was sent; 0: not known. */
-void replica_receive(struct replica *replica, const struct raft_message *message, int64_t clock_ms);
+/* Takes the payload blobs it keeps (blob_take).  `life`: the sender's, as it said when it
+ * connected; 0: it did not.  `clock_ms`: of an answer, its sender's wall clock when it was sent; 0:
+ * not known. */
+void replica_receive(struct replica *replica, const struct raft_message *message, uint64_t life,
+                     int64_t clock_ms);
 void replica_receive_forward(struct replica *replica, raft_node_id from,
                              const struct forward *forward);
 void replica_receive_forward_reply(struct replica *replica, raft_node_id from,
@@ -395,6 +397,7 @@ enum replica_verdict {
     REPLICA_GUEST,      /* not by the list in force here, but that may be an old one */
     REPLICA_NO_MEMBER,  /* it was removed, or never was one */
     REPLICA_OTHER_LIFE, /* the member of that name is another: its data directory was */
+    REPLICA_NOT_KNOWN   /* this node, which is to be taken in, knows of no members yet */
 };
 enum replica_verdict replica_judge(const struct replica *replica, raft_node_id node, uint64_t life,
                                    raft_index list);

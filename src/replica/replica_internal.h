@@ -464,6 +464,10 @@ bool replica_tick_was_seen(const struct replica *replica, const struct read_batc
 /* For a read of the present state. */
 int64_t replica_read_time_ms(const struct replica *replica);
 
+/* members.c */
+/* By the list in force, the member of that name has this life. */
+bool replica_is_member(const struct replica *replica, raft_node_id node, uint64_t life);
+
 /* meaning.c */
 /* The highest meaning that the node knows; 0: it did not say yet, or is no member. */
 uint8_t replica_announced_by(const struct replica *replica, raft_node_id node);

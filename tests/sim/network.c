@@ -53,7 +53,7 @@ static void hear(struct sim_node *node, uint32_t from, struct wire_input *input,
 {
     switch (wire_decode(input, argv, argc, from, node->id)) {
     case WIRE_PIECE: sim.coverage.pieces++; break;
-    case WIRE_MESSAGE: replica_receive(node->replica, &input->message, input->clock_ms); break;
+    case WIRE_MESSAGE: replica_receive(node->replica, &input->message, 0, input->clock_ms); break;
     case WIRE_FORWARD: replica_receive_forward(node->replica, from, &input->forward); break;
     case WIRE_CANCEL: replica_receive_cancel(node->replica, from, &input->cancel); break;
     case WIRE_SNAPSHOT: replica_receive_snapshot(node->replica, &input->snapshot); break;

@@ -215,6 +215,37 @@ static void who_replays_an_old_list_refuses_nobody(void **state)
 }
 
 /* A directory with a configured list alone ends: with one more such it would be a majority. */
+/* Who was replaced may be connected for a moment, and a guest may have a member's name. */
+static void another_life_answers_for_nobody(void **state)
+{
+    static struct result a;
+    (void)state;
+    lead_with_lives();
+    raft_index commit = status().commit;
+    ask(&a, REQUEST_WRITE, 2, "x");
+    run();
+    persist();
+    world.other_life = LIFE + 77;
+    answer_from(1);
+    answer_from(2);
+    assert_int_equal(status().commit, commit);
+    world.other_life = 0;
+    answer_from(1);
+    assert_int_equal(status().commit, commit + 1);
+}
+
+/* It refuses those that it cannot know, but does not say that they are none. */
+static void who_is_to_be_taken_in_disowns_nobody(void **state)
+{
+    (void)state;
+    stop();
+    world.is_to_join = true;
+    start();
+    assert_int_equal(members()->count, 0);
+    assert_int_equal(replica_judge(world.replica, 1, LIFE + 1, 0), REPLICA_NOT_KNOWN);
+    assert_int_equal(replica_judge(world.replica, 1, LIFE + 1, 3), REPLICA_GUEST);
+}
+
 static void a_new_directory_that_is_disowned_ends(void **state)
 {
     int status;
@@ -680,6 +711,8 @@ int main(void)
         TEST(the_newer_list_decides),
         TEST(a_list_that_is_not_committed_turns_nobody_away),
         TEST(who_replays_an_old_list_refuses_nobody),
+        TEST(another_life_answers_for_nobody),
+        TEST(who_is_to_be_taken_in_disowns_nobody),
         TEST(a_new_directory_that_is_disowned_ends),
         TEST(who_joins_is_answered_when_it_is_in_the_list),
         TEST(an_address_is_one_members),

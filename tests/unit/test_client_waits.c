@@ -270,7 +270,7 @@ static void hear_leader(void)
     replica_status(house.replica, &status);
     struct raft_message heartbeat = {
         .type = RAFT_APPEND_REQUEST, .from = 1, .to = 0, .term = status.raft.term + 1};
-    replica_receive(house.replica, &heartbeat, 0);
+    replica_receive(house.replica, &heartbeat, 0, 0);
     turns();
     replica_status(house.replica, &status);
     assert_int_equal(status.raft.leader, 1);

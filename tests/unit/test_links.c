@@ -479,6 +479,7 @@ static void each_message_has_its_channel(void **state)
     struct outbox out = {0};
     (void)state;
     int control = dial_as_member(CHANNEL_CONTROL), commands = dial_as_member(CHANNEL_COMMANDS);
+    world.other->inbounds[CHANNEL_CONTROL]->handshake.dialer_node.life = 0x55;
     wire_encode_message(&out, &vote, NULL, 1);
     say_out(control, &out);
     wire_encode_cancel(&out, &cancel);
@@ -486,6 +487,7 @@ static void each_message_has_its_channel(void **state)
     wire_encode_forward_reply(&out, &reply);
     say_out(commands, &out);
     assert_int_equal(world.messages, 1);
+    assert_int_equal(world.heard_life, 0x55);
     assert_int_equal(world.cancels, 1);
     assert_int_equal(world.replies, 1);
     log_lines_begin();

@@ -284,19 +284,27 @@ static void another_life_is_refused(void **state)
         enum replica_verdict verdict;
         const char *told;
     } cases[] = {{REPLICA_OTHER_LIFE, "-ERR node 1 has another data directory"},
-                 {REPLICA_NO_MEMBER, "-ERR node 1 is not a member"}};
+                 {REPLICA_NO_MEMBER, "-ERR node 1 is not a member"},
+                 {REPLICA_NOT_KNOWN, "-ERR this node has to hear who the members are first"}};
+    char *configured = world.config.peer_secret, none[] = "", some[] = "some";
     char answer[512];
     (void)state;
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < 6; i++) {
         struct handshake hello = handshake_of(1);
-        world.verdict = cases[i].verdict;
+        bool is_secret = i >= 3;
+        world.config.peer_secret = is_secret ? some : none;
+        world.verdict = cases[i % 3].verdict;
         int fd = dial_with(&hello, answer);
         assert_int_equal(world.judged_life, 0x77);
         assert_int_equal(world.judged_list, 41);
-        assert_memory_equal(answer, cases[i].told, strlen(cases[i].told));
+        if (is_secret && world.verdict != REPLICA_NOT_KNOWN)
+            assert_non_null(strstr(answer, SAID_NO_MEMBER));
+        else
+            assert_memory_equal(answer, cases[i % 3].told, strlen(cases[i % 3].told));
         assert_null(world.peers->inbounds);
         close(fd);
     }
+    world.config.peer_secret = configured;
 }
 
 /* One that is dialed is looked at likewise. */

@@ -37,7 +37,7 @@ static struct {
     raft_index list;                 /* where the list of members stands */
     enum replica_verdict verdict;    /* of the other node, or `guest` */
     raft_node_id guest;
-    uint64_t judged_life;
+    uint64_t judged_life, heard_life;
     raft_index judged_list;
     struct raft_member introduced;
     struct raft_log_life remembered;
@@ -65,8 +65,10 @@ void replica_gone(struct replica *replica, raft_node_id node)
     world.gone++;
 }
 
-void replica_receive(struct replica *replica, const struct raft_message *message, int64_t clock_ms)
+void replica_receive(struct replica *replica, const struct raft_message *message, uint64_t life,
+                     int64_t clock_ms)
 {
+    world.heard_life = life;
     (void)replica;
     (void)message;
     (void)clock_ms;

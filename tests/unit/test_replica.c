@@ -989,7 +989,7 @@ static void an_entry_of_another_leader_answers_nobody(void **state)
                                                       .commit = entry.pos.index,
                                                       .count = 1,
                                                       .entries = &entry}};
-    replica_receive(world.replica, &message, world.clock_ms);
+    replica_receive(world.replica, &message, 0, world.clock_ms);
     replica_persisted(world.replica, world.written);
     run();
     assert_string_equal(world.applied, "b");

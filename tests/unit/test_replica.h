@@ -101,6 +101,8 @@ struct world {
     struct replica_change change;       /* that "!" asks for */
     const char *rest;                   /* what comes behind them; NULL: nothing */
     int64_t clock_ms;                   /* what the other nodes' answers say; 0: nothing */
+    bool is_to_join;                    /* the list of members is none */
+    uint64_t other_life;                /* of who speaks; 0: the one that the member has */
     struct snapshot_port *snapshots;    /* NULL: none */
     void (*on_snapshot)(const struct snapshot_message *message);
 };
@@ -505,7 +507,7 @@ static inline void start(void)
                  .append_bytes_max = 1 << 20,
                  .uncommitted_bytes_max = 64 << 20,
                  .seed = 1},
-        .members.list = {.count = 3,
+        .members.list = {.count = world.is_to_join ? 0 : 3,
                          .list = {{.id = 0, .voter = true},
                                   {.id = 1, .voter = true},
                                   {.id = 2, .voter = true}}},
@@ -659,10 +661,19 @@ static inline void persist(void)
     run();
 }
 
+/* Of the member that the list has, or of another one. */
+static inline uint64_t life_of(raft_node_id node)
+{
+    const struct raft_members *members = replica_members(world.replica, NULL);
+    uint32_t place = raft_members_place(members, node);
+    return world.other_life || place == members->count ? world.other_life
+                                                       : members->list[place].life;
+}
+
 static inline void receive_without_running(struct raft_message message)
 {
     message.to = 0;
-    replica_receive(world.replica, &message, world.clock_ms);
+    replica_receive(world.replica, &message, life_of(message.from), world.clock_ms);
 }
 
 static inline void receive(struct raft_message message)
