@@ -583,6 +583,29 @@ struct kv *kv_memory_open(void)
     return &kv->base;
 }
 
+/* Items of the copy are its own: their counters are under its mutex. */
+static void map_copy_items(struct map *map, const struct map *from)
+{
+    map_copy(map, from, 0);
+    for (size_t i = 0; i < map->count; i++) {
+        struct item *item = map->items[i];
+        item_release(item);
+        map->items[i] = item_new(item_key(item), item_value(item));
+    }
+}
+
+struct kv *kv_memory_copy(struct kv *base)
+{
+    struct memory_kv *kv = memory_kv_of(base), *copy = memory_kv_of(kv_memory_open());
+    pthread_mutex_lock(&kv->mutex);
+    for (int i = 0; i < KV_FAMILIES; i++) {
+        map_copy_items(&copy->durable[i], &kv->durable[i]);
+        map_copy(&copy->present[i], &copy->durable[i], 0);
+    }
+    pthread_mutex_unlock(&kv->mutex);
+    return &copy->base;
+}
+
 void kv_memory_crash(struct kv *base)
 {
     struct memory_kv *kv = memory_kv_of(base);

@@ -8,7 +8,7 @@
 
 /* CommitRecordedCommitted, and LeaderCompleteness of the leaders that there are already. */
 static void check_new_commit(const struct sim_node *node, const struct raft_status *status,
-                             struct raft_pos pos)
+                             struct raft_pos pos, const struct raft_members *members)
 {
     if (!sim_log_has(pos, sim_committed()))
         sim_fail("state machine safety: node %" PRIu64 " commits %" PRIu64 ":%" PRIu64
@@ -18,20 +18,21 @@ static void check_new_commit(const struct sim_node *node, const struct raft_stat
         sim_fail("node %" PRIu64 " commits entry %" PRIu64 " of term %" PRIu64
                  " by counting in term %" PRIu64,
                  node->id, pos.index, pos.term, status->term);
-    if (sim_images_with(pos) < sim_quorum())
+    struct sim_voters voters = sim_voters_of(members);
+    if (sim_images_with(pos, &voters) < sim_majority_of(&voters))
         sim_fail("node %" PRIu64 " commits entry %" PRIu64 ", which is on %u disks", node->id,
-                 pos.index, sim_images_with(pos));
+                 pos.index, sim_images_with(pos, &voters));
     for (raft_term later = pos.term + 1; later < sim_terms(); later++)
         if (sim_term(later)->led && !sim_log_has(sim_leader_tip(later), pos))
             sim_fail("leader completeness: the leader of term %" PRIu64 " lacks entry %" PRIu64
                      ", committed in term %" PRIu64,
                      later, pos.index, pos.term);
     sim_term(pos.term)->committed = pos.index;
-    sim_set_committed(pos);
+    sim_set_committed(pos, &voters);
 }
 
 /* LastAppliedCommitIndexMatching, TransitiveCommit: all commit indices lie on one log. */
-void sim_check_commit(struct sim_node *node)
+static void check_commit(struct sim_node *node, const struct raft_members *members)
 {
     struct raft_status status;
     const struct raft *raft = sim_raft_of(node->replica);
@@ -43,11 +44,21 @@ void sim_check_commit(struct sim_node *node)
     node->before.commit = status.commit;
     struct raft_pos pos = {raft_term_at(raft, status.commit), status.commit};
     if (pos.index > sim_committed().index)
-        check_new_commit(node, &status, pos);
+        check_new_commit(node, &status, pos, members);
     else if (!sim_log_has(sim_committed(), pos))
         sim_fail("state machine safety: node %" PRIu64 " takes %" PRIu64 ":%" PRIu64
                  " for committed",
                  node->id, pos.term, pos.index);
+}
+
+void sim_check_commit(struct sim_node *node)
+{
+    check_commit(node, raft_members(sim_raft_of(node->replica)));
+}
+
+void sim_check_commit_before(struct sim_node *node, raft_index list)
+{
+    check_commit(node, raft_members_at(sim_raft_of(node->replica), list - 1));
 }
 
 /* ---- the log --------------------------------------------------------------------------------- */
@@ -106,14 +117,19 @@ static void check_leader(const struct sim_node *node, const struct raft *raft,
                          const struct raft_status *status)
 {
     const struct sim_term *term = sim_term(status->term);
-    if (!term->led || term->leader != node->id || term->last != status->last.index)
+    if (!term->led || term->leader != node->directory || term->last != status->last.index)
         sim_fail("node %" PRIu64 " leads term %" PRIu64 " with a log that it did not make",
                  node->id, status->term);
-    for (uint32_t place = 0; place < raft->members.count; place++)
-        if (place != raft->self && raft->state.progress[place].match > term->acknowledged[place])
-            sim_fail("node %" PRIu64 " believes node %u to have %" PRIu64
+    for (uint32_t place = 0; place < raft->members.count; place++) {
+        raft_index match = raft->state.progress[place].match;
+        uint32_t other = sim_directory_of(&raft->members.list[place]);
+        raft_index said = other == SIM_NO_DIRECTORY ? 0 : term->acknowledged[other];
+        bool is_nobodys = other == SIM_NO_DIRECTORY && !raft_is_voter(raft, place);
+        if (place != raft->self && !is_nobodys && match > said)
+            sim_fail("node %" PRIu64 " believes member %" PRIu64 " to have %" PRIu64
                      ", which acknowledged %" PRIu64,
-                     node->id, place, raft->state.progress[place].match, term->acknowledged[place]);
+                     node->id, raft->members.list[place].id, match, said);
+    }
 }
 
 /* CroniesCorrect, CroniesTerm, CandidateTermGtLog, CandidatesVoteForSelves. */
@@ -121,16 +137,20 @@ static void check_candidate(const struct sim_node *node, const struct raft *raft
                             const struct raft_status *status)
 {
     const struct sim_term *term = sim_term(status->term);
-    if (term->led && term->leader == node->id)
+    if (term->led && term->leader == node->directory)
         sim_fail("node %" PRIu64 " stands again in term %" PRIu64 ", which it has led", node->id,
                  status->term);
-    if (status->last.term >= status->term || status->voted_for != node->id ||
-        !sim_same(term->stood_with[node->id], status->last))
+    if (status->last.term >= status->term || status->voted_for != node->name ||
+        !sim_same(term->stood_with[node->directory], status->last))
         sim_fail("node %" PRIu64 " stands with another log than it began with", node->id);
-    for (uint32_t place = 0; place < raft->members.count; place++)
+    for (uint32_t place = 0; place < raft->members.count; place++) {
+        uint32_t other = sim_directory_of(&raft->members.list[place]);
         if (raft->state.votes[place] == VOTE_GRANTED &&
-            (!term->votes[place].given || term->votes[place].to != node->id))
-            sim_fail("node %" PRIu64 " counts a vote of node %u, which gave none", node->id, place);
+            (other == SIM_NO_DIRECTORY || !term->votes[other].given ||
+             term->votes[other].to != node->name))
+            sim_fail("node %" PRIu64 " counts a vote of member %" PRIu64 ", which gave none",
+                     node->id, raft->members.list[place].id);
+    }
 }
 
 static void check_role(const struct sim_node *node, const struct raft *raft,
@@ -143,23 +163,25 @@ static void check_role(const struct sim_node *node, const struct raft *raft,
     if (status->role != RAFT_FOLLOWER && status->role != RAFT_PRE_CANDIDATE && status->term == 0)
         sim_fail("CurrentTermGtZero: node %" PRIu64, node->id);
     if (status->leader != RAFT_NOBODY &&
-        (!sim_term(status->term)->led || sim_term(status->term)->leader != status->leader))
+        (!sim_term(status->term)->led ||
+         sim_directory(sim_term(status->term)->leader)->name != status->leader))
         sim_fail("node %" PRIu64 " obeys node %" PRIu64 ", who does not lead term %" PRIu64,
                  node->id, status->leader, status->term);
 }
 
 static bool others_are_a_majority(const struct sim_node *node)
 {
-    struct replica_status status;
-    uint32_t active = 0;
-    replica_status(node->replica, &status);
-    for (uint32_t i = 0; i < status.peers_count; i++)
-        active += status.peers[i].active && status.peers[i].id < sim_voters();
-    return active >= sim_quorum();
+    const struct raft *raft = sim_raft_of(node->replica);
+    struct raft_peer_status peers[RAFT_MEMBERS_MAX];
+    uint32_t count = raft_peers(raft, peers), active = 0;
+    for (uint32_t i = 0; i < count; i++)
+        active += peers[i].active && raft_is_voter(raft, raft_member_place(raft, peers[i].id));
+    return active >= raft_quorum_size(raft_voters_count(raft));
 }
 
 /* Who waits for a disk that hangs neither leads nor wants to, if that helps. */
-static void check_disk(const struct sim_node *node, const struct raft_status *status)
+static void check_disk(const struct sim_node *node, const struct raft *raft,
+                       const struct raft_status *status)
 {
     uint32_t patience = 5 * sim.election_ticks;
     const struct raft_status *before = &node->before;
@@ -172,7 +194,8 @@ static void check_disk(const struct sim_node *node, const struct raft_status *st
     if (before->role == RAFT_FOLLOWER && status->role != RAFT_FOLLOWER)
         sim_fail("node %" PRIu64 " campaigns, and its disk hangs", node->id);
     if (before->role == RAFT_LEADER && status->role == RAFT_LEADER &&
-        status->disk_silent_ticks > before->disk_silent_ticks && others_are_a_majority(node))
+        status->disk_silent_ticks > before->disk_silent_ticks &&
+        raft_members_index(raft) == node->list_seen && others_are_a_majority(node))
         sim_fail("node %" PRIu64 " leads on, and its disk hangs", node->id);
 }
 
@@ -217,7 +240,8 @@ void sim_check_node(struct sim_node *node)
     check_trim(node, &status);
     check_role(node, raft, &status);
     check_marks(node, raft, &status);
-    check_disk(node, &status);
+    check_disk(node, raft, &status);
     check_uncommitted(node, raft, &status);
     node->before = status;
+    node->list_seen = raft_members_index(raft);
 }

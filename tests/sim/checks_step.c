@@ -28,12 +28,21 @@ static bool up_to_date(struct raft_pos last, struct raft_pos than)
 
 /* ---- votes -------------------------------------------------------------------------- */
 
+/* Who stood under that name. */
+static uint32_t candidate_of(const struct sim_term *term, raft_node_id name)
+{
+    for (uint32_t i = 0; i < SIM_DIRECTORIES_MAX; i++)
+        if (term->stood[i] && sim_directory(i)->name == name)
+            return i;
+    return SIM_NO_DIRECTORY;
+}
+
 /* VotesCorrect, VotedForTermSanity, VotedForMoreUpToDate, CandidatesVoteForSelves. */
 static void check_vote(const struct sim_node *node, const struct raft_write *write,
                        const struct raft_status *status)
 {
     struct sim_term *term = sim_term(write->term);
-    struct sim_vote *vote = &term->votes[node->id];
+    struct sim_vote *vote = &term->votes[node->directory];
     raft_node_id to = write->voted_for;
     if (vote->given && vote->to != to)
         sim_fail("votes: node %" PRIu64 " votes twice in term %" PRIu64, node->id, write->term);
@@ -42,18 +51,24 @@ static void check_vote(const struct sim_node *node, const struct raft_write *wri
     if (status->last.index > 0 && !sim_created_at(status->last))
         sim_fail("votes: node %" PRIu64 " votes with a log that nobody made", node->id);
     *vote = (struct sim_vote){true, to, status->last};
-    if (to == node->id) {
-        term->stood[to] = true;
-        term->stood_with[to] = status->last;
+    if (to == node->name) {
+        term->stood[node->directory] = true;
+        term->stood_with[node->directory] = status->last;
         return;
     }
-    if (!term->stood[to])
+    uint32_t candidate = candidate_of(term, to);
+    if (candidate == SIM_NO_DIRECTORY)
         sim_fail("votes: node %" PRIu64 " votes for %" PRIu64
                  ", who did not stand in term %" PRIu64,
                  node->id, to, write->term);
-    if (!up_to_date(term->stood_with[to], status->last))
+    if (!up_to_date(term->stood_with[candidate], status->last))
         sim_fail("votes: node %" PRIu64 " votes for %" PRIu64 ", whose log lacks what it has",
                  node->id, to);
+}
+
+static bool has_vote(const struct sim_vote *vote, const struct sim_node *node, struct raft_pos base)
+{
+    return vote->given && vote->to == node->name && up_to_date(base, vote->last);
 }
 
 /* OneLeaderPerTerm, LeaderLogsVotesWithLog, CroniesCorrect, LeaderCompleteness. */
@@ -62,20 +77,21 @@ static void check_election(const struct sim_node *node, raft_term number, struct
     struct sim_term *term = sim_term(number);
     uint32_t votes = 0;
     if (term->led)
-        sim_fail("election safety: nodes %u and %" PRIu64 " lead term %" PRIu64, term->leader,
-                 node->id, number);
-    if (!term->stood[node->id] || !sim_same(term->stood_with[node->id], base) ||
+        sim_fail("election safety: nodes %u and %" PRIu64 " lead term %" PRIu64,
+                 sim_directory(term->leader)->machine, node->id, number);
+    if (!term->stood[node->directory] || !sim_same(term->stood_with[node->directory], base) ||
         base.term >= number)
         sim_fail("election: node %" PRIu64 " leads term %" PRIu64
                  " with another log than it stood with",
                  node->id, number);
-    for (uint32_t i = 0; i < sim_voters(); i++)
-        votes += term->votes[i].given && term->votes[i].to == node->id &&
-                 up_to_date(base, term->votes[i].last);
-    if (votes < sim_quorum())
+    struct sim_voters voters = sim_voters_of(raft_members(sim_raft_of(node->replica)));
+    for (uint32_t i = 0; i < voters.count; i++)
+        votes += voters.directories[i] != SIM_NO_DIRECTORY &&
+                 has_vote(&term->votes[voters.directories[i]], node, base);
+    if (votes < sim_majority_of(&voters))
         sim_fail("election: node %" PRIu64 " leads term %" PRIu64 " with %u votes", node->id,
                  number, votes);
-    if (node->image.term != number || node->image.voted_for != node->id)
+    if (node->image.term != number || node->image.voted_for != node->name)
         sim_fail("election: node %" PRIu64 " leads before its own vote is on disk", node->id);
     for (raft_term earlier = 1; earlier < number; earlier++) {
         struct raft_pos pos = {earlier, sim_term(earlier)->committed};
@@ -88,7 +104,7 @@ static void check_election(const struct sim_node *node, raft_term number, struct
     sim_say("node %" PRIu64 " leads term %" PRIu64, node->id, number);
     term = sim_term(number);
     term->led = true;
-    term->leader = (uint32_t)node->id;
+    term->leader = node->directory;
     term->base = base;
     term->last = base.index;
 }
@@ -109,7 +125,7 @@ static void note_stamp(const struct raft_entry *entry)
 }
 
 /* EveryEntryWasCreated, Leader Append-Only. */
-static void check_created(const struct sim_node *node, const struct raft_write *write)
+static void check_created(struct sim_node *node, const struct raft_write *write)
 {
     const struct raft_entry *first = &write->entries[0];
     if (first->pos.index != node->tip.index + 1)
@@ -118,8 +134,10 @@ static void check_created(const struct sim_node *node, const struct raft_write *
     if (first->type == RAFT_ENTRY_NOOP)
         check_election(node, write->term, node->tip);
     struct sim_term *term = sim_term(write->term);
-    if (!term->led || term->leader != node->id)
+    if (!term->led || term->leader != node->directory)
         sim_fail("node %" PRIu64 " creates entries without an election", node->id);
+    if (first->type == RAFT_ENTRY_MEMBERS)
+        sim_check_commit_before(node, first->pos.index);
     for (uint32_t i = 0; i < write->count; i++) {
         const struct raft_entry *entry = &write->entries[i];
         if (entry->pos.term != write->term || entry->pos.index != term->last + 1)
@@ -213,14 +231,16 @@ static void check_vote_request(const struct sim_node *node, const struct raft_me
         sim_fail("node %" PRIu64 " asks for votes with another log than it has", node->id);
     if (message->vote_request.pre_vote)
         return;
-    if (!term->stood[node->id] || !sim_same(term->stood_with[node->id], message->vote_request.last))
+    if (!term->stood[node->directory] ||
+        !sim_same(term->stood_with[node->directory], message->vote_request.last))
         sim_fail("node %" PRIu64 " asks for votes with another log than it stood with", node->id);
-    if (node->image.term != message->term || node->image.voted_for != node->id)
+    if (node->image.term != message->term || node->image.voted_for != node->name)
         sim_fail("node %" PRIu64 " asks for votes before its own is on disk", node->id);
 }
 
 /* RequestVoteReplyTermSanity, RequestVoteReplyMoreUpToDate (at the vote), CroniesCorrect. */
-static void check_vote_response(const struct sim_node *node, const struct raft_message *message)
+static void check_vote_response(const struct sim_node *node, const struct raft_message *message,
+                                uint32_t receiver)
 {
     const struct sim_term *term = sim_term(message->term);
     if (message->vote_response.pre_vote)
@@ -229,12 +249,12 @@ static void check_vote_response(const struct sim_node *node, const struct raft_m
         sim_fail("node %" PRIu64 " answers in a term that is not on its disk", node->id);
     if (!message->vote_response.granted)
         return;
-    const struct sim_vote *vote = &term->votes[node->id];
+    const struct sim_vote *vote = &term->votes[node->directory];
     if (!vote->given || vote->to != message->to)
         sim_fail("node %" PRIu64 " sends a vote that it did not give", node->id);
     if (node->image.term == message->term && node->image.voted_for != message->to)
         sim_fail("node %" PRIu64 " sends its vote before it is on disk", node->id);
-    if (sim.nodes[message->to].image.term < message->term)
+    if (receiver != SIM_NO_DIRECTORY && sim_directory_image(receiver)->term < message->term)
         sim_fail("node %" PRIu64 " votes for one that is not in term %" PRIu64, node->id,
                  message->term);
 }
@@ -242,17 +262,17 @@ static void check_vote_response(const struct sim_node *node, const struct raft_m
 /* AppendEntriesRequestsCameFromLeaders, AppendEntriesLeader, PrevLogLeaderSublog,
  * AppendEntriesRequestTermSanity, NoAppendEntriesToLeader, StateMachineSafetyPrime. */
 static void check_append_request(struct sim_node *node, const struct raft_message *message,
-                                 const struct raft_entry *entries)
+                                 const struct raft_entry *entries, uint32_t receiver)
 {
     struct sim_term *term = sim_term(message->term);
     struct raft_pos prev = message->append_request.prev;
     uint32_t count = message->append_request.count;
-    if (!term->led || term->leader != node->id)
+    if (!term->led || term->leader != node->directory)
         sim_fail("node %" PRIu64 " sends entries in term %" PRIu64 ", which it does not lead",
                  node->id, message->term);
     if (!sim_log_has(sim_leader_tip(message->term), prev))
         sim_fail("an append of node %" PRIu64 " begins where its log is not", node->id);
-    if (term->leader == message->to)
+    if (term->leader == receiver)
         sim_fail("NoAppendEntriesToLeader: node %" PRIu64, message->to);
     check_run("an append", node, sim_leader_tip(message->term), prev, entries, count);
     sim_check_commit(node);
@@ -263,8 +283,8 @@ static void check_append_request(struct sim_node *node, const struct raft_messag
                  message->term, sim_committed().index);
     if (message->append_request.commit > sim_committed().index)
         sim_fail("node %" PRIu64 " tells of a commit that is none", node->id);
-    if (term->asked_to[message->to] < prev.index + count)
-        term->asked_to[message->to] = prev.index + count;
+    if (receiver != SIM_NO_DIRECTORY && term->asked_to[receiver] < prev.index + count)
+        term->asked_to[receiver] = prev.index + count;
 }
 
 /* AppendEntriesReplySublog, AppendEntriesRequestReplyCorrespondence, MatchIndexAllEntries. */
@@ -281,25 +301,25 @@ static void check_append_response(const struct sim_node *node, const struct raft
     if (!sim_log_has(node->image.tip, hint))
         sim_fail("node %" PRIu64 " acknowledges entry %" PRIu64 " before it is on disk", node->id,
                  hint.index);
-    if (hint.index > term->asked_to[node->id])
+    if (hint.index > term->asked_to[node->directory])
         sim_fail("node %" PRIu64 " acknowledges entry %" PRIu64 " without having been sent it",
                  node->id, hint.index);
-    if (term->acknowledged[node->id] < hint.index)
-        term->acknowledged[node->id] = hint.index;
+    if (term->acknowledged[node->directory] < hint.index)
+        term->acknowledged[node->directory] = hint.index;
 }
 
 void sim_check_sent(struct sim_node *node, const struct raft_message *message,
-                    const struct raft_entry *entries)
+                    const struct raft_entry *entries, uint32_t receiver)
 {
-    if (message->from != node->id || message->to == node->id || message->to >= sim.options.nodes)
+    if (message->from != node->name || message->to == node->name)
         sim_fail("node %" PRIu64 " sends a message to itself or to nobody", node->id);
     switch (message->type) {
     case RAFT_VOTE_REQUEST: check_vote_request(node, message); break;
-    case RAFT_VOTE_RESPONSE: check_vote_response(node, message); break;
-    case RAFT_APPEND_REQUEST: check_append_request(node, message, entries); break;
+    case RAFT_VOTE_RESPONSE: check_vote_response(node, message, receiver); break;
+    case RAFT_APPEND_REQUEST: check_append_request(node, message, entries, receiver); break;
     case RAFT_APPEND_RESPONSE: check_append_response(node, message); break;
     case RAFT_TIMEOUT_NOW:
-        if (!sim_term(message->term)->led || sim_term(message->term)->leader != node->id)
+        if (!sim_term(message->term)->led || sim_term(message->term)->leader != node->directory)
             sim_fail("node %" PRIu64 " hands over what it does not have", node->id);
         break;
     }
@@ -309,9 +329,11 @@ void sim_check_sent(struct sim_node *node, const struct raft_message *message,
 
 static void check_quorum_has_committed(void)
 {
-    if (sim_images_with(sim_committed()) < sim_quorum())
+    const struct sim_voters *voters = sim_committed_by();
+    if (sim_committed().index > 0 &&
+        sim_images_with(sim_committed(), voters) < sim_majority_of(voters))
         sim_fail("entry %" PRIu64 " was committed and is on %u disks", sim_committed().index,
-                 sim_images_with(sim_committed()));
+                 sim_images_with(sim_committed(), voters));
 }
 
 /* No acknowledged write is lost: what is committed stays on every disk that has it. */

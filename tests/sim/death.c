@@ -44,7 +44,10 @@ void fatal_for_good(const char *format, ...)
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    sim_fail("a process ends for good: %s", text);
+    if (!sim.failing || !sim_members_may_disown(sim.failing))
+        sim_fail("a process ends for good: %s", text);
+    sim_say("node %u ends for good: %s", (unsigned)sim.failing->id, text);
+    longjmp(sim.death, 1);
 }
 
 static void on_signal(int number)

@@ -125,7 +125,9 @@ bool sim_clock_may_lie(const struct sim_node *node)
 {
     uint32_t nodes = sim.options.nodes;
     uint32_t after = ((uint32_t)node->id + nodes - sim.clock_liar) % nodes;
-    return after < (nodes - 1) / 2;
+    /* Where members are taken out, as many must not be a majority of those who are left. */
+    uint32_t liars = sim.changes ? nodes / SIM_NODES_MAX : (nodes - 1) / 2;
+    return after < liars;
 }
 
 static void turn_clock(struct sim_node *node)
@@ -287,6 +289,9 @@ static void inject(struct sim_node *unused, void *data)
     case FAULT_DISK_SLOW: slow_disk(node); break;
     case FAULT_DISK_HANG: hang_disk(node); break;
     case FAULT_TRANSFER: transfer(node); break;
+    case FAULT_MEMBERS: sim_members_change(node); break;
+    case FAULT_LOST_DISK: sim_members_lose_disk(node); break;
+    case FAULT_OLD_DISK: sim_members_old_disk(node); break;
     case FAULT_LOSS: /* of each message by itself: network.c */
     case FAULT_DUPLICATE:
     case FAULT_DELAY:

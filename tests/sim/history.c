@@ -12,6 +12,7 @@
 static struct sim_term *terms; /* owned; by term */
 static raft_term terms_count;
 static struct raft_pos committed;
+static struct sim_voters committed_by;
 
 raft_term sim_terms(void)
 {
@@ -21,7 +22,7 @@ raft_term sim_terms(void)
 struct sim_term *sim_term(raft_term term)
 {
     if (term >= terms_count) {
-        raft_term count = term + 64;
+        raft_term count = term + 16;
         terms = memory_resize(terms, count * sizeof *terms);
         memset(terms + terms_count, 0, (count - terms_count) * sizeof *terms);
         terms_count = count;
@@ -71,6 +72,8 @@ void sim_term_append(struct sim_term *term, const struct raft_entry *entry)
     }
     term->created[at] = (struct sim_created){sim_entry_hash(entry), entry->type};
     term->last++;
+    if (entry->type == RAFT_ENTRY_MEMBERS)
+        sim_members_created(entry);
 }
 
 /* A vote that was not on disk was not given: nobody had heard of it. */
@@ -78,17 +81,9 @@ void sim_forget_lost_votes(const struct sim_node *node)
 {
     bool kept = node->image.voted_for != RAFT_NOBODY;
     for (raft_term term = node->image.term + kept; term < terms_count; term++) {
-        terms[term].votes[node->id] = (struct sim_vote){0};
-        terms[term].stood[node->id] = false;
+        terms[term].votes[node->directory] = (struct sim_vote){0};
+        terms[term].stood[node->directory] = false;
     }
-}
-
-uint32_t sim_images_with(struct raft_pos pos)
-{
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < sim_voters(); i++)
-        count += sim_log_has(sim.nodes[i].image.tip, pos);
-    return count;
 }
 
 struct raft_pos sim_committed(void)
@@ -96,9 +91,15 @@ struct raft_pos sim_committed(void)
     return committed;
 }
 
-void sim_set_committed(struct raft_pos pos)
+const struct sim_voters *sim_committed_by(void)
+{
+    return &committed_by;
+}
+
+void sim_set_committed(struct raft_pos pos, const struct sim_voters *by)
 {
     committed = pos;
+    committed_by = *by;
 }
 
 void sim_history_free(void)

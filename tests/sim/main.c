@@ -62,13 +62,16 @@ static void help(void)
     fputs(usage, stdout);
     for (int i = 0; i < FAULTS; i++)
         printf(" %s", sim_fault_word((enum sim_fault)i));
-    printf("\n"
-           "  --jobs N         processes at a time, default: one a CPU\n"
-           "  --brief          print failures and the sum alone\n"
-           "  --verbose        print the transcript\n"
-           "  --trace FILE|-   one run: what the cores did, for build/trace-check\n"
-           "\n"
-           "The same seed and options give the same transcript, on every build.\n");
+    printf(
+        "\n"
+        "  --jobs N         processes at a time, default: one a CPU\n"
+        "  --brief          print failures and the sum alone\n"
+        "  --covers         of many seeds: they must have come by all that is counted, as those\n"
+        "                   of --for must\n"
+        "  --verbose        print the transcript\n"
+        "  --trace FILE|-   one run: what the cores did, for build/trace-check\n"
+        "\n"
+        "The same seed and options give the same transcript, on every build.\n");
 }
 
 _Noreturn static void refuse(const char *option, const char *why)
@@ -164,6 +167,8 @@ static void take_options(struct seeds *seeds, int argc, char **argv)
             seeds->options.verbose = true;
         } else if (strcmp(argv[i], "--brief") == 0) {
             seeds->brief = true;
+        } else if (strcmp(argv[i], "--covers") == 0) {
+            seeds->covers = true;
         } else if (strcmp(argv[i], "--shrink") == 0) {
             seeds->shrink = true;
         } else if (strcmp(argv[i], "--seeds") == 0) {

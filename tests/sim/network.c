@@ -9,51 +9,36 @@
 
 #include "base/fatal.h"
 #include "base/memory.h"
-#include "sim.h"
+#include "pipes.h"
 
 enum { DELAY_US_MIN = 30, LATE_US = 80000, NOTICE_US = 200000 };
 enum { SEGMENTS_MAX = 4, LOSS_OF_1000 = 20, DUPLICATE_OF_1000 = 20, NO_ROOM_OF_1000 = 50 };
 
-enum channel { CHANNEL_RAFT, CHANNEL_COMMANDS, CHANNELS };
-
-/* Some bytes under way: of a stream, or one message. */
-struct segment {
-    uint32_t from, to;
-    enum channel channel;
-    uint64_t connection;
-    uint8_t meaning; /* that the sender announced when it connected */
-    size_t size;
-    char bytes[];
-};
-
-/* One direction of a connection. */
-struct pipe {
-    uint64_t connection; /* number; rises when it breaks */
-    int64_t last_arrival_us;
-    struct segment **inbox; /* arrived and not read: a paused process reads them later, in order */
-    uint32_t count, capacity;
-    bool polled;      /* an event comes back to it */
-    bool fragile;     /* breaks when some pieces of a payload have come and not all */
-    uint64_t reading; /* the connection that the reader belongs to */
-    struct resp_parser *parser;
-    struct wire_input input;
-    struct buffer in;
-};
-
 static bool cut[SIM_NODES_MAX][SIM_NODES_MAX];
 static struct pipe pipes[CHANNELS][SIM_NODES_MAX][SIM_NODES_MAX]; /* from, to */
 
-static void break_connections(uint32_t one, uint32_t other, bool raft, bool commands,
-                              int64_t notice_us);
+struct pipe *sim_pipe(enum channel channel, uint32_t from, uint32_t to)
+{
+    return &pipes[channel][from][to];
+}
+
+bool sim_network_is_cut(uint32_t from, uint32_t to)
+{
+    return cut[from][to];
+}
 
 /* ---- reading ------------------------------------------------------------------------------ */
 
-static void hear(struct sim_node *node, uint32_t from, struct wire_input *input,
+static void hear(struct sim_node *node, const struct inbound *inbound, struct wire_input *input,
                  const struct bytes *argv, uint32_t argc)
 {
-    switch (wire_decode(input, argv, argc, from, node->id)) {
+    raft_node_id from = inbound->peer->member->id;
+    uint64_t life = inbound->handshake.dialer_node.life;
+    switch (wire_decode(input, argv, argc, from, node->name)) {
     case WIRE_PIECE: sim.coverage.pieces++; break;
-    case WIRE_MESSAGE: replica_receive(node->replica, &input->message, 0, input->clock_ms); break;
+    case WIRE_MESSAGE:
+        replica_receive(node->replica, &input->message, life, input->clock_ms);
+        break;
     case WIRE_FORWARD: replica_receive_forward(node->replica, from, &input->forward); break;
     case WIRE_CANCEL: replica_receive_cancel(node->replica, from, &input->cancel); break;
     case WIRE_SNAPSHOT: replica_receive_snapshot(node->replica, &input->snapshot); break;
@@ -67,8 +52,8 @@ static void hear(struct sim_node *node, uint32_t from, struct wire_input *input,
 }
 
 /* All complete messages in `in`; returns how many. */
-static uint32_t hear_all(struct sim_node *node, uint32_t from, struct resp_parser *parser,
-                         struct wire_input *input, struct buffer *in)
+static uint32_t hear_all(struct sim_node *node, const struct inbound *inbound,
+                         struct resp_parser *parser, struct wire_input *input, struct buffer *in)
 {
     size_t at = 0, consumed;
     uint32_t heard = 0;
@@ -80,7 +65,7 @@ static uint32_t hear_all(struct sim_node *node, uint32_t from, struct resp_parse
         if (result == RESP_INCOMPLETE)
             break;
         const struct bytes *argv = resp_argv(parser, &argc);
-        hear(node, from, input, argv, argc);
+        hear(node, inbound, input, argv, argc);
         at += consumed;
         heard++;
     }
@@ -101,7 +86,8 @@ static void pipe_forget(struct pipe *pipe)
 
 static void pipe_read(struct sim_node *node, struct pipe *pipe, const struct segment *segment)
 {
-    if (segment->connection != pipe->connection)
+    if (segment->connection != pipe->connection || segment->connection != pipe->accepted ||
+        !pipe->heard)
         return; /* it broke meanwhile */
     if (pipe->reading != pipe->connection || !pipe->parser) {
         struct resp_limits limits = wire_limits();
@@ -109,14 +95,13 @@ static void pipe_read(struct sim_node *node, struct pipe *pipe, const struct seg
         pipe->parser = resp_parser_new(&limits);
         pipe->reading = pipe->connection;
     }
-    replica_announced(node->replica, segment->from, segment->meaning);
     buffer_append(&pipe->in, segment->bytes, segment->size);
-    hear_all(node, segment->from, pipe->parser, &pipe->input, &pipe->in);
+    hear_all(node, pipe->heard, pipe->parser, &pipe->input, &pipe->in);
     if (pipe->fragile && pipe->input.assembly) {
         pipe->fragile = false;
         sim_say("a connection breaks between pieces");
-        break_connections(segment->from, segment->to, segment->channel == CHANNEL_RAFT,
-                          segment->channel == CHANNEL_COMMANDS, 1000);
+        sim_pipes_break(segment->from, segment->to, segment->channel == CHANNEL_CONTROL,
+                        segment->channel == CHANNEL_COMMANDS, 1000);
     }
 }
 
@@ -170,6 +155,15 @@ static void empty_inbox(struct pipe *pipe)
     pipe->polled = false;
 }
 
+/* As connections keep it: nothing of a directory that another has taken the place of, at either
+ * end, and nothing of a node that is not connected. */
+static bool is_heard(const struct segment *segment, const struct sim_node *node)
+{
+    const struct pipe *pipe = &pipes[CHANNEL_CONTROL][segment->from][segment->to];
+    return !cut[segment->from][segment->to] && pipe->heard && pipe->dialer == segment->sender &&
+           node->directory == segment->receiver;
+}
+
 /* A message by itself, outside of any stream. */
 static void arrive_alone(struct sim_node *node, void *data)
 {
@@ -178,15 +172,15 @@ static void arrive_alone(struct sim_node *node, void *data)
         sim_schedule(SIM_PAUSED_US, node, arrive_alone, segment);
         return;
     }
-    if (!cut[segment->from][segment->to]) {
+    if (is_heard(segment, node)) {
+        const struct pipe *pipe = &pipes[CHANNEL_CONTROL][segment->from][segment->to];
         struct resp_limits limits = wire_limits();
         struct resp_parser *parser = resp_parser_new(&limits);
         struct wire_input input = {0};
         struct buffer in = {0};
         buffer_append(&in, segment->bytes, segment->size);
-        replica_announced(node->replica, segment->from, segment->meaning);
         uint64_t pieces = sim.coverage.pieces;
-        uint32_t heard = hear_all(node, segment->from, parser, &input, &in);
+        uint32_t heard = hear_all(node, pipe->heard, parser, &input, &in);
         sim.coverage.split_appends += heard > 1 + sim.coverage.pieces - pieces;
         check(in.size == 0);
         wire_input_deinit(&input);
@@ -213,18 +207,20 @@ static void flatten(const struct outbox *box, struct buffer *out)
 static struct segment *segment_new(uint32_t from, uint32_t to, enum channel channel,
                                    struct bytes bytes)
 {
+    const struct pipe *pipe = &pipes[channel][from][to];
     struct segment *segment = memory_new(sizeof *segment + bytes.size);
     segment->from = from;
     segment->to = to;
     segment->channel = channel;
-    segment->meaning = sim.nodes[from].meaning_known;
-    segment->connection = pipes[channel][from][to].connection;
+    segment->sender = sim.nodes[from].directory;
+    segment->receiver = pipe->acceptor;
+    segment->connection = pipe->dialed;
     segment->size = bytes.size;
     memcpy(segment->bytes, bytes.data, bytes.size);
     return segment;
 }
 
-static int64_t some_delay(void)
+int64_t sim_network_delay(void)
 {
     int64_t delay = DELAY_US_MIN + (int64_t)sim_below((uint64_t)sim.latency_us);
     if (sim_fault_on(FAULT_DELAY) && sim_chance(10)) {
@@ -232,6 +228,15 @@ static int64_t some_delay(void)
         sim.coverage.delayed++;
     }
     return delay;
+}
+
+int64_t sim_pipe_delay(struct pipe *pipe)
+{
+    int64_t arrival_us = sim.now_us + sim_network_delay();
+    if (arrival_us <= pipe->last_arrival_us)
+        arrival_us = pipe->last_arrival_us + 1;
+    pipe->last_arrival_us = arrival_us;
+    return arrival_us - sim.now_us;
 }
 
 static void send_in_order(uint32_t from, uint32_t to, enum channel channel, struct bytes bytes)
@@ -242,11 +247,7 @@ static void send_in_order(uint32_t from, uint32_t to, enum channel channel, stru
     size_t left = bytes.size;
     for (; segments > 0 && left > 0; segments--) {
         size_t size = segments == 1 ? left : 1 + sim_below(left);
-        int64_t arrival_us = sim.now_us + some_delay();
-        if (arrival_us <= pipe->last_arrival_us)
-            arrival_us = pipe->last_arrival_us + 1;
-        pipe->last_arrival_us = arrival_us;
-        sim_schedule(arrival_us - sim.now_us, &sim.nodes[to], arrive_in_order,
+        sim_schedule(sim_pipe_delay(pipe), &sim.nodes[to], arrive_in_order,
                      segment_new(from, to, channel, bytes_of(at, size)));
         at += size;
         left -= size;
@@ -261,8 +262,8 @@ static void send_alone(uint32_t from, uint32_t to, struct bytes bytes)
         copies = 2;
     }
     for (; copies > 0; copies--)
-        sim_schedule(some_delay(), &sim.nodes[to], arrive_alone,
-                     segment_new(from, to, CHANNEL_RAFT, bytes));
+        sim_schedule(sim_network_delay(), &sim.nodes[to], arrive_alone,
+                     segment_new(from, to, CHANNEL_CONTROL, bytes));
 }
 
 static struct sim_node *node_of(struct transport *transport)
@@ -274,11 +275,12 @@ static void send_message(struct transport *transport, const struct raft_message 
                          const struct raft_entry *entries)
 {
     struct sim_node *node = node_of(transport);
-    uint32_t from = (uint32_t)node->id, to = (uint32_t)message->to;
+    uint32_t from = (uint32_t)node->id, to;
     if (!node->alive)
         return;
-    sim_check_sent(node, message, entries);
-    if (cut[from][to])
+    const struct pipe *pipe = sim_link_up(node, message->to, CHANNEL_CONTROL, &to);
+    sim_check_sent(node, message, entries, pipe ? pipe->acceptor : SIM_NO_DIRECTORY);
+    if (!pipe || cut[from][to])
         return;
     if (sim_fault_on(FAULT_LOSS) && sim_chance(LOSS_OF_1000)) {
         sim.coverage.lost++;
@@ -289,7 +291,7 @@ static void send_message(struct transport *transport, const struct raft_message 
     wire_encode_message(&box, message, entries, sim_node_unix_ms(node));
     flatten(&box, &bytes);
     if (sim.raft_in_order)
-        send_in_order(from, to, CHANNEL_RAFT, buffer_bytes(&bytes));
+        send_in_order(from, to, CHANNEL_CONTROL, buffer_bytes(&bytes));
     else
         send_alone(from, to, buffer_bytes(&bytes));
     buffer_deinit(&bytes);
@@ -303,8 +305,8 @@ static void send_snapshot(struct transport *transport, const struct snapshot_mes
     struct sim_node *node = node_of(transport);
     struct outbox box = {0};
     struct buffer bytes = {0};
-    uint32_t from = (uint32_t)node->id, to = (uint32_t)message->to;
-    if (!node->alive || cut[from][to])
+    uint32_t from = (uint32_t)node->id, to;
+    if (!node->alive || !sim_link_up(node, message->to, CHANNEL_CONTROL, &to) || cut[from][to])
         return;
     if (sim_fault_on(FAULT_LOSS) && sim_chance(LOSS_OF_1000)) {
         sim.coverage.lost++;
@@ -312,33 +314,37 @@ static void send_snapshot(struct transport *transport, const struct snapshot_mes
     }
     wire_encode_snapshot(&box, message);
     flatten(&box, &bytes);
-    send_in_order(from, to, CHANNEL_RAFT, buffer_bytes(&bytes));
+    send_in_order(from, to, CHANNEL_CONTROL, buffer_bytes(&bytes));
     buffer_deinit(&bytes);
     outbox_deinit(&box);
 }
 
-static bool is_connected(const struct sim_node *node, raft_node_id to)
+static bool is_connected(const struct sim_node *node, uint32_t machine)
 {
-    return node->alive && !cut[node->id][to] && sim.nodes[to].alive;
+    return node->alive && !cut[node->id][machine] && sim.nodes[machine].alive;
 }
 
-static void send_command(const struct sim_node *node, raft_node_id to, struct outbox *box)
+static void send_command(const struct sim_node *node, uint32_t machine, struct outbox *box)
 {
     struct buffer bytes = {0};
     flatten(box, &bytes);
-    send_in_order((uint32_t)node->id, (uint32_t)to, CHANNEL_COMMANDS, buffer_bytes(&bytes));
+    send_in_order((uint32_t)node->id, machine, CHANNEL_COMMANDS, buffer_bytes(&bytes));
     buffer_deinit(&bytes);
     outbox_deinit(box);
 }
 
+/* Without the way back an answer could not come, and nobody would say so. */
 static bool send_forward(struct transport *transport, raft_node_id to,
                          const struct forward *forward)
 {
     struct outbox box = {0};
-    if (!is_connected(node_of(transport), to))
+    struct sim_node *node = node_of(transport);
+    uint32_t machine;
+    if (!sim_link_up(node, to, CHANNEL_COMMANDS, &machine) || !is_connected(node, machine) ||
+        !pipes[CHANNEL_COMMANDS][machine][node->id].heard)
         return false;
     wire_encode_forward(&box, forward);
-    send_command(node_of(transport), to, &box);
+    send_command(node, machine, &box);
     return true;
 }
 
@@ -346,26 +352,32 @@ static void send_forward_reply(struct transport *transport, raft_node_id to,
                                const struct forward_reply *reply)
 {
     struct outbox box = {0};
-    if (!is_connected(node_of(transport), to))
+    uint32_t machine;
+    /* The other side may have forwarded something from the proof on. */
+    if (!sim_link_proved(node_of(transport), to, CHANNEL_COMMANDS, &machine) ||
+        !is_connected(node_of(transport), machine))
         return;
     wire_encode_forward_reply(&box, reply);
-    send_command(node_of(transport), to, &box);
+    send_command(node_of(transport), machine, &box);
 }
 
 static void send_cancel(struct transport *transport, raft_node_id to,
                         const struct forward_cancel *cancel)
 {
     struct outbox box = {0};
-    if (!is_connected(node_of(transport), to))
+    uint32_t machine;
+    if (!sim_link_up(node_of(transport), to, CHANNEL_COMMANDS, &machine) ||
+        !is_connected(node_of(transport), machine))
         return;
     wire_encode_cancel(&box, cancel);
-    send_command(node_of(transport), to, &box);
+    send_command(node_of(transport), machine, &box);
 }
 
 static bool has_room_for_entries(struct transport *transport, raft_node_id to)
 {
-    (void)transport;
-    (void)to;
+    uint32_t machine;
+    if (!sim_link_up(node_of(transport), to, CHANNEL_CONTROL, &machine))
+        return false;
     bool is_full = sim_fault_on(FAULT_DELAY) && sim_chance(NO_ROOM_OF_1000);
     sim.coverage.no_room += is_full;
     return !is_full;
@@ -396,8 +408,7 @@ void sim_network_init(struct sim_node *node)
 /* ---- breaking -------------------------------------------------------------------------------- */
 
 struct notice {
-    raft_node_id peer;
-    bool raft, commands;
+    uint32_t other;
     bool gone;
 };
 
@@ -408,29 +419,28 @@ static void notice_break(struct sim_node *node, void *data)
         sim_schedule(SIM_PAUSED_US, node, notice_break, notice);
         return;
     }
-    replica_disconnected(node->replica, notice->peer, notice->raft, notice->commands);
     if (notice->gone)
-        replica_gone(node->replica, notice->peer);
+        sim_links_gone(node, notice->other);
+    sim_links_broken(node, notice->other);
     sim.coverage.gone += notice->gone;
     memory_free(notice);
     sim_node_run(node);
 }
 
 /* Both directions of the pair are one matter to TCP: without acknowledgements neither lives. */
-static void break_connections(uint32_t one, uint32_t other, bool raft, bool commands,
-                              int64_t notice_us)
+void sim_pipes_break(uint32_t one, uint32_t other, bool raft, bool commands, int64_t notice_us)
 {
     uint32_t ends[2] = {one, other};
     for (int i = 0; i < 2; i++) {
         uint32_t from = ends[i], to = ends[1 - i];
-        pipes[CHANNEL_RAFT][from][to].connection += raft;
+        pipes[CHANNEL_CONTROL][from][to].connection += raft;
         pipes[CHANNEL_COMMANDS][from][to].connection += commands;
         if (!sim.nodes[from].alive)
             continue;
         struct notice *notice = memory_new(sizeof *notice);
         /* Of those that live a few seem to be gone, of the others most. */
         bool gone = raft && commands && sim_chance(sim.nodes[to].alive ? 100 : 800);
-        *notice = (struct notice){to, raft, commands, gone};
+        *notice = (struct notice){to, gone};
         sim_schedule((int64_t)sim_below((uint64_t)notice_us) + 1, &sim.nodes[from], notice_break,
                      notice);
     }
@@ -439,16 +449,16 @@ static void break_connections(uint32_t one, uint32_t other, bool raft, bool comm
 void sim_network_cut(uint32_t from, uint32_t to, bool now_cut)
 {
     if (now_cut && !cut[from][to])
-        break_connections(from, to, true, true, NOTICE_US);
+        sim_pipes_break(from, to, true, true, NOTICE_US);
     cut[from][to] = now_cut;
 }
 
 void sim_network_reset(uint32_t one, uint32_t other, bool raft, bool commands)
 {
     sim.coverage.reconnects++;
-    pipes[CHANNEL_RAFT][one][other].fragile = raft;
+    pipes[CHANNEL_CONTROL][one][other].fragile = raft;
     pipes[CHANNEL_COMMANDS][one][other].fragile = commands;
-    break_connections(one, other, raft, commands, 1000);
+    sim_pipes_break(one, other, raft, commands, 1000);
 }
 
 void sim_network_heal(void)
@@ -458,12 +468,13 @@ void sim_network_heal(void)
 
 void sim_network_node_gone(struct sim_node *node)
 {
+    sim_links_end(node);
     for (uint32_t other = 0; other < sim.options.nodes; other++) {
         if (other == node->id)
             continue;
         for (int channel = 0; channel < CHANNELS; channel++)
             empty_inbox(&pipes[channel][other][node->id]);
-        break_connections((uint32_t)node->id, other, true, true, 1000);
+        sim_pipes_break((uint32_t)node->id, other, true, true, 1000);
     }
 }
 

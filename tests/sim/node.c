@@ -4,11 +4,13 @@
 
 #include "base/fatal.h"
 #include "base/memory.h"
+#include "kv_memory.h"
 #include "raft/trace.h"
 #include "sim.h"
 
 enum { SLOW_PACE = 100000 };
 enum { CHECKPOINT_BYTES = 9000, LOG_BYTES_MAX = 64 << 20, CACHE_BYTES = 8192 };
+enum { FIRST_LIFE = 1 }; /* of the directories that there are at the start */
 enum { TURNS_MAX = 1000, TURNS_LATER_US = 1000 };
 enum { SLICES_APART_OF_1000 = 300, SLICES_APART_US = 20000 };
 
@@ -279,17 +281,25 @@ static void tick(struct sim_node *node, void *data)
 {
     (void)data;
     if (!node->paused) {
+        sim_links_tick(node);
         replica_tick(node->replica, sim_node_now_ms(node), sim_node_unix_ms(node));
         sim_node_run(node);
     }
     sim_schedule(SIM_TICK_US, node, tick, NULL);
 }
 
+/* As the lines of a configuration say it: who the voters are, not which directories they have.  A
+ * learner cannot be configured; the one that there is at the start has been taken in. */
 static struct raft_members all_members(void)
 {
     struct raft_members members = {.count = sim.options.nodes};
-    for (uint32_t i = 0; i < members.count; i++)
-        members.list[i] = (struct raft_member){.id = i, .life = 1 + i, .voter = i < sim_voters()};
+    for (uint32_t i = 0; i < members.count; i++) {
+        struct raft_member *member = &members.list[i];
+        *member = (struct raft_member){.id = i, .voter = i < sim_first_voters()};
+        if (!member->voter && (sim.options.faults & SIM_CHANGES) != 0)
+            member->life = FIRST_LIFE + i;
+        sim_address(i, false, member->address);
+    }
     return members;
 }
 
@@ -301,11 +311,22 @@ static struct raft_log_members members_at_start(struct sim_node *node)
     return members;
 }
 
-/* Half of all runs begin with the build before, and nodes are upgraded as they start again. */
+/* What it says of itself. */
+static struct raft_member self_of(const struct sim_node *node)
+{
+    struct raft_member self = {.id = node->name, .life = node->disk_life.life};
+    sim_address((uint32_t)node->id, false, self.address);
+    sim_address((uint32_t)node->id, true, self.client);
+    return self;
+}
+
+/* Half of all runs begin with the build before, and nodes are upgraded as they start again.  That
+ * build knows no learners that were taken in. */
 static void choose_build(struct sim_node *node)
 {
+    bool is_voter = node->id < sim_first_voters();
     if (node->meaning_known == 0)
-        node->meaning_known = sim.upgrades ? 1 : command_meaning_newest;
+        node->meaning_known = sim.upgrades && is_voter ? 1 : command_meaning_newest;
     else if (sim.upgrades && sim_chance(500))
         node->meaning_known = command_meaning_newest;
 }
@@ -320,7 +341,11 @@ static void open_disk(struct sim_node *node)
     if (!node->store) {
         node->store = sim_store_new(node);
         node->image.voted_for = RAFT_NOBODY;
+        node->directory = sim_directory_new(node->name, FIRST_LIFE + node->id, (uint32_t)node->id);
     }
+    node->disk_life = raft_log_start(&node->store->base, sim_directory(node->directory)->life);
+    if ((sim.options.faults & SIM_CHANGES) == 0)
+        node->disk_life = (struct raft_log_life){0};
     node->log = raft_log_open(&node->store->base);
     node->db = db_open(&node->store->base, &options);
     node->machine = command_machine_new(node->db, node->meaning_known);
@@ -358,8 +383,24 @@ void sim_trace_open(const char *path)
     buffer_deinit(&line);
 }
 
+/* Its process asks, and is no node yet. */
+static void start_to_ask(struct sim_node *node)
+{
+    choose_build(node);
+    node->disk_life = raft_log_start(&node->store->base, sim_directory(node->directory)->life);
+    sim_say("node %" PRIu64 " asks to be taken in", node->id);
+    sim_members_node_asks(node);
+}
+
 void sim_node_start(struct sim_node *node)
 {
+    if (node->asks) {
+        if (node->disk_life.life != sim_directory(node->directory)->life)
+            start_to_ask(node);
+        return;
+    }
+    if (!sim_members_may_start(node))
+        return;
     node->life++;
     node->alive = true;
     node->paused = node->is_half_done = false;
@@ -370,7 +411,7 @@ void sim_node_start(struct sim_node *node)
     struct replica_options options = {
         .raft =
             {
-                .id = node->id,
+                .id = node->name,
                 .election_ticks = sim.election_ticks,
                 .heartbeat_ticks = sim.election_ticks / 8 + 1,
                 .inflight_max = 8,
@@ -381,6 +422,7 @@ void sim_node_start(struct sim_node *node)
                 .seed = prng_next(&sim.prng),
             },
         .members = members_at_start(node),
+        .self = self_of(node),
         .tick_ms = SIM_TICK_US / 1000,
         .run_id = prng_next(&sim.prng),
         .seed = prng_next(&sim.prng),
@@ -397,11 +439,81 @@ void sim_node_start(struct sim_node *node)
         .trace = sim.trace ? write_trace : NULL,
     };
     node->replica = replica_new(&options, sim_node_now_ms(node), sim_node_unix_ms(node));
-    replica_set_snapshot_pace(node->replica, sim_chance(300) ? SLOW_PACE : 0);
+    sim_links_start(node);
+    replica_set_snapshot_pace(node->replica, sim_chance(300) && !sim.healing ? SLOW_PACE : 0);
     sim_check_recovered(node);
     sim_say("node %" PRIu64 " starts, applied %" PRIu64, node->id, db_applied_index(node->db));
     sim_schedule((int64_t)sim_below(SIM_TICK_US), node, tick, NULL);
 }
+
+/* ---- its disk ------------------------------------------------------------------------------ */
+
+/* What a process that died has left in its store may not be closed. */
+static void put_disk(struct sim_node *node, struct kv *kv, const struct sim_image *image)
+{
+    (void)sim_store_exchange(node->store, kv);
+    node->image = *image;
+    node->applied_seen = node->stored_seen = 0;
+}
+
+void sim_node_lose_disk(struct sim_node *node, bool joins)
+{
+    const struct sim_image nothing = {.voted_for = RAFT_NOBODY};
+    struct sim_directory *lost = sim_directory(node->directory);
+    lost->image = *sim_directory_image(node->directory);
+    lost->is_lost = true;
+    put_disk(node, kv_memory_open(), &nothing);
+    node->is_new = !joins;
+    node->asks = joins;
+    if (joins)
+        node->name = RAFT_NOBODY;
+    node->directory = sim_directory_new(node->name, prng_next(&sim.prng) | 1, (uint32_t)node->id);
+    if (sim.upgrades) /* from here on members need what the log may not hold any more */
+        sim.falls_off = true;
+}
+
+void sim_node_put_old_disk(struct sim_node *node, struct kv *copy, const struct sim_image *image)
+{
+    sim_directory(node->directory)->image = node->image;
+    node->is_old = true;
+    put_disk(node, copy, image);
+}
+
+/* ---- who is let in ------------------------------------------------------------------------ */
+
+void sim_node_turns_away(struct sim_node *node, uint32_t directory, const char *why)
+{
+    sim.coverage.old_disks_refused += sim.nodes[sim_directory(directory)->machine].is_old;
+    sim_say("node %" PRIu64 " turns node %u away: %s", node->id, sim_directory(directory)->machine,
+            why);
+}
+
+void sim_node_lets_in(struct sim_node *node, uint32_t directory)
+{
+    const struct sim_node *other = &sim.nodes[sim_directory(directory)->machine];
+    if (other->directory != directory || node->is_old || node->is_new)
+        return;
+    if (other->is_old)
+        sim_fail("node %" PRIu64 " lets node %" PRIu64 " in, which has an old copy of its disk",
+                 node->id, other->id);
+    struct raft_status status;
+    raft_status(sim_raft_of(node->replica), &status);
+    /* By an older list it may be a guest. */
+    if (other->is_new && sim_members_are_known_at(status.commit))
+        sim_fail("node %" PRIu64 " lets node %" PRIu64
+                 " in, which has a new disk under the old name",
+                 node->id, other->id);
+}
+
+void sim_node_refused(struct sim_node *node, bool is_disowned)
+{
+    sim.failing = node;
+    if (is_disowned)
+        replica_disowned(node->replica);
+    sim.failing = NULL;
+}
+
+/* ---- the end of one ----------------------------------------------------------------------- */
 
 /* Their connections break first: nothing is answered.  What the end of the replica says is heard by
  * nobody. */

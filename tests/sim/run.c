@@ -7,7 +7,14 @@
 #include "base/memory.h"
 #include "sim.h"
 
-enum { HEAL_US = 10000000, SETTLE_US = 2000000, SNAPSHOT_US = 10000000, PROGRESS_EACH = 10 };
+enum {
+    HEAL_US = 10000000,
+    SETTLE_US = 2000000,
+    SNAPSHOT_US = 10000000,
+    WHOLE_US = 30000000,
+    LOG_OF_CHANGES = 60,
+    PROGRESS_EACH = 10
+};
 
 /* True: that many steps were asked for, and are done. */
 static bool is_enough(void)
@@ -34,7 +41,9 @@ static void heal_everything(void)
         node->clock_skew_us = 0;
         sim_store_break(node->store, BREAK_NONE, 0);
         node->store->full_until_us = 0;
-        if (!node->alive)
+        if (node->alive)
+            replica_set_snapshot_pace(node->replica, 0);
+        else
             sim_node_start(node);
     }
 }
@@ -52,9 +61,13 @@ static void begin(void)
     sim.clock_liar = (uint32_t)sim_below(sim.options.nodes);
     sim.upgrades = sim_chance(500);
     sim.falls_off = !sim.upgrades && sim.log_entries_max < (1 << 20);
+    /* A few voters may be faster than any state can be sent, so the log is not all too short. */
+    sim.changes = sim_chance(750) && (sim.options.faults & SIM_CHANGES) != 0;
+    if (sim.changes && sim.log_entries_max < LOG_OF_CHANGES)
+        sim.log_entries_max = LOG_OF_CHANGES;
     sim.nodes = memory_new(sim.options.nodes * sizeof *sim.nodes);
     for (uint32_t i = 0; i < sim.options.nodes; i++)
-        sim.nodes[i].id = i;
+        sim.nodes[i].id = sim.nodes[i].name = i;
     for (uint32_t i = 0; i < sim.options.nodes; i++)
         sim_node_start(&sim.nodes[i]);
     sim_clients_start();
@@ -65,6 +78,7 @@ static void begin(void)
     sim_queues_start();
     sim_readers_start();
     sim_messages_start();
+    sim_members_start();
     sim_faults_start();
 }
 
@@ -104,6 +118,10 @@ void sim_run(void)
     if (is_enough())
         return;
     check_progress(before);
+    for (int64_t us = 0; us < WHOLE_US && !is_enough() && !sim_members_are_whole(); us += 100000)
+        run_until(sim.now_us + 100000);
+    if (is_enough())
+        return;
     sim_clients_stop();
     sim_streams_stop();
     sim_types_stop();
@@ -115,6 +133,7 @@ void sim_run(void)
     settle();
     if (is_enough())
         return;
+    sim_members_check();
     sim_check_settled();
     sim_streams_check();
     sim_scripts_end();
@@ -136,6 +155,8 @@ void sim_run_end(void)
     sim_drop_events();
     sim_network_free();
     sim_history_free();
+    sim_members_free();
+    sim_directories_free();
     sim_data_free();
     sim_clients_free();
     sim_streams_free();

@@ -11,7 +11,7 @@ struct seeds {
     uint64_t from, to;
     uint64_t seconds; /* go on for so long; 0: up to `to` */
     uint32_t jobs;
-    bool many, brief, shrink;
+    bool many, brief, covers, shrink;
     const char *trace; /* of one run; NULL: nobody asked */
 };
 

@@ -10,6 +10,7 @@
  *   types.c    all types, with deadlines          transactions.c appends and reads of lists
  *   queues.c   BLPOP and pushes                    scripts.c all or nothing
  *   snapshots.c   members that fell off the log    checkpoint.c  its thread, one step at a time
+ *   links.c    who is let in, connections          directories.c  whose disk is whose
  *
  *   history.c         ghosts: what the world has seen, which no node may contradict later
  *   checks_step.c     each write and each message of a core against the ghosts
@@ -29,6 +30,7 @@
 #include "base/buffer.h"
 #include "base/prng.h"
 #include "command/command.h"
+#include "config.h"
 #include "data/db.h"
 #include "linear.h"
 #include "net/wire.h"
@@ -42,6 +44,8 @@ enum {
     SIM_CLIENTS_MAX = 16,
     SIM_KEYS_MAX = 64,
     SIM_STREAMS_MAX = 8,
+    SIM_DIRECTORIES_MAX = 48,
+    SIM_NO_DIRECTORY = SIM_DIRECTORIES_MAX,
     SIM_LISTS = 3, /* of transactions and scripts: list0 and so on */
     SIM_TICK_US = 10000
 };
@@ -72,6 +76,20 @@ struct sim_node;
     X(no_room)                                                                                     \
     X(gone)                                                                                        \
     X(disk_hung)                                                                                   \
+    X(refused_nodes)                                                                               \
+    X(members_added)                                                                               \
+    X(members_joined)                                                                              \
+    X(joined_again)                                                                                \
+    X(members_removed)                                                                             \
+    X(members_demoted)                                                                             \
+    X(members_promoted)                                                                            \
+    X(members_replaced)                                                                            \
+    X(offices_handed_over)                                                                         \
+    X(changes_refused)                                                                             \
+    X(disks_lost)                                                                                  \
+    X(new_disks_refused)                                                                           \
+    X(old_disks)                                                                                   \
+    X(old_disks_refused)                                                                           \
     X(office_left_for_the_disk)                                                                    \
     X(checkpoints)                                                                                 \
     X(applied_beside_checkpoints)                                                                  \
@@ -158,7 +176,10 @@ uint32_t sim_coverage_zeros(const struct sim_coverage *coverage); /* prints thei
     X(DISK_FULL, "disk-full")                                                                      \
     X(DISK_SLOW, "disk-slow")                                                                      \
     X(DISK_HANG, "disk-hang")                                                                      \
-    X(TRANSFER, "transfer")
+    X(TRANSFER, "transfer")                                                                        \
+    X(MEMBERS, "members")                                                                          \
+    X(LOST_DISK, "lost-disk")                                                                      \
+    X(OLD_DISK, "old-disk")
 
 enum sim_fault {
 #define X(name, word) FAULT_##name,
@@ -167,6 +188,9 @@ enum sim_fault {
         FAULTS
 };
 
+/* Without any of these the list of members is the configured one, and nobody says a life: so it is
+ * for the trace check, whose model has fixed members. */
+#define SIM_CHANGES (1u << FAULT_MEMBERS | 1u << FAULT_LOST_DISK | 1u << FAULT_OLD_DISK)
 #define SIM_FAULTS_ALL ((1u << FAULTS) - 1)
 
 /* True: faults of this kind may happen now. */
@@ -199,6 +223,7 @@ struct sim_world {
     bool raft_in_order;       /* likewise: Raft messages ride on TCP; else any order */
     bool upgrades;            /* likewise: nodes begin with the build before */
     bool falls_off;           /* likewise: who is away too long needs a snapshot */
+    bool changes;             /* likewise: of members, and of their disks */
     uint64_t prng;
     int64_t now_us;
     void *events; /* JudyL: time and order -> struct sim_event */
@@ -216,15 +241,10 @@ struct sim_world {
 
 extern struct sim_world sim;
 
-/* The first of the nodes: of four, the last is a learner. */
-static inline uint32_t sim_voters(void)
+/* The first of the machines, at the start: of four, the last has a learner. */
+static inline uint32_t sim_first_voters(void)
 {
     return sim.options.nodes == 4 ? 3 : sim.options.nodes;
-}
-
-static inline uint32_t sim_quorum(void)
-{
-    return sim_voters() / 2 + 1;
 }
 
 void sim_schedule(int64_t delay_us, struct sim_node *node, sim_event_fn *fn, void *data);
@@ -306,13 +326,21 @@ struct sim_effects {
     uint64_t hash;                    /* of all its effects, in order */
 };
 
-struct sim_node {
-    raft_node_id id;
-    uint64_t life; /* rises with each start; events of an earlier life are void */
+struct sim_node {                   /* a machine, and what runs on it */
+    raft_node_id id;                /* of the machine */
+    raft_node_id name;              /* of the node, to the others */
+    uint32_t directory;             /* of sim_directories */
+    struct raft_log_life disk_life; /* of this process's directory */
+    struct peers *peers;            /* net/peer_members.c's; NULL: no process */
+    struct config config;           /* of that, only `me` */
+    uint64_t life;                  /* rises with each start; events of an earlier life are void */
     bool alive, paused;
-    uint8_t meaning_known;              /* of its build: a restart may be an upgrade */
-    int64_t clock_skew_us;              /* of the wall clock */
-    int64_t clock_ppm;                  /* how fast the monotonic clock goes wrong */
+    bool asks;             /* its directory is empty: it asks to be taken in, and is no node yet */
+    bool is_new;           /* its directory is, under an old name */
+    bool is_old;           /* its directory is an old copy */
+    uint8_t meaning_known; /* of its build: a restart may be an upgrade */
+    int64_t clock_skew_us; /* of the wall clock */
+    int64_t clock_ppm;     /* how fast the monotonic clock goes wrong */
     int64_t clock_base_us, clock_at_us; /* what it showed at a time of the world's */
     struct sim_store *store;            /* survives, as does the image */
     struct sim_image image;
@@ -336,9 +364,13 @@ struct sim_node {
     struct sim_effects effects;
     int64_t log_time_ms;
     struct raft_status before; /* after the last event */
+    raft_index list_seen;      /* likewise: where the list in force stood */
 };
 
 void sim_node_start(struct sim_node *node);
+/* The rest of a dead machine: an empty directory, which is to join, or has the name of before. */
+void sim_node_lose_disk(struct sim_node *node, bool joins);
+void sim_node_put_old_disk(struct sim_node *node, struct kv *copy, const struct sim_image *image);
 void sim_trace_open(const char *path); /* "-": standard output, and all else to standard error */
 void sim_node_crash(struct sim_node *node);
 void sim_node_died(struct sim_node *node); /* by fatal(): its memory is left as it is */
@@ -351,10 +383,16 @@ int64_t sim_node_unix_ms(const struct sim_node *node);
 void sim_node_set_rate(struct sim_node *node, int64_t ppm);
 struct raft *sim_raft_of(const struct replica *replica); /* access.c */
 bool sim_is_held_back(const struct replica *replica);
+/* Of the node with that directory it was found that it is an old copy; or it was let in. */
+void sim_node_turns_away(struct sim_node *node, uint32_t directory, const char *why);
+void sim_node_lets_in(struct sim_node *node, uint32_t directory);
+/* It was told so, when it dialed. */
+void sim_node_refused(struct sim_node *node, bool is_disowned);
 
 struct sim_store *sim_store_new(struct sim_node *node);
 void sim_store_break(struct sim_store *store, enum sim_break how, uint64_t fuse);
 void sim_store_crash(struct sim_store *store);
+struct kv *sim_store_exchange(struct sim_store *store, struct kv *inner); /* gives what was there */
 void sim_store_free(struct sim_store *store);
 
 /* ---- checkpoint.c --------------------------------------------------------------------------- */
@@ -384,6 +422,60 @@ void sim_snapshots_look(struct sim_node *node); /* whether the node is to adopt 
 void sim_snapshots_adopt(struct sim_node *node, const struct raft_log_members *members);
 void sim_snapshots_stop(struct sim_node *node);
 void sim_snapshots_free(struct sim_node *node);
+
+/* ---- directories.c ------------------------------------------------------------------------ */
+
+/* A data directory is a node for as long as it lives: what it promised nobody else has promised.
+ * Of one that is lost what it had stays here; it can never speak again. */
+struct sim_directory {
+    raft_node_id name;
+    uint64_t life;
+    uint32_t machine;
+    bool is_lost;
+    struct sim_image image; /* of one that is lost */
+};
+
+/* The voters of a list; SIM_NO_DIRECTORY: nobody knows which that is. */
+struct sim_voters {
+    uint32_t count;
+    uint32_t directories[RAFT_MEMBERS_MAX];
+};
+
+uint32_t sim_directory_new(raft_node_id name, uint64_t life, uint32_t machine);
+struct sim_directory *sim_directory(uint32_t number);
+const struct sim_image *sim_directory_image(uint32_t number);
+uint32_t sim_directory_of(const struct raft_member *member);
+struct sim_voters sim_voters_of(const struct raft_members *members);
+uint32_t sim_majority_of(const struct sim_voters *voters);
+/* On how many of these voters' disks it is. */
+uint32_t sim_images_with(struct raft_pos pos, const struct sim_voters *voters);
+uint32_t sim_directories(void); /* how many there have been */
+void sim_directories_free(void);
+
+/* ---- links.c ------------------------------------------------------------------------------ */
+
+void sim_address(uint32_t machine, bool clients, char text[RAFT_ADDRESS_SIZE]);
+void sim_links_start(struct sim_node *node); /* its replica is there */
+void sim_links_tick(struct sim_node *node);
+
+/* ---- members.c ---------------------------------------------------------------------------- */
+
+void sim_members_start(void);
+void sim_members_change(struct sim_node *node);    /* faults.c: now, if it can be */
+void sim_members_lose_disk(struct sim_node *node); /* likewise */
+void sim_members_old_disk(struct sim_node *node);  /* likewise */
+void sim_members_node_asks(struct sim_node *node); /* from now on */
+bool sim_members_may_start(const struct sim_node *node);
+/* Its directory is no member's any more, or never was. */
+bool sim_members_may_disown(const struct sim_node *node);
+/* Whoever knows the log as committed up to here knows the lives of the voters. */
+bool sim_members_are_known_at(raft_index index);
+/* A list stands in the log of a leader. */
+void sim_members_created(const struct raft_entry *entry);
+/* All machines are members again, and all have the same list. */
+bool sim_members_are_whole(void);
+void sim_members_check(void);
+void sim_members_free(void);
 
 /* ---- network.c --------------------------------------------------------------------------- */
 
@@ -484,17 +576,18 @@ struct sim_created { /* an entry, as its leader made it */
  * logs of all terms make a tree. */
 struct sim_term {
     bool led;
-    uint32_t leader;
+    uint32_t leader; /* directory */
     struct raft_pos base;
     raft_index last;
     struct sim_created *created; /* owned; of base.index + 1 and following */
     uint64_t capacity;
     raft_index committed; /* the highest that its leader committed by counting */
-    struct sim_vote votes[SIM_NODES_MAX];
-    bool stood[SIM_NODES_MAX];                 /* was a candidate, */
-    struct raft_pos stood_with[SIM_NODES_MAX]; /* with this log */
-    raft_index asked_to[SIM_NODES_MAX];        /* the end of what its leader sent to each */
-    raft_index acknowledged[SIM_NODES_MAX];    /* and what each answered to have */
+    /* By directory. */
+    struct sim_vote votes[SIM_DIRECTORIES_MAX];
+    bool stood[SIM_DIRECTORIES_MAX];                 /* was a candidate, */
+    struct raft_pos stood_with[SIM_DIRECTORIES_MAX]; /* with this log */
+    raft_index asked_to[SIM_DIRECTORIES_MAX];        /* the end of what its leader sent to each */
+    raft_index acknowledged[SIM_DIRECTORIES_MAX];    /* and what each answered to have */
 };
 
 struct sim_term *sim_term(raft_term term); /* valid until the next call with a higher term */
@@ -507,19 +600,21 @@ struct raft_pos sim_leader_tip(raft_term term); /* the end of the log of that te
 uint64_t sim_entry_hash(const struct raft_entry *entry); /* of its type and payload */
 void sim_term_append(struct sim_term *term, const struct raft_entry *entry);
 void sim_forget_lost_votes(const struct sim_node *node);
-uint32_t sim_images_with(struct raft_pos pos); /* on how many voters' disks it is */
-struct raft_pos sim_committed(void);           /* the highest that any node knew to be committed */
-void sim_set_committed(struct raft_pos pos);
+struct raft_pos sim_committed(void); /* the highest that any node knew to be committed, */
+const struct sim_voters *sim_committed_by(void); /* and the voters that its leader counted */
+void sim_set_committed(struct raft_pos pos, const struct sim_voters *by);
 void sim_history_free(void);
 
 /* ---- checks_step.c, checks_state.c, checks_data.c -------------------------------------------- */
 
 void sim_check_write(struct sim_node *node, const struct raft_write *write);
 void sim_check_sent(struct sim_node *node, const struct raft_message *message,
-                    const struct raft_entry *entries);
+                    const struct raft_entry *entries, uint32_t receiver);
 void sim_check_recovered(struct sim_node *node);
 void sim_check_image(const struct sim_node *node, const struct sim_image *before);
 void sim_check_commit(struct sim_node *node);
+/* It appends a list there: what it has committed by now others were counted for. */
+void sim_check_commit_before(struct sim_node *node, raft_index list);
 void sim_check_node(struct sim_node *node);
 bool sim_same(struct raft_pos one, struct raft_pos other);
 

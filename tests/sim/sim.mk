@@ -34,8 +34,8 @@ $(BUILD)/tests/sim/commit.h: sim-commit
 	@cmp -s $@.new $@ || cp $@.new $@
 	@rm $@.new
 
-# Of net/ only the wire format is linked: it needs no event loop.  fatal() and check() are the
-# simulator's own (death.c).
+# Of net/ the wire format is linked, and who is let in: they need no event loop.  fatal() and check()
+# are the simulator's own (death.c), as are connections (links.c).
 $(BUILD)/sim: $(SIM_OBJ) $(KV_MEMORY) $(LINEAR_OBJ) $(LIBS)
 	$(CC) $(LDFLAGS) -o $@ $(SIM_OBJ) $(KV_MEMORY) $(LINEAR_OBJ) $(LIBS) $(EXTLIBS)
 

@@ -250,6 +250,14 @@ void sim_store_crash(struct sim_store *store)
     store->inner->ops->batch_free(nothing);
 }
 
+/* What a dead process has left there may not be closed. */
+struct kv *sim_store_exchange(struct sim_store *store, struct kv *inner)
+{
+    struct kv *before = store->inner;
+    store->inner = inner;
+    return before;
+}
+
 void sim_store_free(struct sim_store *store)
 {
     store->inner->ops->close(store->inner);
