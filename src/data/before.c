@@ -17,14 +17,24 @@
 
 enum {
     JOIN_ENTRIES = 8192, /* more than these stay in their layer: joining is done at once */
-    JOIN_BYTES = 2 << 20
+    JOIN_BYTES = 2 << 20,
+    PARTED_LAYERS = LAYERS_MAX / 2
 };
+
+/* The last places are for views that somebody asks for; a checkpoint makes room. */
+static bool freeze(struct db *db)
+{
+    if (db->count < PARTED_LAYERS)
+        return layers_freeze_for_view(db);
+    db_checkpoint(db);
+    return false;
+}
 
 bool db_part(struct db *db)
 {
     check(!db->is_in_entry && !db->is_parted);
     bool is_empty = layers_is_empty(db->active);
-    if (!is_empty && !layers_freeze_for_view(db)) {
+    if (!is_empty && !freeze(db)) {
         is_empty = layers_is_empty(db->active); /* by a checkpoint that began just now */
         if (!is_empty)
             return false;

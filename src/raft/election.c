@@ -120,7 +120,7 @@ void raft_own_vote_durable(struct raft *raft)
 /* A node whose disk hangs could not keep the office (disk.c). */
 static bool may_campaign(const struct raft *raft)
 {
-    return raft_is_voter(raft, raft->self) && !raft_disk_hangs(raft);
+    return raft_members_may_stand(raft) && !raft_disk_hangs(raft);
 }
 
 void raft_tick_follower(struct raft *raft)

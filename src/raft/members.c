@@ -328,6 +328,19 @@ void raft_members_compact(struct raft *raft, raft_index up_to)
     history_compact(&raft->history, up_to);
 }
 
+/* Who is to lose its vote by a list that is not known to be committed may be needed until it is
+ * (4.2.2): it may hold what of the others only one that forgot it had, and then they cannot be
+ * elected without its vote, which it does not give to a shorter log.  It does not count itself. */
+bool raft_members_may_stand(const struct raft *raft)
+{
+    const struct raft_members *before = raft_members_at(raft, raft->state.commit);
+    uint32_t place = raft_members_place(before, raft->config.id);
+    if (raft_is_voter(raft, raft->self))
+        return true;
+    return raft_members_index(raft) > raft->state.commit && raft->self < RAFT_MEMBERS_MAX &&
+           place < before->count && before->list[place].voter;
+}
+
 /* ---- a leader ------------------------------------------------------------------------------ */
 
 bool raft_takes_members(const struct raft *raft)

@@ -226,6 +226,7 @@ void raft_members_compact(struct raft *raft, raft_index up_to);
 /* Whether a leader may append these. */
 enum raft_result raft_members_proposed(const struct raft *raft, const struct raft_entry *entries,
                                        uint32_t count);
+bool raft_members_may_stand(const struct raft *raft); /* for election */
 void raft_leave_when_removed(struct raft *raft);
 
 /* election.c */

@@ -109,8 +109,10 @@ static enum slice serve_until(struct replica *replica, struct request *request, 
             answer_read(replica, request);
         return SLICE_LAST;
     }
-    if (!request->reading)
+    if (!request->reading) {
+        replica->lacks_view = true;
         return SLICE_NOT_NOW;
+    }
     void *reading = request->reading; /* leaving SERVED would drop it */
     request->reading = NULL;
     request_leave_place(replica, request);
@@ -307,8 +309,9 @@ bool replica_apply_some(struct replica *replica)
     }
     if (applied > before)
         tell_applied(replica, applied);
-    return replica->applying.payload || (applied < replica->apply_to && !replica->replay_asked &&
-                                         !replica->held_back && machine->ops->ready(machine));
+    bool waits = replica->replay_asked || replica->held_back ||
+                 (replica->held_up && replica->lacks_view) || !machine->ops->ready(machine);
+    return replica->applying.payload || (applied < replica->apply_to && !waits);
 }
 
 void replica_reads_confirmed(struct replica *replica, const struct raft_read *read)
@@ -392,7 +395,7 @@ bool replica_serve_reads(struct replica *replica)
     DL_FOREACH_SAFE(replica->batches, batch, following)
     {
         if (!serve_due(replica, batch))
-            return true;
+            return !replica->lacks_view || replica->reading;
         if (!batch->requests && (batch->confirmed || batch->count == 0))
             request_batch_unlist(replica, batch);
     }

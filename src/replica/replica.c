@@ -189,6 +189,7 @@ void replica_log_read(struct replica *replica, struct raft_log_reading *reading)
 bool replica_run(struct replica *replica)
 {
     replica->served_bytes = 0;
+    replica->lacks_view = false;
     replica_handle_losses(replica);
     bool more = replica_apply_some(replica);
     /* After applying: what was committed before the leadership went still gets its reply. */

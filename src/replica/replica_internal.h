@@ -263,6 +263,8 @@ struct replica {
     raft_index told_last;            /* leaders: the newest that did; 0: none yet */
     uint32_t told_holders;           /* how many others had it when that was last spread */
     bool held_up;                    /* a write waits for the reads before it */
+    bool lacks_view;                 /* a read wants a view, and the end of a checkpoint makes room:
+                                      * that wakes the loop, and so does the next tick */
     bool held_back;                  /* an entry waits until the leader has executed it */
     raft_term shown_term;            /* the newest whose leader this node heard, or was */
     raft_index shown;                /* so far that leader has executed the log; see shown.c */

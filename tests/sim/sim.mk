@@ -7,7 +7,7 @@ SIM_OBJ = $(patsubst tests/%.c,$(BUILD)/tests/%.o,$(wildcard tests/sim/*.c)) \
 SIM_WIRE = -D'WIRE_PIECE_MAX=((size_t)64)' -D'WIRE_FRAME_MAX=((size_t)400)'
 # Scripts and transactions take several slices, between which others read.
 SIM_SLICES = -DEXECUTION_STEPS_MAX=3 -DEXEC_LONG_COMMANDS=2
-SIM_SEEDS ?= 32
+SIM_SEEDS ?= 40
 SIM_OTHER = build-address-undefined/sim
 
 $(BUILD)/tests/sim/%.o: CFLAGS += -Itests/sim -Itests/linear -Itests/memory
@@ -39,7 +39,7 @@ $(BUILD)/tests/sim/commit.h: sim-commit
 $(BUILD)/sim: $(SIM_OBJ) $(KV_MEMORY) $(LINEAR_OBJ) $(LIBS)
 	$(CC) $(LDFLAGS) -o $@ $(SIM_OBJ) $(KV_MEMORY) $(LINEAR_OBJ) $(LIBS) $(EXTLIBS)
 
-sim: $(BUILD)/sim ## SIM_SEEDS=32 runs of the simulator, some of them on two builds
+sim: $(BUILD)/sim ## SIM_SEEDS=40 runs of the simulator, some of them on two builds
 	@$(MAKE) --no-print-directory -s SAN=address,undefined $(SIM_OTHER)
 	@tests/sim/run $(BUILD)/sim $(SIM_OTHER) $(SIM_SEEDS)
 

@@ -480,12 +480,12 @@ static void too_many_layers_are_not_made(void **state)
     struct db_view *views[LAYERS_MAX] = {0};
     unsigned parted = 0, kept = 0;
     (void)state;
-    for (; parted < LAYERS_MAX - 1; parted++) {
+    for (; parted < LAYERS_MAX / 2; parted++) {
         begin(db);
         views[kept++] = db_view_new(db);
         apply(db);
     }
-    assert_int_equal(db->count, LAYERS_MAX - 1);
+    assert_int_equal(db->count, LAYERS_MAX / 2); /* other views have places left */
     assert_true(db_part(db)); /* by a checkpoint: what is written below is empty */
     assert_int_equal(db_persisted_index(db), db_applied_index(db));
     put(db, "k", "newest");
