@@ -24,7 +24,7 @@ static void look(struct server_naming *naming)
     naming->name = command_cluster_name(options->db, options->cluster);
     if (naming->name == 0)
         return;
-    raft_log_set_name(options->kv, options->cluster, naming->name);
+    raft_log_set_name(options->log, options->cluster, naming->name);
     options->named(options->context, naming->name);
 }
 

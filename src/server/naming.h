@@ -13,6 +13,7 @@ struct server_naming;
 struct server_naming_options {
     struct db *db; /* borrowed, like kv and the replica */
     struct kv *kv;
+    struct raft_log *log;
     struct replica *replica;
     uint64_t cluster; /* its id */
     int64_t request_timeout_ms;

@@ -457,6 +457,7 @@ static void start_parts(struct node *node)
     struct server_naming_options naming = {
         .db = node->db,
         .kv = node->kv,
+        .log = node->log,
         .replica = node->replica,
         .cluster = node->cluster,
         .request_timeout_ms = node->config->request_timeout,

@@ -85,8 +85,10 @@ struct raft_log {
     struct heard *heard; /* owned; set by the loop, stored by the writer */
     size_t heard_count;
     size_t heard_capacity;
-    uint64_t cuts; /* goes up when a chunk may have been replaced; set by the writer */
-    bool cutting;  /* a commit that may replace chunks is under way; set by the writer */
+    uint64_t name[2]; /* the cluster's id, and its name; likewise */
+    bool has_name;    /* which is to be stored */
+    uint64_t cuts;    /* goes up when a chunk may have been replaced; set by the writer */
+    bool cutting;     /* a commit that may replace chunks is under way; set by the writer */
 
     /* -- writer ------------------------------------------------------------- */
     raft_term term; /* as stored, like the next three */
@@ -213,15 +215,6 @@ uint64_t raft_log_name(struct kv *kv, uint64_t cluster)
 {
     uint64_t words[2];
     return get_record(kv, "name", words, 2) && words[0] == cluster ? words[1] : 0;
-}
-
-void raft_log_set_name(struct kv *kv, uint64_t cluster, uint64_t name)
-{
-    struct kv_batch *batch = kv->ops->batch_new(kv);
-    const uint64_t words[] = {cluster, name};
-    put_record(kv, batch, "name", words, 2);
-    kv->ops->commit(kv, batch, false);
-    kv->ops->batch_free(batch);
 }
 
 void raft_log_set_identity(struct kv *kv, const struct raft_log_identity *identity)
@@ -353,6 +346,26 @@ bool raft_log_remember(struct raft_log *log, raft_node_id node, const struct raf
     }
     pthread_mutex_unlock(&log->mutex);
     return !is_old;
+}
+
+void raft_log_set_name(struct raft_log *log, uint64_t cluster, uint64_t name)
+{
+    pthread_mutex_lock(&log->mutex);
+    log->name[0] = cluster;
+    log->name[1] = name;
+    log->has_name = true;
+    pthread_mutex_unlock(&log->mutex);
+}
+
+static bool put_name(struct raft_log *log, struct kv_batch *batch)
+{
+    pthread_mutex_lock(&log->mutex);
+    bool has_name = log->has_name;
+    if (has_name)
+        put_record(log->kv, batch, "name", log->name, 2);
+    log->has_name = false;
+    pthread_mutex_unlock(&log->mutex);
+    return has_name;
 }
 
 static void put_heard(struct raft_log *log, struct kv_batch *batch)
@@ -633,6 +646,7 @@ void raft_log_write(struct raft_log *log, const struct raft_write *writes, uint3
         check(log->entries[log->entries_count - 1].pos.term <= last->term);
     bool trimmed = put_trim(log, batch);
     put_heard(log, batch);
+    put_name(log, batch);
     if (log->entries_count)
         delete_cut_chunks(log, batch, log->entries[0].pos.index);
     put_chunks(log, batch);
@@ -864,7 +878,8 @@ void raft_log_close(struct raft_log *log)
     struct kv *kv = log->kv;
     struct kv_batch *batch = kv->ops->batch_new(kv);
     put_heard(log, batch);
-    if (put_trim(log, batch))
+    bool has_name = put_name(log, batch);
+    if (put_trim(log, batch) || has_name)
         kv->ops->commit(kv, batch, false);
     kv->ops->batch_free(batch);
     raft_log_forget_saved(log);

@@ -47,9 +47,8 @@ void raft_log_join(struct kv *kv, const struct raft_log_identity *identity);
 
 /* The name that the state gives the cluster (command/naming.h), for a start, when the state may be
  * older than that; 0: none is known.  It is the identity's: a directory that becomes another
- * cluster's has none.  Written once it is known, durable with what is synced next. */
+ * cluster's has none. */
 uint64_t raft_log_name(struct kv *kv, uint64_t cluster);
-void raft_log_set_name(struct kv *kv, uint64_t cluster, uint64_t name);
 
 /* Which members were in force at the log's beginning.  False: those that are configured. */
 bool raft_log_members(struct kv *kv, struct raft_log_members *members);
@@ -102,6 +101,9 @@ uint32_t raft_log_read(struct raft_log *log, raft_index first, uint32_t count, u
 /* Another node was heard with this life, and so many starts.  False: it was heard with more before,
  * so it has an old copy of its directory.  Loop thread; the next group commit stores it. */
 bool raft_log_remember(struct raft_log *log, raft_node_id node, const struct raft_log_life *life);
+
+/* It is known now.  Loop thread, which no disk may hold up: the next group commit stores it. */
+void raft_log_set_name(struct raft_log *log, uint64_t cluster, uint64_t name);
 
 /* Forget entries up to and including `pos`, which is committed and durable.  Loop thread; does not
  * touch the disk: the next group commit carries it out, and a crash before it brings them back.

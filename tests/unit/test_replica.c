@@ -216,7 +216,7 @@ static void begin_long_read(struct result *a, struct result *b)
     persist();
     world.read_slices = 3;
     receive_without_running(matched(1, (struct raft_pos){1, 1}));
-    /* One slice, and there is more to do; or there is no room, and the loop does not turn for it. */
+    /* One slice, and more to do; or no room, and the loop does not turn for it. */
     assert_int_equal(replica_run(world.replica), !world.read_not_now);
     receive_without_running(matched(1, status().last));
 }
