@@ -9,20 +9,20 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/fatal.h"
 #include "base/memory.h"
+#include "server/pace.h"
 #include "server/ticks.h"
 
-enum { WORK = 1 << 20, ERROR_SIZE = 256, PAUSE_MS_MAX = 50 };
+enum { WORK = 1 << 20, ERROR_SIZE = 256 };
 
 struct backup_file {
     struct backup_file_options options;
     char *name; /* owned */
     int directory, fd;
-    int64_t began_us;
+    int64_t began_ns;
     char error[ERROR_SIZE]; /* the thread's until it is joined */
     pthread_t thread;
     atomic_uint_fast64_t bytes;
@@ -38,22 +38,6 @@ static bool failed(struct backup_file *file, const char *what)
 {
     snprintf(file->error, sizeof file->error, "cannot %s: %s", what, strerror(errno));
     return false;
-}
-
-/* As long as so many bytes are to take. */
-static void keep_pace(const struct backup_file *file)
-{
-    uint64_t bytes = file->bytes, rate = file->options.bandwidth;
-    while (rate > 0 && !file->is_stopping) {
-        int64_t due_us = file->began_us + (int64_t)((double)bytes / (double)rate * 1e6);
-        int64_t left_ms = (due_us - server_ticks_clock_ns() / 1000) / 1000;
-        if (left_ms <= 0)
-            return;
-        if (left_ms > PAUSE_MS_MAX)
-            left_ms = PAUSE_MS_MAX;
-        struct timespec pause = {.tv_nsec = left_ms * 1000000};
-        nanosleep(&pause, NULL);
-    }
 }
 
 static bool write_all(struct backup_file *file, struct bytes bytes)
@@ -83,7 +67,7 @@ static bool write_snapshot(struct backup_file *file)
             continue;
         if (!write_all(file, db_snapshot_chunk(snapshot, &number)))
             return false;
-        keep_pace(file);
+        server_keep_pace(file->began_ns, file->bytes, file->options.bandwidth, &file->is_stopping);
     }
     return true;
 }
@@ -145,7 +129,7 @@ struct backup_file *server_backup_file_start(const struct backup_file_options *o
     file->options = *options;
     file->name = memory_string(options->name);
     file->directory = file->fd = -1;
-    file->began_us = server_ticks_clock_ns() / 1000;
+    file->began_ns = server_ticks_clock_ns();
     if (!open_file(file)) {
         snprintf(error, size, "%s", file->error);
         deinit(file);

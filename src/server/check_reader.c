@@ -6,38 +6,22 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 
 #include "base/fatal.h"
 #include "base/memory.h"
+#include "server/pace.h"
 #include "server/ticks.h"
 
-enum { WORK = 256 << 10, PAUSE_MS_MAX = 50, LOWEST_PRIORITY = 19 };
+enum { WORK = 256 << 10, LOWEST_PRIORITY = 19 };
 
 struct check_reader {
     struct check_reader_options options;
-    int64_t began_us;
+    int64_t began_ns;
     bool is_whole; /* the thread's until it is joined */
     pthread_t thread;
     atomic_uint_fast64_t bytes;
     atomic_bool is_stopping, is_done;
 };
-
-/* As long as so many bytes are to take. */
-static void keep_pace(const struct check_reader *reader)
-{
-    uint64_t bytes = reader->bytes, rate = reader->options.bandwidth;
-    while (rate > 0 && !reader->is_stopping) {
-        int64_t due_us = reader->began_us + (int64_t)((double)bytes / (double)rate * 1e6);
-        int64_t left_ms = (due_us - server_ticks_clock_ns() / 1000) / 1000;
-        if (left_ms <= 0)
-            return;
-        if (left_ms > PAUSE_MS_MAX)
-            left_ms = PAUSE_MS_MAX;
-        struct timespec pause = {.tv_nsec = left_ms * 1000000};
-        nanosleep(&pause, NULL);
-    }
-}
 
 static void *thread_main(void *context)
 {
@@ -48,7 +32,8 @@ static void *thread_main(void *context)
         reader->is_whole = db_content_next(reader->options.content, WORK);
         db_content_about(reader->options.content, &about);
         reader->bytes = about.bytes;
-        keep_pace(reader);
+        server_keep_pace(reader->began_ns, reader->bytes, reader->options.bandwidth,
+                         &reader->is_stopping);
     }
     reader->is_done = true;
     reader->options.wake(reader->options.wake_context);
@@ -60,7 +45,7 @@ struct check_reader *server_check_reader_start(const struct check_reader_options
     struct check_reader *reader = memory_new(sizeof *reader);
     sigset_t all, before;
     reader->options = *options;
-    reader->began_us = server_ticks_clock_ns() / 1000;
+    reader->began_ns = server_ticks_clock_ns();
     sigfillset(&all); /* signals are the loop's */
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int error = pthread_create(&reader->thread, NULL, thread_main, reader);
