@@ -1009,24 +1009,23 @@ static void assert_damage_is_seen(const char *directory, enum kv_family family, 
     temporary_remove(copy);
 }
 
-static void test_damage_before_an_ingest(void **state)
+static void damage_before_an_ingest(struct fixture *fixture, enum kv_family family)
 {
-    struct fixture *fixture = *state;
     char path[600];
     off_t from, to;
-    entries_and_ingest(fixture, KV_DATA, false, path, sizeof path, &from, &to);
+    entries_and_ingest(fixture, family, false, path, sizeof path, &from, &to);
     assert_damage_is_seen(fixture->directory, KV_LOG, path, from, to,
                           "acknowledged writes are missing");
 }
 
+static void test_damage_before_an_ingest(void **state)
+{
+    damage_before_an_ingest(*state, KV_DATA);
+}
+
 static void test_damage_before_a_staged_ingest(void **state)
 {
-    struct fixture *fixture = *state;
-    char path[600];
-    off_t from, to;
-    entries_and_ingest(fixture, KV_STAGE, false, path, sizeof path, &from, &to);
-    assert_damage_is_seen(fixture->directory, KV_LOG, path, from, to,
-                          "acknowledged writes are missing");
+    damage_before_an_ingest(*state, KV_STAGE);
 }
 
 /* What lies over the file in memory is written out before: the log goes on in another file, and
