@@ -307,23 +307,32 @@ static void another_life_is_refused(void **state)
     world.config.peer_secret = configured;
 }
 
-/* One that is dialed is looked at likewise. */
-static void another_life_is_not_spoken_to(void **state)
+/* It dials, and says who it is; the connection. */
+static int accept_hello(struct handshake *handshake)
 {
     char bytes[2048];
     size_t consumed;
     uint32_t argc;
-    struct handshake handshake;
-    struct buffer welcome = {0};
     struct resp_limits limits = {512, 64, 16, 2048, .allow_inline = false};
     struct resp_parser *parser = resp_parser_new(&limits);
-    (void)state;
     let_dial();
     int fd = accept4(world.listening, NULL, NULL, SOCK_NONBLOCK);
     size_t size = hear(fd, bytes, sizeof bytes);
     assert_int_equal(resp_parse(parser, bytes, size, &consumed), RESP_COMMAND);
     const struct bytes *argv = resp_argv(parser, &argc);
-    assert_null(handshake_read_hello(&handshake, argv, argc));
+    assert_null(handshake_read_hello(handshake, argv, argc));
+    resp_parser_free(parser);
+    return fd;
+}
+
+/* One that is dialed is looked at likewise. */
+static void another_life_is_not_spoken_to(void **state)
+{
+    char bytes[2048];
+    struct handshake handshake;
+    struct buffer welcome = {0};
+    (void)state;
+    int fd = accept_hello(&handshake);
     /* What we say of ourselves. */
     assert_int_equal(handshake.dialer_node.life, 0xabc);
     assert_int_equal(handshake.dialer_node.starts, 3);
@@ -339,7 +348,6 @@ static void another_life_is_not_spoken_to(void **state)
     assert_int_equal(hear(fd, bytes, sizeof bytes), 0);
     assert_non_null(strstr(world.other->links[handshake.channel].complaint, "REPLACE 1"));
     buffer_deinit(&welcome);
-    resp_parser_free(parser);
     close(fd);
 }
 
@@ -403,20 +411,11 @@ static void who_has_another_name_goes_when_there_is_one(void **state)
 static void who_has_another_name_is_not_spoken_to(void **state)
 {
     char bytes[2048];
-    size_t consumed;
-    uint32_t argc;
     struct handshake handshake;
     struct buffer welcome = {0};
-    struct resp_limits limits = {512, 64, 16, 2048, .allow_inline = false};
-    struct resp_parser *parser = resp_parser_new(&limits);
     (void)state;
     peers_set_name(world.peers, 5);
-    let_dial();
-    int fd = accept4(world.listening, NULL, NULL, SOCK_NONBLOCK);
-    size_t size = hear(fd, bytes, sizeof bytes);
-    assert_int_equal(resp_parse(parser, bytes, size, &consumed), RESP_COMMAND);
-    const struct bytes *argv = resp_argv(parser, &argc);
-    assert_null(handshake_read_hello(&handshake, argv, argc));
+    int fd = accept_hello(&handshake);
     assert_int_equal(handshake.dialer_node.name, 5);
     handshake.acceptor_node =
         (struct handshake_node){.life = 0x88, .starts = 1, .list = 5, .name = 6};
@@ -427,7 +426,6 @@ static void who_has_another_name_is_not_spoken_to(void **state)
     assert_non_null(
         strstr(world.other->links[handshake.channel].complaint, "this is another cluster"));
     buffer_deinit(&welcome);
-    resp_parser_free(parser);
     close(fd);
 }
 
