@@ -57,6 +57,7 @@ static void check_leader(const struct raft *raft)
     check(raft_trail_term_at(&raft->trail, state->term_start) == state->term ||
           state->term_start <= raft->trail.first.index); /* I7 */
     check(state->round_confirmed <= state->round);
+    check(raft_round_reached(raft) <= state->round_confirmed); /* I8 */
     for (uint32_t place = 0; place < raft->members.count; place++) {
         if (place != raft->self)
             check_progress(raft, &state->progress[place]);

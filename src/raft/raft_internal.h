@@ -22,7 +22,8 @@
  *   I6  writes under way are numbered durable_seq < seq <= write_seq, rising, and none counts for
  *       more than the log holds
  *   I7  a leader's term_start entry is of its term; what it commits by counting is of its term
- *   I8  reads wait only on a leader
+ *   I8  reads wait only on a leader, and only for answers: none waits when a majority of the list
+ *       in force has answered its round
  *   I9  what is in flight to a member is what was sent and not answered: each request begins where
  *       the one before it ends, the first behind match or across it, the last before next; nothing
  *       while probing
@@ -256,6 +257,7 @@ void raft_on_unreachable(struct raft *raft, raft_node_id node);
 /* read_index.c */
 enum raft_result raft_on_read(struct raft *raft, uint64_t id);
 void raft_confirm_reads(struct raft *raft);
+uint64_t raft_round_reached(const struct raft *raft); /* the highest that a majority answered */
 void raft_fail_reads(struct raft *raft);
 
 /* transfer.c */

@@ -40,7 +40,7 @@ enum raft_result raft_on_read(struct raft *raft, uint64_t id)
     return RAFT_OK;
 }
 
-static uint64_t round_reached(const struct raft *raft)
+uint64_t raft_round_reached(const struct raft *raft)
 {
     uint64_t acked[RAFT_MEMBERS_MAX];
     uint32_t count = 0;
@@ -54,7 +54,7 @@ static uint64_t round_reached(const struct raft *raft)
 void raft_confirm_reads(struct raft *raft)
 {
     struct raft_state *state = &raft->state;
-    uint64_t reached = round_reached(raft);
+    uint64_t reached = raft_round_reached(raft);
     if (reached <= state->round_confirmed)
         return;
     state->round_confirmed = reached;

@@ -157,8 +157,10 @@ enum raft_result raft_on_propose(struct raft *raft, struct raft_entry *entries, 
     raft->write_count = count;
     for (uint32_t place = 0; place < raft->members.count; place++)
         raft_send_entries(raft, place);
-    if (entries[0].type == RAFT_ENTRY_MEMBERS)
+    if (entries[0].type == RAFT_ENTRY_MEMBERS) {
         raft_send_heartbeats(raft); /* a new one is asked at once where it is */
+        raft_confirm_reads(raft);   /* left alone, it waits for nobody */
+    }
     return RAFT_OK;
 }
 
