@@ -262,7 +262,10 @@ proc end_cluster {} {
         }
     }
     set ::tst::options(--test) $all
-    foreach id [node_ids] { drop_client $id }
+    foreach id [node_ids] {
+        if {[alive $id]} { catch { kill_node $id } } ;# a test that fails starts them again
+        drop_client $id
+    }
     end_network
     set ::cluster::n 0
     set ::cluster::founders 0
