@@ -1,0 +1,113 @@
+"""What a probe client finds while something large goes on beside it.
+
+measure() runs the probe as a process of its own, so that nothing of ours delays it."""
+
+import os
+import random
+import subprocess
+import sys
+import threading
+import time
+
+import systems
+
+VALUE = 1000  # bytes
+
+
+def rss_mb(pid):
+    with open(f"/proc/{pid}/status") as lines:
+        for line in lines:
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1]) / 1024
+    return 0.0
+
+
+def fill(port, megabytes):
+    """Sets keys to values that do not compress, from the first on."""
+    source = random.Random(1)
+    client = systems.Resp(port, timeout=120)
+    client.ask_all(["MSET"] + [word for i in range(100) for word in
+                               (f"key:{first + i:09d}", source.randbytes(VALUE))]
+                   for first in range(0, megabytes * 1000000 // VALUE, 100))
+    client.close()
+
+
+class Load(threading.Thread):
+    """Sets keys at random, some at a time, until it is stopped."""
+
+    def __init__(self, port, rate, keys):
+        super().__init__(daemon=True)
+        self.port, self.rate, self.keys = port, rate, keys
+        self.done, self.is_over = 0, False
+
+    def run(self):
+        source = random.Random(2)
+        client = systems.Resp(self.port, timeout=60)
+        batch, next_at = 100, time.monotonic()
+        while not self.is_over:
+            next_at = max(next_at + batch / self.rate, time.monotonic() - 1)
+            time.sleep(max(0, next_at - time.monotonic()))
+            client.ask_all([["SET", f"key:{source.randrange(self.keys):09d}",
+                             source.randbytes(VALUE)] for _ in range(batch)], ahead=batch)
+            self.done += batch
+
+    def end(self):
+        self.is_over = True
+        self.join()
+
+
+class Memory(threading.Thread):
+    """By how much a process grows."""
+
+    def __init__(self, pid):
+        super().__init__(daemon=True)
+        self.pid, self.is_over = pid, False
+        self.before = self.most = rss_mb(pid)
+
+    def run(self):
+        while not self.is_over:
+            self.most = max(self.most, rss_mb(self.pid))
+            time.sleep(0.1)
+
+    def end(self):
+        self.is_over = True
+        self.join()
+        return f"  leader's memory {self.before:.0f} MB, +{self.most - self.before:.0f} MB"
+
+
+def measure(port, rate, title, meanwhile):
+    """Calls `meanwhile` and prints what it took, what a probe found, and what it returned; gives the
+    probe's 99th percentile in ms."""
+    words = [sys.executable, os.path.abspath(__file__), str(port), str(rate)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                          text=True) as process:
+        process.stdout.readline()
+        begun = time.monotonic()
+        note = meanwhile()
+        took = time.monotonic() - begun
+        process.stdin.close()
+        count, median, p99, worst = process.stdout.read().split()
+    print(f"{title:24} {took:6.1f} s  p50 {float(median):6.2f}  p99 {float(p99):7.2f}"
+          f"  max {float(worst):7.1f} ms  of {count}{note or ''}", flush=True)
+    return float(p99)
+
+
+def probe(port, rate):
+    """Asks until its input ends; then says how long each took, in ms."""
+    client = systems.Resp(port, timeout=60)
+    client.ask("SET", "probe", "x")
+    os.set_blocking(sys.stdin.fileno(), False)
+    print("ready", flush=True)
+    times, next_at = [], time.monotonic()
+    while sys.stdin.buffer.read(1) is None:
+        next_at = max(next_at + 1 / rate, time.monotonic() - 1)
+        time.sleep(max(0, next_at - time.monotonic()))
+        begun = time.monotonic()
+        client.ask("SET", "probe", "x")
+        times.append((time.monotonic() - begun) * 1000)
+    times.sort()
+    print(len(times), times[len(times) // 2], times[int(len(times) * 0.99)], times[-1])
+
+
+if __name__ == "__main__":
+    probe(int(sys.argv[1]), float(sys.argv[2]))
