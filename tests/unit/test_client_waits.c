@@ -59,6 +59,25 @@ static void a_timeout_ends_the_waiting(void **state)
     close(b);
 }
 
+/* One wait that ended by its time says nothing of the next: XREAD asks a second time, with what "$"
+ * meant, and waits. */
+static void a_timeout_is_of_one_wait_alone(void **state)
+{
+    (void)state;
+    int a = dial(), b = dial();
+    say(a, "BLPOP k 0.05\r\n");
+    pass_really(a, 3000);
+    assert_hears(a, "*-1\r\n");
+    say(a, "XREAD BLOCK 0 STREAMS s $\r\n");
+    assert_hears(a, "");
+    assert_int_equal(clients_blocked(house.clients), 1);
+    say(b, "XADD s 1-1 f v\r\n");
+    assert_hears(b, "$3\r\n1-1\r\n");
+    assert_hears(a, "*1\r\n*2\r\n$1\r\ns\r\n*1\r\n*2\r\n$3\r\n1-1\r\n*2\r\n$1\r\nf\r\n$1\r\nv\r\n");
+    close(a);
+    close(b);
+}
+
 static void who_waits_is_unblocked_by_others(void **state)
 {
     (void)state;
@@ -306,6 +325,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(who_waits_is_served_and_goes_on),
         TEST(a_timeout_ends_the_waiting),
+        TEST(a_timeout_is_of_one_wait_alone),
         TEST(who_waits_is_unblocked_by_others),
         TEST(who_leaves_while_it_waits_gets_nothing),
         TEST(who_waits_gives_its_buffers_back),

@@ -673,6 +673,33 @@ static void buffers_that_grow_and_shrink_are_counted(void **state)
     buffer_deinit(&heard);
 }
 
+/* A mean of what is counted: it counts from nothing behind a reset, and not from what was. */
+static void rates_after_a_reset(void **state)
+{
+    const struct clients_stats *stats = clients_stats(house.clients);
+    (void)state;
+    int a = dial();
+    for (int i = 0; i < 3; i++) {
+        say_set(a, "k", 20000, 'x');
+        say(a, "GET k\r\n");
+        struct buffer heard = {0};
+        assert_true(hear_all(a, &heard));
+        assert_int_equal(heard.size, 5 + 8 + 20000 + 2);
+        buffer_deinit(&heard);
+        pass(200);
+    }
+    assert_true(stats->input_per_second > 0);
+    assert_true(stats->output_per_second > 0);
+    clients_reset_stats(house.clients);
+    say(a, "PING\r\n");
+    assert_hears(a, "+PONG\r\n");
+    pass(200);
+    assert_in_range(stats->ops_per_second, 0, 1000);
+    assert_in_range(stats->input_per_second, 1, 1000 * 1000);
+    assert_in_range(stats->output_per_second, 1, 1000 * 1000);
+    close(a);
+}
+
 static void too_much_output_for_too_long(void **state)
 {
     struct buffer heard = {0};
@@ -904,6 +931,7 @@ int main(void)
         TEST(a_long_reply_comes_whole_and_in_its_place),
         TEST(a_long_reply_over_the_limit_is_not_made),
         TEST(buffers_that_grow_and_shrink_are_counted),
+        TEST(rates_after_a_reset),
         TEST(too_much_output_for_too_long),
         TEST(a_client_that_says_its_last),
         TEST(a_client_that_is_killed),

@@ -7,6 +7,10 @@
 // cmocka wants these first
 #include <cmocka.h>
 
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include "base/limits.h"
 #include "server/descriptors.h"
 
@@ -69,6 +73,41 @@ static void with_too_few_there_is_no_start(void **state)
     assert_int_equal(descriptors.clients, DESCRIPTORS_CLIENTS_MIN);
 }
 
+/* In a process of its own, whose limit is not given back. */
+static int fits_under(rlim_t most, const struct server_descriptors *descriptors, uint64_t asked,
+                      uint64_t wanted)
+{
+    struct rlimit limit = {most, most};
+    pid_t child = fork();
+    int status = -1;
+    if (child == 0) {
+        if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+            _exit(2);
+        _exit(server_descriptors_fit(descriptors, asked) == wanted ? 0 : 1);
+    }
+    assert_true(child > 0);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+/* What CONFIG SET maxclients asks for later leaves the store its files. */
+static void what_is_asked_for_later_leaves_the_store_its_files(void **state)
+{
+    struct config config = config_of(3, 100);
+    struct server_descriptors descriptors;
+    struct rlimit limit;
+    (void)state;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    rlim_t most = limit.rlim_max < 1024 ? limit.rlim_max : 1024;
+    assert_true(server_descriptors_divide(&config, most, &descriptors));
+    uint64_t room = most - descriptors.reserved - descriptors.tables;
+    assert_int_equal(fits_under(most, &descriptors, 100000, room), 0);
+    assert_int_equal(fits_under(most, &descriptors, room + 1, room), 0);
+    assert_int_equal(fits_under(most, &descriptors, room, room), 0);
+    assert_int_equal(fits_under(most, &descriptors, 10, 10), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -76,6 +115,7 @@ int main(void)
         cmocka_unit_test(with_few_clients_get_what_is_left),
         cmocka_unit_test(the_members_are_reserved_for),
         cmocka_unit_test(with_too_few_there_is_no_start),
+        cmocka_unit_test(what_is_asked_for_later_leaves_the_store_its_files),
     };
     return cmocka_run_group_tests_name("descriptors", tests, NULL, NULL);
 }

@@ -508,6 +508,30 @@ static void a_guest_is_answered_and_goes(void **state)
     close(fd);
 }
 
+/* From then on it is dialed for as long as it is in the list, heard or not. */
+static void a_guest_that_is_taken_in_stays(void **state)
+{
+    struct handshake hello = handshake_of(5);
+    char answer[512];
+    (void)state;
+    world.guest = 5;
+    world.verdict = REPLICA_GUEST;
+    int fd = dial_with(&hello, answer);
+    prove_as_dialer(fd, &hello, answer);
+    struct peer *guest = peer_find(world.peers, 5);
+    assert_non_null(guest);
+    world.config.nodes.list[2] =
+        (struct raft_member){.id = 5, .life = 0x77, .address = "127.0.0.1:9"};
+    world.config.nodes.count = 3;
+    world.verdict = REPLICA_MEMBER;
+    world.any_loss = true;
+    pass(LOOP_TICK_MS);
+    close(fd);
+    pass(60000);
+    pass(60000);
+    assert_ptr_equal(peer_find(world.peers, 5), guest);
+}
+
 /* It has the time to be answered. */
 static void who_is_taken_out_goes_after_a_moment(void **state)
 {
@@ -526,6 +550,30 @@ static void who_is_taken_out_goes_after_a_moment(void **state)
     pass(LOOP_TICK_MS);
     assert_non_null(peer_find(world.peers, 1));
     close_all(fds);
+}
+
+/* What the one before said of itself is not the next one's. */
+static void a_place_forgets_who_had_it(void **state)
+{
+    struct raft_member *member = &world.config.nodes.list[1];
+    struct handshake hello = handshake_of(1);
+    char answer[512];
+    (void)state;
+    int fd = dial_with(&hello, answer);
+    prove_as_dialer(fd, &hello, answer);
+    assert_string_equal(peers_client_address(world.peers, 1), "10.2.2.2:6379");
+    world.any_loss = true;
+    world.verdict = REPLICA_NO_MEMBER;
+    world.config.nodes.count = 1;
+    pass(LOOP_TICK_MS);
+    pass(2000);
+    assert_null(peer_find(world.peers, 1));
+    *member = (struct raft_member){.id = 5, .address = "127.0.0.1:9", .client = "10.5.5.5:1"};
+    world.config.nodes.count = 2;
+    pass(LOOP_TICK_MS);
+    assert_ptr_equal(peer_find(world.peers, 5), world.other);
+    assert_string_equal(peers_client_address(world.peers, 5), "10.5.5.5:1");
+    close(fd);
 }
 
 /* Members come and go faster than those that are taken out go. */
@@ -1040,8 +1088,10 @@ int main(void)
         TEST(an_old_copy_is_refused),
         TEST(an_old_copy_is_not_spoken_to),
         TEST(a_guest_is_answered_and_goes),
+        TEST(a_guest_that_is_taken_in_stays),
         TEST(who_is_taken_out_goes_after_a_moment),
         TEST(a_new_address_is_dialed),
+        TEST(a_place_forgets_who_had_it),
         TEST(there_is_a_place_for_each_member),
         TEST(who_joins_is_told_what_comes_of_it),
         TEST(who_joins_proves_itself),

@@ -601,6 +601,20 @@ static inline void check_cache(const struct entry_cache *cache)
     assert_int_equal(cache->bytes, bytes);
 }
 
+/* Of who waits, and so has a share of the room for all of them. */
+static inline void check_parked(const struct replica *replica)
+{
+    uint64_t count = 0, bytes = 0, places = 0;
+    for (const struct request *request = replica->parked; request; request = request->next) {
+        count++;
+        bytes += request->command->size;
+        places += request->waiter->places_count;
+    }
+    assert_int_equal(replica->parked_count, count);
+    assert_int_equal(replica->parked_bytes, bytes);
+    assert_int_equal(replica->parked_places, places);
+}
+
 /* What is counted is what is there. */
 static inline void check_bookkeeping(void)
 {
@@ -622,6 +636,7 @@ static inline void check_bookkeeping(void)
     assert_int_equal(replica->forwarded_bytes, forwarded.waiting_bytes);
     assert_int_equal(HASH_COUNT(replica->forwarded_by_id), forwarded.waiting);
     assert_int_equal(replica->under_way_count, under_way);
+    check_parked(replica);
     check_cache(&replica->cache);
 }
 

@@ -118,7 +118,11 @@ static void test_command_stats(void **state)
     config.latency_tracking = false;
     server_command_stats_each(stats, see_command, &seen);
     assert_int_equal(seen.last.percentiles_count, 0);
+    observer->keyspace_hits = 3;
+    observer->keyspace_misses = 4;
     server_command_stats_reset(stats);
+    assert_int_equal(observer->keyspace_hits, 0);
+    assert_int_equal(observer->keyspace_misses, 0);
     seen = (struct seen){0};
     server_command_stats_each(stats, see_command, &seen);
     assert_int_equal(seen.commands, 0);
