@@ -519,9 +519,11 @@ static void a_lost_disk_is_replaced(void **state)
     struct raft_member before = said_by(2);
     (void)state;
     lead_with_lives();
+    assert_string_equal(members()->list[2].client, "10.0.0.2:2");
     ask_and_commit_change(&a, (struct replica_change){.kind = REPLICA_REPLACE, .node = 2});
     assert_string_equal(a.reply, "+OK\r\n");
     assert_string_equal(names(), "0 1 2j");
+    assert_string_equal(members()->list[2].client, ""); /* nobody is sent there any more */
     assert_int_equal(replica_judge(world.replica, 2, LIFE + 2, 0), REPLICA_OTHER_LIFE);
     replica_introduced(world.replica, &before);
     pass(3 * TICK_MS);
@@ -532,6 +534,7 @@ static void a_lost_disk_is_replaced(void **state)
     ask_and_commit_change(&a, join);
     assert_string_equal(a.reply, ":2\r\n");
     assert_int_equal(members()->list[2].life, 555);
+    assert_string_equal(members()->list[2].client, join.client);
     assert_int_equal(replica_judge(world.replica, 2, LIFE + 2, 0), REPLICA_OTHER_LIFE);
     assert_int_equal(replica_judge(world.replica, 2, 555, 0), REPLICA_MEMBER);
     answer_from(2);

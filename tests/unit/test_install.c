@@ -288,6 +288,46 @@ static void test_room_and_pace(void **state)
     assert_in_range(sent(SNAPSHOT_CHUNK), 18, 23);
 }
 
+/* Where nothing was sent for long, no more goes at once than else. */
+static void test_pace_is_not_saved_up(void **state)
+{
+    (void)state;
+    lead_and_know(5);
+    replica_set_snapshot_pace(world.replica, 10 * CHUNK_SIZE);
+    pass_with_answers(10 * SECOND_MS);
+    uint64_t id = session_with(2);
+    for (int i = 0; i < 100; i++) { /* a second */
+        while (played.reads_wanted)
+            give_chunk(false);
+        hear(said_by(2, SNAPSHOT_FETCH, id, sent(SNAPSHOT_CHUNK)));
+        pass(TICK_MS);
+        receive(matched(1, status().last));
+    }
+    assert_in_range(sent(SNAPSHOT_CHUNK), 9, 13);
+}
+
+/* It takes longer in all than anybody waits for a single chunk. */
+static void test_slow_and_steady(void **state)
+{
+    (void)state;
+    lead_and_know(5);
+    uint64_t id = session_with(2);
+    for (uint64_t i = 1; i <= 6; i++) {
+        give_chunk(false);
+        forget_sent();
+        pass_with_answers(20 * SECOND_MS);
+        hear(said_by(2, SNAPSHOT_FETCH, id, i));
+    }
+    assert_int_equal(all().sendings_count, 1);
+    assert_int_equal(all().sendings[0].chunks, 6);
+    assert_int_equal(played.closed, 0);
+    give_chunk(false);
+    forget_sent();
+    pass_with_answers(70 * SECOND_MS); /* now it takes nothing */
+    assert_int_equal(played.closed, 1);
+    assert_int_equal(all().sendings_count, 0);
+}
+
 static void test_lost_connection(void **state)
 {
     (void)state;
@@ -959,6 +999,8 @@ int main(void)
         TEST(test_window),
         TEST(test_large_chunks),
         TEST(test_room_and_pace),
+        TEST(test_pace_is_not_saved_up),
+        TEST(test_slow_and_steady),
         TEST(test_lost_connection),
         TEST(test_first_answer_lost),
         TEST(test_gone),
