@@ -563,6 +563,26 @@ static void what_its_node_cannot_know_is_not_proposed_twice(void **state)
     assert_int_equal(world.stock['k'], 1);
 }
 
+/* What came of it is known to a node that has applied as far as the log went. */
+static void sent_again_with_all_that_was_there_it_waits_on(void **state)
+{
+    (void)state;
+    lead();
+    receive_wait(1, 7, 0, "pk");
+    push("+x");
+    replica_disconnected(world.replica, 2, false, true);
+    run();
+    assert_int_equal(parked(), 0);
+    uint32_t replies = world.replies_count;
+    receive_wait(2, 7, 0, "pk"); /* nothing has been written since */
+    assert_int_equal(world.replies_count, replies);
+    assert_int_equal(parked(), 1);
+    push("+k");
+    acknowledge();
+    assert_int_equal(last_reply()->id, 2);
+    assert_false(last_reply()->refused);
+}
+
 static void of_a_node_that_is_gone_nothing_waits(void **state)
 {
     static struct result a;
@@ -851,6 +871,8 @@ int main(void)
                                         set_up_waits, tear_down),
         cmocka_unit_test_setup_teardown(its_node_answers_from_the_log, set_up_waits, tear_down),
         cmocka_unit_test_setup_teardown(what_its_node_cannot_know_is_not_proposed_twice,
+                                        set_up_waits, tear_down),
+        cmocka_unit_test_setup_teardown(sent_again_with_all_that_was_there_it_waits_on,
                                         set_up_waits, tear_down),
         cmocka_unit_test_setup_teardown(of_a_node_that_is_gone_nothing_waits, set_up_waits,
                                         tear_down),
