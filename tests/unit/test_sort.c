@@ -40,6 +40,8 @@ static const struct typed replies[] = {
     {"SADD s b c a", ":3\r\n", NULL},
     {"SORT s", "-ERR One or more scores can't be converted into double\r\n", NULL},
     {"SORT s ALPHA DESC", "*3\r\n$1\r\nc\r\n$1\r\nb\r\n$1\r\na\r\n", NULL},
+    {"SORT s BY nosort GET none LIMIT 1 9", "*2\r\n$-1\r\n$-1\r\n", "*2\r\n_\r\n_\r\n"},
+    {"SORT s BY nosort LIMIT 3 1", "*0\r\n", NULL},
     {"SORT s BY nosort STORE d", ":3\r\n", NULL},
     {"LRANGE d 0 -1", "*3\r\n$1\r\na\r\n$1\r\nb\r\n$1\r\nc\r\n", NULL},
     {"ZADD z 1 5 2 4 3 6", ":3\r\n", NULL},

@@ -529,6 +529,36 @@ static void test_groups_that_wait(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, world_set_up, world_tear_down)
 
+#define CONSUMER(name, pending, idle, inactive)                                                    \
+    "*8\r\n$4\r\nname\r\n$1\r\n" name "\r\n$7\r\npending\r\n:" pending "\r\n$4\r\nidle\r\n:" idle  \
+    "\r\n$8\r\ninactive\r\n:" inactive "\r\n"
+
+/* Idle since it asked for anything, inactive since it got something. */
+static void test_when_consumers_were_there(void **state)
+{
+    struct world *world = *state;
+    world->now_ms = 1000;
+    EXPECT(world, "XGROUP CREATE s g 0 MKSTREAM", OK);
+    EXPECT(world, "XADD s 1-1 a b", "$3\r\n1-1\r\n");
+    EXPECT(world, "XADD s 2-0 c d c e", "$3\r\n2-0\r\n");
+    world_type(world, "XREADGROUP GROUP g c STREAMS s >");
+    world->now_ms = 2000;
+    EXPECT(world, "XCLAIM s g d 5000 1-1", "*0\r\n");
+    EXPECT(world, "XINFO CONSUMERS s g",
+           "*2\r\n" CONSUMER("c", "2", "1000", "1000") CONSUMER("d", "0", "0", "-1"));
+    world->now_ms = 3000;
+    EXPECT(world, "XCLAIM s g d 0 1-1", "*1\r\n" ONE);
+    world->now_ms = 4000;
+    EXPECT(world, "XAUTOCLAIM s g d 5000 0 JUSTID", "*3\r\n$3\r\n0-0\r\n*0\r\n*0\r\n");
+    EXPECT(world, "XINFO CONSUMERS s g",
+           "*2\r\n" CONSUMER("c", "1", "3000", "3000") CONSUMER("d", "1", "0", "1000"));
+    EXPECT(world, "XAUTOCLAIM s g d 0 0 JUSTID",
+           "*3\r\n$3\r\n0-0\r\n*2\r\n$3\r\n1-1\r\n$3\r\n2-0\r\n*0\r\n");
+    world->now_ms = 5000;
+    EXPECT(world, "XINFO CONSUMERS s g",
+           "*2\r\n" CONSUMER("c", "0", "4000", "4000") CONSUMER("d", "2", "1000", "1000"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {TEST(test_adding),
@@ -537,6 +567,7 @@ int main(void)
                                        TEST(test_deleting_and_setting),
                                        TEST(test_reading),
                                        TEST(test_groups),
+                                       TEST(test_when_consumers_were_there),
                                        TEST(test_against_arrays),
                                        TEST(test_long_ones),
                                        TEST(test_reading_that_waits),
