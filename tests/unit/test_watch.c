@@ -285,6 +285,46 @@ static void test_too_old_is_said(void **state)
     buffer_deinit(&wanted);
 }
 
+/* How often `what` is told from `position` on. */
+static unsigned count_fed_from(struct world *world, const char *position, const char *what)
+{
+    char line[64];
+    unsigned count = 0;
+    snprintf(line, sizeof line, "RAFT.WATCH FROM %s", position);
+    world_type(world, line);
+    struct bytes fed = feed(world, false);
+    const char *at = fed.data, *end = at + fed.size;
+    while ((at = memmem(at, (size_t)(end - at), what, strlen(what))) != NULL) {
+        count++;
+        at++;
+    }
+    EXPECT(world, "RAFT.UNWATCH", OK);
+    return count;
+}
+
+/* An entry whose changes lie in more than one chunk, gone on with in its midst. */
+static void test_the_rest_of_a_large_entry(void **state)
+{
+    enum { NAME_SIZE = 30000, NAMES = 4 }; /* two in a chunk */
+    static char names[NAMES][NAME_SIZE];
+    struct bytes argv[1 + 2 * NAMES] = {bytes_from_string("MSET")};
+    struct world *world = *state;
+    for (int i = 0; i < NAMES; i++) {
+        memset(names[i], 'a' + i, NAME_SIZE);
+        argv[1 + 2 * i] = bytes_of(names[i], NAME_SIZE);
+        argv[2 + 2 * i] = bytes_from_string("1");
+    }
+    world_run(world, argv, 1 + 2 * NAMES); /* entry 1 */
+    EXPECT(world, "SET a 1", OK);
+    for (unsigned i = 1; i < NAMES; i++) {
+        char position[16];
+        snprintf(position, sizeof position, "1-%u", i);
+        assert_int_equal(count_fed_from(world, position, "raft.change"), NAMES - i + 1);
+    }
+    assert_int_equal(count_fed_from(world, "0", "raft.change"), NAMES + 1);
+    assert_int_equal(count_fed_from(world, "1", "raft.change"), 1);
+}
+
 /* A node's memory of changes begins where its replay does. */
 static void test_begins_at_the_start(void **state)
 {
@@ -311,6 +351,7 @@ int main(void)
         TEST(test_refused),
         TEST(test_nothing_is_missing_or_twice),
         TEST(test_too_old_is_said),
+        TEST(test_the_rest_of_a_large_entry),
         TEST(test_begins_at_the_start),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
