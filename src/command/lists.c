@@ -567,6 +567,8 @@ void cmd_lpos(struct call *call)
             if (walk->seen++ >= skipped) {
                 reply_integer(&found, (int64_t)rank);
                 walk->count++;
+                if (!is_one && !call_keeps_parts(call, 0))
+                    goto end;
             }
             walk->cursor++;
         }
@@ -577,6 +579,7 @@ void cmd_lpos(struct call *call)
         else if (!walk->unfinished)
             reply_null(call->reply);
     }
+end:
     ordered_close(&list);
 }
 
