@@ -39,6 +39,8 @@ void client_wait_cancel(struct client *client, enum client_wait_end end)
 {
     struct clients *clients = client->clients;
     check(client->connection.waits);
+    if (client->wait_is_cancelled) /* the first end holds, until it is known what has come of it */
+        return;
     client->wait_end = end;
     client->wait_is_cancelled = true;
     replica_cancel(clients->options.replica, client->connection.id,

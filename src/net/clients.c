@@ -399,7 +399,7 @@ bool clients_unblock(struct clients *clients, uint64_t id, bool is_error)
     struct client *client;
     DL_FOREACH(clients->all, client)
     {
-        if (client->connection.id != id || !client->connection.waits)
+        if (client->connection.id != id || !client->connection.waits || client->wait_is_cancelled)
             continue;
         client_wait_cancel(client, is_error ? WAIT_UNBLOCKED : WAIT_TIMED_OUT);
         return true;

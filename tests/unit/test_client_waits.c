@@ -78,6 +78,34 @@ static void a_timeout_is_of_one_wait_alone(void **state)
     close(b);
 }
 
+/* What ended it first is what it is told, and it is not unblocked twice: while what it finds is on
+ * its way to the disk its time may come, too. */
+static void the_first_end_of_a_wait_holds(void **state)
+{
+    (void)state;
+    int a = dial(), b = dial(), c = dial();
+    say(a, "CLIENT ID\r\n");
+    assert_hears(a, ":1\r\n");
+    say(b, "RPUSH k v\r\n");
+    assert_hears(b, ":1\r\n");
+    house.disk_hangs = true;
+    say(b, "LPOP k\r\n");
+    turns();
+    say(a, "BLPOP k 0\r\n"); /* there is one yet */
+    say(c, "CLIENT UNBLOCK 1 ERROR\r\n");
+    assert_hears(c, ":1\r\n");
+    say(c, "CLIENT UNBLOCK 1\r\n");
+    assert_hears(c, ":0\r\n");
+    client_wait_cancel(house.clients->all, WAIT_TIMED_OUT); /* as its timer would */
+    assert_hears(a, "");
+    house.disk_hangs = false;
+    assert_hears(b, "$1\r\nv\r\n");
+    assert_hears(a, "-UNBLOCKED client unblocked via CLIENT UNBLOCK\r\n");
+    close(a);
+    close(b);
+    close(c);
+}
+
 static void who_waits_is_unblocked_by_others(void **state)
 {
     (void)state;
@@ -326,6 +354,7 @@ int main(void)
         TEST(who_waits_is_served_and_goes_on),
         TEST(a_timeout_ends_the_waiting),
         TEST(a_timeout_is_of_one_wait_alone),
+        TEST(the_first_end_of_a_wait_holds),
         TEST(who_waits_is_unblocked_by_others),
         TEST(who_leaves_while_it_waits_gets_nothing),
         TEST(who_waits_gives_its_buffers_back),
