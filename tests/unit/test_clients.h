@@ -164,15 +164,19 @@ static inline void house_tick(void *context)
 /* What is counted is what is there. */
 static inline void house_check_counts(void)
 {
-    uint32_t all = 0, stalled = 0, paused = 0;
+    uint32_t all = 0, stalled = 0, paused = 0, waiting = 0;
     for (const struct client *client = house.clients->all; client; client = client->next) {
         all++;
         stalled += client->stalled;
         paused += client->connection.is_paused;
+        waiting += client->connection.waits;
+        const struct connection_tracking *tracking = &client->connection.tracking;
+        assert_int_equal(tracking->held_bytes > 0, tracking->held != NULL);
     }
     assert_int_equal(house.clients->count, all);
     assert_int_equal(house.clients->stalled_count, stalled);
     assert_int_equal(house.clients->paused_count, paused);
+    assert_int_equal(house.clients->waiting_count, waiting);
 }
 
 static inline bool house_turn(void *context)
