@@ -30,7 +30,10 @@ Definition majority s k := length (in_force s) <? 2 * k.
 
 Definition see t := when (fun s => cur s <? t) (put (fun s => to_follower (bump t (vol s)) s)).
 Definition save := put write.
-Definition become_leader n := when (fun s => is_candidate s && majority s (length (votes s)) && mem n (votes s))
+(* Its own vote is on the disk, and counts if it is a voter: who stands for election without a vote of its own does not
+   count itself. *)
+Definition stands n s := voted (vote (dur s)) n && (term (dur s) =? cur s) && (mem n (votes s) || negb (mem n (in_force s))).
+Definition become_leader n := when (fun s => is_candidate s && majority s (length (votes s)) && stands n s)
   (put (fun s => to_leader (win (vol s)) s) ;; put (fun s => set_vol (append None (vol s)) s)).
 (* c: the voters in force, which are looked for once *)
 Definition enough (c : list node) k s := length c <? 2 * length (filter (fun m => k <=? mt s m) c).
@@ -81,6 +84,8 @@ Definition on_snapshot t l := when (fun s => (t <=? cur s) && negb (is_leader s)
     negb (term_at (log (vol s)) (length l) =? term_at l (length l)))
   (put (fun s => to_follower (adopt l (vol s)) s)) ;; save.
 Definition begin_round := when is_leader (fun s => (next_round s, [HB (cur s) (S (rnd s))])).
+(* m is not the node that it was in the list before, or was not there *)
+Definition on_forget m := put (forget m).
 (* all but the j newest writes under way have reached the disk; c: whom we voted for, k: what we acknowledge *)
 Definition synced j : act := fun s => match skipn j (pend s) with [] => (s, []) | d :: _ => (sync (firstn j (pend s)) d s, []) end.
 Definition on_persisted n j c k := synced j ;; give_vote n c ;; ack n k ;; own_vote n ;; become_leader n ;; save ;;
@@ -279,6 +284,8 @@ Theorem ok_offer_snapshot asked n k : ok asked n [] (offer_snapshot k).
 Proof. one s_offer. Qed.
 Theorem ok_snapshot asked n t l : ok asked n [SS t l] (on_snapshot t l).
 Proof. apply ok_then; auto with handlers; one s_adopt; apply N; left; congruence. Qed.
+Theorem ok_forget asked n m : ok asked n [] (on_forget m).
+Proof. intros s; by_step s_forget. Qed.
 Theorem ok_begin_round asked n : ok asked n [] begin_round.
 Proof. one s_round. Qed.
 Theorem ok_persisted asked n j c k : ok asked n [] (on_persisted n j c k).

@@ -1,5 +1,5 @@
 (* What the main theorems rest on: each must print "Closed under the global context". *)
-Require Import ElectionSafety LogMatching LeaderCompleteness StateMachineSafety Reads Linearizability Witness WitnessMembers Handlers.
+Require Import ElectionSafety LogMatching LeaderCompleteness StateMachineSafety Reads Linearizability Witness WitnessMembers Handlers Compaction.
 Goal True. idtac "election_safety:". Abort.
 Print Assumptions election_safety.
 Goal True. idtac "one_step_at_a_time:". Abort.
@@ -16,6 +16,12 @@ Goal True. idtac "read_index_safety:". Abort.
 Print Assumptions read_index_safety.
 Goal True. idtac "raft_linearizable:". Abort.
 Print Assumptions raft_linearizable.
+Goal True. idtac "place_is_known:". Abort.
+Print Assumptions place_is_known.
+Goal True. idtac "what_is_known_may_be_cut:". Abort.
+Print Assumptions what_is_known_may_be_cut.
+Goal True. idtac "what_is_known_changes_nothing:". Abort.
+Print Assumptions what_is_known_changes_nothing.
 Goal True. idtac "the_run:". Abort.
 Print Assumptions the_run.
 Goal True. idtac "the_change:". Abort.
@@ -42,6 +48,8 @@ Goal True. idtac "ok_offer_snapshot:". Abort.
 Print Assumptions ok_offer_snapshot.
 Goal True. idtac "ok_snapshot:". Abort.
 Print Assumptions ok_snapshot.
+Goal True. idtac "ok_forget:". Abort.
+Print Assumptions ok_forget.
 Goal True. idtac "ok_begin_round:". Abort.
 Print Assumptions ok_begin_round.
 Goal True. idtac "ok_persisted:". Abort.

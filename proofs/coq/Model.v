@@ -69,6 +69,7 @@ Definition to_candidate d s := St d (pend s) (dur s) Candidate [] (mt s) (rnd s)
 Definition to_leader d s := St d (pend s) (dur s) Leader (votes s) (fun _ => 0) 0.
 Definition tally v s := St (vol s) (pend s) (dur s) (rl s) (v :: votes s) (mt s) (rnd s).
 Definition got_ack m k s := St (vol s) (pend s) (dur s) (rl s) (votes s) (upd (mt s) m (Nat.max (mt s m) k)) (rnd s).
+Definition forget m s := St (vol s) (pend s) (dur s) (rl s) (votes s) (upd (mt s) m 0) (rnd s).
 Definition next_round s := St (vol s) (pend s) (dur s) (rl s) (votes s) (mt s) (S (rnd s)).
 Definition write s := St (vol s) (vol s :: pend s) (dur s) (rl s) (votes s) (mt s) (rnd s).
 Definition sync newer d s := St (vol s) newer d (rl s) (votes s) (mt s) (rnd s).
@@ -155,6 +156,8 @@ Inductive step (asked : value + rid -> Prop) (w : world) : world -> Prop :=   (*
       (vr w) (cl w) (el w) (tl w) ((n, term (dur s), k) :: ak w) (cm w) (rd w))
 | s_got_ack n m k : let s := ns w n in rl s = Leader -> In (AER (cur s) m k) (net w) ->
     step asked w (W (upd (ns w) n (got_ack m k s)) (net w) (vr w) (cl w) (el w) (tl w) (ak w) (cm w) (rd w))
+| s_forget n m : let s := ns w n in      (* what was acknowledged may be forgotten: of one who is new in a list *)
+    step asked w (W (upd (ns w) n (forget m s)) (net w) (vr w) (cl w) (el w) (tl w) (ak w) (cm w) (rd w))
 | s_commit n k : let s := ns w n in rl s = Leader -> ci (vol s) < k -> k <= length (log (vol s)) ->
     term_at (log (vol s)) k = cur s -> length (conf (log (vol s))) < 2 * length (holders k s) ->
     step asked w (W (upd (ns w) n (set_vol (commit k (vol s)) s)) (net w) (vr w) (cl w) (el w) (tl w) (ak w)

@@ -467,6 +467,10 @@ Proof.
     apply (inv_node w n (got_ack m k (ns w n)) [] [] []); plain I.
     intros _; repeat split; auto; intros u; unfold upd; destruct node_eq_dec; [subst u | apply (i_mt _ I _ H)].
     destruct (Nat.max_spec (mt (ns w n) m) k) as [[_ ->]|[_ ->]]; [right; apply (i_aer _ I); auto | apply (i_mt _ I _ H)].
+  - (* an acknowledgement is forgotten *)
+    apply (inv_node w n (forget m (ns w n)) [] [] []); plain I.
+    intros R; destruct (i_lead _ I _ R) as (? & ? & ?); repeat split; auto.
+    intros u; unfold upd; destruct node_eq_dec; [auto | apply (i_mt _ I _ R)].
   - (* commit *)
     destruct (i_lead _ I _ H) as (X & Y & Z).
     assert (CC : committed w (cur (ns w n)) k).
