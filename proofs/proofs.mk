@@ -21,13 +21,11 @@ build/proofs/handlers.ml: proofs/trace/Extract.v $(COQ_HANDLERS)
 $(TRACE_CHECK): build/proofs/handlers.ml $(wildcard proofs/trace/*.ml)
 	cp proofs/trace/*.ml build/proofs
 	cd build/proofs && ocamlopt -w -a -c handlers.mli handlers.ml && \
-	  ocamlopt -inline 100 -w +a-4-9-40-41-42-44-45-70 -warn-error +a handlers.cmx line.ml words.ml terms.ml node.ml \
+	  ocamlopt -inline 100 -w +a-4-9-40-41-42-44-45-70 -warn-error +a handlers.cmx line.ml words.ml terms.ml who.ml node.ml \
 	  trace_check.ml -o ../trace-check
 
 TRACE_PRODUCERS = $(BUILD)/sim $(BUILD)/tests/raft/golden $(BUILD)/tests/raft/driver $(BUILD)/redis-raft
-# The model's members are fixed.
-TRACE_SCRIPTS = $(filter-out tests/raft/members_%,$(SCRIPTS))
-TRACE_OPTIONS = --seeds $(TRACE_SEEDS) --runs $(TRACE_RUNS) --port $(TRACE_PORT) $(TRACE_SCRIPTS)
+TRACE_OPTIONS = --seeds $(TRACE_SEEDS) --runs $(TRACE_RUNS) --port $(TRACE_PORT) $(SCRIPTS)
 
 trace: $(TRACE_CHECK) $(TRACE_PRODUCERS) ## replay scripts, random runs, simulator and real processes on the proved model
 	@BUILD=$(BUILD) proofs/trace/run $(TRACE_OPTIONS)

@@ -3,7 +3,9 @@
 exception Bad of string
 
 type message = { kind : int; from : int; dst : int; term : int; fields : int list }
-type run = int * int                                       (* count, term *)
+type member = { id : int; life : int; voter : bool }       (* life 0: not known *)
+type members = member list
+type run = Commands of int * int | List of int * members   (* count, term; term *)
 type input =
   | Tick
   | Message of message * run list
@@ -19,16 +21,19 @@ type state = { role : int; term : int; vote : int; commit : int; durable : int; 
   base : int; base_term : int; last : int; last_term : int }
 type change = (int * run list) option                      (* the log from here on is this *)
 type write = { number : int; wterm : int; wvote : int; wchange : change }
-type step = { input : input; after : state; change : change; write : write option; sent : message list;
+type step = { input : input; after : state; change : change; in_force : (int * int * int) list; write : write option; sent : message list;
   reads : (int * int) list; failed : int list }
 type image = { iseq : int; iterm : int; ivote : int; icommit : int; ilog : run list }
 type whole = { now : state; log : run list; granted : int list; round : int; campaign_last : int; campaign_term : int;
   answered : int; matched : int; peers : (int * int * int) list; waiting : (int * int * int) list; images : image list }
+type boot = { node : int; life : int; term : int; vote : int; applied : int; base : int; base_term : int; log : run list;
+  members : members }                                      (* in force at base *)
 type t =
   | World of int
-  | Boot of { node : int; term : int; vote : int; applied : int; base : int; base_term : int; log : run list; voters : int list }
+  | Boot of boot
+  | Old_disk of int
   | Step of int * step
-  | State of int * int list * whole
+  | State of int * members * whole
   | Expect of int * whole
   | Remark of string
 
@@ -51,14 +56,19 @@ let sections text =
     else go i ((if negative then -value else value) :: group) groups sections in
   go 1 [] [] []
 
+let rec members = function
+  | [] -> []
+  | id :: life :: voter :: rest -> { id; life; voter = voter = 1 } :: members rest
+  | _ -> raise (Bad "half a member")
+let rec split k l = if k = 0 then [], l else match l with
+  | x :: r -> let a, b = split (k - 1) r in x :: a, b | [] -> raise (Bad "it is too short")
 let rec runs = function
   | [] -> []
-  | count :: term :: rest -> (count, term) :: runs rest
+  | 0 :: term :: count :: rest -> let list, rest = split (3 * count) rest in List (term, members list) :: runs rest
+  | count :: term :: rest -> Commands (count, term) :: runs rest
   | [ _ ] -> raise (Bad "half a run")
 let change = function [] -> None | cut :: rest -> Some (cut, runs rest)
 let fields_of = function 0 -> 3 | 1 -> 2 | 2 -> 5 | 3 -> 4 | 4 -> 0 | k -> raise (Bad (Printf.sprintf "message %d" k))
-let rec split k l = if k = 0 then [], l else match l with
-  | x :: r -> let a, b = split (k - 1) r in x :: a, b | [] -> raise (Bad "a short message")
 let message = function
   | kind :: from :: dst :: term :: rest ->
     let fields, rest = split (fields_of kind) rest in { kind; from; dst; term; fields }, rest
@@ -97,15 +107,17 @@ let parse text =
   | letter ->
     match letter, sections text with
     | 'I', [ [ [ mode ] ] ] -> World mode
-    | 'B', [ [ [ node; term; vote; applied; base; base_term ] ]; [ log ]; [ voters ] ] ->
-      Boot { node; term; vote; applied; base; base_term; log = runs log; voters }
-    | 'X', [ [ node :: given ]; [ after ]; [ changed ]; [ written ]; messages; reads; [ failed ] ] ->
-      Step (node, { input = input given; after = state after; change = change changed; write = write written;
+    | 'B', [ [ [ node; life; term; vote; applied; base; base_term ] ]; [ log ]; [ first ] ] ->
+      Boot { node; life; term; vote; applied; base; base_term; log = runs log; members = members first }
+    | 'O', [ [ [ node ] ] ] -> Old_disk node
+    | 'X', [ [ node :: given ]; [ after ]; [ changed ]; in_force; [ written ]; messages; reads; [ failed ] ] ->
+      Step (node, { input = input given; after = state after; change = change changed;
+        in_force = List.map triple (present in_force); write = write written;
         sent = List.map (fun m -> fst (message m)) (present messages); reads = List.map pair (present reads); failed })
-    | ('S' | 'E'), [ [ node :: now ]; [ log ]; [ voters ]; [ granted ];
+    | ('S' | 'E'), [ [ node :: now ]; [ log ]; [ first ]; [ granted ];
                      [ [ round; campaign_last; campaign_term; answered; matched ] ]; peers; reads; images ] ->
       let whole = { now = state now; log = runs log; granted; round; campaign_last; campaign_term; answered; matched;
         peers = List.map triple (present peers); waiting = List.map triple (present reads);
         images = List.map image (present images) } in
-      if letter = 'S' then State (node, voters, whole) else Expect (node, whole)
+      if letter = 'S' then State (node, members first, whole) else Expect (node, whole)
     | _ -> raise (Bad "not a line of a trace")

@@ -9,16 +9,22 @@ open Line
 exception Impossible of string
 let fail fmt = Printf.ksprintf (fun s -> raise (Impossible s)) fmt
 
-let of_id (i : int) : Handlers.node = Obj.repr i
-let to_id (n : Handlers.node) : int = Obj.obj n
-let params voters = { node_eq_dec = (fun a b -> to_id a = to_id b); voters = List.map of_id voters; members = (fun _ -> None) }
+(* Nodes are the numbers of who.ml, values are lists of members: of a command, nothing is known here. *)
+let node (number : int) : Handlers.node = Obj.repr number
+let number (n : Handlers.node) : int = Obj.obj n
+let value (m : members) : Handlers.value = Obj.repr m
+let members_of (v : Handlers.value) : members = Obj.obj v
+let voters_of members = List.map node (Who.voters members)
+let params voters = { node_eq_dec = (fun a b -> number a = number b); voters; members = (fun v -> Some (voters_of (members_of v))) }
 
 module Ids = Map.Make (Int)
+module Probes = Set.Make (struct type t = int * int * int let compare ((a, b, c) : t) (d, e, f) =
+  if a <> d then Int.compare a d else if b <> e then Int.compare b e else Int.compare c f end)
 
 type t = {
   id : int;
-  p : params;
-  voters : int list;
+  me : int;                       (* with this life *)
+  p : params;                     (* its voters: those in force where the model's log begins *)
   m : st;
   base : int;
   labels : int list;              (* the core's write number for each of the model's writes under way *)
@@ -30,18 +36,24 @@ type t = {
   answered : int * int;           (* term, last round answered *)
   acked : int Ids.t;              (* a leader: the last round that each other node has answered *)
   reads : (int * int) Ids.t;      (* a leader's reads: round, index at least *)
-  probes : (int * int * int) list option;  (* where a rejection may ask to go on: its term, index and term; None: not known *)
+  probes : Probes.t option;  (* where a rejection may ask to go on: its term, index and term; None: not known *)
+  led : t option;                 (* it stepped down in this step: the leader that it was until then *)
 }
 
 let entry_cache = Array.init 1024 (fun t -> { eterm = t; eval = None })
-let entry t = if t >= 0 && t < 1024 then entry_cache.(t) else { eterm = t; eval = None }
+let command t = if t >= 0 && t < 1024 then entry_cache.(t) else { eterm = t; eval = None }
+let entry ((t, list) : Terms.entry) = match list with None -> command t | Some m -> { eterm = t; eval = Some (value m) }
 let down n k = if k <= n.base then 0 else k - n.base
 let rec drop k l = if k <= 0 then l else match l with [] -> [] | _ :: r -> drop (k - 1) r
 let rec take k = function x :: r when k > 0 -> x :: take (k - 1) r | _ -> []
-let vote_of = function -1 -> None | v -> Some (of_id v)
-let vote_id = function None -> -1 | Some v -> to_id v
+let vote_id = function None -> -1 | Some v -> Who.id (number v)
 let last_of n = n.base + List.length n.m.vol.log
-let mt_of l = fun v -> match List.assoc_opt (to_id v) l with Some k -> k | None -> 0
+let mt_of l = fun v -> match List.assoc_opt (number v) l with Some k -> k | None -> 0
+let in_force n = conf n.p n.m.vol.log
+(* The node that this one's list has under an id. *)
+let listed n id = List.find_opt (fun (m : member) -> m.id = id) (Terms.members n.terms)
+let node_of n id = match listed n id with Some m -> Who.member_of m | None -> Who.number id 0
+let me n = node n.me
 
 let note_answers n out =
   List.fold_left (fun n msg -> match msg with
@@ -84,7 +96,7 @@ let reach_down n prev prev_term entries =
   if n.base = 0 || prev > n.base then Some (prev - n.base, prev_term, entries)
   else begin
     let rec agree i = function
-      | t :: r -> i > n.base + 1 || ((i < n.terms.first || Terms.get n.terms i = t) && agree (i + 1) r)
+      | (t, _) :: r -> i > n.base + 1 || ((i < n.terms.first || Terms.get n.terms i = t) && agree (i + 1) r)
       | [] -> true in
     if not (prev < n.terms.first || Terms.get n.terms prev = prev_term) || not (agree (prev + 1) entries) then None
     else Some (1, Terms.get n.terms (n.base + 1), drop (n.base + 1 - prev) entries)
@@ -92,58 +104,86 @@ let reach_down n prev prev_term entries =
 
 let see t n = run (andthen n.p (see n.p t) (save n.p)) n
 
-let on_message (x : step) (msg : message) entries n =
+(* `from`: the node that said it. What is no member in the core's own list answers in vain, its term included. *)
+let on_message (x : step) (msg : message) from entries n =
   let t = msg.term and p = n.p in
   match msg.kind, msg.fields with
+  | (1 | 3), _ when listed n msg.from = None -> n
   | 0, [ _; _; 1 ] | 1, [ 1; 1 ] -> n                   (* pre-votes speak of a term that nobody is in *)
   | 0, [ last; lt; _ ] ->
     if x.after.term < t then n                          (* it holds to its leader: to the model, the request is lost *)
-    else run (on_vote_request p t (of_id msg.from) (down n last) lt) n
-  | 1, [ 1; 0 ] -> run (on_vote_response p (of_id n.id) t (of_id msg.from)) n
+    else run (on_vote_request p t (node from) (down n last) lt) n
+  | 1, [ 1; 0 ] -> run (on_vote_response p (me n) t (node from)) n
   | 2, [ prev; pt; lc; round; _ ] when t >= n.m.vol.term ->
     (match reach_down n prev pt (Terms.expand entries) with
      | None -> fail "the request contradicts what is committed here"
-     | Some (prev, pt, es) -> run (on_append_request p (of_id n.id) t prev pt (List.map entry es) (down n lc) round) n)
-  | 3, [ 1; k; _; _ ] -> run (on_append_response p t (of_id msg.from) (down n k)) n
+     | Some (prev, pt, es) -> run (on_append_request p (me n) t prev pt (List.map entry es) (down n lc) round) n)
+  | 3, [ 1; k; _; _ ] ->
+    (* it looks for what is committed only where that says something new *)
+    if n.m.rl = Leader && t = n.m.vol.term && down n k <= n.m.mt (node from) && x.after.commit <= n.base + n.m.vol.ci then n
+    else run (on_append_response p t (node from) (down n k)) n
   | _ -> see t n
 
-let note_round (msg : message) n =
+let note_round (msg : message) from n =
   match msg.kind, msg.fields with
-  | 3, [ _; _; _; round ] when n.m.rl = Leader && msg.term = n.m.vol.term ->
-    { n with acked = Ids.update msg.from (function Some r when r >= round -> Some r | _ -> Some round) n.acked }
+  | 3, [ _; _; _; round ] when n.m.rl = Leader && msg.term = n.m.vol.term && listed n msg.from <> None ->
+    { n with acked = Ids.update from (function Some r when r >= round -> Some r | _ -> Some round) n.acked }
   | _ -> n
 
-let on_input (x : step) n =
+let on_input (x : step) from n =
   match x.input with
-  | Message (msg, entries) -> note_round msg (on_message x msg entries n)
+  | Message (msg, entries) -> note_round msg from (on_message x msg from entries n)
   | Persisted q ->
     if q > n.issued then fail "write %d was never asked for" q;
     let j = above q n.labels in
-    let n' = run (on_persisted n.p (of_id n.id) j (of_id n.id) 0) n in
+    let n' = run (on_persisted n.p (me n) j (me n) 0) n in
     { n' with labels = take j n.labels; synced_to = max q n.synced_to }
   | Tick | Propose _ | Read _ | Applied _ | Compacted _ | Unreachable _ | Gone _ | Transfer _ -> n
+
+(* Of one that is new in a list, or has another life, or one that was not known, a leader knows nothing; it
+   is nobody else itself. *)
+let forget_new (before : members) n =
+  let stays (m : member) = m.id = n.id || List.exists (fun (o : member) -> o.id = m.id && o.life = m.life) before in
+  List.fold_left (fun n m -> if stays m then n
+    else { (run (on_forget n.p (node (Who.member_of m))) n) with acked = Ids.remove (Who.member_of m) n.acked })
+    n (Terms.members n.terms)
+
+(* A list comes alone. *)
+let propose last n =
+  match Terms.slice n.terms (last_of n) (last - last_of n) with
+  | [ _, Some list ] -> forget_new (Terms.members_at n.terms (last - 1)) (run (on_propose n.p (value list)) n)
+  | entries ->
+    if List.exists (fun (_, list) -> list <> None) entries then fail "a list of members comes with something else";
+    let rec add k s = if k = 0 then s else add (k - 1) (set_vol n.p (append n.p None s.vol) s) in
+    run (fun s -> save n.p (add (List.length entries) s)) n
 
 (* What the core's timers decide, and what clients ask for. *)
 let on_own_accord (x : step) n =
   let p = n.p in
-  let n =
-    if x.after.role = 2 && x.after.term = n.m.vol.term + 1 && x.after.vote = n.id then
-      let n = run (on_timeout p (of_id n.id)) n in
-      { n with campaign = (x.after.term, last_of n, last_term p n.m.vol.log) }
-    else if x.after.role < 2 && n.m.rl <> Follower then run (on_step_down p) n
-    else n in
-  match x.input with
-  | Propose _ when x.after.role = 3 && n.m.rl = Leader && x.after.last > last_of n ->
-    let more = x.after.last - last_of n in
-    let rec add k s = if k = 0 then s else add (k - 1) (set_vol p (append p None s.vol) s) in
-    run (fun s -> save p (add more s)) n
-  | _ -> n
+  let n = match x.input with
+    | Propose _ when x.after.last > last_of n && n.m.rl = Leader -> propose x.after.last n
+    | _ -> n in
+  if x.after.role = 2 && x.after.term = n.m.vol.term + 1 && x.after.vote = n.id then
+    let n = run (on_timeout p (me n)) n in
+    { n with campaign = (x.after.term, last_of n, last_term p n.m.vol.log) }
+  else if x.after.role < 2 && n.m.rl <> Follower then
+    { (run (on_step_down p) n) with led = (if n.m.rl = Leader then Some n else None) }
+  else n
 
 (* ---------- what must be equal ---------- *)
 let equal what seen model = if seen <> model then fail "%s is %d, in the model it is %d" what seen model
 let equal_words what seen model = if seen <> model then fail "%s is %s, in the model it is %s" what seen model
 
+let compare_lists n =
+  let held = List.filter (fun (i, _) -> i > n.base) n.terms.lists in
+  let _, model = List.fold_left (fun (i, lists) e -> i + 1, match e.eval with
+    | Some v -> (i, members_of v) :: lists | None -> lists) (n.base + 1, []) n.m.vol.log in
+  if held <> model then begin
+    let words lists = String.concat "" (List.rev_map (fun (i, m) -> Printf.sprintf " (%d) %s" i (Words.members m)) lists) in
+    fail "its log has the lists%s; the model's has%s" (words held) (words model) end
+
 let compare_log n =
+  compare_lists n;
   let rec go i = function
     | [] -> if i <= n.terms.last then fail "its log goes on to %d, the model's ends at %d" n.terms.last (i - 1)
     | e :: r ->
@@ -161,7 +201,22 @@ let change_log n (x : step) =
     if cut <= n.base + n.m.vol.ci then fail "entry %d was committed, and the log is cut there" cut;
     Terms.cut n.terms cut; Terms.push_runs n.terms runs
 
+(* Who is in force and, to a leader, what each has acknowledged. One that holds no list and was told none counts by nobody. *)
+let compare_in_force n (x : step) =
+  let members = Terms.members n.terms in
+  let seen = List.map (fun (id, voter, _) -> id, voter = 1) x.in_force in
+  let ids = List.map (fun (m : member) -> m.id, m.voter) members in
+  if seen <> ids then fail "it has other members in force than those of its log, %s" (Words.members members);
+  let voters = List.filter_map (fun (id, voter) -> if voter then Some id else None) seen in
+  let model = if members = [] then [] else List.map (fun v -> Who.id (number v)) (in_force n) in
+  if List.sort compare voters <> List.sort compare model then
+    fail "it counts by%s, the model by%s" (Words.ids voters) (Words.ids model);
+  if n.m.rl = Leader then
+    List.iter (fun (id, _, k) -> if id <> n.id then
+      equal (Printf.sprintf "the match index of node %d" id) (max k n.base) (n.base + n.m.mt (node (node_of n id)))) x.in_force
+
 let compare_change before n (x : step) =
+  if x.change <> None then compare_in_force n x;
   if x.change <> None || n.m.vol.log != before.m.vol.log then compare_log n;
   equal "the last index" x.after.last (last_of n);
   equal "the last entry's term" x.after.last_term (Terms.get n.terms n.terms.last)
@@ -210,6 +265,7 @@ let append_request before n (msg : message) prev pt lc count =
   let commit = n.base + n.m.vol.ci and commit_before = before.base + before.m.vol.ci in
   if lc <> commit && lc <> commit_before && not (lc = 0 && prev = 0) then
     fail "it sends commit %d, the model has %d" lc commit;
+  let n = match n.led with Some leader -> leader | None -> n in
   if prev > n.base then
     match send_append n.p (prev - n.base) count n.m with
     | _, [ AE (t, _, pt', es, _) ] when t = msg.term && pt' = pt && List.length es = count -> ()
@@ -233,14 +289,16 @@ let note_probe n (x : step) =
     let rec below i = if i <= n.first then n.first else if Terms.get n.terms i <= pt then i else below (i - 1) in
     let at = below (min (prev - 1) n.terms.last) and term = n.m.vol.term in
     let probe = term, at, Terms.get n.terms at in
-    if List.mem probe probes then n
-    else { n with probes = Some (probe :: List.filter (fun (t, _, _) -> t = term) probes) }
+    if Probes.mem probe probes then n
+    else
+      let of_term = match Probes.min_elt_opt probes with Some (t, _, _) when t <> term -> Probes.empty | _ -> probes in
+      { n with probes = Some (Probes.add probe of_term) }
   | _ -> n
 
 (* All zero: it only tells one of an earlier term that its term is over. *)
 let says_where n (msg : message) k kt round =
   match n.probes with
-  | Some probes when round + k + kt > 0 && not (List.mem (msg.term, k, kt) probes) ->
+  | Some probes when round + k + kt > 0 && not (Probes.mem (msg.term, k, kt) probes) ->
     fail "it rejects and asks to go on behind %d of term %d; that follows from no request: %s" k kt (Words.message msg)
   | _ -> ()
 
@@ -250,26 +308,30 @@ let one_message before n (msg : message) =
   match msg.kind, msg.fields with
   | 0, [ _; _; 1 ] -> n
   | 0, [ li; lt; _ ] ->
-    (match ask_votes n.p (of_id n.id) n.m with
+    (match ask_votes n.p (me n) n.m with
      | _, [ RV (t, _, li', lt') ] when t = msg.term && lt' = lt && li = n.base + li' -> n
      (* it waited for the disk, and the node is no candidate any more *)
      | _, [] when n.campaign = (msg.term, li, lt) && n.m.vol.term = msg.term && n.m.dur.term = msg.term -> n
      | _ -> no ())
   | 1, [ 1; 0 ] ->
-    (match give_vote n.p (of_id n.id) (of_id msg.dst) n.m with
-     | _, [ RVR (t, _, _) ] when t = msg.term -> n
+    (match n.m.dur.vote with
+     | Some c when Who.id (number c) = msg.dst ->
+       (match give_vote n.p (me n) c n.m with
+        | _, [ RVR (t, _, _) ] when t = msg.term -> n
+        | _ -> no ())
      | _ -> no ())
   | 1, _ -> says_its_term n msg; n
   | 2, [ prev; pt; lc; round; count ] ->
-    let n = begin_rounds round n in
-    equal "the round" round n.m.rnd;
+    let leads = function Some leader -> Some (begin_rounds round leader) | None -> None in
+    let n = { (begin_rounds round n) with led = leads n.led } in
+    equal "the round" round (match n.led with Some leader -> leader.m.rnd | None -> n.m.rnd);
     append_request before n msg prev pt lc count; n
   | 3, [ matched; k; kt; round ] ->
     if round > 0 && (fst n.answered <> msg.term || snd n.answered < round) then
       fail "it answers round %d of term %d, in which nobody asked it" round msg.term;
     if matched = 1 then begin
       if k >= n.terms.first && Terms.get n.terms k <> kt then no ();
-      match ack n.p (of_id n.id) (down n k) n.m with
+      match ack n.p (me n) (down n k) n.m with
       | _, [ AER (t, _, _) ] when t = msg.term -> ()
       | _ -> no () end
     else begin says_its_term n msg; says_where n msg k kt round end;
@@ -283,6 +345,8 @@ let take_read before (x : step) n =
   | _ -> n
 
 let serve_read n (name, index) =
+  let whole = n in
+  let n = match n.led with Some leader -> leader | None -> n in
   match Ids.find_opt name n.reads with
   | None -> fail "read %d was not taken, or is over" name
   | Some (round, least) ->
@@ -290,19 +354,24 @@ let serve_read n (name, index) =
     if n.m.rl <> Leader then fail "read %d is served by one that does not lead" name;
     if index < least then fail "read %d is served at %d; when it came, %d was committed" name index least;
     if index >= n.terms.first && Terms.get n.terms index <> n.m.vol.term then fail "read %d is served before an entry of the leader's term" name;
-    let with_us v = v = n.id && n.m.rnd >= round ||
-      (match Ids.find_opt v n.acked with Some r -> r >= round | None -> false) in
-    let count = List.length (List.filter with_us n.voters) in
-    if not (majority n.p n.m count) then fail "read %d is served; %d of %d have answered round %d" name count (List.length n.voters) round;
-    { n with reads = Ids.remove name n.reads }
+    let with_us v = let v = number v in
+      v = n.me && n.m.rnd >= round || (match Ids.find_opt v n.acked with Some r -> r >= round | None -> false) in
+    let voters = in_force n in
+    let count = List.length (List.filter with_us voters) in
+    if not (majority n.p n.m count) then fail "read %d is served; %d of %d have answered round %d" name count (List.length voters) round;
+    let n = { n with reads = Ids.remove name n.reads } in
+    if whole.led = None then n else { whole with led = Some n }
 
 (* ---------- upkeep ---------- *)
 let window = 64
 
-(* A leader's table is a function; its updates would pile up. *)
+(* A leader's table is a function; its updates would pile up. Who is no member is not heard. *)
+let table n f =
+  let members = List.map Who.member_of (Terms.members n.terms) in
+  List.map (fun v -> v, f (n.m.mt (node v))) (if List.mem n.me members then members else n.me :: members)
 let tidy_table before n =
   if n.m.mt == before.m.mt then n
-  else { n with m = { n.m with mt = mt_of (List.map (fun v -> v, n.m.mt (of_id v)) n.voters) } }
+  else { n with m = { n.m with mt = mt_of (table n (fun k -> k)) } }
 
 let rebase n =
   if List.length n.m.vol.log <= 2 * window then n
@@ -312,8 +381,8 @@ let rebase n =
     if d < window then n
     else begin
       let image (i : img) = { i with log = drop d i.log; ci = i.ci - d; mat = max 0 (i.mat - d) } in
-      let table = List.map (fun v -> v, max 0 (n.m.mt (of_id v) - d)) n.voters in
-      { n with base = n.base + d;
+      let table = table n (fun k -> max 0 (k - d)) in
+      { n with base = n.base + d; p = { n.p with voters = conf n.p (take d n.m.vol.log) };
         m = { n.m with vol = image n.m.vol; pend = List.map image n.m.pend; dur = image n.m.dur; mt = mt_of table } }
     end
   end
@@ -340,29 +409,44 @@ let checked before (x : step) n =
   let n = List.fold_left (one_message before) n x.sent in
   let n = List.fold_left serve_read n x.reads in
   let n = List.fold_left (fun n r -> { n with reads = Ids.remove r n.reads }) n x.failed in
-  rebase (tidy_table before n)
+  rebase (tidy_table before { n with led = None })
 
-(* A stranger's message may also be disregarded, but for its term. *)
-let step ~stranger (x : step) n =
+(* `from`: the nodes that have said what it was told. A stranger's message may also be disregarded, but for its term. *)
+let step ~from ~stranger (x : step) n =
   change_log n x;
   let attempt after_input = checked n x (on_own_accord x after_input) in
+  let rec any_of = function
+    | [] -> attempt (on_input x (-1) n)
+    | [ v ] -> attempt (on_input x v n)
+    | v :: r -> try attempt (on_input x v n) with Impossible _ -> any_of r in
   match x.input with
   | Message (msg, _) when msg.dst <> n.id || msg.from = n.id -> attempt n        (* not for this node's ears *)
   | Message (msg, _) when stranger ->
-    (try attempt (on_input x n) with Impossible why ->
+    (try any_of [ node_of n msg.from ] with Impossible why ->
        try attempt (see msg.term n) with Impossible _ ->
          try attempt n with Impossible _ -> fail "%s" why)
-  | _ -> attempt (on_input x n)
+  | _ -> any_of from
 
 (* ---------- beginnings ---------- *)
-let windowed voters id (base, base_term) term vote ci runs =
-  let terms = Terms.make base base_term runs in
-  let sentinel = if base = 0 then [] else [ entry base_term ] in
+(* With whom the cluster began: the model's nodes know it from the beginning, those of the core by their configuration. *)
+let founders : members ref = ref []
+
+(* first: the core's list where its log begins *)
+let windowed (id, me) ~first (base, base_term) term vote ci runs =
+  let terms = Terms.make base base_term first runs in
+  let sentinel = if base = 0 then [] else [ command base_term ] in
   let shift = if base = 0 then 0 else base - 1 in
-  let image : img = { term; vote = vote_of vote; log = sentinel @ List.map entry (Terms.expand runs); mat = 0; ci = max 0 (ci - shift) } in
-  { id; p = params voters; voters; base = shift; labels = []; issued = 0; synced_to = 0; terms; first = base;
+  let image : img = { term; vote; log = sentinel @ List.map entry (Terms.expand runs); mat = 0; ci = max 0 (ci - shift) } in
+  { id; me; p = params (voters_of (if first = [] then !founders else first)); base = shift; labels = []; issued = 0; synced_to = 0; terms; first = base;
     m = { vol = image; pend = []; dur = image; rl = Follower; votes = []; mt = (fun _ -> 0); rnd = 0 };
-    campaign = (0, 0, 0); answered = (0, 0); acked = Ids.empty; reads = Ids.empty; probes = Some [] }
+    campaign = (0, 0, 0); answered = (0, 0); acked = Ids.empty; reads = Ids.empty; probes = Some Probes.empty;
+    led = None }
+
+let voted n id = if id = -1 then None else Some (node (node_of n id))
+
+let stored_lists n (d : img) above =
+  snd (List.fold_left (fun (i, lists) e -> i + 1, match e.eval with
+    | Some v when i > above -> (i, members_of v) :: lists | _ -> lists) (n.base + 1, []) d.log)
 
 let stored_log n (d : img) = fun i -> if i <= n.base then Terms.get n.terms i else match nth_error d.log (i - n.base - 1) with
   | Some e -> e.eterm | None -> 0
@@ -373,65 +457,74 @@ let holds n (d : img) ~term ~vote ~base ~base_term (log : Terms.t) =
   let last = n.base + List.length d.log in
   let rec same i = i > last || (i < n.terms.first || stored i = Terms.get log i) && same (i + 1) in
   d.term = term && vote_id d.vote = vote && log.last = last && base <= last &&
-  (base < n.terms.first || base = 0 || stored base = base_term) && same (max (base + 1) log.first)
+  (base < n.terms.first || base = 0 || stored base = base_term) && same (max (base + 1) log.first) &&
+  (let above = max base n.base in stored_lists n d above = List.filter (fun (i, _) -> i > above) log.lists)
 
-let reboot ~term ~vote ~applied ~base ~base_term runs n =
-  let log = Terms.make base base_term runs in
+let reboot (b : boot) n =
+  let log = Terms.make b.base b.base_term b.members b.log in
   let rec find j = function
     | [] -> fail "no moment of its disk would give this back"
-    | d :: older -> if holds n d ~term ~vote ~base ~base_term log then j else find (j + 1) older in
+    | d :: older -> if holds n d ~term:b.term ~vote:b.vote ~base:b.base ~base_term:b.base_term log then j else find (j + 1) older in
   let m, _ = synced n.p (find 0 (n.m.pend @ [ n.m.dur ])) n.m in
-  let k = down n applied in
+  let k = down n b.applied in
   let booted, _ = on_reboot n.p k m in
-  if booted == m then fail "it has applied up to %d; with this on its disk it had not committed that" applied;
-  if base > applied then fail "its log begins after %d, it has applied %d" base applied;
+  if booted == m then fail "it has applied up to %d; with this on its disk it had not committed that" b.applied;
+  if b.base > b.applied then fail "its log begins after %d, it has applied %d" b.base b.applied;
+  if b.base >= n.terms.first && b.members <> Terms.members_at n.terms b.base then
+    fail "its log begins with the members %s; there it had %s" (Words.members b.members)
+      (Words.members (Terms.members_at n.terms b.base));
   (* the commit index may have gone back further than the window reaches *)
-  rebase (windowed n.voters n.id (base, base_term) term vote applied runs)
+  rebase (windowed (n.id, n.me) ~first:b.members (b.base, b.base_term) b.term booted.vol.vote b.applied b.log)
 
 (* What a node may adopt in place of its log is the state of a committed position that it does not hold: then what it loses is
    below that position, or conflicts with it. Its term and vote are those of its disk, all it promised is there. *)
-let adopt ~term ~vote ~base ~base_term n =
-  let promised (d : img) = d.term = term && vote_id d.vote = vote in
-  if not (List.exists promised (n.m.pend @ [ n.m.dur ])) then fail "it has adopted a state, and takes back a promise";
-  if base <= n.base + n.m.vol.ci then fail "it has adopted the state after %d, and knew of later ones" base;
+let adopt (b : boot) n =
+  let promised (d : img) = d.term = b.term && vote_id d.vote = b.vote in
+  let vote = match List.find_opt promised (n.m.pend @ [ n.m.dur ]) with
+    | Some d -> d.vote
+    | None -> fail "it has adopted a state, and takes back a promise" in
+  if b.base <= n.base + n.m.vol.ci then fail "it has adopted the state after %d, and knew of later ones" b.base;
   let last = n.base + List.length n.m.vol.log in
-  if base <= last && base >= n.terms.first && stored_log n n.m.vol base = base_term then
-    fail "it has adopted the state after %d, which its log holds" base;
-  if base_term > term then fail "it has adopted a state of a later term";
-  rebase (windowed n.voters n.id (base, base_term) term vote base [])
+  if b.base <= last && b.base >= n.terms.first && stored_log n n.m.vol b.base = b.base_term then
+    fail "it has adopted the state after %d, which its log holds" b.base;
+  if b.base_term > b.term then fail "it has adopted a state of a later term";
+  rebase (windowed (n.id, n.me) ~first:b.members (b.base, b.base_term) b.term vote b.base [])
 
-let of_state voters id (w : whole) =
+let of_state first id (w : whole) =
   let a = w.now in
-  let n = windowed voters id (a.base, a.base_term) a.term a.vote a.commit w.log in
+  let n = windowed (id, Who.number id 0) ~first (a.base, a.base_term) a.term None a.commit w.log in
+  let voted id = voted n id and node_of = node_of n in
   let leads = a.role = 3 in
-  let sentinel = if a.base = 0 then [] else [ entry a.base_term ] in
+  let sentinel = if a.base = 0 then [] else [ command a.base_term ] in
   let image (i : Line.image) : img =
     let log = sentinel @ List.map entry (Terms.expand i.ilog) in
-    { term = i.iterm; vote = vote_of i.ivote; log; ci = min (List.length log) (down n i.icommit);
+    { term = i.iterm; vote = voted i.ivote; log; ci = min (List.length log) (down n i.icommit);
       mat = if leads && i.iterm = a.term then List.length log else 0 } in
-  let vol = { n.m.vol with mat = if leads then List.length n.m.vol.log else down n w.matched } in
+  let vol = { n.m.vol with vote = voted a.vote; mat = if leads then List.length n.m.vol.log else down n w.matched } in
   let under_way, dur, done_to = match w.images with
     | [] -> fail "a state without a disk"
     | d :: rest -> List.rev rest, image d, d.iseq in
-  let table = (id, if leads then down n a.durable else 0) :: List.map (fun (v, k, _) -> v, down n k) w.peers in
+  let table = (n.me, if leads then down n a.durable else 0) :: List.map (fun (v, k, _) -> node_of v, down n k) w.peers in
   { n with probes = None;
     m = { vol; pend = List.map image under_way; dur; rnd = w.round; mt = mt_of table;
-      votes = List.map of_id w.granted; rl = (match a.role with 2 -> Candidate | 3 -> Leader | _ -> Follower) };
+      votes = List.map (fun v -> node (node_of v)) w.granted; rl = (match a.role with 2 -> Candidate | 3 -> Leader | _ -> Follower) };
     labels = List.map (fun i -> i.iseq) under_way; issued = a.seq; synced_to = done_to;
     campaign = (a.term, w.campaign_last, w.campaign_term); answered = (a.term, w.answered);
-    acked = List.fold_left (fun m (v, _, r) -> Ids.add v r m) Ids.empty w.peers;
+    acked = List.fold_left (fun m (v, _, r) -> Ids.add (node_of v) r m) Ids.empty w.peers;
     reads = List.fold_left (fun m (name, index, round) -> Ids.add name (round, index) m) Ids.empty w.waiting }
 
 (* ---------- what the core knows, after a step ---------- *)
 let expect_candidate (w : whole) n =
-  if List.sort compare w.granted <> List.sort compare (List.map to_id n.m.votes) then
-    fail "it counts the votes of%s, the model those of%s" (Words.ids w.granted) (Words.ids (List.map to_id n.m.votes))
+  let votes = List.map vote_id (List.map Option.some n.m.votes) in
+  if List.sort compare w.granted <> List.sort compare votes then
+    fail "it counts the votes of%s, the model those of%s" (Words.ids w.granted) (Words.ids votes)
 
 let expect_leader (w : whole) n =
   equal "the last read round" w.round n.m.rnd;
   List.iter (fun (v, k, r) ->
-    if List.mem v n.voters then equal (Printf.sprintf "the match index of node %d" v) (max k n.base) (n.base + n.m.mt (of_id v));
-    let seen = match Ids.find_opt v n.acked with Some r -> r | None -> 0 in
+    let other = node_of n v in
+    equal (Printf.sprintf "the match index of node %d" v) (max k n.base) (n.base + n.m.mt (node other));
+    let seen = match Ids.find_opt other n.acked with Some r -> r | None -> 0 in
     equal (Printf.sprintf "the last round that node %d answered" v) r seen) w.peers;
   if List.length w.waiting <> Ids.cardinal n.reads then
     fail "%d reads wait, in the model %d" (List.length w.waiting) (Ids.cardinal n.reads);
@@ -451,13 +544,13 @@ let expect_promises (w : whole) n =
 let expect_disk (w : whole) n =
   let image i =
     let d = match drop (above i.iseq n.labels) n.m.pend with d :: _ -> d | [] -> n.m.dur in
-    let log = Terms.make w.now.base w.now.base_term i.ilog in
+    let log = Terms.make w.now.base w.now.base_term [] i.ilog in
     if not (holds n d ~term:i.iterm ~vote:i.ivote ~base:w.now.base ~base_term:w.now.base_term log) then
       fail "after write %d its disk holds something else than the model's" i.iseq in
   List.iter image w.images
 
 let expect (w : whole) n =
-  let log = Terms.make w.now.base w.now.base_term w.log in
+  let log = Terms.make w.now.base w.now.base_term [] w.log in
   if not (holds n n.m.vol ~term:w.now.term ~vote:w.now.vote ~base:w.now.base ~base_term:w.now.base_term log) then
     fail "term, vote or log are not the model's";
   (match n.m.rl with

@@ -53,6 +53,23 @@ static void separate(struct buffer *out, uint32_t place)
         buffer_append(out, " ;", 2);
 }
 
+/* ---- lists of members -------------------------------------------------------------- */
+
+/* So many bits of a life are printed: its reader's numbers have 62. */
+static uint64_t life_shown(uint64_t life)
+{
+    return life & (UINT64_MAX >> 4);
+}
+
+static void put_members(struct buffer *out, const struct raft_members *members)
+{
+    for (uint32_t place = 0; place < members->count; place++) {
+        put_node(out, members->list[place].id);
+        put(out, life_shown(members->list[place].life));
+        put(out, members->list[place].voter);
+    }
+}
+
 /* ---- logs, as runs of equal terms --------------------------------------------------- */
 
 static void put_run(struct buffer *out, uint64_t count, raft_term term)
@@ -61,6 +78,14 @@ static void put_run(struct buffer *out, uint64_t count, raft_term term)
         return;
     put(out, count);
     put(out, term);
+}
+
+static void put_list(struct buffer *out, raft_term term, const struct raft_members *members)
+{
+    put(out, 0);
+    put(out, term);
+    put(out, members->count);
+    put_members(out, members);
 }
 
 static void put_terms(struct buffer *out, const raft_term *terms, uint64_t count)
@@ -73,37 +98,83 @@ static void put_terms(struct buffer *out, const raft_term *terms, uint64_t count
         }
 }
 
+/* False: it is none, or what it says of itself is not true (of a message, before it is refused). */
+static bool put_entry_as_list(struct buffer *out, const struct raft_entry *entry)
+{
+    struct raft_members members;
+    if (!raft_members_of_entry(entry, &members))
+        return false;
+    put_list(out, entry->pos.term, &members);
+    return true;
+}
+
 static void put_entries(struct buffer *out, const struct raft_entry *entries, uint32_t count)
 {
     uint32_t start = 0;
-    for (uint32_t i = 1; i <= count; i++)
-        if (i == count || entries[i].pos.term != entries[start].pos.term) {
+    for (uint32_t i = 0; i < count; i++) {
+        if (entries[i].pos.term != entries[start].pos.term ||
+            entries[i].type == RAFT_ENTRY_MEMBERS) {
             put_run(out, i - start, entries[start].pos.term);
             start = i;
         }
+        if (entries[i].type == RAFT_ENTRY_MEMBERS && put_entry_as_list(out, &entries[i]))
+            start = i + 1;
+    }
+    if (start < count)
+        put_run(out, count - start, entries[start].pos.term);
 }
 
-/* The core's own log from `from` on. */
-static void put_log(struct buffer *out, const struct raft *raft, raft_index from)
+/* Commands from `from` to `to`. */
+static void put_terms_held(struct buffer *out, const struct raft *raft, raft_index from,
+                           raft_index to)
 {
     raft_index start = from;
-    for (raft_index i = from; i <= raft->trail.last; i++) {
+    for (raft_index i = from; i <= to; i++) {
         raft_term term = raft_trail_term_at(&raft->trail, i);
-        if (i == raft->trail.last || raft_trail_term_at(&raft->trail, i + 1) != term) {
+        if (i == to || raft_trail_term_at(&raft->trail, i + 1) != term) {
             put_run(out, i + 1 - start, term);
             start = i + 1;
         }
     }
 }
 
+/* The core's own log from `from` on. */
+static void put_log(struct buffer *out, const struct raft *raft, raft_index from)
+{
+    const struct raft_history *history = &raft->history;
+    raft_index start = from;
+    for (uint32_t i = 0; i < history->count; i++) {
+        const struct raft_members_change *change = &history->changes[i];
+        if (change->index < from)
+            continue;
+        put_terms_held(out, raft, start, change->index - 1);
+        put_list(out, raft_trail_term_at(&raft->trail, change->index), &change->members);
+        start = change->index + 1;
+    }
+    put_terms_held(out, raft, start, raft->trail.last);
+}
+
 /* ---- parts of a line ---------------------------------------------------------------------- */
 
-static void put_voters(struct buffer *out, const struct raft_members *members)
+/* Who is in force now, where the log has changed; and how far each is, to a leader. */
+static void put_in_force(struct buffer *out, const struct raft *raft,
+                         const struct raft_write *write)
+{
+    bool leads = raft->state.role == RAFT_LEADER;
+    next_section(out);
+    for (uint32_t place = 0; place < raft->members.count && write->count > 0; place++) {
+        separate(out, place);
+        put_node(out, raft->members.list[place].id);
+        put(out, raft_is_voter(raft, place));
+        put(out, leads && place != raft->self ? raft->state.progress[place].match : 0);
+    }
+}
+
+/* In force where the log begins. */
+static void put_first_list(struct buffer *out, const struct raft *raft)
 {
     next_section(out);
-    for (uint32_t place = 0; place < members->count; place++)
-        if (members->list[place].voter)
-            put_node(out, members->list[place].id);
+    put_members(out, &raft->history.base);
 }
 
 static void put_message(struct buffer *out, const struct raft_message *message)
@@ -225,16 +296,24 @@ void raft_trace_world(struct buffer *out, enum raft_trace_world world)
     end_line(out);
 }
 
-void raft_trace_boot(struct buffer *out, const struct raft *raft)
+void raft_trace_old_disk(struct buffer *out, raft_node_id node)
+{
+    buffer_append_byte(out, 'O');
+    put_node(out, node);
+    end_line(out);
+}
+
+void raft_trace_boot(struct buffer *out, const struct raft *raft, uint64_t life)
 {
     kind(out, 'B', raft);
+    put(out, life_shown(life));
     put(out, raft->state.term);
     put_node(out, raft->state.voted_for);
     put(out, raft->state.applied);
     put_pos(out, raft->trail.first);
     next_section(out);
     put_log(out, raft, raft->trail.first.index + 1);
-    put_voters(out, &raft->members);
+    put_first_list(out, raft);
     end_line(out);
 }
 
@@ -246,6 +325,7 @@ void raft_trace_step(struct buffer *out, const struct raft *raft, const struct r
     next_section(out);
     put_state(out, raft, output);
     put_change(out, raft, &output->write);
+    put_in_force(out, raft, &output->write);
     put_write(out, &output->write);
     put_results(out, output);
     end_line(out);
@@ -337,7 +417,7 @@ static void put_whole(struct buffer *out, char letter, const struct raft *raft,
     put_state(out, raft, NULL);
     next_section(out);
     put_log(out, raft, raft->trail.first.index + 1);
-    put_voters(out, &raft->members);
+    put_first_list(out, raft);
     put_granted(out, raft);
     next_section(out);
     put(out, raft->state.role == RAFT_LEADER ? raft->state.round : 0);

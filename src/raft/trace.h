@@ -7,26 +7,36 @@
  *   I MODE
  *       A new world, as enum raft_trace_world says.  A trace without this line is of single
  *       processes: see trace-check --help.
- *   B NODE TERM VOTE APPLIED BASE BASE_TERM | RUN... | VOTER...
- *       NODE boots with this on its disk: its log holds the entries after BASE.
- *   X NODE INPUT | STATE | CHANGE | WRITE | MESSAGE ; ... | READ INDEX ; ... | READ ...
- *       One step: what went in, the state after it, the log's change, the durable write that was
- *       asked for, messages that left, reads that may be served, reads that failed.
- *   S NODE STATE | RUN... | VOTER... | GRANTED...
+ *   B NODE LIFE TERM VOTE APPLIED BASE BASE_TERM | RUN... | MEMBER...
+ *       NODE boots with this on its disk: its log holds the entries after BASE, where this list of
+ *       members is in force (none: of a node that is to be taken in).  With another LIFE than the
+ *       last time it is another node; 0: not known.
+ *   O NODE
+ *       What starts as NODE from here on has an old copy of its disk: it is none of the world's
+ *       nodes until it boots with another LIFE.
+ *   X NODE INPUT | STATE | CHANGE | NODE VOTER MATCH ; ... | WRITE
+ *       | MESSAGE ; ... | READ INDEX ; ... | READ ...
+ *       One step: what went in, the state after it, the log's change and, where it changed, the
+ *       members in force then, with what a leader knows of each (else 0); the durable write that
+ *       was asked for, messages that left, reads that may be served, reads that failed.
+ *   S NODE STATE | RUN... | MEMBER... | GRANTED...
  *       | ROUND CAMPAIGN_INDEX CAMPAIGN_TERM ANSWERED MATCHED
  *       | NODE MATCH ROUND ; ... | READ INDEX ROUND ; ...
  *       | SEQ TERM VOTE COMMIT RUN... ; ...
  *       NODE is in this state, whatever came before: to check one step by itself, put this before
- *       its line (X or B).  The log; who voted for it in its raft_campaign; its last read round;
- *       what its withheld messages say (last index and term in vote requests, highest round and
- *       index in append responses); what it knows of each other member; its reads; what its disk
- *       holds, and then would hold after each write under way, oldest first.
+ *       its line (X or B).  The log, and the list in force where it begins; who voted for it in its
+ *       raft_campaign; its last read round; what its withheld messages say (last index and term in
+ *       vote requests, highest round and index in append responses); what it knows of each other
+ *       member; its reads; what its disk holds, and then would hold after each write under way,
+ *       oldest first.
  *
  *   E ...
  *       The same as S, but the model must be in this state already: behind X, so that nothing that
  *       went wrong inside the core is taken over by the next S.
  *
- *   RUN      COUNT TERM: so many entries of this term
+ *   RUN      COUNT TERM: so many entries of this term, no lists; or
+ *            0 TERM COUNT MEMBER...: a list of so many members
+ *   MEMBER   ID LIFE VOTER: 1, or 0 for a learner.  LIFE: its lower 60 bits
  *   VOTE     the node, -1 for none
  *   STATE    ROLE TERM VOTE COMMIT DURABLE APPLIED APPLY_TO SEQ BASE BASE_TERM LAST LAST_TERM
  *            ROLE as enum raft_role; APPLY_TO as in raft_output (S: -1); SEQ the last write asked
@@ -34,7 +44,7 @@
  *   CHANGE   empty, or CUT RUN...: the log from index CUT on is now this
  *   WRITE    empty, or SEQ TERM VOTE [CUT RUN...]
  *   INPUT    0                    a tick
- *            1 MESSAGE [RUN...]   a message, with the terms of its entries
+ *            1 MESSAGE [RUN...]   a message, with its entries
  *            2 COUNT              so many commands proposed
  *            3 READ               a read
  *            4 SEQ                writes up to SEQ are durable
@@ -71,8 +81,9 @@ enum raft_trace_world {
 };
 
 void raft_trace_world(struct buffer *out, enum raft_trace_world world);
-/* Of a core that raft_new() just made. */
-void raft_trace_boot(struct buffer *out, const struct raft *raft);
+/* Of a core that raft_new() just made.  `life`: of its data directory; 0: not known. */
+void raft_trace_boot(struct buffer *out, const struct raft *raft, uint64_t life);
+void raft_trace_old_disk(struct buffer *out, raft_node_id node);
 /* After raft_step(), before the output is acted upon. */
 void raft_trace_step(struct buffer *out, const struct raft *raft, const struct raft_input *input,
                      const struct raft_output *output);

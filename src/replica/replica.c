@@ -267,7 +267,7 @@ struct replica *replica_new(const struct replica_options *options, int64_t now_m
     raft_log_forget_saved(options->log);
     replica->members = *raft_members(replica->raft);
     if (options->trace) {
-        raft_trace_boot(&replica->trace, replica->raft);
+        raft_trace_boot(&replica->trace, replica->raft, options->self.life);
         trace(replica);
     }
     raft_status(replica->raft, &replica->status);

@@ -91,6 +91,6 @@ void trace_boot(const struct raft *raft)
 {
     if (is_off())
         return;
-    raft_trace_boot(&lines, raft);
+    raft_trace_boot(&lines, raft, 0);
     flush();
 }

@@ -85,7 +85,7 @@ static void start(uint32_t id)
     for (raft_index i = node->first + 1; i <= node->now.last; i++)
         entries[i - node->first - 1] = (struct raft_entry){.pos = {node->now.terms[i], i}};
     node->raft = raft_new(&config, &saved);
-    raft_trace_boot(&world.trace, node->raft);
+    raft_trace_boot(&world.trace, node->raft, 0);
     node->kept[0] = node->now;
     node->issued = node->durable = 0;
     node->apply_to = node->applied;

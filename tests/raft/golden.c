@@ -31,6 +31,8 @@
  *   isolate N             messages to and from N vanish in settle, until `heal`
  *   hang N                the disk of N finishes no write in settle, until `heal`
  *   pass N                N times: a tick for every node, in their order, then settle; says nothing
+ *   lose N                its disk is lost: N starts as another node, with one more life (the first
+ *                         start is of the life ')
  *   heal    crash N    restart N    status
  *
  * Entries are applied as soon as the core allows.  Links raft and base only: that this links is the
@@ -82,6 +84,7 @@ struct node {
     raft_node_id voted_for;
     struct stored_entry durable[LOG_MAX];
     raft_index durable_last;
+    uint64_t life;
     /* what does not */
     struct stored_entry log[LOG_MAX]; /* as the core thinks of it */
     struct pending_write writes[WRITES_MAX];
@@ -244,7 +247,8 @@ static void start_node(uint32_t id)
                                              .payload = node->durable[i].list};
     }
     saved.entries_count = node->durable_last;
-    saved.members.count = id <= world.members_count ? world.members_count : 0;
+    bool is_first = id <= world.members_count && node->life == 1;
+    saved.members.count = is_first ? world.members_count : 0;
     for (uint32_t i = 0; i < saved.members.count; i++)
         saved.members.list[i] = (struct raft_member){.id = i + 1, .voter = i < world.voters};
     struct raft_config config = world.config;
@@ -252,7 +256,7 @@ static void start_node(uint32_t id)
     config.seed = id;
     node->raft = raft_new(&config, &saved);
     if (tracing)
-        raft_trace_boot(&trace, node->raft);
+        raft_trace_boot(&trace, node->raft, node->life);
 }
 
 static void forget_writes(struct node *node)
@@ -330,6 +334,7 @@ static void do_cluster(char **words, uint32_t count)
         raft_trace_world(&trace, RAFT_TRACE_OPEN);
     for (uint32_t id = 1; id <= world.count; id++) {
         world.nodes[id].voted_for = RAFT_NOBODY;
+        world.nodes[id].life = 1;
         start_node(id);
     }
     buffer_printf(world.out, "ok\n");
@@ -622,6 +627,17 @@ static void do_crash(uint32_t id)
     say(id, "crashed");
 }
 
+/* Nobody tells the new one who the members are. */
+static void do_lose(uint32_t id)
+{
+    struct node *node = node_at(id);
+    uint64_t life = node->life + 1;
+    do_crash(id);
+    *node = (struct node){.voted_for = RAFT_NOBODY, .life = life};
+    start_node(id);
+    say(id, "is another node");
+}
+
 static bool run_on_node(char **words, uint32_t count)
 {
     uint32_t id = (uint32_t)atoi(words[1]);
@@ -663,6 +679,8 @@ static bool run_on_node(char **words, uint32_t count)
         node_at(id)->hanging = true;
     } else if (strcmp(words[0], "crash") == 0) {
         do_crash(id);
+    } else if (strcmp(words[0], "lose") == 0) {
+        do_lose(id);
     } else if (strcmp(words[0], "restart") == 0) {
         start_node(id);
         do_status();

@@ -474,8 +474,14 @@ void sim_node_lose_disk(struct sim_node *node, bool joins)
 
 void sim_node_put_old_disk(struct sim_node *node, struct kv *copy, const struct sim_image *image)
 {
+    struct buffer line = {0};
     sim_directory(node->directory)->image = node->image;
     node->is_old = true;
+    if (sim.trace) {
+        raft_trace_old_disk(&line, node->name);
+        write_trace(NULL, buffer_bytes(&line));
+    }
+    buffer_deinit(&line);
     put_disk(node, copy, image);
 }
 

@@ -1,5 +1,6 @@
-/* The lines of a trace in which a state stands by itself (S and E): a core is brought into each
- * role, and its line has what raft/trace.h says, section by section. */
+/* The lines of a trace.  Where a state stands by itself (S and E) a core is brought into each role,
+ * and its line has what raft/trace.h says, section by section; and lists of members, wherever a log
+ * is shown. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "base/blob.h"
 #include "base/buffer.h"
 #include "raft/trace.h"
 
@@ -112,11 +114,11 @@ static void a_candidate(void **state)
     campaign(raft);
     /* Its vote requests wait for the write; it counts no vote yet. */
     assert_line(raft, images, 2,
-                "S 0 2 3 0 3 3 3 -1 1 0 0 3 2 | 2 1 1 2 | 0 1 2 | |"
+                "S 0 2 3 0 3 3 3 -1 1 0 0 3 2 | 2 1 1 2 | 0 0 1 1 0 1 2 0 1 3 0 0 | |"
                 " 0 3 2 0 0 | | | 0 2 -1 3 2 1 1 2 ; 1 3 0 3 2 1 1 2\n");
     persist(raft, 1);
     assert_line(raft, images + 1, 1,
-                "S 0 2 3 0 3 3 3 -1 1 0 0 3 2 | 2 1 1 2 | 0 1 2 | 0 |"
+                "S 0 2 3 0 3 3 3 -1 1 0 0 3 2 | 2 1 1 2 | 0 0 1 1 0 1 2 0 1 3 0 0 | 0 |"
                 " 0 0 0 0 0 | | | 1 3 0 3 2 1 1 2\n");
     raft_free(raft);
 }
@@ -138,7 +140,7 @@ static void a_leader(void **state)
                                      .append_response = {.matched = true, .hint = {2, 3}}});
     /* Both reads wait for its opening entry, the second for a round of its own. */
     assert_line(raft, images, 2,
-                "S 0 3 3 0 3 3 3 -1 2 0 0 4 3 | 2 1 1 2 1 3 | 0 1 2 | |"
+                "S 0 3 3 0 3 3 3 -1 2 0 0 4 3 | 2 1 1 2 1 3 | 0 0 1 1 0 1 2 0 1 3 0 0 | |"
                 " 1 0 0 0 0 | 1 0 0 ; 2 3 0 ; 3 0 0 | 7 4 1 ; 8 4 2 |"
                 " 1 3 0 3 2 1 1 2 ; 2 3 0 3 2 1 1 2 1 3\n");
     raft_free(raft);
@@ -161,14 +163,99 @@ static void a_follower(void **state)
                        .prev = {2, 3}, .commit = 3, .round = 6, .count = 2, .entries = entries}});
     /* What it will answer waits for the write: up to entry 5, round 6. */
     assert_line(raft, images, 2,
-                "S 0 0 3 -1 3 3 3 -1 1 0 0 5 3 | 2 1 1 2 2 3 | 0 1 2 | |"
+                "S 0 0 3 -1 3 3 3 -1 1 0 0 5 3 | 2 1 1 2 2 3 | 0 0 1 1 0 1 2 0 1 3 0 0 | |"
                 " 0 0 0 6 5 | | | 0 2 -1 3 2 1 1 2 ; 1 3 -1 3 2 1 1 2 2 3\n");
+    raft_free(raft);
+}
+
+/* ---- lists of members ------------------------------------------------------------------------ */
+
+static void assert_text(struct buffer *out, const char *expected)
+{
+    buffer_append_byte(out, '\0');
+    assert_string_equal(out->data, expected);
+    buffer_clear(out);
+}
+
+#define LIST " 0 3 4 0 0 1 1 0 1 2 0 1 3 1152921504606846975 1"
+#define LIST_AMONG " 1 3" LIST " 1 3"
+
+/* Node 3 becomes a voter, with a life that has more bits than are shown. */
+static struct blob *with_a_fourth(void)
+{
+    struct raft_members members = {.count = 4};
+    for (uint32_t i = 0; i < members.count; i++)
+        members.list[i] =
+            (struct raft_member){.id = i, .life = i == 3 ? UINT64_MAX : 0, .voter = true};
+    return raft_members_blob(&members);
+}
+
+static void a_list_that_is_proposed(void **state)
+{
+    struct raft *raft = core_new();
+    struct raft_output output;
+    struct buffer out = {0};
+    struct raft_entry entry = {.type = RAFT_ENTRY_MEMBERS, .size = 1, .payload = with_a_fourth()};
+    struct raft_input input = {.type = RAFT_INPUT_PROPOSE, .propose = {&entry, 1}};
+    (void)state;
+    lead(raft);
+    persist(raft, 2);
+    hear(raft, (struct raft_message){.type = RAFT_APPEND_RESPONSE,
+                                     .from = 2,
+                                     .to = 0,
+                                     .term = 3,
+                                     .append_response = {.matched = true, .hint = {3, 4}}});
+    assert_int_equal(raft_step(raft, &input, &output), RAFT_OK);
+    raft_trace_step(&out, raft, &input, &output);
+    /* It stands at 5; node 2 has acknowledged 4, node 3 is another than the one that was there. */
+    assert_text(&out,
+                "X 0 2 1 | 3 3 0 4 4 3 4 3 0 0 5 3 | 5" LIST " | 0 1 0 ; 1 1 0 ; 2 1 4 ; 3 1 0 |"
+                " 3 3 0 5" LIST " | 2 0 2 3 4 3 4 0 1 ; 2 0 1 3 3 2 4 0 0 ; 2 0 2 3 4 3 4 0 0 ;"
+                " 2 0 3 3 5 3 4 0 0 | |\n");
+    buffer_deinit(&out);
+    blob_release(entry.payload);
+    raft_free(raft);
+}
+
+/* In what is told, between commands; and in the log, behind them and before. */
+static void a_list_that_is_told(void **state)
+{
+    struct raft *raft = core_new();
+    struct raft_output output;
+    struct buffer out = {0};
+    struct blob *list = with_a_fourth();
+    const struct raft_entry entries[] = {
+        {.pos = {3, 4}, .size = 1},
+        {.pos = {3, 5}, .type = RAFT_ENTRY_MEMBERS, .size = 1, .payload = list},
+        {.pos = {3, 6}, .size = 1}};
+    struct raft_message message = {
+        .type = RAFT_APPEND_REQUEST,
+        .from = 1,
+        .to = 0,
+        .term = 3,
+        .append_request = {
+            .prev = {2, 3}, .commit = 3, .round = 6, .count = 3, .entries = entries}};
+    struct raft_input input = {.type = RAFT_INPUT_MESSAGE, .message = &message};
+    (void)state;
+    assert_int_equal(raft_step(raft, &input, &output), RAFT_OK);
+    raft_trace_step(&out, raft, &input, &output);
+    assert_text(&out, "X 0 1 2 1 0 3 3 2 3 6 3" LIST_AMONG " | 0 3 -1 3 3 3 3 1 0 0 6 3 |"
+                      " 4" LIST_AMONG " | 0 1 0 ; 1 1 0 ; 2 1 0 ; 3 1 0 | 1 3 -1 4" LIST_AMONG
+                      " | | |\n");
+    raft_trace_boot(&out, raft, 7);
+    assert_text(&out, "B 0 7 3 -1 3 0 0 | 2 1 1 2" LIST_AMONG " | 0 0 1 1 0 1 2 0 1 3 0 0\n");
+    raft_trace_old_disk(&out, 2);
+    assert_text(&out, "O 2\n");
+    buffer_deinit(&out);
+    blob_release(list);
     raft_free(raft);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_list_that_is_proposed),
+        cmocka_unit_test(a_list_that_is_told),
         cmocka_unit_test(a_candidate),
         cmocka_unit_test(a_leader),
         cmocka_unit_test(a_follower),
