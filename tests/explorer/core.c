@@ -49,12 +49,24 @@ static struct raft_input prepare(struct raft *raft, struct input input,
         result.type = RAFT_INPUT_UNREACHABLE;
         result.node = input.argument;
         break;
-    case SILENCE: state->progress[input.argument].silent_ticks = RESEND_TICKS - 1; break;
+    case SILENCE:
+        state->progress[raft_member_place(raft, input.argument)].silent_ticks = RESEND_TICKS - 1;
+        break;
     case TRANSFER:
         result.type = RAFT_INPUT_TRANSFER;
         result.node = input.argument;
         break;
     case TRANSFER_ENDS: state->transfer_elapsed = ELECTION_TICKS - 1; break;
+    case CHANGE:
+        entries[0] = list_entry((struct raft_pos){0, 0}, (uint8_t)input.argument);
+        result.type = RAFT_INPUT_PROPOSE;
+        result.propose.entries = entries;
+        result.propose.count = 1;
+        break;
+    case COMPACT:
+        result.type = RAFT_INPUT_COMPACTED;
+        result.index = input.argument;
+        break;
     case CRASH: check(!"no step of the core");
     }
     return result;
@@ -67,23 +79,70 @@ static int compare_packets(const void *a, const void *b)
     return *(const uint16_t *)a - *(const uint16_t *)b;
 }
 
+static void add_packet(struct outcome *outcome, const struct packet *packet)
+{
+    check(outcome->sent_count < SENT_MAX);
+    outcome->sent[outcome->sent_count++] = packet_number(packet);
+}
+
 /* As a set: sorted, each once. */
+static void sort_packets(struct outcome *outcome)
+{
+    uint16_t *sent = outcome->sent;
+    uint16_t count = outcome->sent_count;
+    qsort(sent, count, sizeof *sent, compare_packets);
+    outcome->sent_count = 0;
+    for (uint32_t i = 0; i < count; i++)
+        if (i == 0 || sent[i] != sent[outcome->sent_count - 1])
+            sent[outcome->sent_count++] = sent[i];
+    memset(sent + outcome->sent_count, 0, (SENT_MAX - outcome->sent_count) * sizeof *sent);
+}
+
+/* A leader that is removed hands its office to the first of the best: to all of them here, since
+ * names do not matter. */
+static void hand_over_to_all(struct outcome *outcome, const struct raft *raft, struct packet packet)
+{
+    for (uint32_t place = 0; place < raft->members.count; place++) {
+        packet.to = (uint8_t)raft->members.list[place].id;
+        if (packet.to != packet.from && raft->members.list[place].voter)
+            add_packet(outcome, &packet);
+    }
+}
+
 static void pack_messages(struct outcome *outcome, const struct raft *raft,
                           const struct raft_output *output)
 {
-    uint16_t *sent = outcome->sent;
-    check(output->messages_count <= sizeof outcome->sent / sizeof outcome->sent[0]);
     for (uint32_t i = 0; i < output->messages_count; i++) {
         struct packet packet = pack_message(&output->messages[i]);
         for (uint32_t j = 0; j < packet.count; j++)
-            packet.entries[j] =
-                (uint8_t)raft_trail_term_at(&raft->trail, packet.pos_index + 1u + j);
-        sent[i] = packet_number(&packet);
+            packet.entries[j] = entry_of_core(raft, packet.pos_index + 1u + j);
+        if (packet.type == RAFT_TIMEOUT_NOW && !raft_is_voter(raft, raft->self))
+            hand_over_to_all(outcome, raft, packet);
+        else
+            add_packet(outcome, &packet);
     }
-    qsort(sent, output->messages_count, sizeof *sent, compare_packets);
-    for (uint32_t i = 0; i < output->messages_count; i++)
-        if (i == 0 || sent[i] != sent[outcome->sent_count - 1])
-            sent[outcome->sent_count++] = sent[i];
+}
+
+/* What replica/ would offer: of what is applied now. */
+static void offer_snapshots(struct outcome *outcome, const struct raft *raft)
+{
+    const struct raft_state *state = &raft->state;
+    if (state->role != RAFT_LEADER || bounds.compactions == 0)
+        return;
+    for (uint32_t place = 0; place < raft->members.count; place++) {
+        if (place == raft->self || !state->progress[place].fell_off)
+            continue;
+        struct packet packet = {.type = SNAPSHOT,
+                                .from = (uint8_t)raft->config.id,
+                                .to = (uint8_t)raft->members.list[place].id,
+                                .term = (uint8_t)state->term,
+                                .pos_index = (uint8_t)state->applied,
+                                .count = 1};
+        packet.pos_term = (uint8_t)raft_trail_term_at(&raft->trail, state->applied);
+        packet.entries[0] = entry_of(0, list_of_members(raft_members_at(raft, state->applied)));
+        packet.round = (uint8_t)raft_members_index_at(raft, state->applied);
+        add_packet(outcome, &packet);
+    }
 }
 
 static void pack_reads(struct outcome *outcome, const struct node *before, struct input input,
@@ -154,12 +213,57 @@ static void crash(const struct node *before, struct input input, struct outcome 
     outcome->node = node_number(&after);
 }
 
+/* As server/node.c and replica/install.c do it: what is under way on the disk is waited for, then
+ * the log is what the snapshot says, and the node starts again; term and vote stay. */
+static void adopt(const struct node *before, const struct packet *packet, struct outcome *outcome)
+{
+    struct raft *raft = unpack_core(before);
+    struct raft_pos pos = {packet->pos_term, packet->pos_index};
+    outcome->node = node_number(before);
+    if (before->now.term < packet->term || !raft_may_adopt(raft, pos))
+        return;
+    struct image image = {.term = before->now.term,
+                          .voted_for = before->now.voted_for,
+                          .first = packet->pos_index,
+                          .last = packet->pos_index,
+                          .base = list_of(packet->entries[0]),
+                          .base_index = packet->round};
+    image.log[pos.index - 1] = packet->pos_term;
+    raft = new_core(before->self, &image, packet->pos_index);
+    struct node after;
+    check(pack_core(&after, raft));
+    raft_free(raft);
+    after.mortal = before->mortal;
+    outcome->node = node_number(&after);
+    outcome->verdict = check_change(before, &after);
+}
+
 static void apply(struct raft *raft, raft_index up_to)
 {
     struct raft_input input = {.type = RAFT_INPUT_APPLIED, .index = up_to};
     struct raft_output output;
     raft_step(raft, &input, &output);
     trace_step(raft, &input, &output);
+}
+
+static void compact_disk(struct node *node, uint8_t index)
+{
+    node->now = image_compacted(&node->now, index);
+    for (uint32_t i = 0; i < node->writes_count; i++)
+        node->disk[i] = image_compacted(&node->disk[i], index);
+}
+
+static void check_all(struct outcome *outcome, const struct raft *raft, const struct node *before,
+                      const struct node *after, const struct raft_write *write)
+{
+    if (outcome->verdict == FINE)
+        outcome->verdict = check_write(before, after, write);
+    if (outcome->verdict == FINE)
+        outcome->verdict = check_list(raft, after);
+    if (outcome->verdict == FINE)
+        outcome->verdict = check_change(before, after);
+    if (outcome->verdict == FINE)
+        outcome->verdict = check_promises(after, outcome);
 }
 
 static void step_core(const struct node *before, struct input input, struct outcome *outcome,
@@ -181,6 +285,7 @@ static void step_core(const struct node *before, struct input input, struct outc
     if (aloud)
         say(aloud, raft, &output);
     pack_messages(outcome, raft, &output);
+    offer_snapshots(outcome, raft);
     pack_reads(outcome, before, input, &output);
     struct raft_write write = output.write; /* what it points to lives until the next step */
     check(write.count <= LOG_MAX);
@@ -189,20 +294,19 @@ static void step_core(const struct node *before, struct input input, struct outc
     write.entries = written;
     if (output.apply_to > raft->state.applied)
         apply(raft, output.apply_to);
+    sort_packets(outcome);
     struct node after;
     if (!pack_core(&after, raft)) {
         outcome->verdict = BEYOND;
         return;
     }
-    carry_disk(&after, before, input.kind == PERSIST ? input.argument : 0, write.seq != 0);
+    struct node as_before = *before;
+    if (input.kind == COMPACT)
+        compact_disk(&as_before, (uint8_t)input.argument);
+    carry_disk(&after, &as_before, input.kind == PERSIST ? input.argument : 0, write.seq != 0);
     outcome->node = node_number(&after);
     trace_after(raft, &after);
-    if (outcome->verdict == FINE)
-        outcome->verdict = check_write(before, &after, &write);
-    if (outcome->verdict == FINE)
-        outcome->verdict = check_change(before, &after);
-    if (outcome->verdict == FINE)
-        outcome->verdict = check_promises(&after, outcome);
+    check_all(outcome, raft, &as_before, &after, &write);
 }
 
 static void on_abort(int number)
@@ -222,6 +326,8 @@ static void run_core(struct node before, struct input input, struct outcome *out
         outcome->verdict = CORE_ABORTED;
     else if (input.kind == CRASH)
         crash(&before, input, outcome);
+    else if (input.kind == DELIVER && packet_at(input.argument)->type == SNAPSHOT)
+        adopt(&before, packet_at(input.argument), outcome);
     else
         step_core(&before, input, outcome, aloud);
     sigaction(SIGABRT, &old, NULL);

@@ -20,11 +20,13 @@ struct raft *unpack_core(const struct node *node); /* the same core each time fo
 /* All but `disk` and `mortal`.  False: more than the bounds allow, or withheld twice. */
 bool pack_core(struct node *node, const struct raft *raft);
 bool within_bounds(const struct raft *raft);
+uint8_t entry_of_core(const struct raft *raft, raft_index index);
 
 /* single.c */
 enum verdict check_change(const struct node *before, const struct node *after);
 enum verdict check_write(const struct node *before, const struct node *after,
                          const struct raft_write *write);
+enum verdict check_list(const struct raft *raft, const struct node *after);
 enum verdict check_promises(const struct node *after, const struct outcome *outcome);
 
 /* traces.c: nothing, unless asked for. */

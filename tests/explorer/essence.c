@@ -15,29 +15,20 @@ struct essence {
 
 static struct interned essences;
 
-static void rename_vote(struct image *image, const uint8_t *name)
-{
-    if (image->voted_for != NONE)
-        image->voted_for = name[image->voted_for];
-}
-
-static struct essence essence_of(const uint32_t *nodes, const uint8_t *name)
+static struct essence essence_of(const uint32_t *nodes, int renaming)
 {
     struct essence essence;
     memset(&essence, 0, sizeof essence);
     for (uint32_t i = 0; i < NODES; i++) {
         const struct node *node = node_at(nodes[i]);
-        uint8_t at = name[i];
+        uint8_t at = renamings[renaming][i];
         essence.node[at].leads = node->role == RAFT_LEADER;
         essence.node[at].commit = node->commit;
         essence.node[at].durable = node->durable;
         essence.node[at].writes_count = node->writes_count;
-        essence.node[at].now = node->now;
-        rename_vote(&essence.node[at].now, name);
-        for (uint32_t j = 0; j < node->writes_count; j++) {
-            essence.node[at].disk[j] = node->disk[j];
-            rename_vote(&essence.node[at].disk[j], name);
-        }
+        essence.node[at].now = rename_image(&node->now, renaming);
+        for (uint32_t j = 0; j < node->writes_count; j++)
+            essence.node[at].disk[j] = rename_image(&node->disk[j], renaming);
     }
     return essence;
 }
@@ -46,9 +37,9 @@ void essence_add(const uint32_t *nodes)
 {
     if (essences.size == 0)
         interned_init(&essences, sizeof(struct essence));
-    struct essence least = essence_of(nodes, renamings[0]);
+    struct essence least = essence_of(nodes, 0);
     for (int renaming = 1; renaming < RENAMINGS; renaming++) {
-        struct essence other = essence_of(nodes, renamings[renaming]);
+        struct essence other = essence_of(nodes, renaming);
         if (memcmp(&other, &least, sizeof other) < 0)
             least = other;
     }

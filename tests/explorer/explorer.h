@@ -23,7 +23,10 @@
  *                 does not lead, say) is zero.  Every step is run once more with garbage there, and
  *                 must do the same.
  *   sizes         all entries are empty; payloads never come into the core.
- *   compaction    is not done; nor is change of members, which the core does not have yet.
+ *   compaction    reaches the disk at once; up to where a node applied, and stored that it did.
+ *   snapshots     are whole at once; a leader offers one to whom it finds fallen off, of what it has
+ *                 applied then, and that may be taken at any later time, or never.
+ *   addresses     and lives of members are not known.
  *   names         states that differ by a renaming of nodes are one.  Every step is run once
  *                 more for each renaming, and must do the same.
  *
@@ -46,14 +49,20 @@
 #include "base/buffer.h"
 #include "raft/raft.h"
 
+#ifndef EXPLORER_NODES
+#define EXPLORER_NODES 3
+#endif
+
 enum {
-    NODES = 3,
-    RENAMINGS = 6,
+    NODES = EXPLORER_NODES,
+    RENAMINGS = NODES == 3 ? 6 : 24,
+    LISTS = 1 << NODES, /* of members, by their voters */
     LOG_MAX = 6,
     WRITES_MAX = 3,
     WITHHELD_MAX = 6,
     INFLIGHT_MAX = 2,
     READS_MAX = 3,
+    SENT_MAX = 32,
     NONE = 0xff /* no node */
 };
 
@@ -67,6 +76,10 @@ struct bounds {
     uint8_t withheld; /* messages waiting for one disk */
     uint8_t inflight; /* append requests on their way to one follower */
     uint8_t batch;    /* entries in one of them */
+    uint8_t voters;   /* of the list that the first nodes begin with; the others know of nobody */
+    uint8_t changes;  /* of members, in all */
+    uint8_t compactions; /* of logs, in all */
+    bool learners;       /* who has no vote is a member all the same */
     bool transfers;
     bool plain; /* none of the reductions that speak of packets */
 };
@@ -99,6 +112,45 @@ struct map {
 
 uint32_t *map_at(struct map *map, uint64_t key, bool *is_new); /* valid until the next call */
 
+/* ---- entries and lists of members: lists.c ------------------------------------------- */
+
+/* An entry is its term, and the voters of the list that it holds, a bit for each; no voters: a
+ * command. */
+enum { TERM_BITS = 4 };
+static inline uint8_t entry_of(uint8_t term, uint8_t list)
+{
+    return (uint8_t)(term | list << TERM_BITS);
+}
+static inline uint8_t term_of(uint8_t entry)
+{
+    return entry & ((1 << TERM_BITS) - 1);
+}
+static inline uint8_t list_of(uint8_t entry)
+{
+    return entry >> TERM_BITS;
+}
+
+struct image { /* of a disk */
+    uint8_t term, voted_for, last;
+    uint8_t first;            /* the position before the first entry held */
+    uint8_t base, base_index; /* the list in force there, and where it stood */
+    uint8_t log[LOG_MAX];     /* of what is below `first` nothing, of `first` the term */
+};
+
+uint8_t first_list(void); /* that the nodes begin with */
+uint8_t list_at(const struct image *image, uint8_t index, uint8_t *stands_at);
+uint8_t list_in_force(const struct image *image);
+/* Once the log up to `index` is gone. */
+struct image image_compacted(const struct image *image, uint8_t index);
+/* The entry, or that and more, where the log begins. */
+bool image_holds(const struct image *image, uint8_t entry, uint8_t index);
+/* Up to `count`, as far as both hold it. */
+bool image_has_prefix(const struct image *image, const struct image *prefix, uint8_t count);
+const struct raft_members *members_of_list(uint8_t list);
+struct raft_entry list_entry(struct raft_pos pos, uint8_t list);
+uint8_t list_of_members(const struct raft_members *members);
+void list_print(struct buffer *out, uint8_t list);
+
 /* ---- packets and sets of them: packets.c ----------------------------------------------- */
 
 /* A raft_message in bytes. */
@@ -107,8 +159,11 @@ struct packet {
     uint8_t pos_term, pos_index; /* last, prev or hint */
     uint8_t flags;
     uint8_t commit, round, count;
-    uint8_t entries[LOG_MAX]; /* terms */
+    uint8_t entries[LOG_MAX];
 };
+/* What a leader offers to one that fell off its log: the state at a position, with the list in force
+ * there (`entries`) and where it stood (`round`).  No message of the core. */
+enum { SNAPSHOT = RAFT_TIMEOUT_NOW + 1 };
 /* STALE: stands for all requests of earlier terms, see reactions.c. */
 enum { PRE_VOTE = 1, BY_TRANSFER = 2, GRANTED = 4, MATCHED = 8, STALE = 16 };
 
@@ -133,11 +188,6 @@ bool set_has(uint32_t set, uint16_t packet);
 uint32_t sets_count(void);
 
 /* ---- one node: node.c ---------------------------------------------------------------- */
-
-struct image { /* of a disk */
-    uint8_t term, voted_for, last;
-    uint8_t log[LOG_MAX];
-};
 
 struct packed_progress {
     uint8_t match, next, replicating, round_acked;
@@ -173,7 +223,9 @@ enum input_kind {
     UNREACHABLE, /* argument: peer */
     SILENCE,     /* nothing from peer for long */
     TRANSFER,    /* to peer */
-    TRANSFER_ENDS
+    TRANSFER_ENDS,
+    CHANGE, /* of members; argument: the list */
+    COMPACT /* argument: up to there */
 };
 
 struct input {
@@ -194,6 +246,7 @@ enum verdict {
     CANDIDACY_NOT_DURABLE,
     MATCH_NOT_DURABLE,
     READ_FOR_NOBODY,
+    LIST_IS_NOT_THE_LAST,
     DEAD_FIELD_READ,
     NAMES_MATTER,
     /* what spans nodes */
@@ -210,7 +263,7 @@ struct outcome {
     uint32_t node;
     enum verdict verdict;
     uint16_t sent_count;
-    uint16_t sent[24];
+    uint16_t sent[SENT_MAX];
     uint8_t reads_released; /* a bit for each id */
     uint8_t read_at_once;   /* the index of a read that was released in the step that took it */
 };
@@ -237,7 +290,10 @@ void traces_end(void);
 
 /* ---- the other names: symmetry.c -------------------------------------------------------- */
 
-extern const uint8_t renamings[RENAMINGS][NODES];
+extern uint8_t renamings[RENAMINGS][NODES];
+void renamings_init(void);
+void rename_entries(uint8_t entries[LOG_MAX], int renaming);
+struct image rename_image(const struct image *image, int renaming);
 uint16_t rename_packet(uint16_t packet, int renaming);
 struct input rename_input(struct input input, int renaming);
 uint32_t rename_node(uint32_t node, int renaming);
@@ -266,11 +322,11 @@ uint32_t seen_by(uint32_t node, uint32_t set);
 
 struct history {
     uint8_t committed_count;
-    uint8_t entry_term[LOG_MAX];  /* of what some node once knew to be committed */
+    uint8_t entry[LOG_MAX];       /* what some node once knew to be committed */
     uint8_t commit_term[LOG_MAX]; /* the term in which it was first */
     uint8_t reads_taken;
     uint8_t reads_too_early; /* a bit for each: taken at an index below the committed */
-    uint8_t crashes;
+    uint8_t crashes, changes, compactions;
 };
 
 struct state {
@@ -315,7 +371,8 @@ uint32_t essences_count(void);
 
 /* ---- runs in words: script.c, story.c ---------------------------------------------------- */
 
-/* "1 deliver 0->1 vote_request term=1 last=0:0", "0 propose", "2 crash keeps=0 applied=1" ... */
+/* "1 deliver 0->1 vote_request term=1 last=0:0", "0 propose", "2 crash keeps=0 applied=1",
+ * "0 change {0,1}" ... */
 void step_print(struct buffer *out, struct step step);
 /* Takes the steps of a file, and adds them to `steps`; dies where one is not possible. */
 enum verdict script_run(const char *path, struct state *state, struct steps *steps, bool aloud);

@@ -9,7 +9,7 @@
 #include "explorer.h"
 
 struct bounds bounds = {
-    .terms = 2, .log = 2, .writes = 1, .withheld = 2, .inflight = 1, .batch = 1};
+    .terms = 2, .log = 2, .writes = 1, .withheld = 2, .inflight = 1, .batch = 1, .voters = NODES};
 
 static const char usage[] =
     "usage: explore [OPTION...]\n"
@@ -18,6 +18,12 @@ static const char usage[] =
     "  --writes N --withheld N                    under way on one disk, waiting for it (1 2)\n"
     "  --inflight N --batch N                     appends under way, entries in one (1 1)\n"
     "  --transfers           leaders are asked to hand over\n"
+    "  --voters N            the first N nodes are; the others know of nobody (all)\n"
+    "  --changes N           leaders are asked to change the voters, so often in all (0)\n"
+    "  --learners            who is no voter is a learner, not a stranger\n"
+    "  --compactions N       logs are cut, so often in all, and members that need more are "
+    "offered\n"
+    "                        snapshots (0)\n"
     "  --from SCRIPT         begin where these steps lead\n"
     "  --replay SCRIPT       only take these steps, and say what happens\n"
     "  --trace FILE          a line for each step of a core, for trace-check\n"
@@ -38,6 +44,10 @@ enum wish {
     INFLIGHT,
     BATCH,
     TRANSFERS,
+    VOTERS,
+    CHANGES,
+    LEARNERS,
+    COMPACTIONS,
     FROM,
     REPLAY,
     TRACE,
@@ -60,6 +70,10 @@ static const struct option options[] = {
     {"inflight", required_argument, NULL, INFLIGHT},
     {"batch", required_argument, NULL, BATCH},
     {"transfers", no_argument, NULL, TRANSFERS},
+    {"voters", required_argument, NULL, VOTERS},
+    {"changes", required_argument, NULL, CHANGES},
+    {"learners", no_argument, NULL, LEARNERS},
+    {"compactions", required_argument, NULL, COMPACTIONS},
     {"from", required_argument, NULL, FROM},
     {"replay", required_argument, NULL, REPLAY},
     {"trace", required_argument, NULL, TRACE},
@@ -100,6 +114,10 @@ static void take_option(int option)
     case INFLIGHT: bounds.inflight = number(optarg, INFLIGHT_MAX); break;
     case BATCH: bounds.batch = number(optarg, LOG_MAX); break;
     case TRANSFERS: bounds.transfers = true; break;
+    case VOTERS: bounds.voters = number(optarg, NODES); break;
+    case CHANGES: bounds.changes = number(optarg, 9); break;
+    case LEARNERS: bounds.learners = true; break;
+    case COMPACTIONS: bounds.compactions = number(optarg, 9); break;
     case FROM: wanted.from = optarg; break;
     case REPLAY: wanted.replay = optarg; break;
     case TRACE: wanted.trace = optarg; break;
@@ -117,9 +135,14 @@ static void take_option(int option)
 static void print_bounds(void)
 {
     printf("bounds: terms %d, log %d, crashes %d, reads %d, writes under way %d, withheld %d, "
-           "inflight %d, batch %d%s%s\n",
+           "inflight %d, batch %d",
            bounds.terms, bounds.log, bounds.crashes, bounds.reads, bounds.writes, bounds.withheld,
-           bounds.inflight, bounds.batch, bounds.transfers ? ", transfers" : "",
+           bounds.inflight, bounds.batch);
+    if (bounds.voters < NODES || bounds.changes > 0)
+        printf(", voters %d, changes %d", bounds.voters, bounds.changes);
+    if (bounds.compactions > 0)
+        printf(", compactions %d", bounds.compactions);
+    printf("%s%s%s\n", bounds.learners ? ", learners" : "", bounds.transfers ? ", transfers" : "",
            bounds.plain ? ", plain" : "");
     fflush(stdout);
 }
@@ -131,6 +154,7 @@ int main(int argc, char **argv)
         take_option(option);
     struct state start;
     struct steps prefix = {0};
+    renamings_init();
     if (wanted.replay) {
         bounds.plain = true;
         return script_run(wanted.replay, &start, &prefix, true) == FINE ? 0 : 1;

@@ -31,6 +31,7 @@ uint32_t first_node(uint8_t self)
     node.leader = NONE;
     node.transfer_to = NONE;
     node.now.voted_for = NONE;
+    node.now.base = first_list() >> self & 1 ? first_list() : 0;
     node.mortal = bounds.crashes > 0;
     return node_number(&node);
 }
@@ -71,9 +72,18 @@ void image_print(struct buffer *out, const struct image *image)
     buffer_printf(out, "term=%d", image->term);
     print_name(out, "vote", image->voted_for);
     buffer_printf(out, " log=[");
-    for (int i = 0; i < image->last; i++)
-        buffer_printf(out, "%s%d", i > 0 ? " " : "", image->log[i]);
+    if (image->first > 0)
+        buffer_printf(out, "begins behind %d:%d", image->log[image->first - 1], image->first);
+    for (int i = image->first; i < image->last; i++) {
+        buffer_printf(out, "%s%d", i > 0 ? " " : "", term_of(image->log[i]));
+        if (list_of(image->log[i]) != 0)
+            list_print(out, list_of(image->log[i]));
+    }
     buffer_printf(out, "]");
+    if (bounds.changes > 0) {
+        buffer_printf(out, " members=");
+        list_print(out, list_in_force(image));
+    }
 }
 
 void node_print(struct buffer *out, const struct node *node)

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/fatal.h"
+#include "base/memory.h"
 #include "base/prng.h"
 #include "core.h"
 
@@ -25,12 +26,25 @@ static uint64_t garbage(uint64_t below)
 
 /* ---- a core from a packed node ---------------------------------------------------------- */
 
+static struct raft_pos first_pos(const struct image *image)
+{
+    raft_term term = image->first > 0 ? term_of(image->log[image->first - 1]) : 0;
+    return (struct raft_pos){term, image->first};
+}
+
+static struct raft_entry entry_at(const struct image *image, uint32_t index)
+{
+    uint8_t entry = image->log[index - 1];
+    return list_entry((struct raft_pos){term_of(entry), index}, list_of(entry));
+}
+
 struct raft *new_core(uint8_t self, const struct image *image, uint8_t applied)
 {
     struct raft_entry entries[LOG_MAX];
     memset(entries, 0, sizeof entries);
-    for (uint32_t i = 0; i < image->last; i++)
-        entries[i].pos = (struct raft_pos){image->log[i], i + 1};
+    uint32_t count = image->last - image->first;
+    for (uint32_t i = 0; i < count; i++)
+        entries[i] = entry_at(image, image->first + 1u + i);
     struct raft_config config = {.id = self,
                                  .election_ticks = ELECTION_TICKS,
                                  .heartbeat_ticks = HEARTBEAT_TICKS,
@@ -41,13 +55,41 @@ struct raft *new_core(uint8_t self, const struct image *image, uint8_t applied)
                                  .uncommitted_bytes_max = UINT32_MAX};
     struct raft_saved saved = {.term = image->term,
                                .voted_for = id_of(image->voted_for),
-                               .members = {.count = NODES},
+                               .first = first_pos(image),
+                               .members = *members_of_list(image->base),
+                               .members_index = image->base_index,
                                .entries = entries,
-                               .entries_count = image->last,
+                               .entries_count = count,
                                .applied = applied};
-    for (uint32_t i = 0; i < NODES; i++)
-        saved.members.list[i] = (struct raft_member){.id = i, .voter = true};
     return raft_new(&config, &saved);
+}
+
+/* The log and its lists; no memory is taken anew. */
+static void unpack_log(struct raft *raft, const struct image *image)
+{
+    struct raft_trail *trail = &raft->trail;
+    struct raft_history *history = &raft->history;
+    trail->first = first_pos(image);
+    trail->last = image->first;
+    trail->runs_count = 0;
+    trail->sizes_base = image->first + 1u;
+    trail->bytes = 0;
+    if (!history->changes) {
+        history->capacity = LOG_MAX;
+        history->changes = memory_new(LOG_MAX * sizeof *history->changes);
+    }
+    history->base = *members_of_list(image->base);
+    history->base_index = image->base_index;
+    history->count = 0;
+    for (uint32_t i = image->first + 1u; i <= image->last; i++) {
+        uint8_t entry = image->log[i - 1];
+        raft_trail_append(trail, term_of(entry), 0);
+        if (list_of(entry) != 0)
+            history->changes[history->count++] =
+                (struct raft_members_change){i, *members_of_list(list_of(entry))};
+    }
+    raft->members = *members_of_list(list_in_force(image));
+    raft->self = raft_members_place(&raft->members, raft->config.id);
 }
 
 static void unpack_disk(struct raft_state *state, const struct node *node, uint64_t seq)
@@ -70,15 +112,16 @@ static void unpack_disk(struct raft_state *state, const struct node *node, uint6
     }
 }
 
-static void unpack_leader(struct raft_state *state, const struct node *node)
+static void unpack_leader(struct raft *raft, const struct node *node)
 {
+    struct raft_state *state = &raft->state;
     state->term_start = node->term_start;
     state->round = node->round;
     state->round_confirmed = node->round_confirmed;
     state->uncommitted_bytes = 0;
-    for (uint32_t i = 0; i < NODES; i++) {
-        const struct packed_progress *from = &node->progress[i];
-        struct progress *to = &state->progress[i];
+    for (uint32_t place = 0; place < raft->members.count; place++) {
+        const struct packed_progress *from = &node->progress[raft->members.list[place].id];
+        struct progress *to = &state->progress[place];
         *to = (struct progress){.match = from->match,
                                 .next = from->next,
                                 .replicating = from->replicating,
@@ -98,8 +141,9 @@ static void unpack_leader(struct raft_state *state, const struct node *node)
 }
 
 /* What no step may look at, for the second run of each step. */
-static void fill_dead_fields(struct raft_state *state, const struct node *node)
+static void fill_dead_fields(struct raft *raft, const struct node *node)
 {
+    struct raft_state *state = &raft->state;
     state->prng = garbage(UINT32_MAX);
     if (node->role != RAFT_LEADER) {
         state->term_start = garbage(LOG_MAX);
@@ -116,13 +160,15 @@ static void fill_dead_fields(struct raft_state *state, const struct node *node)
                                                    .idle_ticks = (uint32_t)garbage(9)};
         state->transfer_elapsed = (uint32_t)garbage(ELECTION_TICKS);
     } else {
-        for (uint32_t i = 0; i < NODES; i++)
+        for (uint32_t i = 0; i < raft->members.count; i++)
             state->progress[i].inflight_start = (uint32_t)garbage(RAFT_INFLIGHT_MAX);
-        for (uint32_t i = 0; i < NODES; i++)
-            for (uint32_t j = 0; j < node->progress[i].inflight_count; j++)
+        for (uint32_t i = 0; i < raft->members.count; i++) {
+            const struct packed_progress *from = &node->progress[raft->members.list[i].id];
+            for (uint32_t j = 0; j < from->inflight_count; j++)
                 state->progress[i]
                     .inflight[(state->progress[i].inflight_start + j) % RAFT_INFLIGHT_MAX] =
-                    node->progress[i].inflight[j];
+                    from->inflight[j];
+        }
     }
     if (node->role != RAFT_CANDIDATE) {
         state->campaign_seq = garbage(2) ? state->durable_seq : 0;
@@ -139,10 +185,7 @@ struct raft *unpack_core(const struct node *node)
         cores[node->self] = new_core(node->self, &(struct image){.voted_for = NONE}, 0);
     struct raft *raft = cores[node->self];
     struct raft_state *state = &raft->state;
-    if (raft->trail.last > 0)
-        raft_trail_cut(&raft->trail, 1);
-    for (uint32_t i = 0; i < node->now.last; i++)
-        raft_trail_append(&raft->trail, node->now.log[i], 0);
+    unpack_log(raft, &node->now);
     state->role = (enum raft_role)node->role;
     state->term = node->now.term;
     state->voted_for = id_of(node->now.voted_for);
@@ -155,12 +198,13 @@ struct raft *unpack_core(const struct node *node)
     state->heartbeat_elapsed = 0;
     state->prng = 0;
     state->campaign_transfer = false;
-    for (uint32_t i = 0; i < NODES; i++)
-        state->votes[i] = (enum vote_state)node->votes[i];
+    for (uint32_t place = 0; place < raft->members.count; place++)
+        state->votes[place] = (enum vote_state)node->votes[raft->members.list[place].id];
+    state->votes[raft->self] = (enum vote_state)node->votes[node->self];
     unpack_disk(state, node, garbage_seed ? garbage(100) : 0);
-    unpack_leader(state, node);
+    unpack_leader(raft, node);
     if (garbage_seed)
-        fill_dead_fields(state, node);
+        fill_dead_fields(raft, node);
     return raft;
 }
 
@@ -171,13 +215,26 @@ static uint8_t under_way(const struct raft_state *state, uint64_t seq)
     return seq > state->durable_seq ? (uint8_t)(seq - state->durable_seq) : 0;
 }
 
+uint8_t entry_of_core(const struct raft *raft, raft_index index)
+{
+    uint8_t list = 0;
+    for (uint32_t i = 0; i < raft->history.count; i++)
+        if (raft->history.changes[i].index == index)
+            list = list_of_members(&raft->history.changes[i].members);
+    return entry_of((uint8_t)raft_trail_term_at(&raft->trail, index), list);
+}
+
 static void pack_image(struct image *image, const struct raft *raft)
 {
     image->term = (uint8_t)raft->state.term;
     image->voted_for = name_of(raft->state.voted_for);
+    image->first = (uint8_t)raft->trail.first.index;
     image->last = (uint8_t)raft->trail.last;
-    for (raft_index i = 1; i <= raft->trail.last; i++)
-        image->log[i - 1] = (uint8_t)raft_trail_term_at(&raft->trail, i);
+    image->base = list_of_members(&raft->history.base);
+    image->base_index = (uint8_t)raft->history.base_index;
+    for (raft_index i = image->first; i <= raft->trail.last; i++)
+        if (i > 0)
+            image->log[i - 1] = entry_of_core(raft, i);
 }
 
 static void pack_disk(struct node *node, const struct raft_state *state)
@@ -214,15 +271,16 @@ static bool pack_withheld(struct node *node, const struct raft_state *state)
     return true;
 }
 
-static void pack_leader(struct node *node, const struct raft_state *state)
+static void pack_leader(struct node *node, const struct raft *raft)
 {
+    const struct raft_state *state = &raft->state;
     node->term_start = (uint8_t)state->term_start;
     node->round = (uint8_t)state->round;
     node->round_confirmed = (uint8_t)state->round_confirmed;
-    for (uint32_t i = 0; i < NODES; i++) {
-        const struct progress *from = &state->progress[i];
-        struct packed_progress *to = &node->progress[i];
-        if (i == node->self)
+    for (uint32_t place = 0; place < raft->members.count; place++) {
+        const struct progress *from = &state->progress[place];
+        struct packed_progress *to = &node->progress[raft->members.list[place].id];
+        if (place == raft->self)
             continue;
         to->match = (uint8_t)from->match;
         to->next = (uint8_t)from->next;
@@ -244,6 +302,13 @@ static void pack_leader(struct node *node, const struct raft_state *state)
     node->transfer_to = name_of(state->transfer_to);
 }
 
+static void pack_votes(struct node *node, const struct raft *raft)
+{
+    for (uint32_t place = 0; place < raft->members.count; place++)
+        node->votes[raft->members.list[place].id] = (uint8_t)raft->state.votes[place];
+    node->votes[node->self] = (uint8_t)raft->state.votes[raft->self];
+}
+
 bool within_bounds(const struct raft *raft)
 {
     return raft->state.term <= bounds.terms && raft->trail.last <= bounds.log &&
@@ -254,7 +319,7 @@ bool pack_core(struct node *node, const struct raft *raft)
 {
     const struct raft_state *state = &raft->state;
     memset(node, 0, sizeof *node);
-    node->self = (uint8_t)raft->self;
+    node->self = (uint8_t)raft->config.id;
     node->role = (uint8_t)state->role;
     node->leader = name_of(state->leader);
     node->commit = (uint8_t)state->commit;
@@ -264,9 +329,8 @@ bool pack_core(struct node *node, const struct raft *raft)
     pack_image(&node->now, raft);
     pack_disk(node, state);
     if (state->role == RAFT_PRE_CANDIDATE || state->role == RAFT_CANDIDATE)
-        for (uint32_t i = 0; i < NODES; i++)
-            node->votes[i] = (uint8_t)state->votes[i];
+        pack_votes(node, raft);
     if (state->role == RAFT_LEADER)
-        pack_leader(node, state);
+        pack_leader(node, raft);
     return pack_withheld(node, state);
 }

@@ -68,7 +68,9 @@ struct raft_message unpack_message(const struct packet *packet, struct raft_entr
         message.append_request.count = packet->count;
         message.append_request.entries = entries;
         for (uint32_t i = 0; i < packet->count; i++)
-            entries[i] = (struct raft_entry){.pos = {packet->entries[i], pos.index + 1 + i}};
+            entries[i] =
+                list_entry((struct raft_pos){term_of(packet->entries[i]), pos.index + 1 + i},
+                           list_of(packet->entries[i]));
         break;
     case RAFT_APPEND_RESPONSE:
         message.append_response.hint = pos;

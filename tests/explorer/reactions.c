@@ -49,6 +49,8 @@ static uint16_t packet_seen_by(const struct node *node, uint16_t number)
 {
     struct packet packet = *packet_at(number);
     uint8_t lowest = lowest_term(node);
+    if (packet.type == SNAPSHOT)
+        return packet.pos_index <= node->now.first ? DEAD : number;
     switch ((enum raft_message_type)packet.type) {
     case RAFT_VOTE_REQUEST:
         if (packet.term < lowest || ((packet.flags & PRE_VOTE) && packet.term == lowest))
@@ -75,6 +77,7 @@ uint32_t seen_by(uint32_t number, uint32_t set)
     uint64_t view = (uint64_t)lowest << 3;
     if (node->now.term == lowest)
         view |= node->role == RAFT_CANDIDATE ? 1 : node->role == RAFT_LEADER ? 2 : 0;
+    view |= (uint64_t)node->now.first << 8;
     bool is_new;
     uint32_t *place = map_at(&known, (uint64_t)set << 16 | view << 1 | 1, &is_new);
     if (!is_new)
@@ -224,7 +227,7 @@ const struct reaction *reaction_alone(uint32_t number)
     for (uint16_t count = 1; count <= node.writes_count; count++)
         try_input(&reaction, number, (struct input){PERSIST, count});
     for (uint16_t kept = 0; node.mortal && kept <= node.writes_count; kept++)
-        for (uint16_t applied = 0; applied <= node.applied; applied++)
+        for (uint16_t applied = node.now.first; applied <= node.applied; applied++)
             try_input(&reaction, number, (struct input){CRASH, (uint16_t)(kept * 16 + applied)});
     *place = add_reaction(&reaction);
     return &reactions[*place];

@@ -22,17 +22,33 @@ static const char *const kind_names[] = {
     [SILENCE] = "silence",
     [TRANSFER] = "transfer",
     [TRANSFER_ENDS] = "transfer-ends",
+    [CHANGE] = "change",
+    [COMPACT] = "compact",
 };
 enum { KINDS = sizeof kind_names / sizeof kind_names[0], LINE_MAX_BYTES = 512 };
+
+static void print_snapshot(struct buffer *out, const struct packet *packet)
+{
+    buffer_printf(out, "%d->%d snapshot term=%d pos=%d:%d members=%d:", packet->from, packet->to,
+                  packet->term, packet->pos_term, packet->pos_index, packet->round);
+    list_print(out, list_of(packet->entries[0]));
+}
 
 static void print_packet(struct buffer *out, uint16_t number)
 {
     struct raft_entry entries[LOG_MAX];
     const struct packet *packet = packet_at(number);
+    if (packet->type == SNAPSHOT) {
+        print_snapshot(out, packet);
+        return;
+    }
     struct raft_message message = unpack_message(packet, entries);
     raft_print_message(out, &message);
-    for (uint32_t i = 0; i < packet->count; i++)
-        buffer_printf(out, "%s%d", i == 0 ? " terms=" : ",", packet->entries[i]);
+    for (uint32_t i = 0; i < packet->count; i++) {
+        buffer_printf(out, "%s%d", i == 0 ? " terms=" : ",", term_of(packet->entries[i]));
+        if (list_of(packet->entries[i]) != 0)
+            list_print(out, list_of(packet->entries[i]));
+    }
 }
 
 void step_print(struct buffer *out, struct step step)
@@ -52,7 +68,12 @@ void step_print(struct buffer *out, struct step step)
     case PERSIST:
     case UNREACHABLE:
     case SILENCE:
-    case TRANSFER: buffer_printf(out, " %d", step.input.argument); break;
+    case TRANSFER:
+    case COMPACT: buffer_printf(out, " %d", step.input.argument); break;
+    case CHANGE:
+        buffer_printf(out, " ");
+        list_print(out, (uint8_t)step.input.argument);
+        break;
     case FIRE:
     case HEARTBEAT:
     case STEP_DOWN:
@@ -77,6 +98,20 @@ static bool find_packet(const char *text, uint16_t *number)
     return found;
 }
 
+static bool find_list(const char *text, uint16_t *list)
+{
+    struct buffer printed = {0};
+    bool found = false;
+    for (*list = 1; *list < LISTS && !found; *list += !found) {
+        buffer_clear(&printed);
+        list_print(&printed, (uint8_t)*list);
+        buffer_append_byte(&printed, 0);
+        found = strcmp(printed.data, text) == 0;
+    }
+    buffer_deinit(&printed);
+    return found;
+}
+
 static bool parse_argument(struct step *step, const char *text)
 {
     int a, b;
@@ -93,10 +128,12 @@ static bool parse_argument(struct step *step, const char *text)
     case UNREACHABLE:
     case SILENCE:
     case TRANSFER:
+    case COMPACT:
         if (sscanf(text, "%d", &a) != 1)
             return false;
         step->input.argument = (uint16_t)a;
         return true;
+    case CHANGE: return find_list(text, &step->input.argument);
     case FIRE:
     case HEARTBEAT:
     case STEP_DOWN:

@@ -37,10 +37,21 @@ void steps_add(struct steps *steps, struct step step)
 
 /* ---- what must hold across nodes ------------------------------------------------------------ */
 
-static bool on_disk(const struct node *node, uint8_t term, uint8_t index)
+static bool on_disk(const struct node *node, uint8_t entry, uint8_t index)
 {
-    const struct image *image = node->writes_count > 0 ? &node->disk[0] : &node->now;
-    return image->last >= index && image->log[index - 1] == term;
+    return image_holds(node->writes_count > 0 ? &node->disk[0] : &node->now, entry, index);
+}
+
+/* Of the voters by the list that is in force for who commits it. */
+static bool on_most_disks(const struct state *state, uint8_t list, uint8_t entry, uint8_t index)
+{
+    int holders = 0, voters = 0;
+    for (int i = 0; i < NODES; i++)
+        if (list >> i & 1) {
+            voters++;
+            holders += on_disk(node_at(state->node[i]), entry, index);
+        }
+    return 2 * holders > voters;
 }
 
 /* What this node now knows to be committed: as everybody ever thought, or new and on most disks. */
@@ -48,19 +59,18 @@ static enum verdict check_committed(const struct state *state, const struct node
                                     struct history *history)
 {
     for (uint8_t index = 1; index <= node->commit; index++) {
-        uint8_t term = node->now.log[index - 1];
+        uint8_t entry = node->now.log[index - 1];
         if (index <= history->committed_count) {
-            if (history->entry_term[index - 1] != term)
+            if (!image_holds(&node->now, history->entry[index - 1], index))
                 return COMMITTED_ELSEWHERE;
             continue;
         }
-        int holders = 0;
-        for (int i = 0; i < NODES; i++)
-            holders += on_disk(node_at(state->node[i]), term, index);
-        if (holders <= NODES / 2)
+        if (index <= node->now.first)
+            return COMMITTED_ELSEWHERE;
+        if (!on_most_disks(state, list_in_force(&node->now), entry, index))
             return COMMITTED_ON_FEW_DISKS;
         history->committed_count = index;
-        history->entry_term[index - 1] = term;
+        history->entry[index - 1] = entry;
         history->commit_term[index - 1] = node->now.term;
     }
     return FINE;
@@ -72,7 +82,7 @@ static enum verdict check_completeness(const struct node *node, const struct his
         return FINE;
     for (uint8_t i = 0; i < history->committed_count; i++)
         if (history->commit_term[i] < node->now.term &&
-            (node->now.last <= i || node->now.log[i] != history->entry_term[i]))
+            !image_holds(&node->now, history->entry[i], i + 1))
             return LEADER_LACKS_COMMITTED;
     return FINE;
 }
@@ -81,16 +91,31 @@ static enum verdict check_completeness(const struct node *node, const struct his
 static enum verdict check_matching(const struct image *a, const struct image *b)
 {
     bool agree = true;
-    for (int i = 0; i < LOG_MAX && i < a->last && i < b->last; i++) {
-        if (a->log[i] != b->log[i])
+    int first = a->first > b->first ? a->first : b->first;
+    if (first > 0 && first <= a->last && first <= b->last)
+        agree = term_of(a->log[first - 1]) == term_of(b->log[first - 1]);
+    for (int i = first; i < LOG_MAX && i < a->last && i < b->last; i++) {
+        if (term_of(a->log[i]) != term_of(b->log[i]))
             agree = false;
-        else if (!agree)
+        else if (!agree || a->log[i] != b->log[i])
             return LOGS_DO_NOT_MATCH;
     }
     return FINE;
 }
 
-/* Another who leads, or has led, in the term of this leader: its appends were sent to us. */
+static bool has_led(struct state *state, uint32_t from, uint32_t to, uint8_t term)
+{
+    struct packet_set set = set_at(*channel_to(state, from, to));
+    for (uint32_t j = 0; j < set.count; j++) {
+        const struct packet *packet = packet_at(set.packets[j]);
+        if (packet->type == RAFT_APPEND_REQUEST && packet->term == term && !(packet->flags & STALE))
+            return true;
+    }
+    return false;
+}
+
+/* Another who leads, or has led, in the term of this leader: its appends were sent to us, or to
+ * those whom it took for members. */
 static enum verdict check_one_leader(struct state *state, const struct node *node)
 {
     if (node->role != RAFT_LEADER)
@@ -98,13 +123,13 @@ static enum verdict check_one_leader(struct state *state, const struct node *nod
     for (uint32_t i = 0; i < NODES; i++) {
         if (i == node->self)
             continue;
-        struct packet_set set = set_at(*channel_to(state, i, node->self));
-        for (uint32_t j = 0; j < set.count; j++) {
-            const struct packet *packet = packet_at(set.packets[j]);
-            if (packet->type == RAFT_APPEND_REQUEST && packet->term == node->now.term &&
-                !(packet->flags & STALE))
+        const struct node *other = node_at(state->node[i]);
+        if (other->role == RAFT_LEADER && other->now.term == node->now.term)
+            return TWO_LEADERS;
+        for (uint32_t to = 0; to < NODES; to++)
+            if (to != i && (to == node->self || bounds.changes > 0) &&
+                has_led(state, i, to, node->now.term))
                 return TWO_LEADERS;
-        }
     }
     return FINE;
 }
@@ -252,6 +277,11 @@ static bool was_sent(const struct state *state, uint8_t to, uint16_t number)
     return packet->to == to && set_has(*channel_to(&same, packet->from, to), number);
 }
 
+static bool may_compact(const struct node *node, uint16_t index)
+{
+    return index > node->now.first && index <= node->applied;
+}
+
 static bool is_possible(const struct state *state, struct step step)
 {
     struct history history = history_of(state);
@@ -267,13 +297,15 @@ static bool is_possible(const struct state *state, struct step step)
     case PROPOSE:
     case UNREACHABLE:
     case TRANSFER: return leads;
+    case CHANGE: return leads && history.changes < bounds.changes;
+    case COMPACT: return history.compactions < bounds.compactions && may_compact(node, argument);
     case READ: return leads && argument == history.reads_taken + 1;
     case PERSIST: return argument <= node->writes_count;
     case SILENCE: return leads && node->progress[argument].inflight_count > 0;
     case TRANSFER_ENDS: return node->transfer_to != NONE;
     case CRASH:
         return history.crashes < bounds.crashes && argument / 16 <= node->writes_count &&
-               argument % 16 <= node->applied;
+               argument % 16 >= node->now.first && argument % 16 <= node->applied;
     }
     return false;
 }
@@ -299,6 +331,10 @@ bool take_step(struct state *state, struct step step, enum verdict *verdict, str
         *verdict = READ_IS_STALE;
     if (step.input.kind == CRASH)
         note_crash(state, &history);
+    if (step.input.kind == CHANGE && changed)
+        history.changes++;
+    if (step.input.kind == COMPACT)
+        history.compactions++;
     if (changed && *verdict == FINE)
         *verdict = check_state(state, &node, &history);
     state->history = intern(&histories, &history);
@@ -317,9 +353,20 @@ bool take_step(struct state *state, struct step step, enum verdict *verdict, str
 
 /* ---- names ----------------------------------------------------------------------------------- */
 
+/* It knows lists of members, and nothing else that has a name. */
+static uint32_t rename_history(uint32_t number, int renaming)
+{
+    struct history history;
+    if (bounds.changes == 0)
+        return number;
+    memcpy(&history, interned_at(&histories, number), sizeof history);
+    rename_entries(history.entry, renaming);
+    return intern(&histories, &history);
+}
+
 static struct state renamed(const struct state *state, int renaming)
 {
-    struct state result = {.history = state->history};
+    struct state result = {.history = rename_history(state->history, renaming)};
     const uint8_t *name = renamings[renaming];
     for (uint32_t i = 0; i < NODES; i++) {
         result.node[name[i]] = rename_node(state->node[i], renaming);
@@ -359,16 +406,29 @@ static void visit_step(const struct state *state, struct step step, visitor visi
         visit(context, &next, step, verdict);
 }
 
-void successors(const struct state *state, visitor visit, void *context)
+/* What is bounded in all, for all nodes together. */
+static void visit_bounded(const struct state *state, uint8_t node, visitor visit, void *context)
 {
     struct history history = history_of(state);
+    const struct node *self = node_at(state->node[node]);
+    bool leads = self->role == RAFT_LEADER;
+    uint8_t first = self->now.first, applied = self->applied;
+    if (history.reads_taken < bounds.reads && leads)
+        visit_step(state, (struct step){node, {READ, (uint16_t)(history.reads_taken + 1)}}, visit,
+                   context);
+    for (uint16_t list = 1; history.changes < bounds.changes && leads && list < LISTS; list++)
+        visit_step(state, (struct step){node, {CHANGE, list}}, visit, context);
+    for (uint16_t to = first + 1u; history.compactions < bounds.compactions && to <= applied; to++)
+        visit_step(state, (struct step){node, {COMPACT, to}}, visit, context);
+}
+
+void successors(const struct state *state, visitor visit, void *context)
+{
     for (uint8_t node = 0; node < NODES; node++) {
         struct inputs active = reaction_alone(state->node[node])->active;
         for (uint32_t i = 0; i < active.count; i++)
             visit_step(state, (struct step){node, active.list[i]}, visit, context);
-        if (history.reads_taken < bounds.reads && node_at(state->node[node])->role == RAFT_LEADER)
-            visit_step(state, (struct step){node, {READ, (uint16_t)(history.reads_taken + 1)}},
-                       visit, context);
+        visit_bounded(state, node, visit, context);
         for (uint32_t i = 1; i < NODES; i++) {
             struct state same = *state;
             uint32_t set = *channel_to(&same, (node + i) % NODES, node);

@@ -5,12 +5,53 @@
 
 #include "explorer.h"
 
-const uint8_t renamings[RENAMINGS][NODES] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2},
-                                             {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
+uint8_t renamings[RENAMINGS][NODES];
+
+/* All orders of the names, rising. */
+void renamings_init(void)
+{
+    uint8_t order[NODES];
+    for (uint8_t i = 0; i < NODES; i++)
+        order[i] = i;
+    for (int renaming = 0; renaming < RENAMINGS; renaming++) {
+        memcpy(renamings[renaming], order, sizeof order);
+        int at = NODES - 2, with = NODES - 1;
+        while (at >= 0 && order[at] > order[at + 1])
+            at--;
+        if (at < 0)
+            break;
+        while (order[with] < order[at])
+            with--;
+        uint8_t moved = order[at];
+        order[at] = order[with];
+        order[with] = moved;
+        for (int low = at + 1, high = NODES - 1; low < high; low++, high--) {
+            moved = order[low];
+            order[low] = order[high];
+            order[high] = moved;
+        }
+    }
+}
 
 static uint8_t renamed(int renaming, uint8_t name)
 {
     return name < NODES ? renamings[renaming][name] : name;
+}
+
+static uint8_t rename_list(uint8_t list, int renaming)
+{
+    uint8_t result = 0;
+    for (uint8_t i = 0; i < NODES; i++)
+        if (list >> i & 1)
+            result |= (uint8_t)(1u << renamings[renaming][i]);
+    return result;
+}
+
+void rename_entries(uint8_t entries[LOG_MAX], int renaming)
+{
+    for (uint32_t i = 0; i < LOG_MAX; i++)
+        if (list_of(entries[i]) != 0)
+            entries[i] = entry_of(term_of(entries[i]), rename_list(list_of(entries[i]), renaming));
 }
 
 /* Where a map keeps what a thing, by its number, is called under a renaming. */
@@ -28,14 +69,19 @@ uint16_t rename_packet(uint16_t number, int renaming)
         struct packet packet = *packet_at(number);
         packet.from = renamed(renaming, packet.from);
         packet.to = renamed(renaming, packet.to);
+        rename_entries(packet.entries, renaming);
         *place = packet_number(&packet);
     }
     return (uint16_t)*place;
 }
 
-static void rename_image(struct image *image, int renaming)
+struct image rename_image(const struct image *image, int renaming)
 {
-    image->voted_for = renamed(renaming, image->voted_for);
+    struct image result = *image;
+    result.voted_for = renamed(renaming, image->voted_for);
+    result.base = rename_list(image->base, renaming);
+    rename_entries(result.log, renaming);
+    return result;
 }
 
 static void rename_parts(struct node *node, const struct node *old, int renaming)
@@ -43,9 +89,9 @@ static void rename_parts(struct node *node, const struct node *old, int renaming
     node->self = renamed(renaming, old->self);
     node->leader = renamed(renaming, old->leader);
     node->transfer_to = renamed(renaming, old->transfer_to);
-    rename_image(&node->now, renaming);
+    node->now = rename_image(&old->now, renaming);
     for (uint32_t i = 0; i < node->writes_count; i++)
-        rename_image(&node->disk[i], renaming);
+        node->disk[i] = rename_image(&old->disk[i], renaming);
     for (uint32_t i = 0; i < node->withheld_count; i++)
         node->withheld[i] = rename_packet(old->withheld[i], renaming);
     sort_withheld(node);
@@ -91,6 +137,7 @@ struct input rename_input(struct input input, int renaming)
     case UNREACHABLE:
     case SILENCE:
     case TRANSFER: input.argument = renamed(renaming, (uint8_t)input.argument); break;
+    case CHANGE: input.argument = rename_list((uint8_t)input.argument, renaming); break;
     case FIRE:
     case HEARTBEAT:
     case STEP_DOWN:
@@ -98,7 +145,8 @@ struct input rename_input(struct input input, int renaming)
     case READ:
     case PERSIST:
     case CRASH:
-    case TRANSFER_ENDS: break;
+    case TRANSFER_ENDS:
+    case COMPACT: break;
     }
     return input;
 }

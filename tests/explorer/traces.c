@@ -52,15 +52,15 @@ static void state_line(const struct raft *raft, const struct node *node, print_s
     raft_term terms[WRITES_MAX + 1][LOG_MAX];
     for (uint32_t i = 0; i <= node->writes_count; i++) {
         const struct image *image = i < node->writes_count ? &node->disk[i] : &node->now;
-        for (uint32_t j = 0; j < image->last; j++)
-            terms[i][j] = image->log[j];
+        for (uint32_t j = image->first; j < image->last; j++)
+            terms[i][j - image->first] = term_of(image->log[j]);
         images[i] = (struct raft_trace_image){
             .seq = raft->state.durable_seq + i,
             .term = image->term,
             .voted_for = image->voted_for == NONE ? RAFT_NOBODY : image->voted_for,
             .commit = node->applied,
             .terms = terms[i],
-            .count = image->last};
+            .count = image->last - image->first};
     }
     print(&lines, raft, images, node->writes_count + 1u);
     flush();

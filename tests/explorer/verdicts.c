@@ -16,6 +16,8 @@ const char *verdict_words(enum verdict verdict)
     case CANDIDACY_NOT_DURABLE: return "a vote request left before the own vote was durable";
     case MATCH_NOT_DURABLE: return "entries were acknowledged before they were durable";
     case READ_FOR_NOBODY: return "a read was released that nobody waits for, or at another index";
+    case LIST_IS_NOT_THE_LAST:
+        return "the list of members in force is not that of the last entry which holds one";
     case DEAD_FIELD_READ: return "a step depends on what the explorer leaves out of a state";
     case NAMES_MATTER: return "a step depends on the names of the nodes";
     case TWO_LEADERS: return "two leaders in one term";
