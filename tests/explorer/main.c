@@ -9,7 +9,7 @@
 #include "explorer.h"
 
 struct bounds bounds = {
-    .terms = 2, .log = 2, .writes = 1, .withheld = 2, .inflight = 1, .batch = 1, .voters = NODES};
+    .terms = 2, .log = 2, .writes = 1, .withheld = NODES - 1, .inflight = 1, .batch = 1, .voters = NODES};
 
 static const char usage[] =
     "usage: explore [OPTION...]\n"

@@ -49,8 +49,6 @@ static uint16_t packet_seen_by(const struct node *node, uint16_t number)
 {
     struct packet packet = *packet_at(number);
     uint8_t lowest = lowest_term(node);
-    if (packet.type == SNAPSHOT)
-        return packet.pos_index <= node->now.first ? DEAD : number;
     switch ((enum raft_message_type)packet.type) {
     case RAFT_VOTE_REQUEST:
         if (packet.term < lowest || ((packet.flags & PRE_VOTE) && packet.term == lowest))
@@ -77,7 +75,6 @@ uint32_t seen_by(uint32_t number, uint32_t set)
     uint64_t view = (uint64_t)lowest << 3;
     if (node->now.term == lowest)
         view |= node->role == RAFT_CANDIDATE ? 1 : node->role == RAFT_LEADER ? 2 : 0;
-    view |= (uint64_t)node->now.first << 8;
     bool is_new;
     uint32_t *place = map_at(&known, (uint64_t)set << 16 | view << 1 | 1, &is_new);
     if (!is_new)
