@@ -202,13 +202,14 @@ static void crash(const struct node *before, struct input input, struct outcome 
 {
     uint32_t kept = input.argument / 16, applied = input.argument % 16;
     const struct image *image = kept < before->writes_count ? &before->disk[kept] : &before->now;
-    trace_before(unpack_core(before), before);
+    trace_before(unpack_core(before), before, input);
     struct raft *raft = new_core(before->self, image, (uint8_t)applied);
     trace_boot(raft);
     struct node after;
     check(pack_core(&after, raft));
     after.mortal = before->mortal;
     trace_after(raft, &after);
+    outcome->verdict = check_list(raft, &after);
     raft_free(raft);
     outcome->node = node_number(&after);
 }
@@ -232,10 +233,12 @@ static void adopt(const struct node *before, const struct packet *packet, struct
     raft = new_core(before->self, &image, packet->pos_index);
     struct node after;
     check(pack_core(&after, raft));
-    raft_free(raft);
     after.mortal = before->mortal;
     outcome->node = node_number(&after);
     outcome->verdict = check_change(before, &after);
+    if (outcome->verdict == FINE)
+        outcome->verdict = check_list(raft, &after);
+    raft_free(raft);
 }
 
 static void apply(struct raft *raft, raft_index up_to)
@@ -274,7 +277,7 @@ static void step_core(const struct node *before, struct input input, struct outc
     struct raft_entry entries[LOG_MAX], written[LOG_MAX];
     memset(entries, 0, sizeof entries);
     struct raft_input step = prepare(raft, input, &message, entries);
-    trace_before(raft, before);
+    trace_before(raft, before, input);
     struct raft_output output;
     raft_step(raft, &step, &output);
     if (!within_bounds(raft)) {

@@ -1,6 +1,8 @@
-/* Every reachable state of three real cores (src/raft, linked unchanged) within small bounds.
+/* Every reachable state of three real cores (src/raft, linked unchanged) within small bounds; of four
+ * in build/explore-four, since two lists of members that two leaders append on top of the same one
+ * have majorities that do not meet only if that one has four voters.
  *
- * A state is three nodes, the packets ever sent on each of the six channels, and what the
+ * A state is the nodes, the packets ever sent on each channel between two, and what the
  * properties need to remember (`history`).  A node is a core's raft_state and log, packed, and what
  * its disk may hold.  The core runs once for every distinct (node, input): what came out is kept,
  * so the search over whole states is made of table look-ups.  Nodes, packets, sets of packets and
@@ -16,17 +18,19 @@
  *   resending     given up at any time: as an UNREACHABLE, and as a silence.
  *   hanging disks a leader's is a STEP_DOWN, with the TIMEOUT_NOW that a transfer could have sent;
  *                 one who does not campaign because of it does less.
+ *   successors    a leader that is removed tells all voters to campaign, not the first of the best.
  *   applying      at once, as far as the core allows.  It decides only from where a restart goes
  *                 on; a crash picks every index up to there.
  *   numbers       of writes: counted from the last acknowledged, the core only compares them.
  *   old fields    what a core does not look at before it sets it anew (the progress of one that
  *                 does not lead, say) is zero.  Every step is run once more with garbage there, and
  *                 must do the same.
- *   sizes         all entries are empty; payloads never come into the core.
+ *   sizes         all entries are empty, but for lists of members; no other payload ever comes into
+ *                 the core.
  *   compaction    reaches the disk at once; up to where a node applied, and stored that it did.
  *   snapshots     are whole at once; a leader offers one to whom it finds fallen off, of what it has
  *                 applied then, and that may be taken at any later time, or never.
- *   addresses     and lives of members are not known.
+ *   members       have no addresses and no lives.
  *   names         states that differ by a renaming of nodes are one.  Every step is run once
  *                 more for each renaming, and must do the same.
  *

@@ -8,8 +8,13 @@
 #include "base/memory.h"
 #include "explorer.h"
 
-struct bounds bounds = {
-    .terms = 2, .log = 2, .writes = 1, .withheld = NODES - 1, .inflight = 1, .batch = 1, .voters = NODES};
+struct bounds bounds = {.terms = 2,
+                        .log = 2,
+                        .writes = 1,
+                        .withheld = NODES - 1,
+                        .inflight = 1,
+                        .batch = 1,
+                        .voters = NODES};
 
 static const char usage[] =
     "usage: explore [OPTION...]\n"
