@@ -1,6 +1,6 @@
-/* Every reachable state of three real cores (src/raft, linked unchanged) within small bounds; of four
- * in build/explore-four, since two lists of members that two leaders append on top of the same one
- * have majorities that do not meet only if that one has four voters.
+/* Every reachable state of three real cores (src/raft, linked unchanged) within small bounds; of
+ * four in build/explore-four, since two lists of members that two leaders append on top of the same
+ * one have majorities that do not meet only if that one has four voters.
  *
  * A state is the nodes, the packets ever sent on each channel between two, and what the
  * properties need to remember (`history`).  A node is a core's raft_state and log, packed, and what
@@ -28,8 +28,8 @@
  *   sizes         all entries are empty, but for lists of members; no other payload ever comes into
  *                 the core.
  *   compaction    reaches the disk at once; up to where a node applied, and stored that it did.
- *   snapshots     are whole at once; a leader offers one to whom it finds fallen off, of what it has
- *                 applied then, and that may be taken at any later time, or never.
+ *   snapshots     are whole at once; a leader offers one to whom it finds fallen off, of what it
+ *                 has applied then, and that may be taken at any later time, or never.
  *   members       have no addresses and no lives.
  *   names         states that differ by a renaming of nodes are one.  Every step is run once
  *                 more for each renaming, and must do the same.
@@ -165,8 +165,8 @@ struct packet {
     uint8_t commit, round, count;
     uint8_t entries[LOG_MAX];
 };
-/* What a leader offers to one that fell off its log: the state at a position, with the list in force
- * there (`entries`) and where it stood (`round`).  No message of the core. */
+/* What a leader offers to one that fell off its log: the state at a position, with the list in
+ * force there (`entries`) and where it stood (`round`).  No message of the core. */
 enum { SNAPSHOT = RAFT_TIMEOUT_NOW + 1 };
 /* STALE: stands for all requests of earlier terms, see reactions.c. */
 enum { PRE_VOTE = 1, BY_TRANSFER = 2, GRANTED = 4, MATCHED = 8, STALE = 16 };
