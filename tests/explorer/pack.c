@@ -147,6 +147,17 @@ static void unpack_leader(struct raft *raft, const struct node *node)
     state->transfer_elapsed = 0;
 }
 
+static void fill_dead_progress(struct raft_state *state, uint32_t from)
+{
+    for (uint32_t place = from; place < NODES; place++)
+        state->progress[place] = (struct progress){.match = garbage(LOG_MAX),
+                                                   .next = garbage(LOG_MAX),
+                                                   .replicating = garbage(2),
+                                                   .round_acked = garbage(READS_MAX),
+                                                   .inflight_count = (uint32_t)garbage(3),
+                                                   .idle_ticks = (uint32_t)garbage(9)};
+}
+
 /* What no step may look at, for the second run of each step. */
 static void fill_dead_fields(struct raft *raft, const struct node *node)
 {
@@ -158,15 +169,10 @@ static void fill_dead_fields(struct raft *raft, const struct node *node)
         state->round_confirmed = garbage(READS_MAX);
         state->uncommitted_bytes = garbage(1000);
         state->heartbeat_elapsed = (uint32_t)garbage(HEARTBEAT_TICKS);
-        for (uint32_t i = 0; i < NODES; i++)
-            state->progress[i] = (struct progress){.match = garbage(LOG_MAX),
-                                                   .next = garbage(LOG_MAX),
-                                                   .replicating = garbage(2),
-                                                   .round_acked = garbage(READS_MAX),
-                                                   .inflight_count = (uint32_t)garbage(3),
-                                                   .idle_ticks = (uint32_t)garbage(9)};
+        fill_dead_progress(state, 0);
         state->transfer_elapsed = (uint32_t)garbage(ELECTION_TICKS);
     } else {
+        fill_dead_progress(state, raft->members.count);
         for (uint32_t i = 0; i < raft->members.count; i++)
             state->progress[i].inflight_start = (uint32_t)garbage(RAFT_INFLIGHT_MAX);
         for (uint32_t i = 0; i < raft->members.count; i++) {
