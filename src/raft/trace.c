@@ -88,14 +88,22 @@ static void put_list(struct buffer *out, raft_term term, const struct raft_membe
     put_members(out, members);
 }
 
-static void put_terms(struct buffer *out, const raft_term *terms, uint64_t count)
+static void put_image_log(struct buffer *out, const struct raft_trace_image *image)
 {
     uint64_t start = 0;
-    for (uint64_t i = 1; i <= count; i++)
-        if (i == count || terms[i] != terms[start]) {
-            put_run(out, i - start, terms[start]);
+    for (uint64_t i = 0; i < image->count; i++) {
+        const struct raft_members *list = image->lists ? image->lists[i] : NULL;
+        if (list || image->terms[i] != image->terms[start]) {
+            put_run(out, i - start, image->terms[start]);
             start = i;
         }
+        if (list) {
+            put_list(out, image->terms[i], list);
+            start = i + 1;
+        }
+    }
+    if (start < image->count)
+        put_run(out, image->count - start, image->terms[start]);
 }
 
 /* False: it is none, or what it says of itself is not true (of a message, before it is refused). */
@@ -366,7 +374,7 @@ static void put_granted(struct buffer *out, const struct raft *raft)
     if (raft->state.role != RAFT_CANDIDATE)
         return;
     for (uint32_t place = 0; place < raft->members.count; place++)
-        if (raft->state.votes[place] == VOTE_GRANTED)
+        if (raft->state.votes[place] == VOTE_GRANTED && raft_is_voter(raft, place))
             put_node(out, raft->members.list[place].id);
 }
 
@@ -405,7 +413,7 @@ static void put_images(struct buffer *out, const struct raft_trace_image *images
         put(out, images[i].term);
         put_node(out, images[i].voted_for);
         put(out, images[i].commit);
-        put_terms(out, images[i].terms, images[i].count);
+        put_image_log(out, &images[i]);
     }
 }
 

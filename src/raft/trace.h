@@ -71,6 +71,7 @@ struct raft_trace_image {
     raft_node_id voted_for;
     raft_index commit;      /* the highest apply_to so far */
     const raft_term *terms; /* of the entries after the log's first, see raft_status.first */
+    const struct raft_members *const *lists; /* that they hold, NULL: none; or NULL: none does */
     uint64_t count;
 };
 

@@ -202,7 +202,7 @@ static void crash(const struct node *before, struct input input, struct outcome 
 {
     uint32_t kept = input.argument / 16, applied = input.argument % 16;
     const struct image *image = kept < before->writes_count ? &before->disk[kept] : &before->now;
-    trace_before(unpack_core(before), before, input);
+    trace_before(unpack_core(before), before);
     struct raft *raft = new_core(before->self, image, (uint8_t)applied);
     trace_boot(raft);
     struct node after;
@@ -277,7 +277,7 @@ static void step_core(const struct node *before, struct input input, struct outc
     struct raft_entry entries[LOG_MAX], written[LOG_MAX];
     memset(entries, 0, sizeof entries);
     struct raft_input step = prepare(raft, input, &message, entries);
-    trace_before(raft, before, input);
+    trace_before(raft, before);
     struct raft_output output;
     raft_step(raft, &step, &output);
     if (!within_bounds(raft)) {

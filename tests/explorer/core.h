@@ -30,7 +30,7 @@ enum verdict check_list(const struct raft *raft, const struct node *after);
 enum verdict check_promises(const struct node *after, const struct outcome *outcome);
 
 /* traces.c: nothing, unless asked for. */
-void trace_before(const struct raft *raft, const struct node *node, struct input input);
+void trace_before(const struct raft *raft, const struct node *node);
 void trace_step(const struct raft *raft, const struct raft_input *input,
                 const struct raft_output *output);
 void trace_boot(const struct raft *raft);
