@@ -133,10 +133,8 @@ static void make_room(struct client *client)
     size_t have = client->in.size;
     size_t wanted = resp_wanted(client->parser);
     size_t room = wanted > have ? wanted - have : 0;
-    size_t proven =
-        CLIENT_ROOM_FACTOR * have > CLIENT_READ_MAX ? CLIENT_ROOM_FACTOR * have : CLIENT_READ_MAX;
-    if (room > proven)
-        room = proven;
+    if (room > CLIENT_ROOM_FACTOR * have)
+        room = CLIENT_ROOM_FACTOR * have;
     buffer_reserve(&client->in, room > CLIENT_READ_MIN ? room : CLIENT_READ_MIN);
 }
 
