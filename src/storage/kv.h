@@ -40,8 +40,9 @@ struct kv_ops {
     void (*batch_delete_range)(struct kv_batch *batch, enum kv_family family, struct bytes from,
                                struct bytes to);
     void (*batch_free)(struct kv_batch *batch);
-    /* Any thread.  When `sync`, returns once the batch, and every batch committed before it,
-     * survives a power cut. */
+    /* Any thread.  When `sync`, returns once the batch survives a power cut, and what batches
+     * committed before it changed, of the log and meta, or of the data, whichever it changes.  One
+     * that changes both is rare and slow: it waits until everything before it is stored. */
     void (*commit)(struct kv *kv, struct kv_batch *batch, bool sync);
 
     /* A hint after batch_delete_range: give the space of whole files in [from, to) back now.  Takes
@@ -69,10 +70,10 @@ struct kv_ops {
     struct kv_iter *(*snapshot_iter)(struct kv *kv, const struct kv_snapshot *snapshot,
                                      enum kv_family family, struct bytes from);
 
-    /* A checkpoint's way in: keys strictly ascending, puts and deletes; nothing is visible before
-     * bulk_commit, which returns once all of it is durable, atomically (earlier unsynced batches of
-     * other families need not be).  Meant for another thread than the loop; does not hold up
-     * readers. (RocksDB: an SST file, ingested.) */
+    /* A checkpoint's way into KV_DATA, or KV_STAGE: keys strictly ascending, puts and deletes;
+     * nothing is visible before bulk_commit, which returns once all of it is durable, atomically
+     * (earlier unsynced batches of other families need not be).  Meant for another thread than the
+     * loop; does not hold up readers.  (RocksDB: an SST file, ingested.) */
     struct kv_bulk *(*bulk_new)(struct kv *kv, enum kv_family family);
     void (*bulk_put)(struct kv_bulk *bulk, struct bytes key, struct bytes value);
     void (*bulk_delete)(struct kv_bulk *bulk, struct bytes key);
@@ -99,7 +100,7 @@ struct kv {
 struct kv_options {
     uint64_t cache_bytes;        /* block cache, shared by the families */
     uint64_t log_memtable_bytes; /* memtable of the log family */
-    uint64_t wal_bytes_max;      /* total write-ahead log before families are flushed */
+    uint64_t wal_bytes_max;      /* the journal, and a quarter for RocksDB's own log */
     uint32_t open_tables_max;    /* table files kept open; 0: all of them */
 };
 

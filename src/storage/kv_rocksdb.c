@@ -3,20 +3,23 @@
  *
  * What keeps the promises of kv.h:
  *
- *   1. The write-ahead log is on for every batch, and a synced commit ends with fdatasync.  What an
- *      open store shows is durable as well: recovery writes the replayed log into synced files
- *      before open returns, so a batch that only the page cache held when the process was killed
- *      is either gone or safe from then on.
- *   2. Recovery stops at the first damaged record of the write-ahead log, because a power cut may
- *      leave one behind.  Damage in the middle would make acknowledged writes vanish without a
- *      word; the file SYNCED is there to tell.  It holds a sequence number that is known to be
- *      durable, and a store that recovers less than that is refused.  It is mapped and written
- *      after each sync, never synced itself: an old number in it does no harm.  An ingest raises
- *      the number that RocksDB comes up with by the manifest alone, so a change is synced behind
- *      each: until then, what was lost before the ingest would not show.  A flush raises it as
- *      well, but begins a new file of the log, and RocksDB refuses by itself when it meets damage
- *      in one before.  Not noticed: that such an earlier file is gone as a whole, or empty.
- *   3. Any error after opening is fatal(), background errors included: they are asked for after
+ *   1. What changes the log, meta and default families is a record of the journal (journal.h)
+ *      before it is told to RocksDB, which keeps no write-ahead log of it.  At a start the records
+ *      are told again, from before anything that RocksDB may not have stored up to the last: what
+ *      it did store is written over by the same, so the state is that behind the last, whatever
+ *      was stored when.  Nothing else may change these families, therefore; bulk runs are for the
+ *      data.  Behind each segment of the journal the families are flushed, in a thread, and the
+ *      segment is released.
+ *   2. What was told again is flushed before the store is open: it may have been in the page cache
+ *      alone, and there even if its sync failed.
+ *   3. Before each flush a mark is put into the default family, which is flushed last, and the
+ *      journal keeps it with what it releases: where the mark is not found again, RocksDB has lost
+ *      some of that.
+ *   4. What changes the data family by itself (deletes of what nobody sees any more) goes into
+ *      RocksDB's write-ahead log.  A batch that changes both (tools that make a directory) does so
+ *      between two flushes: nothing is left in the journal that would be told again after it, and
+ *      nothing of it depends on that log, whose loss nobody would notice.
+ *   5. Any error after opening is fatal(), background errors included: they are asked for after
  *      each synced commit, so that RocksDB's own retries do not hide a failing disk.
  *
  * Debian's library has its asserts compiled in: column family handles, iterators and pinned values
@@ -40,9 +43,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/codec.h"
 #include "base/fatal.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "storage/journal.h"
 #include "storage/kv.h"
 #include "storage/rocksdb_assert.h"
 
@@ -52,13 +57,19 @@ enum {
     PATH_SIZE = 4096,
     RECOVER_TO_POINT_IN_TIME = 2, /* WALRecoveryMode::kPointInTimeRecovery */
     INFO_LOG_WARN = 2,
-    BLOOM_BITS = 10
+    BLOOM_BITS = 10,
+    SEGMENT_LEAST = 256 << 10 /* of the journal */
 };
 
 /* The last two change places. */
 static const char *const family_names[FAMILIES_ON_DISK] = {"default", "log", "meta", "data",
                                                            "data-2"};
-static const char data_at[] = "data"; /* key of the default family; value: 0 or 1 */
+/* Keys of the default family: */
+static const char data_at[] = "data";     /* 0 or 1 */
+static const char stored_at[] = "stored"; /* a record of the journal: all up to it is stored */
+
+/* In the file SYNCED: there is a journal. No number of a change is so high. */
+#define JOURNALED UINT64_MAX
 
 /* The range of the data family whose space is to be given back; of several, what holds them all. */
 struct reclaiming {
@@ -69,6 +80,15 @@ struct reclaiming {
     bool is_wanted;
     bool is_closing;
     struct buffer from, to;
+};
+
+/* The flush behind a segment of the journal. */
+struct storing {
+    pthread_mutex_t mutex; /* of the journal, and the order of what is told to RocksDB */
+    pthread_cond_t stored;
+    pthread_t thread;
+    bool has_thread; /* to be joined */
+    bool is_running;
 };
 
 struct rocksdb_kv {
@@ -82,18 +102,26 @@ struct rocksdb_kv {
     rocksdb_cache_t *cache;
     rocksdb_writeoptions_t *write_synced;
     rocksdb_writeoptions_t *write_unsynced;
+    rocksdb_writeoptions_t *write_journaled;
+    rocksdb_flushoptions_t *flush;
     rocksdb_readoptions_t *read;
     rocksdb_readoptions_t *scan_log; /* keeps the log out of the block cache */
     rocksdb_envoptions_t *env;
     rocksdb_ingestexternalfileoptions_t *ingest;
     struct reclaiming reclaiming;
-    uint64_t *synced; /* the mapped file SYNCED; atomic */
+    struct journal *journal;
+    uint64_t journal_bytes; /* of a segment */
+    bool is_replayed;
+    struct storing storing;
+    uint64_t *synced; /* the mapped file SYNCED */
     uint64_t bulks;   /* names of files in ingest/; atomic */
 };
 
 struct kv_batch {
     struct rocksdb_kv *kv; /* borrowed */
     rocksdb_writebatch_t *batch;
+    struct buffer record; /* the same for the journal, but for changes of data */
+    bool has_data;
     bool is_adopting;
 };
 
@@ -183,6 +211,93 @@ static bool get_head(struct kv *base, enum kv_family family, struct bytes key, s
     return get_with(kv, kv->read, family, key, head_max, head, size);
 }
 
+/* ---- records of the journal: changes, one behind the other ---------------
+ *
+ *     0   1  what: 0 put, 1 delete, 2 delete a range
+ *     1   1  family: 0 default, 1 log, 2 meta
+ *     2   4  size of the key
+ *     6   4  size of the value, or of the key that ends the range
+ *     10  .. the two */
+
+enum change { CHANGE_PUT, CHANGE_DELETE, CHANGE_DELETE_RANGE };
+enum { CHANGE_HEAD = 10 };
+
+static void note_change(struct kv_batch *batch, enum change change, unsigned place,
+                        struct bytes key, struct bytes value)
+{
+    unsigned char head[CHANGE_HEAD] = {(unsigned char)change, (unsigned char)place};
+    if (place > KV_META + 1) {
+        batch->has_data = true;
+        return;
+    }
+    check(key.size <= UINT32_MAX && value.size <= UINT32_MAX);
+    put_u32(head + 2, (uint32_t)key.size);
+    put_u32(head + 6, (uint32_t)value.size);
+    buffer_append(&batch->record, head, sizeof head);
+    buffer_append_bytes(&batch->record, key);
+    buffer_append_bytes(&batch->record, value);
+}
+
+static void do_change(const struct rocksdb_kv *kv, rocksdb_writebatch_t *batch, enum change change,
+                      unsigned place, struct bytes key, struct bytes value)
+{
+    rocksdb_column_family_handle_t *family = kv->families[place];
+    check(family);
+    if (change == CHANGE_PUT)
+        rocksdb_writebatch_put_cf(batch, family, data_of(key), key.size, data_of(value),
+                                  value.size);
+    else if (change == CHANGE_DELETE)
+        rocksdb_writebatch_delete_cf(batch, family, data_of(key), key.size);
+    else
+        rocksdb_writebatch_delete_range_cf(batch, family, data_of(key), key.size, data_of(value),
+                                           value.size);
+}
+
+/* The next change of a record; moves on. False: it makes no sense. */
+static bool redo_change(const struct rocksdb_kv *kv, rocksdb_writebatch_t *batch,
+                        struct bytes *left)
+{
+    const unsigned char *at = left->data;
+    if (left->size < CHANGE_HEAD || at[0] > CHANGE_DELETE_RANGE || at[1] > KV_META + 1)
+        return false;
+    uint64_t key = get_u32(at + 2), value = get_u32(at + 6);
+    if (key + value > left->size - CHANGE_HEAD)
+        return false;
+    do_change(kv, batch, (enum change)at[0], at[1], bytes_of(at + CHANGE_HEAD, key),
+              bytes_of(at + CHANGE_HEAD + key, value));
+    *left = bytes_of(at + CHANGE_HEAD + key + value, left->size - CHANGE_HEAD - key - value);
+    return true;
+}
+
+static void write_journaled(struct rocksdb_kv *kv, rocksdb_writebatch_t *batch)
+{
+    char *error = NULL;
+    rocksdb_write(kv->db, kv->write_journaled, batch, &error);
+    must(error, kv, "write");
+}
+
+static bool redo(void *context, struct bytes record)
+{
+    struct rocksdb_kv *kv = context;
+    rocksdb_writebatch_t *batch = rocksdb_writebatch_create();
+    bool makes_sense = true;
+    while (makes_sense && record.size > 0)
+        makes_sense = redo_change(kv, batch, &record);
+    if (makes_sense)
+        write_journaled(kv, batch);
+    rocksdb_writebatch_destroy(batch);
+    return makes_sense;
+}
+
+static void change(struct kv_batch *batch, enum change change, unsigned place, struct bytes key,
+                   struct bytes value)
+{
+    note_change(batch, change, place, key, value);
+    do_change(batch->kv, batch->batch, change, place, key, value);
+}
+
+/* ---- changing ------------------------------------------------------------- */
+
 static struct kv_batch *batch_new(struct kv *base)
 {
     struct kv_batch *batch = memory_new(sizeof *batch);
@@ -194,43 +309,32 @@ static struct kv_batch *batch_new(struct kv *base)
 static void batch_put(struct kv_batch *batch, enum kv_family family, struct bytes key,
                       struct bytes value)
 {
-    rocksdb_writebatch_put_cf(batch->batch, family_of(batch->kv, family), data_of(key), key.size,
-                              data_of(value), value.size);
+    change(batch, CHANGE_PUT, place_of(batch->kv, family), key, value);
 }
 
 static void batch_delete(struct kv_batch *batch, enum kv_family family, struct bytes key)
 {
-    rocksdb_writebatch_delete_cf(batch->batch, family_of(batch->kv, family), data_of(key),
-                                 key.size);
+    change(batch, CHANGE_DELETE, place_of(batch->kv, family), key, bytes_of(NULL, 0));
 }
 
 static void batch_delete_range(struct kv_batch *batch, enum kv_family family, struct bytes from,
                                struct bytes to)
 {
-    rocksdb_writebatch_delete_range_cf(batch->batch, family_of(batch->kv, family), data_of(from),
-                                       from.size, data_of(to), to.size);
+    change(batch, CHANGE_DELETE_RANGE, place_of(batch->kv, family), from, to);
 }
 
 static void batch_adopt(struct kv_batch *batch)
 {
     const char swapped = !batch->kv->is_swapped;
-    rocksdb_writebatch_put_cf(batch->batch, batch->kv->families[0], data_at, sizeof data_at - 1,
-                              &swapped, 1);
+    change(batch, CHANGE_PUT, 0, bytes_from_string(data_at), bytes_of(&swapped, 1));
     batch->is_adopting = true;
 }
 
 static void batch_free(struct kv_batch *batch)
 {
     rocksdb_writebatch_destroy(batch->batch);
+    buffer_deinit(&batch->record);
     memory_free(batch);
-}
-
-static void raise_synced(struct rocksdb_kv *kv, uint64_t sequence)
-{
-    uint64_t present = __atomic_load_n(kv->synced, __ATOMIC_RELAXED);
-    while (present < sequence && !__atomic_compare_exchange_n(kv->synced, &present, sequence, true,
-                                                              __ATOMIC_RELAXED, __ATOMIC_RELAXED))
-        ;
 }
 
 static void check_background(struct rocksdb_kv *kv)
@@ -266,20 +370,145 @@ static void stage_clear(struct kv *base)
     must(error, kv, "make a staging place in");
 }
 
+/* ---- the journal's families are stored ------------------------------------- */
+
+/* With the mutex. In no record of the journal: it says what RocksDB has. */
+static uint64_t put_mark(struct rocksdb_kv *kv)
+{
+    unsigned char value[8];
+    char *error = NULL;
+    uint64_t mark = journal_last(kv->journal);
+    put_u64(value, mark);
+    rocksdb_put_cf(kv->db, kv->write_journaled, kv->families[0], stored_at, sizeof stored_at - 1,
+                   (const char *)value, sizeof value, &error);
+    must(error, kv, "write");
+    return mark;
+}
+
+static uint64_t get_mark(struct rocksdb_kv *kv)
+{
+    char *error = NULL;
+    size_t size = 0;
+    char *value = rocksdb_get_cf(kv->db, kv->read, kv->families[0], stored_at, sizeof stored_at - 1,
+                                 &size, &error);
+    must(error, kv, "read");
+    uint64_t mark = size == 8 ? get_u64((const unsigned char *)value) : 0;
+    rocksdb_free(value);
+    return mark;
+}
+
+static void flush_family(struct rocksdb_kv *kv, unsigned place)
+{
+    char *error = NULL;
+    rocksdb_flush_cf(kv->db, kv->flush, kv->families[place], &error);
+    must(error, kv, "write");
+}
+
+/* The mark last. */
+static void flush_families(struct rocksdb_kv *kv)
+{
+    flush_family(kv, KV_LOG + 1);
+    flush_family(kv, KV_META + 1);
+    flush_family(kv, 0);
+}
+
+/* With the mutex, and nobody else at it. */
+static void store_all(struct rocksdb_kv *kv)
+{
+    uint64_t mark = put_mark(kv);
+    flush_families(kv);
+    journal_release_all(kv->journal, mark);
+}
+
+static void *store_main(void *context)
+{
+    struct rocksdb_kv *kv = context;
+    struct storing *storing = &kv->storing;
+    pthread_mutex_lock(&storing->mutex);
+    uint64_t segment = journal_segment(kv->journal), mark = put_mark(kv);
+    pthread_mutex_unlock(&storing->mutex);
+    flush_families(kv);
+    pthread_mutex_lock(&storing->mutex);
+    journal_release(kv->journal, segment, mark);
+    storing->is_running = false;
+    pthread_cond_broadcast(&storing->stored);
+    pthread_mutex_unlock(&storing->mutex);
+    return NULL;
+}
+
+static void join_storing(struct storing *storing)
+{
+    if (storing->has_thread && pthread_join(storing->thread, NULL) != 0)
+        fatal("cannot join the thread that stores what the journal holds");
+    storing->has_thread = false;
+}
+
+/* With the mutex. */
+static void start_storing(struct rocksdb_kv *kv)
+{
+    struct storing *storing = &kv->storing;
+    if (storing->is_running)
+        return;
+    join_storing(storing);
+    if (pthread_create(&storing->thread, NULL, store_main, kv) != 0)
+        fatal("cannot start a thread that stores what the journal holds");
+    storing->has_thread = storing->is_running = true;
+}
+
+/* ---- committing ------------------------------------------------------------- */
+
+/* Into the journal, and then to RocksDB; both in the same order. */
+static void commit_journaled(struct rocksdb_kv *kv, struct kv_batch *batch)
+{
+    struct storing *storing = &kv->storing;
+    struct bytes record = buffer_bytes(&batch->record);
+    pthread_mutex_lock(&storing->mutex);
+    while (!journal_has_room(kv->journal, record.size)) {
+        start_storing(kv);
+        pthread_cond_wait(&storing->stored, &storing->mutex);
+    }
+    uint64_t segment = journal_segment(kv->journal);
+    journal_append(kv->journal, record);
+    write_journaled(kv, batch->batch);
+    if (journal_segment(kv->journal) != segment)
+        start_storing(kv);
+    pthread_mutex_unlock(&storing->mutex);
+}
+
+static void write_batch(struct rocksdb_kv *kv, const rocksdb_writeoptions_t *how,
+                        struct kv_batch *batch)
+{
+    char *error = NULL;
+    rocksdb_write(kv->db, how, batch->batch, &error);
+    must(error, kv, "write");
+}
+
+/* One batch of RocksDB's log: no record of before may be told again after it. */
+static void commit_with_data(struct rocksdb_kv *kv, struct kv_batch *batch)
+{
+    pthread_mutex_lock(&kv->storing.mutex);
+    while (kv->storing.is_running)
+        pthread_cond_wait(&kv->storing.stored, &kv->storing.mutex);
+    store_all(kv);
+    write_batch(kv, kv->write_synced, batch);
+    flush_family(kv, place_of(kv, KV_DATA));
+    flush_families(kv);
+    pthread_mutex_unlock(&kv->storing.mutex);
+}
+
 static void commit(struct kv *base, struct kv_batch *batch, bool sync)
 {
     struct rocksdb_kv *kv = rocksdb_kv_of(base);
-    /* Sequence numbers go up by one for each change, in the order of the write-ahead log: this
-     * batch will end at least here, whatever other threads write meanwhile. */
-    uint64_t end = rocksdb_get_latest_sequence_number(kv->db) +
-                   (uint64_t)rocksdb_writebatch_count(batch->batch);
-    char *error = NULL;
     check(!batch->is_adopting || (sync && kv->families[place_of(kv, KV_STAGE)]));
-    rocksdb_write(kv->db, sync ? kv->write_synced : kv->write_unsynced, batch->batch, &error);
-    must(error, kv, "write");
+    bool has_record = batch->record.size > 0;
+    if (has_record && batch->has_data)
+        commit_with_data(kv, batch);
+    else if (has_record)
+        commit_journaled(kv, batch);
+    else
+        write_batch(kv, sync ? kv->write_synced : kv->write_unsynced, batch);
     if (!sync)
         return;
-    raise_synced(kv, end);
     check_background(kv);
     if (batch->is_adopting) {
         kv->is_swapped = !kv->is_swapped;
@@ -483,6 +712,7 @@ static struct kv_bulk *bulk_new(struct kv *base, enum kv_family family)
 {
     struct rocksdb_kv *kv = rocksdb_kv_of(base);
     struct kv_bulk *bulk = memory_new(sizeof *bulk);
+    check(family >= KV_DATA);
     bulk->kv = kv;
     bulk->family = family;
     uint64_t number = __atomic_add_fetch(&kv->bulks, 1, __ATOMIC_RELAXED);
@@ -519,16 +749,6 @@ static void bulk_delete(struct kv_bulk *bulk, struct bytes key)
     must(error, bulk->kv, "write a sorted file for");
 }
 
-/* A change of the write-ahead log again is the last, for nothing_lost(): one that changes nothing,
- * in a family that has others in each file of the log, so that no file is kept for it. */
-static void commit_behind_ingest(struct rocksdb_kv *kv)
-{
-    struct kv_batch *batch = batch_new(&kv->base);
-    batch_delete(batch, KV_META, bytes_of(NULL, 0));
-    commit(&kv->base, batch, true);
-    batch_free(batch);
-}
-
 /* finish() syncs the file, ingest syncs the directory and the manifest. */
 static void bulk_commit(struct kv_bulk *bulk)
 {
@@ -542,7 +762,6 @@ static void bulk_commit(struct kv_bulk *bulk)
                                         &error);
         must(error, kv, "take a sorted file into");
         rocksdb_sstfilewriter_destroy(bulk->writer);
-        commit_behind_ingest(kv);
     }
     memory_free(bulk);
 }
@@ -558,11 +777,25 @@ static uint64_t property(struct kv *base, enum kv_family family, const char *nam
     return value;
 }
 
+/* So that the next start has nothing to replay. */
+static void stop_storing(struct rocksdb_kv *kv)
+{
+    struct storing *storing = &kv->storing;
+    join_storing(storing);
+    if (kv->journal && kv->is_replayed)
+        store_all(kv);
+    if (kv->journal)
+        journal_close(kv->journal);
+    pthread_cond_destroy(&storing->stored);
+    pthread_mutex_destroy(&storing->mutex);
+}
+
 /* Also undoes a half-done open. */
 static void close_kv(struct kv *base)
 {
     struct rocksdb_kv *kv = rocksdb_kv_of(base);
     stop_reclaiming(kv);
+    stop_storing(kv);
     for (int i = 0; i < FAMILIES_ON_DISK; i++)
         if (kv->families[i])
             rocksdb_column_family_handle_destroy(kv->families[i]);
@@ -576,6 +809,8 @@ static void close_kv(struct kv *base)
     rocksdb_cache_destroy(kv->cache);
     rocksdb_writeoptions_destroy(kv->write_synced);
     rocksdb_writeoptions_destroy(kv->write_unsynced);
+    rocksdb_writeoptions_destroy(kv->write_journaled);
+    rocksdb_flushoptions_destroy(kv->flush);
     rocksdb_readoptions_destroy(kv->read);
     rocksdb_readoptions_destroy(kv->scan_log);
     rocksdb_envoptions_destroy(kv->env);
@@ -663,7 +898,7 @@ static rocksdb_options_t *db_options_new(const struct kv_options *options, bool 
     rocksdb_options_set_create_missing_column_families(db, fresh);
     rocksdb_options_set_paranoid_checks(db, 1);
     rocksdb_options_set_max_background_jobs(db, 2);
-    rocksdb_options_set_max_total_wal_size(db, options->wal_bytes_max);
+    rocksdb_options_set_max_total_wal_size(db, options->wal_bytes_max / (JOURNAL_SEGMENTS + 1));
     /* Where the process has few descriptors, reading is slower rather than impossible. */
     rocksdb_options_set_max_open_files(db, options->open_tables_max ? (int)options->open_tables_max
                                                                     : -1);
@@ -693,6 +928,15 @@ static struct rocksdb_kv *options_new(const char *directory, const struct kv_opt
     kv->write_synced = rocksdb_writeoptions_create();
     rocksdb_writeoptions_set_sync(kv->write_synced, 1);
     kv->write_unsynced = rocksdb_writeoptions_create();
+    kv->write_journaled = rocksdb_writeoptions_create();
+    rocksdb_writeoptions_disable_WAL(kv->write_journaled, 1);
+    kv->flush = rocksdb_flushoptions_create();
+    rocksdb_flushoptions_set_wait(kv->flush, 1);
+    kv->journal_bytes = options->wal_bytes_max / (JOURNAL_SEGMENTS + 1);
+    if (kv->journal_bytes < SEGMENT_LEAST)
+        kv->journal_bytes = SEGMENT_LEAST;
+    pthread_mutex_init(&kv->storing.mutex, NULL);
+    pthread_cond_init(&kv->storing.stored, NULL);
     kv->read = rocksdb_readoptions_create();
     kv->scan_log = rocksdb_readoptions_create();
     rocksdb_readoptions_set_fill_cache(kv->scan_log, 0);
@@ -886,6 +1130,8 @@ static bool open_db(struct rocksdb_kv *kv, bool fresh, char *error, size_t size)
     return false;
 }
 
+/* Of a directory of before there was a journal: SYNCED has a number of RocksDB's, which was in its
+ * write-ahead log. */
 static bool nothing_lost(struct rocksdb_kv *kv, char *error, size_t size)
 {
     uint64_t found = rocksdb_get_latest_sequence_number(kv->db);
@@ -897,6 +1143,56 @@ static bool nothing_lost(struct rocksdb_kv *kv, char *error, size_t size)
              "acknowledged writes are missing",
              kv->directory, (unsigned long long)found, (unsigned long long)synced);
     return false;
+}
+
+static bool has_mark(struct rocksdb_kv *kv, uint64_t found, char *error, size_t size)
+{
+    uint64_t mark = journal_mark(kv->journal);
+    if (found >= mark)
+        return true;
+    snprintf(error, size,
+             "the store in %s is damaged: it has stored record %llu of its journal, but had stored "
+             "record %llu; acknowledged writes are missing",
+             kv->directory, (unsigned long long)found, (unsigned long long)mark);
+    return false;
+}
+
+/* From now on; a build that knows no journal finds that changes are missing, and refuses. */
+static bool begin_journal(struct rocksdb_kv *kv, char *error, size_t size)
+{
+    *kv->synced = JOURNALED;
+    if (msync(kv->synced, sizeof *kv->synced, MS_SYNC) == 0)
+        return true;
+    snprintf(error, size, "cannot write %s/SYNCED: %s", kv->directory, strerror(errno));
+    return false;
+}
+
+static bool journal_ready(struct rocksdb_kv *kv, char *error, size_t size)
+{
+    char path[PATH_SIZE];
+    uint64_t mark = get_mark(kv); /* before anything is replayed */
+    bool is_new = *kv->synced != JOURNALED;
+    snprintf(path, sizeof path, "%s/journal", kv->directory);
+    if (is_new && !nothing_lost(kv, error, size))
+        return false;
+    struct journal_options options = {.directory = path,
+                                      .segment_bytes = kv->journal_bytes,
+                                      .is_new = is_new,
+                                      .replay = redo,
+                                      .context = kv};
+    kv->journal = journal_open(&options, error, size);
+    return kv->journal && has_mark(kv, mark, error, size) &&
+           (!is_new || begin_journal(kv, error, size));
+}
+
+/* Nothing is left that would be told again. */
+static bool store_replayed(struct rocksdb_kv *kv)
+{
+    pthread_mutex_lock(&kv->storing.mutex);
+    store_all(kv);
+    kv->is_replayed = true;
+    pthread_mutex_unlock(&kv->storing.mutex);
+    return true;
 }
 
 struct kv *kv_rocksdb_open(const char *directory, const struct kv_options *options, char *error,
@@ -918,7 +1214,7 @@ struct kv *kv_rocksdb_open(const char *directory, const struct kv_options *optio
     struct rocksdb_kv *kv = options_new(directory, options, fresh);
     rocksdb_assert_concerns(directory);
     if (open_db(kv, fresh, error, size) && map_synced(kv, error, size) &&
-        nothing_lost(kv, error, size) && find_data(kv, error, size) &&
+        journal_ready(kv, error, size) && store_replayed(kv) && find_data(kv, error, size) &&
         ingest_directory_ready(kv, error, size))
         return &kv->base;
     close_kv(&kv->base);

@@ -7,8 +7,9 @@
  * second costs a pointer an item.
  *
  * It behaves as badly as a disk may: drop_files takes effect at once, for open snapshots too, and
- * survives a crash even when the batch before it does not, and a bulk run is durable before earlier
- * batches are, unless they touch the same family. */
+ * survives a crash even when the batch before it does not; a bulk run is durable before earlier
+ * batches are, unless they touch the same family; and what is synced of the log and meta makes
+ * nothing of the data durable, nor the other way round. */
 #include <pthread.h>
 #include <stdlib.h>
 
@@ -38,6 +39,9 @@ struct change {
     /* DELETE: no value; DELETE_RANGE: from is the key, to the value; ADOPT: empty. */
     struct item *item;
 };
+
+/* What becomes durable by itself. */
+enum { OF_LOG_AND_META = 1, OF_DATA = 2, OF_ALL = OF_LOG_AND_META | OF_DATA };
 
 struct changes {
     struct change *list; /* owned */
@@ -248,11 +252,26 @@ static void apply(struct map *maps, const struct change *change)
     }
 }
 
-static void sync_changes(struct memory_kv *kv)
+static unsigned kind_of(enum kv_family family)
 {
-    for (size_t i = 0; i < kv->unsynced.count; i++)
-        apply(kv->durable, &kv->unsynced.list[i]);
-    changes_clear(&kv->unsynced);
+    return family < KV_DATA ? OF_LOG_AND_META : OF_DATA;
+}
+
+/* Of the batches so far what they changed of these kinds. */
+static void sync_changes(struct memory_kv *kv, unsigned kinds)
+{
+    struct changes *unsynced = &kv->unsynced;
+    size_t kept = 0;
+    for (size_t i = 0; i < unsynced->count; i++) {
+        struct change change = unsynced->list[i];
+        if (kind_of(change.family) & kinds) {
+            apply(kv->durable, &change);
+            item_release(change.item);
+        } else {
+            unsynced->list[kept++] = change;
+        }
+    }
+    unsynced->count = kept;
 }
 
 /* ---- the port ---------------------------------------------------------------------- */
@@ -330,16 +349,18 @@ static void batch_free(struct kv_batch *batch)
 static void commit(struct kv *base, struct kv_batch *batch, bool sync)
 {
     struct memory_kv *kv = memory_kv_of(base);
+    unsigned kinds = 0;
     pthread_mutex_lock(&kv->mutex);
     end_sharing(kv);
     for (size_t i = 0; i < batch->changes.count; i++) {
         struct change change = batch->changes.list[i];
+        kinds |= change.type == CHANGE_ADOPT ? OF_ALL : kind_of(change.family);
         apply(kv->present, &change);
         item_take(change.item);
         changes_add(&kv->unsynced, change);
     }
-    if (sync)
-        sync_changes(kv);
+    if (sync || kinds == OF_ALL) /* which is whole or not there */
+        sync_changes(kv, kinds);
     pthread_mutex_unlock(&kv->mutex);
 }
 
@@ -465,6 +486,7 @@ static struct kv_iter *snapshot_iter(struct kv *base, const struct kv_snapshot *
 static struct kv_bulk *bulk_new(struct kv *base, enum kv_family family)
 {
     struct kv_bulk *bulk = memory_new(sizeof *bulk);
+    check(family >= KV_DATA);
     bulk->kv = memory_kv_of(base);
     bulk->family = family;
     return bulk;
@@ -496,7 +518,7 @@ static void bulk_commit(struct kv_bulk *bulk)
     /* A later change must not become durable before an earlier one of the same key. */
     for (size_t i = 0; i < kv->unsynced.count; i++)
         if (kv->unsynced.list[i].family == bulk->family) {
-            sync_changes(kv);
+            sync_changes(kv, OF_DATA);
             break;
         }
     for (size_t i = 0; i < bulk->changes.count; i++) {
@@ -604,6 +626,14 @@ struct kv *kv_memory_copy(struct kv *base)
     }
     pthread_mutex_unlock(&kv->mutex);
     return &copy->base;
+}
+
+void kv_memory_sync(struct kv *base)
+{
+    struct memory_kv *kv = memory_kv_of(base);
+    pthread_mutex_lock(&kv->mutex);
+    sync_changes(kv, OF_ALL);
+    pthread_mutex_unlock(&kv->mutex);
 }
 
 void kv_memory_crash(struct kv *base)

@@ -7,6 +7,7 @@
 
 struct kv *kv_memory_open(void);
 void kv_memory_crash(struct kv *kv);                      /* forgets everything not synced */
+void kv_memory_sync(struct kv *kv);                       /* as it is when a process dies alone */
 struct kv *kv_memory_copy(struct kv *kv);                 /* of what is synced */
 struct kv *kv_memory_bulk_kv(const struct kv_bulk *bulk); /* whose it is */
 enum kv_family kv_memory_bulk_family(const struct kv_bulk *bulk);

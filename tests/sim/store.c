@@ -2,9 +2,9 @@
  *
  * Something breaks at the operation that counts the fuse down to zero, as kv_rocksdb.c would tell
  * it: by fatal().  A write that fails may be there all the same, whole (a batch is one record of
- * RocksDB's write-ahead log with a checksum, so a torn one is dropped at the next start), and
- * nothing that is told after it can be relied on.  A disk that is full fails every write until it
- * has room again, also after a restart. */
+ * the journal, or of RocksDB's write-ahead log, with a checksum, so a torn one is dropped at the
+ * next start), and nothing that is told after it can be relied on.  A disk that is full fails every
+ * write until it has room again, also after a restart. */
 #include "base/fatal.h"
 #include "base/memory.h"
 #include "kv_memory.h"
@@ -241,13 +241,10 @@ void sim_store_break(struct sim_store *store, enum sim_break how, uint64_t fuse)
 void sim_store_crash(struct sim_store *store)
 {
     store->how = BREAK_NONE;
-    if (!sim_chance(500)) {
+    if (sim_chance(500))
+        kv_memory_sync(store->inner);
+    else
         kv_memory_crash(store->inner);
-        return;
-    }
-    struct kv_batch *nothing = store->inner->ops->batch_new(store->inner);
-    store->inner->ops->commit(store->inner, nothing, true);
-    store->inner->ops->batch_free(nothing);
 }
 
 /* What a dead process has left there may not be closed. */

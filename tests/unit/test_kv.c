@@ -7,6 +7,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -177,14 +178,14 @@ static void test_drop_files(void **state)
 {
     struct kv *kv = kv_of(state);
     for (char key[] = "b"; key[0] <= 'd'; key[0]++) {
-        struct kv_bulk *bulk = kv->ops->bulk_new(kv, KV_LOG);
+        struct kv_bulk *bulk = kv->ops->bulk_new(kv, KV_DATA);
         kv->ops->bulk_put(bulk, text(key), text("x"));
         kv->ops->bulk_commit(bulk);
     }
-    kv->ops->drop_files(kv, KV_LOG, text("a"), text("c"));
-    assert_scan(kv, KV_LOG, "", "c=x d=x "); /* the end is not in the range */
-    kv->ops->drop_files(kv, KV_LOG, text("a"), bytes_of("c\0", 2));
-    assert_scan(kv, KV_LOG, "", "d=x ");
+    kv->ops->drop_files(kv, KV_DATA, text("a"), text("c"));
+    assert_scan(kv, KV_DATA, "", "c=x d=x "); /* the end is not in the range */
+    kv->ops->drop_files(kv, KV_DATA, text("a"), bytes_of("c\0", 2));
+    assert_scan(kv, KV_DATA, "", "d=x ");
 }
 
 static uint64_t stored_bytes(struct kv *kv)
@@ -354,7 +355,8 @@ static void test_random(void **state)
         unsigned char to = (unsigned char)(from + prng_below(&seed, KEYS + 1u - from));
         struct bytes key = bytes_of(&from, 1), end = bytes_of(&to, 1);
         struct kv_batch *batch = kv->ops->batch_new(kv);
-        switch (prng_below(&seed, 8)) {
+        unsigned what = (unsigned)prng_below(&seed, 8);
+        switch (what == 1 && family != KV_DATA ? 2 : what) { /* bulk runs are of data */
         case 0:
             kv->ops->batch_delete_range(batch, family, key, end);
             for (unsigned i = from; i < to; i++)
@@ -753,7 +755,7 @@ static void put_4k(struct kv *kv, int number)
     struct kv_batch *batch = kv->ops->batch_new(kv);
     kv->ops->batch_put(batch, KV_LOG, text(key), bytes_of(value, sizeof value));
     write_batch(kv, batch, true);
-    if (failed_syncs && strcmp(failing, ".log") == 0)
+    if (failed_syncs && strcmp(failing, "journal") == 0)
         printf("went on after a failed sync\n");
     printf("put %d\n", number);
     fflush(stdout);
@@ -831,7 +833,7 @@ static void test_disk_fails(void **state)
 {
     (void)state;
     assert_dies_filling("full", "cannot write the store");
-    assert_dies_filling(".log", "cannot write the store");
+    assert_dies_filling("journal", "cannot sync the store");
     assert_dies_filling("ingest", "cannot write a sorted file for the store");
     /* A flush in the background: the next commit hears of it in one way or the other. */
     assert_dies_filling(".sst", "the store in");
@@ -903,46 +905,42 @@ static void test_open_short_manifest(void **state)
     temporary_remove(copy);
 }
 
-/* Acknowledged writes that recovery cannot find must not be forgotten in silence. */
-static void open_lost_writes(struct fixture *fixture, int writes, const char *value)
+/* As a kill leaves it: a copy of the store while it is open, and nothing under way in it. */
+static char *copy_as_killed(const char *directory)
 {
-    char path[600];
+    char command[1300], *copy = temporary_new();
+    snprintf(command, sizeof command, "rmdir %s && cp -a %s %s", copy, directory, copy);
+    assert_int_equal(system(command), 0);
+    return copy;
+}
+
+/* Where the last byte is that is not zero. */
+static off_t end_of_bytes(const char *path)
+{
     struct stat status;
-    for (int i = 0; i < writes; i++)
-        put(fixture->kv, KV_META, "a", value, true);
-    fixture->kv->ops->close(fixture->kv);
-    fixture->kv = NULL;
-    newest_file(fixture->directory, "[.]log$", path, sizeof path);
     assert_int_equal(stat(path, &status), 0);
-    int fd = open(path, O_RDWR);
+    char *bytes = memory_new((size_t)status.st_size);
+    off_t end = status.st_size;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    assert_int_equal(pread(fd, bytes, (size_t)end, 0), end);
+    close(fd);
+    while (end > 0 && bytes[end - 1] == 0)
+        end--;
+    memory_free(bytes);
+    return end;
+}
+
+static void turn_a_bit(const char *path, off_t offset)
+{
     char byte;
-    assert_int_equal(pread(fd, &byte, 1, status.st_size / 2), 1);
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    assert_int_equal(pread(fd, &byte, 1, offset), 1);
     byte ^= 1;
-    assert_int_equal(pwrite(fd, &byte, 1, status.st_size / 2), 1);
-    assert_refused(fixture->directory, "acknowledged writes are missing");
-    assert_refused(fixture->directory, "acknowledged writes are missing"); /* still */
+    assert_int_equal(pwrite(fd, &byte, 1, offset), 1);
     close(fd);
 }
 
-static void test_open_lost_writes(void **state)
-{
-    open_lost_writes(*state, 10, "1");
-}
-
-/* In a log of several blocks, whose last ones are whole: a recovery that skips what is damaged
- * would come to the last change all the same. */
-static void test_open_lost_writes_in_the_middle(void **state)
-{
-    static char value[2000];
-    memset(value, 'v', sizeof value - 1);
-    open_lost_writes(*state, 100, value);
-}
-
-/* ---- damage before an ingest ----------------------------------------------------------------- */
-
-/* An ingest that takes a place in the order of changes writes that into the manifest, so RocksDB
- * comes up at a change behind all before it, whatever of the write-ahead log it has lost. */
-enum { PLACES = 12, BEFORE_INGEST = 60 };
+enum { PLACES = 12, ENTRIES = 60, RECORDS_AT = 8192 };
 
 static void bulk_of_one(struct kv *kv, enum kv_family family, const char *value)
 {
@@ -951,123 +949,340 @@ static void bulk_of_one(struct kv *kv, enum kv_family family, const char *value)
     kv->ops->bulk_commit(bulk);
 }
 
-static off_t size_of(const char *path)
-{
-    struct stat status;
-    assert_int_equal(stat(path, &status), 0);
-    return status.st_size;
-}
+/* The segment of a new store that its first records go to: one is begun at each start. */
+#define FIRST_SEGMENT "2"
 
-/* Synced entries, and behind them an ingest over what an earlier one brought.  Returns where in the
- * newest file of the write-ahead log the entries are. */
-static void entries_and_ingest(struct fixture *fixture, enum kv_family family, bool is_flushing,
-                               char *path, size_t size, off_t *from, off_t *to)
+/* Acknowledged writes that recovery cannot find must not be forgotten in silence: whole, the store
+ * has all of them; a bit turned at any place between, it is refused, and still the second time.  An
+ * ingest behind them, which RocksDB puts into its manifest by itself, makes no difference. */
+static void test_damage_is_seen(void **state)
 {
+    struct fixture *fixture = *state;
     struct kv *kv = fixture->kv;
-    char key[16];
-    if (family == KV_STAGE)
-        kv->ops->stage_clear(kv);
-    bulk_of_one(kv, family, "1");
+    char path[600], key[16];
+    snprintf(path, sizeof path, "%s/journal/%s", fixture->directory, FIRST_SEGMENT);
     put(kv, KV_LOG, "before", "1", true);
-    newest_file(fixture->directory, "[.]log$", path, size);
-    *from = size_of(path);
-    for (int i = 0; i < BEFORE_INGEST; i++) {
+    off_t from = end_of_bytes(path);
+    for (int i = 0; i < ENTRIES; i++) {
         snprintf(key, sizeof key, "%04d", i);
-        put(kv, KV_LOG, key, "what a client was told is done", true);
+        put(kv, i % 2 ? KV_LOG : KV_META, key, "what a client was told is done", true);
     }
-    if (is_flushing)
-        put(kv, family, "k", "in memory", false);
-    *to = size_of(path);
-    bulk_of_one(kv, family, "2");
-    kv->ops->close(kv);
-    fixture->kv = NULL;
+    off_t to = end_of_bytes(path);
+    assert_true(to - from > ENTRIES * 60);
+    bulk_of_one(kv, KV_DATA, "2");
+    for (int place = 0; place < PLACES; place++) {
+        char *copy = copy_as_killed(fixture->directory);
+        snprintf(path, sizeof path, "%s/journal/%s", copy, FIRST_SEGMENT);
+        off_t offset = from + (to - from - 1) * place / (PLACES - 1);
+        turn_a_bit(path, offset / 8 * 8); /* not in what fills a record up */
+        assert_refused(copy, "acknowledged writes are missing");
+        assert_refused(copy, "acknowledged writes are missing");
+        temporary_remove(copy);
+    }
+    char *copy = copy_as_killed(fixture->directory);
+    struct kv *killed = open_rocksdb(copy);
+    assert_value(killed, KV_LOG, "0059", "what a client was told is done");
+    assert_value(killed, KV_DATA, "k", "2");
+    killed->ops->close(killed);
+    temporary_remove(copy);
 }
 
-/* Whole, it has all of them; a bit turned at any place, it is refused. */
-static void assert_damage_is_seen(const char *directory, enum kv_family family, const char *path,
-                                  off_t from, off_t to, const char *why)
+/* The journal is gone, or a file of it. */
+static void test_missing_journal(void **state)
 {
-    char command[1300], *copy = temporary_new(), byte;
-    snprintf(command, sizeof command, "rm -r %s && cp -a %s %s", copy, directory, copy);
-    assert_true(to - from > BEFORE_INGEST * 30);
-    for (int place = 0; place < PLACES; place++) {
-        char file[600];
-        assert_int_equal(system(command), 0);
-        snprintf(file, sizeof file, "%s%s", copy, path + strlen(directory));
-        off_t offset = from + (to - from - 1) * place / (PLACES - 1);
-        int fd = open(file, O_RDWR | O_CLOEXEC);
-        assert_int_equal(pread(fd, &byte, 1, offset), 1);
-        byte ^= 1;
-        assert_int_equal(pwrite(fd, &byte, 1, offset), 1);
-        close(fd);
-        assert_refused(copy, why);
-    }
-    assert_int_equal(system(command), 0);
+    struct fixture *fixture = *state;
+    char path[600], aside[600];
+    put(fixture->kv, KV_META, "a", "1", true);
+    char *copy = copy_as_killed(fixture->directory);
+    snprintf(path, sizeof path, "%s/journal", copy);
+    snprintf(aside, sizeof aside, "%s/aside", copy);
+    assert_int_equal(rename(path, aside), 0);
+    assert_refused(copy, "its journal is missing");
+    snprintf(path, sizeof path, "rm -r %s/journal && mv %s/aside %s/journal", copy, copy, copy);
+    assert_int_equal(system(path), 0);
     struct kv *kv = open_rocksdb(copy);
-    assert_value(kv, family, "0059", "what a client was told is done");
+    assert_value(kv, KV_META, "a", "1");
     kv->ops->close(kv);
     temporary_remove(copy);
 }
 
-static void damage_before_an_ingest(struct fixture *fixture, enum kv_family family)
+static void empty_file(const char *directory, const char *name)
 {
-    char path[600];
-    off_t from, to;
-    entries_and_ingest(fixture, family, false, path, sizeof path, &from, &to);
-    assert_damage_is_seen(fixture->directory, KV_LOG, path, from, to,
-                          "acknowledged writes are missing");
+    char path[700];
+    snprintf(path, sizeof path, "%s/%s", directory, name);
+    assert_int_equal(truncate(path, 0), 0);
 }
 
-static void test_damage_before_an_ingest(void **state)
+static bool has_records(const char *directory, const char *segment)
 {
-    damage_before_an_ingest(*state, KV_DATA);
+    char path[700];
+    snprintf(path, sizeof path, "%s/%s", directory, segment);
+    return end_of_bytes(path) > RECORDS_AT;
 }
 
-static void test_damage_before_a_staged_ingest(void **state)
+/* It may have been in the page cache alone, even if its sync failed: so it is on disk in another
+ * place when the store is open. */
+static void test_what_was_replayed_is_stored(void **state)
 {
-    damage_before_an_ingest(*state, KV_STAGE);
-}
-
-/* What lies over the file in memory is written out before: the log goes on in another file, and
- * RocksDB sees by itself that what is on disk is ahead of what it could replay. */
-static void test_damage_before_an_ingest_that_flushes(void **state)
-{
+    static const char *const segments[] = {"journal/0", "journal/1", "journal/2"};
     struct fixture *fixture = *state;
-    char path[600], last[600];
-    off_t from, to;
-    entries_and_ingest(fixture, KV_DATA, true, path, sizeof path, &from, &to);
-    newest_file(fixture->directory, "[.]log$", last, sizeof last);
-    assert_string_not_equal(path, last);
-    assert_damage_is_seen(fixture->directory, KV_LOG, path, from, to, "SST file is ahead of WALs");
+    put(fixture->kv, KV_META, "a", "1", true);
+    put(fixture->kv, KV_LOG, "b", "2", true);
+    char *killed = copy_as_killed(fixture->directory);
+    struct kv *kv = open_rocksdb(killed);
+    char *copy = copy_as_killed(killed);
+    kv->ops->close(kv);
+    int emptied = 0;
+    for (int i = 0; i < 3; i++)
+        if (has_records(fixture->directory, segments[i])) {
+            empty_file(copy, segments[i]);
+            emptied++;
+        }
+    assert_int_equal(emptied, 1);
+    kv = open_rocksdb(copy);
+    assert_value(kv, KV_META, "a", "1");
+    assert_value(kv, KV_LOG, "b", "2");
+    kv->ops->close(kv);
+    temporary_remove(killed);
+    temporary_remove(copy);
 }
 
-/* So it does where a family is written out because it has grown, while what another was told is in
- * the log alone, and nothing was synced since. */
-static void test_damage_before_a_flush(void **state)
+/* A batch that RocksDB's write-ahead log has, of which nobody notices whether it is whole. */
+static void test_data_with_others_are_stored(void **state)
 {
-    static char value[4096];
     struct fixture *fixture = *state;
     struct kv *kv = fixture->kv;
-    char path[600], key[16];
-    newest_file(fixture->directory, "[.]log$", path, sizeof path);
-    off_t from = size_of(path);
-    for (int i = 0; i < BEFORE_INGEST; i++) {
-        snprintf(key, sizeof key, "%04d", i);
-        put(kv, KV_META, key, "what a client was told is done", true);
-    }
-    off_t to = size_of(path);
-    memset(value, 'v', sizeof value - 1);
-    for (int i = 0; i < 2000; i++) /* twice the family's memory */
-        put(kv, KV_LOG, "k", value, false);
-    for (int tries = 0; kv->ops->property(kv, KV_LOG, "rocksdb.total-sst-files-size") == 0;
-         tries++) {
-        struct timespec pause = {.tv_nsec = 10000000};
-        assert_true(tries < 6000);
-        nanosleep(&pause, NULL);
-    }
+    struct kv_batch *batch = kv->ops->batch_new(kv);
+    put(kv, KV_META, "a", "1", true);
+    kv->ops->batch_put(batch, KV_META, text("a"), text("2"));
+    kv->ops->batch_put(batch, KV_DATA, text("b"), text("3"));
+    kv->ops->commit(kv, batch, true);
+    kv->ops->batch_free(batch);
+    char *copy = copy_as_killed(fixture->directory), name[600];
+    newest_file(copy, "[.]log$", name, sizeof name);
+    empty_file(copy, strrchr(name, '/') + 1);
+    kv = open_rocksdb(copy);
+    assert_value(kv, KV_META, "a", "2");
+    assert_value(kv, KV_DATA, "b", "3");
     kv->ops->close(kv);
+    temporary_remove(copy);
+}
+
+/* A build that knows no journal looks at SYNCED, and must not find its number. */
+static void test_older_builds_are_kept_out(void **state)
+{
+    struct fixture *fixture = *state;
+    char path[600];
+    uint64_t synced = 0;
+    snprintf(path, sizeof path, "%s/SYNCED", fixture->directory);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    assert_int_equal(pread(fd, &synced, sizeof synced, 0), sizeof synced);
+    close(fd);
+    assert_true(synced == UINT64_MAX);
+}
+
+/* What RocksDB would come up with that had lost what was synced before there was a journal. */
+static void test_damage_of_before_the_journal(void **state)
+{
+    struct fixture *fixture = *state;
+    char path[600];
+    uint64_t synced = 1000;
+    put(fixture->kv, KV_META, "a", "1", true);
+    fixture->kv->ops->close(fixture->kv);
     fixture->kv = NULL;
-    assert_damage_is_seen(fixture->directory, KV_META, path, from, to, "SST file is ahead of WALs");
+    snprintf(path, sizeof path, "%s/SYNCED", fixture->directory);
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    assert_int_equal(pwrite(fd, &synced, sizeof synced, 0), sizeof synced);
+    assert_refused(fixture->directory, "had synced change 1000; acknowledged writes are missing");
+    synced = 1;
+    assert_int_equal(pwrite(fd, &synced, sizeof synced, 0), sizeof synced);
+    close(fd);
+    reopen(state);
+    assert_value(fixture->kv, KV_META, "a", "1");
+}
+
+/* ---- killed at any time ------------------------------------------------------------------- */
+
+/* With segments of the journal that are soon full, and memory that is not. */
+static struct kv *open_with_small_segments(const char *directory)
+{
+    struct kv_options options = test_options;
+    char error[1024] = "";
+    options.wal_bytes_max = 1u << 20;
+    struct kv *kv = kv_rocksdb_open(directory, &options, error, sizeof error);
+    if (!kv)
+        fail_msg("%s", error);
+    return kv;
+}
+
+enum { KILLED_KEYS = 24, KILLED_STEPS = 1500, ROUNDS = 20, KILLED_SEED = 11 };
+
+struct killed_model {
+    uint64_t values[KV_STAGE][KILLED_KEYS]; /* 0: absent */
+};
+
+/* Values of very different sizes, so that segments end everywhere. */
+static void put_random(struct kv *kv, struct kv_batch *batch, uint64_t *seed, unsigned family,
+                       uint64_t step, struct killed_model *model)
+{
+    static char value[200008];
+    unsigned char key = (unsigned char)prng_below(seed, KILLED_KEYS);
+    uint64_t more = 5 * (prng_below(seed, 8) ? prng_below(seed, 20) : prng_below(seed, 40000));
+    memcpy(value, &step, sizeof step);
+    kv->ops->batch_put(batch, (enum kv_family)family, bytes_of(&key, 1),
+                       bytes_of(value, sizeof step + more));
+    model->values[family][key] = step;
+}
+
+static void delete_random(struct kv *kv, struct kv_batch *batch, uint64_t *seed, unsigned family,
+                          struct killed_model *model)
+{
+    unsigned char from = (unsigned char)prng_below(seed, KILLED_KEYS);
+    unsigned char to = (unsigned char)(from + prng_below(seed, KILLED_KEYS + 1u - from));
+    kv->ops->batch_delete_range(batch, (enum kv_family)family, bytes_of(&from, 1),
+                                bytes_of(&to, 1));
+    for (unsigned i = from; i < to; i++)
+        model->values[family][i] = 0;
+}
+
+static void bulk_random(struct kv *kv, enum kv_family family, uint64_t *seed, uint64_t step,
+                        struct killed_model *model)
+{
+    struct kv_bulk *bulk = kv->ops->bulk_new(kv, family);
+    for (unsigned char i = 0; i < KILLED_KEYS; i++)
+        if (prng_below(seed, 3) == 0) {
+            kv->ops->bulk_put(bulk, bytes_of(&i, 1), bytes_of(&step, sizeof step));
+            model->values[KV_DATA][i] = step;
+        }
+    kv->ops->bulk_commit(bulk);
+}
+
+/* A change of one kind or the other. */
+static void change_randomly(struct kv *kv, uint64_t *seed, uint64_t step,
+                            struct killed_model *model)
+{
+    struct kv_batch *batch = kv->ops->batch_new(kv);
+    uint64_t kind = prng_below(seed, 20);
+    unsigned family = (unsigned)prng_below(seed, kind == 4 ? 3 : 2);
+    if (kind == 1) {
+        bulk_random(kv, KV_DATA, seed, step, model);
+    } else if (kind == 2) { /* a state takes the place of the data */
+        kv->ops->stage_clear(kv);
+        memset(model->values[KV_DATA], 0, sizeof model->values[KV_DATA]);
+        bulk_random(kv, KV_STAGE, seed, step, model);
+        put_random(kv, batch, seed, KV_META, step, model);
+        delete_random(kv, batch, seed, KV_LOG, model);
+        kv->ops->batch_adopt(batch);
+    } else if (kind == 3) { /* with the data, by a tool */
+        put_random(kv, batch, seed, KV_META, step, model);
+        put_random(kv, batch, seed, KV_DATA, step, model);
+    } else if (kind < 7) {
+        delete_random(kv, batch, seed, family, model);
+    } else {
+        for (int i = 0; i < 4; i++)
+            put_random(kv, batch, seed, (unsigned)prng_below(seed, 2), step, model);
+    }
+    kv->ops->commit(kv, batch, true);
+    kv->ops->batch_free(batch);
+}
+
+static void tell(uint64_t step)
+{
+    if (write(STDOUT_FILENO, &step, sizeof step) != sizeof step)
+        _exit(2);
+}
+
+/* The child: from the step behind `done` on, which it tells when it is done. */
+static int change_until_killed(const char *directory, uint64_t done)
+{
+    static struct killed_model model;
+    uint64_t seed = KILLED_SEED;
+    struct kv *kv = NULL;
+    for (uint64_t step = 1; step <= KILLED_STEPS; step++) {
+        if (step == done + 1) {
+            kv = open_with_small_segments(directory);
+            tell(done);
+        }
+        struct kv *memory = step <= done ? kv_memory_open() : NULL; /* for the dice */
+        change_randomly(memory ? memory : kv, &seed, step, &model);
+        if (memory)
+            memory->ops->close(memory);
+        else
+            tell(step);
+    }
+    return 0;
+}
+
+/* Until it is killed after some time, from when it is open or while it opens; the last step that it
+ * told of. */
+static uint64_t child_changes(const char *directory, uint64_t done, uint64_t us, bool when_open)
+{
+    int ends[2];
+    char from[24];
+    uint64_t step;
+    snprintf(from, sizeof from, "%" PRIu64, done);
+    assert_int_equal(pipe(ends), 0);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        dup2(ends[1], STDOUT_FILENO);
+        execl("/proc/self/exe", "test_kv", "change", directory, from, NULL);
+        _exit(4);
+    }
+    close(ends[1]);
+    fcntl(ends[0], F_SETPIPE_SZ, 1 << 20); /* the child must not wait for us */
+    if (when_open)
+        assert_int_equal(read(ends[0], &step, sizeof step), sizeof step);
+    usleep((useconds_t)us);
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+    while (read(ends[0], &step, sizeof step) == sizeof step)
+        done = step;
+    close(ends[0]);
+    return done;
+}
+
+static bool is_model(struct kv *kv, const struct killed_model *model)
+{
+    bool is_same = true;
+    for (unsigned family = 0; family < KV_STAGE; family++) {
+        struct bytes key, value;
+        struct kv_iter *iter = kv->ops->iter_new(kv, (enum kv_family)family, text(""));
+        for (unsigned i = 0; i < KILLED_KEYS && is_same; i++)
+            if (model->values[family][i] != 0)
+                is_same = kv->ops->iter_next(iter, &key, &value) &&
+                          *(const unsigned char *)key.data == i && value.size % 5 == 3 &&
+                          memcmp(value.data, &model->values[family][i], sizeof(uint64_t)) == 0;
+        is_same = is_same && !kv->ops->iter_next(iter, &key, &value);
+        kv->ops->iter_free(iter);
+    }
+    return is_same;
+}
+
+/* Whatever RocksDB has stored of it by then: segments of the journal begin and are released all
+ * the time.  What is found is what the last step told of left, or the one behind it. */
+static void test_killed_at_any_time(void **state)
+{
+    static struct killed_model model;
+    char *directory = temporary_new();
+    uint64_t seed = KILLED_SEED, dice = 5, done = 0;
+    (void)state;
+    for (int round = 0; round < ROUNDS && done < KILLED_STEPS; round++) {
+        uint64_t told =
+            child_changes(directory, done, prng_below(&dice, 150000), prng_below(&dice, 4) > 0);
+        struct kv *memory = kv_memory_open(), *kv = open_with_small_segments(directory);
+        for (; done < told; done++)
+            change_randomly(memory, &seed, done + 1, &model);
+        if (!is_model(kv, &model)) { /* the one behind it was not told of */
+            assert_true(done < KILLED_STEPS);
+            change_randomly(memory, &seed, ++done, &model);
+            assert_true(is_model(kv, &model));
+        }
+        kv->ops->close(kv);
+        memory->ops->close(memory);
+    }
+    assert_true(done > 0);
+    temporary_remove(directory);
 }
 
 #define BOTH(test)                                                                                 \
@@ -1080,6 +1295,8 @@ int main(int argc, char **argv)
 {
     if (argc == 3 && strcmp(argv[1], "open") == 0)
         return open_and_say(argv[2]);
+    if (argc == 4 && strcmp(argv[1], "change") == 0)
+        return change_until_killed(argv[2], strtoull(argv[3], NULL, 10));
     if (argc == 4 && strcmp(argv[1], "fill") == 0)
         return fill(argv[2], argv[3]);
     const struct CMUnitTest tests[] = {
@@ -1108,15 +1325,13 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_open_obstructed, setup_rocksdb, teardown),
         cmocka_unit_test_setup_teardown(test_open_damaged, setup_rocksdb, teardown),
         cmocka_unit_test_setup_teardown(test_open_short_manifest, setup_rocksdb, teardown),
-        cmocka_unit_test_setup_teardown(test_open_lost_writes, setup_rocksdb, teardown),
-        cmocka_unit_test_setup_teardown(test_open_lost_writes_in_the_middle, setup_rocksdb,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(test_damage_before_an_ingest, setup_rocksdb, teardown),
-        cmocka_unit_test_setup_teardown(test_damage_before_a_staged_ingest, setup_rocksdb,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(test_damage_before_an_ingest_that_flushes, setup_rocksdb,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(test_damage_before_a_flush, setup_rocksdb, teardown),
+        cmocka_unit_test_setup_teardown(test_damage_is_seen, setup_rocksdb, teardown),
+        cmocka_unit_test_setup_teardown(test_missing_journal, setup_rocksdb, teardown),
+        cmocka_unit_test_setup_teardown(test_what_was_replayed_is_stored, setup_rocksdb, teardown),
+        cmocka_unit_test_setup_teardown(test_data_with_others_are_stored, setup_rocksdb, teardown),
+        cmocka_unit_test_setup_teardown(test_older_builds_are_kept_out, setup_rocksdb, teardown),
+        cmocka_unit_test_setup_teardown(test_damage_of_before_the_journal, setup_rocksdb, teardown),
+        cmocka_unit_test(test_killed_at_any_time),
     };
     return cmocka_run_group_tests_name("kv", tests, NULL, NULL);
 }

@@ -1,0 +1,67 @@
+/* A write-ahead log of batches in files that are written over again and again.
+ *
+ * A synced write to a file that grows changes the file's size as well, which costs the file
+ * system's own journal a commit; one to blocks that were written before costs the data alone. So
+ * the journal is a ring of segments, files that are filled with zeros as they are used first, and
+ * used again when what their records did is stored elsewhere.
+ *
+ * A record is durable before journal_append() returns. What a crash leaves is a whole number of
+ * records, in order, up to at least the last one that was appended; damage to one that was is told
+ * at the next start, and never taken for the end.
+ *
+ * One thread at a time. Errors after opening are fatal(). The bytes stand in journal.c. */
+#ifndef STORAGE_JOURNAL_H
+#define STORAGE_JOURNAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+
+struct journal;
+
+/* A record of before, in the order in which they were appended; borrowed. False: it makes no
+ * sense. */
+typedef bool journal_replay(void *context, struct bytes record);
+
+struct journal_options {
+    const char *directory;  /* made if it is not there, in one that is */
+    uint64_t segment_bytes; /* of each; a larger record gets a larger one */
+    bool is_new;            /* there is none yet, or one that was begun and holds nothing */
+    journal_replay *replay;
+    void *context;
+};
+
+/* Replays what may not be stored elsewhere. NULL, with a message for the user in `error` (size
+ * bytes): it is damaged, or cannot be used. */
+struct journal *journal_open(const struct journal_options *options, char *error, size_t size);
+
+/* Takes as many bytes as there are; the record is durable when it returns. */
+void journal_append(struct journal *journal, struct bytes record);
+
+/* The number of the segment that the last record went to, or the next will: it grows by one with
+ * each that is begun. What stands in earlier ones may be released. */
+uint64_t journal_segment(const struct journal *journal);
+/* Whether a record of that size may be appended: there are JOURNAL_SEGMENTS, so where it begins
+ * another one, the segment so many before has to be released first. */
+bool journal_has_room(const struct journal *journal, size_t size);
+
+/* All that the records of segments before this one did is stored elsewhere, durably. The mark,
+ * which never falls, says where: it is the caller's, to know again that nothing of that was
+ * lost. */
+void journal_release(struct journal *journal, uint64_t segment, uint64_t mark);
+/* The same of all records that there are, at once: none of them is replayed any more when it
+ * returns. */
+void journal_release_all(struct journal *journal, uint64_t mark);
+/* With what is replayed begins behind what had this mark. */
+uint64_t journal_mark(const struct journal *journal);
+
+/* The number of the last record. */
+uint64_t journal_last(const struct journal *journal);
+
+void journal_close(struct journal *journal);
+
+enum { JOURNAL_SEGMENTS = 3 };
+
+#endif

@@ -1,0 +1,470 @@
+/* The journal: what it gives back, from where, when its end is an end and when it is damage. */
+#include "test_storage.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <xxhash.h>
+
+#include "base/codec.h"
+#include "base/memory.h"
+#include "base/prng.h"
+#include "storage/journal.h"
+
+enum { SEGMENT = 256 << 10, SECOND_HEAD_AT = 4096, RECORDS_AT = 8192, RECORD_HEAD = 32 };
+
+/* Records are numbered by their first eight bytes. */
+struct world {
+    char *directory;
+    struct journal *journal;
+    uint64_t next;         /* number of the record that is appended next */
+    uint64_t first, count; /* replayed: of the first, how many */
+    bool is_refused;       /* by the one to whom it is replayed */
+};
+
+static bool replayed(void *context, struct bytes record)
+{
+    struct world *world = context;
+    assert_true(record.size >= 8);
+    uint64_t number = get_u64(record.data);
+    if (world->count == 0)
+        world->first = number;
+    assert_int_equal(number, world->first + world->count);
+    for (size_t i = 8; i < record.size; i++)
+        assert_int_equal(((const unsigned char *)record.data)[i], (number + i) % 251);
+    world->count++;
+    return !world->is_refused;
+}
+
+static struct journal *try_open(struct world *world, bool is_new, char *error, size_t size)
+{
+    struct journal_options options = {.directory = world->directory,
+                                      .segment_bytes = SEGMENT,
+                                      .is_new = is_new,
+                                      .replay = replayed,
+                                      .context = world};
+    world->count = 0;
+    return journal_open(&options, error, size);
+}
+
+static void open_it(struct world *world, bool is_new)
+{
+    char error[512] = "";
+    world->journal = try_open(world, is_new, error, sizeof error);
+    if (!world->journal)
+        fail_msg("%s", error);
+    world->next = journal_last(world->journal) + 1;
+}
+
+static int set_up(void **state)
+{
+    struct world *world = memory_new(sizeof *world);
+    world->directory = temporary_new();
+    open_it(world, true);
+    *state = world;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct world *world = *state;
+    if (world->journal)
+        journal_close(world->journal);
+    temporary_remove(world->directory);
+    memory_free(world);
+    return 0;
+}
+
+static void append(struct world *world, size_t size)
+{
+    unsigned char *record = memory_new(size);
+    put_u64(record, world->next);
+    for (size_t i = 8; i < size; i++)
+        record[i] = (unsigned char)((world->next + i) % 251);
+    assert_true(journal_has_room(world->journal, size));
+    journal_append(world->journal, bytes_of(record, size));
+    assert_int_equal(journal_last(world->journal), world->next);
+    world->next++;
+    memory_free(record);
+}
+
+static void close_it(struct world *world)
+{
+    journal_close(world->journal);
+    world->journal = NULL;
+}
+
+static void open_again(struct world *world)
+{
+    close_it(world);
+    open_it(world, false);
+}
+
+static void assert_replayed(const struct world *world, uint64_t first, uint64_t last)
+{
+    assert_int_equal(world->count, last + 1 - first);
+    if (world->count > 0)
+        assert_int_equal(world->first, first);
+}
+
+static void assert_refused(struct world *world, const char *why)
+{
+    char error[512] = "";
+    struct journal *journal = try_open(world, false, error, sizeof error);
+    if (journal)
+        fail_msg("opened; expected \"%s\"", why);
+    if (!strstr(error, why))
+        fail_msg("expected \"%s\", got: %s", why, error);
+}
+
+static int open_file(const struct world *world, const char *name)
+{
+    char path[600];
+    snprintf(path, sizeof path, "%s/%s", world->directory, name);
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    assert_true(fd >= 0);
+    return fd;
+}
+
+static void turn(const struct world *world, const char *name, off_t at)
+{
+    unsigned char byte;
+    int fd = open_file(world, name);
+    assert_int_equal(pread(fd, &byte, 1, at), 1);
+    byte ^= 0x10;
+    assert_int_equal(pwrite(fd, &byte, 1, at), 1);
+    close(fd);
+}
+
+static void set_last(const struct world *world, uint64_t number)
+{
+    unsigned char bytes[8];
+    int fd = open_file(world, "LAST");
+    put_u64(bytes, number);
+    assert_int_equal(pwrite(fd, bytes, sizeof bytes, 0), sizeof bytes);
+    close(fd);
+}
+
+/* ---- what it gives back --------------------------------------------------------------- */
+
+static void what_is_appended_is_replayed(void **state)
+{
+    struct world *world = *state;
+    open_again(world);
+    assert_replayed(world, 1, 0);
+    for (size_t size = 8; size < 200; size++)
+        append(world, size);
+    open_again(world);
+    assert_replayed(world, 1, 192);
+    append(world, 100);
+    open_again(world);
+    assert_replayed(world, 1, 193);
+}
+
+static void segments_are_used_again_when_they_are_released(void **state)
+{
+    struct world *world = *state;
+    uint64_t dice = 3, began[64] = {0, 1};
+    for (int i = 0; i < 4000; i++) {
+        size_t size = 8 + prng_below(&dice, prng_below(&dice, 10) ? 500 : 30000);
+        uint64_t segment = journal_segment(world->journal);
+        if (!journal_has_room(world->journal, size)) {
+            journal_release(world->journal, segment - 1, began[segment - 1]);
+            assert_true(journal_has_room(world->journal, size));
+        }
+        append(world, size);
+        uint64_t present = journal_segment(world->journal);
+        assert_true(present == segment || present == segment + 1);
+        if (present != segment && present < 64)
+            began[present] = world->next - 1;
+        if (i % 97 == 0) {
+            uint64_t last = journal_last(world->journal);
+            open_again(world);
+            assert_int_equal(world->first + world->count - 1, last);
+            assert_true(world->first <= began[present]);
+            if (present > 3)
+                assert_true(world->first >= began[present - 2]);
+            assert_int_equal(journal_segment(world->journal), present);
+            assert_true(journal_mark(world->journal) <= world->first);
+        }
+        if (present > 60)
+            break;
+    }
+    assert_true(journal_segment(world->journal) > 20);
+}
+
+static void without_room_there_is_none(void **state)
+{
+    struct world *world = *state;
+    while (journal_has_room(world->journal, 40000))
+        append(world, 40000);
+    assert_int_equal(journal_segment(world->journal), JOURNAL_SEGMENTS);
+    open_again(world);
+    assert_false(journal_has_room(world->journal, 40000));
+    journal_release(world->journal, 2, 7);
+    assert_true(journal_has_room(world->journal, 40000));
+    append(world, 40000);
+    assert_int_equal(journal_segment(world->journal), JOURNAL_SEGMENTS + 1);
+    assert_int_equal(journal_mark(world->journal), 7);
+    uint64_t last = journal_last(world->journal);
+    open_again(world);
+    assert_replayed(world, last + 1 - world->count, last);
+    assert_true(world->first > 1);
+    assert_int_equal(journal_mark(world->journal), 7);
+}
+
+static void what_is_released_at_once_is_not_replayed(void **state)
+{
+    struct world *world = *state;
+    for (int i = 0; i < 10; i++)
+        append(world, 1000);
+    journal_release_all(world->journal, 10);
+    open_again(world);
+    assert_replayed(world, 11, 10);
+    assert_int_equal(journal_mark(world->journal), 10);
+    append(world, 50);
+    for (int i = 0; i < 5; i++)
+        journal_release_all(world->journal, 11);
+    append(world, 50);
+    open_again(world);
+    assert_replayed(world, 12, 12);
+}
+
+static void a_large_record_has_a_segment_of_its_size(void **state)
+{
+    struct world *world = *state;
+    struct stat status;
+    for (int round = 0; round < 5; round++) {
+        append(world, 100);
+        append(world, 5 * SEGMENT + round);
+        append(world, 70000);
+        open_again(world);
+        journal_release(world->journal, journal_segment(world->journal), world->next - 1);
+    }
+    for (int i = 0; i < 60; i++) {
+        append(world, 20000);
+        journal_release(world->journal, journal_segment(world->journal), world->next - 1);
+    }
+    for (int i = 0; i < JOURNAL_SEGMENTS; i++) { /* they are small again */
+        char name[] = {(char)('0' + i), 0};
+        int fd = open_file(world, name);
+        assert_int_equal(fstat(fd, &status), 0);
+        assert_true(status.st_size <= 2 * SEGMENT);
+        close(fd);
+    }
+}
+
+/* ---- ends and damage ------------------------------------------------------------------ */
+
+/* The last record was not synced, and is torn at any place: it is not there, and what is appended
+ * then is. */
+static void a_torn_record_is_the_end(void **state)
+{
+    struct world *world = *state;
+    unsigned char whole[136], zeros[136] = {0};
+    append(world, 100);
+    off_t at = RECORDS_AT + 136; /* a head, 100 bytes and 4 to fill up */
+    append(world, 100);
+    close_it(world);
+    int fd = open_file(world, "1");
+    assert_int_equal(pread(fd, whole, sizeof whole, at), sizeof whole);
+    for (off_t cut = 0; cut < RECORD_HEAD + 100; cut += 3) {
+        assert_int_equal(pwrite(fd, whole, sizeof whole, at), sizeof whole);
+        assert_int_equal(pwrite(fd, zeros, sizeof zeros - (size_t)cut, at + cut),
+                         (ssize_t)sizeof zeros - cut);
+        set_last(world, 1);
+        open_it(world, false);
+        assert_replayed(world, 1, 1);
+        append(world, 20);
+        open_again(world);
+        assert_replayed(world, 1, 2);
+        close_it(world);
+        assert_int_equal(pwrite(fd, zeros, sizeof zeros, at), sizeof zeros);
+    }
+    close(fd);
+}
+
+/* Also where what follows the torn one is of an earlier lap. */
+static void what_an_earlier_lap_left_is_the_end(void **state)
+{
+    struct world *world = *state;
+    for (uint64_t lap = 0; lap < 4; lap++) {
+        for (int i = 0; i < 20; i++)
+            append(world, 500);
+        for (int i = 0; i < JOURNAL_SEGMENTS; i++)
+            journal_release_all(world->journal, world->next - 1);
+        for (int i = 0; i < 3; i++)
+            append(world, 500);
+        uint64_t last = journal_last(world->journal);
+        open_again(world);
+        assert_replayed(world, last - 2, last);
+        /* Torn, with what the lap before left in its place. */
+        char name[] = {(char)('0' + journal_segment(world->journal) % JOURNAL_SEGMENTS), 0};
+        close_it(world);
+        turn(world, name, RECORDS_AT + 2 * 536 + 3);
+        set_last(world, last - 1);
+        open_it(world, false);
+        assert_replayed(world, last - 2, last - 1);
+    }
+}
+
+/* A bit is turned at any place of what was synced. */
+static void damage_is_told(void **state)
+{
+    struct world *world = *state;
+    for (int i = 0; i < 20; i++)
+        append(world, 96);
+    close_it(world);
+    for (off_t at = RECORDS_AT; at < RECORDS_AT + 20 * 128; at += 5) {
+        turn(world, "1", at);
+        assert_refused(world, "acknowledged writes are missing");
+        turn(world, "1", at);
+    }
+    set_last(world, 0); /* an old number: what stands behind it tells */
+    for (off_t at = RECORDS_AT; at < RECORDS_AT + 18 * 128; at += 5) {
+        turn(world, "1", at);
+        assert_refused(world, "a record in the middle of its journal cannot be read");
+        turn(world, "1", at);
+    }
+    turn(world, "1", 20); /* its head */
+    assert_refused(world, "its journal is missing");
+    turn(world, "1", 20);
+    open_it(world, false);
+    assert_replayed(world, 1, 20);
+}
+
+static void a_missing_segment_is_told(void **state)
+{
+    struct world *world = *state;
+    while (journal_segment(world->journal) < 3)
+        append(world, 30000);
+    uint64_t last = journal_last(world->journal);
+    close_it(world);
+    turn(world, "2", 9); /* the one between */
+    assert_refused(world, "a part of its journal is missing");
+    turn(world, "2", 9);
+    turn(world, "1", 9); /* the first */
+    assert_refused(world, "a part of its journal is missing");
+    turn(world, "1", 9);
+    /* The last: it was begun, and something synced in it. */
+    turn(world, "0", SECOND_HEAD_AT + 9);
+    assert_refused(world, "acknowledged writes are missing");
+    set_last(world, last - 1); /* it was only begun */
+    open_it(world, false);
+    assert_replayed(world, 1, last - 1);
+    append(world, 30000);
+    open_again(world);
+    assert_replayed(world, 1, last);
+}
+
+/* The power is cut while a segment is begun: what the file held before is there, and needed. */
+static void a_torn_head_leaves_what_was_there(void **state)
+{
+    struct world *world = *state;
+    for (int lap = 0; lap < 2; lap++) {
+        while (journal_has_room(world->journal, 30000))
+            append(world, 30000);
+        uint64_t number = journal_segment(world->journal), last = journal_last(world->journal);
+        uint64_t first = last + 1;
+        open_again(world);
+        assert_replayed(world, first -= world->count, last);
+        journal_release_all(world->journal, last);
+        assert_int_equal(journal_segment(world->journal), ++number);
+        close_it(world);
+        char name[] = {(char)('0' + number % JOURNAL_SEGMENTS), 0};
+        off_t head = number / JOURNAL_SEGMENTS % 2 ? SECOND_HEAD_AT : 0;
+        for (off_t at = 0; at < 56; at += 3) {
+            turn(world, name, head + at);
+            open_it(world, false);
+            assert_replayed(world, first, last);
+            close_it(world);
+            turn(world, name, head + at);
+        }
+        open_it(world, false);
+        assert_replayed(world, last + 1, last);
+        journal_release(world->journal, number, last);
+    }
+}
+
+/* The end of one that is not the last. */
+static void damage_at_the_end_of_a_segment_is_told(void **state)
+{
+    struct world *world = *state;
+    uint64_t records = 0;
+    while (journal_segment(world->journal) < 2) {
+        append(world, 30000);
+        records++;
+    }
+    close_it(world);
+    turn(world, "1", RECORDS_AT + (off_t)(records - 2) * 30032 + 100);
+    assert_refused(world, "a part of its journal is missing");
+}
+
+static void what_makes_no_sense_is_refused(void **state)
+{
+    struct world *world = *state;
+    append(world, 100);
+    close_it(world);
+    world->is_refused = true;
+    assert_refused(world, "a record of its journal makes no sense");
+    world->is_refused = false;
+    open_it(world, false);
+}
+
+/* A record as somebody would make it who does not know the seed. */
+static void forge(unsigned char *at, uint64_t number)
+{
+    memset(at, 0, 40);
+    put_u64(at, number);
+    put_u64(at + 8, 8);
+    put_u64(at + 16, XXH3_64bits_withSeed(at + 32, 8, 0));
+    put_u64(at + 24, XXH3_64bits_withSeed(at, 24, 0));
+}
+
+/* Whatever a client makes a record of: what is left of a torn one is not taken for others. */
+static void a_record_in_a_record_is_none(void **state)
+{
+    struct world *world = *state;
+    unsigned char record[400] = {0};
+    append(world, 88);
+    put_u64(record, world->next);
+    for (size_t at = 8; at + 40 <= sizeof record; at += 40)
+        forge(record + at, world->next + at / 40);
+    journal_append(world->journal, bytes_of(record, sizeof record));
+    close_it(world);
+    turn(world, "1", RECORDS_AT + 120 + 2); /* torn */
+    set_last(world, 1);
+    open_it(world, false);
+    assert_replayed(world, 1, 1);
+}
+
+static void a_new_one_may_have_been_begun(void **state)
+{
+    struct world *world = *state;
+    append(world, 100);
+    close_it(world);
+    open_it(world, true);
+    assert_replayed(world, 1, 1);
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(what_is_appended_is_replayed),
+        TEST(segments_are_used_again_when_they_are_released),
+        TEST(without_room_there_is_none),
+        TEST(what_is_released_at_once_is_not_replayed),
+        TEST(a_large_record_has_a_segment_of_its_size),
+        TEST(a_torn_record_is_the_end),
+        TEST(what_an_earlier_lap_left_is_the_end),
+        TEST(damage_is_told),
+        TEST(a_missing_segment_is_told),
+        TEST(a_torn_head_leaves_what_was_there),
+        TEST(damage_at_the_end_of_a_segment_is_told),
+        TEST(what_makes_no_sense_is_refused),
+        TEST(a_record_in_a_record_is_none),
+        TEST(a_new_one_may_have_been_begun),
+    };
+    return cmocka_run_group_tests_name("journal", tests, NULL, NULL);
+}
