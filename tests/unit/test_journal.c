@@ -446,6 +446,28 @@ static void a_new_one_may_have_been_begun(void **state)
     assert_replayed(world, 1, 1);
 }
 
+/* Where one of its files should be there is something else. */
+static void what_cannot_be_used_is_told(void **state)
+{
+    static const char *const names[] = {"LAST", "1"};
+    struct world *world = *state;
+    char path[600], aside[600], *directory = world->directory;
+    close_it(world);
+    for (size_t i = 0; i < 2; i++) {
+        snprintf(path, sizeof path, "%s/%s", directory, names[i]);
+        snprintf(aside, sizeof aside, "%s/aside", directory);
+        assert_int_equal(rename(path, aside), 0);
+        assert_int_equal(mkdir(path, 0700), 0);
+        assert_refused(world, "cannot use");
+        assert_int_equal(rmdir(path), 0);
+        assert_int_equal(rename(aside, path), 0);
+    }
+    world->directory = path; /* a file */
+    assert_refused(world, "cannot use");
+    world->directory = directory;
+    open_it(world, false);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void)
@@ -465,6 +487,7 @@ int main(void)
         TEST(what_makes_no_sense_is_refused),
         TEST(a_record_in_a_record_is_none),
         TEST(a_new_one_may_have_been_begun),
+        TEST(what_cannot_be_used_is_told),
     };
     return cmocka_run_group_tests_name("journal", tests, NULL, NULL);
 }

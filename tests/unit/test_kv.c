@@ -18,6 +18,7 @@
 
 #include "base/memory.h"
 #include "base/prng.h"
+#include "storage/journal.h"
 #include "storage/rocksdb_assert.h"
 
 struct fixture {
@@ -1115,6 +1116,62 @@ static struct kv *open_with_small_segments(const char *directory)
     return kv;
 }
 
+/* Each segment is released when what it holds is stored, and begun again: all is there. */
+static void test_many_segments(void **state)
+{
+    static unsigned char value[60000];
+    char *directory = temporary_new();
+    struct kv *kv = open_with_small_segments(directory);
+    struct buffer found = {0};
+    (void)state;
+    for (unsigned char i = 0; i < 100; i++) {
+        struct kv_batch *batch = kv->ops->batch_new(kv);
+        memset(value, i, sizeof value);
+        kv->ops->batch_put(batch, i % 2 ? KV_LOG : KV_META, bytes_of(&i, 1),
+                           bytes_of(value, sizeof value));
+        kv->ops->commit(kv, batch, true);
+        kv->ops->batch_free(batch);
+    }
+    kv->ops->close(kv);
+    kv = open_with_small_segments(directory);
+    for (unsigned char i = 0; i < 100; i++) {
+        assert_true(kv->ops->get(kv, i % 2 ? KV_LOG : KV_META, bytes_of(&i, 1), &found));
+        assert_int_equal(found.size, sizeof value);
+        assert_int_equal(found.data[found.size - 1], i);
+    }
+    buffer_deinit(&found);
+    kv->ops->close(kv);
+    temporary_remove(directory);
+}
+
+static bool is_nothing(void *context, struct bytes record)
+{
+    (void)context;
+    return record.size > 0;
+}
+
+/* With a checksum that is right, and in it no changes. */
+static void test_record_without_sense(void **state)
+{
+    static const unsigned char records[][12] = {{3}, {0, 3}, {0, 1, 9}, {0, 1, 0, 0, 0, 0, 9}};
+    struct fixture *fixture = *state;
+    char path[600], error[512];
+    fixture->kv->ops->close(fixture->kv);
+    fixture->kv = NULL;
+    for (size_t i = 0; i < sizeof records / sizeof *records; i++) {
+        char *copy = copy_as_killed(fixture->directory);
+        snprintf(path, sizeof path, "%s/journal", copy);
+        struct journal_options options = {
+            .directory = path, .segment_bytes = 1u << 20, .replay = is_nothing};
+        struct journal *journal = journal_open(&options, error, sizeof error);
+        assert_non_null(journal);
+        journal_append(journal, bytes_of(records[i], sizeof records[i] - (i == 0 ? 5 : 0)));
+        journal_close(journal);
+        assert_refused(copy, "a record of its journal makes no sense");
+        temporary_remove(copy);
+    }
+}
+
 enum { KILLED_KEYS = 24, KILLED_STEPS = 1500, ROUNDS = 20, KILLED_SEED = 11 };
 
 struct killed_model {
@@ -1327,6 +1384,8 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_open_short_manifest, setup_rocksdb, teardown),
         cmocka_unit_test_setup_teardown(test_damage_is_seen, setup_rocksdb, teardown),
         cmocka_unit_test_setup_teardown(test_missing_journal, setup_rocksdb, teardown),
+        cmocka_unit_test(test_many_segments),
+        cmocka_unit_test_setup_teardown(test_record_without_sense, setup_rocksdb, teardown),
         cmocka_unit_test_setup_teardown(test_what_was_replayed_is_stored, setup_rocksdb, teardown),
         cmocka_unit_test_setup_teardown(test_data_with_others_are_stored, setup_rocksdb, teardown),
         cmocka_unit_test_setup_teardown(test_older_builds_are_kept_out, setup_rocksdb, teardown),
