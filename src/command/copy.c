@@ -59,7 +59,8 @@ static bool copy_rows(struct call *call, const struct copy *copy, uint64_t space
         walk->space = db_space_new(call->db, copy->database);
     struct db_scan_limit limit = {.rows = ROWS_SLICE, .bytes = BYTES_SLICE};
     walk->unfinished =
-        db_space_copy(call->db, space, walk->space, walk->second_round, &walk->cursor, limit);
+        db_space_copy(call->db, call->view, space, walk->space, walk->second_round, &walk->cursor,
+                      limit);
     if (!walk->unfinished && !walk->second_round) { /* the pages */
         walk->second_round = walk->unfinished = true;
         walk->cursor = 0;

@@ -611,7 +611,7 @@ uint64_t db_applied_index(const struct db *db)
 
 uint64_t db_work(const struct db *db)
 {
-    return db->work;
+    return db->work + (db->beside ? db->beside->work : 0); /* of reading there */
 }
 
 void db_spend(struct db *db, uint64_t work)

@@ -280,11 +280,29 @@ uint64_t db_row_scan(struct db *db, struct db_view *view, uint64_t space, uint64
 void db_row_random(struct db *db, struct db_view *view, uint64_t space, uint64_t count,
                    uint64_t *seed, db_row_fn *each, void *context);
 
-/* Adds the rows (or the pages) of one space to another, from a word on, until they reach a limit,
- * whose keys do not count; rows of one word together.  True: *word is the next; false: there are no
- * more. */
-bool db_space_copy(struct db *db, uint64_t space, uint64_t to, bool is_of_pages, uint64_t *word,
-                   struct db_scan_limit limit);
+/* Adds the rows (or the pages) of one space, which may be of a view, to another, from a word on,
+ * until they reach a limit, whose keys do not count; rows of one word together.  True: *word is the
+ * next; false: there are no more. */
+bool db_space_copy(struct db *db, struct db_view *view, uint64_t space, uint64_t to,
+                   bool is_of_pages, uint64_t *word, struct db_scan_limit limit);
+
+/* A place for a large collection that is made of a view while the db goes on, and belongs to nobody
+ * until an entry takes it: see beside.c.  It is a db with nothing in it, to which whoever makes
+ * something gives that and the view.  Not part of the state; ends before the db. */
+struct db *db_beside_new(struct db *db);
+void db_beside_free(struct db *beside);
+/* What was made in this space becomes the db's, within an entry, as if it had been made there: a
+ * space for a key of the database, whose number it returns.  O(1); without a savepoint. */
+uint64_t db_beside_adopt(struct db *db, struct db *beside, unsigned database, uint64_t space);
+
+/* Whether a key is still what it was: it is, between two entries, if all of this is equal. */
+struct db_identity {
+    uint64_t database_space; /* FLUSHDB and SWAPDB change it */
+    enum db_type type;       /* DB_NONE: there is no such key */
+    uint64_t version, space;
+};
+/* False: its version does not tell. */
+bool db_identify(struct db *db, unsigned database, struct bytes key, struct db_identity *identity);
 
 /* Pages of a space, by number: as rows, but apart from them, so that a collection can have both,
  * and a scan gives rows alone.  See tree.h. */

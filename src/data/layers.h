@@ -92,6 +92,7 @@ struct db {
     uint64_t expired;                       /* keys, since the start */
     db_elements_due_fn *elements_due;       /* NULL: there are no such elements */
 
+    struct db *beside;             /* what this is made beside; NULL: it is a db (beside.c) */
     uint64_t work;                 /* db_work() */
     uint64_t changed_bytes;        /* written since the freeze, overwritten or not */
     bool has_dead;                 /* the kv has keys of dead spaces, or will have */

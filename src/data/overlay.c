@@ -215,6 +215,26 @@ void overlay_paste(struct overlay *overlay, struct overlay *cut, uint64_t space)
     *cut = (struct overlay){0};
 }
 
+uint64_t overlay_move(struct overlay *overlay, uint64_t space, struct overlay *from,
+                      uint64_t from_space)
+{
+    struct overlay cut = overlay_cut(from, from_space);
+    struct overlay_map *map = map_find(&cut, from_space);
+    uint64_t bytes = cut.bytes;
+    if (!map)
+        return 0;
+    struct overlay renamed = {
+        .entries = cut.entries, .unresolved = cut.unresolved, .bytes = cut.bytes};
+    PPvoid_t slot = JudyLIns(&renamed.maps, space, PJE0);
+    if (slot == PPJERR)
+        fatal("out of memory");
+    map->space = space;
+    *slot = map;
+    JudyLFreeArray(&cut.maps, PJE0);
+    overlay_paste(overlay, &renamed, space);
+    return bytes;
+}
+
 /* ---- entries --------------------------------------------------------------------- */
 
 struct entry *overlay_find(const struct overlay *overlay, uint64_t space, uint64_t word,

@@ -74,6 +74,10 @@ void overlay_remove(struct overlay *overlay, uint64_t space, uint64_t word, stru
 struct overlay overlay_cut(struct overlay *overlay, uint64_t space);
 /* And puts it back, where nothing has come in its place. */
 void overlay_paste(struct overlay *overlay, struct overlay *cut, uint64_t space);
+/* The whole of a space, if there is any of it, becomes all of another of another overlay, O(1).
+ * Returns its bytes. */
+uint64_t overlay_move(struct overlay *overlay, uint64_t space, struct overlay *from,
+                      uint64_t from_space);
 /* Gives the entry of the spot to the caller, and leaves another there, without a record, but with
  * room for one of `capacity` bytes. */
 struct entry *overlay_take(struct overlay *overlay, struct overlay_spot *spot, size_t capacity);

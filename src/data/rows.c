@@ -125,13 +125,12 @@ struct row {
 };
 
 /* Into `rows`, because the tables must not change while they are walked over. */
-static bool collect(struct db *db, enum table table, uint64_t space, uint64_t *word,
+static bool collect(const struct sources *sources, enum table table, uint64_t space, uint64_t *word,
                     struct db_scan_limit limit, struct buffer *rows)
 {
-    struct sources sources = merge_sources(db);
     uint64_t looked = 0, last = *word;
     struct merge merge;
-    merge_open(&merge, &sources, table, space, *word);
+    merge_open(&merge, sources, table, space, *word);
     bool is_there;
     for (; (is_there = merge_next(&merge)); last = merge.word, looked++) {
         bool is_enough = looked > 0 && (looked >= limit.rows || rows->size >= limit.bytes);
@@ -150,15 +149,17 @@ static bool collect(struct db *db, enum table table, uint64_t space, uint64_t *w
     return is_there;
 }
 
-bool db_space_copy(struct db *db, uint64_t space, uint64_t to, bool is_of_pages, uint64_t *word,
-                   struct db_scan_limit limit)
+bool db_space_copy(struct db *db, struct db_view *view, uint64_t space, uint64_t to,
+                   bool is_of_pages, uint64_t *word, struct db_scan_limit limit)
 {
+    struct sources now = view ? (struct sources){0} : merge_sources(db);
     enum table table = is_of_pages ? TABLE_PAGES : TABLE_ROWS;
     struct buffer rows = {0};
     check_space(db, space);
     check_space(db, to);
     check(space != to);
-    bool has_more = collect(db, table, space, word, limit, &rows);
+    bool has_more =
+        collect(view ? layers_view_sources(view) : &now, table, space, word, limit, &rows);
     for (size_t at = 0; at < rows.size;) {
         struct row row;
         memcpy(&row, rows.data + at, sizeof row);

@@ -341,7 +341,7 @@ static void test_copies_in_slices(void **state)
     for (uint64_t rows = 1; rows < 12; rows++) {
         struct db_scan_limit limit = {.rows = rows, .bytes = rows % 2 ? 1 << 20 : 30};
         uint64_t word = 0, slices = 1, copy = make(&f, "copy", 0);
-        while (db_space_copy(f.db, space, copy, false, &word, limit))
+        while (db_space_copy(f.db, NULL, space, copy, false, &word, limit))
             slices++;
         assert_in_range(slices, ROWS / rows, ROWS + 1);
         for (uint32_t i = 0; i < ROWS; i++) {

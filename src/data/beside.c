@@ -1,0 +1,83 @@
+/* What is made beside a db, of a view, for an entry that comes later: see db.h.  Loop thread.
+ *
+ * The place is a db of its own: one layer, nothing below it, no databases' keys, and spaces whose
+ * numbers no space of a state ever has.  Whoever makes something there is the code that makes it in
+ * an entry: words and trees come out the same, since the seed of the hash is the same, and nothing
+ * in a row or a page names its space.  So what is made in such a space of the same sources is, row
+ * by row, what the entry would make; it gets its number from the state when the entry takes it, as
+ * it would get one when the entry began to make it.
+ *
+ * Nothing of it is in the state before: not in a hash, a view, a checkpoint or a snapshot. */
+#include "base/fatal.h"
+#include "base/memory.h"
+#include "data/layers.h"
+
+/* Above all that a state gives out. */
+static const uint64_t first_space = (uint64_t)1 << 62;
+
+struct db *db_beside_new(struct db *db)
+{
+    struct db *beside = memory_new(sizeof *beside);
+    check(!db->beside);
+    check(db->state.hash_seed != 0); /* else the next entry chooses it */
+    check(db->state.space_next < first_space);
+    beside->beside = db;
+    beside->options.cluster = db->options.cluster;
+    beside->hash = db->hash;
+    beside->word = db->word;
+    beside->state = db->state;
+    beside->state.space_next = first_space;
+    beside->seen = &beside->state;
+    beside->active = layer_new();
+    beside->changes_max = db->changes_max;
+    return beside;
+}
+
+void db_beside_free(struct db *beside)
+{
+    if (!beside)
+        return;
+    check(beside->beside && beside->count == 0 && !beside->savepoint);
+    layers_discard(beside->beside, beside->active); /* freed where that does not take long */
+    while (beside->discarded) {
+        struct layer *layer = beside->discarded;
+        beside->discarded = layer->next;
+        layer->next = NULL;
+        layers_discard(beside->beside, layer);
+    }
+    for (unsigned i = 0; i < DB_DATABASES; i++)
+        memory_free(beside->slots[i]);
+    buffer_deinit(&beside->effects.noted);
+    buffer_deinit(&beside->key);
+    buffer_deinit(&beside->value);
+    buffer_deinit(&beside->sought);
+    buffer_deinit(&beside->collection_key);
+    buffer_deinit(&beside->collection);
+    buffer_deinit(&beside->collected);
+    memory_free(beside);
+}
+
+uint64_t db_beside_adopt(struct db *db, struct db *beside, unsigned database, uint64_t space)
+{
+    static const enum table tables[] = {TABLE_ROWS, TABLE_PAGES};
+    check(beside->beside == db && !db->savepoint);
+    check(space >= first_space && space < beside->state.space_next);
+    uint64_t taken = db_space_new(db, database);
+    for (unsigned i = 0; i < sizeof tables / sizeof tables[0]; i++)
+        db->changed_bytes += overlay_move(&db->active->tables[tables[i]], taken,
+                                          &beside->active->tables[tables[i]], space);
+    db->is_in_entry = true;
+    return taken;
+}
+
+bool db_identify(struct db *db, unsigned database, struct bytes key, struct db_identity *identity)
+{
+    struct db_record found;
+    *identity = (struct db_identity){.database_space = layers_space(db, database)};
+    if (!db_lookup(db, database, key, &found))
+        return true;
+    identity->type = found.type;
+    identity->version = found.version;
+    identity->space = found.space;
+    return found.version != 0;
+}
