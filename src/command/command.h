@@ -32,6 +32,7 @@ struct words {
 struct walk_state {
     bool unfinished;
     bool second_round; /* of a command that goes over its words twice */
+    bool is_prepared;  /* all is done but its end: prepare.h */
     uint64_t cursor;
     uint64_t count; /* what it counts, */
     uint64_t seen;  /* and of how many it has looked at */
@@ -76,6 +77,8 @@ struct call {
     uint64_t seed;                 /* the only randomness a command may use */
     size_t value_max;              /* of a write: the largest string that it may make */
     uint8_t meaning;               /* the version of the commands: see meaning.c */
+    bool prepares;                 /* it is to stop before its end: prepare.h */
+    struct db *prepared;           /* where it stopped then, if this is its end; else NULL */
     bool may_wait;     /* where it finds nothing, its reply is none: it waits, outside of the log */
     bool is_of_script; /* a script carries it */
     uint32_t holders;  /* of a read that may wait: see struct apply_context */
@@ -254,6 +257,11 @@ struct state_machine *command_machine_new(struct db *db, uint8_t meaning_known);
 void command_machine_free(struct state_machine *machine);
 /* Borrowed; NULL: nobody counts. */
 void command_machine_observe(struct state_machine *machine, struct command_observer *observer);
+
+/* Writes that walk over so many elements are prepared; tests want fewer. */
+void command_machine_prepare_from(struct state_machine *machine, uint64_t elements);
+/* How many entries were executed by what was prepared, since the start. */
+uint64_t command_machine_prepared(const struct state_machine *machine);
 
 /* Who is told what each applied entry did to keys: in log order, once, the same on every node,
  * again when the log is replayed.  A read tells nothing. */

@@ -4,6 +4,7 @@
  * Deterministic; loop thread only. */
 #include "base/fatal.h"
 #include "command/commands.h"
+#include "command/prepare.h"
 #include "resp/number.h"
 
 struct copy {
@@ -55,17 +56,21 @@ enum { ROWS_SLICE = 2000, BYTES_SLICE = 1 << 20 };
 static bool copy_rows(struct call *call, const struct copy *copy, uint64_t space)
 {
     struct walk_state *walk = call->walk;
+    if (call_is_prepared(call)) {
+        walk->unfinished = false;
+        walk->space = call_take_space(call, copy->database, walk->space);
+        return true;
+    }
     if (!walk->unfinished)
         walk->space = db_space_new(call->db, copy->database);
     struct db_scan_limit limit = {.rows = ROWS_SLICE, .bytes = BYTES_SLICE};
-    walk->unfinished =
-        db_space_copy(call->db, call->view, space, walk->space, walk->second_round, &walk->cursor,
-                      limit);
+    walk->unfinished = db_space_copy(call->db, call->view, space, walk->space, walk->second_round,
+                                     &walk->cursor, limit);
     if (!walk->unfinished && !walk->second_round) { /* the pages */
         walk->second_round = walk->unfinished = true;
         walk->cursor = 0;
     }
-    return !walk->unfinished;
+    return !walk->unfinished && !call_stops(call);
 }
 
 static void copy_record(struct call *call, const struct copy *copy)
@@ -73,7 +78,8 @@ static void copy_record(struct call *call, const struct copy *copy)
     struct db_record found;
     struct bytes payload, to = call->argv[2];
     struct buffer kept = {0};
-    bool is_there = db_find_kept(call->db, NULL, call->database, call->argv[1], &found, &payload);
+    bool is_there =
+        db_find_kept(call->db, call->view, call->database, call->argv[1], &found, &payload);
     check(is_there);
     buffer_append_bytes(&kept, payload);
     found.space = call->walk->space;
@@ -82,19 +88,27 @@ static void copy_record(struct call *call, const struct copy *copy)
     buffer_deinit(&kept);
 }
 
+static bool is_there(struct call *call, unsigned database, struct bytes key,
+                     struct db_record *found)
+{
+    return call->view ? db_find_kept(call->db, call->view, database, key, found, NULL)
+                      : db_lookup(call->db, database, key, found);
+}
+
 void cmd_copy(struct call *call)
 {
     struct copy copy;
     struct db_record found, there;
     if (!read_copy(call, &copy))
         return;
-    bool is_possible =
-        db_lookup(call->db, call->database, call->argv[1], &found) &&
-        (copy.replaces || !db_lookup(call->db, copy.database, call->argv[2], &there));
+    bool is_possible = is_there(call, call->database, call->argv[1], &found) &&
+                       (copy.replaces || !is_there(call, copy.database, call->argv[2], &there));
     if (is_possible) {
         if (found.space && !copy_rows(call, &copy, found.space))
             return;
         copy_record(call, &copy);
+    } else {
+        call->walk->unfinished = false; /* of one that was prepared */
     }
     reply_integer(call->reply, is_possible);
 }

@@ -441,7 +441,8 @@ static void take_back(struct finding *finding)
     buffer_append(&finding->nodes, found->data + at, size);
     at += size;
     if (finding->search->target)
-        ordered_take_back(&finding->result, bytes_of(found->data + at, found->size - at));
+        ordered_take_back(&finding->result, finding->call,
+                          bytes_of(found->data + at, found->size - at));
     buffer_clear(found);
 }
 

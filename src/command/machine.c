@@ -15,8 +15,11 @@
 #include "command/change.h"
 #include "command/check.h"
 #include "command/execution.h"
+#include "command/prepare.h"
 #include "command/waiting.h"
 #include "replica/replica.h"
+
+enum { PREPARE_ELEMENTS = 10000 }; /* which take about 10 ms */
 
 struct machine {
     struct state_machine base; /* first: the port's handle */
@@ -37,6 +40,9 @@ struct machine {
     bool has_told;                      /* a message was among them */
     uint64_t author;                    /* of the entry: a client of this node, or 0 */
     uint64_t read_seed;                 /* reads are not in the log; only they may draw from here */
+    uint64_t prepares_from;             /* elements */
+    uint64_t prepared;                  /* entries that were, since the start */
+    struct preparation *preparation;    /* owned: of a write that comes later; or NULL */
     bool parts;             /* the entry that begins is to leave its state before it readable */
     struct db_view *before; /* owned: of that, while it is half done and somebody read; or NULL */
 };
@@ -111,6 +117,24 @@ static void listen(struct state_machine *base, state_machine_touched *touched, v
     want_effects(machine_of(base));
 }
 
+static void drop_preparation(struct machine *machine)
+{
+    preparation_free(machine->preparation);
+    machine->preparation = NULL;
+}
+
+/* The entry that begins is what was prepared.  Does that hold? */
+static bool take_prepared(struct machine *machine, struct bytes encoded, const struct call *call)
+{
+    if (!machine->preparation || !preparation_is_of(machine->preparation, encoded, call))
+        return false;
+    db_at(machine->db, call->now_ms, false);
+    if (preparation_holds(machine->preparation))
+        return true;
+    drop_preparation(machine);
+    return false;
+}
+
 /* One slice: the gate through which every execution goes.  False: not finished; the words of the
  * command stay where they are. */
 static bool run(struct machine *machine, struct execution *execution, struct bytes encoded,
@@ -119,9 +143,14 @@ static bool run(struct machine *machine, struct execution *execution, struct byt
     if (execution->depth == 0) {
         if (!prepare(execution, encoded, allows, call))
             return true;
-        if (allows & CMD_WRITE && machine->parts && command_may_take_long(call))
+        bool is_prepared = allows & CMD_WRITE && take_prepared(machine, encoded, call);
+        if (allows & CMD_WRITE && machine->parts && !is_prepared && command_may_take_long(call))
             (void)db_part(machine->db);
         execution_begin(execution, call->command, call->argc, allows);
+        if (is_prepared) {
+            call->prepared = preparation_place(machine->preparation);
+            execution->frames[0].walk = preparation_take(machine->preparation);
+        }
     }
     bool is_tick = execution->frames[0].command == &command_tick; /* no client's command */
     call->db = machine->db;
@@ -141,14 +170,18 @@ static struct call call_in(const struct apply_context *context, struct reply *re
                          .database = context->database};
 }
 
+static size_t value_max(const struct apply_context *context)
+{
+    bool is_limited = context->value_max && context->value_max < VALUE_SIZE_MAX;
+    return is_limited ? context->value_max : VALUE_SIZE_MAX;
+}
+
 static bool apply(struct state_machine *base, const struct apply_context *context,
                   struct bytes command, int protocol, struct buffer *out)
 {
     struct reply reply = {out, protocol};
     struct call call = call_in(context, &reply);
-    call.value_max = VALUE_SIZE_MAX;
-    if (context->value_max && context->value_max < VALUE_SIZE_MAX)
-        call.value_max = context->value_max;
+    call.value_max = value_max(context);
     struct machine *machine = machine_of(base);
     machine->author = context->client;
     check(context->meaning >= 1);
@@ -162,6 +195,11 @@ static bool apply(struct state_machine *base, const struct apply_context *contex
     call.notice = &machine->notice;
     bool finished = run(machine, &machine->writing, command, CMD_READ | CMD_WRITE, &call);
     machine->found_nothing = call.found_nothing;
+    if (call.prepared) {
+        check(finished); /* nothing was left but its end */
+        machine->prepared++;
+        drop_preparation(machine);
+    }
     return finished;
 }
 
@@ -236,14 +274,6 @@ static bool admit(struct state_machine *base, const struct apply_context *contex
     return admitted;
 }
 
-static bool change(struct state_machine *base, struct bytes command, struct replica_change *asked)
-{
-    (void)base;
-    return command_change(command, asked);
-}
-
-/* ---- commands that may wait ----------------------------------------------------------- */
-
 /* The words are what was admitted. */
 static void take_apart(struct machine *machine, struct bytes command, struct call *call)
 {
@@ -255,6 +285,90 @@ static void take_apart(struct machine *machine, struct bytes command, struct cal
     check(call->command);
     call->db = machine->db;
 }
+
+/* ---- preparations ---------------------------------------------------------------------- */
+
+void command_machine_prepare_from(struct state_machine *base, uint64_t elements)
+{
+    check(elements > 0);
+    machine_of(base)->prepares_from = elements;
+}
+
+uint64_t command_machine_prepared(const struct state_machine *base)
+{
+    return ((const struct machine *)base)->prepared;
+}
+
+/* Every write is asked: most are told apart by a letter. */
+static bool may_prepare(struct bytes encoded)
+{
+    struct bytes name;
+    if (command_first_words(encoded, &name, 1) == 0 || name.size < 4)
+        return false;
+    const char *text = name.data;
+    return bytes_is(name, "copy") || bytes_is(name, "sort") ||
+           bytes_is(bytes_of(text + name.size - 4, 4), "tore");
+}
+
+static bool prepares(struct state_machine *base, const struct apply_context *context,
+                     struct bytes command)
+{
+    struct machine *machine = machine_of(base);
+    struct reply nowhere = {NULL, 2};
+    struct walk_state walk = {0};
+    struct call call = call_in(context, &nowhere);
+    call.walk = &walk;
+    if (!may_prepare(command))
+        return false;
+    if (machine->writing.depth > 0)
+        return true; /* nobody can look; that it has to wait then is no loss */
+    take_apart(machine, command, &call);
+    db_at(machine->db, context->now_ms, false);
+    return command_prepares(&call) >= machine->prepares_from;
+}
+
+/* The first slice takes the view, and no more. */
+static enum preparing prepare_begin(struct machine *machine, const struct apply_context *context,
+                                    struct bytes command)
+{
+    struct reply nowhere = {NULL, 2};
+    struct walk_state walk = {0};
+    struct call call = call_in(context, &nowhere);
+    call.walk = &walk;
+    call.value_max = value_max(context);
+    take_apart(machine, command, &call);
+    machine->preparation = preparation_new(machine->db, command, &call);
+    return machine->preparation ? PREPARING_MORE : PREPARING_NOT_NOW;
+}
+
+static enum preparing prepare_some(struct state_machine *base, const struct apply_context *context,
+                                   struct bytes command)
+{
+    struct machine *machine = machine_of(base);
+    check(machine->writing.depth == 0);
+    if (!machine->preparation)
+        return prepare_begin(machine, context, command);
+    switch (preparation_go_on(machine->preparation, context->now_ms)) {
+    case PREPARATION_MORE: return PREPARING_MORE;
+    case PREPARATION_READY: return PREPARING_ENDED;
+    case PREPARATION_CHANGED: drop_preparation(machine); return PREPARING_CHANGED;
+    case PREPARATION_FAILED: drop_preparation(machine); break;
+    }
+    return PREPARING_ENDED;
+}
+
+static void prepare_drop(struct state_machine *base)
+{
+    drop_preparation(machine_of(base));
+}
+
+static bool change(struct state_machine *base, struct bytes command, struct replica_change *asked)
+{
+    (void)base;
+    return command_change(command, asked);
+}
+
+/* ---- commands that may wait ----------------------------------------------------------- */
 
 static bool found_nothing(struct state_machine *base)
 {
@@ -467,6 +581,9 @@ static uint8_t meaning_known(struct state_machine *base)
 static const struct state_machine_ops ops = {.apply = apply,
                                              .admit = admit,
                                              .change = change,
+                                             .prepares = prepares,
+                                             .prepare = prepare_some,
+                                             .prepare_drop = prepare_drop,
                                              .applied = applied,
                                              .told = told,
                                              .read = read_now,
@@ -495,6 +612,7 @@ struct state_machine *command_machine_new(struct db *db, uint8_t known)
     machine->base.ops = &ops;
     machine->db = db;
     machine->meaning_known = known;
+    machine->prepares_from = PREPARE_ELEMENTS;
     db_elements_due(db, fields_expire);
     return &machine->base;
 }
@@ -504,6 +622,7 @@ void command_machine_free(struct state_machine *base)
     if (!base)
         return;
     struct machine *machine = machine_of(base);
+    drop_preparation(machine);
     execution_deinit(&machine->writing);
     execution_deinit(&machine->reading);
     if (machine->before)

@@ -3,6 +3,7 @@
 
 #include "base/fatal.h"
 #include "command/observer.h"
+#include "command/prepare.h"
 #include "command/sorted.h"
 #include "data/page.h"
 
@@ -43,20 +44,26 @@ static void look_large(struct ordered *ordered, struct bytes payload)
     ordered->count = ordered->tree.root.count;
 }
 
+static void begin(struct ordered *ordered, struct call *call, struct db_view *view,
+                  struct bytes key, enum db_type type)
+{
+    *ordered =
+        (struct ordered){.db = call->db, .view = view, .key = key, .database = call->database};
+    ordered->record.type = type;
+    ordered->tree = (struct db_tree){.db = call->db, .view = view};
+    page_init(&ordered->page, 0);
+}
+
 void ordered_new(struct ordered *ordered, struct call *call, struct bytes key, enum db_type type)
 {
-    *ordered = (struct ordered){
-        .db = call->db, .view = call->view, .key = key, .database = call->database};
-    ordered->record.type = type;
-    ordered->tree = (struct db_tree){.db = call->db, .view = call->view};
-    page_init(&ordered->page, 0);
+    begin(ordered, call, NULL, key, type);
 }
 
 bool ordered_open(struct ordered *ordered, struct call *call, struct bytes key, enum db_type type)
 {
     struct bytes payload;
     struct db_record found;
-    ordered_new(ordered, call, key, type);
+    begin(ordered, call, call->view, key, type);
     bool is_there = db_find(call->db, call->view, call->database, key, &found, &payload);
     if (call->observer && call->command->flags & CMD_READ) {
         call->observer->keyspace_hits += is_there;
@@ -294,11 +301,13 @@ void ordered_put_aside(const struct ordered *ordered, struct buffer *aside)
     buffer_append_bytes(aside, payload_of(ordered, large));
 }
 
-void ordered_take_back(struct ordered *ordered, struct bytes aside)
+void ordered_take_back(struct ordered *ordered, struct call *call, struct bytes aside)
 {
-    size_t size = sizeof ordered->record.space;
+    uint64_t space;
+    size_t size = sizeof space;
     check(aside.size > size && ordered->count == 0);
-    memcpy(&ordered->record.space, aside.data, size);
+    memcpy(&space, aside.data, size);
+    ordered->record.space = call_take_space(call, ordered->database, space);
     struct bytes payload = bytes_of((const char *)aside.data + size, aside.size - size);
     if (ordered->record.space) {
         look_large(ordered, payload);

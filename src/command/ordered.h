@@ -59,7 +59,7 @@ uint64_t ordered_cut(struct ordered *ordered, uint64_t rank, uint64_t count);
 /* Between two slices of an entry: appends what is not saved to `aside`; takes that back into one of
  * ordered_new(). */
 void ordered_put_aside(const struct ordered *ordered, struct buffer *aside);
-void ordered_take_back(struct ordered *ordered, struct bytes aside);
+void ordered_take_back(struct ordered *ordered, struct call *call, struct bytes aside);
 
 /* Makes its key say what it is now, under the event's name; one that is empty is deleted, with the
  * event "del" after that. */

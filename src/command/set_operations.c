@@ -13,6 +13,7 @@
  * Deterministic; loop thread only. */
 #include "base/fatal.h"
 #include "command/commands.h"
+#include "command/prepare.h"
 #include "command/walk.h"
 #include "resp/number.h"
 
@@ -230,8 +231,8 @@ static void store(struct call *call, enum kind kind, const char *event)
     if (!look_at_all(&operation))
         return;
     fields_new(&operation.result, call->db, call->database, DB_SET);
-    fields_take_back(&operation.result, &call->walk->found, call->walk->space, call->walk->count);
-    if (walk_some(&operation))
+    walk_take_prepared(call, &operation.result);
+    if ((call_is_prepared(call) || walk_some(&operation)) && !call_stops(call))
         save(&operation, event);
     else
         walk_put_aside(call, &operation.result);

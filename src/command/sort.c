@@ -14,6 +14,7 @@
 #include "base/fatal.h"
 #include "base/memory.h"
 #include "command/ordered.h"
+#include "command/prepare.h"
 #include "command/sort_order.h"
 #include "command/sorted.h"
 #include "command/walk.h"
@@ -382,6 +383,8 @@ static void give_all(struct call *call, struct sorting *sorting)
     call->walk->unfinished = sorting->at < sorting->end;
     if (call->walk->unfinished)
         return;
+    if (sorting->words.store && call_stops(call))
+        return;
     if (sorting->words.store)
         reply_stored(call, sorting);
     else
@@ -417,6 +420,18 @@ static bool begin(struct call *call, struct sorting *sorting, enum db_type type)
     return true;
 }
 
+/* What was made beside the db is the db's. */
+static void take_prepared(struct call *call, struct sorting *sorting)
+{
+    struct ordered made = sorting->result;
+    struct buffer aside = {0};
+    ordered_put_aside(&made, &aside);
+    ordered_new(&sorting->result, call, made.key, DB_LIST);
+    ordered_take_back(&sorting->result, call, buffer_bytes(&aside));
+    ordered_close(&made);
+    buffer_deinit(&aside);
+}
+
 static void sort(struct call *call)
 {
     struct db_record found = {.type = DB_NONE};
@@ -426,6 +441,8 @@ static void sort(struct call *call)
     if (!walk->unfinished && !begin(call, sorting, found.type))
         return;
     walk->unfinished = true;
+    if (call_is_prepared(call))
+        take_prepared(call, sorting);
     if (sort_order_memory(&sorting->order) > REPLY_SIZE_MAX) {
         walk->unfinished = false;
         reply_error(call->reply, ERROR_REPLY_TOO_LARGE);

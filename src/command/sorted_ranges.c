@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/fatal.h"
+#include "command/prepare.h"
 #include "command/sorted.h"
 #include "command/sorted_sets.h"
 #include "resp/number.h"
@@ -385,6 +386,18 @@ bool words_zrangestore(struct call *call)
     return read_store(call, &range);
 }
 
+uint64_t sorted_store_size(struct call *call)
+{
+    struct range range;
+    struct ordered from;
+    struct ranks ranks = {0};
+    if (read_store(call, &range) && ordered_open(&from, call, call->argv[2], DB_ZSET)) {
+        ranks = find_range(call, &from, &range);
+        ordered_close(&from);
+    }
+    return ranks.to - ranks.from;
+}
+
 static void end_store(struct call *call, struct ordered *to)
 {
     if (to->count > 0)
@@ -404,10 +417,10 @@ void cmd_zrangestore(struct call *call)
         struct ranks ranks = find_range(call, &from, &range);
         ordered_new(&to, call, call->argv[1], DB_ZSET);
         if (call->walk->unfinished)
-            ordered_take_back(&to, buffer_bytes(&call->walk->found));
+            ordered_take_back(&to, call, buffer_bytes(&call->walk->found));
         buffer_clear(&call->walk->found);
-        call->walk->unfinished = !copy_some(&from, ranks, &to);
-        if (call->walk->unfinished)
+        call->walk->unfinished = !call_is_prepared(call) && !copy_some(&from, ranks, &to);
+        if (call->walk->unfinished || call_stops(call))
             ordered_put_aside(&to, &call->walk->found);
         else
             end_store(call, &to);

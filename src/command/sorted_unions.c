@@ -8,6 +8,7 @@
 
 #include "base/fatal.h"
 #include "base/memory.h"
+#include "command/prepare.h"
 #include "command/sorted.h"
 #include "command/sorted_sets.h"
 #include "command/sorted_table.h"
@@ -421,12 +422,12 @@ static void do_slice(struct result *result)
     struct call *call = result->call;
     struct progress *progress = result->progress;
     if (progress->stored.size > 0)
-        ordered_take_back(&result->set, buffer_bytes(&progress->stored));
+        ordered_take_back(&result->set, call, buffer_bytes(&progress->stored));
     buffer_clear(&progress->stored);
-    call->walk->unfinished = !work(result);
+    call->walk->unfinished = !call_is_prepared(call) && !work(result);
     if (!call_keeps_parts(call, 0))
         return;
-    if (!call->walk->unfinished)
+    if (!call->walk->unfinished && !call_stops(call))
         end(result);
     else if (result->words->is_stored)
         ordered_put_aside(&result->set, &progress->stored);

@@ -7,6 +7,7 @@
 
 #include "base/fatal.h"
 #include "base/prng.h"
+#include "command/prepare.h"
 
 /* ---- slices ------------------------------------------------------------------------- */
 
@@ -21,6 +22,15 @@ void walk_take_back(struct call *call, struct fields *fields)
     struct walk_state *walk = call->walk;
     if (walk->unfinished)
         fields_take_back(fields, &walk->found, walk->space, walk->count);
+}
+
+void walk_take_prepared(struct call *call, struct fields *fields)
+{
+    struct walk_state *walk = call->walk;
+    uint64_t space = call_take_space(call, fields->database, walk->space);
+    fields_take_back(fields, &walk->found, space, walk->count);
+    if (call_is_prepared(call))
+        walk->unfinished = false;
 }
 
 /* ---- parts of a reply --------------------------------------------------------------- */

@@ -15,6 +15,8 @@ enum { WALK_NAMES = 1, WALK_VALUES = 2, WALK_PAIRS = 4 };
 /* Of a write in slices: what it changed and has not saved, from one slice to the next. */
 void walk_put_aside(struct call *call, struct fields *fields);
 void walk_take_back(struct call *call, struct fields *fields);
+/* The same of a new one, which may have been prepared: prepare.h. */
+void walk_take_prepared(struct call *call, struct fields *fields);
 
 /* Adds all elements to the parts; call->walk->count is the number of the parts.  False: not
  * finished, or answered. */

@@ -202,6 +202,8 @@ bool replica_run(struct replica *replica)
     replica_handing_over_ended(replica);
     replica_waiters_outlive(replica);
     replica_tick_propose(replica);
+    if (replica_prepare_some(replica))
+        more = true;
     if (replica_route_waiting(replica))
         more = true;
     /* Alone, a write may be durable by now; a long one has a slice a turn. */
@@ -212,7 +214,7 @@ bool replica_run(struct replica *replica)
         more = true;
     replica_spread_commit(replica);
     bool wakes = replica->touched && replica_leads(replica) && !replica->applying.payload;
-    if (replica_tick_is_wanted(replica) || wakes)
+    if (replica_tick_is_wanted(replica) || wakes || replica_prepare_waits(replica))
         more = true;
     replica_sendings_run(replica);
     replica_feed_all(replica);

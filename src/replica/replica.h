@@ -102,6 +102,8 @@ struct request {
     uint64_t id;              /* rises with the order of arrival */
     struct raft_pos pos;      /* proposed: where its entry stands */
     raft_node_id sent_to;     /* forwarded: to whom */
+    uint8_t preparation;      /* of a write, while this node leads: preparing.c */
+    uint8_t preparations;     /* how many were begun */
     raft_index told; /* of a write that is done: its entry, if that told something; else 0 */
     /* TELLING: it came before this node applied the entry; of a change of members that is proposed:
      * what is answered then; owned */
@@ -177,6 +179,14 @@ typedef void state_machine_touched(void *context, unsigned database, struct byte
 
 enum { WAIT_CLASS_BITS = 2 };
 
+/* What has come of a slice of a preparation. */
+enum preparing {
+    PREPARING_MORE,
+    PREPARING_NOT_NOW, /* nothing was done: there is no room for a view of the state */
+    PREPARING_CHANGED, /* by an entry, so that it is of no use; it is dropped, and may begin anew */
+    PREPARING_ENDED    /* the command may be proposed: what could be prepared is */
+};
+
 struct state_machine_ops {
     /* Executes a committed command.  `reply` is NULL where nobody waits.  Called in log order for
      * every COMMAND entry; `applied` follows for every entry of any type.  False: as for `read`. */
@@ -197,6 +207,18 @@ struct state_machine_ops {
     /* Whether the command, which was admitted, is no entry of its own, but a change of members. */
     bool (*change)(struct state_machine *machine, struct bytes command,
                    struct replica_change *change);
+    /* Whether the command, a write that was admitted, would take long on the present state, at
+     * context->now_ms, and what comes of it can be prepared: computed beforehand, in slices, while
+     * entries are applied.  What is prepared is used where such an entry comes and all that it
+     * looks at is what it was; it changes nothing but how long that takes.  There is one at a time,
+     * until its entry is applied or it is dropped.  While an entry is half done it may say so of a
+     * command that does not take long, and nothing can be prepared. */
+    bool (*prepares)(struct state_machine *machine, const struct apply_context *context,
+                     struct bytes command);
+    /* A slice; the same command until it has ended. */
+    enum preparing (*prepare)(struct state_machine *machine, const struct apply_context *context,
+                              struct bytes command);
+    void (*prepare_drop)(struct state_machine *machine); /* if there is one */
     /* A read on the present state. `now_ms` is the cluster's clock (log_time.c), no earlier than
      * any entry's time, and such that nothing became due since; `pos`, `seed` and `value_max` say
      * nothing.  False: not finished, nothing is in `reply` yet.  Then `*reading`, NULL at the first

@@ -15,6 +15,7 @@
  *   retention.c    cutting the log
  *   sending.c      a leader's states on their way to members that fell off the log
  *   install.c      such a member: a state on its way in
+ *   preparing.c    a leader's long writes, computed before they are proposed
  *   shown.c        reads while an entry is half done, and what members wait for
  *   log_time.c     the clock that entries are stamped with
  *   ticks.c        what is to be done when that clock has come so far
@@ -254,6 +255,12 @@ struct replica {
     raft_index disowned_any; /* of any node that has found no room there */
     struct raft_entry
         applying; /* a long write, done in slices; a reference to its payload or NULL */
+    /* What is prepared, until it has ended, one way or another; or NULL.  Behind this entry it can
+     * begin; when it was begun. */
+    struct request *preparing;
+    raft_index preparing_behind;
+    int64_t preparing_since_ms;
+    uint64_t writes_prepared; /* since the start */
     uint64_t waiting_count, waiting_bytes, waiting_reads, waiting_foreign, under_way_count;
     uint64_t forwarded_bytes;
     uint64_t owed[RAFT_MEMBERS_MAX]; /* by place in members: replies beyond its room */
@@ -347,6 +354,8 @@ void replica_expire_requests(struct replica *replica);
 /* The oldest that a client of that node has under way here; NULL: none. */
 struct request *request_of_client(struct replica *replica, raft_node_id origin, uint64_t client);
 void request_begin_timing(struct replica *replica, struct request *request, int64_t deadline_ms);
+/* It gets so much more time, as if it had come later. */
+void request_put_off(struct replica *replica, struct request *request, int64_t by_ms);
 void replica_finish_everything(struct replica *replica);
 
 /* routing.c */
@@ -438,6 +447,17 @@ void replica_feed_clear(struct replica_feed *feed);
 const struct raft_entry *replica_replay_get(struct replica *replica, raft_index index);
 void replica_replay_read(struct replica *replica, struct raft_log_reading *reading);
 void replica_replay_forget(struct replica *replica);
+
+/* preparing.c */
+/* False: the write is not to be proposed yet. */
+bool replica_prepare_take(struct replica *replica, struct request *request);
+bool replica_prepare_some(struct replica *replica);        /* true: there is more to do at once */
+bool replica_prepare_waits(const struct replica *replica); /* for nothing but the next turn */
+void replica_prepare_office_lost(struct replica *replica);
+/* It is about to be freed. */
+void replica_prepare_ends(struct replica *replica, const struct request *request);
+/* It is being computed: its deadline does not end it. */
+bool replica_prepare_is_under_way(const struct replica *replica, const struct request *request);
 
 /* shown.c */
 void replica_shown_led(struct replica *replica); /* this node leads from now on */

@@ -236,6 +236,14 @@ static void stop_timing(struct replica *replica, struct request *request)
     request->timed = false;
 }
 
+void request_put_off(struct replica *replica, struct request *request, int64_t by_ms)
+{
+    if (request->origin != RAFT_NOBODY || request->deadline_ms >= INT64_MAX - by_ms)
+        return; /* its origin keeps the time */
+    stop_timing(replica, request);
+    request_begin_timing(replica, request, request->deadline_ms + by_ms);
+}
+
 static void answer_origin(struct replica *replica, struct request *request, bool refused,
                           enum request_outcome outcome, struct bytes reply)
 {
@@ -255,6 +263,7 @@ static void answer_origin(struct replica *replica, struct request *request, bool
 static void request_free(struct replica *replica, struct request *request)
 {
     check(!request->tied);
+    replica_prepare_ends(replica, request);
     request_leave_place(replica, request);
     replica_waiter_free(replica, request->waiter);
     leave_line(replica, request);
@@ -348,6 +357,8 @@ void replica_abandon(struct replica *replica, uint64_t client)
 static void expire(struct replica *replica, struct request *request)
 {
     stop_timing(replica, request);
+    if (replica_prepare_is_under_way(replica, request))
+        return; /* it waits for nobody but this node */
     switch (request->place) {
     case REQUEST_PROPOSED:
         /* It keeps its place, for the order of the log, but nobody waits for it any more. */

@@ -280,6 +280,8 @@ static bool take(struct replica *replica, struct taking *taking, struct request 
     struct replica_change change;
     if (request->kind == REQUEST_WRITE && is_change(replica, request, &change))
         return take_change(replica, taking, request, &change);
+    if (request->kind == REQUEST_WRITE && !replica_prepare_take(replica, request))
+        return false;
     if (request->kind == REQUEST_WRITE)
         return take_write(replica, taking, request);
     take_read(replica, taking, request);
@@ -520,6 +522,7 @@ void replica_leadership_lost(struct replica *replica)
             request_finish(replica, request, REQUEST_UNKNOWN, no_reply);
     }
     replica_waiters_leadership_lost(replica);
+    replica_prepare_office_lost(replica);
     replica_sendings_office_lost(replica);
     replica->try_waiting = true;
 }

@@ -10,7 +10,8 @@
 
 enum { SLOW_PACE = 100000 };
 enum { CHECKPOINT_BYTES = 9000, LOG_BYTES_MAX = 64 << 20, CACHE_BYTES = 8192 };
-enum { FIRST_LIFE = 1 }; /* of the directories that there are at the start */
+enum { FIRST_LIFE = 1 };         /* of the directories that there are at the start */
+enum { PREPARE_ELEMENTS = 150 }; /* as many as a large collection has, or more */
 enum { TURNS_MAX = 1000, TURNS_LATER_US = 1000 };
 enum { SLICES_APART_OF_1000 = 300, SLICES_APART_US = 20000 };
 
@@ -71,6 +72,9 @@ static void machine_applied(struct state_machine *port, struct raft_pos pos, int
         node->applied_seen = pos.index;
     sim.coverage.applied_beside_checkpoints += sim_checkpoint_is_under_way(node);
     node->machine->ops->applied(node->machine, pos, now_ms, meaning);
+    uint64_t prepared = command_machine_prepared(node->machine);
+    sim.coverage.prepared += prepared - node->prepared;
+    node->prepared = prepared;
     sim_check_data(node, pos, now_ms);
 }
 
@@ -213,7 +217,35 @@ static bool machine_change(struct state_machine *port, struct bytes command,
     return node_of(port)->machine->ops->change(node_of(port)->machine, command, change);
 }
 
+static bool machine_prepares(struct state_machine *port, const struct apply_context *context,
+                             struct bytes command)
+{
+    return node_of(port)->machine->ops->prepares(node_of(port)->machine, context, command);
+}
+
+static enum preparing machine_prepare(struct state_machine *port,
+                                      const struct apply_context *context, struct bytes command)
+{
+    struct sim_node *node = node_of(port);
+    enum preparing step = node->machine->ops->prepare(node->machine, context, command);
+    node->is_preparing = step == PREPARING_MORE;
+    sim.coverage.preparations += step == PREPARING_ENDED;
+    sim.coverage.preparations_changed += step == PREPARING_CHANGED;
+    return step;
+}
+
+static void machine_prepare_drop(struct state_machine *port)
+{
+    struct sim_node *node = node_of(port);
+    sim.coverage.preparations_dropped += node->is_preparing;
+    node->is_preparing = false;
+    node->machine->ops->prepare_drop(node->machine);
+}
+
 static const struct state_machine_ops machine_ops = {
+    .prepares = machine_prepares,
+    .prepare = machine_prepare,
+    .prepare_drop = machine_prepare_drop,
     .found_nothing = machine_found_nothing,
     .would_wait = machine_would_wait,
     .wait_keys = machine_wait_keys,
@@ -250,13 +282,13 @@ static void run_later(struct sim_node *node, void *data)
         sim_node_run(node);
 }
 
-/* What waits for a checkpoint would turn for ever; where an entry is half done, others come between
- * its slices. */
+/* What waits for a checkpoint would turn for ever; where an entry is half done, or something is
+ * prepared, others come between the slices. */
 static int64_t pause_us(const struct sim_node *node, int turns)
 {
     if (turns >= TURNS_MAX && sim_checkpoint_is_under_way(node))
         return TURNS_LATER_US;
-    return node->is_half_done && sim_chance(SLICES_APART_OF_1000)
+    return (node->is_half_done || node->is_preparing) && sim_chance(SLICES_APART_OF_1000)
                ? 1 + (int64_t)sim_below(SLICES_APART_US)
                : 0;
 }
@@ -349,6 +381,8 @@ static void open_disk(struct sim_node *node)
     node->log = raft_log_open(&node->store->base);
     node->db = db_open(&node->store->base, &options);
     node->machine = command_machine_new(node->db, node->meaning_known);
+    command_machine_prepare_from(node->machine, PREPARE_ELEMENTS);
+    node->prepared = 0;
     sim_effects_listen(&node->effects, node->machine);
     sim_messages_node_started(node);
     node->applied_last = db_applied_index(node->db);
@@ -403,7 +437,7 @@ void sim_node_start(struct sim_node *node)
         return;
     node->life++;
     node->alive = true;
-    node->paused = node->is_half_done = false;
+    node->paused = node->is_half_done = node->is_preparing = false;
     choose_build(node);
     node->port.ops = &machine_ops;
     open_disk(node);

@@ -97,6 +97,10 @@ struct sim_node;
     X(read_before_the_end)                                                                         \
     X(not_read_before_the_end)                                                                     \
     X(held_back)                                                                                   \
+    X(preparations)                                                                                \
+    X(preparations_changed)                                                                        \
+    X(preparations_dropped)                                                                        \
+    X(prepared)                                                                                    \
     X(checkpoints_cut_off)                                                                         \
     X(checkpoints_before_adoption)                                                                 \
     X(restarts)                                                                                    \
@@ -361,6 +365,8 @@ struct sim_node {                   /* a machine, and what runs on it */
     struct raft_pos tip; /* of its log, as its writes made it */
     raft_index applied_last;
     bool is_half_done; /* an entry of which some slices are done */
+    bool is_preparing; /* the same of a preparation */
+    uint64_t prepared; /* entries of this life that were */
     struct sim_effects effects;
     int64_t log_time_ms;
     struct raft_status before; /* after the last event */

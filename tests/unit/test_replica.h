@@ -97,6 +97,12 @@ struct world {
     bool wants_parted;                  /* of the entry applied last */
     int64_t until_ms;                   /* of the read served last */
     raft_index shown[RAFT_MEMBERS_MAX]; /* in the append sent last to each */
+    const char *long_write;             /* the write that is prepared; NULL: none is */
+    int prepare_slices;                 /* calls that it takes */
+    enum preparing prepare_gives;       /* what the last of them gives */
+    uint32_t prepares_asked;            /* writes that it was asked of */
+    uint32_t prepare_calls, prepare_drops;
+    bool is_preparing;
     struct raft_member self;            /* what node 0 says of itself */
     struct replica_change change;       /* that "!" asks for */
     const char *rest;                   /* what comes behind them; NULL: nothing */
@@ -452,6 +458,36 @@ static inline bool change(struct state_machine *machine, struct bytes command,
     return bytes_equal(command, bytes_from_string("!"));
 }
 
+static inline bool prepares(struct state_machine *machine, const struct apply_context *context,
+                            struct bytes command)
+{
+    (void)machine;
+    (void)context;
+    world.prepares_asked++;
+    return world.long_write && bytes_equal(command, bytes_from_string(world.long_write));
+}
+
+static inline enum preparing prepare(struct state_machine *machine,
+                                     const struct apply_context *context, struct bytes command)
+{
+    (void)machine;
+    assert_true(context->now_ms >= world.highest_ms);
+    assert_true(bytes_equal(command, bytes_from_string(world.long_write)));
+    world.prepare_calls++;
+    world.is_preparing = true;
+    if (world.prepare_slices > 0 && --world.prepare_slices > 0)
+        return PREPARING_MORE;
+    world.is_preparing = world.prepare_gives == PREPARING_ENDED;
+    return world.prepare_gives;
+}
+
+static inline void prepare_drop(struct state_machine *machine)
+{
+    (void)machine;
+    world.prepare_drops++;
+    world.is_preparing = false;
+}
+
 static inline void send_snapshot(struct transport *transport,
                                  const struct snapshot_message *message)
 {
@@ -492,6 +528,9 @@ static const struct state_machine_ops machine_ops = {.apply = apply,
                                                      .wait_count = wait_count,
                                                      .listen = listen_for_keys,
                                                      .change = change,
+                                                     .prepares = prepares,
+                                                     .prepare = prepare,
+                                                     .prepare_drop = prepare_drop,
                                                      .told = told};
 
 static inline void start(void)

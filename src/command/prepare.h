@@ -1,0 +1,56 @@
+/* Preparations: what a long write will put at its key is made before its entry is proposed, by the
+ * leader, of a view, in slices between which entries are executed.  See src/README.md.
+ *
+ * A command that can be prepared has three lines for it:
+ *
+ *  - What it looks at it looks for in call->view, which is NULL in an entry; what it makes goes
+ *    into a space of call->db, without a key, by the same code in both cases.
+ *  - Where all is done but to give that its key and to answer, it asks call_stops(): if so, it puts
+ *    aside what it has made, as between two slices, and returns.
+ *  - At its entry, if the preparation holds, its walk state is that of then: call_is_prepared() says
+ *    that there is nothing left to walk, and call_take_space() makes the space the entry's own.
+ *
+ * A preparation is a cache: it decides how long the entry takes and nothing else.  Loop thread. */
+#ifndef COMMAND_PREPARE_H
+#define COMMAND_PREPARE_H
+
+#include "command/execution.h"
+
+/* All is done but the end.  True: the command is to put aside what it has, and return. */
+bool call_stops(struct call *call);
+/* In the entry: only the end is left. */
+bool call_is_prepared(const struct call *call);
+/* The number in this entry of a space that the command put aside; 0 stays 0. */
+uint64_t call_take_space(struct call *call, unsigned database, uint64_t space);
+
+/* How many elements the command, of a client and executed on the present state, walks over, about;
+ * 0: it cannot be prepared. */
+uint64_t command_prepares(struct call *call);
+
+struct preparation;
+
+/* `encoded` is copied; its words were admitted.  NULL: not now, there is no room for a view. */
+struct preparation *preparation_new(struct db *db, struct bytes encoded, const struct call *call);
+void preparation_free(struct preparation *preparation); /* NULL allowed */
+
+enum preparation_step {
+    PREPARATION_MORE,
+    PREPARATION_CHANGED, /* what it was to look at is not what it was: of no use any more */
+    PREPARATION_FAILED,  /* there is nothing to prepare: the command is answered at once */
+    PREPARATION_READY
+};
+
+/* One slice, between two entries. */
+enum preparation_step preparation_go_on(struct preparation *preparation, int64_t now_ms);
+
+/* It is ready, and of this command. */
+bool preparation_is_of(const struct preparation *preparation, struct bytes encoded,
+                       const struct call *call);
+/* Before the first slice of its entry, at the entry's time (db_at()): whether all that it looked at
+ * is what it was. */
+bool preparation_holds(const struct preparation *preparation);
+/* For the frame of the entry: what the command kept. */
+struct walk_state preparation_take(struct preparation *preparation);
+struct db *preparation_place(const struct preparation *preparation);
+
+#endif

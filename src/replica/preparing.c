@@ -1,0 +1,124 @@
+/* Long writes are computed before they are proposed, by the leader, so that they do not hold up
+ * what others write: see src/README.md.
+ *
+ * Such a request stays where it waits, and with it what its client sent later; all others go on.
+ * One is prepared at a time, a slice a turn, in the order in which they came; it begins behind what
+ * was in the log when its turn came, since an entry before it may well be its own client's and
+ * change what it looks at.  When that has ended it is proposed as any write, whether anything came
+ * of it or not: nothing but time depends on it.  Where entries change what it looks at it begins
+ * anew, a few times, and is then proposed without.
+ *
+ * What is prepared belongs to a request of this leader: it ends with the request, and with the
+ * office.  The request was not proposed then, so it goes to the next leader as any that waits. */
+#include "base/fatal.h"
+#include "replica/replica_internal.h"
+
+enum { TRIES_MAX = 3 };
+
+enum preparation {
+    NOT_ASKED,
+    WANTED,    /* others come first */
+    UNDER_WAY, /* replica->preparing */
+    OVER       /* or not wanted: to be proposed */
+};
+
+static struct apply_context context_of(const struct replica *replica, const struct request *request)
+{
+    return (struct apply_context){.meaning = request->admitted,
+                                  .database = request->database,
+                                  .now_ms = replica_read_time_ms(replica),
+                                  .value_max = replica->value_max};
+}
+
+static void begin(struct replica *replica, struct request *request)
+{
+    if (request->preparations == 0)
+        replica->preparing_since_ms = replica->now_ms;
+    request->preparation = UNDER_WAY;
+    request->preparations++;
+    replica->preparing = request;
+    replica->preparing_behind = replica->status.last.index;
+}
+
+bool replica_prepare_take(struct replica *replica, struct request *request)
+{
+    struct state_machine *machine = replica->options.machine;
+    if (request->preparation == NOT_ASKED) {
+        struct apply_context context = context_of(replica, request);
+        bool is_wanted = machine->ops->prepares(machine, &context, blob_bytes(request->command));
+        request->preparation = is_wanted ? WANTED : OVER;
+    }
+    if (request->preparation == WANTED && !replica->preparing)
+        begin(replica, request);
+    return request->preparation == OVER;
+}
+
+bool replica_prepare_is_under_way(const struct replica *replica, const struct request *request)
+{
+    return request == replica->preparing && request->preparation == UNDER_WAY;
+}
+
+bool replica_prepare_waits(const struct replica *replica)
+{
+    const struct request *request = replica->preparing;
+    return request && request->preparation == UNDER_WAY && replica_leads(replica) &&
+           !replica->applying.payload && !replica->lacks_view &&
+           replica->status.applied >= replica->preparing_behind;
+}
+
+/* The time that it took does not count. */
+static void put_off(struct replica *replica, struct request *request)
+{
+    request_put_off(replica, request, replica->now_ms - replica->preparing_since_ms);
+}
+
+bool replica_prepare_some(struct replica *replica)
+{
+    struct state_machine *machine = replica->options.machine;
+    struct request *request = replica->preparing;
+    if (!replica_prepare_waits(replica))
+        return false;
+    struct apply_context context = context_of(replica, request);
+    switch (machine->ops->prepare(machine, &context, blob_bytes(request->command))) {
+    case PREPARING_MORE: return true;
+    case PREPARING_NOT_NOW: replica->lacks_view = true; return false;
+    case PREPARING_CHANGED:
+        if (request->preparations < TRIES_MAX) {
+            begin(replica, request);
+            return true;
+        }
+        break;
+    case PREPARING_ENDED: replica->writes_prepared++; break;
+    }
+    request->preparation = OVER;
+    put_off(replica, request);
+    replica->try_waiting = true;
+    return true;
+}
+
+static void leave(struct replica *replica)
+{
+    struct state_machine *machine = replica->options.machine;
+    machine->ops->prepare_drop(machine);
+    replica->preparing = NULL;
+    replica->try_waiting = true; /* for the next */
+}
+
+void replica_prepare_office_lost(struct replica *replica)
+{
+    struct request *request = replica->preparing;
+    if (!request)
+        return;
+    check(request->place == REQUEST_WAITING || request->place == REQUEST_RETURNED);
+    if (request->preparation == UNDER_WAY)
+        put_off(replica, request);
+    request->preparation = NOT_ASKED;
+    request->preparations = 0;
+    leave(replica);
+}
+
+void replica_prepare_ends(struct replica *replica, const struct request *request)
+{
+    if (request == replica->preparing)
+        leave(replica);
+}

@@ -1,0 +1,409 @@
+/* Writes that are prepared before their entry comes: whatever was prepared, and whatever came in
+ * between, they do and answer what they do without.
+ *
+ * Two worlds get the same entries; in the one what comes next is prepared.  That the preparation was
+ * used shows by the slices of the entry: none but the last. */
+#include "data/content.h"
+#include "data/layers.h"
+#include "test_command.h"
+
+enum { MEMBERS = 3000, LONG = 2000, BATCH = 1000, PREPARE_CALLS_MAX = 1000000 };
+
+static struct world one, other;
+static struct buffer told[2]; /* what the entries did to keys */
+
+struct ear {
+    struct command_listener listener; /* first */
+    struct buffer *text;
+};
+
+static void hear(struct command_listener *listener, uint64_t index, const struct db_effect *effect)
+{
+    struct buffer *text = ((struct ear *)listener)->text;
+    buffer_printf(text, "%llu %d %u %s %.*s\n", (unsigned long long)index, effect->type,
+                  effect->database, effect->event ? effect->event : "", (int)effect->key.size,
+                  (const char *)effect->key.data);
+}
+
+/* ---- both worlds -------------------------------------------------------------------------- */
+
+/* In both; the reply is that of both. */
+static struct bytes type(const char *line)
+{
+    struct bytes reply = world_type(&one, line);
+    world_expect(&other, line, reply);
+    return reply;
+}
+
+/* Numbers from..to as they are, or after a key of the format. */
+static void add(const char *command, const char *format, int from, int to)
+{
+    for (int first = from; first < to; first += BATCH) {
+        struct buffer line = {0};
+        buffer_printf(&line, "%s", command);
+        for (int i = first; i < to && i < first + BATCH; i++)
+            buffer_printf(&line, format, i, i);
+        buffer_append_byte(&line, '\0');
+        type(line.data);
+        buffer_deinit(&line);
+    }
+}
+
+/* Collections that are long enough, and none that is. */
+static void fill(void)
+{
+    add("SADD a", " a:%d", 0, MEMBERS);
+    add("SADD b", " a:%d", MEMBERS / 2, 2 * MEMBERS);
+    add("ZADD z", " %d a:%d", 0, MEMBERS);
+    add("ZADD y", " %d.5 a:%d", MEMBERS / 2, 2 * MEMBERS);
+    add("RPUSH l", " %d", 0, MEMBERS);
+    add("HSET h", " f:%d %d", 0, MEMBERS);
+    type("HPEXPIRE h 5000 FIELDS 2 f:1 f:7");
+    type("SETBIT s 82000000 1");
+    type("SADD small x y z");
+}
+
+static uint64_t content_of(struct db *db)
+{
+    struct db_content *content = db_content_new(db);
+    assert_non_null(content);
+    while (!db_content_next(content, UINT64_MAX)) {
+    }
+    uint64_t hash = db_content_hash(content);
+    db_content_free(content);
+    return hash;
+}
+
+static void assert_equal_worlds(const char *line)
+{
+    bool is_told = bytes_equal(buffer_bytes(&told[0]), buffer_bytes(&told[1]));
+    if (!is_told || db_hash(one.db) != db_hash(other.db) ||
+        content_of(one.db) != content_of(other.db) ||
+        one.db->state.space_next != other.db->state.space_next)
+        fail_msg("%s does something else where it was prepared", line);
+    buffer_clear(&told[0]);
+    buffer_clear(&told[1]);
+}
+
+/* ---- preparing ---------------------------------------------------------------------------- */
+
+static struct blob *encode(const char *line)
+{
+    struct buffer input = {0};
+    size_t consumed;
+    uint32_t argc;
+    buffer_printf(&input, "%s\r\n", line);
+    assert_int_equal(resp_parse(one.parser, input.data, input.size, &consumed), RESP_COMMAND);
+    const struct bytes *argv = resp_argv(one.parser, &argc);
+    struct blob *encoded = command_encode(argv, argc);
+    buffer_deinit(&input);
+    return encoded;
+}
+
+static struct apply_context context_now(void)
+{
+    return (struct apply_context){.meaning = one.meaning,
+                                  .database = one.connection.database,
+                                  .now_ms = one.now_ms,
+                                  .value_max = one.value_max};
+}
+
+static bool is_wanted(const char *line)
+{
+    struct apply_context context = context_now();
+    struct blob *encoded = encode(line);
+    bool is_long = one.machine->ops->prepares(one.machine, &context, blob_bytes(encoded));
+    blob_release(encoded);
+    return is_long;
+}
+
+static enum preparing prepare_slices(const char *line, unsigned most)
+{
+    struct apply_context context = context_now();
+    struct blob *encoded = encode(line);
+    enum preparing step = PREPARING_MORE;
+    while (step == PREPARING_MORE && most-- > 0)
+        step = one.machine->ops->prepare(one.machine, &context, blob_bytes(encoded));
+    blob_release(encoded);
+    return step;
+}
+
+static void prepare(const char *line)
+{
+    if (!is_wanted(line))
+        fail_msg("%s is not prepared", line);
+    if (prepare_slices(line, PREPARE_CALLS_MAX) != PREPARING_ENDED)
+        fail_msg("%s was not prepared", line);
+}
+
+/* In both; `holds`: what was prepared is used. */
+static void execute(const char *line, bool holds)
+{
+    unsigned slices = one.pauses, others = other.pauses;
+    struct bytes reply = type(line);
+    if ((one.pauses > slices) == holds && other.pauses > others)
+        fail_msg("%s: what was prepared is %s", line, holds ? "not used" : "used");
+    assert_true(reply.size > 0);
+    assert_equal_worlds(line);
+}
+
+static void check_that(const char *line, const char *between, bool holds)
+{
+    prepare(line);
+    if (between)
+        type(between);
+    execute(line, holds);
+}
+
+/* ---- tests -------------------------------------------------------------------------------- */
+
+static struct ear ears[2] = {{.listener.effect = hear, .text = &told[0]},
+                             {.listener.effect = hear, .text = &told[1]}};
+
+static int set_up(void **state)
+{
+    (void)state;
+    world_init(&one);
+    world_init(&other);
+    ears[0].listener.next = ears[1].listener.next = NULL;
+    command_machine_listen(one.machine, &ears[0].listener);
+    command_machine_listen(other.machine, &ears[1].listener);
+    command_machine_prepare_from(one.machine, LONG);
+    fill();
+    assert_equal_worlds("the beginning");
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    world_deinit(&one);
+    world_deinit(&other);
+    buffer_deinit(&told[0]);
+    buffer_deinit(&told[1]);
+    return 0;
+}
+
+static const char *const lines[] = {"SINTERSTORE to a b",
+                                    "SUNIONSTORE to a b small no",
+                                    "SDIFFSTORE to a b",
+                                    "SUNIONSTORE a b a",
+                                    "SINTERSTORE small b a",
+                                    "ZUNIONSTORE y 2 z y WEIGHTS 2 3",
+                                    "ZUNIONSTORE to 3 z a small AGGREGATE MAX",
+                                    "ZINTERSTORE zi 2 z y",
+                                    "ZDIFFSTORE to 2 z y",
+                                    "ZRANGESTORE to y 0 -1",
+                                    "ZRANGESTORE y y -inf +inf BYSCORE LIMIT 100 2500",
+                                    "SORT l DESC STORE to",
+                                    "SORT l ALPHA STORE l",
+                                    "SORT a ALPHA STORE a",
+                                    "COPY h to REPLACE",
+                                    "COPY a nowhere",
+                                    "COPY z z DB 3",
+                                    "COPY l to REPLACE",
+                                    "COPY s to REPLACE"};
+
+static void what_is_prepared_is_what_the_entry_makes(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+        bool is_checked = i % 3 == 0;
+        if (is_checked) /* what is looked at lies in the store, and so does what was made last */
+            db_checkpoint(one.db);
+        check_that(lines[i], "INCR others", true);
+    }
+    type("HGETALL to");
+    one.now_ms = other.now_ms += 10000; /* fields that were copied with their deadlines end */
+    type("HLEN h");
+    type("FLUSHALL");
+    assert_equal_worlds("the end");
+}
+
+static void what_changes_in_between_is_not_used(void **state)
+{
+    static const char *const changes[] = {"SADD a more",      "SREM b a:2000", "RENAME a small",
+                                          "COPY b a REPLACE", "EXPIRE b 100",  "SWAPDB 0 1",
+                                          "FLUSHALL"};
+    (void)state;
+    for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++) {
+        if (!is_wanted("SUNIONSTORE to a b"))
+            type("COPY b a REPLACE");
+        check_that("SUNIONSTORE to a b", changes[i], false);
+        if (changes[i][1] == 'W')
+            type(changes[i]); /* back again */
+    }
+}
+
+/* In its place there is one of the same contents, or the key is in another database. */
+static void what_was_there_before_does_not_count(void **state)
+{
+    (void)state;
+    type("COPY a kept");
+    prepare("SUNIONSTORE to a b");
+    type("DEL a");
+    type("RENAME kept a");
+    execute("SUNIONSTORE to a b", false);
+    type("COPY a a DB 1");
+    type("COPY b b DB 1");
+    prepare("SUNIONSTORE to a b");
+    type("SELECT 1");
+    type("SADD a other");
+    execute("SUNIONSTORE to a b", false);
+    type("SELECT 0");
+    one.machine->ops->prepare_drop(one.machine);
+    prepare("SUNIONSTORE to a b");
+    type("SWAPDB 0 1");
+    execute("SUNIONSTORE to a b", false);
+    prepare("SUNIONSTORE to a b");
+    type("SWAPDB 0 1");
+    type("SWAPDB 0 1");
+    execute("SUNIONSTORE to a b", true); /* these are they */
+}
+
+/* Two keys that one entry wrote have one version, and may take each other's place. */
+static void equal_versions_are_told_apart(void **state)
+{
+    (void)state;
+    type("MULTI");
+    type("COPY a key");
+    type("COPY b key DB 1");
+    type("EXEC");
+    prepare("SUNIONSTORE to key");
+    type("SWAPDB 0 1");
+    execute("SUNIONSTORE to key", false);
+}
+
+static void what_expires_in_between_is_not_used(void **state)
+{
+    (void)state;
+    type("PEXPIRE b 1000");
+    prepare("SUNIONSTORE to a b");
+    one.now_ms = other.now_ms += 999;
+    execute("SUNIONSTORE to a b", true);
+    prepare("SUNIONSTORE to a b");
+    one.now_ms = other.now_ms += 1;
+    execute("SUNIONSTORE to a b", false);
+    assert_int_equal(type("EXISTS b").size, 4);
+}
+
+/* What is at the destination when the entry comes counts, not what was there. */
+static void the_destination_is_that_of_the_entry(void **state)
+{
+    (void)state;
+    check_that("COPY a to", "SET to x", true);
+    EXPECT(&one, "GET to", "$1\r\nx\r\n");
+    world_type(&other, "GET to");
+    check_that("SUNIONSTORE to a b", "HSET to f v", true);
+    check_that("COPY h new REPLACE", "COPY z new", true);
+}
+
+static void another_command_is_not_what_was_prepared(void **state)
+{
+    (void)state;
+    prepare("SUNIONSTORE to a b");
+    execute("SUNIONSTORE to b a", false);
+    execute("SINTERSTORE to a b", false);
+    type("SELECT 1");
+    execute("SUNIONSTORE to a b", false);
+    type("SELECT 0");
+    one.meaning = other.meaning = 4;
+    execute("SUNIONSTORE to a b", false);
+    one.meaning = other.meaning = command_meaning_newest;
+    one.value_max = other.value_max = 1 << 20;
+    execute("SUNIONSTORE to a b", false);
+    one.value_max = other.value_max = 0;
+    execute("SUNIONSTORE to a b", true);
+    execute("SUNIONSTORE to a b", false); /* once */
+}
+
+/* What is not long, what cannot be told to be what it was, and what looks at keys that nobody
+ * named. */
+static void what_is_not_prepared(void **state)
+{
+    static const char *const short_ones[] = {
+        "SINTERSTORE to a small",
+        "SDIFFSTORE to small a",
+        "SUNIONSTORE to small",
+        "SUNIONSTORE to no",
+        "ZINTERSTORE to 2 z small",
+        "ZUNIONSTORE to 1 small",
+        "ZRANGESTORE to z 0 9",
+        "ZRANGESTORE to z 5 1 BYSCORE",
+        "ZRANGESTORE to a 0 -1",
+        "SORT l BY w_* STORE to",
+        "SORT l GET w_* STORE to",
+        "COPY small to",
+        "COPY no to",
+        "SUNION a b",
+        "SET a x",
+        "GEOSEARCHSTORE to no FROMLONLAT 1 1 BYRADIUS 1 km",
+        "EVAL \"return 1\" 1 a",
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof short_ones / sizeof short_ones[0]; i++)
+        if (is_wanted(short_ones[i]))
+            fail_msg("%s is prepared", short_ones[i]);
+    one.meaning = 1; /* such entries give no version */
+    world_type(&one, "SADD other 1");
+    one.meaning = command_meaning_newest;
+}
+
+/* An error is answered by the entry. */
+static void what_fails_is_not_used(void **state)
+{
+    (void)state;
+    type("SET text x");
+    assert_true(is_wanted("SUNIONSTORE to a text"));
+    assert_int_equal(prepare_slices("SUNIONSTORE to a text", PREPARE_CALLS_MAX), PREPARING_ENDED);
+    execute("SUNIONSTORE to a text", false);
+    type("RPUSH l x");
+    assert_int_equal(prepare_slices("SORT l STORE to", PREPARE_CALLS_MAX), PREPARING_ENDED);
+    execute("SORT l STORE to", false);
+}
+
+static void it_ends_where_an_entry_changes_its_sources(void **state)
+{
+    (void)state;
+    assert_int_equal(prepare_slices("SUNIONSTORE to a b a b", 1), PREPARING_MORE);
+    type("INCR others");
+    assert_int_equal(prepare_slices("SUNIONSTORE to a b a b", 1), PREPARING_MORE);
+    type("SADD a more");
+    assert_int_equal(prepare_slices("SUNIONSTORE to a b a b", 1), PREPARING_CHANGED);
+    prepare("SUNIONSTORE to a b a b");
+    execute("SUNIONSTORE to a b a b", true);
+}
+
+/* While it is under way, and when it is done: nothing of it is there. */
+static void what_is_dropped_leaves_nothing(void **state)
+{
+    (void)state;
+    assert_int_equal(prepare_slices("COPY h to", 2), PREPARING_MORE);
+    assert_equal_worlds("half of a preparation");
+    one.machine->ops->prepare_drop(one.machine);
+    one.machine->ops->prepare_drop(one.machine);
+    prepare("COPY h to");
+    assert_equal_worlds("a preparation");
+    one.machine->ops->prepare_drop(one.machine);
+    execute("COPY h to", false);
+    assert_int_equal(prepare_slices("COPY h new", 2), PREPARING_MORE); /* and at the end */
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(what_is_prepared_is_what_the_entry_makes),
+        TEST(what_changes_in_between_is_not_used),
+        TEST(what_was_there_before_does_not_count),
+        TEST(equal_versions_are_told_apart),
+        TEST(what_expires_in_between_is_not_used),
+        TEST(the_destination_is_that_of_the_entry),
+        TEST(another_command_is_not_what_was_prepared),
+        TEST(what_is_not_prepared),
+        TEST(what_fails_is_not_used),
+        TEST(it_ends_where_an_entry_changes_its_sources),
+        TEST(what_is_dropped_leaves_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
