@@ -38,28 +38,31 @@ struct sources {
     uint32_t first, count;
 };
 
-/* Of a large collection; what a small one has is not worth it. */
+/* What a string is counted in are its pages. */
 static uint64_t elements_of(struct call *call, uint32_t i)
 {
+    struct bytes key = call->argv[i];
     struct db_record found;
-    struct bytes payload;
+    struct fields fields;
     struct ordered ordered;
     uint64_t count = 0;
-    if (!db_find_kept(call->db, NULL, call->database, call->argv[i], &found, &payload) ||
-        !found.space)
+    if (!db_lookup(call->db, call->database, key, &found))
         return 0;
     switch (found.type) {
     case DB_NONE:
-    case DB_STREAM: return 0;
-    case DB_STRING: return found.size / DB_STRING_PAGE;
+    case DB_STREAM: break;
+    case DB_STRING: return found.space ? found.size / DB_STRING_PAGE : 0;
     case DB_SET:
-    case DB_HASH: return packed_count(payload);
+    case DB_HASH:
+        fields_open(&fields, call->db, NULL, call->database, key, found.type);
+        return fields.count;
     case DB_LIST:
-    case DB_ZSET: break;
-    }
-    if (ordered_open(&ordered, call, call->argv[i], found.type))
+    case DB_ZSET:
+        ordered_open(&ordered, call, key, found.type);
         count = ordered.count;
-    ordered_close(&ordered);
+        ordered_close(&ordered);
+        break;
+    }
     return count;
 }
 

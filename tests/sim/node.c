@@ -10,10 +10,15 @@
 
 enum { SLOW_PACE = 100000 };
 enum { CHECKPOINT_BYTES = 9000, LOG_BYTES_MAX = 64 << 20, CACHE_BYTES = 8192 };
-enum { FIRST_LIFE = 1 };         /* of the directories that there are at the start */
-enum { PREPARE_ELEMENTS = 150 }; /* as many as a large collection has, or more */
+enum { FIRST_LIFE = 1 };       /* of the directories that there are at the start */
+enum { PREPARE_ELEMENTS = 1 }; /* whatever can be is prepared */
 enum { TURNS_MAX = 1000, TURNS_LATER_US = 1000 };
-enum { SLICES_APART_OF_1000 = 300, SLICES_APART_US = 20000 };
+enum {
+    SLICES_APART_OF_1000 = 300,
+    SLICES_APART_US = 20000,
+    PREPARING_APART_US = 200000,
+    IDLE_SLICES_OF_1000 = 993
+};
 
 static int64_t monotonic_us(const struct sim_node *node)
 {
@@ -74,6 +79,7 @@ static void machine_applied(struct state_machine *port, struct raft_pos pos, int
     node->machine->ops->applied(node->machine, pos, now_ms, meaning);
     uint64_t prepared = command_machine_prepared(node->machine);
     sim.coverage.prepared += prepared - node->prepared;
+    node->has_preparation &= prepared == node->prepared;
     node->prepared = prepared;
     sim_check_data(node, pos, now_ms);
 }
@@ -223,12 +229,16 @@ static bool machine_prepares(struct state_machine *port, const struct apply_cont
     return node_of(port)->machine->ops->prepares(node_of(port)->machine, context, command);
 }
 
+/* There are slices in which nothing is done, so that it takes long. */
 static enum preparing machine_prepare(struct state_machine *port,
                                       const struct apply_context *context, struct bytes command)
 {
     struct sim_node *node = node_of(port);
+    if (node->is_preparing && sim_chance(IDLE_SLICES_OF_1000))
+        return PREPARING_MORE;
     enum preparing step = node->machine->ops->prepare(node->machine, context, command);
     node->is_preparing = step == PREPARING_MORE;
+    node->has_preparation = step == PREPARING_MORE || step == PREPARING_ENDED;
     sim.coverage.preparations += step == PREPARING_ENDED;
     sim.coverage.preparations_changed += step == PREPARING_CHANGED;
     return step;
@@ -237,8 +247,8 @@ static enum preparing machine_prepare(struct state_machine *port,
 static void machine_prepare_drop(struct state_machine *port)
 {
     struct sim_node *node = node_of(port);
-    sim.coverage.preparations_dropped += node->is_preparing;
-    node->is_preparing = false;
+    sim.coverage.preparations_unused += node->has_preparation;
+    node->is_preparing = node->has_preparation = false;
     node->machine->ops->prepare_drop(node->machine);
 }
 
@@ -288,7 +298,9 @@ static int64_t pause_us(const struct sim_node *node, int turns)
 {
     if (turns >= TURNS_MAX && sim_checkpoint_is_under_way(node))
         return TURNS_LATER_US;
-    return (node->is_half_done || node->is_preparing) && sim_chance(SLICES_APART_OF_1000)
+    if (node->is_preparing)
+        return (int64_t)sim_below(PREPARING_APART_US);
+    return node->is_half_done && sim_chance(SLICES_APART_OF_1000)
                ? 1 + (int64_t)sim_below(SLICES_APART_US)
                : 0;
 }
@@ -437,7 +449,7 @@ void sim_node_start(struct sim_node *node)
         return;
     node->life++;
     node->alive = true;
-    node->paused = node->is_half_done = node->is_preparing = false;
+    node->paused = node->is_half_done = node->is_preparing = node->has_preparation = false;
     choose_build(node);
     node->port.ops = &machine_ops;
     open_disk(node);

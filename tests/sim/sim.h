@@ -99,7 +99,7 @@ struct sim_node;
     X(held_back)                                                                                   \
     X(preparations)                                                                                \
     X(preparations_changed)                                                                        \
-    X(preparations_dropped)                                                                        \
+    X(preparations_unused)                                                                         \
     X(prepared)                                                                                    \
     X(checkpoints_cut_off)                                                                         \
     X(checkpoints_before_adoption)                                                                 \
@@ -364,9 +364,10 @@ struct sim_node {                   /* a machine, and what runs on it */
     /* of this life, for the checks */
     struct raft_pos tip; /* of its log, as its writes made it */
     raft_index applied_last;
-    bool is_half_done; /* an entry of which some slices are done */
-    bool is_preparing; /* the same of a preparation */
-    uint64_t prepared; /* entries of this life that were */
+    bool is_half_done;    /* an entry of which some slices are done */
+    bool is_preparing;    /* the same of a preparation */
+    bool has_preparation; /* under way, or ready */
+    uint64_t prepared;    /* entries of this life that were */
     struct sim_effects effects;
     int64_t log_time_ms;
     struct raft_status before; /* after the last event */
