@@ -8,7 +8,7 @@
 #include "command/sorted_sets.h"
 #include "resp/number.h"
 
-enum { SOURCES_MAX = 64 };
+enum { SOURCES_MAX = 64, SLICE_SHARES = 4 };
 
 /* ---- what the commands ask ------------------------------------------------------------- */
 
@@ -17,6 +17,11 @@ bool call_stops(struct call *call)
     if (call->prepares)
         call->walk->unfinished = call->walk->is_prepared = true;
     return call->prepares;
+}
+
+uint64_t call_slice_share(const struct call *call, uint64_t most)
+{
+    return call->prepares ? most / SLICE_SHARES : most;
 }
 
 bool call_is_prepared(const struct call *call)

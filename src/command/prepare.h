@@ -18,6 +18,9 @@
 
 /* All is done but the end.  True: the command is to put aside what it has, and return. */
 bool call_stops(struct call *call);
+/* How much of what a slice may do: less in a preparation, where another follows in the next turn, and
+ * a small write of others takes several turns. */
+uint64_t call_slice_share(const struct call *call, uint64_t most);
 /* In the entry: only the end is left. */
 bool call_is_prepared(const struct call *call);
 /* The number in this entry of a space that the command put aside; 0 stays 0. */

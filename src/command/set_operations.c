@@ -169,7 +169,7 @@ static bool walk_some(struct operation *operation)
     struct walk_state *walk = call->walk;
     uint32_t end = operation->kind == UNION ? operation->end : (uint32_t)walk->seen + 1;
     walk->unfinished = false;
-    operation->looks = SLICE_LOOKS;
+    operation->looks = (int64_t)call_slice_share(call, SLICE_LOOKS);
     open_some(operation);
     for (uint64_t work = db_work(call->db) + WALK_SLICE_BYTES; walk->seen < end; walk->seen++) {
         do {

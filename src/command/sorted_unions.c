@@ -389,7 +389,7 @@ static bool work(struct result *result)
         progress->phase = result->words->counts_only ? GIVING : SORTING;
     }
     if (progress->phase == SORTING) {
-        if (!sorted_table_sort(progress->table, SORT_SLICE))
+        if (!sorted_table_sort(progress->table, call_slice_share(result->call, SORT_SLICE)))
             return false;
         progress->phase = GIVING;
     }
