@@ -175,6 +175,7 @@ void command_raft_info_lines(const struct server_raft *raft, struct buffer *out)
     line(out, "requests_waiting", raft->requests_waiting);
     line(out, "requests_parked", raft->requests_parked);
     line(out, "requests_forwarded", raft->requests_forwarded);
+    line(out, "writes_prepared", raft->writes_prepared);
     info_backup(&raft->backup, out);
     info_install(&raft->install, out);
     info_check(&raft->check, out);

@@ -116,6 +116,7 @@ struct server_raft {
     bool checkpoint_under_way;
     uint64_t keys[DB_DATABASES]; /* in this node's applied state */
     uint64_t receipts;           /* exactly-once clients */
+    uint64_t writes_prepared;    /* long ones that were computed beforehand, since the start */
     uint64_t expired;            /* keys whose deadline had come, since the start */
     uint64_t oldest_write_ms;    /* how long the disk has kept a write waiting */
     uint64_t elections, requests_waiting, requests_forwarded;

@@ -88,7 +88,7 @@ bool replica_prepare_some(struct replica *replica)
             return true;
         }
         break;
-    case PREPARING_ENDED: replica->writes_prepared++; break;
+    case PREPARING_ENDED: break;
     }
     request->preparation = OVER;
     put_off(replica, request);

@@ -260,7 +260,6 @@ struct replica {
     struct request *preparing;
     raft_index preparing_behind;
     int64_t preparing_since_ms;
-    uint64_t writes_prepared; /* since the start */
     uint64_t waiting_count, waiting_bytes, waiting_reads, waiting_foreign, under_way_count;
     uint64_t forwarded_bytes;
     uint64_t owed[RAFT_MEMBERS_MAX]; /* by place in members: replies beyond its room */

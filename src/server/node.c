@@ -195,6 +195,7 @@ static void describe_storage(void *context, struct server_raft *raft)
     for (unsigned i = 0; i < DB_DATABASES; i++)
         raft->keys[i] = db_size(node->db, i);
     raft->receipts = data.receipts;
+    raft->writes_prepared = command_machine_prepared(node->machine);
     raft->expired = data.expired;
     raft->changes_since_checkpoint = server_changes_count(node->changes);
     raft->persisted_index = db_persisted_index(node->db);
