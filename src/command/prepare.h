@@ -7,8 +7,8 @@
  *    into a space of call->db, without a key, by the same code in both cases.
  *  - Where all is done but to give that its key and to answer, it asks call_stops(): if so, it puts
  *    aside what it has made, as between two slices, and returns.
- *  - At its entry, if the preparation holds, its walk state is that of then: call_is_prepared() says
- *    that there is nothing left to walk, and call_take_space() makes the space the entry's own.
+ *  - At its entry, if the preparation holds, its walk state is that of then: call_is_prepared()
+ *    says that there is nothing left to walk, and call_take_space() makes the space the entry's.
  *
  * A preparation is a cache: it decides how long the entry takes and nothing else.  Loop thread. */
 #ifndef COMMAND_PREPARE_H
@@ -18,8 +18,8 @@
 
 /* All is done but the end.  True: the command is to put aside what it has, and return. */
 bool call_stops(struct call *call);
-/* How much of what a slice may do: less in a preparation, where another follows in the next turn, and
- * a small write of others takes several turns. */
+/* How much of what a slice may do: less in a preparation, where another follows in the next turn,
+ * and a small write of others takes several turns. */
 uint64_t call_slice_share(const struct call *call, uint64_t most);
 /* In the entry: only the end is left. */
 bool call_is_prepared(const struct call *call);

@@ -391,10 +391,11 @@ uint64_t sorted_store_size(struct call *call)
     struct range range;
     struct ordered from;
     struct ranks ranks = {0};
-    if (read_store(call, &range) && ordered_open(&from, call, call->argv[2], DB_ZSET)) {
+    if (!read_store(call, &range))
+        return 0;
+    if (ordered_open(&from, call, call->argv[2], DB_ZSET))
         ranks = find_range(call, &from, &range);
-        ordered_close(&from);
-    }
+    ordered_close(&from);
     return ranks.to - ranks.from;
 }
 

@@ -1,8 +1,8 @@
 /* Writes that are prepared before their entry comes: whatever was prepared, and whatever came in
  * between, they do and answer what they do without.
  *
- * Two worlds get the same entries; in the one what comes next is prepared.  That the preparation was
- * used shows by the slices of the entry: none but the last. */
+ * Two worlds get the same entries; in the one what comes next is prepared.  That the preparation
+ * was used shows by the slices of the entry: none but the last. */
 #include "data/content.h"
 #include "data/layers.h"
 #include "test_command.h"

@@ -103,13 +103,13 @@ struct world {
     uint32_t prepares_asked;            /* writes that it was asked of */
     uint32_t prepare_calls, prepare_drops;
     bool is_preparing;
-    struct raft_member self;            /* what node 0 says of itself */
-    struct replica_change change;       /* that "!" asks for */
-    const char *rest;                   /* what comes behind them; NULL: nothing */
-    int64_t clock_ms;                   /* what the other nodes' answers say; 0: nothing */
-    bool is_to_join;                    /* the list of members is none */
-    uint64_t other_life;                /* of who speaks; 0: the one that the member has */
-    struct snapshot_port *snapshots;    /* NULL: none */
+    struct raft_member self;         /* what node 0 says of itself */
+    struct replica_change change;    /* that "!" asks for */
+    const char *rest;                /* what comes behind them; NULL: nothing */
+    int64_t clock_ms;                /* what the other nodes' answers say; 0: nothing */
+    bool is_to_join;                 /* the list of members is none */
+    uint64_t other_life;             /* of who speaks; 0: the one that the member has */
+    struct snapshot_port *snapshots; /* NULL: none */
     void (*on_snapshot)(const struct snapshot_message *message);
 };
 
