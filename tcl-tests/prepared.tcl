@@ -85,7 +85,7 @@ start_cluster 3 {request-timeout 30000} {
     test {what is changed in between is not missed} {
         set c [connect [leader_id] 60000]
         set d [connect [leader_id] 60000]
-        for {set i 0} {$i < 3} {incr i} {
+        for {set i 0} {$i < 2} {incr i} {
             $c -send SUNIONSTORE to a b
             assert_equal 1 [$d SADD a changed:$i]
             set count [$c -read]

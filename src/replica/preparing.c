@@ -58,12 +58,14 @@ bool replica_prepare_is_under_way(const struct replica *replica, const struct re
     return request == replica->preparing && request->preparation == UNDER_WAY;
 }
 
+/* What is made is memory like what entries change: it waits for the same room. */
 bool replica_prepare_waits(const struct replica *replica)
 {
+    struct state_machine *machine = replica->options.machine;
     const struct request *request = replica->preparing;
     return request && request->preparation == UNDER_WAY && replica_leads(replica) &&
            !replica->applying.payload && !replica->lacks_view &&
-           replica->status.applied >= replica->preparing_behind;
+           replica->status.applied >= replica->preparing_behind && machine->ops->ready(machine);
 }
 
 /* The time that it took does not count. */

@@ -178,6 +178,22 @@ static void without_room_for_a_view_it_waits(void **state)
     assert_ended(write, REQUEST_DONE);
 }
 
+/* As entries do, while the changes in memory are at their bound. */
+static void it_waits_for_room_in_memory(void **state)
+{
+    static struct result write;
+    (void)state;
+    lead();
+    begin_long(&write);
+    uint32_t calls = world.prepare_calls;
+    world.room = 0;
+    run();
+    assert_int_equal(world.prepare_calls, calls);
+    world.room = INT_MAX;
+    run();
+    assert_int_equal(world.prepare_calls, SLICES);
+}
+
 static void it_waits_for_an_entry_that_is_half_done(void **state)
 {
     static struct result write, other;
@@ -339,6 +355,7 @@ int main(void)
         TEST(a_forwarded_one_is_prepared_too),
         TEST(what_changes_under_it_is_begun_again),
         TEST(without_room_for_a_view_it_waits),
+        TEST(it_waits_for_room_in_memory),
         TEST(it_waits_for_an_entry_that_is_half_done),
         TEST(its_deadline_is_put_off),
         TEST(it_is_done_though_its_client_left),
