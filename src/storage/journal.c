@@ -44,7 +44,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -54,6 +53,7 @@
 #include "base/codec.h"
 #include "base/fatal.h"
 #include "base/memory.h"
+#include "storage/durable.h"
 
 enum {
     HEADS = 2,
@@ -479,42 +479,14 @@ static bool cannot_use(const struct replaying *replaying, const char *path)
     return false;
 }
 
-static bool sync_directory(const char *path)
-{
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return false;
-    bool is_synced = fsync(fd) == 0;
-    int reason = errno;
-    close(fd);
-    errno = reason;
-    return is_synced;
-}
-
-/* Created with its block allocated: a write to a mapped hole would kill the process when the disk
- * is full. */
 static bool map_last(struct journal *journal, const struct replaying *replaying)
 {
     char path[PATH_SIZE];
-    struct stat status;
-    const uint64_t zero = 0;
+    journal->durable = durable_number_map(journal->directory, "LAST");
+    if (journal->durable)
+        return true;
     snprintf(path, sizeof path, "%s/LAST", journal->directory);
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
-    if (fd < 0)
-        return cannot_use(replaying, path);
-    void *map = MAP_FAILED;
-    if (fstat(fd, &status) == 0 &&
-        (status.st_size == sizeof zero ||
-         (ftruncate(fd, 0) == 0 && pwrite(fd, &zero, sizeof zero, 0) == sizeof zero &&
-          fsync(fd) == 0)))
-        map = mmap(NULL, sizeof zero, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    int reason = errno;
-    close(fd);
-    errno = reason;
-    if (map == MAP_FAILED)
-        return cannot_use(replaying, path);
-    journal->durable = map;
-    return true;
+    return cannot_use(replaying, path);
 }
 
 /* What they show is durable from here on, also what only the page cache held when a process was
@@ -541,7 +513,7 @@ static bool open_all(struct journal *journal, const struct replaying *replaying)
         return false;
     char above[PATH_SIZE];
     snprintf(above, sizeof above, "%s/..", journal->directory);
-    if (!sync_directory(journal->directory) || !sync_directory(above))
+    if (!durable_sync_directory(journal->directory) || !durable_sync_directory(above))
         return cannot_use(replaying, journal->directory);
     bool is_empty = true;
     for (int i = 0; i < JOURNAL_SEGMENTS; i++)
@@ -574,8 +546,7 @@ void journal_close(struct journal *journal)
     for (int i = 0; i < JOURNAL_SEGMENTS; i++)
         if (journal->segments[i].fd >= 0)
             close(journal->segments[i].fd);
-    if (journal->durable)
-        munmap(journal->durable, sizeof *journal->durable);
+    durable_number_unmap(journal->durable);
     buffer_deinit(&journal->bytes);
     memory_free(journal->directory);
     memory_free(journal);

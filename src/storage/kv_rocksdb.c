@@ -34,7 +34,6 @@
  * crash left there is removed when the store opens, under RocksDB's lock. */
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <rocksdb/c.h>
 #include <stdio.h>
@@ -47,6 +46,7 @@
 #include "base/fatal.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "storage/durable.h"
 #include "storage/journal.h"
 #include "storage/kv.h"
 #include "storage/rocksdb_assert.h"
@@ -269,10 +269,11 @@ static bool redo_change(const struct rocksdb_kv *kv, rocksdb_writebatch_t *batch
     return true;
 }
 
-static void write_journaled(struct rocksdb_kv *kv, rocksdb_writebatch_t *batch)
+static void write_batch(struct rocksdb_kv *kv, const rocksdb_writeoptions_t *how,
+                        rocksdb_writebatch_t *batch)
 {
     char *error = NULL;
-    rocksdb_write(kv->db, kv->write_journaled, batch, &error);
+    rocksdb_write(kv->db, how, batch, &error);
     must(error, kv, "write");
 }
 
@@ -284,7 +285,7 @@ static bool redo(void *context, struct bytes record)
     while (makes_sense && record.size > 0)
         makes_sense = redo_change(kv, batch, &record);
     if (makes_sense)
-        write_journaled(kv, batch);
+        write_batch(kv, kv->write_journaled, batch);
     rocksdb_writebatch_destroy(batch);
     return makes_sense;
 }
@@ -469,18 +470,10 @@ static void commit_journaled(struct rocksdb_kv *kv, struct kv_batch *batch)
     }
     uint64_t segment = journal_segment(kv->journal);
     journal_append(kv->journal, record);
-    write_journaled(kv, batch->batch);
+    write_batch(kv, kv->write_journaled, batch->batch);
     if (journal_segment(kv->journal) != segment)
         start_storing(kv);
     pthread_mutex_unlock(&storing->mutex);
-}
-
-static void write_batch(struct rocksdb_kv *kv, const rocksdb_writeoptions_t *how,
-                        struct kv_batch *batch)
-{
-    char *error = NULL;
-    rocksdb_write(kv->db, how, batch->batch, &error);
-    must(error, kv, "write");
 }
 
 /* One batch of RocksDB's log: no record of before may be told again after it. */
@@ -490,7 +483,7 @@ static void commit_with_data(struct rocksdb_kv *kv, struct kv_batch *batch)
     while (kv->storing.is_running)
         pthread_cond_wait(&kv->storing.stored, &kv->storing.mutex);
     store_all(kv);
-    write_batch(kv, kv->write_synced, batch);
+    write_batch(kv, kv->write_synced, batch->batch);
     flush_family(kv, place_of(kv, KV_DATA));
     flush_families(kv);
     pthread_mutex_unlock(&kv->storing.mutex);
@@ -506,7 +499,7 @@ static void commit(struct kv *base, struct kv_batch *batch, bool sync)
     else if (has_record)
         commit_journaled(kv, batch);
     else
-        write_batch(kv, sync ? kv->write_synced : kv->write_unsynced, batch);
+        write_batch(kv, sync ? kv->write_synced : kv->write_unsynced, batch->batch);
     if (!sync)
         return;
     check_background(kv);
@@ -801,8 +794,7 @@ static void close_kv(struct kv *base)
             rocksdb_column_family_handle_destroy(kv->families[i]);
     if (kv->db)
         rocksdb_close(kv->db);
-    if (kv->synced)
-        munmap(kv->synced, sizeof *kv->synced);
+    durable_number_unmap(kv->synced);
     for (int i = 0; i < FAMILIES_ON_DISK; i++)
         rocksdb_options_destroy(kv->family_options[i]);
     rocksdb_options_destroy(kv->db_options);
@@ -946,26 +938,13 @@ static struct rocksdb_kv *options_new(const char *directory, const struct kv_opt
     return kv;
 }
 
-/* errno says what is wrong. */
-static bool sync_directory(const char *path)
-{
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return false;
-    bool synced = fsync(fd) == 0;
-    int reason = errno;
-    close(fd);
-    errno = reason;
-    return synced;
-}
-
 /* At every start: whoever made the directory may have died before it was durable in its parent, and
  * a power cut would take all of it away.  Where we may neither look nor write, it was not us. */
 static bool sync_parent(const char *directory, char *error, size_t size)
 {
     char parent[PATH_SIZE];
     snprintf(parent, sizeof parent, "%s/..", directory);
-    if (sync_directory(parent))
+    if (durable_sync_directory(parent))
         return true;
     int reason = errno;
     if (reason == EACCES && access(parent, W_OK) != 0)
@@ -1002,33 +981,12 @@ static bool file_exists(const char *directory, const char *name)
     return access(path, F_OK) == 0;
 }
 
-/* Maps the file SYNCED, which is created with its block allocated: a write to a mapped hole would
- * kill the process when the disk is full. */
 static bool map_synced(struct rocksdb_kv *kv, char *error, size_t size)
 {
-    char path[PATH_SIZE];
-    struct stat status;
-    const uint64_t zero = 0;
-    snprintf(path, sizeof path, "%s/SYNCED", kv->directory);
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
-    if (fd < 0 || fstat(fd, &status) != 0)
-        goto failed;
-    if (status.st_size != sizeof zero) {
-        if (pwrite(fd, &zero, sizeof zero, 0) != sizeof zero || ftruncate(fd, sizeof zero) != 0 ||
-            fsync(fd) != 0 || !sync_directory(kv->directory))
-            goto failed;
-    }
-    void *map = mmap(NULL, sizeof zero, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    if (map == MAP_FAILED)
-        goto failed;
-    close(fd);
-    kv->synced = map;
-    return true;
-failed:
-    snprintf(error, size, "cannot use %s: %s", path, strerror(errno));
-    if (fd >= 0)
-        close(fd);
-    return false;
+    kv->synced = durable_number_map(kv->directory, "SYNCED");
+    if (!kv->synced)
+        snprintf(error, size, "cannot use %s/SYNCED: %s", kv->directory, strerror(errno));
+    return kv->synced;
 }
 
 static bool ingest_directory_ready(struct rocksdb_kv *kv, char *error, size_t size)
