@@ -286,6 +286,23 @@ static void take_apart(struct machine *machine, struct bytes command, struct cal
     call->db = machine->db;
 }
 
+/* Of a command that is looked at and not executed: nobody hears a reply of it. */
+struct look {
+    struct reply nowhere;
+    struct walk_state walk;
+    struct call call;
+};
+
+static struct call *look(struct machine *machine, const struct apply_context *context,
+                         struct bytes command, struct look *look)
+{
+    *look = (struct look){.nowhere = {NULL, 2}};
+    look->call = call_in(context, &look->nowhere);
+    look->call.walk = &look->walk;
+    take_apart(machine, command, &look->call);
+    return &look->call;
+}
+
 /* ---- preparations ---------------------------------------------------------------------- */
 
 void command_machine_prepare_from(struct state_machine *base, uint64_t elements)
@@ -314,30 +331,24 @@ static bool prepares(struct state_machine *base, const struct apply_context *con
                      struct bytes command)
 {
     struct machine *machine = machine_of(base);
-    struct reply nowhere = {NULL, 2};
-    struct walk_state walk = {0};
-    struct call call = call_in(context, &nowhere);
-    call.walk = &walk;
+    struct look own;
     if (!may_prepare(command))
         return false;
     if (machine->writing.depth > 0)
         return true; /* nobody can look; that it has to wait then is no loss */
-    take_apart(machine, command, &call);
+    struct call *call = look(machine, context, command, &own);
     db_at(machine->db, context->now_ms, false);
-    return command_prepares(&call) >= machine->prepares_from;
+    return command_prepares(call) >= machine->prepares_from;
 }
 
 /* The first slice takes the view, and no more. */
 static enum preparing prepare_begin(struct machine *machine, const struct apply_context *context,
                                     struct bytes command)
 {
-    struct reply nowhere = {NULL, 2};
-    struct walk_state walk = {0};
-    struct call call = call_in(context, &nowhere);
-    call.walk = &walk;
-    call.value_max = value_max(context);
-    take_apart(machine, command, &call);
-    machine->preparation = preparation_new(machine->db, command, &call);
+    struct look own;
+    struct call *call = look(machine, context, command, &own);
+    call->value_max = value_max(context);
+    machine->preparation = preparation_new(machine->db, command, call);
     return machine->preparation ? PREPARING_MORE : PREPARING_NOT_NOW;
 }
 
@@ -379,13 +390,10 @@ static bool would_wait(struct state_machine *base, const struct apply_context *c
                        struct bytes command)
 {
     struct machine *machine = machine_of(base);
-    struct reply nowhere = {NULL, 2};
-    struct walk_state walk = {0};
-    struct call call = call_in(context, &nowhere);
-    call.walk = &walk;
-    take_apart(machine, command, &call);
+    struct look own;
+    struct call *call = look(machine, context, command, &own);
     db_at(machine->db, context->now_ms, false);
-    return command_would_wait(&call);
+    return command_would_wait(call);
 }
 
 static void wait_keys(struct state_machine *base, struct bytes command,
@@ -417,13 +425,10 @@ static uint64_t wait_count(struct state_machine *base, const struct apply_contex
                            struct bytes command, struct bytes key)
 {
     struct machine *machine = machine_of(base);
-    struct reply nowhere = {NULL, 2};
-    struct walk_state walk = {0};
-    struct call call = call_in(context, &nowhere);
-    call.walk = &walk;
-    take_apart(machine, command, &call);
+    struct look own;
+    struct call *call = look(machine, context, command, &own);
     db_at(machine->db, context->now_ms, false);
-    return command_waiting_count(&call, key);
+    return command_waiting_count(call, key);
 }
 
 static void read_drop(struct state_machine *base, void *reading)

@@ -45,16 +45,7 @@ void db_beside_free(struct db *beside)
         layer->next = NULL;
         layers_discard(beside->beside, layer);
     }
-    for (unsigned i = 0; i < DB_DATABASES; i++)
-        memory_free(beside->slots[i]);
-    buffer_deinit(&beside->effects.noted);
-    buffer_deinit(&beside->key);
-    buffer_deinit(&beside->value);
-    buffer_deinit(&beside->sought);
-    buffer_deinit(&beside->collection_key);
-    buffer_deinit(&beside->collection);
-    buffer_deinit(&beside->collected);
-    memory_free(beside);
+    layers_handle_free(beside);
 }
 
 uint64_t db_beside_adopt(struct db *db, struct db *beside, unsigned database, uint64_t space)

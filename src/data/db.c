@@ -153,16 +153,8 @@ struct db *db_open(struct kv *kv, const struct db_options *options)
     return db;
 }
 
-void db_close(struct db *db)
+void layers_handle_free(struct db *db)
 {
-    if (db->checkpoint)
-        finish(db);
-    check(db->views == 0);
-    layers_keep_free(db);
-    layer_free(db->active);
-    for (unsigned i = 0; i < db->count; i++)
-        layer_free(db->layers[i]);
-    layer_free(db->discarded);
     for (unsigned i = 0; i < DB_DATABASES; i++)
         memory_free(db->slots[i]);
     buffer_deinit(&db->effects.noted);
@@ -173,6 +165,19 @@ void db_close(struct db *db)
     buffer_deinit(&db->collection);
     buffer_deinit(&db->collected);
     memory_free(db);
+}
+
+void db_close(struct db *db)
+{
+    if (db->checkpoint)
+        finish(db);
+    check(db->views == 0);
+    layers_keep_free(db);
+    layer_free(db->active);
+    for (unsigned i = 0; i < db->count; i++)
+        layer_free(db->layers[i]);
+    layer_free(db->discarded);
+    layers_handle_free(db);
 }
 
 /* ---- keys -------------------------------------------------------------------- */

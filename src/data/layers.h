@@ -214,6 +214,9 @@ void layers_keep_dead(struct db *db, uint64_t owner, uint64_t space);
 void layers_keep_count(struct db *db, uint64_t space, unsigned slot, int64_t keys);
 void layers_keep_free(struct db *db); /* for db_close() */
 
+/* db.c.  With what it has besides its layers. */
+void layers_handle_free(struct db *db);
+
 /* view.c.  As layers_get, in a view; a key's record, and any row. */
 struct db_view;
 bool layers_view_get(struct db_view *view, unsigned database, struct bytes key,

@@ -32,7 +32,10 @@ static struct raft_input prepare(struct raft *raft, struct input input,
             state->progress[i].idle_ticks = ELECTION_TICKS;
         break;
     case PROPOSE:
-        entries[0] = (struct raft_entry){.type = RAFT_ENTRY_COMMAND};
+    case CHANGE:
+        entries[0] = input.kind == CHANGE
+                         ? list_entry((struct raft_pos){0, 0}, (uint8_t)input.argument)
+                         : (struct raft_entry){.type = RAFT_ENTRY_COMMAND};
         result.type = RAFT_INPUT_PROPOSE;
         result.propose.entries = entries;
         result.propose.count = 1;
@@ -57,12 +60,6 @@ static struct raft_input prepare(struct raft *raft, struct input input,
         result.node = input.argument;
         break;
     case TRANSFER_ENDS: state->transfer_elapsed = ELECTION_TICKS - 1; break;
-    case CHANGE:
-        entries[0] = list_entry((struct raft_pos){0, 0}, (uint8_t)input.argument);
-        result.type = RAFT_INPUT_PROPOSE;
-        result.propose.entries = entries;
-        result.propose.count = 1;
-        break;
     case COMPACT:
         result.type = RAFT_INPUT_COMPACTED;
         result.index = input.argument;
