@@ -4,8 +4,9 @@
 #     tclsh tcl-tests/run.tcl [--only SUITE[,SUITE]] [--port-base 24000] [--binary build/redis-raft]
 #                             [--test GLOB] [--slow FACTOR]
 #
-# Prints their lines and, at the end, the failures once more and `N passed, N failed`; exits with 1
-# if anything failed.  A suite that ends without its own summary (a crash) counts as a failure.
+# Prints their lines and, at the end, the failures once more with the first lines of their reasons, and
+# `N passed, N failed`; exits with 1 if anything failed.  A suite that ends without its own summary (a
+# crash) counts as a failure.
 
 set here [file dirname [file normalize [info script]]]
 set only {}
@@ -42,10 +43,20 @@ foreach suite $suites {
         --port-base $port_base {*}$pass_on] 2>@1" r]
     fconfigure $pipe -translation binary
     set summary 0
+    set reason 0
     while {[gets $pipe line] >= 0} {
         puts $line
         flush stdout
-        if {[string match "FAIL *" $line]} { lappend failures $line }
+        # What stands behind a failure, indented, is its reason.
+        if {[string match "FAIL *" $line]} {
+            set reason 12
+        } elseif {![string match " *" $line]} {
+            set reason 0
+        }
+        if {$reason > 0} {
+            lappend failures [string range $line 0 400]
+            incr reason -1
+        }
         if {[regexp "^$suite: (\\d+) passed, (\\d+) failed" $line -> p f]} {
             set summary 1
             incr passed $p

@@ -15,7 +15,7 @@ proc elsewhere {script} {
 }
 
 proc said {file pattern} {
-    return "for i in \$(seq 100); do grep -q '$pattern' $file && break; sleep 0.1; done; "
+    return "for i in \$(seq 100); do grep -qs '$pattern' $file && break; sleep 0.1; done; "
 }
 
 file delete -force [suite_dir]
@@ -26,7 +26,7 @@ test {an address and a name that are not there yet are waited for} {
         {ip address add 10.9.9.9/32 dev lo}
         {cannot resolve later.test: .*; trying again} later.test {echo 127.0.0.1 later.test >> $hosts}
     } {
-        set log [elsewhere "rm -rf d; \$rr --port 7001 --bind $bind --node 0,127.0.0.1:7101 --dir d \
+        set log [elsewhere "rm -rf d log; \$rr --port 7001 --bind $bind --node 0,127.0.0.1:7101 --dir d \
             >log 2>&1 & pid=\$!; [said log {trying again}] $ready; [said log {applied up to}] \
             kill \$pid; wait \$pid; echo status \$?; cat log"]
         assert {[regexp $what $log]} $log
