@@ -313,6 +313,7 @@ static bool open_disk(struct node *node)
     struct kv_options options = {
         .cache_bytes = config->rocksdb_cache_size,
         .log_memtable_bytes = config->rocksdb_memtable_size,
+        .log_bytes_kept = config->log_retention_bytes,
         .wal_bytes_max = config->rocksdb_wal_size,
         .open_tables_max = node->descriptors.tables,
     };

@@ -111,6 +111,7 @@ struct rocksdb_kv {
     struct reclaiming reclaiming;
     struct journal *journal;
     uint64_t journal_bytes; /* of a segment */
+    bool trims_in_memory;   /* what is trimmed of the log is still in its memtable */
     bool is_replayed;
     struct storing storing;
     uint64_t *synced; /* the mapped file SYNCED */
@@ -322,6 +323,16 @@ static void batch_delete_range(struct kv_batch *batch, enum kv_family family, st
                                struct bytes to)
 {
     change(batch, CHANGE_DELETE_RANGE, place_of(batch->kv, family), from, to);
+}
+
+/* What is trimmed while it is in memory is never written to a table.  What is kept for longer is in
+ * tables by then, and to delete it would bind each new one to all before: a range that is deleted
+ * makes tables overlap, so that compaction merges them, live log and all, instead of moving them
+ * down whole.  Then it is only dropped, a table at a time. */
+static void batch_trim(struct kv_batch *batch, struct bytes from, struct bytes to)
+{
+    if (batch->kv->trims_in_memory)
+        batch_delete_range(batch, KV_LOG, from, to);
 }
 
 static void batch_adopt(struct kv_batch *batch)
@@ -818,6 +829,7 @@ static const struct kv_ops rocksdb_ops = {
     .batch_put = batch_put,
     .batch_delete = batch_delete,
     .batch_delete_range = batch_delete_range,
+    .batch_trim = batch_trim,
     .batch_adopt = batch_adopt,
     .stage_clear = stage_clear,
     .batch_free = batch_free,
@@ -927,6 +939,8 @@ static struct rocksdb_kv *options_new(const char *directory, const struct kv_opt
     kv->journal_bytes = options->wal_bytes_max / (JOURNAL_SEGMENTS + 1);
     if (kv->journal_bytes < SEGMENT_LEAST)
         kv->journal_bytes = SEGMENT_LEAST;
+    kv->trims_in_memory = options->log_bytes_kept < kv->journal_bytes &&
+                          options->log_bytes_kept < options->log_memtable_bytes;
     pthread_mutex_init(&kv->storing.mutex, NULL);
     pthread_cond_init(&kv->storing.stored, NULL);
     kv->read = rocksdb_readoptions_create();

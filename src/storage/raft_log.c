@@ -596,8 +596,7 @@ static bool put_trim(struct raft_log *log, struct kv_batch *batch)
         unsigned char from[KEY_SIZE], to[KEY_SIZE];
         put_u64_ordered(from, log->chunk_stored);
         put_u64_ordered(to, chunk);
-        kv->ops->batch_delete_range(batch, KV_LOG, bytes_of(from, sizeof from),
-                                    bytes_of(to, sizeof to));
+        kv->ops->batch_trim(batch, bytes_of(from, sizeof from), bytes_of(to, sizeof to));
     }
     const uint64_t words[] = {first.term, first.index, chunk};
     put_record(kv, batch, "first", words, 3);

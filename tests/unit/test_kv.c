@@ -5,6 +5,7 @@
 #include "test_storage.h"
 
 #include <assert.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -1105,11 +1106,12 @@ static void test_damage_of_before_the_journal(void **state)
 /* ---- killed at any time ------------------------------------------------------------------- */
 
 /* With segments of the journal that are soon full, and memory that is not. */
-static struct kv *open_with_small_segments(const char *directory)
+static struct kv *open_with_small_segments(const char *directory, uint64_t log_bytes_kept)
 {
     struct kv_options options = test_options;
     char error[1024] = "";
     options.wal_bytes_max = 1u << 20;
+    options.log_bytes_kept = log_bytes_kept;
     struct kv *kv = kv_rocksdb_open(directory, &options, error, sizeof error);
     if (!kv)
         fail_msg("%s", error);
@@ -1121,7 +1123,7 @@ static void test_many_segments(void **state)
 {
     static unsigned char value[60000];
     char *directory = temporary_new();
-    struct kv *kv = open_with_small_segments(directory);
+    struct kv *kv = open_with_small_segments(directory, 0);
     struct buffer found = {0};
     (void)state;
     for (unsigned char i = 0; i < 100; i++) {
@@ -1133,13 +1135,86 @@ static void test_many_segments(void **state)
         kv->ops->batch_free(batch);
     }
     kv->ops->close(kv);
-    kv = open_with_small_segments(directory);
+    kv = open_with_small_segments(directory, 0);
     for (unsigned char i = 0; i < 100; i++) {
         assert_true(kv->ops->get(kv, i % 2 ? KV_LOG : KV_META, bytes_of(&i, 1), &found));
         assert_int_equal(found.size, sizeof value);
         assert_int_equal(found.data[found.size - 1], i);
     }
     buffer_deinit(&found);
+    kv->ops->close(kv);
+    temporary_remove(directory);
+}
+
+static void trim(struct kv *kv, unsigned char from, unsigned char to)
+{
+    struct kv_batch *batch = kv->ops->batch_new(kv);
+    kv->ops->batch_trim(batch, bytes_of(&from, 1), bytes_of(&to, 1));
+    kv->ops->commit(kv, batch, true);
+    kv->ops->batch_free(batch);
+    unsigned char nothing = 0;
+    kv->ops->drop_files(kv, KV_LOG, bytes_of(&nothing, 1), bytes_of(&to, 1));
+}
+
+static off_t largest_table(const char *directory)
+{
+    DIR *files = opendir(directory);
+    off_t largest = 0;
+    assert_non_null(files);
+    for (struct dirent *file; (file = readdir(files)) != NULL;) {
+        struct stat about;
+        if (strstr(file->d_name, ".sst") && fstatat(dirfd(files), file->d_name, &about, 0) == 0 &&
+            about.st_size > largest)
+            largest = about.st_size;
+    }
+    closedir(files);
+    return largest;
+}
+
+/* Tables of a log that is trimmed behind its end do not overlap: they are moved down whole, as they
+ * were written, and dropped one by one. */
+static void test_trimmed_log_is_not_merged(void **state)
+{
+    enum { KEPT = 100, SIZE = 20000 };
+    static unsigned char value[SIZE];
+    char *directory = temporary_new();
+    struct kv *kv = open_with_small_segments(directory, KEPT * SIZE);
+    struct buffer found = {0};
+    (void)state;
+    for (unsigned char i = 1; i < 250; i++) {
+        struct kv_batch *batch = kv->ops->batch_new(kv);
+        kv->ops->batch_put(batch, KV_LOG, bytes_of(&i, 1), bytes_of(value, sizeof value));
+        kv->ops->commit(kv, batch, true);
+        kv->ops->batch_free(batch);
+        if (i > KEPT)
+            trim(kv, i == KEPT + 1 ? 1 : i - KEPT - 1, i - KEPT);
+        assert_in_range(largest_table(directory), 0, 1500000); /* less than what is kept */
+        assert_in_range(kv->ops->property(kv, KV_LOG, "rocksdb.total-sst-files-size"), 0, 4500000);
+    }
+    for (unsigned char i = 249; i > 249 - KEPT; i--)
+        assert_true(kv->ops->get(kv, KV_LOG, bytes_of(&i, 1), &found));
+    buffer_deinit(&found);
+    kv->ops->close(kv);
+    temporary_remove(directory);
+}
+
+/* What is not kept for long is deleted where it is, in memory, and never written to a table. */
+static void test_short_log_is_not_written_to_tables(void **state)
+{
+    static unsigned char value[20000];
+    char *directory = temporary_new();
+    struct kv *kv = open_with_small_segments(directory, 0);
+    (void)state;
+    for (unsigned char i = 1; i < 250; i++) {
+        struct kv_batch *batch = kv->ops->batch_new(kv);
+        kv->ops->batch_put(batch, KV_LOG, bytes_of(&i, 1), bytes_of(value, sizeof value));
+        kv->ops->commit(kv, batch, true);
+        kv->ops->batch_free(batch);
+        trim(kv, i - 1, i);
+    }
+    kv->ops->close(kv);
+    kv = open_with_small_segments(directory, 0);
+    assert_in_range(kv->ops->property(kv, KV_LOG, "rocksdb.total-sst-files-size"), 1, 600000);
     kv->ops->close(kv);
     temporary_remove(directory);
 }
@@ -1257,7 +1332,7 @@ static int change_until_killed(const char *directory, uint64_t done)
     struct kv *kv = NULL;
     for (uint64_t step = 1; step <= KILLED_STEPS; step++) {
         if (step == done + 1) {
-            kv = open_with_small_segments(directory);
+            kv = open_with_small_segments(directory, 0);
             tell(done);
         }
         struct kv *memory = step <= done ? kv_memory_open() : NULL; /* for the dice */
@@ -1327,7 +1402,7 @@ static void test_killed_at_any_time(void **state)
     for (int round = 0; round < ROUNDS && done < KILLED_STEPS; round++) {
         uint64_t told =
             child_changes(directory, done, prng_below(&dice, 150000), prng_below(&dice, 4) > 0);
-        struct kv *memory = kv_memory_open(), *kv = open_with_small_segments(directory);
+        struct kv *memory = kv_memory_open(), *kv = open_with_small_segments(directory, 0);
         for (; done < told; done++)
             change_randomly(memory, &seed, done + 1, &model);
         if (!is_model(kv, &model)) { /* the one behind it was not told of */
@@ -1385,6 +1460,8 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_damage_is_seen, setup_rocksdb, teardown),
         cmocka_unit_test_setup_teardown(test_missing_journal, setup_rocksdb, teardown),
         cmocka_unit_test(test_many_segments),
+        cmocka_unit_test(test_trimmed_log_is_not_merged),
+        cmocka_unit_test(test_short_log_is_not_written_to_tables),
         cmocka_unit_test_setup_teardown(test_record_without_sense, setup_rocksdb, teardown),
         cmocka_unit_test_setup_teardown(test_what_was_replayed_is_stored, setup_rocksdb, teardown),
         cmocka_unit_test_setup_teardown(test_data_with_others_are_stored, setup_rocksdb, teardown),
