@@ -50,6 +50,7 @@
 #include "storage/journal.h"
 #include "storage/kv.h"
 #include "storage/rocksdb_assert.h"
+#include "storage/rocksdb_cached.h"
 
 enum {
     /* RocksDB insists on a family named "default"; ours come after it. */
@@ -913,6 +914,9 @@ static rocksdb_options_t *db_options_new(const struct kv_options *options, bool 
     rocksdb_options_set_keep_log_file_num(db, 4);
     rocksdb_options_set_stats_dump_period_sec(db, 0);
     rocksdb_options_set_stats_persist_period_sec(db, 0);
+    /* Whoever frees the last iterator on files that were compacted away would delete them: the
+     * loop, and gigabytes behind a backup. */
+    rocksdb_options_set_avoid_unnecessary_blocking_io(db, 1);
     return db;
 }
 
@@ -1185,6 +1189,7 @@ struct kv *kv_rocksdb_open(const char *directory, const struct kv_options *optio
     }
     struct rocksdb_kv *kv = options_new(directory, options, fresh);
     rocksdb_assert_concerns(directory);
+    rocksdb_cached_stays();
     if (open_db(kv, fresh, error, size) && map_synced(kv, error, size) &&
         journal_ready(kv, error, size) && store_replayed(kv) && find_data(kv, error, size) &&
         ingest_directory_ready(kv, error, size))

@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -71,6 +72,15 @@ int fsync(int fd)
         }
     }
     return (int)syscall(SYS_fsync, fd);
+}
+
+/* Instead of the C library's: counts what the asking thread deletes itself. */
+static _Thread_local unsigned deleted_here;
+
+int unlink(const char *path)
+{
+    deleted_here++;
+    return (int)syscall(SYS_unlinkat, AT_FDCWD, path, 0);
 }
 
 static struct kv *kv_of(void **state)
@@ -229,6 +239,85 @@ static void test_reclaim(void **state)
             nanosleep(&pause, NULL);
         }
     }
+}
+
+/* Calls `each` for the path of each table file, if it is not NULL; how many there are. */
+static unsigned tables(void **state, void (*each)(const char *path))
+{
+    const char *directory = ((struct fixture *)*state)->directory;
+    unsigned count = 0;
+    DIR *stream = opendir(directory);
+    assert_non_null(stream);
+    for (struct dirent *entry; (entry = readdir(stream));) {
+        size_t size = strlen(entry->d_name);
+        char path[512];
+        if (size < 4 || strcmp(entry->d_name + size - 4, ".sst") != 0)
+            continue;
+        count++;
+        snprintf(path, sizeof path, "%s/%s", directory, entry->d_name);
+        if (each)
+            each(path);
+    }
+    closedir(stream);
+    return count;
+}
+
+/* To delete a large file takes a while, and the loop reads: whoever was the last to look at files
+ * that were compacted away leaves them to another thread. */
+static void test_who_reads_deletes_no_files(void **state)
+{
+    enum { FILES = 2 };
+    struct timespec pause = {.tv_nsec = 10000000};
+    struct kv *kv = kv_of(state);
+    struct bytes key, value;
+    bulk_of_noise(kv, false);
+    bulk_of_noise(kv, true);
+    struct kv_iter *iter = kv->ops->iter_new(kv, KV_DATA, text(""));
+    assert_false(kv->ops->iter_next(iter, &key, &value)); /* it looks at both all the same */
+    unsigned before = tables(state, NULL);
+    kv->ops->reclaim(kv, KV_DATA, text("a"), text("z"));
+    for (int tries = 0; kv->ops->property(kv, KV_DATA, "rocksdb.live-sst-files-size") > 100000;
+         tries++) {
+        assert_true(tries < 3000);
+        nanosleep(&pause, NULL);
+    }
+    assert_true(before >= FILES && tables(state, NULL) >= FILES);
+    deleted_here = 0;
+    kv->ops->iter_free(iter);
+    assert_int_equal(deleted_here, 0);
+    for (int tries = 0; tables(state, NULL) > before - FILES; tries++) {
+        assert_true(tries < 3000); /* another thread does */
+        nanosleep(&pause, NULL);
+    }
+}
+
+static void assert_cached(const char *path)
+{
+    enum { PAGE = 4096, PAGES_MAX = 20000 };
+    static unsigned char pages[PAGES_MAX];
+    struct stat status;
+    size_t cached = 0;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_int_equal(fstat(fd, &status), 0);
+    size_t size = (size_t)status.st_size, count = (size + PAGE - 1) / PAGE;
+    assert_true(count <= PAGES_MAX);
+    void *map = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
+    assert_ptr_not_equal(map, MAP_FAILED);
+    assert_int_equal(mincore(map, size, pages), 0);
+    for (size_t i = 0; i < count; i++)
+        cached += pages[i] & 1u;
+    munmap(map, size);
+    close(fd);
+    if (cached < count - count / 10)
+        fail_msg("of %zu pages of %s %zu are in memory", count, path, cached);
+}
+
+/* Else the first look at what a checkpoint stored waits for the disk. */
+static void test_what_was_written_is_in_memory(void **state)
+{
+    bulk_of_noise(kv_of(state), false);
+    assert_true(tables(state, assert_cached) > 0);
 }
 
 static void test_scan(void **state)
@@ -1444,6 +1533,9 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_crash, setup_memory, teardown),
         cmocka_unit_test_setup_teardown(test_crash_bulk, setup_memory, teardown),
         cmocka_unit_test_setup_teardown(test_reclaim, setup_rocksdb, teardown),
+        cmocka_unit_test_setup_teardown(test_who_reads_deletes_no_files, setup_rocksdb, teardown),
+        cmocka_unit_test_setup_teardown(test_what_was_written_is_in_memory, setup_rocksdb,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_reopen, setup_rocksdb, teardown),
         cmocka_unit_test_setup_teardown(test_ingest_leftovers, setup_rocksdb, teardown),
         cmocka_unit_test_setup_teardown(test_big_value, setup_rocksdb, teardown),

@@ -1,0 +1,14 @@
+/* What RocksDB writes stays in the kernel's cache, like everything that is written.
+ *
+ * Its writer of sorted files (kv_ops.bulk_new) tells the kernel to forget them as they are written,
+ * and the C interface cannot tell it not to.  What a checkpoint stored would be read from the disk
+ * the next time, by the loop, and on a busy disk that takes as long as an election timeout, however
+ * much memory there is.  So this program has a posix_fadvise() of its own, which does not pass that
+ * on. */
+#ifndef STORAGE_ROCKSDB_CACHED_H
+#define STORAGE_ROCKSDB_CACHED_H
+
+/* From now on, in the whole process. */
+void rocksdb_cached_stays(void);
+
+#endif
