@@ -149,4 +149,37 @@ start_cluster 3 [list election-timeout [slow 400] request-timeout [slow 5000] \
     }
 }
 foreach id {0 1 2} { unhang $id; unhang_reads $id }
+# Nor does anybody read the disk who asks how the cluster is: monitors do that all the time.
+set ::cluster::environment {LD_PRELOAD=$::library HANG_FILE=[hang_file $id] \
+    HANG_READS_FILE=[reads_file $id] HANG_READS_OF=loop}
+start_cluster 3 [list election-timeout [slow 400] request-timeout [slow 5000] rocksdb-cache-size 8mb \
+                     checkpoint-size 64kb] {
+    test {who asks how the cluster is does not wait for the disk, whatever was written} {
+        for {set i 0} {$i < 60} {incr i} {
+            assert_equal OK [[leader] SET key:$i [string repeat v 20000]]
+        }
+        wait_until_settled
+        set leader [leader_id]
+        set term [term $leader]
+        foreach id [node_ids] { hang_reads $id }
+        # Keys that are on the disk alone: nobody has looked yet whether they are new.
+        for {set i 0} {$i < 20} {incr i} { assert_equal OK [[node $leader] SET key:$i new] }
+        foreach id [node_ids] {
+            set c [connect $id [slow 3000]]
+            set began [clock milliseconds]
+            foreach words {RAFT.STATUS ROLE {HELLO 2} {INFO raft} {INFO replication}
+                           {INFO persistence} PING} {
+                assert {[$c {*}$words] ne {}}
+            }
+            note "node $id: [expr {[clock milliseconds] - $began}] ms"
+            $c -close
+        }
+        assert_equal $leader [leader_id]
+        assert_equal $term [term $leader]
+        foreach id [node_ids] { unhang_reads $id }
+        foreach id [node_ids] { assert_equal new [insist $id GET key:3] }
+        assert_equal 60 [[leader] DBSIZE]
+    }
+}
+foreach id {0 1 2} { unhang $id; unhang_reads $id }
 finish

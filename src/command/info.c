@@ -103,10 +103,11 @@ static void section_cluster(struct info *info)
 
 static void section_keyspace(struct info *info)
 {
+    uint64_t keys[DB_DATABASES];
+    info->server->ops->keys(info->server, keys);
     for (unsigned i = 0; i < DB_DATABASES; i++)
-        if (info->raft.keys[i])
-            buffer_printf(info->out, "db%u:keys=%" PRIu64 ",expires=0,avg_ttl=0\r\n", i,
-                          info->raft.keys[i]);
+        if (keys[i])
+            buffer_printf(info->out, "db%u:keys=%" PRIu64 ",expires=0,avg_ttl=0\r\n", i, keys[i]);
 }
 
 /* There are none. */

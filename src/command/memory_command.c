@@ -170,12 +170,11 @@ static void pair(struct call *call, const char *name, uint64_t value)
 void cmd_memory_stats(struct call *call)
 {
     struct server_stats stats;
-    struct server_raft raft;
-    uint64_t keys = 0;
+    uint64_t counts[DB_DATABASES], keys = 0;
     call->server->ops->stats(call->server, &stats);
-    call->server->ops->raft(call->server, &raft);
+    call->server->ops->keys(call->server, counts);
     for (unsigned i = 0; i < DB_DATABASES; i++)
-        keys += raft.keys[i];
+        keys += counts[i];
     uint64_t used = stats.memory_used, startup = stats.memory_startup;
     uint64_t dataset =
         used > startup + stats.memory_clients ? used - startup - stats.memory_clients : 0;

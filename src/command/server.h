@@ -114,11 +114,10 @@ struct server_raft {
     uint64_t checkpoints, persisted_index, dirty_bytes;
     uint64_t changes_since_checkpoint; /* of keys: server/changes.h */
     bool checkpoint_under_way;
-    uint64_t keys[DB_DATABASES]; /* in this node's applied state */
-    uint64_t receipts;           /* exactly-once clients */
-    uint64_t writes_prepared;    /* long ones that were computed beforehand, since the start */
-    uint64_t expired;            /* keys whose deadline had come, since the start */
-    uint64_t oldest_write_ms;    /* how long the disk has kept a write waiting */
+    uint64_t receipts;        /* exactly-once clients */
+    uint64_t writes_prepared; /* long ones that were computed beforehand, since the start */
+    uint64_t expired;         /* keys whose deadline had come, since the start */
+    uint64_t oldest_write_ms; /* how long the disk has kept a write waiting */
     uint64_t elections, requests_waiting, requests_forwarded;
     struct server_backup backup;
     struct server_check check;
@@ -168,7 +167,10 @@ struct server_ops {
     /* Commands that were executed or rejected, and kinds of errors that clients got. */
     void (*each_command)(struct server *server, server_command_fn *each, void *context);
     void (*each_error)(struct server *server, server_error_fn *each, void *context);
-    void (*raft)(struct server *server, struct server_raft *raft);
+    void (*raft)(struct server *server, struct server_raft *raft); /* never reads the disk */
+    /* Keys of each database in this node's applied state, or a little more.  May read the disk for
+     * a moment, to come closer: only who shows them asks. */
+    void (*keys)(struct server *server, uint64_t keys[DB_DATABASES]);
     void (*each_client)(struct server *server, server_client_fn *each, void *context);
     void (*kill_client)(struct server *server, struct connection *connection);
     /* False: no client with that id waits in BLPOP or its like. */

@@ -160,31 +160,39 @@ static void on_trace(void *context, struct bytes line)
     }
 }
 
-/* Counts of keys are exact once every blindly written name was looked for: INFO does some of it,
- * and takes what the checkpoints have left to do for new names.  Each may be a read of the disk,
- * and who polls INFO must not hold up the others. */
-enum { INFO_RESOLVE_NAMES = 16, INFO_RESOLVE_US = 2000 };
+/* Counts of keys are exact once every blindly written name was looked for: who shows them does some
+ * of it, and takes what the checkpoints have left to do for new names.  Each may be a read of the
+ * disk, and who polls INFO must not hold up the others: so the clock is looked at after each. */
+enum { RESOLVE_US = 2000 };
 
 static void resolve_some(struct db *db)
 {
-    int64_t end_us = server_ticks_clock_ns() / 1000 + INFO_RESOLVE_US;
+    int64_t end_us = server_ticks_clock_ns() / 1000 + RESOLVE_US;
     struct db_stats before, after;
     db_stats(db, &after);
     do {
         before = after;
-        if (db_resolve(db, INFO_RESOLVE_NAMES))
+        if (db_resolve(db, 1))
             return;
         db_stats(db, &after); /* the same: the rest is a checkpoint's */
     } while (after.unresolved < before.unresolved && server_ticks_clock_ns() / 1000 < end_us);
 }
 
+static void count_keys(void *context, uint64_t keys[DB_DATABASES])
+{
+    const struct node *node = context;
+    resolve_some(node->db);
+    for (unsigned i = 0; i < DB_DATABASES; i++)
+        keys[i] = db_size(node->db, i);
+}
+
+/* Asked for by whoever wants to know who leads: nothing here reads the disk. */
 static void describe_storage(void *context, struct server_raft *raft)
 {
     const struct node *node = context;
     struct raft_log_writer_stats writer;
     struct db_stats data;
     raft_log_writer_stats(node->writer, &writer);
-    resolve_some(node->db);
     db_stats(node->db, &data);
     raft->syncs = writer.syncs;
     raft->sync_us_total = writer.sync_us_total;
@@ -192,8 +200,6 @@ static void describe_storage(void *context, struct server_raft *raft)
     raft->checkpoints = data.checkpoints;
     raft->checkpoint_under_way = data.checkpoint_under_way;
     raft->dirty_bytes = data.dirty_bytes;
-    for (unsigned i = 0; i < DB_DATABASES; i++)
-        raft->keys[i] = db_size(node->db, i);
     raft->receipts = data.receipts;
     raft->writes_prepared = command_machine_prepared(node->machine);
     raft->expired = data.expired;
@@ -552,6 +558,7 @@ static void make_net(struct node *node, const char *executable)
         .descriptors = &node->descriptors,
         .executable = executable,
         .storage = describe_storage,
+        .keys = count_keys,
         .storage_context = node,
     };
     node->port = server_port_new(&port);

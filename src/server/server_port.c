@@ -286,6 +286,12 @@ static void get_raft(struct server *server, struct server_raft *raft)
     port->options.storage(port->options.storage_context, raft);
 }
 
+static void get_keys(struct server *server, uint64_t keys[DB_DATABASES])
+{
+    const struct server_port_options *options = &port_of(server)->options;
+    options->keys(options->storage_context, keys);
+}
+
 /* ---- clients and configuration ------------------------------------------------------------ */
 
 static void each_client(struct server *server, server_client_fn *each, void *context)
@@ -427,6 +433,7 @@ static const struct server_ops server_port_ops = {
     .each_command = each_command,
     .each_error = each_error,
     .raft = get_raft,
+    .keys = get_keys,
     .each_client = each_client,
     .kill_client = kill_client,
     .unblock_client = unblock_client,

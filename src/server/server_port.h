@@ -18,8 +18,9 @@ struct server_port_options {
     struct config *config;
     const struct server_descriptors *descriptors; /* borrowed */
     const char *executable;
-    /* Fills in what only main.c knows: the disk and the data. */
-    void (*storage)(void *context, struct server_raft *raft);
+    /* What only node.c knows: the disk and the data. */
+    void (*storage)(void *context, struct server_raft *raft); /* fills in */
+    void (*keys)(void *context, uint64_t keys[DB_DATABASES]); /* as server_ops.keys */
     void *storage_context;
 };
 

@@ -1,7 +1,7 @@
 /* Preloaded into a node: while the file named in HANG_FILE exists, nothing that was written reaches
  * the disk; while the one named in HANG_READS_FILE does, no read comes back; and no error says so.
- * If HANG_READS_OF is set, only reads of the thread of that name hang.  The tests of a disk that
- * hangs (tcl-tests/disk.tcl, nemesis.py) need no privileges this way. */
+ * If HANG_READS_OF is set, only reads of the thread of that name hang; the first one is "loop".
+ * The tests of a disk that hangs (tcl-tests/disk.tcl, nemesis.py) need no privileges this way. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -27,11 +27,11 @@ static void wait_to_write(void)
 static void wait_to_read(void)
 {
     const char *only = getenv("HANG_READS_OF");
-    char name[NAME_SIZE] = "";
-    if (only &&
-        (pthread_getname_np(pthread_self(), name, sizeof name) != 0 || strcmp(name, only) != 0))
+    char name[NAME_SIZE] = "loop";
+    if (gettid() != getpid() && pthread_getname_np(pthread_self(), name, sizeof name) != 0)
         return;
-    wait_while("HANG_READS_FILE");
+    if (!only || strcmp(name, only) == 0)
+        wait_while("HANG_READS_FILE");
 }
 
 int fsync(int fd)

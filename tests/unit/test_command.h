@@ -47,6 +47,7 @@ struct world {
     char password[32];
     struct server_stats stats;
     struct server_raft raft;
+    uint64_t keys[DB_DATABASES];
     struct connection *clients[WORLD_CLIENTS_MAX];
     uint32_t clients_count;
     uint64_t killed; /* bit i: clients[i] */
@@ -115,6 +116,11 @@ static inline void world_each_error(struct server *server, server_error_fn *each
 static inline void world_raft(struct server *server, struct server_raft *raft)
 {
     *raft = world_of(server)->raft;
+}
+
+static inline void world_keys(struct server *server, uint64_t keys[DB_DATABASES])
+{
+    memcpy(keys, world_of(server)->keys, sizeof world_of(server)->keys);
 }
 
 static inline void world_each_client(struct server *server, server_client_fn *each, void *context)
@@ -258,6 +264,7 @@ static const struct server_ops world_ops = {.now_ms = world_now_ms,
                                             .each_command = world_each_command,
                                             .each_error = world_each_error,
                                             .raft = world_raft,
+                                            .keys = world_keys,
                                             .each_client = world_each_client,
                                             .kill_client = world_kill_client,
                                             .unblock_client = world_unblock_client,

@@ -490,7 +490,7 @@ static void fill_raft(struct world *world)
     raft->id = 1;
     raft->oldest_write_ms = 70;
     raft->cluster = 0xabc;
-    raft->keys[0] = 3;
+    world->keys[0] = 3;
     raft->members_count = 3;
     raft->members[0].clock_known = true;
     raft->members[0].clock_offset_ms = -1234;
@@ -685,14 +685,14 @@ static void test_info_sections(void **state)
     assert_info(world, "INFO raft SERVER", "\r\n\r\n# Raft", true);
     assert_info(world, "INFO everything", "# Keyspace", true);
     EXPECT(world, "INFO nosuch", "$0\r\n\r\n");
-    memset(world->raft.keys, 0, sizeof world->raft.keys);
-    world->raft.keys[0] = 7;
-    world->raft.keys[15] = 1;
+    memset(world->keys, 0, sizeof world->keys);
+    world->keys[0] = 7;
+    world->keys[15] = 1;
     assert_info(world, "INFO keyspace",
                 "# Keyspace\r\ndb0:keys=7,expires=0,avg_ttl=0\r\n"
                 "db15:keys=1,expires=0,avg_ttl=0\r\n",
                 true);
-    memset(world->raft.keys, 0, sizeof world->raft.keys);
+    memset(world->keys, 0, sizeof world->keys);
     EXPECT(world, "INFO keyspace", "$12\r\n# Keyspace\r\n\r\n");
     EXPECT(world, "INFO cluster", "$30\r\n# Cluster\r\ncluster_enabled:0\r\n\r\n");
 
