@@ -162,6 +162,7 @@ void replica_members_follow(struct replica *replica)
     move(replica->clocks, sizeof replica->clocks[0], before, now);
     move(replica->introduced, sizeof replica->introduced[0], before, now);
     move(replica->rounds, sizeof replica->rounds[0], before, now);
+    move(replica->holds, sizeof replica->holds[0], before, now);
     replica->members = *now;
     tell_the_log(replica);
 }

@@ -14,6 +14,7 @@
  *   meaning.c      the version of the commands that the members have in common
  *   retention.c    cutting the log
  *   sending.c      a leader's states on their way to members that fell off the log
+ *   holding.c      what it keeps its log for until they have caught up
  *   install.c      such a member: a state on its way in
  *   preparing.c    a leader's long writes, computed before they are proposed
  *   shown.c        reads while an entry is half done, and what members wait for
@@ -183,11 +184,11 @@ struct replica_sending {
     int64_t began_ms, moved_ms; /* moved: when acked last rose */
 };
 
-/* What a leader holds its log for besides: a state that a member gets from one before it. */
+/* holding.c */
 struct replica_hold {
-    raft_node_id member;
-    raft_index index; /* 0: none */
-    int64_t until_ms;
+    raft_index index; /* the log behind it is kept for the member; 0: nothing is */
+    raft_index end;   /* of the log, at the last look; 0: the member was not heard at `index` yet */
+    int64_t until_ms; /* unless it gets further */
 };
 
 /* install.c */
@@ -294,7 +295,7 @@ struct replica {
     int64_t tick_time_ms; /* and its stamp */
 
     struct replica_sending sendings[SENDINGS_MAX];
-    struct replica_hold holds[SENDINGS_MAX];
+    struct replica_hold holds[RAFT_MEMBERS_MAX]; /* by place in members */
     struct replica_install install;
     uint64_t snapshot_pace;    /* bytes a second; 0: any number */
     int64_t snapshot_bytes;    /* may be sent now; below 0: too many were */
@@ -499,7 +500,8 @@ void replica_meaning_met(const struct replica *replica, raft_index index, uint8_
 /* sending.c */
 void replica_sendings_tick(struct replica *replica);
 void replica_sendings_run(struct replica *replica); /* what can be sent, and read, now */
-void replica_sendings_end(struct replica *replica, const char *why);
+/* Those of a position up to there; UINT64_MAX: all. */
+void replica_sendings_give_up(struct replica *replica, raft_index up_to, const char *why);
 /* This node does not lead any more: those that have come to something go on all the same. */
 void replica_sendings_office_lost(struct replica *replica);
 /* The log up to here may be cut: a member goes on behind it. */
@@ -507,6 +509,15 @@ raft_index replica_sendings_hold(const struct replica *replica);       /* UINT64
 void replica_sending_lost(struct replica *replica, raft_node_id node); /* the connection */
 void replica_fetched(struct replica *replica, const struct snapshot_message *message);
 void replica_sendings_status(const struct replica *replica, struct replica_status *status);
+
+/* holding.c */
+void replica_hold(struct replica *replica, raft_node_id member, raft_index index);
+void replica_hold_end(struct replica *replica, raft_node_id member);
+void replica_holds_office_lost(struct replica *replica);
+raft_index replica_held(const struct replica *replica); /* as replica_sendings_hold() */
+/* Those behind a position up to there. */
+void replica_holds_give_up(struct replica *replica, raft_index up_to, const char *why);
+void replica_holds_tick(struct replica *replica);
 
 /* install.c */
 void replica_install_receive(struct replica *replica, const struct snapshot_message *message);

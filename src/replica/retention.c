@@ -5,8 +5,9 @@
  * it, because any of them may lead next.
  *
  * Where a member is being sent a state, the log behind its position stays, so that the member can
- * go on from there; not without end: see SENDING_LOG_FACTOR.  Where nothing could be cut anyway the
- * state is not given up: what is not committed, however much, may wait for that very member. */
+ * go on from there, and then what it lacks stays until it has caught up (holding.c); not without
+ * end: see SENDING_LOG_FACTOR.  Where nothing could be cut anyway nobody is given up: what is not
+ * committed, however much, may wait for that very member. */
 #include "base/fatal.h"
 #include "replica/replica_internal.h"
 
@@ -19,6 +20,20 @@ static bool is_far_too_long(const struct replica_options *options, uint64_t byte
            entries / SENDING_LOG_FACTOR > options->log_entries_max;
 }
 
+/* UINT64_MAX: it may be cut anywhere. */
+static raft_index kept_from(const struct replica *replica)
+{
+    raft_index sent = replica_sendings_hold(replica), held = replica_held(replica);
+    return sent < held ? sent : held;
+}
+
+static void give_up_the_last(struct replica *replica)
+{
+    static const char why[] = "it took too long: the log cannot be kept any longer";
+    replica_sendings_give_up(replica, replica->status.first.index, why);
+    replica_holds_give_up(replica, replica->status.first.index, why);
+}
+
 void replica_trim_log(struct replica *replica)
 {
     const struct replica_options *options = &replica->options;
@@ -29,10 +44,10 @@ void replica_trim_log(struct replica *replica)
     uint64_t bytes = replica->status.log_bytes + (last - first) * ENTRY_OVERHEAD_BYTES;
     if (bytes <= options->log_bytes_max && last - first <= options->log_entries_max)
         return;
-    if (replica_sendings_hold(replica) <= first && persisted > first &&
+    if (kept_from(replica) <= first && persisted > first &&
         is_far_too_long(options, bytes, last - first))
-        replica_sendings_end(replica, "it took too long: the log cannot be kept any longer");
-    raft_index cut = first, end = replica_sendings_hold(replica);
+        give_up_the_last(replica);
+    raft_index cut = first, end = kept_from(replica);
     if (end > persisted)
         end = persisted;
     while (cut < end && last - cut > options->log_entries_min && cut - first < TRIM_ENTRIES_MAX &&

@@ -524,5 +524,6 @@ void replica_leadership_lost(struct replica *replica)
     replica_waiters_leadership_lost(replica);
     replica_prepare_office_lost(replica);
     replica_sendings_office_lost(replica);
+    replica_holds_office_lost(replica);
     replica->try_waiting = true;
 }

@@ -3,12 +3,13 @@
  * A sending is a session with one member: a source, which is a view of the state that the port
  * reads chunk by chunk in its own time, and the chunks that the member has not staged yet, so that
  * they can be sent again when a connection breaks.  The log behind the state's position is kept
- * until the member goes on from there, within SENDING_LOG_FACTOR times its bounds.
+ * until the member goes on from there, and then behind that until it has caught up (holding.c),
+ * within SENDING_LOG_FACTOR times its bounds.
  *
  * A session is begun by a leader.  Once something of it is staged it outlives the leadership: the
  * state is true whoever leads, and to begin anew would cost the time of all that is there already.
  * Then it is the member that says when it is of no use (install.c), and the log is held by the
- * leader of then, as far as that still has it. */
+ * leader of then, as far as that still has it, and here, since this node may lead again. */
 #include <inttypes.h>
 
 #include "base/fatal.h"
@@ -21,7 +22,6 @@ enum {
     OFFER_MS = 500,
     STALLED_MS = 60000,  /* nothing was staged: the member is given up, until it asks again */
     AWAY_MS = 10000,     /* the same where this node does not lead: it may have another's */
-    HOLD_MS = 10000,     /* a member that is sent a state by another node was not heard of it */
     PACE_BURST_MS = 100, /* so much of the pace may be sent at once */
     SAY_PARTS = 10,      /* progress is logged so many times, about, */
     SAY_BYTES = 64 << 20 /* and no oftener than at each so many bytes */
@@ -62,22 +62,28 @@ static void give_up(struct replica *replica, struct replica_sending *sending, co
     end(replica, sending);
 }
 
-void replica_sendings_end(struct replica *replica, const char *why)
+/* It is to go on from there, with this leader or another. */
+static void end_delivered(struct replica *replica, struct replica_sending *sending)
 {
-    for (unsigned i = 0; i < SENDINGS_MAX; i++) {
-        if (replica->sendings[i].id != 0)
+    replica_hold(replica, sending->to, sending->pos.index);
+    end(replica, sending);
+}
+
+void replica_sendings_give_up(struct replica *replica, raft_index up_to, const char *why)
+{
+    for (unsigned i = 0; i < SENDINGS_MAX; i++)
+        if (replica->sendings[i].id != 0 && replica->sendings[i].pos.index <= up_to)
             give_up(replica, &replica->sendings[i], why);
-        replica->holds[i] = (struct replica_hold){.index = 0};
-    }
 }
 
 void replica_sendings_office_lost(struct replica *replica)
 {
     for (unsigned i = 0; i < SENDINGS_MAX; i++) {
         struct replica_sending *sending = &replica->sendings[i];
-        replica->holds[i] = (struct replica_hold){.index = 0};
-        if (sending->id != 0 && (sending->acked == 0 || !sending->source))
+        if (sending->id != 0 && sending->acked == 0)
             give_up(replica, sending, "this node does not lead any more");
+        else if (sending->id != 0 && !sending->source)
+            end_delivered(replica, sending);
         else if (sending->id != 0)
             log_notice("snapshot to node %" PRIu64 ": goes on, though this node does not lead "
                        "any more",
@@ -215,8 +221,8 @@ static void release(struct replica *replica, struct replica_sending *sending, ui
     log_notice("snapshot to node %" PRIu64 ": delivered, %" PRIu64 " chunks, %" PRIu64
                " bytes in %" PRId64 " ms",
                sending->to, sending->acked, sending->bytes, replica->now_ms - sending->began_ms);
-    if (!replica_leads(replica)) /* where it goes on from there is the leader's affair */
-        end(replica, sending);
+    if (!replica_leads(replica))
+        end_delivered(replica, sending);
 }
 
 /* ---- what a member asks for -------------------------------------------------------- */
@@ -286,27 +292,15 @@ static void begin(struct replica *replica, raft_node_id to)
     }
     if (sending)
         give_up(replica, sending, "the member begins again");
+    replica_hold_end(replica, to);
     open(replica, to);
 }
 
 /* A member says that it gets a state from one who led before. */
-static void hold(struct replica *replica, const struct snapshot_message *message)
+static void keep_for_it(struct replica *replica, const struct snapshot_message *message)
 {
-    struct replica_hold *place = NULL;
-    if (!replica_leads(replica) || message->pos.index < replica->status.first.index)
-        return;
-    for (unsigned i = 0; i < SENDINGS_MAX; i++) {
-        struct replica_hold *held = &replica->holds[i];
-        bool is_free = held->index == 0 || held->until_ms <= replica->now_ms;
-        if (held->member == message->from || (is_free && !place))
-            place = held;
-        if (held->member == message->from)
-            break;
-    }
-    if (place)
-        *place = (struct replica_hold){.member = message->from,
-                                       .index = message->pos.index,
-                                       .until_ms = replica->now_ms + HOLD_MS};
+    if (replica_leads(replica) && message->pos.index >= replica->status.first.index)
+        replica_hold(replica, message->from, message->pos.index);
 }
 
 void replica_fetched(struct replica *replica, const struct snapshot_message *message)
@@ -315,7 +309,7 @@ void replica_fetched(struct replica *replica, const struct snapshot_message *mes
     if (!is_member(replica, message->from))
         return;
     if (message->pos.index > 0) {
-        hold(replica, message);
+        keep_for_it(replica, message);
         return;
     }
     if (message->id == 0) {
@@ -372,7 +366,7 @@ static void look_at(struct replica *replica, const struct raft_peer_status *peer
     if (sending && peer->match >= sending->pos.index) {
         log_notice("snapshot to node %" PRIu64 ": it goes on from entry %" PRIu64, peer->id,
                    sending->pos.index);
-        end(replica, sending);
+        end_delivered(replica, sending);
         return;
     }
     if (sending && sending->pos.index < replica->status.first.index) {
@@ -419,13 +413,12 @@ void replica_sendings_tick(struct replica *replica)
         return;
     replica->offered_ms = replica->now_ms;
     end_those_of_the_gone(replica);
-    if (!replica_leads(replica)) {
-        end_those_away(replica);
-        return;
-    }
-    uint32_t count = raft_peers(replica->raft, peers);
+    uint32_t count = replica_leads(replica) ? raft_peers(replica->raft, peers) : 0;
     for (uint32_t i = 0; i < count; i++)
         look_at(replica, &peers[i]);
+    if (!replica_leads(replica))
+        end_those_away(replica);
+    replica_holds_tick(replica);
 }
 
 raft_index replica_sendings_hold(const struct replica *replica)
@@ -433,11 +426,8 @@ raft_index replica_sendings_hold(const struct replica *replica)
     raft_index least = UINT64_MAX;
     for (unsigned i = 0; i < SENDINGS_MAX; i++) {
         const struct replica_sending *sending = &replica->sendings[i];
-        const struct replica_hold *held = &replica->holds[i];
-        if (sending->id != 0 && replica_leads(replica) && sending->pos.index < least)
+        if (sending->id != 0 && sending->pos.index < least)
             least = sending->pos.index;
-        if (held->index > 0 && held->until_ms > replica->now_ms && held->index < least)
-            least = held->index;
     }
     return least;
 }

@@ -478,7 +478,9 @@ static void test_log_is_held_for_anothers(void **state)
     write_some(3 * LOG_ENTRIES_MAX);
     pass_with_answers(SECOND_MS);
     assert_int_equal(status().first.index, at);
-    pass_with_answers(10 * SECOND_MS); /* it is not heard of any more */
+    pass_with_answers(58 * SECOND_MS);
+    assert_int_equal(status().first.index, at);
+    pass_with_answers(3 * SECOND_MS); /* it is not heard of any more */
     assert_true(status().first.index > at);
     at = status().first.index;
     hear(message); /* that is gone */
@@ -556,6 +558,8 @@ static void test_nothing_could_be_cut(void **state)
     (void)state;
     lead_and_know(5);
     session_with(2);
+    write_some(3 * LOG_ENTRIES_MAX);
+    pass_with_answers(SECOND_MS); /* its log begins where the state is */
     world.persisted_index = status().first.index;
     write_some(2 * SENDING_LOG_FACTOR * LOG_ENTRIES_MAX);
     pass_with_answers(SECOND_MS);
@@ -565,23 +569,173 @@ static void test_nothing_could_be_cut(void **state)
     assert_int_equal(all().sendings_count, 0);
 }
 
+/* What node 2 has is what its answers say: here and in what follows. */
+static void pass_with_match(int64_t ms, struct raft_pos match)
+{
+    for (int64_t i = 0; i < ms; i += 5 * TICK_MS) {
+        pass(5 * TICK_MS);
+        receive(matched(1, status().last));
+        receive(matched(2, match));
+    }
+}
+
+static struct raft_pos at_entry(raft_index index)
+{
+    return (struct raft_pos){raft_term_at(world.replica->raft, index), index};
+}
+
+/* Node 2 has adopted a state behind which more was written than the log's bounds allow.  Returns
+ * its position. */
+static raft_index go_on_behind(int count)
+{
+    lead_and_know(5);
+    uint64_t id = session_with(2);
+    raft_index at = status().applied;
+    give_chunk(true);
+    hear(said_by(2, SNAPSHOT_FETCH, id, 1));
+    write_some(count);
+    pass_with_answers(SECOND_MS); /* it starts again */
+    assert_int_equal(status().first.index, at);
+    assert_int_equal(all().sendings_count, 1);
+    pass_with_match(SECOND_MS, at_entry(at));
+    assert_int_equal(all().sendings_count, 0);
+    return at;
+}
+
 static void test_it_goes_on(void **state)
+{
+    (void)state;
+    raft_index at = go_on_behind(3 * LOG_ENTRIES_MAX);
+    assert_int_equal(status().first.index, at); /* it lacks all of that yet */
+    for (raft_index match = at; match < status().last.index; match += 4) {
+        pass_with_match(SECOND_MS, at_entry(match));
+        assert_int_equal(status().first.index, match <= status().last.index - LOG_ENTRIES_MAX
+                                                   ? match
+                                                   : status().last.index - LOG_ENTRIES_MAX);
+    }
+    pass_with_match(SECOND_MS, status().last);
+    write_some(3 * LOG_ENTRIES_MAX); /* now it is a member like any other */
+    pass(SECOND_MS);
+    assert_int_equal(status().first.index, status().last.index - LOG_ENTRIES_MAX);
+}
+
+/* It takes all that the log held when it was looked at, but there is more by then. */
+static void test_it_runs_after_the_log(void **state)
+{
+    (void)state;
+    raft_index at = go_on_behind(3 * LOG_ENTRIES_MAX);
+    for (int i = 0; i < 6; i++) {
+        at = status().last.index;
+        write_some(2 * LOG_ENTRIES_MAX);
+        pass_with_match(SECOND_MS, at_entry(at));
+        assert_int_equal(status().first.index, at);
+    }
+}
+
+/* It lacks no more than the bounds, and has not caught up: while it comes so far, more is written. */
+static void test_it_is_near(void **state)
+{
+    (void)state;
+    go_on_behind(3 * LOG_ENTRIES_MAX);
+    raft_index match = status().last.index - LOG_ENTRIES_MAX / 2;
+    pass_with_match(SECOND_MS, at_entry(match));
+    write_some(2 * LOG_ENTRIES_MAX);
+    pass_with_match(SECOND_MS, at_entry(match));
+    assert_int_equal(status().first.index, match);
+}
+
+/* What went on dies: it is waited for, for a while. */
+static void test_it_goes_no_further(void **state)
+{
+    (void)state;
+    raft_index at = go_on_behind(3 * LOG_ENTRIES_MAX);
+    pass_with_match(50 * SECOND_MS, at_entry(at + 1));
+    assert_int_equal(status().first.index, at + 1);
+    pass_with_match(20 * SECOND_MS, at_entry(at + 1));
+    assert_int_equal(status().first.index, status().last.index - LOG_ENTRIES_MAX);
+    write_some(3 * LOG_ENTRIES_MAX);
+    pass(SECOND_MS);
+    assert_int_equal(status().first.index, status().last.index - LOG_ENTRIES_MAX);
+}
+
+/* It takes less than is written: not for ever. */
+static void test_it_is_too_slow(void **state)
+{
+    (void)state;
+    raft_index at = go_on_behind(3 * LOG_ENTRIES_MAX);
+    raft_index kept = 0;
+    for (raft_index match = at; status().first.index <= match; match++) {
+        kept = status().last.index - status().first.index;
+        write_some(LOG_ENTRIES_MAX);
+        pass_with_match(SECOND_MS, at_entry(match));
+    }
+    assert_in_range(kept, (SENDING_LOG_FACTOR - 2) * LOG_ENTRIES_MAX,
+                    (SENDING_LOG_FACTOR + 1) * LOG_ENTRIES_MAX);
+    assert_int_equal(status().first.index, status().last.index - LOG_ENTRIES_MAX);
+}
+
+/* Node 1, whose state is newer, is not given up for node 2.  (It has all of the log as well, since
+ * one of the two has to: that is seen at the next look at the members.) */
+static void test_the_slower_one_is_given_up(void **state)
+{
+    (void)state;
+    raft_index at = go_on_behind(3 * LOG_ENTRIES_MAX);
+    raft_index newer = status().applied;
+    session_with(1);
+    write_some((SENDING_LOG_FACTOR - 3) * LOG_ENTRIES_MAX);
+    pass(TICK_MS);
+    assert_int_equal(status().first.index, at);
+    write_some(2 * LOG_ENTRIES_MAX);
+    pass(TICK_MS);
+    assert_int_equal(status().first.index, newer);
+    assert_int_equal(all().sendings_count, 1);
+    assert_int_equal(all().sendings[0].to, 1);
+}
+
+/* The same node leads again at once: what it kept is still there. */
+static void test_office_lost_and_won(void **state)
+{
+    (void)state;
+    raft_index at = go_on_behind(3 * LOG_ENTRIES_MAX);
+    follow(1, status().term + 1);
+    pass(50 * TICK_MS);
+    assert_int_equal(status().first.index, at);
+    win_election();
+    acknowledge();
+    pass_with_match(5 * SECOND_MS, at_entry(at));
+    assert_int_equal(status().first.index, at);
+    pass_with_match(SECOND_MS, status().last);
+    assert_int_equal(status().first.index, status().last.index - LOG_ENTRIES_MAX);
+}
+
+/* It has it all, and was not heard with it yet. */
+static void test_office_lost_behind_the_end(void **state)
 {
     (void)state;
     lead_and_know(5);
     uint64_t id = session_with(2);
     raft_index at = status().applied;
-    struct raft_pos pos = {status().term, at};
     give_chunk(true);
     hear(said_by(2, SNAPSHOT_FETCH, id, 1));
     write_some(3 * LOG_ENTRIES_MAX);
-    pass_with_answers(SECOND_MS); /* it starts again */
-    assert_int_equal(status().first.index, at);
-    assert_int_equal(all().sendings_count, 1);
-    receive(matched(2, pos));
-    pass(SECOND_MS);
+    follow(1, status().term + 1);
+    pass(50 * TICK_MS);
     assert_int_equal(all().sendings_count, 0);
-    assert_true(status().first.index > at);
+    assert_int_equal(status().first.index, at);
+    pass(11 * SECOND_MS);
+    assert_int_equal(status().first.index, status().last.index - LOG_ENTRIES_MAX);
+}
+
+/* It begins again: it needs a state, and no log. */
+static void test_it_begins_again(void **state)
+{
+    (void)state;
+    raft_index at = go_on_behind(3 * LOG_ENTRIES_MAX);
+    raft_index newer = status().applied;
+    session_with(2);
+    pass_with_match(SECOND_MS, at_entry(at));
+    assert_int_equal(status().first.index, status().last.index - LOG_ENTRIES_MAX);
+    assert_true(newer >= status().first.index);
 }
 
 /* ---- a member ---------------------------------------------------------------------- */
@@ -1014,6 +1168,14 @@ int main(void)
         TEST(test_log_is_kept),
         TEST(test_nothing_could_be_cut),
         TEST(test_it_goes_on),
+        TEST(test_it_runs_after_the_log),
+        TEST(test_it_is_near),
+        TEST(test_it_goes_no_further),
+        TEST(test_it_is_too_slow),
+        TEST(test_the_slower_one_is_given_up),
+        TEST(test_office_lost_and_won),
+        TEST(test_office_lost_behind_the_end),
+        TEST(test_it_begins_again),
         TEST(test_asks),
         TEST(test_takes_in_order),
         TEST(test_asks_again),
