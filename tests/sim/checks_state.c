@@ -238,6 +238,7 @@ void sim_check_node(struct sim_node *node)
         check_log(node, raft);
     check_stored(node);
     check_trim(node, &status);
+    sim_check_cut(node, raft, &status);
     check_role(node, raft, &status);
     check_marks(node, raft, &status);
     check_disk(node, raft, &status);

@@ -312,6 +312,8 @@ static void send_snapshot(struct transport *transport, const struct snapshot_mes
         sim.coverage.lost++;
         return;
     }
+    if (message->type == SNAPSHOT_BEGIN)
+        sim_check_begun(node, &sim.nodes[to], message->pos.index);
     wire_encode_snapshot(&box, message);
     flatten(&box, &bytes);
     send_in_order(from, to, CHANNEL_CONTROL, buffer_bytes(&bytes));

@@ -628,6 +628,7 @@ void sim_node_adopt(struct sim_node *node, const struct snapshot_adoption *adopt
     if (pos.index > node->applied_seen)
         node->applied_seen = pos.index;
     sim.coverage.installs++;
+    sim_check_goes_on(node, pos.index);
     sim_snapshots_free(node);
     raft_log_close(node->log);
     sim_node_start(node);

@@ -15,6 +15,7 @@
  *   history.c         ghosts: what the world has seen, which no node may contradict later
  *   checks_step.c     each write and each message of a core against the ghosts
  *   checks_state.c    each node's state after every event
+ *   checks_going_on.c members that were sent a state, until they have caught up
  *   checks_data.c     what is applied: the same on all nodes, in one order, as it was asked for
  *
  * proofs/invariants.md names, for each invariant, the function that checks it. */
@@ -149,6 +150,8 @@ struct sim_node;
     X(snapshot_chunks)                                                                             \
     X(installs_dropped)                                                                            \
     X(installs)                                                                                    \
+    X(went_on_far_behind)                                                                          \
+    X(caught_up)                                                                                   \
     X(crashes_in_install)                                                                          \
     X(crashes_in_adoption)                                                                         \
     X(histories_checked)                                                                           \
@@ -330,6 +333,17 @@ struct sim_effects {
     uint64_t hash;                    /* of all its effects, in order */
 };
 
+/* From a state that it was sent. */
+struct sim_going_on {
+    raft_node_id sender; /* the machine, */
+    uint64_t sender_life;
+    raft_index index; /* of the state; 0: there is none */
+    bool is_adopted;
+    raft_index match; /* what the sender knows it to have; 0: it was not heard with the state */
+    int64_t moved_us; /* when that rose, or it adopted */
+    bool is_far;      /* it lacked more than the log's bounds when it was heard */
+};
+
 struct sim_node {                   /* a machine, and what runs on it */
     raft_node_id id;                /* of the machine */
     raft_node_id name;              /* of the node, to the others */
@@ -358,6 +372,7 @@ struct sim_node {                   /* a machine, and what runs on it */
     bool adopting;
     struct sim_checkpoint checkpoint;
     struct transport transport;
+    struct sim_going_on going_on;
     raft_index applied_seen; /* the highest of all its lives: durable and committed */
     raft_index stored_seen;  /* the highest that it said to have stored, in any life */
 
@@ -429,6 +444,14 @@ void sim_snapshots_look(struct sim_node *node); /* whether the node is to adopt 
 void sim_snapshots_adopt(struct sim_node *node, const struct raft_log_members *members);
 void sim_snapshots_stop(struct sim_node *node);
 void sim_snapshots_free(struct sim_node *node);
+
+/* ---- checks_going_on.c -------------------------------------------------------------------- */
+
+void sim_check_begun(const struct sim_node *from, struct sim_node *to, raft_index index);
+void sim_check_goes_on(struct sim_node *node, raft_index index); /* it has adopted that */
+/* After an event of any node. */
+void sim_check_cut(const struct sim_node *node, const struct raft *raft,
+                   const struct raft_status *status);
 
 /* ---- directories.c ------------------------------------------------------------------------ */
 
