@@ -263,6 +263,12 @@ void db_snapshot_about(const struct db_snapshot *snapshot, struct db_snapshot_ab
     *about = snapshot->about;
 }
 
+/* (RocksDB's own estimate of live data leaves out nearly all of what was never compacted.) */
+uint64_t db_snapshot_expected(struct kv *kv)
+{
+    return kv->ops->property(kv, KV_DATA, "rocksdb.live-sst-files-size");
+}
+
 struct db_snapshot *db_snapshot_new(struct db *db, uint32_t chunk_bytes)
 {
     struct db_view *view = db_view_new(db);

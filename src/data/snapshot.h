@@ -63,6 +63,9 @@ struct bytes db_snapshot_chunk(const struct db_snapshot *snapshot, uint64_t *num
 bool db_snapshot_is_made(const struct db_snapshot *snapshot); /* there is one */
 bool db_snapshot_is_end(const struct db_snapshot *snapshot);  /* that was the last one */
 void db_snapshot_about(const struct db_snapshot *snapshot, struct db_snapshot_about *about);
+/* How many bytes one will have, about: what is stored, several times where it was not compacted
+ * yet, and packed. */
+uint64_t db_snapshot_expected(struct kv *kv);
 
 /* ---- receiving ----------------------------------------------------------------- */
 

@@ -206,8 +206,7 @@ static void start_reader(struct server_checks *checks)
     const struct db_snapshot_about nothing = {0};
     struct db_content *content = db_content_new(options->db);
     checks->bytes = 0;
-    checks->bytes_expected =
-        options->kv->ops->property(options->kv, KV_DATA, "rocksdb.estimate-live-data-size");
+    checks->bytes_expected = db_snapshot_expected(options->kv);
     if (!content) {
         find(checks, CHECK_BUSY, &nothing, 0);
         return;

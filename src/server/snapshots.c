@@ -180,7 +180,7 @@ static void *open_source(struct snapshot_port *port, struct raft_pos *pos, uint6
         return NULL;
     db_snapshot_about(snapshot, &about);
     *pos = (struct raft_pos){about.term, about.index};
-    *bytes = options->kv->ops->property(options->kv, KV_DATA, "rocksdb.estimate-live-data-size");
+    *bytes = db_snapshot_expected(options->kv);
     struct source *source = memory_new(sizeof *source);
     source->snapshot = snapshot;
     return source;

@@ -20,6 +20,7 @@
 
 #include "base/memory.h"
 #include "base/prng.h"
+#include "data/snapshot.h"
 #include "storage/journal.h"
 #include "storage/rocksdb_assert.h"
 
@@ -632,6 +633,31 @@ static void test_property(void **state)
     struct kv *kv = kv_of(state);
     assert_int_equal(kv->ops->property(kv, KV_DATA, "no such"), 0);
     assert_true(kv->ops->property(kv, KV_LOG, "rocksdb.cur-size-all-mem-tables") > 0);
+}
+
+/* About what a member will be sent: all that is stored, though runs lie over each other and nothing
+ * was compacted, and of the data alone. */
+static void test_expected_size(void **state)
+{
+    enum { RUNS = 3, KEYS = 20, SIZE = 100000, ALL = RUNS * KEYS * SIZE };
+    struct kv *kv = kv_of(state);
+    uint64_t noise[SIZE / sizeof(uint64_t)], dice = 1;
+    assert_int_equal(db_snapshot_expected(kv), 0);
+    for (char run = '0'; run < '0' + RUNS; run++) {
+        struct kv_bulk *bulk = kv->ops->bulk_new(kv, KV_DATA);
+        for (char key[] = {'a', run, 0}; key[0] < 'a' + KEYS; key[0]++) {
+            for (size_t i = 0; i < SIZE / sizeof *noise; i++)
+                noise[i] = prng_next(&dice);
+            kv->ops->bulk_put(bulk, text(key), bytes_of(noise, SIZE));
+        }
+        kv->ops->bulk_commit(bulk);
+    }
+    assert_in_range(db_snapshot_expected(kv), ALL, ALL + ALL / 10);
+    kv->ops->stage_clear(kv);
+    struct kv_bulk *bulk = kv->ops->bulk_new(kv, KV_STAGE);
+    kv->ops->bulk_put(bulk, text("staged"), bytes_of(noise, SIZE));
+    kv->ops->bulk_commit(bulk);
+    assert_in_range(db_snapshot_expected(kv), ALL, ALL + ALL / 10);
 }
 
 static uint64_t cached(struct kv *kv)
@@ -1540,6 +1566,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_ingest_leftovers, setup_rocksdb, teardown),
         cmocka_unit_test_setup_teardown(test_big_value, setup_rocksdb, teardown),
         cmocka_unit_test_setup_teardown(test_property, setup_rocksdb, teardown),
+        cmocka_unit_test_setup_teardown(test_expected_size, setup_rocksdb, teardown),
         cmocka_unit_test_setup_teardown(test_snapshot_leaves_the_cache, setup_rocksdb, teardown),
         cmocka_unit_test(test_disk_fails),
         cmocka_unit_test(test_assertion_without_room),
