@@ -170,7 +170,7 @@ enum {
     QUEUED_CONTROL_MAX = 4 << 20,
     QUEUED_ENTRIES_MAX = 64 << 20,
     QUEUED_COMMANDS_MAX = 64 << 20,
-    ENTRIES_AHEAD_MAX = 16 << 20,  /* then no more entries are taken for it */
+    ENTRIES_AHEAD_MAX = 4 << 20,   /* then no more entries are taken for it */
     REPLIES_AHEAD_MAX = 4 << 20,   /* then no more reads are served for it */
     REPLIES_QUEUED_MAX = 256 << 20 /* then its connection is closed */
 };
