@@ -38,9 +38,15 @@ class Load(threading.Thread):
     def __init__(self, port, rate, keys):
         super().__init__(daemon=True)
         self.port, self.rate, self.keys = port, rate, keys
-        self.done, self.is_over = 0, False
+        self.done, self.is_over, self.error = 0, False, None
 
     def run(self):
+        try:
+            self.set_keys()
+        except (OSError, systems.ReplyError) as error:
+            self.error = error
+
+    def set_keys(self):
         source = random.Random(2)
         client = systems.Resp(self.port, timeout=60)
         batch, next_at = 100, time.monotonic()
@@ -52,8 +58,11 @@ class Load(threading.Thread):
             self.done += batch
 
     def end(self):
+        """What was measured beside a load that ended by itself is nothing."""
         self.is_over = True
         self.join()
+        if self.error:
+            raise SystemExit(f"the load ended: {self.error}")
 
 
 class Memory(threading.Thread):
