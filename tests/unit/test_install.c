@@ -632,7 +632,7 @@ static void test_it_runs_after_the_log(void **state)
     }
 }
 
-/* It lacks no more than the bounds, and has not caught up: while it comes so far, more is written. */
+/* It lacks no more than the bounds, but has not caught up: meanwhile more is written. */
 static void test_it_is_near(void **state)
 {
     (void)state;
