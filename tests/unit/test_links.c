@@ -557,6 +557,128 @@ static void a_reply_that_finds_no_room_ends_the_connection(void **state)
     blob_release(large);
 }
 
+/* So many bytes wait, none of them copied. */
+static void let_wait(struct link *link, size_t size)
+{
+    struct blob *part = blob_new(1 << 20);
+    memset(part->data, 'x', part->size);
+    while (outbox_size(&link->out) < size) {
+        size_t left = size - outbox_size(&link->out);
+        outbox_append_part(&link->out, part, 0, left < part->size ? left : part->size);
+    }
+    assert_int_equal(outbox_size(&link->out), size);
+    blob_release(part);
+}
+
+/* What waits for a member is bounded, to the byte, by what limits.h relates to each other. */
+static void what_may_wait_for_a_member_is_exact(void **state)
+{
+    struct transport *transport = peers_transport(world.peers);
+    struct link *links = world.other->links;
+    struct raft_message heartbeat = {.type = RAFT_APPEND_REQUEST, .to = 1, .term = 1};
+    struct forward forward = {.run_id = 1, .id = 1, .term = 1, .protocol = 2, .client = 1};
+    struct forward_reply reply = {.run_id = 5, .id = 6, .reply = bytes_from_string("+x\r\n")};
+    struct blob *payload = blob_copy(bytes_from_string("x"));
+    struct inbound way_back;
+    int fds[CHANNELS];
+    (void)state;
+    forward.command = payload;
+    connect_all(fds);
+    world.other->inbounds[CHANNEL_COMMANDS] = &way_back;
+    for (size_t over = 0; over < 2; over++) {
+        struct link *link = &links[CHANNEL_CONTROL];
+        let_wait(link, QUEUED_CONTROL_MAX + over);
+        transport->ops->send(transport, &heartbeat, NULL);
+        assert_int_equal(outbox_size(&link->out) == QUEUED_CONTROL_MAX + over, over);
+        outbox_deinit(&link->out);
+        link = &links[CHANNEL_ENTRIES];
+        let_wait(link, ENTRIES_AHEAD_MAX + over);
+        assert_int_equal(transport->ops->has_room_for_entries(transport, 1), !over);
+        let_wait(link, QUEUED_ENTRIES_MAX + over);
+        send_append(payload);
+        assert_int_equal(world.other->lost_entries, over);
+        outbox_deinit(&link->out);
+        link = &links[CHANNEL_COMMANDS];
+        let_wait(link, REPLIES_AHEAD_MAX - 1 + over);
+        assert_int_equal(transport->ops->has_room(transport, 1), !over);
+        let_wait(link, QUEUED_COMMANDS_MAX + over);
+        assert_int_equal(transport->ops->forward(transport, 1, &forward), !over);
+        let_wait(link, REPLIES_QUEUED_MAX + over);
+        transport->ops->forward_reply(transport, 1, &reply);
+        assert_int_equal(link->state == LINK_UP, !over);
+        outbox_deinit(&link->out);
+        assert_int_equal(world.forward_losses, over);
+    }
+    world.other->inbounds[CHANNEL_COMMANDS] = NULL;
+    assert_int_equal(payload->references, 1);
+    blob_release(payload);
+    close_all(fds);
+}
+
+/* Nobody gets it, and who asked is told so: the line to the other node stays. */
+static void a_reply_too_large_to_be_passed_on_is_an_error(void **state)
+{
+    struct transport *transport = peers_transport(world.peers);
+    struct rope large = {.size = WIRE_PAYLOAD_MAX - 3};
+    struct forward_reply reply = {
+        .run_id = 5, .id = 6, .reply = bytes_from_string("+x\r\n"), .rest = &large};
+    int fds[CHANNELS];
+    char bytes[2048];
+    (void)state;
+    connect_all(fds);
+    transport->ops->forward_reply(transport, 1, &reply);
+    size_t size = hear(fds[CHANNEL_COMMANDS], bytes, sizeof bytes);
+    assert_non_null(memmem(bytes, size, "-ERR the reply is too large to be passed on\r\n", 45));
+    assert_int_equal(world.other->links[CHANNEL_COMMANDS].state, LINK_UP);
+    close_all(fds);
+}
+
+/* What INFO shows of it is what passed: handshakes and messages, in both directions. */
+static void traffic_is_what_passed(void **state)
+{
+    struct transport *transport = peers_transport(world.peers);
+    struct forward_cancel cancel = {.run_id = 1, .id = 2, .client = 3};
+    struct outbox out = {0};
+    struct buffer text = {0};
+    struct handshake handshake = member_handshake(CHANNEL_COMMANDS);
+    char bytes[2048];
+    int pair[2], fds[CHANNELS];
+    (void)state;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+    peers_accept(world.peers, pair[0]);
+    handshake_write_hello(&text, &handshake);
+    size_t said = text.size, heard;
+    say(pair[1], &text);
+    heard = hear(pair[1], bytes, sizeof bytes);
+    assert_null(handshake_read_welcome(&handshake, bytes_of(bytes, heard - 2)));
+    buffer_clear(&text);
+    handshake_write_proof(&text, &handshake, "");
+    said += text.size;
+    say(pair[1], &text);
+    heard += hear(pair[1], bytes, sizeof bytes);
+    wire_encode_cancel(&out, &cancel);
+    said += outbox_size(&out);
+    say_out(pair[1], &out);
+    assert_int_equal(world.cancels, 1);
+    assert_int_equal(peers_traffic(world.peers).input, said);
+    assert_int_equal(peers_traffic(world.peers).output, heard);
+    connect_all(fds);
+    struct peers_traffic before = peers_traffic(world.peers);
+    assert_true(before.input > said && before.output > heard);
+    for (int i = 1; i < 4; i++) {
+        transport->ops->cancel(transport, 1, &cancel);
+        heard = hear(fds[CHANNEL_COMMANDS], bytes, sizeof bytes);
+        assert_true(heard > 0);
+        assert_int_equal(peers_traffic(world.peers).output, before.output + i * heard);
+    }
+    assert_int_equal(peers_traffic(world.peers).input, before.input);
+    say_text(fds[CHANNEL_CONTROL], "+OK again\r\n");
+    assert_int_equal(peers_traffic(world.peers).input, before.input + 11);
+    buffer_deinit(&text);
+    close_all(fds);
+    close(pair[1]);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -576,6 +698,9 @@ int main(void)
         TEST(each_message_has_its_channel),
         TEST(what_a_member_takes),
         TEST(a_reply_that_finds_no_room_ends_the_connection),
+        TEST(what_may_wait_for_a_member_is_exact),
+        TEST(a_reply_too_large_to_be_passed_on_is_an_error),
+        TEST(traffic_is_what_passed),
     };
     return cmocka_run_group_tests_name("links", tests, NULL, NULL);
 }

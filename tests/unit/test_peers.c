@@ -408,6 +408,29 @@ static void who_has_another_name_goes_when_there_is_one(void **state)
     }
 }
 
+/* And who was dialed. */
+static void who_was_dialed_goes_when_there_is_another_name(void **state)
+{
+    (void)state;
+    let_dial();
+    for (unsigned i = 0; i < CHANNELS; i++) {
+        struct acceptor acceptor = greet_as((struct handshake_node){.life = 0x88, .name = 6});
+        prove(&acceptor, "");
+        assert_int_equal(world.other->links[acceptor.handshake.channel].state, LINK_UP);
+    }
+    peers_set_name(world.peers, 6);
+    for (unsigned i = 0; i < CHANNELS; i++)
+        assert_int_equal(world.other->links[i].state, LINK_UP);
+    assert_int_equal(world.raft_losses + world.forward_losses, 0);
+    peers_set_name(world.peers, 5);
+    for (unsigned i = 0; i < CHANNELS; i++) {
+        assert_int_equal(world.other->links[i].state, LINK_DOWN);
+        assert_string_equal(world.other->links[i].complaint, SAID_OTHER_NAME);
+    }
+    assert_int_equal(world.raft_losses, 2);
+    assert_int_equal(world.forward_losses, 1);
+}
+
 static void who_has_another_name_is_not_spoken_to(void **state)
 {
     char bytes[2048];
@@ -506,6 +529,31 @@ static void a_guest_is_answered_and_goes(void **state)
     assert_null(peer_find(world.peers, 5));
     assert_true(hear(fd, answer, 512) == 0 && recv(fd, answer, 1, 0) == 0);
     close(fd);
+}
+
+/* Guests are strangers to the list: so many at a time, and nobody who is there makes room. */
+static void guests_are_so_many_at_a_time(void **state)
+{
+    enum { FIRST = 5 };
+    int fds[GUESTS_MAX + 1];
+    char answer[512];
+    (void)state;
+    world.any_loss = true;
+    world.verdict = REPLICA_GUEST;
+    for (unsigned i = 0; i <= GUESTS_MAX; i++) {
+        struct handshake hello = handshake_of(FIRST + i);
+        world.guest = FIRST + i;
+        fds[i] = dial_with(&hello, answer);
+        prove_as_dialer(fds[i], &hello, answer);
+        if (i < GUESTS_MAX)
+            assert_memory_equal(answer, "+OK ", 4);
+    }
+    assert_string_equal(answer, "-ERR there is no place for one more that is not a member yet\r\n");
+    assert_null(peer_find(world.peers, FIRST + GUESTS_MAX));
+    for (unsigned i = 0; i <= GUESTS_MAX; i++) {
+        assert_int_equal(peer_find(world.peers, FIRST + i) != NULL, i < GUESTS_MAX);
+        close(fds[i]);
+    }
 }
 
 /* From then on it is dialed for as long as it is in the list, heard or not. */
@@ -1094,11 +1142,13 @@ int main(void)
         TEST(another_life_is_not_spoken_to),
         TEST(who_has_another_name_is_refused),
         TEST(who_has_another_name_goes_when_there_is_one),
+        TEST(who_was_dialed_goes_when_there_is_another_name),
         TEST(who_has_another_name_is_not_spoken_to),
         TEST(who_is_told_that_it_is_none_knows),
         TEST(an_old_copy_is_refused),
         TEST(an_old_copy_is_not_spoken_to),
         TEST(a_guest_is_answered_and_goes),
+        TEST(guests_are_so_many_at_a_time),
         TEST(a_guest_that_is_taken_in_stays),
         TEST(who_is_taken_out_goes_after_a_moment),
         TEST(a_new_address_is_dialed),

@@ -201,6 +201,106 @@ static void it_grows_with_use_and_shrinks_with_large_replies(void **state)
     outbox_deinit(&out);
 }
 
+static uint32_t ask_again(struct pipeline *pipeline, uint32_t from)
+{
+    uint32_t count = 0;
+    while (pipeline_next(pipeline)) {
+        requests[from + count] = (struct request){.kind = REQUEST_READ, .command = command};
+        pipeline_ask_again(pipeline, &requests[from + count++]);
+    }
+    return count;
+}
+
+/* How many may be under way and how much each may bring, to the byte: so few large replies are in
+ * memory as the bounds say, and so many small ones under way. */
+static void how_many_and_how_large_is_exact(void **state)
+{
+    static char large[PIPELINE_REPLIES + 1];
+    static const struct {
+        size_t size;
+        uint32_t allowed; /* after a reply of that size */
+    } replies[] = {{PIPELINE_LARGE - 1, PIPELINE_FIRST + 1},
+                   {PIPELINE_LARGE, PIPELINE_REPLIES / PIPELINE_LARGE},
+                   {PIPELINE_REPLIES / 3, 3},
+                   {PIPELINE_REPLIES / 2, 2},
+                   {PIPELINE_REPLIES, 1},
+                   {PIPELINE_REPLIES + 1, 1}};
+    struct outbox out = {0};
+    (void)state;
+    turn++;
+    for (size_t i = 0; i < sizeof replies / sizeof *replies; i++) {
+        struct pipeline pipeline = {0};
+        assert_int_equal(fill(&pipeline), PIPELINE_FIRST);
+        for (uint32_t place = 1; place < PIPELINE_FIRST; place++)
+            assert_int_equal(requests[place].reply_max, PIPELINE_REPLIES / (place + 1));
+        pipeline_deinit(&pipeline);
+        add(&pipeline, 0, REQUEST_READ, false);
+        rope_append(&requests[0].rest, bytes_of(large, replies[i].size / 4)); /* it counts */
+        pipeline_finish(&pipeline, request_at(0),
+                        bytes_of(large, replies[i].size - replies[i].size / 4), &out);
+        outbox_deinit(&out);
+        assert_int_equal(fill(&pipeline), replies[i].allowed);
+        pipeline_deinit(&pipeline);
+    }
+    struct pipeline full = {.allowed = PIPELINE_MAX};
+    assert_int_equal(fill(&full), PIPELINE_MAX);
+    assert_int_equal(requests[PIPELINE_MAX - 1].reply_max, PIPELINE_LARGE);
+    pipeline_deinit(&full);
+    struct pipeline behind_a_write = {.allowed = PIPELINE_MAX};
+    add(&behind_a_write, 0, REQUEST_WRITE, false);
+    fill(&behind_a_write);
+    for (uint32_t read = 0; read < PIPELINE_MIXED; read++)
+        assert_int_equal(behind_a_write.ring[read + 1].bounded, read >= PIPELINE_FREE);
+    pipeline_deinit(&behind_a_write);
+}
+
+/* It takes another's place: its reply comes there, and the words that are kept are its own. */
+static void one_read_for_another_has_its_place(void **state)
+{
+    struct blob *words = blob_copy(bytes_from_string("XREAD"));
+    struct pipeline pipeline = {.reply_max = 77};
+    struct outbox out = {0};
+    (void)state;
+    add(&pipeline, 0, REQUEST_READ, false);
+    add(&pipeline, 1, REQUEST_READ, false);
+    requests[2] = (struct request){.kind = REQUEST_READ, .command = words};
+    pipeline_replace(&pipeline, request_at(0), request_at(2));
+    assert_int_equal(requests[2].reply_max, 77);
+    assert_int_equal(words->references, 2);
+    assert_int_equal(command->references, 2); /* of the other */
+    finish(&pipeline, 1, "b", &out);
+    finish(&pipeline, 2, "a", &out);
+    assert_text(&out, "ab");
+    assert_int_equal(words->references, 1);
+    pipeline_deinit(&pipeline);
+    outbox_deinit(&out);
+    blob_release(words);
+}
+
+/* What is put off holds nothing any more: what it had counts as output no longer. */
+static void what_is_put_off_is_not_held(void **state)
+{
+    struct pipeline pipeline = {0};
+    struct outbox out = {0};
+    (void)state;
+    for (uint32_t i = 0; i < 5; i++)
+        add(&pipeline, i, REQUEST_READ, false);
+    finish(&pipeline, 1, "1", &out);
+    finish(&pipeline, 3, "333", &out);
+    finish(&pipeline, 4, "4444", &out);
+    assert_int_equal(pipeline.held_bytes, 1 + 3 + 4);
+    assert_true(pipeline_put_off(&pipeline, request_at(2)));
+    assert_int_equal(pipeline.held_bytes, 1);
+    assert_int_equal(pipeline.bounded, 0);
+    assert_int_equal(pipeline.stale, 0);
+    finish(&pipeline, 0, "0", &out);
+    assert_text(&out, "01");
+    assert_int_equal(pipeline.held_bytes, 0);
+    assert_int_equal(ask_again(&pipeline, 5), 2); /* one, and one more for the small reply */
+    pipeline_deinit(&pipeline);
+    outbox_deinit(&out);
+}
+
 /* A long reply is sent as the pieces it was made of; what was finished behind it comes after the
  * last one.  A large one that is no rope is copied once, in its turn or held for it. */
 static void a_long_reply_leaves_as_its_pieces(void **state)
@@ -295,16 +395,6 @@ static void it_can_be_given_up_half_way(void **state)
     finish(&pipeline, 10, "kept back", &out);
     pipeline_deinit(&pipeline); /* the sanitizer sees that nothing is left */
     assert_int_equal(pipeline.count, 0);
-}
-
-static uint32_t ask_again(struct pipeline *pipeline, uint32_t from)
-{
-    uint32_t count = 0;
-    while (pipeline_next(pipeline)) {
-        requests[from + count] = (struct request){.kind = REQUEST_READ, .command = command};
-        pipeline_ask_again(pipeline, &requests[from + count++]);
-    }
-    return count;
 }
 
 /* What comes behind one that was put off would overtake it: it is put off as well. */
@@ -413,6 +503,9 @@ int main(void)
         cmocka_unit_test(a_write_of_the_same_turn_takes_the_bounds_away),
         cmocka_unit_test(only_so_many_reads_come_before_a_write),
         cmocka_unit_test(it_grows_with_use_and_shrinks_with_large_replies),
+        cmocka_unit_test(how_many_and_how_large_is_exact),
+        cmocka_unit_test(one_read_for_another_has_its_place),
+        cmocka_unit_test(what_is_put_off_is_not_held),
         cmocka_unit_test(a_long_reply_leaves_as_its_pieces),
         cmocka_unit_test(a_reply_over_the_limit_ends_it),
         cmocka_unit_test(any_order_gives_the_order_of_requests),
