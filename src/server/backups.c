@@ -66,7 +66,7 @@ static bool is_name(struct bytes name)
     for (size_t i = 0; i < name.size; i++) {
         bool is_letter = (at[i] >= 'a' && at[i] <= 'z') || (at[i] >= 'A' && at[i] <= 'Z');
         bool is_digit = at[i] >= '0' && at[i] <= '9';
-        if (!is_letter && !is_digit && !strchr("._-", at[i]))
+        if (!is_letter && !is_digit && !memchr("._-", at[i], 3))
             return false;
     }
     return true;

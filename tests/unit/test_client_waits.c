@@ -239,6 +239,30 @@ static void who_watches_too_slowly_is_told_so(void **state)
     buffer_deinit(&heard);
 }
 
+/* It reads all that it is told, but one entry changed more than is kept. */
+static void who_is_lost_is_told_from_where_and_closed(void **state)
+{
+    enum { NAMES = 3000, SIZE = 600 };
+    struct buffer command = {0}, heard = {0};
+    (void)state;
+    int a = dial(), b = dial();
+    say(a, "RAFT.WATCH FROM $\r\n");
+    assert_true(hear_all(a, &heard));
+    buffer_clear(&heard);
+    buffer_printf(&command, "*%d\r\n$4\r\nMSET\r\n", 1 + 2 * NAMES);
+    for (int i = 0; i < NAMES; i++)
+        buffer_printf(&command, "$%d\r\n%0*d\r\n$1\r\nx\r\n", SIZE, SIZE, i);
+    say_bytes(b, command.data, command.size);
+    assert_hears(b, "+OK\r\n");
+    assert_false(hear_all(a, &heard));
+    assert_non_null(strstr((char *)heard.data, "raft.lost"));
+    assert_int_equal(clients_count(house.clients), 1);
+    close(a);
+    close(b);
+    buffer_deinit(&command);
+    buffer_deinit(&heard);
+}
+
 /* ---- monitoring ---------------------------------------------------------------------------- */
 
 static void who_monitors_sees_commands(void **state)
@@ -361,6 +385,7 @@ int main(void)
         TEST(a_stop_ends_the_waiting),
         TEST(changes_are_told_as_they_come),
         TEST(who_watches_too_slowly_is_told_so),
+        TEST(who_is_lost_is_told_from_where_and_closed),
         TEST(who_monitors_sees_commands),
         TEST(a_member_at_the_clients_port_is_told_so),
         TEST(counters_begin_anew),

@@ -675,6 +675,119 @@ static void buffers_that_grow_and_shrink_are_counted(void **state)
     buffer_deinit(&heard);
 }
 
+/* What INFO shows of clients is what they said and heard, to the byte. */
+static void what_passes_is_counted(void **state)
+{
+    static const char said[] = "SET k v\r\nGET k\r\nMGET k none\r\nDEL k\r\nPING\r\nNOSUCH\r\n"
+                               "HSET k\r\nCLIENT GETNAME\r\nSETRANGE k x y\r\n";
+    const struct clients_stats *stats = clients_stats(house.clients);
+    struct buffer heard = {0};
+    (void)state;
+    int a = dial();
+    say(a, said);
+    assert_true(hear_all(a, &heard));
+    assert_int_equal(stats->connections_received, 1);
+    assert_int_equal(stats->connections_rejected, 0);
+    assert_int_equal(stats->commands, 9);
+    assert_int_equal(stats->reads, 2);
+    assert_int_equal(stats->writes, 2); /* the last is refused for its words */
+    assert_int_equal(stats->errors, 3);
+    assert_int_equal(stats->input_bytes, sizeof said - 1);
+    assert_int_equal(stats->output_bytes, heard.size);
+    assert_int_equal(stats->read_calls, 1);
+    assert_in_range(stats->write_calls, 1, heard.size);
+    uint64_t writes = stats->write_calls;
+    say(a, "PING\r\n");
+    assert_hears(a, "+PONG\r\n");
+    assert_int_equal(stats->read_calls, 2);
+    assert_int_equal(stats->write_calls, writes + 1);
+    assert_int_equal(stats->output_bytes, heard.size + 7);
+    close(a);
+    buffer_deinit(&heard);
+}
+
+/* Of the last second: what was counted in the time that passed, whoever counted it. */
+static void a_rate_is_what_was_counted_in_the_time(void **state)
+{
+    enum { STEPS = 60 };
+    const struct clients_stats *stats = clients_stats(house.clients);
+    (void)state;
+    int a = dial();
+    int64_t began_ms = loop_now_ms(house.loop);
+    for (int i = 0; i < STEPS; i++) {
+        say(a, "PING\r\nPING\r\nPING\r\nPING\r\n");
+        assert_hears(a, "+PONG\r\n+PONG\r\n+PONG\r\n+PONG\r\n");
+        pass(50);
+    }
+    /* The machine may have been slow at any time: so slow, or not at all. */
+    uint64_t slow = 4 * STEPS * 1000 / (uint64_t)(loop_now_ms(house.loop) - began_ms);
+    uint64_t fast = 4 * 1000 / 50;
+    assert_in_range(stats->ops_per_second, slow / 4, fast + fast / 4);
+    assert_in_range(stats->input_per_second, slow * 6 / 4, (fast + fast / 4) * 6);
+    assert_in_range(stats->output_per_second, slow * 7 / 4, (fast + fast / 4) * 7);
+    assert_in_range(stats->cycles_per_second, 1, 100000);
+    pass(4000); /* more than the samples */
+    assert_int_equal(stats->ops_per_second, 0);
+    assert_int_equal(stats->input_per_second, 0);
+    assert_int_equal(stats->output_per_second, 0);
+    close(a);
+}
+
+/* CLIENT LIST and INFO show what waits in buffers. */
+static void what_waits_is_shown(void **state)
+{
+    uint64_t input, output;
+    struct buffer heard = {0};
+    (void)state;
+    int a = dial(), b = dial();
+    uint64_t before = clients_memory(house.clients);
+    house.disk_hangs = true;
+    say(a, "SET k v\r\nPING\r\nPING\r\n*2\r\n$4\r\nECHO\r\n$5\r\nab");
+    turns();
+    clients_biggest(house.clients, &input, &output);
+    assert_in_range(input, 12 + 20, 9 + 12 + 20); /* from the first that waits on */
+    assert_int_equal(output, 0);
+    assert_true(clients_memory(house.clients) >= before + CLIENT_READ_MIN);
+    say(b, "CLIENT LIST ID 1\r\n");
+    assert_true(hear_all(b, &heard));
+    assert_non_null(strstr((char *)heard.data, " qbuf=32 "));
+    assert_null(strstr((char *)heard.data, " qbuf-free=0 "));
+    house.disk_hangs = false;
+    say(a, "cde\r\n");
+    assert_hears(a, "+OK\r\n+PONG\r\n+PONG\r\n$5\r\nabcde\r\n");
+    clients_biggest(house.clients, &input, &output);
+    assert_int_equal(input, 0);
+    say_set(a, "k", 300000, 'x');
+    say(a, "GET k\r\n");
+    turns(); /* a part is in the socket */
+    clients_biggest(house.clients, &input, &output);
+    assert_in_range(output, 50000, 300000);
+    assert_true(clients_memory(house.clients) >= before + output);
+    close(a);
+    close(b);
+    buffer_deinit(&heard);
+}
+
+/* The end of its input is heard once, not at every turn for as long as something is under way. */
+static void an_end_is_heard_once(void **state)
+{
+    (void)state;
+    int a = dial();
+    house.disk_hangs = true;
+    say(a, "SET k v\r\n");
+    shutdown(a, SHUT_WR);
+    turns();
+    assert_int_equal(clients_count(house.clients), 1);
+    assert_true(house.clients->all->ended);
+    for (int i = 0; i < 3; i++) {
+        client_wants_turn(house.clients->all);
+        turns();
+        assert_false(house.clients->all->stream.reading);
+    }
+    house.disk_hangs = false;
+    assert_hears_last(a, "+OK\r\n");
+}
+
 /* A mean of what is counted: it counts from nothing behind a reset, and not from what was. */
 static void rates_after_a_reset(void **state)
 {
@@ -933,9 +1046,13 @@ int main(void)
         TEST(a_long_reply_comes_whole_and_in_its_place),
         TEST(a_long_reply_over_the_limit_is_not_made),
         TEST(buffers_that_grow_and_shrink_are_counted),
+        TEST(what_passes_is_counted),
+        TEST(a_rate_is_what_was_counted_in_the_time),
+        TEST(what_waits_is_shown),
         TEST(rates_after_a_reset),
         TEST(too_much_output_for_too_long),
         TEST(a_client_that_says_its_last),
+        TEST(an_end_is_heard_once),
         TEST(a_client_that_is_killed),
         TEST(a_client_that_leaves_while_its_read_is_half_done),
         TEST(a_client_that_leaves_while_its_reads_wait),

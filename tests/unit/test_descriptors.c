@@ -48,6 +48,45 @@ static void with_few_clients_get_what_is_left(void **state)
     assert_int_equal(before, 10000);
 }
 
+/* To the last one: tables have what they want before clients are cut off, and a quarter of the rest
+ * where there are not enough. */
+static void each_has_its_share(void **state)
+{
+    struct config config = config_of(3, 1000);
+    struct server_descriptors descriptors;
+    (void)state;
+    assert_true(server_descriptors_divide(&config, 1 << 20, &descriptors));
+    uint64_t reserved = descriptors.reserved;
+    assert_int_equal(reserved, DESCRIPTORS_OWN + 2 * 3 + SILENT_MAX + GREETED_MAX +
+                                   DESCRIPTORS_PER_PEER * (RAFT_MEMBERS_MAX - 1) +
+                                   DESCRIPTORS_STORE);
+    static const struct {
+        uint64_t rest, tables, clients;
+    } cases[] = {
+        {DESCRIPTORS_TABLES_WANTED + 1001, DESCRIPTORS_TABLES_WANTED, 1000},
+        {DESCRIPTORS_TABLES_WANTED + 1000, DESCRIPTORS_TABLES_WANTED, 1000},
+        {DESCRIPTORS_TABLES_WANTED + 999, DESCRIPTORS_TABLES_WANTED - 1, 1000},
+        {2000, 1000, 1000},
+        {1400, 400, 1000},
+        {1200, 300, 900},
+        {400, 100, 300},
+        {DESCRIPTORS_TABLES_MIN * 4, DESCRIPTORS_TABLES_MIN, DESCRIPTORS_TABLES_MIN * 3},
+        {200, DESCRIPTORS_TABLES_MIN, 200 - DESCRIPTORS_TABLES_MIN},
+        {DESCRIPTORS_TABLES_MIN + DESCRIPTORS_CLIENTS_MIN, DESCRIPTORS_TABLES_MIN,
+         DESCRIPTORS_CLIENTS_MIN},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        assert_true(server_descriptors_divide(&config, reserved + cases[i].rest, &descriptors));
+        assert_int_equal(descriptors.tables, cases[i].tables);
+        assert_int_equal(descriptors.clients, cases[i].clients);
+    }
+    config.maxclients = 3; /* fewer than there would have to be */
+    uint64_t least = reserved + DESCRIPTORS_TABLES_MIN + 3;
+    assert_true(server_descriptors_divide(&config, least, &descriptors));
+    assert_int_equal(descriptors.clients, 3);
+    assert_false(server_descriptors_divide(&config, least - 1, &descriptors));
+}
+
 /* All that there may ever be, however few it begins with. */
 static void the_members_are_reserved_for(void **state)
 {
@@ -113,6 +152,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(with_many_everybody_gets_what_he_asks_for),
         cmocka_unit_test(with_few_clients_get_what_is_left),
+        cmocka_unit_test(each_has_its_share),
         cmocka_unit_test(the_members_are_reserved_for),
         cmocka_unit_test(with_too_few_there_is_no_start),
         cmocka_unit_test(what_is_asked_for_later_leaves_the_store_its_files),

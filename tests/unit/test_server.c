@@ -32,6 +32,28 @@ static void test_histogram_is_close(void **state)
     assert_int_equal(server_histogram_percentile(&largest, 100), ((uint64_t)1 << 40) - 1);
 }
 
+/* How many are no more than a value; every value has one bucket, and the largest is in the last. */
+static void test_histogram_counts_up_to(void **state)
+{
+    (void)state;
+    static struct histogram histogram;
+    uint64_t all = 0;
+    assert_int_equal(server_histogram_upto(&histogram, UINT64_MAX), 0);
+    for (uint64_t value = 1; value <= 1 << 20; value *= 2) {
+        server_histogram_add(&histogram, value);
+        all++;
+        assert_int_equal(server_histogram_upto(&histogram, value), all);
+        assert_int_equal(server_histogram_upto(&histogram, value - 1), all - 1);
+        assert_int_equal(server_histogram_upto(&histogram, UINT64_MAX), all);
+    }
+    static struct histogram last;
+    server_histogram_add(&last, ((uint64_t)1 << 40) - 1);
+    server_histogram_add(&last, (uint64_t)1 << 40);
+    server_histogram_add(&last, UINT64_MAX);
+    assert_int_equal(last.counts[HISTOGRAM_POWERS * HISTOGRAM_STEPS - 1], 3);
+    assert_int_equal(last.total, 3);
+}
+
 static void test_histogram_percentiles(void **state)
 {
     (void)state;
@@ -81,6 +103,13 @@ static void see_error(void *context, const char *name, uint64_t count)
     seen->errors++;
     strcpy(seen->name, name);
     seen->count = count;
+}
+
+static void see_first_error(void *context, const char *name, uint64_t count)
+{
+    struct seen *seen = context;
+    if (seen->errors == 0)
+        see_error(context, name, count);
 }
 
 static void run(struct command_observer *observer, const struct command *command, bool failed)
@@ -195,6 +224,67 @@ static void test_what_took_long(void **state)
     server_command_stats_free(stats);
 }
 
+/* What is shown of time is the time of all executions, and of each kind of them its own. */
+static void test_shown_time_is_what_it_took(void **state)
+{
+    (void)state;
+    struct config config = {.latency_tracking = true,
+                            .latency_percentiles = (char[]){"50 100"},
+                            .slowlog_slower_than = -1,
+                            .latency_threshold = 20};
+    struct command_stats *stats = server_command_stats_new(&config);
+    struct command_observer *observer = server_command_stats_observer(stats);
+    const struct latency *latency = server_command_stats_latency(stats);
+    struct seen seen = {0};
+    run_long(observer, "get", 0, 1000); /* until then nobody knows what a tick is */
+    server_command_stats_reset(stats);
+    uint64_t before_us = server_command_stats_total_us(stats);
+    int64_t short_us = run_long(observer, "get", 0, 200);
+    int64_t long_us = run_long(observer, "get", 0, 21000);
+    int64_t least_us = short_us < long_us ? short_us : long_us;
+    int64_t all_us = short_us + long_us;
+    server_command_stats_each(stats, see_command, &seen);
+    assert_int_equal(seen.commands, 1);
+    assert_int_equal(seen.last.calls, 2);
+    assert_in_range(seen.last.us, 21000, all_us + all_us / 50 + 10);
+    assert_in_range(server_command_stats_total_us(stats) - before_us, 21000,
+                    all_us + all_us / 50 + 10);
+    assert_in_range(seen.last.percentiles[0].us, 190, least_us + least_us / 20 + 10);
+    assert_in_range(seen.last.percentiles[1].us, 20500, all_us + all_us / 20);
+    assert_int_equal(seen.last.buckets[seen.last.buckets_count - 1].calls, 2);
+    assert_true(seen.last.buckets[seen.last.buckets_count - 1].us > 20000);
+    if (short_us < 10000) { /* nothing came between */
+        assert_int_equal(seen.last.buckets_count, 2);
+        assert_int_equal(seen.last.buckets[0].calls, 1);
+        assert_in_range(seen.last.buckets[0].us, 190, 16600);
+    }
+    assert_int_equal(latency->events[LATENCY_COMMAND].max_ms, 0);
+    assert_in_range(latency->events[LATENCY_FAST_COMMAND].max_ms, 20, all_us / 1000);
+    server_command_stats_free(stats);
+}
+
+/* What a member makes for itself has the name of what the client called, or none. */
+static void test_internal_commands_are_those_that_were_called(void **state)
+{
+    static const char *const names[] = {"raft.exec", "raft.wait", "raft.position", "raft.compare"};
+    (void)state;
+    struct config config = {.latency_percentiles = (char[]){""}, .slowlog_slower_than = -1};
+    struct command_stats *stats = server_command_stats_new(&config);
+    struct command_observer *observer = server_command_stats_observer(stats);
+    struct seen seen = {0};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const struct command *command = command_lookup(bytes_from_string(names[i]));
+        assert_non_null(command);
+        run(observer, command, false);
+    }
+    server_command_stats_each(stats, see_command, &seen);
+    assert_int_equal(seen.commands, 2);
+    assert_true(strcmp(seen.last.name, "exec") == 0 || strcmp(seen.last.name, "wait") == 0);
+    assert_int_equal(seen.last.calls, 1);
+    assert_int_equal(seen.last.buckets_count, 0); /* without latency-tracking */
+    server_command_stats_free(stats);
+}
+
 static void test_error_stats(void **state)
 {
     (void)state;
@@ -218,16 +308,33 @@ static void test_error_stats(void **state)
     seen = (struct seen){0};
     server_command_stats_errors(stats, see_error, &seen);
     assert_int_equal(seen.errors, 128);
+    assert_int_equal(strlen(seen.name), 31); /* as much of it as is kept */
+    assert_int_equal(seen.count, 1);
+    observer->answered_error(observer, bytes_from_string("-ERR\r\n"));
+    observer->answered_error(observer, bytes_from_string("-ERRX\r\n")); /* those that are known */
+    observer->answered_error(observer, bytes_from_string("-NEW x\r\n"));
+    struct seen first = {0};
+    server_command_stats_errors(stats, see_first_error, &first);
+    assert_string_equal(first.name, "ERRX");
+    assert_int_equal(first.count, 2);
+    server_command_stats_reset(stats);
+    seen = (struct seen){0};
+    server_command_stats_errors(stats, see_error, &seen);
+    assert_int_equal(seen.errors, 0);
     server_command_stats_free(stats);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_histogram_is_close),
+                                       cmocka_unit_test(test_histogram_counts_up_to),
                                        cmocka_unit_test(test_histogram_percentiles),
                                        cmocka_unit_test(test_ticks),
                                        cmocka_unit_test(test_command_stats),
                                        cmocka_unit_test(test_what_took_long),
+                                       cmocka_unit_test(test_shown_time_is_what_it_took),
+                                       cmocka_unit_test(
+                                           test_internal_commands_are_those_that_were_called),
                                        cmocka_unit_test(test_error_stats)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
