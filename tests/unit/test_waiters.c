@@ -777,6 +777,60 @@ static void many_readers_are_looked_at_in_turns(void **state)
         assert_ended(many[i], REQUEST_DONE);
 }
 
+/* ---- room ---------------------------------------------------------------------------------- */
+
+static void run_unchecked(void)
+{
+    while (replica_run(world.replica))
+        ;
+}
+
+/* So many wait, with so many keys and bytes; the next is told that there is no room, and leaves
+ * nothing. */
+static void who_finds_no_room_to_wait_is_told(void **state)
+{
+    static const char full[] = "-ERR too many clients wait for keys\r\n";
+    static struct result a, b;
+    static char command[WAIT_KEYS_MAX + 3];
+    (void)state;
+    lead();
+    memset(command, 'k', WAIT_KEYS_MAX + 1);
+    command[0] = 'p';
+    wait_for(&a, 1, command);
+    assert_int_equal(parked(), 1);
+    assert_int_equal(world.replica->parked_places, WAIT_KEYS_MAX);
+    command[WAIT_KEYS_MAX + 1] = 'k';
+    wait_for(&b, 2, command);
+    assert_ended(b, REQUEST_DONE);
+    assert_string_equal(b.reply, full);
+    struct {
+        uint64_t *used, max, needed; /* by "pk" */
+    } room[] = {{&world.replica->parked_count, PARKED_MAX, 1},
+                {&world.replica->parked_bytes, PARKED_BYTES_MAX, 2},
+                {&world.replica->parked_places, PARKED_PLACES_MAX, 1}};
+    for (size_t i = 0; i < sizeof room / sizeof *room; i++) {
+        uint64_t before = *room[i].used;
+        *room[i].used = room[i].max - room[i].needed;
+        submit_wait(&b, 3, "pk");
+        run_unchecked();
+        assert_int_equal(*room[i].used, room[i].max);
+        assert_int_equal(b.calls, 0);
+        replica_abandon(world.replica, 3);
+        run_unchecked();
+        *room[i].used += 1;
+        submit_wait(&b, 4, "pk");
+        run_unchecked();
+        assert_ended(b, REQUEST_DONE);
+        assert_string_equal(b.reply, full);
+        *room[i].used = before;
+        run(); /* nothing of the others is left */
+    }
+    assert_int_equal(parked(), 1);
+    push("+k");
+    assert_ended(a, REQUEST_DONE);
+    assert_int_equal(world.replica->parked_places, 0);
+}
+
 /* ---- members -------------------------------------------------------------------------------- */
 
 static void it_waits_for_members_that_hold_what_was_there(void **state)
@@ -889,6 +943,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_reader_who_left_is_dropped, set_up_waits, tear_down),
         cmocka_unit_test_setup_teardown(many_readers_are_looked_at_in_turns, set_up_waits,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(who_finds_no_room_to_wait_is_told, set_up_waits, tear_down),
         cmocka_unit_test_setup_teardown(it_waits_for_members_that_hold_what_was_there, set_up_waits,
                                         tear_down),
         cmocka_unit_test_setup_teardown(out_of_time_it_says_how_many_there_are, set_up_waits,
