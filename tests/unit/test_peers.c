@@ -531,6 +531,26 @@ static void a_guest_is_answered_and_goes(void **state)
     close(fd);
 }
 
+/* What it said of itself is told; of an older build, which says nothing, there is nothing to tell. */
+static void what_a_member_says_of_itself_is_told(void **state)
+{
+    struct handshake hello = handshake_of(1);
+    char answer[512];
+    (void)state;
+    int older = dial_as_member(CHANNEL_CONTROL);
+    assert_int_equal(world.announced, 1);
+    assert_int_equal(world.introduced.id, 0);
+    assert_int_equal(world.remembered.life, 0);
+    int fd = dial_with(&hello, answer);
+    prove_as_dialer(fd, &hello, answer);
+    assert_int_equal(world.announced, 5);
+    assert_int_equal(world.introduced.id, 1);
+    assert_int_equal(world.introduced.life, 0x77);
+    assert_string_equal(world.introduced.address, "127.0.0.1:9");
+    close(older);
+    close(fd);
+}
+
 /* Guests are strangers to the list: so many at a time, and nobody who is there makes room. */
 static void guests_are_so_many_at_a_time(void **state)
 {
@@ -1148,6 +1168,7 @@ int main(void)
         TEST(an_old_copy_is_refused),
         TEST(an_old_copy_is_not_spoken_to),
         TEST(a_guest_is_answered_and_goes),
+        TEST(what_a_member_says_of_itself_is_told),
         TEST(guests_are_so_many_at_a_time),
         TEST(a_guest_that_is_taken_in_stays),
         TEST(who_is_taken_out_goes_after_a_moment),
