@@ -100,8 +100,7 @@ static void assert_refused(struct bytes name, const char *why)
 static void start(const char *name)
 {
     char error[300] = "";
-    assert_true(
-        server_backups_start(node.backups, bytes_from_string(name), error, sizeof error));
+    assert_true(server_backups_start(node.backups, bytes_from_string(name), error, sizeof error));
 }
 
 static void wait_for_end(void)
@@ -183,8 +182,7 @@ static void a_file_is_the_whole_snapshot(void **state)
 /* No name leads out of the directory, or is another for who reads it as a C string. */
 static void a_name_is_letters_and_digits(void **state)
 {
-    static const char wrong[] =
-        "ERR a backup is named with letters, digits, '-', '_' and '.'";
+    static const char wrong[] = "ERR a backup is named with letters, digits, '-', '_' and '.'";
     char name[202];
     (void)state;
     memset(name, 'x', sizeof name);
@@ -194,14 +192,14 @@ static void a_name_is_letters_and_digits(void **state)
     house.config.snapshot_bandwidth = 1; /* it stays under way: that is asked first */
     start("slow");
     for (int i = 0; i < 256; i++) {
-        bool is_good = (i >= '0' && i <= '9') || (i >= 'a' && i <= 'z') ||
-                       (i >= 'A' && i <= 'Z') || i == '.' || i == '_' || i == '-';
+        bool is_good = (i >= '0' && i <= '9') || (i >= 'a' && i <= 'z') || (i >= 'A' && i <= 'Z') ||
+                       i == '.' || i == '_' || i == '-';
         start_again();
         char error[300] = "";
         name[1] = (char)i;
-        assert_int_equal(server_backups_start(node.backups, bytes_of(name, i ? 3 : 200), error,
-                                              sizeof error),
-                         is_good);
+        assert_int_equal(
+            server_backups_start(node.backups, bytes_of(name, i ? 3 : 200), error, sizeof error),
+            is_good);
         assert_string_equal(error, is_good ? "" : wrong);
     }
     name[1] = 'x';
@@ -223,8 +221,7 @@ static void without_a_directory_there_is_none(void **state)
     assert_refused(bytes_from_string("x"), "ERR no backup-dir is configured");
     memory_free(house.config.backup_dir);
     house.config.backup_dir = memory_string("/tmp/test-backups-is-not-there");
-    assert_refused(bytes_from_string("x"),
-                   "ERR cannot open backup-dir: No such file or directory");
+    assert_refused(bytes_from_string("x"), "ERR cannot open backup-dir: No such file or directory");
     assert_false(about().is_under_way);
     assert_string_equal(about().name, "");
 }

@@ -47,7 +47,8 @@ static void say(int fd, const void *data, size_t size, bool is_in_pieces)
         (void)send(fd, at + i, is_in_pieces ? 1 : size, MSG_NOSIGNAL);
 }
 
-static void say_or(int fd, const char *text, const struct buffer *right, const struct answer *answer)
+static void say_or(int fd, const char *text, const struct buffer *right,
+                   const struct answer *answer)
 {
     if (text)
         say(fd, text, strlen(text), answer->is_in_pieces);

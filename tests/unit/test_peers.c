@@ -531,7 +531,7 @@ static void a_guest_is_answered_and_goes(void **state)
     close(fd);
 }
 
-/* What it said of itself is told; of an older build, which says nothing, there is nothing to tell. */
+/* What it said of itself is told; an older build says nothing, so there is nothing to tell. */
 static void what_a_member_says_of_itself_is_told(void **state)
 {
     struct handshake hello = handshake_of(1);

@@ -326,15 +326,15 @@ static void test_error_stats(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_histogram_is_close),
-                                       cmocka_unit_test(test_histogram_counts_up_to),
-                                       cmocka_unit_test(test_histogram_percentiles),
-                                       cmocka_unit_test(test_ticks),
-                                       cmocka_unit_test(test_command_stats),
-                                       cmocka_unit_test(test_what_took_long),
-                                       cmocka_unit_test(test_shown_time_is_what_it_took),
-                                       cmocka_unit_test(
-                                           test_internal_commands_are_those_that_were_called),
-                                       cmocka_unit_test(test_error_stats)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_histogram_is_close),
+        cmocka_unit_test(test_histogram_counts_up_to),
+        cmocka_unit_test(test_histogram_percentiles),
+        cmocka_unit_test(test_ticks),
+        cmocka_unit_test(test_command_stats),
+        cmocka_unit_test(test_what_took_long),
+        cmocka_unit_test(test_shown_time_is_what_it_took),
+        cmocka_unit_test(test_internal_commands_are_those_that_were_called),
+        cmocka_unit_test(test_error_stats)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,6 @@
 /* The thread that reads a leader's view and stages what a member gets: each chunk comes once and in
- * order, of what is closed nothing is told, and a stop leaves nothing.  The replica is a notebook. */
+ * order, of what is closed nothing is told, and a stop leaves nothing.  The replica is a
+ * notebook. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -33,7 +34,7 @@ static struct {
     unsigned told;
 } world;
 
-/* ---- the replica ------------------------------------------------------------------------------ */
+/* ---- the replica ----------------------------------------------------------------------------- */
 
 void replica_snapshot_read(struct replica *replica, void *source, struct blob *chunk, bool is_last)
 {
@@ -51,7 +52,7 @@ void replica_snapshot_staged(struct replica *replica, const struct snapshot_stag
     world.staged[world.told++] = *staged;
 }
 
-/* ---- the world ------------------------------------------------------------------------------ */
+/* ---- the world ------------------------------------------------------------------------------- */
 
 static void on_wake(void *context)
 {
@@ -148,7 +149,7 @@ static void read_all(void)
     world.from->ops->close(world.from, source);
 }
 
-/* ---- tests ------------------------------------------------------------------------------------ */
+/* ---- tests ----------------------------------------------------------------------------------- */
 
 static void a_state_is_delivered_whole(void **state)
 {
