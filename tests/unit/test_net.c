@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "command/channels.h"
@@ -316,6 +317,53 @@ static void a_stop_does_not_wait_for_ever(void **state)
     log_lines_end();
 }
 
+/* ---- without descriptors ------------------------------------------------------------------- */
+
+enum { DESCRIPTORS = 256, TAKEN_AT = 20, GIVEN_BACK_AT = 40 };
+
+static int taken[DESCRIPTORS], taken_count;
+
+/* One more connects when the process has no descriptor left, and says nothing. */
+static void on_tick_without_descriptors(void *context)
+{
+    (void)context;
+    world.ticks++;
+    if (world.ticks == TAKEN_AT) {
+        world.stranger = dial((int)world.config.port);
+        while (taken_count < DESCRIPTORS && (taken[taken_count] = dup(world.stranger)) >= 0)
+            taken_count++;
+        assert_int_equal(errno, EMFILE);
+    }
+    if (world.ticks != GIVEN_BACK_AT)
+        return;
+    const struct clients_stats *stats = clients_stats(net_clients(world.net));
+    assert_int_equal(stats->connections_received, 2);
+    assert_int_equal(stats->connections_rejected, 1);
+    assert_int_equal(clients_count(net_clients(world.net)), 1);
+    while (taken_count > 0)
+        close(taken[--taken_count]);
+    raise(SIGTERM);
+}
+
+static void who_finds_no_descriptor_is_told_so(void **state)
+{
+    struct rlimit before, few;
+    struct net_options options = {.config = &world.config, .tick = on_tick_without_descriptors};
+    char heard[64] = "";
+    (void)state;
+    net_free(world.net);
+    world.net = net_new(&options);
+    begin();
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    few = (struct rlimit){DESCRIPTORS, before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    net_run(world.net);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_true(recv(world.stranger, heard, sizeof heard - 1, 0) > 0);
+    assert_string_equal(heard, "-ERR max number of clients reached\r\n");
+    assert_int_equal(recv(world.stranger, heard, 1, 0), 0);
+}
+
 static void what_cannot_be_bound_is_said(void **state)
 {
     char error[200];
@@ -330,9 +378,9 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 #define TWICE(name) cmocka_unit_test_setup_teardown(name, set_up_two_signals, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(it_serves_until_the_signal),     TEST(what_is_under_way_is_answered_at_a_stop),
-        TWICE(a_second_signal_ends_the_wait), TWICE(a_stop_does_not_wait_for_ever),
-        TEST(what_cannot_be_bound_is_said),
+        TEST(it_serves_until_the_signal),         TEST(what_is_under_way_is_answered_at_a_stop),
+        TWICE(a_second_signal_ends_the_wait),     TWICE(a_stop_does_not_wait_for_ever),
+        TEST(who_finds_no_descriptor_is_told_so), TEST(what_cannot_be_bound_is_said),
     };
     return cmocka_run_group_tests_name("net", tests, NULL, NULL);
 }
