@@ -1,6 +1,6 @@
 /* What waits for a key, at the leader, in no entry and on no other node.
  *
- * Each parked request has a place in the queue of each of its keys, in the order in which clients
+ * Each parked request has one place in the queue of each of its keys, in the order in which clients
  * began to wait.  An entry that touches a key has it looked at when it is applied: as many as find
  * something there are woken, from the front, and proposed.  Who then finds nothing after all is
  * parked again at its old place.  While some are woken for a key, nobody else is: what they leave
@@ -181,11 +181,23 @@ struct parking_of {
     bool has_others;
 };
 
+/* Its words may name a key twice: two places in a queue would go at once, and who goes through the
+ * queue would be left with the second. */
+static bool has_place(const struct parking_key *key, const struct request *request)
+{
+    const struct parking_place *last = key->latest;
+    if (request->kind == REQUEST_READ)
+        last = key->readers ? key->readers->prev : NULL;
+    return last && last->request == request;
+}
+
 static void add_place(void *context, struct bytes name)
 {
     struct parking_of *of = context;
     struct waiter *waiter = of->request->waiter;
     struct parking_key *key = add_key(of->replica, of->request->database, name);
+    if (has_place(key, of->request))
+        return;
     check(waiter->places_count < of->capacity);
     struct parking_place *place = &waiter->places[waiter->places_count++];
     *place = (struct parking_place){.key = key, .request = of->request};
@@ -236,7 +248,7 @@ bool replica_park(struct replica *replica, struct request *request)
         waiter->kind = machine->ops->wait_kind(machine, command);
     waiter->places = memory_new((of.capacity + 1) * sizeof *waiter->places);
     machine->ops->wait_keys(machine, command, add_place, &of);
-    check(waiter->places_count == of.capacity);
+    check((waiter->places_count > 0) == (of.capacity > 0));
     request->place = REQUEST_PARKED;
     DL_APPEND(replica->parked, request);
     replica->parked_count++;

@@ -36,6 +36,33 @@ static void who_waits_is_served_and_goes_on(void **state)
     close(b);
 }
 
+/* Named twice it is one key: who pushes several wakes it once, and the next one is woken as well. */
+static void who_names_a_key_twice_waits_once(void **state)
+{
+    (void)state;
+    int a = dial(), b = dial();
+    for (int i = 0; i < 2; i++) {
+        say(a, "BLPOP k other k k 0\r\n");
+        assert_hears(a, "");
+        say(b, "RPUSH k 1 2 3\r\n");
+        assert_hears(b, ":3\r\n");
+        assert_hears(a, "*2\r\n$1\r\nk\r\n$1\r\n1\r\n");
+        say(b, "DEL k\r\n");
+        assert_hears(b, ":1\r\n");
+    }
+    say(a, "XREAD BLOCK 0 STREAMS s s $ $\r\n");
+    assert_hears(a, "");
+    say(b, "XADD s 1-1 f v\r\n");
+    assert_hears(b, "$3\r\n1-1\r\n");
+    struct buffer heard = {0};
+    assert_true(hear_all(a, &heard));
+    assert_memory_equal(heard.data, "*2\r\n*2\r\n$1\r\ns\r\n", 15);
+    assert_int_equal(clients_blocked(house.clients), 0);
+    buffer_deinit(&heard);
+    close(a);
+    close(b);
+}
+
 static void a_timeout_ends_the_waiting(void **state)
 {
     (void)state;
@@ -376,6 +403,7 @@ int main(void)
     log_set_level(LOG_LEVEL_WARNING);
     const struct CMUnitTest tests[] = {
         TEST(who_waits_is_served_and_goes_on),
+        TEST(who_names_a_key_twice_waits_once),
         TEST(a_timeout_ends_the_waiting),
         TEST(a_timeout_is_of_one_wait_alone),
         TEST(the_first_end_of_a_wait_holds),

@@ -777,6 +777,35 @@ static void many_readers_are_looked_at_in_turns(void **state)
         assert_ended(many[i], REQUEST_DONE);
 }
 
+/* It has one place there: it is woken once, and nobody behind it waits for that to end for ever. */
+static void a_key_that_is_named_twice_is_waited_for_once(void **state)
+{
+    static struct result a, b, c, read, first, second;
+    (void)state;
+    lead();
+    wait_for(&a, 1, "pkjkk");
+    wait_for(&b, 2, "pkz");
+    wait_to_read(&read, 3, "rkk");
+    acknowledge();
+    assert_int_equal(parked(), 3);
+    assert_int_equal(world.replica->parked_places, 2 + 2 + 1);
+    ask(&first, REQUEST_WRITE, 4, "+k");
+    ask(&second, REQUEST_WRITE, 5, "+k");
+    run();
+    for (int i = 0; i < 4; i++)
+        acknowledge();
+    assert_ended(a, REQUEST_DONE);
+    assert_ended(b, REQUEST_DONE);
+    assert_ended(read, REQUEST_DONE);
+    assert_int_equal(parked(), 0);
+    assert_int_equal(world.replica->parked_places, 0);
+    assert_null(world.replica->parking);
+    wait_for(&c, 6, "pkk");
+    push("+k");
+    assert_ended(c, REQUEST_DONE);
+    assert_null(world.replica->parking);
+}
+
 /* ---- room ---------------------------------------------------------------------------------- */
 
 static void run_unchecked(void)
@@ -798,7 +827,7 @@ static void who_finds_no_room_to_wait_is_told(void **state)
     command[0] = 'p';
     wait_for(&a, 1, command);
     assert_int_equal(parked(), 1);
-    assert_int_equal(world.replica->parked_places, WAIT_KEYS_MAX);
+    assert_int_equal(world.replica->parked_places, 1);
     command[WAIT_KEYS_MAX + 1] = 'k';
     wait_for(&b, 2, command);
     assert_ended(b, REQUEST_DONE);
@@ -942,6 +971,8 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_reader_who_left_is_dropped, set_up_waits, tear_down),
         cmocka_unit_test_setup_teardown(many_readers_are_looked_at_in_turns, set_up_waits,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_key_that_is_named_twice_is_waited_for_once, set_up_waits,
                                         tear_down),
         cmocka_unit_test_setup_teardown(who_finds_no_room_to_wait_is_told, set_up_waits, tear_down),
         cmocka_unit_test_setup_teardown(it_waits_for_members_that_hold_what_was_there, set_up_waits,
