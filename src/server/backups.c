@@ -66,7 +66,8 @@ static bool is_name(struct bytes name)
     for (size_t i = 0; i < name.size; i++) {
         bool is_letter = (at[i] >= 'a' && at[i] <= 'z') || (at[i] >= 'A' && at[i] <= 'Z');
         bool is_digit = at[i] >= '0' && at[i] <= '9';
-        if (!is_letter && !is_digit && !memchr("._-", at[i], 3))
+        bool is_mark = at[i] == '.' || at[i] == '_' || at[i] == '-';
+        if (!is_letter && !is_digit && !is_mark)
             return false;
     }
     return true;
