@@ -36,7 +36,7 @@ static void who_waits_is_served_and_goes_on(void **state)
     close(b);
 }
 
-/* Named twice it is one key: who pushes several wakes it once, and the next one is woken as well. */
+/* Named twice it is one key: a push of several wakes it once, and the next is woken as well. */
 static void who_names_a_key_twice_waits_once(void **state)
 {
     (void)state;
