@@ -77,7 +77,7 @@ struct call {
     uint64_t seed;                 /* the only randomness a command may use */
     size_t value_max;              /* of a write: the largest string that it may make */
     uint8_t meaning;               /* the version of the commands: see meaning.c */
-    bool prepares;                 /* it is to stop before its end: prepare.h */
+    struct preparation *preparing; /* it is to stop before its end: prepare.h; else NULL */
     struct db *prepared;           /* where it stopped then, if this is its end; else NULL */
     bool may_wait;     /* where it finds nothing, its reply is none: it waits, outside of the log */
     bool is_of_script; /* a script carries it */

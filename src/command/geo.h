@@ -12,6 +12,9 @@ command_words_fn words_geoadd;
 /* geo_search.c; the name says which. */
 command_fn cmd_geosearch;
 command_words_fn words_geosearch;
+/* How many places a search that stores what it finds would look at, and the word that is the key
+ * searched; nothing is answered that counts. */
+uint64_t geo_store_size(struct call *call, uint32_t *set);
 
 /* geo.c.  Each false: answered with the error. */
 bool geo_read_place(struct call *call, uint32_t i, struct geo_place *place); /* two words */

@@ -7,7 +7,9 @@
  *
  * Deterministic: where distances are equal, what was found first is first. */
 #include "base/fatal.h"
+#include "base/memory.h"
 #include "command/geo.h"
+#include "command/prepare.h"
 #include "command/sorted.h"
 
 enum order { AS_FOUND, NEAREST, FARTHEST };
@@ -219,12 +221,17 @@ static uint64_t rank_of(struct node node)
 
 enum phase { COLLECTING, SORTING, GIVING };
 
-/* What is kept from one slice to the next, before the nodes. */
 struct progress {
     enum phase phase;
     unsigned range;
     uint64_t rank; /* in the range */
     uint64_t nodes, heap, given;
+};
+
+/* From one slice to the next. */
+struct kept {
+    struct progress progress;
+    struct buffer nodes; /* owned */
 };
 
 /* One slice. */
@@ -428,22 +435,26 @@ static bool work(struct finding *finding)
 
 /* ---- slices ----------------------------------------------------------------------------- */
 
-/* What was put aside: the progress, the nodes, and the result if there is one.  walk->found has it
- * between the slices, and parts of the reply within one. */
+/* walk->found has the result between the slices, if there is one, and parts of the reply within
+ * one. */
 static void take_back(struct finding *finding)
 {
     struct walk_state *walk = finding->call->walk;
-    struct buffer *found = &walk->found;
+    struct kept *kept = walk->kept;
     if (!walk->unfinished)
         return;
-    memcpy(&finding->progress, found->data, sizeof finding->progress);
-    size_t at = sizeof finding->progress, size = finding->progress.nodes * sizeof(struct node);
-    buffer_append(&finding->nodes, found->data + at, size);
-    at += size;
+    finding->progress = kept->progress;
+    finding->nodes = kept->nodes;
+    kept->nodes = (struct buffer){0};
     if (finding->search->target)
-        ordered_take_back(&finding->result, finding->call,
-                          bytes_of(found->data + at, found->size - at));
-    buffer_clear(found);
+        ordered_take_back(&finding->result, finding->call, buffer_bytes(&walk->found));
+    buffer_clear(&walk->found);
+}
+
+static void free_kept(void *kept)
+{
+    buffer_deinit(&((struct kept *)kept)->nodes);
+    memory_free(kept);
 }
 
 static void put_aside(struct finding *finding)
@@ -451,8 +462,11 @@ static void put_aside(struct finding *finding)
     struct walk_state *walk = finding->call->walk;
     rope_append(&walk->parts, buffer_bytes(&walk->found));
     buffer_clear(&walk->found);
-    buffer_append(&walk->found, &finding->progress, sizeof finding->progress);
-    buffer_append_bytes(&walk->found, buffer_bytes(&finding->nodes));
+    if (!walk->kept)
+        walk->kept = memory_new(sizeof(struct kept));
+    walk->kept_free = free_kept;
+    *(struct kept *)walk->kept = (struct kept){finding->progress, finding->nodes};
+    finding->nodes = (struct buffer){0};
     if (finding->search->target)
         ordered_put_aside(&finding->result, &walk->found);
 }
@@ -478,11 +492,11 @@ static void find(struct finding *finding)
     struct call *call = finding->call;
     struct walk_state *walk = call->walk;
     take_back(finding);
-    bool is_done = finding->set.count == 0 || work(finding);
+    bool is_done = call_is_prepared(call) || finding->set.count == 0 || work(finding);
     walk->unfinished = !is_done;
     if (!call_keeps_parts(call, finding->nodes.size))
         return;
-    if (is_done)
+    if (is_done && !call_stops(call))
         end(finding);
     else
         put_aside(finding);
@@ -515,4 +529,23 @@ void cmd_geosearch(struct call *call)
     ordered_close(&finding.set);
     ordered_close(&finding.result);
     buffer_deinit(&finding.nodes);
+}
+
+uint64_t geo_store_size(struct call *call, uint32_t *set)
+{
+    struct search search;
+    struct geo_range ranges[GEO_RANGES];
+    struct finding finding = {.call = call, .search = &search};
+    uint64_t size = 0;
+    if (!read_search(call, &search) || !search.target)
+        return 0;
+    *set = search.set;
+    if (ordered_open(&finding.set, call, call->argv[search.set], DB_ZSET) &&
+        find_center(&finding, &search)) {
+        unsigned count = geo_ranges(&search.shape, ranges);
+        for (unsigned i = 0; i < count; i++)
+            size += below(&finding, ranges[i].max) - below(&finding, ranges[i].min);
+    }
+    ordered_close(&finding.set);
+    return size;
 }

@@ -4,6 +4,7 @@
 
 #include "base/fatal.h"
 #include "command/ordered.h"
+#include "command/prepare.h"
 #include "resp/number.h"
 
 enum { LIST_SLICE = 2000 };
@@ -412,23 +413,28 @@ bool words_linsert(struct call *call)
     return is_word(call->argv[2], "before", "after") || call_refuse(call, ERROR_SYNTAX);
 }
 
+/* walk->seen: of one that was prepared, whether it was found. */
 void cmd_linsert(struct call *call)
 {
     struct ordered list;
+    struct walk_state *walk = call->walk;
     if (!words_linsert(call))
         return;
     if (ordered_open(&list, call, call->argv[1], DB_LIST)) {
-        struct search search = {.wanted = call->argv[3], .walk = call->walk};
+        struct search search = {.wanted = call->argv[3], .walk = walk};
         call_begin_slice(call);
-        bool is_found = find_next(&list, &search, false, list.count);
-        if (is_found) {
-            uint64_t rank = call->walk->cursor + bytes_is(call->argv[2], "after");
+        bool is_found =
+            call_is_prepared(call) ? walk->seen > 0 : find_next(&list, &search, false, list.count);
+        if (!walk->unfinished && call_stops(call)) {
+            walk->seen = is_found;
+        } else if (is_found) {
+            uint64_t rank = walk->cursor + bytes_is(call->argv[2], "after");
             ordered_insert_at(&list, rank, call->argv[4]);
             ordered_save(&list, "linsert");
         }
         if (list.count == 0)
             reply_integer(call->reply, 0);
-        else if (!call->walk->unfinished)
+        else if (!walk->unfinished)
             reply_integer(call->reply, is_found ? (int64_t)list.count : -1);
     }
     ordered_close(&list);
@@ -454,13 +460,19 @@ void cmd_lrem(struct call *call)
     if (ordered_open(&list, call, call->argv[1], DB_LIST)) {
         struct search search = {.wanted = call->argv[3], .walk = walk};
         uint64_t before = walk->count;
+        bool is_prepared = call_is_prepared(call);
         call_begin_slice(call);
-        while (walk->count < most && find_next(&list, &search, is_backward, list.count)) {
+        if (is_prepared)
+            ordered_take_changes(&list, call, buffer_bytes(&walk->found));
+        while (!is_prepared && walk->count < most &&
+               find_next(&list, &search, is_backward, list.count)) {
             ordered_cut(&list, is_backward ? list.count - 1 - walk->cursor : walk->cursor, 1);
             walk->count++;
             walk->budget -= 4096;
         }
-        if (walk->count > before)
+        if (!walk->unfinished && call_stops(call))
+            ordered_put_aside(&list, &walk->found);
+        else if (walk->count > (is_prepared ? 0 : before))
             ordered_save(&list, "lrem");
         if (!walk->unfinished)
             reply_integer(call->reply, (int64_t)walk->count);
@@ -472,6 +484,21 @@ bool words_ltrim(struct call *call)
 {
     int64_t start, stop;
     return call_integer(call, 2, &start) && call_integer(call, 3, &stop);
+}
+
+uint64_t command_list_trim_size(struct call *call)
+{
+    struct ordered list;
+    int64_t start, stop;
+    uint64_t from, to, size = 0;
+    if (!call_integer(call, 2, &start) || !call_integer(call, 3, &stop))
+        return 0;
+    if (ordered_open(&list, call, call->argv[1], DB_LIST)) {
+        find_range(start, stop, list.count, &from, &to);
+        size = list.count - (to - from);
+    }
+    ordered_close(&list);
+    return size;
 }
 
 /* walk->cursor, walk->count: how many are still to be cut at the front, and at the end. */
@@ -493,12 +520,16 @@ void cmd_ltrim(struct call *call)
         }
         walk->unfinished = false;
         size = list.count;
-        if (walk->count > 0)
+        if (call_is_prepared(call))
+            ordered_take_changes(&list, call, buffer_bytes(&walk->found));
+        else if (walk->count > 0)
             walk->count -= ordered_cut(&list, list.count - walk->count, walk->count);
         else if (walk->cursor > 0)
             walk->cursor -= ordered_cut(&list, 0, walk->cursor);
         walk->unfinished = walk->count > 0 || walk->cursor > 0;
-        if (size > 0)
+        if (!walk->unfinished && call_stops(call))
+            ordered_put_aside(&list, &walk->found);
+        else if (size > 0)
             ordered_save(&list, "ltrim");
         if (!walk->unfinished)
             call_reply_ok(call->reply);

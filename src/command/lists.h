@@ -9,5 +9,7 @@ command_fn cmd_lindex, cmd_lrange, cmd_lset, cmd_linsert, cmd_lrem, cmd_ltrim, c
 command_fn cmd_rpoplpush, cmd_blpop, cmd_brpop, cmd_blmove, cmd_brpoplpush, cmd_blmpop;
 command_words_fn words_lpop, words_lmpop, words_lset, words_linsert, words_lrem, words_ltrim;
 command_words_fn words_lmove;
+/* How many elements LTRIM would take away; nothing is answered that counts. */
+uint64_t command_list_trim_size(struct call *call);
 
 #endif

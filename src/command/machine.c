@@ -208,6 +208,8 @@ static void tell(void *context, const struct db_effect *effect)
     struct machine *machine = context;
     struct command_listener *listener;
     machine->has_told |= effect->type == DB_EFFECT_MESSAGE;
+    if (machine->preparation)
+        preparation_hear(machine->preparation, effect);
     LL_FOREACH(machine->listeners, listener)
     {
         listener->author = machine->author;
@@ -316,24 +318,16 @@ uint64_t command_machine_prepared(const struct state_machine *base)
     return ((const struct machine *)base)->prepared;
 }
 
-/* Every write is asked: most are told apart by a letter. */
-static bool may_prepare(struct bytes encoded)
-{
-    struct bytes name;
-    if (command_first_words(encoded, &name, 1) == 0 || name.size < 4)
-        return false;
-    const char *text = name.data;
-    return bytes_is(name, "copy") || bytes_is(name, "sort") ||
-           bytes_is(bytes_of(text + name.size - 4, 4), "tore");
-}
-
 static bool prepares(struct state_machine *base, const struct apply_context *context,
                      struct bytes command)
 {
     struct machine *machine = machine_of(base);
     struct look own;
-    if (!may_prepare(command))
+    struct bytes name;
+    if (command_first_words(command, &name, 1) == 0 || !command_may_prepare(name))
         return false;
+    if (!machine->listeners && !machine->touched)
+        return false; /* nor would it be told what changes */
     if (machine->writing.depth > 0)
         return true; /* nobody can look; that it has to wait then is no loss */
     struct call *call = look(machine, context, command, &own);

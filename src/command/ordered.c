@@ -317,6 +317,38 @@ void ordered_take_back(struct ordered *ordered, struct call *call, struct bytes 
     }
 }
 
+void ordered_take_made(struct ordered *ordered, struct call *call)
+{
+    struct ordered made = *ordered;
+    struct buffer aside = {0};
+    ordered_put_aside(&made, &aside);
+    ordered_new(ordered, call, made.key, made.record.type);
+    ordered_take_back(ordered, call, buffer_bytes(&aside));
+    ordered_close(&made);
+    buffer_deinit(&aside);
+}
+
+void ordered_take_changes(struct ordered *ordered, struct call *call, struct bytes aside)
+{
+    uint64_t space;
+    check(aside.size > sizeof space);
+    memcpy(&space, aside.data, sizeof space);
+    struct bytes payload =
+        bytes_of((const char *)aside.data + sizeof space, aside.size - sizeof space);
+    check(space == ordered->record.space);
+    if (space) {
+        call_take_changes(call, space);
+        look_large(ordered, payload);
+        return;
+    }
+    ordered->count = 0;
+    buffer_clear(&ordered->page);
+    if (payload.size > PAGE_HEADER)
+        look_small(ordered, payload);
+    else
+        page_init(&ordered->page, 0);
+}
+
 void ordered_save(struct ordered *ordered, const char *event)
 {
     unsigned char large[LARGE_SIZE];

@@ -60,6 +60,10 @@ uint64_t ordered_cut(struct ordered *ordered, uint64_t rank, uint64_t count);
  * ordered_new(). */
 void ordered_put_aside(const struct ordered *ordered, struct buffer *aside);
 void ordered_take_back(struct ordered *ordered, struct call *call, struct bytes aside);
+/* In the entry of one that was prepared, which put this aside: a new one belongs to the entry; */
+void ordered_take_made(struct ordered *ordered, struct call *call);
+/* one that was opened is what it was made there. */
+void ordered_take_changes(struct ordered *ordered, struct call *call, struct bytes aside);
 
 /* Makes its key say what it is now, under the event's name; one that is empty is deleted, with the
  * event "del" after that. */

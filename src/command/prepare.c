@@ -4,29 +4,46 @@
 #include "base/blob.h"
 #include "base/fatal.h"
 #include "base/memory.h"
+#include "command/bits.h"
+#include "command/geo.h"
+#include "command/lists.h"
 #include "command/ordered.h"
 #include "command/sorted_sets.h"
+#include "command/streams.h"
 #include "resp/number.h"
 
-enum { SOURCES_MAX = 64, SLICE_SHARES = 4 };
+enum {
+    SOURCES_MAX = 64,
+    LOOKS_MAX = 4000000, /* of other keys: some 60 MB */
+    SLICE_SHARES = 4,
+    /* What takes about as long as an element of a set: */
+    BITS_BYTES = 1024,  /* of a string, */
+    PAYLOAD_BYTES = 16, /* of a serialized value, */
+    LIST_ELEMENTS = 16  /* that are looked at, or go with their page */
+};
 
 /* ---- what the commands ask ------------------------------------------------------------- */
 
 bool call_stops(struct call *call)
 {
-    if (call->prepares)
+    if (call->preparing)
         call->walk->unfinished = call->walk->is_prepared = true;
-    return call->prepares;
+    return call->preparing != NULL;
 }
 
 uint64_t call_slice_share(const struct call *call, uint64_t most)
 {
-    return call->prepares ? most / SLICE_SHARES : most;
+    return call->preparing ? most / SLICE_SHARES : most;
 }
 
 bool call_is_prepared(const struct call *call)
 {
     return call->prepared != NULL;
+}
+
+void call_take_changes(struct call *call, uint64_t space)
+{
+    db_beside_adopt_changes(call->db, call->prepared, space);
 }
 
 uint64_t call_take_space(struct call *call, unsigned database, uint64_t space)
@@ -106,41 +123,142 @@ static uint64_t weigh_combination(struct call *call, struct sources *sources)
     return looks(call, *sources, name[1] == 'i');
 }
 
-/* Other keys that an element names would be sources, too: those are not prepared. */
-static bool sorts_alone(const struct call *call)
+static uint64_t weigh_copy(struct call *call, struct sources *sources)
 {
-    bool is_stored = false;
-    for (uint32_t i = 2; i < call->argc; i++) {
-        if (bytes_is(call->argv[i], "by") || bytes_is(call->argv[i], "get"))
-            return false;
-        is_stored |= bytes_is(call->argv[i], "store");
-    }
-    return is_stored;
+    return sum(call, *sources);
 }
 
-/* How many elements it would walk over, about; 0: it is not prepared.  The first letters of the
- * name tell most writes apart from these. */
+/* Other keys that an element names are looked at: call_looks(). */
+static uint64_t weigh_sort(struct call *call, struct sources *sources)
+{
+    bool is_stored = false;
+    uint64_t looks = 1;
+    for (uint32_t i = 2; i < call->argc; i++) {
+        looks += bytes_is(call->argv[i], "by") || bytes_is(call->argv[i], "get");
+        is_stored |= bytes_is(call->argv[i], "store");
+    }
+    return is_stored ? looks * sum(call, *sources) : 0;
+}
+
+static uint64_t weigh_range(struct call *call, struct sources *sources)
+{
+    sources->first = 2;
+    return sorted_store_size(call);
+}
+
+static uint64_t weigh_places(struct call *call, struct sources *sources)
+{
+    return geo_store_size(call, &sources->first);
+}
+
+/* Of strings whatever their form is. */
+static uint64_t weigh_bits(struct call *call, struct sources *sources)
+{
+    struct db_record found;
+    uint64_t bytes = 0;
+    sources->first = 3;
+    sources->count = call->argc - 3;
+    if (sources->count > SOURCES_MAX)
+        return 0;
+    for (uint32_t i = sources->first; i < call->argc; i++)
+        if (db_lookup(call->db, call->database, call->argv[i], &found) && found.type == DB_STRING)
+            bytes += found.size;
+    return bytes / BITS_BYTES;
+}
+
+/* It looks at nothing but its words. */
+static uint64_t weigh_payload(struct call *call, struct sources *sources)
+{
+    sources->count = 0;
+    return call->argv[3].size / PAYLOAD_BYTES;
+}
+
+static uint64_t weigh_trim(struct call *call, struct sources *sources)
+{
+    (void)sources;
+    return command_list_trim_size(call) / LIST_ELEMENTS;
+}
+
+static uint64_t weigh_list(struct call *call, struct sources *sources)
+{
+    return sum(call, *sources) / LIST_ELEMENTS;
+}
+
+static uint64_t weigh_stream_trim(struct call *call, struct sources *sources)
+{
+    (void)sources;
+    return command_stream_trim_size(call) / LIST_ELEMENTS;
+}
+
+static uint64_t weigh_removal(struct call *call, struct sources *sources)
+{
+    (void)sources;
+    return sorted_remove_size(call);
+}
+
+struct kind {
+    command_fn *execute;
+    /* How many elements it would walk over, about; 0: it is not prepared.  The sources are its
+     * first word before. */
+    uint64_t (*weigh)(struct call *call, struct sources *sources);
+    bool is_in_place; /* it changes a large value, instead of making one */
+};
+
+static const struct kind kinds[] = {
+    {cmd_copy, weigh_copy, false},
+    {cmd_sort, weigh_sort, false},
+    {cmd_zrangestore, weigh_range, false},
+    {cmd_sinterstore, weigh_combination, false},
+    {cmd_sunionstore, weigh_combination, false},
+    {cmd_sdiffstore, weigh_combination, false},
+    {cmd_zunion, weigh_combination, false},
+    {cmd_geosearch, weigh_places, false},
+    {cmd_bitop, weigh_bits, false},
+    {cmd_restore, weigh_payload, false},
+    {cmd_ltrim, weigh_trim, true},
+    {cmd_lrem, weigh_list, true},
+    {cmd_linsert, weigh_list, true},
+    {cmd_zremrangebyrank, weigh_removal, true},
+    {cmd_zremrangebyscore, weigh_removal, true},
+    {cmd_zremrangebylex, weigh_removal, true},
+    {cmd_xtrim, weigh_stream_trim, true},
+};
+
+/* NULL: it is never prepared. */
+static const struct kind *kind_of(const struct command *command)
+{
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+        if (kinds[i].execute == command->execute)
+            return command->flags & CMD_WRITE ? &kinds[i] : NULL;
+    return NULL;
+}
+
 static uint64_t weigh(struct call *call, struct sources *sources)
 {
-    command_fn *execute = call->command->execute;
+    const struct kind *kind = kind_of(call->command);
     *sources = (struct sources){1, 1};
-    if (execute == cmd_copy)
-        return sum(call, *sources);
-    if (execute == cmd_sort)
-        return sorts_alone(call) ? sum(call, *sources) : 0;
-    if (execute == cmd_zrangestore) {
-        sources->first = 2;
-        return sorted_store_size(call);
+    return kind ? kind->weigh(call, sources) : 0;
+}
+
+/* Most are told apart by their first letters. */
+bool command_may_prepare(struct bytes name)
+{
+    static const char *const first[] = {"bitop", "copy",    "geo",  "linsert", "lrem",
+                                        "ltrim", "restore", "sort", "xtrim",   "zremrange"};
+    const char *text = name.data;
+    bool is_likely = name.size > 4 && bytes_is(bytes_of(text + name.size - 4, 4), "tore");
+    for (size_t i = 0; !is_likely && i < sizeof first / sizeof first[0]; i++) {
+        size_t size = strlen(first[i]);
+        is_likely = name.size >= size && bytes_is(bytes_of(text, size), first[i]);
     }
-    bool is_combination = execute == cmd_sinterstore || execute == cmd_sunionstore ||
-                          execute == cmd_sdiffstore || execute == cmd_zunion;
-    return is_combination ? weigh_combination(call, sources) : 0;
+    const struct command *command = is_likely ? command_find(&name, 1) : NULL;
+    return command && kind_of(command);
 }
 
 uint64_t command_prepares(struct call *call)
 {
     struct sources sources;
-    return call->command->flags & CMD_WRITE ? weigh(call, &sources) : 0;
+    return weigh(call, &sources);
 }
 
 /* ---- one preparation ------------------------------------------------------------------- */
@@ -148,6 +266,13 @@ uint64_t command_prepares(struct call *call)
 struct source {
     struct bytes key; /* borrowed: a word */
     struct db_identity identity;
+};
+
+/* Other keys that were looked at, whether they were there or not; too many to be identified: the place
+ * beside the db remembers them, and what entries do to keys is heard. */
+struct looks {
+    int64_t until_ms; /* then the first of them comes to a deadline */
+    bool is_changed;
 };
 
 struct preparation {
@@ -158,6 +283,7 @@ struct preparation {
     struct db *beside;       /* owned */
     struct source *sources;  /* owned */
     uint32_t sources_count;
+    struct looks looks;
     uint64_t looked; /* up to this entry the sources are what they were */
     bool is_ready;
 };
@@ -188,6 +314,7 @@ struct preparation *preparation_new(struct db *db, struct bytes encoded, const s
     preparation->db = db;
     preparation->encoded = blob_copy(encoded);
     preparation->looked = db_applied_index(db);
+    preparation->looks.until_ms = INT64_MAX;
     bool is_whole = command_decode(blob_bytes(preparation->encoded), &making->argv, &argc,
                                    &making->argv_capacity);
     check(is_whole);
@@ -199,11 +326,12 @@ struct preparation *preparation_new(struct db *db, struct bytes encoded, const s
     own.argc = argc;
     own.db = db;
     db_at(db, call->now_ms, false);
+    bool is_in_place = kind_of(own.command)->is_in_place;
     if (note_sources(preparation, &own))
-        preparation->beside = db_beside_new(db);
+        preparation->beside = db_beside_new(db, is_in_place ? view : NULL);
     own.db = preparation->beside;
-    own.view = view;
-    own.prepares = true;
+    own.view = is_in_place ? NULL : view; /* there it sees its own changes, too */
+    own.preparing = preparation;
     preparation->context = own;
     return preparation;
 }
@@ -226,6 +354,54 @@ void preparation_free(struct preparation *preparation)
     memory_free(preparation);
 }
 
+void call_looks(struct call *call, struct bytes key, const struct db_record *found)
+{
+    struct preparation *preparation = call->preparing;
+    if (!preparation)
+        return;
+    struct looks *looks = &preparation->looks;
+    if (found && found->deadline_ms != 0 && found->deadline_ms < looks->until_ms)
+        looks->until_ms = found->deadline_ms;
+    if (found && found->elements_due_ms != 0 && found->elements_due_ms < looks->until_ms)
+        looks->until_ms = found->elements_due_ms; /* if that is over, nobody knows the next */
+    db_beside_look(call->db, key);
+}
+
+static bool has_looked(const struct preparation *preparation)
+{
+    return preparation->beside && db_beside_looks(preparation->beside) > 0;
+}
+
+void preparation_hear(struct preparation *preparation, const struct db_effect *effect)
+{
+    struct looks *looks = &preparation->looks;
+    unsigned database = preparation->context.database;
+    if (!has_looked(preparation))
+        return;
+    switch (effect->type) {
+    case DB_EFFECT_PUT:
+    case DB_EFFECT_DELETED:
+        looks->is_changed |=
+            effect->database == database && db_beside_has_looked(preparation->beside, effect->key);
+        break;
+    case DB_EFFECT_SWAPPED:
+        looks->is_changed |= effect->database == database || effect->other == database;
+        break;
+    case DB_EFFECT_FLUSHED: looks->is_changed |= effect->database == database; break;
+    case DB_EFFECT_MESSAGE: break;
+    }
+}
+
+/* By the time of db_at(). */
+static bool looks_hold(const struct preparation *preparation)
+{
+    const struct looks *looks = &preparation->looks;
+    int64_t now_ms = db_now_ms(preparation->db);
+    if (!has_looked(preparation))
+        return true;
+    return !looks->is_changed && now_ms >= preparation->context.now_ms && now_ms < looks->until_ms;
+}
+
 bool preparation_holds(const struct preparation *preparation)
 {
     unsigned database = preparation->context.database;
@@ -238,7 +414,7 @@ bool preparation_holds(const struct preparation *preparation)
             now.version != before->version || now.space != before->space)
             return false;
     }
-    return true;
+    return looks_hold(preparation);
 }
 
 /* The view is not needed any more: what the command looks at in the entry is there. */
@@ -268,7 +444,7 @@ enum preparation_step preparation_go_on(struct preparation *preparation, int64_t
     bool is_finished = execution_go_on(&preparation->making, &call);
     uint64_t read = db_work(db) - reading;
     db_spend(db, db_work(beside) - all - read);
-    if (is_finished)
+    if (is_finished || db_beside_looks(beside) > LOOKS_MAX)
         return PREPARATION_FAILED;
     bool is_all = preparation->making.frames[0].walk.is_prepared;
     return is_all ? end_well(preparation) : PREPARATION_MORE;

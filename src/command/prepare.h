@@ -10,6 +10,10 @@
  *  - At its entry, if the preparation holds, its walk state is that of then: call_is_prepared()
  *    says that there is nothing left to walk, and call_take_space() makes the space the entry's.
  *
+ * A command that changes a large value in place has them, too.  It looks at the value as it is,
+ * with its own changes, in a db that stands on the view, and puts aside what its record is to say;
+ * in the entry, call_take_changes() takes over what became of the rows.
+ *
  * A preparation is a cache: it decides how long the entry takes and nothing else.  Loop thread. */
 #ifndef COMMAND_PREPARE_H
 #define COMMAND_PREPARE_H
@@ -21,11 +25,17 @@ bool call_stops(struct call *call);
 /* How much of what a slice may do: less in a preparation, where another follows in the next turn,
  * and a small write of others takes several turns. */
 uint64_t call_slice_share(const struct call *call, uint64_t most);
+/* The command looked at a key that is none of its words, and found this; NULL: it is not there. */
+void call_looks(struct call *call, struct bytes key, const struct db_record *found);
 /* In the entry: only the end is left. */
 bool call_is_prepared(const struct call *call);
 /* The number in this entry of a space that the command put aside; 0 stays 0. */
 uint64_t call_take_space(struct call *call, unsigned database, uint64_t space);
+/* In the entry, before any change: the rows and pages of this space are what they were made. */
+void call_take_changes(struct call *call, uint64_t space);
 
+/* False: a command of this name is never prepared; cheap, since every write is asked. */
+bool command_may_prepare(struct bytes name);
 /* How many elements the command, of a client and executed on the present state, walks over, about;
  * 0: it cannot be prepared. */
 uint64_t command_prepares(struct call *call);
@@ -45,6 +55,9 @@ enum preparation_step {
 
 /* One slice, between two entries. */
 enum preparation_step preparation_go_on(struct preparation *preparation, int64_t now_ms);
+
+/* Of each entry that is applied while there is one, all effects are told. */
+void preparation_hear(struct preparation *preparation, const struct db_effect *effect);
 
 /* It is ready, and of this command. */
 bool preparation_is_of(const struct preparation *preparation, struct bytes encoded,

@@ -8,6 +8,7 @@
 #include "base/fatal.h"
 #include "base/memory.h"
 #include "command/ordered.h"
+#include "command/prepare.h"
 #include "command/rdb.h"
 #include "command/series_build.h"
 #include "command/sorted.h"
@@ -223,6 +224,32 @@ static bool open_payload(struct call *call, struct restoring *restoring)
     return true;
 }
 
+static void take_fields(struct call *call, struct fields *fields)
+{
+    struct fields made = *fields;
+    struct buffer aside = {0};
+    uint64_t space, count;
+    fields_put_aside(&made, &aside, &space, &count);
+    fields_new(fields, call->db, call->database, made.record.type);
+    fields_take_back(fields, &aside, call_take_space(call, call->database, space), count);
+    fields_close(&made);
+    buffer_deinit(&aside);
+}
+
+/* What was made beside the db is the db's. */
+static void take_prepared(struct call *call, struct restoring *restoring)
+{
+    switch (restoring->reader.type) {
+    case DB_HASH:
+    case DB_SET: take_fields(call, &restoring->fields); break;
+    case DB_LIST:
+    case DB_ZSET: ordered_take_made(&restoring->ordered, call); break;
+    case DB_STREAM: series_take_made(&restoring->stream.series, call); break;
+    case DB_STRING:
+    case DB_NONE: break;
+    }
+}
+
 static void save(struct call *call, struct restoring *restoring, int64_t deadline_ms)
 {
     struct db_record string = {.type = DB_STRING, .deadline_ms = deadline_ms};
@@ -264,26 +291,47 @@ static void finish(struct call *call, struct restoring *restoring,
     call_reply_ok(call->reply);
 }
 
+static bool is_there(struct call *call)
+{
+    struct db_record found;
+    struct bytes key = call->argv[1];
+    return call->view ? db_find_kept(call->db, call->view, call->database, key, &found, NULL)
+                      : db_lookup(call->db, call->database, key, &found);
+}
+
+/* One slice, or what is left of one that was prepared.  NOTHING: it is not finished, or answered. */
+static enum rdb_step read_some(struct call *call, struct restoring *restoring)
+{
+    if (call_is_prepared(call)) {
+        take_prepared(call, restoring);
+        return RDB_END;
+    }
+    if (!restoring->is_open && !is_intact(call, restoring))
+        return RDB_NOTHING;
+    if (!open_payload(call, restoring))
+        return RDB_NOTHING;
+    enum rdb_step step = build(call, restoring);
+    call->walk->unfinished = step == RDB_NOTHING;
+    return step == RDB_END && call_stops(call) ? RDB_NOTHING : step;
+}
+
 void cmd_restore(struct call *call)
 {
     struct words_of_restore words;
-    struct db_record found;
+    struct walk_state *walk = call->walk;
     if (!read_words(call, &words))
         return;
-    if (!call->walk->unfinished && !words.replaces &&
-        db_lookup(call->db, call->database, call->argv[1], &found)) {
+    bool begins = !walk->unfinished || call_is_prepared(call);
+    if (begins && !words.replaces && is_there(call)) {
+        walk->unfinished = false;
         call_refuse(call, ERROR_BUSY_KEY);
         return;
     }
     struct restoring *restoring = restoring_of(call);
-    if (!restoring->is_open && !is_intact(call, restoring))
-        return;
-    if (!open_payload(call, restoring))
-        return;
-    enum rdb_step step = build(call, restoring);
-    call->walk->unfinished = step == RDB_NOTHING;
+    enum rdb_step step = read_some(call, restoring);
     if (step == RDB_NOTHING)
         return;
+    walk->unfinished = false;
     if (step == RDB_END) {
         finish(call, restoring, &words);
         return;

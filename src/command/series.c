@@ -10,6 +10,7 @@
 #include "base/fatal.h"
 #include "base/memory.h"
 #include "command/observer.h"
+#include "command/prepare.h"
 #include "data/packed.h"
 #include "resp/number.h"
 
@@ -239,7 +240,21 @@ void series_make(struct series *stream)
 void series_new(struct series *stream, struct call *call, struct bytes key)
 {
     init(stream, call, key);
+    stream->view = stream->entries.view = stream->groups.view = NULL; /* it is in no view */
     series_make(stream);
+}
+
+void series_take_made(struct series *stream, struct call *call)
+{
+    uint64_t space = call_take_space(call, stream->database, stream->record.space);
+    stream->db = stream->entries.db = stream->groups.db = call->db;
+    set_space(stream, space);
+}
+
+void series_take_changes(struct series *stream, struct call *call)
+{
+    call_take_changes(call, stream->record.space);
+    stream->db = stream->entries.db = stream->groups.db = call->db;
 }
 
 void series_save(struct series *stream, const char *event)

@@ -79,6 +79,10 @@ bool series_open(struct series *stream, struct call *call, struct bytes key);
 void series_make(struct series *stream);
 /* One that is made for a key, whatever that has: it gets it when it is saved. */
 void series_new(struct series *stream, struct call *call, struct bytes key);
+/* In the entry of one that was made before: prepare.h. */
+void series_take_made(struct series *stream, struct call *call);
+/* The same of one that was put aside, changed where it is; it is opened. */
+void series_take_changes(struct series *stream, struct call *call);
 /* Makes its key say what it is now, under the event's name. */
 void series_save(struct series *stream, const char *event);
 /* Of a write that goes on in another slice; and, before it turns to another stream, that it is

@@ -257,10 +257,14 @@ static bool look_up(struct call *call, struct look *look, struct bytes pattern,
     buffer_append_bytes(&look->key, element);
     buffer_append(&look->key, begin + 1, key_end - star - 1);
     struct bytes key = buffer_bytes(&look->key);
-    if (field == pattern.size)
-        return db_find(call->db, call->view, call->database, key, &found, value) &&
-               found.type == DB_STRING;
-    return fields_open(&look->fields, call->db, call->view, call->database, key, DB_HASH) &&
+    if (field == pattern.size) {
+        bool is_there = db_find(call->db, call->view, call->database, key, &found, value);
+        call_looks(call, key, is_there ? &found : NULL);
+        return is_there && found.type == DB_STRING;
+    }
+    bool is_hash = fields_open(&look->fields, call->db, call->view, call->database, key, DB_HASH);
+    call_looks(call, key, &look->fields.record);
+    return is_hash &&
            fields_get(&look->fields, bytes_of(text + field, pattern.size - field), value);
 }
 
@@ -420,18 +424,6 @@ static bool begin(struct call *call, struct sorting *sorting, enum db_type type)
     return true;
 }
 
-/* What was made beside the db is the db's. */
-static void take_prepared(struct call *call, struct sorting *sorting)
-{
-    struct ordered made = sorting->result;
-    struct buffer aside = {0};
-    ordered_put_aside(&made, &aside);
-    ordered_new(&sorting->result, call, made.key, DB_LIST);
-    ordered_take_back(&sorting->result, call, buffer_bytes(&aside));
-    ordered_close(&made);
-    buffer_deinit(&aside);
-}
-
 static void sort(struct call *call)
 {
     struct db_record found = {.type = DB_NONE};
@@ -442,7 +434,7 @@ static void sort(struct call *call)
         return;
     walk->unfinished = true;
     if (call_is_prepared(call))
-        take_prepared(call, sorting);
+        ordered_take_made(&sorting->result, call);
     if (sort_order_memory(&sorting->order) > REPLY_SIZE_MAX) {
         walk->unfinished = false;
         reply_error(call->reply, ERROR_REPLY_TOO_LARGE);

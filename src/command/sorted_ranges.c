@@ -447,6 +447,19 @@ bool words_zremrange(struct call *call)
     return check_ends(call, &range);
 }
 
+uint64_t sorted_remove_size(struct call *call)
+{
+    struct range range = {.kind = kind_of(call), .low = 2, .high = 3};
+    struct ordered set;
+    struct ranks ranks = {0};
+    if (!words_zremrange(call))
+        return 0;
+    if (ordered_open(&set, call, call->argv[1], DB_ZSET))
+        ranks = find_range(call, &set, &range);
+    ordered_close(&set);
+    return ranks.to - ranks.from;
+}
+
 /* walk->count: how many are gone; walk->cursor: how many were in the range. */
 static void remove_range(struct call *call, enum kind kind)
 {
@@ -463,10 +476,14 @@ static void remove_range(struct call *call, enum kind kind)
         }
         walk->unfinished = false;
         uint64_t before = walk->count;
+        if (call_is_prepared(call))
+            ordered_take_changes(&set, call, buffer_bytes(&walk->found));
         while (walk->count < walk->cursor && walk->count - before < GIVE_SLICE)
             walk->count += ordered_cut(&set, walk->seed, walk->cursor - walk->count);
         walk->unfinished = walk->count < walk->cursor;
-        if (walk->count > before)
+        if (!walk->unfinished && call_stops(call))
+            ordered_put_aside(&set, &walk->found);
+        else if (walk->count > before || call_is_prepared(call))
             ordered_save(&set, call->command->name);
         if (!walk->unfinished)
             reply_integer(call->reply, (int64_t)walk->count);

@@ -16,6 +16,8 @@ command_fn cmd_zremrangebyrank, cmd_zremrangebyscore, cmd_zremrangebylex;
 command_words_fn words_zrangestore, words_zremrange;
 /* How many elements ZRANGESTORE would store; nothing is answered that counts. */
 uint64_t sorted_store_size(struct call *call);
+/* The same of what ZREMRANGEBY* would remove. */
+uint64_t sorted_remove_size(struct call *call);
 /* sorted_unions.c */
 command_fn cmd_zunion; /* all of them */
 command_words_fn words_zunion;

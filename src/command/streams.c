@@ -3,6 +3,7 @@
 #include "command/streams.h"
 
 #include "base/fatal.h"
+#include "command/prepare.h"
 #include "command/series.h"
 #include "data/packed.h"
 #include "resp/number.h"
@@ -251,6 +252,15 @@ bool words_xtrim(struct call *call)
     return read_xtrim(call, &trim);
 }
 
+uint64_t command_stream_trim_size(struct call *call)
+{
+    struct trim trim;
+    struct series stream;
+    if (!read_xtrim(call, &trim) || !series_open(&stream, call, call->argv[1]))
+        return 0;
+    return trim_count(&stream, &trim);
+}
+
 void cmd_xtrim(struct call *call)
 {
     struct trim trim;
@@ -260,8 +270,14 @@ void cmd_xtrim(struct call *call)
         return;
     if (!walk->unfinished)
         walk->count = walk->cursor = trim_count(&stream, &trim);
+    if (call_is_prepared(call))
+        series_take_changes(&stream, call);
     if (!trim_slice(call, &stream))
         return;
+    if (call_stops(call)) {
+        series_put_aside(&stream, call);
+        return;
+    }
     if (walk->count > 0)
         series_save(&stream, "xtrim");
     reply_integer(call->reply, (int64_t)walk->count);

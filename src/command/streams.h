@@ -7,6 +7,8 @@
 /* streams.c */
 command_fn cmd_xadd, cmd_xlen, cmd_xrange, cmd_xrevrange, cmd_xdel, cmd_xtrim, cmd_xsetid;
 command_words_fn words_xadd, words_xtrim, words_xsetid;
+/* How many entries XTRIM would take away; nothing is answered that counts. */
+uint64_t command_stream_trim_size(struct call *call);
 /* stream_read.c */
 command_fn cmd_xread, cmd_xreadgroup;
 command_words_fn words_xreadgroup;

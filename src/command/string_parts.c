@@ -2,6 +2,7 @@
 #include "command/string_parts.h"
 
 #include "base/fatal.h"
+#include "command/prepare.h"
 
 enum { SLICE_BYTES = 1 << 20 };
 
@@ -63,13 +64,15 @@ bool string_put_slice(struct call *call, struct bytes key, struct bytes value, i
     check(walk->cursor <= value.size);
     size_t left = value.size - (size_t)walk->cursor;
     size_t taken = left < SLICE_BYTES ? left : SLICE_BYTES;
-    db_string_fill(call->db, walk->space, walk->cursor,
-                   bytes_of((const char *)value.data + walk->cursor, taken));
+    if (taken > 0) /* of one that was prepared nothing is left */
+        db_string_fill(call->db, walk->space, walk->cursor,
+                       bytes_of((const char *)value.data + walk->cursor, taken));
     walk->cursor += taken;
     walk->unfinished = walk->cursor < value.size;
-    if (walk->unfinished)
+    if (walk->unfinished || call_stops(call))
         return false;
-    struct db_record record = {.space = walk->space, .deadline_ms = deadline_ms};
+    struct db_record record = {.space = call_take_space(call, call->database, walk->space),
+                               .deadline_ms = deadline_ms};
     db_effects_name(call->db, event);
     db_string_put(call->db, call->database, key, &record, value.size);
     walk->space = walk->cursor = 0;

@@ -7,7 +7,14 @@
  * by row, what the entry would make; it gets its number from the state when the entry takes it, as
  * it would get one when the entry began to make it.
  *
+ * Where something large is changed, the place stands on the view: what is changed is in its layer,
+ * which says of each name whether the view has it below (L3).  To make the view, active was frozen
+ * for good.  So if nothing of the space was changed since, active has nothing of it, what is below
+ * that is what the view shows, and the layer's part of the space becomes active's.
+ *
  * Nothing of it is in the state before: not in a hash, a view, a checkpoint or a snapshot. */
+#include <Judy.h>
+
 #include "base/fatal.h"
 #include "base/memory.h"
 #include "data/layers.h"
@@ -15,13 +22,14 @@
 /* Above all that a state gives out. */
 static const uint64_t first_space = (uint64_t)1 << 62;
 
-struct db *db_beside_new(struct db *db)
+struct db *db_beside_new(struct db *db, struct db_view *on)
 {
     struct db *beside = memory_new(sizeof *beside);
     check(!db->beside);
     check(db->state.hash_seed != 0); /* else the next entry chooses it */
     check(db->state.space_next < first_space);
     beside->beside = db;
+    beside->on = on;
     beside->options.cluster = db->options.cluster;
     beside->hash = db->hash;
     beside->word = db->word;
@@ -45,20 +53,54 @@ void db_beside_free(struct db *beside)
         layer->next = NULL;
         layers_discard(beside->beside, layer);
     }
+    Judy1FreeArray(&beside->looked, PJE0);
     layers_handle_free(beside);
 }
 
-uint64_t db_beside_adopt(struct db *db, struct db *beside, unsigned database, uint64_t space)
+static void take(struct db *db, struct db *beside, uint64_t space, uint64_t taken)
 {
     static const enum table tables[] = {TABLE_ROWS, TABLE_PAGES};
     check(beside->beside == db && !db->savepoint);
-    check(space >= first_space && space < beside->state.space_next);
-    uint64_t taken = db_space_new(db, database);
     for (unsigned i = 0; i < sizeof tables / sizeof tables[0]; i++)
         db->changed_bytes += overlay_move(&db->active->tables[tables[i]], taken,
                                           &beside->active->tables[tables[i]], space);
     db->is_in_entry = true;
+}
+
+uint64_t db_beside_adopt(struct db *db, struct db *beside, unsigned database, uint64_t space)
+{
+    check(space >= first_space && space < beside->state.space_next);
+    uint64_t taken = db_space_new(db, database);
+    take(db, beside, space, taken);
     return taken;
+}
+
+void db_beside_adopt_changes(struct db *db, struct db *beside, uint64_t space)
+{
+    check(beside->on && space < first_space);
+    check(overlay_entries(&db->active->tables[TABLE_ROWS], space) == 0);
+    check(overlay_entries(&db->active->tables[TABLE_PAGES], space) == 0);
+    take(db, beside, space, space);
+    db->freed_bytes += beside->freed_bytes;
+    beside->freed_bytes = 0;
+}
+
+void db_beside_look(struct db *beside, struct bytes key)
+{
+    int is_new = Judy1Set(&beside->looked, layers_hash(beside, key), PJE0);
+    if (is_new == JERR)
+        fatal("out of memory");
+    beside->looks += (uint64_t)is_new;
+}
+
+bool db_beside_has_looked(const struct db *beside, struct bytes key)
+{
+    return Judy1Test(beside->looked, layers_hash(beside, key), PJE0);
+}
+
+uint64_t db_beside_looks(const struct db *beside)
+{
+    return beside->looks;
 }
 
 bool db_identify(struct db *db, unsigned database, struct bytes key, struct db_identity *identity)

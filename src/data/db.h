@@ -288,12 +288,21 @@ bool db_space_copy(struct db *db, struct db_view *view, uint64_t space, uint64_t
 
 /* A place for a large collection that is made of a view while the db goes on, and belongs to nobody
  * until an entry takes it: see beside.c.  It is a db with nothing in it, to which whoever makes
- * something gives that and the view.  Not part of the state; ends before the db. */
-struct db *db_beside_new(struct db *db);
+ * something gives that and the view.  Not part of the state; ends before the db.
+ * `on` (borrowed): for who changes something, it has all that this view shows, but for scans. */
+struct db *db_beside_new(struct db *db, struct db_view *on);
 void db_beside_free(struct db *beside);
 /* What was made in this space becomes the db's, within an entry, as if it had been made there: a
  * space for a key of the database, whose number it returns.  O(1); without a savepoint. */
 uint64_t db_beside_adopt(struct db *db, struct db *beside, unsigned database, uint64_t space);
+/* What was changed in this space, of which the db has what the view showed, is changed in the db,
+ * within an entry that changed nothing of it.  Likewise. */
+void db_beside_adopt_changes(struct db *db, struct db *beside, uint64_t space);
+
+/* The place remembers keys that were looked at, whatever their database; false positives are rare. */
+void db_beside_look(struct db *beside, struct bytes key);
+bool db_beside_has_looked(const struct db *beside, struct bytes key);
+uint64_t db_beside_looks(const struct db *beside); /* how many */
 
 /* Whether a key is still what it was: it is, between two entries, if all of this is equal. */
 struct db_identity {

@@ -183,7 +183,8 @@ static bool get_below(struct db *db, unsigned from, const struct place *place, s
     for (unsigned i = from; !entry && i < db->count; i++)
         entry = find_in(db->layers[i], place);
     if (!entry)
-        return get_from_kv(db, place, head_max, record);
+        return db->on ? layers_view_row(db->on, place, record)
+                      : get_from_kv(db, place, head_max, record);
     *record = entry_record(entry);
     return !entry->is_tombstone;
 }

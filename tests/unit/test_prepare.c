@@ -27,9 +27,26 @@ static void hear(struct command_listener *listener, uint64_t index, const struct
 
 /* ---- both worlds -------------------------------------------------------------------------- */
 
+/* The words of what a line cannot say: RESTORE of what DUMP gave. */
+static const char words[] = "RESTORE ...";
+static struct bytes restore[5];
+static struct buffer payload;
+
+static struct bytes type_words(struct world *world)
+{
+    buffer_clear(&world->connection.out.bytes);
+    world_run(world, restore, sizeof restore / sizeof restore[0]);
+    return buffer_bytes(&world->connection.out.bytes);
+}
+
 /* In both; the reply is that of both. */
 static struct bytes type(const char *line)
 {
+    if (line == words) {
+        struct bytes reply = type_words(&one);
+        assert_true(bytes_equal(reply, type_words(&other)));
+        return reply;
+    }
     struct bytes reply = world_type(&one, line);
     world_expect(&other, line, reply);
     return reply;
@@ -63,8 +80,16 @@ static void fill_more(void)
     add("ZADD y", " %d.5 a:%d", MEMBERS / 2, 2 * MEMBERS);
     add("RPUSH l", " %d", 0, MEMBERS);
     add("HSET h", " f:%d %d", 0, MEMBERS);
+    for (int i = 0; i < 20; i++) {
+        char line[64];
+        snprintf(line, sizeof line, "HSET w:%d x value:%d", i * 7, i);
+        type(line);
+    }
+    add("MSET", " v:%d %d.5", 10, MEMBERS / 2);
+    add("GEOADD g", " 1.%d 2 a:%d", 0, MEMBERS);
     type("HPEXPIRE h 5000 FIELDS 2 f:1 f:7");
     type("SETBIT s 82000000 1");
+    type("SETRANGE bits 70000 abcdef");
 }
 
 static uint64_t content_of(struct db *db)
@@ -95,6 +120,8 @@ static struct blob *encode(const char *line)
     struct buffer input = {0};
     size_t consumed;
     uint32_t argc;
+    if (line == words)
+        return command_encode(restore, sizeof restore / sizeof restore[0]);
     buffer_printf(&input, "%s\r\n", line);
     assert_int_equal(resp_parse(one.parser, input.data, input.size, &consumed), RESP_COMMAND);
     const struct bytes *argv = resp_argv(one.parser, &argc);
@@ -142,9 +169,11 @@ static void prepare(const char *line)
 /* In both; `holds`: what was prepared is used. */
 static void execute(const char *line, bool holds)
 {
-    unsigned slices = one.pauses, others = other.pauses;
+    unsigned slices = one.pauses;
+    uint64_t prepared = command_machine_prepared(one.machine);
     struct bytes reply = type(line);
-    if ((one.pauses > slices) == holds && other.pauses > others)
+    bool is_used = command_machine_prepared(one.machine) > prepared;
+    if (is_used != holds || (is_used && one.pauses > slices))
         fail_msg("%s: what was prepared is %s", line, holds ? "not used" : "used");
     assert_true(reply.size > 0);
     assert_equal_worlds(line);
@@ -187,41 +216,142 @@ static int tear_down(void **state)
     return 0;
 }
 
-static const char *const lines[] = {"SINTERSTORE to a b",
-                                    "SUNIONSTORE to a b small no",
-                                    "SDIFFSTORE to a b",
-                                    "SUNIONSTORE a b a",
-                                    "SINTERSTORE small b a",
-                                    "ZUNIONSTORE y 2 z y WEIGHTS 2 3",
-                                    "ZUNIONSTORE to 3 z a small AGGREGATE MAX",
-                                    "ZINTERSTORE zi 2 z y",
-                                    "ZDIFFSTORE to 2 z y",
-                                    "ZRANGESTORE to y 0 -1",
-                                    "ZRANGESTORE y y -inf +inf BYSCORE LIMIT 100 2500",
-                                    "SORT l DESC STORE to",
-                                    "SORT l ALPHA STORE l",
-                                    "SORT a ALPHA STORE a",
-                                    "COPY h to REPLACE",
-                                    "COPY a nowhere",
-                                    "COPY z z DB 3",
-                                    "COPY l to REPLACE",
-                                    "COPY s to REPLACE"};
+static const char *const lines[] = {
+    "SINTERSTORE to a b",
+    "SUNIONSTORE to a b small no",
+    "SDIFFSTORE to a b",
+    "SUNIONSTORE a b a",
+    "SINTERSTORE small b a",
+    "ZUNIONSTORE y 2 z y WEIGHTS 2 3",
+    "ZUNIONSTORE to 3 z a small AGGREGATE MAX",
+    "ZINTERSTORE zi 2 z y",
+    "ZDIFFSTORE to 2 z y",
+    "ZRANGESTORE to y 0 -1",
+    "ZRANGESTORE y y -inf +inf BYSCORE LIMIT 100 2500",
+    "SORT l DESC STORE to",
+    "SORT l ALPHA STORE l",
+    "SORT a ALPHA STORE a",
+    "COPY h to REPLACE",
+    "COPY a nowhere",
+    "COPY z z DB 3",
+    "COPY l to REPLACE",
+    "COPY s to REPLACE",
+    "GEOSEARCHSTORE to g FROMMEMBER a:7 BYRADIUS 9000 km DESC",
+    "GEOSEARCHSTORE g g FROMLONLAT 1 2 BYBOX 900 900 km STOREDIST",
+    "GEORADIUS g 1 2 9000 km STORE g",
+    "GEORADIUSBYMEMBER z a:5 90000 km COUNT 2 STOREDIST small",
+    "SORT l BY v:* GET # GET w:*->x STORE to",
+    "SORT l BY nosort GET v:* STORE to",
+    "BITOP NOT to s",
+    "BITOP XOR bits s bits no",
+};
+
+/* Those that change a large value. */
+static const char *const changing[] = {"LINSERT l BEFORE 2999 x",
+                                       "LINSERT l AFTER 2999 y",
+                                       "LINSERT l AFTER none y",
+                                       "XTRIM x MAXLEN = 2500",
+                                       "XTRIM x MAXLEN ~ 1000",
+                                       "XTRIM x MAXLEN 0",
+                                       "LREM l 0 7",
+                                       "LREM l -1 y",
+                                       "LREM l 5 none",
+                                       "LTRIM l 40 -40",
+                                       "LTRIM l 400 -300",
+                                       "LTRIM l 1500 1900",
+                                       "LTRIM l 500 0",
+                                       "ZREMRANGEBYRANK z 5 9",
+                                       "ZREMRANGEBYSCORE z 1000 1999",
+                                       "ZREMRANGEBYRANK z 1 -2",
+                                       "ZREMRANGEBYLEX same [a:1 [a:2",
+                                       "ZREMRANGEBYLEX same - +",
+                                       "ZREMRANGEBYSCORE y -inf +inf",
+                                       "ZREMRANGEBYRANK tiny 0 0",
+                                       "ZREMRANGEBYRANK tiny 0 -1",
+                                       "LREM short 1 2",
+                                       "LTRIM short 20 -20",
+                                       "LTRIM short 1 0"};
 
 static void what_is_prepared_is_what_the_entry_makes(void **state)
 {
     (void)state;
     fill_more();
+    for (int i = 0; i < MEMBERS; i++)
+        type("XADD x * f v");
+    type("XGROUP CREATE x group 0");
+    type("XREADGROUP GROUP group consumer COUNT 1000 STREAMS x >");
+    type("ZADD tiny 1 a 2 b 3 c");
+    add("RPUSH short", " %d", 0, 60);
+    add("ZADD same", " 1 a:%d", 0, MEMBERS);
+    command_machine_prepare_from(one.machine, 100);
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
         bool is_checked = i % 3 == 0;
         if (is_checked) /* what is looked at lies in the store, and so does what was made last */
             db_checkpoint(one.db);
+        else
+            db_checkpoint(other.db);
         check_that(lines[i], "INCR others", true);
+    }
+    command_machine_prepare_from(one.machine, 1);
+    for (size_t i = 0; i < sizeof changing / sizeof changing[0]; i++) {
+        db_checkpoint(i % 2 ? one.db : other.db);
+        check_that(changing[i], i % 2 ? "SADD small 1 2 3" : "COPY small other", true);
     }
     type("HGETALL to");
     one.now_ms = other.now_ms += 10000; /* fields that were copied with their deadlines end */
     type("HLEN h");
     type("FLUSHALL");
     assert_equal_worlds("the end");
+}
+
+static void restore_from(const char *key, const char *ttl, const char *option)
+{
+    struct buffer line = {0};
+    buffer_printf(&line, "DUMP %s", key);
+    buffer_append_byte(&line, '\0');
+    struct bytes reply = type(line.data);
+    const char *begin = memchr(reply.data, '\n', reply.size);
+    assert_non_null(begin);
+    buffer_clear(&payload);
+    buffer_append(&payload, begin + 1, strtoul((const char *)reply.data + 1, NULL, 10));
+    const char *texts[] = {"RESTORE", "restored", ttl, NULL, option};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+        restore[i] = texts[i] ? bytes_from_string(texts[i]) : buffer_bytes(&payload);
+    buffer_deinit(&line);
+}
+
+static void restored_values_are_prepared(void **state)
+{
+    static const char *const keys[] = {"a", "z", "l", "plain", "x", "s"};
+    (void)state;
+    fill_more();
+    command_machine_prepare_from(one.machine, 1);
+    type("SETRANGE text 5000 x");
+    add("HSET plain", " f:%d %d", 0, MEMBERS);
+    add("XADD x *", " %d %d", 0, 1000);
+    type("XGROUP CREATE x group 0");
+    type("XREADGROUP GROUP group consumer COUNT 3 STREAMS x >");
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        restore_from(keys[i], i % 2 ? "0" : "100000", "REPLACE");
+        check_that(words, "INCR others", true);
+    }
+    restore_from("a", "1", "ABSTTL"); /* there is one */
+    assert_int_equal(prepare_slices(words, PREPARE_CALLS_MAX), PREPARING_ENDED);
+    execute(words, false);
+    type("DEL restored");
+    prepare(words); /* over at once */
+    execute(words, true);
+    restore_from("z", "0", "ABSTTL");
+    prepare(words);
+    type("SET restored x"); /* now there is one */
+    execute(words, true);
+    assert_true(type("GET restored").size == 7);
+    type("DEL restored");
+    payload.data[payload.size / 2] ^= 1;
+    payload.data[payload.size - 1] ^= 1;
+    assert_int_equal(prepare_slices(words, PREPARE_CALLS_MAX), PREPARING_ENDED);
+    execute(words, false);
+    buffer_deinit(&payload);
 }
 
 static void what_changes_in_between_is_not_used(void **state)
@@ -236,6 +366,43 @@ static void what_changes_in_between_is_not_used(void **state)
         check_that("SUNIONSTORE to a b", changes[i], false);
         if (changes[i][1] == 'W')
             type(changes[i]); /* back again */
+    }
+}
+
+/* Keys that nobody named, whether they are there or not. */
+static void what_elements_name_is_looked_at(void **state)
+{
+    static const char line[] = "SORT l BY w:* GET v:*->f GET v:* STORE to";
+    static const struct {
+        const char *between;
+        int64_t passes_ms;
+        bool holds;
+    } cases[] = {
+        {"SET w:17 9", 0, false},    {"SET w:17 8", 0, false},
+        {"DEL w:17", 0, false},      {"SET w:3001 9", 0, true},
+        {"HSET v:5 f 1", 0, false},  {"HSET v:5 other 1", 0, false},
+        {"RPUSH v:6 x", 0, false},   {"EXPIRE w:18 100", 0, true}, /* there is none */
+        {"SELECT 1", 0, false},      {"SET w:17 9", 0, true},      /* and that is another */
+        {"FLUSHDB", 0, true},        {"SELECT 0", 0, true},
+        {"PUBLISH w:17 x", 0, true}, {"PSETEX w:19 100 5", 0, false},
+        {"INCR others", 99, true},   {"INCR others", 1, false},
+        {"INCR others", 1, true},    {"HPEXPIRE v:5 50 FIELDS 1 f", 0, false},
+        {"INCR others", 49, true},   {"INCR others", 1, false},
+        {"INCR others", 0, false}, /* when the next of its fields ends is not known */
+        {"DEL v:5", 0, false},       {"SWAPDB 3 4", 0, true},
+        {"SWAPDB 3 0", 0, false},    {"SWAPDB 0 3", 0, false},
+        {"FLUSHALL", 0, false},
+    };
+    (void)state;
+    fill_more();
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        db_checkpoint(i % 2 ? one.db : other.db);
+        if (is_wanted(line))
+            prepare(line);
+        type(cases[i].between);
+        one.now_ms = other.now_ms += cases[i].passes_ms;
+        if (one.connection.database == 0)
+            execute(line, cases[i].holds);
     }
 }
 
@@ -336,8 +503,7 @@ static void what_is_not_prepared(void **state)
         "ZRANGESTORE to z 0 9",
         "ZRANGESTORE to z 5 1 BYSCORE",
         "ZRANGESTORE to a 0 -1",
-        "SORT l BY w_* STORE to",
-        "SORT l GET w_* STORE to",
+        "SORT l BY w_* GET w_*",
         "COPY small to",
         "COPY no to",
         "SUNION a b",
@@ -353,6 +519,27 @@ static void what_is_not_prepared(void **state)
     one.meaning = 1; /* such entries give no version */
     world_type(&one, "SADD other 1");
     one.meaning = command_meaning_newest;
+}
+
+/* While an entry is half done nobody can look how long it would be, but for what its name says. */
+static void what_may_be_prepared_waits_for_an_entry(void **state)
+{
+    (void)state;
+    struct apply_context context = context_now();
+    struct buffer reply = {0};
+    struct blob *encoded = encode("SUNIONSTORE to a b");
+    context.pos = (struct raft_pos){.term = 1, .index = ++one.index};
+    assert_false(one.machine->ops->apply(one.machine, &context, blob_bytes(encoded), 2, &reply));
+    assert_true(is_wanted("LTRIM l 0 0"));
+    assert_true(is_wanted("sinterSTORE to a b"));
+    assert_false(is_wanted("GEOADD g 1 1 x"));
+    assert_false(is_wanted("SET to x"));
+    assert_false(is_wanted("tore to x"));
+    while (!one.machine->ops->apply(one.machine, &context, blob_bytes(encoded), 2, &reply)) {
+    }
+    one.machine->ops->applied(one.machine, context.pos, context.now_ms, context.meaning);
+    blob_release(encoded);
+    buffer_deinit(&reply);
 }
 
 /* An error is answered by the entry. */
@@ -402,13 +589,16 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(what_is_prepared_is_what_the_entry_makes),
+        TEST(restored_values_are_prepared),
         TEST(what_changes_in_between_is_not_used),
+        TEST(what_elements_name_is_looked_at),
         TEST(what_was_there_before_does_not_count),
         TEST(equal_versions_are_told_apart),
         TEST(what_expires_in_between_is_not_used),
         TEST(the_destination_is_that_of_the_entry),
         TEST(another_command_is_not_what_was_prepared),
         TEST(what_is_not_prepared),
+        TEST(what_may_be_prepared_waits_for_an_entry),
         TEST(what_fails_is_not_used),
         TEST(it_ends_where_an_entry_changes_its_sources),
         TEST(what_is_dropped_leaves_nothing),
