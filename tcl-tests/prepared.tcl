@@ -22,6 +22,9 @@ proc add {from to words} {
 
 proc prepared {} { return [raft_field [leader_id] raft_writes_prepared] }
 
+# By whoever led.
+proc prepared_by_all {} { ::tcl::mathop::+ {*}[lmap id {0 1 2} { raft_field $id raft_writes_prepared }] }
+
 # Sends the command and, until it is answered, small writes of another client, one after the other;
 # returns how many of these were done before.
 proc writes_beside {id words reply} {
@@ -70,16 +73,50 @@ start_cluster 3 {request-timeout 30000} {
     add 0 $members {SADD a}
     add [expr {$members / 2}] $both {SADD b}
     add 0 $members {ZADD z}
+    add 0 [expr {8 * $members}] {RPUSH l}
+    set c [connect [leader_id] 60000]
+    for {set first 0} {$first < $members} {incr first 1000} {
+        set line MSET
+        for {set i $first} {$i < $first + 1000} {incr i} { lappend line weight:element:$i [expr {$members - $i}] }
+        $c {*}$line
+    }
+    set dump [$c DUMP z]
+    $c -close
 
     foreach {who words reply} [list \
         leader_id   {SUNIONSTORE to a b} $both \
         follower_id {SINTERSTORE to a b} [expr {$members / 2}] \
         leader_id   {ZUNIONSTORE zto 2 z b} $both \
         leader_id   {ZRANGESTORE zto z 0 -1} $members \
+        leader_id   {SORT a BY weight:* GET # GET weight:* STORE sto} [expr {2 * $members}] \
+        leader_id   {GEOSEARCHSTORE gto z FROMLONLAT 0 0 BYBOX 40000 40000 km ASC} $members \
     ] {
         test "small writes are done beside [lindex $words 0] ([string map {_id {}} $who])" {
             assert_writes_beside $who $words $reply
         }
+    }
+
+    # Each changes what the next finds: one try.
+    foreach {who words reply} [list \
+        leader_id   [list RESTORE rto 0 $dump] OK \
+        leader_id   {ZREMRANGEBYRANK rto 10 -11} [expr {$members - 20}] \
+        leader_id   {LREM l 0 element:7} 1 \
+        follower_id {LTRIM l 20 29} OK \
+    ] {
+        test "[lindex $words 0] is prepared ([string map {_id {}} $who])" {
+            set before [prepared_by_all]
+            note "[writes_beside [$who] $words $reply] beside it"
+            assert {[prepared_by_all] > $before} "[lindex $words 0] was not prepared"
+        }
+    }
+    test {what was changed in place is there} {
+        set c [connect [leader_id] 60000]
+        assert_equal 20 [$c ZCARD rto]
+        assert_equal element:[expr {$members - 1}] [$c ZRANGE rto -1 -1]
+        assert_equal 10 [$c LLEN l]
+        assert_equal element:21 [$c LINDEX l 0]
+        assert_equal [list element:[expr {$members - 1}] 1] [$c LRANGE sto 0 1]
+        $c -close
     }
 
     test {what is changed in between is not missed} {
