@@ -22,7 +22,10 @@ void cmd_slowlog_get(struct call *call)
     const struct slowlog *slowlog = call->server->slowlog;
     int64_t wanted = SHOWN_USUALLY;
     if (call->argc > 3) {
-        call_wrong_arity(call);
+        reply_error(
+            call->reply,
+            "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try SLOWLOG HELP.",
+            call_printed_size(call->argv[1]), (const char *)call->argv[1].data);
         return;
     }
     if (call->argc == 3 && (!number_parse_i64(call->argv[2], &wanted) || wanted < -1)) {

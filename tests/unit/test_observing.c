@@ -43,6 +43,8 @@ static void test_newest_first_and_so_many(void **state)
     EXPECT(world, "SLOWLOG GET 1",
            "*1\r\n*6\r\n:2\r\n:1700\r\n:30\r\n*2\r\n$3\r\nGET\r\n$1\r\nc\r\n" CLIENT);
     EXPECT(world, "SLOWLOG GET 0", "*0\r\n");
+    EXPECT(world, "SLOWLOG get 1 2",
+           "-ERR unknown subcommand or wrong number of arguments for 'get'. Try SLOWLOG HELP.\r\n");
     EXPECT(world, "SLOWLOG GET -2", "-ERR count should be greater than or equal to -1\r\n");
     EXPECT(world, "SLOWLOG GET x", "-ERR count should be greater than or equal to -1\r\n");
     EXPECT(world, "SLOWLOG NO", "-ERR unknown subcommand 'NO'. Try SLOWLOG HELP.\r\n");
