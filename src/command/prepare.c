@@ -268,8 +268,8 @@ struct source {
     struct db_identity identity;
 };
 
-/* Other keys that were looked at, whether they were there or not; too many to be identified: the place
- * beside the db remembers them, and what entries do to keys is heard. */
+/* Other keys that were looked at, whether they were there or not; too many to be identified: the
+ * place beside the db remembers them, and what entries do to keys is heard. */
 struct looks {
     int64_t until_ms; /* then the first of them comes to a deadline */
     bool is_changed;

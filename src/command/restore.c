@@ -299,7 +299,7 @@ static bool is_there(struct call *call)
                       : db_lookup(call->db, call->database, key, &found);
 }
 
-/* One slice, or what is left of one that was prepared.  NOTHING: it is not finished, or answered. */
+/* One slice, or what is left of one that was prepared.  NOTHING: not finished, or answered. */
 static enum rdb_step read_some(struct call *call, struct restoring *restoring)
 {
     if (call_is_prepared(call)) {

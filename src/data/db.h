@@ -299,7 +299,7 @@ uint64_t db_beside_adopt(struct db *db, struct db *beside, unsigned database, ui
  * within an entry that changed nothing of it.  Likewise. */
 void db_beside_adopt_changes(struct db *db, struct db *beside, uint64_t space);
 
-/* The place remembers keys that were looked at, whatever their database; false positives are rare. */
+/* The place remembers keys that were looked at, by their hashes, whatever their database. */
 void db_beside_look(struct db *beside, struct bytes key);
 bool db_beside_has_looked(const struct db *beside, struct bytes key);
 uint64_t db_beside_looks(const struct db *beside); /* how many */
