@@ -395,6 +395,13 @@ static void what_elements_name_is_looked_at(void **state)
     };
     (void)state;
     fill_more();
+    prepare(line);
+    type("SWAPDB 3 0"); /* for a while the keys are in another database */
+    type("SELECT 3");
+    type("SET w:17 7");
+    type("SELECT 0");
+    type("SWAPDB 3 0");
+    execute(line, false);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         db_checkpoint(i % 2 ? one.db : other.db);
         if (is_wanted(line))
