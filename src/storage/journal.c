@@ -46,6 +46,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 #include <xxhash.h>
 
@@ -64,12 +65,15 @@ enum {
     RECORD_HEAD = 32,
     ALIGNMENT = 8,
     FILL_LEAST = 256 << 10, /* zeros are written a step ahead: so many, */
-    FILL_MOST = 4 << 20,    /* and more as more is used */
-    COPIED_MOST = 64 << 10,
+    FILL_MOST = 1 << 20,    /* and more as more is used */
+    FILL_PIECE = 64 << 10,  /* with one call: what the page cache makes one piece of, it also walks
+                             * over whole for every small write into it */
+    UNFILLED_LEAST = 4 << 20, /* in front of a larger record no blocks are written */
     PATH_SIZE = 4096
 };
 
 static const char magic[8] = {'R', 'R', 'J', 'O', 'U', 'R', 'N', '1'};
+static unsigned char zeros[FILL_PIECE];
 
 struct segment {
     int fd;
@@ -90,7 +94,8 @@ struct journal {
     uint64_t mark;        /* of them */
     uint64_t at;          /* where its next record goes */
     uint64_t last;        /* record */
-    struct buffer bytes;  /* a record on its way, and zeros */
+    bool is_filling;      /* the file of the next segment, in another thread */
+    struct buffer bytes;  /* a record that is replayed */
     uint64_t *durable;    /* the mapped file LAST */
 };
 
@@ -101,21 +106,33 @@ static struct segment *segment_of(struct journal *journal, uint64_t number)
 
 /* ---- files ---------------------------------------------------------------------------- */
 
-static void must_write(const struct journal *journal, const struct segment *segment,
-                       const void *data, size_t size, uint64_t at)
+/* False: an error, in errno. The pieces are used up. */
+static bool write_pieces(int fd, struct iovec *pieces, int count, uint64_t at)
 {
-    const char *from = data;
-    while (size > 0) {
-        ssize_t written = pwrite(segment->fd, from, size, (off_t)at);
+    while (count > 0) {
+        ssize_t written = pwritev(fd, pieces, count, (off_t)at);
         if (written < 0 && errno == EINTR)
             continue;
+        if (written == 0)
+            errno = EIO;
         if (written <= 0)
-            fatal("cannot write the store in %s: %s", journal->directory,
-                  written < 0 ? strerror(errno) : "nothing is written");
-        from += written;
+            return false;
         at += (uint64_t)written;
-        size -= (size_t)written;
+        for (; count > 0 && (size_t)written >= pieces->iov_len; count--)
+            written -= (ssize_t)pieces++->iov_len;
+        if (count > 0) {
+            pieces->iov_base = (char *)pieces->iov_base + written;
+            pieces->iov_len -= (size_t)written;
+        }
     }
+    return true;
+}
+
+static void must_write(const struct journal *journal, const struct segment *segment,
+                       struct iovec *pieces, int count, uint64_t at)
+{
+    if (!write_pieces(segment->fd, pieces, count, at))
+        fatal("cannot write the store in %s: %s", journal->directory, strerror(errno));
 }
 
 static void must_sync(const struct journal *journal, const struct segment *segment)
@@ -145,6 +162,18 @@ static bool read_at(const struct segment *segment, void *data, size_t size, uint
     return true;
 }
 
+static bool write_zeros(int fd, uint64_t from, uint64_t to)
+{
+    while (from < to) {
+        struct iovec piece = {zeros, to - from < sizeof zeros ? to - from : sizeof zeros};
+        uint64_t at = from;
+        from += piece.iov_len;
+        if (!write_pieces(fd, &piece, 1, at))
+            return false;
+    }
+    return true;
+}
+
 /* So that what is behind `to` is blocks that were written before. */
 static void fill_to(struct journal *journal, struct segment *segment, uint64_t to)
 {
@@ -157,15 +186,9 @@ static void fill_to(struct journal *journal, struct segment *segment, uint64_t t
         step = FILL_MOST;
     if (to < segment->filled + step)
         to = segment->filled + step;
-    struct buffer zeros = {0};
-    buffer_reserve(&zeros, step);
-    memset(zeros.data, 0, step);
-    while (segment->filled < to) {
-        uint64_t size = to - segment->filled < step ? to - segment->filled : step;
-        must_write(journal, segment, zeros.data, size, segment->filled);
-        segment->filled += size;
-    }
-    buffer_deinit(&zeros);
+    if (!write_zeros(segment->fd, segment->filled, to))
+        fatal("cannot write the store in %s: %s", journal->directory, strerror(errno));
+    segment->filled = to;
     must_sync(journal, segment);
 }
 
@@ -195,7 +218,8 @@ static void write_head(struct journal *journal, struct segment *segment)
     put_u64(head + 32, segment->seed);
     put_u64(head + 40, segment->mark);
     put_u64(head + HEAD_USED - 8, XXH3_64bits(head, HEAD_USED - 8));
-    must_write(journal, segment, head, sizeof head, head_at(segment->number));
+    struct iovec piece = {head, sizeof head};
+    must_write(journal, segment, &piece, 1, head_at(segment->number));
     must_sync(journal, segment);
 }
 
@@ -232,6 +256,7 @@ static bool read_heads(struct segment *segment)
 static void begin_segment(struct journal *journal)
 {
     struct segment *segment = segment_of(journal, ++journal->number);
+    check(!journal->is_filling);
     check(segment->number == 0 || segment->number < journal->released_to);
     segment->number = journal->number;
     segment->replay_from = journal->released_to;
@@ -278,26 +303,17 @@ uint64_t journal_segment(const struct journal *journal)
 
 bool journal_has_room(const struct journal *journal, size_t size)
 {
-    return fits(journal, size) || journal->number + 1 < JOURNAL_SEGMENTS + journal->released_to;
+    return fits(journal, size) || (journal->number + 1 < JOURNAL_SEGMENTS + journal->released_to &&
+                                   !journal->is_filling);
 }
 
-/* A small one with one call. */
 static void write_record(struct journal *journal, const struct segment *segment,
-                         const unsigned char *head, struct bytes record)
+                         unsigned char *head, struct bytes record)
 {
-    static const char padding[ALIGNMENT];
-    uint64_t rest = space_of(record.size) - RECORD_HEAD - record.size;
-    buffer_clear(&journal->bytes);
-    buffer_append(&journal->bytes, head, RECORD_HEAD);
-    if (record.size > COPIED_MOST) {
-        must_write(journal, segment, head, RECORD_HEAD, journal->at);
-        must_write(journal, segment, record.data, record.size, journal->at + RECORD_HEAD);
-        must_write(journal, segment, padding, rest, journal->at + RECORD_HEAD + record.size);
-        return;
-    }
-    buffer_append_bytes(&journal->bytes, record);
-    buffer_append(&journal->bytes, padding, rest);
-    must_write(journal, segment, journal->bytes.data, journal->bytes.size, journal->at);
+    struct iovec pieces[] = {{head, RECORD_HEAD},
+                             {(void *)(uintptr_t)record.data, record.size},
+                             {zeros, space_of(record.size) - RECORD_HEAD - record.size}};
+    must_write(journal, segment, pieces, sizeof pieces / sizeof *pieces, journal->at);
 }
 
 void journal_append(struct journal *journal, struct bytes record)
@@ -311,7 +327,7 @@ void journal_append(struct journal *journal, struct bytes record)
     put_u64(head + 8, record.size);
     put_u64(head + 16, checksum_of(segment, record.data, record.size));
     put_u64(head + 24, checksum_of(segment, head, RECORD_HEAD - 8));
-    if (record.size <= FILL_MOST) /* or it is not worth to write the blocks before */
+    if (record.size <= UNFILLED_LEAST)
         fill_to(journal, segment, journal->at + space_of(record.size));
     write_record(journal, segment, head, record);
     must_sync(journal, segment);
@@ -336,6 +352,47 @@ void journal_release_all(struct journal *journal, uint64_t mark)
     journal->mark = mark;
     journal->released_to = journal->number + 1;
     begin_segment(journal);
+}
+
+/* ---- filling ahead -------------------------------------------------------------------- */
+
+bool journal_wants_filling(const struct journal *journal)
+{
+    const struct segment *next = &journal->segments[(journal->number + 1) % JOURNAL_SEGMENTS];
+    return journal->at >= journal->segment_bytes / 2 && next->filled < journal->segment_bytes;
+}
+
+void journal_fill_begin(struct journal *journal, struct journal_filling *filling)
+{
+    const struct segment *next = segment_of(journal, journal->number + 1);
+    check(!journal->is_filling && journal_wants_filling(journal));
+    *filling = (struct journal_filling){.directory = journal->directory,
+                                        .fd = next->fd,
+                                        .from = next->filled,
+                                        .to = next->filled + FILL_MOST};
+    if (filling->to > journal->segment_bytes)
+        filling->to = journal->segment_bytes;
+    journal->is_filling = true;
+}
+
+bool journal_fill(const struct journal_filling *filling)
+{
+    bool is_written = write_zeros(filling->fd, filling->from, filling->to);
+    bool is_full = !is_written && (errno == ENOSPC || errno == EDQUOT);
+    if ((!is_written && !is_full) || fdatasync(filling->fd) != 0)
+        fatal("cannot write the store in %s: %s", filling->directory, strerror(errno));
+    return is_written;
+}
+
+void journal_fill_end(struct journal *journal, const struct journal_filling *filling,
+                      bool is_filled)
+{
+    struct segment *next = segment_of(journal, journal->number + 1);
+    check(journal->is_filling);
+    check(next->fd == filling->fd && next->filled == filling->from);
+    if (is_filled)
+        next->filled = filling->to;
+    journal->is_filling = false;
 }
 
 uint64_t journal_mark(const struct journal *journal)

@@ -9,7 +9,8 @@
  * records, in order, up to at least the last one that was appended; damage to one that was is told
  * at the next start, and never taken for the end.
  *
- * One thread at a time. Errors after opening are fatal(). The bytes stand in journal.c. */
+ * One thread at a time, but for journal_fill(). Errors after opening are fatal(). The bytes stand in
+ * journal.c. */
 #ifndef STORAGE_JOURNAL_H
 #define STORAGE_JOURNAL_H
 
@@ -44,8 +45,25 @@ void journal_append(struct journal *journal, struct bytes record);
  * each that is begun. What stands in earlier ones may be released. */
 uint64_t journal_segment(const struct journal *journal);
 /* Whether a record of that size may be appended: there are JOURNAL_SEGMENTS, so where it begins
- * another one, the segment so many before has to be released first. */
+ * another one, the segment so many before has to be released first, and a filling to end. */
 bool journal_has_room(const struct journal *journal, size_t size);
+
+/* A step of writing zeros into the file of the next segment, so that nobody has to wait for them
+ * when that is used first. */
+struct journal_filling {
+    const char *directory; /* these two are the journal's */
+    int fd;
+    uint64_t from, to;
+};
+/* The present segment is used by half, and the next is not all filled. */
+bool journal_wants_filling(const struct journal *journal);
+/* One that is wanted. journal_fill() and journal_fill_end() follow, before the journal is closed; no
+ * segment is begun before that, or zeros might come over its records. */
+void journal_fill_begin(struct journal *journal, struct journal_filling *filling);
+/* Any thread, beside all else. False: the disk is full, which is no error yet. */
+bool journal_fill(const struct journal_filling *filling);
+void journal_fill_end(struct journal *journal, const struct journal_filling *filling,
+                      bool is_filled);
 
 /* All that the records of segments before this one did is stored elsewhere, durably. The mark,
  * which never falls, says where: it is the caller's, to know again that nothing of that was

@@ -83,13 +83,16 @@ struct reclaiming {
     struct buffer from, to;
 };
 
-/* The flush behind a segment of the journal. */
+/* The flush behind a segment of the journal, and the zeros ahead of it. */
 struct storing {
     pthread_mutex_t mutex; /* of the journal, and the order of what is told to RocksDB */
-    pthread_cond_t stored;
+    pthread_cond_t stored; /* something was, or a step of zeros is written */
     pthread_t thread;
     bool has_thread; /* to be joined */
     bool is_running;
+    bool is_wanted;  /* a flush */
+    bool is_awaited; /* somebody waits for its end: no more zeros */
+    bool is_full;    /* the disk: likewise */
 };
 
 struct rocksdb_kv {
@@ -433,18 +436,51 @@ static void store_all(struct rocksdb_kv *kv)
     journal_release_all(kv->journal, mark);
 }
 
+/* With the mutex, which it gives up meanwhile. */
+static void store_segments(struct rocksdb_kv *kv)
+{
+    struct storing *storing = &kv->storing;
+    uint64_t segment = journal_segment(kv->journal), mark = put_mark(kv);
+    storing->is_wanted = false;
+    pthread_mutex_unlock(&storing->mutex);
+    flush_families(kv);
+    pthread_mutex_lock(&storing->mutex);
+    journal_release(kv->journal, segment, mark);
+}
+
+/* Likewise. */
+static void fill_some(struct rocksdb_kv *kv)
+{
+    struct storing *storing = &kv->storing;
+    struct journal_filling filling;
+    journal_fill_begin(kv->journal, &filling);
+    pthread_mutex_unlock(&storing->mutex);
+    bool is_filled = journal_fill(&filling);
+    pthread_mutex_lock(&storing->mutex);
+    journal_fill_end(kv->journal, &filling, is_filled);
+    storing->is_full |= !is_filled;
+}
+
+static bool wants_zeros(const struct rocksdb_kv *kv)
+{
+    const struct storing *storing = &kv->storing;
+    return !storing->is_awaited && !storing->is_full && journal_wants_filling(kv->journal);
+}
+
 static void *store_main(void *context)
 {
     struct rocksdb_kv *kv = context;
     struct storing *storing = &kv->storing;
     pthread_mutex_lock(&storing->mutex);
-    uint64_t segment = journal_segment(kv->journal), mark = put_mark(kv);
-    pthread_mutex_unlock(&storing->mutex);
-    flush_families(kv);
-    pthread_mutex_lock(&storing->mutex);
-    journal_release(kv->journal, segment, mark);
-    storing->is_running = false;
-    pthread_cond_broadcast(&storing->stored);
+    while (storing->is_running) {
+        if (storing->is_wanted)
+            store_segments(kv);
+        else if (wants_zeros(kv))
+            fill_some(kv);
+        else
+            storing->is_running = false;
+        pthread_cond_broadcast(&storing->stored);
+    }
     pthread_mutex_unlock(&storing->mutex);
     return NULL;
 }
@@ -468,6 +504,15 @@ static void start_storing(struct rocksdb_kv *kv)
     storing->has_thread = storing->is_running = true;
 }
 
+/* With the mutex. */
+static void await_storing(struct storing *storing)
+{
+    storing->is_awaited = true;
+    while (storing->is_running)
+        pthread_cond_wait(&storing->stored, &storing->mutex);
+    storing->is_awaited = false;
+}
+
 /* ---- committing ------------------------------------------------------------- */
 
 /* Into the journal, and then to RocksDB; both in the same order. */
@@ -477,13 +522,15 @@ static void commit_journaled(struct rocksdb_kv *kv, struct kv_batch *batch)
     struct bytes record = buffer_bytes(&batch->record);
     pthread_mutex_lock(&storing->mutex);
     while (!journal_has_room(kv->journal, record.size)) {
+        storing->is_wanted |= !storing->is_running;
         start_storing(kv);
         pthread_cond_wait(&storing->stored, &storing->mutex);
     }
     uint64_t segment = journal_segment(kv->journal);
     journal_append(kv->journal, record);
     write_batch(kv, kv->write_journaled, batch->batch);
-    if (journal_segment(kv->journal) != segment)
+    storing->is_wanted |= journal_segment(kv->journal) != segment;
+    if (storing->is_wanted || wants_zeros(kv))
         start_storing(kv);
     pthread_mutex_unlock(&storing->mutex);
 }
@@ -492,8 +539,7 @@ static void commit_journaled(struct rocksdb_kv *kv, struct kv_batch *batch)
 static void commit_with_data(struct rocksdb_kv *kv, struct kv_batch *batch)
 {
     pthread_mutex_lock(&kv->storing.mutex);
-    while (kv->storing.is_running)
-        pthread_cond_wait(&kv->storing.stored, &kv->storing.mutex);
+    await_storing(&kv->storing);
     store_all(kv);
     write_batch(kv, kv->write_synced, batch->batch);
     flush_family(kv, place_of(kv, KV_DATA));
@@ -786,6 +832,9 @@ static uint64_t property(struct kv *base, enum kv_family family, const char *nam
 static void stop_storing(struct rocksdb_kv *kv)
 {
     struct storing *storing = &kv->storing;
+    pthread_mutex_lock(&storing->mutex);
+    await_storing(storing);
+    pthread_mutex_unlock(&storing->mutex);
     join_storing(storing);
     if (kv->journal && kv->is_replayed)
         store_all(kv);

@@ -253,6 +253,78 @@ static void a_large_record_has_a_segment_of_its_size(void **state)
     }
 }
 
+static off_t size_of(const struct world *world, uint64_t segment)
+{
+    char name[] = {(char)('0' + segment % JOURNAL_SEGMENTS), 0};
+    struct stat status;
+    int fd = open_file(world, name);
+    assert_int_equal(fstat(fd, &status), 0);
+    close(fd);
+    return status.st_size;
+}
+
+static void the_next_segment_is_filled_ahead(void **state)
+{
+    struct world *world = *state;
+    struct journal_filling filling;
+    for (uint64_t segment = 1; segment < JOURNAL_SEGMENTS; segment++) {
+        while (!journal_wants_filling(world->journal))
+            append(world, 10000);
+        assert_int_equal(journal_segment(world->journal), segment);
+        assert_int_equal(size_of(world, segment + 1), 0);
+        journal_fill_begin(world->journal, &filling);
+        assert_true(journal_fill(&filling));
+        journal_fill_end(world->journal, &filling, true);
+        assert_int_equal(size_of(world, segment + 1), SEGMENT);
+    }
+    for (int i = 0; i < 200; i++) { /* now all are */
+        assert_false(journal_wants_filling(world->journal));
+        append(world, 10000);
+        journal_release(world->journal, journal_segment(world->journal), 1);
+    }
+    uint64_t last = journal_last(world->journal);
+    open_again(world);
+    assert_int_equal(world->first + world->count - 1, last);
+}
+
+/* What is written there while zeros are on their way would be lost. */
+static void no_segment_is_begun_while_it_is_filled(void **state)
+{
+    struct world *world = *state;
+    struct journal_filling filling;
+    while (!journal_wants_filling(world->journal))
+        append(world, 10000);
+    journal_fill_begin(world->journal, &filling);
+    while (journal_segment(world->journal) == 1 && journal_has_room(world->journal, 10000))
+        append(world, 10000);
+    assert_int_equal(journal_segment(world->journal), 1);
+    uint64_t last = journal_last(world->journal);
+    assert_true(journal_fill(&filling));
+    journal_fill_end(world->journal, &filling, true);
+    assert_true(journal_has_room(world->journal, 10000));
+    append(world, 10000);
+    assert_int_equal(journal_segment(world->journal), 2);
+    open_again(world);
+    assert_replayed(world, 1, last + 1);
+}
+
+/* A disk without room for zeros may have room for what they are ahead of. */
+static void a_filling_that_failed_may_be_left(void **state)
+{
+    struct world *world = *state;
+    struct journal_filling filling;
+    while (!journal_wants_filling(world->journal))
+        append(world, 10000);
+    journal_fill_begin(world->journal, &filling);
+    journal_fill_end(world->journal, &filling, false);
+    assert_true(journal_wants_filling(world->journal));
+    while (journal_segment(world->journal) == 1)
+        append(world, 10000);
+    uint64_t last = journal_last(world->journal);
+    open_again(world);
+    assert_replayed(world, 1, last);
+}
+
 /* ---- ends and damage ------------------------------------------------------------------ */
 
 /* The last record was not synced, and is torn at any place: it is not there, and what is appended
@@ -478,6 +550,9 @@ int main(void)
         TEST(without_room_there_is_none),
         TEST(what_is_released_at_once_is_not_replayed),
         TEST(a_large_record_has_a_segment_of_its_size),
+        TEST(the_next_segment_is_filled_ahead),
+        TEST(no_segment_is_begun_while_it_is_filled),
+        TEST(a_filling_that_failed_may_be_left),
         TEST(a_torn_record_is_the_end),
         TEST(what_an_earlier_lap_left_is_the_end),
         TEST(damage_is_told),

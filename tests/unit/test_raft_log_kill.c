@@ -6,7 +6,7 @@
  * as well: fsync and fdatasync are replaced by functions that note how much of each file was
  * synced, and after the kill every file loses what it had beyond that: all of it, or a part, or it
  * turns to zeros.  (Directory entries are taken to be durable at once.)  The journal writes over
- * what is there, so of its files pwrite is replaced too, and keeps what was there before until the
+ * what is there, so of its files pwritev is replaced too, and keeps what was there before until the
  * next sync: after the kill each sector has what it had or what it was to get, by chance, so that
  * what was written last may be torn anywhere and in any order.
  *
@@ -20,6 +20,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 
 #include "base/codec.h"
 #include "base/fatal.h"
@@ -116,10 +117,13 @@ static void note_write(int fd, size_t size, off_t at)
     unlock_synced();
 }
 
-ssize_t pwrite(int fd, const void *data, size_t size, off_t at)
+ssize_t pwritev(int fd, const struct iovec *pieces, int count, off_t at)
 {
+    size_t size = 0;
+    for (int i = 0; i < count; i++)
+        size += pieces[i].iov_len;
     note_write(fd, size, at);
-    return syscall(SYS_pwrite64, fd, data, size, at);
+    return syscall(SYS_pwritev, fd, pieces, count, at, 0);
 }
 
 static int note_sync(int fd, long call)
