@@ -31,7 +31,8 @@ enum {
     APPEND_ENTRIES_MAX = 1024,            /* in one of them */
     APPEND_BYTES_MAX = 1 << 20,           /* the same; always at least one entry */
     UNCOMMITTED_BYTES_MAX = 256 << 20,    /* then clients wait */
-    ENTRY_CACHE_BYTES = 64 << 20          /* payloads of recent entries in memory */
+    ENTRY_CACHE_BYTES = 64 << 20,         /* payloads of recent entries in memory, */
+    ENTRY_CACHE_CALM_BYTES = 4 << 20      /* and when nobody is behind */
 };
 _Static_assert((int)APPEND_INFLIGHT_MAX <= (int)RAFT_INFLIGHT_MAX,
                "the core keeps track of all of them");

@@ -186,6 +186,28 @@ void replica_log_read(struct replica *replica, struct raft_log_reading *reading)
         replica_feed_read(replica, reading);
 }
 
+/* Behind it somebody is going to ask for entries: this node to apply them, members to get them. */
+static raft_index wanted_behind(const struct replica *replica)
+{
+    struct raft_peer_status peers[RAFT_MEMBERS_MAX];
+    uint32_t count = replica_leads(replica) ? raft_peers(replica->raft, peers) : 0;
+    raft_index wanted = replica->status.applied;
+    for (uint32_t i = 0; i < count; i++)
+        if (peers[i].match < wanted)
+            wanted = peers[i].match;
+    return wanted;
+}
+
+/* Memory that comes round soon is still near the processor; of what nobody asks for little is
+ * kept, for members that were a moment behind when the leader changed. */
+static void shrink_cache(struct replica *replica)
+{
+    uint64_t bytes_max = replica->options.cache_bytes;
+    entry_cache_shrink(&replica->cache, replica->status.durable, bytes_max);
+    if (bytes_max > ENTRY_CACHE_CALM_BYTES)
+        entry_cache_shrink(&replica->cache, wanted_behind(replica), ENTRY_CACHE_CALM_BYTES);
+}
+
 bool replica_run(struct replica *replica)
 {
     replica->served_bytes = 0;
@@ -218,7 +240,7 @@ bool replica_run(struct replica *replica)
         more = true;
     replica_sendings_run(replica);
     replica_feed_all(replica);
-    entry_cache_shrink(&replica->cache, replica->status.durable, replica->options.cache_bytes);
+    shrink_cache(replica);
     return more;
 }
 
