@@ -53,12 +53,17 @@ static bool lower_name(struct bytes name, char *lower, size_t *size)
     return true;
 }
 
+/* Often the one that was found before. */
 static const struct command *find_row(const char *lower, size_t size)
 {
+    static const struct row *latest;
+    struct row *row;
+    if (latest && latest->hh.keylen == size && memcmp(latest->hh.key, lower, size) == 0)
+        return latest->command;
     if (!rows)
         index_rows();
-    struct row *row;
     HASH_FIND(hh, rows, lower, size, row);
+    latest = row ? row : latest;
     return row ? row->command : NULL;
 }
 
