@@ -283,7 +283,9 @@ struct overlay_spot overlay_locate(struct overlay *overlay, uint64_t space, uint
 {
     struct overlay_spot spot = {.map = map_take(overlay, space)};
     uint32_t length;
-    PPvoid_t slot = JudyLIns(&spot.map->words, word, PJE0);
+    PPvoid_t slot = JudyLGet(spot.map->words, word, PJE0);
+    if (!slot) /* to insert takes longer, where it is there too */
+        slot = JudyLIns(&spot.map->words, word, PJE0);
     if (slot == PPJERR)
         fatal("out of memory");
     spot.slot = slot;
