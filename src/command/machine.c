@@ -203,6 +203,14 @@ static bool apply(struct state_machine *base, const struct apply_context *contex
     return finished;
 }
 
+/* The second word is nearly always a key. */
+static void foresee(struct state_machine *base, uint8_t database, struct bytes command)
+{
+    struct bytes words[2];
+    if (database < DB_DATABASES && command_first_words(command, words, 2) == 2)
+        db_foresee(machine_of(base)->db, database, words[1]);
+}
+
 static void tell(void *context, const struct db_effect *effect)
 {
     struct machine *machine = context;
@@ -578,6 +586,7 @@ static uint8_t meaning_known(struct state_machine *base)
 }
 
 static const struct state_machine_ops ops = {.apply = apply,
+                                             .foresee = foresee,
                                              .admit = admit,
                                              .change = change,
                                              .prepares = prepares,

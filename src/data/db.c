@@ -187,6 +187,12 @@ static struct place key_place(const struct db *db, unsigned database, struct byt
     return layers_key(db, layers_space(db, database), key);
 }
 
+void db_foresee(const struct db *db, unsigned database, struct bytes key)
+{
+    struct place place = key_place(db, database, key);
+    overlay_foresee(&db->active->tables[TABLE_KEYS], place.space, place.word);
+}
+
 void db_at(struct db *db, int64_t now_ms, bool may_drop)
 {
     db->now_ms = now_ms;

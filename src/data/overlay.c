@@ -249,6 +249,18 @@ struct entry *overlay_find(const struct overlay *overlay, uint64_t space, uint64
     return list_find(list, length, name, &place) ? list[place] : NULL;
 }
 
+/* An entry, or a chain, which is rare. */
+void overlay_foresee(const struct overlay *overlay, uint64_t space, uint64_t word)
+{
+    enum { CACHE_LINE = 64 };
+    const struct overlay_map *map = map_find(overlay, space);
+    PPvoid_t slot = map ? JudyLGet(map->words, word, PJE0) : NULL;
+    if (!slot)
+        return;
+    __builtin_prefetch(*slot, 1);
+    __builtin_prefetch((const char *)*slot + CACHE_LINE, 1);
+}
+
 static struct entry *entry_new(struct bytes name, size_t capacity)
 {
     check(name.size <= UINT32_MAX);

@@ -47,6 +47,8 @@ struct overlay_spot {
 /* NULL: the overlay says nothing of this name. */
 struct entry *overlay_find(const struct overlay *overlay, uint64_t space, uint64_t word,
                            struct bytes name);
+/* Some name of this word is going to be looked for. */
+void overlay_foresee(const struct overlay *overlay, uint64_t space, uint64_t word);
 /* To be followed by one of the two below. */
 struct overlay_spot overlay_locate(struct overlay *overlay, uint64_t space, uint64_t word,
                                    struct bytes name);

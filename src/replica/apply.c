@@ -283,6 +283,27 @@ static const struct raft_entry *entry_at(struct replica *replica, raft_index ind
     return entry;
 }
 
+/* What an entry changes lies anywhere in memory: to wait for that takes as long as all else that is
+ * done with a small one.  So it is asked for some entries ahead. */
+enum { FORESEEN = 8 };
+
+static void foresee(struct replica *replica, raft_index index)
+{
+    struct state_machine *machine = replica->options.machine;
+    struct apply_context context;
+    struct bytes command;
+    const struct raft_entry *entry =
+        index <= replica->apply_to ? entry_cache_get(&replica->cache, index) : NULL;
+    if (entry && entry->type == RAFT_ENTRY_COMMAND && unstamp(entry, &context, &command))
+        machine->ops->foresee(machine, context.database, command);
+}
+
+static void foresee_first(struct replica *replica)
+{
+    for (raft_index ahead = 1; ahead <= FORESEEN; ahead++)
+        foresee(replica, replica->status.applied + ahead);
+}
+
 bool replica_apply_some(struct replica *replica)
 {
     struct state_machine *machine = replica->options.machine;
@@ -293,6 +314,7 @@ bool replica_apply_some(struct replica *replica)
     raft_index applied = replica->status.applied;
     raft_index before = applied;
     uint64_t bytes = 0;
+    foresee_first(replica);
     while (applied < replica->apply_to && applied - before < APPLY_ENTRIES_MAX &&
            bytes < APPLY_BYTES_MAX && !is_turn_over(replica) && !replica->applying.payload &&
            !replica->held_up && machine->ops->ready(machine)) {
@@ -305,6 +327,7 @@ bool replica_apply_some(struct replica *replica)
         check(entry->pos.index == applied + 1);
         check(entry->pos.term == raft_term_at(replica->raft, applied + 1));
         bytes += entry->size;
+        foresee(replica, applied + 1 + FORESEEN);
         applied += apply_entry(replica, entry);
     }
     if (applied > before)

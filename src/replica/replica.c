@@ -202,10 +202,9 @@ static raft_index wanted_behind(const struct replica *replica)
  * kept, for members that were a moment behind when the leader changed. */
 static void shrink_cache(struct replica *replica)
 {
-    uint64_t bytes_max = replica->options.cache_bytes;
-    entry_cache_shrink(&replica->cache, replica->status.durable, bytes_max);
-    if (bytes_max > ENTRY_CACHE_CALM_BYTES)
-        entry_cache_shrink(&replica->cache, wanted_behind(replica), ENTRY_CACHE_CALM_BYTES);
+    const struct replica_options *options = &replica->options;
+    entry_cache_shrink(&replica->cache, replica->status.durable, options->cache_bytes);
+    entry_cache_shrink(&replica->cache, wanted_behind(replica), options->cache_calm_bytes);
 }
 
 bool replica_run(struct replica *replica)

@@ -192,6 +192,9 @@ struct state_machine_ops {
      * every COMMAND entry; `applied` follows for every entry of any type.  False: as for `read`. */
     bool (*apply)(struct state_machine *machine, const struct apply_context *context,
                   struct bytes command, int protocol, struct buffer *reply);
+    /* An entry of that command in that database is going to be applied soon.  Changes nothing: what
+     * it is about may be brought near the processor meanwhile. */
+    void (*foresee)(struct state_machine *machine, uint8_t database, struct bytes command);
     /* `meaning`: of the command; 0: of an entry without one. */
     void (*applied)(struct state_machine *machine, struct raft_pos pos, int64_t now_ms,
                     uint8_t meaning);
@@ -351,6 +354,7 @@ struct replica_options {
     uint64_t run_id;      /* random, new at each start: tells our forwards from an earlier life's */
     uint64_t seed;        /* for the seeds stamped into entries */
     uint64_t cache_bytes; /* payloads of recent entries kept in memory */
+    uint64_t cache_calm_bytes; /* the same of those that all members have and this one has applied */
     uint64_t log_bytes_max; /* retention: keep at most this much for a slow member */
     uint64_t log_entries_max;
     uint64_t log_entries_min; /* keep at least this many behind the persisted applied index */

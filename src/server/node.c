@@ -390,6 +390,7 @@ static struct replica_options replica_options_of(struct node *node)
         .run_id = random_number() | 1,
         .seed = random_number(),
         .cache_bytes = ENTRY_CACHE_BYTES,
+        .cache_calm_bytes = ENTRY_CACHE_CALM_BYTES,
         .log_bytes_max = config->log_retention_bytes,
         .log_entries_max = (uint64_t)config->log_retention_entries,
         .log_entries_min = (uint64_t)config->log_keep_entries,

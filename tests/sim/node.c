@@ -69,6 +69,11 @@ static bool machine_apply(struct state_machine *port, const struct apply_context
     return true;
 }
 
+static void machine_foresee(struct state_machine *port, uint8_t database, struct bytes command)
+{
+    node_of(port)->machine->ops->foresee(node_of(port)->machine, database, command);
+}
+
 static void machine_applied(struct state_machine *port, struct raft_pos pos, int64_t now_ms,
                             uint8_t meaning)
 {
@@ -264,6 +269,7 @@ static const struct state_machine_ops machine_ops = {
     .wait_count = machine_wait_count,
     .listen = machine_listen,
     .apply = machine_apply,
+    .foresee = machine_foresee,
     .applied = machine_applied,
     .told = machine_told,
     .read = machine_read,
@@ -473,6 +479,7 @@ void sim_node_start(struct sim_node *node)
         .run_id = prng_next(&sim.prng),
         .seed = prng_next(&sim.prng),
         .cache_bytes = CACHE_BYTES,
+        .cache_calm_bytes = CACHE_BYTES / 4,
         .log_bytes_max = LOG_BYTES_MAX,
         .log_entries_max = sim.log_entries_max,
         .log_entries_min = 4,

@@ -232,6 +232,7 @@ static inline void house_start_replica(uint64_t waiting_max, uint64_t uncommitte
         .tick_ms = TICK_MS,
         .run_id = 77,
         .cache_bytes = 64 << 20,
+        .cache_calm_bytes = 64 << 20,
         .log_bytes_max = 1 << 30,
         .log_entries_max = 1 << 20,
         .waiting_max = waiting_max,

@@ -148,6 +148,7 @@ static void make_node(void)
         .tick_ms = NET_TICK_MS,
         .run_id = 77,
         .cache_bytes = 64 << 20,
+        .cache_calm_bytes = 64 << 20,
         .log_bytes_max = 1 << 30,
         .log_entries_max = 1 << 20,
         .log = world.log,

@@ -968,6 +968,26 @@ static void applying_slowly_holds_no_more_than_the_cache(void **state)
     assert_true(world.reads_done > 0);
 }
 
+/* For a member that is a moment behind; one turn later it is known to have them. */
+static void what_all_have_leaves_memory(void **state)
+{
+    enum { WRITES = 10 };
+    static struct result a[WRITES];
+    (void)state;
+    lead();
+    world.replica->options.cache_calm_bytes = 0;
+    for (int i = 0; i < WRITES; i++)
+        ask_now(&a[i], REQUEST_WRITE, 1, "a");
+    persist();
+    receive(matched(1, status().last));
+    run();
+    assert_ended(a[WRITES - 1], REQUEST_DONE);
+    assert_true(world.replica->cache.last - world.replica->cache.first + 1 >= WRITES);
+    receive(matched(2, status().last));
+    run();
+    assert_int_equal(world.replica->cache.bytes, 0);
+}
+
 /* In one turn of the loop: another leader's entry takes the place, and is committed there. */
 static void an_entry_of_another_leader_answers_nobody(void **state)
 {
@@ -1265,6 +1285,7 @@ int main(void)
         TEST(what_there_is_no_room_for_waits),
         TEST(a_member_is_fed_from_disk_beside_all_else),
         TEST(what_is_read_too_late_is_dropped),
+        TEST(what_all_have_leaves_memory),
         TEST(applying_slowly_holds_no_more_than_the_cache),
         TEST(an_entry_of_another_leader_answers_nobody),
         TEST(a_read_that_nobody_confirms_ends_in_time),

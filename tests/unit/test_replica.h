@@ -496,6 +496,13 @@ static inline void send_snapshot(struct transport *transport,
     world.on_snapshot(message);
 }
 
+static void foresee(struct state_machine *machine, uint8_t database, struct bytes command)
+{
+    (void)machine;
+    (void)database;
+    assert_true(command.size > 0);
+}
+
 static const struct raft_log_writer_ops writer_ops = {submit};
 static const struct raft_log_reader_ops reader_ops = {submit_read};
 static const struct transport_ops transport_ops = {.send = send_message,
@@ -506,6 +513,7 @@ static const struct transport_ops transport_ops = {.send = send_message,
                                                    .has_room_for_entries = has_room_for_entries,
                                                    .has_room = has_room};
 static const struct state_machine_ops machine_ops = {.apply = apply,
+                                                     .foresee = foresee,
                                                      .applied = applied,
                                                      .admit = admit,
                                                      .read = serve,
@@ -554,6 +562,7 @@ static inline void start(void)
         .tick_ms = TICK_MS,
         .run_id = 77,
         .cache_bytes = 16 << 20,
+        .cache_calm_bytes = 16 << 20,
         .log_bytes_max = LOG_BYTES_MAX,
         .log_entries_max = LOG_ENTRIES_MAX,
         .log_entries_min = LOG_ENTRIES_MIN,
