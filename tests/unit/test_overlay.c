@@ -1,0 +1,166 @@
+/* An overlay beside a list of what it is to hold: names that share words are put, overwritten in place
+ * and not, buried, taken out, put back and moved. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/prng.h"
+#include "data/overlay.h"
+
+enum { NAMES = 600, SPACE = 7, SIZE_MAX_HERE = 300 };
+
+struct row {
+    bool is_there, is_tombstone;
+    unsigned char fill;
+    size_t size;
+};
+
+struct world {
+    struct overlay overlay;
+    struct row rows[NAMES];
+    uint64_t dice;
+};
+
+/* Two names a word. */
+static uint64_t word_of(unsigned number)
+{
+    return (uint64_t)(number / 2 % 16) << 40 | number / 32;
+}
+
+static struct bytes name_of(unsigned number, char text[16])
+{
+    int size = snprintf(text, 16, "name %u", number);
+    return bytes_of(text, (size_t)size);
+}
+
+static struct bytes record_of(const struct row *row, char text[SIZE_MAX_HERE])
+{
+    memset(text, row->fill, SIZE_MAX_HERE);
+    return bytes_of(text, row->size);
+}
+
+static void assert_row(struct world *world, unsigned number)
+{
+    const struct row *row = &world->rows[number];
+    char name[16], record[SIZE_MAX_HERE];
+    const struct entry *entry =
+        overlay_find(&world->overlay, SPACE, word_of(number), name_of(number, name));
+    assert_int_equal(entry != NULL, row->is_there);
+    if (!entry)
+        return;
+    assert_true(bytes_equal(entry_name(entry), name_of(number, name)));
+    assert_int_equal(entry->is_tombstone, row->is_tombstone);
+    if (!row->is_tombstone)
+        assert_true(bytes_equal(entry_record(entry), record_of(row, record)));
+}
+
+static void assert_all(struct world *world)
+{
+    uint64_t there = 0;
+    for (unsigned number = 0; number < NAMES; number++) {
+        assert_row(world, number);
+        there += world->rows[number].is_there;
+    }
+    assert_int_equal(overlay_entries(&world->overlay, SPACE), there);
+}
+
+static void put(struct world *world, unsigned number)
+{
+    struct row *row = &world->rows[number];
+    char name[16], record[SIZE_MAX_HERE];
+    *row = (struct row){.is_there = true,
+                        .fill = (unsigned char)prng_below(&world->dice, 256),
+                        .size = prng_below(&world->dice, SIZE_MAX_HERE)};
+    struct overlay_spot spot =
+        overlay_locate(&world->overlay, SPACE, word_of(number), name_of(number, name));
+    overlay_put(&world->overlay, &spot, name_of(number, name), bytes_of(NULL, 0),
+                record_of(row, record), BELOW_NO);
+}
+
+static void bury(struct world *world, unsigned number)
+{
+    char name[16];
+    struct overlay_spot spot =
+        overlay_locate(&world->overlay, SPACE, word_of(number), name_of(number, name));
+    overlay_bury(&world->overlay, &spot, name_of(number, name), BELOW_YES);
+    world->rows[number] = (struct row){.is_there = true, .is_tombstone = true};
+}
+
+static void take_out(struct world *world, unsigned number)
+{
+    char name[16];
+    if (!world->rows[number].is_there)
+        return;
+    overlay_remove(&world->overlay, SPACE, word_of(number), name_of(number, name));
+    world->rows[number].is_there = false;
+}
+
+/* Changed, removed or not, and then as it was before. */
+static void change_and_restore(struct world *world, unsigned number)
+{
+    struct row before = world->rows[number];
+    char name[16];
+    if (!before.is_there)
+        return;
+    struct overlay_spot spot =
+        overlay_locate(&world->overlay, SPACE, word_of(number), name_of(number, name));
+    struct entry *kept = overlay_take(&world->overlay, &spot, SIZE_MAX_HERE);
+    put(world, number);
+    if (prng_below(&world->dice, 2))
+        take_out(world, number);
+    assert_row(world, number);
+    overlay_restore(&world->overlay, SPACE, word_of(number), kept);
+    world->rows[number] = before;
+}
+
+static void move_away_and_back(struct world *world)
+{
+    struct overlay cut = overlay_cut(&world->overlay, SPACE);
+    assert_int_equal(overlay_entries(&world->overlay, SPACE), 0);
+    overlay_paste(&world->overlay, &cut, SPACE);
+}
+
+static void change(struct world *world)
+{
+    unsigned number = (unsigned)prng_below(&world->dice, NAMES);
+    overlay_foresee(&world->overlay, SPACE, word_of(number));
+    switch (prng_below(&world->dice, 8)) {
+    case 0: bury(world, number); break;
+    case 1:
+    case 2: take_out(world, number); break;
+    case 3: change_and_restore(world, number); break;
+    default: put(world, number); break;
+    }
+    assert_row(world, number);
+    assert_row(world, (unsigned)prng_below(&world->dice, NAMES));
+}
+
+static void it_holds_what_was_put(void **state)
+{
+    struct world *world = memory_new(sizeof *world);
+    (void)state;
+    world->dice = 5;
+    for (int i = 0; i < 40000; i++) {
+        change(world);
+        if (i % 1000 == 0)
+            move_away_and_back(world);
+        if (i % 1000 == 0)
+            assert_all(world);
+    }
+    assert_all(world);
+    overlay_deinit(&world->overlay);
+    memory_free(world);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(it_holds_what_was_put)};
+    return cmocka_run_group_tests_name("overlay", tests, NULL, NULL);
+}
