@@ -11,9 +11,9 @@
 
 enum {
     HUGE_PAGE = 2 << 20,
-    LARGE = 4 << 20,     /* has a huge page inside, wherever it begins */
+    LARGE = 4 << 20,      /* has a huge page inside, wherever it begins */
     REMAPPED = 256 << 20, /* above it blocks grow without a copy: main.c asks malloc for that */
-    SMALL = 1024          /* malloc has a cache of such blocks for each thread, which calloc passes by */
+    SMALL = 1024          /* malloc has such blocks at hand in each thread, and calloc does not */
 };
 
 /* To fault in 64 MB of ordinary pages takes 50 to 350 ms, whichever thread comes first, and 12 ms

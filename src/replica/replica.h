@@ -354,8 +354,8 @@ struct replica_options {
     uint64_t run_id;      /* random, new at each start: tells our forwards from an earlier life's */
     uint64_t seed;        /* for the seeds stamped into entries */
     uint64_t cache_bytes; /* payloads of recent entries kept in memory */
-    uint64_t cache_calm_bytes; /* the same of those that all members have and this one has applied */
-    uint64_t log_bytes_max; /* retention: keep at most this much for a slow member */
+    uint64_t cache_calm_bytes; /* the same of those that nobody lacks or has to apply */
+    uint64_t log_bytes_max;    /* retention: keep at most this much for a slow member */
     uint64_t log_entries_max;
     uint64_t log_entries_min; /* keep at least this many behind the persisted applied index */
     uint64_t waiting_max;     /* requests for a leader; beyond, replica_congested(); 0: the usual */

@@ -303,8 +303,8 @@ uint64_t journal_segment(const struct journal *journal)
 
 bool journal_has_room(const struct journal *journal, size_t size)
 {
-    return fits(journal, size) || (journal->number + 1 < JOURNAL_SEGMENTS + journal->released_to &&
-                                   !journal->is_filling);
+    bool is_released = journal->number + 1 < JOURNAL_SEGMENTS + journal->released_to;
+    return fits(journal, size) || (is_released && !journal->is_filling);
 }
 
 static void write_record(struct journal *journal, const struct segment *segment,
