@@ -9,8 +9,8 @@
  * records, in order, up to at least the last one that was appended; damage to one that was is told
  * at the next start, and never taken for the end.
  *
- * One thread at a time, but for journal_fill(). Errors after opening are fatal(). The bytes stand in
- * journal.c. */
+ * One thread at a time, but for journal_fill(). Errors after opening are fatal(). The bytes stand
+ * in journal.c. */
 #ifndef STORAGE_JOURNAL_H
 #define STORAGE_JOURNAL_H
 
@@ -57,8 +57,8 @@ struct journal_filling {
 };
 /* The present segment is used by half, and the next is not all filled. */
 bool journal_wants_filling(const struct journal *journal);
-/* One that is wanted. journal_fill() and journal_fill_end() follow, before the journal is closed; no
- * segment is begun before that, or zeros might come over its records. */
+/* One that is wanted. journal_fill() and journal_fill_end() follow, before the journal is closed;
+ * no segment is begun before that, or zeros might come over its records. */
 void journal_fill_begin(struct journal *journal, struct journal_filling *filling);
 /* Any thread, beside all else. False: the disk is full, which is no error yet. */
 bool journal_fill(const struct journal_filling *filling);

@@ -1,5 +1,5 @@
-/* An overlay beside a list of what it is to hold: names that share words are put, overwritten in place
- * and not, buried, taken out, put back and moved. */
+/* An overlay beside a list of what it is to hold: names that share words are put, overwritten in
+ * place and not, buried, taken out, put back and moved. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
