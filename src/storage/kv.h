@@ -39,7 +39,8 @@ struct kv_ops {
     /* Deletes from <= key < to. */
     void (*batch_delete_range)(struct kv_batch *batch, enum kv_family family, struct bytes from,
                                struct bytes to);
-    /* Rows of the log, from <= key < to, are of no more use: they may go, or stay until drop_files. */
+    /* Rows of the log, from <= key < to, are of no more use: they may go, or stay until
+     * drop_files. */
     void (*batch_trim)(struct kv_batch *batch, struct bytes from, struct bytes to);
     void (*batch_free)(struct kv_batch *batch);
     /* Any thread.  When `sync`, returns once the batch survives a power cut, and what batches
@@ -47,8 +48,8 @@ struct kv_ops {
      * that changes both is rare and slow: it waits until everything before it is stored. */
     void (*commit)(struct kv *kv, struct kv_batch *batch, bool sync);
 
-    /* A hint after batch_delete_range or batch_trim: give the space of whole files in [from, to) back now.  Takes
-     * effect at once and for good, so the batch must be durable before. */
+    /* A hint after batch_delete_range or batch_trim: give the space of whole files in [from, to) back
+     * now.  Takes effect at once and for good, so the batch must be durable before. */
     void (*drop_files)(struct kv *kv, enum kv_family family, struct bytes from, struct bytes to);
 
     /* A hint: much of [from, to) was deleted, whose space may be given back now, in the background,
