@@ -48,8 +48,8 @@ struct kv_ops {
      * that changes both is rare and slow: it waits until everything before it is stored. */
     void (*commit)(struct kv *kv, struct kv_batch *batch, bool sync);
 
-    /* A hint after batch_delete_range or batch_trim: give the space of whole files in [from, to) back
-     * now.  Takes effect at once and for good, so the batch must be durable before. */
+    /* A hint after batch_delete_range or batch_trim: give the space of whole files in [from, to)
+     * back now.  Takes effect at once and for good, so the batch must be durable before. */
     void (*drop_files)(struct kv *kv, enum kv_family family, struct bytes from, struct bytes to);
 
     /* A hint: much of [from, to) was deleted, whose space may be given back now, in the background,
