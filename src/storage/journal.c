@@ -252,6 +252,17 @@ static bool read_heads(struct segment *segment)
     return true;
 }
 
+/* Of one that had a large record.  Only behind the new head: until that is durable, the segment of
+ * before may still be replayed, from this file. */
+static void shorten(const struct journal *journal, struct segment *segment)
+{
+    if (segment->filled <= 2 * journal->segment_bytes)
+        return;
+    if (ftruncate(segment->fd, (off_t)journal->segment_bytes) != 0)
+        fatal("cannot shorten a file of the store in %s: %s", journal->directory, strerror(errno));
+    segment->filled = journal->segment_bytes;
+}
+
 /* The next one, in the place of one that is released. */
 static void begin_segment(struct journal *journal)
 {
@@ -263,14 +274,9 @@ static void begin_segment(struct journal *journal)
     segment->before = journal->last;
     segment->seed = random_seed();
     segment->mark = journal->mark;
-    if (segment->filled > 2 * journal->segment_bytes) { /* it had a large record */
-        if (ftruncate(segment->fd, (off_t)journal->segment_bytes) != 0)
-            fatal("cannot shorten a file of the store in %s: %s", journal->directory,
-                  strerror(errno));
-        segment->filled = journal->segment_bytes;
-    }
     fill_to(journal, segment, RECORDS_AT);
     write_head(journal, segment);
+    shorten(journal, segment);
     journal->at = RECORDS_AT;
 }
 
@@ -378,10 +384,11 @@ void journal_fill_begin(struct journal *journal, struct journal_filling *filling
 bool journal_fill(const struct journal_filling *filling)
 {
     bool is_written = write_zeros(filling->fd, filling->from, filling->to);
-    bool is_full = !is_written && (errno == ENOSPC || errno == EDQUOT);
-    if ((!is_written && !is_full) || fdatasync(filling->fd) != 0)
+    if (!is_written && (errno == ENOSPC || errno == EDQUOT))
+        return false;
+    if (!is_written || fdatasync(filling->fd) != 0)
         fatal("cannot write the store in %s: %s", filling->directory, strerror(errno));
-    return is_written;
+    return true;
 }
 
 void journal_fill_end(struct journal *journal, const struct journal_filling *filling,

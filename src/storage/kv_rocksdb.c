@@ -90,9 +90,9 @@ struct storing {
     pthread_t thread;
     bool has_thread; /* to be joined */
     bool is_running;
-    bool is_wanted;  /* a flush */
-    bool is_awaited; /* somebody waits for its end: no more zeros */
-    bool is_full;    /* the disk: likewise */
+    bool is_wanted;   /* a flush */
+    bool is_full;     /* the disk: no more zeros */
+    unsigned awaited; /* by so many, the end of what it does: likewise */
 };
 
 struct rocksdb_kv {
@@ -464,7 +464,7 @@ static void fill_some(struct rocksdb_kv *kv)
 static bool wants_zeros(const struct rocksdb_kv *kv)
 {
     const struct storing *storing = &kv->storing;
-    return !storing->is_awaited && !storing->is_full && journal_wants_filling(kv->journal);
+    return storing->awaited == 0 && !storing->is_full && journal_wants_filling(kv->journal);
 }
 
 static void *store_main(void *context)
@@ -507,10 +507,10 @@ static void start_storing(struct rocksdb_kv *kv)
 /* With the mutex. */
 static void await_storing(struct storing *storing)
 {
-    storing->is_awaited = true;
+    storing->awaited++;
     while (storing->is_running)
         pthread_cond_wait(&storing->stored, &storing->mutex);
-    storing->is_awaited = false;
+    storing->awaited--;
 }
 
 /* ---- committing ------------------------------------------------------------- */
@@ -521,11 +521,13 @@ static void commit_journaled(struct rocksdb_kv *kv, struct kv_batch *batch)
     struct storing *storing = &kv->storing;
     struct bytes record = buffer_bytes(&batch->record);
     pthread_mutex_lock(&storing->mutex);
+    storing->awaited++; /* or all zeros of the next segment would be waited for */
     while (!journal_has_room(kv->journal, record.size)) {
         storing->is_wanted |= !storing->is_running;
         start_storing(kv);
         pthread_cond_wait(&storing->stored, &storing->mutex);
     }
+    storing->awaited--;
     uint64_t segment = journal_segment(kv->journal);
     journal_append(kv->journal, record);
     write_batch(kv, kv->write_journaled, batch->batch);

@@ -2,7 +2,10 @@
 #include "test_storage.h"
 
 #include <fcntl.h>
+#include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #include <xxhash.h>
 
 #include "base/codec.h"
@@ -251,6 +254,47 @@ static void a_large_record_has_a_segment_of_its_size(void **state)
         assert_true(status.st_size <= 2 * SEGMENT);
         close(fd);
     }
+}
+
+static const char *copied_at_shortening; /* the journal's directory as it is then goes there */
+static const char *shortened_in;
+
+/* In place of the C library's. */
+int ftruncate(int fd, off_t size)
+{
+    char command[2048];
+    int result = (int)syscall(SYS_ftruncate, fd, size);
+    if (copied_at_shortening) {
+        snprintf(command, sizeof command, "cp -r '%s/.' '%s'", shortened_in, copied_at_shortening);
+        assert_int_equal(system(command), 0); // NOLINT(cert-env33-c)
+        copied_at_shortening = NULL;
+    }
+    return result;
+}
+
+/* Killed when a file was shortened for a new segment: the one that it had may still be replayed, as
+ * the segment before the new one says. */
+static void a_file_is_shortened_behind_its_head(void **state)
+{
+    struct world *world = *state;
+    char *copy = temporary_new();
+    for (int segment = 1; segment <= JOURNAL_SEGMENTS; segment++)
+        append(world, 5 * SEGMENT);
+    uint64_t last = journal_last(world->journal);
+    journal_release(world->journal, 2, 1); /* which the head of the third does not say */
+    shortened_in = world->directory;
+    copied_at_shortening = copy;
+    append(world, 5 * SEGMENT);
+    assert_null(copied_at_shortening);
+    close_it(world);
+    char *whole = world->directory;
+    world->directory = copy;
+    open_it(world, false);
+    assert_in_range(world->first + world->count - 1, last, last + 1);
+    close_it(world);
+    world->directory = whole;
+    open_it(world, false);
+    temporary_remove(copy);
 }
 
 static off_t size_of(const struct world *world, uint64_t segment)
@@ -550,6 +594,7 @@ int main(void)
         TEST(without_room_there_is_none),
         TEST(what_is_released_at_once_is_not_replayed),
         TEST(a_large_record_has_a_segment_of_its_size),
+        TEST(a_file_is_shortened_behind_its_head),
         TEST(the_next_segment_is_filled_ahead),
         TEST(no_segment_is_begun_while_it_is_filled),
         TEST(a_filling_that_failed_may_be_left),
