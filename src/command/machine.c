@@ -203,11 +203,14 @@ static bool apply(struct state_machine *base, const struct apply_context *contex
     return finished;
 }
 
-/* The second word is nearly always a key. */
+/* The second word is nearly always a key; one that is large takes longer to hash than it saves. */
+enum { FORESEEN_KEY_MAX = 1024 };
+
 static void foresee(struct state_machine *base, uint8_t database, struct bytes command)
 {
     struct bytes words[2];
-    if (database < DB_DATABASES && command_first_words(command, words, 2) == 2)
+    if (database < DB_DATABASES && command_first_words(command, words, 2) == 2 &&
+        words[1].size <= FORESEEN_KEY_MAX)
         db_foresee(machine_of(base)->db, database, words[1]);
 }
 
@@ -332,12 +335,13 @@ static bool prepares(struct state_machine *base, const struct apply_context *con
     struct machine *machine = machine_of(base);
     struct look own;
     struct bytes name;
-    if (command_first_words(command, &name, 1) == 0 || !command_may_prepare(name))
+    bool is_mostly_short;
+    if (command_first_words(command, &name, 1) == 0 || !command_may_prepare(name, &is_mostly_short))
         return false;
     if (!machine->listeners && !machine->touched)
         return false; /* nor would it be told what changes */
     if (machine->writing.depth > 0)
-        return true; /* nobody can look; that it has to wait then is no loss */
+        return !is_mostly_short; /* nobody can look; that it has to wait then is no loss */
     struct call *call = look(machine, context, command, &own);
     db_at(machine->db, context->now_ms, false);
     return command_prepares(call) >= machine->prepares_from;

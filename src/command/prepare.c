@@ -128,16 +128,21 @@ static uint64_t weigh_copy(struct call *call, struct sources *sources)
     return sum(call, *sources);
 }
 
-/* Other keys that an element names are looked at: call_looks(). */
+/* At how many other keys SORT looks for each element: call_looks(). */
+static uint64_t looks_of_sort(const struct call *call)
+{
+    uint64_t looks = 0;
+    for (uint32_t i = 2; i < call->argc; i++)
+        looks += bytes_is(call->argv[i], "by") || bytes_is(call->argv[i], "get");
+    return looks;
+}
+
 static uint64_t weigh_sort(struct call *call, struct sources *sources)
 {
     bool is_stored = false;
-    uint64_t looks = 1;
-    for (uint32_t i = 2; i < call->argc; i++) {
-        looks += bytes_is(call->argv[i], "by") || bytes_is(call->argv[i], "get");
+    for (uint32_t i = 2; i < call->argc; i++)
         is_stored |= bytes_is(call->argv[i], "store");
-    }
-    return is_stored ? looks * sum(call, *sources) : 0;
+    return is_stored ? (1 + looks_of_sort(call)) * sum(call, *sources) : 0;
 }
 
 static uint64_t weigh_range(struct call *call, struct sources *sources)
@@ -201,27 +206,28 @@ struct kind {
     /* How many elements it would walk over, about; 0: it is not prepared.  The sources are its
      * first word before. */
     uint64_t (*weigh)(struct call *call, struct sources *sources);
-    bool is_in_place; /* it changes a large value, instead of making one */
+    bool is_in_place;     /* it changes a large value, instead of making one */
+    bool is_mostly_short; /* and comes often */
 };
 
 static const struct kind kinds[] = {
-    {cmd_copy, weigh_copy, false},
-    {cmd_sort, weigh_sort, false},
-    {cmd_zrangestore, weigh_range, false},
-    {cmd_sinterstore, weigh_combination, false},
-    {cmd_sunionstore, weigh_combination, false},
-    {cmd_sdiffstore, weigh_combination, false},
-    {cmd_zunion, weigh_combination, false},
-    {cmd_geosearch, weigh_places, false},
-    {cmd_bitop, weigh_bits, false},
-    {cmd_restore, weigh_payload, false},
-    {cmd_ltrim, weigh_trim, true},
-    {cmd_lrem, weigh_list, true},
-    {cmd_linsert, weigh_list, true},
-    {cmd_zremrangebyrank, weigh_removal, true},
-    {cmd_zremrangebyscore, weigh_removal, true},
-    {cmd_zremrangebylex, weigh_removal, true},
-    {cmd_xtrim, weigh_stream_trim, true},
+    {cmd_copy, weigh_copy, false, false},
+    {cmd_sort, weigh_sort, false, false},
+    {cmd_zrangestore, weigh_range, false, false},
+    {cmd_sinterstore, weigh_combination, false, false},
+    {cmd_sunionstore, weigh_combination, false, false},
+    {cmd_sdiffstore, weigh_combination, false, false},
+    {cmd_zunion, weigh_combination, false, false},
+    {cmd_geosearch, weigh_places, false, false},
+    {cmd_bitop, weigh_bits, false, false},
+    {cmd_restore, weigh_payload, false, true},
+    {cmd_ltrim, weigh_trim, true, true},
+    {cmd_lrem, weigh_list, true, true},
+    {cmd_linsert, weigh_list, true, true},
+    {cmd_zremrangebyrank, weigh_removal, true, true},
+    {cmd_zremrangebyscore, weigh_removal, true, true},
+    {cmd_zremrangebylex, weigh_removal, true, true},
+    {cmd_xtrim, weigh_stream_trim, true, true},
 };
 
 /* NULL: it is never prepared. */
@@ -241,7 +247,7 @@ static uint64_t weigh(struct call *call, struct sources *sources)
 }
 
 /* Most are told apart by their first letters. */
-bool command_may_prepare(struct bytes name)
+bool command_may_prepare(struct bytes name, bool *is_mostly_short)
 {
     static const char *const first[] = {"bitop", "copy",    "geo",  "linsert", "lrem",
                                         "ltrim", "restore", "sort", "xtrim",   "zremrange"};
@@ -252,7 +258,9 @@ bool command_may_prepare(struct bytes name)
         is_likely = name.size >= size && bytes_is(bytes_of(text, size), first[i]);
     }
     const struct command *command = is_likely ? command_find(&name, 1) : NULL;
-    return command && kind_of(command);
+    const struct kind *kind = command ? kind_of(command) : NULL;
+    *is_mostly_short = kind && kind->is_mostly_short;
+    return kind;
 }
 
 uint64_t command_prepares(struct call *call)
@@ -271,6 +279,7 @@ struct source {
 /* Other keys that were looked at, whether they were there or not; too many to be identified: the
  * place beside the db remembers them, and what entries do to keys is heard. */
 struct looks {
+    bool are_possible;
     int64_t until_ms; /* then the first of them comes to a deadline */
     bool is_changed;
 };
@@ -285,6 +294,7 @@ struct preparation {
     uint32_t sources_count;
     struct looks looks;
     uint64_t looked; /* up to this entry the sources are what they were */
+    bool is_in_place;
     bool is_ready;
 };
 
@@ -326,7 +336,8 @@ struct preparation *preparation_new(struct db *db, struct bytes encoded, const s
     own.argc = argc;
     own.db = db;
     db_at(db, call->now_ms, false);
-    bool is_in_place = kind_of(own.command)->is_in_place;
+    bool is_in_place = preparation->is_in_place = kind_of(own.command)->is_in_place;
+    preparation->looks.are_possible = own.command->execute == cmd_sort && looks_of_sort(&own) > 0;
     if (note_sources(preparation, &own))
         preparation->beside = db_beside_new(db, is_in_place ? view : NULL);
     own.db = preparation->beside;
@@ -364,25 +375,30 @@ void call_looks(struct call *call, struct bytes key, const struct db_record *fou
         looks->until_ms = found->deadline_ms;
     if (found && found->elements_due_ms != 0 && found->elements_due_ms < looks->until_ms)
         looks->until_ms = found->elements_due_ms; /* if that is over, nobody knows the next */
+    looks->is_changed |= db_beside_has_heard(call->db, key);
     db_beside_look(call->db, key);
 }
 
-static bool has_looked(const struct preparation *preparation)
+/* All looks are at the view, so what changes before a key is looked at counts as well. */
+static void hear_change(struct preparation *preparation, struct bytes key)
 {
-    return preparation->beside && db_beside_looks(preparation->beside) > 0;
+    if (db_beside_has_looked(preparation->beside, key))
+        preparation->looks.is_changed = true;
+    else if (!preparation->is_ready)
+        db_beside_hear(preparation->beside, key);
 }
 
 void preparation_hear(struct preparation *preparation, const struct db_effect *effect)
 {
     struct looks *looks = &preparation->looks;
     unsigned database = preparation->context.database;
-    if (!has_looked(preparation))
+    if (!looks->are_possible || !preparation->beside)
         return;
     switch (effect->type) {
     case DB_EFFECT_PUT:
     case DB_EFFECT_DELETED:
-        looks->is_changed |=
-            effect->database == database && db_beside_has_looked(preparation->beside, effect->key);
+        if (effect->database == database)
+            hear_change(preparation, effect->key);
         break;
     case DB_EFFECT_SWAPPED:
         looks->is_changed |= effect->database == database || effect->other == database;
@@ -397,7 +413,7 @@ static bool looks_hold(const struct preparation *preparation)
 {
     const struct looks *looks = &preparation->looks;
     int64_t now_ms = db_now_ms(preparation->db);
-    if (!has_looked(preparation))
+    if (!looks->are_possible)
         return true;
     return !looks->is_changed && now_ms >= preparation->context.now_ms && now_ms < looks->until_ms;
 }
@@ -412,6 +428,8 @@ bool preparation_holds(const struct preparation *preparation)
         if (!db_identify(preparation->db, database, source->key, &now) ||
             now.database_space != before->database_space || now.type != before->type ||
             now.version != before->version || now.space != before->space)
+            return false;
+        if (preparation->is_in_place && now.space && !db_beside_fits(preparation->db, now.space))
             return false;
     }
     return looks_hold(preparation);

@@ -35,7 +35,7 @@ uint64_t call_take_space(struct call *call, unsigned database, uint64_t space);
 void call_take_changes(struct call *call, uint64_t space);
 
 /* False: a command of this name is never prepared; cheap, since every write is asked. */
-bool command_may_prepare(struct bytes name);
+bool command_may_prepare(struct bytes name, bool *is_mostly_short);
 /* How many elements the command, of a client and executed on the present state, walks over, about;
  * 0: it cannot be prepared. */
 uint64_t command_prepares(struct call *call);

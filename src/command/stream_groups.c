@@ -222,10 +222,12 @@ void cmd_xack(struct call *call)
     for (uint32_t i = 3; i < call->argc && !walk->unfinished; i++)
         if (!series_id_word(call, i, &id))
             return;
+    uint64_t before = walk->count;
     for (uint32_t i = call_slice(call, 3); call_takes(call, i); i++)
         walk->count +=
             series_id_word(call, i, &id) && series_pending_remove(&stream, &group, NULL, id);
-    series_group_save(&stream, &group);
+    if (walk->count > before)
+        series_group_save(&stream, &group);
     if (walk->unfinished) {
         series_put_aside(&stream, call);
         return;

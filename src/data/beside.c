@@ -24,10 +24,11 @@ static const uint64_t first_space = (uint64_t)1 << 62;
 
 struct db *db_beside_new(struct db *db, struct db_view *on)
 {
-    struct db *beside = memory_new(sizeof *beside);
     check(!db->beside);
-    check(db->state.hash_seed != 0); /* else the next entry chooses it */
     check(db->state.space_next < first_space);
+    if (db->state.hash_seed == 0) /* the next entry chooses it */
+        return NULL;
+    struct db *beside = memory_new(sizeof *beside);
     beside->beside = db;
     beside->on = on;
     beside->options.cluster = db->options.cluster;
@@ -54,6 +55,7 @@ void db_beside_free(struct db *beside)
         layers_discard(beside->beside, layer);
     }
     Judy1FreeArray(&beside->looked, PJE0);
+    Judy1FreeArray(&beside->heard, PJE0);
     layers_handle_free(beside);
 }
 
@@ -75,22 +77,42 @@ uint64_t db_beside_adopt(struct db *db, struct db *beside, unsigned database, ui
     return taken;
 }
 
+bool db_beside_fits(const struct db *db, uint64_t space)
+{
+    return overlay_entries(&db->active->tables[TABLE_ROWS], space) == 0 &&
+           overlay_entries(&db->active->tables[TABLE_PAGES], space) == 0;
+}
+
 void db_beside_adopt_changes(struct db *db, struct db *beside, uint64_t space)
 {
     check(beside->on && space < first_space);
-    check(overlay_entries(&db->active->tables[TABLE_ROWS], space) == 0);
-    check(overlay_entries(&db->active->tables[TABLE_PAGES], space) == 0);
+    check(db_beside_fits(db, space));
     take(db, beside, space, space);
     db->freed_bytes += beside->freed_bytes;
     beside->freed_bytes = 0;
 }
 
-void db_beside_look(struct db *beside, struct bytes key)
+static uint64_t remember(const struct db *beside, void **keys, struct bytes key)
 {
-    int is_new = Judy1Set(&beside->looked, layers_hash(beside, key), PJE0);
+    int is_new = Judy1Set(keys, layers_hash(beside, key), PJE0);
     if (is_new == JERR)
         fatal("out of memory");
-    beside->looks += (uint64_t)is_new;
+    return (uint64_t)is_new;
+}
+
+void db_beside_look(struct db *beside, struct bytes key)
+{
+    beside->looks += remember(beside, &beside->looked, key);
+}
+
+void db_beside_hear(struct db *beside, struct bytes key)
+{
+    beside->looks += remember(beside, &beside->heard, key);
+}
+
+bool db_beside_has_heard(const struct db *beside, struct bytes key)
+{
+    return Judy1Test(beside->heard, layers_hash(beside, key), PJE0);
 }
 
 bool db_beside_has_looked(const struct db *beside, struct bytes key)

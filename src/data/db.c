@@ -407,6 +407,14 @@ bool db_resolve(struct db *db, uint64_t names)
     return is_done;
 }
 
+bool db_resolve_some(struct db *db, uint64_t names)
+{
+    bool was_wanted = db->is_exact_wanted, is_done = db_resolve(db, names);
+    if (!is_done)
+        db->is_exact_wanted = was_wanted;
+    return is_done;
+}
+
 uint64_t db_size(const struct db *db, unsigned database)
 {
     check(database < DB_DATABASES);

@@ -113,6 +113,8 @@ bool db_expire(struct db *db, struct db_expiry *left);
  * may be asked, until the next change.  False: ask again, after db_poll() if a checkpoint is under
  * way. */
 bool db_resolve(struct db *db, uint64_t names);
+/* For who only shows the counts: puts go on without a look meanwhile. */
+bool db_resolve_some(struct db *db, uint64_t names);
 uint64_t db_size(const struct db *db, unsigned database); /* keys; O(1) */
 /* Keys of a Redis Cluster slot, 0 to 16383; O(1). */
 uint64_t db_slot_size(const struct db *db, unsigned database, unsigned slot);
@@ -301,11 +303,16 @@ uint64_t db_beside_adopt(struct db *db, struct db *beside, unsigned database, ui
 /* What was changed in this space, of which the db has what the view showed, is changed in the db,
  * within an entry that changed nothing of it.  Likewise. */
 void db_beside_adopt_changes(struct db *db, struct db *beside, uint64_t space);
+/* Whether that may be done: active has nothing of the space. */
+bool db_beside_fits(const struct db *db, uint64_t space);
 
-/* The place remembers keys that were looked at, by their hashes, whatever their database. */
+/* The place remembers keys that were looked at, and that were heard to have changed since the view,
+ * by their hashes, whatever their database. */
 void db_beside_look(struct db *beside, struct bytes key);
 bool db_beside_has_looked(const struct db *beside, struct bytes key);
-uint64_t db_beside_looks(const struct db *beside); /* how many */
+void db_beside_hear(struct db *beside, struct bytes key);
+bool db_beside_has_heard(const struct db *beside, struct bytes key);
+uint64_t db_beside_looks(const struct db *beside); /* how many it remembers */
 
 /* Whether a key is still what it was: it is, between two entries, if all of this is equal. */
 struct db_identity {

@@ -93,8 +93,8 @@ struct db {
     db_elements_due_fn *elements_due;       /* NULL: there are no such elements */
 
     struct db *beside;             /* what this is made beside; NULL: it is a db (beside.c) */
-    void *looked;                  /* beside: Judy1 of hashes of keys; owned */
-    uint64_t looks;                /* of them */
+    void *looked, *heard;          /* beside: Judy1 of hashes of keys; owned */
+    uint64_t looks;                /* of both */
     struct db_view *on;            /* beside: what is below its layer; NULL: nothing; borrowed */
     uint64_t work;                 /* db_work() */
     uint64_t changed_bytes;        /* written since the freeze, overwritten or not */

@@ -258,7 +258,7 @@ void overlay_foresee(const struct overlay *overlay, uint64_t space, uint64_t wor
     if (!slot)
         return;
     __builtin_prefetch(*slot, 1);
-    __builtin_prefetch((const char *)*slot + CACHE_LINE, 1);
+    __builtin_prefetch((const void *)((uintptr_t)*slot + CACHE_LINE), 1);
 }
 
 static struct entry *entry_new(struct bytes name, size_t capacity)

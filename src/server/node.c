@@ -172,7 +172,7 @@ static void resolve_some(struct db *db)
     db_stats(db, &after);
     do {
         before = after;
-        if (db_resolve(db, 1))
+        if (db_resolve_some(db, 1))
             return;
         db_stats(db, &after); /* the same: the rest is a checkpoint's */
     } while (after.unresolved < before.unresolved && server_ticks_clock_ns() / 1000 < end_us);

@@ -143,6 +143,37 @@ static void test_put_of_a_lent_value(void **state)
     teardown(&f);
 }
 
+/* Who shows the counts gets them closer, and lets puts go on without a look. */
+static void test_counts_that_are_shown(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct db_stats before, after;
+    setup(&f, 1 << 20, true);
+    put(&f, "a", "stored");
+    put(&f, "b", "stored");
+    put(&f, "c", "stored");
+    applied(&f);
+    db_checkpoint(f.db);
+    wait_for_checkpoint(&f);
+    put(&f, "a", "again");
+    put(&f, "b", "again");
+    assert_false(db_resolve_some(f.db, 1));
+    db_stats(f.db, &before);
+    put(&f, "c", "again");
+    db_stats(f.db, &after);
+    assert_int_equal(after.unresolved, before.unresolved + 1);
+    assert_false(db_resolve(f.db, 1)); /* who waits for them has puts look, and comes to an end */
+    db_stats(f.db, &before);
+    put(&f, "d", "new");
+    db_stats(f.db, &after);
+    assert_int_equal(after.unresolved, before.unresolved);
+    while (!db_resolve_some(f.db, 1)) {
+    }
+    assert_int_equal(db_size(f.db, 0), 4);
+    teardown(&f);
+}
+
 /* The layers hide what is below them, while a checkpoint is under way and after it. */
 static void test_layers(void **state)
 {
@@ -1421,6 +1452,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_keys),
         cmocka_unit_test(test_put_of_a_lent_value),
+        cmocka_unit_test(test_counts_that_are_shown),
         cmocka_unit_test(test_layers),
         cmocka_unit_test(test_large_value),
         cmocka_unit_test(test_one_read),
