@@ -114,6 +114,15 @@ static void follow(struct replica *replica, const struct raft_peer_status *peer)
     hold->end = replica->status.last.index;
 }
 
+/* Where another leads, whether it gets further is not known here. */
+static void end_late(struct replica *replica, uint32_t place)
+{
+    if (replica_leads(replica))
+        give_up(replica, place, "it was not heard to get any further");
+    else
+        end(&replica->holds[place]);
+}
+
 void replica_holds_tick(struct replica *replica)
 {
     struct raft_peer_status peers[RAFT_MEMBERS_MAX];
@@ -122,5 +131,5 @@ void replica_holds_tick(struct replica *replica)
         follow(replica, &peers[i]);
     for (uint32_t place = 0; place < replica->members.count; place++)
         if (replica->holds[place].index > 0 && replica->holds[place].until_ms <= replica->now_ms)
-            give_up(replica, place, "it was not heard to get any further");
+            end_late(replica, place);
 }

@@ -186,14 +186,15 @@ void replica_log_read(struct replica *replica, struct raft_log_reading *reading)
         replica_feed_read(replica, reading);
 }
 
-/* Behind it somebody is going to ask for entries: this node to apply them, members to get them. */
+/* Behind it somebody is going to ask for entries: this node to apply them, members to get them.
+ * Who lacks more than is here has to be given it from the disk first. */
 static raft_index wanted_behind(const struct replica *replica)
 {
     struct raft_peer_status peers[RAFT_MEMBERS_MAX];
     uint32_t count = replica_leads(replica) ? raft_peers(replica->raft, peers) : 0;
     raft_index wanted = replica->status.applied;
     for (uint32_t i = 0; i < count; i++)
-        if (peers[i].match < wanted)
+        if (peers[i].match < wanted && peers[i].match + 1 >= replica->cache.first)
             wanted = peers[i].match;
     return wanted;
 }

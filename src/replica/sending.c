@@ -59,6 +59,9 @@ static void give_up(struct replica *replica, struct replica_sending *sending, co
     if (sending->source)
         log_warning("snapshot to node %" PRIu64 ": given up after %" PRIu64 " chunks: %s",
                     sending->to, sending->acked, why);
+    else
+        log_notice("snapshot to node %" PRIu64 ": delivered, and waited for no longer: %s",
+                   sending->to, why);
     end(replica, sending);
 }
 

@@ -988,6 +988,28 @@ static void what_all_have_leaves_memory(void **state)
     assert_int_equal(world.replica->cache.bytes, 0);
 }
 
+/* It would be kept for as long as the member is away. */
+static void for_who_lacks_more_memory_keeps_nothing(void **state)
+{
+    enum { WRITES = 10 };
+    static struct result a[WRITES];
+    (void)state;
+    lead();
+    world.replica->options.cache_calm_bytes = 0;
+    for (int i = 0; i < WRITES; i++)
+        ask_now(&a[i], REQUEST_WRITE, 1, "a");
+    persist();
+    receive(matched(1, status().last));
+    run();
+    raft_index first = world.replica->cache.first;
+    assert_true(first <= status().last.index - WRITES + 1);
+    world.replica->options.cache_bytes = world.replica->cache.bytes - 1;
+    run(); /* now node 2 lacks what is not here any more */
+    run();
+    assert_true(world.replica->cache.first > first);
+    assert_int_equal(world.replica->cache.bytes, 0);
+}
+
 /* In one turn of the loop: another leader's entry takes the place, and is committed there. */
 static void an_entry_of_another_leader_answers_nobody(void **state)
 {
@@ -1286,6 +1308,7 @@ int main(void)
         TEST(a_member_is_fed_from_disk_beside_all_else),
         TEST(what_is_read_too_late_is_dropped),
         TEST(what_all_have_leaves_memory),
+        TEST(for_who_lacks_more_memory_keeps_nothing),
         TEST(applying_slowly_holds_no_more_than_the_cache),
         TEST(an_entry_of_another_leader_answers_nobody),
         TEST(a_read_that_nobody_confirms_ends_in_time),
