@@ -848,13 +848,14 @@ static int failing_with = EIO;
 static const char *failing_thread = ""; /* its name's beginning */
 static int failed_syncs;
 
-static pid_t slow_for; /* syncs of the journal by other threads take long, and are counted */
-static int slow_syncs;
+static _Atomic pid_t
+    slow_for; /* syncs of the journal by other threads take long, and are counted */
+static atomic_int slow_syncs;
 
 static int sync_slowly(int fd)
 {
     poll(NULL, 0, 2);
-    __atomic_add_fetch(&slow_syncs, 1, __ATOMIC_SEQ_CST);
+    slow_syncs++;
     return (int)syscall(SYS_fdatasync, fd);
 }
 
@@ -1288,12 +1289,12 @@ static void test_zeros_are_not_waited_for(void **state)
     assert_non_null(kv);
     slow_for = gettid();
     for (unsigned char i = 0; i < RECORDS; i++) {
-        int before = __atomic_load_n(&slow_syncs, __ATOMIC_SEQ_CST);
+        int before = slow_syncs;
         struct kv_batch *batch = kv->ops->batch_new(kv);
         kv->ops->batch_put(batch, KV_LOG, bytes_of(&i, 1), bytes_of(value, sizeof value));
         kv->ops->commit(kv, batch, true);
         kv->ops->batch_free(batch);
-        int steps = __atomic_load_n(&slow_syncs, __ATOMIC_SEQ_CST) - before;
+        int steps = slow_syncs - before;
         if (steps > most)
             most = steps;
     }
