@@ -1358,8 +1358,14 @@ static void test_trimmed_log_is_not_merged(void **state)
         if (i > KEPT)
             trim(kv, i == KEPT + 1 ? 1 : i - KEPT - 1, i - KEPT);
         assert_in_range(largest_table(directory), 0, 1500000); /* less than what is kept */
-        assert_in_range(kv->ops->property(kv, KV_LOG, "rocksdb.total-sst-files-size"), 0, 4500000);
     }
+    uint64_t stored = UINT64_MAX; /* tables are moved down, and can be dropped then, in time */
+    for (int tries = 0; stored > 4000000 && tries < 200; tries++) {
+        poll(NULL, 0, tries > 0 ? 50 : 0);
+        trim(kv, 249 - KEPT, 250 - KEPT);
+        stored = kv->ops->property(kv, KV_LOG, "rocksdb.total-sst-files-size");
+    }
+    assert_in_range(stored, 0, 4000000);
     for (unsigned char i = 249; i > 249 - KEPT; i--)
         assert_true(kv->ops->get(kv, KV_LOG, bytes_of(&i, 1), &found));
     buffer_deinit(&found);
