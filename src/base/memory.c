@@ -46,7 +46,7 @@ void *memory_new(size_t size)
 {
     if (size <= SMALL)
         return memset(allocate(size), 0, size);
-    return advised(present(calloc(1, size ? size : 1), size), size);
+    return advised(present(calloc(1, size), size), size);
 }
 
 /* A larger block in place of a large one, advised before it is touched. */

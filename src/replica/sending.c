@@ -302,7 +302,7 @@ static void begin(struct replica *replica, raft_node_id to)
 /* A member says that it gets a state from one who led before. */
 static void keep_for_it(struct replica *replica, const struct snapshot_message *message)
 {
-    if (replica_leads(replica) && message->pos.index >= replica->status.first.index)
+    if (replica_leads(replica))
         replica_hold(replica, message->from, message->pos.index);
 }
 
