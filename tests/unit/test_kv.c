@@ -1275,6 +1275,13 @@ static void test_many_segments(void **state)
     temporary_remove(directory);
 }
 
+static void append_to_log(struct kv *kv, unsigned char number, struct bytes value)
+{
+    struct kv_batch *batch = kv->ops->batch_new(kv);
+    kv->ops->batch_put(batch, KV_LOG, bytes_of(&number, 1), value);
+    write_batch(kv, batch, true);
+}
+
 /* In one commit's time. */
 static int most_steps_of_zeros(void)
 {
@@ -1289,10 +1296,7 @@ static int most_steps_of_zeros(void)
     slow_for = gettid();
     for (unsigned char i = 0; i < RECORDS; i++) {
         int before = slow_syncs;
-        struct kv_batch *batch = kv->ops->batch_new(kv);
-        kv->ops->batch_put(batch, KV_LOG, bytes_of(&i, 1), bytes_of(value, sizeof value));
-        kv->ops->commit(kv, batch, true);
-        kv->ops->batch_free(batch);
+        append_to_log(kv, i, bytes_of(value, sizeof value));
         int steps = slow_syncs - before;
         if (steps > most)
             most = steps;
@@ -1351,10 +1355,7 @@ static void test_trimmed_log_is_not_merged(void **state)
     struct buffer found = {0};
     (void)state;
     for (unsigned char i = 1; i < 250; i++) {
-        struct kv_batch *batch = kv->ops->batch_new(kv);
-        kv->ops->batch_put(batch, KV_LOG, bytes_of(&i, 1), bytes_of(value, sizeof value));
-        kv->ops->commit(kv, batch, true);
-        kv->ops->batch_free(batch);
+        append_to_log(kv, i, bytes_of(value, sizeof value));
         if (i > KEPT)
             trim(kv, i == KEPT + 1 ? 1 : i - KEPT - 1, i - KEPT);
         assert_in_range(largest_table(directory), 0, 1500000); /* less than what is kept */
@@ -1381,10 +1382,7 @@ static void test_short_log_is_not_written_to_tables(void **state)
     struct kv *kv = open_with_small_segments(directory, 0);
     (void)state;
     for (unsigned char i = 1; i < 250; i++) {
-        struct kv_batch *batch = kv->ops->batch_new(kv);
-        kv->ops->batch_put(batch, KV_LOG, bytes_of(&i, 1), bytes_of(value, sizeof value));
-        kv->ops->commit(kv, batch, true);
-        kv->ops->batch_free(batch);
+        append_to_log(kv, i, bytes_of(value, sizeof value));
         trim(kv, i - 1, i);
     }
     kv->ops->close(kv);

@@ -968,21 +968,28 @@ static void applying_slowly_holds_no_more_than_the_cache(void **state)
     assert_true(world.reads_done > 0);
 }
 
-/* For a member that is a moment behind; one turn later it is known to have them. */
-static void what_all_have_leaves_memory(void **state)
+enum { LACKED = 10 };
+
+/* So many writes that node 2 does not have; what all have is not kept. */
+static void lead_and_write(struct result a[LACKED])
 {
-    enum { WRITES = 10 };
-    static struct result a[WRITES];
-    (void)state;
     lead();
     world.replica->options.cache_calm_bytes = 0;
-    for (int i = 0; i < WRITES; i++)
+    for (int i = 0; i < LACKED; i++)
         ask_now(&a[i], REQUEST_WRITE, 1, "a");
     persist();
     receive(matched(1, status().last));
     run();
-    assert_ended(a[WRITES - 1], REQUEST_DONE);
-    assert_true(world.replica->cache.last - world.replica->cache.first + 1 >= WRITES);
+}
+
+/* For a member that is a moment behind; one turn later it is known to have them. */
+static void what_all_have_leaves_memory(void **state)
+{
+    static struct result a[LACKED];
+    (void)state;
+    lead_and_write(a);
+    assert_ended(a[LACKED - 1], REQUEST_DONE);
+    assert_true(world.replica->cache.last - world.replica->cache.first + 1 >= LACKED);
     receive(matched(2, status().last));
     run();
     assert_int_equal(world.replica->cache.bytes, 0);
@@ -991,18 +998,11 @@ static void what_all_have_leaves_memory(void **state)
 /* It would be kept for as long as the member is away. */
 static void for_who_lacks_more_memory_keeps_nothing(void **state)
 {
-    enum { WRITES = 10 };
-    static struct result a[WRITES];
+    static struct result a[LACKED];
     (void)state;
-    lead();
-    world.replica->options.cache_calm_bytes = 0;
-    for (int i = 0; i < WRITES; i++)
-        ask_now(&a[i], REQUEST_WRITE, 1, "a");
-    persist();
-    receive(matched(1, status().last));
-    run();
+    lead_and_write(a);
     raft_index first = world.replica->cache.first;
-    assert_true(first <= status().last.index - WRITES + 1);
+    assert_true(first <= status().last.index - LACKED + 1);
     world.replica->options.cache_bytes = world.replica->cache.bytes - 1;
     run(); /* now node 2 lacks what is not here any more */
     run();
