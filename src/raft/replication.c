@@ -182,14 +182,24 @@ void raft_advance_commit(struct raft *raft)
     state->commit = reached;
 }
 
-/* A leader that no majority answered for an election timeout steps down, so that its clients look
- * elsewhere (6.2). */
+/* A leader that no majority answered for two election timeouts steps down, so that its clients look
+ * elsewhere (6.2).  One would do, but is needless where the others only got no processor, or no
+ * disk, for so long: they still follow us when they go on.  Where they do not hear us either, they
+ * have elected another by then. */
+enum { SILENT_ELECTIONS = 2 };
+
+static bool answers_at_times(const struct raft *raft, uint32_t place)
+{
+    uint32_t idle_ticks = raft->state.progress[place].idle_ticks;
+    return idle_ticks / SILENT_ELECTIONS < raft->config.election_ticks;
+}
+
 static void check_quorum(struct raft *raft)
 {
     uint32_t active = 0;
     for (uint32_t place = 0; place < raft->members.count; place++)
         active +=
-            raft_is_voter(raft, place) && (place == raft->self || raft_is_active(raft, place));
+            raft_is_voter(raft, place) && (place == raft->self || answers_at_times(raft, place));
     if (active < raft_quorum_size(raft_voters_count(raft)))
         raft_become_follower(raft, RAFT_NOBODY);
 }
