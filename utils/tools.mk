@@ -52,6 +52,9 @@ bench-install: $(BUILD)/redis-raft ## what it costs to bring back a member that 
 bench-backup: $(BUILD)/redis-raft $(BUILD)/redis-raft-ctl ## what a backup of MB=1000 costs; how long a restore and a start take
 	@utils/bench/backup --build $(BUILD) $(if $(MB),--mb $(MB)) $(if $(LOAD),--load $(LOAD))
 
+bench-large: $(BUILD)/redis-raft ## how long small requests wait beside values of 64 MB (BEHIND=100 of them to catch up with)
+	@utils/bench/large --build $(BUILD) $(if $(BEHIND),--behind $(BEHIND))
+
 bench-types: $(BUILD)/redis-raft ## collections of SIZES=1000,1000000 elements, scripts, queues, messages
 	@utils/bench/types --build $(BUILD) $(if $(SIZES),--sizes $(SIZES)) $(if $(ONLY),--only $(ONLY))
 	@utils/bench/talk --build $(BUILD) $(if $(ONLY),--only $(ONLY))
@@ -65,7 +68,7 @@ bench-expiry: $(BUILD)/redis-raft ## when KEYS=1000000 names are gone whose time
 bench-mix: $(BUILD)/redis-raft ## SETs and GETs mixed on one connection, beside redis-server
 	@utils/bench/mix --build $(BUILD)
 
-.PHONY: test-tools bench failover calm hold-up bench-install bench-backup bench-types bench-crowd bench-expiry bench-mix
+.PHONY: test-tools bench failover calm hold-up bench-install bench-backup bench-large bench-types bench-crowd bench-expiry bench-mix
 -include $(CTL_OBJ:.o=.d) $(BENCH_OBJ:.o=.d)
 
 # What a SET costs in src/data alone.

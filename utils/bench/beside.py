@@ -12,6 +12,7 @@ import time
 import systems
 
 VALUE = 1000  # bytes
+BATCHES_S = 50  # of a load that is more than that
 
 
 def rss_mb(pid):
@@ -33,11 +34,13 @@ def fill(port, megabytes):
 
 
 class Load(threading.Thread):
-    """Sets keys at random, some at a time, until it is stopped."""
+    """Sets keys at random, some at a time, until it is stopped: those that fill() has set, or with
+    values of another size as many others."""
 
-    def __init__(self, port, rate, keys):
+    def __init__(self, port, rate, keys, size=VALUE):
         super().__init__(daemon=True)
-        self.port, self.rate, self.keys = port, rate, keys
+        self.port, self.rate, self.keys, self.size = port, rate, keys, size
+        self.prefix = "key" if size == VALUE else "other"
         self.done, self.is_over, self.error = 0, False, None
 
     def run(self):
@@ -49,12 +52,12 @@ class Load(threading.Thread):
     def set_keys(self):
         source = random.Random(2)
         client = systems.Resp(self.port, timeout=60)
-        batch, next_at = 100, time.monotonic()
+        batch, next_at = max(100, round(self.rate / BATCHES_S)), time.monotonic()
         while not self.is_over:
             next_at = max(next_at + batch / self.rate, time.monotonic() - 1)
             time.sleep(max(0, next_at - time.monotonic()))
-            client.ask_all([["SET", f"key:{source.randrange(self.keys):09d}",
-                             source.randbytes(VALUE)] for _ in range(batch)], ahead=batch)
+            client.ask_all([["SET", f"{self.prefix}:{source.randrange(self.keys):09d}",
+                             source.randbytes(self.size)] for _ in range(batch)], ahead=batch)
             self.done += batch
 
     def end(self):
@@ -84,10 +87,19 @@ class Memory(threading.Thread):
         return f"  leader's memory {self.before:.0f} MB, +{self.most - self.before:.0f} MB"
 
 
-def measure(port, rate, title, meanwhile):
-    """Calls `meanwhile` and prints what it took, what a probe found, and what it returned; gives the
-    probe's 99th percentile in ms."""
-    words = [sys.executable, os.path.abspath(__file__), str(port), str(rate)]
+ASKS = {"SET": ("SET", "probe", "x"), "GET": ("GET", "probe")}
+
+
+class Found(float):
+    """A probe's 99th percentile in ms, and its worst."""
+
+    worst = 0.0
+
+
+def measure(port, rate, title, meanwhile, asks="SET"):
+    """Calls `meanwhile` and prints what it took, what a probe found that sent such requests in turn,
+    and what it returned; gives what the probe found."""
+    words = [sys.executable, os.path.abspath(__file__), str(port), str(rate), asks]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                           text=True) as process:
         process.stdout.readline()
@@ -98,13 +110,16 @@ def measure(port, rate, title, meanwhile):
         count, median, p99, worst = process.stdout.read().split()
     print(f"{title:24} {took:6.1f} s  p50 {float(median):6.2f}  p99 {float(p99):7.2f}"
           f"  max {float(worst):7.1f} ms  of {count}{note or ''}", flush=True)
-    return float(p99)
+    found = Found(p99)
+    found.worst = float(worst)
+    return found
 
 
-def probe(port, rate):
+def probe(port, rate, asks):
     """Asks until its input ends; then says how long each took, in ms."""
     client = systems.Resp(port, timeout=60)
     client.ask("SET", "probe", "x")
+    requests = [ASKS[name] for name in asks.split(",")]
     os.set_blocking(sys.stdin.fileno(), False)
     print("ready", flush=True)
     times, next_at = [], time.monotonic()
@@ -112,11 +127,11 @@ def probe(port, rate):
         next_at = max(next_at + 1 / rate, time.monotonic() - 1)
         time.sleep(max(0, next_at - time.monotonic()))
         begun = time.monotonic()
-        client.ask("SET", "probe", "x")
+        client.ask(*requests[len(times) % len(requests)])
         times.append((time.monotonic() - begun) * 1000)
     times.sort()
     print(len(times), times[len(times) // 2], times[int(len(times) * 0.99)], times[-1])
 
 
 if __name__ == "__main__":
-    probe(int(sys.argv[1]), float(sys.argv[2]))
+    probe(int(sys.argv[1]), float(sys.argv[2]), sys.argv[3])
