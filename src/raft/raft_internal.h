@@ -97,6 +97,7 @@ struct progress {
     uint32_t idle_ticks; /* since it last answered */
     bool fell_off;       /* needs what our log no longer holds */
     uint64_t round_acked;
+    bool is_quick; /* its answer was one of those that confirmed the last round */
     raft_index inflight[RAFT_INFLIGHT_MAX];     /* last index of each request under way, a ring */
     uint64_t inflight_sizes[RAFT_INFLIGHT_MAX]; /* payload bytes of each */
     uint64_t inflight_bytes;                    /* their sum */
@@ -170,6 +171,7 @@ struct raft_state {
     uint64_t uncommitted_bytes;
     uint64_t round; /* last confirmation round begun */
     uint64_t round_confirmed;
+    bool next_round_asks_all;
     struct pending_read reads[RAFT_READS_MAX]; /* a ring, rounds rising */
     uint32_t reads_start, reads_count;
     raft_node_id transfer_to;
@@ -247,7 +249,8 @@ void raft_become_leader(struct raft *raft);
 void raft_progress_begin(struct raft *raft, uint32_t place); /* nothing is known of it */
 void raft_tick_leader(struct raft *raft);
 void raft_send_entries(struct raft *raft, uint32_t place);
-void raft_send_heartbeats(struct raft *raft);
+void raft_send_heartbeats(struct raft *raft); /* to all */
+void raft_send_heartbeat(struct raft *raft, uint32_t place);
 void raft_advance_commit(struct raft *raft);
 void raft_on_append_request(struct raft *raft, const struct raft_message *message);
 void raft_on_append_response(struct raft *raft, const struct raft_message *message);
@@ -255,9 +258,12 @@ enum raft_result raft_on_propose(struct raft *raft, struct raft_entry *entries, 
 void raft_on_unreachable(struct raft *raft, raft_node_id node);
 
 /* read_index.c */
-enum raft_result raft_on_read(struct raft *raft, uint64_t id);
+enum raft_result raft_on_read(struct raft *raft, uint64_t id, bool asks_all);
 void raft_confirm_reads(struct raft *raft);
 uint64_t raft_round_reached(const struct raft *raft); /* the highest that a majority answered */
+void raft_tick_round(struct raft *raft);
+/* Nothing reaches the member: others are asked what it was. */
+void raft_ask_instead(struct raft *raft, uint32_t place);
 void raft_fail_reads(struct raft *raft);
 
 /* transfer.c */

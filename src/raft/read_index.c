@@ -8,17 +8,46 @@
  * A round is a number, never used twice in a term, which every request to a follower carries and
  * every answer echoes.  One round is under way at a time; reads that come meanwhile share the next.
  * A lost round needs no retry: the next heartbeats carry the same number and ask the same question
- * later, which can only be answered later. */
+ * later, which can only be answered later.
+ *
+ * Asked are those whose answers confirmed the round before, so no more than are needed, and the
+ * quickest of then: a read costs the others nothing.  The heartbeats, and entries, ask the others
+ * as well, so that one that has become quicker takes the place.  All are asked where those are not
+ * enough, and when one of them is silent or not reachable. */
 #include "base/fatal.h"
 #include "raft/raft_internal.h"
 
-static void begin_round(struct raft *raft)
+enum { PATIENCE_TICKS = 2 }; /* with one that is asked and does not answer */
+
+static bool is_asked(const struct raft *raft, uint32_t place)
 {
-    raft->state.round++;
-    raft_send_heartbeats(raft);
+    return raft_is_voter(raft, place) &&
+           (place == raft->self || raft->state.progress[place].is_quick);
 }
 
-enum raft_result raft_on_read(struct raft *raft, uint64_t id)
+static bool quick_are_enough(const struct raft *raft)
+{
+    uint32_t count = 0;
+    for (uint32_t place = 0; place < raft->members.count; place++)
+        count += is_asked(raft, place);
+    return count >= raft_quorum_size(raft_voters_count(raft));
+}
+
+static void begin_round(struct raft *raft)
+{
+    struct raft_state *state = &raft->state;
+    state->round++;
+    if (state->next_round_asks_all || !quick_are_enough(raft)) {
+        raft_send_heartbeats(raft);
+    } else {
+        for (uint32_t place = 0; place < raft->members.count; place++)
+            if (place != raft->self && is_asked(raft, place))
+                raft_send_heartbeat(raft, place);
+    }
+    state->next_round_asks_all = false;
+}
+
+enum raft_result raft_on_read(struct raft *raft, uint64_t id, bool asks_all)
 {
     struct raft_state *state = &raft->state;
     check(id != 0);
@@ -34,6 +63,7 @@ enum raft_result raft_on_read(struct raft *raft, uint64_t id)
         .round = state->round + 1,
     };
     state->reads_count++;
+    state->next_round_asks_all |= asks_all;
     if (idle)
         begin_round(raft);
     raft_confirm_reads(raft); /* alone, we are the majority */
@@ -58,6 +88,8 @@ void raft_confirm_reads(struct raft *raft)
     if (reached <= state->round_confirmed)
         return;
     state->round_confirmed = reached;
+    for (uint32_t place = 0; place < raft->members.count; place++)
+        state->progress[place].is_quick = state->progress[place].round_acked >= reached;
     while (state->reads_count > 0 && state->reads[state->reads_start].round <= reached) {
         const struct pending_read *read = &state->reads[state->reads_start];
         raft->reads_out[raft->reads_out_count++] = (struct raft_read){read->id, read->index};
@@ -68,6 +100,34 @@ void raft_confirm_reads(struct raft *raft)
         begin_round(raft);
         raft_confirm_reads(raft);
     }
+}
+
+static bool is_under_way(const struct raft *raft)
+{
+    return raft->state.round != raft->state.round_confirmed;
+}
+
+void raft_tick_round(struct raft *raft)
+{
+    bool was_silent = false;
+    if (!is_under_way(raft))
+        return;
+    for (uint32_t place = 0; place < raft->members.count; place++) {
+        struct progress *progress = &raft->state.progress[place];
+        bool is_silent = progress->is_quick && progress->idle_ticks >= PATIENCE_TICKS;
+        progress->is_quick &= !is_silent;
+        was_silent |= is_silent;
+    }
+    if (was_silent)
+        raft_send_heartbeats(raft);
+}
+
+void raft_ask_instead(struct raft *raft, uint32_t place)
+{
+    bool was_quick = raft->state.progress[place].is_quick;
+    raft->state.progress[place].is_quick = false;
+    if (was_quick && is_under_way(raft))
+        raft_send_heartbeats(raft);
 }
 
 void raft_fail_reads(struct raft *raft)

@@ -43,6 +43,7 @@ void raft_become_leader(struct raft *raft)
     state->leader = raft->config.id;
     state->round = 0;
     state->round_confirmed = 0;
+    state->next_round_asks_all = false;
     state->uncommitted_bytes = 0;
     for (raft_index i = state->commit + 1; i <= raft->trail.last; i++)
         state->uncommitted_bytes += raft_trail_size_at(&raft->trail, i);
@@ -53,7 +54,7 @@ void raft_become_leader(struct raft *raft)
     raft_send_heartbeats(raft);
 }
 
-static void send_heartbeat(struct raft *raft, uint32_t place)
+void raft_send_heartbeat(struct raft *raft, uint32_t place)
 {
     struct raft_state *state = &raft->state;
     struct progress *progress = &state->progress[place];
@@ -76,7 +77,7 @@ void raft_send_heartbeats(struct raft *raft)
     raft->state.heartbeat_elapsed = 0;
     for (uint32_t place = 0; place < raft->members.count; place++)
         if (place != raft->self)
-            send_heartbeat(raft, place);
+            raft_send_heartbeat(raft, place);
 }
 
 /* How many entries from `next` on fit one request: at least one; and their bytes. */
@@ -239,6 +240,7 @@ void raft_tick_leader(struct raft *raft)
     raft_check_disk(raft);
     if (state->role != RAFT_LEADER)
         return;
+    raft_tick_round(raft);
     raft_tick_transfer(raft);
     if (++state->heartbeat_elapsed >= raft->config.heartbeat_ticks)
         raft_send_heartbeats(raft);
@@ -252,6 +254,7 @@ void raft_on_unreachable(struct raft *raft, raft_node_id node)
     struct progress *progress = &raft->state.progress[place];
     if (progress->replicating)
         raft_progress_probe(progress, progress->match + 1);
+    raft_ask_instead(raft, place);
 }
 
 static void on_matched(struct raft *raft, uint32_t place, struct raft_pos hint)
@@ -282,7 +285,7 @@ static void on_rejected(struct raft *raft, uint32_t place, struct raft_pos hint)
     progress->fell_off =
         next == raft->trail.first.index + 1 && hint.index < raft->trail.first.index;
     if (!progress->fell_off)
-        send_heartbeat(raft, place);
+        raft_send_heartbeat(raft, place);
 }
 
 void raft_on_append_response(struct raft *raft, const struct raft_message *message)

@@ -391,7 +391,8 @@ static void forward_waiting(struct replica *replica)
  * then.  Nobody waits for that round. */
 void replica_spread_commit(struct replica *replica)
 {
-    struct raft_input input = {.type = RAFT_INPUT_READ, .read = {++replica->next_read_id}};
+    struct raft_input input = {.type = RAFT_INPUT_READ,
+                               .read = {.id = ++replica->next_read_id, .asks_all = true}};
     bool is_wanted = replica->has_told;
     replica->has_told = false;
     if (!replica_leads(replica)) {

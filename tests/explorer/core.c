@@ -29,7 +29,7 @@ static struct raft_input prepare(struct raft *raft, struct input input,
     case HEARTBEAT: state->heartbeat_elapsed = HEARTBEAT_TICKS - 1; break;
     case STEP_DOWN:
         for (uint32_t i = 0; i < NODES; i++)
-            state->progress[i].idle_ticks = ELECTION_TICKS;
+            state->progress[i].idle_ticks = UINT32_MAX;
         break;
     case PROPOSE:
     case CHANGE:
@@ -277,6 +277,8 @@ static void step_core(const struct node *before, struct input input, struct outc
     trace_before(raft, before);
     struct raft_output output;
     raft_step(raft, &step, &output);
+    check(input.kind != STEP_DOWN || raft->state.role != RAFT_LEADER ||
+          raft_voters_count(raft) == 1); /* else it would be a tick and nothing else */
     if (!within_bounds(raft)) {
         outcome->verdict = BEYOND;
         return;

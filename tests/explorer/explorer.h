@@ -194,7 +194,7 @@ uint32_t sets_count(void);
 /* ---- one node: node.c ---------------------------------------------------------------- */
 
 struct packed_progress {
-    uint8_t match, next, replicating, round_acked;
+    uint8_t match, next, replicating, round_acked, is_quick;
     uint8_t inflight_count, inflight[INFLIGHT_MAX];
 };
 

@@ -125,6 +125,7 @@ static void unpack_leader(struct raft *raft, const struct node *node)
     state->term_start = node->term_start;
     state->round = node->round;
     state->round_confirmed = node->round_confirmed;
+    state->next_round_asks_all = false; /* no read here wants it */
     state->uncommitted_bytes = 0;
     for (uint32_t place = 0; place < raft->members.count; place++) {
         const struct packed_progress *from = &node->progress[raft->members.list[place].id];
@@ -133,6 +134,7 @@ static void unpack_leader(struct raft *raft, const struct node *node)
                                 .next = from->next,
                                 .replicating = from->replicating,
                                 .round_acked = from->round_acked,
+                                .is_quick = from->is_quick,
                                 .inflight_count = from->inflight_count,
                                 .resend_ticks = RESEND_TICKS};
         for (uint32_t j = 0; j < from->inflight_count; j++)
@@ -154,6 +156,7 @@ static void fill_dead_progress(struct raft_state *state, uint32_t from)
                                                    .next = garbage(LOG_MAX),
                                                    .replicating = garbage(2),
                                                    .round_acked = garbage(READS_MAX),
+                                                   .is_quick = garbage(2),
                                                    .inflight_count = (uint32_t)garbage(3),
                                                    .idle_ticks = (uint32_t)garbage(9)};
 }
@@ -167,6 +170,7 @@ static void fill_dead_fields(struct raft *raft, const struct node *node)
         state->term_start = garbage(LOG_MAX);
         state->round = garbage(READS_MAX);
         state->round_confirmed = garbage(READS_MAX);
+        state->next_round_asks_all = garbage(2);
         state->uncommitted_bytes = garbage(1000);
         state->heartbeat_elapsed = (uint32_t)garbage(HEARTBEAT_TICKS);
         fill_dead_progress(state, 0);
@@ -299,6 +303,7 @@ static void pack_leader(struct node *node, const struct raft *raft)
         to->next = (uint8_t)from->next;
         to->replicating = from->replicating;
         to->round_acked = (uint8_t)from->round_acked;
+        to->is_quick = from->is_quick;
         check(from->inflight_count <= bounds.inflight);
         to->inflight_count = (uint8_t)from->inflight_count;
         for (uint32_t j = 0; j < from->inflight_count; j++)

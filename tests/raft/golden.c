@@ -10,7 +10,7 @@
  *           [members=nodes]       the first so many are members, the others know of none yet
  *   tick N [TIMES]        time passes for node N
  *   campaign N            time passes for N until it asks for votes
- *   propose N [COUNT]     read N ID       transfer N [TO]     unreachable N PEER    gone N PEER
+ *   propose N [COUNT]     read N ID [all] transfer N [TO]     unreachable N PEER    gone N PEER
  *   compact N INDEX
  *   members N MEMBER...   N is told to change the list: 3 a voter, 3l a learner, 3' and 3'' with
  *                         other lives
@@ -652,7 +652,8 @@ static bool run_on_node(char **words, uint32_t count)
     } else if (strcmp(words[0], "members") == 0) {
         do_members(id, words + 2, count - 2);
     } else if (strcmp(words[0], "read") == 0) {
-        input = (struct raft_input){.type = RAFT_INPUT_READ, .read = {number}};
+        bool asks_all = count > 3 && strcmp(words[3], "all") == 0;
+        input = (struct raft_input){.type = RAFT_INPUT_READ, .read = {number, asks_all}};
         step(id, &input);
     } else if (strcmp(words[0], "transfer") == 0) {
         input =
