@@ -20,7 +20,17 @@
 
 enum {
     RECLAIM_FRACTION = 4, /* of what is stored has to be freed */
-    PROGRESS_STEPS = 64   /* so often the loop is told how far it is */
+    PROGRESS_STEPS = 64,  /* so often the loop is told how far it is */
+    HEAD_SIZE = 64,       /* of a record */
+    LOOK_BYTES = 1 << 20  /* values that are looked at together */
+};
+_Static_assert((int)RECORD_HEADER_MAX <= (int)HEAD_SIZE, "a head has the whole header");
+
+/* A name that is to be resolved.  Its word and entries are good until the checkpoint ends. */
+struct name {
+    uint64_t word;
+    struct entry *entries[LAYERS_MAX + 1]; /* by source; NULL: it says nothing of the name */
+    const struct kv_head *stored;          /* NULL: the kv does not have it, or was not asked */
 };
 
 struct checkpoint {
@@ -28,7 +38,11 @@ struct checkpoint {
     struct checkpoint_result result;
     struct slots *change[RECORD_DATABASES]; /* keys that come and go in the kv; owned */
     struct layer *found;                    /* spaces that are dead by unresolved names; owned */
-    struct buffer key, value;               /* scratch */
+    struct buffer key;                      /* scratch */
+    struct name names[KV_HEADS_MAX];        /* resolved together */
+    struct kv_head heads[KV_HEADS_MAX];     /* of those that the kv is asked for */
+    struct buffer keys[KV_HEADS_MAX];       /* of the heads */
+    unsigned names_count, heads_count, names_at_once;
     uint64_t steps, steps_max; /* names resolved and rows written, and how many there can be */
     pthread_t thread;
     atomic_uint_fast64_t done; /* of the steps, as far as the loop is told */
@@ -82,60 +96,93 @@ static void count(struct slots **slots, uint64_t word, int64_t keys)
     layers_slots_add(*slots, record_word_slot(word), keys);
 }
 
-enum { HEAD_SIZE = 64 }; /* of a record */
-_Static_assert((int)RECORD_HEADER_MAX <= (int)HEAD_SIZE, "a head has the whole header");
-
-/* Has the kv, in which nothing of this checkpoint is yet, the merge's present name?  *space: of the
- * collection that it names there. */
-static bool is_stored(struct checkpoint *checkpoint, const struct merge *merge, uint64_t *space)
-{
-    struct kv *kv = checkpoint->job.kv;
-    struct place place = {TABLE_KEYS, merge->space, merge->word, merge->name};
-    size_t size;
-    if (!layers_kv_counts(&checkpoint->job.persisted, TABLE_KEYS, merge->space))
-        return false;
-    record_key(&checkpoint->key, &place);
-    if (!kv->ops->get_head(kv, KV_DATA, buffer_bytes(&checkpoint->key), HEAD_SIZE,
-                           &checkpoint->value, &size))
-        return false;
-    *space = record_space(buffer_bytes(&checkpoint->value));
-    return true;
-}
-
 /* What was said of an entry without a look below turns out. */
-static void resolve_entry(struct checkpoint *checkpoint, unsigned database,
-                          const struct merge *merge, struct entry *entry, bool is_there,
-                          uint64_t space)
+static void resolve_entry(struct checkpoint *checkpoint, unsigned database, uint64_t word,
+                          struct entry *entry, bool is_there, uint64_t space)
 {
     if (entry->below != BELOW_UNKNOWN)
         return;
-    count(&checkpoint->result.surplus[database], merge->word, is_there);
+    count(&checkpoint->result.surplus[database], word, is_there);
     entry->below = is_there ? BELOW_YES : BELOW_NO;
-    if (is_there && space)
-        layers_space_bury(checkpoint->found, merge->space, space); /* L7 */
+    if (is_there && space) {
+        uint64_t owner = checkpoint->result.state.databases[database].space;
+        layers_space_bury(checkpoint->found, owner, space); /* L7 */
+    }
 }
 
-/* Says of each entry of the present name what is below it, from the oldest layer up, and counts
- * those that were counted as new and were not (L6). */
-static void resolve_name(struct checkpoint *checkpoint, unsigned database, struct merge *merge)
+/* Says of each entry of the name what is below it, from the oldest layer up, and counts those that
+ * were counted as new and were not (L6). */
+static void resolve_name(struct checkpoint *checkpoint, unsigned database, const struct name *name)
 {
     bool is_known = false, was_stored = false, is_there = false;
     uint64_t space = 0; /* of the collection that was there */
     for (unsigned i = checkpoint->job.sources.count; i-- > 0;) {
-        if (!(merge->spent & 1u << i))
+        struct entry *entry = name->entries[i];
+        if (!entry)
             continue;
-        struct entry *entry = merge->iters[i].entry;
-        if (!is_known)
-            is_there = was_stored = entry->below == BELOW_UNKNOWN
-                                        ? is_stored(checkpoint, merge, &space)
-                                        : entry->below == BELOW_YES;
+        if (!is_known && entry->below == BELOW_UNKNOWN) {
+            is_there = was_stored = name->stored && name->stored->is_there;
+            if (is_there)
+                space = record_space(buffer_bytes(&name->stored->head));
+        } else if (!is_known) {
+            is_there = was_stored = entry->below == BELOW_YES;
+        }
         is_known = true;
-        resolve_entry(checkpoint, database, merge, entry, is_there, space);
+        resolve_entry(checkpoint, database, name->word, entry, is_there, space);
         check((entry->below == BELOW_YES) == is_there); /* L3 */
         is_there = !entry->is_tombstone;
         space = is_there ? record_space(entry_record(entry)) : 0;
     }
-    count(&checkpoint->change[database], merge->word, is_there - was_stored);
+    count(&checkpoint->change[database], name->word, is_there - was_stored);
+}
+
+/* Takes the merge's present name to those that are resolved next.  The kv has nothing of this
+ * checkpoint yet. */
+static void gather_name(struct checkpoint *checkpoint, const struct merge *merge)
+{
+    struct name *name = &checkpoint->names[checkpoint->names_count++];
+    const struct entry *oldest = NULL;
+    *name = (struct name){.word = merge->word};
+    for (unsigned i = 0; i < checkpoint->job.sources.count; i++)
+        if (merge->spent & 1u << i)
+            oldest = name->entries[i] = merge->iters[i].entry;
+    if (!oldest || oldest->below != BELOW_UNKNOWN ||
+        !layers_kv_counts(&checkpoint->job.persisted, TABLE_KEYS, merge->space))
+        return;
+    struct place place = {TABLE_KEYS, merge->space, merge->word, merge->name};
+    struct buffer *key = &checkpoint->keys[checkpoint->heads_count];
+    struct kv_head *head = &checkpoint->heads[checkpoint->heads_count++];
+    record_key(key, &place);
+    head->key = buffer_bytes(key);
+    name->stored = head;
+}
+
+/* Many together, but as long as their values are small: they are in memory at once. */
+static void look_below(struct checkpoint *checkpoint)
+{
+    struct kv *kv = checkpoint->job.kv;
+    uint64_t bytes = 0;
+    if (checkpoint->heads_count == 0)
+        return;
+    kv->ops->get_heads(kv, KV_DATA, checkpoint->heads, checkpoint->heads_count, HEAD_SIZE);
+    for (unsigned i = 0; i < checkpoint->heads_count; i++)
+        if (checkpoint->heads[i].is_there)
+            bytes += checkpoint->heads[i].size;
+    checkpoint->names_at_once *= 2;
+    if (bytes > LOOK_BYTES)
+        checkpoint->names_at_once = 1;
+    else if (checkpoint->names_at_once > KV_HEADS_MAX)
+        checkpoint->names_at_once = KV_HEADS_MAX;
+}
+
+static void resolve_names(struct checkpoint *checkpoint, unsigned database)
+{
+    look_below(checkpoint);
+    for (unsigned i = 0; i < checkpoint->names_count; i++) {
+        resolve_name(checkpoint, database, &checkpoint->names[i]);
+        advance(checkpoint);
+    }
+    checkpoint->names_count = checkpoint->heads_count = 0;
 }
 
 static uint64_t stored_keys(const struct state *persisted, uint64_t space)
@@ -162,9 +209,11 @@ static void resolve_database(struct checkpoint *checkpoint, unsigned database)
     struct merge merge;
     merge_open(&merge, &job->sources, TABLE_KEYS, space, 0);
     while (merge_next(&merge)) {
-        resolve_name(checkpoint, database, &merge);
-        advance(checkpoint);
+        gather_name(checkpoint, &merge);
+        if (checkpoint->names_count == checkpoint->names_at_once)
+            resolve_names(checkpoint, database);
     }
+    resolve_names(checkpoint, database);
     merge_close(&merge);
     uint64_t keys = stored_keys(&job->persisted, space) + slots_sum(checkpoint->change[database]);
     state->databases[database].keys -= slots_sum(checkpoint->result.surplus[database]);
@@ -516,6 +565,7 @@ struct checkpoint *checkpoint_start(const struct checkpoint_job *job)
     struct checkpoint *checkpoint = memory_new(sizeof *checkpoint);
     checkpoint->job = *job;
     checkpoint->found = layer_new();
+    checkpoint->names_at_once = 1;
     checkpoint->steps_max = count_steps(job);
     if (!job->wake)
         run(checkpoint);
@@ -549,6 +599,9 @@ void checkpoint_finish(struct checkpoint *checkpoint, struct checkpoint_result *
     for (int i = 0; i < RECORD_DATABASES; i++)
         memory_free(checkpoint->change[i]);
     buffer_deinit(&checkpoint->key);
-    buffer_deinit(&checkpoint->value);
+    for (unsigned i = 0; i < KV_HEADS_MAX; i++) {
+        buffer_deinit(&checkpoint->keys[i]);
+        buffer_deinit(&checkpoint->heads[i].head);
+    }
     memory_free(checkpoint);
 }

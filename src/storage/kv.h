@@ -23,6 +23,16 @@ struct kv_iter;     /* scan of one family, as of its creation */
 struct kv_bulk;     /* a sorted run on its way into one family */
 struct kv_snapshot; /* the store as it was at one moment */
 
+enum { KV_HEADS_MAX = 32 }; /* of one get_heads */
+
+/* What get_heads looks for, and what it finds. */
+struct kv_head {
+    struct bytes key; /* borrowed */
+    bool is_there;
+    struct buffer head; /* the caller's; cleared */
+    size_t size;        /* of the whole, if it is there */
+};
+
 struct kv_ops {
     /* Any thread.  False: no such key.  The value is appended to the cleared `value`. */
     bool (*get)(struct kv *kv, enum kv_family family, struct bytes key, struct buffer *value);
@@ -31,6 +41,11 @@ struct kv_ops {
      * that of the whole. */
     bool (*get_head)(struct kv *kv, enum kv_family family, struct bytes key, size_t head_max,
                      struct buffer *head, size_t *size);
+
+    /* get_head for many keys, which rise: cheaper than one after the other, but all of the values
+     * are in memory at once. */
+    void (*get_heads)(struct kv *kv, enum kv_family family, struct kv_head *heads, size_t count,
+                      size_t head_max);
 
     struct kv_batch *(*batch_new)(struct kv *kv);
     void (*batch_put)(struct kv_batch *batch, enum kv_family family, struct bytes key,

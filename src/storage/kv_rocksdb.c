@@ -59,6 +59,7 @@ enum {
     RECOVER_TO_POINT_IN_TIME = 2, /* WALRecoveryMode::kPointInTimeRecovery */
     INFO_LOG_WARN = 2,
     BLOOM_BITS = 10,
+    RUNS_MERGED = 8, /* of level 0 at a time: every other pass over level 1, for a look in 4 more */
     SEGMENT_LEAST = 256 << 10 /* of the journal */
 };
 
@@ -214,6 +215,35 @@ static bool get_head(struct kv *base, enum kv_family family, struct bytes key, s
 {
     struct rocksdb_kv *kv = rocksdb_kv_of(base);
     return get_with(kv, kv->read, family, key, head_max, head, size);
+}
+
+static void get_heads(struct kv *base, enum kv_family family, struct kv_head *heads, size_t count,
+                      size_t head_max)
+{
+    struct rocksdb_kv *kv = rocksdb_kv_of(base);
+    const char *keys[KV_HEADS_MAX];
+    size_t sizes[KV_HEADS_MAX];
+    rocksdb_pinnableslice_t *slices[KV_HEADS_MAX];
+    char *errors[KV_HEADS_MAX] = {NULL};
+    check(count <= KV_HEADS_MAX);
+    for (size_t i = 0; i < count; i++) {
+        keys[i] = data_of(heads[i].key);
+        sizes[i] = heads[i].key.size;
+    }
+    rocksdb_batched_multi_get_cf(kv->db, kv->read, family_of(kv, family), count, keys, sizes,
+                                 slices, errors, true);
+    for (size_t i = 0; i < count; i++) {
+        must(errors[i], kv, "read");
+        buffer_clear(&heads[i].head);
+        heads[i].is_there = slices[i] != NULL;
+        if (!slices[i])
+            continue;
+        size_t size;
+        const char *data = rocksdb_pinnableslice_value(slices[i], &size);
+        buffer_append(&heads[i].head, data, size < head_max ? size : head_max);
+        heads[i].size = size;
+        rocksdb_pinnableslice_destroy(slices[i]);
+    }
 }
 
 /* ---- records of the journal: changes, one behind the other ---------------
@@ -877,6 +907,7 @@ static void close_kv(struct kv *base)
 static const struct kv_ops rocksdb_ops = {
     .get = get,
     .get_head = get_head,
+    .get_heads = get_heads,
     .batch_new = batch_new,
     .batch_put = batch_put,
     .batch_delete = batch_delete,
@@ -930,6 +961,7 @@ static rocksdb_options_t *data_family_options(rocksdb_cache_t *cache, bool data)
     rocksdb_options_set_max_write_buffer_number(family, 6);
     rocksdb_options_set_compression(family,
                                     data ? rocksdb_lz4_compression : rocksdb_no_compression);
+    rocksdb_options_set_level0_file_num_compaction_trigger(family, RUNS_MERGED);
     rocksdb_options_set_level0_slowdown_writes_trigger(family, 40);
     rocksdb_options_set_level0_stop_writes_trigger(family, 60);
     rocksdb_block_based_table_options_t *table = rocksdb_block_based_options_create();

@@ -306,6 +306,15 @@ static bool get_head(struct kv *base, enum kv_family family, struct bytes key, s
     return true;
 }
 
+static void get_heads(struct kv *base, enum kv_family family, struct kv_head *heads, size_t count,
+                      size_t head_max)
+{
+    check(count <= KV_HEADS_MAX);
+    for (size_t i = 0; i < count; i++)
+        heads[i].is_there =
+            get_head(base, family, heads[i].key, head_max, &heads[i].head, &heads[i].size);
+}
+
 static struct kv_batch *batch_new(struct kv *base)
 {
     struct kv_batch *batch = memory_new(sizeof *batch);
@@ -577,6 +586,7 @@ static void close_kv(struct kv *base)
 static const struct kv_ops memory_ops = {
     .get = get,
     .get_head = get_head,
+    .get_heads = get_heads,
     .batch_new = batch_new,
     .batch_put = batch_put,
     .batch_delete = batch_delete,

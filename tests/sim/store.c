@@ -90,6 +90,14 @@ static bool get_head(struct kv *kv, enum kv_family family, struct bytes key, siz
     return store->inner->ops->get_head(store->inner, family, key, head_max, head, size);
 }
 
+static void get_heads(struct kv *kv, enum kv_family family, struct kv_head *heads, size_t count,
+                      size_t head_max)
+{
+    struct sim_store *store = store_of(kv);
+    check_read(store);
+    store->inner->ops->get_heads(store->inner, family, heads, count, head_max);
+}
+
 static struct kv_batch *batch_new(struct kv *kv)
 {
     return store_of(kv)->inner->ops->batch_new(store_of(kv)->inner);
@@ -213,6 +221,7 @@ struct sim_store *sim_store_new(struct sim_node *node)
     store_ops = *store->inner->ops;
     store_ops.get = get;
     store_ops.get_head = get_head;
+    store_ops.get_heads = get_heads;
     store_ops.batch_new = batch_new;
     store_ops.commit = commit;
     store_ops.drop_files = drop_files;

@@ -294,6 +294,41 @@ static void test_one_read(void **state)
 
 /* ---- flush ------------------------------------------------------------------------- */
 
+/* Names that were written without a look, and with `stored` bytes before.  Returns the most of them
+ * that the checkpoint looked up at once. */
+static uint64_t looks_at_once(size_t stored)
+{
+    static char value[300000];
+    struct fixture f;
+    char name[32];
+    setup(&f, 256 << 20, false);
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < 200; i++) {
+            snprintf(name, sizeof name, "key:%d", i);
+            db_put(f.db, 0, str(name), DB_STRING, bytes_of(value, round == 0 ? stored : 1), 0);
+            applied(&f);
+        }
+        uint64_t before = mortal_of(f.kv)->gets;
+        db_checkpoint(f.db);
+        if (round == 0)
+            restart(&f);
+        else
+            assert_int_equal(mortal_of(f.kv)->gets, before + 200);
+    }
+    assert_int_equal(db_size(f.db, 0), 200);
+    uint64_t most = mortal_of(f.kv)->gets_at_once;
+    teardown(&f);
+    return most;
+}
+
+/* Many at once where that costs no memory. */
+static void test_looks_at_once(void **state)
+{
+    (void)state;
+    assert_int_equal(looks_at_once(100), KV_HEADS_MAX);
+    assert_in_range(looks_at_once(300000), 1, 4);
+}
+
 static void test_flush(void **state)
 {
     (void)state;
@@ -1456,6 +1491,7 @@ int main(void)
         cmocka_unit_test(test_layers),
         cmocka_unit_test(test_large_value),
         cmocka_unit_test(test_one_read),
+        cmocka_unit_test(test_looks_at_once),
         cmocka_unit_test(test_flush),
         cmocka_unit_test(test_databases),
         cmocka_unit_test(test_flush_and_crash),

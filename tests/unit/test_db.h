@@ -30,6 +30,7 @@ struct mortal_kv {
     int puts;     /* into bulks that still go through; negative: all of them */
     int lives;    /* writes that still succeed; negative: immortal */
     uint64_t gets;
+    uint64_t gets_at_once; /* most of one get_heads */
     uint64_t reclaims; /* asked for */
     uint64_t stored;   /* bytes that it says it has */
 };
@@ -77,6 +78,16 @@ static inline bool mortal_get_head(struct kv *kv, enum kv_family family, struct 
     struct kv *inner = mortal_of(kv)->inner;
     __atomic_add_fetch(&mortal_of(kv)->gets, 1, __ATOMIC_RELAXED);
     return inner->ops->get_head(inner, family, key, head_max, head, size);
+}
+
+static inline void mortal_get_heads(struct kv *kv, enum kv_family family, struct kv_head *heads,
+                                    size_t count, size_t head_max)
+{
+    struct kv *inner = mortal_of(kv)->inner;
+    __atomic_add_fetch(&mortal_of(kv)->gets, count, __ATOMIC_RELAXED);
+    if (count > mortal_of(kv)->gets_at_once)
+        mortal_of(kv)->gets_at_once = count;
+    inner->ops->get_heads(inner, family, heads, count, head_max);
 }
 
 static inline struct kv_batch *mortal_batch_new(struct kv *kv)
@@ -232,6 +243,7 @@ static inline struct kv *mortal_open(struct kv *inner)
     *ops = *inner->ops;
     ops->get = mortal_get;
     ops->get_head = mortal_get_head;
+    ops->get_heads = mortal_get_heads;
     ops->batch_new = mortal_batch_new; /* batches are the inner store's own */
     ops->commit = mortal_commit;
     ops->drop_files = mortal_drop_files;

@@ -173,6 +173,37 @@ static void test_batch(void **state)
     write_batch(kv, batch, true); /* nothing in it */
 }
 
+/* Several keys at once: what is there, what is not, and no more of it than is wanted. */
+static void test_heads(void **state)
+{
+    struct kv *kv = kv_of(state);
+    struct kv_batch *batch = kv->ops->batch_new(kv);
+    const char *names[] = {"a", "b", "c", "d", "e"};
+    const char *found[] = {"0123", NULL, "", NULL, "01234567"};
+    kv->ops->batch_put(batch, KV_DATA, text("a"), text("0123"));
+    kv->ops->batch_put(batch, KV_DATA, text("c"), text(""));
+    kv->ops->batch_put(batch, KV_DATA, text("e"), text("0123456789"));
+    kv->ops->batch_put(batch, KV_META, text("b"), text("of another family"));
+    write_batch(kv, batch, true);
+    struct kv_head heads[5] = {0};
+    for (int round = 0; round < 2; round++) { /* what is in the buffers goes */
+        for (int i = 0; i < 5; i++)
+            heads[i].key = text(names[i]);
+        kv->ops->get_heads(kv, KV_DATA, heads, 5, 8);
+        for (int i = 0; i < 5; i++) {
+            assert_int_equal(heads[i].is_there, found[i] != NULL);
+            if (found[i])
+                assert_memory_equal(heads[i].head.data, found[i], heads[i].head.size);
+        }
+        assert_int_equal(heads[0].head.size, 4);
+        assert_int_equal(heads[2].head.size, 0);
+        assert_int_equal(heads[4].head.size, 8);
+        assert_int_equal(heads[4].size, 10);
+    }
+    for (int i = 0; i < 5; i++)
+        buffer_deinit(&heads[i].head);
+}
+
 static void test_delete_range(void **state)
 {
     struct kv *kv = kv_of(state);
@@ -1606,6 +1637,7 @@ int main(int argc, char **argv)
         return fill(argv[2], argv[3]);
     const struct CMUnitTest tests[] = {
         BOTH(test_batch),
+        BOTH(test_heads),
         BOTH(test_delete_range),
         BOTH(test_drop_files),
         BOTH(test_scan),
