@@ -495,14 +495,13 @@ static void test_log_is_held_for_anothers(void **state)
     assert_true(status().first.index > at);
 }
 
-/* Node 2 is taken out while it is sent a state. */
-static void test_removed(void **state)
+/* Of nodes 0 to 2; in force at once. */
+static void propose_members_without(raft_node_id gone)
 {
-    (void)state;
-    lead_and_know(5);
-    session_with(2);
-    struct raft_members members = {.count = 2,
-                                   .list = {{.id = 0, .voter = true}, {.id = 1, .voter = true}}};
+    struct raft_members members = {0};
+    for (raft_node_id id = 0; id < 3; id++)
+        if (id != gone)
+            members.list[members.count++] = (struct raft_member){.id = id, .voter = true};
     struct buffer bytes = {0};
     raft_members_encode(&bytes, &members);
     struct raft_entry entry = {.type = RAFT_ENTRY_MEMBERS,
@@ -510,16 +509,25 @@ static void test_removed(void **state)
                                .payload = blob_copy(buffer_bytes(&bytes))};
     struct raft_input input = {.type = RAFT_INPUT_PROPOSE, .propose = {&entry, 1}};
     assert_int_equal(replica_step(world.replica, &input), RAFT_OK);
-    acknowledge();
     assert_int_equal(raft_members(world.replica->raft)->count, 2);
+    blob_release(entry.payload);
+    buffer_deinit(&bytes);
+}
+
+/* Node 2 is taken out while it is sent a state. */
+static void test_removed(void **state)
+{
+    (void)state;
+    lead_and_know(5);
+    session_with(2);
+    propose_members_without(2);
+    acknowledge();
     for (int i = 0; i < 20; i++) {
         pass(5 * TICK_MS);
         receive(matched(1, status().last));
     }
     assert_int_equal(played.closed, 1);
     assert_int_equal(all().sendings_count, 0);
-    blob_release(entry.payload);
-    buffer_deinit(&bytes);
 }
 
 /* What the port still has for a sending that is over. */
@@ -617,6 +625,18 @@ static void test_it_goes_on(void **state)
     write_some(3 * LOG_ENTRIES_MAX); /* now it is a member like any other */
     pass(SECOND_MS);
     assert_int_equal(status().first.index, status().last.index - LOG_ENTRIES_MAX);
+}
+
+/* A member that stands before it in the list is removed. */
+static void test_it_moves_in_the_list(void **state)
+{
+    (void)state;
+    raft_index at = go_on_behind(3 * LOG_ENTRIES_MAX);
+    propose_members_without(1);
+    pass_with_match(SECOND_MS, at_entry(at));
+    assert_int_equal(status().first.index, at);
+    pass_with_match(SECOND_MS, at_entry(at + 3));
+    assert_int_equal(status().first.index, at + 3);
 }
 
 /* It takes all that the log held when it was looked at, but there is more by then. */
@@ -1171,6 +1191,7 @@ int main(void)
         TEST(test_it_runs_after_the_log),
         TEST(test_it_is_near),
         TEST(test_it_goes_no_further),
+        TEST(test_it_moves_in_the_list),
         TEST(test_it_is_too_slow),
         TEST(test_the_slower_one_is_given_up),
         TEST(test_office_lost_and_won),
