@@ -95,6 +95,8 @@ static void info_members(const struct server_raft *raft, struct buffer *out)
             buffer_printf(out, ",clock_offset_ms=%" PRId64, member->clock_offset_ms);
         buffer_printf(out, ",joining=%d,life=%016" PRIx64, member->joining, member->life);
         info_sending(&member->sending, out);
+        if (member->held > 0)
+            buffer_printf(out, ",log_kept_from=%" PRIu64, member->held);
         buffer_printf(out, "\r\n");
     }
 }

@@ -340,4 +340,6 @@ void replica_status(const struct replica *replica, struct replica_status *status
     replica_clock_status(replica, status);
     replica_sendings_status(replica, status);
     replica_install_status(replica, status);
+    for (uint32_t place = 0; place < replica->members.count; place++)
+        status->held[place] = replica->holds[place].index;
 }

@@ -474,6 +474,9 @@ struct replica_status {
     struct replica_sending_status sendings[SENDINGS_MAX];
     uint32_t sendings_count;
     struct replica_install_status install;
+    /* By place in the members: the log behind that entry is kept for the member, which goes on from
+     * a state; 0: it needs nothing beyond the bounds. */
+    raft_index held[RAFT_MEMBERS_MAX];
 };
 void replica_status(const struct replica *replica, struct replica_status *status);
 

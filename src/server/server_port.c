@@ -245,6 +245,7 @@ static void fill_member(const struct server_port *port, const struct replica_sta
     peer->active = peer->connected;
     peer->clock_known = status->clock_known[place];
     peer->clock_offset_ms = status->clock_offset_ms[place];
+    peer->held = status->held[place];
     if (is_self)
         peer->match = status->raft.durable;
     for (uint32_t i = 0; i < status->sendings_count; i++)

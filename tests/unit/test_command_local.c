@@ -763,6 +763,9 @@ static void test_snapshots(void **state)
                 ",snapshot_index=93,snapshot_chunks=4,snapshot_bytes=1000,"
                 "snapshot_bytes_expected=5000,snapshot_delivered=0\r\n",
                 true);
+    world->raft.members[0].held = 92;
+    assert_info(world, "INFO raft", "snapshot_delivered=0,log_kept_from=92\r\n", true);
+    world->raft.members[0].held = 0;
     assert_info(world, "INFO raft",
                 "raft_install_in_progress:1\r\nraft_install_index:91\r\nraft_install_chunks:3\r\n"
                 "raft_install_bytes:800\r\nraft_install_bytes_expected:5001\r\n",

@@ -632,9 +632,12 @@ static void test_it_moves_in_the_list(void **state)
 {
     (void)state;
     raft_index at = go_on_behind(3 * LOG_ENTRIES_MAX);
+    assert_int_equal(all().held[2], at);
     propose_members_without(1);
     pass_with_match(SECOND_MS, at_entry(at));
     assert_int_equal(status().first.index, at);
+    assert_int_equal(all().held[1], at);
+    assert_int_equal(all().held[2], 0);
     pass_with_match(SECOND_MS, at_entry(at + 3));
     assert_int_equal(status().first.index, at + 3);
 }
