@@ -165,7 +165,8 @@ bool call_deadline(struct call *call, const struct expiry *expiry, int64_t *dead
 extern const struct command command_tick;
 command_fn cmd_expire, cmd_pexpire, cmd_expireat, cmd_pexpireat, cmd_persist;
 command_fn cmd_ttl, cmd_pttl, cmd_expiretime, cmd_pexpiretime, cmd_setex, cmd_psetex, cmd_getex;
-command_words_fn words_expire, words_pexpire, words_setex, words_psetex, words_getex;
+command_words_fn words_expire, words_pexpire, words_expireat, words_pexpireat, words_setex,
+    words_psetex, words_getex;
 /* keys.c */
 command_fn cmd_del, cmd_exists, cmd_type, cmd_keys, cmd_scan, cmd_randomkey, cmd_rename;
 command_fn cmd_renamenx, cmd_flushdb, cmd_flushall, cmd_dbsize;

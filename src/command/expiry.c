@@ -197,6 +197,16 @@ bool words_pexpire(struct call *call)
     return words_expire_as(call, EXPIRY_PX);
 }
 
+bool words_expireat(struct call *call)
+{
+    return words_expire_as(call, EXPIRY_EXAT);
+}
+
+bool words_pexpireat(struct call *call)
+{
+    return words_expire_as(call, EXPIRY_PXAT);
+}
+
 void cmd_persist(struct call *call)
 {
     struct db_record found;

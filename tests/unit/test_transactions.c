@@ -35,6 +35,13 @@ static const struct typed plain[] = {
     {"SET k 7", QUEUED, NULL},
     {"EXEC", "*4\r\n" NOT_INTEGER ":2\r\n" NOT_INTEGER "+OK\r\n", NULL},
     {"GET k", "$1\r\n7\r\n", NULL},
+    /* The last instants that there are, which are no durations from now on. */
+    {"MULTI", "+OK\r\n", NULL},
+    {"EXPIREAT k 9223372036854775", QUEUED, NULL},
+    {"PEXPIREAT k 9223372036854775807", QUEUED, NULL},
+    {"EXPIRE k 9223372036854775", QUEUED, NULL},
+    {"PERSIST k", QUEUED, NULL},
+    {"EXEC", "*4\r\n:1\r\n:1\r\n-ERR invalid expire time in 'expire' command\r\n:1\r\n", NULL},
     /* What is refused when it comes spoils all. */
     {"MULTI", "+OK\r\n", NULL},
     {"SET k 8", QUEUED, NULL},
