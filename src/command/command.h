@@ -81,6 +81,7 @@ struct call {
     struct db *prepared;           /* where it stopped then, if this is its end; else NULL */
     bool may_wait;     /* where it finds nothing, its reply is none: it waits, outside of the log */
     bool is_of_script; /* a script carries it */
+    bool is_followed;  /* of a read that goes on: nothing may be seen that is later than its view */
     uint32_t holders;  /* of a read that may wait: see struct apply_context */
     bool found_nothing;                  /* set by call_found_nothing() */
     struct command_check_notice *notice; /* of an entry, not of what it carries: check.h; or NULL */

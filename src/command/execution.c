@@ -117,11 +117,12 @@ static bool step_and_move(struct execution *execution, struct call *call)
     struct reply *outermost = call->reply;
     struct rope *rest = call->rest;
     unsigned database = call->database;
-    bool may_wait = call->may_wait;
+    bool may_wait = call->may_wait, is_followed = call->is_followed;
     struct command_check_notice *notice = call->notice;
     call->is_of_script = is_of_script(execution);
     if (execution->depth > 1) {
         call->may_wait = false;
+        call->is_followed = true; /* by what is carried next, and it all is of one state */
         call->notice = NULL;
         call->reply = &own;
         call->rest = NULL;
@@ -131,6 +132,7 @@ static bool step_and_move(struct execution *execution, struct call *call)
     call->reply = outermost;
     call->rest = rest;
     call->may_wait = may_wait;
+    call->is_followed = is_followed;
     call->notice = notice;
     call->database = database;
     if (frame->walk.unfinished)

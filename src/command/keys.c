@@ -12,6 +12,7 @@
  *
  * Deterministic; loop thread only. */
 #include "base/fatal.h"
+#include "base/prng.h"
 #include "command/commands.h"
 #include "command/walk.h"
 #include "resp/number.h"
@@ -143,8 +144,44 @@ static bool counts_are_exact(struct call *call)
     return !call->walk->unfinished;
 }
 
+/* Counts are of the present state alone: a read that goes on has what was applied meanwhile in
+ * them.  Where that may not be, the keys of its view are walked through. */
+static bool walks_view(const struct call *call)
+{
+    return call->view && call->is_followed;
+}
+
+/* Counted, and drawn with the same chance as each before. */
+static void meet_key(void *context, struct bytes key, enum db_type type)
+{
+    struct walk_state *walk = context;
+    (void)type;
+    if (prng_below(&walk->seed, ++walk->count) > 0)
+        return;
+    buffer_clear(&walk->found);
+    buffer_append_bytes(&walk->found, key);
+}
+
+/* False: there are more. */
+static bool walk_view(struct call *call)
+{
+    struct walk_state *walk = call->walk;
+    if (walk->cursor == 0)
+        walk->seed = call->seed;
+    walk->cursor = db_view_scan(call->view, call->database, walk->cursor, walk_limit(WALK_SLICE),
+                                meet_key, walk);
+    walk->unfinished = walk->cursor != 0;
+    return !walk->unfinished;
+}
+
 void cmd_randomkey(struct call *call)
 {
+    struct walk_state *walk = call->walk;
+    if (walks_view(call)) {
+        if (walk_view(call))
+            call_reply_value(call->reply, buffer_bytes(&walk->found), walk->count > 0);
+        return;
+    }
     if (!counts_are_exact(call))
         return;
     struct buffer key = {0};
@@ -221,6 +258,11 @@ void cmd_flushall(struct call *call)
 
 void cmd_dbsize(struct call *call)
 {
+    if (walks_view(call)) {
+        if (walk_view(call))
+            reply_integer(call->reply, (int64_t)call->walk->count);
+        return;
+    }
     if (!counts_are_exact(call))
         return;
     reply_integer(call->reply, (int64_t)db_size(call->db, call->database));

@@ -470,6 +470,7 @@ static bool read_some(struct machine *machine, void **reading, const struct appl
     call.reply_max = context->reply_max;
     call.may_wait = context->may_wait;
     call.holders = context->holders;
+    call.is_followed = context->is_followed;
     struct execution *execution = *reading ? *reading : &machine->reading;
     if (*reading)
         call.now_ms = execution->now_ms;

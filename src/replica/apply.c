@@ -93,6 +93,7 @@ static enum slice serve_until(struct replica *replica, struct request *request, 
                                     .now_ms = now_ms,
                                     .client = own_client(request),
                                     .reply_max = request->reply_max,
+                                    .is_followed = request->is_followed,
                                     .until_ms = until_ms,
                                     .may_wait = request->waiter != NULL};
     if (request->may_wait)
@@ -153,6 +154,7 @@ static bool serve_reads_before(struct replica *replica, const struct raft_entry 
             read = following;
             continue;
         }
+        read->is_followed = true;
         if (read->place != REQUEST_SERVED) { /* that has its state already */
             check(read->place == REQUEST_BETWEEN || read->place == REQUEST_READING);
             replica->held_up = replica->served_bytes >= SERVE_BYTES_MAX ||
