@@ -26,7 +26,7 @@ foreach {name value} $argv {
 }
 
 # The quick and basic ones first: what they find explains what the others find.
-set suites {commands transactions scripts functions blocking messages tracking differential collections auth limits hostile crowds start config monitoring observing watch failover disk clocks expiry divergence partition members proxy meaning prepared backup check rdb force identity install large timing
+set suites {commands transactions scripts functions blocking messages tracking differential collections types auth limits hostile crowds start config monitoring observing watch failover disk clocks expiry divergence partition members proxy meaning prepared backup check rdb force identity install large timing
     findings killloop}
 foreach name $only {
     if {$name ni $suites} { puts stderr "no suite $name; there are: $suites"; exit 2 }

@@ -5,12 +5,13 @@ a redis-raft node, in RESP2 and RESP3, and compares what they answer and what th
     compare_strings.py [--rounds N] [--seed S] [--only GROUP] REDIS_PORT OUR_PORT
 
 Both databases are emptied.  Exit status 1 if anything differs.  Made for redis-server 7.0; what 7.2
-changed is in is_known(), with its reason.
+changed is in compare_known.py.
 """
 import argparse
 import random
 import sys
 
+from compare_known import known
 from compare_redis import Connection
 
 KEYS = ["a", "b", "c", "d", "{e}"]
@@ -233,32 +234,13 @@ class Strings:
         return getattr(self, self.rng.choice(self.groups))()
 
 
-def without_estimate(reply):
-    """PFCOUNT keeps its estimate in the value there, and is a read here."""
-    at = reply.find(b"HYLL") + 8
-    return reply[:at] + reply[at + 8:] if at >= 8 else reply
-
-
-def is_known(words, theirs, ours):
-    name = words[0].upper()
-    if name in ("BITCOUNT", "BITPOS") and ours.startswith(b"-ERR"):
-        return True  # since 7.2 the words are looked at before the key
-    if name in ("BITFIELD", "BITFIELD_RO", "SETBIT") and theirs.startswith(b"-WRONGTYPE") and ours.startswith(b"-ERR"):
-        return True  # words are looked at before the data: what they refuse is not logged
-    if name == "TTL":
-        return theirs[:1] == ours[:1] == b":" and abs(int(theirs[1:]) - int(ours[1:])) <= 1
-    if name == "GET":
-        return without_estimate(theirs) == without_estimate(ours)
-    return False
-
-
 class Comparison:
     def __init__(self):
         self.compared = self.different = 0
 
     def note(self, about, words, theirs, ours):
         self.compared += 1
-        if theirs != ours and not is_known(words, theirs, ours):
+        if theirs != ours and not known(words, theirs, ours):
             self.different += 1
             if self.different <= 20:
                 print(f"{about}\n  redis: {theirs[:600]!r}\n  ours:  {ours[:600]!r}")
