@@ -990,6 +990,21 @@ proc protocol_tests {open who real} {
         wait_for_condition 100 10 { [string match "*db0:keys=2,expires=0*" [$c INFO keyspace]] } else {
             fail [$c INFO keyspace]
         }
+        $c EXPIRE a 1000
+        wait_for_condition 100 10 { [regexp {db0:keys=2,expires=1,avg_ttl=(1000000|9999\d\d)\M} [$c INFO keyspace]] } else {
+            fail [$c INFO keyspace]
+        }
+        # Of more than a thousand keys, some are looked at.
+        set words MSET
+        for {set i 0} {$i < 5000} {incr i} { lappend words key:$i x }
+        $c {*}$words
+        for {set i 0} {$i < 5000} {incr i 2} { lappend pipeline [list PEXPIRE key:$i 10000000] }
+        $c -pipeline $pipeline
+        foreach _ $pipeline { $c -read }
+        set estimate 0
+        wait_for_condition 100 50 {
+            [regexp {db0:keys=5002,expires=(\d+),} [$c INFO keyspace] -> estimate] && $estimate > 1900 && $estimate < 3100
+        } else { fail [$c INFO keyspace] }
         $c HELLO 3
         assert_match "=txt:# Server*" [$c -typed INFO server]
         $c -close

@@ -104,10 +104,14 @@ static void section_cluster(struct info *info)
 static void section_keyspace(struct info *info)
 {
     uint64_t keys[DB_DATABASES];
+    struct server_deadlines deadlines[DB_DATABASES];
     info->server->ops->keys(info->server, keys);
+    info->server->ops->deadlines(info->server, deadlines);
     for (unsigned i = 0; i < DB_DATABASES; i++)
         if (keys[i])
-            buffer_printf(info->out, "db%u:keys=%" PRIu64 ",expires=0,avg_ttl=0\r\n", i, keys[i]);
+            buffer_printf(info->out,
+                          "db%u:keys=%" PRIu64 ",expires=%" PRIu64 ",avg_ttl=%" PRIu64 "\r\n", i,
+                          keys[i], deadlines[i].keys, deadlines[i].avg_ttl_ms);
 }
 
 /* There are none. */

@@ -160,6 +160,11 @@ struct channels;
 struct history;
 struct server;
 
+struct server_deadlines {
+    uint64_t keys;       /* that have one */
+    uint64_t avg_ttl_ms; /* of these */
+};
+
 struct server_ops {
     int64_t (*now_ms)(struct server *server); /* Unix time */
     int64_t (*now_us)(struct server *server);
@@ -172,6 +177,8 @@ struct server_ops {
     /* Keys of each database in this node's applied state, or a little more.  May read the disk for
      * a moment, to come closer: only who shows them asks. */
     void (*keys)(struct server *server, uint64_t keys[DB_DATABASES]);
+    /* Which of them have deadlines, likewise: estimated from some, where there are many. */
+    void (*deadlines)(struct server *server, struct server_deadlines deadlines[DB_DATABASES]);
     void (*each_client)(struct server *server, server_client_fn *each, void *context);
     void (*kill_client)(struct server *server, struct connection *connection);
     /* False: no client with that id waits in BLPOP or its like. */

@@ -145,6 +145,16 @@ typedef void db_scan_fn(void *context, struct bytes key, enum db_type type);
 uint64_t db_scan(struct db *db, unsigned database, uint64_t cursor, struct db_scan_limit limit,
                  db_scan_fn *each, void *context);
 
+/* Of keys that lie one behind the other in hash order, which says nothing of what they are. */
+struct db_sample {
+    uint64_t keys;
+    uint64_t timed; /* of them: those with a deadline */
+    double left_ms; /* until these, together */
+};
+/* Up to `keys` of them from `cursor` on, or fewer where they are large or the last. */
+void db_sample(struct db *db, unsigned database, uint64_t cursor, uint64_t keys, int64_t now_ms,
+               struct db_sample *sample);
+
 /* Rises with what was done: a byte copied counts one, a look into the kv as some thousand.  For
  * those who do not want to do too much at a time; it says nothing of the state. */
 uint64_t db_work(const struct db *db);

@@ -63,6 +63,40 @@ uint64_t db_scan(struct db *db, unsigned database, uint64_t cursor, struct db_sc
     return merge_scan_keys(&sources, &keys, cursor, limit);
 }
 
+/* ---- a sample -------------------------------------------------------------------------- */
+
+enum { SAMPLE_BYTES = 256 << 10 };
+
+struct sampling {
+    struct db_sample *sample;
+    int64_t now_ms;
+};
+
+static void sample_key(void *context, struct bytes name, struct bytes record)
+{
+    const struct sampling *sampling = context;
+    struct db_record found = layers_found(record, record.size, NULL);
+    (void)name;
+    if (found.deadline_ms != 0 && found.deadline_ms <= sampling->now_ms)
+        return;
+    sampling->sample->keys++;
+    if (found.deadline_ms == 0)
+        return;
+    sampling->sample->timed++;
+    sampling->sample->left_ms += (double)(found.deadline_ms - sampling->now_ms);
+}
+
+void db_sample(struct db *db, unsigned database, uint64_t cursor, uint64_t keys, int64_t now_ms,
+               struct db_sample *sample)
+{
+    struct sources sources = merge_sources(db);
+    struct db_scan_limit limit = {.keys = keys, .rows = 4 * keys, .bytes = SAMPLE_BYTES};
+    struct sampling sampling = {sample, now_ms};
+    *sample = (struct db_sample){0};
+    (void)merge_scan(&sources, TABLE_KEYS, layers_space(db, database), cursor, limit, sample_key,
+                     &sampling);
+}
+
 /* ---- RANDOMKEY ------------------------------------------------------------------------- */
 
 enum {

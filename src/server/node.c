@@ -45,6 +45,9 @@ struct node {
     struct raft_log_life life;
     struct server_descriptors descriptors;
     struct server_port *port;
+    struct server_deadlines deadlines[DB_DATABASES]; /* for INFO, where keys are many as of */
+    int64_t sampled_ms;                              /* monotonic */
+    uint64_t samples;
     struct net *net;
     struct kv *kv;
     struct raft_log *log;
@@ -184,6 +187,40 @@ static void count_keys(void *context, uint64_t keys[DB_DATABASES])
     resolve_some(node->db);
     for (unsigned i = 0; i < DB_DATABASES; i++)
         keys[i] = db_size(node->db, i);
+}
+
+/* How many keys have a deadline nobody counts.  So they are looked at; where they are many some of
+ * them, each second from another place on. */
+enum { SAMPLE_KEYS = 1000, SAMPLE_EVERY_MS = 1000 };
+
+static struct server_deadlines sample_deadlines(struct node *node, unsigned database)
+{
+    struct db_sample sample;
+    struct server_deadlines found = {0};
+    uint64_t keys = db_size(node->db, database);
+    bool is_all = keys <= SAMPLE_KEYS;
+    uint64_t place = is_all ? 0 : ++node->samples * UINT64_C(0x9e3779b97f4a7c15);
+    uint64_t cursor = place >> 11; /* below 2^53 */
+    db_sample(node->db, database, cursor, SAMPLE_KEYS, db_time_ms(node->db), &sample);
+    if (sample.timed == 0)
+        return found;
+    double share = (double)sample.timed / (double)sample.keys;
+    found.keys = is_all ? sample.timed : (uint64_t)((double)keys * share);
+    found.avg_ttl_ms = (uint64_t)(sample.left_ms / (double)sample.timed);
+    return found;
+}
+
+static void describe_deadlines(void *context, struct server_deadlines deadlines[DB_DATABASES])
+{
+    struct node *node = context;
+    int64_t now_ms = server_ticks_clock_ns() / 1000000;
+    bool is_due = now_ms - node->sampled_ms >= SAMPLE_EVERY_MS;
+    for (unsigned i = 0; i < DB_DATABASES; i++)
+        if (is_due || db_size(node->db, i) <= SAMPLE_KEYS)
+            node->deadlines[i] = sample_deadlines(node, i);
+    if (is_due)
+        node->sampled_ms = now_ms;
+    memcpy(deadlines, node->deadlines, sizeof node->deadlines);
 }
 
 /* Asked for by whoever wants to know who leads: nothing here reads the disk. */
@@ -560,6 +597,7 @@ static void make_net(struct node *node, const char *executable)
         .executable = executable,
         .storage = describe_storage,
         .keys = count_keys,
+        .deadlines = describe_deadlines,
         .storage_context = node,
     };
     node->port = server_port_new(&port);

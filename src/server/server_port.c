@@ -293,6 +293,12 @@ static void get_keys(struct server *server, uint64_t keys[DB_DATABASES])
     options->keys(options->storage_context, keys);
 }
 
+static void get_deadlines(struct server *server, struct server_deadlines deadlines[DB_DATABASES])
+{
+    const struct server_port_options *options = &port_of(server)->options;
+    options->deadlines(options->storage_context, deadlines);
+}
+
 /* ---- clients and configuration ------------------------------------------------------------ */
 
 static void each_client(struct server *server, server_client_fn *each, void *context)
@@ -435,6 +441,7 @@ static const struct server_ops server_port_ops = {
     .each_error = each_error,
     .raft = get_raft,
     .keys = get_keys,
+    .deadlines = get_deadlines,
     .each_client = each_client,
     .kill_client = kill_client,
     .unblock_client = unblock_client,

@@ -21,6 +21,7 @@ struct server_port_options {
     /* What only node.c knows: the disk and the data. */
     void (*storage)(void *context, struct server_raft *raft); /* fills in */
     void (*keys)(void *context, uint64_t keys[DB_DATABASES]); /* as server_ops.keys */
+    void (*deadlines)(void *context, struct server_deadlines deadlines[DB_DATABASES]);
     void *storage_context;
 };
 

@@ -48,6 +48,7 @@ struct world {
     struct server_stats stats;
     struct server_raft raft;
     uint64_t keys[DB_DATABASES];
+    struct server_deadlines deadlines[DB_DATABASES];
     struct connection *clients[WORLD_CLIENTS_MAX];
     uint32_t clients_count;
     uint64_t killed; /* bit i: clients[i] */
@@ -121,6 +122,12 @@ static inline void world_raft(struct server *server, struct server_raft *raft)
 static inline void world_keys(struct server *server, uint64_t keys[DB_DATABASES])
 {
     memcpy(keys, world_of(server)->keys, sizeof world_of(server)->keys);
+}
+
+static inline void world_deadlines(struct server *server,
+                                   struct server_deadlines deadlines[DB_DATABASES])
+{
+    memcpy(deadlines, world_of(server)->deadlines, sizeof world_of(server)->deadlines);
 }
 
 static inline void world_each_client(struct server *server, server_client_fn *each, void *context)
@@ -265,6 +272,7 @@ static const struct server_ops world_ops = {.now_ms = world_now_ms,
                                             .each_error = world_each_error,
                                             .raft = world_raft,
                                             .keys = world_keys,
+                                            .deadlines = world_deadlines,
                                             .each_client = world_each_client,
                                             .kill_client = world_kill_client,
                                             .unblock_client = world_unblock_client,

@@ -688,8 +688,9 @@ static void test_info_sections(void **state)
     memset(world->keys, 0, sizeof world->keys);
     world->keys[0] = 7;
     world->keys[15] = 1;
+    world->deadlines[0] = (struct server_deadlines){5, 1234};
     assert_info(world, "INFO keyspace",
-                "# Keyspace\r\ndb0:keys=7,expires=0,avg_ttl=0\r\n"
+                "# Keyspace\r\ndb0:keys=7,expires=5,avg_ttl=1234\r\n"
                 "db15:keys=1,expires=0,avg_ttl=0\r\n",
                 true);
     memset(world->keys, 0, sizeof world->keys);

@@ -162,6 +162,26 @@ static void count_key(void *context, struct bytes key, enum db_type type)
     ++*count;
 }
 
+/* A sample that is large enough is all there is. */
+static void compare_sample(struct db *db, const struct model_key *keys, unsigned base,
+                           int64_t now_ms)
+{
+    struct db_sample sample, expected = {0};
+    for (unsigned k = 0; k < KEYS; k++) {
+        if (!is_there(&keys[k], now_ms))
+            continue;
+        expected.keys++;
+        if (keys[k].deadline_ms == 0)
+            continue;
+        expected.timed++;
+        expected.left_ms += (double)(keys[k].deadline_ms - now_ms);
+    }
+    db_sample(db, database_of[base], 0, 4 * ENTRIES, now_ms, &sample);
+    assert_int_equal(sample.keys, expected.keys);
+    assert_int_equal(sample.timed, expected.timed);
+    assert_true(sample.left_ms == expected.left_ms);
+}
+
 /* As a reader sees it at that time. */
 static void compare(struct db *db, struct db_view *view, const void *expected_model, uint64_t index)
 {
@@ -186,6 +206,8 @@ static void compare(struct db *db, struct db_view *view, const void *expected_mo
         else
             db_scan(db, database_of[base], 0, all, count_key, &given);
         assert_int_equal(given, living);
+        if (!view)
+            compare_sample(db, model->key[base], base, now_ms);
     }
 }
 
