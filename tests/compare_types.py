@@ -212,6 +212,8 @@ class Sequence:
         if name.startswith("GEO") and "COUNT" in words and {"STORE", "STOREDIST", "GEOSEARCHSTORE"} & set(words):
             at = words.index("COUNT")
             words = words[:at] + words[at + 2:]
+        if name == "XSETID" and len(words) > 1:
+            return [words, ["DEL", words[1]]]
         if name in SCANS and len(words) > 2 and words[1 if name == "SCAN" else 2] not in ("0", "x", "-", ""):
             words = [name]
         if name == "SPOP" and words[2:] not in (["0"], ["-1"], ["x"], ["100000"], ["9223372036854775807"]):
@@ -372,6 +374,8 @@ class Judge:
     def look(self, at, words, theirs, ours):
         name = words[0].upper()
         self.said.add("SORT" if name == "SORT_RO" else name)
+        if name in ("HSET", "HMSET") and len(words) > 2 + 2 * 128:
+            self.said.add("HSET of many")
         if self.queue is not None:
             if theirs == ours == b"+QUEUED\r\n":
                 self.queue.append(words)
