@@ -174,7 +174,6 @@ static void answer_write(struct replica *replica, struct request *request, bool 
         replica_waiter_found_nothing(replica, request);
         return;
     }
-    replica->writes_done += request->place == REQUEST_PROPOSED;
     replica_release_tied(replica, request);
     request_finish(replica, request, REQUEST_DONE, buffer_bytes(&replica->reply));
 }
@@ -219,7 +218,6 @@ static void answer_change(struct replica *replica, struct request *request)
     if (!request)
         return;
     check(request->reply);
-    replica->writes_done++;
     replica_release_tied(replica, request);
     request_finish(replica, request, REQUEST_DONE, blob_bytes(request->reply));
 }
