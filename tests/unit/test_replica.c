@@ -1,5 +1,6 @@
 /* What becomes of requests, see test_replica.h. */
 #include "test_replica.h"
+#include "base/prng.h"
 
 #include <sys/wait.h>
 #include <unistd.h>
@@ -203,6 +204,7 @@ static void a_read_waits_for_confirmation_and_for_the_noop(void **state)
     acknowledge();
     assert_ended(a, REQUEST_DONE);
     assert_string_equal(a.reply, "read at 1");
+    assert_int_equal(world.until_ms, 0); /* no entry is half done */
 }
 
 /* Read a needs three slices, write b is committed after the first. */
@@ -381,13 +383,10 @@ static void a_reply_larger_than_wanted_is_not_given(void **state)
     assert_ended(b, REQUEST_TOO_LARGE);
 }
 
-/* The rest goes on in the next turn, when heartbeats were sent. */
-static void large_replies_are_spread_over_turns(void **state)
+/* Of five reads a turn serves two. */
+static void serve_two_a_turn(void)
 {
     static struct result reads[5];
-    (void)state;
-    lead();
-    world.padding = 2 << 20;
     for (int i = 0; i < 5; i++)
         ask(&reads[i], REQUEST_READ, 1 + (uint64_t)i, "r");
     run();
@@ -401,6 +400,24 @@ static void large_replies_are_spread_over_turns(void **state)
     run();
     for (int i = 0; i < 5; i++)
         assert_ended(reads[i], REQUEST_DONE);
+}
+
+/* The rest goes on in the next turn, when heartbeats were sent. */
+static void large_replies_are_spread_over_turns(void **state)
+{
+    (void)state;
+    lead();
+    world.padding = 2 << 20;
+    serve_two_a_turn();
+}
+
+/* However small their replies are. */
+static void reads_that_are_much_work_are_spread_over_turns(void **state)
+{
+    (void)state;
+    lead();
+    world.work_of_read = TURN_WORK_MAX / 2;
+    serve_two_a_turn();
 }
 
 /* Each is copied for the log, and heartbeats have to be sent meanwhile. */
@@ -530,6 +547,57 @@ static void a_forward_of_another_term_is_refused(void **state)
     assert_int_equal(world.replies_count, 2);
     assert_false(world.replies[1].refused);
     assert_string_equal(world.applied, "x");
+}
+
+/* Where that node has it not yet, it keeps the reply back until it has. */
+static void a_forward_hears_which_entry_tells(void **state)
+{
+    (void)state;
+    lead();
+    struct forward forward = forward_of(REQUEST_WRITE, 9, 1, "x");
+    for (uint32_t i = 0; i < 2; i++) {
+        world.tells = i == 1;
+        replica_receive_forward(world.replica, 1, &forward);
+        run();
+        acknowledge();
+        assert_int_equal(world.replies_count, i + 1);
+        assert_int_equal(world.replies[i].outcome, REQUEST_DONE);
+        assert_int_equal(world.replies[i].told, world.tells ? status().applied : 0);
+    }
+    blob_release(forward.command);
+}
+
+/* INFO shows them, and reads and entries tell whether the node is idle. */
+static void what_is_done_is_counted(void **state)
+{
+    static struct result a, b, c;
+    struct replica_status now;
+    (void)state;
+    lead();
+    ask(&a, REQUEST_READ, 1, "a");
+    ask(&b, REQUEST_READ, 2, "b");
+    ask(&c, REQUEST_WRITE, 3, "c");
+    replica_status(world.replica, &now);
+    assert_int_equal(now.requests_waiting, 3);
+    assert_int_equal(now.requests_under_way, 3);
+    run();
+    replica_status(world.replica, &now);
+    assert_int_equal(now.requests_waiting, 0);
+    assert_int_equal(now.requests_under_way, 3);
+    acknowledge();
+    replica_status(world.replica, &now);
+    assert_int_equal(now.requests_under_way, 0);
+    assert_int_equal(now.reads_done, 2);
+    assert_int_equal(now.elections, 1);
+    assert_int_equal(now.requests_forwarded, 0);
+    follow(2, now.raft.term + 1);
+    ask(&a, REQUEST_READ, 1, "a");
+    ask_now(&b, REQUEST_WRITE, 2, "b");
+    answer(0, false, "of node 2");
+    replica_status(world.replica, &now);
+    assert_int_equal(now.requests_forwarded, 2);
+    assert_int_equal(now.requests_under_way, 1);
+    assert_int_equal(now.reads_done, 2); /* that one was served elsewhere */
 }
 
 /* ---- following ------------------------------------------------------------------------------- */
@@ -970,6 +1038,56 @@ static void applying_slowly_holds_no_more_than_the_cache(void **state)
 
 enum { LACKED = 10 };
 
+/* Held against a list without a window: appended and overwritten, above the window and below, and
+ * dropped from the front, never what has to be kept. */
+static void the_cache_has_what_was_put_into_it(void **state)
+{
+    enum { ENTRIES_MAX = 5000, STEPS = 20000, SIZE_MAX_HERE = 3 };
+    static uint64_t terms[ENTRIES_MAX + 2];
+    struct entry_cache cache;
+    uint64_t chance = 1;
+    raft_index first = 1, last = 0;
+    (void)state;
+    entry_cache_init(&cache, 0);
+    for (uint64_t step = 1; step <= STEPS; step++) {
+        bool overwrites = prng_next(&chance) % 2000 == 0 || last == ENTRIES_MAX;
+        raft_index index = overwrites ? 1 + prng_next(&chance) % last : last + 1;
+        struct blob *payload = blob_new(index % SIZE_MAX_HERE);
+        memset(payload->data, 0, payload->size);
+        entry_cache_put(&cache, &(struct raft_entry){.pos = {step, index},
+                                                     .type = RAFT_ENTRY_COMMAND,
+                                                     .size = (uint32_t)payload->size,
+                                                     .payload = payload});
+        blob_release(payload);
+        terms[index] = step;
+        last = index;
+        first = index < first ? index : first;
+        if (prng_next(&chance) % 3000 == 0) {
+            raft_index keep_after = prng_next(&chance) % (last + 1);
+            uint64_t bytes_max = cache.bytes / 2;
+            entry_cache_shrink(&cache, keep_after, bytes_max);
+            assert_true(cache.bytes <= bytes_max || cache.first == keep_after + 1 ||
+                        keep_after < first);
+            assert_true(cache.first <= keep_after + 1 || cache.first == first);
+            first = cache.first;
+        }
+        assert_int_equal(cache.last, last);
+        assert_int_equal(cache.first, first);
+        assert_null(entry_cache_get(&cache, first - 1));
+        assert_null(entry_cache_get(&cache, last + 1));
+        for (raft_index at = step % 100 ? last : first; at <= last; at++) {
+            const struct raft_entry *entry = entry_cache_get(&cache, at);
+            assert_int_equal(entry->pos.index, at);
+            assert_int_equal(entry->pos.term, terms[at]);
+            assert_int_equal(entry->size, at % SIZE_MAX_HERE);
+        }
+        if (step % 100 == 0)
+            check_cache(&cache);
+    }
+    assert_true(cache.capacity >= 4096); /* it grew more than once */
+    entry_cache_deinit(&cache);
+}
+
 /* So many writes that node 2 does not have; what all have is not kept. */
 static void lead_and_write(struct result a[LACKED])
 {
@@ -1281,12 +1399,15 @@ int main(void)
         TEST(a_long_write_outlives_the_leadership),
         TEST(a_reply_larger_than_wanted_is_not_given),
         TEST(large_replies_are_spread_over_turns),
+        TEST(reads_that_are_much_work_are_spread_over_turns),
         TEST(large_writes_are_spread_over_turns),
         TEST(a_node_that_takes_its_replies_slowly_waits_alone),
         TEST(a_deposed_leader_does_not_know),
         TEST(replies_meet_their_requests),
         TEST(a_commit_that_tells_is_said_at_once),
         TEST(a_forward_of_another_term_is_refused),
+        TEST(a_forward_hears_which_entry_tells),
+        TEST(what_is_done_is_counted),
         TEST(a_forward_is_answered_by_its_number),
         TEST(a_reply_waits_for_what_its_entry_tells),
         TEST(replies_to_an_earlier_life_are_dropped),
@@ -1307,6 +1428,7 @@ int main(void)
         TEST(what_there_is_no_room_for_waits),
         TEST(a_member_is_fed_from_disk_beside_all_else),
         TEST(what_is_read_too_late_is_dropped),
+        TEST(the_cache_has_what_was_put_into_it),
         TEST(what_all_have_leaves_memory),
         TEST(for_who_lacks_more_memory_keeps_nothing),
         TEST(applying_slowly_holds_no_more_than_the_cache),

@@ -54,6 +54,7 @@ struct world {
     bool read_not_now;            /* a read cannot go on */
     uint32_t reads_dropped;
     uint64_t work, work_each; /* done, and by each entry */
+    uint64_t work_of_read;    /* by each read */
     int apply_slices;         /* calls that the next write takes */
     const char *slow;         /* the write that they are for; NULL: any */
     int room;                 /* entries that the state machine takes before it asks to wait */
@@ -366,6 +367,7 @@ static inline bool serve(struct state_machine *machine, void **reading,
         return false;
     }
     *reading = NULL;
+    world.work += world.work_of_read;
     buffer_printf(reply, "read at %llu", (unsigned long long)world.read_index);
     buffer_reserve(reply, world.padding);
     memset(reply->data + reply->size, '.', world.padding);
