@@ -731,6 +731,18 @@ static void test_office_lost_and_won(void **state)
     assert_int_equal(status().first.index, status().last.index - LOG_ENTRIES_MAX);
 }
 
+/* Another leads, who has cut its log: what is kept here is soon of no use. */
+static void test_office_lost_while_it_goes_on(void **state)
+{
+    (void)state;
+    raft_index at = go_on_behind(3 * LOG_ENTRIES_MAX);
+    follow(1, status().term + 1);
+    pass(9 * SECOND_MS);
+    assert_int_equal(status().first.index, at);
+    pass(2 * SECOND_MS);
+    assert_int_equal(status().first.index, status().last.index - LOG_ENTRIES_MAX);
+}
+
 /* It has it all, and was not heard with it yet. */
 static void test_office_lost_behind_the_end(void **state)
 {
@@ -1198,6 +1210,7 @@ int main(void)
         TEST(test_it_is_too_slow),
         TEST(test_the_slower_one_is_given_up),
         TEST(test_office_lost_and_won),
+        TEST(test_office_lost_while_it_goes_on),
         TEST(test_office_lost_behind_the_end),
         TEST(test_it_begins_again),
         TEST(test_asks),

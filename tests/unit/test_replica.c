@@ -936,6 +936,27 @@ static void what_there_is_no_room_for_waits(void **state)
     assert_ended(b, REQUEST_DONE);
 }
 
+/* The core goes back to where the member is, and asks for all from there. */
+static void what_waits_is_given_up_where_the_member_lacks_more(void **state)
+{
+    static struct result a, b;
+    (void)state;
+    lead();
+    world.entries_full = true;
+    ask_now(&a, REQUEST_WRITE, 1, "a");
+    ask_now(&b, REQUEST_WRITE, 1, "b");
+    persist();
+    receive((struct raft_message){.type = RAFT_APPEND_RESPONSE,
+                                  .from = 1,
+                                  .term = status().term,
+                                  .append_response = {.hint = {1, 1}, .round = world.round}});
+    receive(matched(1, (struct raft_pos){1, 1}));
+    assert_string_equal(world.all_appended, "");
+    world.entries_full = false;
+    run();
+    assert_string_equal(world.all_appended, "ab"); /* each once */
+}
+
 /* The disk takes its time: heartbeats go out, and a member that is not behind is served. */
 static void a_member_is_fed_from_disk_beside_all_else(void **state)
 {
@@ -1126,6 +1147,60 @@ static void for_who_lacks_more_memory_keeps_nothing(void **state)
     run();
     assert_true(world.replica->cache.first > first);
     assert_int_equal(world.replica->cache.bytes, 0);
+}
+
+/* Node 1 leads, and says what follows `prev`. */
+static void receive_entry(struct raft_pos prev, raft_term term, const char *text)
+{
+    struct blob *command = blob_copy(bytes_from_string(text));
+    struct blob *payload = entry_stamp(&(struct apply_context){.meaning = 1}, command);
+    struct raft_entry entry = {.pos = {term, prev.index + 1},
+                               .type = RAFT_ENTRY_COMMAND,
+                               .size = (uint32_t)payload->size,
+                               .payload = payload};
+    struct raft_message message = heartbeat(1, term);
+    message.append_request.prev = prev;
+    message.append_request.entries = &entry;
+    message.append_request.count = 1;
+    receive(message);
+    persist();
+    blob_release(command);
+    blob_release(payload);
+}
+
+/* Asked for in an earlier office, and read before another leader put its own into the place of the
+ * last: none of it is sent. */
+static void what_was_overwritten_since_it_was_read_is_not_sent(void **state)
+{
+    static struct result a, b;
+    (void)state;
+    lead();
+    ask_and_commit(&a, REQUEST_WRITE, 1, "a");
+    ask_now(&b, REQUEST_WRITE, 1, "b");
+    persist();
+    world.replica->options.cache_bytes = 0;
+    run();
+    world.reader_hangs = true;
+    replica_disconnected(world.replica, 2, true, false);
+    run();
+    receive(matched(2, (struct raft_pos){1, 1}));
+    assert_int_equal(world.reads_count, 1);
+    struct raft_log_reading *reading = world.reads[0];
+    world.reads_count = 0;
+    reading->done = raft_log_read(world.log, reading->first, reading->count, reading->bytes_max,
+                                  reading->entries);
+    assert_int_equal(reading->done, 2);
+    receive_entry((struct raft_pos){1, 2}, 2, "c");
+    win_election();
+    persist();
+    replica_disconnected(world.replica, 2, true, false);
+    run();
+    receive(matched(2, (struct raft_pos){1, 1}));
+    world.all_appended[0] = '\0';
+    world.reader_hangs = false;
+    replica_log_read(world.replica, reading);
+    run();
+    assert_string_equal(world.all_appended, "ac");
 }
 
 /* In one turn of the loop: another leader's entry takes the place, and is committed there. */
@@ -1426,12 +1501,14 @@ int main(void)
         TEST(a_read_waits_until_its_index_is_applied),
         TEST(what_is_not_on_disk_is_sent_from_memory),
         TEST(what_there_is_no_room_for_waits),
+        TEST(what_waits_is_given_up_where_the_member_lacks_more),
         TEST(a_member_is_fed_from_disk_beside_all_else),
         TEST(what_is_read_too_late_is_dropped),
         TEST(the_cache_has_what_was_put_into_it),
         TEST(what_all_have_leaves_memory),
         TEST(for_who_lacks_more_memory_keeps_nothing),
         TEST(applying_slowly_holds_no_more_than_the_cache),
+        TEST(what_was_overwritten_since_it_was_read_is_not_sent),
         TEST(an_entry_of_another_leader_answers_nobody),
         TEST(a_read_that_nobody_confirms_ends_in_time),
         TEST(what_the_core_has_no_room_for_waits),
