@@ -251,6 +251,28 @@ static void test_window(void **state)
     assert_true(all().sendings[0].is_delivered);
 }
 
+/* What INFO shows of a sending. */
+static void test_sending_is_told(void **state)
+{
+    (void)state;
+    lead_and_know(5);
+    uint64_t id = session_with(2);
+    raft_index at = status().applied;
+    for (int i = 0; i < 3; i++)
+        give_chunk(false);
+    hear(said_by(2, SNAPSHOT_FETCH, id, 2));
+    write_some(1);
+    struct replica_status now = all();
+    assert_int_equal(now.sendings_count, 1);
+    assert_int_equal(now.sendings[0].to, 2);
+    assert_int_equal(now.sendings[0].index, at);
+    assert_int_equal(now.sendings[0].chunks, 2); /* that it has staged */
+    assert_int_equal(now.sendings[0].bytes, 2 * CHUNK_SIZE);
+    assert_int_equal(now.sendings[0].bytes_expected, 12345);
+    assert_false(now.sendings[0].is_delivered);
+    assert_false(now.install.is_under_way);
+}
+
 static void test_large_chunks(void **state)
 {
     (void)state;
@@ -905,9 +927,18 @@ static void test_takes_in_order(void **state)
     assert_int_equal(last_sent(SNAPSHOT_FETCH)->id, SESSION);
     assert_false(last_sent(SNAPSHOT_FETCH)->again);
     assert_false(may_adopt());
+    struct replica_install_status install = all().install;
+    assert_true(install.is_under_way);
+    assert_false(install.is_whole);
+    assert_int_equal(install.from, LEADER);
+    assert_int_equal(install.index, 120);
+    assert_int_equal(install.chunks, 1);
+    assert_int_equal(install.bytes, CHUNK_SIZE);
+    assert_int_equal(install.bytes_expected, 1000);
     stage(2, true);
     assert_true(may_adopt());
     assert_true(all().install.is_whole);
+    assert_int_equal(all().install.bytes, 2 * CHUNK_SIZE);
     assert_int_equal(status().first.index, 0); /* nothing is changed yet */
     assert_int_equal(status().last.index, 20);
 }
@@ -1186,6 +1217,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_offer),
         TEST(test_window),
+        TEST(test_sending_is_told),
         TEST(test_large_chunks),
         TEST(test_room_and_pace),
         TEST(test_pace_is_not_saved_up),
