@@ -32,7 +32,7 @@ static void on_named(void *context, uint64_t name)
     node.told++;
 }
 
-static void start_naming(uint64_t cluster)
+static void start_naming_within(uint64_t cluster, int64_t request_timeout_ms)
 {
     memset(&node, 0, sizeof node);
     const struct server_naming_options options = {.db = house.db,
@@ -40,11 +40,16 @@ static void start_naming(uint64_t cluster)
                                                   .log = house.log,
                                                   .replica = house.replica,
                                                   .cluster = cluster,
-                                                  .request_timeout_ms = 5000,
+                                                  .request_timeout_ms = request_timeout_ms,
                                                   .now_ms = on_now,
                                                   .draw = on_draw,
                                                   .named = on_named};
     node.naming = server_naming_new(&options);
+}
+
+static void start_naming(uint64_t cluster)
+{
+    start_naming_within(cluster, 5000);
 }
 
 static void go_on(int64_t ms)
@@ -169,6 +174,20 @@ static void test_no_majority(void **state)
     server_naming_free(node.naming);
 }
 
+/* Not in every look, however soon the answer comes. */
+static void test_asked_again_after_a_while(void **state)
+{
+    (void)state;
+    start_naming_within(CLUSTER, 50);
+    house.disk_hangs = true;
+    go_on(3500);
+    assert_in_range(node.drawn, 2, 4);
+    house.disk_hangs = false;
+    go_on(3000);
+    assert_int_equal(node.told, 1);
+    server_naming_free(node.naming);
+}
+
 static int set_up_two(void **state)
 {
     house_open(state);
@@ -188,6 +207,7 @@ int main(void)
         TEST(test_the_first_stays),
         TEST(test_scripts_leave_it),
         TEST(test_no_majority),
+        TEST(test_asked_again_after_a_while),
         cmocka_unit_test_setup_teardown(test_not_before_all_know, set_up_two, tear_down),
     };
     return cmocka_run_group_tests_name("naming", tests, NULL, NULL);
