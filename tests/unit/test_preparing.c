@@ -63,7 +63,8 @@ static void others_write_and_read_meanwhile(void **state)
     assert_ended(write, REQUEST_DONE);
     assert_true(is_applied("slong"));
     assert_int_equal(world.prepare_calls, SLICES);
-    assert_int_equal(world.prepare_drops, 1); /* with the request */
+    assert_int_equal(world.prepare_drops, 1);  /* with the request */
+    assert_int_equal(world.prepares_asked, 2); /* of each write once, and of no read */
 }
 
 static void its_own_client_keeps_its_order(void **state)

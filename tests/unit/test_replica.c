@@ -480,10 +480,10 @@ static void a_deposed_leader_does_not_know(void **state)
     assert_ended(appended, REQUEST_UNKNOWN);
     assert_int_equal(waiting.calls, 0);
     assert_int_equal(reading.calls, 0);
-    persist();
-    assert_int_equal(world.forwarded_to, 2);
+    assert_int_equal(world.forwarded_to, 2); /* at once, not at the next tick */
     assert_int_equal(world.forwards[0].database, 5);
     assert_string_equal(world.forwarded, "rw");
+    persist();
     answer(0, false, "from 2");
     answer(1, false, "from 2");
     assert_ended(reading, REQUEST_DONE);
@@ -564,6 +564,26 @@ static void a_forward_hears_which_entry_tells(void **state)
         assert_int_equal(world.replies[i].outcome, REQUEST_DONE);
         assert_int_equal(world.replies[i].told, world.tells ? status().applied : 0);
     }
+    blob_release(forward.command);
+}
+
+/* What a long reply has in a rope goes with it, and nowhere where the reply does not. */
+static void a_forward_is_answered_with_all_of_its_reply(void **state)
+{
+    (void)state;
+    lead();
+    struct forward forward = forward_of(REQUEST_READ, 9, 1, "r");
+    world.rest = "the rest of it";
+    replica_receive_forward(world.replica, 1, &forward);
+    forward.reply_max = 5;
+    replica_receive_forward(world.replica, 1, &forward);
+    run();
+    acknowledge();
+    assert_int_equal(world.replies_count, 2);
+    assert_int_equal(world.replies[0].outcome, REQUEST_DONE);
+    assert_int_equal(world.rests[0], strlen(world.rest));
+    assert_int_equal(world.replies[1].outcome, REQUEST_TOO_LARGE);
+    assert_int_equal(world.rests[1], 0);
     blob_release(forward.command);
 }
 
@@ -660,6 +680,29 @@ static void a_reply_waits_for_what_its_entry_tells(void **state)
     assert_int_equal(b.outcome, REQUEST_UNKNOWN);
     blob_release(payload);
     blob_release(command);
+}
+
+/* It has been told here already, or concerns nobody. */
+static void a_reply_does_not_wait_for_what_is_applied(void **state)
+{
+    static struct result a, b;
+    (void)state;
+    lead();
+    raft_index applied = status().applied;
+    follow(1, 2);
+    ask(&a, REQUEST_WRITE, 1, "a");
+    ask_now(&b, REQUEST_READ, 2, "b");
+    for (uint32_t i = 0; i < 2; i++) {
+        struct forward_reply reply = {.run_id = world.forwards[i].run_id,
+                                      .id = world.forwards[i].id,
+                                      .outcome = REQUEST_DONE,
+                                      .told = applied + 50 * i, /* a read tells nothing */
+                                      .reply = bytes_from_string("done")};
+        replica_receive_forward_reply(world.replica, world.forwarded_to, &reply);
+    }
+    assert_ended(a, REQUEST_DONE);
+    assert_string_equal(a.reply, "done");
+    assert_ended(b, REQUEST_DONE);
 }
 
 static void replies_to_an_earlier_life_are_dropped(void **state)
@@ -1482,9 +1525,11 @@ int main(void)
         TEST(a_commit_that_tells_is_said_at_once),
         TEST(a_forward_of_another_term_is_refused),
         TEST(a_forward_hears_which_entry_tells),
+        TEST(a_forward_is_answered_with_all_of_its_reply),
         TEST(what_is_done_is_counted),
         TEST(a_forward_is_answered_by_its_number),
         TEST(a_reply_waits_for_what_its_entry_tells),
+        TEST(a_reply_does_not_wait_for_what_is_applied),
         TEST(replies_to_an_earlier_life_are_dropped),
         TEST(what_is_refused_goes_on_in_order),
         TEST(what_comes_back_waits_by_its_age),

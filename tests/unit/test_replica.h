@@ -68,11 +68,13 @@ struct world {
     uint32_t forwards_count;
     bool connected;
     struct forward_reply replies[FORWARDS_MAX];
+    size_t rests[FORWARDS_MAX]; /* of them, in bytes */
     uint32_t replies_count;
     struct forward_cancel cancel; /* the last one */
     uint32_t cancels_count;
     uint32_t stock[STOCK_KINDS];
     bool found_nothing;
+    uint32_t looks;   /* at what there is of a key */
     uint32_t holders; /* of the read served last */
     state_machine_touched *touched;
     void *touched_context;
@@ -173,6 +175,7 @@ static inline void send_reply(struct transport *transport, raft_node_id to,
 {
     (void)transport;
     (void)to;
+    world.rests[world.replies_count] = reply->rest ? reply->rest->size : 0;
     world.replies[world.replies_count++] = *reply;
 }
 
@@ -278,6 +281,7 @@ static inline uint64_t wait_count(struct state_machine *machine,
     (void)machine;
     (void)context;
     (void)command;
+    world.looks++;
     return world.stock[*(const unsigned char *)key.data % STOCK_KINDS];
 }
 

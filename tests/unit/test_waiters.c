@@ -36,8 +36,9 @@ static uint64_t parked(void)
     return now.parked;
 }
 
-/* A client of node 2 waits. */
-static void receive_wait(uint64_t id, uint64_t client, uint64_t waited_ms, const char *command)
+/* A client of another node waits. */
+static void receive_wait_of(raft_node_id node, uint64_t id, uint64_t client, uint64_t waited_ms,
+                            const char *command)
 {
     struct forward forward = forward_of(REQUEST_WRITE, id, client, command);
     forward.database = 5;
@@ -45,9 +46,14 @@ static void receive_wait(uint64_t id, uint64_t client, uint64_t waited_ms, const
     forward.waiter_id = client;
     forward.waited_ms = waited_ms;
     forward.seen = status().applied;
-    replica_receive_forward(world.replica, 2, &forward);
+    replica_receive_forward(world.replica, node, &forward);
     blob_release(forward.command);
     run();
+}
+
+static void receive_wait(uint64_t id, uint64_t client, uint64_t waited_ms, const char *command)
+{
+    receive_wait_of(2, id, client, waited_ms, command);
 }
 
 static void push(const char *command)
@@ -64,6 +70,24 @@ static const struct forward_reply *last_reply(void)
 {
     assert_true(world.replies_count > 0);
     return &world.replies[world.replies_count - 1];
+}
+
+/* An entry of the next leader, behind which there is none of the earlier ones. */
+static void append_of(raft_node_id leader, raft_term term, struct blob *payload)
+{
+    struct raft_entry entry = {.pos = {.term = term, .index = status().last.index + 1},
+                               .type = payload ? RAFT_ENTRY_COMMAND : RAFT_ENTRY_NOOP,
+                               .size = payload ? (uint32_t)payload->size : 0,
+                               .payload = payload};
+    struct raft_message message = heartbeat(leader, term);
+    message.append_request.prev = status().last;
+    message.append_request.count = 1;
+    message.append_request.entries = &entry;
+    message.append_request.commit = entry.pos.index;
+    message.shown = entry.pos.index; /* the leader has executed it */
+    receive(message);
+    persist();
+    follow(leader, term);
 }
 
 /* ---- leading --------------------------------------------------------------------------------- */
@@ -179,6 +203,30 @@ static void nobody_is_proposed_where_he_would_find_an_error(void **state)
     assert_int_equal(status().last.index, last + 1);
 }
 
+/* Where some want another type than others, the first of each type is woken, and no more: a push of
+ * one thing is no reason to propose the whole queue. */
+static void of_a_mixed_queue_the_first_of_each_kind_is_woken(void **state)
+{
+    static struct result of_one[2], of_other[2];
+    (void)state;
+    lead();
+    wait_for(&of_one[0], 1, "pk");
+    wait_for(&of_one[1], 2, "pk");
+    wait_for(&of_other[0], 3, "pzk"); /* of z, and so of this k, another type is wanted */
+    wait_for(&of_other[1], 4, "pzk");
+    raft_index before = status().last.index;
+    push("*k");
+    assert_int_equal(status().last.index, before + 3); /* the push and two more */
+    assert_ended(of_one[0], REQUEST_DONE);
+    assert_int_equal(of_one[1].calls + of_other[0].calls + of_other[1].calls, 0);
+    assert_int_equal(parked(), 3);
+    push("*k");
+    assert_ended(of_one[1], REQUEST_DONE);
+    push("*k");
+    assert_ended(of_other[0], REQUEST_DONE);
+    assert_int_equal(of_other[1].calls, 0);
+}
+
 /* Several for one key are under way, and somebody who comes does not overtake. */
 static void as_many_are_woken_as_find_something(void **state)
 {
@@ -252,13 +300,13 @@ static void what_is_left_by_one_who_was_woken_wakes_the_next(void **state)
     assert_ended(b, REQUEST_DONE);
 }
 
-static void who_finds_nothing_waits_at_the_old_place(void **state)
+/* Both wait, and the first was woken for what another took. */
+static void wake_for_nothing(struct result *a, struct result *b)
 {
-    static struct result a, b, taken;
-    (void)state;
+    static struct result taken;
     lead();
-    wait_for(&a, 1, "pk");
-    wait_for(&b, 2, "pk");
+    wait_for(a, 1, "pk");
+    wait_for(b, 2, "pk");
     ask(&taken, REQUEST_WRITE, 3, "*k");
     run();
     ask(&taken, REQUEST_WRITE, 3, "pk"); /* an LPOP, in the log before what is woken */
@@ -270,11 +318,34 @@ static void who_finds_nothing_waits_at_the_old_place(void **state)
     acknowledge();
     acknowledge();
     assert_string_equal(world.applied, "*kpkpk");
-    assert_int_equal(a.calls + b.calls, 0);
+    assert_int_equal(a->calls + b->calls, 0);
     assert_int_equal(parked(), 2);
+}
+
+static void who_finds_nothing_waits_at_the_old_place(void **state)
+{
+    static struct result a, b;
+    (void)state;
+    wake_for_nothing(&a, &b);
     push("*k");
     assert_ended(a, REQUEST_DONE);
     assert_int_equal(b.calls, 0);
+}
+
+/* It was woken once, and is not any more. */
+static void who_found_nothing_goes_to_the_next_leader(void **state)
+{
+    static struct result a, b;
+    (void)state;
+    wake_for_nothing(&a, &b);
+    follow(2, status().term + 1);
+    append_of(2, status().term, NULL);
+    assert_int_equal(parked(), 0);
+    assert_int_equal(world.forwards_count, 2);
+    answer(0, false, "a");
+    answer(1, false, "b");
+    assert_string_equal(a.reply, "a");
+    assert_string_equal(b.reply, "b");
 }
 
 static void nothing_is_taken_for_one_who_left(void **state)
@@ -442,24 +513,6 @@ static void what_was_proposed_is_answered_by_its_entry(void **state)
     assert_int_equal(world.forwards_count, 0);
 }
 
-/* An entry of the next leader, behind which there is none of the earlier ones. */
-static void append_of(raft_node_id leader, raft_term term, struct blob *payload)
-{
-    struct raft_entry entry = {.pos = {.term = term, .index = status().last.index + 1},
-                               .type = payload ? RAFT_ENTRY_COMMAND : RAFT_ENTRY_NOOP,
-                               .size = payload ? (uint32_t)payload->size : 0,
-                               .payload = payload};
-    struct raft_message message = heartbeat(leader, term);
-    message.append_request.prev = status().last;
-    message.append_request.count = 1;
-    message.append_request.entries = &entry;
-    message.append_request.commit = entry.pos.index;
-    message.shown = entry.pos.index; /* the leader has executed it */
-    receive(message);
-    persist();
-    follow(leader, term);
-}
-
 /* Its node lost a connection that this one did not lose. */
 static void what_comes_again_is_there_once(void **state)
 {
@@ -493,6 +546,28 @@ static void what_comes_again_while_it_is_proposed_is_too_early(void **state)
     receive_wait(3, 8, 0, "pk"); /* another one is not kept back */
     acknowledge();
     assert_string_equal(world.applied, "+kpk+kpk");
+}
+
+/* The other one is not the same, whatever becomes of the first. */
+static void another_of_its_client_is_not_too_early(void **state)
+{
+    (void)state;
+    lead();
+    push("+k");
+    receive_wait(1, 7, 0, "pk"); /* proposed */
+    struct forward forward = forward_of(REQUEST_WRITE, 2, 7, "pj");
+    forward.may_wait = true;
+    forward.waiter_id = 8;
+    forward.seen = status().applied;
+    uint32_t replies = world.replies_count;
+    replica_receive_forward(world.replica, 2, &forward);
+    blob_release(forward.command);
+    run();
+    assert_int_equal(world.replies_count, replies);
+    acknowledge();
+    assert_int_equal(world.replies_count, replies + 1); /* to the first */
+    assert_false(last_reply()->refused);
+    assert_int_equal(parked(), 1);
 }
 
 static void it_is_sent_again_when_the_old_leader_can_do_nothing(void **state)
@@ -538,6 +613,27 @@ static void its_node_answers_from_the_log(void **state)
     assert_int_equal(a.calls, 1);
 }
 
+/* SWAPDB and the like: all keys of a database, and of no other. */
+static void all_who_wait_in_a_database_are_looked_at(void **state)
+{
+    static struct result a, b;
+    (void)state;
+    lead();
+    wait_for(&a, 1, "pk");
+    wait_for(&b, 2, "pj");
+    world.looks = 0;
+    world.touched(world.touched_context, 4, bytes_of(NULL, 0));
+    run();
+    assert_int_equal(world.looks, 0);
+    world.stock['j'] = 1;
+    world.touched(world.touched_context, 5, bytes_of(NULL, 0));
+    run();
+    assert_int_equal(world.looks, 2);
+    acknowledge();
+    assert_ended(b, REQUEST_DONE);
+    assert_int_equal(a.calls, 0);
+}
+
 /* ---- connections ----------------------------------------------------------------------------- */
 
 static void what_its_node_cannot_know_is_not_proposed_twice(void **state)
@@ -561,6 +657,52 @@ static void what_its_node_cannot_know_is_not_proposed_twice(void **state)
     acknowledge();
     acknowledge();
     assert_int_equal(world.stock['k'], 1);
+}
+
+/* Whose connection was lost, and nobody else. */
+static void a_lost_connection_keeps_its_own_node_back(void **state)
+{
+    static struct result under_way;
+    (void)state;
+    lead();
+    ask_now(&under_way, REQUEST_WRITE, 1, "x");
+    replica_disconnected(world.replica, 2, false, true);
+    run();
+    receive_wait_of(1, 1, 7, 0, "pk");
+    assert_int_equal(world.replies_count, 0);
+    assert_int_equal(parked(), 1);
+    receive_wait_of(2, 2, 8, 0, "pk");
+    assert_int_equal(world.replies_count, 1);
+    assert_true(last_reply()->refused);
+    acknowledge();
+    receive_wait_of(2, 3, 8, 0, "pk"); /* it has all of that by now */
+    assert_int_equal(parked(), 2);
+}
+
+/* What was in the log then may be nowhere any more: nobody has to have seen it. */
+static void nobody_is_kept_back_by_an_earlier_office(void **state)
+{
+    static struct result lost[5];
+    (void)state;
+    lead();
+    struct raft_pos last = status().last;
+    for (int i = 0; i < 5; i++)
+        ask_now(&lost[i], REQUEST_WRITE, 1, "x");
+    replica_disconnected(world.replica, 2, false, true);
+    run();
+    struct raft_entry entry = {.pos = {status().term + 1, last.index + 1}, .type = RAFT_ENTRY_NOOP};
+    struct raft_message message = heartbeat(1, entry.pos.term);
+    message.append_request.prev = last;
+    message.append_request.count = 1;
+    message.append_request.entries = &entry;
+    message.append_request.commit = entry.pos.index;
+    message.shown = entry.pos.index;
+    receive(message);
+    persist();
+    lead();
+    assert_true(status().last.index < last.index + 5);
+    receive_wait(1, 7, 0, "pk");
+    assert_int_equal(parked(), 1);
 }
 
 /* What came of it is known to a node that has applied as far as the log went. */
@@ -917,68 +1059,48 @@ static void out_of_time_it_says_how_many_there_are(void **state)
 
 int main(void)
 {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up_waits, tear_down)
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(it_waits_and_is_served_once, set_up_waits, tear_down),
-        cmocka_unit_test_setup_teardown(the_first_that_came_is_served_first, set_up_waits,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(as_many_are_woken_as_find_something, set_up_waits,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(cancelled_it_is_looked_at_once, set_up_waits, tear_down),
-        cmocka_unit_test_setup_teardown(a_push_and_who_waits_for_it_are_proposed_together,
-                                        set_up_waits, tear_down),
-        cmocka_unit_test_setup_teardown(nobody_overtakes_who_was_woken_for_nothing, set_up_waits,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(nobody_is_proposed_where_he_would_find_an_error,
-                                        set_up_waits, tear_down),
-        cmocka_unit_test_setup_teardown(who_waits_behind_others_takes_what_they_do_not_want,
-                                        set_up_waits, tear_down),
-        cmocka_unit_test_setup_teardown(what_is_left_by_one_who_was_woken_wakes_the_next,
-                                        set_up_waits, tear_down),
-        cmocka_unit_test_setup_teardown(who_finds_nothing_waits_at_the_old_place, set_up_waits,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(nothing_is_taken_for_one_who_left, set_up_waits, tear_down),
-        cmocka_unit_test_setup_teardown(the_place_of_one_who_left_is_not_lost, set_up_waits,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(cancelled_it_ends_at_once_or_is_served, set_up_waits,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(who_waits_is_looked_at_after_a_long_write, set_up_waits,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(what_waits_goes_to_the_next_leader, set_up_waits,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(what_was_proposed_is_answered_by_its_entry, set_up_waits,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(what_comes_again_is_there_once, set_up_waits, tear_down),
-        cmocka_unit_test_setup_teardown(what_comes_again_while_it_is_proposed_is_too_early,
-                                        set_up_waits, tear_down),
-        cmocka_unit_test_setup_teardown(it_is_sent_again_when_the_old_leader_can_do_nothing,
-                                        set_up_waits, tear_down),
-        cmocka_unit_test_setup_teardown(its_node_answers_from_the_log, set_up_waits, tear_down),
-        cmocka_unit_test_setup_teardown(what_its_node_cannot_know_is_not_proposed_twice,
-                                        set_up_waits, tear_down),
-        cmocka_unit_test_setup_teardown(sent_again_with_all_that_was_there_it_waits_on,
-                                        set_up_waits, tear_down),
-        cmocka_unit_test_setup_teardown(of_a_node_that_is_gone_nothing_waits, set_up_waits,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(cancelled_it_waits_for_the_leaders_word, set_up_waits,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(all_who_read_are_served_by_one_push, set_up_waits,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(nothing_is_said_by_who_is_not_confirmed, set_up_waits,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(a_read_that_waits_goes_to_the_next_leader, set_up_waits,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(of_a_node_that_is_gone_no_read_waits, set_up_waits,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(a_reader_who_left_is_dropped, set_up_waits, tear_down),
-        cmocka_unit_test_setup_teardown(many_readers_are_looked_at_in_turns, set_up_waits,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(a_key_that_is_named_twice_is_waited_for_once, set_up_waits,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(who_finds_no_room_to_wait_is_told, set_up_waits, tear_down),
-        cmocka_unit_test_setup_teardown(it_waits_for_members_that_hold_what_was_there, set_up_waits,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(out_of_time_it_says_how_many_there_are, set_up_waits,
-                                        tear_down),
+        TEST(it_waits_and_is_served_once),
+        TEST(the_first_that_came_is_served_first),
+        TEST(of_a_mixed_queue_the_first_of_each_kind_is_woken),
+        TEST(as_many_are_woken_as_find_something),
+        TEST(cancelled_it_is_looked_at_once),
+        TEST(a_push_and_who_waits_for_it_are_proposed_together),
+        TEST(nobody_overtakes_who_was_woken_for_nothing),
+        TEST(nobody_is_proposed_where_he_would_find_an_error),
+        TEST(who_waits_behind_others_takes_what_they_do_not_want),
+        TEST(what_is_left_by_one_who_was_woken_wakes_the_next),
+        TEST(who_finds_nothing_waits_at_the_old_place),
+        TEST(who_found_nothing_goes_to_the_next_leader),
+        TEST(nothing_is_taken_for_one_who_left),
+        TEST(the_place_of_one_who_left_is_not_lost),
+        TEST(cancelled_it_ends_at_once_or_is_served),
+        TEST(who_waits_is_looked_at_after_a_long_write),
+        TEST(what_waits_goes_to_the_next_leader),
+        TEST(what_was_proposed_is_answered_by_its_entry),
+        TEST(all_who_wait_in_a_database_are_looked_at),
+        TEST(what_comes_again_is_there_once),
+        TEST(what_comes_again_while_it_is_proposed_is_too_early),
+        TEST(another_of_its_client_is_not_too_early),
+        TEST(it_is_sent_again_when_the_old_leader_can_do_nothing),
+        TEST(its_node_answers_from_the_log),
+        TEST(what_its_node_cannot_know_is_not_proposed_twice),
+        TEST(a_lost_connection_keeps_its_own_node_back),
+        TEST(nobody_is_kept_back_by_an_earlier_office),
+        TEST(sent_again_with_all_that_was_there_it_waits_on),
+        TEST(of_a_node_that_is_gone_nothing_waits),
+        TEST(cancelled_it_waits_for_the_leaders_word),
+        TEST(all_who_read_are_served_by_one_push),
+        TEST(nothing_is_said_by_who_is_not_confirmed),
+        TEST(a_read_that_waits_goes_to_the_next_leader),
+        TEST(of_a_node_that_is_gone_no_read_waits),
+        TEST(a_reader_who_left_is_dropped),
+        TEST(many_readers_are_looked_at_in_turns),
+        TEST(a_key_that_is_named_twice_is_waited_for_once),
+        TEST(who_finds_no_room_to_wait_is_told),
+        TEST(it_waits_for_members_that_hold_what_was_there),
+        TEST(out_of_time_it_says_how_many_there_are),
     };
     return cmocka_run_group_tests_name("waiters", tests, NULL, NULL);
 }
