@@ -832,6 +832,41 @@ static void nothing_is_said_by_who_is_not_confirmed(void **state)
     assert_int_equal(parked(), 0);
 }
 
+/* It was confirmed when it began to wait: what others read then does not hold it up. */
+static void who_waited_is_served_without_another_round(void **state)
+{
+    static struct result a, other, pushed;
+    (void)state;
+    lead();
+    wait_to_read(&a, 1, "rk");
+    acknowledge();
+    assert_int_equal(parked(), 1);
+    ask_now(&other, REQUEST_READ, 2, "r");
+    ask_now(&pushed, REQUEST_WRITE, 3, "+k");
+    persist();
+    struct raft_message without_a_round = matched(1, status().last);
+    without_a_round.append_response.round = 0;
+    receive(without_a_round);
+    assert_ended(pushed, REQUEST_DONE);
+    assert_ended(a, REQUEST_DONE);
+    assert_int_equal(other.calls, 0);
+}
+
+/* Its time is over while nobody leads: whoever leads then says that there is nothing. */
+static void out_of_time_it_does_not_begin_to_wait(void **state)
+{
+    static struct result a;
+    (void)state;
+    wait_to_read(&a, 1, "rk");
+    replica_cancel(world.replica, 1, world.now_ms + 10 * DEADLINE_MS);
+    run();
+    assert_int_equal(a.calls, 0);
+    lead();
+    acknowledge();
+    assert_ended(a, REQUEST_DONE);
+    assert_int_equal(parked(), 0);
+}
+
 static void a_read_that_waits_goes_to_the_next_leader(void **state)
 {
     static struct result a;
@@ -868,6 +903,9 @@ static void of_a_node_that_is_gone_no_read_waits(void **state)
     replica_disconnected(world.replica, 2, false, true);
     run();
     assert_int_equal(parked(), 0);
+    assert_int_equal(world.replies_count, 2);
+    assert_true(world.replies[0].refused);
+    assert_true(world.replies[1].refused);
     receive_wait_to_read(3, 7, "rk");
     acknowledge();
     acknowledge();
@@ -1093,6 +1131,8 @@ int main(void)
         TEST(cancelled_it_waits_for_the_leaders_word),
         TEST(all_who_read_are_served_by_one_push),
         TEST(nothing_is_said_by_who_is_not_confirmed),
+        TEST(who_waited_is_served_without_another_round),
+        TEST(out_of_time_it_does_not_begin_to_wait),
         TEST(a_read_that_waits_goes_to_the_next_leader),
         TEST(of_a_node_that_is_gone_no_read_waits),
         TEST(a_reader_who_left_is_dropped),
