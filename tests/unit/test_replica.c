@@ -818,6 +818,30 @@ static void nobody_leads(void **state)
     assert_ended(read, REQUEST_NOT_DONE);
 }
 
+/* Clients are not heard any more until some of it is gone. */
+static void what_waits_is_bounded(void **state)
+{
+    static struct result a[3], large;
+    (void)state;
+    world.replica->options.waiting_max = 3;
+    for (int i = 0; i < 3; i++) {
+        assert_false(replica_congested(world.replica));
+        ask(&a[i], i == 0 ? REQUEST_READ : REQUEST_WRITE, 1, "a");
+    }
+    assert_true(replica_congested(world.replica));
+    replica_abandon(world.replica, 1); /* it reads no more */
+    assert_false(replica_congested(world.replica));
+    struct request *request = request_new(
+        REQUEST_WRITE, 2, 2, blob_new(WAITING_BYTES_MAX - 2 * strlen("a")), on_done, &large);
+    memset(request->command->data, 0, request->command->size);
+    request->deadline_ms = world.now_ms + DEADLINE_MS;
+    world.replica->options.waiting_max = 100;
+    replica_submit(world.replica, request);
+    assert_true(replica_congested(world.replica));
+    pass(DEADLINE_MS + TICK_MS);
+    assert_false(replica_congested(world.replica));
+}
+
 static void the_leader_is_silent(void **state)
 {
     static struct result write, read;
@@ -1537,6 +1561,7 @@ int main(void)
         TEST(a_broken_connection_leaves_writes_unknown),
         TEST(what_is_lost_is_lost_once),
         TEST(nobody_leads),
+        TEST(what_waits_is_bounded),
         TEST(the_leader_is_silent),
         TEST(the_leader_is_gone),
         TEST(a_late_commit_answers_nobody),
