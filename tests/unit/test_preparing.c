@@ -288,6 +288,24 @@ static void it_goes_to_the_next_leader(void **state)
 }
 
 /* What was prepared and is in the log is of no use any more; and that of another's client. */
+/* What it was prepared for in vain is not of its time either. */
+static void the_next_leader_has_its_time_too(void **state)
+{
+    static struct result write;
+    (void)state;
+    lead();
+    struct raft_pos last = status().last;
+    begin_long(&write);
+    world.prepare_slices = DEADLINE_MS;
+    wait_at(last, 2 * DEADLINE_MS);
+    follow(1, status().term + 1);
+    assert_string_equal(world.forwarded, "long");
+    pass(DEADLINE_MS / 2);
+    assert_int_equal(write.calls, 0);
+    pass(DEADLINE_MS);
+    assert_ended(write, REQUEST_UNKNOWN);
+}
+
 static void what_is_prepared_ends_with_the_office(void **state)
 {
     static struct result write;
@@ -349,21 +367,14 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up_long, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(others_write_and_read_meanwhile),
-        TEST(its_own_client_keeps_its_order),
-        TEST(it_begins_behind_what_was_proposed),
-        TEST(one_is_prepared_at_a_time),
-        TEST(a_forwarded_one_is_prepared_too),
-        TEST(what_changes_under_it_is_begun_again),
-        TEST(without_room_for_a_view_it_waits),
-        TEST(it_waits_for_room_in_memory),
-        TEST(it_waits_for_an_entry_that_is_half_done),
-        TEST(its_deadline_is_put_off),
-        TEST(it_is_done_though_its_client_left),
-        TEST(it_goes_to_the_next_leader),
-        TEST(what_is_prepared_ends_with_the_office),
-        TEST(it_is_prepared_again_by_who_leads_again),
-        TEST(a_node_that_stops_drops_it),
+        TEST(others_write_and_read_meanwhile),         TEST(its_own_client_keeps_its_order),
+        TEST(it_begins_behind_what_was_proposed),      TEST(one_is_prepared_at_a_time),
+        TEST(a_forwarded_one_is_prepared_too),         TEST(what_changes_under_it_is_begun_again),
+        TEST(without_room_for_a_view_it_waits),        TEST(it_waits_for_room_in_memory),
+        TEST(it_waits_for_an_entry_that_is_half_done), TEST(its_deadline_is_put_off),
+        TEST(it_is_done_though_its_client_left),       TEST(it_goes_to_the_next_leader),
+        TEST(the_next_leader_has_its_time_too),        TEST(what_is_prepared_ends_with_the_office),
+        TEST(it_is_prepared_again_by_who_leads_again), TEST(a_node_that_stops_drops_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
