@@ -236,6 +236,7 @@ bool replica_park(struct replica *replica, struct request *request)
     struct parking_of of = {.replica = replica, .request = request};
     of.capacity = count_keys(replica, request);
     check(waiter->places_count == 0);
+    check(!waiter->woken_for); /* who is parked was settled */
     request_leave_place(replica, request);
     if (of.capacity > WAIT_KEYS_MAX || replica->parked_places + of.capacity > PARKED_PLACES_MAX ||
         replica->parked_bytes + command.size > PARKED_BYTES_MAX ||
@@ -274,6 +275,9 @@ static void leave_queue(struct parking_place *place)
 void replica_unpark(struct replica *replica, struct request *request)
 {
     struct waiter *waiter = request->waiter;
+    check(replica->parked_count > 0);
+    check(replica->parked_bytes >= request->command->size);
+    check(replica->parked_places >= waiter->places_count);
     DL_DELETE(replica->parked, request);
     replica->parked_count--;
     replica->parked_bytes -= request->command->size;
@@ -338,6 +342,7 @@ void replica_parking_settle(struct replica *replica, struct parking_key *key)
 
 static void wake(struct replica *replica, struct parking_key *key, struct request *request)
 {
+    check(!request->waiter->woken_for);
     key->woken++; /* first: it keeps the key */
     request_leave_place(replica, request);
     request->waiter->woken_for = key;

@@ -206,6 +206,7 @@ static void say_progress(struct replica_sending *sending)
 /* The member has staged those. */
 static void release(struct replica *replica, struct replica_sending *sending, uint64_t acked)
 {
+    check(acked <= sending->made);
     if (acked > sending->acked)
         sending->moved_ms = replica->now_ms;
     while (sending->acked < acked) {
