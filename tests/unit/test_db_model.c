@@ -629,7 +629,10 @@ static void make_directory(char *directory)
 
 static struct kv *open_rocksdb_in(const char *directory)
 {
-    const struct kv_options options = {1 << 20, 1 << 20, 8 << 20, 16};
+    const struct kv_options options = {.cache_bytes = 1 << 20,
+                                       .log_memtable_bytes = 1 << 20,
+                                       .wal_bytes_max = 8 << 20,
+                                       .open_tables_max = 16};
     char error[256];
     struct kv *kv = kv_rocksdb_open(directory, &options, error, sizeof error);
     if (!kv)
