@@ -398,6 +398,72 @@ static void test_portions(void **state)
     assert_true(db_due_ms(world->db) > 20);
 }
 
+/* Two collections, and how many of their elements are due. */
+static struct {
+    uint32_t left[2], most;
+} elements;
+
+static uint32_t end_elements(struct db *db, unsigned database, struct bytes key, uint32_t most)
+{
+    struct db_record found;
+    struct bytes payload;
+    uint32_t *left = &elements.left[bytes_equal(key, word("b"))];
+    uint32_t gone = most < *left ? most : *left;
+    assert_true(most > 0);
+    elements.most = most > elements.most ? most : elements.most;
+    *left -= gone;
+    assert_true(db_find(db, NULL, database, key, &found, &payload));
+    if (*left == 0)
+        found.elements_due_ms = 0;
+    db_put_collection(db, database, key, &found, payload);
+    return gone;
+}
+
+static void put_with_elements(struct world *world, const char *key)
+{
+    struct db_record record = {
+        .type = DB_HASH, .elements_due_ms = 10, .space = db_space_new(world->db, 0)};
+    db_put_collection(world->db, 0, word(key), &record, word("p"));
+}
+
+/* Elements are of a portion like keys, and one call ends 64 of them, whosever they are. */
+static void test_portions_of_elements(void **state)
+{
+    enum { DUE = 150, A_CALL = 64, ROWS = 100 };
+    struct world *world = *state;
+    elements.left[0] = elements.left[1] = DUE;
+    elements.most = 0;
+    db_elements_due(world->db, end_elements);
+    entry(world, 1);
+    db_effects_name(world->db, "hset");
+    put_with_elements(world, "a");
+    put_with_elements(world, "b");
+    end(world);
+    entry(world, 10);
+    db_effects_name(world->db, "hexpired");
+    struct db_expiry portion = {.rows = ROWS, .bytes = UINT64_MAX};
+    assert_true(db_expire(world->db, &portion));
+    assert_int_equal(elements.most, A_CALL);
+    assert_int_equal(elements.left[0] + elements.left[1], 2 * DUE - A_CALL);
+    assert_int_equal(portion.rows, ROWS - 2 - A_CALL); /* and two rows were looked at */
+    while (db_expire(world->db, &portion))
+        ;
+    assert_int_equal(portion.rows, 0);
+    assert_int_equal(elements.left[0] + elements.left[1], 2 * DUE - (ROWS - 2 - 2));
+    end(world);
+    for (int64_t i = 11; elements.left[0] + elements.left[1] > 0; i++) {
+        assert_true(i < 20);
+        portion = (struct db_expiry){.rows = ROWS, .bytes = UINT64_MAX};
+        entry(world, i);
+        db_effects_name(world->db, "hexpired");
+        while (db_expire(world->db, &portion))
+            ;
+        end(world);
+    }
+    assert_int_equal(elements.most, A_CALL);
+    assert_int_equal(db_due_ms(world->db), INT64_MAX);
+}
+
 /* Large names end a portion too. */
 static void test_portions_of_bytes(void **state)
 {
@@ -451,6 +517,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_effects, open_world, close_world),
         cmocka_unit_test_setup_teardown(test_portions, open_world, close_world),
         cmocka_unit_test_setup_teardown(test_portions_of_bytes, open_world, close_world),
+        cmocka_unit_test_setup_teardown(test_portions_of_elements, open_world, close_world),
         cmocka_unit_test_setup_teardown(test_moved_on, open_world, close_world),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
