@@ -4,6 +4,7 @@
 
 #include <poll.h>
 
+#include "command/waiting.h"
 #include "net/peer_internal.h"
 
 /* The timers of clients that wait run in real time. */
@@ -61,6 +62,129 @@ static void who_names_a_key_twice_waits_once(void **state)
     buffer_deinit(&heard);
     close(a);
     close(b);
+}
+
+/* Each command that waits: what wakes it, and what it answers then. */
+static void each_command_waits_and_is_woken(void **state)
+{
+    static const struct {
+        const char *waits, *wakes, *woken, *gets;
+    } rows[] = {
+        {"BLPOP none a 0", "RPUSH a x y", ":2", "*2\r\n$1\r\na\r\n$1\r\nx\r\n"},
+        {"BRPOP b none 0", "LPUSH b x y", ":2", "*2\r\n$1\r\nb\r\n$1\r\nx\r\n"},
+        {"BLMOVE c d LEFT RIGHT 0", "LPUSH c x", ":1", "$1\r\nx\r\n"},
+        {"BRPOPLPUSH e f 0", "RPUSHX d y\r\nRPUSH e y", ":2\r\n:1", "$1\r\ny\r\n"},
+        {"BLMPOP 0 2 none g RIGHT COUNT 2", "RPUSH g x y z", ":3",
+         "*2\r\n$1\r\ng\r\n*2\r\n$1\r\nz\r\n$1\r\ny\r\n"},
+        {"BZPOPMIN h 0", "ZADD h 2 x 1 y", ":2", "*3\r\n$1\r\nh\r\n$1\r\ny\r\n$1\r\n1\r\n"},
+        {"BZPOPMAX i 0", "ZADD i 2 x 1 y", ":2", "*3\r\n$1\r\ni\r\n$1\r\nx\r\n$1\r\n2\r\n"},
+        {"BZMPOP 0 1 j MIN", "ZADD j 2 x", ":1",
+         "*2\r\n$1\r\nj\r\n*1\r\n*2\r\n$1\r\nx\r\n$1\r\n2\r\n"},
+        {"XREAD BLOCK 0 STREAMS k $", "XADD k 1-1 f v", "$3\r\n1-1",
+         "*1\r\n*2\r\n$1\r\nk\r\n*1\r\n*2\r\n$3\r\n1-1\r\n*2\r\n$1\r\nf\r\n$1\r\nv\r\n"},
+        {"XREADGROUP GROUP m me BLOCK 0 STREAMS l >", "XADD l 1-1 f v", "$3\r\n1-1",
+         "*1\r\n*2\r\n$1\r\nl\r\n*1\r\n*2\r\n$3\r\n1-1\r\n*2\r\n$1\r\nf\r\n$1\r\nv\r\n"},
+        {"BLPOP n 0", "RENAME d n", "+OK", "*2\r\n$1\r\nn\r\n$1\r\nx\r\n"},
+    };
+    (void)state;
+    int a = dial(), b = dial();
+    say(b, "XGROUP CREATE l m $ MKSTREAM\r\n");
+    assert_hears(b, "+OK\r\n");
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char woken[64];
+        say(a, rows[i].waits);
+        say(a, "\r\n");
+        assert_hears(a, "");
+        assert_int_equal(clients_blocked(house.clients), 1);
+        say(b, rows[i].wakes);
+        say(b, "\r\n");
+        snprintf(woken, sizeof woken, "%s\r\n", rows[i].woken);
+        assert_hears(b, woken);
+        assert_hears(a, rows[i].gets);
+        assert_int_equal(clients_blocked(house.clients), 0);
+    }
+    close(a);
+    close(b);
+}
+
+/* Wrong words are refused once, and nobody waits. */
+static void what_is_no_wait_is_refused(void **state)
+{
+    static const char *const rows[][2] = {
+        {"BLPOP k x", "-ERR timeout is not a float or out of range\r\n"},
+        {"BLPOP k -1", "-ERR timeout is negative\r\n"},
+        {"BLPOP k 1e30", "-ERR timeout is out of range\r\n"},
+        {"BLMOVE k l LEFT RIGHT x", "-ERR timeout is not a float or out of range\r\n"},
+        {"BLMOVE k l LEFT UP 0", "-ERR syntax error\r\n"},
+        {"BRPOPLPUSH k l -1", "-ERR timeout is negative\r\n"},
+        {"BLMPOP x 1 k LEFT", "-ERR timeout is not a float or out of range\r\n"},
+        {"BLMPOP 0 0 k LEFT", "-ERR numkeys should be greater than 0\r\n"},
+        {"BLMPOP 0 1 k UP", "-ERR syntax error\r\n"},
+        {"BZMPOP 0 1 k UP", "-ERR syntax error\r\n"},
+        {"BZPOPMIN k -1", "-ERR timeout is negative\r\n"},
+    };
+    (void)state;
+    int a = dial();
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        say(a, rows[i][0]);
+        say(a, "\r\n");
+        assert_hears(a, rows[i][1]);
+        assert_int_equal(clients_blocked(house.clients), 0);
+    }
+    close(a);
+}
+
+/* Of one group each entry is for one who waits; of two, for one of each. */
+static void who_waits_in_groups_gets_an_entry_each(void **state)
+{
+    (void)state;
+    int a[3], b = dial();
+    struct buffer heard = {0};
+    say(b, "XGROUP CREATE s one $ MKSTREAM\r\nXGROUP CREATE s two $\r\n");
+    assert_hears(b, "+OK\r\n+OK\r\n");
+    for (int i = 0; i < 3; i++) {
+        a[i] = dial();
+        say(a[i], i < 2 ? "XREADGROUP GROUP one me BLOCK 0 STREAMS s >\r\n"
+                        : "XREADGROUP GROUP two me BLOCK 0 STREAMS s >\r\n");
+        assert_hears(a[i], "");
+    }
+    say(b, "XADD s 1-1 f v\r\n");
+    assert_hears(b, "$3\r\n1-1\r\n");
+    assert_int_equal(clients_blocked(house.clients), 1);
+    for (int i = 0; i < 3; i++) {
+        buffer_clear(&heard);
+        assert_true(hear_all(a[i], &heard));
+        assert_int_equal(heard.size > 0, i != 1);
+    }
+    say(b, "XADD s 1-2 f v\r\n");
+    assert_hears(b, "$3\r\n1-2\r\n");
+    assert_int_equal(clients_blocked(house.clients), 0);
+    buffer_deinit(&heard);
+    for (int i = 0; i < 3; i++)
+        close(a[i]);
+    close(b);
+}
+
+/* Whose words say what they give; the others wake when they are applied. */
+static void who_feeds_a_key_is_known_by_its_words(void **state)
+{
+    static const char *const rows[] = {"LPUSH", "RPUSH", "ZADD", "XADD", "GET", "LPOP", "SET"};
+    uint64_t classes[sizeof rows / sizeof rows[0]];
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const struct bytes words[] = {bytes_from_string(rows[i]), bytes_from_string("key"),
+                                      bytes_from_string("1"), bytes_from_string("v")};
+        struct blob *request = command_encode(words, 4);
+        struct bytes key = {NULL, 0};
+        classes[i] = command_feeds(blob_bytes(request), &key);
+        if (classes[i] != 0)
+            assert_true(bytes_equal(key, words[1]));
+        blob_release(request);
+    }
+    assert_true(classes[0] != 0 && classes[2] != 0 && classes[3] != 0);
+    assert_int_equal(classes[0], classes[1]);
+    assert_true(classes[0] != classes[2] && classes[2] != classes[3] && classes[3] != classes[0]);
+    assert_true(classes[4] == 0 && classes[5] == 0 && classes[6] == 0);
 }
 
 static void a_timeout_ends_the_waiting(void **state)
@@ -404,6 +528,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(who_waits_is_served_and_goes_on),
         TEST(who_names_a_key_twice_waits_once),
+        TEST(each_command_waits_and_is_woken),
+        TEST(what_is_no_wait_is_refused),
+        TEST(who_waits_in_groups_gets_an_entry_each),
+        TEST(who_feeds_a_key_is_known_by_its_words),
         TEST(a_timeout_ends_the_waiting),
         TEST(a_timeout_is_of_one_wait_alone),
         TEST(the_first_end_of_a_wait_holds),
