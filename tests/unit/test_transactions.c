@@ -299,10 +299,19 @@ static void test_not_admitted(void **state)
                              bytes_of(wrong_words, sizeof wrong_words - 1)};
     struct blob *blob = command_encode(words, 3);
     assert_false(world->machine->ops->admit(world->machine, &context, blob_bytes(blob), 2, &out));
-    assert_true(out.size > 0);
+    assert_true(bytes_equal(buffer_bytes(&out), bytes_from_string(NOT_INTEGER)));
+    blob_release(blob);
+    words[2].size--; /* it is cut off */
+    blob = command_encode(words, 3);
+    buffer_clear(&out);
+    assert_false(world->machine->ops->admit(world->machine, &context, blob_bytes(blob), 2, &out));
+    assert_true(
+        bytes_equal(buffer_bytes(&out), bytes_from_string("-ERR malformed transaction\r\n")));
     blob_release(blob);
     blob = command_encode(words, 2);
+    buffer_clear(&out);
     assert_true(world->machine->ops->admit(world->machine, &context, blob_bytes(blob), 2, &out));
+    assert_int_equal(out.size, 0);
     context.meaning = 2; /* what not all members know is not proposed */
     assert_false(world->machine->ops->admit(world->machine, &context, blob_bytes(blob), 2, &out));
     blob_release(blob);
