@@ -268,6 +268,49 @@ static void test_ticks(void **state)
     assert_true(ops->due_ms(world->machine) == INT64_MAX);
 }
 
+static struct blob *encoded(const char *line)
+{
+    struct bytes argv[8];
+    uint32_t argc = 0;
+    for (const char *at = line; *at; at += strspn(at, " ")) {
+        argv[argc++] = bytes_of(at, strcspn(at, " "));
+        at += argv[argc - 1].size;
+    }
+    return command_encode(argv, argc);
+}
+
+/* A leader looks before there is an entry: whether a request would wait, how many of them find
+ * something, whether one is long.  What is over by then is over for it, and stays for the log. */
+static void test_looks_delete_nothing(void **state)
+{
+    struct world *world = *state;
+    const struct state_machine_ops *ops = world->machine->ops;
+    struct db_stats before, after;
+    EXPECT(world, "RPUSH k a b", ":2\r\n");
+    EXPECT(world, "PEXPIRE k 100", ":1\r\n");
+    struct apply_context now = {.meaning = world->meaning, .now_ms = world->now_ms};
+    struct apply_context later = {.meaning = world->meaning, .now_ms = world->now_ms + 100};
+    struct blob *waits = encoded("BLPOP k 0"), *is_long = encoded("SUNIONSTORE s k k");
+    struct bytes key = bytes_from_string("k");
+    db_stats(world->db, &before);
+    uint64_t hash = db_hash(world->db);
+    assert_false(ops->would_wait(world->machine, &now, blob_bytes(waits)));
+    assert_int_equal(ops->wait_count(world->machine, &now, blob_bytes(waits), key), 2);
+    assert_true(ops->would_wait(world->machine, &later, blob_bytes(waits)));
+    db_stats(world->db, &after);
+    assert_int_equal(after.expired, before.expired);
+    assert_int_equal(ops->wait_count(world->machine, &later, blob_bytes(waits), key), 0);
+    db_stats(world->db, &after);
+    assert_int_equal(after.expired, before.expired);
+    assert_false(ops->prepares(world->machine, &later, blob_bytes(is_long)));
+    db_stats(world->db, &after);
+    assert_int_equal(after.expired, before.expired);
+    assert_true(db_hash(world->db) == hash);
+    assert_int_equal(ops->due_ms(world->machine), later.now_ms);
+    blob_release(waits);
+    blob_release(is_long);
+}
+
 static void test_nobody_can_say_it(void **state)
 {
     struct world *world = *state;
@@ -283,6 +326,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_strings, world_set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(test_passing, world_set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(test_ticks, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(test_looks_delete_nothing, world_set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(test_nobody_can_say_it, world_set_up, world_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
