@@ -311,6 +311,33 @@ static void test_looks_delete_nothing(void **state)
     blob_release(is_long);
 }
 
+/* Neither when it begins to prepare, nor when it looks whether that still holds. */
+static void test_preparing_deletes_nothing(void **state)
+{
+    struct world *world = *state;
+    const struct state_machine_ops *ops = world->machine->ops;
+    struct apply_context now = {.meaning = world->meaning, .now_ms = world->now_ms};
+    struct apply_context later = {.meaning = world->meaning, .now_ms = world->now_ms + 100};
+    struct db_stats before, after;
+    EXPECT(world, "SADD stays a b c", ":3\r\n");
+    EXPECT(world, "SADD k d e f", ":3\r\n");
+    EXPECT(world, "PEXPIRE k 100", ":1\r\n");
+    db_stats(world->db, &before);
+    struct blob *is_long = encoded("SUNIONSTORE s stays k");
+    (void)ops->prepare(world->machine, &later, blob_bytes(is_long));
+    ops->prepare_drop(world->machine);
+    db_stats(world->db, &after);
+    assert_int_equal(after.expired, before.expired);
+    (void)ops->prepare(world->machine, &now, blob_bytes(is_long));
+    EXPECT(world, "SET other v", OK);
+    (void)ops->prepare(world->machine, &later, blob_bytes(is_long));
+    ops->prepare_drop(world->machine);
+    db_stats(world->db, &after);
+    assert_int_equal(after.expired, before.expired);
+    assert_int_equal(ops->due_ms(world->machine), later.now_ms);
+    blob_release(is_long);
+}
+
 static void test_nobody_can_say_it(void **state)
 {
     struct world *world = *state;
@@ -327,6 +354,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_passing, world_set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(test_ticks, world_set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(test_looks_delete_nothing, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(test_preparing_deletes_nothing, world_set_up,
+                                        world_tear_down),
         cmocka_unit_test_setup_teardown(test_nobody_can_say_it, world_set_up, world_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
