@@ -218,6 +218,91 @@ static const struct typed walks[] = {
 
 #define EXPECT_ALL(state, rows) world_expect_all(*(state), rows, sizeof(rows) / sizeof((rows)[0]))
 
+/* By ranks from both ends, to the borders and beyond. */
+static const struct typed lists[] = {
+    {"RPUSH l a b c d", ":4\r\n", NULL},
+    {"LPUSH l z", ":5\r\n", NULL},
+    {"LLEN l", ":5\r\n", NULL},
+    {"LRANGE l 0 -1", "*5\r\n$1\r\nz\r\n$1\r\na\r\n$1\r\nb\r\n$1\r\nc\r\n$1\r\nd\r\n", NULL},
+    {"LRANGE l -2 -1", "*2\r\n$1\r\nc\r\n$1\r\nd\r\n", NULL},
+    {"LRANGE l -100 0", "*1\r\n$1\r\nz\r\n", NULL},
+    {"LRANGE l 4 100", "*1\r\n$1\r\nd\r\n", NULL},
+    {"LRANGE l 5 100", "*0\r\n", NULL},
+    {"LRANGE l 3 2", "*0\r\n", NULL},
+    {"LRANGE none 0 -1", "*0\r\n", NULL},
+    {"LINDEX l 0", "$1\r\nz\r\n", NULL},
+    {"LINDEX l 4", "$1\r\nd\r\n", NULL},
+    {"LINDEX l 5", NIL2, NIL3},
+    {"LINDEX l -1", "$1\r\nd\r\n", NULL},
+    {"LINDEX l -5", "$1\r\nz\r\n", NULL},
+    {"LINDEX l -6", NIL2, NIL3},
+    {"LINDEX l x", NOT_INTEGER, NULL},
+    {"LSET l -1 D", "+OK\r\n", NULL},
+    {"LSET l 0 Z", "+OK\r\n", NULL},
+    {"LSET l 5 x", "-ERR index out of range\r\n", NULL},
+    {"LSET l -6 x", "-ERR index out of range\r\n", NULL},
+    {"LSET none 0 x", "-ERR no such key\r\n", NULL},
+    {"LRANGE l 0 -1", "*5\r\n$1\r\nZ\r\n$1\r\na\r\n$1\r\nb\r\n$1\r\nc\r\n$1\r\nD\r\n", NULL},
+    {"LINSERT l BEFORE a y", ":6\r\n", NULL},
+    {"LINSERT l AFTER D E", ":7\r\n", NULL},
+    {"LINSERT l AFTER none x", ":-1\r\n", NULL},
+    {"LINSERT none AFTER a x", ":0\r\n", NULL},
+    {"LRANGE l 0 -1",
+     "*7\r\n$1\r\nZ\r\n$1\r\ny\r\n$1\r\na\r\n$1\r\nb\r\n$1\r\nc\r\n$1\r\nD\r\n$1\r\nE\r\n", NULL},
+    {"RPUSH l a a", ":9\r\n", NULL},
+    {"LPOS l a", ":2\r\n", NULL},
+    {"LPOS l a RANK -1", ":8\r\n", NULL},
+    {"LPOS l a RANK 2", ":7\r\n", NULL},
+    {"LPOS l a COUNT 0", "*3\r\n:2\r\n:7\r\n:8\r\n", NULL},
+    {"LPOS l a COUNT 2 RANK -1", "*2\r\n:8\r\n:7\r\n", NULL},
+    {"LPOS l a COUNT 0 MAXLEN 3", "*1\r\n:2\r\n", NULL},
+    {"LPOS l none", NIL2, NIL3},
+    {"LPOS l none COUNT 1", "*0\r\n", NULL},
+    {"LREM l 1 a", ":1\r\n", NULL},
+    {"LRANGE l 0 -1",
+     "*8\r\n$1\r\nZ\r\n$1\r\ny\r\n$1\r\nb\r\n$1\r\nc\r\n$1\r\nD\r\n$1\r\nE\r\n$1\r\na\r\n$"
+     "1\r\na\r\n",
+     NULL},
+    {"LREM l -1 a", ":1\r\n", NULL},
+    {"LREM l 0 a", ":1\r\n", NULL},
+    {"LREM l 0 a", ":0\r\n", NULL},
+    {"LRANGE l 0 -1", "*6\r\n$1\r\nZ\r\n$1\r\ny\r\n$1\r\nb\r\n$1\r\nc\r\n$1\r\nD\r\n$1\r\nE\r\n",
+     NULL},
+    {"LTRIM l 1 -2", "+OK\r\n", NULL},
+    {"LRANGE l 0 -1", "*4\r\n$1\r\ny\r\n$1\r\nb\r\n$1\r\nc\r\n$1\r\nD\r\n", NULL},
+    {"LPOP l", "$1\r\ny\r\n", NULL},
+    {"RPOP l", "$1\r\nD\r\n", NULL},
+    {"RPUSH l x", ":3\r\n", NULL},
+    {"LPOP l 0", "*0\r\n", NULL},
+    {"RPOP l 2", "*2\r\n$1\r\nx\r\n$1\r\nc\r\n", NULL},
+    {"LPOP l 10", "*1\r\n$1\r\nb\r\n", NULL},
+    {"EXISTS l", ":0\r\n", NULL},
+    {"LPOP l", NIL2, NIL3},
+    {"LPOP l 2", "*-1\r\n", "_\r\n"},
+    {"LPOP l -1", "-ERR value is out of range, must be positive\r\n", NULL},
+    {"RPUSHX l x", ":0\r\n", NULL},
+    {"RPUSH l 1 2 3", ":3\r\n", NULL},
+    {"LPUSHX l 0", ":4\r\n", NULL},
+    {"RPUSHX l 4", ":5\r\n", NULL},
+    {"LMOVE l m LEFT RIGHT", "$1\r\n0\r\n", NULL},
+    {"LMOVE l m RIGHT LEFT", "$1\r\n4\r\n", NULL},
+    {"LRANGE m 0 -1", "*2\r\n$1\r\n4\r\n$1\r\n0\r\n", NULL},
+    {"LRANGE l 0 -1", "*3\r\n$1\r\n1\r\n$1\r\n2\r\n$1\r\n3\r\n", NULL},
+    {"LMOVE l l LEFT RIGHT", "$1\r\n1\r\n", NULL},
+    {"RPOPLPUSH l l", "$1\r\n1\r\n", NULL},
+    {"LRANGE l 0 -1", "*3\r\n$1\r\n1\r\n$1\r\n2\r\n$1\r\n3\r\n", NULL},
+    {"RPOPLPUSH none l", NIL2, NIL3},
+    {"LMPOP 2 none l LEFT COUNT 2", "*2\r\n$1\r\nl\r\n*2\r\n$1\r\n1\r\n$1\r\n2\r\n", NULL},
+    {"LMPOP 1 l RIGHT", "*2\r\n$1\r\nl\r\n*1\r\n$1\r\n3\r\n", NULL},
+    {"LMPOP 1 l RIGHT", "*-1\r\n", "_\r\n"},
+    {"LTRIM m 5 9", "+OK\r\n", NULL},
+    {"EXISTS m", ":0\r\n", NULL},
+    {"SET s v", "+OK\r\n", NULL},
+    {"LPUSH s x", "-WRONGTYPE Operation against a key holding the wrong kind of value\r\n", NULL},
+    {"LLEN s", "-WRONGTYPE Operation against a key holding the wrong kind of value\r\n", NULL},
+    {"LMOVE l s LEFT LEFT", NIL2, NIL3},
+};
+
 static const struct typed databases[] = {
     {"SET k zero", OK, NULL},
     {"SELECT 3", OK, NULL},
@@ -294,6 +379,21 @@ static void test_parts(void **state)
 static void test_counters(void **state)
 {
     EXPECT_ALL(state, counters);
+}
+
+static void test_lists(void **state)
+{
+    world_expect_all(*state, lists, sizeof lists / sizeof lists[0]);
+}
+
+/* What was never written is zeros. */
+static void test_zeros_come_before_a_part(void **state)
+{
+    struct world *world = *state;
+    EXPECT(world, "SETRANGE k 3 x", ":4\r\n");
+    world_expect(world, "GET k", bytes_of("$4\r\n\0\0\0x\r\n", 10));
+    EXPECT(world, "SETRANGE k 5 y", ":6\r\n");
+    world_expect(world, "GET k", bytes_of("$6\r\n\0\0\0x\0y\r\n", 12));
 }
 
 static void test_walks(void **state)
@@ -674,6 +774,8 @@ int main(void)
                                        TEST(test_many_keys_are_done_in_slices),
                                        TEST(test_parts),
                                        TEST(test_counters),
+                                       TEST(test_lists),
+                                       TEST(test_zeros_come_before_a_part),
                                        TEST(test_walks),
                                        TEST(test_many_stars),
                                        TEST(test_binary),
