@@ -122,6 +122,14 @@ static void what_is_no_wait_is_refused(void **state)
         {"BLMPOP 0 1 k UP", "-ERR syntax error\r\n"},
         {"BZMPOP 0 1 k UP", "-ERR syntax error\r\n"},
         {"BZPOPMIN k -1", "-ERR timeout is negative\r\n"},
+        {"WAIT x 0", "-ERR value is not an integer or out of range\r\n"},
+        {"WAIT 1 x", "-ERR timeout is not an integer or out of range\r\n"},
+        {"WAIT 1 -1", "-ERR timeout is negative\r\n"},
+        {"WAITAOF 2 0 0", "-ERR value is out of range, value must between 0 and 1\r\n"},
+        {"WAITAOF 0 -1 0", "-ERR value is out of range, must be positive\r\n"},
+        {"WAITAOF 0 1 -1", "-ERR timeout is negative\r\n"},
+        {"WAIT 0 0", ":0\r\n"}, /* as many as there are */
+        {"WAITAOF 1 0 0", "*2\r\n:1\r\n:0\r\n"},
     };
     (void)state;
     int a = dial();
@@ -132,6 +140,23 @@ static void what_is_no_wait_is_refused(void **state)
         assert_int_equal(clients_blocked(house.clients), 0);
     }
     close(a);
+}
+
+/* Alone there is no other member: how many there are is said when the time is over. */
+static void who_waits_for_members_hears_how_many_there_are(void **state)
+{
+    (void)state;
+    int a = dial(), b = dial();
+    say(a, "SET k v\r\nWAIT 1 50\r\nPING\r\n");
+    say(b, "WAITAOF 1 1 50\r\n");
+    turns();
+    assert_int_equal(clients_blocked(house.clients), 2);
+    pass_really(b, 3000);
+    assert_hears(a, "+OK\r\n:0\r\n+PONG\r\n");
+    assert_hears(b, "*2\r\n:1\r\n:0\r\n");
+    assert_int_equal(clients_blocked(house.clients), 0);
+    close(a);
+    close(b);
 }
 
 /* Of one group each entry is for one who waits; of two, for one of each. */
@@ -530,6 +555,7 @@ int main(void)
         TEST(who_names_a_key_twice_waits_once),
         TEST(each_command_waits_and_is_woken),
         TEST(what_is_no_wait_is_refused),
+        TEST(who_waits_for_members_hears_how_many_there_are),
         TEST(who_waits_in_groups_gets_an_entry_each),
         TEST(who_feeds_a_key_is_known_by_its_words),
         TEST(a_timeout_ends_the_waiting),

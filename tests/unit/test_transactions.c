@@ -318,6 +318,20 @@ static void test_not_admitted(void **state)
     buffer_deinit(&out);
 }
 
+/* Inside of one nobody waits: what was acknowledged is with a majority of the voters, of whom the
+ * leader is one. */
+static void test_who_has_it_for_certain(void **state)
+{
+    struct world *world = *state;
+    world->raft.members_count = 5;
+    for (unsigned i = 0; i < 4; i++)
+        world->raft.members[i].voter = true;
+    EXPECT(world, "MULTI", OK);
+    EXPECT(world, "WAIT 1 0", QUEUED);
+    EXPECT(world, "WAITAOF 1 1 0", QUEUED);
+    EXPECT(world, "EXEC", "*2\r\n:2\r\n*2\r\n:1\r\n:2\r\n");
+}
+
 static int make_world(void **state)
 {
     world_set_up(state);
@@ -336,11 +350,17 @@ static int free_world(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_plain),         TEST(test_watching),
-        TEST(test_databases),     TEST(test_once),
-        TEST(test_reset_forgets), TEST(test_silent_client),
-        TEST(test_in_slices),     TEST(test_malformed_is_not_executed),
-        TEST(test_not_admitted),  TEST(test_not_everything_is_watched),
+        TEST(test_plain),
+        TEST(test_watching),
+        TEST(test_databases),
+        TEST(test_once),
+        TEST(test_reset_forgets),
+        TEST(test_silent_client),
+        TEST(test_in_slices),
+        TEST(test_malformed_is_not_executed),
+        TEST(test_not_admitted),
+        TEST(test_who_has_it_for_certain),
+        TEST(test_not_everything_is_watched),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
