@@ -462,12 +462,12 @@ struct replica_status {
     struct raft_status raft;
     uint32_t peers_count;
     struct raft_peer_status peers[RAFT_MEMBERS_MAX];
-    bool serving;                /* this node leads and has applied an entry of its term */
-    uint64_t requests_waiting;   /* for a leader */
-    uint64_t requests_under_way; /* proposed, reading, or forwarded */
-    uint64_t requests_forwarded; /* since the start */
-    uint64_t elections;          /* terms in which this node became leader */
-    uint64_t reads_done;         /* on this node, likewise */
+    bool serving;                 /* this node leads and has applied an entry of its term */
+    uint64_t requests_waiting;    /* for a leader */
+    uint64_t requests_under_way;  /* proposed, reading, or forwarded */
+    uint64_t requests_forwarded;  /* since the start */
+    uint64_t elections;           /* terms in which this node became leader */
+    uint64_t reads_done;          /* on this node, likewise */
     uint64_t parked, parked_keys; /* of a leader: requests that wait, and for how many keys */
     uint64_t oldest_write_ms;     /* how long the disk has kept its oldest write waiting; 0: none */
     /* Of a leader that knows a majority's clocks: by how much each member's is ahead of the middle,
