@@ -82,6 +82,32 @@ static void replies_wait_for_their_turn(void **state)
     outbox_deinit(&out);
 }
 
+/* Of many clients most are idle: what one grew to is given back, what each needs is kept. */
+static void places_are_given_back_when_it_is_empty(void **state)
+{
+    struct pipeline pipeline = {0};
+    struct outbox out = {0};
+    (void)state;
+    for (uint32_t i = 0; i < 2 * PIPELINE_KEEP; i++) { /* until it takes so many at once */
+        add(&pipeline, 0, REQUEST_WRITE, false);
+        finish(&pipeline, 0, "x", &out);
+    }
+    for (uint32_t many = PIPELINE_KEEP; many <= PIPELINE_KEEP + 1; many++) {
+        for (uint32_t i = 0; i < many; i++)
+            add(&pipeline, i, REQUEST_WRITE, false);
+        for (uint32_t i = 0; i < many; i++) {
+            assert_true(pipeline.capacity >= many);
+            finish(&pipeline, i, "x", &out);
+        }
+        assert_int_equal(pipeline.capacity, many == PIPELINE_KEEP ? PIPELINE_KEEP : 0);
+    }
+    add(&pipeline, 0, REQUEST_WRITE, false);
+    finish(&pipeline, 0, "x", &out);
+    assert_in_range(pipeline.capacity, 1, PIPELINE_KEEP);
+    pipeline_deinit(&pipeline);
+    outbox_deinit(&out);
+}
+
 static bool takes_write(const struct pipeline *pipeline)
 {
     return pipeline_takes(pipeline, REQUEST_WRITE, turn);
@@ -498,6 +524,7 @@ int main(void)
     command = blob_copy(bytes_from_string("GET k"));
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(replies_wait_for_their_turn),
+        cmocka_unit_test(places_are_given_back_when_it_is_empty),
         cmocka_unit_test(reads_and_writes_alternate),
         cmocka_unit_test(a_write_waits_for_bounded_reads),
         cmocka_unit_test(a_write_of_the_same_turn_takes_the_bounds_away),
