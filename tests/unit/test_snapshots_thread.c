@@ -181,6 +181,25 @@ static void a_state_is_delivered_whole(void **state)
     world.member = NULL;
 }
 
+/* A node that led a moment ago may send one state and be sent another. */
+static void what_is_sent_leaves_what_is_staged(void **state)
+{
+    (void)state;
+    read_all();
+    world.from->ops->begin(world.from, 5);
+    world.from->ops->take(world.from, world.chunks[0]);
+    wait_for(2);
+    void *source = open_source();
+    world.from->ops->read(world.from, source);
+    wait_for(1);
+    world.from->ops->take(world.from, world.chunks[1]);
+    wait_for(1);
+    assert_int_equal(world.told, 2);
+    assert_null(world.staged[1].error);
+    assert_int_equal(world.staged[1].chunks, 2);
+    world.from->ops->close(world.from, source);
+}
+
 /* Many at once: told one by one, as they came, of the session that they belong to. */
 static void chunks_are_staged_in_their_order(void **state)
 {
@@ -266,11 +285,9 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(a_state_is_delivered_whole),
-        TEST(chunks_are_staged_in_their_order),
-        TEST(what_is_not_wanted_any_more_goes),
-        TEST(of_what_is_closed_nothing_is_told),
-        TEST(a_stop_leaves_nothing),
+        TEST(a_state_is_delivered_whole),        TEST(what_is_sent_leaves_what_is_staged),
+        TEST(chunks_are_staged_in_their_order),  TEST(what_is_not_wanted_any_more_goes),
+        TEST(of_what_is_closed_nothing_is_told), TEST(a_stop_leaves_nothing),
     };
     return cmocka_run_group_tests_name("snapshots thread", tests, NULL, NULL);
 }
