@@ -206,12 +206,19 @@ static bool apply(struct state_machine *base, const struct apply_context *contex
 /* The second word is nearly always a key; one that is large takes longer to hash than it saves. */
 enum { FORESEEN_KEY_MAX = 1024 };
 
-static void foresee(struct state_machine *base, uint8_t database, struct bytes command)
+static void foresee(struct state_machine *base, const struct foreseen *entries, uint32_t count)
 {
-    struct bytes words[2];
-    if (database < DB_DATABASES && command_first_words(command, words, 2) == 2 &&
-        words[1].size <= FORESEEN_KEY_MAX)
-        db_foresee(machine_of(base)->db, database, words[1]);
+    struct db_foreseen keys[DB_FORESEEN_MAX];
+    uint32_t found = 0;
+    _Static_assert((int)FORESEEN_MAX <= (int)DB_FORESEEN_MAX, "the keys of all find room");
+    for (uint32_t i = 0; i < count; i++) {
+        struct bytes words[2];
+        if (entries[i].database < DB_DATABASES &&
+            command_first_words(entries[i].command, words, 2) == 2 &&
+            words[1].size <= FORESEEN_KEY_MAX)
+            keys[found++] = (struct db_foreseen){entries[i].database, words[1]};
+    }
+    db_foresee(machine_of(base)->db, keys, found);
 }
 
 static void tell(void *context, const struct db_effect *effect)

@@ -187,10 +187,16 @@ static struct place key_place(const struct db *db, unsigned database, struct byt
     return layers_key(db, layers_space(db, database), key);
 }
 
-void db_foresee(const struct db *db, unsigned database, struct bytes key)
+/* The looks one behind the other, with nothing between them: the processor begins the next while it
+ * waits for what the one before needs from memory. */
+void db_foresee(const struct db *db, const struct db_foreseen *keys, uint32_t count)
 {
-    struct place place = key_place(db, database, key);
-    overlay_foresee(&db->active->tables[TABLE_KEYS], place.space, place.word);
+    struct place places[DB_FORESEEN_MAX];
+    check(count <= DB_FORESEEN_MAX);
+    for (uint32_t i = 0; i < count; i++)
+        places[i] = key_place(db, keys[i].database, keys[i].key);
+    for (uint32_t i = 0; i < count; i++)
+        overlay_foresee(&db->active->tables[TABLE_KEYS], places[i].space, places[i].word);
 }
 
 void db_at(struct db *db, int64_t now_ms, bool may_drop)

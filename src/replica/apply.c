@@ -167,9 +167,18 @@ static bool serve_reads_before(struct replica *replica, const struct raft_entry 
     return true;
 }
 
+/* The one whose turn is next came a while ago, too: it is asked for while this one is answered. */
+static void foresee_request(const struct request *request)
+{
+    enum { CACHE_LINE = 64 };
+    for (size_t at = 0; request && at < sizeof *request; at += CACHE_LINE)
+        __builtin_prefetch((const char *)request + at, 1);
+}
+
 static void answer_write(struct replica *replica, struct request *request, bool found_nothing)
 {
     check(request->kind == REQUEST_WRITE);
+    foresee_request(request->next);
     if (found_nothing) {
         replica_waiter_found_nothing(replica, request);
         return;
@@ -284,24 +293,22 @@ static const struct raft_entry *entry_at(struct replica *replica, raft_index ind
 }
 
 /* What an entry changes lies anywhere in memory: to wait for that takes as long as all else that is
- * done with a small one.  So it is asked for some entries ahead. */
-enum { FORESEEN = 8 };
-
-static void foresee(struct replica *replica, raft_index index)
+ * done with a small one.  So it is asked for some entries ahead; and for several of them at once,
+ * since to find it means to wait for memory, too, which then is one time for all. */
+static void foresee(struct replica *replica, raft_index first)
 {
     struct state_machine *machine = replica->options.machine;
-    struct apply_context context;
-    struct bytes command;
-    const struct raft_entry *entry =
-        index <= replica->apply_to ? entry_cache_get(&replica->cache, index) : NULL;
-    if (entry && entry->type == RAFT_ENTRY_COMMAND && unstamp(entry, &context, &command))
-        machine->ops->foresee(machine, context.database, command);
-}
-
-static void foresee_first(struct replica *replica)
-{
-    for (raft_index ahead = 1; ahead <= FORESEEN; ahead++)
-        foresee(replica, replica->status.applied + ahead);
+    struct foreseen entries[FORESEEN_MAX];
+    uint32_t count = 0;
+    for (raft_index index = first; index < first + FORESEEN_MAX; index++) {
+        struct apply_context context;
+        struct bytes command;
+        const struct raft_entry *entry =
+            index <= replica->apply_to ? entry_cache_get(&replica->cache, index) : NULL;
+        if (entry && entry->type == RAFT_ENTRY_COMMAND && unstamp(entry, &context, &command))
+            entries[count++] = (struct foreseen){context.database, command};
+    }
+    machine->ops->foresee(machine, entries, count);
 }
 
 bool replica_apply_some(struct replica *replica)
@@ -312,9 +319,8 @@ bool replica_apply_some(struct replica *replica)
     if (replica->applying.payload && !go_on_applying(replica))
         return true;
     raft_index applied = replica->status.applied;
-    raft_index before = applied;
+    raft_index before = applied, foreseen = applied;
     uint64_t bytes = 0;
-    foresee_first(replica);
     while (applied < replica->apply_to && applied - before < APPLY_ENTRIES_MAX &&
            bytes < APPLY_BYTES_MAX && !is_turn_over(replica) && !replica->applying.payload &&
            !replica->held_up && machine->ops->ready(machine)) {
@@ -327,7 +333,10 @@ bool replica_apply_some(struct replica *replica)
         check(entry->pos.index == applied + 1);
         check(entry->pos.term == raft_term_at(replica->raft, applied + 1));
         bytes += entry->size;
-        foresee(replica, applied + 1 + FORESEEN);
+        if (applied + FORESEEN_MAX / 2 >= foreseen) {
+            foresee(replica, foreseen + 1);
+            foreseen += FORESEEN_MAX;
+        }
         applied += apply_entry(replica, entry);
     }
     if (applied > before)

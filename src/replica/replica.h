@@ -191,14 +191,22 @@ enum preparing {
     PREPARING_ENDED    /* the command may be proposed: what could be prepared is */
 };
 
+/* An entry that is going to be applied soon. */
+struct foreseen {
+    uint8_t database;
+    struct bytes command;
+};
+
+enum { FORESEEN_MAX = 8 };
+
 struct state_machine_ops {
     /* Executes a committed command.  `reply` is NULL where nobody waits.  Called in log order for
      * every COMMAND entry; `applied` follows for every entry of any type.  False: as for `read`. */
     bool (*apply)(struct state_machine *machine, const struct apply_context *context,
                   struct bytes command, int protocol, struct buffer *reply);
-    /* An entry of that command in that database is going to be applied soon.  Changes nothing: what
-     * it is about may be brought near the processor meanwhile. */
-    void (*foresee)(struct state_machine *machine, uint8_t database, struct bytes command);
+    /* At most FORESEEN_MAX.  Changes nothing: what they are about may be brought near the
+     * processor. */
+    void (*foresee)(struct state_machine *machine, const struct foreseen *entries, uint32_t count);
     /* `meaning`: of the command; 0: of an entry without one. */
     void (*applied)(struct state_machine *machine, struct raft_pos pos, int64_t now_ms,
                     uint8_t meaning);

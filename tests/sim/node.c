@@ -69,9 +69,10 @@ static bool machine_apply(struct state_machine *port, const struct apply_context
     return true;
 }
 
-static void machine_foresee(struct state_machine *port, uint8_t database, struct bytes command)
+static void machine_foresee(struct state_machine *port, const struct foreseen *entries,
+                            uint32_t count)
 {
-    node_of(port)->machine->ops->foresee(node_of(port)->machine, database, command);
+    node_of(port)->machine->ops->foresee(node_of(port)->machine, entries, count);
 }
 
 static void machine_applied(struct state_machine *port, struct raft_pos pos, int64_t now_ms,

@@ -502,11 +502,12 @@ static inline void send_snapshot(struct transport *transport,
     world.on_snapshot(message);
 }
 
-static void foresee(struct state_machine *machine, uint8_t database, struct bytes command)
+static void foresee(struct state_machine *machine, const struct foreseen *entries, uint32_t count)
 {
     (void)machine;
-    (void)database;
-    assert_true(command.size > 0);
+    assert_true(count <= FORESEEN_MAX);
+    for (uint32_t i = 0; i < count; i++)
+        assert_true(entries[i].command.size > 0);
 }
 
 static const struct raft_log_writer_ops writer_ops = {submit};
