@@ -15,22 +15,39 @@ struct note {
     bool is_sharded, is_of_script;
 };
 
+/* One where it stands, behind names of any size.  It is written and read there field by field: to
+ * copy what was just written, the processor first waits for all that was written before, some of it
+ * far away in memory. */
+struct __attribute__((packed)) noted {
+    struct note note;
+};
+
 /* What carries names for so many keys was refused before it got into the log; three for each: it
  * may have been there and be over, and what is written then has up to two events (a change here
  * and one there, "set" and "expire").  A message is in it as often as it was published. */
 static const size_t noted_max =
     3 * ((size_t)COMMAND_ENCODED_MAX + (size_t)COMMAND_WORDS_MAX * sizeof(struct note));
 
-static bool is_latest(const struct effects *effects, const struct note *note, struct bytes key)
+static bool is_latest(const struct effects *effects, const struct db_effect *effect,
+                      const char *event)
 {
-    struct note latest;
     if (effects->latest == 0)
         return false;
     const char *at = (const char *)effects->noted.data + effects->latest - 1;
-    memcpy(&latest, at, sizeof latest);
-    return latest.event == note->event && latest.type == note->type &&
-           latest.database == note->database && latest.other == note->other &&
-           bytes_equal(bytes_of(at + sizeof latest, latest.key_size), key);
+    const struct noted *latest = (const struct noted *)at;
+    return latest->note.event == event && latest->note.type == (uint8_t)effect->type &&
+           latest->note.database == effect->database && latest->note.other == effect->other &&
+           bytes_equal(bytes_of(at + sizeof *latest, latest->note.key_size), effect->key);
+}
+
+/* Room for one, and for the bytes behind it. */
+static struct noted *append(struct effects *effects, size_t more)
+{
+    struct buffer *buffer = &effects->noted;
+    buffer_reserve(buffer, sizeof(struct noted) + more);
+    struct noted *noted = (struct noted *)(buffer->data + buffer->size);
+    buffer->size += sizeof *noted;
+    return noted;
 }
 
 /* A command that goes on in a later slice does the same to its key once more; how many slices it
@@ -42,17 +59,17 @@ void effects_append(struct effects *effects, const struct db_effect *effect)
     check(has_key || effect->key.size == 0);
     check(effect->database < DB_DATABASES);
     check(effect->other < DB_DATABASES);
-    struct note note = {.event = has_key ? effect->event : NULL,
-                        .key_size = effect->key.size,
-                        .type = (uint8_t)effect->type,
-                        .database = effect->database,
-                        .other = effect->other};
+    const char *event = has_key ? effect->event : NULL;
     if (effects->is_counted) /* what it repeats too: not every node knows that */
-        effects->counted += sizeof note + effect->key.size;
-    if (!effects->is_wanted || is_latest(effects, &note, effect->key))
+        effects->counted += sizeof(struct note) + effect->key.size;
+    if (!effects->is_wanted || is_latest(effects, effect, event))
         return;
     effects->latest = effects->noted.size + 1;
-    buffer_append(&effects->noted, &note, sizeof note);
+    append(effects, effect->key.size)->note = (struct note){.event = event,
+                                                            .key_size = effect->key.size,
+                                                            .type = (uint8_t)effect->type,
+                                                            .database = effect->database,
+                                                            .other = effect->other};
     buffer_append_bytes(&effects->noted, effect->key);
     check(effects->noted.size <= noted_max);
 }
@@ -61,17 +78,17 @@ void db_effects_message(struct db *db, bool is_sharded, bool is_of_script, struc
                         struct bytes message)
 {
     struct effects *effects = &db->effects;
-    struct note note = {.key_size = channel.size,
-                        .message_size = message.size,
-                        .type = DB_EFFECT_MESSAGE,
-                        .is_sharded = is_sharded,
-                        .is_of_script = is_of_script};
     if (effects->is_counted)
-        effects->counted += sizeof note + channel.size + message.size;
+        effects->counted += sizeof(struct note) + channel.size + message.size;
     if (!effects->is_wanted)
         return;
     effects->latest = 0; /* twice the same message is two */
-    buffer_append(&effects->noted, &note, sizeof note);
+    append(effects, channel.size + message.size)->note =
+        (struct note){.key_size = channel.size,
+                      .message_size = message.size,
+                      .type = DB_EFFECT_MESSAGE,
+                      .is_sharded = is_sharded,
+                      .is_of_script = is_of_script};
     buffer_append_bytes(&effects->noted, channel);
     buffer_append_bytes(&effects->noted, message);
     check(effects->noted.size <= noted_max);
@@ -110,22 +127,22 @@ void db_effects_drain(struct db *db, db_effect_fn *each, void *context)
     check(effects->is_wanted);
     const char *at = effects->noted.data, *end = at + effects->noted.size;
     while (at < end) {
-        struct note note;
-        check((size_t)(end - at) >= sizeof note);
-        memcpy(&note, at, sizeof note);
-        at += sizeof note;
-        check(note.key_size <= (size_t)(end - at));
-        check(note.message_size <= (size_t)(end - at) - note.key_size);
-        struct db_effect effect = {.type = (enum db_effect_type)note.type,
-                                   .database = note.database,
-                                   .other = note.other,
-                                   .event = note.event,
-                                   .key = bytes_of(at, note.key_size),
-                                   .message = bytes_of(at + note.key_size, note.message_size),
-                                   .is_sharded = note.is_sharded,
-                                   .is_of_script = note.is_of_script};
+        check((size_t)(end - at) >= sizeof(struct noted));
+        const struct noted *noted = (const struct noted *)at;
+        size_t key_size = noted->note.key_size, message_size = noted->note.message_size;
+        at += sizeof *noted;
+        check(key_size <= (size_t)(end - at));
+        check(message_size <= (size_t)(end - at) - key_size);
+        struct db_effect effect = {.type = (enum db_effect_type)noted->note.type,
+                                   .database = noted->note.database,
+                                   .other = noted->note.other,
+                                   .event = noted->note.event,
+                                   .key = bytes_of(at, key_size),
+                                   .message = bytes_of(at + key_size, message_size),
+                                   .is_sharded = noted->note.is_sharded,
+                                   .is_of_script = noted->note.is_of_script};
         each(context, &effect);
-        at += note.key_size + note.message_size;
+        at += key_size + message_size;
     }
     effects->latest = 0;
     effects->event = NULL; /* the next entry's changes have names of their own */
