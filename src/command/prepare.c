@@ -249,14 +249,16 @@ static uint64_t weigh(struct call *call, struct sources *sources)
 /* Most are told apart by their first letters. */
 bool command_may_prepare(struct bytes name, bool *is_mostly_short)
 {
-    static const char *const first[] = {"bitop", "copy",    "geo",  "linsert", "lrem",
-                                        "ltrim", "restore", "sort", "xtrim",   "zremrange"};
+    static const struct {
+        const char *text;
+        size_t size;
+    } first[] = {{"bitop", 5}, {"copy", 4},    {"geo", 3},  {"linsert", 7}, {"lrem", 4},
+                 {"ltrim", 5}, {"restore", 7}, {"sort", 4}, {"xtrim", 5},   {"zremrange", 9}};
     const char *text = name.data;
     bool is_likely = name.size > 4 && bytes_is(bytes_of(text + name.size - 4, 4), "tore");
-    for (size_t i = 0; !is_likely && i < sizeof first / sizeof first[0]; i++) {
-        size_t size = strlen(first[i]);
-        is_likely = name.size >= size && bytes_is(bytes_of(text, size), first[i]);
-    }
+    for (size_t i = 0; !is_likely && i < sizeof first / sizeof first[0]; i++)
+        is_likely =
+            name.size >= first[i].size && bytes_is(bytes_of(text, first[i].size), first[i].text);
     const struct command *command = is_likely ? command_find(&name, 1) : NULL;
     const struct kind *kind = command ? kind_of(command) : NULL;
     *is_mostly_short = kind && kind->is_mostly_short;
