@@ -78,9 +78,9 @@ struct kv_ops {
     bool (*iter_next)(struct kv_iter *iter, struct bytes *key, struct bytes *value);
     void (*iter_free)(struct kv_iter *iter);
 
-    /* What a snapshot shows does not change, but where files are dropped: nobody may look there any
-     * more.  It holds back disk space.  Must be freed before close, after its iterators.  Any
-     * thread. */
+    /* Of KV_DATA and KV_STAGE.  What a snapshot shows does not change, but where files are dropped:
+     * nobody may look there any more.  It holds back disk space.  Must be freed before close, after
+     * its iterators.  Any thread. */
     struct kv_snapshot *(*snapshot_new)(struct kv *kv);
     void (*snapshot_free)(struct kv *kv, struct kv_snapshot *snapshot);
     bool (*snapshot_get)(struct kv *kv, const struct kv_snapshot *snapshot, enum kv_family family,
