@@ -77,7 +77,7 @@ proc assert_same_state {id} {
     set digest [[leader] DEBUG DIGEST]
     assert {$digest ne [string repeat 0 40]}
     assert_equal 1 [llength [lsort -unique [lmap each [node_ids] {
-        dict get [info_fields $each keyspace] db0
+        lindex [split [dict get [info_fields $each keyspace] db0] ,] 0
     }]]] " keys, as each node counts them"
     assert_equal $digest [digest_of $id] " of what node $id has"
 }

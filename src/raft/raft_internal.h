@@ -171,6 +171,7 @@ struct raft_state {
     uint64_t uncommitted_bytes;
     uint64_t round; /* last confirmation round begun */
     uint64_t round_confirmed;
+    uint32_t round_ticks; /* since it began */
     bool next_round_asks_all;
     struct pending_read reads[RAFT_READS_MAX]; /* a ring, rounds rising */
     uint32_t reads_start, reads_count;

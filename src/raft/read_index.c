@@ -17,7 +17,7 @@
 #include "base/fatal.h"
 #include "raft/raft_internal.h"
 
-enum { PATIENCE_TICKS = 2 }; /* with one that is asked and does not answer */
+enum { PATIENCE_TICKS = 2 }; /* with those that are asked and do not answer */
 
 static bool is_asked(const struct raft *raft, uint32_t place)
 {
@@ -37,6 +37,7 @@ static void begin_round(struct raft *raft)
 {
     struct raft_state *state = &raft->state;
     state->round++;
+    state->round_ticks = 0;
     if (state->next_round_asks_all || !quick_are_enough(raft)) {
         raft_send_heartbeats(raft);
     } else {
@@ -110,11 +111,11 @@ static bool is_under_way(const struct raft *raft)
 void raft_tick_round(struct raft *raft)
 {
     bool was_silent = false;
-    if (!is_under_way(raft))
+    if (!is_under_way(raft) || ++raft->state.round_ticks < PATIENCE_TICKS)
         return;
     for (uint32_t place = 0; place < raft->members.count; place++) {
         struct progress *progress = &raft->state.progress[place];
-        bool is_silent = progress->is_quick && progress->idle_ticks >= PATIENCE_TICKS;
+        bool is_silent = progress->is_quick && progress->round_acked < raft->state.round;
         progress->is_quick &= !is_silent;
         was_silent |= is_silent;
     }

@@ -43,6 +43,7 @@ void raft_become_leader(struct raft *raft)
     state->leader = raft->config.id;
     state->round = 0;
     state->round_confirmed = 0;
+    state->round_ticks = 0;
     state->next_round_asks_all = false;
     state->uncommitted_bytes = 0;
     for (raft_index i = state->commit + 1; i <= raft->trail.last; i++)

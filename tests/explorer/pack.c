@@ -126,6 +126,7 @@ static void unpack_leader(struct raft *raft, const struct node *node)
     state->round = node->round;
     state->round_confirmed = node->round_confirmed;
     state->next_round_asks_all = false; /* no read here wants it */
+    state->round_ticks = 0;             /* the heartbeats ask all as well */
     state->uncommitted_bytes = 0;
     for (uint32_t place = 0; place < raft->members.count; place++) {
         const struct packed_progress *from = &node->progress[raft->members.list[place].id];
@@ -171,6 +172,7 @@ static void fill_dead_fields(struct raft *raft, const struct node *node)
         state->round = garbage(READS_MAX);
         state->round_confirmed = garbage(READS_MAX);
         state->next_round_asks_all = garbage(2);
+        state->round_ticks = (uint32_t)garbage(9);
         state->uncommitted_bytes = garbage(1000);
         state->heartbeat_elapsed = (uint32_t)garbage(HEARTBEAT_TICKS);
         fill_dead_progress(state, 0);
