@@ -91,7 +91,7 @@ struct request {
     struct request *timed_prev, *timed_next; /* while `timed`: those submitted here, by deadline */
     bool timed;
     void *reading;            /* SERVED: how far, as the state machine has it; owned */
-    bool is_followed;         /* SERVED: a write of its client behind it was applied since */
+    bool is_followed;         /* SERVED: a write of its client behind it may be applied since */
     struct rope rest;         /* of a read that is done: of its reply what comes behind `reply` */
     struct read_batch *batch; /* READING, TIED: whose confirmation it shares */
     raft_index no_earlier;    /* of a read: it cannot be served from the state before this entry */
@@ -169,7 +169,7 @@ struct apply_context {
     /* Of an entry, in its first slice: reads are to be served from the state before it, if it takes
      * long. */
     bool is_read_before;
-    /* Of a read that goes on: a write of its client behind it was applied since, so that no later
+    /* Of a read that goes on: a write of its client behind it may be applied since, so that no later
      * state than the one that it began with may be seen in it. */
     bool is_followed;
     /* Of a read while an entry is half done: it has to be as right at this time as at now_ms; 0:

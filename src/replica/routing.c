@@ -522,6 +522,11 @@ void replica_leadership_lost(struct replica *replica)
         else
             request_finish(replica, request, REQUEST_UNKNOWN, no_reply);
     }
+    /* What their clients sent behind them is proposed elsewhere now, and applied here unseen. */
+    DL_FOREACH(replica->reading, request)
+    {
+        request->is_followed = true;
+    }
     replica_waiters_leadership_lost(replica);
     replica_prepare_office_lost(replica);
     replica_sendings_office_lost(replica);

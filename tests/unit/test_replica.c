@@ -243,6 +243,36 @@ static void a_long_read_sees_one_state_and_holds_up_nobody(void **state)
     assert_int_equal(world.reads_dropped, 0);
 }
 
+/* A write of its client behind it was applied, or may be: where another leads, nobody here knows. */
+static void a_long_read_is_told_what_may_be_behind_it(void **state)
+{
+    static struct result a, b;
+    (void)state;
+    begin_long_read(&a, &b);
+    assert_false(world.is_followed);
+    while (a.calls == 0)
+        replica_run(world.replica);
+    assert_true(world.is_followed);
+}
+
+static void a_long_read_outlives_the_office(void **state)
+{
+    static struct result a;
+    (void)state;
+    lead();
+    ask(&a, REQUEST_READ, 1, "a");
+    replica_run(world.replica);
+    world.read_slices = 5;
+    receive_without_running(matched(1, (struct raft_pos){1, 1}));
+    replica_run(world.replica);
+    assert_false(world.is_followed);
+    receive_without_running(heartbeat(1, status().term + 1));
+    for (int i = 0; i < 5 && a.calls == 0; i++)
+        replica_run(world.replica);
+    assert_ended(a, REQUEST_DONE);
+    assert_true(world.is_followed);
+}
+
 static void a_long_read_of_a_client_that_left_is_dropped(void **state)
 {
     static struct result a, b;
@@ -1534,6 +1564,8 @@ static int run_leading(void)
         TEST(an_entry_of_a_higher_meaning_ends_the_process),
         TEST(a_read_waits_for_confirmation_and_for_the_noop),
         TEST(a_long_read_sees_one_state_and_holds_up_nobody),
+        TEST(a_long_read_is_told_what_may_be_behind_it),
+        TEST(a_long_read_outlives_the_office),
         TEST(a_long_read_of_a_client_that_left_is_dropped),
         TEST(a_long_read_goes_on_after_its_deadline),
         TEST(a_long_read_without_room_begins_again),

@@ -50,6 +50,7 @@ struct world {
     int64_t highest_ms, read_ms;
     uint64_t seed, appended_seed; /* of the last command applied, and of the last one sent */
     int read_slices;              /* calls that the next read takes */
+    bool is_followed;             /* what the last one was told */
     raft_index read_index;        /* what the last read saw in its first slice */
     bool read_not_now;            /* a read cannot go on */
     uint32_t reads_dropped;
@@ -366,6 +367,7 @@ static inline bool serve(struct state_machine *machine, void **reading,
     }
     if (!*reading)
         world.read_index = world.applied_index;
+    world.is_followed = context->is_followed;
     if (world.read_slices > 0 && --world.read_slices > 0) {
         *reading = &world.read_index;
         return false;
