@@ -52,7 +52,7 @@ struct server_raft_peer {
     bool clock_known;        /* on a leader */
     int64_t clock_offset_ms; /* of its wall clock from the middle of a majority's */
     struct replica_sending_status sending; /* on a leader: index 0: it is sent no snapshot */
-    raft_index held;                       /* the log behind it is kept for the member; 0: none is */
+    raft_index held; /* the log behind it is kept for the member; 0: none is */
 };
 
 /* RAFT.BACKUP: the one under way, or the last. */

@@ -152,7 +152,7 @@ struct raft_input {
             uint32_t count;             /* a members entry comes alone */
         } propose;
         struct {
-            uint64_t id; /* given back in raft_output.reads or .reads_failed; never 0 */
+            uint64_t id;   /* given back in raft_output.reads or .reads_failed; never 0 */
             bool asks_all; /* members hear of it, not only as many as confirm it */
         } read;
         struct {

@@ -169,8 +169,8 @@ struct apply_context {
     /* Of an entry, in its first slice: reads are to be served from the state before it, if it takes
      * long. */
     bool is_read_before;
-    /* Of a read that goes on: a write of its client behind it may be applied since, so that no later
-     * state than the one that it began with may be seen in it. */
+    /* Of a read that goes on: a write of its client behind it may be applied since, so that nothing
+     * may be seen in it that is later than what it began with. */
     bool is_followed;
     /* Of a read while an entry is half done: it has to be as right at this time as at now_ms; 0:
      * nothing became due in between. */

@@ -227,7 +227,8 @@ static void anything(void)
 {
     uint32_t id = below(world.count), what = below(1000);
     struct raft_input tick = {.type = RAFT_INPUT_TICK};
-    struct raft_input read = {.type = RAFT_INPUT_READ, .read = {world.next_read + 1, below(4) == 0}};
+    struct raft_input read = {.type = RAFT_INPUT_READ,
+                              .read = {world.next_read + 1, below(4) == 0}};
     struct raft_input transfer = {.type = RAFT_INPUT_TRANSFER, .node = below(world.count)};
     struct raft_input unreachable = {.type = RAFT_INPUT_UNREACHABLE, .node = below(world.count)};
     struct raft_input gone = {.type = RAFT_INPUT_GONE, .node = below(world.count)};

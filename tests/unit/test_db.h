@@ -31,8 +31,8 @@ struct mortal_kv {
     int lives;    /* writes that still succeed; negative: immortal */
     uint64_t gets;
     uint64_t gets_at_once; /* most of one get_heads */
-    uint64_t reclaims; /* asked for */
-    uint64_t stored;   /* bytes that it says it has */
+    uint64_t reclaims;     /* asked for */
+    uint64_t stored;       /* bytes that it says it has */
 };
 
 /* What a bulk will do, until it is known whether the store lives. */

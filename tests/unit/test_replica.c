@@ -243,7 +243,7 @@ static void a_long_read_sees_one_state_and_holds_up_nobody(void **state)
     assert_int_equal(world.reads_dropped, 0);
 }
 
-/* A write of its client behind it was applied, or may be: where another leads, nobody here knows. */
+/* That a write of its client was applied behind it. */
 static void a_long_read_is_told_what_may_be_behind_it(void **state)
 {
     static struct result a, b;
