@@ -180,7 +180,8 @@ command_words_fn words_hset, words_hincrby, words_hincrbyfloat;
 command_fn cmd_hexpire, cmd_hpexpire, cmd_hexpireat, cmd_hpexpireat, cmd_hpersist;
 command_fn cmd_httl, cmd_hpttl, cmd_hexpiretime, cmd_hpexpiretime;
 command_fn cmd_hgetex, cmd_hsetex, cmd_hgetdel;
-command_words_fn words_hexpire, words_hpexpire, words_hpersist, words_hgetex, words_hsetex;
+command_words_fn words_hexpire, words_hpexpire, words_hexpireat, words_hpexpireat, words_hpersist,
+    words_hgetex, words_hsetex;
 /* sets.c */
 command_fn cmd_sadd, cmd_srem, cmd_smove, cmd_spop, cmd_sismember, cmd_smismember, cmd_scard;
 command_fn cmd_smembers, cmd_sscan, cmd_srandmember;

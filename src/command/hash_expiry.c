@@ -320,6 +320,18 @@ bool words_hpexpire(struct call *call)
     return read_expire(call, EXPIRY_PX, &wish);
 }
 
+bool words_hexpireat(struct call *call)
+{
+    struct wish wish;
+    return read_expire(call, EXPIRY_EXAT, &wish);
+}
+
+bool words_hpexpireat(struct call *call)
+{
+    struct wish wish;
+    return read_expire(call, EXPIRY_PXAT, &wish);
+}
+
 /* ---- HPERSIST, HGETDEL ------------------------------------------------------------------ */
 
 bool words_hpersist(struct call *call)

@@ -42,6 +42,12 @@ static const struct typed plain[] = {
     {"EXPIRE k 9223372036854775", QUEUED, NULL},
     {"PERSIST k", QUEUED, NULL},
     {"EXEC", "*4\r\n:1\r\n:1\r\n-ERR invalid expire time in 'expire' command\r\n:1\r\n", NULL},
+    {"MULTI", "+OK\r\n", NULL},
+    {"HEXPIREAT no 70368744177 FIELDS 1 f", QUEUED, NULL},
+    {"HPEXPIREAT no 70368744177663 FIELDS 1 f", QUEUED, NULL},
+    {"HPEXPIRE no 70368744177663 FIELDS 1 f", QUEUED, NULL},
+    {"EXEC", "*3\r\n*1\r\n:-2\r\n*1\r\n:-2\r\n-ERR invalid expire time in 'hpexpire' command\r\n",
+     NULL},
     /* What is refused when it comes spoils all. */
     {"MULTI", "+OK\r\n", NULL},
     {"SET k 8", QUEUED, NULL},
