@@ -155,9 +155,12 @@ struct db_sample {
     uint64_t keys;
     uint64_t timed; /* of them: those with a deadline */
     double left_ms; /* until these, together */
+    bool is_all;    /* the database has no others */
 };
-/* Up to `keys` of them from `cursor` on, or fewer where they are large or the last. */
-void db_sample(struct db *db, unsigned database, uint64_t cursor, uint64_t keys, int64_t now_ms,
+/* `keys` of them from `place` on, which is any number, and behind the last one from the first on;
+ * or fewer: where there are no more, where their names and records are more than 256 KB, where many
+ * are deleted. */
+void db_sample(struct db *db, unsigned database, uint64_t place, uint64_t keys, int64_t now_ms,
                struct db_sample *sample);
 
 /* Rises with what was done: a byte copied counts one, a look into the kv as some thousand.  For

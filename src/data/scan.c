@@ -65,36 +65,63 @@ uint64_t db_scan(struct db *db, unsigned database, uint64_t cursor, struct db_sc
 
 /* ---- a sample -------------------------------------------------------------------------- */
 
-enum { SAMPLE_BYTES = 256 << 10 };
+enum { SAMPLE_BYTES = 256 << 10, SAMPLE_ROWS_A_KEY = 4 };
 
 struct sampling {
     struct db_sample *sample;
+    uint64_t keys; /* wanted */
+    uint64_t rows, bytes;
     int64_t now_ms;
 };
 
-static void sample_key(void *context, struct bytes name, struct bytes record)
+static bool is_sampled(const struct sampling *sampling)
 {
-    const struct sampling *sampling = context;
-    struct db_record found = layers_found(record, record.size, NULL);
-    (void)name;
-    if (found.deadline_ms != 0 && found.deadline_ms <= sampling->now_ms)
-        return;
-    sampling->sample->keys++;
-    if (found.deadline_ms == 0)
-        return;
-    sampling->sample->timed++;
-    sampling->sample->left_ms += (double)(found.deadline_ms - sampling->now_ms);
+    return sampling->sample->keys >= sampling->keys || sampling->bytes >= SAMPLE_BYTES ||
+           sampling->rows >= SAMPLE_ROWS_A_KEY * sampling->keys;
 }
 
-void db_sample(struct db *db, unsigned database, uint64_t cursor, uint64_t keys, int64_t now_ms,
+static void sample_key(struct sampling *sampling, int64_t deadline_ms)
+{
+    if (deadline_ms != 0 && deadline_ms <= sampling->now_ms)
+        return;
+    sampling->sample->keys++;
+    if (deadline_ms == 0)
+        return;
+    sampling->sample->timed++;
+    sampling->sample->left_ms += (double)(deadline_ms - sampling->now_ms);
+}
+
+/* From a word on to another.  False: there are more, but enough was looked at. */
+static bool sample_words(struct sampling *sampling, struct merge *merge, uint64_t last)
+{
+    while (merge_next(merge) && merge->word <= last) {
+        if (is_sampled(sampling))
+            return false;
+        sampling->rows++;
+        if (!merge_is_live(merge))
+            continue;
+        sampling->bytes += merge->name.size + merge->record.size;
+        sample_key(sampling, layers_found(merge->record, merge->record.size, NULL).deadline_ms);
+    }
+    return true;
+}
+
+/* Keys lie by their slots, so behind any place there may be none: then all are before it. */
+void db_sample(struct db *db, unsigned database, uint64_t place, uint64_t keys, int64_t now_ms,
                struct db_sample *sample)
 {
     struct sources sources = merge_sources(db);
-    struct db_scan_limit limit = {.keys = keys, .rows = 4 * keys, .bytes = SAMPLE_BYTES};
-    struct sampling sampling = {sample, now_ms};
+    struct sampling sampling = {.sample = sample, .keys = keys, .now_ms = now_ms};
+    struct merge merge;
     *sample = (struct db_sample){0};
-    (void)merge_scan(&sources, TABLE_KEYS, layers_space(db, database), cursor, limit, sample_key,
-                     &sampling);
+    merge_open(&merge, &sources, TABLE_KEYS, layers_space(db, database), place);
+    sample->is_all = sample_words(&sampling, &merge, UINT64_MAX);
+    merge_close(&merge);
+    if (!sample->is_all || place == 0)
+        return;
+    merge_open(&merge, &sources, TABLE_KEYS, layers_space(db, database), 0);
+    sample->is_all = sample_words(&sampling, &merge, place - 1);
+    merge_close(&merge);
 }
 
 /* ---- RANDOMKEY ------------------------------------------------------------------------- */

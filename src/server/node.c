@@ -198,14 +198,11 @@ static struct server_deadlines sample_deadlines(struct node *node, unsigned data
     struct db_sample sample;
     struct server_deadlines found = {0};
     uint64_t keys = db_size(node->db, database);
-    bool is_all = keys <= SAMPLE_KEYS;
-    uint64_t place = is_all ? 0 : ++node->samples * UINT64_C(0x9e3779b97f4a7c15);
-    uint64_t cursor = place >> 11; /* below 2^53 */
-    db_sample(node->db, database, cursor, SAMPLE_KEYS, db_time_ms(node->db), &sample);
+    uint64_t place = ++node->samples * UINT64_C(0x9e3779b97f4a7c15);
+    db_sample(node->db, database, place, SAMPLE_KEYS, db_time_ms(node->db), &sample);
     if (sample.timed == 0)
         return found;
-    double share = (double)sample.timed / (double)sample.keys;
-    found.keys = is_all ? sample.timed : (uint64_t)((double)keys * share);
+    found.keys = sample.is_all ? sample.timed : keys * sample.timed / sample.keys;
     found.avg_ttl_ms = (uint64_t)(sample.left_ms / (double)sample.timed);
     return found;
 }

@@ -162,11 +162,11 @@ static void count_key(void *context, struct bytes key, enum db_type type)
     ++*count;
 }
 
-/* A sample that is large enough is all there is. */
+/* A sample that is large enough is all there is, wherever it begins. */
 static void compare_sample(struct db *db, const struct model_key *keys, unsigned base,
                            int64_t now_ms)
 {
-    struct db_sample sample, expected = {0};
+    struct db_sample sample, expected = {.is_all = true};
     for (unsigned k = 0; k < KEYS; k++) {
         if (!is_there(&keys[k], now_ms))
             continue;
@@ -176,10 +176,13 @@ static void compare_sample(struct db *db, const struct model_key *keys, unsigned
         expected.timed++;
         expected.left_ms += (double)(keys[k].deadline_ms - now_ms);
     }
-    db_sample(db, database_of[base], 0, 4 * ENTRIES, now_ms, &sample);
-    assert_int_equal(sample.keys, expected.keys);
-    assert_int_equal(sample.timed, expected.timed);
-    assert_true(sample.left_ms == expected.left_ms);
+    for (uint64_t i = 0; i < 3; i++) {
+        db_sample(db, database_of[base], i << 62, 4 * ENTRIES, now_ms, &sample);
+        assert_int_equal(sample.keys, expected.keys);
+        assert_int_equal(sample.timed, expected.timed);
+        assert_true(sample.left_ms == expected.left_ms);
+        assert_true(sample.is_all);
+    }
 }
 
 /* As a reader sees it at that time. */
@@ -509,6 +512,88 @@ static void test_moved_on(void **state)
     end(world);
 }
 
+/* ---- samples --------------------------------------------------------------------------- */
+
+/* Keys of one slot, every other with a deadline. */
+static void put_tagged(struct world *world, unsigned from, unsigned to, struct bytes value)
+{
+    entry(world, 1);
+    db_effects_name(world->db, "set");
+    for (unsigned i = from; i < to; i++) {
+        struct text text;
+        db_put(world->db, 0, name(&text, "{tag}", i), DB_STRING, value, i % 2 ? 0 : 101);
+    }
+    end(world);
+}
+
+static struct db_sample sample_of(struct world *world, uint64_t place, uint64_t keys)
+{
+    struct db_sample sample;
+    db_sample(world->db, 0, place, keys, 1, &sample);
+    return sample;
+}
+
+/* All is before most places: it goes on at the first key, and counts none twice. */
+static void test_sample_goes_round(void **state)
+{
+    enum { MANY = 5000, SOME = 1000, PLACES = 1000 };
+    struct world *world = *state;
+    put_tagged(world, 0, MANY, word("v"));
+    uint64_t slot = record_slot(word("{tag}0"));
+    for (uint64_t i = 0; i < PLACES; i++) {
+        /* Anywhere, and within the slot. */
+        uint64_t step = i << 54, first = slot << (64 - SLOT_BITS);
+        uint64_t places[] = {step, first + (step >> SLOT_BITS)};
+        for (unsigned k = 0; k < 2; k++) {
+            struct db_sample sample = sample_of(world, places[k], SOME);
+            assert_int_equal(sample.keys, SOME);
+            assert_in_range(sample.timed, SOME / 3, 2 * SOME / 3);
+            assert_true(sample.left_ms == 100.0 * (double)sample.timed);
+            assert_false(sample.is_all);
+        }
+        struct db_sample all = sample_of(world, places[1], MANY);
+        assert_int_equal(all.keys, MANY);
+        assert_int_equal(all.timed, MANY / 2);
+        assert_true(all.is_all);
+    }
+    assert_false(sample_of(world, 0, MANY - 1).is_all);
+    assert_true(sample_of(world, UINT64_MAX, MANY).is_all);
+}
+
+/* Fewer than were wanted are not all there are. */
+static void test_sample_of_much(void **state)
+{
+    enum { LARGE_ONES = 800, VALUE = 1000, DELETED = 5000, SOME = 1000 };
+    struct world *world = *state;
+    struct db_sample sample = sample_of(world, 0, SOME);
+    assert_true(sample.is_all);
+    assert_int_equal(sample.keys, 0);
+    char value[VALUE];
+    memset(value, 'v', sizeof value);
+    put_tagged(world, 0, LARGE_ONES, bytes_of(value, sizeof value));
+    sample = sample_of(world, 0, SOME);
+    assert_false(sample.is_all);
+    assert_in_range(sample.keys, 200, (256 << 10) / VALUE + 1);
+    entry(world, 1);
+    db_flush(world->db, 0);
+    end(world);
+    put_tagged(world, 0, DELETED, word("v"));
+    db_checkpoint(world->db);
+    entry(world, 1);
+    db_effects_name(world->db, "del");
+    for (unsigned i = 0; i < DELETED; i++) {
+        struct text text;
+        db_delete(world->db, 0, name(&text, "{tag}", i));
+    }
+    put(world, "{tag}", 101);
+    end(world);
+    for (uint64_t i = 0; i < 100; i++) {
+        sample = sample_of(world, i << 57, SOME);
+        assert_false(sample.is_all);
+        assert_in_range(sample.keys, 0, 1);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -519,6 +604,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_portions_of_bytes, open_world, close_world),
         cmocka_unit_test_setup_teardown(test_portions_of_elements, open_world, close_world),
         cmocka_unit_test_setup_teardown(test_moved_on, open_world, close_world),
+        cmocka_unit_test_setup_teardown(test_sample_goes_round, open_world, close_world),
+        cmocka_unit_test_setup_teardown(test_sample_of_much, open_world, close_world),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
