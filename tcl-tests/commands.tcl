@@ -986,12 +986,12 @@ proc protocol_tests {open who real} {
             fail [$c INFO keyspace]
         }
         $c MSET a 1 b 2
-        # On a follower this is what it has applied by now.
+        # On a follower this is what it has applied by now.  Deadlines are looked at once a second.
         wait_for_condition 100 10 { [string match "*db0:keys=2,expires=0*" [$c INFO keyspace]] } else {
             fail [$c INFO keyspace]
         }
         $c EXPIRE a 1000
-        wait_for_condition 100 10 { [regexp {db0:keys=2,expires=1,avg_ttl=(1000000|9999\d\d)\M} [$c INFO keyspace]] } else {
+        wait_for_condition 100 50 { [regexp {db0:keys=2,expires=1,avg_ttl=(1000000|9999\d\d)\M} [$c INFO keyspace]] } else {
             fail [$c INFO keyspace]
         }
         # Of more than a thousand keys, some are looked at.

@@ -27,6 +27,7 @@
 #include "server/backups.h"
 #include "server/changes.h"
 #include "server/checks.h"
+#include "server/deadlines.h"
 #include "server/join.h"
 #include "server/naming.h"
 #include "server/server_port.h"
@@ -45,9 +46,7 @@ struct node {
     struct raft_log_life life;
     struct server_descriptors descriptors;
     struct server_port *port;
-    struct server_deadlines deadlines[DB_DATABASES]; /* for INFO, where keys are many as of */
-    int64_t sampled_ms;                              /* monotonic */
-    uint64_t samples;
+    struct server_deadlines_seen deadlines;
     struct net *net;
     struct kv *kv;
     struct raft_log *log;
@@ -189,35 +188,11 @@ static void count_keys(void *context, uint64_t keys[DB_DATABASES])
         keys[i] = db_size(node->db, i);
 }
 
-/* How many keys have a deadline nobody counts.  So they are looked at; where they are many some of
- * them, each second from another place on. */
-enum { SAMPLE_KEYS = 1000, SAMPLE_EVERY_MS = 1000 };
-
-static struct server_deadlines sample_deadlines(struct node *node, unsigned database)
-{
-    struct db_sample sample;
-    struct server_deadlines found = {0};
-    uint64_t keys = db_size(node->db, database);
-    uint64_t place = ++node->samples * UINT64_C(0x9e3779b97f4a7c15);
-    db_sample(node->db, database, place, SAMPLE_KEYS, db_time_ms(node->db), &sample);
-    if (sample.timed == 0)
-        return found;
-    found.keys = sample.is_all ? sample.timed : keys * sample.timed / sample.keys;
-    found.avg_ttl_ms = (uint64_t)(sample.left_ms / (double)sample.timed);
-    return found;
-}
-
 static void describe_deadlines(void *context, struct server_deadlines deadlines[DB_DATABASES])
 {
     struct node *node = context;
-    int64_t now_ms = server_ticks_clock_ns() / 1000000;
-    bool is_due = now_ms - node->sampled_ms >= SAMPLE_EVERY_MS;
-    for (unsigned i = 0; i < DB_DATABASES; i++)
-        if (is_due || db_size(node->db, i) <= SAMPLE_KEYS)
-            node->deadlines[i] = sample_deadlines(node, i);
-    if (is_due)
-        node->sampled_ms = now_ms;
-    memcpy(deadlines, node->deadlines, sizeof node->deadlines);
+    server_deadlines_look(&node->deadlines, node->db, server_ticks_clock_ns);
+    server_deadlines_describe(&node->deadlines, node->db, deadlines);
 }
 
 /* Asked for by whoever wants to know who leads: nothing here reads the disk. */
