@@ -42,8 +42,8 @@ struct kv_ops {
     bool (*get_head)(struct kv *kv, enum kv_family family, struct bytes key, size_t head_max,
                      struct buffer *head, size_t *size);
 
-    /* get_head for many keys, which rise: cheaper than one after the other, but all of the values
-     * are in memory at once. */
+    /* get_head for many keys, which rise, of KV_DATA or KV_STAGE: cheaper than one after the other,
+     * but all of the values are in memory at once. */
     void (*get_heads)(struct kv *kv, enum kv_family family, struct kv_head *heads, size_t count,
                       size_t head_max);
 

@@ -267,9 +267,7 @@ static void get_heads(struct kv *base, enum kv_family family, struct kv_head *he
     size_t sizes[KV_HEADS_MAX];
     rocksdb_pinnableslice_t *slices[KV_HEADS_MAX];
     char *errors[KV_HEADS_MAX] = {NULL};
-    check(count <= KV_HEADS_MAX);
-    if (family < KV_DATA)
-        tell_all(kv);
+    check(count <= KV_HEADS_MAX && family >= KV_DATA);
     for (size_t i = 0; i < count; i++) {
         keys[i] = data_of(heads[i].key);
         sizes[i] = heads[i].key.size;

@@ -309,7 +309,7 @@ static bool get_head(struct kv *base, enum kv_family family, struct bytes key, s
 static void get_heads(struct kv *base, enum kv_family family, struct kv_head *heads, size_t count,
                       size_t head_max)
 {
-    check(count <= KV_HEADS_MAX);
+    check(count <= KV_HEADS_MAX && family >= KV_DATA);
     for (size_t i = 0; i < count; i++)
         heads[i].is_there =
             get_head(base, family, heads[i].key, head_max, &heads[i].head, &heads[i].size);
