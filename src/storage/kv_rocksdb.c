@@ -46,6 +46,7 @@
 
 #include "base/codec.h"
 #include "base/fatal.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "storage/durable.h"
@@ -204,6 +205,18 @@ static void write_batch(struct rocksdb_kv *kv, const rocksdb_writeoptions_t *how
 
 /* ---- what RocksDB was not told yet ------------------------------------------ */
 
+/* A batch that is cleared keeps its room, so a large one is given back. */
+static void forget_told(struct untold *untold)
+{
+    if (untold->bytes > KEEP_BYTES_MAX) {
+        rocksdb_writebatch_destroy(untold->batch);
+        untold->batch = rocksdb_writebatch_create();
+    } else {
+        rocksdb_writebatch_clear(untold->batch);
+    }
+    untold->bytes = 0;
+}
+
 /* With its mutex. */
 static void tell_some(struct rocksdb_kv *kv)
 {
@@ -211,8 +224,7 @@ static void tell_some(struct rocksdb_kv *kv)
     if (untold->bytes == 0)
         return;
     write_batch(kv, kv->write_journaled, untold->batch);
-    rocksdb_writebatch_clear(untold->batch);
-    untold->bytes = 0;
+    forget_told(untold);
 }
 
 static void tell_all(struct rocksdb_kv *kv)

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <malloc.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -660,6 +661,30 @@ static void test_big_value(void **state)
     memory_free(data);
 }
 
+static size_t allocated(void)
+{
+    struct mallinfo2 info = mallinfo2();
+    return info.uordblks + info.hblkhd;
+}
+
+/* When all of it is in tables, nothing is left in memory, neither ours nor RocksDB's. */
+static void test_memory_of_a_large_commit_is_given_back(void **state)
+{
+    enum { SIZE = 70 << 20 };
+    struct kv *kv = kv_of(state);
+    char *data = memory_new(SIZE);
+    size_t before = allocated();
+    struct kv_batch *batch = kv->ops->batch_new(kv);
+    kv->ops->batch_put(batch, KV_META, text("large"), bytes_of(data, SIZE));
+    write_batch(kv, batch, true);
+    batch = kv->ops->batch_new(kv);
+    kv->ops->batch_put(batch, KV_META, text("a"), text("1"));
+    kv->ops->batch_put(batch, KV_DATA, text("a"), text("1")); /* then all is stored before */
+    write_batch(kv, batch, true);
+    assert_in_range(allocated(), 0, before + SIZE / 2);
+    memory_free(data);
+}
+
 static void test_property(void **state)
 {
     struct kv *kv = kv_of(state);
@@ -1278,6 +1303,40 @@ static struct kv *open_with_small_segments(const char *directory, uint64_t log_b
     return kv;
 }
 
+/* A segment that is full is released, with records of which RocksDB was to be told with the next
+ * ones; then the process is killed. */
+static void test_what_was_untold_is_stored(void **state)
+{
+    enum { RECORDS = 18 }; /* the first that the segment has no room for */
+    static unsigned char value[15000];
+    char *directory = temporary_new();
+    struct kv *kv = open_with_small_segments(directory, 0);
+    struct buffer found = {0};
+    (void)state;
+    for (unsigned char i = 0; i < RECORDS; i++) {
+        assert_int_equal(kv->ops->property(kv, KV_META, "rocksdb.total-sst-files-size"), 0);
+        struct kv_batch *batch = kv->ops->batch_new(kv);
+        kv->ops->batch_put(batch, KV_META, bytes_of(&i, 1), bytes_of(value, sizeof value));
+        write_batch(kv, batch, true);
+    }
+    for (int tries = 0; tries < 1000; tries++) {
+        if (kv->ops->property(kv, KV_META, "rocksdb.total-sst-files-size") > 0)
+            break;
+        poll(NULL, 0, 10);
+    }
+    assert_true(kv->ops->property(kv, KV_META, "rocksdb.total-sst-files-size") > 0);
+    poll(NULL, 0, 300); /* the mark is stored behind it, and then the segment released */
+    char *copy = copy_as_killed(directory);
+    struct kv *killed = open_with_small_segments(copy, 0);
+    for (unsigned char i = 0; i < RECORDS; i++)
+        assert_true(killed->ops->get(killed, KV_META, bytes_of(&i, 1), &found));
+    killed->ops->close(killed);
+    kv->ops->close(kv);
+    buffer_deinit(&found);
+    temporary_remove(copy);
+    temporary_remove(directory);
+}
+
 /* Each segment is released when what it holds is stored, and begun again: all is there. */
 static void test_many_segments(void **state)
 {
@@ -1655,6 +1714,8 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_reopen, setup_rocksdb, teardown),
         cmocka_unit_test_setup_teardown(test_ingest_leftovers, setup_rocksdb, teardown),
         cmocka_unit_test_setup_teardown(test_big_value, setup_rocksdb, teardown),
+        cmocka_unit_test_setup_teardown(test_memory_of_a_large_commit_is_given_back, setup_rocksdb,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_property, setup_rocksdb, teardown),
         cmocka_unit_test_setup_teardown(test_expected_size, setup_rocksdb, teardown),
         cmocka_unit_test_setup_teardown(test_snapshot_leaves_the_cache, setup_rocksdb, teardown),
@@ -1668,6 +1729,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_open_short_manifest, setup_rocksdb, teardown),
         cmocka_unit_test_setup_teardown(test_damage_is_seen, setup_rocksdb, teardown),
         cmocka_unit_test_setup_teardown(test_missing_journal, setup_rocksdb, teardown),
+        cmocka_unit_test(test_what_was_untold_is_stored),
         cmocka_unit_test(test_many_segments),
         cmocka_unit_test(test_zeros_are_not_waited_for),
         cmocka_unit_test(test_trimmed_log_is_not_merged),
