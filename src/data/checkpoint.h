@@ -11,6 +11,7 @@ struct checkpoint_job {
     struct state state;      /* what kv and layers are together, but for unresolved names */
     struct layer *discarded; /* a list to be freed; taken */
     uint64_t cluster;
+    struct stored_sizes stored_sizes;
     bool sweep;           /* delete the keys of spaces that are no database's */
     uint64_t freed_bytes; /* what deletes left behind in the kv, about */
     void (*wake)(void *context);
@@ -30,6 +31,7 @@ uint64_t checkpoint_stored_bytes(struct kv *kv);
 /* What it stored, and what it found out about unresolved names. */
 struct checkpoint_result {
     struct state state;
+    struct stored_sizes stored_sizes;
     bool is_reclaiming; /* freed_bytes were much: the kv was asked to give them back */
     /* For each database of the job's state: how many keys too many were counted; NULL: none. */
     struct slots *surplus[RECORD_DATABASES]; /* the caller frees them */

@@ -45,6 +45,8 @@ static void finish(struct db *db)
             take_off(db, result.state.databases[i].space, result.surplus[i]); /* L6 */
         memory_free(result.surplus[i]);
     }
+    layers_stored_one(&db->stored_sizes, result.stored_sizes.largest);
+    db->stored_sizes.found = result.stored_sizes.found;
     db->has_dead |= result.has_dead;
     if (result.is_reclaiming)
         db->freed_bytes -= db->freeing_bytes;
@@ -91,6 +93,7 @@ static void load_state(struct db *db)
         load_stored_state(db);
     } else {
         db->persisted = record_state_first();
+        db->stored_sizes.found = UINT64_MAX; /* nobody stored anything before */
         struct kv_iter *iter = db->kv->ops->iter_new(db->kv, KV_DATA, key);
         struct bytes first, value;
         if (db->kv->ops->iter_next(iter, &first, &value))
@@ -543,6 +546,7 @@ static void start(struct db *db)
                                  .state = db->state,
                                  .discarded = db->discarded,
                                  .cluster = db->options.cluster,
+                                 .stored_sizes = db->stored_sizes,
                                  .sweep = is_sweeping,
                                  .freed_bytes = db->freeing_bytes,
                                  .wake = db->options.wake,

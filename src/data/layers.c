@@ -165,6 +165,8 @@ static bool get_from_kv(struct db *db, const struct place *place, size_t head_ma
     if (!is_at_hand(db, place, head_max)) {
         read_from_kv(db, head_max);
         note_collection(db, place);
+        if (place->table == TABLE_KEYS)
+            layers_stored_one(&db->stored_sizes, db->whole);
     }
     *record = buffer_bytes(&db->value);
     return db->is_found;

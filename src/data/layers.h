@@ -51,6 +51,20 @@ struct layer {
 
 struct checkpoint;
 
+/* What is known of the records of keys in the kv, so that not too many that are large are looked at
+ * together: they are in memory at once.  Of those that an earlier process stored nothing is known
+ * but what is found. */
+struct stored_sizes {
+    uint64_t largest; /* that this process stored or found */
+    uint64_t found;   /* by looks of checkpoints */
+};
+
+static inline void layers_stored_one(struct stored_sizes *sizes, uint64_t size)
+{
+    if (sizes->largest < size)
+        sizes->largest = size;
+}
+
 /* Of a read that looks at a view, though it does not know: see db_look_at(). */
 struct look {
     struct db_view *view; /* borrowed */
@@ -109,6 +123,7 @@ struct db {
     struct checkpoint *checkpoint; /* under way; else NULL; owned */
     struct state checkpointed;     /* what it stores; else cleared */
     uint64_t checkpoints;          /* done */
+    struct stored_sizes stored_sizes;
 
     /* The last read from the kv, lent to the caller, and kept for the next call: most commands
      * that change a key look at it first. */

@@ -294,29 +294,43 @@ static void test_one_read(void **state)
 
 /* ---- flush ------------------------------------------------------------------------- */
 
-/* Names that were written without a look, and with `stored` bytes before.  Returns the most of them
- * that the checkpoint looked up at once. */
-static uint64_t looks_at_once(size_t stored)
+/* How the kv is asked for names that were written without a look. */
+struct looking {
+    unsigned small; /* names, of 100 bytes */
+    unsigned large; /* one behind the other, of LARGE_SIZE */
+    bool restarts;  /* before they are written again: then it is not known what is stored */
+};
+
+enum { LARGE_SIZE = 300000 };
+
+static void put_names(struct fixture *f, const char *format, unsigned count, size_t size)
 {
-    static char value[300000];
-    struct fixture f;
+    static char value[LARGE_SIZE];
     char name[32];
+    for (unsigned i = 0; i < count; i++) {
+        snprintf(name, sizeof name, format, i);
+        db_put(f->db, 0, str(name), DB_STRING, bytes_of(value, size), 0);
+        applied(f);
+    }
+}
+
+/* The most of them that a checkpoint asked for at once, and of their bytes. */
+static struct mortal_kv looks_at_once(struct looking looking)
+{
+    struct fixture f;
     setup(&f, 256 << 20, false);
     for (int round = 0; round < 2; round++) {
-        for (int i = 0; i < 200; i++) {
-            snprintf(name, sizeof name, "key:%d", i);
-            db_put(f.db, 0, str(name), DB_STRING, bytes_of(value, round == 0 ? stored : 1), 0);
-            applied(&f);
-        }
+        put_names(&f, "key:%u", looking.small, round == 0 ? 100 : 1);
+        put_names(&f, "{tag}%u", looking.large, round == 0 ? LARGE_SIZE : 1);
         uint64_t before = mortal_of(f.kv)->gets;
         db_checkpoint(f.db);
-        if (round == 0)
+        if (round == 1)
+            assert_int_equal(mortal_of(f.kv)->gets, before + looking.small + looking.large);
+        else if (looking.restarts)
             restart(&f);
-        else
-            assert_int_equal(mortal_of(f.kv)->gets, before + 200);
     }
-    assert_int_equal(db_size(f.db, 0), 200);
-    uint64_t most = mortal_of(f.kv)->gets_at_once;
+    assert_int_equal(db_size(f.db, 0), looking.small + looking.large);
+    struct mortal_kv most = *mortal_of(f.kv);
     teardown(&f);
     return most;
 }
@@ -325,8 +339,40 @@ static uint64_t looks_at_once(size_t stored)
 static void test_looks_at_once(void **state)
 {
     (void)state;
-    assert_int_equal(looks_at_once(100), KV_HEADS_MAX);
-    assert_in_range(looks_at_once(300000), 1, 4);
+    assert_int_equal(looks_at_once((struct looking){.small = 200}).gets_at_once, KV_HEADS_MAX);
+    struct mortal_kv most = looks_at_once((struct looking){.small = 200, .large = 32});
+    assert_in_range(most.bytes_at_once, 2 * LARGE_SIZE, 1 << 20);
+    assert_int_equal(most.gets_at_once, 3);
+}
+
+/* Few at first, of an earlier process; as many as ever when they were found to be small. */
+static void test_looks_after_a_start(void **state)
+{
+    (void)state;
+    struct looking looking = {.small = 200, .restarts = true};
+    assert_int_equal(looks_at_once(looking).gets_at_once, 4);
+    looking.small = 2000;
+    assert_int_equal(looks_at_once(looking).gets_at_once, KV_HEADS_MAX);
+    looking = (struct looking){.small = 200, .large = 32, .restarts = true};
+    struct mortal_kv most = looks_at_once(looking);
+    assert_in_range(most.bytes_at_once, 2 * LARGE_SIZE, 5 * LARGE_SIZE);
+    assert_int_equal(most.gets_at_once, 4);
+}
+
+/* What was read is known, though an earlier process stored it. */
+static void test_looks_know_what_was_read(void **state)
+{
+    (void)state;
+    struct fixture f;
+    setup(&f, 256 << 20, false);
+    put_names(&f, "{tag}%u", 32, LARGE_SIZE);
+    db_checkpoint(f.db);
+    restart(&f);
+    assert_int_equal(db_get(f.db, 0, str("{tag}7"), NULL), DB_STRING);
+    put_names(&f, "{tag}%u", 32, 1);
+    db_checkpoint(f.db);
+    assert_int_equal(mortal_of(f.kv)->gets_at_once, 3);
+    teardown(&f);
 }
 
 static void test_flush(void **state)
@@ -1492,6 +1538,8 @@ int main(void)
         cmocka_unit_test(test_large_value),
         cmocka_unit_test(test_one_read),
         cmocka_unit_test(test_looks_at_once),
+        cmocka_unit_test(test_looks_after_a_start),
+        cmocka_unit_test(test_looks_know_what_was_read),
         cmocka_unit_test(test_flush),
         cmocka_unit_test(test_databases),
         cmocka_unit_test(test_flush_and_crash),

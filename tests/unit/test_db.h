@@ -30,9 +30,10 @@ struct mortal_kv {
     int puts;     /* into bulks that still go through; negative: all of them */
     int lives;    /* writes that still succeed; negative: immortal */
     uint64_t gets;
-    uint64_t gets_at_once; /* most of one get_heads */
-    uint64_t reclaims;     /* asked for */
-    uint64_t stored;       /* bytes that it says it has */
+    uint64_t gets_at_once;  /* most of one get_heads */
+    uint64_t bytes_at_once; /* the same, of what they found */
+    uint64_t reclaims;      /* asked for */
+    uint64_t stored;        /* bytes that it says it has */
 };
 
 /* What a bulk will do, until it is known whether the store lives. */
@@ -88,6 +89,11 @@ static inline void mortal_get_heads(struct kv *kv, enum kv_family family, struct
     if (count > mortal_of(kv)->gets_at_once)
         mortal_of(kv)->gets_at_once = count;
     inner->ops->get_heads(inner, family, heads, count, head_max);
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < count; i++)
+        bytes += heads[i].is_there ? heads[i].size : 0;
+    if (bytes > mortal_of(kv)->bytes_at_once)
+        mortal_of(kv)->bytes_at_once = bytes;
 }
 
 static inline struct kv_batch *mortal_batch_new(struct kv *kv)
