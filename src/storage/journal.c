@@ -95,7 +95,7 @@ struct journal {
     uint64_t at;          /* where its next record goes */
     uint64_t last;        /* record */
     bool is_filling;      /* the file of the next segment, in another thread */
-    struct buffer bytes;  /* a record that is replayed */
+    struct buffer bytes;  /* a record that is replayed; empty when it is open */
     uint64_t *durable;    /* the mapped file LAST */
 };
 
@@ -599,7 +599,9 @@ struct journal *journal_open(const struct journal_options *options, char *error,
     journal->segment_bytes = options->segment_bytes;
     for (int i = 0; i < JOURNAL_SEGMENTS; i++)
         journal->segments[i].fd = -1;
-    if (open_all(journal, &replaying))
+    bool is_open = open_all(journal, &replaying);
+    buffer_deinit(&journal->bytes); /* as large as the largest record */
+    if (is_open)
         return journal;
     journal_close(journal);
     return NULL;
@@ -611,7 +613,6 @@ void journal_close(struct journal *journal)
         if (journal->segments[i].fd >= 0)
             close(journal->segments[i].fd);
     durable_number_unmap(journal->durable);
-    buffer_deinit(&journal->bytes);
     memory_free(journal->directory);
     memory_free(journal);
 }

@@ -1211,6 +1211,24 @@ static bool has_records(const char *directory, const char *segment)
     return end_of_bytes(path) > RECORDS_AT;
 }
 
+/* Of the records that a start finds in the journal, too. */
+static void test_memory_of_a_large_record_is_given_back(void **state)
+{
+    enum { SIZE = 70 << 20 };
+    struct fixture *fixture = *state;
+    char *data = memory_new(SIZE);
+    struct kv_batch *batch = fixture->kv->ops->batch_new(fixture->kv);
+    fixture->kv->ops->batch_put(batch, KV_META, text("large"), bytes_of(data, SIZE));
+    write_batch(fixture->kv, batch, true);
+    memory_free(data);
+    char *copy = copy_as_killed(fixture->directory);
+    size_t before = allocated();
+    struct kv *killed = open_rocksdb(copy);
+    assert_in_range(allocated(), 0, before + SIZE / 2);
+    killed->ops->close(killed);
+    temporary_remove(copy);
+}
+
 /* It may have been in the page cache alone, even if its sync failed: so it is on disk in another
  * place when the store is open. */
 static void test_what_was_replayed_is_stored(void **state)
@@ -1750,6 +1768,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_trimmed_log_is_not_merged),
         cmocka_unit_test(test_short_log_is_not_written_to_tables),
         cmocka_unit_test_setup_teardown(test_record_without_sense, setup_rocksdb, teardown),
+        cmocka_unit_test_setup_teardown(test_memory_of_a_large_record_is_given_back, setup_rocksdb,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_what_was_replayed_is_stored, setup_rocksdb, teardown),
         cmocka_unit_test_setup_teardown(test_data_with_others_are_stored, setup_rocksdb, teardown),
         cmocka_unit_test_setup_teardown(test_older_builds_are_kept_out, setup_rocksdb, teardown),
