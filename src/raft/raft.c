@@ -81,9 +81,24 @@ void raft_send_after_writes(struct raft *raft, const struct raft_message *messag
     send_after(raft, message, writing ? next_seq(raft) : raft->state.write_seq);
 }
 
+/* A granted pre-vote bears the term that was asked for, not ours: what was said of an earlier one
+ * is said no more, like other promises of before (release_withheld()). */
+static void forget_pre_votes(struct raft_state *state)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < state->withheld_count; i++) {
+        const struct raft_message *message = &state->withheld[i].message;
+        if (message->type != RAFT_VOTE_RESPONSE || !message->vote_response.pre_vote)
+            state->withheld[kept++] = state->withheld[i];
+    }
+    state->withheld_count = kept;
+}
+
 void raft_set_term(struct raft *raft, raft_term term, raft_node_id voted_for)
 {
     check(term >= raft->state.term);
+    if (term > raft->state.term)
+        forget_pre_votes(&raft->state);
     raft->state.term = term;
     raft->state.voted_for = voted_for;
     raft->hard_state_changed = true;

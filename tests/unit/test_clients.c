@@ -958,8 +958,11 @@ static void counts_see_no_later_write(void **state)
         leave_names_unresolved(b, 20000);
         buffer_printf(&line, "%sFLUSHALL\r\nSET k x\r\nDBSIZE\r\n", said[i]);
         say_bytes(b, line.data, line.size);
-        for (int j = 0; j < 100 && !memmem(heard.data, heard.size, ":1\r\n", 4); j++)
+        for (int j = 0; j < 100; j++) {
             assert_true(hear_all(b, &heard));
+            if (heard.size > 0 && memmem(heard.data, heard.size, ":1\r\n", 4))
+                break;
+        }
         assert_memory_equal(heard.data, expected[i], strlen(expected[i]));
         assert_non_null(strstr((char *)heard.data, "\r\n+OK\r\n+OK\r\n:1\r\n"));
         say(b, "FLUSHALL\r\n");
@@ -983,8 +986,11 @@ static void counts_within_a_transaction(void **state)
     assert_non_null(house.replica->reading);
     say(a, "FLUSHALL\r\n");
     assert_hears(a, "+OK\r\n");
-    for (int i = 0; i < 100 && !memmem(heard.data, heard.size, "x\r\n:", 4); i++)
+    for (int i = 0; i < 100; i++) {
         assert_true(hear_all(b, &heard));
+        if (heard.size > 0 && memmem(heard.data, heard.size, "x\r\n:", 4))
+            break;
+    }
     assert_string_equal(heard.data, "+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n$1\r\nx\r\n:20000\r\n");
     buffer_deinit(&heard);
     close(a);
