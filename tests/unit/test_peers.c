@@ -474,6 +474,22 @@ static void who_is_told_that_it_is_none_knows(void **state)
     }
 }
 
+/* A proper hello costs a stranger nothing: the proof has to come in the same time. */
+static void who_is_greeted_has_no_more_time(void **state)
+{
+    struct handshake hello = handshake_of(1);
+    char answer[512];
+    (void)state;
+    int fd = dial_with(&hello, answer);
+    assert_non_null(world.peers->inbounds);
+    assert_true(world.peers->inbounds->greeted);
+    pass(PEER_HANDSHAKE_MS - 200);
+    assert_non_null(world.peers->inbounds);
+    pass(400);
+    assert_null(world.peers->inbounds);
+    close(fd);
+}
+
 static void an_old_copy_is_refused(void **state)
 {
     struct handshake hello = handshake_of(1);
@@ -1165,6 +1181,7 @@ int main(void)
         TEST(who_was_dialed_goes_when_there_is_another_name),
         TEST(who_has_another_name_is_not_spoken_to),
         TEST(who_is_told_that_it_is_none_knows),
+        TEST(who_is_greeted_has_no_more_time),
         TEST(an_old_copy_is_refused),
         TEST(an_old_copy_is_not_spoken_to),
         TEST(a_guest_is_answered_and_goes),
