@@ -35,8 +35,9 @@ static int64_t right_ms(void)
     return start_ms + world.replica->now_ms;
 }
 
-static void begin(uint32_t members)
+static void begin_with(uint32_t voters, uint32_t learners)
 {
+    uint32_t members = voters + learners;
     struct raft_config config = {.election_ticks = 10,
                                  .heartbeat_ticks = 2,
                                  .inflight_max = 1,
@@ -45,13 +46,18 @@ static void begin(uint32_t members)
                                  .append_bytes_max = 1};
     struct raft_saved saved = {.voted_for = RAFT_NOBODY, .members = {.count = members}};
     for (uint32_t i = 0; i < members; i++)
-        saved.members.list[i] = (struct raft_member){.id = i, .voter = true};
+        saved.members.list[i] = (struct raft_member){.id = i, .voter = i < voters};
     memset(&world, 0, sizeof world);
     world.machine.ops = &machine_ops;
     world.replica = memory_new(sizeof *world.replica);
     world.replica->raft = raft_new(&config, &saved);
     world.replica->options.machine = &world.machine;
     world.replica->status.role = RAFT_LEADER;
+}
+
+static void begin(uint32_t voters)
+{
+    begin_with(voters, 0);
 }
 
 static void end(void)
@@ -159,6 +165,25 @@ static void a_minority_is_wrong_and_others_are_silent(void **state)
         pass(60000);
         assert_wrong_by(0, TICK_MS);
         world.silent[3] = world.silent[4] = false;
+        pass(60000);
+        assert_wrong_by(0, TICK_MS);
+        end();
+    }
+}
+
+/* However many they are, and of one mind: they are of no majority. */
+static void clocks_of_learners_do_not_count(void **state)
+{
+    (void)state;
+    for (int sign = -1; sign <= 1; sign += 2) {
+        begin_with(3, 4);
+        for (uint32_t learner = 3; learner < 7; learner++)
+            world.skew[learner] = sign * 3700000;
+        elected();
+        pass(60000);
+        assert_wrong_by(0, TICK_MS);
+        world.silent[1] = world.silent[2] = true; /* no majority of voters is heard */
+        world.skew[0] = sign * 3700000;
         pass(60000);
         assert_wrong_by(0, TICK_MS);
         end();
@@ -290,6 +315,7 @@ int main(void)
         cmocka_unit_test(one_wrong_clock_of_three_moves_nothing),
         cmocka_unit_test(of_two_that_differ_neither_pulls),
         cmocka_unit_test(a_minority_is_wrong_and_others_are_silent),
+        cmocka_unit_test(clocks_of_learners_do_not_count),
         cmocka_unit_test(a_new_leader_takes_over_the_time),
         cmocka_unit_test(without_a_majority_our_monotonic_clock_counts),
         cmocka_unit_test(a_clock_that_is_silent_is_forgotten),
