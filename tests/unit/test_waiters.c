@@ -758,6 +758,24 @@ static void cancelled_it_waits_for_the_leaders_word(void **state)
     assert_ended(b, REQUEST_UNKNOWN);
 }
 
+/* The leader may have executed it before the connection was lost, and nobody can be asked. */
+static void in_doubt_and_cancelled_it_ends_unknown(void **state)
+{
+    static struct result a;
+    (void)state;
+    follow(1, 5);
+    wait_for(&a, 1, "pk");
+    assert_int_equal(world.forwards_count, 1);
+    world.connected = false;
+    replica_disconnected(world.replica, 1, false, true);
+    run();
+    replica_cancel(world.replica, 1, world.now_ms + 100);
+    run();
+    assert_int_equal(a.calls, 0);
+    pass(200);
+    assert_ended(a, REQUEST_UNKNOWN);
+}
+
 /* ---- reads ----------------------------------------------------------------------------------- */
 
 static void wait_to_read(struct result *result, uint64_t client, const char *command)
@@ -1129,6 +1147,7 @@ int main(void)
         TEST(sent_again_with_all_that_was_there_it_waits_on),
         TEST(of_a_node_that_is_gone_nothing_waits),
         TEST(cancelled_it_waits_for_the_leaders_word),
+        TEST(in_doubt_and_cancelled_it_ends_unknown),
         TEST(all_who_read_are_served_by_one_push),
         TEST(nothing_is_said_by_who_is_not_confirmed),
         TEST(who_waited_is_served_without_another_round),
