@@ -313,6 +313,32 @@ static void what_has_an_earlier_meaning_is_executed_at_once(void **state)
     assert_string_equal(world.applied, "a");
 }
 
+/* What it has executed itself as the leader says nothing of what the next one has. */
+static void who_led_before_waits_for_the_next_leader(void **state)
+{
+    (void)state;
+    lead();
+    raft_term term = status().term + 1;
+    append(1, term, "a", STAMP_MEANING_SHOWN, 0);
+    assert_int_equal(status().commit, status().last.index);
+    assert_string_equal(world.applied, "");
+    show(1, term, status().last.index);
+    assert_string_equal(world.applied, "a");
+}
+
+/* Neither does what the one before had. */
+static void what_an_earlier_leader_has_executed_says_nothing(void **state)
+{
+    (void)state;
+    follow(1, 3);
+    append(1, 3, "a", STAMP_MEANING_SHOWN, 1);
+    show(1, 3, 9); /* of what was never committed */
+    append(2, 4, "b", STAMP_MEANING_SHOWN, 1);
+    assert_string_equal(world.applied, "a");
+    show(2, 4, 2);
+    assert_string_equal(world.applied, "ab");
+}
+
 /* A vote is no leader: the old one may yet serve reads by a majority without this node. */
 static void a_later_term_without_a_leader_frees_nothing(void **state)
 {
@@ -371,6 +397,8 @@ int main(void)
         test(a_read_has_to_be_right_at_its_own_time),
         test(a_member_executes_what_its_leader_has),
         test(what_has_an_earlier_meaning_is_executed_at_once),
+        test(who_led_before_waits_for_the_next_leader),
+        test(what_an_earlier_leader_has_executed_says_nothing),
         test(a_later_term_without_a_leader_frees_nothing),
         test(who_leads_waits_for_nobody),
         test(what_was_shown_is_heard_again_after_a_restart),
