@@ -123,6 +123,20 @@ proc limit_tests {open who} {
         assert_equal +PONG [$admin -typed PING]
         $admin -close
     }
+
+    # What the leader says is in force, for writes of every node.
+    if {$who ne "follower"} { test "proto-max-bulk-len bounds what writes make, at once ($who)" {
+        set admin [{*}$open]
+        set before [lindex [$admin CONFIG GET proto-max-bulk-len] 1]
+        $admin CONFIG SET proto-max-bulk-len 1mb
+        assert_equal :1048576 [$admin -typed SETRANGE k 1048575 x]
+        assert_match "-ERR string exceeds maximum allowed size*" [$admin -typed APPEND k x]
+        $admin CONFIG SET proto-max-bulk-len 2mb
+        assert_equal :1048577 [$admin -typed APPEND k x]
+        $admin DEL k
+        $admin CONFIG SET proto-max-bulk-len $before
+        $admin -close
+    } }
 }
 
 with_redis_server {} { limit_tests $reference redis-server }
