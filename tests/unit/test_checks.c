@@ -394,6 +394,7 @@ static void test_time_is_over(void **state)
     assert_int_equal(verdict(), SERVER_CHECK_INCOMPLETE);
     assert_int_equal(server_checks_begin(node.checks), 2);
     turns();
+    assert_int_equal(verdict(), SERVER_CHECK_RUNNING); /* it has an end of its own */
     wait_until_answered(0);
     close(a);
 }
