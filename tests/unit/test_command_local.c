@@ -274,7 +274,9 @@ static void test_client_flags(void **state)
     expect_flags(world, "e");
     EXPECT(world, "CLIENT NO-TOUCH on", OK);
     expect_flags(world, "eT");
-    EXPECT(world, "CLIENT NO-EVICT off", OK);
+    EXPECT(world, "RESET", "+RESET\r\n");
+    expect_flags(world, "N");
+    EXPECT(world, "CLIENT NO-TOUCH on", OK);
     EXPECT(world, "MULTI", OK);
     EXPECT(world, "CLIENT LIST", "+QUEUED\r\n");
     world->connection.close_after_reply = true;
