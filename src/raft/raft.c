@@ -81,24 +81,11 @@ void raft_send_after_writes(struct raft *raft, const struct raft_message *messag
     send_after(raft, message, writing ? next_seq(raft) : raft->state.write_seq);
 }
 
-/* A granted pre-vote bears the term that was asked for, not ours: what was said of an earlier one
- * is said no more, like other promises of before (release_withheld()). */
-static void forget_pre_votes(struct raft_state *state)
-{
-    uint32_t kept = 0;
-    for (uint32_t i = 0; i < state->withheld_count; i++) {
-        const struct raft_message *message = &state->withheld[i].message;
-        if (message->type != RAFT_VOTE_RESPONSE || !message->vote_response.pre_vote)
-            state->withheld[kept++] = state->withheld[i];
-    }
-    state->withheld_count = kept;
-}
-
 void raft_set_term(struct raft *raft, raft_term term, raft_node_id voted_for)
 {
     check(term >= raft->state.term);
     if (term > raft->state.term)
-        forget_pre_votes(&raft->state);
+        raft->state.withheld_count = 0; /* what was promised in an earlier one is of no use */
     raft->state.term = term;
     raft->state.voted_for = voted_for;
     raft->hard_state_changed = true;
@@ -187,15 +174,6 @@ static void on_message(struct raft *raft, const struct raft_message *message)
         on_current_message(raft, message);
 }
 
-/* A promise of an earlier term is of no use any more.  A granted pre-vote speaks of a term that
- * nobody was in yet. */
-static bool still_counts(const struct raft *raft, const struct raft_message *message)
-{
-    bool pre_vote_granted = message->type == RAFT_VOTE_RESPONSE &&
-                            message->vote_response.pre_vote && message->vote_response.granted;
-    return pre_vote_granted ? message->term > raft->state.term : message->term == raft->state.term;
-}
-
 static void release_withheld(struct raft *raft)
 {
     struct raft_state *state = &raft->state;
@@ -204,8 +182,6 @@ static void release_withheld(struct raft *raft)
     for (uint32_t i = 0; i < state->withheld_count; i++) {
         const struct withheld *held = &state->withheld[i];
         const struct raft_message *message = &held->message;
-        if (!still_counts(raft, message))
-            continue;
         if (held->after_seq > state->durable_seq) {
             state->withheld[kept++] = *held;
             continue;

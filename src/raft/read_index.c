@@ -19,6 +19,11 @@
 
 enum { PATIENCE_TICKS = 2 }; /* with those that are asked and do not answer */
 
+static bool is_under_way(const struct raft *raft)
+{
+    return raft->state.round != raft->state.round_confirmed;
+}
+
 static bool is_asked(const struct raft *raft, uint32_t place)
 {
     return raft_is_voter(raft, place) &&
@@ -56,7 +61,7 @@ enum raft_result raft_on_read(struct raft *raft, uint64_t id, bool asks_all)
         return RAFT_NOT_LEADER;
     if (state->reads_count == RAFT_READS_MAX)
         return RAFT_BUSY;
-    bool idle = state->round == state->round_confirmed;
+    bool idle = !is_under_way(raft);
     uint32_t at = (state->reads_start + state->reads_count) % RAFT_READS_MAX;
     state->reads[at] = (struct pending_read){
         .id = id,
@@ -97,15 +102,10 @@ void raft_confirm_reads(struct raft *raft)
         state->reads_start = (state->reads_start + 1) % RAFT_READS_MAX;
         state->reads_count--;
     }
-    if (state->reads_count > 0 && state->round == state->round_confirmed) {
+    if (state->reads_count > 0 && !is_under_way(raft)) {
         begin_round(raft);
         raft_confirm_reads(raft);
     }
-}
-
-static bool is_under_way(const struct raft *raft)
-{
-    return raft->state.round != raft->state.round_confirmed;
 }
 
 void raft_tick_round(struct raft *raft)

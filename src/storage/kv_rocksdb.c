@@ -236,6 +236,16 @@ static void tell_all(struct rocksdb_kv *kv)
 
 /* ---- reading and writing ------------------------------------------------- */
 
+/* Its first bytes, behind what is there; frees it.  Returns how many the whole has. */
+static size_t take_head(rocksdb_pinnableslice_t *slice, size_t head_max, struct buffer *head)
+{
+    size_t size;
+    const char *data = rocksdb_pinnableslice_value(slice, &size);
+    buffer_append(head, data, size < head_max ? size : head_max);
+    rocksdb_pinnableslice_destroy(slice);
+    return size;
+}
+
 static bool get_with(struct rocksdb_kv *kv, const rocksdb_readoptions_t *read,
                      enum kv_family family, struct bytes key, size_t head_max, struct buffer *value,
                      size_t *whole)
@@ -249,11 +259,7 @@ static bool get_with(struct rocksdb_kv *kv, const rocksdb_readoptions_t *read,
     must(error, kv, "read");
     if (!slice)
         return false;
-    size_t size;
-    const char *data = rocksdb_pinnableslice_value(slice, &size);
-    buffer_append(value, data, size < head_max ? size : head_max);
-    *whole = size;
-    rocksdb_pinnableslice_destroy(slice);
+    *whole = take_head(slice, head_max, value);
     return true;
 }
 
@@ -290,13 +296,8 @@ static void get_heads(struct kv *base, enum kv_family family, struct kv_head *he
         must(errors[i], kv, "read");
         buffer_clear(&heads[i].head);
         heads[i].is_there = slices[i] != NULL;
-        if (!slices[i])
-            continue;
-        size_t size;
-        const char *data = rocksdb_pinnableslice_value(slices[i], &size);
-        buffer_append(&heads[i].head, data, size < head_max ? size : head_max);
-        heads[i].size = size;
-        rocksdb_pinnableslice_destroy(slices[i]);
+        if (slices[i])
+            heads[i].size = take_head(slices[i], head_max, &heads[i].head);
     }
 }
 
