@@ -78,7 +78,7 @@ def write(path, version, has_module, rng):
     for database in (0, 1, 15):
         out += b"\xfe" + size(database) + (b"\xfb" + size(100) + size(10) if version >= 7 else b"")
         for i, (name, body) in enumerate(old_payloads(rng)):
-            marks = deadline(rng, now, rng.random() < 0.3) if rng.random() < 0.5 else b""
+            marks = deadline(rng, now, i == 0 or rng.random() < 0.3) if i == 0 or rng.random() < 0.5 else b""
             if version >= 9:
                 marks += rng.choice([b"", b"\xf8" + size(rng.randrange(10**5)), b"\xf9\x07"])
             out += marks + body[:1] + string(b"%d %s" % (i, name.encode())) + body[1:]
