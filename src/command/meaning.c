@@ -7,6 +7,8 @@
  *     4  streams, bitmaps, HyperLogLogs, geo, DUMP, SORT, deadlines of fields, what 8.4 has for
  *        strings
  *     5  scripts, functions, blocking commands, messages
+ *     6  large strings are in pages from the start; signs of zeros and infinite weights as Redis has
+ *        them
  *
  * What an entry of a meaning does must never change.  A change that a client could see, or that
  * leaves other data, is of a new meaning: its row in table.c, or the function, tells them apart by
@@ -17,7 +19,7 @@
 #include "command/command.h"
 
 #ifndef MEANING
-#define MEANING 5
+#define MEANING 6
 #endif
 
 const uint8_t command_meaning_newest = MEANING;
