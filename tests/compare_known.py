@@ -166,7 +166,6 @@ UNWATCHED = ("XGROUP", "XREADGROUP", "XACK", "XCLAIM", "XAUTOCLAIM", "XSETID", "
 NOT_SAID = [
     "between WATCH and MULTI what changes groups of a stream, and XSETID: they break no WATCH there; and PFCOUNT, which does",
     "between WATCH and MULTI more than one command: a key made and deleted there is no change here",
-    "ZINTER with a weight of 0 or infinity: no number counts as 0 here from any source, there from the smallest",
     "anything of a stream behind its XSETID: 7.0 takes ids below the largest that was deleted",
     "COUNT of places that are stored: of those that are equally far it takes some",
     "scans from a cursor on: they are each server's own",

@@ -206,9 +206,6 @@ class Sequence:
             # SORT finds errno there as a number out of range left it.
             words = ["1e300" if w in ("1e400", "1e4932") else w for w in words]
         name = words[0].upper()
-        if name.startswith("ZINTER") and "WEIGHTS" in words:
-            at = words.index("WEIGHTS")
-            words = words[:at] + [{"0": "4", "inf": "3", "-inf": "-3"}.get(w, w) for w in words[at:]]
         if name.startswith("GEO") and "COUNT" in words and {"STORE", "STOREDIST", "GEOSEARCHSTORE"} & set(words):
             at = words.index("COUNT")
             words = words[:at] + words[at + 2:]

@@ -7,8 +7,8 @@
  *     4  streams, bitmaps, HyperLogLogs, geo, DUMP, SORT, deadlines of fields, what 8.4 has for
  *        strings
  *     5  scripts, functions, blocking commands, messages
- *     6  large strings are in pages from the start; signs of zeros and infinite weights as Redis has
- *        them
+ *     6  large strings are in pages from the start; weights that make no number of a score in an
+ *        intersection are Redis's
  *
  * What an entry of a meaning does must never change.  A change that a client could see, or that
  * leaves other data, is of a new meaning: its row in table.c, or the function, tells them apart by

@@ -298,6 +298,14 @@ static bool find_member(struct source *source, struct bytes member, double *scor
                             : sorted_find(&source->set, member, score);
 }
 
+/* What another source adds to an intersection: where it is no number it counts as that, as in Redis,
+ * so it leaves the least and the greatest as they are, and any sum 0.  As 0 before meaning 6. */
+static double added(const struct result *result, double score, double weight)
+{
+    bool as_redis = result->call->meaning >= COMMAND_MEANING_WEIGHTS;
+    return as_redis ? score * weight : weighed(score, weight);
+}
+
 /* False: it is not to stay. */
 static bool is_wanted(const struct result *result, struct sorted_element *element)
 {
@@ -309,8 +317,8 @@ static bool is_wanted(const struct result *result, struct sorted_element *elemen
         if (is_there != (words->kind == INTER))
             return false;
         if (is_there)
-            element->score = aggregated(element->score, weighed(score, result->sources[i].weight),
-                                        words->aggregate);
+            element->score = aggregated(
+                element->score, added(result, score, result->sources[i].weight), words->aggregate);
     }
     return true;
 }

@@ -130,8 +130,33 @@ static void test_in_slices(void **state)
     world_deinit(&world);
 }
 
+/* 0 times infinity: answered so by a redis-server 7.0. */
+static void test_weights_that_make_no_number(void **state)
+{
+    struct world world;
+    (void)state;
+    world_init(&world);
+    world_type(&world, "ZADD a 5 m -5 n");
+    world_type(&world, "ZADD b inf m inf n inf o");
+    EXPECT(&world, "ZINTER 2 a b WEIGHTS 1 0 AGGREGATE MIN WITHSCORES",
+           "*4\r\n$1\r\nn\r\n$2\r\n-5\r\n$1\r\nm\r\n$1\r\n5\r\n");
+    EXPECT(&world, "ZINTER 2 a b WEIGHTS 1 0 AGGREGATE MAX WITHSCORES",
+           "*4\r\n$1\r\nn\r\n$2\r\n-5\r\n$1\r\nm\r\n$1\r\n5\r\n");
+    EXPECT(&world, "ZINTER 2 a b WEIGHTS 1 0 WITHSCORES",
+           "*4\r\n$1\r\nm\r\n$1\r\n0\r\n$1\r\nn\r\n$1\r\n0\r\n");
+    EXPECT(&world, "ZINTERSTORE d 2 a b WEIGHTS 1 0 AGGREGATE MIN", ":2\r\n");
+    EXPECT(&world, "ZSCORE d m", "$1\r\n5\r\n");
+    EXPECT(&world, "ZUNIONSTORE d 2 a b WEIGHTS 1 0 AGGREGATE MIN", ":3\r\n"); /* 0 in a union */
+    EXPECT(&world, "ZSCORE d m", "$1\r\n0\r\n");
+    world.meaning = 5; /* an entry of then does what it did */
+    EXPECT(&world, "ZINTERSTORE d 2 a b WEIGHTS 1 0 AGGREGATE MIN", ":2\r\n");
+    EXPECT(&world, "ZSCORE d m", "$1\r\n0\r\n");
+    world_deinit(&world);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_in_slices)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_in_slices),
+                                       cmocka_unit_test(test_weights_that_make_no_number)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
