@@ -9,6 +9,7 @@
 #include "base/fatal.h"
 #include "base/memory.h"
 #include "command/exec_form.h"
+#include "command/rdb.h"
 #include "sim.h"
 
 enum {
@@ -21,7 +22,8 @@ enum {
     DATABASE = 4      /* and the one behind it */
 };
 
-/* Words with  # a digit below 4  ? a key of any type   $ a value   ~ a time in ms  & many words */
+/* Words with  # a digit below 4   ? a key of any type   $ a value   ~ a time in ms   & many words
+ *             % what DUMP would give */
 static const char *const writes[] = {
     "SET t# $ PX ~",
     "SET t# $ KEEPTTL",
@@ -81,12 +83,55 @@ static const char *const writes[] = {
     "PFMERGE p# p# p#",
     "GEOADD g# 1# 2# m#",
     "HPEXPIRE h# ~ FIELDS 1 f#",
+    "HPERSIST h# FIELDS 1 f#",
+    "HGETDEL h# FIELDS 1 f#",
+    "MSET t# $ t# $",
+    "GETDEL t#",
+    "SPOP s# #",
+    "LMPOP 2 l# l# RIGHT COUNT 2",
+    "ZMPOP 2 z# z# MAX",
+    "BITFIELD b# INCRBY u7 1# 9",
+    "SORT s# BY t* GET t* STORE l#",
+    "SORT l# BY h*->f1 GET h*->n2 ALPHA STORE l#",
+    "GEOSEARCHSTORE z# g# FROMLONLAT 15 25 BYRADIUS 900 km ASC",
+    "GEORADIUS g# 12 21 500 km STOREDIST z#",
+    "RESTORE ? 0 % REPLACE",
+    "RESTORE ? ~ % REPLACE",
+    "RESTORE ? 0 %",
+    "MOVE ? 5",
+};
+/* Of one stream, whose entries have ids that others can name. */
+static const char *const group_writes[] = {
+    "XADD y0 7-* f $",
+    "XADD y0 7-* f $",
+    "XADD y0 7-* f $",
+    "XGROUP CREATE y0 g0 0 MKSTREAM",
+    "XGROUP SETID y0 g0 #",
+    "XGROUP DELCONSUMER y0 g0 c#",
+    "XREADGROUP GROUP g0 c# COUNT 3 STREAMS y0 >",
+    "XREADGROUP GROUP g0 c# NOACK STREAMS y0 >",
+    "XACK y0 g0 7-0 7-1 7-# 7-1#",
+    "XCLAIM y0 g0 c# 0 7-# 7-1#",
+    "XAUTOCLAIM y0 g0 c# 0 0 COUNT 3",
+    "XDEL y0 7-#",
+    "XTRIM y0 MINID 7-#",
 };
 static const char *const reads[] = {
-    "TTL ?",         "PTTL ?",         "TYPE ?",
-    "EXISTS ?",      "GET t#",         "HGETALL h#",
-    "SMEMBERS s#",   "LRANGE l# 0 -1", "ZRANGE z# 0 -1 WITHSCORES",
-    "XRANGE x# - +", "BITCOUNT b#",    "PFCOUNT p#",
+    "TTL ?",
+    "PTTL ?",
+    "TYPE ?",
+    "EXISTS ?",
+    "GET t#",
+    "HGETALL h#",
+    "SMEMBERS s#",
+    "LRANGE l# 0 -1",
+    "ZRANGE z# 0 -1 WITHSCORES",
+    "XRANGE x# - +",
+    "BITCOUNT b#",
+    "PFCOUNT p#",
+    "XINFO STREAM y0 FULL",
+    "XPENDING y0 g0 - + 9",
+    "DUMP ?",
 };
 
 struct filled {
@@ -124,6 +169,26 @@ static void put(struct filled *words, const char *text)
     buffer_append(&words->text, text, strlen(text));
 }
 
+/* A string, a list, a set or a hash, small: kinds that are texts behind each other. */
+static void put_payload(struct filled *words)
+{
+    static const enum rdb_kind kinds[] = {RDB_STRING, RDB_LIST, RDB_SET, RDB_HASH};
+    enum rdb_kind kind = kinds[sim_below(sizeof kinds / sizeof kinds[0])];
+    unsigned elements = 1 + (unsigned)sim_below(5);
+    unsigned texts = kind == RDB_STRING ? 1 : kind == RDB_HASH ? 2 * elements : elements;
+    struct buffer *out = &words->text;
+    size_t from = out->size;
+    rdb_write_kind(out, kind);
+    if (kind != RDB_STRING)
+        rdb_write_size(out, elements);
+    for (unsigned i = 0; i < texts; i++) {
+        char text[16];
+        snprintf(text, sizeof text, "f%u", i);
+        rdb_write_string(out, bytes_from_string(text));
+    }
+    rdb_write_footer(out, rdb_crc(0, bytes_of(out->data + from, out->size - from)));
+}
+
 static void put_filled(struct filled *words, char letter)
 {
     char text[16];
@@ -134,6 +199,7 @@ static void put_filled(struct filled *words, char letter)
         break;
     case '~': snprintf(text, sizeof text, "%u", 1 + (unsigned)sim_below(2000)); break;
     case '$': put(words, some_value()); return;
+    case '%': put_payload(words); return;
     default: snprintf(text, sizeof text, "%c", letter); break;
     }
     put(words, text);
@@ -196,6 +262,8 @@ static const char *some_form(const char *const *forms, size_t count)
 
 static const char *some_write(void)
 {
+    if (sim_chance(150))
+        return some_form(group_writes, sizeof group_writes / sizeof group_writes[0]);
     return some_form(writes, sizeof writes / sizeof writes[0]);
 }
 
@@ -215,7 +283,7 @@ struct blob *sim_types_write(void)
 static void add_watch(struct buffer *watches, uint8_t database)
 {
     unsigned char head[EXEC_WATCH_SIZE] = {database};
-    char key[3] = {"thslzx"[sim_below(6)], (char)('0' + sim_below(4))};
+    char key[3] = {"thslzxy"[sim_below(7)], (char)('0' + sim_below(4))};
     put_u64(head + 1, exec_version_absent);
     put_u32(head + 9, 2);
     buffer_append(watches, head, sizeof head);
