@@ -326,6 +326,12 @@ static void test_format_2_meaning_4(void **state)
     expect_directory("format-2-meaning-4", 264);
 }
 
+static void test_format_2_meaning_5(void **state)
+{
+    (void)state;
+    expect_directory("format-2-meaning-5", 310);
+}
+
 /* ---- kill -9 --------------------------------------------------------------------------------- */
 
 /* "o" when the directory is open and the conversion begins, "c" at its end. */
@@ -433,6 +439,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_format_2_meaning_2),
         cmocka_unit_test(test_format_2_meaning_3),
         cmocka_unit_test(test_format_2_meaning_4),
+        cmocka_unit_test(test_format_2_meaning_5),
         cmocka_unit_test(test_killed_while_converting),
     };
     program = argv[0];
