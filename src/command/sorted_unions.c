@@ -298,8 +298,9 @@ static bool find_member(struct source *source, struct bytes member, double *scor
                             : sorted_find(&source->set, member, score);
 }
 
-/* What another source adds to an intersection: where it is no number it counts as that, as in Redis,
- * so it leaves the least and the greatest as they are, and any sum 0.  As 0 before meaning 6. */
+/* What another source adds to an intersection: where it is no number it counts as that, as in
+ * Redis, so it leaves the least and the greatest as they are, and any sum 0.  As 0 before meaning
+ * 6. */
 static double added(const struct result *result, double score, double weight)
 {
     bool as_redis = result->call->meaning >= COMMAND_MEANING_WEIGHTS;

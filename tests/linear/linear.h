@@ -1,8 +1,9 @@
 /* Is a history of one key linearizable?  Histories of several keys are split by key first, which is
  * sound because a history is linearizable exactly if each of its keys' is.
  *
- * The commands it knows stand in register.c.  ONCE is not among them: its caller gives all tries of
- * one request as one operation, which is what at most once means. */
+ * The commands it knows stand in register.c and, for keys of any type, in typed.c.  ONCE is not
+ * among them: its caller gives all tries of one request as one operation, which is what at most
+ * once means. */
 #ifndef TESTS_LINEAR_H
 #define TESTS_LINEAR_H
 
@@ -23,6 +24,10 @@ struct linear_op {
     struct bytes argv[LINEAR_ARGS_MAX];
     uint32_t argc;
     struct bytes reply; /* RESP; ignored when the outcome is unknown */
+    bool of_types;      /* of a key of any type, with deadlines: typed.c; all of a key's are */
+    /* Of types: the log's time when it took effect is at least, and, if it was answered, at most
+     * that.  0: nobody knows. */
+    int64_t time_from, time_to;
 };
 
 /* ---- the verdict ------------------------------------------------------------------------- */
@@ -35,6 +40,10 @@ bool linear_knows(const struct linear_op *op);
 /* All operations must be known.  Gives up after `steps_max` steps of the search; a step takes well
  * under a microsecond and at most some hundred bytes. */
 enum linear_verdict linear_check(const struct linear_op *ops, uint32_t count, uint64_t steps_max);
+
+/* Those that nobody asks for: that a key of any type ended, one for each deadline that was set (see
+ * typed.h).  Returns how many, `count` at most; what they point into is that of `ops`. */
+uint32_t linear_expiries(const struct linear_op *ops, uint32_t count, struct linear_op *expiries);
 
 /* ---- why not ------------------------------------------------------------------------------ */
 

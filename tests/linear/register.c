@@ -1,6 +1,7 @@
 /* What commands do to one key, and how they answer.  Deliberately not the server's code, nor built
  * on it: a mistake there must not be believed here. */
 #include "register.h"
+#include "typed.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -55,6 +56,11 @@ const struct value *value_of(struct values *values, struct bytes bytes)
 uint32_t value_number(const struct value *value)
 {
     return value ? value->number : 0;
+}
+
+struct bytes value_bytes(const struct value *value)
+{
+    return value->bytes;
 }
 
 void values_deinit(struct values *values)
@@ -151,10 +157,27 @@ static const struct known_command *find(const struct linear_op *op)
     return NULL;
 }
 
+static const struct value *all_words(struct values *values, const struct linear_op *op)
+{
+    struct buffer words = {0};
+    for (uint32_t i = 0; i < op->argc; i++)
+        buffer_printf(&words, "%zu %.*s ", op->argv[i].size, (int)op->argv[i].size,
+                      (const char *)op->argv[i].data);
+    const struct value *value = value_of(values, buffer_bytes(&words));
+    buffer_deinit(&words);
+    return value;
+}
+
 bool action_of(struct values *values, const struct linear_op *op, struct action *action)
 {
     const struct known_command *known = find(op);
     *action = (struct action){0};
+    if (op->of_types) {
+        action->of_types = op;
+        action->first = all_words(values, op);
+        action->reply.type = op->returned == LINEAR_NEVER ? REPLY_ANY : REPLY_VALUE;
+        return typed_knows(op);
+    }
     if (!known)
         return false;
     action->command = known->command;
@@ -375,6 +398,8 @@ bool action_fits(struct values *values, const struct action *action, const struc
                  const struct value **after)
 {
     bool any = action->reply.type == REPLY_ANY;
+    if (action->of_types)
+        return typed_fits(values, action->of_types, any, before, after);
     if (before == value_unknown) {
         if (any) {
             *after = leaves(action);
@@ -394,6 +419,8 @@ bool action_is_idle(const struct action *action)
     const struct linear_reply *reply = &action->reply;
     if (reply->type == REPLY_ANY)
         return false;
+    if (action->of_types)
+        return typed_is_read(action->of_types);
     switch (action->command) {
     case COMMAND_GET:
     case COMMAND_STRLEN:

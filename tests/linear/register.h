@@ -19,6 +19,7 @@ extern const struct value *const value_unknown;
 const struct value *value_of(struct values *values, struct bytes bytes);
 /* Different numbers for different values; 0 for absent. */
 uint32_t value_number(const struct value *value);
+struct bytes value_bytes(const struct value *value); /* neither absent nor unknown */
 void values_deinit(struct values *values);
 
 enum register_command {
@@ -56,6 +57,9 @@ struct action {
     const struct value *first, *second;
     int64_t number;            /* ADD */
     struct linear_reply reply; /* ANY: nobody knows it */
+    /* NULL: a string's; borrowed.  Then `first` is all its words, and of the reply only counts
+     * whether it is ANY. */
+    const struct linear_op *of_types;
 };
 
 /* False: unknown command, or words that it does not take, or a reply that is none. */

@@ -37,7 +37,8 @@ static struct applied *applied; /* owned */
 static raft_index applied_count, applied_capacity;
 static void *commands; /* JudyL: hash -> struct command_seen */
 static raft_index acknowledged;
-static int64_t last_applied_ms; /* true time at the last command's first application */
+static int64_t highest_log_time_ms; /* the highest at which a command was applied */
+static int64_t last_applied_ms;     /* true time at the last command's first application */
 
 static struct command_seen *command_of(struct bytes command)
 {
@@ -135,6 +136,11 @@ static struct applied *applied_at(raft_index index)
     return &applied[index];
 }
 
+int64_t sim_log_time_ms(void)
+{
+    return highest_log_time_ms;
+}
+
 bool sim_check_time_began(void)
 {
     return applied_count > 0;
@@ -174,6 +180,8 @@ void sim_check_applied(struct sim_node *node, const struct apply_context *contex
     if (context->now_ms < node->log_time_ms)
         sim_fail("the log's time falls at entry %" PRIu64, context->pos.index);
     node->log_time_ms = context->now_ms;
+    if (context->now_ms > highest_log_time_ms)
+        highest_log_time_ms = context->now_ms;
 }
 
 static void hear(struct command_listener *listener, uint64_t index, const struct db_effect *effect)

@@ -12,6 +12,7 @@ enum {
     TIMEOUT_MS = 1500,
     THINK_US = 20000,
     CHECK_STEPS_MAX = 20000000,
+    KINDS = 5, /* keys of any type: one of each */
     WORDS_MAX = 8,
     WORD_SIZE = 256
 };
@@ -28,12 +29,14 @@ struct client {
     uint64_t request_id; /* of ONCE */
     bool repeat;
     uint8_t database;
+    bool is_read;
     bool noise;     /* in databases that are flushed and exchanged: no history to check */
     uint64_t token; /* of the operation under way: a late answer to an earlier one is ignored */
     raft_node_id node;
     char words[WORDS_MAX][WORD_SIZE];
     uint32_t words_count;
     int64_t called;
+    int64_t called_log_ms; /* the log's time then */
     uint32_t key;
 };
 
@@ -66,6 +69,9 @@ static void record(const struct client *client, bool known, struct bytes reply)
     memset(operation, 0, sizeof *operation);
     operation->key = client->key;
     operation->seen.client = client->id;
+    operation->seen.of_types = client->key >= sim.options.keys;
+    operation->seen.time_from = client->called_log_ms;
+    operation->seen.time_to = known ? sim_log_time_ms() : 0;
     operation->seen.called = client->called;
     operation->seen.returned = known ? sim.now_us : LINEAR_NEVER;
     buffer_reserve(&operation->text, WORDS_MAX * WORD_SIZE + reply.size);
@@ -107,7 +113,7 @@ static void finish_refused(struct client *client, bool repeated)
 
 static void finish(struct client *client, enum request_outcome outcome, struct bytes reply)
 {
-    bool write = strcmp(client->words[0], "GET") != 0;
+    bool write = !client->is_read;
     bool once = strcmp(client->words[0], "ONCE") == 0;
     bool repeated = client->repeat;
     client->busy = false;
@@ -199,13 +205,118 @@ static void choose_noise(struct client *client)
     }
 }
 
-static void choose_operation(struct client *client)
+/* Words with  # a digit below 3   @ a time of the log, near */
+struct form {
+    const char *words; /* the key is behind the first */
+    bool is_read;
+};
+
+static const struct form forms[KINDS][12] = {{{"GET", true},
+                                              {"GET", true},
+                                              {"GET", true},
+                                              {"GET", true},
+                                              {"SET v#", false},
+                                              {"SET v# PXAT @", false},
+                                              {"SET v# PXAT @", false},
+                                              {"SET v# PX 20#", false},
+                                              {"SET v# KEEPTTL", false},
+                                              {"SET v# KEEPTTL", false}},
+                                             {{"HGETALL", true},
+                                              {"HGET f#", true},
+                                              {"HGET n#", true},
+                                              {"HLEN", true},
+                                              {"HSET f# v#", false},
+                                              {"HSET f# v#", false},
+                                              {"HSETNX f# v#", false},
+                                              {"HINCRBY n# 2", false},
+                                              {"HDEL f#", false},
+                                              {"DEL", false}},
+                                             {{"SMEMBERS", true},
+                                              {"SISMEMBER m#", true},
+                                              {"SCARD", true},
+                                              {"SADD m#", false},
+                                              {"SADD m#", false},
+                                              {"SREM m#", false},
+                                              {"SREM m#", false}},
+                                             {{"LRANGE 0 -1", true},
+                                              {"LLEN", true},
+                                              {"LPUSH v#", false},
+                                              {"RPUSH v#", false},
+                                              {"LPOP", false},
+                                              {"RPOP", false},
+                                              {"LTRIM 0 5", false},
+                                              {"DEL", false}},
+                                             {{"ZRANGE 0 -1 WITHSCORES", true},
+                                              {"ZSCORE m#", true},
+                                              {"ZCARD", true},
+                                              {"ZADD # m#", false},
+                                              {"ZINCRBY 1 m#", false},
+                                              {"ZREM m#", false},
+                                              {"ZPOPMIN", false}}};
+static const struct form ends[] = {
+    {"PEXPIREAT @", false}, {"PEXPIREAT @", false}, {"PEXPIRE 50#", false}, {"PERSIST", false},
+    {"PEXPIRETIME", true},  {"PEXPIRETIME", true},  {"EXISTS", true},
+};
+
+static const struct form *some_form(uint32_t kind)
+{
+    uint32_t count = 0;
+    if (sim_chance(200))
+        return &ends[sim_below(sizeof ends / sizeof ends[0])];
+    while (forms[kind][count].words)
+        count++;
+    return &forms[kind][sim_below(count)];
+}
+
+/* The next word of *form, filled in. */
+static void fill_word(char word[WORD_SIZE], const char **form, int64_t log_time_ms)
+{
+    size_t size = 0;
+    for (; **form && **form != ' '; ++*form) {
+        char letter[24] = {**form};
+        if (**form == '#')
+            snprintf(letter, sizeof letter, "%u", (unsigned)sim_below(3));
+        else if (**form == '@')
+            snprintf(letter, sizeof letter, "%" PRId64, 1 + log_time_ms + (int64_t)sim_below(300));
+        size += (size_t)snprintf(word + size, WORD_SIZE - size, "%s", letter);
+    }
+    *form += **form == ' ';
+}
+
+/* On a key of any type, with deadlines; some writes of it at most once. */
+static void choose_of_types(struct client *client, const struct sim_node *node)
+{
+    uint32_t kind = (uint32_t)sim_below(KINDS), at = 0;
+    const struct form *form = some_form(kind);
+    const char *words = form->words;
+    client->key = sim.options.keys + kind;
+    client->database = (uint8_t)(client->key % 3);
+    client->is_read = form->is_read;
+    if (!form->is_read && sim_chance(150)) {
+        snprintf(client->words[at++], WORD_SIZE, "ONCE");
+        snprintf(client->words[at++], WORD_SIZE, "c%u", client->id);
+        snprintf(client->words[at++], WORD_SIZE, "%" PRIu64, ++client->request_id);
+    }
+    fill_word(client->words[at++], &words, node->log_time_ms);
+    snprintf(client->words[at++], WORD_SIZE, "key%u", client->key);
+    while (*words)
+        fill_word(client->words[at++], &words, node->log_time_ms);
+    client->words_count = at;
+}
+
+static void choose_operation(struct client *client, const struct sim_node *node)
 {
     char key[16], old[WORD_SIZE], request[24], name[16];
     client->called = sim.now_us;
+    client->called_log_ms = sim_log_time_ms();
+    client->is_read = false;
     client->noise = sim_chance(80);
     if (client->noise) {
         choose_noise(client);
+        return;
+    }
+    if (node->meaning_known == command_meaning_newest && sim_chance(400)) {
+        choose_of_types(client, node);
         return;
     }
     client->key = (uint32_t)sim_below(sim.options.keys);
@@ -216,7 +327,10 @@ static void choose_operation(struct client *client)
     switch (sim_below(10)) {
     case 0:
     case 1:
-    case 2: words(client, 2, "GET", key); break;
+    case 2:
+        words(client, 2, "GET", key);
+        client->is_read = true;
+        break;
     case 3:
     case 4: words(client, 3, "SET", key, some_value()); break;
     case 5: words(client, 4, "CAS", key, old, some_value()); break;
@@ -238,7 +352,7 @@ static void submit(struct client *client, struct sim_node *node)
     struct bytes argv[WORDS_MAX];
     for (uint32_t i = 0; i < client->words_count; i++)
         argv[i] = bytes_from_string(client->words[i]);
-    bool read = strcmp(client->words[0], "GET") == 0;
+    bool read = client->is_read;
     struct ticket *ticket = memory_new(sizeof *ticket);
     *ticket = (struct ticket){client, client->token};
     struct request *request =
@@ -264,12 +378,15 @@ static void next_operation(struct sim_node *unused, void *data)
         return;
     if (client->repeat)
         sim.coverage.once_repeats++;
-    if (!node->alive || node->paused) {
+    /* An older build's server knows none of the types' commands and lets none in. */
+    bool knows_it = !client->repeat || client->key < sim.options.keys ||
+                    node->meaning_known == command_meaning_newest;
+    if (!node->alive || node->paused || !knows_it) {
         think(client);
         return;
     }
     if (!client->repeat)
-        choose_operation(client);
+        choose_operation(client, node);
     submit(client, node);
 }
 
@@ -286,8 +403,7 @@ void sim_clients_node_gone(struct sim_node *node)
 {
     for (uint32_t i = 0; i < sim.options.clients; i++)
         if (clients[i].busy && clients[i].node == node->id)
-            finish(&clients[i],
-                   strcmp(clients[i].words[0], "GET") == 0 ? REQUEST_NOT_DONE : REQUEST_UNKNOWN,
+            finish(&clients[i], clients[i].is_read ? REQUEST_NOT_DONE : REQUEST_UNKNOWN,
                    bytes_of(NULL, 0));
 }
 
@@ -312,15 +428,16 @@ static void fail_with(uint32_t key, const struct linear_op *ops, uint32_t count)
 
 void sim_clients_check(void)
 {
-    struct linear_op *ops = memory_new(history_count * sizeof *ops);
+    struct linear_op *ops = memory_new(2 * (size_t)history_count * sizeof *ops);
     for (uint32_t i = 0; i < sim.options.clients; i++)
         if (clients[i].busy || clients[i].repeat) /* still out: outcome unknown */
             record(&clients[i], false, bytes_of(NULL, 0));
-    for (uint32_t key = 0; key < sim.options.keys; key++) {
+    for (uint32_t key = 0; key < sim.options.keys + KINDS; key++) {
         uint32_t count = 0;
         for (uint32_t i = 0; i < history_count; i++)
             if (history[i].key == key)
                 ops[count++] = history[i].seen;
+        count += linear_expiries(ops, count, ops + count);
         sim.coverage.histories_checked++;
         enum linear_verdict verdict = linear_check(ops, count, CHECK_STEPS_MAX);
         if (verdict == LINEAR_NO)

@@ -435,6 +435,16 @@ static void copy_disk(const struct sim_node *node)
                           .image = node->image};
 }
 
+/* Whoever was the only voter then needs nobody's vote now, and nobody can tell it in time
+ * (README.md): not what is tried here. */
+static bool can_lead_alone(const struct sim_node *node)
+{
+    struct raft_status status;
+    const struct raft *raft = sim_raft_of(node->replica);
+    raft_status(raft, &status);
+    return raft_members_voters(raft_members_at(raft, status.durable)) == 1;
+}
+
 /* It will be started once, and the others must know of more. */
 static bool is_known_to_be_old(const struct copy *copy)
 {
@@ -497,7 +507,7 @@ void sim_members_old_disk(struct sim_node *node)
             return;
         }
     if (!has_copy(node)) {
-        if (node->alive && !node->asks)
+        if (node->alive && !node->asks && !can_lead_alone(node))
             copy_disk(node);
     } else if (may_be_put_back(node) && node->alive) { /* it has to be started again first */
         sim_node_crash(node);

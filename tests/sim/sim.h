@@ -651,6 +651,7 @@ bool sim_same(struct raft_pos one, struct raft_pos other);
 void sim_note_submitted(struct bytes command);
 void sim_note_answered(struct bytes command); /* a write was acknowledged */
 void sim_effects_listen(struct sim_effects *effects, struct state_machine *machine);
+int64_t sim_log_time_ms(void);   /* the highest at which a command was applied anywhere */
 bool sim_check_time_began(void); /* an entry with a stamp was applied somewhere */
 void sim_check_applied(struct sim_node *node, const struct apply_context *context,
                        struct bytes command, struct bytes reply);

@@ -116,6 +116,8 @@ struct made {
     int64_t points[OPS_MAX]; /* when it takes effect; LINEAR_NEVER */
     struct buffer texts[OPS_MAX];
     uint32_t count;
+    bool of_types; /* the log's time is that of the points, and `kind` chooses the type */
+    unsigned kind;
     uint32_t one_unknown_in;
     uint64_t prng;
 };
@@ -161,6 +163,36 @@ static void unique_words(struct made *made, char *words, size_t size)
         snprintf(words, size, "SET v%u", made->count);
 }
 
+enum { KINDS = 5, FORMS = 14 };
+
+static void words_of_types(struct made *made, char *words, size_t size)
+{
+    static const char *const forms[KINDS][FORMS] = {
+        {"GET", "GET", "SET v%d", "SET v%d", "SET v%d PXAT %d", "SET v%d PXAT %d", "SET v%d PX %d",
+         "SET v%d KEEPTTL", "GET", "GET", "GET", "DEL", "EXISTS", "GET"},
+        {"HSET f%d v%d", "HSET f%d v%d", "HSETNX f%d v%d", "HGET f%d", "HGET f%d", "HGETALL",
+         "HGETALL", "HDEL f%d", "HDEL f%d", "HINCRBY n%d 2", "HGET n%d", "HLEN", "DEL", "EXISTS"},
+        {"SADD m%d", "SADD m%d", "SADD m%d", "SREM m%d", "SREM m%d", "SISMEMBER m%d",
+         "SISMEMBER m%d", "SMEMBERS", "SMEMBERS", "SCARD", "SADD m%d", "SREM m%d", "DEL", "EXISTS"},
+        {"RPUSH v%d", "RPUSH v%d", "LPUSH v%d", "LPUSH v%d", "LPOP", "RPOP", "RPOP", "LTRIM 0 3",
+         "LTRIM 0 2", "LRANGE 0 -1", "LRANGE 0 -1", "LLEN", "DEL", "EXISTS"},
+        {"ZADD %d m%d", "ZADD %d m%d", "ZINCRBY -2 m%d", "ZINCRBY 1 m%d", "ZREM m%d", "ZREM m%d",
+         "ZPOPMIN", "ZPOPMIN", "ZRANGE 0 -1 WITHSCORES", "ZRANGE 0 -1 WITHSCORES", "ZSCORE m%d",
+         "ZCARD", "DEL", "EXISTS"}};
+    static const char *const ends[] = {"PEXPIREAT %d", "PEXPIREAT %d", "PEXPIRE %d",
+                                       "PEXPIRETIME",  "PEXPIRETIME",  "PERSIST"};
+    int a = (int)prng_below(&made->prng, 3), b = (int)prng_below(&made->prng, 3);
+    int time = 1 + (int)prng_below(&made->prng, 40 * made->count + 200);
+    bool is_end = prng_below(&made->prng, 4) == 0;
+    const char *form = is_end ? ends[prng_below(&made->prng, sizeof ends / sizeof ends[0])]
+                              : forms[made->kind][prng_below(&made->prng, FORMS)];
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+#pragma GCC diagnostic ignored "-Wformat-extra-args"
+    snprintf(words, size, form, is_end ? time : a, strstr(form, " PX") ? time : b);
+#pragma GCC diagnostic pop
+}
+
 typedef void words_fn(struct made *made, char *words, size_t size);
 
 /* Each client has one operation under way at a time, except that it goes on after an unknown
@@ -175,8 +207,15 @@ static void make_schedule(struct made *made, uint32_t count, uint32_t clients, w
         int64_t took = 10 + (int64_t)prng_below(&made->prng, 100);
         char words[64];
         struct linear_op *op = &made->ops[i];
-        *op = (struct linear_op){.client = client, .called = called, .returned = called + took};
+        *op = (struct linear_op){.client = client,
+                                 .called = called,
+                                 .returned = called + took,
+                                 .of_types = made->of_types};
         made->points[i] = called + (int64_t)prng_below(&made->prng, (uint64_t)took + 1);
+        if (made->of_types) {
+            op->time_from = called;
+            op->time_to = called + took;
+        }
         if (prng_below(&made->prng, made->one_unknown_in) == 0) {
             op->returned = LINEAR_NEVER;
             made->points[i] = prng_below(&made->prng, 2)
@@ -211,11 +250,13 @@ static void execute(struct state_machine *machine, uint64_t index, struct made *
     for (uint32_t word = 1; word < op->argc; word++)
         argv[word + 1] = op->argv[word];
     struct blob *command = command_encode(argv, op->argc + 1);
-    struct apply_context context = {
-        .pos = {1, index}, .meaning = command_meaning_newest, .now_ms = 1, .seed = 1};
+    struct apply_context context = {.pos = {1, index},
+                                    .meaning = command_meaning_newest,
+                                    .now_ms = made->of_types ? made->points[i] : 1,
+                                    .seed = 1};
     struct buffer reply = {0};
     machine->ops->apply(machine, &context, blob_bytes(command), 2, &reply);
-    machine->ops->applied(machine, context.pos, 1, context.meaning);
+    machine->ops->applied(machine, context.pos, context.now_ms, context.meaning);
     blob_release(command);
     op->reply = bytes_of(memory_copy(reply.data, reply.size), reply.size);
     buffer_deinit(&reply);
@@ -356,6 +397,174 @@ static void test_small(void **state)
     }
     assert_true(broken > 3000);
     assert_true(still_good > 3000);
+}
+
+/* ---- keys of any type ------------------------------------------------------------------------ */
+
+struct said {
+    int64_t called, returned; /* 0: never */
+    const char *words, *reply;
+    int64_t time_from, time_to;
+};
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wmissing-field-initializers"
+static const struct told {
+    bool linearizable;
+    struct said said[6];
+} told[] = {
+    {true, {{1, 2, "SET v PXAT 50", "+OK\r\n"}, {3, 4, "GET", "$-1\r\n"}}},
+    /* what ended comes back */
+    {false,
+     {{1, 2, "SET v PXAT 50", "+OK\r\n"}, {3, 4, "GET", "$-1\r\n"}, {5, 6, "GET", "$1\r\nv\r\n"}}},
+    /* the log's time goes back, and does not */
+    {false,
+     {{1, 2, "SET v PXAT 50", "+OK\r\n"},
+      {3, 4, "GET", "$-1\r\n"},
+      {5, 6, "SET w PXAT 50", "+OK\r\n"},
+      {7, 8, "GET", "$1\r\nw\r\n"}}},
+    {true,
+     {{1, 2, "SET v PXAT 50", "+OK\r\n"},
+      {3, 4, "GET", "$-1\r\n"},
+      {5, 6, "SET w PXAT 51", "+OK\r\n"},
+      {7, 8, "GET", "$1\r\nw\r\n"}}},
+    /* what ends, ends at its time, not later and not earlier */
+    {false, {{1, 2, "SET v PXAT 50", "+OK\r\n", 40, 45}, {3, 4, "GET", "$1\r\nv\r\n", 50, 60}}},
+    {true, {{1, 2, "SET v PXAT 50", "+OK\r\n", 40, 45}, {3, 4, "GET", "$1\r\nv\r\n", 49, 60}}},
+    {false, {{1, 2, "SET v PXAT 50", "+OK\r\n", 40, 45}, {3, 4, "GET", "$-1\r\n", 46, 49}}},
+    {true, {{1, 2, "SET v PXAT 50", "+OK\r\n", 40, 45}, {3, 4, "GET", "$-1\r\n", 46, 50}}},
+    /* without a deadline nothing ends, nor behind PERSIST */
+    {false, {{1, 2, "SET v", "+OK\r\n"}, {3, 4, "GET", "$-1\r\n"}}},
+    {false,
+     {{1, 2, "SET v PX 9", "+OK\r\n"}, {3, 4, "PERSIST", ":1\r\n"}, {5, 6, "GET", "$-1\r\n"}}},
+    {true, {{1, 2, "SET v PX 9", "+OK\r\n"}, {3, 4, "GET", "$-1\r\n"}}},
+    /* one that was not answered may have been set */
+    {true,
+     {{1, 2, "HSET f v", ":1\r\n"}, {1, 0, "PEXPIREAT 70", NULL}, {3, 4, "HGETALL", "*0\r\n"}}},
+    {false,
+     {{1, 2, "HSET f v", ":1\r\n"}, {5, 0, "PEXPIREAT 70", NULL}, {3, 4, "HGETALL", "*0\r\n"}}},
+    /* KEEPTTL keeps, SET does not */
+    {true,
+     {{1, 2, "SET v PXAT 50", "+OK\r\n"},
+      {3, 4, "SET w KEEPTTL", "+OK\r\n"},
+      {5, 6, "PEXPIRETIME", ":50\r\n"}}},
+    {false,
+     {{1, 2, "SET v PXAT 50", "+OK\r\n"},
+      {3, 4, "SET w", "+OK\r\n"},
+      {5, 6, "PEXPIRETIME", ":50\r\n"}}},
+    {false, {{1, 2, "SADD m", ":1\r\n"}, {3, 4, "PEXPIRETIME", ":50\r\n"}}},
+    /* of a race for one element one wins */
+    {false,
+     {{1, 2, "RPUSH a", ":1\r\n"}, {3, 6, "LPOP", "$1\r\na\r\n"}, {4, 5, "RPOP", "$1\r\na\r\n"}}},
+    {true, {{1, 2, "RPUSH a", ":1\r\n"}, {3, 6, "LPOP", "$1\r\na\r\n"}, {4, 5, "RPOP", "$-1\r\n"}}},
+    /* sets have no order, sorted sets have one */
+    {true,
+     {{1, 2, "SADD a", ":1\r\n"},
+      {1, 2, "SADD b", ":1\r\n"},
+      {3, 4, "SMEMBERS", "*2\r\n$1\r\nb\r\n$1\r\na\r\n"}}},
+    {false,
+     {{1, 2, "SADD a", ":1\r\n"},
+      {1, 2, "SADD b", ":1\r\n"},
+      {3, 4, "SMEMBERS", "*2\r\n$1\r\nb\r\n$1\r\nb\r\n"}}},
+    {false,
+     {{1, 2, "ZADD 10 a", ":1\r\n"},
+      {1, 2, "ZADD 9 b", ":1\r\n"},
+      {3, 4, "ZPOPMIN", "*2\r\n$1\r\na\r\n$2\r\n10\r\n"}}},
+    /* an update that is lost */
+    {false,
+     {{1, 2, "HINCRBY n 1", ":1\r\n"},
+      {1, 2, "HINCRBY n 1", ":2\r\n"},
+      {3, 4, "HGET n", "$1\r\n1\r\n"}}},
+    {false, {{1, 2, "LPUSH a", ":1\r\n"}, {3, 4, "HGET a", "$1\r\na\r\n"}}},
+    {true, {{1, 2, "LPUSH a", ":1\r\n"}, {3, 4, "HGET a", "-WRONGTYPE so\r\n"}}},
+};
+#pragma GCC diagnostic pop
+
+static void tell(const struct told *one)
+{
+    made.count = 0;
+    for (size_t i = 0; i < sizeof one->said / sizeof one->said[0] && one->said[i].words; i++) {
+        const struct said *said = &one->said[i];
+        struct linear_op *op = &made.ops[made.count];
+        *op = (struct linear_op){.called = said->called,
+                                 .returned = said->returned ? said->returned : LINEAR_NEVER,
+                                 .of_types = true,
+                                 .time_from = said->time_from,
+                                 .time_to = said->time_to};
+        made.texts[made.count] = (struct buffer){0};
+        say(&made, op, said->words);
+        if (said->reply)
+            set_reply(op, said->reply);
+        made.count++;
+    }
+}
+
+/* The history, and behind it what nobody asked for. */
+static uint32_t with_expiries(struct linear_op *ops)
+{
+    memcpy(ops, made.ops, made.count * sizeof ops[0]);
+    return made.count + linear_expiries(ops, made.count, ops + made.count);
+}
+
+static enum linear_verdict verdict_of_types(void)
+{
+    static struct linear_op ops[2 * OPS_MAX];
+    return linear_check(ops, with_expiries(ops), STEPS);
+}
+
+static void test_types_told(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof told / sizeof told[0]; i++) {
+        tell(&told[i]);
+        if (verdict_of_types() != (told[i].linearizable ? LINEAR_YES : LINEAR_NO))
+            fail_msg("%zu: %s", i, told[i].said[0].words);
+        made_free(&made);
+    }
+}
+
+/* What the shipped commands answered, one after the other, at rising times of the log. */
+static void test_types_executed(void **state)
+{
+    (void)state;
+    made.of_types = true;
+    for (uint64_t seed = 1; seed <= 300; seed++) {
+        made.kind = (unsigned)(seed % KINDS);
+        make(&made, seed, 40 + (uint32_t)(seed % 160), 2 + (uint32_t)(seed % 6), words_of_types);
+        if (verdict_of_types() != LINEAR_YES)
+            fail_msg("seed %llu: no order is found", (unsigned long long)seed);
+        made_free(&made);
+    }
+    made.of_types = false;
+}
+
+/* With one thing changed: the search without cleverness says whether that does harm. */
+static void test_types_small(void **state)
+{
+    static struct linear_op ops[2 * OPS_MAX];
+    uint32_t broken = 0, still_good = 0;
+    (void)state;
+    made.of_types = true;
+    for (uint64_t seed = 1; seed <= 6000; seed++) {
+        made.kind = (unsigned)(seed % KINDS);
+        make(&made, seed, 2 + (uint32_t)(seed % 5), 2 + (uint32_t)(seed % 3), words_of_types);
+        change(&made);
+        uint32_t count = with_expiries(ops);
+        bool good = plain_check(ops, count);
+        if (linear_check(ops, count, STEPS) != (good ? LINEAR_YES : LINEAR_NO))
+            fail_msg("seed %llu: %s", (unsigned long long)seed, good ? "it is" : "it is not");
+        *(good ? &still_good : &broken) += 1;
+        if (!good && seed % 20 == 0) {
+            struct linear_window window;
+            linear_window_find(&window, ops, count, STEPS);
+            assert_true(window.core_count > 0);
+            linear_window_deinit(&window);
+        }
+        made_free(&made);
+    }
+    made.of_types = false;
+    assert_true(broken > 1000);
+    assert_true(still_good > 1000);
 }
 
 /* ---- large ones ------------------------------------------------------------------------------ */
@@ -661,11 +870,12 @@ static int remove_file(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_classics), cmocka_unit_test(test_small),
-        cmocka_unit_test(test_large),    cmocka_unit_test(test_broken),
-        cmocka_unit_test(test_gives_up), cmocka_unit_test(test_explanation_is_bounded),
-        cmocka_unit_test(test_file),     cmocka_unit_test(test_malformed),
-        cmocka_unit_test(test_once),
+        cmocka_unit_test(test_classics),       cmocka_unit_test(test_small),
+        cmocka_unit_test(test_large),          cmocka_unit_test(test_broken),
+        cmocka_unit_test(test_gives_up),       cmocka_unit_test(test_explanation_is_bounded),
+        cmocka_unit_test(test_file),           cmocka_unit_test(test_malformed),
+        cmocka_unit_test(test_once),           cmocka_unit_test(test_types_told),
+        cmocka_unit_test(test_types_executed), cmocka_unit_test(test_types_small),
     };
     return cmocka_run_group_tests_name("linear", tests, make_file, remove_file);
 }
