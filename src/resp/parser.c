@@ -236,12 +236,34 @@ static enum resp_result parse_inline(struct resp_parser *parser, const char *dat
 
 /* ---- multibulk -------------------------------------------------------------- */
 
+/* Such a line as nearly all are, whole, of a few digits.  False: it is for parse_header(). */
+static bool parse_short_header(struct resp_parser *parser, const char *data, size_t size, char mark,
+                               int64_t *value)
+{
+    enum { DIGITS = 4 };
+    const char *at = data + parser->position;
+    int64_t sum = 0;
+    if (size - parser->position < 1 + DIGITS + 2 || at[0] != mark || at[1] < '1' || at[1] > '9')
+        return false;
+    unsigned digits = 1;
+    for (; digits <= DIGITS && at[digits] >= '0' && at[digits] <= '9'; digits++)
+        sum = 10 * sum + (at[digits] - '0');
+    if (at[digits] != '\r' || at[digits + 1] != '\n')
+        return false;
+    *value = sum;
+    parser->position += digits + 2;
+    parser->scanned = parser->position;
+    return true;
+}
+
 /* A line `<mark><number>\r\n` at the position.  RESP_COMMAND: `*value` and position are set. */
 static enum resp_result parse_header(struct resp_parser *parser, const char *data, size_t size,
                                      char mark, const char *too_big, const char *not_a_number,
                                      int64_t *value)
 {
     size_t end = 0;
+    if (parse_short_header(parser, data, size, mark, value))
+        return RESP_COMMAND;
     enum resp_result result = find_line_end(parser, data, size, '\r', too_big, &end);
     if (result != RESP_COMMAND)
         return result;

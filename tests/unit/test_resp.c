@@ -146,6 +146,11 @@ static const struct {
     {S("*1048577\r\n"), S("!Protocol error: invalid multibulk length")},
     {S("*99999999999999999999999\r\n"), S("!Protocol error: invalid multibulk length")},
     {S("*01\r\n"), S("!Protocol error: invalid multibulk length")},
+    {S("*01\r\n$4\r\nPING\r\n"), S("!Protocol error: invalid multibulk length")},
+    {S("*1\r\n$04\r\nPING\r\n"), S("!Protocol error: invalid bulk length")},
+    {S("*1\r\n:4\r\nPING\r\n"), S("!Protocol error: expected '$', got ':'")},
+    {S("*1\r\n$4x\r\nPING\r\n"), S("!Protocol error: invalid bulk length")},
+    {S("*1\r\n$4\rxPING\r\n"), S("(4:PING)+0")},
     {S("*1\r\nPING\r\n"), S("!Protocol error: expected '$', got 'P'")},
     {S("*1\r\n:4\r\n"), S("!Protocol error: expected '$', got ':'")},
     {S("*1\r\n\r\n"), S("!Protocol error: expected '$', got ' '")},
@@ -182,6 +187,31 @@ static void assert_parses_to(const struct resp_limits *limits, const char *strea
     assert_transcript(&whole, wanted, strlen(wanted));
     assert_same_however_cut(limits, bytes, &whole);
     buffer_deinit(&whole);
+}
+
+/* Headers of few digits are read another way where they come whole. */
+static void test_lengths(void **state)
+{
+    static const size_t lengths[] = {1,   9,    10,   57,   99,    100,  808,
+                                     999, 1000, 9876, 9999, 10000, 12345};
+    enum { CUT_ANYWHERE_MAX = 1000 };
+    (void)state;
+    for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
+        size_t length = lengths[i];
+        struct buffer stream = {0}, wanted = {0}, whole = {0};
+        char *word = memory_new(length + 1);
+        memset(word, '7', length);
+        buffer_printf(&stream, "*2\r\n$%zu\r\n%s\r\n$1\r\nx\r\n", length, word);
+        buffer_printf(&wanted, "(%zu:%s 1:x)+0", length, word);
+        transcribe_whole(&client_limits, buffer_bytes(&stream), &whole);
+        assert_transcript(&whole, wanted.data, wanted.size);
+        if (length <= CUT_ANYWHERE_MAX)
+            assert_same_however_cut(&client_limits, buffer_bytes(&stream), &whole);
+        memory_free(word);
+        buffer_deinit(&stream);
+        buffer_deinit(&wanted);
+        buffer_deinit(&whole);
+    }
 }
 
 static void test_limits(void **state)
@@ -404,6 +434,7 @@ static void test_floats(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_corpus),
+                                       cmocka_unit_test(test_lengths),
                                        cmocka_unit_test(test_limits),
                                        cmocka_unit_test(test_unauthenticated),
                                        cmocka_unit_test(test_strict),
