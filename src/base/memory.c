@@ -62,6 +62,8 @@ static void *grown(void *memory, size_t size)
 
 void *memory_resize(void *memory, size_t size)
 {
+    if (!memory)
+        return allocate(size);
     if (size >= LARGE && size < REMAPPED && size > malloc_usable_size(memory))
         return grown(memory, size);
     return advised(present(realloc(memory, size ? size : 1), size), size);

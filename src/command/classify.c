@@ -74,15 +74,41 @@ const struct command *command_lookup(struct bytes name)
     return lower_name(name, lower, &size) ? find_row(lower, size) : NULL;
 }
 
+/* Mostly the one that was found before, in the same letters; no container, whose second word is a
+ * part of the name. */
+struct recent {
+    char name[NAME_MAX_SIZE];
+    size_t size;
+    const struct command *command;
+};
+
+static bool is_recent(const struct recent *recent, struct bytes name)
+{
+    return recent->command && name.size == recent->size &&
+           memcmp(name.data, recent->name, name.size) == 0;
+}
+
+static void note_recent(struct recent *recent, struct bytes name, const struct command *command)
+{
+    memcpy(recent->name, name.data, name.size);
+    recent->size = name.size;
+    recent->command = command;
+}
+
 const struct command *command_find(const struct bytes *argv, uint32_t argc)
 {
+    static struct recent recent;
     char lower[NAME_MAX_SIZE];
     size_t size = 0;
+    if (argc > 0 && is_recent(&recent, argv[0]))
+        return recent.command;
     if (argc == 0 || memchr(argv[0].data, '|', argv[0].size))
         return NULL; /* "client|id" is a name to talk about a command, not to call it */
     if (!lower_name(argv[0], lower, &size))
         return NULL;
     const struct command *command = find_row(lower, size);
+    if (command && !(command->flags & CMD_CONTAINER))
+        note_recent(&recent, argv[0], command);
     if (!command || !(command->flags & CMD_CONTAINER) || argc == 1)
         return command;
     if (!lower_name(bytes_from_string("|"), lower, &size) || !lower_name(argv[1], lower, &size))

@@ -51,11 +51,19 @@ static void header(struct reply *reply, char mark, int64_t number)
         append_header(reply->out, mark, number);
 }
 
+/* The reply of most writes: in one piece. */
 void reply_simple(struct reply *reply, const char *text)
 {
-    append(reply, "+", 1);
-    append_string(reply, text);
-    append(reply, "\r\n", 2);
+    struct bytes words = bytes_from_string(text);
+    if (!reply->out)
+        return;
+    buffer_reserve(reply->out, words.size + 3);
+    char *at = reply->out->data + reply->out->size;
+    *at++ = '+';
+    memcpy(at, words.data, words.size);
+    at[words.size] = '\r';
+    at[words.size + 1] = '\n';
+    reply->out->size += words.size + 3;
 }
 
 /* A line end inside a line would let one client's words forge another reply. */
