@@ -336,14 +336,27 @@ uint64_t command_machine_prepared(const struct state_machine *base)
     return ((const struct machine *)base)->prepared;
 }
 
+static bool is_prepared_ever(struct bytes command, bool *is_mostly_short)
+{
+    struct bytes name;
+    return command_first_words(command, &name, 1) == 1 &&
+           command_may_prepare(name, is_mostly_short);
+}
+
+static bool may_prepare(struct state_machine *base, struct bytes command)
+{
+    bool is_mostly_short;
+    (void)base;
+    return is_prepared_ever(command, &is_mostly_short);
+}
+
 static bool prepares(struct state_machine *base, const struct apply_context *context,
                      struct bytes command)
 {
     struct machine *machine = machine_of(base);
     struct look own;
-    struct bytes name;
     bool is_mostly_short;
-    if (command_first_words(command, &name, 1) == 0 || !command_may_prepare(name, &is_mostly_short))
+    if (!is_prepared_ever(command, &is_mostly_short))
         return false;
     if (!machine->listeners && !machine->touched)
         return false; /* nor would it be told what changes */
@@ -601,6 +614,7 @@ static const struct state_machine_ops ops = {.apply = apply,
                                              .foresee = foresee,
                                              .admit = admit,
                                              .change = change,
+                                             .may_prepare = may_prepare,
                                              .prepares = prepares,
                                              .prepare = prepare_some,
                                              .prepare_drop = prepare_drop,

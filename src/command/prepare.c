@@ -254,11 +254,15 @@ bool command_may_prepare(struct bytes name, bool *is_mostly_short)
         size_t size;
     } first[] = {{"bitop", 5}, {"copy", 4},    {"geo", 3},  {"linsert", 7}, {"lrem", 4},
                  {"ltrim", 5}, {"restore", 7}, {"sort", 4}, {"xtrim", 5},   {"zremrange", 9}};
+    enum { SHORTEST = 4 };
     const char *text = name.data;
+    *is_mostly_short = false;
+    if (name.size < SHORTEST)
+        return false;
     bool is_likely = name.size > 4 && bytes_is(bytes_of(text + name.size - 4, 4), "tore");
     for (size_t i = 0; !is_likely && i < sizeof first / sizeof first[0]; i++)
-        is_likely =
-            name.size >= first[i].size && bytes_is(bytes_of(text, first[i].size), first[i].text);
+        is_likely = name.size >= first[i].size && (text[0] | 0x20) == first[i].text[0] &&
+                    bytes_is(bytes_of(text, first[i].size), first[i].text);
     const struct command *command = is_likely ? command_find(&name, 1) : NULL;
     const struct kind *kind = command ? kind_of(command) : NULL;
     *is_mostly_short = kind && kind->is_mostly_short;

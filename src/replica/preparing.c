@@ -40,14 +40,20 @@ static void begin(struct replica *replica, struct request *request)
     replica->preparing_behind = replica->status.last.index;
 }
 
-bool replica_prepare_take(struct replica *replica, struct request *request)
+static bool is_wanted(const struct replica *replica, const struct request *request)
 {
     struct state_machine *machine = replica->options.machine;
-    if (request->preparation == NOT_ASKED) {
-        struct apply_context context = context_of(replica, request);
-        bool is_wanted = machine->ops->prepares(machine, &context, blob_bytes(request->command));
-        request->preparation = is_wanted ? WANTED : OVER;
-    }
+    struct bytes command = blob_bytes(request->command);
+    if (!machine->ops->may_prepare(machine, command))
+        return false;
+    struct apply_context context = context_of(replica, request);
+    return machine->ops->prepares(machine, &context, command);
+}
+
+bool replica_prepare_take(struct replica *replica, struct request *request)
+{
+    if (request->preparation == NOT_ASKED)
+        request->preparation = is_wanted(replica, request) ? WANTED : OVER;
     if (request->preparation == WANTED && !replica->preparing)
         begin(replica, request);
     return request->preparation == OVER;

@@ -222,6 +222,8 @@ struct state_machine_ops {
     /* Whether the command, which was admitted, is no entry of its own, but a change of members. */
     bool (*change)(struct state_machine *machine, struct bytes command,
                    struct replica_change *change);
+    /* False: `prepares` says no, whatever the state is; every write is asked this. */
+    bool (*may_prepare)(struct state_machine *machine, struct bytes command);
     /* Whether the command, a write that was admitted, would take long on the present state, at
      * context->now_ms, and what comes of it can be prepared: computed beforehand, in slices, while
      * entries are applied.  What is prepared is used where such an entry comes and all that it

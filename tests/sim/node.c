@@ -229,6 +229,11 @@ static bool machine_change(struct state_machine *port, struct bytes command,
     return node_of(port)->machine->ops->change(node_of(port)->machine, command, change);
 }
 
+static bool machine_may_prepare(struct state_machine *port, struct bytes command)
+{
+    return node_of(port)->machine->ops->may_prepare(node_of(port)->machine, command);
+}
+
 static bool machine_prepares(struct state_machine *port, const struct apply_context *context,
                              struct bytes command)
 {
@@ -259,6 +264,7 @@ static void machine_prepare_drop(struct state_machine *port)
 }
 
 static const struct state_machine_ops machine_ops = {
+    .may_prepare = machine_may_prepare,
     .prepares = machine_prepares,
     .prepare = machine_prepare,
     .prepare_drop = machine_prepare_drop,

@@ -143,6 +143,8 @@ static bool is_wanted(const char *line)
     struct apply_context context = context_now();
     struct blob *encoded = encode(line);
     bool is_long = one.machine->ops->prepares(one.machine, &context, blob_bytes(encoded));
+    bool may_be = one.machine->ops->may_prepare(one.machine, blob_bytes(encoded));
+    assert_true(may_be || !is_long);
     blob_release(encoded);
     return is_long;
 }

@@ -466,6 +466,13 @@ static inline bool change(struct state_machine *machine, struct bytes command,
     return bytes_equal(command, bytes_from_string("!"));
 }
 
+static inline bool may_prepare(struct state_machine *machine, struct bytes command)
+{
+    (void)machine;
+    (void)command;
+    return true;
+}
+
 static inline bool prepares(struct state_machine *machine, const struct apply_context *context,
                             struct bytes command)
 {
@@ -545,6 +552,7 @@ static const struct state_machine_ops machine_ops = {.apply = apply,
                                                      .wait_count = wait_count,
                                                      .listen = listen_for_keys,
                                                      .change = change,
+                                                     .may_prepare = may_prepare,
                                                      .prepares = prepares,
                                                      .prepare = prepare,
                                                      .prepare_drop = prepare_drop,
