@@ -3,6 +3,7 @@
 
 #include "base/buffer.h"
 #include "base/fatal.h"
+#include "base/memory.h"
 #include "command/commands.h"
 #include "command/observer.h"
 #include "resp/number.h"
@@ -218,6 +219,32 @@ bool call_takes(struct call *call, uint32_t i)
     }
     walk->budget -= SLICE_BYTES / SLICE_KEYS;
     return true;
+}
+
+bool call_may_step(struct call *call)
+{
+    struct walk_state *walk = call->walk;
+    walk->unfinished = walk->budget <= (int64_t)(db_work(call->db) - walk->work);
+    walk->budget -= SLICE_BYTES / SLICE_KEYS;
+    return !walk->unfinished;
+}
+
+bool call_kept(const struct call *call, void *kept, size_t size)
+{
+    const struct walk_state *walk = call->walk;
+    if (!walk->unfinished || !walk->kept)
+        return false;
+    memcpy(kept, walk->kept, size);
+    return true;
+}
+
+void call_keep(struct call *call, const void *kept, size_t size)
+{
+    struct walk_state *walk = call->walk;
+    if (!walk->kept)
+        walk->kept = memory_new(size);
+    walk->kept_free = memory_free;
+    memcpy(walk->kept, kept, size);
 }
 
 /* Parts are put aside in pieces of at least this size; a larger value becomes one of its own. */

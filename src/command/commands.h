@@ -100,6 +100,13 @@ bool call_takes(struct call *call, uint32_t i);
 /* The same for a command that walks over something else than its words: it goes on while
  * walk->budget is above 0, and says itself whether it is unfinished. */
 void call_begin_slice(struct call *call);
+/* Of such a command, where each step is a look at a key or the like; false: unfinished, no more in
+ * this slice. */
+bool call_may_step(struct call *call);
+/* What a command read from all of its words, in its first slice, is kept for the others: to read a
+ * million words again in each of some thousand slices takes minutes.  False: it is the first. */
+bool call_kept(const struct call *call, void *kept, size_t size);
+void call_keep(struct call *call, const void *kept, size_t size);
 /* Of a read that collects the parts of its reply in walk->found: puts aside what is there.  False:
  * it is larger than wanted, or with `more` bytes too large; answered. */
 bool call_keeps_parts(struct call *call, size_t more);

@@ -142,16 +142,26 @@ bool words_exec(struct call *call)
 
 /* ---- execution -------------------------------------------------------------------------- */
 
-static bool is_unchanged(struct call *call)
+/* In slices, walk->cursor: how many bytes of the watches are behind.  False: one is another now,
+ * answered; or not all were looked at yet. */
+static bool are_unchanged(struct call *call)
 {
-    struct bytes rest = call->argv[1], key;
+    struct walk_state *walk = call->walk;
+    struct bytes watches = call->argv[1], key;
+    struct bytes rest = bytes_of((const char *)watches.data + walk->cursor,
+                                 watches.size - walk->cursor);
     unsigned database;
     uint64_t version;
-    while (rest.size > 0) {
+    call_begin_slice(call);
+    for (; rest.size > 0; walk->cursor = watches.size - rest.size) {
+        if (!call_may_step(call))
+            return false;
         bool is_watch = take_watch(&rest, &database, &version, &key);
         check(is_watch);
-        if (version_of(call, database, key) != version)
+        if (version_of(call, database, key) != version) {
+            reply_null_array(call->reply);
             return false;
+        }
     }
     return true;
 }
@@ -199,11 +209,10 @@ void cmd_exec(struct call *call)
     if (call->carried) {
         buffer_append_bytes(&walk->found, *call->carried);
         walk->count++;
-    } else if (!is_well_formed(call, &walk->words)) {
+    } else if (!walk->unfinished && !is_well_formed(call, &walk->words)) {
         reply_error(call->reply, "ERR malformed transaction");
         return;
-    } else if (!is_unchanged(call)) {
-        reply_null_array(call->reply);
+    } else if (!are_unchanged(call)) {
         return;
     }
     go_on(call);

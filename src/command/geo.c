@@ -111,7 +111,9 @@ static void add_some(struct call *call, const struct sorted_options *options, st
     if (added || updated)
         ordered_save(set, "zadd");
     walk->count += options->ch ? added + updated : added;
-    if (!walk->unfinished)
+    if (walk->unfinished)
+        call_keep(call, options, sizeof *options);
+    else
         reply_integer(call->reply, (int64_t)walk->count);
 }
 
@@ -119,7 +121,7 @@ void cmd_geoadd(struct call *call)
 {
     struct sorted_options options;
     struct ordered set;
-    if (!read_add(call, &options))
+    if (!call_kept(call, &options, sizeof options) && !read_add(call, &options))
         return;
     if (ordered_open(&set, call, call->argv[1], DB_ZSET))
         add_some(call, &options, &set);

@@ -429,32 +429,39 @@ static void set_field(struct work *work, uint32_t i)
         fields_delete(&work->fields, field);
 }
 
-/* Whether the fields are there, or not, as is asked for.  One slice: words alone bound it. */
+/* Whether the fields are there, or not, as is asked for: in slices that come before all others.
+ * False: not finished, or answered. */
 static bool fields_allow(struct work *work)
 {
+    struct call *call = work->call;
     struct bytes ignored;
     bool wants_all = work->wish->condition == IF_ALL_FIELDS;
     if (work->wish->condition == 0)
         return true;
-    for (uint32_t i = work->wish->first; i < work->call->argc; i += step_of(true))
-        if (fields_get(&work->fields, work->call->argv[i], &ignored) != wants_all)
+    for (uint32_t i = call_slice(call, work->wish->first); call_takes(call, i); i += step_of(true))
+        if (fields_get(&work->fields, call->argv[i], &ignored) != wants_all) {
+            reply_integer(call->reply, 0);
             return false;
-    return true;
+        }
+    return !call->walk->unfinished;
 }
 
 void cmd_hsetex(struct call *call)
 {
     struct wish wish;
     struct work work;
-    if (!read_ex(call, true, &wish) || !begin(&work, call, &wish))
+    bool is_allowed = call_kept(call, &wish, sizeof wish);
+    if ((!is_allowed && !read_ex(call, true, &wish)) || !begin(&work, call, &wish))
         return;
-    bool is_first = !call->walk->unfinished, is_allowed = !is_first || fields_allow(&work);
-    if (is_first && is_allowed)
+    if (!is_allowed && fields_allow(&work)) {
         fields_expect(&work.fields, call->argv[wish.first], (call->argc - wish.first) / 2);
-    if (!is_allowed)
-        reply_integer(call->reply, 0);
-    else if (do_each(&work, step_of(true), set_field))
+        call->walk->cursor = 0;
+        is_allowed = true;
+    }
+    if (is_allowed && do_each(&work, step_of(true), set_field))
         reply_integer(call->reply, 1);
+    if (is_allowed && call->walk->unfinished)
+        call_keep(call, &wish, sizeof wish);
     end(&work);
 }
 

@@ -12,6 +12,7 @@
  *
  * Deterministic; loop thread only. */
 #include "base/fatal.h"
+#include "base/memory.h"
 #include "command/commands.h"
 #include "command/prepare.h"
 #include "command/walk.h"
@@ -25,6 +26,17 @@ enum {
     SLICE_LOOKS = 4096 /* members looked for in a set, about, in a slice */
 };
 
+/* Members that were copied, since anything else may be asked of the db meanwhile, and how far they
+ * are looked for in the others; there may be a million of those, so it may be kept for the next
+ * slice. */
+struct batch {
+    struct buffer members;
+    struct packed_walk walk;
+    bool is_open;        /* one is being looked for: */
+    struct bytes member; /* this, */
+    uint32_t other;      /* from this word on */
+};
+
 struct operation {
     struct call *call;
     enum kind kind;
@@ -34,7 +46,9 @@ struct operation {
     struct fields result;         /* if it is stored */
     struct fields open[OPEN_MAX]; /* the first of them */
     uint32_t opened;
-    int64_t looks; /* that are left in this slice */
+    struct batch batch;
+    int64_t looks; /* that are left in this slice, */
+    uint64_t work; /* and db_work() when it is over */
 };
 
 /* ---- the first look ------------------------------------------------------------------- */
@@ -84,8 +98,37 @@ static void open_some(struct operation *operation)
     }
 }
 
+static void free_batch(void *kept)
+{
+    struct batch *batch = kept;
+    buffer_deinit(&batch->members);
+    memory_free(batch);
+}
+
+static void take_batch(struct operation *operation)
+{
+    struct walk_state *walk = operation->call->walk;
+    if (!walk->kept)
+        return;
+    operation->batch = *(struct batch *)walk->kept;
+    memory_free(walk->kept);
+    walk->kept = NULL;
+}
+
+static void keep_batch(struct operation *operation)
+{
+    struct walk_state *walk = operation->call->walk;
+    struct batch *kept = memory_new(sizeof *kept);
+    *kept = operation->batch;
+    operation->batch = (struct batch){.is_open = false};
+    walk->kept = kept;
+    walk->kept_free = free_batch;
+    walk->unfinished = true;
+}
+
 static void close_all(struct operation *operation)
 {
+    buffer_deinit(&operation->batch.members);
     for (uint32_t i = 0; i < operation->opened; i++)
         fields_close(&operation->open[i]);
     fields_close(&operation->result);
@@ -103,16 +146,27 @@ static bool has(struct operation *operation, uint32_t i, struct bytes member)
     return fields_get(&fields, member, &ignored);
 }
 
-/* A member of the set that is word `of`. */
-static bool is_kept(struct operation *operation, uint32_t of, struct bytes member)
+static bool is_over(const struct operation *operation)
 {
+    return operation->looks <= 0 || db_work(operation->call->db) >= operation->work;
+}
+
+enum choice { KEPT, LEFT, LATER };
+
+/* The member that is open, of the set that is word `of`. */
+static enum choice choose(struct operation *operation, uint32_t of)
+{
+    struct batch *batch = &operation->batch;
     bool is_union = operation->kind == UNION;
     if (is_union && operation->is_stored) /* the result has it once */
-        return true;
-    for (uint32_t i = operation->first; i < (is_union ? of : operation->end); i++)
-        if (i != of && has(operation, i, member) != (operation->kind == INTERSECTION))
-            return false;
-    return true;
+        return KEPT;
+    for (uint32_t *i = &batch->other; *i < (is_union ? of : operation->end); ++*i) {
+        if (is_over(operation))
+            return LATER;
+        if (*i != of && has(operation, *i, batch->member) != (operation->kind == INTERSECTION))
+            return LEFT;
+    }
+    return KEPT;
 }
 
 /* ---- the walk ------------------------------------------------------------------------- */
@@ -140,26 +194,41 @@ static bool is_enough(const struct operation *operation)
     return operation->limit > 0 && operation->call->walk->count >= operation->limit;
 }
 
-/* Members are copied before anything else is asked of the db. */
-static void walk_batch(struct operation *operation, struct fields *fields, uint32_t of)
+static void read_batch(struct operation *operation, uint32_t of)
 {
-    struct walk_state *walk = operation->call->walk;
+    struct call *call = operation->call;
+    struct batch *batch = &operation->batch;
     uint32_t sets = operation->end - operation->first;
     struct db_scan_limit limit = {
         .keys = 1 + BATCH / sets, .rows = WALK_SLICE, .bytes = WALK_SLICE_BYTES / 4};
-    struct buffer members = {0};
-    struct packed_walk batch;
-    struct bytes member;
-    packed_init(&members, PACKED_STRINGS);
-    walk->cursor = fields_scan(fields, walk->cursor, limit, collect, &members);
-    packed_walk(&batch, buffer_bytes(&members));
-    operation->looks -= (int64_t)(members.size / 256);
-    while (packed_next(&batch, &member) && !is_enough(operation)) {
-        operation->looks--;
-        if (is_kept(operation, of, member))
-            keep(operation, member);
+    struct fields fields;
+    fields_open(&fields, call->db, call->view, call->database, call->argv[of], DB_SET);
+    buffer_clear(&batch->members);
+    packed_init(&batch->members, PACKED_STRINGS);
+    call->walk->cursor = fields_scan(&fields, call->walk->cursor, limit, collect, &batch->members);
+    packed_walk(&batch->walk, buffer_bytes(&batch->members));
+    operation->looks -= (int64_t)(batch->members.size / 256);
+}
+
+/* False: it goes on in the next slice. */
+static bool walk_batch(struct operation *operation, uint32_t of)
+{
+    struct batch *batch = &operation->batch;
+    if (!batch->is_open)
+        read_batch(operation, of);
+    while (batch->is_open ||
+           (packed_next(&batch->walk, &batch->member) && !is_enough(operation))) {
+        operation->looks -= !batch->is_open;
+        batch->other = batch->is_open ? batch->other : operation->first;
+        batch->is_open = true;
+        enum choice choice = choose(operation, of);
+        if (choice == LATER)
+            return false;
+        if (choice == KEPT)
+            keep(operation, batch->member);
+        batch->is_open = false;
     }
-    buffer_deinit(&members);
+    return true;
 }
 
 /* One slice.  False: not finished, or answered. */
@@ -171,15 +240,17 @@ static bool walk_some(struct operation *operation)
     walk->unfinished = false;
     operation->looks = (int64_t)call_slice_share(call, SLICE_LOOKS);
     open_some(operation);
-    for (uint64_t work = db_work(call->db) + WALK_SLICE_BYTES; walk->seen < end; walk->seen++) {
+    take_batch(operation);
+    operation->work = db_work(call->db) + WALK_SLICE_BYTES;
+    for (; walk->seen < end; walk->seen++) {
         do {
-            struct fields fields;
-            uint32_t of = (uint32_t)walk->seen;
-            walk->unfinished = operation->looks <= 0 || db_work(call->db) >= work;
+            walk->unfinished = is_over(operation);
             if (walk->unfinished)
                 return false;
-            fields_open(&fields, call->db, call->view, call->database, call->argv[of], DB_SET);
-            walk_batch(operation, &fields, of);
+            if (!walk_batch(operation, (uint32_t)walk->seen)) {
+                keep_batch(operation);
+                return false;
+            }
             if (!operation->is_stored && !call_keeps_parts(call, 0))
                 return false;
         } while (walk->cursor != 0 && !is_enough(operation));

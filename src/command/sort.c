@@ -96,7 +96,8 @@ struct sorting {
     struct sort_words words;
     enum phase phase;
     struct sort_order order;
-    uint64_t at;           /* of the elements, in this phase */
+    uint64_t at;           /* of the elements, in this phase, */
+    uint32_t word;         /* and of its GETs; 0: it is at none */
     uint64_t begin, end;   /* what of them is given */
     struct ordered result; /* of STORE, a list without a key yet */
 };
@@ -340,15 +341,23 @@ static void give(struct call *call, struct sorting *sorting, struct bytes value,
     buffer_deinit(&copy);
 }
 
-static void give_one(struct call *call, struct sorting *sorting)
+/* False: its other GETs come in the next slice. */
+static bool give_one(struct call *call, struct sorting *sorting, uint64_t work_end)
 {
     struct bytes text = sort_order_text(&sorting->order, sorting->at);
-    if (sorting->words.gets == 0)
+    if (sorting->words.gets == 0) {
         give(call, sorting, text, true);
-    for (uint32_t i = 2; i < call->argc; i++) {
+        return true;
+    }
+    uint32_t first = sorting->word ? sorting->word : 2;
+    for (uint32_t i = first, gets = 0; i < call->argc; i++) {
+        sorting->word = i;
+        if (gets == LOOKS_SLICE || (gets > 0 && db_work(call->db) >= work_end))
+            return false;
         struct look look = {0};
         struct bytes value = text, pattern = call->argv[i + 1 < call->argc ? i + 1 : i];
         bool is_get = i + 1 < call->argc && bytes_is(call->argv[i], "get");
+        gets += is_get;
         if (is_get) {
             bool is_itself = bytes_equal(pattern, bytes_of("#", 1));
             bool exists = is_itself || look_up(call, &look, pattern, text, &value);
@@ -359,6 +368,8 @@ static void give_one(struct call *call, struct sorting *sorting)
                  ? 2
                  : is_get || bytes_is(call->argv[i], "by") || bytes_is(call->argv[i], "store");
     }
+    sorting->word = 0;
+    return true;
 }
 
 static void reply_stored(struct call *call, struct sorting *sorting)
@@ -380,9 +391,11 @@ static void give_all(struct call *call, struct sorting *sorting)
     for (uint64_t i = 0; i < most && sorting->at < sorting->end; i++, sorting->at++) {
         if (db_work(call->db) >= work_end)
             break;
-        give_one(call, sorting);
+        bool is_whole = give_one(call, sorting, work_end);
         if (sorting->words.store == 0 && !call_keeps_parts(call, 0))
             return;
+        if (!is_whole)
+            break;
     }
     call->walk->unfinished = sorting->at < sorting->end;
     if (call->walk->unfinished)

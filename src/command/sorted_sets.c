@@ -112,10 +112,8 @@ void cmd_zadd(struct call *call)
     struct ordered set;
     struct walk_state *walk = call->walk;
     int64_t added = 0, updated = 0;
-    if (!walk->unfinished && !read_add(call, &options))
+    if (!call_kept(call, &options, sizeof options) && !read_add(call, &options))
         return;
-    if (walk->unfinished)
-        read_add(call, &options);
     if (options.incr) {
         increase(call, &options);
         return;
@@ -131,7 +129,9 @@ void cmd_zadd(struct call *call)
         if (added || updated)
             ordered_save(&set, "zadd");
         walk->count += (uint64_t)(options.ch ? added + updated : added);
-        if (!walk->unfinished)
+        if (walk->unfinished)
+            call_keep(call, &options, sizeof options);
+        else
             reply_integer(call->reply, (int64_t)walk->count);
     }
     ordered_close(&set);

@@ -1,16 +1,16 @@
 /* Unions, intersections and differences of sorted sets (Redis 7.2 t_zset.c).
  *
- * Their members are collected in a table in memory, all or those of one source; of an intersection
+ * First all keys are looked at (sorted_sources.h).  Their members are collected in a table in memory, all or those of one source; of an intersection
  * or a difference each is then looked for in the others; what is left is sorted, and given or put
  * into a new set in that order: all of it in slices.  Deterministic; loop thread only. */
 #include <math.h>
-#include <stdlib.h>
 
 #include "base/fatal.h"
 #include "base/memory.h"
 #include "command/prepare.h"
 #include "command/sorted.h"
 #include "command/sorted_sets.h"
+#include "command/sorted_sources.h"
 #include "command/sorted_table.h"
 #include "resp/number.h"
 
@@ -114,90 +114,33 @@ bool words_zunion(struct call *call)
     return read_words(call, &words);
 }
 
-/* ---- sources ---------------------------------------------------------------------------- */
-
-/* A sorted set, or a set, whose members have the score 1. */
-struct source {
-    bool is_plain;
-    struct ordered set;
-    struct fields plain;
-    double weight;
-};
-
-static uint64_t count_of(const struct source *source)
-{
-    return source->is_plain ? source->plain.count : source->set.count;
-}
-
-static int compare_sources(const void *one, const void *other)
-{
-    const struct source *a = one, *b = other;
-    return (count_of(a) > count_of(b)) - (count_of(a) < count_of(b));
-}
-
-static void close_sources(struct source *sources, uint32_t count)
-{
-    for (uint32_t i = 0; i < count; i++)
-        if (sources[i].is_plain)
-            fields_close(&sources[i].plain);
-        else
-            ordered_close(&sources[i].set);
-    memory_free(sources);
-}
-
-/* To be closed in any case; false: answered. */
-static bool open_source(struct call *call, struct bytes key, struct source *source)
-{
-    struct db_record found;
-    source->is_plain =
-        db_find(call->db, call->view, call->database, key, &found, NULL) && found.type == DB_SET;
-    if (!source->is_plain)
-        return ordered_open(&source->set, call, key, DB_ZSET);
-    bool is_set = call_fields(call, key, DB_SET, &source->plain);
-    if (is_set)
-        fields_hold(&source->plain);
-    return is_set;
-}
-
-/* Owned, words->keys of them; NULL: answered. */
-static struct source *open_sources(struct call *call, const struct combination *words)
-{
-    struct source *sources = memory_new(words->keys * sizeof *sources);
-    for (uint32_t i = 0; i < words->keys; i++) {
-        sources[i].weight = 1;
-        if (words->weights)
-            sorted_parse(call->argv[words->weights + i], &sources[i].weight);
-        if (!open_source(call, call->argv[words->first + i], &sources[i])) {
-            close_sources(sources, i + 1);
-            return NULL;
-        }
-    }
-    if (words->kind != DIFF) /* as Redis adds them up */
-        qsort(sources, words->keys, sizeof *sources, compare_sources);
-    return sources;
-}
-
 /* ---- what comes of them ----------------------------------------------------------------- */
 
-enum phase { ADDING, CHOOSING, SORTING, GIVING };
+enum phase { LOOKING, ADDING, CHOOSING, SORTING, GIVING };
 
 /* What is kept between slices. */
 struct progress {
-    struct sorted_table *table; /* owned */
+    struct combination words;
+    struct sorted_sources *sources; /* owned */
+    struct sorted_table *table;     /* owned */
     enum phase phase;
     uint32_t source;               /* the one that is walked, */
     uint64_t at;                   /* and how far: a rank, or a cursor */
-    struct sorted_element *chosen; /* the next that is to be looked for in the others */
+    struct sorted_element *chosen; /* the next that is to be looked for in the others, */
+    uint32_t other;                /* from this one on */
     uint64_t given;
     struct buffer stored; /* of what is stored: ordered_put_aside() */
 };
+
+enum { OPEN_MAX = 16 }; /* sources in which members are looked for that stay open for a slice */
 
 /* One slice. */
 struct result {
     struct call *call;
     const struct combination *words;
-    struct source *sources;
     struct progress *progress;
+    struct sorted_source open[OPEN_MAX]; /* the first of them */
+    uint32_t opened;
     uint64_t work_end;  /* db_work() when it is enough */
     struct ordered set; /* that is stored */
 };
@@ -213,6 +156,17 @@ enum {
 static bool is_enough(const struct result *result)
 {
     return db_work(result->call->db) >= result->work_end;
+}
+
+static double weight_of(const struct result *result, uint32_t source)
+{
+    const struct combination *words = result->words;
+    double weight = 1;
+    if (words->weights)
+        sorted_parse(result->call->argv[words->weights +
+                                        sorted_sources_place(result->progress->sources, source)],
+                     &weight);
+    return weight;
 }
 
 static double weighed(double score, double weight)
@@ -231,16 +185,23 @@ static double aggregated(double one, double other, enum aggregate aggregate)
     return isnan(sum) ? 0 : sum; /* of inf and -inf */
 }
 
-static void add_element(struct result *result, struct bytes member, double score)
+/* Of one source. */
+struct adding {
+    struct result *result;
+    double weight;
+};
+
+static void add_element(struct adding *adding, struct bytes member, double score)
 {
-    struct progress *progress = result->progress;
+    struct result *result = adding->result;
+    struct sorted_table *table = result->progress->table;
     uint64_t hash = db_row_word(result->call->db, member);
-    struct sorted_element *element = sorted_table_find(progress->table, hash, member);
-    score = weighed(score, result->sources[progress->source].weight);
+    struct sorted_element *element = sorted_table_find(table, hash, member);
+    score = weighed(score, adding->weight);
     if (element)
         element->score = aggregated(element->score, score, result->words->aggregate);
     else
-        sorted_table_add(progress->table, hash, member, score);
+        sorted_table_add(table, hash, member, score);
 }
 
 static bool add_entry(void *context, struct bytes key, struct bytes value)
@@ -255,32 +216,58 @@ static void add_member(void *context, struct bytes name, struct bytes value)
     add_element(context, name, 1);
 }
 
-/* Some of the source that is walked; false: it has more. */
-static bool add_some(struct result *result)
+/* Some of a sorted set; false: it has more. */
+static bool add_entries(struct result *result, const struct ordered *set, struct adding *adding)
 {
-    static const struct db_scan_limit some = {
-        .keys = ADD_SLICE, .rows = ADD_SLICE, .bytes = WORK_SLICE};
     struct progress *progress = result->progress;
-    struct source *source = &result->sources[progress->source];
-    const struct ordered *set = &source->set;
-    if (source->is_plain) {
-        progress->at = fields_scan(&source->plain, progress->at, some, add_member, result);
-        return progress->at == 0;
-    }
     for (uint64_t left = ADD_SLICE; progress->at < set->count && left > 0 && !is_enough(result);) {
         uint64_t wanted = set->count - progress->at < left ? set->count - progress->at : left;
-        uint64_t met = ordered_walk(set, progress->at, wanted, false, add_entry, result);
+        uint64_t met = ordered_walk(set, progress->at, wanted, false, add_entry, adding);
         progress->at += met;
         left -= met;
     }
     return progress->at == set->count;
 }
 
-/* Of a union all sources, else the first.  False: not finished. */
+/* Some of the source that is walked; false: it has more. */
+static bool add_some(struct result *result)
+{
+    static const struct db_scan_limit some = {
+        .keys = ADD_SLICE, .rows = ADD_SLICE, .bytes = WORK_SLICE};
+    struct progress *progress = result->progress;
+    struct adding adding = {result, weight_of(result, progress->source)};
+    struct sorted_source source;
+    bool is_all;
+    sorted_sources_open(progress->sources, result->call, progress->source, &source);
+    if (source.is_plain) {
+        progress->at = fields_scan(&source.plain, progress->at, some, add_member, &adding);
+        is_all = progress->at == 0;
+    } else {
+        is_all = add_entries(result, &source.set, &adding);
+    }
+    sorted_source_close(&source);
+    return is_all;
+}
+
+/* Of how many sources the members are collected.  An intersection with a key that holds nothing is
+ * empty, as is a difference from one. */
+static uint32_t walked(const struct result *result)
+{
+    const struct sorted_sources *sources = result->progress->sources;
+    uint32_t count = sorted_sources_count(sources);
+    switch (result->words->kind) {
+    case UNION: break;
+    case INTER: return count == result->words->keys;
+    case DIFF: return !sorted_sources_first_is_empty(sources);
+    }
+    return count;
+}
+
+/* False: not finished. */
 static bool add_all(struct result *result)
 {
     struct progress *progress = result->progress;
-    uint32_t count = result->words->kind == UNION ? result->words->keys : 1;
+    uint32_t count = walked(result);
     for (unsigned i = 0; progress->source < count; i++) {
         if (i == LOOKS_SLICE || is_enough(result) || !add_some(result))
             return false;
@@ -290,7 +277,7 @@ static bool add_all(struct result *result)
     return true;
 }
 
-static bool find_member(struct source *source, struct bytes member, double *score)
+static bool find_in(struct sorted_source *source, struct bytes member, double *score)
 {
     struct bytes nothing;
     *score = 1;
@@ -307,21 +294,53 @@ static double added(const struct result *result, double score, double weight)
     return as_redis ? score * weight : weighed(score, weight);
 }
 
-/* False: it is not to stay. */
-static bool is_wanted(const struct result *result, struct sorted_element *element)
+static bool find_member(struct result *result, uint32_t i, struct bytes member, double *score)
+{
+    struct sorted_sources *sources = result->progress->sources;
+    struct sorted_source source;
+    if (i >= 1 + OPEN_MAX) {
+        sorted_sources_open(sources, result->call, i, &source);
+        bool is_there = find_in(&source, member, score);
+        sorted_source_close(&source);
+        return is_there;
+    }
+    for (; result->opened < i; result->opened++)
+        sorted_sources_open(sources, result->call, 1 + result->opened,
+                            &result->open[result->opened]);
+    return find_in(&result->open[i - 1], member, score);
+}
+
+static void close_all(struct result *result)
+{
+    for (uint32_t i = 0; i < result->opened; i++)
+        sorted_source_close(&result->open[i]);
+    ordered_close(&result->set);
+}
+
+enum choice { STAYS, GOES, LATER };
+
+/* Looks for it in the others, of which there may be many: `looks` are left in this slice. */
+static enum choice choose_one(struct result *result, struct sorted_element *element,
+                              uint32_t *looks)
 {
     const struct combination *words = result->words;
+    struct progress *progress = result->progress;
     struct bytes member = bytes_of(element->member, element->size);
+    uint32_t sources = words->kind == UNION ? 0 : sorted_sources_count(progress->sources);
     double score;
-    for (uint32_t i = 1; i < words->keys; i++) {
-        bool is_there = find_member(&result->sources[i], member, &score);
+    for (; progress->other < sources; progress->other++) {
+        if (*looks == 0 || is_enough(result))
+            return LATER;
+        --*looks;
+        bool is_there = find_member(result, progress->other, member, &score);
         if (is_there != (words->kind == INTER))
-            return false;
+            return GOES;
         if (is_there)
-            element->score = aggregated(
-                element->score, added(result, score, result->sources[i].weight), words->aggregate);
+            element->score =
+                aggregated(element->score, added(result, score, weight_of(result, progress->other)),
+                           words->aggregate);
     }
-    return true;
+    return STAYS;
 }
 
 /* Which of them stay; false: not finished. */
@@ -329,15 +348,19 @@ static bool choose(struct result *result)
 {
     const struct combination *words = result->words;
     struct progress *progress = result->progress;
-    uint32_t looks = 0, each = words->kind == UNION ? 1 : words->keys;
-    for (; progress->chosen; progress->chosen = progress->chosen->next, looks += each) {
+    uint32_t looks = LOOKS_SLICE;
+    for (; progress->chosen; progress->chosen = progress->chosen->next, progress->other = 1) {
         bool is_full =
             words->limit > 0 && sorted_table_taken(progress->table) == (uint64_t)words->limit;
         if (is_full)
             return true;
-        if (looks >= LOOKS_SLICE || is_enough(result))
+        if (looks == 0 || is_enough(result))
             return false;
-        if (words->kind == UNION || is_wanted(result, progress->chosen))
+        looks--;
+        enum choice choice = choose_one(result, progress->chosen, &looks);
+        if (choice == LATER)
+            return false;
+        if (choice == STAYS)
             sorted_table_take(progress->table, progress->chosen);
     }
     return true;
@@ -382,6 +405,42 @@ static void end(struct result *result)
     reply_integer(call->reply, (int64_t)count);
 }
 
+/* ---- slices ----------------------------------------------------------------------------- */
+
+static void free_progress(void *kept)
+{
+    struct progress *progress = kept;
+    sorted_sources_free(progress->sources);
+    sorted_table_free(progress->table);
+    buffer_deinit(&progress->stored);
+    memory_free(progress);
+}
+
+/* NULL: answered. */
+static struct progress *progress_of(struct call *call)
+{
+    struct walk_state *walk = call->walk;
+    struct combination words;
+    if (walk->kept)
+        return walk->kept;
+    if (!read_words(call, &words))
+        return NULL;
+    struct progress *progress = memory_new(sizeof *progress);
+    progress->words = words;
+    progress->sources = sorted_sources_new(words.first, words.keys);
+    progress->table = sorted_table_new();
+    walk->kept = progress;
+    walk->kept_free = free_progress;
+    return progress;
+}
+
+/* The sources are in the order in which Redis adds them up. */
+static enum sorted_sources_step look(struct result *result)
+{
+    bool by_size = result->words->kind != DIFF;
+    return sorted_sources_look(result->progress->sources, result->call, by_size, result->work_end);
+}
+
 /* False: not finished. */
 static bool work(struct result *result)
 {
@@ -391,6 +450,7 @@ static bool work(struct result *result)
             return false;
         progress->phase = CHOOSING;
         progress->chosen = sorted_table_first(progress->table);
+        progress->other = 1;
     }
     if (progress->phase == CHOOSING) {
         if (!choose(result))
@@ -405,25 +465,24 @@ static bool work(struct result *result)
     return result->words->counts_only || give(result);
 }
 
-/* ---- slices ----------------------------------------------------------------------------- */
-
-static void free_progress(void *kept)
+/* False: answered. */
+static bool look_and_work(struct result *result)
 {
-    struct progress *progress = kept;
-    sorted_table_free(progress->table);
-    buffer_deinit(&progress->stored);
-    memory_free(progress);
-}
-
-static struct progress *progress_of(struct walk_state *walk)
-{
-    if (!walk->kept) {
-        struct progress *progress = memory_new(sizeof *progress);
-        progress->table = sorted_table_new();
-        walk->kept = progress;
-        walk->kept_free = free_progress;
+    struct walk_state *walk = result->call->walk;
+    struct progress *progress = result->progress;
+    walk->unfinished = false;
+    if (call_is_prepared(result->call))
+        return true;
+    if (progress->phase == LOOKING) {
+        enum sorted_sources_step step = look(result);
+        if (step == SORTED_SOURCES_ANSWERED)
+            return false;
+        walk->unfinished = step == SORTED_SOURCES_MORE;
+        progress->phase = walk->unfinished ? LOOKING : ADDING;
     }
-    return walk->kept;
+    if (!walk->unfinished)
+        walk->unfinished = !work(result);
+    return true;
 }
 
 static void do_slice(struct result *result)
@@ -433,8 +492,7 @@ static void do_slice(struct result *result)
     if (progress->stored.size > 0)
         ordered_take_back(&result->set, call, buffer_bytes(&progress->stored));
     buffer_clear(&progress->stored);
-    call->walk->unfinished = !call_is_prepared(call) && !work(result);
-    if (!call_keeps_parts(call, 0))
+    if (!look_and_work(result) || !call_keeps_parts(call, 0))
         return;
     if (!call->walk->unfinished && !call_stops(call))
         end(result);
@@ -445,17 +503,12 @@ static void do_slice(struct result *result)
 /* ZUNION and all its kin: the name says which. */
 void cmd_zunion(struct call *call)
 {
-    struct combination words;
-    struct result result = {.call = call, .words = &words};
-    if (!read_words(call, &words))
+    struct result result = {.call = call, .progress = progress_of(call)};
+    if (!result.progress)
         return;
-    result.sources = open_sources(call, &words);
-    if (!result.sources)
-        return;
+    result.words = &result.progress->words;
     result.work_end = db_work(call->db) + WORK_SLICE;
-    result.progress = progress_of(call->walk);
     ordered_new(&result.set, call, call->argv[1], DB_ZSET);
     do_slice(&result);
-    ordered_close(&result.set);
-    close_sources(result.sources, words.keys);
+    close_all(&result);
 }

@@ -141,17 +141,26 @@ static bool read_option(struct call *call, uint32_t *i, struct claim *claim)
     return true;
 }
 
+/* In later slices it is known: walk->seen. */
+static uint32_t end_of_ids(const struct call *call)
+{
+    struct series_id id;
+    uint32_t end = 5;
+    if (call->walk->unfinished)
+        return (uint32_t)call->walk->seen;
+    while (end < call->argc && series_id_read(call->argv[end], true, 0, &id, NULL))
+        end++;
+    return end;
+}
+
 /* ids: argv[5] to argv[*end - 1].  False: answered. */
 static bool read_claim(struct call *call, struct claim *claim, uint32_t *end)
 {
-    struct series_id id;
     claim->deliveries = RETRY_NOT_GIVEN;
     claim->delivered_ms = -1;
     if (!read_number(call, 4, bad_idle, "XCLAIM", &claim->least_idle_ms))
         return false;
-    for (*end = 5; *end < call->argc; ++*end)
-        if (!series_id_read(call->argv[*end], true, 0, &id, NULL))
-            break;
+    *end = end_of_ids(call);
     for (uint32_t i = *end; i < call->argc; i++)
         if (!read_option(call, &i, claim))
             return false;
@@ -190,6 +199,7 @@ void cmd_xclaim(struct call *call)
         claim_id(call, &claim, i);
         has_room = call_keeps_parts(call, 0);
     }
+    walk->seen = end;
     save(call, &claim);
     if (has_room && !walk->unfinished)
         call_reply_parts(call, walk->count);

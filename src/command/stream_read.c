@@ -143,12 +143,21 @@ static bool read_id(struct call *call, const struct reading *reading, uint32_t i
     return series_id_word(call, at, id);
 }
 
-static bool check_ids(struct call *call, const struct reading *reading)
+static bool check_id(struct call *call, const struct reading *reading, uint32_t i)
 {
     struct series stream;
     struct series_id id;
-    for (uint32_t i = 0; i < reading->streams; i++)
-        if (!read_id(call, reading, i, &stream, &id))
+    return read_id(call, reading, i, &stream, &id);
+}
+
+/* Each stream before any is given.  walk->space: how many are checked.  False: not finished, or
+ * answered. */
+static bool check_all(struct call *call, const struct reading *reading,
+                      bool check_one(struct call *, const struct reading *, uint32_t))
+{
+    struct walk_state *walk = call->walk;
+    for (; walk->space < reading->streams; walk->space++)
+        if (!call_may_step(call) || !check_one(call, reading, (uint32_t)walk->space))
             return false;
     return true;
 }
@@ -238,11 +247,11 @@ void cmd_xread(struct call *call)
     struct walk_state *walk = call->walk;
     if (!read_words(call, false, &reading))
         return;
-    if (!walk->unfinished && !check_ids(call, &reading))
-        return;
     call_begin_slice(call);
+    if (!check_all(call, &reading, check_id))
+        return;
     while (walk->seen < reading.streams)
-        if (!give_stream(call, &reading))
+        if (!call_may_step(call) || !give_stream(call, &reading))
             return;
     if (walk->count == 0 && call->may_wait && has_relative_ids(call, &reading)) {
         reply_ids(call, &reading);
@@ -286,13 +295,10 @@ static bool open_delivery(struct call *call, struct delivery *delivery, uint32_t
     return is_char(call->argv[at], '>') || series_id_word(call, at, &delivery->id);
 }
 
-static bool check_deliveries(struct call *call, const struct reading *reading)
+static bool check_delivery(struct call *call, const struct reading *reading, uint32_t i)
 {
     struct delivery delivery = {.reading = reading};
-    for (uint32_t i = 0; i < reading->streams; i++)
-        if (!open_delivery(call, &delivery, i))
-            return false;
-    return true;
+    return open_delivery(call, &delivery, i);
 }
 
 static void open_consumer(struct call *call, struct delivery *delivery)
@@ -425,12 +431,12 @@ void cmd_xreadgroup(struct call *call)
     struct walk_state *walk = call->walk;
     if (!read_words(call, true, &reading))
         return;
-    if (!walk->unfinished && !check_deliveries(call, &reading))
-        return;
     call_begin_slice(call);
     walk->budget /= GROUP_SHARE;
+    if (!check_all(call, &reading, check_delivery))
+        return;
     while (walk->seen < reading.streams)
-        if (!give_delivery(call, &reading))
+        if (!call_may_step(call) || !give_delivery(call, &reading))
             return;
     if (walk->count == 0)
         call_found_nothing(call);

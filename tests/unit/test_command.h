@@ -41,6 +41,7 @@ struct world {
     uint32_t value_max; /* of the entries */
     uint8_t meaning;    /* likewise */
     unsigned pauses;    /* slices of long commands that were not the last */
+    uint64_t work_most; /* db_work() in one of them */
     enum command_class last_class;
 
     /* What the fake server answers. */
@@ -374,6 +375,13 @@ static inline int world_tear_down(void **state)
     return 0;
 }
 
+static inline void world_weigh(struct world *world, uint64_t before)
+{
+    uint64_t work = db_work(world->db) - before;
+    if (work > world->work_most)
+        world->work_most = work;
+}
+
 /* ---- typing ----------------------------------------------------------------------------- */
 
 static inline void world_apply(struct world *world, struct bytes encoded, struct buffer *out)
@@ -386,8 +394,11 @@ static inline void world_apply(struct world *world, struct bytes encoded, struct
                                     .value_max = world->value_max,
                                     .is_read_before = world->index % 2}; /* whatever it is */
     const struct state_machine_ops *ops = world->machine->ops;
-    while (!ops->apply(world->machine, &context, encoded, world->connection.protocol, out))
-        world->pauses++;
+    for (bool is_last = false; !is_last; world->pauses += !is_last) {
+        uint64_t before = db_work(world->db);
+        is_last = ops->apply(world->machine, &context, encoded, world->connection.protocol, out);
+        world_weigh(world, before);
+    }
     world->machine->ops->applied(world->machine, context.pos, context.now_ms, context.meaning);
 }
 
@@ -398,9 +409,12 @@ static inline void world_read(struct world *world, struct bytes encoded, struct 
                                     .now_ms = world->now_ms};
     const struct state_machine_ops *ops = world->machine->ops;
     void *reading = NULL;
-    while (!ops->read(world->machine, &reading, &context, encoded, world->connection.protocol, out,
-                      NULL))
-        world->pauses++;
+    for (bool is_last = false; !is_last; world->pauses += !is_last) {
+        uint64_t before = db_work(world->db);
+        is_last = ops->read(world->machine, &reading, &context, encoded,
+                            world->connection.protocol, out, NULL);
+        world_weigh(world, before);
+    }
 }
 
 /* As net/ does with a read or a write, and with its reply. */

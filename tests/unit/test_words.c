@@ -1,0 +1,329 @@
+/* Commands of very many words: what one slice of them does is bounded, and all slices together do
+ * no more than the words are worth. */
+#include "test_command.h"
+
+#include "resp/number.h"
+
+enum { MANY = 20000, STEP = 500, LOOKS_A_WORD = 12 };
+
+struct said {
+    struct world world;
+    struct buffer line;
+    struct bytes argv[2 * MANY + 8];
+    size_t at[2 * MANY + 8]; /* of the words, in the line */
+    uint32_t argc;
+};
+
+static void say(struct said *said, const char *form, int i)
+{
+    size_t before = said->line.size;
+    buffer_printf(&said->line, form, i);
+    said->at[said->argc] = before;
+    said->argv[said->argc++].size = said->line.size - before;
+}
+
+static void begin(struct said *said, const char *words)
+{
+    char copy[64], *rest = copy;
+    snprintf(copy, sizeof copy, "%s", words);
+    buffer_clear(&said->line);
+    said->argc = 0;
+    for (const char *word; (word = strsep(&rest, " "));) {
+        size_t before = said->line.size;
+        buffer_append(&said->line, word, strlen(word));
+        said->at[said->argc] = before;
+        said->argv[said->argc++].size = said->line.size - before;
+    }
+}
+
+static void say_many(struct said *said, const char *form)
+{
+    for (int i = 0; i < MANY; i++)
+        say(said, form, i);
+}
+
+static const struct bytes *words_of(struct said *said)
+{
+    for (uint32_t i = 0; i < said->argc; i++)
+        said->argv[i].data = said->line.data + said->at[i];
+    return said->argv;
+}
+
+/* The reply is borrowed until the next. */
+static struct bytes answer(struct said *said)
+{
+    buffer_clear(&said->world.connection.out.bytes);
+    said->world.pauses = 0;
+    said->world.work_most = 0;
+    world_run(&said->world, words_of(said), said->argc);
+    return buffer_bytes(&said->world.connection.out.bytes);
+}
+
+/* What is stored is read from the kv, so each look there counts. */
+static void expect(struct said *said, const char *reply)
+{
+    db_checkpoint(said->world.db);
+    uint64_t before = db_work(said->world.db);
+    struct bytes found = answer(said);
+    uint64_t all = db_work(said->world.db) - before;
+    assert_int_equal(found.size, strlen(reply));
+    assert_memory_equal(found.data, reply, found.size);
+    assert_true(said->world.pauses > 8);
+    assert_in_range(said->world.work_most, 1, TURN_WORK_MAX / 2);
+    assert_in_range(all, 1, (uint64_t)said->argc * LOOKS_A_WORD * LAYERS_FETCH_WORK);
+}
+
+static struct said *said_new(void)
+{
+    struct said *said = calloc(1, sizeof *said);
+    world_init(&said->world);
+    return said;
+}
+
+static void said_free(struct said *said)
+{
+    world_deinit(&said->world);
+    buffer_deinit(&said->line);
+    free(said);
+}
+
+/* ---- bounded ------------------------------------------------------------------------------ */
+
+static void test_sorted_sets(void **state)
+{
+    struct said *said = said_new();
+    (void)state;
+    world_type(&said->world, "ZADD z 1 a 2 b 3 c");
+    world_type(&said->world, "SADD s a b");
+    begin(said, "ZUNIONSTORE to 20002");
+    say_many(said, "none:%d");
+    say(said, "z", 0);
+    say(said, "s", 0);
+    expect(said, ":3\r\n");
+    EXPECT(&said->world, "ZSCORE to a", "$1\r\n2\r\n");
+    begin(said, "ZINTERCARD 20000");
+    for (int i = 0; i < MANY; i++)
+        say(said, i % 2 ? "z" : "s", i);
+    expect(said, ":2\r\n");
+    begin(said, "ZDIFFSTORE to 20001 z");
+    say_many(said, "none:%d");
+    expect(said, ":3\r\n");
+    begin(said, "ZUNIONSTORE to 20001");
+    say_many(said, "none:%d");
+    say(said, "a%d", 0);
+    say(said, "WEIGHTS", 0);
+    for (int i = 0; i <= MANY; i++)
+        say(said, "%d", i);
+    world_type(&said->world, "ZADD a0 2 m");
+    expect(said, ":1\r\n");
+    EXPECT(&said->world, "ZSCORE to m", "$5\r\n40000\r\n");
+    said_free(said);
+}
+
+/* Of one member of one set. */
+static void test_sets(void **state)
+{
+    struct said *said = said_new();
+    (void)state;
+    world_type(&said->world, "SADD s a");
+    world_type(&said->world, "SADD o b");
+    begin(said, "SINTERSTORE to");
+    for (int i = 0; i < MANY; i++)
+        say(said, "s", i);
+    expect(said, ":1\r\n");
+    begin(said, "SDIFF s");
+    for (int i = 0; i < MANY; i++)
+        say(said, "o", i);
+    expect(said, "*1\r\n$1\r\na\r\n");
+    said_free(said);
+}
+
+static void test_streams(void **state)
+{
+    struct said *said = said_new();
+    (void)state;
+    world_type(&said->world, "XADD x 1-1 f v");
+    begin(said, "XREAD STREAMS");
+    for (int i = 0; i < MANY - 1; i++)
+        say(said, "none:%d", i);
+    say(said, "x", 0);
+    for (int i = 0; i < MANY; i++)
+        say(said, "0", i);
+    expect(said, "*1\r\n*2\r\n$1\r\nx\r\n*1\r\n*2\r\n$3\r\n1-1\r\n*2\r\n$1\r\nf\r\n$1\r\nv\r\n");
+    said_free(said);
+}
+
+static void test_sort(void **state)
+{
+    struct said *said = said_new();
+    (void)state;
+    world_type(&said->world, "RPUSH l a");
+    world_type(&said->world, "SET k:a v");
+    begin(said, "SORT l ALPHA STORE to");
+    for (int i = 0; i < MANY; i++) {
+        say(said, "GET", i);
+        say(said, "k:*", i);
+    }
+    expect(said, ":20000\r\n");
+    EXPECT(&said->world, "LRANGE to -2 -1", "*2\r\n$1\r\nv\r\n$1\r\nv\r\n");
+    EXPECT(&said->world, "LRANGE to 0 0", "*1\r\n$1\r\nv\r\n");
+    said_free(said);
+}
+
+static void set_fields(struct said *said)
+{
+    for (int i = 0; i < MANY; i += STEP) {
+        begin(said, "HSET h");
+        for (int k = i; k < i + STEP; k++) {
+            say(said, "f%d", k);
+            say(said, "v", 0);
+        }
+        answer(said);
+    }
+}
+
+static void set_if(struct said *said, const char *first, const char *field)
+{
+    begin(said, first);
+    for (int i = 0; i < MANY; i++) {
+        say(said, field, i);
+        say(said, "w", 0);
+    }
+}
+
+static void test_fields(void **state)
+{
+    struct said *said = said_new();
+    (void)state;
+    set_fields(said);
+    set_if(said, "HSETEX h FNX FIELDS 20000", "g%d");
+    said->argc -= 2;
+    say(said, "f1", 0); /* the last one is there */
+    say(said, "w", 0);
+    expect(said, ":0\r\n");
+    EXPECT(&said->world, "HGET h g0", NIL2);
+    set_if(said, "HSETEX h FXX FIELDS 20000", "f%d");
+    expect(said, ":1\r\n");
+    EXPECT(&said->world, "HMGET h f0 f19999", "*2\r\n$1\r\nw\r\n$1\r\nw\r\n");
+    EXPECT(&said->world, "HLEN h", ":20000\r\n");
+    said_free(said);
+}
+
+static void watch_many(struct said *said)
+{
+    begin(said, "WATCH");
+    say_many(said, "w:%d");
+    answer(said);
+    world_type(&said->world, "MULTI");
+    world_type(&said->world, "SET done 1");
+}
+
+static void test_watches(void **state)
+{
+    struct said *said = said_new();
+    (void)state;
+    watch_many(said);
+    begin(said, "EXEC");
+    said->world.work_most = 0;
+    db_checkpoint(said->world.db);
+    struct bytes found = answer(said);
+    assert_memory_equal(found.data, "*1\r\n+OK\r\n", found.size);
+    assert_true(said->world.pauses > 8);
+    assert_in_range(said->world.work_most, 1, TURN_WORK_MAX / 2);
+    EXPECT(&said->world, "GET done", "$1\r\n1\r\n");
+    said_free(said);
+}
+
+static void test_last_watch_counts(void **state)
+{
+    struct said *said = said_new();
+    (void)state;
+    begin(said, "WATCH");
+    say_many(said, "w:%d");
+    answer(said);
+    world_type(&said->world, "MULTI");
+    world_type(&said->world, "SET done 1");
+    struct bytes argv[] = {bytes_from_string("SET"), bytes_from_string("w:19999"),
+                           bytes_from_string("x")};
+    struct blob *blob = command_encode(argv, 3); /* by another client */
+    struct buffer nobody = {0};
+    world_apply(&said->world, blob_bytes(blob), &nobody);
+    blob_release(blob);
+    buffer_deinit(&nobody);
+    begin(said, "EXEC");
+    struct bytes found = answer(said);
+    assert_memory_equal(found.data, "*-1\r\n", found.size);
+    EXPECT(&said->world, "GET done", NIL2);
+    said_free(said);
+}
+
+/* ---- read once ---------------------------------------------------------------------------- */
+
+/* The words from `first` to `last` are made something else after the first slice. */
+static void expect_read_once(struct said *said, uint32_t first, uint32_t last, const char *reply)
+{
+    struct world *world = &said->world;
+    struct blob *blob = command_encode(words_of(said), said->argc);
+    struct bytes encoded = blob_bytes(blob), *argv = NULL;
+    uint32_t argc, capacity = 0;
+    struct buffer out = {0};
+    struct apply_context context = {.pos = {.term = 1, .index = ++world->index},
+                                    .meaning = world->meaning,
+                                    .now_ms = world->now_ms,
+                                    .value_max = world->value_max};
+    const struct state_machine_ops *ops = world->machine->ops;
+    assert_true(command_decode(encoded, &argv, &argc, &capacity));
+    assert_false(ops->apply(world->machine, &context, encoded, 2, &out));
+    for (uint32_t i = first; i <= last; i++)
+        memset((char *)(uintptr_t)argv[i].data, 'x', argv[i].size);
+    while (!ops->apply(world->machine, &context, encoded, 2, &out))
+        continue;
+    ops->applied(world->machine, context.pos, context.now_ms, context.meaning);
+    assert_int_equal(out.size, strlen(reply));
+    assert_memory_equal(out.data, reply, out.size);
+    memory_free(argv);
+    buffer_deinit(&out);
+    blob_release(blob);
+}
+
+static void test_read_once(void **state)
+{
+    struct said *said = said_new();
+    (void)state;
+    begin(said, "ZADD z CH");
+    for (int i = 0; i < MANY; i++) {
+        say(said, "%d", i);
+        say(said, "m%d", i);
+    }
+    expect_read_once(said, 3, 3, ":20000\r\n");
+    begin(said, "GEOADD g CH");
+    for (int i = 0; i < MANY / 2; i++) {
+        say(said, "%d", i % 180);
+        say(said, "%d", i % 80);
+        say(said, "m%d", i);
+    }
+    expect_read_once(said, 3, 4, ":10000\r\n");
+    world_type(&said->world, "XGROUP CREATE x g $ MKSTREAM");
+    begin(said, "XCLAIM x g c 0");
+    say_many(said, "%d-1");
+    expect_read_once(said, 5, 9, "*0\r\n");
+    begin(said, "ZUNIONSTORE z 10001 z");
+    for (int i = 0; i < MANY / 2; i++)
+        say(said, "none:%d", i);
+    say(said, "WEIGHTS", 0);
+    for (int i = 0; i <= MANY / 2; i++)
+        say(said, "%d", i);
+    expect_read_once(said, 3 + MANY / 2 + 10, 3 + MANY / 2 + 20, ":20000\r\n");
+    said_free(said);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_sorted_sets),       cmocka_unit_test(test_sets),
+        cmocka_unit_test(test_streams),           cmocka_unit_test(test_sort),
+        cmocka_unit_test(test_fields),            cmocka_unit_test(test_watches),
+        cmocka_unit_test(test_last_watch_counts), cmocka_unit_test(test_read_once),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
