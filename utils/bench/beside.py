@@ -107,9 +107,10 @@ def measure(port, rate, title, meanwhile, asks="SET"):
         note = meanwhile()
         took = time.monotonic() - begun
         process.stdin.close()
-        count, median, p99, worst = process.stdout.read().split()
+        count, median, p99, worst, refused = process.stdout.read().split()
+    note = (note or "") + (f"  REFUSED: {refused}" if refused != "0" else "")
     print(f"{title:24} {took:6.1f} s  p50 {float(median):6.2f}  p99 {float(p99):7.2f}"
-          f"  max {float(worst):7.1f} ms  of {count}{note or ''}", flush=True)
+          f"  max {float(worst):7.1f} ms  of {count}{note}", flush=True)
     found = Found(p99)
     found.worst = float(worst)
     return found
@@ -122,15 +123,18 @@ def probe(port, rate, asks):
     requests = [ASKS[name] for name in asks.split(",")]
     os.set_blocking(sys.stdin.fileno(), False)
     print("ready", flush=True)
-    times, next_at = [], time.monotonic()
+    times, refused, next_at = [], 0, time.monotonic()
     while sys.stdin.buffer.read(1) is None:
         next_at = max(next_at + 1 / rate, time.monotonic() - 1)
         time.sleep(max(0, next_at - time.monotonic()))
         begun = time.monotonic()
-        client.ask(*requests[len(times) % len(requests)])
+        try:
+            client.ask(*requests[len(times) % len(requests)])
+        except systems.ReplyError:
+            refused += 1
         times.append((time.monotonic() - begun) * 1000)
     times.sort()
-    print(len(times), times[len(times) // 2], times[int(len(times) * 0.99)], times[-1])
+    print(len(times), times[len(times) // 2], times[int(len(times) * 0.99)], times[-1], refused)
 
 
 if __name__ == "__main__":

@@ -121,6 +121,10 @@ class System:
     def command(self, node):
         raise NotImplementedError
 
+    def environment(self, node):
+        """What a node is started with beside what we have."""
+        return {}
+
     def start(self):
         self.check_ports()
         shutil.rmtree(self.directory, ignore_errors=True)
@@ -142,7 +146,7 @@ class System:
         with open(os.path.join(self.directory, f"{node}.out"), "ab") as out:
             self.processes[node] = subprocess.Popen(
                 self.command(node), stdout=out, stderr=out, stdin=subprocess.DEVNULL,
-                cwd=directory, preexec_fn=die_with_parent)
+                cwd=directory, env={**os.environ, **self.environment(node)}, preexec_fn=die_with_parent)
 
     def stop(self):
         for process in self.processes.values():
