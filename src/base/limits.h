@@ -47,7 +47,9 @@ enum {
     REPLY_SIZE_MAX = 1 << 30, /* larger ones are not passed on between nodes: nobody gets them */
     COMMAND_ENCODED_MAX = 1 << 30, /* a larger one is refused by command_classify(), */
     /* and one of more words: they are taken apart at once, on every node, 60 ns each. */
-    COMMAND_WORDS_MAX = 4 << 20
+    COMMAND_WORDS_MAX = 4 << 20,
+    LOCAL_WORDS_MAX = 2048,  /* of COMMAND INFO, CONFIG GET and the like: 5 us each */
+    DIVIDED_WORDS_MAX = 1000 /* of a SUBSCRIBE, in one turn: 1 us each */
 };
 _Static_assert((int)VALUE_SIZE_MAX < (int)COMMAND_ENCODED_MAX, "a value fits into its command");
 _Static_assert((int)VALUE_SIZE_MAX < (int)REPLY_SIZE_MAX, "and into its reply");

@@ -261,6 +261,16 @@ static bool admit_carried(struct call *call)
     return false;
 }
 
+/* They are executed at once, some us a word: what nobody means is refused.  COMMAND GETKEYS has a
+ * whole command behind it, and takes no longer than to read that. */
+static bool has_too_many_words(const struct call *call)
+{
+    const struct command *command = call->command;
+    return command->flags & CMD_LOCAL && call->argc > LOCAL_WORDS_MAX &&
+           !command_is_divided(command) && command->execute != cmd_command_getkeys &&
+           command->execute != cmd_command_getkeysandflags;
+}
+
 bool command_admit_found(struct call *call)
 {
     if (call->database >= DB_DATABASES) {
@@ -269,6 +279,10 @@ bool command_admit_found(struct call *call)
     }
     if (refuse_meaning(call))
         return false;
+    if (has_too_many_words(call)) {
+        reply_error(call->reply, "ERR command is too large");
+        return false;
+    }
     if (call->command->words && !call->command->words(call))
         return false;
     if (call->command->execute == cmd_once && !admit_carried(call))

@@ -79,6 +79,9 @@ static bool take_options(struct call *call, struct options *options)
     return true;
 }
 
+/* Each change of a key is compared with all of them, and each new one with the others. */
+enum { PREFIXES_MAX = 1024 }; /* of one connection */
+
 /* False: answered with the error. */
 static bool agree(struct call *call, const struct options *options)
 {
@@ -86,6 +89,8 @@ static bool agree(struct call *call, const struct options *options)
     bool is_on = now & TRACKING_ON;
     if (!(flags & TRACKING_BCAST) && options->prefixes_count)
         return call_refuse(call, "ERR PREFIX option requires BCAST mode to be enabled");
+    if (options->prefixes_count > PREFIXES_MAX - call->connection->subscribed[CHANNEL_PREFIX])
+        return call_refuse(call, "ERR too many prefixes");
     if (is_on && (now & TRACKING_BCAST) != (flags & TRACKING_BCAST))
         return call_refuse(call,
                            "ERR You can't switch BCAST mode on/off before disabling tracking for "

@@ -212,6 +212,9 @@ bool command_needs_reply(const struct connection *connection, const struct comma
  * have got more in connection->out. */
 struct bytes command_reply_came(struct connection *connection, struct server *server, bool is_done,
                                 struct bytes reply);
+/* It answers each of its words by itself, SUBSCRIBE and the like: several commands of some of them
+ * each are the same to its client. */
+bool command_is_divided(const struct command *command);
 /* WAIT and WAITAOF: reads, where the members know of waiting, else local. */
 bool command_is_wait(const struct command *command);
 /* The reply of a write, asked for with `request`, whose entry at `index` told messages: with the

@@ -95,6 +95,12 @@ bool command_is_subscribe(const struct command *command)
            command->execute == cmd_ssubscribe;
 }
 
+bool command_is_divided(const struct command *command)
+{
+    return command_is_subscribe(command) || command->execute == cmd_unsubscribe ||
+           command->execute == cmd_punsubscribe || command->execute == cmd_sunsubscribe;
+}
+
 bool words_subscribe(struct call *call)
 {
     const struct connection *connection = call->connection;

@@ -127,6 +127,7 @@ static void on_done(void *context, struct request *request, enum request_outcome
         reply = client_wait_reply(client, reply);
     if (client->awaited == request) {
         client->awaited = NULL;
+        client->piece_failed = outcome != REQUEST_DONE;
         reply = command_reply_came(&client->connection, client->clients->options.server,
                                    outcome == REQUEST_DONE, reply);
     }
@@ -304,6 +305,7 @@ static void run(struct client *client, enum command_class class, const struct co
     enum request_kind kind = class == COMMAND_WRITE ? REQUEST_WRITE : REQUEST_READ;
     switch (class) {
     case COMMAND_REFUSED:
+        client->piece_failed = true;
         if (command && clients->options.server->observer)
             clients->options.server->observer->rejected(clients->options.server->observer, command);
         break;
@@ -322,6 +324,7 @@ static void run(struct client *client, enum command_class class, const struct co
     case COMMAND_READ:
     case COMMAND_WRITE:
         if (is_refused_by_mode(clients, kind)) {
+            client->piece_failed = true;
             refuse_by_mode(client);
             break;
         }
@@ -362,6 +365,38 @@ static bool execute(struct client *client, const struct bytes *argv, uint32_t ar
     run(client, class, command, argv, argc);
     command_caching_ends(connection, command);
     count_error(client, reply_since(client, before));
+    return true;
+}
+
+static bool is_divided(const struct client *client, const struct bytes *argv, uint32_t argc)
+{
+    if (argc <= DIVIDED_WORDS_MAX || client->connection.transaction.is_open)
+        return false;
+    const struct command *command = command_find(argv, argc);
+    return command && command_is_divided(command);
+}
+
+/* The same of one that may be divided: some of its words in this turn, others in the next.  A failure
+ * is the only answer to all that are left. */
+static bool execute_some(struct client *client, const struct bytes *argv, uint32_t argc)
+{
+    struct bytes piece[1 + DIVIDED_WORDS_MAX];
+    uint32_t left = argc - 1 - client->words_done;
+    uint32_t count = left < DIVIDED_WORDS_MAX ? left : DIVIDED_WORDS_MAX;
+    if (client->words_done == 0 && !is_divided(client, argv, argc))
+        return execute(client, argv, argc);
+    client->piece_failed &= client->words_done > 0;
+    if (!client->piece_failed) {
+        piece[0] = argv[0];
+        memcpy(piece + 1, argv + 1 + client->words_done, count * sizeof *piece);
+        if (!execute(client, piece, 1 + count))
+            return false;
+        client->words_done += count;
+        client_wants_turn(client);
+    }
+    if (!client->piece_failed && client->words_done < argc - 1)
+        return false;
+    client->words_done = 0;
     return true;
 }
 
@@ -413,7 +448,7 @@ void client_execute(struct client *client)
             break;
         }
         const struct bytes *argv = resp_argv(client->parser, &argc);
-        if (argc > 0 && !execute(client, argv, argc)) {
+        if (argc > 0 && !execute_some(client, argv, argc)) {
             client->blocked = true;
             break;
         }

@@ -1086,6 +1086,84 @@ static void what_is_not_sent_is_unanswered(void **state)
     close(b);
 }
 
+/* ---- commands that are divided --------------------------------------------------------------- */
+
+enum { CHANNELS = 3 * DIVIDED_WORDS_MAX + 7 };
+
+static void say_channels(int fd, const char *name)
+{
+    struct buffer words = {0};
+    buffer_printf(&words, "*%d\r\n$%zu\r\n%s\r\n", CHANNELS + 1, strlen(name), name);
+    for (int i = 0; i < CHANNELS; i++)
+        buffer_printf(&words, "$5\r\nc%04d\r\n", i);
+    say_bytes(fd, words.data, words.size);
+    buffer_deinit(&words);
+}
+
+/* Each channel once, in order, and then what was said behind it. */
+static void hear_channels(int fd, const char *what, int first, int step, const char *last)
+{
+    struct buffer heard = {0}, wanted = {0};
+    for (int i = 0; i < CHANNELS; i++)
+        buffer_printf(&wanted, "*3\r\n$%zu\r\n%s\r\n$5\r\nc%04d\r\n:%d\r\n", strlen(what), what, i,
+                      first + step * i);
+    buffer_printf(&wanted, "%s", last);
+    assert_true(hear_all(fd, &heard));
+    assert_int_equal(heard.size, wanted.size);
+    assert_memory_equal(heard.data, wanted.data, wanted.size);
+    buffer_deinit(&heard);
+    buffer_deinit(&wanted);
+}
+
+/* Turns until it is subscribed to `count` channels, by no more than a share of them in each. */
+static void turns_until(const struct client *client, uint32_t count)
+{
+    const uint32_t *subscribed = &client->connection.subscribed[CHANNEL_PLAIN];
+    for (int i = 0; i < TURNS_MAX && *subscribed != count; i++) {
+        uint32_t before = *subscribed;
+        turn();
+        uint32_t change = *subscribed > before ? *subscribed - before : before - *subscribed;
+        assert_in_range(change, 0, 2 * DIVIDED_WORDS_MAX); /* when it is read, and at the end */
+    }
+    assert_int_equal(*subscribed, count);
+}
+
+static void many_channels_take_several_turns(void **state)
+{
+    int fd = dial();
+    (void)state;
+    const struct client *client = house.clients->all;
+    say_channels(fd, "SUBSCRIBE");
+    say(fd, "PING\r\n");
+    turns_until(client, CHANNELS);
+    hear_channels(fd, "subscribe", 1, 1, "*2\r\n$4\r\npong\r\n$0\r\n\r\n");
+    say_channels(fd, "UNSUBSCRIBE");
+    say(fd, "PING\r\n");
+    turns_until(client, 0);
+    hear_channels(fd, "unsubscribe", CHANNELS - 1, -1, "+PONG\r\n");
+    close(fd);
+    turns();
+}
+
+static void a_divided_command_fails_once(void **state)
+{
+    int fd = dial();
+    (void)state;
+    house.disk_hangs = true; /* nothing is confirmed behind the write */
+    say(fd, "SET a 1\r\n");
+    turns();
+    say_channels(fd, "SUBSCRIBE");
+    say(fd, "PING\r\n");
+    pass(2 * house.config.request_timeout + 1000);
+    assert_hears(fd, "-TIMEOUT No answer from the cluster; the command may or may not have been "
+                     "executed\r\n-CLUSTERDOWN No leader within request-timeout; the command was not "
+                     "executed\r\n+PONG\r\n");
+    house.disk_hangs = false;
+    turns();
+    close(fd);
+    turns();
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void)
@@ -1139,6 +1217,8 @@ int main(void)
         TEST(many_clients_that_leave_at_once),
         TEST(a_stop_reads_no_more),
         TEST(what_is_not_sent_is_unanswered),
+        TEST(many_channels_take_several_turns),
+        TEST(a_divided_command_fails_once),
     };
     return cmocka_run_group_tests_name("clients", tests, NULL, NULL);
 }

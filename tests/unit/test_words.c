@@ -262,6 +262,55 @@ static void test_last_watch_counts(void **state)
     said_free(said);
 }
 
+static void expect_answer(struct said *said, const char *reply)
+{
+    struct bytes found = answer(said);
+    assert_in_range(found.size, strlen(reply), SIZE_MAX);
+    assert_memory_equal(found.data, reply, strlen(reply));
+}
+
+/* What is executed at once takes only so many. */
+static void test_local(void **state)
+{
+    struct said *said = said_new();
+    (void)state;
+    begin(said, "COMMAND INFO");
+    while (said->argc < LOCAL_WORDS_MAX)
+        say(said, "x", 0);
+    expect_answer(said, "*2046\r\n$-1\r\n");
+    say(said, "x", 0);
+    expect_answer(said, "-ERR command is too large\r\n");
+    begin(said, "COMMAND GETKEYS DEL");
+    say_many(said, "%d");
+    expect_answer(said, "*20000\r\n");
+    said_free(said);
+}
+
+static void say_prefixes(struct said *said, int first, int count)
+{
+    begin(said, "CLIENT TRACKING ON BCAST");
+    for (int i = first; i < first + count; i++) {
+        say(said, "PREFIX", 0);
+        say(said, "%04d", i);
+    }
+}
+
+static void test_prefixes(void **state)
+{
+    struct said *said = said_new();
+    (void)state;
+    world_type(&said->world, "HELLO 3");
+    say_prefixes(said, 0, 1000);
+    expect_answer(said, "+OK\r\n");
+    say_prefixes(said, 1000, 25);
+    expect_answer(said, "-ERR too many prefixes\r\n");
+    say_prefixes(said, 1000, 24);
+    expect_answer(said, "+OK\r\n");
+    say_prefixes(said, 1024, 1);
+    expect_answer(said, "-ERR too many prefixes\r\n");
+    said_free(said);
+}
+
 /* ---- read once ---------------------------------------------------------------------------- */
 
 /* The words from `first` to `last` are made something else after the first slice. */
@@ -330,6 +379,7 @@ int main(void)
         cmocka_unit_test(test_streams),           cmocka_unit_test(test_sort),
         cmocka_unit_test(test_fields),            cmocka_unit_test(test_watches),
         cmocka_unit_test(test_last_watch_counts), cmocka_unit_test(test_read_once),
+        cmocka_unit_test(test_local),             cmocka_unit_test(test_prefixes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
