@@ -49,7 +49,7 @@ test {a member whose name is not known yet, and means another address later} {
 }
 
 test {the process begins anew with what malloc is told, but who decided about malloc himself is left alone} {
-    foreach {own is} {{} "hugetlb=1\nglibc.malloc.tcache_count=1000"
+    foreach {own is} {{} "hugetlb=1\nglibc.malloc.tcache_count=1000\nglibc.malloc.mxfast=0"
                       GLIBC_TUNABLES=glibc.malloc.hugetlb=0 hugetlb=0} {
         set said [elsewhere "rm -rf d log; $own \$rr --port 7001 --node 0,127.0.0.1:7101 --dir d \
             >log 2>&1 & pid=\$!; [said log {applied up to}] cat /proc/\$pid/comm; \
