@@ -61,11 +61,13 @@ struct walk {
     struct bytes pattern;
     bool match_all;
     struct bytes type; /* name; size 0: any */
+    uint64_t met;      /* keys, whether they match or not */
 };
 
 static void walk_key(void *context, struct bytes key, enum db_type type)
 {
     struct walk *walk = context;
+    walk->met++;
     if (!walk->match_all && !command_glob_match(walk->pattern, key, false))
         return;
     if (walk->type.data && !bytes_is(walk->type, type_name(type)))
@@ -83,7 +85,7 @@ static void walk_init(struct walk *walk, const struct call *call)
 
 static struct db_scan_limit walk_limit(uint64_t keys)
 {
-    return (struct db_scan_limit){.keys = keys, .rows = WALK_SLICE};
+    return (struct db_scan_limit){.keys = keys, .rows = WALK_SLICE, .bytes = WALK_SLICE_BYTES};
 }
 
 static uint64_t walk_keys(struct call *call, struct walk *walk, uint64_t cursor, uint64_t keys)
@@ -128,7 +130,7 @@ void cmd_scan(struct call *call)
     /* COUNT is a hint, also in Redis: so many rows, in whole slices, deleted ones among them. */
     uint64_t keys = slice->budget < WALK_SLICE ? (uint64_t)slice->budget : WALK_SLICE;
     slice->cursor = walk_keys(call, &walk, slice->cursor, keys);
-    slice->budget -= (int64_t)keys;
+    slice->budget -= walk.met > 0 && walk.met < keys ? (int64_t)walk.met : (int64_t)keys;
     slice->unfinished = slice->cursor != 0 && slice->budget > 0;
     if (call_keeps_parts(call, 0) && !slice->unfinished)
         walk_reply_scan(call, slice->cursor);

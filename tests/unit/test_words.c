@@ -1,5 +1,5 @@
-/* Commands of very many words: what one slice of them does is bounded, and all slices together do
- * no more than the words are worth. */
+/* Commands of very many words, or over large values: what one slice of them does is bounded, and all
+ * slices together do no more than the words are worth. */
 #include "test_command.h"
 
 #include "resp/number.h"
@@ -311,6 +311,33 @@ static void test_prefixes(void **state)
     said_free(said);
 }
 
+/* ---- large values ------------------------------------------------------------------------- */
+
+enum { VALUES = 300, VALUE_BYTES = 60000 };
+
+/* The values lie beside the names, and are read with them. */
+static void test_walks(void **state)
+{
+    struct said *said = said_new();
+    (void)state;
+    for (int i = 0; i < VALUES; i++) {
+        begin(said, "SET");
+        say(said, "k%d", i);
+        say(said, "%060000d", i);
+        answer(said);
+    }
+    db_checkpoint(said->world.db);
+    const char *lines[] = {"KEYS *", "KEYS *x*", "SCAN 0 COUNT 100000"};
+    for (unsigned i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+        begin(said, lines[i]);
+        struct bytes found = answer(said);
+        const char *head = i == 0 ? "*300\r\n" : i == 1 ? "*0\r\n" : "*2\r\n$1\r\n0\r\n*300\r\n";
+        assert_memory_equal(found.data, head, strlen(head));
+        assert_in_range(said->world.pauses, VALUES * VALUE_BYTES / (2 << 20), VALUES);
+    }
+    said_free(said);
+}
+
 /* ---- read once ---------------------------------------------------------------------------- */
 
 /* The words from `first` to `last` are made something else after the first slice. */
@@ -380,6 +407,7 @@ int main(void)
         cmocka_unit_test(test_fields),            cmocka_unit_test(test_watches),
         cmocka_unit_test(test_last_watch_counts), cmocka_unit_test(test_read_once),
         cmocka_unit_test(test_local),             cmocka_unit_test(test_prefixes),
+        cmocka_unit_test(test_walks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
