@@ -122,7 +122,7 @@ struct rocksdb_kv {
     rocksdb_writeoptions_t *write_journaled;
     rocksdb_flushoptions_t *flush;
     rocksdb_readoptions_t *read;
-    rocksdb_readoptions_t *scan_log; /* keeps the log out of the block cache */
+    rocksdb_readoptions_t *read_once; /* leaves the block cache to those who come again */
     rocksdb_envoptions_t *env;
     rocksdb_ingestexternalfileoptions_t *ingest;
     struct reclaiming reclaiming;
@@ -290,7 +290,7 @@ static void get_heads(struct kv *base, enum kv_family family, struct kv_head *he
         keys[i] = data_of(heads[i].key);
         sizes[i] = heads[i].key.size;
     }
-    rocksdb_batched_multi_get_cf(kv->db, kv->read, family_of(kv, family), count, keys, sizes,
+    rocksdb_batched_multi_get_cf(kv->db, kv->read_once, family_of(kv, family), count, keys, sizes,
                                  slices, errors, true);
     for (size_t i = 0; i < count; i++) {
         must(errors[i], kv, "read");
@@ -807,7 +807,7 @@ static struct kv_iter *iter_with(struct rocksdb_kv *kv, const rocksdb_readoption
 static struct kv_iter *iter_new(struct kv *base, enum kv_family family, struct bytes from)
 {
     struct rocksdb_kv *kv = rocksdb_kv_of(base);
-    return iter_with(kv, family == KV_LOG ? kv->scan_log : kv->read, family, from);
+    return iter_with(kv, family == KV_LOG ? kv->read_once : kv->read, family, from);
 }
 
 static bool iter_next(struct kv_iter *iter, struct bytes *key, struct bytes *value)
@@ -980,7 +980,7 @@ static void close_kv(struct kv *base)
     rocksdb_writeoptions_destroy(kv->write_journaled);
     rocksdb_flushoptions_destroy(kv->flush);
     rocksdb_readoptions_destroy(kv->read);
-    rocksdb_readoptions_destroy(kv->scan_log);
+    rocksdb_readoptions_destroy(kv->read_once);
     rocksdb_envoptions_destroy(kv->env);
     rocksdb_ingestexternalfileoptions_destroy(kv->ingest);
     memory_free(kv->directory);
@@ -1116,8 +1116,8 @@ static struct rocksdb_kv *options_new(const char *directory, const struct kv_opt
     pthread_mutex_init(&kv->untold.mutex, NULL);
     kv->untold.batch = rocksdb_writebatch_create();
     kv->read = rocksdb_readoptions_create();
-    kv->scan_log = rocksdb_readoptions_create();
-    rocksdb_readoptions_set_fill_cache(kv->scan_log, 0);
+    kv->read_once = rocksdb_readoptions_create();
+    rocksdb_readoptions_set_fill_cache(kv->read_once, 0);
     kv->env = rocksdb_envoptions_create();
     kv->ingest = rocksdb_ingestexternalfileoptions_create();
     rocksdb_ingestexternalfileoptions_set_move_files(kv->ingest, 1);
