@@ -57,6 +57,14 @@ static struct entry **slot_list(void **slot, uint32_t *count)
     return chain ? chain->entries : (struct entry **)slot;
 }
 
+/* An entry, or a chain, which is rare. */
+static void slot_foresee(void **slot)
+{
+    enum { CACHE_LINE = 64 };
+    __builtin_prefetch(*slot, 1);
+    __builtin_prefetch((const void *)((uintptr_t)*slot + CACHE_LINE), 1);
+}
+
 /* Place of the first name >= `name`; true: it is that name. */
 static bool list_find(struct entry *const *list, uint32_t count, struct bytes name, uint32_t *place)
 {
@@ -249,16 +257,12 @@ struct entry *overlay_find(const struct overlay *overlay, uint64_t space, uint64
     return list_find(list, length, name, &place) ? list[place] : NULL;
 }
 
-/* An entry, or a chain, which is rare. */
 void overlay_foresee(const struct overlay *overlay, uint64_t space, uint64_t word)
 {
-    enum { CACHE_LINE = 64 };
     const struct overlay_map *map = map_find(overlay, space);
     PPvoid_t slot = map ? JudyLGet(map->words, word, PJE0) : NULL;
-    if (!slot)
-        return;
-    __builtin_prefetch(*slot, 1);
-    __builtin_prefetch((const void *)((uintptr_t)*slot + CACHE_LINE), 1);
+    if (slot)
+        slot_foresee(slot);
 }
 
 static struct entry *entry_new(struct bytes name, size_t capacity)
@@ -439,11 +443,77 @@ void overlay_remove(struct overlay *overlay, uint64_t space, uint64_t word, stru
         JudyLDel(&map->words, word, PJE0);
 }
 
+/* ---- walks --------------------------------------------------------------------------- */
+
+/* Two for each word that is left, so that a short walk does not look far ahead. */
+static void look_ahead(struct overlay_iter *iter)
+{
+    for (int i = 0; i < 2 && iter->ahead_count < OVERLAY_AHEAD; i++) {
+        Word_t word = iter->found;
+        PPvoid_t slot = JudyLNext(iter->words, &word, PJE0);
+        if (!slot) {
+            iter->words = NULL;
+            return;
+        }
+        slot_foresee(slot);
+        uint32_t last = (iter->ahead_first + iter->ahead_count++) % OVERLAY_AHEAD;
+        iter->ahead[last].word = iter->found = word;
+        iter->ahead[last].slot = slot;
+    }
+}
+
+/* NULL: there is none. */
+static void **first_slot(struct overlay_iter *iter, const struct overlay_map *map,
+                         uint64_t word_from)
+{
+    Word_t word = word_from;
+    *iter = (struct overlay_iter){.words = map ? map->words : NULL};
+    PPvoid_t slot = JudyLFirst(iter->words, &word, PJE0);
+    iter->word = iter->found = word;
+    return slot;
+}
+
+static void **next_slot(struct overlay_iter *iter)
+{
+    look_ahead(iter);
+    if (iter->ahead_count == 0)
+        return NULL;
+    uint32_t first = iter->ahead_first;
+    iter->ahead_first = (first + 1) % OVERLAY_AHEAD;
+    iter->ahead_count--;
+    iter->word = iter->ahead[first].word;
+    return iter->ahead[first].slot;
+}
+
+static void iter_at(struct overlay_iter *iter, void **slot)
+{
+    iter->at = iter->count = 0;
+    if (slot)
+        iter->list = slot_list(slot, &iter->count);
+    iter->entry = slot ? iter->list[0] : NULL;
+}
+
+void overlay_seek(struct overlay_iter *iter, const struct overlay *overlay, uint64_t space,
+                  uint64_t word_from)
+{
+    iter_at(iter, first_slot(iter, map_find(overlay, space), word_from));
+}
+
+void overlay_step(struct overlay_iter *iter)
+{
+    check(iter->entry);
+    if (++iter->at < iter->count)
+        iter->entry = iter->list[iter->at];
+    else
+        iter_at(iter, next_slot(iter));
+}
+
+/* ---- the end --------------------------------------------------------------------------- */
+
 static void map_free(struct overlay_map *map)
 {
-    Word_t word = 0;
-    for (PPvoid_t slot = JudyLFirst(map->words, &word, PJE0); slot;
-         slot = JudyLNext(map->words, &word, PJE0)) {
+    struct overlay_iter iter;
+    for (void **slot = first_slot(&iter, map, 0); slot; slot = next_slot(&iter)) {
         uint32_t length;
         struct entry **list = slot_list(slot, &length);
         for (uint32_t i = 0; i < length; i++)
@@ -462,38 +532,4 @@ void overlay_deinit(struct overlay *overlay)
         map_free(*slot);
     JudyLFreeArray(&overlay->maps, PJE0);
     *overlay = (struct overlay){0};
-}
-
-/* ---- walks --------------------------------------------------------------------------- */
-
-static void iter_at(struct overlay_iter *iter, PPvoid_t slot)
-{
-    iter->at = iter->count = 0;
-    if (slot)
-        iter->list = slot_list(slot, &iter->count);
-    iter->entry = slot ? iter->list[0] : NULL;
-}
-
-void overlay_seek(struct overlay_iter *iter, const struct overlay *overlay, uint64_t space,
-                  uint64_t word_from)
-{
-    const struct overlay_map *map = map_find(overlay, space);
-    Word_t word = word_from;
-    *iter = (struct overlay_iter){.words = map ? map->words : NULL};
-    PPvoid_t slot = JudyLFirst(iter->words, &word, PJE0);
-    iter->word = word;
-    iter_at(iter, slot);
-}
-
-void overlay_step(struct overlay_iter *iter)
-{
-    check(iter->entry);
-    if (++iter->at < iter->count) {
-        iter->entry = iter->list[iter->at];
-        return;
-    }
-    Word_t word = iter->word;
-    PPvoid_t slot = JudyLNext(iter->words, &word, PJE0);
-    iter->word = word;
-    iter_at(iter, slot);
 }

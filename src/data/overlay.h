@@ -100,13 +100,23 @@ static inline struct bytes entry_record(const struct entry *entry)
     return bytes_of(entry->data + entry->name_size, entry->record_size);
 }
 
-/* A walk through one space in order; the overlay must not change meanwhile. */
+/* A walk through one space in order; the overlay must not change meanwhile.  It finds some words
+ * ahead, so that their entries are on their way from memory when their turn comes: they lie there
+ * in no order. */
+enum { OVERLAY_AHEAD = 4 };
+
 struct overlay_iter {
-    const void *words; /* of the space; borrowed */
     uint64_t word;
     struct entry *const *list; /* those of the word */
     uint32_t count, at;
     struct entry *entry; /* the present one; NULL: at the end */
+    const void *words;   /* of the space; borrowed; NULL: there are none behind those ahead */
+    uint64_t found;      /* the last word ahead, or the present one */
+    struct {
+        uint64_t word;
+        void **slot;
+    } ahead[OVERLAY_AHEAD]; /* a ring */
+    uint32_t ahead_first, ahead_count;
 };
 
 void overlay_seek(struct overlay_iter *iter, const struct overlay *overlay, uint64_t space,

@@ -1,5 +1,5 @@
 /* An overlay beside a list of what it is to hold: names that share words are put, overwritten in
- * place and not, buried, taken out, put back and moved. */
+ * place and not, buried, taken out, put back and moved; walks meet them all, in order. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -61,6 +61,27 @@ static void assert_row(struct world *world, unsigned number)
         assert_true(bytes_equal(entry_record(entry), record_of(row, record)));
 }
 
+/* A walk meets all from there on, each once, in order. */
+static void assert_walk(struct world *world, uint64_t from)
+{
+    struct overlay_iter iter;
+    unsigned there = 0, met = 0;
+    for (unsigned number = 0; number < NAMES; number++)
+        there += world->rows[number].is_there && word_of(number) >= from;
+    uint64_t word = from;
+    struct bytes name = bytes_of(NULL, 0);
+    for (overlay_seek(&iter, &world->overlay, SPACE, from); iter.entry; overlay_step(&iter)) {
+        struct bytes next = entry_name(iter.entry);
+        assert_true(iter.word > word ||
+                    (iter.word == word && overlay_name_compare(next, name) > 0));
+        assert_ptr_equal(overlay_find(&world->overlay, SPACE, iter.word, next), iter.entry);
+        word = iter.word;
+        name = next;
+        met++;
+    }
+    assert_int_equal(met, there);
+}
+
 static void assert_all(struct world *world)
 {
     uint64_t there = 0;
@@ -69,6 +90,9 @@ static void assert_all(struct world *world)
         there += world->rows[number].is_there;
     }
     assert_int_equal(overlay_entries(&world->overlay, SPACE), there);
+    assert_walk(world, 0);
+    assert_walk(world, word_of((unsigned)prng_below(&world->dice, NAMES)));
+    assert_walk(world, UINT64_MAX);
 }
 
 static void put(struct world *world, unsigned number)
