@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "command/commands.h"
 #include "command/observer.h"
+#include "command/string_parts.h"
 #include "resp/number.h"
 
 bool call_integer(struct call *call, uint32_t i, int64_t *value)
@@ -42,9 +43,13 @@ void command_execute(struct call *call, uint64_t *took)
     size_t before = out ? out->size : 0;
     if (observer)
         observer->begin(observer);
-    call->command->execute(call);
+    bool puts = call->command->flags & CMD_PUTS;
+    if (!puts || string_place_words(call))
+        call->command->execute(call);
     check(call->database < DB_DATABASES);
     bool finished = !call->walk || (!call->walk->unfinished && !call->carry->command);
+    if (puts && finished)
+        string_drop_words(call);
     check(finished || !out || out->size == before);                /* the reply comes at the end, */
     check(!finished || !out || !call->walk || out->size > before); /* and it does come */
     if (!observer)
@@ -147,7 +152,7 @@ void call_put_string(struct call *call, struct bytes key, struct bytes value, co
     check(call->allows & CMD_WRITE);
     check(value.size <= VALUE_SIZE_MAX);
     db_effects_name(call->db, event);
-    db_put(call->db, call->database, key, DB_STRING, value, 0);
+    string_put(call, key, value, 0);
 }
 
 void call_change_string(struct call *call, struct bytes key, const struct db_record *found,
@@ -159,13 +164,16 @@ void call_change_string(struct call *call, struct bytes key, const struct db_rec
         return;
     }
     db_effects_name(call->db, event);
-    db_put_collection(call->db, call->database, key, &changed, value);
+    if (string_is_large(call, value.size))
+        string_put(call, key, value, found->deadline_ms);
+    else
+        db_put_collection(call->db, call->database, key, &changed, value);
 }
 
 void call_put_until(struct call *call, struct bytes key, struct bytes value, int64_t deadline_ms)
 {
     db_effects_name(call->db, "set");
-    db_put(call->db, call->database, key, DB_STRING, value, deadline_ms);
+    string_put(call, key, value, deadline_ms);
     if (deadline_ms != 0)
         db_effects_also(call->db, call->database, key, "expire");
 }

@@ -41,9 +41,10 @@ struct walk_state {
     /* Parts of the reply, whose number must stand before them; the newest are in `found`. */
     struct rope parts;
     struct buffer found;
-    struct words words; /* of what it carries */
-    int64_t budget;     /* of a slice: see call_slice(); of SCAN what is left of COUNT */
-    uint64_t work;      /* db_work() at its beginning */
+    struct words words;    /* of what it carries */
+    struct placed *placed; /* words that are in pages already: string_parts.h; owned, or NULL */
+    int64_t budget;        /* of a slice: see call_slice(); of SCAN what is left of COUNT */
+    uint64_t work;         /* db_work() at its beginning */
     /* What it keeps besides from one slice to the next, owned, and what frees it. */
     void *kept;
     void (*kept_free)(void *kept);
@@ -140,6 +141,7 @@ enum command_flags {
     CMD_NO_MANDATORY_KEYS = 1ull << 43,
 
     CMD_LONG = 1ull << 44, /* of a write: it may take many slices, however few words it has */
+    CMD_PUTS = 1ull << 45, /* of a write: it puts words as whole strings: string_parts.h */
 
     CMD_SINCE_SHIFT = 56 /* above it: the first meaning that has it, 0: all of them */
 };

@@ -21,7 +21,8 @@ enum {
     COMMAND_MEANING_DRAWS = 4,     /* draws that do not begin anew in each slice, */
     COMMAND_MEANING_PAGES = 4,     /* and strings in pages, */
     COMMAND_MEANING_WAITS = 5,     /* commands that wait, */
-    COMMAND_MEANING_WEIGHTS = 6    /* and Redis's weights that make no number */
+    COMMAND_MEANING_WEIGHTS = 6,   /* Redis's weights that make no number, */
+    COMMAND_MEANING_WHOLE = 6      /* and strings that are put into pages as a whole */
 };
 
 #define REDIS_VERSION "7.2.4" /* what clients that look at it are to expect */

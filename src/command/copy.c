@@ -5,6 +5,7 @@
 #include "base/fatal.h"
 #include "command/commands.h"
 #include "command/prepare.h"
+#include "command/string_parts.h"
 #include "resp/number.h"
 
 struct copy {
@@ -73,6 +74,29 @@ static bool copy_rows(struct call *call, const struct copy *copy, uint64_t space
     return !walk->unfinished && !call_stops(call);
 }
 
+/* A string that is large, and plain because it was put in an earlier meaning. */
+static bool is_to_be_placed(const struct call *call, const struct db_record *found)
+{
+    return found->type == DB_STRING && !found->space && string_is_large(call, found->size);
+}
+
+static void copy_string(struct call *call, const struct copy *copy)
+{
+    struct walk_state *walk = call->walk;
+    struct db_record found;
+    struct bytes value;
+    bool is_there =
+        db_find_kept(call->db, call->view, call->database, call->argv[1], &found, &value);
+    check(is_there);
+    walk->unfinished = !string_place_some(call, copy->database, value, &walk->space, &walk->cursor);
+    if (walk->unfinished || call_stops(call))
+        return;
+    found.space = call_take_space(call, copy->database, walk->space);
+    db_effects_name(call->db, "copy_to");
+    db_string_put(call->db, copy->database, call->argv[2], &found, value.size);
+    reply_integer(call->reply, 1);
+}
+
 static void copy_record(struct call *call, const struct copy *copy)
 {
     struct db_record found;
@@ -103,6 +127,10 @@ void cmd_copy(struct call *call)
         return;
     bool is_possible = is_there(call, call->database, call->argv[1], &found) &&
                        (copy.replaces || !is_there(call, copy.database, call->argv[2], &there));
+    if (is_possible && is_to_be_placed(call, &found)) {
+        copy_string(call, &copy);
+        return;
+    }
     if (is_possible) {
         if (found.space && !copy_rows(call, &copy, found.space))
             return;

@@ -195,8 +195,10 @@ bool command_exec_may_take_long(const struct call *call)
         struct element element;
         if (!parse_element(call->argv[i], &element, &words) || element.kind != EXEC_COMMAND)
             continue;
-        struct call inner = {
-            .command = element.command, .argv = element.argv, .argc = element.argc};
+        struct call inner = {.command = element.command,
+                             .argv = element.argv,
+                             .argc = element.argc,
+                             .meaning = call->meaning};
         may = command_may_take_long(&inner);
     }
     memory_free(words.argv);

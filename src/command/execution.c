@@ -58,6 +58,7 @@ static void pop(struct execution *execution)
     if (frame->walk.parts.capacity > 0)
         rope_deinit(&frame->walk.parts);
     memory_free(frame->walk.words.argv);
+    check(!frame->walk.placed);
     if (frame->walk.kept)
         frame->walk.kept_free(frame->walk.kept);
     frame->walk = (struct walk_state){0};

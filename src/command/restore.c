@@ -12,6 +12,7 @@
 #include "command/rdb.h"
 #include "command/series_build.h"
 #include "command/sorted.h"
+#include "command/string_parts.h"
 
 #define ERROR_PAYLOAD "ERR DUMP payload version or checksum are wrong"
 #define ERROR_FORMAT "ERR Bad data format"
@@ -110,7 +111,9 @@ struct restoring {
     struct rdb_reader reader;
     struct fields fields;   /* a hash or a set, */
     struct ordered ordered; /* or a list or a sorted set, without a key yet */
-    struct bytes string;    /* or a string: the reader's; */
+    struct bytes string;    /* or a string: the reader's; if it is large, */
+    uint64_t string_space;  /* its pages, */
+    uint64_t string_at;     /* as far as they are there; */
     struct series_build stream;
     uint64_t count; /* elements */
 };
@@ -139,7 +142,7 @@ static struct restoring *restoring_of(struct call *call)
 static void drop(struct call *call, struct restoring *restoring)
 {
     uint64_t space = restoring->fields.record.space | restoring->ordered.record.space |
-                     restoring->stream.series.record.space;
+                     restoring->stream.series.record.space | restoring->string_space;
     if (space)
         db_space_drop(call->db, call->database, space);
 }
@@ -173,6 +176,14 @@ static bool is_whole(struct restoring *restoring)
     if (restoring->reader.type == DB_STREAM)
         return series_build_end(&restoring->stream);
     return restoring->count > 0;
+}
+
+/* False: not all of a large string is in its pages. */
+static bool is_placed(struct call *call, struct restoring *restoring)
+{
+    return !string_is_large(call, restoring->string.size) ||
+           string_place_some(call, call->database, restoring->string, &restoring->string_space,
+                             &restoring->string_at);
 }
 
 /* A slice.  NOTHING: it is not finished. */
@@ -246,18 +257,28 @@ static void take_prepared(struct call *call, struct restoring *restoring)
     case DB_ZSET: ordered_take_made(&restoring->ordered, call); break;
     case DB_STREAM: series_take_made(&restoring->stream.series, call); break;
     case DB_STRING:
+        restoring->string_space = call_take_space(call, call->database, restoring->string_space);
+        break;
     case DB_NONE: break;
     }
 }
 
+static void save_string(struct call *call, const struct restoring *restoring, int64_t deadline_ms)
+{
+    struct db_record record = {
+        .type = DB_STRING, .deadline_ms = deadline_ms, .space = restoring->string_space};
+    struct bytes key = call->argv[1], value = restoring->string;
+    db_effects_name(call->db, "restore");
+    if (record.space)
+        db_string_put(call->db, call->database, key, &record, value.size);
+    else
+        db_put_collection(call->db, call->database, key, &record, value);
+}
+
 static void save(struct call *call, struct restoring *restoring, int64_t deadline_ms)
 {
-    struct db_record string = {.type = DB_STRING, .deadline_ms = deadline_ms};
     switch (restoring->reader.type) {
-    case DB_STRING:
-        db_effects_name(call->db, "restore");
-        db_put_collection(call->db, call->database, call->argv[1], &string, restoring->string);
-        break;
+    case DB_STRING: save_string(call, restoring, deadline_ms); break;
     case DB_HASH:
     case DB_SET:
         restoring->fields.record.deadline_ms = deadline_ms;
@@ -310,7 +331,9 @@ static enum rdb_step read_some(struct call *call, struct restoring *restoring)
         return RDB_NOTHING;
     if (!open_payload(call, restoring))
         return RDB_NOTHING;
-    enum rdb_step step = build(call, restoring);
+    enum rdb_step step = restoring->string_space ? RDB_END : build(call, restoring);
+    if (step == RDB_END && !is_placed(call, restoring))
+        step = RDB_NOTHING;
     call->walk->unfinished = step == RDB_NOTHING;
     return step == RDB_END && call_stops(call) ? RDB_NOTHING : step;
 }

@@ -2,9 +2,13 @@
 #include "command/string_parts.h"
 
 #include "base/fatal.h"
+#include "base/memory.h"
 #include "command/prepare.h"
 
-enum { SLICE_BYTES = 1 << 20 };
+enum {
+    SLICE_BYTES = 1 << 20,
+    LONG_BYTES = 16 << 20 /* of words: some 10 ms */
+};
 
 bool string_open(struct call *call, struct bytes key, struct string *string)
 {
@@ -51,24 +55,137 @@ void string_reply(struct call *call, const struct string *string, uint64_t offse
     call_end_parts(call);
 }
 
+/* ---- whole strings ------------------------------------------------------------------- */
+
+bool string_place_some(struct call *call, unsigned database, struct bytes value, uint64_t *space,
+                       uint64_t *at)
+{
+    if (!*space)
+        *space = db_space_new(call->db, database);
+    check(*at <= value.size);
+    size_t left = value.size - (size_t)*at, taken = left < SLICE_BYTES ? left : SLICE_BYTES;
+    if (taken > 0) /* of one that was prepared nothing is left */
+        db_string_fill(call->db, *space, *at, bytes_of((const char *)value.data + *at, taken));
+    *at += taken;
+    return *at == value.size;
+}
+
+/* Of the words of a command those that were large, as far as they have come. */
+struct placed {
+    uint32_t next;  /* word to be looked at, or under way */
+    uint64_t space; /* of that, */
+    uint64_t at;    /* and how much of it is there */
+    uint32_t count, capacity;
+    struct placed_word {
+        const void *data; /* of the word */
+        uint64_t space;   /* 0: it was put */
+    } * words;            /* owned */
+};
+
+/* From `i` on; argc: there is none. */
+static uint32_t next_large(const struct call *call, uint32_t i)
+{
+    while (i < call->argc && call->argv[i].size <= SLICE_BYTES)
+        i++;
+    return i;
+}
+
+static void note_placed(struct placed *placed, const void *data)
+{
+    if (placed->count == placed->capacity) {
+        placed->capacity = placed->capacity ? 2 * placed->capacity : 1;
+        placed->words = memory_resize(placed->words, placed->capacity * sizeof *placed->words);
+    }
+    placed->words[placed->count++] = (struct placed_word){data, placed->space};
+    placed->space = placed->at = 0;
+}
+
+/* One slice.  False: there are more. */
+static bool place_some(struct call *call, struct placed *placed)
+{
+    struct bytes word = call->argv[placed->next];
+    if (!string_place_some(call, call->database, word, &placed->space, &placed->at))
+        return false;
+    note_placed(placed, word.data);
+    placed->next = next_large(call, placed->next + 1);
+    return placed->next == call->argc;
+}
+
+bool string_place_words(struct call *call)
+{
+    struct walk_state *walk = call->walk;
+    if (!walk->unfinished && call->meaning >= COMMAND_MEANING_WHOLE && !call->carried) {
+        uint32_t first = next_large(call, 1);
+        if (first == call->argc)
+            return true;
+        walk->placed = memory_new(sizeof *walk->placed);
+        walk->placed->next = first;
+    }
+    if (!walk->placed || walk->placed->next == call->argc)
+        return true;
+    walk->unfinished = !place_some(call, walk->placed);
+    return !walk->unfinished;
+}
+
+void string_drop_words(struct call *call)
+{
+    struct placed *placed = call->walk->placed;
+    if (!placed)
+        return;
+    for (uint32_t i = 0; i < placed->count; i++)
+        if (placed->words[i].space)
+            db_space_drop(call->db, call->database, placed->words[i].space);
+    memory_free(placed->words);
+    memory_free(placed);
+    call->walk->placed = NULL;
+}
+
+bool string_words_take_long(const struct call *call)
+{
+    uint64_t bytes = 0;
+    for (uint32_t i = 1; call->meaning >= COMMAND_MEANING_WHOLE && i < call->argc; i++)
+        bytes += call->argv[i].size;
+    return bytes >= LONG_BYTES;
+}
+
+/* The space of a word that is placed, which belongs to the caller from now on; 0: it is none. */
+static uint64_t take_placed(struct call *call, struct bytes value)
+{
+    struct placed *placed = call->walk->placed;
+    for (uint32_t i = 0; placed && i < placed->count; i++) {
+        uint64_t space = placed->words[i].space;
+        if (placed->words[i].data != value.data || !space)
+            continue;
+        placed->words[i].space = 0;
+        return space;
+    }
+    return 0;
+}
+
+void string_put(struct call *call, struct bytes key, struct bytes value, int64_t deadline_ms)
+{
+    struct db *db = call->db;
+    struct db_record record = {.deadline_ms = deadline_ms};
+    if (!string_is_large(call, value.size)) {
+        db_put(db, call->database, key, DB_STRING, value, deadline_ms);
+        return;
+    }
+    record.space = take_placed(call, value);
+    if (!record.space) {
+        record.space = db_space_new(db, call->database);
+        db_string_fill(db, record.space, 0, value);
+    }
+    db_string_set(db, call->database, key, &record, value.size);
+}
+
 /* ---- changes ------------------------------------------------------------------------- */
 
 bool string_put_slice(struct call *call, struct bytes key, struct bytes value, int64_t deadline_ms,
                       const char *event)
 {
     struct walk_state *walk = call->walk;
-    if (!walk->space) {
-        walk->space = db_space_new(call->db, call->database);
-        walk->cursor = 0;
-    }
-    check(walk->cursor <= value.size);
-    size_t left = value.size - (size_t)walk->cursor;
-    size_t taken = left < SLICE_BYTES ? left : SLICE_BYTES;
-    if (taken > 0) /* of one that was prepared nothing is left */
-        db_string_fill(call->db, walk->space, walk->cursor,
-                       bytes_of((const char *)value.data + walk->cursor, taken));
-    walk->cursor += taken;
-    walk->unfinished = walk->cursor < value.size;
+    walk->cursor = walk->space ? walk->cursor : 0;
+    walk->unfinished = !string_place_some(call, call->database, value, &walk->space, &walk->cursor);
     if (walk->unfinished || call_stops(call))
         return false;
     struct db_record record = {.space = call_take_space(call, call->database, walk->space),

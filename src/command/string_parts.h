@@ -1,4 +1,4 @@
-/* A string of which a command looks at parts, or changes parts.
+/* A string of which a command looks at parts, or changes parts; and large ones as a whole.
  *
  * Since meaning 4 one that is changed in place while it is large, or becomes so, is put into pages
  * (db.h), and stays in pages until it is written over as a whole.  To put it there takes slices:
@@ -6,7 +6,13 @@
  *     if (!string_make_room(call, key, &string, end))
  *         return;
  *
- * While that goes on, the command is executed anew from its beginning. */
+ * While that goes on, the command is executed anew from its beginning.
+ *
+ * Since meaning 6 one that is put as a whole, by whatever command, is in pages if it is large.  All
+ * puts come to string_put(), which decides that.  Words of a client that are much larger are put
+ * into pages before their command is executed (string_place_words()), in slices, and string_put()
+ * finds them there: so the commands need not know.  Those that they did not put after all, because
+ * a condition did not hold, are dropped behind them. */
 #ifndef COMMAND_STRING_PARTS_H
 #define COMMAND_STRING_PARTS_H
 
@@ -37,6 +43,24 @@ void string_write(struct call *call, struct bytes key, const struct string *stri
                   struct bytes part, const char *event);
 /* One event for what was written without, if the key is there. */
 void string_tell(struct call *call, struct bytes key, const char *event);
+/* Whether one that is put as a whole, of so many bytes, has to be in pages. */
+static inline bool string_is_large(const struct call *call, size_t size)
+{
+    return size > STRING_PLAIN_MAX && call->meaning >= COMMAND_MEANING_WHOLE;
+}
+/* As db_put(). */
+void string_put(struct call *call, struct bytes key, struct bytes value, int64_t deadline_ms);
+/* Before each slice of a write that puts words (CMD_PUTS).  False: not yet, this was the slice. */
+bool string_place_words(struct call *call);
+/* Behind its last. */
+void string_drop_words(struct call *call);
+/* Whether that takes long. */
+bool string_words_take_long(const struct call *call);
+/* Makes a part of the pages of a value whose key is to come, from *at on: *space, and 0 at first.
+ * True: that was the last. */
+bool string_place_some(struct call *call, unsigned database, struct bytes value, uint64_t *space,
+                       uint64_t *at);
+
 /* A slice of a put of a large value, from walk->cursor on.  False: not finished. */
 bool string_put_slice(struct call *call, struct bytes key, struct bytes value, int64_t deadline_ms,
                       const char *event);

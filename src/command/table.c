@@ -8,8 +8,8 @@
  *          R  read: on the leader, after it confirmed that it is one
  *          W  write: through the log, on every node
  *        what follows is Redis's and only COMMAND repeats it, but for CMD_NO_AUTH (allowed before
- *        AUTH), CMD_CONTAINER (the second word names the command, in a row of its own) and CMD_LONG
- *        (how long it takes its words do not tell).
+ *        AUTH), CMD_CONTAINER (the second word names the command, in a row of its own), CMD_LONG
+ *        (how long it takes its words do not tell) and CMD_PUTS (words of it become strings).
  * keys   first, last and step of the words that are keys; last < 0 counts from the end.
  *
  * A new command is a row here, a function in its family's file, a row in docs.c (which a unit test
@@ -48,6 +48,7 @@
 #define KSP CMD_KEYSPACE
 #define RISKY CMD_DANGEROUS
 #define LONG CMD_LONG
+#define PUTS CMD_PUTS
 #define CONN CMD_CONNECTION
 #define ADMIN CMD_ADMIN
 #define BOX CMD_CONTAINER
@@ -77,16 +78,16 @@
 const struct command command_rows[] = {
     /* Strings. */
     {"get",                2, R | STR | FAST,                    ONE_KEY,  cmd_get},
-    {"set",               -3, W | STR | OOM,                     ONE_KEY,  cmd_set, words_set},
-    {"setnx",              3, W | STR | OOM | FAST,              ONE_KEY,  cmd_setnx},
-    {"setex",              4, W | STR | OOM | SINCE_3,           ONE_KEY,  cmd_setex, words_setex},
-    {"psetex",             4, W | STR | OOM | SINCE_3,           ONE_KEY,  cmd_psetex, words_psetex},
+    {"set",               -3, W | STR | PUTS | OOM,              ONE_KEY,  cmd_set, words_set},
+    {"setnx",              3, W | STR | PUTS | OOM | FAST,       ONE_KEY,  cmd_setnx},
+    {"setex",              4, W | STR | PUTS | OOM | SINCE_3,    ONE_KEY,  cmd_setex, words_setex},
+    {"psetex",             4, W | STR | PUTS | OOM | SINCE_3,    ONE_KEY,  cmd_psetex, words_psetex},
     {"getex",             -2, W | STR | FAST | SINCE_3,          ONE_KEY,  cmd_getex, words_getex},
-    {"getset",             3, W | STR | OOM | FAST,              ONE_KEY,  cmd_getset},
+    {"getset",             3, W | STR | PUTS | OOM | FAST,       ONE_KEY,  cmd_getset},
     {"getdel",             2, W | STR | FAST,                    ONE_KEY,  cmd_getdel},
     {"mget",              -2, R | STR | FAST,                    ALL_KEYS, cmd_mget},
-    {"mset",              -3, W | STR | OOM,                     PAIRS,    cmd_mset, words_pairs},
-    {"msetnx",            -3, W | STR | OOM,                     PAIRS,    cmd_msetnx, words_pairs},
+    {"mset",              -3, W | STR | PUTS | OOM,              PAIRS,    cmd_mset, words_pairs},
+    {"msetnx",            -3, W | STR | PUTS | OOM,              PAIRS,    cmd_msetnx, words_pairs},
     {"append",             3, W | STR | OOM | FAST,              ONE_KEY,  cmd_append},
     {"strlen",             2, R | STR | FAST,                    ONE_KEY,  cmd_strlen},
     {"getrange",           4, R | STR,                           ONE_KEY,  cmd_getrange},
@@ -99,7 +100,7 @@ const struct command command_rows[] = {
     {"incrbyfloat",        3, W | STR | OOM | FAST,              ONE_KEY,  cmd_incrbyfloat},
     {"lcs",               -3, R | STR | SINCE_4,                 TWO_KEYS, cmd_lcs},
     {"digest",             2, R | STR | FAST | SINCE_4,          ONE_KEY,  cmd_digest},
-    {"msetex",            -4, W | STR | OOM | CMD_MOVABLE_KEYS | SINCE_4, NO_KEYS, cmd_msetex, words_msetex},
+    {"msetex",            -4, W | STR | PUTS | OOM | CMD_MOVABLE_KEYS | SINCE_4, NO_KEYS, cmd_msetex, words_msetex},
 
     /* Bits of strings. */
     {"setbit",             4, W | BITMAP | OOM,                  ONE_KEY,  cmd_setbit, words_setbit},
@@ -116,7 +117,7 @@ const struct command command_rows[] = {
     {"pfmerge",           -2, W | LONG | HLL | OOM,                     ALL_KEYS, cmd_pfmerge},
 
     /* Compare, then set or delete. */
-    {"cas",               -4, W | STR | OOM | FAST,              ONE_KEY,  cmd_cas, words_cas},
+    {"cas",               -4, W | STR | PUTS | OOM | FAST,       ONE_KEY,  cmd_cas, words_cas},
     {"cad",                3, W | STR | FAST,                    ONE_KEY,  cmd_cad},
     {"delex",             -2, W | STR | FAST,                    ONE_KEY,  cmd_delex, words_delex},
     {"delifeq",            3, W | STR | FAST,                    ONE_KEY,  cmd_delifeq},

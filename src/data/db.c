@@ -279,23 +279,29 @@ enum db_type db_get(struct db *db, unsigned database, struct bytes key, struct b
     return is_there ? found.type : DB_NONE;
 }
 
-void db_put(struct db *db, unsigned database, struct bytes key, enum db_type type,
-            struct bytes value, int64_t deadline_ms)
+void layers_put_whole(struct db *db, unsigned database, struct bytes key,
+                      const struct header *header, struct bytes payload)
 {
     struct place place = key_place(db, database, key);
     unsigned char out[RECORD_HEADER_MAX];
-    struct header header = {.type = type, .version = db->version, .deadline_ms = deadline_ms};
-    check(type != DB_NONE);
-    check(deadline_ms >= 0);
-    size_t size = record_header_encode(out, &header);
+    check(header->type != DB_NONE);
+    check(header->deadline_ms >= 0);
+    size_t size = record_header_encode(out, header);
     bool was_there = db->is_exact_wanted
-                         ? layers_put(db, &place, bytes_of(out, size), value)
-                         : layers_put_blindly(db, &place, bytes_of(out, size), value);
+                         ? layers_put(db, &place, bytes_of(out, size), payload)
+                         : layers_put_blindly(db, &place, bytes_of(out, size), payload);
     if (!was_there)
         layers_count(db, database, record_word_slot(place.word), 1);
-    if (deadline_ms != 0)
-        layers_deadline_add(db, database, key, deadline_ms);
+    if (header->deadline_ms != 0)
+        layers_deadline_add(db, database, key, header->deadline_ms);
     effects_note(&db->effects, DB_EFFECT_PUT, database, database, key);
+}
+
+void db_put(struct db *db, unsigned database, struct bytes key, enum db_type type,
+            struct bytes value, int64_t deadline_ms)
+{
+    struct header header = {.type = type, .version = db->version, .deadline_ms = deadline_ms};
+    layers_put_whole(db, database, key, &header, value);
 }
 
 uint64_t db_space_new(struct db *db, unsigned database)

@@ -356,10 +356,10 @@ void db_page_splice(struct db *db, uint64_t space, uint64_t number, uint64_t off
 
 /* ---- strings in pages -------------------------------------------------------- */
 
-/* A string can be in pages of a space, so that to look at a part, or to change it, costs the part.
- * Who only writes and reads whole values need not know: db_get() and db_find() collect it, and
- * whatever is put over it is plain again.  What was never written, or was zeros when the pages were
- * made, has no pages. */
+/* A string can be in pages of a space, so that to look at a part, or to change it, costs the part,
+ * and to look at its key, or to put another over it, costs nothing of it.  Who only reads whole
+ * values need not know: db_get() and db_find() collect it.  What db_put() puts over it is plain.
+ * What was never written, or was zeros when the pages were made, has no pages. */
 enum { DB_STRING_PAGE = 4096 };
 
 /* Of a string in pages: `size` bytes from `offset` on, or what there is of them; borrowed until the
@@ -373,6 +373,10 @@ void db_string_write(struct db *db, unsigned database, struct bytes key,
 void db_string_fill(struct db *db, uint64_t space, uint64_t offset, struct bytes part);
 /* And gives it its key: record->space and deadline_ms say which and until when. */
 void db_string_put(struct db *db, unsigned database, struct bytes key,
+                   const struct db_record *record, uint64_t size);
+/* The same as db_put() does it, without a look at what was there: so only with a space that this
+ * entry made, and no key has. */
+void db_string_set(struct db *db, unsigned database, struct bytes key,
                    const struct db_record *record, uint64_t size);
 
 /* ---- exactly-once receipts ---------------------------------------------- */

@@ -234,6 +234,9 @@ void layers_keep_free(struct db *db); /* for db_close() */
 
 /* db.c.  With what it has besides its layers. */
 void layers_handle_free(struct db *db);
+/* As db_put().  If it says a space, that is one that no key had before. */
+void layers_put_whole(struct db *db, unsigned database, struct bytes key,
+                      const struct header *header, struct bytes payload);
 
 /* view.c.  As layers_get, in a view; a key's record, and any row. */
 struct db_view;

@@ -72,6 +72,19 @@ void db_string_put(struct db *db, unsigned database, struct bytes key,
     db_put_collection(db, database, key, &kept, bytes_of(payload, sizeof payload));
 }
 
+void db_string_set(struct db *db, unsigned database, struct bytes key,
+                   const struct db_record *record, uint64_t size)
+{
+    unsigned char payload[SIZE_SIZE];
+    struct header header = {.type = DB_STRING,
+                            .version = db->version,
+                            .deadline_ms = record->deadline_ms,
+                            .space = record->space};
+    check(record->space);
+    put_u64(payload, size);
+    layers_put_whole(db, database, key, &header, bytes_of(payload, sizeof payload));
+}
+
 static bool is_zeros(struct bytes part)
 {
     const char *data = part.data;

@@ -154,7 +154,8 @@ static enum preparing prepare_slices(const char *line, unsigned most)
     struct apply_context context = context_now();
     struct blob *encoded = encode(line);
     enum preparing step = PREPARING_MORE;
-    while (step == PREPARING_MORE && most-- > 0)
+    /* Not now: there was no room for a view, and a checkpoint was made. */
+    while ((step == PREPARING_MORE || step == PREPARING_NOT_NOW) && most-- > 0)
         step = one.machine->ops->prepare(one.machine, &context, blob_bytes(encoded));
     blob_release(encoded);
     return step;
