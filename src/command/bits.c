@@ -392,7 +392,7 @@ static void put_found(struct call *call)
     struct bytes found = buffer_bytes(&call->walk->found);
     if (found.size == 0)
         call_delete(call, call->argv[2], "del");
-    else if (found.size <= STRING_PLAIN_MAX)
+    else if (!string_is_large(found.size))
         call_put_string(call, call->argv[2], found, "set");
     else if (!string_put_slice(call, call->argv[2], found, 0, "set"))
         return;

@@ -164,7 +164,7 @@ void call_change_string(struct call *call, struct bytes key, const struct db_rec
         return;
     }
     db_effects_name(call->db, event);
-    if (string_is_large(call, value.size))
+    if (string_is_whole_large(call, value.size))
         string_put(call, key, value, found->deadline_ms);
     else
         db_put_collection(call->db, call->database, key, &changed, value);

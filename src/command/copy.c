@@ -77,7 +77,7 @@ static bool copy_rows(struct call *call, const struct copy *copy, uint64_t space
 /* A string that is large, and plain because it was put in an earlier meaning. */
 static bool is_to_be_placed(const struct call *call, const struct db_record *found)
 {
-    return found->type == DB_STRING && !found->space && string_is_large(call, found->size);
+    return found->type == DB_STRING && !found->space && string_is_whole_large(call, found->size);
 }
 
 static void copy_string(struct call *call, const struct copy *copy)

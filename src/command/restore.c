@@ -181,7 +181,7 @@ static bool is_whole(struct restoring *restoring)
 /* False: not all of a large string is in its pages. */
 static bool is_placed(struct call *call, struct restoring *restoring)
 {
-    return !string_is_large(call, restoring->string.size) ||
+    return !string_is_whole_large(call, restoring->string.size) ||
            string_place_some(call, call->database, restoring->string, &restoring->string_space,
                              &restoring->string_at);
 }

@@ -5,10 +5,27 @@
 #include "base/memory.h"
 #include "command/prepare.h"
 
+#ifndef STRING_PLAIN_MAX /* the simulator builds this with less */
+#define STRING_PLAIN_MAX (64 * 1024)
+#define STRING_SLICE (1 << 20)
+#endif
+
 enum {
-    SLICE_BYTES = 1 << 20,
+    SLICE_BYTES = STRING_SLICE,
     LONG_BYTES = 16 << 20 /* of words: some 10 ms */
 };
+
+_Static_assert(SLICE_BYTES % DB_STRING_PAGE == 0, "a slice ends with a page");
+
+bool string_is_large(uint64_t size)
+{
+    return size > STRING_PLAIN_MAX;
+}
+
+bool string_is_whole_large(const struct call *call, uint64_t size)
+{
+    return string_is_large(size) && call->meaning >= COMMAND_MEANING_WHOLE;
+}
 
 bool string_open(struct call *call, struct bytes key, struct string *string)
 {
@@ -166,7 +183,7 @@ void string_put(struct call *call, struct bytes key, struct bytes value, int64_t
 {
     struct db *db = call->db;
     struct db_record record = {.deadline_ms = deadline_ms};
-    if (!string_is_large(call, value.size)) {
+    if (!string_is_whole_large(call, value.size)) {
         db_put(db, call->database, key, DB_STRING, value, deadline_ms);
         return;
     }
@@ -205,7 +222,7 @@ bool string_is_moving(const struct call *call)
 static bool is_for_pages(const struct call *call, const struct string *string, uint64_t end)
 {
     uint64_t size = string->found.size > end ? string->found.size : end;
-    return call->meaning >= COMMAND_MEANING_PAGES && size > STRING_PLAIN_MAX;
+    return call->meaning >= COMMAND_MEANING_PAGES && string_is_large(size);
 }
 
 bool string_make_room(struct call *call, struct bytes key, struct string *string, uint64_t end)

@@ -18,8 +18,6 @@
 
 #include "command/commands.h"
 
-enum { STRING_PLAIN_MAX = 64 * 1024 }; /* bytes; a larger one is not changed where it is */
-
 struct string {
     struct db_record found; /* of type DB_NONE, and size 0: there is none */
     struct bytes value;     /* all of it, if it is plain */
@@ -43,11 +41,10 @@ void string_write(struct call *call, struct bytes key, const struct string *stri
                   struct bytes part, const char *event);
 /* One event for what was written without, if the key is there. */
 void string_tell(struct call *call, struct bytes key, const char *event);
-/* Whether one that is put as a whole, of so many bytes, has to be in pages. */
-static inline bool string_is_large(const struct call *call, size_t size)
-{
-    return size > STRING_PLAIN_MAX && call->meaning >= COMMAND_MEANING_WHOLE;
-}
+/* Of so many bytes: larger than one that is changed where it is, */
+bool string_is_large(uint64_t size);
+/* and to be put into pages though it is put as a whole. */
+bool string_is_whole_large(const struct call *call, uint64_t size);
 /* As db_put(). */
 void string_put(struct call *call, struct bytes key, struct bytes value, int64_t deadline_ms);
 /* Before each slice of a write that puts words (CMD_PUTS).  False: not yet, this was the slice. */

@@ -6,9 +6,10 @@
  * thread. */
 #include "base/codec.h"
 #include "base/fatal.h"
-#include "data/layers.h"
+#include "data/merge.h"
 
 enum {
+    PAGES_FEW = 4,           /* looked for one by one; more are gone through in order */
     COLLECTED_MAX = 1 << 20, /* a larger buffer is given back at the next use */
     SIZE_SIZE = 8
 };
@@ -36,6 +37,47 @@ static void collect(struct buffer *out, struct bytes page, uint64_t offset, size
     out->size += size;
 }
 
+static void collect_few(struct db *db, struct db_view *view, uint64_t space, uint64_t offset,
+                        uint64_t end)
+{
+    while (offset < end) {
+        struct bytes page;
+        uint64_t within = offset % DB_STRING_PAGE;
+        size_t taken = lesser(DB_STRING_PAGE - within, end - offset);
+        if (!db_page_get(db, view, space, offset / DB_STRING_PAGE, &page))
+            page = bytes_of(NULL, 0);
+        collect(&db->collected, page, within, taken);
+        offset += taken;
+    }
+}
+
+/* From the kv too, of which that is a fraction of the work. */
+static void collect_many(struct db *db, struct db_view *view, uint64_t space, uint64_t offset,
+                         uint64_t end)
+{
+    struct sources now = view ? (struct sources){0} : merge_sources(db);
+    struct merge merge;
+    merge_open(&merge, view ? layers_view_sources(view) : &now, TABLE_PAGES, space,
+               offset / DB_STRING_PAGE);
+    db->work += LAYERS_FETCH_WORK;
+    while (offset < end && merge_next_live(&merge)) {
+        uint64_t from = merge.word * DB_STRING_PAGE;
+        if (from > offset) { /* what lies between has no page */
+            size_t zeros = lesser(from - offset, end - offset);
+            collect(&db->collected, bytes_of(NULL, 0), 0, zeros);
+            offset += zeros;
+            if (offset == end)
+                break;
+        }
+        uint64_t within = offset - from;
+        size_t taken = lesser(DB_STRING_PAGE - within, end - offset);
+        collect(&db->collected, merge.record, within, taken);
+        offset += taken;
+    }
+    merge_close(&merge);
+    collect(&db->collected, bytes_of(NULL, 0), 0, (size_t)(end - offset));
+}
+
 struct bytes db_string_part(struct db *db, struct db_view *view, const struct db_record *found,
                             uint64_t offset, uint64_t size)
 {
@@ -49,15 +91,11 @@ struct bytes db_string_part(struct db *db, struct db_view *view, const struct db
     buffer_clear(out);
     buffer_reserve(out, (size_t)(end - offset) + 1);
     db->work += end - offset;
-    while (offset < end) {
-        struct bytes page;
-        uint64_t within = offset % DB_STRING_PAGE;
-        size_t taken = lesser(DB_STRING_PAGE - within, end - offset);
-        if (!db_page_get(db, view, found->space, offset / DB_STRING_PAGE, &page))
-            page = bytes_of(NULL, 0);
-        collect(out, page, within, taken);
-        offset += taken;
-    }
+    bool is_of_few = (end - offset) / DB_STRING_PAGE < PAGES_FEW;
+    if (is_of_few || db->on) /* what is below that is a view */
+        collect_few(db, view, found->space, offset, end);
+    else
+        collect_many(db, view, found->space, offset, end);
     return buffer_bytes(out);
 }
 

@@ -17,6 +17,7 @@ enum {
     THINK_US = 60000,
     TIMEOUT_MS = 1500,
     WORDS_MAX = 300,
+    SLICES = 9000,    /* bytes of a string that is put in several slices */
     TEXT_MAX = 20000, /* of the words of a command */
     MANY = 260,       /* words in place of '&': above all thresholds of the small forms */
     DATABASE = 4      /* and the one behind it */
@@ -158,8 +159,8 @@ static bool stopped;
 
 static const char *some_value(void)
 {
-    static char value[256];
-    unsigned size = sim_chance(100) ? 220 : 1;
+    static char value[SLICES + 1];
+    unsigned size = sim_chance(100) ? sim_chance(50) ? SLICES : 220 : 1; /* large as a string */
     snprintf(value, sizeof value, "%0*u", size, (unsigned)sim_below(20));
     return value;
 }
