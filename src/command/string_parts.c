@@ -12,7 +12,8 @@
 
 enum {
     SLICE_BYTES = STRING_SLICE,
-    LONG_BYTES = 16 << 20 /* of words: some 10 ms */
+    REPLY_BYTES = 4 * STRING_SLICE, /* more takes a view, of which there are few */
+    LONG_BYTES = 16 << 20           /* of words: some 10 ms */
 };
 
 _Static_assert(SLICE_BYTES % DB_STRING_PAGE == 0, "a slice ends with a page");
@@ -51,13 +52,13 @@ struct bytes string_part(struct call *call, const struct string *string, uint64_
 void string_reply(struct call *call, const struct string *string, uint64_t offset, uint64_t size)
 {
     struct walk_state *walk = call->walk;
-    if (!string->found.space || size <= SLICE_BYTES) {
+    if (!string->found.space || size <= REPLY_BYTES) {
         reply_bulk(call->reply, string_part(call, string, offset, size));
         return;
     }
     uint64_t done = walk->unfinished ? walk->cursor : 0, left = size - done;
     struct bytes part =
-        string_part(call, string, offset + done, left < SLICE_BYTES ? left : SLICE_BYTES);
+        string_part(call, string, offset + done, left < REPLY_BYTES ? left : REPLY_BYTES);
     check(part.size > 0);
     buffer_append_bytes(&walk->found, part);
     walk->cursor = done + part.size;

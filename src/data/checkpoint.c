@@ -433,8 +433,50 @@ static void delete_spaces(const struct checkpoint_job *job, uint64_t space_from,
 
 enum {
     SWEEP_SPACES = 512, /* at a time */
-    SWEEP_SINGLY = 256  /* so many rows are deleted one by one, more as a range */
+    SWEEP_SINGLY = 256, /* so many rows are deleted one by one, more as a range */
+    SWEEP_READ = 8      /* pages that are read for that: they are the large rows */
 };
+
+/* Whether the space has a page of this number, or a higher one. */
+static bool has_pages_from(const struct checkpoint_job *job, uint64_t space, uint64_t number)
+{
+    const struct kv_ops *ops = job->kv->ops;
+    struct place place = {.table = TABLE_PAGES, .space = space, .word = number};
+    struct buffer from = {0};
+    struct bytes key, value;
+    record_key(&from, &place);
+    struct kv_iter *iter = ops->iter_new(job->kv, KV_DATA, buffer_bytes(&from));
+    bool is_there =
+        ops->iter_next(iter, &key, &value) && record_key_parse(key, TABLE_PAGES, space, &place);
+    ops->iter_free(iter);
+    buffer_deinit(&from);
+    return is_there;
+}
+
+/* Deletes the pages from a number on without reading them, which has to find the last alone; that
+ * some are not there does no harm.  False: there may be too many. */
+static bool delete_pages_unread(const struct checkpoint_job *job, struct kv_batch *batch,
+                                uint64_t space, uint64_t from)
+{
+    uint64_t low = from, high = SWEEP_SINGLY; /* none from `high` on */
+    struct buffer key = {0};
+    if (from >= high || has_pages_from(job, space, high))
+        return false;
+    while (low < high) {
+        uint64_t middle = low + (high - low) / 2;
+        if (has_pages_from(job, space, middle))
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    for (uint64_t number = from; number < high; number++) {
+        struct place place = {.table = TABLE_PAGES, .space = space, .word = number};
+        record_key(&key, &place);
+        job->kv->ops->batch_delete(batch, KV_DATA, buffer_bytes(&key));
+    }
+    buffer_deinit(&key);
+    return true;
+}
 
 /* Into the batch, so that it takes effect together with what the caller puts there.  A range
  * tombstone for each of many small collections would cost every reader. */
@@ -450,6 +492,9 @@ static void delete_rows(const struct checkpoint_job *job, struct kv_batch *batch
     struct kv_iter *iter = ops->iter_new(job->kv, KV_DATA, buffer_bytes(&from));
     while (rows <= SWEEP_SINGLY && ops->iter_next(iter, &key, &value) &&
            record_key_parse(key, table, space, &place)) {
+        if (rows == SWEEP_READ && table == TABLE_PAGES &&
+            delete_pages_unread(job, batch, space, place.word))
+            break;
         if (rows < SWEEP_SINGLY)
             ops->batch_delete(batch, KV_DATA, key);
         rows++;

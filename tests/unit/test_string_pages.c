@@ -259,7 +259,7 @@ static void test_slices(void **state)
     EXPECT(&world, "BITFIELD k SET u2 8 3", "*1\r\n:0\r\n");
     world.pauses = 0;
     struct bytes reply = world_type(&world, "GET k");
-    assert_int_equal(world.pauses, 4);
+    assert_int_equal(world.pauses, 1);
     assert_int_equal(reply.size, SIZE + 12);
     assert_memory_equal((const char *)reply.data + 10, ones, SIZE);
     world.pauses = 0;

@@ -14,7 +14,7 @@ enum {
 static const uint64_t GOLDEN = 0xb5ea60740c5458a2;
 
 static struct world world;
-static char large[SLICED];
+static char large[SLICED], zeros[SLICED];
 
 static int set_up(void **state)
 {
@@ -291,6 +291,31 @@ static void pages_end_with_what_is_put_over_them(void **state)
     }
 }
 
+/* Of any number of pages, with holes too. */
+static void dead_pages_are_swept(void **state)
+{
+    static const size_t pages[] = {17, 255, 256, 257, 600};
+    char line[64];
+    (void)state;
+    for (size_t i = 0; i < 2 * sizeof pages / sizeof pages[0]; i++) {
+        size_t size = pages[i / 2] * DB_STRING_PAGE;
+        say("SET living $", value_of(PLAIN + 1));
+        say("SET k $", value_of(size));
+        say("SET beside $", value_of(PLAIN + 1));
+        if (i % 2) {
+            say("SET k $", bytes_of(zeros, size));
+            snprintf(line, sizeof line, "SETBIT k %zu 1", 8 * size - 1);
+            EXPECT(&world, line, ":0\r\n");
+            EXPECT(&world, "SETBIT k 99999 1", ":0\r\n");
+        }
+        assert_int_equal(stored_pages(), 2 * 17 + (i % 2 ? 2 : pages[i / 2]));
+        EXPECT(&world, "DEL k", ":1\r\n");
+        assert_int_equal(stored_pages(), 2 * 17);
+        assert_value("living", value_of(PLAIN + 1));
+        assert_value("beside", value_of(PLAIN + 1));
+    }
+}
+
 static void words_that_are_not_put_leave_nothing(void **state)
 {
     static const struct {
@@ -391,6 +416,7 @@ int main(void)
         TEST(plain_ones_of_before_are_copied_into_pages),
         TEST(entries_of_before_leave_what_they_left),
         TEST(pages_end_with_what_is_put_over_them),
+        TEST(dead_pages_are_swept),
         TEST(words_that_are_not_put_leave_nothing),
         TEST(undone_puts_leave_what_was),
         TEST(the_key_of_a_large_string_costs_a_look),
