@@ -40,10 +40,14 @@ proc nothing_waits_and_nothing_is_lost {id} {
     assert_equal +OK [in_database $id 0 CLIENT PAUSE 1]
 }
 
+# A large string is in pages or not by the meaning of the entry that put it.
+set large [string repeat 0123456789 20000]
+
 use_build $old
 start_cluster 3 {} {
     test {an older build knows one database} {
         assert_equal +OK [[leader] -typed SET before upgrade]
+        assert_equal +OK [[leader] -typed SET large:1 $::large]
         assert_equal {-ERR DB index is out of range} [[leader] -typed SELECT 1]
         assert_match {-ERR unknown command 'SWAPDB'*} [[leader] -typed SWAPDB 0 1]
     }
@@ -96,6 +100,18 @@ start_cluster 3 {} {
         assert_equal {"upgrade"} [in_database [follower_id] 0 GET before]
     }
 
+    test {what large strings are stored as follows from their entries, alike on every node} {
+        assert_equal :1 [in_database [leader_id] 0 COPY large:1 large:2]
+        assert_equal +OK [in_database [follower_id] 0 SET large:3 $::large]
+        assert_equal :200001 [in_database [follower_id] 0 APPEND large:3 x]
+        foreach name {large:1 large:2} { assert_equal "\"$::large\"" [in_database [follower_id] 0 GET $name] }
+        assert_equal "\"${::large}x\"" [in_database [follower_id] 0 GET large:3]
+        wait_for_condition 20 100 {
+            ![catch { [leader] RAFT.CHECK } check] && [dict get $check verdict] eq "equal"
+        } else { fail "they are not equal: $check" }
+        assert_equal 3 [llength [dict get $check members]]
+    }
+
     test {when all know it, who waits is served, and who listens hears} {
         set waiting {}
         foreach id [node_ids] {
@@ -142,7 +158,7 @@ start_cluster 3 {} {
         start_node 2
         set ::cluster::expected(2) down
         wait_for_condition 200 25 { ![alive 2] } else { fail "it goes on" }
-        assert_match {*entry * needs a version of redis-raft that knows meaning 5; this one knows 1*} \
+        assert_match {*entry * needs a version of redis-raft that knows meaning 6; this one knows 1*} \
             [read_file [node_log 2]]
         assert_equal +OK [in_database 0 5 SET k still]
         file delete [node_log 2]

@@ -130,12 +130,19 @@ bool call_find_string(struct call *call, struct bytes key, struct db_record *fou
     return is_string(call, call_find(call, key, found, value), found, value);
 }
 
+bool call_look_kept(struct call *call, struct bytes key, bool counts, struct db_record *found,
+                    struct bytes *payload)
+{
+    bool is_there = db_find_kept(call->db, call->view, call->database, key, found, payload);
+    if (counts)
+        count_look(call, is_there);
+    return is_there;
+}
+
 bool call_find_kept(struct call *call, struct bytes key, struct db_record *found,
                     struct bytes *value)
 {
-    bool is_there = db_find_kept(call->db, call->view, call->database, key, found, value);
-    if (!call->walk->unfinished)
-        count_look(call, is_there);
+    bool is_there = call_look_kept(call, key, !call->walk->unfinished, found, value);
     return is_string(call, is_there, found, value);
 }
 

@@ -5,6 +5,7 @@
 #include "command/rdb.h"
 #include "command/series_dump.h"
 #include "command/sorted.h"
+#include "command/string_parts.h"
 #include "command/walk.h"
 
 enum {
@@ -81,13 +82,22 @@ static void end_slice(struct dumping *dumping, bool is_all, uint64_t cursor)
 
 static void dump_string(struct dumping *dumping)
 {
-    struct bytes value;
-    bool exists;
-    bool is_string = call_get_string(dumping->call, dumping->call->argv[1], &value, &exists);
-    check(is_string && exists);
-    rdb_write_kind(&dumping->out, RDB_STRING);
-    write_string(dumping, value);
-    end_slice(dumping, true, 0);
+    struct call *call = dumping->call;
+    struct string string;
+    bool is_string = string_open(call, call->argv[1], &string);
+    check(is_string && string.found.type == DB_STRING);
+    uint64_t size = string.found.size, at = call->walk->cursor;
+    if (!string.found.space) {
+        rdb_write_kind(&dumping->out, RDB_STRING);
+        write_string(dumping, string.value);
+        end_slice(dumping, true, 0);
+        return;
+    }
+    begin(dumping, RDB_STRING, size);
+    flush(dumping);
+    struct bytes part = string_part(call, &string, at, WALK_SLICE_BYTES);
+    add(dumping, part);
+    end_slice(dumping, at + part.size == size, at + part.size);
 }
 
 static void write_field(void *context, struct bytes name, struct bytes value)

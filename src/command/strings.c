@@ -155,17 +155,46 @@ void cmd_getdel(struct call *call)
 
 /* ---- many keys ------------------------------------------------------------------ */
 
+/* A slice of one in pages, of which walk->seen bytes are given; in `i` is its word. */
+static void add_slice(struct call *call, uint32_t i, const struct string *string)
+{
+    enum { SLICE = 1 << 20 };
+    struct walk_state *walk = call->walk;
+    uint64_t size = string->found.size;
+    if (walk->seen == 0)
+        buffer_printf(&walk->found, "$%llu\r\n", (unsigned long long)size);
+    struct bytes part = string_part(call, string, walk->seen, SLICE);
+    walk->seen += part.size;
+    walk->budget -= (int64_t)part.size;
+    call_add_bytes(call, part);
+    if (walk->seen < size) {
+        walk->cursor = i;
+        walk->unfinished = true;
+        return;
+    }
+    buffer_append(&walk->found, "\r\n", 2);
+    walk->seen = 0;
+}
+
 void cmd_mget(struct call *call)
 {
     struct walk_state *walk = call->walk;
     for (uint32_t i = call_slice(call, 1); call_takes(call, i); i++) {
-        struct bytes value;
-        bool exists = call_look(call, call->argv[i], &value) == DB_STRING;
-        if (!call_keeps_parts(call, exists ? value.size : 0))
+        struct string string;
+        bool exists =
+            call_look_kept(call, call->argv[i], walk->seen == 0, &string.found, &string.value) &&
+            string.found.type == DB_STRING;
+        if (!call_keeps_parts(call, exists ? string.found.size - walk->seen : 0))
             return;
-        call_add_part(call, value, exists);
+        if (exists && string.found.space) {
+            add_slice(call, i, &string);
+            if (walk->unfinished)
+                return;
+            continue;
+        }
+        call_add_part(call, string.value, exists);
         if (exists)
-            walk->budget -= (int64_t)value.size;
+            walk->budget -= (int64_t)string.value.size;
     }
     if (!walk->unfinished)
         call_reply_parts(call, call->argc - 1);

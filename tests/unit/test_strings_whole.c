@@ -387,6 +387,38 @@ static void the_key_of_a_large_string_costs_a_look(void **state)
     }
 }
 
+/* Read in slices by whoever gives them out as they are. */
+static void large_strings_are_read_in_slices(void **state)
+{
+    struct buffer wanted = {0};
+    (void)state;
+    say("SET k $", value_of(SLICED));
+    say("SET l $", value_of(PLAIN + 1));
+    EXPECT(&world, "SET m x", "+OK\r\n");
+    EXPECT(&world, "RPUSH list x", ":1\r\n");
+    buffer_printf(&wanted, "*6\r\n$1\r\nx\r\n");
+    for (int i = 0; i < 2; i++) {
+        buffer_printf(&wanted, "$%d\r\n", SLICED);
+        buffer_append(&wanted, large, SLICED);
+        buffer_printf(&wanted, "\r\n$-1\r\n");
+    }
+    buffer_printf(&wanted, "$%d\r\n", PLAIN + 1);
+    buffer_append(&wanted, large, PLAIN + 1);
+    buffer_printf(&wanted, "\r\n");
+    for (int i = 0; i < 2; i++) { /* in memory, and stored */
+        world.pauses = 0;
+        struct bytes reply = world_type(&world, "MGET m k none k list l");
+        assert_int_equal(reply.size, wanted.size);
+        assert_memory_equal(reply.data, wanted.data, wanted.size);
+        assert_true(world.pauses >= 6);
+        world.pauses = 0;
+        restore("k", "RESTORE k 0 $ REPLACE");
+        assert_true(world.pauses >= 6); /* of both */
+        db_checkpoint(world.db);
+    }
+    buffer_deinit(&wanted);
+}
+
 static unsigned pauses_of(const char *line, size_t size)
 {
     world.pauses = 0;
@@ -420,6 +452,7 @@ int main(void)
         TEST(words_that_are_not_put_leave_nothing),
         TEST(undone_puts_leave_what_was),
         TEST(the_key_of_a_large_string_costs_a_look),
+        TEST(large_strings_are_read_in_slices),
         TEST(large_words_are_placed_in_slices),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
