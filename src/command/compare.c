@@ -10,20 +10,20 @@
  * SET's conditions are in strings.c.  Deterministic; loop thread only. */
 #include "command/commands.h"
 #include "command/set_options.h"
+#include "command/string_parts.h"
 
 enum comparison { NO_KEY = -1, DIFFERS = 0, EQUAL = 1 };
 
 /* False: wrong type, answered. */
 static bool compare(struct call *call, struct bytes wanted, enum comparison *comparison)
 {
-    struct bytes value;
-    bool exists;
-    if (!call_get_string(call, call->argv[1], &value, &exists))
+    struct string string;
+    if (!string_open(call, call->argv[1], &string))
         return false;
-    if (!exists)
+    if (string.found.type == DB_NONE)
         *comparison = NO_KEY;
     else
-        *comparison = bytes_equal(value, wanted) ? EQUAL : DIFFERS;
+        *comparison = string_equals(call, &string, wanted) ? EQUAL : DIFFERS;
     return true;
 }
 

@@ -7,6 +7,7 @@
  * Deterministic; loop thread only. */
 #include "base/fatal.h"
 #include "command/commands.h"
+#include "command/string_parts.h"
 #include "resp/number.h"
 
 /* ---- options of commands that write a string ---------------------------------------------- */
@@ -321,15 +322,17 @@ void cmd_getex(struct call *call)
     struct expiry expiry = {EXPIRY_NONE, 0};
     bool persists = false;
     int64_t deadline_ms;
-    struct db_record found;
-    struct bytes value;
-    if (!read_getex(call, &expiry, &persists) ||
-        !call_find_string(call, call->argv[1], &found, &value))
+    struct string string;
+    if (!read_getex(call, &expiry, &persists) || !string_open(call, call->argv[1], &string))
         return;
-    bool exists = found.type != DB_NONE;
+    bool exists = string.found.type != DB_NONE;
     if (exists && !call_deadline(call, &expiry, &deadline_ms))
         return;
-    call_reply_value(call->reply, value, exists);
+    string_reply_whole(call, &string);
+    if (call->walk->unfinished)
+        return;
+    struct db_record found = string.found;
+    struct bytes value = string.value;
     if (exists && found.space) /* of its pages the record names the space alone */
         db_find_kept(call->db, NULL, call->database, call->argv[1], &found, &value);
     if (exists && expiry.form != EXPIRY_NONE)

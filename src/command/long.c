@@ -7,8 +7,7 @@ enum { LONG_WORDS = 2048 };
 
 static bool carried_may_take_long(const struct call *once)
 {
-    struct call inner = {
-        .argv = once->argv + 3, .argc = once->argc - 3, .meaning = once->meaning};
+    struct call inner = {.argv = once->argv + 3, .argc = once->argc - 3, .meaning = once->meaning};
     inner.command = command_find(inner.argv, inner.argc);
     return inner.command && inner.command->execute != cmd_once && command_may_take_long(&inner);
 }

@@ -52,6 +52,10 @@ struct bytes string_part(struct call *call, const struct string *string, uint64_
 void string_reply(struct call *call, const struct string *string, uint64_t offset, uint64_t size)
 {
     struct walk_state *walk = call->walk;
+    if (!call->reply->out) { /* nobody hears it here, perhaps not any more */
+        walk->unfinished = false;
+        return;
+    }
     if (!string->found.space || size <= REPLY_BYTES) {
         reply_bulk(call->reply, string_part(call, string, offset, size));
         return;
@@ -71,6 +75,20 @@ void string_reply(struct call *call, const struct string *string, uint64_t offse
     buffer_deinit(&head);
     buffer_append(&walk->found, "\r\n", 2);
     call_end_parts(call);
+}
+
+void string_reply_whole(struct call *call, const struct string *string)
+{
+    if (string->found.type == DB_NONE)
+        reply_null(call->reply);
+    else
+        string_reply(call, string, 0, string->found.size);
+}
+
+bool string_equals(struct call *call, const struct string *string, struct bytes wanted)
+{
+    return string->found.size == wanted.size &&
+           bytes_equal(string_part(call, string, 0, wanted.size), wanted);
 }
 
 /* ---- whole strings ------------------------------------------------------------------- */

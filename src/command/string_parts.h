@@ -30,6 +30,10 @@ struct bytes string_part(struct call *call, const struct string *string, uint64_
                          uint64_t size);
 /* Replies with those, of which the string has all; of many of one in pages in slices. */
 void string_reply(struct call *call, const struct string *string, uint64_t offset, uint64_t size);
+/* All of it, or null.  A write that does, and then changes the key, goes on when walk->unfinished
+ * is false: until then it is executed anew. */
+void string_reply_whole(struct call *call, const struct string *string);
+bool string_equals(struct call *call, const struct string *string, struct bytes wanted);
 
 /* Before a write that ends at `end`; may open the string again.  False: not finished. */
 bool string_make_room(struct call *call, struct bytes key, struct string *string, uint64_t end);

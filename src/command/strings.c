@@ -12,10 +12,7 @@ void cmd_get(struct call *call)
     struct string string;
     if (!string_open(call, call->argv[1], &string))
         return;
-    if (string.found.type == DB_NONE)
-        reply_null(call->reply);
-    else
-        string_reply(call, &string, 0, string.found.size);
+    string_reply_whole(call, &string);
 }
 
 /* ---- SET -------------------------------------------------------------------- */
@@ -87,37 +84,41 @@ bool words_set(struct call *call)
 
 /* What the conditions and the reply ask for.  False: wrong type, answered. */
 static bool look_before_set(struct call *call, const struct set_options *options,
-                            struct db_record *found, struct bytes *value)
+                            struct string *string)
 {
-    *found = (struct db_record){.type = DB_NONE};
-    *value = bytes_of(NULL, 0);
-    if (options->get || options->condition >= SET_IFEQ)
-        return call_find_string(call, call->argv[1], found, value);
+    struct bytes key = call->argv[1];
+    *string = (struct string){.found.type = DB_NONE};
+    if (options->condition >= SET_IFEQ) {
+        bool is_string = call_find_string(call, key, &string->found, &string->value);
+        string->found.space = 0; /* the value has all of it */
+        return is_string;
+    }
+    if (options->get)
+        return string_open(call, key, string);
     if (options->condition != SET_ALWAYS || options->keep_ttl)
-        db_lookup(call->db, call->database, call->argv[1], found);
+        db_lookup(call->db, call->database, key, &string->found);
     return true;
 }
 
 void cmd_set(struct call *call)
 {
     struct set_options options = {0};
-    struct db_record found;
-    struct bytes value;
+    struct string string;
     int64_t deadline_ms;
-    if (!read_options(call, &options, &deadline_ms) ||
-        !look_before_set(call, &options, &found, &value))
+    if (!read_options(call, &options, &deadline_ms) || !look_before_set(call, &options, &string))
         return;
-    bool exists = found.type != DB_NONE;
-    bool set = set_condition_holds(options.condition, options.operand, value, exists);
+    bool exists = string.found.type != DB_NONE;
+    bool set = set_condition_holds(options.condition, options.operand, string.value, exists);
     if (options.get)
-        call_reply_value(call->reply, value, exists);
+        string_reply_whole(call, &string);
     else if (set)
         call_reply_ok(call->reply);
     else
         reply_null(call->reply);
-    found.type = DB_STRING;
+    if (call->walk->unfinished)
+        return;
     if (set && options.keep_ttl)
-        call_change_string(call, call->argv[1], &found, call->argv[2], "set");
+        call_change_string(call, call->argv[1], &string.found, call->argv[2], "set");
     else if (set)
         call_put_until(call, call->argv[1], call->argv[2], deadline_ms);
 }
@@ -134,22 +135,21 @@ void cmd_setnx(struct call *call)
 
 void cmd_getset(struct call *call)
 {
-    struct bytes value;
-    bool exists;
-    if (!call_get_string(call, call->argv[1], &value, &exists))
+    struct string string;
+    if (!string_open(call, call->argv[1], &string))
         return;
-    call_reply_value(call->reply, value, exists);
-    call_put_string(call, call->argv[1], call->argv[2], "set");
+    string_reply_whole(call, &string);
+    if (!call->walk->unfinished)
+        call_put_string(call, call->argv[1], call->argv[2], "set");
 }
 
 void cmd_getdel(struct call *call)
 {
-    struct bytes value;
-    bool exists;
-    if (!call_get_string(call, call->argv[1], &value, &exists))
+    struct string string;
+    if (!string_open(call, call->argv[1], &string))
         return;
-    call_reply_value(call->reply, value, exists);
-    if (exists)
+    string_reply_whole(call, &string);
+    if (!call->walk->unfinished && string.found.type != DB_NONE)
         call_delete(call, call->argv[1], "del");
 }
 

@@ -419,6 +419,69 @@ static void large_strings_are_read_in_slices(void **state)
     buffer_deinit(&wanted);
 }
 
+/* A write that answers with what was there does so in slices, where somebody hears it. */
+static void replies_of_writes_are_made_in_slices(void **state)
+{
+    enum { SIZE = 9 << 20 };
+    static const struct {
+        const char *line;
+        bool is_kept; /* the value, by the key */
+    } rows[] = {{"GETSET k $", false},        {"SET k $ GET", false},   {"GETEX k PX 5000", true},
+                {"SET k $ IFEQ x GET", true}, {"SET k $ NX GET", true}, {"GETDEL k", false}};
+    char *value = memory_new(SIZE);
+    struct buffer wanted = {0};
+    (void)state;
+    memset(value, 'v', SIZE);
+    buffer_printf(&wanted, "$%d\r\n", SIZE);
+    buffer_append(&wanted, value, SIZE);
+    buffer_printf(&wanted, "\r\n");
+    for (size_t i = 0; i < 2 * sizeof rows / sizeof rows[0]; i++) {
+        const char *line = rows[i / 2].line;
+        say("SET k $", bytes_of(value, SIZE));
+        if (i % 2)
+            db_checkpoint(world.db);
+        world.pauses = 0;
+        struct bytes reply = say(line, bytes_from_string("new"));
+        if (!bytes_equal(reply, buffer_bytes(&wanted)))
+            fail_msg("%s: %zu bytes of %zu", line, reply.size, wanted.size);
+        assert_int_equal(world.pauses, strstr(line, "IFEQ") ? 0 : 2);
+        if (rows[i / 2].is_kept)
+            assert_value("k", bytes_of(value, SIZE));
+        else if (strchr(line, '$'))
+            assert_value("k", bytes_from_string("new"));
+        else
+            EXPECT(&world, "EXISTS k", ":0\r\n");
+    }
+    buffer_deinit(&wanted);
+    memory_free(value);
+}
+
+/* Its client left between two slices. */
+static void a_reply_may_be_heard_no_more(void **state)
+{
+    enum { SIZE = 9 << 20 };
+    static const char *const words[] = {"GETDEL", "k"};
+    struct bytes argv[] = {bytes_from_string(words[0]), bytes_from_string(words[1])};
+    struct buffer out = {0};
+    char *value = memory_new(SIZE);
+    (void)state;
+    say("SET k $", bytes_of(value, SIZE));
+    struct blob *encoded = command_encode(argv, 2);
+    struct apply_context context = {.pos = {.term = 1, .index = ++world.index},
+                                    .meaning = world.meaning,
+                                    .now_ms = world.now_ms,
+                                    .seed = 1,
+                                    .value_max = world.value_max};
+    const struct state_machine_ops *ops = world.machine->ops;
+    assert_false(ops->apply(world.machine, &context, blob_bytes(encoded), 2, &out));
+    assert_true(ops->apply(world.machine, &context, blob_bytes(encoded), 2, NULL));
+    ops->applied(world.machine, context.pos, context.now_ms, context.meaning);
+    EXPECT(&world, "EXISTS k", ":0\r\n");
+    blob_release(encoded);
+    buffer_deinit(&out);
+    memory_free(value);
+}
+
 static unsigned pauses_of(const char *line, size_t size)
 {
     world.pauses = 0;
@@ -453,6 +516,8 @@ int main(void)
         TEST(undone_puts_leave_what_was),
         TEST(the_key_of_a_large_string_costs_a_look),
         TEST(large_strings_are_read_in_slices),
+        TEST(replies_of_writes_are_made_in_slices),
+        TEST(a_reply_may_be_heard_no_more),
         TEST(large_words_are_placed_in_slices),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
