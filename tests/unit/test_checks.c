@@ -10,6 +10,8 @@
 #include "server/check_round.h"
 #include "server/checks.h"
 
+#include "test_log_lines.h"
+
 /* ---- a round ------------------------------------------------------------------------- */
 
 enum { ROUND = 7, LIFE = 100 };
@@ -463,6 +465,7 @@ static void test_a_node_leaves(void **state)
     (void)state;
     uint64_t hash;
     set_k();
+    log_lines_begin();
     (void)server_checks_begin(node.checks);
     turns();
     wait_until_answered(1);
@@ -471,6 +474,7 @@ static void test_a_node_leaves(void **state)
     assert_int_equal(state_of(1), SERVER_CHECK_MEMBER_DIFFERS);
     assert_int_equal(node.left, 0); /* report */
     answer_for(2, 5);
+    assert_int_equal(log_lines_with("the data of node 1 differ"), 1);
     house.config.check_difference = CHECK_DIFFERENCE_STOP;
     (void)server_checks_begin(node.checks);
     turns();
@@ -479,7 +483,9 @@ static void test_a_node_leaves(void **state)
     answer_for(0, 5);
     assert_int_equal(node.left, 1);
     answer_for(2, 5);
-    assert_int_equal(node.left, 1); /* once */
+    assert_int_equal(node.left, 1);                                   /* once */
+    assert_int_equal(log_lines_with("the data of node 1 differ"), 2); /* once a check */
+    log_lines_end();
 }
 
 /* In a replay: another directory, or another process, may have been meant. */

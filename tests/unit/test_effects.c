@@ -320,6 +320,8 @@ static void test_changes_since_the_checkpoint(void **state)
     world_type(world, "SET a 1");
     world_type(world, "SET a 1");
     assert_int_equal(server_changes_count(changes), 2);
+    world_type(world, "PUBLISH a b"); /* which changes nothing */
+    assert_int_equal(server_changes_count(changes), 2);
     /* A checkpoint without a change before it, and one behind it. */
     world_type(world, "DEL no");
     db_checkpoint(world->db);
