@@ -111,6 +111,22 @@ start_cluster 1 {} {
         wait_for_voters 0 0
         kill_node 1
     }
+
+    test {The only voter ends without waiting for a learner, which cannot lead} {
+        set id [change 0 RAFT.NODE ADD 127.0.0.1:[peer_port 1] LEARNER]
+        file delete -force [node_dir 1]/data
+        start_node 1
+        insist 1 SET through learner
+        wait_for_condition 400 25 {
+            [dict get [members 0] $id active] && [dict get [members 0] $id connected]
+        } else { fail [members 0] }
+        kill_node 0 TERM
+        assert {![log_says 0 "handing the leadership over"]}
+        restart_node 0
+        assert_equal learner [insist 0 GET through]
+        change 0 RAFT.NODE REMOVE $id
+        kill_node 1
+    }
 }
 
 start_cluster 3 {} {

@@ -545,6 +545,24 @@ static void a_lost_disk_is_replaced(void **state)
     assert_string_equal(names(), "0 1 2");
 }
 
+/* It becomes what the lost one was to become, or stays what that was to stay. */
+static void a_lost_learner_is_replaced(void **state)
+{
+    static struct result a;
+    const struct replica_change replace = {.kind = REPLICA_REPLACE, .node = 3};
+    (void)state;
+    lead_with_lives();
+    take_in(3);
+    all_acknowledge();
+    ask_and_commit_change(&a, replace);
+    assert_string_equal(a.reply, "+OK\r\n");
+    assert_string_equal(names(), "0 1 2 3j");
+    assert_int_equal(members()->list[3].life, 0);
+    ask_and_commit_change(&a, (struct replica_change){.kind = REPLICA_DEMOTE, .node = 3});
+    ask_and_commit_change(&a, replace);
+    assert_string_equal(names(), "0 1 2 3l");
+}
+
 /* What was sent late, or once more, is about the node that was meant. */
 static void another_life_is_not_meant(void **state)
 {
@@ -730,6 +748,7 @@ int main(void)
         TEST(force_does_it),
         TEST(the_last_voter_stays),
         TEST(a_lost_disk_is_replaced),
+        TEST(a_lost_learner_is_replaced),
         TEST(another_life_is_not_meant),
         TEST(a_leader_that_is_taken_out_hands_over_first),
         TEST(a_transfer_is_answered_at_its_end),
