@@ -143,6 +143,13 @@ start_cluster 3 {} {
         catch { $c AUTH nobody wrong }
         assert_equal [expr {$denied + 1}] [dict get [info_fields $id stats] acl_access_denied_auth]
         assert_match "name=tcp,bind=*,port=[client_port $id]" [dict get [info_fields $id server] listener0]
+        # What was counted begins anew.
+        set before [info_fields $id stats]
+        $c CONFIG RESETSTAT
+        set stats [info_fields $id stats]
+        set fields {total_net_input_bytes total_net_output_bytes total_commands_processed}
+        if {$followers} { lappend fields total_net_repl_input_bytes total_net_repl_output_bytes }
+        foreach field $fields { assert {[dict get $stats $field] < [dict get $before $field]} $field }
         $c -close
     }
 }

@@ -216,6 +216,14 @@ static void test_what_took_long(void **state)
     config.latency_threshold = 0;
     run_long(observer, "set", 7, 22000);
     assert_int_equal(slowlog->count, 3);
+    command_latency_forget(&latency->events[LATENCY_FAST_COMMAND]);
+    config.latency_threshold = 5; /* it alone, at once */
+    run_long(observer, "get", 7, 6000);
+    assert_true(latency->events[LATENCY_FAST_COMMAND].max_ms >= 5);
+    command_latency_forget(&latency->events[LATENCY_FAST_COMMAND]);
+    config.latency_threshold = 0;
+    run_long(observer, "get", 7, 6000);
+    assert_int_equal(latency->events[LATENCY_FAST_COMMAND].max_ms, 0);
 
     struct seen seen = {0};
     server_command_stats_each(stats, see_command, &seen); /* the last: keys, or exec */
