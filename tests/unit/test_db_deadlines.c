@@ -401,6 +401,37 @@ static void test_portions(void **state)
     assert_true(db_due_ms(world->db) > 20);
 }
 
+static void put_collection(struct world *world, const char *key, int64_t deadline_ms,
+                           int64_t elements_due_ms)
+{
+    struct db_record record = {.type = DB_HASH,
+                               .deadline_ms = deadline_ms,
+                               .space = db_space_new(world->db, 0),
+                               .elements_due_ms = elements_due_ms};
+    db_put_collection(world->db, 0, word(key), &record, word("p"));
+}
+
+/* What comes nearer is found at its time, not at the one that it had before. */
+static void test_nearer(void **state)
+{
+    struct world *world = *state;
+    struct db_expiry all = {.rows = UINT32_MAX, .bytes = UINT64_MAX};
+    entry(world, 1);
+    for (int64_t due_ms = 1000; due_ms >= 20; due_ms -= 980) {
+        put(world, "s", due_ms);
+        put_collection(world, "c", due_ms, 0);
+        put_collection(world, "e", 0, due_ms + 10);
+    }
+    end(world);
+    assert_int_equal(db_size(world->db, 0), 3);
+    entry(world, 20);
+    while (db_expire(world->db, &all))
+        ;
+    assert_int_equal(db_size(world->db, 0), 1);
+    assert_int_equal(db_due_ms(world->db), 30);
+    end(world);
+}
+
 /* Two collections, and how many of their elements are due. */
 static struct {
     uint32_t left[2], most;
@@ -422,13 +453,6 @@ static uint32_t end_elements(struct db *db, unsigned database, struct bytes key,
     return gone;
 }
 
-static void put_with_elements(struct world *world, const char *key)
-{
-    struct db_record record = {
-        .type = DB_HASH, .elements_due_ms = 10, .space = db_space_new(world->db, 0)};
-    db_put_collection(world->db, 0, word(key), &record, word("p"));
-}
-
 /* Elements are of a portion like keys, and one call ends 64 of them, whosever they are. */
 static void test_portions_of_elements(void **state)
 {
@@ -439,8 +463,8 @@ static void test_portions_of_elements(void **state)
     db_elements_due(world->db, end_elements);
     entry(world, 1);
     db_effects_name(world->db, "hset");
-    put_with_elements(world, "a");
-    put_with_elements(world, "b");
+    put_collection(world, "a", 0, 10);
+    put_collection(world, "b", 0, 10);
     end(world);
     entry(world, 10);
     db_effects_name(world->db, "hexpired");
@@ -600,6 +624,7 @@ int main(void)
         cmocka_unit_test(test_random),
         cmocka_unit_test_setup_teardown(test_reader_does_not_delete, open_world, close_world),
         cmocka_unit_test_setup_teardown(test_effects, open_world, close_world),
+        cmocka_unit_test_setup_teardown(test_nearer, open_world, close_world),
         cmocka_unit_test_setup_teardown(test_portions, open_world, close_world),
         cmocka_unit_test_setup_teardown(test_portions_of_bytes, open_world, close_world),
         cmocka_unit_test_setup_teardown(test_portions_of_elements, open_world, close_world),
