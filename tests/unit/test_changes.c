@@ -301,6 +301,25 @@ static void an_address_is_one_members(void **state)
     assert_string_equal(names(), "0 1 2");
 }
 
+/* A voter whose life nobody knows yet is no place that is kept for somebody. */
+static void a_voter_without_a_life_keeps_its_place(void **state)
+{
+    static struct result a;
+    struct replica_change change = join_of(2);
+    (void)state;
+    lead();
+    introduce(1);
+    replica_announced(world.replica, 2, 5);
+    pass(TICK_MS);
+    all_acknowledge();
+    assert_int_equal(members()->list[2].life, 0);
+    memcpy(change.address, members()->list[2].address, sizeof change.address);
+    ask_for(&a, change);
+    assert_ended(a, REQUEST_DONE);
+    assert_memory_equal(a.reply, "-ERR node 2 has the address", 27);
+    assert_int_equal(members()->list[2].life, 0);
+}
+
 static void a_kept_place_is_for_who_asks(void **state)
 {
     static struct result a;
@@ -444,6 +463,10 @@ static void a_learner_that_is_to_stay_one_stays(void **state)
     assert_string_equal(names(), "0 1 2 3l");
     ask_and_commit_change(&a, (struct replica_change){.kind = REPLICA_PROMOTE, .node = 3});
     assert_string_equal(a.reply, "+OK\r\n");
+    raft_index last = status().last.index;
+    ask_for(&a, (struct replica_change){.kind = REPLICA_PROMOTE, .node = 3});
+    assert_string_equal(a.reply, "+OK\r\n"); /* that is so already */
+    assert_int_equal(status().last.index, last);
     for (int i = 0; i < 5; i++) {
         answer_from(3);
         all_acknowledge();
@@ -549,7 +572,7 @@ static void a_lost_disk_is_replaced(void **state)
 static void a_lost_learner_is_replaced(void **state)
 {
     static struct result a;
-    const struct replica_change replace = {.kind = REPLICA_REPLACE, .node = 3};
+    struct replica_change replace = {.kind = REPLICA_REPLACE, .node = 3};
     (void)state;
     lead_with_lives();
     take_in(3);
@@ -561,6 +584,17 @@ static void a_lost_learner_is_replaced(void **state)
     ask_and_commit_change(&a, (struct replica_change){.kind = REPLICA_DEMOTE, .node = 3});
     ask_and_commit_change(&a, replace);
     assert_string_equal(names(), "0 1 2 3l");
+    /* At another address, or at its own, and at nobody else's. */
+    memcpy(replace.address, members()->list[2].address, sizeof replace.address);
+    ask_for(&a, replace);
+    assert_memory_equal(a.reply, "-ERR node 2 has the address", 27);
+    memcpy(replace.address, members()->list[3].address, sizeof replace.address);
+    ask_and_commit_change(&a, replace);
+    assert_string_equal(a.reply, "+OK\r\n");
+    snprintf(replace.address, sizeof replace.address, "10.9.9.9:1");
+    ask_and_commit_change(&a, replace);
+    assert_string_equal(a.reply, "+OK\r\n");
+    assert_string_equal(members()->list[3].address, "10.9.9.9:1");
 }
 
 /* What was sent late, or once more, is about the node that was meant. */
@@ -737,6 +771,7 @@ int main(void)
         TEST(a_new_directory_that_is_disowned_ends),
         TEST(who_joins_is_answered_when_it_is_in_the_list),
         TEST(an_address_is_one_members),
+        TEST(a_voter_without_a_life_keeps_its_place),
         TEST(a_kept_place_is_for_who_asks),
         TEST(there_is_room_for_so_many),
         TEST(one_change_at_a_time),

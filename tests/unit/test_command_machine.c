@@ -530,6 +530,30 @@ static void test_word_bound(void **state)
     memory_free(argv);
 }
 
+static void count_touched(void *context, unsigned database, struct bytes key)
+{
+    unsigned *counts = context;
+    counts[database] += key.size > 0 ? 1 : 100;
+}
+
+/* Who waits for keys is looked at for each that an entry touched, and for whole databases. */
+static void test_touched(void **state)
+{
+    struct world *world = *state;
+    unsigned counts[DB_DATABASES] = {0};
+    world->machine->ops->listen(world->machine, count_touched, counts);
+    world_type(world, "MSET a 1 b 2");
+    world_type(world, "DEL a no");
+    assert_int_equal(counts[0], 3);
+    world_type(world, "PUBLISH b x"); /* no key of that name */
+    assert_int_equal(counts[0], 3);
+    world_type(world, "SWAPDB 0 1");
+    assert_int_equal(counts[0], 103);
+    assert_int_equal(counts[1], 100);
+    world_type(world, "FLUSHDB");
+    assert_int_equal(counts[0], 203);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, world_set_up, world_tear_down)
 
 int main(void)
@@ -549,6 +573,7 @@ int main(void)
                                        TEST(test_strange_entries),
                                        TEST(test_word_bound),
                                        TEST(test_encoding),
-                                       TEST(test_indices)};
+                                       TEST(test_indices),
+                                       TEST(test_touched)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -361,6 +361,13 @@ static void test_changes_beside_a_checkpoint(void **state)
         db_wait(world->db);
         assert_int_equal(server_changes_count(changes), stored + 1);
     }
+    /* All is stored, and that was not noticed before the next began. */
+    db_checkpoint(world->db);
+    db_wait(world->db);
+    world_type(world, "DEL no");
+    db_checkpoint(world->db);
+    assert_int_equal(server_changes_count(changes), 0);
+    db_wait(world->db);
     command_machine_listen(world->machine, NULL);
     server_changes_free(changes);
 }

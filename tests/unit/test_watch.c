@@ -47,6 +47,8 @@ static void test_changes_are_told(void **state)
     EXPECT(world, "FLUSHDB", OK);
     expect_fed(world, ">5\r\n$11\r\nraft.change\r\n$1\r\n6\r\n:0\r\n$6\r\nswapdb\r\n:3\r\n"
                       ">5\r\n$11\r\nraft.change\r\n$1\r\n7\r\n:3\r\n$7\r\nflushdb\r\n_\r\n");
+    world_type(world, "PUBLISH c x"); /* a message is no change */
+    expect_fed(world, "");
 }
 
 static void test_filters(void **state)
