@@ -125,6 +125,21 @@ start_cluster 3 {} {
         assert_equal $size [[leader] DBSIZE]
     }
 
+    test {a leader whose followers have ended hands over to nobody} {
+        wait_until_settled
+        set leader [leader_id]
+        set said [regexp -all {handing the leadership over} [read_file [node_log $leader]]]
+        set followers [follower_ids]
+        foreach id $followers { kill_node $id }
+        wait_for_condition 400 10 { ![regexp {connected=1.*connected=1} [raft_info $leader]] } else {
+            fail [raft_info $leader]
+        }
+        kill_node $leader TERM
+        assert_equal $said [regexp -all {handing the leadership over} [read_file [node_log $leader]]]
+        foreach id [node_ids] { start_node $id }
+        foreach id [node_ids] { wait_until_answers $id }
+    }
+
     test {terms only grow, also across kill -9 of all} {
         set before [lmap id [node_ids] { term $id }]
         foreach id [node_ids] { kill_node $id }

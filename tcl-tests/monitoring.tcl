@@ -150,6 +150,7 @@ start_cluster 3 {} {
         set fields {total_net_input_bytes total_net_output_bytes total_commands_processed}
         if {$followers} { lappend fields total_net_repl_input_bytes total_net_repl_output_bytes }
         foreach field $fields { assert {[dict get $stats $field] < [dict get $before $field]} $field }
+        assert_equal 0 [stat $id commandstats cmdstat_set calls]
         $c -close
     }
 }
