@@ -110,19 +110,19 @@ bool words_delex(struct call *call)
 void cmd_delex(struct call *call)
 {
     enum set_condition condition;
-    struct bytes value;
+    struct string string;
     if (!read_condition(call, &condition))
         return;
     if (condition == SET_ALWAYS) {
         reply_integer(call->reply, call_delete(call, call->argv[1], "del"));
         return;
     }
-    enum db_type type = db_get(call->db, call->database, call->argv[1], &value);
-    if (type != DB_NONE && type != DB_STRING) {
+    bool exists = call_look_kept(call, call->argv[1], false, &string.found, &string.value);
+    if (exists && string.found.type != DB_STRING) {
         reply_error(call->reply, "%s", is_of_8_4(call) ? ERROR_NO_STRING : ERROR_WRONG_TYPE);
         return;
     }
-    bool deletes = type != DB_NONE && set_condition_holds(condition, call->argv[3], value, true);
+    bool deletes = exists && set_condition_holds(call, condition, call->argv[3], &string);
     if (deletes)
         call_delete(call, call->argv[1], "del");
     reply_integer(call->reply, deletes);

@@ -8,16 +8,23 @@
 
 #include "base/fatal.h"
 #include "command/commands.h"
+#include "command/string_parts.h"
 #include "resp/number.h"
+
+/* Its text; nothing of one in pages that is too long for any, which need not be collected. */
+static struct bytes number_in(struct call *call, const struct string *string)
+{
+    bool is_too_long = string->found.space && string->found.size > NUMBER_LONG_DOUBLE_SIZE;
+    return string_part(call, string, 0, is_too_long ? 0 : string->found.size);
+}
 
 static void add(struct call *call, int64_t increment)
 {
-    struct db_record found;
-    struct bytes value;
+    struct string string;
     int64_t number = 0;
-    if (!call_find_string(call, call->argv[1], &found, &value))
+    if (!string_open(call, call->argv[1], &string))
         return;
-    if (found.type != DB_NONE && !number_parse_i64(value, &number)) {
+    if (string.found.type != DB_NONE && !number_parse_i64(number_in(call, &string), &number)) {
         reply_error(call->reply, ERROR_NOT_INTEGER);
         return;
     }
@@ -28,7 +35,7 @@ static void add(struct call *call, int64_t increment)
     char text[NUMBER_I64_SIZE];
     struct bytes digits = bytes_of(text, number_format_i64(number, text));
     check(digits.size > 0 && digits.size <= sizeof text);
-    call_change_string(call, call->argv[1], &found, digits, "incrby");
+    call_change_string(call, call->argv[1], &string.found, digits, "incrby");
     reply_integer(call->reply, number);
 }
 
@@ -80,12 +87,12 @@ void cmd_decrby(struct call *call)
 
 void cmd_incrbyfloat(struct call *call)
 {
-    struct db_record found;
-    struct bytes value;
+    struct string string;
     long double number = 0, increment;
-    if (!call_find_string(call, call->argv[1], &found, &value))
+    if (!string_open(call, call->argv[1], &string))
         return;
-    if ((found.type != DB_NONE && !number_parse_long_double(value, &number)) ||
+    if ((string.found.type != DB_NONE &&
+         !number_parse_long_double(number_in(call, &string), &number)) ||
         !number_parse_long_double(call->argv[2], &increment)) {
         reply_error(call->reply, "ERR value is not a valid float");
         return;
@@ -98,6 +105,6 @@ void cmd_incrbyfloat(struct call *call)
     char text[NUMBER_LONG_DOUBLE_SIZE];
     struct bytes sum = bytes_of(text, number_format_long_double(number, text));
     check(sum.size > 0 && sum.size <= sizeof text);
-    call_change_string(call, call->argv[1], &found, sum, "incrbyfloat");
+    call_change_string(call, call->argv[1], &string.found, sum, "incrbyfloat");
     reply_bulk(call->reply, sum);
 }

@@ -4,6 +4,7 @@
 
 #include "base/fatal.h"
 #include "base/memory.h"
+#include "command/string_parts.h"
 
 #ifndef EXECUTION_STEPS_MAX /* the simulator builds this with fewer */
 #define EXECUTION_STEPS_MAX 512
@@ -58,7 +59,7 @@ static void pop(struct execution *execution)
     if (frame->walk.parts.capacity > 0)
         rope_deinit(&frame->walk.parts);
     memory_free(frame->walk.words.argv);
-    check(!frame->walk.placed);
+    string_forget_words(&frame->walk); /* of one that is given up half done, with all of db */
     if (frame->walk.kept)
         frame->walk.kept_free(frame->walk.kept);
     frame->walk = (struct walk_state){0};

@@ -61,13 +61,12 @@ struct walk {
     struct bytes pattern;
     bool match_all;
     struct bytes type; /* name; size 0: any */
-    uint64_t met;      /* keys, whether they match or not */
+    struct db_scan_met met;
 };
 
 static void walk_key(void *context, struct bytes key, enum db_type type)
 {
     struct walk *walk = context;
-    walk->met++;
     if (!walk->match_all && !command_glob_match(walk->pattern, key, false))
         return;
     if (walk->type.data && !bytes_is(walk->type, type_name(type)))
@@ -91,6 +90,7 @@ static struct db_scan_limit walk_limit(uint64_t keys)
 static uint64_t walk_keys(struct call *call, struct walk *walk, uint64_t cursor, uint64_t keys)
 {
     struct db_scan_limit limit = walk_limit(keys);
+    limit.met = &walk->met;
     uint64_t next = call->view
                         ? db_view_scan(call->view, call->database, cursor, limit, walk_key, walk)
                         : db_scan(call->db, call->database, cursor, limit, walk_key, walk);
@@ -127,10 +127,10 @@ void cmd_scan(struct call *call)
         slice->cursor = cursor;
         slice->budget = words.count;
     }
-    /* COUNT is a hint, also in Redis: so many rows, in whole slices, deleted ones among them. */
+    /* COUNT is a hint, also in Redis: so many that are there, whether they match or not. */
     uint64_t keys = slice->budget < WALK_SLICE ? (uint64_t)slice->budget : WALK_SLICE;
     slice->cursor = walk_keys(call, &walk, slice->cursor, keys);
-    slice->budget -= walk.met > 0 && walk.met < keys ? (int64_t)walk.met : (int64_t)keys;
+    slice->budget -= (int64_t)(walk.met.keys < keys ? walk.met.keys : keys);
     slice->unfinished = slice->cursor != 0 && slice->budget > 0;
     if (call_keeps_parts(call, 0) && !slice->unfinished)
         walk_reply_scan(call, slice->cursor);

@@ -4,21 +4,29 @@
 
 #include "command/commands.h"
 #include "command/digest.h"
+#include "command/string_parts.h"
 
 enum set_condition { SET_ALWAYS, SET_NX, SET_XX, SET_IFEQ, SET_IFNE, SET_IFDEQ, SET_IFDNE };
 
-/* Whether a key with this value (or none) fulfils the condition. */
-static inline bool set_condition_holds(enum set_condition condition, struct bytes operand,
-                                       struct bytes value, bool exists)
+static inline bool set_has_digest(struct call *call, const struct string *string,
+                                  struct bytes digest)
 {
+    return string_has_digest(string_part(call, string, 0, string->found.size), digest);
+}
+
+/* Whether a key with this string (or none) fulfils the condition. */
+static inline bool set_condition_holds(struct call *call, enum set_condition condition,
+                                       struct bytes operand, const struct string *string)
+{
+    bool exists = string->found.type != DB_NONE;
     switch (condition) {
     case SET_ALWAYS: return true;
     case SET_NX: return !exists;
     case SET_XX: return exists;
-    case SET_IFEQ: return exists && bytes_equal(value, operand);
-    case SET_IFNE: return !exists || !bytes_equal(value, operand);
-    case SET_IFDEQ: return exists && string_has_digest(value, operand);
-    case SET_IFDNE: return !exists || !string_has_digest(value, operand);
+    case SET_IFEQ: return exists && string_equals(call, string, operand);
+    case SET_IFNE: return !exists || !string_equals(call, string, operand);
+    case SET_IFDEQ: return exists && set_has_digest(call, string, operand);
+    case SET_IFDNE: return !exists || !set_has_digest(call, string, operand);
     }
     return false;
 }

@@ -7,6 +7,7 @@
 
 #ifndef STRING_PLAIN_MAX /* the simulator builds this with less */
 #define STRING_PLAIN_MAX (64 * 1024)
+#define STRING_WHOLE_MAX (1 << 20)
 #define STRING_SLICE (1 << 20)
 #endif
 
@@ -25,7 +26,7 @@ bool string_is_large(uint64_t size)
 
 bool string_is_whole_large(const struct call *call, uint64_t size)
 {
-    return string_is_large(size) && call->meaning >= COMMAND_MEANING_WHOLE;
+    return size > STRING_WHOLE_MAX && call->meaning >= COMMAND_MEANING_WHOLE;
 }
 
 bool string_open(struct call *call, struct bytes key, struct string *string)
@@ -163,6 +164,15 @@ bool string_place_words(struct call *call)
     return !walk->unfinished;
 }
 
+void string_forget_words(struct walk_state *walk)
+{
+    if (!walk->placed)
+        return;
+    memory_free(walk->placed->words);
+    memory_free(walk->placed);
+    walk->placed = NULL;
+}
+
 void string_drop_words(struct call *call)
 {
     struct placed *placed = call->walk->placed;
@@ -171,9 +181,7 @@ void string_drop_words(struct call *call)
     for (uint32_t i = 0; i < placed->count; i++)
         if (placed->words[i].space)
             db_space_drop(call->db, call->database, placed->words[i].space);
-    memory_free(placed->words);
-    memory_free(placed);
-    call->walk->placed = NULL;
+    string_forget_words(call->walk);
 }
 
 bool string_words_take_long(const struct call *call)

@@ -55,6 +55,8 @@ void string_put(struct call *call, struct bytes key, struct bytes value, int64_t
 bool string_place_words(struct call *call);
 /* Behind its last. */
 void string_drop_words(struct call *call);
+/* Frees what is known of them. */
+void string_forget_words(struct walk_state *walk);
 /* Whether that takes long. */
 bool string_words_take_long(const struct call *call);
 /* Makes a part of the pages of a value whose key is to come, from *at on: *space, and 0 at first.

@@ -88,12 +88,7 @@ static bool look_before_set(struct call *call, const struct set_options *options
 {
     struct bytes key = call->argv[1];
     *string = (struct string){.found.type = DB_NONE};
-    if (options->condition >= SET_IFEQ) {
-        bool is_string = call_find_string(call, key, &string->found, &string->value);
-        string->found.space = 0; /* the value has all of it */
-        return is_string;
-    }
-    if (options->get)
+    if (options->get || options->condition >= SET_IFEQ)
         return string_open(call, key, string);
     if (options->condition != SET_ALWAYS || options->keep_ttl)
         db_lookup(call->db, call->database, key, &string->found);
@@ -107,16 +102,15 @@ void cmd_set(struct call *call)
     int64_t deadline_ms;
     if (!read_options(call, &options, &deadline_ms) || !look_before_set(call, &options, &string))
         return;
-    bool exists = string.found.type != DB_NONE;
-    bool set = set_condition_holds(options.condition, options.operand, string.value, exists);
     if (options.get)
         string_reply_whole(call, &string);
-    else if (set)
-        call_reply_ok(call->reply);
-    else
-        reply_null(call->reply);
     if (call->walk->unfinished)
         return;
+    bool set = set_condition_holds(call, options.condition, options.operand, &string);
+    if (set && !options.get)
+        call_reply_ok(call->reply);
+    else if (!options.get)
+        reply_null(call->reply);
     if (set && options.keep_ttl)
         call_change_string(call, call->argv[1], &string.found, call->argv[2], "set");
     else if (set)

@@ -151,6 +151,36 @@ void walk_reply_scan(struct call *call, uint64_t cursor)
     call_reply_parts(call, call->walk->count);
 }
 
+struct db_scan_limit walk_scan_limit(struct call *call, const struct walk_words *words,
+                                     uint64_t bytes, uint64_t cursor, struct db_scan_met *met)
+{
+    struct walk_state *walk = call->walk;
+    *met = (struct db_scan_met){0};
+    if (!walk->unfinished) {
+        /* COUNT is a hint, also in Redis; a small one is given whole, as there. */
+        walk->budget = words->count < WALK_SLICE ? words->count : WALK_SLICE;
+        walk->cursor = cursor;
+        walk->seen = 0;
+    }
+    return (struct db_scan_limit){.keys = (uint64_t)walk->budget,
+                                  .rows = WALK_SLICE,
+                                  .bytes = bytes > 0 ? bytes - walk->seen : 0,
+                                  .met = met};
+}
+
+void walk_scan_end(struct call *call, const struct db_scan_limit *limit, uint64_t cursor)
+{
+    struct walk_state *walk = call->walk;
+    const struct db_scan_met *met = limit->met;
+    bool is_enough = met->keys >= limit->keys || (limit->bytes > 0 && met->bytes >= limit->bytes);
+    walk->budget -= is_enough ? 0 : (int64_t)met->keys;
+    walk->seen += met->bytes;
+    walk->cursor = cursor;
+    walk->unfinished = cursor != 0 && !is_enough;
+    if (call_keeps_parts(call, 0) && !walk->unfinished)
+        walk_reply_scan(call, cursor);
+}
+
 static void give_matching(void *context, struct bytes name, struct bytes value)
 {
     const struct giving *giving = context;
@@ -162,6 +192,7 @@ void walk_scan(struct call *call, enum db_type type, unsigned what)
 {
     struct fields fields;
     struct walk_words words = {0};
+    struct db_scan_met met;
     uint64_t cursor;
     if (!walk_cursor(call, 2, &cursor) || !call_fields(call, call->argv[1], type, &fields))
         return;
@@ -169,17 +200,14 @@ void walk_scan(struct call *call, enum db_type type, unsigned what)
         return;
     struct giving giving = {
         .call = call, .what = what, .pattern = words.pattern, .match_all = words.match_all};
-    /* COUNT is a hint, also in Redis; a small one is given whole, as there. */
-    struct db_scan_limit limit =
-        slice_limit(words.count < WALK_SLICE ? (uint64_t)words.count : WALK_SLICE);
+    struct db_scan_limit limit = walk_scan_limit(call, &words, WALK_SLICE_BYTES, cursor, &met);
     if (fields_is_large(&fields))
-        cursor = fields_scan(&fields, cursor, limit, give_matching, &giving);
+        cursor = fields_scan(&fields, call->walk->cursor, limit, give_matching, &giving);
     else
         cursor =
             fields_scan(&fields, 0, (struct db_scan_limit){.keys = UINT64_MAX, .rows = UINT64_MAX},
                         give_matching, &giving);
-    if (call_keeps_parts(call, 0))
-        walk_reply_scan(call, cursor);
+    walk_scan_end(call, &limit, cursor);
 }
 
 /* ---- HRANDFIELD, SRANDMEMBER -------------------------------------------------------- */

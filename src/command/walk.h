@@ -33,6 +33,13 @@ struct walk_words {
 /* False: answered with the error. */
 bool walk_cursor(struct call *call, uint32_t i, uint64_t *cursor);
 bool walk_read_words(struct call *call, uint32_t first, struct walk_words *words);
+/* HSCAN and its like: it is given what is met of one slice, which follows the others of this
+ * command; in sum the limits of one without deleted rows in it, since how many there are of those
+ * is this node's alone. */
+struct db_scan_limit walk_scan_limit(struct call *call, const struct walk_words *words,
+                                     uint64_t bytes, uint64_t cursor, struct db_scan_met *met);
+/* Behind it, with the cursor that it gave.  Replies, if it was the last. */
+void walk_scan_end(struct call *call, const struct db_scan_limit *limit, uint64_t cursor);
 /* The reply: a cursor, and as many parts as call->walk->count says. */
 void walk_reply_scan(struct call *call, uint64_t cursor);
 /* HSCAN, SSCAN, all of it. */

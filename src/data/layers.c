@@ -377,6 +377,17 @@ static void note_freed(struct db *db, const struct entry *entry, struct bytes re
         db->freed_bytes += record.data == db->value.data ? db->whole : record.size;
 }
 
+/* The pages of a string are as large as it is, and go when its space is swept. */
+static void note_freed_pages(struct db *db, const struct place *place, struct bytes record)
+{
+    struct db_record found;
+    if (place->table != TABLE_KEYS)
+        return;
+    found = layers_found(record, record.size, NULL);
+    if (found.type == DB_STRING && found.space)
+        db->freed_bytes += found.size;
+}
+
 /* False: there was none. */
 static bool bury(struct db *db, const struct place *place, struct header *before)
 {
@@ -388,6 +399,8 @@ static bool bury(struct db *db, const struct place *place, struct header *before
     *before = head_of(place, entry ? entry_record(entry) : record);
     note_change(db, place->name.size);
     note_freed(db, entry, record);
+    if (!entry || entry->below != BELOW_NO)
+        note_freed_pages(db, place, entry ? entry_record(entry) : record);
     if (entry && entry->below == BELOW_NO && !db->savepoint) {
         overlay_remove(active, place->space, place->word, place->name);
         return true;

@@ -37,6 +37,10 @@ uint64_t merge_scan(const struct sources *sources, enum table table, uint64_t sp
         given++;
     }
     merge_close(&merge);
+    if (limit.met) {
+        limit.met->keys += given;
+        limit.met->bytes += bytes;
+    }
     return next;
 }
 

@@ -9,7 +9,7 @@ SIM_WIRE = -D'WIRE_PIECE_MAX=((size_t)64)' -D'WIRE_FRAME_MAX=((size_t)400)'
 # Scripts and transactions take several slices, between which others read.
 SIM_SLICES = -DEXECUTION_STEPS_MAX=3 -DEXEC_LONG_COMMANDS=2
 # Strings of more are large, and what is a slice to put there.
-SIM_STRINGS = -DSTRING_PLAIN_MAX=150 -DSTRING_SLICE=4096
+SIM_STRINGS = -DSTRING_PLAIN_MAX=150 -DSTRING_WHOLE_MAX=300 -DSTRING_SLICE=4096
 SIM_SEEDS ?= 40
 SIM_OTHER = build-address-undefined/sim
 

@@ -1,5 +1,6 @@
 /* Commands of very many words, or over large values: what one slice of them does is bounded, and all
  * slices together do no more than the words are worth. */
+#include "data/layers.h"
 #include "test_command.h"
 
 #include "resp/number.h"
@@ -338,6 +339,91 @@ static void test_walks(void **state)
     said_free(said);
 }
 
+/* ---- scans in entries --------------------------------------------------------------------- */
+
+/* Keys and elements that are stored, and nearly all deleted: the rows that say so are there until
+ * the next checkpoint. */
+static void leave_few(struct said *said)
+{
+    said->world.db->options.checkpoint_bytes = 64 << 20; /* only those that are asked for */
+    static const char *const adds[][2] = {
+        {"MSET", "k%d"}, {"HSET h", "f%d"}, {"SADD s", "m%d"}, {"ZADD z", "m%d"}};
+    static const char *const deletes[][2] = {
+        {"DEL", "k%d"}, {"HDEL h", "f%d"}, {"SREM s", "m%d"}, {"ZREM z", "m%d"}};
+    for (size_t i = 0; i < 4; i++) {
+        begin(said, adds[i][0]);
+        for (int number = 0; number < MANY / 2; number++) {
+            if (i == 3)
+                say(said, "%d", number);
+            say(said, adds[i][1], number);
+            if (i < 2)
+                say(said, "v", 0);
+        }
+        answer(said);
+    }
+    db_checkpoint(said->world.db);
+    for (size_t i = 0; i < 4; i++) {
+        begin(said, deletes[i][0]);
+        for (int number = 20; number < MANY / 2; number++)
+            say(said, deletes[i][1], number);
+        answer(said);
+    }
+}
+
+/* What an entry gives is the same on all nodes, whatever is deleted and still in the way on one. */
+static void test_scans_in_entries(void **state)
+{
+    static const char *const scans[] = {"SCAN 0 COUNT 5",    "HSCAN h 0 COUNT 5",
+                                        "SSCAN s 0 COUNT 5", "ZSCAN z 0 COUNT 5",
+                                        "SCAN 0 COUNT 5000", "HSCAN h 0 COUNT 5000"};
+    struct said *one = said_new(), *other = said_new();
+    char line[64];
+    unsigned pauses = 0;
+    (void)state;
+    leave_few(one);
+    leave_few(other);
+    db_checkpoint(other->world.db);
+    for (unsigned i = 0; i < sizeof scans / sizeof scans[0]; i++) {
+        snprintf(line, sizeof line, "ONCE c %u %s", i + 1, scans[i]);
+        struct buffer wanted = {0};
+        one->world.pauses = 0;
+        buffer_append_bytes(&wanted, world_type(&one->world, line));
+        pauses += one->world.pauses;
+        struct bytes found = world_type(&other->world, line);
+        if (!bytes_equal(found, buffer_bytes(&wanted)))
+            fail_msg("%s: %.*s\nand %.*s", line, (int)wanted.size, wanted.data, (int)found.size,
+                     (const char *)found.data);
+        assert_true(wanted.size > 60); /* it gives some */
+        buffer_deinit(&wanted);
+    }
+    assert_true(pauses > 8); /* so there was something in the way */
+    assert_int_equal(db_hash(one->world.db), db_hash(other->world.db));
+    said_free(one);
+    said_free(other);
+}
+
+/* COUNT is of keys that are there, as ever: those whose time has come and that no tick has ended
+ * yet are among them. */
+static void test_scans_count_what_is_over(void **state)
+{
+    struct said *said = said_new();
+    struct world *world = &said->world;
+    char cursor[64], line[64];
+    (void)state;
+    for (int i = 0; i < 20; i++) {
+        snprintf(line, sizeof line, "SET k%d v PX %d", i, i < 8 ? 100 : 100000);
+        world_type(world, line);
+    }
+    struct bytes found = world_type(world, "ONCE c 1 SCAN 0 COUNT 10");
+    snprintf(cursor, sizeof cursor, "%.*s", 20, (const char *)found.data);
+    assert_non_null(memmem(found.data, found.size, "*10\r\n", 5));
+    world->now_ms += 1000;
+    found = world_type(world, "ONCE c 2 SCAN 0 COUNT 10");
+    assert_memory_equal(found.data, cursor, strlen(cursor)); /* so far, and no further */
+    assert_null(memmem(found.data, found.size, "*10\r\n", 5));
+    said_free(said);
+}
+
 /* ---- read once ---------------------------------------------------------------------------- */
 
 /* The words from `first` to `last` are made something else after the first slice. */
@@ -402,12 +488,19 @@ static void test_read_once(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sorted_sets),       cmocka_unit_test(test_sets),
-        cmocka_unit_test(test_streams),           cmocka_unit_test(test_sort),
-        cmocka_unit_test(test_fields),            cmocka_unit_test(test_watches),
-        cmocka_unit_test(test_last_watch_counts), cmocka_unit_test(test_read_once),
-        cmocka_unit_test(test_local),             cmocka_unit_test(test_prefixes),
+        cmocka_unit_test(test_sorted_sets),
+        cmocka_unit_test(test_sets),
+        cmocka_unit_test(test_streams),
+        cmocka_unit_test(test_sort),
+        cmocka_unit_test(test_fields),
+        cmocka_unit_test(test_watches),
+        cmocka_unit_test(test_last_watch_counts),
+        cmocka_unit_test(test_read_once),
+        cmocka_unit_test(test_local),
+        cmocka_unit_test(test_prefixes),
         cmocka_unit_test(test_walks),
+        cmocka_unit_test(test_scans_in_entries),
+        cmocka_unit_test(test_scans_count_what_is_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
