@@ -40,11 +40,11 @@ static void keep_large_blocks(void)
 /* To fault in 64 MB of ordinary pages takes 50 to 350 ms, and a large value passes through several
  * blocks of its size, most of them the store's; of huge pages, 8 ms.  And what a thread gives back
  * of a size it has at hand for the next time, but by default 7 of them, where a turn of the loop
- * takes and gives hundreds.  What comes back beyond that, malloc would put aside as it is, and join
- * millions of them at once when the next larger block is asked for or given back: 170 ms in one turn
- * behind 2 million new keys; each as it comes costs less than can be measured.  malloc does all three
- * if it is told to before main(), so the process begins anew.  Whoever set this variable himself is left alone; and where it cannot be done, everything
- * is the same, but slower. */
+ * takes and gives hundreds.  What comes back beyond that, malloc would put aside as it is, and
+ * join millions of blocks at once when a larger one is asked for or given back: 170 ms in one turn
+ * behind 2 million new keys.  To join each as it comes costs some percent at most.  malloc does all
+ * three if it is told to before main(), so the process begins anew.  Whoever set this variable
+ * himself is left alone; and where it cannot be done, everything is the same, but slower. */
 static const char malloc_options[] =
     "glibc.malloc.hugetlb=1:glibc.malloc.tcache_count=1000:glibc.malloc.mxfast=0";
 

@@ -148,8 +148,8 @@ static bool are_unchanged(struct call *call)
 {
     struct walk_state *walk = call->walk;
     struct bytes watches = call->argv[1], key;
-    struct bytes rest = bytes_of((const char *)watches.data + walk->cursor,
-                                 watches.size - walk->cursor);
+    struct bytes rest =
+        bytes_of((const char *)watches.data + walk->cursor, watches.size - walk->cursor);
     unsigned database;
     uint64_t version;
     call_begin_slice(call);

@@ -216,8 +216,7 @@ static bool walk_batch(struct operation *operation, uint32_t of)
     struct batch *batch = &operation->batch;
     if (!batch->is_open)
         read_batch(operation, of);
-    while (batch->is_open ||
-           (packed_next(&batch->walk, &batch->member) && !is_enough(operation))) {
+    while (batch->is_open || (packed_next(&batch->walk, &batch->member) && !is_enough(operation))) {
         operation->looks -= !batch->is_open;
         batch->other = batch->is_open ? batch->other : operation->first;
         batch->is_open = true;

@@ -1,6 +1,6 @@
 /* The keys of a union, an intersection or a difference of sorted sets.  There may be a million of
- * them, most of which hold nothing: each is looked at once, in slices, those that hold something are
- * put in order, and from then on only those are opened, when their turn comes. */
+ * them, most of which hold nothing: each is looked at once, in slices, those that hold something
+ * are put in order, and from then on only those are opened, when their turn comes. */
 #ifndef COMMAND_SORTED_SOURCES_H
 #define COMMAND_SORTED_SOURCES_H
 

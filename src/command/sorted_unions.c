@@ -1,8 +1,9 @@
 /* Unions, intersections and differences of sorted sets (Redis 7.2 t_zset.c).
  *
- * First all keys are looked at (sorted_sources.h).  Their members are collected in a table in memory, all or those of one source; of an intersection
- * or a difference each is then looked for in the others; what is left is sorted, and given or put
- * into a new set in that order: all of it in slices.  Deterministic; loop thread only. */
+ * First all keys are looked at (sorted_sources.h).  Their members are collected in a table in
+ * memory, all or those of one source; of an intersection or a difference each is then looked for in
+ * the others; what is left is sorted, and given or put into a new set in that order: all of it in
+ * slices.  Deterministic; loop thread only. */
 #include <math.h>
 
 #include "base/fatal.h"

@@ -376,8 +376,8 @@ static bool is_divided(const struct client *client, const struct bytes *argv, ui
     return command && command_is_divided(command);
 }
 
-/* The same of one that may be divided: some of its words in this turn, others in the next.  A failure
- * is the only answer to all that are left. */
+/* The same of one that may be divided: some of its words in this turn, others in the next.  A
+ * failure is the only answer to all that are left. */
 static bool execute_some(struct client *client, const struct bytes *argv, uint32_t argc)
 {
     struct bytes piece[1 + DIVIDED_WORDS_MAX];

@@ -1156,9 +1156,10 @@ static void a_divided_command_fails_once(void **state)
     say_channels(fd, "SUBSCRIBE");
     say(fd, "PING\r\n");
     pass(2 * house.config.request_timeout + 1000);
-    assert_hears(fd, "-TIMEOUT No answer from the cluster; the command may or may not have been "
-                     "executed\r\n-CLUSTERDOWN No leader within request-timeout; the command was not "
-                     "executed\r\n+PONG\r\n");
+    assert_hears(fd,
+                 "-TIMEOUT No answer from the cluster; the command may or may not have been "
+                 "executed\r\n-CLUSTERDOWN No leader within request-timeout; the command was not "
+                 "executed\r\n+PONG\r\n");
     house.disk_hangs = false;
     turns();
     close(fd);

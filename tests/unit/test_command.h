@@ -411,8 +411,8 @@ static inline void world_read(struct world *world, struct bytes encoded, struct 
     void *reading = NULL;
     for (bool is_last = false; !is_last; world->pauses += !is_last) {
         uint64_t before = db_work(world->db);
-        is_last = ops->read(world->machine, &reading, &context, encoded,
-                            world->connection.protocol, out, NULL);
+        is_last = ops->read(world->machine, &reading, &context, encoded, world->connection.protocol,
+                            out, NULL);
         world_weigh(world, before);
     }
 }

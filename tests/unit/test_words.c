@@ -1,5 +1,5 @@
-/* Commands of very many words, or over large values: what one slice of them does is bounded, and all
- * slices together do no more than the words are worth. */
+/* Commands of very many words, or over large values: what one slice of them does is bounded, and
+ * all slices together do no more than the words are worth. */
 #include "data/layers.h"
 #include "test_command.h"
 
