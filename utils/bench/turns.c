@@ -1,7 +1,6 @@
 /* Preloaded into a node: how long each turn of its event loop takes, from the return of epoll_wait
- * to the next call of it.  At every tenth of a second it writes the longest since the file
- * TURNS_FILE was read and emptied, if it is above TURNS_MS (default 5): a line "unix-ms wall-us
- * cpu-us faults" each.
+ * to the next call of it.  Of each that takes TURNS_MS (default 5) or longer a line "unix-ms wall-us
+ * cpu-us faults" comes at the end of the file TURNS_FILE, which may be emptied meanwhile.
  *
  * The processor's time beside the wall's, because a busy machine makes every turn long. */
 #define _GNU_SOURCE
