@@ -1,6 +1,7 @@
-/* Preloaded into a node: how long each turn of its event loop takes, from the return of epoll_wait
- * to the next call of it.  Of each that takes TURNS_MS (default 5) or longer a line "unix-ms wall-us
- * cpu-us faults" comes at the end of the file TURNS_FILE, which may be emptied meanwhile.
+/* Preloaded into a node: how long each turn of its event loop takes, from the return of
+ * epoll_wait to the next call of it.  Of each that takes TURNS_MS (default 5) or longer a line
+ * "unix-ms wall-us cpu-us faults" comes at the end of the file TURNS_FILE, which may be emptied
+ * meanwhile.
  *
  * The processor's time beside the wall's, because a busy machine makes every turn long. */
 #define _GNU_SOURCE
