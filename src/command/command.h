@@ -34,10 +34,11 @@ struct walk_state {
     bool second_round; /* of a command that goes over its words twice */
     bool is_prepared;  /* all is done but its end: prepare.h */
     uint64_t cursor;
-    uint64_t count; /* what it counts, */
-    uint64_t seen;  /* and of how many it has looked at */
-    uint64_t space; /* of a large collection that it makes or changes: see fields.h */
-    uint64_t seed;  /* of the first slice, for who draws in several */
+    uint64_t count;         /* what it counts, */
+    uint64_t seen;          /* and of how many it has looked at */
+    uint64_t space;         /* of a large collection that it makes or changes: see fields.h */
+    uint64_t seed;          /* of the first slice, for who draws in several */
+    struct db_scan_met met; /* by a SCAN: walk.h */
     /* Parts of the reply, whose number must stand before them; the newest are in `found`. */
     struct rope parts;
     struct buffer found;

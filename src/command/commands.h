@@ -39,6 +39,13 @@ enum {
 #define ERROR_CLIENT_NAME "ERR Client names cannot contain spaces, newlines or special characters."
 #define ERROR_NO_EXPIRY "ERR expiry options are not supported yet"
 
+/* It is executed, or prepared, as an entry, whose result is the same on all nodes: not a read of
+ * this one, though the command may be one. */
+static inline bool call_is_of_entry(const struct call *call)
+{
+    return call->value_max > 0;
+}
+
 /* call.c.  Reads argv[i] as an integer; false: answered with the error. */
 bool call_integer(struct call *call, uint32_t i, int64_t *value);
 /* classify.c.  command_takes(), under the meaning of the call. */

@@ -61,7 +61,6 @@ struct walk {
     struct bytes pattern;
     bool match_all;
     struct bytes type; /* name; size 0: any */
-    struct db_scan_met met;
 };
 
 static void walk_key(void *context, struct bytes key, enum db_type type)
@@ -87,15 +86,11 @@ static struct db_scan_limit walk_limit(uint64_t keys)
     return (struct db_scan_limit){.keys = keys, .rows = WALK_SLICE, .bytes = WALK_SLICE_BYTES};
 }
 
-static uint64_t walk_keys(struct call *call, struct walk *walk, uint64_t cursor, uint64_t keys)
+static uint64_t walk_keys(struct call *call, struct walk *walk, uint64_t cursor,
+                          struct db_scan_limit limit)
 {
-    struct db_scan_limit limit = walk_limit(keys);
-    limit.met = &walk->met;
-    uint64_t next = call->view
-                        ? db_view_scan(call->view, call->database, cursor, limit, walk_key, walk)
-                        : db_scan(call->db, call->database, cursor, limit, walk_key, walk);
-    check(next == 0 || next > cursor); /* it comes to an end */
-    return next;
+    return call->view ? db_view_scan(call->view, call->database, cursor, limit, walk_key, walk)
+                      : db_scan(call->db, call->database, cursor, limit, walk_key, walk);
 }
 
 void cmd_keys(struct call *call)
@@ -105,8 +100,10 @@ void cmd_keys(struct call *call)
     walk.pattern = call->argv[1];
     walk.match_all = bytes_equal(walk.pattern, bytes_of("*", 1));
     struct walk_state *state = walk.state;
-    state->cursor = walk_keys(call, &walk, state->cursor, WALK_SLICE);
-    state->unfinished = state->cursor != 0;
+    uint64_t next = walk_keys(call, &walk, state->cursor, walk_limit(WALK_SLICE));
+    check(next == 0 || next > state->cursor); /* it comes to an end */
+    state->cursor = next;
+    state->unfinished = next != 0;
     if (call_keeps_parts(call, 0) && !state->unfinished)
         call_reply_parts(call, state->count);
 }
@@ -122,18 +119,10 @@ void cmd_scan(struct call *call)
     walk.pattern = words.pattern;
     walk.match_all = words.match_all;
     walk.type = words.type;
-    struct walk_state *slice = walk.state;
-    if (!slice->unfinished) {
-        slice->cursor = cursor;
-        slice->budget = words.count;
-    }
     /* COUNT is a hint, also in Redis: so many that are there, whether they match or not. */
-    uint64_t keys = slice->budget < WALK_SLICE ? (uint64_t)slice->budget : WALK_SLICE;
-    slice->cursor = walk_keys(call, &walk, slice->cursor, keys);
-    slice->budget -= (int64_t)(walk.met.keys < keys ? walk.met.keys : keys);
-    slice->unfinished = slice->cursor != 0 && slice->budget > 0;
-    if (call_keeps_parts(call, 0) && !slice->unfinished)
-        walk_reply_scan(call, slice->cursor);
+    struct walk_scan scan = {.keys = (uint64_t)words.count};
+    struct db_scan_limit limit = walk_scan_slice(call, cursor, &scan);
+    walk_scan_end(call, &scan, &limit, walk_keys(call, &walk, call->walk->cursor, limit));
 }
 
 /* Enough lookups on a busy disk for one turn of the event loop. */

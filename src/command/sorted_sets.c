@@ -610,14 +610,14 @@ void cmd_zscan(struct call *call)
 {
     struct ordered set;
     struct walk_words words = {0};
-    struct db_scan_met met;
     uint64_t cursor;
     if (!walk_cursor(call, 2, &cursor))
         return;
     bool is_open = ordered_open(&set, call, call->argv[1], DB_ZSET);
     if (is_open && (set.count == 0 || walk_read_words(call, 3, &words))) {
         struct scan scan = {.call = call, .set = &set, .words = &words};
-        struct db_scan_limit limit = walk_scan_limit(call, &words, 0, cursor, &met);
+        struct walk_scan wanted = {walk_scan_count(&words), 0};
+        struct db_scan_limit limit = walk_scan_slice(call, cursor, &wanted);
         if (set.record.space)
             cursor = db_row_scan(call->db, call->view, set.record.space, call->walk->cursor, limit,
                                  give_row, &scan);
@@ -625,7 +625,7 @@ void cmd_zscan(struct call *call)
             cursor = 0;
         if (!set.record.space && set.count > 0)
             ordered_walk(&set, 0, set.count, false, give_small, &scan);
-        walk_scan_end(call, &limit, cursor);
+        walk_scan_end(call, &wanted, &limit, cursor);
     }
     ordered_close(&set);
 }

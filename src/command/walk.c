@@ -151,32 +151,33 @@ void walk_reply_scan(struct call *call, uint64_t cursor)
     call_reply_parts(call, call->walk->count);
 }
 
-struct db_scan_limit walk_scan_limit(struct call *call, const struct walk_words *words,
-                                     uint64_t bytes, uint64_t cursor, struct db_scan_met *met)
+struct db_scan_limit walk_scan_slice(struct call *call, uint64_t cursor,
+                                     const struct walk_scan *scan)
 {
     struct walk_state *walk = call->walk;
-    *met = (struct db_scan_met){0};
     if (!walk->unfinished) {
-        /* COUNT is a hint, also in Redis; a small one is given whole, as there. */
-        walk->budget = words->count < WALK_SLICE ? words->count : WALK_SLICE;
         walk->cursor = cursor;
-        walk->seen = 0;
+        walk->met = (struct db_scan_met){0};
     }
-    return (struct db_scan_limit){.keys = (uint64_t)walk->budget,
+    uint64_t keys = walk->met.keys + WALK_SLICE, bytes = walk->met.bytes + WALK_SLICE_BYTES;
+    return (struct db_scan_limit){.keys = scan->keys < keys ? scan->keys : keys,
                                   .rows = WALK_SLICE,
-                                  .bytes = bytes > 0 ? bytes - walk->seen : 0,
-                                  .met = met};
+                                  .bytes =
+                                      scan->bytes > 0 && scan->bytes < bytes ? scan->bytes : bytes,
+                                  .met = &walk->met};
 }
 
-void walk_scan_end(struct call *call, const struct db_scan_limit *limit, uint64_t cursor)
+void walk_scan_end(struct call *call, const struct walk_scan *scan,
+                   const struct db_scan_limit *limit, uint64_t cursor)
 {
     struct walk_state *walk = call->walk;
-    const struct db_scan_met *met = limit->met;
-    bool is_enough = met->keys >= limit->keys || (limit->bytes > 0 && met->bytes >= limit->bytes);
-    walk->budget -= is_enough ? 0 : (int64_t)met->keys;
-    walk->seen += met->bytes;
+    const struct db_scan_met *met = &walk->met;
+    bool is_enough = met->keys >= scan->keys || (scan->bytes > 0 && met->bytes >= scan->bytes);
+    bool is_of_rows = met->keys < limit->keys && met->bytes < limit->bytes;
+    bool goes_on =
+        is_enough ? met->is_open && call_is_of_entry(call) : !is_of_rows || call_is_of_entry(call);
     walk->cursor = cursor;
-    walk->unfinished = cursor != 0 && !is_enough;
+    walk->unfinished = cursor != 0 && goes_on;
     if (call_keeps_parts(call, 0) && !walk->unfinished)
         walk_reply_scan(call, cursor);
 }
@@ -192,7 +193,6 @@ void walk_scan(struct call *call, enum db_type type, unsigned what)
 {
     struct fields fields;
     struct walk_words words = {0};
-    struct db_scan_met met;
     uint64_t cursor;
     if (!walk_cursor(call, 2, &cursor) || !call_fields(call, call->argv[1], type, &fields))
         return;
@@ -200,14 +200,15 @@ void walk_scan(struct call *call, enum db_type type, unsigned what)
         return;
     struct giving giving = {
         .call = call, .what = what, .pattern = words.pattern, .match_all = words.match_all};
-    struct db_scan_limit limit = walk_scan_limit(call, &words, WALK_SLICE_BYTES, cursor, &met);
+    struct walk_scan scan = {walk_scan_count(&words), WALK_SLICE_BYTES};
+    struct db_scan_limit limit = walk_scan_slice(call, cursor, &scan);
     if (fields_is_large(&fields))
         cursor = fields_scan(&fields, call->walk->cursor, limit, give_matching, &giving);
     else
         cursor =
             fields_scan(&fields, 0, (struct db_scan_limit){.keys = UINT64_MAX, .rows = UINT64_MAX},
                         give_matching, &giving);
-    walk_scan_end(call, &limit, cursor);
+    walk_scan_end(call, &scan, &limit, cursor);
 }
 
 /* ---- HRANDFIELD, SRANDMEMBER -------------------------------------------------------- */

@@ -33,13 +33,26 @@ struct walk_words {
 /* False: answered with the error. */
 bool walk_cursor(struct call *call, uint32_t i, uint64_t *cursor);
 bool walk_read_words(struct call *call, uint32_t first, struct walk_words *words);
-/* HSCAN and its like: it is given what is met of one slice, which follows the others of this
- * command; in sum the limits of one without deleted rows in it, since how many there are of those
- * is this node's alone. */
-struct db_scan_limit walk_scan_limit(struct call *call, const struct walk_words *words,
-                                     uint64_t bytes, uint64_t cursor, struct db_scan_met *met);
+/* What a SCAN of any kind is to meet; bytes 0: any number. */
+struct walk_scan {
+    uint64_t keys, bytes;
+};
+
+/* COUNT is a hint, also in Redis: HSCAN and its like give no more than a slice. */
+static inline uint64_t walk_scan_count(const struct walk_words *words)
+{
+    return words->count < WALK_SLICE ? (uint64_t)words->count : WALK_SLICE;
+}
+
+/* The limit of the next slice, which is to begin at call->walk->cursor; of the first at `cursor`.
+ * In an entry there are as many slices as it takes to meet that much, and to know whether anything
+ * follows: so many deleted rows as this node has in between must not be seen there.  A read ends
+ * with a slice of those. */
+struct db_scan_limit walk_scan_slice(struct call *call, uint64_t cursor,
+                                     const struct walk_scan *scan);
 /* Behind it, with the cursor that it gave.  Replies, if it was the last. */
-void walk_scan_end(struct call *call, const struct db_scan_limit *limit, uint64_t cursor);
+void walk_scan_end(struct call *call, const struct walk_scan *scan,
+                   const struct db_scan_limit *limit, uint64_t cursor);
 /* The reply: a cursor, and as many parts as call->walk->count says. */
 void walk_reply_scan(struct call *call, uint64_t cursor);
 /* HSCAN, SSCAN, all of it. */

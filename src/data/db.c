@@ -48,6 +48,7 @@ static void finish(struct db *db)
     layers_stored_one(&db->stored_sizes, result.stored_sizes.largest);
     db->stored_sizes.found = result.stored_sizes.found;
     db->has_dead |= result.has_dead;
+    db->is_dead_stored |= result.has_dead && db->dead_bytes >= db->options.checkpoint_bytes;
     if (result.is_reclaiming)
         db->freed_bytes -= db->freeing_bytes;
     if (db->freeing_bytes > 0)
@@ -149,7 +150,7 @@ struct db *db_open(struct kv *kv, const struct db_options *options)
     db->active = layer_new();
     db->seen = &db->state;
     db->changes_max = SAVEPOINT_BYTES_MAX;
-    db->freed_due_bytes = options->checkpoint_bytes;
+    db->freed_due_bytes = db->dead_due_bytes = options->checkpoint_bytes;
     load_state(db);
     layers_deadlines_load(db);
     db->has_dead = db->is_dead_stored = has_dead_rows(db);
@@ -545,6 +546,7 @@ static void start(struct db *db)
         db->freed_bytes += db->dead_bytes;
         db->dead_bytes = 0;
     }
+    db->dead_due_bytes = db->dead_bytes + db->options.checkpoint_bytes;
     db->freeing_bytes = is_freed_due(db) ? db->freed_bytes : 0;
     struct checkpoint_job job = {.kv = db->kv,
                                  .sources.count = db->count,
@@ -573,9 +575,15 @@ static bool is_sweep_due(const struct db *db)
     return db->has_dead && db->is_dead_stored && db->views == 0;
 }
 
+/* One checkpoint finds what is dead, the next one sweeps it. */
+static bool is_dead_due(const struct db *db)
+{
+    return db->dead_bytes >= db->dead_due_bytes && db->views == 0;
+}
+
 static bool is_due(const struct db *db)
 {
-    if (is_sweep_due(db) || is_freed_due(db))
+    if (is_sweep_due(db) || is_freed_due(db) || is_dead_due(db))
         return true;
     uint64_t bytes = db->options.checkpoint_bytes;
     return dirty_bytes(db) >= bytes || db->changed_bytes / CHANGED_BYTES_FACTOR >= bytes ||

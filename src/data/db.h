@@ -132,19 +132,22 @@ void db_swap(struct db *db, unsigned one, unsigned other);
  * all nodes give an equal key for an equal seed. */
 bool db_random(struct db *db, unsigned database, uint64_t seed, struct buffer *key);
 
-/* What a scan has met that is there: what it gave, and keys whose deadline has come, too. */
+/* What a scan has met that is there, in all its slices: what it gave, and keys whose deadline has
+ * come, too. */
 struct db_scan_met {
     uint64_t keys, bytes; /* bytes of names and records */
+    uint64_t end;         /* the cursor behind the last of them */
+    bool is_open;         /* it met enough, and may be at the end: the next slice says so */
 };
 
 /* When a scan has done enough.  A slice of a long walk bounds the rows: deleted ones, which are
  * looked at and not met, count there too.  How many of those there are differs from node to node:
- * what is to be the same on all goes on until it has met enough. */
+ * what is to be the same on all goes on until it has met enough, and whether anything follows. */
 struct db_scan_limit {
     uint64_t keys;           /* met; 0 is taken for 1 */
     uint64_t rows;           /* looked at */
     uint64_t bytes;          /* met; 0: any number */
-    struct db_scan_met *met; /* NULL, or what this scan has met is added */
+    struct db_scan_met *met; /* NULL, or what earlier slices met, to which this one adds */
 };
 
 typedef void db_scan_fn(void *context, struct bytes key, enum db_type type);

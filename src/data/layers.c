@@ -377,19 +377,19 @@ static void note_freed(struct db *db, const struct entry *entry, struct bytes re
         db->freed_bytes += record.data == db->value.data ? db->whole : record.size;
 }
 
-/* The pages of a string are as large as it is, and go when its space is swept. */
-static void note_freed_pages(struct db *db, const struct place *place, struct bytes record)
+/* Of a string in pages, about: what the kv has of them. */
+static uint64_t pages_stored(const struct place *place, const struct entry *entry,
+                             struct bytes record)
 {
-    struct db_record found;
-    if (place->table != TABLE_KEYS)
-        return;
-    found = layers_found(record, record.size, NULL);
-    if (found.type == DB_STRING && found.space)
-        db->freed_bytes += found.size;
+    if (place->table != TABLE_KEYS || (entry && entry->below == BELOW_NO))
+        return 0;
+    struct bytes all = entry ? entry_record(entry) : record;
+    struct db_record found = layers_found(all, all.size, NULL);
+    return found.type == DB_STRING && found.space ? found.size : 0;
 }
 
-/* False: there was none. */
-static bool bury(struct db *db, const struct place *place, struct header *before)
+/* False: there was none.  pages: see pages_stored(). */
+static bool bury(struct db *db, const struct place *place, struct header *before, uint64_t *pages)
 {
     struct overlay *active = &db->active->tables[place->table];
     struct entry *entry = find_in(db->active, place);
@@ -399,8 +399,7 @@ static bool bury(struct db *db, const struct place *place, struct header *before
     *before = head_of(place, entry ? entry_record(entry) : record);
     note_change(db, place->name.size);
     note_freed(db, entry, record);
-    if (!entry || entry->below != BELOW_NO)
-        note_freed_pages(db, place, entry ? entry_record(entry) : record);
+    *pages = pages_stored(place, entry, record);
     if (entry && entry->below == BELOW_NO && !db->savepoint) {
         overlay_remove(active, place->space, place->word, place->name);
         return true;
@@ -421,8 +420,10 @@ bool layers_delete(struct db *db, const struct place *place)
 
 bool layers_delete_key(struct db *db, const struct place *place, struct header *before)
 {
-    if (!bury(db, place, before))
+    uint64_t pages;
+    if (!bury(db, place, before, &pages))
         return false;
+    db->dead_bytes += pages;
     leave_space(db, place, before->space, 0);
     return true;
 }
@@ -430,7 +431,8 @@ bool layers_delete_key(struct db *db, const struct place *place, struct header *
 bool layers_take(struct db *db, const struct place *place)
 {
     struct header before;
-    return bury(db, place, &before);
+    uint64_t pages; /* which go on to belong to somebody */
+    return bury(db, place, &before, &pages);
 }
 
 void layers_say(struct db *db, const struct place *place)

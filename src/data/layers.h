@@ -116,7 +116,8 @@ struct db {
     bool is_exact_wanted;          /* somebody waits for exact counts: puts look below */
     bool is_dead_stored;           /* has them now, or with the checkpoint under way */
     uint64_t freed_bytes;          /* of the kv by deletes, since it was asked to give them back */
-    uint64_t dead_bytes;           /* the same by flushes, not swept yet */
+    uint64_t dead_bytes;           /* the same by flushes, and pages of strings, not swept yet */
+    uint64_t dead_due_bytes;       /* when a checkpoint is to begin for their sake */
     uint64_t freeing_bytes;        /* of them seen by the checkpoint under way */
     uint64_t freed_due_bytes;      /* when a checkpoint is to see whether that is much */
     int64_t due_from_ms;           /* no receipt is due before this */

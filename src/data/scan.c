@@ -12,35 +12,45 @@
 
 enum { CURSOR_BITS = 53, CURSOR_SHIFT = 64 - CURSOR_BITS };
 
+static bool is_enough(const struct db_scan_met *met, const struct db_scan_limit *limit)
+{
+    return (met->keys > 0 && met->keys >= limit->keys) ||
+           (limit->bytes > 0 && met->bytes >= limit->bytes);
+}
+
+static void meet(struct db_scan_met *met, const struct merge *merge, uint64_t place)
+{
+    met->keys++;
+    met->bytes += merge->name.size + merge->record.size;
+    met->end = place + 1; /* at most the next place: neither 0 nor too large */
+}
+
 uint64_t merge_scan(const struct sources *sources, enum table table, uint64_t space,
                     uint64_t cursor, struct db_scan_limit limit, db_row_fn *each, void *context)
 {
+    struct db_scan_met here = {0}, *met = limit.met ? limit.met : &here;
+    uint64_t rows = 0, place = 0, next = 0;
+    struct merge merge;
+    met->is_open = false;
     if (cursor >> CURSOR_BITS) /* none of ours: behind the end */
         return 0;
-    uint64_t given = 0, bytes = 0, rows = 0, place = 0, next = 0;
-    struct merge merge;
     merge_open(&merge, sources, table, space, cursor << CURSOR_SHIFT);
-    while (merge_next(&merge)) {
-        uint64_t here = merge.word >> CURSOR_SHIFT;
-        bool is_enough = (given > 0 && given >= limit.keys) || rows >= limit.rows ||
-                         (limit.bytes > 0 && bytes >= limit.bytes);
-        if (rows > 0 && is_enough && here != place) {
-            next = place + 1; /* <= here: neither 0 nor too large */
-            break;
+    while (next == 0 && merge_next(&merge)) {
+        uint64_t at = merge.word >> CURSOR_SHIFT;
+        bool is_live = merge_is_live(&merge);
+        if (is_live && is_enough(met, &limit) && at + 1 != met->end) {
+            next = met->end;
+        } else if (rows > 0 && rows >= limit.rows && at != place) {
+            next = place + 1;
+            met->is_open = is_enough(met, &limit);
+        } else if (is_live) {
+            each(context, merge.name, merge.record);
+            meet(met, &merge, at);
         }
-        place = here;
+        place = at;
         rows++;
-        if (!merge_is_live(&merge))
-            continue;
-        each(context, merge.name, merge.record);
-        bytes += merge.name.size + merge.record.size;
-        given++;
     }
     merge_close(&merge);
-    if (limit.met) {
-        limit.met->keys += given;
-        limit.met->bytes += bytes;
-    }
     return next;
 }
 
