@@ -52,7 +52,7 @@ start_cluster 3 {} {
 
     test {SLOWLOG and LATENCY: what took long is seen, in slices too, and nothing else} {
         set c [leader]
-        for {set i 0} {$i < 40} {incr i} {
+        for {set i 0} {$i < 160} {incr i} {
             $c MSET {*}[concat {*}[lmap n [numbers 2500] { list key:$i:$n [string repeat x 20] }]]
         }
         $c CONFIG SET latency-monitor-threshold 5
