@@ -171,11 +171,12 @@ void walk_scan_end(struct call *call, const struct walk_scan *scan,
                    const struct db_scan_limit *limit, uint64_t cursor)
 {
     struct walk_state *walk = call->walk;
-    const struct db_scan_met *met = &walk->met;
-    bool is_enough = met->keys >= scan->keys || (scan->bytes > 0 && met->bytes >= scan->bytes);
+    struct db_scan_met *met = &walk->met;
     bool is_of_rows = met->keys < limit->keys && met->bytes < limit->bytes;
-    bool goes_on =
-        is_enough ? met->is_open && call_is_of_entry(call) : !is_of_rows || call_is_of_entry(call);
+    if (is_of_rows && !call_is_of_entry(call))
+        met->keys = limit->keys; /* a slice is a slice */
+    bool is_enough = met->keys >= scan->keys || (scan->bytes > 0 && met->bytes >= scan->bytes);
+    bool goes_on = !is_enough || (met->is_open && call_is_of_entry(call));
     walk->cursor = cursor;
     walk->unfinished = cursor != 0 && goes_on;
     if (call_keeps_parts(call, 0) && !walk->unfinished)

@@ -46,8 +46,8 @@ static inline uint64_t walk_scan_count(const struct walk_words *words)
 
 /* The limit of the next slice, which is to begin at call->walk->cursor; of the first at `cursor`.
  * In an entry there are as many slices as it takes to meet that much, and to know whether anything
- * follows: so many deleted rows as this node has in between must not be seen there.  A read ends
- * with a slice of those. */
+ * follows: so many deleted rows as this node has in between must not be seen there.  For a read a
+ * slice of those counts as one that met something. */
 struct db_scan_limit walk_scan_slice(struct call *call, uint64_t cursor,
                                      const struct walk_scan *scan);
 /* Behind it, with the cursor that it gave.  Replies, if it was the last. */

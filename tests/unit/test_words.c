@@ -416,6 +416,8 @@ static void test_scans_in_entries(void **state)
     world_type(&one->world, "HSCAN h 0 COUNT 5"); /* a read ends sooner */
     world_type(&one->world, "SCAN 0 COUNT 5");
     assert_int_equal(one->world.pauses, 0);
+    struct bytes found = world_type(&one->world, "SCAN 0 COUNT 20000"); /* if that is asked for */
+    assert_memory_equal(found.data, "*2\r\n$1\r\n0\r\n*24\r\n", 16);
     said_free(one);
     said_free(other);
 }
