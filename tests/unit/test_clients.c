@@ -1166,6 +1166,38 @@ static void a_divided_command_fails_once(void **state)
     turns();
 }
 
+/* Whatever its client said before: refused at once, or not answered in time. */
+static void a_divided_command_begins_without_a_failure(void **state)
+{
+    int fd = dial();
+    (void)state;
+    say(fd, "GET\r\n");
+    turns();
+    assert_hears(fd, "-ERR wrong number of arguments for 'get' command\r\n");
+    say_channels(fd, "SUBSCRIBE");
+    turns_until(house.clients->all, CHANNELS);
+    hear_channels(fd, "subscribe", 1, 1, "");
+    close(fd);
+    turns();
+    fd = dial();
+    house.disk_hangs = true;
+    say(fd, "SET a 1\r\n");
+    turns();
+    say(fd, "SUBSCRIBE a\r\n");
+    pass(2 * house.config.request_timeout + 1000);
+    assert_hears(fd,
+                 "-TIMEOUT No answer from the cluster; the command may or may not have been "
+                 "executed\r\n-CLUSTERDOWN No leader within request-timeout; the command was not "
+                 "executed\r\n");
+    house.disk_hangs = false;
+    turns();
+    say_channels(fd, "SUBSCRIBE");
+    turns_until(house.clients->all, CHANNELS);
+    hear_channels(fd, "subscribe", 1, 1, "");
+    close(fd);
+    turns();
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void)
@@ -1221,6 +1253,7 @@ int main(void)
         TEST(what_is_not_sent_is_unanswered),
         TEST(many_channels_take_several_turns),
         TEST(a_divided_command_fails_once),
+        TEST(a_divided_command_begins_without_a_failure),
     };
     return cmocka_run_group_tests_name("clients", tests, NULL, NULL);
 }

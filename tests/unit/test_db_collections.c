@@ -279,6 +279,49 @@ static void test_written_over_without_a_look_is_swept(void **state)
     teardown(&f);
 }
 
+static void freeze(struct fixture *f)
+{
+    db_view_release(db_view_new(f->db));
+}
+
+static void write_over(struct fixture *f)
+{
+    db_put(f->db, 0, bytes_from_string("k"), DB_STRING, bytes_from_string("x"), 0);
+    applied(f);
+}
+
+/* In an older layer of the same checkpoint, once more and with one below all that was stored. */
+static void test_written_over_in_a_newer_layer_is_swept(void **state)
+{
+    struct fixture f;
+    (void)state;
+    setup(&f);
+    make(&f, "k", 1000);
+    freeze(&f);
+    write_over(&f);
+    db_checkpoint(f.db);
+    applied(&f);
+    db_checkpoint(f.db);
+    assert_int_equal(stored_keys(f.kv, bytes_from_string("u")), 0);
+    assert_int_equal(stored_keys(f.kv, bytes_from_string("v")), 0);
+    make(&f, "k", 10);
+    db_checkpoint(f.db);
+    assert_int_equal(stored_keys(f.kv, bytes_from_string("u")), 10);
+    write_over(&f);
+    freeze(&f);
+    make(&f, "k", 20);
+    freeze(&f);
+    write_over(&f);
+    freeze(&f);
+    make(&f, "k", 40);
+    db_checkpoint(f.db);
+    applied(&f);
+    db_checkpoint(f.db);
+    assert_int_equal(stored_keys(f.kv, bytes_from_string("u")), 40);
+    assert_int_equal(stored_keys(f.kv, bytes_from_string("v")), 1);
+    teardown(&f);
+}
+
 static void test_flushed_database_takes_its_collections_along(void **state)
 {
     struct fixture f;
@@ -396,6 +439,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_written_over_without_a_look_is_swept),
+        cmocka_unit_test(test_written_over_in_a_newer_layer_is_swept),
         cmocka_unit_test(test_flushed_database_takes_its_collections_along),
         cmocka_unit_test(test_made_and_dropped_is_not_stored),
         cmocka_unit_test(test_copies_in_slices),

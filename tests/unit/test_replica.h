@@ -52,6 +52,7 @@ struct world {
     int read_slices;              /* calls that the next read takes */
     bool is_followed;             /* what the last one was told */
     raft_index read_index;        /* what the last read saw in its first slice */
+    bool read_finds;              /* and whether there was anything */
     bool read_not_now;            /* a read cannot go on */
     uint32_t reads_dropped;
     uint64_t work, work_each; /* done, and by each entry */
@@ -354,9 +355,7 @@ static inline bool serve(struct state_machine *machine, void **reading,
     world.read_ms = context->now_ms;
     world.until_ms = context->until_ms;
     const char *text = command.data;
-    bool finds = text[0] == 'w' ? context->holders >= (uint32_t)(text[1] - '0')
-                                : world.stock[stock_of(command)] > 0;
-    world.found_nothing = context->may_wait && !finds;
+    world.found_nothing = false;
     world.holders = context->holders;
     if (world.read_not_now)
         return false;
@@ -365,14 +364,18 @@ static inline bool serve(struct state_machine *machine, void **reading,
         world.tries++;
         return false;
     }
-    if (!*reading)
+    if (!*reading) {
         world.read_index = world.applied_index;
+        world.read_finds = text[0] == 'w' ? context->holders >= (uint32_t)(text[1] - '0')
+                                          : world.stock[stock_of(command)] > 0;
+    }
     world.is_followed = context->is_followed;
     if (world.read_slices > 0 && --world.read_slices > 0) {
         *reading = &world.read_index;
         return false;
     }
     *reading = NULL;
+    world.found_nothing = context->may_wait && !world.read_finds;
     world.work += world.work_of_read;
     buffer_printf(reply, "read at %llu", (unsigned long long)world.read_index);
     buffer_reserve(reply, world.padding);

@@ -975,6 +975,37 @@ static void many_readers_are_looked_at_in_turns(void **state)
         assert_ended(many[i], REQUEST_DONE);
 }
 
+/* In slices, of the state as it was at the first: what comes before the last is in no state that it
+ * looked at, and finds nobody parked. */
+static void a_long_look_is_not_the_last_one(void **state)
+{
+    static struct result a, pushed;
+    (void)state;
+    lead();
+    ask_now(&pushed, REQUEST_WRITE, 2, "+k");
+    persist();
+    world.read_slices = 3;
+    a = (struct result){0};
+    struct request *request =
+        request_new(REQUEST_READ, 2, 1, blob_copy(bytes_from_string("rk")), on_done, &a);
+    request->database = 5;
+    request->may_wait = true;
+    replica_submit(world.replica, request);
+    replica_run(world.replica);
+    struct raft_message only_a_round = matched(1, (struct raft_pos){1, 1});
+    receive_without_running(only_a_round);
+    replica_run(world.replica);
+    assert_non_null(world.replica->reading);
+    receive_without_running(matched(1, status().last));
+    replica_run(world.replica);
+    assert_ended(pushed, REQUEST_DONE);
+    assert_int_equal(a.calls, 0);
+    run();
+    acknowledge();
+    assert_ended(a, REQUEST_DONE);
+    assert_int_equal(parked(), 0);
+}
+
 /* It has one place there: it is woken once, and nobody behind it waits for that to end for ever. */
 static void a_key_that_is_named_twice_is_waited_for_once(void **state)
 {
@@ -1156,6 +1187,7 @@ int main(void)
         TEST(of_a_node_that_is_gone_no_read_waits),
         TEST(a_reader_who_left_is_dropped),
         TEST(many_readers_are_looked_at_in_turns),
+        TEST(a_long_look_is_not_the_last_one),
         TEST(a_key_that_is_named_twice_is_waited_for_once),
         TEST(who_finds_no_room_to_wait_is_told),
         TEST(it_waits_for_members_that_hold_what_was_there),
