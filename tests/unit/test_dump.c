@@ -541,6 +541,22 @@ static void test_streams_that_say_what_cannot_be(void **state)
     world_deinit(&world);
 }
 
+/* Of one number, and says that it has more: so many that their bytes do not fit into 32 bits. */
+static void test_an_intset_says_how_many_it_has(void **state)
+{
+    static const char two[] =
+        "\013\020\010\000\000\000\002\000\000\000\007\000\000\000\000\000\000\000";
+    static const char many[] =
+        "\013\020\010\000\000\000\001\000\000\040\007\000\000\000\000\000\000\000";
+    struct world world;
+    (void)state;
+    world_init(&world);
+    EXPECT(&world, "SET k before", OK);
+    expect_refused(&world, bytes_of(two, sizeof two - 1));
+    expect_refused(&world, bytes_of(many, sizeof many - 1));
+    world_deinit(&world);
+}
+
 /* What is pending in a group is so with one consumer. */
 static void test_what_is_pending_with_nobody_or_twice(void **state)
 {
@@ -657,6 +673,7 @@ int main(void)
         cmocka_unit_test(test_a_failed_restore_leaves_nothing),
         cmocka_unit_test(test_a_failed_stream_leaves_nothing),
         cmocka_unit_test(test_streams_that_say_what_cannot_be),
+        cmocka_unit_test(test_an_intset_says_how_many_it_has),
         cmocka_unit_test(test_what_is_pending_with_nobody_or_twice),
         cmocka_unit_test(test_names_of_entries_are_bounded),
         cmocka_unit_test(test_what_is_unpacked_is_bounded),

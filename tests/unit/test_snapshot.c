@@ -724,6 +724,111 @@ static void test_rows_that_make_no_sense(void **state)
     }
 }
 
+enum wrong {
+    NOTHING_WRONG,
+    ONE_KEY_MORE,
+    NO_PLACE_OF_A_COLLECTION,
+    A_RECEIPT_MORE,
+    A_TIME_OF_NO_RECEIPT,
+    ONE_ROW_MORE,
+    ONE_BYTE_MORE,
+    ANOTHER_SUM,
+    ANOTHER_CLUSTER,
+    ANOTHER_INDEX,
+    A_BYTE_BEHIND,
+    AN_UNKNOWN_KIND,
+    WRONGS
+};
+
+/* A state of one collection without rows. */
+static enum db_install_result forge_whole(enum wrong wrong)
+{
+    unsigned char state[RECORD_STATE_SIZE], record[RECORD_HEADER_MAX], totals[24];
+    struct bytes nothing = {0};
+    struct forger forger = {0};
+    forge_head(&forger);
+    db_install_free(forger.install); /* it begins anew, with a head of these */
+    forger.install = db_install_new(NULL, RUN_BYTES);
+    forger.state.receipts = wrong == A_RECEIPT_MORE;
+    record_state_encode(state, &forger.state, CLUSTER);
+    db_snapshot_chunk_begin(&forger.chunk);
+    buffer_append(&forger.chunk, state, sizeof state);
+    forger.id = db_snapshot_chunk_end(&forger.chunk, SNAPSHOT_HEAD, 0, 0);
+    assert_int_equal(db_install_take(forger.install, buffer_bytes(&forger.chunk)), DB_INSTALL_OK);
+
+    db_snapshot_chunk_begin(&forger.chunk);
+    forge_row(&forger, TABLE_KEYS, 1, record_key_word(bytes_from_string("a"), 0), "a",
+              forge_record(record, 30));
+    if (wrong == A_TIME_OF_NO_RECEIPT)
+        forge_row(&forger, TABLE_DUE, 0, 1, "client", nothing);
+    if (wrong != NO_PLACE_OF_A_COLLECTION)
+        forge_row(&forger, TABLE_SPACES, 1, 30, "", nothing);
+    uint64_t sum = db_snapshot_sum(0, forger.id);
+    sum = db_snapshot_sum(sum, db_snapshot_chunk_end(&forger.chunk, SNAPSHOT_ROWS, 1, forger.id));
+    assert_int_equal(db_install_take(forger.install, buffer_bytes(&forger.chunk)), DB_INSTALL_OK);
+
+    struct db_snapshot_about about;
+    db_install_about(forger.install, &about);
+    forger.state.databases[0].keys = 1 + (wrong == ONE_KEY_MORE);
+    forger.state.index += wrong == ANOTHER_INDEX;
+    record_state_encode(state, &forger.state, CLUSTER + (wrong == ANOTHER_CLUSTER));
+    put_u64(totals, about.rows + (wrong == ONE_ROW_MORE));
+    put_u64(totals + 8, about.bytes + (wrong == ONE_BYTE_MORE));
+    put_u64(totals + 16, sum + (wrong == ANOTHER_SUM));
+    db_snapshot_chunk_begin(&forger.chunk);
+    buffer_append(&forger.chunk, state, sizeof state);
+    buffer_append(&forger.chunk, totals, sizeof totals);
+    buffer_append(&forger.chunk, "", wrong == A_BYTE_BEHIND);
+    db_snapshot_chunk_end(&forger.chunk, wrong == AN_UNKNOWN_KIND ? SNAPSHOT_KINDS : SNAPSHOT_END,
+                          2, forger.id);
+    enum db_install_result result = db_install_take(forger.install, buffer_bytes(&forger.chunk));
+    assert_int_equal(db_install_is_whole(forger.install), result == DB_INSTALL_OK);
+    db_install_free(forger.install);
+    buffer_deinit(&forger.chunk);
+    return result;
+}
+
+static void test_ends_that_do_not_agree(void **state)
+{
+    (void)state;
+    for (enum wrong wrong = NOTHING_WRONG; wrong < WRONGS; wrong++)
+        assert_int_equal(forge_whole(wrong),
+                         wrong == NOTHING_WRONG ? DB_INSTALL_OK : DB_INSTALL_DAMAGED);
+}
+
+/* It says so before anything that an older build knows: its checksum may be another one. */
+static void test_of_a_newer_format(void **state)
+{
+    (void)state;
+    struct chunks chunks = {0};
+    chunks_of(8, 100, &chunks);
+    struct buffer copy = {0};
+    buffer_append_bytes(&copy, chunk_of(&chunks, 0));
+    copy.data[4]++;
+    struct db_install *install = db_install_new(NULL, RUN_BYTES);
+    assert_int_equal(db_install_take(install, buffer_bytes(&copy)), DB_INSTALL_NEWER);
+    db_install_free(install);
+    buffer_deinit(&copy);
+    chunks_free(&chunks);
+}
+
+/* Each of them fits into 32 bits, their sum does not. */
+static void test_sizes_that_wrap(void **state)
+{
+    (void)state;
+    unsigned char record[RECORD_HEADER_MAX];
+    uint64_t word = record_key_word(bytes_from_string("a"), 0);
+    for (uint32_t beyond = 0; beyond < 8; beyond++) {
+        struct forger forger = {0};
+        forge_head(&forger);
+        size_t row = forger.chunk.size;
+        forge_row(&forger, TABLE_KEYS, 1, word, "a", forge_record(record, 30));
+        unsigned char *sizes = (unsigned char *)forger.chunk.data + row;
+        put_u32(sizes + 4, beyond - get_u32(sizes));
+        assert_int_equal(forge_end(&forger), DB_INSTALL_DAMAGED);
+    }
+}
+
 /* A restored state is of no cluster until it is opened. */
 static void test_of_another_cluster(void **state)
 {
@@ -758,6 +863,9 @@ int main(void)
         cmocka_unit_test(test_on_disk),
         cmocka_unit_test(test_damaged_cut_and_out_of_order),
         cmocka_unit_test(test_rows_that_make_no_sense),
+        cmocka_unit_test(test_ends_that_do_not_agree),
+        cmocka_unit_test(test_of_a_newer_format),
+        cmocka_unit_test(test_sizes_that_wrap),
         cmocka_unit_test(test_of_another_cluster),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
