@@ -6,6 +6,8 @@
 #include "script/script.h"
 
 #define SHA_RETURN_1 "e0e1f9fabfc9d4800c877a703b823ac0578ff8db"
+#define SHA_RETURN_FIRST "574022e9b83fa212f9769fb7cec9e794ff23342b"
+#define SHA_RETURN_1001 "a1260c993d3148c1a618953eddcc505db76a52b4"
 #define NOSCRIPT "-NOSCRIPT No matching script. Please use EVAL.\r\n"
 
 static const struct typed plain[] = {
@@ -175,6 +177,86 @@ static void test_the_store_is_bounded(void **state)
                   "-ERR Error compiling script (new function): user_script:1: ");
 }
 
+/* It counts with those that EVAL left no more: these are as many as before it. */
+static void test_what_is_loaded_leaves_those_of_eval(void **state)
+{
+    enum { LOADED = 20 };
+    struct world *world = *state;
+    char line[64];
+    for (int i = 0; i < LOADED; i++) {
+        snprintf(line, sizeof line, "EVAL 'return %d' 0", i);
+        world_type(world, line);
+        snprintf(line, sizeof line, "SCRIPT LOAD 'return %d'", i);
+        world_type(world, line);
+    }
+    EXPECT(world, "EVAL 'return \"first\"' 0", "$5\r\nfirst\r\n");
+    for (int i = 1; i < SCRIPTS_EVALED_MAX; i++) {
+        snprintf(line, sizeof line, "EVAL 'return 1000 + %d' 0", i);
+        world_type(world, line);
+    }
+    EXPECT(world, "SCRIPT EXISTS " SHA_RETURN_1 " " SHA_RETURN_FIRST, "*2\r\n:1\r\n:1\r\n");
+    EXPECT(world, "EVAL 'return 1000' 0", ":1000\r\n");
+    EXPECT(world, "SCRIPT EXISTS " SHA_RETURN_1 " " SHA_RETURN_FIRST, "*2\r\n:1\r\n:0\r\n");
+    for (int i = 1; i < SCRIPTS_EVALED_MAX; i++) { /* all are, and there is room for another */
+        snprintf(line, sizeof line, "SCRIPT LOAD 'return 1000 + %d'", i);
+        world_type(world, line);
+    }
+    EXPECT(world, "EVAL 'return 1' 0", ":1\r\n");
+    EXPECT(world, "EVAL 'return 2000' 0", ":2000\r\n");
+}
+
+/* One of as many bytes as a script may have. */
+static struct bytes run_large(struct world *world, const char *name, const char *sub,
+                              unsigned number)
+{
+    struct buffer body = {0};
+    buffer_printf(&body, "return %u --", number);
+    size_t head = body.size;
+    buffer_reserve(&body, SCRIPT_BODY_MAX - head);
+    memset(body.data + head, 'x', SCRIPT_BODY_MAX - head);
+    body.size = SCRIPT_BODY_MAX;
+    struct bytes text = buffer_bytes(&body), last = bytes_from_string("0");
+    struct bytes eval[] = {bytes_from_string(name), text, last};
+    struct bytes load[] = {bytes_from_string(name), bytes_from_string(sub ? sub : ""), text};
+    buffer_clear(&world->connection.out.bytes);
+    world_run(world, sub ? load : eval, 3);
+    buffer_deinit(&body);
+    return buffer_bytes(&world->connection.out.bytes);
+}
+
+/* Of all bodies together: those of EVAL make room by their bytes; those that are loaded stay. */
+static void test_the_bytes_of_the_store_are_bounded(void **state)
+{
+    enum { MANY = SCRIPTS_BYTES_MAX / SCRIPT_BODY_MAX };
+    static const char full[] = "-ERR too many scripts are loaded: SCRIPT FLUSH forgets them\r\n";
+    struct world *world = *state;
+    for (unsigned i = 0; i < 2 * MANY; i++)
+        assert_int_equal(run_large(world, "EVAL", NULL, i).size, i < 10 ? 4 : 5);
+    for (unsigned i = 0; i < MANY; i++)
+        assert_int_equal(run_large(world, "SCRIPT", "LOAD", 1000 + i).size, 47);
+    EXPECT(world, "SCRIPT LOAD 'return 1'", full);
+    assert_int_equal(run_large(world, "EVAL", NULL, 1).size, 4); /* and is not kept */
+    EXPECT(world, "SCRIPT FLUSH", OK);
+    assert_int_equal(run_large(world, "SCRIPT", "LOAD", 1).size, 47);
+}
+
+/* Of those that are loaded: EVAL does what it does all the same. */
+static void test_the_number_of_scripts_is_bounded(void **state)
+{
+    struct world *world = *state;
+    char line[64];
+    EXPECT(world, "EVAL 'return 1' 0", ":1\r\n");
+    for (int i = 0; i < SCRIPTS_COUNT_MAX; i++) {
+        snprintf(line, sizeof line, "SCRIPT LOAD 'return 1000 + %d'", i);
+        assert_int_equal(world_type(world, line).size, 47);
+    }
+    EXPECT(world, "SCRIPT LOAD 'return 1'",
+           "-ERR too many scripts are loaded: SCRIPT FLUSH forgets them\r\n");
+    EXPECT(world, "SCRIPT LOAD 'return 1000 + 1'", "$40\r\n" SHA_RETURN_1001 "\r\n");
+    EXPECT(world, "EVAL 'return 1' 0", ":1\r\n");
+    EXPECT(world, "EVALSHA " SHA_RETURN_1 " 0", NOSCRIPT);
+}
+
 /* ---- slices ---------------------------------------------------------------------------------- */
 
 static void test_long_ones_go_in_slices(void **state)
@@ -223,6 +305,12 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_scripts_outlive_a_restart, world_set_up,
                                         world_tear_down),
         cmocka_unit_test_setup_teardown(test_the_store_is_bounded, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(test_what_is_loaded_leaves_those_of_eval, world_set_up,
+                                        world_tear_down),
+        cmocka_unit_test_setup_teardown(test_the_number_of_scripts_is_bounded, world_set_up,
+                                        world_tear_down),
+        cmocka_unit_test_setup_teardown(test_the_bytes_of_the_store_are_bounded, world_set_up,
+                                        world_tear_down),
         cmocka_unit_test_setup_teardown(test_long_ones_go_in_slices, world_set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(test_words_of_the_line, world_set_up, world_tear_down),
     };
