@@ -124,12 +124,6 @@ static bool is_string(struct call *call, bool is_there, struct db_record *found,
     return found->type == DB_STRING;
 }
 
-bool call_find_string(struct call *call, struct bytes key, struct db_record *found,
-                      struct bytes *value)
-{
-    return is_string(call, call_find(call, key, found, value), found, value);
-}
-
 bool call_look_kept(struct call *call, struct bytes key, bool counts, struct db_record *found,
                     struct bytes *payload)
 {
@@ -149,9 +143,9 @@ bool call_find_kept(struct call *call, struct bytes key, struct db_record *found
 bool call_get_string(struct call *call, struct bytes key, struct bytes *value, bool *exists)
 {
     struct db_record found;
-    bool is_string = call_find_string(call, key, &found, value);
-    *exists = is_string && found.type != DB_NONE;
-    return is_string;
+    bool is_right = is_string(call, call_find(call, key, &found, value), &found, value);
+    *exists = is_right && found.type != DB_NONE;
+    return is_right;
 }
 
 void call_put_string(struct call *call, struct bytes key, struct bytes value, const char *event)

@@ -76,14 +76,12 @@ bool call_fields(struct call *call, struct bytes key, enum db_type type, struct 
 bool call_get_string(struct call *call, struct bytes key, struct bytes *value, bool *exists);
 /* db_find(), counted likewise; `payload` may be NULL. */
 bool call_find(struct call *call, struct bytes key, struct db_record *found, struct bytes *payload);
-/* As call_get_string(), with all that is known of it; found->type DB_NONE: there is none. */
-bool call_find_string(struct call *call, struct bytes key, struct db_record *found,
-                      struct bytes *value);
 /* call_find() of any type, but of a string in pages the payload is not collected; counted if this
  * is the first look of several. */
 bool call_look_kept(struct call *call, struct bytes key, bool counts, struct db_record *found,
                     struct bytes *payload);
-/* As call_find_string(), likewise: see string_parts.h. */
+/* As call_get_string(), likewise, with all that is known of it; found->type DB_NONE: there is none.
+ * See string_parts.h. */
 bool call_find_kept(struct call *call, struct bytes key, struct db_record *found,
                     struct bytes *value);
 /* Changes of keys in call->database, and the event that Redis's keyspace notifications have for

@@ -81,11 +81,6 @@ static void walk_init(struct walk *walk, const struct call *call)
     walk->found = (struct reply){&walk->state->found, call->reply->protocol};
 }
 
-static struct db_scan_limit walk_limit(uint64_t keys)
-{
-    return (struct db_scan_limit){.keys = keys, .rows = WALK_SLICE, .bytes = WALK_SLICE_BYTES};
-}
-
 static uint64_t walk_keys(struct call *call, struct walk *walk, uint64_t cursor,
                           struct db_scan_limit limit)
 {
@@ -100,7 +95,7 @@ void cmd_keys(struct call *call)
     walk.pattern = call->argv[1];
     walk.match_all = bytes_equal(walk.pattern, bytes_of("*", 1));
     struct walk_state *state = walk.state;
-    uint64_t next = walk_keys(call, &walk, state->cursor, walk_limit(WALK_SLICE));
+    uint64_t next = walk_keys(call, &walk, state->cursor, walk_slice());
     check(next == 0 || next > state->cursor); /* it comes to an end */
     state->cursor = next;
     state->unfinished = next != 0;
@@ -159,8 +154,8 @@ static bool walk_view(struct call *call)
     struct walk_state *walk = call->walk;
     if (walk->cursor == 0)
         walk->seed = call->seed;
-    walk->cursor = db_view_scan(call->view, call->database, walk->cursor, walk_limit(WALK_SLICE),
-                                meet_key, walk);
+    walk->cursor =
+        db_view_scan(call->view, call->database, walk->cursor, walk_slice(), meet_key, walk);
     walk->unfinished = walk->cursor != 0;
     return !walk->unfinished;
 }

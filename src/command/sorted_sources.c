@@ -20,12 +20,13 @@ struct sorted_sources {
 
 /* ---- one of them ------------------------------------------------------------------------ */
 
-uint64_t sorted_source_count(const struct sorted_source *source)
+static uint64_t count_of(const struct sorted_source *source)
 {
     return source->is_plain ? source->plain.count : source->set.count;
 }
 
-bool sorted_source_open(struct call *call, struct bytes key, struct sorted_source *source)
+/* Counted as a look at the key.  To be closed in any case; false: answered. */
+static bool open_source(struct call *call, struct bytes key, struct sorted_source *source)
 {
     struct db_record found;
     source->is_plain =
@@ -91,10 +92,9 @@ static enum sorted_sources_step look_at_keys(struct sorted_sources *sources, str
         struct sorted_source source;
         if (is_enough(call, looks, work_end))
             return SORTED_SOURCES_MORE;
-        bool is_right =
-            sorted_source_open(call, call->argv[sources->first + sources->looked], &source);
+        bool is_right = open_source(call, call->argv[sources->first + sources->looked], &source);
         if (is_right)
-            note(sources, sources->looked, sorted_source_count(&source), by_size);
+            note(sources, sources->looked, count_of(&source), by_size);
         sorted_source_close(&source);
         if (!is_right)
             return SORTED_SOURCES_ANSWERED;
@@ -148,7 +148,7 @@ void sorted_sources_open(const struct sorted_sources *sources, struct call *call
     uint32_t place = sorted_sources_place(sources, i);
     struct command_observer *observer = call->observer;
     call->observer = NULL;
-    bool is_right = sorted_source_open(call, call->argv[sources->first + place], source);
+    bool is_right = open_source(call, call->argv[sources->first + place], source);
     check(is_right);
     call->observer = observer;
 }

@@ -13,10 +13,7 @@ struct sorted_source {
     struct fields plain;
 };
 
-/* Counted as a look at the key.  To be closed in any case; false: answered. */
-bool sorted_source_open(struct call *call, struct bytes key, struct sorted_source *source);
 void sorted_source_close(struct sorted_source *source);
-uint64_t sorted_source_count(const struct sorted_source *source);
 
 struct sorted_sources;
 

@@ -9,7 +9,7 @@
  * While that goes on, the command is executed anew from its beginning.
  *
  * Since meaning 6 one that is put as a whole, by whatever command, is in pages if it is large.  All
- * puts come to string_put(), which decides that.  Words of a client that are much larger are put
+ * puts come to string_put(), which decides that.  Words of a client that are that large are put
  * into pages before their command is executed (string_place_words()), in slices, and string_put()
  * finds them there: so the commands need not know.  Those that they did not put after all, because
  * a condition did not hold, are dropped behind them. */

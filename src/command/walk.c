@@ -64,15 +64,10 @@ static void give(void *context, struct bytes name, struct bytes value)
     walk->count += parts_of(giving->what);
 }
 
-static struct db_scan_limit slice_limit(uint64_t keys)
-{
-    return (struct db_scan_limit){.keys = keys, .rows = WALK_SLICE, .bytes = WALK_SLICE_BYTES};
-}
-
 static bool go_on(struct call *call, struct fields *fields, fields_fn *each, void *context)
 {
     struct walk_state *walk = call->walk;
-    walk->cursor = fields_scan(fields, walk->cursor, slice_limit(WALK_SLICE), each, context);
+    walk->cursor = fields_scan(fields, walk->cursor, walk_slice(), each, context);
     walk->unfinished = walk->cursor != 0;
     return call_keeps_parts(call, 0) && !walk->unfinished;
 }

@@ -9,6 +9,13 @@
  * bounded, so that a leader does not miss its heartbeats. */
 enum { WALK_SLICE = 2000, WALK_SLICE_BYTES = 1 << 20 };
 
+/* A slice of what walks over all there is. */
+static inline struct db_scan_limit walk_slice(void)
+{
+    return (struct db_scan_limit){
+        .keys = WALK_SLICE, .rows = WALK_SLICE, .bytes = WALK_SLICE_BYTES};
+}
+
 /* What is given of an element; PAIRS: in an array of its own. */
 enum { WALK_NAMES = 1, WALK_VALUES = 2, WALK_PAIRS = 4 };
 

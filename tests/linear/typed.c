@@ -402,7 +402,7 @@ static void do_trim(struct run *run)
     buffer_printf(run->reply, "+OK\r\n");
 }
 
-enum { READ = 1, WHOLE = 2, WITHOUT_ORDER = 4 }; /* it gives all of the value */
+enum { READ = 1, WHOLE = 2 /* it gives all elements, */, WITHOUT_ORDER = 4 /* in any order */ };
 
 static const struct known {
     const char *name;
@@ -411,7 +411,7 @@ static const struct known {
     unsigned flags;
     void (*execute)(struct run *run);
 } known_commands[] = {
-    {"GET", 1, 1, STRING, READ | WHOLE, do_get},
+    {"GET", 1, 1, STRING, READ, do_get},
     {"SET", 2, 4, NOTHING, 0, do_set},
     {"EXISTS", 1, 1, NOTHING, READ, do_exists},
     {"DEL", 1, 1, NOTHING, 0, do_del},
@@ -571,7 +571,7 @@ static const struct value *read_whole(struct values *values, const struct known 
                                       struct bytes reply)
 {
     struct state state = {.deadline = ANY_DEADLINE, .type = known->type};
-    if (known->type == STRING || !read_items(reply, &state) || state.count == 0)
+    if (!read_items(reply, &state) || state.count == 0)
         return value_unknown;
     if (known->flags & WITHOUT_ORDER) {
         struct state sorted = {.deadline = ANY_DEADLINE, .type = known->type};
