@@ -29,7 +29,7 @@ static const char *program;
 
 /* ---- NAME.txt -------------------------------------------------------------------------------- */
 
-enum { NOTE_MAX = 16384 };
+enum { NOTE_MAX = 65536, RUN_MIN = 16384 };
 
 /* "use N": the database from here on; "command WORDS" and "reply REPLY" for each; "holds KEY
  * REPLY"; "read WORDS" and "reply REPLY"; "keys N"; "db_hash HEX". */
@@ -69,12 +69,28 @@ static char *notes_take(struct notes *notes, const char *kind)
     return rest;
 }
 
+/* How often the byte at `at` stands there one behind the other. */
+static size_t run_at(struct bytes bytes, size_t at)
+{
+    const char *data = bytes.data;
+    size_t end = at + 1;
+    while (end < bytes.size && data[end] == data[at])
+        end++;
+    return end - at;
+}
+
 static char *shown(struct bytes reply)
 {
     static char text[NOTE_MAX];
     size_t size = 0;
-    for (size_t i = 0; i < reply.size && size < sizeof text - 3; i++) {
+    for (size_t i = 0; i < reply.size && size < sizeof text - 32; i++) {
         char byte = ((const char *)reply.data)[i];
+        size_t run = run_at(reply, i);
+        if (run >= RUN_MIN && byte > ' ' && byte != '\\') {
+            size += (size_t)sprintf(text + size, "%c{x%zu}", byte, run);
+            i += run - 1;
+            continue;
+        }
         const char *as = byte == '\r'   ? "\\r"
                          : byte == '\n' ? "\\n"
                          : byte == '\\' ? "\\\\"
@@ -332,6 +348,12 @@ static void test_format_2_meaning_5(void **state)
     expect_directory("format-2-meaning-5", 310);
 }
 
+static void test_format_2_meaning_6(void **state)
+{
+    (void)state;
+    expect_directory("format-2-meaning-6", 331);
+}
+
 /* ---- kill -9 --------------------------------------------------------------------------------- */
 
 /* "o" when the directory is open and the conversion begins, "c" at its end. */
@@ -437,7 +459,8 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_format_1),           cmocka_unit_test(test_format_2_meaning_2),
         cmocka_unit_test(test_format_2_meaning_3), cmocka_unit_test(test_format_2_meaning_4),
-        cmocka_unit_test(test_format_2_meaning_5), cmocka_unit_test(test_killed_while_converting),
+        cmocka_unit_test(test_format_2_meaning_5), cmocka_unit_test(test_format_2_meaning_6),
+        cmocka_unit_test(test_killed_while_converting),
     };
     program = argv[0];
     if (argc == 3 && strcmp(argv[1], "convert") == 0)
