@@ -55,7 +55,7 @@ bench-backup: $(BUILD)/redis-raft $(BUILD)/redis-raft-ctl ## what a backup of MB
 bench-large: $(BUILD)/redis-raft ## how long small requests wait beside values of 64 MB (BEHIND=100 of them to catch up with)
 	@utils/bench/large --build $(BUILD) $(if $(BEHIND),--behind $(BEHIND))
 
-bench-types: $(BUILD)/redis-raft ## collections of SIZES=1000,1000000 elements, scripts, queues, messages
+bench-types: $(BUILD)/redis-raft $(BUILD)/redis-raft-bench ## collections of SIZES=1000,1000000 elements, scripts, queues, messages
 	@utils/bench/types --build $(BUILD) $(if $(SIZES),--sizes $(SIZES)) $(if $(ONLY),--only $(ONLY))
 	@utils/bench/talk --build $(BUILD) $(if $(ONLY),--only $(ONLY))
 

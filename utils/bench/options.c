@@ -9,13 +9,13 @@
 
 enum { EXIT_USAGE = 64 };
 
-static const struct service *const services[] = {&service_redis_raft, &service_redis,
+static const struct service *const services[] = {&service_redis_raft, &service_redis, &service_bits,
                                                  &service_etcd};
 
 static void print_usage(FILE *file)
 {
     fputs("usage: redis-raft-bench --cluster host:port,... [options]\n"
-          "  --service redis-raft|redis|etcd   what is measured (redis-raft)\n"
+          "  --service redis-raft|redis|etcd   what is measured (redis-raft), or bits\n"
           "  --cluster host:port,host:port,... the nodes; the leader is found among them\n"
           "  --keys N               how many keys there are (100)\n"
           "  --threads N            load threads (50)\n"
@@ -62,7 +62,7 @@ static const struct service *service_lookup(const char *name)
     for (size_t i = 0; i < sizeof services / sizeof services[0]; i++)
         if (strcmp(services[i]->name, name) == 0)
             return services[i];
-    usage_error("service", "redis-raft, redis or etcd, please");
+    usage_error("service", "redis-raft, redis, bits or etcd, please");
 }
 
 static enum target target_lookup(const char *name)

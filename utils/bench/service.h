@@ -51,6 +51,6 @@ struct service {
     void (*close)(struct link *link); /* no callback comes after it */
 };
 
-extern const struct service service_redis_raft, service_redis, service_etcd;
+extern const struct service service_redis_raft, service_redis, service_bits, service_etcd;
 
 #endif

@@ -218,6 +218,37 @@ static void get(struct link *link, struct bytes key, void *request)
         redisAsyncCommandArgv(link->connection, on_reply, request, 2, words, sizes);
 }
 
+/* ---- bits of one string, as many as there are keys ---------------------------- */
+
+/* Offsets are numbers without zeros in front, which redis-benchmark cannot make at random. */
+static struct bytes offset_of(struct bytes key)
+{
+    const char *digits = key.data;
+    size_t at = sizeof "key:" - 1;
+    while (at + 1 < key.size && digits[at] == '0')
+        at++;
+    return bytes_of(digits + at, key.size - at);
+}
+
+static void put_bit(struct link *link, struct bytes key, struct bytes value, void *request)
+{
+    struct bytes offset = offset_of(key);
+    const char *words[] = {"SETBIT", "bits", offset.data, "1"};
+    const size_t sizes[] = {6, 4, offset.size, 1};
+    (void)value;
+    if (link->connection)
+        redisAsyncCommandArgv(link->connection, on_reply, request, 4, words, sizes);
+}
+
+static void get_bit(struct link *link, struct bytes key, void *request)
+{
+    struct bytes offset = offset_of(key);
+    const char *words[] = {"GETBIT", "bits", offset.data};
+    const size_t sizes[] = {6, 4, offset.size};
+    if (link->connection)
+        redisAsyncCommandArgv(link->connection, on_reply, request, 3, words, sizes);
+}
+
 /* redisAsyncFree() answers the waiting requests and calls on_disconnect, which frees the link, but
  * the latter only if the connection had been made. */
 static void close_link(struct link *link)
@@ -245,3 +276,11 @@ const struct service service_redis = {.name = "redis",
                                       .put = put,
                                       .get = get,
                                       .close = close_link};
+
+const struct service service_bits = {.name = "bits",
+                                     .is_pipelined = true,
+                                     .probe = probe_redis,
+                                     .open = open_link,
+                                     .put = put_bit,
+                                     .get = get_bit,
+                                     .close = close_link};
