@@ -92,6 +92,7 @@ static struct load load_of(const struct options *options, const struct cluster *
                          .keys = options->keys,
                          .requests = options->requests,
                          .seconds = options->seconds,
+                         .rate = options->rate,
                          .threads = options->threads,
                          .connections = options->connections,
                          .pipeline = options->pipeline,
@@ -110,7 +111,7 @@ static void fill(const struct options *options, const struct cluster *cluster,
     load.nodes_count = 1;
     load.kind = LOAD_FILL;
     load.requests = options->keys;
-    load.seconds = 0;
+    load.seconds = load.rate = 0;
     load.keeps_going = false;
     load.threads = 1;
     load.connections = FILL_CONNECTIONS;

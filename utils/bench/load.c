@@ -1,6 +1,6 @@
 /* See load.h.  A lane is one connection with its batch under way; a worker is one thread with its
- * lanes.  Latency runs from the moment a batch is handed to the connection to each answer, so in a
- * pipeline it holds the wait for the requests before it, as redis-benchmark counts too. */
+ * lanes.  Latency runs from the moment a batch is handed to the connection, or was due, to each answer, so
+ * in a pipeline it holds the wait for the requests before it, as redis-benchmark counts too. */
 #include "bench/load.h"
 
 #include <pthread.h>
@@ -24,10 +24,13 @@ struct lane {
     struct worker *worker;
     struct link *link; /* owned; NULL between a loss and the next attempt */
     struct event *reconnect;
+    struct event *due;    /* with a rate: sends the next batch */
     bool is_done;         /* it found no more requests to send */
     uint32_t node;        /* index of the node it is connected to */
     uint32_t outstanding; /* answers to come */
+    uint64_t due_ns;      /* with a rate: when the batch is to be sent */
     uint64_t sent_ns;     /* when the batch was handed over */
+    uint64_t from_ns;     /* latencies run from then */
     struct request put, get;
 };
 
@@ -41,6 +44,7 @@ struct worker {
     uint32_t lanes_busy;
     uint64_t prng;
     uint64_t deadline_ns; /* 0: none */
+    uint64_t interval_ns; /* with a rate: between two batches of a lane */
     char *value;
     bool is_failed;
     struct load_result result;
@@ -107,15 +111,48 @@ static void lane_rest(struct lane *lane)
         event_base_loopbreak(worker->base);
 }
 
+/* True: the batch is not due yet, and a timer will send it. */
+static bool is_early(struct lane *lane)
+{
+    uint64_t now_ns = clock_ns();
+    if (lane->worker->interval_ns == 0 || lane->due_ns < now_ns + 1000)
+        return false;
+    uint64_t wait_us = (lane->due_ns - now_ns) / 1000;
+    struct timeval wait = {.tv_sec = (time_t)(wait_us / 1000000),
+                           .tv_usec = (suseconds_t)(wait_us % 1000000)};
+    evtimer_add(lane->due, &wait);
+    return true;
+}
+
+static void note_sent(struct lane *lane)
+{
+    const struct worker *worker = lane->worker;
+    lane->sent_ns = clock_ns();
+    lane->from_ns = worker->interval_ns ? lane->due_ns : lane->sent_ns;
+    lane->due_ns += worker->interval_ns;
+}
+
+/* What was due by the end, and waited for an answer until then. */
+static void note_unsent(struct lane *lane)
+{
+    const struct worker *worker = lane->worker;
+    if (worker->interval_ns && worker->deadline_ns > lane->from_ns)
+        lane->worker->result.unsent +=
+            (worker->deadline_ns - lane->from_ns) / worker->interval_ns * worker->load->pipeline;
+}
+
 static void lane_send_batch(struct lane *lane)
 {
     struct worker *worker = lane->worker;
     const struct load *load = worker->load;
+    if (is_early(lane))
+        return;
     uint64_t limit = worker->deadline_ns ? UINT64_MAX : load->requests;
     uint64_t first = atomic_fetch_add_explicit(worker->next, load->pipeline, memory_order_relaxed);
-    lane->sent_ns = clock_ns();
+    note_sent(lane);
     bool is_late = worker->deadline_ns && lane->sent_ns >= worker->deadline_ns;
     if (first >= limit || is_late) {
+        note_unsent(lane);
         lane_rest(lane);
         return;
     }
@@ -124,6 +161,15 @@ static void lane_send_batch(struct lane *lane)
     lane->outstanding = count;
     for (uint32_t i = 0; i < count; i++)
         send_one(lane, first + i);
+}
+
+static void on_due(int fd, short events, void *context)
+{
+    (void)fd;
+    (void)events;
+    struct lane *lane = context;
+    if (lane->link)
+        lane_send_batch(lane);
 }
 
 static void on_reply(void *context, void *request_pointer, enum link_result outcome,
@@ -145,10 +191,10 @@ static void on_reply(void *context, void *request_pointer, enum link_result outc
         break;
     case LINK_MISS:
         result->misses++;
-        histogram_add(&result->gets, clock_ns() - lane->sent_ns);
+        histogram_add(&result->gets, clock_ns() - lane->from_ns);
         break;
     case LINK_OK:
-        histogram_add(request->is_put ? &result->puts : &result->gets, clock_ns() - lane->sent_ns);
+        histogram_add(request->is_put ? &result->puts : &result->gets, clock_ns() - lane->from_ns);
         break;
     }
     if (lane->outstanding == 0)
@@ -217,6 +263,18 @@ static void on_watch(int fd, short events, void *context)
 
 /* ---- threads ------------------------------------------------------------------------ */
 
+/* Its timers are exact to less than a millisecond. */
+static struct event_base *base_new(void)
+{
+    struct event_config *config = event_config_new();
+    check(config != NULL);
+    event_config_set_flag(config, EVENT_BASE_FLAG_PRECISE_TIMER);
+    struct event_base *base = event_base_new_with_config(config);
+    check(base != NULL);
+    event_config_free(config);
+    return base;
+}
+
 static void worker_init(struct worker *worker, const struct load *load, uint32_t number,
                         atomic_uint_fast64_t *next, uint64_t start_ns)
 {
@@ -227,12 +285,14 @@ static void worker_init(struct worker *worker, const struct load *load, uint32_t
     worker->value = memory_new(load->value_size + 1);
     for (uint32_t i = 0; i < load->value_size; i++)
         worker->value[i] = (char)('a' + prng_below(&worker->prng, 26));
-    worker->base = event_base_new();
-    check(worker->base != NULL);
+    worker->base = base_new();
     worker->watch = event_new(worker->base, -1, EV_PERSIST, on_watch, worker);
     event_add(worker->watch, &(struct timeval){.tv_sec = 1});
     worker->lanes = memory_new(load->connections * sizeof *worker->lanes);
     worker->lanes_busy = load->connections;
+    uint32_t lanes = load->threads * load->connections;
+    if (load->rate > 0)
+        worker->interval_ns = (uint64_t)(1e9 * load->pipeline * lanes / load->rate);
     for (uint32_t i = 0; i < load->connections; i++) {
         struct lane *lane = &worker->lanes[i];
         lane->worker = worker;
@@ -240,6 +300,8 @@ static void worker_init(struct worker *worker, const struct load *load, uint32_t
         lane->put = (struct request){.lane = lane, .is_put = true};
         lane->get = (struct request){.lane = lane, .is_put = false};
         lane->reconnect = evtimer_new(worker->base, on_reconnect, lane);
+        lane->due = evtimer_new(worker->base, on_due, lane);
+        lane->due_ns = start_ns + worker->interval_ns * (number * load->connections + i) / lanes;
     }
 }
 
@@ -259,6 +321,7 @@ static void worker_deinit(struct worker *worker)
         if (worker->lanes[i].link)
             worker->load->service->close(worker->lanes[i].link);
         event_free(worker->lanes[i].reconnect);
+        event_free(worker->lanes[i].due);
     }
     event_free(worker->watch);
     event_base_free(worker->base);
@@ -275,6 +338,7 @@ static void result_merge(struct load_result *result, const struct worker *worker
     result->errors += part->errors;
     result->lost += part->lost;
     result->reconnects += part->reconnects;
+    result->unsent += part->unsent;
     result->is_complete = result->is_complete && !worker->is_failed;
     if (!result->first_error[0])
         memcpy(result->first_error, part->first_error, sizeof result->first_error);

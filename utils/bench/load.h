@@ -1,5 +1,8 @@
 /* The load: threads, each with an event loop and some connections, in a closed circle: a
- * connection sends a batch of `pipeline` requests, waits for all answers, sends the next.
+ * connection sends a batch of `pipeline` requests, waits for all answers, sends the next.  With a
+ * rate the circle is open: each batch has a moment at which it is due, and its latency runs from
+ * there, also where it could not be sent yet because the one before was not answered: what a slow
+ * answer costs those behind it is counted (no "coordinated omission").
  *
  * load_run() starts the threads, waits for them and adds up what they measured.  Nothing is shared
  * while they run but one atomic counter, from which each batch takes its requests, so that fast
@@ -27,6 +30,7 @@ struct load {
     uint64_t keys;
     uint64_t requests; /* how many in all; with `seconds` > 0: no limit */
     double seconds;    /* how long, or 0 */
+    double rate;       /* requests per second of all together, or 0: as many as are answered */
     uint32_t threads;
     uint32_t connections; /* per thread */
     uint32_t pipeline;
@@ -45,6 +49,7 @@ struct load_result {
     uint64_t errors;             /* error replies */
     uint64_t lost;               /* requests without an answer */
     uint64_t reconnects;
+    uint64_t unsent;                   /* with a rate: were due, and the time was over before */
     char first_error[LOAD_ERROR_SIZE]; /* "" if there was none */
     bool is_complete;                  /* false: ended early because of first_error */
 };

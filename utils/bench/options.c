@@ -22,6 +22,8 @@ static void print_usage(FILE *file)
           "  --requests N           how many requests, all threads together (1000)\n"
           "  --put-percentage P     0..100: how many of them write (50)\n"
           "  --seconds S            for how long instead of how many\n"
+          "  --rate R               so many per second, answered or not; latencies from when one "
+          "was due\n"
           "  --connections N        per thread (1)\n"
           "  --pipeline N           requests sent together on a connection (1; not for etcd)\n"
           "  --value-size BYTES     (64)\n"
@@ -84,13 +86,13 @@ static void pids_parse(struct options *options, char *text)
     }
 }
 
-static double seconds_parse(const char *text)
+static double real(const char *option, const char *text, double below)
 {
     char *end;
-    double seconds = strtod(text, &end);
-    if (end == text || *end != '\0' || !(seconds > 0 && seconds < 1e6))
-        usage_error("seconds", "a number above 0, please");
-    return seconds;
+    double value = strtod(text, &end);
+    if (end == text || *end != '\0' || !(value > 0 && value < below))
+        usage_error(option, "a number above 0, please");
+    return value;
 }
 
 enum option_letter {
@@ -101,6 +103,7 @@ enum option_letter {
     OPTION_REQUESTS,
     OPTION_PUT_PERCENTAGE,
     OPTION_SECONDS,
+    OPTION_RATE,
     OPTION_CONNECTIONS,
     OPTION_PIPELINE,
     OPTION_VALUE_SIZE,
@@ -122,6 +125,7 @@ static const struct option table[] = {
     {"requests", required_argument, NULL, OPTION_REQUESTS},
     {"put-percentage", required_argument, NULL, OPTION_PUT_PERCENTAGE},
     {"seconds", required_argument, NULL, OPTION_SECONDS},
+    {"rate", required_argument, NULL, OPTION_RATE},
     {"connections", required_argument, NULL, OPTION_CONNECTIONS},
     {"pipeline", required_argument, NULL, OPTION_PIPELINE},
     {"value-size", required_argument, NULL, OPTION_VALUE_SIZE},
@@ -155,7 +159,8 @@ static void option_apply(struct options *options, enum option_letter letter, con
     case OPTION_THREADS: options->threads = number32(name, value, 1, 1000); break;
     case OPTION_REQUESTS: options->requests = number(name, value, 0, UINT64_MAX / 2); break;
     case OPTION_PUT_PERCENTAGE: options->put_percentage = number32(name, value, 0, 100); break;
-    case OPTION_SECONDS: options->seconds = seconds_parse(value); break;
+    case OPTION_SECONDS: options->seconds = real(name, value, 1e6); break;
+    case OPTION_RATE: options->rate = real(name, value, 1e9); break;
     case OPTION_CONNECTIONS: options->connections = number32(name, value, 1, 10000); break;
     case OPTION_PIPELINE: options->pipeline = number32(name, value, 1, 10000); break;
     case OPTION_VALUE_SIZE: options->value_size = number32(name, value, 0, 512u << 20); break;

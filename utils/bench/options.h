@@ -21,6 +21,7 @@ struct options {
     uint64_t keys;
     uint64_t requests;
     double seconds; /* 0: count requests instead */
+    double rate;    /* requests per second; 0: as many as are answered */
     uint32_t threads;
     uint32_t connections; /* per thread */
     uint32_t pipeline;

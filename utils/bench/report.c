@@ -61,6 +61,8 @@ static void print_text(const struct report *report)
                per_100k(report, report->servers_cpu_seconds) * 10.0);
     printf("CPU of this client: %.3f s per 100k operations\n",
            per_100k(report, report->client_cpu_seconds));
+    if (result->unsent > 0)
+        printf("%" PRIu64 " more were due and not sent in time\n", result->unsent);
     if (result->misses > 0)
         printf("%" PRIu64 " GETs found nothing\n", result->misses);
     if (result->first_error[0])
@@ -91,13 +93,14 @@ static void print_json(const struct report *report)
                   (json_int_t)options->threads * options->connections, "pipeline",
                   (int)options->pipeline, "put_percentage", (int)options->put_percentage, "keys",
                   (json_int_t)options->keys, "value_size", (int)options->value_size);
-    json_t *found = json_pack(
-        "{s:f, s:I, s:f, s:o, s:o, s:I, s:I, s:I, s:I, s:s, s:b}", "seconds", result->seconds,
-        "operations", (json_int_t)operations(report), "per_second", per_second(report), "put",
-        latencies(&result->puts), "get", latencies(&result->gets), "misses",
-        (json_int_t)result->misses, "errors", (json_int_t)result->errors, "lost",
-        (json_int_t)result->lost, "reconnects", (json_int_t)result->reconnects, "first_error",
-        result->first_error, "complete", result->is_complete);
+    json_t *found =
+        json_pack("{s:f, s:I, s:f, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:s, s:b}", "seconds",
+                  result->seconds, "operations", (json_int_t)operations(report), "per_second",
+                  per_second(report), "put", latencies(&result->puts), "get",
+                  latencies(&result->gets), "misses", (json_int_t)result->misses, "errors",
+                  (json_int_t)result->errors, "lost", (json_int_t)result->lost, "reconnects",
+                  (json_int_t)result->reconnects, "unsent", (json_int_t)result->unsent,
+                  "first_error", result->first_error, "complete", result->is_complete);
     json_object_update(root, found);
     json_decref(found);
     json_object_set_new(root, "servers_cpu_seconds_per_100k",
