@@ -31,7 +31,7 @@ TOOLS = $(BUILD)/redis-raft-ctl $(BUILD)/redis-raft-bench
 test-tools: $(BUILD)/redis-raft $(TOOLS) $(BUILD)/tests/tools/test_histogram ## tests of the tools
 	@tests/tools/run --build $(BUILD)
 
-bench: ## compare with redis-server and etcd (QUICK=1: two minutes; BEFORE=: an earlier redis-raft too)
+bench: ## compare with redis-server and etcd (QUICK=1: three minutes; BEFORE=: an earlier redis-raft too)
 	@deps/install build test bench
 	@$(MAKE) --no-print-directory -s -j$(shell nproc) $(BUILD)/redis-raft $(TOOLS)
 	@utils/bench/run --build $(BUILD) $(if $(QUICK),--quick) $(if $(BEFORE),--before $(BEFORE))

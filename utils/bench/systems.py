@@ -107,6 +107,13 @@ def die_with_parent():
     _libc.prctl(pr_set_pdeathsig, signal.SIGKILL)
 
 
+def written_bytes(pid):
+    """What a process made the kernel write to disks."""
+    with open(f"/proc/{pid}/io", encoding="ascii") as file:
+        fields = dict(line.split(": ") for line in file)
+    return int(fields["write_bytes"]) - int(fields["cancelled_write_bytes"])
+
+
 class System:
     """Some processes.  Subclasses say what they are started with and who leads."""
 
@@ -168,6 +175,9 @@ class System:
 
     def cpu(self):
         return sum(cpu_seconds(pid) for pid in self.pids())
+
+    def written(self):
+        return sum(written_bytes(pid) for pid in self.pids())
 
     def check_alive(self):
         for node, process in self.processes.items():
