@@ -254,6 +254,8 @@ struct blob *command_encode(const struct bytes *argv, uint32_t argc);
 bool command_decode(struct bytes encoded, struct bytes **argv, uint32_t *argc, uint32_t *capacity);
 /* Its first words, at most `max`; how many there are. */
 uint32_t command_first_words(struct bytes encoded, struct bytes *argv, uint32_t max);
+/* How many it says that it has. */
+uint32_t command_word_count(struct bytes encoded);
 
 /* ---- what the replica calls: see machine.c ---------------------------------- */
 

@@ -54,6 +54,11 @@ uint32_t command_first_words(struct bytes encoded, struct bytes *argv, uint32_t 
     return argc;
 }
 
+uint32_t command_word_count(struct bytes encoded)
+{
+    return encoded.size < 4 ? 0 : get_u32(encoded.data);
+}
+
 static void reserve(struct bytes **argv, uint32_t *capacity, uint32_t count)
 {
     if (count <= *capacity)

@@ -100,7 +100,7 @@ static void add_some(struct call *call, const struct sorted_options *options, st
 {
     struct walk_state *walk = call->walk;
     uint64_t added = 0, updated = 0;
-    for (uint32_t i = call_slice(call, options->first); call_takes(call, i); i += 3) {
+    for (uint32_t i = ordered_slice(set, call, options->first); call_takes(call, i); i += 3) {
         struct geo_place place;
         geo_read_place(call, i, &place);
         double score = (double)geo_score(place);
@@ -108,8 +108,7 @@ static void add_some(struct call *call, const struct sorted_options *options, st
         added += outcome == SORTED_ADDED;
         updated += outcome == SORTED_UPDATED;
     }
-    if (added || updated)
-        ordered_save(set, "zadd");
+    ordered_end_slice(set, call, added || updated, "zadd");
     walk->count += options->ch ? added + updated : added;
     if (walk->unfinished)
         call_keep(call, options, sizeof *options);

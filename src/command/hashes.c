@@ -8,6 +8,7 @@
 
 #include "base/fatal.h"
 #include "command/commands.h"
+#include "command/prepare.h"
 #include "command/walk.h"
 #include "resp/number.h"
 
@@ -33,10 +34,10 @@ static bool set_fields(struct call *call, uint64_t *added)
         return false;
     walk_take_back(call, &fields);
     fields_expect(&fields, call->argv[2], (call->argc - 2) / 2);
-    for (uint32_t i = call_slice(call, 2); call_takes(call, i); i += 2)
+    for (uint32_t i = call_slice_prepared(call, 2); call_takes(call, i); i += 2)
         call->walk->seen += !fields_put(&fields, call->argv[i], call->argv[i + 1]);
     *added = call->walk->seen;
-    if (call->walk->unfinished)
+    if (call->walk->unfinished || call_stops(call))
         walk_put_aside(call, &fields);
     else
         fields_save(&fields, "hset");
@@ -79,9 +80,9 @@ void cmd_hdel(struct call *call)
     if (!open_hash(call, &fields))
         return;
     walk_take_back(call, &fields);
-    for (uint32_t i = call_slice(call, 2); fields.count > 0 && call_takes(call, i); i++)
+    for (uint32_t i = call_slice_prepared(call, 2); fields.count > 0 && call_takes(call, i); i++)
         call->walk->seen += fields_delete(&fields, call->argv[i]);
-    if (call->walk->unfinished) {
+    if (call->walk->unfinished || call_stops(call)) {
         walk_put_aside(call, &fields);
     } else {
         if (fields.is_changed)

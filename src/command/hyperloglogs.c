@@ -7,6 +7,7 @@
  * Deterministic; loop thread only. */
 #include "base/fatal.h"
 #include "command/hyperloglog.h"
+#include "command/prepare.h"
 #include "command/string_parts.h"
 
 #define ERROR_INVALID "WRONGTYPE Key is not a valid HyperLogLog string value."
@@ -94,6 +95,15 @@ static void add_in_place(struct call *call, struct string *string)
     }
 }
 
+/* The value for the entry, if it was changed. */
+static void put_aside(struct call *call)
+{
+    struct string string;
+    bool is_there = call->walk->second_round && string_open(call, call->argv[1], &string);
+    if (is_there)
+        buffer_append_bytes(&call->walk->found, string.value);
+}
+
 /* walk->second_round: something was changed. */
 void cmd_pfadd(struct call *call)
 {
@@ -101,7 +111,11 @@ void cmd_pfadd(struct call *call)
     struct walk_state *walk = call->walk;
     if (!look_at(call, call->argv[1], &string))
         return;
-    if (string.found.type != DB_NONE && hyperloglog_is_dense(string.value))
+    if (call_is_prepared(call)) {
+        walk->unfinished = false;
+        if (walk->second_round)
+            put(call, &string.found, &walk->found);
+    } else if (string.found.type != DB_NONE && hyperloglog_is_dense(string.value))
         add_in_place(call, &string);
     else if (!add_to_copy(call, &string)) {
         refuse(call, ERROR_DAMAGED);
@@ -109,6 +123,10 @@ void cmd_pfadd(struct call *call)
     }
     if (walk->unfinished)
         return;
+    if (call_stops(call)) {
+        put_aside(call);
+        return;
+    }
     if (walk->second_round)
         string_tell(call, call->argv[1], "pfadd");
     reply_integer(call->reply, walk->second_round);

@@ -14,14 +14,19 @@
 #include "base/fatal.h"
 #include "base/prng.h"
 #include "command/commands.h"
+#include "command/prepare.h"
 #include "command/walk.h"
 #include "resp/number.h"
 
 void cmd_del(struct call *call)
 {
-    for (uint32_t i = call_slice(call, 1); call_takes(call, i); i++)
+    if (call_is_prepared(call))
+        call_take_keys(call);
+    for (uint32_t i = call_slice_prepared(call, 1); call_takes(call, i); i++) {
+        call_looks_first(call, call->argv[i]);
         call->walk->count += call_delete(call, call->argv[i], "del");
-    if (!call->walk->unfinished)
+    }
+    if (!call->walk->unfinished && !call_stops(call))
         reply_integer(call->reply, (int64_t)call->walk->count);
 }
 

@@ -23,7 +23,7 @@ static void push(struct call *call, bool is_left, bool must_exist)
         ordered_close(&list);
         return;
     }
-    uint32_t i = call_slice(call, 2), first = i;
+    uint32_t i = ordered_slice(&list, call, 2), first = i;
     if (list.count == 0 && must_exist) {
         reply_integer(call->reply, 0);
         ordered_close(&list);
@@ -31,8 +31,7 @@ static void push(struct call *call, bool is_left, bool must_exist)
     }
     for (; call_takes(call, i); i++)
         ordered_insert_at(&list, is_left ? 0 : list.count, call->argv[i]);
-    if (i > first)
-        ordered_save(&list, is_left ? "lpush" : "rpush");
+    ordered_end_slice(&list, call, i > first, is_left ? "lpush" : "rpush");
     if (!call->walk->unfinished)
         reply_integer(call->reply, (int64_t)list.count);
     ordered_close(&list);

@@ -60,15 +60,22 @@ static const struct command *find(const struct call *call)
     return is_tick ? &command_tick : command_find(call->argv, call->argc);
 }
 
-/* Takes an encoded command apart, that may be of the kinds in `allows`; false: answered. */
-static bool prepare(struct execution *execution, struct bytes encoded, unsigned allows,
-                    struct call *call)
+/* Takes an encoded command apart; what was prepared has its words already. */
+static bool read_words(struct machine *machine, struct execution *execution, struct bytes encoded,
+                       bool is_prepared, struct call *call)
 {
-    if (!command_decode(encoded, &execution->argv, &call->argc, &execution->argv_capacity)) {
-        reply_error(call->reply, "ERR malformed command");
+    if (is_prepared)
+        call->argc = preparation_take_words(machine->preparation, &execution->argv,
+                                            &execution->argv_capacity);
+    else if (!command_decode(encoded, &execution->argv, &call->argc, &execution->argv_capacity))
         return false;
-    }
     call->argv = execution->argv;
+    return true;
+}
+
+/* Of a command that may be of the kinds in `allows`; false: answered. */
+static bool is_fit(unsigned allows, struct call *call)
+{
     call->command = find(call);
     if (!call->command || !(call->command->flags & allows) ||
         command_since(call->command) > call->meaning) {
@@ -141,9 +148,15 @@ static bool run(struct machine *machine, struct execution *execution, struct byt
                 unsigned allows, struct call *call)
 {
     if (execution->depth == 0) {
-        if (!prepare(execution, encoded, allows, call))
-            return true;
         bool is_prepared = allows & CMD_WRITE && take_prepared(machine, encoded, call);
+        if (!read_words(machine, execution, encoded, is_prepared, call)) {
+            reply_error(call->reply, "ERR malformed command");
+            return true;
+        }
+        if (!is_fit(allows, call)) {
+            check(!is_prepared);
+            return true;
+        }
         if (allows & CMD_WRITE && machine->parts && !is_prepared && command_may_take_long(call))
             (void)db_part(machine->db);
         execution_begin(execution, call->command, call->argc, allows);
@@ -313,12 +326,17 @@ struct look {
     struct call call;
 };
 
-static struct call *look(struct machine *machine, const struct apply_context *context,
-                         struct bytes command, struct look *look)
+static void look_begin(const struct apply_context *context, struct look *look)
 {
     *look = (struct look){.nowhere = {NULL, 2}};
     look->call = call_in(context, &look->nowhere);
     look->call.walk = &look->walk;
+}
+
+static struct call *look(struct machine *machine, const struct apply_context *context,
+                         struct bytes command, struct look *look)
+{
+    look_begin(context, look);
     take_apart(machine, command, &look->call);
     return &look->call;
 }
@@ -336,18 +354,18 @@ uint64_t command_machine_prepared(const struct state_machine *base)
     return ((const struct machine *)base)->prepared;
 }
 
-static bool is_prepared_ever(struct bytes command, bool *is_mostly_short)
+static bool is_prepared_ever(struct bytes command, struct command_preparing *how)
 {
     struct bytes name;
     return command_first_words(command, &name, 1) == 1 &&
-           command_may_prepare(name, is_mostly_short);
+           command_may_prepare(name, command_word_count(command), how);
 }
 
 static bool may_prepare(struct state_machine *base, struct bytes command)
 {
-    bool is_mostly_short;
+    struct command_preparing how;
     (void)base;
-    return is_prepared_ever(command, &is_mostly_short);
+    return is_prepared_ever(command, &how);
 }
 
 static bool prepares(struct state_machine *base, const struct apply_context *context,
@@ -355,13 +373,15 @@ static bool prepares(struct state_machine *base, const struct apply_context *con
 {
     struct machine *machine = machine_of(base);
     struct look own;
-    bool is_mostly_short;
-    if (!is_prepared_ever(command, &is_mostly_short))
+    struct command_preparing how;
+    if (!is_prepared_ever(command, &how))
         return false;
     if (!machine->listeners && !machine->touched)
         return false; /* nor would it be told what changes */
+    if (how.elements > 0)
+        return how.elements >= machine->prepares_from;
     if (machine->writing.depth > 0)
-        return !is_mostly_short; /* nobody can look; that it has to wait then is no loss */
+        return !how.is_mostly_short; /* nobody can look; that it has to wait then is no loss */
     struct call *call = look(machine, context, command, &own);
     db_at(machine->db, context->now_ms, false);
     return command_prepares(call) >= machine->prepares_from;
@@ -372,9 +392,9 @@ static enum preparing prepare_begin(struct machine *machine, const struct apply_
                                     struct bytes command)
 {
     struct look own;
-    struct call *call = look(machine, context, command, &own);
-    call->value_max = value_max(context);
-    machine->preparation = preparation_new(machine->db, command, call);
+    look_begin(context, &own);
+    own.call.value_max = value_max(context);
+    machine->preparation = preparation_new(machine->db, command, &own.call);
     return machine->preparation ? PREPARING_MORE : PREPARING_NOT_NOW;
 }
 

@@ -335,9 +335,14 @@ void ordered_take_changes(struct ordered *ordered, struct call *call, struct byt
     memcpy(&space, aside.data, sizeof space);
     struct bytes payload =
         bytes_of((const char *)aside.data + sizeof space, aside.size - sizeof space);
-    check(space == ordered->record.space);
-    if (space) {
+    bool is_new = space != ordered->record.space;
+    check(!is_new || ordered->record.space == 0);
+    if (is_new)
+        ordered->record.space = call_take_space(call, ordered->database, space);
+    else if (space)
         call_take_changes(call, space);
+    if (space) {
+        buffer_clear(&ordered->page);
         look_large(ordered, payload);
         return;
     }
@@ -347,6 +352,25 @@ void ordered_take_changes(struct ordered *ordered, struct call *call, struct byt
         look_small(ordered, payload);
     else
         page_init(&ordered->page, 0);
+}
+
+uint32_t ordered_slice(struct ordered *ordered, struct call *call, uint32_t first)
+{
+    if (call_is_prepared(call))
+        ordered_take_changes(ordered, call, buffer_bytes(&call->walk->found));
+    return call_slice_prepared(call, first);
+}
+
+void ordered_end_slice(struct ordered *ordered, struct call *call, bool is_changed,
+                       const char *event)
+{
+    struct walk_state *walk = call->walk;
+    walk->seen += is_changed;
+    bool is_to_save = call_is_prepared(call) ? walk->seen > 0 : is_changed;
+    if (!walk->unfinished && call_stops(call))
+        ordered_put_aside(ordered, &walk->found);
+    else if (is_to_save)
+        ordered_save(ordered, event);
 }
 
 void ordered_save(struct ordered *ordered, const char *event)

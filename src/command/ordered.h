@@ -62,8 +62,15 @@ void ordered_put_aside(const struct ordered *ordered, struct buffer *aside);
 void ordered_take_back(struct ordered *ordered, struct call *call, struct bytes aside);
 /* In the entry of one that was prepared, which put this aside: a new one belongs to the entry; */
 void ordered_take_made(struct ordered *ordered, struct call *call);
-/* one that was opened is what it was made there. */
+/* one that was opened is what it was made there, in a space that is new if it was small. */
 void ordered_take_changes(struct ordered *ordered, struct call *call, struct bytes aside);
+
+/* A slice of a write of many words: the first of them, as call_slice() has it.  What was prepared
+ * is taken over, and no word is left. */
+uint32_t ordered_slice(struct ordered *ordered, struct call *call, uint32_t first);
+/* Its end, saved if something was changed, by this slice; walk->seen: by any. */
+void ordered_end_slice(struct ordered *ordered, struct call *call, bool is_changed,
+                       const char *event);
 
 /* Makes its key say what it is now, under the event's name; one that is empty is deleted, with the
  * event "del" after that. */

@@ -19,7 +19,9 @@ enum {
     /* What takes about as long as an element of a set: */
     BITS_BYTES = 1024,  /* of a string, */
     PAYLOAD_BYTES = 16, /* of a serialized value, */
-    LIST_ELEMENTS = 16  /* that are looked at, or go with their page */
+    LIST_ELEMENTS = 16, /* that are looked at, or go with their page */
+    WORDS_LEAST = 256,  /* of fewer words none takes long */
+    WORDS_UNIT = 16     /* see struct kind */
 };
 
 /* ---- what the commands ask ------------------------------------------------------------- */
@@ -41,9 +43,22 @@ bool call_is_prepared(const struct call *call)
     return call->prepared != NULL;
 }
 
+uint32_t call_slice_prepared(struct call *call, uint32_t first)
+{
+    if (!call_is_prepared(call))
+        return call_slice(call, first);
+    call_begin_slice(call);
+    return call->argc;
+}
+
 void call_take_changes(struct call *call, uint64_t space)
 {
     db_beside_adopt_changes(call->db, call->prepared, space);
+}
+
+void call_take_keys(struct call *call)
+{
+    db_beside_adopt_keys(call->db, call->prepared, call->database);
 }
 
 uint64_t call_take_space(struct call *call, unsigned database, uint64_t space)
@@ -201,33 +216,70 @@ static uint64_t weigh_removal(struct call *call, struct sources *sources)
     return sorted_remove_size(call);
 }
 
+/* It changes the value at its first word, word by word: what that takes, the words say. */
+static uint64_t weigh_words(struct call *call, struct sources *sources)
+{
+    (void)sources;
+    return call->argc;
+}
+
+/* The same, but it looks at nothing, or at the keys that it says with call_looks(). */
+static uint64_t weigh_all_words(struct call *call, struct sources *sources)
+{
+    sources->count = 0;
+    return call->argc;
+}
+
+enum {
+    IN_PLACE = 1,     /* it changes a large value, instead of making one */
+    MOSTLY_SHORT = 2, /* and comes often */
+    OF_KEYS = 4       /* it deletes keys, any number of them */
+};
+
 struct kind {
     command_fn *execute;
     /* How many elements it would walk over, about; 0: it is not prepared.  The sources are its
      * first word before. */
     uint64_t (*weigh)(struct call *call, struct sources *sources);
-    bool is_in_place;     /* it changes a large value, instead of making one */
-    bool is_mostly_short; /* and comes often */
+    unsigned flags;
+    uint32_t of_words;    /* so many elements take as long as WORDS_UNIT words; 0: who knows */
 };
 
 static const struct kind kinds[] = {
-    {cmd_copy, weigh_copy, false, false},
-    {cmd_sort, weigh_sort, false, false},
-    {cmd_zrangestore, weigh_range, false, false},
-    {cmd_sinterstore, weigh_combination, false, false},
-    {cmd_sunionstore, weigh_combination, false, false},
-    {cmd_sdiffstore, weigh_combination, false, false},
-    {cmd_zunion, weigh_combination, false, false},
-    {cmd_geosearch, weigh_places, false, false},
-    {cmd_bitop, weigh_bits, false, false},
-    {cmd_restore, weigh_payload, false, true},
-    {cmd_ltrim, weigh_trim, true, true},
-    {cmd_lrem, weigh_list, true, true},
-    {cmd_linsert, weigh_list, true, true},
-    {cmd_zremrangebyrank, weigh_removal, true, true},
-    {cmd_zremrangebyscore, weigh_removal, true, true},
-    {cmd_zremrangebylex, weigh_removal, true, true},
-    {cmd_xtrim, weigh_stream_trim, true, true},
+    {cmd_copy, weigh_copy, 0, 0},
+    {cmd_sort, weigh_sort, 0, 0},
+    {cmd_zrangestore, weigh_range, 0, 0},
+    {cmd_sinterstore, weigh_combination, 0, 0},
+    {cmd_sunionstore, weigh_combination, 0, 0},
+    {cmd_sdiffstore, weigh_combination, 0, 0},
+    {cmd_zunion, weigh_combination, 0, 0},
+    {cmd_geosearch, weigh_places, 0, 0},
+    {cmd_bitop, weigh_bits, 0, 0},
+    {cmd_restore, weigh_payload, MOSTLY_SHORT, 0},
+    {cmd_ltrim, weigh_trim, IN_PLACE | MOSTLY_SHORT, 0},
+    {cmd_lrem, weigh_list, IN_PLACE | MOSTLY_SHORT, 0},
+    {cmd_linsert, weigh_list, IN_PLACE | MOSTLY_SHORT, 0},
+    {cmd_zremrangebyrank, weigh_removal, IN_PLACE | MOSTLY_SHORT, 0},
+    {cmd_zremrangebyscore, weigh_removal, IN_PLACE | MOSTLY_SHORT, 0},
+    {cmd_zremrangebylex, weigh_removal, IN_PLACE | MOSTLY_SHORT, 0},
+    {cmd_xtrim, weigh_stream_trim, IN_PLACE | MOSTLY_SHORT, 0},
+    {cmd_sadd, weigh_words, IN_PLACE, 16},
+    {cmd_srem, weigh_words, IN_PLACE, 16},
+    {cmd_hset, weigh_words, IN_PLACE, 16},
+    {cmd_hmset, weigh_words, IN_PLACE, 16},
+    {cmd_hdel, weigh_words, IN_PLACE, 16},
+    {cmd_zadd, weigh_words, IN_PLACE, 32},
+    {cmd_zrem, weigh_words, IN_PLACE, 64},
+    {cmd_geoadd, weigh_words, IN_PLACE, 32},
+    {cmd_lpush, weigh_words, IN_PLACE, 8},
+    {cmd_rpush, weigh_words, IN_PLACE, 8},
+    {cmd_lpushx, weigh_words, IN_PLACE, 8},
+    {cmd_rpushx, weigh_words, IN_PLACE, 8},
+    {cmd_pfadd, weigh_words, IN_PLACE, 4},
+    {cmd_xdel, weigh_words, IN_PLACE, 16},
+    {cmd_xack, weigh_words, IN_PLACE, 32},
+    {cmd_del, weigh_all_words, IN_PLACE | OF_KEYS, 64},
+    {cmd_xadd, weigh_all_words, 0, 1},
 };
 
 /* NULL: it is never prepared. */
@@ -246,8 +298,8 @@ static uint64_t weigh(struct call *call, struct sources *sources)
     return kind ? kind->weigh(call, sources) : 0;
 }
 
-/* Most are told apart by their first letters. */
-bool command_may_prepare(struct bytes name, bool *is_mostly_short)
+/* Most are told apart by their number of words, or their first letters. */
+static bool is_likely(struct bytes name)
 {
     static const struct {
         const char *text;
@@ -256,17 +308,29 @@ bool command_may_prepare(struct bytes name, bool *is_mostly_short)
                  {"ltrim", 5}, {"restore", 7}, {"sort", 4}, {"xtrim", 5},   {"zremrange", 9}};
     enum { SHORTEST = 4 };
     const char *text = name.data;
-    *is_mostly_short = false;
     if (name.size < SHORTEST)
         return false;
-    bool is_likely = name.size > 4 && bytes_is(bytes_of(text + name.size - 4, 4), "tore");
-    for (size_t i = 0; !is_likely && i < sizeof first / sizeof first[0]; i++)
-        is_likely = name.size >= first[i].size && (text[0] | 0x20) == first[i].text[0] &&
-                    bytes_is(bytes_of(text, first[i].size), first[i].text);
-    const struct command *command = is_likely ? command_find(&name, 1) : NULL;
+    if (name.size > 4 && bytes_is(bytes_of(text + name.size - 4, 4), "tore"))
+        return true;
+    for (size_t i = 0; i < sizeof first / sizeof first[0]; i++)
+        if (name.size >= first[i].size && (text[0] | 0x20) == first[i].text[0] &&
+            bytes_is(bytes_of(text, first[i].size), first[i].text))
+            return true;
+    return false;
+}
+
+bool command_may_prepare(struct bytes name, uint32_t words, struct command_preparing *how)
+{
+    *how = (struct command_preparing){0};
+    if (words < WORDS_LEAST && !is_likely(name))
+        return false;
+    const struct command *command = command_find(&name, 1);
     const struct kind *kind = command ? kind_of(command) : NULL;
-    *is_mostly_short = kind && kind->is_mostly_short;
-    return kind;
+    if (!kind || (kind->of_words && words < WORDS_LEAST))
+        return false;
+    how->is_mostly_short = kind->flags & MOSTLY_SHORT;
+    how->elements = (uint64_t)words * kind->of_words / WORDS_UNIT;
+    return true;
 }
 
 uint64_t command_prepares(struct call *call)
@@ -286,7 +350,7 @@ struct source {
  * place beside the db remembers them, and what entries do to keys is heard. */
 struct looks {
     bool are_possible;
-    int64_t until_ms; /* then the first of them comes to a deadline */
+    int64_t until_ms; /* then the first of them, or of its own elements, comes to a deadline */
     bool is_changed;
 };
 
@@ -300,9 +364,21 @@ struct preparation {
     uint32_t sources_count;
     struct looks looks;
     uint64_t looked; /* up to this entry the sources are what they were */
-    bool is_in_place;
+    unsigned flags; /* of its kind */
     bool is_ready;
 };
+
+/* Of what is changed in place: when the first of its elements comes to its deadline.  False: one is
+ * over, and nobody knows the next. */
+static bool note_due(struct preparation *preparation, struct call *call, struct bytes key)
+{
+    struct db_record found;
+    struct looks *looks = &preparation->looks;
+    if (!db_lookup(call->db, call->database, key, &found) || found.elements_due_ms == 0)
+        return true;
+    looks->until_ms = found.elements_due_ms;
+    return found.elements_due_ms > call->now_ms;
+}
 
 /* False: of one it cannot be said whether it changes. */
 static bool note_sources(struct preparation *preparation, struct call *call)
@@ -315,6 +391,8 @@ static bool note_sources(struct preparation *preparation, struct call *call)
         struct source *source = &preparation->sources[i];
         source->key = call->argv[sources.first + i];
         is_sure &= db_identify(call->db, call->database, source->key, &source->identity);
+        if (preparation->flags & IN_PLACE)
+            is_sure &= note_due(preparation, call, source->key);
     }
     return is_sure;
 }
@@ -334,20 +412,25 @@ struct preparation *preparation_new(struct db *db, struct bytes encoded, const s
     bool is_whole = command_decode(blob_bytes(preparation->encoded), &making->argv, &argc,
                                    &making->argv_capacity);
     check(is_whole);
-    making->view = view;
-    making->now_ms = call->now_ms;
-    execution_begin(making, call->command, argc, CMD_READ | CMD_WRITE);
     struct call own = *call;
     own.argv = making->argv;
     own.argc = argc;
+    own.command = command_find(own.argv, argc);
     own.db = db;
+    check(own.command);
+    making->view = view;
+    making->now_ms = call->now_ms;
+    execution_begin(making, own.command, argc, CMD_READ | CMD_WRITE);
     db_at(db, call->now_ms, false);
-    bool is_in_place = preparation->is_in_place = kind_of(own.command)->is_in_place;
-    preparation->looks.are_possible = own.command->execute == cmd_sort && looks_of_sort(&own) > 0;
+    unsigned flags = preparation->flags = kind_of(own.command)->flags;
+    preparation->looks.are_possible =
+        flags & OF_KEYS || (own.command->execute == cmd_sort && looks_of_sort(&own) > 0);
     if (note_sources(preparation, &own))
-        preparation->beside = db_beside_new(db, is_in_place ? view : NULL);
+        preparation->beside = db_beside_new(db, flags & IN_PLACE ? view : NULL);
+    if (preparation->beside && flags & OF_KEYS)
+        db_beside_note_effects(preparation->beside);
     own.db = preparation->beside;
-    own.view = is_in_place ? NULL : view; /* there it sees its own changes, too */
+    own.view = flags & IN_PLACE ? NULL : view; /* there it sees its own changes, too */
     own.preparing = preparation;
     preparation->context = own;
     return preparation;
@@ -385,6 +468,13 @@ void call_looks(struct call *call, struct bytes key, const struct db_record *fou
     db_beside_look(call->db, key);
 }
 
+void call_looks_first(struct call *call, struct bytes key)
+{
+    struct db_record found;
+    if (call->preparing)
+        call_looks(call, key, db_lookup(call->db, call->database, key, &found) ? &found : NULL);
+}
+
 /* All looks are at the view, so what changes before a key is looked at counts as well. */
 static void hear_change(struct preparation *preparation, struct bytes key)
 {
@@ -419,7 +509,7 @@ static bool looks_hold(const struct preparation *preparation)
 {
     const struct looks *looks = &preparation->looks;
     int64_t now_ms = db_now_ms(preparation->db);
-    if (!looks->are_possible)
+    if (!looks->are_possible && looks->until_ms == INT64_MAX)
         return true;
     return !looks->is_changed && now_ms >= preparation->context.now_ms && now_ms < looks->until_ms;
 }
@@ -435,9 +525,11 @@ bool preparation_holds(const struct preparation *preparation)
             now.database_space != before->database_space || now.type != before->type ||
             now.version != before->version || now.space != before->space)
             return false;
-        if (preparation->is_in_place && now.space && !db_beside_fits(preparation->db, now.space))
+        if (preparation->flags & IN_PLACE && now.space && !db_beside_fits(preparation->db, now.space))
             return false;
     }
+    if (preparation->flags & OF_KEYS && !db_beside_fits_keys(preparation->db))
+        return false;
     return looks_hold(preparation);
 }
 
@@ -481,6 +573,19 @@ bool preparation_is_of(const struct preparation *preparation, struct bytes encod
     return preparation->is_ready && own->database == call->database &&
            own->meaning == call->meaning && own->value_max == call->value_max &&
            bytes_equal(blob_bytes(preparation->encoded), encoded);
+}
+
+uint32_t preparation_take_words(struct preparation *preparation, struct bytes **argv,
+                                uint32_t *capacity)
+{
+    struct execution *making = &preparation->making;
+    struct bytes *others = *argv;
+    uint32_t others_capacity = *capacity;
+    *argv = making->argv;
+    *capacity = making->argv_capacity;
+    making->argv = others;
+    making->argv_capacity = others_capacity;
+    return preparation->context.argc;
 }
 
 struct walk_state preparation_take(struct preparation *preparation)

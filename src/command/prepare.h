@@ -27,22 +27,34 @@ bool call_stops(struct call *call);
 uint64_t call_slice_share(const struct call *call, uint64_t most);
 /* The command looked at a key that is none of its words, and found this; NULL: it is not there. */
 void call_looks(struct call *call, struct bytes key, const struct db_record *found);
+/* The same of a key that the command is about to delete: what changes of it is heard. */
+void call_looks_first(struct call *call, struct bytes key);
+/* In the entry, before any change: all keys that were deleted are. */
+void call_take_keys(struct call *call);
 /* In the entry: only the end is left. */
 bool call_is_prepared(const struct call *call);
+/* As call_slice(), of a write that may have been prepared: then no word is left. */
+uint32_t call_slice_prepared(struct call *call, uint32_t first);
 /* The number in this entry of a space that the command put aside; 0 stays 0. */
 uint64_t call_take_space(struct call *call, unsigned database, uint64_t space);
 /* In the entry, before any change: the rows and pages of this space are what they were made. */
 void call_take_changes(struct call *call, uint64_t space);
 
-/* False: a command of this name is never prepared; cheap, since every write is asked. */
-bool command_may_prepare(struct bytes name, bool *is_mostly_short);
+/* What is known of a command by its name and the number of its words. */
+struct command_preparing {
+    bool is_mostly_short;
+    uint64_t elements; /* that take as long as its words; 0: the state says it, command_prepares() */
+};
+/* False: such a command is never prepared; cheap, since every write is asked. */
+bool command_may_prepare(struct bytes name, uint32_t words, struct command_preparing *how);
 /* How many elements the command, of a client and executed on the present state, walks over, about;
  * 0: it cannot be prepared. */
 uint64_t command_prepares(struct call *call);
 
 struct preparation;
 
-/* `encoded` is copied; its words were admitted.  NULL: not now, there is no room for a view. */
+/* `encoded` is copied; its words, which `call` has not, were admitted.  NULL: not now, there is no
+ * room for a view. */
 struct preparation *preparation_new(struct db *db, struct bytes encoded, const struct call *call);
 void preparation_free(struct preparation *preparation); /* NULL allowed */
 
@@ -65,7 +77,10 @@ bool preparation_is_of(const struct preparation *preparation, struct bytes encod
 /* Before the first slice of its entry, at the entry's time (db_at()): whether all that it looked at
  * is what it was. */
 bool preparation_holds(const struct preparation *preparation);
-/* For the frame of the entry: what the command kept. */
+/* For the frame of the entry: its words, which live as long as the preparation does, for an array
+ * of words; and what the command kept. */
+uint32_t preparation_take_words(struct preparation *preparation, struct bytes **argv,
+                                uint32_t *capacity);
 struct walk_state preparation_take(struct preparation *preparation);
 struct db *preparation_place(const struct preparation *preparation);
 

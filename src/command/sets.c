@@ -4,6 +4,7 @@
 #include "base/fatal.h"
 #include "base/prng.h"
 #include "command/commands.h"
+#include "command/prepare.h"
 #include "command/walk.h"
 #include "resp/number.h"
 
@@ -19,7 +20,7 @@ static bool open_set(struct call *call, struct fields *fields)
 /* One that was changed is saved at the end of the last slice. */
 static void end_slice(struct call *call, struct fields *fields, const char *event)
 {
-    if (call->walk->unfinished)
+    if (call->walk->unfinished || call_stops(call))
         walk_put_aside(call, fields);
     else if (fields->is_changed)
         fields_save(fields, event);
@@ -34,7 +35,7 @@ void cmd_sadd(struct call *call)
     uint64_t before = fields.count;
     walk_take_back(call, &fields);
     fields_expect(&fields, call->argv[2], call->argc - 2);
-    for (uint32_t i = call_slice(call, 2); call_takes(call, i); i++)
+    for (uint32_t i = call_slice_prepared(call, 2); call_takes(call, i); i++)
         fields_put(&fields, call->argv[i], nothing);
     uint64_t added = fields.count - before;
     end_slice(call, &fields, "sadd");
@@ -49,7 +50,7 @@ void cmd_srem(struct call *call)
         return;
     uint64_t before = fields.count;
     walk_take_back(call, &fields);
-    for (uint32_t i = call_slice(call, 2); fields.count > 0 && call_takes(call, i); i++)
+    for (uint32_t i = call_slice_prepared(call, 2); fields.count > 0 && call_takes(call, i); i++)
         fields_delete(&fields, call->argv[i]);
     uint64_t removed = before - fields.count;
     end_slice(call, &fields, "srem");

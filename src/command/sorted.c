@@ -151,9 +151,38 @@ bool sorted_remove(struct ordered *set, struct bytes member)
 
 /* ---- words ------------------------------------------------------------------------ */
 
+/* What most numbers are, digits with a point among them perhaps, and so few that they and the power
+ * of ten are exact: the quotient is what strtod() gives, in a tenth of the time. */
+static bool parse_plain(struct bytes word, double *number)
+{
+    static const double powers[] = {1,   1e1, 1e2, 1e3,  1e4,  1e5,  1e6,  1e7,
+                                    1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
+    enum { DIGITS_MAX = sizeof powers / sizeof powers[0] - 1 };
+    const char *text = word.data;
+    bool is_negative = word.size > 0 && text[0] == '-', has_point = false;
+    unsigned digits = 0, behind_point = 0;
+    uint64_t sum = 0;
+    for (size_t i = is_negative; i < word.size; i++) {
+        bool is_point = text[i] == '.' && !has_point && digits > 0 && i + 1 < word.size;
+        has_point |= is_point;
+        if (is_point)
+            continue;
+        if (text[i] < '0' || text[i] > '9' || digits == DIGITS_MAX)
+            return false;
+        sum = 10 * sum + (uint64_t)(text[i] - '0');
+        digits++;
+        behind_point += has_point;
+    }
+    double quotient = (double)sum / powers[behind_point];
+    *number = is_negative ? -quotient : quotient;
+    return digits > 0;
+}
+
 bool sorted_parse(struct bytes word, double *number)
 {
     char stack[128], *end;
+    if (parse_plain(word, number))
+        return true;
     if (word.size == 0 || word.size >= sizeof stack)
         return false;
     memcpy(stack, word.data, word.size);

@@ -119,15 +119,14 @@ void cmd_zadd(struct call *call)
         return;
     }
     if (ordered_open(&set, call, call->argv[1], DB_ZSET)) {
-        for (uint32_t i = call_slice(call, options.first); call_takes(call, i); i += 2) {
+        for (uint32_t i = ordered_slice(&set, call, options.first); call_takes(call, i); i += 2) {
             double score;
             sorted_parse(call->argv[i], &score);
             enum sorted_outcome outcome = sorted_add(&set, &options, call->argv[i + 1], &score);
             added += outcome == SORTED_ADDED;
             updated += outcome == SORTED_UPDATED;
         }
-        if (added || updated)
-            ordered_save(&set, "zadd");
+        ordered_end_slice(&set, call, added || updated, "zadd");
         walk->count += (uint64_t)(options.ch ? added + updated : added);
         if (walk->unfinished)
             call_keep(call, &options, sizeof options);
@@ -235,10 +234,9 @@ void cmd_zrem(struct call *call)
     struct walk_state *walk = call->walk;
     int64_t removed = 0;
     if (ordered_open(&set, call, call->argv[1], DB_ZSET)) {
-        for (uint32_t i = call_slice(call, 2); call_takes(call, i); i++)
-            removed += set.count > 0 && sorted_remove(&set, call->argv[i]);
-        if (removed)
-            ordered_save(&set, "zrem");
+        for (uint32_t i = ordered_slice(&set, call, 2); set.count > 0 && call_takes(call, i); i++)
+            removed += sorted_remove(&set, call->argv[i]);
+        ordered_end_slice(&set, call, removed, "zrem");
         walk->count += (uint64_t)removed;
         if (!walk->unfinished)
             reply_integer(call->reply, (int64_t)walk->count);

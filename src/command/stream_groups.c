@@ -1,5 +1,6 @@
 /* The groups of streams: XGROUP, XACK, XPENDING (Redis 7.2 t_stream.c).  Deterministic; loop thread
  * only. */
+#include "command/prepare.h"
 #include "command/series_groups.h"
 #include "command/streams.h"
 #include "resp/number.h"
@@ -215,20 +216,21 @@ void cmd_xack(struct call *call)
     struct walk_state *walk = call->walk;
     if (!series_open(&stream, call, call->argv[1]))
         return;
+    if (call_is_prepared(call))
+        series_take_changes(&stream, call);
     if (!series_group_find(&stream, call->argv[2], &group)) {
         reply_integer(call->reply, 0);
         return;
     }
-    for (uint32_t i = 3; i < call->argc && !walk->unfinished; i++)
-        if (!series_id_word(call, i, &id))
-            return;
+    if (!series_are_ids(call, 3))
+        return;
     uint64_t before = walk->count;
-    for (uint32_t i = call_slice(call, 3); call_takes(call, i); i++)
+    for (uint32_t i = call_slice_prepared(call, 3); call_takes(call, i); i++)
         walk->count +=
             series_id_word(call, i, &id) && series_pending_remove(&stream, &group, NULL, id);
     if (walk->count > before)
         series_group_save(&stream, &group);
-    if (walk->unfinished) {
+    if (walk->unfinished || call_stops(call)) {
         series_put_aside(&stream, call);
         return;
     }

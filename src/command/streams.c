@@ -184,34 +184,44 @@ static bool choose_id(struct call *call, const struct series *stream, struct xad
                              "target stream top item");
 }
 
-static void append(struct call *call, struct series *stream, const struct xadd *xadd)
+/* The fields into walk->found, some at a time.  False: not all yet, or they are what is prepared. */
+static bool pack(struct call *call, const struct xadd *xadd)
 {
-    struct buffer fields = {0};
-    packed_init(&fields, PACKED_STRINGS);
-    for (uint32_t i = xadd->fields; i < call->argc; i++)
-        packed_append(&fields, call->argv[i]);
-    if (!stream->is_there)
-        series_make(stream);
-    series_append(stream, xadd->id, buffer_bytes(&fields));
-    buffer_deinit(&fields);
+    struct walk_state *walk = call->walk;
+    if (walk->found.size == 0)
+        packed_init(&walk->found, PACKED_STRINGS);
+    for (uint32_t i = call_slice_prepared(call, xadd->fields); call_takes(call, i); i++)
+        packed_append(&walk->found, call->argv[i]);
+    return !walk->unfinished && !call_stops(call);
 }
 
-/* walk->count: how many the trimming removes in all. */
+static void append(struct call *call, struct series *stream, const struct xadd *xadd)
+{
+    if (!stream->is_there)
+        series_make(stream);
+    series_append(stream, xadd->id, buffer_bytes(&call->walk->found));
+    buffer_deinit(&call->walk->found);
+}
+
+/* walk->second_round: it is appended; walk->count: how many the trimming removes in all. */
 void cmd_xadd(struct call *call)
 {
     struct xadd xadd;
     struct series stream;
     struct walk_state *walk = call->walk;
+    if (call_is_prepared(call)) /* what else it finds is that of the entry */
+        walk->unfinished = false;
     if (!read_xadd(call, &xadd) || !series_open(&stream, call, call->argv[1]))
         return;
-    if (!walk->unfinished) {
+    if (!walk->second_round) {
         if (!stream.is_there && xadd.makes_none) {
             reply_null(call->reply);
             return;
         }
-        if (!choose_id(call, &stream, &xadd))
+        if (!choose_id(call, &stream, &xadd) || !pack(call, &xadd))
             return;
         append(call, &stream, &xadd);
+        walk->second_round = true;
         walk->count = walk->cursor = trim_count(&stream, &xadd.trim);
     }
     if (!trim_slice(call, &stream))
@@ -283,16 +293,6 @@ void cmd_xtrim(struct call *call)
     reply_integer(call->reply, (int64_t)walk->count);
 }
 
-/* False: one is none; answered. */
-static bool check_ids(struct call *call, uint32_t first)
-{
-    struct series_id id;
-    for (uint32_t i = first; i < call->argc; i++)
-        if (!series_id_word(call, i, &id))
-            return false;
-    return true;
-}
-
 /* walk->count: how many are gone. */
 void cmd_xdel(struct call *call)
 {
@@ -305,11 +305,13 @@ void cmd_xdel(struct call *call)
         reply_integer(call->reply, 0);
         return;
     }
-    if (!walk->unfinished && !check_ids(call, 2))
+    if (!series_are_ids(call, 2))
         return;
-    for (uint32_t i = call_slice(call, 2); call_takes(call, i); i++)
+    if (call_is_prepared(call))
+        series_take_changes(&stream, call);
+    for (uint32_t i = call_slice_prepared(call, 2); call_takes(call, i); i++)
         walk->count += series_id_word(call, i, &id) && series_delete(&stream, id);
-    if (walk->unfinished) {
+    if (walk->unfinished || call_stops(call)) {
         series_put_aside(&stream, call);
         return;
     }

@@ -17,11 +17,23 @@ void walk_put_aside(struct call *call, struct fields *fields)
     fields_put_aside(fields, &walk->found, &walk->space, &walk->count);
 }
 
+/* Of one that was prepared: a space that was there has changed, and another is new. */
+static uint64_t take_over(struct call *call, const struct fields *fields)
+{
+    uint64_t space = call->walk->space;
+    if (space == 0 || space != fields->record.space)
+        return call_take_space(call, fields->database, space);
+    call_take_changes(call, space);
+    return space;
+}
+
 void walk_take_back(struct call *call, struct fields *fields)
 {
     struct walk_state *walk = call->walk;
-    if (walk->unfinished)
-        fields_take_back(fields, &walk->found, walk->space, walk->count);
+    if (!walk->unfinished)
+        return;
+    uint64_t space = call_is_prepared(call) ? take_over(call, fields) : walk->space;
+    fields_take_back(fields, &walk->found, space, walk->count);
 }
 
 void walk_take_prepared(struct call *call, struct fields *fields)

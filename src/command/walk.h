@@ -19,7 +19,8 @@ static inline struct db_scan_limit walk_slice(void)
 /* What is given of an element; PAIRS: in an array of its own. */
 enum { WALK_NAMES = 1, WALK_VALUES = 2, WALK_PAIRS = 4 };
 
-/* Of a write in slices: what it changed and has not saved, from one slice to the next. */
+/* Of a write in slices: what it changed and has not saved, from one slice to the next, or to the
+ * entry of one that was prepared. */
 void walk_put_aside(struct call *call, struct fields *fields);
 void walk_take_back(struct call *call, struct fields *fields);
 /* The same of a new one, which may have been prepared: prepare.h. */

@@ -12,6 +12,11 @@
  * for good.  So if nothing of the space was changed since, active has nothing of it, what is below
  * that is what the view shows, and the layer's part of the space becomes active's.
  *
+ * Where many keys are deleted, it stands on the view as well, and all of its layer becomes the
+ * entry's: active is frozen below it, as for any view, and it is active from then on.  What it says
+ * of what is below (L3) is true as long as nobody changed these keys, which is heard; how many keys
+ * less there are, and what the changes are to be told as, goes with it.
+ *
  * Nothing of it is in the state before: not in a hash, a view, a checkpoint or a snapshot. */
 #include <Judy.h>
 
@@ -135,4 +140,50 @@ bool db_identify(struct db *db, unsigned database, struct bytes key, struct db_i
     identity->version = found.version;
     identity->space = found.space;
     return found.version != 0;
+}
+
+/* ---- keys ------------------------------------------------------------------------------ */
+
+void db_beside_note_effects(struct db *beside)
+{
+    beside->effects.is_wanted = beside->beside->effects.is_wanted;
+}
+
+bool db_beside_fits_keys(const struct db *db)
+{
+    bool has_room = db->count < LAYERS_MAX - 1; /* the last place is the checkpoint's */
+    return !db->is_in_entry && (has_room || layers_is_empty(db->active));
+}
+
+static void take_counts(struct db *db, struct db *beside, unsigned database)
+{
+    const struct slots *change = beside->slots[database];
+    for (unsigned slot = 0; change && slot < SLOTS; slot++)
+        if (change->slots[slot] != 0)
+            layers_count(db, database, slot, (int64_t)change->slots[slot]);
+    memory_free(beside->slots[database]);
+    beside->slots[database] = NULL;
+}
+
+void db_beside_adopt_keys(struct db *db, struct db *beside, unsigned database)
+{
+    struct layer *empty;
+    check(beside->beside == db && beside->on && db_beside_fits_keys(db) && !db->savepoint);
+    check(db->effects.noted.size == 0);
+    if (!layers_is_empty(db->active))
+        layers_freeze(db);
+    empty = db->active;
+    db->active = beside->active;
+    beside->active = empty;
+    take_counts(db, beside, database);
+    struct buffer noted = db->effects.noted;
+    db->effects.noted = beside->effects.noted;
+    beside->effects.noted = noted;
+    db->effects.latest = 0;
+    db->changed_bytes += beside->changed_bytes;
+    db->freed_bytes += beside->freed_bytes;
+    db->dead_bytes += beside->dead_bytes;
+    db->has_dead |= beside->has_dead;
+    db->expired += beside->expired;
+    db->is_in_entry = true;
 }

@@ -108,7 +108,7 @@ static void assert_equal_worlds(const char *line)
     bool is_told = bytes_equal(buffer_bytes(&told[0]), buffer_bytes(&told[1]));
     if (!is_told || content_of(one.db) != content_of(other.db) ||
         one.db->state.space_next != other.db->state.space_next)
-        fail_msg("%s does something else where it was prepared", line);
+        fail_msg("%.60s does something else where it was prepared", line);
     buffer_clear(&told[0]);
     buffer_clear(&told[1]);
 }
@@ -164,9 +164,9 @@ static enum preparing prepare_slices(const char *line, unsigned most)
 static void prepare(const char *line)
 {
     if (!is_wanted(line))
-        fail_msg("%s is not prepared", line);
+        fail_msg("%.60s is not prepared", line);
     if (prepare_slices(line, PREPARE_CALLS_MAX) != PREPARING_ENDED)
-        fail_msg("%s was not prepared", line);
+        fail_msg("%.60s was not prepared", line);
 }
 
 /* In both; `holds`: what was prepared is used. */
@@ -177,7 +177,7 @@ static void execute(const char *line, bool holds)
     struct bytes reply = type(line);
     bool is_used = command_machine_prepared(one.machine) > prepared;
     if (is_used != holds || (is_used && one.pauses > slices))
-        fail_msg("%s: what was prepared is %s", line, holds ? "not used" : "used");
+        fail_msg("%.60s: what was prepared is %s", line, holds ? "not used" : "used");
     assert_true(reply.size > 0);
     assert_equal_worlds(line);
 }
@@ -643,6 +643,323 @@ static void what_is_dropped_leaves_nothing(void **state)
     assert_int_equal(prepare_slices("COPY h new", 2), PREPARING_MORE); /* and at the end */
 }
 
+/* ---- many words --------------------------------------------------------------------------- */
+
+/* `command`, and the words of the format for each of the numbers; good until the next but one. */
+static const char *line_of(const char *command, const char *format, int from, int to)
+{
+    static char texts[2][1 << 16];
+    static unsigned turn;
+    char *line = texts[turn++ % 2];
+    size_t size = (size_t)snprintf(line, sizeof texts[0], "%s", command);
+    for (int i = from; i < to; i++) {
+        size += (size_t)snprintf(line + size, sizeof texts[0] - size, format, i, i, i);
+        assert_in_range(size, 1, sizeof texts[0] - 1);
+    }
+    return line;
+}
+
+static const struct {
+    const char *command, *format;
+    int from, to;
+    bool fails; /* the entry has nothing to take */
+} of_words[] = {
+    {"SADD snew", " m:%d", 0, 600, false},
+    {"SADD snew", " m:%d", 300, 900, false},
+    {"SADD snew", " m:%d", 300, 900, false}, /* nothing is new */
+    {"SADD small", " %d", 0, 300, false},
+    {"SADD ints", " %d", 0, 400, false},
+    {"SADD ints", " %d", 100, 500, false},
+    {"SADD ints", " %d", 100, 900, false},
+    {"SADD once", " x", 0, 300, false},
+    {"SREM tiny", " x", 0, 300, false},
+    {"SREM tiny", " no", 0, 300, false},
+    {"SREM tiny y z", " x", 0, 300, false},
+    {"SREM snew", " m:%d", 100, 500, false},
+    {"SREM snew", " m:%d", 100, 500, false},
+    {"SREM snew", " m:%d", 0, 900, false},
+    {"SREM snew", " m:%d", 0, 900, false},
+    {"HSET hnew", " f:%d %d", 0, 300, false},
+    {"HSET hnew", " f:%d x%d", 200, 500, false},
+    {"HMSET hnew", " f:%d y%d", 100, 300, false},
+    {"HSET htiny", " f:%d y%d", 0, 300, false},
+    {"HSET timed", " f:%d y%d", 2, 300, false},
+    {"HDEL hnew", " f:%d", 100, 400, false},
+    {"HDEL hnew", " f:%d", 100, 400, false},
+    {"HDEL hnew", " f:%d", 0, 500, false},
+    {"HDEL timed", " f:%d", 5, 300, false},
+    {"ZADD znew", " %d m:%d", 0, 300, false},
+    {"ZADD znew NX", " 7 m:%d", 200, 400, false},
+    {"ZADD znew XX", " 8 m:%d", 350, 500, false},
+    {"ZADD znew XX CH", " 9.5 m:%d", 350, 500, false},
+    {"ZADD znew GT CH", " %d m:%d", 0, 300, false},
+    {"ZADD znew LT", " -%d m:%d", 0, 300, false},
+    {"ZADD znew XX", " %d none:%d", 0, 300, false},
+    {"ZADD ztiny", " %d m:%d", 0, 300, false},
+    {"ZADD zsmall NX CH", " 1 m", 0, 300, false},
+    {"ZREM zsmall", " no", 0, 300, false},
+    {"ZREM zsmall", " m", 0, 300, false},
+    {"ZREM znew", " m:%d", 100, 400, false},
+    {"ZREM znew", " m:%d", 100, 400, false},
+    {"ZREM znew no", " m:%d", 0, 500, false},
+    {"GEOADD gnew", " 1.%d 2 m:%d", 0, 300, false},
+    {"GEOADD gnew NX", " 1.%d 3 m:%d", 200, 400, false},
+    {"GEOADD gnew XX CH", " 1.%d 3 m:%d", 300, 500, false},
+    {"RPUSH lnew", " element:%d", 0, 900, false},
+    {"LPUSH lnew", " element:%d", 0, 900, false},
+    {"RPUSH short", " %d", 0, 300, false},
+    {"LPUSH ltiny", " %d", 0, 900, false},
+    {"RPUSHX lnew", " %d", 0, 300, false},
+    {"LPUSHX ltiny", " %d", 0, 300, false},
+    {"PFADD pnew", " %d", 0, 300, false},
+    {"PFADD pnew", " %d", 0, 300, false},
+    {"PFADD pnew", " %d", 300, 1200, false}, /* and dense */
+    {"PFADD pnew", " %d", 900, 1500, false},
+    {"PFADD pnew", " %d", 900, 1500, false},
+    {"XADD xnew *", " f:%d %d", 0, 300, false},
+    {"XADD xnew MAXLEN 1 *", " f:%d %d", 0, 300, false},
+    {"XADD x NOMKSTREAM 99-1", " f:%d %d", 0, 300, false},
+    {"XACK x group", " %d-1", 1, 300, false},
+    {"XACK x group", " %d-1", 1, 400, false},
+    {"XDEL x", " %d-1", 20, 400, false},
+    {"XDEL x", " %d-1", 20, 400, false},
+    {"XDEL x", " %d-1", 1, 400, false},
+    {"RPUSHX none", " %d", 0, 300, true},
+    {"XADD none NOMKSTREAM *", " f:%d %d", 0, 300, true},
+    {"XADD xnew 5-5", " f:%d %d", 0, 300, true},
+    {"XADD small *", " f:%d %d", 0, 300, true},
+    {"XDEL none", " %d-1", 1, 300, true},
+    {"XDEL x", " %dx", 1, 300, true},
+    {"XACK none group", " %d-1", 1, 300, true},
+    {"XACK x group 1-1", " %dx", 1, 300, true},
+    {"ZADD small", " %d m:%d", 0, 300, true},
+    {"RPUSH small", " %d", 0, 300, true},
+    {"HSET small", " f:%d %d", 0, 300, true},
+    {"SADD htiny", " %d", 0, 300, true},
+    {"PFADD small", " %d", 0, 300, true},
+};
+enum { OF_WORDS = sizeof of_words / sizeof of_words[0] };
+
+static void fill_for_words(void)
+{
+    type("SADD ints 1 2 3");
+    type("SADD tiny x y z");
+    type("HSET htiny f:1 x g y");
+    type("HSET timed f:1 x f:2 y g z");
+    type("HPEXPIRE timed 50000 FIELDS 2 f:1 f:2");
+    type("ZADD ztiny 1 m:1 2 x");
+    add("RPUSH short", " %d", 0, 60);
+    type("RPUSH ltiny a");
+    for (int i = 1; i < 60; i++) {
+        char line[64];
+        snprintf(line, sizeof line, "XADD x %d-1 f v", i);
+        type(line);
+    }
+    type("XGROUP CREATE x group 0");
+    type("XREADGROUP GROUP group consumer COUNT 30 STREAMS x >");
+    type("XREADGROUP GROUP group other COUNT 5 STREAMS x >");
+}
+
+static const char *words_line(size_t i)
+{
+    return line_of(of_words[i].command, of_words[i].format, of_words[i].from, of_words[i].to);
+}
+
+static void writes_of_many_words_are_prepared(void **state)
+{
+    (void)state;
+    fill_for_words();
+    command_machine_prepare_from(one.machine, 1);
+    for (unsigned round = 0; round < 4; round++) {
+        for (size_t i = 0; i < OF_WORDS; i++) {
+            if ((i + round) % 3 < 2)
+                db_checkpoint((i + round) % 3 ? one.db : other.db);
+            check_that(words_line(i), "INCR others", !of_words[i].fails);
+        }
+        one.now_ms = other.now_ms += 100000; /* fields end that have kept their deadlines */
+        type("HLEN timed");
+        type("EXISTS ints");
+        assert_equal_worlds("the end");
+        type("FLUSHALL");
+        fill();
+        fill_for_words();
+        if (round % 2)
+            type("EXPIRE ints 50"); /* and it stays */
+    }
+}
+
+/* The key is not what it was: it is there, is gone, or has changed. */
+static void what_words_change_changes_in_between(void **state)
+{
+    static const struct {
+        const char *command, *format, *between;
+        bool holds;
+    } cases[] = {
+        {"SADD a", " n:%d", "SADD a more", false},
+        {"SADD a", " n:%d", "SMOVE a a a:1", true}, /* which is there */
+        {"SADD a", " o:%d", "SREM a a:5", false},
+        {"SADD nothing", " n:%d", "SADD nothing x", false},
+        {"SADD nothing", " p:%d", "DEL nothing", false},
+        {"SREM a", " a:%d", "SPOP a", false},
+        {"SADD small", " n:%d", "SADD small other", false},
+        {"HSET h", " g:%d %d", "HSET h f v", false},
+        {"HSET h", " i:%d %d", "EXPIRE h 1000", false},
+        {"HDEL h", " g:%d", "HDEL h f", false},
+        {"ZADD z", " 1 n:%d", "ZADD z 5 a:5", true}, /* as it was */
+        {"ZADD z", " 2 n:%d", "ZINCRBY z 1 a:5", false},
+        {"ZREM z", " n:%d", "COPY y z REPLACE", false},
+        {"GEOADD g", " 1 1 n:%d", "ZREM g a:0", false},
+        {"RPUSH l", " x%d", "LPOP l", false},
+        {"LPUSH l", " x%d", "SET l x", false},
+        {"PFADD p", " %d", "PFADD p x", false},
+        {"PFADD p", " x%d", "DEL p", false},
+        {"XDEL x", " %d-1", "XADD x * f v", false},
+        {"XDEL x", " 5-%d", "XADD others * f v", true},
+        {"XACK x group", " %d-1", "XACK x group 3-1", false},
+        {"XADD x *", " %d %d", "XADD x * f v", true}, /* whose id is another */
+    };
+    (void)state;
+    fill_more();
+    fill_for_words();
+    command_machine_prepare_from(one.machine, 1);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        db_checkpoint(one.db);
+        db_checkpoint(other.db);
+        check_that(line_of(cases[i].command, cases[i].format, 1, 300), cases[i].between,
+                   cases[i].holds);
+    }
+    prepare(line_of("XADD x *", " %d %d", 1, 300));
+    type("SET x y");
+    type("SET x2 y");
+    execute(line_of("XADD x *", " %d %d", 1, 300), true); /* an error now, and no more */
+}
+
+/* A field whose deadline comes in between, and those whose next deadline nobody knows. */
+static void fields_end_in_between(void **state)
+{
+    (void)state;
+    const char *line = line_of("HSET timed", " f:%d x%d", 2, 300);
+    fill_for_words();
+    command_machine_prepare_from(one.machine, 1);
+    prepare(line);
+    one.now_ms = other.now_ms += 49999;
+    execute(line, true);
+    type("HPEXPIRE timed 1000 FIELDS 1 f:7");
+    prepare(line);
+    one.now_ms = other.now_ms += 1;
+    execute(line, false);
+    type("HPEXPIRE timed 1000 FIELDS 2 f:7 f:8");
+    one.now_ms = other.now_ms += 1000;
+    (void)prepare_slices(line, PREPARE_CALLS_MAX);
+    execute(line, false);
+}
+
+/* Of all types, some of them large, one twice, and many that are not there. */
+static const char keys_deleted[] = "DEL a b small h z l g s bits x a text timed";
+
+static void fill_keys(void)
+{
+    type("FLUSHALL");
+    fill();
+    fill_more();
+    fill_for_words();
+    type("SETRANGE text 2000000 x");
+    type("SET kept x");
+    type("PEXPIRE v:11 50000");
+}
+
+static void deleted_keys_are_prepared(void **state)
+{
+    static const struct {
+        const char *between;
+        int64_t passes_ms;
+        bool holds;
+    } cases[] = {
+        {"INCR others", 0, true},          {"SET kept y", 0, true},
+        {"SET v:20 y", 0, false},          {"DEL v:20", 0, false},
+        {"SET v:1 y", 0, false}, /* which was not there */
+        {"SADD a more", 0, false},         {"EXPIRE a 7", 0, false},
+        {"EXPIRE none 7", 0, true},        {"RENAME kept v:15", 0, false},
+        {"SWAPDB 1 2", 0, true},           {"SWAPDB 0 1", 0, false},
+        {"FLUSHALL", 0, false},            {"XACK x group 3-1", 0, true}, /* not told, and it goes */
+        {"PUBLISH v:20 x", 0, true},       {"INCR others", 49999, true},
+        {"INCR others", 5000, false}, /* a field of h */
+        {"INCR others", 50000, false},
+    };
+    (void)state;
+    command_machine_prepare_from(one.machine, 1);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const char *line = line_of(i % 2 ? keys_deleted : "UNLINK a", " v:%d", 0, 300);
+        fill_keys();
+        if (i % 4 < 2)
+            db_checkpoint(one.db);
+        if (i % 4 > 0)
+            db_checkpoint(other.db);
+        prepare(line);
+        type(cases[i].between);
+        one.now_ms = other.now_ms += cases[i].passes_ms;
+        execute(line, cases[i].holds);
+        type("DBSIZE");
+        type("SET a again");
+        type("SET v:20 again");
+        type(line);
+        db_checkpoint(one.db);
+        type("DBSIZE");
+        assert_equal_worlds(line);
+    }
+}
+
+/* Before the slice that looks at it. */
+static void a_deleted_key_changes_before_it_is_looked_at(void **state)
+{
+    (void)state;
+    const char *line = line_of("DEL", " v:%d", 0, 900);
+    command_machine_prepare_from(one.machine, 1);
+    for (unsigned slices = 1; slices < 5; slices++) {
+        fill_keys();
+        assert_true(is_wanted(line));
+        assert_int_equal(prepare_slices(line, slices), PREPARING_MORE);
+        type("SET v:880 y");
+        (void)prepare_slices(line, PREPARE_CALLS_MAX);
+        execute(line, false);
+    }
+}
+
+/* Its changes need a layer, which there may be no room for. */
+static void deleted_keys_need_a_layer(void **state)
+{
+    (void)state;
+    struct db_view *views[LAYERS_MAX];
+    unsigned count = 0;
+    const char *line = line_of("DEL", " v:%d", 0, 300);
+    fill_keys();
+    command_machine_prepare_from(one.machine, 1);
+    prepare(line);
+    while (one.db->count < LAYERS_MAX - 1) {
+        type("INCR others");
+        views[count++] = db_view_new(one.db);
+        assert_non_null(views[count - 1]);
+    }
+    type("INCR others");
+    type(line);
+    assert_int_equal(command_machine_prepared(one.machine), 0);
+    while (count > 0)
+        db_view_release(views[--count]);
+    db_checkpoint(one.db);
+    assert_equal_worlds(line);
+}
+
+static void few_words_are_not_prepared(void **state)
+{
+    (void)state;
+    assert_false(is_wanted(line_of("SADD s", " %d", 0, 900))); /* as many as are quick */
+    command_machine_prepare_from(one.machine, 1);
+    assert_false(is_wanted(line_of("SADD s", " %d", 0, 200)));
+    assert_true(is_wanted(line_of("SADD s", " %d", 0, 300)));
+    assert_false(is_wanted(line_of("MSET", " %d %d", 0, 300)));
+    assert_false(is_wanted(line_of("SMISMEMBER s", " %d", 0, 300)));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -663,6 +980,13 @@ int main(void)
         TEST(what_fails_is_not_used),
         TEST(it_ends_where_an_entry_changes_its_sources),
         TEST(what_is_dropped_leaves_nothing),
+        TEST(writes_of_many_words_are_prepared),
+        TEST(what_words_change_changes_in_between),
+        TEST(fields_end_in_between),
+        TEST(deleted_keys_are_prepared),
+        TEST(a_deleted_key_changes_before_it_is_looked_at),
+        TEST(deleted_keys_need_a_layer),
+        TEST(few_words_are_not_prepared),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
