@@ -10,6 +10,7 @@
 #include "command/ordered.h"
 #include "command/sorted_sets.h"
 #include "command/streams.h"
+#include "command/string_parts.h"
 #include "resp/number.h"
 
 enum {
@@ -223,6 +224,16 @@ static uint64_t weigh_words(struct call *call, struct sources *sources)
     return call->argc;
 }
 
+/* The same of strings that are put; those that would be put into pages are not. */
+static uint64_t weigh_puts(struct call *call, struct sources *sources)
+{
+    sources->count = 0;
+    for (uint32_t i = 2; i < call->argc; i += 2)
+        if (string_is_whole_large(call, call->argv[i].size))
+            return 0;
+    return call->argc;
+}
+
 /* The same, but it looks at nothing, or at the keys that it says with call_looks(). */
 static uint64_t weigh_all_words(struct call *call, struct sources *sources)
 {
@@ -233,7 +244,7 @@ static uint64_t weigh_all_words(struct call *call, struct sources *sources)
 enum {
     IN_PLACE = 1,     /* it changes a large value, instead of making one */
     MOSTLY_SHORT = 2, /* and comes often */
-    OF_KEYS = 4       /* it deletes keys, any number of them */
+    OF_KEYS = 4       /* it deletes or puts keys, any number of them */
 };
 
 struct kind {
@@ -279,6 +290,8 @@ static const struct kind kinds[] = {
     {cmd_xdel, weigh_words, IN_PLACE, 16},
     {cmd_xack, weigh_words, IN_PLACE, 32},
     {cmd_del, weigh_all_words, IN_PLACE | OF_KEYS, 64},
+    {cmd_mset, weigh_puts, IN_PLACE | OF_KEYS, 16},
+    {cmd_msetnx, weigh_puts, IN_PLACE | OF_KEYS, 32},
     {cmd_xadd, weigh_all_words, 0, 1},
 };
 
@@ -397,9 +410,22 @@ static bool note_sources(struct preparation *preparation, struct call *call)
     return is_sure;
 }
 
+/* The changes of keys need a layer besides the view's. */
+static bool has_layers(struct db *db, struct bytes encoded)
+{
+    struct bytes name;
+    bool has_name = command_first_words(encoded, &name, 1) == 1;
+    const struct command *command = has_name ? command_find(&name, 1) : NULL;
+    check(command);
+    if (!(kind_of(command)->flags & OF_KEYS) || db_beside_has_layers(db))
+        return true;
+    db_checkpoint(db);
+    return false;
+}
+
 struct preparation *preparation_new(struct db *db, struct bytes encoded, const struct call *call)
 {
-    struct db_view *view = db_view_new(db);
+    struct db_view *view = has_layers(db, encoded) ? db_view_new(db) : NULL;
     if (!view)
         return NULL;
     struct preparation *preparation = memory_new(sizeof *preparation);

@@ -27,9 +27,9 @@ bool call_stops(struct call *call);
 uint64_t call_slice_share(const struct call *call, uint64_t most);
 /* The command looked at a key that is none of its words, and found this; NULL: it is not there. */
 void call_looks(struct call *call, struct bytes key, const struct db_record *found);
-/* The same of a key that the command is about to delete: what changes of it is heard. */
+/* The same of a key that the command is about to look at, or delete: what changes of it is heard. */
 void call_looks_first(struct call *call, struct bytes key);
-/* In the entry, before any change: all keys that were deleted are. */
+/* In the entry, before any change: all keys that were deleted or put are. */
 void call_take_keys(struct call *call);
 /* In the entry: only the end is left. */
 bool call_is_prepared(const struct call *call);

@@ -4,6 +4,7 @@
  * copies it first.  Deterministic; loop thread only. */
 #include "base/fatal.h"
 #include "command/commands.h"
+#include "command/prepare.h"
 #include "command/set_options.h"
 #include "command/string_parts.h"
 
@@ -204,10 +205,11 @@ bool words_pairs(struct call *call)
 /* False: not all of them yet. */
 static bool set_pairs(struct call *call)
 {
-    for (uint32_t i = call_slice(call, 1); call_takes(call, i); i += 2) {
+    if (call_is_prepared(call))
+        call_take_keys(call);
+    for (uint32_t i = call_slice_prepared(call, 1); call_takes(call, i); i += 2)
         call_put_string(call, call->argv[i], call->argv[i + 1], "set");
-    }
-    return !call->walk->unfinished;
+    return !call->walk->unfinished && !call_stops(call);
 }
 
 void cmd_mset(struct call *call)
@@ -221,11 +223,13 @@ void cmd_mset(struct call *call)
 /* False: one of the keys is there, or not all were looked at yet. */
 static bool are_free(struct call *call)
 {
-    for (uint32_t i = call_slice(call, 1); call_takes(call, i); i += 2)
+    for (uint32_t i = call_slice(call, 1); call_takes(call, i); i += 2) {
+        call_looks_first(call, call->argv[i]);
         if (db_get(call->db, call->database, call->argv[i], NULL) != DB_NONE) {
             reply_integer(call->reply, 0);
             return false;
         }
+    }
     return !call->walk->unfinished;
 }
 

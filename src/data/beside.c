@@ -12,10 +12,12 @@
  * for good.  So if nothing of the space was changed since, active has nothing of it, what is below
  * that is what the view shows, and the layer's part of the space becomes active's.
  *
- * Where many keys are deleted, it stands on the view as well, and all of its layer becomes the
- * entry's: active is frozen below it, as for any view, and it is active from then on.  What it says
- * of what is below (L3) is true as long as nobody changed these keys, which is heard; how many keys
- * less there are, and what the changes are to be told as, goes with it.
+ * Where many keys are deleted or put, it stands on the view as well, and all of its layer becomes
+ * the entry's: active is frozen below it, as for any view, and it is active from then on.  What it
+ * says of what is below (L3) is true as long as nobody changed the keys that were looked at, which
+ * is heard; a put looks at none, and says so (L6).  How many keys more or less there are, and what
+ * the changes are to be told as, goes with it.  The entry's index is the version of what was put,
+ * and known only then: it is written into each.
  *
  * Nothing of it is in the state before: not in a hash, a view, a checkpoint or a snapshot. */
 #include <Judy.h>
@@ -149,10 +151,29 @@ void db_beside_note_effects(struct db *beside)
     beside->effects.is_wanted = beside->beside->effects.is_wanted;
 }
 
+/* The last place is the checkpoint's; what the kv has, makes room. */
+static bool has_layers(const struct db *db, unsigned layers)
+{
+    return db->count - db->stored + layers <= LAYERS_MAX - 1;
+}
+
+static void freeze(struct db *db)
+{
+    if (layers_is_empty(db->active))
+        return;
+    if (db->count >= LAYERS_MAX - 1)
+        layers_forget_stored(db);
+    layers_freeze(db);
+}
+
+bool db_beside_has_layers(const struct db *db)
+{
+    return has_layers(db, 2);
+}
+
 bool db_beside_fits_keys(const struct db *db)
 {
-    bool has_room = db->count < LAYERS_MAX - 1; /* the last place is the checkpoint's */
-    return !db->is_in_entry && (has_room || layers_is_empty(db->active));
+    return !db->is_in_entry && (has_layers(db, 1) || layers_is_empty(db->active));
 }
 
 static void take_counts(struct db *db, struct db *beside, unsigned database)
@@ -165,17 +186,27 @@ static void take_counts(struct db *db, struct db *beside, unsigned database)
     beside->slots[database] = NULL;
 }
 
+static void set_versions(struct db *db, unsigned database)
+{
+    struct overlay_iter iter;
+    overlay_seek(&iter, &db->active->tables[TABLE_KEYS], layers_space(db, database), 0);
+    for (; iter.entry; overlay_step(&iter))
+        if (!iter.entry->is_tombstone)
+            record_set_version(iter.entry->data + iter.entry->name_size, db->version);
+}
+
 void db_beside_adopt_keys(struct db *db, struct db *beside, unsigned database)
 {
     struct layer *empty;
     check(beside->beside == db && beside->on && db_beside_fits_keys(db) && !db->savepoint);
     check(db->effects.noted.size == 0);
-    if (!layers_is_empty(db->active))
-        layers_freeze(db);
+    freeze(db);
     empty = db->active;
     db->active = beside->active;
     beside->active = empty;
     take_counts(db, beside, database);
+    if (db->active->tables[TABLE_KEYS].unresolved > 0) /* else there are no puts */
+        set_versions(db, database);
     struct buffer noted = db->effects.noted;
     db->effects.noted = beside->effects.noted;
     beside->effects.noted = noted;

@@ -518,12 +518,10 @@ static uint64_t dirty_bytes(const struct db *db)
     return bytes;
 }
 
-/* What is stored makes room. */
-static void freeze(struct db *db)
+void layers_forget_stored(struct db *db)
 {
     for (; db->stored > 0; db->stored--)
         layers_release(db, db->layers[--db->count]);
-    layers_freeze(db);
 }
 
 /* Deletes freed much of the kv: see whether it is to be given back now. */
@@ -536,7 +534,8 @@ static void start(struct db *db)
 {
     check(!db->checkpoint);
     check(!db->is_in_entry);
-    freeze(db);
+    layers_forget_stored(db); /* it makes room */
+    layers_freeze(db);
     db->storing = db->count;
     db->checkpointed = db->state;
     db->changed_bytes = 0;

@@ -334,13 +334,15 @@ void db_beside_adopt_changes(struct db *db, struct db *beside, uint64_t space);
 /* Whether that may be done: active has nothing of the space. */
 bool db_beside_fits(const struct db *db, uint64_t space);
 
-/* All keys of the database that were deleted there are deleted in the db, of which nobody changed any
- * since the view, as the first thing that an entry does; with their effects, if those were noted.
- * O(1); without a savepoint. */
+/* All keys of the database that were deleted there, or put, are in the db, where nobody changed any
+ * that was looked at since the view, as the first thing that an entry does; with their effects, if
+ * those were noted.  O(1) but for the versions of those that were put; without a savepoint. */
 void db_beside_adopt_keys(struct db *db, struct db *beside, unsigned database);
 void db_beside_note_effects(struct db *beside);
 /* Whether that may be done: there is room for a layer. */
 bool db_beside_fits_keys(const struct db *db);
+/* For that and the view that it takes. */
+bool db_beside_has_layers(const struct db *db);
 
 /* The place remembers keys that were looked at, and that were heard to have changed since the view,
  * by their hashes, whatever their database. */

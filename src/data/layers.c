@@ -293,7 +293,7 @@ static enum overlay_below guess_below(struct db *db, const struct place *place,
     if (db->is_read && is_at_hand(db, place, 0)) /* then no layer has it */
         return db->is_found ? BELOW_YES : BELOW_NO;
     bool is_certain =
-        db->count == 0 && !layers_kv_counts(&db->persisted, place->table, place->space);
+        !db->on && db->count == 0 && !layers_kv_counts(&db->persisted, place->table, place->space);
     return is_certain ? BELOW_NO : BELOW_UNKNOWN;
 }
 

@@ -155,6 +155,8 @@ uint64_t layer_bytes(const struct layer *layer);
 
 /* Moves active onto the layers, of which there is room for one more. */
 void layers_freeze(struct db *db);
+/* Gives up those that the kv has. */
+void layers_forget_stored(struct db *db);
 bool layers_is_empty(const struct layer *layer);
 /* Gives one reference back; the last leaves the layer to be freed by the next checkpoint. */
 void layers_release(struct db *db, struct layer *layer);

@@ -328,6 +328,11 @@ size_t record_header_encode(unsigned char *out, const struct header *header)
     return size;
 }
 
+void record_set_version(unsigned char *record, uint64_t version)
+{
+    put_u64(record + 4, version);
+}
+
 /* A field that a flag says is there, and then is not 0. */
 static uint64_t take_field(struct bytes record, size_t *size)
 {

@@ -95,6 +95,10 @@ static void fill_more(void)
 static uint64_t content_of(struct db *db)
 {
     struct db_content *content = db_content_new(db);
+    if (!content) { /* no room for a view */
+        db_checkpoint(db);
+        content = db_content_new(db);
+    }
     assert_non_null(content);
     while (!db_content_next(content, UINT64_MAX)) {
     }
@@ -909,6 +913,65 @@ static void deleted_keys_are_prepared(void **state)
     }
 }
 
+/* New ones, one twice, and over what is there: strings and collections, large ones and small. */
+static const char keys_put[] = "MSET a 1 b 2 small 3 h 4 z 5 x 6 a 7 text 8";
+
+static void put_keys_are_prepared(void **state)
+{
+    static const char *const between[] = {"INCR others", "SET v:20 y", "DEL a", "SADD b more",
+                                          "SET v:299 y", "RENAME a z", "EXPIRE v:20 5"};
+    (void)state;
+    enum { BETWEEN = sizeof between / sizeof between[0] };
+    command_machine_prepare_from(one.machine, 1);
+    for (size_t i = 0; i < 2 * BETWEEN; i++) {
+        const char *line = line_of(keys_put, " v:%d value:%d", 0, 300);
+        const char *deletes = line_of("DEL a x small", " v:%d", 100, 400);
+        fill_keys();
+        if (i % 4 < 2)
+            db_checkpoint(one.db);
+        if (i % 4 > 0)
+            db_checkpoint(other.db);
+        check_that(line, between[i % BETWEEN], true);
+        type("WATCH v:20 a"); /* which tells versions */
+        type("DBSIZE");
+        type("GET a");
+        if (i >= BETWEEN)
+            check_that(line_of("MSET a 1", " v:%d other:%d", 0, 300), "INCR others", true);
+        check_that(deletes, "INCR others", true);
+        db_checkpoint(one.db);
+        type("DBSIZE");
+        type("EXISTS a v:1 v:350");
+        db_checkpoint(other.db);
+        assert_equal_worlds("the end");
+    }
+    const char *line = line_of("MSET", " v:%d value:%d", 0, 300);
+    prepare(line);
+    type("SWAPDB 0 1");
+    execute(line, false);
+    prepare(line);
+    type("FLUSHDB");
+    execute(line, false);
+}
+
+static void keys_that_are_put_if_none_is_there(void **state)
+{
+    static const struct {
+        const char *between;
+        bool holds;
+    } cases[] = {{"INCR others", true}, {"SET n:7 x", false}, {"DEL n:7", true},
+                 {"SADD n:299 x", false}, {"DEL n:299", true}};
+    (void)state;
+    command_machine_prepare_from(one.machine, 1);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const char *line = line_of("MSETNX", " n:%d value:%d", 0, 300);
+        db_checkpoint(i % 2 ? one.db : other.db);
+        check_that(line, cases[i].between, cases[i].holds);
+        check_that(line, "DEL others", false); /* one is there, where it was done */
+        type(line_of("DEL", " n:%d", 0, 300));
+        assert_equal_worlds(line);
+    }
+}
+
 /* Before the slice that looks at it. */
 static void a_deleted_key_changes_before_it_is_looked_at(void **state)
 {
@@ -925,28 +988,35 @@ static void a_deleted_key_changes_before_it_is_looked_at(void **state)
     }
 }
 
-/* Its changes need a layer, which there may be no room for. */
+/* Its changes need a layer, which there may be no room for; what is stored makes some. */
 static void deleted_keys_need_a_layer(void **state)
 {
     (void)state;
     struct db_view *views[LAYERS_MAX];
-    unsigned count = 0;
     const char *line = line_of("DEL", " v:%d", 0, 300);
-    fill_keys();
     command_machine_prepare_from(one.machine, 1);
-    prepare(line);
-    while (one.db->count < LAYERS_MAX - 1) {
+    for (unsigned round = 0; round < 2; round++) {
+        unsigned count = 0;
+        bool has_room = round > 0;
+        fill_keys();
+        db_checkpoint(one.db);
+        prepare(line);
+        if (!has_room)
+            layers_forget_stored(one.db);
+        while (one.db->count < LAYERS_MAX - 1) {
+            type("INCR others");
+            views[count++] = db_view_new(one.db);
+            assert_non_null(views[count - 1]);
+        }
         type("INCR others");
-        views[count++] = db_view_new(one.db);
-        assert_non_null(views[count - 1]);
+        uint64_t prepared = command_machine_prepared(one.machine);
+        type(line);
+        uint64_t used = command_machine_prepared(one.machine) - prepared;
+        while (count > 0)
+            db_view_release(views[--count]);
+        assert_int_equal(used, has_room);
+        assert_equal_worlds(line);
     }
-    type("INCR others");
-    type(line);
-    assert_int_equal(command_machine_prepared(one.machine), 0);
-    while (count > 0)
-        db_view_release(views[--count]);
-    db_checkpoint(one.db);
-    assert_equal_worlds(line);
 }
 
 static void few_words_are_not_prepared(void **state)
@@ -956,7 +1026,7 @@ static void few_words_are_not_prepared(void **state)
     command_machine_prepare_from(one.machine, 1);
     assert_false(is_wanted(line_of("SADD s", " %d", 0, 200)));
     assert_true(is_wanted(line_of("SADD s", " %d", 0, 300)));
-    assert_false(is_wanted(line_of("MSET", " %d %d", 0, 300)));
+    assert_false(is_wanted(line_of("MSETEX 300", " %d %d", 0, 300)));
     assert_false(is_wanted(line_of("SMISMEMBER s", " %d", 0, 300)));
 }
 
@@ -984,6 +1054,8 @@ int main(void)
         TEST(what_words_change_changes_in_between),
         TEST(fields_end_in_between),
         TEST(deleted_keys_are_prepared),
+        TEST(put_keys_are_prepared),
+        TEST(keys_that_are_put_if_none_is_there),
         TEST(a_deleted_key_changes_before_it_is_looked_at),
         TEST(deleted_keys_need_a_layer),
         TEST(few_words_are_not_prepared),
