@@ -207,7 +207,7 @@ void db_beside_adopt_keys(struct db *db, struct db *beside, unsigned database)
     take_counts(db, beside, database);
     if (db->active->tables[TABLE_KEYS].unresolved > 0) /* else there are no puts */
         set_versions(db, database);
-    struct buffer noted = db->effects.noted;
+    struct noted noted = db->effects.noted;
     db->effects.noted = beside->effects.noted;
     beside->effects.noted = noted;
     db->effects.latest = 0;

@@ -3,9 +3,10 @@
 
 #include "base/fatal.h"
 #include "base/limits.h"
+#include "base/memory.h"
 #include "data/layers.h"
 
-enum { NOTED_KEEP = 64 * 1024 }; /* bytes whose room is kept between entries */
+enum { NOTED_KEEP = 64 * 1024 }; /* bytes of a chunk; the room of one is kept between entries */
 
 /* Before the bytes of the key, and of the message. */
 struct note {
@@ -18,7 +19,7 @@ struct note {
 /* One where it stands, behind names of any size.  It is written and read there field by field: to
  * copy what was just written, the processor first waits for all that was written before, some of it
  * far away in memory. */
-struct __attribute__((packed)) noted {
+struct __attribute__((packed)) noted_head {
     struct note note;
 };
 
@@ -28,26 +29,106 @@ struct __attribute__((packed)) noted {
 static const size_t noted_max =
     3 * ((size_t)COMMAND_ENCODED_MAX + (size_t)COMMAND_WORDS_MAX * sizeof(struct note));
 
+/* ---- chunks ----------------------------------------------------------------------------- */
+
+struct noted_chunk {
+    struct noted_chunk *before, *next;
+    size_t begin; /* bytes in those before */
+    size_t size, capacity;
+    char data[];
+};
+
+static void chunk_add(struct noted *noted, size_t size)
+{
+    size_t capacity = size < NOTED_KEEP ? NOTED_KEEP : size;
+    struct noted_chunk *chunk = memory_resize(NULL, sizeof *chunk + capacity);
+    *chunk =
+        (struct noted_chunk){.before = noted->last, .begin = noted->size, .capacity = capacity};
+    if (noted->last)
+        noted->last->next = chunk;
+    else
+        noted->first = chunk;
+    noted->last = chunk;
+    noted->capacity += capacity;
+}
+
+static void chunk_drop(struct noted *noted)
+{
+    struct noted_chunk *chunk = noted->last;
+    noted->last = chunk->before;
+    noted->size -= chunk->size;
+    noted->capacity -= chunk->capacity;
+    if (noted->last)
+        noted->last->next = NULL;
+    else
+        noted->first = NULL;
+    memory_free(chunk);
+}
+
+void noted_deinit(struct noted *noted)
+{
+    while (noted->last)
+        chunk_drop(noted);
+}
+
+void noted_cut(struct noted *noted, size_t size)
+{
+    check(size <= noted->size);
+    while (noted->last && noted->last->begin > size)
+        chunk_drop(noted);
+    if (noted->last)
+        noted->last->size = size - noted->last->begin;
+    noted->size = size;
+}
+
+static char *noted_room(struct noted *noted, size_t size)
+{
+    if (!noted->last || noted->last->capacity - noted->last->size < size)
+        chunk_add(noted, size);
+    char *room = noted->last->data + noted->last->size;
+    noted->last->size += size;
+    noted->size += size;
+    return room;
+}
+
+static const char *noted_at(const struct noted *noted, size_t offset)
+{
+    const struct noted_chunk *chunk = noted->last;
+    while (chunk->begin > offset)
+        chunk = chunk->before;
+    return chunk->data + (offset - chunk->begin);
+}
+
+/* ---- noting ----------------------------------------------------------------------------- */
+
 static bool is_latest(const struct effects *effects, const struct db_effect *effect,
                       const char *event)
 {
     if (effects->latest == 0)
         return false;
-    const char *at = (const char *)effects->noted.data + effects->latest - 1;
-    const struct noted *latest = (const struct noted *)at;
+    const char *at = noted_at(&effects->noted, effects->latest - 1);
+    const struct noted_head *latest = (const struct noted_head *)at;
     return latest->note.event == event && latest->note.type == (uint8_t)effect->type &&
            latest->note.database == effect->database && latest->note.other == effect->other &&
            bytes_equal(bytes_of(at + sizeof *latest, latest->note.key_size), effect->key);
 }
 
-/* Room for one, and for the bytes behind it. */
-static struct noted *append(struct effects *effects, size_t more)
+static char *put_bytes(char *at, struct bytes bytes)
 {
-    struct buffer *buffer = &effects->noted;
-    buffer_reserve(buffer, sizeof(struct noted) + more);
-    struct noted *noted = (struct noted *)(buffer->data + buffer->size);
-    buffer->size += sizeof *noted;
-    return noted;
+    if (bytes.size > 0)
+        memcpy(at, bytes.data, bytes.size);
+    return at + bytes.size;
+}
+
+/* The note is to be filled in. */
+static struct noted_head *append(struct effects *effects, struct bytes key, struct bytes message)
+{
+    struct noted_head *head;
+    char *at = noted_room(&effects->noted, sizeof *head + key.size + message.size);
+    head = (struct noted_head *)at;
+    put_bytes(put_bytes(at + sizeof *head, key), message);
+    check(effects->noted.size <= noted_max);
+    return head;
 }
 
 /* A command that goes on in a later slice does the same to its key once more; how many slices it
@@ -64,14 +145,13 @@ void effects_append(struct effects *effects, const struct db_effect *effect)
         effects->counted += sizeof(struct note) + effect->key.size;
     if (!effects->is_wanted || is_latest(effects, effect, event))
         return;
-    effects->latest = effects->noted.size + 1;
-    append(effects, effect->key.size)->note = (struct note){.event = event,
-                                                            .key_size = effect->key.size,
-                                                            .type = (uint8_t)effect->type,
-                                                            .database = effect->database,
-                                                            .other = effect->other};
-    buffer_append_bytes(&effects->noted, effect->key);
-    check(effects->noted.size <= noted_max);
+    append(effects, effect->key, (struct bytes){0})->note =
+        (struct note){.event = event,
+                      .key_size = effect->key.size,
+                      .type = (uint8_t)effect->type,
+                      .database = effect->database,
+                      .other = effect->other};
+    effects->latest = effects->noted.size - effect->key.size - sizeof(struct noted_head) + 1;
 }
 
 void db_effects_message(struct db *db, bool is_sharded, bool is_of_script, struct bytes channel,
@@ -83,15 +163,12 @@ void db_effects_message(struct db *db, bool is_sharded, bool is_of_script, struc
     if (!effects->is_wanted)
         return;
     effects->latest = 0; /* twice the same message is two */
-    append(effects, channel.size + message.size)->note =
+    append(effects, channel, message)->note =
         (struct note){.key_size = channel.size,
                       .message_size = message.size,
                       .type = DB_EFFECT_MESSAGE,
                       .is_sharded = is_sharded,
                       .is_of_script = is_of_script};
-    buffer_append_bytes(&effects->noted, channel);
-    buffer_append_bytes(&effects->noted, message);
-    check(effects->noted.size <= noted_max);
 }
 
 void db_effects_want(struct db *db, bool is_wanted)
@@ -121,14 +198,12 @@ void db_effects_also(struct db *db, unsigned database, struct bytes key, const c
     db->effects.event = before;
 }
 
-void db_effects_drain(struct db *db, db_effect_fn *each, void *context)
+static void tell_chunk(const struct noted_chunk *chunk, db_effect_fn *each, void *context)
 {
-    struct effects *effects = &db->effects;
-    check(effects->is_wanted);
-    const char *at = effects->noted.data, *end = at + effects->noted.size;
+    const char *at = chunk->data, *end = at + chunk->size;
     while (at < end) {
-        check((size_t)(end - at) >= sizeof(struct noted));
-        const struct noted *noted = (const struct noted *)at;
+        check((size_t)(end - at) >= sizeof(struct noted_head));
+        const struct noted_head *noted = (const struct noted_head *)at;
         size_t key_size = noted->note.key_size, message_size = noted->note.message_size;
         at += sizeof *noted;
         check(key_size <= (size_t)(end - at));
@@ -144,9 +219,18 @@ void db_effects_drain(struct db *db, db_effect_fn *each, void *context)
         each(context, &effect);
         at += key_size + message_size;
     }
+}
+
+void db_effects_drain(struct db *db, db_effect_fn *each, void *context)
+{
+    struct effects *effects = &db->effects;
+    struct noted *noted = &effects->noted;
+    check(effects->is_wanted);
+    for (const struct noted_chunk *chunk = noted->first; chunk; chunk = chunk->next)
+        tell_chunk(chunk, each, context);
     effects->latest = 0;
     effects->event = NULL; /* the next entry's changes have names of their own */
-    buffer_clear(&effects->noted);
-    if (effects->noted.capacity > NOTED_KEEP)
-        buffer_deinit(&effects->noted);
+    noted_cut(noted, 0);
+    if (noted->capacity > NOTED_KEEP)
+        noted_deinit(noted);
 }

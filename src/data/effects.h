@@ -9,14 +9,25 @@
 #include "base/buffer.h"
 #include "data/db.h"
 
+/* What was noted, one behind the other: struct note, key, message.  In chunks, each of which holds
+ * some whole, since those of a million keys would take long to move. */
+struct noted {
+    struct noted_chunk *first, *last; /* owned */
+    size_t size, capacity;            /* of all */
+};
+
 struct effects {
     bool is_wanted;
     bool is_counted;     /* a savepoint is set: */
     uint64_t counted;    /* bytes that would be noted, wanted or not */
     const char *event;   /* of the changes that follow; static; NULL: not named yet */
-    struct buffer noted; /* of this entry, one behind the other: struct note, key, message */
+    struct noted noted;  /* of this entry */
     size_t latest;       /* 1 more than where the command's last stands there; 0: it has none yet */
 };
+
+void noted_deinit(struct noted *noted);
+/* Forgets what came behind the first so many bytes. */
+void noted_cut(struct noted *noted, size_t size);
 
 void effects_append(struct effects *effects, const struct db_effect *effect);
 
