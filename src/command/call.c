@@ -238,6 +238,26 @@ bool call_may_step(struct call *call)
     return !walk->unfinished;
 }
 
+enum { CHECKED_WORDS = 1 << 15 }; /* in a slice: to look at them alone is quick */
+
+bool call_checks_words(struct call *call, uint32_t first, uint32_t step,
+                       bool (*is_right)(struct call *call, uint32_t i))
+{
+    struct walk_state *walk = call->walk;
+    if (walk->second_round)
+        return true;
+    uint32_t i = walk->unfinished ? (uint32_t)walk->cursor : first;
+    uint32_t end = call->argc - i > CHECKED_WORDS ? i + CHECKED_WORDS : call->argc;
+    walk->unfinished = false;
+    for (; i < end; i += step)
+        if (!is_right(call, i))
+            return false;
+    walk->cursor = i;
+    walk->unfinished = i < call->argc;
+    walk->second_round = !walk->unfinished;
+    return walk->second_round;
+}
+
 bool call_kept(const struct call *call, void *kept, size_t size)
 {
     const struct walk_state *walk = call->walk;

@@ -113,6 +113,11 @@ void call_begin_slice(struct call *call);
 /* Of such a command, where each step is a look at a key or the like; false: unfinished, no more in
  * this slice. */
 bool call_may_step(struct call *call);
+/* Of a command that looks at all of its words before it does anything: whether they are right, from
+ * `first` on, those at each `step`; walk->second_round says so from then on.  False: one is not, and
+ * is_right() answered; or not all were looked at yet. */
+bool call_checks_words(struct call *call, uint32_t first, uint32_t step,
+                       bool (*is_right)(struct call *call, uint32_t i));
 /* What a command read from all of its words, in its first slice, is kept for the others: to read a
  * million words again in each of some thousand slices takes minutes.  False: it is the first. */
 bool call_kept(const struct call *call, void *kept, size_t size);

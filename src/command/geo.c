@@ -64,10 +64,9 @@ void geo_reply_distance(struct reply *reply, double distance)
 
 /* ---- GEOADD ----------------------------------------------------------------------------- */
 
-/* False: answered. */
+/* But for the places; false: answered. */
 static bool read_add(struct call *call, struct sorted_options *options)
 {
-    struct geo_place place;
     uint32_t i = 2;
     *options = (struct sorted_options){0};
     for (; i < call->argc; i++)
@@ -84,16 +83,24 @@ static bool read_add(struct call *call, struct sorted_options *options)
         reply_error(call->reply, ERROR_SYNTAX);
         return false;
     }
-    for (; i < call->argc; i += 3)
-        if (!geo_read_place(call, i, &place))
-            return false;
     return true;
+}
+
+static bool is_place(struct call *call, uint32_t i)
+{
+    struct geo_place place;
+    return geo_read_place(call, i, &place);
 }
 
 bool words_geoadd(struct call *call)
 {
     struct sorted_options options;
-    return read_add(call, &options);
+    if (!read_add(call, &options))
+        return false;
+    for (uint32_t i = options.first; i < call->argc; i += 3)
+        if (!is_place(call, i))
+            return false;
+    return true;
 }
 
 static void add_some(struct call *call, const struct sorted_options *options, struct ordered *set)
@@ -122,6 +129,11 @@ void cmd_geoadd(struct call *call)
     struct ordered set;
     if (!call_kept(call, &options, sizeof options) && !read_add(call, &options))
         return;
+    if (!call_checks_words(call, options.first, 3, is_place)) {
+        if (call->walk->unfinished)
+            call_keep(call, &options, sizeof options);
+        return;
+    }
     if (ordered_open(&set, call, call->argv[1], DB_ZSET))
         add_some(call, &options, &set);
     ordered_close(&set);

@@ -407,6 +407,7 @@ static enum preparing prepare_some(struct state_machine *base, const struct appl
         return prepare_begin(machine, context, command);
     switch (preparation_go_on(machine->preparation, context->now_ms)) {
     case PREPARATION_MORE: return PREPARING_MORE;
+    case PREPARATION_NOT_NOW: return PREPARING_NOT_NOW;
     case PREPARATION_READY: return PREPARING_ENDED;
     case PREPARATION_CHANGED: drop_preparation(machine); return PREPARING_CHANGED;
     case PREPARATION_FAILED: drop_preparation(machine); break;

@@ -22,7 +22,8 @@ enum {
     PAYLOAD_BYTES = 16, /* of a serialized value, */
     LIST_ELEMENTS = 16, /* that are looked at, or go with their page */
     WORDS_LEAST = 256,  /* of fewer words none takes long */
-    WORDS_UNIT = 16     /* see struct kind */
+    WORDS_UNIT = 16,    /* see struct kind */
+    WORDS_OF_A_TURN = 1 << 16 /* more are copied in one and taken apart in the next */
 };
 
 /* ---- what the commands ask ------------------------------------------------------------- */
@@ -410,45 +411,52 @@ static bool note_sources(struct preparation *preparation, struct call *call)
     return is_sure;
 }
 
-/* The changes of keys need a layer besides the view's. */
-static bool has_layers(struct db *db, struct bytes encoded)
+static void read_words(struct preparation *preparation)
 {
-    struct bytes name;
-    bool has_name = command_first_words(encoded, &name, 1) == 1;
-    const struct command *command = has_name ? command_find(&name, 1) : NULL;
-    check(command);
-    if (!(kind_of(command)->flags & OF_KEYS) || db_beside_has_layers(db))
-        return true;
-    db_checkpoint(db);
-    return false;
-}
-
-struct preparation *preparation_new(struct db *db, struct bytes encoded, const struct call *call)
-{
-    struct db_view *view = has_layers(db, encoded) ? db_view_new(db) : NULL;
-    if (!view)
-        return NULL;
-    struct preparation *preparation = memory_new(sizeof *preparation);
     struct execution *making = &preparation->making;
-    uint32_t argc;
-    preparation->db = db;
-    preparation->encoded = blob_copy(encoded);
-    preparation->looked = db_applied_index(db);
-    preparation->looks.until_ms = INT64_MAX;
-    bool is_whole = command_decode(blob_bytes(preparation->encoded), &making->argv, &argc,
+    struct call *call = &preparation->context;
+    bool is_whole = command_decode(blob_bytes(preparation->encoded), &making->argv, &call->argc,
                                    &making->argv_capacity);
     check(is_whole);
-    struct call own = *call;
-    own.argv = making->argv;
-    own.argc = argc;
-    own.command = command_find(own.argv, argc);
-    own.db = db;
-    check(own.command);
+    call->argv = making->argv;
+    call->command = command_find(call->argv, call->argc);
+    check(call->command);
+    preparation->flags = kind_of(call->command)->flags;
+}
+
+/* The changes of keys need a layer besides the view's. */
+static struct db_view *view_new(const struct preparation *preparation)
+{
+    struct db *db = preparation->db;
+    if (!(preparation->flags & OF_KEYS) || db_beside_has_layers(db))
+        return db_view_new(db);
+    db_checkpoint(db);
+    return NULL;
+}
+
+/* Of the state as it is, at this time.  False: there is no room for a view. */
+static bool begin(struct preparation *preparation, int64_t now_ms)
+{
+    struct db *db = preparation->db;
+    struct reply nobody = {NULL, 2};
+    struct walk_state walk = {.unfinished = false};
+    if (!preparation->making.argv)
+        read_words(preparation);
+    struct db_view *view = view_new(preparation);
+    if (!view)
+        return false;
+    struct execution *making = &preparation->making;
+    struct call own = preparation->context;
+    preparation->looked = db_applied_index(db);
+    preparation->looks.until_ms = INT64_MAX;
     making->view = view;
-    making->now_ms = call->now_ms;
-    execution_begin(making, own.command, argc, CMD_READ | CMD_WRITE);
-    db_at(db, call->now_ms, false);
-    unsigned flags = preparation->flags = kind_of(own.command)->flags;
+    making->now_ms = own.now_ms = now_ms;
+    execution_begin(making, own.command, own.argc, CMD_READ | CMD_WRITE);
+    own.db = db;
+    own.reply = &nobody;
+    own.walk = &walk;
+    db_at(db, now_ms, false);
+    unsigned flags = preparation->flags;
     preparation->looks.are_possible =
         flags & OF_KEYS || (own.command->execute == cmd_sort && looks_of_sort(&own) > 0);
     if (note_sources(preparation, &own))
@@ -459,7 +467,7 @@ struct preparation *preparation_new(struct db *db, struct bytes encoded, const s
     own.view = flags & IN_PLACE ? NULL : view; /* there it sees its own changes, too */
     own.preparing = preparation;
     preparation->context = own;
-    return preparation;
+    return true;
 }
 
 /* Of what it made, nothing is kept for an entry. */
@@ -467,6 +475,18 @@ static void end_making(struct preparation *preparation)
 {
     execution_deinit(&preparation->making);
     preparation->making = (struct execution){0};
+}
+
+struct preparation *preparation_new(struct db *db, struct bytes encoded, const struct call *call)
+{
+    struct preparation *preparation = memory_new(sizeof *preparation);
+    preparation->db = db;
+    preparation->encoded = blob_copy(encoded);
+    preparation->context = *call;
+    if (command_word_count(encoded) > WORDS_OF_A_TURN || begin(preparation, call->now_ms))
+        return preparation;
+    preparation_free(preparation);
+    return NULL;
 }
 
 void preparation_free(struct preparation *preparation)
@@ -573,6 +593,8 @@ enum preparation_step preparation_go_on(struct preparation *preparation, int64_t
     struct db *db = preparation->db, *beside = preparation->beside;
     struct reply nobody = {NULL, 2};
     check(!preparation->is_ready);
+    if (!preparation->making.view)
+        return begin(preparation, now_ms) ? PREPARATION_MORE : PREPARATION_NOT_NOW;
     if (!beside)
         return PREPARATION_FAILED;
     db_at(db, now_ms, false);

@@ -60,6 +60,7 @@ void preparation_free(struct preparation *preparation); /* NULL allowed */
 
 enum preparation_step {
     PREPARATION_MORE,
+    PREPARATION_NOT_NOW, /* there is no room for a view */
     PREPARATION_CHANGED, /* what it was to look at is not what it was: of no use any more */
     PREPARATION_FAILED,  /* there is nothing to prepare: the command is answered at once */
     PREPARATION_READY

@@ -123,17 +123,15 @@ bool series_id_word(struct call *call, uint32_t i, struct series_id *id)
     return series_id_read(call->argv[i], true, 0, id, NULL) || call_refuse(call, ERROR_STREAM_ID);
 }
 
-bool series_are_ids(struct call *call, uint32_t first)
+static bool is_id(struct call *call, uint32_t i)
 {
     struct series_id id;
-    struct walk_state *walk = call->walk;
-    if (walk->second_round)
-        return true;
-    for (uint32_t i = call_slice(call, first); call_takes(call, i); i++)
-        if (!series_id_word(call, i, &id))
-            return false;
-    walk->second_round = !walk->unfinished;
-    return walk->second_round;
+    return series_id_word(call, i, &id);
+}
+
+bool series_are_ids(struct call *call, uint32_t first)
+{
+    return call_checks_words(call, first, 1, is_id);
 }
 
 static bool read_end(struct call *call, uint32_t i, uint64_t missing, struct series_id *id,

@@ -65,8 +65,7 @@ bool series_id_read(struct bytes word, bool strict, uint64_t missing, struct ser
                     bool *is_open);
 /* The same of argv[i]; false: answered. */
 bool series_id_word(struct call *call, uint32_t i, struct series_id *id);
-/* Whether the words from `first` on all are such, looked at in slices that come before all others;
- * walk->second_round says so.  False: one is none, answered; or not all yet. */
+/* Whether the words from `first` on all are such, as call_checks_words() has it. */
 bool series_are_ids(struct call *call, uint32_t first);
 /* Ends of a range, "(" in front of one that does not belong to it; false: answered. */
 bool series_range_words(struct call *call, uint32_t start, uint32_t end, struct series_id *from,

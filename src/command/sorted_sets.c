@@ -36,7 +36,7 @@ static const char *option_error(const struct sorted_options *options, uint32_t p
     return NULL;
 }
 
-/* False: answered. */
+/* But for the scores; false: answered. */
 static bool read_add(struct call *call, struct sorted_options *options)
 {
     *options = (struct sorted_options){.first = 2};
@@ -48,17 +48,24 @@ static bool read_add(struct call *call, struct sorted_options *options)
         reply_error(call->reply, "%s", error);
         return false;
     }
-    double score;
-    for (uint32_t i = options->first; i < call->argc; i += 2)
-        if (!sorted_word(call, i, &score))
-            return false;
     return true;
+}
+
+static bool is_score(struct call *call, uint32_t i)
+{
+    double score;
+    return sorted_word(call, i, &score);
 }
 
 bool words_zadd(struct call *call)
 {
     struct sorted_options options;
-    return read_add(call, &options);
+    if (!read_add(call, &options))
+        return false;
+    for (uint32_t i = options.first; i < call->argc; i += 2)
+        if (!is_score(call, i))
+            return false;
+    return true;
 }
 
 enum sorted_outcome sorted_add(struct ordered *set, const struct sorted_options *options,
@@ -114,6 +121,11 @@ void cmd_zadd(struct call *call)
     int64_t added = 0, updated = 0;
     if (!call_kept(call, &options, sizeof options) && !read_add(call, &options))
         return;
+    if (!call_checks_words(call, options.first, 2, is_score)) {
+        if (walk->unfinished)
+            call_keep(call, &options, sizeof options);
+        return;
+    }
     if (options.incr) {
         increase(call, &options);
         return;

@@ -17,7 +17,10 @@
 #include "replica/stamp.h"
 #include "resp/writer.h"
 
-enum { ATTACK_LOG_MS = 60000 }; /* at most one line in this time, as Redis does */
+enum {
+    ATTACK_LOG_MS = 60000,   /* at most one line in this time, as Redis does */
+    WHOLE_WORDS_MAX = 1 << 16 /* of a command that is executed in the turn in which it is whole */
+};
 
 /* The first byte of a reply says whether it is an error. */
 static void count_error(struct client *client, struct bytes reply)
@@ -400,6 +403,21 @@ static bool execute_some(struct client *client, const struct bytes *argv, uint32
     return true;
 }
 
+/* To take apart a command of very many words, and to execute it, are two turns: the last words came
+ * in this one.  (The clients' turn of a reading is the next number already.) */
+static bool waits_a_turn(struct client *client, uint32_t argc)
+{
+    uint64_t turn = client->clients->turn_number + 1;
+    if (argc <= WHOLE_WORDS_MAX)
+        return false;
+    if (client->whole_turn == 0)
+        client->whole_turn = turn;
+    if (turn - client->whole_turn >= 2)
+        return false;
+    client_wants_turn(client);
+    return true;
+}
+
 static void give_up(struct client *client, const char *error)
 {
     /* client-query-buffer-limit, met before the bytes are there */
@@ -448,10 +466,11 @@ void client_execute(struct client *client)
             break;
         }
         const struct bytes *argv = resp_argv(client->parser, &argc);
-        if (argc > 0 && !execute_some(client, argv, argc)) {
+        if (argc > 0 && (waits_a_turn(client, argc) || !execute_some(client, argv, argc))) {
             client->blocked = true;
             break;
         }
+        client->whole_turn = 0;
         check(client->command_size <= client->in.size - client->parsed);
         client->parsed += client->command_size;
         client->command_size = 0;
