@@ -66,6 +66,7 @@ struct call {
     const struct command *command;
     const struct bytes *argv; /* argv[0] is the name; all borrowed */
     uint32_t argc;
+    bool is_decoding;              /* not all of them are there yet: machine.c */
     struct db *db;                 /* NULL for a local command */
     struct db_view *view;          /* of a read that goes on: it looks there; else NULL */
     unsigned database;             /* of db: the one that the client selected */
@@ -252,6 +253,14 @@ struct blob *command_ask_again(struct bytes request, struct bytes reply);
 struct blob *command_encode(const struct bytes *argv, uint32_t argc);
 /* False if malformed; `argv` is a growing array owned by the caller (start with NULL, 0). */
 bool command_decode(struct bytes encoded, struct bytes **argv, uint32_t *argc, uint32_t *capacity);
+/* The same some words at a time: `words` is 0 at first, and *argc when all of them are there. */
+struct command_decoding {
+    uint32_t words;
+    size_t at;
+};
+enum { COMMAND_DECODED_WORDS = 1 << 15 }; /* in a turn */
+bool command_decode_some(struct bytes encoded, struct bytes **argv, uint32_t *argc,
+                         uint32_t *capacity, struct command_decoding *decoding, uint32_t most);
 /* Its first words, at most `max`; how many there are. */
 uint32_t command_first_words(struct bytes encoded, struct bytes *argv, uint32_t max);
 /* How many it says that it has. */

@@ -67,18 +67,30 @@ static void reserve(struct bytes **argv, uint32_t *capacity, uint32_t count)
     *capacity = count;
 }
 
-bool command_decode(struct bytes encoded, struct bytes **argv, uint32_t *argc, uint32_t *capacity)
+bool command_decode_some(struct bytes encoded, struct bytes **argv, uint32_t *argc,
+                         uint32_t *capacity, struct command_decoding *decoding, uint32_t most)
 {
     if (encoded.size < 4)
         return false;
     uint32_t count = get_u32(encoded.data);
-    struct bytes left = bytes_of((const unsigned char *)encoded.data + 4, encoded.size - 4);
-    if (count == 0 || count > left.size / 4)
+    if (count == 0 || count > (encoded.size - 4) / 4)
         return false;
+    if (decoding->words == 0)
+        *decoding = (struct command_decoding){.at = 4};
+    struct bytes left = bytes_of((const unsigned char *)encoded.data + decoding->at,
+                                 encoded.size - decoding->at);
+    uint32_t end = count - decoding->words > most ? decoding->words + most : count;
     reserve(argv, capacity, count);
-    for (uint32_t i = 0; i < count; i++)
+    for (uint32_t i = decoding->words; i < end; i++)
         if (!next_word(&left, &(*argv)[i]))
             return false;
+    *decoding = (struct command_decoding){end, encoded.size - left.size};
     *argc = count;
-    return left.size == 0;
+    return end < count || left.size == 0;
+}
+
+bool command_decode(struct bytes encoded, struct bytes **argv, uint32_t *argc, uint32_t *capacity)
+{
+    struct command_decoding decoding = {0};
+    return command_decode_some(encoded, argv, argc, capacity, &decoding, UINT32_MAX);
 }

@@ -25,7 +25,8 @@ struct machine {
     struct state_machine base; /* first: the port's handle */
     struct db *db;             /* borrowed */
     uint8_t meaning_known;
-    struct execution writing; /* of the entry under way */
+    struct execution writing; /* of the entry under way, */
+    struct command_decoding decoding; /* whose words are taken apart */
     struct execution reading; /* of a read in its first slice */
     struct bytes *asked;      /* of the command that admit() was asked about last */
     uint32_t asked_capacity;
@@ -60,17 +61,32 @@ static const struct command *find(const struct call *call)
     return is_tick ? &command_tick : command_find(call->argv, call->argc);
 }
 
-/* Takes an encoded command apart; what was prepared has its words already. */
+/* Takes an encoded command apart, of an entry some words at a time; what was prepared has its words
+ * already.  False: answered, or not all yet. */
 static bool read_words(struct machine *machine, struct execution *execution, struct bytes encoded,
                        bool is_prepared, struct call *call)
 {
-    if (is_prepared)
+    struct command_decoding of_read = {0}, *decoding = &of_read;
+    uint32_t most = UINT32_MAX;
+    if (is_prepared) {
         call->argc = preparation_take_words(machine->preparation, &execution->argv,
                                             &execution->argv_capacity);
-    else if (!command_decode(encoded, &execution->argv, &call->argc, &execution->argv_capacity))
-        return false;
+        call->argv = execution->argv;
+        return true;
+    }
+    if (execution == &machine->writing) {
+        decoding = &machine->decoding;
+        most = COMMAND_DECODED_WORDS;
+    }
+    bool is_right = command_decode_some(encoded, &execution->argv, &call->argc,
+                                        &execution->argv_capacity, decoding, most);
+    call->is_decoding = is_right && decoding->words < call->argc;
+    if (!is_right)
+        reply_error(call->reply, "ERR malformed command");
+    if (!call->is_decoding)
+        *decoding = (struct command_decoding){0};
     call->argv = execution->argv;
-    return true;
+    return is_right && !call->is_decoding;
 }
 
 /* Of a command that may be of the kinds in `allows`; false: answered. */
@@ -149,10 +165,8 @@ static bool run(struct machine *machine, struct execution *execution, struct byt
 {
     if (execution->depth == 0) {
         bool is_prepared = allows & CMD_WRITE && take_prepared(machine, encoded, call);
-        if (!read_words(machine, execution, encoded, is_prepared, call)) {
-            reply_error(call->reply, "ERR malformed command");
-            return true;
-        }
+        if (!read_words(machine, execution, encoded, is_prepared, call))
+            return !call->is_decoding;
         if (!is_fit(allows, call)) {
             check(!is_prepared);
             return true;

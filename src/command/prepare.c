@@ -22,8 +22,7 @@ enum {
     PAYLOAD_BYTES = 16, /* of a serialized value, */
     LIST_ELEMENTS = 16, /* that are looked at, or go with their page */
     WORDS_LEAST = 256,  /* of fewer words none takes long */
-    WORDS_UNIT = 16,    /* see struct kind */
-    WORDS_OF_A_TURN = 1 << 16 /* more are copied in one and taken apart in the next */
+    WORDS_UNIT = 16     /* see struct kind */
 };
 
 /* ---- what the commands ask ------------------------------------------------------------- */
@@ -371,7 +370,8 @@ struct looks {
 struct preparation {
     struct db *db;           /* borrowed */
     struct blob *encoded;    /* owned; its words are borrowed from it */
-    struct call context;     /* of the first slice */
+    struct command_decoding decoding;
+    struct call context;     /* of the first slice; without a command until its words are read */
     struct execution making; /* whose view is that of the beginning, until it is ready */
     struct db *beside;       /* owned */
     struct source *sources;  /* owned */
@@ -411,17 +411,23 @@ static bool note_sources(struct preparation *preparation, struct call *call)
     return is_sure;
 }
 
-static void read_words(struct preparation *preparation)
+/* Some of them.  False: not all yet. */
+static bool read_words(struct preparation *preparation)
 {
     struct execution *making = &preparation->making;
     struct call *call = &preparation->context;
-    bool is_whole = command_decode(blob_bytes(preparation->encoded), &making->argv, &call->argc,
-                                   &making->argv_capacity);
-    check(is_whole);
+    struct command_decoding *decoding = &preparation->decoding;
+    bool is_right =
+        command_decode_some(blob_bytes(preparation->encoded), &making->argv, &call->argc,
+                            &making->argv_capacity, decoding, COMMAND_DECODED_WORDS);
+    check(is_right);
+    if (decoding->words < call->argc)
+        return false;
     call->argv = making->argv;
     call->command = command_find(call->argv, call->argc);
     check(call->command);
     preparation->flags = kind_of(call->command)->flags;
+    return true;
 }
 
 /* The changes of keys need a layer besides the view's. */
@@ -440,8 +446,6 @@ static bool begin(struct preparation *preparation, int64_t now_ms)
     struct db *db = preparation->db;
     struct reply nobody = {NULL, 2};
     struct walk_state walk = {.unfinished = false};
-    if (!preparation->making.argv)
-        read_words(preparation);
     struct db_view *view = view_new(preparation);
     if (!view)
         return false;
@@ -483,7 +487,9 @@ struct preparation *preparation_new(struct db *db, struct bytes encoded, const s
     preparation->db = db;
     preparation->encoded = blob_copy(encoded);
     preparation->context = *call;
-    if (command_word_count(encoded) > WORDS_OF_A_TURN || begin(preparation, call->now_ms))
+    if (command_word_count(encoded) > COMMAND_DECODED_WORDS)
+        return preparation;
+    if (read_words(preparation) && begin(preparation, call->now_ms))
         return preparation;
     preparation_free(preparation);
     return NULL;
@@ -593,6 +599,8 @@ enum preparation_step preparation_go_on(struct preparation *preparation, int64_t
     struct db *db = preparation->db, *beside = preparation->beside;
     struct reply nobody = {NULL, 2};
     check(!preparation->is_ready);
+    if (!preparation->context.command && !read_words(preparation))
+        return PREPARATION_MORE;
     if (!preparation->making.view)
         return begin(preparation, now_ms) ? PREPARATION_MORE : PREPARATION_NOT_NOW;
     if (!beside)
