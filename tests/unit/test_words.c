@@ -506,6 +506,34 @@ static void test_read_once(void **state)
     said_free(said);
 }
 
+/* The last of them is wrong, and nothing was done. */
+static void test_checked_first(void **state)
+{
+    struct said *said = said_new();
+    (void)state;
+    world_type(&said->world, "XADD x 1-1 f v");
+    world_type(&said->world, "XGROUP CREATE x g 0");
+    world_type(&said->world, "XREADGROUP GROUP g c STREAMS x >");
+    begin(said, "XDEL x");
+    say_many(said, "%d-1");
+    say_many(said, "%d-2");
+    say(said, "wrong", 0);
+    static const char refusal[] =
+        "-ERR Invalid stream ID specified as stream command argument\r\n";
+    struct bytes found = answer(said);
+    assert_int_equal(found.size, strlen(refusal));
+    assert_memory_equal(found.data, refusal, found.size);
+    EXPECT(&said->world, "XLEN x", ":1\r\n");
+    begin(said, "XACK x g");
+    say_many(said, "%d-1");
+    say_many(said, "%d-2");
+    say(said, "wrong", 0);
+    found = answer(said);
+    assert_memory_equal(found.data, refusal, strlen(refusal));
+    EXPECT(&said->world, "XACK x g 1-1", ":1\r\n");
+    said_free(said);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -517,6 +545,7 @@ int main(void)
         cmocka_unit_test(test_watches),
         cmocka_unit_test(test_last_watch_counts),
         cmocka_unit_test(test_read_once),
+        cmocka_unit_test(test_checked_first),
         cmocka_unit_test(test_local),
         cmocka_unit_test(test_prefixes),
         cmocka_unit_test(test_walks),
