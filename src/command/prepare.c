@@ -13,6 +13,10 @@
 #include "command/string_parts.h"
 #include "resp/number.h"
 
+#ifndef PREPARE_WORDS_LEAST     /* of fewer words nothing takes long; */
+#define PREPARE_WORDS_LEAST 256 /* the simulator builds this with fewer */
+#endif
+
 enum {
     SOURCES_MAX = 64,
     LOOKS_MAX = 4000000, /* of other keys: some 60 MB */
@@ -21,7 +25,7 @@ enum {
     BITS_BYTES = 1024,  /* of a string, */
     PAYLOAD_BYTES = 16, /* of a serialized value, */
     LIST_ELEMENTS = 16, /* that are looked at, or go with their page */
-    WORDS_LEAST = 256,  /* of fewer words none takes long */
+    WORDS_LEAST = PREPARE_WORDS_LEAST,
     WORDS_UNIT = 16     /* see struct kind */
 };
 
@@ -342,7 +346,8 @@ bool command_may_prepare(struct bytes name, uint32_t words, struct command_prepa
     if (!kind || (kind->of_words && words < WORDS_LEAST))
         return false;
     how->is_mostly_short = kind->flags & MOSTLY_SHORT;
-    how->elements = (uint64_t)words * kind->of_words / WORDS_UNIT;
+    if (kind->of_words)
+        how->elements = 1 + (uint64_t)words * kind->of_words / WORDS_UNIT;
     return true;
 }
 
@@ -463,7 +468,8 @@ static bool begin(struct preparation *preparation, int64_t now_ms)
     unsigned flags = preparation->flags;
     preparation->looks.are_possible =
         flags & OF_KEYS || (own.command->execute == cmd_sort && looks_of_sort(&own) > 0);
-    if (note_sources(preparation, &own))
+    bool is_known = command_since(own.command) <= own.meaning; /* else its entry refuses it */
+    if (note_sources(preparation, &own) && is_known)
         preparation->beside = db_beside_new(db, flags & IN_PLACE ? view : NULL);
     if (preparation->beside && flags & OF_KEYS)
         db_beside_note_effects(preparation->beside);

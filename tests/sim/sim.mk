@@ -2,19 +2,21 @@
 
 SIM_OBJ = $(patsubst tests/%.c,$(BUILD)/tests/%.o,$(wildcard tests/sim/*.c)) \
           $(BUILD)/tests/sim/wire.o $(BUILD)/tests/sim/execution.o $(BUILD)/tests/sim/exec.o \
-          $(BUILD)/tests/sim/string_parts.o
+          $(BUILD)/tests/sim/string_parts.o $(BUILD)/tests/sim/prepare.o
 # Payloads above the one travel in pieces, appends above the other in several frames: so small that
 # ordinary commands do.
 SIM_WIRE = -D'WIRE_PIECE_MAX=((size_t)64)' -D'WIRE_FRAME_MAX=((size_t)400)'
 # Scripts and transactions take several slices, between which others read.
 SIM_SLICES = -DEXECUTION_STEPS_MAX=3 -DEXEC_LONG_COMMANDS=2
+# Writes of so many words are prepared.
+SIM_WORDS = -DPREPARE_WORDS_LEAST=4
 # Strings of more are large, and what is a slice to put there.
 SIM_STRINGS = -DSTRING_PLAIN_MAX=150 -DSTRING_WHOLE_MAX=300 -DSTRING_SLICE=4096
 SIM_SEEDS ?= 40
 SIM_OTHER = build-address-undefined/sim
 
 $(BUILD)/tests/sim/%.o: CFLAGS += -Itests/sim -Itests/linear -Itests/memory
-$(BUILD)/tests/sim/%.o: CFLAGS += $(SIM_WIRE) $(SIM_SLICES) $(SIM_STRINGS)
+$(BUILD)/tests/sim/%.o: CFLAGS += $(SIM_WIRE) $(SIM_SLICES) $(SIM_STRINGS) $(SIM_WORDS)
 $(BUILD)/tests/sim/main.o: CFLAGS += -I$(BUILD)/tests/sim
 $(BUILD)/tests/sim/main.o: $(BUILD)/tests/sim/commit.h
 
@@ -26,7 +28,7 @@ $(BUILD)/tests/sim/wire.o: src/net/wire.c
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
 
-$(BUILD)/tests/sim/execution.o $(BUILD)/tests/sim/exec.o $(BUILD)/tests/sim/string_parts.o: $(BUILD)/tests/sim/%.o: src/command/%.c
+$(BUILD)/tests/sim/execution.o $(BUILD)/tests/sim/exec.o $(BUILD)/tests/sim/string_parts.o $(BUILD)/tests/sim/prepare.o: $(BUILD)/tests/sim/%.o: src/command/%.c
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
 

@@ -838,6 +838,18 @@ static void what_words_change_changes_in_between(void **state)
     execute(line_of("XADD x *", " %d %d", 1, 300), true); /* an error now, and no more */
 }
 
+/* What the entry's meaning does not know yet, it refuses. */
+static void what_is_refused_is_not_prepared(void **state)
+{
+    (void)state;
+    const char *line = line_of("XADD xnew *", " f:%d %d", 0, 300);
+    command_machine_prepare_from(one.machine, 1);
+    one.meaning = other.meaning = 3;
+    assert_int_equal(prepare_slices(line, PREPARE_CALLS_MAX), PREPARING_ENDED);
+    execute(line, false);
+    one.meaning = other.meaning = command_meaning_newest;
+}
+
 /* A field whose deadline comes in between, and those whose next deadline nobody knows. */
 static void fields_end_in_between(void **state)
 {
@@ -1052,6 +1064,7 @@ int main(void)
         TEST(what_is_dropped_leaves_nothing),
         TEST(writes_of_many_words_are_prepared),
         TEST(what_words_change_changes_in_between),
+        TEST(what_is_refused_is_not_prepared),
         TEST(fields_end_in_between),
         TEST(deleted_keys_are_prepared),
         TEST(put_keys_are_prepared),
