@@ -42,8 +42,10 @@ struct clients *clients_new(const struct clients_options *options);
 void clients_free(struct clients *clients); /* closes all; their requests are abandoned */
 void clients_accept(void *clients, int fd); /* a listener_accept */
 void clients_refuse(void *clients, int fd); /* the same: there are too many */
+/* replica_run() comes next, and does what it was given so far. */
+void clients_given(struct clients *clients);
 /* The end of a turn, after replica_run(): go on with commands that waited, write what is to be
- * written.  True if that gave the replica something to do. */
+ * written.  True if the replica was given something since clients_given(). */
 bool clients_turn(struct clients *clients);
 void clients_tick(struct clients *clients); /* every LOOP_TICK_MS */
 /* From now on nothing is read: a stop is under way. */

@@ -113,7 +113,7 @@ struct clients {
     /* of the present turn; follower-mode other than proxy asks for every command */
     struct replica_status status;
     bool status_known;
-    bool submitted;       /* the replica got something */
+    bool submitted;       /* the replica got something that it has not run with */
     uint64_t turn_number; /* rises after each replica_run() */
     int64_t cron_ms;
     int64_t attack_logged_ms; /* 0: not yet */

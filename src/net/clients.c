@@ -194,6 +194,11 @@ static void wake_stalled(struct clients *clients)
     }
 }
 
+void clients_given(struct clients *clients)
+{
+    clients->submitted = false;
+}
+
 bool clients_turn(struct clients *clients)
 {
     clients->turn_number++;
@@ -208,10 +213,8 @@ bool clients_turn(struct clients *clients)
         client->in_turn = false;
         take_turn(client);
     }
-    bool more = clients->submitted || clients->turn;
-    clients->submitted = false;
     clients->status_known = false;
-    return more;
+    return clients->submitted || clients->turn;
 }
 
 /* ---- time ------------------------------------------------------------------------------- */

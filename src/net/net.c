@@ -186,6 +186,7 @@ static void on_tick(void *context)
 static bool on_turn(void *context)
 {
     struct net *net = context;
+    clients_given(net->clients);
     bool more = replica_run(net->replica);
     peers_flush(net->peers);
     if (clients_turn(net->clients))

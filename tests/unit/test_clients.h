@@ -184,6 +184,7 @@ static inline bool house_turn(void *context)
     (void)context;
     if (!house.disk_hangs)
         replica_persisted(house.replica, house.written);
+    clients_given(house.clients);
     bool more = replica_run(house.replica);
     more = clients_turn(house.clients) || more;
     house_check_counts();
@@ -197,11 +198,14 @@ static inline void turn(void)
     (void)loop_turn(house.loop, &house_hooks);
 }
 
-/* Turns until nothing is left to do at once. */
+/* Turns until nothing is left to do at once: several, since sockets are not asked whether there is
+ * more, and a large value comes in pieces. */
+enum { QUIET_TURNS = 8 };
+
 static inline void turns(void)
 {
     int quiet = 0;
-    for (int i = 0; i < TURNS_MAX && quiet < 3; i++)
+    for (int i = 0; i < TURNS_MAX && quiet < QUIET_TURNS; i++)
         quiet = loop_turn(house.loop, &house_hooks) ? 0 : quiet + 1;
 }
 
