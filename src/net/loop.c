@@ -1,9 +1,15 @@
 /* See loop.h.  The tick is not a libevent timer: timers of the same priority run among the socket
  * callbacks and could be put off by lower ones.  A timer only ends the wait; the clock decides.
- * libevent is asked for one pass at a time, without locks (one thread). */
+ * libevent is asked for one pass at a time, without locks (one thread).
+ *
+ * A waker's eventfd ends a wait, and what it says stands in `is_woken`, which is looked at behind
+ * every pass: while the loop runs, another thread only sets that.  So nothing is lost between the
+ * two: the loop says that it is going to wait before it looks for the last time, and the other
+ * thread sets its mark before it looks whether the loop waits. */
 #include "net/loop.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/time.h>
@@ -22,11 +28,14 @@ enum { LOOP_LATE_MS = 100 };
 enum { ONE_PASS = EVLOOP_ONCE | EVLOOP_NONBLOCK };
 
 struct waker {
+    struct loop *loop;
     int fd;
     struct event *event;
     void (*wake)(void *context);
     void *context;
     struct waker *next;
+    atomic_bool is_woken;
+    atomic_bool may_be_late; /* set by the loop, while it does not wait */
 };
 
 struct loop {
@@ -37,6 +46,7 @@ struct loop {
     int64_t ahead_ms;  /* of the clocks */
     int64_t ticked_ms; /* the last tick; 0: none yet */
     bool now_known, stopped;
+    atomic_bool waits; /* or is about to */
     uint64_t cycles, busy_us;
     int64_t woken_us; /* when the clock was first looked at after the last wait; 0: not yet */
 };
@@ -133,13 +143,34 @@ int64_t loop_unix_ms(struct loop *loop)
     return loop->unix_ms;
 }
 
+/* False: there is something to do first. */
+static bool begin_wait(struct loop *loop)
+{
+    bool may_wait = true;
+    atomic_store(&loop->waits, true);
+    for (struct waker *waker = loop->wakers; waker; waker = waker->next)
+        may_wait &= waker->may_be_late || !atomic_load(&waker->is_woken);
+    return may_wait;
+}
+
+static void heed_wakers(struct loop *loop)
+{
+    for (struct waker *waker = loop->wakers; waker; waker = waker->next)
+        if (atomic_load(&waker->is_woken) && atomic_exchange(&waker->is_woken, false))
+            waker->wake(waker->context);
+}
+
 static void pass(struct loop *loop, int flags)
 {
     count_cycle(loop);
     loop->now_known = false;
+    if (flags == EVLOOP_ONCE && !begin_wait(loop))
+        flags = ONE_PASS;
     if (event_base_loop(loop->base, flags) < 0)
         fatal("the event loop failed: %s", strerror(errno));
+    atomic_store(&loop->waits, false);
     read_clocks(loop);
+    heed_wakers(loop);
 }
 
 static bool take_turn(struct loop *loop, const struct loop_hooks *hooks, int flags)
@@ -181,20 +212,21 @@ void loop_stop(struct loop *loop)
 
 /* ---- wakers ------------------------------------------------------------------- */
 
+/* The wait is over, that is all: see heed_wakers(). */
 static void on_wake(evutil_socket_t fd, short what, void *context)
 {
-    struct waker *waker = context;
     uint64_t count;
     (void)what;
+    (void)context;
     ssize_t taken = read(fd, &count, sizeof count);
     if (taken < 0 && errno != EAGAIN)
         fatal("eventfd: %s", strerror(errno));
-    waker->wake(waker->context);
 }
 
 struct waker *loop_waker(struct loop *loop, void (*wake)(void *context), void *context)
 {
     struct waker *waker = memory_new(sizeof *waker);
+    waker->loop = loop;
     waker->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (waker->fd < 0)
         fatal("eventfd: %s", strerror(errno));
@@ -208,9 +240,19 @@ struct waker *loop_waker(struct loop *loop, void (*wake)(void *context), void *c
     return waker;
 }
 
+void waker_may_be_late(struct waker *waker, bool may_be_late)
+{
+    check(!atomic_load(&waker->loop->waits));
+    if (waker->may_be_late != may_be_late)
+        atomic_store(&waker->may_be_late, may_be_late);
+}
+
 void waker_wake(struct waker *waker)
 {
     uint64_t one = 1;
+    atomic_store(&waker->is_woken, true);
+    if (!atomic_load(&waker->loop->waits) || atomic_load(&waker->may_be_late))
+        return;
     /* EAGAIN: the counter is full, so the loop is going to wake anyway. */
     if (write(waker->fd, &one, sizeof one) < 0 && errno != EAGAIN)
         fatal("eventfd: %s", strerror(errno));

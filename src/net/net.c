@@ -37,6 +37,7 @@ struct net {
     struct clients *clients;
     struct peers *peers;
     struct replica *replica;
+    struct waker *disk_waker; /* borrowed; NULL: none */
     struct event *term, *interrupt, *hangup;
     bool leaving, handed_over, signalled;
     int64_t leave_by_ms;
@@ -193,6 +194,8 @@ static bool on_turn(void *context)
         more = true;
     if (net->leaving && may_end(net))
         loop_stop(net->loop);
+    if (net->disk_waker)
+        waker_may_be_late(net->disk_waker, !replica_awaits_disk(net->replica));
     return more;
 }
 
@@ -347,6 +350,11 @@ void net_loop_stats(struct net *net, uint64_t *cycles, uint64_t *busy_us)
 void *net_waker(struct net *net, void (*wake)(void *context), void *context)
 {
     return loop_waker(net->loop, wake, context);
+}
+
+void *net_disk_waker(struct net *net, void (*wake)(void *context), void *context)
+{
+    return net->disk_waker = loop_waker(net->loop, wake, context);
 }
 
 void net_wake(void *handle)

@@ -44,6 +44,9 @@ void net_loop_stats(struct net *net, uint64_t *cycles, uint64_t *busy_us);
 /* A handle for another thread: net_wake(handle) has `wake(context)` called in the loop thread. */
 void *net_waker(struct net *net, void (*wake)(void *context), void *context);
 void net_wake(void *handle);
+/* That of the log's writer: it ends no wait of the loop while nothing waits for the disk
+ * (replica_awaits_disk). */
+void *net_disk_waker(struct net *net, void (*wake)(void *context), void *context);
 
 /* Whom clients are to be given to, both borrowed until net_run() returns; and the cluster whose
  * members are let in; `life` is this node's. */

@@ -34,6 +34,18 @@ void raft_tick_disk(struct raft *raft)
         raft->state.disk_silent_ticks++;
 }
 
+/* A leader's own part of a majority mostly comes first, and then it is of no use yet: nothing in
+ * the core changes but numbers. */
+bool raft_awaits_disk(const struct raft *raft)
+{
+    const struct raft_state *state = &raft->state;
+    if (state->durable_seq == state->write_seq)
+        return false;
+    return state->role != RAFT_LEADER || state->withheld_count > 0 ||
+           state->hard_state_seq > state->durable_seq || state->commit > state->durable ||
+           state->writes_count >= RAFT_WRITES_MAX / 2 || raft_own_disk_commits(raft);
+}
+
 static bool others_are_a_majority(const struct raft *raft)
 {
     uint32_t active = 0;

@@ -269,6 +269,9 @@ void raft_status(const struct raft *raft, struct raft_status *status);
 uint32_t raft_peers(const struct raft *raft, struct raft_peer_status *peers);
 /* Whether PROPOSE would now give RAFT_OK: whoever asks first needs to copy nothing in vain. */
 bool raft_takes_proposals(const struct raft *raft);
+/* Whether PERSISTED for a write that is under way would let anything go on: a message, a commit, an
+ * entry to be applied, or a proposal.  Else it may come late, with the next input or tick. */
+bool raft_awaits_disk(const struct raft *raft);
 /* Those in force; until the next step. */
 const struct raft_members *raft_members(const struct raft *raft);
 /* In force when the log ended at `index`, which we hold. */

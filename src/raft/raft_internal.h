@@ -253,6 +253,8 @@ void raft_send_entries(struct raft *raft, uint32_t place);
 void raft_send_heartbeats(struct raft *raft); /* to all */
 void raft_send_heartbeat(struct raft *raft, uint32_t place);
 void raft_advance_commit(struct raft *raft);
+/* Whether what our disk does not have yet would be committed if it had it. */
+bool raft_own_disk_commits(const struct raft *raft);
 void raft_on_append_request(struct raft *raft, const struct raft_message *message);
 void raft_on_append_response(struct raft *raft, const struct raft_message *message);
 enum raft_result raft_on_propose(struct raft *raft, struct raft_entry *entries, uint32_t count);

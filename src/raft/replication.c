@@ -166,19 +166,32 @@ enum raft_result raft_on_propose(struct raft *raft, struct raft_entry *entries, 
     return RAFT_OK;
 }
 
-/* Only an entry of our own term is committed by counting; what lies below it follows (3.6.2). Our
- * own part counts as far as our disk has it. */
-void raft_advance_commit(struct raft *raft)
+/* Where the commit index would stand if our own log were durable up to `durable`. Only an entry of
+ * our own term is committed by counting; what lies below it follows (3.6.2). */
+static raft_index commit_with(const struct raft *raft, raft_index durable)
 {
-    struct raft_state *state = &raft->state;
+    const struct raft_state *state = &raft->state;
     raft_index matches[RAFT_MEMBERS_MAX];
     uint32_t count = 0;
     for (uint32_t place = 0; place < raft->members.count; place++)
         if (raft_is_voter(raft, place))
-            matches[count++] = place == raft->self ? state->durable : state->progress[place].match;
+            matches[count++] = place == raft->self ? durable : state->progress[place].match;
     raft_index reached = raft_quorum_reached(matches, count);
     if (reached <= state->commit || raft_trail_term_at(&raft->trail, reached) != state->term)
-        return;
+        return state->commit;
+    return reached;
+}
+
+bool raft_own_disk_commits(const struct raft *raft)
+{
+    return commit_with(raft, raft->trail.last) > raft->state.commit;
+}
+
+/* Our own part counts as far as our disk has it. */
+void raft_advance_commit(struct raft *raft)
+{
+    struct raft_state *state = &raft->state;
+    raft_index reached = commit_with(raft, state->durable);
     for (raft_index i = state->commit + 1; i <= reached; i++)
         state->uncommitted_bytes -= raft_trail_size_at(&raft->trail, i);
     state->commit = reached;

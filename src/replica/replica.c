@@ -178,6 +178,11 @@ void replica_persisted(struct replica *replica, uint64_t seq)
     replica->try_waiting = true;
 }
 
+bool replica_awaits_disk(const struct replica *replica)
+{
+    return raft_awaits_disk(replica->raft);
+}
+
 void replica_log_read(struct replica *replica, struct raft_log_reading *reading)
 {
     if (reading->owner == replica->options.raft.id)

@@ -409,6 +409,8 @@ void replica_disconnected(struct replica *replica, raft_node_id node, bool raft,
 /* The process of a node has ended: the rest of its connections broke, and it refuses new ones. */
 void replica_gone(struct replica *replica, raft_node_id node);
 void replica_persisted(struct replica *replica, uint64_t seq);
+/* Whether anything waits for that; else it may come as late as the next tick. */
+bool replica_awaits_disk(const struct replica *replica);
 /* What the reader was asked for is there.  Takes the reading. */
 void replica_log_read(struct replica *replica, struct raft_log_reading *reading);
 /* Takes a reference to the payload, if it keeps it. */

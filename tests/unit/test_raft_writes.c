@@ -1,5 +1,5 @@
-/* A disk so slow that more writes are under way than the core has places for: the newest place then
- * stands for several, and none of them counts before the last of them is done. */
+/* Disk writes under way: more of them than the core has places for, and whether anything waits for
+ * them. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -66,6 +66,7 @@ static raft_index persist(struct raft *raft, uint64_t seq)
     return acknowledged;
 }
 
+/* The newest place stands for several, and none of them counts before the last of them is done. */
 static void more_writes_than_there_are_places(void **state)
 {
     struct raft *raft = follower_new();
@@ -87,8 +88,135 @@ static void more_writes_than_there_are_places(void **state)
     raft_free(raft);
 }
 
+static uint64_t step(struct raft *raft, const struct raft_input *input)
+{
+    struct raft_output output;
+    assert_int_equal(raft_step(raft, input, &output), RAFT_OK);
+    return output.write.seq;
+}
+
+static uint64_t hear(struct raft *raft, const struct raft_message *message)
+{
+    const struct raft_input input = {.type = RAFT_INPUT_MESSAGE, .message = message};
+    return step(raft, &input);
+}
+
+static void hear_vote(struct raft *raft, bool pre_vote)
+{
+    const struct raft_message vote = {
+        .type = RAFT_VOTE_RESPONSE,
+        .from = 1,
+        .to = 0,
+        .term = 1,
+        .vote_response = {.pre_vote = pre_vote, .granted = true},
+    };
+    hear(raft, &vote);
+}
+
+static void hear_match(struct raft *raft, raft_node_id from, raft_index index)
+{
+    const struct raft_message answer = {
+        .type = RAFT_APPEND_RESPONSE,
+        .from = from,
+        .to = 0,
+        .term = 1,
+        .append_response = {.matched = true, .hint = {1, index}},
+    };
+    hear(raft, &answer);
+}
+
+static struct raft_status status(const struct raft *raft)
+{
+    struct raft_status status;
+    raft_status(raft, &status);
+    return status;
+}
+
+static uint64_t propose(struct raft *raft)
+{
+    struct raft_entry entry = {.type = RAFT_ENTRY_COMMAND, .size = 1};
+    const struct raft_input input = {.type = RAFT_INPUT_PROPOSE, .propose = {&entry, 1}};
+    return step(raft, &input);
+}
+
+/* Of term 1; its first write holds its vote, the second its no-op. */
+static struct raft *leader_new(void)
+{
+    const struct raft_input tick = {.type = RAFT_INPUT_TICK};
+    struct raft *raft = follower_new();
+    while (status(raft).role == RAFT_FOLLOWER)
+        step(raft, &tick);
+    hear_vote(raft, true);
+    assert_int_equal(status(raft).role, RAFT_CANDIDATE);
+    assert_true(raft_awaits_disk(raft)); /* its own vote */
+    persist(raft, 1);
+    hear_vote(raft, false);
+    assert_int_equal(status(raft).role, RAFT_LEADER);
+    return raft;
+}
+
+/* A leader's own part of a majority is of no use before another's. */
+static void a_leader_waits_for_its_disk_where_that_decides(void **state)
+{
+    struct raft *raft = leader_new();
+    (void)state;
+    assert_false(raft_awaits_disk(raft)); /* the others do not have its no-op either */
+    hear_match(raft, 1, 1);
+    assert_int_equal(status(raft).commit, 0);
+    assert_true(raft_awaits_disk(raft)); /* one has */
+    persist(raft, 2);
+    assert_int_equal(status(raft).commit, 1);
+    assert_false(raft_awaits_disk(raft)); /* nothing is under way */
+    assert_int_equal(propose(raft), 3);
+    assert_int_equal(propose(raft), 4);
+    assert_false(raft_awaits_disk(raft));
+    hear_match(raft, 1, 2);
+    assert_true(raft_awaits_disk(raft));
+    hear_match(raft, 2, 2);
+    assert_int_equal(status(raft).commit, 2); /* without ours */
+    assert_true(raft_awaits_disk(raft));      /* to be applied */
+    persist(raft, 3);
+    assert_false(raft_awaits_disk(raft));
+    hear_match(raft, 1, 3);
+    assert_int_equal(status(raft).commit, 2);
+    assert_true(raft_awaits_disk(raft));
+    persist(raft, 4);
+    assert_int_equal(status(raft).commit, 3);
+    assert_false(raft_awaits_disk(raft));
+    raft_free(raft);
+}
+
+static void a_leader_that_takes_no_more_waits_for_its_disk(void **state)
+{
+    struct raft *raft = leader_new();
+    (void)state;
+    while (raft_takes_proposals(raft)) {
+        assert_false(raft_awaits_disk(raft));
+        propose(raft);
+    }
+    assert_true(raft_awaits_disk(raft));
+    raft_free(raft);
+}
+
+static void a_follower_waits_for_its_disk(void **state)
+{
+    struct raft *raft = follower_new();
+    (void)state;
+    assert_false(raft_awaits_disk(raft));
+    append(raft, 1);
+    assert_true(raft_awaits_disk(raft));
+    persist(raft, 1);
+    assert_false(raft_awaits_disk(raft));
+    raft_free(raft);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(more_writes_than_there_are_places)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(more_writes_than_there_are_places),
+        cmocka_unit_test(a_leader_waits_for_its_disk_where_that_decides),
+        cmocka_unit_test(a_leader_that_takes_no_more_waits_for_its_disk),
+        cmocka_unit_test(a_follower_waits_for_its_disk),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
