@@ -135,6 +135,19 @@ static bool unstamp(const struct raft_entry *entry, struct apply_context *contex
     return entry->payload && entry_unstamp(blob_bytes(entry->payload), context, command);
 }
 
+/* These reads come next, the first and what follows it in its batch, or in its client's line; what
+ * they look for lies anywhere in memory, like what entries change (foresee). */
+static void foresee_reads(struct replica *replica, const struct request *read, bool in_line)
+{
+    struct state_machine *machine = replica->options.machine;
+    struct foreseen reads[FORESEEN_MAX];
+    uint32_t count = 0;
+    for (; read && count < FORESEEN_MAX; read = in_line ? read->line_next : read->next)
+        reads[count++] = (struct foreseen){read->database, blob_bytes(read->command)};
+    if (count > 1) /* one alone is served as soon */
+        machine->ops->foresee(machine, reads, count);
+}
+
 /* What the client of this write sent before it sees the state before it, at the time of the write:
  * that is committed, and confirms both (routing.c).  False: not all is served, the write has to
  * wait. */
@@ -147,7 +160,9 @@ static bool serve_reads_before(struct replica *replica, const struct raft_entry 
     if (read == write || (entry->type == RAFT_ENTRY_COMMAND && !unstamp(entry, &context, &command)))
         return true;
     int64_t now_ms = never_earlier(replica->options.machine, context.now_ms);
-    while (read != write) {
+    for (uint32_t passed = 0; read != write; passed++) {
+        if (passed % FORESEEN_MAX == 0)
+            foresee_reads(replica, read, true);
         struct request *following = read->line_next;
         check(read->kind == REQUEST_READ || read->place == REQUEST_TELLING);
         if (read->place == REQUEST_TELLING) { /* done, and about to be answered */
@@ -363,8 +378,11 @@ void replica_reads_confirmed(struct replica *replica, const struct raft_read *re
 static bool serve_batch(struct replica *replica, struct read_batch *batch)
 {
     struct request *request, *following;
+    uint32_t passed = 0;
     DL_FOREACH_SAFE(batch->requests, request, following)
     {
+        if (passed++ % FORESEEN_MAX == 0)
+            foresee_reads(replica, request, false);
         if (replica->served_bytes >= SERVE_BYTES_MAX || is_turn_over(replica))
             return false;
         if (!origin_has_room(replica, request))

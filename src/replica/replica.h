@@ -191,7 +191,7 @@ enum preparing {
     PREPARING_ENDED    /* the command may be proposed: what could be prepared is */
 };
 
-/* An entry that is going to be applied soon. */
+/* A command that is going to be executed soon. */
 struct foreseen {
     uint8_t database;
     struct bytes command;
