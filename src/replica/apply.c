@@ -182,18 +182,10 @@ static bool serve_reads_before(struct replica *replica, const struct raft_entry 
     return true;
 }
 
-/* The one whose turn is next came a while ago, too: it is asked for while this one is answered. */
-static void foresee_request(const struct request *request)
-{
-    enum { CACHE_LINE = 64 };
-    for (size_t at = 0; request && at < sizeof *request; at += CACHE_LINE)
-        __builtin_prefetch((const char *)request + at, 1);
-}
-
 static void answer_write(struct replica *replica, struct request *request, bool found_nothing)
 {
     check(request->kind == REQUEST_WRITE);
-    foresee_request(request->next);
+    request_foresee(request->next);
     if (found_nothing) {
         replica_waiter_found_nothing(replica, request);
         return;

@@ -348,6 +348,9 @@ void request_finish(struct replica *replica, struct request *request, enum reque
 void request_tell(struct replica *replica, struct request *request, struct bytes reply);
 void request_told(struct replica *replica, raft_index applied); /* which is now. */
 void request_refuse(struct replica *replica, struct request *request);
+/* The one whose turn is next, or NULL: it came a while ago, and is asked for from memory while the
+ * present one is answered. */
+void request_foresee(const struct request *request);
 /* What is known of a request that leaves without a reply after it was sent or proposed. */
 enum request_outcome request_outcome_unanswered(const struct request *request);
 void replica_expire_requests(struct replica *replica);

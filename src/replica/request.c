@@ -244,6 +244,13 @@ void request_put_off(struct replica *replica, struct request *request, int64_t b
     request_begin_timing(replica, request, request->deadline_ms + by_ms);
 }
 
+void request_foresee(const struct request *request)
+{
+    enum { CACHE_LINE = 64 };
+    for (size_t at = 0; request && at < sizeof *request; at += CACHE_LINE)
+        __builtin_prefetch((const char *)request + at, 1);
+}
+
 static void answer_origin(struct replica *replica, struct request *request, bool refused,
                           enum request_outcome outcome, struct bytes reply)
 {

@@ -449,15 +449,17 @@ void replica_receive_forward(struct replica *replica, raft_node_id from,
 void replica_receive_forward_reply(struct replica *replica, raft_node_id from,
                                    const struct forward_reply *reply)
 {
-    struct request *request = NULL;
+    struct request *request = replica->forwarded; /* nearly always they come in order */
     if (reply->run_id != replica->options.run_id)
         return; /* to an earlier life of this node */
-    HASH_FIND(hh, replica->forwarded_by_id, &reply->id, sizeof reply->id, request);
+    if (!request || request->id != reply->id)
+        HASH_FIND(hh, replica->forwarded_by_id, &reply->id, sizeof reply->id, request);
     if (!request)
         replica_waiter_answered(replica, from, reply);
     if (!request || request->sent_to != from)
         return; /* ended by its deadline meanwhile */
     check(request->place == REQUEST_FORWARDED);
+    request_foresee(request->next);
     request->told = request->kind == REQUEST_WRITE ? reply->told : 0;
     if (reply->refused)
         request_wait(replica, request);
