@@ -13,7 +13,9 @@
  * bounds what it has under way. */
 #include "storage/raft_log_writer.h"
 
+#include <errno.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <time.h>
 
@@ -47,13 +49,17 @@ struct thread_log_writer {
 
     /* -- both threads, under the mutex -------------------------------------- */
     pthread_mutex_t mutex;
-    pthread_cond_t queued;
     struct group *filling; /* never NULL */
     struct group *done;    /* durable; blobs not yet released */
     struct group *spare;   /* at most a few */
     uint64_t durable;      /* highest seq */
     bool stopping;
     struct raft_log_writer_stats stats;
+
+    /* -- both threads --------------------------------------------------------- */
+    /* One for each group, from its first write on, and one to stop.  Not a condition: who wakes
+     * from one leaves the mutex with a system call more. */
+    sem_t queued;
 
     /* -- loop ---------------------------------------------------------------- */
     uint64_t submitted; /* highest seq */
@@ -142,9 +148,10 @@ static uint64_t monotonic_us(void)
 static struct group *take_group(struct thread_log_writer *writer)
 {
     struct group *group = NULL;
+    while (sem_wait(&writer->queued) != 0)
+        check(errno == EINTR);
     pthread_mutex_lock(&writer->mutex);
-    while (writer->filling->writes_count == 0 && !writer->stopping)
-        pthread_cond_wait(&writer->queued, &writer->mutex);
+    check(writer->filling->writes_count > 0 || writer->stopping);
     if (writer->filling->writes_count) {
         group = writer->filling;
         writer->filling = writer->spare;
@@ -186,6 +193,12 @@ static void *run(void *context)
 
 /* ---- the loop's side ------------------------------------------------------------- */
 
+static void wake_thread(struct thread_log_writer *writer)
+{
+    if (sem_post(&writer->queued) != 0)
+        fatal("a semaphore: %s", strerror(errno));
+}
+
 static void submit(struct raft_log_writer *base, const struct raft_write *write)
 {
     struct thread_log_writer *writer = writer_of(base);
@@ -197,7 +210,7 @@ static void submit(struct raft_log_writer *base, const struct raft_write *write)
     writer->stats.queued_bytes += group_add(writer->filling, write);
     pthread_mutex_unlock(&writer->mutex);
     if (first)
-        pthread_cond_signal(&writer->queued);
+        wake_thread(writer);
 }
 
 uint64_t raft_log_writer_poll(struct raft_log_writer *base)
@@ -256,7 +269,8 @@ struct raft_log_writer *raft_log_writer_start(struct raft_log *log, void (*wake)
     writer->wake = wake;
     writer->context = context;
     pthread_mutex_init(&writer->mutex, NULL);
-    pthread_cond_init(&writer->queued, NULL);
+    if (sem_init(&writer->queued, 0, 0) != 0)
+        fatal("a semaphore: %s", strerror(errno));
     writer->filling = memory_new(sizeof *writer->filling);
     start_thread(writer);
     return &writer->base;
@@ -268,7 +282,7 @@ void raft_log_writer_stop(struct raft_log_writer *base)
     pthread_mutex_lock(&writer->mutex);
     writer->stopping = true;
     pthread_mutex_unlock(&writer->mutex);
-    pthread_cond_signal(&writer->queued);
+    wake_thread(writer);
     pthread_join(writer->thread, NULL);
     raft_log_writer_poll(base);
     while (writer->spare) {
@@ -277,7 +291,7 @@ void raft_log_writer_stop(struct raft_log_writer *base)
         group_free(group);
     }
     group_free(writer->filling);
-    pthread_cond_destroy(&writer->queued);
+    sem_destroy(&writer->queued);
     pthread_mutex_destroy(&writer->mutex);
     memory_free(writer);
 }
