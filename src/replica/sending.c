@@ -136,7 +136,8 @@ static void send_chunk(struct replica *replica, struct replica_sending *sending)
     check(message.payload);
     send(replica, &message);
     sending->sent++;
-    replica->snapshot_bytes -= (int64_t)message.payload->size;
+    if (replica->snapshot_pace > 0) /* else nothing would make up for it */
+        replica->snapshot_bytes -= (int64_t)message.payload->size;
 }
 
 /* ---- chunks ------------------------------------------------------------------------ */

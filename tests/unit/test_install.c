@@ -328,6 +328,28 @@ static void test_pace_is_not_saved_up(void **state)
     assert_in_range(sent(SNAPSHOT_CHUNK), 9, 13);
 }
 
+/* What went while there was none is not held against it. */
+static void test_pace_begins_when_it_is_set(void **state)
+{
+    (void)state;
+    lead_and_know(5);
+    uint64_t id = session_with(2), number = 0;
+    for (; number < 200; number++) { /* 20 seconds' worth */
+        give_chunk(false);
+        hear(said_by(2, SNAPSHOT_FETCH, id, number + 1));
+        forget_sent();
+    }
+    replica_set_snapshot_pace(world.replica, 10 * CHUNK_SIZE);
+    for (int i = 0; i < 100; i++) { /* a second */
+        while (played.reads_wanted)
+            give_chunk(false);
+        hear(said_by(2, SNAPSHOT_FETCH, id, number + sent(SNAPSHOT_CHUNK)));
+        pass(TICK_MS);
+        receive(matched(1, status().last));
+    }
+    assert_in_range(sent(SNAPSHOT_CHUNK), 9, 13);
+}
+
 /* It takes longer in all than anybody waits for a single chunk. */
 static void test_slow_and_steady(void **state)
 {
@@ -1221,6 +1243,7 @@ int main(void)
         TEST(test_large_chunks),
         TEST(test_room_and_pace),
         TEST(test_pace_is_not_saved_up),
+        TEST(test_pace_begins_when_it_is_set),
         TEST(test_slow_and_steady),
         TEST(test_lost_connection),
         TEST(test_first_answer_lost),
