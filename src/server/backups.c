@@ -22,9 +22,11 @@ enum {
 struct stream {
     uint64_t id; /* 0: free */
     struct db_snapshot *snapshot;
-    int64_t began_us, used_us;
-    uint64_t bytes; /* given */
-    uint64_t next;  /* number of the chunk that was not given yet */
+    int64_t used_us;
+    uint64_t next;      /* number of the chunk that was not given yet */
+    uint64_t bandwidth; /* in force */
+    int64_t paced_us;   /* since then, */
+    uint64_t bytes;     /* and given since then */
 };
 
 struct server_backups {
@@ -180,16 +182,22 @@ bool server_backups_begin(struct server_backups *backups, uint64_t *id, char *er
         if (RAND_bytes((unsigned char *)id, sizeof *id) != 1)
             fatal("the system has no random bytes to give");
     while ((*id >>= 1) == 0); /* as a signed integer it is positive */
-    *stream =
-        (struct stream){.id = *id, .snapshot = snapshot, .began_us = now_us(), .used_us = now_us()};
+    *stream = (struct stream){.id = *id, .snapshot = snapshot, .used_us = now_us()};
     return true;
 }
 
-/* More would be beyond the bandwidth. */
-static bool is_ahead(const struct server_backups *backups, const struct stream *stream)
+/* More would be beyond the bandwidth.  What was given before CONFIG SET does not count: after much
+ * of it nothing would come for long. */
+static bool is_ahead(const struct server_backups *backups, struct stream *stream)
 {
-    double rate = (double)backups->options.config->snapshot_bandwidth;
-    return rate > 0 && (double)stream->bytes / rate * 1e6 > (double)(now_us() - stream->began_us);
+    uint64_t bandwidth = backups->options.config->snapshot_bandwidth;
+    if (bandwidth != stream->bandwidth) {
+        stream->bandwidth = bandwidth;
+        stream->paced_us = now_us();
+        stream->bytes = 0;
+    }
+    return bandwidth > 0 &&
+           (double)stream->bytes / (double)bandwidth * 1e6 > (double)(now_us() - stream->paced_us);
 }
 
 enum server_chunk server_backups_chunk(struct server_backups *backups, uint64_t id, uint64_t number,

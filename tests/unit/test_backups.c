@@ -112,13 +112,14 @@ static void wait_for_end(void)
     assert_false(about().is_under_way);
 }
 
+enum { ASKED_MAX = 1000000 };
+
 /* Chunk `number`, which comes for as often as it is asked for. */
 static enum server_chunk take(uint64_t id, uint64_t number, struct bytes *chunk)
 {
-    enum server_chunk result;
-    do
+    enum server_chunk result = SERVER_CHUNK_LATER;
+    for (int i = 0; i < ASKED_MAX && result == SERVER_CHUNK_LATER; i++)
         result = server_backups_chunk(node.backups, id, number, chunk);
-    while (result == SERVER_CHUNK_LATER);
     return result;
 }
 
@@ -300,11 +301,12 @@ static void chunks_keep_to_the_bandwidth(void **state)
     uint64_t id = begin();
     assert_int_equal(take(id, 0, &chunk), SERVER_CHUNK_OK);
     house.config.snapshot_bandwidth = 1;
+    assert_int_equal(take(id, 1, &chunk), SERVER_CHUNK_OK); /* what was before does not count */
     for (int i = 0; i < 100; i++)
-        assert_int_equal(server_backups_chunk(node.backups, id, 1, &chunk), SERVER_CHUNK_LATER);
-    assert_int_equal(take(id, 0, &chunk), SERVER_CHUNK_OK);
-    house.config.snapshot_bandwidth = 1ll << 40;
+        assert_int_equal(server_backups_chunk(node.backups, id, 2, &chunk), SERVER_CHUNK_LATER);
     assert_int_equal(take(id, 1, &chunk), SERVER_CHUNK_OK);
+    house.config.snapshot_bandwidth = 1ll << 40;
+    assert_int_equal(take(id, 2, &chunk), SERVER_CHUNK_OK);
 }
 
 /* ---- the pace of a thread ------------------------------------------------------------------- */
