@@ -161,10 +161,10 @@ static void describe(const struct connection *connection, int64_t now_ms, struct
                   replies->bytes.capacity, replies->bytes.capacity,
                   replies->bytes.size - replies->sent, replies->count - replies->first,
                   replies->referenced, connection->memory_bytes, connection->writing ? "rw" : "r");
-    buffer_printf(out, " cmd=%s user=default redir=-1 resp=%d lib-name=%s lib-ver=%s\n",
+    buffer_printf(out, " cmd=%s user=default redir=%" PRId64 " resp=%d lib-name=%s lib-ver=%s\n",
                   connection->last_command ? connection->last_command : "NULL",
-                  connection->protocol, or_empty(connection->lib_name),
-                  or_empty(connection->lib_version));
+                  tracking_redirect(connection), connection->protocol,
+                  or_empty(connection->lib_name), or_empty(connection->lib_version));
 }
 
 /* Redis's other kinds are known, and have no clients. */

@@ -214,14 +214,9 @@ void cmd_client_caching(struct call *call)
     }
 }
 
-static int64_t redirect_of(const struct connection *connection)
-{
-    return connection->tracking.flags & TRACKING_ON ? (int64_t)connection->tracking.redirect : -1;
-}
-
 void cmd_client_getredir(struct call *call)
 {
-    reply_integer(call->reply, redirect_of(call->connection));
+    reply_integer(call->reply, tracking_redirect(call->connection));
 }
 
 static void reply_prefix(void *context, struct bytes prefix)
@@ -255,7 +250,7 @@ void cmd_client_trackinginfo(struct call *call)
     for (uint32_t i = 0; i < count; i++)
         reply_bulk_string(call->reply, words[i]);
     reply_bulk_string(call->reply, "redirect");
-    reply_integer(call->reply, redirect_of(connection));
+    reply_integer(call->reply, tracking_redirect(connection));
     reply_bulk_string(call->reply, "prefixes");
     reply_array(call->reply, connection->subscribed[CHANNEL_PREFIX]);
     channels_each_of(connection, CHANNEL_PREFIX, reply_prefix, call->reply);

@@ -329,6 +329,11 @@ void tracking_end(struct channels *channels, struct connection *connection)
     connection->tracking.redirect = 0;
 }
 
+int64_t tracking_redirect(const struct connection *connection)
+{
+    return connection->tracking.flags & TRACKING_ON ? (int64_t)connection->tracking.redirect : -1;
+}
+
 void tracking_leave(struct channels *channels, struct connection *connection)
 {
     channels_leave(channels, connection);

@@ -38,6 +38,8 @@ void tracking_release(struct channels *channels, struct connection *connection);
 void tracking_begin(struct channels *channels, struct connection *connection);
 void tracking_end(struct channels *channels, struct connection *connection);
 void tracking_add_target(struct channels *channels, struct connection *connection);
+/* Its id; 0: the client itself is told; -1: it does not track. */
+int64_t tracking_redirect(const struct connection *connection);
 /* The connection ends: channels_leave(), and nobody is told in another's place by it. */
 void tracking_leave(struct channels *channels, struct connection *connection);
 

@@ -191,6 +191,16 @@ static void only_so_many_keys(void **state)
     close(a);
 }
 
+/* What CLIENT INFO says of it. */
+static void assert_redirects(int fd, const char *wanted)
+{
+    struct buffer heard = {0};
+    say(fd, "CLIENT INFO\r\n");
+    assert_true(hear_all(fd, &heard));
+    assert_non_null(strstr(heard.data, wanted));
+    buffer_deinit(&heard);
+}
+
 static void in_the_place_of_another(void **state)
 {
     (void)state;
@@ -200,10 +210,17 @@ static void in_the_place_of_another(void **state)
     turns();
     struct buffer heard = {0};
     assert_true(hear_all(teller, &heard));
+    assert_redirects(a, " redir=-1 ");
+    say(a, "CLIENT TRACKING ON\r\n");
+    assert_hears(a, "+OK\r\n");
+    assert_redirects(a, " redir=0 ");
+    say(a, "CLIENT TRACKING OFF\r\n");
+    assert_hears(a, "+OK\r\n");
     buffer_printf(&line, "CLIENT TRACKING ON REDIRECT %u\r\nGET k\r\nCLIENT GETREDIR\r\n", 1);
     buffer_append_byte(&line, '\0');
     say(a, line.data);
     assert_hears(a, "+OK\r\n$-1\r\n:1\r\n");
+    assert_redirects(a, " redir=1 ");
     change(DB_EFFECT_PUT, "k");
     assert_hears(teller, "*3\r\n$7\r\nmessage\r\n$20\r\n__redis__:invalidate\r\n*1\r\n$1\r\nk\r\n");
     assert_hears(a, "");
