@@ -4,8 +4,10 @@
 #include "command/channels_internal.h"
 #include "command/commands.h"
 
-/* Bytes that may be held for one connection; beyond, it is told to forget everything. */
-enum { TRACKING_HELD_MAX = 1 << 20 };
+enum {
+    TRACKING_HELD_MAX = 1 << 20, /* bytes held for one connection; beyond, all is to be forgotten */
+    EVICTED_AT_ONCE_MAX = 100    /* keys */
+};
 
 struct tracking_held {
     struct tracking_held *prev, *next;
@@ -268,13 +270,23 @@ struct remembering {
     struct connection *connection;
 };
 
+/* The oldest go: one for each that comes, and more where the bound was lowered. */
+static void evict(struct channels *channels)
+{
+    for (int i = 0; i < EVICTED_AT_ONCE_MAX; i++) {
+        if (!channels->tracked_max ||
+            channels_count(channels, CHANNEL_TRACKED) <= channels->tracked_max)
+            return;
+        tell_readers(channels, channels->table[CHANNEL_TRACKED]);
+    }
+}
+
 static void remember(void *context, struct bytes key)
 {
     struct remembering *remembering = context;
     struct channels *channels = remembering->channels;
     (void)channels_subscribe(channels, remembering->connection, CHANNEL_TRACKED, key, 0);
-    if (channels->tracked_max && channels_count(channels, CHANNEL_TRACKED) > channels->tracked_max)
-        tell_readers(channels, channels->table[CHANNEL_TRACKED]); /* the oldest */
+    evict(channels);
 }
 
 void tracking_remember(struct channels *channels, struct connection *connection,

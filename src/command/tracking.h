@@ -24,7 +24,8 @@ enum tracking_flags {
     TRACKING_BROKEN = 1 << 6   /* who was to be told in its place is gone */
 };
 
-/* At most so many keys are remembered; of more the oldest are told as changed.  0: any number. */
+/* At most so many keys are remembered; of more the oldest are told as changed.  0: any number.
+ * Where there are more already they go with the next reads, many with each. */
 void tracking_set_max(struct channels *channels, uint64_t keys);
 /* What an entry did; listener->author is the connection that asked for it, if that is of this
  * node. */

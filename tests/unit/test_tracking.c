@@ -141,6 +141,13 @@ static void ones_own_changes(void **state)
     say(b, "GET k\r\nSET k 2\r\n");
     assert_hears(b, "$1\r\n1\r\n+OK\r\n" OF_K);
     assert_hears(a, OF_K); /* that was another's */
+    say(a, "GET k\r\nFLUSHALL\r\n");
+    assert_hears(a, "$1\r\n2\r\n+OK\r\n" OF_ALL); /* as in Redis */
+    assert_hears(b, OF_ALL);
+    say(a, "SET k 1 PX 1000\r\nGET k\r\n");
+    assert_hears(a, "+OK\r\n$1\r\n1\r\n");
+    pass(2000);
+    assert_hears(a, OF_K); /* its end is nobody's */
     close(a);
     close(b);
 }
@@ -188,6 +195,48 @@ static void only_so_many_keys(void **state)
     say(a, "GET m\r\n");
     assert_hears(a, NIL OF_K); /* the oldest, behind the reply */
     assert_int_equal(tracking_count(house.server.channels).keys, 2);
+    close(a);
+}
+
+static void hear_something(int fd)
+{
+    struct buffer heard = {0};
+    assert_true(hear_all(fd, &heard));
+    assert_true(heard.size > 0);
+    buffer_deinit(&heard);
+}
+
+static void a_lowered_bound_holds_soon(void **state)
+{
+    (void)state;
+    char line[32];
+    int a = dial_3("CLIENT TRACKING ON\r\n");
+    for (int i = 0; i < 310; i++) {
+        snprintf(line, sizeof line, "GET k%d\r\n", i);
+        say(a, line);
+        assert_hears(a, NIL);
+    }
+    set("tracking-table-max-keys", "200");
+    say(a, "GET k309\r\n");
+    hear_something(a);
+    assert_int_equal(tracking_count(house.server.channels).keys, 210); /* no longer at a time */
+    say(a, "GET new\r\n");
+    hear_something(a);
+    assert_int_equal(tracking_count(house.server.channels).keys, 200);
+    close(a);
+}
+
+/* Else it would keep them, and nobody would tell it of their changes. */
+static void what_is_evicted_is_news_to_who_wrote_last(void **state)
+{
+    (void)state;
+    set("tracking-table-max-keys", "1");
+    int a = dial_3("CLIENT TRACKING ON NOLOOP\r\n");
+    say(a, "GET k\r\nSET other 1\r\n");
+    assert_hears(a, NIL "+OK\r\n");
+    say(a, "GET l\r\n");
+    assert_hears(a, NIL OF_K);
+    assert_int_equal(tracking_count(house.server.channels).keys, 1);
     close(a);
 }
 
@@ -269,6 +318,8 @@ int main(void)
         TEST(everything_at_once),
         TEST(a_key_that_ends_by_its_time),
         TEST(only_so_many_keys),
+        TEST(a_lowered_bound_holds_soon),
+        TEST(what_is_evicted_is_news_to_who_wrote_last),
         TEST(in_the_place_of_another),
         TEST(invalidations_are_bounded),
     };
