@@ -724,6 +724,38 @@ static void test_rows_that_make_no_sense(void **state)
     }
 }
 
+/* Each database has a space of its own, of those that were given out. */
+static void test_heads_that_make_no_sense(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 6; i++) {
+        unsigned char record[RECORD_STATE_SIZE + 1] = {0};
+        struct state head = record_state_first();
+        struct buffer chunk = {0};
+        struct db_install *install = db_install_new(NULL, RUN_BYTES);
+        head.space_next = 50;
+        head.databases[7].space = 49; /* the last of them */
+        switch (i) {
+        case 0: break; /* it does make sense */
+        case 1: head.databases[7].space = 50; break;
+        case 2: head.databases[7].space = UINT64_MAX; break;
+        case 3: head.databases[7].space = 0; break;
+        case 4: head.databases[7].space = head.databases[DB_DATABASES - 1].space; break;
+        case 5: break; /* a byte too many */
+        }
+        record_state_encode(record, &head, CLUSTER);
+        db_snapshot_chunk_begin(&chunk);
+        buffer_append(&chunk, record, RECORD_STATE_SIZE + (i == 5));
+        db_snapshot_chunk_end(&chunk, SNAPSHOT_HEAD, 0, 0);
+        if (i == 0)
+            assert_int_equal(db_install_take(install, buffer_bytes(&chunk)), DB_INSTALL_OK);
+        else
+            expect_refused(install, buffer_bytes(&chunk));
+        db_install_free(install);
+        buffer_deinit(&chunk);
+    }
+}
+
 enum wrong {
     NOTHING_WRONG,
     ONE_KEY_MORE,
@@ -863,6 +895,7 @@ int main(void)
         cmocka_unit_test(test_on_disk),
         cmocka_unit_test(test_damaged_cut_and_out_of_order),
         cmocka_unit_test(test_rows_that_make_no_sense),
+        cmocka_unit_test(test_heads_that_make_no_sense),
         cmocka_unit_test(test_ends_that_do_not_agree),
         cmocka_unit_test(test_of_a_newer_format),
         cmocka_unit_test(test_sizes_that_wrap),

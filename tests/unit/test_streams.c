@@ -559,6 +559,48 @@ static void test_when_consumers_were_there(void **state)
            "*2\r\n" CONSUMER("c", "0", "4000", "4000") CONSUMER("d", "2", "1000", "1000"));
 }
 
+/* Pending entry 1-1 of d, as XPENDING tells it. */
+#define PENDING(idle, deliveries)                                                                  \
+    "*1\r\n*4\r\n$3\r\n1-1\r\n$1\r\nd\r\n:" idle "\r\n:" deliveries "\r\n"
+
+/* What is claimed as of a time to come is of now, and so is what was idle for less than nothing. */
+static void test_claimed_as_of_another_time(void **state)
+{
+    struct world *world = *state;
+    world->now_ms = 1000;
+    EXPECT(world, "XGROUP CREATE s g 0 MKSTREAM", OK);
+    EXPECT(world, "XADD s 1-1 a b", "$3\r\n1-1\r\n");
+    world_type(world, "XREADGROUP GROUP g c STREAMS s >");
+    EXPECT(world, "XCLAIM s g d 0 1-1 TIME 400", "*1\r\n" ONE);
+    EXPECT(world, "XPENDING s g - + 10", PENDING("600", "2"));
+    EXPECT(world, "XCLAIM s g d 0 1-1 TIME 1000", "*1\r\n" ONE);
+    EXPECT(world, "XPENDING s g - + 10", PENDING("0", "3"));
+    EXPECT(world, "XCLAIM s g d 0 1-1 IDLE 1001", "*1\r\n" ONE); /* before there was any time */
+    EXPECT(world, "XPENDING s g - + 10", PENDING("0", "4"));
+    EXPECT(world, "XCLAIM s g d 0 1-1 TIME 1001", "*1\r\n" ONE);
+    world->now_ms = 2000;
+    EXPECT(world, "XPENDING s g - + 10", PENDING("1000", "5"));
+    EXPECT(world, "XCLAIM s g d 0 1-1 IDLE -5000", "*1\r\n" ONE);
+    world->now_ms = 2500;
+    EXPECT(world, "XPENDING s g - + 10", PENDING("500", "6"));
+    EXPECT(world, "XAUTOCLAIM s g c 500 -", "*3\r\n$3\r\n0-0\r\n*1\r\n" ONE "*0\r\n");
+}
+
+/* LASTID moves the group on, never back; a RETRYCOUNT below 0 is none. */
+static void test_claiming_moves_the_group_on(void **state)
+{
+    struct world *world = *state;
+    EXPECT(world, "XGROUP CREATE s g 0 MKSTREAM", OK);
+    EXPECT(world, "XADD s 1-1 a b", "$3\r\n1-1\r\n");
+    world_type(world, "XREADGROUP GROUP g c STREAMS s >");
+    EXPECT(world, "XADD s 2-0 c d c e", "$3\r\n2-0\r\n");
+    EXPECT(world, "XCLAIM s g d 0 1-1 LASTID 2-0 RETRYCOUNT 7", "*1\r\n" ONE);
+    EXPECT(world, "XREADGROUP GROUP g c STREAMS s >", "*-1\r\n");
+    EXPECT(world, "XCLAIM s g d 0 1-1 LASTID 1-1 RETRYCOUNT -1", "*1\r\n" ONE);
+    EXPECT(world, "XREADGROUP GROUP g c STREAMS s >", "*-1\r\n");
+    EXPECT(world, "XPENDING s g - + 10", PENDING("0", "8"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {TEST(test_adding),
@@ -568,6 +610,8 @@ int main(void)
                                        TEST(test_reading),
                                        TEST(test_groups),
                                        TEST(test_when_consumers_were_there),
+                                       TEST(test_claimed_as_of_another_time),
+                                       TEST(test_claiming_moves_the_group_on),
                                        TEST(test_against_arrays),
                                        TEST(test_long_ones),
                                        TEST(test_reading_that_waits),
