@@ -457,9 +457,12 @@ static void test_killed_while_converting(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_format_1),           cmocka_unit_test(test_format_2_meaning_2),
-        cmocka_unit_test(test_format_2_meaning_3), cmocka_unit_test(test_format_2_meaning_4),
-        cmocka_unit_test(test_format_2_meaning_5), cmocka_unit_test(test_format_2_meaning_6),
+        cmocka_unit_test(test_format_1),
+        cmocka_unit_test(test_format_2_meaning_2),
+        cmocka_unit_test(test_format_2_meaning_3),
+        cmocka_unit_test(test_format_2_meaning_4),
+        cmocka_unit_test(test_format_2_meaning_5),
+        cmocka_unit_test(test_format_2_meaning_6),
         cmocka_unit_test(test_killed_while_converting),
     };
     program = argv[0];
