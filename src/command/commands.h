@@ -114,8 +114,8 @@ void call_begin_slice(struct call *call);
  * this slice. */
 bool call_may_step(struct call *call);
 /* Of a command that looks at all of its words before it does anything: whether they are right, from
- * `first` on, those at each `step`; walk->second_round says so from then on.  False: one is not, and
- * is_right() answered; or not all were looked at yet. */
+ * `first` on, those at each `step`; walk->second_round says so from then on.  False: one is not,
+ * which is_right() answered; or not all were looked at yet. */
 bool call_checks_words(struct call *call, uint32_t first, uint32_t step,
                        bool (*is_right)(struct call *call, uint32_t i));
 /* What a command read from all of its words, in its first slice, is kept for the others: to read a

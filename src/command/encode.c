@@ -77,8 +77,8 @@ bool command_decode_some(struct bytes encoded, struct bytes **argv, uint32_t *ar
         return false;
     if (decoding->words == 0)
         *decoding = (struct command_decoding){.at = 4};
-    struct bytes left = bytes_of((const unsigned char *)encoded.data + decoding->at,
-                                 encoded.size - decoding->at);
+    struct bytes left =
+        bytes_of((const unsigned char *)encoded.data + decoding->at, encoded.size - decoding->at);
     uint32_t end = count - decoding->words > most ? decoding->words + most : count;
     reserve(argv, capacity, count);
     for (uint32_t i = decoding->words; i < end; i++)

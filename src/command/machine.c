@@ -25,10 +25,10 @@ struct machine {
     struct state_machine base; /* first: the port's handle */
     struct db *db;             /* borrowed */
     uint8_t meaning_known;
-    struct execution writing; /* of the entry under way, */
+    struct execution writing;         /* of the entry under way, */
     struct command_decoding decoding; /* whose words are taken apart */
-    struct execution reading; /* of a read in its first slice */
-    struct bytes *asked;      /* of the command that admit() was asked about last */
+    struct execution reading;         /* of a read in its first slice */
+    struct bytes *asked;              /* of the command that admit() was asked about last */
     uint32_t asked_capacity;
     struct command_observer *observer;  /* borrowed; NULL: nobody counts */
     struct command_listener *listeners; /* utlist, borrowed; NULL: nobody is told of effects */

@@ -26,7 +26,7 @@ enum {
     PAYLOAD_BYTES = 16, /* of a serialized value, */
     LIST_ELEMENTS = 16, /* that are looked at, or go with their page */
     WORDS_LEAST = PREPARE_WORDS_LEAST,
-    WORDS_UNIT = 16     /* see struct kind */
+    WORDS_UNIT = 16 /* see struct kind */
 };
 
 /* ---- what the commands ask ------------------------------------------------------------- */
@@ -257,7 +257,7 @@ struct kind {
      * first word before. */
     uint64_t (*weigh)(struct call *call, struct sources *sources);
     unsigned flags;
-    uint32_t of_words;    /* so many elements take as long as WORDS_UNIT words; 0: who knows */
+    uint32_t of_words; /* so many elements take as long as WORDS_UNIT words; 0: who knows */
 };
 
 static const struct kind kinds[] = {
@@ -373,8 +373,8 @@ struct looks {
 };
 
 struct preparation {
-    struct db *db;           /* borrowed */
-    struct blob *encoded;    /* owned; its words are borrowed from it */
+    struct db *db;        /* borrowed */
+    struct blob *encoded; /* owned; its words are borrowed from it */
     struct command_decoding decoding;
     struct call context;     /* of the first slice; without a command until its words are read */
     struct execution making; /* whose view is that of the beginning, until it is ready */
@@ -383,7 +383,7 @@ struct preparation {
     uint32_t sources_count;
     struct looks looks;
     uint64_t looked; /* up to this entry the sources are what they were */
-    unsigned flags; /* of its kind */
+    unsigned flags;  /* of its kind */
     bool is_ready;
 };
 
@@ -583,7 +583,8 @@ bool preparation_holds(const struct preparation *preparation)
             now.database_space != before->database_space || now.type != before->type ||
             now.version != before->version || now.space != before->space)
             return false;
-        if (preparation->flags & IN_PLACE && now.space && !db_beside_fits(preparation->db, now.space))
+        if (preparation->flags & IN_PLACE && now.space &&
+            !db_beside_fits(preparation->db, now.space))
             return false;
     }
     if (preparation->flags & OF_KEYS && !db_beside_fits_keys(preparation->db))

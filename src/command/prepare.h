@@ -27,7 +27,7 @@ bool call_stops(struct call *call);
 uint64_t call_slice_share(const struct call *call, uint64_t most);
 /* The command looked at a key that is none of its words, and found this; NULL: it is not there. */
 void call_looks(struct call *call, struct bytes key, const struct db_record *found);
-/* The same of a key that the command is about to look at, or delete: what changes of it is heard. */
+/* The same of a key that the command is about to look at, or delete: its changes are heard. */
 void call_looks_first(struct call *call, struct bytes key);
 /* In the entry, before any change: all keys that were deleted or put are. */
 void call_take_keys(struct call *call);
@@ -43,7 +43,7 @@ void call_take_changes(struct call *call, uint64_t space);
 /* What is known of a command by its name and the number of its words. */
 struct command_preparing {
     bool is_mostly_short;
-    uint64_t elements; /* that take as long as its words; 0: the state says it, command_prepares() */
+    uint64_t elements; /* that take as long as its words; 0: command_prepares() says it */
 };
 /* False: such a command is never prepared; cheap, since every write is asked. */
 bool command_may_prepare(struct bytes name, uint32_t words, struct command_preparing *how);

@@ -155,7 +155,7 @@ bool sorted_remove(struct ordered *set, struct bytes member)
  * of ten are exact: the quotient is what strtod() gives, in a tenth of the time. */
 static bool parse_plain(struct bytes word, double *number)
 {
-    static const double powers[] = {1,   1e1, 1e2, 1e3,  1e4,  1e5,  1e6,  1e7,
+    static const double powers[] = {1,   1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
                                     1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
     enum { DIGITS_MAX = sizeof powers / sizeof powers[0] - 1 };
     const char *text = word.data;

@@ -184,7 +184,7 @@ static bool choose_id(struct call *call, const struct series *stream, struct xad
                              "target stream top item");
 }
 
-/* The fields into walk->found, some at a time.  False: not all yet, or they are what is prepared. */
+/* The fields into walk->found, some at a time.  False: not all yet, or they are prepared. */
 static bool pack(struct call *call, const struct xadd *xadd)
 {
     struct walk_state *walk = call->walk;

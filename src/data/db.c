@@ -161,7 +161,7 @@ void layers_handle_free(struct db *db)
 {
     for (unsigned i = 0; i < DB_DATABASES; i++)
         memory_free(db->slots[i]);
-    noted_deinit(&db->effects.noted);
+    effects_noted_deinit(&db->effects.noted);
     buffer_deinit(&db->key);
     buffer_deinit(&db->value);
     buffer_deinit(&db->sought);

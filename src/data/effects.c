@@ -65,13 +65,13 @@ static void chunk_drop(struct noted *noted)
     memory_free(chunk);
 }
 
-void noted_deinit(struct noted *noted)
+void effects_noted_deinit(struct noted *noted)
 {
     while (noted->last)
         chunk_drop(noted);
 }
 
-void noted_cut(struct noted *noted, size_t size)
+void effects_noted_cut(struct noted *noted, size_t size)
 {
     check(size <= noted->size);
     while (noted->last && noted->last->begin > size)
@@ -163,12 +163,11 @@ void db_effects_message(struct db *db, bool is_sharded, bool is_of_script, struc
     if (!effects->is_wanted)
         return;
     effects->latest = 0; /* twice the same message is two */
-    append(effects, channel, message)->note =
-        (struct note){.key_size = channel.size,
-                      .message_size = message.size,
-                      .type = DB_EFFECT_MESSAGE,
-                      .is_sharded = is_sharded,
-                      .is_of_script = is_of_script};
+    append(effects, channel, message)->note = (struct note){.key_size = channel.size,
+                                                            .message_size = message.size,
+                                                            .type = DB_EFFECT_MESSAGE,
+                                                            .is_sharded = is_sharded,
+                                                            .is_of_script = is_of_script};
 }
 
 void db_effects_want(struct db *db, bool is_wanted)
@@ -230,7 +229,7 @@ void db_effects_drain(struct db *db, db_effect_fn *each, void *context)
         tell_chunk(chunk, each, context);
     effects->latest = 0;
     effects->event = NULL; /* the next entry's changes have names of their own */
-    noted_cut(noted, 0);
+    effects_noted_cut(noted, 0);
     if (noted->capacity > NOTED_KEEP)
-        noted_deinit(noted);
+        effects_noted_deinit(noted);
 }

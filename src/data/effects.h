@@ -18,16 +18,16 @@ struct noted {
 
 struct effects {
     bool is_wanted;
-    bool is_counted;     /* a savepoint is set: */
-    uint64_t counted;    /* bytes that would be noted, wanted or not */
-    const char *event;   /* of the changes that follow; static; NULL: not named yet */
-    struct noted noted;  /* of this entry */
-    size_t latest;       /* 1 more than where the command's last stands there; 0: it has none yet */
+    bool is_counted;    /* a savepoint is set: */
+    uint64_t counted;   /* bytes that would be noted, wanted or not */
+    const char *event;  /* of the changes that follow; static; NULL: not named yet */
+    struct noted noted; /* of this entry */
+    size_t latest;      /* 1 more than where the command's last stands there; 0: it has none yet */
 };
 
-void noted_deinit(struct noted *noted);
+void effects_noted_deinit(struct noted *noted);
 /* Forgets what came behind the first so many bytes. */
-void noted_cut(struct noted *noted, size_t size);
+void effects_noted_cut(struct noted *noted, size_t size);
 
 void effects_append(struct effects *effects, const struct db_effect *effect);
 

@@ -282,7 +282,7 @@ static void restore(struct db *db, const struct savepoint *point)
     db->effects.counted = point->counted;
     db->dead_bytes = point->dead_bytes;
     db->is_dead_stored = point->is_dead_stored;
-    noted_cut(&db->effects.noted, point->noted);
+    effects_noted_cut(&db->effects.noted, point->noted);
     db->effects.latest = point->latest;
     db->effects.event = point->event;
     db->active->resolved_space = db->active->resolved_word = 0; /* some are unresolved again */

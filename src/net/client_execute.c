@@ -18,7 +18,7 @@
 #include "resp/writer.h"
 
 enum {
-    ATTACK_LOG_MS = 60000,   /* at most one line in this time, as Redis does */
+    ATTACK_LOG_MS = 60000,    /* at most one line in this time, as Redis does */
     WHOLE_WORDS_MAX = 1 << 16 /* of a command that is executed in the turn in which it is whole */
 };
 

@@ -891,14 +891,14 @@ static void deleted_keys_are_prepared(void **state)
         int64_t passes_ms;
         bool holds;
     } cases[] = {
-        {"INCR others", 0, true},          {"SET kept y", 0, true},
-        {"SET v:20 y", 0, false},          {"DEL v:20", 0, false},
+        {"INCR others", 0, true},      {"SET kept y", 0, true},
+        {"SET v:20 y", 0, false},      {"DEL v:20", 0, false},
         {"SET v:1 y", 0, false}, /* which was not there */
-        {"SADD a more", 0, false},         {"EXPIRE a 7", 0, false},
-        {"EXPIRE none 7", 0, true},        {"RENAME kept v:15", 0, false},
-        {"SWAPDB 1 2", 0, true},           {"SWAPDB 0 1", 0, false},
-        {"FLUSHALL", 0, false},            {"XACK x group 3-1", 0, true}, /* not told, and it goes */
-        {"PUBLISH v:20 x", 0, true},       {"INCR others", 49999, true},
+        {"SADD a more", 0, false},     {"EXPIRE a 7", 0, false},
+        {"EXPIRE none 7", 0, true},    {"RENAME kept v:15", 0, false},
+        {"SWAPDB 1 2", 0, true},       {"SWAPDB 0 1", 0, false},
+        {"FLUSHALL", 0, false},        {"XACK x group 3-1", 0, true}, /* untold */
+        {"PUBLISH v:20 x", 0, true},   {"INCR others", 49999, true},
         {"INCR others", 5000, false}, /* a field of h */
         {"INCR others", 50000, false},
     };
@@ -930,8 +930,9 @@ static const char keys_put[] = "MSET a 1 b 2 small 3 h 4 z 5 x 6 a 7 text 8";
 
 static void put_keys_are_prepared(void **state)
 {
-    static const char *const between[] = {"INCR others", "SET v:20 y", "DEL a", "SADD b more",
-                                          "SET v:299 y", "RENAME a z", "EXPIRE v:20 5"};
+    static const char *const between[] = {"INCR others",  "SET v:20 y",  "DEL a",
+                                          "SADD b more",  "SET v:299 y", "RENAME a z",
+                                          "EXPIRE v:20 5"};
     (void)state;
     enum { BETWEEN = sizeof between / sizeof between[0] };
     command_machine_prepare_from(one.machine, 1);
@@ -970,8 +971,11 @@ static void keys_that_are_put_if_none_is_there(void **state)
     static const struct {
         const char *between;
         bool holds;
-    } cases[] = {{"INCR others", true}, {"SET n:7 x", false}, {"DEL n:7", true},
-                 {"SADD n:299 x", false}, {"DEL n:299", true}};
+    } cases[] = {{"INCR others", true},
+                 {"SET n:7 x", false},
+                 {"DEL n:7", true},
+                 {"SADD n:299 x", false},
+                 {"DEL n:299", true}};
     (void)state;
     command_machine_prepare_from(one.machine, 1);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

@@ -518,8 +518,7 @@ static void test_checked_first(void **state)
     say_many(said, "%d-1");
     say_many(said, "%d-2");
     say(said, "wrong", 0);
-    static const char refusal[] =
-        "-ERR Invalid stream ID specified as stream command argument\r\n";
+    static const char refusal[] = "-ERR Invalid stream ID specified as stream command argument\r\n";
     struct bytes found = answer(said);
     assert_int_equal(found.size, strlen(refusal));
     assert_memory_equal(found.data, refusal, found.size);
