@@ -20,9 +20,10 @@
  *    that.
  *  - In between as soon as a round confirms it (raft/read_index.c), like a read that stands alone.
  *    A read for which q is proposed in the same step asks for no round: q's commit comes as soon.
+ *    Nor does one for which p is: it waits for p anyway, and p was proposed after the read came, so
+ *    that it is committed says the same as of q.
  *
- * So a run of alternating reads and writes is one proposal, and at most its last reads need a
- * round.
+ * So a run of alternating reads and writes is one proposal, and needs no round.
  *
  * When the order cannot be kept, the read ends as not done: once q was proposed or sent and what
  * becomes of it cannot be known here, the read must not be asked again, since it might see q.  What
@@ -160,10 +161,31 @@ void replica_release_tied(struct replica *replica, struct request *write)
     }
 }
 
+/* The write before it was proposed behind `before`, where the log ended when this look began.  One
+ * that may wait has to know what index was confirmed. */
+static bool is_confirmed_by_write(const struct request *read, raft_index before)
+{
+    const struct request *write = read->behind;
+    return write && write->place == REQUEST_PROPOSED && write->pos.index > before && !read->waiter;
+}
+
+/* Listed when the first of those writes is applied. */
+static void join_confirmed(struct replica *replica, struct read_batch **confirmed,
+                           struct request *read)
+{
+    if (!*confirmed) {
+        *confirmed = memory_new(sizeof **confirmed);
+        (*confirmed)->confirmed = true;
+        (*confirmed)->time_ms = replica->log_time_ms;
+    }
+    replica_join_batch(*confirmed, read);
+}
+
 /* One round for all that need one. */
-static void read_together(struct replica *replica, struct request *reads)
+static void read_together(struct replica *replica, struct request *reads, raft_index before)
 {
     struct request *request, *next;
+    struct read_batch *confirmed = NULL;
     struct read_batch *batch = memory_new(sizeof *batch);
     batch->id = ++replica->next_read_id;
     batch->time_ms = replica->log_time_ms;
@@ -173,6 +195,8 @@ static void read_together(struct replica *replica, struct request *reads)
         DL_DELETE(reads, request);
         if (request->behind && request->line->last_write != request->behind)
             request->place = REQUEST_BETWEEN;
+        else if (is_confirmed_by_write(request, before))
+            join_confirmed(replica, &confirmed, request);
         else
             replica_join_batch(batch, request);
     }
@@ -306,6 +330,7 @@ static bool serve_waiting(struct replica *replica)
 {
     struct request *request, *following;
     struct taking taking = {.room = raft_takes_proposals(replica->raft)};
+    raft_index before = replica->status.last.index;
     replica_parking_wake(replica);
     propose_woken(replica, &taking);
     DL_FOREACH_SAFE(replica->waiting, request, following)
@@ -319,7 +344,7 @@ static bool serve_waiting(struct replica *replica)
     propose_woken(replica, &taking);
     propose(replica, &taking.proposal);
     if (taking.reads)
-        read_together(replica, taking.reads);
+        read_together(replica, taking.reads, before);
     return taking.more;
 }
 

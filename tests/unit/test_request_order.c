@@ -117,6 +117,48 @@ static void a_run_that_ends_with_a_write_needs_no_round(void **state)
     assert_int_equal(place_of(&read), 2);
 }
 
+static void a_read_behind_a_write_of_its_turn_needs_no_round(void **state)
+{
+    static struct result read, a, later;
+    (void)state;
+    lead();
+    uint64_t round = world.round;
+    ask(&a, REQUEST_WRITE, 1, "a");
+    ask_now(&read, REQUEST_READ, 1, "r");
+    assert_int_equal(world.round, round);
+    ask_now(&later, REQUEST_READ, 1, "r"); /* the write was proposed before it came */
+    assert_int_equal(world.round, round + 1);
+    persist();
+    struct raft_message answer = matched(1, status().last);
+    answer.append_response.round = round;
+    receive(answer);
+    assert_ended(a, REQUEST_DONE);
+    assert_int_equal(place_of(&read), 2);
+    assert_int_equal(later.calls, 0);
+    acknowledge();
+    assert_int_equal(place_of(&later), 2);
+}
+
+/* Decided by the next leader: only that one knows the state of now. */
+static void a_read_behind_a_write_that_the_next_leader_commits_is_asked_again(void **state)
+{
+    static struct result read, a;
+    (void)state;
+    lead();
+    ask(&a, REQUEST_WRITE, 1, "a");
+    ask_now(&read, REQUEST_READ, 1, "r");
+    persist();
+    struct raft_message message = heartbeat(1, status().term + 1);
+    message.append_request.prev = status().last;
+    message.append_request.commit = status().last.index;
+    receive_without_running(message);
+    persist();
+    assert_ended(a, REQUEST_DONE);
+    assert_int_equal(read.calls, 0);
+    run();
+    assert_string_equal(world.forwarded, "r");
+}
+
 /* Its state is kept for it: the one before the write. */
 static void a_long_read_does_not_hold_the_write_behind_it(void **state)
 {
@@ -547,6 +589,8 @@ int main(void)
         TEST(an_applied_write_does_not_confirm_the_read_behind_it),
         TEST(the_next_write_confirms_the_read_before_it),
         TEST(a_run_that_ends_with_a_write_needs_no_round),
+        TEST(a_read_behind_a_write_of_its_turn_needs_no_round),
+        TEST(a_read_behind_a_write_that_the_next_leader_commits_is_asked_again),
         TEST(a_long_read_does_not_hold_the_write_behind_it),
         TEST(large_replies_between_writes_are_spread_over_turns),
         TEST(a_write_that_waits_holds_the_read_behind_it),
