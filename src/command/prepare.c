@@ -63,6 +63,7 @@ void call_take_changes(struct call *call, uint64_t space)
 
 void call_take_keys(struct call *call)
 {
+    check(!call->walk->placed); /* those have spaces of the place beside the db */
     db_beside_adopt_keys(call->db, call->prepared, call->database);
 }
 
@@ -228,11 +229,12 @@ static uint64_t weigh_words(struct call *call, struct sources *sources)
     return call->argc;
 }
 
-/* The same of strings that are put; those that would be put into pages are not. */
+/* The same of strings that are put; where a word, a key too, would be placed in pages they are not:
+ * its space would be one of the place beside the db. */
 static uint64_t weigh_puts(struct call *call, struct sources *sources)
 {
     sources->count = 0;
-    for (uint32_t i = 2; i < call->argc; i += 2)
+    for (uint32_t i = 1; i < call->argc; i++)
         if (string_is_whole_large(call, call->argv[i].size))
             return 0;
     return call->argc;
@@ -243,6 +245,13 @@ static uint64_t weigh_all_words(struct call *call, struct sources *sources)
 {
     sources->count = 0;
     return call->argc;
+}
+
+/* What is trimmed behind it is no part of what is prepared, and may take long. */
+static uint64_t weigh_entry(struct call *call, struct sources *sources)
+{
+    sources->count = 0;
+    return command_stream_entry_trims(call) ? 0 : call->argc;
 }
 
 enum {
@@ -296,7 +305,7 @@ static const struct kind kinds[] = {
     {cmd_del, weigh_all_words, IN_PLACE | OF_KEYS, 64},
     {cmd_mset, weigh_puts, IN_PLACE | OF_KEYS, 16},
     {cmd_msetnx, weigh_puts, IN_PLACE | OF_KEYS, 32},
-    {cmd_xadd, weigh_all_words, 0, 1},
+    {cmd_xadd, weigh_entry, 0, 1},
 };
 
 /* NULL: it is never prepared. */
@@ -518,6 +527,8 @@ void call_looks(struct call *call, struct bytes key, const struct db_record *fou
     if (!preparation)
         return;
     struct looks *looks = &preparation->looks;
+    if (!found && db_is_over(call->db, call->database, key))
+        looks->is_changed = true; /* the entry deletes it, and says so */
     if (found && found->deadline_ms != 0 && found->deadline_ms < looks->until_ms)
         looks->until_ms = found->deadline_ms;
     if (found && found->elements_due_ms != 0 && found->elements_due_ms < looks->until_ms)

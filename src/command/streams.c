@@ -160,6 +160,12 @@ bool words_xadd(struct call *call)
     return read_xadd(call, &xadd);
 }
 
+bool command_stream_entry_trims(struct call *call)
+{
+    struct xadd xadd;
+    return read_xadd(call, &xadd) && xadd.trim.form != TRIM_NONE;
+}
+
 /* False: there is none; answered. */
 static bool choose_id(struct call *call, const struct series *stream, struct xadd *xadd)
 {

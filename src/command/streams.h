@@ -9,6 +9,8 @@ command_fn cmd_xadd, cmd_xlen, cmd_xrange, cmd_xrevrange, cmd_xdel, cmd_xtrim, c
 command_words_fn words_xadd, words_xtrim, words_xsetid;
 /* How many entries XTRIM would take away; nothing is answered that counts. */
 uint64_t command_stream_trim_size(struct call *call);
+/* Whether an XADD trims as well; likewise. */
+bool command_stream_entry_trims(struct call *call);
 /* stream_read.c */
 command_fn cmd_xread, cmd_xreadgroup;
 command_words_fn words_xreadgroup;

@@ -721,7 +721,6 @@ static const struct {
     {"PFADD pnew", " %d", 900, 1500, false},
     {"PFADD pnew", " %d", 900, 1500, false},
     {"XADD xnew *", " f:%d %d", 0, 300, false},
-    {"XADD xnew MAXLEN 1 *", " f:%d %d", 0, 300, false},
     {"XADD x NOMKSTREAM 99-1", " f:%d %d", 0, 300, false},
     {"XACK x group", " %d-1", 1, 300, false},
     {"XACK x group", " %d-1", 1, 400, false},
@@ -988,6 +987,41 @@ static void keys_that_are_put_if_none_is_there(void **state)
     }
 }
 
+/* Its entry deletes it, and tells that it was over. */
+static void a_key_that_is_over_is_not_taken_for_absent(void **state)
+{
+    (void)state;
+    const char *line = line_of("MSETNX", " n:%d value:%d", 0, 300);
+    command_machine_prepare_from(one.machine, 1);
+    type("SET n:299 x PX 10");
+    one.now_ms = other.now_ms += 20;
+    assert_true(is_wanted(line));
+    assert_int_equal(prepare_slices(line, PREPARE_CALLS_MAX), PREPARING_CHANGED);
+    execute(line, false);
+}
+
+/* A word of more than a megabyte is placed in pages, a key too. */
+static void large_keys_are_not_put_by_a_preparation(void **state)
+{
+    (void)state;
+    enum { WORDS = 301, LARGE = (1 << 20) + 1 };
+    struct bytes argv[WORDS] = {bytes_from_string("MSET")};
+    char *large = memory_new(LARGE);
+    command_machine_prepare_from(one.machine, 1);
+    for (size_t large_at = 0; large_at <= 2; large_at++) {
+        for (size_t i = 1; i < WORDS; i++)
+            argv[i] = bytes_from_string("word");
+        if (large_at > 0)
+            argv[large_at] = bytes_of(large, LARGE);
+        struct apply_context context = context_now();
+        struct blob *encoded = command_encode(argv, WORDS);
+        assert_int_equal(one.machine->ops->prepares(one.machine, &context, blob_bytes(encoded)),
+                         large_at == 0);
+        blob_release(encoded);
+    }
+    memory_free(large);
+}
+
 /* Before the slice that looks at it. */
 static void a_deleted_key_changes_before_it_is_looked_at(void **state)
 {
@@ -1044,6 +1078,9 @@ static void few_words_are_not_prepared(void **state)
     assert_true(is_wanted(line_of("SADD s", " %d", 0, 300)));
     assert_false(is_wanted(line_of("MSETEX 300", " %d %d", 0, 300)));
     assert_false(is_wanted(line_of("SMISMEMBER s", " %d", 0, 300)));
+    assert_true(is_wanted(line_of("XADD x *", " f:%d %d", 0, 300)));
+    assert_false(is_wanted(line_of("XADD x MAXLEN 1 *", " f:%d %d", 0, 300))); /* may take long */
+    assert_false(is_wanted(line_of("XADD x MINID ~ 7-1 LIMIT 9 *", " f:%d %d", 0, 300)));
 }
 
 int main(void)
@@ -1073,6 +1110,8 @@ int main(void)
         TEST(deleted_keys_are_prepared),
         TEST(put_keys_are_prepared),
         TEST(keys_that_are_put_if_none_is_there),
+        TEST(a_key_that_is_over_is_not_taken_for_absent),
+        TEST(large_keys_are_not_put_by_a_preparation),
         TEST(a_deleted_key_changes_before_it_is_looked_at),
         TEST(deleted_keys_need_a_layer),
         TEST(few_words_are_not_prepared),
