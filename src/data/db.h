@@ -264,6 +264,7 @@ void db_effects_drain(struct db *db, db_effect_fn *each, void *context);
 void db_savepoint(struct db *db);
 bool db_rollback(struct db *db);
 bool db_release(struct db *db);
+bool db_has_savepoint(const struct db *db);
 /* The changes of this entry that savepoints kept (those undone do not count) have reached their
  * bound: what goes on changing is to be undone, else memory has no bound.  Equal on all nodes. */
 bool db_savepoint_is_full(const struct db *db);
@@ -369,9 +370,18 @@ bool db_page_get(struct db *db, struct db_view *view, uint64_t space, uint64_t n
                  struct bytes *page);
 void db_page_put(struct db *db, uint64_t space, uint64_t number, struct bytes page);
 bool db_page_delete(struct db *db, uint64_t space, uint64_t number);
-/* Of a page that is there, what begins at `offset`: nothing else of it is copied. */
-void db_page_change(struct db *db, uint64_t space, uint64_t number, uint64_t offset,
-                    struct bytes part);
+/* One that was looked at, and stays so, whatever else is changed, until it is changed itself: who
+ * does that need not look for it again. */
+struct db_page {
+    struct bytes bytes;  /* borrowed; where `entry` is NULL until the next call on the db */
+    struct entry *entry; /* where it can be changed; NULL: it has to be brought there */
+};
+bool db_page_look(struct db *db, struct db_view *view, uint64_t space, uint64_t number,
+                  struct db_page *page);
+/* Of a page that is there and was looked at (or {0}), the bytes [from, to) give way to `parts`,
+ * which are not what the db lent; *page is what it is then. */
+void db_page_edit(struct db *db, uint64_t space, uint64_t number, struct db_page *page, size_t from,
+                  size_t to, const struct bytes *parts, unsigned count);
 /* Writes `part` into a page, over what it has from `offset` on or behind it, zeros in between. */
 void db_page_splice(struct db *db, uint64_t space, uint64_t number, uint64_t offset,
                     struct bytes part);

@@ -191,15 +191,25 @@ static bool get_below(struct db *db, unsigned from, const struct place *place, s
     return !entry->is_tombstone;
 }
 
-bool layers_get(struct db *db, const struct place *place, struct bytes *record)
+bool layers_find(struct db *db, const struct place *place, struct entry **found,
+                 struct bytes *record)
 {
+    *found = NULL;
     if (db->look)
         return layers_view_row(db->look->view, place, record);
-    const struct entry *entry = find_in(db->active, place);
+    struct entry *entry = find_in(db->active, place);
     if (!entry)
         return get_below(db, 0, place, SIZE_MAX, record);
     *record = entry_record(entry);
+    if (!entry->is_tombstone)
+        *found = entry;
     return !entry->is_tombstone;
+}
+
+bool layers_get(struct db *db, const struct place *place, struct bytes *record)
+{
+    struct entry *entry;
+    return layers_find(db, place, &entry, record);
 }
 
 bool layers_look(struct db *db, const struct place *place, struct bytes *head, size_t *size)
@@ -324,15 +334,27 @@ bool layers_put_blindly(struct db *db, const struct place *place, struct bytes h
     return below == BELOW_YES;
 }
 
-/* The record in active, with room for `size` bytes; where it is not there yet, it is below. */
+/* The record that is to be changed, which is there, and its entry in active; NULL: it is below. */
+static struct entry *find_there(struct db *db, const struct place *place, struct bytes *record)
+{
+    struct entry *entry;
+    check(!db->look);
+    bool is_there = layers_find(db, place, &entry, record);
+    check(is_there);
+    return entry;
+}
+
+/* The record in active, as it is, with room for the `size` bytes that it will have; where it is not
+ * there yet, it is below. */
 static struct entry *take_up(struct db *db, const struct place *place, struct bytes record,
                              size_t size)
 {
     struct overlay *active = &db->active->tables[place->table];
     struct overlay_spot spot = overlay_locate(active, place->space, place->word, place->name);
+    size_t least = size > record.size ? size : record.size;
     bool is_growing = spot.entry && size > record.size;
-    size_t capacity = is_growing ? size + size / ROOM_FRACTION : size;
-    capacity = capacity < UINT32_MAX ? capacity : size;
+    size_t capacity = is_growing ? size + size / ROOM_FRACTION : least;
+    capacity = capacity < UINT32_MAX ? capacity : least;
     check(!spot.entry || !spot.entry->is_tombstone);
     if (db->savepoint)
         layers_keep(db, place, &spot, size, capacity);
@@ -353,18 +375,37 @@ void layers_splice(struct db *db, const struct place *place, struct bytes header
                    struct bytes part)
 {
     struct bytes record;
-    bool is_there = layers_get(db, place, &record);
-    check(is_there);
+    struct entry *entry = find_there(db, place, &record);
     check(offset <= VALUE_SIZE_MAX && part.size <= VALUE_SIZE_MAX - offset);
     size_t end = header.size + offset + part.size;
     size_t size = end > record.size ? end : record.size;
-    struct entry *entry = find_in(db->active, place);
     if (has_room(db, entry, size))
         db->changes += size - record.size; /* counts with a savepoint */
     else
         entry = take_up(db, place, record, size);
     overlay_splice(entry, 0, header);
     note_change(db, overlay_splice(entry, header.size + offset, part));
+}
+
+struct entry *layers_edit(struct db *db, const struct place *place, struct entry *entry,
+                          size_t from, size_t to, const struct bytes *parts, unsigned count)
+{
+    struct bytes record;
+    if (entry)
+        record = entry_record(entry);
+    else
+        entry = find_there(db, place, &record);
+    size_t size = record.size;
+    check(from <= to && to <= size);
+    size -= to - from;
+    for (unsigned i = 0; i < count; i++)
+        size += parts[i].size;
+    if (!entry || !overlay_fits(entry, size) || (db->savepoint && !entry->is_kept))
+        entry = take_up(db, place, record, size);
+    else if (db->savepoint)
+        db->changes += size > record.size ? size - record.size : 0;
+    note_change(db, overlay_edit(entry, from, to, parts, count));
+    return entry;
 }
 
 /* What the kv holds of a record that is deleted, as far as this tells; the record was found below

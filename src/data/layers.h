@@ -183,6 +183,9 @@ static inline void layers_forget_read(struct db *db)
 
 /* False: absent.  The record is borrowed until the next call on the db. */
 bool layers_get(struct db *db, const struct place *place, struct bytes *record);
+/* As layers_get; and the entry, if it is one of active. */
+bool layers_find(struct db *db, const struct place *place, struct entry **entry,
+                 struct bytes *record);
 /* As layers_get, but the record may be cut behind its header; *size is that of the whole. */
 bool layers_look(struct db *db, const struct place *place, struct bytes *head, size_t *size);
 /* Stores `header` and `payload` as one record; the payload may be one that layers_get lent.
@@ -197,6 +200,12 @@ bool layers_put_blindly(struct db *db, const struct place *place, struct bytes h
  * the room that it has there. */
 void layers_splice(struct db *db, const struct place *place, struct bytes header, size_t offset,
                    struct bytes part);
+/* In a record that is there, `parts`, which are not what the db lent, take the place of its bytes
+ * [from, to).  Leaves what layers_put() of the whole would leave, and counts with a savepoint like
+ * it, but the record is copied only where it is not in active yet, or has not the right room.
+ * `entry`: what layers_find() said of it, or NULL.  Returns the one that has it now. */
+struct entry *layers_edit(struct db *db, const struct place *place, struct entry *entry,
+                          size_t from, size_t to, const struct bytes *parts, unsigned count);
 bool layers_delete(struct db *db, const struct place *place);
 /* As these two, for keys; what was there (a type of 0: nothing was) goes into `before`. */
 bool layers_put_key(struct db *db, const struct place *place, struct bytes header,

@@ -171,6 +171,24 @@ uint64_t overlay_entries(const struct overlay *overlay, uint64_t space)
     return map ? map->entries : 0;
 }
 
+uint64_t overlay_names(const struct overlay *overlay, uint64_t space, uint64_t first, uint64_t last,
+                       uint64_t enough)
+{
+    const struct overlay_map *map = map_find(overlay, space);
+    Word_t word = first;
+    uint64_t names = 0;
+    PPvoid_t slot = map ? JudyLFirst(map->words, &word, PJE0) : NULL;
+    while (slot && word <= last) {
+        uint32_t count;
+        slot_list(slot, &count);
+        names += count;
+        if (names >= enough)
+            break;
+        slot = JudyLNext(map->words, &word, PJE0);
+    }
+    return names;
+}
+
 bool overlay_next_space(const struct overlay *overlay, uint64_t *space)
 {
     Word_t found = *space;
@@ -288,7 +306,7 @@ static void set_record(struct entry *entry, struct bytes header, struct bytes pa
     entry->record_size = (uint32_t)(header.size + payload.size);
 }
 
-static bool is_good_fit(const struct entry *entry, size_t record_size)
+bool overlay_fits(const struct entry *entry, size_t record_size)
 {
     return record_size <= entry->record_capacity &&
            entry->record_capacity <= 2 * record_size + SLACK;
@@ -351,7 +369,7 @@ static struct entry *place_entry(struct overlay *overlay, const struct overlay_s
 {
     struct entry *old = spot->entry;
     check(capacity >= header.size + payload.size);
-    if (old && is_good_fit(old, capacity)) {
+    if (old && overlay_fits(old, capacity)) {
         set_record(old, header, payload);
         return old;
     }
@@ -402,6 +420,34 @@ size_t overlay_splice(struct entry *entry, size_t offset, struct bytes part)
         memcpy(record + offset, part.data, part.size);
     entry->record_size = (uint32_t)(end > size ? end : size);
     return gap + part.size;
+}
+
+static size_t size_of_parts(const struct bytes *parts, unsigned count)
+{
+    size_t size = 0;
+    for (unsigned i = 0; i < count; i++)
+        size += parts[i].size;
+    return size;
+}
+
+size_t overlay_edit(struct entry *entry, size_t from, size_t to, const struct bytes *parts,
+                    unsigned count)
+{
+    unsigned char *record = entry->data + entry->name_size, *at = record + from;
+    size_t more = size_of_parts(parts, count), behind = entry->record_size - to;
+    bool is_moved = behind > 0 && more != to - from;
+    check(from <= to && to <= entry->record_size);
+    check(from + more + behind <= entry->record_capacity);
+    check(!entry->is_tombstone);
+    if (is_moved)
+        memmove(at + more, record + to, behind);
+    for (unsigned i = 0; i < count; i++) {
+        if (parts[i].size > 0)
+            memcpy(at, parts[i].data, parts[i].size);
+        at += parts[i].size;
+    }
+    entry->record_size = (uint32_t)(from + more + behind);
+    return more + (is_moved ? behind : 0);
 }
 
 struct entry *overlay_bury(struct overlay *overlay, const struct overlay_spot *spot,

@@ -64,6 +64,12 @@ struct entry *overlay_put_roomy(struct overlay *overlay, const struct overlay_sp
 /* Writes into a record that has room for it, over what is there or behind it, zeros in between.
  * Returns how many bytes it touched. */
 size_t overlay_splice(struct entry *entry, size_t offset, struct bytes part);
+/* Has the entry room for a record of this size, and not much more? */
+bool overlay_fits(const struct entry *entry, size_t record_size);
+/* What stands in a record from `from` to `to` gives way to `parts`, which are not of it, and what
+ * is behind it moves; the entry has room for that.  Likewise. */
+size_t overlay_edit(struct entry *entry, size_t from, size_t to, const struct bytes *parts,
+                    unsigned count);
 /* Makes it a tombstone. */
 struct entry *overlay_bury(struct overlay *overlay, const struct overlay_spot *spot,
                            struct bytes name, enum overlay_below below);
@@ -86,6 +92,10 @@ struct entry *overlay_take(struct overlay *overlay, struct overlay_spot *spot, s
 /* And takes it back, whatever is there now. */
 void overlay_restore(struct overlay *overlay, uint64_t space, uint64_t word, struct entry *entry);
 uint64_t overlay_entries(const struct overlay *overlay, uint64_t space);
+/* Names from one word to another, deleted ones too, without a look at any entry: their number, or
+ * some number from `enough` on. */
+uint64_t overlay_names(const struct overlay *overlay, uint64_t space, uint64_t first, uint64_t last,
+                       uint64_t enough);
 void overlay_deinit(struct overlay *overlay);
 /* The first space >= *space that has entries; false: there is none. */
 bool overlay_next_space(const struct overlay *overlay, uint64_t *space);

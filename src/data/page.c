@@ -6,6 +6,8 @@
 
 enum { PAGE_FORMAT = 16, NUMBER_MAX_SIZE = 5 };
 
+_Static_assert((int)PAGE_ENTRY_HEAD_MAX == 2 * (int)NUMBER_MAX_SIZE, "two sizes");
+
 void page_init(struct buffer *page, unsigned level)
 {
     check(level < 256);
@@ -60,7 +62,7 @@ bool page_read_any(struct bytes page, size_t at, struct page_entry *entry)
     return true;
 }
 
-static size_t head_of(struct bytes key, struct bytes value, unsigned char *out)
+size_t page_entry_head(struct bytes key, struct bytes value, unsigned char *out)
 {
     size_t size = number_bytes(key.size, out);
     return size + number_bytes(value.size, out + size);
@@ -68,8 +70,8 @@ static size_t head_of(struct bytes key, struct bytes value, unsigned char *out)
 
 size_t page_entry_size(struct bytes key, struct bytes value)
 {
-    unsigned char head[2 * NUMBER_MAX_SIZE];
-    return head_of(key, value, head) + key.size + value.size;
+    unsigned char head[PAGE_ENTRY_HEAD_MAX];
+    return page_entry_head(key, value, head) + key.size + value.size;
 }
 
 static char *copy(char *to, const void *from, size_t size)
@@ -81,8 +83,8 @@ static char *copy(char *to, const void *from, size_t size)
 
 void page_insert(struct buffer *page, size_t at, struct bytes key, struct bytes value)
 {
-    unsigned char head[2 * NUMBER_MAX_SIZE];
-    size_t head_size = head_of(key, value, head), more = head_size + key.size + value.size;
+    unsigned char head[PAGE_ENTRY_HEAD_MAX];
+    size_t head_size = page_entry_head(key, value, head), more = head_size + key.size + value.size;
     check(at >= PAGE_HEADER && at <= page->size);
     buffer_reserve(page, more);
     memmove(page->data + at + more, page->data + at, page->size - at);
@@ -113,9 +115,8 @@ void page_insert_child(struct buffer *page, size_t at, struct bytes bound,
     page_insert(page, at, bound, bytes_of(value, sizeof value));
 }
 
-void page_set_child(struct buffer *page, const struct page_entry *entry,
-                    const struct page_child *child)
+void page_set_child(struct buffer *page, size_t end, const struct page_child *child)
 {
-    check(entry->end <= page->size);
-    put_child((unsigned char *)page->data + entry->end - PAGE_CHILD_SIZE, child);
+    check(end >= PAGE_HEADER + PAGE_CHILD_SIZE && end <= page->size);
+    put_child((unsigned char *)page->data + end - PAGE_CHILD_SIZE, child);
 }

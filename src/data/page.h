@@ -19,7 +19,7 @@
 #include "base/bytes.h"
 #include "base/codec.h"
 
-enum { PAGE_HEADER = 2, PAGE_CHILD_SIZE = 16 };
+enum { PAGE_HEADER = 2, PAGE_CHILD_SIZE = 16, PAGE_ENTRY_HEAD_MAX = 10 };
 
 struct page_entry {
     size_t at, end;          /* where it begins, and the next one */
@@ -39,8 +39,12 @@ bool page_read_any(struct bytes page, size_t at, struct page_entry *entry);
 static inline bool page_read(struct bytes page, size_t at, struct page_entry *entry)
 {
     const unsigned char *bytes = page.data;
-    if (page.size - at < 2 || (bytes[at] | bytes[at + 1]) & 0x80)
-        return page_read_any(page, at, entry);
+    if (page.size - at < 2 || (bytes[at] | bytes[at + 1]) & 0x80) {
+        struct page_entry any = {0}; /* the other one stays in registers */
+        bool is_read = page_read_any(page, at, &any);
+        *entry = any;
+        return is_read;
+    }
     size_t key = bytes[at], value = bytes[at + 1], begin = at + 2;
     *entry = (struct page_entry){.at = at,
                                  .end = begin + key + value,
@@ -49,25 +53,55 @@ static inline bool page_read(struct bytes page, size_t at, struct page_entry *en
     return entry->end <= page.size;
 }
 
+/* Passes over those behind `entry` that have its sizes, at most *count, which becomes less: where
+ * the next one is does not wait for what is read of each.  Returns where it has come. */
+static inline size_t page_pass_alike(struct bytes page, const struct page_entry *entry,
+                                     uint64_t *count)
+{
+    const char *bytes = page.data;
+    size_t size = entry->end - entry->at, at = entry->end;
+    if (size != 2 + entry->key.size + entry->value.size)
+        return at; /* it says its sizes in more than a byte each */
+    while (*count > 0 && page.size - at >= size && memcmp(bytes + at, bytes + entry->at, 2) == 0) {
+        at += size;
+        --*count;
+    }
+    return at;
+}
+
+static inline struct page_child page_child_of(const unsigned char *value)
+{
+    return (struct page_child){.number = get_u64(value), .count = get_u64(value + 8)};
+}
+
 /* Of an inner page.  False: damaged. */
 static inline bool page_read_child(struct bytes page, size_t at, struct page_entry *entry,
                                    struct page_child *child)
 {
     if (!page_read(page, at, entry) || entry->value.size != PAGE_CHILD_SIZE)
         return false;
-    const unsigned char *value = entry->value.data;
-    *child = (struct page_child){.number = get_u64(value), .count = get_u64(value + 8)};
+    *child = page_child_of(entry->value.data);
+    return child->number > 0 && child->count > 0;
+}
+
+/* The same of the last one: its value ends the page. */
+static inline bool page_read_last_child(struct bytes page, struct page_child *child)
+{
+    if (page.size < PAGE_HEADER + PAGE_CHILD_SIZE)
+        return false;
+    *child = page_child_of((const unsigned char *)page.data + page.size - PAGE_CHILD_SIZE);
     return child->number > 0 && child->count > 0;
 }
 
 size_t page_entry_size(struct bytes key, struct bytes value);
+/* What stands before them: into `out`, of PAGE_ENTRY_HEAD_MAX bytes.  Returns its size. */
+size_t page_entry_head(struct bytes key, struct bytes value, unsigned char *out);
 /* key and value must not be of this page. */
 void page_insert(struct buffer *page, size_t at, struct bytes key, struct bytes value);
 void page_erase(struct buffer *page, size_t from, size_t to);
 void page_insert_child(struct buffer *page, size_t at, struct bytes bound,
                        const struct page_child *child);
-/* At `entry` of `page`, without moving anything. */
-void page_set_child(struct buffer *page, const struct page_entry *entry,
-                    const struct page_child *child);
+/* Of the entry of `page` that ends there, without moving anything. */
+void page_set_child(struct buffer *page, size_t end, const struct page_child *child);
 
 #endif

@@ -66,11 +66,21 @@ void db_page_put(struct db *db, uint64_t space, uint64_t number, struct bytes pa
     layers_put(db, &place, nothing, page);
 }
 
-void db_page_change(struct db *db, uint64_t space, uint64_t number, uint64_t offset,
-                    struct bytes part)
+bool db_page_look(struct db *db, struct db_view *view, uint64_t space, uint64_t number,
+                  struct db_page *page)
 {
     struct place place = page_place(db, space, number);
-    layers_splice(db, &place, (struct bytes){0}, (size_t)offset, part);
+    page->entry = NULL;
+    return view ? layers_view_row(view, &place, &page->bytes)
+                : layers_find(db, &place, &page->entry, &page->bytes);
+}
+
+void db_page_edit(struct db *db, uint64_t space, uint64_t number, struct db_page *page, size_t from,
+                  size_t to, const struct bytes *parts, unsigned count)
+{
+    struct place place = page_place(db, space, number);
+    page->entry = layers_edit(db, &place, page->entry, from, to, parts, count);
+    page->bytes = entry_record(page->entry);
 }
 
 void db_page_splice(struct db *db, uint64_t space, uint64_t number, uint64_t offset,

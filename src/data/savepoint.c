@@ -87,6 +87,11 @@ void db_savepoint(struct db *db)
     db->is_in_entry = true; /* no layer is frozen from now on */
 }
 
+bool db_has_savepoint(const struct db *db)
+{
+    return db->savepoint;
+}
+
 bool db_savepoint_is_full(const struct db *db)
 {
     return db->changes + db->effects.counted >= db->changes_max;

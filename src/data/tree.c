@@ -65,11 +65,12 @@ _Noreturn static void damaged(const struct db_tree *tree, uint64_t number)
           (unsigned long long)tree->space);
 }
 
-/* Borrowed until the next call on the db. */
-static struct bytes load(const struct db_tree *tree, uint64_t number, unsigned level)
+/* See db_page_look(). */
+static struct db_page load(const struct db_tree *tree, uint64_t number, unsigned level)
 {
-    struct bytes page;
-    if (!db_page_get(tree->db, tree->view, tree->space, number, &page) || !page_is_of(page, level))
+    struct db_page page;
+    if (!db_page_look(tree->db, tree->view, tree->space, number, &page) ||
+        !page_is_of(page.bytes, level))
         damaged(tree, number);
     return page;
 }
@@ -77,7 +78,7 @@ static struct bytes load(const struct db_tree *tree, uint64_t number, unsigned l
 static void load_copy(const struct db_tree *tree, uint64_t number, unsigned level,
                       struct buffer *copy)
 {
-    struct bytes page = load(tree, number, level);
+    struct bytes page = load(tree, number, level).bytes;
     buffer_clear(copy);
     buffer_reserve(copy, page.size + DB_TREE_PAGE_MAX / 4); /* something may be inserted */
     buffer_append_bytes(copy, page);
@@ -88,14 +89,29 @@ static void store(const struct db_tree *tree, uint64_t number, const struct buff
     db_page_put(tree->db, tree->space, number, buffer_bytes(page));
 }
 
-/* How many are below a child of an inner page, where it is. */
-static void store_count(const struct db_tree *tree, uint64_t number, const struct page_entry *entry,
-                        const struct page_child *child)
+/* How many are below a child of an inner page, whose entry ends there. */
+static void store_count(const struct db_tree *tree, uint64_t number, struct db_page *page,
+                        size_t end, const struct page_child *child)
 {
     unsigned char count[sizeof child->count];
     put_u64(count, child->count);
-    db_page_change(tree->db, tree->space, number, entry->end - sizeof count,
-                   bytes_of(count, sizeof count));
+    struct bytes part = bytes_of(count, sizeof count);
+    db_page_edit(tree->db, tree->space, number, page, end - sizeof count, end, &part, 1);
+}
+
+/* An entry more in a page that has room for it, before what begins at `at`. */
+static void store_entry(const struct db_tree *tree, uint64_t number, struct db_page *page,
+                        size_t at, struct bytes key, struct bytes value)
+{
+    unsigned char head[PAGE_ENTRY_HEAD_MAX];
+    struct bytes parts[] = {bytes_of(head, page_entry_head(key, value, head)), key, value};
+    db_page_edit(tree->db, tree->space, number, page, at, at, parts, sizeof parts / sizeof *parts);
+}
+
+static void store_without(const struct db_tree *tree, uint64_t number, struct db_page *page,
+                          size_t from, size_t to)
+{
+    db_page_edit(tree->db, tree->space, number, page, from, to, NULL, 0);
 }
 
 static void drop(const struct db_tree *tree, uint64_t number)
@@ -104,8 +120,8 @@ static void drop(const struct db_tree *tree, uint64_t number)
         damaged(tree, number);
 }
 
-static struct page_entry entry_at(const struct db_tree *tree, uint64_t number, struct bytes page,
-                                  size_t at)
+static inline struct page_entry entry_at(const struct db_tree *tree, uint64_t number,
+                                         struct bytes page, size_t at)
 {
     struct page_entry entry;
     if (!page_read(page, at, &entry))
@@ -113,8 +129,8 @@ static struct page_entry entry_at(const struct db_tree *tree, uint64_t number, s
     return entry;
 }
 
-static struct page_entry child_at(const struct db_tree *tree, uint64_t number, struct bytes page,
-                                  size_t at, struct page_child *child)
+static inline struct page_entry child_at(const struct db_tree *tree, uint64_t number,
+                                         struct bytes page, size_t at, struct page_child *child)
 {
     struct page_entry entry;
     if (!page_read_child(page, at, &entry, child))
@@ -132,28 +148,64 @@ struct aim {
     uint64_t rank;
 };
 
+/* A child of an inner page. */
 struct found {
-    struct page_entry entry;
     struct page_child child;
-    uint64_t before; /* entries of leaves in front of it, in this page's subtree */
-    size_t page_size;
+    struct bytes bound, next_bound; /* of its entry and of the one behind it; lent as the page is */
+    size_t end;                     /* of its entry */
+    uint64_t before; /* entries of leaves in front of it, in this page's subtree; 0: the first */
+    struct db_page page; /* where it is */
 };
 
-static struct found find_child(const struct db_tree *tree, uint64_t number, struct bytes page,
-                               const struct aim *aim)
+static struct page_child top_of(const struct db_tree *tree)
 {
-    struct found found = {0}, next = {0};
-    for (size_t at = PAGE_HEADER; at < page.size; at = next.entry.end) {
-        next.entry = child_at(tree, number, page, at, &next.child);
-        bool is_beyond = aim->by_key
-                             ? bytes_compare(next.entry.key, aim->key) > 0
-                             : next.before > aim->rank || (next.before == aim->rank && aim->at_end);
-        if (at > PAGE_HEADER && is_beyond)
+    return (struct page_child){.number = tree->root.page, .count = tree->root.count};
+}
+
+static bool is_beyond(const struct aim *aim, struct bytes bound, uint64_t before)
+{
+    if (aim->by_key)
+        return bytes_compare(bound, aim->key) > 0;
+    return before > aim->rank || (before == aim->rank && aim->at_end);
+}
+
+/* What grows or shrinks at its end is found without a walk over what is before that, for it is
+ * known how many are below the page. */
+static bool is_in_last(const struct page_child *at, const struct aim *aim, struct found *found)
+{
+    struct page_child last;
+    if (aim->by_key || !page_read_last_child(found->page.bytes, &last) || last.count > at->count)
+        return false;
+    uint64_t before = at->count - last.count;
+    if (before > 0 && is_beyond(aim, nothing, before))
+        return false;
+    found->child = last;
+    found->end = found->page.bytes.size;
+    found->before = before;
+    return true;
+}
+
+static struct found find_child(const struct db_tree *tree, const struct page_child *at,
+                               unsigned level, const struct aim *aim)
+{
+    struct found found = {.page = load(tree, at->number, level)};
+    struct bytes page = found.page.bytes;
+    if (is_in_last(at, aim, &found))
+        return found;
+    struct page_entry entry = child_at(tree, at->number, page, PAGE_HEADER, &found.child);
+    while (entry.end < page.size) {
+        struct page_child child;
+        struct page_entry next = child_at(tree, at->number, page, entry.end, &child);
+        uint64_t before = found.before + found.child.count;
+        found.next_bound = next.key;
+        if (is_beyond(aim, next.key, before))
             break;
-        found = next;
-        next.before += next.child.count;
+        entry = next;
+        found.before = before;
+        found.child = child;
     }
-    found.page_size = page.size;
+    found.bound = entry.key;
+    found.end = entry.end;
     return found;
 }
 
@@ -162,66 +214,66 @@ static struct found find_child(const struct db_tree *tree, uint64_t number, stru
 static struct page_entry skip(const struct db_tree *tree, uint64_t number, struct bytes page,
                               uint64_t rank)
 {
-    struct page_entry entry;
-    for (size_t at = PAGE_HEADER; at < page.size; at = entry.end) {
-        entry = entry_at(tree, number, page, at);
+    size_t at = PAGE_HEADER;
+    while (at < page.size) {
+        struct page_entry entry = entry_at(tree, number, page, at);
         if (rank-- == 0)
             return entry;
+        at = page_pass_alike(page, &entry, &rank);
     }
     return (struct page_entry){.at = page.size, .end = page.size};
 }
 
-/* The first entry of a leaf that is not below the key; likewise. */
-static struct page_entry find_key(const struct db_tree *tree, uint64_t number, struct bytes page,
-                                  struct bytes key, uint64_t *before, bool *is_there)
-{
+/* Of the entries of a leaf from `at` on the first that is not below the key; likewise. */
+struct leaf_place {
     struct page_entry entry;
-    *is_there = false;
-    *before = 0;
-    for (size_t at = PAGE_HEADER; at < page.size; at = entry.end) {
-        entry = entry_at(tree, number, page, at);
+    uint64_t before; /* how many are, from there on */
+    bool is_there;   /* it is the key's */
+};
+
+static struct leaf_place find_key(const struct db_tree *tree, uint64_t number, struct bytes page,
+                                  size_t at, struct bytes key)
+{
+    uint64_t before = 0;
+    for (; at < page.size; before++) {
+        struct page_entry entry = entry_at(tree, number, page, at);
         int order = bytes_compare(entry.key, key);
-        *is_there = order == 0;
         if (order >= 0)
-            return entry;
-        ++*before;
+            return (struct leaf_place){.entry = entry, .before = before, .is_there = order == 0};
+        at = entry.end;
     }
-    return (struct page_entry){.at = page.size, .end = page.size};
+    return (struct leaf_place){.entry = {.at = page.size, .end = page.size}, .before = before};
 }
 
 /* Down to a leaf.  aim->rank becomes that within it, of a seek by key the number of what is before
  * it. */
 static struct bytes seek(const struct db_tree *tree, struct aim *aim, uint64_t *number)
 {
-    *number = tree->root.page;
+    struct page_child at = top_of(tree);
     uint64_t before = 0;
-    for (unsigned level = tree->root.height - 1;; level--) {
-        struct bytes page = load(tree, *number, level);
-        if (level == 0) {
-            aim->rank = aim->by_key ? before : aim->rank;
-            return page;
-        }
-        struct found found = find_child(tree, *number, page, aim);
-        *number = found.child.number;
+    for (unsigned level = tree->root.height - 1; level > 0; level--) {
+        struct found found = find_child(tree, &at, level, aim);
+        at = found.child;
         before += found.before;
         aim->rank -= aim->by_key ? 0 : found.before;
     }
+    aim->rank = aim->by_key ? before : aim->rank;
+    *number = at.number;
+    return load(tree, at.number, 0).bytes;
 }
 
 uint64_t db_tree_rank(const struct db_tree *tree, struct bytes key, bool *is_there)
 {
     struct aim aim = {.by_key = true, .key = key};
-    uint64_t number, before;
-    bool found = false;
-    if (tree->root.count == 0) {
-        before = 0;
-    } else {
+    struct leaf_place place = {.is_there = false};
+    uint64_t number;
+    if (tree->root.count > 0) {
         struct bytes page = seek(tree, &aim, &number);
-        find_key(tree, number, page, key, &before, &found);
+        place = find_key(tree, number, page, PAGE_HEADER, key);
     }
     if (is_there)
-        *is_there = found;
-    return aim.rank + before;
+        *is_there = place.is_there;
+    return aim.rank + place.before;
 }
 
 void db_tree_get(const struct db_tree *tree, uint64_t rank, struct bytes *key, struct bytes *value)
@@ -396,65 +448,76 @@ static void store_grown(struct insert *insert, uint64_t number, unsigned level, 
     store(insert->tree, number, page);
 }
 
-static void insert_in_leaf(struct insert *insert, uint64_t number, struct buffer *page)
+/* Where in a leaf, of which `at` says how many entries it has, the new one goes. */
+static size_t find_place(struct insert *insert, const struct page_child *at, struct bytes page)
 {
     const struct db_tree *tree = insert->tree;
-    struct bytes bytes = buffer_bytes(page);
-    struct page_entry place;
+    uint64_t rank = insert->aim.rank;
     if (insert->aim.by_key) {
-        uint64_t before;
-        bool is_there;
-        place = find_key(tree, number, bytes, insert->aim.key, &before, &is_there);
-        check(!is_there);
-        insert->rank += before;
-    } else {
-        place = skip(tree, number, bytes, insert->aim.rank);
-        insert->rank += insert->aim.rank;
+        struct leaf_place place = find_key(tree, at->number, page, PAGE_HEADER, insert->aim.key);
+        check(!place.is_there);
+        insert->rank += place.before;
+        return place.entry.at;
     }
-    insert->is_first &= place.at == PAGE_HEADER;
-    insert->is_last &= place.at == page->size;
-    page_insert(page, place.at, insert->aim.key, insert->value);
+    insert->rank += rank;
+    return rank == at->count ? page.size : skip(tree, at->number, page, rank).at;
 }
 
-static void insert_in(struct insert *insert, uint64_t number, unsigned level, struct split *split);
+/* Mostly there is room, and then nothing else of the page is copied. */
+static void insert_in_leaf(struct insert *insert, const struct page_child *at, struct split *split)
+{
+    struct db_tree *tree = insert->tree;
+    struct bytes key = insert->aim.key;
+    struct db_page page = load(tree, at->number, 0);
+    size_t place = find_place(insert, at, page.bytes);
+    insert->is_first &= place == PAGE_HEADER;
+    insert->is_last &= place == page.bytes.size;
+    if (page.bytes.size + page_entry_size(key, insert->value) <= DB_TREE_PAGE_MAX) {
+        store_entry(tree, at->number, &page, place, key, insert->value);
+        return;
+    }
+    struct buffer copy = {0};
+    load_copy(tree, at->number, 0, &copy);
+    page_insert(&copy, place, key, insert->value);
+    store_grown(insert, at->number, 0, &copy, split);
+    buffer_deinit(&copy);
+}
+
+static void insert_in(struct insert *insert, const struct page_child *at, unsigned level,
+                      struct split *split);
 
 /* Most children are not cut in two, and then only a number of their page changes. */
-static void insert_below(struct insert *insert, uint64_t number, unsigned level,
+static void insert_below(struct insert *insert, const struct page_child *at, unsigned level,
                          struct split *split)
 {
-    struct found found =
-        find_child(insert->tree, number, load(insert->tree, number, level), &insert->aim);
+    struct found found = find_child(insert->tree, at, level, &insert->aim);
     struct split below = {0};
     insert->rank += found.before;
     insert->aim.rank -= insert->aim.by_key ? 0 : found.before;
-    insert->is_first &= found.entry.at == PAGE_HEADER;
-    insert->is_last &= found.entry.end == found.page_size;
-    insert_in(insert, found.child.number, level - 1, &below);
+    insert->is_first &= found.before == 0;
+    insert->is_last &= found.end == found.page.bytes.size;
+    insert_in(insert, &found.child, level - 1, &below);
     found.child.count += 1 - below.right.count;
     if (!below.right.number) {
-        store_count(insert->tree, number, &found.entry, &found.child);
+        store_count(insert->tree, at->number, &found.page, found.end, &found.child);
         return;
     }
     struct buffer page = {0};
-    load_copy(insert->tree, number, level, &page);
-    page_set_child(&page, &found.entry, &found.child);
-    page_insert_child(&page, found.entry.end, buffer_bytes(&below.bound), &below.right);
+    load_copy(insert->tree, at->number, level, &page);
+    page_set_child(&page, found.end, &found.child);
+    page_insert_child(&page, found.end, buffer_bytes(&below.bound), &below.right);
     buffer_deinit(&below.bound);
-    store_grown(insert, number, level, &page, split);
+    store_grown(insert, at->number, level, &page, split);
     buffer_deinit(&page);
 }
 
-static void insert_in(struct insert *insert, uint64_t number, unsigned level, struct split *split)
+static void insert_in(struct insert *insert, const struct page_child *at, unsigned level,
+                      struct split *split)
 {
-    if (level > 0) {
-        insert_below(insert, number, level, split);
-        return;
-    }
-    struct buffer page = {0};
-    load_copy(insert->tree, number, level, &page);
-    insert_in_leaf(insert, number, &page);
-    store_grown(insert, number, level, &page, split);
-    buffer_deinit(&page);
+    if (level > 0)
+        insert_below(insert, at, level, split);
+    else
+        insert_in_leaf(insert, at, split);
 }
 
 /* The first entry of all. */
@@ -487,36 +550,45 @@ static void raise_root(struct db_tree *tree, const struct split *split)
 static void insert_entry(struct insert *insert)
 {
     struct db_tree *tree = insert->tree;
+    struct page_child top = top_of(tree);
     struct split split = {0};
     check(!tree->view);
     if (tree->root.count == 0)
         plant(tree, insert->aim.key, insert->value);
     else
-        insert_in(insert, tree->root.page, tree->root.height - 1, &split);
+        insert_in(insert, &top, tree->root.height - 1, &split);
     if (split.right.number)
         raise_root(tree, &split);
     tree->root.count++;
     buffer_deinit(&split.bound);
 }
 
+/* One that is to stand at a rank, or at its key's place. */
+static struct insert insert_of(struct db_tree *tree, const struct aim *aim, struct bytes value)
+{
+    return (struct insert){
+        .tree = tree, .aim = *aim, .value = value, .is_first = true, .is_last = true};
+}
+
 uint64_t db_tree_insert(struct db_tree *tree, struct bytes key, struct bytes value)
 {
-    struct insert insert = {.tree = tree,
-                            .aim = {.by_key = true, .key = key},
-                            .value = value,
-                            .is_first = true,
-                            .is_last = true};
+    struct aim aim = {.by_key = true, .key = key};
+    struct insert insert = insert_of(tree, &aim, value);
     insert_entry(&insert);
     return insert.rank;
 }
 
+void db_tree_append(struct db_tree *tree, struct bytes key, struct bytes value)
+{
+    struct aim aim = {.key = key, .rank = tree->root.count, .at_end = true};
+    struct insert insert = insert_of(tree, &aim, value);
+    insert_entry(&insert);
+}
+
 void db_tree_insert_at(struct db_tree *tree, uint64_t rank, struct bytes value)
 {
-    struct insert insert = {.tree = tree,
-                            .aim = {.rank = rank, .at_end = true},
-                            .value = value,
-                            .is_first = true,
-                            .is_last = true};
+    struct aim aim = {.rank = rank, .at_end = true};
+    struct insert insert = insert_of(tree, &aim, value);
     check(rank <= tree->root.count);
     insert_entry(&insert);
     check(insert.rank == rank);
@@ -532,7 +604,8 @@ void db_tree_set(const struct db_tree *tree, uint64_t rank, struct bytes value)
     if (entry.at == entry.end)
         damaged(tree, number);
     check(entry.value.size == value.size);
-    db_page_change(tree->db, tree->space, number, entry.end - value.size, value);
+    db_page_edit(tree->db, tree->space, number, &(struct db_page){.entry = NULL},
+                 entry.end - value.size, entry.end, &value, 1);
 }
 
 /* ---- taking out ------------------------------------------------------------------- */
@@ -541,34 +614,40 @@ struct cut {
     struct db_tree *tree;
     uint64_t pages;      /* that may still be touched */
     bool has_left_small; /* a page that could be joined with another */
+    db_tree_fn *each;    /* gets what is taken out, in order; NULL: nobody does */
+    void *context;
 };
 
-static uint64_t cut_in(struct cut *cut, uint64_t number, unsigned level, uint64_t from,
+static uint64_t cut_in(struct cut *cut, const struct page_child *at, unsigned level, uint64_t from,
                        uint64_t to);
 
-/* What is left of a page goes back to its place, if anything is. */
-static void store_shrunk(struct cut *cut, uint64_t number, const struct buffer *page)
+/* A page was touched of which so much is left. */
+static void note_shrunk(struct cut *cut, size_t size)
 {
     cut->pages -= cut->pages > 0;
-    if (page->size == PAGE_HEADER) {
-        drop(cut->tree, number);
-        return;
-    }
-    store(cut->tree, number, page);
-    cut->has_left_small |= page->size < PAGE_SMALL;
+    cut->has_left_small |= size < PAGE_SMALL && size > PAGE_HEADER;
 }
 
-static void cut_in_leaf(struct cut *cut, uint64_t number, struct buffer *page, uint64_t from,
-                        uint64_t to)
+static void cut_in_leaf(struct cut *cut, uint64_t number, uint64_t from, uint64_t to)
 {
-    struct page_entry first = skip(cut->tree, number, buffer_bytes(page), from);
+    struct db_page whole = load(cut->tree, number, 0);
+    struct bytes page = whole.bytes;
+    struct page_entry first = skip(cut->tree, number, page, from);
     size_t end = first.at;
     for (uint64_t i = from; i < to; i++) {
-        if (end >= page->size)
+        if (end >= page.size)
             damaged(cut->tree, number);
-        end = entry_at(cut->tree, number, buffer_bytes(page), end).end;
+        struct page_entry entry = entry_at(cut->tree, number, page, end);
+        if (cut->each)
+            cut->each(cut->context, entry.key, entry.value);
+        end = entry.end;
     }
-    page_erase(page, first.at, end);
+    size_t left = page.size - (end - first.at);
+    if (left == PAGE_HEADER)
+        drop(cut->tree, number);
+    else
+        store_without(cut->tree, number, &whole, first.at, end);
+    note_shrunk(cut, left);
 }
 
 /* Of one child [from, to), of its `count`.  A leaf of which nothing is left need not be looked
@@ -576,8 +655,8 @@ static void cut_in_leaf(struct cut *cut, uint64_t number, struct buffer *page, u
 static uint64_t cut_child(struct cut *cut, const struct page_child *child, unsigned level,
                           uint64_t from, uint64_t to)
 {
-    if (level > 0 || to - from < child->count)
-        return cut_in(cut, child->number, level, from, to);
+    if (level > 0 || to - from < child->count || cut->each)
+        return cut_in(cut, child, level, from, to);
     drop(cut->tree, child->number);
     cut->pages -= cut->pages > 0;
     return child->count;
@@ -603,12 +682,21 @@ static uint64_t cut_children(struct cut *cut, uint64_t number, unsigned level, s
                 page_erase(page, entry.at, entry.end);
                 continue;
             }
-            page_set_child(page, &entry, &child);
+            page_set_child(page, entry.end, &child);
         }
         before += child.count;
         at = entry.end;
     }
     return removed;
+}
+
+/* False: they certainly do not fit into one; then nothing of them is copied. */
+static bool may_join(const struct db_tree *tree, const struct page_child *left,
+                     const struct page_child *right, struct bytes right_bound, unsigned level)
+{
+    size_t size = load(tree, left->number, level - 1).bytes.size;
+    size += load(tree, right->number, level - 1).bytes.size - PAGE_HEADER;
+    return size + (level > 1 ? right_bound.size : 0) <= DB_TREE_PAGE_MAX;
 }
 
 /* Two children side by side become one, if they fit. */
@@ -619,6 +707,8 @@ static bool join(const struct db_tree *tree, uint64_t number, unsigned level, st
     struct page_entry left_entry = child_at(tree, number, buffer_bytes(page), left_at, &left);
     struct page_entry right_entry = child_at(tree, number, buffer_bytes(page), right_at, &right);
     struct buffer joined = {0}, other = {0};
+    if (!may_join(tree, &left, &right, right_entry.key, level))
+        return false;
     load_copy(tree, left.number, level - 1, &joined);
     load_copy(tree, right.number, level - 1, &other);
     if (level > 1) { /* its first child has no bound of its own */
@@ -634,7 +724,7 @@ static bool join(const struct db_tree *tree, uint64_t number, unsigned level, st
         store(tree, left.number, &joined);
         drop(tree, right.number);
         left.count += right.count;
-        page_set_child(page, &left_entry, &left);
+        page_set_child(page, left_entry.end, &left);
         page_erase(page, right_entry.at, right_entry.end);
     }
     buffer_deinit(&joined);
@@ -642,8 +732,9 @@ static bool join(const struct db_tree *tree, uint64_t number, unsigned level, st
     return fits;
 }
 
-/* If the child at this rank is small, joins it with the one before it, or the one behind. */
-static void join_small(const struct db_tree *tree, uint64_t number, unsigned level,
+/* If the child at this rank is small, joins it with the one before it, or the one behind.  False:
+ * it stays as it is. */
+static bool join_small(const struct db_tree *tree, uint64_t number, unsigned level,
                        struct buffer *page, uint64_t rank)
 {
     uint64_t before = 0;
@@ -652,29 +743,27 @@ static void join_small(const struct db_tree *tree, uint64_t number, unsigned lev
     struct page_entry entry;
     for (;; previous = at, at = entry.end) {
         if (at >= page->size)
-            return;
+            return false;
         entry = child_at(tree, number, buffer_bytes(page), at, &child);
         if (rank < before + child.count)
             break;
         before += child.count;
     }
-    if (load(tree, child.number, level - 1).size >= PAGE_SMALL)
-        return;
+    if (load(tree, child.number, level - 1).bytes.size >= PAGE_SMALL)
+        return false;
     if (previous && join(tree, number, level, page, previous, at))
-        return;
-    if (entry.end < page->size)
-        join(tree, number, level, page, at, entry.end);
+        return true;
+    return entry.end < page->size && join(tree, number, level, page, at, entry.end);
 }
 
-/* The children before and behind a gap may be small. */
-static void join_around(struct cut *cut, uint64_t number, unsigned level, struct buffer *page,
+/* The children before and behind a gap may be small.  False: none was joined. */
+static bool join_around(struct cut *cut, uint64_t number, unsigned level, struct buffer *page,
                         uint64_t gap)
 {
     if (!cut->has_left_small)
-        return;
-    join_small(cut->tree, number, level, page, gap);
-    if (gap > 0)
-        join_small(cut->tree, number, level, page, gap - 1);
+        return false;
+    bool is_joined = join_small(cut->tree, number, level, page, gap);
+    return (gap > 0 && join_small(cut->tree, number, level, page, gap - 1)) || is_joined;
 }
 
 /* Of one child, of which something is left: mostly only a number of its page changes. */
@@ -682,18 +771,18 @@ static uint64_t cut_in_one(struct cut *cut, uint64_t number, unsigned level, str
                            uint64_t from, uint64_t to)
 {
     uint64_t removed =
-        cut_in(cut, found->child.number, level - 1, from - found->before, to - found->before);
+        cut_in(cut, &found->child, level - 1, from - found->before, to - found->before);
     found->child.count -= removed;
-    store_count(cut->tree, number, &found->entry, &found->child);
+    store_count(cut->tree, number, &found->page, found->end, &found->child);
     if (!cut->has_left_small) {
-        cut->has_left_small = found->page_size < PAGE_SMALL;
-        cut->pages -= cut->pages > 0;
+        note_shrunk(cut, found->page.bytes.size);
         return removed;
     }
     struct buffer page = {0};
     load_copy(cut->tree, number, level, &page);
-    join_around(cut, number, level, &page, from);
-    store_shrunk(cut, number, &page);
+    if (join_around(cut, number, level, &page, from))
+        store(cut->tree, number, &page);
+    note_shrunk(cut, page.size);
     buffer_deinit(&page);
     return removed;
 }
@@ -707,26 +796,28 @@ static uint64_t cut_in_many(struct cut *cut, uint64_t number, unsigned level, ui
     if (page.size > PAGE_HEADER)
         clear_first_bound(cut->tree, number, &page);
     join_around(cut, number, level, &page, from);
-    store_shrunk(cut, number, &page);
+    if (page.size == PAGE_HEADER)
+        drop(cut->tree, number);
+    else
+        store(cut->tree, number, &page);
+    note_shrunk(cut, page.size);
     buffer_deinit(&page);
     return removed;
 }
 
-static uint64_t cut_in(struct cut *cut, uint64_t number, unsigned level, uint64_t from, uint64_t to)
+static uint64_t cut_in(struct cut *cut, const struct page_child *at, unsigned level, uint64_t from,
+                       uint64_t to)
 {
-    struct buffer page = {0};
-    if (level > 0) {
-        struct aim aim = {.rank = from};
-        struct found found = find_child(cut->tree, number, load(cut->tree, number, level), &aim);
-        bool is_in_one = to <= found.before + found.child.count && to - from < found.child.count;
-        return is_in_one ? cut_in_one(cut, number, level, &found, from, to)
-                         : cut_in_many(cut, number, level, from, to);
+    uint64_t number = at->number;
+    if (level == 0) {
+        cut_in_leaf(cut, number, from, to);
+        return to - from;
     }
-    load_copy(cut->tree, number, level, &page);
-    cut_in_leaf(cut, number, &page, from, to);
-    store_shrunk(cut, number, &page);
-    buffer_deinit(&page);
-    return to - from;
+    struct aim aim = {.rank = from};
+    struct found found = find_child(cut->tree, at, level, &aim);
+    bool is_in_one = to <= found.before + found.child.count && to - from < found.child.count;
+    return is_in_one ? cut_in_one(cut, number, level, &found, from, to)
+                     : cut_in_many(cut, number, level, from, to);
 }
 
 /* A top page with one child is not needed (T1). */
@@ -735,7 +826,7 @@ static void lower_root(struct db_tree *tree)
     while (tree->root.height > 1) {
         uint64_t number = tree->root.page;
         struct page_child child;
-        struct bytes page = load(tree, number, tree->root.height - 1);
+        struct bytes page = load(tree, number, tree->root.height - 1).bytes;
         if (child_at(tree, number, page, PAGE_HEADER, &child).end < page.size)
             return;
         drop(tree, number);
@@ -744,20 +835,93 @@ static void lower_root(struct db_tree *tree)
     }
 }
 
-uint64_t db_tree_cut(struct db_tree *tree, uint64_t rank, uint64_t count, uint64_t pages)
+static uint64_t cut_entries(struct cut *cut, uint64_t rank, uint64_t count)
 {
-    struct cut cut = {.tree = tree, .pages = pages};
-    check(!tree->view && pages > 0);
+    struct db_tree *tree = cut->tree;
+    struct page_child top = top_of(tree);
+    check(!tree->view && cut->pages > 0);
     check(rank <= tree->root.count && count <= tree->root.count - rank);
     if (count == 0)
         return 0;
-    uint64_t removed = cut_in(&cut, tree->root.page, tree->root.height - 1, rank, rank + count);
+    uint64_t removed = cut_in(cut, &top, tree->root.height - 1, rank, rank + count);
     tree->root.count -= removed;
     if (tree->root.count == 0)
         tree->root.page = tree->root.height = 0;
     else
         lower_root(tree);
     return removed;
+}
+
+uint64_t db_tree_cut(struct db_tree *tree, uint64_t rank, uint64_t count, uint64_t pages)
+{
+    struct cut cut = {.tree = tree, .pages = pages};
+    return cut_entries(&cut, rank, count);
+}
+
+void db_tree_take(struct db_tree *tree, uint64_t rank, db_tree_fn *each, void *context)
+{
+    struct cut cut = {.tree = tree, .pages = UINT64_MAX, .each = each, .context = context};
+    uint64_t removed = cut_entries(&cut, rank, 1);
+    check(removed == 1);
+}
+
+/* ---- moving --------------------------------------------------------------------------- */
+
+static bool is_in(const struct found *found, struct bytes key)
+{
+    bool is_above = found->before == 0 || bytes_compare(found->bound, key) <= 0;
+    return is_above &&
+           (found->end == found->page.bytes.size || bytes_compare(key, found->next_bound) < 0);
+}
+
+/* The leaf of both keys; 0: there is none, or a page above it is so small that a cut below it would
+ * join it with another. */
+static uint64_t find_leaf_of_both(const struct db_tree *tree, struct bytes from, struct bytes to)
+{
+    struct aim aim = {.by_key = true, .key = from};
+    struct page_child at = top_of(tree);
+    unsigned top = tree->root.height - 1;
+    for (unsigned level = top; level > 0; level--) {
+        struct found found = find_child(tree, &at, level, &aim);
+        if (!is_in(&found, to) || (level < top && found.page.bytes.size < PAGE_SMALL))
+            return 0;
+        at = found.child;
+    }
+    return at.number;
+}
+
+/* False: what a cut and an insert do changes more than the leaf. */
+static bool move_in_leaf(const struct db_tree *tree, uint64_t number, struct bytes from,
+                         struct bytes to, struct bytes value)
+{
+    struct db_page page = load(tree, number, 0);
+    struct leaf_place old = find_key(tree, number, page.bytes, PAGE_HEADER, from);
+    if (!old.is_there)
+        damaged(tree, number);
+    size_t left = page.bytes.size - (old.entry.end - old.entry.at);
+    size_t least = tree->root.height > 1 ? PAGE_SMALL : PAGE_HEADER + 1;
+    if (left < least || left + page_entry_size(to, value) > DB_TREE_PAGE_MAX)
+        return false;
+    store_without(tree, number, &page, old.entry.at, old.entry.end);
+    size_t at = bytes_compare(from, to) < 0 ? old.entry.at : PAGE_HEADER;
+    struct leaf_place place = find_key(tree, number, page.bytes, at, to);
+    check(!place.is_there);
+    store_entry(tree, number, &page, place.entry.at, to, value);
+    return true;
+}
+
+/* With a savepoint each page that a cut touches counts, so it has to touch them. */
+void db_tree_move(struct db_tree *tree, struct bytes from, struct bytes to, struct bytes value)
+{
+    bool is_there;
+    check(!tree->view && tree->root.count > 0);
+    uint64_t leaf = db_has_savepoint(tree->db) ? 0 : find_leaf_of_both(tree, from, to);
+    if (leaf && move_in_leaf(tree, leaf, from, to, value))
+        return;
+    uint64_t rank = db_tree_rank(tree, from, &is_there);
+    check(is_there);
+    db_tree_cut(tree, rank, 1, UINT64_MAX);
+    db_tree_insert(tree, to, value);
 }
 
 /* ---- what holds -------------------------------------------------------------------- */

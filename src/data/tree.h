@@ -53,6 +53,8 @@ uint64_t db_tree_walk(const struct db_tree *tree, uint64_t rank, uint64_t count,
 
 /* The key is not there; key and value are copied, and not what the db lent.  Returns its rank. */
 uint64_t db_tree_insert(struct db_tree *tree, struct bytes key, struct bytes value);
+/* The same of a key that is above all that are there. */
+void db_tree_append(struct db_tree *tree, struct bytes key, struct bytes value);
 /* In a tree without keys: rank <= count. */
 void db_tree_insert_at(struct db_tree *tree, uint64_t rank, struct bytes value);
 /* rank < count; a value of the size of the one that is there, and not what the db lent. */
@@ -60,6 +62,13 @@ void db_tree_set(const struct db_tree *tree, uint64_t rank, struct bytes value);
 /* Takes out what is at the ranks from `rank` on, `count` of them, or fewer where more than `pages`
  * pages (> 0) would have to be touched.  Returns how many. */
 uint64_t db_tree_cut(struct db_tree *tree, uint64_t rank, uint64_t count, uint64_t pages);
+/* Gives the entry at this rank, and takes it out.  rank < count; what `each` says is all the
+ * same. */
+void db_tree_take(struct db_tree *tree, uint64_t rank, db_tree_fn *each, void *context);
+
+/* The entry that has the key `from` gets another, which is not there, and another value: as a cut
+ * and an insert do it, for less where the keys are near each other. */
+void db_tree_move(struct db_tree *tree, struct bytes from, struct bytes to, struct bytes value);
 
 struct db_tree_shape {
     uint64_t pages, bytes;

@@ -108,6 +108,50 @@ static void put(struct world *world, unsigned number)
                 record_of(row, record), BELOW_NO);
 }
 
+/* A part of a record gives way to others, where there is room for that. */
+static void edit(struct world *world, unsigned number)
+{
+    struct row *row = &world->rows[number];
+    char name[16], filled[SIZE_MAX_HERE];
+    struct entry *entry =
+        overlay_find(&world->overlay, SPACE, word_of(number), name_of(number, name));
+    if (!entry || row->is_tombstone)
+        return;
+    size_t from = prng_below(&world->dice, row->size + 1);
+    size_t to = from + prng_below(&world->dice, row->size - from + 1);
+    size_t room = entry->record_capacity - row->size + (to - from);
+    size_t more = prng_below(&world->dice, room + 1), first = more / 3;
+    memset(filled, row->fill, sizeof filled);
+    struct bytes parts[] = {bytes_of(filled, first), bytes_of(NULL, 0),
+                            bytes_of(filled, more - first)};
+    char behind[SIZE_MAX_HERE];
+    memcpy(behind, (const char *)entry_record(entry).data + to, row->size - to);
+    memset((char *)entry->data + entry->name_size + from, '?', to - from); /* it gives way */
+    if (row->size > to)
+        behind[0] = ((char *)entry->data)[entry->name_size + to] = 'b';
+    size_t touched = overlay_edit(entry, from, to, parts, 3);
+    size_t size = row->size - (to - from) + more;
+    assert_int_equal(touched, more + (more == to - from ? 0 : row->size - to));
+    assert_int_equal(entry->record_size, size);
+    assert_memory_equal((const char *)entry_record(entry).data + from + more, behind,
+                        row->size - to);
+    memset((char *)entry->data + entry->name_size + from + more, row->fill, row->size - to);
+    row->size = size;
+}
+
+static void assert_names(struct world *world)
+{
+    uint64_t first = word_of((unsigned)prng_below(&world->dice, NAMES));
+    uint64_t last = first + (prng_below(&world->dice, 4) << 40), names = 0;
+    for (unsigned number = 0; number < NAMES; number++)
+        names +=
+            world->rows[number].is_there && word_of(number) >= first && word_of(number) <= last;
+    assert_int_equal(overlay_names(&world->overlay, SPACE, first, last, UINT64_MAX), names);
+    uint64_t enough = 1 + prng_below(&world->dice, 8);
+    uint64_t found = overlay_names(&world->overlay, SPACE, first, last, enough);
+    assert_true(found == names || (found >= enough && found < names));
+}
+
 static void bury(struct world *world, unsigned number)
 {
     char name[16];
@@ -155,8 +199,10 @@ static void change(struct world *world)
 {
     unsigned number = (unsigned)prng_below(&world->dice, NAMES);
     overlay_foresee(&world->overlay, SPACE, word_of(number));
-    switch (prng_below(&world->dice, 8)) {
+    switch (prng_below(&world->dice, 10)) {
     case 0: bury(world, number); break;
+    case 8: edit(world, number); break;
+    case 9: assert_names(world); break;
     case 1:
     case 2: take_out(world, number); break;
     case 3: change_and_restore(world, number); break;

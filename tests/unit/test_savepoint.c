@@ -41,12 +41,32 @@ static struct bytes value_of(const uint32_t *value)
     return bytes_of(value, sizeof *value);
 }
 
+/* By parts, with more in between than stays. */
+static void edit_page(struct db *db, uint64_t space, unsigned e, uint32_t value)
+{
+    static const char filler[50];
+    struct db_page page;
+    struct bytes bytes = value_of(&value);
+    struct bytes parts[] = {bytes_of(bytes.data, 1), bytes_of(filler, value % sizeof filler),
+                            bytes_of((const char *)bytes.data + 1, 3)};
+    if (!db_page_look(db, NULL, space, e, &page)) {
+        db_page_put(db, space, e, bytes);
+        return;
+    }
+    db_page_edit(db, space, e, &page, 0, page.bytes.size, parts, 3);
+    if (value % 5 == 0)
+        page = (struct db_page){.entry = NULL};
+    db_page_edit(db, space, e, &page, 1, 1 + value % sizeof filler, NULL, 0);
+}
+
 static void put_element(struct db *db, uint64_t space, unsigned e, uint32_t value)
 {
     struct text text;
     struct bytes field = name(&text, "element", e);
     if (e >= ELEMENTS / 2 && value % 3 == 0)
         db_page_splice(db, space, e, 0, value_of(&value));
+    else if (e >= ELEMENTS / 2 && value % 3 == 1)
+        edit_page(db, space, e, value);
     else if (e >= ELEMENTS / 2)
         db_page_put(db, space, e, value_of(&value));
     else

@@ -9,6 +9,7 @@
 #include "kv_memory.h"
 #include "test_db.h"
 
+#include "data/layers.h"
 #include "data/page.h"
 #include "data/tree.h"
 
@@ -103,6 +104,18 @@ static void any_item(bool has_keys, uint64_t *dice, struct item *item)
 
 /* ---- one entry: on the model, and on the tree if there is one ------------------------- */
 
+/* False: the last key has no room for a byte more. */
+static bool set_above(const struct model *model, struct item *item)
+{
+    const struct item *last = &model->items[model->count - 1];
+    if (model->count == 0 || last->key_size == KEY_MAX)
+        return false;
+    memcpy(item->key, last->key, KEY_MAX);
+    item->key_size = last->key_size;
+    item->key[item->key_size++] = 'x';
+    return true;
+}
+
 static void insert(struct model *model, struct db_tree *tree, bool has_keys, uint64_t *dice)
 {
     struct item item;
@@ -113,12 +126,15 @@ static void insert(struct model *model, struct db_tree *tree, bool has_keys, uin
     uint32_t rank = where == 0   ? 0
                     : where == 1 ? model->count
                                  : (uint32_t)prng_below(dice, model->count + 1);
+    bool is_last = has_keys && where == 1 && set_above(model, &item);
     if (has_keys)
         rank = model_rank(model, key_of(&item), &is_there);
     if (is_there || model->count == ITEMS_MAX)
         return;
     model_insert(model, rank, &item);
-    if (tree && has_keys)
+    if (tree && is_last)
+        db_tree_append(tree, key_of(&item), value_of(item.value, room));
+    else if (tree && has_keys)
         assert_int_equal(db_tree_insert(tree, key_of(&item), value_of(item.value, room)), rank);
     else if (tree)
         db_tree_insert_at(tree, rank, value_of(item.value, room));
@@ -139,6 +155,60 @@ static void cut(struct model *model, struct db_tree *tree, uint64_t *dice)
     }
 }
 
+/* An entry gets another key, near its own or not. */
+static void move(struct model *model, struct db_tree *tree, uint64_t *dice)
+{
+    struct item item, from;
+    char room[LARGE_VALUE];
+    bool is_there;
+    any_item(true, dice, &item);
+    if (model->count == 0)
+        return;
+    uint32_t rank = (uint32_t)prng_below(dice, model->count);
+    from = model->items[rank];
+    if (prng_below(dice, 2)) {
+        memcpy(item.key, from.key, KEY_MAX);
+        item.key_size = from.key_size;
+        item.key[item.key_size - 1] += (char)(1 + prng_below(dice, 3));
+    }
+    model_rank(model, key_of(&item), &is_there);
+    if (is_there)
+        return;
+    model_cut(model, rank, 1);
+    model_insert(model, model_rank(model, key_of(&item), &is_there), &item);
+    if (tree)
+        db_tree_move(tree, key_of(&from), key_of(&item), value_of(item.value, room));
+}
+
+struct taken {
+    struct bytes expected;
+    unsigned count;
+};
+
+static bool compare_taken(void *context, struct bytes key, struct bytes value)
+{
+    struct taken *taken = context;
+    (void)key;
+    assert_true(bytes_equal(value, taken->expected));
+    taken->count++;
+    return false;
+}
+
+static void take(struct model *model, struct db_tree *tree, uint64_t *dice)
+{
+    char room[LARGE_VALUE];
+    if (model->count == 0)
+        return;
+    uint64_t where = prng_below(dice, 3);
+    uint32_t rank = where == 0 ? 0 : where == 1 ? model->count - 1 : model->count / 2;
+    struct taken taken = {.expected = value_of(model->items[rank].value, room)};
+    model_cut(model, rank, 1);
+    if (!tree)
+        return;
+    db_tree_take(tree, rank, compare_taken, &taken);
+    assert_int_equal(taken.count, 1);
+}
+
 /* Grows for a while, then shrinks. */
 static uint64_t change(struct model *model, struct db_tree *tree, bool has_keys, uint64_t index,
                        uint64_t *dice)
@@ -146,8 +216,12 @@ static uint64_t change(struct model *model, struct db_tree *tree, bool has_keys,
     uint64_t steps = 1 + prng_below(dice, 20);
     unsigned inserts = index / 300 % 2 == 0 ? 7 : 3;
     for (uint64_t i = 0; i < steps; i++)
-        if (prng_below(dice, 10) < inserts)
+        if (has_keys && prng_below(dice, 4) == 0)
+            move(model, tree, dice);
+        else if (prng_below(dice, 10) < inserts)
             insert(model, tree, has_keys, dice);
+        else if (prng_below(dice, 4) == 0)
+            take(model, tree, dice);
         else
             cut(model, tree, dice);
     return steps;
@@ -386,6 +460,209 @@ static void bench_close(struct bench *bench)
     bench->kv->ops->close(bench->kv);
 }
 
+/* Of all bytes of all pages, and of the root. */
+static uint64_t fold(const struct db_tree *tree)
+{
+    unsigned char root[DB_TREE_ROOT_SIZE];
+    db_tree_root_encode(root, &tree->root);
+    uint64_t sum = 0xcbf29ce484222325;
+    struct bytes page = bytes_of(root, sizeof root);
+    for (uint64_t number = 0; number <= tree->root.next; number++) {
+        bool is_there = number == 0 || db_page_get(tree->db, NULL, tree->space, number, &page);
+        for (size_t i = 0; is_there && i < page.size; i++)
+            sum = (sum ^ ((const unsigned char *)page.data)[i]) * 0x100000001b3;
+        sum = (sum ^ is_there) * 0x100000001b3;
+    }
+    return sum;
+}
+
+/* What the entries of meaning 6 leave, byte by byte, and what they change for the bound of a
+ * savepoint: it is published, so it never changes. */
+static void test_shapes_stay_as_they_are(void **state)
+{
+    enum { STEPS = 30000, SAVED = 20000 };
+    static char room[LARGE_VALUE];
+    uint64_t dice = 11, sums[2], changes[2];
+    (void)state;
+    for (int has_keys = 0; has_keys <= 1; has_keys++) {
+        struct bench bench;
+        bench_open(&bench);
+        for (unsigned i = 0; i < STEPS; i++) {
+            struct item item;
+            bool is_there = false, grows = i / 5000 % 2 == 0;
+            uint64_t count = bench.tree.root.count, end = prng_below(&dice, 4);
+            uint64_t rank = end == 0 ? 0 : end == 1 ? count : prng_below(&dice, count + 1);
+            any_item(has_keys, &dice, &item);
+            if (i == SAVED)
+                db_savepoint(bench.db);
+            if (has_keys)
+                db_tree_rank(&bench.tree, key_of(&item), &is_there);
+            if (prng_below(&dice, 10) >= (grows ? 7 : 3))
+                db_tree_cut(&bench.tree, rank, rank < count, 1);
+            else if (!is_there && has_keys)
+                db_tree_insert(&bench.tree, key_of(&item), value_of(item.value, room));
+            else if (!is_there)
+                db_tree_insert_at(&bench.tree, rank, value_of(item.value, room));
+        }
+        sums[has_keys] = fold(&bench.tree);
+        changes[has_keys] = bench.db->changes;
+        while (!db_release(bench.db))
+            ;
+        bench_close(&bench);
+    }
+    assert_int_equal(sums[0], 0xb18a8d79e0ed70d5);
+    assert_int_equal(sums[1], 0x614945521da2e792);
+    assert_int_equal(changes[0], 389449);
+    assert_int_equal(changes[1], 350749);
+}
+
+/* Two trees that are told the same, in two ways. */
+struct twins {
+    struct bench one, other;
+    uint64_t dice;
+};
+
+static void assert_twins(struct twins *twins)
+{
+    assert_true(fold(&twins->one.tree) == fold(&twins->other.tree));
+    assert_int_equal(twins->one.db->changes, twins->other.db->changes);
+}
+
+/* Most of a key is in the bounds, so that there are inner pages of several levels. */
+enum { TWIN_PREFIX = 60, TWIN_KEY = TWIN_PREFIX + 8, TWIN_REST = 20 };
+
+struct twin_key {
+    unsigned char bytes[TWIN_KEY + TWIN_REST];
+};
+
+static struct bytes twin_key(struct twin_key *key, uint64_t number)
+{
+    memset(key->bytes, 'k', sizeof key->bytes);
+    put_u64_ordered(key->bytes + TWIN_PREFIX, number);
+    return bytes_of(key->bytes, TWIN_KEY + number % TWIN_REST);
+}
+
+static uint64_t number_at(const struct db_tree *tree, uint64_t rank)
+{
+    struct bytes key, value;
+    db_tree_get(tree, rank, &key, &value);
+    return get_u64_ordered((const unsigned char *)key.data + TWIN_PREFIX);
+}
+
+static void move_to(struct twins *twins, uint64_t number, uint64_t next)
+{
+    struct twin_key from_room, to_room;
+    struct db_tree *one = &twins->one.tree, *other = &twins->other.tree;
+    bool is_there;
+    struct bytes from = twin_key(&from_room, number), to = twin_key(&to_room, next);
+    db_tree_rank(one, to, &is_there);
+    if (is_there)
+        return;
+    struct bytes value = bytes_of("value", prng_below(&twins->dice, 6));
+    db_tree_move(one, from, to, value);
+    uint64_t rank = db_tree_rank(other, from, NULL);
+    db_tree_cut(other, rank, 1, UINT64_MAX);
+    db_tree_insert(other, to, value);
+}
+
+static void move_twins(struct twins *twins)
+{
+    const struct db_tree *tree = &twins->one.tree;
+    uint64_t number = number_at(tree, prng_below(&twins->dice, tree->root.count));
+    uint64_t far = (uint64_t)1 << prng_below(&twins->dice, 40);
+    move_to(twins, number, number + prng_below(&twins->dice, 2 * far) - far);
+}
+
+/* Within a savepoint too, where all that is touched counts. */
+static void move_in_savepoint(struct twins *twins)
+{
+    struct bench *all[] = {&twins->one, &twins->other};
+    struct db_tree_root before = twins->one.tree.root;
+    bool is_undone = prng_below(&twins->dice, 2);
+    for (unsigned i = 0; i < 2; i++)
+        db_savepoint(all[i]->db);
+    for (uint64_t i = prng_below(&twins->dice, 20); i > 0; i--)
+        move_twins(twins);
+    assert_twins(twins);
+    for (unsigned i = 0; i < 2; i++) {
+        while (is_undone ? !db_rollback(all[i]->db) : !db_release(all[i]->db))
+            ;
+        if (is_undone)
+            all[i]->tree.root = before;
+    }
+}
+
+static void test_a_move_is_a_cut_and_an_insert(void **state)
+{
+    struct twins *twins = memory_new(sizeof *twins);
+    (void)state;
+    bench_open(&twins->one);
+    bench_open(&twins->other);
+    twins->dice = 3;
+    for (unsigned round = 0; round < 12; round++) {
+        uint64_t wanted = round % 3 == 0 ? 9000 : round % 3 == 1 ? 900 : 2;
+        while (twins->one.tree.root.count != wanted) {
+            struct twin_key room;
+            uint64_t count = twins->one.tree.root.count, rank = prng_below(&twins->dice, count + 1);
+            if (count > 0 && prng_below(&twins->dice, 4) == 0)
+                move_twins(twins);
+            if (count > 0 && count % 500 == 0)
+                assert_twins(twins);
+            struct bytes key = twin_key(&room, prng_next(&twins->dice) >> 20);
+            bool is_there;
+            db_tree_rank(&twins->one.tree, key, &is_there);
+            for (unsigned i = 0; i < 2 && !is_there; i++) {
+                struct db_tree *tree = i ? &twins->other.tree : &twins->one.tree;
+                if (count < wanted)
+                    db_tree_insert(tree, key, bytes_of("value", count % 6));
+                else
+                    db_tree_cut(tree, rank, rank < count, UINT64_MAX);
+            }
+        }
+        for (unsigned i = 0; i < 2000; i++) {
+            if (prng_below(&twins->dice, 40) == 0)
+                move_in_savepoint(twins);
+            else
+                move_twins(twins);
+            if (i % 50 == 0)
+                assert_twins(twins);
+        }
+        struct db_tree_shape shape;
+        db_tree_check(&twins->one.tree, true, &shape);
+    }
+    bench_close(&twins->one);
+    bench_close(&twins->other);
+    memory_free(twins);
+}
+
+/* An inner page that is small waits for a cut below it, and then joins the one before it, from
+ * which so much was taken out that both fit into one. */
+static void test_a_move_joins_inner_pages(void **state)
+{
+    struct twins *twins = memory_new(sizeof *twins);
+    struct bench *all[] = {&twins->one, &twins->other};
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        struct db_tree *tree = &all[i]->tree;
+        bench_open(all[i]);
+        uint64_t number = 0, more = 100;
+        for (; more > 0; number += 1000, more -= tree->root.height == 3) {
+            struct twin_key room;
+            db_tree_insert(tree, twin_key(&room, number), bytes_of("value", 5));
+        }
+        uint64_t gone = tree->root.count / 2;
+        assert_int_equal(db_tree_cut(tree, 50, gone, UINT64_MAX), gone);
+        assert_int_equal(tree->root.height, 3);
+    }
+    assert_twins(twins);
+    uint64_t last = number_at(&twins->one.tree, twins->one.tree.root.count - 30);
+    move_to(twins, last, last + 20);
+    assert_twins(twins);
+    for (unsigned i = 0; i < 2; i++)
+        bench_close(all[i]);
+    memory_free(twins);
+}
+
 /* What comes in order, at either end, fills its pages. */
 static void test_in_order(void **state)
 {
@@ -564,6 +841,9 @@ int main(void)
         cmocka_unit_test(test_damaged_pages),
         cmocka_unit_test(test_damaged_roots),
         cmocka_unit_test(test_inner_pages_are_joined),
+        cmocka_unit_test(test_shapes_stay_as_they_are),
+        cmocka_unit_test(test_a_move_is_a_cut_and_an_insert),
+        cmocka_unit_test(test_a_move_joins_inner_pages),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
