@@ -90,12 +90,16 @@ static bool pop(struct call *call, struct ordered *list, uint64_t count, bool is
     return !walk->unfinished;
 }
 
+static bool reply_with(void *context, struct bytes key, struct bytes value)
+{
+    (void)key;
+    reply_bulk(context, value);
+    return true;
+}
+
 static void pop_one(struct call *call, struct ordered *list, bool is_left)
 {
-    struct bytes key, value;
-    ordered_get(list, is_left ? 0 : list->count - 1, &key, &value);
-    reply_bulk(call->reply, value);
-    ordered_cut(list, is_left ? 0 : list->count - 1, 1);
+    ordered_take(list, is_left ? 0 : list->count - 1, reply_with, call->reply);
     ordered_save(list, is_left ? "lpop" : "rpop");
 }
 
@@ -615,12 +619,18 @@ end:
 
 /* ---- moving ----------------------------------------------------------------------------- */
 
+static bool copy_value(void *context, struct bytes key, struct bytes value)
+{
+    (void)key;
+    buffer_append_bytes(context, value);
+    return true;
+}
+
 /* One element from an end of argv[1] to an end of argv[2], which may be the same list. */
 static void move(struct call *call, bool from_left, bool to_left)
 {
     struct ordered from, to = {0};
     struct buffer moved = {0};
-    struct bytes key, value;
     bool is_same = bytes_equal(call->argv[1], call->argv[2]);
     if (!ordered_open(&from, call, call->argv[1], DB_LIST))
         goto end;
@@ -631,10 +641,7 @@ static void move(struct call *call, bool from_left, bool to_left)
     }
     if (!is_same && !ordered_open(&to, call, call->argv[2], DB_LIST))
         goto end;
-    uint64_t rank = from_left ? 0 : from.count - 1;
-    ordered_get(&from, rank, &key, &value);
-    buffer_append_bytes(&moved, value);
-    ordered_cut(&from, rank, 1);
+    ordered_take(&from, from_left ? 0 : from.count - 1, copy_value, &moved);
     struct ordered *target = is_same ? &from : &to;
     ordered_insert_at(target, to_left ? 0 : target->count, buffer_bytes(&moved));
     reply_bulk(call->reply, buffer_bytes(&moved));

@@ -51,12 +51,12 @@ static void begin(struct ordered *ordered, struct call *call, struct db_view *vi
         (struct ordered){.db = call->db, .view = view, .key = key, .database = call->database};
     ordered->record.type = type;
     ordered->tree = (struct db_tree){.db = call->db, .view = view};
-    page_init(&ordered->page, 0);
 }
 
 void ordered_new(struct ordered *ordered, struct call *call, struct bytes key, enum db_type type)
 {
     begin(ordered, call, NULL, key, type);
+    page_init(&ordered->page, 0);
 }
 
 bool ordered_open(struct ordered *ordered, struct call *call, struct bytes key, enum db_type type)
@@ -69,14 +69,15 @@ bool ordered_open(struct ordered *ordered, struct call *call, struct bytes key, 
         call->observer->keyspace_hits += is_there;
         call->observer->keyspace_misses += !is_there;
     }
-    if (!is_there)
+    if (!is_there) {
+        page_init(&ordered->page, 0);
         return true;
+    }
     if (found.type != type) {
         reply_error(call->reply, ERROR_WRONG_TYPE);
         return false;
     }
     ordered->record = found;
-    buffer_clear(&ordered->page);
     if (found.space)
         look_large(ordered, payload);
     else
@@ -209,15 +210,18 @@ void ordered_insert(struct ordered *ordered, struct bytes key, struct bytes valu
     ordered->count++;
 }
 
-void ordered_move(struct ordered *ordered, uint64_t rank, struct bytes key, struct bytes value)
+void ordered_move(struct ordered *ordered, struct bytes from, struct bytes key, struct bytes value)
 {
+    uint64_t rank;
+    bool is_there;
     if (ordered->record.space) {
-        check(rank < ordered->count);
-        db_tree_cut(&ordered->tree, rank, 1, UINT64_MAX);
-        ordered->count--; /* its row is written over */
-    } else {
-        ordered_cut(ordered, rank, 1);
+        db_tree_move(&ordered->tree, from, key, value);
+        sorted_put_row(ordered, key, value);
+        return;
     }
+    find(ordered, from, &rank, &is_there);
+    check(is_there);
+    ordered_cut(ordered, rank, 1);
     ordered_insert(ordered, key, value);
 }
 
@@ -280,6 +284,20 @@ uint64_t ordered_cut(struct ordered *ordered, uint64_t rank, uint64_t count)
     }
     ordered->count -= count;
     return count;
+}
+
+void ordered_take(struct ordered *ordered, uint64_t rank, db_tree_fn *each, void *context)
+{
+    struct bytes key, value;
+    check(ordered->record.type == DB_LIST && rank < ordered->count);
+    if (ordered->record.space) {
+        db_tree_take(&ordered->tree, rank, each, context);
+        ordered->count--;
+        return;
+    }
+    ordered_get(ordered, rank, &key, &value);
+    each(context, key, value);
+    ordered_cut(ordered, rank, 1);
 }
 
 /* ---- saving ---------------------------------------------------------------------- */

@@ -49,12 +49,14 @@ uint64_t ordered_walk(const struct ordered *ordered, uint64_t rank, uint64_t cou
                       bool is_backward, db_tree_fn *each, void *context);
 /* Key and value are copied, and not what the db or this lent. */
 void ordered_insert(struct ordered *ordered, struct bytes key, struct bytes value);
-/* The entry at this rank gets another key; of a sorted set, its member stays. */
-void ordered_move(struct ordered *ordered, uint64_t rank, struct bytes key, struct bytes value);
+/* The entry of a sorted set that has the key `from` gets another of the same member. */
+void ordered_move(struct ordered *ordered, struct bytes from, struct bytes key, struct bytes value);
 void ordered_insert_at(struct ordered *ordered, uint64_t rank, struct bytes value);
 /* Takes out up to `count` (> 0) from `rank` on, as many as a short time allows.  Returns how
  * many. */
 uint64_t ordered_cut(struct ordered *ordered, uint64_t rank, uint64_t count);
+/* Of a list: db_tree_take(). */
+void ordered_take(struct ordered *ordered, uint64_t rank, db_tree_fn *each, void *context);
 
 /* Between two slices of an entry: appends what is not saved to `aside`; takes that back into one of
  * ordered_new(). */

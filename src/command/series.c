@@ -2,8 +2,6 @@
 #include "command/series.h"
 
 #include <errno.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/codec.h"
@@ -52,8 +50,10 @@ bool series_id_before(struct series_id *id)
 
 struct bytes series_id_text(char *text, struct series_id id)
 {
-    int size = snprintf(text, SERIES_TEXT_SIZE, "%" PRIu64 "-%" PRIu64, id.ms, id.sequence);
-    return bytes_of(text, (size_t)size);
+    size_t size = number_format_u64(id.ms, text);
+    text[size++] = '-';
+    size += number_format_u64(id.sequence, text + size);
+    return bytes_of(text, size);
 }
 
 void series_id_reply(struct reply *reply, struct series_id id)
@@ -327,8 +327,8 @@ struct series_id series_top(const struct series *stream)
 void series_append(struct series *stream, struct series_id id, struct bytes fields)
 {
     unsigned char key[SERIES_KEY_SIZE];
-    check(series_id_compare(id, stream->last) > 0);
-    series_insert(stream, &stream->entries, series_key(key, id), fields);
+    check(series_id_compare(id, stream->last) > 0); /* which is not below any that is there */
+    db_tree_append(&stream->entries, series_key(key, id), fields);
     stream->last = id;
     stream->added++;
 }

@@ -130,14 +130,17 @@ uint64_t sorted_rank(const struct ordered *set, struct bytes member, double scor
 void sorted_put(struct ordered *set, struct bytes member, double score, bool is_there,
                 double before)
 {
-    struct buffer key = {0};
+    struct buffer key = {0}, from = {0};
     check(!isnan(score));
     make_key(&key, sorted_bits(score), member);
-    if (is_there)
-        ordered_move(set, sorted_rank(set, member, before), buffer_bytes(&key), value_of(score));
-    else
+    if (is_there) {
+        make_key(&from, sorted_bits(before), member);
+        ordered_move(set, buffer_bytes(&from), buffer_bytes(&key), value_of(score));
+    } else {
         ordered_insert(set, buffer_bytes(&key), value_of(score));
+    }
     buffer_deinit(&key);
+    buffer_deinit(&from);
 }
 
 bool sorted_remove(struct ordered *set, struct bytes member)
@@ -153,7 +156,7 @@ bool sorted_remove(struct ordered *set, struct bytes member)
 
 /* What most numbers are, digits with a point among them perhaps, and so few that they and the power
  * of ten are exact: the quotient is what strtod() gives, in a tenth of the time. */
-static bool parse_plain(struct bytes word, double *number)
+bool sorted_parse_plain(struct bytes word, double *number)
 {
     static const double powers[] = {1,   1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
                                     1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
@@ -181,7 +184,7 @@ static bool parse_plain(struct bytes word, double *number)
 bool sorted_parse(struct bytes word, double *number)
 {
     char stack[128], *end;
-    if (parse_plain(word, number))
+    if (sorted_parse_plain(word, number))
         return true;
     if (word.size == 0 || word.size >= sizeof stack)
         return false;

@@ -47,6 +47,9 @@ uint64_t sorted_below(const struct ordered *set, uint64_t bits, struct bytes mem
 
 /* Redis's floating point numbers: inf, 1e3, 0x1p4; not NaN. */
 bool sorted_parse(struct bytes word, double *number);
+/* The same of one that is digits, with a point among them perhaps, and few; false: it may be
+ * another. */
+bool sorted_parse_plain(struct bytes word, double *number);
 bool sorted_word(struct call *call, uint32_t i, double *score); /* false: answered */
 
 /* From a walk, to the parts of a reply: member, and score perhaps, as pairs in RESP3. */

@@ -35,6 +35,9 @@ struct score_end {
 static bool parse_score_end(struct bytes word, struct score_end *end)
 {
     char text[128], *rest;
+    *end = (struct score_end){0};
+    if (sorted_parse_plain(word, &end->score))
+        return true;
     if (word.size >= sizeof text)
         return false;
     if (word.size > 0)
@@ -93,15 +96,24 @@ static void by_rank(struct call *call, const struct range *range, uint64_t count
         *ranks = (struct ranks){count - 1 - (uint64_t)stop, count - (uint64_t)start};
 }
 
+/* How many have less; nobody has less than the least, nor more than the highest. */
+static uint64_t below_score(const struct ordered *set, uint64_t bits)
+{
+    if (bits <= sorted_bits(-INFINITY))
+        return 0;
+    if (bits > sorted_bits(INFINITY))
+        return set->count;
+    return sorted_below(set, bits, bytes_of("", 0));
+}
+
 static void by_score(struct call *call, const struct ordered *set, const struct range *range,
                      struct ranks *ranks)
 {
     struct score_end low = {0}, high = {0};
     parse_score_end(call->argv[range->low], &low);
     parse_score_end(call->argv[range->high], &high);
-    struct bytes none = {"", 0};
-    ranks->from = sorted_below(set, sorted_bits(low.score) + low.is_exclusive, none);
-    ranks->to = sorted_below(set, sorted_bits(high.score) + !high.is_exclusive, none);
+    ranks->from = below_score(set, sorted_bits(low.score) + low.is_exclusive);
+    ranks->to = below_score(set, sorted_bits(high.score) + !high.is_exclusive);
 }
 
 /* How many are below this end, which is behind those equal to it or before them. */

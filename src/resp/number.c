@@ -65,16 +65,20 @@ bool number_parse_i64(struct bytes text, int64_t *value)
 
 size_t number_format_i64(int64_t value, char *out)
 {
+    if (value >= 0)
+        return number_format_u64((uint64_t)value, out);
+    out[0] = '-';
+    return 1 + number_format_u64(0 - (uint64_t)value, out + 1);
+}
+
+size_t number_format_u64(uint64_t value, char *out)
+{
     char digits[NUMBER_I64_SIZE];
-    size_t count = 0;
-    uint64_t rest = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+    size_t count = 0, size = 0;
     do {
-        digits[count++] = (char)('0' + rest % 10);
-        rest /= 10;
-    } while (rest);
-    size_t size = 0;
-    if (value < 0)
-        out[size++] = '-';
+        digits[count++] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value);
     while (count)
         out[size++] = digits[--count];
     out[size] = '\0';

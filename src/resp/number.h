@@ -50,6 +50,7 @@ bool number_parse_i64(struct bytes text, int64_t *value);
 bool number_parse_u64(struct bytes text, uint64_t *value);
 /* The text's length; `out` has NUMBER_I64_SIZE bytes and gets a NUL. */
 size_t number_format_i64(int64_t value, char *out);
+size_t number_format_u64(uint64_t value, char *out);
 
 /* "3.0", "1e5", "-inf", as strtold takes them; not NaN, not beyond the range. */
 bool number_parse_long_double(struct bytes text, long double *value);

@@ -176,7 +176,16 @@ static void test_replies_of_7_2(void **state)
         {"ZRANK z b x", SYNTAX, NULL},
         {"ZADD z 0.1 c 1e17 d", ":2\r\n", NULL},
         {"ZSCORE z c", "$3\r\n0.1\r\n", ",0.1\r\n"},
-        {"ZSCORE z d", "$18\r\n100000000000000000\r\n", ",100000000000000000\r\n"}};
+        {"ZSCORE z d", "$18\r\n100000000000000000\r\n", ",100000000000000000\r\n"},
+        {"ZADD y inf a -inf b 5 c", ":3\r\n", NULL},
+        {"ZCOUNT y -inf +inf", ":3\r\n", NULL},
+        {"ZCOUNT y -inf (inf", ":2\r\n", NULL},
+        {"ZCOUNT y (-inf inf", ":2\r\n", NULL},
+        {"ZCOUNT y (-inf (inf", ":1\r\n", NULL},
+        {"ZCOUNT y inf inf", ":1\r\n", NULL},
+        {"ZCOUNT y -inf -inf", ":1\r\n", NULL},
+        {"ZCOUNT y (4 5", ":1\r\n", NULL},
+        {"ZCOUNT y 4 (5", ":0\r\n", NULL}};
     world_expect_all(*state, rows, sizeof rows / sizeof *rows);
 }
 
