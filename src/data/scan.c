@@ -178,6 +178,20 @@ static bool sit(struct merge *merge, const struct merge_range *bucket, uint64_t 
     return is_there;
 }
 
+/* False: certainly nobody sits there, for so few names lie in the bucket; most seats are empty, and
+ * where all is in memory this costs no look at an entry. */
+static bool may_sit(const struct sources *sources, const struct merge_range *bucket, uint64_t seat)
+{
+    uint64_t names = 0,
+             width = bucket->shift == 64 ? UINT64_MAX : ((uint64_t)1 << bucket->shift) - 1;
+    if (sources->kv && layers_kv_counts(sources->persisted, bucket->table, bucket->space))
+        return true;
+    for (unsigned i = 0; i < sources->count && names <= seat; i++)
+        names += overlay_names(&sources->layers[i]->tables[bucket->table], bucket->space,
+                               bucket->first, bucket->first | width, seat + 1 - names);
+    return names > seat;
+}
+
 /* A bucket, all of the same size, and a seat in it, again and again until somebody sits there. */
 void merge_random(struct merge *merge, const struct sources *sources,
                   const struct merge_range *range, uint64_t count, uint64_t *seed)
@@ -192,6 +206,8 @@ void merge_random(struct merge *merge, const struct sources *sources,
         uint64_t number = prng_below(seed, (uint64_t)1 << bits);
         uint64_t seat = prng_below(seed, BUCKET_SEATS);
         bucket.first = range->first + (bits > 0 ? number << bucket.shift : 0);
+        if (!may_sit(sources, &bucket, seat))
+            continue;
         merge_open(merge, sources, range->table, range->space, bucket.first);
         if (sit(merge, &bucket, seat))
             return;
