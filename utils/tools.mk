@@ -74,3 +74,8 @@ bench-mix: $(BUILD)/redis-raft ## SETs and GETs mixed on one connection, beside 
 # What a SET costs in src/data alone.
 $(BUILD)/bench-data: $(BUILD)/utils/bench/data.o $(foreach d,data storage raft base,$(BUILD)/lib$(d).a)
 	$(CC) $(LDFLAGS) -o $@ $^ $(EXTLIBS)
+
+# What commands on collections cost in the state machine alone.
+$(BUILD)/utils/bench/commands.o: TOOLS_CFLAGS += -Itests/memory
+$(BUILD)/bench-commands: $(BUILD)/utils/bench/commands.o $(KV_MEMORY) $(filter-out $(BUILD)/libserver.a $(BUILD)/libnet.a,$(LIBS))
+	$(CC) $(LDFLAGS) -o $@ $^ $(EXTLIBS)
