@@ -16,29 +16,37 @@ struct sources merge_sources(const struct db *db)
 
 static void advance_kv(struct merge *merge)
 {
-    const struct kv_ops *ops = merge->sources->kv->ops;
     struct bytes key;
-    if (ops->iter_next(merge->kv_iter, &key, &merge->kv_record) &&
-        record_key_parse(key, merge->table, merge->space, &merge->kv_place))
-        return;
-    ops->iter_free(merge->kv_iter);
-    merge->kv_iter = NULL;
+    merge->kv_has_more =
+        merge->sources->kv->ops->iter_next(merge->kv_iter, &key, &merge->kv_record) &&
+        record_key_parse(key, merge->table, merge->space, &merge->kv_place);
 }
 
-static void open_kv(struct merge *merge, uint64_t word_from)
+static void seek_kv(struct merge *merge, uint64_t word_from)
 {
     const struct sources *sources = merge->sources;
     struct kv *kv = sources->kv;
     struct place place = {.table = merge->table, .space = merge->space, .word = word_from};
     struct buffer from = {0};
     record_key(&from, &place);
-    if (sources->snapshot)
+    if (merge->kv_iter)
+        kv->ops->iter_seek(merge->kv_iter, buffer_bytes(&from));
+    else if (sources->snapshot)
         merge->kv_iter =
             kv->ops->snapshot_iter(kv, sources->snapshot, KV_DATA, buffer_bytes(&from));
     else
         merge->kv_iter = kv->ops->iter_new(kv, KV_DATA, buffer_bytes(&from));
     buffer_deinit(&from);
     advance_kv(merge);
+}
+
+static void seek_layers(struct merge *merge, uint64_t word_from)
+{
+    const struct sources *sources = merge->sources;
+    merge->spent = 0;
+    for (unsigned i = 0; i < sources->count; i++)
+        overlay_seek(&merge->iters[i], &sources->layers[i]->tables[merge->table], merge->space,
+                     word_from);
 }
 
 void merge_open(struct merge *merge, const struct sources *sources, enum table table,
@@ -49,11 +57,17 @@ void merge_open(struct merge *merge, const struct sources *sources, enum table t
     merge->table = table;
     merge->space = space;
     merge->kv_iter = NULL;
-    merge->spent = 0;
-    for (unsigned i = 0; i < sources->count; i++)
-        overlay_seek(&merge->iters[i], &sources->layers[i]->tables[table], space, word_from);
+    merge->kv_has_more = false;
+    seek_layers(merge, word_from);
     if (sources->kv && layers_kv_counts(sources->persisted, table, space))
-        open_kv(merge, word_from);
+        seek_kv(merge, word_from);
+}
+
+void merge_seek(struct merge *merge, uint64_t word_from)
+{
+    seek_layers(merge, word_from);
+    if (merge->kv_iter)
+        seek_kv(merge, word_from);
 }
 
 void merge_close(struct merge *merge)
@@ -102,7 +116,7 @@ bool merge_next(struct merge *merge)
         if (entry && offer(merge, i, merge->iters[i].word, entry_name(entry)))
             merge->entry = entry;
     }
-    if (merge->kv_iter && offer(merge, count, merge->kv_place.word, merge->kv_place.name))
+    if (merge->kv_has_more && offer(merge, count, merge->kv_place.word, merge->kv_place.name))
         merge->entry = NULL;
     if (!merge->spent)
         return false;

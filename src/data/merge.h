@@ -22,7 +22,8 @@ struct merge {
     enum table table;
     uint64_t space;
     struct overlay_iter iters[LAYERS_MAX + 1]; /* one a layer */
-    struct kv_iter *kv_iter;                   /* owned; NULL: the kv has nothing (more) */
+    struct kv_iter *kv_iter;                   /* owned; NULL: nothing in the kv counts */
+    bool kv_has_more;                          /* and stands at: */
     struct place kv_place;                     /* its name, as the record, borrowed from kv_iter */
     struct bytes kv_record;
     unsigned spent; /* bit i: the present name came from layer i; behind them: from the kv */
@@ -36,6 +37,8 @@ struct merge {
 /* `space`: 0 for tables that have none. */
 void merge_open(struct merge *merge, const struct sources *sources, enum table table,
                 uint64_t space, uint64_t word_from);
+/* It goes on from another word, of the same table and space: cheaper than to open it anew. */
+void merge_seek(struct merge *merge, uint64_t word_from);
 /* The next name, deleted ones too; false: at the end. */
 bool merge_next(struct merge *merge);
 /* The next that is not deleted. */

@@ -192,11 +192,23 @@ static bool may_sit(const struct sources *sources, const struct merge_range *buc
     return names > seat;
 }
 
+/* One walk for all tries: to open it costs more than to seek. */
+static void open_at(struct merge *merge, const struct sources *sources,
+                    const struct merge_range *range, bool *is_open)
+{
+    if (*is_open)
+        merge_seek(merge, range->first);
+    else
+        merge_open(merge, sources, range->table, range->space, range->first);
+    *is_open = true;
+}
+
 /* A bucket, all of the same size, and a seat in it, again and again until somebody sits there. */
 void merge_random(struct merge *merge, const struct sources *sources,
                   const struct merge_range *range, uint64_t count, uint64_t *seed)
 {
     struct merge_range bucket = *range;
+    bool is_open = false;
     unsigned bits = 0; /* of the number of a bucket */
     check(count > 0);
     while (count >> bits > BUCKET_KEYS && bits < range->shift)
@@ -208,13 +220,12 @@ void merge_random(struct merge *merge, const struct sources *sources,
         bucket.first = range->first + (bits > 0 ? number << bucket.shift : 0);
         if (!may_sit(sources, &bucket, seat))
             continue;
-        merge_open(merge, sources, range->table, range->space, bucket.first);
+        open_at(merge, sources, &bucket, &is_open);
         if (sit(merge, &bucket, seat))
             return;
-        merge_close(merge);
     }
     /* Names of one word, more than a bucket has seats: the first of the range will do. */
-    merge_open(merge, sources, range->table, range->space, range->first);
+    open_at(merge, sources, range, &is_open);
     bool is_there = sit(merge, range, 0);
     check(is_there);
 }

@@ -793,6 +793,12 @@ static void stop_reclaiming(struct rocksdb_kv *kv)
 
 /* ---- scanning --------------------------------------------------------------- */
 
+static void iter_seek(struct kv_iter *iter, struct bytes from)
+{
+    rocksdb_iter_seek(iter->iterator, data_of(from), from.size);
+    iter->started = false;
+}
+
 static struct kv_iter *iter_with(struct rocksdb_kv *kv, const rocksdb_readoptions_t *read,
                                  enum kv_family family, struct bytes from)
 {
@@ -800,7 +806,7 @@ static struct kv_iter *iter_with(struct rocksdb_kv *kv, const rocksdb_readoption
     if (family < KV_DATA)
         tell_all(kv);
     iter->iterator = rocksdb_create_iterator_cf(kv->db, read, family_of(kv, family));
-    rocksdb_iter_seek(iter->iterator, data_of(from), from.size);
+    iter_seek(iter, from);
     return iter;
 }
 
@@ -1004,6 +1010,7 @@ static const struct kv_ops rocksdb_ops = {
     .reclaim = reclaim,
     .iter_new = iter_new,
     .iter_next = iter_next,
+    .iter_seek = iter_seek,
     .iter_free = iter_free,
     .snapshot_new = snapshot_new,
     .snapshot_free = snapshot_free,

@@ -70,8 +70,8 @@ struct kv_bulk {
     struct changes changes;
 };
 
-/* Most are over before anything changes, so it walks the map itself, and has a copy of the rest of
- * it from the first change on. */
+/* Most are over before anything changes, so it walks the map itself, and has a copy of it from the
+ * first change on. */
 struct kv_iter {
     struct memory_kv *kv;     /* borrowed */
     const struct map *shared; /* NULL: it has a copy, */
@@ -178,12 +178,12 @@ static void map_remove(struct map *map, size_t from, size_t to)
     map->count -= to - from;
 }
 
-static void map_copy(struct map *map, const struct map *from, size_t first)
+static void map_copy(struct map *map, const struct map *from)
 {
-    map->count = map->capacity = from->count - first;
+    map->count = map->capacity = from->count;
     map->items = memory_resize(NULL, map->count * sizeof *map->items);
     for (size_t i = 0; i < map->count; i++)
-        map->items[i] = item_take(from->items[first + i]);
+        map->items[i] = item_take(from->items[i]);
 }
 
 static void map_deinit(struct map *map)
@@ -197,9 +197,7 @@ static void map_deinit(struct map *map)
 static void end_sharing(struct memory_kv *kv)
 {
     for (struct kv_iter *iter; (iter = kv->sharing);) {
-        size_t first = iter->next > 0 ? iter->next - 1 : 0;
-        map_copy(&iter->map, iter->shared, first);
-        iter->next -= first;
+        map_copy(&iter->map, iter->shared);
         iter->shared = NULL;
         kv->sharing = iter->next_sharing;
     }
@@ -439,6 +437,13 @@ static bool iter_next(struct kv_iter *iter, struct bytes *key, struct bytes *val
     return is_there;
 }
 
+static void iter_seek(struct kv_iter *iter, struct bytes from)
+{
+    pthread_mutex_lock(&iter->kv->mutex);
+    iter->next = map_find(iter->shared ? iter->shared : &iter->map, from);
+    pthread_mutex_unlock(&iter->kv->mutex);
+}
+
 static void iter_free(struct kv_iter *iter)
 {
     pthread_mutex_lock(&iter->kv->mutex);
@@ -458,7 +463,7 @@ static struct kv_snapshot *snapshot_new(struct kv *base)
     struct kv_snapshot *snapshot = memory_new(sizeof *snapshot);
     pthread_mutex_lock(&kv->mutex);
     for (int i = 0; i < KV_FAMILIES; i++)
-        map_copy(&snapshot->maps[i], &kv->present[i], 0);
+        map_copy(&snapshot->maps[i], &kv->present[i]);
     snapshot->next = kv->snapshots;
     kv->snapshots = snapshot;
     pthread_mutex_unlock(&kv->mutex);
@@ -492,7 +497,8 @@ static struct kv_iter *snapshot_iter(struct kv *base, const struct kv_snapshot *
     const struct map *map = &snapshot->maps[family];
     iter->kv = memory_kv_of(base);
     pthread_mutex_lock(&iter->kv->mutex);
-    map_copy(&iter->map, map, map_find(map, from));
+    map_copy(&iter->map, map);
+    iter->next = map_find(map, from);
     pthread_mutex_unlock(&iter->kv->mutex);
     return iter;
 }
@@ -600,6 +606,7 @@ static const struct kv_ops memory_ops = {
     .reclaim = reclaim,
     .iter_new = iter_new,
     .iter_next = iter_next,
+    .iter_seek = iter_seek,
     .iter_free = iter_free,
     .snapshot_new = snapshot_new,
     .snapshot_free = snapshot_free,
@@ -624,7 +631,7 @@ struct kv *kv_memory_open(void)
 /* Items of the copy are its own: their counters are under its mutex. */
 static void map_copy_items(struct map *map, const struct map *from)
 {
-    map_copy(map, from, 0);
+    map_copy(map, from);
     for (size_t i = 0; i < map->count; i++) {
         struct item *item = map->items[i];
         item_release(item);
@@ -638,7 +645,7 @@ struct kv *kv_memory_copy(struct kv *base)
     pthread_mutex_lock(&kv->mutex);
     for (int i = 0; i < KV_FAMILIES; i++) {
         map_copy_items(&copy->durable[i], &kv->durable[i]);
-        map_copy(&copy->present[i], &copy->durable[i], 0);
+        map_copy(&copy->present[i], &copy->durable[i]);
     }
     pthread_mutex_unlock(&kv->mutex);
     return &copy->base;
@@ -660,7 +667,7 @@ void kv_memory_crash(struct kv *base)
     changes_clear(&kv->unsynced);
     for (int i = 0; i < KV_FAMILIES; i++) {
         map_deinit(&kv->present[i]);
-        map_copy(&kv->present[i], &kv->durable[i], 0);
+        map_copy(&kv->present[i], &kv->durable[i]);
     }
     pthread_mutex_unlock(&kv->mutex);
 }

@@ -375,6 +375,18 @@ static void test_scan(void **state)
     assert_true(kv->ops->iter_next(iter, &key, &value)); /* as of its creation */
     assert_true(bytes_equal(key, text("ab")));
     assert_true(bytes_equal(value, text("3")));
+    kv->ops->iter_seek(iter, text("")); /* and stays that */
+    assert_true(kv->ops->iter_next(iter, &key, &value));
+    assert_true(bytes_equal(key, text("a")));
+    kv->ops->iter_seek(iter, text("c"));
+    assert_false(kv->ops->iter_next(iter, &key, &value));
+    kv->ops->iter_seek(iter, text("aa"));
+    assert_true(kv->ops->iter_next(iter, &key, &value));
+    assert_true(bytes_equal(key, text("ab")));
+    assert_true(bytes_equal(value, text("3")));
+    assert_true(kv->ops->iter_next(iter, &key, &value));
+    assert_true(bytes_equal(key, text("b")));
+    assert_false(kv->ops->iter_next(iter, &key, &value));
     kv->ops->iter_free(iter);
 }
 
