@@ -141,7 +141,7 @@ const struct directive directive_rows[] = {
             "seconds after which the leader has all members compare their data; 0: never"),
     ENUM("check-difference", check_difference, SETTABLE, "report", check_differences,
          "what a node does whose data differ from the majority's: report, or stop"),
-    SIZE("rocksdb-cache-size", rocksdb_cache_size, FIXED, MB, INT64_MAX, "128mb", "block cache"),
+    SIZE("rocksdb-cache-size", rocksdb_cache_size, FIXED, MB, INT64_MAX, "128mb", "cache of what is not in memory"),
     SIZE("rocksdb-memtable-size", rocksdb_memtable_size, FIXED, MB, 4 * GB, "128mb",
          "log in memory before it is written as a sorted file"),
     SIZE("rocksdb-wal-size", rocksdb_wal_size, FIXED, 16 * MB, INT64_MAX, "512mb",

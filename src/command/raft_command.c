@@ -172,6 +172,7 @@ void command_raft_info_lines(const struct server_raft *raft, struct buffer *out)
     line(out, "checkpoints", raft->checkpoints);
     line(out, "checkpoint_in_progress", raft->checkpoint_under_way);
     line(out, "dirty_bytes", raft->dirty_bytes);
+    line(out, "cached_bytes", raft->cached_bytes);
     line(out, "once_clients", raft->receipts);
     line(out, "elections_won", raft->elections);
     line(out, "requests_waiting", raft->requests_waiting);

@@ -112,7 +112,7 @@ struct server_raft {
     uint32_t members_count;
     raft_index members_index; /* where the list stands; 0: it is the configured one */
     uint64_t log_entries, syncs, sync_us_total, sync_us_max;
-    uint64_t checkpoints, persisted_index, dirty_bytes;
+    uint64_t checkpoints, persisted_index, dirty_bytes, cached_bytes;
     uint64_t changes_since_checkpoint; /* of keys: server/changes.h */
     bool checkpoint_under_way;
     uint64_t receipts;        /* exactly-once clients */

@@ -151,6 +151,8 @@ struct db *db_open(struct kv *kv, const struct db_options *options)
     db->seen = &db->state;
     db->changes_max = SAVEPOINT_BYTES_MAX;
     db->freed_due_bytes = db->dead_due_bytes = options->checkpoint_bytes;
+    if (options->cache_bytes > 0)
+        db->cache = layers_cache_new(options->cache_bytes);
     load_state(db);
     layers_deadlines_load(db);
     db->has_dead = db->is_dead_stored = has_dead_rows(db);
@@ -168,6 +170,7 @@ void layers_handle_free(struct db *db)
     buffer_deinit(&db->collection_key);
     buffer_deinit(&db->collection);
     buffer_deinit(&db->collected);
+    layers_cache_free(db->cache);
     memory_free(db);
 }
 
@@ -529,6 +532,8 @@ static uint64_t dirty_bytes(const struct db *db)
 
 void layers_forget_stored(struct db *db)
 {
+    if (db->cache && db->stored > 0)
+        layers_cache_forget(db->cache); /* L9 */
     for (; db->stored > 0; db->stored--)
         layers_release(db, db->layers[--db->count]);
 }
@@ -716,6 +721,7 @@ void db_stats(const struct db *db, struct db_stats *stats)
     for (unsigned i = 0; i < DB_DATABASES; i++)
         stats->keys += db->state.databases[i].keys;
     stats->views = db->views;
+    stats->cached_bytes = db->cache ? layers_cache_bytes(db->cache) : 0;
     stats->unresolved = layers_unresolved(db);
     stats->dirty_keys = db->active->tables[TABLE_KEYS].entries;
 }

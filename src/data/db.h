@@ -28,6 +28,7 @@ struct db_view;
 struct db_options {
     uint64_t cluster;          /* its id: a store of another is refused */
     uint64_t checkpoint_bytes; /* start a checkpoint when this much memory holds changes */
+    uint64_t cache_bytes;      /* of rows and pages that were read, kept; 0: none are */
     /* From the checkpoint's thread: call db_poll() soon.  NULL: run checkpoints at once in the
      * caller (tests, simulator). */
     void (*wake)(void *context);
@@ -457,6 +458,7 @@ struct db_stats {
     uint64_t unresolved; /* see db_resolve() */
     uint64_t dirty_bytes;
     uint64_t dirty_keys;
+    uint64_t cached_bytes; /* of rows and pages that were read */
     uint64_t checkpoints;
     uint64_t receipts;
     uint64_t expired; /* keys that were deleted because their deadline had come, since the start */

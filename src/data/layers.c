@@ -151,6 +151,38 @@ static bool is_at_hand(struct db *db, const struct place *place, size_t head_max
            (db->value.size == db->whole || db->value.size >= head_max);
 }
 
+/* Keys are not cached: a put that does not look below knows what is there by the last read alone
+ * (guess_below). */
+static bool is_cacheable(const struct place *place)
+{
+    return place->table == TABLE_ROWS || place->table == TABLE_PAGES;
+}
+
+/* The one in db->sought. */
+static bool is_cached(struct db *db, const struct place *place, struct bytes *record)
+{
+    return db->cache && is_cacheable(place) &&
+           layers_cache_find(db->cache, buffer_bytes(&db->sought), record);
+}
+
+/* Of who asked for the whole: else it is about to be written over. */
+static void cache_read(struct db *db, const struct place *place, size_t head_max)
+{
+    if (db->cache && is_cacheable(place) && db->is_found && head_max == SIZE_MAX)
+        layers_cache_keep(db->cache, buffer_bytes(&db->key), buffer_bytes(&db->value));
+}
+
+void layers_note_read(struct db *db, const struct place *place, struct bytes record)
+{
+    if (record.size > LAYERS_HEAD_MAX)
+        return;
+    record_key(&db->key, place);
+    buffer_clear(&db->value);
+    buffer_append_bytes(&db->value, record);
+    db->whole = record.size;
+    db->is_read = db->is_found = true;
+}
+
 /* What was read stays true until a checkpoint is done: what the kv learns while one is under way is
  * hidden by the layers. */
 static bool get_from_kv(struct db *db, const struct place *place, size_t head_max,
@@ -163,8 +195,11 @@ static bool get_from_kv(struct db *db, const struct place *place, size_t head_ma
         return true;
     }
     if (!is_at_hand(db, place, head_max)) {
+        if (is_cached(db, place, record))
+            return true;
         read_from_kv(db, head_max);
         note_collection(db, place);
+        cache_read(db, place, head_max);
         if (place->table == TABLE_KEYS)
             layers_stored_one(&db->stored_sizes, db->whole);
     }

@@ -27,6 +27,8 @@
  * L8  a key with a deadline, or with elements that have one, has a row in TABLE_DEADLINES at the
  *     earliest or before.  There may be rows that no key needs any more: when the time of a row
  *     comes, the key's record says what to do.
+ * L9  what is in the cache, the kv has or had before something that a layer says: so it is
+ *     forgotten before layers that were stored are released.
  *
  * Of TABLE_SPACES and TABLE_DEADLINES entries may say BELOW_YES though nothing is below. */
 #ifndef DATA_LAYERS_H
@@ -34,6 +36,7 @@
 
 #include "base/fatal.h"
 #include "base/limits.h"
+#include "data/cache.h"
 #include "data/db.h"
 #include "data/effects.h"
 #include "data/overlay.h"
@@ -130,10 +133,11 @@ struct db {
      * that change a key look at it first. */
     struct buffer key;
     struct buffer value;
-    bool is_read;         /* false: key and value say nothing */
-    size_t whole;         /* size of the record, of which value may be but the head */
-    bool is_found;        /* there was such a key */
-    struct buffer sought; /* scratch: a key of the kv to look for */
+    bool is_read;               /* false: key and value say nothing */
+    size_t whole;               /* size of the record, of which value may be but the head */
+    bool is_found;              /* there was such a key */
+    struct buffer sought;       /* scratch: a key of the kv to look for */
+    struct layers_cache *cache; /* of rows and pages, below the layers (L9); owned; NULL: none */
 
     /* The record of the large collection that was read from the kv last: whoever asks for its rows
      * asks for that before. */
@@ -180,6 +184,9 @@ static inline void layers_forget_read(struct db *db)
 {
     db->is_read = db->is_collection_read = false;
 }
+
+/* The kv has this record, and no layer has anything of the name: as if it had been read. */
+void layers_note_read(struct db *db, const struct place *place, struct bytes record);
 
 /* False: absent.  The record is borrowed until the next call on the db. */
 bool layers_get(struct db *db, const struct place *place, struct bytes *record);

@@ -123,6 +123,10 @@ void db_row_random(struct db *db, struct db_view *view, uint64_t space, uint64_t
     struct merge merge;
     merge_random(&merge, sources, &range, count, seed);
     each(context, merge.name, merge.record);
+    if (!view && !db->look && !merge.entry) { /* who draws may take it out next */
+        struct place place = row_place(db, space, merge.word, merge.name);
+        layers_note_read(db, &place, merge.record);
+    }
     merge_close(&merge);
 }
 

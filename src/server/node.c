@@ -38,6 +38,8 @@
 #include "storage/raft_log_reader.h"
 #include "storage/raft_log_writer.h"
 
+enum { CACHE_ROWS_FRACTION = 2 }; /* of the cache: rows as commands take them; the rest: blocks */
+
 struct node {
     struct config *config; /* borrowed */
     uint64_t cluster;
@@ -209,6 +211,7 @@ static void describe_storage(void *context, struct server_raft *raft)
     raft->checkpoints = data.checkpoints;
     raft->checkpoint_under_way = data.checkpoint_under_way;
     raft->dirty_bytes = data.dirty_bytes;
+    raft->cached_bytes = data.cached_bytes;
     raft->receipts = data.receipts;
     raft->writes_prepared = command_machine_prepared(node->machine);
     raft->expired = data.expired;
@@ -326,7 +329,8 @@ static bool open_disk(struct node *node)
     const struct config *config = node->config;
     char error[512];
     struct kv_options options = {
-        .cache_bytes = config->rocksdb_cache_size,
+        .cache_bytes =
+            config->rocksdb_cache_size - config->rocksdb_cache_size / CACHE_ROWS_FRACTION,
         .log_memtable_bytes = config->rocksdb_memtable_size,
         .log_bytes_kept = config->log_retention_bytes,
         .wal_bytes_max = config->rocksdb_wal_size,
@@ -424,6 +428,7 @@ static void start_parts(struct node *node)
     struct db_options db = {
         .cluster = node->cluster,
         .checkpoint_bytes = node->config->checkpoint_size,
+        .cache_bytes = node->config->rocksdb_cache_size / CACHE_ROWS_FRACTION,
         .wake = wake,
         .wake_context = net_waker(node->net, on_checkpoint, node),
     };

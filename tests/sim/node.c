@@ -9,7 +9,7 @@
 #include "sim.h"
 
 enum { SLOW_PACE = 100000 };
-enum { CHECKPOINT_BYTES = 9000, LOG_BYTES_MAX = 64 << 20, CACHE_BYTES = 8192 };
+enum { CHECKPOINT_BYTES = 9000, ROWS_BYTES = 200000, LOG_BYTES_MAX = 64 << 20, CACHE_BYTES = 8192 };
 enum { FIRST_LIFE = 1 };       /* of the directories that there are at the start */
 enum { PREPARE_ELEMENTS = 1 }; /* whatever can be is prepared */
 enum { TURNS_MAX = 1000, TURNS_LATER_US = 1000 };
@@ -392,6 +392,7 @@ static void open_disk(struct sim_node *node)
 {
     struct db_options options = {.cluster = SIM_HASH_SEED,
                                  .checkpoint_bytes = CHECKPOINT_BYTES,
+                                 .cache_bytes = ROWS_BYTES,
                                  .wake = sim_checkpoint_wake,
                                  .wake_context = node};
     sim_checkpoint_init(node);

@@ -230,7 +230,8 @@ struct fixture {
 
 static void setup(struct fixture *f)
 {
-    struct db_options options = {.cluster = CLUSTER, .checkpoint_bytes = 1 << 30};
+    struct db_options options = {
+        .cluster = CLUSTER, .checkpoint_bytes = 1 << 30, .cache_bytes = 1 << 20};
     *f = (struct fixture){.kv = kv_memory_open()};
     f->db = db_open(f->kv, &options);
 }
@@ -444,6 +445,110 @@ static void test_draws_are_uniform(void **state)
     draw_many(false);
 }
 
+/* ---- rows that were read, and are kept ------------------------------------------------- */
+
+static void put_row(struct fixture *f, uint64_t space, unsigned number, uint32_t value)
+{
+    struct text text;
+    struct bytes field = name(&text, "element", number);
+    db_row_put(f->db, space, db_row_word(f->db, field), field, value_of(&value));
+    applied(f);
+}
+
+/* expected 0: none. */
+static void expect_row(struct fixture *f, uint64_t space, unsigned number, uint32_t expected)
+{
+    struct text text;
+    struct bytes value, field = name(&text, "element", number);
+    bool is_there = db_row_get(f->db, NULL, space, db_row_word(f->db, field), field, &value);
+    assert_int_equal(is_there, expected != 0);
+    if (expected)
+        assert_memory_equal(value.data, &expected, sizeof expected);
+}
+
+/* Twice: the second releases the layers that the first stored. */
+static void store(struct fixture *f)
+{
+    for (int i = 0; i < 2; i++) {
+        db_put(f->db, 0, bytes_from_string("other"), DB_STRING, bytes_from_string("x"), 0);
+        applied(f);
+        db_checkpoint(f->db);
+    }
+}
+
+static uint64_t work_of_a_look(struct fixture *f, uint64_t space, unsigned number,
+                               uint32_t expected)
+{
+    uint64_t before = db_work(f->db);
+    expect_row(f, space, number, expected);
+    return db_work(f->db) - before;
+}
+
+static void test_row_that_was_read_is_kept(void **state)
+{
+    struct fixture f;
+    struct db_stats stats;
+    (void)state;
+    setup(&f);
+    uint64_t space = make(&f, "k", 1000);
+    store(&f);
+    assert_true(work_of_a_look(&f, space, 5, 5) >= LAYERS_FETCH_WORK);
+    assert_true(work_of_a_look(&f, space, 6, 6) >= LAYERS_FETCH_WORK);
+    assert_true(work_of_a_look(&f, space, 5, 5) < LAYERS_FETCH_WORK); /* the kv is not asked */
+    db_stats(f.db, &stats);
+    assert_true(stats.cached_bytes > 0);
+    store(&f);
+    assert_true(work_of_a_look(&f, space, 5, 5) >= LAYERS_FETCH_WORK);
+    teardown(&f);
+}
+
+static void test_row_that_was_read_is_changed(void **state)
+{
+    struct fixture f;
+    (void)state;
+    setup(&f);
+    uint64_t space = make(&f, "k", 1000);
+    store(&f);
+    for (unsigned i = 1; i < 1000; i++)
+        expect_row(&f, space, i, i);
+    put_row(&f, space, 5, 50);
+    struct text text;
+    struct bytes field = name(&text, "element", 6);
+    assert_true(db_row_delete(f.db, space, db_row_word(f.db, field), field));
+    applied(&f);
+    for (int i = 0; i < 3; i++) { /* above, in the layers; stored, and there too; stored alone */
+        expect_row(&f, space, 5, 50);
+        expect_row(&f, space, 6, 0);
+        expect_row(&f, space, 7, 7);
+        db_put(f.db, 0, bytes_from_string("other"), DB_STRING, bytes_from_string("x"), 0);
+        applied(&f);
+        db_checkpoint(f.db);
+    }
+    expect_row(&f, space, 5, 50);
+    expect_row(&f, space, 6, 0);
+    put_row(&f, space, 6, 60);
+    store(&f);
+    expect_row(&f, space, 6, 60);
+    teardown(&f);
+}
+
+/* Its view holds what was stored, but the db looks there no more. */
+static void test_row_that_was_read_is_changed_behind_a_view(void **state)
+{
+    struct fixture f;
+    (void)state;
+    setup(&f);
+    uint64_t space = make(&f, "k", 1000);
+    store(&f);
+    expect_row(&f, space, 5, 5);
+    put_row(&f, space, 5, 50);
+    struct db_view *view = db_view_new(f.db);
+    store(&f);
+    expect_row(&f, space, 5, 50);
+    db_view_release(view);
+    teardown(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -453,6 +558,9 @@ int main(void)
         cmocka_unit_test(test_made_and_dropped_is_not_stored),
         cmocka_unit_test(test_copies_in_slices),
         cmocka_unit_test(test_draws_are_uniform),
+        cmocka_unit_test(test_row_that_was_read_is_kept),
+        cmocka_unit_test(test_row_that_was_read_is_changed),
+        cmocka_unit_test(test_row_that_was_read_is_changed_behind_a_view),
         cmocka_unit_test(test_random_collections),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

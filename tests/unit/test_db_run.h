@@ -61,6 +61,7 @@ static inline struct db_run *db_run_new(const struct db_run_kind *kind, uint64_t
     run->dice = seed + 1;
     run->options = (struct db_options){.cluster = DB_RUN_CLUSTER,
                                        .checkpoint_bytes = checkpoint_bytes,
+                                       .cache_bytes = seed % 3 * 50000,
                                        .wake = has_thread ? db_run_wake : NULL};
     run->kv = mortal_open(kv_memory_open());
     run->db = db_open(run->kv, &run->options);

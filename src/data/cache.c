@@ -1,0 +1,168 @@
+/* See cache.h.  A table of sets of a few rows each: what comes into a full set takes the place of
+ * one that was not asked for since the last that came.  Where there are too many bytes, a hand goes
+ * round the sets and takes out what was not asked for since it came by.  All steps are bounded. */
+#include "data/cache.h"
+
+#include <xxhash.h>
+
+#include "base/fatal.h"
+#include "base/memory.h"
+
+enum {
+    WAYS = 4,
+    ROW_BYTES = 256,   /* a place for so many bytes */
+    ROW_OVERHEAD = 16, /* of the allocator */
+    ROW_FRACTION = 64, /* no row may have more of all bytes */
+    HAND_STEPS = 64    /* sets that are looked at for one row that comes */
+};
+
+struct row {
+    uint64_t generation; /* another than that of the cache: it is forgotten */
+    uint32_t key_size, record_size;
+    bool is_asked_for;    /* since it came, or the hand did */
+    unsigned char data[]; /* key, record */
+};
+
+struct set {
+    uint32_t tags[WAYS];    /* of the hash */
+    struct row *rows[WAYS]; /* owned; NULL: none */
+};
+
+struct layers_cache {
+    struct set *sets;    /* owned */
+    uint64_t mask, hand; /* the number of sets less one; the next that the hand looks at */
+    uint64_t bytes, bytes_max;
+    uint64_t generation;
+};
+
+struct layers_cache *layers_cache_new(uint64_t bytes_max)
+{
+    struct layers_cache *cache = memory_new(sizeof *cache);
+    uint64_t sets = 1;
+    while (sets * WAYS * ROW_BYTES < bytes_max)
+        sets *= 2;
+    cache->sets = memory_new(sets * sizeof *cache->sets);
+    cache->mask = sets - 1;
+    cache->bytes = sets * sizeof *cache->sets;
+    cache->bytes_max = bytes_max;
+    return cache;
+}
+
+void layers_cache_free(struct layers_cache *cache)
+{
+    if (!cache)
+        return;
+    for (uint64_t i = 0; i <= cache->mask; i++)
+        for (unsigned way = 0; way < WAYS; way++)
+            memory_free(cache->sets[i].rows[way]);
+    memory_free(cache->sets);
+    memory_free(cache);
+}
+
+void layers_cache_forget(struct layers_cache *cache)
+{
+    cache->generation++;
+}
+
+uint64_t layers_cache_bytes(const struct layers_cache *cache)
+{
+    return cache->bytes;
+}
+
+static struct set *set_of(const struct layers_cache *cache, struct bytes key, uint32_t *tag)
+{
+    uint64_t hash = XXH3_64bits(key.data, key.size);
+    *tag = (uint32_t)(hash >> 32);
+    return &cache->sets[hash & cache->mask];
+}
+
+static uint64_t row_bytes(size_t key, size_t record)
+{
+    return sizeof(struct row) + key + record + ROW_OVERHEAD;
+}
+
+bool layers_cache_find(struct layers_cache *cache, struct bytes key, struct bytes *record)
+{
+    uint32_t tag;
+    struct set *set = set_of(cache, key, &tag);
+    for (unsigned way = 0; way < WAYS; way++) {
+        struct row *row = set->rows[way];
+        if (!row || set->tags[way] != tag || row->generation != cache->generation ||
+            !bytes_equal(bytes_of(row->data, row->key_size), key))
+            continue;
+        row->is_asked_for = true;
+        *record = bytes_of(row->data + row->key_size, row->record_size);
+        return true;
+    }
+    return false;
+}
+
+/* ---- making room --------------------------------------------------------------------- */
+
+static void take_out(struct layers_cache *cache, struct set *set, unsigned way)
+{
+    struct row *row = set->rows[way];
+    if (!row)
+        return;
+    cache->bytes -= row_bytes(row->key_size, row->record_size);
+    memory_free(row);
+    set->rows[way] = NULL;
+}
+
+static bool is_wanted(const struct layers_cache *cache, const struct row *row)
+{
+    return row && row->generation == cache->generation && row->is_asked_for;
+}
+
+/* Is taken out, or, asked for since the last time, spared until the next. */
+static void pass(struct layers_cache *cache, struct set *set, unsigned way)
+{
+    if (is_wanted(cache, set->rows[way]))
+        set->rows[way]->is_asked_for = false;
+    else
+        take_out(cache, set, way);
+}
+
+static bool make_room(struct layers_cache *cache, uint64_t bytes)
+{
+    for (unsigned i = 0; i < HAND_STEPS && cache->bytes + bytes > cache->bytes_max; i++) {
+        struct set *set = &cache->sets[cache->hand++ & cache->mask];
+        for (unsigned way = 0; way < WAYS; way++)
+            pass(cache, set, way);
+    }
+    return cache->bytes + bytes <= cache->bytes_max;
+}
+
+/* Where nobody is, or nobody who is wanted; if all are, they have had their time. */
+static unsigned free_way(struct layers_cache *cache, struct set *set)
+{
+    for (unsigned way = 0; way < WAYS; way++)
+        if (!is_wanted(cache, set->rows[way])) {
+            take_out(cache, set, way);
+            return way;
+        }
+    for (unsigned way = 0; way < WAYS; way++)
+        pass(cache, set, way);
+    take_out(cache, set, 0);
+    return 0;
+}
+
+void layers_cache_keep(struct layers_cache *cache, struct bytes key, struct bytes record)
+{
+    uint64_t bytes = row_bytes(key.size, record.size);
+    uint32_t tag;
+    if (bytes > cache->bytes_max / ROW_FRACTION || !make_room(cache, bytes))
+        return;
+    struct set *set = set_of(cache, key, &tag);
+    unsigned way = free_way(cache, set);
+    struct row *row = memory_resize(NULL, sizeof *row + key.size + record.size);
+    *row = (struct row){.generation = cache->generation,
+                        .key_size = (uint32_t)key.size,
+                        .record_size = (uint32_t)record.size};
+    memcpy(row->data, key.data, key.size);
+    if (record.size)
+        memcpy(row->data + key.size, record.data, record.size);
+    set->tags[way] = tag;
+    set->rows[way] = row;
+    cache->bytes += bytes;
+}
