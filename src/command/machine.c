@@ -230,8 +230,10 @@ static bool apply(struct state_machine *base, const struct apply_context *contex
     return finished;
 }
 
-/* The second word is nearly always a key; one that is large takes longer to hash than it saves. */
-enum { FORESEEN_KEY_MAX = 1024 };
+/* The second word is nearly always a key; one that is large takes longer to hash than it saves.
+ * The element that is changed in a large collection is mostly the third word of a command on a hash
+ * or a set, and of one on a sorted set the fourth. */
+enum { FORESEEN_KEY_MAX = 1024, FORESEEN_WORDS = 4 };
 
 static void foresee(struct state_machine *base, const struct foreseen *entries, uint32_t count)
 {
@@ -239,11 +241,12 @@ static void foresee(struct state_machine *base, const struct foreseen *entries, 
     uint32_t found = 0;
     _Static_assert((int)FORESEEN_MAX <= (int)DB_FORESEEN_MAX, "the keys of all find room");
     for (uint32_t i = 0; i < count; i++) {
-        struct bytes words[2];
+        struct bytes words[FORESEEN_WORDS] = {{0}};
         if (entries[i].database < DB_DATABASES &&
-            command_first_words(entries[i].command, words, 2) == 2 &&
+            command_first_words(entries[i].command, words, FORESEEN_WORDS) >= 2 &&
             words[1].size <= FORESEEN_KEY_MAX)
-            keys[found++] = (struct db_foreseen){entries[i].database, words[1]};
+            keys[found++] =
+                (struct db_foreseen){entries[i].database, words[1], {words[2], words[3]}};
     }
     db_foresee(machine_of(base)->db, keys, found);
 }

@@ -73,6 +73,7 @@ static void take(struct db *db, struct db *beside, uint64_t space, uint64_t take
     for (unsigned i = 0; i < sizeof tables / sizeof tables[0]; i++)
         db->changed_bytes += overlay_move(&db->active->tables[tables[i]], taken,
                                           &beside->active->tables[tables[i]], space);
+    layers_stored_one(&db->row_sizes, beside->row_sizes.largest);
     db->is_in_entry = true;
 }
 

@@ -21,10 +21,7 @@
 enum {
     RECLAIM_FRACTION = 4, /* of what is stored has to be freed */
     PROGRESS_STEPS = 64,  /* so often the loop is told how far it is */
-    HEAD_SIZE = 64,       /* of a record */
-    LOOK_BYTES = 1 << 20, /* values that are looked at together */
-    LOOKS_FEW = 4,        /* so many, until */
-    FOUND_ENOUGH = 1024   /* records tell what those of an earlier process are like */
+    HEAD_SIZE = 64        /* of a record */
 };
 _Static_assert((int)RECORD_HEADER_MAX <= (int)HEAD_SIZE, "a head has the whole header");
 
@@ -159,31 +156,19 @@ static void gather_name(struct checkpoint *checkpoint, const struct merge *merge
     name->stored = head;
 }
 
-/* Many, if so many of the largest are not too much.  What an earlier process stored may still
- * surprise: once, since then its size is known. */
-static unsigned looks_at_once(const struct stored_sizes *sizes)
-{
-    uint64_t looks = LOOK_BYTES / (sizes->largest + 1);
-    uint64_t most = sizes->found < FOUND_ENOUGH ? LOOKS_FEW : KV_HEADS_MAX;
-    if (looks > most)
-        looks = most;
-    return looks > 0 ? (unsigned)looks : 1;
-}
-
 static void look_below(struct checkpoint *checkpoint)
 {
     struct kv *kv = checkpoint->job.kv;
     struct stored_sizes *sizes = &checkpoint->result.stored_sizes;
     if (checkpoint->heads_count == 0)
         return;
-    kv->ops->get_heads(kv, KV_DATA, checkpoint->heads, checkpoint->heads_count, HEAD_SIZE);
+    kv->ops->get_heads(kv, KV_DATA, checkpoint->heads, checkpoint->heads_count, HEAD_SIZE, false);
     for (unsigned i = 0; i < checkpoint->heads_count; i++) {
         if (!checkpoint->heads[i].is_there)
             continue;
-        layers_stored_one(sizes, checkpoint->heads[i].size);
-        sizes->found += sizes->found < FOUND_ENOUGH;
+        layers_found_one(sizes, checkpoint->heads[i].size);
     }
-    checkpoint->names_at_once = looks_at_once(sizes);
+    checkpoint->names_at_once = layers_looks_at_once(sizes);
 }
 
 static void resolve_names(struct checkpoint *checkpoint, unsigned database)
@@ -624,7 +609,7 @@ struct checkpoint *checkpoint_start(const struct checkpoint_job *job)
     checkpoint->job = *job;
     checkpoint->found = layer_new();
     checkpoint->result.stored_sizes = job->stored_sizes;
-    checkpoint->names_at_once = looks_at_once(&job->stored_sizes);
+    checkpoint->names_at_once = layers_looks_at_once(&job->stored_sizes);
     checkpoint->steps_max = count_steps(job);
     if (!job->wake)
         run(checkpoint);

@@ -94,7 +94,8 @@ static void load_state(struct db *db)
         load_stored_state(db);
     } else {
         db->persisted = record_state_first();
-        db->stored_sizes.found = UINT64_MAX; /* nobody stored anything before */
+        db->stored_sizes.found = db->row_sizes.found =
+            UINT64_MAX; /* nobody stored anything before */
         struct kv_iter *iter = db->kv->ops->iter_new(db->kv, KV_DATA, key);
         struct bytes first, value;
         if (db->kv->ops->iter_next(iter, &first, &value))
@@ -171,6 +172,7 @@ void layers_handle_free(struct db *db)
     buffer_deinit(&db->collection);
     buffer_deinit(&db->collected);
     layers_cache_free(db->cache);
+    layers_ahead_free(db->ahead);
     memory_free(db);
 }
 
@@ -196,7 +198,7 @@ static struct place key_place(const struct db *db, unsigned database, struct byt
 
 /* The looks one behind the other, with nothing between them: the processor begins the next while it
  * waits for what the one before needs from memory. */
-void db_foresee(const struct db *db, const struct db_foreseen *keys, uint32_t count)
+void db_foresee(struct db *db, const struct db_foreseen *keys, uint32_t count)
 {
     struct place places[DB_FORESEEN_MAX];
     check(count <= DB_FORESEEN_MAX);
@@ -204,6 +206,7 @@ void db_foresee(const struct db *db, const struct db_foreseen *keys, uint32_t co
         places[i] = key_place(db, keys[i].database, keys[i].key);
     for (uint32_t i = 0; i < count; i++)
         overlay_foresee(&db->active->tables[TABLE_KEYS], places[i].space, places[i].word);
+    layers_ahead_look(db, keys, count);
 }
 
 void db_at(struct db *db, int64_t now_ms, bool may_drop)

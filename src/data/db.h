@@ -62,13 +62,15 @@ void db_begin(struct db *db, uint64_t seed);
 void db_at(struct db *db, int64_t now_ms, bool may_drop);
 int64_t db_now_ms(const struct db *db); /* what was given last */
 
-/* These keys are going to be changed soon: their records may be brought near the processor. */
+/* These keys are going to be changed soon: their records may be brought near the processor, and
+ * rows that are not in memory looked for together. */
 struct db_foreseen {
     unsigned database;
     struct bytes key;
+    struct bytes elements[2]; /* should it be a hash or a set, or a sorted set; or nothing */
 };
 enum { DB_FORESEEN_MAX = 8 };
-void db_foresee(const struct db *db, const struct db_foreseen *keys, uint32_t count);
+void db_foresee(struct db *db, const struct db_foreseen *keys, uint32_t count);
 
 /* False: no such key.  Does not copy the value, however large it is. */
 bool db_lookup(struct db *db, unsigned database, struct bytes key, struct db_record *found);

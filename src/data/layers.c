@@ -102,6 +102,16 @@ bool layers_kv_counts(const struct state *persisted, enum table table, uint64_t 
     return false;
 }
 
+static void take_ahead(struct db *db, const struct kv_head *head)
+{
+    buffer_clear(&db->value);
+    db->is_found = head->is_there;
+    if (!head->is_there)
+        return;
+    buffer_append_bytes(&db->value, buffer_bytes(&head->head));
+    db->whole = head->size;
+}
+
 /* Reads the key in db->sought, of a large value only the head if that is enough. */
 static void read_from_kv(struct db *db, size_t head_max)
 {
@@ -111,9 +121,14 @@ static void read_from_kv(struct db *db, size_t head_max)
     if (db->value.capacity > LAYERS_SCRATCH_MAX)
         buffer_deinit(&db->value);
     db->whole = 0;
-    db->is_found = db->kv->ops->get_head(db->kv, KV_DATA, buffer_bytes(&db->key), head_max,
-                                         &db->value, &db->whole);
-    db->work += LAYERS_FETCH_WORK + db->whole; /* all of it was fetched, though not copied */
+    const struct kv_head *ahead = layers_ahead_find(db->ahead, buffer_bytes(&db->key), head_max);
+    if (ahead) {
+        take_ahead(db, ahead);
+    } else {
+        db->is_found = db->kv->ops->get_head(db->kv, KV_DATA, buffer_bytes(&db->key), head_max,
+                                             &db->value, &db->whole);
+        db->work += LAYERS_FETCH_WORK + db->whole; /* all of it was fetched, though not copied */
+    }
     db->is_read = true;
 }
 
@@ -316,6 +331,8 @@ bool layers_put_key(struct db *db, const struct place *place, struct bytes heade
     struct entry *entry = overlay_put(active, &spot, place->name, header, payload, BELOW_UNKNOWN);
     entry->is_kept = db->savepoint != NULL;
     note_change(db, place->name.size + entry->record_size);
+    if (place->table == TABLE_ROWS)
+        layers_stored_one(&db->row_sizes, entry->record_size);
     if (!is_known) {
         struct bytes record;
         was_there = get_below(db, 0, place, LAYERS_HEAD_MAX, &record);

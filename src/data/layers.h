@@ -53,19 +53,43 @@ struct layer {
 };
 
 struct checkpoint;
+struct layers_ahead;
 
-/* What is known of the records of keys in the kv, so that not too many that are large are looked at
- * together: they are in memory at once.  Of those that an earlier process stored nothing is known
- * but what is found. */
+/* What is known of the records of keys, or of rows, in the kv, so that not too many that are large
+ * are looked at together: they are in memory at once.  Of those that an earlier process stored
+ * nothing is known but what is found. */
 struct stored_sizes {
     uint64_t largest; /* that this process stored or found */
-    uint64_t found;   /* by looks of checkpoints */
+    uint64_t found;   /* by looks of several */
+};
+
+enum {
+    LAYERS_LOOK_BYTES = 1 << 20, /* values that are looked at together */
+    LAYERS_LOOKS_FEW = 4,        /* so many, until */
+    LAYERS_FOUND_ENOUGH = 1024   /* records tell what those of an earlier process are like */
 };
 
 static inline void layers_stored_one(struct stored_sizes *sizes, uint64_t size)
 {
     if (sizes->largest < size)
         sizes->largest = size;
+}
+
+static inline void layers_found_one(struct stored_sizes *sizes, uint64_t size)
+{
+    layers_stored_one(sizes, size);
+    sizes->found += sizes->found < LAYERS_FOUND_ENOUGH;
+}
+
+/* Many, if so many of the largest are not too much.  What an earlier process stored may still
+ * surprise: once, since then its size is known. */
+static inline unsigned layers_looks_at_once(const struct stored_sizes *sizes)
+{
+    uint64_t looks = LAYERS_LOOK_BYTES / (sizes->largest + 1);
+    uint64_t most = sizes->found < LAYERS_FOUND_ENOUGH ? LAYERS_LOOKS_FEW : KV_HEADS_MAX;
+    if (looks > most)
+        looks = most;
+    return looks > 0 ? (unsigned)looks : 1;
 }
 
 /* Of a read that looks at a view, though it does not know: see db_look_at(). */
@@ -127,16 +151,19 @@ struct db {
     struct checkpoint *checkpoint; /* under way; else NULL; owned */
     struct state checkpointed;     /* what it stores; else cleared */
     uint64_t checkpoints;          /* done */
-    struct stored_sizes stored_sizes;
+    struct stored_sizes stored_sizes; /* of keys */
+    struct stored_sizes row_sizes;
 
     /* The last read from the kv, lent to the caller, and kept for the next call: most commands
      * that change a key look at it first. */
     struct buffer key;
     struct buffer value;
-    bool is_read;               /* false: key and value say nothing */
-    size_t whole;               /* size of the record, of which value may be but the head */
-    bool is_found;              /* there was such a key */
-    struct buffer sought;       /* scratch: a key of the kv to look for */
+    bool is_read;         /* false: key and value say nothing */
+    size_t whole;         /* size of the record, of which value may be but the head */
+    bool is_found;        /* there was such a key */
+    struct buffer sought; /* scratch: a key of the kv to look for */
+    struct layers_ahead
+        *ahead; /* rows that were looked for before they are wanted; owned; or NULL */
     struct layers_cache *cache; /* of rows and pages, below the layers (L9); owned; NULL: none */
 
     /* The record of the large collection that was read from the kv last: whoever asks for its rows
@@ -179,10 +206,20 @@ static inline uint64_t layers_space(const struct db *db, unsigned database)
  * `persisted`: what the kv held, or one of the states that it held since. */
 bool layers_kv_counts(const struct state *persisted, enum table table, uint64_t space);
 
+/* ahead.c.  Looks for the rows that these are about, if there are several. */
+void layers_ahead_look(struct db *db, const struct db_foreseen *keys, uint32_t count);
+/* NULL: that was not looked for, or less of it than these bytes was kept. */
+const struct kv_head *layers_ahead_find(const struct layers_ahead *ahead, struct bytes key,
+                                        size_t head_max);
+void layers_ahead_forget(struct layers_ahead *ahead);
+void layers_ahead_free(struct layers_ahead *ahead); /* NULL allowed */
+
 /* What was read from the kv is not to be believed any more. */
 static inline void layers_forget_read(struct db *db)
 {
     db->is_read = db->is_collection_read = false;
+    if (db->ahead)
+        layers_ahead_forget(db->ahead);
 }
 
 /* The kv has this record, and no layer has anything of the name: as if it had been read. */

@@ -43,10 +43,10 @@ struct kv_ops {
                      struct buffer *head, size_t *size);
 
     /* get_head for many keys, which rise, of KV_DATA or KV_STAGE: cheaper than one after the other,
-     * but all of the values are in memory at once.  What it reads is not kept for the next look:
-     * over many keys that one comes late, and keeping costs more than reading. */
+     * but all of the values are in memory at once.  keeps: what it reads is kept for the next look;
+     * over very many keys that one comes late, and keeping costs more than reading. */
     void (*get_heads)(struct kv *kv, enum kv_family family, struct kv_head *heads, size_t count,
-                      size_t head_max);
+                      size_t head_max, bool keeps);
 
     struct kv_batch *(*batch_new)(struct kv *kv);
     void (*batch_put)(struct kv_batch *batch, enum kv_family family, struct bytes key,

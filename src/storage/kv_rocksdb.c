@@ -278,7 +278,7 @@ static bool get_head(struct kv *base, enum kv_family family, struct bytes key, s
 }
 
 static void get_heads(struct kv *base, enum kv_family family, struct kv_head *heads, size_t count,
-                      size_t head_max)
+                      size_t head_max, bool keeps)
 {
     struct rocksdb_kv *kv = rocksdb_kv_of(base);
     const char *keys[KV_HEADS_MAX];
@@ -290,8 +290,8 @@ static void get_heads(struct kv *base, enum kv_family family, struct kv_head *he
         keys[i] = data_of(heads[i].key);
         sizes[i] = heads[i].key.size;
     }
-    rocksdb_batched_multi_get_cf(kv->db, kv->read_once, family_of(kv, family), count, keys, sizes,
-                                 slices, errors, true);
+    rocksdb_batched_multi_get_cf(kv->db, keeps ? kv->read : kv->read_once, family_of(kv, family),
+                                 count, keys, sizes, slices, errors, true);
     for (size_t i = 0; i < count; i++) {
         must(errors[i], kv, "read");
         buffer_clear(&heads[i].head);

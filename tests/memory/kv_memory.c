@@ -305,8 +305,9 @@ static bool get_head(struct kv *base, enum kv_family family, struct bytes key, s
 }
 
 static void get_heads(struct kv *base, enum kv_family family, struct kv_head *heads, size_t count,
-                      size_t head_max)
+                      size_t head_max, bool keeps)
 {
+    (void)keeps;
     check(count <= KV_HEADS_MAX && family >= KV_DATA);
     for (size_t i = 0; i < count; i++)
         heads[i].is_there =

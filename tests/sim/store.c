@@ -91,11 +91,11 @@ static bool get_head(struct kv *kv, enum kv_family family, struct bytes key, siz
 }
 
 static void get_heads(struct kv *kv, enum kv_family family, struct kv_head *heads, size_t count,
-                      size_t head_max)
+                      size_t head_max, bool keeps)
 {
     struct sim_store *store = store_of(kv);
     check_read(store);
-    store->inner->ops->get_heads(store->inner, family, heads, count, head_max);
+    store->inner->ops->get_heads(store->inner, family, heads, count, head_max, keeps);
 }
 
 static struct kv_batch *batch_new(struct kv *kv)

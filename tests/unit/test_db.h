@@ -82,13 +82,13 @@ static inline bool mortal_get_head(struct kv *kv, enum kv_family family, struct 
 }
 
 static inline void mortal_get_heads(struct kv *kv, enum kv_family family, struct kv_head *heads,
-                                    size_t count, size_t head_max)
+                                    size_t count, size_t head_max, bool keeps)
 {
     struct kv *inner = mortal_of(kv)->inner;
     __atomic_add_fetch(&mortal_of(kv)->gets, count, __ATOMIC_RELAXED);
     if (count > mortal_of(kv)->gets_at_once)
         mortal_of(kv)->gets_at_once = count;
-    inner->ops->get_heads(inner, family, heads, count, head_max);
+    inner->ops->get_heads(inner, family, heads, count, head_max, keeps);
     uint64_t bytes = 0;
     for (size_t i = 0; i < count; i++)
         bytes += heads[i].is_there ? heads[i].size : 0;

@@ -119,9 +119,25 @@ static void apply_one(struct db *db, struct model *model, uint64_t *dice)
     }
 }
 
+/* Rows that entries may change, now or later, or never. */
+static void foresee(struct db *db, uint64_t dice)
+{
+    struct db_foreseen foreseen[DB_FORESEEN_MAX] = {0};
+    struct text keys[DB_FORESEEN_MAX], fields[DB_FORESEEN_MAX];
+    for (unsigned i = 0; i < DB_FORESEEN_MAX; i++) {
+        foreseen[i].database = database_of[prng_below(&dice, BASES)];
+        foreseen[i].key = name(&keys[i], "key", (unsigned)prng_below(&dice, KEYS));
+        foreseen[i].elements[0] =
+            name(&fields[i], "element", (unsigned)prng_below(&dice, ELEMENTS / 4));
+    }
+    db_foresee(db, foreseen, DB_FORESEEN_MAX);
+}
+
 static void apply(struct db *db, void *model, uint64_t seed, uint64_t index)
 {
     uint64_t dice = seed ^ index * 0x9e3779b97f4a7c15ull;
+    if (index % 4 == 0)
+        foresee(db, dice);
     db_begin(db, seed);
     for (uint64_t i = 1 + prng_below(&dice, 2); i > 0; i--)
         apply_one(db, model, &dice);
@@ -549,6 +565,110 @@ static void test_row_that_was_read_is_changed_behind_a_view(void **state)
     teardown(&f);
 }
 
+/* ---- rows that are looked for together --------------------------------------------------- */
+
+static void foresee_rows(struct fixture *f, unsigned first, unsigned count)
+{
+    struct db_foreseen foreseen[DB_FORESEEN_MAX] = {0};
+    struct text fields[DB_FORESEEN_MAX];
+    for (unsigned i = 0; i < count; i++) {
+        foreseen[i].key = bytes_from_string("k");
+        foreseen[i].elements[0] = name(&fields[i], "element", first + i);
+    }
+    db_foresee(f->db, foreseen, count);
+}
+
+/* The key's record is in active. */
+static uint64_t make_stored(struct fixture *f)
+{
+    uint64_t space = make(f, "k", 1000);
+    uint32_t count = 1000;
+    struct db_record record = {.type = DB_HASH, .space = space};
+    store(f);
+    db_put_collection(f->db, 0, bytes_from_string("k"), &record, value_of(&count));
+    applied(f);
+    return space;
+}
+
+static void test_rows_are_looked_for_together(void **state)
+{
+    struct fixture f;
+    (void)state;
+    setup(&f);
+    uint64_t space = make_stored(&f), before = db_work(f.db);
+    foresee_rows(&f, 1, DB_FORESEEN_MAX);
+    assert_true(db_work(f.db) - before >= DB_FORESEEN_MAX * LAYERS_FETCH_WORK);
+    for (unsigned i = 1; i <= DB_FORESEEN_MAX; i++)
+        assert_true(work_of_a_look(&f, space, i, i) < LAYERS_FETCH_WORK);
+    foresee_rows(&f, 999, 4); /* the last of them, and some that are not there */
+    assert_true(work_of_a_look(&f, space, 999, 999) < LAYERS_FETCH_WORK);
+    assert_true(work_of_a_look(&f, space, 1001, 0) < LAYERS_FETCH_WORK);
+    foresee_rows(&f, 998, 4); /* what is kept is not looked for again */
+    assert_true(work_of_a_look(&f, space, 998, 998) < LAYERS_FETCH_WORK);
+    foresee_rows(&f, 500, 1); /* one is read when it is wanted */
+    assert_true(work_of_a_look(&f, space, 500, 500) >= LAYERS_FETCH_WORK);
+    teardown(&f);
+}
+
+static void test_row_that_was_looked_for_is_changed(void **state)
+{
+    struct fixture f;
+    (void)state;
+    setup(&f);
+    uint64_t space = make_stored(&f);
+    foresee_rows(&f, 1, DB_FORESEEN_MAX);
+    put_row(&f, space, 5, 50);
+    expect_row(&f, space, 5, 50);
+    store(&f);
+    expect_row(&f, space, 5, 50);
+    expect_row(&f, space, 6, 6);
+    teardown(&f);
+}
+
+/* Of those that are found to be larger than was thought, after a start, the head is not the
+ * whole. */
+static void test_whole_of_a_large_row_is_read(void **state)
+{
+    static char large[8192];
+    struct fixture f;
+    struct text text;
+    struct bytes value;
+    uint32_t count = 1000;
+    (void)state;
+    setup(&f);
+    uint64_t space = make_stored(&f);
+    struct db_record record = {.type = DB_HASH, .space = space};
+    struct bytes field = name(&text, "element", 1);
+    memset(large, 'l', sizeof large);
+    db_row_put(f.db, space, db_row_word(f.db, field), field, bytes_of(large, sizeof large));
+    applied(&f);
+    store(&f);
+    db_put_collection(f.db, 0, bytes_from_string("k"), &record, value_of(&count));
+    applied(&f);
+    foresee_rows(&f, 1, 3);
+    assert_true(db_row_get(f.db, NULL, space, db_row_word(f.db, field), field, &value));
+    assert_true(bytes_equal(value, bytes_of(large, sizeof large)));
+    teardown(&f);
+}
+
+/* One that is large is in memory alone. */
+static void test_large_rows_are_not_looked_for_together(void **state)
+{
+    static char large[1 << 20];
+    struct fixture f;
+    struct text text;
+    (void)state;
+    setup(&f);
+    uint64_t space = make_stored(&f);
+    struct bytes field = name(&text, "element", 1);
+    db_row_put(f.db, space, db_row_word(f.db, field), field, bytes_of(large, sizeof large));
+    applied(&f);
+    uint64_t before = db_work(f.db);
+    foresee_rows(&f, 2, DB_FORESEEN_MAX);
+    assert_int_equal(db_work(f.db), before);
+    teardown(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -561,6 +681,10 @@ int main(void)
         cmocka_unit_test(test_row_that_was_read_is_kept),
         cmocka_unit_test(test_row_that_was_read_is_changed),
         cmocka_unit_test(test_row_that_was_read_is_changed_behind_a_view),
+        cmocka_unit_test(test_rows_are_looked_for_together),
+        cmocka_unit_test(test_row_that_was_looked_for_is_changed),
+        cmocka_unit_test(test_whole_of_a_large_row_is_read),
+        cmocka_unit_test(test_large_rows_are_not_looked_for_together),
         cmocka_unit_test(test_random_collections),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
