@@ -15,6 +15,7 @@
 #include "base/memory.h"
 #include "server/pace.h"
 #include "server/ticks.h"
+#include "storage/durable.h"
 
 enum { WORK = 1 << 20, ERROR_SIZE = 256 };
 
@@ -47,6 +48,8 @@ static bool write_all(struct backup_file *file, struct bytes bytes)
         if (written < 0 && errno == EINTR)
             continue;
         if (written < 0)
+            return failed(file, "write");
+        if (!durable_begin(file->fd, file->bytes, (uint64_t)written))
             return failed(file, "write");
         file->bytes += (uint64_t)written;
         bytes = bytes_of((const char *)bytes.data + written, bytes.size - (size_t)written);

@@ -27,6 +27,22 @@ bool durable_sync_directory(const char *path)
     return is_synced;
 }
 
+/* Where the kernel has no such call the sync does it all. */
+static bool begin_to(int fd, uint64_t end)
+{
+    const unsigned how = SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE;
+    return sync_file_range(fd, 0, (off_t)end, how) == 0 || errno == ENOSYS;
+}
+
+bool durable_begin(int fd, uint64_t at, uint64_t size)
+{
+    uint64_t end = at + size;
+    for (at += DURABLE_PIECE; at < end; at += DURABLE_PIECE)
+        if (!begin_to(fd, at))
+            return false;
+    return begin_to(fd, end);
+}
+
 /* With its block allocated: a write to a mapped hole would kill the process when the disk is
  * full. */
 static bool begin(int fd, const char *directory)

@@ -313,13 +313,35 @@ bool journal_has_room(const struct journal *journal, size_t size)
     return fits(journal, size) || (is_released && !journal->is_filling);
 }
 
-static void write_record(struct journal *journal, const struct segment *segment,
+/* All but the end of a large payload, a piece at a time (durable.h).  Returns how much: until the
+ * record is synced as a whole it is a torn one, whatever of it is there. */
+static size_t write_ahead(const struct journal *journal, const struct segment *segment,
+                          struct bytes payload, uint64_t at)
+{
+    size_t done = 0;
+    for (; payload.size - done > DURABLE_PIECE; done += DURABLE_PIECE) {
+        struct iovec piece = {(char *)(uintptr_t)payload.data + done, DURABLE_PIECE};
+        must_write(journal, segment, &piece, 1, at + done);
+        if (!durable_begin(segment->fd, at + done, DURABLE_PIECE))
+            fatal("cannot write the store in %s: %s", journal->directory, strerror(errno));
+    }
+    return done;
+}
+
+static void write_record(const struct journal *journal, const struct segment *segment,
                          unsigned char *head, struct bytes record)
 {
+    uint64_t payload_at = journal->at + RECORD_HEAD;
+    size_t done = write_ahead(journal, segment, record, payload_at);
     struct iovec pieces[] = {{head, RECORD_HEAD},
-                             {(void *)(uintptr_t)record.data, record.size},
+                             {(char *)(uintptr_t)record.data + done, record.size - done},
                              {zeros, space_of(record.size) - RECORD_HEAD - record.size}};
-    must_write(journal, segment, pieces, sizeof pieces / sizeof *pieces, journal->at);
+    if (done == 0) {
+        must_write(journal, segment, pieces, 3, journal->at);
+    } else {
+        must_write(journal, segment, pieces, 1, journal->at);
+        must_write(journal, segment, pieces + 1, 2, payload_at + done);
+    }
 }
 
 void journal_append(struct journal *journal, struct bytes record)

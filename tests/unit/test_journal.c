@@ -11,6 +11,7 @@
 #include "base/codec.h"
 #include "base/memory.h"
 #include "base/prng.h"
+#include "storage/durable.h"
 #include "storage/journal.h"
 
 enum { SEGMENT = 256 << 10, SECOND_HEAD_AT = 4096, RECORDS_AT = 8192, RECORD_HEAD = 32 };
@@ -161,6 +162,22 @@ static void what_is_appended_is_replayed(void **state)
     append(world, 100);
     open_again(world);
     assert_replayed(world, 1, 193);
+}
+
+/* Written in pieces. */
+static void a_large_record_is_one(void **state)
+{
+    struct world *world = *state;
+    const size_t sizes[] = {DURABLE_PIECE - 1,     DURABLE_PIECE,         DURABLE_PIECE + 1,
+                            2 * DURABLE_PIECE,     2 * DURABLE_PIECE + 5, 5 * DURABLE_PIECE - 3,
+                            5 * DURABLE_PIECE + 32};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        append(world, sizes[i]);
+        append(world, 100);
+        open_again(world);
+        assert_true(world->count >= 2 && world->first + world->count == world->next);
+        journal_release(world->journal, journal_segment(world->journal), world->next - 1);
+    }
 }
 
 static void segments_are_used_again_when_they_are_released(void **state)
@@ -590,6 +607,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(what_is_appended_is_replayed),
+        TEST(a_large_record_is_one),
         TEST(segments_are_used_again_when_they_are_released),
         TEST(without_room_there_is_none),
         TEST(what_is_released_at_once_is_not_replayed),

@@ -6,6 +6,7 @@
 
 #include <assert.h>
 #include <dirent.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -23,6 +24,7 @@
 #include "base/memory.h"
 #include "base/prng.h"
 #include "data/snapshot.h"
+#include "storage/durable.h"
 #include "storage/journal.h"
 #include "storage/rocksdb_assert.h"
 
@@ -345,6 +347,91 @@ static void assert_cached(const char *path)
     close(fd);
     if (cached < count - count / 10)
         fail_msg("of %zu pages of %s %zu are in memory", count, path, cached);
+}
+
+/* ---- what goes to the disk ahead of its sync ----------------------------------------- */
+
+static const char *begin_fails;      /* in files with this in their names */
+static const char *_Atomic begun_in; /* only those are counted: */
+static atomic_ullong begun_to, begun_most, begun_times;
+
+static void note_begun(uint64_t end)
+{
+    uint64_t before = end > begun_to ? begun_to : 0; /* another file */
+    if (end - before > begun_most)
+        begun_most = end - before;
+    begun_to = end;
+    begun_times++;
+}
+
+static bool is_in_name(int fd, const char *part)
+{
+    char link[64], path[512];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    ssize_t length = readlink(link, path, sizeof path - 1);
+    path[length < 0 ? 0 : length] = '\0';
+    return strstr(path, part);
+}
+
+/* In place of the C library's. */
+long syscall(long number, ...)
+{
+    long (*real)(long, ...) = (long (*)(long, ...))dlsym(RTLD_NEXT, "syscall");
+    long words[6];
+    va_list arguments;
+    va_start(arguments, number);
+    for (int i = 0; i < 6; i++)
+        words[i] = va_arg(arguments, long);
+    va_end(arguments);
+    unsigned how = number == SYS_sync_file_range ? (unsigned)words[3] : 0;
+    if (how && begin_fails && is_in_name((int)words[0], begin_fails)) {
+        errno = EIO;
+        return -1;
+    }
+    const char *in = begun_in; /* other threads are asked as well */
+    if (how && in && is_in_name((int)words[0], in))
+        note_begun(words[1] == 0 && how & SYNC_FILE_RANGE_WAIT_BEFORE ? (uint64_t)words[2]
+                                                                      : UINT64_MAX);
+    return real(number, words[0], words[1], words[2], words[3], words[4], words[5]);
+}
+
+static void count_begun(const char *in)
+{
+    begun_to = begun_most = begun_times = 0;
+    begun_in = in;
+}
+
+/* About so much, and never more at a time. */
+static void assert_begun(uint64_t bytes)
+{
+    begun_in = NULL;
+    uint64_t most = 5 * DURABLE_PIECE / 2; /* of what RocksDB gathers */
+    if (begun_most > most || begun_times < bytes / most)
+        fail_msg("%llu times, %llu bytes at most", begun_times, begun_most);
+}
+
+/* Who syncs a little meanwhile waits for a piece, and not for all of it. */
+static void test_large_writes_go_in_pieces(void **state)
+{
+    enum { SIZE = 24 << 20 };
+    struct fixture *fixture = *state;
+    uint64_t *noise = memory_new(SIZE), dice = 1;
+    for (size_t i = 0; i < SIZE / sizeof *noise; i++)
+        noise[i] = prng_next(&dice);
+    count_begun("/journal/");
+    struct kv_batch *batch = fixture->kv->ops->batch_new(fixture->kv);
+    fixture->kv->ops->batch_put(batch, KV_META, text("a"), bytes_of(noise, SIZE));
+    write_batch(fixture->kv, batch, true);
+    assert_begun(SIZE - DURABLE_PIECE);
+    count_begun(".sst");
+    fixture->kv->ops->close(fixture->kv); /* RocksDB writes it into a table */
+    fixture->kv = NULL;
+    assert_begun(SIZE);
+    fixture->kv = open_rocksdb(fixture->directory);
+    count_begun("/ingest/");
+    bulk_of_noise(fixture->kv, false);
+    assert_begun(20 << 20);
+    memory_free(noise);
 }
 
 /* Else the first look at what a checkpoint stored waits for the disk. */
@@ -964,6 +1051,17 @@ static void put_4k(struct kv *kv, int number)
     fflush(stdout);
 }
 
+/* In pieces. */
+static void put_large(struct kv *kv)
+{
+    enum { LARGE = 5 << 20 };
+    char *value = memory_new(LARGE);
+    struct kv_batch *batch = kv->ops->batch_new(kv);
+    kv->ops->batch_put(batch, KV_META, text("large"), bytes_of(value, LARGE));
+    write_batch(kv, batch, true);
+    memory_free(value);
+}
+
 static int fill(const char *directory, const char *how)
 {
     struct kv *kv = open_rocksdb(directory);
@@ -978,11 +1076,15 @@ static int fill(const char *directory, const char *how)
         failing = ".sst";
         failing_with = ENOSPC;
         failing_thread = "rocksdb:low";
+    } else if (strncmp(how, "begin ", 6) == 0) {
+        begin_fails = how + 6;
     } else {
         failing = how;
     }
-    for (int number = 2; number < 20000; number++) {
-        if (strcmp(how, "ingest") == 0 || strcmp(how, "compaction-full") == 0) {
+    for (int number = 2; number < (begin_fails ? 100 : 20000); number++) {
+        if (begin_fails)
+            put_large(kv);
+        if (strstr(how, "ingest") || strcmp(how, "compaction-full") == 0) {
             struct kv_bulk *bulk = kv->ops->bulk_new(kv, KV_DATA);
             kv->ops->bulk_put(bulk, text("a"), text("1"));
             kv->ops->bulk_put(bulk, text("z"), text("1"));
@@ -1038,6 +1140,9 @@ static void test_disk_fails(void **state)
     assert_dies_filling("full", "cannot write the store");
     assert_dies_filling("journal", "cannot sync the store");
     assert_dies_filling("ingest", "cannot write a sorted file for the store");
+    assert_dies_filling("begin journal", "cannot write the store");
+    assert_dies_filling("begin ingest", "cannot write a sorted file for the store");
+    assert_dies_filling("begin .sst", "the store in");
     /* A flush in the background: the next commit hears of it in one way or the other. */
     assert_dies_filling(".sst", "the store in");
     assert_dies_filling("flush-full", "the store in");
@@ -1754,6 +1859,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_crash_bulk, setup_memory, teardown),
         cmocka_unit_test_setup_teardown(test_reclaim, setup_rocksdb, teardown),
         cmocka_unit_test_setup_teardown(test_who_reads_deletes_no_files, setup_rocksdb, teardown),
+        cmocka_unit_test_setup_teardown(test_large_writes_go_in_pieces, setup_rocksdb, teardown),
         cmocka_unit_test_setup_teardown(test_what_was_written_is_in_memory, setup_rocksdb,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_reopen, setup_rocksdb, teardown),

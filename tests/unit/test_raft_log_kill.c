@@ -42,7 +42,7 @@ struct unsynced_write {
     uint32_t size, old;
 };
 
-enum { WRITES_MAX = 64, OLD_BYTES_MAX = 16 << 20, SECTOR = 512 };
+enum { WRITES_MAX = 256, OLD_BYTES_MAX = 32 << 20, SECTOR = 512 };
 
 struct synced_files {
     int lock;
