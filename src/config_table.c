@@ -146,7 +146,7 @@ const struct directive directive_rows[] = {
          "log in memory before it is written as a sorted file"),
     SIZE("rocksdb-wal-size", rocksdb_wal_size, FIXED, 16 * MB, INT64_MAX, "512mb",
          "journal on disk, three files of a quarter, and RocksDB's own log"),
-    SIZE("checkpoint-size", checkpoint_size, FIXED, 64 * KB, 16 * GB, "64mb",
+    SIZE("checkpoint-size", checkpoint_size, FIXED, 64 * KB, 16 * GB, "128mb",
          "changed data in memory that starts a checkpoint"),
     SIZE("log-retention-bytes", log_retention_bytes, FIXED, MB, INT64_MAX, "256mb",
          "most log that is kept for a member that is behind"),

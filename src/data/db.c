@@ -15,7 +15,7 @@
 #include "data/convert.h"
 
 enum {
-    CHANGED_BYTES_FACTOR = 8, /* a checkpoint also after this much was overwritten in place, or */
+    CHANGED_BYTES_FACTOR = 4, /* a checkpoint also after this much was overwritten in place, or */
     ENTRIES_MAX = 1000000     /* after so many entries: the log to replay must not grow for ever */
 };
 
