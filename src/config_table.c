@@ -145,7 +145,7 @@ const struct directive directive_rows[] = {
     SIZE("rocksdb-memtable-size", rocksdb_memtable_size, FIXED, MB, 4 * GB, "128mb",
          "log in memory before it is written as a sorted file"),
     SIZE("rocksdb-wal-size", rocksdb_wal_size, FIXED, 16 * MB, INT64_MAX, "512mb",
-         "journal on disk, three files of a quarter, and RocksDB's own log"),
+         "journal on disk, files of a quarter, and RocksDB's own log"),
     SIZE("checkpoint-size", checkpoint_size, FIXED, 64 * KB, 16 * GB, "128mb",
          "changed data in memory that starts a checkpoint"),
     SIZE("log-retention-bytes", log_retention_bytes, FIXED, MB, INT64_MAX, "256mb",

@@ -1,13 +1,15 @@
 /* See journal.h.
  *
- * DIRECTORY/0, 1 and 2 are the segments. Integers are little endian.
+ * DIRECTORY/0, 1, 2 and so on are the segments, each in any of the files: its head says which it
+ * is. Integers are little endian.
  *
  *     a segment: offset  size  what
  *                0       512   a head
  *                4096    512   the other
  *                8192    ...   records, each at a multiple of 8
  *
- *     a head:    0       8     "RRJOURN1"
+ *     a head:    0       8     "RRJOURN2"; "RRJOURN1" in a directory of before, where segment n
+ *                              was always in file n % 3, and nothing was read where it stands
  *                8       8     number of the segment: 1, 2, 3, ..., one more for each that is begun
  *                16      8     number of the first segment that has to be replayed
  *                24      8     number of the record before its first
@@ -33,16 +35,26 @@
  * holds the number of a record that is known to be durable. It is mapped and written after each
  * sync, and never synced itself: an old number in it does no harm.
  *
- * The ring. A segment is begun when the next record does not fit into the present one. Its head is
- * synced before its first record is written, and stands where the file's last but one was: torn by
- * a power cut it leaves the file what it was, a segment that may have to be replayed, whole. It
- * says how far back a start must go, so a head never has to be changed. */
+ * A segment is begun when the next record does not fit into the present one, in a file that is
+ * free: what it had need not be replayed, and nobody holds it or is reading it. Is there none, a
+ * file is made, and is durable in the directory before anything in it counts. The head is synced
+ * before the first record is written, and stands where the file's last but one was: torn by a power
+ * cut it leaves the file what it was, a segment that may have to be replayed, whole. It says how
+ * far back a start must go, so a head never has to be changed. A file is removed only if the newest
+ * head, which is durable, says that a start does not want it.
+ *
+ * The last record. If its sync failed, the kernel may show it at the next start though it is not on
+ * the disk, and say of a further sync that all is well; likewise the newest head. Both are written
+ * again then, the same bytes: what is read where it stands has no other copy. */
 #include "storage/journal.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
@@ -66,18 +78,28 @@ enum {
     ALIGNMENT = 8,
     FILL_LEAST = 256 << 10, /* zeros are written a step ahead: so many, */
     FILL_MOST = 1 << 20,    /* and more as more is used */
+    SURPLUS_AFTER = 8,      /* so many segments a free file is kept that nobody wants, */
+    FREE_KEPT = 1,          /* and one for ever */
     FILL_PIECE = 64 << 10,  /* with one call: what the page cache makes one piece of, it also walks
                              * over whole for every small write into it */
+    SHORT_PART = 4,         /* a segment that is used by less is short */
     UNFILLED_LEAST = 4 << 20, /* in front of a larger record no blocks are written */
+    FILES_MAX = 1 << 30,
     PATH_SIZE = 4096
 };
 
-static const char magic[8] = {'R', 'R', 'J', 'O', 'U', 'R', 'N', '1'};
+static const char magic[8] = {'R', 'R', 'J', 'O', 'U', 'R', 'N', '2'};
+static const char magic_before[8] = {'R', 'R', 'J', 'O', 'U', 'R', 'N', '1'};
 static unsigned char zeros[FILL_PIECE];
 
+/* And its file. */
 struct segment {
     int fd;
-    uint64_t number; /* 0: it has no records */
+    unsigned file;    /* its name */
+    unsigned head;    /* which of the two is that of `number` */
+    bool is_held;     /* by journal_hold() */
+    unsigned readers; /* who read in it now */
+    uint64_t number;  /* 0: it has no records */
     uint64_t replay_from;
     uint64_t before; /* the number of the record before its first */
     uint64_t seed;
@@ -88,20 +110,45 @@ struct segment {
 struct journal {
     char *directory; /* owned */
     uint64_t segment_bytes;
-    struct segment segments[JOURNAL_SEGMENTS];
+    /* Of which segment is where, and who reads it: that is changed with it, and looked at with it
+     * by other threads than the journal's. */
+    pthread_mutex_t mutex;
+    struct segment **segments; /* owned, and each of them; in no order */
+    size_t count;
+    unsigned holds;          /* of all */
+    unsigned files;          /* a name that no file has, nor had in this process */
+    struct segment *present; /* that is written; these are of the journal's thread */
+    struct segment *filling; /* zeros are on their way into its file; NULL: into one that is made */
+    unsigned begun,
+        free_least;       /* segments since surplus was counted; fewest files left free then */
+    unsigned surplus;     /* files to be removed */
     uint64_t number;      /* of the segment that is written */
     uint64_t released_to; /* those before need not be replayed */
     uint64_t mark;        /* of them */
     uint64_t at;          /* where its next record goes */
+    uint64_t last_at;     /* where the last that was replayed begins */
     uint64_t last;        /* record */
-    bool is_filling;      /* the file of the next segment, in another thread */
+    bool is_filling;      /* the file of a next segment, in another thread */
     struct buffer bytes;  /* a record that is replayed; empty when it is open */
     uint64_t *durable;    /* the mapped file LAST */
 };
 
-static struct segment *segment_of(struct journal *journal, uint64_t number)
+/* NULL: it is in no file. */
+static struct segment *segment_of(const struct journal *journal, uint64_t number)
 {
-    return &journal->segments[number % JOURNAL_SEGMENTS];
+    for (size_t i = 0; i < journal->count; i++)
+        if (journal->segments[i]->number == number)
+            return journal->segments[i];
+    return NULL;
+}
+
+static void add_segment(struct journal *journal, struct segment *segment)
+{
+    pthread_mutex_lock(&journal->mutex);
+    journal->segments =
+        memory_resize(journal->segments, (journal->count + 1) * sizeof(struct segment *));
+    journal->segments[journal->count++] = segment;
+    pthread_mutex_unlock(&journal->mutex);
 }
 
 /* ---- files ---------------------------------------------------------------------------- */
@@ -139,6 +186,26 @@ static void must_sync(const struct journal *journal, const struct segment *segme
 {
     if (fdatasync(segment->fd) != 0)
         fatal("cannot sync the store in %s: %s", journal->directory, strerror(errno));
+}
+
+/* -1: an error, in errno. */
+static int open_file(const char *directory, unsigned file, int how)
+{
+    char path[PATH_SIZE];
+    snprintf(path, sizeof path, "%s/%u", directory, file);
+    return open(path, O_RDWR | O_CLOEXEC | how, 0640);
+}
+
+/* -1: an error, in errno.  There to stay: a head in it is soon all that says where records are. */
+static int make_file(const char *directory, unsigned file)
+{
+    int fd = open_file(directory, file, O_CREAT | O_EXCL);
+    if (fd < 0 || durable_sync_directory(directory))
+        return fd;
+    int reason = errno;
+    close(fd);
+    errno = reason;
+    return -1;
 }
 
 /* False: an error, in errno; 0 is read behind the end. */
@@ -202,12 +269,6 @@ static uint64_t random_seed(void)
     return seed;
 }
 
-/* Where that of a segment stands: not where that of the one before in its file does. */
-static uint64_t head_at(uint64_t number)
-{
-    return number / JOURNAL_SEGMENTS % HEADS * HEADS_APART;
-}
-
 static void write_head(struct journal *journal, struct segment *segment)
 {
     unsigned char head[HEAD_SIZE] = {0};
@@ -219,17 +280,20 @@ static void write_head(struct journal *journal, struct segment *segment)
     put_u64(head + 40, segment->mark);
     put_u64(head + HEAD_USED - 8, XXH3_64bits(head, HEAD_USED - 8));
     struct iovec piece = {head, sizeof head};
-    must_write(journal, segment, &piece, 1, head_at(segment->number));
+    must_write(journal, segment, &piece, 1, (uint64_t)segment->head * HEADS_APART);
     must_sync(journal, segment);
 }
 
 /* The newer of the two that are whole; without any it has no records. */
-static void take_head(struct segment *segment, const unsigned char *head)
+static void take_head(struct segment *segment, unsigned place, const unsigned char *head)
 {
     uint64_t number = get_u64(head + 8);
-    if (memcmp(head, magic, sizeof magic) != 0 || number <= segment->number ||
+    bool is_head = memcmp(head, magic, sizeof magic) == 0 ||
+                   memcmp(head, magic_before, sizeof magic_before) == 0;
+    if (!is_head || number <= segment->number ||
         get_u64(head + HEAD_USED - 8) != XXH3_64bits(head, HEAD_USED - 8))
         return;
+    segment->head = place;
     segment->number = number;
     segment->replay_from = get_u64(head + 16);
     segment->before = get_u64(head + 24);
@@ -244,10 +308,10 @@ static bool read_heads(struct segment *segment)
     if (fstat(segment->fd, &status) != 0)
         return false;
     segment->filled = (uint64_t)status.st_size;
-    for (uint64_t i = 0; i < HEADS; i++) {
-        if (!read_at(segment, head, sizeof head, i * HEADS_APART))
+    for (unsigned i = 0; i < HEADS; i++) {
+        if (!read_at(segment, head, sizeof head, (uint64_t)i * HEADS_APART))
             return false;
-        take_head(segment, head);
+        take_head(segment, i, head);
     }
     return true;
 }
@@ -263,13 +327,104 @@ static void shorten(const struct journal *journal, struct segment *segment)
     segment->filled = journal->segment_bytes;
 }
 
-/* The next one, in the place of one that is released. */
+/* ---- files that are free ---------------------------------------------------------------- */
+
+/* With the mutex. */
+static bool is_free(const struct journal *journal, const struct segment *segment)
+{
+    if (segment == journal->present || segment->readers > 0 || segment->is_held)
+        return false;
+    return segment->number == 0 || (journal->holds == 0 && segment->number < journal->released_to);
+}
+
+static bool is_older(const struct segment *segment, const struct segment *other)
+{
+    return segment->number < other->number ||
+           (segment->number == other->number && segment->file < other->file);
+}
+
+/* The one with the most blocks; of several, the oldest.  NULL: none is. */
+static struct segment *find_free(struct journal *journal)
+{
+    struct segment *found = NULL;
+    pthread_mutex_lock(&journal->mutex);
+    for (size_t i = 0; i < journal->count; i++) {
+        struct segment *segment = journal->segments[i];
+        if (!is_free(journal, segment))
+            continue;
+        if (!found || segment->filled > found->filled ||
+            (segment->filled == found->filled && is_older(segment, found)))
+            found = segment;
+    }
+    pthread_mutex_unlock(&journal->mutex);
+    return found;
+}
+
+static unsigned count_free(struct journal *journal)
+{
+    unsigned count = 0;
+    pthread_mutex_lock(&journal->mutex);
+    for (size_t i = 0; i < journal->count; i++)
+        count += is_free(journal, journal->segments[i]);
+    pthread_mutex_unlock(&journal->mutex);
+    return count;
+}
+
+static struct segment *add_file(struct journal *journal, unsigned file, int fd)
+{
+    struct segment *segment = memory_new(sizeof *segment);
+    segment->file = file;
+    segment->fd = fd;
+    add_segment(journal, segment);
+    return segment;
+}
+
+static struct segment *must_make_segment(struct journal *journal)
+{
+    unsigned file = journal->files++;
+    int fd = make_file(journal->directory, file);
+    if (fd < 0)
+        fatal("cannot make a file of the store in %s: %s", journal->directory, strerror(errno));
+    return add_file(journal, file, fd);
+}
+
+/* Who looks for what the file had does not find it any more.  False: it is being read by now. */
+static bool take_free(struct journal *journal, struct segment *segment)
+{
+    pthread_mutex_lock(&journal->mutex);
+    bool is_taken = is_free(journal, segment);
+    if (is_taken) {
+        segment->head = segment->number > 0 ? (segment->head + 1) % HEADS : 0;
+        segment->number = ++journal->number;
+        journal->present = segment;
+    }
+    pthread_mutex_unlock(&journal->mutex);
+    return is_taken;
+}
+
+/* How many free files nobody has wanted for some time: what is kept of the log comes and goes a
+ * checkpoint at a time, and a file that is made again costs as much as it holds. */
+static void count_surplus(struct journal *journal)
+{
+    unsigned count = count_free(journal);
+    if (journal->begun == 0 || count < journal->free_least)
+        journal->free_least = count;
+    if (++journal->begun < SURPLUS_AFTER)
+        return;
+    journal->begun = 0;
+    journal->surplus = journal->free_least > FREE_KEPT ? journal->free_least - FREE_KEPT : 0;
+}
+
 static void begin_segment(struct journal *journal)
 {
-    struct segment *segment = segment_of(journal, ++journal->number);
+    struct segment *segment;
     check(!journal->is_filling);
-    check(segment->number == 0 || segment->number < journal->released_to);
-    segment->number = journal->number;
+    check(journal->number + 1 < JOURNAL_SEGMENTS + journal->released_to);
+    do
+        segment = find_free(journal);
+    while (segment && !take_free(journal, segment));
+    if (!segment)
+        check(take_free(journal, segment = must_make_segment(journal)));
     segment->replay_from = journal->released_to;
     segment->before = journal->last;
     segment->seed = random_seed();
@@ -278,6 +433,117 @@ static void begin_segment(struct journal *journal)
     write_head(journal, segment);
     shorten(journal, segment);
     journal->at = RECORDS_AT;
+    count_surplus(journal);
+}
+
+/* ---- who holds segments ------------------------------------------------------------------ */
+
+static void set_held(struct journal *journal, uint64_t number, bool is_held)
+{
+    struct segment *segment = segment_of(journal, number);
+    pthread_mutex_lock(&journal->mutex);
+    check(number > 0 && segment);
+    segment->is_held = is_held;
+    pthread_mutex_unlock(&journal->mutex);
+}
+
+void journal_hold(struct journal *journal, uint64_t segment)
+{
+    set_held(journal, segment, true);
+}
+
+void journal_let_go(struct journal *journal, uint64_t segment)
+{
+    set_held(journal, segment, false);
+}
+
+bool journal_has(const struct journal *journal, uint64_t segment)
+{
+    return segment > 0 && segment_of(journal, segment);
+}
+
+void journal_hold_all(struct journal *journal)
+{
+    pthread_mutex_lock(&journal->mutex);
+    journal->holds++;
+    pthread_mutex_unlock(&journal->mutex);
+}
+
+void journal_let_all_go(struct journal *journal)
+{
+    pthread_mutex_lock(&journal->mutex);
+    check(journal->holds > 0);
+    journal->holds--;
+    pthread_mutex_unlock(&journal->mutex);
+}
+
+bool journal_read(struct journal *journal, struct journal_place place, void *bytes, size_t size)
+{
+    pthread_mutex_lock(&journal->mutex);
+    struct segment *segment = place.segment > 0 ? segment_of(journal, place.segment) : NULL;
+    if (segment)
+        segment->readers++;
+    pthread_mutex_unlock(&journal->mutex);
+    if (!segment)
+        return false;
+    if (!read_at(segment, bytes, size, place.at))
+        fatal("cannot read the store in %s: %s", journal->directory, strerror(errno));
+    pthread_mutex_lock(&journal->mutex);
+    segment->readers--;
+    pthread_mutex_unlock(&journal->mutex);
+    return true;
+}
+
+/* ---- files that are not needed ------------------------------------------------------------ */
+
+/* The one with the fewest blocks; NULL: none may go.  With the mutex. */
+static struct segment *find_needless(const struct journal *journal)
+{
+    struct segment *found = NULL;
+    for (size_t i = 0; i < journal->count && journal->count > JOURNAL_SEGMENTS; i++) {
+        struct segment *segment = journal->segments[i];
+        bool is_wanted_by_a_start = segment->number >= journal->present->replay_from;
+        if (is_free(journal, segment) && !is_wanted_by_a_start && segment != journal->filling &&
+            (!found || segment->filled < found->filled))
+            found = segment;
+    }
+    return found;
+}
+
+bool journal_wants_removal(const struct journal *journal)
+{
+    return journal->surplus > 0;
+}
+
+void journal_remove_begin(struct journal *journal, struct journal_removal *removal)
+{
+    check(journal_wants_removal(journal));
+    *removal = (struct journal_removal){.directory = journal->directory, .fd = -1};
+    journal->surplus--;
+    pthread_mutex_lock(&journal->mutex);
+    struct segment *segment = find_needless(journal);
+    for (size_t i = 0; i < journal->count && segment; i++)
+        if (journal->segments[i] == segment) {
+            journal->segments[i] = journal->segments[--journal->count];
+            break;
+        }
+    pthread_mutex_unlock(&journal->mutex);
+    if (!segment)
+        return;
+    removal->file = segment->file;
+    removal->fd = segment->fd;
+    memory_free(segment);
+}
+
+void journal_remove(const struct journal_removal *removal)
+{
+    char path[PATH_SIZE];
+    if (removal->fd < 0)
+        return;
+    snprintf(path, sizeof path, "%s/%u", removal->directory, removal->file);
+    if (unlink(path) != 0)
+        fatal("cannot remove a file of the store in %s: %s", removal->directory, strerror(errno));
+    close(removal->fd);
 }
 
 /* ---- records -------------------------------------------------------------------------- */
@@ -313,6 +579,12 @@ bool journal_has_room(const struct journal *journal, size_t size)
     return fits(journal, size) || (is_released && !journal->is_filling);
 }
 
+bool journal_is_short(const struct journal *journal)
+{
+    return journal->present->replay_from == journal->number &&
+           journal->at - RECORDS_AT < journal->segment_bytes / SHORT_PART;
+}
+
 /* All but the end of a large payload, a piece at a time (durable.h).  Returns how much: until the
  * record is synced as a whole it is a torn one, whatever of it is there. */
 static size_t write_ahead(const struct journal *journal, const struct segment *segment,
@@ -344,12 +616,13 @@ static void write_record(const struct journal *journal, const struct segment *se
     }
 }
 
-void journal_append(struct journal *journal, struct bytes record)
+struct journal_place journal_append(struct journal *journal, struct bytes record)
 {
     check(journal_has_room(journal, record.size));
     if (!fits(journal, record.size))
         begin_segment(journal);
-    struct segment *segment = segment_of(journal, journal->number);
+    struct segment *segment = journal->present;
+    struct journal_place place = {segment->number, journal->at + RECORD_HEAD};
     unsigned char head[RECORD_HEAD];
     put_u64(head, journal->last + 1);
     put_u64(head + 8, record.size);
@@ -364,6 +637,7 @@ void journal_append(struct journal *journal, struct bytes record)
         segment->filled = journal->at;
     journal->last++;
     raise_durable(journal);
+    return place;
 }
 
 void journal_release(struct journal *journal, uint64_t segment, uint64_t mark)
@@ -384,28 +658,34 @@ void journal_release_all(struct journal *journal, uint64_t mark)
 
 /* ---- filling ahead -------------------------------------------------------------------- */
 
-bool journal_wants_filling(const struct journal *journal)
+bool journal_wants_filling(struct journal *journal)
 {
-    const struct segment *next = &journal->segments[(journal->number + 1) % JOURNAL_SEGMENTS];
-    return journal->at >= journal->segment_bytes / 2 && next->filled < journal->segment_bytes;
+    if (journal->at < journal->segment_bytes / 2)
+        return false;
+    const struct segment *next = find_free(journal);
+    return !next || next->filled < journal->segment_bytes;
 }
 
 void journal_fill_begin(struct journal *journal, struct journal_filling *filling)
 {
-    const struct segment *next = segment_of(journal, journal->number + 1);
-    check(!journal->is_filling && journal_wants_filling(journal));
+    struct segment *next = find_free(journal);
+    check(!journal->is_filling && journal->at >= journal->segment_bytes / 2);
     *filling = (struct journal_filling){.directory = journal->directory,
-                                        .fd = next->fd,
-                                        .from = next->filled,
-                                        .to = next->filled + FILL_MOST};
+                                        .file = next ? next->file : journal->files++,
+                                        .fd = next ? next->fd : -1,
+                                        .from = next ? next->filled : 0};
+    filling->to = filling->from + FILL_MOST;
     if (filling->to > journal->segment_bytes)
         filling->to = journal->segment_bytes;
+    journal->filling = next;
     journal->is_filling = true;
 }
 
-bool journal_fill(const struct journal_filling *filling)
+bool journal_fill(struct journal_filling *filling)
 {
-    bool is_written = write_zeros(filling->fd, filling->from, filling->to);
+    if (filling->fd < 0)
+        filling->fd = make_file(filling->directory, filling->file);
+    bool is_written = filling->fd >= 0 && write_zeros(filling->fd, filling->from, filling->to);
     if (!is_written && (errno == ENOSPC || errno == EDQUOT))
         return false;
     if (!is_written || fdatasync(filling->fd) != 0)
@@ -416,11 +696,14 @@ bool journal_fill(const struct journal_filling *filling)
 void journal_fill_end(struct journal *journal, const struct journal_filling *filling,
                       bool is_filled)
 {
-    struct segment *next = segment_of(journal, journal->number + 1);
+    struct segment *next = journal->filling;
     check(journal->is_filling);
-    check(next->fd == filling->fd && next->filled == filling->from);
-    if (is_filled)
+    if (!next && filling->fd >= 0)
+        next = add_file(journal, filling->file, filling->fd);
+    check(!next || (next->fd == filling->fd && next->filled == filling->from));
+    if (is_filled && next)
         next->filled = filling->to;
+    journal->filling = NULL;
     journal->is_filling = false;
 }
 
@@ -483,6 +766,18 @@ static enum found find_later(const struct segment *segment, uint64_t at, uint64_
     return found;
 }
 
+/* NULL: no file has records. */
+static struct segment *newest(const struct journal *journal)
+{
+    struct segment *found = NULL;
+    for (size_t i = 0; i < journal->count; i++) {
+        struct segment *segment = journal->segments[i];
+        if (segment->number > 0 && (!found || segment->number > found->number))
+            found = segment;
+    }
+    return found;
+}
+
 struct replaying {
     const struct journal_options *options;
     char *error;
@@ -509,11 +804,13 @@ static bool replay_segment(struct journal *journal, const struct segment *segmen
 {
     const struct journal_options *options = replaying->options;
     enum found found;
-    journal->at = RECORDS_AT;
+    journal->at = journal->last_at = RECORDS_AT;
     while ((found = find_record(segment, journal->at, journal->last + 1, &journal->bytes)) ==
            FOUND_RECORD) {
-        if (!options->replay(options->context, buffer_bytes(&journal->bytes)))
+        struct journal_place place = {segment->number, journal->at + RECORD_HEAD};
+        if (!options->replay(options->context, buffer_bytes(&journal->bytes), place))
             return refuse(replaying, "a record of its journal makes no sense");
+        journal->last_at = journal->at;
         journal->at += space_of(journal->bytes.size);
         journal->last++;
     }
@@ -526,30 +823,54 @@ static bool replay_segment(struct journal *journal, const struct segment *segmen
                              "writes are missing");
 }
 
+/* The same bytes, for certain this time. */
+static bool write_again(struct journal *journal, uint64_t from, uint64_t to)
+{
+    const struct segment *segment = journal->present;
+    if (from == to)
+        return true;
+    buffer_clear(&journal->bytes);
+    buffer_reserve(&journal->bytes, to - from);
+    struct iovec piece = {journal->bytes.data, to - from};
+    return read_at(segment, journal->bytes.data, to - from, from) &&
+           write_pieces(segment->fd, &piece, 1, from);
+}
+
+/* What the kernel may show though it is not on the disk. */
+static bool write_last_again(struct journal *journal, const struct replaying *replaying)
+{
+    uint64_t head = (uint64_t)journal->present->head * HEADS_APART;
+    if (write_again(journal, head, head + HEAD_SIZE) &&
+        write_again(journal, journal->last_at, journal->at) && fdatasync(journal->present->fd) == 0)
+        return true;
+    snprintf(replaying->error, replaying->size, "cannot write the store in %s: %s",
+             journal->directory, strerror(errno));
+    return false;
+}
+
 static bool replay_all(struct journal *journal, const struct replaying *replaying)
 {
-    uint64_t newest = 0;
-    for (int i = 0; i < JOURNAL_SEGMENTS; i++)
-        if (journal->segments[i].number > newest)
-            newest = journal->segments[i].number;
-    if (newest == 0)
+    struct segment *present = newest(journal);
+    if (!present)
         return refuse(replaying, "its journal is missing");
-    journal->number = newest;
-    journal->released_to = segment_of(journal, newest)->replay_from;
-    journal->mark = segment_of(journal, newest)->mark;
-    if (newest - journal->released_to >= JOURNAL_SEGMENTS)
+    journal->present = present;
+    journal->number = present->number;
+    journal->released_to = present->replay_from;
+    journal->mark = present->mark;
+    if (journal->number - journal->released_to >= JOURNAL_SEGMENTS)
         return refuse(replaying, "its journal says that more is missing than it can hold");
-    journal->last = segment_of(journal, journal->released_to)->before;
-    for (uint64_t number = journal->released_to; number <= newest; number++) {
+    for (uint64_t number = journal->released_to; number <= journal->number; number++) {
         const struct segment *segment = segment_of(journal, number);
-        if (segment->number != number || segment->before != journal->last)
+        if (number == journal->released_to)
+            journal->last = segment ? segment->before : 0;
+        if (!segment || segment->before != journal->last)
             return refuse(replaying, "a part of its journal is missing");
         if (!replay_segment(journal, segment, replaying))
             return false;
     }
     uint64_t durable = *journal->durable;
     if (journal->last >= durable)
-        return true;
+        return write_last_again(journal, replaying);
     snprintf(replaying->error, replaying->size,
              "the store in %s is damaged: it ends at record %" PRIu64
              " of its journal, but had synced record %" PRIu64 "; acknowledged writes are missing",
@@ -575,19 +896,46 @@ static bool map_last(struct journal *journal, const struct replaying *replaying)
     return cannot_use(replaying, path);
 }
 
-/* What they show is durable from here on, also what only the page cache held when a process was
+/* What it shows is durable from here on, also what only the page cache held when a process was
  * killed. */
-static bool open_segments(struct journal *journal, const struct replaying *replaying)
+static bool open_segment(struct journal *journal, unsigned file, const struct replaying *replaying)
 {
     char path[PATH_SIZE];
-    for (int i = 0; i < JOURNAL_SEGMENTS; i++) {
-        struct segment *segment = &journal->segments[i];
-        snprintf(path, sizeof path, "%s/%d", journal->directory, i);
-        segment->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
-        if (segment->fd < 0 || fsync(segment->fd) != 0 || !read_heads(segment))
-            return cannot_use(replaying, path);
+    struct segment *segment = add_file(journal, file, -1);
+    segment->fd = open_file(journal->directory, file, O_CREAT);
+    if (journal->files <= file)
+        journal->files = file + 1;
+    if (segment->fd >= 0 && fsync(segment->fd) == 0 && read_heads(segment))
+        return true;
+    snprintf(path, sizeof path, "%s/%u", journal->directory, file);
+    return cannot_use(replaying, path);
+}
+
+/* The name of a segment's file? */
+static bool is_file(const char *name, unsigned *file)
+{
+    char same[16];
+    *file = (unsigned)strtoul(name, NULL, 10);
+    snprintf(same, sizeof same, "%u", *file);
+    return *file < FILES_MAX && strcmp(name, same) == 0;
+}
+
+/* Those that are there, and three of a new one. */
+static bool open_segments(struct journal *journal, const struct replaying *replaying)
+{
+    bool is_open = true;
+    DIR *stream = opendir(journal->directory);
+    if (!stream)
+        return cannot_use(replaying, journal->directory);
+    for (struct dirent *entry; is_open && (entry = readdir(stream));) {
+        unsigned file;
+        if (is_file(entry->d_name, &file))
+            is_open = open_segment(journal, file, replaying);
     }
-    return true;
+    closedir(stream);
+    while (is_open && journal->count < JOURNAL_SEGMENTS)
+        is_open = open_segment(journal, journal->files, replaying);
+    return is_open;
 }
 
 static bool open_all(struct journal *journal, const struct replaying *replaying)
@@ -601,10 +949,7 @@ static bool open_all(struct journal *journal, const struct replaying *replaying)
     snprintf(above, sizeof above, "%s/..", journal->directory);
     if (!durable_sync_directory(journal->directory) || !durable_sync_directory(above))
         return cannot_use(replaying, journal->directory);
-    bool is_empty = true;
-    for (int i = 0; i < JOURNAL_SEGMENTS; i++)
-        is_empty &= journal->segments[i].number == 0;
-    if (!options->is_new || !is_empty)
+    if (!options->is_new || newest(journal))
         return replay_all(journal, replaying);
     journal->released_to = 1;
     begin_segment(journal);
@@ -619,8 +964,7 @@ struct journal *journal_open(const struct journal_options *options, char *error,
     check(strlen(options->directory) < PATH_SIZE - 16);
     journal->directory = memory_string(options->directory);
     journal->segment_bytes = options->segment_bytes;
-    for (int i = 0; i < JOURNAL_SEGMENTS; i++)
-        journal->segments[i].fd = -1;
+    pthread_mutex_init(&journal->mutex, NULL);
     bool is_open = open_all(journal, &replaying);
     buffer_deinit(&journal->bytes); /* as large as the largest record */
     if (is_open)
@@ -631,9 +975,13 @@ struct journal *journal_open(const struct journal_options *options, char *error,
 
 void journal_close(struct journal *journal)
 {
-    for (int i = 0; i < JOURNAL_SEGMENTS; i++)
-        if (journal->segments[i].fd >= 0)
-            close(journal->segments[i].fd);
+    for (size_t i = 0; i < journal->count; i++) {
+        if (journal->segments[i]->fd >= 0)
+            close(journal->segments[i]->fd);
+        memory_free(journal->segments[i]);
+    }
+    memory_free(journal->segments);
+    pthread_mutex_destroy(&journal->mutex);
     durable_number_unmap(journal->durable);
     memory_free(journal->directory);
     memory_free(journal);

@@ -55,16 +55,13 @@ struct kv_ops {
     /* Deletes from <= key < to. */
     void (*batch_delete_range)(struct kv_batch *batch, enum kv_family family, struct bytes from,
                                struct bytes to);
-    /* Rows of the log, from <= key < to, are of no more use: they may go, or stay until
-     * drop_files. */
-    void (*batch_trim)(struct kv_batch *batch, struct bytes from, struct bytes to);
     void (*batch_free)(struct kv_batch *batch);
     /* Any thread.  When `sync`, returns once the batch survives a power cut, and what batches
      * committed before it changed, of the log and meta, or of the data, whichever it changes.  One
      * that changes both is rare and slow: it waits until everything before it is stored. */
     void (*commit)(struct kv *kv, struct kv_batch *batch, bool sync);
 
-    /* A hint after batch_delete_range or batch_trim: give the space of whole files in [from, to)
+    /* A hint after batch_delete_range of KV_DATA: give the space of whole files in [from, to)
      * back now.  Takes effect at once and for good, so the batch must be durable before. */
     void (*drop_files)(struct kv *kv, enum kv_family family, struct bytes from, struct bytes to);
 
@@ -120,10 +117,10 @@ struct kv {
 
 struct kv_options {
     uint64_t cache_bytes;        /* block cache, shared by the families */
-    uint64_t log_memtable_bytes; /* memtable of the log family */
+    uint64_t log_memtable_bytes; /* memtable of the log family, which has few bytes an entry */
     uint64_t log_bytes_kept;     /* so much of the log is kept as a rule; 0: it is trimmed soon */
-    uint64_t wal_bytes_max;      /* the journal, and a quarter for RocksDB's own log */
-    uint32_t open_tables_max;    /* table files kept open; 0: all of them */
+    uint64_t wal_bytes_max;   /* a start may replay three quarters; one is for RocksDB's own log */
+    uint32_t open_tables_max; /* table files kept open; 0: all of them */
 };
 
 /* NULL on failure, with a message for the user in `error` (size bytes).  Creates the directory (but

@@ -13,7 +13,8 @@
  *      data.  Behind each segment of the journal the families are flushed, in a thread, and the
  *      segment is released.
  *   2. What was told again is flushed before the store is open: it may have been in the page cache
- *      alone, and there even if its sync failed.
+ *      alone, and there even if its sync failed.  That can be of the last record alone, which the
+ *      journal writes again, for what stays in it.
  *   3. Before each flush a mark is put into the default family, which is flushed last, and the
  *      journal keeps it with what it releases: where the mark is not found again, RocksDB has lost
  *      some of that.
@@ -21,7 +22,11 @@
  *      RocksDB's write-ahead log.  A batch that changes both (tools that make a directory) does so
  *      between two flushes: nothing is left in the journal that would be told again after it, and
  *      nothing of it depends on that log, whose loss nobody would notice.
- *   5. Any error after opening is fatal(), background errors included: they are asked for after
+ *   5. Of the log RocksDB has rows that say where in the journal a value is, but for small ones
+ *      (journal_rows.h), and a segment with such rows is held: until a record that deletes the last
+ *      of them is durable.  So whatever a start tells again or finds in tables, a row that it
+ *      shows is of a segment that is there.  A batch with data has its values itself.
+ *   6. Any error after opening is fatal(), background errors included: they are asked for after
  *      each synced commit, so that RocksDB's own retries do not hide a failing disk.
  *
  * Debian's library has its asserts compiled in: column family handles, iterators and pinned values
@@ -51,6 +56,7 @@
 #include "base/memory.h"
 #include "storage/durable.h"
 #include "storage/journal.h"
+#include "storage/journal_rows.h"
 #include "storage/kv.h"
 #include "storage/rocksdb_assert.h"
 #include "storage/rocksdb_cached.h"
@@ -64,6 +70,8 @@ enum {
     BLOOM_BITS = 10,
     RUNS_MERGED = 8, /* of level 0 at a time: every other pass over level 1, for a look in 4 more */
     SEGMENT_LEAST = 256 << 10, /* of the journal */
+    SEGMENTS_KEPT = 16,        /* so many at most hold what is kept of the log as a rule */
+    LOG_TABLES_SMALL = 16 << 20,
     UNTOLD_MAX = 64 << 10
 };
 
@@ -74,8 +82,11 @@ static const char *const family_names[FAMILIES_ON_DISK] = {"default", "log", "me
 static const char data_at[] = "data";     /* 0 or 1 */
 static const char stored_at[] = "stored"; /* a record of the journal: all up to it is stored */
 
-/* In the file SYNCED: there is a journal. No number of a change is so high. */
-#define JOURNALED UINT64_MAX
+/* In the file SYNCED: there is a journal, and RocksDB may point into it.  No number of a change is
+ * so high.  Before it did, it was the number above, so builds of then take this for a change that
+ * is missing. */
+#define JOURNALED (UINT64_MAX - 1)
+#define JOURNALED_BEFORE UINT64_MAX
 
 /* The range of the data family whose space is to be given back; of several, what holds them all. */
 struct reclaiming {
@@ -88,7 +99,7 @@ struct reclaiming {
     struct buffer from, to;
 };
 
-/* The flush behind a segment of the journal, and the zeros ahead of it. */
+/* The flush behind a segment of the journal, the zeros ahead of it, files that are not needed. */
 struct storing {
     pthread_mutex_t mutex; /* of the journal, and the order of what is told to RocksDB */
     pthread_cond_t stored; /* something was, or a step of zeros is written */
@@ -105,7 +116,7 @@ struct storing {
 struct untold {
     pthread_mutex_t mutex; /* taken behind that of `storing` */
     rocksdb_writebatch_t *batch;
-    size_t bytes; /* of the records in it */
+    size_t bytes; /* of it */
 };
 
 struct rocksdb_kv {
@@ -127,8 +138,11 @@ struct rocksdb_kv {
     rocksdb_ingestexternalfileoptions_t *ingest;
     struct reclaiming reclaiming;
     struct journal *journal;
-    uint64_t journal_bytes; /* of a segment */
-    bool trims_in_memory;   /* what is trimmed of the log is still in its memtable */
+    uint64_t journal_bytes;      /* of a segment */
+    struct journal_rows rows;    /* of the log; with the mutex of `storing` */
+    struct buffer large_in_rows; /* the last key of a large value that a build of before put into
+                                  * RocksDB itself; empty: there is none */
+    bool is_large_deleted;       /* all of those, and their tables may go */
     bool is_replayed;
     struct storing storing;
     struct untold untold;
@@ -145,8 +159,11 @@ struct kv_batch {
 };
 
 struct kv_iter {
+    struct rocksdb_kv *kv; /* borrowed */
     rocksdb_iterator_t *iterator;
     bool started;
+    bool is_of_log;
+    struct buffer value; /* that stands in the journal */
 };
 
 struct kv_snapshot {
@@ -193,6 +210,12 @@ static void must(char *error, const struct rocksdb_kv *kv, const char *what)
 static const char *data_of(struct bytes bytes)
 {
     return bytes.data ? bytes.data : "";
+}
+
+static bool is_before(struct bytes a, struct bytes b)
+{
+    int order = memcmp(a.data, b.data, a.size < b.size ? a.size : b.size);
+    return order < 0 || (order == 0 && a.size < b.size);
 }
 
 static void write_batch(struct rocksdb_kv *kv, const rocksdb_writeoptions_t *how,
@@ -263,10 +286,56 @@ static bool get_with(struct rocksdb_kv *kv, const rocksdb_readoptions_t *read,
     return true;
 }
 
+static void journal_damaged(const struct rocksdb_kv *kv)
+{
+    fatal("the store in %s is damaged: a part of the Raft log that is in its journal cannot be "
+          "read; acknowledged writes are missing",
+          kv->directory);
+}
+
+/* What RocksDB has under a key of the log is it, or says where it is in the journal.  False: it is
+ * not there any more. */
+static bool find_value(const struct rocksdb_kv *kv, struct bytes stored, struct buffer *value)
+{
+    struct journal_row row;
+    if (!journal_row_decode(&row, stored)) {
+        buffer_clear(value);
+        buffer_append_bytes(value, stored);
+        return true;
+    }
+    enum journal_row_result result = journal_row_read(kv->journal, &row, value);
+    if (result == JOURNAL_ROW_DAMAGED)
+        journal_damaged(kv);
+    return result == JOURNAL_ROW_OK;
+}
+
+/* Where a value is not there any more, its row was deleted meanwhile: before a segment of the
+ * journal is begun anew, whoever looks finds no row of it. */
+static bool get_of_log(struct rocksdb_kv *kv, struct bytes key, struct buffer *value)
+{
+    struct buffer stored = {0}, before = {0};
+    size_t size;
+    bool is_there;
+    while ((is_there = get_with(kv, kv->read, KV_LOG, key, SIZE_MAX, &stored, &size)) &&
+           !find_value(kv, buffer_bytes(&stored), value)) {
+        if (bytes_equal(buffer_bytes(&stored), buffer_bytes(&before)))
+            journal_damaged(kv);
+        buffer_clear(&before);
+        buffer_append_bytes(&before, buffer_bytes(&stored));
+    }
+    if (!is_there)
+        buffer_clear(value);
+    buffer_deinit(&stored);
+    buffer_deinit(&before);
+    return is_there;
+}
+
 static bool get(struct kv *base, enum kv_family family, struct bytes key, struct buffer *value)
 {
     struct rocksdb_kv *kv = rocksdb_kv_of(base);
     size_t size;
+    if (family == KV_LOG)
+        return get_of_log(kv, key, value);
     return get_with(kv, kv->read, family, key, SIZE_MAX, value, &size);
 }
 
@@ -274,6 +343,7 @@ static bool get_head(struct kv *base, enum kv_family family, struct bytes key, s
                      struct buffer *head, size_t *size)
 {
     struct rocksdb_kv *kv = rocksdb_kv_of(base);
+    check(family != KV_LOG);
     return get_with(kv, kv->read, family, key, head_max, head, size);
 }
 
@@ -343,9 +413,14 @@ static void do_change(const struct rocksdb_kv *kv, rocksdb_writebatch_t *batch, 
                                            value.size);
 }
 
+struct noted {
+    enum change change;
+    unsigned place; /* of its family */
+    struct bytes key, value;
+};
+
 /* The next change of a record; moves on. False: it makes no sense. */
-static bool redo_change(const struct rocksdb_kv *kv, rocksdb_writebatch_t *batch,
-                        struct bytes *left)
+static bool next_noted(struct bytes *left, struct noted *noted)
 {
     const unsigned char *at = left->data;
     if (left->size < CHANGE_HEAD || at[0] > CHANGE_DELETE_RANGE || at[1] > KV_META + 1)
@@ -353,31 +428,62 @@ static bool redo_change(const struct rocksdb_kv *kv, rocksdb_writebatch_t *batch
     uint64_t key = get_u32(at + 2), value = get_u32(at + 6);
     if (key + value > left->size - CHANGE_HEAD)
         return false;
-    do_change(kv, batch, (enum change)at[0], at[1], bytes_of(at + CHANGE_HEAD, key),
-              bytes_of(at + CHANGE_HEAD + key, value));
+    *noted = (struct noted){.change = (enum change)at[0],
+                            .place = at[1],
+                            .key = bytes_of(at + CHANGE_HEAD, key),
+                            .value = bytes_of(at + CHANGE_HEAD + key, value)};
     *left = bytes_of(at + CHANGE_HEAD + key + value, left->size - CHANGE_HEAD - key - value);
     return true;
 }
 
-/* All of it, in order. */
-static bool redo_record(const struct rocksdb_kv *kv, rocksdb_writebatch_t *batch,
-                        struct bytes record)
+static bool is_in_journal(const struct noted *noted)
 {
-    bool makes_sense = true;
-    while (makes_sense && record.size > 0)
-        makes_sense = redo_change(kv, batch, &record);
-    return makes_sense;
+    return noted->change == CHANGE_PUT && noted->place == KV_LOG + 1 &&
+           journal_row_wanted(noted->value.size);
 }
 
-static bool redo(void *context, struct bytes record)
+/* All of a record that stands at `place`, in order: what of the log is not small stays there. */
+static bool redo_record(const struct rocksdb_kv *kv, rocksdb_writebatch_t *batch,
+                        struct bytes record, struct journal_place place)
+{
+    struct bytes left = record;
+    struct noted noted;
+    while (left.size > 0) {
+        unsigned char row[JOURNAL_ROW_SIZE];
+        if (!next_noted(&left, &noted))
+            return false;
+        if (is_in_journal(&noted)) {
+            struct journal_place value = place;
+            value.at += (uint64_t)((const char *)noted.value.data - (const char *)record.data);
+            journal_row_encode(row, value, noted.value);
+            noted.value = bytes_of(row, sizeof row);
+        }
+        do_change(kv, batch, noted.change, noted.place, noted.key, noted.value);
+    }
+    return true;
+}
+
+static bool redo(void *context, struct bytes record, struct journal_place place)
 {
     struct rocksdb_kv *kv = context;
     rocksdb_writebatch_t *batch = rocksdb_writebatch_create();
-    bool makes_sense = redo_record(kv, batch, record);
+    bool makes_sense = redo_record(kv, batch, record, place);
     if (makes_sense)
         write_batch(kv, kv->write_journaled, batch);
     rocksdb_writebatch_destroy(batch);
     return makes_sense;
+}
+
+/* With its values, which is how a record is told that is in no journal. */
+static void copy_record(const struct rocksdb_kv *kv, rocksdb_writebatch_t *batch,
+                        struct bytes record)
+{
+    struct noted noted;
+    while (record.size > 0) {
+        check(next_noted(&record, &noted));
+        check(!is_in_journal(&noted) || noted.value.size != JOURNAL_ROW_SIZE);
+        do_change(kv, batch, noted.change, noted.place, noted.key, noted.value);
+    }
 }
 
 static rocksdb_writebatch_t *batch_of(struct kv_batch *batch)
@@ -420,16 +526,6 @@ static void batch_delete_range(struct kv_batch *batch, enum kv_family family, st
                                struct bytes to)
 {
     change(batch, CHANGE_DELETE_RANGE, place_of(batch->kv, family), from, to);
-}
-
-/* What is trimmed while it is in memory is never written to a table.  What is kept for longer is in
- * tables by then, and to delete it would bind each new one to all before: a range that is deleted
- * makes tables overlap, so that compaction merges them, live log and all, instead of moving them
- * down whole.  Then it is only dropped, a table at a time. */
-static void batch_trim(struct kv_batch *batch, struct bytes from, struct bytes to)
-{
-    if (batch->kv->trims_in_memory)
-        batch_delete_range(batch, KV_LOG, from, to);
 }
 
 static void batch_adopt(struct kv_batch *batch)
@@ -531,16 +627,49 @@ static void store_all(struct rocksdb_kv *kv)
     journal_release_all(kv->journal, mark);
 }
 
+/* The same at a start and an end, but where little is told again at the next start, the segment is
+ * gone on with: each one that is begun may have to be held for a few rows. */
+static void store_what_is_there(struct rocksdb_kv *kv)
+{
+    if (!journal_is_short(kv->journal)) {
+        store_all(kv);
+        return;
+    }
+    uint64_t mark = put_mark(kv);
+    flush_families(kv);
+    journal_release(kv->journal, journal_segment(kv->journal), mark);
+}
+
+/* Large values of the log that a build of before put into RocksDB are all deleted, and too little
+ * is written behind them for RocksDB to come to their tables by itself.  False: a snapshot keeps
+ * them. */
+static bool give_log_tables_back(struct rocksdb_kv *kv)
+{
+    uint64_t bytes = 0;
+    rocksdb_compact_range_cf(kv->db, kv->families[KV_LOG + 1], NULL, 0, NULL, 0);
+    rocksdb_property_int_cf(kv->db, kv->families[KV_LOG + 1], "rocksdb.total-sst-files-size",
+                            &bytes);
+    return bytes <= LOG_TABLES_SMALL;
+}
+
 /* With the mutex, which it gives up meanwhile. */
 static void store_segments(struct rocksdb_kv *kv)
 {
     struct storing *storing = &kv->storing;
     uint64_t segment = journal_segment(kv->journal), mark = put_mark(kv);
+    bool is_large_deleted = kv->is_large_deleted;
     storing->is_wanted = false;
     pthread_mutex_unlock(&storing->mutex);
     flush_families(kv);
     pthread_mutex_lock(&storing->mutex);
     journal_release(kv->journal, segment, mark);
+    pthread_cond_broadcast(&storing->stored);
+    if (!is_large_deleted)
+        return;
+    pthread_mutex_unlock(&storing->mutex);
+    is_large_deleted = !give_log_tables_back(kv);
+    pthread_mutex_lock(&storing->mutex);
+    kv->is_large_deleted = is_large_deleted;
 }
 
 /* Likewise. */
@@ -554,6 +683,17 @@ static void fill_some(struct rocksdb_kv *kv)
     pthread_mutex_lock(&storing->mutex);
     journal_fill_end(kv->journal, &filling, is_filled);
     storing->is_full |= !is_filled;
+}
+
+/* Likewise. */
+static void remove_file(struct rocksdb_kv *kv)
+{
+    struct storing *storing = &kv->storing;
+    struct journal_removal removal;
+    journal_remove_begin(kv->journal, &removal);
+    pthread_mutex_unlock(&storing->mutex);
+    journal_remove(&removal);
+    pthread_mutex_lock(&storing->mutex);
 }
 
 static bool wants_zeros(const struct rocksdb_kv *kv)
@@ -570,6 +710,8 @@ static void *store_main(void *context)
     while (storing->is_running) {
         if (storing->is_wanted)
             store_segments(kv);
+        else if (journal_wants_removal(kv->journal))
+            remove_file(kv);
         else if (wants_zeros(kv))
             fill_some(kv);
         else
@@ -610,15 +752,38 @@ static void await_storing(struct storing *storing)
 
 /* ---- committing ------------------------------------------------------------- */
 
-static void note_untold(struct rocksdb_kv *kv, struct bytes record)
+static void note_untold(struct rocksdb_kv *kv, struct bytes record, struct journal_place place)
 {
     struct untold *untold = &kv->untold;
     pthread_mutex_lock(&untold->mutex);
-    check(redo_record(kv, untold->batch, record));
-    untold->bytes += record.size;
+    check(redo_record(kv, untold->batch, record, place));
+    (void)rocksdb_writebatch_data(untold->batch, &untold->bytes);
     if (untold->bytes >= UNTOLD_MAX)
         tell_some(kv);
     pthread_mutex_unlock(&untold->mutex);
+}
+
+static void note_deleted(struct rocksdb_kv *kv, struct bytes from, struct bytes to)
+{
+    struct bytes large = buffer_bytes(&kv->large_in_rows);
+    journal_rows_deleted(&kv->rows, kv->journal, from, to);
+    if (large.size == 0 || !is_before(large, to))
+        return;
+    kv->is_large_deleted = true;
+    buffer_deinit(&kv->large_in_rows);
+}
+
+/* Which segments of the journal are held for the log, behind a record that is durable: no start
+ * finds rows again that it deletes, nor does anybody else, since RocksDB is told of it before
+ * anybody looks.  With the mutex. */
+static void note_rows(struct rocksdb_kv *kv, struct bytes record, struct journal_place place)
+{
+    struct noted noted;
+    while (record.size > 0 && next_noted(&record, &noted))
+        if (is_in_journal(&noted))
+            journal_rows_note(&kv->rows, kv->journal, place.segment, noted.key);
+        else if (noted.change == CHANGE_DELETE_RANGE && noted.place == KV_LOG + 1)
+            note_deleted(kv, noted.key, noted.value);
 }
 
 /* Into the journal, and in the same order, some time later, to RocksDB. */
@@ -635,10 +800,11 @@ static void commit_journaled(struct rocksdb_kv *kv, struct kv_batch *batch)
     }
     storing->awaited--;
     uint64_t segment = journal_segment(kv->journal);
-    journal_append(kv->journal, record);
-    note_untold(kv, record);
+    struct journal_place place = journal_append(kv->journal, record);
+    note_untold(kv, record, place);
+    note_rows(kv, record, place);
     storing->is_wanted |= journal_segment(kv->journal) != segment;
-    if (storing->is_wanted || wants_zeros(kv))
+    if (storing->is_wanted || journal_wants_removal(kv->journal) || wants_zeros(kv))
         start_storing(kv);
     pthread_mutex_unlock(&storing->mutex);
 }
@@ -649,7 +815,7 @@ static void commit_with_data(struct rocksdb_kv *kv, struct kv_batch *batch)
     pthread_mutex_lock(&kv->storing.mutex);
     await_storing(&kv->storing);
     store_all(kv);
-    check(redo_record(kv, batch_of(batch), buffer_bytes(&batch->record)));
+    copy_record(kv, batch_of(batch), buffer_bytes(&batch->record));
     write_batch(kv, kv->write_synced, batch_of(batch));
     flush_family(kv, place_of(kv, KV_DATA));
     flush_families(kv);
@@ -738,12 +904,6 @@ static void *reclaim_main(void *context)
     return NULL;
 }
 
-static bool is_before(struct bytes a, struct bytes b)
-{
-    int order = memcmp(a.data, b.data, a.size < b.size ? a.size : b.size);
-    return order < 0 || (order == 0 && a.size < b.size);
-}
-
 static void widen(struct reclaiming *reclaiming, struct bytes from, struct bytes to)
 {
     bool is_first = !reclaiming->is_wanted;
@@ -803,6 +963,10 @@ static struct kv_iter *iter_with(struct rocksdb_kv *kv, const rocksdb_readoption
                                  enum kv_family family, struct bytes from)
 {
     struct kv_iter *iter = memory_new(sizeof *iter);
+    iter->kv = kv;
+    iter->is_of_log = family == KV_LOG;
+    if (iter->is_of_log) /* before it looks */
+        journal_hold_all(kv->journal);
     if (family < KV_DATA)
         tell_all(kv);
     iter->iterator = rocksdb_create_iterator_cf(kv->db, read, family_of(kv, family));
@@ -824,6 +988,11 @@ static bool iter_next(struct kv_iter *iter, struct bytes *key, struct bytes *val
     if (rocksdb_iter_valid(iter->iterator)) {
         key->data = rocksdb_iter_key(iter->iterator, &key->size);
         value->data = rocksdb_iter_value(iter->iterator, &value->size);
+        if (iter->is_of_log) {
+            if (!find_value(iter->kv, *value, &iter->value))
+                journal_damaged(iter->kv);
+            *value = buffer_bytes(&iter->value);
+        }
         return true;
     }
     char *error = NULL;
@@ -836,6 +1005,9 @@ static bool iter_next(struct kv_iter *iter, struct bytes *key, struct bytes *val
 static void iter_free(struct kv_iter *iter)
 {
     rocksdb_iter_destroy(iter->iterator);
+    if (iter->is_of_log)
+        journal_let_all_go(iter->kv->journal);
+    buffer_deinit(&iter->value);
     memory_free(iter);
 }
 
@@ -956,7 +1128,9 @@ static void stop_storing(struct rocksdb_kv *kv)
     pthread_mutex_unlock(&storing->mutex);
     join_storing(storing);
     if (kv->journal && kv->is_replayed)
-        store_all(kv);
+        store_what_is_there(kv);
+    journal_rows_deinit(&kv->rows);
+    buffer_deinit(&kv->large_in_rows);
     if (kv->journal)
         journal_close(kv->journal);
     pthread_cond_destroy(&storing->stored);
@@ -1001,7 +1175,6 @@ static const struct kv_ops rocksdb_ops = {
     .batch_put = batch_put,
     .batch_delete = batch_delete,
     .batch_delete_range = batch_delete_range,
-    .batch_trim = batch_trim,
     .batch_adopt = batch_adopt,
     .stage_clear = stage_clear,
     .batch_free = batch_free,
@@ -1024,8 +1197,8 @@ static const struct kv_ops rocksdb_ops = {
     .close = close_kv,
 };
 
-/* Big memtables so that entries are trimmed before they are ever flushed; the rest only has to
- * follow: compaction moves files down whole, which is what lets drop_files find them. */
+/* Rows that say where entries are in the journal, and entries that are smaller than that.  A trim
+ * deletes a range, and so binds tables to each other that are merged then: they are small. */
 static rocksdb_options_t *log_family_options(const struct kv_options *options)
 {
     rocksdb_options_t *family = rocksdb_options_create();
@@ -1116,8 +1289,8 @@ static struct rocksdb_kv *options_new(const char *directory, const struct kv_opt
     kv->journal_bytes = options->wal_bytes_max / (JOURNAL_SEGMENTS + 1);
     if (kv->journal_bytes < SEGMENT_LEAST)
         kv->journal_bytes = SEGMENT_LEAST;
-    kv->trims_in_memory = options->log_bytes_kept < kv->journal_bytes &&
-                          options->log_bytes_kept < options->log_memtable_bytes;
+    if (kv->journal_bytes < options->log_bytes_kept / SEGMENTS_KEPT)
+        kv->journal_bytes = options->log_bytes_kept / SEGMENTS_KEPT;
     pthread_mutex_init(&kv->storing.mutex, NULL);
     pthread_cond_init(&kv->storing.stored, NULL);
     pthread_mutex_init(&kv->untold.mutex, NULL);
@@ -1322,7 +1495,8 @@ static bool journal_ready(struct rocksdb_kv *kv, char *error, size_t size)
 {
     char path[PATH_SIZE];
     uint64_t mark = get_mark(kv); /* before anything is replayed */
-    bool is_new = *kv->synced != JOURNALED;
+    bool is_of_before = *kv->synced == JOURNALED_BEFORE;
+    bool is_new = *kv->synced != JOURNALED && !is_of_before;
     snprintf(path, sizeof path, "%s/journal", kv->directory);
     if (is_new && !nothing_lost(kv, error, size))
         return false;
@@ -1333,14 +1507,55 @@ static bool journal_ready(struct rocksdb_kv *kv, char *error, size_t size)
                                       .context = kv};
     kv->journal = journal_open(&options, error, size);
     return kv->journal && has_mark(kv, mark, error, size) &&
-           (!is_new || begin_journal(kv, error, size));
+           ((!is_new && !is_of_before) || begin_journal(kv, error, size));
 }
 
-/* Nothing is left that would be told again. */
+static bool note_stored_row(struct rocksdb_kv *kv, struct bytes key, struct bytes stored)
+{
+    struct journal_row row;
+    if (!journal_row_decode(&row, stored)) {
+        if (stored.size >= JOURNAL_ROW_LEAST) {
+            buffer_clear(&kv->large_in_rows);
+            buffer_append_bytes(&kv->large_in_rows, key);
+        }
+        return true;
+    }
+    if (!journal_has(kv->journal, row.place.segment))
+        return false;
+    journal_rows_note(&kv->rows, kv->journal, row.place.segment, key);
+    return true;
+}
+
+/* Before a segment is begun: which of them the log says values of. */
+static bool rows_noted(struct rocksdb_kv *kv, char *error, size_t size)
+{
+    bool is_there = true;
+    char *reason = NULL;
+    rocksdb_iterator_t *rows =
+        rocksdb_create_iterator_cf(kv->db, kv->read_once, kv->families[KV_LOG + 1]);
+    for (rocksdb_iter_seek_to_first(rows); is_there && rocksdb_iter_valid(rows);
+         rocksdb_iter_next(rows)) {
+        struct bytes key, stored;
+        key.data = rocksdb_iter_key(rows, &key.size);
+        stored.data = rocksdb_iter_value(rows, &stored.size);
+        is_there = note_stored_row(kv, key, stored);
+    }
+    rocksdb_iter_get_error(rows, &reason);
+    rocksdb_iter_destroy(rows);
+    must(reason, kv, "read");
+    if (!is_there)
+        snprintf(error, size,
+                 "the store in %s is damaged: a part of its journal is missing that holds the Raft "
+                 "log; acknowledged writes are missing",
+                 kv->directory);
+    return is_there;
+}
+
+/* Nothing depends any more on that what was told again is in the journal, but what it holds. */
 static bool store_replayed(struct rocksdb_kv *kv)
 {
     pthread_mutex_lock(&kv->storing.mutex);
-    store_all(kv);
+    store_what_is_there(kv);
     kv->is_replayed = true;
     pthread_mutex_unlock(&kv->storing.mutex);
     return true;
@@ -1366,8 +1581,8 @@ struct kv *kv_rocksdb_open(const char *directory, const struct kv_options *optio
     rocksdb_assert_concerns(directory);
     rocksdb_cached_stays();
     if (open_db(kv, fresh, error, size) && map_synced(kv, error, size) &&
-        journal_ready(kv, error, size) && store_replayed(kv) && find_data(kv, error, size) &&
-        ingest_directory_ready(kv, error, size))
+        journal_ready(kv, error, size) && rows_noted(kv, error, size) && store_replayed(kv) &&
+        find_data(kv, error, size) && ingest_directory_ready(kv, error, size))
         return &kv->base;
     close_kv(&kv->base);
     return NULL;

@@ -21,9 +21,7 @@
  *
  * Trimming.  raft_log_trim() only notes the position.  The next group commit carries it out, in its
  * own synced batch: deletes and the new first position together.  The loop thread never waits for
- * the disk, and by the time whole files are dropped, which RocksDB does at once and for good, the
- * new first position is durable; the other way round, a power cut could bring back a first position
- * whose entries are gone.  A crash before the commit brings the entries back, nothing else.
+ * the disk.  A crash before the commit brings the entries back, nothing else.
  * The chunk that holds the first entry we want may begin before it; positions up to `first` are
  * ignored.  Opening starts at the chunk named in "first" and never walks over what was deleted.
  *
@@ -94,7 +92,8 @@ struct raft_log {
     raft_term term; /* as stored, like the next three */
     raft_node_id voted_for;
     struct raft_pos first_stored;
-    raft_index chunk_stored;    /* nothing is left before this key */
+    raft_index chunk_stored;    /* nothing is left before this key, */
+    bool is_swept;              /* also of what builds of before trimmed and did not delete */
     struct raft_entry *entries; /* owned: the outcome of a group of writes */
     size_t entries_count;
     size_t entries_capacity;
@@ -594,9 +593,11 @@ static bool put_trim(struct raft_log *log, struct kv_batch *batch)
     check(chunk >= log->chunk_stored);
     if (chunk > log->chunk_stored) {
         unsigned char from[KEY_SIZE], to[KEY_SIZE];
-        put_u64_ordered(from, log->chunk_stored);
+        put_u64_ordered(from, log->is_swept ? log->chunk_stored : 0);
         put_u64_ordered(to, chunk);
-        kv->ops->batch_trim(batch, bytes_of(from, sizeof from), bytes_of(to, sizeof to));
+        kv->ops->batch_delete_range(batch, KV_LOG, bytes_of(from, sizeof from),
+                                    bytes_of(to, sizeof to));
+        log->is_swept = true;
     }
     const uint64_t words[] = {first.term, first.index, chunk};
     put_record(kv, batch, "first", words, 3);
@@ -605,13 +606,6 @@ static bool put_trim(struct raft_log *log, struct kv_batch *batch)
     log->first_stored = first;
     log->chunk_stored = chunk;
     return true;
-}
-
-static void drop_trimmed_files(struct raft_log *log)
-{
-    unsigned char from[KEY_SIZE] = {0}, to[KEY_SIZE];
-    put_u64_ordered(to, log->chunk_stored);
-    log->kv->ops->drop_files(log->kv, KV_LOG, bytes_of(from, sizeof from), bytes_of(to, sizeof to));
 }
 
 /* The commit is done: from here on the entries may be read. */
@@ -643,7 +637,7 @@ void raft_log_write(struct raft_log *log, const struct raft_write *writes, uint3
     merge(log, writes, count);
     if (log->entries_count)
         check(log->entries[log->entries_count - 1].pos.term <= last->term);
-    bool trimmed = put_trim(log, batch);
+    (void)put_trim(log, batch);
     put_heard(log, batch);
     put_name(log, batch);
     if (log->entries_count)
@@ -659,8 +653,6 @@ void raft_log_write(struct raft_log *log, const struct raft_write *writes, uint3
     kv->ops->commit(kv, batch, true);
     kv->ops->batch_free(batch);
     list_new_chunks(log);
-    if (trimmed)
-        drop_trimmed_files(log);
 }
 
 /* ---- reading ------------------------------------------------------------------------------ */

@@ -339,11 +339,6 @@ static void batch_delete_range(struct kv_batch *batch, enum kv_family family, st
     changes_add(&batch->changes, (struct change){CHANGE_DELETE_RANGE, family, item_new(from, to)});
 }
 
-static void batch_trim(struct kv_batch *batch, struct bytes from, struct bytes to)
-{
-    batch_delete_range(batch, KV_LOG, from, to);
-}
-
 static void batch_adopt(struct kv_batch *batch)
 {
     struct bytes nothing = {0};
@@ -598,7 +593,6 @@ static const struct kv_ops memory_ops = {
     .batch_put = batch_put,
     .batch_delete = batch_delete,
     .batch_delete_range = batch_delete_range,
-    .batch_trim = batch_trim,
     .batch_adopt = batch_adopt,
     .stage_clear = stage_clear,
     .batch_free = batch_free,

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 #include <xxhash.h>
 
@@ -14,20 +15,25 @@
 #include "storage/durable.h"
 #include "storage/journal.h"
 
+/* The file of the first segment. */
+#define FIRST "0"
+
 enum { SEGMENT = 256 << 10, SECOND_HEAD_AT = 4096, RECORDS_AT = 8192, RECORD_HEAD = 32 };
 
 /* Records are numbered by their first eight bytes. */
 struct world {
     char *directory;
     struct journal *journal;
-    uint64_t next;         /* number of the record that is appended next */
-    uint64_t first, count; /* replayed: of the first, how many */
-    bool is_refused;       /* by the one to whom it is replayed */
+    uint64_t next;              /* number of the record that is appended next */
+    uint64_t first, count;      /* replayed: of the first, how many */
+    bool is_refused;            /* by the one to whom it is replayed */
+    struct journal_place place; /* of the last that was appended or replayed */
 };
 
-static bool replayed(void *context, struct bytes record)
+static bool replayed(void *context, struct bytes record, struct journal_place place)
 {
     struct world *world = context;
+    world->place = place;
     assert_true(record.size >= 8);
     uint64_t number = get_u64(record.data);
     if (world->count == 0)
@@ -85,7 +91,7 @@ static void append(struct world *world, size_t size)
     for (size_t i = 8; i < size; i++)
         record[i] = (unsigned char)((world->next + i) % 251);
     assert_true(journal_has_room(world->journal, size));
-    journal_append(world->journal, bytes_of(record, size));
+    world->place = journal_append(world->journal, bytes_of(record, size));
     assert_int_equal(journal_last(world->journal), world->next);
     world->next++;
     memory_free(record);
@@ -127,6 +133,30 @@ static int open_file(const struct world *world, const char *name)
     int fd = open(path, O_RDWR | O_CLOEXEC);
     assert_true(fd >= 0);
     return fd;
+}
+
+enum { FILES = 40, NAME = 4 };
+
+/* The file of a segment; where its head stands in it. */
+static off_t name_of(const struct world *world, uint64_t number, char *name)
+{
+    for (int file = 0; file < FILES; file++) {
+        char path[600];
+        unsigned char head[2][16] = {{0}};
+        snprintf(name, NAME, "%d", file);
+        snprintf(path, sizeof path, "%s/%s", world->directory, name);
+        int fd = open(path, O_RDONLY | O_CLOEXEC);
+        if (fd < 0)
+            continue;
+        (void)!pread(fd, head[0], 16, 0);
+        (void)!pread(fd, head[1], 16, SECOND_HEAD_AT);
+        close(fd);
+        uint64_t first = get_u64(head[0] + 8), second = get_u64(head[1] + 8);
+        if ((first > second ? first : second) == number)
+            return first > second ? 0 : SECOND_HEAD_AT;
+    }
+    fail_msg("no file has segment %d", (int)number);
+    return 0;
 }
 
 static void turn(const struct world *world, const char *name, off_t at)
@@ -265,7 +295,8 @@ static void a_large_record_has_a_segment_of_its_size(void **state)
         journal_release(world->journal, journal_segment(world->journal), world->next - 1);
     }
     for (int i = 0; i < JOURNAL_SEGMENTS; i++) { /* they are small again */
-        char name[] = {(char)('0' + i), 0};
+        char name[NAME];
+        snprintf(name, sizeof name, "%d", i);
         int fd = open_file(world, name);
         assert_int_equal(fstat(fd, &status), 0);
         assert_true(status.st_size <= 2 * SEGMENT);
@@ -314,10 +345,12 @@ static void a_file_is_shortened_behind_its_head(void **state)
     temporary_remove(copy);
 }
 
+/* Of one of the first three segments. */
 static off_t size_of(const struct world *world, uint64_t segment)
 {
-    char name[] = {(char)('0' + segment % JOURNAL_SEGMENTS), 0};
+    char name[NAME];
     struct stat status;
+    snprintf(name, sizeof name, "%d", (int)segment - 1);
     int fd = open_file(world, name);
     assert_int_equal(fstat(fd, &status), 0);
     close(fd);
@@ -386,6 +419,324 @@ static void a_filling_that_failed_may_be_left(void **state)
     assert_replayed(world, 1, last);
 }
 
+/* ---- what is held, and how many files there are ------------------------------------------ */
+
+static void assert_reads(struct world *world, struct journal_place place, uint64_t number,
+                         size_t size)
+{
+    unsigned char *bytes = memory_new(size);
+    assert_true(journal_read(world->journal, place, bytes, size));
+    assert_int_equal(get_u64(bytes), number);
+    for (size_t i = 8; i < size; i++)
+        assert_int_equal(bytes[i], (number + i) % 251);
+    memory_free(bytes);
+}
+
+static int count_files(const struct world *world)
+{
+    int count = 0;
+    for (int file = 0; file < FILES; file++) {
+        char path[600];
+        snprintf(path, sizeof path, "%s/%d", world->directory, file);
+        count += access(path, F_OK) == 0;
+    }
+    return count;
+}
+
+static void go_round(struct world *world, int segments)
+{
+    uint64_t to = journal_segment(world->journal) + (uint64_t)segments;
+    while (journal_segment(world->journal) < to) {
+        append(world, 20000);
+        journal_release(world->journal, journal_segment(world->journal), world->next - 1);
+    }
+}
+
+/* It is replayed no more, and there; nothing of it is taken for what goes on behind it. */
+static void a_held_segment_is_not_begun_anew(void **state)
+{
+    enum { SIZE = 5000, HELD = 4 };
+    struct world *world = *state;
+    struct journal_place places[HELD];
+    uint64_t numbers[HELD];
+    unsigned char byte;
+    for (int i = 0; i < HELD; i++) {
+        append(world, SIZE);
+        places[i] = world->place;
+        numbers[i] = world->next - 1;
+        journal_hold(world->journal, places[i].segment);
+        go_round(world, 2);
+    }
+    for (int lap = 0; lap < 3; lap++) {
+        go_round(world, 5);
+        for (int i = 0; i < HELD; i++)
+            assert_reads(world, places[i], numbers[i], SIZE);
+        uint64_t last = journal_last(world->journal);
+        open_again(world);
+        assert_in_range(world->count, 0, 60);
+        assert_int_equal(journal_last(world->journal), last);
+        for (int i = 0; i < HELD; i++) {
+            assert_reads(world, places[i], numbers[i], SIZE);
+            journal_hold(world->journal, places[i].segment);
+        }
+    }
+    for (int i = 0; i < HELD; i++)
+        journal_let_go(world->journal, places[i].segment);
+    go_round(world, 20);
+    for (int i = 0; i < HELD; i++) {
+        assert_false(journal_has(world->journal, places[i].segment));
+        assert_false(journal_read(world->journal, places[i], &byte, 1));
+    }
+}
+
+static void remove_what_is_not_needed(struct world *world)
+{
+    struct journal_removal removal;
+    while (journal_wants_removal(world->journal)) {
+        journal_remove_begin(world->journal, &removal);
+        journal_remove(&removal);
+    }
+}
+
+/* As many as are held, and three; those that were held go again. */
+static void files_are_made_and_removed(void **state)
+{
+    enum { HELD = 12 };
+    struct world *world = *state;
+    assert_int_equal(count_files(world), JOURNAL_SEGMENTS);
+    uint64_t first = journal_segment(world->journal) + 1;
+    for (int i = 0; i < HELD; i++) {
+        go_round(world, 1);
+        journal_hold(world->journal, journal_segment(world->journal));
+        remove_what_is_not_needed(world);
+    }
+    assert_in_range(count_files(world), HELD, HELD + JOURNAL_SEGMENTS);
+    int most = count_files(world);
+    for (int i = 0; i < 30; i++) { /* no file is removed to be made again */
+        go_round(world, 1);
+        remove_what_is_not_needed(world);
+        assert_in_range(count_files(world), most, HELD + JOURNAL_SEGMENTS + 1);
+    }
+    for (uint64_t i = 0; i < HELD; i++)
+        journal_let_go(world->journal, first + i);
+    for (int i = 0; i < 40; i++) {
+        go_round(world, 1);
+        remove_what_is_not_needed(world);
+        uint64_t last = journal_last(world->journal);
+        open_again(world); /* whatever is removed, no start lacks it */
+        assert_int_equal(journal_last(world->journal), last);
+    }
+    for (int i = 0; i < 40; i++) {
+        go_round(world, 1);
+        remove_what_is_not_needed(world);
+    }
+    assert_in_range(count_files(world), JOURNAL_SEGMENTS, JOURNAL_SEGMENTS + 1);
+}
+
+/* A head that is durable may still want what is released since: the file stays until another
+ * does not. */
+static void what_a_start_wants_is_not_removed(void **state)
+{
+    struct world *world = *state;
+    for (int i = 0; i < 8; i++) { /* free ones, and more than enough */
+        go_round(world, 1);
+        journal_hold(world->journal, journal_segment(world->journal));
+    }
+    uint64_t held = journal_segment(world->journal);
+    while (journal_segment(world->journal) < held + 2) /* not released */
+        append(world, 20000);
+    for (uint64_t i = 0; i < 8; i++)
+        journal_let_go(world->journal, held - i);
+    journal_release(world->journal, journal_segment(world->journal), world->next - 1);
+    for (int i = 0; i < 20 && !journal_wants_removal(world->journal); i++) {
+        uint64_t last = journal_segment(world->journal);
+        while (journal_segment(world->journal) < last + 2 &&
+               journal_has_room(world->journal, 20000))
+            append(world, 20000);
+        journal_release(world->journal, journal_segment(world->journal), world->next - 1);
+    }
+    assert_true(journal_wants_removal(world->journal));
+    remove_what_is_not_needed(world);
+    uint64_t last = journal_last(world->journal);
+    open_again(world);
+    assert_int_equal(journal_last(world->journal), last);
+}
+
+static void with_all_held_none_is_begun_anew(void **state)
+{
+    struct world *world = *state;
+    append(world, 3000);
+    struct journal_place place = world->place;
+    uint64_t number = world->next - 1;
+    journal_hold_all(world->journal);
+    go_round(world, 12);
+    assert_reads(world, place, number, 3000);
+    journal_let_all_go(world->journal);
+    go_round(world, 30);
+    assert_false(journal_has(world->journal, place.segment));
+}
+
+/* What happens while one is read. */
+static void (*beside)(void *context);
+static void *beside_context;
+
+/* In place of the C library's. */
+ssize_t pread(int fd, void *bytes, size_t size, off_t at)
+{
+    if (beside) {
+        void (*now)(void *context) = beside;
+        beside = NULL;
+        now(beside_context);
+    }
+    return syscall(SYS_pread64, fd, bytes, size, at);
+}
+
+static void let_go_and_go_round(void *context)
+{
+    struct world *world = context;
+    journal_let_go(world->journal, 1);
+    go_round(world, 12);
+}
+
+/* Whoever reads in a segment when it is let go reads it to the end. */
+static void what_is_being_read_is_not_begun_anew(void **state)
+{
+    struct world *world = *state;
+    unsigned char byte;
+    append(world, 3000);
+    struct journal_place place = world->place;
+    uint64_t number = world->next - 1;
+    journal_hold(world->journal, place.segment);
+    go_round(world, 5);
+    beside_context = world;
+    beside = let_go_and_go_round;
+    assert_reads(world, place, number, 3000);
+    assert_null(beside);
+    go_round(world, 12);
+    assert_false(journal_read(world->journal, place, &byte, 1));
+}
+
+static int directory_syncs;
+
+/* In place of the C library's. */
+int fsync(int fd)
+{
+    struct stat status;
+    directory_syncs += fstat(fd, &status) == 0 && S_ISDIR(status.st_mode);
+    return (int)syscall(SYS_fsync, fd);
+}
+
+/* What it gets would be gone with it after a power cut. */
+static void a_new_file_is_durable_in_its_directory(void **state)
+{
+    struct world *world = *state;
+    struct journal_filling filling;
+    while (journal_segment(world->journal) < JOURNAL_SEGMENTS) {
+        append(world, 20000);
+        journal_hold(world->journal, journal_segment(world->journal));
+        journal_release(world->journal, journal_segment(world->journal), 1);
+    }
+    int before = directory_syncs;
+    go_round(world, 1); /* made when it is needed, */
+    assert_int_equal(directory_syncs, before + 1);
+    journal_hold(world->journal, journal_segment(world->journal));
+    while (!journal_wants_filling(world->journal))
+        append(world, 20000);
+    journal_fill_begin(world->journal, &filling); /* or before */
+    assert_true(journal_fill(&filling));
+    journal_fill_end(world->journal, &filling, true);
+    assert_int_equal(directory_syncs, before + 2);
+    go_round(world, 1);
+    assert_int_equal(directory_syncs, before + 2);
+    assert_int_equal(count_files(world), JOURNAL_SEGMENTS + 2);
+    open_again(world);
+}
+
+enum { WRITES = 64 };
+static struct {
+    off_t from, to;
+} writes[WRITES]; /* since counting began */
+static int writes_count = -1;
+
+/* In place of the C library's. */
+ssize_t pwritev(int fd, const struct iovec *pieces, int count, off_t at)
+{
+    ssize_t written = syscall(SYS_pwritev, fd, pieces, count, at, 0);
+    if (writes_count >= 0 && writes_count < WRITES && written > 0) {
+        writes[writes_count].from = at;
+        writes[writes_count++].to = at + written;
+    }
+    return written;
+}
+
+static bool is_written(off_t from, off_t to)
+{
+    for (int i = 0; i < writes_count; i++)
+        if (writes[i].from <= from && writes[i].to >= to)
+            return true;
+    return false;
+}
+
+/* The last record and the newest head may be in the page cache alone: a sync of them may have
+ * failed, and a further one says nothing.  They have no other copy. */
+static void what_a_start_finds_last_is_written_again(void **state)
+{
+    struct world *world = *state;
+    append(world, 1000);
+    append(world, 5000);
+    struct journal_place place = world->place;
+    close_it(world);
+    writes_count = 0;
+    open_it(world, false);
+    assert_true(is_written(0, 56));
+    assert_true(is_written((off_t)place.at - RECORD_HEAD, (off_t)place.at + 5000));
+    writes_count = -1;
+    open_again(world);
+    assert_replayed(world, 1, 2);
+}
+
+/* A directory of before: other heads, and a segment is in the file of its number. */
+static void make_old(const struct world *world, const char *name)
+{
+    for (off_t at = 0; at <= SECOND_HEAD_AT; at += SECOND_HEAD_AT) {
+        unsigned char head[56];
+        int fd = open_file(world, name);
+        assert_int_equal(pread(fd, head, sizeof head, at), sizeof head);
+        if (memcmp(head, "RRJOURN2", 8) == 0) {
+            memcpy(head, "RRJOURN1", 8);
+            put_u64(head + 48, XXH3_64bits(head, 48));
+            assert_int_equal(pwrite(fd, head, sizeof head, at), sizeof head);
+        }
+        close(fd);
+    }
+}
+
+static void a_directory_of_before_goes_on(void **state)
+{
+    struct world *world = *state;
+    char command[700];
+    while (journal_has_room(world->journal, 30000))
+        append(world, 30000);
+    uint64_t last = journal_last(world->journal);
+    close_it(world);
+    for (int i = 0; i < JOURNAL_SEGMENTS; i++) {
+        char name[NAME];
+        snprintf(name, sizeof name, "%d", i);
+        make_old(world, name);
+    }
+    snprintf(command, sizeof command, "cd '%s' && mv 2 3 && mv 1 2 && mv 0 1 && mv 3 0",
+             world->directory);
+    assert_int_equal(system(command), 0); // NOLINT(cert-env33-c)
+    open_it(world, false);
+    assert_replayed(world, 1, last);
+    assert_reads(world, world->place, last, 30000);
+    journal_release(world->journal, journal_segment(world->journal), last);
+    go_round(world, 10);
+    last = journal_last(world->journal);
+    open_again(world);
+    assert_int_equal(journal_last(world->journal), last);
+}
+
 /* ---- ends and damage ------------------------------------------------------------------ */
 
 /* The last record was not synced, and is torn at any place: it is not there, and what is appended
@@ -398,7 +749,7 @@ static void a_torn_record_is_the_end(void **state)
     off_t at = RECORDS_AT + 136; /* a head, 100 bytes and 4 to fill up */
     append(world, 100);
     close_it(world);
-    int fd = open_file(world, "1");
+    int fd = open_file(world, FIRST);
     assert_int_equal(pread(fd, whole, sizeof whole, at), sizeof whole);
     for (off_t cut = 0; cut < RECORD_HEAD + 100; cut += 3) {
         assert_int_equal(pwrite(fd, whole, sizeof whole, at), sizeof whole);
@@ -431,7 +782,8 @@ static void what_an_earlier_lap_left_is_the_end(void **state)
         open_again(world);
         assert_replayed(world, last - 2, last);
         /* Torn, with what the lap before left in its place. */
-        char name[] = {(char)('0' + journal_segment(world->journal) % JOURNAL_SEGMENTS), 0};
+        char name[NAME];
+        name_of(world, journal_segment(world->journal), name);
         close_it(world);
         turn(world, name, RECORDS_AT + 2 * 536 + 3);
         set_last(world, last - 1);
@@ -448,19 +800,19 @@ static void damage_is_told(void **state)
         append(world, 96);
     close_it(world);
     for (off_t at = RECORDS_AT; at < RECORDS_AT + 20 * 128; at += 5) {
-        turn(world, "1", at);
+        turn(world, FIRST, at);
         assert_refused(world, "acknowledged writes are missing");
-        turn(world, "1", at);
+        turn(world, FIRST, at);
     }
     set_last(world, 0); /* an old number: what stands behind it tells */
     for (off_t at = RECORDS_AT; at < RECORDS_AT + 18 * 128; at += 5) {
-        turn(world, "1", at);
+        turn(world, FIRST, at);
         assert_refused(world, "a record in the middle of its journal cannot be read");
-        turn(world, "1", at);
+        turn(world, FIRST, at);
     }
-    turn(world, "1", 20); /* its head */
+    turn(world, FIRST, 20); /* its head */
     assert_refused(world, "its journal is missing");
-    turn(world, "1", 20);
+    turn(world, FIRST, 20);
     open_it(world, false);
     assert_replayed(world, 1, 20);
 }
@@ -472,14 +824,14 @@ static void a_missing_segment_is_told(void **state)
         append(world, 30000);
     uint64_t last = journal_last(world->journal);
     close_it(world);
-    turn(world, "2", 9); /* the one between */
-    assert_refused(world, "a part of its journal is missing");
-    turn(world, "2", 9);
-    turn(world, "1", 9); /* the first */
+    turn(world, "1", 9); /* the one between */
     assert_refused(world, "a part of its journal is missing");
     turn(world, "1", 9);
+    turn(world, "0", 9); /* the first */
+    assert_refused(world, "a part of its journal is missing");
+    turn(world, "0", 9);
     /* The last: it was begun, and something synced in it. */
-    turn(world, "0", SECOND_HEAD_AT + 9);
+    turn(world, "2", 9);
     assert_refused(world, "acknowledged writes are missing");
     set_last(world, last - 1); /* it was only begun */
     open_it(world, false);
@@ -503,8 +855,8 @@ static void a_torn_head_leaves_what_was_there(void **state)
         journal_release_all(world->journal, last);
         assert_int_equal(journal_segment(world->journal), ++number);
         close_it(world);
-        char name[] = {(char)('0' + number % JOURNAL_SEGMENTS), 0};
-        off_t head = number / JOURNAL_SEGMENTS % 2 ? SECOND_HEAD_AT : 0;
+        char name[NAME];
+        off_t head = name_of(world, number, name);
         for (off_t at = 0; at < 56; at += 3) {
             turn(world, name, head + at);
             open_it(world, false);
@@ -528,7 +880,7 @@ static void damage_at_the_end_of_a_segment_is_told(void **state)
         records++;
     }
     close_it(world);
-    turn(world, "1", RECORDS_AT + (off_t)(records - 2) * 30032 + 100);
+    turn(world, FIRST, RECORDS_AT + (off_t)(records - 2) * 30032 + 100);
     assert_refused(world, "a part of its journal is missing");
 }
 
@@ -564,7 +916,7 @@ static void a_record_in_a_record_is_none(void **state)
         forge(record + at, world->next + at / 40);
     journal_append(world->journal, bytes_of(record, sizeof record));
     close_it(world);
-    turn(world, "1", RECORDS_AT + 120 + 2); /* torn */
+    turn(world, FIRST, RECORDS_AT + 120 + 2); /* torn */
     set_last(world, 1);
     open_it(world, false);
     assert_replayed(world, 1, 1);
@@ -616,6 +968,14 @@ int main(void)
         TEST(the_next_segment_is_filled_ahead),
         TEST(no_segment_is_begun_while_it_is_filled),
         TEST(a_filling_that_failed_may_be_left),
+        TEST(a_held_segment_is_not_begun_anew),
+        TEST(files_are_made_and_removed),
+        TEST(what_a_start_wants_is_not_removed),
+        TEST(with_all_held_none_is_begun_anew),
+        TEST(what_is_being_read_is_not_begun_anew),
+        TEST(a_new_file_is_durable_in_its_directory),
+        TEST(what_a_start_finds_last_is_written_again),
+        TEST(a_directory_of_before_goes_on),
         TEST(a_torn_record_is_the_end),
         TEST(what_an_earlier_lap_left_is_the_end),
         TEST(damage_is_told),

@@ -21,6 +21,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
+#include "base/codec.h"
 #include "base/memory.h"
 #include "base/prng.h"
 #include "data/snapshot.h"
@@ -1257,8 +1258,8 @@ static void bulk_of_one(struct kv *kv, enum kv_family family, const char *value)
     kv->ops->bulk_commit(bulk);
 }
 
-/* The segment of a new store that its first records go to: one is begun at each start. */
-#define FIRST_SEGMENT "2"
+/* The segment of a new store that its first records go to. */
+#define FIRST_SEGMENT "0"
 
 /* Acknowledged writes that recovery cannot find must not be forgotten in silence: whole, the store
  * has all of them; a bit turned at any place between, it is refused, and still the second time.  An
@@ -1346,12 +1347,18 @@ static void test_memory_of_a_large_record_is_given_back(void **state)
     temporary_remove(copy);
 }
 
-/* It may have been in the page cache alone, even if its sync failed: so it is on disk in another
- * place when the store is open. */
+/* Where it is not little: it is on disk in another place when the store is open, and not told again
+ * at the next start. */
 static void test_what_was_replayed_is_stored(void **state)
 {
+    enum { SIZE = 3 << 20 }; /* a quarter of a segment and more */
     static const char *const segments[] = {"journal/0", "journal/1", "journal/2"};
     struct fixture *fixture = *state;
+    char *data = memory_new(SIZE);
+    struct kv_batch *batch = fixture->kv->ops->batch_new(fixture->kv);
+    fixture->kv->ops->batch_put(batch, KV_META, text("large"), bytes_of(data, SIZE));
+    write_batch(fixture->kv, batch, true);
+    memory_free(data);
     put(fixture->kv, KV_META, "a", "1", true);
     put(fixture->kv, KV_LOG, "b", "2", true);
     char *killed = copy_as_killed(fixture->directory);
@@ -1394,17 +1401,25 @@ static void test_data_with_others_are_stored(void **state)
     temporary_remove(copy);
 }
 
-/* A build that knows no journal looks at SYNCED, and must not find its number. */
+/* A build that knows no journal, or none that RocksDB points into, looks at SYNCED, and must not
+ * find its number. */
 static void test_older_builds_are_kept_out(void **state)
 {
     struct fixture *fixture = *state;
     char path[600];
-    uint64_t synced = 0;
+    uint64_t synced = 0, before = UINT64_MAX; /* where RocksDB points nowhere */
+    put(fixture->kv, KV_META, "a", "1", true);
     snprintf(path, sizeof path, "%s/SYNCED", fixture->directory);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    assert_int_equal(pread(fd, &synced, sizeof synced, 0), sizeof synced);
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(pread(fd, &synced, sizeof synced, 0), sizeof synced);
+        assert_true(synced == UINT64_MAX - 1);
+        fixture->kv->ops->close(fixture->kv);
+        assert_int_equal(pwrite(fd, &before, sizeof before, 0), sizeof before);
+        fixture->kv = open_rocksdb(fixture->directory);
+        assert_value(fixture->kv, KV_META, "a", "1");
+    }
     close(fd);
-    assert_true(synced == UINT64_MAX);
 }
 
 /* What RocksDB would come up with that had lost what was synced before there was a journal. */
@@ -1562,79 +1577,317 @@ static void test_zeros_are_not_waited_for(void **state)
 static void trim(struct kv *kv, unsigned char from, unsigned char to)
 {
     struct kv_batch *batch = kv->ops->batch_new(kv);
-    kv->ops->batch_trim(batch, bytes_of(&from, 1), bytes_of(&to, 1));
-    kv->ops->commit(kv, batch, true);
-    kv->ops->batch_free(batch);
-    unsigned char nothing = 0;
-    kv->ops->drop_files(kv, KV_LOG, bytes_of(&nothing, 1), bytes_of(&to, 1));
+    kv->ops->batch_delete_range(batch, KV_LOG, bytes_of(&from, 1), bytes_of(&to, 1));
+    write_batch(kv, batch, true);
 }
 
-static off_t largest_table(const char *directory)
+/* Of the journal: how many, and with how many bytes. */
+static int journal_files(const char *directory, off_t *bytes)
 {
-    DIR *files = opendir(directory);
-    off_t largest = 0;
+    char path[600];
+    int count = 0;
+    snprintf(path, sizeof path, "%s/journal", directory);
+    DIR *files = opendir(path);
     assert_non_null(files);
+    *bytes = 0;
     for (struct dirent *file; (file = readdir(files)) != NULL;) {
         struct stat about;
-        if (strstr(file->d_name, ".sst") && fstatat(dirfd(files), file->d_name, &about, 0) == 0 &&
-            about.st_size > largest)
-            largest = about.st_size;
+        if (file->d_name[0] < '0' || file->d_name[0] > '9')
+            continue;
+        assert_int_equal(fstatat(dirfd(files), file->d_name, &about, 0), 0);
+        *bytes += about.st_size;
+        count++;
     }
     closedir(files);
-    return largest;
+    return count;
 }
 
-/* Tables of a log that is trimmed behind its end do not overlap: they are moved down whole, as they
- * were written, and dropped one by one. */
-static void test_trimmed_log_is_not_merged(void **state)
+static void assert_log(struct kv *kv, unsigned char number, size_t size)
 {
-    enum { KEPT = 100, SIZE = 20000 };
-    static unsigned char value[SIZE];
-    char *directory = temporary_new();
-    struct kv *kv = open_with_small_segments(directory, KEPT * SIZE);
     struct buffer found = {0};
-    (void)state;
-    for (unsigned char i = 1; i < 250; i++) {
-        append_to_log(kv, i, bytes_of(value, sizeof value));
-        if (i > KEPT)
-            trim(kv, i == KEPT + 1 ? 1 : i - KEPT - 1, i - KEPT);
-        assert_in_range(largest_table(directory), 0, 1500000); /* less than what is kept */
-    }
-    uint64_t stored = UINT64_MAX; /* tables are moved down, and can be dropped then, in time */
-    for (int tries = 0; stored > 4000000 && tries < 200; tries++) {
-        poll(NULL, 0, tries > 0 ? 50 : 0);
-        trim(kv, 249 - KEPT, 250 - KEPT);
-        stored = kv->ops->property(kv, KV_LOG, "rocksdb.total-sst-files-size");
-    }
-    assert_in_range(stored, 0, 4000000);
-    for (unsigned char i = 249; i > 249 - KEPT; i--)
-        assert_true(kv->ops->get(kv, KV_LOG, bytes_of(&i, 1), &found));
+    assert_true(kv->ops->get(kv, KV_LOG, bytes_of(&number, 1), &found));
+    assert_int_equal(found.size, size);
+    for (size_t i = 0; i < size; i++)
+        assert_int_equal((unsigned char)found.data[i], number);
     buffer_deinit(&found);
-    kv->ops->close(kv);
-    temporary_remove(directory);
 }
 
-/* What is not kept for long is deleted where it is, in memory, and never written to a table. */
-static void test_short_log_is_not_written_to_tables(void **state)
+static void append_number(struct kv *kv, unsigned char number, size_t size)
 {
     static unsigned char value[20000];
+    memset(value, number, size);
+    append_to_log(kv, number, bytes_of(value, size));
+}
+
+/* The journal is where the log is, and RocksDB says of each entry where: what is kept of the log is
+ * there when its segments are released, and at the next start; what is trimmed gives way; and the
+ * tables are small. */
+static void test_log_is_kept_in_the_journal(void **state)
+{
+    enum { KEPT = 100, SIZE = 20000, LAST = 250 };
     char *directory = temporary_new();
     struct kv *kv = open_with_small_segments(directory, 0);
+    off_t bytes;
     (void)state;
-    for (unsigned char i = 1; i < 250; i++) {
-        append_to_log(kv, i, bytes_of(value, sizeof value));
-        trim(kv, i - 1, i);
+    for (unsigned char i = 1; i < LAST; i++) {
+        append_number(kv, i, SIZE);
+        if (i > KEPT)
+            trim(kv, i == KEPT + 1 ? 1 : i - KEPT, i - KEPT + 1); /* a piece behind the other */
+        /* 13 in a segment: 8 of what is kept, 3 to be released, one to come, one left over */
+        assert_in_range(journal_files(directory, &bytes), 3, 13);
+        assert_in_range(bytes, 0, 13 * (256 << 10) + (1 << 20));
     }
-    kv->ops->close(kv);
-    kv = open_with_small_segments(directory, 0);
-    assert_in_range(kv->ops->property(kv, KV_LOG, "rocksdb.total-sst-files-size"), 1, 600000);
+    for (int starts = 0; starts < 4; starts++) {
+        for (unsigned char i = 0; i < 60; i++) /* segments without rows go round */
+            put_15k(kv, i);
+        for (unsigned char i = LAST - KEPT; i < LAST; i++)
+            assert_log(kv, i, SIZE);
+        assert_in_range(kv->ops->property(kv, KV_LOG, "rocksdb.total-sst-files-size"), 0, 200000);
+        kv->ops->close(kv);
+        kv = open_with_small_segments(directory, 0);
+        assert_in_range(journal_files(directory, &bytes), 3, 15);
+    }
+    trim(kv, 1, LAST);
+    for (int i = 0; i < 20 * 13; i++) { /* the files are not needed any more */
+        append_number(kv, LAST, SIZE);
+        trim(kv, LAST, LAST + 1);
+    }
+    assert_in_range(journal_files(directory, &bytes), 3, 5);
     kv->ops->close(kv);
     temporary_remove(directory);
 }
 
-static bool is_nothing(void *context, struct bytes record)
+/* Starts that write next to nothing do not make a segment each. */
+static void test_many_starts(void **state)
+{
+    char *directory = temporary_new();
+    off_t bytes;
+    (void)state;
+    for (unsigned char i = 1; i < 60; i++) {
+        struct kv *kv = open_with_small_segments(directory, 0);
+        append_number(kv, i, 500);
+        for (unsigned char j = 1; j <= i; j++)
+            assert_log(kv, j, 500);
+        kv->ops->close(kv);
+    }
+    assert_int_equal(journal_files(directory, &bytes), 3);
+    temporary_remove(directory);
+}
+
+/* An iterator shows what was there, whatever is trimmed and written since. */
+static void test_iterator_of_a_trimmed_log(void **state)
+{
+    enum { SIZE = 20000, COUNT = 60 };
+    char *directory = temporary_new();
+    struct kv *kv = open_with_small_segments(directory, 0);
+    struct bytes key, value;
+    (void)state;
+    for (unsigned char i = 1; i <= COUNT; i++)
+        append_number(kv, i, SIZE);
+    struct kv_iter *iter = kv->ops->iter_new(kv, KV_LOG, text(""));
+    trim(kv, 1, COUNT + 1);
+    for (unsigned char i = COUNT + 1; i < 4 * COUNT; i++) {
+        append_number(kv, i, SIZE);
+        trim(kv, 1, i + 1);
+    }
+    for (unsigned char i = 1; i <= COUNT; i++) {
+        assert_true(kv->ops->iter_next(iter, &key, &value));
+        assert_int_equal(*(const unsigned char *)key.data, i);
+        assert_int_equal(value.size, SIZE);
+        assert_int_equal(((const unsigned char *)value.data)[SIZE - 1], i);
+    }
+    assert_false(kv->ops->iter_next(iter, &key, &value));
+    kv->ops->iter_free(iter);
+    kv->ops->close(kv);
+    temporary_remove(directory);
+}
+
+/* Beside a thread that appends and trims: what is found is right, and what is not was trimmed. */
+struct log_beside {
+    struct kv *kv;
+    atomic_uint first, last; /* that are there; what is below the first may be */
+    atomic_bool is_over;
+};
+
+static void number_value(unsigned number, unsigned char *value, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        value[i] = (unsigned char)(number * 7 + i % 251);
+}
+
+static size_t number_size(unsigned number)
+{
+    return number % 9 == 0 ? 20 + number % 80 : 1000 + number * 37 % 30000;
+}
+
+static void *read_beside(void *context)
+{
+    static _Thread_local unsigned char expected[32000];
+    struct log_beside *beside = context;
+    struct buffer found = {0};
+    uint64_t dice = 77;
+    unsigned seen = 0;
+    while (!beside->is_over || seen < 50) {
+        unsigned first = beside->first, last = beside->last;
+        unsigned number = first + (unsigned)prng_below(&dice, last + 1 - first);
+        unsigned char key[8];
+        put_u64_ordered(key, number);
+        if (prng_below(&dice, 3) > 0)
+            number = first; /* the next to be trimmed */
+        put_u64_ordered(key, number);
+        if (beside->kv->ops->get(beside->kv, KV_LOG, bytes_of(key, sizeof key), &found)) {
+            size_t size = number_size(number);
+            number_value(number, expected, size);
+            assert_int_equal(found.size, size);
+            assert_memory_equal(found.data, expected, size);
+            seen++;
+        } else {
+            assert_true(number < beside->first);
+        }
+        if (!beside->is_over)
+            usleep(200); /* the writer is to get on */
+    }
+    buffer_deinit(&found);
+    return NULL;
+}
+
+static void test_log_beside_readers(void **state)
+{
+    enum { STEPS = 1200, KEPT = 60 };
+    static unsigned char value[32000];
+    char *directory = temporary_new();
+    struct log_beside beside = {.kv = open_with_small_segments(directory, 0)};
+    struct kv *kv = beside.kv;
+    pthread_t readers[2];
+    unsigned trimmed = 0;
+    off_t bytes;
+    (void)state;
+    for (unsigned number = 1; number <= STEPS; number++) {
+        unsigned char key[8], from[8], to[8];
+        struct kv_batch *batch = kv->ops->batch_new(kv);
+        size_t size = number_size(number);
+        number_value(number, value, size);
+        put_u64_ordered(key, number);
+        if (number > KEPT && number % 5 == 0) {
+            put_u64_ordered(from, trimmed);
+            put_u64_ordered(to, trimmed = number - KEPT);
+            kv->ops->batch_delete_range(batch, KV_LOG, bytes_of(from, 8), bytes_of(to, 8));
+            beside.first = number - KEPT;
+        }
+        kv->ops->batch_put(batch, KV_LOG, bytes_of(key, 8), bytes_of(value, size));
+        write_batch(kv, batch, true);
+        beside.last = number;
+        if (number == 1) {
+            beside.first = 1;
+            for (int i = 0; i < 2; i++)
+                assert_int_equal(pthread_create(&readers[i], NULL, read_beside, &beside), 0);
+        }
+    }
+    beside.is_over = true;
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(pthread_join(readers[i], NULL), 0);
+    assert_in_range(journal_files(directory, &bytes), 3, 14);
+    kv->ops->close(kv);
+    beside.kv = open_with_small_segments(directory, 0);
+    beside.is_over = true;
+    (void)read_beside(&beside);
+    beside.kv->ops->close(beside.kv);
+    temporary_remove(directory);
+}
+
+/* Builds of before put large entries into RocksDB: they are read, and when they are trimmed their
+ * tables go, though what is written then would not have RocksDB come to them. */
+static void test_large_rows_of_before(void **state)
+{
+    enum { COUNT = 200, SIZE = 100000 };
+    static unsigned char large[SIZE];
+    char *directory = temporary_new();
+    struct kv *kv = open_with_small_segments(directory, 0);
+    struct kv_batch *batch = kv->ops->batch_new(kv);
+    uint64_t stored = 0;
+    (void)state;
+    for (unsigned char i = 1; i <= COUNT; i++) { /* with data, and so by itself, as they did */
+        memset(large, i, sizeof large);
+        kv->ops->batch_put(batch, KV_LOG, bytes_of(&i, 1), bytes_of(large, sizeof large));
+    }
+    kv->ops->batch_put(batch, KV_DATA, text("a"), text("b"));
+    write_batch(kv, batch, true);
+    kv->ops->close(kv);
+    kv = open_with_small_segments(directory, 0);
+    for (unsigned char i = 1; i <= COUNT; i++)
+        assert_log(kv, i, SIZE);
+    stored = kv->ops->property(kv, KV_LOG, "rocksdb.total-sst-files-size");
+    assert_in_range(stored, COUNT * SIZE, 2 * COUNT * SIZE);
+    trim(kv, 1, COUNT);
+    assert_log(kv, COUNT, SIZE);
+    trim(kv, COUNT, COUNT + 1);
+    for (int i = 0; i < 30; i++)
+        append_number(kv, COUNT + 1, 20000);
+    for (int tries = 0; stored > 100000 && tries < 500; tries++) {
+        poll(NULL, 0, 10);
+        stored = kv->ops->property(kv, KV_LOG, "rocksdb.total-sst-files-size");
+    }
+    assert_in_range(stored, 1, 100000);
+    assert_log(kv, COUNT + 1, 20000);
+    kv->ops->close(kv);
+    temporary_remove(directory);
+}
+
+/* In a segment that is kept for the log alone.  The child: */
+static int read_log(const char *directory, const char *how)
+{
+    struct kv *kv = open_with_small_segments(directory, 0);
+    struct bytes key, value;
+    if (strcmp(how, "get") == 0) {
+        assert_log(kv, 1, 20000);
+        return 0;
+    }
+    struct kv_iter *iter = kv->ops->iter_new(kv, KV_LOG, text(""));
+    while (kv->ops->iter_next(iter, &key, &value))
+        ;
+    return 0;
+}
+
+static void get_in_child(void *directory)
+{
+    execl("/proc/self/exe", "test_kv", "log", (char *)directory, "get", NULL);
+}
+
+static void scan_in_child(void *directory)
+{
+    execl("/proc/self/exe", "test_kv", "log", (char *)directory, "scan", NULL);
+}
+
+static void test_damage_in_a_kept_segment(void **state)
+{
+    char *directory = temporary_new(), path[600];
+    struct kv *kv = open_with_small_segments(directory, 0);
+    (void)state;
+    for (unsigned char i = 1; i < 80; i++)
+        append_number(kv, i, 20000);
+    kv->ops->close(kv);
+    snprintf(path, sizeof path, "%s/journal/0", directory);
+    for (off_t at = 100; at < 20000; at += 6000) {
+        turn_a_bit(path, RECORDS_AT + at);
+        assert_fatal(get_in_child, directory,
+                     "a part of the Raft log that is in its journal cannot");
+        assert_fatal(scan_in_child, directory,
+                     "a part of the Raft log that is in its journal cannot");
+        turn_a_bit(path, RECORDS_AT + at);
+    }
+    kv = open_with_small_segments(directory, 0);
+    for (unsigned char i = 1; i < 80; i++)
+        assert_log(kv, i, 20000);
+    kv->ops->close(kv);
+    assert_int_equal(unlink(path), 0);
+    assert_refused(directory, "a part of its journal is missing that holds the Raft log");
+    temporary_remove(directory);
+}
+
+static bool is_nothing(void *context, struct bytes record, struct journal_place place)
 {
     (void)context;
+    (void)place;
     return record.size > 0;
 }
 
@@ -1842,6 +2095,8 @@ int main(int argc, char **argv)
         return open_and_say(argv[2]);
     if (argc == 4 && strcmp(argv[1], "change") == 0)
         return change_until_killed(argv[2], strtoull(argv[3], NULL, 10));
+    if (argc == 4 && strcmp(argv[1], "log") == 0)
+        return read_log(argv[2], argv[3]);
     if (argc == 4 && strcmp(argv[1], "fill") == 0)
         return fill(argv[2], argv[3]);
     const struct CMUnitTest tests[] = {
@@ -1883,8 +2138,12 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_what_was_untold_is_stored),
         cmocka_unit_test(test_many_segments),
         cmocka_unit_test(test_zeros_are_not_waited_for),
-        cmocka_unit_test(test_trimmed_log_is_not_merged),
-        cmocka_unit_test(test_short_log_is_not_written_to_tables),
+        cmocka_unit_test(test_log_is_kept_in_the_journal),
+        cmocka_unit_test(test_many_starts),
+        cmocka_unit_test(test_iterator_of_a_trimmed_log),
+        cmocka_unit_test(test_log_beside_readers),
+        cmocka_unit_test(test_large_rows_of_before),
+        cmocka_unit_test(test_damage_in_a_kept_segment),
         cmocka_unit_test_setup_teardown(test_record_without_sense, setup_rocksdb, teardown),
         cmocka_unit_test_setup_teardown(test_memory_of_a_large_record_is_given_back, setup_rocksdb,
                                         teardown),

@@ -237,23 +237,11 @@ static void test_trim_is_not_synced(void **state)
     kv->ops->close(kv);
 }
 
-static void no_drop_files(struct kv *kv, enum kv_family family, struct bytes from, struct bytes to)
-{
-    (void)kv;
-    (void)family;
-    (void)from;
-    (void)to;
-}
-
-/* Dropping files is a hint: the deletes must be in the batch. */
 static void test_trim_deletes(void **state)
 {
     (void)state;
     struct kv *kv = kv_memory_open();
-    struct proxy_kv proxy;
-    proxy_init(&proxy, kv);
-    proxy.ops.drop_files = no_drop_files;
-    struct raft_log *log = raft_log_open(&proxy.base);
+    struct raft_log *log = raft_log_open(kv);
     append(log, 1, 1, 2);
     append(log, 1, 3, 2);
     append(log, 1, 5, 2);
@@ -269,46 +257,43 @@ static void test_trim_deletes(void **state)
     kv->ops->close(kv);
 }
 
-/* The power goes the moment files were dropped: what is committed after that is lost. */
+/* Builds of before trimmed without deleting: the first trim after a start deletes that too. */
+static void test_trim_deletes_from_the_beginning(void **state)
+{
+    (void)state;
+    struct kv *kv = kv_memory_open();
+    struct raft_log *log = raft_log_open(kv);
+    struct buffer chunk = {0};
+    unsigned char one[8];
+    put_u64_ordered(one, 1);
+    append(log, 1, 1, 2);
+    append(log, 1, 3, 2);
+    append(log, 1, 5, 2);
+    assert_true(kv->ops->get(kv, KV_LOG, bytes_of(one, sizeof one), &chunk));
+    raft_log_trim(log, (struct raft_pos){.term = 1, .index = 2}, NULL);
+    append(log, 1, 7, 1);
+    raft_log_close(log);
+    struct kv_batch *batch = kv->ops->batch_new(kv);
+    kv->ops->batch_put(batch, KV_LOG, bytes_of(one, sizeof one), buffer_bytes(&chunk));
+    kv->ops->commit(kv, batch, true);
+    kv->ops->batch_free(batch);
+    buffer_deinit(&chunk);
+    log = raft_log_open(kv);
+    raft_log_trim(log, (struct raft_pos){.term = 1, .index = 5}, NULL);
+    append(log, 1, 8, 1);
+    struct bytes key, value;
+    struct kv_iter *iter = kv->ops->iter_new(kv, KV_LOG, bytes_of("", 0));
+    assert_true(kv->ops->iter_next(iter, &key, &value));
+    assert_int_equal(get_u64_ordered(key.data), 5);
+    kv->ops->iter_free(iter);
+    raft_log_close(log);
+    kv->ops->close(kv);
+}
+
 struct dying_kv {
     struct proxy_kv proxy;
     bool dead;
 };
-
-static void die_at_drop_files(struct kv *kv, enum kv_family family, struct bytes from,
-                              struct bytes to)
-{
-    proxy_drop_files(kv, family, from, to);
-    kv_memory_crash(proxy_below(kv));
-    ((struct dying_kv *)kv)->dead = true;
-}
-
-static void commit_unless_dead(struct kv *kv, struct kv_batch *batch, bool sync)
-{
-    if (!((struct dying_kv *)kv)->dead)
-        proxy_commit(kv, batch, sync);
-}
-
-static void test_drop_files_after_commit(void **state)
-{
-    (void)state;
-    struct kv *kv = kv_memory_open();
-    struct dying_kv dying = {.dead = false};
-    proxy_init(&dying.proxy, kv);
-    dying.proxy.ops.drop_files = die_at_drop_files;
-    dying.proxy.ops.commit = commit_unless_dead;
-    struct raft_log *log = raft_log_open(&dying.proxy.base);
-    append(log, 1, 1, 2);
-    append(log, 1, 3, 2);
-    raft_log_trim(log, (struct raft_pos){.term = 1, .index = 2}, NULL);
-    append(log, 1, 5, 2);
-    assert_true(dying.dead);
-    raft_log_close(log);
-    log = raft_log_open(kv);
-    assert_terms(log, "111111");
-    raft_log_close(log);
-    kv->ops->close(kv);
-}
 
 /* The power goes after the first commit: term, vote, cut, entries and trim are in that one, or a
  * crash could keep some of a write and not the rest. */
@@ -922,7 +907,7 @@ int main(void)
         cmocka_unit_test(test_trim_into_shadowed_chunk),
         cmocka_unit_test(test_trim_is_not_synced),
         cmocka_unit_test(test_trim_deletes),
-        cmocka_unit_test(test_drop_files_after_commit),
+        cmocka_unit_test(test_trim_deletes_from_the_beginning),
         cmocka_unit_test(test_a_write_is_one_commit),
         cmocka_unit_test(test_trim_all),
         cmocka_unit_test(test_merge),

@@ -130,12 +130,6 @@ static inline void proxy_commit(struct kv *kv, struct kv_batch *batch, bool sync
     proxy_below(kv)->ops->commit(proxy_below(kv), batch, sync);
 }
 
-static inline void proxy_drop_files(struct kv *kv, enum kv_family family, struct bytes from,
-                                    struct bytes to)
-{
-    proxy_below(kv)->ops->drop_files(proxy_below(kv), family, from, to);
-}
-
 static inline struct kv_iter *proxy_iter_new(struct kv *kv, enum kv_family family,
                                              struct bytes from)
 {
@@ -150,7 +144,6 @@ static inline void proxy_init(struct proxy_kv *proxy, struct kv *below)
     proxy->ops.get = proxy_get;
     proxy->ops.batch_new = proxy_batch_new;
     proxy->ops.commit = proxy_commit;
-    proxy->ops.drop_files = proxy_drop_files;
     proxy->ops.iter_new = proxy_iter_new;
     proxy->base.ops = &proxy->ops;
 }
