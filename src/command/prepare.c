@@ -527,7 +527,7 @@ void call_looks(struct call *call, struct bytes key, const struct db_record *fou
     if (!preparation)
         return;
     struct looks *looks = &preparation->looks;
-    if (!found && db_is_over(call->db, call->database, key))
+    if (!found && db_is_over(call->db, call->view, call->database, key))
         looks->is_changed = true; /* the entry deletes it, and says so */
     if (found && found->deadline_ms != 0 && found->deadline_ms < looks->until_ms)
         looks->until_ms = found->deadline_ms;

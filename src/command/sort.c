@@ -263,8 +263,11 @@ static bool look_up(struct call *call, struct look *look, struct bytes pattern,
         call_looks(call, key, is_there ? &found : NULL);
         return is_there && found.type == DB_STRING;
     }
+    if (call->preparing) {
+        bool is_there = db_find(call->db, call->view, call->database, key, &found, NULL);
+        call_looks(call, key, is_there ? &found : NULL);
+    }
     bool is_hash = fields_open(&look->fields, call->db, call->view, call->database, key, DB_HASH);
-    call_looks(call, key, &look->fields.record);
     return is_hash &&
            fields_get(&look->fields, bytes_of(text + field, pattern.size - field), value);
 }

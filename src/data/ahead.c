@@ -72,17 +72,30 @@ static bool row_of(const struct db *db, const struct db_foreseen *foreseen, stru
     if (!header.space || (!is_of_fields && header.type != DB_ZSET))
         return false;
     struct bytes name = foreseen->elements[is_of_fields ? 0 : 1];
+    if (!name.data || name.size > LAYERS_HEAD_MAX) /* it is hashed, and stays in memory */
+        return false;
     *place = (struct place){TABLE_ROWS, header.space, layers_hash(db, name), name};
-    return name.data && layers_kv_counts(&db->persisted, TABLE_ROWS, header.space);
+    return layers_kv_counts(&db->persisted, TABLE_ROWS, header.space);
 }
 
 static bool is_in_layers(const struct db *db, const struct place *place)
 {
-    const struct layer *layer = db->active;
-    for (unsigned i = 0; i <= db->count; layer = db->layers[i++])
-        if (overlay_find(&layer->tables[place->table], place->space, place->word, place->name))
+    if (overlay_find(&db->active->tables[place->table], place->space, place->word, place->name))
+        return true;
+    for (unsigned i = 0; i < db->count; i++)
+        if (overlay_find(&db->layers[i]->tables[place->table], place->space, place->word,
+                         place->name))
             return true;
     return false;
+}
+
+/* It was read before. */
+static bool was_read(struct db *db, const struct place *place)
+{
+    struct bytes record;
+    record_key(&db->sought, place);
+    struct bytes key = buffer_bytes(&db->sought);
+    return (db->cache && layers_cache_find(db->cache, key, &record)) || find(db->ahead, key);
 }
 
 /* In order; once. */
@@ -127,7 +140,7 @@ void layers_ahead_look(struct db *db, const struct db_foreseen *keys, uint32_t c
     batch->count = 0;
     uint32_t most = layers_looks_at_once(&db->row_sizes);
     for (uint32_t i = 0; i < count && batch->count < most; i++)
-        if (row_of(db, &keys[i], &place) && !is_in_layers(db, &place))
+        if (row_of(db, &keys[i], &place) && !is_in_layers(db, &place) && !was_read(db, &place))
             add(batch, &place);
     if (batch->count > 1)
         look(db, batch);

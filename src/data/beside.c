@@ -138,7 +138,7 @@ bool db_identify(struct db *db, unsigned database, struct bytes key, struct db_i
     struct db_record found;
     *identity = (struct db_identity){.database_space = layers_space(db, database)};
     if (!db_lookup(db, database, key, &found))
-        return true;
+        return !db_is_over(db, NULL, database, key);
     identity->type = found.type;
     identity->version = found.version;
     identity->space = found.space;

@@ -250,13 +250,14 @@ bool db_lookup(struct db *db, unsigned database, struct bytes key, struct db_rec
     return is_still_there(db, database, &place, found);
 }
 
-bool db_is_over(struct db *db, unsigned database, struct bytes key)
+bool db_is_over(struct db *db, struct db_view *view, unsigned database, struct bytes key)
 {
     struct place place = key_place(db, database, key);
-    struct bytes head;
+    struct bytes record;
     size_t size;
-    return layers_look(db, &place, &head, &size) &&
-           layers_is_over(db, layers_found(head, size, NULL).deadline_ms);
+    bool is_stored = view ? layers_view_get(view, database, key, &record)
+                          : layers_look(db, &place, &record, &size);
+    return is_stored && layers_is_over(db, layers_found(record, record.size, NULL).deadline_ms);
 }
 
 bool db_find_kept(struct db *db, struct db_view *view, unsigned database, struct bytes key,

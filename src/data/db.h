@@ -75,7 +75,7 @@ void db_foresee(struct db *db, const struct db_foreseen *keys, uint32_t count);
 /* False: no such key.  Does not copy the value, however large it is. */
 bool db_lookup(struct db *db, unsigned database, struct bytes key, struct db_record *found);
 /* Whether a key is stored whose deadline has come: it is absent, and who may drop it deletes it. */
-bool db_is_over(struct db *db, unsigned database, struct bytes key);
+bool db_is_over(struct db *db, struct db_view *view, unsigned database, struct bytes key);
 /* Type of the key, DB_NONE if absent.  `value` (may be NULL) is borrowed until the next call on the
  * db, another db_get() included. */
 enum db_type db_get(struct db *db, unsigned database, struct bytes key, struct bytes *value);

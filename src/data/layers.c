@@ -217,6 +217,8 @@ static bool get_from_kv(struct db *db, const struct place *place, size_t head_ma
         cache_read(db, place, head_max);
         if (place->table == TABLE_KEYS)
             layers_stored_one(&db->stored_sizes, db->whole);
+        else if (place->table == TABLE_ROWS)
+            layers_stored_one(&db->row_sizes, db->whole);
     }
     *record = buffer_bytes(&db->value);
     return db->is_found;

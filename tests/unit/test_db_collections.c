@@ -603,8 +603,14 @@ static void test_rows_are_looked_for_together(void **state)
     foresee_rows(&f, 999, 4); /* the last of them, and some that are not there */
     assert_true(work_of_a_look(&f, space, 999, 999) < LAYERS_FETCH_WORK);
     assert_true(work_of_a_look(&f, space, 1001, 0) < LAYERS_FETCH_WORK);
-    foresee_rows(&f, 998, 4); /* what is kept is not looked for again */
-    assert_true(work_of_a_look(&f, space, 998, 998) < LAYERS_FETCH_WORK);
+    foresee_rows(&f, 998, 4); /* what was looked for is not looked for again, */
+    foresee_rows(&f, 999, 3);
+    assert_true(work_of_a_look(&f, space, 998, 998) >= LAYERS_FETCH_WORK);
+    for (unsigned i = 100; i < 108; i++)
+        expect_row(&f, space, i, i);
+    before = db_work(f.db);
+    foresee_rows(&f, 100, 8); /* nor what was read */
+    assert_int_equal(db_work(f.db), before);
     foresee_rows(&f, 500, 1); /* one is read when it is wanted */
     assert_true(work_of_a_look(&f, space, 500, 500) >= LAYERS_FETCH_WORK);
     teardown(&f);
@@ -669,6 +675,30 @@ static void test_large_rows_are_not_looked_for_together(void **state)
     teardown(&f);
 }
 
+/* They would be hashed, and stay in memory. */
+static void test_large_elements_are_not_looked_for_together(void **state)
+{
+    struct db_foreseen foreseen[DB_FORESEEN_MAX] = {0};
+    struct fixture f;
+    (void)state;
+    setup(&f);
+    make_stored(&f);
+    char *large = memory_new(LAYERS_HEAD_MAX + 1);
+    for (unsigned surplus = 0; surplus <= 1; surplus++) {
+        for (unsigned i = 0; i < DB_FORESEEN_MAX; i++) {
+            foreseen[i].key = bytes_from_string("k");
+            foreseen[i].elements[0] = bytes_of(large, LAYERS_HEAD_MAX + surplus - 2 * i);
+        }
+        for (unsigned i = 1; surplus > 0 && i < DB_FORESEEN_MAX; i++)
+            foreseen[i].elements[0] = foreseen[0].elements[0];
+        uint64_t before = db_work(f.db);
+        db_foresee(f.db, foreseen, DB_FORESEEN_MAX);
+        assert_int_equal(db_work(f.db) > before, surplus == 0);
+    }
+    memory_free(large);
+    teardown(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -685,6 +715,7 @@ int main(void)
         cmocka_unit_test(test_row_that_was_looked_for_is_changed),
         cmocka_unit_test(test_whole_of_a_large_row_is_read),
         cmocka_unit_test(test_large_rows_are_not_looked_for_together),
+        cmocka_unit_test(test_large_elements_are_not_looked_for_together),
         cmocka_unit_test(test_random_collections),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1001,6 +1001,27 @@ static void a_key_that_is_over_is_not_taken_for_absent(void **state)
     execute(line, false);
 }
 
+/* Nor one that SORT looks at, nor a source. */
+static void a_source_that_is_over_is_not_taken_for_absent(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        {"SET o:7 1 PX 10", "SORT l BY o:* STORE to"},
+        {"SET o:7 1 PX 10", "SORT l BY o:*->x STORE to"},
+        {"SET o:7 1 PX 10", "SORT l GET o:* STORE to"},
+        {"SET over x PX 10", "SUNIONSTORE to a b over"},
+        {"SET over x PX 10", "ZUNIONSTORE to 2 z over"},
+        {"SET a x PX 10", "SORT a STORE to"},
+    };
+    fill_more();
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        type(cases[i][0]);
+        one.now_ms = other.now_ms += 20;
+        (void)prepare_slices(cases[i][1], PREPARE_CALLS_MAX);
+        execute(cases[i][1], false);
+    }
+}
+
 /* That may take more than the moment which its entry has. */
 static void an_entry_that_trims_is_not_prepared(void **state)
 {
@@ -1125,6 +1146,7 @@ int main(void)
         TEST(put_keys_are_prepared),
         TEST(keys_that_are_put_if_none_is_there),
         TEST(a_key_that_is_over_is_not_taken_for_absent),
+        TEST(a_source_that_is_over_is_not_taken_for_absent),
         TEST(an_entry_that_trims_is_not_prepared),
         TEST(large_keys_are_not_put_by_a_preparation),
         TEST(a_deleted_key_changes_before_it_is_looked_at),

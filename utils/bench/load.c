@@ -1,6 +1,7 @@
 /* See load.h.  A lane is one connection with its batch under way; a worker is one thread with its
- * lanes.  Latency runs from the moment a batch is handed to the connection, or was due, to each answer, so
- * in a pipeline it holds the wait for the requests before it, as redis-benchmark counts too. */
+ * lanes.  Latency runs from the moment a batch is handed to the connection, or was due, to each
+ * answer, so in a pipeline it holds the wait for the requests before it, as redis-benchmark counts
+ * too. */
 #include "bench/load.h"
 
 #include <pthread.h>
