@@ -44,8 +44,9 @@
  * head, which is durable, says that a start does not want it.
  *
  * The last record. If its sync failed, the kernel may show it at the next start though it is not on
- * the disk, and say of a further sync that all is well; likewise the newest head. Both are written
- * again then, the same bytes: what is read where it stands has no other copy. */
+ * the disk, and say of a further sync that all is well; likewise the newest head. One of which
+ * nothing says that it is durable is written again then, the same bytes: what is read where it
+ * stands has no other copy. */
 #include "storage/journal.h"
 
 #include <dirent.h>
@@ -82,6 +83,7 @@ enum {
     FREE_KEPT = 1,          /* and one for ever */
     FILL_PIECE = 64 << 10,  /* with one call: what the page cache makes one piece of, it also walks
                              * over whole for every small write into it */
+    SHORT_MOST = 32 << 20,  /* or by less than that */
     SHORT_PART = 4,         /* a segment that is used by less is short */
     UNFILLED_LEAST = 4 << 20, /* in front of a larger record no blocks are written */
     FILES_MAX = 1 << 30,
@@ -94,7 +96,7 @@ static unsigned char zeros[FILL_PIECE];
 
 /* And its file. */
 struct segment {
-    int fd;
+    int fd;           /* -1: it is opened when it is written or replayed; set with the mutex */
     unsigned file;    /* its name */
     unsigned head;    /* which of the two is that of `number` */
     bool is_held;     /* by journal_hold() */
@@ -209,11 +211,11 @@ static int make_file(const char *directory, unsigned file)
 }
 
 /* False: an error, in errno; 0 is read behind the end. */
-static bool read_at(const struct segment *segment, void *data, size_t size, uint64_t at)
+static bool read_from(int fd, void *data, size_t size, uint64_t at)
 {
     char *to = data;
     while (size > 0) {
-        ssize_t got = pread(segment->fd, to, size, (off_t)at);
+        ssize_t got = pread(fd, to, size, (off_t)at);
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0)
@@ -227,6 +229,11 @@ static bool read_at(const struct segment *segment, void *data, size_t size, uint
         size -= (size_t)got;
     }
     return true;
+}
+
+static bool read_at(const struct segment *segment, void *data, size_t size, uint64_t at)
+{
+    return read_from(segment->fd, data, size, at);
 }
 
 static bool write_zeros(int fd, uint64_t from, uint64_t to)
@@ -388,6 +395,33 @@ static struct segment *must_make_segment(struct journal *journal)
     return add_file(journal, file, fd);
 }
 
+/* False: an error, in errno. */
+static bool open_again(struct journal *journal, struct segment *segment)
+{
+    if (segment->fd >= 0)
+        return true;
+    int fd = open_file(journal->directory, segment->file, 0);
+    pthread_mutex_lock(&journal->mutex);
+    segment->fd = fd;
+    pthread_mutex_unlock(&journal->mutex);
+    return fd >= 0;
+}
+
+/* There may be thousands of files; open are those that are written or may have to be. */
+static void close_rest(struct journal *journal)
+{
+    pthread_mutex_lock(&journal->mutex);
+    for (size_t i = 0; i < journal->count; i++) {
+        struct segment *segment = journal->segments[i];
+        if (segment->fd < 0 || segment == journal->present || segment->readers > 0 ||
+            segment->number >= journal->released_to)
+            continue;
+        close(segment->fd);
+        segment->fd = -1;
+    }
+    pthread_mutex_unlock(&journal->mutex);
+}
+
 /* Who looks for what the file had does not find it any more.  False: it is being read by now. */
 static bool take_free(struct journal *journal, struct segment *segment)
 {
@@ -425,6 +459,8 @@ static void begin_segment(struct journal *journal)
     while (segment && !take_free(journal, segment));
     if (!segment)
         check(take_free(journal, segment = must_make_segment(journal)));
+    if (!open_again(journal, segment))
+        fatal("cannot open a file of the store in %s: %s", journal->directory, strerror(errno));
     segment->replay_from = journal->released_to;
     segment->before = journal->last;
     segment->seed = random_seed();
@@ -433,6 +469,7 @@ static void begin_segment(struct journal *journal)
     write_head(journal, segment);
     shorten(journal, segment);
     journal->at = RECORDS_AT;
+    close_rest(journal);
     count_surplus(journal);
 }
 
@@ -481,13 +518,17 @@ bool journal_read(struct journal *journal, struct journal_place place, void *byt
 {
     pthread_mutex_lock(&journal->mutex);
     struct segment *segment = place.segment > 0 ? segment_of(journal, place.segment) : NULL;
+    int fd = segment ? segment->fd : -1;
     if (segment)
         segment->readers++;
     pthread_mutex_unlock(&journal->mutex);
     if (!segment)
         return false;
-    if (!read_at(segment, bytes, size, place.at))
+    int own = fd < 0 ? open_file(journal->directory, segment->file, 0) : -1;
+    if (!read_from(fd < 0 ? own : fd, bytes, size, place.at))
         fatal("cannot read the store in %s: %s", journal->directory, strerror(errno));
+    if (own >= 0)
+        close(own);
     pthread_mutex_lock(&journal->mutex);
     segment->readers--;
     pthread_mutex_unlock(&journal->mutex);
@@ -518,7 +559,7 @@ bool journal_wants_removal(const struct journal *journal)
 void journal_remove_begin(struct journal *journal, struct journal_removal *removal)
 {
     check(journal_wants_removal(journal));
-    *removal = (struct journal_removal){.directory = journal->directory, .fd = -1};
+    *removal = (struct journal_removal){.directory = journal->directory};
     journal->surplus--;
     pthread_mutex_lock(&journal->mutex);
     struct segment *segment = find_needless(journal);
@@ -530,6 +571,7 @@ void journal_remove_begin(struct journal *journal, struct journal_removal *remov
     pthread_mutex_unlock(&journal->mutex);
     if (!segment)
         return;
+    removal->is_there = true;
     removal->file = segment->file;
     removal->fd = segment->fd;
     memory_free(segment);
@@ -538,12 +580,13 @@ void journal_remove_begin(struct journal *journal, struct journal_removal *remov
 void journal_remove(const struct journal_removal *removal)
 {
     char path[PATH_SIZE];
-    if (removal->fd < 0)
+    if (!removal->is_there)
         return;
     snprintf(path, sizeof path, "%s/%u", removal->directory, removal->file);
     if (unlink(path) != 0)
         fatal("cannot remove a file of the store in %s: %s", removal->directory, strerror(errno));
-    close(removal->fd);
+    if (removal->fd >= 0)
+        close(removal->fd);
 }
 
 /* ---- records -------------------------------------------------------------------------- */
@@ -581,8 +624,10 @@ bool journal_has_room(const struct journal *journal, size_t size)
 
 bool journal_is_short(const struct journal *journal)
 {
-    return journal->present->replay_from == journal->number &&
-           journal->at - RECORDS_AT < journal->segment_bytes / SHORT_PART;
+    uint64_t most = journal->segment_bytes / SHORT_PART;
+    if (most > SHORT_MOST)
+        most = SHORT_MOST;
+    return journal->present->replay_from == journal->number && journal->at - RECORDS_AT < most;
 }
 
 /* All but the end of a large payload, a piece at a time (durable.h).  Returns how much: until the
@@ -672,6 +717,7 @@ void journal_fill_begin(struct journal *journal, struct journal_filling *filling
     check(!journal->is_filling && journal->at >= journal->segment_bytes / 2);
     *filling = (struct journal_filling){.directory = journal->directory,
                                         .file = next ? next->file : journal->files++,
+                                        .is_new = !next,
                                         .fd = next ? next->fd : -1,
                                         .from = next ? next->filled : 0};
     filling->to = filling->from + FILL_MOST;
@@ -684,9 +730,11 @@ void journal_fill_begin(struct journal *journal, struct journal_filling *filling
 bool journal_fill(struct journal_filling *filling)
 {
     if (filling->fd < 0)
-        filling->fd = make_file(filling->directory, filling->file);
+        filling->fd = filling->is_new ? make_file(filling->directory, filling->file)
+                                      : open_file(filling->directory, filling->file, 0);
     bool is_written = filling->fd >= 0 && write_zeros(filling->fd, filling->from, filling->to);
-    if (!is_written && (errno == ENOSPC || errno == EDQUOT))
+    bool lacks_room = errno == ENOSPC || errno == EDQUOT || errno == EMFILE || errno == ENFILE;
+    if (!is_written && lacks_room)
         return false;
     if (!is_written || fdatasync(filling->fd) != 0)
         fatal("cannot write the store in %s: %s", filling->directory, strerror(errno));
@@ -700,7 +748,13 @@ void journal_fill_end(struct journal *journal, const struct journal_filling *fil
     check(journal->is_filling);
     if (!next && filling->fd >= 0)
         next = add_file(journal, filling->file, filling->fd);
-    check(!next || (next->fd == filling->fd && next->filled == filling->from));
+    check(!next || next->fd < 0 || next->fd == filling->fd);
+    check(!next || next->filled == filling->from);
+    if (next) {
+        pthread_mutex_lock(&journal->mutex);
+        next->fd = filling->fd;
+        pthread_mutex_unlock(&journal->mutex);
+    }
     if (is_filled && next)
         next->filled = filling->to;
     journal->filling = NULL;
@@ -836,12 +890,17 @@ static bool write_again(struct journal *journal, uint64_t from, uint64_t to)
            write_pieces(segment->fd, &piece, 1, from);
 }
 
-/* What the kernel may show though it is not on the disk. */
+/* What the kernel may show though it is not on the disk: a head that no record follows, or a last
+ * record of which LAST does not know. What is known to be durable is not touched. */
 static bool write_last_again(struct journal *journal, const struct replaying *replaying)
 {
     uint64_t head = (uint64_t)journal->present->head * HEADS_APART;
-    if (write_again(journal, head, head + HEAD_SIZE) &&
-        write_again(journal, journal->last_at, journal->at) && fdatasync(journal->present->fd) == 0)
+    bool is_written = true;
+    if (journal->at == RECORDS_AT)
+        is_written = write_again(journal, head, head + HEAD_SIZE);
+    else if (*journal->durable < journal->last)
+        is_written = write_again(journal, journal->last_at, journal->at);
+    if (is_written && fdatasync(journal->present->fd) == 0)
         return true;
     snprintf(replaying->error, replaying->size, "cannot write the store in %s: %s",
              journal->directory, strerror(errno));
@@ -860,11 +919,13 @@ static bool replay_all(struct journal *journal, const struct replaying *replayin
     if (journal->number - journal->released_to >= JOURNAL_SEGMENTS)
         return refuse(replaying, "its journal says that more is missing than it can hold");
     for (uint64_t number = journal->released_to; number <= journal->number; number++) {
-        const struct segment *segment = segment_of(journal, number);
+        struct segment *segment = segment_of(journal, number);
         if (number == journal->released_to)
             journal->last = segment ? segment->before : 0;
         if (!segment || segment->before != journal->last)
             return refuse(replaying, "a part of its journal is missing");
+        if (!open_again(journal, segment))
+            return unreadable(replaying);
         if (!replay_segment(journal, segment, replaying))
             return false;
     }
@@ -905,8 +966,11 @@ static bool open_segment(struct journal *journal, unsigned file, const struct re
     segment->fd = open_file(journal->directory, file, O_CREAT);
     if (journal->files <= file)
         journal->files = file + 1;
-    if (segment->fd >= 0 && fsync(segment->fd) == 0 && read_heads(segment))
+    if (segment->fd >= 0 && fsync(segment->fd) == 0 && read_heads(segment)) {
+        close(segment->fd);
+        segment->fd = -1;
         return true;
+    }
     snprintf(path, sizeof path, "%s/%u", journal->directory, file);
     return cannot_use(replaying, path);
 }

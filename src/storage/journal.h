@@ -77,7 +77,8 @@ void journal_let_all_go(struct journal *journal);
 struct journal_filling {
     const char *directory; /* the journal's */
     unsigned file;
-    int fd; /* -1: the file is to be made */
+    bool is_new; /* it is to be made */
+    int fd;      /* -1: it is not open yet */
     uint64_t from, to;
 };
 /* The present segment is used by half, and the next is not all filled. */
@@ -93,8 +94,9 @@ void journal_fill_end(struct journal *journal, const struct journal_filling *fil
 /* A file that was not needed for some segments: more of the log was kept once. */
 struct journal_removal {
     const char *directory; /* the journal's */
+    bool is_there;         /* else there is nothing to be removed after all */
     unsigned file;
-    int fd;
+    int fd; /* -1: it is not open */
 };
 bool journal_wants_removal(const struct journal *journal);
 /* One that is wanted; journal_remove() follows, in any thread, beside all else. */

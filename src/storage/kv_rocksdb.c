@@ -69,8 +69,10 @@ enum {
     INFO_LOG_WARN = 2,
     BLOOM_BITS = 10,
     RUNS_MERGED = 8, /* of level 0 at a time: every other pass over level 1, for a look in 4 more */
-    SEGMENT_LEAST = 256 << 10, /* of the journal */
-    SEGMENTS_KEPT = 16,        /* so many at most hold what is kept of the log as a rule */
+    SEGMENT_LEAST = 256 << 10, /* of the journal, */
+    SEGMENT_MOST = 1 << 30,    /* and for the sake of what is kept of the log */
+    GIVING_BACK_TRIES = 3,
+    SEGMENTS_KEPT = 16, /* so many at most hold what is kept of the log as a rule */
     LOG_TABLES_SMALL = 16 << 20,
     UNTOLD_MAX = 64 << 10
 };
@@ -143,6 +145,7 @@ struct rocksdb_kv {
     struct buffer large_in_rows; /* the last key of a large value that a build of before put into
                                   * RocksDB itself; empty: there is none */
     bool is_large_deleted;       /* all of those, and their tables may go */
+    unsigned giving_back_tries;
     bool is_replayed;
     struct storing storing;
     struct untold untold;
@@ -642,11 +645,14 @@ static void store_what_is_there(struct rocksdb_kv *kv)
 
 /* Large values of the log that a build of before put into RocksDB are all deleted, and too little
  * is written behind them for RocksDB to come to their tables by itself.  False: a snapshot keeps
- * them. */
+ * them, or what is there is small values. */
 static bool give_log_tables_back(struct rocksdb_kv *kv)
 {
     uint64_t bytes = 0;
-    rocksdb_compact_range_cf(kv->db, kv->families[KV_LOG + 1], NULL, 0, NULL, 0);
+    rocksdb_compactoptions_t *options = rocksdb_compactoptions_create();
+    rocksdb_compactoptions_set_exclusive_manual_compaction(options, 0);
+    rocksdb_compact_range_cf_opt(kv->db, kv->families[KV_LOG + 1], options, NULL, 0, NULL, 0);
+    rocksdb_compactoptions_destroy(options);
     rocksdb_property_int_cf(kv->db, kv->families[KV_LOG + 1], "rocksdb.total-sst-files-size",
                             &bytes);
     return bytes <= LOG_TABLES_SMALL;
@@ -667,9 +673,10 @@ static void store_segments(struct rocksdb_kv *kv)
     if (!is_large_deleted)
         return;
     pthread_mutex_unlock(&storing->mutex);
-    is_large_deleted = !give_log_tables_back(kv);
+    bool are_given_back = give_log_tables_back(kv);
     pthread_mutex_lock(&storing->mutex);
-    kv->is_large_deleted = is_large_deleted;
+    if (are_given_back || ++kv->giving_back_tries == GIVING_BACK_TRIES)
+        kv->is_large_deleted = false;
 }
 
 /* Likewise. */
@@ -773,6 +780,11 @@ static void note_deleted(struct rocksdb_kv *kv, struct bytes from, struct bytes 
     buffer_deinit(&kv->large_in_rows);
 }
 
+static bool is_trim(const struct noted *noted)
+{
+    return noted->change == CHANGE_DELETE_RANGE && noted->place == KV_LOG + 1;
+}
+
 /* Which segments of the journal are held for the log, behind a record that is durable: no start
  * finds rows again that it deletes, nor does anybody else, since RocksDB is told of it before
  * anybody looks.  With the mutex. */
@@ -782,7 +794,16 @@ static void note_rows(struct rocksdb_kv *kv, struct bytes record, struct journal
     while (record.size > 0 && next_noted(&record, &noted))
         if (is_in_journal(&noted))
             journal_rows_note(&kv->rows, kv->journal, place.segment, noted.key);
-        else if (noted.change == CHANGE_DELETE_RANGE && noted.place == KV_LOG + 1)
+        else if (is_trim(&noted))
+            note_deleted(kv, noted.key, noted.value);
+}
+
+/* The same of a record whose values are RocksDB's. */
+static void note_deletes(struct rocksdb_kv *kv, struct bytes record)
+{
+    struct noted noted;
+    while (record.size > 0 && next_noted(&record, &noted))
+        if (is_trim(&noted))
             note_deleted(kv, noted.key, noted.value);
 }
 
@@ -817,6 +838,7 @@ static void commit_with_data(struct rocksdb_kv *kv, struct kv_batch *batch)
     store_all(kv);
     copy_record(kv, batch_of(batch), buffer_bytes(&batch->record));
     write_batch(kv, kv->write_synced, batch_of(batch));
+    note_deletes(kv, buffer_bytes(&batch->record));
     flush_family(kv, place_of(kv, KV_DATA));
     flush_families(kv);
     pthread_mutex_unlock(&kv->storing.mutex);
@@ -941,11 +963,10 @@ static void stop_reclaiming(struct rocksdb_kv *kv)
     pthread_mutex_lock(&reclaiming->mutex);
     reclaiming->is_closing = true;
     pthread_mutex_unlock(&reclaiming->mutex);
-    if (reclaiming->has_thread) {
+    if (kv->db)
         rocksdb_disable_manual_compaction(kv->db);
-        if (pthread_join(reclaiming->thread, NULL) != 0)
-            fatal("cannot join the thread that gives space back");
-    }
+    if (reclaiming->has_thread && pthread_join(reclaiming->thread, NULL) != 0)
+        fatal("cannot join the thread that gives space back");
     buffer_deinit(&reclaiming->from);
     buffer_deinit(&reclaiming->to);
     pthread_mutex_destroy(&reclaiming->mutex);
@@ -1266,6 +1287,19 @@ static rocksdb_options_t *db_options_new(const struct kv_options *options, bool 
     return db;
 }
 
+/* Of the journal.  A start replays up to three of them, so what is kept of the log does not make
+ * them as large as it likes: more of them it may. */
+static uint64_t segment_bytes(const struct kv_options *options)
+{
+    uint64_t bytes = options->wal_bytes_max / (JOURNAL_SEGMENTS + 1);
+    uint64_t kept = options->log_bytes_kept / SEGMENTS_KEPT;
+    if (kept > SEGMENT_MOST)
+        kept = SEGMENT_MOST;
+    if (bytes < kept)
+        bytes = kept;
+    return bytes < SEGMENT_LEAST ? SEGMENT_LEAST : bytes;
+}
+
 static struct rocksdb_kv *options_new(const char *directory, const struct kv_options *options,
                                       bool fresh)
 {
@@ -1286,11 +1320,7 @@ static struct rocksdb_kv *options_new(const char *directory, const struct kv_opt
     rocksdb_writeoptions_disable_WAL(kv->write_journaled, 1);
     kv->flush = rocksdb_flushoptions_create();
     rocksdb_flushoptions_set_wait(kv->flush, 1);
-    kv->journal_bytes = options->wal_bytes_max / (JOURNAL_SEGMENTS + 1);
-    if (kv->journal_bytes < SEGMENT_LEAST)
-        kv->journal_bytes = SEGMENT_LEAST;
-    if (kv->journal_bytes < options->log_bytes_kept / SEGMENTS_KEPT)
-        kv->journal_bytes = options->log_bytes_kept / SEGMENTS_KEPT;
+    kv->journal_bytes = segment_bytes(options);
     pthread_mutex_init(&kv->storing.mutex, NULL);
     pthread_cond_init(&kv->storing.stored, NULL);
     pthread_mutex_init(&kv->untold.mutex, NULL);
@@ -1471,7 +1501,14 @@ static bool nothing_lost(struct rocksdb_kv *kv, char *error, size_t size)
 
 static bool has_mark(struct rocksdb_kv *kv, uint64_t found, char *error, size_t size)
 {
-    uint64_t mark = journal_mark(kv->journal);
+    uint64_t mark = journal_mark(kv->journal), last = journal_last(kv->journal);
+    if (found > last) {
+        snprintf(error, size,
+                 "the store in %s is damaged: its journal ends at record %llu, but record %llu was "
+                 "stored; acknowledged writes are missing",
+                 kv->directory, (unsigned long long)last, (unsigned long long)found);
+        return false;
+    }
     if (found >= mark)
         return true;
     snprintf(error, size,
