@@ -29,6 +29,7 @@ static struct read_batch *batch_of_those_again(struct replica *replica)
     if (last && last->is_again)
         return last;
     struct read_batch *batch = memory_new(sizeof *batch);
+    batch->id = ++replica->next_read_id;
     batch->confirmed = batch->listed = batch->is_again = true;
     DL_APPEND(replica->batches, batch);
     return batch;

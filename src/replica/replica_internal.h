@@ -236,7 +236,7 @@ struct replica {
     struct request_line *lines;                     /* hash */
     struct request_line *recent_line;               /* looked for last; or NULL */
     uint64_t pass;                                  /* number of looks at `waiting` */
-    struct read_batch *batches;                     /* oldest first */
+    struct read_batch *batches;                     /* oldest first: by id */
     struct request *reading;                        /* SERVED: long reads, a slice each in turn */
     struct request *away, *parked, *woken;          /* queues of those that may wait */
     struct waiter *waiters, *waiters_sent;          /* hashes: by id, and by sent_id */

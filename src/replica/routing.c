@@ -142,6 +142,20 @@ void replica_join_batch(struct read_batch *batch, struct request *request)
     }
 }
 
+/* By age, also when it was not listed for a while: of two reads of one client behind a write, the
+ * earlier is served first. */
+static void list_batch(struct replica *replica, struct read_batch *batch)
+{
+    struct read_batch *first = replica->batches, *at = first ? first->prev : NULL;
+    batch->listed = true;
+    while (at && at->id > batch->id)
+        at = at == first ? NULL : at->prev;
+    if (at)
+        DL_APPEND_ELEM(replica->batches, at, batch);
+    else
+        DL_PREPEND(replica->batches, batch);
+}
+
 void replica_release_tied(struct replica *replica, struct request *write)
 {
     while (write->tied) {
@@ -156,8 +170,7 @@ void replica_release_tied(struct replica *replica, struct request *write)
         read->behind = NULL;
         DL_APPEND(batch->requests, read);
         if (!batch->listed)
-            DL_APPEND(replica->batches, batch);
-        batch->listed = true;
+            list_batch(replica, batch);
     }
 }
 
@@ -175,6 +188,7 @@ static void join_confirmed(struct replica *replica, struct read_batch **confirme
 {
     if (!*confirmed) {
         *confirmed = memory_new(sizeof **confirmed);
+        (*confirmed)->id = ++replica->next_read_id;
         (*confirmed)->confirmed = true;
         (*confirmed)->time_ms = replica->log_time_ms;
     }
@@ -187,9 +201,7 @@ static void read_together(struct replica *replica, struct request *reads, raft_i
     struct request *request, *next;
     struct read_batch *confirmed = NULL;
     struct read_batch *batch = memory_new(sizeof *batch);
-    batch->id = ++replica->next_read_id;
     batch->time_ms = replica->log_time_ms;
-    batch->listed = true;
     DL_FOREACH_SAFE(reads, request, next)
     {
         DL_DELETE(reads, request);
@@ -200,6 +212,8 @@ static void read_together(struct replica *replica, struct request *reads, raft_i
         else
             replica_join_batch(batch, request);
     }
+    batch->id = ++replica->next_read_id; /* the highest: behind the confirmed, see list_batch() */
+    batch->listed = true;
     DL_APPEND(replica->batches, batch);
     struct raft_input input = {.type = RAFT_INPUT_READ, .read = {batch->id}};
     if (batch->count == 0)

@@ -139,6 +139,64 @@ static void a_read_behind_a_write_of_its_turn_needs_no_round(void **state)
     assert_int_equal(place_of(&later), 2);
 }
 
+/* "a" of client 1 is behind the no-op and a read of it behind that; what comes next is the other
+ * read's, and then a write of client 2 that both could see.  So much is read that one turn serves one
+ * of them, and what is applied meanwhile is that write. */
+static void assert_in_order(const struct result *first, const struct result *second)
+{
+    static struct result x;
+    struct raft_pos a = {1, noop.index + 1};
+    ask_now(&x, REQUEST_WRITE, 2, "x");
+    world.padding = 4 << 20;
+    persist_without_running();
+    receive_without_running(matched(1, a));
+    assert_true(replica_run(world.replica));
+    assert_int_equal(first->calls + second->calls, 1);
+    receive_without_running(matched(1, status().last));
+    run();
+    assert_ended(x, REQUEST_DONE);
+    assert_true(place_of(first) <= place_of(second));
+}
+
+static void a_read_of_a_later_turn_is_served_later(void **state)
+{
+    static struct result a, first, second;
+    (void)state;
+    lead();
+    ask(&a, REQUEST_WRITE, 1, "a");
+    ask_now(&first, REQUEST_READ, 1, "r"); /* asks for no round */
+    ask_now(&second, REQUEST_READ, 1, "r");
+    assert_in_order(&first, &second);
+}
+
+static void a_read_whose_round_came_early_is_served_first(void **state)
+{
+    static struct result a, first, second;
+    (void)state;
+    lead();
+    ask_now(&a, REQUEST_WRITE, 1, "a");
+    ask_now(&first, REQUEST_READ, 1, "r");
+    receive(matched(1, noop)); /* its round; it waits for the write */
+    ask_now(&second, REQUEST_READ, 1, "r");
+    assert_in_order(&first, &second);
+}
+
+static void a_read_that_may_wait_is_served_behind_those_before_it(void **state)
+{
+    static struct result a, first, second;
+    (void)state;
+    lead();
+    ask(&a, REQUEST_WRITE, 1, "a");
+    ask(&first, REQUEST_READ, 1, "r");
+    struct request *request =
+        request_new(REQUEST_READ, 2, 1, blob_copy(bytes_from_string("r")), on_done, &second);
+    second = (struct result){0};
+    request->may_wait = true;
+    replica_submit(world.replica, request);
+    run();
+    assert_in_order(&first, &second);
+}
+
 /* Decided by the next leader: only that one knows the state of now. */
 static void a_read_behind_a_write_that_the_next_leader_commits_is_asked_again(void **state)
 {
@@ -590,6 +648,9 @@ int main(void)
         TEST(the_next_write_confirms_the_read_before_it),
         TEST(a_run_that_ends_with_a_write_needs_no_round),
         TEST(a_read_behind_a_write_of_its_turn_needs_no_round),
+        TEST(a_read_of_a_later_turn_is_served_later),
+        TEST(a_read_whose_round_came_early_is_served_first),
+        TEST(a_read_that_may_wait_is_served_behind_those_before_it),
         TEST(a_read_behind_a_write_that_the_next_leader_commits_is_asked_again),
         TEST(a_long_read_does_not_hold_the_write_behind_it),
         TEST(large_replies_between_writes_are_spread_over_turns),
