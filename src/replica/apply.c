@@ -186,11 +186,11 @@ static void answer_write(struct replica *replica, struct request *request, bool 
 {
     check(request->kind == REQUEST_WRITE);
     request_foresee(request->next);
+    replica_release_tied(replica, request); /* by its deadline it may be over for its client */
     if (found_nothing) {
         replica_waiter_found_nothing(replica, request);
         return;
     }
-    replica_release_tied(replica, request);
     request_finish(replica, request, REQUEST_DONE, buffer_bytes(&replica->reply));
 }
 

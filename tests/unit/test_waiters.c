@@ -406,6 +406,53 @@ static void cancelled_it_ends_at_once_or_is_served(void **state)
     assert_string_equal(b.reply, "pk");
 }
 
+/* It is proposed when its deadline comes, and its client goes on; then another has taken what it was
+ * woken for. */
+static void a_read_behind_one_that_found_nothing_is_served(void **state)
+{
+    static struct result a, pushed, taken, read;
+    (void)state;
+    lead();
+    wait_for(&a, 1, "pk");
+    ask(&pushed, REQUEST_WRITE, 2, "+k");
+    ask(&taken, REQUEST_WRITE, 3, "pk"); /* an LPOP, before what is woken */
+    run();
+    assert_int_equal(parked(), 0);
+    replica_cancel(world.replica, 1, world.now_ms + DEADLINE_MS);
+    world.now_ms += DEADLINE_MS;
+    replica_tick(world.replica, world.now_ms, world.now_ms);
+    assert_ended(a, REQUEST_UNKNOWN);
+    ask_now(&read, REQUEST_READ, 1, "r");
+    acknowledge();
+    assert_string_equal(world.applied, "+kpkpk");
+    assert_ended(read, REQUEST_DONE);
+    assert_int_equal(a.calls, 1);
+    assert_int_equal(parked(), 0);
+}
+
+/* The same of another node's client, whose connection was lost. */
+static void a_read_behind_one_that_is_refused_is_served(void **state)
+{
+    static struct result pushed, taken;
+    (void)state;
+    lead();
+    receive_wait(1, 7, 0, "pk");
+    ask(&pushed, REQUEST_WRITE, 2, "+k");
+    ask(&taken, REQUEST_WRITE, 3, "pk");
+    run();
+    assert_int_equal(parked(), 0);
+    replica_disconnected(world.replica, 2, false, true);
+    struct forward read = forward_of(REQUEST_READ, 2, 7, "r");
+    replica_receive_forward(world.replica, 2, &read);
+    blob_release(read.command);
+    run();
+    acknowledge();
+    assert_int_equal(world.replies_count, 2);
+    assert_true(world.replies[0].refused);
+    assert_int_equal(last_reply()->id, 2);
+    assert_int_equal(last_reply()->outcome, REQUEST_DONE);
+}
+
 /* A timeout shorter than the way to the leader: what is there is got all the same, but not for
  * nobody. */
 static void cancelled_it_is_looked_at_once(void **state)
@@ -1163,6 +1210,8 @@ int main(void)
         TEST(nothing_is_taken_for_one_who_left),
         TEST(the_place_of_one_who_left_is_not_lost),
         TEST(cancelled_it_ends_at_once_or_is_served),
+        TEST(a_read_behind_one_that_found_nothing_is_served),
+        TEST(a_read_behind_one_that_is_refused_is_served),
         TEST(who_waits_is_looked_at_after_a_long_write),
         TEST(what_waits_goes_to_the_next_leader),
         TEST(what_was_proposed_is_answered_by_its_entry),
