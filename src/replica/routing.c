@@ -179,7 +179,8 @@ void replica_release_tied(struct replica *replica, struct request *write)
 static bool is_confirmed_by_write(const struct request *read, raft_index before)
 {
     const struct request *write = read->behind;
-    return write && write->place == REQUEST_PROPOSED && write->pos.index > before && !read->waiter;
+    return write && write->place == REQUEST_PROPOSED && write->pos.index > before &&
+           !read->may_wait;
 }
 
 /* Listed when the first of those writes is applied. */

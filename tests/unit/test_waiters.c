@@ -1166,6 +1166,21 @@ static void it_waits_for_members_that_hold_what_was_there(void **state)
     assert_int_equal(parked(), 0);
 }
 
+/* It is a waiter no longer where the meaning is too old for that. */
+static void it_counts_members_behind_a_write_of_its_turn(void **state)
+{
+    static struct result a, b;
+    (void)state;
+    replica_announced(world.replica, 1, 2);
+    lead();
+    ask(&a, REQUEST_WRITE, 1, "+k");
+    wait_to_read(&b, 1, "w2");
+    acknowledge();
+    acknowledge();
+    assert_ended(b, REQUEST_DONE);
+    assert_int_equal(world.holders, 1); /* node 2 has nothing */
+}
+
 static void out_of_time_it_says_how_many_there_are(void **state)
 {
     static struct result a;
@@ -1240,6 +1255,7 @@ int main(void)
         TEST(a_key_that_is_named_twice_is_waited_for_once),
         TEST(who_finds_no_room_to_wait_is_told),
         TEST(it_waits_for_members_that_hold_what_was_there),
+        TEST(it_counts_members_behind_a_write_of_its_turn),
         TEST(out_of_time_it_says_how_many_there_are),
     };
     return cmocka_run_group_tests_name("waiters", tests, NULL, NULL);
