@@ -6,7 +6,7 @@
 
 enum {
     TRACKING_HELD_MAX = 1 << 20, /* bytes held for one connection; beyond, all is to be forgotten */
-    EVICTED_AT_ONCE_MAX = 100    /* keys */
+    EVICTED_AT_ONCE_MAX = 100    /* keys, beside those that a command brings */
 };
 
 struct tracking_held {
@@ -268,15 +268,23 @@ void tracking_on_change(struct channels *channels, uint64_t index, const struct 
 struct remembering {
     struct channels *channels;
     struct connection *connection;
+    unsigned extra; /* keys that this command may yet evict beyond one for each of its own */
 };
 
-/* The oldest go: one for each that comes, and more where the bound was lowered. */
-static void evict(struct channels *channels)
+static bool are_too_many(const struct channels *channels)
 {
-    for (int i = 0; i < EVICTED_AT_ONCE_MAX; i++) {
-        if (!channels->tracked_max ||
-            channels_count(channels, CHANNEL_TRACKED) <= channels->tracked_max)
-            return;
+    return channels->tracked_max &&
+           channels_count(channels, CHANNEL_TRACKED) > channels->tracked_max;
+}
+
+/* The oldest go: one for each that comes, and more where the bound was lowered. */
+static void evict(struct remembering *remembering)
+{
+    struct channels *channels = remembering->channels;
+    if (are_too_many(channels))
+        tell_readers(channels, channels->table[CHANNEL_TRACKED]);
+    while (remembering->extra > 0 && are_too_many(channels)) {
+        remembering->extra--;
         tell_readers(channels, channels->table[CHANNEL_TRACKED]);
     }
 }
@@ -286,13 +294,13 @@ static void remember(void *context, struct bytes key)
     struct remembering *remembering = context;
     struct channels *channels = remembering->channels;
     (void)channels_subscribe(channels, remembering->connection, CHANNEL_TRACKED, key, 0);
-    evict(channels);
+    evict(remembering);
 }
 
 void tracking_remember(struct channels *channels, struct connection *connection,
                        const struct command *command, const struct bytes *argv, uint32_t argc)
 {
-    struct remembering remembering = {channels, connection};
+    struct remembering remembering = {channels, connection, EVICTED_AT_ONCE_MAX};
     unsigned flags = connection->tracking.flags;
     bool is_caching = flags & TRACKING_CACHING;
     if (!(flags & TRACKING_ON) || flags & TRACKING_BCAST)

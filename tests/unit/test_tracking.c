@@ -206,23 +206,49 @@ static void hear_something(int fd)
     buffer_deinit(&heard);
 }
 
+/* From k0 on. */
+static void read_keys(int fd, int count)
+{
+    char line[32];
+    for (int i = 0; i < count; i++) {
+        snprintf(line, sizeof line, "GET k%d\r\n", i);
+        say(fd, line);
+        assert_hears(fd, NIL);
+    }
+}
+
 static void a_lowered_bound_holds_soon(void **state)
 {
     (void)state;
-    char line[32];
     int a = dial_3("CLIENT TRACKING ON\r\n");
-    for (int i = 0; i < 310; i++) {
-        snprintf(line, sizeof line, "GET k%d\r\n", i);
-        say(a, line);
-        assert_hears(a, NIL);
-    }
+    read_keys(a, 310);
     set("tracking-table-max-keys", "200");
     say(a, "GET k309\r\n");
     hear_something(a);
-    assert_int_equal(tracking_count(house.server.channels).keys, 210); /* no longer at a time */
+    assert_int_equal(tracking_count(house.server.channels).keys, 209); /* no longer at a time */
     say(a, "GET new\r\n");
     hear_something(a);
     assert_int_equal(tracking_count(house.server.channels).keys, 200);
+    close(a);
+}
+
+/* However many keys it names. */
+static void a_command_evicts_so_many_at_most(void **state)
+{
+    (void)state;
+    enum { READ = 310, NAMED = 50 };
+    struct buffer line = {0};
+    int a = dial_3("CLIENT TRACKING ON\r\n");
+    read_keys(a, READ);
+    set("tracking-table-max-keys", "1");
+    buffer_printf(&line, "MGET");
+    for (int i = READ - NAMED; i < READ; i++)
+        buffer_printf(&line, " k%d", i);
+    buffer_append(&line, "\r\n", sizeof "\r\n");
+    say(a, line.data);
+    hear_something(a);
+    assert_int_equal(tracking_count(house.server.channels).keys, READ - NAMED - 100);
+    buffer_deinit(&line);
     close(a);
 }
 
@@ -319,6 +345,7 @@ int main(void)
         TEST(a_key_that_ends_by_its_time),
         TEST(only_so_many_keys),
         TEST(a_lowered_bound_holds_soon),
+        TEST(a_command_evicts_so_many_at_most),
         TEST(what_is_evicted_is_news_to_who_wrote_last),
         TEST(in_the_place_of_another),
         TEST(invalidations_are_bounded),
