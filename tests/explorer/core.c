@@ -266,6 +266,30 @@ static void check_all(struct outcome *outcome, const struct raft *raft, const st
         outcome->verdict = check_promises(after, outcome);
 }
 
+/* What its disk may let go on, see raft_awaits_disk(). */
+struct held_up {
+    bool is_awaited, takes_proposals;
+    raft_index commit, apply_to;
+};
+
+static struct held_up held_up(const struct raft *raft)
+{
+    return (struct held_up){.is_awaited = raft_awaits_disk(raft),
+                            .takes_proposals = raft_takes_proposals(raft),
+                            .commit = raft->state.commit,
+                            .apply_to = raft_apply_to(raft)};
+}
+
+static enum verdict check_awaited(const struct held_up *before, const struct raft *raft,
+                                  const struct raft_output *output)
+{
+    struct held_up after = held_up(raft);
+    bool goes_on = output->messages_count > 0 || output->reads_count > 0 ||
+                   after.commit != before->commit || after.apply_to != before->apply_to ||
+                   after.takes_proposals != before->takes_proposals;
+    return goes_on && !before->is_awaited ? DISK_NOT_AWAITED : FINE;
+}
+
 static void step_core(const struct node *before, struct input input, struct outcome *outcome,
                       struct buffer *aloud)
 {
@@ -275,8 +299,11 @@ static void step_core(const struct node *before, struct input input, struct outc
     memset(entries, 0, sizeof entries);
     struct raft_input step = prepare(raft, input, &message, entries);
     trace_before(raft, before);
+    struct held_up held = held_up(raft);
     struct raft_output output;
     raft_step(raft, &step, &output);
+    if (input.kind == PERSIST)
+        outcome->verdict = check_awaited(&held, raft, &output);
     check(input.kind != STEP_DOWN || raft->state.role != RAFT_LEADER ||
           raft_voters_count(raft) == 1); /* else it would be a tick and nothing else */
     if (!within_bounds(raft)) {

@@ -6,6 +6,7 @@
 
 #include "base/blob.h"
 #include "base/codec.h"
+#include "raft/raft_internal.h"
 #include "sim.h"
 
 bool sim_same(struct raft_pos one, struct raft_pos other)
@@ -311,6 +312,7 @@ static void check_append_response(const struct sim_node *node, const struct raft
 void sim_check_sent(struct sim_node *node, const struct raft_message *message,
                     const struct raft_entry *entries, uint32_t receiver)
 {
+    node->sent++;
     if (message->from != node->name || message->to == node->name)
         sim_fail("node %" PRIu64 " sends a message to itself or to nobody", node->id);
     switch (message->type) {
@@ -351,6 +353,36 @@ void sim_check_image(const struct sim_node *node, const struct sim_image *before
         sim_fail("the disk of node %" PRIu64 " loses committed entry %" PRIu64, node->id,
                  committed.index);
     check_quorum_has_committed();
+}
+
+struct going_on {
+    uint64_t sent;
+    raft_index commit, apply_to;
+    bool takes_proposals;
+};
+
+static struct going_on going_on(const struct sim_node *node)
+{
+    const struct raft *raft = sim_raft_of(node->replica);
+    return (struct going_on){.sent = node->sent,
+                             .commit = raft->state.commit,
+                             .apply_to = raft_apply_to(raft),
+                             .takes_proposals = raft_takes_proposals(raft)};
+}
+
+/* The loop hears late of a disk that nobody awaits: nothing may go on by it. */
+void sim_persisted(struct sim_node *node, uint64_t seq)
+{
+    bool is_awaited = replica_awaits_disk(node->replica);
+    struct going_on before = going_on(node);
+    replica_persisted(node->replica, seq);
+    struct going_on after = going_on(node);
+    if (is_awaited)
+        return;
+    sim.coverage.disk_unawaited++;
+    if (after.sent != before.sent || after.commit != before.commit ||
+        after.apply_to != before.apply_to || after.takes_proposals != before.takes_proposals)
+        sim_fail("node %" PRIu64 " did not await its disk, and goes on by it", node->id);
 }
 
 /* A process that starts finds what its disk had, no more and no less. */

@@ -77,7 +77,7 @@ static void done(struct sim_node *node, void *data)
     disk->busy = false;
     if (disk->count > 0)
         begin(disk);
-    replica_persisted(node->replica, seq);
+    sim_persisted(node, seq);
     sim_node_run(node);
 }
 

@@ -77,6 +77,7 @@ struct sim_node;
     X(no_room)                                                                                     \
     X(gone)                                                                                        \
     X(disk_hung)                                                                                   \
+    X(disk_unawaited)                                                                              \
     X(refused_nodes)                                                                               \
     X(members_added)                                                                               \
     X(members_joined)                                                                              \
@@ -387,6 +388,7 @@ struct sim_node {                   /* a machine, and what runs on it */
     int64_t log_time_ms;
     struct raft_status before; /* after the last event */
     raft_index list_seen;      /* likewise: where the list in force stood */
+    uint64_t sent;             /* messages */
 };
 
 void sim_node_start(struct sim_node *node);
@@ -640,6 +642,7 @@ void sim_history_free(void);
 void sim_check_write(struct sim_node *node, const struct raft_write *write);
 void sim_check_sent(struct sim_node *node, const struct raft_message *message,
                     const struct raft_entry *entries, uint32_t receiver);
+void sim_persisted(struct sim_node *node, uint64_t seq); /* replica_persisted(), and what it does */
 void sim_check_recovered(struct sim_node *node);
 void sim_check_image(const struct sim_node *node, const struct sim_image *before);
 void sim_check_commit(struct sim_node *node);
