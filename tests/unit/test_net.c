@@ -10,7 +10,9 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -318,6 +320,136 @@ static void a_stop_does_not_wait_for_ever(void **state)
     log_lines_end();
 }
 
+/* ---- the disk ------------------------------------------------------------------------------ */
+
+/* A thread writes: it takes longer than the loop, which waits by then, and says so.  Another one is
+ * the client.  Cycles and ticks tell whether the loop waited for the next tick. */
+enum { SETS = 60, WAKES = 200, WRITE_US = 500, PAUSE_US = 100 };
+
+static struct {
+    sem_t submitted;
+    pthread_t disk, client;
+    atomic_uint ticks, cycles; /* as of the last tick */
+    atomic_bool ends;
+    unsigned sets_done, ticks_of_sets, ticks_of_wakes, cycles_of_wakes;
+} writing;
+
+static void submit_to_thread(struct raft_log_writer *writer, const struct raft_write *write)
+{
+    submit(writer, write);
+    sem_post(&writing.submitted);
+}
+
+static const struct raft_log_writer_ops thread_ops = {submit_to_thread};
+
+static void on_written(void *context)
+{
+    (void)context;
+    replica_persisted(world.replica, world.written);
+}
+
+static void *write_until_it_ends(void *context)
+{
+    (void)context;
+    while (sem_wait(&writing.submitted) == 0 && !atomic_load(&writing.ends)) {
+        usleep(WRITE_US);
+        net_wake(world.waker);
+    }
+    return NULL;
+}
+
+static bool set_one(void)
+{
+    static const char command[] = "SET k v\r\n", ok[] = "+OK\r\n";
+    char heard[sizeof ok] = "";
+    return send(world.client, command, sizeof command - 1, MSG_NOSIGNAL) == sizeof command - 1 &&
+           recv(world.client, heard, sizeof ok - 1, MSG_WAITALL) == sizeof ok - 1 &&
+           strcmp(heard, ok) == 0;
+}
+
+static void *set_one_by_one(void *context)
+{
+    (void)context;
+    bool is_done = set_one(); /* it leads */
+    unsigned began = atomic_load(&writing.ticks);
+    while (is_done && writing.sets_done < SETS && (is_done = set_one()))
+        writing.sets_done++;
+    writing.ticks_of_sets = atomic_load(&writing.ticks) - began;
+    atomic_store(&writing.ends, true);
+    return NULL;
+}
+
+static void on_tick_of_writing(void *context)
+{
+    uint64_t cycles, busy_us;
+    (void)context;
+    net_loop_stats(world.net, &cycles, &busy_us);
+    atomic_store(&writing.cycles, (unsigned)cycles);
+    if (atomic_fetch_add(&writing.ticks, 1) == TICKS_MAX)
+        shutdown(world.client, SHUT_RDWR);
+    if (atomic_load(&writing.ends) && world.signals++ == 0)
+        raise(SIGTERM);
+}
+
+static int set_up_writing(void **state)
+{
+    set_up(state);
+    memset(&writing, 0, sizeof writing);
+    net_free(world.net);
+    struct net_options options = {.config = &world.config, .tick = on_tick_of_writing};
+    world.net = net_new(&options);
+    world.writer.ops = &thread_ops;
+    world.waker = net_disk_waker(world.net, on_written, NULL);
+    assert_int_equal(sem_init(&writing.submitted, 0, 0), 0);
+    begin();
+    return 0;
+}
+
+static void run_writing(void *(*client)(void *))
+{
+    assert_int_equal(pthread_create(&writing.disk, NULL, write_until_it_ends, NULL), 0);
+    assert_int_equal(pthread_create(&writing.client, NULL, client, NULL), 0);
+    net_run(world.net);
+    assert_int_equal(pthread_join(writing.client, NULL), 0);
+    sem_post(&writing.submitted);
+    assert_int_equal(pthread_join(writing.disk, NULL), 0);
+    sem_destroy(&writing.submitted);
+}
+
+static void a_write_does_not_wait_for_the_next_tick(void **state)
+{
+    (void)state;
+    run_writing(set_one_by_one);
+    assert_int_equal(writing.sets_done, SETS);
+    assert_true(writing.ticks_of_sets < SETS / 2);
+}
+
+/* Nothing is under way. */
+static void *wake_for_nothing(void *context)
+{
+    (void)context;
+    bool is_done = set_one();
+    usleep(10 * WRITE_US); /* what the loop knew before it waited is that all is written */
+    unsigned ticks = atomic_load(&writing.ticks), cycles = atomic_load(&writing.cycles);
+    for (int i = 0; is_done && i < WAKES; i++) {
+        usleep(PAUSE_US);
+        net_wake(world.waker);
+        writing.sets_done++;
+    }
+    writing.cycles_of_wakes = atomic_load(&writing.cycles) - cycles;
+    writing.ticks_of_wakes = atomic_load(&writing.ticks) - ticks;
+    atomic_store(&writing.ends, true);
+    return NULL;
+}
+
+static void a_disk_that_nobody_awaits_ends_no_wait(void **state)
+{
+    (void)state;
+    run_writing(wake_for_nothing);
+    assert_int_equal(writing.sets_done, WAKES);
+    assert_true(writing.cycles_of_wakes <= 2 * writing.ticks_of_wakes + 10);
+}
+
 /* ---- without descriptors ------------------------------------------------------------------- */
 
 enum { DESCRIPTORS = 256, TAKEN_AT = 20, GIVEN_BACK_AT = 40 };
@@ -378,10 +510,16 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 #define TWICE(name) cmocka_unit_test_setup_teardown(name, set_up_two_signals, tear_down)
+#define WRITING(name) cmocka_unit_test_setup_teardown(name, set_up_writing, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(it_serves_until_the_signal),         TEST(what_is_under_way_is_answered_at_a_stop),
-        TWICE(a_second_signal_ends_the_wait),     TWICE(a_stop_does_not_wait_for_ever),
-        TEST(who_finds_no_descriptor_is_told_so), TEST(what_cannot_be_bound_is_said),
+        TEST(it_serves_until_the_signal),
+        TEST(what_is_under_way_is_answered_at_a_stop),
+        TWICE(a_second_signal_ends_the_wait),
+        TWICE(a_stop_does_not_wait_for_ever),
+        WRITING(a_write_does_not_wait_for_the_next_tick),
+        WRITING(a_disk_that_nobody_awaits_ends_no_wait),
+        TEST(who_finds_no_descriptor_is_told_so),
+        TEST(what_cannot_be_bound_is_said),
     };
     return cmocka_run_group_tests_name("net", tests, NULL, NULL);
 }
