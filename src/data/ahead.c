@@ -138,6 +138,8 @@ void layers_ahead_look(struct db *db, const struct db_foreseen *keys, uint32_t c
     ahead->last = (ahead->last + 1) % BATCHES;
     struct batch *batch = &ahead->batches[ahead->last];
     batch->count = 0;
+    for (unsigned i = 0; i < DB_FORESEEN_MAX; i++) /* they are of what its keys held before */
+        batch->heads[i].key = bytes_of(NULL, 0);
     uint32_t most = layers_looks_at_once(&db->row_sizes);
     for (uint32_t i = 0; i < count && batch->count < most; i++)
         if (row_of(db, &keys[i], &place) && !is_in_layers(db, &place) && !was_read(db, &place))

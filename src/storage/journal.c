@@ -525,7 +525,7 @@ bool journal_read(struct journal *journal, struct journal_place place, void *byt
     if (!segment)
         return false;
     int own = fd < 0 ? open_file(journal->directory, segment->file, 0) : -1;
-    if (!read_from(fd < 0 ? own : fd, bytes, size, place.at))
+    if ((fd < 0 && own < 0) || !read_from(fd < 0 ? own : fd, bytes, size, place.at))
         fatal("cannot read the store in %s: %s", journal->directory, strerror(errno));
     if (own >= 0)
         close(own);
@@ -723,6 +723,8 @@ void journal_fill_begin(struct journal *journal, struct journal_filling *filling
     filling->to = filling->from + FILL_MOST;
     if (filling->to > journal->segment_bytes)
         filling->to = journal->segment_bytes;
+    if (filling->to < filling->from) /* another one is free by now */
+        filling->to = filling->from;
     journal->filling = next;
     journal->is_filling = true;
 }
@@ -900,8 +902,10 @@ static bool write_last_again(struct journal *journal, const struct replaying *re
         is_written = write_again(journal, head, head + HEAD_SIZE);
     else if (*journal->durable < journal->last)
         is_written = write_again(journal, journal->last_at, journal->at);
-    if (is_written && fdatasync(journal->present->fd) == 0)
+    if (is_written && fdatasync(journal->present->fd) == 0) {
+        raise_durable(journal);
         return true;
+    }
     snprintf(replaying->error, replaying->size, "cannot write the store in %s: %s",
              journal->directory, strerror(errno));
     return false;

@@ -824,7 +824,10 @@ static void commit_journaled(struct rocksdb_kv *kv, struct kv_batch *batch)
     struct journal_place place = journal_append(kv->journal, record);
     note_untold(kv, record, place);
     note_rows(kv, record, place);
-    storing->is_wanted |= journal_segment(kv->journal) != segment;
+    if (journal_segment(kv->journal) != segment) {
+        storing->is_wanted = true;
+        storing->is_full = false;
+    }
     if (storing->is_wanted || journal_wants_removal(kv->journal) || wants_zeros(kv))
         start_storing(kv);
     pthread_mutex_unlock(&storing->mutex);

@@ -675,6 +675,27 @@ static void test_large_rows_are_not_looked_for_together(void **state)
     teardown(&f);
 }
 
+/* What was looked for before is no key of what is gathered now: its memory may be gone. */
+static void test_names_of_other_sizes_are_looked_for_together(void **state)
+{
+    struct db_foreseen foreseen[2] = {{.key = bytes_from_string("k")},
+                                      {.key = bytes_from_string("k")}};
+    struct fixture f;
+    struct text text;
+    static const char large[200];
+    (void)state;
+    setup(&f);
+    make_stored(&f);
+    for (int i = 0; i < 4; i++)
+        foresee_rows(&f, 10 * (unsigned)i, 4);
+    foreseen[0].elements[0] = bytes_of(large, sizeof large);
+    foreseen[1].elements[0] = name(&text, "element", 77);
+    uint64_t before = db_work(f.db);
+    db_foresee(f.db, foreseen, 2);
+    assert_true(db_work(f.db) > before);
+    teardown(&f);
+}
+
 /* They would be hashed, and stay in memory. */
 static void test_large_elements_are_not_looked_for_together(void **state)
 {
@@ -715,6 +736,7 @@ int main(void)
         cmocka_unit_test(test_row_that_was_looked_for_is_changed),
         cmocka_unit_test(test_whole_of_a_large_row_is_read),
         cmocka_unit_test(test_large_rows_are_not_looked_for_together),
+        cmocka_unit_test(test_names_of_other_sizes_are_looked_for_together),
         cmocka_unit_test(test_large_elements_are_not_looked_for_together),
         cmocka_unit_test(test_random_collections),
     };

@@ -209,7 +209,8 @@ static int lose_unsynced(const char *path, const struct stat *status, int type, 
 
 static void cut_power(const char *directory)
 {
-    synced->lock = 0; /* the child may have died holding it */
+    (void)__atomic_load_n(&synced->lock, __ATOMIC_ACQUIRE); /* behind what threads here noted */
+    unlock_synced();                                        /* the child may have died holding it */
     assert_int_equal(nftw(directory, lose_unsynced, 16, FTW_PHYS), 0);
     synced->writes_count = synced->old_bytes = 0;
 }

@@ -140,8 +140,8 @@ static void a_read_behind_a_write_of_its_turn_needs_no_round(void **state)
 }
 
 /* "a" of client 1 is behind the no-op and a read of it behind that; what comes next is the other
- * read's, and then a write of client 2 that both could see.  So much is read that one turn serves one
- * of them, and what is applied meanwhile is that write. */
+ * read's, and then a write of client 2 that both could see.  So much is read that one turn serves
+ * one of them, and what is applied meanwhile is that write. */
 static void assert_in_order(const struct result *first, const struct result *second)
 {
     static struct result x;

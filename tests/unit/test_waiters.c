@@ -406,8 +406,8 @@ static void cancelled_it_ends_at_once_or_is_served(void **state)
     assert_string_equal(b.reply, "pk");
 }
 
-/* It is proposed when its deadline comes, and its client goes on; then another has taken what it was
- * woken for. */
+/* It is proposed when its deadline comes, and its client goes on; then another has taken what it
+ * was woken for. */
 static void a_read_behind_one_that_found_nothing_is_served(void **state)
 {
     static struct result a, pushed, taken, read;
