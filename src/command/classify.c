@@ -11,6 +11,7 @@
 #include "base/memory.h"
 #include "command/commands.h"
 #include "command/connection.h"
+#include "command/eval.h"
 #include "command/server.h"
 
 #define uthash_malloc(size) memory_new(size)
@@ -266,8 +267,9 @@ static bool admit_carried(struct call *call)
 static bool has_too_many_words(const struct call *call)
 {
     const struct command *command = call->command;
-    return command->flags & CMD_LOCAL && call->argc > LOCAL_WORDS_MAX &&
-           !command_is_divided(command) && command->execute != cmd_command_getkeys &&
+    bool is_at_once = command->flags & CMD_LOCAL || command->execute == cmd_script_exists;
+    return is_at_once && call->argc > LOCAL_WORDS_MAX && !command_is_divided(command) &&
+           command->execute != cmd_command_getkeys &&
            command->execute != cmd_command_getkeysandflags;
 }
 

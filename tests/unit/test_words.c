@@ -281,6 +281,12 @@ static void test_local(void **state)
     expect_answer(said, "*2046\r\n$-1\r\n");
     say(said, "x", 0);
     expect_answer(said, "-ERR command is too large\r\n");
+    begin(said, "SCRIPT EXISTS"); /* of the state, and in one go, too */
+    while (said->argc < LOCAL_WORDS_MAX)
+        say(said, "x", 0);
+    expect_answer(said, "*2046\r\n:0\r\n");
+    say(said, "x", 0);
+    expect_answer(said, "-ERR command is too large\r\n");
     begin(said, "COMMAND GETKEYS DEL");
     say_many(said, "%d");
     expect_answer(said, "*20000\r\n");
