@@ -202,20 +202,30 @@ static struct link *open_link(struct event_base *base, const struct node_address
     return link;
 }
 
+/* Nothing, where the link is not there yet, or any more. */
+static void say(struct link *link, void *request, const struct bytes *words, int count)
+{
+    enum { WORDS_MAX = 4 };
+    const char *texts[WORDS_MAX];
+    size_t sizes[WORDS_MAX];
+    for (int i = 0; i < count; i++) {
+        texts[i] = words[i].data;
+        sizes[i] = words[i].size;
+    }
+    if (link->connection)
+        redisAsyncCommandArgv(link->connection, on_reply, request, count, texts, sizes);
+}
+
 static void put(struct link *link, struct bytes key, struct bytes value, void *request)
 {
-    const char *words[] = {"SET", key.data, value.data};
-    const size_t sizes[] = {3, key.size, value.size};
-    if (link->connection)
-        redisAsyncCommandArgv(link->connection, on_reply, request, 3, words, sizes);
+    const struct bytes words[] = {bytes_from_string("SET"), key, value};
+    say(link, request, words, 3);
 }
 
 static void get(struct link *link, struct bytes key, void *request)
 {
-    const char *words[] = {"GET", key.data};
-    const size_t sizes[] = {3, key.size};
-    if (link->connection)
-        redisAsyncCommandArgv(link->connection, on_reply, request, 2, words, sizes);
+    const struct bytes words[] = {bytes_from_string("GET"), key};
+    say(link, request, words, 2);
 }
 
 /* ---- bits of one string, as many as there are keys ---------------------------- */
@@ -232,21 +242,17 @@ static struct bytes offset_of(struct bytes key)
 
 static void put_bit(struct link *link, struct bytes key, struct bytes value, void *request)
 {
-    struct bytes offset = offset_of(key);
-    const char *words[] = {"SETBIT", "bits", offset.data, "1"};
-    const size_t sizes[] = {6, 4, offset.size, 1};
+    const struct bytes words[] = {bytes_from_string("SETBIT"), bytes_from_string("bits"),
+                                  offset_of(key), bytes_from_string("1")};
     (void)value;
-    if (link->connection)
-        redisAsyncCommandArgv(link->connection, on_reply, request, 4, words, sizes);
+    say(link, request, words, 4);
 }
 
 static void get_bit(struct link *link, struct bytes key, void *request)
 {
-    struct bytes offset = offset_of(key);
-    const char *words[] = {"GETBIT", "bits", offset.data};
-    const size_t sizes[] = {6, 4, offset.size};
-    if (link->connection)
-        redisAsyncCommandArgv(link->connection, on_reply, request, 3, words, sizes);
+    const struct bytes words[] = {bytes_from_string("GETBIT"), bytes_from_string("bits"),
+                                  offset_of(key)};
+    say(link, request, words, 3);
 }
 
 /* redisAsyncFree() answers the waiting requests and calls on_disconnect, which frees the link, but
