@@ -225,7 +225,7 @@ enum {
     PIPELINE_FREE = 16,             /* of them, behind a write, from the start */
     PIPELINE_LARGE = 16 * 1024,     /* a reply of this size makes us careful */
     PIPELINE_REPLIES = 4 * 1048576, /* then so many bytes of replies may come at once, about */
-    PIPELINE_KEEP = 64              /* places kept while empty */
+    PIPELINE_KEEP = 128             /* places kept while empty */
 };
 _Static_assert((int)PIPELINE_FIRST <= (int)PIPELINE_MAX && (int)PIPELINE_MIXED <= (int)PIPELINE_MAX,
                "parts of the whole");

@@ -75,13 +75,25 @@ const struct command *command_lookup(struct bytes name)
     return lower_name(name, lower, &size) ? find_row(lower, size) : NULL;
 }
 
-/* Mostly the one that was found before, in the same letters; no container, whose second word is a
- * part of the name. */
+/* Mostly one of those that were found before, in the same letters; no container, whose second word
+ * is a part of the name. */
 struct recent {
     char name[NAME_MAX_SIZE];
     size_t size;
     const struct command *command;
 };
+
+enum { RECENT = 16 };
+
+/* By its first letters and its size, so that those of one pipeline, GET and SET, HGET and HSET, do
+ * not take the place of each other. */
+static struct recent *recent_of(struct bytes name)
+{
+    static struct recent recent[RECENT];
+    const unsigned char *letters = name.data;
+    size_t letter_sum = name.size < 2 ? 0 : (size_t)letters[0] + letters[1];
+    return &recent[(letter_sum + name.size) % RECENT];
+}
 
 static bool is_recent(const struct recent *recent, struct bytes name)
 {
@@ -98,18 +110,18 @@ static void note_recent(struct recent *recent, struct bytes name, const struct c
 
 const struct command *command_find(const struct bytes *argv, uint32_t argc)
 {
-    static struct recent recent;
+    struct recent *recent = argc > 0 ? recent_of(argv[0]) : NULL;
     char lower[NAME_MAX_SIZE];
     size_t size = 0;
-    if (argc > 0 && is_recent(&recent, argv[0]))
-        return recent.command;
+    if (argc > 0 && is_recent(recent, argv[0]))
+        return recent->command;
     if (argc == 0 || memchr(argv[0].data, '|', argv[0].size))
         return NULL; /* "client|id" is a name to talk about a command, not to call it */
     if (!lower_name(argv[0], lower, &size))
         return NULL;
     const struct command *command = find_row(lower, size);
     if (command && !(command->flags & CMD_CONTAINER))
-        note_recent(&recent, argv[0], command);
+        note_recent(recent, argv[0], command);
     if (!command || !(command->flags & CMD_CONTAINER) || argc == 1)
         return command;
     if (!lower_name(bytes_from_string("|"), lower, &size) || !lower_name(argv[1], lower, &size))

@@ -59,11 +59,10 @@ const struct kv_head *layers_ahead_find(const struct layers_ahead *ahead, struct
 /* ---- what to look for ----------------------------------------------------------------- */
 
 /* The row that a command on this key may change; false: none. */
-static bool row_of(const struct db *db, const struct db_foreseen *foreseen, struct place *place)
+static bool row_of(const struct db *db, const struct db_foreseen *foreseen, void **slot,
+                   struct place *place)
 {
-    struct place key = layers_key(db, layers_space(db, foreseen->database), foreseen->key);
-    const struct entry *entry =
-        overlay_find(&db->active->tables[TABLE_KEYS], key.space, key.word, key.name);
+    const struct entry *entry = slot ? overlay_at(slot, foreseen->key) : NULL;
     struct header header;
     if (!entry || entry->is_tombstone)
         return false;
@@ -128,7 +127,8 @@ static void look(struct db *db, struct batch *batch)
     }
 }
 
-void layers_ahead_look(struct db *db, const struct db_foreseen *keys, uint32_t count)
+void layers_ahead_look(struct db *db, const struct db_foreseen *keys, void **const *slots,
+                       uint32_t count)
 {
     struct place place;
     check(count <= DB_FORESEEN_MAX);
@@ -142,7 +142,8 @@ void layers_ahead_look(struct db *db, const struct db_foreseen *keys, uint32_t c
         batch->heads[i].key = bytes_of(NULL, 0);
     uint32_t most = layers_looks_at_once(&db->row_sizes);
     for (uint32_t i = 0; i < count && batch->count < most; i++)
-        if (row_of(db, &keys[i], &place) && !is_in_layers(db, &place) && !was_read(db, &place))
+        if (row_of(db, &keys[i], slots[i], &place) && !is_in_layers(db, &place) &&
+            !was_read(db, &place))
             add(batch, &place);
     if (batch->count > 1)
         look(db, batch);

@@ -201,12 +201,14 @@ static struct place key_place(const struct db *db, unsigned database, struct byt
 void db_foresee(struct db *db, const struct db_foreseen *keys, uint32_t count)
 {
     struct place places[DB_FORESEEN_MAX];
+    void **slots[DB_FORESEEN_MAX];
     check(count <= DB_FORESEEN_MAX);
     for (uint32_t i = 0; i < count; i++)
         places[i] = key_place(db, keys[i].database, keys[i].key);
     for (uint32_t i = 0; i < count; i++)
-        overlay_foresee(&db->active->tables[TABLE_KEYS], places[i].space, places[i].word);
-    layers_ahead_look(db, keys, count);
+        slots[i] =
+            overlay_foresee(&db->active->tables[TABLE_KEYS], places[i].space, places[i].word);
+    layers_ahead_look(db, keys, slots, count);
 }
 
 void db_at(struct db *db, int64_t now_ms, bool may_drop)

@@ -206,8 +206,10 @@ static inline uint64_t layers_space(const struct db *db, unsigned database)
  * `persisted`: what the kv held, or one of the states that it held since. */
 bool layers_kv_counts(const struct state *persisted, enum table table, uint64_t space);
 
-/* ahead.c.  Looks for the rows that these are about, if there are several. */
-void layers_ahead_look(struct db *db, const struct db_foreseen *keys, uint32_t count);
+/* ahead.c.  Looks for the rows that these are about, if there are several.  `slots`: where active
+ * has their keys (overlay_foresee). */
+void layers_ahead_look(struct db *db, const struct db_foreseen *keys, void **const *slots,
+                       uint32_t count);
 /* NULL: that was not looked for, or less of it than these bytes was kept. */
 const struct kv_head *layers_ahead_find(const struct layers_ahead *ahead, struct bytes key,
                                         size_t head_max);

@@ -263,24 +263,32 @@ uint64_t overlay_move(struct overlay *overlay, uint64_t space, struct overlay *f
 
 /* ---- entries --------------------------------------------------------------------- */
 
-struct entry *overlay_find(const struct overlay *overlay, uint64_t space, uint64_t word,
-                           struct bytes name)
+static void **find_slot(const struct overlay *overlay, uint64_t space, uint64_t word)
 {
     const struct overlay_map *map = map_find(overlay, space);
-    PPvoid_t slot = map ? JudyLGet(map->words, word, PJE0) : NULL;
-    if (!slot)
-        return NULL;
+    return map ? JudyLGet(map->words, word, PJE0) : NULL;
+}
+
+struct entry *overlay_at(void **slot, struct bytes name)
+{
     uint32_t length, place;
     struct entry **list = slot_list(slot, &length);
     return list_find(list, length, name, &place) ? list[place] : NULL;
 }
 
-void overlay_foresee(const struct overlay *overlay, uint64_t space, uint64_t word)
+struct entry *overlay_find(const struct overlay *overlay, uint64_t space, uint64_t word,
+                           struct bytes name)
 {
-    const struct overlay_map *map = map_find(overlay, space);
-    PPvoid_t slot = map ? JudyLGet(map->words, word, PJE0) : NULL;
+    void **slot = find_slot(overlay, space, word);
+    return slot ? overlay_at(slot, name) : NULL;
+}
+
+void **overlay_foresee(const struct overlay *overlay, uint64_t space, uint64_t word)
+{
+    void **slot = find_slot(overlay, space, word);
     if (slot)
         slot_foresee(slot);
+    return slot;
 }
 
 static struct entry *entry_new(struct bytes name, size_t capacity)

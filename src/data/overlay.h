@@ -47,8 +47,10 @@ struct overlay_spot {
 /* NULL: the overlay says nothing of this name. */
 struct entry *overlay_find(const struct overlay *overlay, uint64_t space, uint64_t word,
                            struct bytes name);
-/* Some name of this word is going to be looked for. */
-void overlay_foresee(const struct overlay *overlay, uint64_t space, uint64_t word);
+/* Some name of this word is going to be looked for, perhaps by overlay_at() in what is returned,
+ * which is good until the overlay is changed.  NULL: the overlay says nothing of any. */
+void **overlay_foresee(const struct overlay *overlay, uint64_t space, uint64_t word);
+struct entry *overlay_at(void **slot, struct bytes name);
 /* To be followed by one of the two below. */
 struct overlay_spot overlay_locate(struct overlay *overlay, uint64_t space, uint64_t word,
                                    struct bytes name);

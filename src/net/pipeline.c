@@ -1,6 +1,6 @@
 /* See pipeline.h.  Invariants:
  *   L1  the oldest slot is never done (its reply left with it);
- *   L2  slots outside start .. start + count hold no reply and no command;
+ *   L2  slots outside start .. start + count own nothing, and nobody looks at them;
  *   L3  a slot from `asked` on is not done; `stale` of them have a request;
  *   L4  behind a bounded read that is out there is no write. */
 #include "net/pipeline.h"
@@ -69,7 +69,7 @@ bool pipeline_takes(const struct pipeline *pipeline, enum request_kind kind, uin
 static void grow(struct pipeline *pipeline)
 {
     uint32_t capacity = pipeline->capacity ? pipeline->capacity * 2 : 16;
-    struct pipeline_slot *ring = memory_new(capacity * sizeof *ring);
+    struct pipeline_slot *ring = memory_resize(NULL, capacity * sizeof *ring);
     for (uint32_t i = 0; i < pipeline->count; i++)
         ring[i] = *slot_at(pipeline, i);
     memory_free(pipeline->ring);

@@ -135,17 +135,46 @@ static bool unstamp(const struct raft_entry *entry, struct apply_context *contex
     return entry->payload && entry_unstamp(blob_bytes(entry->payload), context, command);
 }
 
-/* These reads come next, the first and what follows it in its batch, or in its client's line; what
- * they look for lies anywhere in memory, like what entries change (foresee). */
-static void foresee_reads(struct replica *replica, const struct request *read, bool in_line)
+/* Reads that come next: what they look for lies anywhere in memory, like what entries change
+ * (foresee). */
+struct reads_ahead {
+    struct foreseen list[FORESEEN_MAX];
+    uint32_t count;
+};
+
+static void add_ahead(struct reads_ahead *ahead, const struct request *read)
+{
+    ahead->list[ahead->count++] = (struct foreseen){read->database, blob_bytes(read->command)};
+}
+
+static void foresee_reads(struct replica *replica, const struct reads_ahead *ahead)
 {
     struct state_machine *machine = replica->options.machine;
-    struct foreseen reads[FORESEEN_MAX];
-    uint32_t count = 0;
-    for (; read && count < FORESEEN_MAX; read = in_line ? read->line_next : read->next)
-        reads[count++] = (struct foreseen){read->database, blob_bytes(read->command)};
-    if (count > 1) /* one alone is served as soon */
-        machine->ops->foresee(machine, reads, count);
+    if (ahead->count > 1) /* one alone is served as soon */
+        machine->ops->foresee(machine, ahead->list, ahead->count);
+}
+
+static void foresee_batch(struct replica *replica, const struct request *read)
+{
+    struct reads_ahead ahead = {.count = 0};
+    for (; read && ahead.count < FORESEEN_MAX; read = read->next)
+        add_ahead(&ahead, read);
+    foresee_reads(replica, &ahead);
+}
+
+/* Behind the next write, too: where reads and writes take turns, that is all that is ahead. */
+static void foresee_line(struct replica *replica, const struct request *read)
+{
+    struct request_line *line = read->line;
+    struct reads_ahead ahead = {.count = 0};
+    if (read->id <= line->foreseen_to)
+        return;
+    for (; read && ahead.count < FORESEEN_MAX; read = read->line_next) {
+        if (read->kind == REQUEST_READ)
+            add_ahead(&ahead, read);
+        line->foreseen_to = read->id;
+    }
+    foresee_reads(replica, &ahead);
 }
 
 /* What the client of this write sent before it sees the state before it, at the time of the write:
@@ -160,9 +189,8 @@ static bool serve_reads_before(struct replica *replica, const struct raft_entry 
     if (read == write || (entry->type == RAFT_ENTRY_COMMAND && !unstamp(entry, &context, &command)))
         return true;
     int64_t now_ms = never_earlier(replica->options.machine, context.now_ms);
-    for (uint32_t passed = 0; read != write; passed++) {
-        if (passed % FORESEEN_MAX == 0)
-            foresee_reads(replica, read, true);
+    while (read != write) {
+        foresee_line(replica, read);
         struct request *following = read->line_next;
         check(read->kind == REQUEST_READ || read->place == REQUEST_TELLING);
         if (read->place == REQUEST_TELLING) { /* done, and about to be answered */
@@ -370,16 +398,17 @@ void replica_reads_confirmed(struct replica *replica, const struct raft_read *re
 static bool serve_batch(struct replica *replica, struct read_batch *batch)
 {
     struct request *request, *following;
+    int64_t now_ms = replica_read_time_ms(replica); /* reads change nothing that is due */
     uint32_t passed = 0;
     DL_FOREACH_SAFE(batch->requests, request, following)
     {
         if (passed++ % FORESEEN_MAX == 0)
-            foresee_reads(replica, request, false);
+            foresee_batch(replica, request);
         if (replica->served_bytes >= SERVE_BYTES_MAX || is_turn_over(replica))
             return false;
         if (!origin_has_room(replica, request))
             continue;
-        if (serve_one(replica, request, replica_read_time_ms(replica)) == SLICE_NOT_NOW)
+        if (serve_one(replica, request, now_ms) == SLICE_NOT_NOW)
             return false;
     }
     return true;

@@ -46,10 +46,15 @@ uint8_t replica_announced_by(const struct replica *replica, raft_node_id node)
     return place < members->count ? replica->announced[place] : 0;
 }
 
+void replica_meaning_follow(struct replica *replica)
+{
+    replica->meaning_in_common = in_common(replica);
+}
+
 uint8_t replica_meaning(const struct replica *replica)
 {
     struct state_machine *machine = replica->options.machine;
-    uint8_t common = in_common(replica);
+    uint8_t common = replica->meaning_in_common;
     uint8_t applied = machine->ops->meaning(machine);
     return applied > common ? applied : common;
 }
@@ -57,12 +62,13 @@ uint8_t replica_meaning(const struct replica *replica)
 void replica_announced(struct replica *replica, raft_node_id node, uint8_t meaning)
 {
     const struct raft_members *members = raft_members(replica->raft);
-    uint8_t before = in_common(replica);
+    uint8_t before = replica->meaning_in_common;
     uint32_t place = raft_members_place(members, node);
     if (place < members->count)
         replica->announced[place] = meaning;
-    if (in_common(replica) != before)
-        log_notice("all members know the commands of meaning %u", in_common(replica));
+    replica_meaning_follow(replica);
+    if (replica->meaning_in_common != before)
+        log_notice("all members know the commands of meaning %u", replica->meaning_in_common);
     replica->try_waiting = true;
 }
 

@@ -164,6 +164,7 @@ void replica_members_follow(struct replica *replica)
     move(replica->rounds, sizeof replica->rounds[0], before, now);
     move(replica->holds, sizeof replica->holds[0], before, now);
     replica->members = *now;
+    replica_meaning_follow(replica);
     tell_the_log(replica);
 }
 

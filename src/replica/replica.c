@@ -295,6 +295,7 @@ struct replica *replica_new(const struct replica_options *options, int64_t now_m
     replica->raft = raft_new(&options->raft, &saved);
     raft_log_forget_saved(options->log);
     replica->members = *raft_members(replica->raft);
+    replica_meaning_follow(replica);
     if (options->trace) {
         raft_trace_boot(&replica->trace, replica->raft, options->self.life);
         trace(replica);

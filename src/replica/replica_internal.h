@@ -107,8 +107,9 @@ struct request_line {
     struct request *last_write; /* taken up and not applied yet; NULL: none */
     uint32_t out_count;         /* FORWARDED, all of them in one term: */
     raft_term out_term;
-    uint64_t sent_write; /* id of the newest write that was forwarded; 0: none */
-    uint64_t held_in;    /* number of the pass in which one of them was left waiting */
+    uint64_t sent_write;  /* id of the newest write that was forwarded; 0: none */
+    uint64_t held_in;     /* number of the pass in which one of them was left waiting */
+    uint64_t foreseen_to; /* id up to which the reads before writes were foreseen */
 };
 
 /* What a member's wall clock said. */
@@ -287,6 +288,7 @@ struct replica {
     uint32_t losses_count;
     bool clock_is_far[RAFT_MEMBERS_MAX]; /* and it was logged */
     uint8_t announced[RAFT_MEMBERS_MAX]; /* meanings, by place in members; 0: not heard of yet */
+    uint8_t meaning_in_common;           /* by the two above; asked for each request */
 
     struct replica_clock clocks[RAFT_MEMBERS_MAX]; /* by place in members */
     int64_t log_time_ms, log_time_at_ms;           /* leaders: the estimate, and when it was made */
@@ -495,6 +497,8 @@ bool replica_is_member(const struct replica *replica, raft_node_id node, uint64_
 
 /* meaning.c */
 /* The highest meaning that the node knows; 0: it did not say yet, or is no member. */
+/* The members or what they announced changed. */
+void replica_meaning_follow(struct replica *replica);
 uint8_t replica_announced_by(const struct replica *replica, raft_node_id node);
 uint8_t replica_meaning(const struct replica *replica); /* what a leader stamps */
 /* Ends the process if this build cannot execute an entry of that meaning. */

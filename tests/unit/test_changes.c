@@ -712,6 +712,29 @@ static void what_is_kept_moves_with_the_place(void **state)
     assert_int_equal(world.replica->introduced[2].life, 0);
 }
 
+static void what_is_in_common_follows_the_list(void **state)
+{
+    static struct result a;
+    (void)state;
+    lead_with_lives();
+    world.highest_meaning = 1; /* no entry says more */
+    replica_announced(world.replica, 2, 4);
+    assert_int_equal(replica_meaning(world.replica), 4);
+    ask_and_commit_change(&a, (struct replica_change){.kind = REPLICA_REMOVE, .node = 2});
+    assert_string_equal(names(), "0 1");
+    assert_int_equal(replica_meaning(world.replica), 5);
+    struct replica_change change = join_of(3);
+    change.meaning = 0; /* it said nothing: it may know the least */
+    ask_and_commit_change(&a, change);
+    assert_string_equal(names(), "0 1 2j");
+    assert_int_equal(replica_meaning(world.replica), 1);
+    replica_announced(world.replica, 2, 4);
+    assert_int_equal(replica_meaning(world.replica), 4);
+    stop();
+    start();
+    assert_int_equal(replica_meaning(world.replica), 1); /* nobody said anything yet */
+}
+
 /* An entry that comes behind the reads of its client finds them served. */
 static void reads_before_a_change_are_served(void **state)
 {
@@ -789,6 +812,7 @@ int main(void)
         TEST(a_transfer_is_answered_at_its_end),
         TEST(a_transfer_that_does_not_end_is_answered),
         TEST(what_is_kept_moves_with_the_place),
+        TEST(what_is_in_common_follows_the_list),
         TEST(reads_before_a_change_are_served),
         TEST(what_is_with_a_removed_node_is_not_lost),
     };

@@ -88,6 +88,7 @@ struct world {
     uint32_t value_max;         /* of the entry applied last */
     uint8_t meaning, database;  /* likewise */
     uint8_t highest_meaning, meaning_known;
+    unsigned reads_foreseen;                   /* "r" */
     bool tells;                                /* what every entry does */
     bool full;                                 /* the connection to the other nodes */
     bool entries_full;                         /* the same, for entries */
@@ -518,8 +519,10 @@ static void foresee(struct state_machine *machine, const struct foreseen *entrie
 {
     (void)machine;
     assert_true(count <= FORESEEN_MAX);
-    for (uint32_t i = 0; i < count; i++)
+    for (uint32_t i = 0; i < count; i++) {
         assert_true(entries[i].command.size > 0);
+        world.reads_foreseen += bytes_is(entries[i].command, "r");
+    }
 }
 
 static const struct raft_log_writer_ops writer_ops = {submit};

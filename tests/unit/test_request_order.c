@@ -39,6 +39,28 @@ static void a_read_sees_the_writes_before_it_and_none_behind(void **state)
         assert_int_equal(place_of(&reads[i]), noop.index + i);
 }
 
+/* Of eight requests ahead at a time, however many writes there are between them. */
+static void reads_between_writes_are_foreseen_once(void **state)
+{
+    static struct result reads[20], writes[20];
+    (void)state;
+    lead();
+    for (unsigned i = 0; i < 20; i++) {
+        ask(&reads[i], REQUEST_READ, 1, "r");
+        ask(&writes[i], REQUEST_WRITE, 1, "a");
+    }
+    run();
+    acknowledge();
+    for (unsigned i = 0; i < 20; i++)
+        assert_int_equal(place_of(&reads[i]), noop.index + i);
+    assert_int_equal(world.reads_foreseen, 16 + 4);
+    ask(&reads[0], REQUEST_READ, 1, "r");
+    ask(&writes[0], REQUEST_WRITE, 1, "a");
+    run();
+    acknowledge();
+    assert_int_equal(world.reads_foreseen, 20); /* one alone is served as soon */
+}
+
 static void a_read_before_a_write_waits_for_no_disk(void **state)
 {
     static struct result read, a, other;
@@ -642,6 +664,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_read_sees_the_writes_before_it_and_none_behind),
+        TEST(reads_between_writes_are_foreseen_once),
         TEST(a_read_before_a_write_waits_for_no_disk),
         TEST(a_confirmed_read_waits_for_the_write_before_it),
         TEST(an_applied_write_does_not_confirm_the_read_behind_it),
