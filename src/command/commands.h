@@ -203,6 +203,9 @@ command_words_fn words_hset, words_hincrby, words_hincrbyfloat;
 command_fn cmd_hexpire, cmd_hpexpire, cmd_hexpireat, cmd_hpexpireat, cmd_hpersist;
 command_fn cmd_httl, cmd_hpttl, cmd_hexpiretime, cmd_hpexpiretime;
 command_fn cmd_hgetex, cmd_hsetex, cmd_hgetdel;
+/* Of one that is prepared: its deadline is given, not counted from the entry's time on, and the
+ * hash has room for deadlines. */
+bool command_fields_may_prepare(struct call *call);
 command_words_fn words_hexpire, words_hpexpire, words_hexpireat, words_hpexpireat, words_hpersist,
     words_hgetex, words_hsetex;
 /* sets.c */

@@ -458,14 +458,17 @@ bool fields_put(struct fields *fields, struct bytes name, struct bytes value)
     return fields_put_until(fields, name, value, 0);
 }
 
-void fields_change_deadline(struct fields *fields, struct bytes name, int64_t deadline_ms)
+void fields_change_deadline(struct fields *fields, struct bytes name, struct bytes value,
+                            int64_t before_ms, int64_t deadline_ms)
 {
-    struct bytes value;
     struct buffer copy = {0};
-    bool is_there = fields_get(fields, name, &value);
-    check(is_there);
     buffer_append_bytes(&copy, value);
-    fields_put_until(fields, name, buffer_bytes(&copy), deadline_ms);
+    if (fields_is_large(fields)) {
+        fields_row_change(fields, name, buffer_bytes(&copy), before_ms, deadline_ms);
+        fields->is_changed = true;
+    } else {
+        fields_put_until(fields, name, buffer_bytes(&copy), deadline_ms);
+    }
     buffer_deinit(&copy);
 }
 

@@ -88,8 +88,9 @@ bool fields_put(struct fields *fields, struct bytes name, struct bytes value);
 /* The same with a deadline, for which there has to be room; 0: none. */
 bool fields_put_until(struct fields *fields, struct bytes name, struct bytes value,
                       int64_t deadline_ms);
-/* Another deadline for a field that is there. */
-void fields_change_deadline(struct fields *fields, struct bytes name, int64_t deadline_ms);
+/* Another deadline for a field that fields_find() just found, with what it gave. */
+void fields_change_deadline(struct fields *fields, struct bytes name, struct bytes value,
+                            int64_t before_ms, int64_t deadline_ms);
 /* A large hash whose fields cannot have deadlines gets another space, where they can: some of it
  * at each call.  *cursor begins with 0, *space is kept between calls.  True: there is room. */
 bool fields_make_room(struct fields *fields, uint64_t *space, uint64_t *cursor,

@@ -125,22 +125,45 @@ static int64_t deadline_of(const struct fields *fields, struct bytes name)
     return deadline_ms;
 }
 
+static void tree_change(struct fields *fields, struct bytes name, int64_t before_ms,
+                        int64_t deadline_ms)
+{
+    if (before_ms == deadline_ms)
+        return;
+    if (before_ms != 0)
+        tree_remove(fields, before_ms, name);
+    if (deadline_ms != 0)
+        tree_add(fields, deadline_ms, name);
+}
+
+static bool put_timed(const struct fields *fields, struct bytes name, struct bytes value,
+                      int64_t deadline_ms)
+{
+    unsigned char out[HEAD_MAX];
+    return db_row_put_parts(fields->db, space_of(fields), db_row_word(fields->db, name), name,
+                            head_of(out, deadline_ms), value);
+}
+
 bool fields_row_put(struct fields *fields, struct bytes name, struct bytes value,
                     int64_t deadline_ms, int64_t *before)
 {
-    unsigned char out[HEAD_MAX];
-    uint64_t word = db_row_word(fields->db, name);
     *before = deadline_of(fields, name);
     if (!is_timed(fields)) {
         check(deadline_ms == 0);
-        return db_row_put(fields->db, space_of(fields), word, name, value);
+        return db_row_put(fields->db, space_of(fields), db_row_word(fields->db, name), name, value);
     }
-    if (*before != deadline_ms && *before != 0)
-        tree_remove(fields, *before, name);
-    if (*before != deadline_ms && deadline_ms != 0)
-        tree_add(fields, deadline_ms, name);
-    return db_row_put_parts(fields->db, space_of(fields), word, name, head_of(out, deadline_ms),
-                            value);
+    tree_change(fields, name, *before, deadline_ms);
+    return put_timed(fields, name, value, deadline_ms);
+}
+
+/* The row first: what is known of the field by the look that found it, the put needs. */
+void fields_row_change(struct fields *fields, struct bytes name, struct bytes value,
+                       int64_t before_ms, int64_t deadline_ms)
+{
+    check(is_timed(fields));
+    bool was_there = put_timed(fields, name, value, deadline_ms);
+    check(was_there);
+    tree_change(fields, name, before_ms, deadline_ms);
 }
 
 bool fields_row_delete(struct fields *fields, struct bytes name, int64_t *before)

@@ -18,6 +18,9 @@ bool fields_row_get(const struct fields *fields, struct bytes name, struct bytes
 /* The value must not be lent.  False: it is new. */
 bool fields_row_put(struct fields *fields, struct bytes name, struct bytes value,
                     int64_t deadline_ms, int64_t *before);
+/* Another deadline, where there is room for one, for a field that has this value and deadline. */
+void fields_row_change(struct fields *fields, struct bytes name, struct bytes value,
+                       int64_t before_ms, int64_t deadline_ms);
 bool fields_row_delete(struct fields *fields, struct bytes name, int64_t *before);
 
 /* Of those that are not over; as db_row_scan(). */

@@ -6,6 +6,7 @@
  * Deterministic; loop thread only. */
 #include "base/fatal.h"
 #include "command/commands.h"
+#include "command/prepare.h"
 #include "command/walk.h"
 
 /* Redis's bound for such a deadline. */
@@ -141,6 +142,29 @@ static bool read_ex(struct call *call, bool is_set, struct wish *wish)
     return is_right;
 }
 
+/* Of HEXPIREAT, HPERSIST and HSETEX, whose words nobody has looked at yet. */
+static bool is_relative(const struct call *call)
+{
+    bool is_relative = false;
+    for (uint32_t i = 2; i < call->argc && !bytes_is(call->argv[i], "fields"); i++) {
+        enum expiry_form form = call_expiry_form(call->argv[i]);
+        is_relative |= form == EXPIRY_EX || form == EXPIRY_PX;
+    }
+    return is_relative;
+}
+
+bool command_fields_may_prepare(struct call *call)
+{
+    struct fields fields;
+    bool may_prepare =
+        !is_relative(call) &&
+        fields_open(&fields, call->db, NULL, call->database, call->argv[1], DB_HASH) &&
+        fields.form != PACKED_LARGE; /* to give it room is a walk over all of it */
+    if (may_prepare)
+        fields_close(&fields);
+    return may_prepare;
+}
+
 /* ---- a write, field by field ------------------------------------------------------------ */
 
 /* One execution, or slice of one. */
@@ -160,13 +184,13 @@ static void answer_number(struct work *work, int64_t number)
     reply_integer(&reply, number);
 }
 
-static bool answer_value(struct work *work, uint32_t i)
+/* False: there is no such field. */
+static bool answer_value(struct work *work, uint32_t i, struct bytes *value, int64_t *deadline_ms)
 {
     struct reply reply = {&work->replies, work->call->reply->protocol};
-    struct bytes value;
-    bool is_there = fields_get(&work->fields, work->call->argv[i], &value);
-    call_reply_value(&reply, value, is_there);
-    work->call->walk->budget -= (int64_t)value.size;
+    bool is_there = fields_find(&work->fields, work->call->argv[i], value, deadline_ms);
+    call_reply_value(&reply, *value, is_there);
+    work->call->walk->budget -= (int64_t)value->size;
     return is_there;
 }
 
@@ -220,10 +244,12 @@ static bool do_each(struct work *work, uint32_t step, work_fn *each)
     struct walk_state *walk = call->walk;
     if (!has_room(work))
         return false;
-    for (uint32_t i = call_slice(call, work->wish->first); call_takes(call, i); i += step)
+    if (work->wish->form != EXPIRY_NONE)
+        call_holds_until(call, work->wish->deadline_ms);
+    for (uint32_t i = call_slice_prepared(call, work->wish->first); call_takes(call, i); i += step)
         each(work, i);
     rope_append(&walk->parts, buffer_bytes(&work->replies));
-    if (walk->unfinished)
+    if (walk->unfinished || call_stops(call))
         walk_put_aside(call, &work->fields);
     else
         save(work);
@@ -256,8 +282,8 @@ static void answer_each(struct call *call, const struct wish *wish, work_fn *eac
 
 /* ---- HEXPIRE and the like --------------------------------------------------------------- */
 
-/* A time that has passed deletes the field. */
-static int64_t end_at(struct work *work, struct bytes field)
+/* Of a field that was just found.  A time that has passed deletes it. */
+static int64_t end_at(struct work *work, struct bytes field, struct bytes value, int64_t present_ms)
 {
     struct walk_state *walk = work->call->walk;
     bool is_past = work->wish->deadline_ms <= work->call->now_ms;
@@ -265,7 +291,7 @@ static int64_t end_at(struct work *work, struct bytes field)
     if (is_past)
         fields_delete(&work->fields, field);
     else
-        fields_change_deadline(&work->fields, field, work->wish->deadline_ms);
+        fields_change_deadline(&work->fields, field, value, present_ms, work->wish->deadline_ms);
     return is_past ? DELETED : CHANGED;
 }
 
@@ -278,7 +304,7 @@ static void expire_field(struct work *work, uint32_t i)
     else if (!call_expiry_holds(work->wish->condition, present_ms, work->wish->deadline_ms))
         answer_number(work, UNCHANGED);
     else
-        answer_number(work, end_at(work, field));
+        answer_number(work, end_at(work, field, value, present_ms));
 }
 
 static void expire(struct call *call, enum expiry_form form)
@@ -340,22 +366,23 @@ bool words_hpersist(struct call *call)
     return read_plain(call, &wish);
 }
 
-static int64_t persist(struct work *work, struct bytes field)
+/* Of a field that was just found. */
+static int64_t persist(struct work *work, struct bytes field, struct bytes value,
+                       int64_t present_ms)
 {
-    struct bytes value;
-    int64_t present_ms;
-    if (!fields_find(&work->fields, field, &value, &present_ms))
-        return NO_SUCH_FIELD;
     if (present_ms == 0)
         return NO_DEADLINE;
     work->call->walk->seen |= DID_PERSIST;
-    fields_change_deadline(&work->fields, field, 0);
+    fields_change_deadline(&work->fields, field, value, present_ms, 0);
     return CHANGED;
 }
 
 static void persist_field(struct work *work, uint32_t i)
 {
-    answer_number(work, persist(work, work->call->argv[i]));
+    struct bytes value, field = work->call->argv[i];
+    int64_t present_ms;
+    bool is_there = fields_find(&work->fields, field, &value, &present_ms);
+    answer_number(work, is_there ? persist(work, field, value, present_ms) : NO_SUCH_FIELD);
 }
 
 void cmd_hpersist(struct call *call)
@@ -367,7 +394,9 @@ void cmd_hpersist(struct call *call)
 
 static void take_field(struct work *work, uint32_t i)
 {
-    if (!answer_value(work, i))
+    struct bytes value;
+    int64_t present_ms;
+    if (!answer_value(work, i, &value, &present_ms))
         return;
     work->call->walk->seen |= DID_DELETE;
     fields_delete(&work->fields, work->call->argv[i]);
@@ -390,12 +419,13 @@ bool words_hgetex(struct call *call)
 
 static void get_field(struct work *work, uint32_t i)
 {
-    struct bytes field = work->call->argv[i];
-    bool is_there = answer_value(work, i);
+    struct bytes value, field = work->call->argv[i];
+    int64_t present_ms;
+    bool is_there = answer_value(work, i, &value, &present_ms);
     if (is_there && work->wish->persists)
-        persist(work, field);
+        persist(work, field, value, present_ms);
     else if (is_there && work->wish->form != EXPIRY_NONE)
-        end_at(work, field);
+        end_at(work, field, value, present_ms);
 }
 
 void cmd_hgetex(struct call *call)

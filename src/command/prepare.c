@@ -25,6 +25,7 @@ enum {
     BITS_BYTES = 1024,  /* of a string, */
     PAYLOAD_BYTES = 16, /* of a serialized value, */
     LIST_ELEMENTS = 16, /* that are looked at, or go with their page */
+    STREAM_PAGE = 8,    /* elements that take as long as one page of a stream */
     WORDS_LEAST = PREPARE_WORDS_LEAST,
     WORDS_UNIT = 16 /* see struct kind */
 };
@@ -92,8 +93,8 @@ static uint64_t elements_of(struct call *call, uint32_t i)
     if (!db_lookup(call->db, call->database, key, &found))
         return 0;
     switch (found.type) {
-    case DB_NONE:
-    case DB_STREAM: break;
+    case DB_NONE: break;
+    case DB_STREAM: return command_stream_pages(call, key) * STREAM_PAGE;
     case DB_STRING: return found.space ? found.size / DB_STRING_PAGE : 0;
     case DB_SET:
     case DB_HASH:
@@ -247,6 +248,13 @@ static uint64_t weigh_all_words(struct call *call, struct sources *sources)
     return call->argc;
 }
 
+/* The same, where what becomes of a field does not depend on when. */
+static uint64_t weigh_deadlines(struct call *call, struct sources *sources)
+{
+    (void)sources;
+    return command_fields_may_prepare(call) ? call->argc : 0;
+}
+
 /* What is trimmed behind it is no part of what is prepared, and may take long. */
 static uint64_t weigh_entry(struct call *call, struct sources *sources)
 {
@@ -292,6 +300,10 @@ static const struct kind kinds[] = {
     {cmd_hset, weigh_words, IN_PLACE, 16},
     {cmd_hmset, weigh_words, IN_PLACE, 16},
     {cmd_hdel, weigh_words, IN_PLACE, 16},
+    {cmd_hexpireat, weigh_deadlines, IN_PLACE, 64},
+    {cmd_hpexpireat, weigh_deadlines, IN_PLACE, 64},
+    {cmd_hpersist, weigh_deadlines, IN_PLACE, 64},
+    {cmd_hsetex, weigh_deadlines, IN_PLACE, 16},
     {cmd_zadd, weigh_words, IN_PLACE, 40},
     {cmd_zrem, weigh_words, IN_PLACE, 64},
     {cmd_geoadd, weigh_words, IN_PLACE, 40},
@@ -542,6 +554,16 @@ void call_looks_first(struct call *call, struct bytes key)
     struct db_record found;
     if (call->preparing)
         call_looks(call, key, db_lookup(call->db, call->database, key, &found) ? &found : NULL);
+}
+
+void call_holds_until(struct call *call, int64_t deadline_ms)
+{
+    if (!call->preparing)
+        return;
+    struct looks *looks = &call->preparing->looks;
+    int64_t until_ms = deadline_ms > call->now_ms ? deadline_ms : INT64_MAX - 1; /* not earlier */
+    if (until_ms < looks->until_ms)
+        looks->until_ms = until_ms;
 }
 
 /* All looks are at the view, so what changes before a key is looked at counts as well. */

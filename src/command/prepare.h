@@ -29,6 +29,8 @@ uint64_t call_slice_share(const struct call *call, uint64_t most);
 void call_looks(struct call *call, struct bytes key, const struct db_record *found);
 /* The same of a key that the command is about to look at, or delete: its changes are heard. */
 void call_looks_first(struct call *call, struct bytes key);
+/* What the command does with this deadline depends on whether it has come. */
+void call_holds_until(struct call *call, int64_t deadline_ms);
 /* In the entry, before any change: all keys that were deleted or put are. */
 void call_take_keys(struct call *call);
 /* In the entry: only the end is left. */

@@ -268,6 +268,13 @@ bool words_xtrim(struct call *call)
     return read_xtrim(call, &trim);
 }
 
+uint64_t command_stream_pages(struct call *call, struct bytes key)
+{
+    struct series stream;
+    bool is_stream = series_open(&stream, call, key);
+    return is_stream && stream.is_there ? stream.entries.root.next + stream.number : 0;
+}
+
 uint64_t command_stream_trim_size(struct call *call)
 {
     struct trim trim;

@@ -11,6 +11,8 @@ command_words_fn words_xadd, words_xtrim, words_xsetid;
 uint64_t command_stream_trim_size(struct call *call);
 /* Whether an XADD trims as well; likewise. */
 bool command_stream_entry_trims(struct call *call);
+/* How many pages and rows there ever were of the stream at the key: about what it takes to copy. */
+uint64_t command_stream_pages(struct call *call, struct bytes key);
 /* stream_read.c */
 command_fn cmd_xread, cmd_xreadgroup;
 command_words_fn words_xreadgroup;

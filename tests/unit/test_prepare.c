@@ -245,6 +245,8 @@ static const char *const lines[] = {
     "COPY z z DB 3",
     "COPY l to REPLACE",
     "COPY s to REPLACE",
+    "COPY x to REPLACE",
+    "COPY x x DB 5",
     "GEOSEARCHSTORE to g FROMMEMBER a:7 BYRADIUS 9000 km DESC",
     "GEOSEARCHSTORE g g FROMLONLAT 1 2 BYBOX 900 900 km STOREDIST",
     "GEORADIUS g 1 2 9000 km STORE g",
@@ -694,6 +696,18 @@ static const struct {
     {"HDEL hnew", " f:%d", 100, 400, false},
     {"HDEL hnew", " f:%d", 0, 500, false},
     {"HDEL timed", " f:%d", 5, 300, false},
+    {"HPEXPIREAT timed 9000000000000 FIELDS 298", " f:%d", 2, 300, false},
+    {"HPEXPIREAT timed 9000000000001 GT FIELDS 298", " f:%d", 102, 400, false},
+    {"HEXPIREAT timed 9000000000 NX FIELDS 298", " f:%d", 2, 300, false},
+    {"HSETEX timed EXAT 9000000010 FIELDS 300", " f:%d z%d", 200, 500, false},
+    {"HSETEX timed KEEPTTL FXX FIELDS 300", " f:%d zz%d", 200, 500, false},
+    {"HSETEX hfresh PXAT 5000000 FIELDS 300", " f:%d z%d", 0, 300, false},
+    {"HSETEX htiny FNX FIELDS 300", " f:%d y%d", 400, 700, false},
+    {"HPERSIST timed FIELDS 298", " f:%d", 102, 400, false},
+    {"HPERSIST timed FIELDS 298", " f:%d", 102, 400, false},
+    {"HPEXPIREAT timed 1 FIELDS 298", " f:%d", 2, 300, false}, /* deletes them */
+    {"HSETEX timed PXAT 1 FIELDS 300", " f:%d y%d", 400, 700, false},
+    {"HEXPIREAT hnone 9000000000 FIELDS 300", " f:%d", 0, 300, false},
     {"ZADD znew", " %d m:%d", 0, 300, false},
     {"ZADD znew NX", " 7 m:%d", 200, 400, false},
     {"ZADD znew XX", " 8 m:%d", 350, 500, false},
@@ -740,6 +754,11 @@ static const struct {
     {"ZADD small", " %d m:%d", 0, 300, true},
     {"RPUSH small", " %d", 0, 300, true},
     {"HSET small", " f:%d %d", 0, 300, true},
+    {"HPERSIST small FIELDS 300", " f:%d", 0, 300, true},
+    {"HPERSIST timed FIELDS 299", " f:%d", 0, 300, true},
+    {"HSETEX timed FNX FIELDS 300", " f:%d y%d", 200, 500, true},
+    {"HSETEX timed EX 50 FIELDS 300", " f:%d y%d", 400, 700, true}, /* counted from the entry on */
+    {"HSETEX timed PX 50 FIELDS 300", " f:%d y%d", 400, 700, true},
     {"SADD htiny", " %d", 0, 300, true},
     {"PFADD small", " %d", 0, 300, true},
 };
@@ -849,6 +868,34 @@ static void what_is_refused_is_not_prepared(void **state)
     assert_int_equal(prepare_slices(line, PREPARE_CALLS_MAX), PREPARING_ENDED);
     execute(line, false);
     one.meaning = other.meaning = command_meaning_newest;
+}
+
+/* What is done with the deadline that is given depends on whether it has come. */
+static void a_given_deadline_comes_in_between(void **state)
+{
+    static const char *const commands[] = {"HPEXPIREAT timed %lld FIELDS 298",
+                                           "HSETEX timed PXAT %lld FIELDS 298"};
+    (void)state;
+    fill_for_words();
+    command_machine_prepare_from(one.machine, 1);
+    for (unsigned i = 0; i < 4; i++) {
+        char command[64];
+        bool comes = i / 2;
+        snprintf(command, sizeof command, commands[i % 2], (long long)one.now_ms + 1000);
+        const char *line = line_of(command, i % 2 ? " f:%d x%d" : " f:%d", 2, 300);
+        prepare(line);
+        one.now_ms = other.now_ms += comes ? 1000 : 999;
+        execute(line, !comes);
+        one.now_ms = other.now_ms += 100;
+        type("HSET timed f:1 x f:2 y");
+    }
+    char command[64];
+    one.now_ms++; /* the leader's clock is ahead of the log's */
+    snprintf(command, sizeof command, "HPEXPIREAT timed %lld FIELDS 298", (long long)one.now_ms);
+    const char *past = line_of(command, " f:%d", 2, 300);
+    prepare(past);
+    one.now_ms--;
+    execute(past, false);
 }
 
 /* A field whose deadline comes in between, and those whose next deadline nobody knows. */
@@ -1141,6 +1188,7 @@ int main(void)
         TEST(writes_of_many_words_are_prepared),
         TEST(what_words_change_changes_in_between),
         TEST(what_is_refused_is_not_prepared),
+        TEST(a_given_deadline_comes_in_between),
         TEST(fields_end_in_between),
         TEST(deleted_keys_are_prepared),
         TEST(put_keys_are_prepared),
