@@ -22,12 +22,12 @@
 #include "net/listener.h"
 #include "net/loop.h"
 #include "net/peer.h"
+#include "net/trim.h"
 
 /* STAY_MS: after another leads, so that those who have not heard of it, and still send us what is
  * for the leader, are told that we did not take it. */
 enum { LEAVE_MS = 2000, STAY_MS = 100 };
-/* An idle second, no oftener than that. */
-enum { TRIM_MS = 30000, TRIM_IDLE_MS = 1000, TRIM_BYTES = 128 << 20 };
+enum { TRIM_BYTES = 128 << 20 }; /* that nobody uses are let be */
 _Static_assert((int)NET_TICK_MS == (int)LOOP_TICK_MS, "one tick");
 
 struct net {
@@ -42,8 +42,7 @@ struct net {
     bool leaving, handed_over, signalled;
     int64_t leave_by_ms;
     int64_t stay_until_ms; /* 0: nobody else leads yet */
-    int64_t trim_ms;       /* not before this, and */
-    uint64_t trim_if_done; /* if nothing was done since */
+    struct trim trim;
 };
 
 /* ---- a planned stop -------------------------------------------------------------------- */
@@ -149,26 +148,13 @@ static void watch_signals(struct net *net)
 
 /* ---- the turn ----------------------------------------------------------------------------- */
 
-/* Rises with every request. */
-static uint64_t requests_done(const struct net *net)
+static void trim_memory(struct net *net)
 {
     struct replica_status status;
     replica_status(net->replica, &status);
-    return status.raft.applied + status.reads_done;
-}
-
-/* After large values malloc keeps much that nobody uses (main.c asked it to).  To look, and to give
- * it back, takes half a second where many millions of keys passed: while nobody waits. */
-static void trim_memory(struct net *net)
-{
-    int64_t now_ms = loop_now_ms(net->loop);
-    if (now_ms < net->trim_ms)
-        return;
-    uint64_t done = requests_done(net);
-    bool is_idle = done == net->trim_if_done;
-    net->trim_if_done = done;
-    net->trim_ms = now_ms + (is_idle ? TRIM_MS : TRIM_IDLE_MS);
-    if (is_idle && mallinfo2().fordblks > TRIM_BYTES)
+    trim_busy(&net->trim, status.requests_waiting + status.requests_under_way > 0);
+    uint64_t done = status.raft.applied + status.reads_done;
+    if (trim_is_due(&net->trim, loop_now_ms(net->loop), done) && mallinfo2().fordblks > TRIM_BYTES)
         malloc_trim(TRIM_BYTES / 4);
 }
 
@@ -192,6 +178,7 @@ static bool on_turn(void *context)
     peers_flush(net->peers);
     if (clients_turn(net->clients))
         more = true;
+    trim_busy(&net->trim, more);
     if (net->leaving && may_end(net))
         loop_stop(net->loop);
     if (net->disk_waker)

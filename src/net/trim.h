@@ -1,0 +1,29 @@
+/* When malloc is asked what it keeps that nobody uses, and for it back: after large values it keeps
+ * much (main.c asked it to).  To look takes as long as there are free pieces, up to half a second
+ * where many millions of keys passed, and nothing else happens meanwhile; so it is done once, when
+ * all that was to do is done.  Loop thread. */
+#ifndef NET_TRIM_H
+#define NET_TRIM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* {0} is a node that has done nothing yet. */
+struct trim {
+    int64_t next_ms; /* not before this, by the loop's clock */
+    uint64_t done;   /* when it was looked at last whether anything was */
+    bool is_busy;    /* a turn since then left something to do */
+    bool is_wanted;  /* something was done since malloc was asked last */
+};
+
+/* A turn of the loop left something to do: a long entry, or one that is prepared, is no request
+ * that is done. */
+static inline void trim_busy(struct trim *trim, bool is_busy)
+{
+    trim->is_busy |= is_busy;
+}
+
+/* At every tick.  `done` rises with every request.  True: malloc is to be asked now. */
+bool trim_is_due(struct trim *trim, int64_t now_ms, uint64_t done);
+
+#endif

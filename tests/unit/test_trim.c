@@ -1,0 +1,76 @@
+/* When malloc is asked for what it keeps: once, when nothing was done for a second, and never while
+ * anything is under way. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+// cmocka wants these first
+#include <cmocka.h>
+
+#include "net/trim.h"
+
+enum { TICK_MS = 50, LONG_MS = 120000 };
+
+static struct trim trim;
+static int64_t now_ms;
+
+static int set_up(void **state)
+{
+    (void)state;
+    trim = (struct trim){0};
+    now_ms = 0;
+    return 0;
+}
+
+/* For so long, with a turn at every tick; how often it was due. */
+static int pass(int64_t ms, uint64_t done, bool is_busy)
+{
+    int asked = 0;
+    for (int64_t end_ms = now_ms + ms; now_ms < end_ms; now_ms += TICK_MS) {
+        trim_busy(&trim, is_busy);
+        asked += trim_is_due(&trim, now_ms, done);
+    }
+    return asked;
+}
+
+static void it_is_due_once_when_nothing_is_done_any_more(void **state)
+{
+    (void)state;
+    assert_int_equal(pass(LONG_MS, 0, false), 0); /* a node that has done nothing */
+    for (uint64_t done = 1; done < 100; done++)
+        assert_int_equal(pass(500, done, false), 0);
+    assert_int_equal(pass(2500, 99, false), 1);
+    assert_int_equal(pass(LONG_MS, 99, false), 0);
+    assert_int_equal(pass(2500, 100, false), 1); /* no sooner than after half a minute */
+    assert_int_equal(pass(2500, 101, false), 0);
+    assert_int_equal(pass(LONG_MS, 101, false), 1);
+}
+
+/* An entry that takes minutes. */
+static void it_is_not_due_while_something_is_under_way(void **state)
+{
+    (void)state;
+    assert_int_equal(pass(500, 1, false), 0);
+    assert_int_equal(pass(LONG_MS, 1, true), 0);
+    assert_int_equal(pass(2500, 2, false), 1);
+}
+
+/* A turn between two looks left something to do. */
+static void what_ended_before_the_look_counts(void **state)
+{
+    (void)state;
+    assert_int_equal(pass(1000, 1, false), 0);
+    trim_busy(&trim, true);
+    assert_int_equal(pass(1000, 1, false), 0);
+    assert_int_equal(pass(1500, 1, false), 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(it_is_due_once_when_nothing_is_done_any_more, set_up),
+        cmocka_unit_test_setup(it_is_not_due_while_something_is_under_way, set_up),
+        cmocka_unit_test_setup(what_ended_before_the_look_counts, set_up),
+    };
+    return cmocka_run_group_tests_name("trim", tests, NULL, NULL);
+}
