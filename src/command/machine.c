@@ -406,7 +406,7 @@ static bool prepares(struct state_machine *base, const struct apply_context *con
 
 /* The first slice takes the view, and no more. */
 static enum preparing prepare_begin(struct machine *machine, const struct apply_context *context,
-                                    struct bytes command)
+                                    struct blob *command)
 {
     struct look own;
     look_begin(context, &own);
@@ -416,7 +416,7 @@ static enum preparing prepare_begin(struct machine *machine, const struct apply_
 }
 
 static enum preparing prepare_some(struct state_machine *base, const struct apply_context *context,
-                                   struct bytes command)
+                                   struct blob *command)
 {
     struct machine *machine = machine_of(base);
     check(machine->writing.depth == 0);

@@ -395,7 +395,7 @@ struct looks {
 
 struct preparation {
     struct db *db;        /* borrowed */
-    struct blob *encoded; /* owned; its words are borrowed from it */
+    struct blob *encoded; /* a reference; its words are borrowed from it */
     struct command_decoding decoding;
     struct call context;     /* of the first slice; without a command until its words are read */
     struct execution making; /* whose view is that of the beginning, until it is ready */
@@ -508,13 +508,13 @@ static void end_making(struct preparation *preparation)
     preparation->making = (struct execution){0};
 }
 
-struct preparation *preparation_new(struct db *db, struct bytes encoded, const struct call *call)
+struct preparation *preparation_new(struct db *db, struct blob *encoded, const struct call *call)
 {
     struct preparation *preparation = memory_new(sizeof *preparation);
     preparation->db = db;
-    preparation->encoded = blob_copy(encoded);
+    preparation->encoded = blob_take(encoded);
     preparation->context = *call;
-    if (command_word_count(encoded) > COMMAND_DECODED_WORDS)
+    if (command_word_count(blob_bytes(encoded)) > COMMAND_DECODED_WORDS)
         return preparation;
     if (read_words(preparation) && begin(preparation, call->now_ms))
         return preparation;

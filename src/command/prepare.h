@@ -18,6 +18,7 @@
 #ifndef COMMAND_PREPARE_H
 #define COMMAND_PREPARE_H
 
+#include "base/blob.h"
 #include "command/execution.h"
 
 /* All is done but the end.  True: the command is to put aside what it has, and return. */
@@ -55,9 +56,9 @@ uint64_t command_prepares(struct call *call);
 
 struct preparation;
 
-/* `encoded` is copied; its words, which `call` has not, were admitted.  NULL: not now, there is no
+/* `encoded` is taken; its words, which `call` has not, were admitted.  NULL: not now, there is no
  * room for a view. */
-struct preparation *preparation_new(struct db *db, struct bytes encoded, const struct call *call);
+struct preparation *preparation_new(struct db *db, struct blob *encoded, const struct call *call);
 void preparation_free(struct preparation *preparation); /* NULL allowed */
 
 enum preparation_step {

@@ -87,7 +87,7 @@ bool replica_prepare_some(struct replica *replica)
     if (!replica_prepare_waits(replica))
         return false;
     struct apply_context context = context_of(replica, request);
-    switch (machine->ops->prepare(machine, &context, blob_bytes(request->command))) {
+    switch (machine->ops->prepare(machine, &context, request->command)) {
     case PREPARING_MORE: return true;
     case PREPARING_NOT_NOW: replica->lacks_view = true; return false;
     case PREPARING_CHANGED:

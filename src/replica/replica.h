@@ -232,9 +232,9 @@ struct state_machine_ops {
      * command that does not take long, and nothing can be prepared. */
     bool (*prepares)(struct state_machine *machine, const struct apply_context *context,
                      struct bytes command);
-    /* A slice; the same command until it has ended. */
+    /* A slice; the same command until it has ended.  It may be taken: it may be large. */
     enum preparing (*prepare)(struct state_machine *machine, const struct apply_context *context,
-                              struct bytes command);
+                              struct blob *command);
     void (*prepare_drop)(struct state_machine *machine); /* if there is one */
     /* A read on the present state. `now_ms` is the cluster's clock (log_time.c), no earlier than
      * any entry's time, and such that nothing became due since; `pos`, `seed` and `value_max` say

@@ -242,7 +242,7 @@ static bool machine_prepares(struct state_machine *port, const struct apply_cont
 
 /* There are slices in which nothing is done, so that it takes long. */
 static enum preparing machine_prepare(struct state_machine *port,
-                                      const struct apply_context *context, struct bytes command)
+                                      const struct apply_context *context, struct blob *command)
 {
     struct sim_node *node = node_of(port);
     if (node->is_preparing && sim_chance(IDLE_SLICES_OF_1000))

@@ -324,13 +324,13 @@ static void test_preparing_deletes_nothing(void **state)
     EXPECT(world, "PEXPIRE k 100", ":1\r\n");
     db_stats(world->db, &before);
     struct blob *is_long = encoded("SUNIONSTORE s stays k");
-    (void)ops->prepare(world->machine, &later, blob_bytes(is_long));
+    (void)ops->prepare(world->machine, &later, is_long);
     ops->prepare_drop(world->machine);
     db_stats(world->db, &after);
     assert_int_equal(after.expired, before.expired);
-    (void)ops->prepare(world->machine, &now, blob_bytes(is_long));
+    (void)ops->prepare(world->machine, &now, is_long);
     EXPECT(world, "SET other v", OK);
-    (void)ops->prepare(world->machine, &later, blob_bytes(is_long));
+    (void)ops->prepare(world->machine, &later, is_long);
     ops->prepare_drop(world->machine);
     db_stats(world->db, &after);
     assert_int_equal(after.expired, before.expired);

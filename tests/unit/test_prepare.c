@@ -162,7 +162,7 @@ static enum preparing prepare_slices(const char *line, unsigned most)
     enum preparing step = PREPARING_MORE;
     /* Not now: there was no room for a view, and a checkpoint was made. */
     while ((step == PREPARING_MORE || step == PREPARING_NOT_NOW) && most-- > 0)
-        step = one.machine->ops->prepare(one.machine, &context, blob_bytes(encoded));
+        step = one.machine->ops->prepare(one.machine, &context, encoded);
     blob_release(encoded);
     return step;
 }

@@ -487,11 +487,11 @@ static inline bool prepares(struct state_machine *machine, const struct apply_co
 }
 
 static inline enum preparing prepare(struct state_machine *machine,
-                                     const struct apply_context *context, struct bytes command)
+                                     const struct apply_context *context, struct blob *command)
 {
     (void)machine;
     assert_true(context->now_ms >= world.highest_ms);
-    assert_true(bytes_equal(command, bytes_from_string(world.long_write)));
+    assert_true(bytes_equal(blob_bytes(command), bytes_from_string(world.long_write)));
     world.prepare_calls++;
     world.is_preparing = true;
     if (world.prepare_slices > 0 && --world.prepare_slices > 0)
