@@ -1,18 +1,20 @@
 /* See trim.h. */
 #include "net/trim.h"
 
-/* A second in which nothing was done, no oftener than that. */
-enum { TRIM_MS = 30000, TRIM_IDLE_MS = 1000 };
+/* A second of ticks in which nothing was done, no oftener than that.  Ticks: of a node that gets no
+ * processor a second that passed says nothing. */
+enum { TRIM_MS = 30000, TRIM_QUIET_TICKS = 20 };
 
 bool trim_is_due(struct trim *trim, int64_t now_ms, uint64_t done)
 {
-    if (now_ms < trim->next_ms)
+    if (done != trim->done || trim->is_busy) {
+        *trim = (struct trim){.next_ms = trim->next_ms, .done = done, .is_wanted = true};
         return false;
-    bool is_idle = done == trim->done && !trim->is_busy;
-    bool is_due = is_idle && trim->is_wanted;
-    trim->is_wanted = !is_idle;
-    trim->done = done;
-    trim->is_busy = false;
-    trim->next_ms = now_ms + (is_due ? TRIM_MS : TRIM_IDLE_MS);
-    return is_due;
+    }
+    trim->quiet_ticks++;
+    if (!trim->is_wanted || trim->quiet_ticks < TRIM_QUIET_TICKS || now_ms < trim->next_ms)
+        return false;
+    trim->is_wanted = false;
+    trim->next_ms = now_ms + TRIM_MS;
+    return true;
 }

@@ -11,9 +11,10 @@
 /* {0} is a node that has done nothing yet. */
 struct trim {
     int64_t next_ms; /* not before this, by the loop's clock */
-    uint64_t done;   /* when it was looked at last whether anything was */
+    uint64_t done;   /* at the last tick */
     bool is_busy;    /* a turn since then left something to do */
     bool is_wanted;  /* something was done since malloc was asked last */
+    uint32_t quiet_ticks;
 };
 
 /* A turn of the loop left something to do: a long entry, or one that is prepared, is no request

@@ -65,12 +65,23 @@ static void what_ended_before_the_look_counts(void **state)
     assert_int_equal(pass(1500, 1, false), 1);
 }
 
+/* The loop gets no processor: seconds pass from one tick to the next. */
+static void seconds_without_ticks_are_not_idle(void **state)
+{
+    (void)state;
+    assert_int_equal(pass(TICK_MS, 1, false), 0);
+    for (int i = 0; i < 15; i++, now_ms += 2000)
+        assert_false(trim_is_due(&trim, now_ms, 1));
+    assert_int_equal(pass(500, 1, false), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(it_is_due_once_when_nothing_is_done_any_more, set_up),
         cmocka_unit_test_setup(it_is_not_due_while_something_is_under_way, set_up),
         cmocka_unit_test_setup(what_ended_before_the_look_counts, set_up),
+        cmocka_unit_test_setup(seconds_without_ticks_are_not_idle, set_up),
     };
     return cmocka_run_group_tests_name("trim", tests, NULL, NULL);
 }
