@@ -42,7 +42,7 @@ struct net {
     bool leaving, handed_over, signalled;
     int64_t leave_by_ms;
     int64_t stay_until_ms; /* 0: nobody else leads yet */
-    struct trim trim;
+    struct net_trim trim;
 };
 
 /* ---- a planned stop -------------------------------------------------------------------- */
@@ -152,9 +152,10 @@ static void trim_memory(struct net *net)
 {
     struct replica_status status;
     replica_status(net->replica, &status);
-    trim_busy(&net->trim, status.requests_waiting + status.requests_under_way > 0);
+    net_trim_busy(&net->trim, status.requests_waiting + status.requests_under_way > 0);
     uint64_t done = status.raft.applied + status.reads_done;
-    if (trim_is_due(&net->trim, loop_now_ms(net->loop), done) && mallinfo2().fordblks > TRIM_BYTES)
+    if (net_trim_is_due(&net->trim, loop_now_ms(net->loop), done) &&
+        mallinfo2().fordblks > TRIM_BYTES)
         malloc_trim(TRIM_BYTES / 4);
 }
 
@@ -178,7 +179,7 @@ static bool on_turn(void *context)
     peers_flush(net->peers);
     if (clients_turn(net->clients))
         more = true;
-    trim_busy(&net->trim, more);
+    net_trim_busy(&net->trim, more);
     if (net->leaving && may_end(net))
         loop_stop(net->loop);
     if (net->disk_waker)

@@ -5,10 +5,10 @@
  * processor a second that passed says nothing. */
 enum { TRIM_MS = 30000, TRIM_QUIET_TICKS = 20 };
 
-bool trim_is_due(struct trim *trim, int64_t now_ms, uint64_t done)
+bool net_trim_is_due(struct net_trim *trim, int64_t now_ms, uint64_t done)
 {
     if (done != trim->done || trim->is_busy) {
-        *trim = (struct trim){.next_ms = trim->next_ms, .done = done, .is_wanted = true};
+        *trim = (struct net_trim){.next_ms = trim->next_ms, .done = done, .is_wanted = true};
         return false;
     }
     trim->quiet_ticks++;

@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 /* {0} is a node that has done nothing yet. */
-struct trim {
+struct net_trim {
     int64_t next_ms; /* not before this, by the loop's clock */
     uint64_t done;   /* at the last tick */
     bool is_busy;    /* a turn since then left something to do */
@@ -19,12 +19,12 @@ struct trim {
 
 /* A turn of the loop left something to do: a long entry, or one that is prepared, is no request
  * that is done. */
-static inline void trim_busy(struct trim *trim, bool is_busy)
+static inline void net_trim_busy(struct net_trim *trim, bool is_busy)
 {
     trim->is_busy |= is_busy;
 }
 
 /* At every tick.  `done` rises with every request.  True: malloc is to be asked now. */
-bool trim_is_due(struct trim *trim, int64_t now_ms, uint64_t done);
+bool net_trim_is_due(struct net_trim *trim, int64_t now_ms, uint64_t done);
 
 #endif

@@ -11,13 +11,13 @@
 
 enum { TICK_MS = 50, LONG_MS = 120000 };
 
-static struct trim trim;
+static struct net_trim trim;
 static int64_t now_ms;
 
 static int set_up(void **state)
 {
     (void)state;
-    trim = (struct trim){0};
+    trim = (struct net_trim){0};
     now_ms = 0;
     return 0;
 }
@@ -27,8 +27,8 @@ static int pass(int64_t ms, uint64_t done, bool is_busy)
 {
     int asked = 0;
     for (int64_t end_ms = now_ms + ms; now_ms < end_ms; now_ms += TICK_MS) {
-        trim_busy(&trim, is_busy);
-        asked += trim_is_due(&trim, now_ms, done);
+        net_trim_busy(&trim, is_busy);
+        asked += net_trim_is_due(&trim, now_ms, done);
     }
     return asked;
 }
@@ -60,7 +60,7 @@ static void what_ended_before_the_look_counts(void **state)
 {
     (void)state;
     assert_int_equal(pass(1000, 1, false), 0);
-    trim_busy(&trim, true);
+    net_trim_busy(&trim, true);
     assert_int_equal(pass(1000, 1, false), 0);
     assert_int_equal(pass(1500, 1, false), 1);
 }
@@ -71,7 +71,7 @@ static void seconds_without_ticks_are_not_idle(void **state)
     (void)state;
     assert_int_equal(pass(TICK_MS, 1, false), 0);
     for (int i = 0; i < 15; i++, now_ms += 2000)
-        assert_false(trim_is_due(&trim, now_ms, 1));
+        assert_false(net_trim_is_due(&trim, now_ms, 1));
     assert_int_equal(pass(500, 1, false), 1);
 }
 
