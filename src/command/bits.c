@@ -8,6 +8,7 @@
 #include "command/bits.h"
 
 #include "base/fatal.h"
+#include "command/prepare.h"
 #include "command/string_parts.h"
 #include "resp/number.h"
 
@@ -390,9 +391,13 @@ static bool take_source(struct call *call, uint32_t i, enum operation operation)
 static void put_found(struct call *call)
 {
     struct bytes found = buffer_bytes(&call->walk->found);
+    bool is_large = string_is_large(found.size); /* and stops when it is placed */
+    if (!is_large && call_stops(call))
+        return;
+    call->walk->unfinished = false;
     if (found.size == 0)
         call_delete(call, call->argv[2], "del");
-    else if (!string_is_large(found.size))
+    else if (!is_large)
         call_put_string(call, call->argv[2], found, "set");
     else if (!string_put_slice(call, call->argv[2], found, 0, "set"))
         return;
@@ -404,7 +409,7 @@ void cmd_bitop(struct call *call)
     enum operation operation;
     if (!read_operation(call, &operation))
         return;
-    if (!string_is_moving(call)) {
+    if (!string_is_moving(call) && !call_is_prepared(call)) {
         for (uint32_t i = call_slice(call, 3); call_takes(call, i); i++)
             if (!take_source(call, i, operation))
                 return;

@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "command/commands.h"
 #include "command/observer.h"
+#include "command/prepare.h"
 #include "command/string_parts.h"
 #include "resp/number.h"
 
@@ -84,6 +85,7 @@ bool call_fields(struct call *call, struct bytes key, enum db_type type, struct 
 {
     bool is_of_type = fields_open(fields, call->db, call->view, call->database, key, type);
     fields->makes_old = call->meaning < COMMAND_MEANING_FIELDS;
+    call_looks(call, key, fields->count > 0 ? &fields->record : NULL);
     bool counts = call->observer && call->command->flags & CMD_READ && !call->walk->unfinished;
     if (counts) {
         bool is_there = fields->count > 0 || !is_of_type;
@@ -130,6 +132,7 @@ bool call_look_kept(struct call *call, struct bytes key, bool counts, struct db_
     bool is_there = db_find_kept(call->db, call->view, call->database, key, found, payload);
     if (counts)
         count_look(call, is_there);
+    call_looks(call, key, is_there ? found : NULL);
     return is_there;
 }
 

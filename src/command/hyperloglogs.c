@@ -191,7 +191,11 @@ void cmd_pfmerge(struct call *call)
     struct string string;
     struct buffer value = {0};
     struct walk_state *walk = call->walk;
-    if (!merge_keys(call) || !look_at(call, call->argv[1], &string))
+    if (call_is_prepared(call))
+        walk->unfinished = false;
+    else if (!merge_keys(call) || call_stops(call))
+        return;
+    if (!look_at(call, call->argv[1], &string))
         return;
     struct db_record found = string.found;
     copy(&value, &string);

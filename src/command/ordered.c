@@ -69,6 +69,7 @@ bool ordered_open(struct ordered *ordered, struct call *call, struct bytes key, 
         call->observer->keyspace_hits += is_there;
         call->observer->keyspace_misses += !is_there;
     }
+    call_looks(call, key, is_there ? &found : NULL);
     if (!is_there) {
         page_init(&ordered->page, 0);
         return true;

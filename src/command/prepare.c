@@ -18,8 +18,7 @@
 #endif
 
 enum {
-    SOURCES_MAX = 64,
-    LOOKS_MAX = 4000000, /* of other keys: some 60 MB */
+    LOOKS_MAX = 4000000, /* at keys: some 60 MB */
     SLICE_SHARES = 4,
     /* What takes about as long as an element of a set: */
     BITS_BYTES = 1024,  /* of a string, */
@@ -27,7 +26,12 @@ enum {
     LIST_ELEMENTS = 16, /* that are looked at, or go with their page */
     STREAM_PAGE = 8,    /* elements that take as long as one page of a stream */
     WORDS_LEAST = PREPARE_WORDS_LEAST,
-    WORDS_UNIT = 16 /* see struct kind */
+    WORDS_UNIT = 16, /* see struct kind */
+    /* Each with its identity; of more, what entries do to them is heard. */
+    SOURCES_NOTED = WORDS_LEAST / 4,
+    /* Of more sources nobody looks at what they are before: that alone would take long. */
+    SOURCES_WEIGHED = 4 * WORDS_LEAST,
+    SOURCE_ELEMENTS = 4 /* it takes so long to look at one */
 };
 
 /* ---- what the commands ask ------------------------------------------------------------- */
@@ -77,9 +81,11 @@ uint64_t call_take_space(struct call *call, unsigned database, uint64_t space)
 
 /* ---- which are prepared ---------------------------------------------------------------- */
 
-/* The keys that a command looks at, as words. */
+/* The keys that a command looks at, as words; and whether there are others, or these are too many:
+ * then none is noted, but the command says at which it looks. */
 struct sources {
     uint32_t first, count;
+    bool are_looked_at;
 };
 
 /* What a string is counted in are its pages. */
@@ -119,14 +125,33 @@ static uint64_t sum(struct call *call, struct sources sources)
 }
 
 /* Each of one source's elements is looked for in all. */
-static uint64_t looks(struct call *call, struct sources sources, bool is_of_smallest)
+static uint64_t looks_of_first(struct call *call, struct sources sources)
+{
+    return elements_of(call, sources.first) * sources.count;
+}
+
+static uint64_t looks_of_smallest(struct call *call, struct sources sources)
 {
     uint64_t elements = elements_of(call, sources.first);
-    for (uint32_t i = 1; is_of_smallest && i < sources.count; i++) {
+    for (uint32_t i = 1; i < sources.count; i++) {
         uint64_t others = elements_of(call, sources.first + i);
         elements = others < elements ? others : elements;
     }
     return elements * sources.count;
+}
+
+/* `count` of them from sources->first on, with the elements that `elements` says. */
+static uint64_t weigh_sources(struct call *call, struct sources *sources, uint32_t count,
+                              uint64_t (*elements)(struct call *call, struct sources sources))
+{
+    uint64_t weight = (uint64_t)count * SOURCE_ELEMENTS;
+    sources->count = count;
+    if (count <= SOURCES_WEIGHED)
+        weight += elements(call, *sources);
+    sources->are_looked_at = count > SOURCES_NOTED;
+    if (sources->are_looked_at)
+        sources->count = 0;
+    return weight;
 }
 
 static uint64_t weigh_combination(struct call *call, struct sources *sources)
@@ -137,12 +162,12 @@ static uint64_t weigh_combination(struct call *call, struct sources *sources)
     sources->first = is_of_sets ? 2 : 3;
     if (!is_of_sets && !number_parse_i64(call->argv[2], &keys))
         return 0;
-    if (keys < 1 || keys > SOURCES_MAX || keys > (int64_t)call->argc - sources->first)
+    if (keys < 1 || keys > (int64_t)call->argc - sources->first)
         return 0;
-    sources->count = (uint32_t)keys;
-    if (name[1] == 'u')
-        return sum(call, *sources);
-    return looks(call, *sources, name[1] == 'i');
+    return weigh_sources(call, sources, (uint32_t)keys,
+                         name[1] == 'u'   ? sum
+                         : name[1] == 'i' ? looks_of_smallest
+                                          : looks_of_first);
 }
 
 static uint64_t weigh_copy(struct call *call, struct sources *sources)
@@ -164,7 +189,9 @@ static uint64_t weigh_sort(struct call *call, struct sources *sources)
     bool is_stored = false;
     for (uint32_t i = 2; i < call->argc; i++)
         is_stored |= bytes_is(call->argv[i], "store");
-    return is_stored ? (1 + looks_of_sort(call)) * sum(call, *sources) : 0;
+    uint64_t looks = is_stored ? looks_of_sort(call) : 0;
+    sources->are_looked_at = looks > 0;
+    return is_stored ? (1 + looks) * sum(call, *sources) : 0;
 }
 
 static uint64_t weigh_range(struct call *call, struct sources *sources)
@@ -179,18 +206,20 @@ static uint64_t weigh_places(struct call *call, struct sources *sources)
 }
 
 /* Of strings whatever their form is. */
-static uint64_t weigh_bits(struct call *call, struct sources *sources)
+static uint64_t sum_of_bits(struct call *call, struct sources sources)
 {
     struct db_record found;
     uint64_t bytes = 0;
-    sources->first = 3;
-    sources->count = call->argc - 3;
-    if (sources->count > SOURCES_MAX)
-        return 0;
-    for (uint32_t i = sources->first; i < call->argc; i++)
+    for (uint32_t i = sources.first; i < sources.first + sources.count; i++)
         if (db_lookup(call->db, call->database, call->argv[i], &found) && found.type == DB_STRING)
             bytes += found.size;
     return bytes / BITS_BYTES;
+}
+
+static uint64_t weigh_bits(struct call *call, struct sources *sources)
+{
+    sources->first = 3;
+    return weigh_sources(call, sources, call->argc - 3, sum_of_bits);
 }
 
 /* It looks at nothing but its words. */
@@ -235,16 +264,18 @@ static uint64_t weigh_words(struct call *call, struct sources *sources)
 static uint64_t weigh_puts(struct call *call, struct sources *sources)
 {
     sources->count = 0;
+    sources->are_looked_at = true; /* none, but all of them may be swapped or flushed */
     for (uint32_t i = 1; i < call->argc; i++)
         if (string_is_whole_large(call, call->argv[i].size))
             return 0;
     return call->argc;
 }
 
-/* The same, but it looks at nothing, or at the keys that it says with call_looks(). */
+/* The same, but it looks at the keys that it says with call_looks(). */
 static uint64_t weigh_all_words(struct call *call, struct sources *sources)
 {
     sources->count = 0;
+    sources->are_looked_at = true;
     return call->argc;
 }
 
@@ -265,7 +296,8 @@ static uint64_t weigh_entry(struct call *call, struct sources *sources)
 enum {
     IN_PLACE = 1,     /* it changes a large value, instead of making one */
     MOSTLY_SHORT = 2, /* and comes often */
-    OF_KEYS = 4       /* it deletes or puts keys, any number of them */
+    OF_KEYS = 4,      /* it deletes or puts keys, any number of them */
+    OF_SOURCES = 8    /* its words say how long it takes only if they are more than are weighed */
 };
 
 struct kind {
@@ -281,12 +313,13 @@ static const struct kind kinds[] = {
     {cmd_copy, weigh_copy, 0, 0},
     {cmd_sort, weigh_sort, 0, 0},
     {cmd_zrangestore, weigh_range, 0, 0},
-    {cmd_sinterstore, weigh_combination, 0, 0},
-    {cmd_sunionstore, weigh_combination, 0, 0},
-    {cmd_sdiffstore, weigh_combination, 0, 0},
-    {cmd_zunion, weigh_combination, 0, 0},
+    {cmd_sinterstore, weigh_combination, OF_SOURCES, 160},
+    {cmd_sunionstore, weigh_combination, OF_SOURCES, 160},
+    {cmd_sdiffstore, weigh_combination, OF_SOURCES, 160},
+    {cmd_zunion, weigh_combination, OF_SOURCES, 160},
     {cmd_geosearch, weigh_places, 0, 0},
-    {cmd_bitop, weigh_bits, 0, 0},
+    {cmd_bitop, weigh_bits, OF_SOURCES, 160},
+    {cmd_pfmerge, weigh_all_words, 0, 320},
     {cmd_restore, weigh_payload, MOSTLY_SHORT, 0},
     {cmd_ltrim, weigh_trim, IN_PLACE | MOSTLY_SHORT, 0},
     {cmd_lrem, weigh_list, IN_PLACE | MOSTLY_SHORT, 0},
@@ -332,7 +365,7 @@ static const struct kind *kind_of(const struct command *command)
 static uint64_t weigh(struct call *call, struct sources *sources)
 {
     const struct kind *kind = kind_of(call->command);
-    *sources = (struct sources){1, 1};
+    *sources = (struct sources){.first = 1, .count = 1};
     return kind ? kind->weigh(call, sources) : 0;
 }
 
@@ -364,10 +397,11 @@ bool command_may_prepare(struct bytes name, uint32_t words, struct command_prepa
         return false;
     const struct command *command = command_find(&name, 1);
     const struct kind *kind = command ? kind_of(command) : NULL;
-    if (!kind || (kind->of_words && words < WORDS_LEAST))
+    bool is_of_sources = kind && kind->flags & OF_SOURCES;
+    if (!kind || (kind->of_words && !is_of_sources && words < WORDS_LEAST))
         return false;
     how->is_mostly_short = kind->flags & MOSTLY_SHORT;
-    if (kind->of_words)
+    if (kind->of_words && !(is_of_sources && words <= SOURCES_WEIGHED))
         how->elements = 1 + (uint64_t)words * kind->of_words / WORDS_UNIT;
     return true;
 }
@@ -385,8 +419,8 @@ struct source {
     struct db_identity identity;
 };
 
-/* Other keys that were looked at, whether they were there or not; too many to be identified: the
- * place beside the db remembers them, and what entries do to keys is heard. */
+/* Keys that were looked at, whether they were there or not; too many to be identified: the place
+ * beside the db remembers them, and what entries do to keys is heard. */
 struct looks {
     bool are_possible;
     int64_t until_ms; /* then the first of them, or of its own elements, comes to a deadline */
@@ -426,6 +460,7 @@ static bool note_sources(struct preparation *preparation, struct call *call)
     struct sources sources;
     bool is_sure = weigh(call, &sources) > 0;
     preparation->sources_count = is_sure ? sources.count : 0;
+    preparation->looks.are_possible = sources.are_looked_at;
     preparation->sources = memory_new(sources.count * sizeof *preparation->sources);
     for (uint32_t i = 0; i < preparation->sources_count; i++) {
         struct source *source = &preparation->sources[i];
@@ -487,8 +522,6 @@ static bool begin(struct preparation *preparation, int64_t now_ms)
     own.walk = &walk;
     db_at(db, now_ms, false);
     unsigned flags = preparation->flags;
-    preparation->looks.are_possible =
-        flags & OF_KEYS || (own.command->execute == cmd_sort && looks_of_sort(&own) > 0);
     bool is_known = command_since(own.command) <= own.meaning; /* else its entry refuses it */
     if (note_sources(preparation, &own) && is_known)
         preparation->beside = db_beside_new(db, flags & IN_PLACE ? view : NULL);
@@ -536,7 +569,7 @@ void preparation_free(struct preparation *preparation)
 void call_looks(struct call *call, struct bytes key, const struct db_record *found)
 {
     struct preparation *preparation = call->preparing;
-    if (!preparation)
+    if (!preparation || !preparation->looks.are_possible)
         return;
     struct looks *looks = &preparation->looks;
     if (!found && db_is_over(call->db, call->view, call->database, key))

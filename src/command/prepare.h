@@ -26,7 +26,8 @@ bool call_stops(struct call *call);
 /* How much of what a slice may do: less in a preparation, where another follows in the next turn,
  * and a small write of others takes several turns. */
 uint64_t call_slice_share(const struct call *call, uint64_t most);
-/* The command looked at a key that is none of its words, and found this; NULL: it is not there. */
+/* The command looked at a key, and found this; NULL: it is not there.  Of no account where sources
+ * are few and none but words: those are noted before. */
 void call_looks(struct call *call, struct bytes key, const struct db_record *found);
 /* The same of a key that the command is about to look at, or delete: its changes are heard. */
 void call_looks_first(struct call *call, struct bytes key);

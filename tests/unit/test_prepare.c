@@ -1165,6 +1165,179 @@ static void few_words_are_not_prepared(void **state)
     assert_false(is_wanted(line_of("SMISMEMBER s", " %d", 0, 300)));
 }
 
+/* ---- many sources ------------------------------------------------------------------------- */
+
+/* Sets, some with much the same members, one that ends, sorted sets, strings, HyperLogLogs; and
+ * most of them are not there. */
+static void fill_sources(void)
+{
+    type("FLUSHALL");
+    fill();
+    for (int i = 0; i < 300; i += 3) {
+        char line[128];
+        snprintf(line, sizeof line, "SADD s:%d all x:%d y:%d %d", i, i, i / 7, i);
+        type(line);
+        snprintf(line, sizeof line, "ZADD z:%d %d all %d.5 x:%d 1 y:%d", i, i, i, i, i / 7);
+        type(line);
+        snprintf(line, sizeof line, "SETRANGE b:%d %d x:%d", i, i, i);
+        type(line);
+        snprintf(line, sizeof line, "PFADD p:%d all x:%d y:%d", i, i, i / 7);
+        type(line);
+    }
+    add("PFADD p:1", " %d", 0, MEMBERS); /* dense */
+    type("SETRANGE large 70000 abcdef");
+    type("SADD single all x");
+    type("ZADD zsingle 5 all 6 x");
+    type("PEXPIRE s:6 50000");
+}
+
+static const struct {
+    const char *command, *format;
+    bool fails;
+} of_sources[] = {
+    {"SUNIONSTORE to", " s:%d", false},
+    {"SUNIONSTORE s:6 a", " s:%d", false},
+    {"SINTERSTORE to single", " single", false},
+    {"SINTERSTORE to single", " s:%d", false}, /* nothing is in all */
+    {"SDIFFSTORE to a", " s:%d", false},
+    {"SDIFFSTORE to none", " s:%d", false},
+    {"ZUNIONSTORE to 300", " z:%d", false},
+    {"ZUNIONSTORE to 300", " s:%d", false},
+    {"ZINTERSTORE z:3 301 zsingle", " zsingle", false},
+    {"ZDIFFSTORE to 301 zsingle", " s:%d", false},
+    {"BITOP OR to", " b:%d", false},
+    {"BITOP AND to", " b:%d", false},
+    {"BITOP XOR to large", " b:%d", false}, /* it is put in pages */
+    {"BITOP XOR b:3 none", " none:%d", false},
+    {"PFMERGE p:1", " p:%d", false},
+    {"PFMERGE p:0", " none:%d", false},
+    {"PFMERGE new", " p:%d", false},
+    {"PFMERGE new", " none:%d", false},
+    {"SUNIONSTORE to b:0", " s:%d", true},
+    {"ZUNIONSTORE to 301 b:0", " s:%d", true},
+    {"BITOP OR to a", " b:%d", true},
+    {"PFMERGE a", " p:%d", true},
+    {"PFMERGE new b:0", " p:%d", true},
+};
+enum { OF_SOURCES = sizeof of_sources / sizeof of_sources[0] };
+
+static const char *sources_line(size_t i)
+{
+    return line_of(of_sources[i].command, of_sources[i].format, 0, 300);
+}
+
+static void many_sources_are_prepared(void **state)
+{
+    (void)state;
+    command_machine_prepare_from(one.machine, 1);
+    for (unsigned round = 0; round < 3; round++) {
+        fill_sources();
+        for (size_t i = 0; i < OF_SOURCES; i++) {
+            if ((i + round) % 3 < 2)
+                db_checkpoint((i + round) % 3 ? one.db : other.db);
+            check_that(sources_line(i), "INCR others", !of_sources[i].fails);
+        }
+    }
+}
+
+static void one_of_many_sources_changes_in_between(void **state)
+{
+    static const struct {
+        const char *between;
+        int64_t passes_ms;
+        bool holds;
+    } cases[] = {
+        {"INCR others", 0, true},
+        {"SADD s:9 x", 0, false},
+        {"ZADD z:9 7 x", 0, false},
+        {"SETRANGE b:9 7 y", 0, false},
+        {"PFADD p:9 z", 0, false},
+        {"SADD s:9 all", 0, true},                      /* which is there */
+        {"MSET s:10 x z:10 x b:10 x p:10 x", 0, false}, /* which were not */
+        {"DEL s:9 z:9 b:9 p:9", 0, false},
+        {"DEL s:10 z:10 b:10 p:10", 0, true},
+        {"SET to x", 0, true}, /* what is there does not matter */
+        {"EXPIRE s:9 7", 0, false},
+        {"SWAPDB 1 2", 0, true},
+        {"SWAPDB 1 0", 0, false},
+        {"FLUSHALL", 0, false},
+        {"INCR others", 49999, true},
+        {"INCR others", 50000, false},
+    };
+    static const struct {
+        const char *command, *format;
+        char kind; /* of its sources: s, z, b, p */
+    } lines_of[] = {{"SUNIONSTORE to", " s:%d", 's'},     {"ZUNIONSTORE to 300", " z:%d", 'z'},
+                    {"BITOP OR to", " b:%d", 'b'},        {"PFMERGE p:3", " p:%d", 'p'},
+                    {"ZINTERSTORE to 300", " s:%d", 's'}, {"SDIFFSTORE to a", " s:%d", 's'}};
+    (void)state;
+    command_machine_prepare_from(one.machine, 1);
+    for (size_t i = 0; i < sizeof lines_of / sizeof lines_of[0]; i++) {
+        char kind = lines_of[i].kind;
+        const char *line = line_of(lines_of[i].command, lines_of[i].format, 0, 300);
+        for (size_t j = 0; j < sizeof cases / sizeof cases[0]; j++) {
+            const char *between = cases[j].between;
+            char name[8];
+            snprintf(name, sizeof name, "%c:", kind);
+            bool is_of_all = strstr(between, "SWAPDB") || strstr(between, "FLUSHALL");
+            bool is_met =
+                strstr(between, name) || is_of_all || (kind == 's' && cases[j].passes_ms > 0);
+            fill_sources();
+            prepare(line);
+            type(between);
+            one.now_ms = other.now_ms += cases[j].passes_ms;
+            execute(line, cases[j].holds || !is_met);
+        }
+    }
+}
+
+/* Before the slice that looks at it, and behind it. */
+static void one_of_many_sources_changes_meanwhile(void **state)
+{
+    (void)state;
+    static const char *const commands[][2] = {
+        {"SUNIONSTORE to", " s:%d"}, {"BITOP OR to", " b:%d"}, {"PFMERGE to", " p:%d"}};
+    static const char *const between[] = {"MSET s:890 x b:890 x p:890 x", "DEL s:0 b:0 p:0"};
+    command_machine_prepare_from(one.machine, 1);
+    for (size_t i = 0; i < 6; i++) {
+        const char *line = line_of(commands[i / 2][0], commands[i / 2][1], 0, 900);
+        fill_sources();
+        assert_int_equal(prepare_slices(line, 2), PREPARING_MORE);
+        type(between[i % 2]);
+        (void)prepare_slices(line, PREPARE_CALLS_MAX);
+        execute(line, false);
+    }
+}
+
+static void one_of_many_sources_is_over(void **state)
+{
+    (void)state;
+    command_machine_prepare_from(one.machine, 1);
+    fill_sources();
+    type("SET s:10 x PX 10");
+    one.now_ms = other.now_ms += 20;
+    const char *line = line_of("SUNIONSTORE to", " s:%d", 0, 300);
+    (void)prepare_slices(line, PREPARE_CALLS_MAX);
+    execute(line, false);
+}
+
+/* How long a look at each takes counts, and of very many nobody looks before. */
+static void many_sources_take_long(void **state)
+{
+    (void)state;
+    fill_sources();
+    assert_false(is_wanted(line_of("SUNIONSTORE to", " none:%d", 0, 70)));
+    assert_false(is_wanted(line_of("BITOP OR to", " none:%d", 0, 400)));
+    assert_true(is_wanted(line_of("BITOP OR to", " none:%d", 0, 501)));
+    assert_true(is_wanted(line_of("SUNIONSTORE to a", " none:%d", 0, 70)));
+    assert_true(is_wanted(line_of("ZINTERSTORE to 1100", " none:%d", 0, 1100)));
+    command_machine_prepare_from(one.machine, 10000);
+    assert_false(is_wanted(line_of("SUNIONSTORE to", " none:%d", 0, 1000)));
+    assert_true(is_wanted(line_of("SUNIONSTORE to", " none:%d", 0, 1100)));
+    assert_false(is_wanted(line_of("PFMERGE to", " none:%d", 0, 400)));
+    assert_true(is_wanted(line_of("PFMERGE to", " none:%d", 0, 600)));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -1200,6 +1373,11 @@ int main(void)
         TEST(a_deleted_key_changes_before_it_is_looked_at),
         TEST(deleted_keys_need_a_layer),
         TEST(few_words_are_not_prepared),
+        TEST(many_sources_are_prepared),
+        TEST(one_of_many_sources_changes_in_between),
+        TEST(one_of_many_sources_changes_meanwhile),
+        TEST(one_of_many_sources_is_over),
+        TEST(many_sources_take_long),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
