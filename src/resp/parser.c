@@ -29,9 +29,16 @@ enum { ARGV_KEEP = 1024 }; /* capacity that may stay with a connection between c
 
 enum state { STATE_START, STATE_INLINE, STATE_COUNT, STATE_BULK_HEADER, STATE_BULK_DATA };
 
-struct span {
-    size_t offset, size;
+/* Where a word is, and then the word: a second array, of a million words, would take memory for them
+ * in the one turn in which the last of them has come. */
+union argument {
+    struct {
+        size_t offset, size;
+    } span;
+    struct bytes word; /* when the command is complete */
 };
+
+_Static_assert(sizeof(union argument) == sizeof(struct bytes), "arguments are an array of words");
 
 struct resp_parser {
     struct resp_limits limits;
@@ -40,10 +47,9 @@ struct resp_parser {
     size_t scanned;    /* no line end between position and here */
     uint32_t expected; /* words of the command under way */
     size_t bulk_size;  /* STATE_BULK_DATA: size of the word under way */
-    struct span *spans;
-    struct bytes *argv; /* filled when the command is complete */
-    uint32_t count, spans_capacity, argv_capacity;
-    struct buffer words; /* inline words, unquoted */
+    union argument *arguments;
+    uint32_t count, capacity; /* of arguments */
+    struct buffer words;      /* inline words, unquoted */
     char error[64];
 };
 
@@ -58,8 +64,7 @@ void resp_parser_free(struct resp_parser *parser)
 {
     if (!parser)
         return;
-    memory_free(parser->spans);
-    memory_free(parser->argv);
+    memory_free(parser->arguments);
     buffer_deinit(&parser->words);
     memory_free(parser);
 }
@@ -91,32 +96,27 @@ static void restart(struct resp_parser *parser)
     parser->position = 0;
     parser->scanned = 0;
     parser->expected = 0;
-    if (parser->spans_capacity > ARGV_KEEP) {
-        memory_free(parser->spans);
-        parser->spans = NULL;
-        parser->spans_capacity = 0;
-    }
 }
 
 static void add_span(struct resp_parser *parser, size_t offset, size_t size)
 {
-    if (parser->count == parser->spans_capacity) {
-        parser->spans_capacity = parser->spans_capacity ? parser->spans_capacity * 2 : 8;
-        parser->spans = memory_resize(parser->spans, parser->spans_capacity * sizeof(struct span));
+    if (parser->count == parser->capacity) {
+        parser->capacity = parser->capacity ? parser->capacity * 2 : 8;
+        parser->arguments =
+            memory_resize(parser->arguments, parser->capacity * sizeof *parser->arguments);
     }
-    parser->spans[parser->count++] = (struct span){offset, size};
+    union argument *argument = &parser->arguments[parser->count++];
+    argument->span.offset = offset;
+    argument->span.size = size;
 }
 
 static enum resp_result complete(struct resp_parser *parser, const char *base, size_t size,
                                  size_t *consumed)
 {
-    if (parser->argv_capacity < parser->count ||
-        (parser->argv_capacity > ARGV_KEEP && parser->count <= ARGV_KEEP)) {
-        parser->argv_capacity = parser->count > 8 ? parser->count : 8;
-        parser->argv = memory_resize(parser->argv, parser->argv_capacity * sizeof(parser->argv[0]));
+    for (uint32_t i = 0; i < parser->count; i++) {
+        union argument *argument = &parser->arguments[i];
+        argument->word = bytes_of(base + argument->span.offset, argument->span.size);
     }
-    for (uint32_t i = 0; i < parser->count; i++)
-        parser->argv[i] = bytes_of(base + parser->spans[i].offset, parser->spans[i].size);
     *consumed = size;
     restart(parser);
     return RESP_COMMAND;
@@ -330,6 +330,11 @@ static enum resp_result parse_first(struct resp_parser *parser, char first)
     buffer_clear(&parser->words);
     if (parser->words.capacity > ARGV_KEEP)
         buffer_deinit(&parser->words);
+    if (parser->capacity > ARGV_KEEP) {
+        memory_free(parser->arguments);
+        parser->arguments = NULL;
+        parser->capacity = 0;
+    }
     if (first != '*' && !parser->limits.allow_inline)
         return expected(parser, '*', first);
     parser->state = first == '*' ? STATE_COUNT : STATE_INLINE;
@@ -370,7 +375,7 @@ enum resp_result resp_parse(struct resp_parser *parser, const char *data, size_t
 const struct bytes *resp_argv(const struct resp_parser *parser, uint32_t *argc)
 {
     *argc = parser->count;
-    return parser->argv;
+    return parser->count > 0 ? &parser->arguments->word : NULL;
 }
 
 const char *resp_error(const struct resp_parser *parser)
