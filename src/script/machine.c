@@ -22,6 +22,7 @@ enum {
     HOOK_INSTRUCTIONS = 1000,
     ALLOCATED_PER_INSTRUCTION = 16, /* bytes */
     MATH_INSTRUCTIONS = 15,         /* for a part of math_work() */
+    SLICE_WORDS = 1 << 12,          /* of KEYS or ARGV, in one slice */
     COMPILED_MAX = 64,
     COMPILED_SIZE_MAX = 1 << 20, /* a larger image is not kept */
     ARENA_KEEP = 1 << 20,
@@ -45,6 +46,12 @@ void script_give_up(struct script *script, enum script_end end)
     check_failed("a script that ended goes on", __FILE__, __LINE__);
 }
 
+static void pause_here(struct script *script)
+{
+    script->step = SCRIPT_PAUSES;
+    fiber_leave(script->fiber);
+}
+
 /* Powers, which Lua takes for one instruction, and the like. */
 static void count_math(struct script *script)
 {
@@ -60,10 +67,8 @@ void script_spend(lua_State *lua, uint64_t instructions)
     script->spent += instructions;
     if (script->spent > script->instructions_max)
         script_give_up(script, SCRIPT_TOO_LONG);
-    if (script->spent < script->slice_end)
-        return;
-    script->step = SCRIPT_PAUSES;
-    fiber_leave(script->fiber);
+    if (script->spent >= script->slice_end)
+        pause_here(script);
 }
 
 static void count_hook(lua_State *lua, lua_Debug *where)
@@ -293,12 +298,15 @@ static void reply_raised(struct script *script, lua_State *lua)
     buffer_append(out, "\r\n", 2);
 }
 
+/* Very many are put there some in a slice.  They cost what they allocate, a pause nothing. */
 static void push_words(lua_State *lua, const struct bytes *words, uint32_t count)
 {
     lua_createtable(lua, (int)count, 0);
     for (uint32_t i = 0; i < count; i++) {
         lua_pushlstring(lua, words[i].size ? words[i].data : "", words[i].size);
         lua_rawseti(lua, -2, (int)i + 1);
+        if ((i + 1) % SLICE_WORDS == 0)
+            pause_here(script_of(lua));
     }
 }
 

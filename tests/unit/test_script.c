@@ -3,6 +3,7 @@
  * counts. */
 #include "test_script.h"
 
+#include "base/memory.h"
 #include "script/machine.h"
 
 #include <stdio.h>
@@ -220,6 +221,44 @@ static void test_pauses(void **state)
 
 /* ---- patterns -------------------------------------------------------------------------------- */
 
+enum { WORDS = 20000 };
+
+/* What they cost was stamped into entries that are executed again: it does not change.  In how many
+ * slices they come does. */
+static void test_many_words_come_in_slices(void **state)
+{
+    (void)state;
+    static const char body[] = "return {#KEYS, KEYS[4097], #ARGV, ARGV[20000]}";
+    struct bytes *words = memory_new(WORDS * sizeof *words);
+    static char texts[WORDS][8];
+    char sha[SCRIPT_SHA_SIZE + 1];
+    for (int i = 0; i < WORDS; i++)
+        words[i] = bytes_of(texts[i], (size_t)snprintf(texts[i], sizeof texts[i], "w%05d", i));
+    script_sha(bytes_from_string(body), sha);
+    struct script_run run = {.sha = bytes_from_string(sha),
+                             .body = bytes_from_string(body),
+                             .keys = words,
+                             .key_count = WORDS,
+                             .arguments = words,
+                             .argument_count = WORDS,
+                             .protocol = 2};
+    script_begin(script, &run);
+    unsigned pauses = 0;
+    uint64_t spent = 0;
+    for (enum script_step step; (step = script_go_on(script)) != SCRIPT_ENDS; pauses++) {
+        assert_int_equal(step, SCRIPT_PAUSES);
+        assert_in_range(script_spent(script) - spent, 0, 40000);
+        spent = script_spent(script);
+    }
+    bool failed;
+    struct bytes reply = script_reply(script, &failed);
+    static const char wanted[] = "*4\r\n:20000\r\n$6\r\nw04096\r\n:20000\r\n$6\r\nw19999\r\n";
+    assert_true(bytes_equal(reply, bytes_from_string(wanted)));
+    assert_int_equal(script_spent(script), 92570);
+    assert_in_range(pauses, 8, 12);
+    memory_free(words);
+}
+
 static void test_patterns(void **state)
 {
     (void)state;
@@ -280,6 +319,7 @@ int main(void)
         cmocka_unit_test(test_endless_ones_end),
         cmocka_unit_test(test_work_of_one_instruction_is_counted),
         cmocka_unit_test(test_pauses),
+        cmocka_unit_test(test_many_words_come_in_slices),
         cmocka_unit_test(test_patterns),
         cmocka_unit_test(test_flags),
     };
