@@ -133,6 +133,8 @@ static void debug_digest_value(struct call *call)
     struct reply found = {&call->walk->found, call->reply->protocol};
     uint32_t i = call_slice(call, 2);
     for (; call_takes(call, i); i++) {
+        if (!call_keeps_parts(call, 0))
+            return;
         if (!digest_key(call, call->argv[i], &digesting->key)) {
             call->walk->cursor = i;
             call->walk->unfinished = true;
