@@ -3,6 +3,9 @@
  * A subscription is in two lists, that of its channel and that of its connection, and in a table by
  * both.  A message is formed once, without its first bytes (which say the protocol), and shared by
  * all who get it. */
+#include <string.h>
+#include <xxhash.h>
+
 #include "command/channels_internal.h"
 #include "command/commands.h"
 #include "command/events.h"
@@ -15,12 +18,36 @@ enum {
 
 /* ---- subscriptions -------------------------------------------------------------------- */
 
+static uint64_t hash_of_name(struct bytes name)
+{
+    return XXH3_64bits(name.size ? name.data : "", name.size);
+}
+
+static uint64_t hash_of_key(const struct subscription_key *key)
+{
+    return XXH3_64bits(key, sizeof *key);
+}
+
+static struct channel *channel_of(struct hash_link *link)
+{
+    return (struct channel *)link;
+}
+
+static struct subscription *subscription_of(struct hash_link *link)
+{
+    return (struct subscription *)link;
+}
+
 struct channel *channels_find(const struct channels *channels, enum channel_kind kind,
                               struct bytes name)
 {
-    struct channel *channel;
-    HASH_FIND(hh, channels->table[kind], name.data, name.size, channel);
-    return channel;
+    const struct hash_table *names = &channels->names[kind];
+    if (names->count == 0)
+        return NULL;
+    struct hash_link *link = hash_table_find(names, hash_of_name(name));
+    while (link && !bytes_equal(channels_name(channel_of(link)), name))
+        link = hash_table_next(link);
+    return link ? channel_of(link) : NULL;
 }
 
 static struct channel *find_or_make(struct channels *channels, enum channel_kind kind,
@@ -34,7 +61,8 @@ static struct channel *find_or_make(struct channels *channels, enum channel_kind
     channel->size = name.size;
     if (name.size)
         memcpy(channel->name, name.data, name.size);
-    HASH_ADD_KEYPTR(hh, channels->table[kind], channel->name, channel->size, channel);
+    hash_table_add(&channels->names[kind], &channel->link, hash_of_name(name));
+    DL_APPEND(channels->all[kind], channel);
     return channel;
 }
 
@@ -48,9 +76,10 @@ static struct subscription *find_subscription(const struct channels *channels,
                                               struct connection *connection)
 {
     struct subscription_key key = {channel, connection};
-    struct subscription *subscription;
-    HASH_FIND(hh, channels->subscriptions, &key, sizeof key, subscription);
-    return subscription;
+    struct hash_link *link = hash_table_find(&channels->subscriptions, hash_of_key(&key));
+    while (link && memcmp(&subscription_of(link)->key, &key, sizeof key) != 0)
+        link = hash_table_next(link);
+    return link ? subscription_of(link) : NULL;
 }
 
 bool channels_subscribe(struct channels *channels, struct connection *connection,
@@ -62,7 +91,7 @@ bool channels_subscribe(struct channels *channels, struct connection *connection
     struct subscription *subscription = memory_new(sizeof *subscription);
     subscription->key = (struct subscription_key){channel, connection};
     subscription->since = since;
-    HASH_ADD(hh, channels->subscriptions, key, sizeof subscription->key, subscription);
+    hash_table_add(&channels->subscriptions, &subscription->link, hash_of_key(&subscription->key));
     DL_APPEND(channel->subscriptions, subscription);
     DL_APPEND2(connection->subscriptions[kind], subscription, mine_prev, mine_next);
     channel->count++;
@@ -79,7 +108,7 @@ void channels_end(struct channels *channels, struct subscription *subscription)
     enum channel_kind kind = channel->kind;
     check(channel->count > 0);
     check(connection->subscribed[kind] > 0);
-    HASH_DEL(channels->subscriptions, subscription);
+    hash_table_remove(&channels->subscriptions, &subscription->link);
     DL_DELETE(channel->subscriptions, subscription);
     DL_DELETE2(connection->subscriptions[kind], subscription, mine_prev, mine_next);
     connection->subscribed[kind]--;
@@ -88,7 +117,8 @@ void channels_end(struct channels *channels, struct subscription *subscription)
     memory_free(subscription);
     if (--channel->count > 0)
         return;
-    HASH_DEL(channels->table[kind], channel);
+    hash_table_remove(&channels->names[kind], &channel->link);
+    DL_DELETE(channels->all[kind], channel);
     memory_free(channel);
 }
 
@@ -109,12 +139,22 @@ struct bytes channels_first(const struct connection *connection, enum channel_ki
     return first ? channels_name(first->key.channel) : bytes_of(NULL, 0);
 }
 
+bool channels_leave_some(struct channels *channels, struct connection *connection,
+                         enum channel_kind from, uint32_t most)
+{
+    for (unsigned kind = from; kind < CHANNEL_KINDS; kind++)
+        for (; connection->subscriptions[kind]; most--) {
+            if (most == 0)
+                return false;
+            channels_end(channels, connection->subscriptions[kind]);
+        }
+    return true;
+}
+
 void channels_leave(struct channels *channels, struct connection *connection)
 {
     tracking_end(channels, connection);
-    for (int kind = 0; kind < CHANNEL_KINDS; kind++)
-        while (connection->subscriptions[kind])
-            channels_end(channels, connection->subscriptions[kind]);
+    (void)channels_leave_some(channels, connection, 0, UINT32_MAX);
     check(connection->subscribed_bytes == 0);
 }
 
@@ -186,8 +226,8 @@ static uint32_t tell_patterns(struct channels *channels, uint64_t index, struct 
                               struct bytes message)
 {
     uint32_t count = 0;
-    const struct channel *pattern, *following;
-    HASH_ITER(hh, channels->table[CHANNEL_PATTERN], pattern, following)
+    const struct channel *pattern;
+    DL_FOREACH(channels->all[CHANNEL_PATTERN], pattern)
     {
         channels->listener.work += pattern->size + name.size;
         if (command_glob_match(channels_name(pattern), name, false))
@@ -257,7 +297,7 @@ static void publish_event(struct channels *channels, uint64_t index, const struc
 
 static void on_change(struct channels *channels, uint64_t index, const struct db_effect *effect)
 {
-    bool is_heard = channels->table[CHANNEL_PLAIN] || channels->table[CHANNEL_PATTERN];
+    bool is_heard = channels->all[CHANNEL_PLAIN] || channels->all[CHANNEL_PATTERN];
     if (!is_heard || !effect->event || !(channels->events & events_class(effect->event)))
         return;
     if (channels->events & EVENTS_OF_KEYS)
@@ -298,14 +338,14 @@ static void on_effect(struct command_listener *listener, uint64_t index,
 
 uint32_t channels_count(const struct channels *channels, enum channel_kind kind)
 {
-    return HASH_COUNT(channels->table[kind]);
+    return (uint32_t)channels->names[kind].count;
 }
 
 void channels_each(const struct channels *channels, enum channel_kind kind, channels_fn *each,
                    void *context)
 {
-    const struct channel *channel, *following;
-    HASH_ITER(hh, channels->table[kind], channel, following)
+    const struct channel *channel;
+    DL_FOREACH(channels->all[kind], channel)
     {
         each(context, channels_name(channel));
     }
@@ -341,7 +381,9 @@ void channels_free(struct channels *channels)
 {
     if (!channels)
         return;
-    check(!channels->subscriptions);
+    hash_table_deinit(&channels->subscriptions);
+    for (int kind = 0; kind < CHANNEL_KINDS; kind++)
+        hash_table_deinit(&channels->names[kind]);
     memory_free(channels->receivers);
     buffer_deinit(&channels->told_key);
     memory_free(channels);

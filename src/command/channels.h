@@ -48,6 +48,13 @@ bool channels_unsubscribe(struct channels *channels, struct connection *connecti
 /* The oldest subscription of the connection that is of this kind; size 0 and NULL: there is none.
  * Borrowed until that ends. */
 struct bytes channels_first(const struct connection *connection, enum channel_kind kind);
+/* From `most` at the most that are of the kind `from` or of one behind it.  True: none is left. */
+bool channels_leave_some(struct channels *channels, struct connection *connection,
+                         enum channel_kind from, uint32_t most);
+/* Of which kind, and those behind it, a command ends all subscriptions: RESET, CLIENT TRACKING OFF.
+ * CHANNEL_KINDS: of none.  So they can be ended before, some at a time. */
+enum channel_kind channels_ended_by(const struct command *command, const struct bytes *argv,
+                                    uint32_t argc);
 /* From all of them, and it tracks nothing any more. */
 void channels_leave(struct channels *channels, struct connection *connection);
 

@@ -3,6 +3,7 @@
 #define COMMAND_CHANNELS_INTERNAL_H
 
 #include "base/fatal.h"
+#include "base/hash_table.h"
 #include "base/memory.h"
 #include "command/channels.h"
 #include "command/connection.h"
@@ -14,7 +15,8 @@
 #include <utlist.h>
 
 struct channel {
-    UT_hash_handle hh; /* by name, among those of its kind */
+    struct hash_link link;       /* by name, among those of its kind; first */
+    struct channel *prev, *next; /* of these, oldest first */
     enum channel_kind kind;
     struct subscription *subscriptions; /* utlist, oldest first */
     uint32_t count;
@@ -28,8 +30,8 @@ struct subscription_key {
 };
 
 struct subscription {
+    struct hash_link link; /* by key; first */
     struct subscription_key key;
-    UT_hash_handle hh;
     struct subscription *prev, *next;           /* of the channel */
     struct subscription *mine_prev, *mine_next; /* of the connection */
     uint64_t since;                             /* the entries behind it are told */
@@ -42,8 +44,11 @@ struct receivers {
 
 struct channels {
     struct command_listener listener; /* first */
-    struct channel *table[CHANNEL_KINDS];
-    struct subscription *subscriptions;
+    /* There may be a million of each, which one client has made: tables that never have to be
+     * moved at once. */
+    struct channel *all[CHANNEL_KINDS]; /* utlist */
+    struct hash_table names[CHANNEL_KINDS];
+    struct hash_table subscriptions;
     void (*told)(struct connection *connection);
     unsigned events;                /* which are published: events.h */
     uint64_t index;                 /* of the entry that published last, */

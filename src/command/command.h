@@ -219,6 +219,9 @@ struct bytes command_reply_came(struct connection *connection, struct server *se
 /* It answers each of its words by itself, SUBSCRIBE and the like: several commands of some of them
  * each are the same to its client. */
 bool command_is_divided(const struct command *command);
+/* UNSUBSCRIBE and the like without words end some subscriptions: there are more, for the same again
+ * to end. */
+bool command_leaves_some(const struct connection *connection, const struct command *command);
 /* WAIT and WAITAOF: reads, where the members know of waiting, else local. */
 bool command_is_wait(const struct command *command);
 /* The reply of a write, asked for with `request`, whose entry at `index` told messages: with the

@@ -144,7 +144,7 @@ static void unsubscribe(struct call *call, enum channel_kind kind, const char *w
         return;
     if (connection->subscribed[kind] == 0)
         say(connection, what, bytes_of(NULL, 0), true, kind);
-    while (connection->subscribed[kind] > 0)
+    for (int i = 0; i < DIVIDED_WORDS_MAX && connection->subscribed[kind] > 0; i++)
         unsubscribe_from(call, kind, what, channels_first(connection, kind));
 }
 
@@ -161,6 +161,24 @@ void cmd_punsubscribe(struct call *call)
 void cmd_sunsubscribe(struct call *call)
 {
     unsubscribe(call, CHANNEL_SHARDED, "sunsubscribe");
+}
+
+bool command_leaves_some(const struct connection *connection, const struct command *command)
+{
+    command_fn *execute = command->execute;
+    return (execute == cmd_unsubscribe && connection->subscribed[CHANNEL_PLAIN] > 0) ||
+           (execute == cmd_punsubscribe && connection->subscribed[CHANNEL_PATTERN] > 0) ||
+           (execute == cmd_sunsubscribe && connection->subscribed[CHANNEL_SHARDED] > 0);
+}
+
+enum channel_kind channels_ended_by(const struct command *command, const struct bytes *argv,
+                                    uint32_t argc)
+{
+    if (command->execute == cmd_reset)
+        return CHANNEL_PLAIN;
+    if (command->execute == cmd_client_tracking && argc == 3 && bytes_is(argv[2], "off"))
+        return CHANNEL_TRACKED;
+    return CHANNEL_KINDS;
 }
 
 /* ---- what a subscriber may say ------------------------------------------------------------ */

@@ -6,7 +6,10 @@
 
 enum {
     TRACKING_HELD_MAX = 1 << 20, /* bytes held for one connection; beyond, all is to be forgotten */
-    EVICTED_AT_ONCE_MAX = 100    /* keys, beside those that a command brings */
+    EVICTED_AT_ONCE_MAX = 100,   /* keys, beside those that a command brings */
+    /* Keys that a command has noted, 1 us each.  Of one that reads more its client is told to
+     * forget all it has, as if there were no room for them. */
+    TRACKED_AT_ONCE_MAX = 8192
 };
 
 struct tracking_held {
@@ -214,10 +217,10 @@ static bool is_told_already(struct channels *channels, uint64_t index, struct by
 
 static void tell_prefixes(struct channels *channels, uint64_t index, struct bytes key)
 {
-    const struct channel *prefix, *following;
-    if (!channels->table[CHANNEL_PREFIX] || is_told_already(channels, index, key))
+    const struct channel *prefix;
+    if (!channels->all[CHANNEL_PREFIX] || is_told_already(channels, index, key))
         return;
-    HASH_ITER(hh, channels->table[CHANNEL_PREFIX], prefix, following)
+    DL_FOREACH(channels->all[CHANNEL_PREFIX], prefix)
     {
         const struct subscription *subscription;
         channels->listener.work += prefix->size;
@@ -238,8 +241,8 @@ static void tell_everybody(struct channels *channels, uint64_t index)
     if (channels->told_all_index == index)
         return;
     channels->told_all_index = index;
-    while (channels->table[CHANNEL_TRACKED])
-        channels_end(channels, channels->table[CHANNEL_TRACKED]->subscriptions);
+    while (channels->all[CHANNEL_TRACKED])
+        channels_end(channels, channels->all[CHANNEL_TRACKED]->subscriptions);
     DL_FOREACH_SAFE2(channels->tracking, connection, following, tracking.next)
     {
         tell(channels, connection, true, bytes_of(NULL, 0));
@@ -269,6 +272,8 @@ struct remembering {
     struct channels *channels;
     struct connection *connection;
     unsigned extra; /* keys that this command may yet evict beyond one for each of its own */
+    uint32_t left;  /* keys that may yet be noted */
+    bool is_all;    /* there were more */
 };
 
 static bool are_too_many(const struct channels *channels)
@@ -282,10 +287,10 @@ static void evict(struct remembering *remembering)
 {
     struct channels *channels = remembering->channels;
     if (are_too_many(channels))
-        tell_readers(channels, channels->table[CHANNEL_TRACKED]);
+        tell_readers(channels, channels->all[CHANNEL_TRACKED]);
     while (remembering->extra > 0 && are_too_many(channels)) {
         remembering->extra--;
-        tell_readers(channels, channels->table[CHANNEL_TRACKED]);
+        tell_readers(channels, channels->all[CHANNEL_TRACKED]);
     }
 }
 
@@ -293,6 +298,10 @@ static void remember(void *context, struct bytes key)
 {
     struct remembering *remembering = context;
     struct channels *channels = remembering->channels;
+    remembering->is_all |= remembering->left == 0;
+    if (remembering->is_all)
+        return;
+    remembering->left--;
     (void)channels_subscribe(channels, remembering->connection, CHANNEL_TRACKED, key, 0);
     evict(remembering);
 }
@@ -300,7 +309,10 @@ static void remember(void *context, struct bytes key)
 void tracking_remember(struct channels *channels, struct connection *connection,
                        const struct command *command, const struct bytes *argv, uint32_t argc)
 {
-    struct remembering remembering = {channels, connection, EVICTED_AT_ONCE_MAX};
+    struct remembering remembering = {.channels = channels,
+                                      .connection = connection,
+                                      .extra = EVICTED_AT_ONCE_MAX,
+                                      .left = TRACKED_AT_ONCE_MAX};
     unsigned flags = connection->tracking.flags;
     bool is_caching = flags & TRACKING_CACHING;
     if (!(flags & TRACKING_ON) || flags & TRACKING_BCAST)
@@ -309,6 +321,8 @@ void tracking_remember(struct channels *channels, struct connection *connection,
         return;
     channels->listener.author = 0; /* what is evicted is news to everybody */
     command_each_key_read(connection, command, argv, argc, remember, &remembering);
+    if (remembering.is_all) /* behind the reply, which the caller has counted as asked for */
+        tell(channels, connection, true, bytes_of(NULL, 0));
 }
 
 void command_caching_ends(struct connection *connection, const struct command *command)
@@ -336,10 +350,7 @@ void tracking_begin(struct channels *channels, struct connection *connection)
 
 void tracking_end(struct channels *channels, struct connection *connection)
 {
-    while (connection->subscriptions[CHANNEL_TRACKED])
-        channels_end(channels, connection->subscriptions[CHANNEL_TRACKED]);
-    while (connection->subscriptions[CHANNEL_PREFIX])
-        channels_end(channels, connection->subscriptions[CHANNEL_PREFIX]);
+    (void)channels_leave_some(channels, connection, CHANNEL_TRACKED, UINT32_MAX);
     drop_all_held(connection);
     if (connection->tracking.flags & TRACKING_ON) {
         channels->trackers--;

@@ -9,6 +9,7 @@
 
 #include "base/fatal.h"
 #include "base/log.h"
+#include "command/channels.h"
 #include "command/command.h"
 #include "command/observer.h"
 #include "command/tracking.h"
@@ -279,6 +280,18 @@ static void stall(struct client *client)
     client->stalled = true;
 }
 
+/* What a command would end all of, if that is much, is ended before, some in each turn. */
+static bool leaves_first(struct client *client, const struct command *command,
+                         const struct bytes *argv, uint32_t argc)
+{
+    struct channels *channels = client->clients->options.server->channels;
+    enum channel_kind from = channels_ended_by(command, argv, argc);
+    if (channels_leave_some(channels, &client->connection, from, CLIENT_LEAVES_MAX))
+        return false;
+    client_wants_turn(client);
+    return true;
+}
+
 static bool must_wait(struct client *client, enum command_class class,
                       const struct command *command, const struct bytes *argv, uint32_t argc)
 {
@@ -293,7 +306,8 @@ static bool must_wait(struct client *client, enum command_class class,
     if (client_sleeps(client, class, command, argv, argc))
         return true;
     if (client->pipeline.count == 0)
-        return client_waits_for_check(client, class, command, argv, argc);
+        return client_waits_for_check(client, class, command, argv, argc) ||
+               (class == COMMAND_LOCAL && leaves_first(client, command, argv, argc));
     if (is_local || client->awaited || wait_of(command, argv, argc) != COMMAND_AT_ONCE ||
         command_needs_reply(&client->connection, command, argv, argc))
         return true;
@@ -379,6 +393,31 @@ static bool is_divided(const struct client *client, const struct bytes *argv, ui
     return command && command_is_divided(command);
 }
 
+/* UNSUBSCRIBE without words, of one that is subscribed to very much. */
+static bool ends_many(const struct client *client, const struct bytes *argv, uint32_t argc)
+{
+    const struct connection *connection = &client->connection;
+    uint64_t count = 0;
+    for (int kind = CHANNEL_PLAIN; kind <= CHANNEL_SHARDED; kind++)
+        count += connection->subscribed[kind];
+    if (argc > 1 || count <= DIVIDED_WORDS_MAX || connection->transaction.is_open)
+        return false;
+    const struct command *command = command_find(argv, argc);
+    return command && command_is_divided(command);
+}
+
+/* A share of them, and the same again in the next turn. */
+static bool execute_again(struct client *client, const struct bytes *argv, uint32_t argc)
+{
+    client->piece_failed = false;
+    if (!execute(client, argv, argc))
+        return false;
+    if (client->piece_failed || !command_leaves_some(&client->connection, command_find(argv, argc)))
+        return true;
+    client_wants_turn(client);
+    return false;
+}
+
 /* The same of one that may be divided: some of its words in this turn, others in the next.  A
  * failure is the only answer to all that are left. */
 static bool execute_some(struct client *client, const struct bytes *argv, uint32_t argc)
@@ -386,6 +425,8 @@ static bool execute_some(struct client *client, const struct bytes *argv, uint32
     struct bytes piece[1 + DIVIDED_WORDS_MAX];
     uint32_t left = argc - 1 - client->words_done;
     uint32_t count = left < DIVIDED_WORDS_MAX ? left : DIVIDED_WORDS_MAX;
+    if (ends_many(client, argv, argc))
+        return execute_again(client, argv, argc);
     if (client->words_done == 0 && !is_divided(client, argv, argc))
         return execute(client, argv, argc);
     client->piece_failed &= client->words_done > 0;

@@ -156,6 +156,18 @@ static bool is_finished(const struct client *client)
     return client->ended && !client->blocked && !client->full;
 }
 
+/* Ends it, or as much of it as one turn may. */
+static void remove_some(struct client *client)
+{
+    struct channels *channels = client->clients->options.server->channels;
+    if (channels_leave_some(channels, &client->connection, CHANNEL_PLAIN, CLIENT_LEAVES_MAX)) {
+        remove_client(client);
+        return;
+    }
+    client_doom(client, "it is left to be forgotten"); /* and is told nothing meanwhile */
+    client_wants_turn(client);
+}
+
 static void take_turn(struct client *client)
 {
     if (client->in.size > client->parsed) {
@@ -170,7 +182,7 @@ static void take_turn(struct client *client)
     if (is_finished(client)) {
         if (client->doom)
             log_debug("closing client %s: %s", client->connection.address, client->doom);
-        remove_client(client);
+        remove_some(client);
         return;
     }
     if (client_is_read(client) && !client->ended)

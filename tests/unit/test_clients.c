@@ -1146,6 +1146,75 @@ static void many_channels_take_several_turns(void **state)
     turns();
 }
 
+enum { VERY_MANY = 2 * CLIENT_LEAVES_MAX + 5 };
+
+/* As if it had said SUBSCRIBE, or read keys. */
+static struct client *with_very_many(enum channel_kind kind)
+{
+    struct client *client = house.clients->all->prev; /* the newest */
+    char name[16];
+    for (int i = 0; i < VERY_MANY; i++) {
+        int size = snprintf(name, sizeof name, "n%07d", i);
+        channels_subscribe(house.server.channels, &client->connection, kind,
+                           bytes_of(name, (size_t)size), 0);
+    }
+    return client;
+}
+
+/* Turns until nobody has any, of which none ends more than `most`. */
+static void turns_until_all_are_left(enum channel_kind kind, uint32_t most)
+{
+    uint32_t left = channels_count(house.server.channels, kind);
+    for (int i = 0; i < TURNS_MAX && left > 0; i++) {
+        uint32_t before = left;
+        turn();
+        left = channels_count(house.server.channels, kind);
+        assert_in_range(before - left, 0, most);
+    }
+    assert_int_equal(left, 0);
+}
+
+static void very_many_that_end_take_several_turns(void **state)
+{
+    (void)state;
+    int fd = dial();
+    with_very_many(CHANNEL_PLAIN);
+    say(fd, "UNSUBSCRIBE\r\nUNSUBSCRIBE\r\nPING\r\n");
+    turns_until_all_are_left(CHANNEL_PLAIN, 2 * DIVIDED_WORDS_MAX);
+    struct buffer heard = {0};
+    static const char last[] = "*3\r\n$11\r\nunsubscribe\r\n$8\r\nn0016388\r\n:0\r\n"
+                               "*3\r\n$11\r\nunsubscribe\r\n$-1\r\n:0\r\n+PONG\r\n";
+    assert_true(hear_all(fd, &heard));
+    assert_memory_equal(heard.data + heard.size - strlen(last), last, strlen(last));
+    buffer_deinit(&heard);
+    with_very_many(CHANNEL_SHARDED);
+    say(fd, "RESET\r\nPING\r\n");
+    turns_until_all_are_left(CHANNEL_SHARDED, 2 * CLIENT_LEAVES_MAX);
+    assert_hears(fd, "+RESET\r\n+PONG\r\n");
+    say(fd, "CLIENT TRACKING ON\r\n");
+    turns();
+    with_very_many(CHANNEL_TRACKED);
+    say(fd, "CLIENT TRACKING OFF\r\nPING\r\n");
+    turns_until_all_are_left(CHANNEL_TRACKED, 2 * CLIENT_LEAVES_MAX);
+    assert_hears(fd, "+OK\r\n+OK\r\n+PONG\r\n");
+    close(fd);
+    turns();
+}
+
+static void one_with_very_many_takes_several_turns_to_leave(void **state)
+{
+    (void)state;
+    int fd = dial();
+    with_very_many(CHANNEL_PATTERN);
+    int other = dial();
+    close(fd);
+    turns_until_all_are_left(CHANNEL_PATTERN, CLIENT_LEAVES_MAX);
+    turns();
+    assert_int_equal(clients_count(house.clients), 1);
+    close(other);
+    turns();
+}
+
 static void a_divided_command_fails_once(void **state)
 {
     int fd = dial();
@@ -1252,6 +1321,8 @@ int main(void)
         TEST(a_stop_reads_no_more),
         TEST(what_is_not_sent_is_unanswered),
         TEST(many_channels_take_several_turns),
+        TEST(very_many_that_end_take_several_turns),
+        TEST(one_with_very_many_takes_several_turns_to_leave),
         TEST(a_divided_command_fails_once),
         TEST(a_divided_command_begins_without_a_failure),
     };

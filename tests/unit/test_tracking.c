@@ -312,6 +312,30 @@ static void in_the_place_of_another(void **state)
     close(a);
 }
 
+/* Of so many not each is noted: its client forgets all it has, behind the reply. */
+static void one_that_reads_very_many_keys(void **state)
+{
+    (void)state;
+    enum { KEYS = 8192 + 1 };
+    struct buffer words = {0};
+    int a = dial_3("CLIENT TRACKING ON\r\n");
+    say(a, "GET first\r\n");
+    assert_hears(a, NIL);
+    buffer_printf(&words, "*%d\r\n$6\r\nEXISTS\r\n", KEYS + 1);
+    for (int i = 0; i < KEYS; i++)
+        buffer_printf(&words, "$5\r\nk%04d\r\n", i);
+    say_bytes(a, words.data, words.size);
+    turns();
+    assert_hears(a, ":0\r\n" OF_ALL);
+    assert_true(tracking_count(house.server.channels).keys <= KEYS);
+    say(a, "GET last\r\n");
+    assert_hears(a, NIL);
+    change(DB_EFFECT_PUT, "last");
+    assert_hears(a, ">2\r\n$10\r\ninvalidate\r\n*1\r\n$4\r\nlast\r\n");
+    buffer_deinit(&words);
+    close(a);
+}
+
 /* Who does not read what it is told is closed. */
 static void invalidations_are_bounded(void **state)
 {
@@ -348,6 +372,7 @@ int main(void)
         TEST(a_command_evicts_so_many_at_most),
         TEST(what_is_evicted_is_news_to_who_wrote_last),
         TEST(in_the_place_of_another),
+        TEST(one_that_reads_very_many_keys),
         TEST(invalidations_are_bounded),
     };
     return cmocka_run_group_tests_name("tracking", tests, NULL, NULL);
