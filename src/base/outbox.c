@@ -86,31 +86,6 @@ void outbox_append_blob(struct outbox *outbox, struct blob *blob)
     outbox_append_part(outbox, blob, 0, blob->size);
 }
 
-static void append_header(struct outbox *outbox, char sign, uint64_t value)
-{
-    char text[24];
-    char *end = text + sizeof text;
-    char *at = end;
-    *--at = '\n';
-    *--at = '\r';
-    do {
-        *--at = (char)('0' + value % 10);
-        value /= 10;
-    } while (value);
-    *--at = sign;
-    outbox_append(outbox, at, (size_t)(end - at));
-}
-
-void outbox_append_bulk_header(struct outbox *outbox, size_t size)
-{
-    append_header(outbox, '$', size);
-}
-
-void outbox_append_array_header(struct outbox *outbox, uint32_t count)
-{
-    append_header(outbox, '*', count);
-}
-
 /* Each turn takes at most two places and leaves one for the end. */
 int outbox_pieces(const struct outbox *outbox, struct iovec pieces[OUTBOX_PIECES_MAX])
 {

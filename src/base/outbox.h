@@ -41,8 +41,6 @@ void outbox_append_blob(struct outbox *outbox, struct blob *blob);
 void outbox_append_part(struct outbox *outbox, struct blob *blob, size_t offset, size_t size);
 /* The same of the first `size` bytes of a rope, from which they are taken. */
 void outbox_append_rope(struct outbox *outbox, struct rope *rope, size_t size);
-void outbox_append_bulk_header(struct outbox *outbox, size_t size); /* $<size>\r\n */
-void outbox_append_array_header(struct outbox *outbox, uint32_t count);
 
 /* Bytes still to send, blobs included. */
 static inline size_t outbox_size(const struct outbox *outbox)

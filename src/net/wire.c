@@ -54,6 +54,7 @@ enum {
     SNAPSHOT_FIELDS = 42,
     SNAPSHOT_SIZE = ROUTE_SIZE + SNAPSHOT_FIELDS,
     PIECE_SIZE = 8,
+    HEAD_MAX = 160, /* of a message: name, fields and the headers of three bulks */
     ROOM_FACTOR = 4
 };
 
@@ -68,19 +69,73 @@ struct resp_limits wire_limits(void)
 
 /* ---- encoding ------------------------------------------------------------------ */
 
-static void append_bulk(struct outbox *out, const void *data, size_t size)
+/* What stands before the payload of a message, put together here and appended at once: a forwarded
+ * GET and its reply are little more than their heads. */
+struct head {
+    char text[HEAD_MAX];
+    size_t size;
+};
+
+static void put_bytes(struct head *head, const void *data, size_t size)
 {
-    outbox_append_bulk_header(out, size);
-    outbox_append(out, data, size);
-    outbox_append(out, "\r\n", 2);
+    check(size <= sizeof head->text - head->size);
+    memcpy(head->text + head->size, data, size);
+    head->size += size;
 }
 
-static void append_head(struct outbox *out, uint32_t argc, const char *name, const void *fields,
-                        size_t size)
+/* A header of RESP: of an array of so many, or of a bulk of that size. */
+static void put_header(struct head *head, char sign, size_t value)
 {
-    outbox_append_array_header(out, argc);
-    append_bulk(out, name, strlen(name));
-    append_bulk(out, fields, size);
+    size_t digits = 1;
+    for (size_t left = value; left >= 10; left /= 10)
+        digits++;
+    check(digits + 3 <= sizeof head->text - head->size);
+    char *at = head->text + head->size;
+    at[0] = sign;
+    for (size_t i = digits; i > 0; i--, value /= 10)
+        at[i] = (char)('0' + value % 10);
+    at[digits + 1] = '\r';
+    at[digits + 2] = '\n';
+    head->size += digits + 3;
+}
+
+static void put_bulk(struct head *head, const void *data, size_t size)
+{
+    put_header(head, '$', size);
+    put_bytes(head, data, size);
+    put_bytes(head, "\r\n", 2);
+}
+
+static void put_name_and_fields(struct head *head, uint32_t argc, const char *name,
+                                const void *fields, size_t size)
+{
+    head->size = 0;
+    put_header(head, '*', argc);
+    put_bulk(head, name, strlen(name));
+    put_bulk(head, fields, size);
+}
+
+/* A whole message, without a payload. */
+static void append_message(struct outbox *out, const char *name, const void *fields, size_t size)
+{
+    struct head head;
+    put_name_and_fields(&head, 2, name, fields, size);
+    outbox_append(out, head.text, head.size);
+}
+
+/* The caller appends the payload, of that size, and its end. */
+static void begin_payload(struct outbox *out, const char *name, const void *fields, size_t size,
+                          size_t payload_size)
+{
+    struct head head;
+    put_name_and_fields(&head, 3, name, fields, size);
+    put_header(&head, '$', payload_size);
+    outbox_append(out, head.text, head.size);
+}
+
+static void end_payload(struct outbox *out)
+{
+    outbox_append(out, "\r\n", 2);
 }
 
 static void route_of(unsigned char *at, const struct raft_message *message)
@@ -98,8 +153,7 @@ static size_t begin_piece(struct outbox *out, size_t total, size_t offset)
     check(total <= WIRE_PAYLOAD_MAX);
     put_u32(fields, (uint32_t)total);
     put_u32(fields + 4, (uint32_t)offset);
-    append_head(out, 3, "PIECE", fields, sizeof fields);
-    outbox_append_bulk_header(out, size);
+    begin_payload(out, "PIECE", fields, sizeof fields, size);
     return size;
 }
 
@@ -108,7 +162,7 @@ static void encode_pieces(struct outbox *out, struct blob *payload)
     for (size_t offset = 0; offset < payload->size;) {
         size_t size = begin_piece(out, payload->size, offset);
         outbox_append_part(out, payload, offset, size);
-        outbox_append(out, "\r\n", 2);
+        end_payload(out);
         offset += size;
     }
 }
@@ -119,7 +173,7 @@ static void encode_rope(struct outbox *out, struct rope *rope)
     size_t total = rope->size;
     while (rope->size) {
         outbox_append_rope(out, rope, begin_piece(out, total, total - rope->size));
-        outbox_append(out, "\r\n", 2);
+        end_payload(out);
     }
 }
 
@@ -128,10 +182,22 @@ static bool is_large(size_t size)
     return size > WIRE_PIECE_MAX;
 }
 
-static void encode_entries(struct outbox *out, const struct raft_entry *entries, uint32_t count,
-                           size_t size)
+/* Where the payload is large it goes ahead in pieces. */
+static void append_with_blob(struct outbox *out, const char *name, const void *fields, size_t size,
+                             struct blob *payload)
 {
-    outbox_append_bulk_header(out, size);
+    if (is_large(payload->size)) {
+        encode_pieces(out, payload);
+        append_message(out, name, fields, size);
+        return;
+    }
+    begin_payload(out, name, fields, size, payload->size);
+    outbox_append_blob(out, payload);
+    end_payload(out);
+}
+
+static void encode_entries(struct outbox *out, const struct raft_entry *entries, uint32_t count)
+{
     for (uint32_t i = 0; i < count; i++) {
         unsigned char head[ENTRY_HEAD_SIZE];
         wire_put_entry_head(head, &entries[i]);
@@ -139,7 +205,7 @@ static void encode_entries(struct outbox *out, const struct raft_entry *entries,
         if (entries[i].size && !is_large(entries[i].size))
             outbox_append_blob(out, entries[i].payload);
     }
-    outbox_append(out, "\r\n", 2);
+    end_payload(out);
 }
 
 /* One append of entries[0 .. count), as one frame. */
@@ -154,10 +220,13 @@ static void encode_append_frame(struct outbox *out, const struct raft_message *m
     route_of(fields, message);
     wire_put_append_request(fields + ROUTE_SIZE, &request);
     put_u64(fields + APPEND_SIZE, message->shown);
-    append_head(out, count ? 3 : 2, "APPEND", fields,
-                message->shown ? APPEND_SHOWN_SIZE : APPEND_SIZE);
-    if (count)
-        encode_entries(out, entries, count, size);
+    size_t fields_size = message->shown ? APPEND_SHOWN_SIZE : APPEND_SIZE;
+    if (count == 0) {
+        append_message(out, "APPEND", fields, fields_size);
+        return;
+    }
+    begin_payload(out, "APPEND", fields, fields_size, size);
+    encode_entries(out, entries, count);
 }
 
 /* How many of entries[0 .. count) make the next frame, and the size of their bulk. */
@@ -208,7 +277,7 @@ static void encode_vote_request(struct outbox *out, const struct raft_message *m
     unsigned char fields[VOTE_SIZE];
     route_of(fields, message);
     wire_put_vote_request(fields + ROUTE_SIZE, &message->vote_request);
-    append_head(out, 2, "VOTE", fields, sizeof fields);
+    append_message(out, "VOTE", fields, sizeof fields);
 }
 
 /* Behind the fields of an answer.  A clock from before 1970 is wrong enough at 0. */
@@ -224,7 +293,7 @@ static void encode_vote_response(struct outbox *out, const struct raft_message *
     route_of(fields, message);
     wire_put_vote_response(fields + ROUTE_SIZE, &message->vote_response);
     put_clock(fields + VOTED_SIZE - CLOCK_SIZE, clock_ms);
-    append_head(out, 2, "VOTED", fields, sizeof fields);
+    append_message(out, "VOTED", fields, sizeof fields);
 }
 
 static void encode_append_response(struct outbox *out, const struct raft_message *message,
@@ -234,7 +303,7 @@ static void encode_append_response(struct outbox *out, const struct raft_message
     route_of(fields, message);
     wire_put_append_response(fields + ROUTE_SIZE, &message->append_response);
     put_clock(fields + APPENDED_SIZE - CLOCK_SIZE, clock_ms);
-    append_head(out, 2, "APPENDED", fields, sizeof fields);
+    append_message(out, "APPENDED", fields, sizeof fields);
 }
 
 void wire_encode_message(struct outbox *out, const struct raft_message *message,
@@ -248,7 +317,7 @@ void wire_encode_message(struct outbox *out, const struct raft_message *message,
     case RAFT_APPEND_RESPONSE: encode_append_response(out, message, clock_ms); break;
     case RAFT_TIMEOUT_NOW:
         route_of(route, message);
-        append_head(out, 2, "TIMEOUTNOW", route, sizeof route);
+        append_message(out, "TIMEOUTNOW", route, sizeof route);
         break;
     }
 }
@@ -267,16 +336,9 @@ void wire_encode_forward(struct outbox *out, const struct forward *forward)
     put_u64(fields + FORWARD_SIZE, forward->waiter_id);
     put_u64(fields + FORWARD_SIZE + 8, forward->seen);
     put_u64(fields + FORWARD_SIZE + 16, forward->waited_ms);
-    bool large = is_large(forward->command->size);
-    if (large)
-        encode_pieces(out, forward->command);
-    append_head(out, large ? 2 : 3, forward->may_wait ? "WAIT" : "FORWARD", fields,
-                forward->may_wait ? WAIT_SIZE : FORWARD_SIZE);
-    if (large)
-        return;
-    outbox_append_bulk_header(out, forward->command->size);
-    outbox_append_blob(out, forward->command);
-    outbox_append(out, "\r\n", 2);
+    const char *name = forward->may_wait ? "WAIT" : "FORWARD";
+    append_with_blob(out, name, fields, forward->may_wait ? WAIT_SIZE : FORWARD_SIZE,
+                     forward->command);
 }
 
 void wire_encode_cancel(struct outbox *out, const struct forward_cancel *cancel)
@@ -286,14 +348,13 @@ void wire_encode_cancel(struct outbox *out, const struct forward_cancel *cancel)
     put_u64(fields + 8, cancel->id);
     put_u64(fields + 16, cancel->client);
     fields[24] = cancel->is_gone;
-    append_head(out, 2, "CANCEL", fields, sizeof fields);
+    append_message(out, "CANCEL", fields, sizeof fields);
 }
 
 void wire_encode_snapshot(struct outbox *out, const struct snapshot_message *message)
 {
     unsigned char fields[SNAPSHOT_SIZE], *at = fields + ROUTE_SIZE;
     struct route route = {.from = message->from, .to = message->to, .term = message->term};
-    struct blob *payload = message->payload;
     wire_put_route(fields, &route);
     at[0] = (unsigned char)message->type;
     put_u64(at + 1, message->id);
@@ -302,15 +363,10 @@ void wire_encode_snapshot(struct outbox *out, const struct snapshot_message *mes
     put_u64(at + 25, message->pos.index);
     put_u64(at + 33, message->bytes);
     at[41] = message->again ? 1 : 0;
-    bool large = payload && is_large(payload->size);
-    if (large)
-        encode_pieces(out, payload);
-    append_head(out, payload && !large ? 3 : 2, "SNAPSHOT", fields, sizeof fields);
-    if (!payload || large)
-        return;
-    outbox_append_bulk_header(out, payload->size);
-    outbox_append_blob(out, payload);
-    outbox_append(out, "\r\n", 2);
+    if (message->payload)
+        append_with_blob(out, "SNAPSHOT", fields, sizeof fields, message->payload);
+    else
+        append_message(out, "SNAPSHOT", fields, sizeof fields);
 }
 
 static void encode_large_reply(struct outbox *out, const struct forward_reply *reply)
@@ -332,16 +388,16 @@ void wire_encode_forward_reply(struct outbox *out, const struct forward_reply *r
     fields[17] = (unsigned char)reply->outcome;
     put_u64(fields + FORWARDED_SIZE, reply->told);
     size_t size = reply->reply.size + (reply->rest ? reply->rest->size : 0);
-    if (is_large(size))
+    if (is_large(size)) {
         encode_large_reply(out, reply);
-    append_head(out, is_large(size) ? 2 : 3, "FORWARDED", fields, fields_size);
-    if (is_large(size))
+        append_message(out, "FORWARDED", fields, fields_size);
         return;
-    outbox_append_bulk_header(out, size);
+    }
+    begin_payload(out, "FORWARDED", fields, fields_size, size);
     outbox_append(out, reply->reply.data, reply->reply.size);
     if (reply->rest)
         outbox_append_rope(out, reply->rest, reply->rest->size);
-    outbox_append(out, "\r\n", 2);
+    end_payload(out);
 }
 
 /* ---- decoding -------------------------------------------------------------------- */

@@ -119,25 +119,12 @@ static void what_was_taken_is_not_kept(void **state)
     buffer_deinit(&got);
 }
 
-static void headers_are_resp(void **state)
-{
-    struct outbox out = {0};
-    (void)state;
-    outbox_append_array_header(&out, 3);
-    outbox_append_bulk_header(&out, 0);
-    outbox_append_bulk_header(&out, UINT64_MAX);
-    assert_true(bytes_equal(buffer_bytes(&out.bytes),
-                            bytes_from_string("*3\r\n$0\r\n$18446744073709551615\r\n")));
-    outbox_deinit(&out);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(any_mix_leaves_once_and_in_order),
         cmocka_unit_test(a_large_blob_is_referenced_and_let_go),
         cmocka_unit_test(what_was_taken_is_not_kept),
-        cmocka_unit_test(headers_are_resp),
     };
     return cmocka_run_group_tests_name("outbox", tests, NULL, NULL);
 }

@@ -1051,6 +1051,112 @@ static void impossible_snapshots_are_refused(void **state)
     assert_snapshot_refused(message, "a snapshot's message of or for another node");
 }
 
+/* ---- the bytes themselves ------------------------------------------------------------------- */
+
+/* `text` is a literal: all of it but the end. */
+#define assert_wire(out, text) assert_bytes_are(out, text, sizeof(text) - 1)
+
+static void assert_bytes_are(struct outbox *out, const char *text, size_t size)
+{
+    struct buffer bytes = drain(out);
+    assert_int_equal(bytes.size, size);
+    assert_memory_equal(bytes.data, text, size);
+    buffer_deinit(&bytes);
+}
+
+#define U64(low) low "\0\0\0\0\0\0\0"
+
+/* Members of another build read them: what both directions of this one agree on is not enough. */
+static void forwards_are_the_bytes_of_the_format(void **state)
+{
+    struct outbox out = {0};
+    struct blob *command = blob_copy(bytes_from_string("0123456789"));
+    (void)state;
+    struct forward forward = {.run_id = 1,
+                              .id = 2,
+                              .term = 3,
+                              .client = 4,
+                              .kind = REQUEST_WRITE,
+                              .protocol = 2,
+                              .database = 5,
+                              .reply_max = 6,
+                              .command = command};
+    wire_encode_forward(&out, &forward);
+    assert_wire(&out, "*3\r\n$7\r\nFORWARD\r\n$39\r\n" U64("\1") U64("\2") U64("\3")
+                          U64("\4") "\1\2\5\6\0\0\0\r\n$10\r\n0123456789\r\n");
+    forward.may_wait = true;
+    forward.waiter_id = 7;
+    forward.seen = 8;
+    forward.waited_ms = 9;
+    wire_encode_forward(&out, &forward);
+    assert_wire(&out, "*3\r\n$4\r\nWAIT\r\n$63\r\n" U64("\1") U64("\2") U64("\3")
+                          U64("\4") "\1\2\5\6\0\0\0" U64("\7") U64("\10")
+                              U64("\11") "\r\n$10\r\n0123456789\r\n");
+    blob_release(command);
+    struct forward_cancel cancel = {.run_id = 1, .id = 2, .client = 3, .is_gone = true};
+    wire_encode_cancel(&out, &cancel);
+    assert_wire(&out, "*2\r\n$6\r\nCANCEL\r\n$25\r\n" U64("\1") U64("\2") U64("\3") "\1\r\n");
+}
+
+static void answers_are_the_bytes_of_the_format(void **state)
+{
+    struct outbox out = {0};
+    (void)state;
+    struct forward_reply reply = {
+        .run_id = 1, .id = 2, .outcome = REQUEST_UNKNOWN, .reply = bytes_from_string("")};
+    wire_encode_forward_reply(&out, &reply);
+    assert_wire(&out, "*3\r\n$9\r\nFORWARDED\r\n$18\r\n" U64("\1") U64("\2") "\0\2\r\n$0\r\n\r\n");
+    struct rope rest = {0};
+    rope_append(&rest, bytes_from_string("OK\r\n"));
+    reply = (struct forward_reply){.run_id = 1,
+                                   .id = 2,
+                                   .outcome = REQUEST_DONE,
+                                   .told = 3,
+                                   .reply = bytes_from_string("+"),
+                                   .rest = &rest};
+    wire_encode_forward_reply(&out, &reply);
+    assert_wire(&out, "*3\r\n$9\r\nFORWARDED\r\n$26\r\n" U64("\1")
+                          U64("\2") "\0\0" U64("\3") "\r\n$5\r\n+OK\r\n\r\n");
+    rope_deinit(&rest);
+}
+
+static void what_nodes_say_is_the_bytes_of_the_format(void **state)
+{
+    struct outbox out = {0};
+    struct blob *command = blob_copy(bytes_from_string("0123456789"));
+    (void)state;
+    struct raft_entry entry = {
+        .pos = {5, 7}, .type = RAFT_ENTRY_COMMAND, .size = 10, .payload = command};
+    struct raft_message message = {.type = RAFT_APPEND_REQUEST, .from = 3, .to = 1, .term = 5};
+    message.append_request = (struct raft_append_request){
+        .prev = {4, 6}, .commit = 2, .round = 1, .entries = &entry, .count = 1};
+    wire_encode_message(&out, &message, &entry, 0);
+    assert_wire(&out,
+                "*3\r\n$6\r\nAPPEND\r\n$60\r\n" U64("\3") U64("\1") U64("\5") U64("\4") U64("\6")
+                    U64("\2") U64("\1") "\1\0\0\0\r\n$23\r\n" U64("\5") "\0\12\0\0\0"
+                                                                        "0123456789\r\n");
+    message.append_request.count = 0;
+    message.shown = 9;
+    wire_encode_message(&out, &message, NULL, 0);
+    assert_wire(&out, "*2\r\n$6\r\nAPPEND\r\n$68\r\n" U64("\3") U64("\1") U64("\5") U64("\4")
+                          U64("\6") U64("\2") U64("\1") "\0\0\0\0" U64("\11") "\r\n");
+    message = (struct raft_message){.type = RAFT_TIMEOUT_NOW, .from = 3, .to = 1, .term = 5};
+    wire_encode_message(&out, &message, NULL, 0);
+    assert_wire(&out, "*2\r\n$10\r\nTIMEOUTNOW\r\n$24\r\n" U64("\3") U64("\1") U64("\5") "\r\n");
+    struct snapshot_message snapshot = {.type = SNAPSHOT_CHUNK,
+                                        .from = 3,
+                                        .to = 1,
+                                        .term = 5,
+                                        .id = 1,
+                                        .number = 2,
+                                        .bytes = 4,
+                                        .payload = command};
+    wire_encode_snapshot(&out, &snapshot);
+    assert_wire(&out, "*3\r\n$8\r\nSNAPSHOT\r\n$66\r\n" U64("\3") U64("\1") U64("\5") "\3" U64("\1")
+                          U64("\2") U64("\0") U64("\0") U64("\4") "\0\r\n$10\r\n0123456789\r\n");
+    blob_release(command);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1061,6 +1167,9 @@ int main(void)
         cmocka_unit_test(a_huge_payload_announced_takes_no_memory),
         cmocka_unit_test(pieces_begin_anew_with_the_connection),
         cmocka_unit_test(any_pieces_make_a_whole_or_nothing),
+        cmocka_unit_test(forwards_are_the_bytes_of_the_format),
+        cmocka_unit_test(answers_are_the_bytes_of_the_format),
+        cmocka_unit_test(what_nodes_say_is_the_bytes_of_the_format),
         cmocka_unit_test(forwards_come_out_as_they_went_in),
         cmocka_unit_test(cancels_come_out_as_they_went_in),
         cmocka_unit_test(replies_come_out_as_they_went_in),
