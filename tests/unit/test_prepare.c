@@ -1173,7 +1173,7 @@ static void fill_sources(void)
 {
     type("FLUSHALL");
     fill();
-    for (int i = 0; i < 300; i += 3) {
+    for (int i = 0; i < 45; i += 3) {
         char line[128];
         snprintf(line, sizeof line, "SADD s:%d all x:%d y:%d %d", i, i, i / 7, i);
         type(line);
