@@ -29,8 +29,8 @@ enum { ARGV_KEEP = 1024 }; /* capacity that may stay with a connection between c
 
 enum state { STATE_START, STATE_INLINE, STATE_COUNT, STATE_BULK_HEADER, STATE_BULK_DATA };
 
-/* Where a word is, and then the word: a second array, of a million words, would take memory for them
- * in the one turn in which the last of them has come. */
+/* Where a word is, and then the word: a second array, of a million words, would take memory for
+ * them in the one turn in which the last of them has come. */
 union argument {
     struct {
         size_t offset, size;
