@@ -225,8 +225,11 @@ static bool begin(struct call *call)
         return false;
     if (!is_read && size > call->value_max)
         return call_refuse(call, ERROR_TOO_LARGE);
+    uint64_t space = string.found.space;
     if (size > 0 && !string_make_room(call, call->argv[1], &string, size))
         return false;
+    /* What it is stored as counts for those that hear of it, who may be about to delete it. */
+    walk->second_round |= string.found.space != space;
     if (size > string.found.size) {
         string_write(call, call->argv[1], &string, size - 1, bytes_of("", 1), NULL);
         walk->second_round = true;

@@ -140,11 +140,11 @@ struct bytes channels_first(const struct connection *connection, enum channel_ki
 }
 
 bool channels_leave_some(struct channels *channels, struct connection *connection,
-                         enum channel_kind from, uint32_t most)
+                         enum channel_kind from, uint32_t *left)
 {
     for (unsigned kind = from; kind < CHANNEL_KINDS; kind++)
-        for (; connection->subscriptions[kind]; most--) {
-            if (most == 0)
+        for (; connection->subscriptions[kind]; --*left) {
+            if (*left == 0)
                 return false;
             channels_end(channels, connection->subscriptions[kind]);
         }
@@ -154,7 +154,8 @@ bool channels_leave_some(struct channels *channels, struct connection *connectio
 void channels_leave(struct channels *channels, struct connection *connection)
 {
     tracking_end(channels, connection);
-    (void)channels_leave_some(channels, connection, 0, UINT32_MAX);
+    uint32_t left = UINT32_MAX;
+    (void)channels_leave_some(channels, connection, 0, &left);
     check(connection->subscribed_bytes == 0);
 }
 

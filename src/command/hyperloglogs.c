@@ -117,9 +117,14 @@ void cmd_pfadd(struct call *call)
             put(call, &string.found, &walk->found);
     } else if (string.found.type != DB_NONE && hyperloglog_is_dense(string.value))
         add_in_place(call, &string);
-    else if (!add_to_copy(call, &string)) {
-        refuse(call, ERROR_DAMAGED);
-        return;
+    else {
+        bool is_put = walk->second_round;
+        if (!add_to_copy(call, &string)) {
+            if (is_put) /* by a slice before: a change that nobody hears of would be prepared upon */
+                string_tell(call, call->argv[1], "pfadd");
+            refuse(call, ERROR_DAMAGED);
+            return;
+        }
     }
     if (walk->unfinished)
         return;

@@ -132,13 +132,28 @@ static void drop_all_held(struct connection *connection)
         drop_held(connection, connection->tracking.held);
 }
 
+/* What is held of everything stays behind its own reply: who always has a request out would never
+ * hear it. */
+static void drop_held_names(struct connection *connection)
+{
+    struct tracking_held *held, *following;
+    DL_FOREACH_SAFE(connection->tracking.held, held, following)
+    {
+        if (!held->is_all)
+            drop_held(connection, held);
+    }
+}
+
 static void hold(struct connection *connection, bool is_all, struct bytes key)
 {
     struct connection_tracking *tracking = &connection->tracking;
+    const struct tracking_held *last = tracking->held ? tracking->held->prev : NULL;
+    if (last && last->is_all && last->behind == tracking->asked)
+        return; /* it says that, too */
     if (tracking->held_bytes + key.size > TRACKING_HELD_MAX)
         is_all = true;
     if (is_all) {
-        drop_all_held(connection);
+        drop_held_names(connection);
         key.size = 0;
     }
     struct tracking_held *held = memory_new(sizeof *held + key.size);
@@ -350,7 +365,8 @@ void tracking_begin(struct channels *channels, struct connection *connection)
 
 void tracking_end(struct channels *channels, struct connection *connection)
 {
-    (void)channels_leave_some(channels, connection, CHANNEL_TRACKED, UINT32_MAX);
+    uint32_t left = UINT32_MAX;
+    (void)channels_leave_some(channels, connection, CHANNEL_TRACKED, &left);
     drop_all_held(connection);
     if (connection->tracking.flags & TRACKING_ON) {
         channels->trackers--;

@@ -286,7 +286,7 @@ static bool leaves_first(struct client *client, const struct command *command,
 {
     struct channels *channels = client->clients->options.server->channels;
     enum channel_kind from = channels_ended_by(command, argv, argc);
-    if (channels_leave_some(channels, &client->connection, from, CLIENT_LEAVES_MAX))
+    if (channels_leave_some(channels, &client->connection, from, &client->clients->leaves_left))
         return false;
     client_wants_turn(client);
     return true;

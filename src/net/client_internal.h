@@ -115,6 +115,7 @@ struct clients {
     bool status_known;
     bool submitted;       /* the replica got something that it has not run with */
     uint64_t turn_number; /* rises after each replica_run() */
+    uint32_t leaves_left; /* subscriptions that this turn may end, of clients that have many */
     int64_t cron_ms;
     int64_t attack_logged_ms; /* 0: not yet */
     struct {

@@ -160,11 +160,14 @@ static bool is_finished(const struct client *client)
 static void remove_some(struct client *client)
 {
     struct channels *channels = client->clients->options.server->channels;
-    if (channels_leave_some(channels, &client->connection, CHANNEL_PLAIN, CLIENT_LEAVES_MAX)) {
+    if (channels_leave_some(channels, &client->connection, CHANNEL_PLAIN,
+                            &client->clients->leaves_left)) {
         remove_client(client);
         return;
     }
     client_doom(client, "it is left to be forgotten"); /* and is told nothing meanwhile */
+    if (client->pipeline.count)                        /* nothing is taken for it any more */
+        replica_abandon(client->clients->options.replica, client->connection.id);
     client_wants_turn(client);
 }
 
@@ -214,6 +217,7 @@ void clients_given(struct clients *clients)
 bool clients_turn(struct clients *clients)
 {
     clients->turn_number++;
+    clients->leaves_left = CLIENT_LEAVES_MAX;
     wake_stalled(clients);
     clients_wake_watching(clients);
     /* Those who want another turn get the next one: nobody can keep the loop here. */

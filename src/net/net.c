@@ -152,7 +152,6 @@ static void trim_memory(struct net *net)
 {
     struct replica_status status;
     replica_status(net->replica, &status);
-    net_trim_busy(&net->trim, status.requests_waiting + status.requests_under_way > 0);
     uint64_t done = status.raft.applied + status.reads_done;
     if (net_trim_is_due(&net->trim, loop_now_ms(net->loop), done) &&
         mallinfo2().fordblks > TRIM_BYTES)

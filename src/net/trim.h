@@ -1,7 +1,7 @@
 /* When malloc is asked what it keeps that nobody uses, and for it back: after large values it keeps
  * much (main.c asked it to).  To look takes as long as there are free pieces, up to half a second
- * where many millions of keys passed, and nothing else happens meanwhile; so it is done once, when
- * all that was to do is done.  Loop thread. */
+ * where many millions of keys passed, and nothing else happens meanwhile; so it is done when all
+ * that was to do is done, and once more.  Loop thread. */
 #ifndef NET_TRIM_H
 #define NET_TRIM_H
 
@@ -13,7 +13,7 @@ struct net_trim {
     int64_t next_ms; /* not before this, by the loop's clock */
     uint64_t done;   /* at the last tick */
     bool is_busy;    /* a turn since then left something to do */
-    bool is_wanted;  /* something was done since malloc was asked last */
+    uint32_t looks_left; /* since something was done */
     uint32_t quiet_ticks;
 };
 

@@ -496,9 +496,9 @@ int64_t replica_read_time_ms(const struct replica *replica);
 bool replica_is_member(const struct replica *replica, raft_node_id node, uint64_t life);
 
 /* meaning.c */
-/* The highest meaning that the node knows; 0: it did not say yet, or is no member. */
 /* The members or what they announced changed. */
 void replica_meaning_follow(struct replica *replica);
+/* The highest meaning that the node knows; 0: it did not say yet, or is no member. */
 uint8_t replica_announced_by(const struct replica *replica, raft_node_id node);
 uint8_t replica_meaning(const struct replica *replica); /* what a leader stamps */
 /* Ends the process if this build cannot execute an entry of that meaning. */

@@ -305,7 +305,7 @@ static void push_words(lua_State *lua, const struct bytes *words, uint32_t count
     for (uint32_t i = 0; i < count; i++) {
         lua_pushlstring(lua, words[i].size ? words[i].data : "", words[i].size);
         lua_rawseti(lua, -2, (int)i + 1);
-        if ((i + 1) % SLICE_WORDS == 0)
+        if ((i + 1) % SLICE_WORDS == 0 && i + 1 < count)
             pause_here(script_of(lua));
     }
 }

@@ -1215,6 +1215,29 @@ static void one_with_very_many_takes_several_turns_to_leave(void **state)
     turns();
 }
 
+/* An application's host is gone, and with it all of its connections. */
+static void several_with_very_many_share_the_turns(void **state)
+{
+    (void)state;
+    int fds[3];
+    for (int i = 0; i < 3; i++) {
+        fds[i] = dial();
+        with_very_many(CHANNEL_PATTERN);
+    }
+    for (int i = 0; i < 3; i++)
+        close(fds[i]);
+    for (uint32_t left = 3 * VERY_MANY, before; left > 0;) {
+        before = left;
+        turn();
+        left = 0;
+        for (const struct client *client = house.clients->all; client; client = client->next)
+            left += client->connection.subscribed[CHANNEL_PATTERN];
+        assert_in_range(before - left, 0, CLIENT_LEAVES_MAX);
+    }
+    turns();
+    assert_int_equal(clients_count(house.clients), 0);
+}
+
 static void a_divided_command_fails_once(void **state)
 {
     int fd = dial();
@@ -1323,6 +1346,7 @@ int main(void)
         TEST(many_channels_take_several_turns),
         TEST(very_many_that_end_take_several_turns),
         TEST(one_with_very_many_takes_several_turns_to_leave),
+        TEST(several_with_very_many_share_the_turns),
         TEST(a_divided_command_fails_once),
         TEST(a_divided_command_begins_without_a_failure),
     };

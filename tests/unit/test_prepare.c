@@ -3,6 +3,7 @@
  *
  * Two worlds get the same entries; in the one what comes next is prepared.  That the preparation
  * was used shows by the slices of the entry: none but the last. */
+#include "command/hyperloglog.h"
 #include "data/content.h"
 #include "data/layers.h"
 #include "test_command.h"
@@ -1338,6 +1339,55 @@ static void many_sources_take_long(void **state)
     assert_true(is_wanted(line_of("PFMERGE to", " none:%d", 0, 600)));
 }
 
+/* Nothing of its value is another one, but it is in pages now, which the deleted key's entry has to
+ * end. */
+static void a_key_that_moves_into_pages_is_heard(void **state)
+{
+    (void)state;
+    static char value[100000];
+    const struct bytes put[] = {bytes_from_string("SET"), bytes_from_string("v:20"),
+                                bytes_of(value, sizeof value)};
+    command_machine_prepare_from(one.machine, 1);
+    type("FLUSHALL");
+    world_run(&one, put, 3); /* a line is shorter */
+    world_run(&other, put, 3);
+    check_that(line_of("DEL v:20", " v:%d", 30, 300), "BITFIELD v:20 INCRBY u8 0 0", false);
+    assert_equal_worlds("the end");
+}
+
+/* A HyperLogLog that is damaged behind its 16,369th register: what fits in is added, and the rest
+ * refused, a slice later. */
+static void a_key_that_is_changed_and_refused_is_heard(void **state)
+{
+    (void)state;
+    enum { COVERED = 16369, FITTING = 299 };
+    static const unsigned bits[] = {39, 129, 130, 131, 132, 133, 134, 135, 136, 137, 138, 139};
+    struct buffer line = {0};
+    char word[64];
+    int fitting = 0, refused = 0;
+    command_machine_prepare_from(one.machine, 1);
+    fill_sources();
+    type("SETRANGE b:10 0 HYLL");
+    for (size_t i = 0; i < sizeof bits / sizeof bits[0]; i++) {
+        snprintf(word, sizeof word, "SETBIT b:10 %u 1", bits[i]);
+        type(word);
+    }
+    buffer_printf(&line, "PFADD b:10");
+    for (int i = 0; fitting < FITTING || refused == 0; i++) {
+        unsigned number;
+        int length = snprintf(word, sizeof word, "%d", i);
+        (void)hyperloglog_register_of(bytes_of(word, (size_t)length), &number);
+        if (number < COVERED ? fitting == FITTING : fitting < FITTING)
+            continue;
+        buffer_printf(&line, " %s", word);
+        fitting += number < COVERED;
+        refused += number >= COVERED;
+    }
+    buffer_append(&line, "", 1);
+    check_that(line_of("BITOP OR to", " b:%d", 0, 300), (const char *)line.data, false);
+    buffer_deinit(&line);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -1373,6 +1423,8 @@ int main(void)
         TEST(a_deleted_key_changes_before_it_is_looked_at),
         TEST(deleted_keys_need_a_layer),
         TEST(few_words_are_not_prepared),
+        TEST(a_key_that_moves_into_pages_is_heard),
+        TEST(a_key_that_is_changed_and_refused_is_heard),
         TEST(many_sources_are_prepared),
         TEST(one_of_many_sources_changes_in_between),
         TEST(one_of_many_sources_changes_meanwhile),

@@ -336,6 +336,29 @@ static void one_that_reads_very_many_keys(void **state)
     close(a);
 }
 
+/* It always has a request out; what is behind one reply comes behind that, not behind the last. */
+static void reads_of_very_many_keys_do_not_put_off_what_is_held(void **state)
+{
+    (void)state;
+    enum { KEYS = 8192 + 1 };
+    struct buffer words = {0};
+    int a = dial_3("CLIENT TRACKING ON\r\n");
+    for (int round = 0; round < 2; round++) {
+        buffer_printf(&words, "*%d\r\n$6\r\nEXISTS\r\n", KEYS + 1);
+        for (int i = 0; i < KEYS; i++)
+            buffer_printf(&words, "$5\r\nk%04d\r\n", i);
+    }
+    house.disk_hangs = true;
+    say(a, "SET other 1\r\n");
+    say_bytes(a, words.data, words.size);
+    turns();
+    house.disk_hangs = false;
+    turns();
+    assert_hears(a, "+OK\r\n:0\r\n" OF_ALL ":0\r\n" OF_ALL);
+    buffer_deinit(&words);
+    close(a);
+}
+
 /* Who does not read what it is told is closed. */
 static void invalidations_are_bounded(void **state)
 {
@@ -373,6 +396,7 @@ int main(void)
         TEST(what_is_evicted_is_news_to_who_wrote_last),
         TEST(in_the_place_of_another),
         TEST(one_that_reads_very_many_keys),
+        TEST(reads_of_very_many_keys_do_not_put_off_what_is_held),
         TEST(invalidations_are_bounded),
     };
     return cmocka_run_group_tests_name("tracking", tests, NULL, NULL);
