@@ -3,47 +3,48 @@
  * round the sets and takes out what was not asked for since it came by.  All steps are bounded. */
 #include "data/cache.h"
 
+#include <stddef.h>
 #include <xxhash.h>
 
 #include "base/fatal.h"
 #include "base/memory.h"
 
 enum {
-    WAYS = 4,
-    ROW_BYTES = 256,   /* a place for so many bytes */
-    ROW_OVERHEAD = 16, /* of the allocator */
+    WAYS = 8,          /* so that few sets are full before all bytes are in use */
+    ROW_BYTES = 64,    /* a place for so many bytes: what a row of a short field and value has */
+    ROW_OVERHEAD = 8,  /* of the allocator, */
+    ROW_UNIT = 16,     /* which rounds up to these */
     ROW_FRACTION = 64, /* no row may have more of all bytes */
     HAND_STEPS = 64    /* sets that are looked at for one row that comes */
 };
 
 struct row {
-    uint64_t generation; /* another than that of the cache: it is forgotten */
-    uint32_t key_size, record_size;
-    bool is_asked_for;    /* since it came, or the hand did */
-    unsigned char data[]; /* key, record */
+    uint32_t generation; /* another than that of the cache: it is forgotten */
+    uint32_t key_size;
+    uint32_t record_size : 31;
+    uint32_t is_asked_for : 1; /* since it came, or the hand did */
+    unsigned char data[];      /* key, record */
 };
 
 struct set {
-    uint32_t tags[WAYS];    /* of the hash */
+    uint16_t tags[WAYS];    /* of the hash */
     struct row *rows[WAYS]; /* owned; NULL: none */
 };
 
 struct layers_cache {
-    struct set *sets;    /* owned */
-    uint64_t mask, hand; /* the number of sets less one; the next that the hand looks at */
+    struct set *sets;     /* owned */
+    uint64_t count, hand; /* of sets, less than 2^32; the next that the hand looks at */
     uint64_t bytes, bytes_max;
-    uint64_t generation;
+    uint32_t generation; /* one a checkpoint: it does not come round while a process lives */
 };
 
 struct layers_cache *layers_cache_new(uint64_t bytes_max)
 {
     struct layers_cache *cache = memory_new(sizeof *cache);
-    uint64_t sets = 1;
-    while (sets * WAYS * ROW_BYTES < bytes_max)
-        sets *= 2;
-    cache->sets = memory_new(sets * sizeof *cache->sets);
-    cache->mask = sets - 1;
-    cache->bytes = sets * sizeof *cache->sets;
+    uint64_t sets = bytes_max / (WAYS * ROW_BYTES) + 1;
+    cache->count = sets < UINT32_MAX ? sets : UINT32_MAX;
+    cache->sets = memory_new(cache->count * sizeof *cache->sets);
+    cache->bytes = cache->count * sizeof *cache->sets;
     cache->bytes_max = bytes_max;
     return cache;
 }
@@ -52,7 +53,7 @@ void layers_cache_free(struct layers_cache *cache)
 {
     if (!cache)
         return;
-    for (uint64_t i = 0; i <= cache->mask; i++)
+    for (uint64_t i = 0; i < cache->count; i++)
         for (unsigned way = 0; way < WAYS; way++)
             memory_free(cache->sets[i].rows[way]);
     memory_free(cache->sets);
@@ -69,28 +70,29 @@ uint64_t layers_cache_bytes(const struct layers_cache *cache)
     return cache->bytes;
 }
 
-static struct set *set_of(const struct layers_cache *cache, struct bytes key, uint32_t *tag)
+static struct set *set_of(const struct layers_cache *cache, struct bytes key, uint16_t *tag)
 {
     uint64_t hash = XXH3_64bits(key.data, key.size);
-    *tag = (uint32_t)(hash >> 32);
-    return &cache->sets[hash & cache->mask];
+    *tag = (uint16_t)hash;
+    return &cache->sets[(hash >> 32) * cache->count >> 32];
 }
 
 static uint64_t row_bytes(size_t key, size_t record)
 {
-    return sizeof(struct row) + key + record + ROW_OVERHEAD;
+    uint64_t bytes = offsetof(struct row, data) + key + record + ROW_OVERHEAD;
+    return (bytes + ROW_UNIT - 1) / ROW_UNIT * ROW_UNIT;
 }
 
 bool layers_cache_find(struct layers_cache *cache, struct bytes key, struct bytes *record)
 {
-    uint32_t tag;
+    uint16_t tag;
     struct set *set = set_of(cache, key, &tag);
     for (unsigned way = 0; way < WAYS; way++) {
         struct row *row = set->rows[way];
         if (!row || set->tags[way] != tag || row->generation != cache->generation ||
             !bytes_equal(bytes_of(row->data, row->key_size), key))
             continue;
-        row->is_asked_for = true;
+        row->is_asked_for = 1;
         *record = bytes_of(row->data + row->key_size, row->record_size);
         return true;
     }
@@ -118,7 +120,7 @@ static bool is_wanted(const struct layers_cache *cache, const struct row *row)
 static void pass(struct layers_cache *cache, struct set *set, unsigned way)
 {
     if (is_wanted(cache, set->rows[way]))
-        set->rows[way]->is_asked_for = false;
+        set->rows[way]->is_asked_for = 0;
     else
         take_out(cache, set, way);
 }
@@ -126,16 +128,20 @@ static void pass(struct layers_cache *cache, struct set *set, unsigned way)
 static bool make_room(struct layers_cache *cache, uint64_t bytes)
 {
     for (unsigned i = 0; i < HAND_STEPS && cache->bytes + bytes > cache->bytes_max; i++) {
-        struct set *set = &cache->sets[cache->hand++ & cache->mask];
+        struct set *set = &cache->sets[cache->hand];
+        cache->hand = cache->hand + 1 < cache->count ? cache->hand + 1 : 0;
         for (unsigned way = 0; way < WAYS; way++)
             pass(cache, set, way);
     }
     return cache->bytes + bytes <= cache->bytes_max;
 }
 
-/* Where nobody is, or nobody who is wanted; if all are, they have had their time. */
+/* Where nobody is, else where nobody is who is wanted; if all are, they have had their time. */
 static unsigned free_way(struct layers_cache *cache, struct set *set)
 {
+    for (unsigned way = 0; way < WAYS; way++)
+        if (!set->rows[way])
+            return way;
     for (unsigned way = 0; way < WAYS; way++)
         if (!is_wanted(cache, set->rows[way])) {
             take_out(cache, set, way);
@@ -150,15 +156,15 @@ static unsigned free_way(struct layers_cache *cache, struct set *set)
 void layers_cache_keep(struct layers_cache *cache, struct bytes key, struct bytes record)
 {
     uint64_t bytes = row_bytes(key.size, record.size);
-    uint32_t tag;
-    if (bytes > cache->bytes_max / ROW_FRACTION || !make_room(cache, bytes))
+    uint16_t tag;
+    if (bytes > cache->bytes_max / ROW_FRACTION || bytes > INT32_MAX || !make_room(cache, bytes))
         return;
     struct set *set = set_of(cache, key, &tag);
     unsigned way = free_way(cache, set);
-    struct row *row = memory_resize(NULL, sizeof *row + key.size + record.size);
+    struct row *row = memory_resize(NULL, offsetof(struct row, data) + key.size + record.size);
     *row = (struct row){.generation = cache->generation,
                         .key_size = (uint32_t)key.size,
-                        .record_size = (uint32_t)record.size};
+                        .record_size = (uint32_t)record.size & INT32_MAX};
     memcpy(row->data, key.data, key.size);
     if (record.size)
         memcpy(row->data + key.size, record.data, record.size);

@@ -78,6 +78,23 @@ static void test_who_is_asked_for_stays(void **state)
     layers_cache_free(cache);
 }
 
+/* Nobody gives way to another while there is room. */
+static void test_what_has_room_stays(void **state)
+{
+    enum { MANY = 2000 }; /* of some 80 bytes each */
+    (void)state;
+    struct layers_cache *cache = layers_cache_new(BYTES_MAX);
+    unsigned found = 0;
+    char name[16];
+    struct bytes record;
+    for (unsigned i = 0; i < MANY; i++)
+        layers_cache_keep(cache, key_of(i, name), bytes_from_string("twenty bytes or more"));
+    for (unsigned i = 0; i < MANY; i++)
+        found += layers_cache_find(cache, key_of(i, name), &record);
+    assert_true(found > MANY * 95 / 100); /* some sets are full */
+    layers_cache_free(cache);
+}
+
 static void test_large_ones_are_not_kept(void **state)
 {
     (void)state;
@@ -98,6 +115,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_is_found_was_kept),
         cmocka_unit_test(test_who_is_asked_for_stays),
+        cmocka_unit_test(test_what_has_room_stays),
         cmocka_unit_test(test_large_ones_are_not_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
