@@ -3,20 +3,48 @@
  * read the sources. */
 #include "data/merge.h"
 
+#include "base/codec.h"
+
+enum {
+    RANGE_KIND = 0xff,      /* unlike that of any table */
+    RANGE_BYTES_MAX = 2048, /* a larger one is not kept, */
+    RANGE_TOO_LARGE = 1,    /* and so many bytes say that */
+    RANGE_HEAD = 16         /* of a row of it: word, size of its name, of its record */
+};
+
 struct sources merge_sources(const struct db *db)
 {
     if (db->look)
         return *layers_view_sources(db->look->view);
-    struct sources sources = {.kv = db->kv, .persisted = &db->persisted};
+    struct sources sources = {.kv = db->kv, .persisted = &db->persisted, .cache = db->cache};
     sources.layers[sources.count++] = db->active;
     for (unsigned i = 0; i < db->count; i++)
         sources.layers[sources.count++] = db->layers[i];
     return sources;
 }
 
+static void advance_given(struct merge *merge)
+{
+    const unsigned char *at = merge->kv_rows.data;
+    merge->kv_has_more = merge->kv_rows.size > 0;
+    if (!merge->kv_has_more)
+        return;
+    size_t name = get_u32(at + 8), record = get_u32(at + 12), size = RANGE_HEAD + name + record;
+    merge->kv_place = (struct place){.table = merge->table,
+                                     .space = merge->space,
+                                     .word = get_u64(at),
+                                     .name = bytes_of(at + RANGE_HEAD, name)};
+    merge->kv_record = bytes_of(at + RANGE_HEAD + name, record);
+    merge->kv_rows = bytes_of(at + size, merge->kv_rows.size - size);
+}
+
 static void advance_kv(struct merge *merge)
 {
     struct bytes key;
+    if (merge->is_given) {
+        advance_given(merge);
+        return;
+    }
     merge->kv_has_more =
         merge->sources->kv->ops->iter_next(merge->kv_iter, &key, &merge->kv_record) &&
         record_key_parse(key, merge->table, merge->space, &merge->kv_place);
@@ -28,6 +56,7 @@ static void seek_kv(struct merge *merge, uint64_t word_from)
     struct kv *kv = sources->kv;
     struct place place = {.table = merge->table, .space = merge->space, .word = word_from};
     struct buffer from = {0};
+    merge->is_given = false;
     record_key(&from, &place);
     if (merge->kv_iter)
         kv->ops->iter_seek(merge->kv_iter, buffer_bytes(&from));
@@ -49,24 +78,30 @@ static void seek_layers(struct merge *merge, uint64_t word_from)
                      word_from);
 }
 
-void merge_open(struct merge *merge, const struct sources *sources, enum table table,
-                uint64_t space, uint64_t word_from)
+static void begin(struct merge *merge, const struct sources *sources, enum table table,
+                  uint64_t space)
 {
     check(sources->count <= LAYERS_MAX + 1);
     merge->sources = sources;
     merge->table = table;
     merge->space = space;
     merge->kv_iter = NULL;
-    merge->kv_has_more = false;
-    seek_layers(merge, word_from);
-    if (sources->kv && layers_kv_counts(sources->persisted, table, space))
-        seek_kv(merge, word_from);
+    merge->kv_has_more = merge->is_given = false;
+    merge->given = (struct buffer){0};
 }
 
-void merge_seek(struct merge *merge, uint64_t word_from)
+static bool kv_counts(const struct merge *merge)
 {
+    const struct sources *sources = merge->sources;
+    return sources->kv && layers_kv_counts(sources->persisted, merge->table, merge->space);
+}
+
+void merge_open(struct merge *merge, const struct sources *sources, enum table table,
+                uint64_t space, uint64_t word_from)
+{
+    begin(merge, sources, table, space);
     seek_layers(merge, word_from);
-    if (merge->kv_iter)
+    if (kv_counts(merge))
         seek_kv(merge, word_from);
 }
 
@@ -75,7 +110,91 @@ void merge_close(struct merge *merge)
     if (merge->kv_iter)
         merge->sources->kv->ops->iter_free(merge->kv_iter);
     merge->kv_iter = NULL;
+    buffer_deinit(&merge->given);
 }
+
+/* ---- ranges that are kept --------------------------------------------------------------- */
+
+/* Of the row of the cache: no key of the kv's. */
+static void range_key(struct buffer *key, const struct merge_range *range)
+{
+    char which[] = {(char)range->table, (char)range->shift};
+    struct place place = {range->table, range->space, range->first, bytes_of(which, sizeof which)};
+    record_key(key, &place);
+    key->data[0] = (char)RANGE_KIND;
+}
+
+static void append_row(struct buffer *rows, const struct merge *merge)
+{
+    unsigned char head[RANGE_HEAD];
+    put_u64(head, merge->kv_place.word);
+    put_u32(head + 8, (uint32_t)merge->kv_place.name.size);
+    put_u32(head + 12, (uint32_t)merge->kv_record.size);
+    buffer_append(rows, head, sizeof head);
+    buffer_append_bytes(rows, merge->kv_place.name);
+    buffer_append_bytes(rows, merge->kv_record);
+}
+
+/* All of it into `given`; or, where it is too large, what says so. */
+static void read_range(struct merge *merge, const struct merge_range *range)
+{
+    struct buffer *rows = &merge->given;
+    buffer_clear(rows);
+    seek_kv(merge, range->first);
+    for (; merge->kv_has_more && merge_is_in_range(range, merge->kv_place.word);
+         advance_kv(merge)) {
+        size_t more = RANGE_HEAD + merge->kv_place.name.size + merge->kv_record.size;
+        if (rows->size + more > RANGE_BYTES_MAX) {
+            buffer_clear(rows);
+            buffer_append_byte(rows, 0);
+            return;
+        }
+        append_row(rows, merge);
+    }
+}
+
+static void seek_range(struct merge *merge, const struct merge_range *range)
+{
+    struct layers_cache *cache = merge->sources->cache;
+    struct buffer key = {0};
+    struct bytes rows;
+    range_key(&key, range);
+    if (layers_cache_find(cache, buffer_bytes(&key), &rows)) {
+        buffer_clear(&merge->given);
+        buffer_append_bytes(&merge->given, rows); /* it is lent until something is kept */
+    } else {
+        read_range(merge, range);
+        layers_cache_keep(cache, buffer_bytes(&key), buffer_bytes(&merge->given));
+    }
+    buffer_deinit(&key);
+    if (merge->given.size == RANGE_TOO_LARGE) {
+        seek_kv(merge, range->first);
+        return;
+    }
+    merge->is_given = true;
+    merge->kv_rows = buffer_bytes(&merge->given);
+    advance_kv(merge);
+}
+
+void merge_seek_range(struct merge *merge, const struct merge_range *range)
+{
+    seek_layers(merge, range->first);
+    if (!kv_counts(merge))
+        return;
+    if (merge->sources->cache)
+        seek_range(merge, range);
+    else
+        seek_kv(merge, range->first);
+}
+
+void merge_open_range(struct merge *merge, const struct sources *sources,
+                      const struct merge_range *range)
+{
+    begin(merge, sources, range->table, range->space);
+    merge_seek_range(merge, range);
+}
+
+/* ---- walking ---------------------------------------------------------------------------- */
 
 /* Takes (word, name) as the present one if it is before it, true; joins `source` to the sources of
  * the present one if it is the same. */

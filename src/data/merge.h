@@ -12,10 +12,24 @@ struct sources {
     struct kv *kv;                      /* borrowed; NULL: the layers alone */
     const struct kv_snapshot *snapshot; /* NULL: the kv as it is now */
     const struct state *persisted;      /* of the kv, for layers_kv_counts() */
+    struct layers_cache *cache;         /* of the kv as it is now; borrowed; NULL: none */
 };
 
 /* All of a db as it is now. */
 struct sources merge_sources(const struct db *db);
+
+/* Words from `first` on that have all bits but the lowest `shift` in common with it. */
+struct merge_range {
+    enum table table;
+    uint64_t space;
+    uint64_t first;
+    unsigned shift; /* 64: all words */
+};
+
+static inline bool merge_is_in_range(const struct merge_range *range, uint64_t word)
+{
+    return range->shift == 64 || word >> range->shift == range->first >> range->shift;
+}
 
 struct merge {
     const struct sources *sources; /* borrowed; must not change while the merge is open */
@@ -26,7 +40,10 @@ struct merge {
     bool kv_has_more;                          /* and stands at: */
     struct place kv_place;                     /* its name, as the record, borrowed from kv_iter */
     struct bytes kv_record;
-    unsigned spent; /* bit i: the present name came from layer i; behind them: from the kv */
+    bool is_given;        /* what the kv has of a range is in given[], the rest of it in kv_rows */
+    struct buffer given;  /* owned */
+    struct bytes kv_rows; /* of it */
+    unsigned spent;       /* bit i: the present name came from layer i; behind them: from the kv */
 
     /* The present one; borrowed until the next call. */
     uint64_t word;
@@ -37,8 +54,12 @@ struct merge {
 /* `space`: 0 for tables that have none. */
 void merge_open(struct merge *merge, const struct sources *sources, enum table table,
                 uint64_t space, uint64_t word_from);
-/* It goes on from another word, of the same table and space: cheaper than to open it anew. */
-void merge_seek(struct merge *merge, uint64_t word_from);
+/* Of one range, which is small; behind its last word there may be names or not.  What the kv has of
+ * it is kept in the cache, as one row, and need not be looked for the next time (L9). */
+void merge_open_range(struct merge *merge, const struct sources *sources,
+                      const struct merge_range *range);
+/* It goes on with another one, of the same table and space: cheaper than to open it anew. */
+void merge_seek_range(struct merge *merge, const struct merge_range *range);
 /* The next name, deleted ones too; false: at the end. */
 bool merge_next(struct merge *merge);
 /* The next that is not deleted. */
@@ -58,14 +79,6 @@ struct merge_keys {
 };
 uint64_t merge_scan_keys(const struct sources *sources, const struct merge_keys *keys,
                          uint64_t cursor, struct db_scan_limit limit);
-
-/* Words from `first` on that have all bits but the lowest `shift` in common with it. */
-struct merge_range {
-    enum table table;
-    uint64_t space;
-    uint64_t first;
-    unsigned shift; /* 64: all words */
-};
 
 /* Opens the merge, and lets it stand at any live name of the range, which has `count` of them, each
  * with the same chance. */

@@ -163,17 +163,12 @@ static unsigned slot_of_rank(const struct slots *slots, uint64_t *rank)
     return slot;
 }
 
-static bool is_in_range(const struct merge_range *range, uint64_t word)
-{
-    return range->shift == 64 || word >> range->shift == range->first >> range->shift;
-}
-
 /* Stands at the name at a seat of a bucket, if anybody sits there. */
 static bool sit(struct merge *merge, const struct merge_range *bucket, uint64_t seat)
 {
     bool is_there;
     do
-        is_there = merge_next_live(merge) && is_in_range(bucket, merge->word);
+        is_there = merge_next_live(merge) && merge_is_in_range(bucket, merge->word);
     while (is_there && seat-- > 0);
     return is_there;
 }
@@ -197,9 +192,9 @@ static void open_at(struct merge *merge, const struct sources *sources,
                     const struct merge_range *range, bool *is_open)
 {
     if (*is_open)
-        merge_seek(merge, range->first);
+        merge_seek_range(merge, range);
     else
-        merge_open(merge, sources, range->table, range->space, range->first);
+        merge_open_range(merge, sources, range);
     *is_open = true;
 }
 

@@ -578,6 +578,76 @@ static void foresee_rows(struct fixture *f, unsigned first, unsigned count)
     db_foresee(f->db, foreseen, count);
 }
 
+/* ---- draws from what was kept ------------------------------------------------------------ */
+
+static void note_drawn(void *context, struct bytes field, struct bytes value)
+{
+    struct buffer *drawn = context;
+    buffer_clear(drawn);
+    buffer_append_bytes(drawn, field);
+    buffer_append_bytes(drawn, value);
+}
+
+/* A view has no cache. */
+static void expect_draws_of_a_view(struct fixture *f, uint64_t space, uint64_t count)
+{
+    enum { DRAWS = 400 };
+    struct buffer ours = {0}, other = {0};
+    struct db_view *view = db_view_new(f->db);
+    assert_non_null(view);
+    for (uint64_t i = 0; i < DRAWS; i++) {
+        uint64_t seed = i, same = i;
+        db_row_random(f->db, NULL, space, count, &seed, note_drawn, &ours);
+        db_row_random(f->db, view, space, count, &same, note_drawn, &other);
+        assert_true(bytes_equal(buffer_bytes(&ours), buffer_bytes(&other)));
+        assert_true(seed == same);
+    }
+    db_view_release(view);
+    buffer_deinit(&ours);
+    buffer_deinit(&other);
+}
+
+/* Some get a value, some of these a large one, others go. */
+static void change_rows(struct fixture *f, uint64_t space, unsigned round, bool is_there[1000])
+{
+    static const char large[3000];
+    for (unsigned i = round; i < 1000; i += 17) {
+        struct text text;
+        struct bytes field = name(&text, "element", i);
+        uint64_t word = db_row_word(f->db, field);
+        is_there[i] = i % 3 != round % 3;
+        if (is_there[i])
+            db_row_put(f->db, space, word, field, bytes_of(large, i % 4 ? i % 50 : sizeof large));
+        else
+            db_row_delete(f->db, space, word, field);
+    }
+    applied(f);
+}
+
+static void test_draws_of_what_is_kept_are_the_same(void **state)
+{
+    struct fixture f;
+    bool is_there[1000];
+    (void)state;
+    memset(is_there, true, sizeof is_there);
+    setup(&f);
+    uint64_t space = make(&f, "k", 1000);
+    store(&f);
+    for (unsigned round = 0; round < 17; round++) {
+        uint64_t count = 0;
+        change_rows(&f, space, round, is_there);
+        for (unsigned i = 0; i < 1000; i++)
+            count += is_there[i];
+        expect_draws_of_a_view(&f, space, count);
+        expect_draws_of_a_view(&f, space, count / 2); /* of larger buckets */
+        db_checkpoint(f.db);
+        expect_draws_of_a_view(&f, space, count);
+        if (round % 3 == 0)
+            store(&f);
+    }
+    teardown(&f);
+}
+
 /* The key's record is in active. */
 static uint64_t make_stored(struct fixture *f)
 {
@@ -729,6 +799,7 @@ int main(void)
         cmocka_unit_test(test_made_and_dropped_is_not_stored),
         cmocka_unit_test(test_copies_in_slices),
         cmocka_unit_test(test_draws_are_uniform),
+        cmocka_unit_test(test_draws_of_what_is_kept_are_the_same),
         cmocka_unit_test(test_row_that_was_read_is_kept),
         cmocka_unit_test(test_row_that_was_read_is_changed),
         cmocka_unit_test(test_row_that_was_read_is_changed_behind_a_view),
