@@ -120,7 +120,7 @@ void cmd_pfadd(struct call *call)
     else {
         bool is_put = walk->second_round;
         if (!add_to_copy(call, &string)) {
-            if (is_put) /* by a slice before: a change that nobody hears of would be prepared upon */
+            if (is_put) /* by a slice before; what nobody hears of would be prepared upon */
                 string_tell(call, call->argv[1], "pfadd");
             refuse(call, ERROR_DAMAGED);
             return;

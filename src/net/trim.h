@@ -10,9 +10,9 @@
 
 /* {0} is a node that has done nothing yet. */
 struct net_trim {
-    int64_t next_ms; /* not before this, by the loop's clock */
-    uint64_t done;   /* at the last tick */
-    bool is_busy;    /* a turn since then left something to do */
+    int64_t next_ms;     /* not before this, by the loop's clock */
+    uint64_t done;       /* at the last tick */
+    bool is_busy;        /* a turn since then left something to do */
     uint32_t looks_left; /* since something was done */
     uint32_t quiet_ticks;
 };

@@ -1,5 +1,5 @@
-/* When malloc is asked for what it keeps: when nothing was done for a second, once more behind that,
- * and never while anything is under way. */
+/* When malloc is asked for what it keeps: when nothing was done for a second, once more behind
+ * that, and never while anything is under way. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
