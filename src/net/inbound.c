@@ -204,8 +204,11 @@ static const char *check_hello(struct inbound *inbound, char *text, size_t size,
                  (unsigned long long)peers->options.name);
         return text;
     }
+    /* Who is none of us hears it, whomever he looks for: all he knows may have other names now. */
+    const char *error = peers_judge(peers, hello->dialer, &hello->dialer_node, text, size);
+    bool is_disowned = error == text;
     *told = "this is another node";
-    if (hello->acceptor != me) {
+    if (hello->acceptor != me && !is_disowned) {
         snprintf(text, size, "this is node %llu, not node %llu", (unsigned long long)me,
                  (unsigned long long)hello->acceptor);
         return text;
@@ -213,9 +216,8 @@ static const char *check_hello(struct inbound *inbound, char *text, size_t size,
     *told = "the other side is " SAID_NO_MEMBER " under that number";
     if (hello->dialer == me)
         return "the other side calls itself what this node is called";
-    const char *error = peers_judge(peers, hello->dialer, &hello->dialer_node, text, size);
-    if (error && error != text)
-        *told = error; /* it is not disowned */
+    if (error && !is_disowned)
+        *told = error;
     return error;
 }
 

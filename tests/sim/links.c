@@ -386,14 +386,16 @@ static void on_welcome(struct sim_node *node, void *data)
 static const char *check_hello(const struct sim_node *node, struct greeting *greeting)
 {
     const struct handshake *hello = &greeting->handshake;
-    if (hello->acceptor != node->name)
+    bool is_old_build = node->meaning_known < STAMP_MEANING_MEMBERS;
+    const char *why = is_old_build ? NULL
+                                   : peers_judge(node->peers, hello->dialer, &hello->dialer_node,
+                                                 greeting->why, sizeof greeting->why);
+    bool is_disowned = why == greeting->why;
+    if (hello->acceptor != node->name && !is_disowned)
         return "this is another node";
     if (hello->dialer == node->name)
         return "the other side calls itself what this node is called";
-    if (node->meaning_known < STAMP_MEANING_MEMBERS)
-        return NULL;
-    return peers_judge(node->peers, hello->dialer, &hello->dialer_node, greeting->why,
-                       sizeof greeting->why);
+    return why;
 }
 
 static void on_hello(struct sim_node *node, void *data)

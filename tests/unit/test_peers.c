@@ -307,6 +307,38 @@ static void another_life_is_refused(void **state)
     world.config.peer_secret = configured;
 }
 
+/* Whom it looks for has another name now, as all may that it was configured with: it is told what it
+ * is all the same, or it would never hear it. */
+static void who_looks_for_another_is_told_what_it_is(void **state)
+{
+    static const struct {
+        enum replica_verdict verdict;
+        const char *open, *secret;
+    } cases[] = {
+        {REPLICA_OTHER_LIFE, "-ERR node 1 has " SAID_OTHER_LIFE, SAID_NO_MEMBER},
+        {REPLICA_NO_MEMBER, "-ERR node 1 is " SAID_NO_MEMBER, SAID_NO_MEMBER},
+        {REPLICA_NOT_KNOWN, "-ERR this is node 0, not node 5", "-ERR this is another node\r\n"},
+        {REPLICA_GUEST, "-ERR this is node 0, not node 5", "-ERR this is another node\r\n"},
+        {REPLICA_MEMBER, "-ERR this is node 0, not node 5", "-ERR this is another node\r\n"},
+    };
+    char *configured = world.config.peer_secret, none[] = "", some[] = "some";
+    char answer[512];
+    (void)state;
+    for (size_t i = 0; i < 2 * sizeof cases / sizeof *cases; i++) {
+        struct handshake hello = handshake_of(1);
+        bool is_secret = i % 2;
+        hello.acceptor = 5;
+        world.config.peer_secret = is_secret ? some : none;
+        world.verdict = cases[i / 2].verdict;
+        int fd = dial_with(&hello, answer);
+        assert_int_equal(world.judged_list, 41);
+        assert_non_null(strstr(answer, is_secret ? cases[i / 2].secret : cases[i / 2].open));
+        assert_null(world.peers->inbounds);
+        close(fd);
+    }
+    world.config.peer_secret = configured;
+}
+
 /* It dials, and says who it is; the connection. */
 static int accept_hello(struct handshake *handshake)
 {
@@ -1175,6 +1207,7 @@ int main(void)
         TEST(a_refused_hello_learns_nothing_of_us),
         TEST(an_answer_without_an_end_is_given_up),
         TEST(another_life_is_refused),
+        TEST(who_looks_for_another_is_told_what_it_is),
         TEST(another_life_is_not_spoken_to),
         TEST(who_has_another_name_is_refused),
         TEST(who_has_another_name_goes_when_there_is_one),
