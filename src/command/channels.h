@@ -48,8 +48,8 @@ bool channels_unsubscribe(struct channels *channels, struct connection *connecti
 /* The oldest subscription of the connection that is of this kind; size 0 and NULL: there is none.
  * Borrowed until that ends. */
 struct bytes channels_first(const struct connection *connection, enum channel_kind kind);
-/* From those that are of the kind `from` or of one behind it, `left` of them at the most; what ended
- * is taken from it.  True: none remains. */
+/* From those that are of the kind `from` or of one behind it, `left` of them at most; what ended is
+ * taken from it.  True: none remains. */
 bool channels_leave_some(struct channels *channels, struct connection *connection,
                          enum channel_kind from, uint32_t *left);
 /* Of which kind, and those behind it, a command ends all subscriptions: RESET, CLIENT TRACKING OFF.
