@@ -307,8 +307,8 @@ static void another_life_is_refused(void **state)
     world.config.peer_secret = configured;
 }
 
-/* Whom it looks for has another name now, as all may that it was configured with: it is told what it
- * is all the same, or it would never hear it. */
+/* Whom it looks for has another name now, as all may that it was configured with: it is told what
+ * it is all the same, or it would never hear it. */
 static void who_looks_for_another_is_told_what_it_is(void **state)
 {
     static const struct {
