@@ -163,14 +163,14 @@ static unsigned slot_of_rank(const struct slots *slots, uint64_t *rank)
     return slot;
 }
 
-/* Stands at the name at a seat of a bucket, if anybody sits there. */
+/* Stands at the name at a seat of a bucket, if anybody sits there.  It ends with the bucket: behind
+ * it may be as many tombstones as were deleted since they were stored. */
 static bool sit(struct merge *merge, const struct merge_range *bucket, uint64_t seat)
 {
-    bool is_there;
-    do
-        is_there = merge_next_live(merge) && merge_is_in_range(bucket, merge->word);
-    while (is_there && seat-- > 0);
-    return is_there;
+    while (merge_next(merge) && merge_is_in_range(bucket, merge->word))
+        if (merge_is_live(merge) && seat-- == 0)
+            return true;
+    return false;
 }
 
 /* False: certainly nobody sits there, for so few names lie in the bucket; most seats are empty, and
