@@ -209,7 +209,7 @@ start_cluster 3 {enable-debug-command local} {
         set c [connect $old]
         for {set i 0} {$i < 50} {incr i} { $c -send SET unanswered$i x }
         wait_for_condition 200 10 {
-            [raft_field $old raft_log_last_index] > [raft_field $old raft_commit_index] + 20
+            [raft_field $old raft_durable_index] > [raft_field $old raft_commit_index] + 20
         } else { fail "nothing is appended: [raft_info $old]" }
         catch { $c -close }
         kill_node $old
