@@ -130,6 +130,28 @@ start_cluster 1 {} {
 }
 
 start_cluster 3 {} {
+    test {A wiped disk under the old id is refused where all others have other ids by now} {
+        wait_for_condition 400 25 { [raft_field 2 raft_members_index] > 0 } else {
+            fail "the lives do not get into the list"
+        }
+        foreach id {0 1} {
+            change 2 RAFT.NODE REMOVE $id
+            lose_disk $id
+            start_node $id
+            wait_until_answers $id
+            wait_for_voters [expr {$id == 0 ? {1 2 3} : {2 3 4}}] 2
+        }
+        kill_node 2
+        file delete -force [node_dir 2]/data
+        start_node 2
+        wait_for_log 2 "refused: -ERR node 2 has another data directory"
+        wait_for_condition 100 25 { ![alive 2] } else { fail "it runs on" }
+        set ::cluster::expected(2) down
+        file delete [node_log 2] ;# it tells why, as of a fault
+    }
+}
+
+start_cluster 3 {} {
     test {A wiped disk under the old id is refused, both sides say so, and it ends} {
         leader_id
         wait_for_condition 400 25 { [raft_field 0 raft_members_index] > 0 } else {
