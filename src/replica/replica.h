@@ -476,7 +476,7 @@ struct replica_status {
     struct raft_peer_status peers[RAFT_MEMBERS_MAX];
     bool serving;                 /* this node leads and has applied an entry of its term */
     uint64_t requests_waiting;    /* for a leader */
-    uint64_t requests_under_way;  /* proposed, reading, or forwarded */
+    uint64_t requests_under_way;  /* all that were not answered yet, those that wait too */
     uint64_t requests_forwarded;  /* since the start */
     uint64_t elections;           /* terms in which this node became leader */
     uint64_t reads_done;          /* on this node, likewise */

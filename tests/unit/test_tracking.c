@@ -312,22 +312,28 @@ static void in_the_place_of_another(void **state)
     close(a);
 }
 
+enum { VERY_MANY = 8192 + 1 };
+
+static void exists_of_very_many(struct buffer *words)
+{
+    buffer_printf(words, "*%d\r\n$6\r\nEXISTS\r\n", VERY_MANY + 1);
+    for (int i = 0; i < VERY_MANY; i++)
+        buffer_printf(words, "$5\r\nk%04d\r\n", i);
+}
+
 /* Of so many not each is noted: its client forgets all it has, behind the reply. */
 static void one_that_reads_very_many_keys(void **state)
 {
     (void)state;
-    enum { KEYS = 8192 + 1 };
     struct buffer words = {0};
     int a = dial_3("CLIENT TRACKING ON\r\n");
     say(a, "GET first\r\n");
     assert_hears(a, NIL);
-    buffer_printf(&words, "*%d\r\n$6\r\nEXISTS\r\n", KEYS + 1);
-    for (int i = 0; i < KEYS; i++)
-        buffer_printf(&words, "$5\r\nk%04d\r\n", i);
+    exists_of_very_many(&words);
     say_bytes(a, words.data, words.size);
     turns();
     assert_hears(a, ":0\r\n" OF_ALL);
-    assert_true(tracking_count(house.server.channels).keys <= KEYS);
+    assert_true(tracking_count(house.server.channels).keys <= VERY_MANY);
     say(a, "GET last\r\n");
     assert_hears(a, NIL);
     change(DB_EFFECT_PUT, "last");
@@ -340,14 +346,10 @@ static void one_that_reads_very_many_keys(void **state)
 static void reads_of_very_many_keys_do_not_put_off_what_is_held(void **state)
 {
     (void)state;
-    enum { KEYS = 8192 + 1 };
     struct buffer words = {0};
     int a = dial_3("CLIENT TRACKING ON\r\n");
-    for (int round = 0; round < 2; round++) {
-        buffer_printf(&words, "*%d\r\n$6\r\nEXISTS\r\n", KEYS + 1);
-        for (int i = 0; i < KEYS; i++)
-            buffer_printf(&words, "$5\r\nk%04d\r\n", i);
-    }
+    exists_of_very_many(&words);
+    exists_of_very_many(&words);
     house.disk_hangs = true;
     say(a, "SET other 1\r\n");
     say_bytes(a, words.data, words.size);
