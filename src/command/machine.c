@@ -256,8 +256,6 @@ static void tell(void *context, const struct db_effect *effect)
     struct machine *machine = context;
     struct command_listener *listener;
     machine->has_told |= effect->type == DB_EFFECT_MESSAGE;
-    if (machine->preparation)
-        preparation_hear(machine->preparation, effect);
     LL_FOREACH(machine->listeners, listener)
     {
         listener->author = machine->author;
@@ -393,8 +391,6 @@ static bool prepares(struct state_machine *base, const struct apply_context *con
     struct command_preparing how;
     if (!is_prepared_ever(command, &how))
         return false;
-    if (!machine->listeners && !machine->touched)
-        return false; /* nor would it be told what changes */
     if (how.elements > 0)
         return how.elements >= machine->prepares_from;
     if (machine->writing.depth > 0)

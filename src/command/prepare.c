@@ -420,11 +420,11 @@ struct source {
 };
 
 /* Keys that were looked at, whether they were there or not; too many to be identified: the place
- * beside the db remembers them, and what entries do to keys is heard. */
+ * beside the db remembers them, and hears what entries do to keys. */
 struct looks {
     bool are_possible;
     int64_t until_ms; /* then the first of them, or of its own elements, comes to a deadline */
-    bool is_changed;
+    bool is_over;     /* one of them is, in the view */
 };
 
 struct preparation {
@@ -525,6 +525,8 @@ static bool begin(struct preparation *preparation, int64_t now_ms)
     bool is_known = command_since(own.command) <= own.meaning; /* else its entry refuses it */
     if (note_sources(preparation, &own) && is_known)
         preparation->beside = db_beside_new(db, flags & IN_PLACE ? view : NULL);
+    if (preparation->beside && preparation->looks.are_possible)
+        db_beside_listen(preparation->beside, own.database);
     if (preparation->beside && flags & OF_KEYS)
         db_beside_note_effects(preparation->beside);
     own.db = preparation->beside;
@@ -573,12 +575,11 @@ void call_looks(struct call *call, struct bytes key, const struct db_record *fou
         return;
     struct looks *looks = &preparation->looks;
     if (!found && db_is_over(call->db, call->view, call->database, key))
-        looks->is_changed = true; /* the entry deletes it, and says so */
+        looks->is_over = true; /* the entry deletes it, and says so */
     if (found && found->deadline_ms != 0 && found->deadline_ms < looks->until_ms)
         looks->until_ms = found->deadline_ms;
     if (found && found->elements_due_ms != 0 && found->elements_due_ms < looks->until_ms)
         looks->until_ms = found->elements_due_ms; /* if that is over, nobody knows the next */
-    looks->is_changed |= db_beside_has_heard(call->db, key);
     db_beside_look(call->db, key);
 }
 
@@ -599,35 +600,6 @@ void call_holds_until(struct call *call, int64_t deadline_ms)
         looks->until_ms = until_ms;
 }
 
-/* All looks are at the view, so what changes before a key is looked at counts as well. */
-static void hear_change(struct preparation *preparation, struct bytes key)
-{
-    if (db_beside_has_looked(preparation->beside, key))
-        preparation->looks.is_changed = true;
-    else if (!preparation->is_ready)
-        db_beside_hear(preparation->beside, key);
-}
-
-void preparation_hear(struct preparation *preparation, const struct db_effect *effect)
-{
-    struct looks *looks = &preparation->looks;
-    unsigned database = preparation->context.database;
-    if (!looks->are_possible || !preparation->beside)
-        return;
-    switch (effect->type) {
-    case DB_EFFECT_PUT:
-    case DB_EFFECT_DELETED:
-        if (effect->database == database)
-            hear_change(preparation, effect->key);
-        break;
-    case DB_EFFECT_SWAPPED:
-        looks->is_changed |= effect->database == database || effect->other == database;
-        break;
-    case DB_EFFECT_FLUSHED: looks->is_changed |= effect->database == database; break;
-    case DB_EFFECT_MESSAGE: break;
-    }
-}
-
 /* By the time of db_at(). */
 static bool looks_hold(const struct preparation *preparation)
 {
@@ -635,7 +607,8 @@ static bool looks_hold(const struct preparation *preparation)
     int64_t now_ms = db_now_ms(preparation->db);
     if (!looks->are_possible && looks->until_ms == INT64_MAX)
         return true;
-    return !looks->is_changed && now_ms >= preparation->context.now_ms && now_ms < looks->until_ms;
+    return !looks->is_over && !db_beside_is_changed(preparation->beside) &&
+           now_ms >= preparation->context.now_ms && now_ms < looks->until_ms;
 }
 
 bool preparation_holds(const struct preparation *preparation)
@@ -663,6 +636,7 @@ static enum preparation_step end_well(struct preparation *preparation)
 {
     db_view_release(preparation->making.view);
     preparation->making.view = NULL;
+    db_beside_end_looks(preparation->beside);
     preparation->is_ready = true;
     return PREPARATION_READY;
 }

@@ -73,9 +73,6 @@ enum preparation_step {
 /* One slice, between two entries. */
 enum preparation_step preparation_go_on(struct preparation *preparation, int64_t now_ms);
 
-/* Of each entry that is applied while there is one, all effects are told. */
-void preparation_hear(struct preparation *preparation, const struct db_effect *effect);
-
 /* It is ready, and of this command. */
 bool preparation_is_of(const struct preparation *preparation, struct bytes encoded,
                        const struct call *call);

@@ -15,7 +15,8 @@
  * Where many keys are deleted or put, it stands on the view as well, and all of its layer becomes
  * the entry's: active is frozen below it, as for any view, and it is active from then on.  What it
  * says of what is below (L3) is true as long as nobody changed the keys that were looked at, which
- * is heard; a put looks at none, and says so (L6).  How many keys more or less there are, and what
+ * is heard where records of keys are written, whatever is told of it; a put looks at none, and says
+ * so (L6).  How many keys more or less there are, and what
  * the changes are to be told as, goes with it.  The entry's index is the version of what was put,
  * and known only then: it is written into each.
  *
@@ -54,6 +55,8 @@ void db_beside_free(struct db *beside)
     if (!beside)
         return;
     check(beside->beside && beside->count == 0 && !beside->savepoint);
+    if (beside->beside->hearing == beside)
+        beside->beside->hearing = NULL;
     layers_discard(beside->beside, beside->active); /* freed where that does not take long */
     while (beside->discarded) {
         struct layer *layer = beside->discarded;
@@ -100,6 +103,14 @@ void db_beside_adopt_changes(struct db *db, struct db *beside, uint64_t space)
     beside->freed_bytes = 0;
 }
 
+/* ---- what is looked at ----------------------------------------------------------------- */
+
+void db_beside_listen(struct db *beside, unsigned database)
+{
+    beside->heard_database = database;
+    beside->beside->hearing = beside;
+}
+
 static uint64_t remember(const struct db *beside, void **keys, struct bytes key)
 {
     int is_new = Judy1Set(keys, layers_hash(beside, key), PJE0);
@@ -108,24 +119,41 @@ static uint64_t remember(const struct db *beside, void **keys, struct bytes key)
     return (uint64_t)is_new;
 }
 
+static bool is_among(const struct db *beside, const void *keys, struct bytes key)
+{
+    return Judy1Test(keys, layers_hash(beside, key), PJE0);
+}
+
+/* All looks are at the view, so what changes before a key is looked at counts as well. */
 void db_beside_look(struct db *beside, struct bytes key)
 {
+    beside->is_changed |= is_among(beside, beside->heard, key);
     beside->looks += remember(beside, &beside->looked, key);
 }
 
-void db_beside_hear(struct db *beside, struct bytes key)
+void layers_hear_key(struct db *beside, unsigned database, struct bytes key)
 {
-    beside->looks += remember(beside, &beside->heard, key);
+    if (database != beside->heard_database)
+        return;
+    if (is_among(beside, beside->looked, key))
+        beside->is_changed = true;
+    else if (!beside->is_deaf)
+        beside->looks += remember(beside, &beside->heard, key);
 }
 
-bool db_beside_has_heard(const struct db *beside, struct bytes key)
+void layers_hear_all(struct db *beside, unsigned database)
 {
-    return Judy1Test(beside->heard, layers_hash(beside, key), PJE0);
+    beside->is_changed |= database == beside->heard_database;
 }
 
-bool db_beside_has_looked(const struct db *beside, struct bytes key)
+void db_beside_end_looks(struct db *beside)
 {
-    return Judy1Test(beside->looked, layers_hash(beside, key), PJE0);
+    beside->is_deaf = true;
+}
+
+bool db_beside_is_changed(const struct db *beside)
+{
+    return beside->is_changed;
 }
 
 uint64_t db_beside_looks(const struct db *beside)

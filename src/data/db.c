@@ -313,7 +313,7 @@ void layers_put_whole(struct db *db, unsigned database, struct bytes key,
         layers_count(db, database, record_word_slot(place.word), 1);
     if (header->deadline_ms != 0)
         layers_deadline_add(db, database, key, header->deadline_ms);
-    effects_note(&db->effects, DB_EFFECT_PUT, database, database, key);
+    layers_note_key(db, DB_EFFECT_PUT, database, key);
 }
 
 void db_put(struct db *db, unsigned database, struct bytes key, enum db_type type,
@@ -354,7 +354,7 @@ void db_put_collection(struct db *db, unsigned database, struct bytes key,
     int64_t row_ms = layers_due_ms(before.deadline_ms, before.elements_due_ms);
     if (due_ms != 0 && !(row_ms != 0 && row_ms <= due_ms)) /* L8 */
         layers_deadline_add(db, database, key, due_ms);
-    effects_note(&db->effects, DB_EFFECT_PUT, database, database, key);
+    layers_note_key(db, DB_EFFECT_PUT, database, key);
 }
 
 bool db_rename(struct db *db, unsigned database, struct bytes key, unsigned to_database,
@@ -373,7 +373,7 @@ bool db_rename(struct db *db, unsigned database, struct bytes key, unsigned to_d
     bool is_taken = layers_take(db, &place);
     check(is_taken);
     layers_count(db, database, record_word_slot(place.word), -1);
-    effects_note(&db->effects, DB_EFFECT_DELETED, database, database, key);
+    layers_note_key(db, DB_EFFECT_DELETED, database, key);
     if (found.space && owner != heir)
         layers_space_move(db, owner, heir, found.space);
     db_effects_name(db, to_event);
@@ -401,7 +401,7 @@ void db_splice(struct db *db, unsigned database, struct bytes key, uint64_t offs
     size_t new_size = record_header_encode(out, &header);
     check(new_size == size);
     layers_splice(db, &place, bytes_of(out, size), offset, part);
-    effects_note(&db->effects, DB_EFFECT_PUT, database, database, key);
+    layers_note_key(db, DB_EFFECT_PUT, database, key);
 }
 
 bool db_delete(struct db *db, unsigned database, struct bytes key)
@@ -415,7 +415,7 @@ bool db_delete(struct db *db, unsigned database, struct bytes key)
         db_effects_name(db, "expired");
     db->expired += !was_there;
     layers_count(db, database, record_word_slot(place.word), -1);
-    effects_note(&db->effects, DB_EFFECT_DELETED, database, database, key);
+    layers_note_key(db, DB_EFFECT_DELETED, database, key);
     return was_there;
 }
 
@@ -497,6 +497,8 @@ void db_flush(struct db *db, unsigned database)
     db->is_dead_stored |= layers_kv_counts(&db->persisted, TABLE_KEYS, space) ||
                           layers_kv_counts(&db->checkpointed, TABLE_KEYS, space);
     db->is_in_entry = true;
+    if (db->hearing)
+        layers_hear_all(db->hearing, database);
     effects_note(&db->effects, DB_EFFECT_FLUSHED, database, database, bytes_of(NULL, 0));
 }
 
@@ -522,6 +524,10 @@ void db_swap(struct db *db, unsigned one, unsigned other)
     db->deadline_from_ms[one] = db->deadline_from_ms[other];
     db->deadline_from_ms[other] = due_ms;
     db->is_in_entry = true;
+    if (db->hearing)
+        layers_hear_all(db->hearing, one);
+    if (db->hearing)
+        layers_hear_all(db->hearing, other);
     effects_note(&db->effects, DB_EFFECT_SWAPPED, one, other, bytes_of(NULL, 0));
 }
 

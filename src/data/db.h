@@ -350,12 +350,14 @@ bool db_beside_fits_keys(const struct db *db);
 /* For that and the view that it takes. */
 bool db_beside_has_layers(const struct db *db);
 
-/* The place remembers keys that were looked at, and that were heard to have changed since the view,
- * by their hashes, whatever their database. */
-void db_beside_look(struct db *beside, struct bytes key);
-bool db_beside_has_looked(const struct db *beside, struct bytes key);
-void db_beside_hear(struct db *beside, struct bytes key);
-bool db_beside_has_heard(const struct db *beside, struct bytes key);
+/* From now on, the beginning of the view, the place hears of each key of this database that an entry
+ * writes, whatever the entry tells of it, and remembers it, as it does keys that were looked at, by
+ * their hashes. */
+void db_beside_listen(struct db *beside, unsigned database);
+void db_beside_look(struct db *beside, struct bytes key); /* of the view */
+void db_beside_end_looks(struct db *beside);              /* no other is looked at */
+/* One of those was written since the view, or all were flushed or swapped. */
+bool db_beside_is_changed(const struct db *beside);
 uint64_t db_beside_looks(const struct db *beside); /* how many it remembers */
 
 /* Whether a key is still what it was: it is, between two entries, if all of this is equal. */

@@ -59,7 +59,7 @@ void layers_expired_drop(struct db *db, unsigned database, const struct place *p
     layers_count(db, database, record_word_slot(place->word), -1);
     db->expired++;
     db_effects_name(db, "expired");
-    effects_note(&db->effects, DB_EFFECT_DELETED, database, database, place->name);
+    layers_note_key(db, DB_EFFECT_DELETED, database, place->name);
     db_effects_name(db, event);
 }
 

@@ -134,8 +134,12 @@ struct db {
     db_elements_due_fn *elements_due;       /* NULL: there are no such elements */
 
     struct db *beside;             /* what this is made beside; NULL: it is a db (beside.c) */
+    struct db *hearing;            /* a place beside this, which hears of its keys; borrowed */
     void *looked, *heard;          /* beside: Judy1 of hashes of keys; owned */
     uint64_t looks;                /* of both */
+    unsigned heard_database;       /* beside: whose keys it hears of, */
+    bool is_deaf;                  /* but not of those that nobody looked at, any more */
+    bool is_changed;               /* beside: one that was looked at is another since the view */
     struct db_view *on;            /* beside: what is below its layer; NULL: nothing; borrowed */
     uint64_t work;                 /* db_work() */
     uint64_t changed_bytes;        /* written since the freeze, overwritten or not */
@@ -289,6 +293,19 @@ void layers_keep_dead(struct db *db, uint64_t owner, uint64_t space);
 /* Counts keys of a space that was flushed since. */
 void layers_keep_count(struct db *db, uint64_t space, unsigned slot, int64_t keys);
 void layers_keep_free(struct db *db); /* for db_close() */
+
+/* beside.c.  A key, or all of the database. */
+void layers_hear_key(struct db *beside, unsigned database, struct bytes key);
+void layers_hear_all(struct db *beside, unsigned database);
+
+/* What is written of a key, whether it is told or not. */
+static inline void layers_note_key(struct db *db, enum db_effect_type type, unsigned database,
+                                   struct bytes key)
+{
+    if (db->hearing)
+        layers_hear_key(db->hearing, database, key);
+    effects_note(&db->effects, type, database, database, key);
+}
 
 /* db.c.  With what it has besides its layers. */
 void layers_handle_free(struct db *db);
