@@ -54,6 +54,8 @@ bool call_has_arity(const struct call *call);
 bool command_may_take_long(const struct call *call);
 /* exec.c.  The same of a transaction. */
 bool command_exec_may_take_long(const struct call *call);
+/* How many elements its commands walk over, about: see prepare.h. */
+uint64_t command_exec_prepares(struct call *call);
 void call_wrong_arity(struct call *call);
 /* Answers with an error; returns false, for who was asked whether all is well. */
 bool call_refuse(struct call *call, const char *error);
@@ -292,6 +294,9 @@ command_fn cmd_watch, cmd_exec;
 command_words_fn words_exec;
 /* once.c */
 command_fn cmd_once;
+enum { ONCE_WORDS_BEFORE = 3 }; /* what it carries */
+/* Whether ONCE, of these words, surely executes what it carries, on the present state. */
+bool command_once_carries(struct db *db, const struct bytes *argv);
 command_words_fn words_once;
 /* connection_command.c */
 command_fn cmd_ping, cmd_echo, cmd_quit, cmd_reset, cmd_hello, cmd_auth;

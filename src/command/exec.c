@@ -12,6 +12,7 @@
 #include "base/memory.h"
 #include "command/commands.h"
 #include "command/exec_form.h"
+#include "command/prepare.h"
 
 static uint64_t version_of(struct call *call, unsigned database, struct bytes key)
 {
@@ -84,6 +85,8 @@ static bool parse_element(struct bytes word, struct element *element, struct wor
     return true;
 }
 
+#define ERROR_MALFORMED "ERR malformed transaction"
+
 static bool is_reply(struct bytes resp3)
 {
     struct buffer ignored = {0};
@@ -92,25 +95,25 @@ static bool is_reply(struct bytes resp3)
     return is_one;
 }
 
-static bool is_well_formed(struct call *call, struct words *words)
+static bool are_watches_right(struct bytes watches)
 {
-    struct bytes rest = call->argv[1], key;
-    struct element element;
+    struct bytes key;
     unsigned database;
     uint64_t version;
-    while (rest.size > 0)
-        if (!take_watch(&rest, &database, &version, &key))
+    while (watches.size > 0)
+        if (!take_watch(&watches, &database, &version, &key))
             return false;
-    for (uint32_t i = EXEC_WORDS_BEFORE; i < call->argc; i++) {
-        if (!parse_element(call->argv[i], &element, words))
-            return false;
-        if (element.kind == EXEC_REPLY && !is_reply(element.reply))
-            return false;
-        if (element.kind == EXEC_COMMAND && (!(element.command->flags & call->allows) ||
-                                             command_since(element.command) > call->meaning))
-            return false;
-    }
     return true;
+}
+
+static bool is_element_right(const struct call *call, uint32_t i, struct words *words)
+{
+    struct element element;
+    if (!parse_element(call->argv[i], &element, words))
+        return false;
+    if (element.kind == EXEC_REPLY)
+        return is_reply(element.reply);
+    return element.command->flags & call->allows && command_since(element.command) <= call->meaning;
 }
 
 /* Of a forward: as if its commands came one by one. */
@@ -118,9 +121,11 @@ bool words_exec(struct call *call)
 {
     struct words words = {0};
     call->allows = CMD_READ | CMD_WRITE;
-    bool valid = is_well_formed(call, &words);
+    bool valid = are_watches_right(call->argv[1]);
+    for (uint32_t i = EXEC_WORDS_BEFORE; valid && i < call->argc; i++)
+        valid = is_element_right(call, i, &words);
     if (!valid)
-        reply_error(call->reply, "ERR malformed transaction");
+        reply_error(call->reply, ERROR_MALFORMED);
     for (uint32_t i = EXEC_WORDS_BEFORE; valid && i < call->argc; i++) {
         struct element element;
         bool is_element = parse_element(call->argv[i], &element, &words);
@@ -142,6 +147,27 @@ bool words_exec(struct call *call)
 
 /* ---- execution -------------------------------------------------------------------------- */
 
+static bool is_right(struct call *call, uint32_t i)
+{
+    return is_element_right(call, i, &call->walk->words);
+}
+
+/* In slices, walk->second_round: it is.  False: it is not, answered; or not all was looked at. */
+static bool is_well_formed(struct call *call)
+{
+    struct walk_state *walk = call->walk;
+    if (walk->second_round)
+        return true;
+    if ((!walk->unfinished && !are_watches_right(call->argv[1])) ||
+        !call_checks_words(call, EXEC_WORDS_BEFORE, 1, is_right)) {
+        if (!walk->unfinished)
+            reply_error(call->reply, ERROR_MALFORMED);
+        return false;
+    }
+    walk->cursor = 0;
+    return true;
+}
+
 /* In slices, walk->cursor: how many bytes of the watches are behind.  False: one is another now,
  * answered; or not all were looked at yet. */
 static bool are_unchanged(struct call *call)
@@ -153,11 +179,14 @@ static bool are_unchanged(struct call *call)
     unsigned database;
     uint64_t version;
     call_begin_slice(call);
+    if (call_is_prepared(call)) /* the keys that are watched are among those that it looked at */
+        return true;
     for (; rest.size > 0; walk->cursor = watches.size - rest.size) {
         if (!call_may_step(call))
             return false;
         bool is_watch = take_watch(&rest, &database, &version, &key);
         check(is_watch);
+        call_looks_in(call, database, key);
         if (version_of(call, database, key) != version) {
             reply_null_array(call->reply);
             return false;
@@ -183,6 +212,8 @@ static void go_on(struct call *call)
         }
         call_reply_resp3(&found, element.reply);
     }
+    if (call_stops(call))
+        return;
     reply_array(call->reply, walk->count);
     reply_raw(call->reply, buffer_bytes(&walk->found));
 }
@@ -205,16 +236,44 @@ bool command_exec_may_take_long(const struct call *call)
     return may;
 }
 
+/* Of many, only their words are counted, which is quick, until there are enough. */
+uint64_t command_exec_prepares(struct call *call)
+{
+    enum { LOOKED_AT_MAX = 64, WORDS_EACH = 2, ENOUGH = 1 << 20 };
+    struct words words = {0};
+    uint64_t elements = 0;
+    bool is_looked_at = call->argc - EXEC_WORDS_BEFORE <= LOOKED_AT_MAX;
+    for (uint32_t i = EXEC_WORDS_BEFORE; i < call->argc && elements < ENOUGH; i++) {
+        struct element element;
+        struct bytes word = call->argv[i];
+        if (word.size <= EXEC_HEAD_SIZE)
+            break;
+        word = bytes_of((const char *)word.data + EXEC_HEAD_SIZE, word.size - EXEC_HEAD_SIZE);
+        elements += command_word_count(word) / WORDS_EACH;
+        if (!is_looked_at || !command_may_be_long(word))
+            continue;
+        if (!parse_element(call->argv[i], &element, &words) || element.kind != EXEC_COMMAND)
+            continue;
+        struct call inner = *call;
+        inner.command = element.command;
+        inner.argv = element.argv;
+        inner.argc = element.argc;
+        inner.database = element.database;
+        elements += command_prepares(&inner);
+    }
+    memory_free(words.argv);
+    return elements;
+}
+
 void cmd_exec(struct call *call)
 {
     struct walk_state *walk = call->walk;
+    if (call_is_prepared(call))
+        call_take_keys(call);
     if (call->carried) {
         buffer_append_bytes(&walk->found, *call->carried);
         walk->count++;
-    } else if (!walk->unfinished && !is_well_formed(call, &walk->words)) {
-        reply_error(call->reply, "ERR malformed transaction");
-        return;
-    } else if (!are_unchanged(call)) {
+    } else if (!is_well_formed(call) || !are_unchanged(call)) {
         return;
     }
     go_on(call);

@@ -4,6 +4,7 @@
 
 #include "base/fatal.h"
 #include "base/memory.h"
+#include "command/prepare.h"
 #include "command/string_parts.h"
 
 #ifndef EXECUTION_STEPS_MAX /* the simulator builds this with fewer */
@@ -48,6 +49,10 @@ static void push(struct execution *execution, const struct carry *carry)
     frame->database = carry->database;
     frame->is_begun = false;
     buffer_clear(&frame->reply);
+    if (execution->prepared && execution->depth > 1) {
+        frame->walk = *execution->prepared;
+        execution->prepared = NULL;
+    }
 }
 
 static void pop(struct execution *execution)
@@ -139,6 +144,8 @@ static bool step_and_move(struct execution *execution, struct call *call)
     call->database = database;
     if (frame->walk.unfinished)
         return false;
+    if (execution->carry.command && !call_may_carry(call))
+        return false;
     if (execution->carry.command)
         push(execution, &execution->carry);
     else
@@ -151,7 +158,8 @@ static bool go_on_carrying(struct execution *execution, struct call *call)
 {
     uint64_t work_end = db_work(call->db) + STEPS_WORK;
     for (unsigned steps = 1; execution->depth > 0; steps++) {
-        if (steps == STEPS_MAX || db_work(call->db) >= work_end)
+        bool is_enough = steps == STEPS_MAX || db_work(call->db) >= work_end;
+        if (is_enough && !call->prepared)
             return false;
         if (!step_and_move(execution, call))
             return false;

@@ -33,6 +33,7 @@ struct execution {
     uint32_t depth;     /* frames in use; 0: nothing is under way */
     bool has_reply;     /* frames[depth] has ended, and its carrier has not seen its reply yet */
     struct carry carry; /* what the top asked for in its last step */
+    struct walk_state *prepared; /* borrowed, of what is carried next: it begins there; or NULL */
     struct frame frames[FRAMES_MAX];
     struct db_view *view; /* of a read that goes on, owned; else NULL */
     int64_t now_ms;       /* likewise: the time of its first slice */

@@ -158,11 +158,29 @@ static bool take_prepared(struct machine *machine, struct bytes encoded, const s
     return false;
 }
 
+/* Until the slice ends `carried` is where what ONCE carries begins. */
+static void begin_prepared(struct machine *machine, struct execution *execution, struct call *call,
+                           struct walk_state *carried)
+{
+    struct preparation *preparation = machine->preparation;
+    call->prepared = preparation_place(preparation);
+    call->db = machine->db;
+    preparation_take_first(preparation, call);
+    if (machine->observer)
+        preparation_tell(preparation, machine->observer);
+    *carried = preparation_take(preparation);
+    if (preparation_is_carried(preparation))
+        execution->prepared = carried;
+    else
+        execution->frames[0].walk = *carried;
+}
+
 /* One slice: the gate through which every execution goes.  False: not finished; the words of the
  * command stay where they are. */
 static bool run(struct machine *machine, struct execution *execution, struct bytes encoded,
                 unsigned allows, struct call *call)
 {
+    struct walk_state carried;
     if (execution->depth == 0) {
         bool is_prepared = allows & CMD_WRITE && take_prepared(machine, encoded, call);
         if (!read_words(machine, execution, encoded, is_prepared, call))
@@ -174,17 +192,17 @@ static bool run(struct machine *machine, struct execution *execution, struct byt
         if (allows & CMD_WRITE && machine->parts && !is_prepared && command_may_take_long(call))
             (void)db_part(machine->db);
         execution_begin(execution, call->command, call->argc, allows);
-        if (is_prepared) {
-            call->prepared = preparation_place(machine->preparation);
-            execution->frames[0].walk = preparation_take(machine->preparation);
-        }
+        if (is_prepared)
+            begin_prepared(machine, execution, call, &carried);
     }
     bool is_tick = execution->frames[0].command == &command_tick; /* no client's command */
     call->db = machine->db;
     call->view = execution->view;
     call->observer = is_tick ? NULL : machine->observer;
     db_at(machine->db, call->now_ms, allows & CMD_WRITE);
-    return execution_go_on(execution, call);
+    bool is_finished = execution_go_on(execution, call);
+    check(!execution->prepared); /* it was taken */
+    return is_finished;
 }
 
 static struct call call_in(const struct apply_context *context, struct reply *reply)
@@ -343,7 +361,7 @@ struct look {
 
 static void look_begin(const struct apply_context *context, struct look *look)
 {
-    *look = (struct look){.nowhere = {NULL, 2}};
+    *look = (struct look){.nowhere = {NULL, context->protocol == 3 ? 3 : 2}};
     look->call = call_in(context, &look->nowhere);
     look->call.walk = &look->walk;
 }
@@ -371,9 +389,14 @@ uint64_t command_machine_prepared(const struct state_machine *base)
 
 static bool is_prepared_ever(struct bytes command, struct command_preparing *how)
 {
-    struct bytes name;
-    return command_first_words(command, &name, 1) == 1 &&
-           command_may_prepare(name, command_word_count(command), how);
+    struct bytes words[ONCE_WORDS_BEFORE + 1];
+    uint32_t count = command_word_count(command);
+    if (command_first_words(command, words, 1) != 1)
+        return false;
+    if (!bytes_is(words[0], "once"))
+        return command_may_prepare(words[0], count, how);
+    return command_first_words(command, words, ONCE_WORDS_BEFORE + 1) > ONCE_WORDS_BEFORE &&
+           command_may_prepare(words[ONCE_WORDS_BEFORE], count - ONCE_WORDS_BEFORE, how);
 }
 
 static bool may_prepare(struct state_machine *base, struct bytes command)

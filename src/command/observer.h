@@ -13,6 +13,10 @@ struct command_observer {
     void (*begin)(struct command_observer *observer);
     void (*end)(struct command_observer *observer, const struct call *call, uint64_t *took,
                 bool finished, bool failed);
+    /* An entry takes over what was executed before, and how long that took is not known any more:
+     * so many of this command, of which so many failed. */
+    void (*carried)(struct command_observer *observer, const struct command *command,
+                    uint64_t calls, uint64_t failed);
     /* The command was refused before it was executed: arity, password. */
     void (*rejected)(struct command_observer *observer, const struct command *command);
     /* A client is answered "-...". */

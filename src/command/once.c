@@ -79,6 +79,15 @@ bool words_once(struct call *call)
     return read_request(call, &request_id);
 }
 
+bool command_once_carries(struct db *db, const struct bytes *argv)
+{
+    uint64_t request_id, last_id;
+    struct bytes kept;
+    return argv[1].size > 0 && argv[1].size <= ONCE_CLIENT_MAX &&
+           number_parse_u64(argv[2], &request_id) &&
+           (!db_receipt_get(db, argv[1], &last_id, &kept) || request_id > last_id);
+}
+
 void cmd_once(struct call *call)
 {
     struct bytes client = call->argv[1];

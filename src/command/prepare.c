@@ -11,6 +11,7 @@
 #include "command/sorted_sets.h"
 #include "command/streams.h"
 #include "command/string_parts.h"
+#include "command/tally.h"
 #include "resp/number.h"
 
 #ifndef PREPARE_WORDS_LEAST     /* of fewer words nothing takes long; */
@@ -34,13 +35,16 @@ enum {
     SOURCE_ELEMENTS = 4 /* it takes so long to look at one */
 };
 
+static bool is_outermost(const struct call *call);
+
 /* ---- what the commands ask ------------------------------------------------------------- */
 
 bool call_stops(struct call *call)
 {
-    if (call->preparing)
+    bool stops = call->preparing && is_outermost(call);
+    if (stops)
         call->walk->unfinished = call->walk->is_prepared = true;
-    return call->preparing != NULL;
+    return stops;
 }
 
 uint64_t call_slice_share(const struct call *call, uint64_t most)
@@ -69,7 +73,8 @@ void call_take_changes(struct call *call, uint64_t space)
 void call_take_keys(struct call *call)
 {
     check(!call->walk->placed); /* those have spaces of the place beside the db */
-    db_beside_adopt_keys(call->db, call->prepared, call->database);
+    if (!db_beside_is_taken(call->prepared))
+        db_beside_adopt_keys(call->db, call->prepared, call->database);
 }
 
 uint64_t call_take_space(struct call *call, unsigned database, uint64_t space)
@@ -286,6 +291,13 @@ static uint64_t weigh_deadlines(struct call *call, struct sources *sources)
     return command_fields_may_prepare(call) ? call->argc : 0;
 }
 
+static uint64_t weigh_transaction(struct call *call, struct sources *sources)
+{
+    sources->count = 0;
+    sources->are_looked_at = true;
+    return command_exec_prepares(call);
+}
+
 /* What is trimmed behind it is no part of what is prepared, and may take long. */
 static uint64_t weigh_entry(struct call *call, struct sources *sources)
 {
@@ -297,7 +309,8 @@ enum {
     IN_PLACE = 1,     /* it changes a large value, instead of making one */
     MOSTLY_SHORT = 2, /* and comes often */
     OF_KEYS = 4,      /* it deletes or puts keys, any number of them */
-    OF_SOURCES = 8    /* its words say how long it takes only if they are more than are weighed */
+    OF_SOURCES = 8,   /* its words say how long it takes only if they are more than are weighed */
+    CARRIED = 16      /* it looks at keys that it names, and at nothing else: no time, no seed */
 };
 
 struct kind {
@@ -310,47 +323,48 @@ struct kind {
 };
 
 static const struct kind kinds[] = {
-    {cmd_copy, weigh_copy, 0, 0},
+    {cmd_copy, weigh_copy, CARRIED, 0},
     {cmd_sort, weigh_sort, 0, 0},
-    {cmd_zrangestore, weigh_range, 0, 0},
-    {cmd_sinterstore, weigh_combination, OF_SOURCES, 160},
-    {cmd_sunionstore, weigh_combination, OF_SOURCES, 160},
-    {cmd_sdiffstore, weigh_combination, OF_SOURCES, 160},
-    {cmd_zunion, weigh_combination, OF_SOURCES, 160},
+    {cmd_zrangestore, weigh_range, CARRIED, 0},
+    {cmd_sinterstore, weigh_combination, OF_SOURCES | CARRIED, 160},
+    {cmd_sunionstore, weigh_combination, OF_SOURCES | CARRIED, 160},
+    {cmd_sdiffstore, weigh_combination, OF_SOURCES | CARRIED, 160},
+    {cmd_zunion, weigh_combination, OF_SOURCES | CARRIED, 160},
     {cmd_geosearch, weigh_places, 0, 0},
-    {cmd_bitop, weigh_bits, OF_SOURCES, 160},
+    {cmd_bitop, weigh_bits, OF_SOURCES | CARRIED, 160},
     {cmd_pfmerge, weigh_all_words, 0, 320},
     {cmd_restore, weigh_payload, MOSTLY_SHORT, 0},
-    {cmd_ltrim, weigh_trim, IN_PLACE | MOSTLY_SHORT, 0},
-    {cmd_lrem, weigh_list, IN_PLACE | MOSTLY_SHORT, 0},
-    {cmd_linsert, weigh_list, IN_PLACE | MOSTLY_SHORT, 0},
-    {cmd_zremrangebyrank, weigh_removal, IN_PLACE | MOSTLY_SHORT, 0},
-    {cmd_zremrangebyscore, weigh_removal, IN_PLACE | MOSTLY_SHORT, 0},
-    {cmd_zremrangebylex, weigh_removal, IN_PLACE | MOSTLY_SHORT, 0},
+    {cmd_ltrim, weigh_trim, IN_PLACE | MOSTLY_SHORT | CARRIED, 0},
+    {cmd_lrem, weigh_list, IN_PLACE | MOSTLY_SHORT | CARRIED, 0},
+    {cmd_linsert, weigh_list, IN_PLACE | MOSTLY_SHORT | CARRIED, 0},
+    {cmd_zremrangebyrank, weigh_removal, IN_PLACE | MOSTLY_SHORT | CARRIED, 0},
+    {cmd_zremrangebyscore, weigh_removal, IN_PLACE | MOSTLY_SHORT | CARRIED, 0},
+    {cmd_zremrangebylex, weigh_removal, IN_PLACE | MOSTLY_SHORT | CARRIED, 0},
     {cmd_xtrim, weigh_stream_trim, IN_PLACE | MOSTLY_SHORT, 0},
-    {cmd_sadd, weigh_words, IN_PLACE, 16},
-    {cmd_srem, weigh_words, IN_PLACE, 16},
-    {cmd_hset, weigh_words, IN_PLACE, 16},
-    {cmd_hmset, weigh_words, IN_PLACE, 16},
-    {cmd_hdel, weigh_words, IN_PLACE, 16},
+    {cmd_sadd, weigh_words, IN_PLACE | CARRIED, 16},
+    {cmd_srem, weigh_words, IN_PLACE | CARRIED, 16},
+    {cmd_hset, weigh_words, IN_PLACE | CARRIED, 16},
+    {cmd_hmset, weigh_words, IN_PLACE | CARRIED, 16},
+    {cmd_hdel, weigh_words, IN_PLACE | CARRIED, 16},
     {cmd_hexpireat, weigh_deadlines, IN_PLACE, 64},
     {cmd_hpexpireat, weigh_deadlines, IN_PLACE, 64},
     {cmd_hpersist, weigh_deadlines, IN_PLACE, 64},
     {cmd_hsetex, weigh_deadlines, IN_PLACE, 16},
-    {cmd_zadd, weigh_words, IN_PLACE, 40},
-    {cmd_zrem, weigh_words, IN_PLACE, 64},
-    {cmd_geoadd, weigh_words, IN_PLACE, 40},
-    {cmd_lpush, weigh_words, IN_PLACE, 16},
-    {cmd_rpush, weigh_words, IN_PLACE, 16},
-    {cmd_lpushx, weigh_words, IN_PLACE, 16},
-    {cmd_rpushx, weigh_words, IN_PLACE, 16},
-    {cmd_pfadd, weigh_words, IN_PLACE, 4},
+    {cmd_zadd, weigh_words, IN_PLACE | CARRIED, 40},
+    {cmd_zrem, weigh_words, IN_PLACE | CARRIED, 64},
+    {cmd_geoadd, weigh_words, IN_PLACE | CARRIED, 40},
+    {cmd_lpush, weigh_words, IN_PLACE | CARRIED, 16},
+    {cmd_rpush, weigh_words, IN_PLACE | CARRIED, 16},
+    {cmd_lpushx, weigh_words, IN_PLACE | CARRIED, 16},
+    {cmd_rpushx, weigh_words, IN_PLACE | CARRIED, 16},
+    {cmd_pfadd, weigh_words, IN_PLACE | CARRIED, 4},
     {cmd_xdel, weigh_words, IN_PLACE, 64},
     {cmd_xack, weigh_words, IN_PLACE, 64},
-    {cmd_del, weigh_all_words, IN_PLACE | OF_KEYS, 64},
-    {cmd_mset, weigh_puts, IN_PLACE | OF_KEYS, 16},
-    {cmd_msetnx, weigh_puts, IN_PLACE | OF_KEYS, 64},
+    {cmd_del, weigh_all_words, IN_PLACE | OF_KEYS | CARRIED, 64},
+    {cmd_mset, weigh_puts, IN_PLACE | OF_KEYS | CARRIED, 16},
+    {cmd_msetnx, weigh_puts, IN_PLACE | OF_KEYS | CARRIED, 64},
     {cmd_xadd, weigh_entry, 0, 1},
+    {cmd_exec, weigh_transaction, IN_PLACE | MOSTLY_SHORT | OF_KEYS, 0},
 };
 
 /* NULL: it is never prepared. */
@@ -375,8 +389,9 @@ static bool is_likely(struct bytes name)
     static const struct {
         const char *text;
         size_t size;
-    } first[] = {{"bitop", 5}, {"copy", 4},    {"geo", 3},  {"linsert", 7}, {"lrem", 4},
-                 {"ltrim", 5}, {"restore", 7}, {"sort", 4}, {"xtrim", 5},   {"zremrange", 9}};
+    } first[] = {{"bitop", 5}, {"copy", 4},      {"geo", 3},      {"linsert", 7},
+                 {"lrem", 4},  {"ltrim", 5},     {"restore", 7},  {"sort", 4},
+                 {"xtrim", 5}, {"zremrange", 9}, {"raft.exec", 9}};
     enum { SHORTEST = 4 };
     const char *text = name.data;
     if (name.size < SHORTEST)
@@ -406,10 +421,24 @@ bool command_may_prepare(struct bytes name, uint32_t words, struct command_prepa
     return true;
 }
 
+bool command_may_be_long(struct bytes encoded)
+{
+    struct command_preparing how;
+    struct bytes name;
+    return command_first_words(encoded, &name, 1) == 1 &&
+           command_may_prepare(name, command_word_count(encoded), &how);
+}
+
 uint64_t command_prepares(struct call *call)
 {
     struct sources sources;
-    return weigh(call, &sources);
+    struct call own = *call;
+    if (own.command->execute == cmd_once) {
+        own.argv += ONCE_WORDS_BEFORE;
+        own.argc -= ONCE_WORDS_BEFORE;
+        own.command = command_find(own.argv, own.argc);
+    }
+    return own.command ? weigh(&own, &sources) : 0;
 }
 
 /* ---- one preparation ------------------------------------------------------------------- */
@@ -437,10 +466,20 @@ struct preparation {
     struct source *sources;  /* owned */
     uint32_t sources_count;
     struct looks looks;
-    uint64_t looked; /* up to this entry the sources are what they were */
-    unsigned flags;  /* of its kind */
+    struct tally tally; /* of what it carries */
+    uint64_t looked;    /* up to this entry the sources are what they were */
+    uint32_t before;    /* words of ONCE in front of it */
+    int protocol;       /* of the reply */
+    bool is_beyond;     /* it carries what cannot be prepared */
+    unsigned flags;     /* of its kind */
     bool is_ready;
 };
+
+/* What it carries goes on to its end. */
+static bool is_outermost(const struct call *call)
+{
+    return call->walk == &call->preparing->making.frames[0].walk;
+}
 
 /* Of what is changed in place: when the first of its elements comes to its deadline.  False: one is
  * over, and nobody knows the next. */
@@ -472,6 +511,18 @@ static bool note_sources(struct preparation *preparation, struct call *call)
     return is_sure;
 }
 
+/* What it carries is prepared; its reply is kept in that protocol. */
+static void leave_once(struct preparation *preparation)
+{
+    struct call *call = &preparation->context;
+    preparation->before = ONCE_WORDS_BEFORE;
+    preparation->protocol = 3;
+    call->argv += ONCE_WORDS_BEFORE;
+    call->argc -= ONCE_WORDS_BEFORE;
+    call->command = command_find(call->argv, call->argc);
+    check(call->command && kind_of(call->command));
+}
+
 /* Some of them.  False: not all yet. */
 static bool read_words(struct preparation *preparation)
 {
@@ -487,6 +538,8 @@ static bool read_words(struct preparation *preparation)
     call->argv = making->argv;
     call->command = command_find(call->argv, call->argc);
     check(call->command);
+    if (call->command->execute == cmd_once)
+        leave_once(preparation);
     preparation->flags = kind_of(call->command)->flags;
     return true;
 }
@@ -505,7 +558,7 @@ static struct db_view *view_new(const struct preparation *preparation)
 static bool begin(struct preparation *preparation, int64_t now_ms)
 {
     struct db *db = preparation->db;
-    struct reply nobody = {NULL, 2};
+    struct reply nobody = {NULL, preparation->protocol};
     struct walk_state walk = {.unfinished = false};
     struct db_view *view = view_new(preparation);
     if (!view)
@@ -517,18 +570,20 @@ static bool begin(struct preparation *preparation, int64_t now_ms)
     making->view = view;
     making->now_ms = own.now_ms = now_ms;
     execution_begin(making, own.command, own.argc, CMD_READ | CMD_WRITE);
+    making->frames[0].argv = own.argv;
     own.db = db;
     own.reply = &nobody;
     own.walk = &walk;
     db_at(db, now_ms, false);
     unsigned flags = preparation->flags;
-    bool is_known = command_since(own.command) <= own.meaning; /* else its entry refuses it */
+    bool is_known = command_since(own.command) <= own.meaning && /* else its entry refuses it */
+                    command_takes(own.command, own.argc);
     if (note_sources(preparation, &own) && is_known)
         preparation->beside = db_beside_new(db, flags & IN_PLACE ? view : NULL);
     if (preparation->beside && preparation->looks.are_possible)
         db_beside_listen(preparation->beside, own.database);
     if (preparation->beside && flags & OF_KEYS)
-        db_beside_note_effects(preparation->beside);
+        db_beside_keys(preparation->beside, own.command->execute != cmd_del);
     own.db = preparation->beside;
     own.view = flags & IN_PLACE ? NULL : view; /* there it sees its own changes, too */
     own.preparing = preparation;
@@ -546,9 +601,11 @@ static void end_making(struct preparation *preparation)
 struct preparation *preparation_new(struct db *db, struct blob *encoded, const struct call *call)
 {
     struct preparation *preparation = memory_new(sizeof *preparation);
+    command_tally_init(&preparation->tally);
     preparation->db = db;
     preparation->encoded = blob_take(encoded);
     preparation->context = *call;
+    preparation->protocol = call->reply->protocol;
     if (command_word_count(blob_bytes(encoded)) > COMMAND_DECODED_WORDS)
         return preparation;
     if (read_words(preparation) && begin(preparation, call->now_ms))
@@ -562,6 +619,7 @@ void preparation_free(struct preparation *preparation)
     if (!preparation)
         return;
     end_making(preparation);
+    command_tally_deinit(&preparation->tally);
     db_beside_free(preparation->beside);
     blob_release(preparation->encoded);
     memory_free(preparation->sources);
@@ -600,6 +658,80 @@ void call_holds_until(struct call *call, int64_t deadline_ms)
         looks->until_ms = until_ms;
 }
 
+/* ---- transactions ---------------------------------------------------------------------- */
+
+void call_looks_in(struct call *call, unsigned database, struct bytes key)
+{
+    if (!call->preparing)
+        return;
+    call->preparing->is_beyond |= database != call->preparing->context.database;
+    call_looks_first(call, key);
+}
+
+static bool is_one_of(const struct command *command, command_fn *const *some, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (some[i] == command->execute)
+            return true;
+    return false;
+}
+
+#define IS_ONE_OF(command, some) is_one_of(command, some, sizeof(some) / sizeof((some)[0]))
+
+/* Of those that are not prepared by themselves. */
+static bool is_short_of_its_keys(const struct carry *carry)
+{
+    static command_fn *const these[] = {
+        cmd_get,    cmd_strlen,    cmd_incr,   cmd_decr,    cmd_incrby,  cmd_decrby,
+        cmd_append, cmd_setnx,     cmd_getset, cmd_hget,    cmd_hincrby, cmd_hlen,
+        cmd_hsetnx, cmd_sismember, cmd_scard,  cmd_llen,    cmd_lpop,    cmd_rpop,
+        cmd_lindex, cmd_zcard,     cmd_zscore, cmd_zincrby, cmd_exists,  cmd_type};
+    enum { PLAIN_SET_WORDS = 3 };
+    if (carry->command->execute == cmd_set)
+        return carry->argc == PLAIN_SET_WORDS;
+    return IS_ONE_OF(carry->command, these);
+}
+
+/* What looks at keys that it names, and at nothing else. */
+static bool is_of_its_keys(const struct carry *carry)
+{
+    enum { NAMED_MAX = 64 }; /* they are looked at at once, before it begins */
+    const struct kind *kind = kind_of(carry->command);
+    if (carry->command->execute == cmd_copy) /* another database may be meant */
+        return carry->argc == 3 || (carry->argc == 4 && bytes_is(carry->argv[3], "replace"));
+    if (kind && kind->flags & CARRIED && kind->of_words && !(kind->flags & OF_SOURCES))
+        return true;
+    bool is_known = kind ? kind->flags & CARRIED : is_short_of_its_keys(carry);
+    return is_known && carry->argc <= NAMED_MAX;
+}
+
+static void look_first(void *context, struct bytes key)
+{
+    call_looks_first(context, key);
+}
+
+/* Those that put keys blindly look at none, and those of many keys say it themselves. */
+static bool says_its_looks(const struct command *command)
+{
+    static command_fn *const these[] = {cmd_set, cmd_mset, cmd_msetnx, cmd_del};
+    return IS_ONE_OF(command, these);
+}
+
+bool call_may_carry(struct call *call)
+{
+    struct preparation *preparation = call->preparing;
+    const struct carry *carry = call->carry;
+    if (!preparation)
+        return true;
+    if (carry->database != preparation->context.database || !is_of_its_keys(carry))
+        preparation->is_beyond = true;
+    else if (!says_its_looks(carry->command))
+        command_each_key(carry->command, carry->argv, carry->argc, look_first, call);
+    return !preparation->is_beyond;
+}
+
+/* ---- whether it holds ------------------------------------------------------------------ */
+
 /* By the time of db_at(). */
 static bool looks_hold(const struct preparation *preparation)
 {
@@ -628,6 +760,8 @@ bool preparation_holds(const struct preparation *preparation)
     }
     if (preparation->flags & OF_KEYS && !db_beside_fits_keys(preparation->db))
         return false;
+    if (preparation->before && !command_once_carries(preparation->db, preparation->making.argv))
+        return false;
     return looks_hold(preparation);
 }
 
@@ -644,7 +778,7 @@ static enum preparation_step end_well(struct preparation *preparation)
 enum preparation_step preparation_go_on(struct preparation *preparation, int64_t now_ms)
 {
     struct db *db = preparation->db, *beside = preparation->beside;
-    struct reply nobody = {NULL, 2};
+    struct reply nobody = {NULL, preparation->protocol};
     check(!preparation->is_ready);
     if (!preparation->context.command && !read_words(preparation))
         return PREPARATION_MORE;
@@ -659,11 +793,12 @@ enum preparation_step preparation_go_on(struct preparation *preparation, int64_t
     struct call call = preparation->context;
     uint64_t reading = db_work(db), all = db_work(beside);
     call.reply = &nobody;
+    call.observer = &preparation->tally.observer;
     db_at(beside, call.now_ms, false);
     bool is_finished = execution_go_on(&preparation->making, &call);
     uint64_t read = db_work(db) - reading;
     db_spend(db, db_work(beside) - all - read);
-    if (is_finished || db_beside_looks(beside) > LOOKS_MAX)
+    if (is_finished || preparation->is_beyond || db_beside_looks(beside) > LOOKS_MAX)
         return PREPARATION_FAILED;
     bool is_all = preparation->making.frames[0].walk.is_prepared;
     return is_all ? end_well(preparation) : PREPARATION_MORE;
@@ -675,7 +810,24 @@ bool preparation_is_of(const struct preparation *preparation, struct bytes encod
     const struct call *own = &preparation->context;
     return preparation->is_ready && own->database == call->database &&
            own->meaning == call->meaning && own->value_max == call->value_max &&
+           (preparation->before || preparation->protocol == call->reply->protocol) &&
            bytes_equal(blob_bytes(preparation->encoded), encoded);
+}
+
+void preparation_tell(const struct preparation *preparation, struct command_observer *observer)
+{
+    command_tally_tell(&preparation->tally, observer);
+}
+
+bool preparation_is_carried(const struct preparation *preparation)
+{
+    return preparation->before > 0;
+}
+
+void preparation_take_first(struct preparation *preparation, struct call *call)
+{
+    if (preparation->before && preparation->flags & OF_KEYS)
+        db_beside_adopt_keys(call->db, preparation->beside, call->database);
 }
 
 uint32_t preparation_take_words(struct preparation *preparation, struct bytes **argv,
@@ -688,7 +840,7 @@ uint32_t preparation_take_words(struct preparation *preparation, struct bytes **
     *capacity = making->argv_capacity;
     making->argv = others;
     making->argv_capacity = others_capacity;
-    return preparation->context.argc;
+    return preparation->before + preparation->context.argc;
 }
 
 struct walk_state preparation_take(struct preparation *preparation)

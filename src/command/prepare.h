@@ -14,6 +14,10 @@
  * with its own changes, in a db that stands on the view, and puts aside what its record is to say;
  * in the entry, call_take_changes() takes over what became of the rows.
  *
+ * A transaction is prepared as a whole: its commands are executed from beginning to end in a db
+ * that stands on the view, all keys that they name are looked at, and it is EXEC that stops and
+ * goes on.  ONCE is not prepared, but what it carries.
+ *
  * A preparation is a cache: it decides how long the entry takes and nothing else.  Loop thread. */
 #ifndef COMMAND_PREPARE_H
 #define COMMAND_PREPARE_H
@@ -33,6 +37,10 @@ void call_looks(struct call *call, struct bytes key, const struct db_record *fou
 void call_looks_first(struct call *call, struct bytes key);
 /* What the command does with this deadline depends on whether it has come. */
 void call_holds_until(struct call *call, int64_t deadline_ms);
+/* The same of a key of any database. */
+void call_looks_in(struct call *call, unsigned database, struct bytes key);
+/* call->carry is about to be executed.  False: it cannot be prepared, nor can what carries it. */
+bool call_may_carry(struct call *call);
 /* In the entry, before any change: all keys that were deleted or put are. */
 void call_take_keys(struct call *call);
 /* In the entry: only the end is left. */
@@ -51,6 +59,8 @@ struct command_preparing {
 };
 /* False: such a command is never prepared; cheap, since every write is asked. */
 bool command_may_prepare(struct bytes name, uint32_t words, struct command_preparing *how);
+/* The same by the words of a command: how many elements is to be asked. */
+bool command_may_be_long(struct bytes encoded);
 /* How many elements the command, of a client and executed on the present state, walks over, about;
  * 0: it cannot be prepared. */
 uint64_t command_prepares(struct call *call);
@@ -79,8 +89,13 @@ bool preparation_is_of(const struct preparation *preparation, struct bytes encod
 /* Before the first slice of its entry, at the entry's time (db_at()): whether all that it looked at
  * is what it was. */
 bool preparation_holds(const struct preparation *preparation);
+/* What it carried counts as executed now. */
+void preparation_tell(const struct preparation *preparation, struct command_observer *observer);
 /* For the frame of the entry: its words, which live as long as the preparation does, for an array
  * of words; and what the command kept. */
+/* Where ONCE carries it, and all of the layer is taken, that comes before ONCE itself. */
+void preparation_take_first(struct preparation *preparation, struct call *call);
+bool preparation_is_carried(const struct preparation *preparation);
 uint32_t preparation_take_words(struct preparation *preparation, struct bytes **argv,
                                 uint32_t *capacity);
 struct walk_state preparation_take(struct preparation *preparation);

@@ -18,7 +18,7 @@
  * is heard where records of keys are written, whatever is told of it; a put looks at none, and says
  * so (L6).  How many keys more or less there are, and what
  * the changes are to be told as, goes with it.  The entry's index is the version of what was put,
- * and known only then: it is written into each.
+ * and known only then: it is written into each, and so are the numbers of spaces that are new.
  *
  * Nothing of it is in the state before: not in a hash, a view, a checkpoint or a snapshot. */
 #include <Judy.h>
@@ -47,6 +47,8 @@ struct db *db_beside_new(struct db *db, struct db_view *on)
     beside->seen = &beside->state;
     beside->active = layer_new();
     beside->changes_max = db->changes_max;
+    for (unsigned i = 0; i < DB_DATABASES; i++)
+        beside->deadline_from_ms[i] = INT64_MAX;
     return beside;
 }
 
@@ -66,6 +68,7 @@ void db_beside_free(struct db *beside)
     }
     Judy1FreeArray(&beside->looked, PJE0);
     Judy1FreeArray(&beside->heard, PJE0);
+    buffer_deinit(&beside->put);
     layers_handle_free(beside);
 }
 
@@ -175,8 +178,9 @@ bool db_identify(struct db *db, unsigned database, struct bytes key, struct db_i
 
 /* ---- keys ------------------------------------------------------------------------------ */
 
-void db_beside_note_effects(struct db *beside)
+void db_beside_keys(struct db *beside, bool puts)
 {
+    beside->puts = puts;
     beside->effects.is_wanted = beside->beside->effects.is_wanted;
 }
 
@@ -193,6 +197,11 @@ static void freeze(struct db *db)
     if (db->count >= LAYERS_MAX - 1)
         layers_forget_stored(db);
     layers_freeze(db);
+}
+
+bool db_beside_is_taken(const struct db *beside)
+{
+    return beside->is_taken;
 }
 
 bool db_beside_has_layers(const struct db *db)
@@ -215,13 +224,42 @@ static void take_counts(struct db *db, struct db *beside, unsigned database)
     beside->slots[database] = NULL;
 }
 
-static void set_versions(struct db *db, unsigned database)
+/* They get the numbers that the entry would have given out, in the same order. */
+static void take_spaces(struct db *db, struct db *beside, unsigned database, uint64_t first)
 {
+    uint64_t owner = layers_space(db, database), count = beside->state.space_next - first_space;
+    for (uint64_t i = 0; i < count; i++)
+        layers_space_rename(beside->active, owner, first_space + i, first + i);
+    db->state.space_next += count;
+}
+
+/* What only the entry says of a key that was put: `first` is the number of the first new space. */
+static void set_header(const struct db *db, struct entry *entry, uint64_t first)
+{
+    unsigned char *record = entry->data + entry->name_size;
+    if (entry->is_tombstone)
+        return;
+    record_set_version(record, db->version);
+    uint64_t space = record_space(entry_record(entry));
+    if (space >= first_space)
+        record_set_space(record, first + space - first_space);
+}
+
+/* In the order in which they came, which is much that of memory, where each came once and all that
+ * is said of keys is that; else in that of names. */
+static void set_headers(struct db *db, const struct db *beside, unsigned database, uint64_t first)
+{
+    const struct overlay *keys = &db->active->tables[TABLE_KEYS];
+    uint64_t space = layers_space(db, database), count = beside->put.size / sizeof(struct entry *);
     struct overlay_iter iter;
-    overlay_seek(&iter, &db->active->tables[TABLE_KEYS], layers_space(db, database), 0);
-    for (; iter.entry; overlay_step(&iter))
-        if (!iter.entry->is_tombstone)
-            record_set_version(iter.entry->data + iter.entry->name_size, db->version);
+    if (!beside->is_put_stale && overlay_entries(keys, space) == count) {
+        struct entry **put = (struct entry **)(void *)beside->put.data;
+        for (uint64_t i = 0; i < count; i++)
+            set_header(db, put[i], first);
+        return;
+    }
+    for (overlay_seek(&iter, keys, space, 0); iter.entry; overlay_step(&iter))
+        set_header(db, iter.entry, first);
 }
 
 void db_beside_adopt_keys(struct db *db, struct db *beside, unsigned database)
@@ -229,13 +267,20 @@ void db_beside_adopt_keys(struct db *db, struct db *beside, unsigned database)
     struct layer *empty;
     check(beside->beside == db && beside->on && db_beside_fits_keys(db) && !db->savepoint);
     check(db->effects.noted.size == 0);
+    check(!beside->is_taken);
+    beside->is_taken = true;
+    uint64_t first = db->state.space_next;
     freeze(db);
+    take_spaces(db, beside, database, first);
     empty = db->active;
     db->active = beside->active;
     beside->active = empty;
     take_counts(db, beside, database);
-    if (db->active->tables[TABLE_KEYS].unresolved > 0) /* else there are no puts */
-        set_versions(db, database);
+    if (beside->puts)
+        set_headers(db, beside, database, first);
+    if (beside->deadline_from_ms[database] < db->deadline_from_ms[database])
+        db->deadline_from_ms[database] = beside->deadline_from_ms[database];
+    layers_stored_one(&db->row_sizes, beside->row_sizes.largest);
     struct noted noted = db->effects.noted;
     db->effects.noted = beside->effects.noted;
     beside->effects.noted = noted;

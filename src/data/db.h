@@ -328,7 +328,8 @@ bool db_space_copy(struct db *db, struct db_view *view, uint64_t space, uint64_t
 /* A place for a large collection that is made of a view while the db goes on, and belongs to nobody
  * until an entry takes it: see beside.c.  It is a db with nothing in it, to which whoever makes
  * something gives that and the view.  Not part of the state; ends before the db.
- * `on` (borrowed): for who changes something, it has all that this view shows, but for scans. */
+ * `on` (borrowed): for who changes something, it has all that this view shows, but for scans of
+ * keys. */
 struct db *db_beside_new(struct db *db, struct db_view *on);
 void db_beside_free(struct db *beside);
 /* What was made in this space becomes the db's, within an entry, as if it had been made there: a
@@ -342,15 +343,18 @@ bool db_beside_fits(const struct db *db, uint64_t space);
 
 /* All keys of the database that were deleted there, or put, are in the db, where nobody changed any
  * that was looked at since the view, as the first thing that an entry does; with their effects, if
- * those were noted.  O(1) but for the versions of those that were put; without a savepoint. */
+ * those were noted.  O(1) but for the versions of those that were put, and new spaces; without a
+ * savepoint.  Once. */
 void db_beside_adopt_keys(struct db *db, struct db *beside, unsigned database);
-void db_beside_note_effects(struct db *beside);
+bool db_beside_is_taken(const struct db *beside); /* that was done */
+/* The place is for that, and effects are noted; `puts`: keys are put there. */
+void db_beside_keys(struct db *beside, bool puts);
 /* Whether that may be done: there is room for a layer. */
 bool db_beside_fits_keys(const struct db *db);
 /* For that and the view that it takes. */
 bool db_beside_has_layers(const struct db *db);
 
-/* From now on, the beginning of the view, the place hears of each key of this database that an entry
+/* From now on, the beginning of the view, the place hears of each key of the database that an entry
  * writes, whatever the entry tells of it, and remembers it, as it does keys that were looked at, by
  * their hashes. */
 void db_beside_listen(struct db *beside, unsigned database);

@@ -311,6 +311,18 @@ static void leave_space(struct db *db, const struct place *place, uint64_t befor
         layers_space_drop(db, place->space, before);
 }
 
+/* Of a place beside a db: what its entry has to say of keys it says faster in this order than in
+ * that of names.  `before`: there was an entry. */
+static void note_put(struct db *db, const struct place *place, bool before, struct entry *entry)
+{
+    if (!db->puts || place->table != TABLE_KEYS)
+        return;
+    if (before)
+        db->is_put_stale = true;
+    else
+        buffer_append(&db->put, &entry, sizeof entry);
+}
+
 bool layers_put(struct db *db, const struct place *place, struct bytes header, struct bytes payload)
 {
     struct header before;
@@ -332,6 +344,7 @@ bool layers_put_key(struct db *db, const struct place *place, struct bytes heade
      * payload that came from there. */
     struct entry *entry = overlay_put(active, &spot, place->name, header, payload, BELOW_UNKNOWN);
     entry->is_kept = db->savepoint != NULL;
+    note_put(db, place, is_known, entry);
     note_change(db, place->name.size + entry->record_size);
     if (place->table == TABLE_ROWS)
         layers_stored_one(&db->row_sizes, entry->record_size);
@@ -379,6 +392,7 @@ bool layers_put_blindly(struct db *db, const struct place *place, struct bytes h
         layers_keep(db, place, &spot, header.size + payload.size, header.size + payload.size);
     struct entry *entry = overlay_put(overlay, &spot, place->name, header, payload, below);
     entry->is_kept = db->savepoint != NULL;
+    note_put(db, place, is_known, entry);
     note_change(db, place->name.size + entry->record_size);
     leave_space(db, place, before, space_in(place, entry_record(entry)));
     if (is_known)
@@ -416,6 +430,7 @@ static struct entry *take_up(struct db *db, const struct place *place, struct by
     struct entry *entry = overlay_put_roomy(active, &spot, place->name, bytes_of(NULL, 0), record,
                                             capacity, BELOW_YES); /* L3 */
     entry->is_kept = db->savepoint != NULL;
+    note_put(db, place, spot.entry != NULL, entry);
     return entry;
 }
 
@@ -495,6 +510,8 @@ static bool bury(struct db *db, const struct place *place, struct header *before
     note_change(db, place->name.size);
     note_freed(db, entry, record);
     *pages = pages_stored(place, entry, record);
+    if (entry)
+        note_put(db, place, true, entry);
     if (entry && entry->below == BELOW_NO && !db->savepoint) {
         overlay_remove(active, place->space, place->word, place->name);
         return true;

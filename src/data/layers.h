@@ -141,6 +141,9 @@ struct db {
     bool is_deaf;                  /* but not of those that nobody looked at, any more */
     bool is_changed;               /* beside: one that was looked at is another since the view */
     struct db_view *on;            /* beside: what is below its layer; NULL: nothing; borrowed */
+    bool puts, is_taken;           /* beside: keys are put there; they are an entry's */
+    struct buffer put;             /* beside: entries of active that keys got, as they came; */
+    bool is_put_stale;             /* but one of them is another by now, or gone */
     uint64_t work;                 /* db_work() */
     uint64_t changed_bytes;        /* written since the freeze, overwritten or not */
     bool has_dead;                 /* the kv has keys of dead spaces, or will have */
@@ -273,6 +276,8 @@ void layers_space_drop(struct db *db, uint64_t owner, uint64_t space);
 void layers_space_move(struct db *db, uint64_t owner, uint64_t to, uint64_t space);
 /* Takes the rows of the owner's collections out of active. */
 void layers_spaces_cut(struct db *db, uint64_t owner);
+/* What `layer` says of a space that is new in it, it says of another number. */
+void layers_space_rename(struct layer *layer, uint64_t owner, uint64_t space, uint64_t to);
 /* Says in `layer` that the space is nobody's. */
 void layers_space_bury(struct layer *layer, uint64_t owner, uint64_t space);
 

@@ -12,10 +12,23 @@ enum {
     RANGE_HEAD = 16         /* of a row of it: word, size of its name, of its record */
 };
 
+/* Of a place beside a db that stands on a view: what changed there hides what the view has. */
+static struct sources sources_on(const struct db *db)
+{
+    struct sources sources = *layers_view_sources(db->on);
+    check(sources.count < LAYERS_MAX + 1);
+    memmove(sources.layers + 1, sources.layers, sources.count * sizeof sources.layers[0]);
+    sources.layers[0] = db->active;
+    sources.count++;
+    return sources;
+}
+
 struct sources merge_sources(const struct db *db)
 {
     if (db->look)
         return *layers_view_sources(db->look->view);
+    if (db->on)
+        return sources_on(db);
     struct sources sources = {.kv = db->kv, .persisted = &db->persisted, .cache = db->cache};
     sources.layers[sources.count++] = db->active;
     for (unsigned i = 0; i < db->count; i++)

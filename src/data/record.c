@@ -333,6 +333,12 @@ void record_set_version(unsigned char *record, uint64_t version)
     put_u64(record + 4, version);
 }
 
+void record_set_space(unsigned char *record, uint64_t space)
+{
+    check(record[2] & FLAG_SPACE);
+    put_u64(record + RECORD_HEADER_MIN + (record[2] & FLAG_DEADLINE ? 8 : 0), space);
+}
+
 /* A field that a flag says is there, and then is not 0. */
 static uint64_t take_field(struct bytes record, size_t *size)
 {

@@ -109,6 +109,7 @@ bool record_state_parse(struct bytes record, uint64_t *cluster, struct state *st
 size_t record_header_encode(unsigned char *out, const struct header *header);
 /* Of a record of a key that has all the rest. */
 void record_set_version(unsigned char *record, uint64_t version);
+void record_set_space(unsigned char *record, uint64_t space); /* it has one */
 /* Dies on a record that is damaged or of a newer version.  Of the record the beginning is enough.
  * Returns the size of the header. */
 size_t record_header_parse(struct bytes record, struct header *header);

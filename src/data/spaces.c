@@ -57,6 +57,28 @@ void layers_space_bury(struct layer *layer, uint64_t owner, uint64_t space)
     say(layer, 0, space, BELOW_YES);
 }
 
+static void rename_row(struct layer *layer, uint64_t owner, uint64_t space, uint64_t to)
+{
+    struct overlay *spaces = &layer->tables[TABLE_SPACES];
+    struct bytes nothing = {0};
+    const struct entry *entry = overlay_find(spaces, owner, space, nothing);
+    if (!entry)
+        return;
+    check(!entry->is_tombstone);
+    enum overlay_below below = (enum overlay_below)entry->below;
+    overlay_remove(spaces, owner, space, nothing);
+    say(layer, owner, to, below);
+}
+
+void layers_space_rename(struct layer *layer, uint64_t owner, uint64_t space, uint64_t to)
+{
+    struct overlay *rows = &layer->tables[TABLE_ROWS], *pages = &layer->tables[TABLE_PAGES];
+    (void)overlay_move(rows, to, rows, space);
+    (void)overlay_move(pages, to, pages, space);
+    rename_row(layer, owner, space, to);
+    rename_row(layer, 0, space, to); /* it was dropped again */
+}
+
 void layers_space_drop(struct db *db, uint64_t owner, uint64_t space)
 {
     check(space < db->state.space_next);

@@ -27,6 +27,7 @@ static struct apply_context context_of(const struct replica *replica, const stru
     return (struct apply_context){.meaning = request->admitted,
                                   .database = request->database,
                                   .now_ms = replica_read_time_ms(replica),
+                                  .protocol = request->protocol,
                                   .value_max = replica->value_max};
 }
 

@@ -163,6 +163,7 @@ struct apply_context {
     /* Of an entry.  A command with an owner may wait: it says where it finds nothing. */
     struct request_owner owner;
     bool may_wait; /* the same of a read */
+    int protocol;  /* of a write that is to be prepared: of its reply */
     /* Of a request that may wait, and reads: on how many other members' disks is all that was
      * acknowledged to anybody before it came. */
     uint32_t holders;

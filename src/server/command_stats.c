@@ -143,6 +143,16 @@ static void end(struct command_observer *observer, const struct call *call, uint
         note_long(stats, call, *took);
 }
 
+static void carried(struct command_observer *observer, const struct command *command,
+                    uint64_t calls, uint64_t failed)
+{
+    struct row *row = row_of(stats_of(observer), command);
+    if (!row)
+        return;
+    row->calls += calls;
+    row->failed += failed;
+}
+
 static void rejected(struct command_observer *observer, const struct command *command)
 {
     struct command_stats *stats = stats_of(observer);
@@ -175,8 +185,11 @@ static void answered_error(struct command_observer *observer, struct bytes reply
 struct command_stats *server_command_stats_new(const struct config *config)
 {
     struct command_stats *stats = memory_new(sizeof *stats);
-    stats->observer = (struct command_observer){
-        .begin = begin, .end = end, .rejected = rejected, .answered_error = answered_error};
+    stats->observer = (struct command_observer){.begin = begin,
+                                                .end = end,
+                                                .carried = carried,
+                                                .rejected = rejected,
+                                                .answered_error = answered_error};
     stats->config = config;
     server_ticks_start(&stats->ticks);
     stats->table = command_table(&stats->rows_count, NULL);

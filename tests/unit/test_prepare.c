@@ -3,28 +3,11 @@
  *
  * Two worlds get the same entries; in the one what comes next is prepared.  That the preparation
  * was used shows by the slices of the entry: none but the last. */
+#include "command/commands.h"
 #include "command/hyperloglog.h"
-#include "data/content.h"
-#include "data/layers.h"
-#include "test_command.h"
+#include "two_worlds.h"
 
-enum { MEMBERS = 3000, LONG = 2000, BATCH = 1000, PREPARE_CALLS_MAX = 1000000 };
-
-static struct world one, other;
-static struct buffer told[2]; /* what the entries did to keys */
-
-struct ear {
-    struct command_listener listener; /* first */
-    struct buffer *text;
-};
-
-static void hear(struct command_listener *listener, uint64_t index, const struct db_effect *effect)
-{
-    struct buffer *text = ((struct ear *)listener)->text;
-    buffer_printf(text, "%llu %d %u %s %.*s\n", (unsigned long long)index, effect->type,
-                  effect->database, effect->event ? effect->event : "", (int)effect->key.size,
-                  (const char *)effect->key.data);
-}
+enum { MEMBERS = 3000, LONG = 2000, BATCH = 1000 };
 
 /* ---- both worlds -------------------------------------------------------------------------- */
 
@@ -95,31 +78,6 @@ static void fill_more(void)
     type("SETRANGE bits 70000 abcdef");
 }
 
-static uint64_t content_of(struct db *db)
-{
-    struct db_content *content = db_content_new(db);
-    if (!content) { /* no room for a view */
-        db_checkpoint(db);
-        content = db_content_new(db);
-    }
-    assert_non_null(content);
-    while (!db_content_next(content, UINT64_MAX)) {
-    }
-    uint64_t hash = db_content_hash(content);
-    db_content_free(content);
-    return hash;
-}
-
-static void assert_equal_worlds(const char *line)
-{
-    bool is_told = bytes_equal(buffer_bytes(&told[0]), buffer_bytes(&told[1]));
-    if (!is_told || content_of(one.db) != content_of(other.db) ||
-        one.db->state.space_next != other.db->state.space_next)
-        fail_msg("%.60s does something else where it was prepared", line);
-    buffer_clear(&told[0]);
-    buffer_clear(&told[1]);
-}
-
 /* ---- preparing ---------------------------------------------------------------------------- */
 
 static struct blob *encode(const char *line)
@@ -132,17 +90,11 @@ static struct blob *encode(const char *line)
     buffer_printf(&input, "%s\r\n", line);
     assert_int_equal(resp_parse(one.parser, input.data, input.size, &consumed), RESP_COMMAND);
     const struct bytes *argv = resp_argv(one.parser, &argc);
-    struct blob *encoded = command_encode(argv, argc);
+    bool is_exec = bytes_is(argv[argc - 1], "exec");
+    struct blob *encoded = is_exec ? transaction_encode(&one.connection.transaction, argv, argc - 1)
+                                   : command_encode(argv, argc);
     buffer_deinit(&input);
     return encoded;
-}
-
-static struct apply_context context_now(void)
-{
-    return (struct apply_context){.meaning = one.meaning,
-                                  .database = one.connection.database,
-                                  .now_ms = one.now_ms,
-                                  .value_max = one.value_max};
 }
 
 static bool is_wanted(const char *line)
@@ -199,30 +151,13 @@ static void check_that(const char *line, const char *between, bool holds)
 
 /* ---- tests -------------------------------------------------------------------------------- */
 
-static struct ear ears[2] = {{.listener.effect = hear, .text = &told[0]},
-                             {.listener.effect = hear, .text = &told[1]}};
-
 static int set_up(void **state)
 {
     (void)state;
-    world_init(&one);
-    world_init(&other);
-    ears[0].listener.next = ears[1].listener.next = NULL;
-    command_machine_listen(one.machine, &ears[0].listener);
-    command_machine_listen(other.machine, &ears[1].listener);
+    worlds_init();
     command_machine_prepare_from(one.machine, LONG);
     fill();
     assert_equal_worlds("the beginning");
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    world_deinit(&one);
-    world_deinit(&other);
-    buffer_deinit(&told[0]);
-    buffer_deinit(&told[1]);
     return 0;
 }
 
@@ -1388,9 +1323,347 @@ static void a_key_that_is_changed_and_refused_is_heard(void **state)
     buffer_deinit(&line);
 }
 
+/* ---- transactions, and what ONCE carries ---------------------------------------------------- */
+
+/* Lines, each of which is queued in both worlds. */
+static void queue(const char *text)
+{
+    type("MULTI");
+    while (*text) {
+        size_t size = strcspn(text, "\n");
+        char line[1024];
+        snprintf(line, sizeof line, "%.*s", (int)size, text);
+        assert_true(bytes_equal(type(line), bytes_from_string("+QUEUED\r\n")));
+        text += text[size] ? size + 1 : size;
+    }
+}
+
+/* As another client: this one's transaction stays open. */
+static void type_aside(const char *line)
+{
+    struct transaction kept = one.connection.transaction, kept_there = other.connection.transaction;
+    one.connection.transaction = other.connection.transaction = (struct transaction){0};
+    type(line);
+    one.connection.transaction = kept;
+    other.connection.transaction = kept_there;
+}
+
+static void check_transaction(const char *text, const char *exec, const char *between, bool holds)
+{
+    queue(text);
+    prepare(exec);
+    type_aside(between);
+    execute(exec, holds);
+}
+
+static const char *const transactions[] = {
+    "SET n1 x\nSET n2 y\nGET n1\nDEL n1\nINCR n3\nINCR n3\nGET n2\nGET none\nPING",
+    "SUNIONSTORE to a b\nSCARD to\nSADD to more\nDEL to",
+    "SUNIONSTORE to a b\nCOPY to to2\nSREM to a:1 a:2\nSINTERSTORE a to to2\nLPOP l\nLTRIM l 5 -5",
+    "COPY h hcopy\nHSET hcopy f:1 other\nHGET hcopy f:1\nHDEL hcopy f:2\nCOPY hcopy h REPLACE",
+    "ZUNIONSTORE zto 2 z y\nZADD zto 5 a:1\nZINCRBY zto 1.5 a:2\nZSCORE zto a:2\nCOPY zto zto2",
+    "ZREMRANGEBYRANK zto 0 9\nSDIFFSTORE a b small\nZRANGESTORE zto zto 5 -5\nZADD z 1 more",
+    "BITOP NOT to s\nSTRLEN to\nAPPEND bits xyz\nCOPY s s2\nSET s small\nGET s2",
+    "APPEND s xyz\nSTRLEN s\nAPPEND bits q\nCOPY bits bits2\nDEL s\nAPPEND s again",
+    "SADD l x\nINCR a\nSET n1 y\nHGET h f:1\nHGET h none",
+    "MSET a 1 b 2 small 3\nDEL a z none\nMSETNX n8 1 n9 2\nMSETNX n8 3 n7 4\nGET b\nSADD a x",
+    "INCR due\nCOPY due due2\nCOPY timed timed2\nHSET timed f:1 new\nPFADD pf x y z",
+    "RPUSH l a b c\nLREM l 1 b\nLINSERT l AFTER a q\nLPOP l 3\nCOPY l lto\nDEL l\nRPUSH l z",
+};
+
+static void transactions_are_prepared(void **state)
+{
+    unsigned request = 1;
+    (void)state;
+    command_machine_prepare_from(one.machine, 1);
+    for (unsigned round = 0; round < 4; round++) { /* both protocols, alone and in ONCE */
+        one.connection.protocol = other.connection.protocol = round % 2 ? 3 : 2;
+        type("FLUSHALL");
+        fill();
+        fill_more();
+        fill_for_words();
+        type("SET due 5");
+        type("PEXPIRE due 50000");
+        for (size_t i = 0; i < sizeof transactions / sizeof transactions[0]; i++) {
+            char once[64];
+            snprintf(once, sizeof once, "ONCE client %u EXEC", request++);
+            if ((i + round) % 4 < 2)
+                db_checkpoint(one.db);
+            if ((i + round) % 4 > 0)
+                db_checkpoint(other.db);
+            check_transaction(transactions[i], round % 4 < 2 ? "EXEC" : once, "INCR others", true);
+            type("WATCH n1 a to"); /* which tells versions */
+            type("UNWATCH");
+            type("DBSIZE");
+        }
+        if (round % 2)
+            db_checkpoint(one.db);
+        type("DBSIZE");
+        type("SMEMBERS to2");
+        one.now_ms = other.now_ms += 100000;
+        type("HLEN timed2");
+        type("EXISTS due due2");
+        type("DBSIZE");
+        assert_equal_worlds("the end");
+    }
+}
+
+/* Its row is in the layer that the entry takes. */
+static void a_deadline_that_was_copied_comes(void **state)
+{
+    (void)state;
+    command_machine_prepare_from(one.machine, 1);
+    type("SET due 5 PX 50000");
+    check_transaction("COPY due due2\nSET n x", "EXEC", "INCR others", true);
+    assert_int_equal(db_due_ms(one.db), db_due_ms(other.db));
+    type("PERSIST due");
+    one.now_ms = other.now_ms += 60000;
+    type("DBSIZE");
+    assert_int_equal(db_due_ms(one.db), db_due_ms(other.db));
+    assert_equal_worlds("the end");
+}
+
+static void what_a_transaction_looks_at_changes(void **state)
+{
+    static const char lines_of_it[] = "SUNIONSTORE to a b\nSET blind x\nGET looked\nDEL none v:7\n"
+                                      "MSET blind2 y small 1\nSTRLEN soon\nSADD own x";
+    static const struct {
+        const char *between;
+        int64_t passes_ms;
+        bool holds;
+    } cases[] = {
+        {"INCR others", 0, true},      {"SET blind y", 0, true},   {"SET looked y", 0, false},
+        {"SET none x", 0, false},      {"DEL v:7", 0, false},      {"SADD a q", 0, false},
+        {"SREM b q", 0, true}, /* which does nothing */
+        {"SET to x", 0, false},        {"SADD own x", 0, false},   {"SADD small q", 0, true},
+        {"SWAPDB 1 2", 0, true},       {"SWAPDB 0 1", 0, false},   {"FLUSHALL", 0, false},
+        {"INCR others", 700, true},    {"PERSIST soon", 0, false}, {"INCR others", 1000, false},
+        {"RENAME b looked", 0, false},
+    };
+    (void)state;
+    command_machine_prepare_from(one.machine, 1);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        type("FLUSHALL");
+        fill();
+        type("SET v:7 x");
+        type("SET soon x PX 1000");
+        db_checkpoint(i % 2 ? one.db : other.db);
+        queue(lines_of_it);
+        prepare("EXEC");
+        type_aside(cases[i].between);
+        one.now_ms = other.now_ms += cases[i].passes_ms;
+        execute("EXEC", cases[i].holds);
+        type("DBSIZE");
+        db_checkpoint(one.db);
+        type("DBSIZE");
+        assert_equal_worlds(cases[i].between);
+    }
+}
+
+/* As SET puts one of that size; a part of it is not written, since that goes into pages. */
+static void put_plain(const char *key)
+{
+    char line[64];
+    uint8_t meaning = one.meaning;
+    one.meaning = other.meaning = COMMAND_MEANING_PAGES - 1;
+    snprintf(line, sizeof line, "SETRANGE %s 70000 x", key);
+    type(line);
+    one.meaning = other.meaning = meaning;
+}
+
+static void watched_keys_are_looked_at(void **state)
+{
+    static const char carried[] = "SUNIONSTORE to b small\nSET n x";
+    (void)state;
+    command_machine_prepare_from(one.machine, 1);
+    type("WATCH a none");
+    check_transaction(carried, "EXEC", "INCR others", true);
+    type("WATCH a none");
+    check_transaction(carried, "EXEC", "SADD a more", false);
+    type("WATCH a none");
+    check_transaction(carried, "ONCE client 1 EXEC", "SET none x", false);
+    type("WATCH a");
+    type_aside("SADD a other");
+    queue(carried);
+    assert_int_equal(prepare_slices("EXEC", PREPARE_CALLS_MAX), PREPARING_ENDED);
+    execute("EXEC", false);
+    type("SELECT 1");
+    type("WATCH a");
+    type("SELECT 0");
+    queue(carried);
+    assert_int_equal(prepare_slices("EXEC", PREPARE_CALLS_MAX), PREPARING_ENDED);
+    execute("EXEC", false);
+}
+
+/* What groups have of it changes its version, and nobody hears. */
+static void a_stream_is_watched(void **state)
+{
+    static const char *const between[] = {"XREADGROUP GROUP g c STREAMS st >", "XACK st g 1-0",
+                                          "XCLAIM st g c 0 2-0"};
+    (void)state;
+    command_machine_prepare_from(one.machine, 1);
+    for (size_t i = 0; i < sizeof between / sizeof between[0]; i++) {
+        type("DEL st");
+        type("XADD st 1-0 f v");
+        type("XADD st 2-0 f v");
+        type("XGROUP CREATE st g 0");
+        type("XREADGROUP GROUP g c COUNT 1 STREAMS st >");
+        type("XREADGROUP GROUP g other COUNT 1 STREAMS st >");
+        type("XADD st 3-0 f v");
+        type("WATCH st");
+        queue("SUNIONSTORE to a b\nSET n x");
+        (void)prepare_slices("EXEC", PREPARE_CALLS_MAX);
+        type_aside(between[i]);
+        execute("EXEC", false);
+    }
+}
+
+/* A BITFIELD that sets nothing moves it, and nobody hears. */
+static void a_string_goes_into_pages_unheard(void **state)
+{
+    static const char moves[] = "BITFIELD plain SET u8 0 0";
+    (void)state;
+    command_machine_prepare_from(one.machine, 1);
+    for (unsigned i = 0; i < 3; i++) {
+        type("SET plain x");
+        type("DEL plain");
+        put_plain("plain");
+        if (i == 0)
+            type("WATCH plain");
+        queue(i == 1 ? "COPY plain to REPLACE\nSUNIONSTORE to2 a b" : "SUNIONSTORE to a b");
+        const char *line = i == 2 ? line_of("DEL plain", " k%d", 0, 300) : "EXEC";
+        if (i == 2)
+            type("DISCARD");
+        (void)prepare_slices(line, PREPARE_CALLS_MAX);
+        type_aside(moves);
+        execute(line, false);
+    }
+}
+
+/* More than are looked at in one slice, before the first is executed; the last of them changes what
+ * the first put. */
+static void very_many_short_commands_are_prepared(void **state)
+{
+    enum { COMMANDS = 40000 };
+    (void)state;
+    for (unsigned round = 0; round < 3; round++) {
+        type("MULTI");
+        for (int i = 0; i < COMMANDS; i++) {
+            char line[64];
+            snprintf(line, sizeof line, "SET m:%d v", i);
+            assert_true(bytes_equal(type(line), bytes_from_string("+QUEUED\r\n")));
+        }
+        if (round == 1)
+            type("INCR m:7");
+        else if (round == 2)
+            type("SET m:7 again");
+        prepare("EXEC");
+        type_aside("INCR others");
+        execute("EXEC", true);
+        type("WATCH m:0 m:1 m:7 m:39999");
+        struct buffer *mine = &one.connection.transaction.watches;
+        assert_true(
+            bytes_equal(buffer_bytes(mine), buffer_bytes(&other.connection.transaction.watches)));
+        type("UNWATCH");
+        type("DBSIZE");
+    }
+}
+
+/* Its time, its seed, another database, and what is not known to look at its keys alone. */
+static void what_carries_something_else_is_not_prepared(void **state)
+{
+    static const char *const lines_of_it[] = {"SET n x EX 5",    "EXPIRE a 5",
+                                              "SPOP a",          "SELECT 1\nSET n x",
+                                              "COPY a n DB 1",   "XADD s * f v",
+                                              "SORT l STORE to", "EVAL return 0",
+                                              "MOVE a 1",        "SCAN 0",
+                                              "SRANDMEMBER a",   "SWAPDB 0 1",
+                                              "FLUSHALL",        "HEXPIRE h 5 FIELDS 1 f:1"};
+    (void)state;
+    fill_more();
+    fill_for_words();
+    command_machine_prepare_from(one.machine, 1);
+    for (size_t i = 0; i < sizeof lines_of_it / sizeof lines_of_it[0]; i++) {
+        char text[128];
+        bool is_script = !strncmp(lines_of_it[i], "EVAL", 4);
+        snprintf(text, sizeof text, "SET n before\n%s%s\nSET n behind", lines_of_it[i],
+                 is_script ? " 0" : "");
+        if (is_script)
+            snprintf(text, sizeof text, "SET n before\nEVAL \"return 0\" 0\nSET n behind");
+        queue(text);
+        assert_int_equal(prepare_slices("EXEC", PREPARE_CALLS_MAX), PREPARING_ENDED);
+        execute("EXEC", false);
+        type("SELECT 0");
+    }
+}
+
+static void another_protocol_is_another_reply(void **state)
+{
+    (void)state;
+    command_machine_prepare_from(one.machine, 1);
+    queue("SUNIONSTORE to a b\nGET none");
+    prepare("EXEC");
+    one.connection.protocol = other.connection.protocol = 3;
+    execute("EXEC", false);
+}
+
+/* ONCE's own record says that it was done, or came too late. */
+static void check_not_carried(const char *line)
+{
+    if (is_wanted(line)) /* by what its keys are now */
+        prepare(line);
+    execute(line, false);
+}
+
+static void what_once_carries_is_prepared(void **state)
+{
+    static const char *const carried[] = {"SUNIONSTORE to a b", "LTRIM l 50 -50",
+                                          "COPY h to REPLACE",  "ZREMRANGEBYRANK z 5 -5",
+                                          "BITOP NOT to s",     "ZUNIONSTORE z 2 z y"};
+    unsigned request = 0;
+    (void)state;
+    command_machine_prepare_from(one.machine, 1);
+    for (unsigned round = 0; round < 4; round++) {
+        type("FLUSHALL");
+        fill();
+        fill_more();
+        for (size_t i = 0; i < sizeof carried / sizeof carried[0]; i++) {
+            char line[128];
+            snprintf(line, sizeof line, "ONCE client %u %s", ++request, carried[i]);
+            db_checkpoint((i + round) % 2 ? one.db : other.db);
+            check_that(line, "ONCE other 1 INCR others", true);
+            check_not_carried(line);
+            snprintf(line, sizeof line, "ONCE client %u %s", request - 1, carried[i]);
+            check_not_carried(line);
+        }
+        static const char *const of_keys[] = {"MSET", "DEL", "MSETNX", "SADD words"};
+        for (size_t i = 0; i < sizeof of_keys / sizeof of_keys[0]; i++) {
+            char begin[64];
+            snprintf(begin, sizeof begin, "ONCE client %u %s", ++request, of_keys[i]);
+            const char *line = line_of(begin, " n:%d n:%d", 0, 300);
+            check_that(line, "INCR others", true);
+            check_not_carried(line);
+            type("DBSIZE");
+        }
+        one.now_ms = other.now_ms += ONCE_RECEIPT_MS / 2; /* clients are forgotten on the way */
+    }
+}
+
+/* The same client's later request comes before what was prepared. */
+static void what_once_carries_may_be_too_late(void **state)
+{
+    (void)state;
+    command_machine_prepare_from(one.machine, 1);
+    check_that("ONCE client 5 SUNIONSTORE to a b", "ONCE client 6 INCR others", false);
+    check_that(line_of("ONCE client 7 MSET", " n:%d n:%d", 0, 300), "ONCE client 7 INCR n:1",
+               false);
+    type("GET n:1");
+    check_that("ONCE client 8 SUNIONSTORE to a b", "ONCE client 7 INCR n:1", true);
+}
+
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, worlds_tear_down)
     const struct CMUnitTest tests[] = {
         TEST(what_is_prepared_is_what_the_entry_makes),
         TEST(restored_values_are_prepared),
@@ -1430,6 +1703,17 @@ int main(void)
         TEST(one_of_many_sources_changes_meanwhile),
         TEST(one_of_many_sources_is_over),
         TEST(many_sources_take_long),
+        TEST(transactions_are_prepared),
+        TEST(a_deadline_that_was_copied_comes),
+        TEST(what_a_transaction_looks_at_changes),
+        TEST(watched_keys_are_looked_at),
+        TEST(a_stream_is_watched),
+        TEST(a_string_goes_into_pages_unheard),
+        TEST(very_many_short_commands_are_prepared),
+        TEST(what_carries_something_else_is_not_prepared),
+        TEST(another_protocol_is_another_reply),
+        TEST(what_once_carries_is_prepared),
+        TEST(what_once_carries_may_be_too_late),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

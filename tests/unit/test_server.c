@@ -294,6 +294,25 @@ static void test_internal_commands_are_those_that_were_called(void **state)
     server_command_stats_free(stats);
 }
 
+/* Nobody knows how long those took. */
+static void test_what_was_executed_before_is_counted(void **state)
+{
+    (void)state;
+    struct config config = {.latency_tracking = true, .latency_percentiles = (char[]){"50"}};
+    struct command_stats *stats = server_command_stats_new(&config);
+    struct command_observer *observer = server_command_stats_observer(stats);
+    struct seen seen = {0};
+    observer->carried(observer, command_lookup(bytes_from_string("set")), 5, 2);
+    server_command_stats_each(stats, see_command, &seen);
+    assert_int_equal(seen.commands, 1);
+    assert_string_equal(seen.last.name, "set");
+    assert_int_equal(seen.last.calls, 5);
+    assert_int_equal(seen.last.failed, 2);
+    assert_int_equal(seen.last.us, 0);
+    assert_int_equal(seen.last.buckets_count, 0);
+    server_command_stats_free(stats);
+}
+
 static void test_error_stats(void **state)
 {
     (void)state;
@@ -344,6 +363,7 @@ int main(void)
         cmocka_unit_test(test_what_took_long),
         cmocka_unit_test(test_shown_time_is_what_it_took),
         cmocka_unit_test(test_internal_commands_are_those_that_were_called),
+        cmocka_unit_test(test_what_was_executed_before_is_counted),
         cmocka_unit_test(test_error_stats)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
