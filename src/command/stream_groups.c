@@ -270,33 +270,37 @@ static bool read_xpending(struct call *call, struct xpending *words)
     return true;
 }
 
-static void reply_consumers(struct call *call, const struct series *stream,
-                            const struct series_group *group)
+/* walk->cursor: at how many it has looked; walk->count: how many have something.  False: not all of
+ * them, or answered. */
+static bool give_consumers(struct call *call, const struct series *stream,
+                           const struct series_group *group)
 {
-    uint64_t given = 0;
+    struct walk_state *walk = call->walk;
     struct series_consumer consumer;
-    struct buffer text = {0};
-    struct reply found = {&text, call->reply->protocol};
-    for (uint64_t i = 0; i < group->consumers.root.count; i++) {
+    struct reply found = {&walk->found, call->reply->protocol};
+    call_begin_slice(call);
+    for (; walk->cursor < group->consumers.root.count; walk->cursor++) {
         char number[NUMBER_I64_SIZE];
-        series_consumer_at(stream, group, i, &consumer);
+        if (!call_may_step(call) || !call_keeps_parts(call, 0))
+            return false;
+        series_consumer_at(stream, group, walk->cursor, &consumer);
         if (consumer.pending.root.count == 0)
             continue;
         size_t size = number_format_i64((int64_t)consumer.pending.root.count, number);
         reply_array(&found, 2);
         reply_bulk(&found, series_consumer_name(stream, consumer.number));
         reply_bulk(&found, bytes_of(number, size));
-        given++;
+        walk->count++;
     }
-    reply_array(call->reply, given);
-    reply_raw(call->reply, buffer_bytes(&text));
-    buffer_deinit(&text);
+    return true;
 }
 
 static void reply_summary(struct call *call, const struct series *stream,
                           const struct series_group *group)
 {
     uint64_t count = group->pending.root.count;
+    if (count > 0 && !give_consumers(call, stream, group))
+        return;
     reply_array(call->reply, 4);
     reply_integer(call->reply, (int64_t)count);
     if (count == 0) {
@@ -307,7 +311,7 @@ static void reply_summary(struct call *call, const struct series *stream,
     }
     series_id_reply(call->reply, series_id_at(&group->pending, 0));
     series_id_reply(call->reply, series_id_at(&group->pending, count - 1));
-    reply_consumers(call, stream, group);
+    call_reply_parts(call, call->walk->count);
 }
 
 /* The entry at a rank of the tree, which is the group's or a consumer's. */

@@ -91,68 +91,126 @@ static uint64_t at_most(uint64_t count, uint64_t most)
     return most > 0 && count > most ? most : count;
 }
 
-static void add_group_pending(struct reply *found, const struct series *stream,
-                              const struct series_group *group, uint64_t most)
+enum { GIVEN_AT_ONCE = 64, GIVEN_COST = 1024 /* of a slice: what is looked up by its rank */ };
+
+/* Behind so many of them. */
+static bool has_room(struct call *call, uint64_t given)
 {
-    uint64_t count = at_most(group->pending.root.count, most);
+    struct walk_state *walk = call->walk;
+    walk->budget -= (int64_t)(given + 1) * GIVEN_COST;
+    return walk->budget > (int64_t)(db_work(call->db) - walk->work);
+}
+
+/* How far a group is given: walk->space is its head, what is pending in it, or with which of its
+ * consumers; walk->seen how many of that. */
+enum { AT_HEAD, AT_PENDING, AT_CONSUMERS };
+
+static void add_group_head(struct reply *found, const struct series *stream,
+                           const struct series_group *group, uint64_t rank, uint64_t count)
+{
+    reply_map(found, 7);
+    pair_bulk(found, "name", series_name_at(&stream->groups, rank));
+    pair_id(found, "last-delivered-id", group->last);
+    reply_progress(found, stream, group);
     pair_integer(found, "pel-count", (int64_t)group->pending.root.count);
     reply_bulk_string(found, "pending");
     reply_array(found, count);
-    for (uint64_t i = 0; i < count; i++) {
-        struct series_id id;
-        struct series_pending pending;
-        series_pending_at(group, i, &id, &pending);
-        reply_array(found, 4);
-        series_id_reply(found, id);
-        reply_bulk(found, series_consumer_name(stream, pending.consumer));
-        reply_integer(found, pending.delivered_ms);
-        reply_integer(found, (int64_t)pending.deliveries);
-    }
 }
 
-static void add_consumer(struct reply *found, const struct series *stream,
-                         const struct series_group *group, uint64_t rank, uint64_t most)
+static void add_group_pending(struct reply *found, const struct series *stream,
+                              const struct series_group *group, uint64_t rank)
 {
-    struct series_consumer consumer;
-    series_consumer_at(stream, group, rank, &consumer);
-    uint64_t count = at_most(consumer.pending.root.count, most);
+    struct series_id id;
+    struct series_pending pending;
+    series_pending_at(group, rank, &id, &pending);
+    reply_array(found, 4);
+    series_id_reply(found, id);
+    reply_bulk(found, series_consumer_name(stream, pending.consumer));
+    reply_integer(found, pending.delivered_ms);
+    reply_integer(found, (int64_t)pending.deliveries);
+}
+
+static void add_consumer_head(struct reply *found, const struct series *stream,
+                              const struct series_consumer *consumer, uint64_t count)
+{
     reply_map(found, 5);
-    pair_bulk(found, "name", series_consumer_name(stream, consumer.number));
-    pair_integer(found, "seen-time", consumer.seen_ms);
-    pair_integer(found, "active-time", consumer.active_ms);
-    pair_integer(found, "pel-count", (int64_t)consumer.pending.root.count);
+    pair_bulk(found, "name", series_consumer_name(stream, consumer->number));
+    pair_integer(found, "seen-time", consumer->seen_ms);
+    pair_integer(found, "active-time", consumer->active_ms);
+    pair_integer(found, "pel-count", (int64_t)consumer->pending.root.count);
     reply_bulk_string(found, "pending");
     reply_array(found, count);
-    for (uint64_t i = 0; i < count; i++) {
-        struct series_pending pending = {0};
-        struct series_id id = series_id_at(&consumer.pending, i);
-        series_pending_find(group, id, &pending);
-        reply_array(found, 3);
-        series_id_reply(found, id);
-        reply_integer(found, pending.delivered_ms);
-        reply_integer(found, (int64_t)pending.deliveries);
-    }
 }
 
-/* False: too large; answered. */
-static bool add_group(struct call *call, const struct series *stream, uint64_t rank, uint64_t most)
+static void add_consumer_pending(struct reply *found, const struct series_group *group,
+                                 const struct series_consumer *consumer, uint64_t rank)
 {
-    struct series_group group;
-    struct reply found = {&call->walk->found, call->reply->protocol};
-    series_group_at(stream, rank, &group);
-    reply_map(&found, 7);
-    pair_bulk(&found, "name", series_name_at(&stream->groups, rank));
-    pair_id(&found, "last-delivered-id", group.last);
-    reply_progress(&found, stream, &group);
-    add_group_pending(&found, stream, &group, most);
+    struct series_pending pending = {0};
+    struct series_id id = series_id_at(&consumer->pending, rank);
+    series_pending_find(group, id, &pending);
+    reply_array(found, 3);
+    series_id_reply(found, id);
+    reply_integer(found, pending.delivered_ms);
+    reply_integer(found, (int64_t)pending.deliveries);
+}
+
+/* As many as are given in one go. */
+static uint64_t end_of(const struct walk_state *walk, uint64_t count)
+{
+    return count - walk->seen > GIVEN_AT_ONCE ? walk->seen + GIVEN_AT_ONCE : count;
+}
+
+static void add_some_pending(struct call *call, const struct series *stream,
+                             const struct series_group *group, uint64_t most)
+{
+    struct walk_state *walk = call->walk;
+    struct reply found = {&walk->found, call->reply->protocol};
+    uint64_t count = at_most(group->pending.root.count, most);
+    if (walk->space == AT_HEAD)
+        add_group_head(&found, stream, group, walk->count, count);
+    walk->space = AT_PENDING;
+    for (uint64_t end = end_of(walk, count); walk->seen < end; walk->seen++)
+        add_group_pending(&found, stream, group, walk->seen);
+    if (walk->seen < count)
+        return;
+    walk->seen = 0;
+    walk->space = AT_CONSUMERS;
     reply_bulk_string(&found, "consumers");
-    reply_array(&found, group.consumers.root.count);
-    for (uint64_t i = 0; i < group.consumers.root.count; i++) {
-        add_consumer(&found, stream, &group, i, most);
-        if (!call_keeps_parts(call, 0))
-            return false;
-    }
-    return call_keeps_parts(call, 0);
+    reply_array(&found, group->consumers.root.count);
+}
+
+static void add_some_of_consumer(struct call *call, const struct series *stream,
+                                 const struct series_group *group, uint64_t most)
+{
+    struct walk_state *walk = call->walk;
+    struct reply found = {&walk->found, call->reply->protocol};
+    struct series_consumer consumer;
+    series_consumer_at(stream, group, walk->space - AT_CONSUMERS, &consumer);
+    uint64_t count = at_most(consumer.pending.root.count, most);
+    if (walk->seen == 0)
+        add_consumer_head(&found, stream, &consumer, count);
+    for (uint64_t end = end_of(walk, count); walk->seen < end; walk->seen++)
+        add_consumer_pending(&found, group, &consumer, walk->seen);
+    if (walk->seen < count)
+        return;
+    walk->seen = 0;
+    walk->space++;
+}
+
+/* Of the group with the number walk->count, which is the next one's behind the last of it. */
+static void add_some_of_group(struct call *call, const struct series *stream, uint64_t most)
+{
+    struct walk_state *walk = call->walk;
+    struct series_group group;
+    series_group_at(stream, walk->count, &group);
+    if (walk->space < AT_CONSUMERS)
+        add_some_pending(call, stream, &group, most);
+    else
+        add_some_of_consumer(call, stream, &group, most);
+    bool is_all = walk->space >= AT_CONSUMERS + group.consumers.root.count;
+    walk->count += is_all;
+    if (is_all)
+        walk->space = AT_HEAD;
 }
 
 /* walk->cursor: how many entries are given; count: how many groups. */
@@ -171,9 +229,10 @@ static void reply_full(struct call *call, const struct series *stream, uint64_t 
         walk->second_round = true;
     }
     while (walk->count < stream->groups.root.count) {
-        if (!add_group(call, stream, walk->count++, most))
+        add_some_of_group(call, stream, most);
+        if (!call_keeps_parts(call, 0))
             return;
-        walk->unfinished = db_work(call->db) - walk->work > 1 << 20;
+        walk->unfinished = !has_room(call, GIVEN_AT_ONCE);
         if (walk->unfinished)
             return;
     }
@@ -218,22 +277,62 @@ void cmd_xinfo_stream(struct call *call)
 
 /* ---- XINFO GROUPS, XINFO CONSUMERS --------------------------------------------------------- */
 
+/* Answers with all of them, in slices; walk->count: how many are given. */
+static void give_all(struct call *call, uint64_t count,
+                     void (*add)(struct call *call, struct reply *found, const void *of),
+                     const void *of)
+{
+    struct walk_state *walk = call->walk;
+    struct reply found = {&walk->found, call->reply->protocol};
+    call_begin_slice(call);
+    for (bool is_first = true; walk->count < count; walk->count++, is_first = false) {
+        walk->unfinished = !has_room(call, 0) && !is_first;
+        if (walk->unfinished)
+            return;
+        add(call, &found, of);
+        if (!call_keeps_parts(call, 0))
+            return;
+    }
+    call_reply_parts(call, count);
+}
+
+static void add_group(struct call *call, struct reply *found, const void *of)
+{
+    const struct series *stream = of;
+    struct series_group group;
+    series_group_at(stream, call->walk->count, &group);
+    reply_map(found, 6);
+    pair_bulk(found, "name", series_name_at(&stream->groups, call->walk->count));
+    pair_integer(found, "consumers", (int64_t)group.consumers.root.count);
+    pair_integer(found, "pending", (int64_t)group.pending.root.count);
+    pair_id(found, "last-delivered-id", group.last);
+    reply_progress(found, stream, &group);
+}
+
 void cmd_xinfo_groups(struct call *call)
 {
     struct series stream;
-    if (!open_stream(call, &stream))
-        return;
-    reply_array(call->reply, stream.groups.root.count);
-    for (uint64_t i = 0; i < stream.groups.root.count; i++) {
-        struct series_group group;
-        series_group_at(&stream, i, &group);
-        reply_map(call->reply, 6);
-        pair_bulk(call->reply, "name", series_name_at(&stream.groups, i));
-        pair_integer(call->reply, "consumers", (int64_t)group.consumers.root.count);
-        pair_integer(call->reply, "pending", (int64_t)group.pending.root.count);
-        pair_id(call->reply, "last-delivered-id", group.last);
-        reply_progress(call->reply, &stream, &group);
-    }
+    if (open_stream(call, &stream))
+        give_all(call, stream.groups.root.count, add_group, &stream);
+}
+
+struct consumers {
+    const struct series *stream;
+    const struct series_group *group;
+};
+
+static void add_consumer(struct call *call, struct reply *found, const void *of)
+{
+    const struct consumers *consumers = of;
+    struct series_consumer consumer;
+    series_consumer_at(consumers->stream, consumers->group, call->walk->count, &consumer);
+    int64_t idle = call->now_ms - consumer.seen_ms;
+    bool was_active = consumer.active_ms != -1;
+    reply_map(found, 4);
+    pair_bulk(found, "name", series_consumer_name(consumers->stream, consumer.number));
+    pair_integer(found, "pending", (int64_t)consumer.pending.root.count);
+    pair_integer(found, "idle", idle < 0 ? 0 : idle);
+    pair_integer(found, "inactive", was_active ? call->now_ms - consumer.active_ms : -1);
 }
 
 void cmd_xinfo_consumers(struct call *call)
@@ -247,18 +346,8 @@ void cmd_xinfo_consumers(struct call *call)
         series_group_unknown(call, call->argv[2], name);
         return;
     }
-    reply_array(call->reply, group.consumers.root.count);
-    for (uint64_t i = 0; i < group.consumers.root.count; i++) {
-        struct series_consumer consumer;
-        series_consumer_at(&stream, &group, i, &consumer);
-        int64_t idle = call->now_ms - consumer.seen_ms;
-        bool was_active = consumer.active_ms != -1;
-        reply_map(call->reply, 4);
-        pair_bulk(call->reply, "name", series_consumer_name(&stream, consumer.number));
-        pair_integer(call->reply, "pending", (int64_t)consumer.pending.root.count);
-        pair_integer(call->reply, "idle", idle < 0 ? 0 : idle);
-        pair_integer(call->reply, "inactive", was_active ? call->now_ms - consumer.active_ms : -1);
-    }
+    struct consumers consumers = {&stream, &group};
+    give_all(call, group.consumers.root.count, add_consumer, &consumers);
 }
 
 void cmd_xinfo_help(struct call *call)

@@ -601,9 +601,82 @@ static void test_claiming_moves_the_group_on(void **state)
     EXPECT(world, "XPENDING s g - + 10", PENDING("0", "8"));
 }
 
+enum { LONG_LIST = 1500 };
+
+static void print_pending(struct buffer *text, bool has_name, int64_t now_ms)
+{
+    buffer_printf(text, "*%d\r\n", LONG_LIST);
+    for (int i = 1; i <= LONG_LIST; i++) {
+        char id[32];
+        int size = snprintf(id, sizeof id, "%d-1", i);
+        buffer_printf(text, "*%d\r\n$%d\r\n%s\r\n", has_name ? 4 : 3, size, id);
+        buffer_printf(text, "%s:%lld\r\n:1\r\n", has_name ? "$1\r\nc\r\n" : "", (long long)now_ms);
+    }
+}
+
+static struct bytes end_of(struct bytes reply, size_t size)
+{
+    assert_true(reply.size > size);
+    return bytes_of((const char *)reply.data + reply.size - size, size);
+}
+
+/* What a group has is told in slices, as are groups and consumers, however many. */
+static void test_telling_in_slices(void **state)
+{
+    struct world *world = *state;
+    struct buffer expected = {0};
+    char line[64];
+    EXPECT(world, "XGROUP CREATE s g 0 MKSTREAM", OK);
+    EXPECT(world, "XGROUP CREATE s h 0", OK);
+    for (int i = 1; i <= LONG_LIST; i++) {
+        snprintf(line, sizeof line, "XADD s %d-1 f v", i);
+        world_type(world, line);
+    }
+    world_type(world, "XREADGROUP GROUP g c STREAMS s >");
+    long long now = world->now_ms;
+    unsigned pauses = world->pauses;
+    buffer_printf(&expected, "$9\r\npel-count\r\n:%d\r\n$7\r\npending\r\n", LONG_LIST);
+    print_pending(&expected, true, now);
+    buffer_printf(&expected, "$9\r\nconsumers\r\n*1\r\n*10\r\n$4\r\nname\r\n$1\r\nc\r\n");
+    buffer_printf(&expected, "$9\r\nseen-time\r\n:%lld\r\n$11\r\nactive-time\r\n:%lld\r\n", now,
+                  now);
+    buffer_printf(&expected, "$9\r\npel-count\r\n:%d\r\n$7\r\npending\r\n", LONG_LIST);
+    print_pending(&expected, false, now);
+    buffer_printf(&expected,
+                  "*14\r\n$4\r\nname\r\n$1\r\nh\r\n$17\r\nlast-delivered-id\r\n$3\r\n0-0\r\n"
+                  "$12\r\nentries-read\r\n$-1\r\n$3\r\nlag\r\n:%d\r\n"
+                  "$9\r\npel-count\r\n:0\r\n$7\r\npending\r\n*0\r\n"
+                  "$9\r\nconsumers\r\n*0\r\n",
+                  LONG_LIST);
+    struct bytes reply = world_type(world, "XINFO STREAM s FULL COUNT 0");
+    assert_true(bytes_equal(end_of(reply, expected.size), buffer_bytes(&expected)));
+    assert_in_range(world->pauses - pauses, 2, LONG_LIST);
+    for (int i = 0; i < LONG_LIST; i++) {
+        snprintf(line, sizeof line, "XGROUP CREATECONSUMER s h c%d", i);
+        EXPECT(world, line, ":1\r\n");
+        snprintf(line, sizeof line, "XGROUP CREATE s g%d 0", i);
+        EXPECT(world, line, OK);
+    }
+    static const char *const looks[] = {"XINFO GROUPS s", "XINFO CONSUMERS s h", "XPENDING s h",
+                                        "XINFO STREAM s FULL"};
+    world_type(world, "XREADGROUP GROUP h c STREAMS s >");
+    for (unsigned i = 0; i < sizeof looks / sizeof looks[0]; i++) {
+        pauses = world->pauses;
+        reply = world_type(world, looks[i]);
+        assert_in_range(world->pauses - pauses, LONG_LIST / 1024, LONG_LIST);
+    }
+    buffer_clear(&expected);
+    buffer_printf(&expected,
+                  "*4\r\n:%d\r\n$3\r\n1-1\r\n$6\r\n%d-1\r\n*1\r\n*2\r\n$1\r\nc\r\n$4\r\n%d\r\n",
+                  LONG_LIST, LONG_LIST, LONG_LIST);
+    world_expect(world, "XPENDING s h", buffer_bytes(&expected));
+    buffer_deinit(&expected);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {TEST(test_adding),
+                                       TEST(test_telling_in_slices),
                                        TEST(test_ids_follow_the_time),
                                        TEST(test_trimming),
                                        TEST(test_deleting_and_setting),
