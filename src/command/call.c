@@ -339,7 +339,7 @@ void call_reply_parts(struct call *call, uint64_t count)
 void call_end_parts(struct call *call)
 {
     struct walk_state *walk = call->walk;
-    if (call->rest && walk->parts.size) {
+    if (call->rest && walk->parts.size >= PIECE_BYTES) {
         put_aside(walk);
         rope_join(call->rest, &walk->parts);
         return;

@@ -208,6 +208,8 @@ command_fn cmd_hgetex, cmd_hsetex, cmd_hgetdel;
 /* Of one that is prepared: its deadline is given, not counted from the entry's time on, and the
  * hash has room for deadlines. */
 bool command_fields_may_prepare(struct call *call);
+/* sets.c.  Of SPOP: how many members it takes out of a large set; 0: one, or few. */
+uint64_t command_pop_size(struct call *call);
 command_words_fn words_hexpire, words_hpexpire, words_hexpireat, words_hpexpireat, words_hpersist,
     words_hgetex, words_hsetex;
 /* sets.c */

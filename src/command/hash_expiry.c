@@ -142,22 +142,42 @@ static bool read_ex(struct call *call, bool is_set, struct wish *wish)
     return is_right;
 }
 
-/* Of HEXPIREAT, HPERSIST and HSETEX, whose words nobody has looked at yet. */
-static bool is_relative(const struct call *call)
+static bool is_relative(enum expiry_form form)
 {
-    bool is_relative = false;
-    for (uint32_t i = 2; i < call->argc && !bytes_is(call->argv[i], "fields"); i++) {
-        enum expiry_form form = call_expiry_form(call->argv[i]);
-        is_relative |= form == EXPIRY_EX || form == EXPIRY_PX;
-    }
-    return is_relative;
+    return form == EXPIRY_EX || form == EXPIRY_PX;
+}
+
+/* Of HGETEX and HSETEX: EX or PX, with its operand, becomes PXAT. */
+static bool restate_option(struct call *call, struct command_restating *restating)
+{
+    struct wish wish;
+    if (!read_ex(call, call->command->execute == cmd_hsetex, &wish) || !is_relative(wish.form))
+        return false;
+    uint32_t i = 2;
+    while (!is_relative(call_expiry_form(call->argv[i])))
+        i++;
+    *restating = (struct command_restating){
+        .from = i, .to = i + 2, .option = "pxat", .number = wish.deadline_ms};
+    return true;
+}
+
+bool command_fields_restate(struct call *call, struct command_restating *restating)
+{
+    struct wish wish;
+    bool is_seconds = call->command->execute == cmd_hexpire;
+    if (!is_seconds && call->command->execute != cmd_hpexpire)
+        return restate_option(call, restating);
+    if (!read_expire(call, is_seconds ? EXPIRY_EX : EXPIRY_PX, &wish))
+        return false;
+    *restating = (struct command_restating){
+        .name = "hpexpireat", .from = 2, .to = 3, .number = wish.deadline_ms};
+    return true;
 }
 
 bool command_fields_may_prepare(struct call *call)
 {
     struct fields fields;
     bool may_prepare =
-        !is_relative(call) &&
         fields_open(&fields, call->db, NULL, call->database, call->argv[1], DB_HASH) &&
         fields.form != PACKED_LARGE; /* to give it room is a walk over all of it */
     if (may_prepare)

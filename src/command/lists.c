@@ -74,6 +74,11 @@ static bool pop(struct call *call, struct ordered *list, uint64_t count, bool is
 {
     struct walk_state *walk = call->walk;
     uint64_t before = walk->count;
+    if (call_is_prepared(call)) {
+        ordered_take_popped(list, call);
+        ordered_save(list, is_left ? "lpop" : "rpop");
+        return true;
+    }
     call_begin_slice(call);
     while (walk->count < count && list->count > 0 && walk->count - before < LIST_SLICE &&
            walk->budget > 0) {
@@ -84,9 +89,11 @@ static bool pop(struct call *call, struct ordered *list, uint64_t count, bool is
             left -= ordered_cut(list, is_left ? 0 : list->count - left, left);
         walk->count += given;
     }
+    walk->unfinished = walk->count < count && list->count > 0;
+    if (!walk->unfinished && !ordered_ends_pop(list, call))
+        return false;
     if (walk->count > before)
         ordered_save(list, is_left ? "lpop" : "rpop");
-    walk->unfinished = walk->count < count && list->count > 0;
     return !walk->unfinished;
 }
 
@@ -114,6 +121,23 @@ static bool read_pop_count(struct call *call, int64_t *count)
     if (call->argc == 2 || (number_parse_i64(call->argv[2], count) && *count >= 0))
         return true;
     return call_refuse(call, "ERR value is out of range, must be positive");
+}
+
+/* How many elements so large a count takes out of the list. */
+static uint64_t pop_size(struct call *call, struct bytes key, int64_t count)
+{
+    struct ordered list;
+    uint64_t size = 0;
+    if (ordered_open(&list, call, key, DB_LIST))
+        size = (uint64_t)count < list.count ? (uint64_t)count : list.count;
+    ordered_close(&list);
+    return size;
+}
+
+uint64_t command_list_pop_size(struct call *call)
+{
+    int64_t count;
+    return read_pop_count(call, &count) ? pop_size(call, call->argv[1], count) : 0;
 }
 
 bool words_lpop(struct call *call)
@@ -181,6 +205,18 @@ static bool read_mpop(struct call *call, struct mpop *mpop)
         has_count = true;
     }
     return true;
+}
+
+uint64_t command_list_mpop_size(struct call *call, uint32_t *keys)
+{
+    struct mpop mpop;
+    uint64_t size = 0;
+    *keys = 0;
+    if (!read_mpop(call, &mpop))
+        return 0;
+    while (size == 0 && *keys < mpop.keys)
+        size = pop_size(call, call->argv[2 + (*keys)++], mpop.count);
+    return size;
 }
 
 bool words_lmpop(struct call *call)

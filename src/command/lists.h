@@ -11,5 +11,8 @@ command_words_fn words_lpop, words_lmpop, words_lset, words_linsert, words_lrem,
 command_words_fn words_lmove;
 /* How many elements LTRIM would take away; nothing is answered that counts. */
 uint64_t command_list_trim_size(struct call *call);
+/* The same of LPOP and RPOP, and of LMPOP, which looks at so many keys. */
+uint64_t command_list_pop_size(struct call *call);
+uint64_t command_list_mpop_size(struct call *call, uint32_t *keys);
 
 #endif

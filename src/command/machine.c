@@ -227,6 +227,7 @@ static bool apply(struct state_machine *base, const struct apply_context *contex
     struct reply reply = {out, protocol};
     struct call call = call_in(context, &reply);
     call.value_max = value_max(context);
+    call.rest = context->rest;
     struct machine *machine = machine_of(base);
     machine->author = context->client;
     check(context->meaning >= 1);
@@ -396,7 +397,8 @@ static bool is_prepared_ever(struct bytes command, struct command_preparing *how
     if (!bytes_is(words[0], "once"))
         return command_may_prepare(words[0], count, how);
     return command_first_words(command, words, ONCE_WORDS_BEFORE + 1) > ONCE_WORDS_BEFORE &&
-           command_may_prepare(words[ONCE_WORDS_BEFORE], count - ONCE_WORDS_BEFORE, how);
+           command_may_prepare(words[ONCE_WORDS_BEFORE], count - ONCE_WORDS_BEFORE, how) &&
+           how->is_of_once;
 }
 
 static bool may_prepare(struct state_machine *base, struct bytes command)
@@ -449,6 +451,12 @@ static enum preparing prepare_some(struct state_machine *base, const struct appl
     case PREPARATION_FAILED: drop_preparation(machine); break;
     }
     return PREPARING_ENDED;
+}
+
+static bool prepared_as(struct state_machine *base, int64_t now_ms, struct command_parts *parts)
+{
+    struct preparation *preparation = machine_of(base)->preparation;
+    return preparation && preparation_restated(preparation, now_ms, parts);
 }
 
 static void prepare_drop(struct state_machine *base)
@@ -674,6 +682,7 @@ static const struct state_machine_ops ops = {.apply = apply,
                                              .may_prepare = may_prepare,
                                              .prepares = prepares,
                                              .prepare = prepare_some,
+                                             .prepared_as = prepared_as,
                                              .prepare_drop = prepare_drop,
                                              .applied = applied,
                                              .told = told,

@@ -373,6 +373,29 @@ void ordered_take_changes(struct ordered *ordered, struct call *call, struct byt
         page_init(&ordered->page, 0);
 }
 
+static void put_parts_aside(struct walk_state *walk)
+{
+    rope_append(&walk->parts, buffer_bytes(&walk->found));
+    buffer_clear(&walk->found);
+}
+
+bool ordered_ends_pop(struct ordered *ordered, struct call *call)
+{
+    if (!call_stops(call))
+        return true;
+    put_parts_aside(call->walk);
+    ordered_put_aside(ordered, &call->walk->found);
+    return false;
+}
+
+void ordered_take_popped(struct ordered *ordered, struct call *call)
+{
+    struct walk_state *walk = call->walk;
+    ordered_take_changes(ordered, call, buffer_bytes(&walk->found));
+    buffer_clear(&walk->found);
+    walk->unfinished = false;
+}
+
 uint32_t ordered_slice(struct ordered *ordered, struct call *call, uint32_t first)
 {
     if (call_is_prepared(call))

@@ -67,6 +67,12 @@ void ordered_take_made(struct ordered *ordered, struct call *call);
 /* one that was opened is what it was made there, in a space that is new if it was small. */
 void ordered_take_changes(struct ordered *ordered, struct call *call, struct bytes aside);
 
+/* Of one that takes elements out, and has them in the parts of the reply: behind all that is to be
+ * done.  True: what is left is to save it, and to answer. */
+bool ordered_ends_pop(struct ordered *ordered, struct call *call);
+/* In its entry: all that is left. */
+void ordered_take_popped(struct ordered *ordered, struct call *call);
+
 /* A slice of a write of many words: the first of them, as call_slice() has it.  What was prepared
  * is taken over, and no word is left. */
 uint32_t ordered_slice(struct ordered *ordered, struct call *call, uint32_t first);

@@ -2,6 +2,7 @@
 #include "command/prepare.h"
 
 #include "base/blob.h"
+#include "base/codec.h"
 #include "base/fatal.h"
 #include "base/memory.h"
 #include "command/bits.h"
@@ -14,10 +15,6 @@
 #include "command/tally.h"
 #include "resp/number.h"
 
-#ifndef PREPARE_WORDS_LEAST     /* of fewer words nothing takes long; */
-#define PREPARE_WORDS_LEAST 256 /* the simulator builds this with fewer */
-#endif
-
 enum {
     LOOKS_MAX = 4000000, /* at keys: some 60 MB */
     SLICE_SHARES = 4,
@@ -28,6 +25,7 @@ enum {
     STREAM_PAGE = 8,    /* elements that take as long as one page of a stream */
     WORDS_LEAST = PREPARE_WORDS_LEAST,
     WORDS_UNIT = 16, /* see struct kind */
+    POP_WORDS = 3,   /* of SPOP and the like, with a count */
     /* Each with its identity; of more, what entries do to them is heard. */
     SOURCES_NOTED = WORDS_LEAST / 4,
     /* Of more sources nobody looks at what they are before: that alone would take long. */
@@ -257,6 +255,54 @@ static uint64_t weigh_removal(struct call *call, struct sources *sources)
     return sorted_remove_size(call);
 }
 
+static uint64_t weigh_pop(struct call *call, struct sources *sources)
+{
+    (void)sources;
+    return command_pop_size(call);
+}
+
+static uint64_t weigh_sorted_pop(struct call *call, struct sources *sources)
+{
+    (void)sources;
+    return sorted_pop_size(call);
+}
+
+static uint64_t weigh_list_pop(struct call *call, struct sources *sources)
+{
+    (void)sources;
+    return command_list_pop_size(call) / LIST_ELEMENTS;
+}
+
+static uint64_t weigh_autoclaim(struct call *call, struct sources *sources)
+{
+    (void)sources;
+    return command_autoclaim_size(call);
+}
+
+/* Its stream is the last word but one, its only one. */
+static uint64_t weigh_delivery(struct call *call, struct sources *sources)
+{
+    sources->first = call->argc - 2;
+    return series_delivery_size(call);
+}
+
+/* Of the keys that it looks at; of too many nobody could say that they are what they were. */
+static uint64_t weigh_keys(struct sources *sources, uint64_t size)
+{
+    sources->first = 2;
+    return sources->count <= SOURCES_NOTED ? size : 0;
+}
+
+static uint64_t weigh_sorted_mpop(struct call *call, struct sources *sources)
+{
+    return weigh_keys(sources, sorted_mpop_size(call, &sources->count));
+}
+
+static uint64_t weigh_list_mpop(struct call *call, struct sources *sources)
+{
+    return weigh_keys(sources, command_list_mpop_size(call, &sources->count) / LIST_ELEMENTS);
+}
+
 /* It changes the value at its first word, word by word: what that takes, the words say. */
 static uint64_t weigh_words(struct call *call, struct sources *sources)
 {
@@ -310,7 +356,12 @@ enum {
     MOSTLY_SHORT = 2, /* and comes often */
     OF_KEYS = 4,      /* it deletes or puts keys, any number of them */
     OF_SOURCES = 8,   /* its words say how long it takes only if they are more than are weighed */
-    CARRIED = 16      /* it looks at keys that it names, and at nothing else: no time, no seed */
+    CARRIED = 16,     /* it looks at keys that it names, and at nothing else: no time, no seed */
+    BY_SEED = 32,     /* what it does depends on the entry's seed */
+    POPS = 64,        /* without a count it takes out one */
+    BY_TIME = 128, /* what it does depends on the entry's time: it is restated, or gets it then */
+    ALONE = 256,   /* its reply is that of a client alone, not one that is kept */
+    NOT_OF_ONCE = BY_SEED | POPS | BY_TIME | ALONE /* ONCE carries it as it is */
 };
 
 struct kind {
@@ -341,15 +392,28 @@ static const struct kind kinds[] = {
     {cmd_zremrangebyscore, weigh_removal, IN_PLACE | MOSTLY_SHORT | CARRIED, 0},
     {cmd_zremrangebylex, weigh_removal, IN_PLACE | MOSTLY_SHORT | CARRIED, 0},
     {cmd_xtrim, weigh_stream_trim, IN_PLACE | MOSTLY_SHORT, 0},
+    {cmd_spop, weigh_pop, IN_PLACE | MOSTLY_SHORT | BY_SEED | POPS, 0},
+    {cmd_zpopmin, weigh_sorted_pop, IN_PLACE | MOSTLY_SHORT | POPS, 0},
+    {cmd_zpopmax, weigh_sorted_pop, IN_PLACE | MOSTLY_SHORT | POPS, 0},
+    {cmd_zmpop, weigh_sorted_mpop, IN_PLACE | MOSTLY_SHORT | POPS, 0},
+    {cmd_lpop, weigh_list_pop, IN_PLACE | MOSTLY_SHORT | POPS, 0},
+    {cmd_rpop, weigh_list_pop, IN_PLACE | MOSTLY_SHORT | POPS, 0},
+    {cmd_lmpop, weigh_list_mpop, IN_PLACE | MOSTLY_SHORT | POPS, 0},
+    {cmd_xautoclaim, weigh_autoclaim, IN_PLACE | MOSTLY_SHORT | BY_TIME, 0},
+    {cmd_xreadgroup, weigh_delivery, IN_PLACE | MOSTLY_SHORT | BY_TIME, 0},
     {cmd_sadd, weigh_words, IN_PLACE | CARRIED, 16},
     {cmd_srem, weigh_words, IN_PLACE | CARRIED, 16},
     {cmd_hset, weigh_words, IN_PLACE | CARRIED, 16},
     {cmd_hmset, weigh_words, IN_PLACE | CARRIED, 16},
     {cmd_hdel, weigh_words, IN_PLACE | CARRIED, 16},
+    {cmd_hexpire, weigh_deadlines, IN_PLACE | BY_TIME, 64},
+    {cmd_hpexpire, weigh_deadlines, IN_PLACE | BY_TIME, 64},
     {cmd_hexpireat, weigh_deadlines, IN_PLACE, 64},
     {cmd_hpexpireat, weigh_deadlines, IN_PLACE, 64},
     {cmd_hpersist, weigh_deadlines, IN_PLACE, 64},
-    {cmd_hsetex, weigh_deadlines, IN_PLACE, 16},
+    {cmd_hgetdel, weigh_deadlines, IN_PLACE | ALONE, 64},
+    {cmd_hgetex, weigh_deadlines, IN_PLACE | BY_TIME, 64},
+    {cmd_hsetex, weigh_deadlines, IN_PLACE | BY_TIME, 16},
     {cmd_zadd, weigh_words, IN_PLACE | CARRIED, 40},
     {cmd_zrem, weigh_words, IN_PLACE | CARRIED, 64},
     {cmd_geoadd, weigh_words, IN_PLACE | CARRIED, 40},
@@ -360,6 +424,7 @@ static const struct kind kinds[] = {
     {cmd_pfadd, weigh_words, IN_PLACE | CARRIED, 4},
     {cmd_xdel, weigh_words, IN_PLACE, 64},
     {cmd_xack, weigh_words, IN_PLACE, 64},
+    {cmd_xclaim, weigh_words, IN_PLACE | BY_TIME, 64},
     {cmd_del, weigh_all_words, IN_PLACE | OF_KEYS | CARRIED, 64},
     {cmd_mset, weigh_puts, IN_PLACE | OF_KEYS | CARRIED, 16},
     {cmd_msetnx, weigh_puts, IN_PLACE | OF_KEYS | CARRIED, 64},
@@ -376,27 +441,70 @@ static const struct kind *kind_of(const struct command *command)
     return NULL;
 }
 
+/* Those that reckon with the time of their entry. */
+static const struct {
+    command_fn *execute;
+    command_restate_fn *how;
+} restated[] = {
+    {cmd_hexpire, command_fields_restate}, {cmd_hpexpire, command_fields_restate},
+    {cmd_hgetex, command_fields_restate},  {cmd_hsetex, command_fields_restate},
+    {cmd_xclaim, command_claim_restate},
+};
+
+static bool is_restated(struct call *call, struct command_restating *restating)
+{
+    if (!(kind_of(call->command)->flags & BY_TIME))
+        return false;
+    for (size_t i = 0; i < sizeof restated / sizeof restated[0]; i++)
+        if (restated[i].execute == call->command->execute)
+            return restated[i].how(call, restating);
+    return false;
+}
+
+/* The last word of those that pop is how many; most are few, and so cost no look. */
+static bool pops_few(const struct call *call, const struct kind *kind)
+{
+    int64_t count;
+    return kind->flags & POPS &&
+           (!number_parse_i64(call->argv[call->argc - 1], &count) || count < WORDS_LEAST);
+}
+
 static uint64_t weigh(struct call *call, struct sources *sources)
 {
     const struct kind *kind = kind_of(call->command);
     *sources = (struct sources){.first = 1, .count = 1};
-    return kind ? kind->weigh(call, sources) : 0;
+    return kind && !pops_few(call, kind) ? kind->weigh(call, sources) : 0;
+}
+
+/* Of one that has a count. */
+static bool is_pop(struct bytes name, uint32_t words)
+{
+    static const char pop[] = "pop";
+    enum { POP = sizeof pop - 1, BEFORE_MAX = 2 }; /* SPOP, ZMPOP */
+    if (words < POP_WORDS)
+        return false;
+    for (size_t i = 1; i <= BEFORE_MAX && i + POP <= name.size; i++)
+        if (bytes_is(bytes_of((const char *)name.data + i, POP), pop))
+            return true;
+    return false;
 }
 
 /* Most are told apart by their number of words, or their first letters. */
-static bool is_likely(struct bytes name)
+static bool is_likely(struct bytes name, uint32_t words)
 {
     static const struct {
         const char *text;
         size_t size;
-    } first[] = {{"bitop", 5}, {"copy", 4},      {"geo", 3},      {"linsert", 7},
-                 {"lrem", 4},  {"ltrim", 5},     {"restore", 7},  {"sort", 4},
-                 {"xtrim", 5}, {"zremrange", 9}, {"raft.exec", 9}};
+    } first[] = {{"bitop", 5},    {"copy", 4},        {"geo", 3},         {"linsert", 7},
+                 {"lrem", 4},     {"ltrim", 5},       {"raft.exec", 9},   {"restore", 7},
+                 {"sort", 4},     {"xautoclaim", 10}, {"xreadgroup", 10}, {"xtrim", 5},
+                 {"zremrange", 9}};
     enum { SHORTEST = 4 };
     const char *text = name.data;
     if (name.size < SHORTEST)
         return false;
-    if (name.size > 4 && bytes_is(bytes_of(text + name.size - 4, 4), "tore"))
+    if ((name.size > 4 && bytes_is(bytes_of(text + name.size - 4, 4), "tore")) ||
+        is_pop(name, words))
         return true;
     for (size_t i = 0; i < sizeof first / sizeof first[0]; i++)
         if (name.size >= first[i].size && (text[0] | 0x20) == first[i].text[0] &&
@@ -408,13 +516,15 @@ static bool is_likely(struct bytes name)
 bool command_may_prepare(struct bytes name, uint32_t words, struct command_preparing *how)
 {
     *how = (struct command_preparing){0};
-    if (words < WORDS_LEAST && !is_likely(name))
+    if (words < WORDS_LEAST && !is_likely(name, words))
         return false;
     const struct command *command = command_find(&name, 1);
     const struct kind *kind = command ? kind_of(command) : NULL;
     bool is_of_sources = kind && kind->flags & OF_SOURCES;
-    if (!kind || (kind->of_words && !is_of_sources && words < WORDS_LEAST))
+    if (!kind || (kind->of_words && !is_of_sources && words < WORDS_LEAST) ||
+        (kind->flags & POPS && words < POP_WORDS))
         return false;
+    how->is_of_once = !(kind->flags & NOT_OF_ONCE);
     how->is_mostly_short = kind->flags & MOSTLY_SHORT;
     if (kind->of_words && !(is_of_sources && words <= SOURCES_WEIGHED))
         how->elements = 1 + (uint64_t)words * kind->of_words / WORDS_UNIT;
@@ -469,11 +579,18 @@ struct preparation {
     struct tally tally; /* of what it carries */
     uint64_t looked;    /* up to this entry the sources are what they were */
     uint32_t before;    /* words of ONCE in front of it */
-    int protocol;       /* of the reply */
-    bool is_beyond;     /* it carries what cannot be prepared */
-    unsigned flags;     /* of its kind */
+    const struct kind *kind;
+    int protocol;   /* of the reply */
+    bool is_beyond; /* it carries what cannot be prepared */
     bool is_ready;
+    struct buffer name, words;  /* encoded, in place of those that were said; or nothing */
+    struct command_parts parts; /* with them */
 };
+
+static unsigned flags_of(const struct preparation *preparation)
+{
+    return preparation->kind->flags;
+}
 
 /* What it carries goes on to its end. */
 static bool is_outermost(const struct call *call)
@@ -505,7 +622,7 @@ static bool note_sources(struct preparation *preparation, struct call *call)
         struct source *source = &preparation->sources[i];
         source->key = call->argv[sources.first + i];
         is_sure &= db_identify(call->db, call->database, source->key, &source->identity);
-        if (preparation->flags & IN_PLACE)
+        if (flags_of(preparation) & IN_PLACE)
             is_sure &= note_due(preparation, call, source->key);
     }
     return is_sure;
@@ -540,15 +657,122 @@ static bool read_words(struct preparation *preparation)
     check(call->command);
     if (call->command->execute == cmd_once)
         leave_once(preparation);
-    preparation->flags = kind_of(call->command)->flags;
+    preparation->kind = kind_of(call->command);
+    check(preparation->before == 0 || !(flags_of(preparation) & NOT_OF_ONCE));
     return true;
 }
+
+/* ---- words that reckon with the time of the entry ---------------------------------------- */
+
+static void append_word(struct buffer *encoded, struct bytes word)
+{
+    unsigned char size[4];
+    put_u32(size, (uint32_t)word.size);
+    buffer_append(encoded, size, sizeof size);
+    buffer_append_bytes(encoded, word);
+}
+
+/* From the place of word `i` on, or behind the last. */
+static const unsigned char *place_of(const struct preparation *preparation, uint32_t i)
+{
+    const struct call *call = &preparation->context;
+    const unsigned char *first = preparation->encoded->data;
+    return i < call->argc ? (const unsigned char *)call->argv[i].data - 4
+                          : first + preparation->encoded->size;
+}
+
+static void add_part(struct preparation *preparation, const void *from, const void *to)
+{
+    struct command_parts *parts = &preparation->parts;
+    size_t size = (size_t)((const char *)to - (const char *)from);
+    if (size > 0)
+        parts->list[parts->count++] = bytes_of(from, size);
+}
+
+static void add_buffer(struct preparation *preparation, const struct buffer *buffer)
+{
+    add_part(preparation, buffer->data, buffer->data + buffer->size);
+}
+
+/* How many words take the place of the old ones. */
+static uint32_t restated_words(const struct command_restating *restating)
+{
+    return restating->option ? 2 : 1;
+}
+
+/* What is to be proposed: the number of words and the name, what follows it, the new words, the
+ * rest. */
+static void make_parts(struct preparation *preparation, const struct command_restating *restating)
+{
+    const struct call *call = &preparation->context;
+    char digits[NUMBER_I64_SIZE];
+    unsigned char count[4];
+    struct bytes name = restating->name ? bytes_from_string(restating->name) : call->argv[0];
+    const unsigned char *first = preparation->encoded->data + sizeof count;
+    put_u32(count, command_word_count(blob_bytes(preparation->encoded)) -
+                       (restating->to - restating->from) + restated_words(restating));
+    buffer_append(&preparation->name, count, sizeof count);
+    buffer_append(&preparation->name, first, (size_t)(place_of(preparation, 0) - first));
+    append_word(&preparation->name, name);
+    if (restating->option)
+        append_word(&preparation->words, bytes_from_string(restating->option));
+    size_t size = number_format_i64(restating->number, digits);
+    append_word(&preparation->words, bytes_of(digits, size));
+    add_buffer(preparation, &preparation->name);
+    add_part(preparation, place_of(preparation, 1), place_of(preparation, restating->from));
+    add_buffer(preparation, &preparation->words);
+    add_part(preparation, place_of(preparation, restating->to), place_of(preparation, call->argc));
+}
+
+/* The words that are executed are those that are proposed. */
+static void put_words(struct preparation *preparation, const struct command_restating *restating)
+{
+    struct execution *making = &preparation->making;
+    struct call *call = &preparation->context;
+    uint32_t words = restated_words(restating), before = (uint32_t)(call->argv - making->argv);
+    if (restating->from + words > call->argc)
+        call->argc = restating->from + words;
+    if (before + call->argc > making->argv_capacity) {
+        making->argv_capacity = before + call->argc;
+        making->argv = memory_resize(making->argv, making->argv_capacity * sizeof *making->argv);
+    }
+    struct bytes *argv = making->argv + before;
+    const unsigned char *at = (const unsigned char *)preparation->words.data;
+    for (uint32_t i = restating->from; i < restating->from + words; i++) {
+        argv[i] = bytes_of(at + 4, get_u32(at));
+        at += 4 + argv[i].size;
+    }
+    if (restating->name)
+        argv[0] = bytes_from_string(restating->name);
+    call->argv = argv;
+    call->command = command_find(call->argv, call->argc);
+    check(call->command && kind_of(call->command));
+}
+
+/* `own`: the context as it is to be.  Of words that are wrong none becomes another: they are
+ * refused. */
+static void restate(struct preparation *preparation, struct call *own)
+{
+    struct command_restating restating = {.from = 0};
+    if (!is_restated(own, &restating))
+        return;
+    uint32_t old = restating.to - restating.from;
+    check(restating.from > 0 && restating.to <= own->argc);
+    check(old == restated_words(&restating) || restating.from == own->argc);
+    make_parts(preparation, &restating);
+    put_words(preparation, &restating);
+    own->argv = preparation->context.argv;
+    own->argc = preparation->context.argc;
+    own->command = preparation->context.command;
+}
+
+/* ---- its slices -------------------------------------------------------------------------- */
 
 /* The changes of keys need a layer besides the view's. */
 static struct db_view *view_new(const struct preparation *preparation)
 {
     struct db *db = preparation->db;
-    if (!(preparation->flags & OF_KEYS) || db_beside_has_layers(db))
+    if (!(flags_of(preparation) & OF_KEYS) || db_beside_has_layers(db))
         return db_view_new(db);
     db_checkpoint(db);
     return NULL;
@@ -569,13 +793,14 @@ static bool begin(struct preparation *preparation, int64_t now_ms)
     preparation->looks.until_ms = INT64_MAX;
     making->view = view;
     making->now_ms = own.now_ms = now_ms;
-    execution_begin(making, own.command, own.argc, CMD_READ | CMD_WRITE);
-    making->frames[0].argv = own.argv;
     own.db = db;
     own.reply = &nobody;
     own.walk = &walk;
+    restate(preparation, &own);
+    execution_begin(making, own.command, own.argc, CMD_READ | CMD_WRITE);
+    making->frames[0].argv = own.argv;
     db_at(db, now_ms, false);
-    unsigned flags = preparation->flags;
+    unsigned flags = flags_of(preparation);
     bool is_known = command_since(own.command) <= own.meaning && /* else its entry refuses it */
                     command_takes(own.command, own.argc);
     if (note_sources(preparation, &own) && is_known)
@@ -602,10 +827,10 @@ struct preparation *preparation_new(struct db *db, struct blob *encoded, const s
 {
     struct preparation *preparation = memory_new(sizeof *preparation);
     command_tally_init(&preparation->tally);
+    preparation->protocol = call->reply->protocol;
     preparation->db = db;
     preparation->encoded = blob_take(encoded);
     preparation->context = *call;
-    preparation->protocol = call->reply->protocol;
     if (command_word_count(blob_bytes(encoded)) > COMMAND_DECODED_WORDS)
         return preparation;
     if (read_words(preparation) && begin(preparation, call->now_ms))
@@ -622,6 +847,8 @@ void preparation_free(struct preparation *preparation)
     command_tally_deinit(&preparation->tally);
     db_beside_free(preparation->beside);
     blob_release(preparation->encoded);
+    buffer_deinit(&preparation->name);
+    buffer_deinit(&preparation->words);
     memory_free(preparation->sources);
     memory_free(preparation);
 }
@@ -678,17 +905,19 @@ static bool is_one_of(const struct command *command, command_fn *const *some, si
 
 #define IS_ONE_OF(command, some) is_one_of(command, some, sizeof(some) / sizeof((some)[0]))
 
-/* Of those that are not prepared by themselves. */
+/* Of those that are not prepared by themselves, or not in this form. */
 static bool is_short_of_its_keys(const struct carry *carry)
 {
     static command_fn *const these[] = {
-        cmd_get,    cmd_strlen,    cmd_incr,   cmd_decr,    cmd_incrby,  cmd_decrby,
-        cmd_append, cmd_setnx,     cmd_getset, cmd_hget,    cmd_hincrby, cmd_hlen,
-        cmd_hsetnx, cmd_sismember, cmd_scard,  cmd_llen,    cmd_lpop,    cmd_rpop,
-        cmd_lindex, cmd_zcard,     cmd_zscore, cmd_zincrby, cmd_exists,  cmd_type};
-    enum { PLAIN_SET_WORDS = 3 };
+        cmd_get,    cmd_strlen,    cmd_incr,   cmd_decr, cmd_incrby,  cmd_decrby,
+        cmd_append, cmd_setnx,     cmd_getset, cmd_hget, cmd_hincrby, cmd_hlen,
+        cmd_hsetnx, cmd_sismember, cmd_scard,  cmd_llen, cmd_lindex,  cmd_zcard,
+        cmd_zscore, cmd_zincrby,   cmd_exists, cmd_type};
+    enum { PLAIN_SET_WORDS = 3, PLAIN_POP_WORDS = 2 };
     if (carry->command->execute == cmd_set)
         return carry->argc == PLAIN_SET_WORDS;
+    if (carry->command->execute == cmd_lpop || carry->command->execute == cmd_rpop)
+        return carry->argc == PLAIN_POP_WORDS;
     return IS_ONE_OF(carry->command, these);
 }
 
@@ -701,7 +930,7 @@ static bool is_of_its_keys(const struct carry *carry)
         return carry->argc == 3 || (carry->argc == 4 && bytes_is(carry->argv[3], "replace"));
     if (kind && kind->flags & CARRIED && kind->of_words && !(kind->flags & OF_SOURCES))
         return true;
-    bool is_known = kind ? kind->flags & CARRIED : is_short_of_its_keys(carry);
+    bool is_known = (kind && kind->flags & CARRIED) || is_short_of_its_keys(carry);
     return is_known && carry->argc <= NAMED_MAX;
 }
 
@@ -754,11 +983,11 @@ bool preparation_holds(const struct preparation *preparation)
             now.database_space != before->database_space || now.type != before->type ||
             now.version != before->version || now.space != before->space)
             return false;
-        if (preparation->flags & IN_PLACE && now.space &&
+        if (flags_of(preparation) & IN_PLACE && now.space &&
             !db_beside_fits(preparation->db, now.space))
             return false;
     }
-    if (preparation->flags & OF_KEYS && !db_beside_fits_keys(preparation->db))
+    if (flags_of(preparation) & OF_KEYS && !db_beside_fits_keys(preparation->db))
         return false;
     if (preparation->before && !command_once_carries(preparation->db, preparation->making.argv))
         return false;
@@ -804,14 +1033,47 @@ enum preparation_step preparation_go_on(struct preparation *preparation, int64_t
     return is_all ? end_well(preparation) : PREPARATION_MORE;
 }
 
+/* By the time of the entry: what the command does with its deadlines then is what it did. */
+static bool is_timely(const struct preparation *preparation, int64_t now_ms)
+{
+    return now_ms >= preparation->context.now_ms && now_ms < preparation->looks.until_ms;
+}
+
+bool preparation_restated(const struct preparation *preparation, int64_t now_ms,
+                          struct command_parts *parts)
+{
+    if (!preparation->is_ready || preparation->parts.count == 0 || !is_timely(preparation, now_ms))
+        return false;
+    *parts = preparation->parts;
+    return true;
+}
+
+static bool are_words(const struct preparation *preparation, struct bytes encoded)
+{
+    const struct command_parts *parts = &preparation->parts;
+    const char *at = encoded.data;
+    size_t left = encoded.size;
+    if (parts->count == 0)
+        return bytes_equal(blob_bytes(preparation->encoded), encoded);
+    for (uint32_t i = 0; i < parts->count; i++) {
+        struct bytes part = parts->list[i];
+        if (left < part.size || !bytes_equal(part, bytes_of(at, part.size)))
+            return false;
+        at += part.size;
+        left -= part.size;
+    }
+    return left == 0;
+}
+
 bool preparation_is_of(const struct preparation *preparation, struct bytes encoded,
                        const struct call *call)
 {
     const struct call *own = &preparation->context;
+    bool is_of_any_seed = !preparation->is_ready || !(flags_of(preparation) & BY_SEED);
     return preparation->is_ready && own->database == call->database &&
            own->meaning == call->meaning && own->value_max == call->value_max &&
            (preparation->before || preparation->protocol == call->reply->protocol) &&
-           bytes_equal(blob_bytes(preparation->encoded), encoded);
+           (is_of_any_seed || own->seed == call->seed) && are_words(preparation, encoded);
 }
 
 void preparation_tell(const struct preparation *preparation, struct command_observer *observer)
@@ -826,7 +1088,7 @@ bool preparation_is_carried(const struct preparation *preparation)
 
 void preparation_take_first(struct preparation *preparation, struct call *call)
 {
-    if (preparation->before && preparation->flags & OF_KEYS)
+    if (preparation->before && flags_of(preparation) & OF_KEYS)
         db_beside_adopt_keys(call->db, preparation->beside, call->database);
 }
 

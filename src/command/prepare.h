@@ -18,12 +18,20 @@
  * that stands on the view, all keys that they name are looked at, and it is EXEC that stops and
  * goes on.  ONCE is not prepared, but what it carries.
  *
- * A preparation is a cache: it decides how long the entry takes and nothing else.  Loop thread. */
+ * A preparation is a cache: it decides how long the entry takes and nothing else, but for two
+ * things that the leader is free to decide: the entry gets the seed that was prepared with, and a
+ * command that reckons with the time of its entry (HEXPIRE) is proposed as one that says when
+ * (HPEXPIREAT), reckoned from the time at which it was prepared.  Loop thread. */
 #ifndef COMMAND_PREPARE_H
 #define COMMAND_PREPARE_H
 
 #include "base/blob.h"
 #include "command/execution.h"
+#include "replica/replica.h"
+
+#ifndef PREPARE_WORDS_LEAST     /* of fewer words nothing takes long; */
+#define PREPARE_WORDS_LEAST 256 /* the simulator builds this with fewer */
+#endif
 
 /* All is done but the end.  True: the command is to put aside what it has, and return. */
 bool call_stops(struct call *call);
@@ -55,6 +63,7 @@ void call_take_changes(struct call *call, uint64_t space);
 /* What is known of a command by its name and the number of its words. */
 struct command_preparing {
     bool is_mostly_short;
+    bool is_of_once; /* it is prepared where ONCE carries it, too */
     uint64_t elements; /* that take as long as its words; 0: command_prepares() says it */
 };
 /* False: such a command is never prepared; cheap, since every write is asked. */
@@ -65,12 +74,30 @@ bool command_may_be_long(struct bytes encoded);
  * 0: it cannot be prepared. */
 uint64_t command_prepares(struct call *call);
 
+/* What reckons with the time of its entry, said with a time instead: that of the preparation, since
+ * its entry's time is not known before.  The command gets another name, and others for the words
+ * [from, to); the reply, what it does and what is told are the same. */
+struct command_restating {
+    const char *name;   /* NULL: it keeps its name */
+    uint32_t from, to;  /* as many words as take their place, or none, behind the last */
+    const char *option; /* the first of them; NULL: */
+    int64_t number;     /* this is the only one */
+};
+
+/* How a command would be, that begins now; false: it stays as it is. */
+typedef bool command_restate_fn(struct call *call, struct command_restating *restating);
+command_restate_fn command_fields_restate; /* hash_expiry.c */
+command_restate_fn command_claim_restate;  /* stream_claims.c */
+
 struct preparation;
 
 /* `encoded` is taken; its words, which `call` has not, were admitted.  NULL: not now, there is no
  * room for a view. */
 struct preparation *preparation_new(struct db *db, struct blob *encoded, const struct call *call);
 void preparation_free(struct preparation *preparation); /* NULL allowed */
+/* As state_machine_ops.prepared_as. */
+bool preparation_restated(const struct preparation *preparation, int64_t now_ms,
+                          struct command_parts *parts);
 
 enum preparation_step {
     PREPARATION_MORE,

@@ -404,6 +404,28 @@ void series_pending_set(struct series_group *group, struct series_id id,
     db_tree_set(&group->pending, rank, encode_pending(value, pending));
 }
 
+static bool give_time(void *context, struct bytes key, unsigned char *value, size_t size)
+{
+    const int64_t *delivered_ms = context;
+    struct series_pending pending = decode_pending(bytes_of(value, size));
+    (void)key;
+    if (pending.delivered_ms != SERIES_NOT_TIMED)
+        return false;
+    pending.delivered_ms = *delivered_ms;
+    encode_pending(value, &pending);
+    return true;
+}
+
+void series_pending_time(struct series_group *group, struct series_id from, struct series_id to,
+                         int64_t delivered_ms)
+{
+    bool is_there;
+    uint64_t rank = series_rank(&group->pending, from, NULL);
+    uint64_t end = series_rank(&group->pending, to, &is_there) + is_there;
+    while (rank < end)
+        rank += db_tree_rewrite(&group->pending, rank, end - rank, give_time, &delivered_ms);
+}
+
 /* From the tree of the consumer with this number, which is `open` or stored. */
 static void take_from(struct series *stream, uint64_t number, struct series_consumer *open,
                       struct series_id id)

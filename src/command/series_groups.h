@@ -99,6 +99,12 @@ void series_pending_give(struct series *stream, struct series_group *group,
 /* consumer: one that is not saved, or NULL.  False: it was not pending. */
 bool series_pending_remove(struct series *stream, struct series_group *group,
                            struct series_consumer *consumer, struct series_id id);
+/* The time at which something is delivered, where that is not known yet: what is prepared gets it
+ * by its entry. */
+#define SERIES_NOT_TIMED INT64_MIN
+/* What has no such time among what is pending from `from` on to `to` gets this one. */
+void series_pending_time(struct series_group *group, struct series_id from, struct series_id to,
+                         int64_t delivered_ms);
 /* Of a group that is being restored: pending with nobody yet.  False: it is already. */
 bool series_pending_add(struct series *stream, struct series_group *group, struct series_id id,
                         const struct series_pending *pending);

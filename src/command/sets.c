@@ -107,6 +107,17 @@ static bool read_pop(struct call *call, int64_t *count)
     return is_valid;
 }
 
+uint64_t command_pop_size(struct call *call)
+{
+    struct fields fields;
+    int64_t count;
+    if (!read_pop(call, &count) ||
+        !fields_open(&fields, call->db, NULL, call->database, call->argv[1], DB_SET) ||
+        !fields_is_large(&fields))
+        return 0;
+    return (uint64_t)count < fields.count ? (uint64_t)count : fields.count;
+}
+
 bool words_spop(struct call *call)
 {
     int64_t count;
@@ -149,33 +160,44 @@ static void reply_popped(struct call *call)
 
 enum { POPS_SLICE = 256 }; /* enough reads of a busy disk for one turn of the event loop */
 
+static bool wants_reply(const struct call *call)
+{
+    return call->reply->out || call->preparing;
+}
+
 /* Some of many; each is drawn from a seed of its own, wherever slices end. */
 static void pop_some(struct call *call, struct fields *fields, uint64_t wanted)
 {
     struct walk_state *walk = call->walk;
     struct buffer name = {0};
     uint64_t before = fields->count;
+    if (call_is_prepared(call))
+        call_take_changes(call, fields->record.space);
     fields->count -= walk->count; /* popped in earlier slices */
+    walk->unfinished = false;
     for (unsigned i = 0; walk->count < wanted; i++, walk->count++) {
         walk->unfinished = i == POPS_SLICE && fields->form == PACKED_LARGE;
         if (walk->unfinished)
             break;
         uint64_t seed = call->seed + walk->count;
         pop(fields, prng_next(&seed), &name);
-        if (call->reply->out)
+        if (wants_reply(call))
             call_add_part(call, buffer_bytes(&name), true);
     }
     buffer_deinit(&name);
     check(fields->count + walk->count == before);
-    if (walk->unfinished)
+    if (walk->unfinished || call_stops(call))
         return;
     fields_save(fields, "spop");
     reply_popped(call);
 }
 
+/* Prepared, all names are in the parts. */
 static void pop_all(struct call *call, struct fields *fields)
 {
-    if (!walk_all(call, fields, WALK_NAMES))
+    bool has_all = call_is_prepared(call) || walk_all(call, fields, WALK_NAMES);
+    call->walk->unfinished &= !call_is_prepared(call);
+    if (!has_all || call_stops(call))
         return;
     if (fields->count > 0) {
         fields_clear(fields);

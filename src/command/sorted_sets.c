@@ -4,6 +4,7 @@
 
 #include "base/fatal.h"
 #include "base/prng.h"
+#include "command/prepare.h"
 #include "command/sorted.h"
 #include "command/sorted_sets.h"
 #include "command/walk.h"
@@ -281,6 +282,11 @@ static bool pop(struct call *call, struct ordered *set, uint64_t count, bool is_
     struct walk_state *walk = call->walk;
     struct popping popping = {.found = {&walk->found, call->reply->protocol}, .is_pair = is_pair};
     uint64_t done = 0;
+    if (call_is_prepared(call)) {
+        ordered_take_popped(set, call);
+        ordered_save(set, is_max ? "zpopmax" : "zpopmin");
+        return true;
+    }
     walk->unfinished = false;
     while (walk->count < count && set->count > 0 && done < POPS_SLICE) {
         uint64_t wanted = count - walk->count;
@@ -296,6 +302,8 @@ static bool pop(struct call *call, struct ordered *set, uint64_t count, bool is_
         done += given;
     }
     walk->unfinished = walk->count < count && set->count > 0;
+    if (!walk->unfinished && !ordered_ends_pop(set, call))
+        return false;
     if (done > 0)
         ordered_save(set, is_max ? "zpopmax" : "zpopmin");
     return !walk->unfinished;
@@ -315,6 +323,23 @@ static bool read_pop_count(struct call *call, int64_t *count)
         return true;
     reply_error(call->reply, "ERR value is out of range, must be positive");
     return false;
+}
+
+/* How many members so large a count takes out of the sorted set. */
+static uint64_t pop_size(struct call *call, struct bytes key, int64_t count)
+{
+    struct ordered set;
+    uint64_t size = 0;
+    if (ordered_open(&set, call, key, DB_ZSET))
+        size = (uint64_t)count < set.count ? (uint64_t)count : set.count;
+    ordered_close(&set);
+    return size;
+}
+
+uint64_t sorted_pop_size(struct call *call)
+{
+    int64_t count;
+    return read_pop_count(call, &count) ? pop_size(call, call->argv[1], count) : 0;
 }
 
 bool words_zpop(struct call *call)
@@ -389,6 +414,18 @@ static bool read_mpop(struct call *call, struct mpop *mpop)
     }
     mpop->keys = (uint32_t)keys;
     return read_mpop_options(call, mpop->keys + 2, mpop);
+}
+
+uint64_t sorted_mpop_size(struct call *call, uint32_t *keys)
+{
+    struct mpop mpop;
+    uint64_t size = 0;
+    *keys = 0;
+    if (!read_mpop(call, &mpop))
+        return 0;
+    while (size == 0 && *keys < mpop.keys)
+        size = pop_size(call, call->argv[2 + (*keys)++], mpop.count);
+    return size;
 }
 
 bool words_zmpop(struct call *call)

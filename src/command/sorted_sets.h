@@ -18,6 +18,9 @@ command_words_fn words_zrangestore, words_zremrange;
 uint64_t sorted_store_size(struct call *call);
 /* The same of what ZREMRANGEBY* would remove. */
 uint64_t sorted_remove_size(struct call *call);
+/* And of what ZPOPMIN and ZPOPMAX take out, and ZMPOP, which looks at so many keys. */
+uint64_t sorted_pop_size(struct call *call);
+uint64_t sorted_mpop_size(struct call *call, uint32_t *keys);
 /* sorted_unions.c */
 command_fn cmd_zunion; /* all of them */
 command_words_fn words_zunion;

@@ -2,15 +2,17 @@
  * t_stream.c).  Deterministic; loop thread only. */
 #include "base/codec.h"
 #include "base/memory.h"
+#include "command/prepare.h"
 #include "command/series_groups.h"
 #include "command/streams.h"
 #include "resp/number.h"
 
 enum {
     AUTOCLAIM_COUNT = 100,
-    AUTOCLAIM_LOOKS = 10,  /* at so many for each that may be claimed */
-    AUTOCLAIM_SLICE = 200, /* looked at */
-    AUTOCLAIM_SHARE = 16,  /* of INT64_MAX may be asked for: Redis's bound */
+    AUTOCLAIM_LOOKS = 10,                     /* at so many for each that may be claimed */
+    AUTOCLAIM_LONG = PREPARE_WORDS_LEAST / 4, /* of fewer nobody has to look how long it takes */
+    AUTOCLAIM_SLICE = 200,                    /* looked at */
+    AUTOCLAIM_SHARE = 16,                     /* of INT64_MAX may be asked for: Redis's bound */
     RETRY_NOT_GIVEN = -1
 };
 
@@ -40,6 +42,8 @@ static bool open_group(struct call *call, struct claim *claim)
 {
     if (!series_open(&claim->stream, call, call->argv[1]))
         return false;
+    if (call_is_prepared(call))
+        series_take_changes(&claim->stream, call);
     return series_group_find(&claim->stream, call->argv[2], &claim->group) ||
            series_group_missing(call, call->argv[1], call->argv[2], "");
 }
@@ -55,20 +59,28 @@ static void open_consumer(struct call *call, struct claim *claim)
     claim->consumer.seen_ms = call->now_ms;
 }
 
-/* What a slice changed; the record at the end alone. */
-static void save(struct call *call, struct claim *claim)
+/* What a slice changed; the record at the end alone.  False: that comes later. */
+static bool save(struct call *call, struct claim *claim, bool has_room)
 {
     struct walk_state *walk = call->walk;
     series_consumer_save(&claim->stream, &claim->consumer);
     series_group_save(&claim->stream, &claim->group);
     walk->second_round |= claim->made_consumer;
-    if (walk->unfinished) {
+    if (walk->unfinished || (has_room && call_stops(call))) {
         series_put_aside(&claim->stream, call);
-        return;
+        return false;
     }
     series_save(&claim->stream, db_effect_untold);
     if (walk->second_round)
         db_effects_also(call->db, call->database, claim->stream.key, "xgroup-createconsumer");
+    return true;
+}
+
+/* From then on it has been idle for long enough. */
+static int64_t idle_from_ms(const struct claim *claim, const struct series_pending *pending)
+{
+    bool is_far = pending->delivered_ms > INT64_MAX - claim->least_idle_ms;
+    return is_far ? INT64_MAX : pending->delivered_ms + claim->least_idle_ms;
 }
 
 /* Adds it to the parts.  False: it is not to be had. */
@@ -78,8 +90,10 @@ static bool take(struct call *call, struct claim *claim, struct series_id id,
     struct reply found = {&call->walk->found, call->reply->protocol};
     struct series_pending after = {.deliveries = before ? before->deliveries : 1};
     if (before && claim->least_idle_ms > 0 &&
-        call->now_ms - before->delivered_ms < claim->least_idle_ms)
+        call->now_ms - before->delivered_ms < claim->least_idle_ms) {
+        call_holds_until(call, idle_from_ms(claim, before));
         return false;
+    }
     after.delivered_ms = claim->delivered_ms;
     if (claim->deliveries != RETRY_NOT_GIVEN)
         after.deliveries = (uint64_t)claim->deliveries;
@@ -169,6 +183,17 @@ static bool read_claim(struct call *call, struct claim *claim, uint32_t *end)
     return true;
 }
 
+bool command_claim_restate(struct call *call, struct command_restating *restating)
+{
+    struct claim claim = {0};
+    uint32_t end;
+    if (!read_claim(call, &claim, &end))
+        return false;
+    *restating = (struct command_restating){
+        .from = call->argc, .to = call->argc, .option = "time", .number = claim.delivered_ms};
+    return true;
+}
+
 static void claim_id(struct call *call, struct claim *claim, uint32_t i)
 {
     struct series_id id;
@@ -195,13 +220,15 @@ void cmd_xclaim(struct call *call)
         claim.group.last = claim.last;
     open_consumer(call, &claim);
     bool has_room = true;
-    for (uint32_t i = call_slice(call, 5); has_room && i < end && call_takes(call, i); i++) {
+    for (uint32_t i = call_slice_prepared(call, 5); has_room && i < end && call_takes(call, i);
+         i++) {
         claim_id(call, &claim, i);
         has_room = call_keeps_parts(call, 0);
     }
+    if (walk->count > 0) /* also where they were claimed before this entry */
+        claim.consumer.active_ms = call->now_ms;
     walk->seen = end;
-    save(call, &claim);
-    if (has_room && !walk->unfinished)
+    if (save(call, &claim, has_room) && has_room)
         call_reply_parts(call, walk->count);
 }
 
@@ -230,7 +257,7 @@ static bool read_autoclaim(struct call *call, struct claim *claim, struct series
 {
     *count = AUTOCLAIM_COUNT;
     claim->deliveries = RETRY_NOT_GIVEN;
-    claim->delivered_ms = call->now_ms;
+    claim->delivered_ms = call->preparing ? SERIES_NOT_TIMED : call->now_ms;
     if (!read_number(call, 4, bad_idle, "XAUTOCLAIM", &claim->least_idle_ms) ||
         !series_start_word(call, 5, from))
         return false;
@@ -320,6 +347,29 @@ static struct sweep *begin_sweep(struct call *call, const struct claim *claim,
     return sweep;
 }
 
+/* What was claimed before its entry is claimed at its time. */
+static void time_swept(struct call *call, struct claim *claim, const struct sweep *sweep,
+                       struct series_id from)
+{
+    bool is_to_end = series_id_compare(sweep->next, series_id_least) == 0;
+    series_pending_time(&claim->group, from, is_to_end ? series_id_most : sweep->next,
+                        call->now_ms);
+    if (call->walk->count > 0)
+        claim->consumer.active_ms = call->now_ms;
+}
+
+uint64_t command_autoclaim_size(struct call *call)
+{
+    struct claim claim = {0};
+    struct series_id from;
+    int64_t count;
+    if (!read_autoclaim(call, &claim, &from, &count) || count < AUTOCLAIM_LONG ||
+        !open_group(call, &claim))
+        return 0;
+    uint64_t left = claim.group.pending.root.count - series_rank(&claim.group.pending, from, NULL);
+    return left < (uint64_t)count * AUTOCLAIM_LOOKS ? left : (uint64_t)count * AUTOCLAIM_LOOKS;
+}
+
 /* walk->count: how many are claimed. */
 void cmd_xautoclaim(struct call *call)
 {
@@ -332,10 +382,13 @@ void cmd_xautoclaim(struct call *call)
     struct sweep *sweep = walk->kept ? walk->kept : begin_sweep(call, &claim, from, count);
     open_consumer(call, &claim);
     call_begin_slice(call);
-    bool has_room = sweep_slice(call, &claim, sweep);
+    bool has_room = true;
+    if (call_is_prepared(call))
+        time_swept(call, &claim, sweep, from);
+    else
+        has_room = sweep_slice(call, &claim, sweep);
     walk->unfinished = has_room && !sweep->is_done;
-    save(call, &claim);
-    if (walk->unfinished)
+    if (!save(call, &claim, has_room))
         walk->kept_free = sweep_free;
     else if (has_room)
         reply_sweep(call, sweep);

@@ -5,14 +5,17 @@
  * between, which no client gets: its node asks again with these ids (series_read_again()), and from
  * then on they go with it from leader to leader.  Deterministic; loop thread only. */
 #include "base/fatal.h"
+#include "base/memory.h"
+#include "command/prepare.h"
 #include "command/series_groups.h"
 #include "command/streams.h"
 #include "command/waiting.h"
 #include "resp/number.h"
 
 enum {
-    GROUP_SHARE = 16,  /* of a slice, where what is given is noted as pending too */
-    HISTORY_COST = 256 /* of a slice, an entry that is looked up by its id */
+    GROUP_SHARE = 16, /* of a slice, where what is given is noted as pending too */
+    DELIVERY_LONG = PREPARE_WORDS_LEAST, /* of fewer nobody has to look how long it takes */
+    HISTORY_COST = 256                   /* of a slice, an entry that is looked up by its id */
 };
 
 struct reading {
@@ -283,6 +286,8 @@ static bool open_delivery(struct call *call, struct delivery *delivery, uint32_t
     uint32_t at = reading->first + reading->streams + i;
     if (!series_open(&delivery->stream, call, key))
         return false;
+    if (call_is_prepared(call))
+        series_take_changes(&delivery->stream, call);
     if (!series_group_find(&delivery->stream, name, &delivery->group))
         return series_group_missing(call, key, name, " in XREADGROUP with GROUP option");
     if (is_char(call->argv[at], '$'))
@@ -315,7 +320,8 @@ static void open_consumer(struct call *call, struct delivery *delivery)
 /* What was given is delivered. */
 static void deliver(struct call *call, struct delivery *delivery, struct bytes keys)
 {
-    struct series_pending pending = {.delivered_ms = call->now_ms, .deliveries = 1};
+    struct series_pending pending = {
+        .delivered_ms = call->preparing ? SERIES_NOT_TIMED : call->now_ms, .deliveries = 1};
     for (size_t at = 0; at < keys.size; at += SERIES_KEY_SIZE) {
         struct series_id id = series_id_of(bytes_of((const char *)keys.data + at, SERIES_KEY_SIZE));
         series_group_deliver(&delivery->stream, &delivery->group, id);
@@ -399,6 +405,68 @@ static void save_delivery(struct call *call, struct delivery *delivery)
     series_save(&delivery->stream, db_effect_untold);
 }
 
+static void tell_consumer(struct call *call, const struct delivery *delivery)
+{
+    db_effects_also(call->db, call->database, delivery->stream.key, "xgroup-createconsumer");
+}
+
+/* ---- what was delivered before its entry ------------------------------------------------- */
+
+/* From one slice of a preparation to the next; the stream first, as series_put_aside() keeps it. */
+struct delivered {
+    struct series stream;
+    struct series_id from; /* behind it all is delivered now */
+    bool made_consumer;
+    bool is_of_slices; /* then the consumer is told of before the rest: give_delivery() */
+};
+
+static void keep_delivered(struct call *call, const struct delivery *delivery,
+                           struct series_id before)
+{
+    struct walk_state *walk = call->walk;
+    struct delivered *delivered = walk->kept;
+    if (delivered) {
+        delivered->is_of_slices = true;
+        return;
+    }
+    delivered = memory_new(sizeof *delivered);
+    delivered->from = before;
+    delivered->made_consumer = delivery->made_consumer;
+    walk->kept = delivered;
+}
+
+/* It is delivered at the time of the entry. */
+static void end_prepared(struct call *call, struct delivery *delivery)
+{
+    const struct delivered delivered = *(const struct delivered *)call->walk->kept;
+    open_consumer(call, delivery);
+    if (!delivery->reading->is_unacknowledged) {
+        series_pending_time(&delivery->group, delivered.from, delivery->group.last, call->now_ms);
+        delivery->consumer.active_ms = call->now_ms;
+    }
+    if (delivered.made_consumer && delivered.is_of_slices)
+        tell_consumer(call, delivery);
+    call->walk->unfinished = false;
+    save_delivery(call, delivery);
+    if (delivered.made_consumer && !delivered.is_of_slices)
+        tell_consumer(call, delivery);
+    turn(call->walk);
+}
+
+uint64_t series_delivery_size(struct call *call)
+{
+    struct reading reading;
+    struct delivery delivery = {.reading = &reading};
+    if (!read_words(call, true, &reading) || reading.streams != 1 || reading.block > 0 ||
+        (reading.count > 0 && reading.count < DELIVERY_LONG) ||
+        !open_delivery(call, &delivery, 0) || series_id_compare(delivery.id, series_id_most) != 0)
+        return 0;
+    struct series_id from = delivery.group.last;
+    return series_id_next(&from)
+               ? series_range_of(&delivery.stream, from, series_id_most, false, reading.count).count
+               : 0;
+}
+
 /* False: not finished, or answered. */
 static bool give_delivery(struct call *call, const struct reading *reading)
 {
@@ -406,13 +474,23 @@ static bool give_delivery(struct call *call, const struct reading *reading)
     struct walk_state *walk = call->walk;
     if (!open_delivery(call, &delivery, (uint32_t)walk->seen))
         return false;
+    if (call_is_prepared(call)) {
+        end_prepared(call, &delivery);
+        return true;
+    }
+    struct series_id before = delivery.group.last;
     open_consumer(call, &delivery);
     walk->unfinished = false;
     bool is_new = series_id_compare(delivery.id, series_id_most) == 0;
     bool is_done = is_new ? give_new(call, &delivery) : give_history(call, &delivery);
+    bool stops = is_done && call_stops(call);
+    if (call->preparing)
+        keep_delivered(call, &delivery, before);
     save_delivery(call, &delivery);
+    if (stops)
+        return false;
     if (delivery.made_consumer)
-        db_effects_also(call->db, call->database, delivery.stream.key, "xgroup-createconsumer");
+        tell_consumer(call, &delivery);
     if (is_done)
         turn(walk);
     return is_done;

@@ -9,6 +9,9 @@ command_fn cmd_xadd, cmd_xlen, cmd_xrange, cmd_xrevrange, cmd_xdel, cmd_xtrim, c
 command_words_fn words_xadd, words_xtrim, words_xsetid;
 /* How many entries XTRIM would take away; nothing is answered that counts. */
 uint64_t command_stream_trim_size(struct call *call);
+/* How many XAUTOCLAIM looks at, and XREADGROUP delivers, if they can be prepared. */
+uint64_t command_autoclaim_size(struct call *call);
+uint64_t series_delivery_size(struct call *call);
 /* Whether an XADD trims as well; likewise. */
 bool command_stream_entry_trims(struct call *call);
 /* How many pages and rows there ever were of the stream at the key: about what it takes to copy. */

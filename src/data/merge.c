@@ -4,6 +4,7 @@
 #include "data/merge.h"
 
 #include "base/codec.h"
+#include "base/fatal.h"
 
 enum {
     RANGE_KIND = 0xff,      /* unlike that of any table */

@@ -238,6 +238,7 @@ static bool apply_command(struct replica *replica, const struct raft_entry *entr
     context.client = own_client(request);
     context.is_read_before = replica_leads(replica) && entry->pos.term == replica->status.term &&
                              context.meaning >= STAMP_MEANING_SHOWN;
+    context.rest = request ? &request->rest : NULL;
     buffer_clear(&replica->reply);
     if (!machine->ops->apply(machine, &context, command, request ? request->protocol : 2,
                              request ? &replica->reply : NULL))

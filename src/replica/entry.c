@@ -50,8 +50,17 @@ static void take_owner(struct bytes *command, struct request_owner *owner)
 
 struct blob *entry_stamp(const struct apply_context *context, const struct blob *command)
 {
-    size_t owner_size = context->owner.run_id ? OWNER_SIZE : 0;
-    struct blob *payload = blob_new(STAMP_SIZE + owner_size + command->size);
+    struct command_parts whole = {.list = {blob_bytes(command)}, .count = 1};
+    return entry_stamp_parts(context, &whole);
+}
+
+struct blob *entry_stamp_parts(const struct apply_context *context,
+                               const struct command_parts *command)
+{
+    size_t owner_size = context->owner.run_id ? OWNER_SIZE : 0, size = 0;
+    for (uint32_t i = 0; i < command->count; i++)
+        size += command->list[i].size;
+    struct blob *payload = blob_new(STAMP_SIZE + owner_size + size);
     check(owner_size == 0 || context->meaning >= STAMP_MEANING_WAITS);
     struct stamp stamp = {.meaning = context->meaning,
                           .database = context->database,
@@ -61,7 +70,11 @@ struct blob *entry_stamp(const struct apply_context *context, const struct blob 
     stamp_put(payload->data, &stamp);
     if (owner_size)
         put_owner(payload->data + STAMP_SIZE, &context->owner);
-    memcpy(payload->data + STAMP_SIZE + owner_size, command->data, command->size);
+    unsigned char *at = payload->data + STAMP_SIZE + owner_size;
+    for (uint32_t i = 0; i < command->count; i++) {
+        memcpy(at, command->list[i].data, command->list[i].size);
+        at += command->list[i].size;
+    }
     return payload;
 }
 

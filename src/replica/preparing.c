@@ -11,6 +11,7 @@
  * What is prepared belongs to a request of this leader: it ends with the request, and with the
  * office.  The request was not proposed then, so it goes to the next leader as any that waits. */
 #include "base/fatal.h"
+#include "base/prng.h"
 #include "replica/replica_internal.h"
 
 enum { TRIES_MAX = 3 };
@@ -27,6 +28,7 @@ static struct apply_context context_of(const struct replica *replica, const stru
     return (struct apply_context){.meaning = request->admitted,
                                   .database = request->database,
                                   .now_ms = replica_read_time_ms(replica),
+                                  .seed = replica->preparing_seed,
                                   .protocol = request->protocol,
                                   .value_max = replica->value_max};
 }
@@ -38,6 +40,7 @@ static void begin(struct replica *replica, struct request *request)
     request->preparation = UNDER_WAY;
     request->preparations++;
     replica->preparing = request;
+    replica->preparing_seed = prng_next(&replica->prng);
     replica->preparing_behind = replica->status.last.index;
 }
 
@@ -103,6 +106,16 @@ bool replica_prepare_some(struct replica *replica)
     put_off(replica, request);
     replica->try_waiting = true;
     return true;
+}
+
+void replica_prepare_propose(struct replica *replica, const struct request *request,
+                             struct apply_context *context, struct command_parts *parts)
+{
+    struct state_machine *machine = replica->options.machine;
+    if (request != replica->preparing)
+        return;
+    context->seed = replica->preparing_seed;
+    (void)machine->ops->prepared_as(machine, context->now_ms, parts);
 }
 
 static void leave(struct replica *replica)

@@ -167,6 +167,7 @@ struct apply_context {
     /* Of a request that may wait, and reads: on how many other members' disks is all that was
      * acknowledged to anybody before it came. */
     uint32_t holders;
+    struct rope *rest; /* of an entry: gets what of a long reply comes behind it; NULL: none does */
     /* Of an entry, in its first slice: reads are to be served from the state before it, if it takes
      * long. */
     bool is_read_before;
@@ -190,6 +191,14 @@ enum preparing {
     PREPARING_NOT_NOW, /* nothing was done: there is no room for a view of the state */
     PREPARING_CHANGED, /* by an entry, so that it is of no use; it is dropped, and may begin anew */
     PREPARING_ENDED    /* the command may be proposed: what could be prepared is */
+};
+
+/* An encoded command in pieces, one behind the other. */
+enum { COMMAND_PARTS_MAX = 4 };
+
+struct command_parts {
+    struct bytes list[COMMAND_PARTS_MAX];
+    uint32_t count;
 };
 
 /* A command that is going to be executed soon. */
@@ -233,9 +242,14 @@ struct state_machine_ops {
      * command that does not take long, and nothing can be prepared. */
     bool (*prepares)(struct state_machine *machine, const struct apply_context *context,
                      struct bytes command);
-    /* A slice; the same command until it has ended.  It may be taken: it may be large. */
+    /* A slice; the same command until it has ended.  It may be taken: it may be large.  Its entry
+     * is to have the seed of the first slice's context. */
     enum preparing (*prepare)(struct state_machine *machine, const struct apply_context *context,
                               struct blob *command);
+    /* As what the command that was prepared is to be proposed, with this stamp: where it reckons
+     * with the time of its entry, that of the preparation takes its place.  False: as it is.
+     * Borrowed until the next call. */
+    bool (*prepared_as)(struct state_machine *machine, int64_t now_ms, struct command_parts *parts);
     void (*prepare_drop)(struct state_machine *machine); /* if there is one */
     /* A read on the present state. `now_ms` is the cluster's clock (log_time.c), no earlier than
      * any entry's time, and such that nothing became due since; `pos`, `seed` and `value_max` say

@@ -76,6 +76,8 @@ void entry_cache_shrink(struct entry_cache *cache, raft_index keep_after, uint64
 /* ---- entry.c ------------------------------------------------------------------------ */
 
 struct blob *entry_stamp(const struct apply_context *context, const struct blob *command);
+struct blob *entry_stamp_parts(const struct apply_context *context,
+                               const struct command_parts *command);
 /* False if malformed. `command` is borrowed from `payload`. */
 bool entry_unstamp(struct bytes payload, struct apply_context *context, struct bytes *command);
 
@@ -262,6 +264,7 @@ struct replica {
     struct request *preparing;
     raft_index preparing_behind;
     int64_t preparing_since_ms;
+    uint64_t preparing_seed; /* of its entry */
     uint64_t waiting_count, waiting_bytes, waiting_reads, waiting_foreign, under_way_count;
     uint64_t forwarded_bytes;
     uint64_t owed[RAFT_MEMBERS_MAX]; /* by place in members: replies beyond its room */
@@ -459,6 +462,9 @@ bool replica_prepare_take(struct replica *replica, struct request *request);
 bool replica_prepare_some(struct replica *replica);        /* true: there is more to do at once */
 bool replica_prepare_waits(const struct replica *replica); /* for nothing but the next turn */
 void replica_prepare_office_lost(struct replica *replica);
+/* It is about to be proposed: with this seed, and as these parts, which are its command. */
+void replica_prepare_propose(struct replica *replica, const struct request *request,
+                             struct apply_context *context, struct command_parts *parts);
 /* It is about to be freed. */
 void replica_prepare_ends(struct replica *replica, const struct request *request);
 /* It is being computed: its deadline does not end it. */

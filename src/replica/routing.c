@@ -62,7 +62,9 @@ static void add_to_proposal(struct replica *replica, struct proposal *proposal,
                                     .seed = prng_next(&replica->prng),
                                     .value_max = replica->value_max,
                                     .owner = replica_waiter_owner(replica, request)};
-    struct blob *payload = entry_stamp(&context, request->command);
+    struct command_parts parts = {.list = {blob_bytes(request->command)}, .count = 1};
+    replica_prepare_propose(replica, request, &context, &parts);
+    struct blob *payload = entry_stamp_parts(&context, &parts);
     replica->scratch[proposal->count] = (struct raft_entry){
         .type = RAFT_ENTRY_COMMAND,
         .size = (uint32_t)payload->size,

@@ -29,8 +29,9 @@ struct applied {
 /* One command, by its bytes; clients may have sent equal ones. */
 struct command_seen {
     uint32_t submitted, applied, answered;
-    raft_index last;  /* where it was applied */
-    raft_index floor; /* what had been acknowledged when it was first sent */
+    uint32_t restated; /* of those submitted, so many were proposed as other words */
+    raft_index last;   /* where it was applied */
+    raft_index floor;  /* what had been acknowledged when it was first sent */
 };
 
 static struct applied *applied; /* owned */
@@ -77,10 +78,18 @@ void sim_note_submitted(struct bytes command)
 void sim_note_answered(struct bytes command)
 {
     struct command_seen *seen = command_of(command);
-    if (++seen->answered > seen->applied)
+    if (++seen->answered > seen->applied + seen->restated)
         sim_fail("%s was answered and not applied", words_of(command));
     if (seen->submitted == 1 && seen->last > acknowledged)
         acknowledged = seen->last;
+}
+
+void sim_note_restated(struct bytes command, struct bytes words)
+{
+    struct command_seen *seen = command_of(command), *other = command_of(words);
+    seen->restated++;
+    other->submitted++;
+    other->floor = seen->floor;
 }
 
 /* The leader's own, when a deadline has passed (command/expiry.c). */
@@ -101,7 +110,7 @@ static void check_first_application(const struct apply_context *context, struct 
     if (context->owner.run_id != 0) /* it may find nothing any number of times: queues.c */
         return;
     struct command_seen *seen = command_of(command);
-    if (++seen->applied > seen->submitted)
+    if (++seen->applied + seen->restated > seen->submitted)
         sim_fail("entry %" PRIu64 " holds %s, which was sent %u times, for the %u. time",
                  context->pos.index, words_of(command), seen->submitted, seen->applied);
     if (context->pos.index <= seen->floor)

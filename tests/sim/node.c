@@ -65,7 +65,15 @@ static bool machine_apply(struct state_machine *port, const struct apply_context
     node->is_half_done = !node->machine->ops->apply(node->machine, context, command, protocol, out);
     if (node->is_half_done)
         return false;
-    sim_check_applied(node, context, command, buffer_bytes(out));
+    struct buffer whole = {0};
+    buffer_append_bytes(&whole, buffer_bytes(out));
+    if (context->rest && context->rest->size > 0) {
+        buffer_reserve(&whole, context->rest->size);
+        rope_copy_to(context->rest, whole.data + whole.size);
+        whole.size += context->rest->size;
+    }
+    sim_check_applied(node, context, command, buffer_bytes(&whole));
+    buffer_deinit(&whole);
     return true;
 }
 
@@ -247,12 +255,29 @@ static enum preparing machine_prepare(struct state_machine *port,
     struct sim_node *node = node_of(port);
     if (node->is_preparing && sim_chance(IDLE_SLICES_OF_1000))
         return PREPARING_MORE;
+    blob_release(node->prepared_command);
+    node->prepared_command = blob_take(command);
     enum preparing step = node->machine->ops->prepare(node->machine, context, command);
     node->is_preparing = step == PREPARING_MORE;
     node->has_preparation = step == PREPARING_MORE || step == PREPARING_ENDED;
     sim.coverage.preparations += step == PREPARING_ENDED;
     sim.coverage.preparations_changed += step == PREPARING_CHANGED;
     return step;
+}
+
+static bool machine_prepared_as(struct state_machine *port, int64_t now_ms,
+                                struct command_parts *parts)
+{
+    struct sim_node *node = node_of(port);
+    struct buffer whole = {0};
+    if (!node->machine->ops->prepared_as(node->machine, now_ms, parts))
+        return false;
+    for (uint32_t i = 0; i < parts->count; i++)
+        buffer_append_bytes(&whole, parts->list[i]);
+    sim_note_restated(blob_bytes(node->prepared_command), buffer_bytes(&whole));
+    buffer_deinit(&whole);
+    sim.coverage.preparations_restated++;
+    return true;
 }
 
 static void machine_prepare_drop(struct state_machine *port)
@@ -267,6 +292,7 @@ static const struct state_machine_ops machine_ops = {
     .may_prepare = machine_may_prepare,
     .prepares = machine_prepares,
     .prepare = machine_prepare,
+    .prepared_as = machine_prepared_as,
     .prepare_drop = machine_prepare_drop,
     .found_nothing = machine_found_nothing,
     .would_wait = machine_would_wait,
@@ -464,6 +490,8 @@ void sim_node_start(struct sim_node *node)
     node->life++;
     node->alive = true;
     node->paused = node->is_half_done = node->is_preparing = node->has_preparation = false;
+    blob_release(node->prepared_command);
+    node->prepared_command = NULL;
     choose_build(node);
     node->port.ops = &machine_ops;
     open_disk(node);

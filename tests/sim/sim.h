@@ -102,6 +102,7 @@ struct sim_node;
     X(preparations)                                                                                \
     X(preparations_changed)                                                                        \
     X(preparations_unused)                                                                         \
+    X(preparations_restated)                                                                       \
     X(prepared)                                                                                    \
     X(checkpoints_cut_off)                                                                         \
     X(checkpoints_before_adoption)                                                                 \
@@ -380,10 +381,11 @@ struct sim_node {                   /* a machine, and what runs on it */
     /* of this life, for the checks */
     struct raft_pos tip; /* of its log, as its writes made it */
     raft_index applied_last;
-    bool is_half_done;    /* an entry of which some slices are done */
-    bool is_preparing;    /* the same of a preparation */
-    bool has_preparation; /* under way, or ready */
-    uint64_t prepared;    /* entries of this life that were */
+    bool is_half_done;             /* an entry of which some slices are done */
+    bool is_preparing;             /* the same of a preparation */
+    bool has_preparation;          /* under way, or ready */
+    struct blob *prepared_command; /* the last; owned, or NULL */
+    uint64_t prepared;             /* entries of this life that were */
     struct sim_effects effects;
     int64_t log_time_ms;
     struct raft_status before; /* after the last event */
@@ -653,6 +655,8 @@ bool sim_same(struct raft_pos one, struct raft_pos other);
 
 void sim_note_submitted(struct bytes command);
 void sim_note_answered(struct bytes command); /* a write was acknowledged */
+/* A leader is about to propose this command, once, as these words. */
+void sim_note_restated(struct bytes command, struct bytes words);
 void sim_effects_listen(struct sim_effects *effects, struct state_machine *machine);
 int64_t sim_log_time_ms(void);   /* the highest at which a command was applied anywhere */
 bool sim_check_time_began(void); /* an entry with a stamp was applied somewhere */

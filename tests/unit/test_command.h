@@ -37,6 +37,7 @@ struct world {
     struct resp_parser *parser;
     struct connection connection; /* the client that types */
     uint64_t index;
+    uint64_t seed; /* of all entries; 0: each has another */
     int64_t now_ms;
     uint32_t value_max; /* of the entries */
     uint8_t meaning;    /* likewise */
@@ -390,7 +391,7 @@ static inline void world_apply(struct world *world, struct bytes encoded, struct
                                     .meaning = world->meaning,
                                     .database = world->connection.database,
                                     .now_ms = world->now_ms,
-                                    .seed = world->index * 77,
+                                    .seed = world->seed ? world->seed : world->index * 77,
                                     .value_max = world->value_max,
                                     .is_read_before = world->index % 2}; /* whatever it is */
     const struct state_machine_ops *ops = world->machine->ops;

@@ -128,12 +128,34 @@ static void prepare(const char *line)
         fail_msg("%.60s was not prepared", line);
 }
 
+static struct buffer restated;
+static struct bytes *restated_words;
+static uint32_t restated_capacity;
+
+/* As it is proposed: the line, or `words`. */
+static const char *as_proposed(const char *line)
+{
+    struct command_parts parts;
+    if (!one.machine->ops->prepared_as(one.machine, one.now_ms, &parts))
+        return line;
+    buffer_clear(&restated);
+    for (uint32_t i = 0; i < parts.count; i++)
+        buffer_append_bytes(&restated, parts.list[i]);
+    bool is_right =
+        command_decode(buffer_bytes(&restated), &restated_words, &said_count, &restated_capacity);
+    assert_true(is_right);
+    said = restated_words;
+    return words;
+}
+
 /* In both; `holds`: what was prepared is used. */
 static void execute(const char *line, bool holds)
 {
     unsigned slices = one.pauses;
     uint64_t prepared = command_machine_prepared(one.machine);
-    struct bytes reply = type(line);
+    one.seed = other.seed = SEED;
+    struct bytes reply = type(as_proposed(line));
+    one.seed = other.seed = 0;
     bool is_used = command_machine_prepared(one.machine) > prepared;
     if (is_used != holds || (is_used && one.pauses > slices))
         fail_msg("%.60s: what was prepared is %s", line, holds ? "not used" : "used");
@@ -144,6 +166,7 @@ static void execute(const char *line, bool holds)
 static void check_that(const char *line, const char *between, bool holds)
 {
     prepare(line);
+    one.now_ms = other.now_ms += 2; /* its entry has another time */
     if (between)
         type(between);
     execute(line, holds);
@@ -159,6 +182,15 @@ static int set_up(void **state)
     fill();
     assert_equal_worlds("the beginning");
     return 0;
+}
+
+static int tear_down(void **state)
+{
+    buffer_deinit(&restated);
+    memory_free(restated_words);
+    restated_words = NULL;
+    restated_capacity = 0;
+    return worlds_tear_down(state);
 }
 
 static const char *const lines[] = {
@@ -217,7 +249,27 @@ static const char *const changing[] = {"LINSERT l BEFORE 2999 x",
                                        "ZREMRANGEBYRANK tiny 0 -1",
                                        "LREM short 1 2",
                                        "LTRIM short 20 -20",
-                                       "LTRIM short 1 0"};
+                                       "LTRIM short 1 0",
+                                       "XREADGROUP GROUP later c COUNT 1200 STREAMS long >",
+                                       "XREADGROUP GROUP later d COUNT 300 STREAMS long >",
+                                       "XAUTOCLAIM long later e 0 0 COUNT 1000",
+                                       "XAUTOCLAIM long later d 0 500 COUNT 1000 JUSTID",
+                                       "XREADGROUP GROUP later d NOACK COUNT 700 STREAMS long >",
+                                       "XDEL long 12-1 600-1 610-1",
+                                       "XAUTOCLAIM long later f 0 0 COUNT 10000",
+                                       "XREADGROUP GROUP later g STREAMS long >",
+                                       "ZPOPMIN w 1200",
+                                       "ZPOPMAX w 1100",
+                                       "ZMPOP 2 none w MAX COUNT 1500",
+                                       "ZMPOP 1 w MIN COUNT 6000",
+                                       "LPOP k 2500",
+                                       "RPOP k 2200",
+                                       "LMPOP 3 none nothing k LEFT COUNT 3000",
+                                       "LMPOP 3 none nothing k RIGHT COUNT 9000",
+                                       "SPOP b 600",
+                                       "SPOP b 2000",
+                                       "SPOP b 900000",
+                                       "SPOP timed 3000"};
 
 static void what_is_prepared_is_what_the_entry_makes(void **state)
 {
@@ -228,6 +280,17 @@ static void what_is_prepared_is_what_the_entry_makes(void **state)
     type("XGROUP CREATE x group 0");
     type("XREADGROUP GROUP group consumer COUNT 1000 STREAMS x >");
     type("ZADD tiny 1 a 2 b 3 c");
+    add("SADD b", " b:%d", 0, MEMBERS);
+    add("SADD timed", " b:%d", 0, MEMBERS);
+    add("ZADD w", " %d w:%d", 0, 2 * MEMBERS);
+    for (int i = 1; i <= MEMBERS; i++) {
+        char line[64];
+        snprintf(line, sizeof line, "XADD long %d-1 f v", i);
+        type(line);
+    }
+    type("XGROUP CREATE long later 0");
+    add("RPUSH k", " %d", 0, 3 * MEMBERS);
+    type("EXPIRE timed 100000");
     add("RPUSH short", " %d", 0, 60);
     add("ZADD same", " 1 a:%d", 0, MEMBERS);
     command_machine_prepare_from(one.machine, 1);
@@ -244,8 +307,13 @@ static void what_is_prepared_is_what_the_entry_makes(void **state)
     command_machine_prepare_from(one.machine, 1);
     for (size_t i = 0; i < sizeof changing / sizeof changing[0]; i++) {
         db_checkpoint(i % 2 ? one.db : other.db);
+        if (strncmp(changing[i], "XDEL", 4) == 0) {
+            type(changing[i]);
+            continue;
+        }
         check_that(changing[i], i % 2 ? "SADD small 1 2 3" : "COPY small other", true);
     }
+    type("XPENDING long later - + 10000");
     type("HGETALL to");
     one.now_ms = other.now_ms += 10000; /* fields that were copied with their deadlines end */
     type("HLEN h");
@@ -644,6 +712,29 @@ static const struct {
     {"HPEXPIREAT timed 1 FIELDS 298", " f:%d", 2, 300, false}, /* deletes them */
     {"HSETEX timed PXAT 1 FIELDS 300", " f:%d y%d", 400, 700, false},
     {"HEXPIREAT hnone 9000000000 FIELDS 300", " f:%d", 0, 300, false},
+    {"HEXPIRE timed 60 FIELDS 298", " f:%d", 102, 400, false},
+    {"hexpire timed 70 GT FIELDS 298", " f:%d", 202, 500, false},
+    {"HPEXPIRE timed 50000 LT FIELDS 298", " f:%d", 202, 500, false},
+    {"HPEXPIRE timed 0 FIELDS 268", " f:%d", 232, 500, false}, /* deletes them */
+    {"HSETEX timed EX 50 FIELDS 300", " f:%d y%d", 400, 700, false},
+    {"HSETEX timed FNX px 50 FIELDS 300", " f:%d y%d", 900, 1200, false},
+    {"HGETEX timed FIELDS 298", " f:%d", 402, 700, false},
+    {"HGETEX timed EX 80 FIELDS 298", " f:%d", 302, 600, false},
+    {"HGETEX timed px 90 FIELDS 298", " f:%d", 302, 600, false},
+    {"HGETEX timed PXAT 9000000000000 FIELDS 298", " f:%d", 302, 600, false},
+    {"HGETEX timed PERSIST FIELDS 298", " f:%d", 302, 600, false},
+    {"HGETEX hnone PERSIST FIELDS 298", " f:%d", 302, 600, false},
+    {"HGETDEL timed FIELDS 298", " f:%d", 302, 600, false},
+    {"HGETDEL timed FIELDS 298", " f:%d", 302, 600, false},
+    {"HGETDEL hnone FIELDS 298", " f:%d", 302, 600, false},
+    {"HGETDEL htiny FIELDS 298", " f:%d", 302, 600, false},
+    {"HEXPIRE hnone 9000000000 FIELDS 300", " f:%d", 0, 300, false},
+    {"HEXPIRE timed -1 FIELDS 300", " f:%d", 0, 300, true},
+    {"HEXPIRE timed 9000000000000000 FIELDS 300", " f:%d", 0, 300, true},
+    {"HGETEX timed EX 90 PX 5 FIELDS 300", " f:%d", 0, 300, true},
+    {"HGETEX small EX 90 FIELDS 300", " f:%d", 0, 300, true},
+    {"HGETDEL small FIELDS 300", " f:%d", 0, 300, true},
+    {"HSET timed", " f:%d y%d", 200, 500, false},
     {"ZADD znew", " %d m:%d", 0, 300, false},
     {"ZADD znew NX", " 7 m:%d", 200, 400, false},
     {"ZADD znew XX", " 8 m:%d", 350, 500, false},
@@ -676,7 +767,15 @@ static const struct {
     {"XADD x NOMKSTREAM 99-1", " f:%d %d", 0, 300, false},
     {"XACK x group", " %d-1", 1, 300, false},
     {"XACK x group", " %d-1", 1, 400, false},
+    {"XCLAIM x group other 0", " %d-1", 1, 400, false},
+    {"XCLAIM x group fresh 5", " %d-1", 1, 400, false}, /* which nobody has had for so long */
+    {"XCLAIM x group fresh 0", " %d-1", 20, 400, false},
+    {"XCLAIM x group third 0 FORCE JUSTID", " 1-%d", 1, 400, true}, /* no options but behind ids */
     {"XDEL x", " %d-1", 20, 400, false},
+    {"XCLAIM x group third 0", " %d-1", 1, 400, false}, /* what is no more is deleted */
+    {"XCLAIM none group third 0", " %d-1", 1, 400, true},
+    {"XCLAIM x none third 0", " %d-1", 1, 400, true},
+    {"XCLAIM x group third x", " %d-1", 1, 400, true},
     {"XDEL x", " %d-1", 20, 400, false},
     {"XDEL x", " %d-1", 1, 400, false},
     {"RPUSHX none", " %d", 0, 300, true},
@@ -693,8 +792,6 @@ static const struct {
     {"HPERSIST small FIELDS 300", " f:%d", 0, 300, true},
     {"HPERSIST timed FIELDS 299", " f:%d", 0, 300, true},
     {"HSETEX timed FNX FIELDS 300", " f:%d y%d", 200, 500, true},
-    {"HSETEX timed EX 50 FIELDS 300", " f:%d y%d", 400, 700, true}, /* counted from the entry on */
-    {"HSETEX timed PX 50 FIELDS 300", " f:%d y%d", 400, 700, true},
     {"SADD htiny", " %d", 0, 300, true},
     {"PFADD small", " %d", 0, 300, true},
 };
@@ -745,6 +842,7 @@ static void writes_of_many_words_are_prepared(void **state)
         fill_for_words();
         if (round % 2)
             type("EXPIRE ints 50"); /* and it stays */
+        one.connection.protocol = other.connection.protocol = round < 2 ? 2 : 3;
     }
 }
 
@@ -832,6 +930,96 @@ static void a_given_deadline_comes_in_between(void **state)
     prepare(past);
     one.now_ms--;
     execute(past, false);
+}
+
+/* What is restated, or depends on more than the state, is not prepared where ONCE carries it. */
+static void once_carries_what_does_not_depend_on_its_entry(void **state)
+{
+    (void)state;
+    fill_for_words();
+    command_machine_prepare_from(one.machine, 1);
+    assert_true(is_wanted(
+        line_of("ONCE client 1 HPEXPIREAT timed 9000000000000 FIELDS 298", " f:%d", 2, 300)));
+    assert_false(
+        is_wanted(line_of("ONCE client 1 HPEXPIRE timed 50000 FIELDS 298", " f:%d", 2, 300)));
+    assert_false(
+        is_wanted(line_of("ONCE client 1 HSETEX timed EX 50 FIELDS 298", " f:%d y%d", 2, 300)));
+    assert_false(is_wanted(line_of("ONCE client 1 HGETDEL timed FIELDS 298", " f:%d", 2, 300)));
+    assert_false(is_wanted(line_of("ONCE client 1 XCLAIM x group other 0", " %d-1", 1, 400)));
+}
+
+/* What reckons with the time of its entry is proposed as what says when, from its preparation
+ * on. */
+static void what_is_proposed_says_when(void **state)
+{
+    (void)state;
+    char expected[64];
+    fill_for_words();
+    command_machine_prepare_from(one.machine, 1);
+    const char *line = line_of("HEXPIRE timed 60 FIELDS 298", " f:%d", 2, 300);
+    int64_t end_ms = one.now_ms + 60000;
+    prepare(line);
+    type("INCR others");
+    one.now_ms = other.now_ms += 5000;
+    assert_true(as_proposed(line) == words);
+    assert_int_equal(said_count, 5 + 298);
+    assert_true(bytes_is(said[0], "hpexpireat"));
+    snprintf(expected, sizeof expected, "%lld", (long long)end_ms);
+    assert_true(bytes_is(said[2], expected));
+    assert_true(bytes_is(said[3], "fields"));
+    execute(line, true);
+    snprintf(expected, sizeof expected, "*1\r\n:%lld\r\n", (long long)end_ms);
+    world_expect(&one, "HPEXPIRETIME timed FIELDS 1 f:2", bytes_from_string(expected));
+    line = line_of("HPEXPIRE timed 1000 FIELDS 298", " f:%d", 2, 300);
+    prepare(line);
+    one.now_ms = other.now_ms += 1000; /* then all of them would be over */
+    assert_true(as_proposed(line) == line);
+    execute(line, false);
+    line = line_of("HSETEX timed FXX ex 70 FIELDS 2", " f:%d x%d", 2, 4);
+    assert_false(is_wanted(line)); /* of so few words */
+}
+
+/* Who is not idle for long enough, is so later. */
+static void what_is_pending_gets_idle_in_between(void **state)
+{
+    (void)state;
+    fill_for_words();
+    command_machine_prepare_from(one.machine, 1);
+    one.now_ms = other.now_ms += 100;
+    type("XCLAIM x group other 0 3-1");
+    const char *line = line_of("XCLAIM x group third 50", " %d-1", 1, 300);
+    for (unsigned i = 0; i < 2; i++) {
+        prepare(line); /* all but 3-1, or what it got a while ago */
+        one.now_ms = other.now_ms += i ? 50 : 49;
+        execute(line, i == 0);
+    }
+    type("XPENDING x group - + 100");
+    type("XINFO CONSUMERS x group");
+}
+
+static void another_seed_or_protocol_is_not_what_was_prepared(void **state)
+{
+    (void)state;
+    fill_for_words();
+    add("SADD b", " b:%d", 0, MEMBERS);
+    command_machine_prepare_from(one.machine, 1);
+    prepare("SPOP b 600");
+    uint64_t prepared = command_machine_prepared(one.machine);
+    type("SPOP b 600"); /* of an entry with a seed of its own */
+    assert_int_equal(command_machine_prepared(one.machine), prepared);
+    assert_equal_worlds("SPOP");
+    one.machine->ops->prepare_drop(one.machine);
+    const char *line = line_of("HGETDEL htiny FIELDS 300", " f:%d", 0, 300);
+    prepare(line);
+    one.connection.protocol = other.connection.protocol = 3;
+    execute(line, false);
+    one.machine->ops->prepare_drop(one.machine);
+    assert_false(is_wanted("SPOP b"));
+    assert_false(is_wanted("SPOP b 255"));
+    assert_true(is_wanted("spop b 256"));
+    assert_false(is_wanted("LPOP b 1000"));
+    assert_false(is_wanted("ONCE client 1 SPOP b 600"));
+    assert_true(is_wanted("ONCE client 1 SUNIONSTORE to a b"));
 }
 
 /* A field whose deadline comes in between, and those whose next deadline nobody knows. */
@@ -1368,7 +1556,7 @@ static const char *const transactions[] = {
     "SADD l x\nINCR a\nSET n1 y\nHGET h f:1\nHGET h none",
     "MSET a 1 b 2 small 3\nDEL a z none\nMSETNX n8 1 n9 2\nMSETNX n8 3 n7 4\nGET b\nSADD a x",
     "INCR due\nCOPY due due2\nCOPY timed timed2\nHSET timed f:1 new\nPFADD pf x y z",
-    "RPUSH l a b c\nLREM l 1 b\nLINSERT l AFTER a q\nLPOP l 3\nCOPY l lto\nDEL l\nRPUSH l z",
+    "RPUSH l a b c\nLREM l 1 b\nLINSERT l AFTER a q\nLPOP l\nCOPY l lto\nDEL l\nRPUSH l z",
 };
 
 static void transactions_are_prepared(void **state)
@@ -1572,13 +1760,26 @@ static void very_many_short_commands_are_prepared(void **state)
 /* Its time, its seed, another database, and what is not known to look at its keys alone. */
 static void what_carries_something_else_is_not_prepared(void **state)
 {
-    static const char *const lines_of_it[] = {"SET n x EX 5",    "EXPIRE a 5",
-                                              "SPOP a",          "SELECT 1\nSET n x",
-                                              "COPY a n DB 1",   "XADD s * f v",
-                                              "SORT l STORE to", "EVAL return 0",
-                                              "MOVE a 1",        "SCAN 0",
-                                              "SRANDMEMBER a",   "SWAPDB 0 1",
-                                              "FLUSHALL",        "HEXPIRE h 5 FIELDS 1 f:1"};
+    static const char *const lines_of_it[] = {"SET n x EX 5",
+                                              "EXPIRE a 5",
+                                              "SPOP a",
+                                              "SELECT 1\nSET n x",
+                                              "COPY a n DB 1",
+                                              "XADD s * f v",
+                                              "SORT l STORE to",
+                                              "EVAL return 0",
+                                              "MOVE a 1",
+                                              "SCAN 0",
+                                              "SRANDMEMBER a",
+                                              "SWAPDB 0 1",
+                                              "FLUSHALL",
+                                              "HEXPIRE h 5 FIELDS 1 f:1",
+                                              "LPOP l 3",
+                                              "RPOP l 1",
+                                              "SPOP a 2",
+                                              "ZPOPMIN z 2",
+                                              "HGETDEL h FIELDS 1 f:1",
+                                              "HGETEX h EX 5 FIELDS 1 f:1"};
     (void)state;
     fill_more();
     fill_for_words();
@@ -1663,7 +1864,7 @@ static void what_once_carries_may_be_too_late(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, worlds_tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(what_is_prepared_is_what_the_entry_makes),
         TEST(restored_values_are_prepared),
@@ -1685,6 +1886,10 @@ int main(void)
         TEST(what_words_change_changes_in_between),
         TEST(what_is_refused_is_not_prepared),
         TEST(a_given_deadline_comes_in_between),
+        TEST(once_carries_what_does_not_depend_on_its_entry),
+        TEST(what_is_proposed_says_when),
+        TEST(what_is_pending_gets_idle_in_between),
+        TEST(another_seed_or_protocol_is_not_what_was_prepared),
         TEST(fields_end_in_between),
         TEST(deleted_keys_are_prepared),
         TEST(put_keys_are_prepared),

@@ -254,6 +254,31 @@ static void its_deadline_is_put_off(void **state)
     assert_true(is_applied("slong"));
 }
 
+/* As other words, where they are those that were prepared; with the seed that it was prepared
+ * with. */
+static void it_is_proposed_as_it_was_prepared(void **state)
+{
+    static struct result write;
+    (void)state;
+    lead();
+    world.long_write_as = "other";
+    begin_long(&write);
+    uint64_t seed = world.prepare_seed;
+    run();
+    assert_int_equal(world.prepare_seed, seed);
+    acknowledge();
+    assert_ended(write, REQUEST_DONE);
+    assert_string_equal(write.reply, "other");
+    assert_true(is_applied("other"));
+    assert_int_equal(world.seed, seed);
+    ask_and_commit(&write, REQUEST_WRITE, 1, "s");
+    assert_true(is_applied("others"));
+    world.prepare_gives = PREPARING_CHANGED; /* every time */
+    ask_now(&write, REQUEST_WRITE, 1, "long");
+    acknowledge();
+    assert_true(is_applied("otherslong"));
+}
+
 static void it_is_done_though_its_client_left(void **state)
 {
     static struct result write;
@@ -367,14 +392,23 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up_long, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(others_write_and_read_meanwhile),         TEST(its_own_client_keeps_its_order),
-        TEST(it_begins_behind_what_was_proposed),      TEST(one_is_prepared_at_a_time),
-        TEST(a_forwarded_one_is_prepared_too),         TEST(what_changes_under_it_is_begun_again),
-        TEST(without_room_for_a_view_it_waits),        TEST(it_waits_for_room_in_memory),
-        TEST(it_waits_for_an_entry_that_is_half_done), TEST(its_deadline_is_put_off),
-        TEST(it_is_done_though_its_client_left),       TEST(it_goes_to_the_next_leader),
-        TEST(the_next_leader_has_its_time_too),        TEST(what_is_prepared_ends_with_the_office),
-        TEST(it_is_prepared_again_by_who_leads_again), TEST(a_node_that_stops_drops_it),
+        TEST(others_write_and_read_meanwhile),
+        TEST(its_own_client_keeps_its_order),
+        TEST(it_begins_behind_what_was_proposed),
+        TEST(one_is_prepared_at_a_time),
+        TEST(a_forwarded_one_is_prepared_too),
+        TEST(what_changes_under_it_is_begun_again),
+        TEST(without_room_for_a_view_it_waits),
+        TEST(it_waits_for_room_in_memory),
+        TEST(it_waits_for_an_entry_that_is_half_done),
+        TEST(its_deadline_is_put_off),
+        TEST(it_is_proposed_as_it_was_prepared),
+        TEST(it_is_done_though_its_client_left),
+        TEST(it_goes_to_the_next_leader),
+        TEST(the_next_leader_has_its_time_too),
+        TEST(what_is_prepared_ends_with_the_office),
+        TEST(it_is_prepared_again_by_who_leads_again),
+        TEST(a_node_that_stops_drops_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

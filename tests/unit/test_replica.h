@@ -108,6 +108,8 @@ struct world {
     enum preparing prepare_gives;       /* what the last of them gives */
     uint32_t prepares_asked;            /* writes that it was asked of */
     uint32_t prepare_calls, prepare_drops;
+    const char *long_write_as; /* what was prepared is proposed as this; or NULL */
+    uint64_t prepare_seed;     /* of the last slice */
     bool is_preparing;
     struct raft_member self;         /* what node 0 says of itself */
     struct replica_change change;    /* that "!" asks for */
@@ -490,6 +492,8 @@ static inline enum preparing prepare(struct state_machine *machine,
                                      const struct apply_context *context, struct blob *command)
 {
     (void)machine;
+    assert_int_equal(context->protocol, 2);
+    world.prepare_seed = context->seed;
     assert_true(context->now_ms >= world.highest_ms);
     assert_true(bytes_equal(blob_bytes(command), bytes_from_string(world.long_write)));
     world.prepare_calls++;
@@ -498,6 +502,18 @@ static inline enum preparing prepare(struct state_machine *machine,
         return PREPARING_MORE;
     world.is_preparing = world.prepare_gives == PREPARING_ENDED;
     return world.prepare_gives;
+}
+
+static inline bool prepared_as(struct state_machine *machine, int64_t now_ms,
+                               struct command_parts *parts)
+{
+    (void)machine;
+    assert_true(now_ms >= world.highest_ms);
+    if (world.is_preparing && world.long_write_as)
+        *parts = (struct command_parts){
+            .list = {bytes_of(world.long_write_as, 1), bytes_from_string(world.long_write_as + 1)},
+            .count = 2};
+    return world.is_preparing && world.long_write_as;
 }
 
 static inline void prepare_drop(struct state_machine *machine)
@@ -561,6 +577,7 @@ static const struct state_machine_ops machine_ops = {.apply = apply,
                                                      .may_prepare = may_prepare,
                                                      .prepares = prepares,
                                                      .prepare = prepare,
+                                                     .prepared_as = prepared_as,
                                                      .prepare_drop = prepare_drop,
                                                      .told = told};
 

@@ -7,7 +7,7 @@
 #include "data/layers.h"
 #include "test_command.h"
 
-enum { PREPARE_CALLS_MAX = 1000000 };
+enum { PREPARE_CALLS_MAX = 1000000, SEED = 4711 };
 
 static struct world one, other;
 static struct buffer told[2]; /* what the entries did to keys */
@@ -78,6 +78,7 @@ static inline struct apply_context context_now(void)
     return (struct apply_context){.meaning = one.meaning,
                                   .database = one.connection.database,
                                   .now_ms = one.now_ms,
+                                  .seed = SEED,
                                   .protocol = one.connection.protocol,
                                   .value_max = one.value_max};
 }
