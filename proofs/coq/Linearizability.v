@@ -118,12 +118,24 @@ Proof.
   - destruct A as [A|A], B as [B|B]; try discriminate; eauto.
   - destruct A as [A|A], B as [B|B]; try discriminate; eauto.
 Qed.
-Lemma read_asked w h : sys w h -> forall R, In R (rd w) -> exists q, In (Inv (Rd (r_id R) q)) h.
+(* read i was taken, or forwarded, when the leaders' commit indices were c *)
+Definition told w i c := (exists R, In R (rd w) /\ r_id R = i /\ r_cm R = c) \/ exists t m d, In (FW t m i c d) (net w).
+Lemma told_step asked w w' i c : step asked w w' -> told w' i c -> told w i c \/ c = cm w /\ asked (inr i).
 Proof.
-  induction 1; simpl; intros; try easy; try (destruct (IHsys _ H1); eauto; fail).
-  - destruct (IHsys _ H2); eauto.
-  - destruct (IHsys _ H6); eauto.
-  - destruct H0; subst s; simpl in *; eauto; destruct H1 as [<-|H1]; eauto.
+  intros S [(R & X & <- & <-)|(t & m & d & X)]; destruct S; subst s; simpl in X;
+    try (left; left; eauto; fail); try (left; right; eauto; fail).
+  all: try (destruct X as [X|X]; [|left; right; eauto; fail]; inversion X; subst; auto; easy).
+  - destruct X as [<-|X]; simpl; [auto | left; left; eauto].
+  - destruct X as [<-|X]; simpl; [left; right; eauto | left; left; eauto].
+Qed.
+Lemma read_asked w h : sys w h -> forall i c, told w i c -> exists q, In (Inv (Rd i q)) h.
+Proof.
+  induction 1; simpl; intros; eauto.
+  - destruct H as [(R & [] & _)|(t & m & d & [])].
+  - destruct (IHsys _ _ H1); eauto.
+  - destruct (IHsys _ _ H2); eauto.
+  - destruct (IHsys _ _ H6); eauto.
+  - destruct (told_step _ _ _ _ _ H0 H1) as [|[_ A]]; eauto.
 Qed.
 
 (* an index that an answer was served from was known to be committed *)
@@ -140,17 +152,17 @@ Proof.
     exists t; specialize (X t); lia.
 Qed.
 
-(* what was answered before a read was invoked was known when it was taken *)
-Lemma read_after w h : sys w h -> forall R h2 a x k h1 q, In R (rd w) -> h = h2 ++ Res a x k :: h1 ->
-  In (Inv (Rd (r_id R) q)) h2 -> exists t, k <= r_cm R t.
+(* what was answered before a read was invoked was known when it was taken, or forwarded *)
+Lemma read_after w h : sys w h -> forall i c h2 a x k h1 q, told w i c -> h = h2 ++ Res a x k :: h1 ->
+  In (Inv (Rd i q)) h2 -> exists t, k <= c t.
 Proof.
   induction 1; intros.
-  - easy.
+  - destruct h2; discriminate.
   - destruct h2 as [|e h2]; simpl in *; inversion H2; subst; destruct H3 as [E|E]; [|eauto].
-    inversion E; subst; destruct (read_asked _ _ H _ H1) as [q' J]; exfalso; eapply H0; eauto.
+    inversion E; subst; destruct (read_asked _ _ H _ _ H1) as [q' J]; exfalso; eapply H0; eauto.
   - destruct h2 as [|e h2]; simpl in *; inversion H3; subst; [easy|]; destruct H4 as [E|E]; [discriminate | eauto].
   - destruct h2 as [|e h2]; simpl in *; inversion H7; subst; [easy|]; destruct H8 as [E|E]; [discriminate | eauto].
-  - destruct H0; subst s; simpl in *; eauto; destruct H1 as [<-|]; eauto; simpl in *.
+  - destruct (told_step _ _ _ _ _ H0 H1) as [|[-> _]]; eauto.
     apply (res_known _ _ H a x); subst h; apply in_or_app; simpl; auto.
 Qed.
 
@@ -239,7 +251,7 @@ Proof.
     exists t, l, k', ((r_id R, q, k) :: rs); split; [auto | split; [auto|]]; destruct X as (A & B & C & D & F).
     pose proof (executed_agree _ _ _ A2 k ltac:(auto)) as EX.
     assert (NEW : forall h2 a x j h1 q', h = h2 ++ Res a x j :: h1 -> In (Inv (Rd (r_id R) q')) h2 -> j <= k).
-    { intros; destruct (read_after _ _ H R h2 a x j h1 q') as [u U]; auto.
+    { intros; destruct (read_after _ _ H (r_id R) (r_cm R) h2 a x j h1 q') as [u U]; auto; [left; eauto|].
       pose proof (read_index_counted w R u j (sys_reach _ _ H) H0 H1 U); lia. }
     split; [|split; [|split; [|split]]]; simpl in *.
     + intros r x j [|J]; [discriminate | eauto].

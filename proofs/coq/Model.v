@@ -84,6 +84,7 @@ Inductive msg :=
 | AER (t : nat) (n : node) (k : nat)                     (* n holds the leader's log up to k, on its disk *)
 | HB (t r : nat)                                         (* the leader of t asks who is with it: round r *)
 | HBR (t : nat) (n : node) (r : nat)                     (* n is at term t and answers round r *)
+| FW (t : nat) (n : node) (i : rid) (c : nat -> nat) (d : node -> nat) (* n is at term t and forwards read i; c and d: ghosts, see below *)
 | SS (t : nat) (l : log_t)                               (* a snapshot: l, which the leader of t knows to be committed *)
 | PV (t : nat) (c : node) (li lt : nat)                  (* PreVote *)
 | PVR (t : nat) (v c : node) (granted : bool)
@@ -91,12 +92,15 @@ Inductive msg :=
 Definition chatter m := match m with PV _ _ _ _ | PVR _ _ _ _ | TN _ _ => True | _ => False end.
 
 (* ---------- the world ---------- *)
-(* A read that a leader has taken: its name, the leader's term, the first round that may confirm it, the read index;
-   and ghosts: the length of the leader's log, the leaders' commit indices and the durable terms at that moment. *)
-Record read := Rd { r_id : rid; r_term : nat; r_rnd : nat; r_idx : nat; r_len : nat; r_cm : nat -> nat; r_dur : node -> nat }.
+(* A read that a leader has taken: its name, the leader's term, the first round that may confirm it, the read index, and
+   who needs no round for it: of one that was forwarded, the leader and who did that; and ghosts: the length of the
+   leader's log, and the leaders' commit indices and the durable terms at that moment, or when it was forwarded. *)
+Record read := Rd { r_id : rid; r_term : nat; r_rnd : nat; r_idx : nat; r_ack : list node; r_len : nat; r_cm : nat -> nat;
+  r_dur : node -> nat }.
 
-(* Everything but ns, net and the first four fields of the reads is a ghost: no step asks it anything. One exception: a
-   vote request that has waited for the disk says what cl says, which the request has held since the campaign. *)
+(* Everything but ns, net (without what is said above) and the first five fields of the reads is a ghost: no step asks it
+   anything. One exception: a vote request that has waited for the disk says what cl says, which the request has held since
+   the campaign. *)
 Record world := W { ns : node -> st; net : list msg;
   vr : list (nat * node * node);        (* votes that left: term, voter, candidate *)
   cl : node -> nat -> log_t;            (* log of candidate c when it last campaigned for term t *)
@@ -174,7 +178,14 @@ Inductive step (asked : value + rid -> Prop) (w : world) : world -> Prop :=   (*
 (* reads *)
 | s_read n i k : let s := ns w n in rl s = Leader -> ci (vol s) <= k -> term_at (log (vol s)) k = cur s -> asked (inr i) ->
     step asked w (W (upd (ns w) n s) (net w) (vr w) (cl w) (el w) (tl w) (ak w) (cm w)
-      (Rd i (cur s) (S (rnd s)) k (length (log (vol s))) (cm w) (fun m => term (dur (ns w m))) :: rd w))
+      (Rd i (cur s) (S (rnd s)) k [] (length (log (vol s))) (cm w) (fun m => term (dur (ns w m))) :: rd w))
+| s_forward n i : let s := ns w n in asked (inr i) ->      (* at any time; it may come at any later one, or never *)
+    step asked w (W (upd (ns w) n s) (FW (cur s) n i (cm w) (fun m => term (dur (ns w m))) :: net w)
+      (vr w) (cl w) (el w) (tl w) (ak w) (cm w) (rd w))
+| s_read_forwarded n m i k c d : let s := ns w n in rl s = Leader -> ci (vol s) <= k -> term_at (log (vol s)) k = cur s ->
+    In (FW (cur s) m i c d) (net w) ->
+    step asked w (W (upd (ns w) n s) (net w) (vr w) (cl w) (el w) (tl w) (ak w) (cm w)
+      (Rd i (cur s) (S (rnd s)) k [n; m] (length (log (vol s))) c d :: rd w))
 | s_round n : let s := ns w n in rl s = Leader ->
     step asked w (W (upd (ns w) n (next_round s)) (HB (cur s) (S (rnd s)) :: net w)
       (vr w) (cl w) (el w) (tl w) (ak w) (cm w) (rd w))
@@ -192,9 +203,9 @@ Inductive reach : world -> Prop :=
 | rS w w' : reach w -> step (fun _ => True) w w' -> reach w'.
 
 (* A majority of a list that was in force at the leader since it took the read has answered the read's round, or a
-   later one. *)
+   later one; but for those who need none. *)
 Definition confirmed w R := exists j, r_len R <= j /\ j <= length (tl w (r_term R)) /\
   exists q, quorum (conf (firstn j (tl w (r_term R)))) q /\
-  forall m, In m q -> exists r', r_rnd R <= r' /\ In (HBR (r_term R) m r') (net w).
+  forall m, In m q -> In m (r_ack R) \/ exists r', r_rnd R <= r' /\ In (HBR (r_term R) m r') (net w).
 End Model.
 Notation cur s := (term (vol s)).

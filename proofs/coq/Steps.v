@@ -511,6 +511,10 @@ Proof.
     + intros c X; apply (i_vote _ I n (dur (ns w n))); auto; apply in_dur.
   - (* a read is taken *)
     apply (inv_node w n (ns w n) [] [] []); plain I.
+  - (* a read is forwarded *)
+    apply (inv_node w n (ns w n) [FW (cur (ns w n)) n i (cm w) (fun m => term (dur (ns w m)))] [] []); plain I.
+  - (* and taken *)
+    apply (inv_node w n (ns w n) [] [] []); plain I.
   - (* a round *)
     apply (inv_node w n (next_round (ns w n)) [HB (cur (ns w n)) (S (rnd (ns w n)))] [] []); plain I.
   - (* an answer *)

@@ -1,6 +1,7 @@
 (* The model is not vacuous: in this run three nodes elect a leader, lose a vote in a crash, commit a command, answer it,
    and answer a read on a follower; the leader crashes with an entry that nobody else has; another is elected, whose
-   entries take its place, a command of before among them, which is not executed again. Each w is the world after one
+   entries take its place, a command of before among them, which is not executed again; and a follower's read, which the
+   new leader serves without asking anybody. Each w is the world after one
    step; Coq works it out from the step's name. *)
 From Coq Require Import List Arith Lia Bool.
 Require Coq.derive.Derive.
@@ -28,6 +29,8 @@ Definition h3 : list ev := Inv (Rd 7 tt) :: h2.
 Definition h4 : list ev := Inv (Wr 43) :: h3.
 Definition h5 : list ev := Res (inr 7) 42 2 :: h4.
 Definition h6 : list ev := Res (inl 43) 42 5 :: h5.
+Definition h7 : list ev := Inv (Rd 8 tt) :: h6.
+Definition h8 : list ev := Res (inr 8) 85 5 :: h7.
 
 (* what a step requires is computed *)
 Ltac calc := match goal with
@@ -109,13 +112,19 @@ Derive w67 SuchThat (step (asked h5) w66 w67) As s67. Proof. by_step (s_send_ack
 Derive w68 SuchThat (step (asked h5) w67 w68) As s68. Proof. by_step (s_got_ack (asked h5) w67 1 0 5). Qed.
 Derive w69 SuchThat (step (asked h5) w68 w69) As s69. Proof. by_step (s_got_ack (asked h5) w68 1 1 5). Qed.
 Derive w70 SuchThat (step (asked h5) w69 w70) As s70. Proof. by_step (s_commit (asked h5) w69 1 5). Qed.   (* five entries are committed *)
+Derive w71 SuchThat (step (asked h7) w70 w71) As s71. Proof. by_step (s_forward (asked h7) w70 0 8). Qed.   (* node 0 sends read 8 to the leader *)
+Derive w72 SuchThat (step (asked h7) w71 w72) As s72.
+Proof. by_step (s_read_forwarded (asked h7) w71 1 0 8 5 (cm w70) (fun m => term (dur (ns w70 m)))). Qed.   (* which asks nobody *)
 
 Definition read_op : op unit := Rd 7 tt.
 Definition write_op : op unit := Wr 43.
-Definition read7 := hd (Model.Rd 0 0 0 0 0 (fun _ => 0) (fun _ => 0)) (rd w41).
+Definition read7 := hd (Model.Rd 0 0 0 0 [] 0 (fun _ => 0) (fun _ => 0)) (rd w41).
 Ltac go Y s := eapply y_step in Y; [|exact s].
 
-Theorem the_history : hist w70 h6.
+Definition read_again : op unit := Rd 8 tt.
+Definition read8 := hd (Model.Rd 0 0 0 0 [] 0 (fun _ => 0) (fun _ => 0)) (rd w72).
+
+Theorem the_history : hist w72 h8.
 Proof.
   assert (Y : hist w0 h1) by (apply y_inv; [apply y0 | intros ? []]).
   go Y s1. go Y s2. go Y s3. go Y s4. go Y s5. go Y s6. go Y s7. go Y s8. go Y s9. go Y s10.
@@ -131,7 +140,7 @@ Proof.
   go Y s38. go Y s39. go Y s40. go Y s41.
   apply (@y_read three nat unit nat nat Nat.eq_dec key 0 add get w41 h4 read7 1 2 tt) in Y.
   2: { left; reflexivity. }
-  2: { exists 2; split; [vm_compute; lia | split; [vm_compute; lia|]]; exists [0; 1]; split; [|intros m [<-|[<-|[]]]; exists 1; calc].
+  2: { exists 2; split; [vm_compute; lia | split; [vm_compute; lia|]]; exists [0; 1]; split; [|intros m [<-|[<-|[]]]; right; exists 1; calc].
        repeat split; [repeat constructor; simpl; intuition discriminate | intros x; simpl; tauto | simpl; lia]. }
   2: { calc. }
   2: { intros x j; simpl; intuition discriminate. }
@@ -142,12 +151,23 @@ Proof.
   go Y s52. go Y s53. go Y s54. go Y s55. go Y s56. go Y s57. go Y s58. go Y s59. go Y s60. go Y s61.
   go Y s62. go Y s63. go Y s64. go Y s65. go Y s66. go Y s67. go Y s68. go Y s69. go Y s70.
   apply (@y_res three nat unit nat nat Nat.eq_dec key 0 add get w70 h5 1 5 43 42) in Y; [|calc|calc].
+  apply (@y_inv three nat unit nat nat Nat.eq_dec key 0 add get w70 h6 read_again) in Y;
+    [|simpl; intros u E; repeat destruct E as [E|E]; inversion E; discriminate].
+  go Y s71. go Y s72.
+  apply (@y_read three nat unit nat nat Nat.eq_dec key 0 add get w72 h7 read8 1 5 tt) in Y.
+  2: { left; reflexivity. }
+  2: { exists 5; split; [vm_compute; lia | split; [vm_compute; lia|]]; exists [0; 1]; split; [|intros m [<-|[<-|[]]]; left; calc].
+       repeat split; [repeat constructor; simpl; intuition discriminate | intros x; simpl; tauto | simpl; lia]. }
+  2: { calc. }
+  2: { intros x j; simpl; intuition discriminate. }
+  2: { calc. }
+  2: { calc. }
   exact Y.
 Qed.
 
 (* And it is what it is said to be: two leaders, an entry overwritten on a disk, an applied index that is there without a
    write, five entries with three commands, of which two were executed. *)
-Theorem the_run : hist w70 h6 /\
+Theorem the_run : hist w72 h8 /\
   rl (ns w18 0) = Leader /\ rl (ns w55 1) = Leader /\ cur (ns w18 0) < cur (ns w55 1) /\
   nth_error (log (dur (ns w40 0))) 2 = Some (E 1 (Some 43)) /\ nth_error (log (dur (ns w63 0))) 2 = Some (E 2 None) /\
   ci (dur (ns w41 1)) = 0 /\ ci (dur (ns w42 1)) = 2 /\
