@@ -10,7 +10,7 @@ type input =
   | Tick
   | Message of message * run list
   | Propose of int
-  | Read of int
+  | Read of int * (int * int) option                      (* who said in which term it is *)
   | Persisted of int
   | Applied of int
   | Compacted of int
@@ -77,7 +77,8 @@ let input = function
   | 0 :: _ -> Tick
   | 1 :: rest -> let m, entries = message rest in Message (m, runs entries)
   | [ 2; n ] -> Propose n
-  | [ 3; n ] -> Read n
+  | [ 3; n ] -> Read (n, None)
+  | [ 3; n; by; term ] -> Read (n, Some (by, term))
   | [ 4; n ] -> Persisted n
   | [ 5; n ] -> Applied n
   | [ 6; n ] -> Compacted n

@@ -35,7 +35,7 @@ type t = {
   campaign : int * int * int;     (* term, last index and last term of the last campaign *)
   answered : int * int;           (* term, last round answered *)
   acked : int Ids.t;              (* a leader: the last round that each other node has answered *)
-  reads : (int * int) Ids.t;      (* a leader's reads: round, index at least *)
+  reads : (int * int * int list) Ids.t;   (* a leader's reads: round, index at least, who needs no round *)
   probes : Probes.t option;  (* where a rejection may ask to go on: its term, index and term; None: not known *)
   led : t option;                 (* it stepped down in this step: the leader that it was until then *)
 }
@@ -340,8 +340,9 @@ let one_message before n (msg : message) =
 
 let take_read before (x : step) n =
   match x.input with
-  | Read name when n.m.rl = Leader && before.m.rl = Leader ->
-    { n with reads = Ids.add name (before.m.rnd + 1, before.base + before.m.vol.ci) n.reads }
+  | Read (name, ack) when n.m.rl = Leader && before.m.rl = Leader ->
+    let acks = match ack with Some (by, term) when term = before.m.vol.term -> [ n.me; node_of n by ] | _ -> [] in
+    { n with reads = Ids.add name (before.m.rnd + 1, before.base + before.m.vol.ci, acks) n.reads }
   | _ -> n
 
 let serve_read n (name, index) =
@@ -349,15 +350,17 @@ let serve_read n (name, index) =
   let n = match n.led with Some leader -> leader | None -> n in
   match Ids.find_opt name n.reads with
   | None -> fail "read %d was not taken, or is over" name
-  | Some (round, least) ->
-    let n = begin_rounds round n in
+  | Some (round, least, acks) ->
+    let voters = in_force n in
+    let counted ok = List.length (List.filter (fun v -> ok (number v)) voters) in
+    let acked v = List.mem v acks in
+    let n = if majority n.p n.m (counted acked) then n else begin_rounds round n in
     if n.m.rl <> Leader then fail "read %d is served by one that does not lead" name;
     if index < least then fail "read %d is served at %d; when it came, %d was committed" name index least;
     if index >= n.terms.first && Terms.get n.terms index <> n.m.vol.term then fail "read %d is served before an entry of the leader's term" name;
-    let with_us v = let v = number v in
-      v = n.me && n.m.rnd >= round || (match Ids.find_opt v n.acked with Some r -> r >= round | None -> false) in
-    let voters = in_force n in
-    let count = List.length (List.filter with_us voters) in
+    let with_us v = acked v || v = n.me && n.m.rnd >= round ||
+      (match Ids.find_opt v n.acked with Some r -> r >= round | None -> false) in
+    let count = counted with_us in
     if not (majority n.p n.m count) then fail "read %d is served; %d of %d have answered round %d" name count (List.length voters) round;
     let n = { n with reads = Ids.remove name n.reads } in
     if whole.led = None then n else { whole with led = Some n }
@@ -511,7 +514,7 @@ let of_state first id (w : whole) =
     labels = List.map (fun i -> i.iseq) under_way; issued = a.seq; synced_to = done_to;
     campaign = (a.term, w.campaign_last, w.campaign_term); answered = (a.term, w.answered);
     acked = List.fold_left (fun m (v, _, r) -> Ids.add (node_of v) r m) Ids.empty w.peers;
-    reads = List.fold_left (fun m (name, index, round) -> Ids.add name (round, index) m) Ids.empty w.waiting }
+    reads = List.fold_left (fun m (name, index, round) -> Ids.add name (round, index, []) m) Ids.empty w.waiting }
 
 (* ---------- what the core knows, after a step ---------- *)
 let expect_candidate (w : whole) n =
@@ -530,7 +533,7 @@ let expect_leader (w : whole) n =
     fail "%d reads wait, in the model %d" (List.length w.waiting) (Ids.cardinal n.reads);
   List.iter (fun (name, index, round) -> match Ids.find_opt name n.reads with
     | None -> fail "read %d waits, and was not taken" name
-    | Some (r, least) ->
+    | Some (r, least, _) ->
       equal (Printf.sprintf "the round of read %d" name) round r;
       if index < least then fail "read %d waits for %d; when it came, %d was committed" name index least) w.waiting
 

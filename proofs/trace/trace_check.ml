@@ -124,7 +124,15 @@ let step_of (n : Node.t) id (x : step) =
     List.iter (note_sent n.me (Some after)) x.sent;
   Hashtbl.replace machines id (Node after)
 
-let step id (x : step) = match find id with
+(* It was in that term once. *)
+let check_ack by term = match find by with
+  | Node n when n.m.vol.term >= term -> ()
+  | Node n -> Node.fail "node %d said that it is in term %d; it has come to %d" by term n.m.vol.term
+  | Old _ -> Node.fail "node %d forwards a read, and has an old copy of its disk" by
+
+let step id (x : step) =
+  (match x.input with Read (_, Some (by, term)) when !order = Closed -> check_ack by term | _ -> ());
+  match find id with
   | Node n -> step_of n id x
   | Old _ -> seen.skipped <- seen.skipped + 1
 

@@ -25,7 +25,8 @@ let input = function
   | Message (m, []) -> "it took a message: " ^ message m
   | Message (m, entries) -> say "it took a message: %s; the entries: %s" (message m) (runs entries)
   | Propose n -> say "%d commands were proposed" n
-  | Read n -> say "read %d came" n
+  | Read (n, None) -> say "read %d came" n
+  | Read (n, Some (by, term)) -> say "read %d came from node %d, in term %d" n by term
   | Persisted n -> say "its disk has writes up to %d" n
   | Applied n -> say "it has applied up to %d" n
   | Compacted n -> say "its log was compacted up to %d" n

@@ -312,7 +312,8 @@ static bool on_message(struct inbound *inbound, const struct bytes *argv, uint32
         replica_receive(peers->replica, &input->message, inbound->handshake.dialer_node.life,
                         input->clock_ms);
     else if (kind == WIRE_FORWARD)
-        replica_receive_forward(peers->replica, node, &input->forward);
+        replica_receive_forward(peers->replica, node, inbound->handshake.dialer_node.life,
+                                &input->forward);
     else if (kind == WIRE_CANCEL)
         replica_receive_cancel(peers->replica, node, &input->cancel);
     else if (kind == WIRE_SNAPSHOT)

@@ -253,7 +253,8 @@ static enum raft_result dispatch(struct raft *raft, const struct raft_input *inp
     case RAFT_INPUT_MESSAGE: on_message(raft, input->message); break;
     case RAFT_INPUT_PROPOSE:
         return raft_on_propose(raft, input->propose.entries, input->propose.count);
-    case RAFT_INPUT_READ: return raft_on_read(raft, input->read.id, input->read.asks_all);
+    case RAFT_INPUT_READ:
+        return raft_on_read(raft, input->read.id, input->read.asks_all, input->read.ack);
     case RAFT_INPUT_PERSISTED: on_persisted(raft, input->persisted.seq); break;
     case RAFT_INPUT_APPLIED: on_applied(raft, input->index); break;
     case RAFT_INPUT_COMPACTED: on_compacted(raft, input->index); break;

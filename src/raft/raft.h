@@ -130,6 +130,13 @@ struct raft_message {
 
 /* ---- what happens: inputs ---------------------------------------------- */
 
+/* A member's word, given after a read was asked, that it is in this term.  It may come as late as
+ * it likes. */
+struct raft_ack {
+    raft_node_id from;
+    raft_term term; /* 0: nobody's */
+};
+
 enum raft_input_type {
     RAFT_INPUT_TICK,        /* one tick of time passed */
     RAFT_INPUT_MESSAGE,     /* another node spoke */
@@ -154,6 +161,8 @@ struct raft_input {
         struct {
             uint64_t id;   /* given back in raft_output.reads or .reads_failed; never 0 */
             bool asks_all; /* members hear of it, not only as many as confirm it */
+            /* Given after the read, or the last of those that it stands for, was asked. */
+            struct raft_ack ack;
         } read;
         struct {
             uint64_t seq;
@@ -269,6 +278,8 @@ void raft_status(const struct raft *raft, struct raft_status *status);
 uint32_t raft_peers(const struct raft *raft, struct raft_peer_status *peers);
 /* Whether PROPOSE would now give RAFT_OK: whoever asks first needs to copy nothing in vain. */
 bool raft_takes_proposals(const struct raft *raft);
+/* Whether a read with this acknowledgement is confirmed by it: it needs no round. */
+bool raft_ack_suffices(const struct raft *raft, struct raft_ack ack);
 /* Whether PERSISTED for a write that is under way would let anything go on: a message, a commit, an
  * entry to be applied, or a proposal.  Else it may come late, with the next input or tick. */
 bool raft_awaits_disk(const struct raft *raft);

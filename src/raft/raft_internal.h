@@ -261,7 +261,7 @@ enum raft_result raft_on_propose(struct raft *raft, struct raft_entry *entries, 
 void raft_on_unreachable(struct raft *raft, raft_node_id node);
 
 /* read_index.c */
-enum raft_result raft_on_read(struct raft *raft, uint64_t id, bool asks_all);
+enum raft_result raft_on_read(struct raft *raft, uint64_t id, bool asks_all, struct raft_ack ack);
 void raft_confirm_reads(struct raft *raft);
 uint64_t raft_round_reached(const struct raft *raft); /* the highest that a majority answered */
 void raft_tick_round(struct raft *raft);

@@ -13,7 +13,15 @@
  * Asked are those whose answers confirmed the round before, so no more than are needed, and the
  * quickest of then: a read costs the others nothing.  The heartbeats, and entries, ask the others
  * as well, so that one that has become quicker takes the place.  All are asked where those are not
- * enough, and when one of them is silent or not reachable. */
+ * enough, and when one of them is silent or not reachable.
+ *
+ * A read that a member forwarded brings what a round asks for: the member was in our term when it
+ * sent it, which was after the read was asked, and as we are in that term now, we were in no later
+ * one then.  Where the two of us are a majority, "there could not have existed a leader for a
+ * greater term at the moment" (6.4) that the member sent it: so what was committed by then is in
+ * our log, up to the commit index that we have now, or below our no-op.  How late it comes does not
+ * matter, nor what the list of members was when it was sent (proofs/coq/Reads.v).  It says nothing
+ * of any other read, which may have been asked behind it. */
 #include "base/fatal.h"
 #include "raft/raft_internal.h"
 
@@ -53,19 +61,35 @@ static void begin_round(struct raft *raft)
     state->next_round_asks_all = false;
 }
 
-enum raft_result raft_on_read(struct raft *raft, uint64_t id, bool asks_all)
+bool raft_ack_suffices(const struct raft *raft, struct raft_ack ack)
+{
+    uint32_t place = raft_member_place(raft, ack.from);
+    if (raft->state.role != RAFT_LEADER || ack.term != raft->state.term)
+        return false;
+    uint32_t count = 0;
+    count += raft_is_voter(raft, raft->self);
+    count += place != raft->self && raft_is_voter(raft, place);
+    return count >= raft_quorum_size(raft_voters_count(raft));
+}
+
+enum raft_result raft_on_read(struct raft *raft, uint64_t id, bool asks_all, struct raft_ack ack)
 {
     struct raft_state *state = &raft->state;
     check(id != 0);
     if (state->role != RAFT_LEADER)
         return RAFT_NOT_LEADER;
+    raft_index index = state->commit > state->term_start ? state->commit : state->term_start;
+    if (raft_ack_suffices(raft, ack)) {
+        raft->reads_out[raft->reads_out_count++] = (struct raft_read){id, index};
+        return RAFT_OK;
+    }
     if (state->reads_count == RAFT_READS_MAX)
         return RAFT_BUSY;
     bool idle = !is_under_way(raft);
     uint32_t at = (state->reads_start + state->reads_count) % RAFT_READS_MAX;
     state->reads[at] = (struct pending_read){
         .id = id,
-        .index = state->commit > state->term_start ? state->commit : state->term_start,
+        .index = index,
         .round = state->round + 1,
     };
     state->reads_count++;

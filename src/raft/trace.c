@@ -227,7 +227,13 @@ static void put_input(struct buffer *out, const struct raft_input *input)
                         input->message->append_request.count);
         break;
     case RAFT_INPUT_PROPOSE: put(out, input->propose.count); break;
-    case RAFT_INPUT_READ: put(out, input->read.id); break;
+    case RAFT_INPUT_READ:
+        put(out, input->read.id);
+        if (input->read.ack.term > 0) {
+            put_node(out, input->read.ack.from);
+            put(out, input->read.ack.term);
+        }
+        break;
     case RAFT_INPUT_PERSISTED: put(out, input->persisted.seq); break;
     case RAFT_INPUT_APPLIED:
     case RAFT_INPUT_COMPACTED: put(out, input->index); break;

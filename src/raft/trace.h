@@ -46,7 +46,7 @@
  *   INPUT    0                    a tick
  *            1 MESSAGE [RUN...]   a message, with its entries
  *            2 COUNT              so many commands proposed
- *            3 READ               a read
+ *            3 READ [NODE TERM]   a read; NODE said, after it was asked, that it is in TERM
  *            4 SEQ                writes up to SEQ are durable
  *            5 INDEX              applied so far
  *            6 INDEX              the log was compacted to here

@@ -335,6 +335,7 @@ void replica_status(const struct replica *replica, struct replica_status *status
         .requests_forwarded = replica->requests_forwarded,
         .elections = replica->elections,
         .reads_done = replica->reads_done,
+        .reads_acknowledged = replica->reads_acknowledged,
         .parked = replica->parked_count,
         .parked_keys = replica_parking_keys(replica),
         .oldest_write_ms = (uint64_t)replica->status.disk_silent_ticks * replica->options.tick_ms,

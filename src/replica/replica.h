@@ -113,6 +113,8 @@ struct request {
     uint8_t admitted;    /* the meaning under which its words may be proposed; 0: not asked */
     uint64_t origin_id;
     uint64_t origin_run_id;
+    uint64_t origin_life; /* forwarded here: its origin's, as it said; 0: it did not */
+    raft_term sent_term;  /* forwarded here: in which its origin was when it sent this; else 0 */
 };
 
 struct request *request_new(enum request_kind kind, int protocol, uint64_t client,
@@ -412,7 +414,7 @@ void replica_tick(struct replica *replica, int64_t now_ms, int64_t unix_ms);
  * not known. */
 void replica_receive(struct replica *replica, const struct raft_message *message, uint64_t life,
                      int64_t clock_ms);
-void replica_receive_forward(struct replica *replica, raft_node_id from,
+void replica_receive_forward(struct replica *replica, raft_node_id from, uint64_t life,
                              const struct forward *forward);
 void replica_receive_forward_reply(struct replica *replica, raft_node_id from,
                                    const struct forward_reply *reply);
@@ -495,6 +497,7 @@ struct replica_status {
     uint64_t requests_forwarded;  /* since the start */
     uint64_t elections;           /* terms in which this node became leader */
     uint64_t reads_done;          /* on this node, likewise */
+    uint64_t reads_acknowledged;  /* members' reads that needed no round here, likewise */
     uint64_t parked, parked_keys; /* of a leader: requests that wait, and for how many keys */
     uint64_t oldest_write_ms;     /* how long the disk has kept its oldest write waiting; 0: none */
     /* Of a leader that knows a majority's clocks: by how much each member's is ahead of the middle,

@@ -307,7 +307,7 @@ struct replica {
     int64_t snapshot_paced_ms; /* when that was brought up to now */
     int64_t offered_ms;        /* when members that fell off were looked for last */
 
-    uint64_t elections, requests_forwarded, reads_done;
+    uint64_t elections, requests_forwarded, reads_done, reads_acknowledged;
 };
 
 /* replica.c */

@@ -25,6 +25,10 @@
  *
  * So a run of alternating reads and writes is one proposal, and needs no round.
  *
+ * Nor does a read that another node forwarded, where that node and this one are a majority: that it
+ * was sent in this term, after it was asked, confirms it (raft/read_index.c).  Every forward names
+ * the term in which its sender is when it sends it, and it is sent anew whenever it is asked again.
+ *
  * When the order cannot be kept, the read ends as not done: once q was proposed or sent and what
  * becomes of it cannot be known here, the read must not be asked again, since it might see q.  What
  * was refused waits again whatever was sent behind it, because that will be refused too. */
@@ -185,44 +189,107 @@ static bool is_confirmed_by_write(const struct request *read, raft_index before)
            !read->may_wait;
 }
 
-/* Listed when the first of those writes is applied. */
-static void join_confirmed(struct replica *replica, struct read_batch **confirmed,
-                           struct request *read)
+static struct read_batch *new_batch(struct replica *replica)
 {
-    if (!*confirmed) {
-        *confirmed = memory_new(sizeof **confirmed);
-        (*confirmed)->id = ++replica->next_read_id;
-        (*confirmed)->confirmed = true;
-        (*confirmed)->time_ms = replica->log_time_ms;
+    struct read_batch *batch = memory_new(sizeof *batch);
+    batch->id = ++replica->next_read_id;
+    batch->time_ms = replica->log_time_ms;
+    return batch;
+}
+
+/* That its origin is what the list of members says is looked at here, since the core knows no
+ * lives: what another life promised is no member's promise. */
+static struct raft_ack ack_of(const struct replica *replica, const struct request *read)
+{
+    bool is_said =
+        read->sent_term > 0 && replica_is_member(replica, read->origin, read->origin_life);
+    return (struct raft_ack){.from = read->origin, .term = is_said ? read->sent_term : 0};
+}
+
+/* What its client asked before waits for a round, and this one must not be served sooner. */
+static bool is_behind_a_round(const struct request *read)
+{
+    const struct request *before = read->line_prev;
+    return read != read->line->requests &&
+           (before->place == REQUEST_READING || before->place == REQUEST_TIED) &&
+           !before->batch->confirmed;
+}
+
+/* What confirms the reads of one look at the queue. */
+struct confirming {
+    struct read_batch *by_write; /* NULL: none is */
+    struct read_batch *by_ack[RAFT_MEMBERS_MAX];
+    struct raft_ack acks[RAFT_MEMBERS_MAX];
+    uint32_t acks_count;
+    struct read_batch *by_round;
+};
+
+/* Listed when the first of those writes is applied. */
+static void join_by_write(struct replica *replica, struct confirming *confirming,
+                          struct request *read)
+{
+    if (!confirming->by_write) {
+        confirming->by_write = new_batch(replica);
+        confirming->by_write->confirmed = true;
     }
-    replica_join_batch(*confirmed, read);
+    replica_join_batch(confirming->by_write, read);
+}
+
+/* Those of one member together: each brings its own acknowledgement, and they say the same. */
+static void join_by_ack(struct replica *replica, struct confirming *confirming,
+                        struct request *read, struct raft_ack ack)
+{
+    uint32_t at = 0;
+    while (at < confirming->acks_count && confirming->acks[at].from != ack.from)
+        at++;
+    if (at == confirming->acks_count) {
+        check(at < RAFT_MEMBERS_MAX); /* members alone */
+        confirming->acks_count++;
+        confirming->acks[at] = ack;
+        confirming->by_ack[at] = new_batch(replica);
+    }
+    replica_join_batch(confirming->by_ack[at], read);
+    replica->reads_acknowledged++;
+}
+
+static void join(struct replica *replica, struct confirming *confirming, struct request *read,
+                 raft_index before)
+{
+    struct raft_ack ack = ack_of(replica, read);
+    if (read->behind && read->line->last_write != read->behind)
+        read->place = REQUEST_BETWEEN;
+    else if (is_confirmed_by_write(read, before))
+        join_by_write(replica, confirming, read);
+    else if (raft_ack_suffices(replica->raft, ack) && !is_behind_a_round(read))
+        join_by_ack(replica, confirming, read, ack);
+    else
+        replica_join_batch(confirming->by_round, read);
+}
+
+static void confirm(struct replica *replica, struct read_batch *batch, struct raft_ack ack)
+{
+    struct raft_input input = {.type = RAFT_INPUT_READ, .read = {.id = batch->id, .ack = ack}};
+    list_batch(replica, batch);
+    if (batch->count == 0)
+        request_batch_unlist(replica, batch);
+    else if (replica_step(replica, &input) != RAFT_OK)
+        fail_batch(replica, batch);
 }
 
 /* One round for all that need one. */
 static void read_together(struct replica *replica, struct request *reads, raft_index before)
 {
     struct request *request, *next;
-    struct read_batch *confirmed = NULL;
-    struct read_batch *batch = memory_new(sizeof *batch);
-    batch->time_ms = replica->log_time_ms;
+    struct confirming confirming = {.by_round = new_batch(replica)};
     DL_FOREACH_SAFE(reads, request, next)
     {
         DL_DELETE(reads, request);
-        if (request->behind && request->line->last_write != request->behind)
-            request->place = REQUEST_BETWEEN;
-        else if (is_confirmed_by_write(request, before))
-            join_confirmed(replica, &confirmed, request);
-        else
-            replica_join_batch(batch, request);
+        join(replica, &confirming, request, before);
     }
-    batch->id = ++replica->next_read_id; /* the highest: behind the confirmed, see list_batch() */
-    batch->listed = true;
-    DL_APPEND(replica->batches, batch);
-    struct raft_input input = {.type = RAFT_INPUT_READ, .read = {batch->id}};
-    if (batch->count == 0)
-        request_batch_unlist(replica, batch);
-    else if (replica_step(replica, &input) != RAFT_OK)
-        fail_batch(replica, batch);
+    for (uint32_t i = 0; i < confirming.acks_count; i++)
+        confirm(replica, confirming.by_ack[i], confirming.acks[i]);
+    confirming.by_round->id = ++replica->next_read_id; /* behind the others, see list_batch() */
+    confirm(replica, confirming.by_round, (struct raft_ack){0});
 }
 
 /* What one look at the queue takes from it. */
@@ -467,7 +534,7 @@ bool replica_route_waiting(struct replica *replica)
 
 /* ---- forwards of others, and answers to ours ------------------------------------------------- */
 
-void replica_receive_forward(struct replica *replica, raft_node_id from,
+void replica_receive_forward(struct replica *replica, raft_node_id from, uint64_t life,
                              const struct forward *forward)
 {
     struct request *request = request_new(forward->kind, forward->protocol, forward->client,
@@ -475,6 +542,8 @@ void replica_receive_forward(struct replica *replica, raft_node_id from,
     request->origin = from;
     request->origin_id = forward->id;
     request->origin_run_id = forward->run_id;
+    request->origin_life = life;
+    request->sent_term = forward->term;
     request->database = forward->database;
     request->reply_max = forward->reply_max;
     request->deadline_ms = INT64_MAX; /* its origin keeps the time */

@@ -11,7 +11,8 @@
  *    What a member shows by itself, messages, events, answers to those who waited, comes behind
  *    that.  One that has voted in a later term, but heard of nobody who won, waits.
  *  - A leader of a later term may execute, show and serve what it likes: the read is confirmed by a
- *    round that began after it came, so when it came a majority had not voted in a later term.
+ *    round that began after it came, or by the word of the member that sent it on then, so when it
+ *    came a majority had not voted in a later term.
  *
  * Hence whoever has seen N when the read comes has seen it from L, which then serves a state that
  * has it.  The states that L serves never go back.  What L itself goes on executing when it leads

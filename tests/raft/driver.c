@@ -5,7 +5,8 @@
  * Messages are delivered in any order, any number of times or never; writes become durable late, in
  * their order; a crash keeps the acknowledged writes and any number of those under way; what was
  * applied is on the disk at once or never; now and then a node is cut off or compacts its log; some
- * worlds have a learner.  Of entries there are only the terms. */
+ * worlds have a learner; reads are asked at any node, and forwarded ones come late.  Of entries
+ * there are only the terms. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@
 #include "raft/trace.h"
 
 enum { NODES_MAX = 5, NET = 256, LOG = 512, WRITES = 4096, BATCH = 3, STEPS_A_NODE = 2000 };
+enum { ACKS = 8 };
 
 struct packet {
     struct raft_message message;
@@ -47,6 +49,7 @@ static struct {
     uint32_t sent;
     uint32_t cut_off; /* this node's messages are lost; `count`: nobody's */
     uint64_t next_read;
+    struct raft_ack acks[ACKS]; /* with reads that are on their way; term 0: none is there */
     uint64_t prng;
     bool states;
     FILE *out;
@@ -223,12 +226,26 @@ static void propose(uint32_t id)
     }
 }
 
+/* One is asked at this node, and comes to any, sooner or later, but once. */
+static void read_forwarded(uint32_t id)
+{
+    struct raft_status status;
+    struct raft_ack *ack = &world.acks[below(ACKS)];
+    raft_status(world.nodes[id].raft, &status);
+    if (ack->term > 0) {
+        struct raft_input read = {.type = RAFT_INPUT_READ,
+                                  .read = {.id = ++world.next_read, .ack = *ack}};
+        step(below(world.count), &read);
+    }
+    *ack = (struct raft_ack){id, status.term};
+}
+
 static void anything(void)
 {
     uint32_t id = below(world.count), what = below(1000);
     struct raft_input tick = {.type = RAFT_INPUT_TICK};
     struct raft_input read = {.type = RAFT_INPUT_READ,
-                              .read = {world.next_read + 1, below(4) == 0}};
+                              .read = {.id = world.next_read + 1, .asks_all = below(4) == 0}};
     struct raft_input transfer = {.type = RAFT_INPUT_TRANSFER, .node = below(world.count)};
     struct raft_input unreachable = {.type = RAFT_INPUT_UNREACHABLE, .node = below(world.count)};
     struct raft_input gone = {.type = RAFT_INPUT_GONE, .node = below(world.count)};
@@ -240,8 +257,10 @@ static void anything(void)
         persist(id);
     } else if (what < 900) {
         step(id, &tick);
-    } else if (what < 950) {
+    } else if (what < 940) {
         propose(id);
+    } else if (what < 960) {
+        read_forwarded(id);
     } else if (what < 975) {
         world.next_read++;
         step(id, &read);
@@ -262,6 +281,7 @@ static void begin_world(uint64_t seed)
     world.count = seed % 4 == 3 ? 5 : 3;
     world.cut_off = world.count;
     world.sent = 0;
+    memset(world.acks, 0, sizeof world.acks);
     world.members.count = world.count;
     for (uint32_t id = 0; id < world.count; id++)
         world.members.list[id] = (struct raft_member){.id = id, .voter = id < 4 || seed % 8 == 3};

@@ -11,6 +11,7 @@
  *   tick N [TIMES]        time passes for node N
  *   campaign N            time passes for N until it asks for votes
  *   propose N [COUNT]     read N ID [all] transfer N [TO]     unreachable N PEER    gone N PEER
+ *   read N ID ack A T     the same, and A said after it was asked that it is in term T
  *   compact N INDEX
  *   members N MEMBER...   N is told to change the list: 3 a voter, 3l a learner, 3' and 3'' with
  *                         other lives
@@ -652,8 +653,11 @@ static bool run_on_node(char **words, uint32_t count)
     } else if (strcmp(words[0], "members") == 0) {
         do_members(id, words + 2, count - 2);
     } else if (strcmp(words[0], "read") == 0) {
-        bool asks_all = count > 3 && strcmp(words[3], "all") == 0;
-        input = (struct raft_input){.type = RAFT_INPUT_READ, .read = {number, asks_all}};
+        input = (struct raft_input){.type = RAFT_INPUT_READ, .read = {.id = number}};
+        input.read.asks_all = count > 3 && strcmp(words[3], "all") == 0;
+        if (count > 5 && strcmp(words[3], "ack") == 0)
+            input.read.ack =
+                (struct raft_ack){(raft_node_id)atoi(words[4]), (raft_term)atoi(words[5])};
         step(id, &input);
     } else if (strcmp(words[0], "transfer") == 0) {
         input =

@@ -39,7 +39,7 @@ static void hear(struct sim_node *node, const struct inbound *inbound, struct wi
     case WIRE_MESSAGE:
         replica_receive(node->replica, &input->message, life, input->clock_ms);
         break;
-    case WIRE_FORWARD: replica_receive_forward(node->replica, from, &input->forward); break;
+    case WIRE_FORWARD: replica_receive_forward(node->replica, from, life, &input->forward); break;
     case WIRE_CANCEL: replica_receive_cancel(node->replica, from, &input->cancel); break;
     case WIRE_SNAPSHOT: replica_receive_snapshot(node->replica, &input->snapshot); break;
     case WIRE_FORWARD_REPLY:

@@ -344,6 +344,13 @@ static int64_t pause_us(const struct sim_node *node, int turns)
                : 0;
 }
 
+static void count_acknowledged(struct sim_node *node)
+{
+    uint64_t acknowledged = sim_reads_acknowledged(node->replica);
+    sim.coverage.reads_acknowledged += acknowledged - node->acknowledged;
+    node->acknowledged = acknowledged;
+}
+
 void sim_node_run(struct sim_node *node)
 {
     sim.touched = node;
@@ -356,6 +363,7 @@ void sim_node_run(struct sim_node *node)
         return;
     }
     sim.coverage.held_back += sim_is_held_back(node->replica);
+    count_acknowledged(node);
     sim_checkpoint_look(node);
     sim_snapshots_look(node);
 }
@@ -434,7 +442,7 @@ static void open_disk(struct sim_node *node)
     node->db = db_open(&node->store->base, &options);
     node->machine = command_machine_new(node->db, node->meaning_known);
     command_machine_prepare_from(node->machine, PREPARE_ELEMENTS);
-    node->prepared = 0;
+    node->prepared = node->acknowledged = 0;
     sim_effects_listen(&node->effects, node->machine);
     sim_messages_node_started(node);
     node->applied_last = db_applied_index(node->db);

@@ -130,6 +130,7 @@ struct sim_node;
     X(refused_by_meaning)                                                                          \
     X(noise)                                                                                       \
     X(refused_forwards)                                                                            \
+    X(reads_acknowledged)                                                                          \
     X(once_repeats)                                                                                \
     X(types_done)                                                                                  \
     X(transactions)                                                                                \
@@ -386,6 +387,7 @@ struct sim_node {                   /* a machine, and what runs on it */
     bool has_preparation;          /* under way, or ready */
     struct blob *prepared_command; /* the last; owned, or NULL */
     uint64_t prepared;             /* entries of this life that were */
+    uint64_t acknowledged;         /* reads of this life that needed no round */
     struct sim_effects effects;
     int64_t log_time_ms;
     struct raft_status before; /* after the last event */
@@ -408,6 +410,7 @@ int64_t sim_true_ms(void); /* the wall clock that is right */
 int64_t sim_node_unix_ms(const struct sim_node *node);
 void sim_node_set_rate(struct sim_node *node, int64_t ppm);
 struct raft *sim_raft_of(const struct replica *replica); /* access.c */
+uint64_t sim_reads_acknowledged(const struct replica *replica);
 bool sim_is_held_back(const struct replica *replica);
 /* Of the node with that directory it was found that it is an old copy; or it was let in. */
 void sim_node_turns_away(struct sim_node *node, uint32_t directory, const char *why);

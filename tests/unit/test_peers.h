@@ -140,10 +140,11 @@ enum replica_verdict replica_judge(const struct replica *replica, raft_node_id n
     return node == 1 || node == world.guest ? world.verdict : REPLICA_NO_MEMBER;
 }
 
-void replica_receive_forward(struct replica *replica, raft_node_id from,
+void replica_receive_forward(struct replica *replica, raft_node_id from, uint64_t life,
                              const struct forward *forward)
 {
     (void)replica;
+    (void)life;
     assert_int_equal(from, 1);
     world.forwarded = forward->command->size;
 }

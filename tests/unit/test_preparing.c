@@ -133,7 +133,7 @@ static void a_forwarded_one_is_prepared_too(void **state)
     lead();
     struct forward forward = forward_of(REQUEST_WRITE, 7, 1, "long");
     world.prepare_slices = SLICES;
-    replica_receive_forward(world.replica, 2, &forward);
+    replica_receive_forward(world.replica, 2, 0, &forward);
     blob_release(forward.command);
     run();
     assert_int_equal(world.prepare_calls, SLICES);
@@ -345,7 +345,7 @@ static void what_is_prepared_ends_with_the_office(void **state)
     lead();
     struct forward forward = forward_of(REQUEST_WRITE, 7, 1, "long");
     world.prepare_slices = SLICES;
-    replica_receive_forward(world.replica, 2, &forward);
+    replica_receive_forward(world.replica, 2, 0, &forward);
     blob_release(forward.command);
     turn();
     turn();

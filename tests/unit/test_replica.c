@@ -83,7 +83,7 @@ static struct forward forward_to_us(uint64_t id, const char *command)
 static void receive_command(uint64_t id, const char *command)
 {
     struct forward forward = forward_to_us(id, command);
-    replica_receive_forward(world.replica, 2, &forward);
+    replica_receive_forward(world.replica, 2, 0, &forward);
     blob_release(forward.command);
     run();
     acknowledge();
@@ -155,8 +155,8 @@ static void a_new_leader_refuses_nothing_before_it_knows(void **state)
     raft_index last = status().last.index;
     struct forward one = forward_to_us(1, "$");
     struct forward other = forward_to_us(2, "y"); /* of the same client: it has to keep its place */
-    replica_receive_forward(world.replica, 2, &one);
-    replica_receive_forward(world.replica, 2, &other);
+    replica_receive_forward(world.replica, 2, 0, &one);
+    replica_receive_forward(world.replica, 2, 0, &other);
     blob_release(one.command);
     blob_release(other.command);
     run();
@@ -480,9 +480,9 @@ static void a_node_that_takes_its_replies_slowly_waits_alone(void **state)
     lead();
     struct forward forward = forward_of(REQUEST_READ, 1, 9, "f");
     world.full = true;
-    replica_receive_forward(world.replica, 2, &forward);
+    replica_receive_forward(world.replica, 2, 0, &forward);
     forward.id = 2;
-    replica_receive_forward(world.replica, 2, &forward);
+    replica_receive_forward(world.replica, 2, 0, &forward);
     ask_and_commit(&a, REQUEST_READ, 1, "a");
     assert_ended(a, REQUEST_DONE);
     assert_int_equal(world.replies_count, 0);
@@ -562,7 +562,7 @@ static void a_forward_of_another_term_is_refused(void **state)
     win_election();
     struct forward forward = forward_of(REQUEST_WRITE, 9, 1, "x");
     forward.term--;
-    replica_receive_forward(world.replica, 1, &forward);
+    replica_receive_forward(world.replica, 1, 0, &forward);
     run();
     assert_int_equal(world.replies_count, 1);
     assert_true(world.replies[0].refused);
@@ -570,7 +570,7 @@ static void a_forward_of_another_term_is_refused(void **state)
     assert_int_equal(world.replies[0].run_id, 5);
     assert_int_equal(status().last.index, 1); /* nothing but the no-op */
     forward.term = status().term;
-    replica_receive_forward(world.replica, 1, &forward);
+    replica_receive_forward(world.replica, 1, 0, &forward);
     blob_release(forward.command);
     run();
     acknowledge();
@@ -587,7 +587,7 @@ static void a_forward_hears_which_entry_tells(void **state)
     struct forward forward = forward_of(REQUEST_WRITE, 9, 1, "x");
     for (uint32_t i = 0; i < 2; i++) {
         world.tells = i == 1;
-        replica_receive_forward(world.replica, 1, &forward);
+        replica_receive_forward(world.replica, 1, 0, &forward);
         run();
         acknowledge();
         assert_int_equal(world.replies_count, i + 1);
@@ -604,9 +604,9 @@ static void a_forward_is_answered_with_all_of_its_reply(void **state)
     lead();
     struct forward forward = forward_of(REQUEST_READ, 9, 1, "r");
     world.rest = "the rest of it";
-    replica_receive_forward(world.replica, 1, &forward);
+    replica_receive_forward(world.replica, 1, 0, &forward);
     forward.reply_max = 5;
-    replica_receive_forward(world.replica, 1, &forward);
+    replica_receive_forward(world.replica, 1, 0, &forward);
     run();
     acknowledge();
     assert_int_equal(world.replies_count, 2);

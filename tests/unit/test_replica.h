@@ -117,6 +117,7 @@ struct world {
     int64_t clock_ms;                /* what the other nodes' answers say; 0: nothing */
     bool is_to_join;                 /* the list of members is none */
     uint64_t other_life;             /* of who speaks; 0: the one that the member has */
+    uint64_t life;                   /* of node 2, as the first list has it; 0: not known */
     struct snapshot_port *snapshots; /* NULL: none */
     void (*on_snapshot)(const struct snapshot_message *message);
 };
@@ -597,7 +598,7 @@ static inline void start(void)
         .members.list = {.count = world.is_to_join ? 0 : 3,
                          .list = {{.id = 0, .voter = true},
                                   {.id = 1, .voter = true},
-                                  {.id = 2, .voter = true}}},
+                                  {.id = 2, .life = world.life, .voter = true}}},
         .self = world.self,
         .tick_ms = TICK_MS,
         .run_id = 77,

@@ -8,6 +8,7 @@
 #include "base/prng.h"
 
 static const struct raft_pos noop = {1, 1};
+enum { LIFE = 76, OTHER_LIFE };
 
 static unsigned long place_of(const struct result *read)
 {
@@ -359,7 +360,7 @@ static void forwarded_reads_and_writes_keep_their_order(void **state)
     lead();
     for (uint64_t i = 0; i < 5; i++) {
         struct forward forward = forward_of(kinds[i], i, 1, "f");
-        replica_receive_forward(world.replica, 2, &forward);
+        replica_receive_forward(world.replica, 2, 0, &forward);
         blob_release(forward.command);
     }
     ask_now(&same_number, REQUEST_READ, 1, "r"); /* a client of this node */
@@ -374,10 +375,108 @@ static void forwarded_reads_and_writes_keep_their_order(void **state)
     assert_string_equal(world.applied, "ff");
 }
 
+/* The list says of which life node 2 is. */
+static void lead_a_life(void)
+{
+    stop();
+    world.life = LIFE;
+    start();
+    lead();
+}
+
+static void forward_read(uint64_t id, uint64_t life)
+{
+    struct forward forward = forward_of(REQUEST_READ, id, 1, "r");
+    replica_receive_forward(world.replica, 2, life, &forward);
+    blob_release(forward.command);
+    run();
+}
+
+/* Node 2 was in this term when it sent it, and is a majority with this one. */
+static void a_forwarded_read_asks_nobody(void **state)
+{
+    (void)state;
+    lead_a_life();
+    uint32_t appends = world.appends;
+    forward_read(1, LIFE);
+    assert_int_equal(world.replies_count, 1);
+    assert_int_equal(world.replies[0].outcome, REQUEST_DONE);
+    assert_int_equal(world.appends, appends);
+    assert_int_equal(world.replica->reads_acknowledged, 1);
+}
+
+/* A node that has its name, and another directory: it may have been what it likes before. */
+static void what_another_life_forwards_needs_a_round(void **state)
+{
+    (void)state;
+    lead_a_life();
+    uint32_t appends = world.appends;
+    forward_read(1, OTHER_LIFE);
+    assert_int_equal(world.replies_count, 0);
+    assert_true(world.appends > appends);
+    acknowledge();
+    assert_int_equal(world.replies_count, 1);
+    assert_int_equal(world.replica->reads_acknowledged, 0);
+}
+
+/* It waits for what has not been committed when an earlier leader may have committed more. */
+static void a_forwarded_read_waits_for_the_leaders_own_entry(void **state)
+{
+    (void)state;
+    win_election();
+    forward_read(1, 0);
+    assert_int_equal(world.replies_count, 0);
+    acknowledge();
+    assert_int_equal(world.replies_count, 1);
+}
+
+/* What its client asked before needs a round: the later one does not come before it. */
+static void a_forwarded_read_stays_behind_one_that_asks(void **state)
+{
+    static struct result other;
+    (void)state;
+    lead_a_life();
+    ask_now(&other, REQUEST_READ, 9, "r"); /* so that the round of the first is not under way */
+    forward_read(1, OTHER_LIFE);
+    forward_read(2, LIFE);
+    forward_read(3, LIFE);
+    assert_int_equal(world.replies_count, 0);
+    acknowledge();
+    acknowledge();
+    acknowledge();
+    assert_int_equal(world.replies_count, 3);
+    for (uint64_t i = 0; i < 3; i++)
+        assert_int_equal(world.replies[i].id, i + 1);
+}
+
+/* The same where a write of the client stands before all of them. */
+static void a_forwarded_read_behind_a_write_stays_behind_one_that_asks(void **state)
+{
+    struct forward write;
+    (void)state;
+    lead_a_life();
+    write = forward_of(REQUEST_WRITE, 1, 1, "a");
+    replica_receive_forward(world.replica, 2, 0, &write);
+    blob_release(write.command);
+    run();
+    forward_read(2, OTHER_LIFE);
+    forward_read(3, LIFE);
+    struct raft_message answer = matched(1, (struct raft_pos){1, 2});
+    answer.append_response.round = 0; /* the write is committed, the read not confirmed */
+    receive(answer);
+    persist();
+    assert_int_equal(world.replies_count, 1);
+    acknowledge();
+    acknowledge();
+    assert_int_equal(world.replies_count, 3);
+    assert_int_equal(world.replies[1].id, 2);
+    assert_int_equal(world.replies[2].id, 3);
+}
+
 static void forward_large(uint64_t id, enum request_kind kind)
 {
     struct forward forward = forward_of(kind, id, 1, "f");
-    replica_receive_forward(world.replica, 2, &forward);
+    replica_receive_forward(world.replica, 2, 0, &forward);
     blob_release(forward.command);
 }
 
@@ -534,10 +633,10 @@ static void a_read_that_gets_no_round_keeps_its_place(void **state)
 static void another_nodes_read_before_an_unknown_write_neither(void **state)
 {
     (void)state;
-    lead();
+    lead_a_life();
     for (uint64_t i = 0; i < 3; i++) {
         struct forward forward = forward_of(i == 1 ? REQUEST_WRITE : REQUEST_READ, i, 1, "f");
-        replica_receive_forward(world.replica, 2, &forward);
+        replica_receive_forward(world.replica, 2, OTHER_LIFE, &forward); /* they need a round */
         blob_release(forward.command);
     }
     run();
@@ -681,6 +780,11 @@ int main(void)
         TEST(reads_among_writes_end_in_time),
         TEST(a_client_that_left_is_not_read_for),
         TEST(forwarded_reads_and_writes_keep_their_order),
+        TEST(a_forwarded_read_asks_nobody),
+        TEST(what_another_life_forwards_needs_a_round),
+        TEST(a_forwarded_read_waits_for_the_leaders_own_entry),
+        TEST(a_forwarded_read_stays_behind_one_that_asks),
+        TEST(a_forwarded_read_behind_a_write_stays_behind_one_that_asks),
         TEST(a_node_without_room_is_not_sent_everything),
         TEST(what_was_taken_is_owed_no_more),
         TEST(only_so_much_is_forwarded_at_a_time),

@@ -46,7 +46,7 @@ static void receive_wait_of(raft_node_id node, uint64_t id, uint64_t client, uin
     forward.waiter_id = client;
     forward.waited_ms = waited_ms;
     forward.seen = status().applied;
-    replica_receive_forward(world.replica, node, &forward);
+    replica_receive_forward(world.replica, node, 0, &forward);
     blob_release(forward.command);
     run();
 }
@@ -443,7 +443,7 @@ static void a_read_behind_one_that_is_refused_is_served(void **state)
     assert_int_equal(parked(), 0);
     replica_disconnected(world.replica, 2, false, true);
     struct forward read = forward_of(REQUEST_READ, 2, 7, "r");
-    replica_receive_forward(world.replica, 2, &read);
+    replica_receive_forward(world.replica, 2, 0, &read);
     blob_release(read.command);
     run();
     acknowledge();
@@ -468,7 +468,7 @@ static void cancelled_it_is_looked_at_once(void **state)
         forward.may_wait = true;
         forward.waiter_id = id;
         forward.seen = status().applied;
-        replica_receive_forward(world.replica, 2, &forward);
+        replica_receive_forward(world.replica, 2, 0, &forward);
         blob_release(forward.command);
         replica_receive_cancel(world.replica, 2, &cancel);
         run();
@@ -607,7 +607,7 @@ static void another_of_its_client_is_not_too_early(void **state)
     forward.waiter_id = 8;
     forward.seen = status().applied;
     uint32_t replies = world.replies_count;
-    replica_receive_forward(world.replica, 2, &forward);
+    replica_receive_forward(world.replica, 2, 0, &forward);
     blob_release(forward.command);
     run();
     assert_int_equal(world.replies_count, replies);
@@ -696,7 +696,7 @@ static void what_its_node_cannot_know_is_not_proposed_twice(void **state)
     again.waiter_id = 7;
     again.seen = status().applied; /* it may be in what comes behind */
     uint32_t replies = world.replies_count;
-    replica_receive_forward(world.replica, 2, &again);
+    replica_receive_forward(world.replica, 2, 0, &again);
     run();
     blob_release(again.command);
     assert_int_equal(world.replies_count, replies + 1);
@@ -842,7 +842,7 @@ static void receive_wait_to_read(uint64_t id, uint64_t client, const char *comma
     forward.database = 5;
     forward.may_wait = true;
     forward.waiter_id = client;
-    replica_receive_forward(world.replica, 2, &forward);
+    replica_receive_forward(world.replica, 2, 0, &forward);
     blob_release(forward.command);
     run();
 }
