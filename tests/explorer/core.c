@@ -44,6 +44,11 @@ static struct raft_input prepare(struct raft *raft, struct input input,
         result.type = RAFT_INPUT_READ;
         result.read.id = input.argument;
         break;
+    case READ_FORWARDED:
+        result.type = RAFT_INPUT_READ;
+        result.read.id = read_of(input.argument);
+        result.read.ack = (struct raft_ack){sender_of(input.argument), sent_in(input.argument)};
+        break;
     case PERSIST:
         result.type = RAFT_INPUT_PERSISTED;
         result.persisted.seq = state->durable_seq + input.argument;
@@ -64,6 +69,7 @@ static struct raft_input prepare(struct raft *raft, struct input input,
         result.type = RAFT_INPUT_COMPACTED;
         result.index = input.argument;
         break;
+    case FORWARD:
     case CRASH: check(!"no step of the core");
     }
     return result;
@@ -147,7 +153,8 @@ static void pack_reads(struct outcome *outcome, const struct node *before, struc
 {
     for (uint32_t i = 0; i < output->reads_count; i++) {
         uint64_t id = output->reads[i].id;
-        bool known = input.kind == READ && input.argument == id;
+        bool known = (input.kind == READ && input.argument == id) ||
+                     (input.kind == READ_FORWARDED && read_of(input.argument) == id);
         if (known)
             outcome->read_at_once = (uint8_t)output->reads[i].index;
         for (uint32_t j = 0; j < before->reads_count; j++)

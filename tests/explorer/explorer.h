@@ -76,6 +76,7 @@ struct bounds {
     uint8_t log;      /* entries */
     uint8_t crashes;  /* in all */
     uint8_t reads;    /* in all */
+    uint8_t forwards; /* reads that come from another node, in all */
     uint8_t writes;   /* under way on one disk */
     uint8_t withheld; /* messages waiting for one disk */
     uint8_t inflight; /* append requests on their way to one follower */
@@ -222,11 +223,13 @@ enum input_kind {
     STEP_DOWN, /* no majority was heard */
     PROPOSE,
     READ,
-    PERSIST,     /* the first `argument` writes under way */
-    CRASH,       /* argument: images kept * 16 + applied */
-    UNREACHABLE, /* argument: peer */
-    SILENCE,     /* nothing from peer for long */
-    TRANSFER,    /* to peer */
+    FORWARD,        /* a read is asked here, and is on its way: no step of the core */
+    READ_FORWARDED, /* it comes; argument: see forwarded() */
+    PERSIST,        /* the first `argument` writes under way */
+    CRASH,          /* argument: images kept * 16 + applied */
+    UNREACHABLE,    /* argument: peer */
+    SILENCE,        /* nothing from peer for long */
+    TRANSFER,       /* to peer */
     TRANSFER_ENDS,
     CHANGE, /* of members; argument: the list */
     COMPACT /* argument: up to there */
@@ -236,6 +239,24 @@ struct input {
     enum input_kind kind;
     uint16_t argument;
 };
+
+/* The read `id`, sent by that node when it was in that term. */
+static inline uint16_t forwarded(uint8_t id, uint8_t from, uint8_t term)
+{
+    return (uint16_t)(id | from << 4 | term << 8);
+}
+static inline uint8_t read_of(uint16_t forwarded)
+{
+    return forwarded & 15;
+}
+static inline uint8_t sender_of(uint16_t forwarded)
+{
+    return forwarded >> 4 & 15;
+}
+static inline uint8_t sent_in(uint16_t forwarded)
+{
+    return (uint8_t)(forwarded >> 8);
+}
 
 enum verdict {
     FINE,
@@ -300,6 +321,7 @@ void renamings_init(void);
 void rename_entries(uint8_t entries[LOG_MAX], int renaming);
 struct image rename_image(const struct image *image, int renaming);
 uint16_t rename_packet(uint16_t packet, int renaming);
+uint16_t rename_forwarded(uint16_t number, int renaming);
 struct input rename_input(struct input input, int renaming);
 uint32_t rename_node(uint32_t node, int renaming);
 uint32_t rename_set(uint32_t set, int renaming);
@@ -329,8 +351,11 @@ struct history {
     uint8_t committed_count;
     uint8_t entry[LOG_MAX];       /* what some node once knew to be committed */
     uint8_t commit_term[LOG_MAX]; /* the term in which it was first */
-    uint8_t reads_taken;
-    uint8_t reads_too_early; /* a bit for each: taken at an index below the committed */
+    uint8_t reads_taken;          /* or sent */
+    uint8_t reads_too_early;      /* a bit for each: taken at an index below the committed */
+    uint8_t forwards;             /* of them */
+    uint16_t on_its_way;          /* of those the last, until it comes: see forwarded(); 0: none */
+    uint8_t sent_committed;       /* committed_count when it was sent */
     uint8_t crashes, changes, compactions;
 };
 

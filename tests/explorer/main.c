@@ -20,6 +20,7 @@ static const char usage[] =
     "usage: explore [OPTION...]\n"
     "Visits every state of three cores within the bounds; exit status 1 if something is wrong.\n"
     "  --terms N --log N --crashes N --reads N    bounds (2 2 0 0)\n"
+    "  --forwards N          reads that others send to a leader, so often in all (0)\n"
     "  --writes N --withheld N                    under way on one disk, waiting for it (1 2)\n"
     "  --inflight N --batch N                     appends under way, entries in one (1 1)\n"
     "  --transfers           leaders are asked to hand over\n"
@@ -44,6 +45,7 @@ enum wish {
     LOG,
     CRASHES,
     READS,
+    FORWARDS,
     WRITES,
     WITHHELD,
     INFLIGHT,
@@ -70,6 +72,7 @@ static const struct option options[] = {
     {"log", required_argument, NULL, LOG},
     {"crashes", required_argument, NULL, CRASHES},
     {"reads", required_argument, NULL, READS},
+    {"forwards", required_argument, NULL, FORWARDS},
     {"writes", required_argument, NULL, WRITES},
     {"withheld", required_argument, NULL, WITHHELD},
     {"inflight", required_argument, NULL, INFLIGHT},
@@ -114,6 +117,7 @@ static void take_option(int option)
     case LOG: bounds.log = number(optarg, LOG_MAX); break;
     case CRASHES: bounds.crashes = number(optarg, 9); break;
     case READS: bounds.reads = number(optarg, READS_MAX); break;
+    case FORWARDS: bounds.forwards = number(optarg, READS_MAX); break;
     case WRITES: bounds.writes = number(optarg, WRITES_MAX); break;
     case WITHHELD: bounds.withheld = number(optarg, WITHHELD_MAX); break;
     case INFLIGHT: bounds.inflight = number(optarg, INFLIGHT_MAX); break;
@@ -143,6 +147,8 @@ static void print_bounds(void)
            "inflight %d, batch %d",
            bounds.terms, bounds.log, bounds.crashes, bounds.reads, bounds.writes, bounds.withheld,
            bounds.inflight, bounds.batch);
+    if (bounds.forwards > 0)
+        printf(", forwards %d", bounds.forwards);
     if (bounds.voters < NODES || bounds.changes > 0)
         printf(", voters %d, changes %d", bounds.voters, bounds.changes);
     if (bounds.compactions > 0)

@@ -16,6 +16,8 @@ static const char *const kind_names[] = {
     [STEP_DOWN] = "step-down",
     [PROPOSE] = "propose",
     [READ] = "read",
+    [FORWARD] = "forward",
+    [READ_FORWARDED] = "read-forwarded",
     [PERSIST] = "persist",
     [CRASH] = "crash",
     [UNREACHABLE] = "unreachable",
@@ -70,6 +72,10 @@ void step_print(struct buffer *out, struct step step)
     case SILENCE:
     case TRANSFER:
     case COMPACT: buffer_printf(out, " %d", step.input.argument); break;
+    case READ_FORWARDED:
+        buffer_printf(out, " %d from=%d term=%d", read_of(step.input.argument),
+                      sender_of(step.input.argument), sent_in(step.input.argument));
+        break;
     case CHANGE:
         buffer_printf(out, " ");
         list_print(out, (uint8_t)step.input.argument);
@@ -78,6 +84,7 @@ void step_print(struct buffer *out, struct step step)
     case HEARTBEAT:
     case STEP_DOWN:
     case PROPOSE:
+    case FORWARD:
     case TRANSFER_ENDS: break;
     }
 }
@@ -114,7 +121,7 @@ static bool find_list(const char *text, uint16_t *list)
 
 static bool parse_argument(struct step *step, const char *text)
 {
-    int a, b;
+    int a, b, c;
     switch (step->input.kind) {
     case DELIVER:
     case DELIVER_LATE: return find_packet(text, &step->input.argument);
@@ -133,11 +140,17 @@ static bool parse_argument(struct step *step, const char *text)
             return false;
         step->input.argument = (uint16_t)a;
         return true;
+    case READ_FORWARDED:
+        if (sscanf(text, "%d from=%d term=%d", &a, &b, &c) != 3)
+            return false;
+        step->input.argument = forwarded((uint8_t)a, (uint8_t)b, (uint8_t)c);
+        return true;
     case CHANGE: return find_list(text, &step->input.argument);
     case FIRE:
     case HEARTBEAT:
     case STEP_DOWN:
     case PROPOSE:
+    case FORWARD:
     case TRANSFER_ENDS: return true;
     }
     return false;
@@ -163,7 +176,8 @@ static void say_step(const struct state *before, struct step step)
     struct buffer out = {0};
     step_print(&out, step);
     buffer_printf(&out, "\n");
-    node_step_aloud(before->node[step.node], step.input, &out);
+    if (step.input.kind != FORWARD)
+        node_step_aloud(before->node[step.node], step.input, &out);
     fwrite(out.data, 1, out.size, stdout);
     buffer_deinit(&out);
 }

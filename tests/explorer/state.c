@@ -247,16 +247,41 @@ static void tell_silent_steps(struct state *state, struct steps *silent)
     }
 }
 
-/* The read `id` was just taken: too early, if it may miss what is committed. */
+/* The read `id` was just taken: too early, if it may miss what was committed when it was asked. */
 static void note_read(struct history *history, const struct node *node,
-                      const struct outcome *outcome, uint8_t id)
+                      const struct outcome *outcome, uint8_t id, uint8_t committed)
 {
-    history->reads_taken = id;
-    if ((outcome->reads_released >> id & 1) && outcome->read_at_once < history->committed_count)
+    if ((outcome->reads_released >> id & 1) && outcome->read_at_once < committed)
         history->reads_too_early |= (uint8_t)(1u << id);
     for (uint32_t i = 0; i < node->reads_count; i++)
-        if (node->reads_id[i] == id && node->reads_index[i] < history->committed_count)
+        if (node->reads_id[i] == id && node->reads_index[i] < committed)
             history->reads_too_early |= (uint8_t)(1u << id);
+}
+
+static void note_read_here(struct history *history, const struct node *node,
+                           const struct outcome *outcome, uint8_t id)
+{
+    history->reads_taken = id;
+    note_read(history, node, outcome, id, history->committed_count);
+}
+
+static void note_read_forwarded(struct history *history, const struct node *node,
+                                const struct outcome *outcome)
+{
+    note_read(history, node, outcome, read_of(history->on_its_way), history->sent_committed);
+    history->on_its_way = 0;
+    history->sent_committed = 0;
+}
+
+/* It may come to any leader, however late, or to none. */
+static void forward_read(struct state *state, uint8_t from)
+{
+    struct history history = history_of(state);
+    uint8_t term = node_at(state->node[from])->now.term;
+    history.forwards++;
+    history.on_its_way = forwarded(++history.reads_taken, from, term);
+    history.sent_committed = history.committed_count;
+    state->history = intern(&histories, &history);
 }
 
 static void note_crash(struct state *state, struct history *history)
@@ -299,7 +324,13 @@ static bool is_possible(const struct state *state, struct step step)
     case TRANSFER: return leads;
     case CHANGE: return leads && history.changes < bounds.changes;
     case COMPACT: return history.compactions < bounds.compactions && may_compact(node, argument);
-    case READ: return leads && argument == history.reads_taken + 1;
+    case READ:
+        return leads && history.reads_taken - history.forwards < bounds.reads &&
+               argument == history.reads_taken + 1;
+    case FORWARD:
+        return !leads && history.forwards < bounds.forwards && history.on_its_way == 0 &&
+               node->now.term > 0;
+    case READ_FORWARDED: return leads && argument != 0 && argument == history.on_its_way;
     case PERSIST: return argument <= node->writes_count;
     case SILENCE: return leads && node->progress[argument].inflight_count > 0;
     case TRANSFER_ENDS: return node->transfer_to != NONE;
@@ -315,6 +346,10 @@ bool take_step(struct state *state, struct step step, enum verdict *verdict, str
     *verdict = FINE;
     if (!is_possible(state, step))
         return false;
+    if (step.input.kind == FORWARD) {
+        forward_read(state, step.node);
+        return true;
+    }
     struct outcome outcome = *node_step(state->node[step.node], step.input);
     if (outcome.verdict == BEYOND)
         return false;
@@ -326,7 +361,9 @@ bool take_step(struct state *state, struct step step, enum verdict *verdict, str
     bool changed = state->node[step.node] != outcome.node || step.input.kind == CRASH;
     state->node[step.node] = outcome.node;
     if (step.input.kind == READ)
-        note_read(&history, &node, &outcome, (uint8_t)step.input.argument);
+        note_read_here(&history, &node, &outcome, (uint8_t)step.input.argument);
+    if (step.input.kind == READ_FORWARDED)
+        note_read_forwarded(&history, &node, &outcome);
     if (outcome.reads_released & history.reads_too_early)
         *verdict = READ_IS_STALE;
     if (step.input.kind == CRASH)
@@ -353,14 +390,16 @@ bool take_step(struct state *state, struct step step, enum verdict *verdict, str
 
 /* ---- names ----------------------------------------------------------------------------------- */
 
-/* It knows lists of members, and nothing else that has a name. */
+/* It knows lists of members, and who sent a read, and nothing else that has a name. */
 static uint32_t rename_history(uint32_t number, int renaming)
 {
     struct history history;
-    if (bounds.changes == 0)
+    if (bounds.changes == 0 && bounds.forwards == 0)
         return number;
     memcpy(&history, interned_at(&histories, number), sizeof history);
     rename_entries(history.entry, renaming);
+    if (history.on_its_way != 0)
+        history.on_its_way = rename_forwarded(history.on_its_way, renaming);
     return intern(&histories, &history);
 }
 
@@ -413,7 +452,9 @@ static void visit_bounded(const struct state *state, uint8_t node, visitor visit
     const struct node *self = node_at(state->node[node]);
     bool leads = self->role == RAFT_LEADER;
     uint8_t first = self->now.first, applied = self->applied;
-    if (history.reads_taken < bounds.reads && leads)
+    visit_step(state, (struct step){node, {FORWARD, 0}}, visit, context);
+    visit_step(state, (struct step){node, {READ_FORWARDED, history.on_its_way}}, visit, context);
+    if (history.reads_taken - history.forwards < bounds.reads && leads)
         visit_step(state, (struct step){node, {READ, (uint16_t)(history.reads_taken + 1)}}, visit,
                    context);
     for (uint16_t list = 1; history.changes < bounds.changes && leads && list < LISTS; list++)

@@ -129,6 +129,11 @@ uint32_t rename_set(uint32_t number, int renaming)
     return result;
 }
 
+uint16_t rename_forwarded(uint16_t number, int renaming)
+{
+    return forwarded(read_of(number), renamed(renaming, sender_of(number)), sent_in(number));
+}
+
 struct input rename_input(struct input input, int renaming)
 {
     switch (input.kind) {
@@ -137,12 +142,14 @@ struct input rename_input(struct input input, int renaming)
     case UNREACHABLE:
     case SILENCE:
     case TRANSFER: input.argument = renamed(renaming, (uint8_t)input.argument); break;
+    case READ_FORWARDED: input.argument = rename_forwarded(input.argument, renaming); break;
     case CHANGE: input.argument = rename_list((uint8_t)input.argument, renaming); break;
     case FIRE:
     case HEARTBEAT:
     case STEP_DOWN:
     case PROPOSE:
     case READ:
+    case FORWARD:
     case PERSIST:
     case CRASH:
     case TRANSFER_ENDS:
