@@ -12,6 +12,9 @@
 #define EXPIRE_CONDITION "[condition=(NX|XX|GT|LT)]"
 #define UNORDERED "nondeterministic_output_order"
 #define VARYING "nondeterministic_output"
+#define SORTED                                                                                     \
+    "RO access|? RO access;For the optional BY/GET keyword. It is marked 'unknown' because the "   \
+    "key names derive from the content of the key we sort"
 #define HELP_SUMMARY "Lists the subcommands."
 
 /* clang-format off */
@@ -630,11 +633,13 @@ static const struct command_docs rows[] = {
     {"sort", "generic", "1.0.0", "O(N+M*log(M)) with N elements and M of them returned",
      "Returns the elements of a list, a set or a sorted set in order, or stores them.",
      "key [BY by-pattern:pattern] [LIMIT limit=(offset:integer count:integer)] [GET "
-     "get-pattern:pattern] [order=(ASC|DESC)] [ALPHA] [STORE destination:key]", "RO access", ""},
+     "get-pattern:pattern] [order=(ASC|DESC)] [ALPHA] [STORE destination:key]",
+     SORTED "|?2STORE OW update;For the optional STORE keyword. It is marked 'unknown' because the "
+     "keyword can appear anywhere in the argument array", ""},
     {"sort_ro", "generic", "7.0.0", "O(N+M*log(M)) with N elements and M of them returned",
      "Returns the elements of a list, a set or a sorted set in order.",
      "key [BY by-pattern:pattern] [LIMIT limit=(offset:integer count:integer)] [GET "
-     "get-pattern:pattern] [order=(ASC|DESC)] [ALPHA]", "RO access", ""},
+     "get-pattern:pattern] [order=(ASC|DESC)] [ALPHA]", SORTED, ""},
     {"dump", "generic", "2.6.0", "O(N) with N elements",
      "Returns what is at a key in a serialized form.", "key", READS, VARYING},
     {"restore", "generic", "2.6.0", "O(N) with N elements, times log(N) of a sorted set",
@@ -660,7 +665,7 @@ static const struct command_docs rows[] = {
     {"pexpiretime", "generic", "7.0.0", "O(1)", "Returns when a key ends, in Unix milliseconds.",
      "key", READS, ""},
     {"move", "generic", "1.0.0", "O(1)", "Moves a key to another database.",
-     "key db:integer", "RW access delete", ""},
+     "key db:integer", CHANGES, ""},
     {"swapdb", "server", "4.0.0", "O(1)", "Exchanges two databases.",
      "index1:integer index2:integer", "", ""},
     {"flushdb", "server", "1.0.0", "O(1)", "Deletes all keys.",
@@ -739,14 +744,10 @@ static const struct command_docs rows[] = {
      ""},
     {"evalsha", "scripting", "2.6.0", "Depends on the script that is executed.",
      "Executes a Lua script by the SHA-1 of its body.",
-     "sha1 numkeys:integer [key...] [arg...]",
-     "#2 RW access update;We cannot tell how the keys will be used so we assume the worst, RW and "
-     "UPDATE", ""},
+     "sha1 numkeys:integer [key...] [arg...]", "#2 RW access update", ""},
     {"evalsha_ro", "scripting", "7.0.0", "Depends on the script that is executed.",
      "Executes a Lua script that only reads, by the SHA-1 of its body.",
-     "sha1 numkeys:integer [key...] [arg...]",
-     "#2 RO access;We cannot tell how the keys will be used so we assume the worst, RO and ACCESS",
-     ""},
+     "sha1 numkeys:integer [key...] [arg...]", "#2 RO access", ""},
     {"fcall", "scripting", "7.0.0", "Depends on the function that is executed.",
      "Calls a function.", "function numkeys:integer [key...] [arg...]",
      "#2 RW access update;We cannot tell how the keys will be used so we assume the worst, RW and "
@@ -758,7 +759,7 @@ static const struct command_docs rows[] = {
     {"function", "scripting", "7.0.0", "Depends on subcommand.",
      "A container for commands on functions.", "", "", ""},
     {"function|delete", "scripting", "7.0.0", "O(1)", "Deletes a library and its functions.",
-     "library-name", "", EVERY_SHARD_AND},
+     "library-name", "", EVERY_SHARD},
     {"function|dump", "scripting", "7.0.0", "O(N)", "Gives all libraries as one payload.",
      "", "", ""},
     {"function|flush", "scripting", "7.0.0", "O(N)", "Deletes all libraries.",

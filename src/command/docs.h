@@ -15,8 +15,8 @@ struct command_docs {
     const char *summary;
     const char *syntax;    /* see docs_syntax.c */
     const char *key_flags; /* as in Redis's key specifications; '|' between two, ';' before notes;
-                              "#1 " before those of keys that word 1 counts, "#1x2 " if
-                              each has a value behind it */
+                              which words they are of, where table.c does not say it: see
+                              introspect.c */
     const char *tips;      /* for proxies, as in Redis; blanks between */
 };
 

@@ -99,13 +99,27 @@ static bool is_read_of_data(const struct command *command)
     return command->flags & CMD_READ && !(command->flags & CMD_NOSCRIPT);
 }
 
+/* EVAL, FCALL and the like: what they call reads and writes, not they. */
+static bool is_call_of_script(const struct command *command)
+{
+    return command->flags & CMD_NO_MANDATORY_KEYS;
+}
+
+/* Some go through the log to change no data: messages, scripts that are called or kept. */
+static bool is_write_of_data(const struct command *command)
+{
+    return command->flags & CMD_WRITE && !(command->flags & CMD_PUBSUB) &&
+           !is_call_of_script(command) && strncmp(command->name, "script|", 7) != 0;
+}
+
 static void reply_flags(const struct command *command, struct reply *reply)
 {
     uint64_t flags = command->flags;
     struct word_set set;
     word_set_init(&set, reply);
-    word_if(&set, flags & CMD_WRITE && !(flags & CMD_PUBSUB), "write"); /* of data */
-    word_if(&set, is_read_of_data(command), "readonly");
+    word_if(&set, is_write_of_data(command), "write");
+    word_if(&set, is_read_of_data(command) || (flags & CMD_READ && is_call_of_script(command)),
+            "readonly");
     word_if(&set, flags & CMD_DENYOOM, "denyoom");
     word_if(&set, flags & CMD_ADMIN, "admin");
     word_if(&set, flags & CMD_PUBSUB, "pubsub");
@@ -128,7 +142,7 @@ static void categories_of(const struct command *command, struct word_set *set)
     uint64_t flags = command->flags;
     word_if(set, flags & CMD_KEYSPACE, "@keyspace");
     word_if(set, is_read_of_data(command), "@read");
-    word_if(set, flags & CMD_WRITE && !(flags & CMD_PUBSUB), "@write");
+    word_if(set, is_write_of_data(command), "@write");
     word_if(set, flags & CMD_STRING, "@string");
     word_if(set, flags & CMD_HASH, "@hash");
     word_if(set, flags & CMD_SET, "@set");
@@ -139,6 +153,7 @@ static void categories_of(const struct command *command, struct word_set *set)
     word_if(set, flags & CMD_HYPERLOGLOG, "@hyperloglog");
     word_if(set, flags & CMD_GEO, "@geo");
     word_if(set, flags & CMD_PUBSUB, "@pubsub");
+    word_if(set, flags & CMD_BLOCKING, "@blocking");
     word_if(set, flags & (CMD_ADMIN | CMD_ADMIN_CATEGORY), "@admin");
     word_if(set, flags & CMD_FAST, "@fast");
     word_if(set, !(flags & CMD_FAST), "@slow");
@@ -157,7 +172,8 @@ static void pair_integer(struct reply *reply, const char *name, int64_t value)
 /* A command has specifications of its keys, with "|" between them.  One like "#N flags": its keys
  * are counted by word N, and come behind it; like "#NxS flags": each S-th of them; like "@NWORD
  * flags": its key comes behind WORD, which is looked for from word N on; like "@NWORD/2 flags": the
- * first half of what is behind it are keys. */
+ * first half of what is behind it are keys.  Of "? flags" nobody can tell; of "?NWORD flags",
+ * which is SORT's, GETKEYS can: the key comes behind the last WORD that is an option. */
 static int counting_word(const char *flags)
 {
     return flags[0] == '#' ? flags[1] - '0' : 0; /* 0: not */
@@ -178,9 +194,15 @@ static bool has_halves(const char *flags)
     return keyword_from(flags) && flags[2 + strcspn(flags + 2, " /")] == '/';
 }
 
+static bool is_unknown(const char *flags)
+{
+    return flags[0] == '?';
+}
+
 static const char *without_mark(const char *flags)
 {
-    return flags[0] == '#' || flags[0] == '@' ? strchr(flags, ' ') + 1 : flags;
+    bool is_marked = counting_word(flags) || keyword_from(flags) || is_unknown(flags);
+    return is_marked ? strchr(flags, ' ') + 1 : flags;
 }
 
 /* NULL: there is no other specification. */
@@ -219,21 +241,41 @@ static void reply_search(struct reply *reply, int first, const char *type, const
     reply_map(reply, 3);
 }
 
-/* One key specification: where its keys begin and which words they are. */
-static void reply_key_spec(struct reply *reply, const char *flags, int first, int last, int step)
+static void reply_notes_and_flags(struct reply *reply, const char *flags)
 {
     struct word_set set;
-    const char *notes = strchr(flags, ';');
-    int counting = counting_word(flags);
-    reply_map(reply, notes ? 4 : 3);
-    if (notes) {
+    size_t size = strcspn(flags, "|"), before = strcspn(flags, "|;");
+    reply_map(reply, before < size ? 4 : 3);
+    if (before < size) {
         reply_bulk_string(reply, "notes");
-        reply_bulk_string(reply, notes + 1);
+        reply_bulk(reply, bytes_of(flags + before + 1, size - before - 1));
     }
     reply_bulk_string(reply, "flags");
     word_set_init(&set, reply);
     words_of(&set, without_mark(flags), "|;", false);
     word_set_finish(&set, reply);
+}
+
+static void reply_unknown(struct reply *reply, const char *name)
+{
+    reply_bulk_string(reply, name);
+    reply_map(reply, 2);
+    reply_bulk_string(reply, "type");
+    reply_bulk_string(reply, "unknown");
+    reply_bulk_string(reply, "spec");
+    reply_map(reply, 0);
+}
+
+/* One key specification: where its keys begin and which words they are. */
+static void reply_key_spec(struct reply *reply, const char *flags, int first, int last, int step)
+{
+    int counting = counting_word(flags);
+    reply_notes_and_flags(reply, flags);
+    if (is_unknown(flags)) {
+        reply_unknown(reply, "begin_search");
+        reply_unknown(reply, "find_keys");
+        return;
+    }
     reply_search(reply, counting ? counting : first, counting ? "keynum" : "range", flags);
     if (counting) {
         pair_integer(reply, "keynumidx", 0);
@@ -244,6 +286,13 @@ static void reply_key_spec(struct reply *reply, const char *flags, int first, in
     pair_integer(reply, "lastkey", has_halves(flags) ? -1 : last);
     pair_integer(reply, "keystep", keyword_from(flags) ? 1 : step);
     pair_integer(reply, "limit", has_halves(flags) ? 2 : 0);
+}
+
+/* As Redis counts: the last key is relative to the first, if not to the end. */
+static int last_from(const struct command *command, int first)
+{
+    int last = command->keys.last;
+    return last < 0 ? last : last > first ? last - first : 0;
 }
 
 static void reply_key_specs(const struct command *command, const struct command_docs *docs,
@@ -258,12 +307,11 @@ static void reply_key_specs(const struct command *command, const struct command_
     for (const char *more = flags; (more = next_spec(more));)
         count++;
     reply_set(reply, count);
-    /* as Redis counts: the last key is relative to the first, if not to the end */
-    int last = command->keys.last < 0 ? command->keys.last : 0;
+    int first = command->keys.first, step = command->keys.step;
     const char *second = next_spec(flags);
-    reply_key_spec(reply, flags, command->keys.first, second ? 0 : last, command->keys.step);
+    reply_key_spec(reply, flags, first, second ? 0 : last_from(command, first), step);
     for (; second; second = next_spec(second))
-        reply_key_spec(reply, second, command->keys.first + 1, last, command->keys.step);
+        reply_key_spec(reply, second, first + 1, last_from(command, first + 1), step);
 }
 
 static void reply_row(const struct command *command, struct reply *reply);
@@ -544,6 +592,24 @@ static bool add_half(struct keys_of *keys, const char *flags)
     return false;
 }
 
+/* Behind the options of SORT that take words; of several the last one counts. */
+static void add_behind_option(struct keys_of *keys, const char *flags)
+{
+    char word[16];
+    uint32_t found = 0;
+    copy_keyword(flags, word, sizeof word);
+    for (uint32_t i = (uint32_t)(flags[1] - '0'); i < keys->argc; i++) {
+        if (bytes_is(keys->argv[i], word))
+            found = ++i;
+        else if (bytes_is(keys->argv[i], "limit"))
+            i += 2;
+        else if (bytes_is(keys->argv[i], "by") || bytes_is(keys->argv[i], "get"))
+            i++;
+    }
+    if (found)
+        add_keys(keys, flags, found, found, 1);
+}
+
 /* The first specification has one key alone if there is a second. */
 static void add_range(struct keys_of *keys, const char *flags, bool is_first)
 {
@@ -567,8 +633,10 @@ static bool add_all_keys(struct keys_of *keys)
             add_behind_keyword(keys, flags);
         else if (counting_word(flags))
             is_right &= add_counted(keys, flags);
-        else
+        else if (!is_unknown(flags))
             add_range(keys, flags, flags == all);
+        else if (flags[1] != ' ')
+            add_behind_option(keys, flags);
     return is_right;
 }
 
@@ -590,7 +658,7 @@ static bool find_keys(struct call *call, struct keys_of *keys)
         error = "ERR The command has no key arguments";
     else if (!command_takes(keys->command, keys->argc))
         error = "ERR Invalid number of arguments specified for command";
-    else if (!add_all_keys(keys))
+    else if (!add_all_keys(keys) && !is_call_of_script(keys->command))
         error = "ERR Invalid arguments specified for command";
     if (error)
         reply_error(call->reply, "%s", error);
