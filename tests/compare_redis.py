@@ -314,6 +314,23 @@ def run_commands(comparison, ports, protocol, commands):
                 connection.command(["HELLO", protocol])
 
 
+# What depends on what was executed.
+def is_of_sections(name):
+    return not name.startswith((b"cmdstat_", b"errorstat_", b"latency_percentiles_", b"db"))
+
+
+def fields_of_info(port):
+    lines = Connection(port).command(["INFO", "everything"]).split(b"\r\n")
+    return {line.split(b":")[0] for line in lines if b":" in line}
+
+
+def compare_info(comparison, ports):
+    """No field of Redis's is missing."""
+    theirs, ours = (fields_of_info(port) for port in ports)
+    for name in sorted(filter(is_of_sections, theirs)):
+        comparison.note("INFO", ["INFO"], name, name if name in ours else b"missing")
+
+
 def run_streams(comparison, ports):
     for stream in STREAMS:
         theirs, mine = (Connection(port).until_closed(stream) for port in ports)
@@ -333,6 +350,7 @@ def main():
         run_commands(comparison, ports, protocol, fixed_commands())
         run_commands(comparison, ports, protocol, rows_of_commands(ports))
     run_streams(comparison, ports)
+    compare_info(comparison, ports)
     rng = random.Random(args.seed)
     for protocol in (2, 3):
         run_commands(comparison, ports, protocol,

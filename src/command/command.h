@@ -19,6 +19,7 @@ struct command_check_notice; /* check.h: what members tell each other of their d
 struct command_observer;     /* observer.h: who counts */
 struct connection;           /* connection.h: one connection's state */
 struct server;               /* server.h: what local commands may ask of the rest of the process */
+struct server_scripts;       /* server.h */
 
 /* Words of a command taken apart; the array is owned. */
 struct words {
@@ -276,6 +277,8 @@ struct state_machine;
  * `meaning_known`. */
 struct state_machine *command_machine_new(struct db *db, uint8_t meaning_known);
 void command_machine_free(struct state_machine *machine);
+/* For INFO, at any time.  May read the disk. */
+void command_count_scripts(struct db *db, struct server_scripts *counted);
 /* Borrowed; NULL: nobody counts. */
 void command_machine_observe(struct state_machine *machine, struct command_observer *observer);
 

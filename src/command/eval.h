@@ -22,5 +22,7 @@ void call_run_function(struct call *call, struct bytes sha, struct bytes code, b
  * never). */
 struct script *script_pool_take(const struct call *call);
 void script_pool_give_back(struct script *script);
+/* Bytes of the machines that are kept for the next; the others are a script's under way. */
+uint64_t script_pool_memory(void);
 
 #endif

@@ -11,7 +11,6 @@ enum { INDEX_SIZE = 3 * 8, NAME_MAX_SIZE = SCRIPT_FUNCTION_NAME_MAX };
 /* Row "F": three u64, little endian, and the names. */
 struct index {
     struct function_counts counts;
-    uint64_t bytes;
     struct buffer names; /* owned; sorted, each behind its size */
 };
 
@@ -109,7 +108,7 @@ static struct index index_read(struct call *call)
     check(row.size >= INDEX_SIZE);
     index.counts.libraries = get_u64(at);
     index.counts.functions = get_u64(at + 8);
-    index.bytes = get_u64(at + 16);
+    index.counts.bytes = get_u64(at + 16);
     buffer_append(&index.names, at + INDEX_SIZE, row.size - INDEX_SIZE);
     return index;
 }
@@ -121,7 +120,7 @@ static void index_write(struct call *call, struct index *index)
     struct buffer row = {0};
     put_u64(numbers, index->counts.libraries);
     put_u64(numbers + 8, index->counts.functions);
-    put_u64(numbers + 16, index->bytes);
+    put_u64(numbers + 16, index->counts.bytes);
     buffer_append(&row, numbers, sizeof numbers);
     buffer_append_bytes(&row, buffer_bytes(&index->names));
     put_row(call, 'F', bytes_of("", 0), buffer_bytes(&row));
@@ -166,7 +165,7 @@ static void count(struct index *index, const struct function_library *library, i
         functions++;
     index->counts.libraries += (uint64_t)sign;
     index->counts.functions += (uint64_t)sign * functions;
-    index->bytes += (uint64_t)sign * (library->code.size + library->registered.size);
+    index->counts.bytes += (uint64_t)sign * (library->code.size + library->registered.size);
 }
 
 /* ---- libraries ------------------------------------------------------------------------------- */
@@ -239,7 +238,7 @@ static bool has_room(struct call *call, const struct index *index, struct bytes 
 {
     struct function_library before;
     uint64_t libraries = index->counts.libraries + 1;
-    uint64_t bytes = index->bytes + library->code.size + library->registered.size;
+    uint64_t bytes = index->counts.bytes + library->code.size + library->registered.size;
     if (function_store_get(call, name, &before)) {
         libraries--;
         bytes -= before.code.size + before.registered.size;
@@ -283,7 +282,7 @@ void function_store_flush(struct call *call)
     struct index index = index_read(call);
     while (function_store_next_name(&names, &at, &name))
         take_out(call, name, &index);
-    check(index.counts.libraries == 0 && index.counts.functions == 0 && index.bytes == 0);
+    check(index.counts.libraries == 0 && index.counts.functions == 0 && index.counts.bytes == 0);
     if (names.size > 0)
         delete_row(call, 'F', bytes_of("", 0));
     buffer_deinit(&index.names);

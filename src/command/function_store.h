@@ -25,6 +25,7 @@ struct function_library {
 
 struct function_counts {
     uint64_t libraries, functions;
+    uint64_t bytes; /* of codes, and of what they registered */
 };
 
 /* False: there is none. */

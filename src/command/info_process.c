@@ -50,12 +50,16 @@ void command_info_server(struct info *info)
     const struct server *server = info->server;
     int64_t uptime_s = (info->now_ms - info->stats.start_ms) / 1000;
     command_info_text(info, "redis_version", REDIS_VERSION);
+    command_info_text(info, "redis_git_sha1", "00000000"); /* what Redis says of a release */
+    command_info_zeros(info, "redis_git_dirty");
+    command_info_text(info, "redis_build_id", "0");
     command_info_text(info, "redis_raft_version", server->version);
     command_info_text(info, "redis_mode", "standalone");
     command_info_text(info, "os", info->stats.system);
     command_info_text(info, "arch_bits", sizeof(void *) == 8 ? "64" : "32");
     command_info_text(info, "monotonic_clock", "POSIX clock_gettime");
     command_info_text(info, "multiplexing_api", "epoll");
+    command_info_text(info, "atomicvar_api", "c11-builtin");
     buffer_printf(info->out, "gcc_version:%d.%d.%d\r\n", __GNUC__, __GNUC_MINOR__,
                   __GNUC_PATCHLEVEL__);
     command_info_number(info, "process_id", (uint64_t)server->process_id);
@@ -141,6 +145,23 @@ static void memory_used(struct info *info)
                  difference(stats->memory_used, stats->memory_startup));
 }
 
+/* One kind of machine runs scripts and functions. */
+static void memory_scripts(struct info *info)
+{
+    struct server_scripts counted;
+    info->server->ops->scripts(info->server, &counted);
+    command_info_number(info, "used_memory_vm_eval", counted.machines_bytes);
+    line_memory(info, "used_memory_lua", counted.machines_bytes);
+    command_info_number(info, "used_memory_scripts_eval", counted.scripts_bytes);
+    command_info_number(info, "number_of_cached_scripts", counted.scripts);
+    command_info_number(info, "number_of_functions", counted.functions);
+    command_info_number(info, "number_of_libraries", counted.libraries);
+    command_info_zeros(info, "used_memory_vm_functions");
+    line_memory(info, "used_memory_vm_total", counted.machines_bytes);
+    command_info_number(info, "used_memory_functions", counted.functions_bytes);
+    line_memory(info, "used_memory_scripts", counted.scripts_bytes + counted.functions_bytes);
+}
+
 static void memory_allocator(struct info *info)
 {
     const struct server_stats *stats = &info->stats;
@@ -149,6 +170,9 @@ static void memory_allocator(struct info *info)
     command_info_number(info, "allocator_frag_bytes", difference(heap, used));
     line_ratio(info, "allocator_rss_ratio", rss, heap);
     command_info_number(info, "allocator_rss_bytes", difference(rss, heap));
+    /* What is resident is all taken for the allocator's. */
+    line_ratio(info, "rss_overhead_ratio", rss, rss);
+    command_info_zeros(info, "rss_overhead_bytes");
     line_ratio(info, "mem_fragmentation_ratio", rss, used);
     buffer_printf(info->out, "mem_fragmentation_bytes:%" PRId64 "\r\n",
                   (int64_t)rss - (int64_t)used);
@@ -162,12 +186,7 @@ void command_info_memory(struct info *info)
     command_info_number(info, "allocator_active", stats->memory_heap);
     command_info_number(info, "allocator_resident", stats->memory_rss);
     line_memory(info, "total_system_memory", stats->memory_system);
-    line_memory(info, "used_memory_lua", 0);
-    command_info_zeros(info,
-                       "used_memory_vm_eval used_memory_scripts_eval number_of_cached_scripts "
-                       "number_of_functions number_of_libraries used_memory_vm_functions "
-                       "used_memory_vm_total used_memory_functions");
-    line_memory(info, "used_memory_scripts", 0);
+    memory_scripts(info);
     line_memory(info, "maxmemory", 0);
     command_info_text(info, "maxmemory_policy", "noeviction");
     memory_allocator(info);
@@ -187,17 +206,30 @@ void command_info_persistence(struct info *info)
 {
     command_info_zeros(info, "loading async_loading current_cow_peak current_cow_size "
                              "current_cow_size_age");
+    command_info_text(info, "current_fork_perc", "0.00");
+    command_info_zeros(info, "current_save_keys_processed current_save_keys_total");
     command_info_number(info, "rdb_changes_since_last_save", info->raft.changes_since_checkpoint);
     command_info_number(info, "rdb_bgsave_in_progress", info->raft.checkpoint_under_way);
     command_info_number(info, "rdb_last_save_time", (uint64_t)(info->now_ms / 1000));
     command_info_text(info, "rdb_last_bgsave_status", "ok");
+    command_info_text(info, "rdb_last_bgsave_time_sec", "-1"); /* -1: Redis's "there was none" */
+    command_info_text(info, "rdb_current_bgsave_time_sec", "-1");
     command_info_number(info, "rdb_saves", info->raft.checkpoints);
+    command_info_zeros(info, "rdb_last_cow_size rdb_last_load_keys_expired "
+                             "rdb_last_load_keys_loaded");
     command_info_number(info, "aof_enabled", 1);
     command_info_zeros(info, "aof_rewrite_in_progress aof_rewrite_scheduled");
+    command_info_text(info, "aof_last_rewrite_time_sec", "-1");
+    command_info_text(info, "aof_current_rewrite_time_sec", "-1");
     command_info_text(info, "aof_last_bgrewrite_status", "ok");
+    command_info_zeros(info, "aof_rewrites aof_rewrites_consecutive_failures");
     command_info_text(info, "aof_last_write_status", "ok");
+    command_info_zeros(info, "aof_last_cow_size module_fork_in_progress "
+                             "module_fork_last_cow_size");
     command_info_number(info, "aof_current_size", info->raft.status.log_bytes);
-    command_info_zeros(info, "module_fork_in_progress module_fork_last_cow_size");
+    /* All that was acknowledged is synced: nothing of it waits for a disk. */
+    command_info_zeros(info, "aof_base_size aof_pending_rewrite aof_buffer_length "
+                             "aof_pending_bio_fsync aof_delayed_fsync");
 }
 
 /* ---- stats and CPU ----------------------------------------------------------------------- */
@@ -281,12 +313,16 @@ void command_info_stats(struct info *info)
     command_info_zeros(info, "sync_full sync_partial_ok sync_partial_err");
     command_info_number(info, "expired_keys", info->raft.expired);
     command_info_text(info, "expired_stale_perc", "0.00"); /* all are found by their time */
-    command_info_zeros(info, "expired_time_cap_reached_count evicted_keys evicted_clients");
+    command_info_zeros(info, "expired_time_cap_reached_count expire_cycle_cpu_milliseconds "
+                             "evicted_keys evicted_clients total_eviction_exceeded_time "
+                             "current_eviction_exceeded_time");
     command_info_number(info, "keyspace_hits", stats->keyspace_hits);
     command_info_number(info, "keyspace_misses", stats->keyspace_misses);
     stats_messages(info);
     command_info_zeros(info, "latest_fork_usec total_forks migrate_cached_sockets "
-                             "slave_expires_tracked_keys active_defrag_hits active_defrag_misses");
+                             "slave_expires_tracked_keys active_defrag_hits active_defrag_misses "
+                             "active_defrag_key_hits active_defrag_key_misses "
+                             "total_active_defrag_time current_active_defrag_time");
     stats_tracking(info);
     command_info_zeros(info, "unexpected_error_replies");
     command_info_number(info, "total_error_replies", stats->errors_replied);

@@ -2,7 +2,9 @@
 #include <ctype.h>
 
 #include "command/eval.h"
+#include "command/function_store.h"
 #include "command/script_store.h"
+#include "command/server.h"
 #include "script/script.h"
 
 bool words_script_load(struct call *call)
@@ -107,4 +109,17 @@ void cmd_script_help(struct call *call)
 bool command_is_unpaused(const struct command *command)
 {
     return command->execute == cmd_script_load || command->execute == cmd_script_flush;
+}
+
+void command_count_scripts(struct db *db, struct server_scripts *counted)
+{
+    struct call call = {.db = db};
+    struct script_counts scripts = script_store_counts(&call);
+    struct function_counts functions = function_store_counts(&call);
+    *counted = (struct server_scripts){.scripts = scripts.scripts,
+                                       .scripts_bytes = scripts.bytes,
+                                       .libraries = functions.libraries,
+                                       .functions = functions.functions,
+                                       .functions_bytes = functions.bytes,
+                                       .machines_bytes = script_pool_memory()};
 }

@@ -31,3 +31,11 @@ void script_pool_give_back(struct script *script)
     else
         script_free(script);
 }
+
+uint64_t script_pool_memory(void)
+{
+    uint64_t bytes = 0;
+    for (unsigned i = 0; i < idle_count; i++)
+        bytes += script_memory(idle[i]);
+    return bytes;
+}

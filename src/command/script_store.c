@@ -181,3 +181,9 @@ void script_store_flush(struct call *call)
     if (store.next > 1 || store.count > 0)
         db_page_delete(call->db, DB_SPACE_SERVER, PAGE_OF_STORE);
 }
+
+struct script_counts script_store_counts(struct call *call)
+{
+    struct store store = store_read(call);
+    return (struct script_counts){store.count, store.bytes};
+}

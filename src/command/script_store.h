@@ -22,6 +22,10 @@ enum {
     SCRIPTS_BYTES_MAX = 64 << 20 /* of all bodies */
 };
 
+struct script_counts {
+    uint64_t scripts, bytes; /* bytes: of their bodies */
+};
+
 /* Borrowed until the next call on the db; false: there is none. */
 bool script_store_get(struct call *call, struct bytes sha, struct bytes *body);
 /* is_loaded: by SCRIPT LOAD.  Nothing changes where it is there already as it should be.  False:
@@ -29,5 +33,6 @@ bool script_store_get(struct call *call, struct bytes sha, struct bytes *body);
  * loaded. */
 bool script_store_put(struct call *call, struct bytes sha, struct bytes body, bool is_loaded);
 void script_store_flush(struct call *call);
+struct script_counts script_store_counts(struct call *call);
 
 #endif

@@ -55,6 +55,13 @@ struct server_raft_peer {
     raft_index held; /* the log behind it is kept for the member; 0: none is */
 };
 
+/* What EVALSHA and FCALL know. */
+struct server_scripts {
+    uint64_t scripts, scripts_bytes;
+    uint64_t libraries, functions, functions_bytes;
+    uint64_t machines_bytes; /* of Lua, while no script is under way */
+};
+
 /* RAFT.BACKUP: the one under way, or the last. */
 struct server_backup {
     char name[256]; /* "": there was none since the start */
@@ -179,6 +186,8 @@ struct server_ops {
     void (*keys)(struct server *server, uint64_t keys[DB_DATABASES]);
     /* Which of them have deadlines, likewise: estimated from some, where there are many. */
     void (*deadlines)(struct server *server, struct server_deadlines deadlines[DB_DATABASES]);
+    /* The scripts and functions of this node's applied state.  May read the disk for a moment. */
+    void (*scripts)(struct server *server, struct server_scripts *scripts);
     void (*each_client)(struct server *server, server_client_fn *each, void *context);
     void (*kill_client)(struct server *server, struct connection *connection);
     /* False: no client with that id waits in BLPOP or its like. */

@@ -77,7 +77,7 @@ static void count_hook(lua_State *lua, lua_Debug *where)
     script_spend(lua, HOOK_INSTRUCTIONS);
 }
 
-static struct allocator *allocator_of(struct script *script)
+static struct allocator *allocator_of(const struct script *script)
 {
     return (struct allocator *)script->arena.base;
 }
@@ -516,6 +516,11 @@ struct bytes script_reply(const struct script *script, bool *failed)
 uint64_t script_spent(const struct script *script)
 {
     return script->spent;
+}
+
+uint64_t script_memory(const struct script *script)
+{
+    return allocator_of(script)->used;
 }
 
 /* To the end of what it does before it runs. */

@@ -102,5 +102,7 @@ void script_slice(struct script *script);
 struct bytes script_reply(const struct script *script, bool *failed);
 /* What it did since script_begin(), in instructions. */
 uint64_t script_spent(const struct script *script);
+/* Bytes of all that Lua has. */
+uint64_t script_memory(const struct script *script);
 
 #endif

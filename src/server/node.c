@@ -190,6 +190,12 @@ static void count_keys(void *context, uint64_t keys[DB_DATABASES])
         keys[i] = db_size(node->db, i);
 }
 
+static void count_scripts(void *context, struct server_scripts *scripts)
+{
+    const struct node *node = context;
+    command_count_scripts(node->db, scripts);
+}
+
 static void describe_deadlines(void *context, struct server_deadlines deadlines[DB_DATABASES])
 {
     struct node *node = context;
@@ -576,6 +582,7 @@ static void make_net(struct node *node, const char *executable)
         .storage = describe_storage,
         .keys = count_keys,
         .deadlines = describe_deadlines,
+        .scripts = count_scripts,
         .storage_context = node,
     };
     node->port = server_port_new(&port);

@@ -293,6 +293,12 @@ static void get_keys(struct server *server, uint64_t keys[DB_DATABASES])
     options->keys(options->storage_context, keys);
 }
 
+static void get_scripts(struct server *server, struct server_scripts *scripts)
+{
+    const struct server_port_options *options = &port_of(server)->options;
+    options->scripts(options->storage_context, scripts);
+}
+
 static void get_deadlines(struct server *server, struct server_deadlines deadlines[DB_DATABASES])
 {
     const struct server_port_options *options = &port_of(server)->options;
@@ -442,6 +448,7 @@ static const struct server_ops server_port_ops = {
     .raft = get_raft,
     .keys = get_keys,
     .deadlines = get_deadlines,
+    .scripts = get_scripts,
     .each_client = each_client,
     .kill_client = kill_client,
     .unblock_client = unblock_client,

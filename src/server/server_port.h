@@ -22,6 +22,7 @@ struct server_port_options {
     void (*storage)(void *context, struct server_raft *raft); /* fills in */
     void (*keys)(void *context, uint64_t keys[DB_DATABASES]); /* as server_ops.keys */
     void (*deadlines)(void *context, struct server_deadlines deadlines[DB_DATABASES]);
+    void (*scripts)(void *context, struct server_scripts *scripts);
     void *storage_context;
 };
 

@@ -51,6 +51,7 @@ struct world {
     struct server_raft raft;
     uint64_t keys[DB_DATABASES];
     struct server_deadlines deadlines[DB_DATABASES];
+    struct server_scripts scripts;
     struct connection *clients[WORLD_CLIENTS_MAX];
     uint32_t clients_count;
     uint64_t killed; /* bit i: clients[i] */
@@ -124,6 +125,11 @@ static inline void world_raft(struct server *server, struct server_raft *raft)
 static inline void world_keys(struct server *server, uint64_t keys[DB_DATABASES])
 {
     memcpy(keys, world_of(server)->keys, sizeof world_of(server)->keys);
+}
+
+static inline void world_scripts(struct server *server, struct server_scripts *scripts)
+{
+    *scripts = world_of(server)->scripts;
 }
 
 static inline void world_deadlines(struct server *server,
@@ -275,6 +281,7 @@ static const struct server_ops world_ops = {.now_ms = world_now_ms,
                                             .raft = world_raft,
                                             .keys = world_keys,
                                             .deadlines = world_deadlines,
+                                            .scripts = world_scripts,
                                             .each_client = world_each_client,
                                             .kill_client = world_kill_client,
                                             .unblock_client = world_unblock_client,

@@ -630,6 +630,12 @@ static void test_info(void **state)
     struct world *world = *state;
     fill_raft(world);
     fill_stats(world);
+    world->scripts = (struct server_scripts){.scripts = 3,
+                                             .scripts_bytes = 1000,
+                                             .libraries = 4,
+                                             .functions = 5,
+                                             .functions_bytes = 2000,
+                                             .machines_bytes = 9000};
     static const char *const everywhere[] = {
         "# Server\r\nredis_version:7.2.4\r\n",
         "\r\nredis_raft_version:0.1.0\r\n",
@@ -661,6 +667,11 @@ static void test_info(void **state)
         "count=1\r\n",
         "\r\nused_memory:3145728\r\nused_memory_human:3.00M\r\n",
         "\r\nmaxmemory_policy:noeviction\r\n",
+        "\r\nused_memory_scripts_eval:1000\r\nnumber_of_cached_scripts:3\r\n"
+        "number_of_functions:5\r\nnumber_of_libraries:4\r\n",
+        "\r\nused_memory_vm_total:9000\r\nused_memory_vm_total_human:8.79K\r\n"
+        "used_memory_functions:2000\r\nused_memory_scripts:3000\r\n"
+        "used_memory_scripts_human:2.93K\r\n",
         "\r\nloading:0\r\n",
         "\r\nused_cpu_user:1.500000\r\n",
         "\r\ncluster_enabled:0\r\n",

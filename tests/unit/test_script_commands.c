@@ -257,6 +257,33 @@ static void test_the_number_of_scripts_is_bounded(void **state)
     EXPECT(world, "EVALSHA " SHA_RETURN_1 " 0", NOSCRIPT);
 }
 
+/* What INFO says, on every node: of what is applied. */
+static void test_scripts_and_functions_are_counted(void **state)
+{
+    struct world *world = *state;
+    struct server_scripts counted;
+    command_count_scripts(world->db, &counted);
+    assert_int_equal(counted.scripts + counted.libraries, 0);
+    EXPECT(world, "SCRIPT LOAD 'return 1000 + 1'", "$40\r\n" SHA_RETURN_1001 "\r\n");
+    EXPECT(world, "EVAL 'return 1' 0", ":1\r\n");
+    EXPECT(world,
+           "FUNCTION LOAD \"#!lua name=l\\nredis.register_function('f', function() return 1 end) "
+           "redis.register_function('g', function() return 2 end)\"",
+           "$1\r\nl\r\n");
+    command_count_scripts(world->db, &counted);
+    assert_int_equal(counted.scripts, 2);
+    assert_int_equal(counted.scripts_bytes, strlen("return 1000 + 1") + strlen("return 1"));
+    assert_int_equal(counted.libraries, 1);
+    assert_int_equal(counted.functions, 2);
+    assert_true(counted.functions_bytes > 100);
+    assert_true(counted.machines_bytes > 10000);
+    EXPECT(world, "SCRIPT FLUSH", "+OK\r\n");
+    EXPECT(world, "FUNCTION DELETE l", "+OK\r\n");
+    command_count_scripts(world->db, &counted);
+    assert_int_equal(counted.scripts + counted.scripts_bytes, 0);
+    assert_int_equal(counted.libraries + counted.functions + counted.functions_bytes, 0);
+}
+
 /* ---- slices ---------------------------------------------------------------------------------- */
 
 static void test_long_ones_go_in_slices(void **state)
@@ -306,6 +333,8 @@ int main(void)
                                         world_tear_down),
         cmocka_unit_test_setup_teardown(test_the_store_is_bounded, world_set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(test_what_is_loaded_leaves_those_of_eval, world_set_up,
+                                        world_tear_down),
+        cmocka_unit_test_setup_teardown(test_scripts_and_functions_are_counted, world_set_up,
                                         world_tear_down),
         cmocka_unit_test_setup_teardown(test_the_number_of_scripts_is_bounded, world_set_up,
                                         world_tear_down),
