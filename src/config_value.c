@@ -214,12 +214,14 @@ static int find_class(const char *word)
     return -1;
 }
 
-/* CLASS HARD SOFT SECONDS, once or several times; classes that are not named stay as they are. */
+/* CLASS HARD SOFT SECONDS, any number of times; classes that are not named stay as they are. */
 static bool parse_output_limits(struct config_output_limit *field, char **words, uint32_t count,
                                 char *error, size_t error_size)
 {
     struct config_output_limit limits[CONFIG_CLASSES];
     memcpy(limits, field, sizeof limits);
+    if (count == 1 && words[0][0] == '\0')
+        count = 0;
     if (count % 4 != 0)
         return config_refuse(error, error_size,
                              "Wrong number of arguments in buffer limit configuration.");

@@ -113,7 +113,7 @@ CONFIG SET list-max-listpack-size 99999999999|CONFIG SET hash-max-listpack-value
 CONFIG SET maxmemory-clients 5%|CONFIG GET maxmemory-clients|CONFIG SET maxmemory-clients 101%|CONFIG SET maxmemory-clients 0
 CONFIG SET client-output-buffer-limit 'pubsub 1mb 0 0'|CONFIG GET client-output-buffer-limit
 CONFIG SET client-output-buffer-limit 'normal 0 0 0 slave 256mb 64mb 60 pubsub 32mb 8mb 60'
-CONFIG SET client-output-buffer-limit 'master 0 0 0'|CONFIG SET client-output-buffer-limit normal
+CONFIG SET client-output-buffer-limit 'master 0 0 0'|CONFIG SET client-output-buffer-limit normal|CONFIG SET client-output-buffer-limit ''
 CONFIG SET client-output-buffer-limit 'normal 1x 0 0'|CONFIG SET oom-score-adj-values 1|CONFIG SET oom-score-adj-values '1 2 3000'
 CONFIG SET latency-tracking-info-percentiles '50 99.5 100'|CONFIG GET latency-tracking-info-percentiles
 CONFIG SET latency-tracking-info-percentiles 101|CONFIG SET latency-tracking-info-percentiles x

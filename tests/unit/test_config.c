@@ -584,6 +584,8 @@ static void set_changes_what_may_change(void **state)
         {"client-query-buffer-limit", "2mb", "2097152"},
         {"client-output-buffer-limit", "normal 1mb 2mb 3",
          "normal 1048576 2097152 3 slave 268435456 67108864 60 pubsub 33554432 8388608 60"},
+        {"client-output-buffer-limit", "",
+         "normal 1048576 2097152 3 slave 268435456 67108864 60 pubsub 33554432 8388608 60"},
         {"client-output-buffer-limit", "pubsub 1 2 3 replica 4 5 6",
          "normal 1048576 2097152 3 slave 4 5 6 pubsub 1 2 3"},
         {"maxmemory-policy", "allkeys-LRU", "allkeys-lru"},
