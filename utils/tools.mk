@@ -43,8 +43,9 @@ calm: $(BUILD)/redis-raft ## whether a busy machine makes them elect, for MINUTE
 	@utils/bench/calm --build $(BUILD) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(BUSY),--busy $(BUSY)) \
 	    $(if $(NICE),--nice $(NICE))
 
-hold-up: $(BUILD)/redis-raft ## how long others wait while a command has ELEMENTS=1000000 (ONLY=KEYS: those)
-	@utils/bench/hold-up --build $(BUILD) $(if $(ELEMENTS),--elements $(ELEMENTS)) $(if $(ONLY),--only $(ONLY))
+hold-up: $(BUILD)/redis-raft ## how long others wait while a command has ELEMENTS=1000000 (ONLY=KEYS: those; DISK=1: why)
+	@utils/bench/hold-up --build $(BUILD) $(if $(ELEMENTS),--elements $(ELEMENTS)) $(if $(ONLY),--only $(ONLY)) \
+	    $(if $(DISK),--disk)
 
 bench-install: $(BUILD)/redis-raft ## what it costs to bring back a member that fell off the log, with MB=1000
 	@utils/bench/install --build $(BUILD) $(if $(MB),--mb $(MB)) $(if $(LOAD),--load $(LOAD))
@@ -52,8 +53,8 @@ bench-install: $(BUILD)/redis-raft ## what it costs to bring back a member that 
 bench-backup: $(BUILD)/redis-raft $(BUILD)/redis-raft-ctl ## what a backup of MB=1000 costs; how long a restore and a start take
 	@utils/bench/backup --build $(BUILD) $(if $(MB),--mb $(MB)) $(if $(LOAD),--load $(LOAD))
 
-bench-large: $(BUILD)/redis-raft ## how long small requests wait beside values of 64 MB (BEHIND=100 of them to catch up with)
-	@utils/bench/large --build $(BUILD) $(if $(BEHIND),--behind $(BEHIND))
+bench-large: $(BUILD)/redis-raft ## how long small requests wait beside values of 64 MB (BEHIND=100 of them to catch up with; DISK=1: why)
+	@utils/bench/large --build $(BUILD) $(if $(BEHIND),--behind $(BEHIND)) $(if $(DISK),--disk)
 
 bench-types: $(BUILD)/redis-raft $(BUILD)/redis-raft-bench ## collections of SIZES=1000,1000000 elements, scripts, queues, messages
 	@utils/bench/types --build $(BUILD) $(if $(SIZES),--sizes $(SIZES)) $(if $(ONLY),--only $(ONLY))

@@ -90,10 +90,15 @@ class Memory(threading.Thread):
 ASKS = {"SET": ("SET", "probe", "x"), "GET": ("GET", "probe")}
 
 
-class Found(float):
-    """A probe's 99th percentile in ms, and its worst."""
+SLOW_MS = 20
 
-    worst = 0.0
+
+class Found(float):
+    """A probe's 99th percentile in ms, its worst, and the answers that took longer than SLOW_MS:
+    what was asked, when, and when it was answered, in Unix microseconds, and for how many ms of that
+    the probe waited for a processor."""
+
+    worst, slow = 0.0, ()
 
 
 def measure(port, rate, title, meanwhile, asks="SET"):
@@ -107,13 +112,22 @@ def measure(port, rate, title, meanwhile, asks="SET"):
         note = meanwhile()
         took = time.monotonic() - begun
         process.stdin.close()
-        count, median, p99, worst, refused = process.stdout.read().split()
+        numbers, *slow = process.stdout.read().splitlines()
+        count, median, p99, worst, refused = numbers.split()
     note = (note or "") + (f"  REFUSED: {refused}" if refused != "0" else "")
     print(f"{title:24} {took:6.1f} s  p50 {float(median):6.2f}  p99 {float(p99):7.2f}"
           f"  max {float(worst):7.1f} ms  of {count}{note}", flush=True)
     found = Found(p99)
     found.worst = float(worst)
+    found.slow = [(name, int(began), int(ended), float(waited))
+                  for name, began, ended, waited in map(str.split, slow)]
     return found
+
+
+def waited_ms():
+    """Since this process began, for a processor."""
+    with open("/proc/self/schedstat", encoding="ascii") as line:
+        return int(line.read().split()[1]) / 1000000
 
 
 def probe(port, rate, asks):
@@ -123,18 +137,24 @@ def probe(port, rate, asks):
     requests = [ASKS[name] for name in asks.split(",")]
     os.set_blocking(sys.stdin.fileno(), False)
     print("ready", flush=True)
-    times, refused, next_at = [], 0, time.monotonic()
+    times, slow, refused, next_at = [], [], 0, time.monotonic()
     while sys.stdin.buffer.read(1) is None:
         next_at = max(next_at + 1 / rate, time.monotonic() - 1)
         time.sleep(max(0, next_at - time.monotonic()))
-        begun = time.monotonic()
+        words = requests[len(times) % len(requests)]
+        waited = waited_ms()
+        begun, begun_us = time.monotonic(), time.time_ns() // 1000
         try:
-            client.ask(*requests[len(times) % len(requests)])
+            client.ask(*words)
         except systems.ReplyError:
             refused += 1
         times.append((time.monotonic() - begun) * 1000)
+        if times[-1] > SLOW_MS:
+            slow.append((words[0], begun_us, time.time_ns() // 1000, waited_ms() - waited))
     times.sort()
     print(len(times), times[len(times) // 2], times[int(len(times) * 0.99)], times[-1], refused)
+    for line in slow:
+        print(*line)
 
 
 if __name__ == "__main__":
