@@ -325,7 +325,10 @@ static bool check_constant(const struct directive *directive, const struct buffe
             return true;
     if (only[0] == '\0')
         return config_refuse(error, error_size, "not here: %s", directive->summary);
-    return config_refuse(error, error_size, "can only be '%s': %s", only, directive->summary);
+    const char *other = directive->choices[1];
+    return config_refuse(error, error_size, "can only be '%s'%s%s%s: %s", only,
+                         other ? " or '" : "", other ? other : "", other ? "'" : "",
+                         directive->summary);
 }
 
 /* "" or SECONDS CHANGES, as often as one likes. */

@@ -87,7 +87,7 @@ void command_info_clients(struct info *info)
     command_info_number(info, "client_recent_max_output_buffer", info->stats.client_biggest_output);
     command_info_number(info, "blocked_clients", info->stats.clients_blocked);
     command_info_number(info, "tracking_clients", tracking_count(info->server->channels).clients);
-    command_info_zeros(info, "clients_in_timeout_table");
+    command_info_number(info, "clients_in_timeout_table", info->stats.clients_timed);
     command_info_number(info, "total_blocking_keys", info->stats.blocking_keys);
     command_info_zeros(info, "total_blocking_keys_on_nokey");
 }

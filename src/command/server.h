@@ -26,6 +26,7 @@ struct server_stats {
     uint64_t out_shrinks, out_expands;              /* of clients' buffers of replies */
     uint64_t loop_cycles_per_second, loop_cycle_us; /* of late; the mean of a cycle */
     uint64_t clients_connected, clients_max, clients_blocked;
+    uint64_t clients_timed; /* in BLPOP and the like, not for ever */
     uint64_t blocking_keys; /* that clients of any node wait for, if this one leads */
     uint64_t client_biggest_input, client_biggest_output;
     uint64_t errors_replied;

@@ -59,6 +59,7 @@ void clients_kill(struct clients *clients, struct connection *connection); /* so
 uint32_t clients_count(const struct clients *clients);
 uint32_t clients_waiting(const struct clients *clients); /* with a request under way */
 uint32_t clients_blocked(const struct clients *clients); /* in BLPOP or its like, or paused */
+uint32_t clients_timed(const struct clients *clients);   /* in BLPOP or its like, not for ever */
 /* For so long no client's commands are executed, or none that writes: client_pause.c. */
 void clients_pause(struct clients *clients, int64_t ms, bool is_all);
 void clients_unpause(struct clients *clients);

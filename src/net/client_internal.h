@@ -105,6 +105,7 @@ struct clients {
     uint32_t count;
     uint32_t stalled_count;
     uint32_t waiting_count, paused_count, checking_count;
+    uint32_t timed_count; /* of those that wait: not for ever */
     struct clients_pause pause;
     uint64_t next_id;
     size_t unsent_max; /* bytes of replies that may wait for one; tests set less */

@@ -33,6 +33,7 @@ void client_wait_begin(struct client *client, int64_t wait_ms)
     client->wait_timer = evtimer_new(loop_base(client->clients->options.loop), on_timeout, client);
     if (!client->wait_timer || evtimer_add(client->wait_timer, &after) != 0)
         fatal("no timer for a client that waits");
+    client->clients->timed_count++;
 }
 
 void client_wait_cancel(struct client *client, enum client_wait_end end)
@@ -54,8 +55,11 @@ void client_wait_over(struct client *client)
     check(client->clients->waiting_count > 0);
     client->connection.waits = false;
     client->clients->waiting_count--;
-    if (client->wait_timer)
-        event_free(client->wait_timer);
+    if (!client->wait_timer)
+        return;
+    check(client->clients->timed_count > 0);
+    client->clients->timed_count--;
+    event_free(client->wait_timer);
     client->wait_timer = NULL;
 }
 

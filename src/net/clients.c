@@ -413,6 +413,11 @@ uint32_t clients_blocked(const struct clients *clients)
     return clients->waiting_count + clients->paused_count;
 }
 
+uint32_t clients_timed(const struct clients *clients)
+{
+    return clients->timed_count;
+}
+
 bool clients_unblock(struct clients *clients, uint64_t id, bool is_error)
 {
     struct client *client;

@@ -174,6 +174,7 @@ static void get_stats(struct server *server, struct server_stats *stats)
         .clients_connected = clients_count(port->clients),
         .clients_max = (uint64_t)port->options.config->maxclients,
         .clients_blocked = clients_blocked(port->clients),
+        .clients_timed = clients_timed(port->clients),
         .blocking_keys = replica.parked_keys,
         .errors_replied = counted->errors,
         .ops_per_second = counted->ops_per_second,

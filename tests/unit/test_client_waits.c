@@ -35,12 +35,20 @@ static void who_waits_is_served_and_goes_on(void **state)
     say(a, "BLPOP k 0\r\nPING\r\n");
     assert_hears(a, "");
     assert_int_equal(clients_blocked(house.clients), 1);
+    assert_int_equal(clients_timed(house.clients), 0);
     say(b, "RPUSH k v w\r\n");
     assert_hears(b, ":2\r\n");
     assert_hears(a, "*2\r\n$1\r\nk\r\n$1\r\nv\r\n+PONG\r\n");
     assert_int_equal(clients_blocked(house.clients), 0);
     say(a, "BLPOP k 0\r\n"); /* there is one */
     assert_hears(a, "*2\r\n$1\r\nk\r\n$1\r\nw\r\n");
+    say(a, "BLPOP k 100\r\n");
+    assert_hears(a, "");
+    assert_int_equal(clients_timed(house.clients), 1);
+    say(b, "RPUSH k x\r\n");
+    assert_hears(b, ":1\r\n");
+    assert_hears(a, "*2\r\n$1\r\nk\r\n$1\r\nx\r\n");
+    assert_int_equal(clients_timed(house.clients), 0);
     close(a);
     close(b);
 }

@@ -402,9 +402,9 @@ static void what_would_weaken_is_refused_with_the_reason(void **state)
         {"tls-port 6380", "tls-port: can only be '0': there is no encryption"},
         {"tls-replication yes", "tls-replication: can only be 'no': there is no encryption"},
         {"cluster-enabled yes", "cluster-enabled: can only be 'no': every node holds all keys"},
-        {"min-slaves-to-write 2",
-         "min-replicas-to-write: can only be '0': a write is on a majority's disks before it is "
-         "answered, never on more by order"},
+        {"min-slaves-to-write 2", "min-replicas-to-write: can only be '0' or '1': a write is on a "
+                                  "majority's disks before it is "
+                                  "answered, never on more by order"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
         expect_file_error(fixture, cases[i].line, 1, cases[i].reason);
