@@ -64,6 +64,7 @@ static void hang_up(struct link *link)
     if (link->resolving)
         evdns_getaddrinfo_cancel(link->resolving);
     link->resolving = NULL;
+    link_forget_promises(link);
     if (stream_is_open(&link->stream))
         stream_close(&link->stream);
     link->state = LINK_DOWN;
@@ -91,7 +92,12 @@ void link_flush(struct link *link)
     size_t taken;
     if (outbox_size(&link->out) == 0 || link->state != LINK_UP || link->stream.full)
         return;
+    if (!link_hold(link)) {
+        link_close(link, "it took half a message");
+        return;
+    }
     enum stream_result result = stream_send(&link->stream, &link->out, &taken);
+    link_let_go(link);
     link->peer->peers->traffic.output += taken;
     if (result == STREAM_FAILED)
         link_close(link, strerror(errno));

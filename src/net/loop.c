@@ -34,7 +34,7 @@ struct waker {
     void (*wake)(void *context);
     void *context;
     struct waker *next;
-    atomic_bool is_woken;
+    atomic_bool is_woken, is_urgent;
     atomic_bool may_be_late; /* set by the loop, while it does not wait */
 };
 
@@ -149,15 +149,18 @@ static bool begin_wait(struct loop *loop)
     bool may_wait = true;
     atomic_store(&loop->waits, true);
     for (struct waker *waker = loop->wakers; waker; waker = waker->next)
-        may_wait &= waker->may_be_late || !atomic_load(&waker->is_woken);
+        may_wait &= !atomic_load(&waker->is_urgent) &&
+                    (waker->may_be_late || !atomic_load(&waker->is_woken));
     return may_wait;
 }
 
 static void heed_wakers(struct loop *loop)
 {
     for (struct waker *waker = loop->wakers; waker; waker = waker->next)
-        if (atomic_load(&waker->is_woken) && atomic_exchange(&waker->is_woken, false))
+        if (atomic_load(&waker->is_woken) && atomic_exchange(&waker->is_woken, false)) {
+            atomic_store(&waker->is_urgent, false);
             waker->wake(waker->context);
+        }
 }
 
 static void pass(struct loop *loop, int flags)
@@ -247,13 +250,25 @@ void waker_may_be_late(struct waker *waker, bool may_be_late)
         atomic_store(&waker->may_be_late, may_be_late);
 }
 
-void waker_wake(struct waker *waker)
+static void wake(struct waker *waker, bool is_urgent)
 {
     uint64_t one = 1;
+    if (is_urgent)
+        atomic_store(&waker->is_urgent, true);
     atomic_store(&waker->is_woken, true);
-    if (!atomic_load(&waker->loop->waits) || atomic_load(&waker->may_be_late))
+    if (!atomic_load(&waker->loop->waits) || (atomic_load(&waker->may_be_late) && !is_urgent))
         return;
     /* EAGAIN: the counter is full, so the loop is going to wake anyway. */
     if (write(waker->fd, &one, sizeof one) < 0 && errno != EAGAIN)
         fatal("eventfd: %s", strerror(errno));
+}
+
+void waker_wake(struct waker *waker)
+{
+    wake(waker, false);
+}
+
+void waker_hurry(struct waker *waker)
+{
+    wake(waker, true);
 }

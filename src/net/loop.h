@@ -47,6 +47,8 @@ int64_t loop_unix_ms(struct loop *loop);
 struct waker;
 struct waker *loop_waker(struct loop *loop, void (*wake)(void *context), void *context);
 void waker_wake(struct waker *waker);
+/* The same, whether it may be late or not. */
+void waker_hurry(struct waker *waker);
 /* Whether it need not end a wait: then `wake` is called in the next turn, whatever that is for; at
  * the latest for a tick.  Loop thread, outside a pass; false at first. */
 void waker_may_be_late(struct waker *waker, bool may_be_late);

@@ -344,6 +344,14 @@ void *net_disk_waker(struct net *net, void (*wake)(void *context), void *context
     return net->disk_waker = loop_waker(net->loop, wake, context);
 }
 
+void net_durable(struct net *net, uint64_t seq)
+{
+    if (peers_durable(net->peers, seq))
+        waker_wake(net->disk_waker);
+    else
+        waker_hurry(net->disk_waker);
+}
+
 void net_wake(void *handle)
 {
     waker_wake(handle);

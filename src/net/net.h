@@ -47,6 +47,8 @@ void net_wake(void *handle);
 /* That of the log's writer: it ends no wait of the loop while nothing waits for the disk
  * (replica_awaits_disk). */
 void *net_disk_waker(struct net *net, void (*wake)(void *context), void *context);
+/* It, from its thread: says what was promised behind that write, and wakes. */
+void net_durable(struct net *net, uint64_t seq);
 
 /* Whom clients are to be given to, both borrowed until net_run() returns; and the cluster whose
  * members are let in; `life` is this node's. */

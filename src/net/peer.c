@@ -88,6 +88,23 @@ static void send_message(struct transport *transport, const struct raft_message 
         peer->lost_entries = true;
 }
 
+static bool promise(struct transport *transport, const struct raft_message *message, uint64_t seq)
+{
+    struct peer *peer = peer_find(peers_of(transport), message->to);
+    return peer && peer->links[CHANNEL_CONTROL].state == LINK_UP &&
+           peers_promise(peer->peers, &peer->links[CHANNEL_CONTROL], message, seq);
+}
+
+static void take_back(struct transport *transport)
+{
+    peers_take_back(peers_of(transport));
+}
+
+static bool has_said(struct transport *transport, const struct raft_message *message)
+{
+    return peers_has_said(peers_of(transport), message);
+}
+
 static bool send_forward(struct transport *transport, raft_node_id to,
                          const struct forward *forward)
 {
@@ -158,6 +175,9 @@ static void send_snapshot(struct transport *transport, const struct snapshot_mes
 static const struct transport_ops transport_ops = {
     .snapshot = send_snapshot,
     .send = send_message,
+    .promise = promise,
+    .take_back = take_back,
+    .has_said = has_said,
     .forward = send_forward,
     .forward_reply = send_forward_reply,
     .cancel = send_cancel,
@@ -180,6 +200,7 @@ struct peers *peers_new(const struct peers_options *options)
     peers->options = *options;
     if (RAND_bytes((unsigned char *)&peers->prng, sizeof peers->prng) != 1)
         fatal("the system has no random bytes to give");
+    peers->promises = peers_promises_new();
     for (uint32_t i = 0; i < PEERS_MAX; i++) {
         struct peer *peer = &peers->list[i];
         peer->peers = peers;
@@ -200,6 +221,7 @@ void peers_free(struct peers *peers)
         for (unsigned channel = 0; channel < CHANNELS; channel++)
             link_deinit(&peers->list[i].links[channel]);
     }
+    peers_promises_free(peers->promises);
     if (peers->dns)
         evdns_base_free(peers->dns, 0);
     memory_free(peers);
@@ -272,7 +294,9 @@ const char *peers_client_address(const struct peers *peers, raft_node_id node)
 
 struct peers_traffic peers_traffic(const struct peers *peers)
 {
-    return peers->traffic;
+    struct peers_traffic traffic = peers->traffic;
+    traffic.output += peers_said_bytes(peers);
+    return traffic;
 }
 
 bool peers_is_connected(const struct peers *peers, raft_node_id node)

@@ -43,7 +43,10 @@ void peers_set_name(struct peers *peers, uint64_t name);
 void peers_start(struct peers *peers, struct replica *replica);
 void peers_accept(void *peers, int fd); /* a listener_accept */
 void peers_tick(struct peers *peers);   /* every LOOP_TICK_MS: dialing, time limits */
-void peers_flush(struct peers *peers);  /* the end of a turn: write out what was said */
+/* The log writer's thread: that write is durable.  False: what was promised behind it is
+ * not said, so the loop has to hurry. */
+bool peers_durable(struct peers *peers, uint64_t seq);
+void peers_flush(struct peers *peers); /* the end of a turn: write out what was said */
 
 /* host:port where clients reach that member, "" if it did not say yet. */
 const char *peers_client_address(const struct peers *peers, raft_node_id node);

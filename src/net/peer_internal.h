@@ -4,12 +4,14 @@
  *   peer_members.c  who they are: the list in force, and guests
  *   link.c     one outgoing connection: dialing, handshake, output
  *   peer_join.c  one that asks to be taken in
+ *   promises.c  answers that leave without the loop
  *   inbound.c  one incoming connection: handshake, messages
  */
 #ifndef NET_PEER_INTERNAL_H
 #define NET_PEER_INTERNAL_H
 
 #include <event2/dns.h>
+#include <pthread.h>
 
 #include "net/handshake.h"
 #include "net/peer.h"
@@ -82,6 +84,30 @@ struct peer {
 /* Members, and guests: see peer_members.c. */
 enum { GUESTS_MAX = RAFT_MEMBERS_MAX, PEERS_MAX = RAFT_MEMBERS_MAX + GUESTS_MAX };
 
+/* promises.c */
+enum { PROMISES_MAX = 16, PROMISE_SIZE = 192 };
+
+struct promise {
+    uint64_t seq; /* of the write that it waits for */
+    struct raft_message message;
+    size_t size;
+    unsigned char bytes[PROMISE_SIZE];
+};
+
+struct promises {
+    pthread_mutex_t mutex; /* for all below */
+    struct link *link;     /* of all of them; NULL: none.  Only the loop changes it, and looks at it
+                              without the mutex */
+    struct promise list[PROMISES_MAX]; /* seq rising */
+    uint32_t count;
+    uint64_t durable; /* the write that the thread was here for last */
+    bool is_in_midst; /* the loop has written part of a message */
+    bool is_torn;     /* the thread has */
+    bool has_said;    /* `said`, on this connection */
+    struct raft_message said;
+    uint64_t said_bytes; /* since the start */
+};
+
 struct peers {
     struct transport transport; /* first */
     struct peers_options options;
@@ -93,11 +119,12 @@ struct peers {
     int64_t complaints_ms;
     char refused[256]; /* who was refused last, and when: not said again at each attempt */
     int64_t refused_ms;
-    struct evdns_base *dns; /* NULL until a host name must be looked up */
-    uint32_t lookups;       /* under way */
-    uint64_t prng;          /* for jitter */
-    uint64_t joins;         /* that asked, since the start */
-    struct peers_traffic traffic;
+    struct evdns_base *dns;       /* NULL until a host name must be looked up */
+    uint32_t lookups;             /* under way */
+    uint64_t prng;                /* for jitter */
+    uint64_t joins;               /* that asked, since the start */
+    struct peers_traffic traffic; /* without what was promised */
+    struct promises *promises;    /* owned */
 };
 
 struct peer *peer_find(struct peers *peers, raft_node_id node); /* NULL: nobody, or us */
@@ -120,6 +147,19 @@ struct handshake_node peers_own_node(const struct peers *peers);
 void peer_link_lost(struct link *link); /* it was up */
 void peer_inbound_lost(struct peer *peer, enum channel channel);
 void peer_refuses(struct peer *peer); /* nobody listens at its address */
+
+struct promises *peers_promises_new(void);
+/* Once the connections are closed. */
+void peers_promises_free(struct promises *promises);
+bool peers_promise(struct peers *peers, struct link *link, const struct raft_message *message,
+                   uint64_t seq);
+void peers_take_back(struct peers *peers);
+bool peers_has_said(struct peers *peers, const struct raft_message *message);
+uint64_t peers_said_bytes(const struct peers *peers);
+/* Around what the loop writes to it.  False: it is to be closed. */
+bool link_hold(struct link *link) __attribute__((warn_unused_result));
+void link_let_go(struct link *link);
+void link_forget_promises(struct link *link);
 
 void link_init(struct link *link, struct peer *peer, enum channel channel);
 void link_deinit(struct link *link);

@@ -119,6 +119,13 @@ enum stream_result stream_write(struct stream *stream, const void *data, size_t 
     return write_pieces(stream, &piece, 1, taken);
 }
 
+size_t stream_write_aside(const struct stream *stream, const void *data, size_t size)
+{
+    check(stream_is_open(stream));
+    ssize_t sent = write(stream->fd, data, size);
+    return sent > 0 ? (size_t)sent : 0;
+}
+
 /* How many of the pieces hold the first `size` bytes; the last of them is cut short. */
 static int cut(struct iovec *pieces, int count, size_t size)
 {

@@ -62,6 +62,8 @@ enum stream_result stream_write(struct stream *stream, const void *data, size_t 
  * large value is many turns' work.  What was taken is gone from it. */
 enum stream_result stream_send(struct stream *stream, struct outbox *outbox, size_t *taken)
     __attribute__((warn_unused_result));
+/* From another thread, while the loop neither writes nor closes it: how much found room. */
+size_t stream_write_aside(const struct stream *stream, const void *data, size_t size);
 /* For a connection that nobody will hold: one try to say `text`, and it is closed. */
 void stream_turn_away(struct loop *loop, int fd, const char *text);
 

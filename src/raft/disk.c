@@ -35,15 +35,18 @@ void raft_tick_disk(struct raft *raft)
 }
 
 /* A leader's own part of a majority mostly comes first, and then it is of no use yet: nothing in
- * the core changes but numbers. */
-bool raft_awaits_disk(const struct raft *raft)
+ * the core changes but numbers.  So does nothing at a follower whose answer needs no core. */
+bool raft_awaits_disk(const struct raft *raft, bool is_promised)
 {
     const struct raft_state *state = &raft->state;
     if (state->durable_seq == state->write_seq)
         return false;
-    return state->role != RAFT_LEADER || state->withheld_count > 0 ||
-           state->hard_state_seq > state->durable_seq || state->commit > state->durable ||
-           state->writes_count >= RAFT_WRITES_MAX / 2 || raft_own_disk_commits(raft);
+    struct raft_message answer;
+    bool is_calm = state->role == RAFT_LEADER ? state->withheld_count == 0
+                                              : is_promised && raft_promised(raft, &answer);
+    return !is_calm || state->hard_state_seq > state->durable_seq ||
+           state->commit > state->durable || state->writes_count >= RAFT_WRITES_MAX / 2 ||
+           (state->role == RAFT_LEADER && raft_own_disk_commits(raft));
 }
 
 static bool others_are_a_majority(const struct raft *raft)

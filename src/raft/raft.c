@@ -174,6 +174,20 @@ static void on_message(struct raft *raft, const struct raft_message *message)
         on_current_message(raft, message);
 }
 
+static bool is_matched(const struct raft_message *message)
+{
+    return message->type == RAFT_APPEND_RESPONSE && message->append_response.matched;
+}
+
+/* Both are true: the higher answer says all. */
+static void merge_answer(struct raft_message *answer, const struct raft_message *other)
+{
+    if (other->append_response.hint.index > answer->append_response.hint.index)
+        answer->append_response.hint = other->append_response.hint;
+    if (other->append_response.round > answer->append_response.round)
+        answer->append_response.round = other->append_response.round;
+}
+
 static void release_withheld(struct raft *raft)
 {
     struct raft_state *state = &raft->state;
@@ -186,19 +200,40 @@ static void release_withheld(struct raft *raft)
             state->withheld[kept++] = *held;
             continue;
         }
-        bool matched = message->type == RAFT_APPEND_RESPONSE && message->append_response.matched;
+        bool matched = is_matched(message);
         if (matched && last && last->to == message->to) {
-            /* One sync made both true: the higher answer says all. */
-            if (message->append_response.hint.index > last->append_response.hint.index)
-                last->append_response.hint = message->append_response.hint;
-            if (message->append_response.round > last->append_response.round)
-                last->append_response.round = message->append_response.round;
+            merge_answer(last, message);
             continue;
         }
         raft_send_now(raft, message);
         last = matched ? &raft->messages[raft->messages_count - 1] : NULL;
     }
     state->withheld_count = kept;
+}
+
+bool raft_answer_covers(const struct raft_message *said, const struct raft_message *other)
+{
+    const struct raft_append_response *most = &said->append_response,
+                                      *less = &other->append_response;
+    return is_matched(said) && is_matched(other) && said->to == other->to &&
+           said->term == other->term && less->hint.index <= most->hint.index &&
+           less->round <= most->round;
+}
+
+bool raft_promised(const struct raft *raft, struct raft_message *answer)
+{
+    const struct raft_state *state = &raft->state;
+    if (state->withheld_count == 0 ||
+        state->withheld[state->withheld_count - 1].after_seq != state->write_seq)
+        return false;
+    *answer = state->withheld[0].message;
+    for (uint32_t i = 0; i < state->withheld_count; i++) {
+        const struct raft_message *message = &state->withheld[i].message;
+        if (!is_matched(message) || message->to != answer->to)
+            return false;
+        merge_answer(answer, message);
+    }
+    return true;
 }
 
 static void on_persisted(struct raft *raft, uint64_t seq)

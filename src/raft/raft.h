@@ -281,8 +281,16 @@ bool raft_takes_proposals(const struct raft *raft);
 /* Whether a read with this acknowledgement is confirmed by it: it needs no round. */
 bool raft_ack_suffices(const struct raft *raft, struct raft_ack ack);
 /* Whether PERSISTED for a write that is under way would let anything go on: a message, a commit, an
- * entry to be applied, or a proposal.  Else it may come late, with the next input or tick. */
-bool raft_awaits_disk(const struct raft *raft);
+ * entry to be applied, or a proposal.  Else it may come late, with the next input or tick.
+ * `is_promised`: what raft_promised() said leaves without it. */
+bool raft_awaits_disk(const struct raft *raft, bool is_promised);
+/* Whether nothing waits for the newest write, and those before it, but an answer to appends.  That
+ * may be given as soon as the write is durable, before the core is told so, by whoever sees it
+ * first, as long as no step in between has said role_changed: the core, told PERSISTED at that
+ * moment, would give the same.  It gives it again when it is told. */
+bool raft_promised(const struct raft *raft, struct raft_message *answer);
+/* Both are answers to appends, and `said` tells the same leader all that the other would. */
+bool raft_answer_covers(const struct raft_message *said, const struct raft_message *other);
 /* Those in force; until the next step. */
 const struct raft_members *raft_members(const struct raft *raft);
 /* In force when the log ended at `index`, which we hold. */

@@ -35,15 +35,55 @@ static void check_borders(const struct replica *replica)
     check(replica->apply_to <= status->durable);
 }
 
+static bool has_said(struct transport *transport, const struct raft_message *message)
+{
+    return message->type == RAFT_APPEND_RESPONSE && transport->ops->has_said &&
+           transport->ops->has_said(transport, message);
+}
+
 static void send(struct replica *replica, const struct raft_message *message)
 {
     struct transport *transport = replica->options.transport;
+    if (replica->is_told_durable && has_said(transport, message))
+        return;
     struct raft_message said = replica_shown_say(replica, message);
     transport->ops->send(transport, &said, NULL);
 }
 
+/* Than the one that was promised last. */
+static bool is_another(const struct replica *replica, const struct raft_message *message)
+{
+    const struct raft_append_response *before = &replica->promised;
+    const struct raft_append_response *now = &message->append_response;
+    return replica->promised_behind != replica->written || before->hint.index != now->hint.index ||
+           before->round != now->round;
+}
+
+/* What is promised does not outlive the term, nor a leader or a role, in which it was: told behind
+ * such a step that the write is durable, the core would say something else. */
+static void promise(struct replica *replica, const struct raft_output *output)
+{
+    struct transport *transport = replica->options.transport;
+    struct raft_message message;
+    if (output->write.seq)
+        replica->written = output->write.seq;
+    if (!transport->ops->promise)
+        return;
+    if (output->role_changed) {
+        transport->ops->take_back(transport);
+        replica->unpromised = replica->written;
+    }
+    if (!raft_promised(replica->raft, &message) || !is_another(replica, &message))
+        return;
+    replica->promised = message.append_response;
+    replica->promised_behind = replica->written;
+    if (!transport->ops->promise(transport, &message, replica->written))
+        replica->unpromised = replica->written;
+}
+
 static void do_output(struct replica *replica, const struct raft_output *output)
 {
+    promise(replica, output);
     if (output->write.seq) {
         keep_entries(replica, &output->write);
         replica->options.writer->ops->submit(replica->options.writer, &output->write);
@@ -174,13 +214,18 @@ void replica_persisted(struct replica *replica, uint64_t seq)
     if (seq == 0)
         return;
     struct raft_input input = {.type = RAFT_INPUT_PERSISTED, .persisted = {seq}};
+    replica->is_told_durable = true;
     replica_step(replica, &input);
+    replica->is_told_durable = false;
+    if (replica->unpromised <= seq)
+        replica->unpromised = 0;
     replica->try_waiting = true;
 }
 
 bool replica_awaits_disk(const struct replica *replica)
 {
-    return raft_awaits_disk(replica->raft);
+    bool is_promised = replica->options.transport->ops->promise && replica->unpromised == 0;
+    return raft_awaits_disk(replica->raft, is_promised);
 }
 
 void replica_log_read(struct replica *replica, struct raft_log_reading *reading)

@@ -366,6 +366,16 @@ struct transport_ops {
     bool (*has_room_for_entries)(struct transport *transport, raft_node_id to);
     /* False: so much waits to be sent to that node that its reads should not be served now. */
     bool (*has_room)(struct transport *transport, raft_node_id to);
+    /* NULL, like the next two: never.  An answer to an append, which leaves as soon as write `seq`
+     * is durable, before this node's loop has heard of it; without a clock.  False: not this one,
+     * which comes to send() when the core gives it; so does what was promised and could not leave.
+     */
+    bool (*promise)(struct transport *transport, const struct raft_message *message, uint64_t seq);
+    /* From now on none of those promised leaves that has not yet. */
+    void (*take_back)(struct transport *transport);
+    /* Whether one that was promised has left, on the connection that there is, and says as much as
+     * this one. */
+    bool (*has_said)(struct transport *transport, const struct raft_message *message);
     /* May drop it.  A BEGIN and a CHUNK only where there is room for entries, with which they
      * share a connection: a member that is sent the one has no use for the others. */
     void (*snapshot)(struct transport *transport, const struct snapshot_message *message);

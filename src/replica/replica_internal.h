@@ -220,7 +220,13 @@ struct replica {
     uint64_t prng;
     uint32_t value_max;
     bool stepping;
-    bool replay_asked; /* of the reader, for `replay` */
+    uint64_t written; /* the newest write */
+    /* Of answers to appends: the newest that the transport was asked to promise, behind this write;
+     * and behind which write one may wait that is not promised, 0: none does. */
+    struct raft_append_response promised;
+    uint64_t promised_behind, unpromised;
+    bool is_told_durable; /* by the step that is under way */
+    bool replay_asked;    /* of the reader, for `replay` */
 
     struct entry_cache cache;
     struct raft_entry scratch[REPLICA_ENTRIES_MAX]; /* for one outgoing append or proposal */

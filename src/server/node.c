@@ -429,6 +429,12 @@ static void wake(void *handle)
     net_wake(handle);
 }
 
+static void on_durable(void *context, uint64_t seq)
+{
+    struct node *node = context;
+    net_durable(node->net, seq);
+}
+
 static void start_parts(struct node *node)
 {
     struct db_options db = {
@@ -438,8 +444,8 @@ static void start_parts(struct node *node)
         .wake = wake,
         .wake_context = net_waker(node->net, on_checkpoint, node),
     };
-    node->writer =
-        raft_log_writer_start(node->log, wake, net_disk_waker(node->net, on_written, node));
+    (void)net_disk_waker(node->net, on_written, node);
+    node->writer = raft_log_writer_start(node->log, on_durable, node);
     node->reader = raft_log_reader_start(node->log, wake, net_waker(node->net, on_read, node));
     node->db = db_open(node->kv, &db);
     node->machine = command_machine_new(node->db, command_meaning_newest);

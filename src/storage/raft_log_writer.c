@@ -43,7 +43,7 @@ struct thread_log_writer {
 
     /* -- set before the thread starts ------------------------------------- */
     struct raft_log *log; /* borrowed; raft_log_write is called by the thread alone */
-    void (*wake)(void *context);
+    void (*wake)(void *context, uint64_t durable);
     void *context;
     pthread_t thread;
 
@@ -164,18 +164,20 @@ static struct group *take_group(struct thread_log_writer *writer)
     return group;
 }
 
-static void give_group(struct thread_log_writer *writer, struct group *group, uint64_t took_us)
+static uint64_t give_group(struct thread_log_writer *writer, struct group *group, uint64_t took_us)
 {
+    uint64_t durable = group->writes[group->writes_count - 1].seq;
     pthread_mutex_lock(&writer->mutex);
     group->next = writer->done;
     writer->done = group;
-    writer->durable = group->writes[group->writes_count - 1].seq;
+    writer->durable = durable;
     writer->stats.syncs++;
     writer->stats.sync_us_total += took_us;
     if (took_us > writer->stats.sync_us_max)
         writer->stats.sync_us_max = took_us;
     writer->stats.queued_bytes -= group->bytes;
     pthread_mutex_unlock(&writer->mutex);
+    return durable;
 }
 
 static void *run(void *context)
@@ -185,8 +187,8 @@ static void *run(void *context)
         point_at_entries(group);
         uint64_t start_us = monotonic_us();
         raft_log_write(writer->log, group->writes, group->writes_count);
-        give_group(writer, group, monotonic_us() - start_us);
-        writer->wake(writer->context);
+        uint64_t durable = give_group(writer, group, monotonic_us() - start_us);
+        writer->wake(writer->context, durable);
     }
     return NULL;
 }
@@ -260,7 +262,8 @@ static void start_thread(struct thread_log_writer *writer)
     pthread_setname_np(writer->thread, "log-writer");
 }
 
-struct raft_log_writer *raft_log_writer_start(struct raft_log *log, void (*wake)(void *context),
+struct raft_log_writer *raft_log_writer_start(struct raft_log *log,
+                                              void (*wake)(void *context, uint64_t durable),
                                               void *context)
 {
     struct thread_log_writer *writer = memory_new(sizeof *writer);

@@ -21,9 +21,10 @@ struct raft_log_writer {
     const struct raft_log_writer_ops *ops;
 };
 
-/* `wake` runs in the writer's thread after a commit: it must make the loop thread call
- * raft_log_writer_poll() soon (an eventfd). */
-struct raft_log_writer *raft_log_writer_start(struct raft_log *log, void (*wake)(void *context),
+/* `wake` runs in the writer's thread after a commit, which made all writes up to `durable` durable:
+ * it must make the loop thread call raft_log_writer_poll() soon (an eventfd). */
+struct raft_log_writer *raft_log_writer_start(struct raft_log *log,
+                                              void (*wake)(void *context, uint64_t durable),
                                               void *context);
 /* Highest durable seq so far, 0 if none; also releases blobs.  Loop thread. */
 uint64_t raft_log_writer_poll(struct raft_log_writer *writer);

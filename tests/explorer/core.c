@@ -273,28 +273,97 @@ static void check_all(struct outcome *outcome, const struct raft *raft, const st
         outcome->verdict = check_promises(after, outcome);
 }
 
-/* What its disk may let go on, see raft_awaits_disk(). */
+/* What its disk may let go on, see raft_awaits_disk(), and what may be said as soon as it is there,
+ * before the core hears of it, see raft_promised(). */
 struct held_up {
-    bool is_awaited, takes_proposals;
+    bool is_awaited, is_awaited_yet; /* if nothing is promised, or what may be */
+    bool takes_proposals, is_promised;
     raft_index commit, apply_to;
+    uint64_t write_seq;
+    struct raft_message promised;
 };
 
 static struct held_up held_up(const struct raft *raft)
 {
-    return (struct held_up){.is_awaited = raft_awaits_disk(raft),
-                            .takes_proposals = raft_takes_proposals(raft),
-                            .commit = raft->state.commit,
-                            .apply_to = raft_apply_to(raft)};
+    struct held_up held = {.is_awaited = raft_awaits_disk(raft, false),
+                           .is_awaited_yet = raft_awaits_disk(raft, true),
+                           .takes_proposals = raft_takes_proposals(raft),
+                           .commit = raft->state.commit,
+                           .apply_to = raft_apply_to(raft),
+                           .write_seq = raft->state.write_seq};
+    held.is_promised = raft_promised(raft, &held.promised);
+    return held;
+}
+
+/* Messages beside those that would say no more than what was promised. */
+static uint32_t messages_beside(const struct held_up *before, const struct raft_output *output)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < output->messages_count; i++)
+        count +=
+            !before->is_promised || !raft_answer_covers(&before->promised, &output->messages[i]);
+    return count;
 }
 
 static enum verdict check_awaited(const struct held_up *before, const struct raft *raft,
                                   const struct raft_output *output)
 {
     struct held_up after = held_up(raft);
-    bool goes_on = output->messages_count > 0 || output->reads_count > 0 ||
-                   after.commit != before->commit || after.apply_to != before->apply_to ||
+    bool goes_on = output->reads_count > 0 || after.commit != before->commit ||
+                   after.apply_to != before->apply_to ||
                    after.takes_proposals != before->takes_proposals;
-    return goes_on && !before->is_awaited ? DISK_NOT_AWAITED : FINE;
+    bool says = output->messages_count > 0;
+    bool says_more = messages_beside(before, output) > 0;
+    return ((goes_on || says) && !before->is_awaited) ||
+                   ((goes_on || says_more) && !before->is_awaited_yet)
+               ? DISK_NOT_AWAITED
+               : FINE;
+}
+
+/* It is among what is withheld behind that write, or before. */
+static bool is_withheld(const struct raft *raft, const struct raft_message *answer, uint64_t seq)
+{
+    const struct raft_state *state = &raft->state;
+    struct raft_message most = {0};
+    for (uint32_t i = 0; i < state->withheld_count; i++) {
+        const struct raft_message *message = &state->withheld[i].message;
+        bool is_answer = raft_answer_covers(message, message);
+        if (!is_answer || state->withheld[i].after_seq > seq || message->to != answer->to)
+            continue;
+        struct raft_pos hint = most.append_response.hint;
+        uint64_t round = most.append_response.round;
+        most = *message;
+        if (hint.index > most.append_response.hint.index)
+            most.append_response.hint = hint;
+        if (round > most.append_response.round)
+            most.append_response.round = round;
+    }
+    return raft_answer_covers(&most, answer);
+}
+
+static bool is_said(const struct raft_output *output, const struct raft_message *answer)
+{
+    for (uint32_t i = 0; i < output->messages_count; i++)
+        if (raft_answer_covers(&output->messages[i], answer))
+            return true;
+    return false;
+}
+
+/* Told that all its writes are durable, the core says what it promised; and it would at any time
+ * until then, if its role did not change. */
+static enum verdict check_promised(const struct held_up *before, struct input input,
+                                   const struct node *node, const struct raft *raft,
+                                   const struct raft_output *output)
+{
+    if (!before->is_promised)
+        return FINE;
+    if (input.kind != PERSIST)
+        return output->role_changed || is_withheld(raft, &before->promised, before->write_seq)
+                   ? FINE
+                   : PROMISE_NOT_KEPT;
+    return input.argument < node->writes_count || is_said(output, &before->promised)
+               ? FINE
+               : PROMISE_NOT_KEPT;
 }
 
 static void step_core(const struct node *before, struct input input, struct outcome *outcome,
@@ -311,6 +380,8 @@ static void step_core(const struct node *before, struct input input, struct outc
     raft_step(raft, &step, &output);
     if (input.kind == PERSIST)
         outcome->verdict = check_awaited(&held, raft, &output);
+    if (outcome->verdict == FINE)
+        outcome->verdict = check_promised(&held, input, before, raft, &output);
     check(input.kind != STEP_DOWN || raft->state.role != RAFT_LEADER ||
           raft_voters_count(raft) == 1); /* else it would be a tick and nothing else */
     if (!within_bounds(raft)) {

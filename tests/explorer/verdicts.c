@@ -16,6 +16,7 @@ const char *verdict_words(enum verdict verdict)
     case CANDIDACY_NOT_DURABLE: return "a vote request left before the own vote was durable";
     case MATCH_NOT_DURABLE: return "entries were acknowledged before they were durable";
     case DISK_NOT_AWAITED: return "a disk that was not awaited let something go on";
+    case PROMISE_NOT_KEPT: return "what was promised is not what the core says";
     case READ_FOR_NOBODY: return "a read was released that nobody waits for, or at another index";
     case LIST_IS_NOT_THE_LAST:
         return "the list of members in force is not that of the last entry which holds one";

@@ -373,7 +373,8 @@ static struct going_on going_on(const struct sim_node *node)
 /* The loop hears late of a disk that nobody awaits: nothing may go on by it. */
 void sim_persisted(struct sim_node *node, uint64_t seq)
 {
-    bool is_awaited = replica_awaits_disk(node->replica);
+    bool is_awaited = replica_awaits_disk(node->replica) || node->disk.hurries;
+    node->disk.hurries = false;
     struct going_on before = going_on(node);
     replica_persisted(node->replica, seq);
     struct going_on after = going_on(node);

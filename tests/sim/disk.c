@@ -62,6 +62,43 @@ void sim_disk_committed(struct sim_disk *disk)
     sim_check_image(disk->node, &before);
 }
 
+/* As with the thread, everything that came by then at once. */
+static void tell(struct sim_node *node, void *data)
+{
+    (void)data;
+    if (!node->disk.is_late)
+        return;
+    if (node->paused) {
+        sim_schedule(SIM_PAUSED_US, node, tell, NULL);
+        return;
+    }
+    node->disk.is_late = false;
+    sim_persisted(node, node->disk.durable);
+    sim_node_run(node);
+}
+
+/* The loop waits no longer than until somebody waits for the disk. */
+void sim_disk_look(struct sim_node *node)
+{
+    if (replica_awaits_disk(node->replica))
+        tell(node, NULL);
+}
+
+/* The thread says what is promised, and wakes the loop, which may be late where nothing waits. */
+static void is_durable(struct sim_node *node, uint64_t seq)
+{
+    struct sim_disk *disk = &node->disk;
+    disk->durable = seq;
+    disk->is_late = true;
+    disk->hurries |= !sim_network_durable(node, seq);
+    bool may_be_late = !disk->hurries && !replica_awaits_disk(node->replica) && sim_chance(700);
+    sim.coverage.disk_told_late += may_be_late;
+    if (may_be_late)
+        sim_schedule((int64_t)sim_below(SIM_TICK_US), node, tell, NULL);
+    else
+        tell(node, NULL);
+}
+
 static void done(struct sim_node *node, void *data)
 {
     struct sim_disk *disk = &node->disk;
@@ -77,8 +114,7 @@ static void done(struct sim_node *node, void *data)
     disk->busy = false;
     if (disk->count > 0)
         begin(disk);
-    sim_persisted(node, seq);
-    sim_node_run(node);
+    is_durable(node, seq);
 }
 
 static void begin(struct sim_disk *disk)

@@ -271,10 +271,9 @@ static struct sim_node *node_of(struct transport *transport)
     return (struct sim_node *)((char *)transport - offsetof(struct sim_node, transport));
 }
 
-static void send_message(struct transport *transport, const struct raft_message *message,
-                         const struct raft_entry *entries)
+static void say(struct sim_node *node, const struct raft_message *message,
+                const struct raft_entry *entries, int64_t clock_ms)
 {
-    struct sim_node *node = node_of(transport);
     uint32_t from = (uint32_t)node->id, to;
     if (!node->alive)
         return;
@@ -288,7 +287,7 @@ static void send_message(struct transport *transport, const struct raft_message 
     }
     struct outbox box = {0};
     struct buffer bytes = {0};
-    wire_encode_message(&box, message, entries, sim_node_unix_ms(node));
+    wire_encode_message(&box, message, entries, clock_ms);
     flatten(&box, &bytes);
     if (sim.raft_in_order)
         send_in_order(from, to, CHANNEL_CONTROL, buffer_bytes(&bytes));
@@ -296,6 +295,60 @@ static void send_message(struct transport *transport, const struct raft_message 
         send_alone(from, to, buffer_bytes(&bytes));
     buffer_deinit(&bytes);
     outbox_deinit(&box);
+}
+
+static void send_message(struct transport *transport, const struct raft_message *message,
+                         const struct raft_entry *entries)
+{
+    struct sim_node *node = node_of(transport);
+    say(node, message, entries, sim_node_unix_ms(node));
+}
+
+/* ---- what is said before the loop hears of the disk (net/promises.c) ------------------------- */
+
+static bool promise(struct transport *transport, const struct raft_message *message, uint64_t seq)
+{
+    struct sim_node *node = node_of(transport);
+    struct sim_promises *promises = &node->promises;
+    uint32_t to;
+    if (seq <= promises->durable || promises->count == SIM_PROMISES_MAX ||
+        !sim_link_up(node, message->to, CHANNEL_CONTROL, &to))
+        return false;
+    promises->list[promises->count++] = (struct sim_promise){seq, *message};
+    return true;
+}
+
+static void take_back(struct transport *transport)
+{
+    struct sim_promises *promises = &node_of(transport)->promises;
+    sim.coverage.promises_taken_back += promises->count > 0;
+    promises->count = 0;
+    promises->has_said = false;
+}
+
+static bool has_said(struct transport *transport, const struct raft_message *message)
+{
+    const struct sim_promises *promises = &node_of(transport)->promises;
+    return promises->has_said && raft_answer_covers(&promises->said, message);
+}
+
+bool sim_network_durable(struct sim_node *node, uint64_t seq)
+{
+    struct sim_promises *promises = &node->promises;
+    uint32_t ripe = 0;
+    while (ripe < promises->count && promises->list[ripe].seq <= seq)
+        ripe++;
+    bool may_say = ripe > 0 && !sim_chance(NO_ROOM_OF_1000);
+    promises->durable = seq;
+    if (may_say) {
+        promises->said = promises->list[ripe - 1].message;
+        promises->has_said = true;
+        sim.coverage.promises_said++;
+        say(node, &promises->said, NULL, 0);
+    }
+    promises->count -= ripe;
+    memmove(promises->list, promises->list + ripe, promises->count * sizeof promises->list[0]);
+    return ripe == 0 || may_say;
 }
 
 /* In order always, as on the connection that it shares with entries; but any may be dropped, and is
@@ -395,6 +448,9 @@ static bool has_room(struct transport *transport, raft_node_id to)
 static const struct transport_ops transport_ops = {
     .snapshot = send_snapshot,
     .send = send_message,
+    .promise = promise,
+    .take_back = take_back,
+    .has_said = has_said,
     .forward = send_forward,
     .forward_reply = send_forward_reply,
     .cancel = send_cancel,
@@ -405,6 +461,7 @@ static const struct transport_ops transport_ops = {
 void sim_network_init(struct sim_node *node)
 {
     node->transport.ops = &transport_ops;
+    node->promises = (struct sim_promises){0};
 }
 
 /* ---- breaking -------------------------------------------------------------------------------- */

@@ -366,6 +366,7 @@ void sim_node_run(struct sim_node *node)
     count_acknowledged(node);
     sim_checkpoint_look(node);
     sim_snapshots_look(node);
+    sim_disk_look(node);
 }
 
 static void tick(struct sim_node *node, void *data)

@@ -77,6 +77,9 @@ struct sim_node;
     X(no_room)                                                                                     \
     X(gone)                                                                                        \
     X(disk_hung)                                                                                   \
+    X(disk_told_late)                                                                              \
+    X(promises_said)                                                                               \
+    X(promises_taken_back)                                                                         \
     X(disk_unawaited)                                                                              \
     X(refused_nodes)                                                                               \
     X(members_added)                                                                               \
@@ -326,7 +329,26 @@ struct sim_disk {
     struct sim_image next; /* what is there once the batch is written */
     bool writing;          /* the next commit is of this batch */
     bool inside;           /* raft_log_write() has not come back */
+    uint64_t durable;      /* what is written, */
+    bool is_late;          /* and the loop is yet to be told, */
+    bool hurries;          /* which it is to be soon */
     int64_t slow_until_us, hung_until_us;
+};
+
+enum { SIM_PROMISES_MAX = 16 };
+
+struct sim_promise {
+    uint64_t seq;
+    struct raft_message message;
+};
+
+/* Answers that leave when the disk has what they wait for. */
+struct sim_promises {
+    struct sim_promise list[SIM_PROMISES_MAX]; /* seq rising */
+    uint32_t count;
+    uint64_t durable;
+    bool has_said;
+    struct raft_message said;
 };
 
 /* Hears what entries do to keys. */
@@ -375,6 +397,7 @@ struct sim_node {                   /* a machine, and what runs on it */
     bool adopting;
     struct sim_checkpoint checkpoint;
     struct transport transport;
+    struct sim_promises promises;
     struct sim_going_on going_on;
     raft_index applied_seen; /* the highest of all its lives: durable and committed */
     raft_index stored_seen;  /* the highest that it said to have stored, in any life */
@@ -442,6 +465,7 @@ void sim_disk_init(struct sim_disk *disk, struct sim_node *node);
 void sim_disk_committed(struct sim_disk *disk); /* the store did it */
 void sim_disk_crash(struct sim_disk *disk);
 void sim_disk_expect(struct sim_disk *disk, struct raft_pos pos); /* an adoption */
+void sim_disk_look(struct sim_node *node);
 void sim_disk_drain(struct sim_disk *disk); /* writes all that was submitted */
 
 /* ---- snapshots.c -------------------------------------------------------------------------- */
@@ -517,6 +541,8 @@ void sim_members_free(void);
 /* ---- network.c --------------------------------------------------------------------------- */
 
 void sim_network_init(struct sim_node *node);
+/* The writer's thread: what is promised behind that write is said; false: the loop has to hurry. */
+bool sim_network_durable(struct sim_node *node, uint64_t seq);
 void sim_network_node_gone(struct sim_node *node);
 void sim_network_cut(uint32_t from, uint32_t to, bool cut);
 void sim_network_reset(uint32_t one, uint32_t other, bool raft, bool commands);

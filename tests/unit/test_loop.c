@@ -148,6 +148,48 @@ static void what_may_be_late_no_longer_ends_the_next_wait(void **state)
     assert_true(world.ticks < TRIALS / 3);
 }
 
+/* Urgent, it ends a wait though it may be late. */
+static bool hurry_before_the_wait(void *context)
+{
+    (void)context;
+    waker_hurry(world.waker);
+    if (++world.turns == TRIALS)
+        loop_stop(world.loop);
+    return false;
+}
+
+static void what_is_urgent_is_not_waited_for(void **state)
+{
+    (void)state;
+    waker_may_be_late(world.waker, true);
+    run(hurry_before_the_wait);
+    assert_int_equal(world.heard, TRIALS - 1);
+    assert_true(world.ticks < TRIALS / 3);
+}
+
+static void *hurry_until_it_ends(void *context)
+{
+    struct timespec pause = {.tv_nsec = 50 * 1000};
+    (void)context;
+    while (!atomic_load(&world.ends)) {
+        waker_hurry(world.waker);
+        atomic_fetch_add(&world.said, 1);
+        nanosleep(&pause, NULL);
+    }
+    return NULL;
+}
+
+static void what_is_urgent_ends_a_wait(void **state)
+{
+    (void)state;
+    waker_may_be_late(world.waker, true);
+    assert_int_equal(pthread_create(&world.thread, NULL, hurry_until_it_ends, NULL), 0);
+    run(stop_when_much_was_said);
+    atomic_store(&world.ends, true);
+    assert_int_equal(pthread_join(world.thread, NULL), 0);
+    assert_true(world.heard > 3 * world.ticks);
+}
+
 /* The other thread says more as soon as it was answered: at any moment of the loop. */
 enum { EXCHANGES = 10000 };
 
@@ -190,6 +232,8 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(what_may_be_late_no_longer_ends_the_next_wait, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(what_is_urgent_is_not_waited_for, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_is_urgent_ends_a_wait, set_up, tear_down),
         cmocka_unit_test_setup_teardown(each_is_heard_once_whenever_it_comes, set_up, tear_down),
     };
     return cmocka_run_group_tests_name("loop", tests, NULL, NULL);

@@ -238,9 +238,10 @@ static struct kv *open_small(const char *directory)
     return kv;
 }
 
-static void no_wake(void *context)
+static void no_wake(void *context, uint64_t durable)
 {
     (void)context;
+    (void)durable;
 }
 
 static void report(int pipe_fd, uint64_t seq, uint64_t bulk)

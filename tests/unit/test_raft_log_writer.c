@@ -47,10 +47,12 @@ static void gated_close(struct gated_kv *gate)
 
 struct loop {
     sem_t woken;
+    uint64_t durable; /* as it was told */
 };
 
-static void wake(void *context)
+static void wake(void *context, uint64_t durable)
 {
+    ((struct loop *)context)->durable = durable;
     sem_post(&((struct loop *)context)->woken);
 }
 
@@ -102,11 +104,13 @@ static void test_groups(void **state)
     wait_for(&loop.woken);
     wait_for(&gate.arrived);
     assert_int_equal(blob->references, 1 + 1 + 5); /* released by the loop, not before */
+    assert_int_equal(loop.durable, 1);
     assert_int_equal(raft_log_writer_poll(writer), 1);
     assert_int_equal(blob->references, 1 + 5);
 
     sem_post(&gate.open);
     wait_for(&loop.woken);
+    assert_int_equal(loop.durable, 11);
     assert_int_equal(raft_log_writer_poll(writer), 11);
     assert_int_equal(gate.commits, 2);
     assert_int_equal(blob->references, 1);

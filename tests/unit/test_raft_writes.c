@@ -148,7 +148,7 @@ static struct raft *leader_new(void)
         step(raft, &tick);
     hear_vote(raft, true);
     assert_int_equal(status(raft).role, RAFT_CANDIDATE);
-    assert_true(raft_awaits_disk(raft)); /* its own vote */
+    assert_true(raft_awaits_disk(raft, false)); /* its own vote */
     persist(raft, 1);
     hear_vote(raft, false);
     assert_int_equal(status(raft).role, RAFT_LEADER);
@@ -160,29 +160,29 @@ static void a_leader_waits_for_its_disk_where_that_decides(void **state)
 {
     struct raft *raft = leader_new();
     (void)state;
-    assert_false(raft_awaits_disk(raft)); /* the others do not have its no-op either */
+    assert_false(raft_awaits_disk(raft, false)); /* the others do not have its no-op either */
     hear_match(raft, 1, 1);
     assert_int_equal(status(raft).commit, 0);
-    assert_true(raft_awaits_disk(raft)); /* one has */
+    assert_true(raft_awaits_disk(raft, false)); /* one has */
     persist(raft, 2);
     assert_int_equal(status(raft).commit, 1);
-    assert_false(raft_awaits_disk(raft)); /* nothing is under way */
+    assert_false(raft_awaits_disk(raft, false)); /* nothing is under way */
     assert_int_equal(propose(raft), 3);
     assert_int_equal(propose(raft), 4);
-    assert_false(raft_awaits_disk(raft));
+    assert_false(raft_awaits_disk(raft, false));
     hear_match(raft, 1, 2);
-    assert_true(raft_awaits_disk(raft));
+    assert_true(raft_awaits_disk(raft, false));
     hear_match(raft, 2, 2);
-    assert_int_equal(status(raft).commit, 2); /* without ours */
-    assert_true(raft_awaits_disk(raft));      /* to be applied */
+    assert_int_equal(status(raft).commit, 2);   /* without ours */
+    assert_true(raft_awaits_disk(raft, false)); /* to be applied */
     persist(raft, 3);
-    assert_false(raft_awaits_disk(raft));
+    assert_false(raft_awaits_disk(raft, false));
     hear_match(raft, 1, 3);
     assert_int_equal(status(raft).commit, 2);
-    assert_true(raft_awaits_disk(raft));
+    assert_true(raft_awaits_disk(raft, false));
     persist(raft, 4);
     assert_int_equal(status(raft).commit, 3);
-    assert_false(raft_awaits_disk(raft));
+    assert_false(raft_awaits_disk(raft, false));
     raft_free(raft);
 }
 
@@ -191,10 +191,10 @@ static void a_leader_that_takes_no_more_waits_for_its_disk(void **state)
     struct raft *raft = leader_new();
     (void)state;
     while (raft_takes_proposals(raft)) {
-        assert_false(raft_awaits_disk(raft));
+        assert_false(raft_awaits_disk(raft, false));
         propose(raft);
     }
-    assert_true(raft_awaits_disk(raft));
+    assert_true(raft_awaits_disk(raft, false));
     raft_free(raft);
 }
 
@@ -202,12 +202,92 @@ static void a_follower_waits_for_its_disk(void **state)
 {
     struct raft *raft = follower_new();
     (void)state;
-    assert_false(raft_awaits_disk(raft));
+    assert_false(raft_awaits_disk(raft, false));
     append(raft, 1);
-    assert_true(raft_awaits_disk(raft));
+    assert_true(raft_awaits_disk(raft, false));
     persist(raft, 1);
-    assert_false(raft_awaits_disk(raft));
+    assert_false(raft_awaits_disk(raft, false));
     raft_free(raft);
+}
+
+/* What it would answer, told that all is durable; 0: nothing, or nothing alone. */
+static raft_index promised(const struct raft *raft)
+{
+    struct raft_message answer;
+    if (!raft_promised(raft, &answer))
+        return 0;
+    assert_int_equal(answer.type, RAFT_APPEND_RESPONSE);
+    assert_true(answer.append_response.matched);
+    assert_int_equal(answer.append_response.hint.term, 1);
+    return answer.append_response.hint.index;
+}
+
+static void an_answer_is_promised_behind_its_write(void **state)
+{
+    struct raft *raft = follower_new();
+    (void)state;
+    assert_int_equal(promised(raft), 0);
+    assert_int_equal(append(raft, 1), 1);
+    assert_int_equal(append(raft, 2), 2);
+    assert_int_equal(promised(raft), 2);
+    assert_true(raft_awaits_disk(raft, true)); /* the term is under way with the first */
+    assert_int_equal(persist(raft, 1), 1);
+    assert_int_equal(promised(raft), 2);
+    assert_false(raft_awaits_disk(raft, true));
+    assert_true(raft_awaits_disk(raft, false));
+    assert_int_equal(persist(raft, 2), 2);
+    assert_int_equal(promised(raft), 0);
+    raft_free(raft);
+}
+
+/* In a later term nothing of it is said any more. */
+static void a_later_term_ends_what_is_promised(void **state)
+{
+    struct raft *raft = follower_new();
+    const struct raft_message later = {.type = RAFT_APPEND_REQUEST,
+                                       .from = 2,
+                                       .to = 0,
+                                       .term = 2,
+                                       .append_request = {.prev = {1, 9}}};
+    (void)state;
+    append(raft, 1);
+    assert_int_equal(promised(raft), 1);
+    hear(raft, &later);
+    assert_int_equal(promised(raft), 0);
+    assert_true(raft_awaits_disk(raft, true));
+    raft_free(raft);
+}
+
+static struct raft_message answer_of(raft_term term, raft_index index, uint64_t round)
+{
+    return (struct raft_message){
+        .type = RAFT_APPEND_RESPONSE,
+        .from = 0,
+        .to = 1,
+        .term = term,
+        .append_response = {.matched = true, .hint = {1, index}, .round = round}};
+}
+
+static void an_answer_covers_what_says_no_more(void **state)
+{
+    const struct raft_message said = answer_of(3, 7, 5);
+    struct raft_message other = answer_of(3, 7, 5);
+    (void)state;
+    assert_true(raft_answer_covers(&said, &other));
+    other = answer_of(3, 6, 4);
+    assert_true(raft_answer_covers(&said, &other));
+    other = answer_of(3, 8, 5);
+    assert_false(raft_answer_covers(&said, &other));
+    other = answer_of(3, 7, 6);
+    assert_false(raft_answer_covers(&said, &other));
+    other = answer_of(4, 7, 5);
+    assert_false(raft_answer_covers(&said, &other));
+    other = answer_of(3, 7, 5);
+    other.to = 2;
+    assert_false(raft_answer_covers(&said, &other));
+    other = answer_of(3, 7, 5);
+    other.append_response.matched = false;
+    assert_false(raft_answer_covers(&said, &other));
 }
 
 int main(void)
@@ -217,6 +297,9 @@ int main(void)
         cmocka_unit_test(a_leader_waits_for_its_disk_where_that_decides),
         cmocka_unit_test(a_leader_that_takes_no_more_waits_for_its_disk),
         cmocka_unit_test(a_follower_waits_for_its_disk),
+        cmocka_unit_test(an_answer_is_promised_behind_its_write),
+        cmocka_unit_test(a_later_term_ends_what_is_promised),
+        cmocka_unit_test(an_answer_covers_what_says_no_more),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -119,6 +119,11 @@ struct world {
     uint64_t other_life;             /* of who speaks; 0: the one that the member has */
     uint64_t life;                   /* of node 2, as the first list has it; 0: not known */
     struct snapshot_port *snapshots; /* NULL: none */
+    /* Of answers to appends: sent, promised and behind which write, taken back, said before. */
+    int answers, promises, taken_back;
+    uint64_t promised_behind;
+    struct raft_message promised;
+    bool takes_promises, has_said;
     void (*on_snapshot)(const struct snapshot_message *message);
 };
 
@@ -140,6 +145,7 @@ static inline void send_message(struct transport *transport, const struct raft_m
                                 const struct raft_entry *entries)
 {
     (void)transport;
+    world.answers += message->type == RAFT_APPEND_RESPONSE;
     if (message->type != RAFT_APPEND_REQUEST)
         return;
     world.round = message->append_request.round;
@@ -160,6 +166,30 @@ static inline void send_message(struct transport *transport, const struct raft_m
             strncat(world.all_appended, command.data, command.size);
         world.appended_seed = context.seed;
     }
+}
+
+static inline bool promise(struct transport *transport, const struct raft_message *message,
+                           uint64_t seq)
+{
+    (void)transport;
+    if (!world.takes_promises)
+        return false;
+    world.promises++;
+    world.promised = *message;
+    world.promised_behind = seq;
+    return true;
+}
+
+static inline void take_back(struct transport *transport)
+{
+    (void)transport;
+    world.taken_back++;
+}
+
+static inline bool has_said(struct transport *transport, const struct raft_message *message)
+{
+    (void)transport;
+    return world.has_said && raft_answer_covers(&world.promised, message);
 }
 
 static inline bool send_forward(struct transport *transport, raft_node_id to,
@@ -545,6 +575,9 @@ static void foresee(struct state_machine *machine, const struct foreseen *entrie
 static const struct raft_log_writer_ops writer_ops = {submit};
 static const struct raft_log_reader_ops reader_ops = {submit_read};
 static const struct transport_ops transport_ops = {.send = send_message,
+                                                   .promise = promise,
+                                                   .take_back = take_back,
+                                                   .has_said = has_said,
                                                    .forward = send_forward,
                                                    .forward_reply = send_reply,
                                                    .cancel = send_cancel,
