@@ -70,6 +70,11 @@ uint64_t layers_cache_bytes(const struct layers_cache *cache)
     return cache->bytes;
 }
 
+uint64_t layers_cache_bytes_max(const struct layers_cache *cache)
+{
+    return cache->bytes_max;
+}
+
 static struct set *set_of(const struct layers_cache *cache, struct bytes key, uint16_t *tag)
 {
     uint64_t hash = XXH3_64bits(key.data, key.size);
@@ -83,20 +88,30 @@ static uint64_t row_bytes(size_t key, size_t record)
     return (bytes + ROW_UNIT - 1) / ROW_UNIT * ROW_UNIT;
 }
 
+/* WAYS: it is not there. */
+static unsigned way_of(const struct layers_cache *cache, const struct set *set, uint16_t tag,
+                       struct bytes key)
+{
+    for (unsigned way = 0; way < WAYS; way++) {
+        const struct row *row = set->rows[way];
+        if (row && set->tags[way] == tag && row->generation == cache->generation &&
+            bytes_equal(bytes_of(row->data, row->key_size), key))
+            return way;
+    }
+    return WAYS;
+}
+
 bool layers_cache_find(struct layers_cache *cache, struct bytes key, struct bytes *record)
 {
     uint16_t tag;
     struct set *set = set_of(cache, key, &tag);
-    for (unsigned way = 0; way < WAYS; way++) {
-        struct row *row = set->rows[way];
-        if (!row || set->tags[way] != tag || row->generation != cache->generation ||
-            !bytes_equal(bytes_of(row->data, row->key_size), key))
-            continue;
-        row->is_asked_for = 1;
-        *record = bytes_of(row->data + row->key_size, row->record_size);
-        return true;
-    }
-    return false;
+    unsigned way = way_of(cache, set, tag, key);
+    if (way == WAYS)
+        return false;
+    struct row *row = set->rows[way];
+    row->is_asked_for = 1;
+    *record = bytes_of(row->data + row->key_size, row->record_size);
+    return true;
 }
 
 /* ---- making room --------------------------------------------------------------------- */
@@ -153,13 +168,14 @@ static unsigned free_way(struct layers_cache *cache, struct set *set)
     return 0;
 }
 
-void layers_cache_keep(struct layers_cache *cache, struct bytes key, struct bytes record)
+/* ---- what comes, and what changes ------------------------------------------------------ */
+
+static void keep_in(struct layers_cache *cache, struct set *set, uint16_t tag, struct bytes key,
+                    struct bytes record)
 {
     uint64_t bytes = row_bytes(key.size, record.size);
-    uint16_t tag;
     if (bytes > cache->bytes_max / ROW_FRACTION || bytes > INT32_MAX || !make_room(cache, bytes))
         return;
-    struct set *set = set_of(cache, key, &tag);
     unsigned way = free_way(cache, set);
     struct row *row = memory_resize(NULL, offsetof(struct row, data) + key.size + record.size);
     *row = (struct row){.generation = cache->generation,
@@ -171,4 +187,37 @@ void layers_cache_keep(struct layers_cache *cache, struct bytes key, struct byte
     set->tags[way] = tag;
     set->rows[way] = row;
     cache->bytes += bytes;
+}
+
+void layers_cache_keep(struct layers_cache *cache, struct bytes key, struct bytes record)
+{
+    uint16_t tag;
+    struct set *set = set_of(cache, key, &tag);
+    keep_in(cache, set, tag, key, record);
+}
+
+void layers_cache_renew(struct layers_cache *cache, struct bytes key, struct bytes record)
+{
+    uint16_t tag;
+    struct set *set = set_of(cache, key, &tag);
+    unsigned way = way_of(cache, set, tag, key);
+    struct row *row = way < WAYS ? set->rows[way] : NULL;
+    if (!row) {
+        keep_in(cache, set, tag, key, record);
+    } else if (row->record_size == record.size) {
+        if (record.size)
+            memcpy(row->data + row->key_size, record.data, record.size);
+    } else {
+        take_out(cache, set, way);
+        keep_in(cache, set, tag, key, record);
+    }
+}
+
+void layers_cache_drop(struct layers_cache *cache, struct bytes key)
+{
+    uint16_t tag;
+    struct set *set = set_of(cache, key, &tag);
+    unsigned way = way_of(cache, set, tag, key);
+    if (way < WAYS)
+        take_out(cache, set, way);
 }

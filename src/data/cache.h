@@ -2,7 +2,7 @@
  *
  * A look into the kv costs ten times as much as one in here, and some rows are asked for with every
  * command: the inner pages of a tree.  It knows nothing of when a row becomes another: its owner
- * has it forget all (layers.h, L9).  Loop thread. */
+ * says so of each, or has it forget all (layers.h, L9).  Loop thread. */
 #ifndef DATA_CACHE_H
 #define DATA_CACHE_H
 
@@ -18,8 +18,13 @@ void layers_cache_free(struct layers_cache *cache);        /* NULL allowed */
 bool layers_cache_find(struct layers_cache *cache, struct bytes key, struct bytes *record);
 /* A row that it does not have; what was not asked for again makes room, or it is not kept. */
 void layers_cache_keep(struct layers_cache *cache, struct bytes key, struct bytes record);
+/* The row is this one now: it takes the place of what was kept, or is kept, as above. */
+void layers_cache_renew(struct layers_cache *cache, struct bytes key, struct bytes record);
+/* There is no such row any more, or it is not known which. */
+void layers_cache_drop(struct layers_cache *cache, struct bytes key);
 /* All of it, O(1); the memory is used again. */
 void layers_cache_forget(struct layers_cache *cache);
 uint64_t layers_cache_bytes(const struct layers_cache *cache);
+uint64_t layers_cache_bytes_max(const struct layers_cache *cache);
 
 #endif

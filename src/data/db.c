@@ -13,6 +13,7 @@
 #include "base/memory.h"
 #include "data/checkpoint.h"
 #include "data/convert.h"
+#include "data/ranges.h"
 
 enum {
     CHANGED_BYTES_FACTOR = 4, /* a checkpoint also after this much was overwritten in place, or */
@@ -61,6 +62,7 @@ static void finish(struct db *db)
     db->stored = db->storing;
     db->storing = 0;
     db->checkpointed = (struct state){0};
+    layers_settle_begin(db);
 }
 
 /* ---- open and close -------------------------------------------------------- */
@@ -154,6 +156,8 @@ struct db *db_open(struct kv *kv, const struct db_options *options)
     db->freed_due_bytes = db->dead_due_bytes = options->checkpoint_bytes;
     if (options->cache_bytes > 0)
         db->cache = layers_cache_new(options->cache_bytes);
+    if (db->cache)
+        db->ranges = layers_ranges_new(db->cache);
     load_state(db);
     layers_deadlines_load(db);
     db->has_dead = db->is_dead_stored = has_dead_rows(db);
@@ -171,6 +175,7 @@ void layers_handle_free(struct db *db)
     buffer_deinit(&db->collection_key);
     buffer_deinit(&db->collection);
     buffer_deinit(&db->collected);
+    layers_ranges_free(db->ranges);
     layers_cache_free(db->cache);
     layers_ahead_free(db->ahead);
     memory_free(db);
@@ -544,8 +549,7 @@ static uint64_t dirty_bytes(const struct db *db)
 
 void layers_forget_stored(struct db *db)
 {
-    if (db->cache && db->stored > 0)
-        layers_cache_forget(db->cache); /* L9 */
+    layers_settle_end(db); /* L9 */
     for (; db->stored > 0; db->stored--)
         layers_release(db, db->layers[--db->count]);
 }
@@ -668,6 +672,7 @@ void db_applied(struct db *db, uint64_t index, uint64_t term, int64_t now_ms)
     db->version = 0;
     layers_part_end(db);
     db->is_in_entry = false;
+    layers_settle(db);
     if (!db->checkpoint && is_due(db))
         db_checkpoint(db);
 }

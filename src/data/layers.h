@@ -27,8 +27,8 @@
  * L8  a key with a deadline, or with elements that have one, has a row in TABLE_DEADLINES at the
  *     earliest or before.  There may be rows that no key needs any more: when the time of a row
  *     comes, the key's record says what to do.
- * L9  what is in the cache, the kv has or had before something that a layer says: so it is
- *     forgotten before layers that were stored are released.
+ * L9  what is in the cache, the kv has or had before something that a layer says: so the cache is
+ *     told of each row of layers that were stored, or forgets all, before they are released.
  *
  * Of TABLE_SPACES and TABLE_DEADLINES entries may say BELOW_YES though nothing is below. */
 #ifndef DATA_LAYERS_H
@@ -54,6 +54,7 @@ struct layer {
 
 struct checkpoint;
 struct layers_ahead;
+struct ranges;
 
 /* What is known of the records of keys, or of rows, in the kv, so that not too many that are large
  * are looked at together: they are in memory at once.  Of those that an earlier process stored
@@ -98,6 +99,15 @@ struct look {
     int64_t until_ms;     /* a deadline until then, and not over yet, leaves it in doubt */
     bool begins;          /* it can begin again: where it asks for counts it is in doubt */
     bool is_in_doubt;
+};
+
+/* How far the cache was told of the rows of the layers that were stored last: see settle.c. */
+struct settling {
+    bool is_under_way; /* it begins at: */
+    enum table table;
+    uint64_t space, word;
+    uint64_t bytes; /* told, since so many were changed: */
+    uint64_t since;
 };
 
 struct db {
@@ -172,6 +182,8 @@ struct db {
     struct layers_ahead
         *ahead; /* rows that were looked for before they are wanted; owned; or NULL */
     struct layers_cache *cache; /* of rows and pages, below the layers (L9); owned; NULL: none */
+    struct ranges *ranges;      /* in the cache; owned; NULL: none */
+    struct settling settling;
 
     /* The record of the large collection that was read from the kv last: whoever asks for its rows
      * asks for that before. */
@@ -222,6 +234,11 @@ const struct kv_head *layers_ahead_find(const struct layers_ahead *ahead, struct
                                         size_t head_max);
 void layers_ahead_forget(struct layers_ahead *ahead);
 void layers_ahead_free(struct layers_ahead *ahead); /* NULL allowed */
+
+/* settle.c.  Layers have been stored; an entry was applied; they are released. */
+void layers_settle_begin(struct db *db);
+void layers_settle(struct db *db);
+void layers_settle_end(struct db *db);
 
 /* What was read from the kv is not to be believed any more. */
 static inline void layers_forget_read(struct db *db)

@@ -7,10 +7,11 @@
 #include "base/fatal.h"
 
 enum {
-    RANGE_KIND = 0xff,      /* unlike that of any table */
     RANGE_BYTES_MAX = 2048, /* a larger one is not kept, */
     RANGE_TOO_LARGE = 1,    /* and so many bytes say that */
-    RANGE_HEAD = 16         /* of a row of it: word, size of its name, of its record */
+    RANGE_HEAD = 16,        /* before a row of it: word, size of its name, of its record */
+    RANGES_AHEAD = 7,       /* behind one that is read, as long as they have less than */
+    AHEAD_BYTES = 4096
 };
 
 /* Of a place beside a db that stands on a view: what changed there hides what the view has. */
@@ -30,7 +31,7 @@ struct sources merge_sources(const struct db *db)
         return *layers_view_sources(db->look->view);
     if (db->on)
         return sources_on(db);
-    struct sources sources = {.kv = db->kv, .persisted = &db->persisted, .cache = db->cache};
+    struct sources sources = {.kv = db->kv, .persisted = &db->persisted, .ranges = db->ranges};
     sources.layers[sources.count++] = db->active;
     for (unsigned i = 0; i < db->count; i++)
         sources.layers[sources.count++] = db->layers[i];
@@ -92,8 +93,8 @@ static void seek_layers(struct merge *merge, uint64_t word_from)
                      word_from);
 }
 
-static void begin(struct merge *merge, const struct sources *sources, enum table table,
-                  uint64_t space)
+void merge_begin(struct merge *merge, const struct sources *sources, enum table table,
+                 uint64_t space)
 {
     check(sources->count <= LAYERS_MAX + 1);
     merge->sources = sources;
@@ -102,6 +103,7 @@ static void begin(struct merge *merge, const struct sources *sources, enum table
     merge->kv_iter = NULL;
     merge->kv_has_more = merge->is_given = false;
     merge->given = (struct buffer){0};
+    merge->spent = 0;
 }
 
 static bool kv_counts(const struct merge *merge)
@@ -113,7 +115,7 @@ static bool kv_counts(const struct merge *merge)
 void merge_open(struct merge *merge, const struct sources *sources, enum table table,
                 uint64_t space, uint64_t word_from)
 {
-    begin(merge, sources, table, space);
+    merge_begin(merge, sources, table, space);
     seek_layers(merge, word_from);
     if (kv_counts(merge))
         seek_kv(merge, word_from);
@@ -129,15 +131,6 @@ void merge_close(struct merge *merge)
 
 /* ---- ranges that are kept --------------------------------------------------------------- */
 
-/* Of the row of the cache: no key of the kv's. */
-static void range_key(struct buffer *key, const struct merge_range *range)
-{
-    char which[] = {(char)range->table, (char)range->shift};
-    struct place place = {range->table, range->space, range->first, bytes_of(which, sizeof which)};
-    record_key(key, &place);
-    key->data[0] = (char)RANGE_KIND;
-}
-
 static void append_row(struct buffer *rows, const struct merge *merge)
 {
     unsigned char head[RANGE_HEAD];
@@ -149,38 +142,60 @@ static void append_row(struct buffer *rows, const struct merge *merge)
     buffer_append_bytes(rows, merge->kv_record);
 }
 
-/* All of it into `given`; or, where it is too large, what says so. */
-static void read_range(struct merge *merge, const struct merge_range *range)
+/* All of it into `given`; or, where it is too large, what says so, false. */
+static bool read_range(struct merge *merge, const struct merge_range *range)
 {
     struct buffer *rows = &merge->given;
+    uint64_t names = 0;
     buffer_clear(rows);
     seek_kv(merge, range->first);
     for (; merge->kv_has_more && merge_is_in_range(range, merge->kv_place.word);
-         advance_kv(merge)) {
+         advance_kv(merge), names++) {
         size_t more = RANGE_HEAD + merge->kv_place.name.size + merge->kv_record.size;
         if (rows->size + more > RANGE_BYTES_MAX) {
             buffer_clear(rows);
             buffer_append_byte(rows, 0);
-            return;
+            return false;
         }
         append_row(rows, merge);
     }
+    layers_ranges_note_names(merge->sources->ranges, range, names);
+    return true;
 }
 
-static void seek_range(struct merge *merge, const struct merge_range *range)
+/* How many there are in those behind a range that was read, up to the word `last`: a step costs a
+ * twentieth of a seek. */
+static void count_on(struct merge *merge, struct merge_range range, uint64_t last)
 {
-    struct layers_cache *cache = merge->sources->cache;
-    struct buffer key = {0};
+    struct ranges *ranges = merge->sources->ranges;
+    size_t bytes = 0;
+    for (unsigned i = 0; i < RANGES_AHEAD && merge_range_last(&range) < last; i++) {
+        uint64_t names = 0;
+        range.first = merge_range_last(&range) + 1;
+        if (layers_ranges_names(ranges, &range) < UINT64_MAX)
+            return;
+        for (; merge->kv_has_more && merge_is_in_range(&range, merge->kv_place.word); names++) {
+            bytes += merge->kv_place.name.size + merge->kv_record.size;
+            if (bytes > AHEAD_BYTES)
+                return;
+            advance_kv(merge);
+        }
+        layers_ranges_note_names(ranges, &range, names);
+    }
+}
+
+static void seek_range(struct merge *merge, const struct merge_range *range, uint64_t last)
+{
+    struct ranges *ranges = merge->sources->ranges;
     struct bytes rows;
-    range_key(&key, range);
-    if (layers_cache_find(cache, buffer_bytes(&key), &rows)) {
+    if (layers_ranges_find(ranges, range, &rows)) {
         buffer_clear(&merge->given);
         buffer_append_bytes(&merge->given, rows); /* it is lent until something is kept */
     } else {
-        read_range(merge, range);
-        layers_cache_keep(cache, buffer_bytes(&key), buffer_bytes(&merge->given));
+        if (read_range(merge, range))
+            count_on(merge, *range, last);
+        layers_ranges_keep(ranges, range, buffer_bytes(&merge->given));
     }
-    buffer_deinit(&key);
     if (merge->given.size == RANGE_TOO_LARGE) {
         seek_kv(merge, range->first);
         return;
@@ -190,22 +205,15 @@ static void seek_range(struct merge *merge, const struct merge_range *range)
     advance_kv(merge);
 }
 
-void merge_seek_range(struct merge *merge, const struct merge_range *range)
+void merge_seek_range(struct merge *merge, const struct merge_range *range, uint64_t last)
 {
     seek_layers(merge, range->first);
     if (!kv_counts(merge))
         return;
-    if (merge->sources->cache)
-        seek_range(merge, range);
+    if (merge->sources->ranges)
+        seek_range(merge, range, last);
     else
         seek_kv(merge, range->first);
-}
-
-void merge_open_range(struct merge *merge, const struct sources *sources,
-                      const struct merge_range *range)
-{
-    begin(merge, sources, range->table, range->space);
-    merge_seek_range(merge, range);
 }
 
 /* ---- walking ---------------------------------------------------------------------------- */

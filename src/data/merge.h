@@ -4,6 +4,7 @@
 #define DATA_MERGE_H
 
 #include "data/layers.h"
+#include "data/ranges.h"
 
 /* What a merge reads. */
 struct sources {
@@ -12,24 +13,11 @@ struct sources {
     struct kv *kv;                      /* borrowed; NULL: the layers alone */
     const struct kv_snapshot *snapshot; /* NULL: the kv as it is now */
     const struct state *persisted;      /* of the kv, for layers_kv_counts() */
-    struct layers_cache *cache;         /* of the kv as it is now; borrowed; NULL: none */
+    struct ranges *ranges;              /* of the kv as it is now; borrowed; NULL: none */
 };
 
 /* All of a db as it is now. */
 struct sources merge_sources(const struct db *db);
-
-/* Words from `first` on that have all bits but the lowest `shift` in common with it. */
-struct merge_range {
-    enum table table;
-    uint64_t space;
-    uint64_t first;
-    unsigned shift; /* 64: all words */
-};
-
-static inline bool merge_is_in_range(const struct merge_range *range, uint64_t word)
-{
-    return range->shift == 64 || word >> range->shift == range->first >> range->shift;
-}
 
 struct merge {
     const struct sources *sources; /* borrowed; must not change while the merge is open */
@@ -54,12 +42,13 @@ struct merge {
 /* `space`: 0 for tables that have none. */
 void merge_open(struct merge *merge, const struct sources *sources, enum table table,
                 uint64_t space, uint64_t word_from);
-/* Of one range, which is small; behind its last word there may be names or not.  What the kv has of
- * it is kept in the cache, as one row, and need not be looked for the next time (L9). */
-void merge_open_range(struct merge *merge, const struct sources *sources,
-                      const struct merge_range *range);
-/* It goes on with another one, of the same table and space: cheaper than to open it anew. */
-void merge_seek_range(struct merge *merge, const struct merge_range *range);
+/* It stands nowhere yet. */
+void merge_begin(struct merge *merge, const struct sources *sources, enum table table,
+                 uint64_t space);
+/* It goes on with one range, of its table and space, which is small; behind its last word there may
+ * be names or not.  What the kv has of it is kept, and need not be looked for the next time (L9);
+ * and of ranges of the same size behind it, up to the word `last`, how many names they have. */
+void merge_seek_range(struct merge *merge, const struct merge_range *range, uint64_t last);
 /* The next name, deleted ones too; false: at the end. */
 bool merge_next(struct merge *merge);
 /* The next that is not deleted. */

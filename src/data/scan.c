@@ -173,29 +173,23 @@ static bool sit(struct merge *merge, const struct merge_range *bucket, uint64_t 
     return false;
 }
 
-/* False: certainly nobody sits there, for so few names lie in the bucket; most seats are empty, and
- * where all is in memory this costs no look at an entry. */
-static bool may_sit(const struct sources *sources, const struct merge_range *bucket, uint64_t seat)
+/* Of the kv, at most. */
+static uint64_t names_below(const struct sources *sources, const struct merge_range *bucket)
 {
-    uint64_t names = 0,
-             width = bucket->shift == 64 ? UINT64_MAX : ((uint64_t)1 << bucket->shift) - 1;
-    if (sources->kv && layers_kv_counts(sources->persisted, bucket->table, bucket->space))
-        return true;
-    for (unsigned i = 0; i < sources->count && names <= seat; i++)
-        names += overlay_names(&sources->layers[i]->tables[bucket->table], bucket->space,
-                               bucket->first, bucket->first | width, seat + 1 - names);
-    return names > seat;
+    if (!sources->kv || !layers_kv_counts(sources->persisted, bucket->table, bucket->space))
+        return 0;
+    return sources->ranges ? layers_ranges_names(sources->ranges, bucket) : UINT64_MAX;
 }
 
-/* One walk for all tries: to open it costs more than to seek. */
-static void open_at(struct merge *merge, const struct sources *sources,
-                    const struct merge_range *range, bool *is_open)
+/* False: certainly nobody sits there, for so few names lie in the bucket; most seats are empty, and
+ * where that is known this costs no look at an entry. */
+static bool may_sit(const struct sources *sources, const struct merge_range *bucket, uint64_t seat)
 {
-    if (*is_open)
-        merge_seek_range(merge, range);
-    else
-        merge_open_range(merge, sources, range);
-    *is_open = true;
+    uint64_t names = names_below(sources, bucket);
+    for (unsigned i = 0; i < sources->count && names <= seat; i++)
+        names += overlay_names(&sources->layers[i]->tables[bucket->table], bucket->space,
+                               bucket->first, merge_range_last(bucket), seat + 1 - names);
+    return names > seat;
 }
 
 /* A bucket, all of the same size, and a seat in it, again and again until somebody sits there. */
@@ -203,24 +197,24 @@ void merge_random(struct merge *merge, const struct sources *sources,
                   const struct merge_range *range, uint64_t count, uint64_t *seed)
 {
     struct merge_range bucket = *range;
-    bool is_open = false;
     unsigned bits = 0; /* of the number of a bucket */
     check(count > 0);
     while (count >> bits > BUCKET_KEYS && bits < range->shift)
         bits++;
     bucket.shift = range->shift - bits;
+    merge_begin(merge, sources, range->table, range->space);
     for (int i = 0; i < TRIES_MAX; i++) {
         uint64_t number = prng_below(seed, (uint64_t)1 << bits);
         uint64_t seat = prng_below(seed, BUCKET_SEATS);
         bucket.first = range->first + (bits > 0 ? number << bucket.shift : 0);
         if (!may_sit(sources, &bucket, seat))
             continue;
-        open_at(merge, sources, &bucket, &is_open);
+        merge_seek_range(merge, &bucket, merge_range_last(range));
         if (sit(merge, &bucket, seat))
             return;
     }
     /* Names of one word, more than a bucket has seats: the first of the range will do. */
-    open_at(merge, sources, range, &is_open);
+    merge_seek_range(merge, range, range->first);
     bool is_there = sit(merge, range, 0);
     check(is_there);
 }

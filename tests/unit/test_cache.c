@@ -48,10 +48,20 @@ static void test_what_is_found_was_kept(void **state)
         else
             layers_cache_keep(cache, key, expected);
         assert_true(layers_cache_bytes(cache) <= BYTES_MAX);
+        unsigned gone = (unsigned)prng_below(&dice, ROWS);
+        key = key_of(gone, name);
+        if (i % 10 == 0)
+            layers_cache_drop(cache, key);
+        if (i % 20 == 0)
+            assert_false(layers_cache_find(cache, key, &record));
+        if (i % 10 == 5) {
+            layers_cache_renew(cache, key, bytes_from_string("for a moment"));
+            layers_cache_renew(cache, key, record_of(gone, changes, text));
+        }
         if (prng_below(&dice, 5000) == 0) {
             layers_cache_forget(cache);
             changes++;
-            assert_false(layers_cache_find(cache, key, &record));
+            assert_false(layers_cache_find(cache, key_of(number, name), &record));
         }
     }
     assert_true(found > 90000); /* nearly half of the looks are at a hundredth of the rows */
@@ -95,6 +105,23 @@ static void test_what_has_room_stays(void **state)
     layers_cache_free(cache);
 }
 
+static void test_a_row_that_is_renewed_is_another(void **state)
+{
+    (void)state;
+    struct layers_cache *cache = layers_cache_new(BYTES_MAX);
+    struct bytes key = bytes_from_string("k"), record;
+    const char *const values[] = {"one", "two", "", "another size", "two"};
+    for (unsigned i = 0; i < sizeof values / sizeof *values; i++) {
+        layers_cache_renew(cache, key, bytes_from_string(values[i]));
+        assert_true(layers_cache_find(cache, key, &record));
+        assert_true(bytes_equal(record, bytes_from_string(values[i])));
+    }
+    layers_cache_drop(cache, key);
+    assert_false(layers_cache_find(cache, key, &record));
+    layers_cache_drop(cache, key);
+    layers_cache_free(cache);
+}
+
 static void test_large_ones_are_not_kept(void **state)
 {
     (void)state;
@@ -116,6 +143,7 @@ int main(void)
         cmocka_unit_test(test_what_is_found_was_kept),
         cmocka_unit_test(test_who_is_asked_for_stays),
         cmocka_unit_test(test_what_has_room_stays),
+        cmocka_unit_test(test_a_row_that_is_renewed_is_another),
         cmocka_unit_test(test_large_ones_are_not_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -513,8 +513,95 @@ static void test_row_that_was_read_is_kept(void **state)
     assert_true(work_of_a_look(&f, space, 5, 5) < LAYERS_FETCH_WORK); /* the kv is not asked */
     db_stats(f.db, &stats);
     assert_true(stats.cached_bytes > 0);
-    store(&f);
+    store(&f); /* nothing of rows */
+    assert_true(work_of_a_look(&f, space, 5, 5) < LAYERS_FETCH_WORK);
+    put_row(&f, space, 7, 70);
+    store(&f); /* nobody told the cache */
     assert_true(work_of_a_look(&f, space, 5, 5) >= LAYERS_FETCH_WORK);
+    teardown(&f);
+}
+
+/* So many changes that the cache is told of all that was stored. */
+static void change_much(struct fixture *f)
+{
+    static const char large[30000];
+    for (int i = 0; i < 8; i++) {
+        db_put(f->db, 0, bytes_from_string("other"), DB_STRING, bytes_of(large, sizeof large), 0);
+        applied(f);
+    }
+}
+
+/* The second releases the layers that the first stored. */
+static void store_and_tell(struct fixture *f)
+{
+    for (int i = 0; i < 2; i++) {
+        change_much(f);
+        db_checkpoint(f->db);
+    }
+    change_much(f);
+}
+
+static void delete_row(struct fixture *f, uint64_t space, unsigned number)
+{
+    struct text text;
+    struct bytes field = name(&text, "element", number);
+    assert_true(db_row_delete(f->db, space, db_row_word(f->db, field), field));
+    applied(f);
+}
+
+static void test_what_was_stored_is_kept_when_its_layers_go(void **state)
+{
+    struct fixture f;
+    (void)state;
+    setup(&f);
+    uint64_t space = make(&f, "k", 3000); /* more than are told behind one entry */
+    store_and_tell(&f);
+    for (unsigned i = 1; i < 3000; i += 100)
+        assert_true(work_of_a_look(&f, space, i, i) < LAYERS_FETCH_WORK);
+    put_row(&f, space, 5, 50);
+    delete_row(&f, space, 6);
+    store_and_tell(&f);
+    assert_true(work_of_a_look(&f, space, 5, 50) < LAYERS_FETCH_WORK);
+    expect_row(&f, space, 6, 0);
+    assert_true(work_of_a_look(&f, space, 7, 7) < LAYERS_FETCH_WORK);
+    teardown(&f);
+}
+
+static void expect_page(struct fixture *f, uint64_t space, uint64_t number, char byte, size_t size)
+{
+    struct bytes page;
+    assert_true(db_page_get(f->db, NULL, space, number, &page));
+    assert_int_equal(page.size, size);
+    assert_int_equal(((const char *)page.data)[0], byte);
+}
+
+static void put_page(struct fixture *f, uint64_t space, uint64_t number, char byte, size_t size)
+{
+    char page[4096];
+    memset(page, byte, sizeof page);
+    db_page_put(f->db, space, number, bytes_of(page, size));
+    applied(f);
+}
+
+static void test_pages_that_were_stored_are_told(void **state)
+{
+    struct fixture f;
+    (void)state;
+    setup(&f);
+    uint64_t space = make(&f, "k", 10);
+    for (uint64_t i = 1; i < 20; i++)
+        put_page(&f, space, i, 'a', 1000);
+    put_page(&f, space, 30, 'a', 4000); /* too large to be kept before it is read */
+    store_and_tell(&f);
+    expect_page(&f, space, 30, 'a', 4000);
+    put_page(&f, space, 5, 'b', 1000);
+    put_page(&f, space, 6, 'c', 900);
+    put_page(&f, space, 30, 'd', 4000);
+    store_and_tell(&f);
+    expect_page(&f, space, 5, 'b', 1000);
+    expect_page(&f, space, 6, 'c', 900);
+    expect_page(&f, space, 7, 'a', 1000);
+    expect_page(&f, space, 30, 'd', 4000);
     teardown(&f);
 }
 
@@ -624,11 +711,10 @@ static void change_rows(struct fixture *f, uint64_t space, unsigned round, bool 
     applied(f);
 }
 
-static void test_draws_of_what_is_kept_are_the_same(void **state)
+static void expect_same_draws(void (*keep)(struct fixture *f))
 {
     struct fixture f;
     bool is_there[1000];
-    (void)state;
     memset(is_there, true, sizeof is_there);
     setup(&f);
     uint64_t space = make(&f, "k", 1000);
@@ -643,7 +729,38 @@ static void test_draws_of_what_is_kept_are_the_same(void **state)
         db_checkpoint(f.db);
         expect_draws_of_a_view(&f, space, count);
         if (round % 3 == 0)
-            store(&f);
+            keep(&f);
+    }
+    teardown(&f);
+}
+
+static void test_draws_of_what_is_kept_are_the_same(void **state)
+{
+    (void)state;
+    expect_same_draws(store);
+    expect_same_draws(store_and_tell);
+}
+
+/* All of them go, and come back, by and by. */
+static void test_draws_follow_what_is_told(void **state)
+{
+    struct fixture f;
+    (void)state;
+    setup(&f);
+    uint64_t space = make(&f, "k", 1000);
+    uint64_t count = 999; /* element 0 has a value of its own */
+    store_and_tell(&f);
+    for (unsigned round = 0; round < 12; round++) {
+        expect_draws_of_a_view(&f, space, 1000);
+        for (unsigned i = 1 + round % 6; i < 1000; i += 6) {
+            if (round < 6)
+                delete_row(&f, space, i);
+            else
+                put_row(&f, space, i, i + 1);
+            count += round < 6 ? -1 : 1;
+        }
+        store_and_tell(&f);
+        expect_draws_of_a_view(&f, space, count + 1);
     }
     teardown(&f);
 }
@@ -800,7 +917,10 @@ int main(void)
         cmocka_unit_test(test_copies_in_slices),
         cmocka_unit_test(test_draws_are_uniform),
         cmocka_unit_test(test_draws_of_what_is_kept_are_the_same),
+        cmocka_unit_test(test_draws_follow_what_is_told),
         cmocka_unit_test(test_row_that_was_read_is_kept),
+        cmocka_unit_test(test_what_was_stored_is_kept_when_its_layers_go),
+        cmocka_unit_test(test_pages_that_were_stored_are_told),
         cmocka_unit_test(test_row_that_was_read_is_changed),
         cmocka_unit_test(test_row_that_was_read_is_changed_behind_a_view),
         cmocka_unit_test(test_rows_are_looked_for_together),
