@@ -564,6 +564,11 @@ static void test_what_was_stored_is_kept_when_its_layers_go(void **state)
     assert_true(work_of_a_look(&f, space, 5, 50) < LAYERS_FETCH_WORK);
     expect_row(&f, space, 6, 0);
     assert_true(work_of_a_look(&f, space, 7, 7) < LAYERS_FETCH_WORK);
+    for (unsigned i = 1; i < 3000; i++)
+        put_row(&f, space, i, i + 10000);
+    store_and_tell(&f);
+    for (unsigned i = 1; i < 3000; i++)
+        expect_row(&f, space, i, i + 10000);
     teardown(&f);
 }
 
