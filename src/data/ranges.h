@@ -44,8 +44,7 @@ void layers_ranges_note_names(struct ranges *ranges, const struct merge_range *r
 /* In the kv a row of a collection with this word is another now, or is new, or there is none any
  * more. */
 void layers_ranges_change(struct ranges *ranges, uint64_t space, uint64_t word, bool is_new);
-/* All that layers_ranges_change() does not know: of keys, which nobody tells it of, and of spaces that
- * came to have one place here. */
+/* All that is not told of: of keys, and of spaces that came to have one place here. */
 void layers_ranges_forget_untold(struct ranges *ranges);
 
 #endif

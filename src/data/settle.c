@@ -1,6 +1,6 @@
-/* Before layers that a checkpoint stored are released, the cache is told what they have: each row is
- * kept as it is now, and what is deleted is not (L9).  So who asks for it when the layers are gone
- * finds it, and what they did not change stays.
+/* Before layers that a checkpoint stored are released, the cache is told what they have: each row
+ * is kept as it is now, and what is deleted is not (L9).  So who asks for it when the layers are
+ * gone finds it, and what they did not change stays.
  *
  * It is done behind the entries, each doing some of it for what it changed: so much that it is over
  * before the next checkpoint, and where it is not, all is forgotten.  Loop thread. */
