@@ -27,10 +27,10 @@ enum { EXIT_NOT_STARTED = 1, EXIT_DIFFERS = 65, EXIT_NOT_YET = 75 };
 
 enum { LARGE_BLOCK_MAX = 256 << 20 }; /* larger ones are mappings of their own */
 
-/* Large values pass through several blocks of their size.  By default each would be a mapping of
- * its own, and most of a copy into it would be page faults (60 MB: 52 ms, against 8 ms into memory
- * that was used before), in a thread that has heartbeats to send.  net/ gives back what stays
- * unused. */
+/* Large values pass through several blocks of their size, ours (base/large.h) and the store's.  By
+ * default each of those would be a mapping of its own, and most of a copy into it would be page
+ * faults (60 MB: 52 ms, against 8 ms into memory that was used before), in a thread that has
+ * heartbeats to send.  net/ gives back what stays unused. */
 static void keep_large_blocks(void)
 {
     (void)mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK_MAX);

@@ -1,33 +1,23 @@
-/* As malloc has it, but never NULL, and large blocks of huge pages where the kernel has them. */
+/* As malloc has it, but never NULL, and large blocks are mappings that grow without a copy
+ * (large.h). */
 #include "base/memory.h"
 
 #include <malloc.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "base/fatal.h"
+#include "base/large.h"
 
-enum {
-    HUGE_PAGE = 2 << 20,
-    LARGE = 4 << 20,      /* has a huge page inside, wherever it begins */
-    REMAPPED = 256 << 20, /* above it blocks grow without a copy: main.c asks malloc for that */
-    SMALL = 1024          /* malloc has such blocks at hand in each thread, and calloc does not */
-};
+enum { SMALL = 1024 /* malloc has such blocks at hand in each thread, and calloc does not */ };
 
-/* To fault in 64 MB of ordinary pages takes 50 to 350 ms, whichever thread comes first, and 12 ms
- * to give them back; of huge pages 8 and 1.  A kernel that has none of those says no, which is all
- * the same. */
-static void *advised(void *memory, size_t size)
-{
-    if (size < LARGE)
-        return memory;
-    uintptr_t begin = ((uintptr_t)memory + HUGE_PAGE - 1) & ~(uintptr_t)(HUGE_PAGE - 1);
-    uintptr_t end = ((uintptr_t)memory + size) & ~(uintptr_t)(HUGE_PAGE - 1);
-    (void)madvise((void *)begin, end - begin, MADV_HUGEPAGE);
-    return memory;
-}
+/* Who looks for errors in the use of memory sees each block in malloc. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+static const size_t large_min = SIZE_MAX;
+#else
+static const size_t large_min = LARGE_MIN;
+#endif
 
 static void *present(void *memory, size_t size)
 {
@@ -39,34 +29,42 @@ static void *present(void *memory, size_t size)
 /* Uninitialized. */
 static void *allocate(size_t size)
 {
-    return advised(present(malloc(size ? size : 1), size), size);
+    if (size >= large_min)
+        return present(large_new(size), size);
+    return present(malloc(size ? size : 1), size);
 }
 
 void *memory_new(size_t size)
 {
     if (size <= SMALL)
         return memset(allocate(size), 0, size);
-    return advised(present(calloc(1, size), size), size);
+    return present(size >= large_min ? large_new_zeroed(size) : calloc(1, size), size);
 }
 
-/* A larger block in place of a large one, advised before it is touched. */
-static void *grown(void *memory, size_t size)
+/* Another block in place of one of `before` bytes. */
+static void *moved(void *memory, size_t before, size_t size)
 {
-    size_t before = malloc_usable_size(memory);
-    void *larger = allocate(size);
-    if (memory)
-        memcpy(larger, memory, before);
-    free(memory);
-    return larger;
+    void *other = allocate(size);
+    memcpy(other, memory, before < size ? before : size);
+    memory_free(memory);
+    return other;
+}
+
+static void *resize_large(void *memory, size_t size)
+{
+    void *resized = size >= large_min ? large_resize(memory, size) : NULL;
+    return resized ? resized : moved(memory, large_size(memory), size);
 }
 
 void *memory_resize(void *memory, size_t size)
 {
     if (!memory)
         return allocate(size);
-    if (size >= LARGE && size < REMAPPED && size > malloc_usable_size(memory))
-        return grown(memory, size);
-    return advised(present(realloc(memory, size ? size : 1), size), size);
+    if (large_has(memory))
+        return resize_large(memory, size);
+    if (size >= large_min)
+        return moved(memory, malloc_usable_size(memory), size);
+    return present(realloc(memory, size ? size : 1), size);
 }
 
 void *memory_copy(const void *data, size_t size)
@@ -84,5 +82,8 @@ char *memory_string(const char *string)
 
 void memory_free(void *memory)
 {
-    free(memory);
+    if (large_has(memory))
+        large_free(memory);
+    else
+        free(memory);
 }

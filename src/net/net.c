@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/fatal.h"
+#include "base/large.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "net/address.h"
@@ -154,8 +155,11 @@ static void trim_memory(struct net *net)
     replica_status(net->replica, &status);
     uint64_t done = status.raft.applied + status.reads_done;
     if (net_trim_is_due(&net->trim, loop_now_ms(net->loop), done) &&
-        mallinfo2().fordblks > TRIM_BYTES)
+        mallinfo2().fordblks + large_status().kept > TRIM_BYTES) {
         malloc_trim(TRIM_BYTES / 4);
+        while (large_trim())
+            ;
+    }
 }
 
 static void on_tick(void *context)

@@ -7,12 +7,23 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
+#include "base/large.h"
 #include "base/memory.h"
+#include "base/prng.h"
 
 enum { MB = 1 << 20 };
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+static const bool has_large = false; /* see memory.c */
+#else
+static const bool has_large = true;
+#endif
 
 static unsigned char expected(size_t at)
 {
@@ -85,7 +96,7 @@ static void large_blocks_have_huge_pages(void **state)
 {
     (void)state;
     FILE *there = fopen("/sys/kernel/mm/transparent_hugepage/enabled", "r");
-    if (!there)
+    if (!there || !has_large)
         skip(); /* a kernel without them */
     fclose(there);
     unsigned char *fresh = memory_resize(NULL, 16 * MB);
@@ -95,12 +106,157 @@ static void large_blocks_have_huge_pages(void **state)
     memory_free(larger);
 }
 
+static long faults(void)
+{
+    struct rusage usage;
+    assert_int_equal(getrusage(RUSAGE_THREAD, &usage), 0);
+    return usage.ru_minflt;
+}
+
+/* Bytes of the block that are in memory. */
+static size_t resident(unsigned char *block, size_t size)
+{
+    static unsigned char pages[64 * MB / 4096];
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), count = 0;
+    assert_int_equal(mincore(block, size, pages), 0);
+    for (size_t i = 0; i < size / page; i++)
+        count += pages[i] & 1;
+    return count * page;
+}
+
+/* Nothing is copied, and nothing touched. */
+static void a_large_block_grows_where_it_is(void **state)
+{
+    (void)state;
+    if (!has_large)
+        skip();
+    while (large_trim())
+        ;
+    unsigned char *block = memory_resize(NULL, 16 * MB);
+    void *neighbours[8];
+    fill(block, 0, 16 * MB);
+    for (size_t size = 17 * MB, i = 0; i < 8; i++, size += 3 * MB) {
+        neighbours[i] = memory_resize(NULL, 2 * MB + i); /* so that there may be no room behind */
+        long before = faults();
+        block = memory_resize(block, size);
+        assert_in_range(faults() - before, 0, 4);
+        assert_in_range(resident(block, size), 16 * MB, 18 * MB);
+    }
+    assert_filled(block, 16 * MB);
+    for (size_t i = 0; i < 8; i++)
+        memory_free(neighbours[i]);
+    memory_free(block);
+}
+
+/* What was touched before is used again, in whatever sizes; but zeroed is zero. */
+static void what_is_given_back_is_used_again(void **state)
+{
+    (void)state;
+    if (!has_large)
+        skip();
+    while (large_trim())
+        ;
+    unsigned char *block = memory_resize(NULL, 32 * MB);
+    size_t used = large_status().used;
+    fill(block, 0, 32 * MB);
+    memory_free(block);
+    assert_int_equal(large_status().used, used - 32 * MB);
+    assert_int_equal(large_status().kept, 32 * MB);
+    unsigned char *parts[3];
+    for (size_t i = 0; i < 3; i++) {
+        parts[i] = memory_resize(NULL, 5 * MB + 100 * i);
+        assert_true(resident(parts[i], 5 * MB) == 5 * MB);
+        fill(parts[i], 0, 5 * MB);
+    }
+    unsigned char *zeroed = memory_new(8 * MB);
+    for (size_t i = 0; i < 8 * MB; i++)
+        assert_int_equal(zeroed[i], 0);
+    unsigned char *larger = memory_resize(NULL, 40 * MB); /* than what is left of it */
+    assert_in_range(resident(larger, 40 * MB), 10 * MB, 32 * MB);
+    fill(larger, 0, 40 * MB);
+    for (size_t i = 0; i < 3; i++) {
+        assert_filled(parts[i], 5 * MB);
+        memory_free(parts[i]);
+    }
+    assert_filled(larger, 40 * MB);
+    memory_free(zeroed);
+    memory_free(larger);
+    while (large_trim())
+        ;
+    assert_int_equal(large_status().kept, 0);
+}
+
+static void only_so_much_is_kept(void **state)
+{
+    enum { BLOCKS = 100 };
+    static void *blocks[BLOCKS];
+    (void)state;
+    if (!has_large)
+        skip();
+    for (size_t i = 0; i < BLOCKS; i++)
+        blocks[i] = memory_resize(NULL, i < 20 ? 30 * MB : 2 * MB);
+    for (size_t i = 0; i < BLOCKS; i++) {
+        memory_free(blocks[i]);
+        assert_in_range(large_status().kept, 2 * MB, LARGE_KEPT);
+    }
+    memory_free(memory_resize(NULL, LARGE_KEPT + MB));
+    assert_in_range(large_status().kept, 2 * MB, LARGE_KEPT);
+    size_t trims = 0;
+    while (large_trim())
+        trims++;
+    assert_in_range(trims, 1, LARGE_KEPT_BLOCKS);
+}
+
+/* Of any sizes, in any order; a model says what is in them. */
+static void any_course_keeps_the_contents(void **state)
+{
+    enum { BLOCKS = 12, STEPS = 3000 };
+    static struct {
+        unsigned char *memory;
+        size_t size;
+        unsigned char fill;
+    } blocks[BLOCKS];
+    uint64_t prng = 1;
+    (void)state;
+    for (int step = 0; step < STEPS; step++) {
+        size_t i = prng_next(&prng) % BLOCKS, before = blocks[i].size;
+        size_t size = prng_next(&prng) % (prng_next(&prng) % 4 ? 6 * MB : 24 * MB) + 1;
+        if (before > 0) { /* its ends are what it was filled with */
+            assert_int_equal(blocks[i].memory[0], blocks[i].fill);
+            assert_int_equal(blocks[i].memory[before - 1], blocks[i].fill);
+        }
+        if (before > 0 && prng_next(&prng) % 3 == 0) {
+            memory_free(blocks[i].memory);
+            blocks[i].memory = NULL;
+            blocks[i].size = 0;
+            continue;
+        }
+        blocks[i].memory = memory_resize(blocks[i].memory, size);
+        if (before > 0) {
+            assert_int_equal(blocks[i].memory[0], blocks[i].fill);
+            assert_int_equal(blocks[i].memory[(before < size ? before : size) - 1],
+                             before <= size ? blocks[i].fill : blocks[i].memory[size - 1]);
+        }
+        blocks[i].fill = (unsigned char)prng_next(&prng);
+        blocks[i].size = size;
+        blocks[i].memory[0] = blocks[i].memory[size - 1] = blocks[i].fill;
+    }
+    for (size_t i = 0; i < BLOCKS; i++)
+        memory_free(blocks[i].memory);
+    while (large_trim())
+        ;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(contents_stay),
         cmocka_unit_test(a_copy_is_equal_and_new_is_zero),
         cmocka_unit_test(large_blocks_have_huge_pages),
+        cmocka_unit_test(a_large_block_grows_where_it_is),
+        cmocka_unit_test(what_is_given_back_is_used_again),
+        cmocka_unit_test(only_so_much_is_kept),
+        cmocka_unit_test(any_course_keeps_the_contents),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
