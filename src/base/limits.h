@@ -48,8 +48,9 @@ enum {
     COMMAND_ENCODED_MAX = 1 << 30, /* a larger one is refused by command_classify(), */
     /* and one of more words: they are taken apart at once, on every node, 60 ns each. */
     COMMAND_WORDS_MAX = 4 << 20,
-    LOCAL_WORDS_MAX = 2048,  /* of COMMAND INFO, CONFIG GET and the like: 5 us each */
-    DIVIDED_WORDS_MAX = 1000 /* of a SUBSCRIBE, in one turn: 1 us each */
+    LOCAL_WORDS_MAX = 2048,   /* of COMMAND INFO, CONFIG GET and the like: 5 us each */
+    KEYS_WORDS_MAX = 1 << 16, /* of COMMAND GETKEYS: 0.1 us each */
+    DIVIDED_WORDS_MAX = 1000  /* of a SUBSCRIBE, in one turn: 1 us each */
 };
 _Static_assert((int)VALUE_SIZE_MAX < (int)COMMAND_ENCODED_MAX, "a value fits into its command");
 _Static_assert((int)VALUE_SIZE_MAX < (int)REPLY_SIZE_MAX, "and into its reply");
@@ -61,6 +62,7 @@ enum {
     WAITING_MAX = 100000,           /* requests that are not under way yet; then BUSY */
     WAITING_BYTES_MAX = 256 << 20,  /* the same */
     PROPOSE_BYTES_MAX = 8 << 20,    /* in one turn, about: each is copied */
+    ENTRY_MADE_BYTES_MAX = 4 << 20, /* the same of larger ones, before they are proposed */
     FORWARDED_BYTES_MAX = 64 << 20, /* with the leader at a time, about */
     FORWARDED_COUNT_MAX = 64 * 1024,
     /* How much is applied before the event loop gets its turn again. */

@@ -221,6 +221,13 @@ static bool is_too_large(const struct bytes *argv, uint32_t argc)
     return size > COMMAND_ENCODED_MAX;
 }
 
+bool command_will_be_encoded(const struct bytes *argv, uint32_t argc)
+{
+    const struct command *command = command_find(argv, argc);
+    return command && command->flags & (CMD_READ | CMD_WRITE) && !command_is_divided(command) &&
+           !is_too_large(argv, argc);
+}
+
 static bool is_of(const struct command *command, uint8_t meaning)
 {
     return command_since(command) <= meaning;
@@ -280,9 +287,10 @@ static bool has_too_many_words(const struct call *call)
 {
     const struct command *command = call->command;
     bool is_at_once = command->flags & CMD_LOCAL || command->execute == cmd_script_exists;
-    return is_at_once && call->argc > LOCAL_WORDS_MAX && !command_is_divided(command) &&
-           command->execute != cmd_command_getkeys &&
-           command->execute != cmd_command_getkeysandflags;
+    bool finds_keys =
+        command->execute == cmd_command_getkeys || command->execute == cmd_command_getkeysandflags;
+    uint32_t most = finds_keys ? KEYS_WORDS_MAX : LOCAL_WORDS_MAX;
+    return is_at_once && call->argc > most && !command_is_divided(command);
 }
 
 bool command_admit_found(struct call *call)

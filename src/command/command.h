@@ -205,10 +205,13 @@ enum command_class {
  * command. */
 enum command_class command_classify(struct connection *connection, const struct bytes *argv,
                                     uint32_t argc, const struct command **command);
+/* Whether what is to be done with it will begin with encoding it: known before it is classified. */
+bool command_will_be_encoded(const struct bytes *argv, uint32_t argc);
 /* What a read or write is asked for with: command_encode() of its words; for EXEC the whole
- * transaction, which ends with it. */
+ * transaction, which ends with it.  `encoded`: the words, where that was done before, else NULL;
+ * a reference of it may be taken. */
 struct blob *command_take_request(struct connection *connection, const struct command *command,
-                                  const struct bytes *argv, uint32_t argc);
+                                  const struct bytes *argv, uint32_t argc, struct blob *encoded);
 /* Whether it may not be asked for before all replies to earlier ones are there, and whether nothing
  * may follow before its own is: connection->transaction.awaits then says so. */
 bool command_needs_reply(const struct connection *connection, const struct command *command,
@@ -236,9 +239,10 @@ bool command_is_unpaused(const struct command *command);
 int64_t command_sleep_ms(const struct command *command, const struct bytes *argv, uint32_t argc);
 /* CLIENT CACHING is for one command, or one transaction; it is over. */
 void command_caching_ends(struct connection *connection, const struct command *command);
-/* Answers QUEUED. */
+/* Answers QUEUED. `encoded` as above. */
 void command_queue(struct connection *connection, struct server *server,
-                   const struct command *command, const struct bytes *argv, uint32_t argc);
+                   const struct command *command, const struct bytes *argv, uint32_t argc,
+                   struct blob *encoded);
 /* Appends the reply to connection->out, nothing if connection_is_silent(). */
 void command_run_local(struct connection *connection, struct server *server,
                        const struct command *command, const struct bytes *argv, uint32_t argc);
@@ -255,6 +259,19 @@ struct blob *command_ask_again(struct bytes request, struct bytes reply);
 /* The form in which a read or write travels to the leader and (writes) into the log:
  *   u32 argc, then argc times u32 size, bytes; little endian. */
 struct blob *command_encode(const struct bytes *argv, uint32_t argc);
+/* The same of a large one, some at a time; {0} at first.  The words may lie elsewhere each time. */
+struct command_encoding {
+    struct blob *blob; /* owned */
+    uint32_t words;    /* are in it */
+    bool is_inside;    /* the next is there in part, but for these bytes: */
+    size_t left;
+    size_t at;
+};
+enum { COMMAND_ENCODED_WORD = 16 }; /* beside its bytes a word costs what so many cost */
+/* True: it is whole. */
+bool command_encode_some(struct command_encoding *encoding, const struct bytes *argv, uint32_t argc,
+                         size_t most);
+void command_encoding_drop(struct command_encoding *encoding);
 /* False if malformed; `argv` is a growing array owned by the caller (start with NULL, 0). */
 bool command_decode(struct bytes encoded, struct bytes **argv, uint32_t *argc, uint32_t *capacity);
 /* The same some words at a time: `words` is 0 at first, and *argc when all of them are there. */

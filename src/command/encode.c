@@ -8,16 +8,21 @@
 #include "base/memory.h"
 #include "command/command.h"
 
-struct blob *command_encode(const struct bytes *argv, uint32_t argc)
+static struct blob *encoded_new(const struct bytes *argv, uint32_t argc)
 {
     size_t size = 4;
     check(argc > 0); /* command_decode() takes no other */
     for (uint32_t i = 0; i < argc; i++)
         size += 4 + argv[i].size;
     struct blob *blob = blob_new(size);
-    unsigned char *at = blob->data;
-    put_u32(at, argc);
-    at += 4;
+    put_u32(blob->data, argc);
+    return blob;
+}
+
+struct blob *command_encode(const struct bytes *argv, uint32_t argc)
+{
+    struct blob *blob = encoded_new(argv, argc);
+    unsigned char *at = blob->data + 4;
     for (uint32_t i = 0; i < argc; i++) {
         check(argv[i].size <= UINT32_MAX);
         put_u32(at, (uint32_t)argv[i].size);
@@ -26,8 +31,54 @@ struct blob *command_encode(const struct bytes *argv, uint32_t argc)
             memcpy(at, argv[i].data, argv[i].size);
         at += argv[i].size;
     }
-    check(at == blob->data + size);
+    check(at == blob->data + blob->size);
     return blob;
+}
+
+/* The size of the next word. */
+static void begin_word(struct command_encoding *encoding, struct bytes word)
+{
+    check(word.size <= UINT32_MAX);
+    put_u32(encoding->blob->data + encoding->at, (uint32_t)word.size);
+    encoding->at += 4;
+    encoding->left = word.size;
+    encoding->is_inside = true;
+}
+
+/* So many bytes of that word, or what is left of it; how many those are. */
+static size_t encode_part(struct command_encoding *encoding, struct bytes word, size_t most)
+{
+    size_t part = encoding->left < most ? encoding->left : most;
+    if (part)
+        memcpy(encoding->blob->data + encoding->at,
+               (const char *)word.data + word.size - encoding->left, part);
+    encoding->at += part;
+    encoding->left -= part;
+    return part;
+}
+
+bool command_encode_some(struct command_encoding *encoding, const struct bytes *argv, uint32_t argc,
+                         size_t most)
+{
+    size_t done = 0;
+    if (!encoding->blob)
+        *encoding = (struct command_encoding){.blob = encoded_new(argv, argc), .at = 4};
+    while (encoding->words < argc && done < most) {
+        struct bytes word = argv[encoding->words];
+        if (!encoding->is_inside)
+            begin_word(encoding, word);
+        done += COMMAND_ENCODED_WORD + encode_part(encoding, word, most);
+        encoding->is_inside = encoding->left > 0;
+        encoding->words += !encoding->is_inside;
+    }
+    check(encoding->words < argc || encoding->at == encoding->blob->size);
+    return encoding->words == argc;
+}
+
+void command_encoding_drop(struct command_encoding *encoding)
+{
+    blob_release(encoding->blob);
+    *encoding = (struct command_encoding){0};
 }
 
 /* The next word; moves on.  False: it is not whole. */

@@ -181,6 +181,7 @@ static void memory_allocator(struct info *info)
 void command_info_memory(struct info *info)
 {
     const struct server_stats *stats = &info->stats;
+    info->server->ops->memory(info->server, &info->stats);
     memory_used(info);
     command_info_number(info, "allocator_allocated", stats->memory_used);
     command_info_number(info, "allocator_active", stats->memory_heap);

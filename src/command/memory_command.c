@@ -172,6 +172,7 @@ void cmd_memory_stats(struct call *call)
     struct server_stats stats;
     uint64_t counts[DB_DATABASES], keys = 0;
     call->server->ops->stats(call->server, &stats);
+    call->server->ops->memory(call->server, &stats);
     call->server->ops->keys(call->server, counts);
     for (unsigned i = 0; i < DB_DATABASES; i++)
         keys += counts[i];

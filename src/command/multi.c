@@ -167,7 +167,8 @@ static void append_element(struct transaction *transaction, enum exec_kind kind,
 }
 
 void command_queue(struct connection *connection, struct server *server,
-                   const struct command *command, const struct bytes *argv, uint32_t argc)
+                   const struct command *command, const struct bytes *argv, uint32_t argc,
+                   struct blob *encoded)
 {
     struct transaction *transaction = &connection->transaction;
     struct buffer out = {0};
@@ -186,7 +187,7 @@ void command_queue(struct connection *connection, struct server *server,
     if (answer_now(connection, &call)) {
         append_element(transaction, EXEC_REPLY, buffer_bytes(&out));
     } else {
-        struct blob *encoded = command_encode(argv, argc);
+        encoded = encoded ? blob_take(encoded) : command_encode(argv, argc);
         append_element(transaction, EXEC_COMMAND, blob_bytes(encoded));
         blob_release(encoded);
         transaction->has_writes |= (command->flags & CMD_WRITE) != 0;
@@ -208,11 +209,11 @@ static const char *name_of(const struct command *command)
 }
 
 static struct blob *encode_as(const struct command *command, const struct bytes *argv,
-                              uint32_t argc)
+                              uint32_t argc, struct blob *encoded)
 {
     const char *name = name_of(command);
     if (!name)
-        return command_encode(argv, argc);
+        return encoded ? blob_take(encoded) : command_encode(argv, argc);
     struct bytes *words = memory_copy(argv, argc * sizeof *argv);
     words[0] = bytes_from_string(name);
     struct blob *request = command_encode(words, argc);
@@ -234,7 +235,7 @@ static struct blob *ask_position(struct transaction *transaction, const struct b
 }
 
 struct blob *command_take_request(struct connection *connection, const struct command *command,
-                                  const struct bytes *argv, uint32_t argc)
+                                  const struct bytes *argv, uint32_t argc, struct blob *encoded)
 {
     struct transaction *transaction = &connection->transaction;
     uint32_t before;
@@ -245,7 +246,7 @@ struct blob *command_take_request(struct connection *connection, const struct co
     if (command_is_subscribe(command))
         return ask_position(transaction, argv, argc);
     if (!is_exec(command, argv, argc, &before))
-        return encode_as(command, argv, argc);
+        return encode_as(command, argv, argc, encoded);
     struct blob *request = transaction_encode(transaction, argv, before);
     bool selects = transaction->selects;
     uint8_t database = transaction->database;

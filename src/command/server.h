@@ -176,7 +176,9 @@ struct server_deadlines {
 struct server_ops {
     int64_t (*now_ms)(struct server *server); /* Unix time */
     int64_t (*now_us)(struct server *server);
-    void (*stats)(struct server *server, struct server_stats *stats);
+    void (*stats)(struct server *server, struct server_stats *stats); /* but for memory_*, */
+    /* which take tens of ms where much memory was given back. */
+    void (*memory)(struct server *server, struct server_stats *stats);
     void (*stats_reset)(struct server *server); /* CONFIG RESETSTAT */
     /* Commands that were executed or rejected, and kinds of errors that clients got. */
     void (*each_command)(struct server *server, server_command_fn *each, void *context);

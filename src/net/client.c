@@ -85,6 +85,7 @@ void client_free(struct client *client)
     stream_close(&client->stream);
     pipeline_deinit(&client->pipeline);
     resp_parser_free(client->parser);
+    command_encoding_drop(&client->encoding);
     buffer_deinit(&client->in);
     connection_deinit(&client->connection);
     memory_free(client);

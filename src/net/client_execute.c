@@ -19,8 +19,10 @@
 #include "resp/writer.h"
 
 enum {
-    ATTACK_LOG_MS = 60000,    /* at most one line in this time, as Redis does */
-    WHOLE_WORDS_MAX = 1 << 16 /* of a command that is executed in the turn in which it is whole */
+    ATTACK_LOG_MS = 60000,     /* at most one line in this time, as Redis does */
+    WHOLE_WORDS_MAX = 1 << 16, /* of a command that is executed in the turn in which it is whole, */
+    WHOLE_BYTES_MAX = 4 << 20, /* and bytes */
+    ENCODE_BYTES_MAX = 2 << 20 /* of a larger one, in a turn: to touch memory first takes time */
 };
 
 /* The first byte of a reply says whether it is an error. */
@@ -171,7 +173,8 @@ static void submit(struct client *client, enum request_kind kind, const struct c
     struct connection *connection = &client->connection;
     connection->tracking.asked++; /* first: what is told from now on comes behind its reply */
     tracking_remember(clients->options.server->channels, connection, command, argv, argc);
-    struct blob *words = command_take_request(connection, command, argv, argc);
+    struct blob *words =
+        command_take_request(connection, command, argv, argc, client->encoding.blob);
     struct request *request = make_request(client, kind, words);
     int64_t wait_ms = wait_of(command, argv, argc);
     request->may_wait = wait_ms != COMMAND_AT_ONCE;
@@ -334,7 +337,8 @@ static void run(struct client *client, enum command_class class, const struct co
         client_monitor_tell(client, command, argv, argc);
         break;
     case COMMAND_QUEUED:
-        command_queue(&client->connection, clients->options.server, command, argv, argc);
+        command_queue(&client->connection, clients->options.server, command, argv, argc,
+                      client->encoding.blob);
         client_monitor_tell(client, command, argv, argc);
         break;
     case COMMAND_OTHER: check(false); break;
@@ -459,6 +463,20 @@ static bool waits_a_turn(struct client *client, uint32_t argc)
     return true;
 }
 
+/* What a large one is to be encoded as is made before it is classified, some of it in each turn.
+ * True: there is more. */
+static bool encodes(struct client *client, const struct bytes *argv, uint32_t argc)
+{
+    struct command_encoding *encoding = &client->encoding;
+    if (argc <= WHOLE_WORDS_MAX && client->command_size <= WHOLE_BYTES_MAX)
+        return false;
+    if (encoding->blob ? encoding->words == argc : !command_will_be_encoded(argv, argc))
+        return false;
+    (void)command_encode_some(encoding, argv, argc, ENCODE_BYTES_MAX);
+    client_wants_turn(client);
+    return true;
+}
+
 static void give_up(struct client *client, const char *error)
 {
     /* client-query-buffer-limit, met before the bytes are there */
@@ -507,11 +525,14 @@ void client_execute(struct client *client)
             break;
         }
         const struct bytes *argv = resp_argv(client->parser, &argc);
-        if (argc > 0 && (waits_a_turn(client, argc) || !execute_some(client, argv, argc))) {
+        if (argc > 0 && (waits_a_turn(client, argc) || encodes(client, argv, argc) ||
+                         !execute_some(client, argv, argc))) {
             client->blocked = true;
             break;
         }
         client->whole_turn = 0;
+        if (client->encoding.blob)
+            command_encoding_drop(&client->encoding);
         check(client->command_size <= client->in.size - client->parsed);
         client->parsed += client->command_size;
         client->command_size = 0;

@@ -53,9 +53,10 @@ struct client {
     size_t parsed;       /* bytes of `in` that were executed */
     size_t command_size; /* of the command behind them, which waits; 0: not taken apart yet */
     uint64_t whole_turn; /* of one of very many words: in which it was seen to be whole; 0: not */
-    uint32_t words_done; /* of that command, if it is divided: these were executed */
-    bool piece_failed;   /* of one that is divided: the rest is not executed */
-    size_t out_capacity; /* of the run of small replies, when it was last looked at */
+    struct command_encoding encoding; /* of a large one: as it will be asked for */
+    uint32_t words_done;              /* of that command, if it is divided: these were executed */
+    bool piece_failed;                /* of one that is divided: the rest is not executed */
+    size_t out_capacity;              /* of the run of small replies, when it was last looked at */
     struct pipeline pipeline;
     struct request *awaited;   /* in it: nothing may follow before its reply is there; or NULL */
     struct event *wait_timer;  /* of one that waits not for ever; owned, or NULL */

@@ -48,6 +48,16 @@ static void take_owner(struct bytes *command, struct request_owner *owner)
     *command = bytes_of(at + OWNER_SIZE, command->size - OWNER_SIZE);
 }
 
+static void put_stamp(unsigned char *at, const struct apply_context *context)
+{
+    struct stamp stamp = {.meaning = context->meaning,
+                          .database = context->database,
+                          .value_max = context->value_max,
+                          .unix_ms = (uint64_t)context->now_ms,
+                          .seed = context->seed};
+    stamp_put(at, &stamp);
+}
+
 struct blob *entry_stamp(const struct apply_context *context, const struct blob *command)
 {
     struct command_parts whole = {.list = {blob_bytes(command)}, .count = 1};
@@ -62,12 +72,7 @@ struct blob *entry_stamp_parts(const struct apply_context *context,
         size += command->list[i].size;
     struct blob *payload = blob_new(STAMP_SIZE + owner_size + size);
     check(owner_size == 0 || context->meaning >= STAMP_MEANING_WAITS);
-    struct stamp stamp = {.meaning = context->meaning,
-                          .database = context->database,
-                          .value_max = context->value_max,
-                          .unix_ms = (uint64_t)context->now_ms,
-                          .seed = context->seed};
-    stamp_put(payload->data, &stamp);
+    put_stamp(payload->data, context);
     if (owner_size)
         put_owner(payload->data + STAMP_SIZE, &context->owner);
     unsigned char *at = payload->data + STAMP_SIZE + owner_size;
@@ -76,6 +81,24 @@ struct blob *entry_stamp_parts(const struct apply_context *context,
         at += command->list[i].size;
     }
     return payload;
+}
+
+bool entry_make_some(struct blob **payload, size_t *made, const struct blob *command, size_t most)
+{
+    size_t part = command->size - *made;
+    if (!*payload)
+        *payload = blob_new(STAMP_SIZE + command->size);
+    part = part < most ? part : most;
+    memcpy((*payload)->data + STAMP_SIZE + *made, command->data + *made, part);
+    *made += part;
+    return *made == command->size;
+}
+
+void entry_stamp_made(const struct apply_context *context, struct blob *payload)
+{
+    check(payload->references == 1);
+    check(context->owner.run_id == 0);
+    put_stamp(payload->data, context);
 }
 
 bool entry_unstamp(struct bytes payload, struct apply_context *context, struct bytes *command)

@@ -108,14 +108,14 @@ bool replica_prepare_some(struct replica *replica)
     return true;
 }
 
-void replica_prepare_propose(struct replica *replica, const struct request *request,
+bool replica_prepare_propose(struct replica *replica, const struct request *request,
                              struct apply_context *context, struct command_parts *parts)
 {
     struct state_machine *machine = replica->options.machine;
     if (request != replica->preparing)
-        return;
+        return false;
     context->seed = replica->preparing_seed;
-    (void)machine->ops->prepared_as(machine, context->now_ms, parts);
+    return machine->ops->prepared_as(machine, context->now_ms, parts);
 }
 
 static void leave(struct replica *replica)

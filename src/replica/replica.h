@@ -105,6 +105,8 @@ struct request {
     raft_node_id sent_to;     /* forwarded: to whom */
     uint8_t preparation;      /* of a write, while this node leads: preparing.c */
     uint8_t preparations;     /* how many were begun */
+    struct blob *payload;     /* of a large write: its entry's, as far as it is made; owned */
+    size_t payload_made;      /* bytes of the command that are in it */
     raft_index told; /* of a write that is done: its entry, if that told something; else 0 */
     /* TELLING: it came before this node applied the entry; of a change of members that is proposed:
      * what is answered then; owned */

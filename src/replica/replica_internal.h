@@ -78,6 +78,10 @@ void entry_cache_shrink(struct entry_cache *cache, raft_index keep_after, uint64
 struct blob *entry_stamp(const struct apply_context *context, const struct blob *command);
 struct blob *entry_stamp_parts(const struct apply_context *context,
                                const struct command_parts *command);
+/* The same of a large one that has no owner: some of the command at a time (NULL and 0 at first),
+ * which is true when all of it is there, and the stamp at the end. */
+bool entry_make_some(struct blob **payload, size_t *made, const struct blob *command, size_t most);
+void entry_stamp_made(const struct apply_context *context, struct blob *payload);
 /* False if malformed. `command` is borrowed from `payload`. */
 bool entry_unstamp(struct bytes payload, struct apply_context *context, struct bytes *command);
 
@@ -271,6 +275,7 @@ struct replica {
     raft_index preparing_behind;
     int64_t preparing_since_ms;
     uint64_t preparing_seed; /* of its entry */
+    uint64_t made_bytes;     /* of commands whose entries are made, and not proposed yet */
     uint64_t waiting_count, waiting_bytes, waiting_reads, waiting_foreign, under_way_count;
     uint64_t forwarded_bytes;
     uint64_t owed[RAFT_MEMBERS_MAX]; /* by place in members: replies beyond its room */
@@ -367,6 +372,8 @@ enum request_outcome request_outcome_unanswered(const struct request *request);
 void replica_expire_requests(struct replica *replica);
 /* The oldest that a client of that node has under way here; NULL: none. */
 struct request *request_of_client(struct replica *replica, raft_node_id origin, uint64_t client);
+/* Forgets what was made of its entry. */
+void request_drop_payload(struct replica *replica, struct request *request);
 void request_begin_timing(struct replica *replica, struct request *request, int64_t deadline_ms);
 /* It gets so much more time, as if it had come later. */
 void request_put_off(struct replica *replica, struct request *request, int64_t by_ms);
@@ -468,8 +475,8 @@ bool replica_prepare_take(struct replica *replica, struct request *request);
 bool replica_prepare_some(struct replica *replica);        /* true: there is more to do at once */
 bool replica_prepare_waits(const struct replica *replica); /* for nothing but the next turn */
 void replica_prepare_office_lost(struct replica *replica);
-/* It is about to be proposed: with this seed, and as these parts, which are its command. */
-void replica_prepare_propose(struct replica *replica, const struct request *request,
+/* It is about to be proposed: with this seed, and, if true, as these parts in place of its command. */
+bool replica_prepare_propose(struct replica *replica, const struct request *request,
                              struct apply_context *context, struct command_parts *parts);
 /* It is about to be freed. */
 void replica_prepare_ends(struct replica *replica, const struct request *request);

@@ -29,6 +29,17 @@ struct request *request_new(enum request_kind kind, int protocol, uint64_t clien
     return request;
 }
 
+void request_drop_payload(struct replica *replica, struct request *request)
+{
+    if (!request->payload)
+        return;
+    check(replica->made_bytes >= request->command->size);
+    replica->made_bytes -= request->command->size;
+    blob_release(request->payload);
+    request->payload = NULL;
+    request->payload_made = 0;
+}
+
 /* ---- lines ------------------------------------------------------------------------------ */
 
 static struct request_line *find_line(struct replica *replica, raft_node_id origin, uint64_t client)
@@ -276,6 +287,7 @@ static void request_free(struct replica *replica, struct request *request)
     leave_line(replica, request);
     stop_timing(replica, request);
     replica->under_way_count--;
+    request_drop_payload(replica, request);
     blob_release(request->command);
     blob_release(request->reply);
     rope_deinit(&request->rest);

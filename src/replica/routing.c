@@ -56,6 +56,19 @@ struct proposal {
     uint64_t bytes;
 };
 
+static struct blob *take_payload(struct replica *replica, const struct apply_context *context,
+                                 const struct command_parts *command, struct request *request)
+{
+    struct blob *payload = request->payload;
+    if (!payload)
+        return entry_stamp_parts(context, command);
+    check(request->payload_made == request->command->size);
+    entry_stamp_made(context, payload);
+    payload = blob_take(payload);
+    request_drop_payload(replica, request);
+    return payload;
+}
+
 static void add_to_proposal(struct replica *replica, struct proposal *proposal,
                             struct request *request)
 {
@@ -67,8 +80,9 @@ static void add_to_proposal(struct replica *replica, struct proposal *proposal,
                                     .value_max = replica->value_max,
                                     .owner = replica_waiter_owner(replica, request)};
     struct command_parts parts = {.list = {blob_bytes(request->command)}, .count = 1};
-    replica_prepare_propose(replica, request, &context, &parts);
-    struct blob *payload = entry_stamp_parts(&context, &parts);
+    if (replica_prepare_propose(replica, request, &context, &parts))
+        request_drop_payload(replica, request); /* it is of other words */
+    struct blob *payload = take_payload(replica, &context, &parts, request);
     replica->scratch[proposal->count] = (struct raft_entry){
         .type = RAFT_ENTRY_COMMAND,
         .size = (uint32_t)payload->size,
@@ -296,8 +310,9 @@ static void read_together(struct replica *replica, struct request *reads, raft_i
 struct taking {
     struct proposal proposal;
     struct request *reads;
-    bool room; /* the core takes more, and the turn too */
-    bool more; /* large writes are left for the next turn */
+    size_t copies; /* bytes of large writes that this turn may still copy */
+    bool room;     /* the core takes more, and the turn too */
+    bool more;     /* large writes are left for the next turn, whole or in part */
 };
 
 static void take_read(struct replica *replica, struct taking *taking, struct request *request)
@@ -314,7 +329,7 @@ static bool take_write(struct replica *replica, struct taking *taking, struct re
     if (taking->room && (much || proposal->count == replica->options.raft.append_entries_max)) {
         propose(replica, proposal);
         taking->room = !much && raft_takes_proposals(replica->raft);
-        taking->more = much;
+        taking->more |= much;
     }
     if (!taking->room)
         return false;
@@ -366,6 +381,25 @@ static bool take_change(struct replica *replica, struct taking *taking, struct r
     return taken;
 }
 
+/* A large entry is made before it is proposed, some of it in each turn: a copy of 500 MB in one
+ * would take tenths of a second.  True: there is more.  What waits so is bounded; what is over that
+ * is copied at once, and so is what has an owner in front. */
+static bool is_being_made(struct replica *replica, struct taking *taking, struct request *request)
+{
+    size_t size = request->command->size, before = request->payload_made;
+    if (size <= ENTRY_MADE_BYTES_MAX || request->waiter || (request->payload && before == size))
+        return false;
+    if (!request->payload && replica->made_bytes > 0 &&
+        replica->made_bytes + size > WAITING_BYTES_MAX)
+        return false;
+    replica->made_bytes += request->payload ? 0 : size;
+    bool is_made = entry_make_some(&request->payload, &request->payload_made, request->command,
+                                   taking->copies);
+    taking->copies -= request->payload_made - before;
+    taking->more |= !is_made;
+    return !is_made;
+}
+
 /* False: it has to wait, and what its client sent later too. */
 static bool take(struct replica *replica, struct taking *taking, struct request *request)
 {
@@ -388,6 +422,8 @@ static bool take(struct replica *replica, struct taking *taking, struct request 
     struct replica_change change;
     if (request->kind == REQUEST_WRITE && is_change(replica, request, &change))
         return take_change(replica, taking, request, &change);
+    if (request->kind == REQUEST_WRITE && is_being_made(replica, taking, request))
+        return false;
     if (request->kind == REQUEST_WRITE && !replica_prepare_take(replica, request))
         return false;
     if (request->kind == REQUEST_WRITE)
@@ -413,7 +449,8 @@ static void propose_woken(struct replica *replica, struct taking *taking)
 static bool serve_waiting(struct replica *replica)
 {
     struct request *request, *following;
-    struct taking taking = {.room = raft_takes_proposals(replica->raft)};
+    struct taking taking = {.copies = ENTRY_MADE_BYTES_MAX,
+                            .room = raft_takes_proposals(replica->raft)};
     raft_index before = replica->status.last.index;
     replica_parking_wake(replica);
     propose_woken(replica, &taking);
@@ -459,6 +496,7 @@ static bool forward_one(struct replica *replica, struct request *request)
         return false;
     }
     struct request_line *line = request->line;
+    request_drop_payload(replica, request); /* made in an office of before */
     request_leave_place(replica, request);
     request->place = REQUEST_FORWARDED;
     request->sent_to = replica->status.leader;

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/fatal.h"
+#include "base/large.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "command/channels.h"
@@ -97,18 +98,21 @@ static void look_at_heap(struct server_port *port)
     port->heap_next_us = began_us + (took_us * 100 > HEAP_FRESH_US ? took_us * 100 : HEAP_FRESH_US);
 }
 
-static void fill_memory(struct server_port *port, struct server_stats *stats)
+static void get_memory(struct server *server, struct server_stats *stats)
 {
+    struct server_port *port = port_of(server);
     look_at_heap(port);
     struct mallinfo2 heap = port->heap;
-    stats->memory_used = heap.uordblks + heap.hblkhd;
-    stats->memory_heap = heap.arena + heap.hblkhd;
+    struct large_status large = large_status();
+    stats->memory_used = heap.uordblks + heap.hblkhd + large.used;
+    stats->memory_heap = heap.arena + heap.hblkhd + large.used + large.kept;
     if (stats->memory_used > port->memory_peak)
         port->memory_peak = stats->memory_used;
     stats->memory_peak = port->memory_peak;
     stats->memory_startup = port->memory_startup;
     stats->memory_rss = resident_bytes();
     stats->memory_system = system_memory();
+    stats->memory_clients = clients_memory(port->clients);
 }
 
 static void fill_machine(struct server_stats *stats)
@@ -181,12 +185,10 @@ static void get_stats(struct server *server, struct server_stats *stats)
         .keyspace_hits = port->server.observer->keyspace_hits,
         .keyspace_misses = port->server.observer->keyspace_misses,
         .commands_us = server_command_stats_total_us(port->commands),
-        .memory_clients = clients_memory(port->clients),
     };
     clients_biggest(port->clients, &stats->client_biggest_input, &stats->client_biggest_output);
     fill_network(port, stats);
     fill_loop(port, stats);
-    fill_memory(port, stats);
     fill_machine(stats);
 }
 
@@ -443,6 +445,7 @@ static const struct server_ops server_port_ops = {
     .now_ms = now_ms,
     .now_us = now_us,
     .stats = get_stats,
+    .memory = get_memory,
     .stats_reset = reset_stats,
     .each_command = each_command,
     .each_error = each_error,

@@ -43,7 +43,7 @@ static struct blob *encode(struct world *world, const char *line)
     const struct bytes *argv = resp_argv(world->parser, &argc);
     enum command_class class = command_classify(&world->connection, argv, argc, &command);
     assert_true(class == COMMAND_READ || class == COMMAND_WRITE);
-    struct blob *blob = command_take_request(&world->connection, command, argv, argc);
+    struct blob *blob = command_take_request(&world->connection, command, argv, argc, NULL);
     buffer_deinit(&input);
     return blob;
 }

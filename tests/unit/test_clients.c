@@ -2,6 +2,8 @@
  * order.  See test_clients.h. */
 #include "test_clients.h"
 
+#include <utlist.h>
+
 #include "test_log_lines.h"
 
 /* ---- who gets in ------------------------------------------------------------------------ */
@@ -363,6 +365,95 @@ static void room_for_a_large_command_is_given_back(void **state)
     memory_free(word);
     buffer_deinit(&heard);
     close(a);
+}
+
+/* Bytes of large writes that wait, as far as their entries are made. */
+static size_t made_of_waiting(void)
+{
+    size_t made = 0;
+    const struct request *request;
+    DL_FOREACH(house.replica->waiting, request)
+    {
+        made += request->payload_made;
+    }
+    return made;
+}
+
+/* A large write is copied twice, some of it in each turn; a turn copies no more of several. */
+static void large_writes_are_copied_some_in_each_turn(void **state)
+{
+    enum { SIZE = 17 << 20, SOME = 2 << 20, MORE = 1 << 16, TURNS = 60 };
+    int encoding = 0, making = 0;
+    size_t encoded = 0, made = 0;
+    (void)state;
+    int b = dial();
+    turns();
+    int a = dial();
+    turns();
+    const struct client *large =
+        house.clients->all->connection.id == 2 ? house.clients->all : house.clients->all->next;
+    int c = dial();
+    say(b, "CLIENT PAUSE 1000000 WRITE\r\n");
+    say_set(a, "large", SIZE, 'l');
+    for (int i = 0; i < TURNS && large->encoding.words < 3; i++) {
+        encoding += large->encoding.at > encoded;
+        encoded = large->encoding.at;
+        turn();
+        assert_in_range(large->encoding.at - encoded, 0, 2 * SOME + MORE); /* it reads, and waits */
+    }
+    assert_in_range(encoding, 6, 10);
+    say_set(c, "other", SIZE, 'o');
+    turns();
+    say(b, "CLIENT UNPAUSE\r\nSET small value\r\n");
+    for (int i = 0; i < TURNS && (i < 3 || house.replica->made_bytes > 0); i++) {
+        size_t before = made;
+        turn();
+        made = made_of_waiting();
+        making += made > before;
+        assert_true(made <= before + ENTRY_MADE_BYTES_MAX);
+        if (making == 3) { /* they hold up nobody else */
+            struct buffer heard = {0};
+            assert_true(hear(b, &heard));
+            assert_string_equal((char *)heard.data, "+OK\r\n+OK\r\n+OK\r\n");
+            buffer_deinit(&heard);
+            making++;
+        }
+    }
+    assert_in_range(making, 8, 12);
+    assert_hears(a, "+OK\r\n");
+    assert_hears(c, "+OK\r\n");
+    say(a, "STRLEN large\r\nGETRANGE large 0 1\r\nGETRANGE other -2 -1\r\nSTRLEN other\r\n");
+    assert_hears(a, ":17825792\r\n$2\r\nll\r\n$2\r\noo\r\n:17825792\r\n");
+    say_set(a, "large", SIZE - 1, 'm'); /* the next has words of its own */
+    assert_hears(a, "+OK\r\n");
+    say(a, "STRLEN large\r\nGETRANGE large 0 1\r\n");
+    assert_hears(a, ":17825791\r\n$2\r\nmm\r\n");
+    close(a);
+    close(b);
+    close(c);
+}
+
+/* What was made for it goes with it. */
+static void a_large_write_of_one_that_leaves(void **state)
+{
+    enum { SIZE = 9 << 20, TURNS = 60 };
+    (void)state;
+    int a = dial();
+    say_set(a, "large", SIZE, 'l');
+    for (int i = 0; i < TURNS && made_of_waiting() == 0; i++)
+        turn();
+    assert_in_range(made_of_waiting(), 1, SIZE - 1);
+    assert_int_equal(house.replica->made_bytes, house.replica->waiting->command->size);
+    close(a);
+    turns();
+    assert_int_equal(house.replica->made_bytes, 0);
+    a = dial();
+    say_set(a, "large", SIZE, 'l');
+    for (int i = 0; i < TURNS && !house.clients->all->encoding.blob; i++)
+        turn();
+    assert_non_null(house.clients->all->encoding.blob); /* freed with it: no leak */
+    close(a);
+    turns();
 }
 
 /* As much as the socket takes, unless it is less. */
@@ -1325,6 +1416,8 @@ int main(void)
         TEST(a_client_that_idles),
         TEST(too_much_output_at_once),
         TEST(too_much_output_in_one_turn),
+        TEST(large_writes_are_copied_some_in_each_turn),
+        TEST(a_large_write_of_one_that_leaves),
         TEST(a_long_reply_comes_whole_and_in_its_place),
         TEST(a_long_reply_over_the_limit_is_not_made),
         TEST(buffers_that_grow_and_shrink_are_counted),

@@ -48,6 +48,7 @@ struct world {
     /* What the fake server answers. */
     char password[32];
     struct server_stats stats;
+    int memory_looks;
     struct server_raft raft;
     uint64_t keys[DB_DATABASES];
     struct server_deadlines deadlines[DB_DATABASES];
@@ -87,6 +88,13 @@ static inline int64_t world_now_us(struct server *server)
 static inline void world_stats(struct server *server, struct server_stats *stats)
 {
     *stats = world_of(server)->stats;
+}
+
+/* What it says is in world->stats. */
+static inline void world_memory(struct server *server, struct server_stats *stats)
+{
+    (void)stats;
+    world_of(server)->memory_looks++;
 }
 
 static inline void world_stats_reset(struct server *server)
@@ -275,6 +283,7 @@ static inline void world_check(struct server *server, struct server_check *check
 static const struct server_ops world_ops = {.now_ms = world_now_ms,
                                             .now_us = world_now_us,
                                             .stats = world_stats,
+                                            .memory = world_memory,
                                             .stats_reset = world_stats_reset,
                                             .each_command = world_each_command,
                                             .each_error = world_each_error,
@@ -430,7 +439,7 @@ static inline void world_ask(struct world *world, enum command_class class,
                              const struct command *command, const struct bytes *argv, uint32_t argc)
 {
     struct connection *connection = &world->connection;
-    struct blob *blob = command_take_request(connection, command, argv, argc);
+    struct blob *blob = command_take_request(connection, command, argv, argc, NULL);
     struct buffer reply = {0};
     if (class == COMMAND_WRITE)
         world_apply(world, blob_bytes(blob), &reply);
@@ -452,7 +461,9 @@ static inline void world_run(struct world *world, const struct bytes *argv, uint
     world->last_class = command_classify(connection, argv, argc, &command);
     switch (world->last_class) {
     case COMMAND_LOCAL: command_run_local(connection, &world->server, command, argv, argc); break;
-    case COMMAND_QUEUED: command_queue(connection, &world->server, command, argv, argc); break;
+    case COMMAND_QUEUED:
+        command_queue(connection, &world->server, command, argv, argc, NULL);
+        break;
     case COMMAND_READ:
     case COMMAND_WRITE: world_ask(world, world->last_class, command, argv, argc); break;
     case COMMAND_REFUSED: break;

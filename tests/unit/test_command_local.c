@@ -636,6 +636,10 @@ static void test_info(void **state)
                                              .functions = 5,
                                              .functions_bytes = 2000,
                                              .machines_bytes = 9000};
+    assert_info(world, "INFO clients stats commandstats", "connected_clients:12\r\n", true);
+    assert_int_equal(world->memory_looks, 0); /* which take long */
+    assert_info(world, "INFO memory", "used_memory:3145728\r\n", true);
+    assert_int_equal(world->memory_looks, 1);
     static const char *const everywhere[] = {
         "# Server\r\nredis_version:7.2.4\r\n",
         "\r\nredis_raft_version:0.1.0\r\n",

@@ -467,6 +467,35 @@ static void test_encoding(void **state)
     blob_release(blob);
 }
 
+/* The same, whatever is done at a time, and wherever the words lie. */
+static void test_encoding_some(void **state)
+{
+    char text[] = "a word of some length, and others", other[sizeof text];
+    struct bytes said[] = {bytes_from_string("set"), bytes_of(text, 33), bytes_of("", 0),
+                           bytes_of(text, 7), bytes_of("", 0)};
+    struct blob *whole = command_encode(said, 5);
+    (void)state;
+    for (size_t most = 1; most < 200; most++) {
+        struct command_encoding encoding = {0};
+        int calls = 1;
+        memcpy(text, "a word of some length, and others", sizeof text);
+        said[1].data = said[3].data = text;
+        while (!command_encode_some(&encoding, said, 5, most)) {
+            bool is_here = said[1].data == text;
+            memcpy(is_here ? other : text, is_here ? text : other, sizeof text);
+            memset(is_here ? text : other, '!', sizeof text);
+            said[1].data = said[3].data = is_here ? other : text;
+            calls++;
+        }
+        assert_true(bytes_equal(blob_bytes(encoding.blob), blob_bytes(whole)));
+        size_t work = 3 + 33 + 7 + 5 * COMMAND_ENCODED_WORD;
+        assert_in_range(calls, work / (2 * most + COMMAND_ENCODED_WORD), work);
+        command_encoding_drop(&encoding);
+        assert_null(encoding.blob);
+    }
+    blob_release(whole);
+}
+
 static void test_indices(void **state)
 {
     struct world *world = *state;
@@ -573,6 +602,7 @@ int main(void)
                                        TEST(test_strange_entries),
                                        TEST(test_word_bound),
                                        TEST(test_encoding),
+                                       TEST(test_encoding_some),
                                        TEST(test_indices),
                                        TEST(test_touched)};
     return cmocka_run_group_tests(tests, NULL, NULL);

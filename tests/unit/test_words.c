@@ -270,6 +270,24 @@ static void expect_answer(struct said *said, const char *reply)
     assert_memory_equal(found.data, reply, strlen(reply));
 }
 
+/* COMMAND of one word more than are looked at in one go. */
+static void expect_too_many(struct said *said, const char *word)
+{
+    struct bytes *argv = memory_new((KEYS_WORDS_MAX + 1) * sizeof *argv);
+    argv[0] = bytes_from_string("COMMAND");
+    argv[1] = bytes_from_string(word);
+    for (uint32_t i = 2; i <= KEYS_WORDS_MAX; i++)
+        argv[i] = bytes_from_string("DEL");
+    for (uint32_t more = 0; more <= 1; more++) {
+        struct buffer *out = &said->world.connection.out.bytes;
+        buffer_clear(out);
+        world_run(&said->world, argv, KEYS_WORDS_MAX + more);
+        assert_memory_equal(out->data, more ? "-ERR command is too large\r\n" : "*65533\r\n",
+                            more ? 27 : 8);
+    }
+    memory_free(argv);
+}
+
 /* What is executed at once takes only so many. */
 static void test_local(void **state)
 {
@@ -287,9 +305,11 @@ static void test_local(void **state)
     expect_answer(said, "*2046\r\n:0\r\n");
     say(said, "x", 0);
     expect_answer(said, "-ERR command is too large\r\n");
-    begin(said, "COMMAND GETKEYS DEL");
+    begin(said, "COMMAND GETKEYS DEL"); /* which is quick */
     say_many(said, "%d");
     expect_answer(said, "*20000\r\n");
+    expect_too_many(said, "GETKEYS");
+    expect_too_many(said, "GETKEYSANDFLAGS");
     said_free(said);
 }
 
