@@ -453,10 +453,11 @@ static enum preparing prepare_some(struct state_machine *base, const struct appl
     return PREPARING_ENDED;
 }
 
-static bool prepared_as(struct state_machine *base, int64_t now_ms, struct command_parts *parts)
+static bool prepared_as(struct state_machine *base, int64_t asked_ms, int64_t now_ms,
+                        struct command_parts *parts)
 {
     struct preparation *preparation = machine_of(base)->preparation;
-    return preparation && preparation_restated(preparation, now_ms, parts);
+    return preparation && preparation_restated(preparation, asked_ms, now_ms, parts);
 }
 
 static void prepare_drop(struct state_machine *base)

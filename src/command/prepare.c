@@ -17,6 +17,7 @@
 
 enum {
     LOOKS_MAX = 4000000, /* at keys: some 60 MB */
+    SPACES_MAX = 4096,   /* the entry renumbers each, some 2 us, in one turn */
     SLICE_SHARES = 4,
     /* What takes about as long as an element of a set: */
     BITS_BYTES = 1024,  /* of a string, */
@@ -1027,7 +1028,8 @@ enum preparation_step preparation_go_on(struct preparation *preparation, int64_t
     bool is_finished = execution_go_on(&preparation->making, &call);
     uint64_t read = db_work(db) - reading;
     db_spend(db, db_work(beside) - all - read);
-    if (is_finished || preparation->is_beyond || db_beside_looks(beside) > LOOKS_MAX)
+    if (is_finished || preparation->is_beyond || db_beside_looks(beside) > LOOKS_MAX ||
+        db_beside_spaces(beside) > SPACES_MAX)
         return PREPARATION_FAILED;
     bool is_all = preparation->making.frames[0].walk.is_prepared;
     return is_all ? end_well(preparation) : PREPARATION_MORE;
@@ -1039,10 +1041,11 @@ static bool is_timely(const struct preparation *preparation, int64_t now_ms)
     return now_ms >= preparation->context.now_ms && now_ms < preparation->looks.until_ms;
 }
 
-bool preparation_restated(const struct preparation *preparation, int64_t now_ms,
+bool preparation_restated(const struct preparation *preparation, int64_t asked_ms, int64_t now_ms,
                           struct command_parts *parts)
 {
-    if (!preparation->is_ready || preparation->parts.count == 0 || !is_timely(preparation, now_ms))
+    if (!preparation->is_ready || preparation->parts.count == 0 ||
+        preparation->context.now_ms < asked_ms || !is_timely(preparation, now_ms))
         return false;
     *parts = preparation->parts;
     return true;

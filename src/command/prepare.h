@@ -96,7 +96,7 @@ struct preparation;
 struct preparation *preparation_new(struct db *db, struct blob *encoded, const struct call *call);
 void preparation_free(struct preparation *preparation); /* NULL allowed */
 /* As state_machine_ops.prepared_as. */
-bool preparation_restated(const struct preparation *preparation, int64_t now_ms,
+bool preparation_restated(const struct preparation *preparation, int64_t asked_ms, int64_t now_ms,
                           struct command_parts *parts);
 
 enum preparation_step {

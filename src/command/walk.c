@@ -222,8 +222,10 @@ void walk_scan(struct call *call, enum db_type type, unsigned what)
 /* ---- HRANDFIELD, SRANDMEMBER -------------------------------------------------------- */
 
 enum {
-    DRAWS_SLICE = 256, /* enough reads of a busy disk for one turn of the event loop */
-    DRAWS_SHARE = 4    /* of a share of all below one in so many, few are drawn twice */
+    DRAWS_SLICE = 256, /* enough reads of a busy disk for one turn of the event loop; of a write it
+                        * is part of what the command means, since each slice has a seed */
+    VIEW_DRAWS_SLICE = 32, /* those of a view know nothing of what lies where: 80 us each */
+    DRAWS_SHARE = 4        /* of a share of all below one in so many, few are drawn twice */
 };
 
 bool walk_draw_count(struct call *call, int64_t *count)
@@ -245,11 +247,12 @@ static bool draw_any(struct call *call, struct fields *fields, uint64_t count, u
     /* The slices of a write have one seed. */
     if (call->meaning >= COMMAND_MEANING_DRAWS)
         giving.seed += walk->seen;
+    const unsigned slice = call->view ? VIEW_DRAWS_SLICE : DRAWS_SLICE;
     walk->unfinished = false;
     for (unsigned i = 0; walk->seen < count; i++) {
         if (!call_keeps_parts(call, 0))
             return false;
-        walk->unfinished = i == DRAWS_SLICE;
+        walk->unfinished = i == slice;
         if (walk->unfinished)
             return false;
         bool is_given = fields_draw(fields, &giving.seed, give, &giving);

@@ -164,6 +164,11 @@ uint64_t db_beside_looks(const struct db *beside)
     return beside->looks;
 }
 
+uint64_t db_beside_spaces(const struct db *beside)
+{
+    return beside->state.space_next - first_space;
+}
+
 bool db_identify(struct db *db, unsigned database, struct bytes key, struct db_identity *identity)
 {
     struct db_record found;
@@ -227,7 +232,7 @@ static void take_counts(struct db *db, struct db *beside, unsigned database)
 /* They get the numbers that the entry would have given out, in the same order. */
 static void take_spaces(struct db *db, struct db *beside, unsigned database, uint64_t first)
 {
-    uint64_t owner = layers_space(db, database), count = beside->state.space_next - first_space;
+    uint64_t owner = layers_space(db, database), count = db_beside_spaces(beside);
     for (uint64_t i = 0; i < count; i++)
         layers_space_rename(beside->active, owner, first_space + i, first + i);
     db->state.space_next += count;

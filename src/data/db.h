@@ -362,7 +362,8 @@ void db_beside_look(struct db *beside, struct bytes key); /* of the view */
 void db_beside_end_looks(struct db *beside);              /* no other is looked at */
 /* One of those was written since the view, or all were flushed or swapped. */
 bool db_beside_is_changed(const struct db *beside);
-uint64_t db_beside_looks(const struct db *beside); /* how many it remembers */
+uint64_t db_beside_looks(const struct db *beside);  /* how many it remembers */
+uint64_t db_beside_spaces(const struct db *beside); /* how many new ones it has */
 
 /* Whether a key is still what it was: it is, between two entries, if all of this is equal. */
 struct db_identity {

@@ -41,6 +41,7 @@ static void begin(struct replica *replica, struct request *request)
     request->preparations++;
     replica->preparing = request;
     replica->preparing_seed = prng_next(&replica->prng);
+    replica->preparing_from_ms = replica->log_time_ms;
     replica->preparing_behind = replica->status.last.index;
 }
 
@@ -115,7 +116,7 @@ bool replica_prepare_propose(struct replica *replica, const struct request *requ
     if (request != replica->preparing)
         return false;
     context->seed = replica->preparing_seed;
-    return machine->ops->prepared_as(machine, context->now_ms, parts);
+    return machine->ops->prepared_as(machine, replica->preparing_from_ms, context->now_ms, parts);
 }
 
 static void leave(struct replica *replica)

@@ -251,9 +251,11 @@ struct state_machine_ops {
     enum preparing (*prepare)(struct state_machine *machine, const struct apply_context *context,
                               struct blob *command);
     /* As what the command that was prepared is to be proposed, with this stamp: where it reckons
-     * with the time of its entry, that of the preparation takes its place.  False: as it is.
-     * Borrowed until the next call. */
-    bool (*prepared_as)(struct state_machine *machine, int64_t now_ms, struct command_parts *parts);
+     * with the time of its entry, that of the preparation takes its place, but for one from
+     * before `asked_ms` (it stands still while something is due).  False: as it is.  Borrowed
+     * until the next call. */
+    bool (*prepared_as)(struct state_machine *machine, int64_t asked_ms, int64_t now_ms,
+                        struct command_parts *parts);
     void (*prepare_drop)(struct state_machine *machine); /* if there is one */
     /* A read on the present state. `now_ms` is the cluster's clock (log_time.c), no earlier than
      * any entry's time, and such that nothing became due since; `pos`, `seed` and `value_max` say

@@ -265,12 +265,12 @@ static enum preparing machine_prepare(struct state_machine *port,
     return step;
 }
 
-static bool machine_prepared_as(struct state_machine *port, int64_t now_ms,
+static bool machine_prepared_as(struct state_machine *port, int64_t asked_ms, int64_t now_ms,
                                 struct command_parts *parts)
 {
     struct sim_node *node = node_of(port);
     struct buffer whole = {0};
-    if (!node->machine->ops->prepared_as(node->machine, now_ms, parts))
+    if (!node->machine->ops->prepared_as(node->machine, asked_ms, now_ms, parts))
         return false;
     for (uint32_t i = 0; i < parts->count; i++)
         buffer_append_bytes(&whole, parts->list[i]);

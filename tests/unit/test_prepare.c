@@ -128,6 +128,7 @@ static void prepare(const char *line)
         fail_msg("%.60s was not prepared", line);
 }
 
+static int64_t asked_ms; /* what was prepared before is not restated */
 static struct buffer restated;
 static struct bytes *restated_words;
 static uint32_t restated_capacity;
@@ -136,7 +137,7 @@ static uint32_t restated_capacity;
 static const char *as_proposed(const char *line)
 {
     struct command_parts parts;
-    if (!one.machine->ops->prepared_as(one.machine, one.now_ms, &parts))
+    if (!one.machine->ops->prepared_as(one.machine, asked_ms, one.now_ms, &parts))
         return line;
     buffer_clear(&restated);
     for (uint32_t i = 0; i < parts.count; i++)
@@ -970,6 +971,13 @@ static void what_is_proposed_says_when(void **state)
     execute(line, true);
     snprintf(expected, sizeof expected, "*1\r\n:%lld\r\n", (long long)end_ms);
     world_expect(&one, "HPEXPIRETIME timed FIELDS 1 f:2", bytes_from_string(expected));
+    line = line_of("HEXPIRE timed 60 FIELDS 298", " f:%d", 2, 300);
+    prepare(line);
+    asked_ms = one.now_ms + 1; /* the time stood still while it was asked */
+    one.now_ms = other.now_ms += 5;
+    assert_true(as_proposed(line) == line);
+    asked_ms = 0;
+    one.machine->ops->prepare_drop(one.machine);
     line = line_of("HPEXPIRE timed 1000 FIELDS 298", " f:%d", 2, 300);
     prepare(line);
     one.now_ms = other.now_ms += 1000; /* then all of them would be over */
@@ -1757,6 +1765,23 @@ static void very_many_short_commands_are_prepared(void **state)
     }
 }
 
+/* The entry renumbers each, in one turn. */
+static void very_many_new_spaces_are_not_prepared(void **state)
+{
+    enum { FEW = 4000, MANY = 4200 };
+    (void)state;
+    for (int count = FEW; count <= MANY; count += MANY - FEW) {
+        type("MULTI");
+        for (int i = 0; i < count; i++) {
+            char line[128];
+            snprintf(line, sizeof line, "HSET n:%d:%d f %065d", count, i, i);
+            assert_true(bytes_equal(type(line), bytes_from_string("+QUEUED\r\n")));
+        }
+        assert_int_equal(prepare_slices("EXEC", PREPARE_CALLS_MAX), PREPARING_ENDED);
+        execute("EXEC", count == FEW);
+    }
+}
+
 /* Its time, its seed, another database, and what is not known to look at its keys alone. */
 static void what_carries_something_else_is_not_prepared(void **state)
 {
@@ -1915,6 +1940,7 @@ int main(void)
         TEST(a_stream_is_watched),
         TEST(a_string_goes_into_pages_unheard),
         TEST(very_many_short_commands_are_prepared),
+        TEST(very_many_new_spaces_are_not_prepared),
         TEST(what_carries_something_else_is_not_prepared),
         TEST(another_protocol_is_another_reply),
         TEST(what_once_carries_is_prepared),

@@ -262,10 +262,15 @@ static void it_is_proposed_as_it_was_prepared(void **state)
     (void)state;
     lead();
     world.long_write_as = "other";
+    pass(10);
     begin_long(&write);
+    int64_t from_ms = world.replica->log_time_ms;
+    pass(10);
     uint64_t seed = world.prepare_seed;
     run();
     assert_int_equal(world.prepare_seed, seed);
+    assert_int_equal(world.prepare_asked_ms, from_ms);
+    assert_true(from_ms > 0);
     acknowledge();
     assert_ended(write, REQUEST_DONE);
     assert_string_equal(write.reply, "other");
@@ -277,6 +282,28 @@ static void it_is_proposed_as_it_was_prepared(void **state)
     ask_now(&write, REQUEST_WRITE, 1, "long");
     acknowledge();
     assert_true(is_applied("otherslong"));
+}
+
+/* Its entry was made of the words that were said, some in each turn. */
+static void a_large_one_is_proposed_as_it_was_prepared(void **state)
+{
+    enum { SIZE = 9 << 20, TURNS_MAX = 100 };
+    static char large[SIZE + 1];
+    static struct result write;
+    (void)state;
+    lead();
+    memset(large, 'l', SIZE);
+    world.long_write = large;
+    world.long_write_as = "other";
+    ask(&write, REQUEST_WRITE, 1, large);
+    world.prepare_slices = 2;
+    for (unsigned i = 0; replica_run(world.replica); i++)
+        assert_true(i < TURNS_MAX);
+    assert_true(world.prepare_calls > 0);
+    acknowledge();
+    assert_ended(write, REQUEST_DONE);
+    assert_string_equal(write.reply, "other");
+    assert_true(is_applied("other"));
 }
 
 static void it_is_done_though_its_client_left(void **state)
@@ -403,6 +430,7 @@ int main(void)
         TEST(it_waits_for_an_entry_that_is_half_done),
         TEST(its_deadline_is_put_off),
         TEST(it_is_proposed_as_it_was_prepared),
+        TEST(a_large_one_is_proposed_as_it_was_prepared),
         TEST(it_is_done_though_its_client_left),
         TEST(it_goes_to_the_next_leader),
         TEST(the_next_leader_has_its_time_too),

@@ -109,6 +109,7 @@ struct world {
     uint32_t prepares_asked;            /* writes that it was asked of */
     uint32_t prepare_calls, prepare_drops;
     const char *long_write_as; /* what was prepared is proposed as this; or NULL */
+    int64_t prepare_asked_ms;  /* when, as the replica says when it proposes it */
     uint64_t prepare_seed;     /* of the last slice */
     bool is_preparing;
     struct raft_member self;         /* what node 0 says of itself */
@@ -535,10 +536,12 @@ static inline enum preparing prepare(struct state_machine *machine,
     return world.prepare_gives;
 }
 
-static inline bool prepared_as(struct state_machine *machine, int64_t now_ms,
+static inline bool prepared_as(struct state_machine *machine, int64_t asked_ms, int64_t now_ms,
                                struct command_parts *parts)
 {
     (void)machine;
+    world.prepare_asked_ms = asked_ms;
+    assert_true(asked_ms <= now_ms);
     assert_true(now_ms >= world.highest_ms);
     if (world.is_preparing && world.long_write_as)
         *parts = (struct command_parts){
