@@ -93,6 +93,7 @@ struct read_batch {
     uint64_t id;
     bool listed; /* it is asked for, or has requests */
     bool confirmed, failed;
+    bool is_acked;            /* the step that confirms it is still to come, in the same look */
     bool is_again;            /* of those that were confirmed before, and waited: readers.c */
     int64_t time_ms;          /* log time when it was asked for */
     raft_index index;         /* confirmed: serve once applied */

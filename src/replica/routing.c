@@ -220,13 +220,15 @@ static struct raft_ack ack_of(const struct replica *replica, const struct reques
     return (struct raft_ack){.from = read->origin, .term = is_said ? read->sent_term : 0};
 }
 
-/* What its client asked before waits for a round, and this one must not be served sooner. */
+/* What its client asked before waits for a round, and this one must not be served sooner.  One that
+ * was acknowledged in this look waits for none: it stands in the batch that this one joins, since a
+ * client has one origin, and in front. */
 static bool is_behind_a_round(const struct request *read)
 {
     const struct request *before = read->line_prev;
     return read != read->line->requests &&
            (before->place == REQUEST_READING || before->place == REQUEST_TIED) &&
-           !before->batch->confirmed;
+           !before->batch->confirmed && !before->batch->is_acked;
 }
 
 /* What confirms the reads of one look at the queue. */
@@ -261,6 +263,7 @@ static void join_by_ack(struct replica *replica, struct confirming *confirming,
         confirming->acks_count++;
         confirming->acks[at] = ack;
         confirming->by_ack[at] = new_batch(replica);
+        confirming->by_ack[at]->is_acked = true;
     }
     replica_join_batch(confirming->by_ack[at], read);
     replica->reads_acknowledged++;
@@ -284,6 +287,7 @@ static void confirm(struct replica *replica, struct read_batch *batch, struct ra
 {
     struct raft_input input = {.type = RAFT_INPUT_READ, .read = {.id = batch->id, .ack = ack}};
     list_batch(replica, batch);
+    batch->is_acked = false;
     if (batch->count == 0)
         request_batch_unlist(replica, batch);
     else if (replica_step(replica, &input) != RAFT_OK)

@@ -384,12 +384,28 @@ static void lead_a_life(void)
     lead();
 }
 
-static void forward_read(uint64_t id, uint64_t life)
+/* To be looked at with those that came before. */
+static void forward_one(enum request_kind kind, uint64_t id, uint64_t life)
 {
-    struct forward forward = forward_of(REQUEST_READ, id, 1, "r");
+    struct forward forward = forward_of(kind, id, 1, kind == REQUEST_READ ? "r" : "w");
     replica_receive_forward(world.replica, 2, life, &forward);
     blob_release(forward.command);
+}
+
+static void forward_read(uint64_t id, uint64_t life)
+{
+    forward_one(REQUEST_READ, id, life);
     run();
+}
+
+/* From 1 on, each once and done. */
+static void assert_replies(uint32_t count)
+{
+    assert_int_equal(world.replies_count, count);
+    for (uint32_t i = 0; i < count; i++) {
+        assert_int_equal(world.replies[i].id, i + 1);
+        assert_int_equal(world.replies[i].outcome, REQUEST_DONE);
+    }
 }
 
 /* Node 2 was in this term when it sent it, and is a majority with this one. */
@@ -403,6 +419,70 @@ static void a_forwarded_read_asks_nobody(void **state)
     assert_int_equal(world.replies[0].outcome, REQUEST_DONE);
     assert_int_equal(world.appends, appends);
     assert_int_equal(world.replica->reads_acknowledged, 1);
+}
+
+/* Nor do those behind it that came with it. */
+static void a_pipeline_of_forwarded_reads_asks_nobody(void **state)
+{
+    (void)state;
+    lead_a_life();
+    uint32_t appends = world.appends;
+    for (uint64_t id = 1; id <= 3; id++)
+        forward_one(REQUEST_READ, id, LIFE);
+    run();
+    assert_int_equal(world.appends, appends);
+    assert_int_equal(world.replica->reads_acknowledged, 3);
+    assert_replies(3);
+}
+
+/* Two before a write and two behind it, which its commit confirms. */
+static void a_pipeline_of_forwarded_reads_keeps_its_order_around_a_write(void **state)
+{
+    (void)state;
+    lead_a_life();
+    for (uint64_t id = 1; id <= 5; id++)
+        forward_one(id == 3 ? REQUEST_WRITE : REQUEST_READ, id, LIFE);
+    run();
+    assert_int_equal(world.replica->reads_acknowledged, 2);
+    assert_replies(2);
+    acknowledge();
+    assert_replies(5);
+    assert_string_equal(world.applied, "w");
+}
+
+/* And two that come behind a write which is under way: they wait for it, and for nothing else. */
+static void a_pipeline_of_forwarded_reads_waits_for_the_write_alone(void **state)
+{
+    (void)state;
+    lead_a_life();
+    forward_one(REQUEST_WRITE, 1, LIFE);
+    run();
+    uint32_t appends = world.appends;
+    forward_one(REQUEST_READ, 2, LIFE);
+    forward_one(REQUEST_READ, 3, LIFE);
+    run();
+    assert_int_equal(world.appends, appends);
+    assert_int_equal(world.replica->reads_acknowledged, 2);
+    assert_replies(0);
+    struct raft_message answer = matched(1, (struct raft_pos){1, 2});
+    answer.append_response.round = 0; /* of no round */
+    receive(answer);
+    persist();
+    assert_replies(3);
+}
+
+/* But one among them that needs a round holds those behind it, in one look as in several. */
+static void a_pipeline_of_forwarded_reads_stays_behind_one_that_asks(void **state)
+{
+    (void)state;
+    lead_a_life();
+    for (uint64_t id = 1; id <= 3; id++)
+        forward_one(REQUEST_READ, id, id == 2 ? OTHER_LIFE : LIFE);
+    run();
+    assert_int_equal(world.replica->reads_acknowledged, 1);
+    assert_replies(1);
+    acknowledge();
+    assert_replies(3);
 }
 
 /* A node that has its name, and another directory: it may have been what it likes before. */
@@ -781,6 +861,10 @@ int main(void)
         TEST(a_client_that_left_is_not_read_for),
         TEST(forwarded_reads_and_writes_keep_their_order),
         TEST(a_forwarded_read_asks_nobody),
+        TEST(a_pipeline_of_forwarded_reads_asks_nobody),
+        TEST(a_pipeline_of_forwarded_reads_keeps_its_order_around_a_write),
+        TEST(a_pipeline_of_forwarded_reads_waits_for_the_write_alone),
+        TEST(a_pipeline_of_forwarded_reads_stays_behind_one_that_asks),
         TEST(what_another_life_forwards_needs_a_round),
         TEST(a_forwarded_read_waits_for_the_leaders_own_entry),
         TEST(a_forwarded_read_stays_behind_one_that_asks),
