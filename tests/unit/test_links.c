@@ -471,23 +471,37 @@ static void say_out(int fd, struct outbox *out)
     outbox_deinit(out);
 }
 
+static int dial_as_life(enum channel channel, uint64_t life)
+{
+    struct handshake handshake = member_handshake(channel);
+    handshake.dialer_node = (struct handshake_node){.life = life, .starts = 1};
+    return dial_as(&handshake);
+}
+
 static void each_message_has_its_channel(void **state)
 {
     struct forward_cancel cancel = {.run_id = 1, .id = 2, .client = 3};
     struct forward_reply reply = {.run_id = 1, .id = 2, .reply = bytes_from_string("+x\r\n")};
     struct raft_message vote = {.type = RAFT_VOTE_RESPONSE, .from = 1, .to = 0, .term = 1};
+    struct forward forward = {.run_id = 1, .id = 1, .term = 1, .protocol = 2, .client = 1};
     struct outbox out = {0};
     (void)state;
-    int control = dial_as_member(CHANNEL_CONTROL), commands = dial_as_member(CHANNEL_COMMANDS);
-    world.other->inbounds[CHANNEL_CONTROL]->handshake.dialer_node.life = 0x55;
+    int control = dial_as_life(CHANNEL_CONTROL, 0x55);
+    int commands = dial_as_life(CHANNEL_COMMANDS, 0x55);
     wire_encode_message(&out, &vote, NULL, 1);
     say_out(control, &out);
     wire_encode_cancel(&out, &cancel);
     say_out(commands, &out);
     wire_encode_forward_reply(&out, &reply);
     say_out(commands, &out);
+    forward.command = blob_copy(bytes_from_string("x"));
+    wire_encode_forward(&out, &forward);
+    say_out(commands, &out);
+    blob_release(forward.command);
     assert_int_equal(world.messages, 1);
     assert_int_equal(world.heard_life, 0x55);
+    assert_int_equal(world.forwarded, 1);
+    assert_int_equal(world.forwarded_life, 0x55);
     assert_int_equal(world.cancels, 1);
     assert_int_equal(world.replies, 1);
     log_lines_begin();

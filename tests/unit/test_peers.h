@@ -37,7 +37,7 @@ static struct {
     raft_index list;                 /* where the list of members stands */
     enum replica_verdict verdict;    /* of the other node, or `guest` */
     raft_node_id guest;
-    uint64_t judged_life, heard_life;
+    uint64_t judged_life, heard_life, forwarded_life;
     raft_index judged_list;
     struct raft_member introduced;
     uint8_t announced; /* the meaning that it knows */
@@ -144,9 +144,9 @@ void replica_receive_forward(struct replica *replica, raft_node_id from, uint64_
                              const struct forward *forward)
 {
     (void)replica;
-    (void)life;
     assert_int_equal(from, 1);
     world.forwarded = forward->command->size;
+    world.forwarded_life = life;
 }
 
 void replica_receive_forward_reply(struct replica *replica, raft_node_id from,
@@ -407,18 +407,23 @@ static inline int call_as_member(struct handshake *handshake)
 }
 
 /* And the proof: a member from here on. */
-static inline int dial_as_member(enum channel channel)
+static inline int dial_as(struct handshake *handshake)
 {
-    struct handshake handshake = member_handshake(channel);
     struct buffer text = {0};
     char answer[256];
-    int fd = call_as_member(&handshake);
-    handshake_write_proof(&text, &handshake, "");
+    int fd = call_as_member(handshake);
+    handshake_write_proof(&text, handshake, "");
     say(fd, &text);
     assert_true(hear(fd, answer, sizeof answer) > 2);
     assert_memory_equal(answer, "+OK ", 4);
     buffer_deinit(&text);
     return fd;
+}
+
+static inline int dial_as_member(enum channel channel)
+{
+    struct handshake handshake = member_handshake(channel);
+    return dial_as(&handshake);
 }
 
 #endif
