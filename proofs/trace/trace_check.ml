@@ -21,8 +21,12 @@ let sent : (message, said) Hashtbl.t = Hashtbl.create 4096
 (* What a machine with an old copy of its disk does is no business of the model's: nobody hears it. *)
 type machine = Node of Node.t | Old of int             (* this one *)
 let machines : (int, machine) Hashtbl.t = Hashtbl.create 16
+(* The highest term that each node has come to, which it may have lost since with a write that was under way. *)
+let highest : (int, int) Hashtbl.t = Hashtbl.create 16
+let highest_of (n : Node.t) = max n.m.vol.term (Option.value (Hashtbl.find_opt highest n.me) ~default:0)
+let note_term (n : Node.t) = Hashtbl.replace highest n.me (highest_of n)
 let reset () =
-  Hashtbl.reset machines; Hashtbl.reset sent; Who.forget (); Node.founders := []
+  Hashtbl.reset machines; Hashtbl.reset highest; Hashtbl.reset sent; Who.forget (); Node.founders := []
 
 let key (m : message) = match m.kind, m.fields with
   | 2, [ prev; pt; commit; round; count ] -> { m with fields = [ prev; pt; commit; round ] }, count
@@ -120,14 +124,15 @@ let step_of (n : Node.t) id (x : step) =
   count_step n after x;
   if lists_held after < lists_before then seen.lists_cut <- seen.lists_cut + 1;
   note_committed n after;
+  note_term after;
   if !order = Closed || !order = Open then
     List.iter (note_sent n.me (Some after)) x.sent;
   Hashtbl.replace machines id (Node after)
 
-(* It was in that term once. *)
+(* It was in that term once: in this start of it, or in one before. *)
 let check_ack by term = match find by with
-  | Node n when n.m.vol.term >= term -> ()
-  | Node n -> Node.fail "node %d said that it is in term %d; it has come to %d" by term n.m.vol.term
+  | Node n when highest_of n >= term -> ()
+  | Node n -> Node.fail "node %d said that it is in term %d; it has come to %d" by term (highest_of n)
   | Old _ -> Node.fail "node %d forwards a read, and has an old copy of its disk" by
 
 let step id (x : step) =
