@@ -5,6 +5,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 
 static struct transport *transport;
 static int fds[CHANNELS];
@@ -190,6 +192,89 @@ static void a_torn_answer_ends_the_connection(void **state)
     assert_nothing_heard();
 }
 
+/* The thread writes to this instead of the socket. */
+static bool durable_into(int fd, uint64_t seq)
+{
+    int socket = control()->stream.fd;
+    control()->stream.fd = fd;
+    bool is_said = peers_durable(world.peers, seq);
+    control()->stream.fd = socket;
+    close(fd);
+    return is_said;
+}
+
+/* What takes so many bytes and no more.  Sockets take answers as small as these whole, or not at
+ * all, but for luck; a file stops where the process may not let it grow further. */
+static bool durable_with_room(uint64_t seq, size_t room)
+{
+    struct rlimit before, limit;
+    int fd = memfd_create("room", 0);
+    assert_true(fd >= 0);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    limit = (struct rlimit){.rlim_cur = room, .rlim_max = before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    bool is_said = durable_into(fd, seq);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    return is_said;
+}
+
+static void an_answer_that_is_half_taken_is_not_said(void **state)
+{
+    (void)state;
+    uint64_t before = peers_said_bytes(world.peers);
+    assert_true(promise(1));
+    assert_false(durable_with_room(1, 10));
+    assert_int_equal(peers_said_bytes(world.peers), before + 10);
+    assert_false(has_said(1));
+    assert_true(promise(2));
+    assert_false(peers_durable(world.peers, 2));
+    assert_nothing_heard(); /* no other behind the half */
+    struct raft_message answer = answer_to(2);
+    transport->ops->send(transport, &answer, NULL);
+    turns();
+    assert_int_equal(control()->state, LINK_DOWN);
+    assert_nothing_heard();
+}
+
+/* Nothing is broken: the loop says it, and the next one leaves as ever. */
+static void an_answer_that_finds_no_room_is_left_to_the_loop(void **state)
+{
+    char bytes[1024];
+    (void)state;
+    assert_true(promise(1));
+    assert_false(durable_into(open("/dev/full", O_WRONLY), 1));
+    assert_false(has_said(1));
+    assert_nothing_heard();
+    struct raft_message answer = answer_to(1);
+    transport->ops->send(transport, &answer, NULL);
+    turns();
+    assert_int_equal(control()->state, LINK_UP);
+    assert_true(heard(bytes, sizeof bytes) > 0);
+    assert_true(promise(2));
+    assert_true(peers_durable(world.peers, 2));
+    assert_heard(2);
+}
+
+static bool thread_may_write(void)
+{
+    pthread_mutex_t *mutex = &world.peers->promises->mutex;
+    bool is_free = pthread_mutex_trylock(mutex) == 0;
+    if (is_free)
+        pthread_mutex_unlock(mutex);
+    return is_free;
+}
+
+/* While the loop writes to it, and no longer. */
+static void the_thread_is_kept_from_a_connection_that_is_held(void **state)
+{
+    (void)state;
+    assert_true(promise(1));
+    assert_true(link_hold(control()));
+    assert_false(thread_may_write());
+    link_let_go(control());
+    assert_true(thread_may_write());
+}
+
 /* Both at once, from two threads: what comes is whole messages, and each answer that is said. */
 enum { ANSWERS = 2000 };
 
@@ -269,6 +354,9 @@ int main(void)
         TEST(nothing_is_said_in_the_midst_of_a_message),
         TEST(what_is_promised_goes_with_its_connection),
         TEST(a_torn_answer_ends_the_connection),
+        TEST(an_answer_that_is_half_taken_is_not_said),
+        TEST(an_answer_that_finds_no_room_is_left_to_the_loop),
+        TEST(the_thread_is_kept_from_a_connection_that_is_held),
         TEST(two_threads_write_whole_messages),
     };
     return cmocka_run_group_tests_name("promises", tests, NULL, NULL);
