@@ -1,8 +1,10 @@
 /* The cluster's clock, which a leader stamps its entries with and serves its reads by.
  *
  * A single wall clock must not drag it: one leader whose clock is an hour ahead would end every
- * exactly-once receipt.  So each answer carries its sender's clock, and the leader keeps, for each
- * voter, by how much that clock is ahead of its own monotonic one.  Its estimate
+ * exactly-once receipt.  So each answer carries its sender's clock, but for one to an append that
+ * leaves without the sender's loop (net/promises.c), which says 0, no clock; under steady writes it
+ * comes with the answers to heartbeats alone.  The leader keeps, for each voter, by how much that
+ * clock is ahead of its own monotonic one.  Its estimate
  *
  *   - begins at the highest log time applied, and never falls;
  *   - moves on with the monotonic clock;
@@ -26,7 +28,7 @@
 #include "replica/replica_internal.h"
 
 enum {
-    FRESH_MS = 2000, /* answers come with every heartbeat */
+    FRESH_MS = 2000, /* each heartbeat is answered */
     FAR_MS = 1000,   /* then the operator hears of it */
     SLOWER_BY = 16   /* ahead of the middle, this part of the time does not count */
 };

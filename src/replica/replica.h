@@ -378,7 +378,9 @@ struct transport_ops {
     /* From now on none of those promised leaves that has not yet. */
     void (*take_back)(struct transport *transport);
     /* Whether one that was promised has left, on the connection that there is, and says as much as
-     * this one. */
+     * this one.  It may have left before the leader asked again: the answer to a heartbeat that
+     * repeats a question, withheld meanwhile and released by the same write, is then not given, and
+     * a leader that has not had the one that left asks again an interval of heartbeats later. */
     bool (*has_said)(struct transport *transport, const struct raft_message *message);
     /* May drop it.  A BEGIN and a CHUNK only where there is room for entries, with which they
      * share a connection: a member that is sent the one has no use for the others. */
