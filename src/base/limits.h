@@ -210,6 +210,7 @@ enum {
     CLIENT_WAITING_IN_MAX = 64 * 1024, /* read behind a command that waits */
     CLIENT_IN_KEEP = 64 * 1024,        /* capacity kept while empty */
     CLIENT_LEAVES_MAX = 8192,          /* subscriptions that one turn ends, 1 us each */
+    CLIENT_ENCODE_MAX = 2 << 20,       /* bytes that it encodes: to touch memory first takes time */
     CLIENT_INLINE_MAX = 64 * 1024,     /* Redis's PROTO_INLINE_MAX_SIZE */
     CLIENT_ARGC_MAX = 0x7fffffff,      /* as Redis; client-query-buffer-limit bounds it first */
     CLIENT_UNSENT_MAX = 1024 * 1024    /* of replies: then no more commands are executed */

@@ -221,13 +221,6 @@ static bool is_too_large(const struct bytes *argv, uint32_t argc)
     return size > COMMAND_ENCODED_MAX;
 }
 
-bool command_will_be_encoded(const struct bytes *argv, uint32_t argc)
-{
-    const struct command *command = command_find(argv, argc);
-    return command && command->flags & (CMD_READ | CMD_WRITE) && !command_is_divided(command) &&
-           !is_too_large(argv, argc);
-}
-
 static bool is_of(const struct command *command, uint8_t meaning)
 {
     return command_since(command) <= meaning;

@@ -205,8 +205,8 @@ enum command_class {
  * command. */
 enum command_class command_classify(struct connection *connection, const struct bytes *argv,
                                     uint32_t argc, const struct command **command);
-/* Whether what is to be done with it will begin with encoding it: known before it is classified. */
-bool command_will_be_encoded(const struct bytes *argv, uint32_t argc);
+/* Whether what is to be done with it begins with encoding it as it is said. */
+bool command_will_be_encoded(const struct command *command, enum command_class class);
 /* What a read or write is asked for with: command_encode() of its words; for EXEC the whole
  * transaction, which ends with it.  `encoded`: the words, where that was done before, else NULL;
  * a reference of it may be taken. */
@@ -268,9 +268,9 @@ struct command_encoding {
     size_t at;
 };
 enum { COMMAND_ENCODED_WORD = 16 }; /* beside its bytes a word costs what so many cost */
-/* True: it is whole. */
+/* `left`: what that may cost, in bytes, which becomes less.  True: it is whole. */
 bool command_encode_some(struct command_encoding *encoding, const struct bytes *argv, uint32_t argc,
-                         size_t most);
+                         size_t *left);
 void command_encoding_drop(struct command_encoding *encoding);
 /* False if malformed; `argv` is a growing array owned by the caller (start with NULL, 0). */
 bool command_decode(struct bytes encoded, struct bytes **argv, uint32_t *argc, uint32_t *capacity);

@@ -58,16 +58,16 @@ static size_t encode_part(struct command_encoding *encoding, struct bytes word, 
 }
 
 bool command_encode_some(struct command_encoding *encoding, const struct bytes *argv, uint32_t argc,
-                         size_t most)
+                         size_t *left)
 {
-    size_t done = 0;
     if (!encoding->blob)
         *encoding = (struct command_encoding){.blob = encoded_new(argv, argc), .at = 4};
-    while (encoding->words < argc && done < most) {
+    while (*left > 0 && encoding->words < argc) {
         struct bytes word = argv[encoding->words];
         if (!encoding->is_inside)
             begin_word(encoding, word);
-        done += COMMAND_ENCODED_WORD + encode_part(encoding, word, most);
+        size_t cost = COMMAND_ENCODED_WORD + encode_part(encoding, word, *left);
+        *left -= cost < *left ? cost : *left;
         encoding->is_inside = encoding->left > 0;
         encoding->words += !encoding->is_inside;
     }

@@ -208,6 +208,14 @@ static const char *name_of(const struct command *command)
     return command->execute == cmd_waitaof ? WAITAOF_NAME : NULL;
 }
 
+bool command_will_be_encoded(const struct command *command, enum command_class class)
+{
+    if (class == COMMAND_QUEUED)
+        return (command->flags & (CMD_READ | CMD_WRITE)) != 0;
+    return (class == COMMAND_READ || class == COMMAND_WRITE) && !name_of(command) &&
+           !command_is_subscribe(command);
+}
+
 static struct blob *encode_as(const struct command *command, const struct bytes *argv,
                               uint32_t argc, struct blob *encoded)
 {

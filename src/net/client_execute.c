@@ -2,8 +2,10 @@
  *
  * A command that must wait (for an empty pipeline, or one that is less full) is not kept: its
  * bytes stay where they are until its time has come.  So there is one place
- * that holds unexecuted commands, the input buffer, and one rule that bounds it.  Classifying has
- * side effects on the connection (CLIENT REPLY SKIP); they are undone for a command that waits. */
+ * that holds unexecuted commands, the input buffer, and one rule that bounds it.  (A large one is
+ * copied before it is executed, some of it in each turn: that begins when it would not wait.)
+ * Classifying has side effects on the connection (CLIENT REPLY SKIP); they are undone for a command
+ * that waits. */
 #include <stdio.h>
 #include <string.h>
 
@@ -21,8 +23,7 @@
 enum {
     ATTACK_LOG_MS = 60000,     /* at most one line in this time, as Redis does */
     WHOLE_WORDS_MAX = 1 << 16, /* of a command that is executed in the turn in which it is whole, */
-    WHOLE_BYTES_MAX = 4 << 20, /* and bytes */
-    ENCODE_BYTES_MAX = 2 << 20 /* of a larger one, in a turn: to touch memory first takes time */
+    WHOLE_BYTES_MAX = 4 << 20  /* and bytes */
 };
 
 /* The first byte of a reply says whether it is an error. */
@@ -362,6 +363,26 @@ static bool knows_of_waiting(struct clients *clients)
     return clients->status.meaning >= STAMP_MEANING_WAITS;
 }
 
+/* What a large one is asked for with is made before that, when nothing else keeps it waiting: the
+ * copy of one that waits would be memory that nothing bounds. */
+static bool must_be_encoded(struct client *client, enum command_class class,
+                            const struct command *command, uint32_t argc)
+{
+    if ((argc <= WHOLE_WORDS_MAX && client->command_size <= WHOLE_BYTES_MAX) ||
+        client->encoding.blob || !command_will_be_encoded(command, class))
+        return false;
+    client->to_encode = true;
+    client_wants_turn(client);
+    return true;
+}
+
+/* A pause may be long. */
+static void drop_encoded(struct client *client)
+{
+    if (client->connection.is_paused)
+        command_encoding_drop(&client->encoding);
+}
+
 /* False: it has to wait, and nothing happened. */
 static bool execute(struct client *client, const struct bytes *argv, uint32_t argc)
 {
@@ -375,7 +396,9 @@ static bool execute(struct client *client, const struct bytes *argv, uint32_t ar
     enum command_class class = command_classify(connection, argv, argc, &command);
     if (class == COMMAND_READ && command_is_wait(command) && !knows_of_waiting(client->clients))
         class = COMMAND_LOCAL;
-    if (must_wait(client, class, command, argv, argc)) {
+    if (must_wait(client, class, command, argv, argc) ||
+        must_be_encoded(client, class, command, argc)) {
+        drop_encoded(client);
         connection->reply_mode = mode;
         connection->last_command = last_command;
         connection->out.bytes.size = before;
@@ -463,16 +486,16 @@ static bool waits_a_turn(struct client *client, uint32_t argc)
     return true;
 }
 
-/* What a large one is to be encoded as is made before it is classified, some of it in each turn.
- * True: there is more. */
+/* Some of a large one in each turn, without looking at what it is again; of those of several
+ * clients the first, as they stand in line for their turns.  True: it is not whole, or whole too
+ * late for this turn. */
 static bool encodes(struct client *client, const struct bytes *argv, uint32_t argc)
 {
-    struct command_encoding *encoding = &client->encoding;
-    if (argc <= WHOLE_WORDS_MAX && client->command_size <= WHOLE_BYTES_MAX)
+    size_t *left = &client->clients->encode_left;
+    if (!client->to_encode)
         return false;
-    if (encoding->blob ? encoding->words == argc : !command_will_be_encoded(argv, argc))
-        return false;
-    (void)command_encode_some(encoding, argv, argc, ENCODE_BYTES_MAX);
+    if (*left > 0)
+        client->to_encode = !command_encode_some(&client->encoding, argv, argc, left);
     client_wants_turn(client);
     return true;
 }

@@ -54,6 +54,7 @@ struct client {
     size_t command_size; /* of the command behind them, which waits; 0: not taken apart yet */
     uint64_t whole_turn; /* of one of very many words: in which it was seen to be whole; 0: not */
     struct command_encoding encoding; /* of a large one: as it will be asked for */
+    bool to_encode;                   /* it is executed when that is whole */
     uint32_t words_done;              /* of that command, if it is divided: these were executed */
     bool piece_failed;                /* of one that is divided: the rest is not executed */
     size_t out_capacity;              /* of the run of small replies, when it was last looked at */
@@ -118,6 +119,7 @@ struct clients {
     bool submitted;       /* the replica got something that it has not run with */
     uint64_t turn_number; /* rises after each replica_run() */
     uint32_t leaves_left; /* subscriptions that this turn may end, of clients that have many */
+    size_t encode_left;   /* bytes of large commands that it may encode, of all clients */
     int64_t cron_ms;
     int64_t attack_logged_ms; /* 0: not yet */
     struct {

@@ -218,6 +218,7 @@ bool clients_turn(struct clients *clients)
 {
     clients->turn_number++;
     clients->leaves_left = CLIENT_LEAVES_MAX;
+    clients->encode_left = CLIENT_ENCODE_MAX;
     wake_stalled(clients);
     clients_wake_watching(clients);
     /* Those who want another turn get the next one: nobody can keep the loop here. */
@@ -323,7 +324,9 @@ void clients_tick(struct clients *clients)
 static size_t client_memory(const struct client *client)
 {
     const struct outbox *out = &client->connection.out;
-    return sizeof *client + client->in.capacity + out->bytes.capacity + out->referenced +
+    const struct blob *encoded = client->encoding.blob;
+    return sizeof *client + client->in.capacity + (encoded ? encoded->size : 0) +
+           out->bytes.capacity + out->referenced +
            client->pipeline.capacity * sizeof client->pipeline.ring[0] +
            client->pipeline.held_bytes;
 }

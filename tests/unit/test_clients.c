@@ -4,6 +4,8 @@
 
 #include <utlist.h>
 
+#include "base/large.h"
+#include "base/limits.h"
 #include "test_log_lines.h"
 
 /* ---- who gets in ------------------------------------------------------------------------ */
@@ -379,32 +381,67 @@ static size_t made_of_waiting(void)
     return made;
 }
 
+static const struct client *client_of(uint64_t id)
+{
+    const struct client *client;
+    DL_FOREACH(house.clients->all, client)
+    {
+        if (client->connection.id == id)
+            return client;
+    }
+    fail();
+    return NULL;
+}
+
+/* Large writes of two clients, a and c, that stand encoded, since the replica has no room. `b` is
+ * another's. */
+static void encode_two(int a, int b, int c, size_t size)
+{
+    enum { SOME = CLIENT_ENCODE_MAX, TURNS = 60 };
+    const struct client *first = client_of(1), *second = client_of(3);
+    uint64_t room = house.replica->options.waiting_max;
+    size_t before = 0;
+    int encoding = 0;
+    say(b, "CLIENT PAUSE 1000000 WRITE\r\n");
+    say_set(a, "large", size, 'l');
+    say_set(c, "other", size, 'o');
+    turns();
+    assert_false(first->to_encode || second->to_encode); /* what waits has no copy */
+    assert_true(!first->encoding.blob && !second->encoding.blob);
+    say(b, "CLIENT UNPAUSE\r\n");
+    for (int i = 0; i < TURNS && !second->to_encode; i++)
+        turn();
+    house.replica->options.waiting_max = 0; /* congested */
+    for (int i = 0; i < TURNS && second->encoding.words < 3; i++) {
+        size_t done = first->encoding.at + second->encoding.at;
+        encoding += done > before;
+        assert_in_range(done - before, 0, SOME);
+        assert_true(!second->encoding.blob || first->encoding.words == 3);
+        before = done;
+        turn();
+    }
+    assert_in_range(encoding, 2 * size / SOME, 2 * size / SOME + 2);
+    turns();
+    size_t input = first->in.capacity + second->in.capacity, memory = clients_memory(house.clients);
+    assert_in_range(memory, input + 2 * size, input + 2 * size + (1 << 20));
+    house.replica->options.waiting_max = room;
+}
+
 /* A large write is copied twice, some of it in each turn; a turn copies no more of several. */
 static void large_writes_are_copied_some_in_each_turn(void **state)
 {
-    enum { SIZE = 17 << 20, SOME = 2 << 20, MORE = 1 << 16, TURNS = 60 };
-    int encoding = 0, making = 0;
-    size_t encoded = 0, made = 0;
+    enum { SIZE = 17 << 20, TURNS = 60 };
+    int making = 0;
+    size_t made = 0;
     (void)state;
-    int b = dial();
-    turns();
     int a = dial();
     turns();
-    const struct client *large =
-        house.clients->all->connection.id == 2 ? house.clients->all : house.clients->all->next;
-    int c = dial();
-    say(b, "CLIENT PAUSE 1000000 WRITE\r\n");
-    say_set(a, "large", SIZE, 'l');
-    for (int i = 0; i < TURNS && large->encoding.words < 3; i++) {
-        encoding += large->encoding.at > encoded;
-        encoded = large->encoding.at;
-        turn();
-        assert_in_range(large->encoding.at - encoded, 0, 2 * SOME + MORE); /* it reads, and waits */
-    }
-    assert_in_range(encoding, 6, 10);
-    say_set(c, "other", SIZE, 'o');
+    int b = dial();
     turns();
-    say(b, "CLIENT UNPAUSE\r\nSET small value\r\n");
+    int c = dial();
+    turns();
+    encode_two(a, b, c, SIZE);
+    say(b, "SET small value\r\n");
     for (int i = 0; i < TURNS && (i < 3 || house.replica->made_bytes > 0); i++) {
         size_t before = made;
         turn();
@@ -447,13 +484,37 @@ static void a_large_write_of_one_that_leaves(void **state)
     close(a);
     turns();
     assert_int_equal(house.replica->made_bytes, 0);
-    a = dial();
+}
+
+/* What was encoded goes with it, too; and it goes when a pause begins. */
+static void a_large_command_half_encoded(void **state)
+{
+    enum { SIZE = 9 << 20, TURNS = 60 };
+    (void)state;
+    size_t used = large_status().used;
+    int a = dial(), b = dial();
     say_set(a, "large", SIZE, 'l');
-    for (int i = 0; i < TURNS && !house.clients->all->encoding.blob; i++)
+    for (int i = 0; i < TURNS && client_of(1)->encoding.at == 0; i++)
         turn();
-    assert_non_null(house.clients->all->encoding.blob); /* freed with it: no leak */
-    close(a);
+    assert_true(large_status().used >= used + 2 * SIZE);
+    say(b, "CLIENT PAUSE 1000000 WRITE\r\n");
     turns();
+    assert_null(client_of(1)->encoding.blob);
+    assert_true(large_status().used < used + 2 * SIZE);
+    say(b, "CLIENT UNPAUSE\r\n");
+    assert_hears(a, "+OK\r\n");
+    turns();
+    used = large_status().used;
+    say_set(a, "large", SIZE, 'm');
+    for (int i = 0; i < TURNS && client_of(1)->encoding.at == 0; i++)
+        turn();
+    assert_in_range(client_of(1)->encoding.at, 1, SIZE - 1);
+    say(b, "CLIENT KILL ID 1\r\n"); /* what was said before its own end would be executed */
+    turns();
+    assert_int_equal(clients_count(house.clients), 1);
+    assert_int_equal(large_status().used, used);
+    close(a);
+    close(b);
 }
 
 /* As much as the socket takes, unless it is less. */
@@ -1418,6 +1479,7 @@ int main(void)
         TEST(too_much_output_in_one_turn),
         TEST(large_writes_are_copied_some_in_each_turn),
         TEST(a_large_write_of_one_that_leaves),
+        TEST(a_large_command_half_encoded),
         TEST(a_long_reply_comes_whole_and_in_its_place),
         TEST(a_long_reply_over_the_limit_is_not_made),
         TEST(buffers_that_grow_and_shrink_are_counted),
