@@ -517,6 +517,26 @@ static void a_large_command_half_encoded(void **state)
     close(b);
 }
 
+/* Such a command is copied into its entry at once, behind its owner. */
+static void a_large_command_that_may_wait(void **state)
+{
+    enum { KEY = 1 << 20, KEYS = 6 };
+    (void)state;
+    int a = dial();
+    char *key = memory_new(KEY + 2);
+    say(a, "RPUSH list value\r\n*9\r\n$5\r\nBLPOP\r\n");
+    memset(key, 'k', KEY);
+    memcpy(key + KEY, "\r\n", 2);
+    for (int i = 0; i < KEYS; i++) {
+        say(a, "$1048576\r\n");
+        say_bytes(a, key, KEY + 2);
+    }
+    say(a, "$4\r\nlist\r\n$1\r\n0\r\n");
+    assert_hears(a, ":1\r\n*2\r\n$4\r\nlist\r\n$5\r\nvalue\r\n");
+    memory_free(key);
+    close(a);
+}
+
 /* As much as the socket takes, unless it is less. */
 static void fill_socket(int fd, const char *bytes, size_t size)
 {
@@ -1480,6 +1500,7 @@ int main(void)
         TEST(large_writes_are_copied_some_in_each_turn),
         TEST(a_large_write_of_one_that_leaves),
         TEST(a_large_command_half_encoded),
+        TEST(a_large_command_that_may_wait),
         TEST(a_long_reply_comes_whole_and_in_its_place),
         TEST(a_long_reply_over_the_limit_is_not_made),
         TEST(buffers_that_grow_and_shrink_are_counted),
