@@ -406,12 +406,16 @@ static void encode_two(int a, int b, int c, size_t size)
     say_set(a, "large", size, 'l');
     say_set(c, "other", size, 'o');
     turns();
-    assert_false(first->to_encode || second->to_encode); /* what waits has no copy */
-    assert_true(!first->encoding.blob && !second->encoding.blob);
+    assert_true(!first->encoding.blob && !second->encoding.blob); /* what waits has no copy */
+    house.replica->options.waiting_max = 0;                       /* congested */
     say(b, "CLIENT UNPAUSE\r\n");
+    turns();
+    assert_true(first->stalled && second->stalled);
+    assert_true(!first->encoding.blob && !second->encoding.blob);
+    house.replica->options.waiting_max = room;
     for (int i = 0; i < TURNS && !second->to_encode; i++)
         turn();
-    house.replica->options.waiting_max = 0; /* congested */
+    house.replica->options.waiting_max = 0;
     for (int i = 0; i < TURNS && second->encoding.words < 3; i++) {
         size_t done = first->encoding.at + second->encoding.at;
         encoding += done > before;
