@@ -477,7 +477,8 @@ bool replica_prepare_take(struct replica *replica, struct request *request);
 bool replica_prepare_some(struct replica *replica);        /* true: there is more to do at once */
 bool replica_prepare_waits(const struct replica *replica); /* for nothing but the next turn */
 void replica_prepare_office_lost(struct replica *replica);
-/* It is about to be proposed: with this seed, and, if true, as these parts in place of its command. */
+/* It is about to be proposed: with this seed and, if true, as these parts in place of its
+ * command. */
 bool replica_prepare_propose(struct replica *replica, const struct request *request,
                              struct apply_context *context, struct command_parts *parts);
 /* It is about to be freed. */
