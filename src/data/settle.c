@@ -10,7 +10,8 @@
 enum {
     PACE = 4,             /* bytes that are told for one that is changed */
     BYTES_AT_ONCE = 4096, /* before that it is not worth to go on */
-    ROWS_AT_ONCE = 1024,  /* behind one entry */
+    ROWS_AT_ONCE = 1024,  /* behind one entry; a space counts as one, it may have none */
+    ROW_WORK = 512,       /* of telling one, beside its bytes: see db_work() */
     NEW_MAX = 2048        /* what is larger is kept only if it was: pages of strings, values */
 };
 
@@ -92,6 +93,7 @@ static bool tell_space(struct db *db, const struct sources *sources, unsigned *r
             break;
         settling->word = merge.word;
         settling->bytes += merge.name.size + merge.record.size;
+        db->work += ROW_WORK + merge.name.size + merge.record.size;
         ++*rows;
         tell(db, &merge);
     }
@@ -125,8 +127,10 @@ static bool go_on(struct db *db, const struct sources *sources, unsigned *rows)
 {
     struct settling *settling = &db->settling;
     while (next_space(settling, sources)) {
-        if (!tell_space(db, sources, rows))
+        if (is_enough(db, *rows) || !tell_space(db, sources, rows))
             return true;
+        db->work += ROW_WORK;
+        ++*rows;
         settling->space++;
         settling->word = 0;
     }

@@ -572,6 +572,63 @@ static void test_what_was_stored_is_kept_when_its_layers_go(void **state)
     teardown(&f);
 }
 
+/* What telling the cache costs, behind an entry that changes nothing. */
+static uint64_t work_of_telling(struct fixture *f)
+{
+    uint64_t before = db_work(f->db);
+    applied(f);
+    return db_work(f->db) - before;
+}
+
+/* So that a turn that applies many entries ends. */
+static void test_what_is_told_is_work(void **state)
+{
+    enum { ROW_WORK = 512, ROWS = 3000, AT_ONCE = 1024 };
+    static const char large[1 << 20];
+    struct fixture f;
+    (void)state;
+    setup(&f);
+    make(&f, "k", ROWS);
+    db_checkpoint(f.db);
+    assert_int_equal(work_of_telling(&f), 0); /* nothing was changed since */
+    db_put(f.db, 0, bytes_from_string("other"), DB_STRING, bytes_of(large, sizeof large), 0);
+    uint64_t all = 0;
+    for (unsigned left = ROWS; left > 0; left -= left < AT_ONCE ? left : AT_ONCE) {
+        uint64_t work = work_of_telling(&f), rows = left < AT_ONCE ? left : AT_ONCE;
+        assert_in_range(work, ROW_WORK * rows, ROW_WORK * (rows + 1) + 100 * rows);
+        all += work;
+    }
+    assert_true(all >= ROW_WORK * ROWS);
+    assert_int_equal(work_of_telling(&f), 0);
+    teardown(&f);
+}
+
+/* Of spaces that have no rows any more only so many are passed over behind one entry. */
+static void test_spaces_without_rows_are_told_some_at_a_time(void **state)
+{
+    enum { SPACES = 5000, WORK_MAX = 1 << 20 };
+    static const char large[1 << 20];
+    struct fixture f;
+    (void)state;
+    setup(&f);
+    for (unsigned i = 0; i < SPACES; i++) {
+        uint64_t space = db_space_new(f.db, 0);
+        put_row(&f, space, 1, 1);
+        delete_row(&f, space, 1);
+    }
+    uint64_t kept = make(&f, "k", 10), all = 0, work;
+    db_checkpoint(f.db);
+    db_put(f.db, 0, bytes_from_string("other"), DB_STRING, bytes_of(large, sizeof large), 0);
+    while ((work = work_of_telling(&f)) > 0) {
+        assert_true(work <= WORK_MAX);
+        all += work;
+    }
+    assert_true(all > WORK_MAX);
+    db_checkpoint(f.db);
+    assert_true(work_of_a_look(&f, kept, 5, 5) < LAYERS_FETCH_WORK); /* it came to an end */
+    teardown(&f);
+}
+
 static void expect_page(struct fixture *f, uint64_t space, uint64_t number, char byte, size_t size)
 {
     struct bytes page;
@@ -770,6 +827,26 @@ static void test_draws_follow_what_is_told(void **state)
     teardown(&f);
 }
 
+/* A row that is put twice before it is stored, in layers of their own: the newer one is not the
+ * first of that name, but the kv had none.  So few that buckets stay of the size they were. */
+static void test_draws_count_a_new_row_of_two_layers(void **state)
+{
+    struct fixture f;
+    (void)state;
+    setup(&f);
+    uint64_t space = make(&f, "k", 700);
+    store_and_tell(&f);
+    expect_draws_of_a_view(&f, space, 700);
+    for (unsigned i = 700; i < 1000; i++)
+        put_row(&f, space, i, i);
+    freeze(&f);
+    for (unsigned i = 700; i < 1000; i++)
+        put_row(&f, space, i, i + 1);
+    store_and_tell(&f);
+    expect_draws_of_a_view(&f, space, 1000);
+    teardown(&f);
+}
+
 /* The key's record is in active. */
 static uint64_t make_stored(struct fixture *f)
 {
@@ -923,8 +1000,11 @@ int main(void)
         cmocka_unit_test(test_draws_are_uniform),
         cmocka_unit_test(test_draws_of_what_is_kept_are_the_same),
         cmocka_unit_test(test_draws_follow_what_is_told),
+        cmocka_unit_test(test_draws_count_a_new_row_of_two_layers),
         cmocka_unit_test(test_row_that_was_read_is_kept),
         cmocka_unit_test(test_what_was_stored_is_kept_when_its_layers_go),
+        cmocka_unit_test(test_what_is_told_is_work),
+        cmocka_unit_test(test_spaces_without_rows_are_told_some_at_a_time),
         cmocka_unit_test(test_pages_that_were_stored_are_told),
         cmocka_unit_test(test_row_that_was_read_is_changed),
         cmocka_unit_test(test_row_that_was_read_is_changed_behind_a_view),
