@@ -3,9 +3,13 @@
  * Which addresses are ours, an array in their order says: there are hundreds at most, and only for
  * an address that is a multiple of a huge page is it asked.
  *
- * What is kept is cut to size where the next block is smaller, and grows if it is larger. */
+ * What is kept is cut to size where the next block is smaller, and grows if it is larger.
+ *
+ * The mutex is not held while the kernel maps and unmaps, which takes milliseconds: the loop would
+ * stand for another thread's block.  A block is ours alone as long as it stands in no array. */
 #include "base/large.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -35,9 +39,13 @@ static size_t rounded(size_t size, size_t unit)
     return (size + unit - 1) & ~(unit - 1);
 }
 
+/* The kernel refuses to cut a mapping in two where the process has as many as it may have
+ * (max_map_count): then it gets back the memory, and nobody the addresses. */
 static void unmap(void *begin, size_t size)
 {
-    if (size && munmap(begin, size) != 0)
+    if (size == 0 || munmap(begin, size) == 0)
+        return;
+    if (errno != ENOMEM || madvise(begin, size, MADV_DONTNEED) != 0)
         fatal("cannot give back %zu bytes of memory", size);
 }
 
@@ -70,10 +78,10 @@ static char *remap(char *begin, size_t before, size_t size)
     char *into = map(size, PROT_NONE);
     if (!into)
         return NULL;
-    if (mremap(begin, before, size, MREMAP_MAYMOVE | MREMAP_FIXED, into) == MAP_FAILED) {
-        unmap(into, size);
+    /* Where that fails `into` may be unmapped already, and what another thread mapped since may be
+     * there: it is not ours to unmap.  At worst the addresses are lost; they have no memory. */
+    if (mremap(begin, before, size, MREMAP_MAYMOVE | MREMAP_FIXED, into) == MAP_FAILED)
         return NULL;
-    }
     return into;
 }
 
@@ -139,15 +147,33 @@ static struct block take_kept(size_t place)
     return block;
 }
 
-static void keep(struct block block)
+/* What is to be unmapped once the mutex is free. */
+struct gone {
+    struct block blocks[LARGE_KEPT_BLOCKS];
+    size_t count;
+};
+
+static void let_go(struct gone *gone, char *begin, size_t size)
+{
+    check(gone->count < LARGE_KEPT_BLOCKS);
+    gone->blocks[gone->count++] = (struct block){begin, size};
+}
+
+static void unmap_gone(const struct gone *gone)
+{
+    for (size_t i = 0; i < gone->count; i++)
+        unmap(gone->blocks[i].begin, gone->blocks[i].size);
+}
+
+static void keep(struct block block, struct gone *gone)
 {
     if (block.size > LARGE_KEPT) {
-        unmap(block.begin, block.size);
+        let_go(gone, block.begin, block.size);
         return;
     }
     while (large.kept_count == LARGE_KEPT_BLOCKS || large.kept_bytes + block.size > LARGE_KEPT) {
         struct block oldest = take_kept(0);
-        unmap(oldest.begin, oldest.size);
+        let_go(gone, oldest.begin, oldest.size);
     }
     large.kept[large.kept_count++] = block;
     large.kept_bytes += block.size;
@@ -165,19 +191,50 @@ static size_t choose(size_t size)
     return best;
 }
 
-static char *reuse(size_t size)
+/* One that is kept, of `size` or less; what it has more is kept, or let go.  {0}: none is. */
+static struct block reuse(size_t size, struct gone *gone)
 {
     if (large.kept_count == 0)
-        return NULL;
+        return (struct block){0};
     struct block block = take_kept(choose(size));
-    size_t whole = rounded(size, HUGE_PAGE);
-    if (block.size >= whole + LARGE_MIN)
-        keep((struct block){block.begin + whole, block.size - whole});
-    else if (block.size > size)
-        unmap(block.begin + size, block.size - size);
-    if (block.size >= whole + LARGE_MIN)
-        unmap(block.begin + size, whole - size);
-    if (block.size >= size)
+    if (block.size <= size)
+        return block;
+    size_t end = block.size, whole = rounded(size, HUGE_PAGE);
+    if (block.size >= whole + LARGE_MIN) {
+        keep((struct block){block.begin + whole, block.size - whole}, gone);
+        end = whole;
+    }
+    let_go(gone, block.begin + size, end - size);
+    return (struct block){block.begin, size};
+}
+
+/* ---- for others ---------------------------------------------------------------------------- */
+
+static void *noted(char *begin, size_t size)
+{
+    pthread_mutex_lock(&large.mutex);
+    note(begin, size);
+    pthread_mutex_unlock(&large.mutex);
+    return begin;
+}
+
+static struct block forgotten(const void *memory)
+{
+    pthread_mutex_lock(&large.mutex);
+    struct block block = forget(memory);
+    pthread_mutex_unlock(&large.mutex);
+    return block;
+}
+
+/* NULL: there is none, or it cannot be made so large. */
+static char *renew(size_t size)
+{
+    struct gone gone = {.count = 0};
+    pthread_mutex_lock(&large.mutex);
+    struct block block = reuse(size, &gone);
+    pthread_mutex_unlock(&large.mutex);
+    unmap_gone(&gone);
+    if (!block.begin || block.size == size)
         return block.begin;
     char *grown = remap(block.begin, block.size, size);
     if (!grown)
@@ -185,19 +242,14 @@ static char *reuse(size_t size)
     return grown;
 }
 
-/* ---- for others ---------------------------------------------------------------------------- */
-
 static void *new_block(size_t size, bool is_zeroed)
 {
     check(size >= LARGE_MIN);
     size = rounded(size, PAGE);
-    pthread_mutex_lock(&large.mutex);
-    char *begin = is_zeroed ? NULL : reuse(size);
+    char *begin = is_zeroed ? NULL : renew(size);
     if (!begin)
         begin = map_new(size);
-    void *memory = begin ? note(begin, size) : NULL;
-    pthread_mutex_unlock(&large.mutex);
-    return memory;
+    return begin ? noted(begin, size) : NULL;
 }
 
 void *large_new(size_t size)
@@ -228,27 +280,30 @@ size_t large_size(const void *memory)
     return size;
 }
 
+/* It is forgotten first: once it is moved another thread's may be where it was. */
 void *large_resize(void *memory, size_t size)
 {
     check(size >= LARGE_MIN);
     size = rounded(size, PAGE);
-    pthread_mutex_lock(&large.mutex);
-    struct block block = forget(memory);
-    char *begin = block.begin;
+    struct block block = forgotten(memory);
+    char *begin = size > block.size ? remap(block.begin, block.size, size) : block.begin;
+    if (!begin) {
+        noted(block.begin, block.size);
+        return NULL;
+    }
+    noted(begin, size);
     if (size < block.size)
         unmap(begin + size, block.size - size);
-    else if (size > block.size)
-        begin = remap(begin, block.size, size);
-    (void)(begin ? note(begin, size) : note(block.begin, block.size));
-    pthread_mutex_unlock(&large.mutex);
     return begin;
 }
 
 void large_free(void *memory)
 {
+    struct gone gone = {.count = 0};
     pthread_mutex_lock(&large.mutex);
-    keep(forget(memory));
+    keep(forget(memory), &gone);
     pthread_mutex_unlock(&large.mutex);
+    unmap_gone(&gone);
 }
 
 struct large_status large_status(void)
@@ -261,12 +316,11 @@ struct large_status large_status(void)
 
 bool large_trim(void)
 {
+    struct block oldest = {0};
     pthread_mutex_lock(&large.mutex);
-    bool has = large.kept_count > 0;
-    if (has) {
-        struct block oldest = take_kept(0);
-        unmap(oldest.begin, oldest.size);
-    }
+    if (large.kept_count > 0)
+        oldest = take_kept(0);
     pthread_mutex_unlock(&large.mutex);
-    return has;
+    unmap(oldest.begin, oldest.size);
+    return oldest.begin != NULL;
 }

@@ -1,5 +1,7 @@
 /* Blocks of all sizes keep their contents while they grow and shrink, and large ones are made of
  * huge pages where the kernel has them. */
+#include <errno.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -9,6 +11,8 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -207,6 +211,147 @@ static void only_so_much_is_kept(void **state)
     assert_in_range(trims, 1, LARGE_KEPT_BLOCKS);
 }
 
+/* ---- the kernel ---------------------------------------------------------------------------- */
+
+/* What stands between large.c and the kernel: it says no, and looks whether others would wait. */
+static struct {
+    bool is_watched, is_mutex_held;
+    unsigned calls;
+    const void *stays;        /* munmap says that there are too many mappings */
+    bool refuses_growth;      /* and another thread maps where it was to grow to, which is: */
+    unsigned char *of_others; /* a page of MARK */
+} kernel;
+
+enum { PAGE = 4096, MARK = 0x5a, WAIT_S = 20 };
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+static void *look(void *context)
+{
+    (void)large_status();
+    return context;
+}
+
+/* Another thread that uses large blocks meanwhile gets on. */
+static void watch(void)
+{
+    pthread_t other;
+    struct timespec until;
+    if (!kernel.is_watched || kernel.is_mutex_held)
+        return;
+    kernel.calls++;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += WAIT_S;
+    assert_int_equal(pthread_create(&other, NULL, look, NULL), 0);
+    kernel.is_mutex_held = pthread_timedjoin_np(other, NULL, &until) != 0;
+    if (kernel.is_mutex_held)
+        pthread_detach(other);
+}
+
+int munmap(void *begin, size_t size)
+{
+    watch();
+    if (begin == kernel.stays) {
+        errno = ENOMEM;
+        return -1;
+    }
+    return (int)syscall(SYS_munmap, begin, size);
+}
+
+void *mremap(void *begin, size_t before, size_t size, int flags, ...)
+{
+    va_list list;
+    va_start(list, flags);
+    void *into = flags & MREMAP_FIXED ? va_arg(list, void *) : NULL;
+    va_end(list);
+    watch();
+    if (!kernel.refuses_growth)
+        return (void *)syscall(SYS_mremap, begin, before, size, flags, into); // NOLINT
+    if (into) {
+        syscall(SYS_munmap, into, size);
+        kernel.of_others = mmap(into, PAGE, PROT_READ | PROT_WRITE,
+                                MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+        memset(kernel.of_others, MARK, PAGE);
+    }
+    errno = ENOMEM;
+    return MAP_FAILED;
+}
+#endif
+
+static void begin_kernel(void)
+{
+    while (large_trim())
+        ;
+    memset(&kernel, 0, sizeof kernel);
+}
+
+/* Each way in which blocks are given back, cut and grow. */
+static void nobody_waits_for_the_kernel(void **state)
+{
+    enum { BLOCKS = LARGE_KEPT_BLOCKS + 6 };
+    static void *blocks[BLOCKS];
+    (void)state;
+    if (!has_large)
+        skip();
+    begin_kernel();
+    for (size_t i = 0; i < BLOCKS; i++)
+        blocks[i] = memory_resize(NULL, 2 * MB);
+    kernel.is_watched = true;
+    for (size_t i = 0; i < BLOCKS; i++)
+        memory_free(blocks[i]);
+    assert_false(kernel.is_mutex_held);
+    assert_int_equal(kernel.calls, BLOCKS - LARGE_KEPT_BLOCKS);
+    memory_free(memory_resize(NULL, 9 * MB)); /* one that is kept grows */
+    memory_free(memory_resize(memory_resize(NULL, 9 * MB), 20 * MB));
+    memory_free(memory_resize(memory_resize(NULL, 20 * MB), 3 * MB));
+    memory_free(memory_resize(NULL, 20 * MB));
+    memory_free(memory_resize(NULL, 5 * MB)); /* and is cut */
+    memory_free(memory_resize(NULL, LARGE_KEPT + MB));
+    while (large_trim())
+        ;
+    assert_false(kernel.is_mutex_held);
+    assert_true(kernel.calls > LARGE_KEPT_BLOCKS);
+    kernel.is_watched = false;
+}
+
+/* It keeps its addresses, not its memory. */
+static void what_the_kernel_does_not_take_back_has_no_memory(void **state)
+{
+    (void)state;
+    if (!has_large)
+        skip();
+    begin_kernel();
+    unsigned char *block = memory_resize(NULL, 16 * MB);
+    fill(block, 0, 16 * MB);
+    memory_free(block);
+    kernel.stays = block;
+    assert_true(large_trim());
+    assert_int_equal(large_status().kept, 0);
+    assert_int_equal(resident(block, 16 * MB), 0);
+    kernel.stays = NULL;
+    assert_int_equal(munmap(block, 16 * MB), 0);
+}
+
+static void what_others_mapped_meanwhile_stays(void **state)
+{
+    unsigned char page;
+    (void)state;
+    if (!has_large)
+        skip();
+    begin_kernel();
+    unsigned char *block = memory_resize(NULL, 16 * MB);
+    fill(block, 0, 16 * MB);
+    kernel.refuses_growth = true;
+    block = memory_resize(block, 40 * MB); /* by a copy */
+    kernel.refuses_growth = false;
+    assert_filled(block, 16 * MB);
+    assert_non_null(kernel.of_others);
+    assert_int_equal(mincore(kernel.of_others, PAGE, &page), 0);
+    for (size_t i = 0; i < PAGE; i++)
+        assert_int_equal(kernel.of_others[i], MARK);
+    assert_int_equal(munmap(kernel.of_others, PAGE), 0);
+    memory_free(block);
+}
+
 /* Of any sizes, in any order; a model says what is in them. */
 static void any_course_keeps_the_contents(void **state)
 {
@@ -256,6 +401,9 @@ int main(void)
         cmocka_unit_test(a_large_block_grows_where_it_is),
         cmocka_unit_test(what_is_given_back_is_used_again),
         cmocka_unit_test(only_so_much_is_kept),
+        cmocka_unit_test(nobody_waits_for_the_kernel),
+        cmocka_unit_test(what_the_kernel_does_not_take_back_has_no_memory),
+        cmocka_unit_test(what_others_mapped_meanwhile_stays),
         cmocka_unit_test(any_course_keeps_the_contents),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
