@@ -157,9 +157,10 @@ static void trim_memory(struct net *net)
     if (net_trim_is_due(&net->trim, loop_now_ms(net->loop), done) &&
         mallinfo2().fordblks + large_status().kept > TRIM_BYTES) {
         malloc_trim(TRIM_BYTES / 4);
-        while (large_trim())
-            ;
+        net->trim.gives_back = true;
     }
+    if (net->trim.gives_back) /* one at a tick, since all of them are up to 256 MB */
+        net->trim.gives_back = large_trim();
 }
 
 static void on_tick(void *context)

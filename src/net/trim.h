@@ -15,6 +15,7 @@ struct net_trim {
     bool is_busy;        /* a turn since then left something to do */
     uint32_t looks_left; /* since something was done */
     uint32_t quiet_ticks;
+    bool gives_back; /* large blocks (base/large.h), one at a tick, until something is done again */
 };
 
 /* A turn of the loop left something to do: a long entry, or one that is prepared, is no request

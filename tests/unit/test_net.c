@@ -18,6 +18,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/large.h"
 #include "command/channels.h"
 #include "command/command.h"
 #include "command/history.h"
@@ -497,6 +498,48 @@ static void who_finds_no_descriptor_is_told_so(void **state)
     assert_int_equal(recv(world.stranger, heard, 1, 0), 0);
 }
 
+/* ---- memory -------------------------------------------------------------------------------- */
+
+enum { BLOCKS = 20, BLOCK = 8 << 20, TICKS_OF_TRIM = 600 };
+
+static struct {
+    size_t kept, most; /* bytes: at the last tick, and given back from one tick to the next */
+} trimmed;
+
+static void on_tick_of_trim(void *context)
+{
+    size_t kept = large_status().kept;
+    (void)context;
+    replica_persisted(world.replica, world.written);
+    if (trimmed.kept > kept && trimmed.kept - kept > trimmed.most)
+        trimmed.most = trimmed.kept - kept;
+    trimmed.kept = kept;
+    if (++world.ticks == TICKS_OF_TRIM || (kept == 0 && world.signals == 0)) {
+        world.signals++;
+        raise(SIGTERM);
+    }
+}
+
+/* The node was busy with large values, and is not any more. */
+static void large_blocks_are_given_back_one_at_a_tick(void **state)
+{
+    struct net_options options = {.config = &world.config, .tick = on_tick_of_trim};
+    void *blocks[BLOCKS];
+    (void)state;
+    net_free(world.net);
+    world.net = net_new(&options);
+    begin();
+    for (int i = 0; i < BLOCKS; i++)
+        blocks[i] = large_new(BLOCK);
+    for (int i = 0; i < BLOCKS; i++)
+        large_free(blocks[i]);
+    trimmed.kept = trimmed.most = 0;
+    net_run(world.net);
+    assert_int_equal(trimmed.kept, 0);
+    assert_int_equal(trimmed.most, BLOCK);
+    assert_true(world.ticks < TICKS_OF_TRIM);
+}
+
 static void what_cannot_be_bound_is_said(void **state)
 {
     char error[200];
@@ -519,6 +562,7 @@ int main(void)
         WRITING(a_write_does_not_wait_for_the_next_tick),
         WRITING(a_disk_that_nobody_awaits_ends_no_wait),
         TEST(who_finds_no_descriptor_is_told_so),
+        TEST(large_blocks_are_given_back_one_at_a_tick),
         TEST(what_cannot_be_bound_is_said),
     };
     return cmocka_run_group_tests_name("net", tests, NULL, NULL);
