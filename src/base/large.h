@@ -34,8 +34,8 @@ struct large_status {
 };
 
 struct large_status large_status(void);
-/* Gives back to the system one of those that are kept, which takes a millisecond at most. False:
- * there is none. */
+/* Gives back to the system one of those that are kept, which takes a millisecond, or 40 where the
+ * largest has small pages.  False: there is none. */
 bool large_trim(void);
 
 #endif
