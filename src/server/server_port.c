@@ -98,13 +98,18 @@ static void look_at_heap(struct server_port *port)
     port->heap_next_us = began_us + (took_us * 100 > HEAP_FRESH_US ? took_us * 100 : HEAP_FRESH_US);
 }
 
+static uint64_t memory_used(const struct server_port *port, const struct large_status *large)
+{
+    return port->heap.uordblks + port->heap.hblkhd + large->used;
+}
+
 static void get_memory(struct server *server, struct server_stats *stats)
 {
     struct server_port *port = port_of(server);
     look_at_heap(port);
     struct mallinfo2 heap = port->heap;
     struct large_status large = large_status();
-    stats->memory_used = heap.uordblks + heap.hblkhd + large.used;
+    stats->memory_used = memory_used(port, &large);
     stats->memory_heap = heap.arena + heap.hblkhd + large.used + large.kept;
     if (stats->memory_used > port->memory_peak)
         port->memory_peak = stats->memory_used;
@@ -531,7 +536,8 @@ void server_port_connect(struct server_port *port, struct replica *replica,
     port->replica = replica;
     server_command_stats_names(port->commands, client_names, port);
     look_at_heap(port);
-    port->memory_startup = port->memory_peak = port->heap.uordblks + port->heap.hblkhd;
+    struct large_status large = large_status();
+    port->memory_startup = port->memory_peak = memory_used(port, &large);
     replica_set_value_max(replica, (uint32_t)port->options.config->proto_max_bulk_len);
     replica_set_snapshot_pace(replica, port->options.config->snapshot_bandwidth);
 }

@@ -26,6 +26,7 @@
 #include "net/client.h"
 #include "net/net.h"
 #include "net/peer.h"
+#include "server/server_port.h"
 #include "storage/kv.h"
 
 #include "test_log_lines.h"
@@ -540,6 +541,27 @@ static void large_blocks_are_given_back_one_at_a_tick(void **state)
     assert_true(world.ticks < TICKS_OF_TRIM);
 }
 
+/* Large blocks that a node has from its start on are not data. */
+static void what_was_there_at_the_start_is_counted_so(void **state)
+{
+    struct server_stats stats = {0};
+    (void)state;
+    begin();
+    void *block = large_new(BLOCK);
+    struct server_port_options options = {.net = world.net, .config = &world.config};
+    struct server_port *port = server_port_new(&options);
+    server_port_connect(port, world.replica, NULL, NULL, 7);
+    struct server *server = server_port_server(port);
+    server->ops->memory(server, &stats);
+    assert_true(stats.memory_startup >= BLOCK);
+    assert_in_range(stats.memory_used, stats.memory_startup, stats.memory_startup + BLOCK / 2);
+    assert_true(stats.memory_peak == stats.memory_used);
+    server_port_free(port);
+    large_free(block);
+    while (large_trim())
+        ;
+}
+
 static void what_cannot_be_bound_is_said(void **state)
 {
     char error[200];
@@ -563,6 +585,7 @@ int main(void)
         WRITING(a_disk_that_nobody_awaits_ends_no_wait),
         TEST(who_finds_no_descriptor_is_told_so),
         TEST(large_blocks_are_given_back_one_at_a_tick),
+        TEST(what_was_there_at_the_start_is_counted_so),
         TEST(what_cannot_be_bound_is_said),
     };
     return cmocka_run_group_tests_name("net", tests, NULL, NULL);
