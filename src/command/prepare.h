@@ -63,7 +63,7 @@ void call_take_changes(struct call *call, uint64_t space);
 /* What is known of a command by its name and the number of its words. */
 struct command_preparing {
     bool is_mostly_short;
-    bool is_of_once; /* it is prepared where ONCE carries it, too */
+    bool is_of_once;   /* it is prepared where ONCE carries it, too */
     uint64_t elements; /* that take as long as its words; 0: command_prepares() says it */
 };
 /* False: such a command is never prepared; cheap, since every write is asked. */

@@ -277,7 +277,7 @@ struct replica {
     int64_t preparing_since_ms;
     int64_t preparing_from_ms; /* of the log's time: it was asked before */
     uint64_t preparing_seed;   /* of its entry */
-    uint64_t made_bytes;     /* of commands whose entries are made, and not proposed yet */
+    uint64_t made_bytes;       /* of commands whose entries are made, and not proposed yet */
     uint64_t waiting_count, waiting_bytes, waiting_reads, waiting_foreign, under_way_count;
     uint64_t forwarded_bytes;
     uint64_t owed[RAFT_MEMBERS_MAX]; /* by place in members: replies beyond its room */
