@@ -123,21 +123,10 @@ static bool read_pop_count(struct call *call, int64_t *count)
     return call_refuse(call, "ERR value is out of range, must be positive");
 }
 
-/* How many elements so large a count takes out of the list. */
-static uint64_t pop_size(struct call *call, struct bytes key, int64_t count)
-{
-    struct ordered list;
-    uint64_t size = 0;
-    if (ordered_open(&list, call, key, DB_LIST))
-        size = (uint64_t)count < list.count ? (uint64_t)count : list.count;
-    ordered_close(&list);
-    return size;
-}
-
 uint64_t command_list_pop_size(struct call *call)
 {
     int64_t count;
-    return read_pop_count(call, &count) ? pop_size(call, call->argv[1], count) : 0;
+    return read_pop_count(call, &count) ? ordered_pop_size(call, call->argv[1], DB_LIST, count) : 0;
 }
 
 bool words_lpop(struct call *call)
@@ -215,7 +204,7 @@ uint64_t command_list_mpop_size(struct call *call, uint32_t *keys)
     if (!read_mpop(call, &mpop))
         return 0;
     while (size == 0 && *keys < mpop.keys)
-        size = pop_size(call, call->argv[2 + (*keys)++], mpop.count);
+        size = ordered_pop_size(call, call->argv[2 + (*keys)++], DB_LIST, mpop.count);
     return size;
 }
 

@@ -373,6 +373,16 @@ void ordered_take_changes(struct ordered *ordered, struct call *call, struct byt
         page_init(&ordered->page, 0);
 }
 
+uint64_t ordered_pop_size(struct call *call, struct bytes key, enum db_type type, int64_t count)
+{
+    struct ordered ordered;
+    uint64_t size = 0;
+    if (ordered_open(&ordered, call, key, type))
+        size = (uint64_t)count < ordered.count ? (uint64_t)count : ordered.count;
+    ordered_close(&ordered);
+    return size;
+}
+
 static void put_parts_aside(struct walk_state *walk)
 {
     rope_append(&walk->parts, buffer_bytes(&walk->found));

@@ -67,6 +67,9 @@ void ordered_take_made(struct ordered *ordered, struct call *call);
 /* one that was opened is what it was made there, in a space that is new if it was small. */
 void ordered_take_changes(struct ordered *ordered, struct call *call, struct bytes aside);
 
+/* How many elements a pop of so many takes out of what is there; `count` is not negative. */
+uint64_t ordered_pop_size(struct call *call, struct bytes key, enum db_type type, int64_t count);
+
 /* Of one that takes elements out, and has them in the parts of the reply: behind all that is to be
  * done.  True: what is left is to save it, and to answer. */
 bool ordered_ends_pop(struct ordered *ordered, struct call *call);

@@ -325,21 +325,10 @@ static bool read_pop_count(struct call *call, int64_t *count)
     return false;
 }
 
-/* How many members so large a count takes out of the sorted set. */
-static uint64_t pop_size(struct call *call, struct bytes key, int64_t count)
-{
-    struct ordered set;
-    uint64_t size = 0;
-    if (ordered_open(&set, call, key, DB_ZSET))
-        size = (uint64_t)count < set.count ? (uint64_t)count : set.count;
-    ordered_close(&set);
-    return size;
-}
-
 uint64_t sorted_pop_size(struct call *call)
 {
     int64_t count;
-    return read_pop_count(call, &count) ? pop_size(call, call->argv[1], count) : 0;
+    return read_pop_count(call, &count) ? ordered_pop_size(call, call->argv[1], DB_ZSET, count) : 0;
 }
 
 bool words_zpop(struct call *call)
@@ -424,7 +413,7 @@ uint64_t sorted_mpop_size(struct call *call, uint32_t *keys)
     if (!read_mpop(call, &mpop))
         return 0;
     while (size == 0 && *keys < mpop.keys)
-        size = pop_size(call, call->argv[2 + (*keys)++], mpop.count);
+        size = ordered_pop_size(call, call->argv[2 + (*keys)++], DB_ZSET, mpop.count);
     return size;
 }
 
