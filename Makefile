@@ -23,7 +23,7 @@ WARN = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wold-sty
 # The sanitizers' instrumentation makes GCC guess wrongly about formats.
 CFLAGS = -std=gnu11 -O$(O) -g $(WARN) -fno-common -fno-strict-aliasing -fno-omit-frame-pointer \
          -fstack-protector-strong \
-         $(if $(SAN),-fsanitize=$(SAN) -Wno-format-truncation,$(if $(filter-out 0,$(O)),-D_FORTIFY_SOURCE=2)) \
+         $(if $(SAN),-fsanitize=$(SAN) -DHEAP_OF_SANITIZER -Wno-format-truncation,$(if $(filter-out 0,$(O)),-D_FORTIFY_SOURCE=2)) \
          $(if $(COVERAGE),--coverage) -Isrc -isystem /usr/include/lua5.1 -D_GNU_SOURCE
 LDFLAGS = $(if $(SAN),-fsanitize=$(SAN)) $(if $(COVERAGE),--coverage)
 
@@ -32,7 +32,8 @@ DIRS = base resp raft storage data script replica command net server
 # The linker wants the reverse.
 LIBS = $(foreach d,server net command replica script lua data storage raft resp base,$(BUILD)/lib$(d).a)
 CONFIG = $(BUILD)/config.o $(BUILD)/config_load.o $(BUILD)/config_rewrite.o $(BUILD)/config_table.o $(BUILD)/config_value.o
-EXTLIBS = -levent -lrocksdb -lJudy -lxxhash -llzf -lcrypto -lpthread -lm
+MALLOC = $(if $(SAN),,-ljemalloc) # a sanitizer has its own
+EXTLIBS = $(MALLOC) -levent -lrocksdb -lJudy -lxxhash -llzf -lcrypto -lpthread -lm
 
 SRC = $(wildcard src/*.c src/*/*.c)
 HEADERS = $(wildcard src/*.h src/*/*.h)

@@ -11,12 +11,9 @@
  *   70   the machine failed (disk, memory): see base/fatal.h; a supervisor may start it again
  *   134  (abort) a bug of ours */
 #include <errno.h>
-#include <limits.h>
-#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/auxv.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -25,40 +22,20 @@
 
 enum { EXIT_NOT_STARTED = 1, EXIT_DIFFERS = 65, EXIT_NOT_YET = 75 };
 
-enum { LARGE_BLOCK_MAX = 256 << 20 }; /* larger ones are mappings of their own */
-
-/* Large values pass through several blocks of their size, ours (base/large.h) and the store's.  By
- * default each of those would be a mapping of its own, and most of a copy into it would be page
- * faults (60 MB: 52 ms, against 8 ms into memory that was used before), in a thread that has
- * heartbeats to send.  net/ gives back what stays unused. */
-static void keep_large_blocks(void)
-{
-    (void)mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK_MAX);
-    (void)mallopt(M_TRIM_THRESHOLD, LARGE_BLOCK_MAX);
-}
-
-/* To fault in 64 MB of ordinary pages takes 50 to 350 ms, and a large value passes through several
- * blocks of its size, most of them the store's; of huge pages, 8 ms.  And what a thread gives back
- * of a size it has at hand for the next time, but by default 7 of them, where a turn of the loop
- * takes and gives hundreds.  What comes back beyond that, malloc would put aside as it is, and
- * join millions of blocks at once when a larger one is asked for or given back: 170 ms in one turn
- * behind 2 million new keys.  To join each as it comes costs some percent at most.  malloc does all
- * three if it is told to before main(), so the process begins anew.  Whoever set this variable
- * himself is left alone; and where it cannot be done, everything is the same, but slower. */
-static const char malloc_options[] =
-    "glibc.malloc.hugetlb=1:glibc.malloc.tcache_count=1000:glibc.malloc.mxfast=0";
-
-static void set_up_malloc(char **argv)
-{
-    char program[PATH_MAX];
-    if (getenv("GLIBC_TUNABLES") || getauxval(AT_SECURE))
-        return;
-    ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
-    if (length <= 0 || setenv("GLIBC_TUNABLES", malloc_options, 0) != 0)
-        return;
-    program[length] = '\0';
-    (void)execv(program, argv);
-}
+/* What jemalloc is told, which looks for this name.
+ *
+ * Why not the C library's malloc: it joins the pieces that come back, and looks through those that
+ * lie about, whenever it is asked for one that is not at hand.  Where another thread gave back
+ * millions of blocks, that was 20 to 100 ms of a turn of the loop, now and then.  jemalloc's work
+ * at a time is bounded.
+ *
+ * thp: to fault in 64 MB of ordinary pages takes 50 to 350 ms, of huge ones 8.  oversize_threshold:
+ * what large values pass through (the store's copies of them) is kept for the next like all else.
+ * background_thread: what nobody used for ten seconds is given back, by a thread.  The tcache's
+ * numbers: a turn of the loop takes and gives hundreds of blocks of a size.  One arena, because one
+ * thread takes most of what there is, and others give it back. */
+const char *malloc_conf = "thp:always,oversize_threshold:0,background_thread:true,narenas:1,"
+                          "lg_tcache_nslots_mul:4,tcache_nslots_small_max:1000";
 
 static int run(struct config *config, const char *executable)
 {
@@ -82,8 +59,6 @@ int main(int argc, char **argv)
 {
     struct config config;
     char error[CONFIG_ERROR_SIZE];
-    set_up_malloc(argv);
-    keep_large_blocks();
     config_init(&config);
     int status = EXIT_NOT_STARTED;
     switch (config_load(&config, argc, argv, error, sizeof error)) {

@@ -1,5 +1,5 @@
 # Wall clocks that are wrong: an exactly-once receipt ends after an hour of the cluster's time, not of
-# any node's.  faketime's library, preloaded, shows each node the time plus what its file says.
+# any node's (lib/wrong_clocks.tcl).
 
 source [file join [file dirname [file normalize [info script]]] lib test.tcl]
 source [file join $::tst::lib wrong_clocks.tcl]

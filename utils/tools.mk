@@ -16,7 +16,7 @@ $(BUILD)/utils/%.o: utils/%.c
 	$(CC) $(TOOLS_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(BUILD)/redis-raft-ctl: $(CTL_OBJ) $(CTL_LIBS)
-	$(CC) $(LDFLAGS) -o $@ $^ -lhiredis -lrocksdb -lJudy -lxxhash -llzf -lcrypto -lpthread -lm
+	$(CC) $(LDFLAGS) -o $@ $^ $(MALLOC) -lhiredis -lrocksdb -lJudy -lxxhash -llzf -lcrypto -lpthread -lm
 
 $(BUILD)/redis-raft-bench: $(BENCH_OBJ) $(BUILD)/libbase.a
 	$(CC) $(LDFLAGS) -o $@ $^ $(BENCH_EXTLIBS)

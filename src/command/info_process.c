@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/heap.h"
 #include "command/channels.h"
 #include "command/commands.h"
 #include "command/info.h"
@@ -195,7 +196,7 @@ void command_info_memory(struct info *info)
                              "mem_total_replication_buffers mem_clients_slaves");
     command_info_number(info, "mem_clients_normal", stats->memory_clients);
     command_info_zeros(info, "mem_cluster_links mem_aof_buffer");
-    command_info_text(info, "mem_allocator", "libc");
+    command_info_text(info, "mem_allocator", heap_name());
     command_info_zeros(info, "active_defrag_running lazyfree_pending_objects lazyfreed_objects");
 }
 

@@ -35,7 +35,7 @@ struct server_stats {
     uint64_t loop_cycles, loop_busy_us, commands_us; /* since the start */
     uint64_t memory_used, memory_peak, memory_rss;   /* bytes, as all of memory */
     uint64_t memory_startup, memory_system, memory_clients;
-    uint64_t memory_heap; /* taken from the system by malloc, used or not */
+    uint64_t memory_heap; /* of malloc's pages that are in use, and large blocks */
     double cpu_user_s, cpu_system_s;
     double cpu_user_loop_s, cpu_system_loop_s; /* of the loop's thread */
     char system[160];                          /* uname: name, release, machine */

@@ -8,7 +8,6 @@
 #include "net/net.h"
 
 #include <errno.h>
-#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -155,10 +154,8 @@ static void trim_memory(struct net *net)
     replica_status(net->replica, &status);
     uint64_t done = status.raft.applied + status.reads_done;
     if (net_trim_is_due(&net->trim, loop_now_ms(net->loop), done) &&
-        mallinfo2().fordblks + large_status().kept > TRIM_BYTES) {
-        malloc_trim(TRIM_BYTES / 4);
+        large_status().kept > TRIM_BYTES)
         net->trim.gives_back = true;
-    }
     if (net->trim.gives_back) /* one at a tick, since all of them are up to 256 MB */
         net->trim.gives_back = large_trim();
 }

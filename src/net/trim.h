@@ -1,7 +1,5 @@
-/* When malloc is asked what it keeps that nobody uses, and for it back: after large values it keeps
- * much (main.c asked it to).  To look takes as long as there are free pieces, up to half a second
- * where many millions of keys passed, and nothing else happens meanwhile; so it is done when all
- * that was to do is done, and once more.  Loop thread. */
+/* When the system gets back the large blocks (base/large.h) that nobody uses: each takes up to
+ * 40 ms, so it is done when all that was to do is done, and once more.  Loop thread. */
 #ifndef NET_TRIM_H
 #define NET_TRIM_H
 
@@ -25,7 +23,7 @@ static inline void net_trim_busy(struct net_trim *trim, bool is_busy)
     trim->is_busy |= is_busy;
 }
 
-/* At every tick.  `done` rises with every request.  True: malloc is to be asked now. */
+/* At every tick.  `done` rises with every request.  True: now. */
 bool net_trim_is_due(struct net_trim *trim, int64_t now_ms, uint64_t done);
 
 #endif

@@ -3,7 +3,6 @@
 #include "server/server_port.h"
 
 #include <inttypes.h>
-#include <malloc.h>
 #include <openssl/rand.h>
 #include <stdio.h>
 #include <sys/resource.h>
@@ -12,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/fatal.h"
+#include "base/heap.h"
 #include "base/large.h"
 #include "base/log.h"
 #include "base/memory.h"
@@ -19,9 +19,6 @@
 #include "net/client.h"
 #include "net/peer.h"
 #include "server/command_stats.h"
-#include "server/ticks.h"
-
-enum { HEAP_FRESH_US = 100000 };
 
 struct server_port {
     struct server server; /* first */
@@ -35,8 +32,6 @@ struct server_port {
     struct command_stats *commands;
     int64_t start_ms;
     uint64_t memory_startup, memory_peak; /* bytes */
-    struct mallinfo2 heap;                /* as it was not long ago */
-    int64_t heap_next_us;                 /* monotonic: when it is looked at again */
     struct peers_traffic traffic_before;  /* at the last CONFIG RESETSTAT */
 };
 
@@ -86,31 +81,13 @@ static uint64_t system_memory(void)
     return pages > 0 && size > 0 ? (uint64_t)pages * (uint64_t)size : 0;
 }
 
-/* In a large heap malloc takes tens of ms to look at itself: who polls INFO gets what it said last,
- * so that no more than a hundredth of the time goes there. */
-static void look_at_heap(struct server_port *port)
-{
-    int64_t began_us = server_ticks_clock_ns() / 1000;
-    if (began_us < port->heap_next_us)
-        return;
-    port->heap = mallinfo2();
-    int64_t took_us = server_ticks_clock_ns() / 1000 - began_us;
-    port->heap_next_us = began_us + (took_us * 100 > HEAP_FRESH_US ? took_us * 100 : HEAP_FRESH_US);
-}
-
-static uint64_t memory_used(const struct server_port *port, const struct large_status *large)
-{
-    return port->heap.uordblks + port->heap.hblkhd + large->used;
-}
-
 static void get_memory(struct server *server, struct server_stats *stats)
 {
     struct server_port *port = port_of(server);
-    look_at_heap(port);
-    struct mallinfo2 heap = port->heap;
+    struct heap_status heap = heap_status();
     struct large_status large = large_status();
-    stats->memory_used = memory_used(port, &large);
-    stats->memory_heap = heap.arena + heap.hblkhd + large.used + large.kept;
+    stats->memory_used = heap.used + large.used;
+    stats->memory_heap = heap.held + large.used + large.kept;
     if (stats->memory_used > port->memory_peak)
         port->memory_peak = stats->memory_used;
     stats->memory_peak = port->memory_peak;
@@ -535,9 +512,7 @@ void server_port_connect(struct server_port *port, struct replica *replica,
     port->peers = net_peers(port->options.net);
     port->replica = replica;
     server_command_stats_names(port->commands, client_names, port);
-    look_at_heap(port);
-    struct large_status large = large_status();
-    port->memory_startup = port->memory_peak = memory_used(port, &large);
+    port->memory_startup = port->memory_peak = heap_status().used + large_status().used;
     replica_set_value_max(replica, (uint32_t)port->options.config->proto_max_bulk_len);
     replica_set_snapshot_pace(replica, port->options.config->snapshot_bandwidth);
 }

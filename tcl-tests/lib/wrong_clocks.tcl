@@ -1,19 +1,16 @@
-# Nodes whose wall clocks are wrong: faketime's library, preloaded, shows each node the time plus what its
-# file says.  To be sourced before the cluster is started; ends the suite where there is no faketime.
+# Nodes whose wall clocks are wrong: tests/faults/clock.c, preloaded, shows each node the time plus what
+# its file says.  To be sourced before the cluster is started.
 
-set library [lindex [glob -nocomplain /usr/lib/*/faketime/libfaketimeMT.so.1] 0]
-if {$library eq {}} {
-    test "wrong clocks" { skip "faketime is not installed" }
-    finish
-}
+set library [file join $::tst::root build tcl clock.so]
+file mkdir [file dirname $library]
+exec cc -O2 -shared -fPIC -o $library [file join $::tst::root tests faults clock.c]
 
 proc clock_file {id} { return [suite_dir].clock$id }
 proc set_clock {id seconds} { write_file [clock_file $id] [format %+d $seconds]\n }
 proc set_clocks {args} { foreach seconds $args id {0 1 2} { set_clock $id $seconds } }
 file mkdir [file dirname [suite_dir]]
 
-set ::cluster::environment {LD_PRELOAD=$::library FAKETIME_DONT_FAKE_MONOTONIC=1 FAKETIME_NO_CACHE=1
-    FAKETIME_TIMESTAMP_FILE=[clock_file $id]}
+set ::cluster::environment {LD_PRELOAD=$::library CLOCK_FILE=[clock_file $id]}
 
 # Returns once the node has noticed: TIME is its own clock.
 proc turn_clock {id seconds} {

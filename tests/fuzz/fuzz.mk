@@ -17,7 +17,7 @@ fuzz-corpus: $(FUZZ_REPLAY) ## run the fuzz targets on what is in tests/fuzz/cor
 
 # The same sources with clang, instrumented for libFuzzer.
 FUZZ_CFLAGS = -std=gnu11 -O1 -g -fno-omit-frame-pointer -Isrc -isystem /usr/include/lua5.1 -D_GNU_SOURCE \
-              -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
+              -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -DHEAP_OF_SANITIZER
 FUZZ_OBJ = $(patsubst src/%.c,build/fuzz/%.o,$(wildcard src/base/*.c src/resp/*.c src/command/encode.c src/command/rdb*.c \
              src/replica/entry.c src/replica/stamp.c src/storage/chunk.c src/data/record.c src/data/slot.c src/config*.c) \
              $(addprefix src/net/,wire.c wire_fields.c handshake.c))

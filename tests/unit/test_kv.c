@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <malloc.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -22,6 +21,7 @@
 #include <sys/syscall.h>
 
 #include "base/codec.h"
+#include "base/heap.h"
 #include "base/memory.h"
 #include "base/prng.h"
 #include "data/snapshot.h"
@@ -761,19 +761,13 @@ static void test_big_value(void **state)
     memory_free(data);
 }
 
-static size_t allocated(void)
-{
-    struct mallinfo2 info = mallinfo2();
-    return info.uordblks + info.hblkhd;
-}
-
 /* When all of it is in tables, nothing is left in memory, neither ours nor RocksDB's. */
 static void test_memory_of_a_large_commit_is_given_back(void **state)
 {
     enum { SIZE = 70 << 20 };
     struct kv *kv = kv_of(state);
     char *data = memory_new(SIZE);
-    size_t before = allocated();
+    size_t before = heap_status().used;
     struct kv_batch *batch = kv->ops->batch_new(kv);
     kv->ops->batch_put(batch, KV_META, text("large"), bytes_of(data, SIZE));
     write_batch(kv, batch, true);
@@ -781,7 +775,7 @@ static void test_memory_of_a_large_commit_is_given_back(void **state)
     kv->ops->batch_put(batch, KV_META, text("a"), text("1"));
     kv->ops->batch_put(batch, KV_DATA, text("a"), text("1")); /* then all is stored before */
     write_batch(kv, batch, true);
-    assert_in_range(allocated(), 0, before + SIZE / 2);
+    assert_in_range(heap_status().used, 0, before + SIZE / 2);
     memory_free(data);
 }
 
@@ -1368,9 +1362,9 @@ static void test_memory_of_a_large_record_is_given_back(void **state)
     write_batch(fixture->kv, batch, true);
     memory_free(data);
     char *copy = copy_as_killed(fixture->directory);
-    size_t before = allocated();
+    size_t before = heap_status().used;
     struct kv *killed = open_rocksdb(copy);
-    assert_in_range(allocated(), 0, before + SIZE / 2);
+    assert_in_range(heap_status().used, 0, before + SIZE / 2);
     killed->ops->close(killed);
     temporary_remove(copy);
 }

@@ -17,6 +17,7 @@
 
 #include <cmocka.h>
 
+#include "base/heap.h"
 #include "base/large.h"
 #include "base/memory.h"
 #include "base/prng.h"
@@ -392,6 +393,26 @@ static void any_course_keeps_the_contents(void **state)
         ;
 }
 
+/* How many blocks there are makes no difference to how long it takes to say so. */
+static void malloc_counts_what_it_gave(void **state)
+{
+    enum { COUNT = 1000, SIZE = 1000 };
+    void *blocks[COUNT];
+    (void)state;
+    if (!has_large)
+        skip(); /* a sanitizer's malloc */
+    size_t before = heap_status().used;
+    for (size_t i = 0; i < COUNT; i++)
+        blocks[i] = memory_new(SIZE);
+    struct heap_status full = heap_status();
+    assert_in_range(full.used - before, COUNT * SIZE, COUNT * SIZE * 3 / 2);
+    assert_true(full.held >= full.used);
+    for (size_t i = 0; i < COUNT; i++)
+        memory_free(blocks[i]);
+    assert_in_range(heap_status().used, before, full.used);
+    assert_memory_equal(heap_name(), "jemalloc-", strlen("jemalloc-"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -405,6 +426,7 @@ int main(void)
         cmocka_unit_test(what_the_kernel_does_not_take_back_has_no_memory),
         cmocka_unit_test(what_others_mapped_meanwhile_stays),
         cmocka_unit_test(any_course_keeps_the_contents),
+        cmocka_unit_test(malloc_counts_what_it_gave),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

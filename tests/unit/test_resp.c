@@ -2,7 +2,6 @@
  * garbage.  Every offer is a fresh allocation of exactly the offered size, so that an address
  * sanitizer build sees a byte read too many, and a parser that kept a pointer reads freed
  * memory. */
-#include <malloc.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,6 +11,7 @@
 #include <cmocka.h>
 
 #include "base/buffer.h"
+#include "base/heap.h"
 #include "base/memory.h"
 #include "base/prng.h"
 #include "resp/number.h"
@@ -276,22 +276,16 @@ static void test_strict(void **state)
 
 /* ---- cost ---------------------------------------------------------------------------- */
 
-static size_t allocated(void)
-{
-    struct mallinfo2 info = mallinfo2();
-    return info.uordblks + info.hblkhd;
-}
-
 /* A header's promise must cost nothing before the bytes come. (A sanitizer's allocator reports
  * nothing, so this can only fail in a plain build.) */
 static void test_promises_are_free(void **state)
 {
     (void)state;
     struct resp_parser *parser = resp_parser_new(&client_limits);
-    size_t consumed, before = allocated();
+    size_t consumed, before = heap_status().used;
     const char *promise = "*1048576\r\n$1\r\na\r\n$536870912\r\nabc";
     assert_int_equal(resp_parse(parser, promise, strlen(promise), &consumed), RESP_INCOMPLETE);
-    assert_true(allocated() - before < 64 << 10);
+    assert_true(heap_status().used - before < 64 << 10);
     assert_int_equal(resp_wanted(parser), 29 + 536870912ul + 2);
     resp_parser_free(parser);
 }

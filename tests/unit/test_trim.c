@@ -1,4 +1,4 @@
-/* When malloc is asked for what it keeps: when nothing was done for a second, once more behind
+/* When large blocks are given back: when nothing was done for a second, once more behind
  * that, and never while anything is under way. */
 #include <setjmp.h>
 #include <stdarg.h>
