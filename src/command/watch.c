@@ -104,12 +104,11 @@ static void say(struct reply *reply, const char *what, struct position position)
 /* ---- feeding --------------------------------------------------------------------- */
 
 /* True: to the end of what there is. */
-static bool feed_changes(struct connection *connection, const struct history *history,
-                         struct reply *reply)
+static bool feed_changes(struct watch *watch, const struct history *history, struct reply *reply,
+                         const struct outbox *out)
 {
-    struct watch *watch = connection->watch;
     struct history_change change;
-    for (unsigned seen = 0; outbox_size(&connection->out) < WATCH_UNSENT_MAX; seen++) {
+    for (unsigned seen = 0; outbox_size(out) < WATCH_UNSENT_MAX; seen++) {
         if (seen == WATCH_CHANGES_MAX)
             return false;
         if (!command_history_next(history, &watch->cursor, &change))
@@ -125,16 +124,15 @@ static bool feed_changes(struct connection *connection, const struct history *hi
     return false;
 }
 
-enum watch_fed command_watch_feed(struct connection *connection, const struct history *history,
-                                  bool says_position)
+enum watch_fed command_watch_feed(struct watch *watch, const struct history *history,
+                                  bool says_position, int protocol, struct outbox *out)
 {
-    struct watch *watch = connection->watch;
-    struct reply reply = {&connection->out.bytes, connection->protocol};
+    struct reply reply = {&out->bytes, protocol};
     if (!command_history_has(history, watch->told)) {
         say(&reply, "raft.lost", command_history_floor(history));
         return WATCH_LOST;
     }
-    if (!feed_changes(connection, history, &reply))
+    if (!feed_changes(watch, history, &reply, out))
         return WATCH_MORE;
     /* Entries without changes are behind it, too. */
     struct position applied = {db_applied_index(command_history_db(history)), POSITION_WHOLE};

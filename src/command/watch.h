@@ -10,7 +10,7 @@
 #ifndef COMMAND_WATCH_H
 #define COMMAND_WATCH_H
 
-#include "command/connection.h"
+#include "base/outbox.h"
 #include "command/history.h"
 
 enum {
@@ -43,9 +43,9 @@ enum watch_fed {
     WATCH_LOST  /* what comes next has gone: the connection is to be closed */
 };
 
-/* Appends what there is to connection->out, whose watch this is.  `says_position`: also where it
- * is, if it passed over changes since the last frame. */
-enum watch_fed command_watch_feed(struct connection *connection, const struct history *history,
-                                  bool says_position);
+/* Appends what there is to `out`, in that protocol.  `says_position`: also where it is, if it
+ * passed over changes since the last frame. */
+enum watch_fed command_watch_feed(struct watch *watch, const struct history *history,
+                                  bool says_position, int protocol, struct outbox *out);
 
 #endif

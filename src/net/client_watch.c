@@ -40,7 +40,8 @@ void client_watch_feed(struct client *client)
     if (!client->is_watching || client->doom || connection->close_after_reply)
         return;
     const struct history *history = client->clients->options.server->history;
-    switch (command_watch_feed(connection, history, client->says_position)) {
+    switch (command_watch_feed(connection->watch, history, client->says_position,
+                               connection->protocol, &connection->out)) {
     case WATCH_IDLE: client->says_position = false; break;
     case WATCH_MORE:
         if (!client->stream.full) /* else it wakes us */

@@ -323,7 +323,9 @@ static void a_watch_tells_what_was_before(void **state)
     begin_entry(world, &entry, destroyer, true);
     struct buffer *out = &world->connection.out.bytes;
     buffer_clear(out);
-    assert_int_equal(command_watch_feed(&world->connection, world->history, false), WATCH_IDLE);
+    assert_int_equal(command_watch_feed(world->connection.watch, world->history, false, 3,
+                                        &world->connection.out),
+                     WATCH_IDLE);
     assert_non_null(memmem(out->data, out->size, told, strlen(told)));
     end_entry(world, &entry, false);
 }

@@ -5,11 +5,18 @@
 
 #include "command/watch.h"
 
+static enum watch_fed feed_some(struct world *world, bool says_position)
+{
+    struct connection *connection = &world->connection;
+    return command_watch_feed(connection->watch, world->history, says_position,
+                              connection->protocol, &connection->out);
+}
+
 /* What is told now, borrowed. */
 static struct bytes feed(struct world *world, bool says_position)
 {
     buffer_clear(&world->connection.out.bytes);
-    while (command_watch_feed(&world->connection, world->history, says_position) == WATCH_MORE)
+    while (feed_some(world, says_position) == WATCH_MORE)
         ;
     return buffer_bytes(&world->connection.out.bytes);
 }
@@ -190,7 +197,7 @@ static void visit(struct world *world, struct follower *follower, uint64_t *rand
     if (prng_next(random) % 2) /* the client reads so slowly that there is little room */
         world->connection.out.referenced = WATCH_UNSENT_MAX - 1500;
     for (int turns = 0; turns < 4; turns++)
-        command_watch_feed(&world->connection, world->history, prng_next(random) % 2);
+        feed_some(world, prng_next(random) % 2);
     world->connection.out.referenced = 0;
     buffer_append_byte(&world->connection.out.bytes, '\0');
     take_frames(follower, world->connection.out.bytes.data);
@@ -273,13 +280,13 @@ static void test_too_old_is_said(void **state)
     for (size_t i = 0; i + 3 < out->size; i++)
         frames += memcmp(out->data + i, "\n>5", 3) == 0 || (i == 0 && out->data[0] == '>');
     assert_int_equal(frames, 3 * (world->index - floor.index));
-    assert_int_equal(command_watch_feed(&world->connection, world->history, false), WATCH_IDLE);
+    assert_int_equal(feed_some(world, false), WATCH_IDLE);
 
     /* Who was too slow is told, and closed. */
     command_watch_free(world->connection.watch);
     world->connection.watch = slow;
     buffer_clear(&world->connection.out.bytes);
-    assert_int_equal(command_watch_feed(&world->connection, world->history, false), WATCH_LOST);
+    assert_int_equal(feed_some(world, false), WATCH_LOST);
     buffer_clear(&wanted);
     snprintf(line, sizeof line, "%" PRIu64, floor.index);
     buffer_printf(&wanted, ">2\r\n$9\r\nraft.lost\r\n$%zu\r\n%s\r\n", strlen(line), line);
