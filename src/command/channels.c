@@ -9,7 +9,6 @@
 #include "command/channels_internal.h"
 #include "command/commands.h"
 #include "command/events.h"
-#include "command/tracking.h"
 
 enum {
     RECEIVERS_MAX = 16384, /* messages whose number of receivers is remembered */
@@ -153,8 +152,8 @@ bool channels_leave_some(struct channels *channels, struct connection *connectio
 
 void channels_leave(struct channels *channels, struct connection *connection)
 {
-    tracking_end(channels, connection);
     uint32_t left = UINT32_MAX;
+    check(connection->tracking.flags == 0);
     (void)channels_leave_some(channels, connection, 0, &left);
     check(connection->subscribed_bytes == 0);
 }
@@ -320,7 +319,7 @@ static void on_effect(struct command_listener *listener, uint64_t index,
         if (channels->events)
             on_change(channels, index, effect);
         if (channels->trackers)
-            tracking_on_change(channels, index, effect);
+            channels->on_change(channels, index, effect);
         return;
     }
     check(index >= channels->index);

@@ -56,7 +56,7 @@ bool channels_leave_some(struct channels *channels, struct connection *connectio
  * CHANNEL_KINDS: of none.  So they can be ended before, some at a time. */
 enum channel_kind channels_ended_by(const struct command *command, const struct bytes *argv,
                                     uint32_t argc);
-/* From all of them, and it tracks nothing any more. */
+/* From all of them: of one that tracks nothing (tracking_end()). */
 void channels_leave(struct channels *channels, struct connection *connection);
 
 /* How many got the `nth` message (from 0) of the entry at `index`, on this node; 0 also if that is

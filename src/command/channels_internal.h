@@ -42,6 +42,11 @@ struct receivers {
     uint32_t nth, count;
 };
 
+/* What an entry did; listener.author is the connection that asked for it, if that is of this
+ * node. */
+typedef void channels_change_fn(struct channels *channels, uint64_t index,
+                                const struct db_effect *effect);
+
 struct channels {
     struct command_listener listener; /* first */
     /* There may be a million of each, which one client has made: tables that never have to be
@@ -56,7 +61,8 @@ struct channels {
     struct receivers *receivers;    /* a ring of the last, oldest overwritten; NULL: none yet */
     uint64_t receivers_end;         /* how many were ever in it */
     struct connection *tracking;    /* those with CLIENT TRACKING ON; utlist, */
-    uint32_t trackers;              /* and how many */
+    uint32_t trackers;              /* how many, */
+    channels_change_fn *on_change;  /* and who tells them of changes; set while there are any */
     uint32_t counts[CHANNEL_KINDS]; /* subscriptions */
     uint64_t tracked_max;           /* keys that are remembered; 0: any number */
     uint64_t told_index;            /* of the entry, and the key, that those with a prefix were */

@@ -5,6 +5,7 @@
 #include "command/commands.h"
 #include "command/connection.h"
 #include "command/server.h"
+#include "command/tracking.h"
 #include "resp/number.h"
 
 void cmd_ping(struct call *call)
@@ -42,6 +43,7 @@ static bool needs_password(struct call *call)
 
 void cmd_reset(struct call *call)
 {
+    tracking_end(call->server->channels, call->connection);
     channels_leave(call->server->channels, call->connection);
     connection_reset(call->connection, needs_password(call));
     call->reply->protocol = call->connection->protocol;

@@ -264,7 +264,7 @@ static void tell_everybody(struct channels *channels, uint64_t index)
     }
 }
 
-void tracking_on_change(struct channels *channels, uint64_t index, const struct db_effect *effect)
+static void on_change(struct channels *channels, uint64_t index, const struct db_effect *effect)
 {
     struct channel *tracked;
     switch (effect->type) {
@@ -360,6 +360,7 @@ void tracking_begin(struct channels *channels, struct connection *connection)
         return;
     connection->tracking.flags |= TRACKING_ON;
     channels->trackers++;
+    channels->on_change = on_change;
     DL_APPEND2(channels->tracking, connection, tracking.prev, tracking.next);
 }
 
@@ -383,6 +384,7 @@ int64_t tracking_redirect(const struct connection *connection)
 
 void tracking_leave(struct channels *channels, struct connection *connection)
 {
+    tracking_end(channels, connection);
     channels_leave(channels, connection);
     if (connection->tracking.is_target)
         drop_target(channels, connection);

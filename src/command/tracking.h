@@ -27,9 +27,6 @@ enum tracking_flags {
 /* At most so many keys are remembered; of more the oldest are told as changed.  0: any number.
  * Where there are more already they go with the next reads, many with each. */
 void tracking_set_max(struct channels *channels, uint64_t keys);
-/* What an entry did; listener->author is the connection that asked for it, if that is of this
- * node. */
-void tracking_on_change(struct channels *channels, uint64_t index, const struct db_effect *effect);
 /* A read is about to be sent: to be called before that. */
 void tracking_remember(struct channels *channels, struct connection *connection,
                        const struct command *command, const struct bytes *argv, uint32_t argc);
@@ -41,7 +38,8 @@ void tracking_end(struct channels *channels, struct connection *connection);
 void tracking_add_target(struct channels *channels, struct connection *connection);
 /* Its id; 0: the client itself is told; -1: it does not track. */
 int64_t tracking_redirect(const struct connection *connection);
-/* The connection ends: channels_leave(), and nobody is told in another's place by it. */
+/* The connection ends: tracking_end(), channels_leave(), and nobody is told in another's place by
+ * it. */
 void tracking_leave(struct channels *channels, struct connection *connection);
 
 /* For INFO. */
