@@ -4,7 +4,7 @@
 #include "base/fatal.h"
 #include "command/observer.h"
 #include "command/prepare.h"
-#include "command/sorted.h"
+#include "command/sorted_entry.h"
 #include "data/page.h"
 
 enum { FORM_LARGE = 17, LARGE_SIZE = 1 + DB_TREE_ROOT_SIZE, CUT_ENTRIES = 256, CUT_PAGES = 256 };
@@ -180,6 +180,15 @@ static bool fits(const struct ordered *ordered, struct bytes key, struct bytes v
     return ordered->page.size + page_entry_size(key, value) <= ORDERED_SMALL_BYTES;
 }
 
+/* Of a large sorted set: what an entry says of its member. */
+static void put_row(struct ordered *ordered, struct bytes key, struct bytes value)
+{
+    unsigned char row[SORTED_SCORE_SIZE];
+    struct bytes member = sorted_member(key);
+    db_row_put(ordered->db, ordered->record.space, db_row_word(ordered->db, member), member,
+               sorted_row(row, sorted_score(key, value)));
+}
+
 static void grow(struct ordered *ordered)
 {
     struct page_entry entry;
@@ -188,7 +197,7 @@ static void grow(struct ordered *ordered)
         entry = entry_at(ordered, at);
         if (ordered->record.type == DB_ZSET) {
             db_tree_insert(&ordered->tree, entry.key, entry.value);
-            sorted_put_row(ordered, entry.key, entry.value);
+            put_row(ordered, entry.key, entry.value);
         } else {
             db_tree_insert_at(&ordered->tree, ordered->tree.root.count, entry.value);
         }
@@ -203,7 +212,7 @@ void ordered_insert(struct ordered *ordered, struct bytes key, struct bytes valu
         grow(ordered);
     if (ordered->record.space) {
         db_tree_insert(&ordered->tree, key, value);
-        sorted_put_row(ordered, key, value);
+        put_row(ordered, key, value);
     } else {
         /* A small one does not keep the sign of 0, says Redis. */
         page_insert(&ordered->page, find(ordered, key, &rank, &is_there), key, nothing);
@@ -217,7 +226,7 @@ void ordered_move(struct ordered *ordered, struct bytes from, struct bytes key, 
     bool is_there;
     if (ordered->record.space) {
         db_tree_move(&ordered->tree, from, key, value);
-        sorted_put_row(ordered, key, value);
+        put_row(ordered, key, value);
         return;
     }
     find(ordered, from, &rank, &is_there);

@@ -3,8 +3,8 @@
  *
  * A small one is a page (data/page.h) in its key's record.  One that outgrows Redis's defaults
  * becomes large, and stays it: a tree, whose root its record keeps; and of a sorted set, in the
- * same space, a row a member with its score (sorted.h).  These bounds belong to the format: no
- * configuration changes them.
+ * same space, a row a member with its score (sorted_entry.h).  These bounds belong to the format:
+ * no configuration changes them.
  *
  *      payload    small: a page
  *                 large:  0   1  form, 17

@@ -6,81 +6,8 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "base/codec.h"
 #include "base/fatal.h"
 #include "data/page.h"
-
-static const uint64_t sign = (uint64_t)1 << 63;
-static const struct bytes minus_zero = {"-", 1};
-
-struct bytes sorted_member(struct bytes key)
-{
-    if (key.size < SORTED_SCORE_SIZE)
-        fatal("data: an entry of a sorted set is damaged (%zu bytes)", key.size);
-    return bytes_of((const char *)key.data + SORTED_SCORE_SIZE, key.size - SORTED_SCORE_SIZE);
-}
-
-static uint64_t bits_of(double score)
-{
-    uint64_t bits;
-    memcpy(&bits, &score, sizeof bits);
-    return bits;
-}
-
-static double double_of(uint64_t bits)
-{
-    double score;
-    memcpy(&score, &bits, sizeof score);
-    return score;
-}
-
-uint64_t sorted_bits(double score)
-{
-    if (score == 0)
-        return sign; /* -0 too */
-    uint64_t bits = bits_of(score);
-    return bits & sign ? ~bits : bits | sign;
-}
-
-double sorted_score(struct bytes key, struct bytes value)
-{
-    check(key.size >= SORTED_SCORE_SIZE);
-    if (value.size > 0)
-        return -0.0;
-    uint64_t bits = get_u64_ordered(key.data);
-    return double_of(bits & sign ? bits & ~sign : ~bits);
-}
-
-static struct bytes value_of(double score)
-{
-    return score == 0 && signbit(score) ? minus_zero : bytes_of("", 0);
-}
-
-static void make_key(struct buffer *key, uint64_t bits, struct bytes member)
-{
-    unsigned char head[SORTED_SCORE_SIZE];
-    put_u64_ordered(head, bits);
-    buffer_append(key, head, sizeof head);
-    buffer_append_bytes(key, member);
-}
-
-/* ---- rows ------------------------------------------------------------------------ */
-
-void sorted_put_row(struct ordered *set, struct bytes key, struct bytes value)
-{
-    struct bytes member = sorted_member(key);
-    unsigned char score[SORTED_SCORE_SIZE];
-    put_u64(score, bits_of(sorted_score(key, value)));
-    db_row_put(set->db, set->record.space, db_row_word(set->db, member), member,
-               bytes_of(score, sizeof score));
-}
-
-double sorted_row_score(struct bytes row)
-{
-    if (row.size != SORTED_SCORE_SIZE)
-        fatal("data: the score of a member is damaged (%zu bytes)", row.size);
-    return double_of(get_u64(row.data));
-}
 
 static bool find_row(const struct ordered *set, struct bytes member, double *score)
 {
@@ -116,7 +43,7 @@ bool sorted_find(const struct ordered *set, struct bytes member, double *score)
 uint64_t sorted_below(const struct ordered *set, uint64_t bits, struct bytes member)
 {
     struct buffer key = {0};
-    make_key(&key, bits, member);
+    sorted_key(&key, bits, member);
     uint64_t rank = ordered_rank(set, buffer_bytes(&key), NULL);
     buffer_deinit(&key);
     return rank;
@@ -132,12 +59,12 @@ void sorted_put(struct ordered *set, struct bytes member, double score, bool is_
 {
     struct buffer key = {0}, from = {0};
     check(!isnan(score));
-    make_key(&key, sorted_bits(score), member);
+    sorted_key(&key, sorted_bits(score), member);
     if (is_there) {
-        make_key(&from, sorted_bits(before), member);
-        ordered_move(set, buffer_bytes(&from), buffer_bytes(&key), value_of(score));
+        sorted_key(&from, sorted_bits(before), member);
+        ordered_move(set, buffer_bytes(&from), buffer_bytes(&key), sorted_value(score));
     } else {
-        ordered_insert(set, buffer_bytes(&key), value_of(score));
+        ordered_insert(set, buffer_bytes(&key), sorted_value(score));
     }
     buffer_deinit(&key);
     buffer_deinit(&from);

@@ -1,20 +1,10 @@
-/* What a sorted set is made of.  The key of an entry is the score, 8 bytes that sort as the numbers
- * do, and the member; the value is empty, or says that the score is -0, which sorts as 0 does.  The
- * row of a member in a large one has the score as a little-endian double. */
+/* A sorted set at a key: members with scores, in an order (ordered.h) of entries whose bytes stand
+ * in sorted_entry.h. */
 #ifndef COMMAND_SORTED_H
 #define COMMAND_SORTED_H
 
 #include "command/ordered.h"
-
-enum { SORTED_SCORE_SIZE = 8 };
-
-struct bytes sorted_member(struct bytes key); /* of the key of an entry */
-double sorted_score(struct bytes key, struct bytes value);
-/* The 8 bytes; the numbers between those of two scores belong to none. */
-uint64_t sorted_bits(double score);
-/* Of a large one: the row of an entry. */
-void sorted_put_row(struct ordered *set, struct bytes key, struct bytes value);
-double sorted_row_score(struct bytes row);
+#include "command/sorted_entry.h"
 
 /* False: not a member. */
 bool sorted_find(const struct ordered *set, struct bytes member, double *score);
