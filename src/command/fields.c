@@ -4,7 +4,7 @@
 #include "base/codec.h"
 #include "base/fatal.h"
 #include "base/prng.h"
-#include "command/fields_rows.h"
+#include "command/fields_internal.h"
 
 static bool is_hash(const struct fields *fields)
 {

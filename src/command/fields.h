@@ -34,7 +34,7 @@ struct fields {
     enum packed_form form;        /* PACKED_NONE: nothing was added to it yet */
     struct bytes small;           /* borrowed from the db, or `own` */
     struct buffer own;            /* a copy, for who changes it */
-    struct db_tree_root due;      /* of a large hash: the fields with deadlines, fields_rows.h */
+    struct db_tree_root due;      /* of a large hash: the fields with deadlines */
     uint64_t expired;             /* found to be over since it was opened, and taken out */
     bool was_emptied;             /* by that, so what is added to it is added to a new one */
     bool makes_old;               /* if it grows: without room for deadlines (meaning 3) */

@@ -1,5 +1,5 @@
-/* See fields_rows.h.  Deterministic. */
-#include "command/fields_rows.h"
+/* See fields_internal.h.  Deterministic. */
+#include "command/fields_internal.h"
 
 #include "base/codec.h"
 #include "base/fatal.h"

@@ -1,5 +1,5 @@
-/* What fields.c needs of a large hash or set: rows in a space, and of a hash a tree of the fields
- * that have a deadline, in that order.
+/* What fields.c needs of a large hash or set, fields_rows.c: rows in a space, and of a hash a tree
+ * of the fields that have a deadline, in that order.
  *
  *   row    of a set: nothing
  *          of a hash of form PACKED_LARGE: its value
@@ -7,8 +7,8 @@
  *   tree   key: 8 deadline (big endian), name; no value
  *
  * `before`: the deadline that the field had until now; 0: none.  Loop thread only. */
-#ifndef COMMAND_FIELDS_ROWS_H
-#define COMMAND_FIELDS_ROWS_H
+#ifndef COMMAND_FIELDS_INTERNAL_H
+#define COMMAND_FIELDS_INTERNAL_H
 
 #include "command/fields.h"
 
