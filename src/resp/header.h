@@ -2,8 +2,8 @@
 #ifndef RESP_HEADER_H
 #define RESP_HEADER_H
 
+#include "resp/limits.h"
 #include "resp/number.h"
-#include "resp/parser.h"
 
 enum {
     UNAUTHENTICATED_ARGC_MAX = 10,

@@ -8,17 +8,9 @@
 #include <stdint.h>
 
 #include "base/bytes.h"
+#include "resp/limits.h"
 
 struct resp_parser;
-
-struct resp_limits {
-    size_t bulk_max;      /* proto-max-bulk-len: largest argument */
-    size_t inline_max;    /* longest line: inline command or header (Redis: 64 KiB) */
-    uint32_t argc_max;    /* most arguments (Redis: 1024*1024) */
-    size_t command_max;   /* total bytes of one command; over it is an error */
-    bool allow_inline;    /* clients; without it every byte of the framing is checked: peers */
-    bool unauthenticated; /* before AUTH: at most 10 words of 16 KiB, as Redis */
-};
 
 enum resp_result {
     RESP_INCOMPLETE, /* offer the same bytes again, with more behind them */
