@@ -1,15 +1,13 @@
-/* See libraries.h.  All are written here: the distribution's cjson keeps a buffer from one call to
- * the next, outside of the state, and knows no bound of ours; its `bit` has a fault; and it has no
- * cmsgpack and struct. */
-#include "script/libraries.h"
-
+/* The libraries that Redis gives to scripts beside Lua's own; the sandbox protects them.  All are
+ * written here: the distribution's cjson keeps a buffer from one call to the next, outside of the
+ * state, and knows no bound of ours; its `bit` has a fault; and it has no cmsgpack and struct. */
 #include "script/bits.h"
 #include "script/json.h"
 #include "script/machine.h"
 #include "script/message_pack.h"
 #include "script/structs.h"
 
-void script_open_libraries(struct lua_State *lua)
+void script_open_libraries(lua_State *lua)
 {
     script_json_new(lua);
     lua_setglobal(lua, "cjson");

@@ -15,7 +15,6 @@
 #include "base/limits.h"
 #include "base/math.h"
 #include "base/memory.h"
-#include "script/libraries.h"
 
 enum {
     STACK_SIZE = 4 << 20, /* Lua's 200 nested C calls have a buffer of 8 KB each, at the worst */

@@ -97,6 +97,9 @@ void script_remove(lua_State *lua, const char *name);
 /* What stands behind the protected table at `index`, on the stack; false: it is no such table, and
  * nothing is put there. */
 bool script_behind(lua_State *lua, int index);
+/* libraries.c: those that Redis gives to scripts beside Lua's own: cjson, cmsgpack, struct, bit,
+ * each as a global table. */
+void script_open_libraries(lua_State *lua);
 /* redis_api.c: the table `redis`. */
 void script_open_redis(lua_State *lua);
 /* Puts a table {err=...} on the stack; the text has a code, or gets ERR. */
