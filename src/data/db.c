@@ -1,4 +1,4 @@
-/* The db: opening, keys, flushing, and the rhythm of checkpoints.  Loop thread.
+/* The db: opening, keys, flushing, effects, and the rhythm of checkpoints.  Loop thread.
  *
  * A checkpoint takes whole log entries: it starts in db_applied() or db_poll(), never between the
  * changes of one entry.  To freeze is to move one pointer; the layers stored before are freed by
@@ -534,6 +534,44 @@ void db_swap(struct db *db, unsigned one, unsigned other)
     if (db->hearing)
         layers_hear_all(db->hearing, other);
     effects_note(&db->effects, DB_EFFECT_SWAPPED, one, other, bytes_of(NULL, 0));
+}
+
+/* ---- effects -------------------------------------------------------------------- */
+
+void db_effects_want(struct db *db, bool is_wanted)
+{
+    check(!db->is_in_entry);
+    check(db->effects.noted.size == 0);
+    db->effects.is_wanted = is_wanted;
+}
+
+void db_effects_command(struct db *db)
+{
+    db->effects.latest = 0;
+}
+
+void db_effects_name(struct db *db, const char *event)
+{
+    db->effects.event = event;
+}
+
+void db_effects_also(struct db *db, unsigned database, struct bytes key, const char *event)
+{
+    const char *before = db->effects.event;
+    db->effects.event = event;
+    effects_note(&db->effects, DB_EFFECT_PUT, database, database, key);
+    db->effects.event = before;
+}
+
+void db_effects_message(struct db *db, bool is_sharded, bool is_of_script, struct bytes channel,
+                        struct bytes message)
+{
+    effects_message(&db->effects, is_sharded, is_of_script, channel, message);
+}
+
+void db_effects_drain(struct db *db, db_effect_fn *each, void *context)
+{
+    effects_drain(&db->effects, each, context);
 }
 
 /* ---- log position and checkpoints ----------------------------------------------- */

@@ -4,7 +4,6 @@
 #include "base/fatal.h"
 #include "base/limits.h"
 #include "base/memory.h"
-#include "data/layers.h"
 
 enum { NOTED_KEEP = 64 * 1024 }; /* bytes of a chunk; the room of one is kept between entries */
 
@@ -154,10 +153,9 @@ void effects_append(struct effects *effects, const struct db_effect *effect)
     effects->latest = effects->noted.size - effect->key.size - sizeof(struct noted_head) + 1;
 }
 
-void db_effects_message(struct db *db, bool is_sharded, bool is_of_script, struct bytes channel,
-                        struct bytes message)
+void effects_message(struct effects *effects, bool is_sharded, bool is_of_script,
+                     struct bytes channel, struct bytes message)
 {
-    struct effects *effects = &db->effects;
     if (effects->is_counted)
         effects->counted += sizeof(struct note) + channel.size + message.size;
     if (!effects->is_wanted)
@@ -170,32 +168,9 @@ void db_effects_message(struct db *db, bool is_sharded, bool is_of_script, struc
                                                             .is_of_script = is_of_script};
 }
 
-void db_effects_want(struct db *db, bool is_wanted)
-{
-    check(!db->is_in_entry);
-    check(db->effects.noted.size == 0);
-    db->effects.is_wanted = is_wanted;
-}
-
 const char db_effect_untold[] = "";
 
-void db_effects_command(struct db *db)
-{
-    db->effects.latest = 0;
-}
-
-void db_effects_name(struct db *db, const char *event)
-{
-    db->effects.event = event;
-}
-
-void db_effects_also(struct db *db, unsigned database, struct bytes key, const char *event)
-{
-    const char *before = db->effects.event;
-    db->effects.event = event;
-    effects_note(&db->effects, DB_EFFECT_PUT, database, database, key);
-    db->effects.event = before;
-}
+/* ---- telling ---------------------------------------------------------------------------- */
 
 static void tell_chunk(const struct noted_chunk *chunk, db_effect_fn *each, void *context)
 {
@@ -220,9 +195,8 @@ static void tell_chunk(const struct noted_chunk *chunk, db_effect_fn *each, void
     }
 }
 
-void db_effects_drain(struct db *db, db_effect_fn *each, void *context)
+void effects_drain(struct effects *effects, db_effect_fn *each, void *context)
 {
-    struct effects *effects = &db->effects;
     struct noted *noted = &effects->noted;
     check(effects->is_wanted);
     for (const struct noted_chunk *chunk = noted->first; chunk; chunk = chunk->next)

@@ -30,6 +30,10 @@ void effects_noted_deinit(struct noted *noted);
 void effects_noted_cut(struct noted *noted, size_t size);
 
 void effects_append(struct effects *effects, const struct db_effect *effect);
+/* As db_effects_message() and db_effects_drain(). */
+void effects_message(struct effects *effects, bool is_sharded, bool is_of_script,
+                     struct bytes channel, struct bytes message);
+void effects_drain(struct effects *effects, db_effect_fn *each, void *context);
 
 /* `effect` without its event. */
 static inline void effects_note(struct effects *effects, enum db_effect_type type,
