@@ -8,7 +8,7 @@
 #include "command/bits.h"
 
 #include "base/fatal.h"
-#include "command/prepare.h"
+#include "command/preparing.h"
 #include "command/string_parts.h"
 #include "resp/number.h"
 

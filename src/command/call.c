@@ -6,7 +6,7 @@
 #include "base/memory.h"
 #include "command/commands.h"
 #include "command/observer.h"
-#include "command/prepare.h"
+#include "command/preparing.h"
 #include "command/string_parts.h"
 #include "resp/number.h"
 

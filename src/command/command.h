@@ -33,7 +33,7 @@ struct words {
 struct walk_state {
     bool unfinished;
     bool second_round; /* of a command that goes over its words twice */
-    bool is_prepared;  /* all is done but its end: prepare.h */
+    bool is_prepared;  /* all is done but its end: preparing.h */
     uint64_t cursor;
     uint64_t count;         /* what it counts, */
     uint64_t seen;          /* and of how many it has looked at */
@@ -81,8 +81,8 @@ struct call {
     uint64_t seed;                 /* the only randomness a command may use */
     size_t value_max;              /* of a write: the largest string that it may make */
     uint8_t meaning;               /* the version of the commands: see meaning.c */
-    struct preparation *preparing; /* it is to stop before its end: prepare.h; else NULL */
-    struct db *prepared;           /* where it stopped then, if this is its end; else NULL */
+    struct call_preparing *preparing; /* it is to stop before its end: preparing.h; else NULL */
+    struct db *prepared;              /* where it stopped then, if this is its end; else NULL */
     bool may_wait;     /* where it finds nothing, its reply is none: it waits, outside of the log */
     bool is_of_script; /* a script carries it */
     bool is_followed;  /* of a read that goes on: nothing may be seen that is later than its view */

@@ -4,7 +4,7 @@
  * Deterministic; loop thread only. */
 #include "base/fatal.h"
 #include "command/commands.h"
-#include "command/prepare.h"
+#include "command/preparing.h"
 #include "command/string_parts.h"
 #include "resp/number.h"
 

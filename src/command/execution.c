@@ -4,7 +4,7 @@
 
 #include "base/fatal.h"
 #include "base/memory.h"
-#include "command/prepare.h"
+#include "command/preparing.h"
 #include "command/string_parts.h"
 
 #ifndef EXECUTION_STEPS_MAX /* the simulator builds this with fewer */

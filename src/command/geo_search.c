@@ -9,7 +9,7 @@
 #include "base/fatal.h"
 #include "base/memory.h"
 #include "command/geo.h"
-#include "command/prepare.h"
+#include "command/preparing.h"
 #include "command/sorted.h"
 
 enum order { AS_FOUND, NEAREST, FARTHEST };

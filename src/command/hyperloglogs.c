@@ -7,7 +7,7 @@
  * Deterministic; loop thread only. */
 #include "base/fatal.h"
 #include "command/hyperloglog.h"
-#include "command/prepare.h"
+#include "command/preparing.h"
 #include "command/string_parts.h"
 
 #define ERROR_INVALID "WRONGTYPE Key is not a valid HyperLogLog string value."

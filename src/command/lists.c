@@ -4,7 +4,7 @@
 
 #include "base/fatal.h"
 #include "command/ordered.h"
-#include "command/prepare.h"
+#include "command/preparing.h"
 #include "resp/number.h"
 
 enum { LIST_SLICE = 2000 };

@@ -3,7 +3,7 @@
 
 #include "base/fatal.h"
 #include "command/observer.h"
-#include "command/prepare.h"
+#include "command/preparing.h"
 #include "command/sorted_entry.h"
 #include "data/page.h"
 

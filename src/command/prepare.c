@@ -18,7 +18,6 @@
 enum {
     LOOKS_MAX = 4000000, /* at keys: some 60 MB */
     SPACES_MAX = 4096,   /* the entry renumbers each, some 2 us, in one turn */
-    SLICE_SHARES = 4,
     /* What takes about as long as an element of a set: */
     BITS_BYTES = 1024,  /* of a string, */
     PAYLOAD_BYTES = 16, /* of a serialized value, */
@@ -33,55 +32,6 @@ enum {
     SOURCES_WEIGHED = 4 * WORDS_LEAST,
     SOURCE_ELEMENTS = 4 /* it takes so long to look at one */
 };
-
-static bool is_outermost(const struct call *call);
-
-/* ---- what the commands ask ------------------------------------------------------------- */
-
-bool call_stops(struct call *call)
-{
-    bool stops = call->preparing && is_outermost(call);
-    if (stops)
-        call->walk->unfinished = call->walk->is_prepared = true;
-    return stops;
-}
-
-uint64_t call_slice_share(const struct call *call, uint64_t most)
-{
-    return call->preparing ? most / SLICE_SHARES : most;
-}
-
-bool call_is_prepared(const struct call *call)
-{
-    return call->prepared != NULL;
-}
-
-uint32_t call_slice_prepared(struct call *call, uint32_t first)
-{
-    if (!call_is_prepared(call))
-        return call_slice(call, first);
-    call_begin_slice(call);
-    return call->argc;
-}
-
-void call_take_changes(struct call *call, uint64_t space)
-{
-    db_beside_adopt_changes(call->db, call->prepared, space);
-}
-
-void call_take_keys(struct call *call)
-{
-    check(!call->walk->placed); /* those have spaces of the place beside the db */
-    if (!db_beside_is_taken(call->prepared))
-        db_beside_adopt_keys(call->db, call->prepared, call->database);
-}
-
-uint64_t call_take_space(struct call *call, unsigned database, uint64_t space)
-{
-    if (!call->prepared || space == 0)
-        return space;
-    return db_beside_adopt(call->db, call->prepared, database, space);
-}
 
 /* ---- which are prepared ---------------------------------------------------------------- */
 
@@ -559,14 +509,6 @@ struct source {
     struct db_identity identity;
 };
 
-/* Keys that were looked at, whether they were there or not; too many to be identified: the place
- * beside the db remembers them, and hears what entries do to keys. */
-struct looks {
-    bool are_possible;
-    int64_t until_ms; /* then the first of them, or of its own elements, comes to a deadline */
-    bool is_over;     /* one of them is, in the view */
-};
-
 struct preparation {
     struct db *db;        /* borrowed */
     struct blob *encoded; /* a reference; its words are borrowed from it */
@@ -576,13 +518,12 @@ struct preparation {
     struct db *beside;       /* owned */
     struct source *sources;  /* owned */
     uint32_t sources_count;
-    struct looks looks;
+    struct call_preparing said;
     struct tally tally; /* of what it carries */
     uint64_t looked;    /* up to this entry the sources are what they were */
     uint32_t before;    /* words of ONCE in front of it */
     const struct kind *kind;
-    int protocol;   /* of the reply */
-    bool is_beyond; /* it carries what cannot be prepared */
+    int protocol; /* of the reply */
     bool is_ready;
     struct buffer name, words;  /* encoded, in place of those that were said; or nothing */
     struct command_parts parts; /* with them */
@@ -593,18 +534,12 @@ static unsigned flags_of(const struct preparation *preparation)
     return preparation->kind->flags;
 }
 
-/* What it carries goes on to its end. */
-static bool is_outermost(const struct call *call)
-{
-    return call->walk == &call->preparing->making.frames[0].walk;
-}
-
 /* Of what is changed in place: when the first of its elements comes to its deadline.  False: one is
  * over, and nobody knows the next. */
 static bool note_due(struct preparation *preparation, struct call *call, struct bytes key)
 {
     struct db_record found;
-    struct looks *looks = &preparation->looks;
+    struct looks *looks = &preparation->said.looks;
     if (!db_lookup(call->db, call->database, key, &found) || found.elements_due_ms == 0)
         return true;
     looks->until_ms = found.elements_due_ms;
@@ -617,7 +552,7 @@ static bool note_sources(struct preparation *preparation, struct call *call)
     struct sources sources;
     bool is_sure = weigh(call, &sources) > 0;
     preparation->sources_count = is_sure ? sources.count : 0;
-    preparation->looks.are_possible = sources.are_looked_at;
+    preparation->said.looks.are_possible = sources.are_looked_at;
     preparation->sources = memory_new(sources.count * sizeof *preparation->sources);
     for (uint32_t i = 0; i < preparation->sources_count; i++) {
         struct source *source = &preparation->sources[i];
@@ -779,6 +714,8 @@ static struct db_view *view_new(const struct preparation *preparation)
     return NULL;
 }
 
+static bool may_carry(struct call *call); /* below: transactions */
+
 /* Of the state as it is, at this time.  False: there is no room for a view. */
 static bool begin(struct preparation *preparation, int64_t now_ms)
 {
@@ -791,7 +728,10 @@ static bool begin(struct preparation *preparation, int64_t now_ms)
     struct execution *making = &preparation->making;
     struct call own = preparation->context;
     preparation->looked = db_applied_index(db);
-    preparation->looks.until_ms = INT64_MAX;
+    preparation->said = (struct call_preparing){.outermost = &making->frames[0].walk,
+                                                .database = own.database,
+                                                .may_carry = may_carry,
+                                                .looks.until_ms = INT64_MAX};
     making->view = view;
     making->now_ms = own.now_ms = now_ms;
     own.db = db;
@@ -806,13 +746,13 @@ static bool begin(struct preparation *preparation, int64_t now_ms)
                     command_takes(own.command, own.argc);
     if (note_sources(preparation, &own) && is_known)
         preparation->beside = db_beside_new(db, flags & IN_PLACE ? view : NULL);
-    if (preparation->beside && preparation->looks.are_possible)
+    if (preparation->beside && preparation->said.looks.are_possible)
         db_beside_listen(preparation->beside, own.database);
     if (preparation->beside && flags & OF_KEYS)
         db_beside_keys(preparation->beside, own.command->execute != cmd_del);
     own.db = preparation->beside;
     own.view = flags & IN_PLACE ? NULL : view; /* there it sees its own changes, too */
-    own.preparing = preparation;
+    own.preparing = &preparation->said;
     preparation->context = own;
     return true;
 }
@@ -854,47 +794,7 @@ void preparation_free(struct preparation *preparation)
     memory_free(preparation);
 }
 
-void call_looks(struct call *call, struct bytes key, const struct db_record *found)
-{
-    struct preparation *preparation = call->preparing;
-    if (!preparation || !preparation->looks.are_possible)
-        return;
-    struct looks *looks = &preparation->looks;
-    if (!found && db_is_over(call->db, call->view, call->database, key))
-        looks->is_over = true; /* the entry deletes it, and says so */
-    if (found && found->deadline_ms != 0 && found->deadline_ms < looks->until_ms)
-        looks->until_ms = found->deadline_ms;
-    if (found && found->elements_due_ms != 0 && found->elements_due_ms < looks->until_ms)
-        looks->until_ms = found->elements_due_ms; /* if that is over, nobody knows the next */
-    db_beside_look(call->db, key);
-}
-
-void call_looks_first(struct call *call, struct bytes key)
-{
-    struct db_record found;
-    if (call->preparing)
-        call_looks(call, key, db_lookup(call->db, call->database, key, &found) ? &found : NULL);
-}
-
-void call_holds_until(struct call *call, int64_t deadline_ms)
-{
-    if (!call->preparing)
-        return;
-    struct looks *looks = &call->preparing->looks;
-    int64_t until_ms = deadline_ms > call->now_ms ? deadline_ms : INT64_MAX - 1; /* not earlier */
-    if (until_ms < looks->until_ms)
-        looks->until_ms = until_ms;
-}
-
 /* ---- transactions ---------------------------------------------------------------------- */
-
-void call_looks_in(struct call *call, unsigned database, struct bytes key)
-{
-    if (!call->preparing)
-        return;
-    call->preparing->is_beyond |= database != call->preparing->context.database;
-    call_looks_first(call, key);
-}
 
 static bool is_one_of(const struct command *command, command_fn *const *some, size_t count)
 {
@@ -947,17 +847,15 @@ static bool says_its_looks(const struct command *command)
     return IS_ONE_OF(command, these);
 }
 
-bool call_may_carry(struct call *call)
+/* For call_may_carry(). */
+static bool may_carry(struct call *call)
 {
-    struct preparation *preparation = call->preparing;
     const struct carry *carry = call->carry;
-    if (!preparation)
-        return true;
-    if (carry->database != preparation->context.database || !is_of_its_keys(carry))
-        preparation->is_beyond = true;
-    else if (!says_its_looks(carry->command))
+    if (!is_of_its_keys(carry))
+        return false;
+    if (!says_its_looks(carry->command))
         command_each_key(carry->command, carry->argv, carry->argc, look_first, call);
-    return !preparation->is_beyond;
+    return true;
 }
 
 /* ---- whether it holds ------------------------------------------------------------------ */
@@ -965,7 +863,7 @@ bool call_may_carry(struct call *call)
 /* By the time of db_at(). */
 static bool looks_hold(const struct preparation *preparation)
 {
-    const struct looks *looks = &preparation->looks;
+    const struct looks *looks = &preparation->said.looks;
     int64_t now_ms = db_now_ms(preparation->db);
     if (!looks->are_possible && looks->until_ms == INT64_MAX)
         return true;
@@ -1028,7 +926,7 @@ enum preparation_step preparation_go_on(struct preparation *preparation, int64_t
     bool is_finished = execution_go_on(&preparation->making, &call);
     uint64_t read = db_work(db) - reading;
     db_spend(db, db_work(beside) - all - read);
-    if (is_finished || preparation->is_beyond || db_beside_looks(beside) > LOOKS_MAX ||
+    if (is_finished || preparation->said.is_beyond || db_beside_looks(beside) > LOOKS_MAX ||
         db_beside_spaces(beside) > SPACES_MAX)
         return PREPARATION_FAILED;
     bool is_all = preparation->making.frames[0].walk.is_prepared;
@@ -1038,7 +936,7 @@ enum preparation_step preparation_go_on(struct preparation *preparation, int64_t
 /* By the time of the entry: what the command does with its deadlines then is what it did. */
 static bool is_timely(const struct preparation *preparation, int64_t now_ms)
 {
-    return now_ms >= preparation->context.now_ms && now_ms < preparation->looks.until_ms;
+    return now_ms >= preparation->context.now_ms && now_ms < preparation->said.looks.until_ms;
 }
 
 bool preparation_restated(const struct preparation *preparation, int64_t asked_ms, int64_t now_ms,

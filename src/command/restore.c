@@ -8,7 +8,7 @@
 #include "base/fatal.h"
 #include "base/memory.h"
 #include "command/ordered.h"
-#include "command/prepare.h"
+#include "command/preparing.h"
 #include "command/rdb.h"
 #include "command/series_build.h"
 #include "command/sorted.h"

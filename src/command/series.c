@@ -8,7 +8,7 @@
 #include "base/fatal.h"
 #include "base/memory.h"
 #include "command/observer.h"
-#include "command/prepare.h"
+#include "command/preparing.h"
 #include "data/packed.h"
 #include "resp/number.h"
 

@@ -81,7 +81,7 @@ bool series_open(struct series *stream, struct call *call, struct bytes key);
 void series_make(struct series *stream);
 /* One that is made for a key, whatever that has: it gets it when it is saved. */
 void series_new(struct series *stream, struct call *call, struct bytes key);
-/* In the entry of one that was made before: prepare.h. */
+/* In the entry of one that was made before: preparing.h. */
 void series_take_made(struct series *stream, struct call *call);
 /* The same of one that was put aside, changed where it is; it is opened. */
 void series_take_changes(struct series *stream, struct call *call);

@@ -4,7 +4,7 @@
 #include "base/fatal.h"
 #include "base/prng.h"
 #include "command/commands.h"
-#include "command/prepare.h"
+#include "command/preparing.h"
 #include "command/walk.h"
 #include "resp/number.h"
 

@@ -14,7 +14,7 @@
 #include "base/fatal.h"
 #include "base/memory.h"
 #include "command/ordered.h"
-#include "command/prepare.h"
+#include "command/preparing.h"
 #include "command/sort_order.h"
 #include "command/sorted.h"
 #include "command/walk.h"

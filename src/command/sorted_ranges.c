@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "base/fatal.h"
-#include "command/prepare.h"
+#include "command/preparing.h"
 #include "command/sorted.h"
 #include "command/sorted_sets.h"
 #include "resp/number.h"

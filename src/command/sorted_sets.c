@@ -4,7 +4,7 @@
 
 #include "base/fatal.h"
 #include "base/prng.h"
-#include "command/prepare.h"
+#include "command/preparing.h"
 #include "command/sorted.h"
 #include "command/sorted_sets.h"
 #include "command/walk.h"

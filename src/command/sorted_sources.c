@@ -5,7 +5,7 @@
 #include "base/codec.h"
 #include "base/fatal.h"
 #include "base/memory.h"
-#include "command/prepare.h"
+#include "command/preparing.h"
 #include "command/sorted_table.h"
 
 enum { LOOKS_SLICE = 2000, SORT_SLICE = 20000 };

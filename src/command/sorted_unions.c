@@ -8,7 +8,7 @@
 
 #include "base/fatal.h"
 #include "base/memory.h"
-#include "command/prepare.h"
+#include "command/preparing.h"
 #include "command/sorted.h"
 #include "command/sorted_sets.h"
 #include "command/sorted_sources.h"

@@ -1,6 +1,6 @@
 /* The groups of streams: XGROUP, XACK, XPENDING (Redis 7.2 t_stream.c).  Deterministic; loop thread
  * only. */
-#include "command/prepare.h"
+#include "command/preparing.h"
 #include "command/series_groups.h"
 #include "command/streams.h"
 #include "resp/number.h"

@@ -6,7 +6,7 @@
  * then on they go with it from leader to leader.  Deterministic; loop thread only. */
 #include "base/fatal.h"
 #include "base/memory.h"
-#include "command/prepare.h"
+#include "command/preparing.h"
 #include "command/series_groups.h"
 #include "command/streams.h"
 #include "command/waiting.h"

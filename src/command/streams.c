@@ -3,7 +3,7 @@
 #include "command/streams.h"
 
 #include "base/fatal.h"
-#include "command/prepare.h"
+#include "command/preparing.h"
 #include "command/series.h"
 #include "data/packed.h"
 #include "resp/number.h"

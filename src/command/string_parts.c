@@ -3,7 +3,7 @@
 
 #include "base/fatal.h"
 #include "base/memory.h"
-#include "command/prepare.h"
+#include "command/preparing.h"
 
 #ifndef STRING_PLAIN_MAX /* the simulator builds this with less */
 #define STRING_PLAIN_MAX (64 * 1024)

@@ -4,7 +4,7 @@
  * copies it first.  Deterministic; loop thread only. */
 #include "base/fatal.h"
 #include "command/commands.h"
-#include "command/prepare.h"
+#include "command/preparing.h"
 #include "command/set_options.h"
 #include "command/string_parts.h"
 

@@ -7,7 +7,7 @@
 
 #include "base/fatal.h"
 #include "base/prng.h"
-#include "command/prepare.h"
+#include "command/preparing.h"
 
 /* ---- slices ------------------------------------------------------------------------- */
 

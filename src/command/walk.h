@@ -23,7 +23,7 @@ enum { WALK_NAMES = 1, WALK_VALUES = 2, WALK_PAIRS = 4 };
  * entry of one that was prepared. */
 void walk_put_aside(struct call *call, struct fields *fields);
 void walk_take_back(struct call *call, struct fields *fields);
-/* The same of a new one, which may have been prepared: prepare.h. */
+/* The same of a new one, which may have been prepared: preparing.h. */
 void walk_take_prepared(struct call *call, struct fields *fields);
 
 /* Adds all elements to the parts; call->walk->count is the number of the parts.  False: not
