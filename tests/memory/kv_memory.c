@@ -193,14 +193,30 @@ static void map_deinit(struct map *map)
     *map = (struct map){0};
 }
 
-/* Before anything that is present changes.  What an iterator gave last stays with it. */
-static void end_sharing(struct memory_kv *kv)
+/* Before any of these maps, of all families, changes.  What an iterator gave last stays with it. */
+static void end_sharing(struct memory_kv *kv, const struct map *maps)
 {
-    for (struct kv_iter *iter; (iter = kv->sharing);) {
+    for (struct kv_iter **link = &kv->sharing, *iter; (iter = *link);) {
+        if (iter->shared < maps || iter->shared >= maps + KV_FAMILIES) {
+            link = &iter->next_sharing;
+            continue;
+        }
         map_copy(&iter->map, iter->shared);
         iter->shared = NULL;
-        kv->sharing = iter->next_sharing;
+        *link = iter->next_sharing;
     }
+}
+
+/* Stands at the first key >= `from` of that map. */
+static struct kv_iter *iter_of(struct memory_kv *kv, const struct map *map, struct bytes from)
+{
+    struct kv_iter *iter = memory_new(sizeof *iter);
+    pthread_mutex_lock(&kv->mutex);
+    *iter = (struct kv_iter){
+        .kv = kv, .shared = map, .next = map_find(map, from), .next_sharing = kv->sharing};
+    kv->sharing = iter;
+    pthread_mutex_unlock(&kv->mutex);
+    return iter;
 }
 
 /* ---- changes --------------------------------------------------------------------- */
@@ -359,7 +375,7 @@ static void commit(struct kv *base, struct kv_batch *batch, bool sync)
     struct memory_kv *kv = memory_kv_of(base);
     unsigned kinds = 0;
     pthread_mutex_lock(&kv->mutex);
-    end_sharing(kv);
+    end_sharing(kv, kv->present);
     for (size_t i = 0; i < batch->changes.count; i++) {
         struct change change = batch->changes.list[i];
         kinds |= change.type == CHANGE_ADOPT ? OF_ALL : kind_of(change.family);
@@ -376,12 +392,14 @@ static void drop_files(struct kv *base, enum kv_family family, struct bytes from
 {
     struct memory_kv *kv = memory_kv_of(base);
     pthread_mutex_lock(&kv->mutex);
-    end_sharing(kv);
+    end_sharing(kv, kv->present);
     struct change change = {CHANGE_DELETE_RANGE, family, item_new(from, to)};
     apply(kv->present, &change);
     apply(kv->durable, &change);
-    for (struct kv_snapshot *snapshot = kv->snapshots; snapshot; snapshot = snapshot->next)
+    for (struct kv_snapshot *snapshot = kv->snapshots; snapshot; snapshot = snapshot->next) {
+        end_sharing(kv, snapshot->maps);
         apply(snapshot->maps, &change);
+    }
     item_release(change.item);
     pthread_mutex_unlock(&kv->mutex);
 }
@@ -391,7 +409,7 @@ static void stage_clear(struct kv *base)
 {
     struct memory_kv *kv = memory_kv_of(base);
     pthread_mutex_lock(&kv->mutex);
-    end_sharing(kv);
+    end_sharing(kv, kv->present);
     map_deinit(&kv->present[KV_STAGE]);
     map_deinit(&kv->durable[KV_STAGE]);
     pthread_mutex_unlock(&kv->mutex);
@@ -408,15 +426,7 @@ static void reclaim(struct kv *base, enum kv_family family, struct bytes from, s
 static struct kv_iter *iter_new(struct kv *base, enum kv_family family, struct bytes from)
 {
     struct memory_kv *kv = memory_kv_of(base);
-    struct kv_iter *iter = memory_new(sizeof *iter);
-    pthread_mutex_lock(&kv->mutex);
-    *iter = (struct kv_iter){.kv = kv,
-                             .shared = &kv->present[family],
-                             .next = map_find(&kv->present[family], from),
-                             .next_sharing = kv->sharing};
-    kv->sharing = iter;
-    pthread_mutex_unlock(&kv->mutex);
-    return iter;
+    return iter_of(kv, &kv->present[family], from);
 }
 
 static bool iter_next(struct kv_iter *iter, struct bytes *key, struct bytes *value)
@@ -474,6 +484,7 @@ static void snapshot_free(struct kv *base, struct kv_snapshot *snapshot)
     while (*link != snapshot)
         link = &(*link)->next;
     *link = snapshot->next;
+    end_sharing(kv, snapshot->maps);
     for (int i = 0; i < KV_FAMILIES; i++)
         map_deinit(&snapshot->maps[i]);
     pthread_mutex_unlock(&kv->mutex);
@@ -489,14 +500,7 @@ static bool snapshot_get(struct kv *base, const struct kv_snapshot *snapshot, en
 static struct kv_iter *snapshot_iter(struct kv *base, const struct kv_snapshot *snapshot,
                                      enum kv_family family, struct bytes from)
 {
-    struct kv_iter *iter = memory_new(sizeof *iter);
-    const struct map *map = &snapshot->maps[family];
-    iter->kv = memory_kv_of(base);
-    pthread_mutex_lock(&iter->kv->mutex);
-    map_copy(&iter->map, map);
-    iter->next = map_find(map, from);
-    pthread_mutex_unlock(&iter->kv->mutex);
-    return iter;
+    return iter_of(memory_kv_of(base), &snapshot->maps[family], from);
 }
 
 static struct kv_bulk *bulk_new(struct kv *base, enum kv_family family)
@@ -530,7 +534,7 @@ static void bulk_commit(struct kv_bulk *bulk)
 {
     struct memory_kv *kv = bulk->kv;
     pthread_mutex_lock(&kv->mutex);
-    end_sharing(kv);
+    end_sharing(kv, kv->present);
     /* A later change must not become durable before an earlier one of the same key. */
     for (size_t i = 0; i < kv->unsynced.count; i++)
         if (kv->unsynced.list[i].family == bulk->family) {
@@ -658,7 +662,7 @@ void kv_memory_crash(struct kv *base)
 {
     struct memory_kv *kv = memory_kv_of(base);
     pthread_mutex_lock(&kv->mutex);
-    end_sharing(kv);
+    end_sharing(kv, kv->present);
     changes_clear(&kv->unsynced);
     for (int i = 0; i < KV_FAMILIES; i++) {
         map_deinit(&kv->present[i]);
