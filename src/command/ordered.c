@@ -112,6 +112,8 @@ static size_t find(const struct ordered *ordered, struct bytes key, uint64_t *ra
 static size_t skip(const struct ordered *ordered, uint64_t rank)
 {
     size_t at = PAGE_HEADER;
+    if (rank == ordered->count) /* most come behind the last */
+        return ordered->page.size;
     for (uint64_t i = 0; i < rank; i++)
         at = entry_at(ordered, at).end;
     return at;
