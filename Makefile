@@ -187,7 +187,7 @@ clients: all ## client libraries against a cluster while a node dies
 test-utils: all ## the scripts in utils/: create-cluster, and that each check can fail
 	@tests/utils/run --binary $(abspath $(BUILD)/redis-raft)
 
-soak: soak-sim soak-cluster soak-types ## one after the other, HOURS=1 each
+soak: soak-sim soak-cluster soak-types soak-prepare ## one after the other, HOURS=1 each
 
 soak-cluster: all ## kill loops on real processes for HOURS=1
 	@HOURS=$(or $(HOURS),1) tclsh tcl-tests/run.tcl --binary $(abspath $(BUILD)/redis-raft) --only killloop $(CLUSTER_FLAGS)
@@ -195,6 +195,10 @@ soak-cluster: all ## kill loops on real processes for HOURS=1
 soak-types: all ## random commands over all types beside redis-server for HOURS=1, of another SEED= each time
 	@HOURS=$(or $(HOURS),1) SEED=$(or $(SEED),$$(date +%s)) tclsh tcl-tests/run.tcl \
 	    --binary $(abspath $(BUILD)/redis-raft) --only types $(CLUSTER_FLAGS)
+
+soak-prepare: $(BUILD)/tests/unit/test_prepare_random ## random writes, prepared and not, for HOURS=1 or so, from another SEED= on each time
+	@PREPARE_SEED=$(or $(SEED),$$(date +%s)) \
+	    PREPARE_ROUNDS=$$(awk "BEGIN { print int($(or $(HOURS),1) * 3600 * 20) }") $< # some 20 a second
 
 # ---- what reads the code -------------------------------------------------------
 
@@ -240,7 +244,7 @@ help: ## this list
 	@echo '           CLUSTER_FLAGS="--port-base N --slow FACTOR" for cluster and clients'
 
 .PHONY: all start stop status debug test unit coverage coverage-count scripts golden catch-up deliver cluster cluster-sanitized \
-        clients test-utils soak soak-cluster soak-types lint \
+        clients test-utils soak soak-cluster soak-types soak-prepare lint \
         tidy format install uninstall clean help
 .SECONDARY:
 .DELETE_ON_ERROR:

@@ -2,14 +2,18 @@
  * worlds: in the one each is prepared before, in slices, while others' commands come and time
  * passes.  After each both have answered, told and hold the same.
  *
- * PREPARE_SEED and PREPARE_ROUNDS say which and how many, for a longer run. */
+ * PREPARE_SEED and PREPARE_ROUNDS say which and how many, for a longer run: make soak-prepare. */
 #include <stdlib.h>
 
 #include "command/observer.h"
 #include "two_worlds.h"
 
+#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
+enum { ROUNDS = 8 };
+#else
+enum { ROUNDS = 24 }; /* of their own seeds */
+#endif
 enum {
-    ROUNDS = 24, /* of their own seeds */
     STEPS = 60,
     WORDS_MAX = 1024,
     CARRIED_MAX = 10,
