@@ -31,6 +31,7 @@ enum { OWNER_MARK = 0xff, OWNER_MARK_SIZE = 4, OWNER_SIZE = OWNER_MARK_SIZE + 24
 
 static void put_owner(unsigned char *at, const struct request_owner *owner)
 {
+    check(owner->node != RAFT_NOBODY);
     memset(at, OWNER_MARK, OWNER_MARK_SIZE);
     put_u64(at + OWNER_MARK_SIZE, owner->node);
     put_u64(at + OWNER_MARK_SIZE + 8, owner->run_id);
@@ -55,6 +56,7 @@ static void put_stamp(unsigned char *at, const struct apply_context *context)
                           .value_max = context->value_max,
                           .unix_ms = (uint64_t)context->now_ms,
                           .seed = context->seed};
+    check(stamp.meaning > 0); /* or it could not be read back */
     stamp_put(at, &stamp);
 }
 
@@ -68,6 +70,8 @@ struct blob *entry_stamp_parts(const struct apply_context *context,
                                const struct command_parts *command)
 {
     size_t owner_size = context->owner.run_id ? OWNER_SIZE : 0, size = 0;
+    check(command->count > 0);
+    check(command->count <= COMMAND_PARTS_MAX);
     for (uint32_t i = 0; i < command->count; i++)
         size += command->list[i].size;
     struct blob *payload = blob_new(STAMP_SIZE + owner_size + size);
@@ -80,14 +84,18 @@ struct blob *entry_stamp_parts(const struct apply_context *context,
         memcpy(at, command->list[i].data, command->list[i].size);
         at += command->list[i].size;
     }
+    check(at == payload->data + payload->size);
     return payload;
 }
 
 bool entry_make_some(struct blob **payload, size_t *made, const struct blob *command, size_t most)
 {
     size_t part = command->size - *made;
+    check(*made <= command->size);
+    check(*payload || *made == 0);
     if (!*payload)
         *payload = blob_new(STAMP_SIZE + command->size);
+    check((*payload)->size == STAMP_SIZE + command->size); /* of the same command as before */
     part = part < most ? part : most;
     memcpy((*payload)->data + STAMP_SIZE + *made, command->data + *made, part);
     *made += part;
@@ -97,6 +105,7 @@ bool entry_make_some(struct blob **payload, size_t *made, const struct blob *com
 void entry_stamp_made(const struct apply_context *context, struct blob *payload)
 {
     check(payload->references == 1);
+    check(payload->size >= STAMP_SIZE);
     check(context->owner.run_id == 0);
     put_stamp(payload->data, context);
 }
@@ -116,5 +125,6 @@ bool entry_unstamp(struct bytes payload, struct apply_context *context, struct b
     context->owner = (struct request_owner){.run_id = 0};
     if (context->meaning >= STAMP_MEANING_WAITS)
         take_owner(command, &context->owner);
+    check(command->data + command->size == data + payload.size);
     return true;
 }

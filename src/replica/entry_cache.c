@@ -33,6 +33,7 @@ void entry_cache_deinit(struct entry_cache *cache)
 {
     for (raft_index i = cache->first; i <= cache->last; i++)
         drop(cache, i);
+    check(cache->bytes == 0);
     memory_free(cache->entries);
     *cache = (struct entry_cache){0};
 }
@@ -52,6 +53,7 @@ void entry_cache_put(struct entry_cache *cache, const struct raft_entry *entry)
 {
     raft_index index = entry->pos.index;
     check(index <= cache->last + 1);
+    check(entry->payload || entry->size == 0);
     check(!entry->payload || ((const struct blob *)entry->payload)->size == entry->size);
     while (cache->last >= index && cache->last >= cache->first)
         drop(cache, cache->last--);
@@ -59,6 +61,9 @@ void entry_cache_put(struct entry_cache *cache, const struct raft_entry *entry)
         cache->first = index;
         cache->last = index - 1;
     }
+    bool is_empty = cache->first > cache->last;
+    check(is_empty || slot(cache, cache->last)->pos.index == index - 1);
+    check(is_empty || slot(cache, cache->last)->pos.term <= entry->pos.term);
     if (cache->last + 1 - cache->first == cache->capacity)
         grow(cache);
     cache->last = index;
@@ -81,4 +86,6 @@ void entry_cache_shrink(struct entry_cache *cache, raft_index keep_after, uint64
         __builtin_prefetch(slot(cache, cache->first + AHEAD)->payload, 1);
         drop(cache, cache->first++);
     }
+    check(cache->first <= cache->last + 1);
+    check(cache->first <= cache->last || cache->bytes == 0);
 }

@@ -14,11 +14,13 @@
 
 static struct raft_message *oldest(struct replica_feed *feed)
 {
+    check(feed->count > 0);
     return &feed->waiting[feed->start];
 }
 
 static void drop_oldest(struct replica_feed *feed)
 {
+    check(feed->count > 0);
     feed->start = (feed->start + 1) % RAFT_INFLIGHT_MAX;
     feed->count--;
 }
@@ -35,6 +37,7 @@ static uint32_t place_of(const struct replica *replica, raft_node_id node)
     const struct raft_members *members = raft_members(replica->raft);
     uint32_t place = raft_members_place(members, node);
     check(place < members->count);
+    check(node != replica->options.raft.id);
     return place;
 }
 
@@ -53,6 +56,11 @@ void replica_feed_append(struct replica *replica, const struct raft_message *mes
 {
     struct replica_feed *feed = &replica->feeds[place_of(replica, message->to)];
     check(message->append_request.count <= REPLICA_ENTRIES_MAX);
+    check(message->append_request.count > 0); /* a heartbeat does not wait */
+    check(message->append_request.prev.index + message->append_request.count <=
+          replica->cache.last);
+    check(message->append_request.prev.term <= message->term);
+    check(feed->count <= RAFT_INFLIGHT_MAX);
     if (!continues(feed, message))
         replica_feed_clear(feed);
     if (feed->count == RAFT_INFLIGHT_MAX)
@@ -82,6 +90,10 @@ static void ask(struct replica *replica, struct replica_feed *feed, raft_index f
     raft_index before_cache = replica->cache.first - first;
     if (feed->reading)
         return; /* it comes back first, wanted or not */
+    check(count > 0);
+    check(first < replica->cache.first);
+    check(first > replica->status.first.index);
+    check(oldest(feed)->to != replica->options.raft.id); /* or it came back as a replay */
     feed->reading = true;
     options->reader->ops->submit(
         options->reader, raft_log_reading_new(oldest(feed)->to, first,
@@ -95,6 +107,7 @@ static uint32_t gather(struct replica *replica, struct replica_feed *feed, raft_
 {
     struct raft_log_reading *read = feed->read;
     uint32_t filled = 0;
+    check(count <= REPLICA_ENTRIES_MAX);
     if (read && is_wanted(replica, read, first))
         for (; filled < read->done && filled < count; filled++)
             replica->scratch[filled] = read->entries[filled];
@@ -120,6 +133,8 @@ static bool send_oldest(struct replica *replica, struct replica_feed *feed)
     for (uint32_t i = 0; i < filled; i++)
         check(replica->scratch[i].pos.index == first + i);
     check(replica->scratch[0].pos.term >= request->prev.term);
+    check(replica->scratch[filled - 1].pos.term <= message->term);
+    check(request->commit <= replica->cache.last);
     struct raft_message sent = replica_shown_say(replica, message);
     sent.append_request.count = filled;
     transport->ops->send(transport, &sent, replica->scratch);
@@ -163,6 +178,7 @@ void replica_feed_all(struct replica *replica)
         struct replica_feed *feed = &replica->feeds[place];
         if (feed->count == 0)
             continue;
+        check(oldest(feed)->to == members->list[place].id); /* it moves with the place */
         if (is_current(replica, oldest(feed)))
             replica_feed_send(replica, members->list[place].id);
         else
@@ -184,6 +200,8 @@ void replica_feed_read(struct replica *replica, struct raft_log_reading *reading
     feed->reading = false;
     raft_log_reading_free(feed->read);
     feed->read = reading;
+    check(reading->count > 0);
+    check(feed->count == 0 || oldest(feed)->to == reading->owner);
     if (feed->count > 0 && is_current(replica, oldest(feed)))
         replica_feed_send(replica, reading->owner);
     else

@@ -14,6 +14,8 @@ static void ask(struct replica *replica, raft_index first)
 {
     struct raft_log_reader *reader = replica->options.reader;
     uint64_t wanted = replica->apply_to - first + 1;
+    check(first <= replica->apply_to); /* N3 */
+    check(first > replica->status.applied);
     if (wanted > replica->cache.first - first)
         wanted = replica->cache.first - first;
     replica->replay_asked = true;
@@ -42,6 +44,7 @@ void replica_replay_read(struct replica *replica, struct raft_log_reading *readi
     /* Committed, durable, and kept until it is applied. */
     check(reading->done > 0);
     check(reading->done <= reading->count);
+    check(reading->first + reading->count <= replica->status.commit + 1); /* N3 */
     for (uint32_t i = 0; i < reading->done; i++) {
         check(reading->entries[i].pos.index == reading->first + i);
         check(reading->entries[i].pos.term == raft_term_at(replica->raft, reading->first + i));
