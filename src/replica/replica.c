@@ -29,10 +29,15 @@ static void check_borders(const struct replica *replica)
     const struct raft_status *status = &replica->status;
     const struct entry_cache *cache = &replica->cache;
     check(cache->last == status->last.index);
+    check(cache->first <= cache->last + 1);
     check(cache->first <= status->durable + 1); /* what the disk lacks is in memory */
     check(status->applied <= replica->apply_to);
     check(replica->apply_to <= status->commit); /* N3 */
     check(replica->apply_to <= status->durable);
+    check(replica->leader_term <= status->term);
+    check(replica->shown_term <= status->term);
+    check(status->role == RAFT_LEADER || status->leader != replica->options.raft.id);
+    check(replica->members.count == raft_members(replica->raft)->count); /* places agree */
 }
 
 static bool has_said(struct transport *transport, const struct raft_message *message)
@@ -43,6 +48,8 @@ static bool has_said(struct transport *transport, const struct raft_message *mes
 
 static void send(struct replica *replica, const struct raft_message *message)
 {
+    check(message->from == replica->options.raft.id);
+    check(message->to != message->from);
     struct transport *transport = replica->options.transport;
     if (replica->is_told_durable && has_said(transport, message))
         return;
@@ -71,6 +78,8 @@ static void promise(struct replica *replica, const struct raft_output *output)
 {
     struct transport *transport = replica->options.transport;
     struct raft_message message;
+    check(output->write.seq == 0 || output->write.seq == replica->written + 1); /* N2 */
+    check(output->write.seq != 0 || output->write.count == 0);
     if (output->write.seq)
         replica->written = output->write.seq;
     if (!may_promise(replica))
@@ -81,6 +90,10 @@ static void promise(struct replica *replica, const struct raft_output *output)
     }
     if (!raft_promised(replica->raft, &message) || !is_another(replica, &message))
         return;
+    check(message.type == RAFT_APPEND_RESPONSE);
+    check(message.append_response.matched);
+    check(message.term >= replica->status.term);
+    check(replica->written > 0);
     replica->promised = message.append_response;
     replica->promised_behind = replica->written;
     if (!transport->ops->promise(transport, &message, replica->written))
@@ -105,6 +118,7 @@ static void do_output(struct replica *replica, const struct raft_output *output)
         replica_reads_confirmed(replica, &output->reads[i]);
     for (uint32_t i = 0; i < output->reads_failed_count; i++)
         replica_reads_failed(replica, output->reads_failed[i]);
+    check(output->apply_to <= replica->cache.last);
     replica->apply_to = output->apply_to;
 }
 
@@ -138,6 +152,8 @@ static void note_role(struct replica *replica, const struct raft_status *before)
                    (unsigned long long)now->leader);
     if (now->leader == RAFT_NOBODY && before->leader != RAFT_NOBODY)
         log_notice("no leader is known any more, in term %llu", (unsigned long long)now->term);
+    check(now->role != RAFT_LEADER || now->leader == replica->options.raft.id);
+    check(now->role != RAFT_LEADER || now->voted_for == replica->options.raft.id);
     if (now->role == RAFT_LEADER && before->role != RAFT_LEADER)
         replica->elections++;
     if (now->role == RAFT_LEADER && (before->role != RAFT_LEADER || before->term != now->term)) {
@@ -164,7 +180,19 @@ enum raft_result replica_step(struct replica *replica, const struct raft_input *
     do_output(replica, &output);
     raft_status(replica->raft, &replica->status);
     check(replica->status.term >= before.term);
+    /* One vote a term. */
+    check(replica->status.term > before.term || before.voted_for == RAFT_NOBODY ||
+          replica->status.voted_for == before.voted_for);
     check(replica->status.commit >= before.commit);
+    check(replica->status.applied >= before.applied);
+    check(replica->status.first.index >= before.first.index);
+    check(result == RAFT_OK || replica->status.last.index == before.last.index);
+    /* Leader Append-Only. */
+    check(!output.write.count || before.role != RAFT_LEADER ||
+          replica->status.role != RAFT_LEADER || replica->status.last.index > before.last.index);
+    check(output.role_changed || replica->status.role == before.role);
+    check(output.role_changed || replica->status.term == before.term);
+    check(output.role_changed || replica->status.leader == before.leader);
     check_borders(replica);
     if (output.role_changed)
         note_role(replica, &before);
@@ -176,6 +204,8 @@ enum raft_result replica_step(struct replica *replica, const struct raft_input *
 
 void replica_tick(struct replica *replica, int64_t now_ms, int64_t unix_ms)
 {
+    check(!replica->stepping);
+    check(now_ms >= replica->now_ms);
     replica->now_ms = now_ms;
     replica->unix_ms = unix_ms;
     struct raft_input input = {.type = RAFT_INPUT_TICK};
@@ -220,6 +250,8 @@ void replica_persisted(struct replica *replica, uint64_t seq)
     if (seq == 0)
         return;
     struct raft_input input = {.type = RAFT_INPUT_PERSISTED, .persisted = {seq}};
+    check(seq <= replica->written);
+    check(!replica->is_told_durable);
     replica->is_told_durable = true;
     replica_step(replica, &input);
     replica->is_told_durable = false;
@@ -264,8 +296,32 @@ static void shrink_cache(struct replica *replica)
     entry_cache_shrink(&replica->cache, wanted_behind(replica), options->cache_calm_bytes);
 }
 
+/* What holds between turns: of one thing that is counted, queued and looked for in several places,
+ * and of what only a leader has. */
+static void check_turn(const struct replica *replica)
+{
+    check(!replica->returned || replica->try_waiting);
+    check((replica->waiting || replica->returned) == (replica->waiting_count > 0));
+    check(replica->waiting_reads <= replica->waiting_count);
+    check(replica->waiting_foreign <= replica->waiting_count);
+    check(replica->waiting_count <= replica->under_way_count);
+    check(!replica->forwarded == !replica->forwarded_by_id);
+    check(replica->forwarded || replica->forwarded_bytes == 0);
+    check(!replica->away == !replica->waiters_sent);
+    check(!replica->counting || replica->parked);
+    if (replica->was_leader || replica_leads(replica))
+        return;
+    check(!replica->proposed);
+    check(!replica->parked);
+    check(!replica->woken);
+    check(!replica->batches);
+    check(!replica->preparing);
+    check(replica->told_last == 0);
+}
+
 bool replica_run(struct replica *replica)
 {
+    check(!replica->stepping);
     replica->served_bytes = 0;
     replica->lacks_view = false;
     replica_handle_losses(replica);
@@ -297,6 +353,7 @@ bool replica_run(struct replica *replica)
     replica_sendings_run(replica);
     replica_feed_all(replica);
     shrink_cache(replica);
+    check_turn(replica);
     return more;
 }
 
@@ -330,6 +387,9 @@ struct replica *replica_new(const struct replica_options *options, int64_t now_m
     replica->unix_ms = unix_ms;
     replica->prng = options->seed;
     check(options->raft.append_entries_max <= REPLICA_ENTRIES_MAX);
+    check(options->raft.id != RAFT_NOBODY);
+    check(options->run_id != 0); /* which is nobody's: struct request_owner */
+    check(options->tick_ms > 0);
 
     struct raft_saved saved;
     raft_log_saved(options->log, &saved);
@@ -353,6 +413,7 @@ struct replica *replica_new(const struct replica_options *options, int64_t now_m
     }
     raft_status(replica->raft, &replica->status);
     entry_cache_init(&replica->cache, last);
+    check(replica->status.applied == saved.applied);
     replica->apply_to = replica->status.applied;
     options->machine->ops->listen(options->machine, replica_parking_touched, replica);
     check_borders(replica);
