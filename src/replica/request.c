@@ -33,6 +33,7 @@ void request_drop_payload(struct replica *replica, struct request *request)
 {
     if (!request->payload)
         return;
+    check(request->payload_made <= request->command->size);
     check(replica->made_bytes >= request->command->size);
     replica->made_bytes -= request->command->size;
     blob_release(request->payload);
@@ -66,6 +67,8 @@ static void join_line(struct replica *replica, struct request *request)
         line->key = (struct request_line_key){.origin = request->origin, .client = request->client};
         HASH_ADD(hh, replica->lines, key, sizeof line->key, line);
     }
+    check(!request->line);
+    check(!line->requests || line->requests->line_prev->id < request->id); /* R3 */
     replica->recent_line = line;
     request->line = line;
     DL_APPEND2(line->requests, request, line_prev, line_next);
@@ -74,6 +77,7 @@ static void join_line(struct replica *replica, struct request *request)
 static void leave_line(struct replica *replica, struct request *request)
 {
     struct request_line *line = request->line;
+    check(line->last_write != request);
     DL_DELETE2(line->requests, request, line_prev, line_next);
     if (line->requests)
         return;
@@ -105,6 +109,10 @@ void request_wait(struct replica *replica, struct request *request)
 {
     struct request *last = replica->waiting ? replica->waiting->prev : NULL;
     request_leave_place(replica, request);
+    check(request->line);
+    check(!request->tied);
+    check(!request->batch);
+    check(!request->reading);
     if (last && last->id > request->id) {
         request->place = REQUEST_RETURNED;
         DL_APPEND(replica->returned, request);
@@ -132,6 +140,8 @@ void request_merge_returned(struct replica *replica)
         while (at && at->id < request->id)
             at = at->next;
         DL_DELETE(replica->returned, request);
+        check(request->place == REQUEST_RETURNED);
+        check(!at || at->id > request->id);
         request->place = REQUEST_WAITING;
         if (at)
             DL_PREPEND_ELEM(replica->waiting, at, request);
@@ -165,6 +175,7 @@ static void leave_forwarded(struct replica *replica, struct request *request)
     HASH_DEL(replica->forwarded_by_id, request);
     check(replica->forwarded_bytes >= request->command->size);
     check(request->line->out_count > 0);
+    check(request->sent_to != RAFT_NOBODY);
     replica->forwarded_bytes -= request->command->size;
     request->line->out_count--;
 }
@@ -187,6 +198,8 @@ void request_leave_place(struct replica *replica, struct request *request)
         break;
     case REQUEST_PROPOSED:
         DL_DELETE(replica->proposed, request);
+        check(request->kind == REQUEST_WRITE);
+        check(request->pos.index > 0);
         if (request->line->last_write == request)
             request->line->last_write = NULL;
         break;
@@ -195,10 +208,12 @@ void request_leave_place(struct replica *replica, struct request *request)
     case REQUEST_HANDING_OVER: DL_DELETE(replica->handing_over, request); break;
     case REQUEST_READING:
         DL_DELETE(request->batch->requests, request);
+        check(request->batch->listed);
         leave_batch(request);
         break;
     case REQUEST_TIED:
         DL_DELETE(request->behind->tied, request);
+        check(request->kind == REQUEST_READ);
         request->behind = NULL;
         leave_batch(request);
         break;
@@ -221,6 +236,7 @@ void request_leave_place(struct replica *replica, struct request *request)
 
 void request_enter(struct replica *replica, struct request *request)
 {
+    check(request->place == REQUEST_NOWHERE);
     request->id = ++replica->next_request_id;
     replica->under_way_count++;
     join_line(replica, request);
@@ -265,6 +281,9 @@ void request_foresee(const struct request *request)
 static void answer_origin(struct replica *replica, struct request *request, bool refused,
                           enum request_outcome outcome, struct bytes reply)
 {
+    check(!refused || outcome == REQUEST_NOT_DONE); /* R2 */
+    check(!refused || request->told == 0);
+    check(outcome == REQUEST_DONE || reply.size == 0);
     struct transport *transport = replica->options.transport;
     struct forward_reply answer = {
         .run_id = request->origin_run_id,
@@ -286,6 +305,8 @@ static void request_free(struct replica *replica, struct request *request)
     replica_waiter_free(replica, request->waiter);
     leave_line(replica, request);
     stop_timing(replica, request);
+    check(!request->batch);
+    check(!request->reading);
     replica->under_way_count--;
     request_drop_payload(replica, request);
     blob_release(request->command);
@@ -324,6 +345,7 @@ void request_tell(struct replica *replica, struct request *request, struct bytes
     const struct state_machine *machine = replica->options.machine;
     check(request->kind == REQUEST_WRITE);
     check(request->origin == RAFT_NOBODY);
+    check(request->told > 0);
     if (request->told <= machine->ops->applied_index(replica->options.machine)) {
         request_finish(replica, request, REQUEST_DONE, reply);
         return;
@@ -338,6 +360,7 @@ void request_told(struct replica *replica, raft_index applied)
 {
     while (replica->telling && replica->telling->told <= applied) {
         struct request *request = replica->telling;
+        check(request->place == REQUEST_TELLING);
         request_finish(replica, request, REQUEST_DONE, blob_bytes(request->reply));
     }
 }
@@ -350,7 +373,8 @@ enum request_outcome request_outcome_unanswered(const struct request *request)
 void replica_submit(struct replica *replica, struct request *request)
 {
     check(request->origin == RAFT_NOBODY);
-    check(request->place == REQUEST_NOWHERE && !request->line);
+    check(!request->line);
+    check(request->client != 0);
     request_enter(replica, request);
 }
 
@@ -375,6 +399,9 @@ void replica_abandon(struct replica *replica, uint64_t client)
 
 static void expire(struct replica *replica, struct request *request)
 {
+    check(request->timed);
+    check(request->origin == RAFT_NOBODY); /* else its origin keeps the time */
+    check(request->place != REQUEST_NOWHERE);
     stop_timing(replica, request);
     if (replica_prepare_is_under_way(replica, request))
         return; /* it waits for nobody but this node */
@@ -442,4 +469,19 @@ void replica_finish_everything(struct replica *replica)
     {
         request_batch_unlist(replica, batch);
     }
+    /* With the last of them goes all that was counted of them. */
+    check(replica->under_way_count == 0);
+    check(replica->waiting_count == 0);
+    check(replica->waiting_bytes == 0);
+    check(replica->waiting_reads == 0);
+    check(replica->waiting_foreign == 0);
+    check(replica->forwarded_bytes == 0);
+    check(replica->made_bytes == 0);
+    check(replica->parked_count == 0);
+    check(replica->parked_bytes == 0);
+    check(replica->parked_places == 0);
+    check(!replica->parking);
+    check(!replica->waiters);
+    check(!replica->timed);
+    check(!replica->preparing);
 }

@@ -641,7 +641,7 @@ static void only_so_many_are_forwarded_at_a_time(void **state)
     (void)state;
     follow(1, 1);
     for (uint32_t i = 0; i < FORWARDED_COUNT_MAX + 10; i++)
-        ask(&result, REQUEST_WRITE, i, "a");
+        ask(&result, REQUEST_WRITE, i + 1, "a");
     run();
     assert_int_equal(world.forwards_count, FORWARDED_COUNT_MAX);
     answer(0, false, "done");
