@@ -47,6 +47,7 @@ static const struct bytes no_reply = {NULL, 0};
 static bool overtakes(const struct replica *replica, const struct request *request)
 {
     const struct request_line *line = request->line;
+    check(line->out_count == 0 || line->out_term <= replica->status.term);
     return line->out_count > 0 && line->out_term < replica->status.term;
 }
 
@@ -66,6 +67,7 @@ static struct blob *take_payload(struct replica *replica, const struct apply_con
     entry_stamp_made(context, payload);
     payload = blob_take(payload);
     request_drop_payload(replica, request);
+    check(payload->references == 1);
     return payload;
 }
 
@@ -73,6 +75,8 @@ static void add_to_proposal(struct replica *replica, struct proposal *proposal,
                             struct request *request)
 {
     check(proposal->count < replica->options.raft.append_entries_max);
+    check(request->kind == REQUEST_WRITE);
+    check(request->admitted > 0);
     struct apply_context context = {.meaning = request->admitted,
                                     .database = request->database,
                                     .now_ms = replica->log_time_ms,
@@ -107,6 +111,8 @@ static void propose(struct replica *replica, struct proposal *proposal)
         struct request *request = proposal->requests[i];
         check(entries[i].pos.index == entries[0].pos.index + i);
         check(entries[i].pos.term == replica->status.term);
+        check(request->place == REQUEST_NOWHERE);
+        check(!replica->proposed || replica->proposed->prev->pos.index < entries[i].pos.index);
         blob_release(entries[i].payload);
         request->pos = entries[i].pos;
         request->place = REQUEST_PROPOSED;
@@ -122,6 +128,8 @@ static void propose(struct replica *replica, struct proposal *proposal)
  * log. */
 static void ask_again(struct replica *replica, struct request *read)
 {
+    check(read->kind == REQUEST_READ);
+    check(read->place == REQUEST_READING || read->place == REQUEST_TIED);
     const struct request *write = read->line->last_write;
     if (!write || write->id < read->id) {
         request_wait(replica, read);
@@ -151,9 +159,15 @@ void replica_reads_failed(struct replica *replica, uint64_t batch_id)
 
 void replica_join_batch(struct read_batch *batch, struct request *request)
 {
+    check(request->place == REQUEST_NOWHERE);
+    check(!request->batch);
+    check(!batch->failed);
     request->batch = batch;
     batch->count++;
     if (request->behind) {
+        check(request->behind->kind == REQUEST_WRITE);
+        /* R3; of another node's client a write may be woken before what its node has given up. */
+        check(request->origin != RAFT_NOBODY || request->behind->id < request->id);
         request->place = REQUEST_TIED;
         DL_APPEND(request->behind->tied, request);
     } else {
@@ -166,6 +180,8 @@ void replica_join_batch(struct read_batch *batch, struct request *request)
  * earlier is served first. */
 static void list_batch(struct replica *replica, struct read_batch *batch)
 {
+    check(!batch->listed);
+    check(!batch->failed);
     struct read_batch *first = replica->batches, *at = first ? first->prev : NULL;
     batch->listed = true;
     while (at && at->id > batch->id)
@@ -178,8 +194,11 @@ static void list_batch(struct replica *replica, struct read_batch *batch)
 
 void replica_release_tied(struct replica *replica, struct request *write)
 {
+    check(write->kind == REQUEST_WRITE);
     while (write->tied) {
         struct request *read = write->tied;
+        check(read->place == REQUEST_TIED);
+        check(read->behind == write);
         struct read_batch *batch = read->batch;
         if (batch->failed) {
             ask_again(replica, read);
@@ -244,6 +263,7 @@ struct confirming {
 static void join_by_write(struct replica *replica, struct confirming *confirming,
                           struct request *read)
 {
+    check(read->behind); /* so it is TIED, and its batch may be listed later */
     if (!confirming->by_write) {
         confirming->by_write = new_batch(replica);
         confirming->by_write->confirmed = true;
@@ -255,6 +275,8 @@ static void join_by_write(struct replica *replica, struct confirming *confirming
 static void join_by_ack(struct replica *replica, struct confirming *confirming,
                         struct request *read, struct raft_ack ack)
 {
+    check(read->origin == ack.from);
+    check(ack.term == replica->status.term);
     uint32_t at = 0;
     while (at < confirming->acks_count && confirming->acks[at].from != ack.from)
         at++;
@@ -273,6 +295,7 @@ static void join(struct replica *replica, struct confirming *confirming, struct 
                  raft_index before)
 {
     struct raft_ack ack = ack_of(replica, read);
+    check(read->place == REQUEST_NOWHERE);
     if (read->behind && read->line->last_write != read->behind)
         read->place = REQUEST_BETWEEN;
     else if (is_confirmed_by_write(read, before))
@@ -321,6 +344,7 @@ struct taking {
 
 static void take_read(struct replica *replica, struct taking *taking, struct request *request)
 {
+    check(request->kind == REQUEST_READ);
     request_leave_place(replica, request);
     request->behind = request->line->last_write;
     DL_APPEND(taking->reads, request);
@@ -337,6 +361,9 @@ static bool take_write(struct replica *replica, struct taking *taking, struct re
     }
     if (!taking->room)
         return false;
+    /* R3; of another node's client see replica_join_batch(). */
+    check(request->origin != RAFT_NOBODY || !request->line->last_write ||
+          request->line->last_write->id < request->id);
     request_leave_place(replica, request);
     add_to_proposal(replica, proposal, request);
     request->line->last_write = request;
@@ -400,6 +427,8 @@ static bool is_being_made(struct replica *replica, struct taking *taking, struct
     replica->made_bytes += request->payload ? 0 : size;
     bool is_made = entry_make_some(&request->payload, &request->payload_made, request->command,
                                    taking->copies);
+    check(request->payload_made >= before);
+    check(request->payload_made - before <= taking->copies);
     taking->copies -= request->payload_made - before;
     taking->more |= !is_made;
     return !is_made;
@@ -408,6 +437,7 @@ static bool is_being_made(struct replica *replica, struct taking *taking, struct
 /* False: it has to wait, and what its client sent later too. */
 static bool take(struct replica *replica, struct taking *taking, struct request *request)
 {
+    check(request->place == REQUEST_WAITING);
     if (request->line->held_in == replica->pass || overtakes(replica, request))
         return false;
     enum admission admission = admit(replica, request);
@@ -444,6 +474,7 @@ static void propose_woken(struct replica *replica, struct taking *taking)
     struct request *request, *following;
     DL_FOREACH_SAFE(replica->woken, request, following)
     {
+        check(request->place == REQUEST_WOKEN);
         if (!take_write(replica, taking, request))
             return;
     }
@@ -456,6 +487,8 @@ static bool serve_waiting(struct replica *replica)
     struct request *request, *following;
     struct taking taking = {.copies = ENTRY_MADE_BYTES_MAX,
                             .room = raft_takes_proposals(replica->raft)};
+    check(replica_leads(replica));
+    check(!replica->returned);
     raft_index before = replica->status.last.index;
     replica_parking_wake(replica);
     propose_woken(replica, &taking);
@@ -482,6 +515,8 @@ static bool forward_one(struct replica *replica, struct request *request)
     struct transport *transport = replica->options.transport;
     check(request->origin == RAFT_NOBODY); /* a forward goes one step */
     check(replica->status.leader != replica->options.raft.id);
+    check(replica->status.leader != RAFT_NOBODY);
+    check(request->place == REQUEST_WAITING);
     struct forward forward = {
         .run_id = replica->options.run_id,
         .id = request->id,
@@ -508,6 +543,7 @@ static bool forward_one(struct replica *replica, struct request *request)
     DL_APPEND(replica->forwarded, request);
     HASH_ADD(hh, replica->forwarded_by_id, id, sizeof request->id, request);
     replica->forwarded_bytes += request->command->size;
+    check(line->out_count == 0 || line->out_term == replica->status.term);
     line->out_count++;
     line->out_term = replica->status.term;
     if (request->kind == REQUEST_WRITE)
@@ -519,6 +555,7 @@ static bool forward_one(struct replica *replica, struct request *request)
 static void forward_waiting(struct replica *replica)
 {
     struct request *request, *following;
+    check(!replica->returned);
     bool open = replica->status.leader != RAFT_NOBODY;
     DL_FOREACH_SAFE(replica->waiting, request, following)
     {
@@ -551,6 +588,7 @@ void replica_spread_commit(struct replica *replica)
         replica->told_last = 0;
         return;
     }
+    check(replica->told_last <= replica->status.applied);
     uint32_t holders = replica->told_last ? replica_have(replica, replica->told_last) : 0;
     if (!is_wanted && holders <= replica->told_holders)
         return;
@@ -613,6 +651,7 @@ void replica_receive_forward_reply(struct replica *replica, raft_node_id from,
     if (!request || request->sent_to != from)
         return; /* ended by its deadline meanwhile */
     check(request->place == REQUEST_FORWARDED);
+    check(request->origin == RAFT_NOBODY);
     request_foresee(request->next);
     request->told = request->kind == REQUEST_WRITE ? reply->told : 0;
     if (reply->refused)
@@ -633,6 +672,7 @@ void replica_forwards_lost_to(struct replica *replica, raft_node_id node)
     {
         if (request->sent_to != node)
             continue;
+        check(request->place == REQUEST_FORWARDED);
         if (request->kind == REQUEST_READ && request->id > request->line->sent_write)
             request_wait(replica, request);
         else
@@ -670,6 +710,7 @@ void replica_leadership_lost(struct replica *replica)
     }
     DL_FOREACH_SAFE(replica->proposed, request, following)
     {
+        check(request->place == REQUEST_PROPOSED);
         end_reads_before(replica, request);
         while (request->tied)
             ask_again(replica, request->tied);
@@ -678,6 +719,8 @@ void replica_leadership_lost(struct replica *replica)
         else
             request_finish(replica, request, REQUEST_UNKNOWN, no_reply);
     }
+    check(!replica->batches);
+    check(!replica->proposed);
     /* What their clients sent behind them is proposed elsewhere now, and applied here unseen. */
     DL_FOREACH(replica->reading, request)
     {
