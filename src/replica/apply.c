@@ -10,6 +10,8 @@
 static struct request *request_at(struct replica *replica, struct raft_pos pos)
 {
     struct request *request = replica->proposed;
+    /* Whose entry was passed would never be answered. */
+    check(!request || request->pos.index >= pos.index || request->pos.term < pos.term);
     /* Another term: ours was overwritten in this very turn; replica_leadership_lost() comes
      * next. */
     if (!request || request->pos.index != pos.index || request->pos.term != pos.term)
@@ -47,6 +49,8 @@ static bool is_owed_too_much(struct replica *replica, const struct request *requ
 
 static void answer_read(struct replica *replica, struct request *request)
 {
+    check(request->kind == REQUEST_READ);
+    check(request->place == REQUEST_NOWHERE);
     struct bytes reply = buffer_bytes(&replica->reply);
     size_t size = reply.size + request->rest.size;
     if (is_owed_too_much(replica, request, size)) {
@@ -96,6 +100,8 @@ static enum slice serve_until(struct replica *replica, struct request *request, 
                                     .is_followed = request->is_followed,
                                     .until_ms = until_ms,
                                     .may_wait = request->waiter != NULL};
+    check(request->place == REQUEST_READING || request->place == REQUEST_BETWEEN ||
+          request->place == REQUEST_SERVED);
     if (request->may_wait)
         context.holders = confirmed_holders(replica, request);
     bool is_present = !request->reading;
@@ -144,6 +150,7 @@ struct reads_ahead {
 
 static void add_ahead(struct reads_ahead *ahead, const struct request *read)
 {
+    check(ahead->count < FORESEEN_MAX);
     ahead->list[ahead->count++] = (struct foreseen){read->database, blob_bytes(read->command)};
 }
 
@@ -213,6 +220,7 @@ static bool serve_reads_before(struct replica *replica, const struct raft_entry 
 static void answer_write(struct replica *replica, struct request *request, bool found_nothing)
 {
     check(request->kind == REQUEST_WRITE);
+    check(request->place == REQUEST_PROPOSED || request->waiter);
     request_foresee(request->next);
     replica_release_tied(replica, request); /* by its deadline it may be over for its client */
     if (found_nothing) {
@@ -243,6 +251,7 @@ static bool apply_command(struct replica *replica, const struct raft_entry *entr
     if (!machine->ops->apply(machine, &context, command, request ? request->protocol : 2,
                              request ? &replica->reply : NULL))
         return false;
+    check(machine->ops->applied_index(machine) == entry->pos.index - 1);
     machine->ops->applied(machine, entry->pos, context.now_ms, context.meaning);
     check(machine->ops->time_ms(machine) == context.now_ms); /* the log's time never falls */
     bool told = machine->ops->told(machine);
@@ -273,15 +282,19 @@ static void answer_change(struct replica *replica, struct request *request)
 static bool apply_entry(struct replica *replica, const struct raft_entry *entry)
 {
     struct state_machine *machine = replica->options.machine;
+    check(!replica->applying.payload);
+    check(entry->pos.index <= replica->apply_to); /* N3 */
     if (!serve_reads_before(replica, entry))
         return false;
     if (entry->type != RAFT_ENTRY_COMMAND) {
+        check(machine->ops->applied_index(machine) == entry->pos.index - 1);
         machine->ops->applied(machine, entry->pos, 0, 0);
         answer_change(replica, request_at(replica, entry->pos));
         return true;
     }
     if (apply_command(replica, entry))
         return true;
+    check(entry->payload);
     replica->applying = *entry;
     blob_take(entry->payload);
     return false;
@@ -292,11 +305,14 @@ static void tell_applied(struct replica *replica, raft_index index)
     struct raft_input input = {.type = RAFT_INPUT_APPLIED, .index = index};
     replica_step(replica, &input);
     check(replica->status.applied == index);
+    check(replica->options.machine->ops->applied_index(replica->options.machine) == index); /* N4 */
 }
 
 /* True: the long write is finished. */
 static bool go_on_applying(struct replica *replica)
 {
+    check(replica->applying.type == RAFT_ENTRY_COMMAND);
+    check(replica->applying.pos.index == replica->status.applied + 1);
     if (!apply_command(replica, &replica->applying))
         return false;
     blob_release(replica->applying.payload);
@@ -375,6 +391,8 @@ bool replica_apply_some(struct replica *replica)
         }
         applied += apply_entry(replica, entry);
     }
+    check(applied <= replica->apply_to);
+    check(!replica->applying.payload || replica->applying.pos.index == applied + 1);
     if (applied > before)
         tell_applied(replica, applied);
     bool waits = replica->replay_asked || replica->held_back ||
@@ -389,6 +407,9 @@ void replica_reads_confirmed(struct replica *replica, const struct raft_read *re
     {
         if (batch->id != read->id)
             continue;
+        check(!batch->confirmed);
+        check(!batch->failed);
+        check(read->index <= replica->cache.last);
         batch->confirmed = true;
         batch->index = read->index;
         return;
@@ -399,10 +420,13 @@ void replica_reads_confirmed(struct replica *replica, const struct raft_read *re
 static bool serve_batch(struct replica *replica, struct read_batch *batch)
 {
     struct request *request, *following;
+    check(batch->confirmed);
+    check(batch->index <= replica->status.applied);
     int64_t now_ms = replica_read_time_ms(replica); /* reads change nothing that is due */
     uint32_t passed = 0;
     DL_FOREACH_SAFE(batch->requests, request, following)
     {
+        check(request->batch == batch);
         if (passed++ % FORESEEN_MAX == 0)
             foresee_batch(replica, request);
         if (replica->served_bytes >= SERVE_BYTES_MAX || is_turn_over(replica))
@@ -460,6 +484,7 @@ bool replica_serve_reads(struct replica *replica)
     struct read_batch *batch, *following;
     bool is_half_done = replica->applying.payload;
     begin_turn(replica);
+    check(!replica->reading || replica->reading->place == REQUEST_SERVED);
     if (replica->reading)
         serve_one(replica, replica->reading, 0); /* it has the time of its first slice */
     if (is_half_done && !replica_reads_go_on(replica))

@@ -89,6 +89,7 @@ static struct middle middle_of(const struct replica *replica)
     if (count < majority)
         return (struct middle){.known = false};
     qsort(clocks, count, sizeof clocks[0], compare);
+    check(clocks[count - majority] <= clocks[majority - 1]);
     return (struct middle){true, clocks[count - majority], clocks[majority - 1]};
 }
 
@@ -119,6 +120,7 @@ static void note_distances(struct replica *replica)
 
 void replica_log_time_begin(struct replica *replica)
 {
+    check(replica_leads(replica));
     replica->log_time_ms = 0;
     replica->log_time_at_ms = replica->now_ms;
     replica->slowed_ms = 0;
@@ -149,6 +151,7 @@ void replica_log_time_tick(struct replica *replica)
     if (middle.known && replica->log_time_ms < middle.low_ms)
         replica->log_time_ms = middle.low_ms;
     check(replica->log_time_ms >= before_ms);
+    check(replica->slowed_ms < SLOWER_BY);
     note_distances(replica);
 }
 

@@ -34,6 +34,7 @@ static uint8_t in_common(const struct replica *replica)
         if (announced < common)
             common = announced;
     }
+    check(common >= STAMP_MEANING_OLD);
     return common;
 }
 
@@ -56,6 +57,7 @@ uint8_t replica_meaning(const struct replica *replica)
     struct state_machine *machine = replica->options.machine;
     uint8_t common = replica->meaning_in_common;
     uint8_t applied = machine->ops->meaning(machine);
+    check(common > 0); /* it was followed from the start */
     return applied > common ? applied : common;
 }
 

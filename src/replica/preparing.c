@@ -35,6 +35,11 @@ static struct apply_context context_of(const struct replica *replica, const stru
 
 static void begin(struct replica *replica, struct request *request)
 {
+    check(replica_leads(replica));
+    check(!replica->preparing || replica->preparing == request);
+    check(request->kind == REQUEST_WRITE);
+    check(request->place == REQUEST_WAITING || request->place == REQUEST_RETURNED);
+    check(request->preparations < TRIES_MAX);
     if (request->preparations == 0)
         replica->preparing_since_ms = replica->now_ms;
     request->preparation = UNDER_WAY;
@@ -57,6 +62,8 @@ static bool is_wanted(const struct replica *replica, const struct request *reque
 
 bool replica_prepare_take(struct replica *replica, struct request *request)
 {
+    check(request->preparation != UNDER_WAY || replica->preparing == request);
+    check(request->admitted > 0);
     if (request->preparation == NOT_ASKED)
         request->preparation = is_wanted(replica, request) ? WANTED : OVER;
     if (request->preparation == WANTED && !replica->preparing)
@@ -82,6 +89,7 @@ bool replica_prepare_waits(const struct replica *replica)
 /* The time that it took does not count. */
 static void put_off(struct replica *replica, struct request *request)
 {
+    check(replica->now_ms >= replica->preparing_since_ms);
     request_put_off(replica, request, replica->now_ms - replica->preparing_since_ms);
 }
 
@@ -91,6 +99,7 @@ bool replica_prepare_some(struct replica *replica)
     struct request *request = replica->preparing;
     if (!replica_prepare_waits(replica))
         return false;
+    check(request->place == REQUEST_WAITING || request->place == REQUEST_RETURNED);
     struct apply_context context = context_of(replica, request);
     switch (machine->ops->prepare(machine, &context, request->command)) {
     case PREPARING_MORE: return true;
@@ -115,6 +124,7 @@ bool replica_prepare_propose(struct replica *replica, const struct request *requ
     struct state_machine *machine = replica->options.machine;
     if (request != replica->preparing)
         return false;
+    check(request->preparation == OVER);
     context->seed = replica->preparing_seed;
     return machine->ops->prepared_as(machine, replica->preparing_from_ms, context->now_ms, parts);
 }
@@ -122,6 +132,7 @@ bool replica_prepare_propose(struct replica *replica, const struct request *requ
 static void leave(struct replica *replica)
 {
     struct state_machine *machine = replica->options.machine;
+    check(replica->preparing);
     machine->ops->prepare_drop(machine);
     replica->preparing = NULL;
     replica->try_waiting = true; /* for the next */

@@ -31,6 +31,8 @@
 
 void replica_shown_led(struct replica *replica)
 {
+    check(replica_leads(replica));
+    check(replica->shown_term < replica->status.term); /* who was heard in it led it */
     replica->shown_term = replica->status.term;
     replica->shown = UINT64_MAX;
 }
@@ -70,6 +72,8 @@ bool replica_shown_binds(const struct raft_entry *entry)
 
 bool replica_shown_holds(const struct replica *replica, const struct raft_entry *entry)
 {
+    check(entry->pos.index > replica->status.applied);
+    check(entry->pos.term <= replica->status.term);
     if (replica_leads(replica) || entry->pos.term < replica->shown_term)
         return false;
     if (entry->pos.term == replica->shown_term && entry->pos.index <= replica->shown)
@@ -81,6 +85,7 @@ bool replica_reads_go_on(const struct replica *replica)
 {
     struct state_machine *machine = replica->options.machine;
     const struct raft_entry *entry = &replica->applying;
+    check(entry->payload);
     return replica_leads(replica) && entry->pos.term == replica->status.term &&
            replica_shown_binds(entry) && machine->ops->is_read_before(machine);
 }

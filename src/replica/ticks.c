@@ -46,6 +46,8 @@ void replica_tick_propose(struct replica *replica)
     struct raft_input input = {.type = RAFT_INPUT_PROPOSE, .propose = {&entry, 1}};
     enum raft_result result = replica_step(replica, &input);
     check(result == RAFT_OK); /* it was asked before */
+    check(entry.pos.term == replica->status.term);
+    check(entry.pos.index == replica->status.last.index);
     replica->tick = entry.pos;
     replica->tick_time_ms = context.now_ms;
     blob_release(payload);
