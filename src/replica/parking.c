@@ -104,6 +104,8 @@ static void free_if_unused(struct replica *replica, struct parking_key *key)
 {
     if (key->queue || key->readers || key->woken > 0)
         return;
+    check(!key->unlooked);
+    check(!key->latest);
     untouch(replica, key);
     unfeed(replica, key);
     HASH_DEL(replica->parking, key);
@@ -161,6 +163,7 @@ static bool is_before(const struct request *a, const struct request *b)
 /* After an election they come in the order of each node: so near where the last one went. */
 static void insert(struct parking_key *key, struct parking_place *place)
 {
+    check(!key->latest || key->queue);
     struct parking_place *at = key->latest ? key->latest : key->queue;
     key->latest = place;
     while (at && is_before(at->request, place->request))
@@ -237,6 +240,8 @@ bool replica_park(struct replica *replica, struct request *request)
     of.capacity = count_keys(replica, request);
     check(waiter->places_count == 0);
     check(!waiter->woken_for); /* who is parked was settled */
+    check(!waiter->places);
+    check(waiter->doubt == 0); /* it is in no entry */
     request_leave_place(replica, request);
     if (of.capacity > WAIT_KEYS_MAX || replica->parked_places + of.capacity > PARKED_PLACES_MAX ||
         replica->parked_bytes + command.size > PARKED_BYTES_MAX ||
@@ -287,12 +292,16 @@ void replica_unpark(struct replica *replica, struct request *request)
     waiter->counting_prev = waiter->counting_next = NULL;
     for (uint32_t i = 0; i < waiter->places_count; i++) {
         struct parking_place *place = &waiter->places[i];
+        check(place->request == request);
         leave_queue(place);
         free_if_unused(replica, place->key);
     }
     memory_free(waiter->places);
     waiter->places = NULL;
     waiter->places_count = 0;
+    check(!replica->parked == (replica->parked_count == 0));
+    check(replica->parked || replica->parked_bytes == 0);
+    check(replica->parked || replica->parked_places == 0);
 }
 
 static uint64_t count_served(struct replica *replica, const struct parking_key *key,
@@ -321,6 +330,7 @@ bool replica_parking_has_others(struct replica *replica, struct request *request
     struct state_machine *machine = replica->options.machine;
     struct bytes command = blob_bytes(request->command);
     struct parking_of of = {.replica = replica, .request = request};
+    check(request->kind == REQUEST_WRITE);
     if (!replica->parking)
         return false;
     request->waiter->kind = machine->ops->wait_kind(machine, command);
@@ -343,6 +353,8 @@ void replica_parking_settle(struct replica *replica, struct parking_key *key)
 static void wake(struct replica *replica, struct parking_key *key, struct request *request)
 {
     check(!request->waiter->woken_for);
+    check(request->kind == REQUEST_WRITE);
+    check(request->place == REQUEST_PARKED);
     key->woken++; /* first: it keeps the key */
     request_leave_place(replica, request);
     request->waiter->woken_for = key;
@@ -389,6 +401,7 @@ static void wake_readers(struct replica *replica, struct parking_key *key, unsig
 {
     while (key->unlooked && *looks < PARKING_LOOKS_MAX) {
         struct request *request = key->unlooked->request;
+        check(request->kind == REQUEST_READ);
         key->unlooked = key->unlooked->next;
         ++*looks;
         if (count_served(replica, key, request) > 0)
@@ -424,6 +437,7 @@ void replica_parking_wake(struct replica *replica)
     unsigned looks = 0;
     while (is_whole && replica->touched && looks < PARKING_LOOKS_MAX) {
         struct parking_key *key = replica->touched;
+        check(key->is_touched);
         untouch(replica, key);
         look_at(replica, key, &looks);
     }
@@ -454,6 +468,7 @@ void replica_parking_wake_fed(struct replica *replica)
     while (replica->fed) {
         struct parking_key *key = replica->fed;
         uint32_t count = key->fed;
+        check(count > 0);
         unfeed(replica, key);
         if (!replica->applying.payload && key->queue && key->woken == 0 && !key->is_mixed &&
             !replica_waiter_finds(replica, key->queue->request))

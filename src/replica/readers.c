@@ -38,6 +38,7 @@ static struct read_batch *batch_of_those_again(struct replica *replica)
 void replica_reader_wake(struct replica *replica, struct request *request)
 {
     check(request->kind == REQUEST_READ);
+    check(request->place == REQUEST_PARKED);
     request_leave_place(replica, request);
     replica_join_batch(batch_of_those_again(replica), request);
 }
@@ -45,12 +46,15 @@ void replica_reader_wake(struct replica *replica, struct request *request)
 void replica_reader_found_nothing(struct replica *replica, struct request *request, bool is_present)
 {
     check(request->place == REQUEST_NOWHERE);
+    check(request->kind == REQUEST_READ);
+    check(request->waiter->doubt == 0);
     if (!is_present) { /* what came meanwhile woke nobody */
         request_wait(replica, request);
         return;
     }
     if (!replica_park(replica, request) || request->waiter->places_count > 0)
         return;
+    check(!request->waiter->counting_prev);
     request->waiter->holders = replica_holders(replica, request);
     DL_APPEND2(replica->counting, request->waiter, counting_prev, counting_next);
 }
@@ -80,6 +84,8 @@ void replica_readers_count(struct replica *replica)
     replica->counted = sum;
     DL_FOREACH_SAFE2(replica->counting, waiter, following, counting_next)
     {
+        check(waiter->request->place == REQUEST_PARKED);
+        check(waiter->places_count == 0);
         if (replica_holders(replica, waiter->request) > waiter->holders)
             replica_reader_wake(replica, waiter->request);
     }

@@ -46,6 +46,9 @@ void replica_waiter_enter(struct replica *replica, struct request *request)
     struct waiter *waiter = request->waiter;
     if (!waiter)
         waiter = request->waiter = memory_new(sizeof *waiter);
+    check(request->may_wait);
+    check(!waiter->places);
+    check(!waiter->woken_for);
     waiter->request = request;
     if (!is_local(request))
         return;
@@ -59,6 +62,10 @@ void replica_waiter_free(struct replica *replica, struct waiter *waiter)
     if (!waiter)
         return;
     check(waiter->places_count == 0);
+    check(waiter->request->waiter == waiter);
+    check(waiter->request->place != REQUEST_AWAY); /* an answer would find it */
+    check(waiter->request->place != REQUEST_PARKED);
+    check(!waiter->counting_prev);
     replica_parking_settle(replica, waiter->woken_for);
     if (is_local(waiter->request))
         HASH_DEL(replica->waiters, waiter);
@@ -96,12 +103,16 @@ static bool is_abandoned(const struct request *request)
 
 static void finish_cancelled(struct replica *replica, struct request *request)
 {
+    check(request->kind == REQUEST_WRITE);
+    check(request->place != REQUEST_PROPOSED); /* R2 */
     request_leave_place(replica, request);
     request_finish(replica, request, REQUEST_CANCELLED, no_reply);
 }
 
 static void refuse(struct replica *replica, struct request *request)
 {
+    check(request->place != REQUEST_PROPOSED); /* R2 */
+    check(!is_local(request));
     request_leave_place(replica, request);
     request_refuse(replica, request);
 }
@@ -115,6 +126,7 @@ static bool is_read(const struct request *request)
 bool replica_waiter_in_doubt(const struct replica *replica, const struct request *request)
 {
     raft_term doubt = request->waiter->doubt;
+    check(doubt <= replica->status.term);
     return doubt != 0 && raft_term_at(replica->raft, replica->status.applied) <= doubt;
 }
 
@@ -139,6 +151,7 @@ static void disown(struct replica *replica, raft_node_id node)
     }
     if (place == replica->disowned_count)
         replica->disowned_count++;
+    check(replica->disowned_count <= RAFT_MEMBERS_MAX);
     replica->disowned[place].node = node;
     replica->disowned[place].last = last;
 }
@@ -170,6 +183,8 @@ static void supersede(struct replica *replica, const struct request *request)
 void replica_waiter_arrived(struct replica *replica, struct request *request,
                             const struct forward *forward)
 {
+    check(!is_local(request));
+    check(request->place == REQUEST_WAITING || request->place == REQUEST_RETURNED);
     request->waiter->id = forward->waiter_id;
     request->waiter->seen = forward->seen;
     request->waiter->since_ms = replica->now_ms - (int64_t)forward->waited_ms;
@@ -226,6 +241,8 @@ enum waiter_take replica_waiter_take(struct replica *replica, struct request *re
 {
     if (is_read(request))
         return replica_reader_take(replica, request);
+    check(!request->waiter->woken_for);
+    check(!request->waiter->places);
     if (is_too_early(replica, request)) {
         refuse(replica, request);
         return WAITER_TAKEN;
@@ -259,6 +276,8 @@ void replica_waiter_found_nothing(struct replica *replica, struct request *reque
     struct waiter *waiter = request->waiter;
     if (request->place != REQUEST_PROPOSED) /* by another node, who parks it again */
         return;
+    check(!request->tied);
+    check(waiter->doubt == request->pos.term);
     request_leave_place(replica, request);
     if (waiter->is_disowned)
         request_refuse(replica, request);
@@ -298,6 +317,7 @@ void replica_waiters_of_lost(struct replica *replica, raft_node_id node)
 
 void replica_waiter_give_back(struct replica *replica, struct request *request)
 {
+    check(!request->tied);
     replica_parking_settle(replica, request->waiter->woken_for);
     request->waiter->woken_for = NULL;
     if (is_local(request))
@@ -313,6 +333,13 @@ void replica_waiters_leadership_lost(struct replica *replica)
         replica_waiter_give_back(replica, replica->parked);
     while (replica->woken)
         replica_waiter_give_back(replica, replica->woken);
+    /* Nobody waits at this node any more, for any key. */
+    check(replica->parked_count == 0);
+    check(replica->parked_bytes == 0);
+    check(replica->parked_places == 0);
+    check(!replica->parking);
+    check(!replica->touched);
+    check(!replica->counting);
     replica->disowned_count = 0;
     replica->disowned_any = 0;
 }
@@ -322,6 +349,8 @@ void replica_waiters_leadership_lost(struct replica *replica)
 static void go_away(struct replica *replica, struct request *request)
 {
     struct waiter *waiter = request->waiter;
+    check(replica->status.leader != RAFT_NOBODY);
+    check(replica->status.leader != replica->options.raft.id);
     request_leave_place(replica, request);
     request->place = REQUEST_AWAY;
     request->sent_to = replica->status.leader;
@@ -336,6 +365,7 @@ static void go_away(struct replica *replica, struct request *request)
 
 void replica_waiter_send_cancel(struct replica *replica, const struct request *request)
 {
+    check(request->place == REQUEST_AWAY);
     struct forward_cancel cancel = {.run_id = replica->options.run_id,
                                     .id = request->waiter->sent_id,
                                     .client = request->client,
@@ -356,6 +386,7 @@ static bool send(struct replica *replica, struct request *request)
 {
     struct transport *transport = replica->options.transport;
     struct waiter *waiter = request->waiter;
+    check(is_local(request)); /* a forward goes one step */
     waiter->sent_id = ++replica->next_request_id;
     struct forward forward = {
         .run_id = replica->options.run_id,
@@ -422,6 +453,8 @@ void replica_waiter_answered(struct replica *replica, raft_node_id from,
         return;
     struct request *request = waiter->request;
     check(request->place == REQUEST_AWAY);
+    check(is_local(request));
+    check(waiter->sent_term <= replica->status.term);
     replica->try_waiting = true;
     if (!reply->refused && reply->outcome != REQUEST_UNKNOWN) {
         request_finish(replica, request, reply->outcome, reply->reply);
@@ -442,6 +475,7 @@ void replica_waiters_outlive(struct replica *replica)
     raft_term term = raft_term_at(replica->raft, replica->status.applied);
     if (term == replica->outlived)
         return;
+    check(term > replica->outlived); /* terms never fall along the log */
     replica->outlived = term;
     DL_FOREACH_SAFE(replica->away, request, following)
     {
