@@ -63,6 +63,8 @@ void replica_hold_end(struct replica *replica, raft_node_id member)
 
 static void give_up(struct replica *replica, uint32_t place, const char *why)
 {
+    check(place < replica->members.count);
+    check(replica->holds[place].index > 0);
     log_warning("node %" PRIu64 ": the log behind entry %" PRIu64 " is kept for it no longer: %s",
                 replica->members.list[place].id, replica->holds[place].index, why);
     end(&replica->holds[place]);
@@ -92,6 +94,8 @@ static bool is_within_bounds(const struct replica *replica, raft_index index)
 {
     const struct replica_options *options = &replica->options;
     raft_index last = replica->status.last.index;
+    check(index <= last);
+    check(index >= replica->status.first.index);
     uint64_t bytes = (last - index) * ENTRY_OVERHEAD_BYTES;
     for (raft_index i = index + 1; i <= last; i++)
         bytes += raft_size_at(replica->raft, i);
@@ -103,6 +107,7 @@ static void follow(struct replica *replica, const struct raft_peer_status *peer)
     struct replica_hold *hold = hold_of(replica, peer->id);
     if (!hold || hold->index == 0 || peer->match < hold->index)
         return; /* it was not heard with what is held for it yet */
+    check(peer->match <= replica->status.last.index);
     if (peer->match > hold->index)
         hold->until_ms = until_ms(replica);
     hold->index = peer->match;

@@ -26,6 +26,7 @@ static void drop(struct replica *replica, const char *why)
 {
     struct replica_install *install = &replica->install;
     struct snapshot_port *port = replica->options.snapshots;
+    check(install->state != INSTALL_NONE);
     log_warning("snapshot from node %" PRIu64 ": given up after %" PRIu64 " chunks: %s",
                 install->from, install->staged, why);
     if (install->state >= INSTALL_TAKING)
@@ -46,6 +47,9 @@ static void fetch(struct replica *replica, bool again)
                                        .id = install->id,
                                        .number = install->staged,
                                        .again = again};
+    check(install->state != INSTALL_NONE);
+    check(install->from != replica->options.raft.id);
+    check(install->staged <= install->given);
     install->asked_ms = replica->now_ms;
     transport->ops->snapshot(transport, &message);
 }
@@ -76,6 +80,9 @@ static void on_offer(struct replica *replica, const struct snapshot_message *mes
         on_offer_of_another(replica, message);
     if (install->state != INSTALL_NONE || !raft_may_adopt(replica->raft, message->pos))
         return;
+    check(install->id == 0); /* nothing is left of the one before */
+    check(install->given == 0);
+    check(install->staged == 0);
     log_notice("what this node needs is not in the leader's log, which begins behind entry %" PRIu64
                ": asking node %" PRIu64 " for a snapshot",
                message->pos.index, message->from);
@@ -104,6 +111,8 @@ static void on_begin(struct replica *replica, const struct snapshot_message *mes
         drop(replica, "its list of members is none");
         return;
     }
+    check(install->given == 0);
+    check(install->term == replica->status.term);
     install->members.index = message->number;
     install->state = INSTALL_TAKING;
     install->id = message->id;
@@ -123,6 +132,8 @@ static void on_chunk(struct replica *replica, const struct snapshot_message *mes
     if (install->state != INSTALL_TAKING || message->id != install->id ||
         message->number != install->given)
         return; /* of another, or there already, or one before it was lost */
+    check(message->payload);
+    check(install->given >= install->staged);
     install->given++;
     install->heard_ms = replica->now_ms;
     port->ops->take(port, message->payload);
@@ -175,7 +186,8 @@ void replica_install_receive(struct replica *replica, const struct snapshot_mess
 
 void replica_receive_snapshot(struct replica *replica, const struct snapshot_message *message)
 {
-    check(message->to == replica->options.raft.id && message->from != message->to);
+    check(message->to == replica->options.raft.id);
+    check(message->from != message->to);
     /* Of another term: one of us has not heard of the other's yet, or it is late. */
     if (!replica->options.snapshots || message->term != replica->status.term)
         return;
@@ -200,6 +212,7 @@ static void say_progress(struct replica_install *install)
 static void on_whole(struct replica *replica, struct raft_pos pos)
 {
     struct replica_install *install = &replica->install;
+    check(install->state == INSTALL_TAKING);
     if (pos.index != install->pos.index || pos.term != install->pos.term) {
         drop(replica, "it is of another entry than was said");
         return;
@@ -220,6 +233,8 @@ void replica_snapshot_staged(struct replica *replica, const struct snapshot_stag
         return;
     }
     check(staged->chunks <= install->given);
+    check(staged->chunks >= install->staged);
+    check(staged->bytes >= install->bytes);
     install->staged = staged->chunks;
     install->bytes = staged->bytes;
     install->heard_ms = replica->now_ms;
@@ -243,6 +258,10 @@ void replica_install_tick(struct replica *replica)
     struct replica_install *install = &replica->install;
     if (install->state == INSTALL_NONE)
         return;
+    check(install->staged <= install->given);
+    check(install->heard_ms <= replica->now_ms);
+    check(install->asked_ms <= replica->now_ms);
+    check(install->term <= replica->status.term);
     if (install->state == INSTALL_ASKED &&
         (replica->status.term != install->term || is_another_leader(replica))) {
         drop(replica, "the leader is another one now");

@@ -59,8 +59,11 @@ void replica_trim_log(struct replica *replica)
         return;
     struct raft_log_members members = {raft_members_index_at(replica->raft, cut),
                                        *raft_members_at(replica->raft, cut)};
+    check(cut <= persisted); /* N4 */
+    check(members.index <= cut);
     raft_log_trim(options->log, (struct raft_pos){raft_term_at(replica->raft, cut), cut},
                   members.index > 0 ? &members : NULL);
     struct raft_input input = {.type = RAFT_INPUT_COMPACTED, .index = cut};
     replica_step(replica, &input);
+    check(replica->status.first.index == cut);
 }

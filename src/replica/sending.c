@@ -35,6 +35,17 @@ static struct replica_sending *sending_to(struct replica *replica, raft_node_id 
     return NULL;
 }
 
+/* What each side has of it, and what is here of it. */
+static void check_order(const struct replica_sending *sending)
+{
+    check(sending->acked <= sending->sent);
+    check(sending->sent <= sending->made);
+    check(sending->made <= sending->acked + SENDING_CHUNKS_MAX);
+    check(sending->made > sending->acked || sending->ring_bytes == 0);
+    check(!sending->is_reading || sending->source);
+    check(!sending->is_reading || !sending->is_all);
+}
+
 /* ---- ends -------------------------------------------------------------------------- */
 
 static void close_source(struct replica *replica, struct replica_sending *sending)
@@ -47,6 +58,7 @@ static void close_source(struct replica *replica, struct replica_sending *sendin
 
 static void end(struct replica *replica, struct replica_sending *sending)
 {
+    check(sending->id != 0);
     close_source(replica, sending);
     for (unsigned i = 0; i < SENDING_CHUNKS_MAX; i++)
         blob_release(sending->ring[i]);
@@ -118,6 +130,7 @@ static void say_gone(struct replica *replica, raft_node_id to, uint64_t id)
 static void send_begin(struct replica *replica, struct replica_sending *sending)
 {
     struct snapshot_message message = message_to(replica, sending->to, SNAPSHOT_BEGIN);
+    check(sending->members);
     message.id = sending->id;
     message.pos = sending->pos;
     message.bytes = sending->bytes_expected;
@@ -134,6 +147,7 @@ static void send_chunk(struct replica *replica, struct replica_sending *sending)
     message.number = sending->sent;
     message.payload = sending->ring[sending->sent % SENDING_CHUNKS_MAX];
     check(message.payload);
+    check(sending->sent < sending->made);
     send(replica, &message);
     sending->sent++;
     if (replica->snapshot_pace > 0) /* else nothing would make up for it */
@@ -159,6 +173,7 @@ static bool may_read(const struct replica_sending *sending)
 static void go_on(struct replica *replica, struct replica_sending *sending)
 {
     struct snapshot_port *port = replica->options.snapshots;
+    check_order(sending);
     if (!sending->is_begun && may_send(replica, sending))
         send_begin(replica, sending);
     while (sending->is_begun && sending->sent < sending->made && may_send(replica, sending))
@@ -183,7 +198,9 @@ void replica_snapshot_read(struct replica *replica, void *source, struct blob *c
         if (sending->id == 0 || sending->source != source)
             continue;
         struct blob **place = &sending->ring[sending->made % SENDING_CHUNKS_MAX];
-        check(sending->is_reading && !*place);
+        check(sending->is_reading);
+        check(!*place);
+        check(!sending->is_all);
         sending->is_reading = false;
         sending->is_all = is_last;
         *place = chunk;
@@ -212,6 +229,8 @@ static void release(struct replica *replica, struct replica_sending *sending, ui
         sending->moved_ms = replica->now_ms;
     while (sending->acked < acked) {
         struct blob **place = &sending->ring[sending->acked++ % SENDING_CHUNKS_MAX];
+        check(*place);
+        check(sending->ring_bytes >= (*place)->size);
         sending->bytes += (*place)->size;
         sending->ring_bytes -= (*place)->size;
         blob_release(*place);
@@ -219,6 +238,7 @@ static void release(struct replica *replica, struct replica_sending *sending, ui
     }
     if (sending->sent < acked)
         sending->sent = acked;
+    check_order(sending);
     say_progress(sending);
     if (!sending->is_all || sending->acked < sending->made || !sending->source)
         return;
@@ -266,6 +286,10 @@ static void open(struct replica *replica, raft_node_id to)
         return;
     }
     check(pos.index <= replica->status.applied);
+    check(pos.index >= replica->status.first.index); /* so that the log goes on from there */
+    check(pos.term == raft_term_at(replica->raft, pos.index));
+    check(replica_leads(replica));
+    check(!sending_to(replica, to));
     *sending = (struct replica_sending){
         .id = new_id(replica),
         .to = to,
@@ -357,6 +381,7 @@ void replica_set_snapshot_pace(struct replica *replica, uint64_t bytes_per_secon
 
 static void keep_pace(struct replica *replica)
 {
+    check(replica->now_ms >= replica->snapshot_paced_ms);
     double pace = (double)replica->snapshot_pace;
     double passed_ms = (double)(replica->now_ms - replica->snapshot_paced_ms);
     double most = pace * PACE_BURST_MS / 1000 + 1;
@@ -367,6 +392,7 @@ static void keep_pace(struct replica *replica)
 
 static void look_at(struct replica *replica, const struct raft_peer_status *peer)
 {
+    check(replica_leads(replica));
     struct replica_sending *sending = sending_to(replica, peer->id);
     if (sending && peer->match >= sending->pos.index) {
         log_notice("snapshot to node %" PRIu64 ": it goes on from entry %" PRIu64, peer->id,
