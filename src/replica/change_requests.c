@@ -56,6 +56,7 @@ static bool answers(const struct replica *replica, raft_node_id node)
 static enum plan check_life(struct planning *planning)
 {
     const struct replica_change *change = planning->change;
+    check(planning->place < planning->members.count);
     uint64_t life = planning->members.list[planning->place].life;
     if (change->life == 0 || change->life == life)
         return PLAN_PROPOSE;
@@ -93,6 +94,7 @@ static uint32_t place_at(const struct raft_members *members, const char *address
 
 static void take_place_out(struct raft_members *members, uint32_t place)
 {
+    check(place < members->count);
     members->count--;
     memmove(members->list + place, members->list + place + 1,
             (members->count - place) * sizeof members->list[0]);
@@ -113,11 +115,13 @@ static enum plan new_place(struct planning *planning)
 
 static struct raft_member *member_of(struct planning *planning)
 {
+    check(planning->place < planning->members.count);
     return &planning->members.list[planning->place];
 }
 
 static enum plan address_taken(struct planning *planning, uint32_t place)
 {
+    check(place < planning->members.count);
     unsigned long long node = planning->members.list[place].id;
     return refuse(planning,
                   "node %llu has the address %s: if its data directory is lost, say RAFT.NODE "
@@ -292,6 +296,9 @@ static void propose(struct replica *replica, struct request *request,
         end_with_error(replica, request, "ERR", "such a list cannot follow the present one");
         return;
     }
+    check(request->kind == REQUEST_WRITE);
+    check(request->place == REQUEST_WAITING);
+    check(!replica->proposed || replica->proposed->prev->pos.index < pos.index);
     print_reply(planning, reply, sizeof reply);
     request_leave_place(replica, request);
     request->reply = blob_copy(bytes_from_string(reply));
@@ -320,6 +327,7 @@ static void hand_over(struct replica *replica, struct request *request,
         end_with_error(replica, request, "ERR", "nobody who could lead answers");
         return;
     }
+    check(replica->status.transferring || !replica_leads(replica));
     request_leave_place(replica, request);
     request->place = REQUEST_HANDING_OVER;
     DL_APPEND(replica->handing_over, request);
@@ -331,6 +339,7 @@ void replica_handing_over_ended(struct replica *replica)
     if (leads && replica->status.transferring)
         return;
     while (replica->handing_over) {
+        check(replica->handing_over->place == REQUEST_HANDING_OVER);
         if (leads)
             end_with_error(replica, replica->handing_over, "ERR",
                            "the other did not catch up within an election timeout: this node leads "
@@ -361,6 +370,7 @@ bool replica_change_take(struct replica *replica, struct request *request,
                          const struct replica_change *change)
 {
     struct planning planning = {.change = change, .members = *raft_members(replica->raft)};
+    check(replica_leads(replica));
     bool ended;
     if (!may_begin(replica, request, &ended))
         return false;

@@ -48,6 +48,7 @@ static bool take_over(struct raft_members *members, uint32_t place, const struct
     bool is_known = member->life == said->life || (member->life == 0 && member->voter);
     if (said->life == 0 || !is_known)
         return false;
+    check(said->id == member->id); /* what is said moves with the place */
     if (member->life == 0) {
         member->life = said->life;
         is_new = true;
@@ -83,6 +84,8 @@ static bool round_was_short(struct replica *replica, struct replica_round *round
                             const struct raft_peer_status *peer)
 {
     const struct raft_config *config = &replica->options.raft;
+    check(round->end <= replica->status.last.index);
+    check(round->began_ms <= replica->now_ms);
     int64_t short_ms = (int64_t)config->election_ticks * replica->options.tick_ms;
     if (!peer->active || peer->fell_off) {
         round->end = 0;
@@ -122,6 +125,9 @@ enum raft_result replica_propose_members(struct replica *replica,
         .type = RAFT_ENTRY_MEMBERS, .size = (uint32_t)list->size, .payload = list};
     struct raft_input input = {.type = RAFT_INPUT_PROPOSE, .propose = {&entry, 1}};
     enum raft_result result = replica_step(replica, &input);
+    check(result != RAFT_OK || entry.pos.index == replica->status.last.index);
+    check(result != RAFT_OK || entry.pos.term == replica->status.term);
+    check(result != RAFT_OK || raft_members_index(replica->raft) == entry.pos.index); /* in force */
     if (pos)
         *pos = entry.pos;
     blob_release(list);

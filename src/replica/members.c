@@ -154,6 +154,7 @@ void replica_members_follow(struct replica *replica)
     const struct raft_members *before = &replica->members;
     if (raft_members_equal(now, before))
         return;
+    check(now->count == 0 || raft_members_voters(now) > 0);
     clear_feeds_of_the_gone(replica, now);
     move(replica->feeds, sizeof replica->feeds[0], before, now);
     move(replica->owed, sizeof replica->owed[0], before, now);
