@@ -45,6 +45,8 @@ Definition advance := when is_leader (fun s => let c := in_force s in commit_to 
 Definition ack n k := when (fun s => (term (dur s) =? cur s) && (k <=? mat (vol s)) && (k <=? length (log (dur s))) &&
     (term_at (log (dur s)) k =? term_at (log (vol s)) k))
   (say (fun s => AER (term (dur s)) n k)).
+(* what the disk has of the leader's log, whatever came since: said by who knows the disk, before the core hears of it *)
+Definition ack_stored n k := when (fun s => k <=? mat (dur s)) (say (fun s => AER (term (dur s)) n k)).
 Definition give_vote n c := when (fun s => voted (vote (dur s)) c) (say (fun s => RVR (term (dur s)) n c)).
 Definition own_vote n := when (fun s => is_candidate s && voted (vote (dur s)) n && (term (dur s) =? cur s) && mem n (in_force s) &&
     negb (mem n (votes s)))
@@ -90,6 +92,7 @@ Definition on_forget m := put (forget m).
 Definition synced j : act := fun s => match skipn j (pend s) with [] => (s, []) | d :: _ => (sync (firstn j (pend s)) d s, []) end.
 Definition on_persisted n j c k := synced j ;; give_vote n c ;; ack n k ;; own_vote n ;; become_leader n ;; save ;;
   own_ack n ;; advance ;; save.
+Definition on_durable n j k := synced j ;; ack_stored n k.
 Definition on_applied k := put (mark k).       (* the applied index k is on its way to the disk, by itself *)
 Definition on_reboot k := when (fun s => k <=? ci (dur s)) (put (crash k)).
 
@@ -216,6 +219,8 @@ Proof.
   destruct (i_img _ I n _ (in_vol _)) as (A & _ & (L & _) & _), (i_img _ I n _ (in_dur _)) as (B & _).
   apply LM_agree with (tl w); auto; lia.
 Qed.
+Lemma ok_ack_stored asked n ins k : ok asked n ins (ack_stored n k).
+Proof. one s_send_ack. Qed.
 Lemma ok_give_vote asked n ins c : ok asked n ins (give_vote n c).
 Proof. one s_send_vote. Qed.
 Lemma ok_own_vote asked n ins : ok asked n ins (own_vote n).
@@ -235,7 +240,7 @@ Proof.
   intros s; unfold synced; destruct (skipn j (pend s)) as [|d older] eqn:X; [apply does_nil|]; simpl.
   by_step s_sync; rewrite <- X; symmetry; apply firstn_skipn.
 Qed.
-#[local] Hint Resolve ok_then ok_save ok_see ok_become_leader ok_advance ok_ack ok_give_vote ok_own_vote ok_own_ack ok_synced : handlers.
+#[local] Hint Resolve ok_then ok_save ok_see ok_become_leader ok_advance ok_ack ok_ack_stored ok_give_vote ok_own_vote ok_own_ack ok_synced : handlers.
 
 Theorem ok_timeout asked n : ok asked n [] (on_timeout n).
 Proof. apply ok_then; auto with handlers; intros s; by_step s_campaign. Qed.
@@ -290,6 +295,8 @@ Theorem ok_begin_round asked n : ok asked n [] begin_round.
 Proof. one s_round. Qed.
 Theorem ok_persisted asked n j c k : ok asked n [] (on_persisted n j c k).
 Proof. unfold on_persisted; auto 20 with handlers. Qed.
+Theorem ok_durable asked n j k : ok asked n [] (on_durable n j k).
+Proof. unfold on_durable; auto with handlers. Qed.
 Theorem ok_applied asked n k : ok asked n [] (on_applied k).
 Proof. intros s; by_step s_mark. Qed.
 Theorem ok_reboot asked n k : ok asked n [] (on_reboot k).

@@ -28,11 +28,13 @@ type whole = { now : state; log : run list; granted : int list; round : int; cam
   answered : int; matched : int; peers : (int * int * int) list; waiting : (int * int * int) list; images : image list }
 type boot = { node : int; life : int; term : int; vote : int; applied : int; base : int; base_term : int; log : run list;
   members : members }                                      (* in force at base *)
+type promised = { on_disk : int; answer : message }        (* writes up to this are on the disk *)
 type t =
   | World of int
   | Boot of boot
   | Old_disk of int
   | Step of int * step
+  | Promised of int * promised
   | State of int * members * whole
   | Expect of int * whole
   | Remark of string
@@ -115,6 +117,7 @@ let parse text =
       Step (node, { input = input given; after = state after; change = change changed;
         in_force = List.map triple (present in_force); write = write written;
         sent = List.map (fun m -> fst (message m)) (present messages); reads = List.map pair (present reads); failed })
+    | 'P', [ [ [ node; on_disk ] ]; [ answer ] ] -> Promised (node, { on_disk; answer = fst (message answer) })
     | ('S' | 'E'), [ [ node :: now ]; [ log ]; [ first ]; [ granted ];
                      [ [ round; campaign_last; campaign_term; answered; matched ] ]; peers; reads; images ] ->
       let whole = { now = state now; log = runs log; granted; round; campaign_last; campaign_term; answered; matched;

@@ -34,6 +34,7 @@ type t = {
   first : int;                    (* where the core's own log begins *)
   campaign : int * int * int;     (* term, last index and last term of the last campaign *)
   answered : int * int;           (* term, last round answered *)
+  was : int * (int * int);        (* before its last step: its term, and what it had answered *)
   acked : int Ids.t;              (* a leader: the last round that each other node has answered *)
   reads : (int * int * int list) Ids.t;   (* a leader's reads: round, index at least, who needs no round *)
   probes : Probes.t option;  (* where a rejection may ask to go on: its term, index and term; None: not known *)
@@ -89,6 +90,10 @@ let number_write before written n =
 
 (* The applied index goes to the disk by itself. *)
 let mark k n = if n.m.dur.ci >= k then n else run (on_applied n.p k) n
+
+(* The term of what it has there. *)
+let stored_term n (d : img) i = if i <= n.base then Terms.get n.terms i else match nth_error d.log (i - n.base - 1) with
+  | Some e -> e.eterm | None -> 0
 
 (* ---------- inputs ---------- *)
 (* An append request above base: what it says below was committed here, and must agree. *)
@@ -302,6 +307,10 @@ let says_where n (msg : message) k kt round =
     fail "it rejects and asks to go on behind %d of term %d; that follows from no request: %s" k kt (Words.message msg)
   | _ -> ()
 
+let answers_round (msg : message) round (term, last) =
+  if round > 0 && (term <> msg.term || last < round) then
+    fail "it answers round %d of term %d, in which nobody asked it" round msg.term
+
 let one_message before n (msg : message) =
   let no () = fail "the model does not let this out: %s" (Words.message msg) in
   if msg.from <> n.id then fail "it speaks for node %d" msg.from;
@@ -327,8 +336,7 @@ let one_message before n (msg : message) =
     equal "the round" round (match n.led with Some leader -> leader.m.rnd | None -> n.m.rnd);
     append_request before n msg prev pt lc count; n
   | 3, [ matched; k; kt; round ] ->
-    if round > 0 && (fst n.answered <> msg.term || snd n.answered < round) then
-      fail "it answers round %d of term %d, in which nobody asked it" round msg.term;
+    answers_round msg round n.answered;
     if matched = 1 then begin
       if k >= n.terms.first && Terms.get n.terms k <> kt then no ();
       match ack n.p (me n) (down n k) n.m with
@@ -412,7 +420,7 @@ let checked before (x : step) n =
   let n = List.fold_left (one_message before) n x.sent in
   let n = List.fold_left serve_read n x.reads in
   let n = List.fold_left (fun n r -> { n with reads = Ids.remove r n.reads }) n x.failed in
-  rebase (tidy_table before { n with led = None })
+  rebase (tidy_table before { n with led = None; was = before.m.vol.term, before.answered })
 
 (* `from`: the nodes that have said what it was told. A stranger's message may also be disregarded, but for its term. *)
 let step ~from ~stranger (x : step) n =
@@ -430,6 +438,26 @@ let step ~from ~stranger (x : step) n =
          try attempt n with Impossible _ -> fail "%s" why)
   | _ -> any_of from
 
+(* ---------- what leaves without the core ---------- *)
+(* Who knows the disk answers an append for the core, which may not have heard of the write yet; but it is in that term, or was
+   before its last step: by the next one the answer has left or is taken back. *)
+let promised { on_disk; answer = msg } n =
+  let no () = fail "the model does not let this out: %s" (Words.message msg) in
+  if msg.from <> n.id then fail "it speaks for node %d" msg.from;
+  if on_disk > n.issued then fail "write %d was never asked for" on_disk;
+  match msg.kind, msg.fields with
+  | 3, [ 1; k; kt; round ] ->
+    let term, answered = if msg.term = n.m.vol.term then n.m.vol.term, n.answered else n.was in
+    if msg.term <> term then fail "it answers by itself in term %d, which it has left" msg.term;
+    answers_round msg round answered;
+    let j = above on_disk n.labels in
+    (match on_durable n.p (me n) j (down n k) n.m with
+     | m, [ AER (t, _, _) ] when t = msg.term ->
+       if k >= n.terms.first && stored_term n m.dur k <> kt then no ();
+       { n with m; labels = take j n.labels; synced_to = max on_disk n.synced_to }
+     | _ -> no ())
+  | _ -> no ()
+
 (* ---------- beginnings ---------- *)
 (* With whom the cluster began: the model's nodes know it from the beginning, those of the core by their configuration. *)
 let founders : members ref = ref []
@@ -442,7 +470,7 @@ let windowed (id, me) ~first (base, base_term) term vote ci runs =
   let image : img = { term; vote; log = sentinel @ List.map entry (Terms.expand runs); mat = 0; ci = max 0 (ci - shift) } in
   { id; me; p = params (voters_of (if first = [] then !founders else first)); base = shift; labels = []; issued = 0; synced_to = 0; terms; first = base;
     m = { vol = image; pend = []; dur = image; rl = Follower; votes = []; mt = (fun _ -> 0); rnd = 0 };
-    campaign = (0, 0, 0); answered = (0, 0); acked = Ids.empty; reads = Ids.empty; probes = Some Probes.empty;
+    campaign = (0, 0, 0); answered = (0, 0); was = (term, (0, 0)); acked = Ids.empty; reads = Ids.empty; probes = Some Probes.empty;
     led = None }
 
 let voted n id = if id = -1 then None else Some (node (node_of n id))
@@ -451,12 +479,9 @@ let stored_lists n (d : img) above =
   snd (List.fold_left (fun (i, lists) e -> i + 1, match e.eval with
     | Some v when i > above -> (i, members_of v) :: lists | _ -> lists) (n.base + 1, []) d.log)
 
-let stored_log n (d : img) = fun i -> if i <= n.base then Terms.get n.terms i else match nth_error d.log (i - n.base - 1) with
-  | Some e -> e.eterm | None -> 0
-
 (* Does the disk hold this image? *)
 let holds n (d : img) ~term ~vote ~base ~base_term (log : Terms.t) =
-  let stored = stored_log n d in
+  let stored = stored_term n d in
   let last = n.base + List.length d.log in
   let rec same i = i > last || (i < n.terms.first || stored i = Terms.get log i) && same (i + 1) in
   d.term = term && vote_id d.vote = vote && log.last = last && base <= last &&
@@ -488,7 +513,7 @@ let adopt (b : boot) n =
     | None -> fail "it has adopted a state, and takes back a promise" in
   if b.base <= n.base + n.m.vol.ci then fail "it has adopted the state after %d, and knew of later ones" b.base;
   let last = n.base + List.length n.m.vol.log in
-  if b.base <= last && b.base >= n.terms.first && stored_log n n.m.vol b.base = b.base_term then
+  if b.base <= last && b.base >= n.terms.first && stored_term n n.m.vol b.base = b.base_term then
     fail "it has adopted the state after %d, which its log holds" b.base;
   if b.base_term > b.term then fail "it has adopted a state of a later term";
   rebase (windowed (n.id, n.me) ~first:b.members (b.base, b.base_term) b.term vote b.base [])

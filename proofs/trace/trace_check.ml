@@ -9,9 +9,9 @@ let usage = "usage: trace-check [--covers] [FILE...]     -: the standard input (
 type counts = { mutable steps : int; mutable worlds : int; mutable wins : int; mutable commits : int; mutable cuts : int;
   mutable boots : int; mutable lost : int; mutable reads : int; mutable compactions : int; mutable strangers : int;
   mutable states : int; mutable adoptions : int; mutable lists : int; mutable lists_cut : int; mutable lives : int;
-  mutable skipped : int }
+  mutable promised : int; mutable skipped : int }
 let seen = { steps = 0; worlds = 0; wins = 0; commits = 0; cuts = 0; boots = 0; lost = 0; reads = 0; compactions = 0;
-  strangers = 0; states = 0; adoptions = 0; lists = 0; lists_cut = 0; lives = 0; skipped = 0 }
+  strangers = 0; states = 0; adoptions = 0; lists = 0; lists_cut = 0; lives = 0; promised = 0; skipped = 0 }
 
 (* What has been sent: an append request by all but its count, with the most entries that it came with, and their terms. *)
 type order = Closed | Open | Any_order | Isolated
@@ -141,6 +141,14 @@ let step id (x : step) =
   | Node n -> step_of n id x
   | Old _ -> seen.skipped <- seen.skipped + 1
 
+let promised id (p : promised) = match find id with
+  | Node n ->
+    let after = Node.promised p n in
+    seen.promised <- seen.promised + 1;
+    if !order = Closed || !order = Open then note_sent n.me (Some after) p.answer;
+    Hashtbl.replace machines id (Node after)
+  | Old _ -> seen.skipped <- seen.skipped + 1
+
 (* Of separate processes, the others' steps may come later in the reading. *)
 let adopted (b : boot) n =
   if !order <> Any_order then begin
@@ -199,6 +207,7 @@ let line = function
     seen.states <- seen.states + 1; Hashtbl.replace machines id (Node (Node.of_state first id whole))
   | Expect (id, whole) -> (match find id with Node n -> Node.expect whole n | Old _ -> ())
   | Step (id, x) -> step id x
+  | Promised (id, p) -> promised id p
   | Remark text -> if text <> "" then remark := text
 
 let report text why =
@@ -232,11 +241,11 @@ let begins_a_world name = name = "-" || begin
 let processes files =
   order := Any_order;
   let lives = Hashtbl.create 8 in
+  let by id = Option.value (Hashtbl.find_opt lives id) ~default:(Who.number id 0) in
   let gather = function
     | Boot b -> Hashtbl.replace lives b.node (Who.number b.node b.life)
-    | Step (id, x) ->
-      let by = Option.value (Hashtbl.find_opt lives id) ~default:(Who.number id 0) in
-      List.iter (note_sent by None) x.sent
+    | Step (id, x) -> List.iter (note_sent (by id) None) x.sent
+    | Promised (id, p) -> note_sent (by id) None p.answer
     | _ -> () in
   List.iter (fun f -> with_file f (each gather)) files;
   List.iter (fun f -> with_file f (each line)) files
@@ -254,11 +263,11 @@ let () =
   if separate <> [] then processes separate;
   let counted = List.filter (fun (n, _) -> n > 0) [ seen.worlds, "worlds"; seen.states, "states given"; seen.wins, "elections won";
     seen.commits, "commits by counting"; seen.cuts, "logs cut"; seen.boots, "boots"; seen.lost, "of them with writes under way";
-    seen.reads, "reads"; seen.compactions, "compactions"; seen.adoptions, "states adopted";
+    seen.promised, "answers promised"; seen.reads, "reads"; seen.compactions, "compactions"; seen.adoptions, "states adopted";
     seen.lists, "lists of members appended"; seen.lists_cut, "cut"; seen.lives, "disks lost"; seen.strangers, "messages of strangers" ] in
   Printf.printf "%d steps agree: %s; %s\n" seen.steps
     (String.concat ", " (List.map (fun (n, what) -> Printf.sprintf "%d %s" n what) counted))
     (if seen.skipped = 0 then "none skipped" else Printf.sprintf "%d of old copies of disks skipped" seen.skipped);
   if seen.steps = 0 then (print_endline "no step was checked"; exit 1);
-  if !covers && List.mem 0 [ seen.wins; seen.commits; seen.cuts; seen.boots; seen.lost; seen.reads ] then
+  if !covers && List.mem 0 [ seen.wins; seen.commits; seen.cuts; seen.boots; seen.lost; seen.reads; seen.promised + seen.states ] then
     (print_endline "too little happened"; exit 1)

@@ -50,6 +50,7 @@ let step s =
     (String.concat "" (List.map (fun r -> say "read %d failed\n" r) s.failed))
 let line = function
   | Step (n, s) -> say "node %d: %s" n (step s)
+  | Promised (n, p) -> say "node %d: its disk has writes up to %d, and by itself it sends: %s\n" n p.on_disk (message p.answer)
   | Boot b -> say "node %d, life %d, boots with term %d, vote for %s, applied %d, the members %s, log after %d: %s\n" b.node b.life
     b.term (node b.vote) b.applied (members b.members) b.base (runs b.log)
   | Old_disk n -> say "node %d is given an old copy of its disk\n" n

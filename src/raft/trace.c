@@ -345,6 +345,16 @@ void raft_trace_step(struct buffer *out, const struct raft *raft, const struct r
     end_line(out);
 }
 
+void raft_trace_promised(struct buffer *out, const struct raft_message *answer, uint64_t durable)
+{
+    buffer_append_byte(out, 'P');
+    put_node(out, answer->from);
+    put(out, durable);
+    next_section(out);
+    put_message(out, answer);
+    end_line(out);
+}
+
 /* ---- a state by itself ----------------------------------------------------------------------- */
 
 /* What the messages that wait for the disk will say. */

@@ -19,6 +19,11 @@
  *       One step: what went in, the state after it, the log's change and, where it changed, the
  *       members in force then, with what a leader knows of each (else 0); the durable write that
  *       was asked for, messages that left, reads that may be served, reads that failed.
+ *   P NODE SEQ | MESSAGE
+ *       What the core promised (raft_promised()): NODE's disk has all writes up to SEQ, of which
+ *       its core may not have heard yet, and behind this line the answer leaves, if it finds room.
+ *       It stands anywhere behind the X that asked for the write, and at the latest behind the one
+ *       that leaves the answer's term: before the next it is taken back.
  *   S NODE STATE | RUN... | MEMBER... | GRANTED...
  *       | ROUND CAMPAIGN_INDEX CAMPAIGN_TERM ANSWERED MATCHED
  *       | NODE MATCH ROUND ; ... | READ INDEX ROUND ; ...
@@ -88,6 +93,8 @@ void raft_trace_old_disk(struct buffer *out, raft_node_id node);
 /* After raft_step(), before the output is acted upon. */
 void raft_trace_step(struct buffer *out, const struct raft *raft, const struct raft_input *input,
                      const struct raft_output *output);
+/* Writes up to `durable` are on the disk; before the answer leaves. */
+void raft_trace_promised(struct buffer *out, const struct raft_message *answer, uint64_t durable);
 /* Images: first what is on the disk, then one for each write under way, oldest first. */
 void raft_trace_state(struct buffer *out, const struct raft *raft,
                       const struct raft_trace_image *images, uint32_t count);

@@ -3,7 +3,8 @@
  * itself, behind the state that it was taken in.
  *
  * Messages are delivered in any order, any number of times or never; writes become durable late, in
- * their order; a crash keeps the acknowledged writes and any number of those under way; what was
+ * their order, the core hears of it later still, and what it promised may leave in between; a crash
+ * keeps the durable writes and any number of those under way; what was
  * applied is on the disk at once or never; now and then a node is cut off or compacts its log; some
  * worlds have a learner; reads are asked at any node, and forwarded ones come late.  Of entries
  * there are only the terms. */
@@ -34,11 +35,12 @@ struct image {
 
 struct node {
     struct raft *raft;
-    struct image now;          /* with all writes, durable or not */
-    struct image kept[WRITES]; /* by number of write since the start; [0]: at the start */
-    uint64_t issued, durable;
-    raft_index applied, first; /* on the disk as well */
-    raft_index apply_to;       /* the highest so far */
+    struct image now;               /* with all writes, durable or not */
+    struct image kept[WRITES];      /* by number of write since the start; [0]: at the start */
+    uint64_t issued, durable, told; /* writes; durable up to here the core knows */
+    struct raft_message promised[WRITES]; /* behind this write; of term 0: nothing is */
+    raft_index applied, first;            /* on the disk as well */
+    raft_index apply_to;                  /* the highest so far */
 };
 
 static struct {
@@ -59,6 +61,12 @@ static struct {
 static uint32_t below(uint64_t bound)
 {
     return (uint32_t)prng_below(&world.prng, bound);
+}
+
+static void take_back(struct node *node)
+{
+    for (uint64_t seq = node->durable + 1; seq <= node->issued; seq++)
+        node->promised[seq].term = 0;
 }
 
 static void start(uint32_t id)
@@ -90,7 +98,8 @@ static void start(uint32_t id)
     node->raft = raft_new(&config, &saved);
     raft_trace_boot(&world.trace, node->raft, 0);
     node->kept[0] = node->now;
-    node->issued = node->durable = 0;
+    take_back(node);
+    node->issued = node->durable = node->told = 0;
     node->apply_to = node->applied;
 }
 
@@ -127,7 +136,7 @@ static void print_state(const struct node *node, print_fn *print)
     struct raft_status status;
     uint32_t count = 0;
     raft_status(node->raft, &status);
-    for (uint64_t seq = node->durable; seq <= node->issued; seq++) {
+    for (uint64_t seq = node->told; seq <= node->issued; seq++) {
         const struct image *image = &node->kept[seq];
         images[count++] = (struct raft_trace_image){
             .seq = seq,
@@ -141,6 +150,16 @@ static void print_state(const struct node *node, print_fn *print)
     print(&world.trace, node->raft, images, count);
 }
 
+/* As a replica does. */
+static void promise(struct node *node, const struct raft_output *output)
+{
+    struct raft_message answer;
+    if (output->role_changed)
+        take_back(node);
+    if (node->issued > node->durable && raft_promised(node->raft, &answer))
+        node->promised[node->issued] = answer;
+}
+
 static void step(uint32_t id, const struct raft_input *input)
 {
     struct node *node = &world.nodes[id];
@@ -152,6 +171,7 @@ static void step(uint32_t id, const struct raft_input *input)
     raft_trace_step(&world.trace, node->raft, input, &output);
     if (output.write.seq)
         keep_write(node, &output.write);
+    promise(node, &output);
     if (output.apply_to > node->apply_to)
         node->apply_to = output.apply_to;
     if (world.states)
@@ -200,13 +220,34 @@ static void deliver(void)
     step((uint32_t)packet.message.to, &input);
 }
 
+/* The newest answer that is true now leaves, or finds no room.  The states of --states do not say
+ * what of a log that of the leader is, so there no line does either. */
+static void write_some(struct node *node)
+{
+    struct raft_message said = {.term = 0};
+    for (uint64_t end = node->durable + 1 + below(node->issued - node->durable);
+         node->durable < end;) {
+        struct raft_message *promised = &node->promised[++node->durable];
+        if (promised->term > 0)
+            said = *promised;
+        promised->term = 0;
+    }
+    if (said.term == 0 || below(4) == 0)
+        return;
+    if (!world.states)
+        raft_trace_promised(&world.trace, &said, node->durable);
+    send(node, &said);
+}
+
 static void persist(uint32_t id)
 {
     struct node *node = &world.nodes[id];
-    if (node->issued == node->durable)
+    if (node->issued > node->durable)
+        write_some(node);
+    if (node->durable == node->told || below(3) == 0)
         return;
-    node->durable += 1 + below(node->issued - node->durable);
-    struct raft_input input = {.type = RAFT_INPUT_PERSISTED, .persisted = {node->durable}};
+    node->told = node->durable;
+    struct raft_input input = {.type = RAFT_INPUT_PERSISTED, .persisted = {node->told}};
     step(id, &input);
 }
 

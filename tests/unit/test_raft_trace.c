@@ -251,9 +251,25 @@ static void a_list_that_is_told(void **state)
     raft_free(raft);
 }
 
+static void an_answer_that_leaves_without_its_core(void **state)
+{
+    struct buffer out = {0};
+    const struct raft_message answer = {
+        .type = RAFT_APPEND_RESPONSE,
+        .from = 2,
+        .to = 1,
+        .term = 3,
+        .append_response = {.matched = true, .hint = {3, 40}, .round = 7}};
+    (void)state;
+    raft_trace_promised(&out, &answer, 12);
+    assert_text(&out, "P 2 12 | 3 2 1 3 1 40 3 7\n");
+    buffer_deinit(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_answer_that_leaves_without_its_core),
         cmocka_unit_test(a_list_that_is_proposed),
         cmocka_unit_test(a_list_that_is_told),
         cmocka_unit_test(a_candidate),
