@@ -169,6 +169,39 @@ start_cluster 3 {follower-mode redirect} {
     }
 }
 
+# The answers to appends among the messages of a section of a trace's line.
+proc answers_in {section} {
+    set messages [lmap message [split $section {;}] { string trim $message }]
+    return [lmap message $messages { if {![string match {3 *} $message]} continue; set message }]
+}
+
+# In a file that all nodes share the lines are in order over all of them.
+start_cluster 3 [list raft-trace [file join [suite_dir] trace]] {
+    test {raft-trace: an answer stands in it before anybody hears it, if it leaves by itself too} {
+        wait_until_settled
+        set c [connect [leader_id]]
+        for {set i 0} {$i < 300} {incr i} { $c SET k:$i v }
+        $c -close
+        set said [dict create]
+        array set lines {B 0 X 0 P 0}
+        foreach line [split [string trimright [read_file [file join [suite_dir] trace]] \n] \n] {
+            incr lines([string index $line 0])
+            set sections [split $line |]
+            if {[string match {P *} $line]} {
+                foreach answer [answers_in [lindex $sections 1]] { dict set said $answer 1 }
+            } elseif {[string match {X *} $line]} {
+                if {[regexp {^X \d+ 1 (3 .*\S)} [lindex $sections 0] all heard]} {
+                    assert {[dict exists $said $heard]} "nobody has said $heard"
+                }
+                foreach answer [answers_in [lindex $sections 5]] { dict set said $answer 1 }
+            }
+        }
+        assert_equal 3 $lines(B)
+        assert {$lines(X) > 1200} "$lines(X) steps"
+        assert {$lines(P) > 300} "$lines(P) answers left by themselves"
+    }
+}
+
 test {SIGHUP opens the log file anew} {
     set dir [file join [suite_dir] hup]
     file mkdir $dir

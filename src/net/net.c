@@ -270,7 +270,9 @@ struct net *net_new(const struct net_options *options)
     struct peers_options peers = {.loop = net->loop,
                                   .config = options->config,
                                   .remember = options->remember,
-                                  .remember_context = options->remember_context};
+                                  .remember_context = options->remember_context,
+                                  .saying = options->saying,
+                                  .saying_context = options->saying_context};
     net->peers = peers_new(&peers);
     return net;
 }

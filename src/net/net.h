@@ -27,6 +27,8 @@ struct net_options {
     /* See peers_options. */
     bool (*remember)(void *context, raft_node_id node, const struct raft_log_life *life);
     void *remember_context;
+    void (*saying)(void *context, const struct raft_message *answer, uint64_t durable);
+    void *saying_context;
 };
 
 struct net *net_new(const struct net_options *options);

@@ -30,6 +30,10 @@ struct peers_options {
      * before.  NULL: nobody remembers. */
     bool (*remember)(void *context, raft_node_id node, const struct raft_log_life *life);
     void *remember_context;
+    /* The log writer's thread: writes up to `durable` are on the disk, and behind this call that
+     * answer leaves, which was promised, or finds no room.  NULL: nobody asks. */
+    void (*saying)(void *context, const struct raft_message *answer, uint64_t durable);
+    void *saying_context;
 };
 
 struct peers *peers_new(const struct peers_options *options);

@@ -17,7 +17,11 @@
  * it names the term in which the entries were taken, and the disk has that term and them before
  * anything that is written later.  (In proofs/coq/Model.v that is s_send_ack, which asks the
  * durable image and nothing else.)  It is taken back in a later term all the same, so that nothing
- * leaves that the core would not say itself. */
+ * leaves that the core would not say itself.
+ *
+ * Who writes a trace is told of each before it leaves, with the mutex.  So its line stands before
+ * all that others make of it; and where a step leaves the term, before the next one of the core,
+ * for between the two peers_take_back() waits for the mutex. */
 #include <string.h>
 
 #include "base/fatal.h"
@@ -45,8 +49,11 @@ static void forget(struct promises *promises)
 }
 
 /* With the mutex. */
-static bool say(struct promises *promises, const struct promise *promise)
+static bool say(struct peers *peers, const struct promise *promise, uint64_t durable)
 {
+    struct promises *promises = peers->promises;
+    if (peers->options.saying)
+        peers->options.saying(peers->options.saying_context, &promise->message, durable);
     size_t taken = stream_write_aside(&promises->link->stream, promise->bytes, promise->size);
     promises->said_bytes += taken;
     promises->has_said = taken == promise->size;
@@ -63,7 +70,7 @@ bool peers_durable(struct peers *peers, uint64_t seq)
     while (ripe < promises->count && promises->list[ripe].seq <= seq)
         ripe++;
     bool may_say = ripe > 0 && !promises->is_in_midst && !promises->is_torn;
-    bool is_said = may_say && say(promises, &promises->list[ripe - 1]);
+    bool is_said = may_say && say(peers, &promises->list[ripe - 1], seq);
     promises->durable = seq;
     promises->count -= ripe;
     memmove(promises->list, promises->list + ripe, promises->count * sizeof promises->list[0]);

@@ -66,12 +66,6 @@ static bool is_another(const struct replica *replica, const struct raft_message 
            before->round != now->round;
 }
 
-/* In a trace each answer stands behind the step of its core, so there none leaves before that. */
-static bool may_promise(const struct replica *replica)
-{
-    return replica->options.transport->ops->promise && !replica->options.trace;
-}
-
 /* What is promised does not outlive the term, nor a leader or a role, in which it was: told behind
  * such a step that the write is durable, the core would say something else. */
 static void promise(struct replica *replica, const struct raft_output *output)
@@ -82,7 +76,7 @@ static void promise(struct replica *replica, const struct raft_output *output)
     check(output->write.seq != 0 || output->write.count == 0);
     if (output->write.seq)
         replica->written = output->write.seq;
-    if (!may_promise(replica))
+    if (!transport->ops->promise)
         return;
     if (output->role_changed) {
         transport->ops->take_back(transport);
@@ -262,7 +256,7 @@ void replica_persisted(struct replica *replica, uint64_t seq)
 
 bool replica_awaits_disk(const struct replica *replica)
 {
-    bool is_promised = may_promise(replica) && replica->unpromised == 0;
+    bool is_promised = replica->options.transport->ops->promise && replica->unpromised == 0;
     return raft_awaits_disk(replica->raft, is_promised);
 }
 

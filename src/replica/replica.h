@@ -373,7 +373,7 @@ struct transport_ops {
     /* NULL, like the next two: never.  An answer to an append, which leaves as soon as write `seq`
      * is durable, before this node's loop has heard of it; without a clock.  False: not this one,
      * which comes to send() when the core gives it; so does what was promised and could not leave.
-     */
+     * In a trace the transport sees to its line (raft_trace_promised()). */
     bool (*promise)(struct transport *transport, const struct raft_message *message, uint64_t seq);
     /* From now on none of those promised leaves that has not yet. */
     void (*take_back)(struct transport *transport);

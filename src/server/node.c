@@ -23,6 +23,7 @@
 #include "data/snapshot.h"
 #include "net/client.h"
 #include "net/net.h"
+#include "raft/trace.h"
 #include "replica/replica.h"
 #include "server/backups.h"
 #include "server/changes.h"
@@ -162,6 +163,16 @@ static void on_trace(void *context, struct bytes line)
             fatal("cannot write the trace %s: %s", node->config->raft_trace, strerror(errno));
         line = bytes_of(line.data + written, line.size - (size_t)written);
     }
+}
+
+/* The log writer's thread: the line stands before anything that others make of the answer, and
+ * behind the steps that the core took before it.  It is not kept back either. */
+static void on_saying(void *context, const struct raft_message *answer, uint64_t durable)
+{
+    struct buffer line = {0};
+    raft_trace_promised(&line, answer, durable);
+    on_trace(context, buffer_bytes(&line));
+    buffer_deinit(&line);
 }
 
 /* Counts of keys are exact once every blindly written name was looked for: who shows them does some
@@ -578,7 +589,9 @@ static void make_net(struct node *node, const char *executable)
                               .tick = on_tick,
                               .tick_context = node,
                               .remember = on_heard,
-                              .remember_context = node};
+                              .remember_context = node,
+                              .saying = node->config->raft_trace[0] ? on_saying : NULL,
+                              .saying_context = node};
     node->net = net_new(&net);
     struct server_port_options port = {
         .net = node->net,

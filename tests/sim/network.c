@@ -344,6 +344,7 @@ bool sim_network_durable(struct sim_node *node, uint64_t seq)
         promises->said = promises->list[ripe - 1].message;
         promises->has_said = true;
         sim.coverage.promises_said++;
+        sim_trace_promised(&promises->said, seq);
         say(node, &promises->said, NULL, 0);
     }
     promises->count -= ripe;

@@ -457,6 +457,16 @@ static void write_trace(void *context, struct bytes line)
     check(fwrite(line.data, 1, line.size, sim.trace) == line.size);
 }
 
+void sim_trace_promised(const struct raft_message *answer, uint64_t durable)
+{
+    struct buffer line = {0};
+    if (!sim.trace)
+        return;
+    raft_trace_promised(&line, answer, durable);
+    write_trace(NULL, buffer_bytes(&line));
+    buffer_deinit(&line);
+}
+
 void sim_trace_open(const char *path)
 {
     struct buffer line = {0};

@@ -422,6 +422,7 @@ void sim_node_start(struct sim_node *node);
 /* The rest of a dead machine: an empty directory, which is to join, or has the name of before. */
 void sim_node_lose_disk(struct sim_node *node, bool joins);
 void sim_node_put_old_disk(struct sim_node *node, struct kv *copy, const struct sim_image *image);
+void sim_trace_promised(const struct raft_message *answer, uint64_t durable);
 void sim_trace_open(const char *path); /* "-": standard output, and all else to standard error */
 void sim_node_crash(struct sim_node *node);
 void sim_node_died(struct sim_node *node); /* by fatal(): its memory is left as it is */

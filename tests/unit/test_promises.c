@@ -11,9 +11,29 @@
 static struct transport *transport;
 static int fds[CHANNELS];
 
+/* What the thread told before an answer left. */
+static struct {
+    unsigned count;
+    raft_index index;
+    uint64_t durable;
+    bool is_first; /* nothing had been heard */
+} told;
+
+static void note_saying(void *context, const struct raft_message *answer, uint64_t durable)
+{
+    char byte;
+    (void)context;
+    told.count++;
+    told.index = answer->append_response.hint.index;
+    told.durable = durable;
+    told.is_first = recv(fds[CHANNEL_CONTROL], &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0;
+}
+
 static int set_up_connected(void **state)
 {
     set_up(state);
+    told.count = 0;
+    world.peers->options.saying = note_saying;
     connect_all(fds);
     transport = peers_transport(world.peers);
     return 0;
@@ -106,6 +126,25 @@ static void the_newest_that_is_durable_says_all(void **state)
     assert_false(has_said(4));
     assert_true(peers_durable(world.peers, 4));
     assert_heard(4);
+}
+
+static void what_leaves_is_told_before(void **state)
+{
+    (void)state;
+    assert_true(promise(5));
+    assert_true(promise(6));
+    assert_true(promise(8));
+    assert_true(peers_durable(world.peers, 4));
+    assert_int_equal(told.count, 0);
+    assert_true(peers_durable(world.peers, 7)); /* more than the promise asks for */
+    assert_heard(6);
+    assert_int_equal(told.count, 1);
+    assert_int_equal(told.index, 6);
+    assert_int_equal(told.durable, 7);
+    assert_true(told.is_first);
+    transport->ops->take_back(transport);
+    assert_true(peers_durable(world.peers, 8));
+    assert_int_equal(told.count, 1);
 }
 
 static void what_came_too_late_is_not_promised(void **state)
@@ -349,6 +388,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(an_answer_leaves_with_its_write),
         TEST(the_newest_that_is_durable_says_all),
+        TEST(what_leaves_is_told_before),
         TEST(what_came_too_late_is_not_promised),
         TEST(what_is_taken_back_does_not_leave),
         TEST(nothing_is_said_in_the_midst_of_a_message),
