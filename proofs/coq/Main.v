@@ -54,6 +54,8 @@ Goal True. idtac "ok_begin_round:". Abort.
 Print Assumptions ok_begin_round.
 Goal True. idtac "ok_persisted:". Abort.
 Print Assumptions ok_persisted.
+Goal True. idtac "ok_durable:". Abort.
+Print Assumptions ok_durable.
 Goal True. idtac "ok_applied:". Abort.
 Print Assumptions ok_applied.
 Goal True. idtac "ok_reboot:". Abort.
