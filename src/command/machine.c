@@ -21,6 +21,14 @@
 
 enum { PREPARE_ELEMENTS = 10000 }; /* which take about 10 ms */
 
+/* A command of very many words, about which admit() is to be asked. */
+struct decoded {
+    struct blob *of;    /* a reference; NULL: none */
+    struct bytes *argv; /* borrowed from it, as many as are taken apart; owned */
+    uint32_t argc, capacity;
+    struct command_decoding decoding;
+};
+
 struct machine {
     struct state_machine base; /* first: the port's handle */
     struct db *db;             /* borrowed */
@@ -28,8 +36,9 @@ struct machine {
     struct execution writing;         /* of the entry under way, */
     struct command_decoding decoding; /* whose words are taken apart */
     struct execution reading;         /* of a read in its first slice */
-    struct bytes *asked;              /* of the command that admit() was asked about last */
+    struct bytes *asked;              /* of the command that admit() was asked about last, */
     uint32_t asked_capacity;
+    struct decoded decoded;             /* or is asked about next */
     struct command_observer *observer;  /* borrowed; NULL: nobody counts */
     struct command_listener *listeners; /* utlist, borrowed; NULL: nobody is told of effects */
     state_machine_touched *touched;     /* likewise, of the keys alone */
@@ -319,6 +328,53 @@ static void applied(struct state_machine *base, struct raft_pos pos, int64_t now
         tell_check(machine, pos);
 }
 
+static void forget_decoded(struct machine *machine)
+{
+    blob_release(machine->decoded.of);
+    memory_free(machine->decoded.argv);
+    machine->decoded = (struct decoded){.of = NULL};
+}
+
+/* What is malformed is left to admit(). */
+static bool decode(struct state_machine *base, struct blob *command)
+{
+    struct machine *machine = machine_of(base);
+    struct decoded *decoded = &machine->decoded;
+    if (!command) {
+        forget_decoded(machine);
+        return true;
+    }
+    if (command_word_count(blob_bytes(command)) <= COMMAND_DECODED_WORDS)
+        return true;
+    if (!decoded->of)
+        decoded->of = blob_take(command);
+    if (decoded->of != command)
+        return false;
+    if (decoded->argc > 0 && decoded->decoding.words == decoded->argc)
+        return true;
+    if (command_decode_some(blob_bytes(command), &decoded->argv, &decoded->argc, &decoded->capacity,
+                            &decoded->decoding, COMMAND_DECODED_WORDS))
+        return false; /* the last turn has enough to do, too */
+    forget_decoded(machine);
+    return true;
+}
+
+/* False: malformed. */
+static bool words_of(struct machine *machine, struct bytes command, struct call *call)
+{
+    const struct decoded *decoded = &machine->decoded;
+    if (decoded->of && decoded->of->data == command.data) {
+        check(decoded->decoding.words == decoded->argc);
+        call->argv = decoded->argv;
+        call->argc = decoded->argc;
+        return true;
+    }
+    if (!command_decode(command, &machine->asked, &call->argc, &machine->asked_capacity))
+        return false;
+    call->argv = machine->asked;
+    return true;
+}
+
 /* Another member's client wrote the words: they are not trusted to be well formed.  The words of
  * the command under way keep their place. */
 static bool admit(struct state_machine *base, const struct apply_context *context,
@@ -327,16 +383,17 @@ static bool admit(struct state_machine *base, const struct apply_context *contex
     struct machine *machine = machine_of(base);
     struct reply reply = {out, protocol};
     struct call call = call_in(context, &reply);
-    if (!command_decode(command, &machine->asked, &call.argc, &machine->asked_capacity)) {
+    if (!words_of(machine, command, &call)) {
         reply_error(&reply, "ERR malformed command");
         return false;
     }
-    call.argv = machine->asked;
     bool admitted = command_admit(&call);
     if (admitted && !(call.command->flags & (CMD_READ | CMD_WRITE))) {
         reply_error(&reply, "ERR this command cannot be executed through the log");
         admitted = false;
     }
+    if (call.argv == machine->decoded.argv)
+        forget_decoded(machine);
     execution_trim_words(&machine->asked, &machine->asked_capacity);
     return admitted;
 }
@@ -678,6 +735,7 @@ static uint8_t meaning_known(struct state_machine *base)
 
 static const struct state_machine_ops ops = {.apply = apply,
                                              .foresee = foresee,
+                                             .decode = decode,
                                              .admit = admit,
                                              .change = change,
                                              .may_prepare = may_prepare,
@@ -729,5 +787,6 @@ void command_machine_free(struct state_machine *base)
     if (machine->before)
         db_view_release(machine->before);
     memory_free(machine->asked);
+    forget_decoded(machine);
     memory_free(machine);
 }

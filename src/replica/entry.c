@@ -66,15 +66,21 @@ struct blob *entry_stamp(const struct apply_context *context, const struct blob 
     return entry_stamp_parts(context, &whole);
 }
 
+static size_t size_of(const struct command_parts *command)
+{
+    size_t size = 0;
+    for (uint32_t i = 0; i < command->count; i++)
+        size += command->list[i].size;
+    return size;
+}
+
 struct blob *entry_stamp_parts(const struct apply_context *context,
                                const struct command_parts *command)
 {
-    size_t owner_size = context->owner.run_id ? OWNER_SIZE : 0, size = 0;
+    size_t owner_size = context->owner.run_id ? OWNER_SIZE : 0;
     check(command->count > 0);
     check(command->count <= COMMAND_PARTS_MAX);
-    for (uint32_t i = 0; i < command->count; i++)
-        size += command->list[i].size;
-    struct blob *payload = blob_new(STAMP_SIZE + owner_size + size);
+    struct blob *payload = blob_new(STAMP_SIZE + owner_size + size_of(command));
     check(owner_size == 0 || context->meaning >= STAMP_MEANING_WAITS);
     put_stamp(payload->data, context);
     if (owner_size)
@@ -88,18 +94,28 @@ struct blob *entry_stamp_parts(const struct apply_context *context,
     return payload;
 }
 
-bool entry_make_some(struct blob **payload, size_t *made, const struct blob *command, size_t most)
+bool entry_make_some(struct blob **payload, size_t *made, const struct command_parts *command,
+                     size_t most)
 {
-    size_t part = command->size - *made;
-    check(*made <= command->size);
+    size_t size = size_of(command), skipped = 0;
+    check(*made <= size);
     check(*payload || *made == 0);
     if (!*payload)
-        *payload = blob_new(STAMP_SIZE + command->size);
-    check((*payload)->size == STAMP_SIZE + command->size); /* of the same command as before */
-    part = part < most ? part : most;
-    memcpy((*payload)->data + STAMP_SIZE + *made, command->data + *made, part);
-    *made += part;
-    return *made == command->size;
+        *payload = blob_new(STAMP_SIZE + size);
+    check((*payload)->size == STAMP_SIZE + size); /* of the same command as before */
+    for (uint32_t i = 0; i < command->count && most > 0; i++) {
+        struct bytes whole = command->list[i];
+        size_t from = *made - skipped, part = whole.size > from ? whole.size - from : 0;
+        part = part < most ? part : most;
+        if (part > 0)
+            memcpy((*payload)->data + STAMP_SIZE + *made, (const char *)whole.data + from, part);
+        *made += part;
+        most -= part;
+        skipped += whole.size;
+        if (*made < skipped)
+            break;
+    }
+    return *made == size;
 }
 
 void entry_stamp_made(const struct apply_context *context, struct blob *payload)

@@ -122,6 +122,7 @@ bool replica_prepare_propose(struct replica *replica, const struct request *requ
                              struct apply_context *context, struct command_parts *parts)
 {
     struct state_machine *machine = replica->options.machine;
+    *parts = (struct command_parts){.list = {blob_bytes(request->command)}, .count = 1};
     if (request != replica->preparing)
         return false;
     check(request->preparation == OVER);

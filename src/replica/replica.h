@@ -106,7 +106,8 @@ struct request {
     uint8_t preparation;      /* of a write, while this node leads: preparing.c */
     uint8_t preparations;     /* how many were begun */
     struct blob *payload;     /* of a large write: its entry's, as far as it is made; owned */
-    size_t payload_made;      /* bytes of the command that are in it */
+    size_t payload_made;      /* bytes of the command that are in it, */
+    bool payload_is_restated; /* as preparing.c has it: state_machine_ops.prepared_as */
     raft_index told; /* of a write that is done: its entry, if that told something; else 0 */
     /* TELLING: it came before this node applied the entry; of a change of members that is proposed:
      * what is answered then; owned */
@@ -227,6 +228,10 @@ struct state_machine_ops {
     /* Whether the entry that was applied last told somebody something that has to be with him
      * before its reply is with the client: a message. */
     bool (*told)(struct state_machine *machine);
+    /* Takes some of the words of a command apart that admit() is to be asked about, so that this need
+     * not take all of many at once.  False: there are more, or those of another come first.  NULL:
+     * it is not to be asked about that one any more. */
+    bool (*decode)(struct state_machine *machine, struct blob *command);
     /* Whether the command may be proposed, or read, under context->meaning (which is known here) in
      * context->database: what would only be refused at its execution, for its words alone or
      * because the meaning lacks it, never gets into the log.  False: the refusal was written to

@@ -80,7 +80,8 @@ struct blob *entry_stamp_parts(const struct apply_context *context,
                                const struct command_parts *command);
 /* The same of a large one that has no owner: some of the command at a time (NULL and 0 at first),
  * which is true when all of it is there, and the stamp at the end. */
-bool entry_make_some(struct blob **payload, size_t *made, const struct blob *command, size_t most);
+bool entry_make_some(struct blob **payload, size_t *made, const struct command_parts *command,
+                     size_t most);
 void entry_stamp_made(const struct apply_context *context, struct blob *payload);
 /* False if malformed. `command` is borrowed from `payload`. */
 bool entry_unstamp(struct bytes payload, struct apply_context *context, struct bytes *command);
@@ -278,6 +279,7 @@ struct replica {
     int64_t preparing_from_ms; /* of the log's time: it was asked before */
     uint64_t preparing_seed;   /* of its entry */
     uint64_t made_bytes;       /* of commands whose entries are made, and not proposed yet */
+    struct request *decoding;  /* whose words are being taken apart to be admitted; NULL: none */
     uint64_t waiting_count, waiting_bytes, waiting_reads, waiting_foreign, under_way_count;
     uint64_t forwarded_bytes;
     uint64_t owed[RAFT_MEMBERS_MAX]; /* by place in members: replies beyond its room */
@@ -477,8 +479,8 @@ bool replica_prepare_take(struct replica *replica, struct request *request);
 bool replica_prepare_some(struct replica *replica);        /* true: there is more to do at once */
 bool replica_prepare_waits(const struct replica *replica); /* for nothing but the next turn */
 void replica_prepare_office_lost(struct replica *replica);
-/* It is about to be proposed: with this seed and, if true, as these parts in place of its
- * command. */
+/* As what it is to be proposed at context->now_ms, and with which seed; true: not as its command is
+ * said, but with these parts in place of it. */
 bool replica_prepare_propose(struct replica *replica, const struct request *request,
                              struct apply_context *context, struct command_parts *parts);
 /* It is about to be freed. */

@@ -33,12 +33,12 @@ void request_drop_payload(struct replica *replica, struct request *request)
 {
     if (!request->payload)
         return;
-    check(request->payload_made <= request->command->size);
     check(replica->made_bytes >= request->command->size);
     replica->made_bytes -= request->command->size;
     blob_release(request->payload);
     request->payload = NULL;
     request->payload_made = 0;
+    request->payload_is_restated = false;
 }
 
 /* ---- lines ------------------------------------------------------------------------------ */
@@ -181,10 +181,18 @@ static void leave_forwarded(struct replica *replica, struct request *request)
 }
 
 /* It is in no queue then, but still in its client's line. */
+static void end_decoding(struct replica *replica)
+{
+    replica->decoding = NULL;
+    (void)replica->options.machine->ops->decode(replica->options.machine, NULL);
+}
+
 void request_leave_place(struct replica *replica, struct request *request)
 {
     enum request_place place = request->place;
     request->place = REQUEST_NOWHERE;
+    if (request == replica->decoding)
+        end_decoding(replica);
     switch (place) {
     case REQUEST_NOWHERE:
     case REQUEST_BETWEEN: break;

@@ -38,6 +38,7 @@
 #include "base/memory.h"
 #include "base/prng.h"
 #include "replica/replica_internal.h"
+#include "replica/stamp.h"
 
 static const struct bytes no_reply = {NULL, 0};
 
@@ -57,13 +58,23 @@ struct proposal {
     uint64_t bytes;
 };
 
+/* As what it is to be proposed now.  True: in other words than it came in. */
+static bool choose_words(struct replica *replica, struct request *request,
+                         struct apply_context *context, struct command_parts *parts)
+{
+    bool is_restated = replica_prepare_propose(replica, request, context, parts);
+    if (request->payload_is_restated != is_restated)
+        request_drop_payload(replica, request); /* it is of other words */
+    return is_restated;
+}
+
 static struct blob *take_payload(struct replica *replica, const struct apply_context *context,
                                  const struct command_parts *command, struct request *request)
 {
     struct blob *payload = request->payload;
     if (!payload)
         return entry_stamp_parts(context, command);
-    check(request->payload_made == request->command->size);
+    check(payload->size == STAMP_SIZE + request->payload_made);
     entry_stamp_made(context, payload);
     payload = blob_take(payload);
     request_drop_payload(replica, request);
@@ -83,9 +94,8 @@ static void add_to_proposal(struct replica *replica, struct proposal *proposal,
                                     .seed = prng_next(&replica->prng),
                                     .value_max = replica->value_max,
                                     .owner = replica_waiter_owner(replica, request)};
-    struct command_parts parts = {.list = {blob_bytes(request->command)}, .count = 1};
-    if (replica_prepare_propose(replica, request, &context, &parts))
-        request_drop_payload(replica, request); /* it is of other words */
+    struct command_parts parts;
+    (void)choose_words(replica, request, &context, &parts);
     struct blob *payload = take_payload(replica, &context, &parts, request);
     replica->scratch[proposal->count] = (struct raft_entry){
         .type = RAFT_ENTRY_COMMAND,
@@ -371,7 +381,21 @@ static bool take_write(struct replica *replica, struct taking *taking, struct re
     return true;
 }
 
-enum admission { ADMITTED, REFUSED, LATER };
+enum admission { ADMITTED, REFUSED, LATER, DECODING };
+
+/* Of very many words some in each turn, of one request at a time. */
+static bool is_decoded(struct replica *replica, struct request *request)
+{
+    struct state_machine *machine = replica->options.machine;
+    if (!machine->ops->decode(machine, request->command)) {
+        if (!replica->decoding)
+            replica->decoding = request;
+        return false;
+    }
+    if (replica->decoding == request)
+        replica->decoding = NULL;
+    return true;
+}
 
 /* What this node's own clients sent was looked at by their connections, under the newest
  * meaning. */
@@ -384,6 +408,8 @@ static enum admission admit(struct replica *replica, struct request *request)
     if (request->admitted == meaning)
         return ADMITTED;
     struct apply_context context = {.meaning = meaning, .database = request->database};
+    if (!is_decoded(replica, request))
+        return replica->decoding == request ? DECODING : LATER;
     buffer_clear(&replica->reply);
     if (machine->ops->admit(machine, &context, blob_bytes(request->command), request->protocol,
                             &replica->reply)) {
@@ -413,20 +439,26 @@ static bool take_change(struct replica *replica, struct taking *taking, struct r
 }
 
 /* A large entry is made before it is proposed, some of it in each turn: a copy of 500 MB in one
- * would take tenths of a second.  True: there is more.  What waits so is bounded; what is over that
+ * would take tenths of a second; and behind its preparation, which may find other words for it, or
+ * have found words that would be late by now.  True: there is more.  What waits so is bounded; what is over that
  * is copied at once, and so is what has an owner in front.  (A waiter is there from
  * request_enter() on, or never: none comes when a payload is begun.) */
 static bool is_being_made(struct replica *replica, struct taking *taking, struct request *request)
 {
-    size_t size = request->command->size, before = request->payload_made;
-    if (size <= ENTRY_MADE_BYTES_MAX || request->waiter || (request->payload && before == size))
+    size_t size = request->command->size;
+    struct apply_context context = {.now_ms = replica->log_time_ms};
+    struct command_parts parts;
+    if (size <= ENTRY_MADE_BYTES_MAX || request->waiter)
         return false;
+    bool is_restated = choose_words(replica, request, &context, &parts);
     if (!request->payload && replica->made_bytes > 0 &&
         replica->made_bytes + size > WAITING_BYTES_MAX)
         return false;
+    size_t before = request->payload_made;
     replica->made_bytes += request->payload ? 0 : size;
-    bool is_made = entry_make_some(&request->payload, &request->payload_made, request->command,
-                                   taking->copies);
+    request->payload_is_restated = is_restated;
+    bool is_made =
+        entry_make_some(&request->payload, &request->payload_made, &parts, taking->copies);
     check(request->payload_made >= before);
     check(request->payload_made - before <= taking->copies);
     taking->copies -= request->payload_made - before;
@@ -441,7 +473,8 @@ static bool take(struct replica *replica, struct taking *taking, struct request 
     if (request->line->held_in == replica->pass || overtakes(replica, request))
         return false;
     enum admission admission = admit(replica, request);
-    if (admission == LATER) {
+    if (admission == LATER || admission == DECODING) {
+        taking->more |= admission == DECODING;
         replica->try_waiting = true;
         return false;
     }
@@ -457,9 +490,9 @@ static bool take(struct replica *replica, struct taking *taking, struct request 
     struct replica_change change;
     if (request->kind == REQUEST_WRITE && is_change(replica, request, &change))
         return take_change(replica, taking, request, &change);
-    if (request->kind == REQUEST_WRITE && is_being_made(replica, taking, request))
-        return false;
     if (request->kind == REQUEST_WRITE && !replica_prepare_take(replica, request))
+        return false;
+    if (request->kind == REQUEST_WRITE && is_being_made(replica, taking, request))
         return false;
     if (request->kind == REQUEST_WRITE)
         return take_write(replica, taking, request);

@@ -126,6 +126,12 @@ static uint64_t machine_work(struct state_machine *port)
     return node_of(port)->machine->ops->work(node_of(port)->machine);
 }
 
+static bool machine_decode(struct state_machine *port, struct blob *command)
+{
+    struct sim_node *node = node_of(port);
+    return node->machine->ops->decode(node->machine, command);
+}
+
 static bool machine_admit(struct state_machine *port, const struct apply_context *context,
                           struct bytes command, int protocol, struct buffer *reply)
 {
@@ -312,6 +318,7 @@ static const struct state_machine_ops machine_ops = {
     .applied_index = machine_applied_index,
     .persisted_index = machine_persisted_index,
     .time_ms = machine_time_ms,
+    .decode = machine_decode,
     .admit = machine_admit,
     .change = machine_change,
     .due_ms = machine_due_ms,

@@ -320,6 +320,58 @@ static void assert_admits(struct world *world, uint8_t meaning, uint8_t database
     buffer_deinit(&out);
 }
 
+static bool decode(struct world *world, struct blob *command)
+{
+    return world->machine->ops->decode(world->machine, command);
+}
+
+/* Of very many words some at a time, of one command; then it is what it would be at once. */
+static void test_words_are_taken_apart_before_they_are_admitted(void **state)
+{
+    enum { WORDS = 2 * COMMAND_DECODED_WORDS + 10 };
+    static struct bytes argv[WORDS];
+    struct world *world = *state;
+    struct apply_context context = {.meaning = command_meaning_newest};
+    struct buffer out = {0};
+    for (uint32_t i = 0; i < WORDS; i++)
+        argv[i] = bytes_from_string(i ? "x" : "DEL");
+    struct blob *many = command_encode(argv, WORDS), *few = command_encode(argv, 3);
+    struct blob *other = command_encode(argv, WORDS - 1);
+    for (int i = 0; i < 3; i++) {
+        assert_false(decode(world, many));
+        assert_false(decode(world, other)); /* is not begun */
+        assert_true(decode(world, few));
+        assert_true(world->machine->ops->admit(world->machine, &context, blob_bytes(few), 2, &out));
+    }
+    assert_true(decode(world, many));
+    assert_true(world->machine->ops->admit(world->machine, &context, blob_bytes(many), 2, &out));
+    for (int i = 0; i < 3; i++)
+        assert_false(decode(world, other));
+    assert_true(decode(world, other));
+    assert_true(decode(world, NULL)); /* it was left */
+    assert_int_equal(other->references, 1);
+    assert_false(decode(world, many));
+    assert_true(decode(world, NULL));
+    other->data[other->size - 5] = 9; /* the last word is not whole */
+    while (!decode(world, other))
+        ;
+    assert_false(world->machine->ops->admit(world->machine, &context, blob_bytes(other), 2, &out));
+    assert_int_equal(other->references, 1);
+    argv[0] = bytes_from_string("MSET");
+    struct blob *wrong = command_encode(argv, WORDS); /* an even number */
+    while (!decode(world, wrong))
+        ;
+    buffer_clear(&out);
+    assert_false(world->machine->ops->admit(world->machine, &context, blob_bytes(wrong), 2, &out));
+    assert_true(out.size > 0);
+    assert_int_equal(wrong->references, 1);
+    blob_release(many);
+    blob_release(few);
+    blob_release(other);
+    blob_release(wrong);
+    buffer_deinit(&out);
+}
+
 #define WRONG "-ERR syntax error\r\n"
 #define NOT_INTEGER "-ERR value is not an integer or out of range\r\n"
 
@@ -600,6 +652,7 @@ int main(void)
                                        TEST(test_deterministic),
                                        TEST(test_reads_change_nothing),
                                        TEST(test_wrong_words_are_not_admitted),
+                                       TEST(test_words_are_taken_apart_before_they_are_admitted),
                                        TEST(test_databases_are_of_a_later_meaning),
                                        TEST(test_old_entries_keep_their_errors),
                                        TEST(test_strange_entries),

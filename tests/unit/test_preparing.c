@@ -2,6 +2,8 @@
  * not. */
 #include "test_replica.h"
 
+#include "replica/stamp.h"
+
 enum { SLICES = 20 };
 
 static int set_up_long(void **state)
@@ -284,26 +286,72 @@ static void it_is_proposed_as_it_was_prepared(void **state)
     assert_true(is_applied("otherslong"));
 }
 
-/* Its entry was made of the words that were said, some in each turn. */
-static void a_large_one_is_proposed_as_it_was_prepared(void **state)
+/* Its entry is made of the words as they are to be proposed, some in each turn, and of no others. */
+static void a_large_one_is_made_as_it_was_prepared(void **state)
 {
-    enum { SIZE = 9 << 20, TURNS_MAX = 100 };
-    static char large[SIZE + 1];
+    enum { SOME = ENTRY_MADE_BYTES_MAX, SIZE = 2 * SOME + 9, OTHER_SIZE = 2 * SOME + 3 };
+    static char large[SIZE + 1], other[OTHER_SIZE + 1];
     static struct result write;
     (void)state;
     lead();
+    raft_index before = status().last.index;
     memset(large, 'l', SIZE);
+    for (size_t i = 0; i < OTHER_SIZE; i++)
+        other[i] = (char)('a' + i / 1000 % 26);
     world.long_write = large;
-    world.long_write_as = "other";
+    world.long_write_as = other;
     ask(&write, REQUEST_WRITE, 1, large);
-    world.prepare_slices = 2;
-    for (unsigned i = 0; replica_run(world.replica); i++)
-        assert_true(i < TURNS_MAX);
-    assert_true(world.prepare_calls > 0);
-    acknowledge();
-    assert_ended(write, REQUEST_DONE);
-    assert_string_equal(write.reply, "other");
-    assert_true(is_applied("other"));
+    world.prepare_slices = 3;
+    while (world.prepare_slices > 0) { /* nobody knows yet of which words */
+        assert_int_equal(world.replica->made_bytes, 0);
+        turn();
+    }
+    const struct request *request = world.replica->waiting;
+    unsigned turns = 0;
+    for (size_t made = request->payload_made; status().last.index == before; turns++) {
+        assert_true(turns < 8);
+        size_t already = made;
+        replica_run(world.replica);
+        made = status().last.index == before ? request->payload_made : OTHER_SIZE;
+        assert_in_range(made - already, 0, SOME);
+    }
+    assert_in_range(turns, 2, 4);
+    const struct raft_entry *entry = entry_cache_get(&world.replica->cache, before + 1);
+    const struct blob *payload = entry->payload;
+    assert_int_equal(payload->size, STAMP_SIZE + OTHER_SIZE);
+    assert_memory_equal(payload->data + STAMP_SIZE, other, OTHER_SIZE);
+    assert_int_equal(world.replica->made_bytes, 0);
+}
+
+/* While it is made, the time comes at which it is not to be restated any more. */
+static void what_is_half_made_of_other_words_is_dropped(void **state)
+{
+    enum { SIZE = 2 * ENTRY_MADE_BYTES_MAX + 9 };
+    static char large[SIZE + 1], other[SIZE + 1];
+    static struct result write;
+    (void)state;
+    lead();
+    raft_index before = status().last.index;
+    memset(large, 'l', SIZE);
+    memset(other, 'o', SIZE);
+    world.long_write = large;
+    world.long_write_as = other;
+    ask(&write, REQUEST_WRITE, 1, large);
+    const struct request *request = world.replica->waiting;
+    for (unsigned i = 0; request->payload_made == 0; i++) {
+        assert_true(i < 8);
+        turn();
+    }
+    world.long_write_as = NULL;
+    for (unsigned i = 0; status().last.index == before; i++) {
+        assert_true(i < 8);
+        replica_run(world.replica);
+    }
+    const struct raft_entry *entry = entry_cache_get(&world.replica->cache, before + 1);
+    const struct blob *payload = entry->payload;
+    assert_int_equal(payload->size, STAMP_SIZE + SIZE);
+    assert_memory_equal(payload->data + STAMP_SIZE, large, SIZE);
+    assert_int_equal(world.replica->made_bytes, 0);
 }
 
 static void it_is_done_though_its_client_left(void **state)
@@ -430,7 +478,8 @@ int main(void)
         TEST(it_waits_for_an_entry_that_is_half_done),
         TEST(its_deadline_is_put_off),
         TEST(it_is_proposed_as_it_was_prepared),
-        TEST(a_large_one_is_proposed_as_it_was_prepared),
+        TEST(a_large_one_is_made_as_it_was_prepared),
+        TEST(what_is_half_made_of_other_words_is_dropped),
         TEST(it_is_done_though_its_client_left),
         TEST(it_goes_to_the_next_leader),
         TEST(the_next_leader_has_its_time_too),

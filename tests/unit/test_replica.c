@@ -512,6 +512,39 @@ static void a_larger_write_is_copied_some_in_each_turn(void **state)
     blob_release(said);
 }
 
+/* What another node's client sent is looked at here, its words some in each turn; others' writes go
+ * on. */
+static void a_forward_of_many_words_is_taken_apart_some_in_each_turn(void **state)
+{
+    static struct result small;
+    (void)state;
+    lead();
+    raft_index before = status().last.index;
+    struct forward forward = forward_of(REQUEST_WRITE, 1, 9, "many");
+    world.decode_slices = 3;
+    replica_receive_forward(world.replica, 2, 0, &forward);
+    assert_true(replica_run(world.replica));
+    assert_int_equal(world.decode_slices, 2);
+    ask(&small, REQUEST_WRITE, 3, "s");
+    assert_true(replica_run(world.replica));
+    assert_int_equal(status().last.index, before + 1);
+    assert_true(replica_run(world.replica));
+    assert_int_equal(status().last.index, before + 1);
+    replica_run(world.replica);
+    assert_int_equal(status().last.index, before + 2);
+    assert_null(world.replica->decoding);
+    /* It ends half-way: the machine is told. */
+    world.decode_slices = 100;
+    forward.id = 2;
+    replica_receive_forward(world.replica, 2, 0, &forward);
+    assert_true(replica_run(world.replica));
+    assert_ptr_equal(world.decoding, forward.command);
+    follow(1, status().term + 1);
+    assert_null(world.decoding);
+    assert_null(world.replica->decoding);
+    blob_release(forward.command);
+}
+
 static void a_node_that_takes_its_replies_slowly_waits_alone(void **state)
 {
     static struct result a;
@@ -1616,6 +1649,7 @@ static int run_leading(void)
         TEST(reads_that_are_much_work_are_spread_over_turns),
         TEST(large_writes_are_spread_over_turns),
         TEST(a_larger_write_is_copied_some_in_each_turn),
+        TEST(a_forward_of_many_words_is_taken_apart_some_in_each_turn),
         TEST(a_node_that_takes_its_replies_slowly_waits_alone),
         TEST(a_deposed_leader_does_not_know),
         TEST(replies_meet_their_requests),

@@ -105,6 +105,8 @@ struct world {
     raft_index shown[RAFT_MEMBERS_MAX]; /* in the append sent last to each */
     const char *long_write;             /* the write that is prepared; NULL: none is */
     int prepare_slices;                 /* calls that it takes */
+    const struct blob *decoding;        /* what was to be taken apart last; NULL: nothing any more */
+    int decode_slices;                  /* calls that are not enough for it */
     enum preparing prepare_gives;       /* what the last of them gives */
     uint32_t prepares_asked;            /* writes that it was asked of */
     uint32_t prepare_calls, prepare_drops;
@@ -162,7 +164,8 @@ static inline void send_message(struct transport *transport, const struct raft_m
         if (!entries[i].payload ||
             !entry_unstamp(blob_bytes(entries[i].payload), &context, &command))
             continue;
-        strncat(world.appended, command.data, command.size);
+        if (strlen(world.appended) + command.size < sizeof world.appended)
+            strncat(world.appended, command.data, command.size);
         if (strlen(world.all_appended) + command.size < sizeof world.all_appended)
             strncat(world.all_appended, command.data, command.size);
         world.appended_seed = context.seed;
@@ -370,6 +373,18 @@ static inline void applied(struct state_machine *machine, struct raft_pos pos, i
 }
 
 /* Commands with a $ are of meaning 2. */
+static inline bool decode(struct state_machine *machine, struct blob *command)
+{
+    (void)machine;
+    if (command && bytes_equal(blob_bytes(command), bytes_from_string("s")))
+        return true; /* a short one */
+    world.decoding = command;
+    if (!command || world.decode_slices == 0)
+        return true;
+    world.decode_slices--;
+    return false;
+}
+
 static inline bool admit(struct state_machine *machine, const struct apply_context *context,
                          struct bytes command, int protocol, struct buffer *reply)
 {
@@ -590,6 +605,7 @@ static const struct transport_ops transport_ops = {.send = send_message,
 static const struct state_machine_ops machine_ops = {.apply = apply,
                                                      .foresee = foresee,
                                                      .applied = applied,
+                                                     .decode = decode,
                                                      .admit = admit,
                                                      .read = serve,
                                                      .read_drop = serve_no_more,
