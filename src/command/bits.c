@@ -2,7 +2,7 @@
  *
  * A count or a search goes in slices: of a large value some MB at a time, and of a plain one in no
  * more than eight, since each may have to fetch the value anew.  BITOP takes a plain source a
- * slice, some MB of one in pages, and puts aside what it has so far.
+ * slice, a MB of one in pages, and puts aside what it has so far.
  *
  * Deterministic; loop thread only. */
 #include "command/bits.h"
@@ -12,7 +12,11 @@
 #include "command/string_parts.h"
 #include "resp/number.h"
 
-enum { SLICE_BYTES = 4 << 20, SLICES_MAX = 8 };
+enum {
+    SLICE_BYTES = 4 << 20, /* looked at; */
+    COMBINED_BYTES = 1 << 20,
+    SLICES_MAX = 8
+};
 
 bool call_bit_offset(struct call *call, uint32_t i, bool may_count, unsigned bits, uint64_t *offset)
 {
@@ -341,14 +345,17 @@ static void combine_bytes(enum operation operation, char *into, const char *with
         into[at] = (char)combine(operation, (unsigned char)into[at], (unsigned char)with[at]);
 }
 
-/* The next stretch of a source; the shorter of two counts as if zeros followed it. */
-static void take_part(struct buffer *found, enum operation operation, uint64_t offset,
+/* The next stretch of a source; the shorter of two counts as if zeros followed it.  What it makes
+ * `found` longer is work: memory is touched for the first time. */
+static void take_part(struct call *call, enum operation operation, uint64_t offset,
                       struct bytes part)
 {
+    struct buffer *found = &call->walk->found;
     size_t end = (size_t)offset + part.size;
     if (found->size < end) {
         buffer_reserve(found, end - found->size);
         memset(found->data + found->size, 0, end - found->size);
+        db_spend(call->db, end - found->size);
         found->size = end;
     }
     combine_bytes(operation, found->data + offset, part.data, part.size);
@@ -371,10 +378,10 @@ static bool take_source(struct call *call, uint32_t i, enum operation operation)
         return false;
     uint64_t size = string.found.size;
     struct bytes part =
-        string_part(call, &string, walk->seen, string.found.space ? SLICE_BYTES : size);
+        string_part(call, &string, walk->seen, string.found.space ? COMBINED_BYTES : size);
     bool is_copied = i == 3 && operation != BITOP_NOT;
     if (part.size > 0)
-        take_part(&walk->found, is_copied ? BITOP_OR : operation, walk->seen, part);
+        take_part(call, is_copied ? BITOP_OR : operation, walk->seen, part);
     db_spend(call->db, part.size);
     walk->seen += part.size;
     walk->unfinished = walk->seen < size;

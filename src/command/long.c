@@ -25,7 +25,8 @@ bool command_may_take_long(const struct call *call)
         return true;
     if (command->flags & CMD_LONG)
         return !is_of_one(call);
-    if (command->flags & CMD_PUTS)
+    if (command->flags & CMD_PUTS || command->execute == cmd_append ||
+        command->execute == cmd_setrange)
         return string_words_take_long(call);
     if (command->execute == cmd_once)
         return carried_may_take_long(call);

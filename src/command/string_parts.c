@@ -13,7 +13,7 @@
 
 enum {
     SLICE_BYTES = STRING_SLICE,
-    REPLY_BYTES = 4 * STRING_SLICE, /* more takes a view, of which there are few */
+    REPLY_BYTES = 4 * STRING_SLICE, /* at once: more takes a view, of which there are few */
     LONG_BYTES = 16 << 20           /* of words: some 10 ms */
 };
 
@@ -63,7 +63,7 @@ void string_reply(struct call *call, const struct string *string, uint64_t offse
     }
     uint64_t done = walk->unfinished ? walk->cursor : 0, left = size - done;
     struct bytes part =
-        string_part(call, string, offset + done, left < REPLY_BYTES ? left : REPLY_BYTES);
+        string_part(call, string, offset + done, left < SLICE_BYTES ? left : SLICE_BYTES);
     check(part.size > 0);
     buffer_append_bytes(&walk->found, part);
     walk->cursor = done + part.size;
@@ -289,6 +289,54 @@ void string_write(struct call *call, struct bytes key, const struct string *stri
         put_behind_zeros(call, key, offset, part);
     else
         db_splice(call->db, call->database, key, offset, part);
+}
+
+bool string_write_some(struct call *call, struct bytes key, const struct string *string,
+                       uint64_t offset, struct bytes part, const char *event)
+{
+    struct walk_state *walk = call->walk;
+    struct db_record record = string->found;
+    uint64_t end = offset + part.size, size = string->found.size;
+    bool is_in_pages = string->found.space || is_for_pages(call, string, end);
+    if (!is_in_pages || part.size <= SLICE_BYTES) {
+        string_write(call, key, string, offset, part, event);
+        return true;
+    }
+    check(call->allows & CMD_WRITE);
+    check(end <= VALUE_SIZE_MAX);
+    if (record.type == DB_NONE && !walk->space)
+        walk->space = db_space_new(call->db, call->database);
+    if (record.type == DB_NONE)
+        record.space = walk->space;
+    uint64_t left = part.size - walk->cursor;
+    struct bytes slice = bytes_of((const char *)part.data + walk->cursor,
+                                  (size_t)(left < SLICE_BYTES ? left : SLICE_BYTES));
+    db_string_write_pages(call->db, record.space, offset + walk->cursor, slice);
+    walk->cursor += slice.size;
+    walk->unfinished = walk->cursor < part.size;
+    if (walk->unfinished)
+        return false;
+    db_effects_name(call->db, event);
+    db_string_put(call->db, call->database, key, &record, size > end ? size : end);
+    return true;
+}
+
+bool string_put_some(struct call *call, struct bytes key, struct bytes value, const char *event)
+{
+    struct walk_state *walk = call->walk;
+    struct db_record record = {.type = DB_STRING};
+    if (!string_is_whole_large(call, value.size)) {
+        call_put_string(call, key, value, event);
+        return true;
+    }
+    walk->unfinished =
+        !string_place_some(call, call->database, value, &walk->space, &walk->cursor);
+    if (walk->unfinished)
+        return false;
+    record.space = walk->space;
+    db_effects_name(call->db, event);
+    db_string_set(call->db, call->database, key, &record, value.size);
+    return true;
 }
 
 void string_tell(struct call *call, struct bytes key, const char *event)

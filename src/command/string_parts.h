@@ -43,6 +43,12 @@ bool string_is_moving(const struct call *call);
  * is not there it makes one.  event NULL: nobody is told of it, see string_tell(). */
 void string_write(struct call *call, struct bytes key, const struct string *string, uint64_t offset,
                   struct bytes part, const char *event);
+/* The same of a part that may be large, in slices: walk->cursor.  False: not finished. */
+bool string_write_some(struct call *call, struct bytes key, const struct string *string,
+                       uint64_t offset, struct bytes part, const char *event);
+/* A slice of a put without a deadline, of a key that is not there, by a command whose words are not
+ * placed before it.  False: not finished. */
+bool string_put_some(struct call *call, struct bytes key, struct bytes value, const char *event);
 /* One event for what was written without, if the key is there. */
 void string_tell(struct call *call, struct bytes key, const char *event);
 /* Of so many bytes: larger than one that is changed where it is, */

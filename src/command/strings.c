@@ -270,11 +270,12 @@ void cmd_append(struct call *call)
     }
     if (!string_make_room(call, key, &string, end))
         return;
-    if (string.found.type != DB_NONE)
-        string_write(call, key, &string, string.found.size, part, "append");
-    else
-        call_put_string(call, key, part, "append");
-    reply_integer(call->reply, (int64_t)end);
+    bool is_written =
+        string.found.type != DB_NONE
+            ? string_write_some(call, key, &string, string.found.size, part, "append")
+            : string_put_some(call, key, part, "append");
+    if (is_written)
+        reply_integer(call->reply, (int64_t)end);
 }
 
 void cmd_getrange(struct call *call)
@@ -332,6 +333,6 @@ void cmd_setrange(struct call *call)
     }
     if (!string_make_room(call, key, &string, end))
         return;
-    string_write(call, key, &string, (uint64_t)offset, part, "setrange");
-    reply_integer(call->reply, (int64_t)(size > end ? size : end));
+    if (string_write_some(call, key, &string, (uint64_t)offset, part, "setrange"))
+        reply_integer(call->reply, (int64_t)(size > end ? size : end));
 }

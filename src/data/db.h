@@ -411,6 +411,8 @@ struct bytes db_string_part(struct db *db, struct db_view *view, const struct db
 /* As db_splice(), of a string in pages, or of a key that is not there (found->type DB_NONE). */
 void db_string_write(struct db *db, unsigned database, struct bytes key,
                      const struct db_record *found, uint64_t offset, struct bytes part);
+/* Its pages alone, some of them before the others: the record is put behind the last. */
+void db_string_write_pages(struct db *db, uint64_t space, uint64_t offset, struct bytes part);
 /* Makes the pages of a new string: what it has from `offset` on, a multiple of DB_STRING_PAGE. */
 void db_string_fill(struct db *db, uint64_t space, uint64_t offset, struct bytes part);
 /* And gives it its key: record->space and deadline_ms say which and until when. */

@@ -140,6 +140,17 @@ void db_string_fill(struct db *db, uint64_t space, uint64_t offset, struct bytes
     }
 }
 
+void db_string_write_pages(struct db *db, uint64_t space, uint64_t offset, struct bytes part)
+{
+    for (size_t at = 0; at < part.size;) {
+        uint64_t within = (offset + at) % DB_STRING_PAGE;
+        size_t taken = lesser(DB_STRING_PAGE - within, part.size - at);
+        db_page_splice(db, space, (offset + at) / DB_STRING_PAGE, within,
+                       bytes_of((const char *)part.data + at, taken));
+        at += taken;
+    }
+}
+
 void db_string_write(struct db *db, unsigned database, struct bytes key,
                      const struct db_record *found, uint64_t offset, struct bytes part)
 {
@@ -148,12 +159,6 @@ void db_string_write(struct db *db, unsigned database, struct bytes key,
     check(found->space || found->type == DB_NONE);
     if (found->type == DB_NONE)
         record = (struct db_record){.space = db_space_new(db, database)};
-    for (size_t at = 0; at < part.size;) {
-        uint64_t within = (offset + at) % DB_STRING_PAGE;
-        size_t taken = lesser(DB_STRING_PAGE - within, part.size - at);
-        db_page_splice(db, record.space, (offset + at) / DB_STRING_PAGE, within,
-                       bytes_of((const char *)part.data + at, taken));
-        at += taken;
-    }
+    db_string_write_pages(db, record.space, offset, part);
     db_string_put(db, database, key, &record, end > record.size ? end : record.size);
 }

@@ -9,10 +9,11 @@ enum {
     GOLDEN_PLAIN = 64 * 1024,
     SLICED = 3 * (1 << 20) + 5, /* put there in several slices */
     WORDS = 16,
+    GOLDEN_SPACES = 20,
     OLD = 5 /* the last meaning of before */
 };
 
-static const uint64_t GOLDEN = 0xb5ea60740c5458a2;
+static const uint64_t GOLDEN = 0xb5ea60740c5458a2, GOLDEN_PARTS = 0xe5889052986f5c18;
 
 static struct world world;
 static char large[SLICED];
@@ -456,7 +457,7 @@ static void replies_of_writes_are_made_in_slices(void **state)
         struct bytes reply = say(line, bytes_from_string("new"));
         if (!bytes_equal(reply, buffer_bytes(&wanted)))
             fail_msg("%s: %zu bytes of %zu", line, reply.size, wanted.size);
-        assert_int_equal(world.pauses, 2);
+        assert_int_equal(world.pauses, 8);
         if (rows[i / 2].is_kept)
             assert_value("k", bytes_of(value, SIZE));
         else if (strchr(line, '$'))
@@ -586,6 +587,46 @@ static void large_words_are_placed_in_slices(void **state)
     assert_int_equal(pauses_of("SET k $", SLICED), 0);
 }
 
+/* In a slice of their own, whatever is there; and of each the key is told once. */
+static void large_parts_are_written_in_slices(void **state)
+{
+    (void)state;
+    assert_int_equal(pauses_of("APPEND k $", 1 << 20), 0);
+    assert_int_equal(pauses_of("APPEND k $", SLICED), 3);
+    assert_int_equal(pauses_of("APPEND new $", SLICED), 3);
+    assert_int_equal(pauses_of("SETRANGE k 100 $", SLICED), 3);
+    assert_int_equal(pauses_of("SETRANGE other 100 $", SLICED), 3);
+    assert_int_equal(pauses_of("SETRANGE other 5000000 $", SLICED), 3);
+    assert_int_equal(pauses_of("ONCE c 1 APPEND once $", SLICED), 3);
+    assert_true(world.work_most < 4 << 20);
+    world.meaning = OLD;
+    assert_int_equal(pauses_of("SETRANGE k 0 $", SLICED), 3);
+    assert_int_equal(pauses_of("APPEND plain $", SLICED), 0);
+}
+
+/* The same pages and records as of those that wrote all at once: the number is of the build that
+ * did. */
+static void large_parts_leave_what_they_left(void **state)
+{
+    static const char *const lines[] = {"APPEND k $", "APPEND k $", "SETRANGE k 1000001 $",
+                                        "SETRANGE l 100000 $", "SETRANGE l 7000000 $",
+                                        "APPEND small $"};
+    (void)state;
+    EXPECT(&world, "SET small x EX 1000", "+OK\r\n");
+    memset(large + 1500000, 0, 100000); /* whole pages of zeros among them */
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
+        say(lines[i], value_of(SLICED));
+    EXPECT(&world, "STRLEN k", ":6291466\r\n");
+    EXPECT(&world, "STRLEN l", ":10145733\r\n");
+    EXPECT(&world, "STRLEN small", ":3145734\r\n");
+    EXPECT(&world, "TTL small", ":1000\r\n");
+    assert_int_equal(db_hash(world.db), GOLDEN_PARTS);
+    db_checkpoint(world.db);
+    assert_int_equal(db_hash(world.db), GOLDEN_PARTS);
+    EXPECT(&world, "SET next x", "+OK\r\n"); /* and as many spaces are given out */
+    assert_int_equal(world.db->state.space_next, GOLDEN_SPACES);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -607,6 +648,8 @@ int main(void)
         TEST(deleted_pages_count_as_dead),
         TEST(much_that_is_dead_is_swept_soon),
         TEST(large_words_are_placed_in_slices),
+        TEST(large_parts_are_written_in_slices),
+        TEST(large_parts_leave_what_they_left),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
