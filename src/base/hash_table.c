@@ -81,6 +81,12 @@ void hash_table_deinit(struct hash_table *table)
     *table = (struct hash_table){0};
 }
 
+void hash_table_clear(struct hash_table *table)
+{
+    memory_free(table->buckets);
+    *table = (struct hash_table){.moved = table->moved};
+}
+
 void hash_table_add(struct hash_table *table, struct hash_link *link, uint64_t hash)
 {
     if (!table->buckets) {

@@ -24,6 +24,8 @@ struct hash_table {
 
 /* It has to be empty. */
 void hash_table_deinit(struct hash_table *table);
+/* All links at once are nobody's any more, whatever their number. */
+void hash_table_clear(struct hash_table *table);
 /* Borrows the link until it is removed. */
 void hash_table_add(struct hash_table *table, struct hash_link *link, uint64_t hash);
 void hash_table_remove(struct hash_table *table, struct hash_link *link);

@@ -57,6 +57,7 @@ static struct channel *find_or_make(struct channels *channels, enum channel_kind
         return channel;
     channel = memory_new(sizeof *channel + name.size);
     channel->kind = kind;
+    channel->flushes = channels->flushes;
     channel->size = name.size;
     if (name.size)
         memcpy(channel->name, name.data, name.size);
@@ -100,6 +101,22 @@ bool channels_subscribe(struct channels *channels, struct connection *connection
     return true;
 }
 
+static bool is_forgotten(const struct channels *channels, const struct channel *channel)
+{
+    return channel->kind == CHANNEL_TRACKED && channel->flushes != channels->flushes;
+}
+
+static void end_channel(struct channels *channels, struct channel *channel)
+{
+    if (is_forgotten(channels, channel)) {
+        DL_DELETE(channels->forgotten, channel);
+    } else {
+        hash_table_remove(&channels->names[channel->kind], &channel->link);
+        DL_DELETE(channels->all[channel->kind], channel);
+    }
+    memory_free(channel);
+}
+
 void channels_end(struct channels *channels, struct subscription *subscription)
 {
     struct channel *channel = subscription->key.channel;
@@ -111,14 +128,27 @@ void channels_end(struct channels *channels, struct subscription *subscription)
     DL_DELETE(channel->subscriptions, subscription);
     DL_DELETE2(connection->subscriptions[kind], subscription, mine_prev, mine_next);
     connection->subscribed[kind]--;
-    channels->counts[kind]--;
+    channels->counts[kind] -= !is_forgotten(channels, channel);
     connection->subscribed_bytes -= kind <= CHANNEL_SHARDED ? channel->size : 0;
     memory_free(subscription);
-    if (--channel->count > 0)
-        return;
-    hash_table_remove(&channels->names[kind], &channel->link);
-    DL_DELETE(channels->all[kind], channel);
-    memory_free(channel);
+    if (--channel->count == 0)
+        end_channel(channels, channel);
+}
+
+void channels_forget_tracked(struct channels *channels)
+{
+    DL_CONCAT(channels->forgotten, channels->all[CHANNEL_TRACKED]);
+    channels->all[CHANNEL_TRACKED] = NULL;
+    hash_table_clear(&channels->names[CHANNEL_TRACKED]);
+    channels->counts[CHANNEL_TRACKED] = 0;
+    channels->flushes++;
+}
+
+bool channels_forget_some(struct channels *channels, uint32_t *left)
+{
+    for (; channels->forgotten && *left > 0; --*left)
+        channels_end(channels, channels->forgotten->subscriptions);
+    return !channels->forgotten;
 }
 
 bool channels_unsubscribe(struct channels *channels, struct connection *connection,

@@ -52,6 +52,9 @@ struct bytes channels_first(const struct connection *connection, enum channel_ki
  * taken from it.  True: none remains. */
 bool channels_leave_some(struct channels *channels, struct connection *connection,
                          enum channel_kind from, uint32_t *left);
+/* Tracked keys that FLUSHALL made worthless are forgotten at once, but are memory until they go
+ * here, `left` of them at most.  True: none remains. */
+bool channels_forget_some(struct channels *channels, uint32_t *left);
 /* Of which kind, and those behind it, a command ends all subscriptions: RESET, CLIENT TRACKING OFF.
  * CHANNEL_KINDS: of none.  So they can be ended before, some at a time. */
 enum channel_kind channels_ended_by(const struct command *command, const struct bytes *argv,

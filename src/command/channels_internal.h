@@ -18,6 +18,7 @@ struct channel {
     struct hash_link link;       /* by name, among those of its kind; first */
     struct channel *prev, *next; /* of these, oldest first */
     enum channel_kind kind;
+    uint64_t flushes;                   /* how many there were when it was made */
     struct subscription *subscriptions; /* utlist, oldest first */
     uint32_t count;
     size_t size;
@@ -68,6 +69,8 @@ struct channels {
     uint64_t told_index;            /* of the entry, and the key, that those with a prefix were */
     struct buffer told_key;         /* told of last */
     uint64_t told_all_index;        /* of the entry that told all of everything last */
+    uint64_t flushes;               /* of databases, told; tracked keys of before are forgotten: */
+    struct channel *forgotten;      /* they are in no table and not counted; utlist */
     struct target *targets;         /* of REDIRECT, by id */
 };
 
@@ -76,5 +79,7 @@ struct channel *channels_find(const struct channels *channels, enum channel_kind
                               struct bytes name);
 struct bytes channels_name(const struct channel *channel);
 void channels_end(struct channels *channels, struct subscription *subscription);
+/* All tracked keys, at once: what is left of them goes with channels_forget_some(). */
+void channels_forget_tracked(struct channels *channels);
 
 #endif

@@ -256,8 +256,7 @@ static void tell_everybody(struct channels *channels, uint64_t index)
     if (channels->told_all_index == index)
         return;
     channels->told_all_index = index;
-    while (channels->all[CHANNEL_TRACKED])
-        channels_end(channels, channels->all[CHANNEL_TRACKED]->subscriptions);
+    channels_forget_tracked(channels);
     DL_FOREACH_SAFE2(channels->tracking, connection, following, tracking.next)
     {
         tell(channels, connection, true, bytes_of(NULL, 0));

@@ -231,7 +231,9 @@ bool clients_turn(struct clients *clients)
         take_turn(client);
     }
     clients->status_known = false;
-    return clients->submitted || clients->turn;
+    bool is_all_forgotten =
+        channels_forget_some(clients->options.server->channels, &clients->leaves_left);
+    return clients->submitted || clients->turn || !is_all_forgotten;
 }
 
 /* ---- time ------------------------------------------------------------------------------- */

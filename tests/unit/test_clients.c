@@ -1415,6 +1415,45 @@ static void several_with_very_many_share_the_turns(void **state)
     assert_int_equal(clients_count(house.clients), 0);
 }
 
+/* The keys that they had read are nobody's at once; what is known of them goes in several turns,
+ * and sooner with one that leaves. */
+static void what_a_flush_forgets_takes_several_turns(void **state)
+{
+    struct command_listener *listener = channels_listener(house.server.channels);
+    struct db_effect effect = {.type = DB_EFFECT_FLUSHED, .event = "flushall"};
+    (void)state;
+    int fd = dial(), other = dial();
+    const struct client *client = house.clients->all;
+    say(fd, "CLIENT TRACKING ON\r\n");
+    say(other, "CLIENT TRACKING ON\r\n");
+    turns();
+    with_very_many(CHANNEL_TRACKED); /* the other's */
+    for (int i = 0; i < 2 * VERY_MANY; i++) {
+        char name[16];
+        int size = snprintf(name, sizeof name, "o%07d", i);
+        channels_subscribe(house.server.channels, &house.clients->all->connection, CHANNEL_TRACKED,
+                           bytes_of(name, (size_t)size), 0);
+    }
+    listener->effect(listener, 1000000, &effect);
+    assert_int_equal(channels_count(house.server.channels, CHANNEL_TRACKED), 0);
+    assert_int_equal(client->connection.subscribed[CHANNEL_TRACKED], 2 * VERY_MANY);
+    turn();
+    close(other);
+    uint32_t left = client->connection.subscribed[CHANNEL_TRACKED];
+    assert_in_range(left, 2 * VERY_MANY - CLIENT_LEAVES_MAX, 2 * VERY_MANY);
+    for (int i = 0; i < TURNS_MAX && left > 0; i++) {
+        uint32_t before = left;
+        bool goes_on = loop_turn(house.loop, &house_hooks);
+        left = client->connection.subscribed[CHANNEL_TRACKED];
+        assert_true(goes_on || left == 0);
+        assert_in_range(before - left, 0, CLIENT_LEAVES_MAX);
+    }
+    assert_int_equal(left, 0);
+    assert_hears(fd, "+OK\r\n");
+    close(fd);
+    turns();
+}
+
 static void a_divided_command_fails_once(void **state)
 {
     int fd = dial();
@@ -1528,6 +1567,7 @@ int main(void)
         TEST(very_many_that_end_take_several_turns),
         TEST(one_with_very_many_takes_several_turns_to_leave),
         TEST(several_with_very_many_share_the_turns),
+        TEST(what_a_flush_forgets_takes_several_turns),
         TEST(a_divided_command_fails_once),
         TEST(a_divided_command_begins_without_a_failure),
     };

@@ -380,6 +380,43 @@ static void invalidations_are_bounded(void **state)
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
+/* What was read before a flush is forgotten with it, though it may be there a while longer. */
+static void what_a_flush_forgets_is_told_no_more(void **state)
+{
+    (void)state;
+    int a = dial_3("CLIENT TRACKING ON\r\n"), b = dial_3("CLIENT TRACKING ON\r\n");
+    struct channels *channels = house.server.channels;
+    struct connection *connection = &house.clients->all->connection;
+    say(a, "GET j\r\nGET k\r\n");
+    say(b, "GET k\r\n");
+    assert_hears(a, NIL NIL);
+    assert_hears(b, NIL);
+    assert_int_equal(tracking_count(channels).items, 3);
+    change(DB_EFFECT_FLUSHED, "");
+    assert_int_equal(tracking_count(channels).items, 0);
+    assert_int_equal(tracking_count(channels).keys, 0);
+    change(DB_EFFECT_PUT, "k");
+    assert_true(channels_subscribe(channels, connection, CHANNEL_TRACKED, bytes_of("k", 1), 0));
+    assert_int_equal(connection->subscribed[CHANNEL_TRACKED], 3);
+    assert_int_equal(tracking_count(channels).items, 1);
+    change(DB_EFFECT_PUT, "j");
+    change(DB_EFFECT_PUT, "k");
+    assert_int_equal(connection->subscribed[CHANNEL_TRACKED], 2);
+    change(DB_EFFECT_FLUSHED, "");
+    uint32_t left = 1;
+    assert_false(channels_forget_some(channels, &left));
+    assert_int_equal(left, 0);
+    left = 3;
+    assert_true(channels_forget_some(channels, &left));
+    assert_int_equal(left, 1);
+    assert_int_equal(connection->subscribed[CHANNEL_TRACKED], 0);
+    assert_int_equal(tracking_count(channels).items, 0);
+    assert_hears(a, OF_ALL OF_K OF_ALL);
+    assert_hears(b, OF_ALL OF_ALL);
+    close(a);
+    close(b);
+}
+
 int main(void)
 {
     log_set_level(LOG_LEVEL_WARNING);
@@ -391,6 +428,7 @@ int main(void)
         TEST(opting_in_and_out),
         TEST(ones_own_changes),
         TEST(everything_at_once),
+        TEST(what_a_flush_forgets_is_told_no_more),
         TEST(a_key_that_ends_by_its_time),
         TEST(only_so_many_keys),
         TEST(a_lowered_bound_holds_soon),
