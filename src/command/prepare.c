@@ -18,6 +18,7 @@
 enum {
     LOOKS_MAX = 4000000, /* at keys: some 60 MB */
     SPACES_MAX = 4096,   /* the entry renumbers each, some 2 us, in one turn */
+    PUTS_LISTED = 16384, /* keys in a slice, some 50 ns each */
     /* What takes about as long as an element of a set: */
     BITS_BYTES = 1024,  /* of a string, */
     PAYLOAD_BYTES = 16, /* of a serialized value, */
@@ -524,6 +525,7 @@ struct preparation {
     uint32_t before;    /* words of ONCE in front of it */
     const struct kind *kind;
     int protocol; /* of the reply */
+    bool is_made; /* all but its end; what it put is being listed */
     bool is_ready;
     struct buffer name, words;  /* encoded, in place of those that were said; or nothing */
     struct command_parts parts; /* with them */
@@ -903,21 +905,11 @@ static enum preparation_step end_well(struct preparation *preparation)
     return PREPARATION_READY;
 }
 
-enum preparation_step preparation_go_on(struct preparation *preparation, int64_t now_ms)
+/* A slice of the command.  READY: only its end is left. */
+static enum preparation_step make_some(struct preparation *preparation)
 {
     struct db *db = preparation->db, *beside = preparation->beside;
     struct reply nobody = {NULL, preparation->protocol};
-    check(!preparation->is_ready);
-    if (!preparation->context.command && !read_words(preparation))
-        return PREPARATION_MORE;
-    if (!preparation->making.view)
-        return begin(preparation, now_ms) ? PREPARATION_MORE : PREPARATION_NOT_NOW;
-    if (!beside)
-        return PREPARATION_FAILED;
-    db_at(db, now_ms, false);
-    if (db_applied_index(db) != preparation->looked && !preparation_holds(preparation))
-        return PREPARATION_CHANGED;
-    preparation->looked = db_applied_index(db);
     struct call call = preparation->context;
     uint64_t reading = db_work(db), all = db_work(beside);
     call.reply = &nobody;
@@ -929,8 +921,30 @@ enum preparation_step preparation_go_on(struct preparation *preparation, int64_t
     if (is_finished || preparation->said.is_beyond || db_beside_looks(beside) > LOOKS_MAX ||
         db_beside_spaces(beside) > SPACES_MAX)
         return PREPARATION_FAILED;
-    bool is_all = preparation->making.frames[0].walk.is_prepared;
-    return is_all ? end_well(preparation) : PREPARATION_MORE;
+    return preparation->making.frames[0].walk.is_prepared ? PREPARATION_READY : PREPARATION_MORE;
+}
+
+enum preparation_step preparation_go_on(struct preparation *preparation, int64_t now_ms)
+{
+    struct db *db = preparation->db, *beside = preparation->beside;
+    check(!preparation->is_ready);
+    if (!preparation->context.command && !read_words(preparation))
+        return PREPARATION_MORE;
+    if (!preparation->making.view)
+        return begin(preparation, now_ms) ? PREPARATION_MORE : PREPARATION_NOT_NOW;
+    if (!beside)
+        return PREPARATION_FAILED;
+    db_at(db, now_ms, false);
+    if (db_applied_index(db) != preparation->looked && !preparation_holds(preparation))
+        return PREPARATION_CHANGED;
+    preparation->looked = db_applied_index(db);
+    enum preparation_step step =
+        preparation->is_made ? PREPARATION_READY : make_some(preparation);
+    preparation->is_made = step == PREPARATION_READY;
+    if (preparation->is_made &&
+        db_beside_list_puts(beside, preparation->context.database, PUTS_LISTED))
+        return end_well(preparation);
+    return preparation->is_made ? PREPARATION_MORE : step;
 }
 
 /* By the time of the entry: what the command does with its deadlines then is what it did. */

@@ -27,6 +27,8 @@
 #include "base/memory.h"
 #include "data/layers.h"
 
+enum { PUTS_AHEAD = 16 /* of memory, which is on its way for the next */ };
+
 /* Above all that a state gives out. */
 static const uint64_t first_space = (uint64_t)1 << 62;
 
@@ -59,6 +61,8 @@ void db_beside_free(struct db *beside)
     check(beside->beside && beside->count == 0 && !beside->savepoint);
     if (beside->beside->hearing == beside)
         beside->beside->hearing = NULL;
+    beside->active->looked = beside->looked;
+    beside->active->heard = beside->heard;
     layers_discard(beside->beside, beside->active); /* freed where that does not take long */
     while (beside->discarded) {
         struct layer *layer = beside->discarded;
@@ -66,8 +70,6 @@ void db_beside_free(struct db *beside)
         layer->next = NULL;
         layers_discard(beside->beside, layer);
     }
-    Judy1FreeArray(&beside->looked, PJE0);
-    Judy1FreeArray(&beside->heard, PJE0);
     buffer_deinit(&beside->put);
     layers_handle_free(beside);
 }
@@ -250,21 +252,52 @@ static void set_header(const struct db *db, struct entry *entry, uint64_t first)
         record_set_space(record, first + space - first_space);
 }
 
-/* In the order in which they came, which is much that of memory, where each came once and all that
- * is said of keys is that; else in that of names. */
-static void set_headers(struct db *db, const struct db *beside, unsigned database, uint64_t first)
+static uint64_t puts_of(const struct db *beside)
 {
-    const struct overlay *keys = &db->active->tables[TABLE_KEYS];
-    uint64_t space = layers_space(db, database), count = beside->put.size / sizeof(struct entry *);
-    struct overlay_iter iter;
-    if (!beside->is_put_stale && overlay_entries(keys, space) == count) {
-        struct entry **put = (struct entry **)(void *)beside->put.data;
-        for (uint64_t i = 0; i < count; i++)
-            set_header(db, put[i], first);
-        return;
+    return beside->put.size / sizeof(struct entry *);
+}
+
+/* All of them, and nothing that is another by now. */
+static bool are_all_put(const struct db *beside, unsigned database)
+{
+    const struct overlay *keys = &beside->active->tables[TABLE_KEYS];
+    return !beside->is_put_stale &&
+           overlay_entries(keys, layers_space(beside, database)) == puts_of(beside);
+}
+
+/* In the order in which they came, which is much that of memory, where each came once and all that
+ * is said of keys is that; else they were listed anew, in that of names. */
+static void set_headers(struct db *db, const struct db *beside, uint64_t first)
+{
+    struct entry **put = (struct entry **)(void *)beside->put.data;
+    uint64_t count = puts_of(beside);
+    for (uint64_t i = 0; i < count; i++) {
+        if (i + PUTS_AHEAD < count)
+            __builtin_prefetch(put[i + PUTS_AHEAD]->data, 1);
+        set_header(db, put[i], first);
     }
-    for (overlay_seek(&iter, keys, space, 0); iter.entry; overlay_step(&iter))
-        set_header(db, iter.entry, first);
+}
+
+bool db_beside_list_puts(struct db *beside, unsigned database, uint64_t most)
+{
+    const struct overlay *keys = &beside->active->tables[TABLE_KEYS];
+    struct overlay_iter iter;
+    if (!beside->is_listing && (!beside->puts || are_all_put(beside, database)))
+        return true;
+    if (!beside->is_listing)
+        buffer_clear(&beside->put);
+    overlay_seek(&iter, keys, layers_space(beside, database), beside->listed);
+    while (iter.entry && (most > 0 || iter.word == beside->listed)) { /* whole words */
+        buffer_append(&beside->put, &iter.entry, sizeof(struct entry *));
+        beside->listed = iter.word;
+        most -= most > 0;
+        overlay_step(&iter);
+    }
+    beside->listed = iter.word;
+    beside->is_listing = iter.entry != NULL;
+    beside->is_put_stale &= beside->is_listing;
+    check(beside->is_listing || are_all_put(beside, database));
+    return !beside->is_listing;
 }
 
 void db_beside_adopt_keys(struct db *db, struct db *beside, unsigned database)
@@ -276,13 +309,14 @@ void db_beside_adopt_keys(struct db *db, struct db *beside, unsigned database)
     beside->is_taken = true;
     uint64_t first = db->state.space_next;
     freeze(db);
+    check(!beside->puts || are_all_put(beside, database));
     take_spaces(db, beside, database, first);
     empty = db->active;
     db->active = beside->active;
     beside->active = empty;
     take_counts(db, beside, database);
     if (beside->puts)
-        set_headers(db, beside, database, first);
+        set_headers(db, beside, first);
     if (beside->deadline_from_ms[database] < db->deadline_from_ms[database])
         db->deadline_from_ms[database] = beside->deadline_from_ms[database];
     layers_stored_one(&db->row_sizes, beside->row_sizes.largest);

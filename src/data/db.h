@@ -346,6 +346,9 @@ bool db_beside_fits(const struct db *db, uint64_t space);
  * those were noted.  O(1) but for the versions of those that were put, and new spaces; without a
  * savepoint.  Once. */
 void db_beside_adopt_keys(struct db *db, struct db *beside, unsigned database);
+/* Before that, when nothing more is put there: so that it takes as little as can be, some `most` of
+ * the keys at a time.  True: it is done. */
+bool db_beside_list_puts(struct db *beside, unsigned database, uint64_t most);
 bool db_beside_is_taken(const struct db *beside); /* that was done */
 /* The place is for that, and effects are noted; `puts`: keys are put there. */
 void db_beside_keys(struct db *beside, bool puts);

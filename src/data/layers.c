@@ -6,6 +6,8 @@
  * there are (L6). */
 #include "data/layers.h"
 
+#include <Judy.h>
+
 #include "base/fatal.h"
 #include "base/memory.h"
 
@@ -26,6 +28,8 @@ void layer_free(struct layer *layer)
         struct layer *next = layer->next;
         for (int table = 0; table < TABLES; table++)
             overlay_deinit(&layer->tables[table]);
+        Judy1FreeArray(&layer->looked, PJE0);
+        Judy1FreeArray(&layer->heard, PJE0);
         memory_free(layer);
         layer = next;
     }
@@ -312,10 +316,11 @@ static void leave_space(struct db *db, const struct place *place, uint64_t befor
 }
 
 /* Of a place beside a db: what its entry has to say of keys it says faster in this order than in
- * that of names.  `before`: there was an entry. */
-static void note_put(struct db *db, const struct place *place, bool before, struct entry *entry)
+ * that of names.  `before`: what there was; NULL: nothing. */
+static void note_put(struct db *db, const struct place *place, const struct entry *before,
+                     struct entry *entry)
 {
-    if (!db->puts || place->table != TABLE_KEYS)
+    if (!db->puts || place->table != TABLE_KEYS || before == entry)
         return;
     if (before)
         db->is_put_stale = true;
@@ -344,7 +349,7 @@ bool layers_put_key(struct db *db, const struct place *place, struct bytes heade
      * payload that came from there. */
     struct entry *entry = overlay_put(active, &spot, place->name, header, payload, BELOW_UNKNOWN);
     entry->is_kept = db->savepoint != NULL;
-    note_put(db, place, is_known, entry);
+    note_put(db, place, spot.entry, entry);
     note_change(db, place->name.size + entry->record_size);
     if (place->table == TABLE_ROWS)
         layers_stored_one(&db->row_sizes, entry->record_size);
@@ -392,7 +397,7 @@ bool layers_put_blindly(struct db *db, const struct place *place, struct bytes h
         layers_keep(db, place, &spot, header.size + payload.size, header.size + payload.size);
     struct entry *entry = overlay_put(overlay, &spot, place->name, header, payload, below);
     entry->is_kept = db->savepoint != NULL;
-    note_put(db, place, is_known, entry);
+    note_put(db, place, spot.entry, entry);
     note_change(db, place->name.size + entry->record_size);
     leave_space(db, place, before, space_in(place, entry_record(entry)));
     if (is_known)
@@ -430,7 +435,7 @@ static struct entry *take_up(struct db *db, const struct place *place, struct by
     struct entry *entry = overlay_put_roomy(active, &spot, place->name, bytes_of(NULL, 0), record,
                                             capacity, BELOW_YES); /* L3 */
     entry->is_kept = db->savepoint != NULL;
-    note_put(db, place, spot.entry != NULL, entry);
+    note_put(db, place, spot.entry, entry);
     return entry;
 }
 
@@ -511,7 +516,7 @@ static bool bury(struct db *db, const struct place *place, struct header *before
     note_freed(db, entry, record);
     *pages = pages_stored(place, entry, record);
     if (entry)
-        note_put(db, place, true, entry);
+        note_put(db, place, entry, NULL);
     if (entry && entry->below == BELOW_NO && !db->savepoint) {
         overlay_remove(active, place->space, place->word, place->name);
         return true;

@@ -49,6 +49,7 @@ struct layer {
     /* Of keys, all before this place are resolved (L6); what the loop resolves, it resolves in
      * order. */
     uint64_t resolved_space, resolved_word;
+    void *looked, *heard; /* beside.c: Judy1 of hashes of keys; owned */
     struct layer *next; /* in a list of discarded layers; owned */
 };
 
@@ -153,7 +154,9 @@ struct db {
     struct db_view *on;            /* beside: what is below its layer; NULL: nothing; borrowed */
     bool puts, is_taken;           /* beside: keys are put there; they are an entry's */
     struct buffer put;             /* beside: entries of active that keys got, as they came; */
-    bool is_put_stale;             /* but one of them is another by now, or gone */
+    bool is_put_stale;             /* but one of them is another by now, or gone; then they are */
+    bool is_listing;               /* listed anew, in the order of words: */
+    uint64_t listed;               /* before this one */
     uint64_t work;                 /* db_work() */
     uint64_t changed_bytes;        /* written since the freeze, overwritten or not */
     bool has_dead;                 /* the kv has keys of dead spaces, or will have */

@@ -1111,8 +1111,11 @@ static void deleted_keys_are_prepared(void **state)
     }
 }
 
-/* New ones, one twice, and over what is there: strings and collections, large ones and small. */
-static const char keys_put[] = "MSET a 1 b 2 small 3 h 4 z 5 x 6 a 7 text 8";
+/* New ones, two twice, one of them where it is, and over what is there: strings and collections,
+ * large ones and small. */
+static const char keys_put[] =
+    "MSET a 1 b 2 small 3 h 4 z 5 x 6 a 7 text 8 b "
+    "two-two-two-two-two-two-two-two-two-two-two-two-two-two-two-two-two-two-two-two-two-two";
 
 static void put_keys_are_prepared(void **state)
 {
@@ -1150,6 +1153,44 @@ static void put_keys_are_prepared(void **state)
     prepare(line);
     type("FLUSHDB");
     execute(line, false);
+}
+
+/* Slices that it takes to prepare an MSET of so many keys, the last as often as it is said. */
+static unsigned slices_of_puts(unsigned keys, unsigned times, const char *last)
+{
+    static char names[20000][8];
+    static struct bytes argv[2 * 20000 + 1];
+    unsigned slices = 1;
+    assert_in_range(keys, 1, sizeof names / sizeof names[0]);
+    argv[0] = bytes_from_string("MSET");
+    for (unsigned i = 0; i < keys; i++) {
+        snprintf(names[i], sizeof names[i], "%u", i < keys - times ? i : 0);
+        argv[2 * i + 1] = bytes_from_string(names[i]);
+        argv[2 * i + 2] = bytes_from_string(i < keys - times ? "x" : last);
+    }
+    said = argv;
+    said_count = 2 * keys + 1;
+    while (prepare_slices(words, 1) != PREPARING_ENDED)
+        slices++;
+    execute(words, true);
+    assert_equal_worlds("puts");
+    return slices;
+}
+
+/* That some came twice costs the entry nothing: they are listed anew before it, some thousands in a
+ * slice, where one became another. */
+static void keys_that_are_put_twice_are_listed_before(void **state)
+{
+    enum { KEYS = 20000 };
+    char longer[200] = "";
+    (void)state;
+    memset(longer, 'l', sizeof longer - 1);
+    command_machine_prepare_from(one.machine, 1);
+    unsigned once = slices_of_puts(KEYS, 1, "x"), in_place = slices_of_puts(KEYS, 9, "y");
+    assert_in_range(in_place, once - 1, once);
+    assert_int_equal(slices_of_puts(KEYS, 9, longer), once + 1); /* the first with the last */
+    said = restore;
+    said_count = sizeof restore / sizeof restore[0];
 }
 
 static void keys_that_are_put_if_none_is_there(void **state)
@@ -1924,6 +1965,7 @@ int main(void)
         TEST(fields_end_in_between),
         TEST(deleted_keys_are_prepared),
         TEST(put_keys_are_prepared),
+        TEST(keys_that_are_put_twice_are_listed_before),
         TEST(keys_that_are_put_if_none_is_there),
         TEST(a_key_that_is_over_is_not_taken_for_absent),
         TEST(a_source_that_is_over_is_not_taken_for_absent),
