@@ -17,6 +17,7 @@
 #include "base/large.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/memory_trim.h"
 #include "net/address.h"
 #include "net/client.h"
 #include "net/listener.h"
@@ -43,6 +44,7 @@ struct net {
     int64_t leave_by_ms;
     int64_t stay_until_ms; /* 0: nobody else leads yet */
     struct net_trim trim;
+    struct memory_trim memory_trim;
 };
 
 /* ---- a planned stop -------------------------------------------------------------------- */
@@ -155,9 +157,9 @@ static void trim_memory(struct net *net)
     uint64_t done = status.raft.applied + status.reads_done;
     if (net_trim_is_due(&net->trim, loop_now_ms(net->loop), done) &&
         large_status().kept > TRIM_BYTES)
-        net->trim.gives_back = true;
-    if (net->trim.gives_back) /* one at a tick, since all of them are up to 256 MB */
-        net->trim.gives_back = large_trim();
+        memory_trim_begin(&net->memory_trim);
+    if (!net->trim.is_idle)
+        memory_trim_keep_blocks(&net->memory_trim);
 }
 
 static void on_tick(void *context)
@@ -289,6 +291,7 @@ void net_free(struct net *net)
     if (net->hangup)
         event_free(net->hangup);
     loop_free(net->loop);
+    memory_trim_end(&net->memory_trim);
     memory_free(net);
 }
 

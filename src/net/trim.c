@@ -17,5 +17,6 @@ bool net_trim_is_due(struct net_trim *trim, int64_t now_ms, uint64_t done)
         return false;
     trim->looks_left--;
     trim->next_ms = now_ms + TRIM_MS;
+    trim->is_idle = true;
     return true;
 }

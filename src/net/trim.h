@@ -1,5 +1,5 @@
-/* When the system gets back the large blocks (base/large.h) that nobody uses: each takes up to
- * 40 ms, so it is done when all that was to do is done, and once more.  Loop thread. */
+/* When the system gets back the large blocks that are kept and nobody uses (base/memory_trim.h): when
+ * all that was to do is done, and once more.  Loop thread. */
 #ifndef NET_TRIM_H
 #define NET_TRIM_H
 
@@ -13,7 +13,7 @@ struct net_trim {
     bool is_busy;        /* a turn since then left something to do */
     uint32_t looks_left; /* since something was done */
     uint32_t quiet_ticks;
-    bool gives_back; /* large blocks (base/large.h), one at a tick, until something is done again */
+    bool is_idle; /* nothing was done since it was due */
 };
 
 /* A turn of the loop left something to do: a long entry, or one that is prepared, is no request

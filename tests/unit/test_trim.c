@@ -77,18 +77,20 @@ static void seconds_without_ticks_are_not_idle(void **state)
     assert_int_equal(pass(500, 1, false), 1);
 }
 
-/* They are of use then. */
-static void what_is_given_back_block_by_block_ends_when_something_is_done(void **state)
+/* What is kept of large blocks is of use then. */
+static void it_is_idle_until_something_is_done(void **state)
 {
     (void)state;
-    trim.gives_back = true;
-    pass(500, 0, false);
-    assert_true(trim.gives_back);
-    pass(TICK_MS, 1, false);
-    assert_false(trim.gives_back);
-    trim.gives_back = true;
-    pass(TICK_MS, 1, true);
-    assert_false(trim.gives_back);
+    assert_int_equal(pass(1500, 1, false), 1);
+    assert_true(trim.is_idle);
+    pass(500, 1, false);
+    assert_true(trim.is_idle);
+    pass(TICK_MS, 2, false);
+    assert_false(trim.is_idle);
+    assert_int_equal(pass(LONG_MS, 2, false), 2);
+    assert_true(trim.is_idle);
+    pass(TICK_MS, 2, true);
+    assert_false(trim.is_idle);
 }
 
 int main(void)
@@ -98,8 +100,7 @@ int main(void)
         cmocka_unit_test_setup(it_is_not_due_while_something_is_under_way, set_up),
         cmocka_unit_test_setup(what_ended_before_the_look_counts, set_up),
         cmocka_unit_test_setup(seconds_without_ticks_are_not_idle, set_up),
-        cmocka_unit_test_setup(what_is_given_back_block_by_block_ends_when_something_is_done,
-                               set_up),
+        cmocka_unit_test_setup(it_is_idle_until_something_is_done, set_up),
     };
     return cmocka_run_group_tests_name("trim", tests, NULL, NULL);
 }

@@ -1,0 +1,53 @@
+/* See memory_trim.h. */
+#include "base/memory_trim.h"
+
+#include <signal.h>
+#include <string.h>
+
+#include "base/fatal.h"
+#include "base/large.h"
+
+static void *thread_main(void *context)
+{
+    struct memory_trim *trim = context;
+    while (!atomic_load(&trim->keeps_blocks) && large_trim())
+        ;
+    atomic_store(&trim->is_over, true);
+    return NULL;
+}
+
+bool memory_trim_is_under_way(const struct memory_trim *trim)
+{
+    return trim->is_begun && !atomic_load(&trim->is_over);
+}
+
+/* Signals are the loop's: the thread is started with all of them blocked. */
+void memory_trim_begin(struct memory_trim *trim)
+{
+    sigset_t all, before;
+    if (memory_trim_is_under_way(trim))
+        return;
+    memory_trim_end(trim);
+    atomic_store(&trim->is_over, false);
+    atomic_store(&trim->keeps_blocks, false);
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int error = pthread_create(&trim->thread, NULL, thread_main, trim);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (error)
+        fatal("cannot start the thread that gives back memory: %s", strerror(error));
+    pthread_setname_np(trim->thread, "memory-trim");
+    trim->is_begun = true;
+}
+
+void memory_trim_keep_blocks(struct memory_trim *trim)
+{
+    atomic_store(&trim->keeps_blocks, true);
+}
+
+void memory_trim_end(struct memory_trim *trim)
+{
+    if (trim->is_begun && pthread_join(trim->thread, NULL) != 0)
+        fatal("cannot join the thread that gives back memory");
+    trim->is_begun = false;
+}
