@@ -938,8 +938,7 @@ enum preparation_step preparation_go_on(struct preparation *preparation, int64_t
     if (db_applied_index(db) != preparation->looked && !preparation_holds(preparation))
         return PREPARATION_CHANGED;
     preparation->looked = db_applied_index(db);
-    enum preparation_step step =
-        preparation->is_made ? PREPARATION_READY : make_some(preparation);
+    enum preparation_step step = preparation->is_made ? PREPARATION_READY : make_some(preparation);
     preparation->is_made = step == PREPARATION_READY;
     if (preparation->is_made &&
         db_beside_list_puts(beside, preparation->context.database, PUTS_LISTED))

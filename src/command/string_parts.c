@@ -329,8 +329,7 @@ bool string_put_some(struct call *call, struct bytes key, struct bytes value, co
         call_put_string(call, key, value, event);
         return true;
     }
-    walk->unfinished =
-        !string_place_some(call, call->database, value, &walk->space, &walk->cursor);
+    walk->unfinished = !string_place_some(call, call->database, value, &walk->space, &walk->cursor);
     if (walk->unfinished)
         return false;
     record.space = walk->space;

@@ -270,10 +270,9 @@ void cmd_append(struct call *call)
     }
     if (!string_make_room(call, key, &string, end))
         return;
-    bool is_written =
-        string.found.type != DB_NONE
-            ? string_write_some(call, key, &string, string.found.size, part, "append")
-            : string_put_some(call, key, part, "append");
+    bool is_written = string.found.type != DB_NONE
+                          ? string_write_some(call, key, &string, string.found.size, part, "append")
+                          : string_put_some(call, key, part, "append");
     if (is_written)
         reply_integer(call->reply, (int64_t)end);
 }

@@ -50,7 +50,7 @@ struct layer {
      * order. */
     uint64_t resolved_space, resolved_word;
     void *looked, *heard; /* beside.c: Judy1 of hashes of keys; owned */
-    struct layer *next; /* in a list of discarded layers; owned */
+    struct layer *next;   /* in a list of discarded layers; owned */
 };
 
 struct checkpoint;

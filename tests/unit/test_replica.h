@@ -105,10 +105,10 @@ struct world {
     raft_index shown[RAFT_MEMBERS_MAX]; /* in the append sent last to each */
     const char *long_write;             /* the write that is prepared; NULL: none is */
     int prepare_slices;                 /* calls that it takes */
-    const struct blob *decoding;        /* what was to be taken apart last; NULL: nothing any more */
-    int decode_slices;                  /* calls that are not enough for it */
-    enum preparing prepare_gives;       /* what the last of them gives */
-    uint32_t prepares_asked;            /* writes that it was asked of */
+    const struct blob *decoding;  /* what was to be taken apart last; NULL: nothing any more */
+    int decode_slices;            /* calls that are not enough for it */
+    enum preparing prepare_gives; /* what the last of them gives */
+    uint32_t prepares_asked;      /* writes that it was asked of */
     uint32_t prepare_calls, prepare_drops;
     const char *long_write_as; /* what was prepared is proposed as this; or NULL */
     int64_t prepare_asked_ms;  /* when, as the replica says when it proposes it */

@@ -608,9 +608,9 @@ static void large_parts_are_written_in_slices(void **state)
  * did. */
 static void large_parts_leave_what_they_left(void **state)
 {
-    static const char *const lines[] = {"APPEND k $", "APPEND k $", "SETRANGE k 1000001 $",
-                                        "SETRANGE l 100000 $", "SETRANGE l 7000000 $",
-                                        "APPEND small $"};
+    static const char *const lines[] = {"APPEND k $",           "APPEND k $",
+                                        "SETRANGE k 1000001 $", "SETRANGE l 100000 $",
+                                        "SETRANGE l 7000000 $", "APPEND small $"};
     (void)state;
     EXPECT(&world, "SET small x EX 1000", "+OK\r\n");
     memset(large + 1500000, 0, 100000); /* whole pages of zeros among them */
