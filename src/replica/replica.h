@@ -228,9 +228,9 @@ struct state_machine_ops {
     /* Whether the entry that was applied last told somebody something that has to be with him
      * before its reply is with the client: a message. */
     bool (*told)(struct state_machine *machine);
-    /* Takes some of the words of a command apart that admit() is to be asked about, so that this need
-     * not take all of many at once.  False: there are more, or those of another come first.  NULL:
-     * it is not to be asked about that one any more. */
+    /* Takes some of the words of a command apart that admit() is to be asked about, so that this
+     * need not take all of many at once.  False: there are more, or those of another come first.
+     * NULL: it is not to be asked about that one any more. */
     bool (*decode)(struct state_machine *machine, struct blob *command);
     /* Whether the command may be proposed, or read, under context->meaning (which is known here) in
      * context->database: what would only be refused at its execution, for its words alone or

@@ -439,10 +439,10 @@ static bool take_change(struct replica *replica, struct taking *taking, struct r
 }
 
 /* A large entry is made before it is proposed, some of it in each turn: a copy of 500 MB in one
- * would take tenths of a second; and behind its preparation, which may find other words for it, or
- * have found words that would be late by now.  True: there is more.  What waits so is bounded; what is over that
- * is copied at once, and so is what has an owner in front.  (A waiter is there from
- * request_enter() on, or never: none comes when a payload is begun.) */
+ * would take tenths of a second; and behind its preparation, which may find other words for it.
+ * True: there is more.  What waits so is bounded; what is over that is copied at once, and so is
+ * what has an owner in front.  (A waiter is there from request_enter() on, or never: none comes
+ * when a payload is begun.) */
 static bool is_being_made(struct replica *replica, struct taking *taking, struct request *request)
 {
     size_t size = request->command->size;

@@ -286,7 +286,7 @@ static void it_is_proposed_as_it_was_prepared(void **state)
     assert_true(is_applied("otherslong"));
 }
 
-/* Its entry is made of the words as they are to be proposed, some in each turn, and of no others. */
+/* Its entry is made of the words as they are to be proposed, some in each turn, of no others. */
 static void a_large_one_is_made_as_it_was_prepared(void **state)
 {
     enum { SOME = ENTRY_MADE_BYTES_MAX, SIZE = 2 * SOME + 9, OTHER_SIZE = 2 * SOME + 3 };
