@@ -515,6 +515,7 @@ struct preparation {
     struct blob *encoded; /* a reference; its words are borrowed from it */
     struct command_decoding decoding;
     struct call context;     /* of the first slice; without a command until its words are read */
+    struct walk_state ahead; /* of what looks at its words before */
     struct execution making; /* whose view is that of the beginning, until it is ready */
     struct db *beside;       /* owned */
     struct source *sources;  /* owned */
@@ -689,16 +690,14 @@ static void put_words(struct preparation *preparation, const struct command_rest
 
 /* `own`: the context as it is to be.  Of words that are wrong none becomes another: they are
  * refused. */
-static void restate(struct preparation *preparation, struct call *own)
+static void restate(struct preparation *preparation, struct call *own,
+                    const struct command_restating *restating)
 {
-    struct command_restating restating = {.from = 0};
-    if (!is_restated(own, &restating))
-        return;
-    uint32_t old = restating.to - restating.from;
-    check(restating.from > 0 && restating.to <= own->argc);
-    check(old == restated_words(&restating) || restating.from == own->argc);
-    make_parts(preparation, &restating);
-    put_words(preparation, &restating);
+    uint32_t old = restating->to - restating->from;
+    check(restating->from > 0 && restating->to <= own->argc);
+    check(old == restated_words(restating) || restating->from == own->argc);
+    make_parts(preparation, restating);
+    put_words(preparation, restating);
     own->argv = preparation->context.argv;
     own->argc = preparation->context.argc;
     own->command = preparation->context.command;
@@ -718,28 +717,36 @@ static struct db_view *view_new(const struct preparation *preparation)
 
 static bool may_carry(struct call *call); /* below: transactions */
 
-/* Of the state as it is, at this time.  False: there is no room for a view. */
+/* Of the state as it is, at this time, once its words were looked at.  False: there is no room for
+ * a view. */
 static bool begin(struct preparation *preparation, int64_t now_ms)
 {
     struct db *db = preparation->db;
     struct reply nobody = {NULL, preparation->protocol};
     struct walk_state walk = {.unfinished = false};
+    struct command_restating restating = {.from = 0};
+    struct call own = preparation->context;
+    own.now_ms = now_ms;
+    own.db = db;
+    own.reply = &nobody;
+    own.walk = &preparation->ahead;
+    bool has_other_words = is_restated(&own, &restating);
+    if (own.walk->unfinished)
+        return true;
     struct db_view *view = view_new(preparation);
     if (!view)
         return false;
     struct execution *making = &preparation->making;
-    struct call own = preparation->context;
     preparation->looked = db_applied_index(db);
     preparation->said = (struct call_preparing){.outermost = &making->frames[0].walk,
                                                 .database = own.database,
                                                 .may_carry = may_carry,
                                                 .looks.until_ms = INT64_MAX};
     making->view = view;
-    making->now_ms = own.now_ms = now_ms;
-    own.db = db;
-    own.reply = &nobody;
+    making->now_ms = now_ms;
     own.walk = &walk;
-    restate(preparation, &own);
+    if (has_other_words)
+        restate(preparation, &own, &restating);
     execution_begin(making, own.command, own.argc, CMD_READ | CMD_WRITE);
     making->frames[0].argv = own.argv;
     db_at(db, now_ms, false);

@@ -54,7 +54,8 @@ struct command_restating {
     int64_t number;     /* this is the only one */
 };
 
-/* How a command would be, that begins now; false: it stays as it is. */
+/* How a command would be, that begins now; false: it stays as it is, or its words are not all
+ * looked at yet (walk->unfinished). */
 typedef bool command_restate_fn(struct call *call, struct command_restating *restating);
 command_restate_fn command_fields_restate; /* hash_expiry.c */
 command_restate_fn command_claim_restate;  /* stream_claims.c */

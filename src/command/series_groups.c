@@ -8,8 +8,10 @@ enum {
     GROUP_SIZE = 24 + 2 * DB_TREE_ROOT_SIZE,
     CONSUMER_SIZE = 16 + DB_TREE_ROOT_SIZE,
     PENDING_SIZE = 24,
+    AT_DELIVERED = 8, /* of what is pending */
     NUMBER_SIZE = 8,
-    REMOVED_AT_ONCE = 64 /* of a consumer's */
+    REMOVED_AT_ONCE = 64, /* of a consumer's */
+    MARKED_PAGES = 256    /* that are looked at in one slice */
 };
 
 static const struct bytes nothing = {0}, name_row = {"n", 1};
@@ -364,13 +366,14 @@ static struct series_pending decode_pending(struct bytes value)
     const unsigned char *at = value.data;
     if (value.size != PENDING_SIZE)
         fatal("data: what is pending in a group has %zu bytes", value.size);
-    return (struct series_pending){get_u64(at), (int64_t)get_u64(at + 8), get_u64(at + 16)};
+    return (struct series_pending){get_u64(at), (int64_t)get_u64(at + AT_DELIVERED),
+                                   get_u64(at + 16)};
 }
 
 static struct bytes encode_pending(unsigned char *out, const struct series_pending *pending)
 {
     put_u64(out, pending->consumer);
-    put_u64(out + 8, (uint64_t)pending->delivered_ms);
+    put_u64(out + AT_DELIVERED, (uint64_t)pending->delivered_ms);
     put_u64(out + 16, pending->deliveries);
     return bytes_of(out, PENDING_SIZE);
 }
@@ -404,26 +407,37 @@ void series_pending_set(struct series_group *group, struct series_id id,
     db_tree_set(&group->pending, rank, encode_pending(value, pending));
 }
 
-static bool give_time(void *context, struct bytes key, unsigned char *value, size_t size)
-{
-    const int64_t *delivered_ms = context;
-    struct series_pending pending = decode_pending(bytes_of(value, size));
-    (void)key;
-    if (pending.delivered_ms != SERIES_NOT_TIMED)
-        return false;
-    pending.delivered_ms = *delivered_ms;
-    encode_pending(value, &pending);
-    return true;
-}
-
-void series_pending_time(struct series_group *group, struct series_id from, struct series_id to,
-                         int64_t delivered_ms)
+void series_marks_begin(struct series_marks *marks, const struct series_group *group,
+                        struct series_id from, struct series_id to)
 {
     bool is_there;
-    uint64_t rank = series_rank(&group->pending, from, NULL);
-    uint64_t end = series_rank(&group->pending, to, &is_there) + is_there;
-    while (rank < end)
-        rank += db_tree_rewrite(&group->pending, rank, end - rank, give_time, &delivered_ms);
+    marks->next = series_rank(&group->pending, from, NULL);
+    marks->end = series_rank(&group->pending, to, &is_there) + is_there;
+}
+
+static void note_mark(void *context, struct bytes key, unsigned char *value, size_t size)
+{
+    struct series_marks *marks = context;
+    unsigned char *place = value + AT_DELIVERED;
+    (void)key;
+    if (decode_pending(bytes_of(value, size)).delivered_ms == SERIES_NOT_TIMED)
+        buffer_append(&marks->places, &place, sizeof place);
+}
+
+bool series_marks_find(struct series_marks *marks, const struct series_group *group)
+{
+    for (unsigned i = 0; i < MARKED_PAGES && marks->next < marks->end; i++)
+        marks->next += db_tree_places(&group->pending, marks->next, marks->end - marks->next,
+                                      note_mark, marks);
+    return marks->next >= marks->end;
+}
+
+void series_marks_time(struct series_marks *marks, int64_t delivered_ms)
+{
+    unsigned char **places = (unsigned char **)(void *)marks->places.data;
+    for (size_t i = 0; i < marks->places.size / sizeof *places; i++)
+        put_u64(places[i], (uint64_t)delivered_ms);
+    buffer_deinit(&marks->places);
 }
 
 /* From the tree of the consumer with this number, which is `open` or stored. */

@@ -100,11 +100,20 @@ void series_pending_give(struct series *stream, struct series_group *group,
 bool series_pending_remove(struct series *stream, struct series_group *group,
                            struct series_consumer *consumer, struct series_id id);
 /* The time at which something is delivered, where that is not known yet: what is prepared gets it
- * by its entry. */
+ * by its entry, which has no time to look for it. */
 #define SERIES_NOT_TIMED INT64_MIN
-/* What has no such time among what is pending from `from` on to `to` gets this one. */
-void series_pending_time(struct series_group *group, struct series_id from, struct series_id to,
-                         int64_t delivered_ms);
+/* The places in memory of those times. */
+struct series_marks {
+    uint64_t next, end;   /* ranks among what is pending that are to be looked at */
+    struct buffer places; /* owned: of uint64_t, little endian */
+};
+/* Of what is pending from `from` on to `to`. */
+void series_marks_begin(struct series_marks *marks, const struct series_group *group,
+                        struct series_id from, struct series_id to);
+/* Finds some of them.  True: that were all; from now on the group's tree must stay as it is. */
+bool series_marks_find(struct series_marks *marks, const struct series_group *group);
+/* All of them get this time, and are forgotten. */
+void series_marks_time(struct series_marks *marks, int64_t delivered_ms);
 /* Of a group that is being restored: pending with nobody yet.  False: it is already. */
 bool series_pending_add(struct series *stream, struct series_group *group, struct series_id id,
                         const struct series_pending *pending);

@@ -13,7 +13,9 @@ enum {
     AUTOCLAIM_LONG = PREPARE_WORDS_LEAST / 4, /* of fewer nobody has to look how long it takes */
     AUTOCLAIM_SLICE = 200,                    /* looked at */
     AUTOCLAIM_SHARE = 16,                     /* of INT64_MAX may be asked for: Redis's bound */
-    RETRY_NOT_GIVEN = -1
+    RETRY_NOT_GIVEN = -1,
+    FIRST_ID = 5,      /* word of XCLAIM */
+    IDS_READ = 1 << 15 /* in one slice; to look at them alone is quick */
 };
 
 static const char bad_idle[] = "ERR Invalid min-idle-time argument for ";
@@ -155,26 +157,31 @@ static bool read_option(struct call *call, uint32_t *i, struct claim *claim)
     return true;
 }
 
-/* In later slices it is known: walk->seen. */
-static uint32_t end_of_ids(const struct call *call)
+/* Ids are argv[FIRST_ID] to argv[walk->seen - 1], once that is known: walk->space is how far it has
+ * looked.  False: not yet. */
+static bool find_end_of_ids(struct call *call)
 {
     struct series_id id;
-    uint32_t end = 5;
-    if (call->walk->unfinished)
-        return (uint32_t)call->walk->seen;
-    while (end < call->argc && series_id_read(call->argv[end], true, 0, &id, NULL))
-        end++;
-    return end;
+    struct walk_state *walk = call->walk;
+    if (walk->seen > 0)
+        return true;
+    uint64_t i = walk->space > 0 ? walk->space : FIRST_ID, most = i + IDS_READ;
+    while (i < call->argc && i < most && series_id_read(call->argv[i], true, 0, &id, NULL))
+        i++;
+    walk->space = i;
+    walk->unfinished = i == most && i < call->argc;
+    walk->seen = walk->unfinished ? 0 : i;
+    return !walk->unfinished;
 }
 
-/* ids: argv[5] to argv[*end - 1].  False: answered. */
+/* False: answered, or not all is read. */
 static bool read_claim(struct call *call, struct claim *claim, uint32_t *end)
 {
     claim->deliveries = RETRY_NOT_GIVEN;
     claim->delivered_ms = -1;
-    if (!read_number(call, 4, bad_idle, "XCLAIM", &claim->least_idle_ms))
+    if (!read_number(call, 4, bad_idle, "XCLAIM", &claim->least_idle_ms) || !find_end_of_ids(call))
         return false;
-    *end = end_of_ids(call);
+    *end = (uint32_t)call->walk->seen;
     for (uint32_t i = *end; i < call->argc; i++)
         if (!read_option(call, &i, claim))
             return false;
@@ -220,14 +227,13 @@ void cmd_xclaim(struct call *call)
         claim.group.last = claim.last;
     open_consumer(call, &claim);
     bool has_room = true;
-    for (uint32_t i = call_slice_prepared(call, 5); has_room && i < end && call_takes(call, i);
-         i++) {
+    for (uint32_t i = call_slice_prepared(call, FIRST_ID);
+         has_room && i < end && call_takes(call, i); i++) {
         claim_id(call, &claim, i);
         has_room = call_keeps_parts(call, 0);
     }
     if (walk->count > 0) /* also where they were claimed before this entry */
         claim.consumer.active_ms = call->now_ms;
-    walk->seen = end;
     if (save(call, &claim, has_room) && has_room)
         call_reply_parts(call, walk->count);
 }
@@ -240,7 +246,8 @@ struct sweep {
     struct series_id next;
     uint64_t count, looks; /* that are left */
     bool is_done;
-    struct buffer deleted; /* ids of entries that are no more, as parts of the reply */
+    struct series_marks marks; /* of a preparation that is done but for finding them */
+    struct buffer deleted;     /* ids of entries that are no more, as parts of the reply */
     uint64_t deleted_count;
 };
 
@@ -248,6 +255,7 @@ static void sweep_free(void *kept)
 {
     struct sweep *sweep = kept;
     buffer_deinit(&sweep->deleted);
+    buffer_deinit(&sweep->marks.places);
     memory_free(sweep);
 }
 
@@ -297,7 +305,8 @@ static bool sweep_slice(struct call *call, struct claim *claim, struct sweep *sw
 {
     bool has_room = true;
     uint64_t rank = series_rank(&claim->group.pending, sweep->next, NULL);
-    for (unsigned i = 0; i < AUTOCLAIM_SLICE && has_room && call->walk->budget > 0; i++) {
+    uint64_t most = call_slice_share(call, AUTOCLAIM_SLICE);
+    for (uint64_t i = 0; i < most && has_room && call->walk->budget > 0; i++) {
         struct series_id id;
         struct series_pending pending;
         sweep->is_done = rank >= claim->group.pending.root.count;
@@ -348,14 +357,33 @@ static struct sweep *begin_sweep(struct call *call, const struct claim *claim,
 }
 
 /* What was claimed before its entry is claimed at its time. */
-static void time_swept(struct call *call, struct claim *claim, const struct sweep *sweep,
-                       struct series_id from)
+static void time_swept(struct call *call, struct claim *claim, struct sweep *sweep)
 {
-    bool is_to_end = series_id_compare(sweep->next, series_id_least) == 0;
-    series_pending_time(&claim->group, from, is_to_end ? series_id_most : sweep->next,
-                        call->now_ms);
+    series_marks_time(&sweep->marks, call->now_ms);
     if (call->walk->count > 0)
         claim->consumer.active_ms = call->now_ms;
+}
+
+static void begin_marks(const struct claim *claim, struct sweep *sweep, struct series_id from)
+{
+    bool is_to_end = series_id_compare(sweep->next, series_id_least) == 0;
+    series_marks_begin(&sweep->marks, &claim->group, from,
+                       is_to_end ? series_id_most : sweep->next);
+}
+
+/* Looks at some more.  False: there is no room for the reply, which is answered. */
+static bool go_on_sweeping(struct call *call, struct claim *claim, struct sweep *sweep,
+                           struct series_id from)
+{
+    if (sweep->is_done) { /* of a preparation */
+        call->walk->unfinished = !series_marks_find(&sweep->marks, &claim->group);
+        return true;
+    }
+    bool has_room = sweep_slice(call, claim, sweep);
+    call->walk->unfinished = has_room && (!sweep->is_done || call->preparing);
+    if (sweep->is_done && call->preparing)
+        begin_marks(claim, sweep, from);
+    return has_room;
 }
 
 uint64_t command_autoclaim_size(struct call *call)
@@ -384,10 +412,9 @@ void cmd_xautoclaim(struct call *call)
     call_begin_slice(call);
     bool has_room = true;
     if (call_is_prepared(call))
-        time_swept(call, &claim, sweep, from);
+        time_swept(call, &claim, sweep);
     else
-        has_room = sweep_slice(call, &claim, sweep);
-    walk->unfinished = has_room && !sweep->is_done;
+        has_room = go_on_sweeping(call, &claim, sweep, from);
     if (!save(call, &claim, has_room))
         walk->kept_free = sweep_free;
     else if (has_room)

@@ -317,11 +317,16 @@ static void open_consumer(struct call *call, struct delivery *delivery)
     delivery->consumer.seen_ms = call->now_ms;
 }
 
+/* What is prepared gets its time by the entry. */
+static int64_t delivered_ms(const struct call *call)
+{
+    return call->preparing ? SERIES_NOT_TIMED : call->now_ms;
+}
+
 /* What was given is delivered. */
 static void deliver(struct call *call, struct delivery *delivery, struct bytes keys)
 {
-    struct series_pending pending = {
-        .delivered_ms = call->preparing ? SERIES_NOT_TIMED : call->now_ms, .deliveries = 1};
+    struct series_pending pending = {.delivered_ms = delivered_ms(call), .deliveries = 1};
     for (size_t at = 0; at < keys.size; at += SERIES_KEY_SIZE) {
         struct series_id id = series_id_of(bytes_of((const char *)keys.data + at, SERIES_KEY_SIZE));
         series_group_deliver(&delivery->stream, &delivery->group, id);
@@ -365,9 +370,21 @@ static void give_again(struct call *call, struct delivery *delivery, struct seri
         return;
     }
     series_pending_find(&delivery->group, id, &pending);
-    pending.delivered_ms = call->now_ms;
+    pending.delivered_ms = delivered_ms(call);
     pending.deliveries++;
     series_pending_set(&delivery->group, id, &pending);
+}
+
+/* How much is pending with the consumer behind the id, and wanted; *first: its first one's rank. */
+static uint64_t history_size(const struct delivery *delivery, uint64_t *first)
+{
+    const struct db_tree *pending = &delivery->consumer.pending;
+    uint64_t count = delivery->reading->count;
+    struct series_id from = delivery->id;
+    series_id_next(&from);
+    *first = series_rank(pending, from, NULL);
+    uint64_t left = pending->root.count - *first;
+    return count > 0 && left > count ? count : left;
 }
 
 /* What is pending with the consumer, behind the id.  False: not finished, or answered. */
@@ -375,12 +392,7 @@ static bool give_history(struct call *call, struct delivery *delivery)
 {
     struct walk_state *walk = call->walk;
     const struct db_tree *pending = &delivery->consumer.pending;
-    struct series_id from = delivery->id;
-    uint64_t count = delivery->reading->count;
-    series_id_next(&from);
-    uint64_t first = series_rank(pending, from, NULL), left = pending->root.count - first;
-    if (count > 0 && left > count)
-        left = count;
+    uint64_t first, left = history_size(delivery, &first);
     if (!walk->second_round)
         add_header(call, delivery->stream.key, left);
     for (; walk->cursor < left && walk->budget > 0; walk->cursor++) {
@@ -416,39 +428,66 @@ static void tell_consumer(struct call *call, const struct delivery *delivery)
 struct delivered {
     struct series stream;
     struct series_id from; /* behind it all is delivered now */
+    struct series_marks marks;
     bool made_consumer;
-    bool is_of_slices; /* then the consumer is told of before the rest: give_delivery() */
+    bool is_given; /* only the marks are left to find */
 };
 
-static void keep_delivered(struct call *call, const struct delivery *delivery,
-                           struct series_id before)
+static void delivered_free(void *kept)
+{
+    struct delivered *delivered = kept;
+    buffer_deinit(&delivered->marks.places);
+    memory_free(delivered);
+}
+
+static bool is_new(const struct delivery *delivery)
+{
+    return series_id_compare(delivery->id, series_id_most) == 0;
+}
+
+static struct delivered *keep_delivered(struct call *call, const struct delivery *delivery,
+                                        struct series_id before)
 {
     struct walk_state *walk = call->walk;
     struct delivered *delivered = walk->kept;
-    if (delivered) {
-        delivered->is_of_slices = true;
-        return;
-    }
+    if (delivered)
+        return delivered;
     delivered = memory_new(sizeof *delivered);
-    delivered->from = before;
+    delivered->from = is_new(delivery) ? before : delivery->id;
     delivered->made_consumer = delivery->made_consumer;
     walk->kept = delivered;
+    return delivered;
+}
+
+/* The last that was given. */
+static struct series_id end_of(const struct delivery *delivery)
+{
+    uint64_t first, count;
+    if (is_new(delivery))
+        return delivery->group.last;
+    count = history_size(delivery, &first);
+    return count > 0 ? series_id_at(&delivery->consumer.pending, first + count - 1) : delivery->id;
+}
+
+/* Of a preparation, behind what is given.  False: there is more to do, or only the end is left. */
+static void find_marks(struct call *call, struct delivery *delivery, struct delivered *delivered)
+{
+    call->walk->unfinished = true;
+    if (series_marks_find(&delivered->marks, &delivery->group))
+        (void)call_stops(call);
 }
 
 /* It is delivered at the time of the entry. */
 static void end_prepared(struct call *call, struct delivery *delivery)
 {
-    const struct delivered delivered = *(const struct delivered *)call->walk->kept;
+    struct delivered delivered = *(const struct delivered *)call->walk->kept;
     open_consumer(call, delivery);
-    if (!delivery->reading->is_unacknowledged) {
-        series_pending_time(&delivery->group, delivered.from, delivery->group.last, call->now_ms);
+    series_marks_time(&delivered.marks, call->now_ms);
+    if (is_new(delivery) && !delivery->reading->is_unacknowledged)
         delivery->consumer.active_ms = call->now_ms;
-    }
-    if (delivered.made_consumer && delivered.is_of_slices)
-        tell_consumer(call, delivery);
     call->walk->unfinished = false;
     save_delivery(call, delivery);
-    if (delivered.made_consumer && !delivered.is_of_slices)
+    if (delivered.made_consumer)
         tell_consumer(call, delivery);
     turn(call->walk);
 }
@@ -457,14 +496,34 @@ uint64_t series_delivery_size(struct call *call)
 {
     struct reading reading;
     struct delivery delivery = {.reading = &reading};
+    uint64_t first;
     if (!read_words(call, true, &reading) || reading.streams != 1 || reading.block > 0 ||
-        (reading.count > 0 && reading.count < DELIVERY_LONG) ||
-        !open_delivery(call, &delivery, 0) || series_id_compare(delivery.id, series_id_most) != 0)
+        (reading.count > 0 && reading.count < DELIVERY_LONG) || !open_delivery(call, &delivery, 0))
         return 0;
+    if (!is_new(&delivery))
+        return series_consumer_find(&delivery.stream, &delivery.group, call->argv[reading.consumer],
+                                    &delivery.consumer)
+                   ? history_size(&delivery, &first)
+                   : 0;
     struct series_id from = delivery.group.last;
     return series_id_next(&from)
                ? series_range_of(&delivery.stream, from, series_id_most, false, reading.count).count
                : 0;
+}
+
+/* A slice of a preparation that gave something, or the rest. */
+static void end_slice_prepared(struct call *call, struct delivery *delivery,
+                               struct series_id before, bool is_done)
+{
+    struct walk_state *walk = call->walk;
+    struct delivered *delivered = keep_delivered(call, delivery, before);
+    if (is_done) {
+        delivered->is_given = true;
+        series_marks_begin(&delivered->marks, &delivery->group, delivered->from, end_of(delivery));
+    }
+    walk->unfinished |= is_done;
+    save_delivery(call, delivery);
+    walk->kept_free = delivered_free;
 }
 
 /* False: not finished, or answered. */
@@ -478,17 +537,20 @@ static bool give_delivery(struct call *call, const struct reading *reading)
         end_prepared(call, &delivery);
         return true;
     }
+    struct delivered *delivered = call->preparing ? walk->kept : NULL;
+    if (delivered && delivered->is_given) {
+        find_marks(call, &delivery, delivered);
+        return false;
+    }
     struct series_id before = delivery.group.last;
     open_consumer(call, &delivery);
     walk->unfinished = false;
-    bool is_new = series_id_compare(delivery.id, series_id_most) == 0;
-    bool is_done = is_new ? give_new(call, &delivery) : give_history(call, &delivery);
-    bool stops = is_done && call_stops(call);
-    if (call->preparing)
-        keep_delivered(call, &delivery, before);
-    save_delivery(call, &delivery);
-    if (stops)
+    bool is_done = is_new(&delivery) ? give_new(call, &delivery) : give_history(call, &delivery);
+    if (call->preparing) {
+        end_slice_prepared(call, &delivery, before, is_done);
         return false;
+    }
+    save_delivery(call, &delivery);
     if (delivery.made_consumer)
         tell_consumer(call, &delivery);
     if (is_done)
@@ -510,7 +572,7 @@ void cmd_xreadgroup(struct call *call)
     if (!read_words(call, true, &reading))
         return;
     call_begin_slice(call);
-    walk->budget /= GROUP_SHARE;
+    walk->budget = (int64_t)call_slice_share(call, (uint64_t)walk->budget / GROUP_SHARE);
     if (!check_all(call, &reading, check_delivery))
         return;
     while (walk->seen < reading.streams)

@@ -16,6 +16,7 @@
 
 #include "base/codec.h"
 #include "base/fatal.h"
+#include "data/overlay.h"
 #include "data/page.h"
 
 #ifndef DB_TREE_PAGE_MAX
@@ -608,32 +609,26 @@ void db_tree_set(const struct db_tree *tree, uint64_t rank, struct bytes value)
                  entry.end - value.size, entry.end, &value, 1);
 }
 
-uint64_t db_tree_rewrite(const struct db_tree *tree, uint64_t rank, uint64_t count,
-                         db_tree_rewrite_fn *each, void *context)
+uint64_t db_tree_places(const struct db_tree *tree, uint64_t rank, uint64_t count,
+                        db_tree_place_fn *each, void *context)
 {
     struct aim aim = {.rank = rank};
-    struct buffer copy = {0};
-    uint64_t number, given = 0;
-    bool is_changed = false;
+    struct db_page page;
+    uint64_t number, passed = 0;
     check(!tree->view && rank < tree->root.count && count > 0);
-    buffer_append_bytes(&copy, seek(tree, &aim, &number));
-    struct bytes page = buffer_bytes(&copy);
-    struct page_entry entry = skip(tree, number, page, aim.rank);
-    size_t from = entry.at;
+    seek(tree, &aim, &number);
+    page = load(tree, number, 0);
+    unsigned char *changed = page.entry ? page.entry->data + page.entry->name_size : NULL;
+    struct page_entry entry = skip(tree, number, page.bytes, aim.rank);
     if (entry.at == entry.end)
         damaged(tree, number);
-    for (;; entry = entry_at(tree, number, page, entry.end)) {
-        unsigned char *value = (unsigned char *)copy.data + entry.end - entry.value.size;
-        is_changed |= each(context, entry.key, value, entry.value.size);
-        if (++given == count || entry.end >= page.size)
+    for (;; entry = entry_at(tree, number, page.bytes, entry.end)) {
+        if (changed)
+            each(context, entry.key, changed + entry.end - entry.value.size, entry.value.size);
+        if (++passed == count || entry.end >= page.bytes.size)
             break;
     }
-    struct bytes part = bytes_of(copy.data + from, entry.end - from);
-    if (is_changed)
-        db_page_edit(tree->db, tree->space, number, &(struct db_page){.entry = NULL}, from,
-                     entry.end, &part, 1);
-    buffer_deinit(&copy);
-    return given;
+    return passed;
 }
 
 /* ---- taking out ------------------------------------------------------------------- */

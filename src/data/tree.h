@@ -59,13 +59,14 @@ void db_tree_append(struct db_tree *tree, struct bytes key, struct bytes value);
 void db_tree_insert_at(struct db_tree *tree, uint64_t rank, struct bytes value);
 /* rank < count; a value of the size of the one that is there, and not what the db lent. */
 void db_tree_set(const struct db_tree *tree, uint64_t rank, struct bytes value);
-/* Borrowed for the call, which must not change the db; the value may be written
- * over.  True: it was. */
-typedef bool db_tree_rewrite_fn(void *context, struct bytes key, unsigned char *value, size_t size);
-/* Gives what is in one page from `rank` on, at most `count` (> 0).  rank < root.count.  Returns how
- * many were given. */
-uint64_t db_tree_rewrite(const struct db_tree *tree, uint64_t rank, uint64_t count,
-                         db_tree_rewrite_fn *each, void *context);
+/* Where a value lies in memory: it may be written over there until the tree is changed, and stays
+ * there if the pages of the tree become another db's meanwhile (db_beside_adopt_changes()). */
+typedef void db_tree_place_fn(void *context, struct bytes key, unsigned char *value, size_t size);
+/* Passes over what is in one page from `rank` on, at most `count` (> 0), and gives the places if
+ * that page was changed in active, else nothing.  rank < root.count.  Returns how many were passed.
+ */
+uint64_t db_tree_places(const struct db_tree *tree, uint64_t rank, uint64_t count,
+                        db_tree_place_fn *each, void *context);
 /* Takes out what is at the ranks from `rank` on, `count` of them, or fewer where more than `pages`
  * pages (> 0) would have to be touched.  Returns how many. */
 uint64_t db_tree_cut(struct db_tree *tree, uint64_t rank, uint64_t count, uint64_t pages);

@@ -265,6 +265,12 @@ static const char *const changing[] = {"LINSERT l BEFORE 2999 x",
                                        "XDEL long 12-1 600-1 610-1",
                                        "XAUTOCLAIM long later f 0 0 COUNT 10000",
                                        "XREADGROUP GROUP later g STREAMS long >",
+                                       "XREADGROUP GROUP later f STREAMS long 0",
+                                       "XDEL long 1000-1 1001-1 2000-1",
+                                       "XREADGROUP GROUP later f COUNT 400 STREAMS long 899-1",
+                                       "XREADGROUP GROUP later g NOACK STREAMS long 2500",
+                                       "XAUTOCLAIM long later h 0 500 COUNT 700",
+                                       "XREADGROUP GROUP later h COUNT 600 STREAMS long 1",
                                        "ZPOPMIN w 1200",
                                        "ZPOPMAX w 1100",
                                        "ZMPOP 2 none w MAX COUNT 1500",
@@ -1263,6 +1269,27 @@ static void an_entry_that_trims_is_not_prepared(void **state)
     }
 }
 
+/* Where its ids end is looked for in slices, too. */
+static void very_many_ids_are_claimed(void **state)
+{
+    enum { IDS = 70000, BEFORE = 5, WORDS = BEFORE + IDS + 1, LOOKS = IDS / 32768 };
+    static struct bytes argv[WORDS];
+    static const char *const first[] = {"XCLAIM", "x", "group", "other", "0"};
+    (void)state;
+    fill_for_words();
+    for (size_t i = 0; i < WORDS; i++)
+        argv[i] = bytes_from_string(i < BEFORE ? first[i] : i % 7 ? "5-1" : "7-1");
+    argv[WORDS - 1] = bytes_from_string("NOTHING");
+    said = argv;
+    said_count = WORDS;
+    unsigned pauses = one.pauses;
+    struct bytes reply = type(words);
+    assert_true(((const char *)reply.data)[0] == '-');
+    assert_in_range(one.pauses - pauses, LOOKS, LOOKS + 2); /* and to take it apart */
+    argv[WORDS - 1] = bytes_from_string("JUSTID");
+    check_that(words, "INCR others", true);
+}
+
 /* A word of more than a megabyte is placed in pages, a key too. */
 static void large_keys_are_not_put_by_a_preparation(void **state)
 {
@@ -1970,6 +1997,7 @@ int main(void)
         TEST(a_key_that_is_over_is_not_taken_for_absent),
         TEST(a_source_that_is_over_is_not_taken_for_absent),
         TEST(an_entry_that_trims_is_not_prepared),
+        TEST(very_many_ids_are_claimed),
         TEST(large_keys_are_not_put_by_a_preparation),
         TEST(a_deleted_key_changes_before_it_is_looked_at),
         TEST(deleted_keys_need_a_layer),
