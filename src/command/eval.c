@@ -18,6 +18,7 @@
 
 #include "base/fatal.h"
 #include "base/memory.h"
+#include "command/prepare.h"
 #include "command/script_store.h"
 #include "command/waiting.h"
 #include "resp/number.h"
@@ -206,10 +207,35 @@ static void end(struct call *call, struct running *running)
         reply_raw(call->reply, reply);
 }
 
+static void note_spent(struct call *call, struct running *running)
+{
+    uint64_t spent = script_spent(running->script);
+    db_spend(call->db, (spent - running->spent) * WORK_PER_INSTRUCTION);
+    running->spent = spent;
+}
+
+/* In a preparation: the machine gets the words, and what the script does is left to its entry. */
+static void load(struct call *call, struct running *running)
+{
+    script_slice(running->script);
+    enum script_step step = script_go_on(running->script);
+    note_spent(call, running);
+    check(step != SCRIPT_CALLS);
+    call->walk->unfinished = step == SCRIPT_PAUSES;
+    if (step == SCRIPT_ENDS)
+        end(call, running);
+    else if (script_is_waiting(running->script))
+        (void)call_stops(call);
+}
+
 static void go_on(struct call *call)
 {
     struct running *running = call->walk->kept;
     struct script *script = running->script;
+    if (call->preparing) {
+        load(call, running);
+        return;
+    }
     call->walk->unfinished = false;
     if (running->phase != PHASE_RUNS) {
         end(call, running);
@@ -223,8 +249,7 @@ static void go_on(struct call *call)
     do
         step = script_go_on(script);
     while (step == SCRIPT_CALLS && !(is_carried = serve(call, running)));
-    db_spend(call->db, (script_spent(script) - running->spent) * WORK_PER_INSTRUCTION);
-    running->spent = script_spent(script);
+    note_spent(call, running);
     if (is_carried)
         return;
     call->walk->unfinished = step == SCRIPT_PAUSES;
@@ -281,6 +306,7 @@ static void begin(struct call *call, struct bytes body, struct running *running,
                              .argument_count = call->argc - KEYS_FROM - keys,
                              .protocol = call->reply->protocol,
                              .seed = call->seed,
+                             .waits = call->preparing != NULL,
                              .is_library = is_library,
                              .function = call->argv[1],
                              .knows_command = knows_command};
@@ -292,8 +318,27 @@ bool call_goes_on(struct call *call)
 {
     if (!call->walk->kept)
         return false;
+    if (call_is_prepared(call)) {
+        call_begins_prepared(call);
+        return false;
+    }
     go_on(call);
     return true;
+}
+
+/* Its words are in a machine already, if it is this code that was prepared. */
+static bool goes_on_prepared(struct call *call, struct bytes sha)
+{
+    struct running *running = call->walk->kept;
+    if (!running)
+        return false;
+    bool is_it = bytes_equal(bytes_of(running->sha, SCRIPT_SHA_SIZE), sha);
+    if (is_it)
+        go_on(call);
+    else
+        running_free(running);
+    call->walk->kept = is_it ? running : NULL;
+    return is_it;
 }
 
 void call_run_function(struct call *call, struct bytes sha, struct bytes code, bool may_write)
@@ -301,6 +346,8 @@ void call_run_function(struct call *call, struct bytes sha, struct bytes code, b
     char name[SCRIPT_SHA_SIZE + 1] = "";
     check(sha.size == SCRIPT_SHA_SIZE);
     memcpy(name, sha.data, SCRIPT_SHA_SIZE);
+    if (goes_on_prepared(call, sha))
+        return;
     struct running *running = take_machine(call, name);
     if (!running)
         return;
@@ -308,10 +355,26 @@ void call_run_function(struct call *call, struct bytes sha, struct bytes code, b
     begin(call, code, running, true);
 }
 
+/* False: answered. */
+static bool store(struct call *call, struct running *running, struct bytes body)
+{
+    struct bytes name = bytes_of(running->sha, SCRIPT_SHA_SIZE), known;
+    if (script_store_get(call, name, &known))
+        return true;
+    struct buffer error = {0};
+    bool compiles = script_compiles(running->script, name, body, &error);
+    if (compiles)
+        script_store_put(call, name, body, false);
+    else
+        reply_raw(call->reply, buffer_bytes(&error));
+    buffer_deinit(&error);
+    return compiles;
+}
+
 static void eval(struct call *call, bool is_read_only)
 {
     char sha[SCRIPT_SHA_SIZE + 1];
-    struct bytes body = call->argv[1], known;
+    struct bytes body = call->argv[1], name = bytes_of(sha, SCRIPT_SHA_SIZE), known;
     uint32_t keys;
     bool may_write;
     if (call_goes_on(call))
@@ -319,22 +382,19 @@ static void eval(struct call *call, bool is_read_only)
     if (!read_key_count(call, &keys) || !may_run(call, body, is_read_only, &may_write))
         return;
     script_sha(body, sha);
-    struct bytes name = bytes_of(sha, SCRIPT_SHA_SIZE);
+    if (call->walk->kept) { /* it was prepared, so it compiles */
+        if (!script_store_get(call, name, &known))
+            script_store_put(call, name, body, false);
+        bool is_it = goes_on_prepared(call, name);
+        check(is_it);
+        return;
+    }
     struct running *running = take_machine(call, sha);
     if (!running)
         return;
     running->may_write = may_write;
-    if (!is_read_only && !script_store_get(call, name, &known)) {
-        struct buffer error = {0};
-        bool compiles = script_compiles(running->script, name, body, &error);
-        if (compiles)
-            script_store_put(call, name, body, false);
-        else
-            reply_raw(call->reply, buffer_bytes(&error));
-        buffer_deinit(&error);
-        if (!compiles)
-            return;
-    }
+    if (!is_read_only && !call->preparing && !store(call, running, body))
+        return;
     begin(call, body, running, false);
 }
 
@@ -365,7 +425,8 @@ static void evalsha(struct call *call, bool is_read_only)
         call_refuse(call, "NOSCRIPT No matching script. Please use EVAL.");
         return;
     }
-    if (!may_run(call, body, is_read_only, &may_write))
+    if (!may_run(call, body, is_read_only, &may_write) ||
+        goes_on_prepared(call, bytes_of(sha, SCRIPT_SHA_SIZE)))
         return;
     struct running *running = take_machine(call, sha);
     if (!running)

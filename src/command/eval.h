@@ -13,7 +13,7 @@ command_fn cmd_script_help;
 command_words_fn words_script_load, words_script_flush;
 
 /* eval.c, for functions.  A script or function of the call that is under way goes on; false: there
- * is none. */
+ * is none, or it was prepared and its code is to be looked at first. */
 bool call_goes_on(struct call *call);
 /* argv[1] of the library that the code is, with the keys and arguments behind it. */
 void call_run_function(struct call *call, struct bytes sha, struct bytes code, bool may_write);

@@ -53,6 +53,7 @@ struct machine {
     uint64_t prepares_from;             /* elements */
     uint64_t prepared;                  /* entries that were, since the start */
     struct preparation *preparation;    /* owned: of a write that comes later; or NULL */
+    struct preparation *used;           /* owned: of the entry under way, which has its words */
     bool parts;             /* the entry that begins is to leave its state before it readable */
     struct db_view *before; /* owned: of that, while it is half done and somebody read; or NULL */
 };
@@ -172,6 +173,9 @@ static void begin_prepared(struct machine *machine, struct execution *execution,
                            struct walk_state *carried)
 {
     struct preparation *preparation = machine->preparation;
+    machine->preparation = NULL;
+    machine->used = preparation;
+    machine->prepared++;
     call->prepared = preparation_place(preparation);
     call->db = machine->db;
     preparation_take_first(preparation, call);
@@ -198,7 +202,8 @@ static bool run(struct machine *machine, struct execution *execution, struct byt
             check(!is_prepared);
             return true;
         }
-        if (allows & CMD_WRITE && machine->parts && !is_prepared && command_may_take_long(call))
+        bool is_at_end = is_prepared && !(call->command->flags & CMD_SCRIPTING);
+        if (allows & CMD_WRITE && machine->parts && !is_at_end && command_may_take_long(call))
             (void)db_part(machine->db);
         execution_begin(execution, call->command, call->argc, allows);
         if (is_prepared)
@@ -250,10 +255,10 @@ static bool apply(struct state_machine *base, const struct apply_context *contex
     call.notice = &machine->notice;
     bool finished = run(machine, &machine->writing, command, CMD_READ | CMD_WRITE, &call);
     machine->found_nothing = call.found_nothing;
-    if (call.prepared) {
-        check(finished); /* nothing was left but its end */
-        machine->prepared++;
-        drop_preparation(machine);
+    check(finished || !call.prepared); /* nothing was left but its end */
+    if (finished) {
+        preparation_free(machine->used);
+        machine->used = NULL;
     }
     return finished;
 }
@@ -783,6 +788,7 @@ void command_machine_free(struct state_machine *base)
     struct machine *machine = machine_of(base);
     drop_preparation(machine);
     execution_deinit(&machine->writing);
+    preparation_free(machine->used);
     execution_deinit(&machine->reading);
     if (machine->before)
         db_view_release(machine->before);

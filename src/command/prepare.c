@@ -6,6 +6,8 @@
 #include "base/fatal.h"
 #include "base/memory.h"
 #include "command/bits.h"
+#include "command/eval.h"
+#include "command/functions.h"
 #include "command/geo.h"
 #include "command/lists.h"
 #include "command/ordered.h"
@@ -282,6 +284,13 @@ static uint64_t weigh_all_words(struct call *call, struct sources *sources)
     return call->argc;
 }
 
+/* Of a script what it gets is prepared, and it is of no account what it does. */
+static uint64_t weigh_script(struct call *call, struct sources *sources)
+{
+    sources->count = 0;
+    return call->argc;
+}
+
 /* The same, where what becomes of a field does not depend on when. */
 static uint64_t weigh_deadlines(struct call *call, struct sources *sources)
 {
@@ -381,6 +390,9 @@ static const struct kind kinds[] = {
     {cmd_mset, weigh_puts, IN_PLACE | OF_KEYS | CARRIED, 16},
     {cmd_msetnx, weigh_puts, IN_PLACE | OF_KEYS | CARRIED, 64},
     {cmd_xadd, weigh_entry, 0, 1},
+    {cmd_eval, weigh_script, ALONE, 16},
+    {cmd_evalsha, weigh_script, ALONE, 16},
+    {cmd_fcall, weigh_script, ALONE, 16},
     {cmd_exec, weigh_transaction, IN_PLACE | MOSTLY_SHORT | OF_KEYS, 0},
 };
 

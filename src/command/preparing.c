@@ -25,6 +25,13 @@ bool call_is_prepared(const struct call *call)
     return call->prepared != NULL;
 }
 
+void call_begins_prepared(struct call *call)
+{
+    check(call->prepared);
+    call->prepared = NULL;
+    call->walk->unfinished = call->walk->is_prepared = false;
+}
+
 uint32_t call_slice_prepared(struct call *call, uint32_t first)
 {
     if (!call_is_prepared(call))

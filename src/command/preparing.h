@@ -47,6 +47,8 @@ bool call_may_carry(struct call *call);
 void call_take_keys(struct call *call);
 /* In the entry: only the end is left. */
 bool call_is_prepared(const struct call *call);
+/* But of a script its beginning was prepared: from now on it is executed as any other. */
+void call_begins_prepared(struct call *call);
 /* As call_slice(), of a write that may have been prepared: then no word is left. */
 uint32_t call_slice_prepared(struct call *call, uint32_t first);
 /* The number in this entry of a space that the command put aside; 0 stays 0. */

@@ -381,6 +381,11 @@ static int push_call(struct script *script, lua_State *lua)
 static enum script_end call(struct script *script, lua_State *lua)
 {
     int arguments = push_call(script, lua);
+    if (script->run.waits) {
+        script->is_waiting = true;
+        pause_here(script);
+        script->is_waiting = false;
+    }
     lua_pushcfunction(lua, script_on_error);
     lua_insert(lua, 1);
     lua_pushcfunction(lua, call_and_take);
@@ -436,7 +441,7 @@ static void begin(struct script *script, const struct script_run *run, bool only
     script->spent = 0;
     script->turn++;
     script->call_protocol = 2;
-    script->is_loading = false;
+    script->is_loading = script->is_waiting = false;
     script->argc = 0;
     script->random = script_seed((int32_t)run->seed);
     trim(&script->reply);
@@ -503,6 +508,11 @@ enum script_step script_go_on(struct script *script)
         reply_passed(script);
     check((script->step == SCRIPT_ENDS) == (script->end != SCRIPT_RUNS));
     return script->step;
+}
+
+bool script_is_waiting(const struct script *script)
+{
+    return script->is_waiting;
 }
 
 struct bytes script_reply(const struct script *script, bool *failed)

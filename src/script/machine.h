@@ -43,6 +43,7 @@ struct script {
 
     struct script_run run;
     bool only_compiles;
+    bool is_waiting; /* see script_run.waits */
     enum script_step step;
     enum script_end end;
     uint64_t spent, slice_end; /* in instructions */

@@ -46,6 +46,7 @@ struct script_run {
     uint32_t key_count, argument_count;
     int protocol;          /* of its reply */
     uint64_t seed;         /* of math.random() */
+    bool waits;            /* pauses when it has its words, before it does anything */
     bool is_library;       /* the body is code that registers functions, */
     struct bytes function; /* of which this one is called */
     /* Whether there is such a command. */
@@ -89,6 +90,8 @@ const char *script_flag_name(unsigned flag);
 /* Forgets what it was doing. */
 void script_begin(struct script *script, const struct script_run *run);
 enum script_step script_go_on(struct script *script);
+/* After SCRIPT_PAUSES: where script_run.waits says so. */
+bool script_is_waiting(const struct script *script);
 /* After SCRIPT_CALLS. */
 struct script_call script_called(const struct script *script);
 void script_answer(struct script *script, struct bytes reply); /* copied */

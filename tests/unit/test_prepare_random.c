@@ -97,7 +97,8 @@ static const char *const stamped[] = {
     "SPOP %s %N", "SPOP %s %N", "ZPOPMIN %z %N", "ZPOPMAX %z %N", "ZMPOP 2 %z %z MAX COUNT %N",
     "LPOP %l %N", "RPOP %l %N", "LMPOP 2 %l %l RIGHT COUNT %N", "XAUTOCLAIM %x g c3 %n 0 COUNT %N",
     "XREADGROUP GROUP g c COUNT %N STREAMS %x >", "XREADGROUP GROUP g c NOACK COUNT %N STREAMS %x >",
-    "XREADGROUP GROUP g c COUNT %N STREAMS %x 0", "XREADGROUP GROUP g c3 STREAMS %x 0"};
+    "XREADGROUP GROUP g c COUNT %N STREAMS %x 0", "XREADGROUP GROUP g c3 STREAMS %x 0",
+    "EVAL return{#KEYS,#ARGV,redis.call('incr',KEYS[1])} 1 %t %F"};
 /* clang-format on */
 
 /* ---- what is counted ---------------------------------------------------------------------- */
