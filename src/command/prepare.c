@@ -27,8 +27,9 @@ enum {
     LIST_ELEMENTS = 16, /* that are looked at, or go with their page */
     STREAM_PAGE = 8,    /* elements that take as long as one page of a stream */
     WORDS_LEAST = PREPARE_WORDS_LEAST,
-    WORDS_UNIT = 16, /* see struct kind */
-    POP_WORDS = 3,   /* of SPOP and the like, with a count */
+    WORDS_UNIT = 16,    /* see struct kind */
+    POP_WORDS = 3,      /* of SPOP and the like, with a count */
+    TRIMMING_WORDS = 7, /* of XADD, with MAXLEN */
     /* Each with its identity; of more, what entries do to them is heard. */
     SOURCES_NOTED = WORDS_LEAST / 4,
     /* Of more sources nobody looks at what they are before: that alone would take long. */
@@ -305,11 +306,14 @@ static uint64_t weigh_transaction(struct call *call, struct sources *sources)
     return command_exec_prepares(call);
 }
 
-/* What is trimmed behind it is no part of what is prepared, and may take long. */
+/* An entry of few fields is never long but for what it trims. */
 static uint64_t weigh_entry(struct call *call, struct sources *sources)
 {
+    uint64_t trimmed;
+    if (command_stream_entry_trims(call, &trimmed))
+        return trimmed / LIST_ELEMENTS + (call->argc < WORDS_LEAST ? 0 : call->argc);
     sources->count = 0;
-    return command_stream_entry_trims(call) ? 0 : call->argc;
+    return call->argc < WORDS_LEAST ? 0 : call->argc;
 }
 
 enum {
@@ -389,7 +393,7 @@ static const struct kind kinds[] = {
     {cmd_del, weigh_all_words, IN_PLACE | OF_KEYS | CARRIED, 64},
     {cmd_mset, weigh_puts, IN_PLACE | OF_KEYS | CARRIED, 16},
     {cmd_msetnx, weigh_puts, IN_PLACE | OF_KEYS | CARRIED, 64},
-    {cmd_xadd, weigh_entry, 0, 1},
+    {cmd_xadd, weigh_entry, IN_PLACE | MOSTLY_SHORT | OF_SOURCES, 1},
     {cmd_eval, weigh_script, ALONE, 16},
     {cmd_evalsha, weigh_script, ALONE, 16},
     {cmd_fcall, weigh_script, ALONE, 16},
@@ -467,6 +471,8 @@ static bool is_likely(struct bytes name, uint32_t words)
     const char *text = name.data;
     if (name.size < SHORTEST)
         return false;
+    if (words >= TRIMMING_WORDS && bytes_is(name, "xadd"))
+        return true;
     if ((name.size > 4 && bytes_is(bytes_of(text + name.size - 4, 4), "tore")) ||
         is_pop(name, words))
         return true;

@@ -72,14 +72,14 @@ static bool check_trim(struct call *call, struct trim *trim)
     return true;
 }
 
-/* How many entries go. */
-static uint64_t trim_count(const struct series *stream, const struct trim *trim)
+/* How many entries go, together with those that are `gone`. */
+static uint64_t trim_count(const struct series *stream, const struct trim *trim, uint64_t gone)
 {
-    uint64_t count = stream->entries.root.count, length = (uint64_t)trim->length;
+    uint64_t count = stream->entries.root.count + gone, length = (uint64_t)trim->length;
     if (trim->form == TRIM_NONE)
         return 0;
     if (trim->form == TRIM_MINID)
-        count = series_rank(&stream->entries, trim->least, NULL);
+        count = series_rank(&stream->entries, trim->least, NULL) + gone;
     else
         count = count > length ? count - length : 0;
     if (!trim->is_rough)
@@ -160,10 +160,15 @@ bool words_xadd(struct call *call)
     return read_xadd(call, &xadd);
 }
 
-bool command_stream_entry_trims(struct call *call)
+bool command_stream_entry_trims(struct call *call, uint64_t *size)
 {
     struct xadd xadd;
-    return read_xadd(call, &xadd) && xadd.trim.form != TRIM_NONE;
+    struct series stream;
+    if (!read_xadd(call, &xadd) || xadd.trim.form == TRIM_NONE)
+        return false;
+    bool is_stream = series_open(&stream, call, call->argv[1]);
+    *size = is_stream && stream.is_there ? trim_count(&stream, &xadd.trim, 0) : 0;
+    return true;
 }
 
 /* False: there is none; answered. */
@@ -190,7 +195,7 @@ static bool choose_id(struct call *call, const struct series *stream, struct xad
                              "target stream top item");
 }
 
-/* The fields into walk->found, some at a time.  False: not all yet, or they are prepared. */
+/* The fields into walk->found, some at a time.  False: not all yet. */
 static bool pack(struct call *call, const struct xadd *xadd)
 {
     struct walk_state *walk = call->walk;
@@ -198,7 +203,42 @@ static bool pack(struct call *call, const struct xadd *xadd)
         packed_init(&walk->found, PACKED_STRINGS);
     for (uint32_t i = call_slice_prepared(call, xadd->fields); call_takes(call, i); i++)
         packed_append(&walk->found, call->argv[i]);
-    return !walk->unfinished && !call_stops(call);
+    return !walk->unfinished;
+}
+
+/* Whether a slice of the trimming may come before the entry is appended: all of what it takes is to
+ * go, and what it leaves is more than the append changes.  How much it takes is a guess by the
+ * slice before. */
+static bool may_trim_ahead(const struct series *stream, const struct trim *trim,
+                           const struct walk_state *walk, uint64_t *end)
+{
+    enum { FIRST_SLICE = 2 }; /* pages of leaves in a slice, for those in the end's */
+    uint64_t left = trim_count(stream, trim, walk->seen) - walk->seen;
+    if (!db_tree_end(&stream->entries, SERIES_KEY_SIZE, walk->found.size, end))
+        return false;
+    uint64_t slice = walk->space ? walk->space : FIRST_SLICE * *end;
+    return left > *end + 2 * slice;
+}
+
+/* In a preparation: most of the trimming, though the entry's id is not known yet.  walk->seen: how
+ * many are gone, walk->space: in the last slice. */
+static void trim_ahead(struct call *call, struct series *stream, const struct trim *trim)
+{
+    struct walk_state *walk = call->walk;
+    uint64_t end;
+    bool goes_on = stream->is_there && may_trim_ahead(stream, trim, walk, &end);
+    walk->unfinished = goes_on;
+    if (!goes_on) {
+        (void)call_stops(call);
+        return;
+    }
+    uint64_t left = trim_count(stream, trim, walk->seen) - walk->seen;
+    walk->space = db_tree_cut(&stream->entries, 0, left, SERIES_CUT_PAGES);
+    walk->seen += walk->space;
+    if (stream->entries.root.count > end && walk->space < left)
+        series_put_aside(stream, call);
+    else
+        walk->unfinished = false; /* it took too much: nothing is prepared */
 }
 
 static void append(struct call *call, struct series *stream, const struct xadd *xadd)
@@ -219,19 +259,28 @@ void cmd_xadd(struct call *call)
         walk->unfinished = false;
     if (!read_xadd(call, &xadd) || !series_open(&stream, call, call->argv[1]))
         return;
+    if (call_is_prepared(call) && walk->seen > 0)
+        series_take_changes(&stream, call);
     if (!walk->second_round) {
         if (!stream.is_there && xadd.makes_none) {
             reply_null(call->reply);
             return;
         }
-        if (!choose_id(call, &stream, &xadd) || !pack(call, &xadd))
+        bool is_packed = call->preparing && walk->seen > 0;
+        if (!is_packed && (!choose_id(call, &stream, &xadd) || !pack(call, &xadd)))
             return;
+        if (call->preparing) {
+            trim_ahead(call, &stream, &xadd.trim);
+            return;
+        }
         append(call, &stream, &xadd);
         walk->second_round = true;
-        walk->count = walk->cursor = trim_count(&stream, &xadd.trim);
+        walk->count = trim_count(&stream, &xadd.trim, walk->seen);
+        walk->cursor = walk->count - walk->seen;
     }
-    if (!trim_slice(call, &stream))
-        return;
+    while (!trim_slice(call, &stream))
+        if (!call_is_prepared(call))
+            return;
     series_save(&stream, "xadd");
     if (walk->count > 0)
         db_effects_also(call->db, call->database, stream.key, "xtrim");
@@ -281,7 +330,7 @@ uint64_t command_stream_trim_size(struct call *call)
     struct series stream;
     if (!read_xtrim(call, &trim) || !series_open(&stream, call, call->argv[1]))
         return 0;
-    return trim_count(&stream, &trim);
+    return trim_count(&stream, &trim, 0);
 }
 
 void cmd_xtrim(struct call *call)
@@ -292,7 +341,7 @@ void cmd_xtrim(struct call *call)
     if (!read_xtrim(call, &trim) || !series_open(&stream, call, call->argv[1]))
         return;
     if (!walk->unfinished)
-        walk->count = walk->cursor = trim_count(&stream, &trim);
+        walk->count = walk->cursor = trim_count(&stream, &trim, 0);
     if (call_is_prepared(call))
         series_take_changes(&stream, call);
     if (!trim_slice(call, &stream))

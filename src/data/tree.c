@@ -586,6 +586,44 @@ void db_tree_append(struct db_tree *tree, struct bytes key, struct bytes value)
     insert_entry(&insert);
 }
 
+/* How many entries are below the page on that level which has the one at this rank below it, and
+ * its number. */
+static struct page_child page_above(const struct db_tree *tree, uint64_t rank, unsigned to)
+{
+    struct page_child at = top_of(tree);
+    struct aim aim = {.rank = rank};
+    for (unsigned level = tree->root.height - 1; level > to; level--) {
+        struct found found = find_child(tree, &at, level, &aim);
+        at = found.child;
+        aim.rank -= found.before;
+    }
+    return at;
+}
+
+static bool has_room(const struct db_tree *tree, uint64_t number, unsigned level, size_t size)
+{
+    return load(tree, number, level).bytes.size + size <= DB_TREE_PAGE_MAX;
+}
+
+/* The last leaf takes the entry, or a new one, which the last page above the leaves takes.  A page
+ * that is cut at its front is joined with the one behind it at the most, so as long as something of
+ * the last but one on level 1 is left in front of the last, nobody asks how large these are. */
+bool db_tree_end(const struct db_tree *tree, size_t key_size, size_t value_size, uint64_t *count)
+{
+    enum { LEVELS = 3 }; /* the root is none of those pages */
+    uint64_t all = tree->root.count;
+    size_t entry = PAGE_ENTRY_HEAD_MAX + key_size + value_size;
+    size_t child = PAGE_ENTRY_HEAD_MAX + key_size + PAGE_CHILD_SIZE;
+    if (tree->root.height < LEVELS)
+        return false;
+    struct page_child last = page_above(tree, all - 1, 1);
+    *count = last.count;
+    if (last.count < all)
+        *count += page_above(tree, all - last.count - 1, 1).count;
+    return has_room(tree, page_above(tree, all - 1, 0).number, 0, entry) ||
+           has_room(tree, last.number, 1, child);
+}
+
 void db_tree_insert_at(struct db_tree *tree, uint64_t rank, struct bytes value)
 {
     struct aim aim = {.rank = rank, .at_end = true};

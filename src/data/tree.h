@@ -55,6 +55,11 @@ uint64_t db_tree_walk(const struct db_tree *tree, uint64_t rank, uint64_t count,
 uint64_t db_tree_insert(struct db_tree *tree, struct bytes key, struct bytes value);
 /* The same of a key that is above all that are there. */
 void db_tree_append(struct db_tree *tree, struct bytes key, struct bytes value);
+/* How many entries there are at its end of which an append may change the pages, if it may not
+ * change more than counts in the others.  As long as more are left behind it, what is cut off at
+ * the front may be cut off before the append or after it: the same tree comes of both.  False: an
+ * append of an entry of these sizes may change more. */
+bool db_tree_end(const struct db_tree *tree, size_t key_size, size_t value_size, uint64_t *count);
 /* In a tree without keys: rank <= count. */
 void db_tree_insert_at(struct db_tree *tree, uint64_t rank, struct bytes value);
 /* rank < count; a value of the size of the one that is there, and not what the db lent. */

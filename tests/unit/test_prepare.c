@@ -1259,19 +1259,66 @@ static void a_source_that_is_over_is_not_taken_for_absent(void **state)
     }
 }
 
-/* That may take more than the moment which its entry has. */
-static void an_entry_that_trims_is_not_prepared(void **state)
+static unsigned prepare_counted(const char *line)
+{
+    unsigned slices = 0;
+    assert_true(is_wanted(line));
+    while (prepare_slices(line, 1) != PREPARING_ENDED)
+        slices++;
+    return slices;
+}
+
+/* It has the id of its entry, and finds most of what it trims gone; whether its page is full. */
+static void an_entry_that_trims_is_prepared(void **state)
+{
+    enum { LENGTH = 80000, ROUNDS = 12 };
+    static const char *const trims[] = {"MAXLEN 1 *",
+                                        "MINID 18446744073709551615 *",
+                                        "MAXLEN = 3000 9999999999999-*",
+                                        "MAXLEN ~ 700 LIMIT 70077 *",
+                                        "NOMKSTREAM MINID ~ 9999999999998 LIMIT 0 *",
+                                        "MAXLEN 0 *"};
+    enum { TRIMS = sizeof trims / sizeof trims[0] };
+    (void)state;
+    command_machine_prepare_from(one.machine, 1000);
+    for (int i = 0; i < LENGTH; i++)
+        type("XADD long * f v");
+    type("XGROUP CREATE long g 0");
+    type("XREADGROUP GROUP g c COUNT 1000 STREAMS long >");
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        char line[128];
+        db_checkpoint(i % 2 ? one.db : other.db);
+        type("COPY long x REPLACE");
+        snprintf(line, sizeof line, "XADD x %s f %.*s", trims[i % TRIMS], (int)(1 + i * 4),
+                 "a_value_that_leaves_its_page_more_room_or_less,_and_a_new_one_now_and_then,_as_"
+                 "it_is_long");
+        unsigned slices = prepare_counted(line);
+        if (slices < 3)
+            fail_msg("%s is prepared in %u slices", line, slices);
+        one.now_ms = other.now_ms += 2;
+        if (i == 7 || i == 9)
+            type(i == 7 ? "XADD x * f v" : "XDEL x 1-1 1-2");
+        execute(line, i != 7);
+        for (unsigned j = 0; j < 5 + i % 3; j++)
+            type("XADD long * f v");
+    }
+    type("XADD none MAXLEN 0 * f v");
+    type("XINFO STREAM x FULL");
+}
+
+/* Of few entries nothing is trimmed ahead, and what the words are is prepared. */
+static void an_entry_that_trims_little_is_prepared(void **state)
 {
     (void)state;
-    static const char *const commands[] = {"XADD x MAXLEN 1 *", "XADD x MINID ~ 7-1 LIMIT 9 *"};
+    static const char *const commands[] = {"XADD x MAXLEN 1 *", "XADD x MINID ~ 7-1 LIMIT 9 *",
+                                           "XADD none NOMKSTREAM MAXLEN 1 *"};
     command_machine_prepare_from(one.machine, 1);
     for (int i = 0; i < 1000; i++)
         type("XADD x * f v");
-    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
-        const char *line = line_of(commands[i], " f:%d %d", 0, 300);
-        assert_int_equal(prepare_slices(line, PREPARE_CALLS_MAX), PREPARING_ENDED);
-        execute(line, false);
-    }
+    assert_false(is_wanted("XADD x MAXLEN 990 * f v"));
+    assert_false(is_wanted("XADD x * f v g w h u"));
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
+        check_that(line_of(commands[i], " f:%d %d", 0, 300), "INCR others", i < 2);
 }
 
 static const char *const load_function[] = {
@@ -2062,7 +2109,8 @@ int main(void)
         TEST(keys_that_are_put_if_none_is_there),
         TEST(a_key_that_is_over_is_not_taken_for_absent),
         TEST(a_source_that_is_over_is_not_taken_for_absent),
-        TEST(an_entry_that_trims_is_not_prepared),
+        TEST(an_entry_that_trims_is_prepared),
+        TEST(an_entry_that_trims_little_is_prepared),
         TEST(what_a_script_gets_is_prepared),
         TEST(a_script_is_flushed_in_between),
         TEST(very_many_ids_are_claimed),

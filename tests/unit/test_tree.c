@@ -750,6 +750,82 @@ static void test_cuts_are_bounded(void **state)
     bench_close(&bench);
 }
 
+/* Two entries fill a leaf, so that an append changes pages on all levels now and then. */
+enum { WIDE_VALUE = 900 };
+
+static void append_wide(struct bench *bench, uint64_t number)
+{
+    static const char value[WIDE_VALUE];
+    struct twin_key room;
+    db_tree_append(&bench->tree, twin_key(&room, number), bytes_of(value, sizeof value));
+}
+
+static bool end_of(const struct bench *bench, uint64_t *count)
+{
+    return db_tree_end(&bench->tree, sizeof(struct twin_key), WIDE_VALUE, count);
+}
+
+/* Pages above the two lowest levels are not promised to have room. */
+static void test_an_append_at_the_end_is_told(void **state)
+{
+    enum { WIDE = 16000 };
+    struct bench bench;
+    uint64_t local = 0, end;
+    (void)state;
+    bench_open(&bench);
+    for (uint64_t i = 0; i < WIDE; i++) {
+        uint32_t height = bench.tree.root.height;
+        bool is_local = end_of(&bench, &end);
+        append_wide(&bench, i);
+        assert_false(is_local && bench.tree.root.height > height);
+        assert_false(is_local && (end > bench.tree.root.count || end < 20));
+        local += is_local;
+    }
+    assert_int_equal(bench.tree.root.height, 4);
+    assert_in_range(local, WIDE * 9 / 10, WIDE - 10);
+    bench_close(&bench);
+}
+
+/* As long as more is left than what is called its end, a tree is the same whether its front is cut
+ * off before an append or after it. */
+static void test_a_cut_at_the_front_is_apart_from_an_append(void **state)
+{
+    enum { ROUNDS = 400, STEPS_MAX = 64 };
+    struct twins *twins = memory_new(sizeof *twins);
+    struct bench *one = &twins->one, *other = &twins->other;
+    uint64_t number = 0, dice = 11, apart = 0;
+    (void)state;
+    bench_open(one);
+    bench_open(other);
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        uint64_t pages[STEPS_MAX], end, wanted = 400 + prng_below(&dice, 2500);
+        unsigned steps = 0;
+        for (; one->tree.root.count < wanted; number++) {
+            append_wide(one, number);
+            append_wide(other, number);
+        }
+        if (!end_of(other, &end))
+            continue;
+        for (; steps < STEPS_MAX; steps++) {
+            pages[steps] = 1 + prng_below(&dice, 40);
+            if (other->tree.root.count <= end + 3 * pages[steps])
+                break;
+            db_tree_cut(&other->tree, 0, other->tree.root.count, pages[steps]);
+            assert_true(other->tree.root.count > end);
+        }
+        append_wide(other, number);
+        append_wide(one, number++);
+        for (unsigned i = 0; i < steps; i++)
+            db_tree_cut(&one->tree, 0, one->tree.root.count - 1, pages[i]);
+        assert_twins(twins);
+        apart += steps > 0;
+    }
+    assert_true(apart > ROUNDS / 2);
+    bench_close(one);
+    bench_close(other);
+    memory_free(twins);
+}
+
 /* Keys of many KB: the bounds between them stay short, or the tree at least flat. */
 static void test_large_keys(void **state)
 {
@@ -837,6 +913,8 @@ int main(void)
         cmocka_unit_test(test_in_order),
         cmocka_unit_test(test_pages_are_given_back),
         cmocka_unit_test(test_cuts_are_bounded),
+        cmocka_unit_test(test_an_append_at_the_end_is_told),
+        cmocka_unit_test(test_a_cut_at_the_front_is_apart_from_an_append),
         cmocka_unit_test(test_large_keys),
         cmocka_unit_test(test_damaged_pages),
         cmocka_unit_test(test_damaged_roots),
