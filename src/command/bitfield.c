@@ -6,7 +6,9 @@
  *
  * Deterministic; loop thread only. */
 #include "base/fatal.h"
+#include "base/memory.h"
 #include "command/bits.h"
+#include "command/prepare.h"
 #include "command/string_parts.h"
 #include "resp/number.h"
 
@@ -225,6 +227,8 @@ static bool begin(struct call *call)
         return false;
     if (!is_read && size > call->value_max)
         return call_refuse(call, ERROR_TOO_LARGE);
+    if (call->preparing && size > 0 && string_would_move(call, &string, size))
+        return false; /* that is not prepared */
     uint64_t space = string.found.space;
     if (size > 0 && !string_make_room(call, call->argv[1], &string, size))
         return false;
@@ -237,14 +241,72 @@ static bool begin(struct call *call)
     return true;
 }
 
+/* ---- what was prepared ------------------------------------------------------------------ */
+
+/* The string as it is to be, of a preparation that wrote something. */
+struct written {
+    struct db_record found;
+    struct buffer value; /* owned: all of it, if it is plain */
+};
+
+static void written_free(void *kept)
+{
+    struct written *written = kept;
+    buffer_deinit(&written->value);
+    memory_free(written);
+}
+
+static void keep_written(struct call *call)
+{
+    struct walk_state *walk = call->walk;
+    struct written *written;
+    struct string string;
+    if (!walk->second_round)
+        return;
+    bool is_string = string_open(call, call->argv[1], &string);
+    check(is_string);
+    written = memory_new(sizeof *written);
+    written->found = string.found;
+    if (!string.found.space)
+        buffer_append_bytes(&written->value, string.value);
+    walk->kept = written;
+    walk->kept_free = written_free;
+}
+
+/* In the entry: the string becomes that. */
+static void put_written(struct call *call)
+{
+    const struct written *written = call->walk->kept;
+    struct bytes key = call->argv[1];
+    struct string string;
+    if (!written)
+        return;
+    bool is_string = string_open(call, key, &string);
+    check(is_string);
+    if (!written->found.space) {
+        string_write(call, key, &string, 0, buffer_bytes(&written->value), NULL);
+        return;
+    }
+    struct db_record record = written->found;
+    if (string.found.space)
+        call_take_changes(call, record.space);
+    else
+        record.space = call_take_space(call, call->database, record.space);
+    db_effects_name(call->db, db_effect_untold);
+    db_string_put(call->db, call->database, key, &record, record.size);
+}
+
 /* walk->seen is the overflow that is asked for now, second_round whether anything was written. */
 void cmd_bitfield(struct call *call)
 {
     struct walk_state *walk = call->walk;
     struct operation operation;
-    if ((!walk->unfinished || string_is_moving(call)) && !begin(call))
+    bool is_prepared = call_is_prepared(call);
+    if (is_prepared)
+        put_written(call);
+    else if ((!walk->unfinished || string_is_moving(call)) && !begin(call))
         return;
-    uint32_t i = call_slice(call, 2);
+    uint32_t i = call_slice_prepared(call, 2);
     for (; call_takes(call, i); i += words_of(operation.action)) {
         bool is_read = read_operation(call, i, &operation);
         check(is_read);
@@ -259,6 +321,10 @@ void cmd_bitfield(struct call *call)
     }
     if (walk->unfinished)
         return;
+    if (call_stops(call)) {
+        keep_written(call);
+        return;
+    }
     if (walk->second_round)
         string_tell(call, call->argv[1], "setbit");
     call_reply_parts(call, walk->count);

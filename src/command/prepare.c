@@ -393,6 +393,7 @@ static const struct kind kinds[] = {
     {cmd_del, weigh_all_words, IN_PLACE | OF_KEYS | CARRIED, 64},
     {cmd_mset, weigh_puts, IN_PLACE | OF_KEYS | CARRIED, 16},
     {cmd_msetnx, weigh_puts, IN_PLACE | OF_KEYS | CARRIED, 64},
+    {cmd_bitfield, weigh_words, IN_PLACE, 8},
     {cmd_xadd, weigh_entry, IN_PLACE | MOSTLY_SHORT | OF_SOURCES, 1},
     {cmd_eval, weigh_script, ALONE, 16},
     {cmd_evalsha, weigh_script, ALONE, 16},

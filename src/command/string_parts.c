@@ -252,10 +252,15 @@ static bool is_for_pages(const struct call *call, const struct string *string, u
     return call->meaning >= COMMAND_MEANING_PAGES && string_is_large(size);
 }
 
-bool string_make_room(struct call *call, struct bytes key, struct string *string, uint64_t end)
+bool string_would_move(const struct call *call, const struct string *string, uint64_t end)
 {
     bool is_plain = string->found.type != DB_NONE && !string->found.space;
-    if (!is_plain || !is_for_pages(call, string, end))
+    return is_plain && is_for_pages(call, string, end);
+}
+
+bool string_make_room(struct call *call, struct bytes key, struct string *string, uint64_t end)
+{
+    if (!string_would_move(call, string, end))
         return true;
     if (!string_put_slice(call, key, string->value, string->found.deadline_ms, db_effect_untold))
         return false;

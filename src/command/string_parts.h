@@ -37,6 +37,8 @@ bool string_equals(struct call *call, const struct string *string, struct bytes 
 
 /* Before a write that ends at `end`; may open the string again.  False: not finished. */
 bool string_make_room(struct call *call, struct bytes key, struct string *string, uint64_t end);
+/* Whether it would have to be put into pages for that. */
+bool string_would_move(const struct call *call, const struct string *string, uint64_t end);
 /* Whether that is under way. */
 bool string_is_moving(const struct call *call);
 /* Writes `part` over what there is from `offset` on or behind it, zeros in between; of a key that

@@ -1403,6 +1403,57 @@ static void very_many_ids_are_claimed(void **state)
     check_that(words, "INCR others", true);
 }
 
+/* Strings of all forms, and none; what fails for its overflow, and nothing that is written. */
+static void bit_fields_are_prepared(void **state)
+{
+    static const struct {
+        const char *command, *format;
+        bool fails;
+    } cases[] = {
+        {"BITFIELD fnew", " SET u8 #%d %d", false},
+        {"BITFIELD fnew", " SET u8 #%d %d", false}, /* as it was: nothing is written */
+        {"BITFIELD fnew OVERFLOW FAIL", " INCRBY u4 #%d 9", false},
+        {"BITFIELD fnew", " GET u16 %d", false},
+        {"BITFIELD fnone", " GET u16 %d", false},
+        {"BITFIELD flarge SET u8 900000 7", " SET i64 %d%03d 5", false},
+        {"BITFIELD flarge", " INCRBY i13 %d%d 5", false},
+        {"BITFIELD s OVERFLOW SAT", " INCRBY u8 %d0000 200", false}, /* in pages */
+        {"BITFIELD s", " GET u8 %d0001", false},
+        {"BITFIELD s SET u8 99999999 1", " INCRBY u8 %d0000 200", false}, /* and longer */
+        {"BITFIELD timed", " SET u8 #%d %d", false},
+        {"BITFIELD plain", " SET u8 #%d %d", true}, /* which goes into pages */
+        {"BITFIELD plain", " INCRBY u8 #%d %d", false},
+        {"BITFIELD a", " SET u8 #%d %d", true},
+        {"BITFIELD fnew", " SET u8 #%d x", true},
+    };
+    static char text[100000];
+    const struct bytes set[] = {bytes_from_string("SET"), bytes_from_string("plain"),
+                                bytes_of(text, sizeof text)};
+    (void)state;
+    fill_more();
+    for (unsigned round = 0; round < 3; round++) {
+        type("SET timed xyz PX 100000");
+        said = set;
+        said_count = sizeof set / sizeof set[0];
+        type(words);
+        command_machine_prepare_from(one.machine, 1);
+        for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+            const char *line = line_of(cases[i].command, cases[i].format, 1, 300);
+            if ((i + round) % 3 < 2)
+                db_checkpoint((i + round) % 3 ? one.db : other.db);
+            check_that(line, "INCR others", !cases[i].fails);
+        }
+        check_that(line_of("BITFIELD fnew", " SET u8 #%d 1", 1, 300), "SETBIT fnew 3 1", false);
+        check_that(line_of("BITFIELD s", " SET u8 #%d 1", 1, 300), "SETBIT s 3 1", false);
+        check_that(line_of("BITFIELD fno", " SET u8 #%d 1", 1, 300), "SET fno x", false);
+        type("GET fnew");
+        type("PTTL timed");
+        type("GETRANGE flarge 0 -1");
+        type("DEL fnew flarge fno s");
+        type("SETBIT s 82000000 1");
+    }
+}
+
 /* A word of more than a megabyte is placed in pages, a key too. */
 static void large_keys_are_not_put_by_a_preparation(void **state)
 {
@@ -2114,6 +2165,7 @@ int main(void)
         TEST(what_a_script_gets_is_prepared),
         TEST(a_script_is_flushed_in_between),
         TEST(very_many_ids_are_claimed),
+        TEST(bit_fields_are_prepared),
         TEST(large_keys_are_not_put_by_a_preparation),
         TEST(a_deleted_key_changes_before_it_is_looked_at),
         TEST(deleted_keys_need_a_layer),

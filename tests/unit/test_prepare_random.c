@@ -44,7 +44,7 @@ struct said {
 /* In a template % is for: s z h l t x p g  a key that mostly has a set, sorted set, hash, list,
  * string, stream, HyperLogLog, places; k any key; n a number, r a rank, m a member, d a duration;
  * M S P K  many members, scores with members, pairs, keys; L Q  a word that is put into pages, and
- * one that is only when it is changed; c a client, i a number that grows. */
+ * one that is only when it is changed; B many bit fields; c a client, i a number that grows. */
 /* clang-format off */
 static const char *const carried[] = {
     "SET %k %m", "SET %k %n", "GET %k", "SETNX %k %n", "GETSET %k %m", "STRLEN %t", "INCR %t",
@@ -97,7 +97,7 @@ static const char *const stamped[] = {
     "SPOP %s %N", "SPOP %s %N", "ZPOPMIN %z %N", "ZPOPMAX %z %N", "ZMPOP 2 %z %z MAX COUNT %N",
     "LPOP %l %N", "RPOP %l %N", "LMPOP 2 %l %l RIGHT COUNT %N", "XAUTOCLAIM %x g c3 %n 0 COUNT %N",
     "XREADGROUP GROUP g c COUNT %N STREAMS %x >", "XREADGROUP GROUP g c NOACK COUNT %N STREAMS %x >",
-    "XREADGROUP GROUP g c COUNT %N STREAMS %x 0", "XREADGROUP GROUP g c3 STREAMS %x 0",
+    "XREADGROUP GROUP g c COUNT %N STREAMS %x 0", "XREADGROUP GROUP g c3 STREAMS %x 0", "BITFIELD %t %B",
     "EVAL return{#KEYS,#ARGV,redis.call('incr',KEYS[1])} 1 %t %F", "XADD %x MAXLEN %r * %P"};
 /* clang-format on */
 
@@ -207,6 +207,10 @@ static void expand(struct buffer *text, char what)
     case 'd': buffer_printf(text, "%u", 1 + (unsigned)draw(3000)); break;
     case 'c': buffer_printf(text, "client%u", (unsigned)draw(2)); break;
     case 'i': buffer_printf(text, "%u", ++growing - (unsigned)(draw(10) == 0)); break;
+    case 'B':
+        for (unsigned i = 0; i < 64; i++)
+            buffer_printf(text, i ? " SET u8 %u %u" : "SET u8 %u %u", (unsigned)draw(9000), i);
+        break;
     case 'L':
     case 'Q': buffer_printf(text, "\1%c", what); break;
     case 'M':
