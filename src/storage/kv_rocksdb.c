@@ -27,7 +27,9 @@
  *      of them is durable.  So whatever a start tells again or finds in tables, a row that it
  *      shows is of a segment that is there.  A batch with data has its values itself.
  *   6. Any error after opening is fatal(), background errors included: they are asked for after
- *      each synced commit, so that RocksDB's own retries do not hide a failing disk.
+ *      synced commits, so that RocksDB's own retries do not hide a failing disk.  After one that
+ *      is in the journal, which is as safe whatever RocksDB says, no sooner than ASK_AGAIN_MS
+ *      after the last time: it costs 3 us, and a leader is waiting.
  *
  * Debian's library has its asserts compiled in: column family handles, iterators and pinned values
  * must be gone before rocksdb_close, or the process aborts.
@@ -43,10 +45,12 @@
 #include <errno.h>
 #include <pthread.h>
 #include <rocksdb/c.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/codec.h"
@@ -74,7 +78,8 @@ enum {
     GIVING_BACK_TRIES = 3,
     SEGMENTS_KEPT = 16, /* so many at most hold what is kept of the log as a rule */
     LOG_TABLES_SMALL = 16 << 20,
-    UNTOLD_MAX = 64 << 10
+    UNTOLD_MAX = 64 << 10,
+    ASK_AGAIN_MS = 100
 };
 
 /* The last two change places. */
@@ -149,8 +154,9 @@ struct rocksdb_kv {
     bool is_replayed;
     struct storing storing;
     struct untold untold;
-    uint64_t *synced; /* the mapped file SYNCED */
-    uint64_t bulks;   /* names of files in ingest/; atomic */
+    uint64_t *synced;      /* the mapped file SYNCED */
+    uint64_t bulks;        /* names of files in ingest/; atomic */
+    atomic_llong asked_ms; /* when background errors were asked for last */
 };
 
 struct kv_batch {
@@ -546,13 +552,27 @@ static void batch_free(struct kv_batch *batch)
     memory_free(batch);
 }
 
+static int64_t now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* RocksDB counts them, so one that came meanwhile is there the next time. */
 static void check_background(struct rocksdb_kv *kv)
 {
     uint64_t errors = 0;
+    atomic_store(&kv->asked_ms, now_ms());
     rocksdb_property_int_cf(kv->db, kv->families[0], "rocksdb.background-errors", &errors);
     if (errors)
         fatal("the store in %s failed to write in the background (see %s/LOG)", kv->directory,
               kv->directory);
+}
+
+static bool is_to_be_asked(struct rocksdb_kv *kv)
+{
+    return now_ms() - atomic_load(&kv->asked_ms) >= ASK_AGAIN_MS;
 }
 
 /* The staging place goes, with all it has. */
@@ -860,7 +880,9 @@ static void commit(struct kv *base, struct kv_batch *batch, bool sync)
         write_batch(kv, sync ? kv->write_synced : kv->write_unsynced, batch_of(batch));
     if (!sync)
         return;
-    check_background(kv);
+    bool is_journaled = has_record && !batch->has_data;
+    if (!is_journaled || is_to_be_asked(kv))
+        check_background(kv);
     if (batch->is_adopting) {
         kv->is_swapped = !kv->is_swapped;
         drop_stage(kv);

@@ -1144,6 +1144,57 @@ static void test_disk_fails(void **state)
     assert_dies_filling("compaction-full", "the store in");
 }
 
+static unsigned asked; /* for background errors */
+
+/* In place of RocksDB's. */
+int rocksdb_property_int_cf(void *db, void *family, const char *name, uint64_t *value);
+int rocksdb_property_int_cf(void *db, void *family, const char *name, uint64_t *value)
+{
+    static int (*real)(void *, void *, const char *, uint64_t *);
+    if (!real)
+        *(void **)&real = dlsym(RTLD_NEXT, "rocksdb_property_int_cf");
+    asked += strcmp(name, "rocksdb.background-errors") == 0;
+    return real(db, family, name, value);
+}
+
+static void commit_one(struct kv *kv, enum kv_family family)
+{
+    struct kv_batch *batch = kv->ops->batch_new(kv);
+    kv->ops->batch_put(batch, family, text("key"), text("value"));
+    write_batch(kv, batch, true);
+}
+
+static int64_t monotonic_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* A record of the journal is as safe whatever RocksDB says, and to ask costs as much as to make
+ * one. */
+static void test_background_errors_are_asked_for_now_and_then(void **state)
+{
+    enum { COMMITS = 200, AGAIN_MS = 100, CLOCK_MS = 10 };
+    struct fixture *fixture = *state;
+    struct kv *kv = fixture->kv;
+    unsigned before = asked;
+    int64_t since_ms = monotonic_ms();
+    for (int i = 0; i < COMMITS; i++)
+        commit_one(kv, KV_LOG);
+    uint64_t most = 2 + (uint64_t)(monotonic_ms() - since_ms + CLOCK_MS) / AGAIN_MS;
+    if (most < COMMITS)
+        assert_in_range(asked - before, 0, most);
+    for (int i = 0; i < 3; i++) {
+        poll(NULL, 0, AGAIN_MS + 2 * CLOCK_MS);
+        before = asked;
+        commit_one(kv, KV_META);
+        assert_int_equal(asked, before + 1);
+    }
+    commit_one(kv, KV_DATA); /* RocksDB's own */
+    assert_int_equal(asked, before + 2);
+}
+
 static void break_an_assertion(void *directory)
 {
     rocksdb_assert_concerns(directory);
@@ -2166,6 +2217,8 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_expected_size, setup_rocksdb, teardown),
         cmocka_unit_test_setup_teardown(test_snapshot_leaves_the_cache, setup_rocksdb, teardown),
         cmocka_unit_test(test_disk_fails),
+        cmocka_unit_test_setup_teardown(test_background_errors_are_asked_for_now_and_then,
+                                        setup_rocksdb, teardown),
         cmocka_unit_test(test_assertion_without_room),
         cmocka_unit_test(test_directory_is_durable_in_its_parent),
         cmocka_unit_test(test_open_refused),
