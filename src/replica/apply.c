@@ -221,7 +221,8 @@ static void answer_write(struct replica *replica, struct request *request, bool 
 {
     check(request->kind == REQUEST_WRITE);
     check(request->place == REQUEST_PROPOSED || request->waiter);
-    request_foresee(request->next);
+    if (request->place == REQUEST_PROPOSED) /* one that waits may be anywhere */
+        request_foresee(request->next);
     replica_release_tied(replica, request); /* by its deadline it may be over for its client */
     if (found_nothing) {
         replica_waiter_found_nothing(replica, request);

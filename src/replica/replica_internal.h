@@ -368,8 +368,9 @@ void request_finish(struct replica *replica, struct request *request, enum reque
 void request_tell(struct replica *replica, struct request *request, struct bytes reply);
 void request_told(struct replica *replica, raft_index applied); /* which is now. */
 void request_refuse(struct replica *replica, struct request *request);
-/* The one whose turn is next, or NULL: it came a while ago, and is asked for from memory while the
- * present one is answered. */
+/* The one whose turn is next, in the queue of its place, or NULL.  It came a while ago, and is
+ * asked for from memory while the present one is answered: what it points to now, itself when the
+ * one before it was. */
 void request_foresee(const struct request *request);
 /* What is known of a request that leaves without a reply after it was sent or proposed. */
 enum request_outcome request_outcome_unanswered(const struct request *request);

@@ -282,8 +282,11 @@ void request_put_off(struct replica *replica, struct request *request, int64_t b
 void request_foresee(const struct request *request)
 {
     enum { CACHE_LINE = 64 };
-    for (size_t at = 0; request && at < sizeof *request; at += CACHE_LINE)
-        __builtin_prefetch((const char *)request + at, 1);
+    if (!request)
+        return;
+    __builtin_prefetch(request->command, 1);
+    for (size_t at = 0; request->next && at < sizeof *request; at += CACHE_LINE)
+        __builtin_prefetch((const char *)request->next + at, 1);
 }
 
 static void answer_origin(struct replica *replica, struct request *request, bool refused,
