@@ -163,7 +163,8 @@ static void foresee_reads(struct replica *replica, const struct reads_ahead *ahe
 
 static void foresee_batch(struct replica *replica, const struct request *read)
 {
-    struct reads_ahead ahead = {.count = 0};
+    struct reads_ahead ahead;
+    ahead.count = 0;
     for (; read && ahead.count < FORESEEN_MAX; read = read->next)
         add_ahead(&ahead, read);
     foresee_reads(replica, &ahead);
@@ -173,7 +174,8 @@ static void foresee_batch(struct replica *replica, const struct request *read)
 static void foresee_line(struct replica *replica, const struct request *read)
 {
     struct request_line *line = read->line;
-    struct reads_ahead ahead = {.count = 0};
+    struct reads_ahead ahead; /* not zeroed: this is asked for each read */
+    ahead.count = 0;
     if (read->id <= line->foreseen_to)
         return;
     for (; read && ahead.count < FORESEEN_MAX; read = read->line_next) {

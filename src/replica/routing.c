@@ -513,15 +513,26 @@ static void propose_woken(struct replica *replica, struct taking *taking)
     }
 }
 
+/* Not what it has room for, 8 KB that would be zeroed in each turn. */
+static void begin_taking(struct replica *replica, struct taking *taking)
+{
+    taking->proposal.count = 0;
+    taking->proposal.bytes = 0;
+    taking->reads = NULL;
+    taking->copies = ENTRY_MADE_BYTES_MAX;
+    taking->room = raft_takes_proposals(replica->raft);
+    taking->more = false;
+}
+
 /* The queue as it stands: writes in one or more proposals, all reads in one round.  True: large
  * writes are left for the next turn. */
 static bool serve_waiting(struct replica *replica)
 {
     struct request *request, *following;
-    struct taking taking = {.copies = ENTRY_MADE_BYTES_MAX,
-                            .room = raft_takes_proposals(replica->raft)};
+    struct taking taking;
     check(replica_leads(replica));
     check(!replica->returned);
+    begin_taking(replica, &taking);
     raft_index before = replica->status.last.index;
     replica_parking_wake(replica);
     propose_woken(replica, &taking);
