@@ -31,6 +31,7 @@ static uint32_t run_of(const struct raft_trail *log, raft_index index)
         else
             high = middle;
     }
+    check(log->runs[low].start <= index);
     return low;
 }
 
@@ -45,7 +46,9 @@ raft_term raft_trail_term_at(const struct raft_trail *log, raft_index index)
 
 struct raft_pos raft_trail_last(const struct raft_trail *log)
 {
-    return (struct raft_pos){raft_trail_term_at(log, log->last), log->last};
+    if (log->last == log->first.index)
+        return log->first;
+    return (struct raft_pos){log->runs[log->runs_count - 1].term, log->last};
 }
 
 uint32_t raft_trail_size_at(const struct raft_trail *log, raft_index index)
@@ -59,6 +62,7 @@ uint32_t raft_trail_size_at(const struct raft_trail *log, raft_index index)
 static void reserve_size(struct raft_trail *log)
 {
     uint64_t used = log->last + 1 - log->sizes_base;
+    check(log->sizes_base <= log->first.index + 1); /* all that we hold has its place */
     if (used < log->sizes_capacity)
         return;
     uint64_t dead = log->first.index + 1 - log->sizes_base;
@@ -73,9 +77,11 @@ static void reserve_size(struct raft_trail *log)
 
 void raft_trail_append(struct raft_trail *log, raft_term term, uint32_t size)
 {
-    check(term >= raft_trail_term_at(log, log->last)); /* I3 */
+    check(term >= raft_trail_last(log).term); /* I3 */
+    check(log->runs_count > 0 || log->last == log->first.index);
     reserve_size(log);
     log->last++;
+    check(log->last - log->sizes_base < log->sizes_capacity);
     log->sizes[log->last - log->sizes_base] = size;
     log->bytes += size;
     if (log->runs_count > 0 && log->runs[log->runs_count - 1].term == term)
@@ -92,8 +98,10 @@ void raft_trail_cut(struct raft_trail *log, raft_index from)
     check(from > log->first.index);
     for (; log->last >= from; log->last--)
         log->bytes -= raft_trail_size_at(log, log->last);
+    check(log->bytes == 0 || log->last > log->first.index);
     while (log->runs_count > 0 && log->runs[log->runs_count - 1].start > log->last)
         log->runs_count--;
+    check(log->runs_count > 0 || log->last == log->first.index);
 }
 
 void raft_trail_compact(struct raft_trail *log, raft_index up_to)
@@ -103,12 +111,14 @@ void raft_trail_compact(struct raft_trail *log, raft_index up_to)
         return;
     for (raft_index i = log->first.index + 1; i <= up_to; i++)
         log->bytes -= raft_trail_size_at(log, i);
+    check(log->bytes == 0 || log->last > up_to);
     log->first = (struct raft_pos){raft_trail_term_at(log, up_to), up_to};
     uint32_t dead = 0; /* runs that end at or before `first` */
     while (dead < log->runs_count &&
            (dead + 1 < log->runs_count ? log->runs[dead + 1].start - 1 : log->last) <= up_to)
         dead++;
     log->runs_count -= dead;
+    check(log->runs_count > 0 || log->last == up_to);
     memmove(log->runs, log->runs + dead, log->runs_count * sizeof *log->runs);
 }
 
