@@ -4,6 +4,8 @@
 
 void raft_progress_reset(struct progress *progress, raft_index next, uint32_t resend_ticks)
 {
+    check(next > 0);
+    check(resend_ticks > 0); /* else what is sent counts as lost in the next tick */
     *progress = (struct progress){.next = next, .resend_ticks = resend_ticks};
 }
 
@@ -19,6 +21,8 @@ void raft_progress_probe(struct progress *progress, raft_index next)
 
 void raft_progress_replicate(struct progress *progress)
 {
+    check(!progress->replicating);
+    check(progress->inflight_count == 0); /* I9 */
     progress->replicating = true;
     progress->next = progress->match + 1;
     progress->inflight_count = 0;
@@ -30,6 +34,9 @@ void raft_progress_sent(struct progress *progress, raft_index last, uint64_t byt
 {
     check(progress->replicating);
     check(progress->inflight_count < RAFT_INFLIGHT_MAX);
+    check(last >= progress->next); /* each request has an entry, and none has one twice: I9 */
+    check(progress->inflight_count > 0 || progress->next == progress->match + 1);
+    check(progress->inflight_count > 0 || progress->inflight_bytes == 0);
     uint32_t at = (progress->inflight_start + progress->inflight_count) % RAFT_INFLIGHT_MAX;
     progress->inflight[at] = last;
     progress->inflight_sizes[at] = bytes;
@@ -46,10 +53,13 @@ bool raft_progress_matched(struct progress *progress, raft_index index, uint32_t
     if (progress->next <= index)
         progress->next = index + 1;
     while (progress->inflight_count > 0 && progress->inflight[progress->inflight_start] <= index) {
+        check(progress->inflight_sizes[progress->inflight_start] <= progress->inflight_bytes);
         progress->inflight_bytes -= progress->inflight_sizes[progress->inflight_start];
         progress->inflight_start = (progress->inflight_start + 1) % RAFT_INFLIGHT_MAX;
         progress->inflight_count--;
     }
+    check(progress->inflight_count == 0 || progress->replicating);
+    check(progress->inflight_count > 0 || progress->inflight_bytes == 0);
     progress->silent_ticks = 0;
     progress->resend_ticks = resend_ticks;
     return true;
