@@ -36,17 +36,20 @@ enum { LIST_VERSION = 1, LIST_HEAD = 2, MEMBER_HEAD = 17, HISTORY_FIRST = 4 };
 static void put_text(struct buffer *out, const char *text)
 {
     size_t size = strlen(text);
+    check(size < RAFT_ADDRESS_SIZE); /* take_text() */
     buffer_append_byte(out, (char)size);
     buffer_append(out, text, size);
 }
 
 void raft_members_encode(struct buffer *out, const struct raft_members *members)
 {
+    check(members->count <= RAFT_MEMBERS_MAX);
     buffer_append_byte(out, LIST_VERSION);
     buffer_append_byte(out, (char)members->count);
     for (uint32_t place = 0; place < members->count; place++) {
         const struct raft_member *member = &members->list[place];
         unsigned char head[MEMBER_HEAD];
+        check(place == 0 || member->id > member[-1].id); /* else nobody could read it */
         put_u64(head, member->id);
         put_u64(head + 8, member->life);
         head[16] = member->voter ? KIND_VOTER : member->joining ? KIND_JOINING : KIND_LEARNER;
@@ -190,6 +193,7 @@ bool raft_members_one_step(const struct raft_members *old, const struct raft_mem
 static void history_init(struct raft_history *history, const struct raft_saved *saved)
 {
     check(saved->members_index <= saved->first.index);
+    check(saved->members.count <= RAFT_MEMBERS_MAX);
     *history = (struct raft_history){.base = saved->members, .base_index = saved->members_index};
 }
 
@@ -203,6 +207,7 @@ static void history_append(struct raft_history *history, raft_index index,
                            const struct raft_members *members)
 {
     check(history->count == 0 || history->changes[history->count - 1].index < index);
+    check(history->base_index < index);
     if (history->count == history->capacity) {
         history->capacity = history->capacity ? history->capacity * 2 : HISTORY_FIRST;
         history->changes =
@@ -218,6 +223,7 @@ static void history_compact(struct raft_history *history, raft_index up_to)
         gone++;
     if (gone == 0)
         return;
+    check(history->changes[gone - 1].index > history->base_index);
     history->base = history->changes[gone - 1].members;
     history->base_index = history->changes[gone - 1].index;
     history->count -= gone;
@@ -236,6 +242,8 @@ static uint32_t changes_up_to(const struct raft_history *history, raft_index ind
 const struct raft_members *raft_members_at(const struct raft *raft, raft_index index)
 {
     const struct raft_history *history = &raft->history;
+    check(index >= raft->trail.first.index);
+    check(index <= raft->trail.last);
     uint32_t at = changes_up_to(history, index);
     return at > 0 ? &history->changes[at - 1].members : &history->base;
 }
@@ -243,13 +251,16 @@ const struct raft_members *raft_members_at(const struct raft *raft, raft_index i
 raft_index raft_members_index_at(const struct raft *raft, raft_index index)
 {
     const struct raft_history *history = &raft->history;
+    check(index >= raft->trail.first.index);
+    check(index <= raft->trail.last);
     uint32_t at = changes_up_to(history, index);
     return at > 0 ? history->changes[at - 1].index : history->base_index;
 }
 
 raft_index raft_members_index(const struct raft *raft)
 {
-    return raft_members_index_at(raft, raft->trail.last);
+    const struct raft_history *history = &raft->history;
+    return history->count > 0 ? history->changes[history->count - 1].index : history->base_index;
 }
 
 /* ---- the list in force ------------------------------------------------------------------- */
@@ -261,6 +272,7 @@ static void move_places(struct raft *raft, const struct raft_members *now)
     struct raft_state *state = &raft->state;
     struct progress progress[RAFT_MEMBERS_MAX];
     enum vote_state votes[RAFT_MEMBERS_MAX];
+    check(now->count <= RAFT_MEMBERS_MAX);
     memcpy(progress, state->progress, sizeof progress);
     memcpy(votes, state->votes, sizeof votes);
     for (uint32_t place = 0; place < now->count; place++) {
@@ -302,6 +314,8 @@ void raft_members_appended(struct raft *raft, const struct raft_entry *entries, 
 {
     struct raft_members members;
     bool changed = false;
+    check(count > 0);
+    check(entries[count - 1].pos.index == raft->trail.last);
     for (uint32_t i = 0; i < count; i++) {
         if (entries[i].type != RAFT_ENTRY_MEMBERS)
             continue;
@@ -317,6 +331,8 @@ void raft_members_cut(struct raft *raft, raft_index from)
 {
     struct raft_history *history = &raft->history;
     uint32_t before = history->count;
+    check(history->base_index < from);
+    check(raft->trail.last < from); /* the list in force is that of what is left */
     while (history->count > 0 && history->changes[history->count - 1].index >= from)
         history->count--;
     if (history->count < before)
@@ -325,6 +341,7 @@ void raft_members_cut(struct raft *raft, raft_index from)
 
 void raft_members_compact(struct raft *raft, raft_index up_to)
 {
+    check(raft->trail.first.index >= up_to);
     history_compact(&raft->history, up_to);
 }
 
@@ -374,6 +391,7 @@ void raft_leave_when_removed(struct raft *raft)
         raft_members_index(raft) > raft->state.commit)
         return;
     uint32_t best = raft_transfer_best(raft);
+    check(best != raft->self);
     if (best < raft->members.count)
         raft_hand_over(raft, best);
     else
