@@ -25,8 +25,10 @@ void raft_become_follower(struct raft *raft, raft_node_id leader)
 {
     struct raft_state *state = &raft->state;
     bool was_leader = state->role == RAFT_LEADER;
+    check(leader != raft->config.id);
     if (was_leader)
         raft_fail_reads(raft);
+    check(state->reads_count == 0); /* I8 */
     state->transfer_to = RAFT_NOBODY;
     state->role = RAFT_FOLLOWER;
     state->leader = leader;
@@ -59,6 +61,8 @@ static bool has_majority(const struct raft *raft, enum vote_state vote)
 static void begin_votes(struct raft *raft, enum raft_role role)
 {
     struct raft_state *state = &raft->state;
+    check(state->role != RAFT_LEADER);
+    check(raft->self < RAFT_MEMBERS_MAX);
     state->role = role;
     state->leader = RAFT_NOBODY;
     for (uint32_t place = 0; place < RAFT_MEMBERS_MAX; place++)
@@ -71,6 +75,8 @@ static void begin_votes(struct raft *raft, enum raft_role role)
 static void ask_for_votes(struct raft *raft, bool pre_vote,
                           void (*send)(struct raft *raft, const struct raft_message *message))
 {
+    check(raft->state.role == (pre_vote ? RAFT_PRE_CANDIDATE : RAFT_CANDIDATE));
+    check(pre_vote || raft->hard_state_changed); /* it waits for the write of our own vote */
     for (uint32_t place = 0; place < raft->members.count; place++) {
         if (place == raft->self || !raft_is_voter(raft, place))
             continue;
@@ -112,6 +118,7 @@ void raft_own_vote_durable(struct raft *raft)
     struct raft_state *state = &raft->state;
     if (state->role != RAFT_CANDIDATE || state->durable_seq < state->campaign_seq)
         return;
+    check(state->hard_state_seq == state->campaign_seq); /* nothing has replaced the vote since */
     state->votes[raft->self] = VOTE_GRANTED;
     if (has_majority(raft, VOTE_GRANTED))
         raft_become_leader(raft);
@@ -138,6 +145,7 @@ void raft_adopt_term(struct raft *raft, const struct raft_message *message)
 {
     bool asked = raft->state.role == RAFT_PRE_CANDIDATE && message->type == RAFT_VOTE_RESPONSE &&
                  message->vote_response.pre_vote;
+    check(message->term > raft->state.term);
     raft_set_term(raft, message->term, RAFT_NOBODY);
     raft_become_follower(raft, RAFT_NOBODY);
     if (asked && may_campaign(raft))
@@ -157,6 +165,7 @@ static void on_pre_vote_request(struct raft *raft, const struct raft_message *me
     bool grant = message->term > raft->state.term && !raft_holds_to_leader(raft) &&
                  up_to_date(raft, message->vote_request.last);
     struct raft_message answer = raft_message_to(raft, message->from, RAFT_VOTE_RESPONSE);
+    check(!grant || raft->state.role != RAFT_LEADER);
     answer.vote_response.pre_vote = true;
     answer.vote_response.granted = grant;
     if (grant)
@@ -177,12 +186,15 @@ void raft_on_vote_request(struct raft *raft, const struct raft_message *message)
     bool free = state->voted_for == RAFT_NOBODY || state->voted_for == message->from;
     bool grant = free && up_to_date(raft, message->vote_request.last);
     if (grant && state->voted_for == RAFT_NOBODY) {
+        check(state->role != RAFT_LEADER); /* it voted for itself, as a candidate did: I4 */
+        check(state->role != RAFT_CANDIDATE);
         raft_set_term(raft, state->term, message->from);
         if (state->role == RAFT_PRE_CANDIDATE)
             raft_become_follower(raft, RAFT_NOBODY);
         restart_timer(raft);
     }
     struct raft_message answer = raft_message_to(raft, message->from, RAFT_VOTE_RESPONSE);
+    check(!grant || state->voted_for == message->from); /* what we say is what the disk will have */
     answer.vote_response.granted = grant;
     raft_send_after_hard_state(raft, &answer);
 }
@@ -195,7 +207,10 @@ void raft_on_vote_response(struct raft *raft, const struct raft_message *message
     raft_term asked = pre_vote && granted ? state->term + 1 : state->term;
     if (state->role != (pre_vote ? RAFT_PRE_CANDIDATE : RAFT_CANDIDATE) || message->term != asked)
         return;
-    enum vote_state *vote = &state->votes[raft_member_place(raft, message->from)];
+    uint32_t place = raft_member_place(raft, message->from);
+    check(place < raft->members.count); /* may_say() */
+    check(place != raft->self);
+    enum vote_state *vote = &state->votes[place];
     /* Nor can a refused pre-vote be told from the answer to an older question: its term is all that
      * it says. */
     if (pre_vote && !granted)
@@ -217,6 +232,8 @@ void raft_on_vote_response(struct raft *raft, const struct raft_message *message
 static uint32_t turn_after(const struct raft *raft, uint32_t place)
 {
     uint32_t before = 0, count = raft->members.count;
+    check(raft->self < count); /* else the round never comes to its end */
+    check(place != raft->self);
     for (uint32_t next = (place + 1) % count; next != raft->self; next = (next + 1) % count)
         before += raft_is_voter(raft, next) && next != place;
     return before;
