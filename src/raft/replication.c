@@ -30,6 +30,7 @@ static void append_noop(struct raft *raft)
 
 void raft_progress_begin(struct raft *raft, uint32_t place)
 {
+    check(place < RAFT_MEMBERS_MAX);
     raft_progress_reset(&raft->state.progress[place], raft->trail.last + 1,
                         resend_ticks_first(raft));
 }
@@ -38,6 +39,10 @@ void raft_become_leader(struct raft *raft)
 {
     struct raft_state *state = &raft->state;
     check(state->role == RAFT_CANDIDATE);
+    check(state->votes[raft->self] == VOTE_GRANTED);
+    check(state->durable_seq >= state->campaign_seq);        /* our vote among them (3.4) */
+    check(raft_trail_last(&raft->trail).term < state->term); /* nobody led this term before us */
+    check(state->reads_count == 0);                          /* I8 */
     check(raft->write_count == 0);
     state->role = RAFT_LEADER;
     state->leader = raft->config.id;
@@ -59,7 +64,11 @@ void raft_send_heartbeat(struct raft *raft, uint32_t place)
 {
     struct raft_state *state = &raft->state;
     struct progress *progress = &state->progress[place];
+    check(state->role == RAFT_LEADER);
+    check(place < raft->members.count);
+    check(place != raft->self);
     raft_index at = progress->replicating ? progress->match : progress->next - 1;
+    check(at <= raft->trail.last); /* we ask about what we have */
     struct raft_message message =
         raft_message_to(raft, raft->members.list[place].id, RAFT_APPEND_REQUEST);
     if (at < raft->trail.first.index) {
@@ -86,6 +95,8 @@ static uint32_t count_that_fits(const struct raft *raft, raft_index next, uint64
 {
     uint32_t count = 0;
     *bytes = 0;
+    check(next > raft->trail.first.index);
+    check(next <= raft->trail.last);
     while (next + count <= raft->trail.last && count < raft->config.append_entries_max) {
         uint32_t size = raft_trail_size_at(&raft->trail, next + count);
         if (count > 0 && *bytes + size > raft->config.append_bytes_max)
@@ -93,6 +104,7 @@ static uint32_t count_that_fits(const struct raft *raft, raft_index next, uint64
         *bytes += size;
         count++;
     }
+    check(count > 0); /* none would be a heartbeat that counts as under way */
     return count;
 }
 
@@ -108,6 +120,8 @@ void raft_send_entries(struct raft *raft, uint32_t place)
 {
     struct raft_state *state = &raft->state;
     struct progress *progress = &state->progress[place];
+    check(state->role == RAFT_LEADER);
+    check(place < raft->members.count);
     if (place == raft->self)
         return;
     while (progress->replicating && progress->next <= raft->trail.last &&
@@ -146,6 +160,8 @@ enum raft_result raft_on_propose(struct raft *raft, struct raft_entry *entries, 
         return RAFT_NOT_LEADER;
     if (!raft_takes_proposals(raft))
         return RAFT_BUSY;
+    check(raft->write_count == 0);
+    check(raft->trail.last >= state->term_start); /* our no-op stands before all of them (6.4) */
     enum raft_result result = raft_members_proposed(raft, entries, count);
     if (result != RAFT_OK)
         return result;
@@ -177,6 +193,8 @@ static raft_index commit_with(const struct raft *raft, raft_index durable)
         if (raft_is_voter(raft, place))
             matches[count++] = place == raft->self ? durable : state->progress[place].match;
     raft_index reached = raft_quorum_reached(matches, count);
+    check(durable <= raft->trail.last);
+    check(reached <= raft->trail.last); /* no majority has what its leader lacks (3.4) */
     if (reached <= state->commit || raft_trail_term_at(&raft->trail, reached) != state->term)
         return state->commit;
     return reached;
@@ -192,8 +210,11 @@ void raft_advance_commit(struct raft *raft)
 {
     struct raft_state *state = &raft->state;
     raft_index reached = commit_with(raft, state->durable);
+    check(state->role == RAFT_LEADER);
+    check(reached >= state->commit);
     for (raft_index i = state->commit + 1; i <= reached; i++)
         state->uncommitted_bytes -= raft_trail_size_at(&raft->trail, i);
+    check(state->uncommitted_bytes == 0 || reached < raft->trail.last); /* I10 */
     state->commit = reached;
 }
 
@@ -235,6 +256,7 @@ static void tick_progress(struct raft *raft, struct progress *progress)
         progress->idle_ticks++;
     if (progress->inflight_count == 0)
         return;
+    check(progress->replicating); /* I9 */
     if (++progress->silent_ticks < patience_ticks(raft, progress))
         return;
     uint32_t longest = resend_ticks_first(raft) * RESEND_DOUBLINGS_MAX;
@@ -246,6 +268,7 @@ static void tick_progress(struct raft *raft, struct progress *progress)
 void raft_tick_leader(struct raft *raft)
 {
     struct raft_state *state = &raft->state;
+    check(state->role == RAFT_LEADER);
     for (uint32_t place = 0; place < raft->members.count; place++)
         tick_progress(raft, &state->progress[place]);
     check_quorum(raft);
@@ -280,6 +303,8 @@ static void on_matched(struct raft *raft, uint32_t place, struct raft_pos hint)
     bool rose = raft_progress_matched(progress, hint.index, resend_ticks_first(raft));
     if (!progress->replicating)
         raft_progress_replicate(progress);
+    check(progress->match >= hint.index);
+    check(progress->next <= raft->trail.last + 1); /* I5 */
     progress->fell_off = progress->next <= raft->trail.first.index;
     if (rose)
         raft_advance_commit(raft);
@@ -294,6 +319,7 @@ static void on_rejected(struct raft *raft, uint32_t place, struct raft_pos hint)
         return;
     struct raft_pos probe = raft_trail_probe_below(&raft->trail, hint);
     raft_index next = probe.index > progress->match ? probe.index + 1 : progress->match + 1;
+    check(next <= raft->trail.last + 1); /* I5 */
     raft_progress_probe(progress, next);
     /* It does not have even the first position that we hold: asking at once would give the same. */
     progress->fell_off =
@@ -312,6 +338,8 @@ void raft_on_append_response(struct raft *raft, const struct raft_message *messa
     if (hint.index > raft->trail.last || round > state->round)
         return; /* not an answer to anything we asked */
     uint32_t place = raft_member_place(raft, message->from);
+    check(place < raft->members.count); /* may_say() */
+    check(place != raft->self);
     struct progress *progress = &state->progress[place];
     progress->idle_ticks = 0;
     if (message->append_response.matched)
@@ -374,8 +402,11 @@ static bool take_entries(struct raft *raft, const struct raft_message *message)
         return false;
     if (entries[known].pos.index <= raft->trail.last)
         raft_cut_log(raft, entries[known].pos.index);
+    check(raft->write_count == 0);
+    check(entries[known].pos.index == raft->trail.last + 1); /* the trail counts by itself */
     for (uint32_t i = known; i < count; i++)
         raft_trail_append(&raft->trail, entries[i].pos.term, entries[i].size);
+    check(raft->trail.last == entries[count - 1].pos.index);
     raft_members_appended(raft, entries + known, count - known);
     raft->write_entries = entries + known;
     raft->write_count = count - known;
@@ -386,6 +417,7 @@ static void answer_matched(struct raft *raft, const struct raft_message *message
                            struct raft_pos hint)
 {
     struct raft_message answer = raft_message_to(raft, message->from, RAFT_APPEND_RESPONSE);
+    check(hint.index <= raft->trail.last);
     answer.append_response.matched = true;
     answer.append_response.hint = hint;
     answer.append_response.round = message->append_request.round;
