@@ -49,6 +49,9 @@ static bool quick_are_enough(const struct raft *raft)
 static void begin_round(struct raft *raft)
 {
     struct raft_state *state = &raft->state;
+    check(state->role == RAFT_LEADER);
+    check(!is_under_way(raft));
+    check(state->reads_count > 0);
     state->round++;
     state->round_ticks = 0;
     if (state->next_round_asks_all || !quick_are_enough(raft)) {
@@ -72,6 +75,14 @@ bool raft_ack_suffices(const struct raft *raft, struct raft_ack ack)
     return count >= raft_quorum_size(raft_voters_count(raft));
 }
 
+static void give_read(struct raft *raft, uint64_t id, raft_index index)
+{
+    check(raft->reads_out_count < RAFT_READS_MAX);
+    check(index >= raft->state.term_start); /* all that earlier leaders committed is below (6.4) */
+    check(index <= raft->trail.last);
+    raft->reads_out[raft->reads_out_count++] = (struct raft_read){id, index};
+}
+
 enum raft_result raft_on_read(struct raft *raft, uint64_t id, bool asks_all, struct raft_ack ack)
 {
     struct raft_state *state = &raft->state;
@@ -80,7 +91,7 @@ enum raft_result raft_on_read(struct raft *raft, uint64_t id, bool asks_all, str
         return RAFT_NOT_LEADER;
     raft_index index = state->commit > state->term_start ? state->commit : state->term_start;
     if (raft_ack_suffices(raft, ack)) {
-        raft->reads_out[raft->reads_out_count++] = (struct raft_read){id, index};
+        give_read(raft, id, index);
         return RAFT_OK;
     }
     if (state->reads_count == RAFT_READS_MAX)
@@ -115,6 +126,8 @@ void raft_confirm_reads(struct raft *raft)
 {
     struct raft_state *state = &raft->state;
     uint64_t reached = raft_round_reached(raft);
+    check(state->role == RAFT_LEADER);
+    check(reached <= state->round); /* nobody answers what was not asked */
     if (reached <= state->round_confirmed)
         return;
     state->round_confirmed = reached;
@@ -122,7 +135,7 @@ void raft_confirm_reads(struct raft *raft)
         state->progress[place].is_quick = state->progress[place].round_acked >= reached;
     while (state->reads_count > 0 && state->reads[state->reads_start].round <= reached) {
         const struct pending_read *read = &state->reads[state->reads_start];
-        raft->reads_out[raft->reads_out_count++] = (struct raft_read){read->id, read->index};
+        give_read(raft, read->id, read->index);
         state->reads_start = (state->reads_start + 1) % RAFT_READS_MAX;
         state->reads_count--;
     }
@@ -149,6 +162,8 @@ void raft_tick_round(struct raft *raft)
 
 void raft_ask_instead(struct raft *raft, uint32_t place)
 {
+    check(place < raft->members.count);
+    check(place != raft->self);
     bool was_quick = raft->state.progress[place].is_quick;
     raft->state.progress[place].is_quick = false;
     if (was_quick && is_under_way(raft))
@@ -159,6 +174,7 @@ void raft_fail_reads(struct raft *raft)
 {
     struct raft_state *state = &raft->state;
     while (state->reads_count > 0) {
+        check(raft->reads_failed_count < RAFT_READS_MAX);
         raft->reads_failed[raft->reads_failed_count++] = state->reads[state->reads_start].id;
         state->reads_start = (state->reads_start + 1) % RAFT_READS_MAX;
         state->reads_count--;
