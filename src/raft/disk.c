@@ -9,6 +9,7 @@
  * it would win, because its log is as good as any, and the office would be lost again.  A disk that
  * is slow, but finishes writes, is none that hangs; and a large write takes long on a good one, so
  * it is given longer. */
+#include "base/fatal.h"
 #include "raft/raft_internal.h"
 
 enum { HANG_ELECTIONS = 5 };
@@ -30,6 +31,7 @@ bool raft_disk_hangs(const struct raft *raft)
 
 void raft_tick_disk(struct raft *raft)
 {
+    check(raft->state.writes_count > 0 || raft->state.disk_silent_ticks == 0);
     if (raft->state.writes_count > 0 && raft->state.disk_silent_ticks < UINT32_MAX)
         raft->state.disk_silent_ticks++;
 }
@@ -41,6 +43,7 @@ bool raft_awaits_disk(const struct raft *raft, bool is_promised)
     const struct raft_state *state = &raft->state;
     if (state->durable_seq == state->write_seq)
         return false;
+    check(state->writes_count > 0);
     struct raft_message answer;
     bool is_calm = state->role == RAFT_LEADER ? state->withheld_count == 0
                                               : is_promised && raft_promised(raft, &answer);

@@ -43,6 +43,8 @@ void raft_continue_transfer(struct raft *raft)
     if (state->transfer_to == RAFT_NOBODY)
         return;
     uint32_t place = raft_member_place(raft, state->transfer_to);
+    check(state->role == RAFT_LEADER);  /* I11 */
+    check(place < raft->members.count); /* no list is taken meanwhile */
     if (raft->state.progress[place].match != raft->trail.last ||
         state->applied != raft->trail.last || !raft_is_active(raft, place))
         return;
@@ -51,6 +53,8 @@ void raft_continue_transfer(struct raft *raft)
 
 void raft_hand_over(struct raft *raft, uint32_t place)
 {
+    check(place < raft->members.count);
+    check(raft_is_voter(raft, place));
     struct raft_message message =
         raft_message_to(raft, raft->members.list[place].id, RAFT_TIMEOUT_NOW);
     raft_send_now(raft, &message);
@@ -62,6 +66,7 @@ void raft_tick_transfer(struct raft *raft)
     struct raft_state *state = &raft->state;
     if (state->transfer_to == RAFT_NOBODY)
         return;
+    check(state->role == RAFT_LEADER); /* I11 */
     if (++state->transfer_elapsed >= raft->config.election_ticks) {
         state->transfer_to = RAFT_NOBODY;
         raft->role_changed = true; /* proposals that waited may go on */
