@@ -2,6 +2,8 @@
 
 #include <inttypes.h>
 
+#include "base/fatal.h"
+
 static void print_node(struct buffer *out, const char *label, raft_node_id id)
 {
     if (id == RAFT_NOBODY)
@@ -51,12 +53,14 @@ void raft_print_message(struct buffer *out, const struct raft_message *message)
 
 void raft_print_write(struct buffer *out, const struct raft_write *write)
 {
+    check(write->seq > 0);
     buffer_printf(out, "write #%" PRIu64 " term=%" PRIu64, write->seq, write->term);
     print_node(out, "vote", write->voted_for);
     if (write->count == 0)
         return;
     struct raft_pos first = write->entries[0].pos;
     struct raft_pos last = write->entries[write->count - 1].pos;
+    check(last.index - first.index == write->count - 1);
     buffer_printf(out, " entries %" PRIu64 ":%" PRIu64 "..%" PRIu64 ":%" PRIu64, first.term,
                   first.index, last.term, last.index);
 }

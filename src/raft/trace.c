@@ -2,6 +2,7 @@
  * transition of an exhaustive search passes here. */
 #include "raft/trace.h"
 
+#include "base/fatal.h"
 #include "raft/raft_internal.h"
 
 static void put(struct buffer *out, uint64_t number)
@@ -151,6 +152,7 @@ static void put_log(struct buffer *out, const struct raft *raft, raft_index from
 {
     const struct raft_history *history = &raft->history;
     raft_index start = from;
+    check(from > raft->trail.first.index);
     for (uint32_t i = 0; i < history->count; i++) {
         const struct raft_members_change *change = &history->changes[i];
         if (change->index < from)
@@ -279,6 +281,7 @@ static void put_change(struct buffer *out, const struct raft *raft, const struct
     next_section(out);
     if (write->seq == 0 || write->count == 0)
         return;
+    check(write->entries[write->count - 1].pos.index == raft->trail.last);
     put(out, write->entries[0].pos.index);
     put_log(out, raft, write->entries[0].pos.index);
 }
@@ -319,6 +322,8 @@ void raft_trace_old_disk(struct buffer *out, raft_node_id node)
 
 void raft_trace_boot(struct buffer *out, const struct raft *raft, uint64_t life)
 {
+    check(raft->state.role == RAFT_FOLLOWER);
+    check(raft->state.commit == raft->state.applied);
     kind(out, 'B', raft);
     put(out, life_shown(life));
     put(out, raft->state.term);
@@ -334,6 +339,8 @@ void raft_trace_boot(struct buffer *out, const struct raft *raft, uint64_t life)
 void raft_trace_step(struct buffer *out, const struct raft *raft, const struct raft_input *input,
                      const struct raft_output *output)
 {
+    check(output->write.seq == 0 || output->write.seq == raft->state.write_seq); /* of this step */
+    check(output->apply_to == raft_apply_to(raft));
     kind(out, 'X', raft);
     put_input(out, input);
     next_section(out);
@@ -424,6 +431,7 @@ static void put_images(struct buffer *out, const struct raft_trace_image *images
 {
     next_section(out);
     for (uint32_t i = 0; i < count; i++) {
+        check(i == 0 || images[i].seq > images[i - 1].seq);
         separate(out, i);
         put(out, images[i].seq);
         put(out, images[i].term);
