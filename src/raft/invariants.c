@@ -1,5 +1,6 @@
-/* What must hold of one core after every step; numbered as in raft_internal.h.  What spans several
- * nodes is checked by the simulator.  Cheap enough to be always on. */
+/* What must hold of one core after every step, and of the step itself; numbered as in
+ * raft_internal.h.  What spans several nodes is checked by the simulator.  Cheap enough to be
+ * always on. */
 #include "base/fatal.h"
 #include "raft/raft_internal.h"
 
@@ -39,8 +40,9 @@ static void check_uncommitted(const struct raft *raft)
 static void check_members(const struct raft *raft)
 {
     const struct raft_history *history = &raft->history;
-    check(raft->members.count ==
-          raft_members_at(raft, raft->trail.last)->count); /* I12: and see raft_members_at() */
+    const struct raft_members *newest =
+        history->count > 0 ? &history->changes[history->count - 1].members : &history->base;
+    check(raft->members.count == newest->count); /* I12 */
     check(raft->self == raft_member_place(raft, raft->config.id));
     check(raft_members_index(raft) <= raft->trail.last);
     check(history->count == 0 || history->changes[0].index > raft->trail.first.index);
@@ -56,8 +58,12 @@ static void check_leader(const struct raft *raft)
     check(state->leader == raft->config.id);
     check(raft_trail_term_at(&raft->trail, state->term_start) == state->term ||
           state->term_start <= raft->trail.first.index); /* I7 */
+    check(state->term_start <= raft->trail.last);
     check(state->round_confirmed <= state->round);
     check(raft_round_reached(raft) <= state->round_confirmed); /* I8 */
+    check(state->reads_count <= RAFT_READS_MAX);
+    check(state->reads_count == 0 ||
+          state->reads[state->reads_start].round > state->round_confirmed);
     for (uint32_t place = 0; place < raft->members.count; place++) {
         if (place != raft->self)
             check_progress(raft, &state->progress[place]);
@@ -70,6 +76,8 @@ static void check_writes(const struct raft *raft)
     const struct raft_state *state = &raft->state;
     check(state->durable_seq <= state->write_seq);
     check(state->hard_state_seq <= state->write_seq);
+    check(state->withheld_count == 0 || state->durable_seq < state->write_seq);
+    check(state->writes_count <= RAFT_WRITES_MAX);
     if (state->writes_count == 0)
         return;
     uint32_t at = (state->writes_start + state->writes_count - 1) % RAFT_WRITES_MAX;
@@ -124,4 +132,41 @@ void raft_check_invariants(const struct raft *raft)
         check_leader(raft);
     else
         check_no_office(state);
+}
+
+/* ---- the step ---------------------------------------------------------------------------- */
+
+static void check_promises(const struct raft *raft, const struct raft_before *before)
+{
+    const struct raft_state *state = &raft->state;
+    if (raft->hard_state_changed) {
+        check(state->term > before->term || before->voted_for == RAFT_NOBODY ||
+              state->voted_for == before->voted_for); /* S2 */
+        return;
+    }
+    check(state->term == before->term);
+    check(state->voted_for == before->voted_for);
+}
+
+static void check_office(const struct raft *raft, const struct raft_before *before)
+{
+    const struct raft_state *state = &raft->state;
+    if (state->role == RAFT_LEADER) {
+        check(before->role == RAFT_LEADER || before->role == RAFT_CANDIDATE); /* S3 */
+        check(state->term == before->term);
+        check(raft->trail.last >= before->last);
+    }
+    if (raft->role_changed)
+        return;
+    check(state->role == before->role); /* S4 */
+    check(state->term == before->term);
+    check(state->leader == before->leader);
+}
+
+void raft_check_step(const struct raft *raft, const struct raft_before *before)
+{
+    check(raft->state.term >= before->term); /* S1 */
+    check(raft->state.commit >= before->commit);
+    check_promises(raft, before);
+    check_office(raft, before);
 }

@@ -21,6 +21,7 @@ uint32_t raft_member_place(const struct raft *raft, raft_node_id id)
 
 bool raft_is_active(const struct raft *raft, uint32_t place)
 {
+    check(place < raft->members.count);
     return raft->state.progress[place].idle_ticks < raft->config.election_ticks;
 }
 
@@ -33,6 +34,7 @@ struct raft_message raft_message_to(const struct raft *raft, raft_node_id to,
                                     enum raft_message_type type)
 {
     struct raft_message message;
+    check(to != raft->config.id);
     memset(&message, 0, sizeof message);
     message.type = type;
     message.from = raft->config.id;
@@ -44,6 +46,10 @@ struct raft_message raft_message_to(const struct raft *raft, raft_node_id to,
 void raft_send_now(struct raft *raft, const struct raft_message *message)
 {
     check(raft->messages_count < RAFT_MESSAGES_MAX);
+    check(message->from == raft->config.id);
+    check(message->term >= raft->state.term); /* what was withheld, too */
+    check(message->type != RAFT_APPEND_REQUEST || raft->state.role == RAFT_LEADER);
+    check(message->type != RAFT_TIMEOUT_NOW || raft->state.role == RAFT_LEADER);
     raft->messages[raft->messages_count++] = *message;
 }
 
@@ -54,6 +60,9 @@ static void send_after(struct raft *raft, const struct raft_message *message, ui
         raft_send_now(raft, message);
         return;
     }
+    check(seq <= state->write_seq + 1);          /* a write that there is, or will be */
+    check(message->type != RAFT_APPEND_REQUEST); /* what it says of commit would be old by then */
+    check(state->withheld_count <= RAFT_WITHHELD_MAX);
     if (state->withheld_count == RAFT_WITHHELD_MAX) {
         /* The oldest goes: to the others it is a lost message. */
         state->withheld_count--;
@@ -84,6 +93,7 @@ void raft_send_after_writes(struct raft *raft, const struct raft_message *messag
 void raft_set_term(struct raft *raft, raft_term term, raft_node_id voted_for)
 {
     check(term >= raft->state.term);
+    check(term > raft->state.term || raft->state.voted_for == RAFT_NOBODY); /* a vote stays (3.4) */
     if (term > raft->state.term)
         raft->state.withheld_count = 0; /* what was promised in an earlier one is of no use */
     raft->state.term = term;
@@ -97,6 +107,8 @@ void raft_cut_log(struct raft *raft, raft_index from)
 {
     struct raft_state *state = &raft->state;
     check(from > state->commit);
+    check(from <= raft->trail.last);
+    check(state->role != RAFT_LEADER); /* it only appends (3.4) */
     raft_trail_cut(&raft->trail, from);
     raft_members_cut(raft, from);
     if (state->durable >= from)
@@ -113,6 +125,7 @@ void raft_cut_log(struct raft *raft, raft_index from)
 static void on_stale_message(struct raft *raft, const struct raft_message *message)
 {
     struct raft_message answer;
+    check(message->term < raft->state.term);
     if (message->type == RAFT_APPEND_REQUEST) {
         /* A leader of an earlier term learns ours, so that it cannot hold us out for ever. */
         answer = raft_message_to(raft, message->from, RAFT_APPEND_RESPONSE);
@@ -125,6 +138,7 @@ static void on_stale_message(struct raft *raft, const struct raft_message *messa
 
 static void on_current_message(struct raft *raft, const struct raft_message *message)
 {
+    check(message->term == raft->state.term);
     switch (message->type) {
     case RAFT_VOTE_REQUEST: raft_on_vote_request(raft, message); break;
     case RAFT_VOTE_RESPONSE: raft_on_vote_response(raft, message); break;
@@ -182,6 +196,8 @@ static bool is_matched(const struct raft_message *message)
 /* Both are true: the higher answer says all. */
 static void merge_answer(struct raft_message *answer, const struct raft_message *other)
 {
+    check(answer->to == other->to);
+    check(answer->term == other->term);
     if (other->append_response.hint.index > answer->append_response.hint.index)
         answer->append_response.hint = other->append_response.hint;
     if (other->append_response.round > answer->append_response.round)
@@ -244,10 +260,12 @@ static void on_persisted(struct raft *raft, uint64_t seq)
         return;
     state->durable_seq = seq;
     while (state->writes_count > 0 && state->writes[state->writes_start].seq <= seq) {
+        check(state->writes[state->writes_start].end >= state->durable);
         state->durable = state->writes[state->writes_start].end;
         state->writes_start = (state->writes_start + 1) % RAFT_WRITES_MAX;
         state->writes_count--;
     }
+    check((state->writes_count == 0) == (seq == state->write_seq));
     state->disk_silent_ticks = 0;
     release_withheld(raft);
     raft_own_vote_durable(raft);
@@ -270,6 +288,7 @@ static void on_compacted(struct raft *raft, raft_index index)
     check(index <= raft->state.applied);
     raft_trail_compact(&raft->trail, index);
     raft_members_compact(raft, index);
+    check(raft->history.base_index <= raft->trail.first.index);
 }
 
 static void on_tick(struct raft *raft)
@@ -318,6 +337,9 @@ static void number_write(struct raft *raft, struct raft_write *write)
     struct raft_state *state = &raft->state;
     if (!raft->hard_state_changed && raft->write_count == 0)
         return;
+    check(raft->write_count == 0 || raft->write_entries[0].pos.index > state->durable);
+    check(raft->write_count == 0 ||
+          raft->write_entries[raft->write_count - 1].pos.index == raft->trail.last);
     state->write_seq++;
     if (raft->hard_state_changed)
         state->hard_state_seq = state->write_seq;
@@ -347,26 +369,31 @@ raft_index raft_apply_to(const struct raft *raft)
 
 static void finish_output(struct raft *raft, struct raft_output *output)
 {
-    *output = (struct raft_output){0};
-    number_write(raft, &output->write);
-    output->messages = raft->messages;
-    output->messages_count = raft->messages_count;
-    output->reads = raft->reads_out;
-    output->reads_count = raft->reads_out_count;
-    output->reads_failed = raft->reads_failed;
-    output->reads_failed_count = raft->reads_failed_count;
-    output->apply_to = raft_apply_to(raft);
-    output->role_changed = raft->role_changed;
+    struct raft_write write = {0};
+    number_write(raft, &write);
+    *output = (struct raft_output){
+        .write = write,
+        .messages = raft->messages,
+        .messages_count = raft->messages_count,
+        .reads = raft->reads_out,
+        .reads_count = raft->reads_out_count,
+        .reads_failed = raft->reads_failed,
+        .reads_failed_count = raft->reads_failed_count,
+        .apply_to = raft_apply_to(raft),
+        .role_changed = raft->role_changed,
+    };
 }
 
 enum raft_result raft_step(struct raft *raft, const struct raft_input *input,
                            struct raft_output *output)
 {
+    struct raft_before before = raft_note_before(raft);
     begin_output(raft);
     enum raft_result result = dispatch(raft, input);
     raft_leave_when_removed(raft);
     finish_output(raft, output);
     raft_check_invariants(raft);
+    raft_check_step(raft, &before);
     return result;
 }
 
@@ -380,6 +407,7 @@ struct raft *raft_new(const struct raft_config *config, const struct raft_saved 
     check(config->inflight_max <= RAFT_INFLIGHT_MAX);
     check(config->append_entries_max > 0);
     check(config->inflight_bytes_max > 0);
+    check(config->id != RAFT_NOBODY);
     struct raft *raft = memory_new(sizeof *raft);
     raft->config = *config;
     raft_trail_init(&raft->trail, saved->first);

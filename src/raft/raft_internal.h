@@ -32,6 +32,12 @@
  *   I12 the list in force is that of the last members entry held, else the one of the log's
  *       beginning; self is our place in it
  *   I13 the list that a leader appended follows a committed one
+ *
+ * And of the step itself, checked by raft_check_step():
+ *   S1  neither term nor commit falls
+ *   S2  a vote stays as long as its term; a new term or vote is in the step's write
+ *   S3  who leads was a candidate before, and led no other term; a leader's log only grows
+ *   S4  role_changed says so where role, term or leader did
  */
 #ifndef RAFT_RAFT_INTERNAL_H
 #define RAFT_RAFT_INTERNAL_H
@@ -150,7 +156,7 @@ struct raft_state {
     struct write_under_way writes[RAFT_WRITES_MAX]; /* a ring */
     uint32_t writes_start, writes_count;
     uint32_t disk_silent_ticks;                  /* with writes under way, since one was finished */
-    struct withheld withheld[RAFT_WITHHELD_MAX]; /* in the order of after_seq */
+    struct withheld withheld[RAFT_WITHHELD_MAX]; /* as they were made; after_seq need not rise */
     uint32_t withheld_count;
 
     /* time, in ticks */
@@ -294,6 +300,26 @@ static inline bool raft_is_voter(const struct raft *raft, uint32_t place)
 }
 
 /* invariants.c */
+struct raft_before { /* what the end of a step is compared with */
+    enum raft_role role;
+    raft_term term;
+    raft_node_id voted_for;
+    raft_node_id leader;
+    raft_index commit;
+    raft_index last;
+};
+
 void raft_check_invariants(const struct raft *raft);
+static inline struct raft_before raft_note_before(const struct raft *raft)
+{
+    const struct raft_state *state = &raft->state;
+    return (struct raft_before){.role = state->role,
+                                .term = state->term,
+                                .voted_for = state->voted_for,
+                                .leader = state->leader,
+                                .commit = state->commit,
+                                .last = raft->trail.last};
+}
+void raft_check_step(const struct raft *raft, const struct raft_before *before);
 
 #endif
