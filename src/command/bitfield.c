@@ -8,7 +8,7 @@
 #include "base/fatal.h"
 #include "base/memory.h"
 #include "command/bits.h"
-#include "command/prepare.h"
+#include "command/preparing.h"
 #include "command/string_parts.h"
 #include "resp/number.h"
 

@@ -18,7 +18,7 @@
 
 #include "base/fatal.h"
 #include "base/memory.h"
-#include "command/prepare.h"
+#include "command/preparing.h"
 #include "command/script_store.h"
 #include "command/waiting.h"
 #include "resp/number.h"

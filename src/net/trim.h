@@ -1,5 +1,5 @@
-/* When the system gets back the large blocks that are kept and nobody uses (base/memory_trim.h): when
- * all that was to do is done, and once more.  Loop thread. */
+/* When the system gets back the large blocks that are kept and nobody uses (base/memory_trim.h):
+ * when all that was to do is done, and once more.  Loop thread. */
 #ifndef NET_TRIM_H
 #define NET_TRIM_H
 

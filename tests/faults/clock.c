@@ -1,9 +1,9 @@
 /* Preloaded into a node: its wall clock shows the time plus the seconds that the file named in
- * CLOCK_FILE says, as long as it says some.  The monotonic clock is left alone, as by whoever sets a
- * machine's clock.
+ * CLOCK_FILE says, as long as it says some.  The monotonic clock is left alone, as by whoever sets
+ * a machine's clock.
  *
- * Not by faketime's library: it takes memory when it is called first, and jemalloc calls it when it
- * is asked for memory first. */
+ * Not by faketime's library: it takes memory when it is called first, and jemalloc calls it when
+ * it is asked for memory first. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdlib.h>

@@ -1271,7 +1271,7 @@ static unsigned prepare_counted(const char *line)
 /* It has the id of its entry, and finds most of what it trims gone; whether its page is full. */
 static void an_entry_that_trims_is_prepared(void **state)
 {
-    enum { LENGTH = 80000, ROUNDS = 12 };
+    enum { LENGTH = 80000, TRIES = 12 };
     static const char *const trims[] = {"MAXLEN 1 *",
                                         "MINID 18446744073709551615 *",
                                         "MAXLEN = 3000 9999999999999-*",
@@ -1285,7 +1285,7 @@ static void an_entry_that_trims_is_prepared(void **state)
         type("XADD long * f v");
     type("XGROUP CREATE long g 0");
     type("XREADGROUP GROUP g c COUNT 1000 STREAMS long >");
-    for (unsigned i = 0; i < ROUNDS; i++) {
+    for (unsigned i = 0; i < TRIES; i++) {
         char line[128];
         db_checkpoint(i % 2 ? one.db : other.db);
         type("COPY long x REPLACE");
