@@ -27,7 +27,8 @@ enum { EXIT_NOT_STARTED = 1, EXIT_DIFFERS = 65, EXIT_NOT_YET = 75 };
  * Why not the C library's malloc: it joins the pieces that come back, and looks through those that
  * lie about, whenever it is asked for one that is not at hand.  Where another thread gave back
  * millions of blocks, that was 20 to 100 ms of a turn of the loop, now and then.  jemalloc's work
- * at a time is bounded.
+ * at a time is nearly bounded: only where its thread joins what lies side by side does the loop
+ * wait for it.
  *
  * thp: to fault in 64 MB of ordinary pages takes 50 to 350 ms, of huge ones 8.  oversize_threshold:
  * what large values pass through (the store's copies of them) is kept for the next like all else.

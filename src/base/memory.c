@@ -10,7 +10,7 @@
 #include "base/fatal.h"
 #include "base/large.h"
 
-enum { SMALL = 1024 /* malloc has such blocks at hand in each thread, and calloc does not */ };
+enum { SMALL = 1024 /* up to this it is quicker to write zeros than to look who has some */ };
 
 /* Who looks for errors in the use of memory sees each block in malloc. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)

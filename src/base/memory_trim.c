@@ -6,6 +6,7 @@
 
 #include "base/fatal.h"
 #include "base/large.h"
+#include "base/log.h"
 
 static void *thread_main(void *context)
 {
@@ -34,8 +35,10 @@ void memory_trim_begin(struct memory_trim *trim)
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int error = pthread_create(&trim->thread, NULL, thread_main, trim);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (error)
-        fatal("cannot start the thread that gives back memory: %s", strerror(error));
+    if (error) { /* nothing is lost: it is tried again */
+        log_warning("cannot start the thread that gives back memory: %s", strerror(error));
+        return;
+    }
     pthread_setname_np(trim->thread, "memory-trim");
     trim->is_begun = true;
 }

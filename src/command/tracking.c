@@ -316,6 +316,8 @@ static void remember(void *context, struct bytes key)
     if (remembering->is_all)
         return;
     remembering->left--;
+    uint32_t one = 1; /* of those that a flush left, for each that comes: no more than there were */
+    (void)channels_forget_some(channels, &one);
     (void)channels_subscribe(channels, remembering->connection, CHANNEL_TRACKED, key, 0);
     evict(remembering);
 }

@@ -28,7 +28,7 @@
 /* STAY_MS: after another leads, so that those who have not heard of it, and still send us what is
  * for the leader, are told that we did not take it. */
 enum { LEAVE_MS = 2000, STAY_MS = 100 };
-enum { TRIM_BYTES = 128 << 20 }; /* that nobody uses are let be */
+enum { TRIM_BYTES = 32 << 20 }; /* that nobody uses are let be */
 _Static_assert((int)NET_TICK_MS == (int)LOOP_TICK_MS, "one tick");
 
 struct net {

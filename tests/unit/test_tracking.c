@@ -380,6 +380,25 @@ static void invalidations_are_bounded(void **state)
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
+/* Who reads and flushes in turns, quicker than what was flushed is freed, has no more in memory than
+ * there was at some time. */
+static void what_a_flush_left_ends_when_others_come(void **state)
+{
+    (void)state;
+    static const struct bytes reads[] = {{"GET", 3}, {"j", 1}, {"GET", 3}, {"k", 1}};
+    int a = dial_3("CLIENT TRACKING ON\r\n");
+    struct channels *channels = house.server.channels;
+    struct connection *connection = &house.clients->all->connection;
+    for (int round = 0; round < 10; round++) {
+        for (size_t i = 0; i < sizeof reads / sizeof *reads; i += 2)
+            tracking_remember(channels, connection, command_find(reads + i, 2), reads + i, 2);
+        assert_int_equal(tracking_count(channels).items, 2);
+        assert_int_equal(connection->subscribed[CHANNEL_TRACKED], 2);
+        change(DB_EFFECT_FLUSHED, "");
+    }
+    close(a);
+}
+
 /* What was read before a flush is forgotten with it, though it may be there a while longer. */
 static void what_a_flush_forgets_is_told_no_more(void **state)
 {
@@ -429,6 +448,7 @@ int main(void)
         TEST(ones_own_changes),
         TEST(everything_at_once),
         TEST(what_a_flush_forgets_is_told_no_more),
+        TEST(what_a_flush_left_ends_when_others_come),
         TEST(a_key_that_ends_by_its_time),
         TEST(only_so_many_keys),
         TEST(a_lowered_bound_holds_soon),
