@@ -220,6 +220,8 @@ static bool may_trim_ahead(const struct series *stream, const struct trim *trim,
     return left > *end + 2 * slice;
 }
 
+enum { TRIMMED_BY_ENTRY = 10000 }; /* in one turn, if nothing could go before; some 1 ms */
+
 /* In a preparation: most of the trimming, though the entry's id is not known yet.  walk->seen: how
  * many are gone, walk->space: in the last slice. */
 static void trim_ahead(struct call *call, struct series *stream, const struct trim *trim)
@@ -227,12 +229,13 @@ static void trim_ahead(struct call *call, struct series *stream, const struct tr
     struct walk_state *walk = call->walk;
     uint64_t end;
     bool goes_on = stream->is_there && may_trim_ahead(stream, trim, walk, &end);
+    uint64_t left = stream->is_there ? trim_count(stream, trim, walk->seen) - walk->seen : 0;
     walk->unfinished = goes_on;
     if (!goes_on) {
-        (void)call_stops(call);
-        return;
+        if (walk->seen > 0 || left < TRIMMED_BY_ENTRY)
+            (void)call_stops(call);
+        return; /* or nothing is prepared: the entry trims in slices, and not in one */
     }
-    uint64_t left = trim_count(stream, trim, walk->seen) - walk->seen;
     walk->space = db_tree_cut(&stream->entries, 0, left, SERIES_CUT_PAGES);
     walk->seen += walk->space;
     if (stream->entries.root.count > end && walk->space < left)

@@ -11,7 +11,7 @@ static struct request *request_at(struct replica *replica, struct raft_pos pos)
 {
     struct request *request = replica->proposed;
     /* Whose entry was passed would never be answered. */
-    check(!request || request->pos.index >= pos.index || request->pos.term < pos.term);
+    check(!request || request->pos.index >= pos.index || request->pos.term != pos.term);
     /* Another term: ours was overwritten in this very turn; replica_leadership_lost() comes
      * next. */
     if (!request || request->pos.index != pos.index || request->pos.term != pos.term)

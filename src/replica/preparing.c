@@ -149,6 +149,7 @@ void replica_prepare_office_lost(struct replica *replica)
         put_off(replica, request);
     request->preparation = NOT_ASKED;
     request->preparations = 0;
+    request_drop_payload(replica, request); /* of the words of this preparation */
     leave(replica);
 }
 

@@ -357,6 +357,8 @@ void request_enter(struct replica *replica, struct request *request); /* from ou
 void request_wait(struct replica *replica, struct request *request);
 void request_merge_returned(struct replica *replica);
 void request_leave_place(struct replica *replica, struct request *request);
+/* Its words need not be known, or are nobody's any more. */
+void request_end_decoding(struct replica *replica);
 /* It has no READING requests; freed with the last TIED one. */
 void request_batch_unlist(struct replica *replica, struct read_batch *batch);
 /* Ends the request with its outcome, here or at its origin; frees it. */

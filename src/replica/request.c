@@ -180,19 +180,19 @@ static void leave_forwarded(struct replica *replica, struct request *request)
     request->line->out_count--;
 }
 
-/* It is in no queue then, but still in its client's line. */
-static void end_decoding(struct replica *replica)
+void request_end_decoding(struct replica *replica)
 {
     replica->decoding = NULL;
     (void)replica->options.machine->ops->decode(replica->options.machine, NULL);
 }
 
+/* It is in no queue then, but still in its client's line. */
 void request_leave_place(struct replica *replica, struct request *request)
 {
     enum request_place place = request->place;
     request->place = REQUEST_NOWHERE;
     if (request == replica->decoding)
-        end_decoding(replica);
+        request_end_decoding(replica);
     switch (place) {
     case REQUEST_NOWHERE:
     case REQUEST_BETWEEN: break;

@@ -405,8 +405,11 @@ static enum admission admit(struct replica *replica, struct request *request)
     uint8_t meaning = replica_meaning(replica);
     if (request->origin == RAFT_NOBODY && meaning == machine->ops->meaning_known(machine))
         request->admitted = meaning;
-    if (request->admitted == meaning)
+    if (request->admitted == meaning) {
+        if (replica->decoding == request) /* the members came to agree meanwhile */
+            request_end_decoding(replica);
         return ADMITTED;
+    }
     struct apply_context context = {.meaning = meaning, .database = request->database};
     if (!is_decoded(replica, request))
         return replica->decoding == request ? DECODING : LATER;
@@ -539,6 +542,8 @@ static bool serve_waiting(struct replica *replica)
     DL_FOREACH_SAFE(replica->waiting, request, following)
     {
         if (!taking.room && replica->waiting_reads == 0)
+            break;
+        if (!replica_leads(replica)) /* it handed over in this very pass */
             break;
         if (!take(replica, &taking, request))
             request->line->held_in = replica->pass;

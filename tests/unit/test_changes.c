@@ -650,6 +650,25 @@ static void a_leader_that_is_taken_out_hands_over_first(void **state)
     assert_string_equal(world.forwarded, "!");
 }
 
+/* What stands behind it in the same look at the queue is the next leader's. */
+static void a_leader_that_left_at_once_takes_nothing_more(void **state)
+{
+    static struct result change, write, read;
+    (void)state;
+    lead_with_lives();
+    all_acknowledge();
+    world.long_write = "long";
+    world.change = (struct replica_change){.kind = REPLICA_REMOVE, .node = 0};
+    ask(&change, REQUEST_WRITE, 1, "!");
+    ask(&write, REQUEST_WRITE, 2, "long");
+    ask(&read, REQUEST_READ, 3, "r");
+    run();
+    assert_int_equal(status().role, RAFT_FOLLOWER);
+    assert_int_equal(change.calls + write.calls + read.calls, 0);
+    assert_false(world.is_preparing);
+    assert_int_equal(world.prepare_calls, 0);
+}
+
 static void a_transfer_is_answered_at_its_end(void **state)
 {
     static struct result a;
@@ -809,6 +828,7 @@ int main(void)
         TEST(a_lost_learner_is_replaced),
         TEST(another_life_is_not_meant),
         TEST(a_leader_that_is_taken_out_hands_over_first),
+        TEST(a_leader_that_left_at_once_takes_nothing_more),
         TEST(a_transfer_is_answered_at_its_end),
         TEST(a_transfer_that_does_not_end_is_answered),
         TEST(what_is_kept_moves_with_the_place),

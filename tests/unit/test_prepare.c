@@ -1306,6 +1306,31 @@ static void an_entry_that_trims_is_prepared(void **state)
     type("XINFO STREAM x FULL");
 }
 
+/* Where an append may change more than the end, nothing goes before it: then the entry trims in
+ * slices, as one that was not prepared. */
+static void an_entry_that_trims_all_by_itself_has_slices(void **state)
+{
+    enum { LENGTH = 12000, LARGE = 3000, TRIES = 120 };
+    char value[LARGE + 1], line[LARGE + 64], longer[LARGE + 64];
+    unsigned found = 0;
+    (void)state;
+    memset(value, 'v', LARGE);
+    value[LARGE] = '\0';
+    snprintf(line, sizeof line, "XADD x MAXLEN 1 * f %s", value);
+    snprintf(longer, sizeof longer, "XADD long * f %s", value);
+    command_machine_prepare_from(one.machine, 100);
+    for (int i = 0; i < LENGTH; i++)
+        type("XADD long * f v");
+    for (unsigned i = 0; i < TRIES && found < 2; i++) {
+        type(longer);
+        type("COPY long x REPLACE");
+        bool is_ahead = prepare_counted(line) >= 3;
+        found += !is_ahead;
+        execute(line, is_ahead);
+    }
+    assert_true(found > 0);
+}
+
 /* Of few entries nothing is trimmed ahead, and what the words are is prepared. */
 static void an_entry_that_trims_little_is_prepared(void **state)
 {
@@ -2161,6 +2186,7 @@ int main(void)
         TEST(a_key_that_is_over_is_not_taken_for_absent),
         TEST(a_source_that_is_over_is_not_taken_for_absent),
         TEST(an_entry_that_trims_is_prepared),
+        TEST(an_entry_that_trims_all_by_itself_has_slices),
         TEST(an_entry_that_trims_little_is_prepared),
         TEST(what_a_script_gets_is_prepared),
         TEST(a_script_is_flushed_in_between),

@@ -451,6 +451,41 @@ static void it_is_prepared_again_by_who_leads_again(void **state)
     assert_ended(write, REQUEST_DONE);
 }
 
+/* Of the words that were found for it then: another time, other words, of another size. */
+static void what_was_made_ends_with_the_office(void **state)
+{
+    enum { SIZE = 2 * ENTRY_MADE_BYTES_MAX + 9, AGAIN_SIZE = SIZE + 3 };
+    static char large[SIZE + 1], first[SIZE + 1], again[AGAIN_SIZE + 1];
+    static struct result write;
+    (void)state;
+    lead();
+    memset(large, 'l', SIZE);
+    memset(first, 'f', SIZE);
+    memset(again, 'a', AGAIN_SIZE);
+    world.long_write = large;
+    world.long_write_as = first;
+    ask(&write, REQUEST_WRITE, 1, large);
+    const struct request *request = world.replica->waiting;
+    for (unsigned i = 0; request->payload_made == 0; i++) {
+        assert_true(i < 8);
+        turn();
+    }
+    world.connected = false; /* it cannot go anywhere */
+    follow(1, status().term + 1);
+    assert_int_equal(world.replica->made_bytes, 0);
+    world.long_write_as = again;
+    request_put_off(world.replica, world.replica->waiting, 100 * DEADLINE_MS);
+    win_election();
+    raft_index before = status().last.index;
+    acknowledge();
+    run();
+    assert_int_equal(status().last.index, before + 1);
+    const struct raft_entry *entry = entry_cache_get(&world.replica->cache, before + 1);
+    const struct blob *payload = entry->payload;
+    assert_int_equal(payload->size, STAMP_SIZE + AGAIN_SIZE);
+    assert_memory_equal(payload->data + STAMP_SIZE, again, AGAIN_SIZE);
+}
+
 static void a_node_that_stops_drops_it(void **state)
 {
     static struct result write;
@@ -485,6 +520,7 @@ int main(void)
         TEST(the_next_leader_has_its_time_too),
         TEST(what_is_prepared_ends_with_the_office),
         TEST(it_is_prepared_again_by_who_leads_again),
+        TEST(what_was_made_ends_with_the_office),
         TEST(a_node_that_stops_drops_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
