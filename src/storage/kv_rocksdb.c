@@ -982,6 +982,8 @@ static void reclaim(struct kv *base, enum kv_family family, struct bytes from, s
     pthread_mutex_unlock(&reclaiming->mutex);
 }
 
+/* Behind the last flush: nothing is stored any more.  To end merges by hand alone would wait for
+ * one that RocksDB began and that is in their way. */
 static void stop_reclaiming(struct rocksdb_kv *kv)
 {
     struct reclaiming *reclaiming = &kv->reclaiming;
@@ -989,7 +991,7 @@ static void stop_reclaiming(struct rocksdb_kv *kv)
     reclaiming->is_closing = true;
     pthread_mutex_unlock(&reclaiming->mutex);
     if (kv->db)
-        rocksdb_disable_manual_compaction(kv->db);
+        rocksdb_cancel_all_background_work(kv->db, 0);
     if (reclaiming->has_thread && pthread_join(reclaiming->thread, NULL) != 0)
         fatal("cannot join the thread that gives space back");
     buffer_deinit(&reclaiming->from);
@@ -1189,8 +1191,8 @@ static void stop_storing(struct rocksdb_kv *kv)
 static void close_kv(struct kv *base)
 {
     struct rocksdb_kv *kv = rocksdb_kv_of(base);
-    stop_reclaiming(kv);
     stop_storing(kv);
+    stop_reclaiming(kv);
     for (int i = 0; i < FAMILIES_ON_DISK; i++)
         if (kv->families[i])
             rocksdb_column_family_handle_destroy(kv->families[i]);
