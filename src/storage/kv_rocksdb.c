@@ -40,7 +40,10 @@
  * is needed, and dropped when it is not, so a store that never had one has none.
  *
  * Bulk runs are written to DIRECTORY/ingest, then moved into the data family in one step; what a
- * crash left there is removed when the store opens, under RocksDB's lock. */
+ * crash left there is removed when the store opens, under RocksDB's lock.  Deletes of a sweep may
+ * be in memory meanwhile, some older and some newer than the runs.  RocksDB 7.8 takes that for
+ * damage if it has merged such runs with each other alone; merging by levels, it does not while
+ * older changes are in memory. */
 #include <dirent.h>
 #include <errno.h>
 #include <pthread.h>

@@ -778,6 +778,45 @@ static void await_running_merge(struct kv *kv)
     }
 }
 
+static void bury(struct kv *kv, const char *key)
+{
+    struct kv_batch *batch = kv->ops->batch_new(kv);
+    kv->ops->batch_delete(batch, KV_DATA, text(key));
+    write_batch(kv, batch, true);
+}
+
+/* Runs come and are merged between two deletes, which RocksDB stores together: were they merged
+ * with each other alone, it would take that for damage.  What is older is too large for that. */
+static void test_runs_between_deletes(void **state)
+{
+    enum { RUNS_MAX = 1000 };
+    struct timespec pause = {.tv_nsec = 20000000};
+    struct kv *kv = kv_of(state);
+    bulk_of_noise(kv, false);
+    bulk_of_noise(kv, false);
+    bury(kv, "a");
+    uint64_t before, now = 0;
+    int runs = 0;
+    do {
+        char key[] = {(char)('u' + runs % 4), '\0'}; /* so that several numbers stay */
+        assert_true(++runs < RUNS_MAX);
+        before = now;
+        bulk_of_two(kv, key, "z", "2");
+        nanosleep(&pause, NULL);
+        now = live_bytes(kv);
+    } while (now >= before);
+    assert_int_equal(kv->ops->property(kv, KV_DATA, "rocksdb.num-entries-active-mem-table"), 1);
+    bury(kv, "b");
+    bulk_of_two(kv, "b", "z", "3"); /* RocksDB itself stores them before that */
+    assert_value(kv, KV_DATA, "a", NULL);
+    assert_value(kv, KV_DATA, "b", "3");
+    assert_value(kv, KV_DATA, "u", "2");
+    reopen(state);
+    assert_value(kv_of(state), KV_DATA, "a", NULL);
+    assert_value(kv_of(state), KV_DATA, "b", "3");
+    assert_value(kv_of(state), KV_DATA, "z", "3");
+}
+
 /* A merge by hand waits for one that RocksDB began; the end of the store for neither. */
 static void test_end_waits_for_no_merge(void **state)
 {
@@ -2095,7 +2134,9 @@ static void bulk_random(struct kv *kv, enum kv_family family, uint64_t *seed, ui
                         struct killed_model *model)
 {
     struct kv_bulk *bulk = kv->ops->bulk_new(kv, family);
-    for (unsigned char i = 0; i < KILLED_KEYS; i++)
+    unsigned char from = (unsigned char)prng_below(seed, KILLED_KEYS);
+    unsigned char to = (unsigned char)(from + 1 + prng_below(seed, KILLED_KEYS - from));
+    for (unsigned char i = from; i < to; i++)
         if (prng_below(seed, 3) == 0) {
             kv->ops->bulk_put(bulk, bytes_of(&i, 1), bytes_of(&step, sizeof step));
             model->values[KV_DATA][i] = step;
@@ -2108,10 +2149,12 @@ static void change_randomly(struct kv *kv, uint64_t *seed, uint64_t step,
                             struct killed_model *model)
 {
     struct kv_batch *batch = kv->ops->batch_new(kv);
-    uint64_t kind = prng_below(seed, 20);
+    uint64_t kind = prng_below(seed, 30);
     unsigned family = (unsigned)prng_below(seed, kind == 4 ? 3 : 2);
-    if (kind == 1) {
+    if (kind == 1 || kind > 24) {
         bulk_random(kv, KV_DATA, seed, step, model);
+    } else if (kind > 20) { /* by a sweep */
+        delete_random(kv, batch, seed, KV_DATA, model);
     } else if (kind == 2) { /* a state takes the place of the data */
         kv->ops->stage_clear(kv);
         memset(model->values[KV_DATA], 0, sizeof model->values[KV_DATA]);
@@ -2268,6 +2311,7 @@ int main(int argc, char **argv)
         ROCKSDB(test_what_was_written_is_in_memory),
         ROCKSDB(test_reopen),
         ROCKSDB(test_ingest_leftovers),
+        ROCKSDB(test_runs_between_deletes),
         ROCKSDB(test_end_waits_for_no_merge),
         ROCKSDB(test_big_value),
         ROCKSDB(test_memory_of_a_large_commit_is_given_back),
