@@ -380,8 +380,8 @@ static void invalidations_are_bounded(void **state)
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
-/* Who reads and flushes in turns, quicker than what was flushed is freed, has no more in memory than
- * there was at some time. */
+/* Who reads and flushes in turns, quicker than what was flushed is freed, has no more in memory
+ * than there was at some time. */
 static void what_a_flush_left_ends_when_others_come(void **state)
 {
     (void)state;
