@@ -125,7 +125,7 @@ void replica_readers_of_lost(struct replica *replica, raft_node_id node)
     struct request_line *line, *next_line;
     HASH_ITER(hh, replica->lines, line, next_line)
     {
-        struct request *request = line->requests;
+        struct request *request = line->requests->line_prev; /* what waits is the newest */
         if (line->key.origin != node || request->kind != REQUEST_READ || !request->waiter)
             continue;
         request_leave_place(replica, request);

@@ -376,8 +376,11 @@ void request_refuse(struct replica *replica, struct request *request);
 void request_foresee(const struct request *request);
 /* What is known of a request that leaves without a reply after it was sent or proposed. */
 enum request_outcome request_outcome_unanswered(const struct request *request);
+/* What a leader's answer to it says. */
+enum request_outcome request_outcome_said(const struct request *request,
+                                          enum request_outcome outcome);
 void replica_expire_requests(struct replica *replica);
-/* The oldest that a client of that node has under way here; NULL: none. */
+/* The newest that a client of that node has under way here; NULL: none. */
 struct request *request_of_client(struct replica *replica, raft_node_id origin, uint64_t client);
 /* Forgets what was made of its entry. */
 void request_drop_payload(struct replica *replica, struct request *request);
@@ -407,6 +410,8 @@ void replica_reads_confirmed(struct replica *replica, const struct raft_read *re
 void replica_waiter_enter(struct replica *replica, struct request *request);
 void replica_waiter_arrived(struct replica *replica, struct request *request,
                             const struct forward *forward);
+/* Another node's client has sent it: what it has given up by that is not done any more. */
+void replica_waiters_give_way(struct replica *replica, struct request *request);
 void replica_waiter_give_back(struct replica *replica, struct request *request);
 void replica_waiter_free(struct replica *replica, struct waiter *waiter);
 /* The request of a client of this node in whose name an entry was proposed; NULL: none. */

@@ -56,7 +56,7 @@ static struct request_line *find_line(struct replica *replica, raft_node_id orig
 struct request *request_of_client(struct replica *replica, raft_node_id origin, uint64_t client)
 {
     struct request_line *line = find_line(replica, origin, client);
-    return line ? line->requests : NULL;
+    return line ? line->requests->line_prev : NULL; /* the list is closed that way */
 }
 
 static void join_line(struct replica *replica, struct request *request)
@@ -194,8 +194,8 @@ void request_leave_place(struct replica *replica, struct request *request)
     if (request == replica->decoding)
         request_end_decoding(replica);
     switch (place) {
-    case REQUEST_NOWHERE:
-    case REQUEST_BETWEEN: break;
+    case REQUEST_NOWHERE: break;
+    case REQUEST_BETWEEN: check(!request->behind); break;
     case REQUEST_WAITING:
         DL_DELETE(replica->waiting, request);
         count_waiting(replica, request, false);
@@ -379,6 +379,27 @@ void request_told(struct replica *replica, raft_index applied)
 enum request_outcome request_outcome_unanswered(const struct request *request)
 {
     return request->kind == REQUEST_WRITE ? REQUEST_UNKNOWN : REQUEST_NOT_DONE;
+}
+
+/* What cannot be true of it says as much as no answer. */
+enum request_outcome request_outcome_said(const struct request *request,
+                                          enum request_outcome outcome)
+{
+    bool is_read = request->kind == REQUEST_READ;
+    switch (outcome) {
+    case REQUEST_DONE:
+    case REQUEST_NOT_DONE: return outcome;
+    case REQUEST_TOO_LARGE:
+        if (is_read && request->reply_max > 0)
+            return outcome;
+        break;
+    case REQUEST_CANCELLED:
+        if (!is_read && request->waiter && request->waiter->is_cancelled)
+            return outcome;
+        break;
+    case REQUEST_UNKNOWN: break;
+    }
+    return request_outcome_unanswered(request);
 }
 
 void replica_submit(struct replica *replica, struct request *request)

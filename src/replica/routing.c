@@ -176,8 +176,7 @@ void replica_join_batch(struct read_batch *batch, struct request *request)
     batch->count++;
     if (request->behind) {
         check(request->behind->kind == REQUEST_WRITE);
-        /* R3; of another node's client a write may be woken before what its node has given up. */
-        check(request->origin != RAFT_NOBODY || request->behind->id < request->id);
+        check(request->behind->id < request->id); /* R3 */
         request->place = REQUEST_TIED;
         DL_APPEND(request->behind->tied, request);
     } else {
@@ -301,13 +300,20 @@ static void join_by_ack(struct replica *replica, struct confirming *confirming,
     replica->reads_acknowledged++;
 }
 
+/* Of the write before it nothing has to be known any more, and it may be over first. */
+static void stand_between(struct request *read)
+{
+    read->behind = NULL;
+    read->place = REQUEST_BETWEEN;
+}
+
 static void join(struct replica *replica, struct confirming *confirming, struct request *read,
                  raft_index before)
 {
     struct raft_ack ack = ack_of(replica, read);
     check(read->place == REQUEST_NOWHERE);
     if (read->behind && read->line->last_write != read->behind)
-        read->place = REQUEST_BETWEEN;
+        stand_between(read);
     else if (is_confirmed_by_write(read, before))
         join_by_write(replica, confirming, read);
     else if (raft_ack_suffices(replica->raft, ack) && !is_behind_a_round(read))
@@ -371,9 +377,7 @@ static bool take_write(struct replica *replica, struct taking *taking, struct re
     }
     if (!taking->room)
         return false;
-    /* R3; of another node's client see replica_join_batch(). */
-    check(request->origin != RAFT_NOBODY || !request->line->last_write ||
-          request->line->last_write->id < request->id);
+    check(!request->line->last_write || request->line->last_write->id < request->id); /* R3 */
     request_leave_place(replica, request);
     add_to_proposal(replica, proposal, request);
     request->line->last_write = request;
@@ -684,7 +688,9 @@ void replica_receive_forward(struct replica *replica, raft_node_id from, uint64_
     if (!replica_leads(replica) || forward->term != replica->status.term) {
         request_leave_place(replica, request);
         request_refuse(replica, request);
+        return;
     }
+    replica_waiters_give_way(replica, request);
 }
 
 void replica_receive_forward_reply(struct replica *replica, raft_node_id from,
@@ -708,7 +714,8 @@ void replica_receive_forward_reply(struct replica *replica, raft_node_id from,
     else if (request->told && reply->outcome == REQUEST_DONE)
         request_tell(replica, request, reply->reply);
     else
-        request_finish(replica, request, reply->outcome, reply->reply);
+        request_finish(replica, request, request_outcome_said(request, reply->outcome),
+                       reply->reply);
     replica->try_waiting = true;
 }
 

@@ -79,7 +79,7 @@ struct request *replica_waiter_of(struct replica *replica, const struct request_
     if (owner->node != replica->options.raft.id || owner->run_id != replica->options.run_id)
         return NULL;
     HASH_FIND(hh, replica->waiters, &owner->waiter_id, sizeof owner->waiter_id, waiter);
-    return waiter ? waiter->request : NULL;
+    return waiter && waiter->request->kind == REQUEST_WRITE ? waiter->request : NULL;
 }
 
 struct request_owner replica_waiter_owner(const struct replica *replica,
@@ -177,6 +177,35 @@ static void supersede(struct replica *replica, const struct request *request)
         }
         earlier->waiter->is_disowned = true;
         disown(replica, request->origin);
+    }
+}
+
+/* It is not executed, or if it is proposed not parked again. */
+static void end_of_foreign(struct replica *replica, struct request *request)
+{
+    if (request->place == REQUEST_PROPOSED && request->waiter)
+        request->waiter->is_disowned = true;
+    else if (request->place != REQUEST_PROPOSED && request->place != REQUEST_HANDING_OVER)
+        refuse(replica, request);
+}
+
+/* Beside one that may wait nothing of its client is under way: that is what its node keeps to, so
+ * what stands before it, and one that waits before any other, was given up there.  Here it would be
+ * overtaken: what is parked has no place in its client's order. */
+void replica_waiters_give_way(struct replica *replica, struct request *request)
+{
+    struct request *earlier, *following;
+    check(!is_local(request));
+    check(!request->line_next);
+    if (!request->waiter) {
+        if (request != request->line->requests && request->line_prev->waiter)
+            end_of_foreign(replica, request->line_prev);
+        return;
+    }
+    DL_FOREACH_SAFE2(request->line->requests, earlier, following, line_next)
+    {
+        if (earlier != request)
+            end_of_foreign(replica, earlier);
     }
 }
 
@@ -456,8 +485,9 @@ void replica_waiter_answered(struct replica *replica, raft_node_id from,
     check(is_local(request));
     check(waiter->sent_term <= replica->status.term);
     replica->try_waiting = true;
-    if (!reply->refused && reply->outcome != REQUEST_UNKNOWN) {
-        request_finish(replica, request, reply->outcome, reply->reply);
+    enum request_outcome outcome = request_outcome_said(request, reply->outcome);
+    if (!reply->refused && outcome != REQUEST_UNKNOWN) {
+        request_finish(replica, request, outcome, reply->reply);
         return;
     }
     if (reply->refused) {

@@ -89,7 +89,7 @@ struct world {
     uint8_t meaning, database;  /* likewise */
     uint8_t highest_meaning, meaning_known;
     unsigned reads_foreseen;                   /* "r" */
-    bool tells;                                /* what every entry does */
+    bool tells;                                /* what every entry does, if it finds something */
     bool full;                                 /* the connection to the other nodes */
     bool entries_full;                         /* the same, for entries */
     bool reader_hangs;                         /* nothing comes back from it */
@@ -304,7 +304,8 @@ static inline void wait_keys(struct state_machine *machine, struct bytes command
 static inline uint64_t wait_kind(struct state_machine *machine, struct bytes command)
 {
     (void)machine;
-    return *((const char *)command.data + 1) == 'z' ? 2 : 1; /* of z another type is wanted */
+    bool is_z = command.size > 1 && *((const char *)command.data + 1) == 'z';
+    return is_z ? 2 : 1; /* of z another type is wanted */
 }
 
 static inline uint64_t feeds(struct state_machine *machine, struct bytes command, struct bytes *key)
@@ -507,7 +508,7 @@ static inline uint8_t meaning_known(struct state_machine *machine)
 static inline bool told(struct state_machine *machine)
 {
     (void)machine;
-    return world.tells;
+    return world.tells && !world.found_nothing;
 }
 
 /* A command of one '!' is the change that the test has in mind. */
