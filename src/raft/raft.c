@@ -496,6 +496,7 @@ bool raft_may_adopt(const struct raft *raft, struct raft_pos pos)
 {
     const struct raft_state *state = &raft->state;
     return state->role != RAFT_LEADER && pos.term <= state->term && pos.index > state->commit &&
+           pos.term >= raft_trail_term_at(&raft->trail, state->commit) && /* terms never fall */
            raft_trail_term_at(&raft->trail, pos.index) != pos.term;
 }
 

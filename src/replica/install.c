@@ -107,7 +107,8 @@ static void on_begin(struct replica *replica, const struct snapshot_message *mes
         return;
     }
     if (message->number > message->pos.index ||
-        !raft_members_decode(&install->members.list, blob_bytes(message->payload))) {
+        !raft_members_decode(&install->members.list, blob_bytes(message->payload)) ||
+        raft_members_voters(&install->members.list) == 0) {
         drop(replica, "its list of members is none");
         return;
     }
@@ -130,8 +131,9 @@ static void on_chunk(struct replica *replica, const struct snapshot_message *mes
     struct replica_install *install = &replica->install;
     struct snapshot_port *port = replica->options.snapshots;
     if (install->state != INSTALL_TAKING || message->id != install->id ||
-        message->number != install->given)
-        return; /* of another, or there already, or one before it was lost */
+        message->number != install->given ||
+        message->number >= install->staged + SENDING_CHUNKS_MAX)
+        return; /* of another, or there already, or one before it was lost, or not asked for */
     check(message->payload);
     check(install->given >= install->staged);
     install->given++;

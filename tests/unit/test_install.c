@@ -965,6 +965,34 @@ static void test_takes_in_order(void **state)
     assert_int_equal(status().last.index, 20);
 }
 
+/* No more than a sender may send ahead. */
+static void test_takes_what_was_asked_for(void **state)
+{
+    (void)state;
+    begin_taking();
+    for (uint64_t number = 0; number < 2 * SENDING_CHUNKS_MAX; number++)
+        hear(chunk(SESSION, number));
+    assert_int_equal(played.taken, SENDING_CHUNKS_MAX);
+    stage(1, false);
+    hear(chunk(SESSION, SENDING_CHUNKS_MAX));
+    assert_int_equal(played.taken, SENDING_CHUNKS_MAX + 1);
+}
+
+/* Where a later list is cut again, it would come into force. */
+static void test_list_without_voters(void **state)
+{
+    struct raft_members members = {.count = 1, .list = {{.id = 1}}};
+    (void)state;
+    follow_with_old_entries();
+    hear(offer());
+    struct snapshot_message message = beginning(SESSION);
+    blob_release(message.payload);
+    message.payload = raft_members_blob(&members);
+    hear(message);
+    assert_false(all().install.is_under_way);
+    assert_int_equal(played.begins, 0);
+}
+
 /* Heartbeats go on meanwhile. */
 static void wait_with_leader(int64_t ms)
 {
@@ -1228,6 +1256,7 @@ static void test_committed_beyond(void **state)
     assert_true(raft_may_adopt(raft, place(4, 11)));
     assert_false(raft_may_adopt(raft, place(3, 20)));
     assert_true(raft_may_adopt(raft, place(3, 21)));
+    assert_false(raft_may_adopt(raft, place(2, 21))); /* behind what is committed of 3 */
     assert_true(raft_may_adopt(raft, place(TERM, 21)));
     assert_false(raft_may_adopt(raft, place(TERM + 1, 21)));
 }
@@ -1270,6 +1299,8 @@ int main(void)
         TEST(test_it_begins_again),
         TEST(test_asks),
         TEST(test_takes_in_order),
+        TEST(test_takes_what_was_asked_for),
+        TEST(test_list_without_voters),
         TEST(test_asks_again),
         TEST(test_damaged),
         TEST(test_gone_at_the_leader),
