@@ -671,7 +671,8 @@ static bool read_ids(struct bytes reply, struct bytes *ids)
         return false;
     while (at < reply.size && text[at] != '\n')
         at++;
-    check(reply.size >= at + 3);
+    if (reply.size < at + 3)
+        return false;
     *ids = bytes_of(text + at + 1, reply.size - at - 3);
     return true;
 }
@@ -689,7 +690,8 @@ struct blob *series_read_again(const struct command *command, struct bytes *argv
         size_t begin = at;
         while (at < ids.size && text[at] != ' ')
             at++;
-        check(at < ids.size); /* the leader's, of the same words */
+        if (at == ids.size) /* the leader's, of other words */
+            return NULL;
         argv[i] = bytes_of(text + begin, at - begin);
         at++;
     }

@@ -2,6 +2,9 @@
  * which order and form, and what becomes of one who does not read.  See test_clients.h. */
 #include "test_clients.h"
 
+#include "command/command.h"
+#include "command/exec_form.h"
+
 #define TO_A "$7\r\nmessage\r\n$1\r\na\r\n"
 
 static void a_message_comes_before_the_reply_to_it(void **state)
@@ -91,6 +94,32 @@ static void receivers_of_carried_messages(void **state)
     close(a);
     close(b);
     close(c);
+}
+
+/* The leader's answer is another node's words: of fewer commands, or of none. */
+static void receivers_of_a_reply_that_is_none(void **state)
+{
+    const struct bytes get[] = {bytes_from_string("get"), bytes_from_string("k")};
+    const char *replies[] = {"*2\r\n", "*2\r\n:0\r\n", "*2\r\n:0\r\n$9\r\nx\r\n", "*2\r\n?"};
+    struct blob *words = command_encode(get, 2);
+    struct buffer element = {0};
+    (void)state;
+    buffer_append_byte(&element, EXEC_COMMAND);
+    buffer_append_byte(&element, 0);
+    buffer_append_bytes(&element, blob_bytes(words));
+    const struct bytes argv[] = {bytes_from_string(EXEC_NAME), bytes_from_string(""),
+                                 buffer_bytes(&element), buffer_bytes(&element)};
+    struct blob *request = command_encode(argv, 4);
+    for (size_t i = 0; i < sizeof replies / sizeof replies[0]; i++) {
+        struct buffer text = {0};
+        struct bytes reply = bytes_from_string(replies[i]);
+        struct bytes counted = command_count_receivers(NULL, blob_bytes(request), 1, reply, &text);
+        assert_true(bytes_equal(counted, reply));
+        buffer_deinit(&text);
+    }
+    buffer_deinit(&element);
+    blob_release(words);
+    blob_release(request);
 }
 
 static void what_a_subscriber_may_say(void **state)
@@ -327,6 +356,7 @@ int main(void)
         TEST(changes_are_published_where_it_is_wanted),
         TEST(receivers_are_forgotten),
         TEST(receivers_of_carried_messages),
+        TEST(receivers_of_a_reply_that_is_none),
     };
     return cmocka_run_group_tests_name("messages", tests, NULL, NULL);
 }

@@ -505,6 +505,23 @@ static void test_reading_that_waits(void **state)
            "*2\r\n$1\r\nc\r\n$1\r\nd\r\n");
 }
 
+/* The leader's answer is another node's words. */
+static void test_ids_of_another_command(void **state)
+{
+    struct bytes argv[8];
+    const char *words[] = {"XREAD", "BLOCK", "0", "STREAMS", "s", "none", "$", "$"};
+    const char *answers[] = {
+        "$",       "$8",        "$8\r", "$8\r\n", "$8\n", "$4\r\n5-1 \r\n", "$7\r\n5-1 0-0\r\n",
+        "$-1\r\n", "$0\r\n\r\n"};
+    (void)state;
+    for (int i = 0; i < 8; i++)
+        argv[i] = bytes_from_string(words[i]);
+    struct blob *request = command_encode(argv, 8);
+    for (size_t i = 0; i < sizeof answers / sizeof answers[0]; i++)
+        assert_null(command_ask_again(blob_bytes(request), bytes_from_string(answers[i])));
+    blob_release(request);
+}
+
 /* A look at what waits before its entry. */
 static void test_groups_that_wait(void **state)
 {
@@ -688,6 +705,7 @@ int main(void)
                                        TEST(test_against_arrays),
                                        TEST(test_long_ones),
                                        TEST(test_reading_that_waits),
+                                       TEST(test_ids_of_another_command),
                                        TEST(test_groups_that_wait)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
