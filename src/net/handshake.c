@@ -295,6 +295,8 @@ const char *handshake_read_hello(struct handshake *handshake, const struct bytes
         return "RR.HELLO with a malformed node id";
     if (!read_channel(argv[5], &handshake->channel))
         return "RR.HELLO with an unknown channel";
+    if (handshake->dialer == RAFT_NOBODY && handshake->channel != CHANNEL_JOIN)
+        return "RR.HELLO with a malformed node id"; /* who joins has none yet */
     if (!read_hex(argv[6], handshake->dialer_nonce, HANDSHAKE_NONCE_SIZE))
         return "RR.HELLO with a malformed nonce";
     if (!read_address(argv[7], handshake->client_address))

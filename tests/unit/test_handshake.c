@@ -313,6 +313,7 @@ static void a_malformed_hello_is_refused(void **state)
         {2, "", "RR.HELLO with a malformed cluster id"},
         {2, "xyz", "RR.HELLO with a malformed cluster id"},
         {3, "-1", "RR.HELLO with a malformed node id"},
+        {3, "18446744073709551615", "RR.HELLO with a malformed node id"}, /* nobody's */
         {4, "0x1", "RR.HELLO with a malformed node id"},
         {5, "controls", "RR.HELLO with an unknown channel"},
         {6, "00", "RR.HELLO with a malformed nonce"},
