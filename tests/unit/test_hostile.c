@@ -234,6 +234,7 @@ static void a_cancel_is_of_the_newest(void **state)
     assert_ended(write, REQUEST_UNKNOWN);
     ask_waiting(&waiting, REQUEST_WRITE, 1, "pk");
     receive_from(REQUEST_WRITE, 1, 7, false, "a");
+    run();
     receive_from(REQUEST_WRITE, 2, 7, true, "pk");
     run();
     assert_int_equal(world.replica->parked_count, 2);
@@ -250,8 +251,10 @@ static void a_read_behind_a_write_is_lost_with_its_node(void **state)
     (void)state;
     lead();
     receive_from(REQUEST_WRITE, 1, 7, false, "a");
+    run();
     receive_from(REQUEST_READ, 2, 7, true, "rk");
     run();
+    assert_null(reply_to(1));
     replica_disconnected(world.replica, HOSTILE, false, true);
     run();
     assert_true(reply_to(2) && reply_to(2)->refused);
