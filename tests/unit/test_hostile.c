@@ -340,12 +340,18 @@ static void hostile_cancel(void)
     replica_receive_cancel(world.replica, HOSTILE, &cancel);
 }
 
+/* NULL: there is none. */
+static const struct forward *draw_sent(void)
+{
+    uint32_t kept = sent_count < ASKED_MAX ? sent_count : ASKED_MAX;
+    return kept > 0 ? &sent[draw(kept)] : NULL;
+}
+
 static void hostile_answer(void)
 {
-    if (sent_count == 0)
+    const struct forward *forward = draw_sent();
+    if (!forward)
         return;
-    const struct forward *forward =
-        &sent[(sent_count - 1 - draw(sent_count < ASKED_MAX ? sent_count : ASKED_MAX)) % ASKED_MAX];
     struct forward_reply reply = {.run_id = forward->run_id,
                                   .id = forward->id,
                                   .refused = one_in(4),
@@ -360,7 +366,9 @@ static void hostile_message(void)
 {
     struct apply_context context = {.meaning = KNOWN, .database = 5, .now_ms = 1, .seed = 1};
     struct blob *command = blob_copy(bytes_from_string(draw_command()));
-    context.owner = (struct request_owner){.run_id = 77, .node = 0, .waiter_id = 1 + draw(300)};
+    const struct forward *owners = draw_sent();
+    context.owner = (struct request_owner){
+        .run_id = 77, .node = 0, .waiter_id = owners ? owners->waiter_id : 1 + draw(9)};
     struct blob *payload = entry_stamp(&context, command);
     raft_index last = status().last.index;
     raft_index at = last > draw(4) ? last - draw(2) : last;
@@ -456,7 +464,7 @@ static void step(void)
     case 3: hostile_forward(); break;
     case 4: hostile_cancel(); break;
     case 5: hostile_answer(); break;
-    case 6: one_in(4) ? hostile_message() : hostile_forward(); break;
+    case 6: hostile_message(); break;
     case 7:
     case 8: own_client_asks(); break;
     case 9: own_client_is_told_to_stop(); break;
