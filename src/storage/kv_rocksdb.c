@@ -870,10 +870,32 @@ static void commit_with_data(struct rocksdb_kv *kv, struct kv_batch *batch)
     pthread_mutex_unlock(&kv->storing.mutex);
 }
 
+static void join_reclaiming(struct reclaiming *reclaiming)
+{
+    if (reclaiming->has_thread && pthread_join(reclaiming->thread, NULL) != 0)
+        fatal("cannot join the thread that gives space back");
+    reclaiming->has_thread = false;
+}
+
+/* The data are about to be others.  RocksDB looks at a family for which a merge by hand waits, also
+ * when it was dropped meanwhile. */
+static void end_reclaiming(struct rocksdb_kv *kv)
+{
+    struct reclaiming *reclaiming = &kv->reclaiming;
+    pthread_mutex_lock(&reclaiming->mutex);
+    reclaiming->is_wanted = false;
+    pthread_mutex_unlock(&reclaiming->mutex);
+    rocksdb_disable_manual_compaction(kv->db);
+    join_reclaiming(reclaiming);
+    rocksdb_enable_manual_compaction(kv->db);
+}
+
 static void commit(struct kv *base, struct kv_batch *batch, bool sync)
 {
     struct rocksdb_kv *kv = rocksdb_kv_of(base);
     check(!batch->is_adopting || (sync && kv->families[place_of(kv, KV_STAGE)]));
+    if (batch->is_adopting)
+        end_reclaiming(kv);
     bool has_record = batch->record.size > 0;
     if (has_record && batch->has_data)
         commit_with_data(kv, batch);
@@ -976,8 +998,7 @@ static void reclaim(struct kv *base, enum kv_family family, struct bytes from, s
     pthread_mutex_lock(&reclaiming->mutex);
     widen(reclaiming, from, to);
     if (!reclaiming->is_running) {
-        if (reclaiming->has_thread && pthread_join(reclaiming->thread, NULL) != 0)
-            fatal("cannot join the thread that gives space back");
+        join_reclaiming(reclaiming);
         if (pthread_create(&reclaiming->thread, NULL, reclaim_main, kv) != 0)
             fatal("cannot start a thread that gives space back");
         reclaiming->has_thread = reclaiming->is_running = true;
@@ -995,8 +1016,7 @@ static void stop_reclaiming(struct rocksdb_kv *kv)
     pthread_mutex_unlock(&reclaiming->mutex);
     if (kv->db)
         rocksdb_cancel_all_background_work(kv->db, 0);
-    if (reclaiming->has_thread && pthread_join(reclaiming->thread, NULL) != 0)
-        fatal("cannot join the thread that gives space back");
+    join_reclaiming(reclaiming);
     buffer_deinit(&reclaiming->from);
     buffer_deinit(&reclaiming->to);
     pthread_mutex_destroy(&reclaiming->mutex);

@@ -839,6 +839,37 @@ static void test_end_waits_for_no_merge(void **state)
     assert_true(live_bytes(kv_of(state)) > 3 * before / 2);
 }
 
+/* Nor is it waited for by, or looks at, data that are others now. */
+static void test_data_are_adopted_while_space_is_given_back(void **state)
+{
+    enum { LEVELS = 6, RUNS_MERGED = 8 };
+    struct timespec pause = {.tv_nsec = 100000000};
+    struct kv *kv = kv_of(state);
+    merges_are_slow = true;
+    for (int i = 0; i < LEVELS; i++)
+        bulk_of_two(kv, "a", "z", "1");
+    bulk_of_noise(kv, false);
+    for (int i = 1; i < RUNS_MERGED; i++)
+        bulk_of_two(kv, "a", "z", "2");
+    await_running_merge(kv);
+    kv->ops->reclaim(kv, KV_DATA, text("a"), text("zz"));
+    nanosleep(&pause, NULL);
+    kv->ops->stage_clear(kv);
+    struct kv_bulk *bulk = kv->ops->bulk_new(kv, KV_STAGE);
+    kv->ops->bulk_put(bulk, text("b"), text("staged"));
+    kv->ops->bulk_commit(bulk);
+    struct kv_batch *batch = kv->ops->batch_new(kv);
+    kv->ops->batch_put(batch, KV_META, text("m"), text("1"));
+    kv->ops->batch_adopt(batch);
+    write_batch(kv, batch, true);
+    merges_are_slow = false;
+    assert_value(kv, KV_DATA, "b", "staged");
+    assert_value(kv, KV_DATA, "a", NULL);
+    kv->ops->reclaim(kv, KV_DATA, text("a"), text("zz")); /* of those that it has now */
+    reopen(state);
+    assert_value(kv_of(state), KV_DATA, "b", "staged");
+}
+
 static void test_big_value(void **state)
 {
     const size_t size = 70u << 20;
@@ -2313,6 +2344,7 @@ int main(int argc, char **argv)
         ROCKSDB(test_ingest_leftovers),
         ROCKSDB(test_runs_between_deletes),
         ROCKSDB(test_end_waits_for_no_merge),
+        ROCKSDB(test_data_are_adopted_while_space_is_given_back),
         ROCKSDB(test_big_value),
         ROCKSDB(test_memory_of_a_large_commit_is_given_back),
         ROCKSDB(test_property),
