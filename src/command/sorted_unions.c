@@ -151,6 +151,7 @@ enum {
     LOOKS_SLICE = 2000,
     SORT_SLICE = 20000,
     GIVE_SLICE = 500,
+    MEMBER_WORK = 512, /* of finding one in a table of millions, as bytes: see db_work() */
     WORK_SLICE = 1 << 20
 };
 
@@ -198,6 +199,7 @@ static void add_element(struct adding *adding, struct bytes member, double score
     struct sorted_table *table = result->progress->table;
     uint64_t hash = db_row_word(result->call->db, member);
     struct sorted_element *element = sorted_table_find(table, hash, member);
+    db_spend(result->call->db, MEMBER_WORK);
     score = weighed(score, adding->weight);
     if (element)
         element->score = aggregated(element->score, score, result->words->aggregate);

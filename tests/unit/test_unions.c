@@ -130,6 +130,21 @@ static void test_in_slices(void **state)
     world_deinit(&world);
 }
 
+/* To find a member in a table takes as long as half a kilobyte, however small it is. */
+static void test_members_are_work(void **state)
+{
+    enum { FOUND_AS_BYTES = 512 };
+    struct world world;
+    uint64_t dice = 1;
+    (void)state;
+    world_init(&world);
+    add_many(&world, 0, &dice); /* all of them */
+    uint64_t before = db_work(world.db);
+    EXPECT(&world, "ZUNIONSTORE d 1 z0", ":4000\r\n");
+    assert_true(db_work(world.db) - before > MEMBERS * FOUND_AS_BYTES);
+    world_deinit(&world);
+}
+
 /* 0 times infinity: answered so by a redis-server 7.0. */
 static void test_weights_that_make_no_number(void **state)
 {
@@ -157,6 +172,7 @@ static void test_weights_that_make_no_number(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_in_slices),
+cmocka_unit_test(test_members_are_work),
                                        cmocka_unit_test(test_weights_that_make_no_number)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
