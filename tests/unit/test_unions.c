@@ -172,7 +172,7 @@ static void test_weights_that_make_no_number(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_in_slices),
-cmocka_unit_test(test_members_are_work),
+                                       cmocka_unit_test(test_members_are_work),
                                        cmocka_unit_test(test_weights_that_make_no_number)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
