@@ -1,12 +1,12 @@
 /* See memory_trim.h. */
 #include "base/memory_trim.h"
 
-#include <signal.h>
 #include <string.h>
 
 #include "base/fatal.h"
 #include "base/large.h"
 #include "base/log.h"
+#include "base/thread.h"
 
 static void *thread_main(void *context)
 {
@@ -17,29 +17,23 @@ static void *thread_main(void *context)
     return NULL;
 }
 
-bool memory_trim_is_under_way(const struct memory_trim *trim)
+static bool is_under_way(const struct memory_trim *trim)
 {
     return trim->is_begun && !atomic_load(&trim->is_over);
 }
 
-/* Signals are the loop's: the thread is started with all of them blocked. */
 void memory_trim_begin(struct memory_trim *trim)
 {
-    sigset_t all, before;
-    if (memory_trim_is_under_way(trim))
+    if (is_under_way(trim))
         return;
     memory_trim_end(trim);
     atomic_store(&trim->is_over, false);
     atomic_store(&trim->keeps_blocks, false);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int error = pthread_create(&trim->thread, NULL, thread_main, trim);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    int error = thread_start(&trim->thread, "memory-trim", thread_main, trim);
     if (error) { /* nothing is lost: it is tried again */
         log_warning("cannot start the thread that gives back memory: %s", strerror(error));
         return;
     }
-    pthread_setname_np(trim->thread, "memory-trim");
     trim->is_begun = true;
 }
 

@@ -22,7 +22,6 @@ struct memory_trim {
 void memory_trim_begin(struct memory_trim *trim);
 /* Large blocks that are kept are of use again: no more of them. */
 void memory_trim_keep_blocks(struct memory_trim *trim);
-bool memory_trim_is_under_way(const struct memory_trim *trim);
 /* Waits for its end. */
 void memory_trim_end(struct memory_trim *trim);
 

@@ -2,13 +2,13 @@
 #include "server/check_reader.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/resource.h>
 
 #include "base/fatal.h"
 #include "base/memory.h"
+#include "base/thread.h"
 #include "server/pace.h"
 #include "server/ticks.h"
 
@@ -43,16 +43,11 @@ static void *thread_main(void *context)
 struct check_reader *server_check_reader_start(const struct check_reader_options *options)
 {
     struct check_reader *reader = memory_new(sizeof *reader);
-    sigset_t all, before;
     reader->options = *options;
     reader->began_ns = server_ticks_clock_ns();
-    sigfillset(&all); /* signals are the loop's */
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int error = pthread_create(&reader->thread, NULL, thread_main, reader);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    int error = thread_start(&reader->thread, "check", thread_main, reader);
     if (error)
         fatal("cannot start the thread of a check: %s", strerror(error));
-    pthread_setname_np(reader->thread, "check");
     return reader;
 }
 

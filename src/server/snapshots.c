@@ -4,12 +4,12 @@
 #include "server/snapshots.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
 
 #include "base/fatal.h"
 #include "base/memory.h"
+#include "base/thread.h"
 
 enum { READ_WORK = 1 << 20 }; /* then the thread looks whether it is to stop */
 
@@ -276,17 +276,11 @@ struct snapshot_port *server_snapshots_port(struct server_snapshots *snapshots)
     return &snapshots->port;
 }
 
-/* Signals are the loop's: the thread is started with all of them blocked. */
 static void start_thread(struct server_snapshots *snapshots)
 {
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int error = pthread_create(&snapshots->thread, NULL, thread_main, snapshots);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    int error = thread_start(&snapshots->thread, "snapshots", thread_main, snapshots);
     if (error)
         fatal("cannot start the thread of snapshots: %s", strerror(error));
-    pthread_setname_np(snapshots->thread, "snapshots");
 }
 
 struct server_snapshots *server_snapshots_start(const struct server_snapshots_options *options)

@@ -4,11 +4,11 @@
 #include "storage/raft_log_reader.h"
 
 #include <pthread.h>
-#include <signal.h>
 
 #include "base/blob.h"
 #include "base/fatal.h"
 #include "base/memory.h"
+#include "base/thread.h"
 
 struct queue {
     struct raft_log_reading *first, *last;
@@ -122,17 +122,11 @@ struct raft_log_reading *raft_log_reader_poll(struct raft_log_reader *base)
 
 static const struct raft_log_reader_ops thread_ops = {.submit = submit};
 
-/* Signals are the loop's: the thread is started with all of them blocked. */
 static void start_thread(struct thread_log_reader *reader)
 {
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int error = pthread_create(&reader->thread, NULL, run, reader);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    int error = thread_start(&reader->thread, "log-reader", run, reader);
     if (error)
         fatal("cannot start the log reader's thread: %s", strerror(error));
-    pthread_setname_np(reader->thread, "log-reader");
 }
 
 struct raft_log_reader *raft_log_reader_start(struct raft_log *log, void (*wake)(void *context),

@@ -16,12 +16,12 @@
 #include <errno.h>
 #include <pthread.h>
 #include <semaphore.h>
-#include <signal.h>
 #include <time.h>
 
 #include "base/blob.h"
 #include "base/fatal.h"
 #include "base/memory.h"
+#include "base/thread.h"
 #include "storage/chunk.h"
 
 enum { GROUP_ENTRIES_KEPT = 1 << 16 };
@@ -249,17 +249,11 @@ void raft_log_writer_stats(struct raft_log_writer *base, struct raft_log_writer_
 
 static const struct raft_log_writer_ops thread_ops = {.submit = submit};
 
-/* Signals are the loop's: the thread is started with all of them blocked. */
 static void start_thread(struct thread_log_writer *writer)
 {
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int error = pthread_create(&writer->thread, NULL, run, writer);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    int error = thread_start(&writer->thread, "log-writer", run, writer);
     if (error)
         fatal("cannot start the log writer's thread: %s", strerror(error));
-    pthread_setname_np(writer->thread, "log-writer");
 }
 
 struct raft_log_writer *raft_log_writer_start(struct raft_log *log,

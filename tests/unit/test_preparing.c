@@ -286,6 +286,14 @@ static void it_is_proposed_as_it_was_prepared(void **state)
     assert_true(is_applied("otherslong"));
 }
 
+static void assert_entry(raft_index at, const char *words, size_t size)
+{
+    const struct raft_entry *entry = entry_cache_get(&world.replica->cache, at);
+    const struct blob *payload = entry->payload;
+    assert_int_equal(payload->size, STAMP_SIZE + size);
+    assert_memory_equal(payload->data + STAMP_SIZE, words, size);
+}
+
 /* Its entry is made of the words as they are to be proposed, some in each turn, of no others. */
 static void a_large_one_is_made_as_it_was_prepared(void **state)
 {
@@ -316,10 +324,7 @@ static void a_large_one_is_made_as_it_was_prepared(void **state)
         assert_in_range(made - already, 0, SOME);
     }
     assert_in_range(turns, 2, 4);
-    const struct raft_entry *entry = entry_cache_get(&world.replica->cache, before + 1);
-    const struct blob *payload = entry->payload;
-    assert_int_equal(payload->size, STAMP_SIZE + OTHER_SIZE);
-    assert_memory_equal(payload->data + STAMP_SIZE, other, OTHER_SIZE);
+    assert_entry(before + 1, other, OTHER_SIZE);
     assert_int_equal(world.replica->made_bytes, 0);
 }
 
@@ -347,10 +352,7 @@ static void what_is_half_made_of_other_words_is_dropped(void **state)
         assert_true(i < 8);
         replica_run(world.replica);
     }
-    const struct raft_entry *entry = entry_cache_get(&world.replica->cache, before + 1);
-    const struct blob *payload = entry->payload;
-    assert_int_equal(payload->size, STAMP_SIZE + SIZE);
-    assert_memory_equal(payload->data + STAMP_SIZE, large, SIZE);
+    assert_entry(before + 1, large, SIZE);
     assert_int_equal(world.replica->made_bytes, 0);
 }
 
@@ -480,10 +482,7 @@ static void what_was_made_ends_with_the_office(void **state)
     acknowledge();
     run();
     assert_int_equal(status().last.index, before + 1);
-    const struct raft_entry *entry = entry_cache_get(&world.replica->cache, before + 1);
-    const struct blob *payload = entry->payload;
-    assert_int_equal(payload->size, STAMP_SIZE + AGAIN_SIZE);
-    assert_memory_equal(payload->data + STAMP_SIZE, again, AGAIN_SIZE);
+    assert_entry(before + 1, again, AGAIN_SIZE);
 }
 
 static void a_node_that_stops_drops_it(void **state)
