@@ -3,7 +3,9 @@
  * than into one of ten, but for the copy of the array of buckets, 8 bytes each, where that doubles.
  *
  * Who uses it embeds a link and compares what the links of the same hash belong to.  Neither the
- * order nor the time of a look depends on more than the hashes, which the caller chooses. */
+ * order nor the time of a look depends on more than the hashes, which the caller chooses: where
+ * clients or members choose what is in it, with a secret of the process, or they make all of it one
+ * bucket. */
 #ifndef BASE_HASH_TABLE_H
 #define BASE_HASH_TABLE_H
 

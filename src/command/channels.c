@@ -17,14 +17,14 @@ enum {
 
 /* ---- subscriptions -------------------------------------------------------------------- */
 
-static uint64_t hash_of_name(struct bytes name)
+static uint64_t hash_of_name(const struct channels *channels, struct bytes name)
 {
-    return XXH3_64bits(name.size ? name.data : "", name.size);
+    return XXH3_64bits_withSeed(name.size ? name.data : "", name.size, channels->secret);
 }
 
-static uint64_t hash_of_key(const struct subscription_key *key)
+static uint64_t hash_of_key(const struct channels *channels, const struct subscription_key *key)
 {
-    return XXH3_64bits(key, sizeof *key);
+    return XXH3_64bits_withSeed(key, sizeof *key, channels->secret);
 }
 
 static struct channel *channel_of(struct hash_link *link)
@@ -43,7 +43,7 @@ struct channel *channels_find(const struct channels *channels, enum channel_kind
     const struct hash_table *names = &channels->names[kind];
     if (names->count == 0)
         return NULL;
-    struct hash_link *link = hash_table_find(names, hash_of_name(name));
+    struct hash_link *link = hash_table_find(names, hash_of_name(channels, name));
     while (link && !bytes_equal(channels_name(channel_of(link)), name))
         link = hash_table_next(link);
     return link ? channel_of(link) : NULL;
@@ -61,7 +61,7 @@ static struct channel *find_or_make(struct channels *channels, enum channel_kind
     channel->size = name.size;
     if (name.size)
         memcpy(channel->name, name.data, name.size);
-    hash_table_add(&channels->names[kind], &channel->link, hash_of_name(name));
+    hash_table_add(&channels->names[kind], &channel->link, hash_of_name(channels, name));
     DL_APPEND(channels->all[kind], channel);
     return channel;
 }
@@ -76,7 +76,7 @@ static struct subscription *find_subscription(const struct channels *channels,
                                               struct connection *connection)
 {
     struct subscription_key key = {channel, connection};
-    struct hash_link *link = hash_table_find(&channels->subscriptions, hash_of_key(&key));
+    struct hash_link *link = hash_table_find(&channels->subscriptions, hash_of_key(channels, &key));
     while (link && memcmp(&subscription_of(link)->key, &key, sizeof key) != 0)
         link = hash_table_next(link);
     return link ? subscription_of(link) : NULL;
@@ -91,7 +91,8 @@ bool channels_subscribe(struct channels *channels, struct connection *connection
     struct subscription *subscription = memory_new(sizeof *subscription);
     subscription->key = (struct subscription_key){channel, connection};
     subscription->since = since;
-    hash_table_add(&channels->subscriptions, &subscription->link, hash_of_key(&subscription->key));
+    hash_table_add(&channels->subscriptions, &subscription->link,
+                   hash_of_key(channels, &subscription->key));
     DL_APPEND(channel->subscriptions, subscription);
     DL_APPEND2(connection->subscriptions[kind], subscription, mine_prev, mine_next);
     channel->count++;
@@ -400,9 +401,10 @@ uint32_t channels_subscribers(const struct channels *channels, enum channel_kind
 
 /* ---- life ------------------------------------------------------------------------------- */
 
-struct channels *channels_new(void)
+struct channels *channels_new(uint64_t secret)
 {
     struct channels *channels = memory_new(sizeof *channels);
+    channels->secret = secret;
     channels->listener.effect = on_effect;
     return channels;
 }

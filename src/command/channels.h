@@ -27,7 +27,8 @@ enum channel_kind {
     CHANNEL_KINDS
 };
 
-struct channels *channels_new(void);
+/* The secret, a random number of the process, is for the tables of names, which clients choose. */
+struct channels *channels_new(uint64_t secret);
 /* Nobody is subscribed any more. */
 void channels_free(struct channels *channels);
 /* `told` is called when something was appended to connection->out that is no reply; NULL: nobody

@@ -55,6 +55,7 @@ struct channels {
     struct channel *all[CHANNEL_KINDS]; /* utlist */
     struct hash_table names[CHANNEL_KINDS];
     struct hash_table subscriptions;
+    uint64_t secret; /* of the hashes in them */
     void (*told)(struct connection *connection);
     unsigned events;                /* which are published: events.h */
     uint64_t index;                 /* of the entry that published last, */

@@ -16,6 +16,7 @@
  * What comes late waits behind those who wait already, whatever is there: see
  * replica_parking_has_others(). */
 #include <utlist.h>
+#include <xxhash.h>
 
 #include "base/fatal.h"
 #include "base/memory.h"
@@ -28,10 +29,11 @@ struct parking_place {
 };
 
 struct parking_key {
-    UT_hash_handle hh;
-    struct parking_place *queue;    /* of writes */
-    struct parking_place *readers;  /* who take nothing from each other; utlist */
-    struct parking_place *unlooked; /* of them: the next to be looked at; or NULL */
+    struct hash_link link;           /* by name; first */
+    struct parking_key *prev, *next; /* of all, oldest first */
+    struct parking_place *queue;     /* of writes */
+    struct parking_place *readers;   /* who take nothing from each other; utlist */
+    struct parking_place *unlooked;  /* of them: the next to be looked at; or NULL */
     struct parking_place *latest; /* that came into it, near which the next one belongs; or NULL */
     struct parking_key *touched_prev, *touched_next;
     struct parking_key *fed_prev, *fed_next;
@@ -56,12 +58,29 @@ static struct bytes name_of(struct replica *replica, unsigned database, struct b
     return buffer_bytes(&replica->parking_name);
 }
 
+static uint64_t hash_of_name(const struct replica *replica, struct bytes name)
+{
+    return XXH3_64bits_withSeed(name.data, name.size, replica->options.secret);
+}
+
+static struct parking_key *key_of(struct hash_link *link)
+{
+    return (struct parking_key *)link;
+}
+
+static bool is_named(const struct parking_key *key, struct bytes name)
+{
+    return bytes_equal(bytes_of(key->bytes, key->size), name);
+}
+
 static struct parking_key *find_key(struct replica *replica, unsigned database, struct bytes key)
 {
     struct bytes name = name_of(replica, database, key);
-    struct parking_key *found;
-    HASH_FIND(hh, replica->parking, name.data, name.size, found);
-    return found;
+    struct hash_link *link =
+        hash_table_find(&replica->parking_by_name, hash_of_name(replica, name));
+    while (link && !is_named(key_of(link), name))
+        link = hash_table_next(link);
+    return link ? key_of(link) : NULL;
 }
 
 static struct parking_key *add_key(struct replica *replica, unsigned database, struct bytes key)
@@ -73,7 +92,8 @@ static struct parking_key *add_key(struct replica *replica, unsigned database, s
     found = memory_new(sizeof *found + name.size);
     found->size = (uint32_t)name.size;
     memcpy(found->bytes, name.data, name.size);
-    HASH_ADD_KEYPTR(hh, replica->parking, found->bytes, found->size, found);
+    hash_table_add(&replica->parking_by_name, &found->link, hash_of_name(replica, name));
+    DL_APPEND(replica->parking, found);
     return found;
 }
 
@@ -108,7 +128,8 @@ static void free_if_unused(struct replica *replica, struct parking_key *key)
     check(!key->latest);
     untouch(replica, key);
     unfeed(replica, key);
-    HASH_DEL(replica->parking, key);
+    hash_table_remove(&replica->parking_by_name, &key->link);
+    DL_DELETE(replica->parking, key);
     memory_free(key);
 }
 
@@ -122,7 +143,7 @@ static void stir(struct replica *replica, struct parking_key *key)
 void replica_parking_touched(void *context, unsigned database, struct bytes name)
 {
     struct replica *replica = context;
-    struct parking_key *key, *following;
+    struct parking_key *key;
     if (!replica->parking)
         return;
     if (name.data) {
@@ -131,7 +152,7 @@ void replica_parking_touched(void *context, unsigned database, struct bytes name
             stir(replica, key);
         return;
     }
-    HASH_ITER(hh, replica->parking, key, following)
+    DL_FOREACH(replica->parking, key)
     {
         if (key->bytes[0] == database)
             stir(replica, key);
@@ -148,7 +169,7 @@ void replica_parking_touch_keys(struct replica *replica, const struct waiter *wa
 
 uint64_t replica_parking_keys(const struct replica *replica)
 {
-    return HASH_COUNT(replica->parking);
+    return replica->parking_by_name.count;
 }
 
 /* ---- queues --------------------------------------------------------------------------- */

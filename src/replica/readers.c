@@ -123,7 +123,7 @@ void replica_reader_cancel(struct replica *replica, struct request *request)
 void replica_readers_of_lost(struct replica *replica, raft_node_id node)
 {
     struct request_line *line, *next_line;
-    HASH_ITER(hh, replica->lines, line, next_line)
+    DL_FOREACH_SAFE(replica->lines, line, next_line)
     {
         struct request *request = line->requests->line_prev; /* what waits is the newest */
         if (line->key.origin != node || request->kind != REQUEST_READ || !request->waiter)

@@ -418,6 +418,8 @@ struct replica *replica_new(const struct replica_options *options, int64_t now_m
 void replica_free(struct replica *replica)
 {
     replica_finish_everything(replica);
+    hash_table_deinit(&replica->lines_by_key);
+    hash_table_deinit(&replica->parking_by_name);
     replica_sendings_give_up(replica, UINT64_MAX, "this node stops");
     for (uint32_t place = 0; place < RAFT_MEMBERS_MAX; place++)
         replica_feed_clear(&replica->feeds[place]);

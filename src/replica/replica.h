@@ -405,6 +405,7 @@ struct replica_options {
     uint32_t tick_ms;
     uint64_t run_id;      /* random, new at each start: tells our forwards from an earlier life's */
     uint64_t seed;        /* for the seeds stamped into entries */
+    uint64_t secret;      /* random: of the tables of what clients and members name */
     uint64_t cache_bytes; /* payloads of recent entries kept in memory */
     uint64_t cache_calm_bytes; /* the same of those that nobody lacks or has to apply */
     uint64_t log_bytes_max;    /* retention: keep at most this much for a slow member */

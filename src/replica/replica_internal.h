@@ -51,6 +51,7 @@
 #ifndef REPLICA_REPLICA_INTERNAL_H
 #define REPLICA_REPLICA_INTERNAL_H
 
+#include "base/hash_table.h"
 #include "replica/replica.h"
 
 /* ---- entry_cache.c ---------------------------------------------------------------- */
@@ -109,11 +110,12 @@ struct request_line_key {
 };
 
 struct request_line {
+    struct hash_link link; /* by key; first */
     struct request_line_key key;
-    UT_hash_handle hh;
-    struct request *requests;   /* in order */
-    struct request *last_write; /* taken up and not applied yet; NULL: none */
-    uint32_t out_count;         /* FORWARDED, all of them in one term: */
+    struct request_line *prev, *next; /* of all, oldest first */
+    struct request *requests;         /* in order */
+    struct request *last_write;       /* taken up and not applied yet; NULL: none */
+    uint32_t out_count;               /* FORWARDED, all of them in one term: */
     raft_term out_term;
     uint64_t sent_write;  /* id of the newest write that was forwarded; 0: none */
     uint64_t held_in;     /* number of the pass in which one of them was left waiting */
@@ -248,14 +250,16 @@ struct replica {
     struct request *handing_over;                   /* queue */
     struct request *telling;                        /* queue, by arrival of their replies */
     struct request *timed;                          /* by deadline */
-    struct request_line *lines;                     /* hash */
+    struct request_line *lines;                     /* utlist, */
+    struct hash_table lines_by_key;                 /* and by whose they are */
     struct request_line *recent_line;               /* looked for last; or NULL */
     uint64_t pass;                                  /* number of looks at `waiting` */
     struct read_batch *batches;                     /* oldest first: by id */
     struct request *reading;                        /* SERVED: long reads, a slice each in turn */
     struct request *away, *parked, *woken;          /* queues of those that may wait */
     struct waiter *waiters, *waiters_sent;          /* hashes: by id, and by sent_id */
-    struct parking_key *parking;                    /* hash: keys that are waited for */
+    struct parking_key *parking;                    /* utlist: keys that are waited for, */
+    struct hash_table parking_by_name;              /* and by database and key */
     struct parking_key *touched;                    /* those of them to be looked at */
     struct parking_key *fed;                        /* by this turn's proposals */
     struct buffer parking_name;                     /* of the key that was looked for last */

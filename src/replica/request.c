@@ -4,7 +4,9 @@
  * answers at once what would otherwise need a look at everybody's requests: what of a client is out
  * in an earlier term, which write stands before a read, what is left before a write that is
  * applied, and what to drop when the client is gone. */
+#include <string.h>
 #include <utlist.h>
+#include <xxhash.h>
 
 #include "base/fatal.h"
 #include "base/memory.h"
@@ -43,14 +45,26 @@ void request_drop_payload(struct replica *replica, struct request *request)
 
 /* ---- lines ------------------------------------------------------------------------------ */
 
+static uint64_t hash_of_key(const struct replica *replica, const struct request_line_key *key)
+{
+    return XXH3_64bits_withSeed(key, sizeof *key, replica->options.secret);
+}
+
+static struct request_line *line_of(struct hash_link *link)
+{
+    return (struct request_line *)link;
+}
+
 static struct request_line *find_line(struct replica *replica, raft_node_id origin, uint64_t client)
 {
     struct request_line_key key = {.origin = origin, .client = client};
     struct request_line *line = replica->recent_line;
     if (line && line->key.origin == origin && line->key.client == client)
         return line;
-    HASH_FIND(hh, replica->lines, &key, sizeof key, line);
-    return line;
+    struct hash_link *link = hash_table_find(&replica->lines_by_key, hash_of_key(replica, &key));
+    while (link && memcmp(&line_of(link)->key, &key, sizeof key) != 0)
+        link = hash_table_next(link);
+    return link ? line_of(link) : NULL;
 }
 
 struct request *request_of_client(struct replica *replica, raft_node_id origin, uint64_t client)
@@ -65,7 +79,8 @@ static void join_line(struct replica *replica, struct request *request)
     if (!line) {
         line = memory_new(sizeof *line);
         line->key = (struct request_line_key){.origin = request->origin, .client = request->client};
-        HASH_ADD(hh, replica->lines, key, sizeof line->key, line);
+        hash_table_add(&replica->lines_by_key, &line->link, hash_of_key(replica, &line->key));
+        DL_APPEND(replica->lines, line);
     }
     check(!request->line);
     check(!line->requests || line->requests->line_prev->id < request->id); /* R3 */
@@ -83,7 +98,8 @@ static void leave_line(struct replica *replica, struct request *request)
         return;
     check(!line->last_write);
     check(line->out_count == 0);
-    HASH_DEL(replica->lines, line);
+    hash_table_remove(&replica->lines_by_key, &line->link);
+    DL_DELETE(replica->lines, line);
     if (replica->recent_line == line)
         replica->recent_line = NULL;
     memory_free(line);
@@ -493,7 +509,7 @@ void replica_finish_everything(struct replica *replica)
 {
     struct request_line *line, *next_line;
     struct read_batch *batch, *following;
-    HASH_ITER(hh, replica->lines, line, next_line)
+    DL_FOREACH_SAFE(replica->lines, line, next_line)
     {
         finish_line(replica, line);
     }

@@ -477,7 +477,7 @@ struct server_port *server_port_new(const struct server_port_options *options)
         .observer = server_command_stats_observer(port->commands),
         .slowlog = server_command_stats_slowlog(port->commands),
         .latency = server_command_stats_latency(port->commands),
-        .channels = channels_new(),
+        .channels = channels_new(options->channels_secret),
         .port = (int)options->config->port,
         .config_file = options->config->file,
         .executable = options->executable,

@@ -18,6 +18,7 @@ struct server_port_options {
     struct config *config;
     const struct server_descriptors *descriptors; /* borrowed */
     const char *executable;
+    uint64_t channels_secret; /* random: see channels_new() */
     /* What only node.c knows: the disk and the data. */
     void (*storage)(void *context, struct server_raft *raft); /* fills in */
     void (*keys)(void *context, uint64_t keys[DB_DATABASES]); /* as server_ops.keys */

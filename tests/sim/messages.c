@@ -184,7 +184,7 @@ void sim_messages_node_started(struct sim_node *node)
     struct subscriber *subscriber = &subscribers[node->id];
     *subscriber = (struct subscriber){.life = node->life, .order = {.effect = hear_order}};
     connection_init(&subscriber->connection);
-    subscriber->channels = channels_new();
+    subscriber->channels = channels_new(node->life);
     command_machine_listen(node->machine, &subscriber->order);
     command_machine_listen(node->machine, channels_listener(subscriber->channels));
     subscribe_later((uint32_t)node->id);

@@ -540,6 +540,7 @@ void sim_node_start(struct sim_node *node)
         .tick_ms = SIM_TICK_US / 1000,
         .run_id = prng_next(&sim.prng),
         .seed = prng_next(&sim.prng),
+        .secret = 0x5ec4e7,
         .cache_bytes = CACHE_BYTES,
         .cache_calm_bytes = CACHE_BYTES / 4,
         .log_bytes_max = LOG_BYTES_MAX,

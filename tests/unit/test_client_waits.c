@@ -54,6 +54,22 @@ static void who_waits_is_served_and_goes_on(void **state)
 }
 
 /* Named twice it is one key: a push of several wakes it once, and the next is woken as well. */
+/* Their names are such that one bucket would have all of them. */
+static void who_chooses_keys_does_not_choose_their_buckets(void **state)
+{
+    (void)state;
+    int a = dial(), b = dial();
+    say_colliding(a, "BLPOP", 0, COLLIDING_MAX, "$1\r\n0\r\n");
+    assert_hears(a, "");
+    assert_int_equal(house.replica->parking_by_name.count, COLLIDING_MAX);
+    assert_in_range(longest_chain(&house.replica->parking_by_name), 1, CHAIN_MAX);
+    say_colliding(b, "LPUSH", 7, 1, "$1\r\nv\r\n");
+    assert_hears(b, ":1\r\n");
+    assert_int_equal(house.replica->parking_by_name.count, 0);
+    close(a);
+    close(b);
+}
+
 static void who_names_a_key_twice_waits_once(void **state)
 {
     (void)state;
@@ -569,6 +585,7 @@ int main(void)
     log_set_level(LOG_LEVEL_WARNING);
     const struct CMUnitTest tests[] = {
         TEST(who_waits_is_served_and_goes_on),
+        TEST(who_chooses_keys_does_not_choose_their_buckets),
         TEST(who_names_a_key_twice_waits_once),
         TEST(each_command_waits_and_is_woken),
         TEST(what_is_no_wait_is_refused),

@@ -30,6 +30,7 @@
 #include "net/client_internal.h"
 #include "replica/replica_internal.h"
 #include "storage/kv.h"
+#include "test_colliding.h"
 
 enum { TICK_MS = 10, ELECTION_TICKS = 10, TURNS_MAX = 3000, SOCKET_BYTES = 64 * 1024 };
 
@@ -235,6 +236,7 @@ static inline void house_start_replica(uint64_t waiting_max, uint64_t uncommitte
         .members.list = house.config.nodes,
         .tick_ms = TICK_MS,
         .run_id = 77,
+        .secret = 0x5ec4e7,
         .cache_bytes = 64 << 20,
         .cache_calm_bytes = 64 << 20,
         .log_bytes_max = 1 << 30,
@@ -272,7 +274,7 @@ static inline int house_open(void **state)
     struct db_options db = {.cluster = 1, .checkpoint_bytes = 1 << 30};
     house.db = db_open(house.kv, &db);
     house.machine = command_machine_new(house.db, command_meaning_newest);
-    house.server.channels = channels_new();
+    house.server.channels = channels_new(0x5ec4e7);
     command_machine_listen(house.machine, channels_listener(house.server.channels));
     house.history = command_history_new(house.db, 1 << 20);
     command_machine_listen(house.machine, command_history_listener(house.history));
@@ -388,6 +390,24 @@ static inline bool hear_all(int fd, struct buffer *heard)
         buffer_deinit(&heard_);                                                                    \
         close(fd);                                                                                 \
     } while (0)
+
+/* A command of so many words that collide, and what stands behind them, as RESP. */
+static inline void say_colliding(int fd, const char *command, uint64_t first, uint64_t count,
+                                 const char *tail)
+{
+    char text[64];
+    unsigned char word[COLLIDING_SIZE];
+    snprintf(text, sizeof text, "*%llu\r\n$%zu\r\n%s\r\n",
+             (unsigned long long)(1 + count + (*tail != 0)), strlen(command), command);
+    say(fd, text);
+    for (uint64_t i = first; i < first + count; i++) {
+        colliding_word(word, i);
+        say(fd, "$31\r\n");
+        say_bytes(fd, word, sizeof word);
+        say(fd, "\r\n");
+    }
+    say(fd, tail);
+}
 
 /* SET of `size` bytes, as RESP. */
 static inline void say_set(int fd, const char *key, size_t size, char fill)

@@ -330,7 +330,7 @@ static inline void world_init(struct world *world)
                                     .version = "0.1.0",
                                     .process_id = 42,
                                     .run_id = "0123456789012345678901234567890123456789"};
-    world->server.channels = channels_new();
+    world->server.channels = channels_new(0x5ec4e7);
     world->kv = kv_memory_open();
     world->db = db_open(world->kv, &db_options);
     world->machine = command_machine_new(world->db, command_meaning_newest);

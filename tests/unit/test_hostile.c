@@ -7,7 +7,9 @@
 #include <stdlib.h>
 
 #include "base/prng.h"
+#include "test_colliding.h"
 
+enum { LINES = FORWARDS_MAX }; /* a power of two */
 enum { HONEST = 1, HOSTILE = 2, OTHERS = 2, KNOWN = 5, LIFE = 76, OTHER_LIFE };
 
 /* Of another life it is no member, and its reads wait for a round. */
@@ -261,6 +263,23 @@ static void a_read_behind_a_write_is_lost_with_its_node(void **state)
     acknowledge();
     acknowledge();
     assert_int_equal(world.replica->parked_count, 0);
+}
+
+/* Numbers of clients such that one bucket would have all of them. */
+static void who_chooses_clients_does_not_choose_their_buckets(void **state)
+{
+    const struct hash_table *lines = &world.replica->lines_by_key;
+    uint64_t count = 0;
+    (void)state;
+    lead();
+    for (uint64_t client = 1; count < LINES; client++) {
+        struct request_line_key key = {.origin = HOSTILE, .client = client};
+        if (XXH3_64bits(&key, sizeof key) % LINES != 0)
+            continue;
+        receive_from(REQUEST_WRITE, ++count, client, false, "a");
+    }
+    assert_int_equal(lines->count, LINES);
+    assert_in_range(longest_chain(lines), 1, CHAIN_MAX);
 }
 
 /* ---- at random ------------------------------------------------------------------------------- */
@@ -552,6 +571,7 @@ int main(void)
         TEST(who_begins_to_wait_has_given_up_what_was_before),
         TEST(a_cancel_is_of_the_newest),
         TEST(a_read_behind_a_write_is_lost_with_its_node),
+        TEST(who_chooses_clients_does_not_choose_their_buckets),
         cmocka_unit_test(whatever_a_peer_says_this_node_lives),
     };
     return cmocka_run_group_tests_name("hostile", tests, NULL, NULL);

@@ -1,5 +1,6 @@
 /* PUBLISH and SUBSCRIBE on socket pairs, through the log of a cluster of one: who hears what, in
  * which order and form, and what becomes of one who does not read.  See test_clients.h. */
+#include "command/channels_internal.h"
 #include "test_clients.h"
 
 #include "command/command.h"
@@ -338,6 +339,25 @@ static void receivers_are_forgotten(void **state)
     close(a);
 }
 
+/* Their names are such that one bucket would have all of them. */
+static void who_chooses_names_does_not_choose_their_buckets(void **state)
+{
+    (void)state;
+    const struct channels *channels = house.server.channels;
+    int a = dial();
+    struct buffer heard = {0};
+    say_colliding(a, "SUBSCRIBE", 0, COLLIDING_MAX, "");
+    say_colliding(a, "PSUBSCRIBE", 0, COLLIDING_MAX, "");
+    assert_true(hear_all(a, &heard));
+    assert_int_equal(channels->names[CHANNEL_PLAIN].count, COLLIDING_MAX);
+    assert_int_equal(channels->names[CHANNEL_PATTERN].count, COLLIDING_MAX);
+    assert_in_range(longest_chain(&channels->names[CHANNEL_PLAIN]), 1, CHAIN_MAX);
+    assert_in_range(longest_chain(&channels->names[CHANNEL_PATTERN]), 1, CHAIN_MAX);
+    assert_in_range(longest_chain(&channels->subscriptions), 1, CHAIN_MAX);
+    buffer_deinit(&heard);
+    close(a);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void)
@@ -355,6 +375,7 @@ int main(void)
         TEST(what_was_published_before),
         TEST(changes_are_published_where_it_is_wanted),
         TEST(receivers_are_forgotten),
+        TEST(who_chooses_names_does_not_choose_their_buckets),
         TEST(receivers_of_carried_messages),
         TEST(receivers_of_a_reply_that_is_none),
     };

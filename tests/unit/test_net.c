@@ -153,6 +153,7 @@ static void make_node(void)
         .members.list = world.config.nodes,
         .tick_ms = NET_TICK_MS,
         .run_id = 77,
+        .secret = 0x5ec4e7,
         .cache_bytes = 64 << 20,
         .cache_calm_bytes = 64 << 20,
         .log_bytes_max = 1 << 30,
@@ -189,7 +190,7 @@ static int set_up(void **state)
     struct db_options db = {.cluster = 1, .checkpoint_bytes = 1 << 30};
     world.db = db_open(world.kv, &db);
     world.machine = command_machine_new(world.db, command_meaning_newest);
-    world.server.channels = channels_new();
+    world.server.channels = channels_new(0x5ec4e7);
     command_machine_listen(world.machine, channels_listener(world.server.channels));
     world.history = command_history_new(world.db, 1 << 20);
     command_machine_listen(world.machine, command_history_listener(world.history));

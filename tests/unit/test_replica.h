@@ -15,6 +15,7 @@
 
 #include <limits.h>
 #include <string.h>
+#include <utlist.h>
 
 #include "base/memory.h"
 #include "kv_memory.h"
@@ -655,6 +656,7 @@ static inline void start(void)
         .self = world.self,
         .tick_ms = TICK_MS,
         .run_id = 77,
+        .secret = 0x5ec4e7,
         .cache_bytes = 16 << 20,
         .cache_calm_bytes = 16 << 20,
         .log_bytes_max = LOG_BYTES_MAX,
@@ -762,15 +764,16 @@ static inline void check_bookkeeping(void)
 {
     const struct replica *replica = world.replica;
     struct counts waiting = {0}, forwarded = {0};
-    struct request_line *line, *following;
+    const struct request_line *line;
     uint64_t under_way = 0;
     count_queue(replica->waiting, &waiting);
     count_queue(replica->returned, &waiting);
     count_queue(replica->forwarded, &forwarded);
-    HASH_ITER(hh, replica->lines, line, following)
+    DL_FOREACH(replica->lines, line)
     {
         under_way += check_line(line);
     }
+    assert_true(!replica->lines == (replica->lines_by_key.count == 0));
     assert_int_equal(replica->waiting_count, waiting.waiting);
     assert_int_equal(replica->waiting_bytes, waiting.waiting_bytes);
     assert_int_equal(replica->waiting_reads, waiting.reads);
