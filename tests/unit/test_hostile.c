@@ -4,6 +4,7 @@
  * The random ones are well-formed, as the wire would let them in, and in no order at all. */
 #include "test_replica.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/prng.h"
@@ -293,13 +294,19 @@ enum { STEPS = 120, OWN_CLIENTS = 4, OWN_MAX = 256, ASKED_MAX = 64, HOSTILE_CLIE
 
 static uint64_t seed;
 
-/* Of this node's own clients: one at a time each, but for pipelines of those that do not wait. */
-static struct result results[OWN_MAX];
-static uint32_t asked;
-static struct {
+/* What this node's own clients asked: one at a time each, but for pipelines of those that do not
+ * wait.  Its words are its own, so that it is known how often it was done. */
+struct asked {
+    struct result result;
+    enum request_kind kind;
     bool waits;
-    struct result *newest;
-} own[OWN_CLIENTS];
+    char words[16];
+    raft_index since; /* what was applied when it was asked */
+    uint32_t executed;
+};
+static struct asked asked[OWN_MAX];
+static uint32_t asked_count;
+static struct asked *newest[OWN_CLIENTS];
 
 /* What this node asked of others last: they may answer it at any time, as often as they like. */
 static struct forward sent[ASKED_MAX];
@@ -432,27 +439,42 @@ static void hostile_message(void)
     blob_release(command);
 }
 
+static bool waits(const struct asked *one)
+{
+    return one && one->waits && one->result.calls == 0;
+}
+
 static void own_client_asks(void)
 {
     uint64_t client = draw(OWN_CLIENTS);
-    bool is_free = !own[client].newest || own[client].newest->calls > 0;
-    bool waits = is_free && one_in(3);
+    const struct asked *last = newest[client];
+    bool is_free = !last || last->result.calls > 0;
+    bool may_wait = is_free && one_in(3);
     enum request_kind kind = draw(2) == 0 ? REQUEST_READ : REQUEST_WRITE;
-    if (asked == OWN_MAX || (own[client].waits && !is_free))
+    if (asked_count == OWN_MAX || waits(last))
         return;
-    struct result *result = &results[asked++];
-    own[client].newest = result;
-    own[client].waits = waits;
-    if (waits)
-        ask_waiting(result, kind, 1 + client, kind == REQUEST_READ ? "rk" : "pk");
+    struct asked *one = newest[client] = &asked[asked_count];
+    *one = (struct asked){.kind = kind, .waits = may_wait, .since = world.applied_index};
+    const char *does = may_wait ? "pk" : one_in(2) ? "+k" : "a";
+    if (kind == REQUEST_READ)
+        does = may_wait ? "rk" : "r";
+    snprintf(one->words, sizeof one->words, "%s#%u;", does, asked_count++);
+    if (may_wait)
+        ask_waiting(&one->result, kind, 1 + client, one->words);
     else
-        ask(result, kind, 1 + client, kind == REQUEST_READ ? "r" : one_in(2) ? "+k" : "a");
+        ask(&one->result, kind, 1 + client, one->words);
+}
+
+static void count_executed(struct bytes command)
+{
+    for (uint32_t i = 0; i < asked_count; i++)
+        asked[i].executed += bytes_equal(command, bytes_from_string(asked[i].words));
 }
 
 static void own_client_is_told_to_stop(void)
 {
     uint64_t client = draw(OWN_CLIENTS);
-    if (own[client].waits)
+    if (waits(newest[client]))
         replica_cancel(world.replica, 1 + client, world.now_ms + DEADLINE_MS);
 }
 
@@ -505,14 +527,52 @@ static void step(void)
     forget_what_was_said();
 }
 
-/* The honest node goes on, and the hostile one is silent: everybody is answered. */
+/* A peer that was asked may have said so, or, of one that waits, have put it into the log in its
+ * name. */
+static bool is_from_a_peer(const struct asked *one)
+{
+    return strcmp(one->result.reply, "reply") == 0 ||
+           (one->waits && one->kind == REQUEST_WRITE && strcmp(one->result.reply, one->words) != 0);
+}
+
+static void check_write(const struct asked *one)
+{
+    assert_in_range(one->executed, 0, 1);
+    switch (one->result.outcome) {
+    case REQUEST_DONE:
+        if (is_from_a_peer(one))
+            return;
+        assert_string_equal(one->result.reply, one->words);
+        assert_int_equal(one->executed, 1);
+        break;
+    case REQUEST_CANCELLED: assert_true(one->waits); /* fall through */
+    case REQUEST_NOT_DONE: assert_int_equal(one->executed, 0); break;
+    case REQUEST_UNKNOWN: break;
+    case REQUEST_TOO_LARGE: fail();
+    }
+}
+
+static void check_read(const struct asked *one)
+{
+    unsigned long long at = 0;
+    if (one->result.outcome == REQUEST_NOT_DONE)
+        return;
+    assert_int_equal(one->result.outcome, REQUEST_DONE);
+    if (is_from_a_peer(one))
+        return;
+    assert_int_equal(sscanf(one->result.reply, "read at %llu", &at), 1);
+    assert_true(at >= one->since);
+}
+
+/* The honest node goes on, and the hostile one is silent: everybody is answered, and with what is
+ * true as far as this node can know. */
 static void go_on(void)
 {
     world.apply_slices = world.read_slices = world.decode_slices = 0;
     world.full = false;
     world.connected = true;
     for (uint64_t client = 0; client < OWN_CLIENTS; client++)
-        if (own[client].waits)
+        if (waits(newest[client]))
             replica_cancel(world.replica, 1 + client, world.now_ms + DEADLINE_MS);
     for (int64_t ms = 0; ms < 4 * DEADLINE_MS; ms += TICK_MS) {
         persist();
@@ -520,8 +580,13 @@ static void go_on(void)
         pass(TICK_MS);
         forget_what_was_said();
     }
-    for (uint32_t i = 0; i < asked; i++)
-        assert_int_equal(results[i].calls, 1);
+    for (uint32_t i = 0; i < asked_count; i++) {
+        assert_int_equal(asked[i].result.calls, 1);
+        if (asked[i].kind == REQUEST_WRITE)
+            check_write(&asked[i]);
+        else
+            check_read(&asked[i]);
+    }
 }
 
 static void a_round(uint64_t number)
@@ -531,9 +596,10 @@ static void a_round(uint64_t number)
                                                     {.kind = REPLICA_PROMOTE, .node = HOSTILE},
                                                     {.kind = REPLICA_PROMOTE, .node = 9}};
     seed = number;
-    sent_count = asked = 0;
-    memset(own, 0, sizeof own);
+    sent_count = asked_count = 0;
+    memset(newest, 0, sizeof newest);
     set_up_hostile(NULL);
+    world.executed = count_executed;
     world.change = changes[draw(sizeof changes / sizeof changes[0])];
     if (one_in(3))
         follow(1 + draw(OTHERS), 1);

@@ -56,12 +56,13 @@ struct world {
     bool read_finds;              /* and whether there was anything */
     bool read_not_now;            /* a read cannot go on */
     uint32_t reads_dropped;
-    uint64_t work, work_each; /* done, and by each entry */
-    uint64_t work_of_read;    /* by each read */
-    int apply_slices;         /* calls that the next write takes */
-    const char *slow;         /* the write that they are for; NULL: any */
-    int room;                 /* entries that the state machine takes before it asks to wait */
-    bool disk_hangs;          /* nothing more reaches the log */
+    void (*executed)(struct bytes command); /* hears of each that did not wait in vain; or NULL */
+    uint64_t work, work_each;               /* done, and by each entry */
+    uint64_t work_of_read;                  /* by each read */
+    int apply_slices;                       /* calls that the next write takes */
+    const char *slow;                       /* the write that they are for; NULL: any */
+    int room;        /* entries that the state machine takes before it asks to wait */
+    bool disk_hangs; /* nothing more reaches the log */
     char all_appended[2 * TEXT_MAX]; /* in all, to everybody, as far as it fits */
     char appended[TEXT_MAX];         /* the commands in the last append request */
 
@@ -253,9 +254,16 @@ static inline bool has_room(struct transport *transport, raft_node_id to)
 
 /* "+k" puts one of k into the stock, "*k" too, but its words do not say so (a script); "pk" takes
  * one or waits for it, "pjk" takes one of j or else of k, "rk" reads whether there are any of k, or
- * waits; "w2" waits for two other members. */
-static inline unsigned stock_of(struct bytes command)
+ * waits; "w2" waits for two other members.  Behind a '#' stands what tells one from others. */
+static inline struct bytes words_of(struct bytes command)
 {
+    const char *mark = memchr(command.data, '#', command.size);
+    return mark ? bytes_of(command.data, (size_t)(mark - (const char *)command.data)) : command;
+}
+
+static inline unsigned stock_of(struct bytes whole)
+{
+    struct bytes command = words_of(whole);
     const unsigned char *text = command.data;
     if (command.size < 2)
         return 0;
@@ -263,8 +271,9 @@ static inline unsigned stock_of(struct bytes command)
     return command.size > 2 && world.stock[first] == 0 ? text[2] % STOCK_KINDS : first;
 }
 
-static inline void change_stock(struct bytes command, bool may_wait)
+static inline void change_stock(struct bytes whole, bool may_wait)
 {
+    struct bytes command = words_of(whole);
     const char *text = command.data;
     world.found_nothing = false;
     if (command.size < 2 || command.size > 3 ||
@@ -298,7 +307,8 @@ static inline void wait_keys(struct state_machine *machine, struct bytes command
                              void (*each)(void *context, struct bytes key), void *context)
 {
     (void)machine;
-    for (size_t i = 1; i < command.size && *(const char *)command.data != 'w'; i++)
+    size_t size = words_of(command).size;
+    for (size_t i = 1; i < size && *(const char *)command.data != 'w'; i++)
         each(context, bytes_of((const char *)command.data + i, 1));
 }
 
@@ -313,7 +323,7 @@ static inline uint64_t feeds(struct state_machine *machine, struct bytes command
 {
     (void)machine;
     *key = bytes_of((const char *)command.data + 1, command.size > 1 ? 1 : 0);
-    return command.size == 2 && *(const char *)command.data == '+' ? 1 : 0;
+    return words_of(command).size == 2 && *(const char *)command.data == '+' ? 1 : 0;
 }
 
 static inline uint64_t wait_count(struct state_machine *machine,
@@ -356,6 +366,8 @@ static inline bool apply(struct state_machine *machine, const struct apply_conte
         return false;
     change_stock(command, context->owner.run_id != 0);
     strncat(world.applied, command.data, command.size);
+    if (world.executed && !world.found_nothing)
+        world.executed(command);
     if (reply)
         buffer_append_bytes(reply, command);
     return true;
