@@ -116,7 +116,9 @@ struct storing {
     pthread_t thread;
     bool has_thread; /* to be joined */
     bool is_running;
-    bool is_wanted;   /* a flush */
+    bool is_wanted;  /* a flush */
+    bool is_merging; /* the log's tables, and does nothing else meanwhile */
+    bool is_closing;
     bool is_full;     /* the disk: no more zeros */
     unsigned awaited; /* by so many, the end of what it does: likewise */
 };
@@ -693,11 +695,13 @@ static void store_segments(struct rocksdb_kv *kv)
     pthread_mutex_lock(&storing->mutex);
     journal_release(kv->journal, segment, mark);
     pthread_cond_broadcast(&storing->stored);
-    if (!is_large_deleted)
+    if (!is_large_deleted || storing->is_closing)
         return;
+    storing->is_merging = true;
     pthread_mutex_unlock(&storing->mutex);
     bool are_given_back = give_log_tables_back(kv);
     pthread_mutex_lock(&storing->mutex);
+    storing->is_merging = false;
     if (are_given_back || ++kv->giving_back_tries == GIVING_BACK_TRIES)
         kv->is_large_deleted = false;
 }
@@ -738,7 +742,9 @@ static void *store_main(void *context)
     struct storing *storing = &kv->storing;
     pthread_mutex_lock(&storing->mutex);
     while (storing->is_running) {
-        if (storing->is_wanted)
+        if (storing->is_closing) /* the end has waited, or stores what is there itself */
+            storing->is_running = false;
+        else if (storing->is_wanted)
             store_segments(kv);
         else if (journal_wants_removal(kv->journal))
             remove_file(kv);
@@ -775,7 +781,7 @@ static void start_storing(struct rocksdb_kv *kv)
 static void await_storing(struct storing *storing)
 {
     storing->awaited++;
-    while (storing->is_running)
+    while (storing->is_running && !storing->is_merging)
         pthread_cond_wait(&storing->stored, &storing->mutex);
     storing->awaited--;
 }
@@ -1006,16 +1012,12 @@ static void reclaim(struct kv *base, enum kv_family family, struct bytes from, s
     pthread_mutex_unlock(&reclaiming->mutex);
 }
 
-/* Behind the last flush: nothing is stored any more.  To end merges by hand alone would wait for
- * one that RocksDB began and that is in their way. */
 static void stop_reclaiming(struct rocksdb_kv *kv)
 {
     struct reclaiming *reclaiming = &kv->reclaiming;
     pthread_mutex_lock(&reclaiming->mutex);
     reclaiming->is_closing = true;
     pthread_mutex_unlock(&reclaiming->mutex);
-    if (kv->db)
-        rocksdb_cancel_all_background_work(kv->db, 0);
     join_reclaiming(reclaiming);
     buffer_deinit(&reclaiming->from);
     buffer_deinit(&reclaiming->to);
@@ -1191,15 +1193,30 @@ static uint64_t property(struct kv *base, enum kv_family family, const char *nam
 }
 
 /* So that the next start has nothing to replay. */
-static void stop_storing(struct rocksdb_kv *kv)
+static void store_for_the_end(struct rocksdb_kv *kv)
 {
     struct storing *storing = &kv->storing;
     pthread_mutex_lock(&storing->mutex);
+    storing->is_closing = true;
     await_storing(storing);
-    pthread_mutex_unlock(&storing->mutex);
-    join_storing(storing);
     if (kv->journal && kv->is_replayed)
         store_what_is_there(kv);
+    pthread_mutex_unlock(&storing->mutex);
+}
+
+/* Behind the last flush, since nothing is stored any more: no merge is waited for, whoever began
+ * it.  To end merges by hand alone would wait for one that RocksDB began and that is in their way.
+ * Tables of the log that are not given back are found by the next start. */
+static void end_merges(struct rocksdb_kv *kv)
+{
+    if (kv->db)
+        rocksdb_cancel_all_background_work(kv->db, 0);
+}
+
+static void stop_storing(struct rocksdb_kv *kv)
+{
+    struct storing *storing = &kv->storing;
+    join_storing(storing);
     journal_rows_deinit(&kv->rows);
     buffer_deinit(&kv->large_in_rows);
     if (kv->journal)
@@ -1214,6 +1231,8 @@ static void stop_storing(struct rocksdb_kv *kv)
 static void close_kv(struct kv *base)
 {
     struct rocksdb_kv *kv = rocksdb_kv_of(base);
+    store_for_the_end(kv);
+    end_merges(kv);
     stop_storing(kv);
     stop_reclaiming(kv);
     for (int i = 0; i < FAMILIES_ON_DISK; i++)
@@ -1613,10 +1632,21 @@ static bool note_stored_row(struct rocksdb_kv *kv, struct bytes key, struct byte
     return true;
 }
 
+/* Tables of the log that are so much larger than what is in them have large values that are all
+ * deleted: the process ended before they were given back. */
+static bool are_mostly_deleted(struct rocksdb_kv *kv, uint64_t bytes_there)
+{
+    uint64_t bytes = 0;
+    rocksdb_property_int_cf(kv->db, kv->families[KV_LOG + 1], "rocksdb.total-sst-files-size",
+                            &bytes);
+    return bytes > 2 * bytes_there + LOG_TABLES_SMALL;
+}
+
 /* Before a segment is begun: which of them the log says values of. */
 static bool rows_noted(struct rocksdb_kv *kv, char *error, size_t size)
 {
     bool is_there = true;
+    uint64_t bytes = 0;
     char *reason = NULL;
     rocksdb_iterator_t *rows =
         rocksdb_create_iterator_cf(kv->db, kv->read_once, kv->families[KV_LOG + 1]);
@@ -1626,10 +1656,12 @@ static bool rows_noted(struct rocksdb_kv *kv, char *error, size_t size)
         key.data = rocksdb_iter_key(rows, &key.size);
         stored.data = rocksdb_iter_value(rows, &stored.size);
         is_there = note_stored_row(kv, key, stored);
+        bytes += key.size + stored.size;
     }
     rocksdb_iter_get_error(rows, &reason);
     rocksdb_iter_destroy(rows);
     must(reason, kv, "read");
+    kv->is_large_deleted = kv->large_in_rows.size == 0 && are_mostly_deleted(kv, bytes);
     if (!is_there)
         snprintf(error, size,
                  "the store in %s is damaged: a part of its journal is missing that holds the Raft "

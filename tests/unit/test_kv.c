@@ -375,6 +375,24 @@ static bool is_in_name(int fd, const char *part)
     return strstr(path, part);
 }
 
+static bool is_merging(void);
+static atomic_bool merge_reads_are_slow; /* likewise */
+static atomic_uint merge_reads;          /* since then */
+
+/* In place of the C library's. */
+ssize_t wait_and_read(int fd, void *data, size_t size, off_t at) __asm__("pread");
+
+ssize_t wait_and_read(int fd, void *data, size_t size, off_t at)
+{
+    ssize_t (*real)(int, void *, size_t, off_t) =
+        (ssize_t(*)(int, void *, size_t, off_t))dlsym(RTLD_NEXT, "pread");
+    if (merge_reads_are_slow && is_merging()) {
+        merge_reads++;
+        poll(NULL, 0, 100);
+    }
+    return real(fd, data, size, at);
+}
+
 static bool is_merging(void)
 {
     char thread[16] = "";
@@ -2013,40 +2031,83 @@ static void test_log_beside_readers(void **state)
     temporary_remove(directory);
 }
 
-/* Builds of before put large entries into RocksDB: they are read, and when they are trimmed their
- * tables go, though what is written then would not have RocksDB come to them. */
-static void test_large_rows_of_before(void **state)
+enum { LARGE_COUNT = 200, LARGE = 100000, LARGE_BYTES = LARGE_COUNT * LARGE };
+
+static uint64_t log_tables(struct kv *kv)
 {
-    enum { COUNT = 200, SIZE = 100000 };
-    static unsigned char large[SIZE];
-    char *directory = temporary_new();
+    return kv->ops->property(kv, KV_LOG, "rocksdb.total-sst-files-size");
+}
+
+/* A store to which a build of before has written: large entries, in RocksDB itself. */
+static struct kv *open_with_large_rows_of_before(const char *directory)
+{
+    static unsigned char large[LARGE];
     struct kv *kv = open_with_small_segments(directory, 0);
     struct kv_batch *batch = kv->ops->batch_new(kv);
-    uint64_t stored = 0;
-    (void)state;
-    for (unsigned char i = 1; i <= COUNT; i++) { /* with data, and so by itself, as they did */
+    for (unsigned char i = 1; i <= LARGE_COUNT;
+         i++) { /* with data, and so by itself, as they did */
         memset(large, i, sizeof large);
         kv->ops->batch_put(batch, KV_LOG, bytes_of(&i, 1), bytes_of(large, sizeof large));
     }
     kv->ops->batch_put(batch, KV_DATA, text("a"), text("b"));
     write_batch(kv, batch, true);
     kv->ops->close(kv);
-    kv = open_with_small_segments(directory, 0);
-    for (unsigned char i = 1; i <= COUNT; i++)
-        assert_log(kv, i, SIZE);
-    stored = kv->ops->property(kv, KV_LOG, "rocksdb.total-sst-files-size");
-    assert_in_range(stored, COUNT * SIZE, 2 * COUNT * SIZE);
-    trim(kv, 1, COUNT);
-    assert_log(kv, COUNT, SIZE);
-    trim(kv, COUNT, COUNT + 1);
-    for (int i = 0; i < 30; i++)
-        append_number(kv, COUNT + 1, 20000);
-    for (int tries = 0; stored > 100000 && tries < 500; tries++) {
+    return open_with_small_segments(directory, 0);
+}
+
+/* A segment has room for 13, and one that ends is what they are given back behind. */
+static void append_behind_large_rows(struct kv *kv, int count)
+{
+    for (int i = 0; i < count; i++)
+        append_number(kv, LARGE_COUNT + 1, 20000);
+}
+
+static void await_small_log_tables(struct kv *kv)
+{
+    for (int tries = 0; log_tables(kv) > 100000 && tries < 500; tries++)
         poll(NULL, 0, 10);
-        stored = kv->ops->property(kv, KV_LOG, "rocksdb.total-sst-files-size");
-    }
-    assert_in_range(stored, 1, 100000);
-    assert_log(kv, COUNT + 1, 20000);
+    assert_in_range(log_tables(kv), 1, 100000);
+    assert_log(kv, LARGE_COUNT + 1, 20000);
+}
+
+/* Builds of before put large entries into RocksDB: they are read, and when they are trimmed their
+ * tables go, though what is written then would not have RocksDB come to them. */
+static void test_large_rows_of_before(void **state)
+{
+    char *directory = temporary_new();
+    struct kv *kv = open_with_large_rows_of_before(directory);
+    (void)state;
+    for (unsigned char i = 1; i <= LARGE_COUNT; i++)
+        assert_log(kv, i, LARGE);
+    assert_in_range(log_tables(kv), LARGE_BYTES, 2 * LARGE_BYTES);
+    trim(kv, 1, LARGE_COUNT);
+    assert_log(kv, LARGE_COUNT, LARGE);
+    trim(kv, LARGE_COUNT, LARGE_COUNT + 1);
+    append_behind_large_rows(kv, 30);
+    await_small_log_tables(kv);
+    kv->ops->close(kv);
+    temporary_remove(directory);
+}
+
+/* That reads all of them, which an end does not wait for; so they go after the next start. */
+static void test_end_waits_for_no_merge_of_the_log(void **state)
+{
+    char *directory = temporary_new();
+    struct kv *kv = open_with_large_rows_of_before(directory);
+    (void)state;
+    trim(kv, 1, LARGE_COUNT + 1);
+    merge_reads = 0;
+    merge_reads_are_slow = true;
+    append_behind_large_rows(kv, 14);
+    for (int tries = 0; merge_reads == 0 && tries < 500; tries++)
+        poll(NULL, 0, 10);
+    assert_true(merge_reads > 0);
+    kv->ops->close(kv);
+    merge_reads_are_slow = false;
+    kv = open_with_small_segments(directory, 0);
+    assert_in_range(log_tables(kv), LARGE_BYTES, 2 * LARGE_BYTES);
+    append_behind_large_rows(kv, 14);
+    await_small_log_tables(kv);
     kv->ops->close(kv);
     temporary_remove(directory);
 }
@@ -2371,6 +2432,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_iterator_of_a_trimmed_log),
         cmocka_unit_test(test_log_beside_readers),
         cmocka_unit_test(test_large_rows_of_before),
+        cmocka_unit_test(test_end_waits_for_no_merge_of_the_log),
         cmocka_unit_test(test_damage_in_a_kept_segment),
         ROCKSDB(test_record_without_sense),
         ROCKSDB(test_memory_of_a_large_record_is_given_back),
