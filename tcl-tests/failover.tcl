@@ -85,23 +85,6 @@ start_cluster 3 {} {
         restart_node $leader
     }
 
-    test {SIGTERM costs no election: another leads at once} {
-        for {set i 0} {$i < 3} {incr i} {
-            wait_until_settled
-            set leader [leader_id]
-            set other [lindex [follower_ids] 0]
-            set c [connect $other]
-            $c SET handover $i
-            set took [elapsed { kill_node $leader TERM; $c SET handover after$i }]
-            $c -close
-            lappend all $took
-            restart_node $leader
-        }
-        note "write after SIGTERM: $all ms"
-        # An election would wait for at least one election timeout (400 ms).
-        assert {[median $all] < [slow 350]}
-    }
-
     test {all nodes die at once under load and come back with everything} {
         set load [start_load --ports [all_ports] --list 4 --own 2 --counter 1 --once 1]
         hold 800
@@ -255,12 +238,12 @@ start_cluster 3 {request-timeout 1500} {
         set c [connect $leader]
         kill_node $a
         kill_node $b
-        assert_refused_in_time $c 2500 SET k lost
-        assert_refused_in_time $c 2500 GET k
+        assert_refused_in_time $c 4000 SET k lost
+        assert_refused_in_time $c 4000 GET k
         # By now it knows that it does not lead.
-        set reply [assert_refused_in_time $c 2500 SET k lost2]
+        set reply [assert_refused_in_time $c 4000 SET k lost2]
         assert {[says_not_done $reply]} "nobody leads: '$reply' should say not done"
-        assert_refused_in_time $c 2500 INCR n
+        assert_refused_in_time $c 4000 INCR n
         # What needs no majority still works.
         assert_equal PONG [$c PING]
         assert_match *redis_version* [$c INFO server]
@@ -286,8 +269,8 @@ start_cluster 3 {request-timeout 1500} {
         set c [connect $left]
         kill_node $leader
         kill_node $other
-        set reply [assert_refused_in_time $c 2500 SET k lost]
-        assert_refused_in_time $c 2500 GET k
+        set reply [assert_refused_in_time $c 4000 SET k lost]
+        assert_refused_in_time $c 4000 GET k
         $c -close
         restart_node $leader
         restart_node $other
@@ -312,6 +295,25 @@ start_cluster 3 {request-timeout 1500} {
             $reader -close
             restart_node $leader
         }
+    }
+}
+
+# An election would wait for at least one of these timeouts, which a slow machine needs for nothing else.
+start_cluster 3 [list election-timeout [slow 2000]] {
+    test {SIGTERM costs no election: another leads at once} {
+        for {set i 0} {$i < 3} {incr i} {
+            wait_until_settled
+            set leader [leader_id]
+            set other [lindex [follower_ids] 0]
+            set c [connect $other]
+            $c SET handover $i
+            set took [elapsed { kill_node $leader TERM; $c SET handover after$i }]
+            $c -close
+            lappend all $took
+            restart_node $leader
+        }
+        note "write after SIGTERM: $all ms"
+        assert {[median $all] < [slow 1500]}
     }
 }
 
