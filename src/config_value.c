@@ -499,6 +499,18 @@ static bool is_text(const struct directive *directive)
            directive->kind == VALUE_SCORES || directive->kind == VALUE_STRING;
 }
 
+/* Redis takes more than it keeps of some. */
+static void bring_nearer(const struct directive *directive, union scratch *value)
+{
+    enum { HZ_LEAST = 1, HZ_MOST = 500, BACKLOG_LEAST = 16 * 1024 };
+    if (strcmp(directive->name, "hz") == 0) {
+        value->integer = value->integer < HZ_LEAST ? HZ_LEAST : value->integer;
+        value->integer = value->integer > HZ_MOST ? HZ_MOST : value->integer;
+    } else if (strcmp(directive->name, "repl-backlog-size") == 0) {
+        value->bytes = value->bytes < BACKLOG_LEAST ? BACKLOG_LEAST : value->bytes;
+    }
+}
+
 /* What an INERT directive would show if it were given these words. */
 static bool parse_inert(const struct directive *directive, struct buffer *text,
                         const struct bytes *given, char **words, uint32_t count, char *error,
@@ -510,6 +522,7 @@ static bool parse_inert(const struct directive *directive, struct buffer *text,
         return parse_text(directive, text, words, count, error, error_size);
     if (!parse_field(directive, &scratch, given, words, count, error, error_size))
         return false;
+    bring_nearer(directive, &scratch);
     buffer_clear(text);
     print_field(directive, &scratch, text);
     return true;
