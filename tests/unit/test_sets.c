@@ -421,6 +421,21 @@ static void test_draws_in_slices(void **state)
     buffer_deinit(&line);
 }
 
+/* A draw of a view costs some 80 us, so that a slice of them is short, but for the first, which is of
+ * what is there.  How long those of a write are, an entry's outcome depends on. */
+static void test_draws_of_a_view_have_short_slices(void **state)
+{
+    enum { SLICE = 256, VIEW_SLICE = 32, SLICES = 5 };
+    struct world *world = *state;
+    world_type(world, "SADD s a b c d e f g h i j k l");
+    world->pauses = 0;
+    world_type(world, "SRANDMEMBER s -1280"); /* SLICES of 256 */
+    assert_int_equal(world->pauses, (SLICES - 1) * SLICE / VIEW_SLICE);
+    world->pauses = 0;
+    world_type(world, "ONCE c 1 SRANDMEMBER s -1280");
+    assert_int_equal(world->pauses, SLICES - 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -431,6 +446,8 @@ int main(void)
         cmocka_unit_test(test_many_keys_go_in_slices),
         cmocka_unit_test(test_spop_is_uniform),
         cmocka_unit_test_setup_teardown(test_draws_in_slices, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(test_draws_of_a_view_have_short_slices, world_set_up,
+                                        world_tear_down),
         cmocka_unit_test(test_random_steps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
