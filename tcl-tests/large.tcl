@@ -222,7 +222,7 @@ start_cluster 3 {} {
         note "highest RSS $highest MB, slowest command of others [dict get $report slowest_ms] ms"
         assert {$highest < 1500} "memory of a node with slow readers, MB"
         assert {[dict get $report slowest_ms] < [slow 2000]}
-        assert {[dict get $report acked] > 500}
+        assert {[dict get $report acked] > 100}
         assert_equal $term [term $leader]
         # They are served when they read at last.
         set s [lindex $slow 0]
