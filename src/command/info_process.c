@@ -53,7 +53,7 @@ void command_info_server(struct info *info)
     command_info_text(info, "redis_version", REDIS_VERSION);
     command_info_text(info, "redis_git_sha1", "00000000"); /* what Redis says of a release */
     command_info_zeros(info, "redis_git_dirty");
-    command_info_text(info, "redis_build_id", "0");
+    buffer_printf(info->out, "redis_build_id:%llx\r\n", (unsigned long long)server->build_id);
     command_info_text(info, "redis_raft_version", server->version);
     command_info_text(info, "redis_mode", "standalone");
     command_info_text(info, "os", info->stats.system);

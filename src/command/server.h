@@ -240,6 +240,7 @@ struct server {
     const char *executable;
     const char *directory;
     const char *version; /* of redis-raft */
+    uint64_t build_id;   /* 0: it is not known */
     int64_t process_id;
     char run_id[41]; /* 40 hex digits, new at each start */
 };

@@ -18,6 +18,7 @@
 #include "command/channels.h"
 #include "net/client.h"
 #include "net/peer.h"
+#include "server/build_id.h"
 #include "server/command_stats.h"
 
 struct server_port {
@@ -483,6 +484,7 @@ struct server_port *server_port_new(const struct server_port_options *options)
         .executable = options->executable,
         .directory = options->config->dir,
         .version = REDIS_RAFT_VERSION,
+        .build_id = server_build_id(),
         .process_id = getpid(),
     };
     draw_run_id(port->server.run_id);

@@ -5,11 +5,13 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "base/bytes.h"
 #include "base/prng.h"
+#include "server/build_id.h"
 #include "server/command_stats.h"
 #include "server/histogram.h"
 #include "server/ticks.h"
@@ -352,6 +354,24 @@ static void test_error_stats(void **state)
     server_command_stats_free(stats);
 }
 
+/* As others read it from the file. */
+static void test_build_id_is_that_of_the_program(void **state)
+{
+    char command[64], line[256], wanted[17];
+    bool is_found = false;
+    (void)state;
+    snprintf(wanted, sizeof wanted, "%016llx", (unsigned long long)server_build_id());
+    snprintf(command, sizeof command, "readelf -n /proc/%d/exe", (int)getpid());
+    FILE *notes = popen(command, "r");
+    assert_non_null(notes);
+    while (fgets(line, sizeof line, notes)) {
+        const char *id = strstr(line, "Build ID: ");
+        is_found |= id && strncmp(id + strlen("Build ID: "), wanted, strlen(wanted)) == 0;
+    }
+    assert_int_equal(pclose(notes), 0);
+    assert_true(is_found);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -364,6 +384,7 @@ int main(void)
         cmocka_unit_test(test_shown_time_is_what_it_took),
         cmocka_unit_test(test_internal_commands_are_those_that_were_called),
         cmocka_unit_test(test_what_was_executed_before_is_counted),
-        cmocka_unit_test(test_error_stats)};
+        cmocka_unit_test(test_error_stats),
+        cmocka_unit_test(test_build_id_is_that_of_the_program)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
