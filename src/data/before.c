@@ -102,7 +102,7 @@ static void join_table(struct db *db, struct overlay *to, const struct overlay *
         overlay_seek(&iter, from, space, 0);
         for (; iter.entry; overlay_step(&iter)) {
             join_entry(to, space, iter.word, iter.entry);
-            db->work += sizeof *iter.entry + iter.entry->name_size + iter.entry->record_size;
+            db->work += LAYERS_ROW_WORK + iter.entry->name_size + iter.entry->record_size;
         }
     }
 }

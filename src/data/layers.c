@@ -293,6 +293,14 @@ static void note_change(struct db *db, size_t bytes)
     db->work += bytes;
 }
 
+/* The same of one that is put, or a tombstone: to find its place, and memory for it, is more than
+ * to copy a small record. */
+static void note_row(struct db *db, size_t bytes)
+{
+    note_change(db, bytes);
+    db->work += LAYERS_ROW_WORK;
+}
+
 /* What a record says, if it is a key's. */
 static struct header head_of(const struct place *place, struct bytes record)
 {
@@ -350,7 +358,7 @@ bool layers_put_key(struct db *db, const struct place *place, struct bytes heade
     struct entry *entry = overlay_put(active, &spot, place->name, header, payload, BELOW_UNKNOWN);
     entry->is_kept = db->savepoint != NULL;
     note_put(db, place, spot.entry, entry);
-    note_change(db, place->name.size + entry->record_size);
+    note_row(db, place->name.size + entry->record_size);
     if (place->table == TABLE_ROWS)
         layers_stored_one(&db->row_sizes, entry->record_size);
     if (!is_known) {
@@ -398,7 +406,7 @@ bool layers_put_blindly(struct db *db, const struct place *place, struct bytes h
     struct entry *entry = overlay_put(overlay, &spot, place->name, header, payload, below);
     entry->is_kept = db->savepoint != NULL;
     note_put(db, place, spot.entry, entry);
-    note_change(db, place->name.size + entry->record_size);
+    note_row(db, place->name.size + entry->record_size);
     leave_space(db, place, before, space_in(place, entry_record(entry)));
     if (is_known)
         return was_there;
@@ -431,7 +439,7 @@ static struct entry *take_up(struct db *db, const struct place *place, struct by
     check(!spot.entry || !spot.entry->is_tombstone);
     if (db->savepoint)
         layers_keep(db, place, &spot, size, capacity);
-    note_change(db, record.size);
+    note_row(db, record.size);
     struct entry *entry = overlay_put_roomy(active, &spot, place->name, bytes_of(NULL, 0), record,
                                             capacity, BELOW_YES); /* L3 */
     entry->is_kept = db->savepoint != NULL;
@@ -512,7 +520,7 @@ static bool bury(struct db *db, const struct place *place, struct header *before
     if (entry ? entry->is_tombstone : !get_below(db, 0, place, LAYERS_HEAD_MAX, &record))
         return false;
     *before = head_of(place, entry ? entry_record(entry) : record);
-    note_change(db, place->name.size);
+    note_row(db, place->name.size);
     note_freed(db, entry, record);
     *pages = pages_stored(place, entry, record);
     if (entry)
@@ -562,7 +570,7 @@ void layers_say(struct db *db, const struct place *place)
     }
     struct overlay_spot spot = overlay_locate(active, place->space, place->word, place->name);
     overlay_put(active, &spot, place->name, nothing, nothing, BELOW_YES);
-    note_change(db, place->name.size);
+    note_row(db, place->name.size);
 }
 
 void layers_unsay(struct db *db, const struct place *place)
@@ -572,7 +580,7 @@ void layers_unsay(struct db *db, const struct place *place)
         layers_keep_mark(db, place);
     struct overlay_spot spot = overlay_locate(active, place->space, place->word, place->name);
     overlay_bury(active, &spot, place->name, BELOW_YES);
-    note_change(db, place->name.size);
+    note_row(db, place->name.size);
 }
 
 /* ---- counts ------------------------------------------------------------------------ */

@@ -332,7 +332,7 @@ bool db_rollback(struct db *db)
         point->steps.size -= sizeof step;
         memcpy(&step, point->steps.data + point->steps.size, sizeof step);
         undo(db, &step);
-        db->work += SAVEPOINT_NAME_COST;
+        db->work += LAYERS_ROW_WORK;
     }
     if (point->steps.size > 0)
         return false;
@@ -386,7 +386,7 @@ bool db_release(struct db *db)
         memcpy(&step, point->steps.data + point->released, sizeof step);
         release(db, &step);
         point->released += sizeof step;
-        db->work += SAVEPOINT_NAME_COST;
+        db->work += LAYERS_ROW_WORK;
     }
     if (point->released < point->steps.size)
         return false;

@@ -949,6 +949,34 @@ static void test_work(void **state)
     teardown(&f);
 }
 
+/* To find the place of a row, and memory for it, is work too, whether it is put, deleted or
+ * undone. */
+static void test_rows_are_work(void **state)
+{
+    enum { ROWS = 1000, LEAST = 512 };
+    struct fixture f;
+    uint64_t before;
+    (void)state;
+    setup(&f, 1 << 20, false);
+    uint64_t space = db_space_new(f.db, 0);
+    for (int round = 0; round < 2; round++) {
+        db_savepoint(f.db);
+        before = db_work(f.db);
+        for (uint64_t i = 0; i < ROWS; i++)
+            db_row_put(f.db, space, i, str("r"), str("v"));
+        assert_in_range(db_work(f.db) - before, ROWS * LEAST, ROWS * (LEAST + 10));
+        before = db_work(f.db);
+        assert_true(round == 0 ? db_rollback(f.db) : db_release(f.db));
+        assert_true(db_work(f.db) - before >= ROWS * LEAST);
+    }
+    before = db_work(f.db);
+    for (uint64_t i = 0; i < ROWS; i++)
+        db_row_delete(f.db, space, i, str("r"));
+    assert_true(db_work(f.db) - before >= ROWS * LEAST);
+    applied(&f);
+    teardown(&f);
+}
+
 /* What is written into a large value costs itself, once the value is there. */
 static void test_splice_costs_its_part(void **state)
 {
@@ -1554,6 +1582,7 @@ int main(void)
         cmocka_unit_test(test_bound),
         cmocka_unit_test(test_persisted_index_advances),
         cmocka_unit_test(test_work),
+        cmocka_unit_test(test_rows_are_work),
         cmocka_unit_test(test_splice_costs_its_part),
         cmocka_unit_test(test_looking_at_large_values_is_work),
         cmocka_unit_test(test_deletes_give_space_back),
