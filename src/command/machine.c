@@ -699,6 +699,11 @@ static bool is_ready(struct state_machine *base)
     return db_ready(machine_of(base)->db);
 }
 
+static bool is_ready_for_large(struct state_machine *base)
+{
+    return db_ready_for_large(machine_of(base)->db);
+}
+
 static raft_index applied_index(struct state_machine *base)
 {
     return db_applied_index(machine_of(base)->db);
@@ -754,6 +759,7 @@ static const struct state_machine_ops ops = {.apply = apply,
                                              .read_drop = read_drop,
                                              .work = work,
                                              .ready = is_ready,
+                                             .ready_for_large = is_ready_for_large,
                                              .applied_index = applied_index,
                                              .persisted_index = persisted_index,
                                              .time_ms = time_ms,

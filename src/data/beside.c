@@ -63,6 +63,7 @@ void db_beside_free(struct db *beside)
         beside->beside->hearing = NULL;
     beside->active->looked = beside->looked;
     beside->active->heard = beside->heard;
+    layers_made_at_once(beside->beside, layer_bytes(beside->active)); /* if it was of no use */
     layers_discard(beside->beside, beside->active); /* freed where that does not take long */
     while (beside->discarded) {
         struct layer *layer = beside->discarded;

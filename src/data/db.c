@@ -607,6 +607,7 @@ static void start(struct db *db)
     db->storing = db->count;
     db->checkpointed = db->state;
     db->changed_bytes = 0;
+    db->largest_bytes = 0;
     db->is_exact_wanted = false; /* who still wants it says so again */
     bool is_sweeping = db->has_dead && db->views == 0;
     if (is_sweeping) {
@@ -694,6 +695,14 @@ void db_begin(struct db *db, uint64_t seed)
         db->state.hash_seed = seed ? seed : 1;
 }
 
+/* Of the entry that ends; where it came with a layer of its own, all of that. */
+static void note_largest(struct db *db)
+{
+    uint64_t bytes = layer_bytes(db->active);
+    if (bytes > db->active_bytes)
+        layers_made_at_once(db, bytes - db->active_bytes);
+}
+
 void db_applied(struct db *db, uint64_t index, uint64_t term, int64_t now_ms)
 {
     check(index > db->state.index);
@@ -708,7 +717,9 @@ void db_applied(struct db *db, uint64_t index, uint64_t term, int64_t now_ms)
     if (now_ms > 0 && db->state.hash_seed == 0)
         db->state.hash_seed = db->options.cluster; /* an entry of before there was a choice */
     db->version = 0;
+    note_largest(db);
     layers_part_end(db);
+    db->active_bytes = layer_bytes(db->active);
     db->is_in_entry = false;
     layers_settle(db);
     if (!db->checkpoint && is_due(db))
@@ -759,11 +770,24 @@ uint64_t db_checkpoint_index(const struct db *db)
 /* While changes come faster than they can be stored, they are taken at the rate of the storing: the
  * room for them grows with what the checkpoint has done.  So a writer waits for a part of it, not
  * for all of it; an eighth is left for when its last one, the commit, is under way. */
-bool db_ready(const struct db *db)
+static bool is_room_for(const struct db *db, uint64_t dirty)
 {
     uint64_t bytes = db->options.checkpoint_bytes;
     return !db->checkpoint ||
-           dirty_bytes(db) < bytes + checkpoint_done_of(db->checkpoint, bytes - bytes / 8);
+           dirty < bytes + checkpoint_done_of(db->checkpoint, bytes - bytes / 8);
+}
+
+/* What one entry makes it makes at once, however much that is: there is no less memory with it for
+ * all others to wait until a checkpoint takes it.  It is for the next large one to wait. */
+bool db_ready(const struct db *db)
+{
+    uint64_t dirty = dirty_bytes(db);
+    return is_room_for(db, dirty - (db->largest_bytes < dirty ? db->largest_bytes : dirty));
+}
+
+bool db_ready_for_large(const struct db *db)
+{
+    return is_room_for(db, dirty_bytes(db));
 }
 
 void db_stats(const struct db *db, struct db_stats *stats)

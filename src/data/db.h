@@ -453,9 +453,11 @@ uint8_t db_meaning(const struct db *db); /* 0: none was noted */
 uint64_t db_persisted_index(const struct db *db);
 /* What the newest checkpoint stores, under way or done. */
 uint64_t db_checkpoint_index(const struct db *db);
-/* False while the changes in memory are at their bound, which grows with what the checkpoint under
- * way has done: stop applying until `wake` was called. */
+/* False while the changes in memory, but for what the largest entry made, are at their bound, which
+ * grows with what the checkpoint under way has done: stop applying until `wake` was called. */
 bool db_ready(const struct db *db);
+/* The same with all of them: whether what may be large is to be begun beside the db. */
+bool db_ready_for_large(const struct db *db);
 /* Start one now, unless one is under way, nothing was applied since the last, or an entry is half
  * done. */
 void db_checkpoint(struct db *db);

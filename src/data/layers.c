@@ -43,6 +43,12 @@ uint64_t layer_bytes(const struct layer *layer)
     return bytes;
 }
 
+void layers_made_at_once(struct db *db, uint64_t bytes)
+{
+    if (bytes > db->largest_bytes)
+        db->largest_bytes = bytes;
+}
+
 void layers_discard(struct db *db, struct layer *layer)
 {
     check(!layer->next);
@@ -88,6 +94,7 @@ void layers_freeze(struct db *db)
     layers_forget_read(db); /* it spoke of what was below active */
     db->count++;
     db->active = layer_new();
+    db->active_bytes = 0;
 }
 
 /* While a checkpoint is under way the kv may be ahead of db->persisted, but only by what the layers

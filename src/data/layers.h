@@ -159,6 +159,8 @@ struct db {
     uint64_t listed;               /* before this one */
     uint64_t work;                 /* db_work() */
     uint64_t changed_bytes;        /* written since the freeze, overwritten or not */
+    uint64_t active_bytes;         /* of active, before the entry under way */
+    uint64_t largest_bytes;        /* the most that one made, of what no checkpoint has taken */
     bool has_dead;                 /* the kv has keys of dead spaces, or will have */
     bool is_exact_wanted;          /* somebody waits for exact counts: puts look below */
     bool is_dead_stored;           /* has them now, or with the checkpoint under way */
@@ -211,6 +213,8 @@ void layers_freeze(struct db *db);
 /* Gives up those that the kv has. */
 void layers_forget_stored(struct db *db);
 bool layers_is_empty(const struct layer *layer);
+/* So much was made, or given up, at once. */
+void layers_made_at_once(struct db *db, uint64_t bytes);
 /* Gives one reference back; the last leaves the layer to be freed by the next checkpoint. */
 void layers_release(struct db *db, struct layer *layer);
 void layers_discard(struct db *db, struct layer *layer);

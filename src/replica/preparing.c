@@ -76,14 +76,15 @@ bool replica_prepare_is_under_way(const struct replica *replica, const struct re
     return request == replica->preparing && request->preparation == UNDER_WAY;
 }
 
-/* What is made is memory like what entries change: it waits for the same room. */
+/* What is made is memory like what entries change: it waits for room, and where the last one's is
+ * not taken by a checkpoint yet, for that; entries do not (db_ready()). */
 bool replica_prepare_waits(const struct replica *replica)
 {
     struct state_machine *machine = replica->options.machine;
     const struct request *request = replica->preparing;
     return request && request->preparation == UNDER_WAY && replica_leads(replica) &&
            !replica->applying.payload && !replica->lacks_view &&
-           replica->status.applied >= replica->preparing_behind && machine->ops->ready(machine);
+           replica->status.applied >= replica->preparing_behind && machine->ops->ready_for_large(machine);
 }
 
 /* The time that it took does not count. */

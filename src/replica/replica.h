@@ -275,7 +275,8 @@ struct state_machine_ops {
     void (*read_drop)(struct state_machine *machine, void *reading);
     /* Rises with what was done: a byte copied counts one.  What a turn may do is bounded by it. */
     uint64_t (*work)(struct state_machine *machine);
-    bool (*ready)(struct state_machine *machine); /* false: stop applying for now */
+    bool (*ready)(struct state_machine *machine);           /* false: stop applying for now, */
+    bool (*ready_for_large)(struct state_machine *machine); /* or preparing */
     raft_index (*applied_index)(struct state_machine *machine);
     raft_index (*persisted_index)(struct state_machine *machine);
     /* The highest now_ms applied so far, part of the replicated state. */

@@ -145,6 +145,12 @@ static bool machine_ready(struct state_machine *port)
     return node_of(port)->machine->ops->ready(node_of(port)->machine);
 }
 
+static bool machine_ready_for_large(struct state_machine *port)
+{
+    sim_checkpoint_look(node_of(port));
+    return node_of(port)->machine->ops->ready_for_large(node_of(port)->machine);
+}
+
 static raft_index machine_applied_index(struct state_machine *port)
 {
     return node_of(port)->machine->ops->applied_index(node_of(port)->machine);
@@ -315,6 +321,7 @@ static const struct state_machine_ops machine_ops = {
     .read_drop = machine_read_drop,
     .work = machine_work,
     .ready = machine_ready,
+    .ready_for_large = machine_ready_for_large,
     .applied_index = machine_applied_index,
     .persisted_index = machine_persisted_index,
     .time_ms = machine_time_ms,

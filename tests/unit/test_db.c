@@ -903,6 +903,91 @@ static void test_bound(void **state)
     teardown(&f);
 }
 
+static void put_large(struct fixture *f, const char *key, size_t size)
+{
+    char *value = memory_new(size);
+    db_put(f->db, 0, str(key), DB_STRING, bytes_of(value, size), 0);
+    applied(f);
+    memory_free(value);
+}
+
+/* A checkpoint is under way, and stays so, with all room for others. */
+static void hold_a_checkpoint(struct fixture *f, uint64_t *puts)
+{
+    struct db_stats stats;
+    mortal_hold(f->kv, true);
+    mortal_hold_puts(f->kv, 0);
+    do {
+        char key[32];
+        snprintf(key, sizeof key, "key %llu", (unsigned long long)*puts);
+        put(f, key, "some value or other");
+        applied(f);
+        db_stats(f->db, &stats);
+        assert_true(++*puts < 10000);
+    } while (!stats.checkpoint_under_way);
+    assert_true(db_ready(f->db) && db_ready_for_large(f->db));
+}
+
+static void let_it_go(struct fixture *f)
+{
+    mortal_hold_puts(f->kv, -1);
+    mortal_hold(f->kv, false);
+    db_wait(f->db);
+}
+
+/* What an entry made at once, small ones behind it do not wait for, though another large one does;
+ * and with two of them the bound is where it was. */
+static void test_large_entry_leaves_room(void **state)
+{
+    enum { BOUND = 100000, LARGE = 10 * BOUND };
+    struct fixture f;
+    uint64_t puts = 0;
+    (void)state;
+    setup(&f, BOUND, true);
+    hold_a_checkpoint(&f, &puts);
+    put_large(&f, "large", LARGE);
+    assert_true(db_ready(f.db));
+    assert_false(db_ready_for_large(f.db));
+    assert_in_range(put_until_held_up(&f, &puts), LARGE + BOUND, LARGE + 2 * BOUND);
+    let_it_go(&f);
+    assert_true(db_ready_for_large(f.db));
+    db_poll(f.db); /* the next checkpoint takes it */
+    db_wait(f.db);
+    assert_int_equal(db_persisted_index(f.db), f.index);
+    hold_a_checkpoint(&f, &puts);
+    assert_in_range(put_until_held_up(&f, &puts), BOUND, 2 * BOUND);
+    let_it_go(&f);
+    db_poll(f.db);
+    db_wait(f.db);
+    hold_a_checkpoint(&f, &puts);
+    put_large(&f, "large", LARGE);
+    put_large(&f, "other", LARGE);
+    assert_false(db_ready(f.db));
+    let_it_go(&f);
+    teardown(&f);
+}
+
+/* The same of what was made beside, and is of no use: it is in memory until a checkpoint frees it. */
+static void test_large_one_that_is_dropped_leaves_room(void **state)
+{
+    enum { BOUND = 100000 };
+    struct fixture f;
+    uint64_t puts = 0;
+    (void)state;
+    setup(&f, BOUND, true);
+    hold_a_checkpoint(&f, &puts);
+    struct db *beside = db_beside_new(f.db, NULL);
+    uint64_t space = db_space_new(beside, 0);
+    char *value = memory_new(10 * BOUND);
+    db_row_put(beside, space, 1, str("row"), bytes_of(value, 10 * BOUND));
+    memory_free(value);
+    db_beside_free(beside);
+    assert_true(db_ready(f.db));
+    assert_false(db_ready_for_large(f.db));
+    let_it_go(&f);
+    teardown(&f);
+}
+
 /* The log can be cut even if nothing new is kept in memory. */
 static void test_persisted_index_advances(void **state)
 {
@@ -1580,6 +1665,8 @@ int main(void)
         cmocka_unit_test(test_receipts),
         cmocka_unit_test(test_receipts_end_in_slices),
         cmocka_unit_test(test_bound),
+        cmocka_unit_test(test_large_entry_leaves_room),
+        cmocka_unit_test(test_large_one_that_is_dropped_leaves_room),
         cmocka_unit_test(test_persisted_index_advances),
         cmocka_unit_test(test_work),
         cmocka_unit_test(test_rows_are_work),

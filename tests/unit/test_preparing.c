@@ -197,6 +197,27 @@ static void it_waits_for_room_in_memory(void **state)
     assert_int_equal(world.prepare_calls, SLICES);
 }
 
+/* What the one before made is no reason for small ones to wait. */
+static void it_waits_until_the_last_large_one_is_stored(void **state)
+{
+    static struct result write, small;
+    (void)state;
+    lead();
+    begin_long(&write);
+    uint32_t calls = world.prepare_calls;
+    world.no_room_for_large = true;
+    ask(&small, REQUEST_WRITE, 2, "s");
+    run();
+    acknowledge();
+    assert_ended(small, REQUEST_DONE);
+    assert_int_equal(world.prepare_calls, calls);
+    world.no_room_for_large = false;
+    run();
+    assert_int_equal(world.prepare_calls, SLICES);
+    acknowledge();
+    assert_ended(write, REQUEST_DONE);
+}
+
 static void it_waits_for_an_entry_that_is_half_done(void **state)
 {
     static struct result write, other;
@@ -509,6 +530,7 @@ int main(void)
         TEST(what_changes_under_it_is_begun_again),
         TEST(without_room_for_a_view_it_waits),
         TEST(it_waits_for_room_in_memory),
+        TEST(it_waits_until_the_last_large_one_is_stored),
         TEST(it_waits_for_an_entry_that_is_half_done),
         TEST(its_deadline_is_put_off),
         TEST(it_is_proposed_as_it_was_prepared),

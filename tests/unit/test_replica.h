@@ -61,8 +61,9 @@ struct world {
     uint64_t work_of_read;                  /* by each read */
     int apply_slices;                       /* calls that the next write takes */
     const char *slow;                       /* the write that they are for; NULL: any */
-    int room;        /* entries that the state machine takes before it asks to wait */
-    bool disk_hangs; /* nothing more reaches the log */
+    int room;               /* entries that the state machine takes before it asks to wait */
+    bool no_room_for_large; /* only what is prepared has to wait */
+    bool disk_hangs;        /* nothing more reaches the log */
     char all_appended[2 * TEXT_MAX]; /* in all, to everybody, as far as it fits */
     char appended[TEXT_MAX];         /* the commands in the last append request */
 
@@ -469,6 +470,11 @@ static inline bool ready(struct state_machine *machine)
     return world.room > 0;
 }
 
+static inline bool ready_for_large(struct state_machine *machine)
+{
+    return ready(machine) && !world.no_room_for_large;
+}
+
 static inline raft_index applied_index(struct state_machine *machine)
 {
     (void)machine;
@@ -625,6 +631,7 @@ static const struct state_machine_ops machine_ops = {.apply = apply,
                                                      .read_drop = serve_no_more,
                                                      .work = work,
                                                      .ready = ready,
+                                                     .ready_for_large = ready_for_large,
                                                      .applied_index = applied_index,
                                                      .persisted_index = persisted_index,
                                                      .time_ms = time_ms,
