@@ -243,6 +243,23 @@ bool call_may_step(struct call *call)
 
 enum { CHECKED_WORDS = 1 << 15 }; /* in a slice: to look at them alone is quick */
 
+/* *i goes on to the first behind a slice. */
+static bool check_some_words(struct call *call, uint32_t *i, uint32_t step,
+                             bool (*is_right)(struct call *call, uint32_t i))
+{
+    uint32_t end = call->argc - *i > CHECKED_WORDS ? *i + CHECKED_WORDS : call->argc;
+    for (; *i < end; *i += step)
+        if (!is_right(call, *i))
+            return false;
+    return true;
+}
+
+bool call_admits_words(struct call *call, uint32_t first, uint32_t step,
+                       bool (*is_right)(struct call *call, uint32_t i))
+{
+    return check_some_words(call, &first, step, is_right);
+}
+
 bool call_checks_words(struct call *call, uint32_t first, uint32_t step,
                        bool (*is_right)(struct call *call, uint32_t i))
 {
@@ -250,11 +267,9 @@ bool call_checks_words(struct call *call, uint32_t first, uint32_t step,
     if (walk->second_round)
         return true;
     uint32_t i = walk->unfinished ? (uint32_t)walk->cursor : first;
-    uint32_t end = call->argc - i > CHECKED_WORDS ? i + CHECKED_WORDS : call->argc;
     walk->unfinished = false;
-    for (; i < end; i += step)
-        if (!is_right(call, i))
-            return false;
+    if (!check_some_words(call, &i, step, is_right))
+        return false;
     walk->cursor = i;
     walk->unfinished = i < call->argc;
     walk->second_round = !walk->unfinished;

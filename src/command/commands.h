@@ -120,6 +120,10 @@ bool call_may_step(struct call *call);
  * which is_right() answered; or not all were looked at yet. */
 bool call_checks_words(struct call *call, uint32_t first, uint32_t step,
                        bool (*is_right)(struct call *call, uint32_t i));
+/* The same where the command is admitted, which takes no slices: those behind a slice's are looked
+ * at when it is executed. */
+bool call_admits_words(struct call *call, uint32_t first, uint32_t step,
+                       bool (*is_right)(struct call *call, uint32_t i));
 /* What a command read from all of its words, in its first slice, is kept for the others: to read a
  * million words again in each of some thousand slices takes minutes.  False: it is the first. */
 bool call_kept(const struct call *call, void *kept, size_t size);

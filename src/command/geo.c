@@ -95,12 +95,7 @@ static bool is_place(struct call *call, uint32_t i)
 bool words_geoadd(struct call *call)
 {
     struct sorted_options options;
-    if (!read_add(call, &options))
-        return false;
-    for (uint32_t i = options.first; i < call->argc; i += 3)
-        if (!is_place(call, i))
-            return false;
-    return true;
+    return read_add(call, &options) && call_admits_words(call, options.first, 3, is_place);
 }
 
 static void add_some(struct call *call, const struct sorted_options *options, struct ordered *set)

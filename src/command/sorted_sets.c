@@ -61,12 +61,7 @@ static bool is_score(struct call *call, uint32_t i)
 bool words_zadd(struct call *call)
 {
     struct sorted_options options;
-    if (!read_add(call, &options))
-        return false;
-    for (uint32_t i = options.first; i < call->argc; i += 2)
-        if (!is_score(call, i))
-            return false;
-    return true;
+    return read_add(call, &options) && call_admits_words(call, options.first, 2, is_score);
 }
 
 enum sorted_outcome sorted_add(struct ordered *set, const struct sorted_options *options,

@@ -559,6 +559,35 @@ static void test_checked_first(void **state)
     said_free(said);
 }
 
+/* The same of what its admission looks at, too: only at the first of them, since that is one turn. */
+static void test_admitted_by_its_first_words(void **state)
+{
+    static const char refusal[] = "-ERR value is not a valid float\r\n";
+    static const struct {
+        const char *numbers, *command;
+        int step;
+    } said_of[] = {{"%d", "ZADD z", 2}, {"1", "GEOADD g", 3}};
+    struct said *said = said_new();
+    (void)state;
+    for (unsigned k = 0; k < 2; k++)
+        for (int wrong = 0; wrong < 2; wrong++) {
+            int members = 2 * MANY / said_of[k].step, at = wrong ? 0 : members - 1;
+            begin(said, said_of[k].command);
+            for (int i = 0; i < members; i++) {
+                say(said, i == at ? "wrong" : said_of[k].numbers, i);
+                if (said_of[k].step == 3)
+                    say(said, "1", i);
+                say(said, "m%d", i);
+            }
+            struct bytes found = answer(said);
+            assert_int_equal(said->world.last_class, wrong ? COMMAND_REFUSED : COMMAND_WRITE);
+            assert_int_equal(found.size, strlen(refusal));
+            assert_memory_equal(found.data, refusal, found.size);
+        }
+    EXPECT(&said->world, "EXISTS z g", ":0\r\n");
+    said_free(said);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -571,6 +600,7 @@ int main(void)
         cmocka_unit_test(test_last_watch_counts),
         cmocka_unit_test(test_read_once),
         cmocka_unit_test(test_checked_first),
+        cmocka_unit_test(test_admitted_by_its_first_words),
         cmocka_unit_test(test_local),
         cmocka_unit_test(test_prefixes),
         cmocka_unit_test(test_walks),
