@@ -107,7 +107,7 @@ _Static_assert((int)SERVE_BYTES_MAX <= (int)OWED_BYTES_MAX,
 
 enum {
     LAYERS_MAX = 8,                  /* in memory, behind the one that is written */
-    LAYERS_FETCH_WORK = 4096,        /* a look into the kv costs as much as copying so many bytes */
+    LAYERS_FETCH_WORK = 8192,        /* a look into the kv costs as much as copying so many bytes */
     LAYERS_ROW_WORK = 512,           /* and so does a row that is put into millions, or deleted */
     LAYERS_HEAD_MAX = 4096,          /* read of a record whose payload is not asked for */
     LAYERS_SCRATCH_MAX = 1 << 20,    /* a larger buffer is given back at the next use */
