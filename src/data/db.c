@@ -785,9 +785,10 @@ bool db_ready(const struct db *db)
     return is_room_for(db, dirty - (db->largest_bytes < dirty ? db->largest_bytes : dirty));
 }
 
+/* What comes of it is added to all that there is, of which all but the largest counts for others. */
 bool db_ready_for_large(const struct db *db)
 {
-    return is_room_for(db, dirty_bytes(db));
+    return !db->checkpoint || dirty_bytes(db) < db->options.checkpoint_bytes / 2;
 }
 
 void db_stats(const struct db *db, struct db_stats *stats)

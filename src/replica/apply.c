@@ -324,7 +324,7 @@ static bool go_on_applying(struct replica *replica)
     return true;
 }
 
-static void begin_turn(struct replica *replica)
+void replica_begin_turn(struct replica *replica)
 {
     struct state_machine *machine = replica->options.machine;
     replica->work_end = machine->ops->work(machine) + TURN_WORK_MAX;
@@ -370,7 +370,6 @@ bool replica_apply_some(struct replica *replica)
 {
     struct state_machine *machine = replica->options.machine;
     replica->held_up = replica->held_back = false;
-    begin_turn(replica);
     if (replica->applying.payload && !go_on_applying(replica))
         return true;
     raft_index applied = replica->status.applied;
@@ -486,7 +485,7 @@ bool replica_serve_reads(struct replica *replica)
 {
     struct read_batch *batch, *following;
     bool is_half_done = replica->applying.payload;
-    begin_turn(replica);
+    replica_begin_turn(replica);
     check(!replica->reading || replica->reading->place == REQUEST_SERVED);
     if (replica->reading)
         serve_one(replica, replica->reading, 0); /* it has the time of its first slice */

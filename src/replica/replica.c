@@ -319,6 +319,7 @@ bool replica_run(struct replica *replica)
     replica->served_bytes = 0;
     replica->lacks_view = false;
     replica_handle_losses(replica);
+    replica_begin_turn(replica);
     bool more = replica_apply_some(replica);
     /* After applying: what was committed before the leadership went still gets its reply. */
     bool lost = replica->was_leader &&

@@ -406,6 +406,7 @@ void replica_release_tied(struct replica *replica, struct request *write);
 void replica_join_batch(struct read_batch *batch, struct request *request);
 
 /* apply.c */
+void replica_begin_turn(struct replica *replica);  /* of work: there may be so much of it again */
 bool replica_apply_some(struct replica *replica);  /* true: there is more to apply now */
 bool replica_serve_reads(struct replica *replica); /* true: it goes on in the next turn */
 void replica_reads_confirmed(struct replica *replica, const struct raft_read *read);

@@ -843,11 +843,11 @@ static void test_receipts_end_in_slices(void **state)
 
 /* ---- checkpoints --------------------------------------------------------------------------- */
 
-/* Until the changes in memory are at their bound; returns how many bytes of them there are. */
-static uint64_t put_until_held_up(struct fixture *f, uint64_t *puts)
+/* Until the changes in memory are at a bound; returns how many bytes of them there are. */
+static uint64_t put_until(struct fixture *f, bool (*ready)(const struct db *db), uint64_t *puts)
 {
     struct db_stats stats;
-    while (db_ready(f->db)) {
+    while (ready(f->db)) {
         char key[32];
         snprintf(key, sizeof key, "key %llu", (unsigned long long)*puts);
         put(f, key, "some value or other");
@@ -857,6 +857,11 @@ static uint64_t put_until_held_up(struct fixture *f, uint64_t *puts)
     db_stats(f->db, &stats);
     assert_true(stats.checkpoint_under_way);
     return stats.dirty_bytes;
+}
+
+static uint64_t put_until_held_up(struct fixture *f, uint64_t *puts)
+{
+    return put_until(f, db_ready, puts);
 }
 
 /* The bound follows the checkpoint's thread up to `bytes`, and no farther for a while. */
@@ -955,6 +960,8 @@ static void test_large_entry_leaves_room(void **state)
     db_wait(f.db);
     assert_int_equal(db_persisted_index(f.db), f.index);
     hold_a_checkpoint(&f, &puts);
+    assert_in_range(put_until(&f, db_ready_for_large, &puts), BOUND / 2, BOUND / 2 + 1000);
+    assert_true(db_ready(f.db)); /* the other half stays for others */
     assert_in_range(put_until_held_up(&f, &puts), BOUND, 2 * BOUND);
     let_it_go(&f);
     db_poll(f.db);
