@@ -11,7 +11,7 @@ enum {
     PACE = 4,             /* bytes that are told for one that is changed */
     BYTES_AT_ONCE = 4096, /* before that it is not worth to go on */
     ROWS_AT_ONCE = 1024,  /* behind one entry; a space counts as one, it may have none */
-    ROW_WORK = 2048,      /* of telling one, beside its bytes: see db_work() */
+    ROW_WORK = 4096,      /* of telling one, beside its bytes: see db_work() */
     NEW_MAX = 2048        /* what is larger is kept only if it was: pages of strings, values */
 };
 

@@ -583,7 +583,7 @@ static uint64_t work_of_telling(struct fixture *f)
 /* So that a turn that applies many entries ends. */
 static void test_what_is_told_is_work(void **state)
 {
-    enum { ROW_WORK = 2048, ROWS = 3000, AT_ONCE = 1024 };
+    enum { ROW_WORK = 4096, ROWS = 3000, AT_ONCE = 1024 };
     static const char large[1 << 20];
     struct fixture f;
     (void)state;
@@ -606,7 +606,7 @@ static void test_what_is_told_is_work(void **state)
 /* Of spaces that have no rows any more only so many are passed over behind one entry. */
 static void test_spaces_without_rows_are_told_some_at_a_time(void **state)
 {
-    enum { SPACES = 5000, WORK_MAX = 4 << 20 };
+    enum { SPACES = 5000, WORK_MAX = 8 << 20 };
     static const char large[1 << 20];
     struct fixture f;
     (void)state;
