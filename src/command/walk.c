@@ -239,20 +239,32 @@ bool walk_draw_count(struct call *call, int64_t *count)
     return false;
 }
 
-/* With repetitions. */
+/* The slices of a write have one seed. */
+static uint64_t seed_of_draws(const struct call *call)
+{
+    const struct walk_state *walk = call->walk;
+    uint64_t seed = call->seed + walk->cursor;
+    return call->meaning >= COMMAND_MEANING_DRAWS ? seed + walk->seen : seed;
+}
+
+/* With repetitions.  Where draws are much work, a slice has a part of those that share a seed:
+ * walk->budget is how many are left of them. */
 static bool draw_any(struct call *call, struct fields *fields, uint64_t count, unsigned what)
 {
     struct walk_state *walk = call->walk;
-    struct giving giving = {.call = call, .what = what, .seed = call->seed + walk->cursor};
-    /* The slices of a write have one seed. */
-    if (call->meaning >= COMMAND_MEANING_DRAWS)
-        giving.seed += walk->seen;
-    const unsigned slice = call->view ? VIEW_DRAWS_SLICE : DRAWS_SLICE;
+    struct giving giving = {.call = call, .what = what};
+    uint64_t work_end = db_work(call->db) + WALK_SLICE_BYTES;
+    if (!walk->unfinished || walk->budget == 0) {
+        walk->seed = seed_of_draws(call);
+        walk->budget = call->view ? VIEW_DRAWS_SLICE : DRAWS_SLICE;
+    }
+    giving.seed = walk->seed;
     walk->unfinished = false;
-    for (unsigned i = 0; walk->seen < count; i++) {
+    for (; walk->seen < count; walk->budget--) {
         if (!call_keeps_parts(call, 0))
             return false;
-        walk->unfinished = i == slice;
+        walk->unfinished = walk->budget == 0 || db_work(call->db) >= work_end;
+        walk->seed = giving.seed;
         if (walk->unfinished)
             return false;
         bool is_given = fields_draw(fields, &giving.seed, give, &giving);

@@ -72,6 +72,7 @@ static void seek_kv(struct merge *merge, uint64_t word_from)
     struct place place = {.table = merge->table, .space = merge->space, .word = word_from};
     struct buffer from = {0};
     merge->is_given = false;
+    merge->seeks++;
     record_key(&from, &place);
     if (merge->kv_iter)
         kv->ops->iter_seek(merge->kv_iter, buffer_bytes(&from));
@@ -103,7 +104,7 @@ void merge_begin(struct merge *merge, const struct sources *sources, enum table 
     merge->kv_iter = NULL;
     merge->kv_has_more = merge->is_given = false;
     merge->given = (struct buffer){0};
-    merge->spent = 0;
+    merge->spent = merge->seeks = 0;
 }
 
 static bool kv_counts(const struct merge *merge)

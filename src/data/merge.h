@@ -31,6 +31,7 @@ struct merge {
     bool is_given;        /* what the kv has of a range is in given[], the rest of it in kv_rows */
     struct buffer given;  /* owned */
     struct bytes kv_rows; /* of it */
+    unsigned seeks;       /* in the kv */
     unsigned spent;       /* bit i: the present name came from layer i; behind them: from the kv */
 
     /* The present one; borrowed until the next call. */

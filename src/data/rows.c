@@ -122,6 +122,7 @@ void db_row_random(struct db *db, struct db_view *view, uint64_t space, uint64_t
     struct merge_range range = {.table = TABLE_ROWS, .space = space, .shift = 64};
     struct merge merge;
     merge_random(&merge, sources, &range, count, seed);
+    db->work += (uint64_t)merge.seeks * LAYERS_FETCH_WORK;
     each(context, merge.name, merge.record);
     if (!view && !db->look && !merge.entry) { /* who draws may take it out next */
         struct place place = row_place(db, space, merge.word, merge.name);

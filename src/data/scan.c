@@ -233,6 +233,7 @@ static bool draw(struct db *db, unsigned database, uint64_t *seed, struct buffer
     struct sources sources = merge_sources(db);
     struct merge merge;
     merge_random(&merge, &sources, &range, slots->slots[slot], seed);
+    db->work += (uint64_t)merge.seeks * LAYERS_FETCH_WORK;
     bool is_over =
         layers_is_over(db, layers_found(merge.record, merge.record.size, NULL).deadline_ms);
     if (!is_over)

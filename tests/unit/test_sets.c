@@ -436,6 +436,35 @@ static void test_draws_of_a_view_have_short_slices(void **state)
     assert_int_equal(world->pauses, SLICES - 1);
 }
 
+/* Where what is drawn has to be fetched slices are shorter, and what is drawn is the same. */
+static void test_draws_that_are_much_work(void **state)
+{
+    enum { IN_SET = 2000, SLICE_WORK = 1 << 20, DRAW_WORK = 1 << 17 };
+    struct world *world = *state;
+    struct buffer line = {0}, drawn = {0};
+    buffer_printf(&line, "SADD s");
+    for (int i = 0; i < IN_SET; i++)
+        buffer_printf(&line, " %04d", i);
+    buffer_append_byte(&line, '\0');
+    world_type(world, line.data);
+    world->seed = 5;
+    world->pauses = 0;
+    buffer_append_bytes(&drawn, world_type(world, "ONCE c 1 SRANDMEMBER s -2000"));
+    unsigned pauses = world->pauses;
+    for (int i = 0; i < 2; i++) { /* the second releases what the first stored */
+        db_checkpoint(world->db);
+        world_type(world, "SET k v");
+    }
+    world->pauses = 0;
+    world->work_most = 0;
+    struct bytes again = world_type(world, "ONCE c 2 SRANDMEMBER s -2000");
+    assert_true(bytes_equal(buffer_bytes(&drawn), again));
+    assert_true(world->pauses > 2 * pauses);
+    assert_in_range(world->work_most, SLICE_WORK, SLICE_WORK + DRAW_WORK);
+    buffer_deinit(&drawn);
+    buffer_deinit(&line);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -447,6 +476,8 @@ int main(void)
         cmocka_unit_test(test_spop_is_uniform),
         cmocka_unit_test_setup_teardown(test_draws_in_slices, world_set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(test_draws_of_a_view_have_short_slices, world_set_up,
+                                        world_tear_down),
+        cmocka_unit_test_setup_teardown(test_draws_that_are_much_work, world_set_up,
                                         world_tear_down),
         cmocka_unit_test(test_random_steps),
     };
