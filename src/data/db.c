@@ -773,8 +773,7 @@ uint64_t db_checkpoint_index(const struct db *db)
 static bool is_room_for(const struct db *db, uint64_t dirty)
 {
     uint64_t bytes = db->options.checkpoint_bytes;
-    return !db->checkpoint ||
-           dirty < bytes + checkpoint_done_of(db->checkpoint, bytes - bytes / 8);
+    return !db->checkpoint || dirty < bytes + checkpoint_done_of(db->checkpoint, bytes - bytes / 8);
 }
 
 /* What one entry makes it makes at once, however much that is: there is no less memory with it for
@@ -785,7 +784,7 @@ bool db_ready(const struct db *db)
     return is_room_for(db, dirty - (db->largest_bytes < dirty ? db->largest_bytes : dirty));
 }
 
-/* What comes of it is added to all that there is, of which all but the largest counts for others. */
+/* What comes of it is added to all that there is, which counts but for the largest. */
 bool db_ready_for_large(const struct db *db)
 {
     return !db->checkpoint || dirty_bytes(db) < db->options.checkpoint_bytes / 2;

@@ -456,8 +456,8 @@ uint64_t db_checkpoint_index(const struct db *db);
 /* False while the changes in memory, but for what the largest entry made, are at their bound, which
  * grows with what the checkpoint under way has done: stop applying until `wake` was called. */
 bool db_ready(const struct db *db);
-/* False while, beside a checkpoint, there is half of what begins one: what may be large is not to be
- * made beside the db then, so that it leaves others room. */
+/* False while, beside a checkpoint, there is half of what begins one: what may be large is not to
+ * be made beside the db then, so that it leaves others room. */
 bool db_ready_for_large(const struct db *db);
 /* Start one now, unless one is under way, nothing was applied since the last, or an entry is half
  * done. */

@@ -84,7 +84,8 @@ bool replica_prepare_waits(const struct replica *replica)
     const struct request *request = replica->preparing;
     return request && request->preparation == UNDER_WAY && replica_leads(replica) &&
            !replica->applying.payload && !replica->lacks_view &&
-           replica->status.applied >= replica->preparing_behind && machine->ops->ready_for_large(machine);
+           replica->status.applied >= replica->preparing_behind &&
+           machine->ops->ready_for_large(machine);
 }
 
 /* The time that it took does not count. */

@@ -974,7 +974,7 @@ static void test_large_entry_leaves_room(void **state)
     teardown(&f);
 }
 
-/* The same of what was made beside, and is of no use: it is in memory until a checkpoint frees it. */
+/* So does what was made beside and is of no use: it is in memory until a checkpoint frees it. */
 static void test_large_one_that_is_dropped_leaves_room(void **state)
 {
     enum { BOUND = 100000 };

@@ -559,7 +559,7 @@ static void test_checked_first(void **state)
     said_free(said);
 }
 
-/* The same of what its admission looks at, too: only at the first of them, since that is one turn. */
+/* Its admission looks at the first of them alone, since that is one turn. */
 static void test_admitted_by_its_first_words(void **state)
 {
     static const char refusal[] = "-ERR value is not a valid float\r\n";
