@@ -46,6 +46,7 @@
  * older changes are in memory. */
 #include <dirent.h>
 #include <errno.h>
+#include <limits.h>
 #include <pthread.h>
 #include <rocksdb/c.h>
 #include <stdatomic.h>
@@ -65,6 +66,7 @@
 #include "storage/journal.h"
 #include "storage/journal_rows.h"
 #include "storage/kv.h"
+#include "storage/level_size.h"
 #include "storage/rocksdb_assert.h"
 #include "storage/rocksdb_cached.h"
 
@@ -75,7 +77,8 @@ enum {
     RECOVER_TO_POINT_IN_TIME = 2, /* WALRecoveryMode::kPointInTimeRecovery */
     INFO_LOG_WARN = 2,
     BLOOM_BITS = 10,
-    RUNS_MERGED = 8, /* of level 0 at a time: every other pass over level 1, for a look in 4 more */
+    RUNS_MERGED = LEVEL_SIZE_RUNS, /* of level 0 at a time: every other pass over level 1, for a
+                                    * look in 4 more */
     SEGMENT_LEAST = 256 << 10, /* of the journal, */
     SEGMENT_MOST = 1 << 30,    /* and for the sake of what is kept of the log */
     GIVING_BACK_TRIES = 3,
@@ -159,9 +162,11 @@ struct rocksdb_kv {
     bool is_replayed;
     struct storing storing;
     struct untold untold;
-    uint64_t *synced;      /* the mapped file SYNCED */
-    uint64_t bulks;        /* names of files in ingest/; atomic */
-    atomic_llong asked_ms; /* when background errors were asked for last */
+    uint64_t *synced;             /* the mapped file SYNCED */
+    pthread_mutex_t sizing;       /* of the next one */
+    struct level_size level_size; /* of the data */
+    uint64_t bulks;               /* names of files in ingest/; atomic */
+    atomic_llong asked_ms;        /* when background errors were asked for last */
 };
 
 struct kv_batch {
@@ -604,6 +609,48 @@ static void stage_clear(struct kv *base)
     must(error, kv, "make a staging place in");
 }
 
+/* ---- how large a level is --------------------------------------------------- */
+
+static void tell_level_size(const struct rocksdb_kv *kv)
+{
+    char bytes[32];
+    const char *const names[] = {"max_bytes_for_level_base"}, *const values[] = {bytes};
+    char *error = NULL;
+    snprintf(bytes, sizeof bytes, "%llu", (unsigned long long)kv->level_size.target);
+    rocksdb_set_options_cf(kv->db, family_of(kv, KV_DATA), 1, names, values, &error);
+    must(error, kv, "say how large a level is in");
+}
+
+/* Of the first level below 0 that has any. */
+static uint64_t first_level_bytes(const struct rocksdb_kv *kv)
+{
+    const char *data = family_names[place_of(kv, KV_DATA)];
+    const rocksdb_livefiles_t *files = rocksdb_livefiles(kv->db);
+    int first = INT_MAX;
+    uint64_t bytes = 0;
+    for (int i = 0; i < rocksdb_livefiles_count(files); i++) {
+        int level = rocksdb_livefiles_level(files, i);
+        if (level == 0 || level > first ||
+            strcmp(rocksdb_livefiles_column_family_name(files, i), data) != 0)
+            continue;
+        bytes = rocksdb_livefiles_size(files, i) + (level == first ? bytes : 0);
+        first = level;
+    }
+    rocksdb_livefiles_destroy(files);
+    return bytes;
+}
+
+/* The data are others, or this process has seen no run yet: what the level has is not pushed down
+ * for that. */
+static void begin_level_size(struct rocksdb_kv *kv)
+{
+    uint64_t bytes = first_level_bytes(kv);
+    pthread_mutex_lock(&kv->sizing);
+    if (level_size_begin(&kv->level_size, bytes) != LEVEL_SIZE_LEAST)
+        tell_level_size(kv);
+    pthread_mutex_unlock(&kv->sizing);
+}
+
 /* ---- the journal's families are stored ------------------------------------- */
 
 /* With the mutex. In no record of the journal: it says what RocksDB has. */
@@ -917,6 +964,7 @@ static void commit(struct kv *base, struct kv_batch *batch, bool sync)
     if (batch->is_adopting) {
         kv->is_swapped = !kv->is_swapped;
         drop_stage(kv);
+        begin_level_size(kv);
     }
 }
 
@@ -1164,6 +1212,20 @@ static void bulk_delete(struct kv_bulk *bulk, struct bytes key)
     must(error, bulk->kv, "write a sorted file for");
 }
 
+/* Before the run is there, so that a merge which begins with it knows. */
+static void expect_run(struct rocksdb_kv *kv, struct kv_bulk *bulk)
+{
+    uint64_t bytes = 0;
+    if (bulk->family != KV_DATA)
+        return;
+    rocksdb_sstfilewriter_file_size(bulk->writer, &bytes);
+    pthread_mutex_lock(&kv->sizing);
+    uint64_t before = kv->level_size.target;
+    if (level_size_after(&kv->level_size, bytes) != before)
+        tell_level_size(kv);
+    pthread_mutex_unlock(&kv->sizing);
+}
+
 /* finish() syncs the file, ingest syncs the directory and the manifest. */
 static void bulk_commit(struct kv_bulk *bulk)
 {
@@ -1173,6 +1235,7 @@ static void bulk_commit(struct kv_bulk *bulk)
         char *error = NULL;
         rocksdb_sstfilewriter_finish(bulk->writer, &error);
         must(error, kv, "write a sorted file for");
+        expect_run(kv, bulk);
         rocksdb_ingest_external_file_cf(kv->db, family_of(kv, bulk->family), paths, 1, kv->ingest,
                                         &error);
         must(error, kv, "take a sorted file into");
@@ -1224,6 +1287,7 @@ static void stop_storing(struct rocksdb_kv *kv)
     pthread_cond_destroy(&storing->stored);
     pthread_mutex_destroy(&storing->mutex);
     pthread_mutex_destroy(&kv->untold.mutex);
+    pthread_mutex_destroy(&kv->sizing);
     rocksdb_writebatch_destroy(kv->untold.batch);
 }
 
@@ -1305,8 +1369,11 @@ static rocksdb_options_t *log_family_options(const struct kv_options *options)
 }
 
 /* Data is filled by bulk runs, so its memtable stays empty; but write stalls concern the whole
- * database, hence the wide triggers: ingested files that overlap land in level 0.  The small
- * families are the same without filter and compression. */
+ * database, hence the wide triggers: ingested files that overlap land in level 0.  They are merged
+ * into the last level, or the last but one when that has as much as the runs together (dynamic): a
+ * run goes into the deepest level where nothing overlaps it, so of seven levels from the beginning
+ * the first six runs would get one each, for long, which every look asks.  The small families are
+ * the same without filter, compression and that. */
 static rocksdb_options_t *data_family_options(rocksdb_cache_t *cache, bool data)
 {
     rocksdb_options_t *family = rocksdb_options_create();
@@ -1315,6 +1382,8 @@ static rocksdb_options_t *data_family_options(rocksdb_cache_t *cache, bool data)
     rocksdb_options_set_compression(family,
                                     data ? rocksdb_lz4_compression : rocksdb_no_compression);
     rocksdb_options_set_level0_file_num_compaction_trigger(family, RUNS_MERGED);
+    rocksdb_options_set_max_bytes_for_level_base(family, LEVEL_SIZE_LEAST);
+    rocksdb_options_set_level_compaction_dynamic_level_bytes(family, data);
     rocksdb_options_set_level0_slowdown_writes_trigger(family, 40);
     rocksdb_options_set_level0_stop_writes_trigger(family, 60);
     rocksdb_block_based_table_options_t *table = rocksdb_block_based_options_create();
@@ -1393,6 +1462,7 @@ static struct rocksdb_kv *options_new(const char *directory, const struct kv_opt
     pthread_mutex_init(&kv->storing.mutex, NULL);
     pthread_cond_init(&kv->storing.stored, NULL);
     pthread_mutex_init(&kv->untold.mutex, NULL);
+    pthread_mutex_init(&kv->sizing, NULL);
     kv->untold.batch = rocksdb_writebatch_create();
     kv->read = rocksdb_readoptions_create();
     kv->read_once = rocksdb_readoptions_create();
@@ -1528,6 +1598,7 @@ static bool find_data(struct rocksdb_kv *kv, char *error, size_t size)
         return false;
     }
     drop_stage(kv);
+    begin_level_size(kv);
     return true;
 }
 

@@ -27,6 +27,7 @@
 #include "data/snapshot.h"
 #include "storage/durable.h"
 #include "storage/journal.h"
+#include "storage/level_size.h"
 #include "storage/rocksdb_assert.h"
 
 struct fixture {
@@ -803,6 +804,139 @@ static void bury(struct kv *kv, const char *key)
     write_batch(kv, batch, true);
 }
 
+/* Level 1 is as large as the runs that come into it at a time, within bounds, and is said anew where
+ * it is wrong by more than a quarter. */
+static void test_level_size(void **state)
+{
+    const uint64_t mb = 1 << 20;
+    struct level_size size;
+    (void)state;
+    assert_int_equal(level_size_begin(&size, 0), LEVEL_SIZE_LEAST);
+    for (int i = 0; i < 100; i++) /* runs that are small */
+        assert_int_equal(level_size_after(&size, i), LEVEL_SIZE_LEAST);
+    for (int i = 0; i < LEVEL_SIZE_RUNS; i++)
+        level_size_after(&size, 100 * mb);
+    assert_int_equal(size.target, 800 * mb);
+    for (int i = 0; i < LEVEL_SIZE_RUNS; i++)
+        assert_int_equal(level_size_after(&size, 80 * mb), 800 * mb);
+    for (int i = 0; i < LEVEL_SIZE_RUNS; i++)
+        assert_int_equal(level_size_after(&size, 120 * mb), 800 * mb);
+    level_size_after(&size, 161 * mb);
+    assert_int_equal(size.target, 1001 * mb);
+    for (int i = 0; i < LEVEL_SIZE_RUNS; i++)
+        level_size_after(&size, UINT64_MAX);
+    assert_int_equal(size.target, LEVEL_SIZE_MOST);
+    for (int i = 0; i < LEVEL_SIZE_RUNS; i++)
+        level_size_after(&size, 1 * mb);
+    assert_int_equal(size.target, LEVEL_SIZE_LEAST);
+}
+
+/* What a level has at a start is kept until eight runs have come. */
+static void test_level_size_of_before(void **state)
+{
+    const uint64_t mb = 1 << 20;
+    struct level_size size;
+    (void)state;
+    assert_int_equal(level_size_begin(&size, 1600 * mb), 1600 * mb);
+    assert_int_equal(level_size_after(&size, 150 * mb), 1600 * mb);
+    level_size_after(&size, 0);
+    level_size_after(&size, 0);
+    level_size_after(&size, 0);
+    assert_int_equal(size.target, 1150 * mb);
+    assert_int_equal(level_size_begin(&size, UINT64_MAX), LEVEL_SIZE_MOST);
+}
+
+static uint64_t told_level_size; /* to RocksDB; 0: nothing */
+static uint64_t seeming_bytes;   /* of a sorted file, instead of what it has */
+
+/* In place of RocksDB's. */
+void rocksdb_set_options_cf(void *db, void *family, int count, const char *const keys[],
+                            const char *const values[], char **error);
+void rocksdb_set_options_cf(void *db, void *family, int count, const char *const keys[],
+                            const char *const values[], char **error)
+{
+    void (*real)(void *, void *, int, const char *const[], const char *const[], char **);
+    *(void **)&real = dlsym(RTLD_NEXT, "rocksdb_set_options_cf");
+    assert_int_equal(count, 1);
+    assert_string_equal(keys[0], "max_bytes_for_level_base");
+    told_level_size = strtoull(values[0], NULL, 10);
+    real(db, family, count, keys, values, error);
+}
+
+void rocksdb_sstfilewriter_file_size(void *writer, uint64_t *bytes);
+void rocksdb_sstfilewriter_file_size(void *writer, uint64_t *bytes)
+{
+    void (*real)(void *, uint64_t *);
+    *(void **)&real = dlsym(RTLD_NEXT, "rocksdb_sstfilewriter_file_size");
+    real(writer, bytes);
+    if (seeming_bytes)
+        *bytes = seeming_bytes;
+}
+
+static uint64_t seeming_table_bytes; /* of a file that RocksDB has, instead of its size */
+
+uint64_t rocksdb_livefiles_size(const void *files, int index);
+uint64_t rocksdb_livefiles_size(const void *files, int index)
+{
+    uint64_t (*real)(const void *, int);
+    *(void **)&real = dlsym(RTLD_NEXT, "rocksdb_livefiles_size");
+    return seeming_table_bytes ? seeming_table_bytes : real(files, index);
+}
+
+/* RocksDB hears of it; not of what is staged, and anew when that becomes the data. */
+static void test_level_size_is_told(void **state)
+{
+    const uint64_t mb = 1 << 20;
+    struct kv *kv = kv_of(state);
+    told_level_size = 0;
+    bulk_of_two(kv, "a", "z", "1");
+    assert_int_equal(told_level_size, 0);
+    seeming_bytes = 200 * mb;
+    kv->ops->stage_clear(kv);
+    struct kv_bulk *bulk = kv->ops->bulk_new(kv, KV_STAGE);
+    kv->ops->bulk_put(bulk, text("b"), text("staged"));
+    kv->ops->bulk_commit(bulk);
+    assert_int_equal(told_level_size, 0);
+    for (int i = 0; i < LEVEL_SIZE_RUNS; i++)
+        bulk_of_two(kv, "a", "z", "2");
+    assert_in_range(told_level_size, 1200 * mb, 1600 * mb);
+    struct kv_batch *batch = kv->ops->batch_new(kv);
+    kv->ops->batch_adopt(batch);
+    write_batch(kv, batch, true);
+    told_level_size = 0;
+    for (int i = 0; i < LEVEL_SIZE_RUNS; i++)
+        bulk_of_two(kv, "a", "z", "3");
+    seeming_bytes = 0;
+    assert_in_range(told_level_size, 1200 * mb, 1600 * mb);
+    assert_value(kv, KV_DATA, "b", "staged");
+    assert_value(kv, KV_DATA, "z", "3");
+}
+
+/* Of the first level alone: what waits to be merged is none. */
+static void test_level_size_is_kept_at_a_start(void **state)
+{
+    const uint64_t mb = 1 << 20;
+    for (int i = 0; i < 3; i++)
+        bulk_of_two(kv_of(state), "a", "z", "1");
+    told_level_size = 0;
+    seeming_table_bytes = 700 * mb;
+    reopen(state);
+    seeming_table_bytes = 0;
+    assert_int_equal(told_level_size, 700 * mb);
+    assert_value(kv_of(state), KV_DATA, "a", "1");
+}
+
+/* Runs of the same names: none but the first finds a level of its own, where each look would ask
+ * it. */
+static void test_runs_share_levels(void **state)
+{
+    enum { DEEPEST = 6 };
+    struct kv *kv = kv_of(state);
+    for (int i = 0; i < LEVEL_SIZE_RUNS - 1; i++)
+        bulk_of_two(kv, "a", "z", "1");
+    assert_int_equal(kv->ops->property(kv, KV_DATA, "rocksdb.base-level"), DEEPEST);
+}
+
 /* Runs come and are merged between two deletes, which RocksDB stores together: were they merged
  * with each other alone, it would take that for damage.  What is older is too large for that. */
 static void test_runs_between_deletes(void **state)
@@ -838,12 +972,11 @@ static void test_runs_between_deletes(void **state)
 /* A merge by hand waits for one that RocksDB began; the end of the store for neither. */
 static void test_end_waits_for_no_merge(void **state)
 {
-    enum { LEVELS = 6, RUNS_MERGED = 8 };
+    enum { RUNS_MERGED = LEVEL_SIZE_RUNS };
     struct timespec pause = {.tv_nsec = 100000000};
     struct kv *kv = kv_of(state);
     merges_are_slow = true;
-    for (int i = 0; i < LEVELS; i++) /* whatever overlaps comes above */
-        bulk_of_two(kv, "a", "z", "1");
+    bulk_of_two(kv, "a", "z", "1"); /* whatever overlaps comes above */
     bulk_of_noise(kv, false);
     for (int i = 1; i < RUNS_MERGED - 1; i++)
         bulk_of_two(kv, "a", "z", "2");
@@ -860,12 +993,11 @@ static void test_end_waits_for_no_merge(void **state)
 /* Nor is it waited for by, or looks at, data that are others now. */
 static void test_data_are_adopted_while_space_is_given_back(void **state)
 {
-    enum { LEVELS = 6, RUNS_MERGED = 8 };
+    enum { RUNS_MERGED = LEVEL_SIZE_RUNS };
     struct timespec pause = {.tv_nsec = 100000000};
     struct kv *kv = kv_of(state);
     merges_are_slow = true;
-    for (int i = 0; i < LEVELS; i++)
-        bulk_of_two(kv, "a", "z", "1");
+    bulk_of_two(kv, "a", "z", "1");
     bulk_of_noise(kv, false);
     for (int i = 1; i < RUNS_MERGED; i++)
         bulk_of_two(kv, "a", "z", "2");
@@ -2403,6 +2535,11 @@ int main(int argc, char **argv)
         ROCKSDB(test_what_was_written_is_in_memory),
         ROCKSDB(test_reopen),
         ROCKSDB(test_ingest_leftovers),
+        cmocka_unit_test(test_level_size),
+        cmocka_unit_test(test_level_size_of_before),
+        ROCKSDB(test_level_size_is_told),
+        ROCKSDB(test_level_size_is_kept_at_a_start),
+        ROCKSDB(test_runs_share_levels),
         ROCKSDB(test_runs_between_deletes),
         ROCKSDB(test_end_waits_for_no_merge),
         ROCKSDB(test_data_are_adopted_while_space_is_given_back),
