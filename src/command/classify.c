@@ -226,8 +226,9 @@ static bool is_of(const struct command *command, uint8_t meaning)
     return command_since(command) <= meaning;
 }
 
-/* False: no such command, or not with so many words; answered. */
-static bool find(struct call *call)
+/* False: no such command, or not with so many words; answered.  is_said: by a client, as it is; it
+ * is not carried by another. */
+static bool find(struct call *call, bool is_said)
 {
     call->command = command_find(call->argv, call->argc);
     if (!call->command || !is_of(call->command, command_meaning_newest) ||
@@ -237,7 +238,10 @@ static bool find(struct call *call)
     }
     if (call_has_arity(call))
         return true;
-    call_wrong_arity(call);
+    if (is_said && call->command->execute == cmd_exec_alone)
+        command_refuse_exec(call);
+    else
+        call_wrong_arity(call);
     return false;
 }
 
@@ -265,7 +269,7 @@ static bool admit_carried(struct call *call)
     struct call inner = *call;
     inner.argv += 3;
     inner.argc -= 3;
-    if (!find(&inner))
+    if (!find(&inner, false))
         return false;
     if (inner.command->flags & (CMD_READ | CMD_WRITE) && inner.command->execute != cmd_once &&
         inner.command->execute != cmd_debug && !command_is_change(inner.command))
@@ -311,7 +315,7 @@ bool command_admit_found(struct call *call)
 
 bool command_admit(struct call *call)
 {
-    return find(call) && command_admit_found(call);
+    return find(call, false) && command_admit_found(call);
 }
 
 static bool is_let_in(const struct connection *connection, struct call *call)
@@ -372,7 +376,7 @@ enum command_class command_classify(struct connection *connection, const struct 
                         .connection = connection,
                         .meaning = command_meaning_newest,
                         .database = connection->database};
-    bool is_found = find(&call) && is_let_in(connection, &call) &&
+    bool is_found = find(&call, true) && is_let_in(connection, &call) &&
                     command_may_be_said(connection, &call) &&
                     command_watch_lets(connection, &call) &&
                     command_monitor_lets(connection, &call) && may_debug(connection, &call);

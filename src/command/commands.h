@@ -263,6 +263,8 @@ bool command_admit_found(struct call *call);
 enum command_class command_classify_in_transaction(struct call *call,
                                                    struct connection *connection);
 command_fn cmd_multi, cmd_discard, cmd_exec_alone, cmd_unwatch;
+/* Of an EXEC that a client said with more words: answers, and ends the transaction. */
+void command_refuse_exec(struct call *call);
 /* receivers.c */
 bool command_is_publish(const struct command *command);
 /* messages.c */

@@ -33,6 +33,15 @@ void cmd_exec_alone(struct call *call)
     reply_error(call->reply, "EXECABORT Transaction discarded because of previous errors.");
 }
 
+/* An EXEC that is refused is the end of the transaction all the same (7.2 multi.c). */
+void command_refuse_exec(struct call *call)
+{
+    transaction_end(&call->connection->transaction);
+    reply_error(call->reply,
+                "EXECABORT Transaction discarded because of: wrong number of arguments for "
+                "'exec' command");
+}
+
 void cmd_multi(struct call *call)
 {
     struct transaction *transaction = &call->connection->transaction;

@@ -16,6 +16,7 @@ struct range {
     bool is_reversed;
     bool with_scores;
     bool has_limit;
+    bool takes_once; /* REV, BYSCORE and BYLEX: what is said again is wrong */
     int64_t offset, limit; /* limit < 0: all */
     uint32_t low, high;    /* of the words: its ends, as they are if it is not reversed */
 };
@@ -212,6 +213,7 @@ void cmd_zlexcount(struct call *call)
 static bool take_word(struct call *call, struct range *range, bool is_plain, uint32_t *i)
 {
     struct bytes word = call->argv[*i];
+    bool has_kind_to_say = is_plain && !(range->takes_once && range->kind != BY_RANK);
     if (bytes_is(word, "withscores")) {
         range->with_scores = true;
     } else if (bytes_is(word, "limit") && *i + 2 < call->argc) {
@@ -220,11 +222,11 @@ static bool take_word(struct call *call, struct range *range, bool is_plain, uin
             !call_integer(call, *i + 2, &range->limit))
             return false;
         *i += 2;
-    } else if (is_plain && bytes_is(word, "rev")) {
+    } else if (is_plain && !(range->takes_once && range->is_reversed) && bytes_is(word, "rev")) {
         range->is_reversed = true;
-    } else if (is_plain && bytes_is(word, "bylex")) {
+    } else if (has_kind_to_say && bytes_is(word, "bylex")) {
         range->kind = BY_LEX;
-    } else if (is_plain && bytes_is(word, "byscore")) {
+    } else if (has_kind_to_say && bytes_is(word, "byscore")) {
         range->kind = BY_SCORE;
     } else {
         reply_error(call->reply, ERROR_SYNTAX);
@@ -312,6 +314,13 @@ static void reply_range(struct call *call, struct range range, bool is_plain)
     ordered_close(&set);
 }
 
+/* Entries up to meaning 6 can say BYSCORE twice; nobody proposes it any more. */
+bool words_zrange(struct call *call)
+{
+    struct range range = {.limit = -1, .takes_once = true};
+    return read_range(call, &range, 2, true, false);
+}
+
 void cmd_zrange(struct call *call)
 {
     reply_range(call, (struct range){.limit = -1}, true);
@@ -394,8 +403,8 @@ static bool read_store(struct call *call, struct range *range)
 
 bool words_zrangestore(struct call *call)
 {
-    struct range range;
-    return read_store(call, &range);
+    struct range range = {.limit = -1, .takes_once = true}; /* as words_zrange() */
+    return read_range(call, &range, 3, true, true);
 }
 
 uint64_t sorted_store_size(struct call *call)

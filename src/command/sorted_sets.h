@@ -13,7 +13,7 @@ command_words_fn words_zadd, words_zincrby, words_zpop, words_zmpop;
 command_fn cmd_zcount, cmd_zlexcount, cmd_zrange, cmd_zrevrange, cmd_zrangebyscore;
 command_fn cmd_zrevrangebyscore, cmd_zrangebylex, cmd_zrevrangebylex, cmd_zrangestore;
 command_fn cmd_zremrangebyrank, cmd_zremrangebyscore, cmd_zremrangebylex;
-command_words_fn words_zrangestore, words_zremrange;
+command_words_fn words_zrange, words_zrangestore, words_zremrange;
 /* How many elements ZRANGESTORE would store; nothing is answered that counts. */
 uint64_t sorted_store_size(struct call *call);
 /* The same of what ZREMRANGEBY* would remove. */

@@ -17,6 +17,14 @@ struct xgroup {
     int64_t read; /* ENTRIESREAD; -1: not known */
 };
 
+static void refuse_options(struct call *call)
+{
+    struct bytes word = call->argv[1];
+    reply_error(call->reply,
+                "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try XGROUP HELP.",
+                call_printed_size(word), (const char *)word.data);
+}
+
 /* Options from argv[5] on; false: answered. */
 static bool read_options(struct call *call, bool is_create, struct xgroup *xgroup)
 {
@@ -30,27 +38,33 @@ static bool read_options(struct call *call, bool is_create, struct xgroup *xgrou
             if (xgroup->read < -1)
                 return call_refuse(call, "ERR value for ENTRIESREAD must be positive or -1");
         } else {
-            struct bytes word = call->argv[1];
-            reply_error(call->reply,
-                        "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try "
-                        "XGROUP HELP.",
-                        call_printed_size(word), (const char *)word.data);
+            refuse_options(call);
             return false;
         }
     }
     return true;
 }
 
-bool words_xgroup_create(struct call *call)
+/* No option stands there twice, as Redis counts: at the most `most` words.  Entries up to meaning 6
+ * can have more; nobody proposes them any more. */
+static bool check_options(struct call *call, bool is_create, uint32_t most)
 {
     struct xgroup xgroup;
-    return read_options(call, true, &xgroup);
+    if (!read_options(call, is_create, &xgroup))
+        return false;
+    if (call->argc > most)
+        refuse_options(call);
+    return call->argc <= most;
+}
+
+bool words_xgroup_create(struct call *call)
+{
+    return check_options(call, true, 8);
 }
 
 bool words_xgroup_setid(struct call *call)
 {
-    struct xgroup xgroup;
-    return read_options(call, false, &xgroup);
+    return check_options(call, false, 7);
 }
 
 /* The stream at argv[2]; false: answered. */

@@ -205,7 +205,7 @@ const struct command command_rows[] = {
     {"zlexcount",             4, R | ZSET | FAST,              ONE_KEY,  cmd_zlexcount},
     {"zrank",                -3, R | ZSET | FAST,              ONE_KEY,  cmd_zrank},
     {"zrevrank",             -3, R | ZSET | FAST,              ONE_KEY,  cmd_zrevrank},
-    {"zrange",               -4, R | ZSET,                     ONE_KEY,  cmd_zrange},
+    {"zrange",               -4, R | ZSET,                     ONE_KEY,  cmd_zrange, words_zrange},
     {"zrevrange",            -4, R | ZSET,                     ONE_KEY,  cmd_zrevrange},
     {"zrangebyscore",        -4, R | ZSET,                     ONE_KEY,  cmd_zrangebyscore},
     {"zrevrangebyscore",     -4, R | ZSET,                     ONE_KEY,  cmd_zrevrangebyscore},

@@ -185,7 +185,14 @@ static void test_replies_of_7_2(void **state)
         {"ZCOUNT y inf inf", ":1\r\n", NULL},
         {"ZCOUNT y -inf -inf", ":1\r\n", NULL},
         {"ZCOUNT y (4 5", ":1\r\n", NULL},
-        {"ZCOUNT y 4 (5", ":0\r\n", NULL}};
+        {"ZCOUNT y 4 (5", ":0\r\n", NULL},
+        {"ZRANGE y 0 -1 REV REV", SYNTAX, NULL},
+        {"ZRANGE y - + BYLEX BYLEX", SYNTAX, NULL},
+        {"ZRANGE y 0 5 BYLEX BYSCORE", SYNTAX, NULL},
+        {"ZRANGE y 4 5 BYSCORE LIMIT 0 9 LIMIT 0 1", "*1\r\n$1\r\nc\r\n", NULL},
+        {"ZRANGESTORE to y 0 -1 REV REV", SYNTAX, NULL},
+        {"ZRANGESTORE to y 0 5 BYSCORE BYSCORE", SYNTAX, NULL},
+        {"ZRANGESTORE to y 5 0 REV BYSCORE", ":1\r\n", NULL}};
     world_expect_all(*state, rows, sizeof rows / sizeof *rows);
 }
 

@@ -174,6 +174,19 @@ static void test_reading(void **state)
 #define DONE ":1\r\n"
 #define NOGROUP "-NOGROUP No such key 's' or consumer group 'g'"
 
+static void test_options_of_groups(void **state)
+{
+    static const struct typed rows[] = {
+        {"XGROUP CREATE s g $ MKSTREAM ENTRIESREAD 1 MKSTREAM",
+         "-ERR unknown subcommand or wrong number of arguments for 'CREATE'. Try XGROUP HELP.\r\n"},
+        {"XGROUP CREATE s g $ MKSTREAM ENTRIESREAD 1", OK},
+        {"XGROUP SETID s g $ ENTRIESREAD 1 ENTRIESREAD 1",
+         "-ERR unknown subcommand or wrong number of arguments for 'SETID'. Try XGROUP HELP.\r\n"},
+        {"XGROUP SETID s g $ ENTRIESREAD 1", OK},
+    };
+    world_expect_all(*state, rows, COUNT(rows));
+}
+
 static void test_groups(void **state)
 {
     static const struct typed rows[] = {
@@ -698,6 +711,7 @@ int main(void)
                                        TEST(test_trimming),
                                        TEST(test_deleting_and_setting),
                                        TEST(test_reading),
+                                       TEST(test_options_of_groups),
                                        TEST(test_groups),
                                        TEST(test_when_consumers_were_there),
                                        TEST(test_claimed_as_of_another_time),

@@ -6,6 +6,8 @@
 
 #define QUEUED "+QUEUED\r\n"
 #define ABORTED "-EXECABORT Transaction discarded because of previous errors.\r\n"
+#define WRONG_EXEC \
+    "-EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' command\r\n"
 #define NOT_INTEGER "-ERR value is not an integer or out of range\r\n"
 
 static const struct typed plain[] = {
@@ -27,6 +29,16 @@ static const struct typed plain[] = {
      "*6\r\n+OK\r\n:2\r\n_\r\n+PONG\r\n$1\r\nx\r\n+OK\r\n"},
     {"GET k", "$1\r\n2\r\n", NULL},
     {"EXEC", "-ERR EXEC without MULTI\r\n", NULL},
+    /* An EXEC that is wrong ends it all the same; one that ONCE carries is a command like others. */
+    {"EXEC x", WRONG_EXEC, NULL},
+    {"MULTI", "+OK\r\n", NULL},
+    {"SET k 9", QUEUED, NULL},
+    {"EXEC x", WRONG_EXEC, NULL},
+    {"EXEC", "-ERR EXEC without MULTI\r\n", NULL},
+    {"GET k", "$1\r\n2\r\n", NULL},
+    {"MULTI", "+OK\r\n", NULL},
+    {"ONCE c 1 EXEC x", QUEUED, NULL},
+    {"EXEC", "*1\r\n-ERR wrong number of arguments for 'exec' command\r\n", NULL},
     /* One that fails, by its words or by the data, does not keep the others from being executed. */
     {"MULTI", "+OK\r\n", NULL},
     {"INCRBY k x", QUEUED, NULL},
@@ -66,8 +78,7 @@ static const struct typed plain[] = {
     {"GET k", "$1\r\n7\r\n", NULL},
     {"MULTI", "+OK\r\n", NULL},
     {"SET k 8", QUEUED, NULL},
-    {"EXEC x", "-ERR wrong number of arguments for 'exec' command\r\n", NULL},
-    {"EXEC", ABORTED, NULL},
+    {"EXEC x", WRONG_EXEC, NULL},
     {"raft.exec \"\"", "-ERR unknown command 'raft.exec', with args beginning with: '' \r\n", NULL},
     {"ONCE a 1 raft.exec \"\"",
      "-ERR unknown command 'raft.exec', with args beginning with: '' \r\n", NULL},
