@@ -16,7 +16,7 @@ struct range {
     bool is_reversed;
     bool with_scores;
     bool has_limit;
-    bool takes_once; /* REV, BYSCORE and BYLEX: what is said again is wrong */
+    bool takes_once;       /* REV, BYSCORE and BYLEX: what is said again is wrong */
     int64_t offset, limit; /* limit < 0: all */
     uint32_t low, high;    /* of the words: its ends, as they are if it is not reversed */
 };

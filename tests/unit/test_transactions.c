@@ -6,8 +6,9 @@
 
 #define QUEUED "+QUEUED\r\n"
 #define ABORTED "-EXECABORT Transaction discarded because of previous errors.\r\n"
-#define WRONG_EXEC \
-    "-EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' command\r\n"
+#define WRONG_EXEC                                                                                 \
+    "-EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' "           \
+    "command\r\n"
 #define NOT_INTEGER "-ERR value is not an integer or out of range\r\n"
 
 static const struct typed plain[] = {
@@ -29,7 +30,7 @@ static const struct typed plain[] = {
      "*6\r\n+OK\r\n:2\r\n_\r\n+PONG\r\n$1\r\nx\r\n+OK\r\n"},
     {"GET k", "$1\r\n2\r\n", NULL},
     {"EXEC", "-ERR EXEC without MULTI\r\n", NULL},
-    /* An EXEC that is wrong ends it all the same; one that ONCE carries is a command like others. */
+    /* An EXEC that is wrong ends it all the same; one that ONCE carries is like any command. */
     {"EXEC x", WRONG_EXEC, NULL},
     {"MULTI", "+OK\r\n", NULL},
     {"SET k 9", QUEUED, NULL},
