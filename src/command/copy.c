@@ -13,13 +13,16 @@ struct copy {
     bool replaces;
 };
 
-static bool read_database(struct call *call, uint32_t i, struct copy *copy)
+#define NO_INT "ERR value is out of range, value must between -2147483648 and 2147483647"
+
+/* What is no C int has a text of its own; what a script of up to meaning 6 is told is the other. */
+static bool read_database(struct call *call, uint32_t i, bool is_proposed, struct copy *copy)
 {
     int64_t number;
     if (!call_integer(call, i, &number))
         return false;
     if (number < INT32_MIN || number > INT32_MAX)
-        return call_refuse(call, ERROR_NOT_INTEGER);
+        return call_refuse(call, is_proposed ? NO_INT : ERROR_NOT_INTEGER);
     if (number < 0 || number >= DB_DATABASES)
         return call_refuse(call, ERROR_DATABASE);
     copy->database = (unsigned)number;
@@ -27,14 +30,14 @@ static bool read_database(struct call *call, uint32_t i, struct copy *copy)
 }
 
 /* False: answered with the error. */
-static bool read_copy(struct call *call, struct copy *copy)
+static bool read_copy(struct call *call, bool is_proposed, struct copy *copy)
 {
     *copy = (struct copy){.database = call->database};
     for (uint32_t i = 3; i < call->argc; i++) {
         if (bytes_is(call->argv[i], "replace")) {
             copy->replaces = true;
         } else if (bytes_is(call->argv[i], "db") && i + 1 < call->argc) {
-            if (!read_database(call, ++i, copy))
+            if (!read_database(call, ++i, is_proposed, copy))
                 return false;
         } else {
             return call_refuse(call, ERROR_SYNTAX);
@@ -48,7 +51,7 @@ static bool read_copy(struct call *call, struct copy *copy)
 bool words_copy(struct call *call)
 {
     struct copy copy;
-    return read_copy(call, &copy);
+    return read_copy(call, true, &copy);
 }
 
 enum { ROWS_SLICE = 2000, BYTES_SLICE = 1 << 20 };
@@ -123,7 +126,7 @@ void cmd_copy(struct call *call)
 {
     struct copy copy;
     struct db_record found, there;
-    if (!read_copy(call, &copy))
+    if (!read_copy(call, false, &copy))
         return;
     bool is_possible = is_there(call, call->database, call->argv[1], &found) &&
                        (copy.replaces || !is_there(call, copy.database, call->argv[2], &there));
