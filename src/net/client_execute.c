@@ -144,6 +144,7 @@ static void on_done(void *context, struct request *request, enum request_outcome
                                         blob_bytes(request->command), request->told, reply, &text);
     count_error(client, reply);
     pipeline_finish(&client->pipeline, request, reply, &client->connection.out);
+    client->answered_ms = loop_now_ms(client->clients->options.loop);
     buffer_deinit(&text);
     note_answers(client);
 }

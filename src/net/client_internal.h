@@ -68,6 +68,7 @@ struct client {
     uint64_t check_id;      /* of the check that it waits for; 0: none */
     int64_t check_until_ms; /* monotonic: and no longer */
     int64_t active_ms;      /* monotonic: the last bytes from the client */
+    int64_t answered_ms;    /* monotonic: when a request of it was last done; 0: none was */
     int64_t soft_ms;        /* output has been over the soft limit since; 0: it is not */
     const char *doom;       /* why it is to be closed; NULL: it is not */
     bool in_turn;

@@ -11,6 +11,7 @@
 #include "net/listener.h"
 
 enum { CRON_MS = 100, RATE_SAMPLES = 16, IDLE_SHRINK_MS = 2000 };
+enum { LEFT_TIMEOUTS = 2 }; /* that long nothing was said and nothing answered */
 
 static void on_told(struct connection *connection);
 
@@ -282,6 +283,17 @@ static void sample_rates(struct clients *clients, int64_t now_ms)
     sample_others(clients, place, passed_ms);
 }
 
+/* What was said before the end of the input is executed.  But one that closed looks the same, until
+ * something is sent to it; and what takes longer than requests may wait is a long read or write,
+ * for which nobody has to be there. */
+static bool has_left(const struct client *client, int64_t now_ms)
+{
+    int64_t since_ms =
+        client->answered_ms > client->active_ms ? client->answered_ms : client->active_ms;
+    return client->ended && client->pipeline.count > 0 &&
+           now_ms - since_ms > LEFT_TIMEOUTS * client->clients->options.config->request_timeout;
+}
+
 static void look_after(struct client *client, int64_t now_ms)
 {
     int64_t timeout_ms = client->clients->options.config->timeout * 1000;
@@ -290,6 +302,10 @@ static void look_after(struct client *client, int64_t now_ms)
     bool waits = client->connection.waits || client->connection.is_paused;
     if (waits && client_wait_has_ended(client))
         client_doom(client, "it left while it waited");
+    if (has_left(client, now_ms)) {
+        client_doom(client, "it left before it was answered");
+        return;
+    }
     if (client->connection.waits && idle_ms > IDLE_SHRINK_MS)
         client_shrink(client);
     if (client->is_watching) {

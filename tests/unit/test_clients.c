@@ -966,6 +966,39 @@ static void an_end_is_heard_once(void **state)
     assert_hears_last(a, "+OK\r\n");
 }
 
+static void pass_turns(int64_t ms, int count)
+{
+    house.ahead_ms += ms;
+    loop_set_ahead(house.loop, house.ahead_ms);
+    for (int i = 0; i < count; i++)
+        loop_turn(house.loop, &house_hooks);
+}
+
+/* A long read goes on for one that waits, and not for one that closed; what is answered at once is
+ * answered though nothing more will be said. */
+static void who_left_is_not_read_for(void **state)
+{
+    (void)state;
+    int64_t left_ms = 2 * house.config.request_timeout;
+    int a = dial(), b = dial();
+    say(a, "SADD s x\r\n");
+    assert_hears(a, ":1\r\n");
+    say(a, "SRANDMEMBER s -1000000000000\r\n");
+    say(b, "SRANDMEMBER s -1000000000000\r\n");
+    close(b);
+    pass_turns(0, 20); /* all of that is heard */
+    pass_turns(left_ms - 1000, 20);
+    assert_int_equal(clients_count(house.clients), 2);
+    pass_turns(2000, 20);
+    assert_int_equal(clients_count(house.clients), 1);
+    pass_turns(10 * left_ms, 20);
+    assert_int_equal(clients_count(house.clients), 1);
+    close(a);
+    pass_turns(0, 20); /* its end is heard */
+    pass_turns(left_ms + 1000, 20);
+    assert_int_equal(clients_count(house.clients), 0);
+}
+
 /* A mean of what is counted: it counts from nothing behind a reset, and not from what was. */
 static void rates_after_a_reset(void **state)
 {
@@ -1555,6 +1588,7 @@ int main(void)
         TEST(too_much_output_for_too_long),
         TEST(a_client_that_says_its_last),
         TEST(an_end_is_heard_once),
+        TEST(who_left_is_not_read_for),
         TEST(a_client_that_is_killed),
         TEST(a_client_that_leaves_while_its_read_is_half_done),
         TEST(counts_see_no_later_write),
