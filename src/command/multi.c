@@ -33,10 +33,13 @@ void cmd_exec_alone(struct call *call)
     reply_error(call->reply, "EXECABORT Transaction discarded because of previous errors.");
 }
 
-/* An EXEC that is refused is the end of the transaction all the same (7.2 multi.c). */
+/* An EXEC that is refused is the end of the transaction all the same (7.2 multi.c); but not of what
+ * a request under way waits for: behind that it is said again. */
 void command_refuse_exec(struct call *call)
 {
-    transaction_end(&call->connection->transaction);
+    struct transaction *transaction = &call->connection->transaction;
+    if (transaction->awaits == AWAITS_NOTHING)
+        transaction_end(transaction);
     reply_error(call->reply,
                 "EXECABORT Transaction discarded because of: wrong number of arguments for "
                 "'exec' command");

@@ -495,6 +495,24 @@ static void who_monitors_sees_commands(void **state)
     buffer_deinit(&heard);
 }
 
+/* ---- an EXEC that is wrong ------------------------------------------------------------------ */
+
+/* It ends its own transaction, behind what is under way, and nothing of that. */
+static void a_wrong_exec_ends_nothing_under_way(void **state)
+{
+    (void)state;
+    int a = dial();
+    say(a, "MULTI\r\nSELECT 1\r\nSET k v\r\nEXEC\r\nEXEC x\r\nEXISTS k\r\n"
+           "WATCH k\r\nEXEC x\r\nSUBSCRIBE c\r\n");
+    turns();
+    assert_hears(a, "+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n+OK\r\n+OK\r\n"
+                    "-EXECABORT Transaction discarded because of: wrong number of arguments for "
+                    "'exec' command\r\n:1\r\n+OK\r\n"
+                    "-EXECABORT Transaction discarded because of: wrong number of arguments for "
+                    "'exec' command\r\n*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n");
+    close(a);
+}
+
 /* ---- strangers and counters ---------------------------------------------------------------- */
 
 static void a_member_at_the_clients_port_is_told_so(void **state)
@@ -603,6 +621,7 @@ int main(void)
         TEST(who_watches_too_slowly_is_told_so),
         TEST(who_is_lost_is_told_from_where_and_closed),
         TEST(who_monitors_sees_commands),
+        TEST(a_wrong_exec_ends_nothing_under_way),
         TEST(a_member_at_the_clients_port_is_told_so),
         TEST(counters_begin_anew),
         cmocka_unit_test_setup_teardown(who_does_not_lead_answers_as_it_is_configured, one_of_three,
