@@ -18,6 +18,7 @@ enum {
     WORDS_MAX = 128,
     TEXT_MAX = 16384, /* of all words */
     FORM_WORDS_MAX = 16,
+    END_MAX = 1024, /* bytes, of all that is no form */
     TIMEOUT_MS = 1500,
     PAUSE_US = 200000,
     FIRST_LINE = 6000000 /* no other client's */
@@ -155,7 +156,8 @@ static void add_form(struct program *words)
     uint32_t argc, capacity = 0;
     struct blob *form = sim_types_write();
     check(command_decode(blob_bytes(form), &argv, &argc, &capacity));
-    if (argc <= FORM_WORDS_MAX) {
+    bool is_fit = words->text.size + form->size <= TEXT_MAX - END_MAX;
+    if (argc <= FORM_WORDS_MAX && is_fit) {
         add_number(words, argc + 1);
         add(words, sim_chance(600) ? "pcall" : "call");
         for (uint32_t i = 0; i < argc; i++)
