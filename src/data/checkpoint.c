@@ -389,10 +389,8 @@ static void delete_deadlines(const struct checkpoint_job *job, uint64_t space_fr
     struct bytes key, value;
     record_key_first(&from, TABLE_DEADLINES, space_from);
     record_key_first(&to, TABLE_DEADLINES, space_to);
-    struct kv_iter *iter = ops->iter_new(job->kv, KV_DATA, buffer_bytes(&from));
-    uint64_t space;
-    bool is_there = ops->iter_next(iter, &key, &value) &&
-                    record_key_space(key, TABLE_DEADLINES, &space) && space < space_to;
+    struct kv_iter *iter = ops->iter_new(job->kv, KV_DATA, buffer_bytes(&from), buffer_bytes(&to));
+    bool is_there = ops->iter_next(iter, &key, &value);
     ops->iter_free(iter);
     if (is_there)
         delete_range(job, &from, &to);
@@ -427,14 +425,15 @@ static bool has_pages_from(const struct checkpoint_job *job, uint64_t space, uin
 {
     const struct kv_ops *ops = job->kv->ops;
     struct place place = {.table = TABLE_PAGES, .space = space, .word = number};
-    struct buffer from = {0};
+    struct buffer from = {0}, to = {0};
     struct bytes key, value;
     record_key(&from, &place);
-    struct kv_iter *iter = ops->iter_new(job->kv, KV_DATA, buffer_bytes(&from));
-    bool is_there =
-        ops->iter_next(iter, &key, &value) && record_key_parse(key, TABLE_PAGES, space, &place);
+    record_key_end(&to, TABLE_PAGES, space);
+    struct kv_iter *iter = ops->iter_new(job->kv, KV_DATA, buffer_bytes(&from), buffer_bytes(&to));
+    bool is_there = ops->iter_next(iter, &key, &value);
     ops->iter_free(iter);
     buffer_deinit(&from);
+    buffer_deinit(&to);
     return is_there;
 }
 
@@ -474,7 +473,8 @@ static void delete_rows(const struct checkpoint_job *job, struct kv_batch *batch
     struct place place;
     unsigned rows = 0;
     record_key_first(&from, table, space);
-    struct kv_iter *iter = ops->iter_new(job->kv, KV_DATA, buffer_bytes(&from));
+    record_key_end(&to, table, space);
+    struct kv_iter *iter = ops->iter_new(job->kv, KV_DATA, buffer_bytes(&from), buffer_bytes(&to));
     while (rows <= SWEEP_SINGLY && ops->iter_next(iter, &key, &value) &&
            record_key_parse(key, table, space, &place)) {
         if (rows == SWEEP_READ && table == TABLE_PAGES &&
@@ -485,17 +485,15 @@ static void delete_rows(const struct checkpoint_job *job, struct kv_batch *batch
         rows++;
     }
     ops->iter_free(iter);
-    if (rows > SWEEP_SINGLY) {
-        record_key_first(&to, table, space + 1);
+    if (rows > SWEEP_SINGLY)
         delete_range(job, &from, &to);
-    }
     buffer_deinit(&from);
     buffer_deinit(&to);
 }
 
-/* Some of the collections of owners from `at`, which it moves on, to below `to`; 0: none is
- * left. */
-static unsigned sweep_some(const struct checkpoint_job *job, struct buffer *at, uint64_t to)
+/* Some of the collections from `at`, which it moves on, to before `to`; 0: none is left. */
+static unsigned sweep_some(const struct checkpoint_job *job, struct buffer *at,
+                           const struct buffer *to)
 {
     const struct kv_ops *ops = job->kv->ops;
     struct kv_batch *batch = ops->batch_new(job->kv);
@@ -503,9 +501,9 @@ static unsigned sweep_some(const struct checkpoint_job *job, struct buffer *at, 
     struct place place;
     uint64_t owner;
     unsigned spaces = 0;
-    struct kv_iter *iter = ops->iter_new(job->kv, KV_DATA, buffer_bytes(at));
+    struct kv_iter *iter = ops->iter_new(job->kv, KV_DATA, buffer_bytes(at), buffer_bytes(to));
     while (spaces < SWEEP_SPACES && ops->iter_next(iter, &key, &value) &&
-           record_key_space(key, TABLE_SPACES, &owner) && owner < to &&
+           record_key_space(key, TABLE_SPACES, &owner) &&
            record_key_parse(key, TABLE_SPACES, owner, &place)) {
         ops->batch_delete(batch, KV_DATA, key);
         delete_rows(job, batch, TABLE_ROWS, place.word);
@@ -523,11 +521,13 @@ static unsigned sweep_some(const struct checkpoint_job *job, struct buffer *at, 
 
 static void delete_collections(const struct checkpoint_job *job, uint64_t from, uint64_t to)
 {
-    struct buffer at = {0};
+    struct buffer at = {0}, end = {0};
     record_key_first(&at, TABLE_SPACES, from);
-    while (sweep_some(job, &at, to) > 0)
+    record_key_first(&end, TABLE_SPACES, to);
+    while (sweep_some(job, &at, &end) > 0)
         ;
     buffer_deinit(&at);
+    buffer_deinit(&end);
 }
 
 /* Spaces are given out once, and of databases only those of the state live: whatever lies

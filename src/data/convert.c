@@ -82,10 +82,14 @@ static void convert_database(struct conversion *c, unsigned database)
 {
     uint64_t before = c->keys;
     struct bytes key, record, name;
+    struct buffer to = {0};
     c->space = c->state->databases[database].space;
     c->slots = memory_new(sizeof *c->slots);
     record_old_key_first(&c->key, c->space);
-    struct kv_iter *iter = c->kv->ops->iter_new(c->kv, KV_DATA, buffer_bytes(&c->key));
+    record_old_key_end(&to, c->space);
+    struct kv_iter *iter =
+        c->kv->ops->iter_new(c->kv, KV_DATA, buffer_bytes(&c->key), buffer_bytes(&to));
+    buffer_deinit(&to);
     while (c->kv->ops->iter_next(iter, &key, &record) && record_old_key_parse(key, c->space, &name))
         take_key(c, name, record);
     c->kv->ops->iter_free(iter);
@@ -128,9 +132,8 @@ void db_convert_keys(struct kv *kv, const struct state *state, uint64_t cluster,
 void db_convert_sweep(struct kv *kv)
 {
     struct bytes key, value;
-    struct kv_iter *iter = kv->ops->iter_new(kv, KV_DATA, bytes_of("k", 1));
-    bool is_left =
-        kv->ops->iter_next(iter, &key, &value) && key.size > 0 && *(const char *)key.data == 'k';
+    struct kv_iter *iter = kv->ops->iter_new(kv, KV_DATA, bytes_of("k", 1), bytes_of("l", 1));
+    bool is_left = kv->ops->iter_next(iter, &key, &value);
     kv->ops->iter_free(iter);
     if (is_left)
         delete_kind(kv, 'k');

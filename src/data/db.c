@@ -98,7 +98,7 @@ static void load_state(struct db *db)
         db->persisted = record_state_first();
         db->stored_sizes.found = db->row_sizes.found =
             UINT64_MAX; /* nobody stored anything before */
-        struct kv_iter *iter = db->kv->ops->iter_new(db->kv, KV_DATA, key);
+        struct kv_iter *iter = db->kv->ops->iter_new(db->kv, KV_DATA, key, kv_family_end());
         struct bytes first, value;
         if (db->kv->ops->iter_next(iter, &first, &value))
             fatal("data: there are keys, but no state record");
@@ -120,11 +120,15 @@ static bool is_living(const struct db *db, uint64_t space)
 static bool next_stored_space(struct db *db, enum table table, uint64_t *space)
 {
     struct bytes key, value;
+    struct buffer to = {0};
     record_key_first(&db->sought, table, *space);
-    struct kv_iter *iter = db->kv->ops->iter_new(db->kv, KV_DATA, buffer_bytes(&db->sought));
+    record_table_end(&to, table);
+    struct kv_iter *iter =
+        db->kv->ops->iter_new(db->kv, KV_DATA, buffer_bytes(&db->sought), buffer_bytes(&to));
     bool is_found =
         db->kv->ops->iter_next(iter, &key, &value) && record_key_space(key, table, space);
     db->kv->ops->iter_free(iter);
+    buffer_deinit(&to);
     return is_found;
 }
 

@@ -65,23 +65,36 @@ static void advance_kv(struct merge *merge)
         record_key_parse(key, merge->table, merge->space, &merge->kv_place);
 }
 
-static void seek_kv(struct merge *merge, uint64_t word_from)
+static void seek_between(struct merge *merge, struct bytes from, struct bytes to)
 {
     const struct sources *sources = merge->sources;
     struct kv *kv = sources->kv;
+    if (merge->kv_iter)
+        kv->ops->iter_seek(merge->kv_iter, from, to);
+    else if (sources->snapshot)
+        merge->kv_iter = kv->ops->snapshot_iter(kv, sources->snapshot, KV_DATA, from, to);
+    else
+        merge->kv_iter = kv->ops->iter_new(kv, KV_DATA, from, to);
+}
+
+/* Up to the word `last`: behind it may be millions of names that are not there any more, or that
+ * came later, and each would be passed over before the kv could say that there is none. */
+static void seek_kv(struct merge *merge, uint64_t word_from, uint64_t last)
+{
     struct place place = {.table = merge->table, .space = merge->space, .word = word_from};
-    struct buffer from = {0};
+    struct buffer from = {0}, to = {0};
     merge->is_given = false;
+    merge->kv_last = last;
     merge->seeks++;
     record_key(&from, &place);
-    if (merge->kv_iter)
-        kv->ops->iter_seek(merge->kv_iter, buffer_bytes(&from));
-    else if (sources->snapshot)
-        merge->kv_iter =
-            kv->ops->snapshot_iter(kv, sources->snapshot, KV_DATA, buffer_bytes(&from));
+    place.word = last + 1;
+    if (last == UINT64_MAX)
+        record_key_end(&to, merge->table, merge->space);
     else
-        merge->kv_iter = kv->ops->iter_new(kv, KV_DATA, buffer_bytes(&from));
+        record_key(&to, &place);
+    seek_between(merge, buffer_bytes(&from), buffer_bytes(&to));
     buffer_deinit(&from);
+    buffer_deinit(&to);
     advance_kv(merge);
 }
 
@@ -119,7 +132,7 @@ void merge_open(struct merge *merge, const struct sources *sources, enum table t
     merge_begin(merge, sources, table, space);
     seek_layers(merge, word_from);
     if (kv_counts(merge))
-        seek_kv(merge, word_from);
+        seek_kv(merge, word_from, UINT64_MAX);
 }
 
 void merge_close(struct merge *merge)
@@ -143,13 +156,23 @@ static void append_row(struct buffer *rows, const struct merge *merge)
     buffer_append_bytes(rows, merge->kv_record);
 }
 
+/* The last word of those that are counted with a range that is read; `last` is that of the last of
+ * them. */
+static uint64_t ahead_last(const struct merge_range *range, uint64_t last)
+{
+    struct merge_range ahead = *range;
+    for (unsigned i = 0; i < RANGES_AHEAD && merge_range_last(&ahead) < last; i++)
+        ahead.first = merge_range_last(&ahead) + 1;
+    return merge_range_last(&ahead);
+}
+
 /* All of it into `given`; or, where it is too large, what says so, false. */
-static bool read_range(struct merge *merge, const struct merge_range *range)
+static bool read_range(struct merge *merge, const struct merge_range *range, uint64_t last)
 {
     struct buffer *rows = &merge->given;
     uint64_t names = 0;
     buffer_clear(rows);
-    seek_kv(merge, range->first);
+    seek_kv(merge, range->first, ahead_last(range, last));
     for (; merge->kv_has_more && merge_is_in_range(range, merge->kv_place.word);
          advance_kv(merge), names++) {
         size_t more = RANGE_HEAD + merge->kv_place.name.size + merge->kv_record.size;
@@ -173,6 +196,7 @@ static void count_on(struct merge *merge, struct merge_range range, uint64_t las
     for (unsigned i = 0; i < RANGES_AHEAD && merge_range_last(&range) < last; i++) {
         uint64_t names = 0;
         range.first = merge_range_last(&range) + 1;
+        check(merge_range_last(&range) <= merge->kv_last);
         if (layers_ranges_names(ranges, &range) < UINT64_MAX)
             return;
         for (; merge->kv_has_more && merge_is_in_range(&range, merge->kv_place.word); names++) {
@@ -193,12 +217,12 @@ static void seek_range(struct merge *merge, const struct merge_range *range, uin
         buffer_clear(&merge->given);
         buffer_append_bytes(&merge->given, rows); /* it is lent until something is kept */
     } else {
-        if (read_range(merge, range))
+        if (read_range(merge, range, last))
             count_on(merge, *range, last);
         layers_ranges_keep(ranges, range, buffer_bytes(&merge->given));
     }
     if (merge->given.size == RANGE_TOO_LARGE) {
-        seek_kv(merge, range->first);
+        seek_kv(merge, range->first, merge_range_last(range));
         return;
     }
     merge->is_given = true;
@@ -214,7 +238,7 @@ void merge_seek_range(struct merge *merge, const struct merge_range *range, uint
     if (merge->sources->ranges)
         seek_range(merge, range, last);
     else
-        seek_kv(merge, range->first);
+        seek_kv(merge, range->first, merge_range_last(range));
 }
 
 /* ---- walking ---------------------------------------------------------------------------- */

@@ -25,6 +25,7 @@ struct merge {
     uint64_t space;
     struct overlay_iter iters[LAYERS_MAX + 1]; /* one a layer */
     struct kv_iter *kv_iter;                   /* owned; NULL: nothing in the kv counts */
+    uint64_t kv_last;                          /* behind this word it was not looked, */
     bool kv_has_more;                          /* and stands at: */
     struct place kv_place;                     /* its name, as the record, borrowed from kv_iter */
     struct bytes kv_record;
@@ -46,8 +47,8 @@ void merge_open(struct merge *merge, const struct sources *sources, enum table t
 /* It stands nowhere yet. */
 void merge_begin(struct merge *merge, const struct sources *sources, enum table table,
                  uint64_t space);
-/* It goes on with one range, of its table and space, which is small; behind its last word there may
- * be names or not.  What the kv has of it is kept, and need not be looked for the next time (L9);
+/* It goes on with one range, of its table and space, which is small; behind its last word the names
+ * of the layers may follow, and of the kv as many as it comes to, or none.  What the kv has of it is kept, and need not be looked for the next time (L9);
  * and of ranges of the same size behind it, up to the word `last`, how many names they have. */
 void merge_seek_range(struct merge *merge, const struct merge_range *range, uint64_t last);
 /* The next name, deleted ones too; false: at the end. */

@@ -91,6 +91,20 @@ void record_key_first(struct buffer *key, enum table table, uint64_t space)
     buffer_append(key, prefix, put_space(prefix, table, space));
 }
 
+void record_table_end(struct buffer *key, enum table table)
+{
+    buffer_clear(key);
+    buffer_append_byte(key, (char)(table_kind[table] + 1));
+}
+
+void record_key_end(struct buffer *key, enum table table, uint64_t space)
+{
+    if (table_has_spaces[table] && space < UINT64_MAX)
+        record_key_first(key, table, space + 1);
+    else
+        record_table_end(key, table);
+}
+
 void record_key(struct buffer *key, const struct place *place)
 {
     unsigned char prefix[PREFIX_MAX];
@@ -407,6 +421,16 @@ void record_old_key_first(struct buffer *key, uint64_t space)
     put_u64_ordered(out + 1, space);
     buffer_clear(key);
     buffer_append(key, out, sizeof out);
+}
+
+void record_old_key_end(struct buffer *key, uint64_t space)
+{
+    if (space < UINT64_MAX) {
+        record_old_key_first(key, space + 1);
+        return;
+    }
+    buffer_clear(key);
+    buffer_append_byte(key, 'k' + 1);
 }
 
 bool record_old_key_parse(struct bytes key, uint64_t space, struct bytes *name)

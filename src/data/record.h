@@ -77,6 +77,9 @@ struct receipt_record {
 void record_key(struct buffer *key, const struct place *place);
 /* The key before all of a space's. */
 void record_key_first(struct buffer *key, enum table table, uint64_t space);
+/* The key behind all of a space's, and behind all of a table's. */
+void record_key_end(struct buffer *key, enum table table, uint64_t space);
+void record_table_end(struct buffer *key, enum table table);
 /* False: the key is of another table or space.  place->name points into `key`. */
 bool record_key_parse(struct bytes key, enum table table, uint64_t space, struct place *place);
 
@@ -123,6 +126,7 @@ uint64_t record_space(struct bytes record);
 /* ---- keys of the earlier format ------------------------------------------------ */
 
 void record_old_key_first(struct buffer *key, uint64_t space);
+void record_old_key_end(struct buffer *key, uint64_t space);
 /* False: the key is of another space. */
 bool record_old_key_parse(struct bytes key, uint64_t space, struct bytes *name);
 /* Dies on a record that is damaged. */

@@ -25,7 +25,7 @@ static enum db_stored load(struct kv *kv, uint64_t *cluster, struct state *state
 static bool has_rows(struct kv *kv)
 {
     struct bytes key, value;
-    struct kv_iter *iter = kv->ops->iter_new(kv, KV_DATA, bytes_from_string(""));
+    struct kv_iter *iter = kv->ops->iter_new(kv, KV_DATA, bytes_from_string(""), kv_family_end());
     bool found = kv->ops->iter_next(iter, &key, &value);
     kv->ops->iter_free(iter);
     return found;

@@ -70,12 +70,16 @@ struct kv_ops {
      * range. */
     void (*reclaim)(struct kv *kv, enum kv_family family, struct bytes from, struct bytes to);
 
-    /* Keys >= from in order.  Key and value are borrowed until the next call on the iterator.
-     * An iterator must be freed before close. */
-    struct kv_iter *(*iter_new)(struct kv *kv, enum kv_family family, struct bytes from);
+    /* from <= key < to, in order.  From `to` on nothing is looked at: there may be millions of rows
+     * that are deleted, or that came later, and all of them would be passed over before the scan
+     * could say that it has ended.  Where it goes to the family's end, to: kv_family_end().  Key and
+     * value are borrowed until the next call on the iterator, which must be freed before close. */
+    struct kv_iter *(*iter_new)(struct kv *kv, enum kv_family family, struct bytes from,
+                                struct bytes to);
     bool (*iter_next)(struct kv_iter *iter, struct bytes *key, struct bytes *value);
-    /* It goes on from any other key, in the same state; cheaper than a new one. */
-    void (*iter_seek)(struct kv_iter *iter, struct bytes from);
+    /* It goes on with any other range, in the same state; cheaper than a new one.  Not where one of
+     * its ends is the family's. */
+    void (*iter_seek)(struct kv_iter *iter, struct bytes from, struct bytes to);
     void (*iter_free)(struct kv_iter *iter);
 
     /* Of KV_DATA and KV_STAGE.  What a snapshot shows does not change, but where files are dropped:
@@ -86,7 +90,7 @@ struct kv_ops {
     bool (*snapshot_get)(struct kv *kv, const struct kv_snapshot *snapshot, enum kv_family family,
                          struct bytes key, struct buffer *value);
     struct kv_iter *(*snapshot_iter)(struct kv *kv, const struct kv_snapshot *snapshot,
-                                     enum kv_family family, struct bytes from);
+                                     enum kv_family family, struct bytes from, struct bytes to);
 
     /* A checkpoint's way into KV_DATA, or KV_STAGE: keys strictly ascending, puts and deletes;
      * nothing is visible before bulk_commit, which returns once all of it is durable, atomically
@@ -114,6 +118,12 @@ struct kv_ops {
 struct kv {
     const struct kv_ops *ops;
 };
+
+/* The end of a range that goes on to the last key there is. */
+static inline struct bytes kv_family_end(void)
+{
+    return bytes_of(NULL, 0);
+}
 
 struct kv_options {
     uint64_t cache_bytes;        /* block cache, shared by the families */

@@ -177,9 +177,13 @@ struct kv_batch {
     bool is_adopting;
 };
 
+/* Its options are its own, because they say where it ends; RocksDB looks there as long as it scans,
+ * so behind a seek that is another place. */
 struct kv_iter {
     struct rocksdb_kv *kv; /* borrowed */
     rocksdb_iterator_t *iterator;
+    rocksdb_readoptions_t *read;
+    struct buffer to;
     bool started;
     bool is_of_log;
     struct buffer value; /* that stands in the journal */
@@ -188,7 +192,6 @@ struct kv_iter {
 struct kv_snapshot {
     const rocksdb_snapshot_t *snapshot;
     rocksdb_readoptions_t *read; /* from it */
-    rocksdb_readoptions_t *scan; /* the same, and leaves the block cache to those who come again */
 };
 
 struct kv_bulk {
@@ -1074,31 +1077,52 @@ static void stop_reclaiming(struct rocksdb_kv *kv)
 
 /* ---- scanning --------------------------------------------------------------- */
 
-static void iter_seek(struct kv_iter *iter, struct bytes from)
+static void bound(struct kv_iter *iter, struct bytes to)
 {
+    buffer_clear(&iter->to);
+    buffer_append_bytes(&iter->to, to);
+    rocksdb_readoptions_set_iterate_upper_bound(iter->read, iter->to.data, iter->to.size);
+}
+
+static void start(struct kv_iter *iter, struct bytes from)
+{
+    check(iter->to.size == 0 || !is_before(buffer_bytes(&iter->to), from));
     rocksdb_iter_seek(iter->iterator, data_of(from), from.size);
     iter->started = false;
 }
 
-static struct kv_iter *iter_with(struct rocksdb_kv *kv, const rocksdb_readoptions_t *read,
-                                 enum kv_family family, struct bytes from)
+static void iter_seek(struct kv_iter *iter, struct bytes from, struct bytes to)
+{
+    check(to.size > 0 && iter->to.size > 0);
+    bound(iter, to);
+    start(iter, from);
+}
+
+/* The options become the iterator's. */
+static struct kv_iter *iter_with(struct rocksdb_kv *kv, rocksdb_readoptions_t *read,
+                                 enum kv_family family, struct bytes from, struct bytes to)
 {
     struct kv_iter *iter = memory_new(sizeof *iter);
     iter->kv = kv;
+    iter->read = read;
     iter->is_of_log = family == KV_LOG;
+    if (to.size > 0)
+        bound(iter, to);
     if (iter->is_of_log) /* before it looks */
         journal_hold_all(kv->journal);
     if (family < KV_DATA)
         tell_all(kv);
     iter->iterator = rocksdb_create_iterator_cf(kv->db, read, family_of(kv, family));
-    iter_seek(iter, from);
+    start(iter, from);
     return iter;
 }
 
-static struct kv_iter *iter_new(struct kv *base, enum kv_family family, struct bytes from)
+static struct kv_iter *iter_new(struct kv *base, enum kv_family family, struct bytes from,
+                                struct bytes to)
 {
-    struct rocksdb_kv *kv = rocksdb_kv_of(base);
-    return iter_with(kv, family == KV_LOG ? kv->read_once : kv->read, family, from);
+    rocksdb_readoptions_t *read = rocksdb_readoptions_create();
+    rocksdb_readoptions_set_fill_cache(read, family != KV_LOG);
+    return iter_with(rocksdb_kv_of(base), read, family, from, to);
 }
 
 static bool iter_next(struct kv_iter *iter, struct bytes *key, struct bytes *value)
@@ -1126,8 +1150,10 @@ static bool iter_next(struct kv_iter *iter, struct bytes *key, struct bytes *val
 static void iter_free(struct kv_iter *iter)
 {
     rocksdb_iter_destroy(iter->iterator);
+    rocksdb_readoptions_destroy(iter->read);
     if (iter->is_of_log)
         journal_let_all_go(iter->kv->journal);
+    buffer_deinit(&iter->to);
     buffer_deinit(&iter->value);
     memory_free(iter);
 }
@@ -1140,16 +1166,12 @@ static struct kv_snapshot *snapshot_new(struct kv *base)
     snapshot->snapshot = rocksdb_create_snapshot(rocksdb_kv_of(base)->db);
     snapshot->read = rocksdb_readoptions_create();
     rocksdb_readoptions_set_snapshot(snapshot->read, snapshot->snapshot);
-    snapshot->scan = rocksdb_readoptions_create();
-    rocksdb_readoptions_set_snapshot(snapshot->scan, snapshot->snapshot);
-    rocksdb_readoptions_set_fill_cache(snapshot->scan, 0);
     return snapshot;
 }
 
 static void snapshot_free(struct kv *base, struct kv_snapshot *snapshot)
 {
     rocksdb_readoptions_destroy(snapshot->read);
-    rocksdb_readoptions_destroy(snapshot->scan);
     rocksdb_release_snapshot(rocksdb_kv_of(base)->db, snapshot->snapshot);
     memory_free(snapshot);
 }
@@ -1162,11 +1184,15 @@ static bool snapshot_get(struct kv *base, const struct kv_snapshot *snapshot, en
     return get_with(rocksdb_kv_of(base), snapshot->read, family, key, SIZE_MAX, value, &size);
 }
 
+/* It leaves the block cache to those who come again. */
 static struct kv_iter *snapshot_iter(struct kv *base, const struct kv_snapshot *snapshot,
-                                     enum kv_family family, struct bytes from)
+                                     enum kv_family family, struct bytes from, struct bytes to)
 {
+    rocksdb_readoptions_t *read = rocksdb_readoptions_create();
     check(family >= KV_DATA);
-    return iter_with(rocksdb_kv_of(base), snapshot->scan, family, from);
+    rocksdb_readoptions_set_snapshot(read, snapshot->snapshot);
+    rocksdb_readoptions_set_fill_cache(read, 0);
+    return iter_with(rocksdb_kv_of(base), read, family, from, to);
 }
 
 /* ---- bulk ------------------------------------------------------------------- */

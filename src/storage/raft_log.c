@@ -301,7 +301,7 @@ static size_t chunks_after(const struct chunk_list *chunks, raft_index index)
 
 /* ---- other nodes ------------------------------------------------------------------- */
 
-static const char heard_prefix[] = "seen-";
+static const char heard_prefix[] = "seen-", heard_end[] = "seen.";
 
 static struct heard *heard_of(struct raft_log *log, raft_node_id node)
 {
@@ -317,12 +317,11 @@ static void read_heard(struct raft_log *log)
 {
     struct kv *kv = log->kv;
     struct bytes key, value, prefix = bytes_from_string(heard_prefix);
-    struct kv_iter *iter = kv->ops->iter_new(kv, KV_META, prefix);
+    struct kv_iter *iter = kv->ops->iter_new(kv, KV_META, prefix, bytes_from_string(heard_end));
     while (kv->ops->iter_next(iter, &key, &value)) {
         char name[32];
         uint64_t words[2];
-        if (key.size < prefix.size || memcmp(key.data, prefix.data, prefix.size) != 0 ||
-            key.size >= sizeof name)
+        if (key.size >= sizeof name)
             break;
         memcpy(name, key.data, key.size);
         name[key.size] = '\0';
@@ -447,7 +446,8 @@ static void scan(struct raft_log *log)
     unsigned char from[KEY_SIZE];
     struct bytes key, value;
     put_u64_ordered(from, log->chunk_stored);
-    struct kv_iter *iter = kv->ops->iter_new(kv, KV_LOG, bytes_of(from, sizeof from));
+    struct kv_iter *iter =
+        kv->ops->iter_new(kv, KV_LOG, bytes_of(from, sizeof from), kv_family_end());
     while (kv->ops->iter_next(iter, &key, &value)) {
         struct chunk chunk;
         if (key.size != KEY_SIZE)

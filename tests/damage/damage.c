@@ -26,7 +26,7 @@ static struct kv *open_store(const char *directory)
 static bool find(struct kv *kv, struct bytes name, struct buffer *key, struct buffer *value)
 {
     struct bytes found_key, found_value, nothing = {0};
-    struct kv_iter *iter = kv->ops->iter_new(kv, KV_DATA, nothing);
+    struct kv_iter *iter = kv->ops->iter_new(kv, KV_DATA, nothing, kv_family_end());
     bool is_found = false;
     while (!is_found && kv->ops->iter_next(iter, &found_key, &found_value)) {
         struct place place;

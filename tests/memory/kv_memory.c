@@ -77,6 +77,7 @@ struct kv_iter {
     const struct map *shared; /* NULL: it has a copy, */
     struct map map;           /* this one */
     size_t next;
+    struct item *to; /* its key is where it ends; NULL: where the family does */
     struct kv_iter *next_sharing;
 };
 
@@ -207,13 +208,26 @@ static void end_sharing(struct memory_kv *kv, const struct map *maps)
     }
 }
 
+static struct item *end_of(struct bytes from, struct bytes to)
+{
+    if (to.size == 0)
+        return NULL;
+    check(compare(from, to) <= 0);
+    return item_new(to, bytes_of(NULL, 0));
+}
+
 /* Stands at the first key >= `from` of that map. */
-static struct kv_iter *iter_of(struct memory_kv *kv, const struct map *map, struct bytes from)
+static struct kv_iter *iter_of(struct memory_kv *kv, const struct map *map, struct bytes from,
+                               struct bytes to)
 {
     struct kv_iter *iter = memory_new(sizeof *iter);
+    struct item *end = end_of(from, to);
     pthread_mutex_lock(&kv->mutex);
-    *iter = (struct kv_iter){
-        .kv = kv, .shared = map, .next = map_find(map, from), .next_sharing = kv->sharing};
+    *iter = (struct kv_iter){.kv = kv,
+                             .shared = map,
+                             .next = map_find(map, from),
+                             .to = end,
+                             .next_sharing = kv->sharing};
     kv->sharing = iter;
     pthread_mutex_unlock(&kv->mutex);
     return iter;
@@ -423,17 +437,20 @@ static void reclaim(struct kv *base, enum kv_family family, struct bytes from, s
     (void)to;
 }
 
-static struct kv_iter *iter_new(struct kv *base, enum kv_family family, struct bytes from)
+static struct kv_iter *iter_new(struct kv *base, enum kv_family family, struct bytes from,
+                                struct bytes to)
 {
     struct memory_kv *kv = memory_kv_of(base);
-    return iter_of(kv, &kv->present[family], from);
+    return iter_of(kv, &kv->present[family], from, to);
 }
 
 static bool iter_next(struct kv_iter *iter, struct bytes *key, struct bytes *value)
 {
     pthread_mutex_lock(&iter->kv->mutex);
     const struct map *map = iter->shared ? iter->shared : &iter->map;
-    bool is_there = iter->next < map->count;
+    bool is_there =
+        iter->next < map->count &&
+        (!iter->to || compare(item_key(map->items[iter->next]), item_key(iter->to)) < 0);
     if (is_there) {
         const struct item *item = map->items[iter->next++];
         *key = item_key(item);
@@ -443,9 +460,13 @@ static bool iter_next(struct kv_iter *iter, struct bytes *key, struct bytes *val
     return is_there;
 }
 
-static void iter_seek(struct kv_iter *iter, struct bytes from)
+static void iter_seek(struct kv_iter *iter, struct bytes from, struct bytes to)
 {
+    check(to.size > 0 && iter->to);
+    struct item *end = end_of(from, to);
     pthread_mutex_lock(&iter->kv->mutex);
+    item_release(iter->to);
+    iter->to = end;
     iter->next = map_find(iter->shared ? iter->shared : &iter->map, from);
     pthread_mutex_unlock(&iter->kv->mutex);
 }
@@ -458,6 +479,8 @@ static void iter_free(struct kv_iter *iter)
         link = &(*link)->next_sharing;
     if (*link)
         *link = iter->next_sharing;
+    if (iter->to)
+        item_release(iter->to);
     map_deinit(&iter->map);
     pthread_mutex_unlock(&iter->kv->mutex);
     memory_free(iter);
@@ -498,9 +521,9 @@ static bool snapshot_get(struct kv *base, const struct kv_snapshot *snapshot, en
 }
 
 static struct kv_iter *snapshot_iter(struct kv *base, const struct kv_snapshot *snapshot,
-                                     enum kv_family family, struct bytes from)
+                                     enum kv_family family, struct bytes from, struct bytes to)
 {
-    return iter_of(memory_kv_of(base), &snapshot->maps[family], from);
+    return iter_of(memory_kv_of(base), &snapshot->maps[family], from, to);
 }
 
 static struct kv_bulk *bulk_new(struct kv *base, enum kv_family family)

@@ -142,11 +142,12 @@ static void reclaim(struct kv *kv, enum kv_family family, struct bytes from, str
         store_of(kv)->inner->ops->reclaim(store_of(kv)->inner, family, from, to);
 }
 
-static struct kv_iter *iter_new(struct kv *kv, enum kv_family family, struct bytes from)
+static struct kv_iter *iter_new(struct kv *kv, enum kv_family family, struct bytes from,
+                                struct bytes to)
 {
     struct sim_store *store = store_of(kv);
     check_read(store);
-    return store->inner->ops->iter_new(store->inner, family, from);
+    return store->inner->ops->iter_new(store->inner, family, from, to);
 }
 
 static struct kv_snapshot *snapshot_new(struct kv *kv)
@@ -168,11 +169,11 @@ static bool snapshot_get(struct kv *kv, const struct kv_snapshot *snapshot, enum
 }
 
 static struct kv_iter *snapshot_iter(struct kv *kv, const struct kv_snapshot *snapshot,
-                                     enum kv_family family, struct bytes from)
+                                     enum kv_family family, struct bytes from, struct bytes to)
 {
     struct sim_store *store = store_of(kv);
     check_read(store);
-    return store->inner->ops->snapshot_iter(store->inner, snapshot, family, from);
+    return store->inner->ops->snapshot_iter(store->inner, snapshot, family, from, to);
 }
 
 static struct kv_bulk *bulk_new(struct kv *kv, enum kv_family family)

@@ -1461,7 +1461,7 @@ static void test_format(void **state)
     db_receipt_put(f.db, str("client"), 11, str("+OK"), 3);
     db_applied(f.db, 2, 4, 3);
     db_checkpoint(f.db);
-    struct kv_iter *iter = f.kv->ops->iter_new(f.kv, KV_DATA, (struct bytes){0});
+    struct kv_iter *iter = f.kv->ops->iter_new(f.kv, KV_DATA, (struct bytes){0}, kv_family_end());
     struct bytes key, value;
     for (size_t i = 0; i < sizeof expected / sizeof expected[0]; i++) {
         assert_true(f.kv->ops->iter_next(iter, &key, &value));

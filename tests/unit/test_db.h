@@ -140,10 +140,10 @@ static inline void mortal_reclaim(struct kv *kv, enum kv_family family, struct b
 }
 
 static inline struct kv_iter *mortal_iter_new(struct kv *kv, enum kv_family family,
-                                              struct bytes from)
+                                              struct bytes from, struct bytes to)
 {
     struct kv *inner = mortal_of(kv)->inner;
-    return inner->ops->iter_new(inner, family, from);
+    return inner->ops->iter_new(inner, family, from, to);
 }
 
 static inline struct kv_snapshot *mortal_snapshot_new(struct kv *kv)
@@ -166,10 +166,11 @@ static inline bool mortal_snapshot_get(struct kv *kv, const struct kv_snapshot *
 
 static inline struct kv_iter *mortal_snapshot_iter(struct kv *kv,
                                                    const struct kv_snapshot *snapshot,
-                                                   enum kv_family family, struct bytes from)
+                                                   enum kv_family family, struct bytes from,
+                                                   struct bytes to)
 {
     struct kv *inner = mortal_of(kv)->inner;
-    return inner->ops->snapshot_iter(inner, snapshot, family, from);
+    return inner->ops->snapshot_iter(inner, snapshot, family, from, to);
 }
 
 static inline struct kv_bulk *mortal_bulk_new(struct kv *kv, enum kv_family family)
@@ -314,7 +315,7 @@ static inline void mortal_hold_puts(struct kv *kv, int puts)
 /* How many keys of the data family start with these bytes. */
 static inline uint64_t stored_keys(struct kv *kv, struct bytes prefix)
 {
-    struct kv_iter *iter = kv->ops->iter_new(kv, KV_DATA, prefix);
+    struct kv_iter *iter = kv->ops->iter_new(kv, KV_DATA, prefix, kv_family_end());
     struct bytes key, value;
     uint64_t count = 0;
     while (kv->ops->iter_next(iter, &key, &value) && key.size >= prefix.size &&

@@ -429,7 +429,7 @@ static void test_deadlines(void **state)
 static uint64_t rows_of(struct kv *kv)
 {
     struct bytes key, value;
-    struct kv_iter *iter = kv->ops->iter_new(kv, KV_DATA, bytes_of("", 0));
+    struct kv_iter *iter = kv->ops->iter_new(kv, KV_DATA, bytes_of("", 0), kv_family_end());
     uint64_t count = 0;
     while (kv->ops->iter_next(iter, &key, &value))
         count++;

@@ -2,6 +2,7 @@
  * memory forgets at a crash exactly what was not synced, the one on RocksDB says what is wrong with
  * a directory and touches nothing it should not. */
 #include "kv_memory.h"
+#include "test_passed.h"
 #include "test_storage.h"
 
 #include <assert.h>
@@ -138,7 +139,7 @@ static void assert_scan(struct kv *kv, enum kv_family family, const char *from,
 {
     struct buffer found = {0};
     struct bytes key, value;
-    struct kv_iter *iter = kv->ops->iter_new(kv, family, text(from));
+    struct kv_iter *iter = kv->ops->iter_new(kv, family, text(from), kv_family_end());
     while (kv->ops->iter_next(iter, &key, &value))
         buffer_printf(&found, "%.*s=%.*s ", (int)key.size, (const char *)key.data, (int)value.size,
                       (const char *)value.data);
@@ -310,7 +311,7 @@ static void test_who_reads_deletes_no_files(void **state)
     struct bytes key, value;
     bulk_of_noise(kv, false);
     bulk_of_noise(kv, true);
-    struct kv_iter *iter = kv->ops->iter_new(kv, KV_DATA, text(""));
+    struct kv_iter *iter = kv->ops->iter_new(kv, KV_DATA, text(""), kv_family_end());
     assert_false(kv->ops->iter_next(iter, &key, &value)); /* it looks at both all the same */
     unsigned before = tables(state, NULL);
     kv->ops->reclaim(kv, KV_DATA, text("a"), text("z"));
@@ -485,19 +486,19 @@ static void test_scan(void **state)
     assert_scan(kv, KV_DATA, "c", "");
 
     struct bytes key, value;
-    struct kv_iter *iter = kv->ops->iter_new(kv, KV_DATA, text("a"));
+    struct kv_iter *iter = kv->ops->iter_new(kv, KV_DATA, text("a"), text("zz"));
     assert_true(kv->ops->iter_next(iter, &key, &value));
     put(kv, KV_DATA, "aa", "later", true);
     put(kv, KV_DATA, "ab", "later", true);
     assert_true(kv->ops->iter_next(iter, &key, &value)); /* as of its creation */
     assert_true(bytes_equal(key, text("ab")));
     assert_true(bytes_equal(value, text("3")));
-    kv->ops->iter_seek(iter, text("")); /* and stays that */
+    kv->ops->iter_seek(iter, text(""), text("zz")); /* and stays that */
     assert_true(kv->ops->iter_next(iter, &key, &value));
     assert_true(bytes_equal(key, text("a")));
-    kv->ops->iter_seek(iter, text("c"));
+    kv->ops->iter_seek(iter, text("c"), text("zz"));
     assert_false(kv->ops->iter_next(iter, &key, &value));
-    kv->ops->iter_seek(iter, text("aa"));
+    kv->ops->iter_seek(iter, text("aa"), text("zz"));
     assert_true(kv->ops->iter_next(iter, &key, &value));
     assert_true(bytes_equal(key, text("ab")));
     assert_true(bytes_equal(value, text("3")));
@@ -505,6 +506,101 @@ static void test_scan(void **state)
     assert_true(bytes_equal(key, text("b")));
     assert_false(kv->ops->iter_next(iter, &key, &value));
     kv->ops->iter_free(iter);
+}
+
+/* The rest of it, as "key key "; `to` may be anywhere. */
+static void assert_keys(struct kv *kv, struct kv_iter *iter, const char *expected)
+{
+    struct buffer found = {0};
+    struct bytes key, value;
+    while (kv->ops->iter_next(iter, &key, &value))
+        buffer_printf(&found, "%.*s ", (int)key.size, (const char *)key.data);
+    assert_false(kv->ops->iter_next(iter, &key, &value));
+    buffer_append_byte(&found, '\0');
+    assert_string_equal(found.data, expected);
+    buffer_deinit(&found);
+}
+
+static void assert_ends(struct kv *kv, struct kv_iter *iter)
+{
+    assert_keys(kv, iter, "ab b ");
+    kv->ops->iter_seek(iter, text("a"), text("b")); /* nearer, and in the same block, */
+    assert_keys(kv, iter, "a ab ");
+    kv->ops->iter_seek(iter, text("a"), text("c")); /* farther, */
+    assert_keys(kv, iter, "a ab b ba ");
+    kv->ops->iter_seek(iter, text("b"), text("b")); /* and nothing at all */
+    assert_keys(kv, iter, "");
+    kv->ops->iter_seek(iter, text("b"), bytes_of("b", 2)); /* with its zero */
+    assert_keys(kv, iter, "b ");
+    kv->ops->iter_seek(iter, text("bb"), text("zz"));
+    assert_keys(kv, iter, "c d ");
+    kv->ops->iter_free(iter);
+}
+
+/* What is from the end on is not given, wherever it lies, and the end moves with a seek. */
+static void test_scan_ends(void **state)
+{
+    struct kv *kv = kv_of(state);
+    struct kv_bulk *bulk = kv->ops->bulk_new(kv, KV_DATA);
+    for (const char *keys = "a\0ab\0b\0ba\0c\0"; *keys; keys += strlen(keys) + 1)
+        kv->ops->bulk_put(bulk, text(keys), text("1"));
+    kv->ops->bulk_commit(bulk);
+    put(kv, KV_DATA, "d", "1", false); /* RocksDB: in memory */
+    assert_ends(kv, kv->ops->iter_new(kv, KV_DATA, text("aa"), text("ba")));
+    struct kv_snapshot *snapshot = kv->ops->snapshot_new(kv);
+    put(kv, KV_DATA, "aaa", "later", false);
+    assert_ends(kv, kv->ops->snapshot_iter(kv, snapshot, KV_DATA, text("aa"), text("ba")));
+    kv->ops->snapshot_free(kv, snapshot);
+    put(kv, KV_LOG, "a", "1", false);
+    put(kv, KV_LOG, "b", "1", false);
+    struct kv_iter *iter = kv->ops->iter_new(kv, KV_LOG, text("a"), text("b"));
+    assert_keys(kv, iter, "a ");
+    kv->ops->iter_free(iter);
+}
+
+static void start_behind_its_end(void *context)
+{
+    struct kv *kv = context;
+    kv->ops->iter_new(kv, KV_DATA, text("b"), text("ab"));
+}
+
+static void seek_behind_its_end(void *context)
+{
+    struct kv *kv = context;
+    struct kv_iter *iter = kv->ops->iter_new(kv, KV_DATA, text("a"), text("b"));
+    kv->ops->iter_seek(iter, text("c"), text("b"));
+}
+
+static void seek_to_the_end_of_all(void *context)
+{
+    struct kv *kv = context;
+    struct kv_iter *iter = kv->ops->iter_new(kv, KV_DATA, text("a"), text("b"));
+    kv->ops->iter_seek(iter, text("a"), kv_family_end());
+}
+
+static void seek_from_a_scan_of_all(void *context)
+{
+    struct kv *kv = context;
+    struct kv_iter *iter = kv->ops->iter_new(kv, KV_DATA, text("a"), kv_family_end());
+    kv->ops->iter_seek(iter, text("a"), text("b"));
+}
+
+static void assert_refused_scan(void (*function)(void *context), struct kv *kv)
+{
+    char output[4096];
+    int status = run_child(function, kv, output, sizeof output);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+    assert_non_null(strstr(output, "does not hold"));
+}
+
+/* A scan that is told to go nowhere would find nothing, whatever there is. */
+static void test_scan_has_its_end_before_it(void **state)
+{
+    struct kv *kv = kv_of(state);
+    assert_refused_scan(start_behind_its_end, kv);
+    assert_refused_scan(seek_behind_its_end, kv);
+    assert_refused_scan(seek_to_the_end_of_all, kv);
+    assert_refused_scan(seek_from_a_scan_of_all, kv);
 }
 
 static void test_binary(void **state)
@@ -518,7 +614,7 @@ static void test_binary(void **state)
         kv->ops->batch_put(batch, KV_LOG, keys[i], bytes_of("v\0w", 3));
     write_batch(kv, batch, true);
     struct bytes key, value;
-    struct kv_iter *iter = kv->ops->iter_new(kv, KV_LOG, text(""));
+    struct kv_iter *iter = kv->ops->iter_new(kv, KV_LOG, text(""), kv_family_end());
     for (size_t i = 0; i < count; i++) {
         assert_true(kv->ops->iter_next(iter, &key, &value));
         assert_true(bytes_equal(key, keys[i])); /* unsigned bytes, the shorter first */
@@ -554,7 +650,8 @@ static void assert_snapshot(struct kv *kv, const struct kv_snapshot *snapshot, c
 {
     struct buffer found = {0}, value = {0};
     struct bytes key, scanned;
-    struct kv_iter *iter = kv->ops->snapshot_iter(kv, snapshot, KV_DATA, text("a"));
+    struct kv_iter *iter =
+        kv->ops->snapshot_iter(kv, snapshot, KV_DATA, text("a"), kv_family_end());
     while (kv->ops->iter_next(iter, &key, &scanned)) {
         assert_true(kv->ops->snapshot_get(kv, snapshot, KV_DATA, key, &value));
         assert_true(bytes_equal(buffer_bytes(&value), scanned));
@@ -638,7 +735,7 @@ static void test_random(void **state)
         if (step % 10)
             continue;
         struct bytes value;
-        struct kv_iter *iter = kv->ops->iter_new(kv, family, text(""));
+        struct kv_iter *iter = kv->ops->iter_new(kv, family, text(""), kv_family_end());
         for (unsigned i = 0; i < KEYS; i++) {
             if (!model[family][i])
                 continue;
@@ -1103,6 +1200,48 @@ static void scan_all(struct kv *kv, struct kv_iter *iter, unsigned expected)
     kv->ops->iter_free(iter);
 }
 
+static void bulk_of(struct kv *kv, char first, unsigned rows, bool is_delete)
+{
+    struct kv_bulk *bulk = kv->ops->bulk_new(kv, KV_DATA);
+    for (unsigned i = 0; i < rows; i++) {
+        char key[16];
+        snprintf(key, sizeof key, "%c%06u", first, i);
+        if (is_delete)
+            kv->ops->bulk_delete(bulk, text(key));
+        else
+            kv->ops->bulk_put(bulk, text(key), text("1"));
+    }
+    kv->ops->bulk_commit(bulk);
+}
+
+/* What was deleted and what came later is there, and is passed over by who looks for the next that
+ * is to be seen; behind the end nobody looks. */
+static void test_scan_passes_over_nothing_behind_its_end(void **state)
+{
+    enum { ROWS = 20000, FEW = 100 };
+    struct kv *kv = kv_of(state);
+    bulk_of(kv, 'a', FEW, false);
+    bulk_of(kv, 'b', ROWS, false);
+    bulk_of(kv, 'b', ROWS, true);
+    struct kv_snapshot *snapshot = kv->ops->snapshot_new(kv);
+    bulk_of(kv, 'c', ROWS, false);
+    passed_begin();
+    scan_all(kv, kv->ops->iter_new(kv, KV_DATA, text("a"), text("b")), FEW);
+    scan_all(kv, kv->ops->snapshot_iter(kv, snapshot, KV_DATA, text("a"), text("b")), FEW);
+    assert_in_range(passed_rows(), 0, 4 * FEW);
+    struct kv_iter *iter = kv->ops->iter_new(kv, KV_DATA, text("b"), text("c"));
+    passed_begin();
+    kv->ops->iter_seek(iter, text("a"), text("b"));
+    scan_all(kv, iter, FEW);
+    assert_in_range(passed_rows(), 0, 4 * FEW);
+    scan_all(kv, kv->ops->snapshot_iter(kv, snapshot, KV_DATA, text("a"), text("c")), FEW);
+    assert_true(passed_rows() >= ROWS);
+    passed_begin();
+    scan_all(kv, kv->ops->snapshot_iter(kv, snapshot, KV_DATA, text("c"), kv_family_end()), 0);
+    assert_true(passed_rows() >= ROWS);
+    kv->ops->snapshot_free(kv, snapshot);
+}
+
 /* Who reads all that there is once, for a backup or a check, takes nobody's place in the cache. */
 static void test_snapshot_leaves_the_cache(void **state)
 {
@@ -1121,10 +1260,10 @@ static void test_snapshot_leaves_the_cache(void **state)
     kv->ops->bulk_commit(bulk);
     uint64_t before = cached(kv);
     struct kv_snapshot *snapshot = kv->ops->snapshot_new(kv);
-    scan_all(kv, kv->ops->snapshot_iter(kv, snapshot, KV_DATA, text("")), ROWS);
+    scan_all(kv, kv->ops->snapshot_iter(kv, snapshot, KV_DATA, text(""), kv_family_end()), ROWS);
     assert_true(cached(kv) < before + CACHED);
     kv->ops->snapshot_free(kv, snapshot);
-    scan_all(kv, kv->ops->iter_new(kv, KV_DATA, text("")), ROWS);
+    scan_all(kv, kv->ops->iter_new(kv, KV_DATA, text(""), kv_family_end()), ROWS);
     assert_true(cached(kv) > before + CACHED);
 }
 
@@ -1424,10 +1563,10 @@ static void test_disk_fails(void **state)
 static unsigned asked; /* for background errors */
 
 /* In place of RocksDB's. */
-int rocksdb_property_int_cf(void *db, void *family, const char *name, uint64_t *value);
-int rocksdb_property_int_cf(void *db, void *family, const char *name, uint64_t *value)
+int rocksdb_property_int_cf(rocksdb_t *db, rocksdb_column_family_handle_t *family, const char *name,
+                            uint64_t *value)
 {
-    static int (*real)(void *, void *, const char *, uint64_t *);
+    static int (*real)(rocksdb_t *, rocksdb_column_family_handle_t *, const char *, uint64_t *);
     if (!real)
         *(void **)&real = dlsym(RTLD_NEXT, "rocksdb_property_int_cf");
     asked += strcmp(name, "rocksdb.background-errors") == 0;
@@ -2052,7 +2191,7 @@ static void test_iterator_of_a_trimmed_log(void **state)
     (void)state;
     for (unsigned char i = 1; i <= COUNT; i++)
         append_number(kv, i, SIZE);
-    struct kv_iter *iter = kv->ops->iter_new(kv, KV_LOG, text(""));
+    struct kv_iter *iter = kv->ops->iter_new(kv, KV_LOG, text(""), kv_family_end());
     trim(kv, 1, COUNT + 1);
     for (unsigned char i = COUNT + 1; i < 4 * COUNT; i++) {
         append_number(kv, i, SIZE);
@@ -2253,7 +2392,7 @@ static int read_log(const char *directory, const char *how)
         assert_log(kv, 1, 20000);
         return 0;
     }
-    struct kv_iter *iter = kv->ops->iter_new(kv, KV_LOG, text(""));
+    struct kv_iter *iter = kv->ops->iter_new(kv, KV_LOG, text(""), kv_family_end());
     while (kv->ops->iter_next(iter, &key, &value))
         ;
     return 0;
@@ -2460,7 +2599,8 @@ static bool is_model(struct kv *kv, const struct killed_model *model)
     bool is_same = true;
     for (unsigned family = 0; family < KV_STAGE; family++) {
         struct bytes key, value;
-        struct kv_iter *iter = kv->ops->iter_new(kv, (enum kv_family)family, text(""));
+        struct kv_iter *iter =
+            kv->ops->iter_new(kv, (enum kv_family)family, text(""), kv_family_end());
         for (unsigned i = 0; i < KILLED_KEYS && is_same; i++)
             if (model->values[family][i] != 0)
                 is_same = kv->ops->iter_next(iter, &key, &value) &&
@@ -2522,6 +2662,8 @@ int main(int argc, char **argv)
         BOTH(test_delete_range),
         BOTH(test_drop_files),
         BOTH(test_scan),
+        BOTH(test_scan_ends),
+        BOTH(test_scan_has_its_end_before_it),
         BOTH(test_binary),
         BOTH(test_bulk),
         BOTH(test_snapshot),
@@ -2547,6 +2689,7 @@ int main(int argc, char **argv)
         ROCKSDB(test_memory_of_a_large_commit_is_given_back),
         ROCKSDB(test_property),
         ROCKSDB(test_expected_size),
+        ROCKSDB(test_scan_passes_over_nothing_behind_its_end),
         ROCKSDB(test_snapshot_leaves_the_cache),
         cmocka_unit_test(test_disk_fails),
         ROCKSDB(test_background_errors_are_asked_for_now_and_then),

@@ -248,7 +248,7 @@ static void test_trim_deletes(void **state)
     raft_log_trim(log, (struct raft_pos){.term = 1, .index = 5}, NULL);
     append(log, 1, 7, 1);
     struct bytes key, value;
-    struct kv_iter *iter = kv->ops->iter_new(kv, KV_LOG, bytes_of("", 0));
+    struct kv_iter *iter = kv->ops->iter_new(kv, KV_LOG, bytes_of("", 0), kv_family_end());
     assert_true(
         kv->ops->iter_next(iter, &key, &value)); /* of chunks 1, 3, 5 only the last is left */
     assert_int_equal(get_u64_ordered(key.data), 5);
@@ -282,7 +282,7 @@ static void test_trim_deletes_from_the_beginning(void **state)
     raft_log_trim(log, (struct raft_pos){.term = 1, .index = 5}, NULL);
     append(log, 1, 8, 1);
     struct bytes key, value;
-    struct kv_iter *iter = kv->ops->iter_new(kv, KV_LOG, bytes_of("", 0));
+    struct kv_iter *iter = kv->ops->iter_new(kv, KV_LOG, bytes_of("", 0), kv_family_end());
     assert_true(kv->ops->iter_next(iter, &key, &value));
     assert_int_equal(get_u64_ordered(key.data), 5);
     kv->ops->iter_free(iter);
@@ -427,7 +427,7 @@ static void test_split(void **state)
     raft_index firsts[COUNT + 1];
     uint32_t chunks = 0;
     struct bytes key, value;
-    struct kv_iter *iter = kv->ops->iter_new(kv, KV_LOG, bytes_of("", 0));
+    struct kv_iter *iter = kv->ops->iter_new(kv, KV_LOG, bytes_of("", 0), kv_family_end());
     while (kv->ops->iter_next(iter, &key, &value))
         firsts[chunks++] = get_u64_ordered(key.data);
     kv->ops->iter_free(iter);

@@ -131,9 +131,9 @@ static inline void proxy_commit(struct kv *kv, struct kv_batch *batch, bool sync
 }
 
 static inline struct kv_iter *proxy_iter_new(struct kv *kv, enum kv_family family,
-                                             struct bytes from)
+                                             struct bytes from, struct bytes to)
 {
-    return proxy_below(kv)->ops->iter_new(proxy_below(kv), family, from);
+    return proxy_below(kv)->ops->iter_new(proxy_below(kv), family, from, to);
 }
 
 /* Passes on what the log needs; overwrite in `ops` what is to be different. */

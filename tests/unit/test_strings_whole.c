@@ -89,7 +89,8 @@ static size_t stored_pages(void)
         EXPECT(&world, "DEL others", ":1\r\n");
         db_checkpoint(world.db);
     }
-    struct kv_iter *iter = world.kv->ops->iter_new(world.kv, KV_DATA, bytes_from_string("x"));
+    struct kv_iter *iter =
+        world.kv->ops->iter_new(world.kv, KV_DATA, bytes_from_string("x"), kv_family_end());
     while (world.kv->ops->iter_next(iter, &key, &value) && *(const char *)key.data == 'x')
         pages += get_u64_ordered((const unsigned char *)key.data + 1) != DB_SPACE_SERVER;
     world.kv->ops->iter_free(iter);
