@@ -53,6 +53,62 @@ static void advance_given(struct merge *merge)
     merge->kv_rows = bytes_of(at + size, merge->kv_rows.size - size);
 }
 
+/* The key behind all of this word. */
+static void key_behind(struct buffer *key, const struct merge *merge, uint64_t word)
+{
+    struct place place = {.table = merge->table, .space = merge->space, .word = word + 1};
+    if (word == UINT64_MAX)
+        record_key_end(key, merge->table, merge->space);
+    else
+        record_key(key, &place);
+}
+
+static void seek_between(struct merge *merge, uint64_t first, uint64_t last)
+{
+    const struct sources *sources = merge->sources;
+    struct kv *kv = sources->kv;
+    struct place place = {.table = merge->table, .space = merge->space, .word = first};
+    struct buffer from = {0}, to = {0};
+    record_key(&from, &place);
+    key_behind(&to, merge, last);
+    if (merge->kv_iter)
+        kv->ops->iter_seek(merge->kv_iter, buffer_bytes(&from), buffer_bytes(&to));
+    else
+        merge->kv_iter = kv->ops->walk_new(kv, sources->snapshot, KV_DATA, buffer_bytes(&from),
+                                           buffer_bytes(&to), merge->kv_gives_up);
+    buffer_deinit(&from);
+    buffer_deinit(&to);
+    merge->kv_from = first;
+    merge->kv_to = last;
+}
+
+/* Where the kv gave up, nobody knows how far it had come.  So it tries again with the first half of
+ * the words, and half of those, until it comes to their end.  False: it did not give up. */
+static bool narrow(struct merge *merge)
+{
+    const struct kv_ops *ops = merge->sources->kv->ops;
+    struct buffer to = {0};
+    if (!ops->walk_gave_up(merge->kv_iter))
+        return false;
+    merge->kv_width = (merge->kv_to - merge->kv_from) / 2;
+    merge->kv_to = merge->kv_from + merge->kv_width;
+    key_behind(&to, merge, merge->kv_to);
+    ops->walk_on(merge->kv_iter, buffer_bytes(&to));
+    buffer_deinit(&to);
+    return true;
+}
+
+/* Of the words that are left, twice as many as the last time.  False: none are left. */
+static bool look_further(struct merge *merge)
+{
+    if (merge->kv_to == merge->kv_last)
+        return false;
+    uint64_t first = merge->kv_to + 1, left = merge->kv_last - first;
+    merge->kv_width = merge->kv_width < UINT64_MAX / 2 ? 2 * merge->kv_width + 1 : UINT64_MAX;
+    seek_between(merge, first, merge->kv_width < left ? first + merge->kv_width : merge->kv_last);
+    return true;
+}
+
 static void advance_kv(struct merge *merge)
 {
     struct bytes key;
@@ -61,40 +117,26 @@ static void advance_kv(struct merge *merge)
         return;
     }
     merge->kv_has_more =
-        merge->sources->kv->ops->iter_next(merge->kv_iter, &key, &merge->kv_record) &&
-        record_key_parse(key, merge->table, merge->space, &merge->kv_place);
-}
-
-static void seek_between(struct merge *merge, struct bytes from, struct bytes to)
-{
-    const struct sources *sources = merge->sources;
-    struct kv *kv = sources->kv;
-    if (merge->kv_iter)
-        kv->ops->iter_seek(merge->kv_iter, from, to);
-    else if (sources->snapshot)
-        merge->kv_iter = kv->ops->snapshot_iter(kv, sources->snapshot, KV_DATA, from, to);
-    else
-        merge->kv_iter = kv->ops->iter_new(kv, KV_DATA, from, to);
+        merge->sources->kv->ops->iter_next(merge->kv_iter, &key, &merge->kv_record);
+    merge->kv_is_passed = !merge->kv_has_more && (narrow(merge) || look_further(merge));
+    if (merge->kv_has_more) {
+        check(record_key_parse(key, merge->table, merge->space, &merge->kv_place));
+        merge->kv_from = merge->kv_place.word;
+    } else if (merge->kv_is_passed) {
+        merge->kv_has_more = true;
+        merge->kv_place = (struct place){merge->table, merge->space, merge->kv_from, {0}};
+        merge->kv_record = bytes_of(NULL, 0);
+    }
 }
 
 /* Up to the word `last`: behind it may be millions of names that are not there any more, or that
  * came later, and each would be passed over before the kv could say that there is none. */
 static void seek_kv(struct merge *merge, uint64_t word_from, uint64_t last)
 {
-    struct place place = {.table = merge->table, .space = merge->space, .word = word_from};
-    struct buffer from = {0}, to = {0};
     merge->is_given = false;
     merge->kv_last = last;
     merge->seeks++;
-    record_key(&from, &place);
-    place.word = last + 1;
-    if (last == UINT64_MAX)
-        record_key_end(&to, merge->table, merge->space);
-    else
-        record_key(&to, &place);
-    seek_between(merge, buffer_bytes(&from), buffer_bytes(&to));
-    buffer_deinit(&from);
-    buffer_deinit(&to);
+    seek_between(merge, word_from, last);
     advance_kv(merge);
 }
 
@@ -116,6 +158,7 @@ void merge_begin(struct merge *merge, const struct sources *sources, enum table 
     merge->space = space;
     merge->kv_iter = NULL;
     merge->kv_has_more = merge->is_given = false;
+    merge->kv_gives_up = merge->kv_is_passed = merge->is_passed = false;
     merge->given = (struct buffer){0};
     merge->spent = merge->seeks = 0;
 }
@@ -130,6 +173,7 @@ void merge_open(struct merge *merge, const struct sources *sources, enum table t
                 uint64_t space, uint64_t word_from)
 {
     merge_begin(merge, sources, table, space);
+    merge->kv_gives_up = true;
     seek_layers(merge, word_from);
     if (kv_counts(merge))
         seek_kv(merge, word_from, UINT64_MAX);
@@ -273,6 +317,19 @@ static void leave(struct merge *merge)
     merge->spent = 0;
 }
 
+/* What is before the word comes first. */
+static bool offer_passed(struct merge *merge)
+{
+    uint64_t word = merge->kv_place.word;
+    if (!merge->kv_has_more || !merge->kv_is_passed || (merge->spent && merge->word < word))
+        return false;
+    merge->spent = 1u << merge->sources->count;
+    merge->word = word;
+    merge->name = merge->record = bytes_of(NULL, 0);
+    merge->entry = NULL;
+    return true;
+}
+
 bool merge_next(struct merge *merge)
 {
     unsigned count = merge->sources->count;
@@ -282,7 +339,11 @@ bool merge_next(struct merge *merge)
         if (entry && offer(merge, i, merge->iters[i].word, entry_name(entry)))
             merge->entry = entry;
     }
-    if (merge->kv_has_more && offer(merge, count, merge->kv_place.word, merge->kv_place.name))
+    merge->is_passed = offer_passed(merge);
+    if (merge->is_passed)
+        return true;
+    if (merge->kv_has_more && !merge->kv_is_passed &&
+        offer(merge, count, merge->kv_place.word, merge->kv_place.name))
         merge->entry = NULL;
     if (!merge->spent)
         return false;

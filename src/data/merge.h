@@ -25,8 +25,11 @@ struct merge {
     uint64_t space;
     struct overlay_iter iters[LAYERS_MAX + 1]; /* one a layer */
     struct kv_iter *kv_iter;                   /* owned; NULL: nothing in the kv counts */
-    uint64_t kv_last;                          /* behind this word it was not looked, */
-    bool kv_has_more;                          /* and stands at: */
+    uint64_t kv_last;                          /* behind this word it is not looked, */
+    uint64_t kv_from, kv_to, kv_width;         /* and where it gave up, between these for now */
+    bool kv_gives_up;                          /* as a walk in slices does */
+    bool kv_has_more;                          /* it stands at: */
+    bool kv_is_passed;                         /* no row, but that there is none before this word */
     struct place kv_place;                     /* its name, as the record, borrowed from kv_iter */
     struct bytes kv_record;
     bool is_given;        /* what the kv has of a range is in given[], the rest of it in kv_rows */
@@ -39,7 +42,12 @@ struct merge {
     uint64_t word;
     struct bytes name, record;
     const struct entry *entry; /* of the newest layer that has it; NULL: of the kv */
+    bool is_passed;            /* no name: see below */
 };
+
+enum {
+    MERGE_PASSED = 500
+}; /* rows that are read cost as much as those that are passed over then */
 
 /* `space`: 0 for tables that have none. */
 void merge_open(struct merge *merge, const struct sources *sources, enum table table,
@@ -51,7 +59,10 @@ void merge_begin(struct merge *merge, const struct sources *sources, enum table 
  * of the layers may follow, and of the kv as many as it comes to, or none.  What the kv has of it is kept, and need not be looked for the next time (L9);
  * and of ranges of the same size behind it, up to the word `last`, how many names they have. */
 void merge_seek_range(struct merge *merge, const struct merge_range *range, uint64_t last);
-/* The next name, deleted ones too; false: at the end. */
+/* The next name, deleted ones too; false: at the end.  Where the kv has nothing but rows that are
+ * deleted, or that came later, it does not go on to the next that is to be seen: some MERGE_PASSED
+ * of them are passed over, and count as one that is deleted, with the word before which there is
+ * nothing any more, and no name (is_passed).  That word may be the same several times. */
 bool merge_next(struct merge *merge);
 /* The next that is not deleted. */
 bool merge_next_live(struct merge *merge);
@@ -78,7 +89,7 @@ void merge_random(struct merge *merge, const struct sources *sources,
 
 static inline bool merge_is_live(const struct merge *merge)
 {
-    return !merge->entry || !merge->entry->is_tombstone;
+    return !merge->is_passed && (!merge->entry || !merge->entry->is_tombstone);
 }
 
 #endif

@@ -147,10 +147,14 @@ static bool collect(const struct sources *sources, enum table table, uint64_t sp
     struct merge merge;
     merge_open(&merge, sources, table, space, *word);
     bool is_there;
-    for (; (is_there = merge_next(&merge)); last = merge.word, looked++) {
+    for (; (is_there = merge_next(&merge)); last = merge.word) {
         bool is_enough = looked > 0 && (looked >= limit.rows || rows->size >= limit.bytes);
         if (is_enough && merge.word != last)
             break;
+        if (merge.is_passed)
+            looked += merge.word != last ? MERGE_PASSED : 0; /* else it came no further */
+        else
+            looked++;
         if (!merge_is_live(&merge))
             continue;
         struct row row = {merge.word, merge.name.size, merge.record.size};

@@ -38,6 +38,15 @@ uint64_t merge_scan(const struct sources *sources, enum table table, uint64_t sp
     while (next == 0 && merge_next(&merge)) {
         uint64_t at = merge.word >> CURSOR_SHIFT;
         bool is_live = merge_is_live(&merge);
+        if (merge.is_passed) {
+            if (at > cursor && at > place) { /* all before it was looked at */
+                rows += MERGE_PASSED;
+                place = at - 1;
+                next = rows >= limit.rows ? at : 0;
+                met->is_open = next != 0 && is_enough(met, &limit);
+            }
+            continue;
+        }
         if (is_live && is_enough(met, &limit) && at + 1 != met->end) {
             next = met->end;
         } else if (rows > 0 && rows >= limit.rows && at != place) {
@@ -111,7 +120,7 @@ static bool sample_words(struct sampling *sampling, struct merge *merge, uint64_
     while (merge_next(merge) && merge->word <= last) {
         if (is_sampled(sampling))
             return false;
-        sampling->rows++;
+        sampling->rows += merge->is_passed ? MERGE_PASSED : 1;
         if (!merge_is_live(merge))
             continue;
         sampling->bytes += merge->name.size + merge->record.size;

@@ -23,7 +23,10 @@ struct kv_iter;     /* scan of one family, as of its creation */
 struct kv_bulk;     /* a sorted run on its way into one family */
 struct kv_snapshot; /* the store as it was at one moment */
 
-enum { KV_HEADS_MAX = 32 }; /* of one get_heads */
+enum {
+    KV_HEADS_MAX = 32,   /* of one get_heads */
+    KV_PASSED_MAX = 2000 /* at once, by a walk: some 0.4 ms */
+};
 
 /* What get_heads looks for, and what it finds. */
 struct kv_head {
@@ -82,6 +85,18 @@ struct kv_ops {
     void (*iter_seek)(struct kv_iter *iter, struct bytes from, struct bytes to);
     void (*iter_free)(struct kv_iter *iter);
 
+    /* An iterator, of KV_DATA or KV_STAGE, of the present (NULL) or of a snapshot, which leaves the
+     * cache to those who come again.  gives_up: for who must not wait. */
+    struct kv_iter *(*walk_new)(struct kv *kv, const struct kv_snapshot *snapshot,
+                                enum kv_family family, struct bytes from, struct bytes to,
+                                bool gives_up);
+    /* iter_next said false, but that is not the end: it would have had to pass over more than
+     * KV_PASSED_MAX rows that are deleted, or that came later. */
+    bool (*walk_gave_up)(const struct kv_iter *iter);
+    /* After that: it goes on behind the last key that it gave, or where it was to begin, to a nearer
+     * end.  To the same one it goes however long that takes, and gives up no more. */
+    void (*walk_on)(struct kv_iter *iter, struct bytes to);
+
     /* Of KV_DATA and KV_STAGE.  What a snapshot shows does not change, but where files are dropped:
      * nobody may look there any more.  It holds back disk space.  Must be freed before close, after
      * its iterators.  Any thread. */
@@ -89,8 +104,6 @@ struct kv_ops {
     void (*snapshot_free)(struct kv *kv, struct kv_snapshot *snapshot);
     bool (*snapshot_get)(struct kv *kv, const struct kv_snapshot *snapshot, enum kv_family family,
                          struct bytes key, struct buffer *value);
-    struct kv_iter *(*snapshot_iter)(struct kv *kv, const struct kv_snapshot *snapshot,
-                                     enum kv_family family, struct bytes from, struct bytes to);
 
     /* A checkpoint's way into KV_DATA, or KV_STAGE: keys strictly ascending, puts and deletes;
      * nothing is visible before bulk_commit, which returns once all of it is durable, atomically

@@ -185,6 +185,9 @@ struct kv_iter {
     rocksdb_readoptions_t *read;
     struct buffer to;
     bool started;
+    enum kv_family family;
+    bool gives_up, gave_up;
+    struct buffer from; /* of one that gives up: where it would go on */
     bool is_of_log;
     struct buffer value; /* that stands in the journal */
 };
@@ -1088,13 +1091,21 @@ static void start(struct kv_iter *iter, struct bytes from)
 {
     check(iter->to.size == 0 || !is_before(buffer_bytes(&iter->to), from));
     rocksdb_iter_seek(iter->iterator, data_of(from), from.size);
-    iter->started = false;
+    iter->started = iter->gave_up = false;
+}
+
+static void note_from(struct kv_iter *iter, struct bytes from)
+{
+    buffer_clear(&iter->from);
+    buffer_append_bytes(&iter->from, from);
 }
 
 static void iter_seek(struct kv_iter *iter, struct bytes from, struct bytes to)
 {
     check(to.size > 0 && iter->to.size > 0);
     bound(iter, to);
+    if (iter->gives_up)
+        note_from(iter, from);
     start(iter, from);
 }
 
@@ -1105,6 +1116,7 @@ static struct kv_iter *iter_with(struct rocksdb_kv *kv, rocksdb_readoptions_t *r
     struct kv_iter *iter = memory_new(sizeof *iter);
     iter->kv = kv;
     iter->read = read;
+    iter->family = family;
     iter->is_of_log = family == KV_LOG;
     if (to.size > 0)
         bound(iter, to);
@@ -1125,14 +1137,31 @@ static struct kv_iter *iter_new(struct kv *base, enum kv_family family, struct b
     return iter_with(rocksdb_kv_of(base), read, family, from, to);
 }
 
+/* RocksDB says so as an error, and nothing of where it stands. */
+static void end_next(struct kv_iter *iter)
+{
+    static const char gave_up[] = "Result incomplete";
+    char *error = NULL;
+    rocksdb_iter_get_error(iter->iterator, &error);
+    iter->gave_up = iter->gives_up && error && strncmp(error, gave_up, sizeof gave_up - 1) == 0;
+    if (error && !iter->gave_up)
+        fatal("cannot scan the store: %s", error);
+    rocksdb_free(error);
+}
+
 static bool iter_next(struct kv_iter *iter, struct bytes *key, struct bytes *value)
 {
+    check(!iter->gave_up);
     if (iter->started && rocksdb_iter_valid(iter->iterator))
         rocksdb_iter_next(iter->iterator);
     iter->started = true;
     if (rocksdb_iter_valid(iter->iterator)) {
         key->data = rocksdb_iter_key(iter->iterator, &key->size);
         value->data = rocksdb_iter_value(iter->iterator, &value->size);
+        if (iter->gives_up) {
+            note_from(iter, *key);
+            buffer_append_byte(&iter->from, '\0'); /* behind it */
+        }
         if (iter->is_of_log) {
             if (!find_value(iter->kv, *value, &iter->value))
                 journal_damaged(iter->kv);
@@ -1140,10 +1169,7 @@ static bool iter_next(struct kv_iter *iter, struct bytes *key, struct bytes *val
         }
         return true;
     }
-    char *error = NULL;
-    rocksdb_iter_get_error(iter->iterator, &error);
-    if (error)
-        fatal("cannot scan the store: %s", error);
+    end_next(iter);
     return false;
 }
 
@@ -1154,8 +1180,53 @@ static void iter_free(struct kv_iter *iter)
     if (iter->is_of_log)
         journal_let_all_go(iter->kv->journal);
     buffer_deinit(&iter->to);
+    buffer_deinit(&iter->from);
     buffer_deinit(&iter->value);
     memory_free(iter);
+}
+
+static struct kv_iter *walk_new(struct kv *base, const struct kv_snapshot *snapshot,
+                                enum kv_family family, struct bytes from, struct bytes to,
+                                bool gives_up)
+{
+    rocksdb_readoptions_t *read = rocksdb_readoptions_create();
+    check(family >= KV_DATA);
+    if (snapshot)
+        rocksdb_readoptions_set_snapshot(read, snapshot->snapshot);
+    rocksdb_readoptions_set_fill_cache(read, !snapshot);
+    if (gives_up)
+        rocksdb_readoptions_set_max_skippable_internal_keys(read, KV_PASSED_MAX);
+    struct kv_iter *iter = iter_with(rocksdb_kv_of(base), read, family, from, to);
+    iter->gives_up = gives_up;
+    if (gives_up)
+        note_from(iter, from);
+    return iter;
+}
+
+static bool walk_gave_up(const struct kv_iter *iter)
+{
+    return iter->gave_up;
+}
+
+/* RocksDB's iterator keeps the bound that it was made with.  One of the present is of a later
+ * present then: it shows what was stored meanwhile. */
+static void give_up_no_more(struct kv_iter *iter)
+{
+    rocksdb_iter_destroy(iter->iterator);
+    rocksdb_readoptions_set_max_skippable_internal_keys(iter->read, 0);
+    iter->iterator =
+        rocksdb_create_iterator_cf(iter->kv->db, iter->read, family_of(iter->kv, iter->family));
+    iter->gives_up = false;
+}
+
+static void walk_on(struct kv_iter *iter, struct bytes to)
+{
+    check(iter->gave_up);
+    if (bytes_equal(to, buffer_bytes(&iter->to)))
+        give_up_no_more(iter);
+    else
+        bound(iter, to);
+    start(iter, buffer_bytes(&iter->from));
 }
 
 /* ---- snapshots ---------------------------------------------------------------- */
@@ -1182,17 +1253,6 @@ static bool snapshot_get(struct kv *base, const struct kv_snapshot *snapshot, en
     size_t size;
     check(family >= KV_DATA);
     return get_with(rocksdb_kv_of(base), snapshot->read, family, key, SIZE_MAX, value, &size);
-}
-
-/* It leaves the block cache to those who come again. */
-static struct kv_iter *snapshot_iter(struct kv *base, const struct kv_snapshot *snapshot,
-                                     enum kv_family family, struct bytes from, struct bytes to)
-{
-    rocksdb_readoptions_t *read = rocksdb_readoptions_create();
-    check(family >= KV_DATA);
-    rocksdb_readoptions_set_snapshot(read, snapshot->snapshot);
-    rocksdb_readoptions_set_fill_cache(read, 0);
-    return iter_with(rocksdb_kv_of(base), read, family, from, to);
 }
 
 /* ---- bulk ------------------------------------------------------------------- */
@@ -1365,10 +1425,12 @@ static const struct kv_ops rocksdb_ops = {
     .iter_next = iter_next,
     .iter_seek = iter_seek,
     .iter_free = iter_free,
+    .walk_new = walk_new,
+    .walk_gave_up = walk_gave_up,
+    .walk_on = walk_on,
     .snapshot_new = snapshot_new,
     .snapshot_free = snapshot_free,
     .snapshot_get = snapshot_get,
-    .snapshot_iter = snapshot_iter,
     .bulk_new = bulk_new,
     .bulk_put = bulk_put,
     .bulk_delete = bulk_delete,

@@ -57,6 +57,8 @@ struct memory_kv {
     struct changes unsynced;
     struct kv_snapshot *snapshots; /* open */
     struct kv_iter *sharing;       /* iterators that have no copy yet */
+    unsigned patience;             /* walks give up each time that they were asked so often; */
+    unsigned asked;                /* 0: never */
 };
 
 struct kv_batch {
@@ -77,6 +79,7 @@ struct kv_iter {
     const struct map *shared; /* NULL: it has a copy, */
     struct map map;           /* this one */
     size_t next;
+    bool gives_up, gave_up;
     struct item *to; /* its key is where it ends; NULL: where the family does */
     struct kv_iter *next_sharing;
 };
@@ -444,13 +447,21 @@ static struct kv_iter *iter_new(struct kv *base, enum kv_family family, struct b
     return iter_of(kv, &kv->present[family], from, to);
 }
 
+static bool is_impatient(struct memory_kv *kv)
+{
+    return kv->patience > 0 && ++kv->asked % kv->patience == 0;
+}
+
 static bool iter_next(struct kv_iter *iter, struct bytes *key, struct bytes *value)
 {
+    check(!iter->gave_up);
     pthread_mutex_lock(&iter->kv->mutex);
     const struct map *map = iter->shared ? iter->shared : &iter->map;
     bool is_there =
         iter->next < map->count &&
         (!iter->to || compare(item_key(map->items[iter->next]), item_key(iter->to)) < 0);
+    iter->gave_up = is_there && iter->gives_up && is_impatient(iter->kv);
+    is_there = is_there && !iter->gave_up;
     if (is_there) {
         const struct item *item = map->items[iter->next++];
         *key = item_key(item);
@@ -467,6 +478,7 @@ static void iter_seek(struct kv_iter *iter, struct bytes from, struct bytes to)
     pthread_mutex_lock(&iter->kv->mutex);
     item_release(iter->to);
     iter->to = end;
+    iter->gave_up = false;
     iter->next = map_find(iter->shared ? iter->shared : &iter->map, from);
     pthread_mutex_unlock(&iter->kv->mutex);
 }
@@ -520,10 +532,34 @@ static bool snapshot_get(struct kv *base, const struct kv_snapshot *snapshot, en
     return get_from(memory_kv_of(base), &snapshot->maps[family], key, value);
 }
 
-static struct kv_iter *snapshot_iter(struct kv *base, const struct kv_snapshot *snapshot,
-                                     enum kv_family family, struct bytes from, struct bytes to)
+static struct kv_iter *walk_new(struct kv *base, const struct kv_snapshot *snapshot,
+                                enum kv_family family, struct bytes from, struct bytes to,
+                                bool gives_up)
 {
-    return iter_of(memory_kv_of(base), &snapshot->maps[family], from, to);
+    struct memory_kv *kv = memory_kv_of(base);
+    struct kv_iter *iter =
+        iter_of(kv, snapshot ? &snapshot->maps[family] : &kv->present[family], from, to);
+    iter->gives_up = gives_up;
+    return iter;
+}
+
+static bool walk_gave_up(const struct kv_iter *iter)
+{
+    return iter->gave_up;
+}
+
+static void walk_on(struct kv_iter *iter, struct bytes to)
+{
+    check(iter->gave_up && to.size > 0 && iter->to);
+    struct item *end = item_new(to, bytes_of(NULL, 0));
+    pthread_mutex_lock(&iter->kv->mutex);
+    int order = compare(to, item_key(iter->to));
+    check(order <= 0);
+    iter->gives_up = order < 0;
+    iter->gave_up = false;
+    item_release(iter->to);
+    iter->to = end;
+    pthread_mutex_unlock(&iter->kv->mutex);
 }
 
 static struct kv_bulk *bulk_new(struct kv *base, enum kv_family family)
@@ -630,10 +666,12 @@ static const struct kv_ops memory_ops = {
     .iter_next = iter_next,
     .iter_seek = iter_seek,
     .iter_free = iter_free,
+    .walk_new = walk_new,
+    .walk_gave_up = walk_gave_up,
+    .walk_on = walk_on,
     .snapshot_new = snapshot_new,
     .snapshot_free = snapshot_free,
     .snapshot_get = snapshot_get,
-    .snapshot_iter = snapshot_iter,
     .bulk_new = bulk_new,
     .bulk_put = bulk_put,
     .bulk_delete = bulk_delete,
@@ -648,6 +686,11 @@ struct kv *kv_memory_open(void)
     kv->base.ops = &memory_ops;
     pthread_mutex_init(&kv->mutex, NULL);
     return &kv->base;
+}
+
+void kv_memory_gives_up(struct kv *base, unsigned patience)
+{
+    memory_kv_of(base)->patience = patience;
 }
 
 /* Items of the copy are its own: their counters are under its mutex. */
@@ -665,6 +708,7 @@ struct kv *kv_memory_copy(struct kv *base)
 {
     struct memory_kv *kv = memory_kv_of(base), *copy = memory_kv_of(kv_memory_open());
     pthread_mutex_lock(&kv->mutex);
+    copy->patience = kv->patience;
     for (int i = 0; i < KV_FAMILIES; i++) {
         map_copy_items(&copy->durable[i], &kv->durable[i]);
         map_copy(&copy->present[i], &copy->durable[i]);

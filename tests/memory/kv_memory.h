@@ -12,5 +12,7 @@ struct kv *kv_memory_copy(struct kv *kv);                 /* of what is synced *
 struct kv *kv_memory_bulk_kv(const struct kv_bulk *bulk); /* whose it is */
 enum kv_family kv_memory_bulk_family(const struct kv_bulk *bulk);
 void kv_memory_bulk_drop(struct kv_bulk *bulk); /* instead of bulk_commit(), without an effect */
+/* Walks give up each time that something was asked so often, as if much were deleted; 0: never. */
+void kv_memory_gives_up(struct kv *kv, unsigned patience);
 
 #endif

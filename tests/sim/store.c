@@ -10,6 +10,8 @@
 #include "kv_memory.h"
 #include "sim.h"
 
+enum { PATIENCE = 16 }; /* of walks: what they ask until one gives up */
+
 static struct sim_store *store_of(struct kv *kv)
 {
     return (struct sim_store *)kv;
@@ -168,12 +170,13 @@ static bool snapshot_get(struct kv *kv, const struct kv_snapshot *snapshot, enum
     return store->inner->ops->snapshot_get(store->inner, snapshot, family, key, value);
 }
 
-static struct kv_iter *snapshot_iter(struct kv *kv, const struct kv_snapshot *snapshot,
-                                     enum kv_family family, struct bytes from, struct bytes to)
+static struct kv_iter *walk_new(struct kv *kv, const struct kv_snapshot *snapshot,
+                                enum kv_family family, struct bytes from, struct bytes to,
+                                bool gives_up)
 {
     struct sim_store *store = store_of(kv);
     check_read(store);
-    return store->inner->ops->snapshot_iter(store->inner, snapshot, family, from, to);
+    return store->inner->ops->walk_new(store->inner, snapshot, family, from, to, gives_up);
 }
 
 static struct kv_bulk *bulk_new(struct kv *kv, enum kv_family family)
@@ -218,6 +221,7 @@ struct sim_store *sim_store_new(struct sim_node *node)
 {
     struct sim_store *store = memory_new(sizeof *store);
     store->inner = kv_memory_open();
+    kv_memory_gives_up(store->inner, PATIENCE);
     store->node = node;
     store_ops = *store->inner->ops;
     store_ops.get = get;
@@ -232,7 +236,7 @@ struct sim_store *sim_store_new(struct sim_node *node)
     store_ops.snapshot_new = snapshot_new;
     store_ops.snapshot_free = snapshot_free;
     store_ops.snapshot_get = snapshot_get;
-    store_ops.snapshot_iter = snapshot_iter;
+    store_ops.walk_new = walk_new;
     store_ops.bulk_new = bulk_new;
     store_ops.bulk_commit = bulk_commit;
     store_ops.property = property;

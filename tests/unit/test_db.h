@@ -164,13 +164,12 @@ static inline bool mortal_snapshot_get(struct kv *kv, const struct kv_snapshot *
     return inner->ops->snapshot_get(inner, snapshot, family, key, value);
 }
 
-static inline struct kv_iter *mortal_snapshot_iter(struct kv *kv,
-                                                   const struct kv_snapshot *snapshot,
-                                                   enum kv_family family, struct bytes from,
-                                                   struct bytes to)
+static inline struct kv_iter *mortal_walk_new(struct kv *kv, const struct kv_snapshot *snapshot,
+                                              enum kv_family family, struct bytes from,
+                                              struct bytes to, bool gives_up)
 {
     struct kv *inner = mortal_of(kv)->inner;
-    return inner->ops->snapshot_iter(inner, snapshot, family, from, to);
+    return inner->ops->walk_new(inner, snapshot, family, from, to, gives_up);
 }
 
 static inline struct kv_bulk *mortal_bulk_new(struct kv *kv, enum kv_family family)
@@ -260,7 +259,7 @@ static inline struct kv *mortal_open(struct kv *inner)
     ops->snapshot_new = mortal_snapshot_new;
     ops->snapshot_free = mortal_snapshot_free;
     ops->snapshot_get = mortal_snapshot_get;
-    ops->snapshot_iter = mortal_snapshot_iter;
+    ops->walk_new = mortal_walk_new;
     ops->bulk_new = mortal_bulk_new;
     ops->bulk_put = mortal_bulk_put;
     ops->bulk_delete = mortal_bulk_delete;

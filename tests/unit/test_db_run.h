@@ -63,7 +63,9 @@ static inline struct db_run *db_run_new(const struct db_run_kind *kind, uint64_t
                                        .checkpoint_bytes = checkpoint_bytes,
                                        .cache_bytes = seed % 3 * 50000,
                                        .wake = has_thread ? db_run_wake : NULL};
-    run->kv = mortal_open(kv_memory_open());
+    struct kv *kv = kv_memory_open();
+    kv_memory_gives_up(kv, seed % 4 == 0 ? 0 : (unsigned)(1 + seed % 4));
+    run->kv = mortal_open(kv);
     run->db = db_open(run->kv, &run->options);
     run->reference_kv = kv_memory_open();
     run->reference = db_open(run->reference_kv, &never);

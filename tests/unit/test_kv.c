@@ -549,7 +549,7 @@ static void test_scan_ends(void **state)
     assert_ends(kv, kv->ops->iter_new(kv, KV_DATA, text("aa"), text("ba")));
     struct kv_snapshot *snapshot = kv->ops->snapshot_new(kv);
     put(kv, KV_DATA, "aaa", "later", false);
-    assert_ends(kv, kv->ops->snapshot_iter(kv, snapshot, KV_DATA, text("aa"), text("ba")));
+    assert_ends(kv, kv->ops->walk_new(kv, snapshot, KV_DATA, text("aa"), text("ba"), false));
     kv->ops->snapshot_free(kv, snapshot);
     put(kv, KV_LOG, "a", "1", false);
     put(kv, KV_LOG, "b", "1", false);
@@ -651,7 +651,7 @@ static void assert_snapshot(struct kv *kv, const struct kv_snapshot *snapshot, c
     struct buffer found = {0}, value = {0};
     struct bytes key, scanned;
     struct kv_iter *iter =
-        kv->ops->snapshot_iter(kv, snapshot, KV_DATA, text("a"), kv_family_end());
+        kv->ops->walk_new(kv, snapshot, KV_DATA, text("a"), kv_family_end(), false);
     while (kv->ops->iter_next(iter, &key, &scanned)) {
         assert_true(kv->ops->snapshot_get(kv, snapshot, KV_DATA, key, &value));
         assert_true(bytes_equal(buffer_bytes(&value), scanned));
@@ -1227,19 +1227,49 @@ static void test_scan_passes_over_nothing_behind_its_end(void **state)
     bulk_of(kv, 'c', ROWS, false);
     passed_begin();
     scan_all(kv, kv->ops->iter_new(kv, KV_DATA, text("a"), text("b")), FEW);
-    scan_all(kv, kv->ops->snapshot_iter(kv, snapshot, KV_DATA, text("a"), text("b")), FEW);
+    scan_all(kv, kv->ops->walk_new(kv, snapshot, KV_DATA, text("a"), text("b"), false), FEW);
     assert_in_range(passed_rows(), 0, 4 * FEW);
     struct kv_iter *iter = kv->ops->iter_new(kv, KV_DATA, text("b"), text("c"));
     passed_begin();
     kv->ops->iter_seek(iter, text("a"), text("b"));
     scan_all(kv, iter, FEW);
     assert_in_range(passed_rows(), 0, 4 * FEW);
-    scan_all(kv, kv->ops->snapshot_iter(kv, snapshot, KV_DATA, text("a"), text("c")), FEW);
+    scan_all(kv, kv->ops->walk_new(kv, snapshot, KV_DATA, text("a"), text("c"), false), FEW);
     assert_true(passed_rows() >= ROWS);
     passed_begin();
-    scan_all(kv, kv->ops->snapshot_iter(kv, snapshot, KV_DATA, text("c"), kv_family_end()), 0);
+    scan_all(kv, kv->ops->walk_new(kv, snapshot, KV_DATA, text("c"), kv_family_end(), false), 0);
     assert_true(passed_rows() >= ROWS);
     kv->ops->snapshot_free(kv, snapshot);
+}
+
+/* It says so, and goes on where it was, nearer or however long that takes. */
+static void test_walk_gives_up(void **state)
+{
+    struct kv *kv = kv_of(state);
+    struct bytes key, value;
+    bulk_of(kv, 'a', 1, false);
+    bulk_of(kv, 'b', 3 * KV_PASSED_MAX, false);
+    bulk_of(kv, 'b', 3 * KV_PASSED_MAX, true);
+    bulk_of(kv, 'c', 2, false);
+    struct kv_iter *walk = kv->ops->walk_new(kv, NULL, KV_DATA, text("a"), text("d"), true);
+    assert_true(kv->ops->iter_next(walk, &key, &value));
+    passed_begin();
+    assert_false(kv->ops->iter_next(walk, &key, &value));
+    assert_true(kv->ops->walk_gave_up(walk));
+    assert_in_range(passed_rows(), KV_PASSED_MAX, KV_PASSED_MAX + 10);
+    kv->ops->walk_on(walk, text("b000001"));
+    assert_false(kv->ops->iter_next(walk, &key, &value));
+    assert_false(kv->ops->walk_gave_up(walk));
+    kv->ops->iter_seek(walk, text("b000001"), text("d"));
+    assert_false(kv->ops->iter_next(walk, &key, &value));
+    assert_true(kv->ops->walk_gave_up(walk));
+    kv->ops->walk_on(walk, text("d"));
+    assert_keys(kv, walk, "c000000 c000001 ");
+    assert_false(kv->ops->walk_gave_up(walk));
+    kv->ops->iter_free(walk);
+    walk = kv->ops->walk_new(kv, NULL, KV_DATA, text("a"), text("d"), false);
+    assert_keys(kv, walk, "a000000 c000000 c000001 ");
+    kv->ops->iter_free(walk);
 }
 
 /* Who reads all that there is once, for a backup or a check, takes nobody's place in the cache. */
@@ -1260,7 +1290,7 @@ static void test_snapshot_leaves_the_cache(void **state)
     kv->ops->bulk_commit(bulk);
     uint64_t before = cached(kv);
     struct kv_snapshot *snapshot = kv->ops->snapshot_new(kv);
-    scan_all(kv, kv->ops->snapshot_iter(kv, snapshot, KV_DATA, text(""), kv_family_end()), ROWS);
+    scan_all(kv, kv->ops->walk_new(kv, snapshot, KV_DATA, text(""), kv_family_end(), false), ROWS);
     assert_true(cached(kv) < before + CACHED);
     kv->ops->snapshot_free(kv, snapshot);
     scan_all(kv, kv->ops->iter_new(kv, KV_DATA, text(""), kv_family_end()), ROWS);
@@ -2690,6 +2720,7 @@ int main(int argc, char **argv)
         ROCKSDB(test_property),
         ROCKSDB(test_expected_size),
         ROCKSDB(test_scan_passes_over_nothing_behind_its_end),
+        ROCKSDB(test_walk_gives_up),
         ROCKSDB(test_snapshot_leaves_the_cache),
         cmocka_unit_test(test_disk_fails),
         ROCKSDB(test_background_errors_are_asked_for_now_and_then),
