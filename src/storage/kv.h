@@ -75,8 +75,9 @@ struct kv_ops {
 
     /* from <= key < to, in order.  From `to` on nothing is looked at: there may be millions of rows
      * that are deleted, or that came later, and all of them would be passed over before the scan
-     * could say that it has ended.  Where it goes to the family's end, to: kv_family_end().  Key and
-     * value are borrowed until the next call on the iterator, which must be freed before close. */
+     * could say that it has ended.  Where it goes to the family's end, to: kv_family_end().  Key
+     * and value are borrowed until the next call on the iterator, which must be freed before
+     * close. */
     struct kv_iter *(*iter_new)(struct kv *kv, enum kv_family family, struct bytes from,
                                 struct bytes to);
     bool (*iter_next)(struct kv_iter *iter, struct bytes *key, struct bytes *value);
@@ -93,8 +94,8 @@ struct kv_ops {
     /* iter_next said false, but that is not the end: it would have had to pass over more than
      * KV_PASSED_MAX rows that are deleted, or that came later. */
     bool (*walk_gave_up)(const struct kv_iter *iter);
-    /* After that: it goes on behind the last key that it gave, or where it was to begin, to a nearer
-     * end.  To the same one it goes however long that takes, and gives up no more. */
+    /* After that: it goes on behind the last key that it gave, or where it was to begin, to a
+     * nearer end.  To the same one it goes however long that takes, and gives up no more. */
     void (*walk_on)(struct kv_iter *iter, struct bytes to);
 
     /* Of KV_DATA and KV_STAGE.  What a snapshot shows does not change, but where files are dropped:

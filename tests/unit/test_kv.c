@@ -537,27 +537,6 @@ static void assert_ends(struct kv *kv, struct kv_iter *iter)
     kv->ops->iter_free(iter);
 }
 
-/* What is from the end on is not given, wherever it lies, and the end moves with a seek. */
-static void test_scan_ends(void **state)
-{
-    struct kv *kv = kv_of(state);
-    struct kv_bulk *bulk = kv->ops->bulk_new(kv, KV_DATA);
-    for (const char *keys = "a\0ab\0b\0ba\0c\0"; *keys; keys += strlen(keys) + 1)
-        kv->ops->bulk_put(bulk, text(keys), text("1"));
-    kv->ops->bulk_commit(bulk);
-    put(kv, KV_DATA, "d", "1", false); /* RocksDB: in memory */
-    assert_ends(kv, kv->ops->iter_new(kv, KV_DATA, text("aa"), text("ba")));
-    struct kv_snapshot *snapshot = kv->ops->snapshot_new(kv);
-    put(kv, KV_DATA, "aaa", "later", false);
-    assert_ends(kv, kv->ops->walk_new(kv, snapshot, KV_DATA, text("aa"), text("ba"), false));
-    kv->ops->snapshot_free(kv, snapshot);
-    put(kv, KV_LOG, "a", "1", false);
-    put(kv, KV_LOG, "b", "1", false);
-    struct kv_iter *iter = kv->ops->iter_new(kv, KV_LOG, text("a"), text("b"));
-    assert_keys(kv, iter, "a ");
-    kv->ops->iter_free(iter);
-}
-
 static void start_behind_its_end(void *context)
 {
     struct kv *kv = context;
@@ -594,13 +573,34 @@ static void assert_refused_scan(void (*function)(void *context), struct kv *kv)
 }
 
 /* A scan that is told to go nowhere would find nothing, whatever there is. */
-static void test_scan_has_its_end_before_it(void **state)
+static void assert_has_its_end_before_it(struct kv *kv)
 {
-    struct kv *kv = kv_of(state);
     assert_refused_scan(start_behind_its_end, kv);
     assert_refused_scan(seek_behind_its_end, kv);
     assert_refused_scan(seek_to_the_end_of_all, kv);
     assert_refused_scan(seek_from_a_scan_of_all, kv);
+}
+
+/* What is from the end on is not given, wherever it lies, and the end moves with a seek. */
+static void test_scan_ends(void **state)
+{
+    struct kv *kv = kv_of(state);
+    struct kv_bulk *bulk = kv->ops->bulk_new(kv, KV_DATA);
+    for (const char *keys = "a\0ab\0b\0ba\0c\0"; *keys; keys += strlen(keys) + 1)
+        kv->ops->bulk_put(bulk, text(keys), text("1"));
+    kv->ops->bulk_commit(bulk);
+    put(kv, KV_DATA, "d", "1", false); /* RocksDB: in memory */
+    assert_ends(kv, kv->ops->iter_new(kv, KV_DATA, text("aa"), text("ba")));
+    struct kv_snapshot *snapshot = kv->ops->snapshot_new(kv);
+    put(kv, KV_DATA, "aaa", "later", false);
+    assert_ends(kv, kv->ops->walk_new(kv, snapshot, KV_DATA, text("aa"), text("ba"), false));
+    kv->ops->snapshot_free(kv, snapshot);
+    put(kv, KV_LOG, "a", "1", false);
+    put(kv, KV_LOG, "b", "1", false);
+    struct kv_iter *iter = kv->ops->iter_new(kv, KV_LOG, text("a"), text("b"));
+    assert_keys(kv, iter, "a ");
+    kv->ops->iter_free(iter);
+    assert_has_its_end_before_it(kv);
 }
 
 static void test_binary(void **state)
@@ -1214,6 +1214,35 @@ static void bulk_of(struct kv *kv, char first, unsigned rows, bool is_delete)
     kv->ops->bulk_commit(bulk);
 }
 
+/* A walk says that it gave up, and goes on where it was, nearer or however long that takes. */
+static void assert_gives_up(struct kv *kv)
+{
+    struct bytes key, value;
+    bulk_of(kv, 'p', 1, false);
+    bulk_of(kv, 'q', 3 * KV_PASSED_MAX, false);
+    bulk_of(kv, 'q', 3 * KV_PASSED_MAX, true);
+    bulk_of(kv, 'r', 2, false);
+    struct kv_iter *walk = kv->ops->walk_new(kv, NULL, KV_DATA, text("p"), text("s"), true);
+    assert_true(kv->ops->iter_next(walk, &key, &value));
+    passed_begin();
+    assert_false(kv->ops->iter_next(walk, &key, &value));
+    assert_true(kv->ops->walk_gave_up(walk));
+    assert_in_range(passed_rows(), KV_PASSED_MAX, KV_PASSED_MAX + 10);
+    kv->ops->walk_on(walk, text("q000001"));
+    assert_false(kv->ops->iter_next(walk, &key, &value));
+    assert_false(kv->ops->walk_gave_up(walk));
+    kv->ops->iter_seek(walk, text("q000001"), text("s"));
+    assert_false(kv->ops->iter_next(walk, &key, &value));
+    assert_true(kv->ops->walk_gave_up(walk));
+    kv->ops->walk_on(walk, text("s"));
+    assert_keys(kv, walk, "r000000 r000001 ");
+    assert_false(kv->ops->walk_gave_up(walk));
+    kv->ops->iter_free(walk);
+    walk = kv->ops->walk_new(kv, NULL, KV_DATA, text("p"), text("s"), false);
+    assert_keys(kv, walk, "p000000 r000000 r000001 ");
+    kv->ops->iter_free(walk);
+}
+
 /* What was deleted and what came later is there, and is passed over by who looks for the next that
  * is to be seen; behind the end nobody looks. */
 static void test_scan_passes_over_nothing_behind_its_end(void **state)
@@ -1240,36 +1269,7 @@ static void test_scan_passes_over_nothing_behind_its_end(void **state)
     scan_all(kv, kv->ops->walk_new(kv, snapshot, KV_DATA, text("c"), kv_family_end(), false), 0);
     assert_true(passed_rows() >= ROWS);
     kv->ops->snapshot_free(kv, snapshot);
-}
-
-/* It says so, and goes on where it was, nearer or however long that takes. */
-static void test_walk_gives_up(void **state)
-{
-    struct kv *kv = kv_of(state);
-    struct bytes key, value;
-    bulk_of(kv, 'a', 1, false);
-    bulk_of(kv, 'b', 3 * KV_PASSED_MAX, false);
-    bulk_of(kv, 'b', 3 * KV_PASSED_MAX, true);
-    bulk_of(kv, 'c', 2, false);
-    struct kv_iter *walk = kv->ops->walk_new(kv, NULL, KV_DATA, text("a"), text("d"), true);
-    assert_true(kv->ops->iter_next(walk, &key, &value));
-    passed_begin();
-    assert_false(kv->ops->iter_next(walk, &key, &value));
-    assert_true(kv->ops->walk_gave_up(walk));
-    assert_in_range(passed_rows(), KV_PASSED_MAX, KV_PASSED_MAX + 10);
-    kv->ops->walk_on(walk, text("b000001"));
-    assert_false(kv->ops->iter_next(walk, &key, &value));
-    assert_false(kv->ops->walk_gave_up(walk));
-    kv->ops->iter_seek(walk, text("b000001"), text("d"));
-    assert_false(kv->ops->iter_next(walk, &key, &value));
-    assert_true(kv->ops->walk_gave_up(walk));
-    kv->ops->walk_on(walk, text("d"));
-    assert_keys(kv, walk, "c000000 c000001 ");
-    assert_false(kv->ops->walk_gave_up(walk));
-    kv->ops->iter_free(walk);
-    walk = kv->ops->walk_new(kv, NULL, KV_DATA, text("a"), text("d"), false);
-    assert_keys(kv, walk, "a000000 c000000 c000001 ");
-    kv->ops->iter_free(walk);
+    assert_gives_up(kv);
 }
 
 /* Who reads all that there is once, for a backup or a check, takes nobody's place in the cache. */
@@ -2693,7 +2693,6 @@ int main(int argc, char **argv)
         BOTH(test_drop_files),
         BOTH(test_scan),
         BOTH(test_scan_ends),
-        BOTH(test_scan_has_its_end_before_it),
         BOTH(test_binary),
         BOTH(test_bulk),
         BOTH(test_snapshot),
@@ -2720,7 +2719,6 @@ int main(int argc, char **argv)
         ROCKSDB(test_property),
         ROCKSDB(test_expected_size),
         ROCKSDB(test_scan_passes_over_nothing_behind_its_end),
-        ROCKSDB(test_walk_gives_up),
         ROCKSDB(test_snapshot_leaves_the_cache),
         cmocka_unit_test(test_disk_fails),
         ROCKSDB(test_background_errors_are_asked_for_now_and_then),
