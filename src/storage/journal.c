@@ -81,6 +81,7 @@ enum {
     FILL_MOST = 1 << 20,    /* and more as more is used */
     SURPLUS_AFTER = 8,      /* so many segments a free file is kept that nobody wants, */
     FREE_KEPT = 1,          /* and one for ever */
+    FILL_FROM = 4,          /* when of the present segment one part of so many is used */
     FILL_PIECE = 64 << 10,  /* with one call: what the page cache makes one piece of, it also walks
                              * over whole for every small write into it */
     SHORT_MOST = 32 << 20,  /* or by less than that */
@@ -703,18 +704,29 @@ void journal_release_all(struct journal *journal, uint64_t mark)
 
 /* ---- filling ahead -------------------------------------------------------------------- */
 
+/* How many zeros the next file should have by now: all when the present one is used, and on the way
+ * there as many more as that is used more. All at once they would have the disk for a second, and
+ * each commit meanwhile would wait for them. */
+static uint64_t zeros_due(const struct journal *journal)
+{
+    uint64_t used_before = journal->segment_bytes / FILL_FROM;
+    if (journal->at <= used_before)
+        return 0;
+    uint64_t due = (journal->at - used_before) * FILL_FROM / (FILL_FROM - 1);
+    return due < journal->segment_bytes ? due : journal->segment_bytes;
+}
+
 bool journal_wants_filling(struct journal *journal)
 {
-    if (journal->at < journal->segment_bytes / 2)
-        return false;
-    const struct segment *next = find_free(journal);
-    return !next || next->filled < journal->segment_bytes;
+    uint64_t due = zeros_due(journal);
+    const struct segment *next = due > 0 ? find_free(journal) : NULL;
+    return due > (next ? next->filled : 0);
 }
 
 void journal_fill_begin(struct journal *journal, struct journal_filling *filling)
 {
     struct segment *next = find_free(journal);
-    check(!journal->is_filling && journal->at >= journal->segment_bytes / 2);
+    check(!journal->is_filling && zeros_due(journal) > 0);
     *filling = (struct journal_filling){.directory = journal->directory,
                                         .file = next ? next->file : journal->files++,
                                         .is_new = !next,

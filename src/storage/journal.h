@@ -81,7 +81,8 @@ struct journal_filling {
     int fd;      /* -1: it is not open yet */
     uint64_t from, to;
 };
-/* The present segment is used by half, and the next is not all filled. */
+/* The file of the next segment has fewer zeros than are due: from a quarter of the present one on
+ * they become more as that is used, and are all there at its end. */
 bool journal_wants_filling(struct journal *journal);
 /* One that is wanted. journal_fill() and journal_fill_end() follow, before the journal is closed;
  * no segment is begun before that, or zeros might come over its records. */

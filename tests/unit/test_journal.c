@@ -24,6 +24,7 @@ enum { SEGMENT = 256 << 10, SECOND_HEAD_AT = 4096, RECORDS_AT = 8192, RECORD_HEA
 /* Records are numbered by their first eight bytes. */
 struct world {
     char *directory;
+    uint64_t segment_bytes;
     struct journal *journal;
     uint64_t next;              /* number of the record that is appended next */
     uint64_t first, count;      /* replayed: of the first, how many */
@@ -49,7 +50,7 @@ static bool replayed(void *context, struct bytes record, struct journal_place pl
 static struct journal *try_open(struct world *world, bool is_new, char *error, size_t size)
 {
     struct journal_options options = {.directory = world->directory,
-                                      .segment_bytes = SEGMENT,
+                                      .segment_bytes = world->segment_bytes,
                                       .is_new = is_new,
                                       .replay = replayed,
                                       .context = world};
@@ -70,6 +71,7 @@ static int set_up(void **state)
 {
     struct world *world = memory_new(sizeof *world);
     world->directory = temporary_new();
+    world->segment_bytes = SEGMENT;
     open_it(world, true);
     *state = world;
     return 0;
@@ -380,6 +382,40 @@ static void the_next_segment_is_filled_ahead(void **state)
     uint64_t last = journal_last(world->journal);
     open_again(world);
     assert_int_equal(world->first + world->count - 1, last);
+}
+
+static void begin_with(struct world *world, uint64_t segment_bytes)
+{
+    close_it(world);
+    temporary_remove(world->directory);
+    world->directory = temporary_new();
+    world->segment_bytes = segment_bytes;
+    open_it(world, true);
+}
+
+/* So that they never have the disk for themselves for long, and are all there when they are
+ * needed. */
+static void zeros_keep_pace_with_records(void **state)
+{
+    enum { LARGE = 16 << 20, STEP = 1 << 20, RECORD = 100000 };
+    struct world *world = *state;
+    struct journal_filling filling;
+    uint64_t written = 0, filled = 0;
+    begin_with(world, LARGE);
+    while (journal_segment(world->journal) == 1) {
+        append(world, RECORD);
+        written += RECORD;
+        if (journal_segment(world->journal) > 1 || !journal_wants_filling(world->journal))
+            continue;
+        journal_fill_begin(world->journal, &filling);
+        assert_true(journal_fill(&filling));
+        journal_fill_end(world->journal, &filling, true);
+        assert_false(journal_wants_filling(world->journal));
+        filled = (uint64_t)size_of(world, 2);
+        assert_in_range(written, LARGE / 4 - RECORD, LARGE);
+        assert_in_range(filled, written * 4 / 3 - LARGE / 3, written + STEP);
+    }
+    assert_int_equal(filled, LARGE);
 }
 
 /* What is written there while zeros are on their way would be lost. */
@@ -1012,6 +1048,7 @@ int main(void)
         TEST(a_file_is_shortened_behind_its_head),
         TEST(the_next_segment_is_filled_ahead),
         TEST(no_segment_is_begun_while_it_is_filled),
+        TEST(zeros_keep_pace_with_records),
         TEST(a_filling_that_failed_may_be_left),
         TEST(a_held_segment_is_not_begun_anew),
         TEST(files_are_made_and_removed),
