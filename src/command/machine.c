@@ -452,14 +452,15 @@ uint64_t command_machine_prepared(const struct state_machine *base)
 
 static bool is_prepared_ever(struct bytes command, struct command_preparing *how)
 {
-    struct bytes words[ONCE_WORDS_BEFORE + 1];
+    struct bytes words[ONCE_WORDS_BEFORE + PREPARE_NAME_WORDS];
     uint32_t count = command_word_count(command);
-    if (command_first_words(command, words, 1) != 1)
-        return false;
-    if (!bytes_is(words[0], "once"))
-        return command_may_prepare(words[0], count, how);
-    return command_first_words(command, words, ONCE_WORDS_BEFORE + 1) > ONCE_WORDS_BEFORE &&
-           command_may_prepare(words[ONCE_WORDS_BEFORE], count - ONCE_WORDS_BEFORE, how) &&
+    uint32_t known = command_first_words(command, words, PREPARE_NAME_WORDS);
+    if (known == 0 || !bytes_is(words[0], "once"))
+        return command_may_prepare(words, known, count, how);
+    known = command_first_words(command, words, ONCE_WORDS_BEFORE + PREPARE_NAME_WORDS);
+    return known > ONCE_WORDS_BEFORE &&
+           command_may_prepare(words + ONCE_WORDS_BEFORE, known - ONCE_WORDS_BEFORE,
+                               count - ONCE_WORDS_BEFORE, how) &&
            how->is_of_once;
 }
 

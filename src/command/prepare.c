@@ -234,6 +234,18 @@ static uint64_t weigh_autoclaim(struct call *call, struct sources *sources)
     return command_autoclaim_size(call);
 }
 
+static uint64_t weigh_group(struct call *call, struct sources *sources)
+{
+    sources->first = 2;
+    return command_group_size(call) / LIST_ELEMENTS;
+}
+
+static uint64_t weigh_consumer(struct call *call, struct sources *sources)
+{
+    sources->first = 2;
+    return command_consumer_size(call);
+}
+
 /* Its stream is the last word but one, its only one. */
 static uint64_t weigh_delivery(struct call *call, struct sources *sources)
 {
@@ -366,6 +378,8 @@ static const struct kind kinds[] = {
     {cmd_lmpop, weigh_list_mpop, IN_PLACE | MOSTLY_SHORT | POPS, 0},
     {cmd_xautoclaim, weigh_autoclaim, IN_PLACE | MOSTLY_SHORT | BY_TIME, 0},
     {cmd_xreadgroup, weigh_delivery, IN_PLACE | MOSTLY_SHORT | BY_TIME, 0},
+    {cmd_xgroup_destroy, weigh_group, IN_PLACE | MOSTLY_SHORT, 0},
+    {cmd_xgroup_delconsumer, weigh_consumer, IN_PLACE | MOSTLY_SHORT, 0},
     {cmd_sadd, weigh_words, IN_PLACE | CARRIED, 16},
     {cmd_srem, weigh_words, IN_PLACE | CARRIED, 16},
     {cmd_hset, weigh_words, IN_PLACE | CARRIED, 16},
@@ -466,8 +480,8 @@ static bool is_likely(struct bytes name, uint32_t words)
         size_t size;
     } first[] = {{"bitop", 5},    {"copy", 4},        {"geo", 3},         {"linsert", 7},
                  {"lrem", 4},     {"ltrim", 5},       {"raft.exec", 9},   {"restore", 7},
-                 {"sort", 4},     {"xautoclaim", 10}, {"xreadgroup", 10}, {"xtrim", 5},
-                 {"zremrange", 9}};
+                 {"sort", 4},     {"xautoclaim", 10}, {"xgroup", 6},      {"xreadgroup", 10},
+                 {"xtrim", 5},    {"zremrange", 9}};
     enum { SHORTEST = 4 };
     const char *text = name.data;
     if (name.size < SHORTEST)
@@ -484,12 +498,13 @@ static bool is_likely(struct bytes name, uint32_t words)
     return false;
 }
 
-bool command_may_prepare(struct bytes name, uint32_t words, struct command_preparing *how)
+bool command_may_prepare(const struct bytes *first, uint32_t known, uint32_t words,
+                         struct command_preparing *how)
 {
     *how = (struct command_preparing){0};
-    if (words < WORDS_LEAST && !is_likely(name, words))
+    if (known == 0 || (words < WORDS_LEAST && !is_likely(first[0], words)))
         return false;
-    const struct command *command = command_find(&name, 1);
+    const struct command *command = command_find(first, known);
     const struct kind *kind = command ? kind_of(command) : NULL;
     bool is_of_sources = kind && kind->flags & OF_SOURCES;
     if (!kind || (kind->of_words && !is_of_sources && words < WORDS_LEAST) ||
@@ -505,9 +520,9 @@ bool command_may_prepare(struct bytes name, uint32_t words, struct command_prepa
 bool command_may_be_long(struct bytes encoded)
 {
     struct command_preparing how;
-    struct bytes name;
-    return command_first_words(encoded, &name, 1) == 1 &&
-           command_may_prepare(name, command_word_count(encoded), &how);
+    struct bytes first[PREPARE_NAME_WORDS];
+    uint32_t known = command_first_words(encoded, first, PREPARE_NAME_WORDS);
+    return command_may_prepare(first, known, command_word_count(encoded), &how);
 }
 
 uint64_t command_prepares(struct call *call)

@@ -30,14 +30,18 @@
 #include "command/preparing.h"
 #include "replica/replica.h"
 
+enum { PREPARE_NAME_WORDS = 2 }; /* what names a command, at most */
+
 /* What is known of a command by its name and the number of its words. */
 struct command_preparing {
     bool is_mostly_short;
     bool is_of_once;   /* it is prepared where ONCE carries it, too */
     uint64_t elements; /* that take as long as its words; 0: command_prepares() says it */
 };
-/* False: such a command is never prepared; cheap, since every write is asked. */
-bool command_may_prepare(struct bytes name, uint32_t words, struct command_preparing *how);
+/* By its first words, of which `known` are known, all that name it.  False: such a command is never
+ * prepared; cheap, since every write is asked. */
+bool command_may_prepare(const struct bytes *first, uint32_t known, uint32_t words,
+                         struct command_preparing *how);
 /* The same by the words of a command: how many elements is to be asked. */
 bool command_may_be_long(struct bytes encoded);
 /* How many elements the command, of a client and executed on the present state, walks over, about;

@@ -202,20 +202,23 @@ static void remove_first_consumer(struct series *stream, struct series_group *gr
     db_tree_cut(&group->consumers, 0, 1, UINT64_MAX);
 }
 
-bool series_group_remove(struct series *stream, struct bytes name, struct series_group *group)
+bool series_group_empty(struct series *stream, struct series_group *group)
 {
-    bool is_empty = group->pending.root.count == 0;
-    if (is_empty && group->consumers.root.count == 0) {
-        db_row_delete(stream->db, stream->record.space, group->number, nothing);
-        remove_name(stream, &stream->groups, name);
-        return true;
-    }
-    if (is_empty)
+    if (group->pending.root.count > 0)
+        db_tree_cut(&group->pending, 0, group->pending.root.count, SERIES_CUT_PAGES);
+    else if (group->consumers.root.count > 0)
         remove_first_consumer(stream, group);
     else
-        db_tree_cut(&group->pending, 0, group->pending.root.count, SERIES_CUT_PAGES);
+        return true;
     series_group_save(stream, group);
     return false;
+}
+
+void series_group_remove(struct series *stream, struct bytes name, const struct series_group *group)
+{
+    check(group->pending.root.count == 0 && group->consumers.root.count == 0);
+    db_row_delete(stream->db, stream->record.space, group->number, nothing);
+    remove_name(stream, &stream->groups, name);
 }
 
 /* ---- counters ------------------------------------------------------------------------ */
@@ -337,26 +340,30 @@ static void remove_pending(const struct series *stream, struct db_tree *pending,
     db_tree_cut(pending, rank, 1, UINT64_MAX);
 }
 
-bool series_consumer_remove(struct series *stream, struct series_group *group, struct bytes name,
-                            struct series_consumer *consumer)
+bool series_consumer_empty(struct series *stream, struct series_group *group,
+                           struct series_consumer *consumer)
 {
     struct buffer keys = {0};
-    bool is_gone = consumer->pending.root.count == 0;
-    if (is_gone) {
-        delete_consumer_rows(stream, consumer->number);
-        remove_name(stream, &group->consumers, name);
-    } else {
-        uint64_t count =
-            db_tree_walk(&consumer->pending, 0, REMOVED_AT_ONCE, false, note_key, &keys);
-        for (size_t at = 0; at < keys.size; at += SERIES_KEY_SIZE)
-            remove_pending(stream, &group->pending,
-                           series_id_of(bytes_of(keys.data + at, SERIES_KEY_SIZE)));
-        db_tree_cut(&consumer->pending, 0, count, UINT64_MAX);
-        series_consumer_save(stream, consumer);
-    }
+    if (consumer->pending.root.count == 0)
+        return true;
+    uint64_t count = db_tree_walk(&consumer->pending, 0, REMOVED_AT_ONCE, false, note_key, &keys);
+    for (size_t at = 0; at < keys.size; at += SERIES_KEY_SIZE)
+        remove_pending(stream, &group->pending,
+                       series_id_of(bytes_of(keys.data + at, SERIES_KEY_SIZE)));
+    db_tree_cut(&consumer->pending, 0, count, UINT64_MAX);
+    series_consumer_save(stream, consumer);
     series_group_save(stream, group);
     buffer_deinit(&keys);
-    return is_gone;
+    return false;
+}
+
+void series_consumer_remove(struct series *stream, struct series_group *group, struct bytes name,
+                            const struct series_consumer *consumer)
+{
+    check(consumer->pending.root.count == 0);
+    delete_consumer_rows(stream, consumer->number);
+    remove_name(stream, &group->consumers, name);
+    series_group_save(stream, group);
 }
 
 /* ---- what is pending ------------------------------------------------------------------- */

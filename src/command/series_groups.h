@@ -55,8 +55,11 @@ struct bytes series_name_at(const struct db_tree *names, uint64_t rank);
 bool series_group_new(struct series *stream, struct bytes name, struct series_id last, int64_t read,
                       struct series_group *group);
 void series_group_save(struct series *stream, const struct series_group *group);
-/* Takes some of it away, and saves it.  True: it is gone. */
-bool series_group_remove(struct series *stream, struct bytes name, struct series_group *group);
+/* Takes some of what is pending away, or then a consumer, and saves it.  True: nothing is left. */
+bool series_group_empty(struct series *stream, struct series_group *group);
+/* Of one that has nothing any more. */
+void series_group_remove(struct series *stream, struct bytes name,
+                         const struct series_group *group);
 
 /* The counter of the last delivered id, moved on by an id that is delivered now and is above it. */
 void series_group_deliver(const struct series *stream, struct series_group *group,
@@ -78,9 +81,12 @@ struct bytes series_consumer_name(const struct series *stream, uint64_t number);
 void series_consumer_new(struct series *stream, struct series_group *group, struct bytes name,
                          int64_t now_ms, struct series_consumer *consumer);
 void series_consumer_save(struct series *stream, const struct series_consumer *consumer);
-/* Takes some of it away, with what is pending with it, and saves both.  True: it is gone. */
-bool series_consumer_remove(struct series *stream, struct series_group *group, struct bytes name,
-                            struct series_consumer *consumer);
+/* Takes some of what is pending with it away, and saves both.  True: nothing is left. */
+bool series_consumer_empty(struct series *stream, struct series_group *group,
+                           struct series_consumer *consumer);
+/* Of one with which nothing is pending any more; saves the group. */
+void series_consumer_remove(struct series *stream, struct series_group *group, struct bytes name,
+                            const struct series_consumer *consumer);
 
 /* ---- what is pending ------------------------------------------------------------------- */
 

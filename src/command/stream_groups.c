@@ -7,7 +7,8 @@
 
 enum {
     PENDING_LOOKED_AT = 64,
-    STEP_COST = 1 << 18 /* of a slice: dropping some hundred pages, or what is pending */
+    CONSUMER_PENDING = 16, /* that go with their pages take as long as one consumer */
+    STEP_COST = 1 << 18    /* of a slice: dropping some hundred pages, or what is pending */
 };
 
 /* ---- XGROUP -------------------------------------------------------------------------- */
@@ -80,10 +81,15 @@ static bool open_stream(struct call *call, struct series *stream)
 }
 
 /* And its group, argv[3]; likewise. */
+static bool find_group(struct call *call, const struct series *stream, struct series_group *group)
+{
+    return series_group_find(stream, call->argv[3], group) ||
+           series_group_unknown(call, call->argv[2], call->argv[3]);
+}
+
 static bool open_group(struct call *call, struct series *stream, struct series_group *group)
 {
-    return open_stream(call, stream) && (series_group_find(stream, call->argv[3], group) ||
-                                         series_group_unknown(call, call->argv[2], call->argv[3]));
+    return open_stream(call, stream) && find_group(call, stream, group);
 }
 
 /* argv[4]: an id, or "$"; strict: not "-" or "+".  False: answered. */
@@ -145,18 +151,47 @@ static bool goes_on(struct call *call, struct series *stream)
     return !walk->unfinished;
 }
 
+/* Of a preparation, whose entry has the end left. */
+static bool stops(struct call *call, struct series *stream)
+{
+    if (!call_stops(call))
+        return false;
+    series_put_aside(stream, call);
+    return true;
+}
+
+static void take_changes(struct call *call, struct series *stream)
+{
+    if (call_is_prepared(call))
+        series_take_changes(stream, call);
+}
+
+uint64_t command_group_size(struct call *call)
+{
+    struct series stream;
+    struct series_group group;
+    if (!series_open(&stream, call, call->argv[2]) ||
+        !series_group_find(&stream, call->argv[3], &group))
+        return 0;
+    return group.pending.root.count + group.consumers.root.count * CONSUMER_PENDING;
+}
+
 void cmd_xgroup_destroy(struct call *call)
 {
     struct series stream;
     struct series_group group;
     if (!open_stream(call, &stream))
         return;
+    take_changes(call, &stream);
     bool is_there = series_group_find(&stream, call->argv[3], &group);
     call_begin_slice(call);
     if (is_there) {
-        while (!series_group_remove(&stream, call->argv[3], &group))
+        while (!series_group_empty(&stream, &group))
             if (!goes_on(call, &stream))
                 return;
+        if (stops(call, &stream))
+            return;
+        series_group_remove(&stream, call->argv[3], &group);
         series_save(&stream, "xgroup-destroy");
     }
     reply_integer(call->reply, is_there);
@@ -177,6 +212,18 @@ void cmd_xgroup_createconsumer(struct call *call)
     reply_integer(call->reply, !is_there);
 }
 
+uint64_t command_consumer_size(struct call *call)
+{
+    struct series stream;
+    struct series_group group;
+    struct series_consumer consumer;
+    if (!series_open(&stream, call, call->argv[2]) ||
+        !series_group_find(&stream, call->argv[3], &group) ||
+        !series_consumer_find(&stream, &group, call->argv[4], &consumer))
+        return 0;
+    return consumer.pending.root.count;
+}
+
 /* walk->count: how many were pending. */
 void cmd_xgroup_delconsumer(struct call *call)
 {
@@ -184,15 +231,21 @@ void cmd_xgroup_delconsumer(struct call *call)
     struct series_group group;
     struct series_consumer consumer;
     struct walk_state *walk = call->walk;
-    if (!open_group(call, &stream, &group))
+    if (!open_stream(call, &stream))
+        return;
+    take_changes(call, &stream);
+    if (!find_group(call, &stream, &group))
         return;
     if (series_consumer_find(&stream, &group, call->argv[4], &consumer)) {
         if (!walk->unfinished)
             walk->count = consumer.pending.root.count;
         call_begin_slice(call);
-        while (!series_consumer_remove(&stream, &group, call->argv[4], &consumer))
+        while (!series_consumer_empty(&stream, &group, &consumer))
             if (!goes_on(call, &stream))
                 return;
+        if (stops(call, &stream))
+            return;
+        series_consumer_remove(&stream, &group, call->argv[4], &consumer);
         series_save(&stream, "xgroup-delconsumer");
     }
     reply_integer(call->reply, (int64_t)walk->count);

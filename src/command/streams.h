@@ -12,6 +12,10 @@ uint64_t command_stream_trim_size(struct call *call);
 /* How many XAUTOCLAIM looks at, and XREADGROUP delivers, if they can be prepared. */
 uint64_t command_autoclaim_size(struct call *call);
 uint64_t series_delivery_size(struct call *call);
+/* How much is pending that XGROUP DESTROY and DELCONSUMER take away, or how many that take as long;
+ * nothing is answered that counts. */
+uint64_t command_group_size(struct call *call);
+uint64_t command_consumer_size(struct call *call);
 /* Whether an XADD trims as well, and about how many; likewise. */
 bool command_stream_entry_trims(struct call *call, uint64_t *size);
 /* How many pages and rows there ever were of the stream at the key: about what it takes to copy. */

@@ -276,6 +276,9 @@ static const char *const changing[] = {"LINSERT l BEFORE 2999 x",
                                        "XREADGROUP GROUP later g NOACK STREAMS long 2500",
                                        "XAUTOCLAIM long later h 0 500 COUNT 700",
                                        "XREADGROUP GROUP later h COUNT 600 STREAMS long 1",
+                                       "XGROUP DELCONSUMER long later h",
+                                       "XGROUP DESTROY long later",
+                                       "XGROUP DESTROY x group",
                                        "ZPOPMIN w 1200",
                                        "ZPOPMAX w 1100",
                                        "ZMPOP 2 none w MAX COUNT 1500",
@@ -1020,6 +1023,88 @@ static void what_is_pending_gets_idle_in_between(void **state)
     }
     type("XPENDING x group - + 100");
     type("XINFO CONSUMERS x group");
+}
+
+/* A group of three consumers, where the last has nothing. */
+static void fill_group(void)
+{
+    type("DEL x");
+    for (int i = 1; i <= 500; i++) {
+        char line[64];
+        snprintf(line, sizeof line, "XADD x %d-1 f v", i);
+        type(line);
+    }
+    type("XGROUP CREATE x group 0");
+    type("XGROUP CREATE x second 0");
+    type("XREADGROUP GROUP second c COUNT 7 STREAMS x >");
+    type("XREADGROUP GROUP group c COUNT 300 STREAMS x >");
+    type("XREADGROUP GROUP group d COUNT 150 STREAMS x >");
+    type("XGROUP CREATECONSUMER x group idle");
+}
+
+static void compare_groups(void)
+{
+    type("XINFO GROUPS x");
+    type("XINFO CONSUMERS x group");
+    type("XPENDING x group - + 1000");
+    type("XPENDING x second - + 1000");
+}
+
+/* What takes away one, or all. */
+static void groups_and_consumers_are_taken_away(void **state)
+{
+    static const char *const taken[] = {"XGROUP DELCONSUMER x group c", "XGROUP DESTROY x group",
+                                        "xgroup delconsumer x group c", "xGroup Destroy x group"};
+    static const char *const changes[] = {
+        "XACK x group 7-1", "XREADGROUP GROUP group c COUNT 1 STREAMS x >",
+        "XGROUP CREATECONSUMER x group e", "XCLAIM x group d 0 3-1", "XADD x 501-1 f v",
+        "XGROUP DELCONSUMER x group c", "XGROUP SETID x second 3-1", "DEL x"};
+    (void)state;
+    for (size_t i = 0; i < sizeof taken / sizeof taken[0]; i++) {
+        bool is_last = i % 2; /* of the group all is gone */
+        command_machine_prepare_from(one.machine, is_last ? 28 : 300);
+        fill_group();
+        db_checkpoint(i > 1 ? one.db : other.db);
+        check_that(taken[i], "INCR others", true);
+        compare_groups();
+        for (size_t j = 0; j < sizeof changes / sizeof changes[0]; j++) {
+            fill_group();
+            check_that(taken[i], changes[j], false);
+            compare_groups();
+        }
+    }
+}
+
+static void what_takes_little_away_is_not_prepared(void **state)
+{
+    (void)state;
+    fill_group();
+    command_machine_prepare_from(one.machine, 301);
+    assert_false(is_wanted("XGROUP DELCONSUMER x group c"));
+    command_machine_prepare_from(one.machine, 32);
+    assert_false(is_wanted("XGROUP DESTROY x group")); /* 450 are pending, with three */
+    command_machine_prepare_from(one.machine, 31);
+    assert_true(is_wanted("XGROUP DESTROY x group"));
+    command_machine_prepare_from(one.machine, 1);
+    assert_false(is_wanted("XGROUP DELCONSUMER x group idle"));
+    assert_false(is_wanted("XGROUP DELCONSUMER x group none"));
+    assert_false(is_wanted("XGROUP DELCONSUMER x none c"));
+    assert_false(is_wanted("XGROUP DELCONSUMER none group c"));
+    assert_false(is_wanted("XGROUP DELCONSUMER small group c"));
+    assert_false(is_wanted("XGROUP DESTROY x none"));
+    assert_false(is_wanted("XGROUP DESTROY none group"));
+    assert_false(is_wanted("XGROUP CREATE x third 0"));
+}
+
+static void once_takes_a_group_away(void **state)
+{
+    (void)state;
+    fill_group();
+    command_machine_prepare_from(one.machine, 1);
+    check_that("ONCE client 1 XGROUP DELCONSUMER x group c", "ONCE other 1 INCR others", true);
+    compare_groups();
+    check_that("ONCE client 2 XGROUP DESTROY x group", "ONCE other 2 INCR others", true);
+    compare_groups();
 }
 
 static void another_seed_or_protocol_is_not_what_was_prepared(void **state)
@@ -2177,6 +2262,9 @@ int main(void)
         TEST(once_carries_what_does_not_depend_on_its_entry),
         TEST(what_is_proposed_says_when),
         TEST(what_is_pending_gets_idle_in_between),
+        TEST(groups_and_consumers_are_taken_away),
+        TEST(what_takes_little_away_is_not_prepared),
+        TEST(once_takes_a_group_away),
         TEST(another_seed_or_protocol_is_not_what_was_prepared),
         TEST(fields_end_in_between),
         TEST(deleted_keys_are_prepared),

@@ -98,7 +98,8 @@ static const char *const stamped[] = {
     "LPOP %l %N", "RPOP %l %N", "LMPOP 2 %l %l RIGHT COUNT %N", "XAUTOCLAIM %x g c3 %n 0 COUNT %N",
     "XREADGROUP GROUP g c COUNT %N STREAMS %x >", "XREADGROUP GROUP g c NOACK COUNT %N STREAMS %x >",
     "XREADGROUP GROUP g c COUNT %N STREAMS %x 0", "XREADGROUP GROUP g c3 STREAMS %x 0", "BITFIELD %t %B",
-    "EVAL return{#KEYS,#ARGV,redis.call('incr',KEYS[1])} 1 %t %F", "XADD %x MAXLEN %r * %P"};
+    "EVAL return{#KEYS,#ARGV,redis.call('incr',KEYS[1])} 1 %t %F", "XADD %x MAXLEN %r * %P",
+    "XGROUP DESTROY %x g", "XGROUP DELCONSUMER %x g c", "XGROUP DELCONSUMER %x g c3"};
 /* clang-format on */
 
 /* ---- what is counted ---------------------------------------------------------------------- */
