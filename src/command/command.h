@@ -301,6 +301,9 @@ void command_machine_observe(struct state_machine *machine, struct command_obser
 
 /* Writes that walk over so many elements are prepared; tests want fewer. */
 void command_machine_prepare_from(struct state_machine *machine, uint64_t elements);
+/* Scripts of so many slices are run before their entry the next time; tests want all of them to be
+ * run so, always: 0. */
+void command_machine_long_from(struct state_machine *machine, unsigned slices);
 /* How many entries were executed by what was prepared, since the start. */
 uint64_t command_machine_prepared(const struct state_machine *machine);
 

@@ -9,8 +9,10 @@
  *      +-- ended -->  keep what it wrote  or, if it failed, undo it  -->  reply
  *
  * What a script wrote that raises an error, or passes a bound, is undone; Redis keeps it.  A script
- * that returns an error has chosen to, and keeps what it wrote.  Deterministic; loop thread
- * only. */
+ * that returns an error has chosen to, and keeps what it wrote.
+ *
+ * One that was long before is run before its entry, beside the db (preparing.h), savepoint and all;
+ * its entry takes over what it wrote, and its reply.  Deterministic; loop thread only. */
 #include "command/eval.h"
 
 #include <ctype.h>
@@ -120,12 +122,13 @@ static void select_database(struct running *running, const struct script_call *c
 }
 
 /* TIME is that of the log. */
-static void reply_time(int64_t now_ms, struct reply *reply)
+static void tell_time(struct call *call, struct reply *reply)
 {
     char digits[NUMBER_I64_SIZE];
+    call_needs_its_entry(call);
     reply_array(reply, 2);
-    reply_bulk(reply, bytes_of(digits, number_format_i64(now_ms / 1000, digits)));
-    reply_bulk(reply, bytes_of(digits, number_format_i64(now_ms % 1000 * 1000, digits)));
+    reply_bulk(reply, bytes_of(digits, number_format_i64(call->now_ms / 1000, digits)));
+    reply_bulk(reply, bytes_of(digits, number_format_i64(call->now_ms % 1000 * 1000, digits)));
 }
 
 /* Of commands that run on the node that a client is connected to, those whose answer is the same on
@@ -138,7 +141,7 @@ static bool answer_here(struct call *call, struct running *running, const struct
     if (command->execute == cmd_select)
         select_database(running, called, &reply);
     else if (command->execute == cmd_time)
-        reply_time(call->now_ms, &reply);
+        tell_time(call, &reply);
     else if (command->execute == cmd_ping && called->argc == 1)
         reply_simple(&reply, "PONG");
     else if (command->execute == cmd_ping || command->execute == cmd_echo)
@@ -202,8 +205,13 @@ static void end(struct call *call, struct running *running)
     struct bytes reply = script_reply(running->script, &failed);
     if (running->phase == PHASE_RUNS)
         running->phase = failed ? PHASE_UNDOES : PHASE_KEEPS;
+    if (call->preparing && failed) { /* its entry finds that again, and has something to undo */
+        call_needs_its_entry(call);
+        call->walk->unfinished = true;
+        return;
+    }
     call->walk->unfinished = !keep_or_undo(call, running);
-    if (!call->walk->unfinished)
+    if (!call->walk->unfinished && !call_stops(call))
         reply_raw(call->reply, reply);
 }
 
@@ -214,7 +222,8 @@ static void note_spent(struct call *call, struct running *running)
     running->spent = spent;
 }
 
-/* In a preparation: the machine gets the words, and what the script does is left to its entry. */
+/* In a preparation of its words: the machine gets them, and what the script does is left to its
+ * entry. */
 static void load(struct call *call, struct running *running)
 {
     script_slice(running->script);
@@ -232,7 +241,7 @@ static void go_on(struct call *call)
 {
     struct running *running = call->walk->kept;
     struct script *script = running->script;
-    if (call->preparing) {
+    if (call->preparing && !call->preparing->is_whole) {
         load(call, running);
         return;
     }
@@ -306,7 +315,7 @@ static void begin(struct call *call, struct bytes body, struct running *running,
                              .argument_count = call->argc - KEYS_FROM - keys,
                              .protocol = call->reply->protocol,
                              .seed = call->seed,
-                             .waits = call->preparing != NULL,
+                             .waits = call->preparing && !call->preparing->is_whole,
                              .is_library = is_library,
                              .function = call->argv[1],
                              .knows_command = knows_command};
@@ -314,16 +323,52 @@ static void begin(struct call *call, struct bytes body, struct running *running,
     go_on(call);
 }
 
+/* EVALSHA knows from now on what EVAL ran. */
+static void keep_body(struct call *call, struct bytes sha)
+{
+    struct bytes known;
+    if (!script_store_get(call, sha, &known))
+        script_store_put(call, sha, call->argv[1], false);
+}
+
+/* All of it was run before this entry, and holds. */
+static void take_whole(struct call *call, struct running *running)
+{
+    bool failed;
+    call_take_keys(call);
+    call_begins_prepared(call);
+    if (call->command->execute == cmd_eval)
+        keep_body(call, bytes_of(running->sha, SCRIPT_SHA_SIZE));
+    reply_raw(call->reply, script_reply(running->script, &failed));
+    check(!failed);
+}
+
 bool call_goes_on(struct call *call)
 {
-    if (!call->walk->kept)
+    struct running *running = call->walk->kept;
+    if (!running)
         return false;
+    if (call_is_prepared(call) && running->phase != PHASE_RUNS) {
+        take_whole(call, running);
+        return true;
+    }
     if (call_is_prepared(call)) {
         call_begins_prepared(call);
         return false;
     }
     go_on(call);
     return true;
+}
+
+bool command_script_is_same(struct call *call)
+{
+    const struct running *running = call->walk->kept;
+    struct bytes body;
+    if (!running || call->command->execute == cmd_eval)
+        return true;
+    struct bytes sha = bytes_of(running->sha, SCRIPT_SHA_SIZE);
+    return call->command->execute == cmd_evalsha ? script_store_get(call, sha, &body)
+                                                 : command_function_is(call, sha);
 }
 
 /* Its words are in a machine already, if it is this code that was prepared. */
@@ -374,7 +419,7 @@ static bool store(struct call *call, struct running *running, struct bytes body)
 static void eval(struct call *call, bool is_read_only)
 {
     char sha[SCRIPT_SHA_SIZE + 1];
-    struct bytes body = call->argv[1], name = bytes_of(sha, SCRIPT_SHA_SIZE), known;
+    struct bytes body = call->argv[1], name = bytes_of(sha, SCRIPT_SHA_SIZE);
     uint32_t keys;
     bool may_write;
     if (call_goes_on(call))
@@ -383,8 +428,7 @@ static void eval(struct call *call, bool is_read_only)
         return;
     script_sha(body, sha);
     if (call->walk->kept) { /* it was prepared, so it compiles */
-        if (!script_store_get(call, name, &known))
-            script_store_put(call, name, body, false);
+        keep_body(call, name);
         bool is_it = goes_on_prepared(call, name);
         check(is_it);
         return;

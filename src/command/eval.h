@@ -18,6 +18,12 @@ bool call_goes_on(struct call *call);
 /* argv[1] of the library that the code is, with the keys and arguments behind it. */
 void call_run_function(struct call *call, struct bytes sha, struct bytes code, bool may_write);
 
+/* Of a script or function that is run before its entry, whole, so far: whether its words name the
+ * same by now; call->walk is that of its preparation. */
+bool command_script_is_same(struct call *call);
+/* fcall.c.  Whether the function at argv[1] is of the library with this code. */
+bool command_function_is(struct call *call, struct bytes sha);
+
 /* script_pool.c.  A machine for a script; NULL: too many that read are under way (of an entry
  * never). */
 struct script *script_pool_take(const struct call *call);

@@ -22,6 +22,18 @@ static bool may_run(struct call *call, unsigned flags, bool is_read_only)
     return true;
 }
 
+bool command_function_is(struct call *call, struct bytes sha)
+{
+    struct buffer name = {0};
+    struct function_library library;
+    unsigned flags;
+    bool is_it = function_store_find(call, call->argv[1], &flags, &name) &&
+                 function_store_get(call, buffer_bytes(&name), &library) &&
+                 bytes_equal(library.sha, sha);
+    buffer_deinit(&name);
+    return is_it;
+}
+
 static void call_function(struct call *call, bool is_read_only)
 {
     struct buffer name = {0};

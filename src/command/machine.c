@@ -15,11 +15,15 @@
 #include "command/change.h"
 #include "command/check.h"
 #include "command/execution.h"
+#include "command/long_scripts.h"
 #include "command/prepare.h"
 #include "command/waiting.h"
 #include "replica/replica.h"
 
-enum { PREPARE_ELEMENTS = 10000 }; /* which take about 10 ms */
+enum {
+    PREPARE_ELEMENTS = 10000, /* which take about 10 ms, */
+    LONG_SLICES = 6           /* as so many slices of a script do */
+};
 
 /* A command of very many words, about which admit() is to be asked. */
 struct decoded {
@@ -54,6 +58,9 @@ struct machine {
     uint64_t prepared;                  /* entries that were, since the start */
     struct preparation *preparation;    /* owned: of a write that comes later; or NULL */
     struct preparation *used;           /* owned: of the entry under way, which has its words */
+    struct long_scripts scripts;        /* that were long on this node */
+    unsigned long_from;                 /* slices */
+    unsigned slices;                    /* of the entry under way, so far */
     bool parts;             /* the entry that begins is to leave its state before it readable */
     struct db_view *before; /* owned: of that, while it is half done and somebody read; or NULL */
 };
@@ -202,7 +209,7 @@ static bool run(struct machine *machine, struct execution *execution, struct byt
             check(!is_prepared);
             return true;
         }
-        bool is_at_end = is_prepared && !(call->command->flags & CMD_SCRIPTING);
+        bool is_at_end = is_prepared && preparation_leaves_the_end(machine->preparation);
         if (allows & CMD_WRITE && machine->parts && !is_at_end && command_may_take_long(call))
             (void)db_part(machine->db);
         execution_begin(execution, call->command, call->argc, allows);
@@ -235,14 +242,38 @@ static size_t value_max(const struct apply_context *context)
     return is_limited ? context->value_max : VALUE_SIZE_MAX;
 }
 
-static bool apply(struct state_machine *base, const struct apply_context *context,
-                  struct bytes command, int protocol, struct buffer *out)
+/* The first words of a command, or of what ONCE carries: what long_scripts.h tells scripts by. */
+struct first_words {
+    struct bytes words[ONCE_WORDS_BEFORE + LONG_SCRIPT_WORDS];
+    const struct bytes *said; /* of them, from here on */
+    uint32_t known;
+};
+
+static void read_first(struct bytes command, struct first_words *first)
+{
+    bool is_once =
+        command_first_words(command, first->words, 1) == 1 && bytes_is(first->words[0], "once");
+    uint32_t before = is_once ? ONCE_WORDS_BEFORE : 0;
+    first->known = command_first_words(command, first->words, before + LONG_SCRIPT_WORDS);
+    first->known -= before < first->known ? before : first->known;
+    first->said = first->words + before;
+}
+
+/* The entry that ended had many slices. */
+static void note_long(struct machine *machine, struct bytes command)
+{
+    struct first_words first;
+    read_first(command, &first);
+    command_scripts_long(&machine->scripts, first.said, first.known);
+}
+
+static bool apply_slice(struct machine *machine, const struct apply_context *context,
+                        struct bytes command, int protocol, struct buffer *out)
 {
     struct reply reply = {out, protocol};
     struct call call = call_in(context, &reply);
     call.value_max = value_max(context);
     call.rest = context->rest;
-    struct machine *machine = machine_of(base);
     machine->author = context->client;
     check(context->meaning >= 1);
     check(context->meaning <= machine->meaning_known);
@@ -260,6 +291,17 @@ static bool apply(struct state_machine *base, const struct apply_context *contex
         preparation_free(machine->used);
         machine->used = NULL;
     }
+    return finished;
+}
+
+static bool apply(struct state_machine *base, const struct apply_context *context,
+                  struct bytes command, int protocol, struct buffer *out)
+{
+    struct machine *machine = machine_of(base);
+    machine->slices = machine->writing.depth > 0 ? machine->slices + 1 : 1;
+    bool finished = apply_slice(machine, context, command, protocol, out);
+    if (finished && machine->slices >= machine->long_from)
+        note_long(machine, command);
     return finished;
 }
 
@@ -445,16 +487,37 @@ void command_machine_prepare_from(struct state_machine *base, uint64_t elements)
     machine_of(base)->prepares_from = elements;
 }
 
+void command_machine_long_from(struct state_machine *base, unsigned slices)
+{
+    machine_of(base)->long_from = slices;
+}
+
 uint64_t command_machine_prepared(const struct state_machine *base)
 {
     return ((const struct machine *)base)->prepared;
 }
 
-static bool is_prepared_ever(struct bytes command, struct command_preparing *how)
+static bool is_long_script(const struct machine *machine, struct bytes command)
+{
+    struct first_words first;
+    if (machine->scripts.count == 0 && machine->long_from > 0)
+        return false;
+    read_first(command, &first);
+    return machine->long_from > 0
+               ? command_scripts_is_long(&machine->scripts, first.said, first.known)
+               : command_scripts_is(first.said, first.known);
+}
+
+static bool is_prepared_ever(const struct machine *machine, struct bytes command,
+                             struct command_preparing *how)
 {
     struct bytes words[ONCE_WORDS_BEFORE + PREPARE_NAME_WORDS];
     uint32_t count = command_word_count(command);
     uint32_t known = command_first_words(command, words, PREPARE_NAME_WORDS);
+    if (is_long_script(machine, command)) {
+        *how = (struct command_preparing){.elements = UINT64_MAX};
+        return true;
+    }
     if (known == 0 || !bytes_is(words[0], "once"))
         return command_may_prepare(words, known, count, how);
     known = command_first_words(command, words, ONCE_WORDS_BEFORE + PREPARE_NAME_WORDS);
@@ -467,8 +530,7 @@ static bool is_prepared_ever(struct bytes command, struct command_preparing *how
 static bool may_prepare(struct state_machine *base, struct bytes command)
 {
     struct command_preparing how;
-    (void)base;
-    return is_prepared_ever(command, &how);
+    return is_prepared_ever(machine_of(base), command, &how);
 }
 
 static bool prepares(struct state_machine *base, const struct apply_context *context,
@@ -477,7 +539,7 @@ static bool prepares(struct state_machine *base, const struct apply_context *con
     struct machine *machine = machine_of(base);
     struct look own;
     struct command_preparing how;
-    if (!is_prepared_ever(command, &how))
+    if (!is_prepared_ever(machine, command, &how))
         return false;
     if (how.elements > 0)
         return how.elements >= machine->prepares_from;
@@ -495,8 +557,24 @@ static enum preparing prepare_begin(struct machine *machine, const struct apply_
     struct look own;
     look_begin(context, &own);
     own.call.value_max = value_max(context);
-    machine->preparation = preparation_new(machine->db, command, &own.call);
+    bool is_whole = is_long_script(machine, blob_bytes(command));
+    machine->preparation = preparation_new(machine->db, command, &own.call, is_whole);
     return machine->preparation ? PREPARING_MORE : PREPARING_NOT_NOW;
+}
+
+/* A script was run before its entry, or cannot be. */
+static void note_run(struct machine *machine, struct bytes command, bool is_ready)
+{
+    struct first_words first;
+    if (!preparation_is_whole(machine->preparation))
+        return;
+    read_first(command, &first);
+    if (!is_ready)
+        command_scripts_beyond(&machine->scripts, first.said, first.known);
+    else if (preparation_slices(machine->preparation) < machine->long_from)
+        command_scripts_short(&machine->scripts, first.said, first.known);
+    else
+        command_scripts_long(&machine->scripts, first.said, first.known);
 }
 
 static enum preparing prepare_some(struct state_machine *base, const struct apply_context *context,
@@ -509,9 +587,12 @@ static enum preparing prepare_some(struct state_machine *base, const struct appl
     switch (preparation_go_on(machine->preparation, context->now_ms)) {
     case PREPARATION_MORE: return PREPARING_MORE;
     case PREPARATION_NOT_NOW: return PREPARING_NOT_NOW;
-    case PREPARATION_READY: return PREPARING_ENDED;
+    case PREPARATION_READY: note_run(machine, blob_bytes(command), true); break;
     case PREPARATION_CHANGED: drop_preparation(machine); return PREPARING_CHANGED;
-    case PREPARATION_FAILED: drop_preparation(machine); break;
+    case PREPARATION_FAILED:
+        note_run(machine, blob_bytes(command), false);
+        drop_preparation(machine);
+        break;
     }
     return PREPARING_ENDED;
 }
@@ -784,6 +865,7 @@ struct state_machine *command_machine_new(struct db *db, uint8_t known)
     machine->db = db;
     machine->meaning_known = known;
     machine->prepares_from = PREPARE_ELEMENTS;
+    machine->long_from = LONG_SLICES;
     db_elements_due(db, fields_expire);
     return &machine->base;
 }

@@ -478,10 +478,10 @@ static bool is_likely(struct bytes name, uint32_t words)
     static const struct {
         const char *text;
         size_t size;
-    } first[] = {{"bitop", 5},    {"copy", 4},        {"geo", 3},         {"linsert", 7},
-                 {"lrem", 4},     {"ltrim", 5},       {"raft.exec", 9},   {"restore", 7},
-                 {"sort", 4},     {"xautoclaim", 10}, {"xgroup", 6},      {"xreadgroup", 10},
-                 {"xtrim", 5},    {"zremrange", 9}};
+    } first[] = {{"bitop", 5}, {"copy", 4},        {"geo", 3},       {"linsert", 7},
+                 {"lrem", 4},  {"ltrim", 5},       {"raft.exec", 9}, {"restore", 7},
+                 {"sort", 4},  {"xautoclaim", 10}, {"xgroup", 6},    {"xreadgroup", 10},
+                 {"xtrim", 5}, {"zremrange", 9}};
     enum { SHORTEST = 4 };
     const char *text = name.data;
     if (name.size < SHORTEST)
@@ -557,10 +557,12 @@ struct preparation {
     struct call_preparing said;
     struct tally tally; /* of what it carries */
     uint64_t looked;    /* up to this entry the sources are what they were */
+    unsigned slices;    /* of the command, so far */
     uint32_t before;    /* words of ONCE in front of it */
     const struct kind *kind;
-    int protocol; /* of the reply */
-    bool is_made; /* all but its end; what it put is being listed */
+    int protocol;  /* of the reply */
+    bool is_whole; /* of a script, which is run as a transaction is */
+    bool is_made;  /* all but its end; what it put is being listed */
     bool is_ready;
     struct buffer name, words;  /* encoded, in place of those that were said; or nothing */
     struct command_parts parts; /* with them */
@@ -568,7 +570,7 @@ struct preparation {
 
 static unsigned flags_of(const struct preparation *preparation)
 {
-    return preparation->kind->flags;
+    return preparation->is_whole ? IN_PLACE | OF_KEYS : preparation->kind->flags;
 }
 
 /* Of what is changed in place: when the first of its elements comes to its deadline.  False: one is
@@ -589,7 +591,7 @@ static bool note_sources(struct preparation *preparation, struct call *call)
     struct sources sources;
     bool is_sure = weigh(call, &sources) > 0;
     preparation->sources_count = is_sure ? sources.count : 0;
-    preparation->said.looks.are_possible = sources.are_looked_at;
+    preparation->said.looks.are_possible = sources.are_looked_at || preparation->is_whole;
     preparation->sources = memory_new(sources.count * sizeof *preparation->sources);
     for (uint32_t i = 0; i < preparation->sources_count; i++) {
         struct source *source = &preparation->sources[i];
@@ -775,6 +777,7 @@ static bool begin(struct preparation *preparation, int64_t now_ms)
     preparation->said = (struct call_preparing){.outermost = &making->frames[0].walk,
                                                 .database = own.database,
                                                 .may_carry = may_carry,
+                                                .is_whole = preparation->is_whole,
                                                 .looks.until_ms = INT64_MAX};
     making->view = view;
     making->now_ms = now_ms;
@@ -807,9 +810,11 @@ static void end_making(struct preparation *preparation)
     preparation->making = (struct execution){0};
 }
 
-struct preparation *preparation_new(struct db *db, struct blob *encoded, const struct call *call)
+struct preparation *preparation_new(struct db *db, struct blob *encoded, const struct call *call,
+                                    bool is_whole)
 {
     struct preparation *preparation = memory_new(sizeof *preparation);
+    preparation->is_whole = is_whole;
     command_tally_init(&preparation->tally);
     preparation->protocol = call->reply->protocol;
     preparation->db = db;
@@ -914,6 +919,19 @@ static bool looks_hold(const struct preparation *preparation)
            now_ms >= preparation->context.now_ms && now_ms < looks->until_ms;
 }
 
+/* Of a script, what its words name: its code. */
+static bool is_same_script(const struct preparation *preparation)
+{
+    struct reply nobody = {NULL, preparation->protocol};
+    struct walk_state walk = preparation->making.frames[0].walk; /* only looked at */
+    struct call call = preparation->context;
+    call.db = preparation->db;
+    call.view = NULL;
+    call.reply = &nobody;
+    call.walk = &walk;
+    return command_script_is_same(&call);
+}
+
 bool preparation_holds(const struct preparation *preparation)
 {
     unsigned database = preparation->context.database;
@@ -932,6 +950,8 @@ bool preparation_holds(const struct preparation *preparation)
     if (flags_of(preparation) & OF_KEYS && !db_beside_fits_keys(preparation->db))
         return false;
     if (preparation->before && !command_once_carries(preparation->db, preparation->making.argv))
+        return false;
+    if (preparation->is_whole && !is_same_script(preparation))
         return false;
     return looks_hold(preparation);
 }
@@ -956,6 +976,7 @@ static enum preparation_step make_some(struct preparation *preparation)
     call.reply = &nobody;
     call.observer = &preparation->tally.observer;
     db_at(beside, call.now_ms, false);
+    preparation->slices++;
     bool is_finished = execution_go_on(&preparation->making, &call);
     uint64_t read = db_work(db) - reading;
     db_spend(db, db_work(beside) - all - read);
@@ -985,6 +1006,21 @@ enum preparation_step preparation_go_on(struct preparation *preparation, int64_t
         db_beside_list_puts(beside, preparation->context.database, PUTS_LISTED))
         return end_well(preparation);
     return preparation->is_made ? PREPARATION_MORE : step;
+}
+
+unsigned preparation_slices(const struct preparation *preparation)
+{
+    return preparation->slices;
+}
+
+bool preparation_is_whole(const struct preparation *preparation)
+{
+    return preparation->is_whole;
+}
+
+bool preparation_leaves_the_end(const struct preparation *preparation)
+{
+    return preparation->is_whole || !(preparation->context.command->flags & CMD_SCRIPTING);
 }
 
 /* By the time of the entry: what the command does with its deadlines then is what it did. */

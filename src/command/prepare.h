@@ -16,7 +16,8 @@
  *
  * A transaction is prepared as a whole: its commands are executed from beginning to end in a db
  * that stands on the view, all keys that they name are looked at, and it is EXEC that stops and
- * goes on.  ONCE is not prepared, but what it carries.
+ * goes on.  So is a script that was long before (long_scripts.h), and it is EVAL that does.  ONCE
+ * is not prepared, but what it carries.
  *
  * A preparation is a cache: it decides how long the entry takes and nothing else, but for two
  * things that the leader is free to decide: the entry gets the seed that was prepared with, and a
@@ -66,9 +67,10 @@ command_restate_fn command_claim_restate;  /* stream_claims.c */
 
 struct preparation;
 
-/* `encoded` is taken; its words, which `call` has not, were admitted.  NULL: not now, there is no
- * room for a view. */
-struct preparation *preparation_new(struct db *db, struct blob *encoded, const struct call *call);
+/* `encoded` is taken; its words, which `call` has not, were admitted.  is_whole: of a script, it is
+ * run to its end; else it just gets its words.  NULL: not now, there is no room for a view. */
+struct preparation *preparation_new(struct db *db, struct blob *encoded, const struct call *call,
+                                    bool is_whole);
 void preparation_free(struct preparation *preparation); /* NULL allowed */
 /* As state_machine_ops.prepared_as. */
 bool preparation_restated(const struct preparation *preparation, int64_t asked_ms, int64_t now_ms,
@@ -84,6 +86,12 @@ enum preparation_step {
 
 /* One slice, between two entries. */
 enum preparation_step preparation_go_on(struct preparation *preparation, int64_t now_ms);
+/* How many there were of the command. */
+unsigned preparation_slices(const struct preparation *preparation);
+/* A script is run to its end. */
+bool preparation_is_whole(const struct preparation *preparation);
+/* Of one that is ready: nothing is left to its entry but the end. */
+bool preparation_leaves_the_end(const struct preparation *preparation);
 
 /* It is ready, and of this command. */
 bool preparation_is_of(const struct preparation *preparation, struct bytes encoded,

@@ -100,6 +100,12 @@ void call_looks_in(struct call *call, unsigned database, struct bytes key)
     call_looks_first(call, key);
 }
 
+void call_needs_its_entry(struct call *call)
+{
+    if (call->preparing)
+        call->preparing->is_beyond = true;
+}
+
 bool call_may_carry(struct call *call)
 {
     struct call_preparing *preparing = call->preparing;

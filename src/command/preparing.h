@@ -24,6 +24,7 @@ struct call_preparing {
     /* Whether it can be prepared with call->carry, whose looks are noted then. */
     bool (*may_carry)(struct call *call);
     struct looks looks;
+    bool is_whole;  /* a script is run to its end, else it just gets its words */
     bool is_beyond; /* it carries what cannot be prepared */
 };
 
@@ -43,11 +44,14 @@ void call_holds_until(struct call *call, int64_t deadline_ms);
 void call_looks_in(struct call *call, unsigned database, struct bytes key);
 /* call->carry is about to be executed.  False: it cannot be prepared, nor can what carries it. */
 bool call_may_carry(struct call *call);
+/* What it does from now on depends on its entry: it cannot be prepared. */
+void call_needs_its_entry(struct call *call);
 /* In the entry, before any change: all keys that were deleted or put are. */
 void call_take_keys(struct call *call);
 /* In the entry: only the end is left. */
 bool call_is_prepared(const struct call *call);
-/* But of a script its beginning was prepared: from now on it is executed as any other. */
+/* But of a script its beginning was prepared, or what is left is none of its preparation: from now
+ * on it is executed as any other. */
 void call_begins_prepared(struct call *call);
 /* As call_slice(), of a write that may have been prepared: then no word is left. */
 uint32_t call_slice_prepared(struct call *call, uint32_t first);

@@ -58,9 +58,10 @@ void db_beside_free(struct db *beside)
 {
     if (!beside)
         return;
-    check(beside->beside && beside->count == 0 && !beside->savepoint);
+    check(beside->beside && beside->count == 0);
     if (beside->beside->hearing == beside)
         beside->beside->hearing = NULL;
+    layers_keep_forget(beside);
     beside->active->looked = beside->looked;
     beside->active->heard = beside->heard;
     layers_made_at_once(beside->beside, layer_bytes(beside->active)); /* if it was of no use */
@@ -305,6 +306,7 @@ void db_beside_adopt_keys(struct db *db, struct db *beside, unsigned database)
 {
     struct layer *empty;
     check(beside->beside == db && beside->on && db_beside_fits_keys(db) && !db->savepoint);
+    check(!beside->savepoint);
     check(db->effects.noted.size == 0);
     check(!beside->is_taken);
     beside->is_taken = true;

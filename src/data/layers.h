@@ -322,6 +322,8 @@ void layers_keep_dead(struct db *db, uint64_t owner, uint64_t space);
 /* Counts keys of a space that was flushed since. */
 void layers_keep_count(struct db *db, uint64_t space, unsigned slot, int64_t keys);
 void layers_keep_free(struct db *db); /* for db_close() */
+/* Of a place beside a db, where nobody looks at what was changed: neither undone nor released. */
+void layers_keep_forget(struct db *db);
 
 /* beside.c.  A key, or all of the database. */
 void layers_hear_key(struct db *beside, unsigned database, struct bytes key);

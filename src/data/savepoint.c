@@ -394,6 +394,32 @@ bool db_release(struct db *db)
     return true;
 }
 
+static void forget(struct db *db, const struct step *step)
+{
+    switch ((enum step_kind)step->kind) {
+    case STEP_CHANGED: memory_free(step->entry); break;
+    case STEP_CUT: layers_discard(db, step->layer); break;
+    case STEP_FLUSHED: memory_free(step->slots); break;
+    case STEP_NEW:
+    case STEP_SWAPPED: break;
+    }
+}
+
+void layers_keep_forget(struct db *db)
+{
+    struct savepoint *point = db->savepoint;
+    for (size_t at = point ? point->released : 0; point && at < point->steps.size;) {
+        struct step step;
+        memcpy(&step, point->steps.data + at, sizeof step);
+        forget(db, &step);
+        at += sizeof step;
+    }
+    if (point)
+        end(db);
+    layers_keep_free(db);
+    db->spare = NULL;
+}
+
 void layers_keep_free(struct db *db)
 {
     bool is_undone = db->savepoint && db->savepoint->is_ending && db->savepoint->released == 0;

@@ -457,6 +457,8 @@ static void open_disk(struct sim_node *node)
     node->db = db_open(&node->store->base, &options);
     node->machine = command_machine_new(node->db, node->meaning_known);
     command_machine_prepare_from(node->machine, PREPARE_ELEMENTS);
+    if (node->id % 2 == 1) /* it runs all scripts before their entries */
+        command_machine_long_from(node->machine, 0);
     node->prepared = node->acknowledged = 0;
     sim_effects_listen(&node->effects, node->machine);
     sim_messages_node_started(node);

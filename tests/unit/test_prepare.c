@@ -1055,10 +1055,14 @@ static void groups_and_consumers_are_taken_away(void **state)
 {
     static const char *const taken[] = {"XGROUP DELCONSUMER x group c", "XGROUP DESTROY x group",
                                         "xgroup delconsumer x group c", "xGroup Destroy x group"};
-    static const char *const changes[] = {
-        "XACK x group 7-1", "XREADGROUP GROUP group c COUNT 1 STREAMS x >",
-        "XGROUP CREATECONSUMER x group e", "XCLAIM x group d 0 3-1", "XADD x 501-1 f v",
-        "XGROUP DELCONSUMER x group c", "XGROUP SETID x second 3-1", "DEL x"};
+    static const char *const changes[] = {"XACK x group 7-1",
+                                          "XREADGROUP GROUP group c COUNT 1 STREAMS x >",
+                                          "XGROUP CREATECONSUMER x group e",
+                                          "XCLAIM x group d 0 3-1",
+                                          "XADD x 501-1 f v",
+                                          "XGROUP DELCONSUMER x group c",
+                                          "XGROUP SETID x second 3-1",
+                                          "DEL x"};
     (void)state;
     for (size_t i = 0; i < sizeof taken / sizeof taken[0]; i++) {
         bool is_last = i % 2; /* of the group all is gone */
@@ -1431,11 +1435,13 @@ static void an_entry_that_trims_little_is_prepared(void **state)
         check_that(line_of(commands[i], " f:%d %d", 0, 300), "INCR others", i < 2);
 }
 
+#define ANOTHER_FUNCTION                                                                           \
+    "FUNCTION LOAD REPLACE \"#!lua name=l\\nredis.register_function('f',function(k,a) "            \
+    "return 'another' end)\""
 static const char *const load_function[] = {
     "FUNCTION LOAD REPLACE \"#!lua name=l\\nredis.register_function('f',function(k,a) "
     "redis.call('incr',k[1]) return {#k,a[#a]} end)\"",
-    "FUNCTION LOAD REPLACE \"#!lua name=l\\nredis.register_function('f',function(k,a) "
-    "return 'another' end)\""};
+    ANOTHER_FUNCTION};
 
 /* The machine has the keys and arguments of a script before its entry comes. */
 static void what_a_script_gets_is_prepared(void **state)
@@ -1477,6 +1483,157 @@ static void what_a_script_gets_is_prepared(void **state)
 }
 
 /* And one that was loaded may be gone. */
+#define SETS "for i=1,3000 do redis.call('set','n:'..i,i) end return redis.call('get','n:7')"
+#define MIXED                                                                                      \
+    "local c=redis.call for i=1,700 do c('sadd','s1',i) c('hset','h1',i,i*2) c('zadd','z1',i,i) "  \
+    "c('rpush','l1',i) c('del','n:'..i) end c('copy','s1','s2','replace') c('del','l1') "          \
+    "return {c('scard','s2'),c('hget','h1','5'),c('copy','h','h2','replace'),c('del','h')}"
+#define AGAIN                                                                                      \
+    "for i=1,900 do redis.call('set','t',i) redis.call('del','t') redis.call('append','u','x') "   \
+    "end return {redis.pcall('incr','u')['err'],redis.call('incr','t'),redis.call('strlen','u')}"
+
+static const struct {
+    const char *line, *between;
+    bool holds;
+} script_cases[] = {
+    {"EVAL \"" SETS "\" 0", "INCR others", true},
+    {"EVAL \"" SETS "\" 0", "SET n:8 other", true}, /* which it puts and does not look at */
+    {"EVAL \"" SETS "\" 0", "SET n:7 other", false},
+    {"EVAL \"" SETS "\" 0", "SCRIPT FLUSH", true},
+    {"EVAL \"" SETS "\" 0", "FLUSHALL", false},
+    {"EVAL \"" SETS "\" 0", "SWAPDB 0 1", false},
+    {"EVAL \"" MIXED "\" 0", "INCR others", true},
+    {"EVAL \"" MIXED "\" 0", "HSET h1 1 other", false},
+    {"EVAL \"" MIXED "\" 0", "DEL a", true},
+    {"EVAL \"" AGAIN "\" 0", "INCR others", true},
+    {"EVAL \"" AGAIN "\" 0", "APPEND u y", false},
+    {"EVAL \"for i=1,2000000 do end return math.random(1000)\" 0", "FLUSHDB", false},
+    {"EVAL \"for i=1,2000000 do end return math.random(1000)\" 0", "INCR others", true},
+    {"EVAL \"redis.setresp(3) return {redis.call('hget','h','none'),{double=0.5}}\" 0",
+     "INCR others", true},
+    {"EVAL \"local c=redis.call c('copy','bits','b2') c('append','b2','x') c('del','b2') "
+     "return c('copy','s','b2','replace')\" 0",
+     "INCR others", true},
+    {"EVAL \"return redis.call('get',KEYS[1])\" 1 dies", NULL, true},
+    {"EVAL \"return redis.call('get',KEYS[1])\" 1 due", NULL, false}, /* it comes */
+    {"ONCE c 1 EVAL \"" MIXED "\" 0", "INCR others", true},
+    {"ONCE c 1 EVAL \"" MIXED "\" 0", NULL, false}, /* once */
+    {"ONCE c 4 EVAL \"" SETS "\" 0", "ONCE d 5 INCR others", true},
+    {"EVALSHA SHA 1 k:1", "INCR others", true},
+    {"EVALSHA SHA 1 k:1", "INCR k:1", false},
+    {"EVALSHA SHA 1 k:1", "SCRIPT FLUSH", false},
+    {"FCALL f 1 k:1", "INCR others", true},
+    {"FCALL f 1 k:1", "FUNCTION FLUSH", false},
+    {"FCALL f 1 k:1", ANOTHER_FUNCTION, false},
+    /* What only its entry can do. */
+    {"EVAL \"return redis.call('time')\" 0", NULL, false},
+    {"EVAL \"redis.call('set','n','v') return redis.call('spop','a')\" 0", NULL, false},
+    {"EVAL \"return redis.call('set','n','v','ex',5)\" 0", NULL, false},
+    {"EVAL \"redis.call('select',1) return redis.call('set','n','v')\" 0", NULL, false},
+    {"EVAL \"redis.call('set','n','w') return redis.call('publish','c','m')\" 0", NULL, false},
+    {"EVAL \"redis.call('set','n','x') return redis.call('incr','n')\" 0", NULL, false},
+    {"EVAL \"for i=1,3000 do redis.call('set','n:'..i,i) end error('no')\" 0", NULL, false},
+    {"EVAL \"return +\" 0", NULL, false},
+    {"EVAL \"return redis.call('scard','a')\" 0", NULL, true},
+};
+
+/* What a script does is done before its entry, if it looks at keys that it names alone. */
+static void long_scripts_are_run_before(void **state)
+{
+    char line[1024];
+    (void)state;
+    command_machine_long_from(one.machine, 0);
+    for (size_t i = 0; i < 2 * sizeof script_cases / sizeof script_cases[0]; i++) {
+        size_t at = i / 2;
+        one.connection.protocol = other.connection.protocol = i % 2 ? 3 : 2;
+        if (one.connection.database == 0 && i % 8 == 0) {
+            type("FLUSHALL");
+            fill();
+            fill_more();
+        }
+        type(load_function[0]);
+        type("SET dies x PX 60000");
+        type("SET due x PX 2");
+        struct bytes sha = type("SCRIPT LOAD \"return redis.call('incr',KEYS[1])\"");
+        snprintf(line, sizeof line, "%s", script_cases[at].line);
+        if (strncmp(line, "ONCE", 4) == 0)
+            line[5] = (char)(i % 2 ? 'b' : 'c');
+        if (strncmp(line, "EVALSHA", 7) == 0)
+            snprintf(line, sizeof line, "EVALSHA %.40s 1 k:1", (const char *)sha.data + 5);
+        db_checkpoint(i % 2 ? one.db : other.db);
+        check_that(line, script_cases[at].between, script_cases[at].holds);
+        type("DBSIZE");
+        type("SCRIPT EXISTS 0123456789012345678901234567890123456789");
+        if (script_cases[at].between && strncmp(script_cases[at].between, "SWAPDB", 6) == 0)
+            type(script_cases[at].between);
+        one.machine->ops->prepare_drop(one.machine);
+    }
+}
+
+/* The bound of what a script may change is met in its preparation where its entry meets it. */
+static void a_script_changes_too_much_in_its_preparation(void **state)
+{
+    static const char line[] = "EVAL \"" SETS "\" 0";
+    (void)state;
+    command_machine_long_from(one.machine, 0);
+    for (uint64_t most = 300000; most < 700000; most += 50000) {
+        type("FLUSHALL");
+        one.db->changes_max = other.db->changes_max = most;
+        prepare(line);
+        struct bytes reply = type(line);
+        assert_equal_worlds(line);
+        bool was_done = reply.data && *(const char *)reply.data != '-';
+        assert_int_equal(command_machine_prepared(one.machine), was_done);
+        if (was_done)
+            return;
+    }
+    fail();
+}
+
+static void a_script_is_dropped_half_run(void **state)
+{
+    static const char line[] = "EVAL \"" MIXED "\" 0";
+    (void)state;
+    fill_more();
+    command_machine_long_from(one.machine, 0);
+    for (unsigned slices = 1; slices < 16; slices += 2) {
+        assert_int_equal(prepare_slices(line, slices), PREPARING_MORE);
+        one.machine->ops->prepare_drop(one.machine);
+        type("EVAL \"return redis.call('scard','a')\" 0");
+        assert_equal_worlds("what was dropped");
+    }
+    check_that(line, "INCR others", true);
+}
+
+/* Nobody knows before how long one takes, but that it was long. */
+static void which_scripts_are_run_before(void **state)
+{
+    static const char line[] = "EVAL \"for i=1,ARGV[1] do redis.call('set',i,i) end\" 0 4000";
+    static const char same[] = "EVAL \"for i=1,ARGV[1] do redis.call('set',i,i) end\" 0 5";
+    static const char beyond[] = "EVAL \"for i=1,4000 do redis.call('time') end return 1\" 0";
+    static const char spins[] = "EVAL \"for i=1,4000000 do end return redis.call('time')\" 0";
+    (void)state;
+    assert_false(is_wanted(line));
+    type(same);
+    assert_false(is_wanted(line)); /* it was short */
+    type(line);
+    assert_true(is_wanted(line) && is_wanted(same));
+    assert_false(is_wanted("EVAL \"for i=1,ARGV[1] do redis.call('set',i,1) end\" 0 4000"));
+    assert_false(is_wanted("GET \"for i=1,ARGV[1] do redis.call('set',i,i) end\""));
+    assert_false(is_wanted(beyond));
+    check_that(line, "INCR others", true);
+    for (unsigned i = 0; i < 3; i++)
+        check_that(same, "INCR others", true);
+    assert_true(is_wanted(line));
+    check_that(line, "INCR others", true); /* it may be short again */
+    for (unsigned i = 0; i < 4; i++)
+        check_that(same, "INCR others", true);
+    assert_false(is_wanted(line));
+    type(spins);
+    check_that(spins, NULL, false); /* of no use, and so it stays */
+    assert_false(is_wanted(spins));
+}
+
 static void a_script_is_flushed_in_between(void **state)
 {
     (void)state;
@@ -2235,9 +2392,23 @@ static void what_once_carries_may_be_too_late(void **state)
     check_that("ONCE client 8 SUNIONSTORE to a b", "ONCE client 7 INCR n:1", true);
 }
 
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+static int run_scripts(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(what_a_script_gets_is_prepared),
+        TEST(long_scripts_are_run_before),
+        TEST(a_script_changes_too_much_in_its_preparation),
+        TEST(a_script_is_dropped_half_run),
+        TEST(which_scripts_are_run_before),
+        TEST(a_script_is_flushed_in_between),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
+
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    int of_scripts = run_scripts();
     const struct CMUnitTest tests[] = {
         TEST(what_is_prepared_is_what_the_entry_makes),
         TEST(restored_values_are_prepared),
@@ -2276,8 +2447,6 @@ int main(void)
         TEST(an_entry_that_trims_is_prepared),
         TEST(an_entry_that_trims_all_by_itself_has_slices),
         TEST(an_entry_that_trims_little_is_prepared),
-        TEST(what_a_script_gets_is_prepared),
-        TEST(a_script_is_flushed_in_between),
         TEST(very_many_ids_are_claimed),
         TEST(bit_fields_are_prepared),
         TEST(large_keys_are_not_put_by_a_preparation),
@@ -2304,5 +2473,5 @@ int main(void)
         TEST(what_once_carries_is_prepared),
         TEST(what_once_carries_may_be_too_late),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return of_scripts + cmocka_run_group_tests(tests, NULL, NULL);
 }

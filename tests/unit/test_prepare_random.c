@@ -100,6 +100,15 @@ static const char *const stamped[] = {
     "XREADGROUP GROUP g c COUNT %N STREAMS %x 0", "XREADGROUP GROUP g c3 STREAMS %x 0", "BITFIELD %t %B",
     "EVAL return{#KEYS,#ARGV,redis.call('incr',KEYS[1])} 1 %t %F", "XADD %x MAXLEN %r * %P",
     "XGROUP DESTROY %x g", "XGROUP DELCONSUMER %x g c", "XGROUP DELCONSUMER %x g c3"};
+
+/* Where it stands for any of those that are carried; a tab is no space. */
+static const char *const scripts[] = {
+    "EVAL return\tredis.call(unpack(ARGV)) 0 ",
+    "EVAL local\tr={}for\ti=1,7\tdo\tr[i]=redis.pcall(unpack(ARGV))end\treturn\tr 0 ",
+    "EVAL redis.pcall('incr','t0')redis.pcall('sadd','s1',1)local\tr=redis.pcall(unpack(ARGV))return{redis.pcall('scard','s1'),r} 0 ",
+    "EVAL redis.pcall('del','k')redis.pcall('copy','h0','h1','replace')redis.pcall(unpack(ARGV))redis.pcall('hset','h1','m:1','s')return\tredis.pcall('hlen','h1') 0 ",
+    "EVAL redis.setresp(3)local\tr={redis.pcall(unpack(ARGV)),redis.pcall('del','t1','s0','h2'),redis.pcall('set','t1',7)}return\tr 0 ",
+    "EVAL redis.pcall('incr','t0')redis.pcall('rpush','l0',1,2)redis.pcall(unpack(ARGV))return\tnofunction() 0 "};
 /* clang-format on */
 
 /* ---- what is counted ---------------------------------------------------------------------- */
@@ -408,8 +417,11 @@ static void execute(const struct said *said)
 
 static void execute_alone(struct said *said)
 {
-    say(said, draw(3) ? "" : "ONCE %c %i ",
-        draw(2) ? any() : stamped[draw(sizeof stamped / sizeof stamped[0])]);
+    if (draw(3) == 0)
+        say(said, scripts[draw(sizeof scripts / sizeof scripts[0])], any());
+    else
+        say(said, draw(3) ? "" : "ONCE %c %i ",
+            draw(2) ? any() : stamped[draw(sizeof stamped / sizeof stamped[0])]);
     prepare(said);
     meanwhile();
     execute(said);
@@ -500,6 +512,7 @@ static void what_is_prepared_does_the_same(void **state)
     memset(large, 'l', sizeof large);
     memset(plain, 'p', sizeof plain);
     command_machine_prepare_from(one.machine, 1);
+    command_machine_long_from(one.machine, 0);
     one.seed = other.seed = SEED; /* that of what was prepared */
     for (uint64_t i = first; i < first + rounds; i++) {
         if (rounds > ROUNDS || is_told)
