@@ -77,8 +77,8 @@ enum {
     RECOVER_TO_POINT_IN_TIME = 2, /* WALRecoveryMode::kPointInTimeRecovery */
     INFO_LOG_WARN = 2,
     BLOOM_BITS = 10,
-    RUNS_MERGED = LEVEL_SIZE_RUNS, /* of level 0 at a time: every other pass over level 1, for a
-                                    * look in 4 more */
+    /* Of level 0 at a time: every other pass over the next level, for a look in 4 more. */
+    RUNS_MERGED = LEVEL_SIZE_RUNS,
     SEGMENT_LEAST = 256 << 10, /* of the journal, */
     SEGMENT_MOST = 1 << 30,    /* and for the sake of what is kept of the log */
     GIVING_BACK_TRIES = 3,
@@ -652,7 +652,7 @@ static void begin_level_size(struct rocksdb_kv *kv)
 {
     uint64_t bytes = first_level_bytes(kv);
     pthread_mutex_lock(&kv->sizing);
-    if (level_size_begin(&kv->level_size, bytes) != LEVEL_SIZE_LEAST)
+    if (kv_level_size_begin(&kv->level_size, bytes) != LEVEL_SIZE_LEAST)
         tell_level_size(kv);
     pthread_mutex_unlock(&kv->sizing);
 }
@@ -1307,7 +1307,7 @@ static void expect_run(struct rocksdb_kv *kv, struct kv_bulk *bulk)
     rocksdb_sstfilewriter_file_size(bulk->writer, &bytes);
     pthread_mutex_lock(&kv->sizing);
     uint64_t before = kv->level_size.target;
-    if (level_size_after(&kv->level_size, bytes) != before)
+    if (kv_level_size_after(&kv->level_size, bytes) != before)
         tell_level_size(kv);
     pthread_mutex_unlock(&kv->sizing);
 }

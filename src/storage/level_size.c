@@ -15,7 +15,7 @@ static uint64_t runs_together(const struct level_size *size)
     return bytes;
 }
 
-uint64_t level_size_begin(struct level_size *size, uint64_t level_bytes)
+uint64_t kv_level_size_begin(struct level_size *size, uint64_t level_bytes)
 {
     size->next = 0;
     size->target = within_bounds(level_bytes);
@@ -24,7 +24,7 @@ uint64_t level_size_begin(struct level_size *size, uint64_t level_bytes)
     return size->target;
 }
 
-uint64_t level_size_after(struct level_size *size, uint64_t run_bytes)
+uint64_t kv_level_size_after(struct level_size *size, uint64_t run_bytes)
 {
     size->runs[size->next] = within_bounds(run_bytes) < run_bytes ? LEVEL_SIZE_MOST : run_bytes;
     size->next = (size->next + 1) % LEVEL_SIZE_RUNS;

@@ -1,13 +1,14 @@
-/* How large the first level of the data is, below level 0: as all runs together that are merged into
- * it at a time.
+/* How large the first level of the data is, below level 0: as all runs together that are merged
+ * into it at a time.
  *
  * Such a merge reads and writes the level as a whole.  One that is much larger than what comes is
  * written again for little; one that is much smaller is all pushed at once into the next, of which
  * several bytes are written again for each.  How large a run is depends on the values: what a
  * checkpoint has in memory, or a small part of that where they can be compressed.
  *
- * RocksDB gets it as max_bytes_for_level_base.  With dynamic levels that is the least that any level
- * may have, and while the last one has no more, there is no other.  Bytes of files everywhere. */
+ * RocksDB gets it as max_bytes_for_level_base.  With dynamic levels that is the least that any
+ * level may have, and while the last one has no more, there is no other.  Bytes of files
+ * everywhere. */
 #ifndef STORAGE_LEVEL_SIZE_H
 #define STORAGE_LEVEL_SIZE_H
 
@@ -26,10 +27,10 @@ struct level_size {
 
 /* Of runs before nothing is known but what they left in the level: that is kept until there are
  * others.  Returns the target. */
-uint64_t level_size_begin(struct level_size *size, uint64_t level_bytes);
+uint64_t kv_level_size_begin(struct level_size *size, uint64_t level_bytes);
 
 /* A run came.  Returns the target, which stays while it is right by a quarter, since each change is
  * a file that RocksDB writes. */
-uint64_t level_size_after(struct level_size *size, uint64_t run_bytes);
+uint64_t kv_level_size_after(struct level_size *size, uint64_t run_bytes);
 
 #endif

@@ -421,8 +421,8 @@ static void test_draws_in_slices(void **state)
     buffer_deinit(&line);
 }
 
-/* A draw of a view costs some 80 us, so that a slice of them is short, but for the first, which is of
- * what is there.  How long those of a write are, an entry's outcome depends on. */
+/* A draw of a view costs some 80 us, so that a slice of them is short, but for the first, which is
+ * of what is there.  How long those of a write are, an entry's outcome depends on. */
 static void test_draws_of_a_view_have_short_slices(void **state)
 {
     enum { SLICE = 256, VIEW_SLICE = 32, SLICES = 5 };

@@ -213,7 +213,7 @@ static void test_slices(void **state)
     strcat(line, " NX");
     world.pauses = 0;
     EXPECT(&world, line, ":1\r\n");
-    assert_int_equal(world.pauses, 6); /* once to ask and once to set, the last of each no pause */
+    assert_int_equal(world.pauses, 7); /* once to ask and once to set, the last of each no pause */
     EXPECT(&world, "GET k999", "$3\r\n999\r\n");
     EXPECT(&world, line, ":0\r\n");
     world_deinit(&world);
