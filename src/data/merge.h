@@ -45,9 +45,8 @@ struct merge {
     bool is_passed;            /* no name: see below */
 };
 
-enum {
-    MERGE_PASSED = 500
-}; /* rows that are read cost as much as those that are passed over then */
+/* What was passed over before the kv gave up costs as much as so many rows that are read. */
+enum { MERGE_PASSED = 500 };
 
 /* `space`: 0 for tables that have none. */
 void merge_open(struct merge *merge, const struct sources *sources, enum table table,

@@ -1,6 +1,7 @@
 /* What is deleted stays in the store until RocksDB merges it away, and whoever looks for the next
  * row passes over it.  So a walk ends with its space, a draw with its buckets, and where a space
  * has little but what is deleted, a walk stops within it.  Counted by RocksDB, not timed. */
+#include "kv_memory.h"
 #include "test_passed.h"
 #include "test_storage.h"
 
@@ -176,6 +177,42 @@ static void test_a_walk_stops_among_what_is_deleted(void **state)
     applied(f);
 }
 
+static unsigned copy_all(struct db *db, uint64_t space, uint64_t rows)
+{
+    struct db_scan_limit limit = {.rows = rows, .bytes = 1 << 20};
+    uint64_t copy = db_space_new(db, 0), word = 0;
+    unsigned copied = 0;
+    while (db_space_copy(db, NULL, space, copy, false, &word, limit))
+        ;
+    struct db_scan_limit all = {.keys = UINT64_MAX, .rows = UINT64_MAX};
+    assert_int_equal(db_row_scan(db, NULL, copy, 0, all, count, &copied), 0);
+    return copied;
+}
+
+/* Wherever it gives up, and whatever it looks at next, each word is met. */
+static void test_a_walk_leaves_no_word_out(void **state)
+{
+    enum { ROWS = 500, PATIENCE_MOST = 7 };
+    struct db_options options = {.cluster = CLUSTER, .checkpoint_bytes = 1 << 30};
+    (void)state;
+    for (unsigned patience = 2; patience <= PATIENCE_MOST; patience++) {
+        struct kv *kv = kv_memory_open();
+        struct fixture f = {.kv = kv, .db = db_open(kv, &options)};
+        uint64_t space = make(&f, "dense", 1);
+        for (uint64_t word = 1; word < ROWS; word++)
+            db_row_put(f.db, space, word, bytes_of("row", 3), bytes_of("value", 5));
+        store(&f);
+        db_close(f.db);
+        f.db = db_open(kv, &options); /* nothing of it is in memory */
+        kv_memory_gives_up(kv, patience);
+        assert_int_equal(copy_all(f.db, space, 100), ROWS);
+        assert_int_equal(copy_all(f.db, space, SLICE), ROWS);
+        applied(&f);
+        db_close(f.db);
+        kv->ops->close(kv);
+    }
+}
+
 /* Those of a receipt that ended are deleted one behind the other. */
 static void test_receipts_that_ended_are_not_passed(void **state)
 {
@@ -202,6 +239,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_a_walk_ends_with_its_space, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_walk_stops_among_what_is_deleted, setup, teardown),
+        cmocka_unit_test(test_a_walk_leaves_no_word_out),
         cmocka_unit_test_setup_teardown(test_receipts_that_ended_are_not_passed, setup, teardown),
     };
     return cmocka_run_group_tests_name("db_passed", tests, NULL, NULL);
