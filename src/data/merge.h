@@ -55,9 +55,9 @@ void merge_open(struct merge *merge, const struct sources *sources, enum table t
 void merge_begin(struct merge *merge, const struct sources *sources, enum table table,
                  uint64_t space);
 /* It goes on with one range, of its table and space, which is small; behind its last word the names
- * of the layers may follow, and of the kv as many as it comes to, or none.  What the kv has of it is
- * kept, and need not be looked for the next time (L9); and of ranges of the same size behind it, up
- * to the word `last`, how many names they have. */
+ * of the layers may follow, and of the kv as many as it comes to, or none.  What the kv has of it
+ * is kept, and need not be looked for the next time (L9); and of ranges of the same size behind it,
+ * up to the word `last`, how many names they have. */
 void merge_seek_range(struct merge *merge, const struct merge_range *range, uint64_t last);
 /* The next name, deleted ones too; false: at the end.  Where the kv has nothing but rows that are
  * deleted, or that came later, it does not go on to the next that is to be seen: some MERGE_PASSED
