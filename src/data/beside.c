@@ -64,14 +64,16 @@ void db_beside_free(struct db *beside)
     layers_keep_forget(beside);
     beside->active->looked = beside->looked;
     beside->active->heard = beside->heard;
-    layers_made_at_once(beside->beside, layer_bytes(beside->active)); /* if it was of no use */
-    layers_discard(beside->beside, beside->active); /* freed where that does not take long */
+    struct db *db = beside->beside;
+    uint64_t before = db->discarded_bytes;
+    layers_discard(db, beside->active); /* freed where that does not take long */
     while (beside->discarded) {
         struct layer *layer = beside->discarded;
         beside->discarded = layer->next;
         layer->next = NULL;
-        layers_discard(beside->beside, layer);
+        layers_discard(db, layer);
     }
+    layers_made_at_once(db, db->discarded_bytes - before); /* if it was of no use */
     buffer_deinit(&beside->put);
     layers_handle_free(beside);
 }

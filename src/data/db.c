@@ -592,8 +592,9 @@ static uint64_t dirty_bytes(const struct db *db)
 void layers_forget_stored(struct db *db)
 {
     layers_settle_end(db); /* L9 */
-    for (; db->stored > 0; db->stored--)
-        layers_release(db, db->layers[--db->count]);
+    db->count -= db->stored;
+    layers_release(db, db->layers + db->count, db->stored);
+    db->stored = 0;
 }
 
 /* Deletes freed much of the kv: see whether it is to be given back now. */

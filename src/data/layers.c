@@ -70,11 +70,17 @@ void layers_cut(struct db *db, enum table table, uint64_t space)
         layers_discard(db, cut);
 }
 
-void layers_release(struct db *db, struct layer *layer)
+/* What is given up is memory that was there before: it counts from now on, but at once, since nobody
+ * has less of it by waiting (db_ready()). */
+void layers_release(struct db *db, struct layer *const *layers, unsigned count)
 {
-    check(layer->references > 0);
-    if (--layer->references == 0)
-        layers_discard(db, layer);
+    uint64_t before = db->discarded_bytes;
+    for (unsigned i = 0; i < count; i++) {
+        check(layers[i]->references > 0);
+        if (--layers[i]->references == 0)
+            layers_discard(db, layers[i]);
+    }
+    layers_made_at_once(db, db->discarded_bytes - before);
 }
 
 bool layers_is_empty(const struct layer *layer)

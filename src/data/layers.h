@@ -215,8 +215,8 @@ void layers_forget_stored(struct db *db);
 bool layers_is_empty(const struct layer *layer);
 /* So much was made, or given up, at once. */
 void layers_made_at_once(struct db *db, uint64_t bytes);
-/* Gives one reference back; the last leaves the layer to be freed by the next checkpoint. */
-void layers_release(struct db *db, struct layer *layer);
+/* Gives one reference to each back; the last leaves a layer to be freed by the next checkpoint. */
+void layers_release(struct db *db, struct layer *const *layers, unsigned count);
 void layers_discard(struct db *db, struct layer *layer);
 /* Takes a space out of a table of active, O(1). */
 void layers_cut(struct db *db, enum table table, uint64_t space);

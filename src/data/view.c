@@ -73,8 +73,7 @@ void db_view_release(struct db_view *view)
     check(view->references > 0);
     if (--view->references > 0)
         return;
-    for (unsigned i = 0; i < view->sources.count; i++)
-        layers_release(db, view->layers[i]);
+    layers_release(db, view->layers, view->sources.count);
     db->kv->ops->snapshot_free(db->kv, view->snapshot);
     if (db->view == view)
         db->view = NULL;

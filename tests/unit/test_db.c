@@ -995,6 +995,64 @@ static void test_large_one_that_is_dropped_leaves_room(void **state)
     teardown(&f);
 }
 
+/* And what a view kept: stored long ago, and memory to be freed when the view ends. */
+static void test_view_that_ends_leaves_room(void **state)
+{
+    enum { BOUND = 100000, LARGE = 10 * BOUND };
+    struct fixture f;
+    struct db_stats stats;
+    uint64_t puts = 0;
+    (void)state;
+    setup(&f, BOUND, true);
+    put_large(&f, "large", LARGE);
+    struct db_view *before = db_view_new(f.db);
+    put_large(&f, "other", LARGE);
+    struct db_view *view = db_view_new(f.db);
+    db_view_release(before);
+    db_wait(f.db); /* the first was taken at once */
+    db_checkpoint(f.db);
+    db_wait(f.db);
+    assert_int_equal(db_persisted_index(f.db), f.index);
+    hold_a_checkpoint(&f, &puts);
+    db_view_release(view);
+    db_stats(f.db, &stats);
+    assert_in_range(stats.dirty_bytes, 2 * LARGE, 2 * LARGE + BOUND / 2);
+    assert_true(db_ready(f.db));
+    assert_false(db_ready_for_large(f.db));
+    assert_in_range(put_until_held_up(&f, &puts), 2 * LARGE + BOUND, 2 * LARGE + 2 * BOUND);
+    let_it_go(&f);
+    teardown(&f);
+}
+
+/* An entry that takes what was made beside has made it at once. */
+static void test_large_one_that_is_taken_leaves_room(void **state)
+{
+    enum { BOUND = 100000, LARGE = 10 * BOUND };
+    struct fixture f;
+    struct db_stats stats;
+    uint64_t puts = 0;
+    (void)state;
+    setup(&f, BOUND, true);
+    put(&f, "some", "value"); /* the seed of the hash is chosen */
+    applied(&f);
+    hold_a_checkpoint(&f, &puts);
+    struct db *beside = db_beside_new(f.db, NULL);
+    uint64_t space = db_space_new(beside, 0);
+    char *value = memory_new(LARGE);
+    db_row_put(beside, space, 1, str("row"), bytes_of(value, LARGE));
+    memory_free(value);
+    db_beside_adopt(f.db, beside, 0, space);
+    applied(&f);
+    db_beside_free(beside);
+    db_stats(f.db, &stats);
+    assert_true(stats.dirty_bytes >= LARGE);
+    assert_true(db_ready(f.db));
+    assert_false(db_ready_for_large(f.db));
+    assert_in_range(put_until_held_up(&f, &puts), LARGE + BOUND, LARGE + 2 * BOUND);
+    let_it_go(&f);
+    teardown(&f);
+}
+
 /* The log can be cut even if nothing new is kept in memory. */
 static void test_persisted_index_advances(void **state)
 {
@@ -1673,6 +1731,8 @@ int main(void)
         cmocka_unit_test(test_receipts_end_in_slices),
         cmocka_unit_test(test_bound),
         cmocka_unit_test(test_large_entry_leaves_room),
+        cmocka_unit_test(test_view_that_ends_leaves_room),
+        cmocka_unit_test(test_large_one_that_is_taken_leaves_room),
         cmocka_unit_test(test_large_one_that_is_dropped_leaves_room),
         cmocka_unit_test(test_persisted_index_advances),
         cmocka_unit_test(test_work),
