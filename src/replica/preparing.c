@@ -6,7 +6,8 @@
  * was in the log when its turn came, since an entry before it may well be its own client's and
  * change what it looks at.  When that has ended it is proposed as any write, whether anything came
  * of it or not: nothing but time depends on it.  Where entries change what it looks at it begins
- * anew, a few times, and is then proposed without.
+ * anew, a few times, and is then proposed without; so it is where they leave it no room for long,
+ * since its deadline does not count meanwhile.
  *
  * What is prepared belongs to a request of this leader: it ends with the request, and with the
  * office.  The request was not proposed then, so it goes to the next leader as any that waits. */
@@ -14,7 +15,10 @@
 #include "base/prng.h"
 #include "replica/replica_internal.h"
 
-enum { TRIES_MAX = 3 };
+enum {
+    TRIES_MAX = 3,
+    STARVED_MS = 10000 /* longer than most checkpoints: each makes room */
+};
 
 enum preparation {
     NOT_ASKED,
@@ -45,6 +49,7 @@ static void begin(struct replica *replica, struct request *request)
     request->preparation = UNDER_WAY;
     request->preparations++;
     replica->preparing = request;
+    replica->preparing_went_on_ms = replica->now_ms;
     replica->preparing_seed = prng_next(&replica->prng);
     replica->preparing_from_ms = replica->log_time_ms;
     replica->preparing_behind = replica->status.last.index;
@@ -76,16 +81,25 @@ bool replica_prepare_is_under_way(const struct replica *replica, const struct re
     return request == replica->preparing && request->preparation == UNDER_WAY;
 }
 
+/* Neither what was in the log before it nor an entry that is half done is in its way. */
+static bool may_go_on(const struct replica *replica)
+{
+    const struct request *request = replica->preparing;
+    return request && request->preparation == UNDER_WAY && replica_leads(replica) &&
+           !replica->applying.payload && replica->status.applied >= replica->preparing_behind;
+}
+
 /* What is made is memory like what entries change: it waits for room, and where the last one's is
  * not taken by a checkpoint yet, for that; entries do not (db_ready()). */
 bool replica_prepare_waits(const struct replica *replica)
 {
     struct state_machine *machine = replica->options.machine;
-    const struct request *request = replica->preparing;
-    return request && request->preparation == UNDER_WAY && replica_leads(replica) &&
-           !replica->applying.payload && !replica->lacks_view &&
-           replica->status.applied >= replica->preparing_behind &&
-           machine->ops->ready_for_large(machine);
+    return may_go_on(replica) && !replica->lacks_view && machine->ops->ready_for_large(machine);
+}
+
+static bool is_starved(const struct replica *replica)
+{
+    return may_go_on(replica) && replica->now_ms - replica->preparing_went_on_ms >= STARVED_MS;
 }
 
 /* The time that it took does not count. */
@@ -95,28 +109,43 @@ static void put_off(struct replica *replica, struct request *request)
     request_put_off(replica, request, replica->now_ms - replica->preparing_since_ms);
 }
 
+/* It is to be proposed. */
+static void end(struct replica *replica, struct request *request)
+{
+    request->preparation = OVER;
+    put_off(replica, request);
+    replica->try_waiting = true;
+}
+
+static bool go_on(struct replica *replica, struct request *request)
+{
+    struct state_machine *machine = replica->options.machine;
+    struct apply_context context = context_of(replica, request);
+    enum preparing come = machine->ops->prepare(machine, &context, request->command);
+    if (come == PREPARING_NOT_NOW) {
+        replica->lacks_view = true;
+        return false;
+    }
+    replica->preparing_went_on_ms = replica->now_ms;
+    if (come == PREPARING_CHANGED && request->preparations < TRIES_MAX)
+        begin(replica, request);
+    else if (come != PREPARING_MORE)
+        end(replica, request);
+    return true;
+}
+
 bool replica_prepare_some(struct replica *replica)
 {
     struct state_machine *machine = replica->options.machine;
     struct request *request = replica->preparing;
-    if (!replica_prepare_waits(replica))
+    bool waits = replica_prepare_waits(replica);
+    check(!waits || request->place == REQUEST_WAITING || request->place == REQUEST_RETURNED);
+    if (waits && go_on(replica, request))
+        return true;
+    if (!is_starved(replica))
         return false;
-    check(request->place == REQUEST_WAITING || request->place == REQUEST_RETURNED);
-    struct apply_context context = context_of(replica, request);
-    switch (machine->ops->prepare(machine, &context, request->command)) {
-    case PREPARING_MORE: return true;
-    case PREPARING_NOT_NOW: replica->lacks_view = true; return false;
-    case PREPARING_CHANGED:
-        if (request->preparations < TRIES_MAX) {
-            begin(replica, request);
-            return true;
-        }
-        break;
-    case PREPARING_ENDED: break;
-    }
-    request->preparation = OVER;
-    put_off(replica, request);
-    replica->try_waiting = true;
+    machine->ops->prepare_drop(machine);
+    end(replica, request);
     return true;
 }
 

@@ -261,7 +261,7 @@ struct state_machine_ops {
      * until the next call. */
     bool (*prepared_as)(struct state_machine *machine, int64_t asked_ms, int64_t now_ms,
                         struct command_parts *parts);
-    void (*prepare_drop)(struct state_machine *machine); /* if there is one */
+    void (*prepare_drop)(struct state_machine *machine); /* if there is one, half done or not */
     /* A read on the present state. `now_ms` is the cluster's clock (log_time.c), no earlier than
      * any entry's time, and such that nothing became due since; `pos`, `seed` and `value_max` say
      * nothing.  False: not finished, nothing is in `reply` yet.  Then `*reading`, NULL at the first

@@ -276,10 +276,10 @@ struct replica {
     struct raft_entry
         applying; /* a long write, done in slices; a reference to its payload or NULL */
     /* What is prepared, until it has ended, one way or another; or NULL.  Behind this entry it can
-     * begin; when it was begun. */
+     * begin; when it was begun, and when it went on last. */
     struct request *preparing;
     raft_index preparing_behind;
-    int64_t preparing_since_ms;
+    int64_t preparing_since_ms, preparing_went_on_ms;
     int64_t preparing_from_ms; /* of the log's time: it was asked before */
     uint64_t preparing_seed;   /* of its entry */
     uint64_t made_bytes;       /* of commands whose entries are made, and not proposed yet */

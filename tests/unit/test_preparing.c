@@ -277,6 +277,72 @@ static void its_deadline_is_put_off(void **state)
     assert_true(is_applied("slong"));
 }
 
+/* Nobody waits for ever for room that there never is: it goes the way of all writes then, and
+ * nothing comes of what was prepared. */
+static void expect_starved(struct result *write)
+{
+    enum { STARVED_MS = 10000 };
+    struct raft_pos last = status().last;
+    raft_index before = last.index;
+    uint32_t drops = world.prepare_drops;
+    wait_at(last, STARVED_MS - 5 * TICK_MS);
+    assert_int_equal(status().last.index, before);
+    assert_int_equal(world.prepare_drops, drops);
+    wait_at(last, 10 * TICK_MS);
+    assert_int_equal(status().last.index, before + 1);
+    assert_int_equal(world.prepare_drops, drops + 1);
+    assert_int_equal(write->calls, 0);
+    acknowledge();
+    assert_ended(*write, REQUEST_DONE);
+    assert_int_equal(world.prepare_drops, drops + 2); /* with the request, as ever */
+}
+
+static void without_room_for_long_it_is_proposed(void **state)
+{
+    static struct result write, other;
+    (void)state;
+    lead();
+    begin_long(&write);
+    uint32_t calls = world.prepare_calls;
+    world.no_room_for_large = true;
+    expect_starved(&write);
+    assert_int_equal(world.prepare_calls, calls);
+    ask(&other, REQUEST_WRITE, 2, "long"); /* each has its time */
+    run();
+    expect_starved(&other);
+    assert_true(is_applied("longlong"));
+}
+
+/* It has been starved only as long as it had no slice. */
+static void what_goes_on_is_not_starved(void **state)
+{
+    static struct result write;
+    (void)state;
+    lead();
+    begin_long(&write);
+    for (int i = 0; i < SLICES / 2; i++) {
+        world.no_room_for_large = true;
+        wait_at(status().last, 5000);
+        world.no_room_for_large = false;
+        turn();
+        assert_true(world.is_preparing);
+    }
+    assert_int_equal(write.calls, 0);
+    assert_int_equal(world.prepare_drops, 0);
+    world.no_room_for_large = true;
+    expect_starved(&write);
+}
+
+static void without_a_view_for_long_it_is_proposed(void **state)
+{
+    static struct result write;
+    (void)state;
+    lead();
+    world.prepare_gives = PREPARING_NOT_NOW;
+    ask_now(&write, REQUEST_WRITE, 1, "long");
+    expect_starved(&write);
+}
+
 /* As other words, where they are those that were prepared; with the seed that it was prepared
  * with. */
 static void it_is_proposed_as_it_was_prepared(void **state)
@@ -533,6 +599,9 @@ int main(void)
         TEST(it_waits_until_the_last_large_one_is_stored),
         TEST(it_waits_for_an_entry_that_is_half_done),
         TEST(its_deadline_is_put_off),
+        TEST(without_room_for_long_it_is_proposed),
+        TEST(what_goes_on_is_not_starved),
+        TEST(without_a_view_for_long_it_is_proposed),
         TEST(it_is_proposed_as_it_was_prepared),
         TEST(a_large_one_is_made_as_it_was_prepared),
         TEST(what_is_half_made_of_other_words_is_dropped),
