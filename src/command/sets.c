@@ -158,7 +158,7 @@ static void reply_popped(struct call *call)
     call_end_parts(call);
 }
 
-enum { POPS_SLICE = 256 }; /* enough reads of a busy disk for one turn of the event loop */
+enum { POPS_SLICE = 256 }; /* at the most: enough reads of a busy disk for one turn of the loop */
 
 static bool wants_reply(const struct call *call)
 {
@@ -170,13 +170,14 @@ static void pop_some(struct call *call, struct fields *fields, uint64_t wanted)
 {
     struct walk_state *walk = call->walk;
     struct buffer name = {0};
-    uint64_t before = fields->count;
+    uint64_t before = fields->count, work_end = db_work(call->db) + WALK_SLICE_BYTES;
     if (call_is_prepared(call))
         call_take_changes(call, fields->record.space);
     fields->count -= walk->count; /* popped in earlier slices */
     walk->unfinished = false;
     for (unsigned i = 0; walk->count < wanted; i++, walk->count++) {
-        walk->unfinished = i == POPS_SLICE && fields->form == PACKED_LARGE;
+        bool is_enough = i == POPS_SLICE || (i > 0 && db_work(call->db) >= work_end);
+        walk->unfinished = is_enough && fields->form == PACKED_LARGE;
         if (walk->unfinished)
             break;
         uint64_t seed = call->seed + walk->count;

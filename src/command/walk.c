@@ -274,10 +274,16 @@ static bool draw_any(struct call *call, struct fields *fields, uint64_t count, u
     return true;
 }
 
+/* Kept from slice to slice. */
+struct drawn {
+    uint64_t seed;
+    uint64_t words[DRAWS_SLICE]; /* places of rows */
+    unsigned count;
+};
+
 struct drawing {
     struct giving giving;
-    uint64_t drawn[DRAWS_SLICE]; /* places of rows */
-    unsigned count;
+    struct drawn drawn;
 };
 
 /* Few draws meet one that is over. */
@@ -289,23 +295,34 @@ static bool is_mostly_living(const struct fields *fields)
 static void give_new(void *context, struct bytes name, struct bytes value)
 {
     struct drawing *drawing = context;
+    struct drawn *drawn = &drawing->drawn;
     uint64_t word = db_row_word(drawing->giving.call->db, name);
-    for (unsigned i = 0; i < drawing->count; i++)
-        if (drawing->drawn[i] == word)
+    for (unsigned i = 0; i < drawn->count; i++)
+        if (drawn->words[i] == word)
             return;
-    drawing->drawn[drawing->count++] = word;
+    drawn->words[drawn->count++] = word;
     give(&drawing->giving, name, value);
 }
 
-/* A few out of many. */
+/* A few out of many; slices end by their work alone, and all draw from one seed. */
 static bool draw_different(struct call *call, struct fields *fields, uint64_t count, unsigned what)
 {
+    struct walk_state *walk = call->walk;
     struct drawing drawing = {.giving = {.call = call, .what = what}};
-    uint64_t seed = call->seed;
-    while (drawing.count < count)
-        if (fields_draw(fields, &seed, give_new, &drawing), !call_keeps_parts(call, 0))
+    struct drawn *drawn = &drawing.drawn;
+    uint64_t work_end = db_work(call->db) + WALK_SLICE_BYTES;
+    if (!call_kept(call, drawn, sizeof *drawn))
+        drawn->seed = call->seed;
+    walk->unfinished = false;
+    while (drawn->count < count && !walk->unfinished) {
+        fields_draw(fields, &drawn->seed, give_new, &drawing);
+        if (!call_keeps_parts(call, 0))
             return false;
-    return true;
+        walk->unfinished = drawn->count < count && db_work(call->db) >= work_end;
+    }
+    if (walk->unfinished)
+        call_keep(call, drawn, sizeof *drawn);
+    return !walk->unfinished;
 }
 
 /* Knuth's algorithm S: each of those that are left has the chance `wanted` in `left`. */

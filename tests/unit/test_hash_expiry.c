@@ -351,6 +351,67 @@ static void test_ticks_are_bounded(void **state)
     world_deinit(&world);
 }
 
+/* ---- draws ------------------------------------------------------------------------------- */
+
+/* Of `h`: `living` fields that stay, and 1000 that are over. */
+static void make_half_over(struct world *world, int living)
+{
+    struct buffer line = {0};
+    buffer_printf(&line, "HSET h");
+    for (int i = 0; i < living; i++)
+        buffer_printf(&line, " stays%d %d", i, i);
+    buffer_append_byte(&line, '\0');
+    world_type(world, line.data);
+    buffer_clear(&line);
+    buffer_printf(&line, "HSETEX h PX 1000 FIELDS 1000");
+    for (int i = 0; i < 1000; i++)
+        buffer_printf(&line, " over%d %d", i, i);
+    buffer_append_byte(&line, '\0');
+    EXPECT(world, line.data, ":1\r\n");
+    world->now_ms += 1000;
+    buffer_deinit(&line);
+}
+
+static void store(struct world *world)
+{
+    for (int i = 0; i < 2; i++) { /* the second releases what the first stored */
+        db_checkpoint(world->db);
+        world_type(world, "SET k v");
+    }
+}
+
+/* Those that are over are met and passed over, wherever slices end. */
+static void expect_same_draws(int living, const char *count)
+{
+    struct world world;
+    struct buffer drawn = {0};
+    char line[64];
+    world_init(&world);
+    world.seed = 5;
+    make_half_over(&world, living);
+    snprintf(line, sizeof line, "ONCE a 1 HRANDFIELD h %s", count);
+    world.pauses = 0;
+    buffer_append_bytes(&drawn, world_type(&world, line));
+    unsigned pauses = world.pauses;
+    store(&world);
+    snprintf(line, sizeof line, "ONCE a 2 HRANDFIELD h %s", count);
+    world.pauses = 0;
+    struct bytes again = world_type(&world, line);
+    assert_true(bytes_equal(buffer_bytes(&drawn), again));
+    assert_null(memmem(again.data, again.size, "over", 4));
+    assert_true(world.pauses > 2 * pauses);
+    buffer_deinit(&drawn);
+    world_deinit(&world);
+}
+
+static void test_draws_among_those_that_are_over(void **state)
+{
+    (void)state;
+    expect_same_draws(500, "-1500");
+    expect_same_draws(2000, "-1500");
+    expect_same_draws(2000, "256"); /* different ones */
+}
+
 static void apply_as(struct world *world, uint8_t meaning, const struct bytes *argv, uint32_t argc)
 {
     struct buffer out = {0};
@@ -591,8 +652,11 @@ static void test_random_steps(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_replies),           cmocka_unit_test(test_effects),
-        cmocka_unit_test(test_ticks_are_bounded), cmocka_unit_test(test_old_hashes),
+        cmocka_unit_test(test_replies),
+        cmocka_unit_test(test_effects),
+        cmocka_unit_test(test_ticks_are_bounded),
+        cmocka_unit_test(test_draws_among_those_that_are_over),
+        cmocka_unit_test(test_old_hashes),
         cmocka_unit_test(test_random_steps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

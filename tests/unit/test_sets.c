@@ -436,33 +436,59 @@ static void test_draws_of_a_view_have_short_slices(void **state)
     assert_int_equal(world->pauses, SLICES - 1);
 }
 
-/* Where what is drawn has to be fetched slices are shorter, and what is drawn is the same. */
-static void test_draws_that_are_much_work(void **state)
+static void make_set(struct world *world)
 {
-    enum { IN_SET = 2000, SLICE_WORK = 1 << 20, DRAW_WORK = 1 << 17 };
-    struct world *world = *state;
-    struct buffer line = {0}, drawn = {0};
+    enum { IN_SET = 2000 };
+    struct buffer line = {0};
+    world_type(world, "DEL s");
     buffer_printf(&line, "SADD s");
     for (int i = 0; i < IN_SET; i++)
         buffer_printf(&line, " %04d", i);
     buffer_append_byte(&line, '\0');
     world_type(world, line.data);
-    world->seed = 5;
-    world->pauses = 0;
-    buffer_append_bytes(&drawn, world_type(world, "ONCE c 1 SRANDMEMBER s -2000"));
-    unsigned pauses = world->pauses;
+    buffer_deinit(&line);
+}
+
+/* From now on it has to be fetched. */
+static void release_set(struct world *world)
+{
     for (int i = 0; i < 2; i++) { /* the second releases what the first stored */
         db_checkpoint(world->db);
         world_type(world, "SET k v");
     }
+}
+
+/* Where what is drawn has to be fetched slices are shorter, and what is drawn is the same, and what
+ * is left. */
+static void expect_shorter_slices(struct world *world, const char *line, const char *line_again)
+{
+    enum { SLICE_WORK = 1 << 20, DRAW_WORK = 1 << 18 };
+    struct buffer drawn = {0}, left = {0};
+    world->seed = 5;
+    make_set(world);
+    world->pauses = 0;
+    buffer_append_bytes(&drawn, world_type(world, line));
+    unsigned pauses = world->pauses;
+    buffer_append_bytes(&left, world_type(world, "SMEMBERS s"));
+    make_set(world);
+    release_set(world);
     world->pauses = 0;
     world->work_most = 0;
-    struct bytes again = world_type(world, "ONCE c 2 SRANDMEMBER s -2000");
+    struct bytes again = world_type(world, line_again);
     assert_true(bytes_equal(buffer_bytes(&drawn), again));
     assert_true(world->pauses > 2 * pauses);
     assert_in_range(world->work_most, SLICE_WORK, SLICE_WORK + DRAW_WORK);
+    assert_true(bytes_equal(buffer_bytes(&left), world_type(world, "SMEMBERS s")));
     buffer_deinit(&drawn);
-    buffer_deinit(&line);
+    buffer_deinit(&left);
+}
+
+static void test_draws_that_are_much_work(void **state)
+{
+    struct world *world = *state;
+    expect_shorter_slices(world, "ONCE a 1 SRANDMEMBER s -2000", "ONCE a 2 SRANDMEMBER s -2000");
+    expect_shorter_slices(world, "ONCE b 1 SRANDMEMBER s 256", "ONCE b 2 SRANDMEMBER s 256");
+    expect_shorter_slices(world, "SPOP s 1500", "SPOP s 1500");
 }
 
 int main(void)
