@@ -72,10 +72,42 @@ static const struct typed plain[] = {
     {"SCRIPT FLUSH SYNC", OK, NULL},
 };
 
+/* A script may say what a client may not any more, and so may an entry that is there: they do what
+ * they did. */
+static const struct typed said_twice[] = {
+    {"ZADD z 1 a 2 b", ":2\r\n", NULL},
+    {"ZRANGE z 0 -1 REV REV", SYNTAX, NULL},
+    {"EVAL \"return redis.call('zrange', 'z', 0, -1, 'rev', 'rev')\" 0",
+     "*2\r\n$1\r\nb\r\n$1\r\na\r\n", NULL},
+    {"EVAL \"return redis.call('zrange', 'z', 2, 5, 'byscore', 'byscore')\" 0", "*1\r\n$1\r\nb\r\n",
+     NULL},
+    {"EVAL \"return redis.call('zrange', 'z', '-', '(b', 'byscore', 'bylex')\" 0",
+     "*1\r\n$1\r\na\r\n", NULL},
+    {"EVAL \"return redis.call('zrangestore', 'to', 'z', 0, 0, 'rev', 'rev')\" 0", ":1\r\n", NULL},
+    {"ZSCORE to b", "$1\r\n2\r\n", ",2\r\n"},
+    {"XGROUP CREATE s g $ MKSTREAM MKSTREAM ENTRIESREAD 1",
+     "-ERR unknown subcommand or wrong number of arguments for 'CREATE'. Try XGROUP HELP.\r\n",
+     NULL},
+    {"EVAL \"return redis.call('xgroup', 'create', 's', 'g', '$', 'mkstream', 'mkstream', "
+     "'entriesread', 1)\" 0",
+     OK, NULL},
+    {"EVAL \"return redis.call('xgroup', 'setid', 's', 'g', '5-0', 'entriesread', 1, "
+     "'entriesread', 2)\" 0",
+     OK, NULL},
+    {"EVAL \"local group = redis.call('xinfo', 'groups', 's')[1]; return {group[8], group[10]}\" 0",
+     "*2\r\n$3\r\n5-0\r\n:2\r\n", NULL},
+};
+
 static void test_plain(void **state)
 {
     (void)state;
     world_expect_rows(plain, sizeof plain / sizeof *plain);
+}
+
+static void test_what_is_said_twice(void **state)
+{
+    (void)state;
+    world_expect_rows(said_twice, sizeof said_twice / sizeof *said_twice);
 }
 
 static void expect_begins(struct world *world, const char *line, const char *prefix)
@@ -327,6 +359,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_plain),
+        cmocka_unit_test(test_what_is_said_twice),
         cmocka_unit_test_setup_teardown(test_a_failing_script_leaves_nothing, world_set_up,
                                         world_tear_down),
         cmocka_unit_test_setup_teardown(test_scripts_outlive_a_restart, world_set_up,
