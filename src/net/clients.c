@@ -285,12 +285,13 @@ static void sample_rates(struct clients *clients, int64_t now_ms)
 
 /* What was said before the end of the input is executed.  But one that closed looks the same, until
  * something is sent to it; and what takes longer than requests may wait is a long read or write,
- * for which nobody has to be there. */
+ * for which nobody has to be there.  One that something is being sent to may be slow to read it;
+ * if it closed, the socket says so. */
 static bool has_left(const struct client *client, int64_t now_ms)
 {
     int64_t since_ms =
         client->answered_ms > client->active_ms ? client->answered_ms : client->active_ms;
-    return client->ended && client->pipeline.count > 0 &&
+    return client->ended && client->pipeline.count > 0 && client_unsent(client) == 0 &&
            now_ms - since_ms > LEFT_TIMEOUTS * client->clients->options.config->request_timeout;
 }
 

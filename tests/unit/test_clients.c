@@ -999,6 +999,31 @@ static void who_left_is_not_read_for(void **state)
     assert_int_equal(clients_count(house.clients), 0);
 }
 
+/* Who has no more to say, which is heard before anything is answered, may be slow to read it. */
+static void who_reads_slowly_has_not_left(void **state)
+{
+    enum { MANY = 100000 };
+    struct buffer heard = {0};
+    (void)state;
+    int64_t left_ms = 2 * house.config.request_timeout;
+    int a = dial();
+    say(a, "SADD s x\r\n");
+    assert_hears(a, ":1\r\n");
+    say(a, "SRANDMEMBER s -100000\r\nSRANDMEMBER s -1000000000000\r\n");
+    assert_int_equal(shutdown(a, SHUT_WR), 0);
+    char first;
+    for (int i = 0; i < 100000 && recv(a, &first, 1, MSG_PEEK | MSG_DONTWAIT) != 1; i++)
+        pass_turns(0, 1);
+    pass_turns(2 * left_ms, 20);
+    assert_int_equal(clients_count(house.clients), 1);
+    assert_true(hear_all(a, &heard));
+    assert_true(heard.size >= MANY * strlen("$1\r\nx\r\n"));
+    pass_turns(left_ms + 1000, 20);
+    assert_int_equal(clients_count(house.clients), 0);
+    buffer_deinit(&heard);
+    close(a);
+}
+
 /* A mean of what is counted: it counts from nothing behind a reset, and not from what was. */
 static void rates_after_a_reset(void **state)
 {
@@ -1589,6 +1614,7 @@ int main(void)
         TEST(a_client_that_says_its_last),
         TEST(an_end_is_heard_once),
         TEST(who_left_is_not_read_for),
+        TEST(who_reads_slowly_has_not_left),
         TEST(a_client_that_is_killed),
         TEST(a_client_that_leaves_while_its_read_is_half_done),
         TEST(counts_see_no_later_write),
