@@ -591,6 +591,20 @@ static bool is_to_be_asked(struct rocksdb_kv *kv)
     return now_ms() - atomic_load(&kv->asked_ms) >= ASK_AGAIN_MS;
 }
 
+/* A family has as many levels as its data need (dynamic), or seven from the beginning (fixed), as
+ * builds of before made it.  It keeps those that it was made with: with dynamic ones RocksDB would
+ * take what fixed ones hold for far too much, and delay writes until it is merged, or stop them. */
+static void set_levels(const struct rocksdb_kv *kv, unsigned place, bool are_dynamic)
+{
+    rocksdb_options_set_level_compaction_dynamic_level_bytes(kv->family_options[place],
+                                                             are_dynamic);
+}
+
+static bool has_dynamic_levels(const struct rocksdb_kv *kv, unsigned place)
+{
+    return rocksdb_options_get_level_compaction_dynamic_level_bytes(kv->family_options[place]);
+}
+
 /* The staging place goes, with all it has. */
 static void drop_stage(struct rocksdb_kv *kv)
 {
@@ -610,6 +624,7 @@ static void stage_clear(struct kv *base)
     unsigned place = place_of(kv, KV_STAGE);
     char *error = NULL;
     drop_stage(kv);
+    set_levels(kv, place, true);
     kv->families[place] = rocksdb_create_column_family(kv->db, kv->family_options[place],
                                                        family_names[place], &error);
     must(error, kv, "make a staging place in");
@@ -617,6 +632,8 @@ static void stage_clear(struct kv *base)
 
 /* ---- how large a level is --------------------------------------------------- */
 
+/* RocksDB writes a file of options for it, and holds its queue of writes for some syncs, in which
+ * the log writer waits with what it tells of the journal. */
 static void tell_level_size(const struct rocksdb_kv *kv)
 {
     char bytes[32];
@@ -646,10 +663,20 @@ static uint64_t first_level_bytes(const struct rocksdb_kv *kv)
     return bytes;
 }
 
+/* Fixed levels are ten times as large as the one above each, so with the first all would grow, and
+ * shrink when runs are smaller, or in a build of before.  Writes would be delayed until what they
+ * have too much of then is merged, for which 140 GB of data are enough, or stopped. */
+static bool is_level_sized(const struct rocksdb_kv *kv)
+{
+    return has_dynamic_levels(kv, place_of(kv, KV_DATA));
+}
+
 /* The data are others, or this process has seen no run yet: what the level has is not pushed down
  * for that. */
 static void begin_level_size(struct rocksdb_kv *kv)
 {
+    if (!is_level_sized(kv))
+        return;
     uint64_t bytes = first_level_bytes(kv);
     pthread_mutex_lock(&kv->sizing);
     if (kv_level_size_begin(&kv->level_size, bytes) != LEVEL_SIZE_LEAST)
@@ -1302,7 +1329,7 @@ static void bulk_delete(struct kv_bulk *bulk, struct bytes key)
 static void expect_run(struct rocksdb_kv *kv, struct kv_bulk *bulk)
 {
     uint64_t bytes = 0;
-    if (bulk->family != KV_DATA)
+    if (bulk->family != KV_DATA || !is_level_sized(kv))
         return;
     rocksdb_sstfilewriter_file_size(bulk->writer, &bytes);
     pthread_mutex_lock(&kv->sizing);
@@ -1457,11 +1484,11 @@ static rocksdb_options_t *log_family_options(const struct kv_options *options)
 }
 
 /* Data is filled by bulk runs, so its memtable stays empty; but write stalls concern the whole
- * database, hence the wide triggers: ingested files that overlap land in level 0.  They are merged
- * into the last level, or the last but one when that has as much as the runs together (dynamic): a
- * run goes into the deepest level where nothing overlaps it, so of seven levels from the beginning
- * the first six runs would get one each, for long, which every look asks.  The small families are
- * the same without filter, compression and that. */
+ * database, hence the wide triggers: ingested files that overlap land in level 0.  With dynamic
+ * levels (set_levels) they are merged into the last one, or the last but one when that has as much
+ * as the runs together: a run goes into the deepest level where nothing overlaps it, so of fixed
+ * ones the first six runs get one each, for long, which every look asks.  The small families are
+ * the same without filter and compression, and have fixed levels. */
 static rocksdb_options_t *data_family_options(rocksdb_cache_t *cache, bool data)
 {
     rocksdb_options_t *family = rocksdb_options_create();
@@ -1471,7 +1498,7 @@ static rocksdb_options_t *data_family_options(rocksdb_cache_t *cache, bool data)
                                     data ? rocksdb_lz4_compression : rocksdb_no_compression);
     rocksdb_options_set_level0_file_num_compaction_trigger(family, RUNS_MERGED);
     rocksdb_options_set_max_bytes_for_level_base(family, LEVEL_SIZE_LEAST);
-    rocksdb_options_set_level_compaction_dynamic_level_bytes(family, data);
+    rocksdb_options_set_level_compaction_dynamic_level_bytes(family, 0);
     rocksdb_options_set_level0_slowdown_writes_trigger(family, 40);
     rocksdb_options_set_level0_stop_writes_trigger(family, 60);
     rocksdb_block_based_table_options_t *table = rocksdb_block_based_options_create();
@@ -1653,8 +1680,41 @@ static unsigned list_families(const struct rocksdb_kv *kv, bool fresh, unsigned 
     return count;
 }
 
+/* As the newest file of options says.  Whatever cannot be read there, or is not there, is no reason
+ * to refuse: fixed levels are right for all data, RocksDB only merges more. */
+static bool was_made_dynamic(const struct rocksdb_kv *kv, const char *family)
+{
+    rocksdb_env_t *env = rocksdb_create_default_env();
+    rocksdb_options_t *db = NULL, **families = NULL;
+    char **names = NULL, *reason = NULL;
+    size_t count = 0;
+    bool is_dynamic = false;
+    rocksdb_load_latest_options(kv->directory, env, true, kv->cache, &db, &count, &names, &families,
+                                &reason);
+    rocksdb_env_destroy(env);
+    if (reason) {
+        log_warning("The data keep fixed levels, since the options of the store in %s cannot be "
+                    "read: %s",
+                    kv->directory, reason);
+        rocksdb_free(reason);
+        return false;
+    }
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(names[i], family) == 0)
+            is_dynamic = rocksdb_options_get_level_compaction_dynamic_level_bytes(families[i]);
+    rocksdb_load_latest_options_destroy(db, names, families, count);
+    return is_dynamic;
+}
+
+/* Nothing can be there.  Where a look fails, something may. */
+static bool is_without_database(const struct rocksdb_kv *kv, bool fresh)
+{
+    return fresh && !file_exists(kv->directory, "CURRENT") && errno == ENOENT;
+}
+
 static void open_families(struct rocksdb_kv *kv, bool fresh, char **reason)
 {
+    bool is_made = is_without_database(kv, fresh);
     unsigned places[FAMILIES_ON_DISK];
     const char *names[FAMILIES_ON_DISK];
     const rocksdb_options_t *options[FAMILIES_ON_DISK];
@@ -1662,6 +1722,8 @@ static void open_families(struct rocksdb_kv *kv, bool fresh, char **reason)
     unsigned count = list_families(kv, fresh, places);
     for (unsigned i = 0; i < count; i++) {
         names[i] = family_names[places[i]];
+        if (places[i] >= KV_DATA + 1)
+            set_levels(kv, places[i], is_made || was_made_dynamic(kv, names[i]));
         options[i] = kv->family_options[places[i]];
     }
     kv->db = rocksdb_open_column_families(kv->db_options, kv->directory, (int)count, names, options,

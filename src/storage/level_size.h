@@ -6,9 +6,9 @@
  * several bytes are written again for each.  How large a run is depends on the values: what a
  * checkpoint has in memory, or a small part of that where they can be compressed.
  *
- * RocksDB gets it as max_bytes_for_level_base.  With dynamic levels that is the least that any
- * level may have, and while the last one has no more, there is no other.  Bytes of files
- * everywhere. */
+ * RocksDB gets it as max_bytes_for_level_base, for data with dynamic levels alone: there it is the
+ * least that any level may have, and while the last one has no more, there is no other.  Bytes of
+ * files everywhere. */
 #ifndef STORAGE_LEVEL_SIZE_H
 #define STORAGE_LEVEL_SIZE_H
 
