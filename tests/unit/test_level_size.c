@@ -1,5 +1,5 @@
-/* Levels of the data: of which kind they are, and how large the first is, below level 0: the choice,
- * and that RocksDB hears of it. */
+/* Levels of the data: of which kind they are; and how large the first is, below level 0: the
+ * choice, and that RocksDB hears of it. */
 #include "test_storage.h"
 
 #include <dlfcn.h>
@@ -150,8 +150,10 @@ void rocksdb_sstfilewriter_file_size(void *writer, uint64_t *bytes)
         *bytes = seeming_bytes;
 }
 
-static uint64_t seeming_table_bytes; /* of a file that RocksDB has, instead of its size, */
-static int seeming_level;            /* and of those of level 0, if any; of others twice the size */
+static uint64_t seeming_table_bytes; /* of a file that RocksDB has, instead of its size; */
+                                     /* of the last level but one, a quarter */
+static bool seem_below;              /* files of level 0, instead: in the last level but one, */
+static bool seem_last;               /* or in the last, and those of the last in that */
 
 int rocksdb_livefiles_level(const void *files, int index);
 int rocksdb_livefiles_level(const void *files, int index)
@@ -159,7 +161,9 @@ int rocksdb_livefiles_level(const void *files, int index)
     int (*real)(const void *, int);
     *(void **)&real = dlsym(RTLD_NEXT, "rocksdb_livefiles_level");
     int level = real(files, index);
-    return level == 0 ? seeming_level : level;
+    if (seem_last)
+        return level == 0 ? DEEPEST : level - 1;
+    return seem_below && level == 0 ? DEEPEST - 1 : level;
 }
 
 uint64_t rocksdb_livefiles_size(const void *files, int index);
@@ -169,8 +173,7 @@ uint64_t rocksdb_livefiles_size(const void *files, int index)
     *(void **)&real = dlsym(RTLD_NEXT, "rocksdb_livefiles_size");
     if (seeming_table_bytes == 0)
         return real(files, index);
-    return rocksdb_livefiles_level(files, index) == seeming_level ? seeming_table_bytes
-                                                                  : 2 * seeming_table_bytes;
+    return seeming_table_bytes / (rocksdb_livefiles_level(files, index) == DEEPEST - 1 ? 4 : 1);
 }
 
 static bool makes_fixed; /* as a build of before, whatever is asked for */
@@ -233,26 +236,31 @@ static void test_level_size_is_kept_at_a_start(void **state)
     for (int i = 0; i < 3; i++)
         run_of(kv_of(state), "1");
     told_level_size = 0;
-    seeming_table_bytes = 350 * mb; /* twice, since it is in the last level */
+    seeming_table_bytes = 700 * mb;
     reopen(state);
     seeming_table_bytes = 0;
     assert_int_equal(told_level_size, 700 * mb);
     assert_value(kv_of(state), "a", "1");
 }
 
-/* All that the first has, and nothing of one below. */
+static uint64_t told_at_a_start(void **state, bool *seem)
+{
+    told_level_size = 0;
+    seeming_table_bytes = 1600ull << 20;
+    *seem = true;
+    reopen(state);
+    *seem = false;
+    seeming_table_bytes = 0;
+    return told_level_size;
+}
+
+/* All that the first has, and nothing of one below, in whatever order files are named. */
 static void test_first_of_two_levels(void **state)
 {
-    const uint64_t mb = 1 << 20;
     for (int i = 0; i < 3; i++) /* one in the last level, two in level 0 */
         run_of(kv_of(state), "1");
-    told_level_size = 0;
-    seeming_level = DEEPEST - 1;
-    seeming_table_bytes = 300 * mb;
-    reopen(state);
-    seeming_table_bytes = 0;
-    seeming_level = 0;
-    assert_int_equal(told_level_size, 600 * mb);
+    assert_int_equal(told_at_a_start(state, &seem_below), 800 << 20);
+    assert_int_equal(told_at_a_start(state, &seem_last), 400 << 20);
 }
 
 /* What was staged and becomes the data has a level of its own size. */
@@ -265,7 +273,7 @@ static void test_level_size_begins_with_what_is_adopted(void **state)
     kv->ops->bulk_put(bulk, text("b"), text("staged"));
     kv->ops->bulk_commit(bulk);
     told_level_size = 0;
-    seeming_table_bytes = 350 * mb; /* twice, since it is in the last level */
+    seeming_table_bytes = 700 * mb;
     adopt(kv);
     seeming_table_bytes = 0;
     assert_int_equal(told_level_size, 700 * mb);
@@ -298,13 +306,28 @@ static void test_runs_share_levels(void **state)
     assert_int_equal(kv->ops->property(kv, KV_DATA, "rocksdb.base-level"), DEEPEST);
 }
 
-/* ---- the kind of levels ----------------------------------------------------------------------- */
+/* ---- the kind of levels --------------------------------------------------------------------- */
 
-static bool are_dynamic(struct kv *kv)
+/* As RocksDB itself wrote it behind an open or a change of families. */
+static bool are_dynamic(void **state)
 {
-    uint64_t level = kv->ops->property(kv, KV_DATA, "rocksdb.base-level");
-    assert_true(level == DEEPEST || level == 1);
-    return level == DEEPEST;
+    static const char family[] = "[CFOptions \"data",
+                      kind[] = "level_compaction_dynamic_level_bytes=";
+    char path[300], options[40000];
+    glob_t found;
+    snprintf(path, sizeof path, "%s/OPTIONS-*", ((struct fixture *)*state)->directory);
+    assert_int_equal(glob(path, 0, NULL, &found), 0);
+    FILE *file = fopen(found.gl_pathv[found.gl_pathc - 1], "r");
+    globfree(&found);
+    assert_non_null(file);
+    options[fread(options, 1, sizeof options - 1, file)] = '\0';
+    fclose(file);
+    const char *data = strstr(options, family);
+    assert_non_null(data);
+    assert_null(strstr(data + 1, family));
+    const char *said = strstr(data, kind);
+    assert_non_null(said);
+    return strncmp(said + sizeof kind - 1, "true", 4) == 0;
 }
 
 /* Instead of the one that there is, a directory as a build of before makes it. */
@@ -316,7 +339,7 @@ static void begin_fixed(void **state)
     makes_fixed = true;
     fixture->kv = open_rocksdb(fixture->directory);
     makes_fixed = false;
-    assert_false(are_dynamic(fixture->kv));
+    assert_false(are_dynamic(state));
 }
 
 enum { KEYS = 50 };
@@ -382,11 +405,11 @@ static void change_rows(struct kv *kv, struct rows *rows)
 static void test_new_directory_is_dynamic(void **state)
 {
     struct rows rows = {0};
-    assert_true(are_dynamic(kv_of(state)));
+    assert_true(are_dynamic(state));
     change_rows(kv_of(state), &rows);
     for (int i = 0; i < 2; i++) {
         reopen(state);
-        assert_true(are_dynamic(kv_of(state)));
+        assert_true(are_dynamic(state));
         assert_rows(kv_of(state), &rows);
     }
 }
@@ -401,7 +424,7 @@ static void test_fixed_directory_stays_fixed(void **state)
         told_level_size = 0;
         seeming_table_bytes = seeming_bytes = 200 << 20;
         reopen(state);
-        assert_false(are_dynamic(kv_of(state)));
+        assert_false(are_dynamic(state));
         assert_rows(kv_of(state), &rows);
         change_rows(kv_of(state), &rows);
         seeming_table_bytes = seeming_bytes = 0;
@@ -417,10 +440,10 @@ static void test_back_and_forth(void **state)
     makes_fixed = true;
     reopen(state);
     makes_fixed = false;
-    assert_false(are_dynamic(kv_of(state)));
+    assert_false(are_dynamic(state));
     change_rows(kv_of(state), &rows);
     reopen(state);
-    assert_false(are_dynamic(kv_of(state)));
+    assert_false(are_dynamic(state));
     assert_rows(kv_of(state), &rows);
 }
 
@@ -435,13 +458,13 @@ static void test_adopted_is_dynamic(void **state)
         kv->ops->stage_clear(kv);
         reopen(state); /* what was staged is gone */
         kv = kv_of(state);
-        assert_int_equal(are_dynamic(kv), i > 0);
+        assert_int_equal(are_dynamic(state), i > 0);
         kv->ops->stage_clear(kv);
         adopt(kv);
-        assert_true(are_dynamic(kv));
+        assert_true(are_dynamic(state));
         change_rows(kv, &rows);
         reopen(state);
-        assert_true(are_dynamic(kv_of(state)));
+        assert_true(are_dynamic(state));
         assert_rows(kv_of(state), &rows);
     }
 }
@@ -498,13 +521,13 @@ static void test_options_that_cannot_be_read(void **state)
         void *own = &fixture;
         struct rows rows = {0};
         fixture.kv = open_rocksdb(fixture.directory);
-        assert_true(are_dynamic(fixture.kv));
+        assert_true(are_dynamic(&own));
         change_rows(fixture.kv, &rows);
         fixture.kv->ops->close(fixture.kv);
         spoil_options(fixture.directory, spoilt[i]);
         fixture.kv = open_rocksdb(fixture.directory);
         for (int j = 0; j < 2; j++) {
-            assert_false(are_dynamic(fixture.kv));
+            assert_false(are_dynamic(&own));
             assert_rows(fixture.kv, &rows);
             put_rows(fixture.kv, &rows, 100);
             reopen(&own);
@@ -528,7 +551,7 @@ static void test_look_that_fails_finds_nothing_new(void **state)
         unseen[1] = i == 2 ? "CURRENT" : NULL;
         fixture->kv = open_rocksdb(fixture->directory);
         assert_true(!unseen[0] && !unseen[1]);
-        assert_false(are_dynamic(kv_of(state)));
+        assert_false(are_dynamic(state));
         assert_rows(kv_of(state), &rows);
     }
 }
