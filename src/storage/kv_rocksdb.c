@@ -1501,6 +1501,10 @@ static rocksdb_options_t *data_family_options(rocksdb_cache_t *cache, bool data)
     rocksdb_options_set_level_compaction_dynamic_level_bytes(family, 0);
     rocksdb_options_set_level0_slowdown_writes_trigger(family, 40);
     rocksdb_options_set_level0_stop_writes_trigger(family, 60);
+    /* These would hold up the log's writes, and not what they are there for: the data, which comes
+     * in whole runs and is not waited for by RocksDB however much is to be merged. */
+    rocksdb_options_set_soft_pending_compaction_bytes_limit(family, 0);
+    rocksdb_options_set_hard_pending_compaction_bytes_limit(family, 0);
     rocksdb_block_based_table_options_t *table = rocksdb_block_based_options_create();
     rocksdb_block_based_options_set_block_cache(table, cache);
     if (data) { /* single rows are found in a block by their hash */
