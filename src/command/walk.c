@@ -76,10 +76,11 @@ static void give(void *context, struct bytes name, struct bytes value)
     walk->count += parts_of(giving->what);
 }
 
-static bool go_on(struct call *call, struct fields *fields, fields_fn *each, void *context)
+static bool go_on(struct call *call, struct fields *fields, struct db_scan_limit limit,
+                  fields_fn *each, void *context)
 {
     struct walk_state *walk = call->walk;
-    walk->cursor = fields_scan(fields, walk->cursor, walk_slice(), each, context);
+    walk->cursor = fields_scan(fields, walk->cursor, limit, each, context);
     walk->unfinished = walk->cursor != 0;
     return call_keeps_parts(call, 0) && !walk->unfinished;
 }
@@ -87,7 +88,7 @@ static bool go_on(struct call *call, struct fields *fields, fields_fn *each, voi
 bool walk_all(struct call *call, struct fields *fields, unsigned what)
 {
     struct giving giving = {.call = call, .what = what};
-    return go_on(call, fields, give, &giving);
+    return go_on(call, fields, walk_slice(), give, &giving);
 }
 
 /* ---- SCAN, HSCAN, SSCAN ------------------------------------------------------------- */
@@ -336,13 +337,33 @@ static void give_chosen(void *context, struct bytes name, struct bytes value)
         give(giving, name, value);
 }
 
+/* The seed begins anew behind as many as a slice is to meet, which is what the command means; in
+ * between, a slice may end wherever this node has much that is deleted. */
+static void keep_seed(struct call *call, const struct db_scan_limit *limit, uint64_t seed)
+{
+    struct walk_state *walk = call->walk;
+    bool is_enough = walk->met.keys >= limit->keys || walk->met.bytes >= limit->bytes;
+    if (is_enough)
+        walk->met = (struct db_scan_met){0};
+    walk->seed = is_enough ? call->seed : seed;
+}
+
 static bool choose(struct call *call, struct fields *fields, uint64_t count, unsigned what)
 {
-    const struct walk_state *walk = call->walk;
-    struct giving giving = {.call = call, .what = what, .seed = call->seed};
+    struct walk_state *walk = call->walk;
+    struct db_scan_limit limit = walk_slice();
+    struct giving giving = {.call = call, .what = what};
+    if (!walk->unfinished) {
+        walk->seed = call->seed;
+        walk->met = (struct db_scan_met){0};
+    }
+    limit.met = &walk->met;
+    giving.seed = walk->seed;
     giving.left = fields_living(fields) - walk->seen;
     giving.wanted = count - walk->count / parts_of(what);
-    return go_on(call, fields, give_chosen, &giving);
+    bool is_all = go_on(call, fields, limit, give_chosen, &giving);
+    keep_seed(call, &limit, giving.seed);
+    return is_all;
 }
 
 bool walk_draw(struct call *call, struct fields *fields, int64_t count, unsigned what)

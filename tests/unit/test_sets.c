@@ -3,8 +3,10 @@
 #include "test_collections.h"
 
 #include <stdlib.h>
+#include <xxhash.h>
 
 #include "base/fatal.h"
+#include "base/memory.h"
 
 static const struct typed replies[] = {
     {"SADD s 3 1 2 1", ":3\r\n", NULL},
@@ -491,6 +493,57 @@ static void test_draws_that_are_much_work(void **state)
     expect_shorter_slices(world, "SPOP s 1500", "SPOP s 1500");
 }
 
+/* Of a set of which some of what was first is deleted. */
+static void make_set_with_gaps(struct world *world)
+{
+    enum { IN_SET = 6000, HALVED = 1000 };
+    struct buffer line = {0};
+    buffer_printf(&line, "SADD s");
+    for (int i = 0; i < IN_SET; i++)
+        buffer_printf(&line, " %04d", i);
+    buffer_append_byte(&line, '\0');
+    world_type(world, line.data);
+    release_set(world);
+    buffer_clear(&line);
+    buffer_printf(&line, "SREM s");
+    for (int i = 0; i < HALVED; i += 2)
+        buffer_printf(&line, " %04d", i);
+    buffer_append_byte(&line, '\0');
+    world_type(world, line.data);
+    buffer_deinit(&line);
+    world->seed = 5;
+    world->pauses = 0;
+}
+
+/* What an entry chooses is the same whatever a node has in its way that is deleted, and what the
+ * meaning says: the seed begins anew behind 2,000 that are there. */
+static void test_choice_of_an_entry(void **state)
+{
+    static const char line[] = "ONCE c 1 SRANDMEMBER s 3000";
+    const uint64_t chosen = 0x8d48beeed078d15d;
+    struct world *clean = *state, *kept = memory_new(sizeof *kept);
+    struct world *impatient = memory_new(sizeof *impatient);
+    world_init(kept);
+    world_init(impatient);
+    make_set_with_gaps(clean);
+    make_set_with_gaps(kept);
+    make_set_with_gaps(impatient);
+    release_set(clean);
+    release_set(impatient);
+    kv_memory_gives_up(impatient->kv, 50);
+    clean->pauses = kept->pauses = impatient->pauses = 0;
+    struct bytes reply = world_type(clean, line);
+    assert_int_equal(XXH3_64bits(reply.data, reply.size), chosen);
+    assert_true(bytes_equal(reply, world_type(kept, line)));
+    assert_true(bytes_equal(reply, world_type(impatient, line)));
+    assert_int_equal(clean->pauses, 2);
+    assert_true(impatient->pauses > 3);
+    world_deinit(kept);
+    world_deinit(impatient);
+    memory_free(kept);
+    memory_free(impatient);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -505,6 +558,7 @@ int main(void)
                                         world_tear_down),
         cmocka_unit_test_setup_teardown(test_draws_that_are_much_work, world_set_up,
                                         world_tear_down),
+        cmocka_unit_test_setup_teardown(test_choice_of_an_entry, world_set_up, world_tear_down),
         cmocka_unit_test(test_random_steps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
