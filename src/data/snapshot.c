@@ -145,6 +145,8 @@ static uint64_t take_row(struct db_snapshot *snapshot)
         snapshot->is_open = false;
         return LAYERS_FETCH_WORK; /* to seek the next */
     }
+    if (merge->is_passed)
+        return (uint64_t)MERGE_PASSED * ROW_WORK;
     if (!merge_is_live(merge))
         return ROW_WORK;
     if (snapshot->table == TABLE_KEYS)

@@ -7,6 +7,7 @@
 
 #include "base/memory.h"
 #include "data/db.h"
+#include "data/snapshot.h"
 
 enum { CLUSTER = 7, SLICE = 2000 };
 
@@ -177,6 +178,30 @@ static void test_a_walk_stops_among_what_is_deleted(void **state)
     applied(f);
 }
 
+/* A backup of it, too: what one turn has of it is bounded. */
+static void test_a_backup_stops_among_what_is_deleted(void **state)
+{
+    enum { MANY = 200000, WORK = 100000, AT_ONCE = 20000 };
+    struct fixture *f = *state;
+    uint64_t space = make(f, "large", MANY);
+    store(f);
+    delete_rows(f, space, 1, MANY / 2, MANY);
+    delete_rows(f, space, MANY / 2 + 1, MANY - 1, MANY);
+    store(f);
+    struct db_snapshot *snapshot = db_snapshot_new(f->db, 1 << 20);
+    unsigned turns = 0;
+    for (; !db_snapshot_is_end(snapshot); turns++) {
+        passed_begin();
+        db_snapshot_next(snapshot, WORK);
+        assert_in_range(passed_rows(), 0, AT_ONCE);
+    }
+    assert_in_range(turns, 10, 1000);
+    struct db_snapshot_about about;
+    db_snapshot_about(snapshot, &about);
+    assert_in_range(about.rows, 3, 10); /* of them three */
+    db_snapshot_free(snapshot);
+}
+
 static unsigned copy_all(struct db *db, uint64_t space, uint64_t rows)
 {
     struct db_scan_limit limit = {.rows = rows, .bytes = 1 << 20};
@@ -239,6 +264,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_a_walk_ends_with_its_space, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_walk_stops_among_what_is_deleted, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_backup_stops_among_what_is_deleted, setup, teardown),
         cmocka_unit_test(test_a_walk_leaves_no_word_out),
         cmocka_unit_test_setup_teardown(test_receipts_that_ended_are_not_passed, setup, teardown),
     };
