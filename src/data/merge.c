@@ -11,7 +11,8 @@ enum {
     RANGE_TOO_LARGE = 1,    /* and so many bytes say that */
     RANGE_HEAD = 16,        /* before a row of it: word, size of its name, of its record */
     RANGES_AHEAD = 7,       /* behind one that is read, as long as they have less than */
-    AHEAD_BYTES = 4096
+    AHEAD_BYTES = 4096,
+    STEP_MOST = 8 /* each try in vain passes over as much as one that is not */
 };
 
 /* Of a place beside a db that stands on a view: what changed there hides what the view has. */
@@ -82,15 +83,37 @@ static void seek_between(struct merge *merge, uint64_t first, uint64_t last)
     merge->kv_to = last;
 }
 
-/* Where the kv gave up, nobody knows how far it had come.  So it tries again with the first half of
- * the words, and half of those, until it comes to their end.  False: it did not give up. */
+/* How many words can be looked at at once is looked for in large steps, which become smaller each
+ * time that it was one too far. */
+static void tried(struct merge *merge, bool is_in_vain)
+{
+    unsigned step = merge->kv_step;
+    if (is_in_vain != merge->kv_was_in_vain)
+        merge->kv_step = step > 1 ? step / 2 : 1;
+    else if (is_in_vain && step < STEP_MOST)
+        merge->kv_step = 2 * step; /* it is another place */
+    merge->kv_was_in_vain = is_in_vain;
+    merge->vain += is_in_vain;
+}
+
+/* Pages lie side by side; of each there may be what it was, and that it is deleted. */
+static uint64_t narrower(const struct merge *merge)
+{
+    uint64_t width = merge->kv_to - merge->kv_from;
+    bool is_of_pages = merge->table == TABLE_PAGES && width > KV_PASSED_MAX;
+    return is_of_pages ? KV_PASSED_MAX / 4 : width >> merge->kv_step;
+}
+
+/* Where the kv gave up, nobody knows how far it had come.  So it tries again with some of the words,
+ * and some of those, until it comes to their end.  False: it did not give up. */
 static bool narrow(struct merge *merge)
 {
     const struct kv_ops *ops = merge->sources->kv->ops;
     struct buffer to = {0};
     if (!ops->walk_gave_up(merge->kv_iter))
         return false;
-    merge->kv_width = (merge->kv_to - merge->kv_from) / 2;
+    tried(merge, true);
+    merge->kv_width = narrower(merge);
     merge->kv_to = merge->kv_from + merge->kv_width;
     key_behind(&to, merge, merge->kv_to);
     ops->walk_on(merge->kv_iter, buffer_bytes(&to));
@@ -98,14 +121,16 @@ static bool narrow(struct merge *merge)
     return true;
 }
 
-/* Of the words that are left, twice as many as the last time.  False: none are left. */
+/* Of the words that are left, more than the last time.  False: none are left. */
 static bool look_further(struct merge *merge)
 {
     if (merge->kv_to == merge->kv_last)
         return false;
-    uint64_t first = merge->kv_to + 1, left = merge->kv_last - first;
-    merge->kv_width = merge->kv_width < UINT64_MAX / 2 ? 2 * merge->kv_width + 1 : UINT64_MAX;
-    seek_between(merge, first, merge->kv_width < left ? first + merge->kv_width : merge->kv_last);
+    uint64_t first = merge->kv_to + 1, left = merge->kv_last - first, width = merge->kv_width + 1;
+    tried(merge, false);
+    bool is_all = width > left >> merge->kv_step;
+    merge->kv_width = is_all ? left : (width << merge->kv_step) - 1;
+    seek_between(merge, first, first + merge->kv_width);
     return true;
 }
 
@@ -159,6 +184,9 @@ void merge_begin(struct merge *merge, const struct sources *sources, enum table 
     merge->kv_iter = NULL;
     merge->kv_has_more = merge->is_given = false;
     merge->kv_gives_up = merge->kv_is_passed = merge->is_passed = false;
+    merge->kv_was_in_vain = true;
+    merge->kv_step = STEP_MOST;
+    merge->vain = 0;
     merge->given = (struct buffer){0};
     merge->spent = merge->seeks = 0;
 }
@@ -349,6 +377,13 @@ bool merge_next(struct merge *merge)
         return false;
     merge->record = merge->entry ? entry_record(merge->entry) : merge->kv_record;
     return true;
+}
+
+uint64_t merge_rows(struct merge *merge)
+{
+    uint64_t rows = (merge->is_passed ? MERGE_PASSED : 1) + (uint64_t)MERGE_PASSED * merge->vain;
+    merge->vain = 0;
+    return rows;
 }
 
 bool merge_next_live(struct merge *merge)

@@ -28,6 +28,10 @@ struct merge {
     uint64_t kv_last;                          /* behind this word it is not looked, */
     uint64_t kv_from, kv_to, kv_width;         /* and where it gave up, between these for now */
     bool kv_gives_up;                          /* as a walk in slices does */
+    bool kv_was_in_vain;                       /* so was the last try of so many words, */
+    unsigned kv_step;                          /* and of the next the number has so many bits more
+                                                * or less; */
+    unsigned vain;                             /* since merge_rows() */
     bool kv_has_more;                          /* it stands at: */
     bool kv_is_passed;                         /* no row, but that there is none before this word */
     struct place kv_place;                     /* its name, as the record, borrowed from kv_iter */
@@ -64,6 +68,9 @@ void merge_seek_range(struct merge *merge, const struct merge_range *range, uint
  * of them are passed over, and count as one that is deleted, with the word before which there is
  * nothing any more, and no name (is_passed).  That word may be the same several times. */
 bool merge_next(struct merge *merge);
+/* For who bounds what he looks at: as many rows as the present one is worth, and with it all that was
+ * tried in vain before.  One that is passed counts if its word is another than the last. */
+uint64_t merge_rows(struct merge *merge);
 /* The next that is not deleted. */
 bool merge_next_live(struct merge *merge);
 void merge_close(struct merge *merge);

@@ -151,10 +151,8 @@ static bool collect(const struct sources *sources, enum table table, uint64_t sp
         bool is_enough = looked > 0 && (looked >= limit.rows || rows->size >= limit.bytes);
         if (is_enough && merge.word != last)
             break;
-        if (merge.is_passed)
-            looked += merge.word != last ? MERGE_PASSED : 0; /* else it came no further */
-        else
-            looked++;
+        if (!merge.is_passed || merge.word != last) /* else it came no further */
+            looked += merge_rows(&merge);
         if (!merge_is_live(&merge))
             continue;
         struct row row = {merge.word, merge.name.size, merge.record.size};

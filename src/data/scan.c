@@ -40,7 +40,7 @@ uint64_t merge_scan(const struct sources *sources, enum table table, uint64_t sp
         bool is_live = merge_is_live(&merge);
         if (merge.is_passed) {
             if (at > cursor && at > place) { /* all before it was looked at */
-                rows += MERGE_PASSED;
+                rows += merge_rows(&merge);
                 place = at - 1;
                 next = rows >= limit.rows ? at : 0;
                 met->is_open = next != 0 && is_enough(met, &limit);
@@ -57,7 +57,7 @@ uint64_t merge_scan(const struct sources *sources, enum table table, uint64_t sp
             meet(met, &merge, at);
         }
         place = at;
-        rows++;
+        rows += merge_rows(&merge);
     }
     merge_close(&merge);
     return next;
