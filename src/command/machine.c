@@ -550,11 +550,15 @@ static bool prepares(struct state_machine *base, const struct apply_context *con
     return command_prepares(call) >= machine->prepares_from;
 }
 
-/* The first slice takes the view, and no more. */
+/* The first slice takes the view, and no more.  It was asked before whether to prepare this: since
+ * then a script may have proved not to be long, and none that ONCE carries has another reason. */
 static enum preparing prepare_begin(struct machine *machine, const struct apply_context *context,
                                     struct blob *command)
 {
     struct look own;
+    struct command_preparing how;
+    if (!is_prepared_ever(machine, blob_bytes(command), &how))
+        return PREPARING_ENDED;
     look_begin(context, &own);
     own.call.value_max = value_max(context);
     bool is_whole = is_long_script(machine, blob_bytes(command));

@@ -12,6 +12,9 @@ enum { SLOW_PACE = 100000 };
 enum { CHECKPOINT_BYTES = 9000, ROWS_BYTES = 200000, LOG_BYTES_MAX = 64 << 20, CACHE_BYTES = 8192 };
 enum { FIRST_LIFE = 1 };       /* of the directories that there are at the start */
 enum { PREPARE_ELEMENTS = 1 }; /* whatever can be is prepared */
+/* Which scripts a node runs before their entries: those that were long, all, or that it saw. */
+enum { LONG_FROMS = 3 };
+static const unsigned long_from[LONG_FROMS] = {2, 0, 1};
 enum { TURNS_MAX = 1000, TURNS_LATER_US = 1000 };
 enum {
     SLICES_APART_OF_1000 = 300,
@@ -457,8 +460,7 @@ static void open_disk(struct sim_node *node)
     node->db = db_open(&node->store->base, &options);
     node->machine = command_machine_new(node->db, node->meaning_known);
     command_machine_prepare_from(node->machine, PREPARE_ELEMENTS);
-    if (node->id % 2 == 1) /* it runs all scripts before their entries */
-        command_machine_long_from(node->machine, 0);
+    command_machine_long_from(node->machine, long_from[node->id % LONG_FROMS]);
     node->prepared = node->acknowledged = 0;
     sim_effects_listen(&node->effects, node->machine);
     sim_messages_node_started(node);

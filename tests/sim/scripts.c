@@ -2,7 +2,8 @@
  * transactions.c and read them, change data of all types, and some of them fail half-way, pass a
  * bound, or return an error that they made.  What those that came to their end saw stands in one
  * history with the transactions; those that failed never were: nobody sees a number of theirs, and
- * all data are what they were before.  A script that was once evaluated is known for ever. */
+ * all data are what they were before.  A script that was once evaluated is known for ever.  Some are
+ * carried by ONCE, which nobody repeats. */
 #include <stdlib.h>
 
 #include "base/blob.h"
@@ -75,7 +76,8 @@ struct program {
 
 struct actor {
     uint32_t id;
-    uint64_t token; /* of the request under way: late answers to earlier ones are ignored */
+    uint64_t token;      /* of the request under way: late answers to earlier ones are ignored */
+    uint32_t request_id; /* of ONCE */
     bool busy;
     raft_node_id node;
     int64_t called;
@@ -202,6 +204,15 @@ static void add_program(struct program *words, struct actor *actor)
         add_end(words, actor);
 }
 
+static void add_once(struct program *words, struct actor *actor)
+{
+    char name[16];
+    snprintf(name, sizeof name, "s%u", actor->id);
+    add(words, "ONCE");
+    add(words, name);
+    add_number(words, ++actor->request_id);
+}
+
 static struct blob *choose(struct actor *actor)
 {
     struct program words = {0};
@@ -213,6 +224,8 @@ static struct blob *choose(struct actor *actor)
     actor->body = &bodies[sim_below(BODIES)];
     actor->was_stored = by_name && actor->body->is_stored;
     buffer_reserve(&words.text, TEXT_MAX);
+    if (!actor->is_read && sim_chance(300))
+        add_once(&words, actor);
     add(&words, actor->is_read ? by_name ? "EVALSHA_RO" : "EVAL_RO" : by_name ? "EVALSHA" : "EVAL");
     add(&words, by_name ? actor->body->sha : actor->body->text);
     add(&words, "0");

@@ -1634,6 +1634,73 @@ static void which_scripts_are_run_before(void **state)
     assert_false(is_wanted(spins));
 }
 
+/* A script, in both worlds, that sets so many keys, and then fails if there is another word. */
+static const char *script_of(const char *before, const char *body, const char *arguments)
+{
+    static char texts[4][256];
+    static unsigned next;
+    char *line = texts[next++ % 4];
+    snprintf(line, sizeof texts[0],
+             "%sEVAL \"for i=1,ARGV[1] do redis.call('set',i,i) end "
+             "if ARGV[2] then error('no') end return '%s'\" 0 %s",
+             before, body, arguments);
+    return line;
+}
+
+static void try_and_drop(const char *line)
+{
+    assert_int_equal(prepare_slices(line, PREPARE_CALLS_MAX), PREPARING_ENDED);
+    one.machine->ops->prepare_drop(one.machine);
+}
+
+static void others_fail(void)
+{
+    for (unsigned i = 0; i < 4; i++)
+        try_and_drop(script_of("", "fails", "4000 no"));
+}
+
+static void others_are_short(void)
+{
+    for (unsigned i = 0; i < 4; i++)
+        try_and_drop(script_of("", "is short", "5"));
+}
+
+/* Until one takes its place. */
+static void others_are_noted(void)
+{
+    char body[16];
+    command_machine_long_from(one.machine, 1);
+    for (unsigned i = 0; i < 5000 && is_wanted(script_of("", "is forgotten", "4000")); i++) {
+        snprintf(body, sizeof body, "%u", i);
+        type(script_of("", body, "1"));
+    }
+}
+
+/* Whether to prepare it is asked some turns before it begins. */
+static void a_script_is_long_no_more_when_its_turn_comes(void **state)
+{
+    static const struct {
+        const char *body;
+        void (*meanwhile)(void);
+    } cases[] = {
+        {"fails", others_fail}, {"is short", others_are_short}, {"is forgotten", others_are_noted}};
+    static const char *const before[] = {"ONCE b 1 ", "ONCE c 2 ", ""};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const char *body = cases[i].body;
+        type(script_of("", body, "4000"));
+        for (size_t j = 0; j < sizeof before / sizeof before[0]; j++)
+            assert_true(is_wanted(script_of(before[j], body, "4000")));
+        cases[i].meanwhile();
+        for (size_t j = 0; j < sizeof before / sizeof before[0]; j++) {
+            assert_false(is_wanted(script_of(before[j], body, "4000")));
+            assert_int_equal(prepare_slices(script_of(before[j], body, "4000"), 1),
+                             PREPARING_ENDED);
+        }
+        execute(script_of(before[i], body, "4000"), false);
+    }
+}
+
 static void a_script_is_flushed_in_between(void **state)
 {
     (void)state;
@@ -2401,6 +2468,7 @@ static int run_scripts(void)
         TEST(a_script_changes_too_much_in_its_preparation),
         TEST(a_script_is_dropped_half_run),
         TEST(which_scripts_are_run_before),
+        TEST(a_script_is_long_no_more_when_its_turn_comes),
         TEST(a_script_is_flushed_in_between),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
