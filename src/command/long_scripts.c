@@ -5,7 +5,11 @@
 
 #include "command/command.h"
 
-enum { TRUST = 4 };
+enum {
+    TRUST = 4,
+    IN_VAIN_MAX = 3, /* then its entry runs it, */
+    WAITS = 16       /* so many times */
+};
 
 bool command_scripts_is(const struct bytes *words, uint32_t known)
 {
@@ -34,7 +38,7 @@ bool command_scripts_is_long(const struct long_scripts *scripts, const struct by
         return false;
     uint64_t hash = hash_of(words[1]);
     const struct long_script *script = &scripts->scripts[hash % LONG_SCRIPTS];
-    return script->trust > 0 && script->hash == hash && !script->is_beyond;
+    return script->trust > 0 && script->hash == hash && script->waits == 0 && !script->is_beyond;
 }
 
 void command_scripts_long(struct long_scripts *scripts, const struct bytes *words, uint32_t known)
@@ -42,10 +46,15 @@ void command_scripts_long(struct long_scripts *scripts, const struct bytes *word
     if (!command_scripts_is(words, known))
         return;
     struct long_script *script = find(scripts, words[1]);
-    uint64_t hash = hash_of(words[1]);
-    bool is_beyond = script && script->is_beyond;
-    scripts->count += script == NULL;
-    scripts->scripts[hash % LONG_SCRIPTS] = (struct long_script){hash, TRUST, is_beyond};
+    if (!script) {
+        uint64_t hash = hash_of(words[1]);
+        script = &scripts->scripts[hash % LONG_SCRIPTS];
+        *script = (struct long_script){.hash = hash};
+        scripts->count++;
+    }
+    script->trust = TRUST;
+    if (script->waits > 0)
+        script->waits--;
 }
 
 void command_scripts_short(struct long_scripts *scripts, const struct bytes *words, uint32_t known)
@@ -60,4 +69,22 @@ void command_scripts_beyond(struct long_scripts *scripts, const struct bytes *wo
     struct long_script *script = command_scripts_is(words, known) ? find(scripts, words[1]) : NULL;
     if (script)
         script->is_beyond = true;
+}
+
+void command_scripts_of_use(struct long_scripts *scripts, const struct bytes *words, uint32_t known)
+{
+    struct long_script *script = command_scripts_is(words, known) ? find(scripts, words[1]) : NULL;
+    if (script)
+        script->in_vain = script->waits = 0;
+}
+
+/* After having waited it is tried once. */
+void command_scripts_in_vain(struct long_scripts *scripts, const struct bytes *words,
+                             uint32_t known)
+{
+    struct long_script *script = command_scripts_is(words, known) ? find(scripts, words[1]) : NULL;
+    if (!script || ++script->in_vain < IN_VAIN_MAX)
+        return;
+    script->in_vain = IN_VAIN_MAX - 1;
+    script->waits = WAITS;
 }

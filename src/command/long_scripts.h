@@ -17,8 +17,10 @@ struct long_scripts {
     uint32_t count; /* that were ever noted */
     struct long_script {
         uint64_t hash;
-        uint8_t trust;  /* how many times it may be short from now on */
-        bool is_beyond; /* it does what only its entry can do */
+        uint8_t trust;   /* how many times it may be short from now on */
+        uint8_t in_vain; /* times in a row that it was run before its entry, and of no use there */
+        uint8_t waits;   /* how many times it is long in its entry before that is tried again */
+        bool is_beyond;  /* it does what only its entry can do */
     } scripts[LONG_SCRIPTS];
 };
 
@@ -31,6 +33,12 @@ bool command_scripts_is_long(const struct long_scripts *scripts, const struct by
 void command_scripts_long(struct long_scripts *scripts, const struct bytes *words, uint32_t known);
 /* Of one that was run because it is_long: it was short. */
 void command_scripts_short(struct long_scripts *scripts, const struct bytes *words, uint32_t known);
+/* Likewise: its entry had use of that, */
+void command_scripts_of_use(struct long_scripts *scripts, const struct bytes *words,
+                            uint32_t known);
+/* or not, since what it looked at is not what it was. */
+void command_scripts_in_vain(struct long_scripts *scripts, const struct bytes *words,
+                             uint32_t known);
 /* Likewise: it cannot be run before its entry. */
 void command_scripts_beyond(struct long_scripts *scripts, const struct bytes *words,
                             uint32_t known);

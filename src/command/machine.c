@@ -163,16 +163,47 @@ static void drop_preparation(struct machine *machine)
     machine->preparation = NULL;
 }
 
+/* The first words of a command, or of what ONCE carries: what long_scripts.h tells scripts by. */
+struct first_words {
+    struct bytes words[ONCE_WORDS_BEFORE + LONG_SCRIPT_WORDS];
+    const struct bytes *said; /* of them, from here on */
+    uint32_t known;
+};
+
+static void read_first(struct bytes command, struct first_words *first)
+{
+    bool is_once =
+        command_first_words(command, first->words, 1) == 1 && bytes_is(first->words[0], "once");
+    uint32_t before = is_once ? ONCE_WORDS_BEFORE : 0;
+    first->known = command_first_words(command, first->words, before + LONG_SCRIPT_WORDS);
+    first->known -= before < first->known ? before : first->known;
+    first->said = first->words + before;
+}
+
+/* A script was run before its entry. */
+static void note_use(struct machine *machine, struct bytes command, bool is_of_use)
+{
+    struct first_words first;
+    if (!preparation_is_whole(machine->preparation))
+        return;
+    read_first(command, &first);
+    if (is_of_use)
+        command_scripts_of_use(&machine->scripts, first.said, first.known);
+    else
+        command_scripts_in_vain(&machine->scripts, first.said, first.known);
+}
+
 /* The entry that begins is what was prepared.  Does that hold? */
 static bool take_prepared(struct machine *machine, struct bytes encoded, const struct call *call)
 {
     if (!machine->preparation || !preparation_is_of(machine->preparation, encoded, call))
         return false;
     db_at(machine->db, call->now_ms, false);
-    if (preparation_holds(machine->preparation))
-        return true;
-    drop_preparation(machine);
-    return false;
+    bool holds = preparation_holds(machine->preparation);
+    note_use(machine, encoded, holds);
+    if (!holds)
+        drop_preparation(machine);
+    return holds;
 }
 
 /* Until the slice ends `carried` is where what ONCE carries begins. */
@@ -240,23 +271,6 @@ static size_t value_max(const struct apply_context *context)
 {
     bool is_limited = context->value_max && context->value_max < VALUE_SIZE_MAX;
     return is_limited ? context->value_max : VALUE_SIZE_MAX;
-}
-
-/* The first words of a command, or of what ONCE carries: what long_scripts.h tells scripts by. */
-struct first_words {
-    struct bytes words[ONCE_WORDS_BEFORE + LONG_SCRIPT_WORDS];
-    const struct bytes *said; /* of them, from here on */
-    uint32_t known;
-};
-
-static void read_first(struct bytes command, struct first_words *first)
-{
-    bool is_once =
-        command_first_words(command, first->words, 1) == 1 && bytes_is(first->words[0], "once");
-    uint32_t before = is_once ? ONCE_WORDS_BEFORE : 0;
-    first->known = command_first_words(command, first->words, before + LONG_SCRIPT_WORDS);
-    first->known -= before < first->known ? before : first->known;
-    first->said = first->words + before;
 }
 
 /* The entry that ended had many slices. */
@@ -592,7 +606,10 @@ static enum preparing prepare_some(struct state_machine *base, const struct appl
     case PREPARATION_MORE: return PREPARING_MORE;
     case PREPARATION_NOT_NOW: return PREPARING_NOT_NOW;
     case PREPARATION_READY: note_run(machine, blob_bytes(command), true); break;
-    case PREPARATION_CHANGED: drop_preparation(machine); return PREPARING_CHANGED;
+    case PREPARATION_CHANGED:
+        note_use(machine, blob_bytes(command), false);
+        drop_preparation(machine);
+        return PREPARING_CHANGED;
     case PREPARATION_FAILED:
         note_run(machine, blob_bytes(command), false);
         drop_preparation(machine);

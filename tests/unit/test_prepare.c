@@ -1701,6 +1701,50 @@ static void a_script_is_long_no_more_when_its_turn_comes(void **state)
     }
 }
 
+/* Others change what it looks at while it is run. */
+static enum preparing prepare_as_others_write(const char *line)
+{
+    enum preparing step = prepare_slices(line, 4); /* it has looked at it by then */
+    type("INCR looked-at");
+    return step == PREPARING_MORE ? prepare_slices(line, PREPARE_CALLS_MAX) : step;
+}
+
+/* It is run in vain; after some times its entry runs it, and it is tried again later. */
+static void a_script_is_in_the_way_of_others(void **state)
+{
+    static const char line[] = "EVAL \"local n=redis.call('get','looked-at') for i=1,4000 do "
+                               "redis.call('set',i,i) end return n\" 0";
+    (void)state;
+    type("INCR looked-at");
+    type(line);
+    for (unsigned i = 0; i < 2; i++) {
+        assert_true(is_wanted(line));
+        assert_int_equal(prepare_as_others_write(line), PREPARING_CHANGED);
+    }
+    check_that(line, "INCR others", true); /* it is of use: nothing is held against it */
+    for (unsigned i = 0; i < 3; i++) {
+        assert_true(is_wanted(line));
+        if (i == 1) /* or they do when it is ready */
+            check_that(line, "INCR looked-at", false);
+        else
+            assert_int_equal(prepare_as_others_write(line), PREPARING_CHANGED);
+    }
+    for (unsigned round = 0; round < 2; round++) {
+        for (unsigned i = 0; i < 16; i++) {
+            assert_false(is_wanted(line));
+            assert_int_equal(prepare_slices(line, 1), PREPARING_ENDED);
+            execute(line, false);
+        }
+        assert_true(is_wanted(line));
+        assert_int_equal(prepare_as_others_write(line), PREPARING_CHANGED);
+    }
+    for (unsigned i = 0; i < 16; i++)
+        type(line);
+    check_that(line, "INCR others", true);
+    assert_int_equal(prepare_as_others_write(line), PREPARING_CHANGED);
+    assert_true(is_wanted(line));
+}
+
 static void a_script_is_flushed_in_between(void **state)
 {
     (void)state;
@@ -2469,6 +2513,7 @@ static int run_scripts(void)
         TEST(a_script_is_dropped_half_run),
         TEST(which_scripts_are_run_before),
         TEST(a_script_is_long_no_more_when_its_turn_comes),
+        TEST(a_script_is_in_the_way_of_others),
         TEST(a_script_is_flushed_in_between),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
