@@ -78,8 +78,8 @@ static uint32_t collect(struct db *db, unsigned database, struct db_expiry *left
     uint32_t found = 0;
     struct sources sources = merge_sources(db);
     struct merge merge;
-    merge_open(&merge, &sources, TABLE_DEADLINES, layers_space(db, database),
-               record_due_word(record_due_clamp(db->deadline_from_ms[database]), 0));
+    merge_open_whole(&merge, &sources, TABLE_DEADLINES, layers_space(db, database),
+                     record_due_word(record_due_clamp(db->deadline_from_ms[database]), 0));
     bool is_more = merge_next_live(&merge);
     while (is_more && found < CHUNK_ROWS && left->rows > 0 && left->bytes > 0 &&
            record_due_time(merge.word) <= db->now_ms) {
@@ -180,7 +180,7 @@ void layers_deadlines_load(struct db *db)
     struct sources sources = merge_sources(db);
     for (unsigned i = 0; i < DB_DATABASES; i++) {
         struct merge merge;
-        merge_open(&merge, &sources, TABLE_DEADLINES, layers_space(db, i), 0);
+        merge_open_whole(&merge, &sources, TABLE_DEADLINES, layers_space(db, i), 0);
         bool is_there = merge_next_live(&merge);
         db->deadline_from_ms[i] = is_there ? record_due_time(merge.word) : INT64_MAX;
         merge_close(&merge);

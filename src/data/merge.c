@@ -197,14 +197,26 @@ static bool kv_counts(const struct merge *merge)
     return sources->kv && layers_kv_counts(sources->persisted, merge->table, merge->space);
 }
 
+static void seek_all(struct merge *merge, uint64_t word_from)
+{
+    seek_layers(merge, word_from);
+    if (kv_counts(merge))
+        seek_kv(merge, word_from, UINT64_MAX);
+}
+
+void merge_open_whole(struct merge *merge, const struct sources *sources, enum table table,
+                      uint64_t space, uint64_t word_from)
+{
+    merge_begin(merge, sources, table, space);
+    seek_all(merge, word_from);
+}
+
 void merge_open(struct merge *merge, const struct sources *sources, enum table table,
                 uint64_t space, uint64_t word_from)
 {
     merge_begin(merge, sources, table, space);
     merge->kv_gives_up = true;
-    seek_layers(merge, word_from);
-    if (kv_counts(merge))
-        seek_kv(merge, word_from, UINT64_MAX);
+    seek_all(merge, word_from);
 }
 
 void merge_close(struct merge *merge)

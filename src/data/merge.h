@@ -55,6 +55,9 @@ enum { MERGE_PASSED = 500 };
 /* `space`: 0 for tables that have none. */
 void merge_open(struct merge *merge, const struct sources *sources, enum table table,
                 uint64_t space, uint64_t word_from);
+/* For who must come to a row, however much lies before it that is deleted: nothing is_passed. */
+void merge_open_whole(struct merge *merge, const struct sources *sources, enum table table,
+                      uint64_t space, uint64_t word_from);
 /* It stands nowhere yet. */
 void merge_begin(struct merge *merge, const struct sources *sources, enum table table,
                  uint64_t space);

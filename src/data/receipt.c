@@ -83,8 +83,9 @@ static uint32_t collect_due(struct db *db, int64_t before_ms, uint32_t count,
     uint32_t found = 0;
     struct sources sources = merge_sources(db);
     struct merge merge;
-    merge_open(&merge, &sources, TABLE_DUE, 0,
-               record_due_word(record_due_clamp(db->due_from_ms), 0)); /* not over what ended */
+    merge_open_whole(
+        &merge, &sources, TABLE_DUE, 0,
+        record_due_word(record_due_clamp(db->due_from_ms), 0)); /* not over what ended */
     bool is_more = merge_next_live(&merge);
     for (; is_more && found < count && record_due_time(merge.word) < before_ms; found++) {
         buffer_append(clients, &merge.name.size, sizeof merge.name.size);

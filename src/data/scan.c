@@ -115,12 +115,16 @@ static void sample_key(struct sampling *sampling, int64_t deadline_ms)
 }
 
 /* From a word on to another.  False: there are more, but enough was looked at. */
-static bool sample_words(struct sampling *sampling, struct merge *merge, uint64_t last)
+static bool sample_words(struct sampling *sampling, struct merge *merge, uint64_t first,
+                         uint64_t last)
 {
-    while (merge_next(merge) && merge->word <= last) {
+    for (uint64_t word = first; merge_next(merge) && merge->word <= last; word = merge->word) {
         if (is_sampled(sampling))
             return false;
-        sampling->rows += merge->is_passed ? MERGE_PASSED : 1;
+        if (merge->is_passed)
+            sampling->rows += merge->word != word ? MERGE_PASSED : 0; /* else it came no further */
+        else
+            sampling->rows++;
         if (!merge_is_live(merge))
             continue;
         sampling->bytes += merge->name.size + merge->record.size;
@@ -138,12 +142,12 @@ void db_sample(struct db *db, unsigned database, uint64_t place, uint64_t keys, 
     struct merge merge;
     *sample = (struct db_sample){0};
     merge_open(&merge, &sources, TABLE_KEYS, layers_space(db, database), place);
-    sample->is_all = sample_words(&sampling, &merge, UINT64_MAX);
+    sample->is_all = sample_words(&sampling, &merge, place, UINT64_MAX);
     merge_close(&merge);
     if (!sample->is_all || place == 0)
         return;
     merge_open(&merge, &sources, TABLE_KEYS, layers_space(db, database), 0);
-    sample->is_all = sample_words(&sampling, &merge, place - 1);
+    sample->is_all = sample_words(&sampling, &merge, 0, place - 1);
     merge_close(&merge);
 }
 
@@ -289,7 +293,7 @@ static uint64_t space_hash(const struct sources *sources, enum table table, uint
 {
     uint64_t sum = 0;
     struct merge merge;
-    merge_open(&merge, sources, table, space, 0);
+    merge_open_whole(&merge, sources, table, space, 0);
     for (*count = 0; merge_next_live(&merge); ++*count)
         sum += record_hash(&merge, salt);
     merge_close(&merge);
@@ -301,7 +305,7 @@ static uint64_t database_hash(struct db *db, const struct sources *sources, unsi
 {
     uint64_t sum = 0, keys = 0, rows;
     struct merge merge;
-    merge_open(&merge, sources, TABLE_KEYS, layers_space(db, database), 0);
+    merge_open_whole(&merge, sources, TABLE_KEYS, layers_space(db, database), 0);
     for (; merge_next_live(&merge); keys++) {
         uint64_t key = record_hash(&merge, SALT_KEYS + database);
         uint64_t space = record_space(merge.record);

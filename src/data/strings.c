@@ -57,8 +57,8 @@ static void collect_many(struct db *db, struct db_view *view, uint64_t space, ui
 {
     struct sources now = view ? (struct sources){0} : merge_sources(db);
     struct merge merge;
-    merge_open(&merge, view ? layers_view_sources(view) : &now, TABLE_PAGES, space,
-               offset / DB_STRING_PAGE);
+    merge_open_whole(&merge, view ? layers_view_sources(view) : &now, TABLE_PAGES, space,
+                     offset / DB_STRING_PAGE);
     db->work += LAYERS_FETCH_WORK;
     while (offset < end && merge_next_live(&merge)) {
         uint64_t from = merge.word * DB_STRING_PAGE;

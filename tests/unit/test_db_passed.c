@@ -228,6 +228,50 @@ static void test_a_backup_stops_among_what_is_deleted(void **state)
     db_snapshot_free(snapshot);
 }
 
+/* Who must see all of it goes over what is deleted once, however much that is. */
+static void test_who_must_come_to_a_row_does_not_stop(void **state)
+{
+    enum { MANY = 50000 };
+    struct fixture *f = *state;
+    uint64_t space = make(f, "large", MANY);
+    store(f);
+    delete_rows(f, space, 1, MANY - 1, MANY);
+    store(f);
+    passed_begin();
+    db_hash(f->db);
+    assert_in_range(passed_rows(), MANY, 2 * MANY + 100); /* what was deleted, and that it was */
+}
+
+static void delete_keys(struct fixture *f, unsigned from, unsigned to)
+{
+    for (unsigned i = from; i < to; i++) {
+        char key[16];
+        snprintf(key, sizeof key, "key%u", i);
+        db_delete(f->db, 0, bytes_from_string(key));
+    }
+}
+
+/* Of keys that are nearly all deleted a sample has more than none: what it tried in vain is not what
+ * it has looked at. */
+static void test_a_sample_comes_through_what_is_deleted(void **state)
+{
+    enum { MANY = 4000, LEFT = 10, WANTED = 1000 };
+    struct fixture *f = *state;
+    struct db_sample sample;
+    for (unsigned i = 0; i < MANY; i++) {
+        char key[16];
+        snprintf(key, sizeof key, "key%u", i);
+        db_put(f->db, 0, bytes_from_string(key), DB_STRING, bytes_of("v", 1), 0);
+    }
+    store(f);
+    delete_keys(f, LEFT, MANY);
+    store(f);
+    passed_begin();
+    db_sample(f->db, 0, 0, WANTED, 1, &sample);
+    assert_true(sample.is_all);
+    assert_int_equal(sample.keys, LEFT);
+}
+
 static unsigned copy_all(struct db *db, uint64_t space, uint64_t rows)
 {
     struct db_scan_limit limit = {.rows = rows, .bytes = 1 << 20};
@@ -293,6 +337,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_copy_of_pages_stops_among_what_is_deleted, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_a_backup_stops_among_what_is_deleted, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_who_must_come_to_a_row_does_not_stop, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_sample_comes_through_what_is_deleted, setup,
+                                        teardown),
         cmocka_unit_test(test_a_walk_leaves_no_word_out),
         cmocka_unit_test_setup_teardown(test_receipts_that_ended_are_not_passed, setup, teardown),
     };
