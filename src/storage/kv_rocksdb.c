@@ -1248,7 +1248,7 @@ static void give_up_no_more(struct kv_iter *iter)
 
 static void walk_on(struct kv_iter *iter, struct bytes to)
 {
-    check(iter->gave_up);
+    check(iter->gave_up && to.size > 0 && iter->to.size > 0);
     if (bytes_equal(to, buffer_bytes(&iter->to)))
         give_up_no_more(iter);
     else

@@ -1110,6 +1110,25 @@ static void assert_gives_up(struct kv *kv)
     kv->ops->iter_free(walk);
 }
 
+/* Of a snapshot it shows nothing later, also where it gives up no more. */
+static void test_walk_of_a_snapshot_gives_up(void **state)
+{
+    struct bytes key, value;
+    struct kv *kv = kv_of(state);
+    bulk_of(kv, 'q', 3 * KV_PASSED_MAX, false);
+    bulk_of(kv, 'q', 3 * KV_PASSED_MAX, true);
+    bulk_of(kv, 'r', 1, false);
+    struct kv_snapshot *snapshot = kv->ops->snapshot_new(kv);
+    bulk_of(kv, 'r', 2, false);
+    struct kv_iter *walk = kv->ops->walk_new(kv, snapshot, KV_DATA, text("q"), text("s"), true);
+    assert_false(kv->ops->iter_next(walk, &key, &value));
+    assert_true(kv->ops->walk_gave_up(walk));
+    kv->ops->walk_on(walk, text("s"));
+    assert_keys(kv, walk, "r000000 ");
+    kv->ops->iter_free(walk);
+    kv->ops->snapshot_free(kv, snapshot);
+}
+
 /* What was deleted and what came later is there, and is passed over by who looks for the next that
  * is to be seen; behind the end nobody looks. */
 static void test_scan_passes_over_nothing_behind_its_end(void **state)
@@ -2543,7 +2562,8 @@ static void test_killed_at_any_time(void **state)
 
 #define ROCKSDB(test) cmocka_unit_test_setup_teardown(test, setup_rocksdb, teardown)
 
-int main(int argc, char **argv)
+/* This program as a child of itself; less than 0: it is none. */
+static int as_child(int argc, char **argv)
 {
     if (argc == 3 && strcmp(argv[1], "open") == 0)
         return open_and_say(argv[2]);
@@ -2553,6 +2573,14 @@ int main(int argc, char **argv)
         return read_log(argv[2], argv[3]);
     if (argc == 4 && strcmp(argv[1], "fill") == 0)
         return fill(argv[2], argv[3]);
+    return -1;
+}
+
+int main(int argc, char **argv)
+{
+    int status = as_child(argc, argv);
+    if (status >= 0)
+        return status;
     const struct CMUnitTest tests[] = {
         BOTH(test_batch),
         BOTH(test_heads),
@@ -2581,6 +2609,7 @@ int main(int argc, char **argv)
         ROCKSDB(test_property),
         ROCKSDB(test_expected_size),
         ROCKSDB(test_scan_passes_over_nothing_behind_its_end),
+        ROCKSDB(test_walk_of_a_snapshot_gives_up),
         ROCKSDB(test_snapshot_leaves_the_cache),
         cmocka_unit_test(test_disk_fails),
         ROCKSDB(test_background_errors_are_asked_for_now_and_then),
