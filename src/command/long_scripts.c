@@ -38,7 +38,7 @@ bool command_scripts_is_long(const struct long_scripts *scripts, const struct by
         return false;
     uint64_t hash = hash_of(words[1]);
     const struct long_script *script = &scripts->scripts[hash % LONG_SCRIPTS];
-    return script->trust > 0 && script->hash == hash && script->waits == 0 && !script->is_beyond;
+    return script->trust > 0 && script->hash == hash && script->waits == 0;
 }
 
 void command_scripts_long(struct long_scripts *scripts, const struct bytes *words, uint32_t known)
@@ -62,13 +62,6 @@ void command_scripts_short(struct long_scripts *scripts, const struct bytes *wor
     struct long_script *script = command_scripts_is(words, known) ? find(scripts, words[1]) : NULL;
     if (script)
         script->trust--;
-}
-
-void command_scripts_beyond(struct long_scripts *scripts, const struct bytes *words, uint32_t known)
-{
-    struct long_script *script = command_scripts_is(words, known) ? find(scripts, words[1]) : NULL;
-    if (script)
-        script->is_beyond = true;
 }
 
 void command_scripts_of_use(struct long_scripts *scripts, const struct bytes *words, uint32_t known)

@@ -20,7 +20,6 @@ struct long_scripts {
         uint8_t trust;   /* how many times it may be short from now on */
         uint8_t in_vain; /* times in a row that it was run before its entry, and of no use there */
         uint8_t waits;   /* how many times it is long in its entry before that is tried again */
-        bool is_beyond;  /* it does what only its entry can do */
     } scripts[LONG_SCRIPTS];
 };
 
@@ -36,11 +35,8 @@ void command_scripts_short(struct long_scripts *scripts, const struct bytes *wor
 /* Likewise: its entry had use of that, */
 void command_scripts_of_use(struct long_scripts *scripts, const struct bytes *words,
                             uint32_t known);
-/* or not, since what it looked at is not what it was. */
+/* or not: what it looked at was not what it is, or it failed, or does what only its entry can do. */
 void command_scripts_in_vain(struct long_scripts *scripts, const struct bytes *words,
                              uint32_t known);
-/* Likewise: it cannot be run before its entry. */
-void command_scripts_beyond(struct long_scripts *scripts, const struct bytes *words,
-                            uint32_t known);
 
 #endif

@@ -580,16 +580,14 @@ static enum preparing prepare_begin(struct machine *machine, const struct apply_
     return machine->preparation ? PREPARING_MORE : PREPARING_NOT_NOW;
 }
 
-/* A script was run before its entry, or cannot be. */
-static void note_run(struct machine *machine, struct bytes command, bool is_ready)
+/* A script was run before its entry, to its end. */
+static void note_run(struct machine *machine, struct bytes command)
 {
     struct first_words first;
     if (!preparation_is_whole(machine->preparation))
         return;
     read_first(command, &first);
-    if (!is_ready)
-        command_scripts_beyond(&machine->scripts, first.said, first.known);
-    else if (preparation_slices(machine->preparation) < machine->long_from)
+    if (preparation_slices(machine->preparation) < machine->long_from)
         command_scripts_short(&machine->scripts, first.said, first.known);
     else
         command_scripts_long(&machine->scripts, first.said, first.known);
@@ -605,13 +603,13 @@ static enum preparing prepare_some(struct state_machine *base, const struct appl
     switch (preparation_go_on(machine->preparation, context->now_ms)) {
     case PREPARATION_MORE: return PREPARING_MORE;
     case PREPARATION_NOT_NOW: return PREPARING_NOT_NOW;
-    case PREPARATION_READY: note_run(machine, blob_bytes(command), true); break;
+    case PREPARATION_READY: note_run(machine, blob_bytes(command)); break;
     case PREPARATION_CHANGED:
         note_use(machine, blob_bytes(command), false);
         drop_preparation(machine);
         return PREPARING_CHANGED;
     case PREPARATION_FAILED:
-        note_run(machine, blob_bytes(command), false);
+        note_use(machine, blob_bytes(command), false);
         drop_preparation(machine);
         break;
     }

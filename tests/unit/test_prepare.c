@@ -1630,7 +1630,8 @@ static void which_scripts_are_run_before(void **state)
         check_that(same, "INCR others", true);
     assert_false(is_wanted(line));
     type(spins);
-    check_that(spins, NULL, false); /* of no use, and so it stays */
+    for (unsigned i = 0; i < 3; i++)
+        check_that(spins, NULL, false); /* of no use, and so it stays */
     assert_false(is_wanted(spins));
 }
 
@@ -1743,6 +1744,36 @@ static void a_script_is_in_the_way_of_others(void **state)
     check_that(line, "INCR others", true);
     assert_int_equal(prepare_as_others_write(line), PREPARING_CHANGED);
     assert_true(is_wanted(line));
+}
+
+/* Of whatever kind: the next may be right. */
+static void a_script_that_failed_is_tried_again(void **state)
+{
+    static const char load[] = "SCRIPT LOAD \"for i=1,ARGV[1] do redis.call('set',i,i) end "
+                               "if ARGV[2] then error('no') end return 1\"";
+    char line[128], fails[160], wrong[128];
+    (void)state;
+    struct bytes sha = type(load);
+    snprintf(line, sizeof line, "EVALSHA %.40s 0 4000", (const char *)sha.data + 5);
+    snprintf(fails, sizeof fails, "%s no", line);
+    snprintf(wrong, sizeof wrong, "EVALSHA %.40s 3 4000", (const char *)sha.data + 5);
+    type(line);
+    type("SCRIPT FLUSH");
+    check_that(line, NULL, false); /* NOSCRIPT */
+    type(load);
+    check_that(line, "INCR others", true);
+    for (unsigned i = 0; i < 2; i++) {
+        check_that(fails, NULL, false);
+        check_that(wrong, NULL, false);
+        check_that(line, "INCR others", true);
+    }
+    for (unsigned i = 0; i < 3; i++)
+        check_that(fails, NULL, false);
+    for (unsigned i = 0; i < 15; i++) {
+        assert_false(is_wanted(line));
+        type(line);
+    }
+    check_that(line, "INCR others", true);
 }
 
 static void a_script_is_flushed_in_between(void **state)
@@ -2514,6 +2545,7 @@ static int run_scripts(void)
         TEST(which_scripts_are_run_before),
         TEST(a_script_is_long_no_more_when_its_turn_comes),
         TEST(a_script_is_in_the_way_of_others),
+        TEST(a_script_that_failed_is_tried_again),
         TEST(a_script_is_flushed_in_between),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
