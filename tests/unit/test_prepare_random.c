@@ -18,7 +18,8 @@ enum {
     WORDS_MAX = 1024,
     CARRIED_MAX = 10,
     OTHERS_UNTIL = 60, /* calls; a large preparation would never end */
-    MANY = 150,        /* more than a small collection has */
+    CHANGES_MAX = 20000,
+    MANY = 150, /* more than a small collection has */
     LARGE = 1100000,
     PLAIN = 100000
 };
@@ -415,16 +416,25 @@ static void execute(const struct said *said)
     one.machine->ops->prepare_drop(one.machine);
 }
 
+/* In both worlds: how much a script may change, from next to nothing to more than most do. */
+static void bound_changes(uint64_t most)
+{
+    one.db->changes_max = other.db->changes_max = most;
+}
+
 static void execute_alone(struct said *said)
 {
-    if (draw(3) == 0)
+    if (draw(3) == 0) {
         say(said, scripts[draw(sizeof scripts / sizeof scripts[0])], any());
-    else
+        bound_changes(draw(CHANGES_MAX));
+    } else {
         say(said, draw(3) ? "" : "ONCE %c %i ",
             draw(2) ? any() : stamped[draw(sizeof stamped / sizeof stamped[0])]);
+    }
     prepare(said);
     meanwhile();
     execute(said);
+    bound_changes(SAVEPOINT_BYTES_MAX);
 }
 
 /* False: one was refused before, and so will be all. */
