@@ -35,7 +35,7 @@ void command_scripts_short(struct long_scripts *scripts, const struct bytes *wor
 /* Likewise: its entry had use of that, */
 void command_scripts_of_use(struct long_scripts *scripts, const struct bytes *words,
                             uint32_t known);
-/* or not: what it looked at was not what it is, or it failed, or does what only its entry can do. */
+/* or not: what it looked at was not what it is, or it failed, or does what only its entry can. */
 void command_scripts_in_vain(struct long_scripts *scripts, const struct bytes *words,
                              uint32_t known);
 

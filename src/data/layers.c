@@ -70,8 +70,8 @@ void layers_cut(struct db *db, enum table table, uint64_t space)
         layers_discard(db, cut);
 }
 
-/* What is given up is memory that was there before: it counts from now on, but at once, since nobody
- * has less of it by waiting (db_ready()). */
+/* What is given up is memory that was there before: it counts from now on, but at once, since
+ * nobody has less of it by waiting (db_ready()). */
 void layers_release(struct db *db, struct layer *const *layers, unsigned count)
 {
     uint64_t before = db->discarded_bytes;

@@ -104,8 +104,8 @@ static uint64_t narrower(const struct merge *merge)
     return is_of_pages ? KV_PASSED_MAX / 4 : width >> merge->kv_step;
 }
 
-/* Where the kv gave up, nobody knows how far it had come.  So it tries again with some of the words,
- * and some of those, until it comes to their end.  False: it did not give up. */
+/* Where the kv gave up, nobody knows how far it had come.  So it tries again with some of the
+ * words, and some of those, until it comes to their end.  False: it did not give up. */
 static bool narrow(struct merge *merge)
 {
     const struct kv_ops *ops = merge->sources->kv->ops;

@@ -71,8 +71,8 @@ void merge_seek_range(struct merge *merge, const struct merge_range *range, uint
  * of them are passed over, and count as one that is deleted, with the word before which there is
  * nothing any more, and no name (is_passed).  That word may be the same several times. */
 bool merge_next(struct merge *merge);
-/* For who bounds what he looks at: as many rows as the present one is worth, and with it all that was
- * tried in vain before.  One that is passed counts if its word is another than the last. */
+/* For who bounds what he looks at: as many rows as the present one is worth, and with it all that
+ * was tried in vain before.  One that is passed counts if its word is another than the last. */
 uint64_t merge_rows(struct merge *merge);
 /* The next that is not deleted. */
 bool merge_next_live(struct merge *merge);

@@ -2,8 +2,8 @@
  * transactions.c and read them, change data of all types, and some of them fail half-way, pass a
  * bound, or return an error that they made.  What those that came to their end saw stands in one
  * history with the transactions; those that failed never were: nobody sees a number of theirs, and
- * all data are what they were before.  A script that was once evaluated is known for ever.  Some are
- * carried by ONCE, which nobody repeats. */
+ * all data are what they were before.  A script that was once evaluated is known for ever.  Some
+ * are carried by ONCE, which nobody repeats. */
 #include <stdlib.h>
 
 #include "base/blob.h"
