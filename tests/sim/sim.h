@@ -289,6 +289,7 @@ struct sim_store {  /* the node's kv, in front of kv_memory */
     enum sim_break how; /* what breaks at the operation that counts `fuse` down to 0 */
     uint64_t fuse;
     bool only_checkpoints; /* count those alone */
+    bool only_staged;      /* or these */
     int64_t full_until_us;
 };
 

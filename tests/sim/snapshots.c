@@ -9,7 +9,8 @@
 #include "sim.h"
 
 enum { CHUNK_BYTES = 3000, RUN_BYTES = 8000, WORK = 20000 };
-enum { WRITES_OF_ADOPTION = 4, WRITES_TO_END = 12 }; /* in which a power cut comes */
+/* In which a power cut comes. */
+enum { WRITES_OF_ADOPTION = 4, WRITES_STAGED = 3, WRITES_TO_END = 12 };
 enum { WORK_US_MIN = 30, WORK_US_SPREAD = 3000, LEAVE_US = 20000 };
 
 struct source {
@@ -167,8 +168,14 @@ static void submit(struct sim_snapshots *snapshots, struct blob *chunk, uint64_t
 
 static void begin(struct snapshot_port *port, uint64_t id)
 {
-    if (sim_fault_on(FAULT_CRASH) && sim_chance(200))
-        sim_store_break(snapshots_of(port)->node->store, BREAK_POWER, 1 + sim_below(WRITES_TO_END));
+    if (sim_fault_on(FAULT_CRASH) && sim_chance(200)) {
+        struct sim_store *store = snapshots_of(port)->node->store;
+        bool is_of_staged = sim_chance(500);
+        sim_store_break(store, BREAK_POWER,
+                        1 + sim_below(is_of_staged ? WRITES_STAGED : WRITES_TO_END));
+        store->only_checkpoints &= !is_of_staged;
+        store->only_staged = is_of_staged;
+    }
     snapshots_of(port)->id = id;
     submit(snapshots_of(port), NULL, id);
 }

@@ -52,7 +52,8 @@ static bool fails_after(struct sim_store *store, enum kv_family family)
     }
     if (store->how != BREAK_POWER && store->how != BREAK_WRITE)
         return false;
-    if ((store->only_checkpoints && family != KV_DATA) || !burns_down(store))
+    if ((store->only_checkpoints && family != KV_DATA) ||
+        (store->only_staged && family != KV_STAGE) || !burns_down(store))
         return false;
     count_break(store, family);
     if (sim_chance(500))
@@ -249,6 +250,7 @@ void sim_store_break(struct sim_store *store, enum sim_break how, uint64_t fuse)
     store->how = how;
     store->fuse = fuse;
     store->only_checkpoints = sim_chance(300);
+    store->only_staged = false;
 }
 
 /* Power lost: what was not synced is gone.  A killed process only loses what it had not written. */
