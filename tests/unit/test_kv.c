@@ -1,9 +1,9 @@
 /* The contract of kv.h, run on both stores; then what each store promises by itself: the one in
  * memory forgets at a crash exactly what was not synced, the one on RocksDB says what is wrong with
  * a directory and touches nothing it should not. */
+#include "test_kv.h"
 #include "kv_memory.h"
 #include "test_passed.h"
-#include "test_storage.h"
 
 #include <assert.h>
 #include <dirent.h>
@@ -31,36 +31,11 @@
 #include "storage/level_size.h"
 #include "storage/rocksdb_assert.h"
 
-struct fixture {
-    char *directory; /* NULL: in memory */
-    struct kv *kv;
-};
-
 static int setup_memory(void **state)
 {
     struct fixture *fixture = memory_new(sizeof *fixture);
     fixture->kv = kv_memory_open();
     *state = fixture;
-    return 0;
-}
-
-static int setup_rocksdb(void **state)
-{
-    struct fixture *fixture = memory_new(sizeof *fixture);
-    fixture->directory = temporary_new();
-    fixture->kv = open_rocksdb(fixture->directory);
-    *state = fixture;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *fixture = *state;
-    if (fixture->kv)
-        fixture->kv->ops->close(fixture->kv);
-    if (fixture->directory)
-        temporary_remove(fixture->directory);
-    memory_free(fixture);
     return 0;
 }
 
@@ -89,16 +64,6 @@ int unlink(const char *path)
 {
     deleted_here++;
     return (int)syscall(SYS_unlinkat, AT_FDCWD, path, 0);
-}
-
-static struct kv *kv_of(void **state)
-{
-    return ((struct fixture *)*state)->kv;
-}
-
-static struct bytes text(const char *string)
-{
-    return bytes_from_string(string);
 }
 
 static void write_batch(struct kv *kv, struct kv_batch *batch, bool sync)
@@ -831,14 +796,6 @@ static void test_crash_bulk(void **state)
 }
 
 /* ---- on RocksDB --------------------------------------------------------------------- */
-
-static void reopen(void **state)
-{
-    struct fixture *fixture = *state;
-    if (fixture->kv)
-        fixture->kv->ops->close(fixture->kv);
-    fixture->kv = open_rocksdb(fixture->directory);
-}
 
 static void test_reopen(void **state)
 {

@@ -1,6 +1,6 @@
 /* Levels of the data: of which kind they are; and how large the first is, below level 0: the
  * choice, and that RocksDB hears of it. */
-#include "test_storage.h"
+#include "test_kv.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -11,46 +11,6 @@
 #include "storage/level_size.h"
 
 enum { DEEPEST = 6 };
-
-struct fixture {
-    char *directory;
-    struct kv *kv;
-};
-
-static int setup(void **state)
-{
-    struct fixture *fixture = memory_new(sizeof *fixture);
-    fixture->directory = temporary_new();
-    fixture->kv = open_rocksdb(fixture->directory);
-    *state = fixture;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *fixture = *state;
-    fixture->kv->ops->close(fixture->kv);
-    temporary_remove(fixture->directory);
-    memory_free(fixture);
-    return 0;
-}
-
-static void reopen(void **state)
-{
-    struct fixture *fixture = *state;
-    fixture->kv->ops->close(fixture->kv);
-    fixture->kv = open_rocksdb(fixture->directory);
-}
-
-static struct kv *kv_of(void **state)
-{
-    return ((struct fixture *)*state)->kv;
-}
-
-static struct bytes text(const char *string)
-{
-    return bytes_of(string, strlen(string));
-}
 
 static void assert_value(struct kv *kv, const char *key, const char *expected)
 {
@@ -572,7 +532,7 @@ static void test_look_that_fails_finds_nothing_new(void **state)
     }
 }
 
-#define ROCKSDB(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define ROCKSDB(test) cmocka_unit_test_setup_teardown(test, setup_rocksdb, teardown)
 
 int main(void)
 {
