@@ -529,7 +529,7 @@ static bool is_prepared_ever(const struct machine *machine, struct bytes command
     uint32_t count = command_word_count(command);
     uint32_t known = command_first_words(command, words, PREPARE_NAME_WORDS);
     if (is_long_script(machine, command)) {
-        *how = (struct command_preparing){.elements = UINT64_MAX};
+        *how = (struct command_preparing){.is_whole = true, .elements = UINT64_MAX};
         return true;
     }
     if (known == 0 || !bytes_is(words[0], "once"))
@@ -575,8 +575,7 @@ static enum preparing prepare_begin(struct machine *machine, const struct apply_
         return PREPARING_ENDED;
     look_begin(context, &own);
     own.call.value_max = value_max(context);
-    bool is_whole = is_long_script(machine, blob_bytes(command));
-    machine->preparation = preparation_new(machine->db, command, &own.call, is_whole);
+    machine->preparation = preparation_new(machine->db, command, &own.call, how.is_whole);
     return machine->preparation ? PREPARING_MORE : PREPARING_NOT_NOW;
 }
 

@@ -37,6 +37,7 @@ enum { PREPARE_NAME_WORDS = 2 }; /* what names a command, at most */
 struct command_preparing {
     bool is_mostly_short;
     bool is_of_once;   /* it is prepared where ONCE carries it, too */
+    bool is_whole;     /* a script that was long: it is run, as a transaction is */
     uint64_t elements; /* that take as long as its words; 0: command_prepares() says it */
 };
 /* By its first words, of which `known` are known, all that name it.  False: such a command is never
